@@ -1,0 +1,11 @@
+// Draws the interactive page from the contract that this same server serves.
+// It stands in a file of its own so that the page needs no inline script, and
+// everything that would reach beyond this server is switched off.
+Scalar.createApiReference('#app', {
+  url: '/openapi.yaml',
+  withDefaultFonts: false,
+  telemetry: false,
+  hideClientButton: true,
+  agent: { disabled: true },
+  mcp: { disabled: true },
+})
