@@ -1,0 +1,44 @@
+package clinic
+
+import "time"
+
+// Bounds of an appointment's length, both included. MaxDuration also bounds
+// how far before a time the store has to look for appointments that reach
+// into it.
+const (
+	MinDuration = 15 * time.Minute
+	MaxDuration = 180 * time.Minute
+)
+
+// Appointment is a booked time of one doctor with one patient.
+type Appointment struct {
+	ID           int64
+	PatientID    int64
+	DoctorID     int64
+	Time         Interval
+	Status       Status
+	Cancellation *Cancellation // nil unless cancelled
+	Version      int64         // counts changes; the record's ETag
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// Cancellation says when and why an appointment was cancelled.
+type Cancellation struct {
+	Reason CancellationReason
+	Note   *string // nil: none given
+	At     time.Time
+}
+
+// CancellationReason is the coded reason of a cancellation.
+type CancellationReason string
+
+// The reasons; the contract and a CHECK constraint list the same.
+const (
+	ReasonPatientRequest    CancellationReason = "patient_request"
+	ReasonDoctorUnavailable CancellationReason = "doctor_unavailable"
+	ReasonClinicClosed      CancellationReason = "clinic_closed"
+	ReasonRebooked          CancellationReason = "rebooked"
+	ReasonBookedInError     CancellationReason = "booked_in_error"
+	ReasonOther             CancellationReason = "other"
+)

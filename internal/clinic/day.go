@@ -1,0 +1,92 @@
+package clinic
+
+import "time"
+
+// Date is a calendar day without a zone, such as a birth date or "the 1st of
+// March at the clinic".
+type Date struct {
+	Year  int
+	Month time.Month
+	Day   int
+}
+
+// The days that MEMS handles; MaxDate leaves room for the day after it.
+var (
+	MinDate = Date{1900, time.January, 1}
+	MaxDate = Date{9998, time.December, 30}
+)
+
+// ParseDate reads an RFC 3339 full-date. A day that does not exist
+// (2026-02-30) or lies outside MinDate..MaxDate is refused.
+func ParseDate(s string) (Date, bool) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return Date{}, false
+	}
+	d := DateOf(t)
+	if d.Before(MinDate) || MaxDate.Before(d) {
+		return Date{}, false
+	}
+	return d, true
+}
+
+// DateOf is the day that t's clock shows in t's own zone.
+func DateOf(t time.Time) Date {
+	y, m, d := t.Date()
+	return Date{y, m, d}
+}
+
+// Before reports whether d is an earlier day than o.
+func (d Date) Before(o Date) bool {
+	return d.utc().Before(o.utc())
+}
+
+// Next is the day after d.
+func (d Date) Next() Date {
+	return DateOf(d.utc().AddDate(0, 0, 1))
+}
+
+// String gives the RFC 3339 full-date.
+func (d Date) String() string {
+	return d.utc().Format(time.DateOnly)
+}
+
+func (d Date) utc() time.Time {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+}
+
+// Day is the window of a calendar day at a place: from the first instant at
+// which that place's calendar has reached d to the first instant at which it
+// has reached the day after. Windows of successive days join without gap or
+// overlap, whatever the clocks do; around a change of the clocks they are 23,
+// 23.5, 24.5 or 25 hours long, and a day that a zone left out (Samoa,
+// 2011-12-30) is empty.
+func Day(d Date, zone *time.Location) Interval {
+	return Interval{Start: firstInstant(d, zone), End: firstInstant(d.Next(), zone)}
+}
+
+// firstInstant is the earliest instant at which the local calendar in zone
+// shows d or a later day.
+//
+// time.Date(y, m, d, 0, 0, 0, 0, zone) would not do: where the clocks skip
+// midnight (America/Santiago 2026-09-06, America/Havana 2026-03-08) it answers
+// with 23:00 of the day before. So walk the zone's periods of constant offset.
+func firstInstant(d Date, zone *time.Location) time.Time {
+	midnight := d.utc()
+	// No zone has ever been more than 16 hours from UTC, and a change of the
+	// clocks moves them by a day at most (Samoa, the Philippines, Alaska).
+	t := midnight.Add(-48 * time.Hour).In(zone)
+	for {
+		_, offset := t.Zone()
+		_, end := t.ZoneBounds()
+		reached := midnight.Add(-time.Duration(offset) * time.Second)
+		if reached.Before(t) {
+			// The clock jumped over midnight: the day begins with the jump.
+			reached = t
+		}
+		if end.IsZero() || reached.Before(end) {
+			return Instant(reached)
+		}
+		t = end
+	}
+}

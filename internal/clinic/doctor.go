@@ -1,0 +1,34 @@
+package clinic
+
+import "time"
+
+// Doctor is a practitioner with a calendar.
+type Doctor struct {
+	ID             int64
+	FullName       string
+	Specialization string
+	IsActive       bool  // takes new bookings
+	Version        int64 // counts changes; the record's ETag
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// Normalize puts the texts into the form in which they are kept.
+func (d *Doctor) Normalize() {
+	d.FullName, d.Specialization = Text(d.FullName), Text(d.Specialization)
+}
+
+// DoctorPatch is a change to a doctor: what is not Set stays.
+type DoctorPatch struct {
+	FullName       Change[string]
+	Specialization Change[string]
+	IsActive       Change[bool]
+}
+
+// Apply makes the change on d.
+func (c DoctorPatch) Apply(d *Doctor) {
+	c.FullName.apply(&d.FullName)
+	c.Specialization.apply(&d.Specialization)
+	c.IsActive.apply(&d.IsActive)
+	d.Normalize()
+}

@@ -1,0 +1,92 @@
+package clinic
+
+import "fmt"
+
+// Code names the one rule that a request broke. Codes are part of the
+// contract: `/problems/<code>` is the problem type that a client sees, so a
+// code is never renamed or given another meaning. The set is closed; a test
+// holds it equal to the contract's ProblemSlug.
+type Code string
+
+// The codes of this package's rules and of the store. What is wrong with a
+// request as such (its JSON, its media type) has codes in package server.
+const (
+	CodeValidationFailed    Code = "validation-failed"
+	CodeStartInPast         Code = "start-in-past"
+	CodePatientNotFound     Code = "patient-not-found"
+	CodeDoctorNotFound      Code = "doctor-not-found"
+	CodeAppointmentNotFound Code = "appointment-not-found"
+	CodeEmailTaken          Code = "email-taken"
+	CodeDoctorInactive      Code = "doctor-inactive"
+	CodeDoctorOverlap       Code = "doctor-overlap"
+	CodePatientOverlap      Code = "patient-overlap"
+	CodeHasAppointments     Code = "has-appointments"
+	CodeInvalidTransition   Code = "invalid-transition"
+	CodePreconditionFailed  Code = "precondition-failed"
+	CodeUnavailable         Code = "unavailable"
+	CodeOutcomeUnknown      Code = "outcome-unknown"
+)
+
+// Error says that a rule was broken. Everything in it but Cause may be shown
+// to the client; it never holds another person's data.
+type Error struct {
+	Code Code
+	// Conflict is the time that is taken, with the two overlap codes.
+	Conflict Interval
+	// Current and Allowed go with CodeInvalidTransition.
+	Current Status
+	Allowed []Status
+	// Violations go with CodeValidationFailed.
+	Violations []Violation
+	// Cause is for the log only.
+	Cause error
+}
+
+// Error gives the code and the cause, for the log.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %v", e.Code, e.Cause)
+	}
+	return string(e.Code)
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Is reports whether target is an *Error with the same code, so that
+// errors.Is(err, clinic.ErrDoctorOverlap) asks for the rule alone.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Errors that carry nothing but their code, and targets for errors.Is.
+var (
+	ErrStartInPast         = &Error{Code: CodeStartInPast}
+	ErrPatientNotFound     = &Error{Code: CodePatientNotFound}
+	ErrDoctorNotFound      = &Error{Code: CodeDoctorNotFound}
+	ErrAppointmentNotFound = &Error{Code: CodeAppointmentNotFound}
+	ErrEmailTaken          = &Error{Code: CodeEmailTaken}
+	ErrDoctorInactive      = &Error{Code: CodeDoctorInactive}
+	ErrDoctorOverlap       = &Error{Code: CodeDoctorOverlap}
+	ErrPatientOverlap      = &Error{Code: CodePatientOverlap}
+	ErrHasAppointments     = &Error{Code: CodeHasAppointments}
+	ErrPreconditionFailed  = &Error{Code: CodePreconditionFailed}
+	ErrUnavailable         = &Error{Code: CodeUnavailable}
+	ErrOutcomeUnknown      = &Error{Code: CodeOutcomeUnknown}
+)
+
+// Violation is one place where a request breaks the contract. Either Pointer
+// (JSON Pointer as a URI fragment, RFC 6901 section 6, for the body) or
+// Parameter (for everything else) is set. Detail never repeats the value.
+type Violation struct {
+	Pointer   string
+	Parameter string
+	Code      string
+	Detail    string
+}
+
+// Invalid is the error for one violation.
+func Invalid(v Violation) *Error {
+	return &Error{Code: CodeValidationFailed, Violations: []Violation{v}}
+}

@@ -1,0 +1,69 @@
+package clinic
+
+import "time"
+
+// Patient is a person who is seen.
+type Patient struct {
+	ID        int64
+	FirstName string
+	LastName  string
+	Email     *string // nil: none known
+	Phone     *string // nil: none known
+	BirthDate *Date   // nil: not known
+	Version   int64   // counts changes; the record's ETag
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Normalize puts the texts into the form in which they are kept.
+func (p *Patient) Normalize() {
+	p.FirstName, p.LastName = Text(p.FirstName), Text(p.LastName)
+	for _, s := range []*string{p.Email, p.Phone} {
+		if s != nil {
+			*s = Text(*s)
+		}
+	}
+}
+
+// PatientPatch is a change to a patient: what is not Set stays.
+type PatientPatch struct {
+	FirstName Change[string]
+	LastName  Change[string]
+	Email     Change[*string]
+	Phone     Change[*string]
+	BirthDate Change[*Date]
+}
+
+// Apply makes the change on p.
+func (c PatientPatch) Apply(p *Patient) {
+	c.FirstName.apply(&p.FirstName)
+	c.LastName.apply(&p.LastName)
+	c.Email.apply(&p.Email)
+	c.Phone.apply(&p.Phone)
+	c.BirthDate.apply(&p.BirthDate)
+	p.Normalize()
+}
+
+// Change is one member of a merge patch (RFC 7396). The zero value leaves the
+// member as it is.
+type Change[T any] struct {
+	Set   bool
+	Value T
+}
+
+// ChangeTo is the change that sets v.
+func ChangeTo[T any](v T) Change[T] { return Change[T]{Set: true, Value: v} }
+
+func (c Change[T]) apply(to *T) {
+	if c.Set {
+		*to = c.Value
+	}
+}
+
+// CheckBirthDate refuses a day of birth after today, the clinic's local day.
+func CheckBirthDate(today Date, birth *Date) error {
+	if birth != nil && today.Before(*birth) {
+		return Invalid(Violation{Pointer: "#/birth_date", Code: "future", Detail: "must not lie after today"})
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package clinic
+
+import (
+	"net/mail"
+	"strings"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Text is s as MEMS keeps what people write: without surrounding spaces and in
+// Unicode normal form C (UAX #15), so that the same name typed on two
+// keyboards is the same bytes.
+func Text(s string) string {
+	return norm.NFC.String(strings.TrimSpace(s))
+}
+
+// ParseEmail reads an e-mail address: an RFC 5322 addr-spec without comments
+// or quoting, at most 254 characters (RFC 5321 section 4.5.3.1.3). It answers
+// with the address as it is kept.
+func ParseEmail(s string) (string, bool) {
+	s = Text(s)
+	if len(s) > 254 {
+		return "", false
+	}
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Address != s || a.Name != "" {
+		return "", false
+	}
+	local, domain, _ := strings.Cut(s, "@")
+	if len(local) > 64 || strings.HasPrefix(domain, "[") {
+		return "", false
+	}
+	return s, true
+}
+
+// EmailKey is what makes two e-mail addresses the same: trimmed, NFC, and case
+// folded (Unicode full case folding) in the whole. RFC 5321 lets the part
+// before the @ be case-sensitive, but no provider that people use does so, and
+// a clinic must not keep Ann@ and ann@ as two patients.
+func EmailKey(s string) string {
+	// Folding can leave a decomposed form, so normalise once more.
+	return norm.NFC.String(cases.Fold().String(Text(s)))
+}
+
+// PhoneKey is what phone numbers are searched by: their digits from last to
+// first, so that "ends with" is a prefix an index can find, without the zeros
+// in front of a national number that an international one has not.
+func PhoneKey(s string) string {
+	var digits []byte
+	for i := len(s) - 1; i >= 0; i-- {
+		if '0' <= s[i] && s[i] <= '9' {
+			digits = append(digits, s[i])
+		}
+	}
+	return strings.TrimRight(string(digits), "0")
+}
