@@ -42,3 +42,23 @@ const (
 	ReasonBookedInError     CancellationReason = "booked_in_error"
 	ReasonOther             CancellationReason = "other"
 )
+
+// Cancel cancels the appointment at now. Errors: CodeValidationFailed (the note
+// is too long once normalised), CodeInvalidTransition.
+func (a *Appointment) Cancel(now time.Time, reason CancellationReason, note *string) error {
+	if note != nil {
+		kept := Text(*note)
+		note = &kept
+		if err := invalid(checkLength(nil, "#/note", kept, 500)); err != nil {
+			return err
+		}
+	}
+	if err := CheckTransition(a.Status, StatusCancelled); err != nil {
+		return err
+	}
+	a.Status = StatusCancelled
+	a.Cancellation = &Cancellation{Reason: reason, Note: note, At: now}
+	a.Version++
+	a.UpdatedAt = now
+	return nil
+}

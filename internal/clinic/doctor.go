@@ -32,3 +32,12 @@ func (c DoctorPatch) Apply(d *Doctor) {
 	c.IsActive.apply(&d.IsActive)
 	d.Normalize()
 }
+
+// Check refuses texts that have grown too long by being normalised
+// (CodeValidationFailed, all violations). d must be normalised.
+func (d *Doctor) Check() error {
+	var vs []Violation
+	vs = checkLength(vs, "#/full_name", d.FullName, 200)
+	vs = checkLength(vs, "#/specialization", d.Specialization, 100)
+	return invalid(vs)
+}

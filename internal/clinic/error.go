@@ -90,3 +90,11 @@ type Violation struct {
 func Invalid(v Violation) *Error {
 	return &Error{Code: CodeValidationFailed, Violations: []Violation{v}}
 }
+
+// invalid is the error for all of vs, nil when there are none.
+func invalid(vs []Violation) error {
+	if len(vs) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeValidationFailed, Violations: vs}
+}

@@ -60,10 +60,15 @@ func (c Change[T]) apply(to *T) {
 	}
 }
 
-// CheckBirthDate refuses a day of birth after today, the clinic's local day.
-func CheckBirthDate(today Date, birth *Date) error {
-	if birth != nil && today.Before(*birth) {
-		return Invalid(Violation{Pointer: "#/birth_date", Code: "future", Detail: "must not lie after today"})
+// Check refuses what the contract cannot see (CodeValidationFailed, all
+// violations): a name that has grown too long by being normalised, and a day of
+// birth after today, the clinic's local day. p must be normalised.
+func (p *Patient) Check(today Date) error {
+	var vs []Violation
+	vs = checkLength(vs, "#/first_name", p.FirstName, 100)
+	vs = checkLength(vs, "#/last_name", p.LastName, 100)
+	if p.BirthDate != nil && today.Before(*p.BirthDate) {
+		vs = append(vs, Violation{Pointer: "#/birth_date", Code: "future", Detail: "must not lie after today"})
 	}
-	return nil
+	return invalid(vs)
 }

@@ -1,8 +1,10 @@
 package clinic
 
 import (
+	"fmt"
 	"net/mail"
 	"strings"
+	"unicode/utf16"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -54,4 +56,15 @@ func PhoneKey(s string) string {
 		}
 	}
 	return strings.TrimRight(string(digits), "0")
+}
+
+// checkLength adds a violation when s is longer than limit. The contract has
+// already checked the text as it was sent, but a few characters become two or
+// three in normal form C. Counted in UTF-16 units, as the contract's
+// validator counts.
+func checkLength(vs []Violation, pointer, s string, limit int) []Violation {
+	if len(utf16.Encode([]rune(s))) <= limit {
+		return vs
+	}
+	return append(vs, Violation{Pointer: pointer, Code: "max_length", Detail: fmt.Sprintf("must be at most %d characters long in normal form C", limit)})
 }

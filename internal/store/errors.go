@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"mems/internal/clinic"
+)
+
+// isTransient reports whether the same transaction may succeed if it is simply
+// run again. In each of these cases the server has rolled back.
+func isTransient(err error) bool {
+	if errors.Is(err, errMoved) {
+		return true
+	}
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Number {
+	case 1213, // deadlock victim; on Galera also a failed certification
+		1205, // lock wait timeout
+		3101, // Group Replication: certification failed at commit
+		1180, // Galera: error during commit
+		1020, // MariaDB under snapshot isolation: the row changed since it was read
+		1467: // Galera: auto-increment value could not be had
+		return true
+	}
+	return false
+}
+
+// translate turns an error of the driver into one of package clinic. What it
+// does not know it gives back as it is: a fault of ours.
+func translate(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *clinic.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return context.Canceled // nobody waits for the answer
+	}
+	unavailable := &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
+	if ctx.Err() != nil || errors.Is(err, errMoved) {
+		return unavailable
+	}
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return translateServerError(e, unavailable)
+	}
+	var network net.Error
+	switch {
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn),
+		errors.Is(err, sql.ErrConnDone), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.As(err, &network):
+		return unavailable
+	}
+	return err
+}
+
+func translateServerError(e *mysql.MySQLError, unavailable error) error {
+	if isTransient(e) {
+		return unavailable
+	}
+	switch e.Number {
+	case 1062: // duplicate entry: told apart by the constraint, which ends the message
+		if strings.HasSuffix(e.Message, "patients_email_key'") {
+			return clinic.ErrEmailTaken
+		}
+	case 1451: // the row has children
+		return clinic.ErrHasAppointments
+	case 45001: // the backstop's triggers; only reached if the guard was bypassed
+		return clinic.ErrDoctorOverlap
+	case 45002:
+		return clinic.ErrPatientOverlap
+	case 1040, 1203, 1226, // too many connections
+		1044, 1045, 1049, 1142, 1143, // no access, no such database
+		1054, 1146, // no such column or table: not migrated
+		1053, 1077, 1078, 1079, 1152, 1927, // shutting down, connection killed
+		1290, 1792, 1836, // read-only: a fail-over is under way
+		1021, 1041, 1114, // disk, memory or table full
+		1047,       // Galera: node not ready
+		1317, 3024, // the query was interrupted
+		3100: // Group Replication: hook failed, the member left the group
+		return unavailable
+	}
+	return e
+}

@@ -1,0 +1,175 @@
+// Package store keeps the clinic in a MySQL-compatible database.
+//
+// One exported method is one use case and one transaction; one unexported
+// function is one SQL statement, written out beside it. Whether something may
+// be done is decided by a function of package clinic, on what was read under
+// the right locks; this package sees to it that the locks are the right ones.
+// The order in which rows are locked, everywhere: doctors, then patients, then
+// appointments, ids ascending within each. db/README.md says why.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// DefaultMaxOpenConns bounds the pool unless configured otherwise. Beyond this
+// the database's own queueing costs more than ours.
+const DefaultMaxOpenConns = 32
+
+// Config says which database to use and how.
+type Config struct {
+	// DSN is a go-sql-driver DSN or a mysql:// URL, with a database name.
+	DSN string
+	// MaxOpenConns bounds the pool; 0 means DefaultMaxOpenConns.
+	MaxOpenConns int
+	// Now is the clock. Required.
+	Now func() time.Time
+	// Zone is the clinic's time zone. Required.
+	Zone *time.Location
+	// Log receives what no caller is told: retries and causes.
+	Log *slog.Logger
+}
+
+// Store is the clinic's database. It is safe for concurrent use, by any number
+// of processes on one database.
+type Store struct {
+	db   *sqlx.DB
+	now  func() time.Time
+	zone *time.Location
+	log  *slog.Logger
+}
+
+// Open prepares a Store. It does not connect; Ready tells whether the database
+// can be used.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Now == nil || cfg.Zone == nil || cfg.Log == nil {
+		return nil, errors.New("store: Now, Zone and Log are required")
+	}
+	dsn, err := parseDSN(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	configureSession(dsn)
+	// No request waits longer than this for one answer of the database; a
+	// server that hangs or a cable that was pulled ends in 503, not in a leak.
+	dsn.Timeout, dsn.ReadTimeout, dsn.WriteTimeout = 5*time.Second, 15*time.Second, 15*time.Second
+	dsn.Params["innodb_lock_wait_timeout"] = "3" // seconds; then the transaction is tried again
+	db, err := openPool(dsn)
+	if err != nil {
+		return nil, err
+	}
+	n := cfg.MaxOpenConns
+	if n <= 0 {
+		n = DefaultMaxOpenConns
+	}
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n) // or every peak would pay for handshakes
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
+	return &Store{db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log}, nil
+}
+
+// Close closes the pool.
+func (s *Store) Close() error { return s.db.Close() }
+
+// today is the clinic's local day.
+func (s *Store) today() clinic.Date { return clinic.DateOf(s.now().In(s.zone)) }
+
+// parseDSN reads a go-sql-driver DSN or a mysql:// URL. The error never holds
+// the text, which may contain a password.
+func parseDSN(s string) (*mysql.Config, error) {
+	if rest, isURL := strings.CutPrefix(s, "mysql://"); isURL {
+		u, err := url.Parse("mysql://" + rest)
+		if err != nil {
+			return nil, errors.New("database URL cannot be read; it should look like mysql://user:password@host:3306/mems")
+		}
+		c := mysql.NewConfig()
+		c.User = u.User.Username()
+		c.Passwd, _ = u.User.Password()
+		c.Net, c.Addr = "tcp", u.Host
+		if u.Port() == "" {
+			c.Addr = u.Hostname() + ":3306"
+		}
+		c.DBName = strings.TrimPrefix(u.Path, "/")
+		// The driver knows its own parameters (tls, ...): let it read them.
+		s = c.FormatDSN()
+		if u.RawQuery != "" {
+			sep := "?"
+			if strings.Contains(s[strings.LastIndex(s, "/"):], "?") {
+				sep = "&"
+			}
+			s += sep + u.RawQuery
+		}
+	}
+	c, err := mysql.ParseDSN(s)
+	if err != nil {
+		return nil, errors.New("database DSN cannot be read; it should look like user:password@tcp(host:3306)/mems")
+	}
+	if c.DBName == "" {
+		return nil, errors.New("database DSN has no database name; it should end like .../mems")
+	}
+	return c, nil
+}
+
+// configureSession puts every connection into the one state that the SQL in
+// this package is written for, whatever the server's defaults are.
+func configureSession(c *mysql.Config) {
+	c.ParseTime, c.Loc = true, time.UTC
+	c.ClientFoundRows = true   // RowsAffected counts matched rows, so that 0 means "no such row"
+	c.InterpolateParams = true // one round trip a statement; safe, because the charset is utf8mb4
+	c.MultiStatements = false
+	c.Collation = "utf8mb4_unicode_ci"
+	c.AllowNativePasswords = true
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	c.Params["time_zone"] = "'+00:00'"
+	// Refuse what does not fit instead of cutting it; no zero dates.
+	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+}
+
+// openPool opens a pool whose connections are READ COMMITTED, the level that
+// the booking guard was proved at: under REPEATABLE READ an earlier read in the
+// transaction would fix a snapshot that the overlap check must not see.
+func openPool(c *mysql.Config) (*sqlx.DB, error) {
+	base, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("database configuration: %w", err)
+	}
+	return sqlx.NewDb(sql.OpenDB(readCommitted{base}), "mysql"), nil
+}
+
+// readCommitted sets the isolation level once per connection, by the statement
+// that MySQL and MariaDB share (their variables have different names), instead
+// of once per transaction.
+type readCommitted struct{ driver.Connector }
+
+// Connect opens a connection and sets its isolation level.
+func (r readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := r.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return nil, errors.New("database driver cannot execute statements")
+	}
+	if _, err := execer.ExecContext(ctx, `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`, nil); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}

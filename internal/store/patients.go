@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// CreatePatient registers p and answers with the record as stored.
+//
+// Errors: clinic.CodeValidationFailed (text too long once normalised, birth
+// date after today), clinic.ErrEmailTaken.
+func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient) (clinic.Patient, error) {
+	p.Normalize()
+	if err := p.Check(s.today()); err != nil {
+		return clinic.Patient{}, err
+	}
+	err := s.inTx(ctx, func(t *tx) error {
+		p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
+		var err error
+		p.ID, err = insertPatient(ctx, t, p)
+		return err
+	})
+	return p, err
+}
+
+// CreatePatients registers all of ps or none, and answers with their ids in
+// the same order. Errors are those of CreatePatient.
+func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int64, error) {
+	ids := make([]int64, len(ps))
+	for i := range ps {
+		ps[i].Normalize()
+		if err := ps[i].Check(s.today()); err != nil {
+			return nil, err
+		}
+	}
+	err := s.inTx(ctx, func(t *tx) error {
+		for i, p := range ps {
+			p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
+			var err error
+			if ids[i], err = insertPatient(ctx, t, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// Patient reads one patient. Errors: clinic.ErrPatientNotFound.
+func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
+	var row patientRow
+	err := s.db.GetContext(ctx, &row, `
+		SELECT id, first_name, last_name, email, phone, birth_date, version, created_at, updated_at
+		FROM patients
+		WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Patient{}, clinic.ErrPatientNotFound
+	}
+	return row.patient(), translate(ctx, err)
+}
+
+// UpdatePatient makes the change and answers with the record as it is now.
+// Locks the patient's row.
+//
+// Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
+// clinic.CodeValidationFailed, clinic.ErrEmailTaken.
+func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, error) {
+	var p clinic.Patient
+	err := s.inTx(ctx, func(t *tx) error {
+		var err error
+		if p, err = lockPatient(ctx, t, id); err != nil {
+			return err
+		}
+		if err := match.check(p.Version); err != nil {
+			return err
+		}
+		c.Apply(&p)
+		if err := p.Check(s.today()); err != nil {
+			return err
+		}
+		p.Version++
+		p.UpdatedAt = t.now
+		return updatePatient(ctx, t, p)
+	})
+	return p, err
+}
+
+// DeletePatient deletes a patient who never had an appointment. Locks the
+// patient's row; the foreign key decides, so a booking in flight either is
+// seen or finds the patient gone.
+//
+// Errors: clinic.ErrPatientNotFound, clinic.ErrPreconditionFailed,
+// clinic.ErrHasAppointments.
+func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) error {
+	return s.inTx(ctx, func(t *tx) error {
+		p, err := lockPatient(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(p.Version); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `DELETE FROM patients WHERE id = ?`, id)
+		return err
+	})
+}
+
+func insertPatient(ctx context.Context, t *tx, p clinic.Patient) (int64, error) {
+	return t.insert(ctx, `
+		INSERT INTO patients (first_name, last_name, email, email_key, phone, phone_key, birth_date,
+		                      version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.FirstName, p.LastName, p.Email, emailKey(p.Email), p.Phone, phoneKey(p.Phone), sqlDate(p.BirthDate),
+		p.Version, p.CreatedAt, p.UpdatedAt)
+}
+
+// Primary key; exclusive lock on the row.
+func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
+	var row patientRow
+	err := t.GetContext(ctx, &row, `
+		SELECT id, first_name, last_name, email, phone, birth_date, version, created_at, updated_at
+		FROM patients
+		WHERE id = ?
+		FOR UPDATE`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Patient{}, clinic.ErrPatientNotFound
+	}
+	return row.patient(), err
+}
+
+func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
+	_, err := t.exec(ctx, `
+		UPDATE patients
+		SET first_name = ?, last_name = ?, email = ?, email_key = ?, phone = ?, phone_key = ?, birth_date = ?,
+		    version = ?, updated_at = ?
+		WHERE id = ?`,
+		p.FirstName, p.LastName, p.Email, emailKey(p.Email), p.Phone, phoneKey(p.Phone), sqlDate(p.BirthDate),
+		p.Version, p.UpdatedAt, p.ID)
+	return err
+}
+
+type patientRow struct {
+	ID        int64      `db:"id"`
+	FirstName string     `db:"first_name"`
+	LastName  string     `db:"last_name"`
+	Email     *string    `db:"email"`
+	Phone     *string    `db:"phone"`
+	BirthDate *time.Time `db:"birth_date"`
+	Version   int64      `db:"version"`
+	CreatedAt time.Time  `db:"created_at"`
+	UpdatedAt time.Time  `db:"updated_at"`
+}
+
+func (r patientRow) patient() clinic.Patient {
+	p := clinic.Patient{
+		ID: r.ID, FirstName: r.FirstName, LastName: r.LastName, Email: r.Email, Phone: r.Phone,
+		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.BirthDate != nil {
+		d := clinic.DateOf(*r.BirthDate)
+		p.BirthDate = &d
+	}
+	return p
+}
+
+func emailKey(email *string) *string {
+	if email == nil {
+		return nil
+	}
+	k := clinic.EmailKey(*email)
+	return &k
+}
+
+func phoneKey(phone *string) *string {
+	if phone == nil {
+		return nil
+	}
+	k := clinic.PhoneKey(*phone)
+	return &k
+}
+
+func sqlDate(d *clinic.Date) *string {
+	if d == nil {
+		return nil
+	}
+	s := d.String()
+	return &s
+}

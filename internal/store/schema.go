@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+
+	"mems/db"
+	"mems/internal/clinic"
+)
+
+// ErrNotDisposable refuses to destroy or fill a database that nobody has marked
+// as disposable.
+var ErrNotDisposable = errors.New("this database is not marked as disposable")
+
+// Ready reports whether the database can be reached and has at least the schema
+// that this program needs, and which version it has. Otherwise
+// clinic.ErrUnavailable, with the cause.
+func (s *Store) Ready(ctx context.Context) (int64, error) {
+	var version int64
+	err := s.db.GetContext(ctx, &version, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`)
+	if err != nil {
+		return 0, translate(ctx, err)
+	}
+	needed, err := s.latest(ctx)
+	if err != nil {
+		return 0, translate(ctx, err)
+	}
+	// A newer schema is fine: migrations are written so that the version of the
+	// program before them can live with them (db/README.md).
+	if version < needed {
+		return 0, &clinic.Error{
+			Code:  clinic.CodeUnavailable,
+			Cause: fmt.Errorf("database schema is at version %d, this program needs %d: run \"mems migrate up\"", version, needed),
+		}
+	}
+	return version, nil
+}
+
+func (s *Store) latest(ctx context.Context) (int64, error) {
+	triggers, err := hasTriggers(ctx, s.db.DB)
+	if err != nil {
+		return 0, err
+	}
+	if !triggers && db.Latest == db.Backstop {
+		return db.Backstop - 1, nil
+	}
+	return db.Latest, nil
+}
+
+// hasTriggers reports whether the engine can carry the backstop.
+func hasTriggers(ctx context.Context, pool *sql.DB) (bool, error) {
+	var version string
+	if err := pool.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version); err != nil {
+		return false, err
+	}
+	return !strings.Contains(version, "TiDB"), nil
+}
+
+// Schema migrates one database.
+type Schema struct {
+	config *mysql.Config
+	pool   *sql.DB
+}
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version   int64
+	Name      string
+	Applied   bool
+	AppliedAt time.Time     // zero unless applied
+	Took      time.Duration // zero unless just run
+}
+
+// OpenSchema prepares the migration of the database that dsn names. It does not
+// connect.
+func OpenSchema(dsn string) (*Schema, error) {
+	config, err := parseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	configureSession(config)
+	config.Timeout = 5 * time.Second // but no limit on reading: altering a large table takes its time
+	pool, err := openPool(config)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(3)
+	return &Schema{config: config, pool: pool.DB}, nil
+}
+
+// Close closes the connections.
+func (sc *Schema) Close() error { return sc.pool.Close() }
+
+// Up creates the database if it does not exist and runs every pending
+// migration, reporting each. Several processes may call it at once: one works,
+// the others wait and find nothing to do.
+func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
+	if err := sc.createDatabase(ctx); err != nil {
+		return err
+	}
+	return sc.locked(ctx, func(p *goose.Provider) error {
+		for {
+			r, err := p.UpByOne(ctx)
+			if errors.Is(err, goose.ErrNoNextVersion) {
+				return nil
+			}
+			if err != nil {
+				return hint(err)
+			}
+			report(migration(r))
+		}
+	})
+}
+
+// Down undoes the newest migration and answers with it. Errors:
+// goose.ErrNoNextVersion when there is none.
+func (sc *Schema) Down(ctx context.Context) (Migration, error) {
+	var m Migration
+	err := sc.locked(ctx, func(p *goose.Provider) error {
+		r, err := p.Down(ctx)
+		if err != nil {
+			return hint(err)
+		}
+		m = migration(r)
+		return nil
+	})
+	return m, err
+}
+
+// Status lists all migrations, oldest first.
+func (sc *Schema) Status(ctx context.Context) ([]Migration, error) {
+	p, err := sc.provider(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states, err := p.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ms []Migration
+	for _, s := range states {
+		ms = append(ms, Migration{
+			Version: s.Source.Version, Name: path.Base(s.Source.Path),
+			Applied: s.State == goose.StateApplied, AppliedAt: s.AppliedAt,
+		})
+	}
+	return ms, nil
+}
+
+// Disposable reports whether the database has been marked as one that may be
+// destroyed.
+func (sc *Schema) Disposable(ctx context.Context) (bool, error) {
+	var disposable bool
+	err := sc.pool.QueryRowContext(ctx, `SELECT disposable FROM installation WHERE id = 1`).Scan(&disposable)
+	return disposable, err
+}
+
+// MarkDisposable allows Reset and the demo data on this database.
+func (sc *Schema) MarkDisposable(ctx context.Context) error {
+	_, err := sc.pool.ExecContext(ctx, `UPDATE installation SET disposable = 1 WHERE id = 1`)
+	return err
+}
+
+// Reset undoes all migrations, which drops everything, and runs them again. The
+// database stays marked as disposable. Errors: ErrNotDisposable.
+func (sc *Schema) Reset(ctx context.Context, report func(Migration)) error {
+	disposable, err := sc.Disposable(ctx)
+	if err != nil {
+		return fmt.Errorf("read the disposable mark: %w", err)
+	}
+	if !disposable {
+		return ErrNotDisposable
+	}
+	err = sc.locked(ctx, func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, 0)
+		return err
+	})
+	if err != nil {
+		return hint(err)
+	}
+	if err := sc.Up(ctx, report); err != nil {
+		return err
+	}
+	return sc.MarkDisposable(ctx)
+}
+
+func (sc *Schema) provider(ctx context.Context) (*goose.Provider, error) {
+	migrations, err := fs.Sub(db.Migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	var options []goose.ProviderOption
+	triggers, err := hasTriggers(ctx, sc.pool)
+	if err != nil {
+		return nil, err
+	}
+	if !triggers {
+		options = append(options, goose.WithExcludeVersions([]int64{db.Backstop}))
+	}
+	return goose.NewProvider(goose.DialectMySQL, sc.pool, migrations, options...)
+}
+
+// locked runs work while no other process migrates this database.
+func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider) error) error {
+	p, err := sc.provider(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := sc.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // gives the lock back if what follows could not
+	// A name is at most 64 characters on MySQL; it is per server, so it must
+	// tell databases apart.
+	const lock = `CONCAT('mems migrate ', MD5(DATABASE()))`
+	var got sql.NullInt64
+	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(`+lock+`, 600)`).Scan(&got); err != nil {
+		return err
+	}
+	if got.Int64 != 1 {
+		return errors.New("another process has been migrating this database for ten minutes")
+	}
+	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), `DO RELEASE_LOCK(`+lock+`)`) }()
+	return work(p)
+}
+
+// createDatabase creates the database when the server does not have it.
+func (sc *Schema) createDatabase(ctx context.Context) error {
+	err := sc.pool.PingContext(ctx)
+	var refused *mysql.MySQLError
+	if !errors.As(err, &refused) || refused.Number != 1049 { // unknown database
+		return err
+	}
+	server := sc.config.Clone()
+	server.DBName = ""
+	pool, err := openPool(server)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pool.Close() }()
+	name := "`" + strings.ReplaceAll(sc.config.DBName, "`", "``") + "`"
+	_, err = pool.ExecContext(ctx, `CREATE DATABASE IF NOT EXISTS `+name+` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci`)
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", sc.config.DBName, err)
+	}
+	return nil
+}
+
+func migration(r *goose.MigrationResult) Migration {
+	return Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: r.Direction == "up", Took: r.Duration}
+}
+
+// hint adds what to do to the errors that people meet.
+func hint(err error) error {
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Number {
+	case 1419:
+		return fmt.Errorf("%w\nThe server keeps a binary log and lets only administrators create triggers. "+
+			"Let an administrator run this migration, or set log_bin_trust_function_creators = 1 while it runs", err)
+	case 1142, 1044, 1227:
+		return fmt.Errorf("%w\nThis database user may not do that. db/grants.sql has the rights that migrating needs", err)
+	}
+	return err
+}

@@ -1,0 +1,145 @@
+// Package storetest lends each test a fresh, migrated database on a real
+// server.
+//
+// The server is the one that MEMS_TEST_DATABASE_URL names ("make test" starts
+// one and sets it); without it, each test process starts a private one. There
+// is no way to skip: a test that needs a database and cannot have one fails.
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/localdb"
+	"mems/internal/store"
+)
+
+// Database is a test's own database.
+type Database struct {
+	DSN    string   // for store.Open and for server processes
+	DB     *sqlx.DB // raw connections, as a rogue script would have them
+	Server string   // what SELECT VERSION() says
+}
+
+// New creates a migrated database that is dropped when the test ends.
+func New(t testing.TB) *Database {
+	t.Helper()
+	d := Empty(t)
+	schema, err := store.OpenSchema(d.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = schema.Close() }()
+	if err := schema.Up(context.Background(), func(store.Migration) {}); err != nil {
+		t.Fatalf("migrate the test's database: %v", err)
+	}
+	return d
+}
+
+// Empty creates a database without any table that is dropped when the test
+// ends.
+func Empty(t testing.TB) *Database {
+	t.Helper()
+	return OnServer(t, serverDSN(t))
+}
+
+// OnServer is Empty on the server that dsn names, whose database name is
+// ignored.
+func OnServer(t testing.TB, dsn string) *Database {
+	t.Helper()
+	config, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		t.Fatalf("MEMS_TEST_DATABASE_URL: %v", err)
+	}
+	config.ParseTime, config.Loc, config.DBName = true, time.UTC, ""
+	admin, err := sqlx.Connect("mysql", config.FormatDSN())
+	if err != nil {
+		t.Fatalf("connect to the test server: %v", err)
+	}
+	name := "mems_test_" + randomHex()
+	if _, err := admin.Exec("CREATE DATABASE " + name + " CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
+		t.Fatalf("create the test's database: %v", err)
+	}
+	config.DBName = name
+	raw, err := sqlx.Connect("mysql", config.FormatDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Database{DSN: config.FormatDSN(), DB: raw}
+	if err := raw.Get(&d.Server, "SELECT VERSION()"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = raw.Close()
+		if _, err := admin.Exec("DROP DATABASE " + name); err != nil {
+			t.Logf("drop the test's database: %v", err)
+		}
+		_ = admin.Close()
+	})
+	return d
+}
+
+// Open opens a store with a pool of its own, as another server process would
+// have. A nil clock is the real one, a nil zone UTC.
+func (d *Database) Open(t testing.TB, now func() time.Time, zone *time.Location) *store.Store {
+	t.Helper()
+	if now == nil {
+		now = time.Now
+	}
+	if zone == nil {
+		zone = time.UTC
+	}
+	s, err := store.Open(store.Config{DSN: d.DSN, Now: now, Zone: zone, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+var server struct {
+	once sync.Once
+	dsn  string
+	err  error
+}
+
+// serverDSN answers with the server for this process, starting it if need be.
+// It is stopped by the operating system when the process ends.
+func serverDSN(t testing.TB) string {
+	t.Helper()
+	if dsn := os.Getenv("MEMS_TEST_DATABASE_URL"); dsn != "" {
+		return dsn
+	}
+	server.once.Do(func() {
+		var s *localdb.Server
+		s, server.err = localdb.Start(context.Background(), localdb.Options{
+			Dir:     filepath.Join(os.TempDir(), "mems-test-"+randomHex()),
+			Engine:  localdb.Engine(os.Getenv("MEMS_TEST_DATABASE_ENGINE")),
+			Install: true,
+			Log:     t.Logf,
+		})
+		if server.err == nil {
+			server.dsn = s.DSN("")
+		}
+	})
+	if server.err != nil {
+		t.Fatalf("start a database for the tests: %v", server.err)
+	}
+	return server.dsn
+}
+
+func randomHex() string {
+	b := make([]byte, 6)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
