@@ -92,7 +92,8 @@ $(PROFILE): $(shell find cmd db internal -type f \( -name '*.go' -o -name '*.sql
 fuzz: go-present ## every Fuzz function, for FUZZTIME (20s) each
 	@dirs=$$(grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' cmd db internal | xargs -r -n1 dirname | sort -u); \
 	for dir in $$dirs; do \
-	  for name in $$($(GO) test -list '^Fuzz' "./$$dir" | grep '^Fuzz'); do \
+	  names=$$($(GO) test -list '^Fuzz' "./$$dir" | grep '^Fuzz'); \
+	  for name in $$names; do \
 	    echo "fuzzing $$dir $$name for $(FUZZTIME)"; \
 	    $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir"; \
 	  done; \
