@@ -1,0 +1,247 @@
+package localdb_test
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/internal/localdb"
+)
+
+// TestMain lets the test binary be the owner that another test kills.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("MEMS_TEST_OWN"); dir != "" {
+		own(dir)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// own starts a server on dir, says so, and waits to be killed.
+func own(dir string) {
+	s, err := localdb.Start(context.Background(), options(dir, func(string, ...any) {}))
+	if err != nil {
+		_, _ = os.Stdout.WriteString(err.Error() + "\n")
+		os.Exit(1)
+	}
+	_, _ = os.Stdout.WriteString("serving " + s.Version() + "\n")
+	select {}
+}
+
+func options(dir string, log func(string, ...any)) localdb.Options {
+	return localdb.Options{
+		Dir: dir, Engine: engine(), Durable: true, Install: true, BufferPoolMB: 32, Log: log,
+	}
+}
+
+// engine is the one under test: "make test" and "make test-mysql" set it.
+func engine() localdb.Engine {
+	if e := os.Getenv("MEMS_TEST_DATABASE_ENGINE"); e != "" {
+		return localdb.Engine(e)
+	}
+	return localdb.MariaDB
+}
+
+func start(t *testing.T, dir string) *localdb.Server {
+	t.Helper()
+	s, err := localdb.Start(t.Context(), options(dir, t.Logf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		_ = s.Stop(ctx)
+	})
+	return s
+}
+
+func connect(t *testing.T, s *localdb.Server) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", s.DSN("kept"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func must(t *testing.T, db *sql.DB, statement string) {
+	t.Helper()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func count(t *testing.T, s *localdb.Server) int {
+	t.Helper()
+	var n int
+	if err := connect(t, s).QueryRowContext(t.Context(), `SELECT COUNT(*) FROM kept.things`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func fill(t *testing.T, s *localdb.Server) {
+	t.Helper()
+	server, err := sql.Open("mysql", s.DSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	must(t, server, `CREATE DATABASE kept`)
+	must(t, server, `CREATE TABLE kept.things (id INT PRIMARY KEY)`)
+	must(t, server, `INSERT INTO kept.things VALUES (1), (2)`)
+}
+
+func TestDataSurvive(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, dir)
+	if !first.Owned() || first.Engine() != engine() || first.Version() == "" {
+		t.Fatalf("owned %v, engine %q, version %q", first.Owned(), first.Engine(), first.Version())
+	}
+	fill(t, first)
+
+	t.Run("SecondAttaches", func(t *testing.T) {
+		second := start(t, dir)
+		if second.Owned() || second.Engine() != engine() {
+			t.Errorf("owned %v, engine %q", second.Owned(), second.Engine())
+		}
+		if n := count(t, second); n != 2 {
+			t.Errorf("%d rows through the second, want 2", n)
+		}
+		if err := second.Stop(t.Context()); err != nil {
+			t.Errorf("stop of an attached server: %v", err)
+		}
+		if err := second.Kill(); err == nil {
+			t.Error("an attached process may kill the server")
+		}
+		if err := second.Restart(t.Context()); err == nil {
+			t.Error("an attached process may restart the server")
+		}
+		if n := count(t, first); n != 2 {
+			t.Errorf("%d rows after the second stopped, want 2", n)
+		}
+	})
+	t.Run("KilledAndRestarted", func(t *testing.T) {
+		if err := first.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, first); n != 2 {
+			t.Errorf("%d rows, want 2", n)
+		}
+	})
+	t.Run("StoppedAndStarted", func(t *testing.T) {
+		if err := first.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, start(t, dir)); n != 2 {
+			t.Errorf("%d rows, want 2", n)
+		}
+	})
+}
+
+// An owner that is killed leaves nothing that stops the next start.
+func TestOwnerKilled(t *testing.T) {
+	dir := t.TempDir()
+	owner := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // G204: this test
+	owner.Env = append(os.Environ(), "MEMS_TEST_OWN="+dir)
+	out, err := owner.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 200)
+	n, err := out.Read(line)
+	if err != nil || !strings.HasPrefix(string(line[:n]), "serving") {
+		t.Fatalf("the owner says %q (%v)", line[:n], err)
+	}
+	fill(t, start(t, dir)) // attached
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = owner.Wait()
+	next := start(t, dir)
+	if !next.Owned() {
+		t.Error("the next start attached to a server without an owner")
+	}
+	if n := count(t, next); n != 2 {
+		t.Errorf("%d rows, want 2", n)
+	}
+}
+
+func TestUnfinishedInitialisation(t *testing.T) {
+	dir := t.TempDir()
+	half := filepath.Join(dir, "data.unfinished", "mysql")
+	if err := os.MkdirAll(half, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, start(t, dir))
+}
+
+func TestDeepDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", 25))
+	s := start(t, dir)
+	if len(s.Socket()) >= 100 {
+		t.Errorf("socket path of %d bytes", len(s.Socket()))
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(s.Socket())) })
+	fill(t, s)
+}
+
+func TestErrors(t *testing.T) {
+	t.Run("OtherEngine", func(t *testing.T) {
+		dir := t.TempDir()
+		other := localdb.MySQL
+		if engine() == localdb.MySQL {
+			other = localdb.MariaDB
+		}
+		if err := os.WriteFile(filepath.Join(dir, "engine"), []byte(other), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := localdb.Start(t.Context(), options(dir, t.Logf))
+		if err == nil || !strings.Contains(err.Error(), "made by "+string(other)) {
+			t.Errorf("error %v does not say who made the data", err)
+		}
+	})
+	t.Run("ServerDies", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "data", "ibdata1"), []byte("not a database"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := localdb.Start(t.Context(), options(dir, t.Logf))
+		if err == nil || !strings.Contains(err.Error(), "server.log") || !strings.Contains(err.Error(), "ERROR") {
+			t.Errorf("error %v does not show the server's log", err)
+		}
+	})
+	t.Run("NoneAndNotAllowedToInstall", func(t *testing.T) {
+		o := options(t.TempDir(), t.Logf)
+		o.Engine, o.Install = localdb.Engine("other"), false
+		_, err := localdb.Start(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), "install") {
+			t.Errorf("error %v does not say what to do", err)
+		}
+	})
+	t.Run("DirectoryIsAFile", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := localdb.Start(t.Context(), options(file, t.Logf)); err == nil {
+			t.Error("no error")
+		}
+	})
+}

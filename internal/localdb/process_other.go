@@ -1,0 +1,11 @@
+//go:build !linux
+
+package localdb
+
+import "syscall"
+
+// childAttributes: own process group. Where the kernel does not end the child
+// with us, the next start does (endOrphan).
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
