@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # --- what can be set from outside -------------------------------------------
 GO        ?= go
 FUZZTIME  ?= 20s
-# mariadb or mysql; empty takes what the machine has, or installs MariaDB.
+# mariadb or mysql; empty takes what the machine has.
 ENGINE    ?=
 # More words for `mems serve`, for internal/bench and for `go test`.
 ARGS      ?=
@@ -36,9 +36,9 @@ GEN         := gen
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-# A server that is named in the environment is used as it is; otherwise the
-# tests get a private one for as long as they run.
-WITHDB = $(if $(MEMS_TEST_DATABASE_URL),,$(GO) run ./internal/localdb/withdb $(if $(ENGINE),-engine $(ENGINE)) --)
+# A private server for as long as the command runs, unless
+# MEMS_TEST_DATABASE_URL names one.
+WITHDB = $(GO) run ./internal/localdb/withdb $(if $(ENGINE),-engine $(ENGINE)) --
 
 ##@ Use
 
