@@ -104,33 +104,35 @@ func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error)
 	return n == 1, err
 }
 
-// busyTimesOfDoctor reads the occupied times that overlap want.
+// busyTimesOfDoctorSQL finds the occupied times that overlap an interval.
 //
 // Index appointments_doctor (doctor_id, start_time), bounded on both sides by
 // the longest appointment there can be, so the cost does not grow with history.
 // Locking, because a plain read may come from a snapshot older than the guard.
+const busyTimesOfDoctorSQL = `
+	SELECT start_time, end_time
+	FROM appointments
+	WHERE doctor_id = ?
+	  AND start_time > ? AND start_time < ? AND end_time > ?
+	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+	FOR UPDATE`
+
 func busyTimesOfDoctor(ctx context.Context, t *tx, id int64, want clinic.Interval) ([]clinic.Interval, error) {
-	return t.intervals(ctx, `
-		SELECT start_time, end_time
-		FROM appointments
-		WHERE doctor_id = ?
-		  AND start_time > ? AND start_time < ? AND end_time > ?
-		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-		FOR UPDATE`,
-		id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
+	return t.intervals(ctx, busyTimesOfDoctorSQL, id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
 }
 
-// busyTimesOfPatient is busyTimesOfDoctor for the patient, by index
+// busyTimesOfPatientSQL is busyTimesOfDoctorSQL for the patient, by index
 // appointments_patient (patient_id, start_time).
+const busyTimesOfPatientSQL = `
+	SELECT start_time, end_time
+	FROM appointments
+	WHERE patient_id = ?
+	  AND start_time > ? AND start_time < ? AND end_time > ?
+	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+	FOR UPDATE`
+
 func busyTimesOfPatient(ctx context.Context, t *tx, id int64, want clinic.Interval) ([]clinic.Interval, error) {
-	return t.intervals(ctx, `
-		SELECT start_time, end_time
-		FROM appointments
-		WHERE patient_id = ?
-		  AND start_time > ? AND start_time < ? AND end_time > ?
-		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-		FOR UPDATE`,
-		id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
+	return t.intervals(ctx, busyTimesOfPatientSQL, id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
 }
 
 func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64, error) {

@@ -1,0 +1,18 @@
+-- The two database users of an installation, with no more than they need.
+-- Replace the passwords, the host part and the name of the database ("mems").
+--
+-- mems_migrate runs "mems migrate" and owns the schema. The backstop's triggers
+-- run with its rights, so it must exist as long as they do. Where the binary log
+-- is on, creating them also needs SUPER or log_bin_trust_function_creators = 1
+-- while the migration runs.
+CREATE USER IF NOT EXISTS 'mems_migrate'@'localhost' IDENTIFIED BY 'replace-this-1';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER ON mems.* TO 'mems_migrate'@'localhost';
+
+-- mems_app runs "mems serve". It cannot change the schema, disarm the backstop,
+-- write the mirror of occupied times, or delete an appointment.
+CREATE USER IF NOT EXISTS 'mems_app'@'localhost' IDENTIFIED BY 'replace-this-2';
+GRANT SELECT ON mems.goose_db_version TO 'mems_app'@'localhost';
+GRANT SELECT ON mems.installation TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.patients TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.doctors TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE ON mems.appointments TO 'mems_app'@'localhost';

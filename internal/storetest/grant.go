@@ -1,0 +1,63 @@
+package storetest
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+)
+
+// Grant creates the users of db/grants.sql for this test's database alone and
+// answers with the database as the application's user sees it.
+func Grant(t testing.TB, d *Database) *Database {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "db", "grants.sql")) //nolint:gosec // G304: our own file
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := mysql.ParseDSN(d.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suffix := randomHex()
+	host := "localhost"
+	if config.Net == "tcp" {
+		host = "%" // a server in a container sees us come from elsewhere
+	}
+	script := strings.NewReplacer(
+		"mems_migrate", "migrate_"+suffix, "mems_app", "app_"+suffix, "ON mems.", "ON "+config.DBName+".", "'localhost'", "'"+host+"'",
+	).Replace(string(text))
+	var lines []string
+	for line := range strings.Lines(script) {
+		if !strings.HasPrefix(line, "--") {
+			lines = append(lines, line)
+		}
+	}
+	for statement := range strings.SplitSeq(strings.Join(lines, ""), ";") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		if _, err := d.DB.Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	t.Cleanup(func() {
+		for _, user := range []string{"migrate_", "app_"} {
+			if _, err := d.DB.Exec("DROP USER '" + user + suffix + "'@'" + host + "'"); err != nil {
+				t.Logf("drop user: %v", err)
+			}
+		}
+	})
+	config.User, config.Passwd = "app_"+suffix, "replace-this-2"
+	db, err := sqlx.Connect("mysql", config.FormatDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return &Database{DSN: config.FormatDSN(), DB: db, Server: d.Server}
+}
