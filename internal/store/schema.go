@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -220,17 +222,18 @@ func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider) error) 
 		return err
 	}
 	defer func() { _ = conn.Close() }() // gives the lock back if what follows could not
-	// A name is at most 64 characters on MySQL; it is per server, so it must
-	// tell databases apart.
-	const lock = `CONCAT('mems migrate ', MD5(DATABASE()))`
+	// The lock's name is the server's, so it must tell databases apart, and at
+	// most 64 characters long on MySQL.
+	sum := sha256.Sum256([]byte(sc.config.DBName))
+	lock := "mems migrate " + hex.EncodeToString(sum[:16])
 	var got sql.NullInt64
-	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(`+lock+`, 600)`).Scan(&got); err != nil {
+	if err := conn.QueryRowContext(ctx, `SELECT GET_LOCK(?, 600)`, lock).Scan(&got); err != nil {
 		return err
 	}
 	if got.Int64 != 1 {
 		return errors.New("another process has been migrating this database for ten minutes")
 	}
-	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), `DO RELEASE_LOCK(`+lock+`)`) }()
+	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), `DO RELEASE_LOCK(?)`, lock) }()
 	return work(p)
 }
 
