@@ -1,0 +1,51 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// The plans of the hot queries, on a clinic with some history: the right index,
+// no sorting, nothing that grows with the table.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 20, 0)
+	ps := make([]clinic.Patient, 1500)
+	for i := range ps {
+		email, phone := fmt.Sprintf("p%d@example.org", i), fmt.Sprintf("+41 44 %07d", i*7919%10_000_000)
+		ps[i] = clinic.Patient{FirstName: fmt.Sprintf("Name%04d", i*31%1500), LastName: fmt.Sprintf("Name%04d", i), Email: &email, Phone: &phone}
+	}
+	ids, err := f.store.CreatePatients(t.Context(), ps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d, doctor := range f.doctors {
+		var as []clinic.Appointment
+		for i := range 300 {
+			start := time.Date(2027, 1, 1+i/3, 9+i%3, 0, 0, 0, time.UTC)
+			as = append(as, clinic.Appointment{
+				PatientID: ids[(d*300+i)%len(ids)], Status: clinic.StatusCompleted,
+				Time: clinic.Interval{Start: start, End: start.Add(30 * time.Minute)},
+			})
+		}
+		if _, err := f.store.ImportAppointments(t.Context(), doctor, as); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.DB.Exec(`ANALYZE TABLE appointments, patients, doctors`); err != nil {
+		t.Fatal(err)
+	}
+	one, err := sqlx.Connect("mysql", f.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = one.Close() }()
+	one.SetMaxOpenConns(1) // so that the session's settings stay
+	store.ExplainHotQueries(t, one)
+}

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// ExplainHotQueries is what explain_external_test.go runs; the statements are
+// not exported otherwise.
+func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
+	t.Helper()
+	day := clinic.Window{ByStart: true, Interval: clinic.Interval{
+		Start: time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2027, 3, 2, 0, 0, 0, 0, time.UTC),
+	}}
+	cross := clinic.Window{Interval: day.Interval}
+	list := func(q AppointmentQuery) explained {
+		q.Limit = 200
+		statement, args := appointmentListSQL(q)
+		return explained{statement: statement, args: args, ordered: true}
+	}
+	patients := func(q PatientQuery, after patientRow) explained {
+		q.Limit = 20
+		statement, args := patientListSQL(q, after)
+		return explained{statement: statement, args: args}
+	}
+	around := []any{7, day.Start, day.End, day.Start}
+	with := func(e explained, key string) explained { e.key = key; return e }
+	for name, e := range map[string]explained{
+		"GuardDoctor":       {statement: busyTimesOfDoctorSQL, args: around, key: "appointments_doctor"},
+		"GuardPatient":      {statement: busyTimesOfPatientSQL, args: around, key: "appointments_patient"},
+		"DayOfDoctor":       with(list(AppointmentQuery{Window: day, DoctorID: 7}), "appointments_doctor"),
+		"Day":               with(list(AppointmentQuery{Window: day}), "appointments_start"),
+		"DaySecondPage":     with(list(AppointmentQuery{Window: day, After: After{Start: day.Start.Add(time.Hour), ID: 9}}), "appointments_start"),
+		"IntervalOfDoctor":  with(list(AppointmentQuery{Window: cross, DoctorID: 7}), "appointments_doctor"),
+		"HistoryOfPatient":  with(list(AppointmentQuery{Window: clinic.Window{Unbounded: true}, PatientID: 7}), "appointments_patient"),
+		"PatientsByName":    with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patients_last_name"),
+		"PatientsFirstName": with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patients_first_name"),
+		"PatientByEmail":    with(patients(PatientQuery{Email: "p12@example.org"}, patientRow{}), "patients_email_key"),
+		"PatientsByPhone":   with(patients(PatientQuery{Phone: "123456"}, patientRow{}), "patients_phone_key"),
+	} {
+		t.Run(name, func(t *testing.T) { e.check(t, db) })
+	}
+}
+
+// explained is a statement and what its plan must be.
+type explained struct {
+	statement string
+	args      []any
+	key       string // an index that must be used
+	ordered   bool   // without sorting
+}
+
+func (e explained) check(t *testing.T, db *sqlx.DB) {
+	t.Helper()
+	// MySQL 9 may be set to explain as a tree; the tabular form is common to all.
+	_, _ = db.Exec(`SET SESSION explain_format = 'TRADITIONAL'`) // unknown to MariaDB
+	rows, err := db.Queryx(`EXPLAIN `+e.statement, e.args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan strings.Builder
+	found := false
+	for rows.Next() {
+		row := map[string]any{}
+		if err := rows.MapScan(row); err != nil {
+			t.Fatal(err)
+		}
+		text := func(column string) string { return fmt.Sprintf("%s", row[column]) }
+		fmt.Fprintf(&plan, "table %s type %s key %s rows %s extra %s\n", text("table"), text("type"), text("key"), text("rows"), text("Extra"))
+		if text("key") == e.key {
+			found = true
+			if text("type") == "ALL" || text("type") == "index" {
+				t.Errorf("reads the whole of %s", e.key)
+			}
+		}
+		if e.ordered && strings.Contains(text("Extra"), "filesort") {
+			t.Error("sorts")
+		}
+	}
+	if !found {
+		t.Errorf("does not use %s", e.key)
+	}
+	if t.Failed() {
+		t.Logf("plan:\n%s", plan.String())
+	}
+}
+
+// StoreWithLog is Open with a log of one's own, for tests that count retries.
+func StoreWithLog(t *testing.T, dsn string, now func() time.Time, log *slog.Logger) *Store {
+	t.Helper()
+	s, err := Open(Config{DSN: dsn, Now: now, Zone: time.UTC, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"mems/internal/clinic"
+)
+
+func TestParseDSN(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		in, user, password, network, address, database string
+		fails                                          bool
+	}{
+		"DSN":            {in: "mems:p@ss@tcp(db:3307)/clinic?tls=skip-verify", user: "mems", password: "p@ss", network: "tcp", address: "db:3307", database: "clinic"},
+		"Socket":         {in: "root@unix(/run/x.sock)/mems", user: "root", network: "unix", address: "/run/x.sock", database: "mems"},
+		"URL":            {in: "mysql://mems:p%40s%2Fs@db.example.org:3307/clinic", user: "mems", password: "p@s/s", network: "tcp", address: "db.example.org:3307", database: "clinic"},
+		"URLDefaultPort": {in: "mysql://mems@db/clinic?tls=true", user: "mems", network: "tcp", address: "db:3306", database: "clinic"},
+		"NoDatabase":     {in: "mems@tcp(db:3306)/", fails: true},
+		"URLNoDatabase":  {in: "mysql://mems@db", fails: true},
+		"Nonsense":       {in: "secret-in-here", fails: true},
+		"BadURL":         {in: "mysql://us er:secret@%zz/x", fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := parseDSN(test.in)
+			if test.fails {
+				if err == nil || strings.Contains(err.Error(), "secret") {
+					t.Errorf("error %v, want one that does not repeat the text", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.User != test.user || c.Passwd != test.password || c.Net != test.network || c.Addr != test.address || c.DBName != test.database {
+				t.Errorf("read %s as %+v", test.in, c)
+			}
+		})
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	t.Parallel()
+	server := func(number uint16, message string) error { return &mysql.MySQLError{Number: number, Message: message} }
+	unknown := server(9999, "surprise")
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	late, cancelLate := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	defer cancelLate()
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		err  error
+		want error
+	}{
+		"Nil":               {err: nil, want: nil},
+		"DomainError":       {err: clinic.ErrDoctorOverlap, want: clinic.ErrDoctorOverlap},
+		"EmailTakenMySQL":   {err: server(1062, "Duplicate entry 'x' for key 'patients.patients_email_key'"), want: clinic.ErrEmailTaken},
+		"EmailTakenMariaDB": {err: server(1062, "Duplicate entry 'x' for key 'patients_email_key'"), want: clinic.ErrEmailTaken},
+		"HasAppointments":   {err: server(1451, ""), want: clinic.ErrHasAppointments},
+		"BackstopDoctor":    {err: server(45001, ""), want: clinic.ErrDoctorOverlap},
+		"BackstopPatient":   {err: server(45002, ""), want: clinic.ErrPatientOverlap},
+		"Deadlock":          {err: server(1213, ""), want: clinic.ErrUnavailable},
+		"ShuttingDown":      {err: server(1053, ""), want: clinic.ErrUnavailable},
+		"TooMany":           {err: server(1040, ""), want: clinic.ErrUnavailable},
+		"NotMigrated":       {err: server(1146, ""), want: clinic.ErrUnavailable},
+		"BadConn":           {err: driver.ErrBadConn, want: clinic.ErrUnavailable},
+		"InvalidConn":       {err: mysql.ErrInvalidConn, want: clinic.ErrUnavailable},
+		"EOF":               {err: io.ErrUnexpectedEOF, want: clinic.ErrUnavailable},
+		"Refused":           {err: &net.OpError{Op: "dial", Err: errors.New("refused")}, want: clinic.ErrUnavailable},
+		"ConnDone":          {err: sql.ErrConnDone, want: clinic.ErrUnavailable},
+		"Moved":             {err: errMoved, want: clinic.ErrUnavailable},
+		"Late":              {ctx: late, err: sql.ErrTxDone, want: clinic.ErrUnavailable},
+		"ClientGone":        {ctx: cancelled, err: sql.ErrTxDone, want: context.Canceled},
+		"OtherDuplicate":    {err: server(1062, "Duplicate entry for key 'PRIMARY'"), want: nil},
+		"Unknown":           {err: unknown, want: unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := test.ctx
+			if ctx == nil {
+				ctx = context.Background()
+			}
+			got := translate(ctx, test.err)
+			if name == "OtherDuplicate" {
+				if !errors.Is(got, test.err) {
+					t.Errorf("got %v, want it unchanged", got)
+				}
+				return
+			}
+			if !errors.Is(got, test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		versions Versions
+		ok       bool
+	}{
+		"Any": {nil, true}, "None": {Versions{}, false}, "Same": {Versions{3}, true}, "OneOf": {Versions{1, 3}, true}, "Other": {Versions{2}, false},
+	} {
+		if ok := test.versions.check(3) == nil; ok != test.ok {
+			t.Errorf("%s: %v, want %v", name, ok, test.ok)
+		}
+	}
+}
+
+func TestOpenRefusesHalfAConfiguration(t *testing.T) {
+	t.Parallel()
+	if _, err := Open(Config{DSN: "root@unix(/x)/mems"}); err == nil {
+		t.Error("opened without a clock")
+	}
+}
+
+func TestPrefixEscapesPatterns(t *testing.T) {
+	t.Parallel()
+	if got := prefix(`50%_a\b`); got != `50\%\_a\\b%` {
+		t.Errorf("prefix %q", got)
+	}
+}
