@@ -38,7 +38,7 @@ COMMIT  = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 # A private server for as long as the command runs, unless
 # MEMS_TEST_DATABASE_URL names one.
-WITHDB = $(GO) run ./internal/localdb/withdb $(if $(ENGINE),-engine $(ENGINE)) --
+WITHDB = $(GO) run ./internal/localdb/withdb$(if $(ENGINE), -engine $(ENGINE)) --
 
 ##@ Use
 
@@ -82,7 +82,11 @@ cover: $(PROFILE) ## coverage of hand-written code by the last test run; fails b
 	@grep -v '^mems/internal/bench/' $(PROFILE) > $(PROFILE).judged
 	@$(GO) tool cover -func=$(PROFILE).judged | awk -v min=$(COVER_MIN) ' \
 	  $$1 == "total:" { sub("%", "", $$3); total = $$3 } \
-	  END { printf "coverage of hand-written code: %.1f %% (at least %.1f %%)\n", total, min; exit total + 0 < min + 0 }'
+	  $$3 == "0.0%" { never = never "  " $$1 " " $$2 "\n" } \
+	  END { low = total + 0 < min + 0; \
+	    if (low) printf "never run by a test:\n%s", never; \
+	    printf "coverage of hand-written code: %.1f %% (at least %.1f %%)\n", total, min; \
+	    exit low }'
 
 # Tests are run again only when the profile is older than the code.
 $(PROFILE): $(shell find cmd db internal -type f \( -name '*.go' -o -name '*.sql' \) 2>/dev/null)
