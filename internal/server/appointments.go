@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/oapi-codegen/nullable"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// BookAppointment books a time: POST /appointments.
+func (s *Server) BookAppointment(ctx context.Context, r api.BookAppointmentRequestObject) (api.BookAppointmentResponseObject, error) {
+	a, err := s.cfg.Store.BookAppointment(ctx, bookingFromAPI(*r.Body))
+	if err != nil {
+		return nil, err
+	}
+	return api.BookAppointment201JSONResponse{
+		Body:    appointmentToAPI(a),
+		Headers: api.BookAppointment201ResponseHeaders{Location: "/appointments/" + strconv.FormatInt(a.ID, 10), ETag: etag(a.Version)},
+	}, nil
+}
+
+// ListAppointments lists a window: GET /appointments.
+func (s *Server) ListAppointments(ctx context.Context, r api.ListAppointmentsRequestObject) (api.ListAppointmentsResponseObject, error) {
+	p := r.Params
+	window, err := clinic.ListWindow(dateFromAPI(p.Date), instant(p.From), instant(p.To), p.PatientID != nil, s.cfg.Zone)
+	if err != nil {
+		return nil, err
+	}
+	q := store.AppointmentQuery{
+		Window: window, DoctorID: deref(p.DoctorID), PatientID: deref(p.PatientID), Limit: limitOf(p.Limit),
+	}
+	list := filter{
+		"appointments", strconv.FormatBool(window.ByStart), window.Start.String(), window.End.String(),
+		strconv.FormatInt(q.DoctorID, 10), strconv.FormatInt(q.PatientID, 10),
+	}
+	if q.After, err = decodeCursor(list, p.Cursor); err != nil {
+		return nil, err
+	}
+	page, err := s.cfg.Store.ListAppointments(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := api.ListAppointments200JSONResponse{
+		Items: items(page.Items, appointmentToAPI),
+		NextCursor: nextCursor(list, page, func(a clinic.Appointment) store.After {
+			return store.After{Start: a.Time.Start, ID: a.ID}
+		}),
+		From: nullable.NewNullNullable[time.Time](), To: nullable.NewNullNullable[time.Time](),
+		TimeZone: s.cfg.Zone.String(),
+	}
+	if !window.Unbounded {
+		out.From, out.To = orNull(&window.Start), orNull(&window.End)
+	}
+	return out, nil
+}
+
+// GetAppointment reads an appointment: GET /appointments/{id}.
+func (s *Server) GetAppointment(ctx context.Context, r api.GetAppointmentRequestObject) (api.GetAppointmentResponseObject, error) {
+	a, err := s.cfg.Store.Appointment(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetAppointment200JSONResponse{
+		Body: appointmentToAPI(a), Headers: api.GetAppointment200ResponseHeaders{ETag: etag(a.Version)},
+	}, nil
+}
+
+// CancelAppointment cancels an appointment: POST /appointments/{id}/cancel.
+func (s *Server) CancelAppointment(ctx context.Context, r api.CancelAppointmentRequestObject) (api.CancelAppointmentResponseObject, error) {
+	a, err := s.cfg.Store.CancelAppointment(ctx, r.ID, clinic.CancellationReason(r.Body.Reason), orNil(r.Body.Note), versions(r.Params.IfMatch))
+	if err != nil {
+		return nil, err
+	}
+	return api.CancelAppointment200JSONResponse{
+		Body: appointmentToAPI(a), Headers: api.CancelAppointment200ResponseHeaders{ETag: etag(a.Version)},
+	}, nil
+}
+
+// instant brings a parameter's time into the form in which MEMS keeps times.
+func instant(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	kept := clinic.Instant(*t)
+	return &kept
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"mems/gen/api"
+)
+
+// checkBody reads the request's body, at most as much as is allowed, and
+// refuses what is not JSON in a media type of the operation (RFC 9110 section
+// 15.5.16, RFC 8259). What it has read takes the body's place.
+func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return &problem{slug: api.ProblemSlugPayloadTooLarge, detail: "The body is larger than this server takes; nothing in this contract needs so much."}
+	case err != nil:
+		return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The body could not be read to its end.", cause: err}
+	}
+	if len(v.consumes) == 0 {
+		return nil // a body that nobody asked for means nothing (RFC 9110 section 9.3.1)
+	}
+	if len(body) > 0 || r.Header.Get("Content-Type") != "" {
+		if err := v.checkMediaType(r); err != nil {
+			return err
+		}
+	}
+	if len(body) > 0 {
+		if detail := notJSON(body); detail != "" {
+			return &problem{slug: api.ProblemSlugMalformedRequest, detail: detail}
+		}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	return nil
+}
+
+func (v *validator) checkMediaType(r *http.Request) error {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := strings.ToLower(params["charset"])
+	if err == nil && slices.Contains(v.consumes, mediaType) && (charset == "" || charset == "utf-8") {
+		return nil
+	}
+	header := http.Header{}
+	accepted := strings.Join(v.consumes, ", ")
+	if r.Method == http.MethodPatch {
+		header.Set("Accept-Patch", accepted) // RFC 5789 section 2.2
+	} else {
+		header.Set("Accept", accepted)
+	}
+	return &problem{slug: api.ProblemSlugUnsupportedMediaType, detail: "Send the body as " + accepted + ", in UTF-8.", header: header}
+}
+
+// notJSON tells what keeps body from being one JSON text with unique member
+// names, in UTF-8; "" when nothing does. Readers disagree on which of two equal
+// names counts, so a check may see one value and a handler the other.
+func notJSON(body []byte) string {
+	switch {
+	case !utf8.Valid(body):
+		return "The body is not UTF-8."
+	case !json.Valid(body):
+		return "The body is not one complete JSON text."
+	case hasDuplicateNames(body):
+		return "An object in the body has two members of the same name."
+	}
+	return ""
+}
+
+// hasDuplicateNames walks valid JSON.
+func hasDuplicateNames(body []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(body))
+	type level struct {
+		names  map[string]bool // nil: an array
+		atName bool
+	}
+	var levels []level
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return false // the end
+		}
+		if n := len(levels); n > 0 && levels[n-1].names != nil && levels[n-1].atName {
+			if name, ok := token.(string); ok {
+				if levels[n-1].names[name] {
+					return true
+				}
+				levels[n-1].names[name] = true
+				levels[n-1].atName = false
+				continue
+			}
+		}
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{names: map[string]bool{}, atName: true})
+			continue
+		case json.Delim('['):
+			levels = append(levels, level{})
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+		}
+		if n := len(levels); n > 0 {
+			levels[n-1].atName = true // a value has ended
+		}
+	}
+}
+
+// accepts reports whether an Accept header allows one of the media types (RFC
+// 9110 section 12.5.1). No header, or nothing to answer with, allows all.
+func accepts(header []string, produces []string) bool {
+	all := strings.Join(header, ",")
+	if strings.TrimSpace(all) == "" || len(produces) == 0 {
+		return true
+	}
+	for element := range strings.SplitSeq(all, ",") {
+		mediaRange, params, err := mime.ParseMediaType(element)
+		if err != nil || isZero(params["q"]) {
+			continue
+		}
+		for _, p := range produces {
+			kind, _, _ := strings.Cut(p, "/")
+			if mediaRange == "*/*" || mediaRange == kind+"/*" || mediaRange == p {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isZero recognises the weights that mean "not this": 0, 0.0, 0.00, 0.000.
+func isZero(q string) bool {
+	return q != "" && strings.Trim(q, "0.") == ""
+}

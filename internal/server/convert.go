@@ -1,0 +1,184 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oapi-codegen/nullable"
+	openapi_types "github.com/oapi-codegen/runtime/types"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// etag is the entity tag of a version.
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// versions reads If-Match (RFC 9110 section 13.1.1): nil for any. Weak tags
+// never match, and neither does what is no tag of ours.
+func versions(header *api.IfMatch) store.Versions {
+	if header == nil || strings.TrimSpace(*header) == "*" {
+		return nil
+	}
+	vs := store.Versions{}
+	for tag := range strings.SplitSeq(*header, ",") {
+		tag = strings.TrimSpace(tag)
+		if len(tag) < 3 || tag[0] != '"' || tag[len(tag)-1] != '"' {
+			continue
+		}
+		if v, err := strconv.ParseInt(tag[1:len(tag)-1], 10, 64); err == nil {
+			vs = append(vs, v)
+		}
+	}
+	return vs
+}
+
+func patientToAPI(p clinic.Patient) api.Patient {
+	return api.Patient{
+		ID: p.ID, FirstName: p.FirstName, LastName: p.LastName,
+		Email: orNull(p.Email), Phone: orNull(p.Phone), BirthDate: orNull(dateToAPI(p.BirthDate)),
+		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+	}
+}
+
+func patientFromAPI(p api.PatientCreate) clinic.Patient {
+	return clinic.Patient{
+		FirstName: p.FirstName, LastName: p.LastName,
+		Email: orNil(p.Email), Phone: orNil(p.Phone), BirthDate: dateFromAPI(orNil(p.BirthDate)),
+	}
+}
+
+func patientPatchFromAPI(p api.PatientPatch) clinic.PatientPatch {
+	var c clinic.PatientPatch
+	if p.FirstName != nil {
+		c.FirstName = clinic.ChangeTo(*p.FirstName)
+	}
+	if p.LastName != nil {
+		c.LastName = clinic.ChangeTo(*p.LastName)
+	}
+	if p.Email.IsSpecified() {
+		c.Email = clinic.ChangeTo(orNil(p.Email))
+	}
+	if p.Phone.IsSpecified() {
+		c.Phone = clinic.ChangeTo(orNil(p.Phone))
+	}
+	if p.BirthDate.IsSpecified() {
+		c.BirthDate = clinic.ChangeTo(dateFromAPI(orNil(p.BirthDate)))
+	}
+	return c
+}
+
+func doctorToAPI(d clinic.Doctor) api.Doctor {
+	return api.Doctor{
+		ID: d.ID, FullName: d.FullName, Specialization: d.Specialization, IsActive: d.IsActive,
+		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
+	}
+}
+
+func doctorFromAPI(d api.DoctorCreate) clinic.Doctor {
+	return clinic.Doctor{
+		FullName: d.FullName, Specialization: d.Specialization,
+		IsActive: d.IsActive == nil || *d.IsActive, // the contract's default
+	}
+}
+
+func doctorPatchFromAPI(p api.DoctorPatch) clinic.DoctorPatch {
+	var c clinic.DoctorPatch
+	if p.FullName != nil {
+		c.FullName = clinic.ChangeTo(*p.FullName)
+	}
+	if p.Specialization != nil {
+		c.Specialization = clinic.ChangeTo(*p.Specialization)
+	}
+	if p.IsActive != nil {
+		c.IsActive = clinic.ChangeTo(*p.IsActive)
+	}
+	return c
+}
+
+func bookingFromAPI(a api.AppointmentCreate) clinic.Booking {
+	return clinic.Booking{
+		PatientID: a.PatientID, DoctorID: a.DoctorID,
+		Start: clinic.Instant(a.StartTime), Duration: time.Duration(a.DurationMinutes) * time.Minute,
+	}
+}
+
+func appointmentToAPI(a clinic.Appointment) api.Appointment {
+	out := api.Appointment{
+		ID: a.ID, PatientID: a.PatientID, DoctorID: a.DoctorID,
+		StartTime: a.Time.Start, EndTime: a.Time.End,
+		DurationMinutes: api.DurationMinutes(a.Time.End.Sub(a.Time.Start) / time.Minute),
+		Status:          api.AppointmentStatus(a.Status),
+		CreatedAt:       a.CreatedAt, UpdatedAt: a.UpdatedAt,
+	}
+	if c := a.Cancellation; c != nil {
+		out.Cancellation = &api.Cancellation{
+			Reason: api.CancellationReason(c.Reason), Note: orNull(c.Note), CancelledAt: c.At,
+		}
+	}
+	return out
+}
+
+// items translates a page; never nil, which would be written as null.
+func items[From, To any](from []From, translate func(From) To) []To {
+	to := make([]To, len(from))
+	for i, f := range from {
+		to[i] = translate(f)
+	}
+	return to
+}
+
+// nextCursor is null on the last page.
+func nextCursor[T any](f filter, p store.Page[T], place func(T) store.After) nullable.Nullable[string] {
+	if !p.More {
+		return nullable.NewNullNullable[string]()
+	}
+	return nullable.NewNullableWithValue(encodeCursor(f, place(p.Items[len(p.Items)-1])))
+}
+
+// orNull writes a missing value as null; an unset Nullable would be written as
+// the zero value.
+func orNull[T any](v *T) nullable.Nullable[T] {
+	if v == nil {
+		return nullable.NewNullNullable[T]()
+	}
+	return nullable.NewNullableWithValue(*v)
+}
+
+// orNil reads null and absent as nil.
+func orNil[T any](v nullable.Nullable[T]) *T {
+	value, err := v.Get()
+	if err != nil {
+		return nil
+	}
+	return &value
+}
+
+// deref reads an absent parameter as its zero value.
+func deref[T any](v *T) T {
+	if v == nil {
+		var zero T
+		return zero
+	}
+	return *v
+}
+
+func dateToAPI(d *clinic.Date) *openapi_types.Date {
+	if d == nil {
+		return nil
+	}
+	return &openapi_types.Date{Time: time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)}
+}
+
+func dateFromAPI(d *openapi_types.Date) *clinic.Date {
+	if d == nil {
+		return nil
+	}
+	date := clinic.DateOf(d.Time)
+	return &date
+}
+
+// limitOf is the page size; the validator fills in the contract's default.
+func limitOf(l *api.Limit) int { return int(deref(l)) }

@@ -1,0 +1,139 @@
+package server
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"embed"
+	"html/template"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+)
+
+// docs holds the interactive documentation; docs/README.md says where it is
+// from. Nothing is loaded from elsewhere.
+//
+//go:embed docs/index.html docs/init.js docs/scalar.js.gz docs/style.css
+var docs embed.FS
+
+// registerAssets serves what the HTML pages refer to. These are not operations
+// of the contract.
+func (s *Server) registerAssets() {
+	s.echo.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") })
+	s.echo.GET("/docs/init.js", asset("docs/init.js", "text/javascript; charset=utf-8"))
+	s.echo.GET("/docs/style.css", asset("docs/style.css", "text/css; charset=utf-8"))
+	s.echo.GET("/docs/scalar.js", asset("docs/scalar.js.gz", "text/javascript; charset=utf-8"))
+}
+
+// asset serves an embedded file; one that is packed goes out packed to those
+// who can unpack it.
+func asset(path, mediaType string) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		data, err := docs.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		h := c.Response().Header()
+		h.Set("Content-Type", mediaType)
+		h.Set("Cache-Control", "no-cache") // ask each time; a new version of MEMS brings new files
+		h.Set("Vary", "Accept-Encoding")
+		if strings.HasSuffix(path, ".gz") {
+			if !strings.Contains(c.Request().Header.Get("Accept-Encoding"), "gzip") {
+				unpacked, err := gzip.NewReader(bytes.NewReader(data))
+				if err != nil {
+					return err
+				}
+				_, err = io.Copy(c.Response(), unpacked) //nolint:gosec // G110: our own file
+				return err
+			}
+			h.Set("Content-Encoding", "gzip")
+		}
+		http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(data))
+		return nil
+	}
+}
+
+// GetDocs answers with the interactive documentation.
+func (s *Server) GetDocs(context.Context, api.GetDocsRequestObject) (api.GetDocsResponseObject, error) {
+	page, err := docs.ReadFile("docs/index.html")
+	if err != nil {
+		return nil, err
+	}
+	return api.GetDocs200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
+}
+
+// GetContract answers with openapi.yaml, byte for byte.
+func (s *Server) GetContract(context.Context, api.GetContractRequestObject) (api.GetContractResponseObject, error) {
+	return api.GetContract200ApplicationYamlResponse{Body: bytes.NewReader(api.SpecYAML), ContentLength: int64(len(api.SpecYAML))}, nil
+}
+
+// ListProblemTypes answers with a page on every problem type.
+func (s *Server) ListProblemTypes(context.Context, api.ListProblemTypesRequestObject) (api.ListProblemTypesResponseObject, error) {
+	page, err := renderProblems(problemTypes, "Problem types")
+	if err != nil {
+		return nil, err
+	}
+	return api.ListProblemTypes200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
+}
+
+// GetProblemType answers with the page of one problem type.
+func (s *Server) GetProblemType(_ context.Context, r api.GetProblemTypeRequestObject) (api.GetProblemTypeResponseObject, error) {
+	t := problemBySlug[api.ProblemSlug(r.Slug)]
+	page, err := renderProblems([]problemType{t}, t.title)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetProblemType200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
+}
+
+var problemPage = template.Must(template.New("problems").Parse(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}} – MEMS</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/style.css">
+</head>
+<body>
+<header><a href="/docs">MEMS API</a>{{if not .All}} <span aria-hidden="true">›</span> <a href="/problems">Problem types</a>{{end}}</header>
+<main>
+<h1>{{.Title}}</h1>
+{{if .All}}<p>Every error of this API is a problem document (RFC 9457). Its <code>type</code> is one of these and never changes its meaning.</p>{{end}}
+{{range .Problems}}<section id="{{.Slug}}">
+{{if $.All}}<h2><a href="/problems/{{.Slug}}">{{.Name}}</a></h2>{{end}}
+<p class="type"><code>/problems/{{.Slug}}</code> <span class="status">{{.Status}} {{.StatusText}}</span></p>
+<p>{{.Explanation}}</p>
+<p class="next"><strong>What to do:</strong> {{.Next}}</p>
+</section>
+{{end}}</main>
+</body>
+</html>
+`))
+
+func renderProblems(types []problemType, title string) ([]byte, error) {
+	type row struct {
+		Slug, Name, StatusText, Explanation, Next string
+		Status                                    int
+	}
+	data := struct {
+		Title    string
+		All      bool
+		Problems []row
+	}{Title: title, All: len(types) > 1}
+	for _, t := range types {
+		data.Problems = append(data.Problems, row{
+			Slug: string(t.slug), Name: t.title, Status: t.status, StatusText: http.StatusText(t.status),
+			Explanation: t.explanation, Next: t.detail,
+		})
+	}
+	var page bytes.Buffer
+	err := problemPage.Execute(&page, data)
+	return page.Bytes(), err
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"strconv"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// CreatePatient registers a patient: POST /patients.
+func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestObject) (api.CreatePatientResponseObject, error) {
+	p, err := s.cfg.Store.CreatePatient(ctx, patientFromAPI(*r.Body))
+	if err != nil {
+		return nil, err
+	}
+	return api.CreatePatient201JSONResponse{
+		Body:    patientToAPI(p),
+		Headers: api.CreatePatient201ResponseHeaders{Location: "/patients/" + strconv.FormatInt(p.ID, 10), ETag: etag(p.Version)},
+	}, nil
+}
+
+// ListPatients finds patients: GET /patients.
+func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObject) (api.ListPatientsResponseObject, error) {
+	q := store.PatientQuery{
+		Name: deref(r.Params.Name), Email: deref(r.Params.Email), Phone: deref(r.Params.Phone), Limit: limitOf(r.Params.Limit),
+	}
+	list := filter{"patients", q.Name, q.Email, q.Phone}
+	after, err := decodeCursor(list, r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	q.After = after.ID
+	page, err := s.cfg.Store.ListPatients(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListPatients200JSONResponse{
+		Items:      items(page.Items, patientToAPI),
+		NextCursor: nextCursor(list, page, func(p clinic.Patient) store.After { return store.After{ID: p.ID} }),
+	}, nil
+}
+
+// GetPatient reads a patient: GET /patients/{id}.
+func (s *Server) GetPatient(ctx context.Context, r api.GetPatientRequestObject) (api.GetPatientResponseObject, error) {
+	p, err := s.cfg.Store.Patient(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetPatient200JSONResponse{
+		Body: patientToAPI(p), Headers: api.GetPatient200ResponseHeaders{ETag: etag(p.Version)},
+	}, nil
+}
+
+// UpdatePatient changes a patient: PATCH /patients/{id}.
+func (s *Server) UpdatePatient(ctx context.Context, r api.UpdatePatientRequestObject) (api.UpdatePatientResponseObject, error) {
+	p, err := s.cfg.Store.UpdatePatient(ctx, r.ID, patientPatchFromAPI(*r.Body), versions(r.Params.IfMatch))
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdatePatient200JSONResponse{
+		Body: patientToAPI(p), Headers: api.UpdatePatient200ResponseHeaders{ETag: etag(p.Version)},
+	}, nil
+}
+
+// DeletePatient deletes a patient without appointments: DELETE /patients/{id}.
+func (s *Server) DeletePatient(ctx context.Context, r api.DeletePatientRequestObject) (api.DeletePatientResponseObject, error) {
+	if err := s.cfg.Store.DeletePatient(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+		return nil, err
+	}
+	return api.DeletePatient204Response{}, nil
+}

@@ -1,0 +1,228 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// problemType is a row of the one table that turns errors into answers.
+type problemType struct {
+	slug   api.ProblemSlug
+	status int
+	title  string
+	// detail is what an answer says unless there is more to say; for people,
+	// with what to do next.
+	detail string
+	// explanation is the rest of the page /problems/<slug>.
+	explanation string
+}
+
+// problemTypes is every way in which a request can fail, in the order in which
+// the rules are checked. A test holds it equal to the contract's ProblemSlug.
+var problemTypes = []problemType{
+	{api.ProblemSlugNotFound, 404, "There is nothing at this address",
+		"Check the path; the contract at /openapi.yaml lists every one.",
+		"The path is not one of this API."},
+	{api.ProblemSlugMethodNotAllowed, 405, "This address does not take this method",
+		"Use one of the methods in the Allow header.",
+		"The path exists, but not with this HTTP method. The answer's Allow header lists those that it takes."},
+	{api.ProblemSlugNotAcceptable, 406, "No acceptable media type",
+		"Allow one of this operation's media types in Accept.",
+		"The request's Accept header allows none of the media types in which the operation answers."},
+	{api.ProblemSlugPayloadTooLarge, 413, "The body is too large",
+		"Send a smaller body.",
+		"The body is larger than the server takes. Nothing in this contract comes near the limit, so look at what is being sent."},
+	{api.ProblemSlugUnsupportedMediaType, 415, "The body's media type is not supported",
+		"Send the body in a media type of this operation.",
+		"The Content-Type is missing or is not one that the operation takes. POST takes application/json; PATCH takes application/merge-patch+json (RFC 7396)."},
+	{api.ProblemSlugMalformedRequest, 400, "The request cannot be read",
+		"Send well-formed JSON in UTF-8.",
+		"The request is broken before its meaning matters: JSON that does not parse, text after its end, two members of one name, bytes that are not UTF-8, or a query string that does not decode."},
+	{api.ProblemSlugValidationFailed, 422, "The request does not match the contract",
+		"Correct what is listed in errors and send the request again.",
+		"One or several values have the wrong type, format or size, are missing, or are not known. Every violation is listed in errors at once: pointer says where in the body (JSON Pointer), parameter names a path, query or header parameter, code is for programs, detail for people."},
+	{api.ProblemSlugStartInPast, 422, "The start lies in the past",
+		"An appointment must start later than now.",
+		"The start time is not later than the server's clock. Check the offset of the time that was sent: 09:00Z and 09:00+02:00 are two hours apart."},
+	{api.ProblemSlugPatientNotFound, 404, "There is no such patient",
+		"Check the patient's id, or search with GET /patients.",
+		"No patient has this id. Ids are never used again, so the record was deleted or never existed."},
+	{api.ProblemSlugDoctorNotFound, 404, "There is no such doctor",
+		"Check the doctor's id, or search with GET /doctors.",
+		"No doctor has this id. Ids are never used again, so the record was deleted or never existed."},
+	{api.ProblemSlugAppointmentNotFound, 404, "There is no such appointment",
+		"Check the appointment's id.",
+		"No appointment has this id."},
+	{api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
+		"Read the record again, decide anew, and send its new ETag.",
+		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed."},
+	{api.ProblemSlugEmailTaken, 409, "E-mail address already registered",
+		"Another patient is registered with this e-mail address. Search by e-mail to find the record, or use another address.",
+		"E-mail addresses are unique among patients, compared after trimming, normalising (NFC) and folding case. The answer does not say whose address it is."},
+	{api.ProblemSlugDoctorInactive, 409, "The doctor takes no bookings",
+		"Choose another doctor, or set is_active to true.",
+		"The doctor's is_active is false. Appointments already booked stand; new ones are refused."},
+	{api.ProblemSlugDoctorOverlap, 409, "The doctor is not free",
+		"The doctor already has an appointment in this time. Choose a time that does not overlap the one given in conflict.",
+		"A doctor is never in two appointments at once. conflict is the earliest time in the way; it does not say whose it is. Times are half-open: an appointment may start in the moment another one ends."},
+	{api.ProblemSlugPatientOverlap, 409, "The patient is not free",
+		"The patient already has an appointment in this time. Choose a time that does not overlap the one given in conflict.",
+		"A patient is never in two appointments at once, whoever the doctors are. conflict is the earliest time in the way."},
+	{api.ProblemSlugHasAppointments, 409, "The record has appointments",
+		"It must stay. A doctor can be deactivated instead: set is_active to false.",
+		"A patient or doctor with any appointment, cancelled ones included, is part of the clinic's history and cannot be deleted."},
+	{api.ProblemSlugInvalidTransition, 409, "Not possible in the current status",
+		"Read the appointment again; see allowed_statuses for what may follow.",
+		"The appointment's status does not allow this step. current_status is where it stands, allowed_statuses lists what may follow; when that is absent, nothing may."},
+	{api.ProblemSlugInternalError, 500, "A fault of the server",
+		"Nothing is wrong with the request as far as we know. Tell the operator the request_id.",
+		"The server met something that it did not expect. The log has it under the request_id. Whether a change was made cannot be told from this answer: read before sending it again."},
+	{api.ProblemSlugUnavailable, 503, "The service cannot answer at the moment",
+		"Nothing was changed. Send the same request again after the seconds in Retry-After.",
+		"The database cannot be reached or is too busy, or the process is shutting down. Nothing was changed."},
+	{api.ProblemSlugOutcomeUnknown, 503, "It is not known whether the change was made",
+		"The connection was lost while the change was being confirmed. Look whether it was made before sending it again.",
+		"The database went away between being told to commit and saying that it had. The change has either been made in full or not at all. Read the record, or the day's list, to find out which; a booking that was made shows up there."},
+}
+
+var problemBySlug = func() map[api.ProblemSlug]problemType {
+	m := map[api.ProblemSlug]problemType{}
+	for _, p := range problemTypes {
+		m[p.slug] = p
+	}
+	return m
+}()
+
+// retryAfter is the seconds that a client is asked to wait after a 503.
+const retryAfter = 2
+
+// problem is an error of the HTTP layer itself.
+type problem struct {
+	slug   api.ProblemSlug
+	detail string      // "": the table's
+	header http.Header // sent too
+	cause  error       // for the log only
+}
+
+func (p *problem) Error() string {
+	if p.cause != nil {
+		return string(p.slug) + ": " + p.cause.Error()
+	}
+	return string(p.slug)
+}
+
+func (p *problem) Unwrap() error { return p.cause }
+
+// answerError is the one place where an error, of whatever layer, becomes an
+// answer. What is not known becomes internal-error; its text goes to the log
+// and never to the client.
+func (s *Server) answerError(err error, c echo.Context) {
+	if c.Response().Committed {
+		// Too late to say anything; the client sees a broken answer.
+		s.cfg.Log.ErrorContext(c.Request().Context(), "answer failed half way", "request_id", requestID(c), "cause", err)
+		return
+	}
+	p, header := describe(err)
+	p.Instance = printable(c.Request().URL.EscapedPath())
+	p.RequestID = requestID(c)
+	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
+		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
+			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
+	}
+	for name, values := range header {
+		c.Response().Header()[name] = values
+	}
+	body, err := json.Marshal(p)
+	if err != nil { // no value of ours does that
+		s.cfg.Log.ErrorContext(c.Request().Context(), "problem cannot be written", "cause", err)
+		c.Response().WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	_ = c.Blob(int(p.Status), "application/problem+json", body) // if the client is gone, nobody is there to tell
+}
+
+// describe translates an error into a problem document and headers.
+func describe(err error) (api.Problem, http.Header) {
+	var rule *clinic.Error
+	var own *problem
+	var router *echo.HTTPError
+	switch {
+	case errors.As(err, &rule):
+		return describeRule(rule)
+	case errors.As(err, &own):
+		return newProblem(own.slug, own.detail, own.header)
+	case errors.As(err, &router):
+		switch router.Code {
+		case http.StatusNotFound:
+			return newProblem(api.ProblemSlugNotFound, "", nil)
+		case http.StatusMethodNotAllowed:
+			return newProblem(api.ProblemSlugMethodNotAllowed, "", nil)
+		case http.StatusUnsupportedMediaType:
+			return newProblem(api.ProblemSlugUnsupportedMediaType, "", nil)
+		case http.StatusBadRequest: // the generated binder, on what the validator let through
+			return newProblem(api.ProblemSlugMalformedRequest, "A value could not be read.", nil)
+		}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return newProblem(api.ProblemSlugUnavailable, "", nil)
+	}
+	return newProblem(api.ProblemSlugInternalError, "", nil)
+}
+
+func describeRule(e *clinic.Error) (api.Problem, http.Header) {
+	p, header := newProblem(api.ProblemSlug(e.Code), "", nil)
+	switch e.Code {
+	case clinic.CodeValidationFailed:
+		for _, v := range e.Violations {
+			violation := api.Violation{Code: api.ViolationCode(v.Code), Detail: v.Detail}
+			if v.Parameter != "" {
+				violation.Parameter = &v.Parameter
+			} else {
+				violation.Pointer = &v.Pointer
+			}
+			p.Errors = append(p.Errors, violation)
+		}
+	case clinic.CodeDoctorOverlap, clinic.CodePatientOverlap:
+		if !e.Conflict.Start.IsZero() {
+			p.Conflict = &api.Interval{StartTime: e.Conflict.Start, EndTime: e.Conflict.End}
+		}
+	case clinic.CodeInvalidTransition:
+		current := api.AppointmentStatus(e.Current)
+		p.CurrentStatus = &current
+		var words []string
+		for _, s := range e.Allowed {
+			p.AllowedStatuses = append(p.AllowedStatuses, api.AppointmentStatus(s))
+			words = append(words, string(s))
+		}
+		p.Detail = "The appointment is " + string(e.Current) + "; nothing can follow that."
+		if len(words) > 0 {
+			p.Detail = "The appointment is " + string(e.Current) + "; it can become " + strings.Join(words, ", ") + "."
+		}
+	}
+	return p, header
+}
+
+// newProblem fills a problem document from the table.
+func newProblem(slug api.ProblemSlug, detail string, header http.Header) (api.Problem, http.Header) {
+	t, ok := problemBySlug[slug]
+	if !ok {
+		t = problemBySlug[api.ProblemSlugInternalError]
+	}
+	if detail == "" {
+		detail = t.detail
+	}
+	if t.status == http.StatusServiceUnavailable {
+		header = http.Header{"Retry-After": {strconv.Itoa(retryAfter)}}
+	}
+	return api.Problem{
+		Type: "/problems/" + string(t.slug), Title: t.title, Status: int32(t.status), Detail: detail, //nolint:gosec // G115: a status
+	}, header
+}

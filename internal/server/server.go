@@ -1,0 +1,87 @@
+// Package server speaks HTTP for the clinic: it validates each request against
+// the contract, translates it for package store, and translates the answer back.
+//
+// A request's way: middleware (request id, log, limits) -> the operation's
+// contract validator -> the generated strict handler -> a handler of this
+// package, which makes one call to the store. Errors of every layer, the
+// router's included, become problem documents in one place (problem.go). No
+// business rule lives here.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/store"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Store *store.Store
+	// Zone is the clinic's time zone: what "date" means.
+	Zone *time.Location
+	// Version and Commit identify the program.
+	Version, Commit string
+	Log             *slog.Logger
+	// MaxBodyBytes bounds a request's body; 0 means 64 KiB.
+	MaxBodyBytes int64
+	// RequestTimeout bounds how long a request may take; then it is answered
+	// with 503. 0 means 10 s.
+	RequestTimeout time.Duration
+}
+
+// Server is the HTTP handler of the whole API and its documentation.
+type Server struct {
+	cfg      Config
+	echo     *echo.Echo
+	contract string // version of the contract
+	draining atomic.Bool
+}
+
+// New builds a Server. It fails when any operation of the contract would be
+// served without a validator.
+func New(cfg Config) (*Server, error) {
+	if cfg.Store == nil || cfg.Zone == nil || cfg.Log == nil {
+		return nil, errors.New("server: Store, Zone and Log are required")
+	}
+	if cfg.MaxBodyBytes == 0 {
+		cfg.MaxBodyBytes = 64 << 10
+	}
+	if cfg.RequestTimeout == 0 {
+		cfg.RequestTimeout = 10 * time.Second
+	}
+	doc, err := api.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded contract: %w", err)
+	}
+	useFormats(doc)
+	validators, err := newValidators(doc, cfg.MaxBodyBytes)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
+	s.echo.HTTPErrorHandler = s.answerError
+	s.echo.Pre(headAsGet)
+	s.echo.Use(s.identify, s.logAccess, s.recoverPanic, setSecurityHeaders, s.limitTime)
+	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(s, nil),
+		api.RegisterHandlersOptions{OperationMiddlewares: validators.middlewares()})
+	if err := validators.complete(s.echo.Routes()); err != nil {
+		return nil, err
+	}
+	s.registerAssets()
+	return s, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// SetDraining makes /readyz answer 503 from now on, so that a load balancer
+// sends work elsewhere while the last requests are finished.
+func (s *Server) SetDraining() { s.draining.Store(true) }

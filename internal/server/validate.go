@@ -1,0 +1,198 @@
+package server
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// validators holds one contract validator for each operationId.
+type validators map[string]*validator
+
+// validator checks the requests of one operation. What it needs of the contract
+// is worked out once, when the server starts.
+type validator struct {
+	route    *routers.Route
+	options  *openapi3filter.Options
+	path     []string        // names of path parameters
+	query    map[string]bool // names of query parameters
+	consumes []string        // media types of the request's body; empty: no body
+	produces []string        // media types of the answers that are no errors
+	maxBody  int64
+}
+
+func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
+	options := &openapi3filter.Options{
+		MultiError:                        true,
+		KeepValidatedValue:                true, // the handler binds what was validated, not a second reading
+		RejectWhenRequestBodyNotSpecified: false,
+		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
+		SchemaValidationOptions:           doc.GetSchemaValidationOptions(),
+	}
+	vs := validators{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.OperationID == "" || vs[op.OperationID] != nil {
+				return nil, fmt.Errorf("contract: %s %s has no operationId of its own", method, path)
+			}
+			v := &validator{
+				route:   &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				options: options, query: map[string]bool{}, maxBody: maxBody,
+			}
+			for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
+				for _, p := range list {
+					switch p.Value.In {
+					case openapi3.ParameterInPath:
+						v.path = append(v.path, p.Value.Name)
+					case openapi3.ParameterInQuery:
+						v.query[p.Value.Name] = true
+					}
+				}
+			}
+			if op.RequestBody != nil {
+				v.consumes = mediaTypes(op.RequestBody.Value.Content)
+			}
+			for status, response := range op.Responses.Map() {
+				if strings.HasPrefix(status, "2") {
+					v.produces = append(v.produces, mediaTypes(response.Value.Content)...)
+				}
+			}
+			vs[op.OperationID] = v
+		}
+	}
+	return vs, nil
+}
+
+func mediaTypes(content openapi3.Content) []string {
+	var types []string
+	for t := range content {
+		types = append(types, t)
+	}
+	slices.Sort(types)
+	return types
+}
+
+// middlewares is what the generated router takes, by operationId.
+func (vs validators) middlewares() map[string][]echo.MiddlewareFunc {
+	m := map[string][]echo.MiddlewareFunc{}
+	for id, v := range vs {
+		m[id] = []echo.MiddlewareFunc{v.middleware}
+	}
+	return m
+}
+
+// complete fails unless each registered route is an operation with a validator.
+// A generator option that renames operations once switched validation off
+// without a word; this makes that a failed start.
+func (vs validators) complete(routes []*echo.Route) error {
+	known := map[string]bool{}
+	for _, v := range vs {
+		known[v.route.Method+" "+echoPath(v.route.Path)] = true
+	}
+	for _, r := range routes {
+		if !known[r.Method+" "+r.Path] {
+			return fmt.Errorf("contract: %s %s would be served without validation", r.Method, r.Path)
+		}
+	}
+	if len(routes) != len(known) {
+		return fmt.Errorf("contract: %d operations, %d routes", len(known), len(routes))
+	}
+	return nil
+}
+
+func echoPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// middleware refuses what does not match the contract, before the handler.
+func (v *validator) middleware(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if !accepts(r.Header.Values("Accept"), v.produces) {
+			return &problem{slug: api.ProblemSlugNotAcceptable, detail: "This answers with " + strings.Join(v.produces, ", ") + "; allow that in Accept."}
+		}
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The query string does not decode; percent-encode the values.", cause: err}
+		}
+		if err := v.checkBody(c.Response(), r); err != nil {
+			return err
+		}
+		violations := v.checkParameters(c, query)
+		if len(violations) == 0 {
+			violations, err = v.checkContract(c, query)
+			if err != nil {
+				return err
+			}
+		}
+		if len(violations) > 0 {
+			return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: violations}
+		}
+		return next(c)
+	}
+}
+
+// checkParameters finds what kin-openapi does not look for: query parameters
+// that the contract does not have or that are given twice, and text that is no
+// text. Text that is not UTF-8 must not reach the database.
+func (v *validator) checkParameters(c echo.Context, query url.Values) []clinic.Violation {
+	var vs []clinic.Violation
+	add := func(name, code, detail string) {
+		vs = append(vs, clinic.Violation{Parameter: printable(name), Code: code, Detail: detail})
+	}
+	for name, values := range query {
+		switch {
+		case !v.query[name]:
+			add(name, "unknown", "is not a parameter of this operation")
+		case len(values) > 1:
+			add(name, "repeated", "must be given once")
+		case !isText(values[0]):
+			add(name, "format", "must be UTF-8 text")
+		}
+	}
+	for _, name := range v.path {
+		if !isText(c.Param(name)) {
+			add(name, "format", "must be UTF-8 text")
+		}
+	}
+	for _, value := range c.Request().Header.Values("If-Match") {
+		if !isText(value) {
+			add("If-Match", "format", "must be UTF-8 text")
+		}
+	}
+	sortViolations(vs)
+	return vs
+}
+
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}
+
+// checkContract runs kin-openapi and collects every violation it finds.
+func (v *validator) checkContract(c echo.Context, query url.Values) ([]clinic.Violation, error) {
+	path := make(map[string]string, len(v.path))
+	for _, name := range v.path {
+		path[name] = c.Param(name)
+	}
+	err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
+		Request: c.Request(), PathParams: path, QueryParams: query, Route: v.route, Options: v.options,
+	})
+	if err == nil {
+		return nil, nil
+	}
+	vs := violationsOf(err)
+	if len(vs) == 0 {
+		return nil, fmt.Errorf("the validator found something that it cannot name: %w", err)
+	}
+	return vs, nil
+}
