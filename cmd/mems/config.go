@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"mems/internal/localdb"
+)
+
+// config is the whole configuration. The tags are the documentation: "mems
+// help" prints them, and a test holds the README's table to them.
+type config struct {
+	HTTPAddr        string        `env:"MEMS_HTTP_ADDR" envDefault:"127.0.0.1:8080" doc:"address to listen on; port 0 takes a free one"`
+	AllowOpen       bool          `env:"MEMS_ALLOW_OPEN" envDefault:"false" doc:"allow an address that is not loopback, although anybody who reaches it may do anything"`
+	DatabaseURL     string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
+	DataDir         string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
+	DatabaseEngine  string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"kind of private server: auto, mariadb or mysql"`
+	DatabaseConns   int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"at most so many connections to the database, 1 to 1000"`
+	ClinicTimeZone  string        `env:"MEMS_CLINIC_TIME_ZONE" envDefault:"UTC" doc:"the clinic's time zone, an IANA name such as Europe/Zurich; decides which day a date means"`
+	RequestTimeout  time.Duration `env:"MEMS_REQUEST_TIMEOUT" envDefault:"10s" doc:"a request that takes longer is answered with 503, 1s to 1m"`
+	ShutdownTimeout time.Duration `env:"MEMS_SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"how long requests in flight may take after SIGTERM, up to 10m"`
+	MaxBodyBytes    int64         `env:"MEMS_MAX_BODY_BYTES" envDefault:"65536" doc:"a larger request body is refused with 413, 1024 to 10485760"`
+	LogLevel        string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
+	LogFormat       string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
+
+	zone *time.Location
+}
+
+// setting is a row of the documentation.
+type setting struct{ name, fallback, meaning string }
+
+func (s setting) shown() string {
+	if s.fallback == "" {
+		return "empty"
+	}
+	return s.fallback
+}
+
+func settings() []setting {
+	var all []setting
+	for f := range reflect.TypeFor[config]().Fields() {
+		if name := f.Tag.Get("env"); name != "" {
+			all = append(all, setting{name, f.Tag.Get("envDefault"), f.Tag.Get("doc")})
+		}
+	}
+	return all
+}
+
+// readConfig reads and checks the configuration. An error names the variable
+// and what it takes, and never repeats the database URL, which holds a password.
+func readConfig(environ []string) (config, error) {
+	var c config
+	err := env.ParseWithOptions(&c, env.Options{Environment: env.ToMap(environ)})
+	if err != nil {
+		var parse env.ParseError
+		if errors.As(err, &parse) {
+			if f, ok := reflect.TypeFor[config]().FieldByName(parse.Name); ok {
+				return config{}, refuse(f.Tag.Get("env"), f.Tag.Get("doc"))
+			}
+		}
+		return config{}, err
+	}
+	for _, name := range unknownVariables(environ) {
+		return config{}, fmt.Errorf("%s is not a variable that MEMS knows; \"mems help\" lists them", name)
+	}
+	return c, c.check()
+}
+
+func refuse(name, want string) error {
+	return fmt.Errorf("%s has a value that cannot be used; it is: %s", name, want)
+}
+
+// unknownVariables finds misspelt names: a setting that is silently ignored is
+// worse than a server that does not start. MEMS_TEST_ belongs to the tests.
+func unknownVariables(environ []string) []string {
+	var unknown []string
+	all := settings()
+	for _, e := range environ {
+		name, _, _ := strings.Cut(e, "=")
+		if strings.HasPrefix(name, "MEMS_") && !strings.HasPrefix(name, "MEMS_TEST_") &&
+			!slices.ContainsFunc(all, func(s setting) bool { return s.name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	return unknown
+}
+
+func (c *config) check() error {
+	refuseIf := func(bad bool, field string) error {
+		if !bad {
+			return nil
+		}
+		f, _ := reflect.TypeFor[config]().FieldByName(field)
+		return refuse(f.Tag.Get("env"), f.Tag.Get("doc"))
+	}
+	_, port, err := net.SplitHostPort(c.HTTPAddr)
+	number, portErr := strconv.Atoi(port)
+	var zoneErr error
+	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
+	return errors.Join(
+		refuseIf(err != nil || portErr != nil || number < 0 || number > 65535, "HTTPAddr"),
+		refuseIf(c.DataDir == "", "DataDir"),
+		refuseIf(!slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine), "DatabaseEngine"),
+		refuseIf(c.DatabaseConns < 1 || c.DatabaseConns > 1000, "DatabaseConns"),
+		// "Local" would be whatever the machine thinks.
+		refuseIf(zoneErr != nil || c.ClinicTimeZone == "" || c.ClinicTimeZone == "Local", "ClinicTimeZone"),
+		refuseIf(c.RequestTimeout < time.Second || c.RequestTimeout > time.Minute, "RequestTimeout"),
+		refuseIf(c.ShutdownTimeout < 0 || c.ShutdownTimeout > 10*time.Minute, "ShutdownTimeout"),
+		refuseIf(c.MaxBodyBytes < 1024 || c.MaxBodyBytes > 10<<20, "MaxBodyBytes"),
+		refuseIf(!slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LogLevel"),
+		refuseIf(!slices.Contains([]string{"text", "json"}, c.LogFormat), "LogFormat"),
+	)
+}
+
+func (c *config) engine() localdb.Engine {
+	if c.DatabaseEngine == "auto" {
+		return localdb.Any
+	}
+	return localdb.Engine(c.DatabaseEngine)
+}
+
+// logger writes to stderr; stdout is for people.
+func (p *program) logger() *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(p.LogLevel)) // checked
+	options := &slog.HandlerOptions{Level: level}
+	if p.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(p.err, options))
+	}
+	return slog.New(slog.NewTextHandler(p.err, options))
+}

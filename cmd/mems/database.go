@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"mems/internal/localdb"
+	"mems/internal/store"
+)
+
+// database is the database that a command works on.
+type database struct {
+	dsn     string
+	private *localdb.Server // nil with MEMS_DATABASE_URL
+	where   string          // for people; without a password
+}
+
+// openDatabase finds the configured database, or starts (or joins) the private
+// one.
+func (p *program) openDatabase(ctx context.Context) (*database, error) {
+	if p.DatabaseURL != "" {
+		return &database{dsn: p.DatabaseURL, where: "the server in MEMS_DATABASE_URL"}, nil
+	}
+	dir := filepath.Join(p.DataDir, "db")
+	s, err := localdb.Start(ctx, localdb.Options{
+		Dir: dir, Engine: p.engine(), Durable: true, Install: true,
+		Log: func(format string, args ...any) { p.say(format, args...) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("private database: %w", err)
+	}
+	return &database{dsn: s.DSN("mems"), private: s, where: fmt.Sprintf("a private %s %s in %s", s.Engine(), s.Version(), dir)}, nil
+}
+
+// close stops the private server, if this process runs it.
+func (d *database) close() {
+	if d.private == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_ = d.private.Stop(ctx) // killed when it takes too long; it recovers at the next start
+}
+
+// prepare migrates the database. A private one is for trying out, so it is
+// marked as one that "mems reset" and "mems demo" may work on.
+func (p *program) prepare(ctx context.Context, d *database) error {
+	schema, err := store.OpenSchema(d.dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = schema.Close() }()
+	if err := schema.Up(ctx, p.reportMigration); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if d.private == nil {
+		return nil
+	}
+	return schema.MarkDisposable(ctx)
+}
+
+func (p *program) reportMigration(m store.Migration) {
+	p.say("migrated to %s (%s)", m.Name, m.Took.Round(time.Millisecond))
+}
+
+// say tells people what is being done.
+func (p *program) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.err, format+"\n", args...)
+}

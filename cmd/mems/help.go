@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// command is one thing that mems can do.
+type command struct {
+	name, summary, usage, text string
+	run                        func(context.Context, *program, []string) error
+}
+
+func commands() []command {
+	return []command{
+		{
+			"serve", "Serve the API, its documentation and its health checks", "mems serve [--migrate]",
+			`Serves until Ctrl-C or SIGTERM, then finishes the requests in flight and ends.
+
+Without MEMS_DATABASE_URL it starts a private MySQL-compatible server of its own
+in MEMS_DATA_DIR, brings its schema up to date, and keeps the data there for the
+next time. That is for trying MEMS out; a clinic gives it a real server:
+
+    MEMS_DATABASE_URL='mysql://mems_app:secret@db.example.org/mems' mems serve
+
+  --migrate   run pending migrations first (with MEMS_DATABASE_URL)`,
+			serve,
+		},
+		{
+			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down|status",
+			`  up       create the database if need be and run every pending migration
+  down     undo the newest migration (one step)
+  status   list the migrations and when each was applied
+
+Several processes may run "up" at once; one works, the others wait.`,
+			migrate,
+		},
+		{
+			"reset", "Destroy all data and start anew", "mems reset --yes-destroy-all-data",
+			`Drops every table and creates the schema again. Refuses unless the database has
+been marked as disposable. The private database is; any other is marked by an
+administrator who means it:
+
+    UPDATE installation SET disposable = 1;`,
+			reset,
+		},
+		{
+			"demo", "Fill an empty, disposable database with a believable clinic", "mems demo [-patients N] [-doctors N] [-weeks N] [-seed N]",
+			`Adds doctors, patients and weeks of appointments, past and coming, all invented.
+The same seed on the same day gives the same clinic.`,
+			runDemo,
+		},
+		{
+			"version", "Say which version this is", "mems version", "", showVersion,
+		},
+	}
+}
+
+func commandNamed(name string) (command, bool) {
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return command{}, false
+	}
+	return all[i], true
+}
+
+func wantsHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "-help" || a == "--help" })
+}
+
+func help(args []string, out, errOut io.Writer) int {
+	if len(args) == 0 {
+		printHelp(out)
+		return exitOK
+	}
+	c, known := commandNamed(args[0])
+	if !known {
+		_, _ = fmt.Fprintf(errOut, "mems: there is no command %q. \"mems help\" lists them.\n", args[0])
+		return exitUsage
+	}
+	printCommandHelp(out, c)
+	return exitOK
+}
+
+func printCommandHelp(w io.Writer, c command) {
+	_, _ = fmt.Fprintf(w, "%s.\n\n    %s\n", c.summary, c.usage)
+	if c.text != "" {
+		_, _ = fmt.Fprintf(w, "\n%s\n", c.text)
+	}
+}
+
+func printHelp(w io.Writer) {
+	var b strings.Builder
+	b.WriteString("MEMS keeps the appointments of an outpatient clinic, and never books anybody twice.\n\n    mems COMMAND\n\nCommands (\"mems help COMMAND\" says more):\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
+	}
+	b.WriteString("\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables:\n\n")
+	for _, s := range settings() {
+		fmt.Fprintf(&b, "  %s (%s)\n", s.name, s.shown())
+		fmt.Fprintf(&b, "      %s\n", s.meaning)
+	}
+	_, _ = io.WriteString(w, b.String())
+}

@@ -1,0 +1,82 @@
+// Command mems runs the Medical Encounter Management System: the scheduling
+// backend of an outpatient clinic. "mems help" lists what it can do.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // zones must not depend on what the machine has installed
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the process at once
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// program is what every command gets.
+type program struct {
+	config
+	out, err io.Writer
+}
+
+// errUsage says that the command line is wrong; the message says how.
+type errUsage struct{ message string }
+
+func (e errUsage) Error() string { return e.message }
+
+// run is main without its process: tests call it as often as they like.
+func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
+	if len(args) == 0 {
+		printHelp(errOut)
+		return exitUsage
+	}
+	name, args := args[0], args[1:]
+	switch name {
+	case "help", "-h", "-help", "--help":
+		return help(args, out, errOut)
+	case "--version":
+		name = "version"
+	}
+	c, known := commandNamed(name)
+	if !known {
+		_, _ = fmt.Fprintf(errOut, "mems: there is no command %q. \"mems help\" lists them.\n", name)
+		return exitUsage
+	}
+	if wantsHelp(args) {
+		printCommandHelp(out, c)
+		return exitOK
+	}
+	cfg, err := readConfig(environ)
+	if err != nil {
+		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
+		return exitUsage
+	}
+	err = c.run(ctx, &program{config: cfg, out: out, err: errOut}, args)
+	var usage errUsage
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(errOut, "mems %s: %v\n\"mems help %s\" says more.\n", name, err, name)
+		return exitUsage
+	default:
+		_, _ = fmt.Fprintf(errOut, "mems %s: %v\n", name, err)
+		return exitFailed
+	}
+}

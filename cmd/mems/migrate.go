@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"mems/internal/store"
+)
+
+// migrate is the command "mems migrate".
+func migrate(ctx context.Context, p *program, args []string) error {
+	if len(args) != 1 {
+		return errUsage{"say up, down or status"}
+	}
+	step := map[string]func(context.Context, *program, *store.Schema) error{
+		"up": migrateUp, "down": migrateDown, "status": migrateStatus,
+	}[args[0]]
+	if step == nil {
+		return errUsage{fmt.Sprintf("%q is not up, down or status", args[0])}
+	}
+	return p.withSchema(ctx, step)
+}
+
+// withSchema opens the configured database's schema for one command.
+func (p *program) withSchema(ctx context.Context, work func(context.Context, *program, *store.Schema) error) error {
+	d, err := p.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	schema, err := store.OpenSchema(d.dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = schema.Close() }()
+	return work(ctx, p, schema)
+}
+
+func migrateUp(ctx context.Context, p *program, schema *store.Schema) error {
+	steps := 0
+	err := schema.Up(ctx, func(m store.Migration) {
+		steps++
+		p.reportMigration(m)
+	})
+	if err == nil && steps == 0 {
+		p.say("nothing to do: the schema is up to date")
+	}
+	return err
+}
+
+func migrateDown(ctx context.Context, p *program, schema *store.Schema) error {
+	m, err := schema.Down(ctx)
+	if errors.Is(err, goose.ErrNoNextVersion) {
+		p.say("nothing to undo: no migration is applied")
+		return nil
+	}
+	if err == nil {
+		p.say("undid %s", m.Name)
+	}
+	return err
+}
+
+func migrateStatus(ctx context.Context, p *program, schema *store.Schema) error {
+	all, err := schema.Status(ctx)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "MIGRATION\tAPPLIED")
+	for _, m := range all {
+		applied := "pending"
+		if m.Applied {
+			applied = m.AppliedAt.UTC().Format(time.RFC3339)
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", m.Name, applied)
+	}
+	return table.Flush()
+}
+
+// reset is the command "mems reset".
+func reset(ctx context.Context, p *program, args []string) error {
+	flags := newFlags("reset")
+	yes := flags.Bool("yes-destroy-all-data", false, "")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if !*yes {
+		return errUsage{"this destroys every patient, doctor and appointment; if you mean it, add --yes-destroy-all-data"}
+	}
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
+		err := schema.Reset(ctx, p.reportMigration)
+		if errors.Is(err, store.ErrNotDisposable) {
+			return fmt.Errorf("%w, so nothing was touched. If it may really be destroyed, an administrator marks it: UPDATE installation SET disposable = 1", err)
+		}
+		if err == nil {
+			p.say("all data are gone; the schema is new")
+		}
+		return err
+	})
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"mems/internal/server"
+	"mems/internal/store"
+)
+
+// serve is the command "mems serve".
+func serve(ctx context.Context, p *program, args []string) error {
+	flags := newFlags("serve")
+	migrateFirst := flags.Bool("migrate", false, "")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if err := p.checkOpen(); err != nil {
+		return err
+	}
+	// Take the address first: a port in use should not cost a database's start.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("%w\nAnother program may use this address; end it, or choose another one with MEMS_HTTP_ADDR", err)
+	}
+	defer func() { _ = listener.Close() }()
+
+	d, err := p.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if *migrateFirst || d.private != nil {
+		if err := p.prepare(ctx, d); err != nil {
+			return err
+		}
+	}
+	log := p.logger()
+	st, err := store.Open(store.Config{DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: time.Now, Zone: p.zone, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	api, err := server.New(server.Config{
+		Store: st, Zone: p.zone, Version: version, Commit: commit, Log: log,
+		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := st.Ready(ctx); err != nil {
+		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err)
+	}
+	p.welcome(d, listener.Addr().String())
+	return p.serveHTTP(ctx, listener, api, log)
+}
+
+// serveHTTP serves until ctx ends, then finishes what is in flight.
+func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api *server.Server, log *slog.Logger) error {
+	s := &http.Server{
+		Handler: api,
+		// A client that is slow, on purpose or not, must not hold on for ever.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      p.RequestTimeout + 20*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections are the network's business
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	p.say("finishing the requests in flight (a second signal ends at once) ...")
+	api.SetDraining()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.ShutdownTimeout)
+	defer cancel()
+	if err := s.Shutdown(limit); err != nil {
+		_ = s.Close()
+		return fmt.Errorf("some requests did not finish in %s and were cut off", p.ShutdownTimeout)
+	}
+	p.say("stopped.")
+	return nil
+}
+
+// checkOpen refuses to offer an API without authentication to a network.
+func (p *program) checkOpen() error {
+	host, _, err := net.SplitHostPort(p.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	ip := net.ParseIP(host)
+	if p.AllowOpen || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and this version has no authentication of its own: "+
+		"whoever reaches it may read and change everything.\n"+
+		"Keep it on 127.0.0.1 behind a reverse proxy that authenticates, or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)
+}
+
+// welcome tells a person what to do next.
+func (p *program) welcome(d *database, address string) {
+	url := "http://" + address
+	tomorrow := time.Now().In(p.zone).AddDate(0, 0, 1)
+	start := time.Date(tomorrow.Year(), tomorrow.Month(), tomorrow.Day(), 10, 0, 0, 0, p.zone).Format(time.RFC3339)
+	_, _ = fmt.Fprintf(p.out, `
+MEMS is serving %[1]s
+  documentation   %[1]s/docs
+  health          %[1]s/readyz
+  database        %[2]s
+  clinic's zone   %[3]s
+  access          open: whoever reaches this address may do anything
+
+A first booking, to paste into another terminal:
+
+  new() { curl -sS -H 'Content-Type: application/json' -d "$2" %[1]s/$1 | tee /dev/stderr | grep -o '"id":[0-9]*' | cut -d: -f2; echo >&2; }
+  patient=$(new patients '{"first_name":"Ann","last_name":"Muster"}')
+  doctor=$(new doctors '{"full_name":"Dr. Noor Haddad","specialization":"Dermatology"}')
+  new appointments "{\"patient_id\":$patient,\"doctor_id\":$doctor,\"start_time\":\"%[4]s\",\"duration_minutes\":30}"
+
+Send the last line again to see that nobody is booked twice.
+A whole clinic to look at: mems demo.   Stop: Ctrl-C.
+
+`, url, d.where, p.ClinicTimeZone, start)
+}
+
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
+}
+
+// parse reads flags and refuses anything else.
+func parse(flags *flag.FlagSet, args []string) error {
+	if err := flags.Parse(args); err != nil {
+		return errUsage{err.Error()}
+	}
+	if flags.NArg() > 0 {
+		return errUsage{fmt.Sprintf("%q is one word too many", flags.Arg(0))}
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// Set by the linker (see the Makefile); else from what the Go toolchain noted.
+var (
+	version = "dev"
+	commit  = builtFrom()
+)
+
+func builtFrom() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+// showVersion is the command "mems version".
+func showVersion(_ context.Context, p *program, args []string) error {
+	if err := parse(newFlags("version"), args); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.out, "mems %s %s (%s %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
