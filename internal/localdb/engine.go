@@ -3,17 +3,22 @@ package localdb
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
 // program is a server that can be run.
 type program struct {
-	engine Engine
-	path   string
+	engine  Engine
+	release release
+	path    string
+	// installer is MariaDB's script that makes a data directory.
+	installer string
 	// before precedes path in the command line: the dynamic loader of an
 	// unpacked tree and its library path.
 	before []string
@@ -26,28 +31,14 @@ func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // G204: paths found by us
 }
 
-// find finds the server for dir: the engine that made the directory, else the
-// one asked for, else any.
-func find(ctx context.Context, dir string, o Options) (program, error) {
-	want := o.Engine
-	if made, err := os.ReadFile(filepath.Join(dir, "engine")); err == nil { //nolint:gosec // G304: our own file
-		maker := Engine(strings.TrimSpace(string(made)))
-		if want != Any && want != maker {
-			return program{}, fmt.Errorf("the data in %s were made by %s and cannot be read by %s; use %s, or another directory",
-				dir, maker, want, maker)
-		}
-		want = maker
-	}
-	if p, ok := installed(ctx, want); ok {
-		return p, nil
-	}
-	if p, ok := unpacked(want); ok {
-		return p, nil
-	}
-	if !o.Install {
-		return program{}, fmt.Errorf("no %s was found: %s", want.words(), advice(want))
-	}
-	return install(ctx, want, o.Log)
+// release is the first two numbers of a version. Data move up with a newer
+// server and never down.
+type release struct{ major, minor int }
+
+func (r release) String() string { return fmt.Sprintf("%d.%d", r.major, r.minor) }
+
+func (r release) before(o release) bool {
+	return r.major < o.major || r.major == o.major && r.minor < o.minor
 }
 
 func (e Engine) words() string {
@@ -56,143 +47,163 @@ func (e Engine) words() string {
 		return "MariaDB server"
 	case MySQL:
 		return "MySQL server"
-	default:
+	case Any:
 		return "MySQL or MariaDB server"
+	default:
+		return fmt.Sprintf("server called %q", string(e))
+	}
+}
+
+// find finds the server for the data: the engine that made them, at least as
+// new, else the one asked for, else any.
+func find(ctx context.Context, data string, o Options) (program, error) {
+	if o.Engine != Any && o.Engine != MariaDB && o.Engine != MySQL {
+		return program{}, fmt.Errorf("there is no database engine %q: use %s or %s", o.Engine, MariaDB, MySQL)
+	}
+	want := o.Engine
+	maker, made := makerOf(data)
+	if maker != Any {
+		if want != Any && want != maker {
+			return program{}, fmt.Errorf("the data in %s were made by %s and cannot be read by %s; use %s, or another directory, or remove this one",
+				filepath.Dir(data), maker, want, maker)
+		}
+		want = maker
+	}
+	var old program
+	for p := range servers(ctx, want) {
+		if !p.release.before(made) {
+			return p, nil
+		}
+		old = p
+	}
+	if old.path != "" {
+		return program{}, fmt.Errorf("the data in %s were made by %s %s, and the server here is older: %s (%s); install a newer one, or remove the directory",
+			filepath.Dir(data), maker, made, old.release, old.path)
+	}
+	if !o.Install {
+		return program{}, fmt.Errorf("no %s was found: %s", want.words(), advice(want))
+	}
+	return install(ctx, want, o.Log)
+}
+
+// servers gives the servers of this machine, best first: installed ones, then
+// the tree that unpackMySQL has left. It asks one when its turn comes, since
+// asking costs a few milliseconds each.
+func servers(ctx context.Context, want Engine) iter.Seq[program] {
+	candidates := installed()
+	if tree, ok := unpacked(); ok && want != MariaDB {
+		candidates = append(candidates, tree)
+	}
+	return func(yield func(program) bool) {
+		for _, c := range candidates {
+			if p, ok := identify(ctx, c); ok && (want == Any || want == p.engine) && !yield(p) {
+				return
+			}
+		}
 	}
 }
 
 // installed looks on PATH and where servers are put, which is often not on the
 // PATH of an ordinary user.
-func installed(ctx context.Context, want Engine) (program, bool) {
+func installed() []program {
+	var found []program
+	seen := map[string]bool{}
 	for _, name := range []string{"mariadbd", "mysqld"} {
-		candidates := []string{
-			"/usr/sbin/" + name, "/usr/local/sbin/" + name, "/usr/local/bin/" + name,
-			"/usr/libexec/" + name, "/opt/homebrew/bin/" + name, "/usr/local/mysql/bin/" + name,
-		}
+		var paths []string
 		if p, err := exec.LookPath(name); err == nil {
-			candidates = append([]string{p}, candidates...)
+			paths = append(paths, p)
 		}
-		for _, path := range candidates {
-			engine, ok := engineOf(ctx, program{path: path})
-			if !ok || want != Any && want != engine {
-				continue
-			}
-			if engine == MariaDB && !canInitialise() {
-				continue
-			}
-			return program{engine: engine, path: path}, true
+		for _, dir := range []string{
+			"/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/bin", "/usr/local/mysql/bin",
+			"/opt/homebrew/bin", "/opt/homebrew/opt/mariadb/bin", "/opt/homebrew/opt/mysql/bin",
+		} {
+			paths = append(paths, filepath.Join(dir, name))
 		}
+		for _, path := range paths {
+			if real, err := filepath.EvalSymlinks(path); err == nil && !seen[real] {
+				seen[real] = true
+				found = append(found, program{path: path})
+			}
+		}
+	}
+	return found
+}
+
+// first gives the best server of this machine, if there is one.
+func first(ctx context.Context, want Engine) (program, bool) {
+	for p := range servers(ctx, want) {
+		return p, true
 	}
 	return program{}, false
 }
 
-// engineOf asks a program what it is; the name does not tell, since mysqld is
+var versionWords = regexp.MustCompile(`Ver (\d+)\.(\d+)`)
+
+// identify asks a program what it is: the name does not tell, since mysqld is
 // often a link to mariadbd.
-func engineOf(ctx context.Context, p program) (Engine, bool) {
+func identify(ctx context.Context, p program) (program, bool) {
 	out, err := p.command(ctx, "--no-defaults", "--version").Output()
-	switch {
-	case err != nil:
-		return Any, false
-	case strings.Contains(string(out), "MariaDB"):
-		return MariaDB, true
-	default:
-		return MySQL, true
+	if err != nil {
+		return p, false
 	}
+	numbers := versionWords.FindStringSubmatch(string(out))
+	if numbers == nil {
+		return p, false
+	}
+	p.release.major, _ = strconv.Atoi(numbers[1]) // digits by the pattern
+	p.release.minor, _ = strconv.Atoi(numbers[2])
+	if !strings.Contains(string(out), "MariaDB") {
+		p.engine = MySQL
+		return p, true
+	}
+	p.engine = MariaDB
+	p.installer, err = mariadbInstaller(p.path)
+	return p, err == nil
 }
 
-// canInitialise reports whether MariaDB's script and what it calls are here;
-// Debian packs them apart from the server.
-func canInitialise() bool {
-	_, err := exec.LookPath("mariadb-install-db")
-	_, err2 := exec.LookPath("my_print_defaults")
-	return err == nil && err2 == nil
-}
-
-// initialise makes an empty data directory, beside its final place, and moves
-// it there when it is complete: a crash in between leaves nothing that a later
-// start would mistake for data.
-func initialise(ctx context.Context, dir string, p program, log func(string, ...any)) error {
-	data := filepath.Join(dir, "data")
-	if _, err := os.Stat(data); err == nil {
-		return nil
+// mariadbInstaller finds the script that belongs to a server, and what it
+// calls; Debian packs both apart from the server.
+func mariadbInstaller(server string) (string, error) {
+	if _, err := exec.LookPath("my_print_defaults"); err != nil {
+		return "", err
 	}
-	log("making a new %s data directory in %s", p.engine, dir)
-	unfinished := filepath.Join(dir, "data.unfinished")
-	if err := os.RemoveAll(unfinished); err != nil {
-		return err
-	}
-	var cmd *exec.Cmd
-	if p.engine == MariaDB {
-		// "normal" authentication: root without a password, by the socket that
-		// only we can reach, instead of asking who the operating system's user is.
-		cmd = exec.CommandContext(ctx, "mariadb-install-db", append([]string{ //nolint:gosec // G204: paths of our own
-			"--no-defaults", "--datadir=" + unfinished,
-			"--auth-root-authentication-method=normal", "--skip-test-db",
-		}, asRoot()...)...)
-	} else {
-		cmd = p.command(ctx, append(append([]string{"--no-defaults", "--initialize-insecure", "--datadir=" + unfinished},
-			p.treeArgs()...), asRoot()...)...)
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initialise the database: %w\n%s", err, out)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "engine"), []byte(p.engine+"\n"), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, data)
-}
-
-// asRoot: servers refuse to run as root unless told that it is meant.
-func asRoot() []string {
-	if os.Geteuid() == 0 {
-		return []string{"--user=root"}
-	}
-	return nil
-}
-
-// treeArgs tell a server from an unpacked tree where its files are.
-func (p program) treeArgs() []string {
-	if p.tree == "" {
-		return nil
-	}
-	return []string{
-		"--basedir=" + filepath.Join(p.tree, "usr"),
-		"--lc-messages-dir=" + filepath.Join(p.tree, "usr", "share", "mysql"),
-		"--plugin-dir=" + filepath.Join(p.tree, "usr", "lib", "mysql", "plugin"),
-	}
-}
-
-func (s *Server) serverArgs() []string {
-	pool := s.options.BufferPoolMB
-	if pool == 0 {
-		pool = 256
-	}
-	args := append([]string{
-		"--no-defaults",
-		"--datadir=" + filepath.Join(s.dir, "data"),
-		"--socket=" + s.socket,
-		"--pid-file=" + pidFile(s.dir),
-		"--skip-networking",
-		"--character-set-server=utf8mb4",
-		"--max-connections=400",
-		"--skip-name-resolve",
-		"--performance-schema=OFF", // saves memory and about a second
-		"--innodb-buffer-pool-size=" + strconv.Itoa(pool<<20),
-	}, s.program.treeArgs()...)
-	args = append(args, asRoot()...)
-	if s.options.Durable {
-		args = append(args, "--innodb-flush-log-at-trx-commit=1")
-	} else {
-		args = append(args, "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF")
-	}
-	if s.program.engine == MySQL {
-		args = append(args, "--mysqlx=OFF", "--secure-file-priv=NULL")
-		if s.options.Durable {
-			// As production would run: with a binary log, flushed too.
-			args = append(args, "--sync-binlog=1")
-		} else {
-			args = append(args, "--skip-log-bin")
+	for _, dir := range []string{"../bin", "../scripts"} {
+		if p := filepath.Join(filepath.Dir(server), dir, "mariadb-install-db"); exists(p) {
+			return p, nil
 		}
 	}
-	return args
+	return exec.LookPath("mariadb-install-db")
+}
+
+// markName is a file inside the data, so that it comes and goes with them.
+const markName = "mems-engine"
+
+// mark notes who works on the data.
+func mark(data string, p program) error {
+	return os.WriteFile(filepath.Join(data, markName), fmt.Appendf(nil, "%s %s\n", p.engine, p.release), 0o600)
+}
+
+// makerOf says who made the data. Without our mark (data put there by hand) it
+// goes by files that only one engine has.
+func makerOf(data string) (Engine, release) {
+	var r release
+	var e string
+	if text, err := os.ReadFile(filepath.Join(data, markName)); err == nil { //nolint:gosec // G304: our own file
+		if _, err := fmt.Sscanf(string(text), "%s %d.%d", &e, &r.major, &r.minor); err == nil {
+			return Engine(e), r
+		}
+	}
+	switch {
+	case exists(filepath.Join(data, "mysql.ibd")):
+		return MySQL, release{}
+	case exists(filepath.Join(data, "aria_log_control")):
+		return MariaDB, release{}
+	default:
+		return Any, release{}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

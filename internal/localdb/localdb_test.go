@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,12 +52,19 @@ func start(t *testing.T, dir string) *localdb.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stopLater(t, s)
+	return s
+}
+
+func stopLater(t *testing.T, s *localdb.Server) {
+	t.Helper()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		_ = s.Stop(ctx)
+		if err := s.Stop(ctx); err != nil {
+			t.Error(err)
+		}
 	})
-	return s
 }
 
 func connect(t *testing.T, s *localdb.Server) *sql.DB {
@@ -178,70 +184,4 @@ func TestOwnerKilled(t *testing.T) {
 	if n := count(t, next); n != 2 {
 		t.Errorf("%d rows, want 2", n)
 	}
-}
-
-func TestUnfinishedInitialisation(t *testing.T) {
-	dir := t.TempDir()
-	half := filepath.Join(dir, "data.unfinished", "mysql")
-	if err := os.MkdirAll(half, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	fill(t, start(t, dir))
-}
-
-func TestDeepDirectory(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", 25))
-	s := start(t, dir)
-	if len(s.Socket()) >= 100 {
-		t.Errorf("socket path of %d bytes", len(s.Socket()))
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(s.Socket())) })
-	fill(t, s)
-}
-
-func TestErrors(t *testing.T) {
-	t.Run("OtherEngine", func(t *testing.T) {
-		dir := t.TempDir()
-		other := localdb.MySQL
-		if engine() == localdb.MySQL {
-			other = localdb.MariaDB
-		}
-		if err := os.WriteFile(filepath.Join(dir, "engine"), []byte(other), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := localdb.Start(t.Context(), options(dir, t.Logf))
-		if err == nil || !strings.Contains(err.Error(), "made by "+string(other)) {
-			t.Errorf("error %v does not say who made the data", err)
-		}
-	})
-	t.Run("ServerDies", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "data", "ibdata1"), []byte("not a database"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := localdb.Start(t.Context(), options(dir, t.Logf))
-		if err == nil || !strings.Contains(err.Error(), "server.log") || !strings.Contains(err.Error(), "ERROR") {
-			t.Errorf("error %v does not show the server's log", err)
-		}
-	})
-	t.Run("NoneAndNotAllowedToInstall", func(t *testing.T) {
-		o := options(t.TempDir(), t.Logf)
-		o.Engine, o.Install = localdb.Engine("other"), false
-		_, err := localdb.Start(t.Context(), o)
-		if err == nil || !strings.Contains(err.Error(), "install") {
-			t.Errorf("error %v does not say what to do", err)
-		}
-	})
-	t.Run("DirectoryIsAFile", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(file, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := localdb.Start(t.Context(), options(file, t.Logf)); err == nil {
-			t.Error("no error")
-		}
-	})
 }

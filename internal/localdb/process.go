@@ -5,44 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
-	"time"
 )
 
 // errLocked says that another process owns the directory.
 var errLocked = errors.New("another process owns the database directory")
 
-// takeLock takes the directory for this process until the file is closed or
-// the process ends, however it ends.
-func takeLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // G304: our own file
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // G115: a descriptor fits
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errLocked
-		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return f, nil
-}
-
-func ownedByUs(info os.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid()
-}
-
 // child is a running server process.
 type child struct {
 	process *os.Process
-	done    chan struct{} // closed when it has ended
+	done    chan struct{}    // closed when it has ended
+	state   *os.ProcessState // how it ended; read after done
 }
 
 // startChild starts the server in a process group of its own, so that Ctrl-C in
@@ -70,7 +44,8 @@ func startChild(p program, args []string, logPath string) (*child, error) {
 		}
 		c.process = cmd.Process
 		started <- nil
-		_ = cmd.Wait() // how it ended does not matter here
+		_ = cmd.Wait() // told by its state
+		c.state = cmd.ProcessState
 		close(c.done)
 	}()
 	if err := <-started; err != nil {
@@ -92,47 +67,4 @@ func (c *child) stop(ctx context.Context, signal syscall.Signal) error {
 		<-c.done
 		return fmt.Errorf("the database server did not stop in time and was killed: %w", ctx.Err())
 	}
-}
-
-func pidFile(dir string) string { return filepath.Join(dir, "server.pid") }
-
-// endOrphan ends a server that outlived its owner. We hold the directory's
-// lock, so a server that still works on it has no owner; most often it is
-// already shutting down.
-func endOrphan(dir string) error {
-	text, err := os.ReadFile(pidFile(dir))
-	if err != nil {
-		return nil //nolint:nilerr // no file: it ended in order
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || !isOurServer(pid, dir) {
-		return nil //nolint:nilerr // the number belongs to nobody of ours by now
-	}
-	for i := range 600 {
-		if !isOurServer(pid, dir) {
-			return nil
-		}
-		switch i {
-		case 0:
-			_ = syscall.Kill(pid, syscall.SIGTERM)
-		case 400: // after 20 s
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return fmt.Errorf("a database server without an owner (process %d) works on %s and cannot be ended", pid, dir)
-}
-
-// isOurServer reports whether the process is a server on dir's data: process
-// numbers are used again, and a stranger must not be sent a signal.
-func isOurServer(pid int, dir string) bool {
-	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline")) //nolint:gosec // G304: /proc
-	if err != nil {
-		// No /proc (macOS): ask ps.
-		line, err = exec.CommandContext(context.Background(), "ps", "-p", strconv.Itoa(pid), "-o", "command=").Output() //nolint:gosec // G204: a number
-		if err != nil {
-			return false
-		}
-	}
-	return strings.Contains(string(line), "--datadir="+filepath.Join(dir, "data"))
 }

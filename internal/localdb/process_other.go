@@ -1,11 +1,25 @@
-//go:build !linux
+//go:build !unix
 
 package localdb
 
-import "syscall"
+import (
+	"errors"
+	"os"
+	"syscall"
+)
 
-// childAttributes: own process group. Where the kernel does not end the child
-// with us, the next start does (endOrphan).
-func childAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
-}
+// Elsewhere MEMS needs a server that somebody else runs: Start says so, and
+// what follows only lets the program compile.
+const supported = false
+
+var errUnsupported = errors.New("not on this system")
+
+func takeLock(string) (*os.File, error) { return nil, errUnsupported }
+
+func ownedByUs(os.FileInfo) bool { return false }
+
+func killGroup(int) error { return errUnsupported }
+
+func signalProcess(int, syscall.Signal) {}
+
+func childAttributes() *syscall.SysProcAttr { return nil }

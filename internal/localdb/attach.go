@@ -1,0 +1,71 @@
+package localdb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+var errOtherEngine = errors.New("another engine")
+
+// published is what an owner tells those who attach, in run/server.json. The
+// socket is part of it because its place may depend on the owner's environment.
+type published struct {
+	Engine   Engine `json:"engine"`
+	Socket   string `json:"socket"`
+	Durable  bool   `json:"durable"`
+	Port     int    `json:"port,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
+func publishedFile(dir string) string { return filepath.Join(dir, "run", "server.json") }
+
+// publish is called when the server answers.
+func (s *Server) publish() error {
+	p := published{Engine: s.program.engine, Socket: s.socket, Durable: s.options.Durable, Password: s.password}
+	if s.password != "" {
+		p.Port = s.options.Port
+	}
+	text, err := json.Marshal(p) //nolint:gosec // G117: the password is for those who may read this directory
+	if err != nil {
+		return err
+	}
+	// Whole or not at all, for those who read it at this moment.
+	draft := publishedFile(s.dir) + ".new"
+	if err := os.WriteFile(draft, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(draft, publishedFile(s.dir))
+}
+
+func (s *Server) unpublish() { _ = os.Remove(publishedFile(s.dir)) }
+
+// attach tries once to reach the server of the directory's owner. What is
+// published may be left from an owner that crashed, so only an answer counts.
+func (s *Server) attach(ctx context.Context) (bool, error) {
+	text, err := os.ReadFile(publishedFile(s.dir))
+	if err != nil {
+		return false, errors.New("it has not come up yet")
+	}
+	var p published
+	if err := json.Unmarshal(text, &p); err != nil {
+		return false, fmt.Errorf("read %s: %w", publishedFile(s.dir), err)
+	}
+	s.socket = p.Socket
+	if s.version, err = s.askVersion(ctx); err != nil {
+		return false, err
+	}
+	if s.options.Engine != Any && s.options.Engine != p.Engine {
+		return false, fmt.Errorf("another process runs %s in %s, not %s; stop it, or use another directory: %w",
+			p.Engine, s.dir, s.options.Engine, errOtherEngine)
+	}
+	if s.options.Durable && !p.Durable {
+		s.options.Log("the server in %s belongs to another process, which runs it without flushing commits to the disk", s.dir)
+	}
+	s.program = program{engine: p.Engine}
+	s.options.Port, s.password = p.Port, p.Password
+	return true, nil
+}

@@ -1,0 +1,87 @@
+package localdb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// initialise makes the data, if there are none, beside their final place, and
+// moves them there when they are complete: a crash in between leaves nothing
+// that a later start would take for data.
+func (s *Server) initialise(ctx context.Context) error {
+	if left, err := filepath.Glob(filepath.Join(s.dir, "new-*")); err == nil {
+		for _, dir := range left {
+			_ = os.RemoveAll(dir) // rubbish in the worst case
+		}
+	}
+	if exists(s.data()) {
+		// From here on an older server cannot read them.
+		return mark(s.data(), s.program)
+	}
+	s.options.Log("making a new %s %s data directory in %s", s.program.engine, s.program.release, s.dir)
+	fresh, err := os.MkdirTemp(s.dir, "new-")
+	if err != nil {
+		return err
+	}
+	cmd, err := s.initCommand(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	if out, err := runToEnd(cmd); err != nil {
+		_ = os.RemoveAll(fresh)
+		return fmt.Errorf("initialise the database with %s: %w\n%s", s.program.path, err, lastLines(out))
+	}
+	if err := mark(fresh, s.program); err != nil {
+		return err
+	}
+	return os.Rename(fresh, s.data())
+}
+
+func (s *Server) initCommand(ctx context.Context, fresh string) (*exec.Cmd, error) {
+	if s.program.engine == MySQL {
+		args := append([]string{"--no-defaults", "--initialize-insecure", "--datadir=" + fresh}, s.program.treeArgs()...)
+		args = append(append(args, s.unsafeArgs()...), asRoot()...)
+		return s.program.command(ctx, args...), nil
+	}
+	if !plain(fresh) {
+		// The script forgets to quote: it gets a plain name for the same place.
+		short, err := shortDir(s.dir)
+		if err != nil {
+			return nil, err
+		}
+		link := filepath.Join(short, "dir")
+		_ = os.Remove(link)
+		if err := os.Symlink(s.dir, link); err != nil {
+			return nil, err
+		}
+		fresh = filepath.Join(link, filepath.Base(fresh))
+	}
+	// "normal" authentication: root without a password, by the socket that only
+	// we can reach, instead of asking who the operating system's user is.
+	args := append([]string{
+		"--no-defaults", "--datadir=" + fresh,
+		"--auth-root-authentication-method=normal", "--skip-test-db",
+	}, asRoot()...)
+	return exec.CommandContext(ctx, s.program.installer, args...), nil //nolint:gosec // G204: a path found by us
+}
+
+// runToEnd runs a command that must not outlive us, with all that it starts.
+func runToEnd(cmd *exec.Cmd) ([]byte, error) {
+	cmd.SysProcAttr = childAttributes()
+	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
+	runtime.LockOSThread() // see startChild
+	defer runtime.UnlockOSThread()
+	return cmd.CombinedOutput()
+}
+
+// asRoot: servers refuse to run as root unless told that it is meant.
+func asRoot() []string {
+	if os.Geteuid() == 0 {
+		return []string{"--user=root"}
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package localdb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// orphanGrace is how long a server without an owner may take to shut down.
+const orphanGrace = 20 * time.Second
+
+// endOrphans ends servers that outlived their owner. We hold the directory's
+// lock, so a server that still works on it has no owner; most often it is
+// already shutting down, having been told by the kernel.
+func endOrphans(ctx context.Context, dir string, log func(string, ...any)) error {
+	ctx, cancel := context.WithTimeout(ctx, orphanGrace+10*time.Second)
+	defer cancel()
+	for waited := time.Duration(0); ; waited += pollPause {
+		pids := orphans(ctx, dir)
+		if len(pids) == 0 {
+			return nil
+		}
+		for _, pid := range pids {
+			switch waited {
+			case 0:
+				log("a database server (process %d) has outlived its owner; stopping it", pid)
+				signalProcess(pid, syscall.SIGTERM)
+			case orphanGrace:
+				signalProcess(pid, syscall.SIGKILL)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("a database server without an owner (process %d) works on %s and does not end: %w", pids[0], dir, ctx.Err())
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+// orphans finds the servers that work on dir's data. On Linux it looks at every
+// process, because a server that was just being started has not yet written its
+// number anywhere.
+func orphans(ctx context.Context, dir string) []int {
+	var candidates []string
+	if runtime.GOOS == "linux" {
+		all, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			return nil
+		}
+		for _, p := range all {
+			candidates = append(candidates, filepath.Base(p))
+		}
+	} else if text, err := os.ReadFile(filepath.Join(dir, "run", "server.pid")); err == nil {
+		candidates = []string{strings.TrimSpace(string(text))}
+	}
+	var found []int
+	for _, c := range candidates {
+		if pid, err := strconv.Atoi(c); err == nil && pid > 1 && isServerOf(ctx, pid, dir) {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+// isServerOf reports whether the process is a server of ours on dir's data:
+// process numbers are used again, and a stranger must not be sent a signal.
+func isServerOf(ctx context.Context, pid int, dir string) bool {
+	dataArg := "--datadir=" + filepath.Join(dir, "data")
+	if runtime.GOOS != "linux" {
+		line, err := exec.CommandContext(ctx, "ps", "-p", strconv.Itoa(pid), "-o", "command=").Output() //nolint:gosec // G204: a number
+		return err == nil && strings.Contains(string(line), " "+dataArg+" ")
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	info, err := os.Stat(proc)
+	if err != nil || !ownedByUs(info) {
+		return false
+	}
+	line, err := os.ReadFile(filepath.Join(proc, "cmdline")) //nolint:gosec // G304: /proc
+	if err != nil {
+		return false
+	}
+	args := strings.Split(string(line), "\x00")
+	return slices.Contains(args, dataArg) && slices.ContainsFunc(args, func(a string) bool {
+		name := filepath.Base(a)
+		return name == "mariadbd" || name == "mysqld"
+	})
+}

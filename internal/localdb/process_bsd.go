@@ -1,0 +1,11 @@
+//go:build unix && !linux
+
+package localdb
+
+import "syscall"
+
+// childAttributes: own process group. Where the kernel does not end the child
+// with us, the next start does (endOrphans).
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}

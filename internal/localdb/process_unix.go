@@ -1,0 +1,39 @@
+//go:build unix
+
+package localdb
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+const supported = true
+
+// takeLock takes the directory for this process until the file is closed or
+// the process ends, however it ends.
+func takeLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // G304: our own file
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // G115: a descriptor fits
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errLocked
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func ownedByUs(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
+}
+
+// killGroup ends a process and all that it has started.
+func killGroup(leader int) error { return syscall.Kill(-leader, syscall.SIGKILL) }
+
+func signalProcess(pid int, signal syscall.Signal) { _ = syscall.Kill(pid, signal) }

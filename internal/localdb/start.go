@@ -1,0 +1,194 @@
+package localdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+const (
+	// startLimit bounds how long a server may take to come up, crash recovery
+	// included.
+	startLimit = 2 * time.Minute
+	// attachLimit bounds the wait for another process's server: that process
+	// may be installing it.
+	attachLimit = 10 * time.Minute
+	// stopLimit is the grace between asking a server to end and ending it.
+	stopLimit = 30 * time.Second
+	// pollPause is the time between two looks at something that gives no signal.
+	pollPause = 25 * time.Millisecond
+)
+
+// Start starts the server of o.Dir, or attaches to it when another process
+// already runs it.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if !supported {
+		return nil, errors.New("a private database server needs Linux or macOS; set MEMS_DATABASE_URL to a server of yours")
+	}
+	if o.Dir == "" {
+		return nil, errors.New("localdb: no directory given")
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the database directory: %w", err)
+	}
+	// One name for one directory: orphans are known by it.
+	dir, err := filepath.EvalSymlinks(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, dir: dir}
+	if err := s.ownOrAttach(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ownOrAttach takes the directory, or attaches to the server of its owner. It
+// tries both in turns, since an owner may end while we wait for its server.
+func (s *Server) ownOrAttach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attachLimit)
+	defer cancel()
+	for waited := time.Duration(0); ; waited += pollPause {
+		lock, err := takeLock(filepath.Join(s.dir, "lock"))
+		if err == nil {
+			s.lock, s.owned = lock, true
+			if err := s.startOwned(ctx); err != nil {
+				_ = lock.Close()
+				return err
+			}
+			return nil
+		}
+		if !errors.Is(err, errLocked) {
+			return err
+		}
+		attached, err := s.attach(ctx)
+		if attached || errors.Is(err, errOtherEngine) {
+			return err
+		}
+		if waited == 2*time.Second {
+			s.options.Log("another process owns %s; waiting for its database to answer", s.dir)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("another process owns %s, but its database does not answer (%w): %w", s.dir, ctx.Err(), err)
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+func (s *Server) startOwned(ctx context.Context) error {
+	var err error
+	if s.socket, err = socketPath(s.dir); err != nil {
+		return err
+	}
+	// First, for it may still write what the next lines read.
+	if err := endOrphans(ctx, s.dir, s.options.Log); err != nil {
+		return err
+	}
+	if s.program, err = find(ctx, s.data(), s.options); err != nil {
+		return err
+	}
+	if err := s.initialise(ctx); err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+// run starts the child, waits until it answers, and tells those who want to
+// attach.
+func (s *Server) run(ctx context.Context) error {
+	// Left by a crash; we hold the directory, so nobody listens. MySQL refuses to
+	// start when the number in the lock file is by now another process's.
+	_ = os.Remove(s.socket)
+	_ = os.Remove(s.socket + ".lock")
+	child, err := startChild(s.program, s.serverArgs(), s.logFile())
+	if err != nil {
+		return fmt.Errorf("start %s: %w", s.program.path, err)
+	}
+	s.child = child
+	err = s.waitReady(ctx)
+	if err == nil && s.options.Port != 0 {
+		err = s.openTCP(ctx)
+	}
+	if err == nil {
+		err = s.publish()
+	}
+	if err != nil {
+		_ = s.child.stop(context.WithoutCancel(ctx), syscall.SIGKILL)
+		return fmt.Errorf("%w\nThe last lines of %s:\n%s", err, s.logFile(), tail(s.logFile()))
+	}
+	return nil
+}
+
+// waitReady waits until the child answers a query.
+func (s *Server) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		version, err := s.askVersion(ctx)
+		if err == nil {
+			s.version = version
+			return nil
+		}
+		select {
+		case <-s.child.done:
+			return fmt.Errorf("the database server ended while it was starting (%s)", s.child.state)
+		case <-ctx.Done():
+			return fmt.Errorf("the database server did not answer (%w): %w", ctx.Err(), err)
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+// askVersion makes a connection of its own and asks who is there.
+func (s *Server) askVersion(ctx context.Context) (string, error) {
+	db, err := s.open()
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = db.Close() }()
+	var version string
+	err = db.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version)
+	return version, err
+}
+
+// open is for our own questions: the driver does not complain on stderr about a
+// server that is still starting.
+func (s *Server) open() (*sql.DB, error) {
+	c := s.config("")
+	c.Logger = &mysql.NopLogger{}
+	c.Timeout = 5 * time.Second
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// tail gives the last lines of a log.
+func tail(path string) string {
+	text, err := os.ReadFile(path) //nolint:gosec // G304: our own log
+	if err != nil {
+		return err.Error()
+	}
+	return lastLines(text)
+}
+
+func lastLines(text []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-12):], "\n")
+}
