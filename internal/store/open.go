@@ -133,6 +133,7 @@ func configureSession(c *mysql.Config) {
 	c.MultiStatements = false
 	c.Collation = "utf8mb4_unicode_ci"
 	c.AllowNativePasswords = true
+	c.Logger = &mysql.NopLogger{} // what it would print comes back as an error, too
 	if c.Params == nil {
 		c.Params = map[string]string{}
 	}

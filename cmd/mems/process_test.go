@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary be the program: started with MEMS_TEST_MAIN it
+// is "mems", race detector included.
+func TestMain(m *testing.M) {
+	if os.Getenv("MEMS_TEST_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is a "mems" of its own.
+type process struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	URL    string // of "mems serve"
+	mu     sync.Mutex
+	output strings.Builder // both streams
+	done   chan struct{}
+}
+
+// startProcess starts "mems ARGS" with only the given environment beside what a
+// program needs to run at all. It is killed when the test ends.
+func startProcess(t testing.TB, args []string, env ...string) *process {
+	t.Helper()
+	p := &process{t: t, done: make(chan struct{})}
+	p.cmd = exec.CommandContext(context.Background(), os.Args[0], args...) //nolint:gosec // G204: this test
+	p.cmd.Env = append([]string{
+		"MEMS_TEST_MAIN=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
+	}, env...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stdout, p.cmd.Stderr = in, in
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = in.Close()
+	var reading sync.WaitGroup
+	reading.Add(1)
+	go func() {
+		defer reading.Done()
+		lines := bufio.NewReader(out)
+		for {
+			line, err := lines.ReadString('\n')
+			p.mu.Lock()
+			p.output.WriteString(line)
+			p.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	go func() {
+		_ = p.cmd.Wait() // the state is asked for later
+		// The private database is a child and may hold the pipe a little longer.
+		_ = out.SetReadDeadline(time.Now().Add(time.Second))
+		reading.Wait()
+		_ = out.Close()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		if t.Failed() {
+			t.Logf("%v said:\n%s", args, last(p.Output(), 4000))
+		}
+	})
+	return p
+}
+
+// startMEMS starts "mems serve" on a free port and waits until it serves.
+func startMEMS(t testing.TB, env ...string) *process {
+	t.Helper()
+	p := startProcess(t, []string{"serve"}, append([]string{"MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_LEVEL=error"}, env...)...)
+	p.waitFor("MEMS is serving ")
+	_, rest, _ := strings.Cut(p.Output(), "MEMS is serving ")
+	p.URL, _, _ = strings.Cut(rest, "\n")
+	return p
+}
+
+// waitFor waits until the process has said something.
+func (p *process) waitFor(text string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(p.Output(), text) {
+			return
+		}
+		select {
+		case <-p.done:
+			if !strings.Contains(p.Output(), text) {
+				p.t.Fatalf("ended without saying %q:\n%s", text, p.Output())
+			}
+		default:
+		}
+	}
+	p.t.Fatalf("does not say %q:\n%s", text, p.Output())
+}
+
+// Output is what the process has said so far.
+func (p *process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+// Signal sends a signal.
+func (p *process) Signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Wait waits for the end and answers with the exit code; -1 for a signal.
+func (p *process) Wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(time.Minute):
+		p.t.Fatal("does not end")
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func last(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// runMEMS runs "mems ARGS" to its end.
+func runMEMS(t testing.TB, args []string, env ...string) (code int, output string) {
+	t.Helper()
+	p := startProcess(t, args, env...)
+	code = p.Wait()
+	return code, p.Output()
+}
