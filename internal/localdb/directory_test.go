@@ -64,7 +64,7 @@ func TestUnusualDirectories(t *testing.T) {
 // of the directory that we were given.
 func TestSocketIsPrivate(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // G302: the case under test
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, dir)
@@ -74,7 +74,7 @@ func TestSocketIsPrivate(t *testing.T) {
 	}
 	t.Run("ForeignDirectory", func(t *testing.T) {
 		dir := t.TempDir()
-		if err := os.Mkdir(filepath.Join(dir, "run"), 0o755); err != nil { //nolint:gosec // G301: the case under test
+		if err := os.Mkdir(filepath.Join(dir, "run"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := localdb.Start(t.Context(), options(dir, t.Logf)); err == nil {

@@ -120,8 +120,8 @@ func installed() []program {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 		for _, path := range paths {
-			if real, err := filepath.EvalSymlinks(path); err == nil && !seen[real] {
-				seen[real] = true
+			if target, err := filepath.EvalSymlinks(path); err == nil && !seen[target] {
+				seen[target] = true
 				found = append(found, program{path: path})
 			}
 		}

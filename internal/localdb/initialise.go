@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // initialise makes the data, if there are none, beside their final place, and
@@ -71,7 +72,7 @@ func (s *Server) initCommand(ctx context.Context, fresh string) (*exec.Cmd, erro
 
 // runToEnd runs a command that must not outlive us, with all that it starts.
 func runToEnd(cmd *exec.Cmd) ([]byte, error) {
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = childAttributes(syscall.SIGKILL)
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	runtime.LockOSThread() // see startChild
 	defer runtime.UnlockOSThread()

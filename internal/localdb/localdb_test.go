@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -153,35 +151,4 @@ func TestDataSurvive(t *testing.T) {
 			t.Errorf("%d rows, want 2", n)
 		}
 	})
-}
-
-// An owner that is killed leaves nothing that stops the next start.
-func TestOwnerKilled(t *testing.T) {
-	dir := t.TempDir()
-	owner := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // G204: this test
-	owner.Env = append(os.Environ(), "MEMS_TEST_OWN="+dir)
-	out, err := owner.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := owner.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line := make([]byte, 200)
-	n, err := out.Read(line)
-	if err != nil || !strings.HasPrefix(string(line[:n]), "serving") {
-		t.Fatalf("the owner says %q (%v)", line[:n], err)
-	}
-	fill(t, start(t, dir)) // attached
-	if err := owner.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = owner.Wait()
-	next := start(t, dir)
-	if !next.Owned() {
-		t.Error("the next start attached to a server without an owner")
-	}
-	if n := count(t, next); n != 2 {
-		t.Errorf("%d rows, want 2", n)
-	}
 }

@@ -14,8 +14,13 @@ import (
 	"time"
 )
 
-// orphanGrace is how long a server without an owner may take to shut down.
-const orphanGrace = 20 * time.Second
+const (
+	// orphanGrace is how long a server without an owner may take to shut down.
+	orphanGrace = 20 * time.Second
+	// orphanRepeat is the time after which it is asked again: a server that is
+	// still starting loses the signal.
+	orphanRepeat = 500 * time.Millisecond
+)
 
 // endOrphans ends servers that outlived their owner. We hold the directory's
 // lock, so a server that still works on it has no owner; most often it is
@@ -29,12 +34,13 @@ func endOrphans(ctx context.Context, dir string, log func(string, ...any)) error
 			return nil
 		}
 		for _, pid := range pids {
-			switch waited {
-			case 0:
-				log("a database server (process %d) has outlived its owner; stopping it", pid)
-				signalProcess(pid, syscall.SIGTERM)
-			case orphanGrace:
+			if waited == 0 {
+				log("a database server (process %d) has outlived its owner; waiting for its end", pid)
+			}
+			if waited >= orphanGrace {
 				signalProcess(pid, syscall.SIGKILL)
+			} else if waited%orphanRepeat == 0 {
+				signalProcess(pid, syscall.SIGTERM)
 			}
 		}
 		select {
@@ -58,7 +64,7 @@ func orphans(ctx context.Context, dir string) []int {
 		for _, p := range all {
 			candidates = append(candidates, filepath.Base(p))
 		}
-	} else if text, err := os.ReadFile(filepath.Join(dir, "run", "server.pid")); err == nil {
+	} else if text, err := os.ReadFile(filepath.Join(dir, "run", "server.pid")); err == nil { //nolint:gosec // G304: our own file
 		candidates = []string{strings.TrimSpace(string(text))}
 	}
 	var found []int

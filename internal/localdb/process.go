@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"syscall"
 )
@@ -22,15 +23,16 @@ type child struct {
 // startChild starts the server in a process group of its own, so that Ctrl-C in
 // a terminal reaches MEMS, which stops it after the last request, and not the
 // server itself.
-func startChild(p program, args []string, logPath string) (*child, error) {
+//
+// onOurEnd is what the kernel sends it when we end without having stopped it.
+func startChild(cmd *exec.Cmd, logPath string, onOurEnd syscall.Signal) (*child, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // G304: our own file
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := p.command(context.Background(), args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = childAttributes(onOurEnd)
 	c := &child{done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {

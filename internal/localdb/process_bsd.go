@@ -6,6 +6,6 @@ import "syscall"
 
 // childAttributes: own process group. Where the kernel does not end the child
 // with us, the next start does (endOrphans).
-func childAttributes() *syscall.SysProcAttr {
+func childAttributes(syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

@@ -22,4 +22,4 @@ func killGroup(int) error { return errUnsupported }
 
 func signalProcess(int, syscall.Signal) {}
 
-func childAttributes() *syscall.SysProcAttr { return nil }
+func childAttributes(syscall.Signal) *syscall.SysProcAttr { return nil }

@@ -26,7 +26,7 @@ import (
 )
 
 func main() {
-	o := localdb.Options{Install: true, BufferPoolMB: 512, Log: say}
+	o := localdb.Options{Install: true, BufferPoolMB: 512, Log: sayf}
 	engine := flag.String("engine", "", "mariadb or mysql; empty: whatever is found")
 	flag.StringVar(&o.Dir, "dir", "", "keep the data in this directory; empty: a temporary one")
 	flag.BoolVar(&o.Durable, "durable", false, "flush every commit to the disk")
@@ -34,13 +34,13 @@ func main() {
 	o.Engine = localdb.Engine(*engine)
 	code, err := run(o, flag.Args())
 	if err != nil {
-		say("withdb: %v", err)
+		sayf("withdb: %v", err)
 	}
 	os.Exit(code)
 }
 
-// say speaks on stderr: the standard output is the command's.
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+// sayf speaks on stderr: the standard output is the command's.
+func sayf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 func run(o localdb.Options, command []string) (int, error) {
 	if len(command) == 0 {
@@ -63,7 +63,7 @@ func run(o localdb.Options, command []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	say("private database: %s %s", s.Engine(), s.Version())
+	sayf("private database: %s %s", s.Engine(), s.Version())
 	code, err := runCommand(command, append(os.Environ(),
 		"MEMS_TEST_DATABASE_URL="+s.DSN(""), "MEMS_TEST_DATABASE_ENGINE="+string(s.Engine())), signals)
 	limit, cancel := context.WithTimeout(context.Background(), 20*time.Second)

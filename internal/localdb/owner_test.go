@@ -1,0 +1,238 @@
+//go:build unix
+
+package localdb_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mems/internal/localdb"
+)
+
+// An owner that is killed leaves nothing that stops the next start.
+func TestOwnerKilled(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("WhileServing", func(t *testing.T) {
+		owner := startOwner(t, dir)
+		fill(t, start(t, dir)) // attached
+		kill(t, owner)
+		waitUntil(t, "the server to end without being asked", func() bool { return serverOf(t, dir) == 0 })
+	})
+	t.Run("NextStart", func(t *testing.T) {
+		owner := startOwner(t, dir)
+		kill(t, owner) // and at once:
+		next := start(t, dir)
+		if !next.Owned() {
+			t.Error("the next start attached to a server without an owner")
+		}
+		if n := count(t, next); n != 2 {
+			t.Errorf("%d rows, want 2", n)
+		}
+	})
+	t.Run("WhileStarting", func(t *testing.T) {
+		owner := ownerCommand(t, dir)
+		if err := owner.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitUntil(t, "a server process", func() bool { return serverOf(t, dir) != 0 })
+		kill(t, owner)
+		if n := count(t, start(t, dir)); n != 2 {
+			t.Errorf("%d rows, want 2", n)
+		}
+	})
+}
+
+func ownerCommand(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	owner := exec.CommandContext(t.Context(), os.Args[0])
+	owner.Env = append(os.Environ(), "MEMS_TEST_OWN="+dir)
+	return owner
+}
+
+// startOwner answers when the owner's server serves.
+func startOwner(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	owner := ownerCommand(t, dir)
+	out, err := owner.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 400)
+	n, err := out.Read(line)
+	if err != nil || !strings.HasPrefix(string(line[:n]), "serving") {
+		t.Fatalf("the owner says %q (%v)", line[:n], err)
+	}
+	return owner
+}
+
+func kill(t *testing.T, owner *exec.Cmd) {
+	t.Helper()
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = owner.Wait() // killed, as it should be
+}
+
+// serverOf finds the process that works on dir's data; 0 when there is none.
+func serverOf(t *testing.T, dir string) int {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range lines {
+		text, err := os.ReadFile(path)
+		if err == nil && strings.Contains(string(text), "--datadir="+dir+"/data\x00") {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return pid
+		}
+	}
+	return 0
+}
+
+func waitUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for range 3000 {
+		if is() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // a foreign process gives no signal
+	}
+	t.Fatalf("waited in vain for %s", what)
+}
+
+func TestManyStartAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	servers := make([]*localdb.Server, 6)
+	errs := make([]error, len(servers))
+	var all sync.WaitGroup
+	for i := range servers {
+		all.Go(func() { servers[i], errs[i] = localdb.Start(t.Context(), options(dir, t.Logf)) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	owners := 0
+	for _, s := range servers {
+		stopLater(t, s)
+		if s.Owned() {
+			owners++
+		}
+		if err := ping(t, s.DSN("")); err != nil {
+			t.Error(err)
+		}
+	}
+	if owners != 1 {
+		t.Errorf("%d owners, want 1", owners)
+	}
+}
+
+// The owner of a directory may take long, or end before its server serves.
+func TestWaitForOwner(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("NotForEver", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		_, err := localdb.Start(ctx, options(dir, t.Logf))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another process owns") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("TakeOver", func(t *testing.T) {
+		// What an owner that crashed has left must not be believed.
+		if err := os.MkdirAll(filepath.Join(dir, "run"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		left := `{"engine":"mariadb","socket":"` + filepath.Join(dir, "run", "mysql.sock") + `"}`
+		if err := os.WriteFile(filepath.Join(dir, "run", "server.json"), []byte(left), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		waits := make(chan struct{})
+		var once sync.Once
+		go func() {
+			<-waits
+			_ = lock.Close()
+		}()
+		s, err := localdb.Start(t.Context(), options(dir, func(format string, args ...any) {
+			t.Logf(format, args...)
+			once.Do(func() { close(waits) }) // it says so after a while
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopLater(t, s)
+		if !s.Owned() {
+			t.Error("nobody owns the server")
+		}
+	})
+}
+
+func TestControl(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	fill(t, s)
+	t.Run("RestartWhileRunning", func(t *testing.T) {
+		before := serverOf(t, dir)
+		if err := s.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if after := serverOf(t, dir); after == before || after == 0 {
+			t.Errorf("server process %d, then %d", before, after)
+		}
+	})
+	t.Run("EndedByItself", func(t *testing.T) {
+		if err := syscall.Kill(serverOf(t, dir), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, s); n != 2 {
+			t.Errorf("%d rows, want 2", n)
+		}
+	})
+	t.Run("StopWithoutTime", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Stop(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want that it was killed", err)
+		}
+		if pid := serverOf(t, dir); pid != 0 {
+			t.Errorf("process %d is still there", pid)
+		}
+	})
+	t.Run("AfterStop", func(t *testing.T) {
+		if err := s.Stop(t.Context()); err != nil {
+			t.Errorf("second stop: %v", err)
+		}
+		if err := s.Restart(t.Context()); err == nil {
+			t.Error("restarted without the directory's lock")
+		}
+		if err := s.Kill(); err == nil {
+			t.Error("killed a stopped server")
+		}
+	})
+}
