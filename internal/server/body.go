@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -110,6 +112,26 @@ func hasDuplicateNames(body []byte) bool {
 		}
 		if n := len(levels); n > 0 {
 			levels[n-1].atName = true // a value has ended
+		}
+	}
+}
+
+// writeIntegersPlainly turns the integers that the contract allows to be written
+// as 30.0 or 3e1 (JSON knows only numbers) into 30, which Go can bind.
+func writeIntegersPlainly(body any) {
+	members, ok := body.(map[string]any)
+	if !ok {
+		return
+	}
+	for name, value := range members {
+		number, ok := value.(json.Number)
+		if !ok || !strings.ContainsAny(number.String(), ".eE") {
+			continue
+		}
+		// Every number in the contract's bodies is an integer of at most 2^53,
+		// which a float64 holds exactly.
+		if f, err := number.Float64(); err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53 {
+			members[name] = json.Number(strconv.FormatInt(int64(f), 10))
 		}
 	}
 }

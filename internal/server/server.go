@@ -68,7 +68,6 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Pre(headAsGet)
 	s.echo.Use(s.identify, s.logAccess, s.recoverPanic, setSecurityHeaders, s.limitTime)
 	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(s, nil),
 		api.RegisterHandlersOptions{OperationMiddlewares: validators.middlewares()})
@@ -80,7 +79,9 @@ func New(cfg Config) (*Server, error) {
 }
 
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.echo.ServeHTTP(w, headAsGet(r))
+}
 
 // SetDraining makes /readyz answer 503 from now on, so that a load balancer
 // sends work elsewhere while the last requests are finished.

@@ -188,6 +188,9 @@ func (v *validator) checkContract(c echo.Context, query url.Values) ([]clinic.Vi
 		Request: c.Request(), PathParams: path, QueryParams: query, Route: v.route, Options: v.options,
 	})
 	if err == nil {
+		if b, ok := c.Request().Body.(interface{ ValidatedValue() any }); ok {
+			writeIntegersPlainly(b.ValidatedValue())
+		}
 		return nil, nil
 	}
 	vs := violationsOf(err)

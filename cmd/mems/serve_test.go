@@ -1,0 +1,122 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mems/internal/contracttest"
+	"mems/internal/storetest"
+)
+
+// The private database: everything starts with nothing prepared, the pasted
+// lines work, the data survive a stop and a crash.
+func TestPrivateDatabase(t *testing.T) {
+	t.Parallel()
+	env := []string{"MEMS_DATA_DIR=" + t.TempDir(), "MEMS_CLINIC_TIME_ZONE=Europe/Zurich"}
+	first := startMEMS(t, env...)
+	_, lines, _ := strings.Cut(first.Output(), "another terminal:\n")
+	lines, _, _ = strings.Cut(lines, "Send the last line")
+	out, err := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", lines).CombinedOutput() //nolint:gosec // G204: what we print
+	if err != nil || !strings.Contains(string(out), `"status":"scheduled"`) {
+		t.Fatalf("the pasted lines do not book: %v\n%s", err, out)
+	}
+
+	t.Run("OtherCommandsJoin", func(t *testing.T) {
+		code, out := runMEMS(t, []string{"migrate", "status"}, env...)
+		if code != 0 || strings.Contains(out, "pending") || !strings.Contains(out, "00001_clinic.sql") {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+	first.Signal(syscall.SIGINT)
+	if code := first.Wait(); code != 0 {
+		t.Errorf("exit code %d after Ctrl-C", code)
+	}
+
+	second := startMEMS(t, env...)
+	contracttest.New(t, second.URL).Get("/appointments/1").Want(t, http.StatusOK, "")
+	second.Signal(syscall.SIGKILL)
+	second.Wait()
+
+	third := startMEMS(t, env...)
+	contracttest.New(t, third.URL).Get("/appointments/1").Want(t, http.StatusOK, "")
+	third.Signal(syscall.SIGTERM)
+	if code := third.Wait(); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+	t.Run("Reset", func(t *testing.T) {
+		code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, env...)
+		if code != 0 || !strings.Contains(out, "all data are gone") {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+}
+
+func TestServeRefuses(t *testing.T) {
+	t.Parallel()
+	t.Run("OpenNetwork", func(t *testing.T) {
+		t.Parallel()
+		code, out := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=0.0.0.0:0", "MEMS_DATABASE_URL=root@unix(/nowhere)/mems")
+		if code != exitFailed || !strings.Contains(out, "MEMS_ALLOW_OPEN") {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+	t.Run("PortInUse", func(t *testing.T) {
+		t.Parallel()
+		taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = taken.Close() }()
+		code, out := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR="+taken.Addr().String(), "MEMS_DATABASE_URL=root@unix(/nowhere)/mems")
+		if code != exitFailed || !strings.Contains(out, "MEMS_HTTP_ADDR") || !strings.Contains(out, taken.Addr().String()) {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+	t.Run("DatabaseAwayStillServes", func(t *testing.T) {
+		t.Parallel()
+		p := startMEMS(t, "MEMS_DATABASE_URL=root@unix(/nowhere/mysql.sock)/mems")
+		c := contracttest.New(t, p.URL)
+		c.Allow5xx = true
+		c.Get("/healthz").Want(t, http.StatusOK, "")
+		c.Get("/readyz").Want(t, http.StatusServiceUnavailable, "unavailable")
+		c.Get("/doctors/1").Want(t, http.StatusServiceUnavailable, "unavailable")
+		c.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Want(t, http.StatusServiceUnavailable, "unavailable")
+	})
+}
+
+func TestMigrateAndReset(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	url := "MEMS_DATABASE_URL=" + d.DSN
+	for _, step := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"migrate", "status"}, 0, "pending"},
+		{[]string{"reset", "--yes-destroy-all-data"}, 1, "disposable"},
+		{[]string{"migrate", "up"}, 0, "migrated to 00002_backstop.sql"},
+		{[]string{"migrate", "up"}, 0, "nothing to do"},
+		{[]string{"reset", "--yes-destroy-all-data"}, 1, "UPDATE installation"},
+		{[]string{"demo"}, 1, "disposable"},
+		{[]string{"migrate", "down"}, 0, "undid 00002_backstop.sql"},
+		{[]string{"migrate", "down"}, 0, "undid 00001_clinic.sql"},
+		{[]string{"migrate", "down"}, 0, "nothing to undo"},
+	} {
+		code, out := runMEMS(t, step.args, url)
+		if code != step.code || !strings.Contains(out, step.says) {
+			t.Errorf("mems %v: exit %d, want %d and %q:\n%s", step.args, code, step.code, step.says, out)
+		}
+	}
+	t.Run("ServeMigrates", func(t *testing.T) {
+		p := startProcess(t, []string{"serve", "--migrate"}, url, "MEMS_HTTP_ADDR=127.0.0.1:0")
+		p.waitFor("MEMS is serving")
+		if !strings.Contains(p.Output(), "migrated to 00001_clinic.sql") {
+			t.Errorf("did not migrate:\n%s", p.Output())
+		}
+	})
+}

@@ -1,0 +1,116 @@
+package server_test
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"mems/gen/api"
+)
+
+// problemSlugs is the contract's list of problem types.
+func problemSlugs(t *testing.T) map[string]bool {
+	t.Helper()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slugs := map[string]bool{}
+	for _, v := range doc.Components.Schemas["ProblemSlug"].Value.Enum {
+		slugs[v.(string)] = true
+	}
+	return slugs
+}
+
+// A rule that the domain can break is a problem type of the contract.
+func TestEveryCodeIsAProblemType(t *testing.T) {
+	t.Parallel()
+	slugs := problemSlugs(t)
+	source, err := os.ReadFile("../clinic/error.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`Code\w+\s+Code = "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(codes) < 10 {
+		t.Fatalf("found %d codes", len(codes))
+	}
+	for _, c := range codes {
+		if !slugs[c[1]] {
+			t.Errorf("clinic's code %q is no problem type of the contract", c[1])
+		}
+	}
+}
+
+// Every operation says what it is for and which errors it has.
+func TestEveryOperationIsComplete(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.Description == "" || op.Summary == "" || len(op.Tags) != 1 {
+				t.Errorf("%s %s: summary, description or tag is missing", method, path)
+			}
+			statuses := []string{"400", "406", "422", "500"}
+			if op.RequestBody != nil {
+				statuses = append(statuses, "413", "415")
+			}
+			if slices.Contains([]string{http.MethodPatch, http.MethodDelete}, method) {
+				statuses = append(statuses, "404", "412")
+			}
+			for _, s := range statuses {
+				if op.Responses.Value(s) == nil {
+					t.Errorf("%s %s: %s is not documented", method, path, s)
+				}
+			}
+		}
+	}
+}
+
+// The house plan, held: dependencies point one way.
+func TestArchitecture(t *testing.T) {
+	t.Parallel()
+	deps := func(pkg string) []string {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg).Output() //nolint:gosec // G204: our own packages
+		if err != nil {
+			t.Fatalf("go list %s: %v", pkg, err)
+		}
+		return strings.Fields(string(out))
+	}
+	imports := func(pkg string) []string {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, pkg).Output() //nolint:gosec // G204: our own packages
+		if err != nil {
+			t.Fatalf("go list %s: %v", pkg, err)
+		}
+		return strings.Fields(string(out))
+	}
+	forbid := func(pkg string, found []string, banned ...string) {
+		t.Helper()
+		for _, dep := range found {
+			for _, b := range banned {
+				if dep == b || strings.HasPrefix(dep, b+"/") {
+					t.Errorf("%s must not know %s", pkg, dep)
+				}
+			}
+		}
+	}
+	for _, dep := range deps("mems/internal/clinic") {
+		if strings.HasPrefix(dep, "mems/") && dep != "mems/internal/clinic" {
+			t.Errorf("clinic must import nothing of ours, but knows %s", dep)
+		}
+	}
+	forbid("clinic", deps("mems/internal/clinic"), "net/http", "database/sql", "github.com/labstack")
+	forbid("store", deps("mems/internal/store"), "net/http", "github.com/labstack", "github.com/getkin", "mems/gen", "mems/internal/server")
+	forbid("localdb", deps("mems/internal/localdb"), "mems/internal/clinic", "mems/internal/store", "mems/internal/server", "mems/gen")
+	forbid("server", imports("mems/internal/server"), "github.com/jmoiron/sqlx", "github.com/go-sql-driver", "database/sql", "mems/internal/localdb", "mems/db")
+	forbid("cmd", imports("mems/cmd/mems"), "github.com/jmoiron/sqlx", "github.com/go-sql-driver", "github.com/labstack")
+}

@@ -1,0 +1,183 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// The table of problems and the contract's list are the same set.
+func TestProblemTableIsTheContracts(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enum := doc.Components.Schemas["ProblemSlug"].Value.Enum
+	if len(enum) != len(problemTypes) || len(problemBySlug) != len(problemTypes) {
+		t.Errorf("%d in the contract, %d rows, %d different", len(enum), len(problemTypes), len(problemBySlug))
+	}
+	for _, slug := range enum {
+		row, ok := problemBySlug[api.ProblemSlug(slug.(string))]
+		if !ok || row.title == "" || row.detail == "" || row.explanation == "" || row.status < 400 {
+			t.Errorf("%s: row %+v", slug, row)
+		}
+	}
+}
+
+// A server that would serve an operation without validating it does not start.
+func TestCompleteRefusesAMissingValidator(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	vs, err := newValidators(doc, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := echo.New()
+	api.RegisterHandlers(e, api.NewStrictHandler(&Server{}, nil))
+	if err := vs.complete(e.Routes()); err != nil {
+		t.Errorf("complete: %v", err)
+	}
+	delete(vs, "bookAppointment")
+	if err := vs.complete(e.Routes()); err == nil {
+		t.Error("bookAppointment without a validator was not noticed")
+	}
+	vs, _ = newValidators(doc, 1000)
+	vs["BookAppointment"] = vs["bookAppointment"] // as a renaming generator would have it
+	delete(vs, "bookAppointment")
+	for _, id := range []string{"bookAppointment"} {
+		if vs.middlewares()[id] != nil {
+			t.Error("renamed operation still has its middleware")
+		}
+	}
+	doc.Paths.Value("/doctors").Post.OperationID = "createPatient"
+	if _, err := newValidators(doc, 1000); err == nil {
+		t.Error("two operations of one id were not noticed")
+	}
+}
+
+// Errors that no request should cause still become problems, without a word of
+// what is inside.
+func TestUnexpectedErrors(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err    error
+		slug   api.ProblemSlug
+		silent bool
+	}{
+		"Unknown":       {errors.New("secret inside"), api.ProblemSlugInternalError, false},
+		"Panic":         {nil, api.ProblemSlugInternalError, false},
+		"Deadline":      {context.DeadlineExceeded, api.ProblemSlugUnavailable, false},
+		"ClientGone":    {context.Canceled, api.ProblemSlugUnavailable, true},
+		"Unavailable":   {&clinic.Error{Code: clinic.CodeUnavailable, Cause: errors.New("secret inside")}, api.ProblemSlugUnavailable, false},
+		"Outcome":       {&clinic.Error{Code: clinic.CodeOutcomeUnknown, Cause: errors.New("secret inside")}, api.ProblemSlugOutcomeUnknown, false},
+		"Binder":        {echo.NewHTTPError(400, "secret inside"), api.ProblemSlugMalformedRequest, true},
+		"BinderMedia":   {echo.ErrUnsupportedMediaType, api.ProblemSlugUnsupportedMediaType, true},
+		"EchoTeapot":    {echo.NewHTTPError(418, "secret inside"), api.ProblemSlugInternalError, false},
+		"UnknownCode":   {&clinic.Error{Code: "surprise"}, api.ProblemSlugInternalError, false},
+		"BareOverlap":   {clinic.ErrDoctorOverlap, api.ProblemSlugDoctorOverlap, true},
+		"MethodMissing": {echo.ErrMethodNotAllowed, api.ProblemSlugMethodNotAllowed, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			s := &Server{echo: echo.New(), cfg: Config{Log: slog.New(slog.NewTextHandler(&log, nil)), RequestTimeout: time.Second}}
+			s.echo.HTTPErrorHandler = s.answerError
+			s.echo.Use(s.identify, s.recoverPanic)
+			s.echo.GET("/x", func(echo.Context) error {
+				if test.err == nil {
+					panic("secret inside")
+				}
+				return test.err
+			})
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
+			if !strings.Contains(w.Body.String(), `"/problems/`+string(test.slug)+`"`) || strings.Contains(w.Body.String(), "secret") {
+				t.Errorf("answered %s", w.Body)
+			}
+			if w.Code == 503 && w.Header().Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			if silent := log.Len() == 0; silent != test.silent {
+				t.Errorf("logged %q", &log)
+			}
+		})
+	}
+}
+
+func TestNewRefusesHalfAConfiguration(t *testing.T) {
+	t.Parallel()
+	if _, err := New(Config{}); err == nil {
+		t.Error("a server without a store was built")
+	}
+}
+
+func TestDraining(t *testing.T) {
+	t.Parallel()
+	s := &Server{}
+	s.SetDraining()
+	if _, err := s.GetReadiness(t.Context(), api.GetReadinessRequestObject{}); !errors.Is(err, clinic.ErrUnavailable) {
+		t.Errorf("ready while draining: %v", err)
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	list := filter{"patients", "a", ""}
+	f.Add(encodeCursor(list, store.After{ID: 7}))
+	f.Add(encodeCursor(list, store.After{ID: 1 << 52, Start: time.Date(2027, 3, 1, 8, 0, 0, 123_000, time.UTC)}))
+	f.Add("")
+	f.Add("AQ")
+	f.Fuzz(func(t *testing.T, s string) {
+		after, err := decodeCursor(list, &s)
+		if err != nil {
+			return
+		}
+		if after.ID <= 0 {
+			t.Errorf("%q gives id %d", s, after.ID)
+		}
+		again, err := decodeCursor(list, new(encodeCursor(list, after)))
+		if err != nil || again.ID != after.ID || !again.Start.Equal(after.Start) {
+			t.Errorf("%q gives %v, and that %v (%v)", s, after, again, err)
+		}
+		if _, err := decodeCursor(filter{"doctors", "a", ""}, &s); err == nil {
+			t.Errorf("%q is taken by another list", s)
+		}
+	})
+}
+
+func FuzzBody(f *testing.F) {
+	for _, s := range []string{`{"a":1,"a":2}`, `{"a":{"a":1},"b":[{"a":1},{"a":2}]}`, `[1,"a",{"":null}]`, `"x"`, `{`, "\xff"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(_ *testing.T, body []byte) {
+		_ = notJSON(body) // must end, and must not panic
+	})
+}
+
+func TestDuplicateNames(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"a":1,"b":2}`: false, `{"a":1,"a":2}`: true, `{"a":{"a":1}}`: false, `{"x":[{"a":1},{"a":2}]}`: false,
+		`{"x":[{"a":1,"a":2}]}`: true, `{"a":"a","b":"a"}`: false, `{"a":1,"\u0061":2}`: true, `[]`: false, `"a"`: false,
+		`{"a":[1,2],"b":{},"a":3}`: true,
+	} {
+		if got := hasDuplicateNames([]byte(body)); got != want {
+			t.Errorf("%s: %v, want %v", body, got, want)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package server_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"mems/gen/api"
+	"mems/internal/contracttest"
+	"mems/internal/server"
+	"mems/internal/storetest"
+)
+
+// now is the moment at which the tests of this package happen.
+var now = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
+
+// fixture is a clinic behind HTTP.
+type fixture struct {
+	*contracttest.Client
+	t   *testing.T
+	db  *storetest.Database
+	url string
+}
+
+var serial atomic.Int64
+
+// setup starts a server on a database of its own, at the moment now.
+func setup(t *testing.T, zone string) *fixture {
+	t.Helper()
+	return setupOn(t, storetest.New(t), zone)
+}
+
+// setupOn starts one more server on a database.
+func setupOn(t *testing.T, db *storetest.Database, zone string) *fixture {
+	t.Helper()
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(server.Config{
+		Store: db.Open(t, func() time.Time { return now }, location), Zone: location,
+		Version: "test", Commit: "test", Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	return &fixture{Client: contracttest.New(t, h.URL), t: t, db: db, url: h.URL}
+}
+
+type object = map[string]any
+
+// patient registers one and answers with the id.
+func (f *fixture) patient() int64 {
+	f.t.Helper()
+	var p api.Patient
+	f.Post("/patients", object{"first_name": "Ann", "last_name": fmt.Sprintf("Muster %d", serial.Add(1))}).Want(f.t, 201, "").Decode(f.t, &p)
+	return p.ID
+}
+
+// doctor adds one and answers with the id.
+func (f *fixture) doctor() int64 {
+	f.t.Helper()
+	var d api.Doctor
+	f.Post("/doctors", object{"full_name": "Dr. Noor Haddad", "specialization": "Dermatology"}).Want(f.t, 201, "").Decode(f.t, &d)
+	return d.ID
+}
+
+// book asks for a time and answers with whatever comes.
+func (f *fixture) book(patient, doctor int64, start string, minutes any) *contracttest.Response {
+	f.t.Helper()
+	return f.Post("/appointments", object{"patient_id": patient, "doctor_id": doctor, "start_time": start, "duration_minutes": minutes})
+}
+
+// booked is book that must succeed.
+func (f *fixture) booked(patient, doctor int64, start string, minutes int) api.Appointment {
+	f.t.Helper()
+	var a api.Appointment
+	f.book(patient, doctor, start, minutes).Want(f.t, 201, "").Decode(f.t, &a)
+	return a
+}
+
+// together runs work n times at once.
+func together(n int, work func(i int)) {
+	var ready, done sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		ready.Add(1)
+		done.Go(func() {
+			ready.Done()
+			<-start
+			work(i)
+		})
+	}
+	ready.Wait()
+	close(start)
+	done.Wait()
+}
