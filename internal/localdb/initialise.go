@@ -34,7 +34,8 @@ func (s *Server) initialise(ctx context.Context) error {
 	}
 	if out, err := runToEnd(cmd); err != nil {
 		_ = os.RemoveAll(fresh)
-		return fmt.Errorf("initialise the database with %s: %w\n%s", s.program.path, err, lastLines(out))
+		// All of it: MariaDB's script names the cause first and explains itself at length.
+		return fmt.Errorf("initialise the database with %s: %w\n%s", s.program.path, err, out)
 	}
 	if err := mark(fresh, s.program); err != nil {
 		return err

@@ -90,10 +90,15 @@ func unpackMySQL(ctx context.Context, log func(string, ...any)) (program, error)
 
 // download leaves the packages in work/cache/archives.
 func download(ctx context.Context, work, mirror string) error {
-	for _, d := range []string{"lists/partial", "cache/archives/partial", "tree"} {
+	for _, d := range []string{"lists/partial", "cache/archives/partial", "dpkg", "tree"} {
 		if err := os.MkdirAll(filepath.Join(work, d), 0o700); err != nil {
 			return err
 		}
+	}
+	// An empty system. Not /dev/null: apt locks the folder that the file is in.
+	status := filepath.Join(work, "dpkg", "status")
+	if err := os.WriteFile(status, nil, 0o600); err != nil {
+		return err
 	}
 	keyring := "/usr/share/keyrings/debian-archive-keyring.gpg"
 	apt := func(args ...string) error {
@@ -106,7 +111,7 @@ func download(ctx context.Context, work, mirror string) error {
 			// The machine's pins may well forbid unstable.
 			"-o", "Dir::Etc::preferences=/dev/null", "-o", "Dir::Etc::preferencesparts=/dev/null",
 			"-o", "Dir::State::lists=" + filepath.Join(work, "lists"), "-o", "Dir::Cache=" + filepath.Join(work, "cache"),
-			"-o", "Dir::State::status=/dev/null", "-o", "APT::Sandbox::User=",
+			"-o", "Dir::State::status=" + status, "-o", "APT::Sandbox::User=",
 			// Whatever the machine's configuration allows: not without a signature.
 			"-o", "Acquire::AllowInsecureRepositories=false", "-o", "APT::Get::AllowUnauthenticated=false",
 		}, args...)...)

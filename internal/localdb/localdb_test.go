@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 func own(dir string) {
 	s, err := localdb.Start(context.Background(), options(dir, func(string, ...any) {}))
 	if err != nil {
-		_, _ = os.Stdout.WriteString(err.Error() + "\n")
+		_, _ = os.Stdout.WriteString(err.Error() + "\n") // read in one piece by the test
 		os.Exit(1)
 	}
 	_, _ = os.Stdout.WriteString("serving " + s.Version() + "\n")

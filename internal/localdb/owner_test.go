@@ -69,7 +69,7 @@ func startOwner(t *testing.T, dir string) *exec.Cmd {
 	if err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line := make([]byte, 400)
+	line := make([]byte, 8000)
 	n, err := out.Read(line)
 	if err != nil || !strings.HasPrefix(string(line[:n]), "serving") {
 		t.Fatalf("the owner says %q (%v)", line[:n], err)

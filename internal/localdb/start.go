@@ -115,9 +115,9 @@ func (s *Server) run(ctx context.Context) error {
 	// start when the number in the lock file is by now another process's.
 	_ = os.Remove(s.socket)
 	_ = os.Remove(s.socket + ".lock")
-	// A server in its first moments loses SIGTERM (measured: MariaDB 10.11), and
-	// would then live on. That is dealt with by the next start, where there will
-	// be one; where data are forgotten anyway, there is nothing to shut down.
+	// SIGTERM in a server's first moments can make it stand still (orphanGrace).
+	// The next start ends it then. Where data are forgotten anyway there may be no
+	// next start, and nothing is worth shutting down for.
 	onOurEnd := syscall.SIGTERM
 	if !s.options.Durable {
 		onOurEnd = syscall.SIGKILL
