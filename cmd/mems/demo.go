@@ -1,5 +1,126 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
 
-func runDemo(context.Context, *program, []string) error { return nil }
+	"mems/internal/clinic"
+	"mems/internal/demo"
+	"mems/internal/store"
+)
+
+// runDemo is the command "mems demo".
+func runDemo(ctx context.Context, p *program, args []string) error {
+	now := time.Now()
+	options, err := p.demoOptions(now, args)
+	if err != nil {
+		return err
+	}
+	d, err := p.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if d.private != nil {
+		if err := p.prepare(ctx, d); err != nil {
+			return err
+		}
+	}
+	st, err := store.Open(store.Config{
+		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Zone: p.zone, Log: p.logger(),
+		Now: func() time.Time { return now }, // so that the same day gives the same clinic
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	if err := mayFill(ctx, d, st); err != nil {
+		return err
+	}
+	b := newBar(p.err)
+	summary, err := demo.Fill(ctx, st, options, b.show)
+	b.end()
+	if err != nil {
+		return fmt.Errorf("%w\nThe clinic is incomplete; \"mems reset --yes-destroy-all-data\" removes what is there", err)
+	}
+	p.showDemo(summary, time.Since(now))
+	return nil
+}
+
+func (p *program) demoOptions(now time.Time, args []string) (demo.Options, error) {
+	flags := newFlags("demo")
+	patients := flags.Int("patients", 5000, "")
+	doctors := flags.Int("doctors", 12, "")
+	weeks := flags.Int("weeks", 8, "")
+	seed := flags.Uint64("seed", 1, "")
+	if err := parse(flags, args); err != nil {
+		return demo.Options{}, err
+	}
+	for _, f := range []struct {
+		name         string
+		value, limit int
+	}{{"patients", *patients, 200_000}, {"doctors", *doctors, 200}, {"weeks", *weeks, 104}} {
+		if f.value < 1 || f.value > f.limit {
+			return demo.Options{}, errUsage{fmt.Sprintf("-%s is 1 to %d, not %d", f.name, f.limit, f.value)}
+		}
+	}
+	return demo.Options{
+		Doctors: *doctors, Patients: *patients, WeeksBack: *weeks, WeeksAhead: max(1, *weeks*3/4),
+		Seed: *seed, Now: now, Zone: p.zone,
+	}, nil
+}
+
+// mayFill refuses a database that may hold anything real.
+func mayFill(ctx context.Context, d *database, st *store.Store) error {
+	schema, err := store.OpenSchema(d.dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = schema.Close() }()
+	disposable, err := schema.Disposable(ctx)
+	if err != nil {
+		return err
+	}
+	if !disposable {
+		return fmt.Errorf("%w, so no invented people were added. If no real data will ever be in it, "+
+			"run \"mems migrate up\", and let an administrator mark it: UPDATE installation SET disposable = 1", store.ErrNotDisposable)
+	}
+	if _, err := st.Ready(ctx); err != nil {
+		return err
+	}
+	patients, err := st.ListPatients(ctx, store.PatientQuery{Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(patients.Items) > 0 {
+		return errors.New("there are patients already, and invented ones are not mixed with them. " +
+			"\"mems reset --yes-destroy-all-data\" empties the database, if nothing in it is wanted")
+	}
+	return nil
+}
+
+// showDemo says what is there now and how to look at it.
+func (p *program) showDemo(s demo.Summary, took time.Duration) {
+	_, _ = fmt.Fprintf(p.out, "\n%d doctors, %d patients and %d appointments from %s to %s, in %s:\n\n",
+		s.Doctors, s.Patients, s.Appointments, s.From, s.To, took.Round(100*time.Millisecond))
+	for _, status := range []clinic.Status{
+		clinic.StatusScheduled, clinic.StatusConfirmed, clinic.StatusCheckedIn, clinic.StatusInProgress,
+		clinic.StatusCompleted, clinic.StatusCancelled, clinic.StatusNoShow, clinic.StatusLeftWithoutBeingSeen,
+	} {
+		if n := s.ByStatus[status]; n > 0 {
+			_, _ = fmt.Fprintf(p.out, "  %-24s %6d\n", status, n)
+		}
+	}
+	day := "Today's list"
+	if s.Day != clinic.DateOf(time.Now().In(p.zone)) {
+		day = "The next working day's list"
+	}
+	_, _ = fmt.Fprintf(p.out, `
+%[1]s, of everybody and of one doctor, while "mems serve" runs:
+
+  curl -sS 'http://%[2]s/appointments?date=%[3]s'
+  curl -sS 'http://%[2]s/appointments?date=%[3]s&doctor_id=%[4]d'
+`, day, p.HTTPAddr, s.Day, s.DoctorID)
+}
