@@ -79,6 +79,13 @@ func firstInstant(d Date, zone *time.Location) time.Time {
 	for {
 		_, offset := t.Zone()
 		_, end := t.ZoneBounds()
+		if !end.IsZero() && !end.After(t) {
+			// Beyond the table of a zone with summer time, ZoneBounds ends every
+			// year after 365 days: on 31 December of a leap year it answers with
+			// the past (https://go.dev/issue/81583), and this loop would never
+			// end. The offset holds until the year does.
+			end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)
+		}
 		reached := midnight.Add(-time.Duration(offset) * time.Second)
 		if reached.Before(t) {
 			// The clock jumped over midnight: the day begins with the jump.
