@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/mail"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 
 	"golang.org/x/text/cases"
@@ -18,11 +19,13 @@ func Text(s string) string {
 }
 
 // ParseEmail reads an e-mail address: an RFC 5322 addr-spec without comments
-// or quoting, at most 254 characters (RFC 5321 section 4.5.3.1.3). It answers
-// with the address as it is kept.
+// or quoting, at most 254 octets (RFC 5321 section 4.5.3.1.3). What nobody can see
+// (spaces, controls, zero-width and bidirectional marks) is refused, so that
+// addresses that look alike are not two. It answers with the address as it is
+// kept.
 func ParseEmail(s string) (string, bool) {
 	s = Text(s)
-	if len(s) > 254 {
+	if len(s) > 254 || strings.ContainsFunc(s, invisible) {
 		return "", false
 	}
 	a, err := mail.ParseAddress(s)
@@ -36,13 +39,20 @@ func ParseEmail(s string) (string, bool) {
 	return s, true
 }
 
+// invisible reports whether r is a separator, a control or a format character.
+func invisible(r rune) bool {
+	return unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf)
+}
+
 // EmailKey is what makes two e-mail addresses the same: trimmed, NFC, and case
 // folded (Unicode full case folding) in the whole. RFC 5321 lets the part
 // before the @ be case-sensitive, but no provider that people use does so, and
 // a clinic must not keep Ann@ and ann@ as two patients.
 func EmailKey(s string) string {
-	// Folding can leave a decomposed form, so normalise once more.
-	return norm.NFC.String(cases.Fold().String(Text(s)))
+	// Folding can leave a decomposed form, so normalise once more. Fold swaps
+	// the two cases of Cherokee letters instead of making them one; nothing else
+	// that it gives has an upper case left.
+	return norm.NFC.String(strings.ToLower(cases.Fold().String(Text(s))))
 }
 
 // PhoneKey is what phone numbers are searched by: their digits from last to
