@@ -1,0 +1,268 @@
+package clinic_test
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+	"pgregory.net/rapid"
+
+	"mems/internal/clinic"
+)
+
+func TestText(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"Empty", "", ""},
+		{"OnlySpaces", " \t\r\n\u00a0\u3000", ""},
+		{"Trimmed", "\u00a0 Ann \u2003\n", "Ann"},
+		{"InnerSpacesKept", "Ann  Maria", "Ann  Maria"},
+		{"CaseKept", "McDonald", "McDonald"},
+		{"Composed", "Rene\u0301", "René"},
+		{"MarksInOrder", "a\u0323\u0307", "ạ\u0307"},
+		{"MarksOutOfOrder", "a\u0307\u0323", "ạ\u0307"},
+		{"AngstromSign", "\u212bngström", "Ångström"},
+		{"Hangul", "\u1100\u1161\u11a8", "각"},
+		{"LigatureKept", "ﬁ", "ﬁ"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := clinic.Text(c.in); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Text is the same for both ways to type something, and has nothing left to do.
+func TestTextIsOneForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := words().Draw(t, "s")
+		kept := clinic.Text(s)
+		if again := clinic.Text(kept); again != kept {
+			t.Fatalf("%q becomes %q", kept, again)
+		}
+		if other := clinic.Text(" " + norm.NFD.String(s) + "\n"); other != kept {
+			t.Fatalf("decomposed it is %q, composed %q", other, kept)
+		}
+	})
+}
+
+// words draws texts in which letters that fold or compose in their own way are
+// frequent.
+func words() *rapid.Generator[string] {
+	odd := []rune("aAzZ.@ 09iIİıſsSßẞσΣςǰŉﬃᾳᾼΐκKKåÅÅꭰᎠᏸᏰǅ\u0300\u0301\u0307\u0308\u0323\u0345\u0331\u030c\u200d가\u1100\u1161")
+	return rapid.StringOf(rapid.OneOf(rapid.SampledFrom(odd), rapid.Rune()))
+}
+
+func TestParseEmail(t *testing.T) {
+	local64 := strings.Repeat("l", 64)
+	domain := strings.Repeat(strings.Repeat("d", 62)+".", 3) // 189 octets
+	for _, c := range []struct{ name, in, want string }{
+		{"Plain", "ann@example.org", "ann@example.org"},
+		{"Trimmed", " \tann@example.org\u00a0\n", "ann@example.org"},
+		{"CaseKept", "Ann.Muster@Example.ORG", "Ann.Muster@Example.ORG"},
+		{"Tag", "ann+clinic@example.org", "ann+clinic@example.org"},
+		{"Atext", "!#$%&'*+-/=?^_`{|}~@example.org", "!#$%&'*+-/=?^_`{|}~@example.org"},
+		{"NoDot", "ann@localhost", "ann@localhost"},
+		{"Composed", "rene\u0301@example.org", "rené@example.org"},
+		{"IDN", "ann@bu\u0308cher.example", "ann@bücher.example"},
+		{"IDNEncoded", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
+		{"OtherScripts", "用户@例子.广告", "用户@例子.广告"},
+		{"LooksEncoded", "=?utf-8?q?a?=@example.org", "=?utf-8?q?a?=@example.org"},
+		{"LongestLocal", local64 + "@example.org", local64 + "@example.org"},
+		{"Longest", local64 + "@" + domain[:188] + "d", local64 + "@" + domain[:188] + "d"},
+		{"LongestWithSpaces", "  " + local64 + "@" + domain[:188] + "d  ", local64 + "@" + domain[:188] + "d"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, ok := clinic.ParseEmail(c.in); got != c.want || !ok {
+				t.Errorf("%q: got %q, %v", c.in, got, ok)
+			}
+		})
+	}
+	for _, c := range []struct{ name, in string }{
+		{"Empty", ""},
+		{"Blank", "  "},
+		{"NoAt", "ann.example.org"},
+		{"NoLocal", "@example.org"},
+		{"NoDomain", "ann@"},
+		{"TwoAts", "ann@muster@example.org"},
+		{"FullWidthAt", "ann＠example.org"},
+		{"Named", "Ann Muster <ann@example.org>"},
+		{"AngleBrackets", "<ann@example.org>"},
+		{"Quoted", `"ann muster"@example.org`},
+		{"QuotedNeedlessly", `"ann"@example.org`},
+		{"QuotedAt", `"ann@muster"@example.org`},
+		{"Comment", "ann@example.org (home)"},
+		{"CommentBefore", "(home) ann@example.org"},
+		{"Group", "all: ann@example.org;"},
+		{"List", "ann@example.org, bob@example.org"},
+		{"DomainLiteral", "ann@[192.0.2.1]"},
+		{"LeadingDot", ".ann@example.org"},
+		{"TrailingDot", "ann.@example.org"},
+		{"DoubleDot", "ann..muster@example.org"},
+		{"DomainLeadingDot", "ann@.example.org"},
+		{"DomainTrailingDot", "ann@example.org."},
+		{"Space", "ann muster@example.org"},
+		{"SpaceAroundAt", "ann @ example.org"},
+		{"Newline", "ann@example.org\nBcc: bob@example.org"},
+		{"Control", "ann\u0007@example.org"},
+		{"ControlC1", "ann\u0085muster@example.org"},
+		{"Delete", "ann\u007f@example.org"},
+		{"Zero", "ann\x00@example.org"},
+		{"NoBreakSpace", "ann\u00a0muster@example.org"},
+		{"LineSeparator", "ann\u2028muster@example.org"},
+		{"ZeroWidthSpace", "ann@example.org\u200b"},
+		{"ByteOrderMark", "\ufeffann@example.org"},
+		{"SoftHyphen", "ann\u00admuster@example.org"},
+		{"RightToLeftOverride", "ann\u202egro.elpmaxe@example.org"},
+		{"InvalidUTF8", "ann\xff@example.org"},
+		{"LocalTooLong", local64 + "l@example.org"},
+		{"LocalTooLongInOctets", strings.Repeat("é", 33) + "@example.org"},
+		{"TooLong", local64 + "@" + domain + "d"},
+		{"TooLongInOctets", "ann@" + strings.Repeat("é", 126)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, ok := clinic.ParseEmail(c.in); ok || got != "" {
+				t.Errorf("%q: got %q, %v", c.in, got, ok)
+			}
+		})
+	}
+}
+
+func TestEmailKey(t *testing.T) {
+	for _, c := range []struct{ name, a, b string }{
+		{"Case", "Ann@Example.ORG", "ann@example.org"},
+		{"Spaces", " ann@example.org\t", "ann@example.org"},
+		{"NormalForms", "rene\u0301@example.org", "ren\u00e9@example.org"},
+		{"NormalFormsAndCase", "RENE\u0301@example.org", "ren\u00e9@example.org"},
+		{"ComposedByFolding", "J\u030c@example.org", "\u01f0@example.org"},
+		{"DottedI", "İ@example.org", "i\u0307@example.org"},
+		{"SharpS", "strasse@example.org", "STRAßE@example.org"},
+		{"CapitalSharpS", "strasse@example.org", "straẞe@example.org"},
+		{"FinalSigma", "νίκος@example.org", "ΝΊΚΟΣ@example.org"},
+		{"KelvinSign", "\u212aelvin@example.org", "kelvin@example.org"},
+		{"LongS", "ſam@example.org", "sam@example.org"},
+		{"Ligature", "gri\ufb03n@example.org", "GRIFFIN@example.org"},
+		{"IotaSubscript", "\u1fb3@example.org", "ΑΙ@example.org"},
+		{"Cherokee", "Ꭰ@example.org", "ꭰ@example.org"},
+		{"CherokeeOld", "Ᏸ@example.org", "ᏸ@example.org"},
+		{"DomainIDN", "ann@BU\u0308CHER.example", "ann@bücher.example"},
+	} {
+		t.Run("Same"+c.name, func(t *testing.T) {
+			if a, b := clinic.EmailKey(c.a), clinic.EmailKey(c.b); a != b {
+				t.Errorf("%q is %q, %q is %q", c.a, a, c.b, b)
+			}
+		})
+	}
+	for _, c := range []struct{ name, a, b string }{
+		{"Accent", "rene@example.org", "rené@example.org"},
+		{"DotlessI", "ı@example.org", "i@example.org"},
+		{"DottedI", "İ@example.org", "i@example.org"},
+		{"Dots", "a.nn@example.org", "ann@example.org"},
+		{"Tag", "ann+clinic@example.org", "ann@example.org"},
+		{"Umlaut", "müller@example.org", "mueller@example.org"},
+		{"OtherScript", "аnn@example.org", "ann@example.org"},
+	} {
+		t.Run("Other"+c.name, func(t *testing.T) {
+			if a, b := clinic.EmailKey(c.a), clinic.EmailKey(c.b); a == b {
+				t.Errorf("%q and %q are both %q", c.a, c.b, a)
+			}
+		})
+	}
+}
+
+// Every letter, mark and symbol and its other cases have one key, which is its own key, and is
+// no longer than what ParseEmail counts: the column holds every key.
+func TestEmailKeyOfEveryRune(t *testing.T) {
+	for r := range rune(unicode.MaxRune) + 1 {
+		if !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.S) || unicode.In(r, unicode.Han, unicode.Hangul, unicode.Tangut) {
+			continue // no character, or one without case
+		}
+		s := "a" + string(r) + "b"
+		key := clinic.EmailKey(s)
+		if again := clinic.EmailKey(key); again != key {
+			t.Errorf("%U: %q has the key %q", r, key, again)
+		}
+		if utf8.RuneCountInString(key) > len(s) {
+			t.Errorf("%U: %q is longer than %d", r, key, len(s))
+		}
+		if other := unicode.SimpleFold(r); other != r && clinic.EmailKey("a"+string(other)+"b") != key {
+			t.Errorf("%U has the key %q, but %U has not", r, key, other)
+		}
+	}
+}
+
+func TestEmailKeyIsOneForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { checkEmailKey(t, words().Draw(t, "s")) })
+}
+
+func FuzzEmailKey(f *testing.F) {
+	for _, s := range []string{"Ann@Example.org", "STRAßE@İ.ς", "e\u0301\u0345\u0301", "\u01f0ꭰᎠ", "\xff", " \u00a0", "ﬃ@ŉ", "\u0345"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { checkEmailKey(t, s) })
+}
+
+func checkEmailKey(t rapid.TB, s string) {
+	t.Helper()
+	key := clinic.EmailKey(s)
+	if again := clinic.EmailKey(key); again != key {
+		t.Fatalf("%+q has the key %+q, which has the key %+q", s, key, again)
+	}
+	if other := clinic.EmailKey(" " + norm.NFD.String(s) + "\n"); other != key {
+		t.Fatalf("%+q has the key %+q, decomposed %+q", s, key, other)
+	}
+	address, ok := clinic.ParseEmail(s)
+	if !ok {
+		return
+	}
+	if again, ok := clinic.ParseEmail(address); !ok || again != address {
+		t.Fatalf("%+q is accepted as %+q, but that as %+q, %v", s, address, again, ok)
+	}
+	if clinic.EmailKey(address) != key {
+		t.Fatalf("%+q is kept as %+q and has another key", s, address)
+	}
+	if n := utf8.RuneCountInString(key); n > 254 {
+		t.Fatalf("the key of %+q has %d characters", s, n)
+	}
+}
+
+func TestPhoneKey(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"Empty", "", ""},
+		{"NoDigits", "+ ()-./", ""},
+		{"OnlyZeros", "000", ""},
+		{"National", "044 555 01 23", "321055544"},
+		{"International", "+41 44 555 01 23", "32105554414"},
+		{"InternationalWithZeros", "0041 44 555 01 23", "32105554414"},
+		{"Punctuation", "(044) 555.01/23-", "321055544"},
+		{"ZerosAtEndKept", "044 555 01 00", "001055544"},
+		{"OtherDigitsAreNone", "٠٤٤ 5", "5"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := clinic.PhoneKey(c.in); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Whoever searches for the end of a number, with or without its leading zero
+// and however it is spaced, finds it by a prefix of its key.
+func TestPhoneKeyFindsByTheEnd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.StringMatching(`\+?([ ()./-]?[0-9]){4,15}`).Draw(t, "number")
+		var digits []byte
+		for _, b := range []byte(number) {
+			if '0' <= b && b <= '9' {
+				digits = append(digits, b)
+			}
+		}
+		from := rapid.IntRange(0, len(digits)-1).Draw(t, "from")
+		end := "0" + strings.Join(strings.Split(string(digits[from:]), ""), " ")
+		if !strings.HasPrefix(clinic.PhoneKey(number), clinic.PhoneKey(end)) {
+			t.Fatalf("%q does not find %q", end, number)
+		}
+	})
+}

@@ -1,0 +1,89 @@
+package clinic_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mems/internal/clinic"
+)
+
+func TestListWindow(t *testing.T) {
+	zurich := loadZone(t, "Europe/Zurich")
+	date := &clinic.Date{Year: 2027, Month: time.March, Day: 28} // 23 hours long
+	day := clinic.Window{
+		Interval: clinic.Interval{Start: time.Date(2027, 3, 27, 23, 0, 0, 0, time.UTC), End: time.Date(2027, 3, 28, 22, 0, 0, 0, time.UTC)},
+		ByStart:  true,
+	}
+	early, late := new(nine), new(nine.Add(time.Microsecond))
+	span := clinic.Window{Interval: clinic.Interval{Start: *early, End: *late}}
+	all := clinic.Window{Unbounded: true}
+	refused := func(parameter, code string) *clinic.Error {
+		return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: []clinic.Violation{{Parameter: parameter, Code: code}}}
+	}
+	for _, c := range []struct {
+		name      string
+		date      *clinic.Date
+		from, to  *time.Time
+		ofPatient bool
+		want      clinic.Window
+		err       *clinic.Error
+	}{
+		{"Day", date, nil, nil, false, day, nil},
+		{"DayOfPatient", date, nil, nil, true, day, nil},
+		{"Span", nil, early, late, false, span, nil},
+		{"SpanOfPatient", nil, early, late, true, span, nil},
+		{"All", nil, nil, nil, true, all, nil},
+		{"RequiredNothing", nil, nil, nil, false, clinic.Window{}, refused("date", "required")},
+		{"CombinationDateFrom", date, early, nil, false, clinic.Window{}, refused("date", "combination")},
+		{"CombinationDateTo", date, nil, late, false, clinic.Window{}, refused("date", "combination")},
+		{"CombinationDateFromTo", date, early, late, false, clinic.Window{}, refused("date", "combination")},
+		{"CombinationDateFromOfPatient", date, early, nil, true, clinic.Window{}, refused("date", "combination")},
+		{"CombinationDateToOfPatient", date, nil, late, true, clinic.Window{}, refused("date", "combination")},
+		{"CombinationDateFromToOfPatient", date, early, late, true, clinic.Window{}, refused("date", "combination")},
+		{"CombinationFromAlone", nil, early, nil, false, clinic.Window{}, refused("to", "combination")},
+		{"CombinationFromAloneOfPatient", nil, early, nil, true, clinic.Window{}, refused("to", "combination")},
+		{"CombinationToAlone", nil, nil, late, false, clinic.Window{}, refused("from", "combination")},
+		{"CombinationToAloneOfPatient", nil, nil, late, true, clinic.Window{}, refused("from", "combination")},
+		{"CombinationEmpty", nil, early, early, false, clinic.Window{}, refused("to", "combination")},
+		{"CombinationBackwards", nil, late, early, true, clinic.Window{}, refused("to", "combination")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := clinic.ListWindow(c.date, c.from, c.to, c.ofPatient, zurich)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			wantViolations(t, err, c.err)
+		})
+	}
+}
+
+// wantViolations checks that err is want, but for the wording of the details,
+// which must be there.
+func wantViolations(t *testing.T, err error, want *clinic.Error) {
+	t.Helper()
+	if want == nil {
+		if err != nil {
+			t.Errorf("got %v, want no error", err)
+		}
+		return
+	}
+	var got *clinic.Error
+	if !errors.As(err, &got) {
+		t.Fatalf("got %v, want %v", err, want)
+	}
+	bare := *got
+	bare.Violations = nil
+	for _, v := range got.Violations {
+		if v.Detail == "" {
+			t.Errorf("%+v says nothing", v)
+		}
+		v.Detail = ""
+		bare.Violations = append(bare.Violations, v)
+	}
+	if diff := cmp.Diff(want, &bare); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
