@@ -56,6 +56,14 @@ func TestUnusualDirectories(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(s.Socket())) })
 			fill(t, s)
+			// Shared with other servers, it makes them fail at random.
+			var tmp string
+			if err := connect(t, s).QueryRowContext(t.Context(), `SELECT @@tmpdir`).Scan(&tmp); err != nil {
+				t.Fatal(err)
+			}
+			if tmp != filepath.Join(dir, "tmp") && tmp != filepath.Join(filepath.Dir(s.Socket()), "tmp") {
+				t.Errorf("temporary directory %q is not the server's own", tmp)
+			}
 		})
 	}
 }

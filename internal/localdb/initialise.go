@@ -32,6 +32,7 @@ func (s *Server) initialise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cmd.Env = append(os.Environ(), "TMPDIR="+s.tmp) // no argument, for the script would lose it
 	if out, err := runToEnd(cmd); err != nil {
 		_ = os.RemoveAll(fresh)
 		// All of it: MariaDB's script names the cause first and explains itself at length.

@@ -13,6 +13,7 @@
 //	lock          flock of the owner
 //	data/         the server's data, with mems-engine saying who made them
 //	new-*/        data whose initialisation was cut short; removed by the next start
+//	tmp/          the server's temporary tables
 //	run/          mode 0700: the socket, server.json for those who attach
 //	server.log    what the server said since its last start
 package localdb
@@ -65,6 +66,7 @@ type Server struct {
 	program  program
 	dir      string
 	socket   string
+	tmp      string
 	version  string
 	password string // of the TCP account; empty when there is none
 	owned    bool

@@ -17,6 +17,7 @@ func (s *Server) serverArgs() []string {
 		"--datadir=" + s.data(),
 		"--socket=" + s.socket,
 		"--pid-file=" + s.pidFile(),
+		"--tmpdir=" + s.tmp,
 		"--character-set-server=utf8mb4",
 		"--max-connections=400",
 		"--skip-name-resolve",

@@ -28,6 +28,22 @@ func socketPath(dir string) (string, error) {
 	return filepath.Join(short, "mysql.sock"), err
 }
 
+// tmpDir is where the server puts temporary tables. A MariaDB that starts
+// removes all of them that it finds there, also those of another server
+// (measured: shared, one in ten initialisations beside other servers failed or
+// crashed), so every server has a directory of its own.
+func tmpDir(dir string) (string, error) {
+	tmp := filepath.Join(dir, "tmp")
+	if !plain(tmp) { // a colon would part it in two
+		short, err := shortDir(dir)
+		if err != nil {
+			return "", err
+		}
+		tmp = filepath.Join(short, "tmp")
+	}
+	return tmp, privateDir(tmp)
+}
+
 // shortDir is a private directory with a short, plain name that stands for dir.
 func shortDir(dir string) (string, error) {
 	sum := sha256.Sum256([]byte(dir))

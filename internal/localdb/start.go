@@ -95,6 +95,9 @@ func (s *Server) startOwned(ctx context.Context) error {
 	if s.socket, err = socketPath(s.dir); err != nil {
 		return err
 	}
+	if s.tmp, err = tmpDir(s.dir); err != nil {
+		return err
+	}
 	// First, for it may still write what the next lines read.
 	if err := endOrphans(ctx, s.dir, s.options.Log); err != nil {
 		return err
