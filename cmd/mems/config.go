@@ -59,24 +59,69 @@ func settings() []setting {
 // and what it takes, and never repeats the database URL, which holds a password.
 func readConfig(environ []string) (config, error) {
 	var c config
-	err := env.ParseWithOptions(&c, env.Options{Environment: env.ToMap(environ)})
-	if err != nil {
-		var parse env.ParseError
-		if errors.As(err, &parse) {
-			if f, ok := reflect.TypeFor[config]().FieldByName(parse.Name); ok {
-				return config{}, refuse(f.Tag.Get("env"), f.Tag.Get("doc"))
-			}
-		}
+	given := env.ToMap(environ)
+	var faults []error
+	var wrong env.AggregateError
+	err := env.ParseWithOptions(&c, env.Options{Environment: given})
+	if err != nil && !errors.As(err, &wrong) {
 		return config{}, err
 	}
-	for _, name := range unknownVariables(environ) {
-		return config{}, fmt.Errorf("%s is not a variable that MEMS knows; \"mems help\" lists them", name)
+	for _, e := range wrong.Errors {
+		var parse env.ParseError
+		if !errors.As(e, &parse) {
+			return config{}, e
+		}
+		faults = append(faults, refuse(parse.Name, given))
 	}
-	return c, c.check()
+	for _, name := range unknownVariables(environ) {
+		faults = append(faults, fmt.Errorf("%s is not a variable that MEMS knows; \"mems help\" lists them", name))
+	}
+	if len(faults) == 0 { // else what could not be read would be refused again
+		faults = c.faults(given)
+	}
+	return c, errors.Join(faults...)
 }
 
-func refuse(name, want string) error {
-	return fmt.Errorf("%s has a value that cannot be used; it is: %s", name, want)
+// refuse says which variable is wrong, how, and what would be right. Only
+// MEMS_DATABASE_URL holds a secret, and it is not judged here.
+func refuse(field string, given map[string]string) error {
+	f, _ := reflect.TypeFor[config]().FieldByName(field)
+	name := f.Tag.Get("env")
+	return fmt.Errorf("%s cannot be %q. It is: %s. Example: %s=%s", name, given[name], f.Tag.Get("doc"), name, f.Tag.Get("envDefault"))
+}
+
+// flagName is the flag that sets the same: --http-addr for MEMS_HTTP_ADDR. The
+// database URL has none, since everybody on a machine can read command lines.
+func (s setting) flagName() string {
+	if s.name == "MEMS_DATABASE_URL" {
+		return ""
+	}
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s.name, "MEMS_")), "_", "-")
+}
+
+// takeFlags moves the settings among args to the environment, where they win.
+// What is left belongs to the command.
+func takeFlags(args, environ []string) (rest, env []string, err error) {
+	env = slices.Clone(environ)
+	all := settings()
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		name, value, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		i := slices.IndexFunc(all, func(s setting) bool { return s.flagName() == name })
+		if !strings.HasPrefix(arg, "-") || name == "" || i < 0 {
+			rest = append(rest, arg)
+			continue
+		}
+		if !hasValue {
+			if len(args) == 0 {
+				return nil, nil, fmt.Errorf("%s needs a value. It is: %s", arg, all[i].meaning)
+			}
+			value, args = args[0], args[1:]
+		}
+		env = append(env, all[i].name+"="+value)
+	}
+	return rest, env, nil
 }
 
 // unknownVariables finds misspelt names: a setting that is silently ignored is
@@ -95,31 +140,33 @@ func unknownVariables(environ []string) []string {
 	return unknown
 }
 
-func (c *config) check() error {
-	refuseIf := func(bad bool, field string) error {
-		if !bad {
-			return nil
-		}
-		f, _ := reflect.TypeFor[config]().FieldByName(field)
-		return refuse(f.Tag.Get("env"), f.Tag.Get("doc"))
-	}
-	_, port, err := net.SplitHostPort(c.HTTPAddr)
+// faults are the values that can be read, but not used.
+func (c *config) faults(given map[string]string) []error {
+	_, port, addressErr := net.SplitHostPort(c.HTTPAddr)
 	number, portErr := strconv.Atoi(port)
 	var zoneErr error
 	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
-	return errors.Join(
-		refuseIf(err != nil || portErr != nil || number < 0 || number > 65535, "HTTPAddr"),
-		refuseIf(c.DataDir == "", "DataDir"),
-		refuseIf(!slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine), "DatabaseEngine"),
-		refuseIf(c.DatabaseConns < 1 || c.DatabaseConns > 1000, "DatabaseConns"),
+	var faults []error
+	for _, rule := range []struct {
+		field string
+		good  bool
+	}{
+		{"HTTPAddr", addressErr == nil && portErr == nil && 0 <= number && number <= 65535},
+		{"DatabaseEngine", slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine)},
+		{"DatabaseConns", 1 <= c.DatabaseConns && c.DatabaseConns <= 1000},
 		// "Local" would be whatever the machine thinks.
-		refuseIf(zoneErr != nil || c.ClinicTimeZone == "" || c.ClinicTimeZone == "Local", "ClinicTimeZone"),
-		refuseIf(c.RequestTimeout < time.Second || c.RequestTimeout > time.Minute, "RequestTimeout"),
-		refuseIf(c.ShutdownTimeout < 0 || c.ShutdownTimeout > 10*time.Minute, "ShutdownTimeout"),
-		refuseIf(c.MaxBodyBytes < 1024 || c.MaxBodyBytes > 10<<20, "MaxBodyBytes"),
-		refuseIf(!slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LogLevel"),
-		refuseIf(!slices.Contains([]string{"text", "json"}, c.LogFormat), "LogFormat"),
-	)
+		{"ClinicTimeZone", zoneErr == nil && c.ClinicTimeZone != "Local"},
+		{"RequestTimeout", time.Second <= c.RequestTimeout && c.RequestTimeout <= time.Minute},
+		{"ShutdownTimeout", 0 <= c.ShutdownTimeout && c.ShutdownTimeout <= 10*time.Minute},
+		{"MaxBodyBytes", 1024 <= c.MaxBodyBytes && c.MaxBodyBytes <= 10<<20},
+		{"LogLevel", slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel)},
+		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
+	} {
+		if !rule.good {
+			faults = append(faults, refuse(rule.field, given))
+		}
+	}
+	return faults
 }
 
 func (c *config) engine() localdb.Engine {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -12,39 +14,86 @@ func TestConfigRefusesBadValues(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
 		"MEMS_HTTP_ADDR=8080", "MEMS_HTTP_ADDR=127.0.0.1:http", "MEMS_HTTP_ADDR=127.0.0.1:70000",
-		"MEMS_ALLOW_OPEN=maybe", "MEMS_DATA_DIR=", "MEMS_DATABASE_ENGINE=postgres",
+		"MEMS_ALLOW_OPEN=maybe", "MEMS_DATABASE_ENGINE=postgres",
 		"MEMS_DATABASE_MAX_CONNS=0", "MEMS_DATABASE_MAX_CONNS=many", "MEMS_CLINIC_TIME_ZONE=Mars/Olympus",
-		"MEMS_CLINIC_TIME_ZONE=Local", "MEMS_CLINIC_TIME_ZONE=", "MEMS_REQUEST_TIMEOUT=10", "MEMS_REQUEST_TIMEOUT=0s",
+		"MEMS_CLINIC_TIME_ZONE=Local", "MEMS_REQUEST_TIMEOUT=10", "MEMS_REQUEST_TIMEOUT=0s",
 		"MEMS_SHUTDOWN_TIMEOUT=-1s", "MEMS_MAX_BODY_BYTES=1", "MEMS_LOG_LEVEL=loud", "MEMS_LOG_FORMAT=xml",
-		"MEMS_HTTP_ADRR=127.0.0.1:1",
 	} {
 		t.Run(bad, func(t *testing.T) {
 			t.Parallel()
 			var out, errOut bytes.Buffer
-			name, value, _ := strings.Cut(bad, "=")
-			if value == "" && name != "MEMS_CLINIC_TIME_ZONE" && name != "MEMS_DATA_DIR" {
-				t.Fatal("bad test")
-			}
 			code := run(t.Context(), []string{"version"}, []string{bad}, &out, &errOut)
-			// An empty value is the default, as is usual for environment variables.
-			if value == "" {
-				if code != exitOK {
-					t.Errorf("exit %d: %s", code, &errOut)
-				}
-				return
-			}
-			if code != exitUsage || !strings.Contains(errOut.String(), name) {
-				t.Errorf("exit %d, message %q does not name %s", code, &errOut, name)
+			name, value, _ := strings.Cut(bad, "=")
+			said := errOut.String()
+			if code != exitUsage || !strings.Contains(said, name+" cannot be "+strconv.Quote(value)) || !strings.Contains(said, "Example: "+name+"=") {
+				t.Errorf("exit %d, message %q does not teach %s", code, said, name)
 			}
 		})
+	}
+	t.Run("UnknownName", func(t *testing.T) {
+		t.Parallel()
+		_, err := readConfig([]string{"MEMS_HTTP_ADRR=127.0.0.1:1"})
+		if err == nil || !strings.Contains(err.Error(), "MEMS_HTTP_ADRR") {
+			t.Errorf("error %v does not name the variable", err)
+		}
+	})
+}
+
+// An empty value is the default, as is usual for environment variables.
+func TestConfigEmptyIsDefault(t *testing.T) {
+	t.Parallel()
+	var empty []string
+	for _, s := range settings() {
+		empty = append(empty, s.name+"=")
+	}
+	got, err := readConfig(empty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := readConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// Every setting but the one with a password can be given as a flag, and the
+// flag wins.
+func TestConfigFlags(t *testing.T) {
+	t.Parallel()
+	rest, environ, err := takeFlags(
+		[]string{"--http-addr", "127.0.0.1:9", "--migrate", "-log-level=debug", "--database-url=x", "up"},
+		[]string{"MEMS_HTTP_ADDR=127.0.0.1:8", "MEMS_LOG_FORMAT=json"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"--migrate", "--database-url=x", "up"}; !slices.Equal(rest, want) {
+		t.Errorf("left for the command: %q, want %q", rest, want)
+	}
+	c, err := readConfig(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.HTTPAddr != "127.0.0.1:9" || c.LogLevel != "debug" || c.LogFormat != "json" || c.DatabaseURL != "" {
+		t.Errorf("got %+v", c)
 	}
 }
 
 func TestConfigReportsEveryBadValue(t *testing.T) {
 	t.Parallel()
-	_, err := readConfig([]string{"MEMS_LOG_LEVEL=loud", "MEMS_LOG_FORMAT=xml"})
-	if err == nil || !strings.Contains(err.Error(), "MEMS_LOG_LEVEL") || !strings.Contains(err.Error(), "MEMS_LOG_FORMAT") {
-		t.Errorf("error %v does not name both", err)
+	for _, pair := range [][]string{
+		{"MEMS_LOG_LEVEL=loud", "MEMS_LOG_FORMAT=xml"},
+		{"MEMS_DATABASE_MAX_CONNS=many", "MEMS_ALLOW_OPEN=maybe"}, // not even of their kind
+	} {
+		_, err := readConfig(pair)
+		for _, bad := range pair {
+			name, _, _ := strings.Cut(bad, "=")
+			if err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("error %v does not name %s", err, name)
+			}
+		}
 	}
 }
 
@@ -78,32 +127,35 @@ func TestCommandLine(t *testing.T) {
 		code int
 		says string
 	}{
-		"Nothing":             {nil, exitUsage, "Commands"},
-		"Help":                {[]string{"help"}, exitOK, "MEMS_DATABASE_URL"},
-		"HelpFlag":            {[]string{"--help"}, exitOK, "serve"},
-		"HelpOfCommand":       {[]string{"help", "reset"}, exitOK, "disposable"},
-		"CommandHelpFlag":     {[]string{"serve", "--help"}, exitOK, "SIGTERM"},
-		"HelpOfUnknown":       {[]string{"help", "sevre"}, exitUsage, "no command"},
-		"Unknown":             {[]string{"sevre"}, exitUsage, "mems help"},
-		"Version":             {[]string{"version"}, exitOK, "mems "},
-		"VersionFlag":         {[]string{"--version"}, exitOK, "go1."},
-		"VersionTooMany":      {[]string{"version", "please"}, exitUsage, "please"},
-		"MigrateWithoutStep":  {[]string{"migrate"}, exitUsage, "up, down or status"},
-		"MigrateUnknownStep":  {[]string{"migrate", "sideways"}, exitUsage, "sideways"},
-		"ResetWithoutYes":     {[]string{"reset"}, exitUsage, "--yes-destroy-all-data"},
-		"ServeUnknownFlag":    {[]string{"serve", "--fast"}, exitUsage, "fast"},
-		"DemoUnknownFlag":     {[]string{"demo", "--fast"}, exitUsage, "fast"},
-		"ServeUnreachableURL": {[]string{"serve"}, exitFailed, "DSN"},
+		"Nothing":            {nil, exitUsage, "Commands"},
+		"Help":               {[]string{"help"}, exitOK, "MEMS_DATABASE_URL"},
+		"HelpFlag":           {[]string{"--help"}, exitOK, "serve"},
+		"HelpOfCommand":      {[]string{"help", "reset"}, exitOK, "disposable"},
+		"CommandHelpFlag":    {[]string{"serve", "--help"}, exitOK, "SIGTERM"},
+		"HelpOfUnknown":      {[]string{"help", "sevre"}, exitUsage, "no command"},
+		"Unknown":            {[]string{"sevre"}, exitUsage, "mems help"},
+		"Version":            {[]string{"version"}, exitOK, "mems "},
+		"VersionFlag":        {[]string{"--version"}, exitOK, "go1."},
+		"VersionTooMany":     {[]string{"version", "please"}, exitUsage, "please"},
+		"MigrateWithoutStep": {[]string{"migrate"}, exitUsage, "up, down or status"},
+		"MigrateUnknownStep": {[]string{"migrate", "sideways"}, exitUsage, "sideways"},
+		"ResetWithoutYes":    {[]string{"reset"}, exitUsage, "--yes-destroy-all-data"},
+		"ServeUnknownFlag":   {[]string{"serve", "--fast"}, exitUsage, "fast"},
+		"DemoUnknownFlag":    {[]string{"demo", "--fast"}, exitUsage, "fast"},
+		"DemoTooMany":        {[]string{"demo", "-patients", "0"}, exitUsage, "1 to 200000"},
+		"FlagWithoutValue":   {[]string{"serve", "--http-addr"}, exitUsage, "--http-addr needs a value"},
+		"FlagWithBadValue":   {[]string{"serve", "--http-addr=8080"}, exitUsage, "MEMS_HTTP_ADDR"},
+		"ServeUnreadableURL": {[]string{"serve"}, exitFailed, "MEMS_DATABASE_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out, errOut bytes.Buffer
-			code := run(t.Context(), test.args, []string{"MEMS_DATABASE_URL=nonsense-with-secret", "MEMS_HTTP_ADDR=127.0.0.1:0"}, &out, &errOut)
+			code := run(t.Context(), test.args, []string{"MEMS_DATABASE_URL=nonsense-with-hush-hush", "MEMS_HTTP_ADDR=127.0.0.1:0"}, &out, &errOut)
 			said := out.String() + errOut.String()
 			if code != test.code || !strings.Contains(said, test.says) {
 				t.Errorf("exit %d, said %q; want %d and %q", code, said, test.code, test.says)
 			}
-			if strings.Contains(said, "secret") {
+			if strings.Contains(said, "hush-hush") {
 				t.Error("repeats the database URL")
 			}
 		})

@@ -21,6 +21,12 @@ type database struct {
 // one.
 func (p *program) openDatabase(ctx context.Context) (*database, error) {
 	if p.DatabaseURL != "" {
+		// Read here only to name the variable when it cannot be.
+		schema, err := store.OpenSchema(p.DatabaseURL)
+		if err != nil {
+			return nil, fmt.Errorf("MEMS_DATABASE_URL: %w", err)
+		}
+		_ = schema.Close()
 		return &database{dsn: p.DatabaseURL, where: "the server in MEMS_DATABASE_URL"}, nil
 	}
 	dir := filepath.Join(p.DataDir, "db")

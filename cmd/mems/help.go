@@ -35,7 +35,10 @@ next time. That is for trying MEMS out; a clinic gives it a real server:
   down     undo the newest migration (one step)
   status   list the migrations and when each was applied
 
-Several processes may run "up" at once; one works, the others wait.`,
+Several processes may run "up" at once; one works, the others wait. It is run by
+a database user who may change the schema (db/grants.sql); serving needs less:
+
+    MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems' mems migrate up`,
 			migrate,
 		},
 		{
@@ -49,12 +52,25 @@ administrator who means it:
 		},
 		{
 			"demo", "Fill an empty, disposable database with a believable clinic", "mems demo [-patients N] [-doctors N] [-weeks N] [-seed N]",
-			`Adds doctors, patients and weeks of appointments, past and coming, all invented.
-The same seed on the same day gives the same clinic.`,
+			`Adds doctors, patients and weeks of appointments, past and coming, all invented:
+no name, address or phone number belongs to anybody. Refuses a database that has
+patients already or has not been marked as disposable (the private one is).
+
+  -patients N   so many patients (5000)
+  -doctors N    so many doctors (12)
+  -weeks N      weeks of appointments behind, and three quarters as many ahead (8)
+  -seed N       another number gives another clinic (1)
+
+A small one, quickly:
+
+    mems demo -patients 200 -weeks 2`,
 			runDemo,
 		},
 		{
-			"version", "Say which version this is", "mems version", "", showVersion,
+			"version", "Say which version this is", "mems version",
+			`Prints the version, the commit it was built from, and the Go version: what a
+report of a fault should begin with.`,
+			showVersion,
 		},
 	}
 }
@@ -99,7 +115,7 @@ func printHelp(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
 	}
-	b.WriteString("\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables:\n\n")
+	b.WriteString("\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables or, all but MEMS_DATABASE_URL, by flags\n(--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
 	for _, s := range settings() {
 		fmt.Fprintf(&b, "  %s (%s)\n", s.name, s.shown())
 		fmt.Fprintf(&b, "      %s\n", s.meaning)

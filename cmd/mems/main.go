@@ -62,6 +62,11 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		printCommandHelp(out, c)
 		return exitOK
 	}
+	args, environ, err := takeFlags(args, environ)
+	if err != nil {
+		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)
+		return exitUsage
+	}
 	cfg, err := readConfig(environ)
 	if err != nil {
 		_, _ = fmt.Fprintf(errOut, "mems: %v\n", err)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"mems/internal/server"
@@ -128,9 +129,10 @@ A first booking, to paste into another terminal:
   new appointments "{\"patient_id\":$patient,\"doctor_id\":$doctor,\"start_time\":\"%[4]s\",\"duration_minutes\":30}"
 
 Send the last line again to see that nobody is booked twice.
-A whole clinic to look at: mems demo.   Stop: Ctrl-C.
+Instead of these, a whole clinic to look at: %[5]s demo
+Stop: Ctrl-C.
 
-`, url, d.where, p.ClinicTimeZone, start)
+`, url, d.where, p.ClinicTimeZone, start, os.Args[0])
 }
 
 func newFlags(name string) *flag.FlagSet {

@@ -20,7 +20,7 @@ func TestPrivateDatabase(t *testing.T) {
 	first := startMEMS(t, env...)
 	_, lines, _ := strings.Cut(first.Output(), "another terminal:\n")
 	lines, _, _ = strings.Cut(lines, "Send the last line")
-	out, err := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", lines).CombinedOutput() //nolint:gosec // G204: what we print
+	out, err := exec.CommandContext(t.Context(), "sh", "-eu", "-c", lines).CombinedOutput() //nolint:gosec // G204: what we print
 	if err != nil || !strings.Contains(string(out), `"status":"scheduled"`) {
 		t.Fatalf("the pasted lines do not book: %v\n%s", err, out)
 	}
@@ -31,7 +31,10 @@ func TestPrivateDatabase(t *testing.T) {
 			t.Errorf("exit %d: %s", code, out)
 		}
 	})
-	first.Signal(syscall.SIGINT)
+	// A terminal's Ctrl-C reaches the whole group: the database must wait for us.
+	if err := syscall.Kill(-first.cmd.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
 	if code := first.Wait(); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C", code)
 	}
@@ -102,7 +105,7 @@ func TestMigrateAndReset(t *testing.T) {
 		{[]string{"migrate", "up"}, 0, "migrated to 00002_backstop.sql"},
 		{[]string{"migrate", "up"}, 0, "nothing to do"},
 		{[]string{"reset", "--yes-destroy-all-data"}, 1, "UPDATE installation"},
-		{[]string{"demo"}, 1, "disposable"},
+		{[]string{"demo"}, 1, "administrator"},
 		{[]string{"migrate", "down"}, 0, "undid 00002_backstop.sql"},
 		{[]string{"migrate", "down"}, 0, "undid 00001_clinic.sql"},
 		{[]string{"migrate", "down"}, 0, "nothing to undo"},

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"mems/internal/storetest"
+)
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	url := "MEMS_DATABASE_URL=" + d.DSN
+	small := []string{"demo", "-patients", "60", "-doctors", "3", "-weeks", "2"}
+	t.Run("NotDisposable", func(t *testing.T) {
+		if code, out := runMEMS(t, small, url); code != exitFailed || !strings.Contains(out, "UPDATE installation SET disposable = 1") {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+	if _, err := d.DB.Exec(`UPDATE installation SET disposable = 1`); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("OK", func(t *testing.T) {
+		code, out := runMEMS(t, small, url)
+		for _, text := range []string{"patients          60 of 60", "3 doctors, 60 patients and ", "/appointments?date=", "&doctor_id="} {
+			if code != exitOK || !strings.Contains(out, text) {
+				t.Errorf("exit %d, does not say %q: %s", code, text, out)
+			}
+		}
+	})
+	for what, query := range map[string]string{
+		"patients":     `SELECT COUNT(*) FROM patients`,
+		"doctors":      `SELECT COUNT(*) FROM doctors`,
+		"appointments": `SELECT COUNT(*) FROM appointments`,
+	} {
+		var n int
+		if err := d.DB.Get(&n, query); err != nil || n == 0 {
+			t.Errorf("%d %s (%v)", n, what, err)
+		}
+	}
+	t.Run("AlreadyFull", func(t *testing.T) {
+		if code, out := runMEMS(t, small, url); code != exitFailed || !strings.Contains(out, "mems reset") {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+	t.Run("AgainAfterReset", func(t *testing.T) {
+		if code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, url); code != exitOK {
+			t.Fatalf("exit %d: %s", code, out)
+		}
+		if code, out := runMEMS(t, small, url); code != exitOK {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+	t.Run("OldSchema", func(t *testing.T) {
+		if code, out := runMEMS(t, []string{"migrate", "down"}, url); code != exitOK {
+			t.Fatalf("exit %d: %s", code, out)
+		}
+		if code, out := runMEMS(t, small, url); code != exitFailed || !strings.Contains(out, "mems migrate up") {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+}
+
+func TestBar(t *testing.T) {
+	t.Parallel()
+	t.Run("Lines", func(t *testing.T) {
+		t.Parallel()
+		var out bytes.Buffer
+		b := newBar(&out)
+		for i := range 100 {
+			b.show("patients", i+1, 100)
+		}
+		b.show("appointments", 7, 7)
+		b.end()
+		if lines := strings.Split(out.String(), "\n"); len(lines) != 6 || !strings.HasPrefix(lines[3], "patients         100 of 100") {
+			t.Errorf("said %q", lines)
+		}
+	})
+	t.Run("Terminal", func(t *testing.T) {
+		t.Parallel()
+		null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = null.Close() }()
+		b := newBar(null)
+		if !b.terminal {
+			t.Error("a character device gets no bar")
+		}
+		var out bytes.Buffer
+		b.w = &out
+		b.show("patients", 50, 100)
+		b.show("patients", 100, 100)
+		b.show("appointments", 0, 0)
+		b.end()
+		b.end()
+		want := "\rpatients      [###############...............]     50 of 100\x1b[K" +
+			"\rpatients      [##############################]    100 of 100\x1b[K\n" +
+			"\rappointments  [..............................]      0 of 0\x1b[K\n"
+		if out.String() != want {
+			t.Errorf("got  %q\nwant %q", &out, want)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mems/internal/contracttest"
+	"mems/internal/storetest"
+)
+
+// blocked is a server with one booking in flight, which waits for a doctor
+// whose row somebody else holds.
+type blocked struct {
+	*process
+	answer  chan *contracttest.Response // nil: the connection was cut
+	release func()
+}
+
+func newBlocked(t *testing.T, env ...string) *blocked {
+	t.Helper()
+	d := storetest.New(t)
+	b := &blocked{
+		process: startMEMS(t, append([]string{"MEMS_DATABASE_URL=" + d.DSN}, env...)...),
+		answer:  make(chan *contracttest.Response, 1),
+	}
+	c := contracttest.New(t, b.URL)
+	c.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Want(t, http.StatusCreated, "")
+	c.Post("/patients", map[string]any{"first_name": "P", "last_name": "Q"}).Want(t, http.StatusCreated, "")
+	holder, err := d.DB.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = holder.Rollback() })
+	b.release = func() { _ = holder.Rollback() }
+	if _, err := holder.Exec(`UPDATE doctors SET calendar_rev = calendar_rev + 1`); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		response, err := c.Try(contracttest.Request{
+			Method: http.MethodPost, Path: "/appointments", Body: booking(1, 1, time.Now().Add(48*time.Hour), 30),
+		})
+		if err != nil {
+			response = nil
+		}
+		b.answer <- response
+	}()
+	// In flight is what the database has been asked.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var waiting int
+		if err := d.DB.Get(&waiting, `SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE doctors%'`); err != nil {
+			t.Fatal(err)
+		}
+		if waiting > 0 {
+			return b
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the booking does not reach the database")
+		}
+	}
+}
+
+// What was accepted before SIGTERM is answered; nothing is accepted after it.
+func TestStopFinishesRequestsInFlight(t *testing.T) {
+	t.Parallel()
+	b := newBlocked(t)
+	b.Signal(syscall.SIGTERM)
+	b.waitFor("finishing the requests in flight")
+	address := strings.TrimPrefix(b.URL, "http://")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("still accepts connections")
+		}
+	}
+	b.release()
+	if response := <-b.answer; response == nil {
+		t.Error("the booking in flight was cut off")
+	} else {
+		response.Want(t, http.StatusCreated, "")
+	}
+	if code := b.Wait(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A request that does not end does not keep the process for ever.
+func TestStopHasALimit(t *testing.T) {
+	t.Parallel()
+	b := newBlocked(t, "MEMS_SHUTDOWN_TIMEOUT=50ms")
+	b.Signal(syscall.SIGTERM)
+	if code := b.Wait(); code != exitFailed || !strings.Contains(b.Output(), "cut off") {
+		t.Errorf("exit code %d: %s", code, b.Output())
+	}
+	<-b.answer
+}
+
+// Who is in a hurry signals twice.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBlocked(t, "MEMS_SHUTDOWN_TIMEOUT=10m")
+	b.Signal(syscall.SIGTERM)
+	b.waitFor("finishing the requests in flight")
+	b.Signal(syscall.SIGTERM)
+	if code := b.Wait(); code != -1 {
+		t.Errorf("exit code %d, want the signal", code)
+	}
+	if response := <-b.answer; response != nil {
+		t.Errorf("answered %d", response.Status)
+	}
+}
+
+// A schema that is too old is a warning, and not ready.
+func TestServeWithOldSchema(t *testing.T) {
+	t.Parallel()
+	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN, "MEMS_LOG_LEVEL=warn")
+	c := contracttest.New(t, p.URL)
+	c.Allow5xx = true
+	c.Get("/readyz").Want(t, http.StatusServiceUnavailable, "unavailable")
+	c.Get("/healthz").Want(t, http.StatusOK, "")
+	if !strings.Contains(p.Output(), "cannot be used yet") {
+		t.Errorf("does not warn: %s", p.Output())
+	}
+}

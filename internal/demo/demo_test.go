@@ -1,0 +1,197 @@
+package demo
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mems/internal/clinic"
+	"mems/internal/storetest"
+)
+
+// A Wednesday, mid-morning at the clinic.
+func options(t *testing.T) Options {
+	t.Helper()
+	zone, err := time.LoadLocation("Europe/Zurich")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{
+		Doctors: 5, Patients: 300, WeeksBack: 3, WeeksAhead: 2, Seed: 7,
+		Now: time.Date(2027, 3, 31, 10, 7, 0, 0, zone), Zone: zone,
+	}
+}
+
+func TestFill(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	d := storetest.New(t)
+	st := d.Open(t, func() time.Time { return o.Now }, o.Zone)
+	last := map[string]int{}
+	s, err := Fill(t.Context(), st, o, func(what string, done, total int) {
+		if done < last[what] || done > total {
+			t.Errorf("%s: %d of %d after %d", what, done, total, last[what])
+		}
+		last[what] = done
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]int{"doctors": 5, "patients": 300, "appointments": s.Appointments}; !cmp.Equal(last, want) {
+		t.Errorf("progress ended at %v, want %v", last, want)
+	}
+	if s.Day != (clinic.Date{Year: 2027, Month: time.March, Day: 31}) || s.DoctorID == 0 {
+		t.Errorf("the summary does not show today: %+v", s)
+	}
+	for name, query := range map[string]string{
+		"Overlaps": `
+			SELECT COUNT(*) FROM appointments a JOIN appointments b
+			  ON a.id < b.id AND a.start_time < b.end_time AND b.start_time < a.end_time
+			 AND (a.doctor_id = b.doctor_id OR a.patient_id = b.patient_id)
+			WHERE a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+			  AND b.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')`,
+		"OpenInThePast": `
+			SELECT COUNT(*) FROM appointments WHERE end_time <= '2027-03-31 08:07:00'
+			 AND status NOT IN ('completed', 'cancelled', 'no_show', 'left_without_being_seen')`,
+		"DoneInTheFuture": `
+			SELECT COUNT(*) FROM appointments WHERE start_time > '2027-03-31 08:07:00'
+			 AND status NOT IN ('scheduled', 'confirmed', 'checked_in', 'cancelled')`,
+		"CancelledLater":   `SELECT COUNT(*) FROM appointments WHERE cancelled_at >= start_time OR cancelled_at >= '2027-03-31 08:07:00'`,
+		"TwoUnderWay":      `SELECT COUNT(*) FROM (SELECT doctor_id FROM appointments WHERE status = 'in_progress' GROUP BY doctor_id HAVING COUNT(*) > 1) x`,
+		"Sundays":          `SELECT COUNT(*) FROM appointments WHERE DAYOFWEEK(start_time) = 1`,
+		"BornAfterVisits":  `SELECT COUNT(*) FROM patients WHERE birth_date > '2027-03-10'`,
+		"UnknownAddresses": `SELECT COUNT(*) FROM patients WHERE email NOT REGEXP '@example[.](org|net|com)$'`,
+	} {
+		var n int
+		if err := d.DB.Get(&n, query); err != nil || n != 0 {
+			t.Errorf("%s: %d (%v)", name, n, err)
+		}
+	}
+	var kept int
+	if err := d.DB.Get(&kept, `SELECT COUNT(*) FROM appointments`); err != nil || kept != s.Appointments {
+		t.Errorf("%d appointments kept, %d reported (%v)", kept, s.Appointments, err)
+	}
+}
+
+// The same options give the same clinic, another seed another one, and more
+// patients the same doctors.
+func TestInventRepeats(t *testing.T) {
+	t.Parallel()
+	shown := func(o Options) ([]clinic.Doctor, []clinic.Patient, [][]clinic.Appointment) {
+		c := invent(o)
+		var doctors []clinic.Doctor
+		var calendars [][]clinic.Appointment
+		for _, d := range c.doctors {
+			doctors, calendars = append(doctors, d.record), append(calendars, d.calendar)
+		}
+		return doctors, c.patients, calendars
+	}
+	o := options(t)
+	doctors, patients, calendars := shown(o)
+	againDoctors, againPatients, againCalendars := shown(o)
+	if !cmp.Equal(doctors, againDoctors) || !cmp.Equal(patients, againPatients) || !cmp.Equal(calendars, againCalendars) {
+		t.Error("the same options give another clinic")
+	}
+	o.Patients++
+	more, _, _ := shown(o)
+	if !cmp.Equal(doctors, more) {
+		t.Error("another number of patients gives other doctors")
+	}
+	o.Seed++
+	otherDoctors, otherPatients, _ := shown(o)
+	if cmp.Equal(doctors, otherDoctors) || cmp.Equal(patients[0], otherPatients[0]) {
+		t.Error("another seed gives the same people")
+	}
+}
+
+// What is invented satisfies the contract: nobody would be refused through HTTP.
+func TestInventedPeopleAreValid(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.Patients, o.Doctors = 20_000, 150
+	phone := regexp.MustCompile(`^\+?([ ()./-]*[0-9]){4,15}$`)
+	seen := map[string]bool{}
+	var without, children int
+	c := invent(Options{Doctors: o.Doctors, Patients: o.Patients, Seed: 1, Now: o.Now, Zone: o.Zone, WeeksAhead: 1})
+	today := clinic.DateOf(o.Now)
+	for _, p := range c.patients {
+		p.Normalize()
+		if err := p.Check(today); err != nil {
+			t.Errorf("%+v: %v", p, err)
+		}
+		if p.Email == nil {
+			without++
+		} else if kept, ok := clinic.ParseEmail(*p.Email); !ok || kept != *p.Email || seen[clinic.EmailKey(kept)] {
+			t.Errorf("e-mail %q of %s %s is invalid or taken", *p.Email, p.FirstName, p.LastName)
+		} else {
+			seen[clinic.EmailKey(kept)] = true
+		}
+		if p.Phone != nil && !phone.MatchString(*p.Phone) {
+			t.Errorf("phone %q", *p.Phone)
+		}
+		if p.BirthDate != nil && p.BirthDate.Year > today.Year-18 {
+			children++
+		}
+	}
+	if share := float64(without) / float64(o.Patients); share < 0.1 || share > 0.3 {
+		t.Errorf("%.2f have no e-mail", share)
+	}
+	if share := float64(children) / float64(o.Patients); share < 0.1 || share > 0.3 {
+		t.Errorf("%.2f are children", share)
+	}
+	for _, d := range c.doctors {
+		d.record.Normalize()
+		if err := d.record.Check(); err != nil {
+			t.Errorf("%+v: %v", d.record, err)
+		}
+	}
+}
+
+// Names become addresses that people could type.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Søren": "soren", "Łukasz": "lukasz", "Nguyễn": "nguyen", "O'Brien": "obrien", "Yılmaz": "yilmaz",
+		"Van den Berg": "vandenberg", "Weiß": "weiss", "Çelik": "celik", "Al-Masri": "almasri",
+	} {
+		if got := plain(name); got != want {
+			t.Errorf("%s gives %q, want %q", name, got, want)
+		}
+	}
+	for _, name := range append(append([]string{}, firstNames...), lastNames...) {
+		if plain(name) == "" {
+			t.Errorf("%q gives no address", name)
+		}
+	}
+}
+
+// Days fill as in a clinic: 70 to 90 % of a doctor's hours around today, and
+// less and less ahead.
+func TestCalendarsThinOut(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.Patients, o.WeeksBack, o.WeeksAhead, o.Doctors = 3000, 4, 6, 12
+	busy := map[int]time.Duration{} // by week from today
+	for _, d := range invent(o).doctors {
+		// Part-time doctors and Saturdays have other hours.
+		for _, a := range d.calendar {
+			if start := a.Time.Start.In(o.Zone); d.dayOff == time.Sunday && start.Weekday() != time.Saturday && a.Status.Occupies() {
+				days := int(start.Sub(time.Date(2027, 3, 29, 0, 0, 0, 0, o.Zone)).Hours()) / 24
+				busy[(days+700)/7-100] += a.Time.End.Sub(a.Time.Start)
+			}
+		}
+	}
+	full := func(week int) float64 { return busy[week].Hours() / (9 * 5 * 8) }
+	for week := -3; week <= 0; week++ {
+		if f := full(week); f < 0.70 || f > 0.90 {
+			t.Errorf("week %d is %.2f full", week, f)
+		}
+	}
+	for week := 1; week < 6; week++ {
+		if full(week) >= full(week-1) || full(week) == 0 {
+			t.Errorf("week %d is %.2f full after %.2f", week, full(week), full(week-1))
+		}
+	}
+}
