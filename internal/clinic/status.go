@@ -1,5 +1,7 @@
 package clinic
 
+import "slices"
+
 // Status is where an appointment stands.
 type Status string
 
@@ -43,10 +45,8 @@ func (s Status) Occupies() bool {
 // CheckTransition refuses a move that the state machine does not have, with
 // CodeInvalidTransition, the current status and those that may follow it.
 func CheckTransition(from, to Status) error {
-	for _, s := range transitions[from] {
-		if s == to {
-			return nil
-		}
+	if slices.Contains(transitions[from], to) {
+		return nil
 	}
 	return &Error{Code: CodeInvalidTransition, Current: from, Allowed: transitions[from]}
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -117,9 +118,7 @@ func (c *Client) Try(r Request) (*Response, error) {
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
-	for name, values := range r.Header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, r.Header)
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return nil, err

@@ -177,10 +177,12 @@ func TestCancelAppointment(t *testing.T) {
 	f.Post(path, object{"reason": "bored"}).Want(t, 422, "validation-failed")
 	f.Post(path, nil).Want(t, 422, "validation-failed")
 	f.Send(contracttest.Request{Method: "POST", Path: path, Body: object{"reason": "other"}, Header: http.Header{
-		"If-Match": {`"7"`}, "Content-Type": {"application/json"}}}).Want(t, 412, "precondition-failed")
+		"If-Match": {`"7"`}, "Content-Type": {"application/json"},
+	}}).Want(t, 412, "precondition-failed")
 	var cancelled api.Appointment
 	r := f.Send(contracttest.Request{Method: "POST", Path: path, Body: object{"reason": "patient_request", "note": " Will call. "}, Header: http.Header{
-		"If-Match": {`"7", "1"`}, "Content-Type": {"application/json"}}}).Want(t, 200, "")
+		"If-Match": {`"7", "1"`}, "Content-Type": {"application/json"},
+	}}).Want(t, 200, "")
 	r.Decode(t, &cancelled)
 	if cancelled.Status != api.AppointmentStatusCancelled || cancelled.Cancellation == nil || r.Header.Get("ETag") != `"2"` {
 		t.Errorf("cancelled: %s", r.Body)

@@ -80,14 +80,14 @@ func TestEveryOperationIsComplete(t *testing.T) {
 func TestArchitecture(t *testing.T) {
 	t.Parallel()
 	deps := func(pkg string) []string {
-		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg).Output() //nolint:gosec // G204: our own packages
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg).Output()
 		if err != nil {
 			t.Fatalf("go list %s: %v", pkg, err)
 		}
 		return strings.Fields(string(out))
 	}
 	imports := func(pkg string) []string {
-		out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, pkg).Output() //nolint:gosec // G204: our own packages
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, pkg).Output()
 		if err != nil {
 			t.Fatalf("go list %s: %v", pkg, err)
 		}

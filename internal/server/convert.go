@@ -109,7 +109,7 @@ func appointmentToAPI(a clinic.Appointment) api.Appointment {
 	out := api.Appointment{
 		ID: a.ID, PatientID: a.PatientID, DoctorID: a.DoctorID,
 		StartTime: a.Time.Start, EndTime: a.Time.End,
-		DurationMinutes: api.DurationMinutes(a.Time.End.Sub(a.Time.Start) / time.Minute),
+		DurationMinutes: api.DurationMinutes(a.Time.End.Sub(a.Time.Start) / time.Minute), //nolint:gosec // G115: at most 180
 		Status:          api.AppointmentStatus(a.Status),
 		CreatedAt:       a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}

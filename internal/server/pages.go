@@ -84,7 +84,7 @@ func (s *Server) ListProblemTypes(context.Context, api.ListProblemTypesRequestOb
 
 // GetProblemType answers with the page of one problem type.
 func (s *Server) GetProblemType(_ context.Context, r api.GetProblemTypeRequestObject) (api.GetProblemTypeResponseObject, error) {
-	t := problemBySlug[api.ProblemSlug(r.Slug)]
+	t := problemBySlug[r.Slug]
 	page, err := renderProblems([]problemType{t}, t.title)
 	if err != nil {
 		return nil, err

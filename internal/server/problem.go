@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,69 +30,111 @@ type problemType struct {
 // problemTypes is every way in which a request can fail, in the order in which
 // the rules are checked. A test holds it equal to the contract's ProblemSlug.
 var problemTypes = []problemType{
-	{api.ProblemSlugNotFound, 404, "There is nothing at this address",
+	{
+		api.ProblemSlugNotFound, 404, "There is nothing at this address",
 		"Check the path; the contract at /openapi.yaml lists every one.",
-		"The path is not one of this API."},
-	{api.ProblemSlugMethodNotAllowed, 405, "This address does not take this method",
+		"The path is not one of this API.",
+	},
+	{
+		api.ProblemSlugMethodNotAllowed, 405, "This address does not take this method",
 		"Use one of the methods in the Allow header.",
-		"The path exists, but not with this HTTP method. The answer's Allow header lists those that it takes."},
-	{api.ProblemSlugNotAcceptable, 406, "No acceptable media type",
+		"The path exists, but not with this HTTP method. The answer's Allow header lists those that it takes.",
+	},
+	{
+		api.ProblemSlugNotAcceptable, 406, "No acceptable media type",
 		"Allow one of this operation's media types in Accept.",
-		"The request's Accept header allows none of the media types in which the operation answers."},
-	{api.ProblemSlugPayloadTooLarge, 413, "The body is too large",
+		"The request's Accept header allows none of the media types in which the operation answers.",
+	},
+	{
+		api.ProblemSlugPayloadTooLarge, 413, "The body is too large",
 		"Send a smaller body.",
-		"The body is larger than the server takes. Nothing in this contract comes near the limit, so look at what is being sent."},
-	{api.ProblemSlugUnsupportedMediaType, 415, "The body's media type is not supported",
+		"The body is larger than the server takes. Nothing in this contract comes near the limit, so look at what is being sent.",
+	},
+	{
+		api.ProblemSlugUnsupportedMediaType, 415, "The body's media type is not supported",
 		"Send the body in a media type of this operation.",
-		"The Content-Type is missing or is not one that the operation takes. POST takes application/json; PATCH takes application/merge-patch+json (RFC 7396)."},
-	{api.ProblemSlugMalformedRequest, 400, "The request cannot be read",
+		"The Content-Type is missing or is not one that the operation takes. POST takes application/json; PATCH takes application/merge-patch+json (RFC 7396).",
+	},
+	{
+		api.ProblemSlugMalformedRequest, 400, "The request cannot be read",
 		"Send well-formed JSON in UTF-8.",
-		"The request is broken before its meaning matters: JSON that does not parse, text after its end, two members of one name, bytes that are not UTF-8, or a query string that does not decode."},
-	{api.ProblemSlugValidationFailed, 422, "The request does not match the contract",
+		"The request is broken before its meaning matters: JSON that does not parse, text after its end, two members of one name, bytes that are not UTF-8, or a query string that does not decode.",
+	},
+	{
+		api.ProblemSlugValidationFailed, 422, "The request does not match the contract",
 		"Correct what is listed in errors and send the request again.",
-		"One or several values have the wrong type, format or size, are missing, or are not known. Every violation is listed in errors at once: pointer says where in the body (JSON Pointer), parameter names a path, query or header parameter, code is for programs, detail for people."},
-	{api.ProblemSlugStartInPast, 422, "The start lies in the past",
+		"One or several values have the wrong type, format or size, are missing, or are not known. Every violation is listed in errors at once: pointer says where in the body (JSON Pointer), parameter names a path, query or header parameter, code is for programs, detail for people.",
+	},
+	{
+		api.ProblemSlugStartInPast, 422, "The start lies in the past",
 		"An appointment must start later than now.",
-		"The start time is not later than the server's clock. Check the offset of the time that was sent: 09:00Z and 09:00+02:00 are two hours apart."},
-	{api.ProblemSlugPatientNotFound, 404, "There is no such patient",
+		"The start time is not later than the server's clock. Check the offset of the time that was sent: 09:00Z and 09:00+02:00 are two hours apart.",
+	},
+	{
+		api.ProblemSlugPatientNotFound, 404, "There is no such patient",
 		"Check the patient's id, or search with GET /patients.",
-		"No patient has this id. Ids are never used again, so the record was deleted or never existed."},
-	{api.ProblemSlugDoctorNotFound, 404, "There is no such doctor",
+		"No patient has this id. Ids are never used again, so the record was deleted or never existed.",
+	},
+	{
+		api.ProblemSlugDoctorNotFound, 404, "There is no such doctor",
 		"Check the doctor's id, or search with GET /doctors.",
-		"No doctor has this id. Ids are never used again, so the record was deleted or never existed."},
-	{api.ProblemSlugAppointmentNotFound, 404, "There is no such appointment",
+		"No doctor has this id. Ids are never used again, so the record was deleted or never existed.",
+	},
+	{
+		api.ProblemSlugAppointmentNotFound, 404, "There is no such appointment",
 		"Check the appointment's id.",
-		"No appointment has this id."},
-	{api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
+		"No appointment has this id.",
+	},
+	{
+		api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
 		"Read the record again, decide anew, and send its new ETag.",
-		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed."},
-	{api.ProblemSlugEmailTaken, 409, "E-mail address already registered",
+		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed.",
+	},
+	{
+		api.ProblemSlugEmailTaken, 409, "E-mail address already registered",
 		"Another patient is registered with this e-mail address. Search by e-mail to find the record, or use another address.",
-		"E-mail addresses are unique among patients, compared after trimming, normalising (NFC) and folding case. The answer does not say whose address it is."},
-	{api.ProblemSlugDoctorInactive, 409, "The doctor takes no bookings",
+		"E-mail addresses are unique among patients, compared after trimming, normalising (NFC) and folding case. The answer does not say whose address it is.",
+	},
+	{
+		api.ProblemSlugDoctorInactive, 409, "The doctor takes no bookings",
 		"Choose another doctor, or set is_active to true.",
-		"The doctor's is_active is false. Appointments already booked stand; new ones are refused."},
-	{api.ProblemSlugDoctorOverlap, 409, "The doctor is not free",
+		"The doctor's is_active is false. Appointments already booked stand; new ones are refused.",
+	},
+	{
+		api.ProblemSlugDoctorOverlap, 409, "The doctor is not free",
 		"The doctor already has an appointment in this time. Choose a time that does not overlap the one given in conflict.",
-		"A doctor is never in two appointments at once. conflict is the earliest time in the way; it does not say whose it is. Times are half-open: an appointment may start in the moment another one ends."},
-	{api.ProblemSlugPatientOverlap, 409, "The patient is not free",
+		"A doctor is never in two appointments at once. conflict is the earliest time in the way; it does not say whose it is. Times are half-open: an appointment may start in the moment another one ends.",
+	},
+	{
+		api.ProblemSlugPatientOverlap, 409, "The patient is not free",
 		"The patient already has an appointment in this time. Choose a time that does not overlap the one given in conflict.",
-		"A patient is never in two appointments at once, whoever the doctors are. conflict is the earliest time in the way."},
-	{api.ProblemSlugHasAppointments, 409, "The record has appointments",
+		"A patient is never in two appointments at once, whoever the doctors are. conflict is the earliest time in the way.",
+	},
+	{
+		api.ProblemSlugHasAppointments, 409, "The record has appointments",
 		"It must stay. A doctor can be deactivated instead: set is_active to false.",
-		"A patient or doctor with any appointment, cancelled ones included, is part of the clinic's history and cannot be deleted."},
-	{api.ProblemSlugInvalidTransition, 409, "Not possible in the current status",
+		"A patient or doctor with any appointment, cancelled ones included, is part of the clinic's history and cannot be deleted.",
+	},
+	{
+		api.ProblemSlugInvalidTransition, 409, "Not possible in the current status",
 		"Read the appointment again; see allowed_statuses for what may follow.",
-		"The appointment's status does not allow this step. current_status is where it stands, allowed_statuses lists what may follow; when that is absent, nothing may."},
-	{api.ProblemSlugInternalError, 500, "A fault of the server",
+		"The appointment's status does not allow this step. current_status is where it stands, allowed_statuses lists what may follow; when that is absent, nothing may.",
+	},
+	{
+		api.ProblemSlugInternalError, 500, "A fault of the server",
 		"Nothing is wrong with the request as far as we know. Tell the operator the request_id.",
-		"The server met something that it did not expect. The log has it under the request_id. Whether a change was made cannot be told from this answer: read before sending it again."},
-	{api.ProblemSlugUnavailable, 503, "The service cannot answer at the moment",
+		"The server met something that it did not expect. The log has it under the request_id. Whether a change was made cannot be told from this answer: read before sending it again.",
+	},
+	{
+		api.ProblemSlugUnavailable, 503, "The service cannot answer at the moment",
 		"Nothing was changed. Send the same request again after the seconds in Retry-After.",
-		"The database cannot be reached or is too busy, or the process is shutting down. Nothing was changed."},
-	{api.ProblemSlugOutcomeUnknown, 503, "It is not known whether the change was made",
+		"The database cannot be reached or is too busy, or the process is shutting down. Nothing was changed.",
+	},
+	{
+		api.ProblemSlugOutcomeUnknown, 503, "It is not known whether the change was made",
 		"The connection was lost while the change was being confirmed. Look whether it was made before sending it again.",
-		"The database went away between being told to commit and saying that it had. The change has either been made in full or not at all. Read the record, or the day's list, to find out which; a booking that was made shows up there."},
+		"The database went away between being told to commit and saying that it had. The change has either been made in full or not at all. Read the record, or the day's list, to find out which; a booking that was made shows up there.",
+	},
 }
 
 var problemBySlug = func() map[api.ProblemSlug]problemType {
@@ -138,9 +181,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
-	for name, values := range header {
-		c.Response().Header()[name] = values
-	}
+	maps.Copy(c.Response().Header(), header)
 	body, err := json.Marshal(p)
 	if err != nil { // no value of ours does that
 		s.cfg.Log.ErrorContext(c.Request().Context(), "problem cannot be written", "cause", err)
@@ -206,6 +247,7 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		if len(words) > 0 {
 			p.Detail = "The appointment is " + string(e.Current) + "; it can become " + strings.Join(words, ", ") + "."
 		}
+	default: // the code says it all
 	}
 	return p, header
 }

@@ -250,7 +250,7 @@ func TestSystem(t *testing.T) {
 	}
 	named := f.Send(contracttest.Request{Method: "GET", Path: "/healthz", Header: http.Header{"X-Request-Id": {"abc-1"}}})
 	forged := f.Send(contracttest.Request{Method: "GET", Path: "/healthz", Header: http.Header{"X-Request-Id": {"a b"}}})
-	if named.Header.Get("X-Request-Id") != "abc-1" || forged.Header.Get("X-Request-Id") == "a b" {
+	if named.Header.Get("X-Request-ID") != "abc-1" || forged.Header.Get("X-Request-ID") == "a b" {
 		t.Error("request ids")
 	}
 }

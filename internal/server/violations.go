@@ -52,8 +52,7 @@ func collect(err error, parameter string, vs *[]clinic.Violation) {
 			return
 		}
 	}
-	var schema *openapi3.SchemaError
-	if errors.As(err, &schema) {
+	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok {
 		*vs = append(*vs, violationOf(schema, parameter))
 	}
 }
@@ -111,11 +110,12 @@ func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
 
 // pointer writes a JSON Pointer as a URI fragment (RFC 6901 sections 3 and 6).
 func pointer(segments []string) string {
-	p := "#"
+	var p strings.Builder
+	p.WriteString("#")
 	for _, s := range segments {
-		p += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(printable(s))
+		p.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(printable(s)))
 	}
-	return p
+	return p.String()
 }
 
 // printable shortens and cleans a name that a client made up.

@@ -33,7 +33,7 @@ func TestBackstopAgainstRawWriters(t *testing.T) {
 			f := newFixture(t, 3, 6)
 			var inserted, refused, transient atomic.Int64
 			together(16, func(worker int) {
-				random := rand.New(rand.NewPCG(7, uint64(worker))) //nolint:gosec // G404: a test
+				random := rand.New(rand.NewPCG(7, uint64(worker)))
 				for range 15 {
 					err := f.insertRaw(level, random)
 					var e *mysql.MySQLError
@@ -114,14 +114,23 @@ func TestBackstopWatchesUpdates(t *testing.T) {
 		args      []any
 		want      uint16
 	}{
-		"MovedOntoAnother": {`UPDATE appointments SET start_time = ?, end_time = ? WHERE id = ?`,
-			[]any{now.Add(70 * time.Minute), now.Add(100 * time.Minute), second}, 45001},
+		"MovedOntoAnother": {
+			`UPDATE appointments SET start_time = ?, end_time = ? WHERE id = ?`,
+			[]any{now.Add(70 * time.Minute), now.Add(100 * time.Minute), second},
+			45001,
+		},
 		"GivenToBusyDoctor":  {`UPDATE appointments SET doctor_id = ? WHERE id = ?`, []any{d[0], third}, 45001},
 		"GivenToBusyPatient": {`UPDATE appointments SET patient_id = ? WHERE id = ?`, []any{p[0], third}, 45002},
-		"Reactivated": {`UPDATE appointments SET status = 'scheduled', cancellation_reason = NULL, cancelled_at = NULL WHERE id = ?`,
-			[]any{cancelled}, 45001},
-		"MovedAside": {`UPDATE appointments SET start_time = ?, end_time = ? WHERE id = ?`,
-			[]any{now.Add(65 * time.Minute), now.Add(95 * time.Minute), first}, 0},
+		"Reactivated": {
+			`UPDATE appointments SET status = 'scheduled', cancellation_reason = NULL, cancelled_at = NULL WHERE id = ?`,
+			[]any{cancelled},
+			45001,
+		},
+		"MovedAside": {
+			`UPDATE appointments SET start_time = ?, end_time = ? WHERE id = ?`,
+			[]any{now.Add(65 * time.Minute), now.Add(95 * time.Minute), first},
+			0,
+		},
 		"Confirmed": {`UPDATE appointments SET status = 'confirmed' WHERE id = ?`, []any{second}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +159,7 @@ func TestRawRaceDoublesWithoutBackstop(t *testing.T) {
 		}
 	}
 	together(16, func(worker int) {
-		random := rand.New(rand.NewPCG(7, uint64(worker))) //nolint:gosec // G404: a test
+		random := rand.New(rand.NewPCG(7, uint64(worker)))
 		for range 15 {
 			_ = f.insertRaw(sql.LevelReadCommitted, random)
 		}

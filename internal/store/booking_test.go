@@ -102,7 +102,7 @@ func TestBookingRace(t *testing.T) {
 	var booked sync.Map
 	var refused, cancelled atomic.Int64
 	together(32, func(worker int) {
-		random := rand.New(rand.NewPCG(1, uint64(worker))) //nolint:gosec // G404: a test
+		random := rand.New(rand.NewPCG(1, uint64(worker)))
 		s := pools[worker%len(pools)]
 		for range 50 {
 			a, err := s.BookAppointment(background, clinic.Booking{

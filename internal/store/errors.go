@@ -42,8 +42,7 @@ func translate(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *clinic.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*clinic.Error](err); ok {
 		return known
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -53,8 +52,7 @@ func translate(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, errMoved) {
 		return unavailable
 	}
-	var e *mysql.MySQLError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return translateServerError(e, unavailable)
 	}
 	var network net.Error

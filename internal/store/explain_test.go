@@ -85,6 +85,9 @@ func (e explained) check(t *testing.T, db *sqlx.DB) {
 			t.Error("sorts")
 		}
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	if !found {
 		t.Errorf("does not use %s", e.key)
 	}

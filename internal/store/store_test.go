@@ -107,13 +107,11 @@ func together(n int, work func(i int)) {
 	start := make(chan struct{})
 	for i := range n {
 		ready.Add(1)
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			ready.Done()
 			<-start
 			work(i)
-		}()
+		})
 	}
 	ready.Wait()
 	close(start)

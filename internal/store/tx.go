@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -106,10 +107,8 @@ func (v Versions) check(current int64) error {
 	if v == nil {
 		return nil
 	}
-	for _, version := range v {
-		if version == current {
-			return nil
-		}
+	if slices.Contains(v, current) {
+		return nil
 	}
 	return clinic.ErrPreconditionFailed
 }
