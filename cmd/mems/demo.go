@@ -63,7 +63,7 @@ func (p *program) demoOptions(now time.Time, args []string) (demo.Options, error
 		value, limit int
 	}{{"patients", *patients, 200_000}, {"doctors", *doctors, 200}, {"weeks", *weeks, 104}} {
 		if f.value < 1 || f.value > f.limit {
-			return demo.Options{}, errUsage{fmt.Sprintf("-%s is 1 to %d, not %d", f.name, f.limit, f.value)}
+			return demo.Options{}, usageError{fmt.Sprintf("-%s is 1 to %d, not %d", f.name, f.limit, f.value)}
 		}
 	}
 	return demo.Options{

@@ -35,10 +35,10 @@ type program struct {
 	out, err io.Writer
 }
 
-// errUsage says that the command line is wrong; the message says how.
-type errUsage struct{ message string }
+// usageError says that the command line is wrong; the message says how.
+type usageError struct{ message string }
 
-func (e errUsage) Error() string { return e.message }
+func (e usageError) Error() string { return e.message }
 
 // run is main without its process: tests call it as often as they like.
 func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
@@ -73,7 +73,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		return exitUsage
 	}
 	err = c.run(ctx, &program{config: cfg, out: out, err: errOut}, args)
-	var usage errUsage
+	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK

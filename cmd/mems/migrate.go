@@ -15,13 +15,13 @@ import (
 // migrate is the command "mems migrate".
 func migrate(ctx context.Context, p *program, args []string) error {
 	if len(args) != 1 {
-		return errUsage{"say up, down or status"}
+		return usageError{"say up, down or status"}
 	}
 	step := map[string]func(context.Context, *program, *store.Schema) error{
 		"up": migrateUp, "down": migrateDown, "status": migrateStatus,
 	}[args[0]]
 	if step == nil {
-		return errUsage{fmt.Sprintf("%q is not up, down or status", args[0])}
+		return usageError{fmt.Sprintf("%q is not up, down or status", args[0])}
 	}
 	return p.withSchema(ctx, step)
 }
@@ -90,7 +90,7 @@ func reset(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if !*yes {
-		return errUsage{"this destroys every patient, doctor and appointment; if you mean it, add --yes-destroy-all-data"}
+		return usageError{"this destroys every patient, doctor and appointment; if you mean it, add --yes-destroy-all-data"}
 	}
 	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error {
 		err := schema.Reset(ctx, p.reportMigration)

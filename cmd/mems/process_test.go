@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ type process struct {
 func startProcess(t testing.TB, args []string, env ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.Background(), os.Args[0], args...) //nolint:gosec // G204: this test
+	p.cmd = exec.CommandContext(context.Background(), os.Args[0], args...)
 	p.cmd.Env = append([]string{
 		"MEMS_TEST_MAIN=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
 	}, env...)
@@ -52,9 +53,7 @@ func startProcess(t testing.TB, args []string, env ...string) *process {
 	}
 	_ = in.Close()
 	var reading sync.WaitGroup
-	reading.Add(1)
-	go func() {
-		defer reading.Done()
+	reading.Go(func() {
 		lines := bufio.NewReader(out)
 		for {
 			line, err := lines.ReadString('\n')
@@ -65,7 +64,7 @@ func startProcess(t testing.TB, args []string, env ...string) *process {
 				return
 			}
 		}
-	}()
+	})
 	go func() {
 		_ = p.cmd.Wait() // the state is asked for later
 		// The private database is a child and may hold the pipe a little longer.
@@ -140,10 +139,11 @@ func (p *process) Wait() int {
 
 func last(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// runMEMS runs "mems ARGS" to its end.
+// runMEMS runs "mems ARGS" to its end, in this process, so that it counts as
+// tested code.
 func runMEMS(t testing.TB, args []string, env ...string) (code int, output string) {
 	t.Helper()
-	p := startProcess(t, args, env...)
-	code = p.Wait()
-	return code, p.Output()
+	var out bytes.Buffer
+	code = run(t.Context(), args, env, &out, &out)
+	return code, out.String()
 }

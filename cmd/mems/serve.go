@@ -144,10 +144,10 @@ func newFlags(name string) *flag.FlagSet {
 // parse reads flags and refuses anything else.
 func parse(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
-		return errUsage{err.Error()}
+		return usageError{err.Error()}
 	}
 	if flags.NArg() > 0 {
-		return errUsage{fmt.Sprintf("%q is one word too many", flags.Arg(0))}
+		return usageError{fmt.Sprintf("%q is one word too many", flags.Arg(0))}
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
@@ -20,7 +23,7 @@ func TestPrivateDatabase(t *testing.T) {
 	first := startMEMS(t, env...)
 	_, lines, _ := strings.Cut(first.Output(), "another terminal:\n")
 	lines, _, _ = strings.Cut(lines, "Send the last line")
-	out, err := exec.CommandContext(t.Context(), "sh", "-eu", "-c", lines).CombinedOutput() //nolint:gosec // G204: what we print
+	out, err := exec.CommandContext(t.Context(), "sh", "-eu", "-c", lines).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), `"status":"scheduled"`) {
 		t.Fatalf("the pasted lines do not book: %v\n%s", err, out)
 	}
@@ -56,6 +59,33 @@ func TestPrivateDatabase(t *testing.T) {
 			t.Errorf("exit %d: %s", code, out)
 		}
 	})
+}
+
+// The same program in this process: it ends well when its context does.
+func TestServeUntilItsContextEnds(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	said, out := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"serve", "--migrate", "--http-addr=127.0.0.1:0", "--log-format", "json"},
+			[]string{"MEMS_DATABASE_URL=" + d.DSN}, out, io.Discard)
+		_ = out.Close()
+	}()
+	lines := bufio.NewScanner(said)
+	for lines.Scan() {
+		if url, ok := strings.CutPrefix(lines.Text(), "MEMS is serving "); ok {
+			go func() { _, _ = io.Copy(io.Discard, said) }() // or it would wait for a reader
+			contracttest.New(t, url).Get("/readyz").Want(t, http.StatusOK, "")
+			break
+		}
+	}
+	cancel()
+	if got := <-code; got != exitOK {
+		t.Errorf("exit code %d", got)
+	}
 }
 
 func TestServeRefuses(t *testing.T) {

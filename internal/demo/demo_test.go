@@ -110,7 +110,7 @@ func TestInventRepeats(t *testing.T) {
 func TestInventedPeopleAreValid(t *testing.T) {
 	t.Parallel()
 	o := options(t)
-	o.Patients, o.Doctors = 20_000, 150
+	o.Patients, o.Doctors = 5000, 150
 	phone := regexp.MustCompile(`^\+?([ ()./-]*[0-9]){4,15}$`)
 	seen := map[string]bool{}
 	var without, children int
