@@ -68,7 +68,7 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	var load sync.WaitGroup
 	for worker := range 8 {
 		load.Go(func() {
-			random := rand.New(rand.NewPCG(3, uint64(worker))) //nolint:gosec // G404: a test
+			random := rand.New(rand.NewPCG(3, uint64(worker)))
 			for !stop.Load() {
 				response := client.Post("/appointments", booking(c.patients[random.IntN(len(c.patients))], c.doctors[random.IntN(len(c.doctors))],
 					tomorrow().Add(time.Duration(random.IntN(300*24*60))*time.Minute), 15))
@@ -90,7 +90,7 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(500 * time.Millisecond) // load, not a condition
+	r.waitForBookings(t, 20)
 	if err := db.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestServerKilledUnderLoad(t *testing.T) {
 	var load sync.WaitGroup
 	for worker := range 8 {
 		load.Go(func() {
-			random := rand.New(rand.NewPCG(5, uint64(worker))) //nolint:gosec // G404: a test
+			random := rand.New(rand.NewPCG(5, uint64(worker)))
 			for {
 				response, err := client.Try(contracttest.Request{Method: http.MethodPost, Path: "/appointments", Body: booking(
 					c.patients[random.IntN(len(c.patients))], c.doctors[random.IntN(len(c.doctors))],
@@ -141,13 +141,10 @@ func TestServerKilledUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond) // load, not a condition
+	r.waitForBookings(t, 20)
 	victim.Signal(syscall.SIGKILL)
 	load.Wait()
 	t.Logf("answers: %v", r.statuses)
-	if len(r.booked) == 0 {
-		t.Error("nothing was booked before the kill")
-	}
 	c.verify(t, &r)
 	// The other process goes on, and the killed one's locks are gone.
 	c.clients[0].Post("/appointments", booking(c.patients[0], c.doctors[0], tomorrow().AddDate(2, 0, 0), 15)).Want(t, http.StatusCreated, "")

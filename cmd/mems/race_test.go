@@ -56,6 +56,7 @@ type record struct {
 }
 
 func (r *record) add(t *testing.T, response *contracttest.Response) {
+	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.statuses == nil {
@@ -67,6 +68,20 @@ func (r *record) add(t *testing.T, response *contracttest.Response) {
 		response.Decode(t, &a)
 		r.booked = append(r.booked, a)
 	}
+}
+
+// waitForBookings waits until the load has booked something.
+func (r *record) waitForBookings(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		r.mu.Lock()
+		booked := len(r.booked)
+		r.mu.Unlock()
+		if booked >= n {
+			return
+		}
+	}
+	t.Fatal("nothing is being booked")
 }
 
 // verify holds the answers and the database to the promise: nobody is booked
@@ -175,7 +190,7 @@ func TestFiveThousandRandomBookings(t *testing.T) {
 	c := newClinicForRace(t, 3, 5, 40)
 	var r record
 	together(workers, func(worker int) {
-		random := rand.New(rand.NewPCG(42, uint64(worker))) //nolint:gosec // G404: a test
+		random := rand.New(rand.NewPCG(42, uint64(worker)))
 		for range each {
 			start := tomorrow().Add(time.Duration(random.Int64N(int64(20 * 24 * time.Hour)))).Truncate(time.Microsecond)
 			r.add(t, c.clients[random.IntN(len(c.clients))].Post("/appointments", booking(

@@ -61,7 +61,9 @@ func readCalendar(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar
 	if !c.PatientExists || c.Doctor != clinic.DoctorActive {
 		return c, nil
 	}
-	if c.DoctorBusy, err = busyTimesOfDoctor(ctx, t, b.DoctorID, b.Time()); err != nil {
+	if c.DoctorBusy, err = busyTimesOfDoctor(ctx, t, b.DoctorID, b.Time()); err != nil || len(c.DoctorBusy) > 0 {
+		// What was found stays locked until the end. Whoever held it and went on
+		// to the patient's times could meet another one doing the same crosswise.
 		return c, err
 	}
 	c.PatientBusy, err = busyTimesOfPatient(ctx, t, b.PatientID, b.Time())

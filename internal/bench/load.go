@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// result is what one round measured.
+type result struct {
+	perSecond float64
+	latencies []time.Duration
+	failures  int
+}
+
+// work does one unit; worker tells which client it is.
+type work func(ctx context.Context, worker int) error
+
+// round lets clients work for a while, each as fast as it can.
+func round(ctx context.Context, clients int, length time.Duration, do work) (result, error) {
+	var mu sync.Mutex
+	var all result
+	var first error
+	var wg sync.WaitGroup
+	start := time.Now()
+	for worker := range clients {
+		wg.Go(func() {
+			var own []time.Duration
+			failures := 0
+			for time.Since(start) < length && ctx.Err() == nil {
+				began := time.Now()
+				if err := do(ctx, worker); err != nil {
+					failures++
+					mu.Lock()
+					first = cmpErr(first, err)
+					mu.Unlock()
+					continue
+				}
+				own = append(own, time.Since(began))
+			}
+			mu.Lock()
+			all.latencies = append(all.latencies, own...)
+			all.failures += failures
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	all.perSecond = float64(len(all.latencies)) / time.Since(start).Seconds()
+	if len(all.latencies) == 0 || all.failures > len(all.latencies)/100 {
+		return all, fmt.Errorf("%d of %d failed, the first: %w", all.failures, all.failures+len(all.latencies), first)
+	}
+	return all, nil
+}
+
+func cmpErr(first, err error) error {
+	if first != nil {
+		return first
+	}
+	return err
+}
+
+func percentile(latencies []time.Duration, p float64) time.Duration {
+	sorted := slices.Clone(latencies)
+	slices.Sort(sorted)
+	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	return sorted[len(sorted)/2]
+}
+
+// httpClient is one kept-alive HTTP/1.1 connection. It understands just what
+// the server under test sends (a status line and a Content-Length), so that the
+// load generator, which shares the cores, costs little.
+type httpClient struct {
+	conn   net.Conn
+	reader *bufio.Reader
+	buffer []byte
+}
+
+func dial(ctx context.Context, address string) (*httpClient, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &httpClient{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10)}, nil
+}
+
+var errLength = errors.New("answer without Content-Length")
+
+// send sends a request and reads the whole answer.
+func (c *httpClient) send(method, path string, body []byte) (status int, err error) {
+	c.buffer = fmt.Appendf(c.buffer[:0], "%s %s HTTP/1.1\r\nHost: bench\r\n", method, path)
+	if body != nil {
+		c.buffer = fmt.Appendf(c.buffer, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+	}
+	c.buffer = append(append(c.buffer, "\r\n"...), body...)
+	if _, err := c.conn.Write(c.buffer); err != nil {
+		return 0, err
+	}
+	line, err := c.reader.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, err
+	}
+	length, chunked := -1, false
+	for {
+		line, err := c.reader.ReadSlice('\n')
+		if err != nil {
+			return 0, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, err
+			}
+		}
+		chunked = chunked || bytes.Equal(line, []byte("Transfer-Encoding: chunked"))
+	}
+	switch {
+	case chunked:
+		return status, c.discardChunks()
+	case length < 0:
+		return 0, errLength
+	}
+	_, err = io.CopyN(io.Discard, c.reader, int64(length))
+	return status, err
+}
+
+func (c *httpClient) discardChunks() error {
+	for {
+		line, err := c.reader.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseInt(string(bytes.TrimRight(line, "\r\n")), 16, 64)
+		if err != nil {
+			return err
+		}
+		if _, err := io.CopyN(io.Discard, c.reader, n+2); err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+	}
+}

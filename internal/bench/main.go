@@ -1,0 +1,107 @@
+// Command bench measures MEMS through HTTP, beside the same SQL run directly,
+// and prints the result as Markdown:
+//
+//	go run ./internal/bench [-sizes 10000,1000000] [-clients 1,8,32] [-duration 2s] [-rounds 5] [-engine mariadb|mysql]
+//
+// It starts a private, durable database and a real "mems serve", fills the
+// clinic, and then alternates short rounds over HTTP and directly, so that a
+// machine whose speed drifts hits both alike. Load generator, server and
+// database share the machine's cores: the figures are what one small machine
+// does, not what the server could do alone.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"mems/internal/localdb"
+)
+
+type options struct {
+	sizes, clients []int
+	duration       time.Duration
+	rounds         int
+	engine         string
+}
+
+func main() {
+	// Not stopped: the process ends with main.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	var o options
+	sizes := flag.String("sizes", "10000,1000000", "appointments in the clinic")
+	clients := flag.String("clients", "1,8,32", "concurrent clients")
+	flag.DurationVar(&o.duration, "duration", 2*time.Second, "length of a round")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; medians are printed")
+	flag.StringVar(&o.engine, "engine", "mariadb", "mariadb or mysql")
+	quick := flag.Bool("quick", false, "a smoke run of seconds, whose figures mean nothing")
+	flag.Parse()
+	var err error
+	if o.sizes, err = numbers(*sizes); err == nil {
+		o.clients, err = numbers(*clients)
+	}
+	if *quick {
+		o.sizes, o.clients, o.duration, o.rounds = []int{4000}, []int{1, 4}, 200*time.Millisecond, 1
+	}
+	if err == nil {
+		err = run(ctx, o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func numbers(list string) ([]int, error) {
+	var all []int
+	for field := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(field))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is not a list of numbers", list)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "mems-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+
+	say("building mems")
+	binary := filepath.Join(dir, "mems")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/mems").CombinedOutput(); err != nil { //nolint:gosec // G204: our own
+		return fmt.Errorf("build mems: %w\n%s", err, out)
+	}
+	db, err := localdb.Start(ctx, localdb.Options{
+		Dir: filepath.Join(dir, "db"), Engine: localdb.Engine(o.engine), Durable: true, Install: true, BufferPoolMB: 1536, Log: say,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		_ = db.Stop(limit) // the data are thrown away
+	}()
+	fmt.Print(machine(ctx, o, db))
+	for _, size := range o.sizes {
+		if err := measure(ctx, o, db, binary, size); err != nil {
+			return fmt.Errorf("%d appointments: %w", size, err)
+		}
+	}
+	return nil
+}

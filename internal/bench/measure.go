@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"mems/internal/clinic"
+	"mems/internal/localdb"
+	"mems/internal/store"
+)
+
+// bench is one filled clinic with a server in front of it.
+type bench struct {
+	address string
+	store   *store.Store // for the direct reads
+	next    atomic.Int64 // the next free time to book
+	today   string
+	day     clinic.Window
+	horizon time.Time
+}
+
+// booking is the next booking that nobody else makes: over the doctors first,
+// then on in time, without end.
+func (b *bench) booking() clinic.Booking {
+	n := b.next.Add(1)
+	return clinic.Booking{
+		DoctorID: 1 + n%doctors, PatientID: 1 + n*patientStep%patients,
+		Start: b.horizon.Add(time.Duration(n/doctors) * 15 * time.Minute), Duration: 15 * time.Minute,
+	}
+}
+
+// measure fills a clinic of the size and prints a table of its own.
+func measure(ctx context.Context, o options, server *localdb.Server, binary string, size int) error {
+	dsn := server.DSN(fmt.Sprintf("bench_%d", size))
+	say("filling %d appointments", size)
+	if err := fill(ctx, dsn, size); err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	address, stop, err := startServer(ctx, binary, dsn)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	maxClients := 1
+	for _, c := range o.clients {
+		maxClients = max(maxClients, c)
+	}
+	direct, err := openDirect(ctx, dsn, server.Engine(), maxClients)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = direct.Close() }()
+	st, err := store.Open(store.Config{DSN: dsn, MaxOpenConns: maxClients, Now: time.Now, Zone: time.UTC, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	workday := weekdaysBack(time.Now().UTC(), 1)[0]
+	b := &bench{
+		address: address, store: st, today: workday.Format(time.DateOnly),
+		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
+		horizon: workday.AddDate(0, 0, 7),
+	}
+	fmt.Printf("\n### %d appointments\n\n", size)
+	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+	for _, scenario := range []struct {
+		name   string
+		http   func(c *httpClient) error
+		direct work
+	}{
+		{"book", func(c *httpClient) error {
+			k := b.booking()
+			return expect(201)(c.send("POST", "/appointments", fmt.Appendf(nil,
+				`{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339))))
+		}, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, b.booking()) }},
+		{"a doctor's day, 20 rows", func(c *httpClient) error {
+			return expect(200)(c.send("GET", fmt.Sprintf("/appointments?date=%s&doctor_id=%d", b.today, 1+b.next.Add(1)%doctors), nil))
+		}, func(ctx context.Context, _ int) error {
+			return b.list(ctx, store.AppointmentQuery{Window: b.day, DoctorID: 1 + b.next.Add(1)%doctors, Limit: 100}, min(20, size/doctors))
+		}},
+		{"the clinic's day, 200 rows", func(c *httpClient) error {
+			return expect(200)(c.send("GET", "/appointments?limit=200&date="+b.today, nil))
+		}, func(ctx context.Context, _ int) error {
+			return b.list(ctx, store.AppointmentQuery{Window: b.day, Limit: 200}, 200)
+		}},
+		{"read a patient", func(c *httpClient) error {
+			return expect(200)(c.send("GET", fmt.Sprintf("/patients/%d", 1+b.next.Add(1)*patientStep%patients), nil))
+		}, func(ctx context.Context, _ int) error {
+			_, err := b.store.Patient(ctx, 1+b.next.Add(1)*patientStep%patients)
+			return err
+		}},
+	} {
+		for _, clients := range o.clients {
+			if err := b.compare(ctx, o, scenario.name, clients, scenario.http, scenario.direct); err != nil {
+				return fmt.Errorf("%s, %d clients: %w", scenario.name, clients, err)
+			}
+		}
+	}
+	return nil
+}
+
+// compare alternates rounds over HTTP and directly, and prints a row.
+func (b *bench) compare(ctx context.Context, o options, name string, clients int, overHTTP func(*httpClient) error, direct work) error {
+	connections := make([]*httpClient, clients)
+	for i := range connections {
+		c, err := dial(ctx, b.address)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.conn.Close() }()
+		connections[i] = c
+	}
+	viaHTTP := func(_ context.Context, worker int) error { return overHTTP(connections[worker]) }
+	var ratios, httpRates, directRates []float64
+	var httpLatencies, directLatencies []time.Duration
+	for i := range o.rounds + 1 { // the first warms up and is not counted
+		h, err := round(ctx, clients, o.duration, viaHTTP)
+		if err != nil {
+			return fmt.Errorf("over HTTP: %w", err)
+		}
+		d, err := round(ctx, clients, o.duration, direct)
+		if err != nil {
+			return fmt.Errorf("directly: %w", err)
+		}
+		if i == 0 && o.rounds > 1 {
+			continue
+		}
+		ratios = append(ratios, h.perSecond/d.perSecond)
+		httpRates, directRates = append(httpRates, h.perSecond), append(directRates, d.perSecond)
+		httpLatencies, directLatencies = append(httpLatencies, h.latencies...), append(directLatencies, d.latencies...)
+	}
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
+	fmt.Printf("| %s | %d | %.0f | %s | %s | %.0f | %s | %s | %.2f |\n", name, clients,
+		median(httpRates), ms(percentile(httpLatencies, 0.5)), ms(percentile(httpLatencies, 0.99)),
+		median(directRates), ms(percentile(directLatencies, 0.5)), ms(percentile(directLatencies, 0.99)), median(ratios))
+	return nil
+}
+
+func (b *bench) list(ctx context.Context, q store.AppointmentQuery, rows int) error {
+	page, err := b.store.ListAppointments(ctx, q)
+	if err == nil && len(page.Items) != rows {
+		err = fmt.Errorf("%d rows, want %d", len(page.Items), rows)
+	}
+	return err
+}
+
+func expect(want int) func(int, error) error {
+	return func(status int, err error) error {
+		if err == nil && status != want {
+			err = fmt.Errorf("status %d %s", status, http.StatusText(status))
+		}
+		return err
+	}
+}
+
+// startServer starts "mems serve" as a process of its own.
+func startServer(ctx context.Context, binary, dsn string) (address string, stop func(), err error) {
+	cmd := exec.CommandContext(ctx, binary, "serve")
+	cmd.Env = append(os.Environ(), "MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_LEVEL=error")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if _, url, ok := strings.Cut(lines.Text(), "MEMS is serving http://"); ok {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return strings.TrimSpace(url), stop, nil
+		}
+	}
+	stop()
+	return "", nil, fmt.Errorf("the server ended without serving: %w", lines.Err())
+}
