@@ -1,7 +1,7 @@
 // Command bench measures MEMS through HTTP, beside the same SQL run directly,
 // and prints the result as Markdown:
 //
-//	go run ./internal/bench [-sizes 10000,1000000] [-clients 1,8,32] [-duration 2s] [-rounds 5] [-engine mariadb|mysql]
+//	go run ./internal/bench [-sizes 10000,1000000] [-clients 1,8,32] [-duration 2s] [-rounds 5] [-engine mariadb|mysql] [-only book]
 //
 // It starts a private, durable database and a real "mems serve", fills the
 // clinic, and then alternates short rounds over HTTP and directly, so that a
@@ -31,6 +31,7 @@ type options struct {
 	duration       time.Duration
 	rounds         int
 	engine         string
+	only           string // measure only what has this in its name
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; medians are printed")
 	flag.StringVar(&o.engine, "engine", "mariadb", "mariadb or mysql")
+	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book")
 	quick := flag.Bool("quick", false, "a smoke run of seconds, whose figures mean nothing")
 	flag.Parse()
 	var err error

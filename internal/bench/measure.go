@@ -101,6 +101,9 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 			return err
 		}},
 	} {
+		if !strings.Contains(scenario.name, o.only) {
+			continue
+		}
 		for _, clients := range o.clients {
 			if err := b.compare(ctx, o, scenario.name, clients, scenario.http, scenario.direct); err != nil {
 				return fmt.Errorf("%s, %d clients: %w", scenario.name, clients, err)
