@@ -35,7 +35,7 @@ func (s *Server) ListAppointments(ctx context.Context, r api.ListAppointmentsReq
 		Window: window, DoctorID: deref(p.DoctorID), PatientID: deref(p.PatientID), Limit: limitOf(p.Limit),
 	}
 	list := filter{
-		"appointments", strconv.FormatBool(window.ByStart), window.Start.String(), window.End.String(),
+		byTime, strconv.FormatBool(window.ByStart), window.Start.String(), window.End.String(),
 		strconv.FormatInt(q.DoctorID, 10), strconv.FormatInt(q.PatientID, 10),
 	}
 	if q.After, err = decodeCursor(list, p.Cursor); err != nil {

@@ -20,6 +20,9 @@ import (
 // refuses what is not JSON in a media type of the operation (RFC 9110 section
 // 15.5.16, RFC 8259). What it has read takes the body's place.
 func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
+	if len(v.consumes) == 0 {
+		return nil // a body that nobody asked for means nothing (RFC 9110 section 9.3.1) and is not read
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -27,9 +30,6 @@ func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
 		return &problem{slug: api.ProblemSlugPayloadTooLarge, detail: "The body is larger than this server takes; nothing in this contract needs so much."}
 	case err != nil:
 		return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The body could not be read to its end.", cause: err}
-	}
-	if len(v.consumes) == 0 {
-		return nil // a body that nobody asked for means nothing (RFC 9110 section 9.3.1)
 	}
 	if len(body) > 0 || r.Header.Get("Content-Type") != "" {
 		if err := v.checkMediaType(r); err != nil {
@@ -138,24 +138,34 @@ func writeIntegersPlainly(body any) {
 
 // accepts reports whether an Accept header allows one of the media types (RFC
 // 9110 section 12.5.1). No header, or nothing to answer with, allows all.
-func accepts(header []string, produces []string) bool {
+func accepts(header, produces []string) bool {
 	all := strings.Join(header, ",")
 	if strings.TrimSpace(all) == "" || len(produces) == 0 {
 		return true
 	}
-	for element := range strings.SplitSeq(all, ",") {
+	return slices.ContainsFunc(produces, func(p string) bool { return allows(all, p) })
+}
+
+// allows reports whether an Accept header allows one media type: of the ranges
+// that it falls into, the most specific decides.
+func allows(accept, mediaType string) bool {
+	kind, _, _ := strings.Cut(mediaType, "/")
+	ranges := []string{"*/*", kind + "/*", mediaType} // by how specific they are
+	best, allowed := -1, false
+	for element := range strings.SplitSeq(accept, ",") {
 		mediaRange, params, err := mime.ParseMediaType(element)
-		if err != nil || isZero(params["q"]) {
+		if err != nil {
 			continue
 		}
-		for _, p := range produces {
-			kind, _, _ := strings.Cut(p, "/")
-			if mediaRange == "*/*" || mediaRange == kind+"/*" || mediaRange == p {
-				return true
-			}
+		switch specific := slices.Index(ranges, mediaRange); {
+		case specific < best || specific < 0:
+		case specific > best:
+			best, allowed = specific, !isZero(params["q"])
+		default:
+			allowed = allowed || !isZero(params["q"])
 		}
 	}
-	return false
+	return allowed
 }
 
 // isZero recognises the weights that mean "not this": 0, 0.0, 0.00, 0.000.

@@ -28,7 +28,8 @@ func versions(header *api.IfMatch) store.Versions {
 		if len(tag) < 3 || tag[0] != '"' || tag[len(tag)-1] != '"' {
 			continue
 		}
-		if v, err := strconv.ParseInt(tag[1:len(tag)-1], 10, 64); err == nil {
+		// Tags are opaque: "01" is not "1".
+		if v, err := strconv.ParseInt(tag[1:len(tag)-1], 10, 64); err == nil && etag(v) == tag {
 			vs = append(vs, v)
 		}
 	}

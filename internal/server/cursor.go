@@ -19,6 +19,10 @@ const cursorVersion = 1
 // filter is the name of a list and the parameters that a cursor belongs to.
 type filter []string
 
+// byTime is the name of the one list that is ordered by time, in which a place
+// has a start beside its id.
+const byTime = "appointments"
+
 func (f filter) hash() [4]byte {
 	h := sha256.New()
 	for _, s := range f {
@@ -28,14 +32,13 @@ func (f filter) hash() [4]byte {
 	return [4]byte(h.Sum(nil))
 }
 
-// encodeCursor writes the place after an item. start is zero in lists that are
-// not ordered by time.
+// encodeCursor writes the place after an item.
 func encodeCursor(f filter, after store.After) string {
 	b := []byte{cursorVersion}
 	hash := f.hash()
 	b = append(b, hash[:]...)
 	b = binary.AppendVarint(b, after.ID)
-	if !after.Start.IsZero() {
+	if f[0] == byTime {
 		b = binary.AppendVarint(b, after.Start.UnixMicro())
 	}
 	return base64.RawURLEncoding.EncodeToString(b)
@@ -62,15 +65,22 @@ func decodeCursor(f filter, cursor *string) (store.After, error) {
 		return store.After{}, refuse
 	}
 	after.ID = id
-	if b = b[n:]; len(b) > 0 {
+	b = b[n:]
+	if f[0] == byTime {
+		// Without a start the database would be asked about the year 0, which
+		// MySQL takes for an error of ours.
 		micro, n := binary.Varint(b)
-		if n != len(b) {
+		if n <= 0 {
 			return store.After{}, refuse
 		}
+		b = b[n:]
 		after.Start = time.UnixMicro(micro).UTC()
 		if after.Start.Before(clinic.MinInstant) || after.Start.After(clinic.MaxInstant) {
 			return store.After{}, refuse
 		}
+	}
+	if len(b) > 0 {
+		return store.After{}, refuse
 	}
 	return after, nil
 }

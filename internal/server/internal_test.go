@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
 
 	"mems/gen/api"
@@ -38,7 +39,7 @@ func TestProblemTableIsTheContracts(t *testing.T) {
 }
 
 // A server that would serve an operation without validating it does not start.
-func TestCompleteRefusesAMissingValidator(t *testing.T) {
+func TestRegisterRefusesAMissingValidator(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()
 	if err != nil {
@@ -48,22 +49,23 @@ func TestCompleteRefusesAMissingValidator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := echo.New()
-	api.RegisterHandlers(e, api.NewStrictHandler(&Server{}, nil))
-	if err := vs.complete(e.Routes()); err != nil {
-		t.Errorf("complete: %v", err)
+	handlers := api.NewStrictHandler(&Server{}, nil)
+	if err := vs.register(echo.New(), handlers); err != nil {
+		t.Errorf("register: %v", err)
 	}
+	book := vs["bookAppointment"]
 	delete(vs, "bookAppointment")
-	if err := vs.complete(e.Routes()); err == nil {
+	if err := vs.register(echo.New(), handlers); err == nil {
 		t.Error("bookAppointment without a validator was not noticed")
 	}
-	vs, _ = newValidators(doc, 1000)
-	vs["BookAppointment"] = vs["bookAppointment"] // as a renaming generator would have it
-	delete(vs, "bookAppointment")
-	for _, id := range []string{"bookAppointment"} {
-		if vs.middlewares()[id] != nil {
-			t.Error("renamed operation still has its middleware")
-		}
+	vs["BookAppointment"] = book // as a renaming generator would have it
+	if err := vs.register(echo.New(), handlers); err == nil {
+		t.Error("bookAppointment under another name was not noticed")
+	}
+	delete(vs, "BookAppointment")
+	vs["bookAppointment"] = &validator{route: &routers.Route{Method: http.MethodPost, Path: "/elsewhere"}}
+	if err := vs.register(echo.New(), handlers); err == nil {
+		t.Error("bookAppointment with a validator of another path was not noticed")
 	}
 	doc.Paths.Value("/doctors").Post.OperationID = "createPatient"
 	if _, err := newValidators(doc, 1000); err == nil {
@@ -137,25 +139,28 @@ func TestDraining(t *testing.T) {
 }
 
 func FuzzCursor(f *testing.F) {
-	list := filter{"patients", "a", ""}
-	f.Add(encodeCursor(list, store.After{ID: 7}))
-	f.Add(encodeCursor(list, store.After{ID: 1 << 52, Start: time.Date(2027, 3, 1, 8, 0, 0, 123_000, time.UTC)}))
+	byID, byStart := filter{"patients", "a", ""}, filter{byTime, "true", "a"}
+	f.Add(encodeCursor(byID, store.After{ID: 7}))
+	f.Add(encodeCursor(byStart, store.After{ID: 1 << 52, Start: time.Date(2027, 3, 1, 8, 0, 0, 123_000, time.UTC)}))
+	f.Add(encodeCursor(byStart, store.After{ID: 1, Start: clinic.MinInstant}))
 	f.Add("")
 	f.Add("AQ")
 	f.Fuzz(func(t *testing.T, s string) {
-		after, err := decodeCursor(list, &s)
-		if err != nil {
-			return
-		}
-		if after.ID <= 0 {
-			t.Errorf("%q gives id %d", s, after.ID)
-		}
-		again, err := decodeCursor(list, new(encodeCursor(list, after)))
-		if err != nil || again.ID != after.ID || !again.Start.Equal(after.Start) {
-			t.Errorf("%q gives %v, and that %v (%v)", s, after, again, err)
-		}
-		if _, err := decodeCursor(filter{"doctors", "a", ""}, &s); err == nil {
-			t.Errorf("%q is taken by another list", s)
+		for _, list := range []filter{byID, byStart} {
+			after, err := decodeCursor(list, &s)
+			if err != nil {
+				continue
+			}
+			if after.ID <= 0 || after.Start.IsZero() != (list[0] != byTime) {
+				t.Errorf("%q gives %+v", s, after)
+			}
+			again, err := decodeCursor(list, new(encodeCursor(list, after)))
+			if err != nil || again.ID != after.ID || !again.Start.Equal(after.Start) {
+				t.Errorf("%q gives %v, and that %v (%v)", s, after, again, err)
+			}
+			if _, err := decodeCursor(filter{"doctors", "a", ""}, &s); err == nil {
+				t.Errorf("%q is taken by another list", s)
+			}
 		}
 	})
 }

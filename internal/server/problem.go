@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -175,7 +176,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	p, header := describe(err)
-	p.Instance = printable(c.Request().URL.EscapedPath())
+	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
 		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
@@ -189,6 +190,21 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	_ = c.Blob(int(p.Status), "application/problem+json", body) // if the client is gone, nobody is there to tell
+}
+
+// instance is the path of a request, as a URI reference and no longer than the
+// contract allows.
+func instance(u *url.URL) string {
+	const limit = 2000
+	path := u.EscapedPath()
+	if len(path) <= limit {
+		return path
+	}
+	path = path[:limit]
+	if i := strings.LastIndexByte(path, '%'); i > limit-3 {
+		path = path[:i] // no half of an escaped octet
+	}
+	return path
 }
 
 // describe translates an error into a problem document and headers.

@@ -69,9 +69,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.Use(s.identify, s.logAccess, s.recoverPanic, setSecurityHeaders, s.limitTime)
-	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(s, nil),
-		api.RegisterHandlersOptions{OperationMiddlewares: validators.middlewares()})
-	if err := validators.complete(s.echo.Routes()); err != nil {
+	if err := validators.register(s.echo, api.NewStrictHandler(s, nil)); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -91,23 +92,65 @@ func (vs validators) middlewares() map[string][]echo.MiddlewareFunc {
 	return m
 }
 
-// complete fails unless each registered route is an operation with a validator.
-// A generator option that renames operations once switched validation off
-// without a word; this makes that a failed start.
-func (vs validators) complete(routes []*echo.Route) error {
+// register adds the contract's routes to e, which has none yet. It fails unless
+// each is an operation and came with a validator. The generated code looks
+// middlewares up by operationId and takes a missing one for none wanted: a
+// generator option that renames operations once switched validation off without
+// a word. So what counts is what reaches the router, not what was offered.
+func (vs validators) register(e *echo.Echo, handlers api.ServerInterface) error {
+	router := &guardedRouter{Echo: e, guarded: map[string]bool{}}
+	api.RegisterHandlersWithOptions(router, handlers, api.RegisterHandlersOptions{OperationMiddlewares: vs.middlewares()})
 	known := map[string]bool{}
 	for _, v := range vs {
 		known[v.route.Method+" "+echoPath(v.route.Path)] = true
 	}
-	for _, r := range routes {
-		if !known[r.Method+" "+r.Path] {
-			return fmt.Errorf("contract: %s %s would be served without validation", r.Method, r.Path)
+	for _, r := range e.Routes() {
+		if name := r.Method + " " + r.Path; !known[name] || !router.guarded[name] {
+			return fmt.Errorf("contract: %s would be served without validation", name)
 		}
 	}
-	if len(routes) != len(known) {
-		return fmt.Errorf("contract: %d operations, %d routes", len(known), len(routes))
+	if len(e.Routes()) != len(known) {
+		return fmt.Errorf("contract: %d operations, %d routes", len(known), len(e.Routes()))
 	}
 	return nil
+}
+
+// guardedRouter notes which routes come with a middleware of their own. A
+// method that it does not override counts as without one.
+type guardedRouter struct {
+	*echo.Echo
+
+	guarded map[string]bool // "METHOD path"
+}
+
+func (g *guardedRouter) add(method, path string, h echo.HandlerFunc, m []echo.MiddlewareFunc) *echo.Route {
+	g.guarded[method+" "+path] = len(m) == 1 && m[0] != nil
+	return g.Add(method, path, h, m...)
+}
+
+// DELETE, GET, PATCH, POST and PUT are the methods that the contract uses.
+func (g *guardedRouter) DELETE(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodDelete, path, h, m)
+}
+
+// GET registers a route, as DELETE does.
+func (g *guardedRouter) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodGet, path, h, m)
+}
+
+// PATCH registers a route, as DELETE does.
+func (g *guardedRouter) PATCH(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodPatch, path, h, m)
+}
+
+// POST registers a route, as DELETE does.
+func (g *guardedRouter) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodPost, path, h, m)
+}
+
+// PUT registers a route, as DELETE does.
+func (g *guardedRouter) PUT(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return g.add(http.MethodPut, path, h, m)
 }
 
 func echoPath(path string) string {
@@ -128,14 +171,14 @@ func (v *validator) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := v.checkBody(c.Response(), r); err != nil {
 			return err
 		}
-		violations := v.checkParameters(c, query)
-		if len(violations) == 0 {
-			violations, err = v.checkContract(c, query)
-			if err != nil {
-				return err
-			}
+		if tags := r.Header.Values("If-Match"); len(tags) > 1 {
+			r.Header.Set("If-Match", strings.Join(tags, ", ")) // lines of a list are one list (RFC 9110 section 5.3)
 		}
-		if len(violations) > 0 {
+		more, err := v.checkContract(c, query)
+		if err != nil {
+			return err
+		}
+		if violations := tidyViolations(append(v.checkParameters(c, query), more...)); len(violations) > 0 {
 			return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: violations}
 		}
 		return next(c)
@@ -170,7 +213,6 @@ func (v *validator) checkParameters(c echo.Context, query url.Values) []clinic.V
 			add("If-Match", "format", "must be UTF-8 text")
 		}
 	}
-	sortViolations(vs)
 	return vs
 }
 

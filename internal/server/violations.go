@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,14 +17,11 @@ import (
 )
 
 // violationsOf flattens kin-openapi's tree of errors (MultiError > RequestError
-// > MultiError > SchemaError) into the contract's list, in a stable order.
+// > MultiError > SchemaError) into the contract's list.
 func violationsOf(err error) []clinic.Violation {
 	var vs []clinic.Violation
 	collect(err, "", &vs)
-	sortViolations(vs)
-	return slices.CompactFunc(vs, func(a, b clinic.Violation) bool {
-		return a.Pointer == b.Pointer && a.Parameter == b.Parameter && a.Code == b.Code
-	})
+	return vs
 }
 
 // collect adds the violations of err; parameter is "" for the body.
@@ -108,12 +106,21 @@ func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
 	return v
 }
 
-// pointer writes a JSON Pointer as a URI fragment (RFC 6901 sections 3 and 6).
+// pointer writes a JSON Pointer as a URI fragment (RFC 6901 sections 3 and 6),
+// no longer than the contract allows: a client may call a member what it likes.
 func pointer(segments []string) string {
+	const limit = 380
 	var p strings.Builder
 	p.WriteString("#")
 	for _, s := range segments {
-		p.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(printable(s)))
+		p.WriteString("/")
+		for _, r := range s {
+			escaped := url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(string(r)))
+			if p.Len()+len(escaped) > limit {
+				return p.String() + url.PathEscape("…")
+			}
+			p.WriteString(escaped)
+		}
 	}
 	return p.String()
 }
@@ -207,8 +214,25 @@ func formatWords(format string) string {
 	}
 }
 
-func sortViolations(vs []clinic.Violation) {
-	slices.SortFunc(vs, func(a, b clinic.Violation) int {
+// maxViolations is the contract's maxItems of errors. A body of 64 KiB has room
+// for ten thousand members that nobody knows.
+const maxViolations = 1000
+
+// tidyViolations puts violations in a stable order, parameters first, each
+// once, and no more than the contract allows; what is wrong with known members
+// is kept before names that are unknown.
+func tidyViolations(vs []clinic.Violation) []clinic.Violation {
+	order := func(a, b clinic.Violation) int {
 		return cmp.Or(cmp.Compare(a.Pointer, b.Pointer), cmp.Compare(a.Parameter, b.Parameter), cmp.Compare(a.Code, b.Code))
-	})
+	}
+	slices.SortFunc(vs, order)
+	vs = slices.CompactFunc(vs, func(a, b clinic.Violation) bool { return order(a, b) == 0 })
+	if len(vs) <= maxViolations {
+		return vs
+	}
+	known := slices.DeleteFunc(slices.Clone(vs), func(v clinic.Violation) bool { return v.Code == "unknown" })
+	unknown := slices.DeleteFunc(vs, func(v clinic.Violation) bool { return v.Code != "unknown" })
+	vs = append(known, unknown...)[:maxViolations]
+	slices.SortFunc(vs, order)
+	return vs
 }

@@ -1,0 +1,229 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"mems/gen/api"
+	"mems/internal/contracttest"
+)
+
+// A body with thousands of faults is answered within the contract's bounds, and
+// not with an answer many times its size.
+func TestViolationsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	var body, query strings.Builder
+	body.WriteString(`{"first_name":"A"`)
+	for i := range 5000 {
+		fmt.Fprintf(&body, `,"x%d":0`, i)
+		fmt.Fprintf(&query, "&y%d=", i)
+	}
+	body.WriteString(`}`)
+	for name, r := range map[string]contracttest.Request{
+		"Members":    {Method: "POST", Path: "/patients", Body: body.String()},
+		"Parameters": {Method: "GET", Path: "/patients?" + query.String()[1:]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := f.Send(r).Want(t, 422, "validation-failed")
+			if n := len(answer.Violations(t)); n == 0 || n > 1000 || len(answer.Body) > 256<<10 {
+				t.Errorf("%d violations in %d bytes", n, len(answer.Body))
+			}
+		})
+	}
+	// What is missing is not pushed out by what is too much.
+	vs := f.Post("/patients", body.String()).Violations(t)
+	if !slices.Contains(vs, "#/last_name required") {
+		t.Error("the missing last_name is not among them")
+	}
+}
+
+// A pointer is a URI fragment and instance a URI reference, whatever a client
+// calls its members and paths.
+func TestWhatIsEchoedIsAURI(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	for _, name := range []string{"a b", "ä/~%\"", "\u0000\n", strings.Repeat("😀", 300)} {
+		r := f.Post("/patients", object{"first_name": "A", "last_name": "B", name: 1}).Want(t, 422, "validation-failed")
+		var p api.Problem
+		r.Decode(t, &p)
+		pointer := *p.Errors[0].Pointer
+		if strings.ContainsFunc(pointer, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }) {
+			t.Errorf("%.20q: pointer %q is no URI fragment", name, pointer)
+		}
+		fragment, err := url.PathUnescape(pointer)
+		want := "#/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+		if err != nil || fragment != want && len(name) < 100 {
+			t.Errorf("%.20q: pointer %q reads %q (%v)", name, pointer, fragment, err)
+		}
+	}
+	for _, path := range []string{"/none/" + strings.Repeat("%C3%A4", 300), "/none/" + strings.Repeat("a", 3000)} {
+		var p api.Problem
+		f.Get(path).Want(t, 404, "not-found").Decode(t, &p)
+		if _, err := url.Parse(p.Instance); err != nil || strings.ContainsFunc(p.Instance, func(c rune) bool { return c > '~' }) {
+			t.Errorf("instance %q is no URI reference (%v)", p.Instance, err)
+		}
+	}
+}
+
+func TestParametersAndBodyAtOnce(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	r := f.Send(contracttest.Request{
+		Method: "PATCH", Path: "/patients/0?page=2", Body: object{"email": "nope", "zz": 1},
+		Header: http.Header{"Content-Type": {"application/merge-patch+json"}, "If-Match": {"1"}},
+	}).Want(t, 422, "validation-failed")
+	want := []string{"If-Match pattern", "id minimum", "page unknown", "#/email format", "#/zz unknown"}
+	if got := r.Violations(t); !slices.Equal(got, want) {
+		t.Errorf("violations %v, want %v", got, want)
+	}
+}
+
+// Bodies that nobody asked for are not read, however large.
+func TestBodySizes(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	large := strings.Repeat(" ", 1<<20)
+	patient := fmt.Sprintf("/patients/%d", f.patient())
+	f.Send(contracttest.Request{Method: "GET", Path: patient, Body: large}).Want(t, 200, "")
+	f.Send(contracttest.Request{Method: "DELETE", Path: patient, Body: large}).Want(t, 204, "")
+	f.Post("/patients", large).Want(t, 413, "payload-too-large")
+	// Without a Content-Length it is known only while reading.
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/patients", io.MultiReader(strings.NewReader(large)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != 413 {
+		t.Errorf("chunked: %d", answer.StatusCode)
+	}
+}
+
+// The most specific range decides (RFC 9110 section 12.5.1).
+func TestAccept(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	for accept, status := range map[string]int{
+		"":                               200,
+		"application/json":               200,
+		"APPLICATION/JSON":               200,
+		"application/json;q=0, */*":      406,
+		"*/*;q=0, application/*;q=0.001": 200,
+		"application/*;q=0, */*":         406,
+		"text/html,application/xml;q=0.9,*/*;q=0.8": 200,
+		"*/*;q=0.000": 406,
+	} {
+		t.Run(accept, func(t *testing.T) {
+			r := f.Send(contracttest.Request{Method: "GET", Path: "/healthz", Header: http.Header{"Accept": {accept}}})
+			if r.Status != status {
+				t.Errorf("answered %d, want %d", r.Status, status)
+			}
+		})
+	}
+}
+
+// Tags are compared octet by octet, in however many lines they come.
+func TestIfMatch(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	path := fmt.Sprintf("/patients/%d", f.patient())
+	for _, test := range []struct {
+		tags   []string
+		status int
+	}{
+		{[]string{`"01"`}, 412}, {[]string{`"+1"`}, 412}, {[]string{`"-1"`}, 412}, {[]string{`" 1"`}, 412}, {[]string{`W/"1"`}, 412},
+		{[]string{`"7"`, `"8"`}, 412}, {[]string{`"7", "a,b"`, `"1"`}, 200},
+	} {
+		r := f.Send(contracttest.Request{Method: "PATCH", Path: path, Body: object{"first_name": "B"}, Header: http.Header{
+			"If-Match": test.tags, "Content-Type": {"application/merge-patch+json"},
+		}})
+		if r.Status != test.status {
+			t.Errorf("%q answered %d, want %d\n%s", test.tags, r.Status, test.status, r.Body)
+		}
+	}
+}
+
+// Whoever builds cursors by hand is refused; the database is not asked.
+func TestForgedCursors(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	for range 2 {
+		f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 15)
+	}
+	first := func(path string, query ...string) []byte {
+		var list struct {
+			NextCursor string `json:"next_cursor"`
+		}
+		f.Get(path, append(query, "limit", "1")...).Want(t, 200, "").Decode(t, &list)
+		b, err := base64.RawURLEncoding.DecodeString(list.NextCursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b[:5] // version and filter
+	}
+	refused := func(name, path string, b []byte, query ...string) {
+		t.Run(name, func(t *testing.T) {
+			cursor := base64.RawURLEncoding.EncodeToString(b)
+			r := f.Get(path, append(query, "limit", "1", "cursor", cursor)...).Want(t, 422, "validation-failed")
+			if vs := r.Violations(t); !slices.Equal(vs, []string{"cursor invalid"}) {
+				t.Errorf("violations %v", vs)
+			}
+		})
+	}
+	head := first("/appointments", "date", "2027-03-02")
+	refused("WithoutStart", "/appointments", binary.AppendVarint(slices.Clone(head), 1), "date", "2027-03-02")
+	refused("StartOutOfRange", "/appointments", binary.AppendVarint(binary.AppendVarint(slices.Clone(head), 1), 1<<62), "date", "2027-03-02")
+	refused("NegativeID", "/appointments", binary.AppendVarint(binary.AppendVarint(slices.Clone(head), -1), 0), "date", "2027-03-02")
+	refused("WithStart", "/patients", binary.AppendVarint(binary.AppendVarint(first("/patients"), 1), 0))
+}
+
+// Numbers and nesting that break careless readers.
+func TestStrangeJSON(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	book := func(member, value string) string {
+		members := map[string]string{"patient_id": "1", "doctor_id": "1", "start_time": `"2027-03-02T09:00:00Z"`, "duration_minutes": "30"}
+		members[member] = value
+		var parts []string
+		for name, v := range members {
+			parts = append(parts, fmt.Sprintf("%q:%s", name, v))
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	digits := strings.Repeat("9", 10_000)
+	for name, test := range map[string]struct{ body, want string }{
+		"ManyDigits":    {book("patient_id", digits), "#/patient_id type"},
+		"ManyDecimals":  {book("duration_minutes", "30.5"+digits), "#/duration_minutes type"},
+		"HugeExponent":  {book("duration_minutes", "1e999999999"), ""},
+		"TinyExponent":  {book("duration_minutes", "1e-999999999"), "#/duration_minutes minimum"},
+		"MinusZero":     {book("patient_id", "-0"), "#/patient_id minimum"},
+		"DeepUnknown":   {book("zz", strings.Repeat("[", 9000)+strings.Repeat("]", 9000)), "#/zz unknown"},
+		"DeepKnown":     {book("patient_id", strings.Repeat("[", 9000)+strings.Repeat("]", 9000)), "#/patient_id type"},
+		"LoneSurrogate": {book("start_time", `"\ud800"`), "#/start_time format"},
+		"Object":        {book("start_time", `{"a":1}`), "#/start_time type"},
+		"Null":          {book("doctor_id", "null"), "#/doctor_id not_null"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := f.Post("/appointments", test.body).Want(t, 422, "validation-failed")
+			if vs := r.Violations(t); test.want != "" && !slices.Contains(vs, test.want) {
+				t.Errorf("violations %v, want %s", vs, test.want)
+			}
+			if strings.Contains(string(r.Body), "99999") || !json.Valid(r.Body) {
+				t.Errorf("repeats the value: %.300s", r.Body)
+			}
+		})
+	}
+}
