@@ -219,10 +219,11 @@ func TestDeactivationRacesBookings(t *testing.T) {
 		patients = append(patients, f.patient())
 	}
 	var deactivated atomic.Bool
-	var after, refused atomic.Int64
+	var answered, after, refused atomic.Int64
+	underWay := make(chan struct{})
 	together(41, func(i int) {
 		if i == 40 {
-			time.Sleep(3 * time.Millisecond) // into the middle of the bookings
+			<-underWay // into the middle of the bookings
 			f.Patch(fmt.Sprintf("/doctors/%d", doctor), object{"is_active": false}).Want(t, 200, "")
 			deactivated.Store(true)
 			return
@@ -238,6 +239,9 @@ func TestDeactivationRacesBookings(t *testing.T) {
 				refused.Add(1)
 			case r.Status != 201:
 				r.Want(t, 201, "")
+			}
+			if answered.Add(1) == 40 {
+				close(underWay)
 			}
 		}
 	})

@@ -44,6 +44,10 @@ func TestListAppointmentsOfADay(t *testing.T) {
 			"2027-09-05", "2027-09-05T04:00:00Z", "2027-09-06T03:00:00Z",
 			[]string{"2027-09-05T04:00:00Z"},
 			[]string{"2027-09-05T03:59:59Z"},
+		}, {
+			"2026-09-06", "2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z", nil, nil,
+		}, { // the day before has 24 hours and no more
+			"2026-09-05", "2026-09-05T04:00:00Z", "2026-09-06T04:00:00Z", nil, nil,
 		}},
 	} {
 		t.Run(zone, func(t *testing.T) {

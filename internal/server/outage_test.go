@@ -1,0 +1,140 @@
+package server_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mems/internal/contracttest"
+	"mems/internal/server"
+	"mems/internal/storetest"
+)
+
+// lines is a log that many goroutines may write to.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// setupLogged starts a server whose log can be read and whose requests end
+// after timeout.
+func setupLogged(t *testing.T, db *storetest.Database, timeout time.Duration) (*fixture, *lines) {
+	t.Helper()
+	log := &lines{}
+	s, err := server.New(server.Config{
+		Store: db.Open(t, func() time.Time { return now }, time.UTC), Zone: time.UTC,
+		Log: slog.New(slog.NewJSONHandler(log, nil)), RequestTimeout: timeout,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	return &fixture{Client: contracttest.New(t, h.URL), t: t, db: db, url: h.URL}, log
+}
+
+// wantUnavailable asks everything that needs the database.
+func wantUnavailable(t *testing.T, f *fixture) {
+	t.Helper()
+	f.Allow5xx = true
+	for _, r := range []contracttest.Request{
+		{Method: "GET", Path: "/readyz"},
+		{Method: "GET", Path: "/patients?name=Muster"},
+		{Method: "GET", Path: "/doctors"},
+		{Method: "GET", Path: "/appointments?date=2027-03-02"},
+		{Method: "GET", Path: "/appointments/1"},
+		{Method: "DELETE", Path: "/patients/1"},
+		{Method: "PATCH", Path: "/doctors/1", Body: object{"is_active": false}},
+		{Method: "POST", Path: "/patients", Body: object{"first_name": "Ann", "last_name": "Muster", "email": "ann@example.org"}},
+		{Method: "POST", Path: "/appointments/1/cancel", Body: object{"reason": "other"}},
+		{Method: "POST", Path: "/appointments", Body: object{
+			"patient_id": 1, "doctor_id": 1, "start_time": "2027-03-02T09:00:00Z", "duration_minutes": 30,
+		}},
+	} {
+		if answer := f.Send(r).Want(t, 503, "unavailable"); answer.Header.Get("Retry-After") == "" {
+			t.Errorf("%s %s: no Retry-After", r.Method, r.Path)
+		}
+	}
+	f.Get("/healthz").Want(t, 200, "")
+	f.Get("/docs").Want(t, 200, "")
+}
+
+// A request that takes too long is given up and says so.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	f, log := setupLogged(t, storetest.New(t), time.Nanosecond)
+	wantUnavailable(t, f)
+	if !strings.Contains(log.String(), `"request failed"`) {
+		t.Error("the log does not have it")
+	}
+}
+
+// A database that is not migrated is one that cannot be used yet.
+func TestNotMigrated(t *testing.T) {
+	t.Parallel()
+	f, _ := setupLogged(t, storetest.Empty(t), time.Minute)
+	wantUnavailable(t, f)
+}
+
+// The log finds every request by its id, and holds nothing about people.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	f, log := setupLogged(t, storetest.New(t), time.Minute)
+	person := object{"first_name": "Ann", "last_name": "Geheim", "email": "geheim@example.org", "phone": "0171 5550123"}
+	path := f.Post("/patients", person).Want(t, 201, "").Header.Get("Location")
+	f.Post("/patients", person).Want(t, 409, "email-taken")
+	f.Patch(path, object{"last_name": "Geheim", "zz": "Geheim"}).Want(t, 422, "validation-failed")
+	f.Get("/patients", "name", "Geheim", "email", "geheim@example.org").Want(t, 200, "")
+	f.Get("/patients", "Geheim", "1").Want(t, 422, "validation-failed")
+	f.Get("/patients/Geheim").Want(t, 422, "validation-failed")
+	f.Get("/Geheim").Want(t, 404, "not-found")
+	f.Post("/patients", `{"last_name":"Geheim"`).Want(t, 400, "malformed-request")
+	last := f.Get(path).Want(t, 200, "")
+
+	text := log.String()
+	if strings.Contains(strings.ToLower(text), "geheim") || strings.Contains(text, "5550123") {
+		t.Errorf("the log tells about people:\n%s", text)
+	}
+	want := fmt.Sprintf(`"request_id":%q,"method":"GET","route":"/patients/:id","status":200`, last.Header.Get("X-Request-ID"))
+	if !strings.Contains(text, want) {
+		t.Errorf("the log lacks %s:\n%s", want, text)
+	}
+	if n := strings.Count(text, `"msg":"request"`); n != 9 {
+		t.Errorf("%d lines for 9 requests:\n%s", n, text)
+	}
+}
+
+// HEAD answers as GET does, without the body, errors included.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	for path, status := range map[string]int{
+		fmt.Sprintf("/patients/%d", f.patient()): 200, "/patients/999999": 404, "/patients/0": 422, "/none": 404,
+		"/appointments/1/cancel": 405, "/docs": 200, "/docs/scalar.js": 200, "/openapi.yaml": 200, "/problems/not-found": 200,
+	} {
+		head := f.Send(contracttest.Request{Method: http.MethodHead, Path: path})
+		get := f.Get(path)
+		if head.Status != status || get.Status != status || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") ||
+			head.Header.Get("ETag") != get.Header.Get("ETag") {
+			t.Errorf("%s: HEAD %d %v, GET %d %v", path, head.Status, head.Header, get.Status, get.Header)
+		}
+	}
+}
