@@ -47,8 +47,8 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return fmt.Errorf("fill: %w", err)
 	}
 	// A server that has just swallowed a million rows in one transaction is not
-	// the one that a clinic has: MySQL 9.7 then takes 10 ms for every commit,
-	// nearly all of it clearing memory, until it is started anew.
+	// the one that a clinic has: MySQL 9.7 was then seen to take 10 ms for every
+	// commit, nearly all of it clearing memory.
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the database: %w", err)
 	}
