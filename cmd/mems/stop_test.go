@@ -44,6 +44,7 @@ func newBlocked(t *testing.T, env ...string) *blocked {
 			Method: http.MethodPost, Path: "/appointments", Body: booking(1, 1, time.Now().Add(48*time.Hour), 30),
 		})
 		if err != nil {
+			t.Logf("no answer: %v", err)
 			response = nil
 		}
 		b.answer <- response
