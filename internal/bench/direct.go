@@ -40,18 +40,23 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
-// openDirect opens a pool with the same settings as the store's.
+// openDirect opens a pool whose sessions are set as the store's are (configureSession
+// and Open in internal/store/open.go).
 func openDirect(ctx context.Context, dsn string, engine localdb.Engine, conns int) (*sqlx.DB, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
 	c.ParseTime, c.Loc, c.InterpolateParams, c.ClientFoundRows = true, time.UTC, true, true
+	c.Collation = "utf8mb4_unicode_ci"
 	isolation := "transaction_isolation"
 	if engine == localdb.MariaDB {
 		isolation = "tx_isolation"
 	}
-	c.Params = map[string]string{"time_zone": "'+00:00'", isolation: "'READ-COMMITTED'"}
+	c.Params = map[string]string{
+		"time_zone": "'+00:00'", isolation: "'READ-COMMITTED'", "innodb_lock_wait_timeout": "3",
+		"sql_mode": "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+	}
 	db, err := sqlx.ConnectContext(ctx, "mysql", c.FormatDSN())
 	if err != nil {
 		return nil, err
@@ -79,15 +84,8 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 		statement string
 		id        int64
 	}{{busyDoctorSQL, b.DoctorID}, {busyPatientSQL, b.PatientID}} {
-		rows, err := t.QueryContext(ctx, busy.statement, busy.id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
+		taken, err := anyRow(ctx, t, busy.statement, busy.id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
 		if err != nil {
-			return err
-		}
-		taken := rows.Next()
-		if err := rows.Close(); err != nil {
-			return err
-		}
-		if err := rows.Err(); err != nil {
 			return err
 		}
 		if taken {
@@ -100,4 +98,13 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 		return err
 	}
 	return t.Commit()
+}
+
+func anyRow(ctx context.Context, t *sqlx.Tx, statement string, args ...any) (bool, error) {
+	rows, err := t.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	return rows.Next(), rows.Err()
 }

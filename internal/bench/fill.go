@@ -11,11 +11,15 @@ import (
 	"mems/internal/store"
 )
 
-// The filled clinic: every doctor sees twenty patients on each weekday, back
-// from today, until the number of appointments is reached.
+// The filled clinic: on the day that is measured every doctor sees twenty
+// patients; on the weekdays around it, some ahead and the rest back in time
+// until the number of appointments is reached, two. So a million reach back nine
+// years, and the measured day is the same at every size.
 const (
 	doctors      = 200
 	slotsADay    = 20
+	slotsSparse  = 2
+	maxAhead     = 20 // weekdays, four weeks
 	slotLength   = 20 * time.Minute
 	firstSlot    = 8 * time.Hour
 	patients     = 100_000 // more than doctors * slotsADay, so that nobody is in two places
@@ -62,12 +66,17 @@ func fill(ctx context.Context, dsn string, size int) error {
 	}); err != nil {
 		return err
 	}
-	days := weekdaysBack(time.Now().UTC(), size/(doctors*slotsADay)+2)
+	today := weekdaysBack(time.Now().UTC(), 1)[0]
+	days := calendar(today, size)
 	if err := insert(ctx, db, `INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status, created_at, updated_at) VALUES `, size, func(i int) string {
-		doctor, slot, day := i%doctors, i/doctors%slotsADay, i/(doctors*slotsADay)
+		day, slot := place(i)
 		start := days[day].Add(firstSlot + time.Duration(slot)*slotLength)
-		return fmt.Sprintf("(%d,%d,'%s','%s',20,'completed','%s','%s')", 1+i%patients, 1+doctor,
-			start.Format(time.DateTime), start.Add(slotLength).Format(time.DateTime), created, created)
+		status := "completed"
+		if start.After(today.AddDate(0, 0, 1)) {
+			status = "scheduled"
+		}
+		return fmt.Sprintf("(%d,%d,'%s','%s',20,'%s','%s','%s')", 1+i%patients, 1+i%doctors,
+			start.Format(time.DateTime), start.Add(slotLength).Format(time.DateTime), status, created, created)
 	}); err != nil {
 		return err
 	}
@@ -82,34 +91,7 @@ func fill(ctx context.Context, dsn string, size int) error {
 	if _, err := db.ExecContext(ctx, `FLUSH BINARY LOGS`); err != nil {
 		return err
 	}
-	if err := settle(ctx, db); err != nil {
-		return err
-	}
 	say("filled %d appointments in %s", size, time.Since(started).Round(time.Second))
-	return nil
-}
-
-// settle waits until the database has written what the filling left in memory:
-// otherwise the first minutes would measure the disk finishing that work.
-func settle(ctx context.Context, db *sqlx.DB) error {
-	var keep, keepLow float64
-	if err := db.QueryRowContext(ctx, `SELECT @@GLOBAL.innodb_max_dirty_pages_pct, @@GLOBAL.innodb_max_dirty_pages_pct_lwm`).Scan(&keep, &keepLow); err != nil {
-		return err
-	}
-	for _, pct := range [][2]float64{{0, 0}, {keep, keepLow}} {
-		if _, err := db.ExecContext(ctx, fmt.Sprintf(`SET GLOBAL innodb_max_dirty_pages_pct_lwm = %f`, pct[1])); err != nil {
-			return err
-		}
-		if _, err := db.ExecContext(ctx, fmt.Sprintf(`SET GLOBAL innodb_max_dirty_pages_pct = %f`, pct[0])); err != nil {
-			return err
-		}
-		for dirty := 1 << 30; pct[0] == 0 && dirty > 200; time.Sleep(100 * time.Millisecond) {
-			var name string
-			if err := db.QueryRowContext(ctx, `SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'`).Scan(&name, &dirty); err != nil {
-				return err
-			}
-		}
-	}
 	return nil
 }
 
@@ -131,12 +113,43 @@ func insert(ctx context.Context, db *sqlx.DB, head string, n int, row func(i int
 	return nil
 }
 
+// place tells on which day of the calendar, and in which of its slots, the i-th
+// appointment is.
+func place(i int) (day, slot int) {
+	if i < doctors*slotsADay {
+		return 0, i / doctors
+	}
+	i -= doctors * slotsADay
+	return 1 + i/(doctors*slotsSparse), i / doctors % slotsSparse
+}
+
+// calendar lists the days that size appointments need: the measured one first,
+// then those ahead of it, then those before it.
+func calendar(measured time.Time, size int) []time.Time {
+	last, _ := place(size - 1)
+	back := weekdaysBack(measured, last+1)
+	// A small clinic shall have a past, too.
+	ahead := min(maxAhead, last/4)
+	days := []time.Time{measured}
+	for day := measured; len(days) <= ahead; {
+		day = day.AddDate(0, 0, 1)
+		if isWeekday(day) {
+			days = append(days, day)
+		}
+	}
+	return append(days, back[1:1+last-ahead]...)
+}
+
+func isWeekday(day time.Time) bool {
+	return day.Weekday() != time.Saturday && day.Weekday() != time.Sunday
+}
+
 // weekdaysBack lists the midnights of n weekdays, the latest first.
 func weekdaysBack(from time.Time, n int) []time.Time {
 	day := from.Truncate(24 * time.Hour)
 	var days []time.Time
 	for len(days) < n {
-		if day.Weekday() != time.Saturday && day.Weekday() != time.Sunday {
+		if isWeekday(day) {
 			days = append(days, day)
 		}
 		day = day.AddDate(0, 0, -1)

@@ -19,6 +19,7 @@ type result struct {
 	perSecond float64
 	latencies []time.Duration
 	failures  int
+	first     error // of the failures
 }
 
 // work does one unit; worker tells which client it is.
@@ -28,7 +29,6 @@ type work func(ctx context.Context, worker int) error
 func round(ctx context.Context, clients int, length time.Duration, do work) (result, error) {
 	var mu sync.Mutex
 	var all result
-	var first error
 	var wg sync.WaitGroup
 	start := time.Now()
 	for worker := range clients {
@@ -40,7 +40,7 @@ func round(ctx context.Context, clients int, length time.Duration, do work) (res
 				if err := do(ctx, worker); err != nil {
 					failures++
 					mu.Lock()
-					first = cmpErr(first, err)
+					all.first = cmpErr(all.first, err)
 					mu.Unlock()
 					continue
 				}
@@ -55,7 +55,7 @@ func round(ctx context.Context, clients int, length time.Duration, do work) (res
 	wg.Wait()
 	all.perSecond = float64(len(all.latencies)) / time.Since(start).Seconds()
 	if len(all.latencies) == 0 || all.failures > len(all.latencies)/100 {
-		return all, fmt.Errorf("%d of %d failed, the first: %w", all.failures, all.failures+len(all.latencies), first)
+		return all, fmt.Errorf("%d of %d failed, the first: %w", all.failures, all.failures+len(all.latencies), all.first)
 	}
 	return all, nil
 }
@@ -112,6 +112,9 @@ func (c *httpClient) send(method, path string, body []byte) (status int, err err
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
 		return 0, err
+	}
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, fmt.Errorf("no status line: %q", line)
 	}
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return 0, err

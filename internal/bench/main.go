@@ -1,7 +1,7 @@
 // Command bench measures MEMS through HTTP, beside the same SQL run directly,
 // and prints the result as Markdown:
 //
-//	go run ./internal/bench [-sizes 10000,1000000] [-clients 1,8,32] [-duration 2s] [-rounds 5] [-engine mariadb|mysql] [-only book]
+//	go run ./internal/bench [-sizes 10000,1000000] [-clients 1,8,32] [-duration 2s] [-rounds 5] [-engine mariadb|mysql] [-only book] [-server-log error] [-quick]
 //
 // It starts a private, durable database and a real "mems serve", fills the
 // clinic, and then alternates short rounds over HTTP and directly, so that a
@@ -32,6 +32,7 @@ type options struct {
 	rounds         int
 	engine         string
 	only           string // measure only what has this in its name
+	serverLog      string // MEMS_LOG_LEVEL of the server
 }
 
 func main() {
@@ -44,6 +45,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; medians are printed")
 	flag.StringVar(&o.engine, "engine", "mariadb", "mariadb or mysql")
 	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book")
+	flag.StringVar(&o.serverLog, "server-log", "info", "log level of the server, by default its own: a line for each request")
 	quick := flag.Bool("quick", false, "a smoke run of seconds, whose figures mean nothing")
 	flag.Parse()
 	var err error
@@ -99,7 +101,11 @@ func run(ctx context.Context, o options) error {
 		defer cancel()
 		_ = db.Stop(limit) // the data are thrown away
 	}()
-	fmt.Print(machine(ctx, o, db))
+	about, err := machine(ctx, o, db)
+	if err != nil {
+		return err
+	}
+	fmt.Print(about)
 	for _, size := range o.sizes {
 		if err := measure(ctx, o, db, binary, size); err != nil {
 			return fmt.Errorf("%d appointments: %w", size, err)

@@ -6,13 +6,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
 	"mems/internal/localdb"
@@ -22,20 +28,23 @@ import (
 // bench is one filled clinic with a server in front of it.
 type bench struct {
 	address string
-	store   *store.Store // for the direct reads
-	next    atomic.Int64 // the next free time to book
+	store   *store.Store          // for the direct reads
+	next    atomic.Int64          // counts what was asked for
+	taken   [doctors]atomic.Int64 // how many times of each doctor were booked
 	today   string
 	day     clinic.Window
 	horizon time.Time
 }
 
-// booking is the next booking that nobody else makes: over the doctors first,
-// then on in time, without end.
+// booking is a booking that nobody else makes: of any doctor, so that clients
+// meet at one now and then, that doctor's next free time; of patients in turn, so
+// that each comes back only long after, at another time.
 func (b *bench) booking() clinic.Booking {
-	n := b.next.Add(1)
+	doctor := rand.IntN(doctors) //nolint:gosec // G404: spreads load
+	slot := b.taken[doctor].Add(1)
 	return clinic.Booking{
-		DoctorID: 1 + n%doctors, PatientID: 1 + n*patientStep%patients,
-		Start: b.horizon.Add(time.Duration(n/doctors) * 15 * time.Minute), Duration: 15 * time.Minute,
+		DoctorID: 1 + int64(doctor), PatientID: 1 + b.next.Add(1)*patientStep%patients,
+		Start: b.horizon.Add(time.Duration(slot) * 15 * time.Minute), Duration: 15 * time.Minute,
 	}
 }
 
@@ -52,15 +61,12 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the database: %w", err)
 	}
-	address, stop, err := startServer(ctx, binary, dsn)
+	maxClients := slices.Max(o.clients)
+	address, stop, err := startServer(ctx, o, binary, dsn, maxClients)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	maxClients := 1
-	for _, c := range o.clients {
-		maxClients = max(maxClients, c)
-	}
 	direct, err := openDirect(ctx, dsn, server.Engine(), maxClients)
 	if err != nil {
 		return err
@@ -71,15 +77,18 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return err
 	}
 	defer func() { _ = st.Close() }()
+	if err := warm(ctx, direct); err != nil {
+		return fmt.Errorf("warm the cache: %w", err)
+	}
 	workday := weekdaysBack(time.Now().UTC(), 1)[0]
 	b := &bench{
 		address: address, store: st, today: workday.Format(time.DateOnly),
 		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
-		horizon: workday.AddDate(0, 0, 7),
+		horizon: workday.AddDate(0, 0, 2*maxAhead), // behind what was filled
 	}
 	fmt.Printf("\n### %d appointments\n\n", size)
-	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, scenario := range []struct {
 		name   string
 		http   func(c *httpClient) error
@@ -93,7 +102,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		{"a doctor's day, 20 rows", func(c *httpClient) error {
 			return expect(200)(c.send("GET", fmt.Sprintf("/appointments?date=%s&doctor_id=%d", b.today, 1+b.next.Add(1)%doctors), nil))
 		}, func(ctx context.Context, _ int) error {
-			return b.list(ctx, store.AppointmentQuery{Window: b.day, DoctorID: 1 + b.next.Add(1)%doctors, Limit: 100}, min(20, size/doctors))
+			return b.list(ctx, store.AppointmentQuery{Window: b.day, DoctorID: 1 + b.next.Add(1)%doctors, Limit: 100}, min(slotsADay, size/doctors))
 		}},
 		{"the clinic's day, 200 rows", func(c *httpClient) error {
 			return expect(200)(c.send("GET", "/appointments?limit=200&date="+b.today, nil))
@@ -132,6 +141,8 @@ func (b *bench) compare(ctx context.Context, o options, name string, clients int
 	}
 	viaHTTP := func(_ context.Context, worker int) error { return overHTTP(connections[worker]) }
 	var ratios, httpRates, directRates []float64
+	var failed int
+	var firstFailure error
 	var httpLatencies, directLatencies []time.Duration
 	for i := range o.rounds + 1 { // the first warms up and is not counted
 		h, err := round(ctx, clients, o.duration, viaHTTP)
@@ -142,6 +153,8 @@ func (b *bench) compare(ctx context.Context, o options, name string, clients int
 		if err != nil {
 			return fmt.Errorf("directly: %w", err)
 		}
+		failed += h.failures + d.failures
+		firstFailure = cmpErr(cmpErr(firstFailure, h.first), d.first)
 		if i == 0 && o.rounds > 1 {
 			continue
 		}
@@ -150,9 +163,12 @@ func (b *bench) compare(ctx context.Context, o options, name string, clients int
 		httpLatencies, directLatencies = append(httpLatencies, h.latencies...), append(directLatencies, d.latencies...)
 	}
 	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
-	fmt.Printf("| %s | %d | %.0f | %s | %s | %.0f | %s | %s | %.2f |\n", name, clients,
+	fmt.Printf("| %s | %d | %.0f | %s | %s | %.0f | %s | %s | %.2f | %d |\n", name, clients,
 		median(httpRates), ms(percentile(httpLatencies, 0.5)), ms(percentile(httpLatencies, 0.99)),
-		median(directRates), ms(percentile(directLatencies, 0.5)), ms(percentile(directLatencies, 0.99)), median(ratios))
+		median(directRates), ms(percentile(directLatencies, 0.5)), ms(percentile(directLatencies, 0.99)), median(ratios), failed)
+	if failed > 0 {
+		say("  %s, %d clients: %d failed, the first: %v", name, clients, failed, firstFailure)
+	}
 	return nil
 }
 
@@ -173,11 +189,38 @@ func expect(want int) func(int, error) error {
 	}
 }
 
-// startServer starts "mems serve" as a process of its own.
-func startServer(ctx context.Context, binary, dsn string) (address string, stop func(), err error) {
+// warm reads every index once: the database was just started, and a clinic's
+// has been running for weeks.
+func warm(ctx context.Context, db *sqlx.DB) error {
+	for _, index := range []string{
+		"appointments FORCE INDEX (PRIMARY)", "appointments FORCE INDEX (appointments_doctor)",
+		"appointments FORCE INDEX (appointments_patient)", "appointments FORCE INDEX (appointments_start)",
+		"patients FORCE INDEX (PRIMARY)", "doctors FORCE INDEX (PRIMARY)",
+		"occupied_times FORCE INDEX (PRIMARY)", "occupied_times FORCE INDEX (occupied_times_appointment)",
+	} {
+		var n int
+		// Safety: the text is one of the constants above.
+		if err := db.GetContext(ctx, &n, `SELECT COUNT(*) FROM `+index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startServer starts "mems serve" as a process of its own, set up as by default
+// but for a pool as large as the one of the ceiling. Its log goes to a file.
+func startServer(ctx context.Context, o options, binary, dsn string, conns int) (address string, stop func(), err error) {
 	cmd := exec.CommandContext(ctx, binary, "serve")
-	cmd.Env = append(os.Environ(), "MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_LOG_LEVEL=error")
-	cmd.Stderr = os.Stderr
+	// What the caller's shell has set for another server is not for this one.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MEMS_") })
+	cmd.Env = append(cmd.Env, "MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0",
+		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog)
+	log, err := os.Create(filepath.Join(filepath.Dir(binary), "server.log"))
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { _ = log.Close() }() // the server has its own handle
+	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return "", nil, err
@@ -197,5 +240,6 @@ func startServer(ctx context.Context, binary, dsn string) (address string, stop 
 		}
 	}
 	stop()
-	return "", nil, fmt.Errorf("the server ended without serving: %w", lines.Err())
+	said, _ := os.ReadFile(log.Name()) // without it the error below still says that it ended
+	return "", nil, fmt.Errorf("the server ended without serving: %s", said)
 }
