@@ -12,11 +12,9 @@ import "embed"
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// The versions of the migrations.
-const (
-	// Backstop is the migration with the triggers that refuse a double booking
-	// from any writer. It is left out on engines without triggers.
-	Backstop = 2
-	// Latest is the schema that this version of the program needs.
-	Latest = 2
-)
+// Latest is the schema that this version of the program needs.
+const Latest = 5
+
+// Backstops are the migrations with the triggers that refuse a double booking
+// from any writer. They are left out on engines without triggers.
+var Backstops = []int64{2, 5}

@@ -16,3 +16,11 @@ GRANT SELECT ON mems.installation TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.patients TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.doctors TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.appointments TO 'mems_app'@'localhost';
+-- The history can be written, and never rewritten.
+GRANT SELECT, INSERT ON mems.appointment_events TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, DELETE ON mems.working_hours TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, DELETE ON mems.time_off TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, DELETE ON mems.closures TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, DELETE ON mems.holds TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.rooms TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.appointment_types TO 'mems_app'@'localhost';

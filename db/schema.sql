@@ -1,12 +1,58 @@
 -- What the migrations make, as MariaDB 10.11 shows it. Generated: go test ./internal/store -run UpDownUp -update
 
+CREATE TABLE `appointment_events` (
+  `appointment_id` bigint(20) NOT NULL,
+  `version` bigint(20) NOT NULL,
+  `at` datetime(6) NOT NULL,
+  `action` varchar(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `actor` varchar(100) DEFAULT NULL,
+  `from_status` varchar(30) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
+  `to_status` varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `reason` varchar(30) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
+  `note` varchar(500) DEFAULT NULL,
+  `start_time` datetime(6) NOT NULL,
+  `duration_minutes` smallint(6) NOT NULL,
+  `doctor_id` bigint(20) NOT NULL,
+  `patient_id` bigint(20) NOT NULL,
+  `room_id` bigint(20) DEFAULT NULL,
+  PRIMARY KEY (`appointment_id`,`version`),
+  CONSTRAINT `appointment_events_of` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `appointment_types` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `name` varchar(100) NOT NULL,
+  `duration_minutes` smallint(6) NOT NULL,
+  `buffer_before_minutes` smallint(6) NOT NULL DEFAULT 0,
+  `buffer_after_minutes` smallint(6) NOT NULL DEFAULT 0,
+  `colour` varchar(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `specializations` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL CHECK (json_valid(`specializations`)),
+  `doctor_ids` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL CHECK (json_valid(`doctor_ids`)),
+  `needs_room` tinyint(1) NOT NULL DEFAULT 0,
+  `room_ids` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL CHECK (json_valid(`room_ids`)),
+  `is_active` tinyint(1) NOT NULL DEFAULT 1,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `appointment_types_name` (`name`),
+  CONSTRAINT `appointment_types_name_given` CHECK (`name` <> ''),
+  CONSTRAINT `appointment_types_duration` CHECK (`duration_minutes` between 15 and 180),
+  CONSTRAINT `appointment_types_buffers` CHECK (`buffer_before_minutes` between 0 and 60 and `buffer_after_minutes` between 0 and 60),
+  CONSTRAINT `appointment_types_flags` CHECK (`needs_room` in (0,1) and `is_active` in (0,1))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `appointments` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `patient_id` bigint(20) NOT NULL,
   `doctor_id` bigint(20) NOT NULL,
+  `type_id` bigint(20) DEFAULT NULL,
+  `room_id` bigint(20) DEFAULT NULL,
   `start_time` datetime(6) NOT NULL,
   `end_time` datetime(6) NOT NULL,
   `duration_minutes` smallint(6) NOT NULL,
+  `buffer_before_minutes` smallint(6) NOT NULL DEFAULT 0,
+  `buffer_after_minutes` smallint(6) NOT NULL DEFAULT 0,
   `status` varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'scheduled',
   `cancellation_reason` varchar(30) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
   `cancellation_note` varchar(500) DEFAULT NULL,
@@ -14,17 +60,41 @@ CREATE TABLE `appointments` (
   `version` bigint(20) NOT NULL DEFAULT 1,
   `created_at` datetime(6) NOT NULL,
   `updated_at` datetime(6) NOT NULL,
+  `doctor_overbooked` tinyint(1) NOT NULL DEFAULT 0,
+  `patient_overbooked` tinyint(1) NOT NULL DEFAULT 0,
+  `outside_hours` tinyint(1) NOT NULL DEFAULT 0,
+  `override_reason` varchar(500) DEFAULT NULL,
   PRIMARY KEY (`id`),
   KEY `appointments_doctor` (`doctor_id`,`start_time`),
   KEY `appointments_patient` (`patient_id`,`start_time`),
   KEY `appointments_start` (`start_time`),
+  KEY `appointments_room` (`room_id`,`start_time`),
+  KEY `appointments_type` (`type_id`),
   CONSTRAINT `appointments_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`),
   CONSTRAINT `appointments_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`),
+  CONSTRAINT `appointments_room_exists` FOREIGN KEY (`room_id`) REFERENCES `rooms` (`id`),
+  CONSTRAINT `appointments_type_exists` FOREIGN KEY (`type_id`) REFERENCES `appointment_types` (`id`),
   CONSTRAINT `appointments_duration` CHECK (`duration_minutes` between 15 and 180),
   CONSTRAINT `appointments_end` CHECK (`end_time` = `start_time` + interval `duration_minutes` minute),
   CONSTRAINT `appointments_status` CHECK (`status` in ('scheduled','confirmed','checked_in','in_progress','completed','cancelled','no_show','left_without_being_seen')),
   CONSTRAINT `appointments_cancellation` CHECK (`status` = 'cancelled' = (`cancellation_reason` is not null) and `status` = 'cancelled' = (`cancelled_at` is not null) and (`status` = 'cancelled' or `cancellation_note` is null)),
-  CONSTRAINT `appointments_reason` CHECK (`cancellation_reason` in ('patient_request','doctor_unavailable','clinic_closed','rebooked','booked_in_error','other'))
+  CONSTRAINT `appointments_reason` CHECK (`cancellation_reason` in ('patient_request','doctor_unavailable','clinic_closed','rebooked','booked_in_error','other')),
+  CONSTRAINT `appointments_buffers` CHECK (`buffer_before_minutes` between 0 and 60 and `buffer_after_minutes` between 0 and 60),
+  CONSTRAINT `appointments_override` CHECK (`doctor_overbooked` in (0,1) and `patient_overbooked` in (0,1) and `outside_hours` in (0,1) and (`doctor_overbooked` + `patient_overbooked` + `outside_hours` = 0 or `override_reason` is not null))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `closures` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `start_time` datetime(6) NOT NULL,
+  `end_time` datetime(6) NOT NULL,
+  `name` varchar(200) NOT NULL,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `closures_end` (`end_time`),
+  CONSTRAINT `closures_order` CHECK (`start_time` < `end_time`),
+  CONSTRAINT `closures_name` CHECK (`name` <> '')
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `doctors` (
@@ -36,11 +106,45 @@ CREATE TABLE `doctors` (
   `calendar_rev` bigint(20) NOT NULL DEFAULT 0,
   `created_at` datetime(6) NOT NULL,
   `updated_at` datetime(6) NOT NULL,
+  `hours_time_zone` varchar(64) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
+  `hours_version` bigint(20) NOT NULL DEFAULT 1,
+  `overbook_cap` smallint(6) NOT NULL DEFAULT 0,
   PRIMARY KEY (`id`),
   KEY `doctors_full_name` (`full_name`),
   KEY `doctors_specialization` (`specialization`,`full_name`),
   CONSTRAINT `doctors_names` CHECK (`full_name` <> '' and `specialization` <> ''),
-  CONSTRAINT `doctors_is_active` CHECK (`is_active` in (0,1))
+  CONSTRAINT `doctors_is_active` CHECK (`is_active` in (0,1)),
+  CONSTRAINT `doctors_overbook_cap` CHECK (`overbook_cap` between 0 and 10)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `holds` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `token` varchar(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `doctor_id` bigint(20) NOT NULL,
+  `patient_id` bigint(20) DEFAULT NULL,
+  `type_id` bigint(20) DEFAULT NULL,
+  `room_id` bigint(20) DEFAULT NULL,
+  `start_time` datetime(6) NOT NULL,
+  `end_time` datetime(6) NOT NULL,
+  `duration_minutes` smallint(6) NOT NULL,
+  `buffer_before_minutes` smallint(6) NOT NULL DEFAULT 0,
+  `buffer_after_minutes` smallint(6) NOT NULL DEFAULT 0,
+  `expires_at` datetime(6) NOT NULL,
+  `created_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `holds_token` (`token`),
+  KEY `holds_doctor` (`doctor_id`,`start_time`),
+  KEY `holds_room` (`room_id`,`start_time`),
+  KEY `holds_patient` (`patient_id`),
+  KEY `holds_type` (`type_id`),
+  KEY `holds_expiry` (`expires_at`),
+  CONSTRAINT `holds_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `holds_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `holds_room_exists` FOREIGN KEY (`room_id`) REFERENCES `rooms` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `holds_type_exists` FOREIGN KEY (`type_id`) REFERENCES `appointment_types` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `holds_end` CHECK (`end_time` = `start_time` + interval `duration_minutes` minute),
+  CONSTRAINT `holds_duration` CHECK (`duration_minutes` between 15 and 180),
+  CONSTRAINT `holds_buffers` CHECK (`buffer_before_minutes` between 0 and 60 and `buffer_after_minutes` between 0 and 60)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `installation` (
@@ -57,10 +161,10 @@ CREATE TABLE `occupied_times` (
   `start_time` datetime(6) NOT NULL,
   `end_time` datetime(6) NOT NULL,
   `appointment_id` bigint(20) NOT NULL,
-  PRIMARY KEY (`party`,`party_id`,`start_time`),
+  PRIMARY KEY (`party`,`party_id`,`start_time`,`appointment_id`),
   KEY `occupied_times_appointment` (`appointment_id`),
   CONSTRAINT `occupied_times_appointment_exists` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE CASCADE,
-  CONSTRAINT `occupied_times_party` CHECK (`party` in ('doctor','patient')),
+  CONSTRAINT `occupied_times_party` CHECK (`party` in ('doctor','patient','room')),
   CONSTRAINT `occupied_times_order` CHECK (`start_time` < `end_time`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
@@ -86,24 +190,81 @@ CREATE TABLE `patients` (
   CONSTRAINT `patients_email` CHECK (`email` is null = (`email_key` is null))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `rooms` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `name` varchar(100) NOT NULL,
+  `is_active` tinyint(1) NOT NULL DEFAULT 1,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `calendar_rev` bigint(20) NOT NULL DEFAULT 0,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `rooms_name` (`name`),
+  CONSTRAINT `rooms_name_given` CHECK (`name` <> ''),
+  CONSTRAINT `rooms_is_active` CHECK (`is_active` in (0,1))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `time_off` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `doctor_id` bigint(20) NOT NULL,
+  `start_time` datetime(6) NOT NULL,
+  `end_time` datetime(6) NOT NULL,
+  `reason` varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `note` varchar(500) DEFAULT NULL,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `time_off_doctor` (`doctor_id`,`end_time`),
+  CONSTRAINT `time_off_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `time_off_order` CHECK (`start_time` < `end_time`),
+  CONSTRAINT `time_off_reason` CHECK (`reason` in ('vacation','illness','training','meeting','other'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `working_hours` (
+  `doctor_id` bigint(20) NOT NULL,
+  `weekday` tinyint(4) NOT NULL,
+  `valid_from` date NOT NULL,
+  `start_minute` smallint(6) NOT NULL,
+  `end_minute` smallint(6) NOT NULL,
+  PRIMARY KEY (`doctor_id`,`weekday`,`valid_from`,`start_minute`),
+  CONSTRAINT `working_hours_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `working_hours_weekday` CHECK (`weekday` between 0 and 7),
+  CONSTRAINT `working_hours_minutes` CHECK (`start_minute` = 0 and `end_minute` = 0 or `start_minute` >= 0 and `start_minute` < `end_minute` and `end_minute` <= 1440)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TRIGGER appointments_after_insert AFTER INSERT ON appointments FOR EACH ROW
 BEGIN
   IF NEW.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') THEN
     INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-    VALUES ('doctor', NEW.doctor_id, NEW.start_time, NEW.end_time, NEW.id),
+    VALUES ('doctor', NEW.doctor_id, NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE,
+            NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE, NEW.id),
            ('patient', NEW.patient_id, NEW.start_time, NEW.end_time, NEW.id);
+    IF NEW.room_id IS NOT NULL THEN
+      INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+      VALUES ('room', NEW.room_id, NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE,
+              NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE, NEW.id);
+    END IF;
   END IF;
 END;
 
 CREATE TRIGGER appointments_after_update AFTER UPDATE ON appointments FOR EACH ROW
 BEGIN
-  IF OLD.status <> NEW.status OR OLD.doctor_id <> NEW.doctor_id OR OLD.patient_id <> NEW.patient_id
-     OR OLD.start_time <> NEW.start_time OR OLD.end_time <> NEW.end_time THEN
+  IF OLD.status <> NEW.status
+     OR OLD.doctor_id <> NEW.doctor_id OR OLD.patient_id <> NEW.patient_id OR NOT (OLD.room_id <=> NEW.room_id)
+     OR OLD.start_time <> NEW.start_time OR OLD.end_time <> NEW.end_time
+     OR OLD.buffer_before_minutes <> NEW.buffer_before_minutes OR OLD.buffer_after_minutes <> NEW.buffer_after_minutes THEN
     DELETE FROM occupied_times WHERE appointment_id = OLD.id;
     IF NEW.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') THEN
       INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-      VALUES ('doctor', NEW.doctor_id, NEW.start_time, NEW.end_time, NEW.id),
+      VALUES ('doctor', NEW.doctor_id, NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE,
+              NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE, NEW.id),
              ('patient', NEW.patient_id, NEW.start_time, NEW.end_time, NEW.id);
+      IF NEW.room_id IS NOT NULL THEN
+        INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+        VALUES ('room', NEW.room_id, NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE,
+                NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE, NEW.id);
+      END IF;
     END IF;
   END IF;
 END;
@@ -111,24 +272,46 @@ END;
 CREATE TRIGGER appointments_before_insert BEFORE INSERT ON appointments FOR EACH ROW
 BEGIN
   DECLARE taken INT DEFAULT 0;
+  DECLARE allowed INT DEFAULT 0;
   IF NEW.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') THEN
     UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = NEW.doctor_id;
     UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = NEW.patient_id;
-    SELECT COUNT(*) INTO taken FROM occupied_times
-    WHERE party = 'doctor' AND party_id = NEW.doctor_id
-      AND start_time > NEW.start_time - INTERVAL 180 MINUTE AND start_time < NEW.end_time
-      AND end_time > NEW.start_time
-    FOR UPDATE;
-    IF taken > 0 THEN
-      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45001, MESSAGE_TEXT = 'the doctor is occupied in this time';
+    IF NEW.room_id IS NOT NULL THEN
+      UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = NEW.room_id;
+    END IF;
+    IF NEW.doctor_overbooked = 1 THEN
+      SELECT overbook_cap INTO allowed FROM doctors WHERE id = NEW.doctor_id FOR UPDATE;
     END IF;
     SELECT COUNT(*) INTO taken FROM occupied_times
-    WHERE party = 'patient' AND party_id = NEW.patient_id
-      AND start_time > NEW.start_time - INTERVAL 180 MINUTE AND start_time < NEW.end_time
-      AND end_time > NEW.start_time
+    WHERE party = 'doctor' AND party_id = NEW.doctor_id
+      AND start_time > NEW.start_time - INTERVAL 360 MINUTE
+      AND start_time < NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE
+      AND end_time > NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE
     FOR UPDATE;
-    IF taken > 0 THEN
-      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45002, MESSAGE_TEXT = 'the patient is occupied in this time';
+    IF taken > allowed THEN
+      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45001, MESSAGE_TEXT = 'the doctor is occupied in this time';
+    END IF;
+    IF NEW.patient_overbooked = 0 THEN
+      SELECT COUNT(*) INTO taken FROM occupied_times
+      WHERE party = 'patient' AND party_id = NEW.patient_id
+        AND start_time > NEW.start_time - INTERVAL 180 MINUTE
+        AND start_time < NEW.end_time
+        AND end_time > NEW.start_time
+      FOR UPDATE;
+      IF taken > 0 THEN
+        SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45002, MESSAGE_TEXT = 'the patient is occupied in this time';
+      END IF;
+    END IF;
+    IF NEW.room_id IS NOT NULL THEN
+      SELECT COUNT(*) INTO taken FROM occupied_times
+      WHERE party = 'room' AND party_id = NEW.room_id
+        AND start_time > NEW.start_time - INTERVAL 360 MINUTE
+        AND start_time < NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE
+        AND end_time > NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE
+      FOR UPDATE;
+      IF taken > 0 THEN
+        SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45003, MESSAGE_TEXT = 'the room is occupied in this time';
+      END IF;
     END IF;
   END IF;
 END;
@@ -136,27 +319,51 @@ END;
 CREATE TRIGGER appointments_before_update BEFORE UPDATE ON appointments FOR EACH ROW
 BEGIN
   DECLARE taken INT DEFAULT 0;
+  DECLARE allowed INT DEFAULT 0;
   IF NEW.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
      AND (OLD.status IN ('cancelled', 'no_show', 'left_without_being_seen')
-          OR OLD.doctor_id <> NEW.doctor_id OR OLD.patient_id <> NEW.patient_id
-          OR OLD.start_time <> NEW.start_time OR OLD.end_time <> NEW.end_time) THEN
+          OR OLD.doctor_id <> NEW.doctor_id OR OLD.patient_id <> NEW.patient_id OR NOT (OLD.room_id <=> NEW.room_id)
+          OR OLD.start_time <> NEW.start_time OR OLD.end_time <> NEW.end_time
+          OR OLD.buffer_before_minutes <> NEW.buffer_before_minutes OR OLD.buffer_after_minutes <> NEW.buffer_after_minutes
+          OR OLD.doctor_overbooked > NEW.doctor_overbooked OR OLD.patient_overbooked > NEW.patient_overbooked) THEN
     UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = NEW.doctor_id;
     UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = NEW.patient_id;
-    SELECT COUNT(*) INTO taken FROM occupied_times
-    WHERE party = 'doctor' AND party_id = NEW.doctor_id AND appointment_id <> OLD.id
-      AND start_time > NEW.start_time - INTERVAL 180 MINUTE AND start_time < NEW.end_time
-      AND end_time > NEW.start_time
-    FOR UPDATE;
-    IF taken > 0 THEN
-      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45001, MESSAGE_TEXT = 'the doctor is occupied in this time';
+    IF NEW.room_id IS NOT NULL THEN
+      UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = NEW.room_id;
+    END IF;
+    IF NEW.doctor_overbooked = 1 THEN
+      SELECT overbook_cap INTO allowed FROM doctors WHERE id = NEW.doctor_id FOR UPDATE;
     END IF;
     SELECT COUNT(*) INTO taken FROM occupied_times
-    WHERE party = 'patient' AND party_id = NEW.patient_id AND appointment_id <> OLD.id
-      AND start_time > NEW.start_time - INTERVAL 180 MINUTE AND start_time < NEW.end_time
-      AND end_time > NEW.start_time
+    WHERE party = 'doctor' AND party_id = NEW.doctor_id AND appointment_id <> OLD.id
+      AND start_time > NEW.start_time - INTERVAL 360 MINUTE
+      AND start_time < NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE
+      AND end_time > NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE
     FOR UPDATE;
-    IF taken > 0 THEN
-      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45002, MESSAGE_TEXT = 'the patient is occupied in this time';
+    IF taken > allowed THEN
+      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45001, MESSAGE_TEXT = 'the doctor is occupied in this time';
+    END IF;
+    IF NEW.patient_overbooked = 0 THEN
+      SELECT COUNT(*) INTO taken FROM occupied_times
+      WHERE party = 'patient' AND party_id = NEW.patient_id AND appointment_id <> OLD.id
+        AND start_time > NEW.start_time - INTERVAL 180 MINUTE
+        AND start_time < NEW.end_time
+        AND end_time > NEW.start_time
+      FOR UPDATE;
+      IF taken > 0 THEN
+        SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45002, MESSAGE_TEXT = 'the patient is occupied in this time';
+      END IF;
+    END IF;
+    IF NEW.room_id IS NOT NULL THEN
+      SELECT COUNT(*) INTO taken FROM occupied_times
+      WHERE party = 'room' AND party_id = NEW.room_id AND appointment_id <> OLD.id
+        AND start_time > NEW.start_time - INTERVAL 360 MINUTE
+        AND start_time < NEW.end_time + INTERVAL NEW.buffer_after_minutes MINUTE
+        AND end_time > NEW.start_time - INTERVAL NEW.buffer_before_minutes MINUTE
+      FOR UPDATE;
+      IF taken > 0 THEN
+        SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 45003, MESSAGE_TEXT = 'the room is occupied in this time';
+      END IF;
     END IF;
   END IF;
 END;

@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os/exec"
+	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"mems/db"
 	"mems/internal/contracttest"
 	"mems/internal/storetest"
 )
@@ -125,21 +129,27 @@ func TestMigrateAndReset(t *testing.T) {
 	t.Parallel()
 	d := storetest.Empty(t)
 	url := "MEMS_DATABASE_URL=" + d.DSN
-	for _, step := range []struct {
+	type step struct {
 		args []string
 		code int
 		says string
-	}{
+	}
+	migrations, err := fs.Glob(db.Migrations, "migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := []step{
 		{[]string{"migrate", "status"}, 0, "pending"},
 		{[]string{"reset", "--yes-destroy-all-data"}, 1, "disposable"},
 		{[]string{"migrate", "up"}, 0, "migrated to 00002_backstop.sql"},
 		{[]string{"migrate", "up"}, 0, "nothing to do"},
 		{[]string{"reset", "--yes-destroy-all-data"}, 1, "UPDATE installation"},
 		{[]string{"demo"}, 1, "administrator"},
-		{[]string{"migrate", "down"}, 0, "undid 00002_backstop.sql"},
-		{[]string{"migrate", "down"}, 0, "undid 00001_clinic.sql"},
-		{[]string{"migrate", "down"}, 0, "nothing to undo"},
-	} {
+	}
+	for _, m := range slices.Backward(migrations) {
+		steps = append(steps, step{[]string{"migrate", "down"}, 0, "undid " + path.Base(m)})
+	}
+	for _, step := range append(steps, step{[]string{"migrate", "down"}, 0, "nothing to undo"}) {
 		code, out := runMEMS(t, step.args, url)
 		if code != step.code || !strings.Contains(out, step.says) {
 			t.Errorf("mems %v: exit %d, want %d and %q:\n%s", step.args, code, step.code, step.says, out)

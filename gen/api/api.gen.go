@@ -24,6 +24,87 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for AppointmentEventAction.
+const (
+	AppointmentEventActionBook       AppointmentEventAction = "book"
+	AppointmentEventActionCancel     AppointmentEventAction = "cancel"
+	AppointmentEventActionCheckIn    AppointmentEventAction = "check_in"
+	AppointmentEventActionComplete   AppointmentEventAction = "complete"
+	AppointmentEventActionConfirm    AppointmentEventAction = "confirm"
+	AppointmentEventActionLeave      AppointmentEventAction = "leave"
+	AppointmentEventActionNoShow     AppointmentEventAction = "no_show"
+	AppointmentEventActionReschedule AppointmentEventAction = "reschedule"
+	AppointmentEventActionStart      AppointmentEventAction = "start"
+	AppointmentEventActionUndo       AppointmentEventAction = "undo"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentEventAction enum.
+func (e AppointmentEventAction) Valid() bool {
+	switch e {
+	case AppointmentEventActionBook:
+		return true
+	case AppointmentEventActionCancel:
+		return true
+	case AppointmentEventActionCheckIn:
+		return true
+	case AppointmentEventActionComplete:
+		return true
+	case AppointmentEventActionConfirm:
+		return true
+	case AppointmentEventActionLeave:
+		return true
+	case AppointmentEventActionNoShow:
+		return true
+	case AppointmentEventActionReschedule:
+		return true
+	case AppointmentEventActionStart:
+		return true
+	case AppointmentEventActionUndo:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AppointmentEventFromStatus.
+const (
+	AppointmentEventFromStatusCancelled            AppointmentEventFromStatus = "cancelled"
+	AppointmentEventFromStatusCheckedIn            AppointmentEventFromStatus = "checked_in"
+	AppointmentEventFromStatusCompleted            AppointmentEventFromStatus = "completed"
+	AppointmentEventFromStatusConfirmed            AppointmentEventFromStatus = "confirmed"
+	AppointmentEventFromStatusInProgress           AppointmentEventFromStatus = "in_progress"
+	AppointmentEventFromStatusLeftWithoutBeingSeen AppointmentEventFromStatus = "left_without_being_seen"
+	AppointmentEventFromStatusLessThanNil          AppointmentEventFromStatus = "<nil>"
+	AppointmentEventFromStatusNoShow               AppointmentEventFromStatus = "no_show"
+	AppointmentEventFromStatusScheduled            AppointmentEventFromStatus = "scheduled"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentEventFromStatus enum.
+func (e AppointmentEventFromStatus) Valid() bool {
+	switch e {
+	case AppointmentEventFromStatusCancelled:
+		return true
+	case AppointmentEventFromStatusCheckedIn:
+		return true
+	case AppointmentEventFromStatusCompleted:
+		return true
+	case AppointmentEventFromStatusConfirmed:
+		return true
+	case AppointmentEventFromStatusInProgress:
+		return true
+	case AppointmentEventFromStatusLeftWithoutBeingSeen:
+		return true
+	case AppointmentEventFromStatusLessThanNil:
+		return true
+	case AppointmentEventFromStatusNoShow:
+		return true
+	case AppointmentEventFromStatusScheduled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AppointmentStatus.
 const (
 	AppointmentStatusCancelled            AppointmentStatus = "cancelled"
@@ -90,35 +171,79 @@ func (e CancellationReason) Valid() bool {
 	}
 }
 
+// Defines values for OverrideRules.
+const (
+	OverrideRulesDoctorOverlap       OverrideRules = "doctor-overlap"
+	OverrideRulesOutsideWorkingHours OverrideRules = "outside-working-hours"
+	OverrideRulesPatientOverlap      OverrideRules = "patient-overlap"
+)
+
+// Valid indicates whether the value is a known member of the OverrideRules enum.
+func (e OverrideRules) Valid() bool {
+	switch e {
+	case OverrideRulesDoctorOverlap:
+		return true
+	case OverrideRulesOutsideWorkingHours:
+		return true
+	case OverrideRulesPatientOverlap:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemSlug.
 const (
-	ProblemSlugAppointmentNotFound  ProblemSlug = "appointment-not-found"
-	ProblemSlugDoctorInactive       ProblemSlug = "doctor-inactive"
-	ProblemSlugDoctorNotFound       ProblemSlug = "doctor-not-found"
-	ProblemSlugDoctorOverlap        ProblemSlug = "doctor-overlap"
-	ProblemSlugEmailTaken           ProblemSlug = "email-taken"
-	ProblemSlugHasAppointments      ProblemSlug = "has-appointments"
-	ProblemSlugInternalError        ProblemSlug = "internal-error"
-	ProblemSlugInvalidTransition    ProblemSlug = "invalid-transition"
-	ProblemSlugMalformedRequest     ProblemSlug = "malformed-request"
-	ProblemSlugMethodNotAllowed     ProblemSlug = "method-not-allowed"
-	ProblemSlugNotAcceptable        ProblemSlug = "not-acceptable"
-	ProblemSlugNotFound             ProblemSlug = "not-found"
-	ProblemSlugOutcomeUnknown       ProblemSlug = "outcome-unknown"
-	ProblemSlugPatientNotFound      ProblemSlug = "patient-not-found"
-	ProblemSlugPatientOverlap       ProblemSlug = "patient-overlap"
-	ProblemSlugPayloadTooLarge      ProblemSlug = "payload-too-large"
-	ProblemSlugPreconditionFailed   ProblemSlug = "precondition-failed"
-	ProblemSlugStartInPast          ProblemSlug = "start-in-past"
-	ProblemSlugUnavailable          ProblemSlug = "unavailable"
-	ProblemSlugUnsupportedMediaType ProblemSlug = "unsupported-media-type"
-	ProblemSlugValidationFailed     ProblemSlug = "validation-failed"
+	ProblemSlugAppointmentNotFound       ProblemSlug = "appointment-not-found"
+	ProblemSlugAppointmentTypeInactive   ProblemSlug = "appointment-type-inactive"
+	ProblemSlugAppointmentTypeNotAllowed ProblemSlug = "appointment-type-not-allowed"
+	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
+	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
+	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
+	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
+	ProblemSlugDoctorOverlap             ProblemSlug = "doctor-overlap"
+	ProblemSlugEmailTaken                ProblemSlug = "email-taken"
+	ProblemSlugHasAppointments           ProblemSlug = "has-appointments"
+	ProblemSlugHoldNotFound              ProblemSlug = "hold-not-found"
+	ProblemSlugHoldNotUsable             ProblemSlug = "hold-not-usable"
+	ProblemSlugInternalError             ProblemSlug = "internal-error"
+	ProblemSlugInvalidTransition         ProblemSlug = "invalid-transition"
+	ProblemSlugMalformedRequest          ProblemSlug = "malformed-request"
+	ProblemSlugMethodNotAllowed          ProblemSlug = "method-not-allowed"
+	ProblemSlugNameTaken                 ProblemSlug = "name-taken"
+	ProblemSlugNoRoomFree                ProblemSlug = "no-room-free"
+	ProblemSlugNotAcceptable             ProblemSlug = "not-acceptable"
+	ProblemSlugNotFound                  ProblemSlug = "not-found"
+	ProblemSlugOutcomeUnknown            ProblemSlug = "outcome-unknown"
+	ProblemSlugOutsideWorkingHours       ProblemSlug = "outside-working-hours"
+	ProblemSlugPatientNotFound           ProblemSlug = "patient-not-found"
+	ProblemSlugPatientOverlap            ProblemSlug = "patient-overlap"
+	ProblemSlugPayloadTooLarge           ProblemSlug = "payload-too-large"
+	ProblemSlugPreconditionFailed        ProblemSlug = "precondition-failed"
+	ProblemSlugRoomInactive              ProblemSlug = "room-inactive"
+	ProblemSlugRoomNotFound              ProblemSlug = "room-not-found"
+	ProblemSlugRoomNotSuitable           ProblemSlug = "room-not-suitable"
+	ProblemSlugRoomOverlap               ProblemSlug = "room-overlap"
+	ProblemSlugStartInPast               ProblemSlug = "start-in-past"
+	ProblemSlugTimeOff                   ProblemSlug = "time-off"
+	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
+	ProblemSlugUnavailable               ProblemSlug = "unavailable"
+	ProblemSlugUnsupportedMediaType      ProblemSlug = "unsupported-media-type"
+	ProblemSlugValidationFailed          ProblemSlug = "validation-failed"
 )
 
 // Valid indicates whether the value is a known member of the ProblemSlug enum.
 func (e ProblemSlug) Valid() bool {
 	switch e {
 	case ProblemSlugAppointmentNotFound:
+		return true
+	case ProblemSlugAppointmentTypeInactive:
+		return true
+	case ProblemSlugAppointmentTypeNotAllowed:
+		return true
+	case ProblemSlugAppointmentTypeNotFound:
+		return true
+	case ProblemSlugClosureNotFound:
 		return true
 	case ProblemSlugDoctorInactive:
 		return true
@@ -130,6 +255,10 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugHasAppointments:
 		return true
+	case ProblemSlugHoldNotFound:
+		return true
+	case ProblemSlugHoldNotUsable:
+		return true
 	case ProblemSlugInternalError:
 		return true
 	case ProblemSlugInvalidTransition:
@@ -138,11 +267,17 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugMethodNotAllowed:
 		return true
+	case ProblemSlugNameTaken:
+		return true
+	case ProblemSlugNoRoomFree:
+		return true
 	case ProblemSlugNotAcceptable:
 		return true
 	case ProblemSlugNotFound:
 		return true
 	case ProblemSlugOutcomeUnknown:
+		return true
+	case ProblemSlugOutsideWorkingHours:
 		return true
 	case ProblemSlugPatientNotFound:
 		return true
@@ -152,13 +287,79 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugPreconditionFailed:
 		return true
+	case ProblemSlugRoomInactive:
+		return true
+	case ProblemSlugRoomNotFound:
+		return true
+	case ProblemSlugRoomNotSuitable:
+		return true
+	case ProblemSlugRoomOverlap:
+		return true
 	case ProblemSlugStartInPast:
+		return true
+	case ProblemSlugTimeOff:
+		return true
+	case ProblemSlugTimeOffNotFound:
 		return true
 	case ProblemSlugUnavailable:
 		return true
 	case ProblemSlugUnsupportedMediaType:
 		return true
 	case ProblemSlugValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimeOffReason.
+const (
+	TimeOffReasonIllness  TimeOffReason = "illness"
+	TimeOffReasonMeeting  TimeOffReason = "meeting"
+	TimeOffReasonOther    TimeOffReason = "other"
+	TimeOffReasonTraining TimeOffReason = "training"
+	TimeOffReasonVacation TimeOffReason = "vacation"
+)
+
+// Valid indicates whether the value is a known member of the TimeOffReason enum.
+func (e TimeOffReason) Valid() bool {
+	switch e {
+	case TimeOffReasonIllness:
+		return true
+	case TimeOffReasonMeeting:
+		return true
+	case TimeOffReasonOther:
+		return true
+	case TimeOffReasonTraining:
+		return true
+	case TimeOffReasonVacation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimeOffCreateReason.
+const (
+	TimeOffCreateReasonIllness  TimeOffCreateReason = "illness"
+	TimeOffCreateReasonMeeting  TimeOffCreateReason = "meeting"
+	TimeOffCreateReasonOther    TimeOffCreateReason = "other"
+	TimeOffCreateReasonTraining TimeOffCreateReason = "training"
+	TimeOffCreateReasonVacation TimeOffCreateReason = "vacation"
+)
+
+// Valid indicates whether the value is a known member of the TimeOffCreateReason enum.
+func (e TimeOffCreateReason) Valid() bool {
+	switch e {
+	case TimeOffCreateReasonIllness:
+		return true
+	case TimeOffCreateReasonMeeting:
+		return true
+	case TimeOffCreateReasonOther:
+		return true
+	case TimeOffCreateReasonTraining:
+		return true
+	case TimeOffCreateReasonVacation:
 		return true
 	default:
 		return false
@@ -228,10 +429,98 @@ func (e ViolationCode) Valid() bool {
 	}
 }
 
+// Defines values for ListAvailabilityParamsStepMinutes.
+const (
+	ListAvailabilityParamsStepMinutesN10 ListAvailabilityParamsStepMinutes = 10
+	ListAvailabilityParamsStepMinutesN15 ListAvailabilityParamsStepMinutes = 15
+	ListAvailabilityParamsStepMinutesN20 ListAvailabilityParamsStepMinutes = 20
+	ListAvailabilityParamsStepMinutesN30 ListAvailabilityParamsStepMinutes = 30
+	ListAvailabilityParamsStepMinutesN5  ListAvailabilityParamsStepMinutes = 5
+	ListAvailabilityParamsStepMinutesN60 ListAvailabilityParamsStepMinutes = 60
+)
+
+// Valid indicates whether the value is a known member of the ListAvailabilityParamsStepMinutes enum.
+func (e ListAvailabilityParamsStepMinutes) Valid() bool {
+	switch e {
+	case ListAvailabilityParamsStepMinutesN10:
+		return true
+	case ListAvailabilityParamsStepMinutesN15:
+		return true
+	case ListAvailabilityParamsStepMinutesN20:
+		return true
+	case ListAvailabilityParamsStepMinutesN30:
+		return true
+	case ListAvailabilityParamsStepMinutesN5:
+		return true
+	case ListAvailabilityParamsStepMinutesN60:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListNextAvailableParamsPer.
+const (
+	ListNextAvailableParamsPerDoctor         ListNextAvailableParamsPer = "doctor"
+	ListNextAvailableParamsPerSpecialization ListNextAvailableParamsPer = "specialization"
+)
+
+// Valid indicates whether the value is a known member of the ListNextAvailableParamsPer enum.
+func (e ListNextAvailableParamsPer) Valid() bool {
+	switch e {
+	case ListNextAvailableParamsPerDoctor:
+		return true
+	case ListNextAvailableParamsPerSpecialization:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListNextAvailableParamsStepMinutes.
+const (
+	ListNextAvailableParamsStepMinutesN10 ListNextAvailableParamsStepMinutes = 10
+	ListNextAvailableParamsStepMinutesN15 ListNextAvailableParamsStepMinutes = 15
+	ListNextAvailableParamsStepMinutesN20 ListNextAvailableParamsStepMinutes = 20
+	ListNextAvailableParamsStepMinutesN30 ListNextAvailableParamsStepMinutes = 30
+	ListNextAvailableParamsStepMinutesN5  ListNextAvailableParamsStepMinutes = 5
+	ListNextAvailableParamsStepMinutesN60 ListNextAvailableParamsStepMinutes = 60
+)
+
+// Valid indicates whether the value is a known member of the ListNextAvailableParamsStepMinutes enum.
+func (e ListNextAvailableParamsStepMinutes) Valid() bool {
+	switch e {
+	case ListNextAvailableParamsStepMinutesN10:
+		return true
+	case ListNextAvailableParamsStepMinutesN15:
+		return true
+	case ListNextAvailableParamsStepMinutesN20:
+		return true
+	case ListNextAvailableParamsStepMinutesN30:
+		return true
+	case ListNextAvailableParamsStepMinutesN5:
+		return true
+	case ListNextAvailableParamsStepMinutesN60:
+		return true
+	default:
+		return false
+	}
+}
+
 // Appointment A booked time of one doctor with one patient: `start_time` up to, but
 // not including, `end_time`, which is `start_time` plus
 // `duration_minutes`.
 type Appointment struct {
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
+
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
+
 	// Cancellation When and why an appointment was cancelled.
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
 
@@ -270,12 +559,20 @@ type Appointment struct {
 	// Example: 1
 	ID ID `json:"id"`
 
+	// Override Rules that may be broken on purpose, and why.
+	Override *Override `json:"override,omitempty"`
+
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
+
+	// RoomID The room; null for none.
+	//
+	// Example: 1
+	RoomID nullable.Nullable[int64] `json:"room_id"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -293,6 +590,11 @@ type Appointment struct {
 	//
 	// Example: scheduled
 	Status AppointmentStatus `json:"status"`
+
+	// TypeID The appointment type; null for none.
+	//
+	// Example: 1
+	TypeID nullable.Nullable[int64] `json:"type_id"`
 
 	// UpdatedAt A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -316,8 +618,83 @@ type AppointmentCancel struct {
 	Reason CancellationReason `json:"reason"`
 }
 
-// AppointmentCreate An appointment to book.
+// AppointmentCreate An appointment to book. Its length is `duration_minutes`, or by default the type's.
 type AppointmentCreate struct {
+	// AnyRoom Take any suitable room that is free. A type that needs a room does so without being told.
+	//
+	// Example: false
+	AnyRoom *bool `json:"any_room,omitempty"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
+
+	// HoldToken The token of a hold that keeps this time.
+	//
+	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
+	HoldToken *string `json:"hold_token,omitempty"`
+
+	// Override Rules that may be broken on purpose, and why.
+	Override *Override `json:"override,omitempty"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID ID `json:"patient_id"`
+
+	// RoomID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	RoomID *ID `json:"room_id,omitempty"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// TypeID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	TypeID *ID `json:"type_id,omitempty"`
+}
+
+// AppointmentEvent One change of an appointment, and what it was after it.
+type AppointmentEvent struct {
+	// Action What was done. Further actions may be added.
+	//
+	// Example: book
+	Action AppointmentEventAction `json:"action"`
+
+	// Actor Who did it, as stated in `MEMS-Actor`; null when nobody said.
+	//
+	// Example: front desk
+	Actor nullable.Nullable[string] `json:"actor"`
+
+	// At A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	At Instant `json:"at"`
+
 	// DoctorID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
 	//
@@ -330,12 +707,28 @@ type AppointmentCreate struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
+	// FromStatus Null when it did not exist before.
+	FromStatus nullable.Nullable[AppointmentEventFromStatus] `json:"from_status"`
+
+	// Note In words why, or why a rule was broken on purpose.
+	//
+	// Example: Will call again.
+	Note nullable.Nullable[string] `json:"note"`
+
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
 	//
 	//
 	// Example: 1
 	PatientID ID `json:"patient_id"`
+
+	// Reason The coded reason of a cancellation.
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// RoomID The room; null for none.
+	//
+	// Example: 1
+	RoomID nullable.Nullable[int64] `json:"room_id"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -344,6 +737,29 @@ type AppointmentCreate struct {
 	//
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
+
+	// ToStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
+	// `in_progress` and `completed` occupy the doctor's and the patient's
+	// time; `cancelled`, `no_show` and `left_without_being_seen` do not.
+	// Further statuses may be added; treat an unknown one as occupying.
+	//
+	//
+	// Example: scheduled
+	ToStatus AppointmentStatus `json:"to_status"`
+}
+
+// AppointmentEventAction What was done. Further actions may be added.
+//
+// Example: book
+type AppointmentEventAction string
+
+// AppointmentEventFromStatus Null when it did not exist before.
+type AppointmentEventFromStatus string
+
+// AppointmentHistory What happened to an appointment.
+type AppointmentHistory struct {
+	// Items Every change, oldest first.
+	Items []AppointmentEvent `json:"items"`
 }
 
 // AppointmentList One page of appointments, with the window that was asked for.
@@ -370,6 +786,42 @@ type AppointmentList struct {
 	To nullable.Nullable[time.Time] `json:"to"`
 }
 
+// AppointmentReschedule What is to change; the rest stays.
+type AppointmentReschedule struct {
+	// AnyRoom Take any suitable room that is free.
+	//
+	// Example: true
+	AnyRoom *bool `json:"any_room,omitempty"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID *ID `json:"doctor_id,omitempty"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
+
+	// Override Rules that may be broken on purpose, and why.
+	Override *Override `json:"override,omitempty"`
+
+	// RoomID Another room; null for none.
+	//
+	// Example: 1
+	RoomID nullable.Nullable[int64] `json:"room_id,omitempty"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime *Instant `json:"start_time,omitempty"`
+}
+
 // AppointmentStatus Where an appointment stands. `scheduled`, `confirmed`, `checked_in`,
 // `in_progress` and `completed` occupy the doctor's and the patient's
 // time; `cancelled`, `no_show` and `left_without_being_seen` do not.
@@ -377,6 +829,179 @@ type AppointmentList struct {
 //
 // Example: scheduled
 type AppointmentStatus string
+
+// AppointmentType A kind of visit.
+type AppointmentType struct {
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferAfterMinutes int32 `json:"buffer_after_minutes"`
+
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferBeforeMinutes int32 `json:"buffer_before_minutes"`
+
+	// Colour Colour in a calendar, as
+	//
+	// Example: #2e7d32
+	Colour string `json:"colour"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// DoctorIds Who else may be booked for it.
+	DoctorIds []ID `json:"doctor_ids"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes DurationMinutes `json:"duration_minutes"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// IsActive Whether it can be booked.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// Name Unique without regard to case and accents.
+	//
+	// Example: Skin check
+	Name string `json:"name"`
+
+	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	//
+	// Example: true
+	NeedsRoom bool `json:"needs_room"`
+
+	// RoomIds Where it may take place. Empty, in any room.
+	RoomIds []ID `json:"room_ids"`
+
+	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	Specializations []Specialization `json:"specializations"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// AppointmentTypeCreate An appointment type to add.
+type AppointmentTypeCreate struct {
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
+
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
+
+	// Colour Colour in a calendar, as
+	//
+	// Example: #2e7d32
+	Colour *string `json:"colour,omitempty"`
+
+	// DoctorIds Who else may be booked for it.
+	DoctorIds []ID `json:"doctor_ids,omitempty"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes DurationMinutes `json:"duration_minutes"`
+
+	// IsActive Whether it can be booked.
+	//
+	// Example: true
+	IsActive *bool `json:"is_active,omitempty"`
+
+	// Name Unique without regard to case and accents.
+	//
+	// Example: Skin check
+	Name string `json:"name"`
+
+	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	//
+	// Example: true
+	NeedsRoom *bool `json:"needs_room,omitempty"`
+
+	// RoomIds Where it may take place. Empty, in any room.
+	RoomIds []ID `json:"room_ids,omitempty"`
+
+	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	Specializations []Specialization `json:"specializations,omitempty"`
+}
+
+// AppointmentTypeList One page of appointment types.
+type AppointmentTypeList struct {
+	// Items The appointment types of this page, by id.
+	Items []AppointmentType `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// AppointmentTypePatch Changes to an appointment type (RFC 7396): absent members stay.
+type AppointmentTypePatch struct {
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
+
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	//
+	// Example: 10
+	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
+
+	// Colour Colour in a calendar, as
+	//
+	// Example: #2e7d32
+	Colour *string `json:"colour,omitempty"`
+
+	// DoctorIds Who else may be booked for it.
+	DoctorIds []ID `json:"doctor_ids,omitempty"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
+
+	// IsActive Whether it can be booked.
+	//
+	// Example: true
+	IsActive *bool `json:"is_active,omitempty"`
+
+	// Name Unique without regard to case and accents.
+	//
+	// Example: Skin check
+	Name *string `json:"name,omitempty"`
+
+	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	//
+	// Example: true
+	NeedsRoom *bool `json:"needs_room,omitempty"`
+
+	// RoomIds Where it may take place. Empty, in any room.
+	RoomIds []ID `json:"room_ids,omitempty"`
+
+	// Specializations Whose doctors may be booked for it. Empty together with `doctor_ids`, everybody.
+	Specializations []Specialization `json:"specializations,omitempty"`
+}
 
 // BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
 // refused as `validation-failed` with the code `future`.
@@ -410,10 +1035,133 @@ type Cancellation struct {
 // Example: patient_request
 type CancellationReason string
 
+// Closure A time in which the clinic takes no new bookings.
+type Closure struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime Instant `json:"end_time"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Name What it is for.
+	//
+	// Example: Christmas
+	Name string `json:"name"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// ClosureCreate A closure: `start_time` and `end_time`, or `first_date` and `last_date`.
+type ClosureCreate struct {
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime *Instant `json:"end_time,omitempty"`
+
+	// FirstDate First whole day of the clinic.
+	//
+	// Example: 2027-03-01
+	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
+
+	// LastDate Last whole day of the clinic, included.
+	//
+	// Example: 2027-03-01
+	LastDate *openapi_types.Date `json:"last_date,omitempty"`
+
+	// Name What it is for.
+	//
+	// Example: Christmas
+	Name string `json:"name"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime *Instant `json:"start_time,omitempty"`
+}
+
+// ClosureCreated A new closure, and what was booked in it.
+type ClosureCreated struct {
+	// AffectedAppointments What was booked in it, by start; at most 1,000.
+	AffectedAppointments []Appointment `json:"affected_appointments"`
+
+	// Closure A time in which the clinic takes no new bookings.
+	Closure Closure `json:"closure"`
+}
+
+// ClosureList One page of closures.
+type ClosureList struct {
+	// Items The closures of this page, by end and id.
+	Items []Closure `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
 // Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 //
 // Example: 2027-03-01
 type Date = openapi_types.Date
+
+// DateHours What holds on a single date instead of the timetable.
+type DateHours struct {
+	// Blocks When the doctor works on it; empty, not at all.
+	Blocks []DayBlock `json:"blocks"`
+
+	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
+	//
+	// Example: 2027-03-01
+	Date Date `json:"date"`
+}
+
+// DayBlock A stretch of one day, `start <= t < end`.
+type DayBlock struct {
+	// End Wall clock time, 00:01 to 24:00, the next midnight.
+	//
+	// Example: 12:00
+	End EndOfBlock `json:"end"`
+
+	// Start Wall clock time, 00:00 to 23:59.
+	//
+	// Example: 08:00
+	Start TimeOfDay `json:"start"`
+}
 
 // Doctor A doctor's record.
 type Doctor struct {
@@ -445,6 +1193,13 @@ type Doctor struct {
 	// Example: true
 	IsActive bool `json:"is_active"`
 
+	// OverbookCap How many of the doctor's other appointments one that is overbooked on
+	// purpose may overlap; so there are never more than this and one at once.
+	//
+	//
+	// Example: 0
+	OverbookCap OverbookCap `json:"overbook_cap"`
+
 	// Specialization A doctor's field. Surrounding spaces are removed and the text is
 	// normalised to NFC; control characters are refused.
 	//
@@ -475,6 +1230,13 @@ type DoctorCreate struct {
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
+
+	// OverbookCap How many of the doctor's other appointments one that is overbooked on
+	// purpose may overlap; so there are never more than this and one at once.
+	//
+	//
+	// Example: 0
+	OverbookCap *OverbookCap `json:"overbook_cap,omitempty"`
 
 	// Specialization A doctor's field. Surrounding spaces are removed and the text is
 	// normalised to NFC; control characters are refused.
@@ -515,6 +1277,13 @@ type DoctorPatch struct {
 	// Example: false
 	IsActive *bool `json:"is_active,omitempty"`
 
+	// OverbookCap How many of the doctor's other appointments one that is overbooked on
+	// purpose may overlap; so there are never more than this and one at once.
+	//
+	//
+	// Example: 0
+	OverbookCap *OverbookCap `json:"overbook_cap,omitempty"`
+
 	// Specialization A doctor's field. Surrounding spaces are removed and the text is
 	// normalised to NFC; control characters are refused.
 	//
@@ -535,12 +1304,214 @@ type DurationMinutes = int32
 // Example: ann.muster@example.org
 type Email = string
 
+// EndOfBlock Wall clock time, 00:01 to 24:00, the next midnight.
+//
+// Example: 12:00
+type EndOfBlock = string
+
 // Health The process is alive.
 type Health struct {
 	// Status Always `ok`.
 	//
 	// Example: ok
 	Status string `json:"status"`
+}
+
+// Hold A time that is kept until it expires.
+type Hold struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes DurationMinutes `json:"duration_minutes"`
+
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime Instant `json:"end_time"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt Instant `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// PatientID Only for this patient; null for any.
+	//
+	// Example: 1
+	PatientID nullable.Nullable[int64] `json:"patient_id"`
+
+	// RoomID The room; null for none.
+	//
+	// Example: 1
+	RoomID nullable.Nullable[int64] `json:"room_id"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// TypeID The type; null for none.
+	//
+	// Example: 1
+	TypeID nullable.Nullable[int64] `json:"type_id"`
+}
+
+// HoldCreate A time to hold. Its length is `duration_minutes`, or by default the type's.
+type HoldCreate struct {
+	// AnyRoom Hold any suitable room that is free, too.
+	//
+	// Example: false
+	AnyRoom *bool `json:"any_room,omitempty"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID *ID `json:"patient_id,omitempty"`
+
+	// RoomID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	RoomID *ID `json:"room_id,omitempty"`
+
+	// Seconds How long to hold it.
+	//
+	// Example: 120
+	Seconds *int32 `json:"seconds,omitempty"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// TypeID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	TypeID *ID `json:"type_id,omitempty"`
+}
+
+// HoldCreated A new hold, with its token.
+type HoldCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes DurationMinutes `json:"duration_minutes"`
+
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime Instant `json:"end_time"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt Instant `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// PatientID Only for this patient; null for any.
+	//
+	// Example: 1
+	PatientID nullable.Nullable[int64] `json:"patient_id"`
+
+	// RoomID The room; null for none.
+	//
+	// Example: 1
+	RoomID nullable.Nullable[int64] `json:"room_id"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// Token Whoever sends it as `hold_token` may book the time.
+	//
+	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
+	Token string `json:"token"`
+
+	// TypeID The type; null for none.
+	//
+	// Example: 1
+	TypeID nullable.Nullable[int64] `json:"type_id"`
 }
 
 // ID Identifies a record; given by the server, never used again. At most
@@ -575,8 +1546,84 @@ type Interval struct {
 	StartTime Instant `json:"start_time"`
 }
 
+// NextAvailable The first free time of a doctor, or of a specialization.
+type NextAvailable struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// Slot Null when there is none within 90 days.
+	Slot nullable.Nullable[struct {
+		// DoctorID Identifies a record; given by the server, never used again. At most
+		// 2^53 - 1, so that every JSON reader holds it exactly.
+		//
+		//
+		// Example: 1
+		DoctorID ID `json:"doctor_id"`
+
+		// EndTime A point in time, RFC 3339 with an offset, between
+		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+		// kept, finer digits cut off.
+		//
+		//
+		// Example: 2027-03-01T09:00:00Z
+		EndTime Instant `json:"end_time"`
+
+		// StartTime A point in time, RFC 3339 with an offset, between
+		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+		// kept, finer digits cut off.
+		//
+		//
+		// Example: 2027-03-01T09:00:00Z
+		StartTime Instant `json:"start_time"`
+	}] `json:"slot"`
+
+	// Specialization A doctor's field. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Dermatology
+	Specialization Specialization `json:"specialization"`
+}
+
+// NextAvailableList First free times.
+type NextAvailableList struct {
+	// Items By start, those without any last; by doctor among equals.
+	Items []NextAvailable `json:"items"`
+
+	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	//
+	// Example: Europe/Zurich
+	TimeZone TimeZone `json:"time_zone"`
+}
+
 // NextCursor Pass it as `cursor` for the next page; null when there is none.
 type NextCursor = string
+
+// OverbookCap How many of the doctor's other appointments one that is overbooked on
+// purpose may overlap; so there are never more than this and one at once.
+//
+// Example: 0
+type OverbookCap = int32
+
+// Override Rules that may be broken on purpose, and why.
+type Override struct {
+	// Reason Why; for the clinic's staff, kept with the appointment.
+	//
+	// Example: Twins; the mother sees both doctors.
+	Reason string `json:"reason"`
+
+	// Rules The rules. Those that are not in the way change nothing.
+	Rules []OverrideRules `json:"rules"`
+}
+
+// OverrideRules A rule that a booking may break on purpose.
+//
+// Example: patient-overlap
+type OverrideRules string
 
 // Patient A patient's record.
 type Patient struct {
@@ -748,6 +1795,11 @@ type Problem struct {
 	// AllowedStatuses With `invalid-transition`: the statuses that may follow the current one; absent when none may.
 	AllowedStatuses []AppointmentStatus `json:"allowed_statuses,omitempty"`
 
+	// Alternatives With a refusal for want of time: the nearest times that were free for
+	// this patient in that moment, at most three of the same doctor, then
+	// at most three of colleagues of the specialization.
+	Alternatives []Slot `json:"alternatives,omitempty"`
+
 	// Conflict A stretch of time, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
@@ -812,16 +1864,285 @@ type Readiness struct {
 	Status string `json:"status"`
 }
 
+// Room A place for appointments, with a calendar of its own.
+type Room struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// IsActive Whether the room takes new bookings.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// Name Unique without regard to case and accents.
+	//
+	// Example: Room 1
+	Name string `json:"name"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// RoomCreate A room to add.
+type RoomCreate struct {
+	// IsActive Whether the room takes new bookings.
+	//
+	// Example: true
+	IsActive *bool `json:"is_active,omitempty"`
+
+	// Name Unique without regard to case and accents.
+	//
+	// Example: Room 1
+	Name string `json:"name"`
+}
+
+// RoomList One page of rooms.
+type RoomList struct {
+	// Items The rooms of this page, by id.
+	Items []Room `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// RoomPatch Changes to a room (RFC 7396): absent members stay.
+type RoomPatch struct {
+	// IsActive Whether the room takes new bookings.
+	//
+	// Example: false
+	IsActive *bool `json:"is_active,omitempty"`
+
+	// Name Unique without regard to case and accents.
+	//
+	// Example: Room 1
+	Name *string `json:"name,omitempty"`
+}
+
+// Slot A time that could be booked with a doctor.
+type Slot struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime Instant `json:"end_time"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+}
+
+// SlotList One page of free times.
+type SlotList struct {
+	// From A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	From Instant `json:"from"`
+
+	// Items The free times of this page, by start and doctor.
+	Items []Slot `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	//
+	// Example: Europe/Zurich
+	TimeZone TimeZone `json:"time_zone"`
+
+	// To A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	To Instant `json:"to"`
+}
+
 // Specialization A doctor's field. Surrounding spaces are removed and the text is
 // normalised to NFC; control characters are refused.
 //
 // Example: Dermatology
 type Specialization = string
 
+// TimeOfDay Wall clock time, 00:00 to 23:59.
+//
+// Example: 08:00
+type TimeOfDay = string
+
+// TimeOff A time in which a doctor takes no new bookings.
+type TimeOff struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime Instant `json:"end_time"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Back on Thursday.
+	Note nullable.Nullable[string] `json:"note"`
+
+	// Reason Why.
+	//
+	// Example: illness
+	Reason TimeOffReason `json:"reason"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// TimeOffReason Why.
+//
+// Example: illness
+type TimeOffReason string
+
+// TimeOffCreate A time off: `start_time` and `end_time`, or `first_date` and `last_date`.
+type TimeOffCreate struct {
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime *Instant `json:"end_time,omitempty"`
+
+	// FirstDate First whole day of the clinic.
+	//
+	// Example: 2027-03-01
+	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
+
+	// LastDate Last whole day of the clinic, included.
+	//
+	// Example: 2027-03-01
+	LastDate *openapi_types.Date `json:"last_date,omitempty"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Back on Thursday.
+	Note nullable.Nullable[string] `json:"note,omitempty"`
+
+	// Reason Why.
+	//
+	// Example: illness
+	Reason TimeOffCreateReason `json:"reason"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime *Instant `json:"start_time,omitempty"`
+}
+
+// TimeOffCreateReason Why.
+//
+// Example: illness
+type TimeOffCreateReason string
+
+// TimeOffCreated A new time off, and what was booked in it.
+type TimeOffCreated struct {
+	// AffectedAppointments What was booked in it, by start; at most 1,000.
+	AffectedAppointments []Appointment `json:"affected_appointments"`
+
+	// TimeOff A time in which a doctor takes no new bookings.
+	TimeOff TimeOff `json:"time_off"`
+}
+
+// TimeOffList One page of time off.
+type TimeOffList struct {
+	// Items The time off of this page, by end and id.
+	Items []TimeOff `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
 // TimeZone The clinic's time zone, a name of the IANA time zone database.
 //
 // Example: Europe/Zurich
 type TimeZone = string
+
+// Timetable A week that repeats from one day on, until the next timetable begins.
+type Timetable struct {
+	// Blocks When the doctor works; no two of one day overlap. Empty, the doctor does not work.
+	Blocks []WeekBlock `json:"blocks"`
+
+	// EffectiveFrom First day on which it holds.
+	//
+	// Example: 2027-03-01
+	EffectiveFrom openapi_types.Date `json:"effective_from"`
+}
 
 // Version What is running.
 type Version struct {
@@ -887,11 +2208,60 @@ type Violation struct {
 // Example: minimum
 type ViolationCode string
 
+// WeekBlock A stretch of one day of every week, `start <= t < end`.
+type WeekBlock struct {
+	// End Wall clock time, 00:01 to 24:00, the next midnight.
+	//
+	// Example: 12:00
+	End EndOfBlock `json:"end"`
+
+	// Start Wall clock time, 00:00 to 23:59.
+	//
+	// Example: 08:00
+	Start TimeOfDay `json:"start"`
+
+	// Weekday Day of the week by ISO 8601, 1 (Monday) to 7 (Sunday).
+	//
+	// Example: 1
+	Weekday int32 `json:"weekday"`
+}
+
+// WorkingHours When a doctor works, in the wall time of one zone.
+type WorkingHours struct {
+	// Exceptions By date; at most one for a date.
+	Exceptions []DateHours `json:"exceptions"`
+
+	// TimeZone The zone whose wall clock the hours are in, a name of the IANA time zone
+	// database; by default the clinic's. Null in an answer when there are no hours.
+	//
+	//
+	// Example: Europe/Zurich
+	TimeZone nullable.Nullable[string] `json:"time_zone,omitempty"`
+
+	// Timetables By the day on which they begin; no two on one day. Empty, the doctor can be booked at any time.
+	Timetables []Timetable `json:"timetables"`
+}
+
+// Actor defines model for Actor.
+type Actor = string
+
 // AppointmentID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
 // Example: 1
 type AppointmentID = ID
+
+// AppointmentTypeID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type AppointmentTypeID = ID
+
+// ClosureID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type ClosureID = ID
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -901,6 +2271,12 @@ type Cursor = string
 //
 // Example: 1
 type DoctorID = ID
+
+// HoldID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type HoldID = ID
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
@@ -914,8 +2290,17 @@ type Limit = int32
 // Example: 1
 type PatientID = ID
 
+// RoomID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type RoomID = ID
+
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
+
+// ClosureMissing A problem document (RFC 9457).
+type ClosureMissing = Problem
 
 // DoctorMissing A problem document (RFC 9457).
 type DoctorMissing = Problem
@@ -923,11 +2308,17 @@ type DoctorMissing = Problem
 // HasAppointments A problem document (RFC 9457).
 type HasAppointments = Problem
 
+// HoldMissing A problem document (RFC 9457).
+type HoldMissing = Problem
+
 // Invalid A problem document (RFC 9457).
 type Invalid = Problem
 
 // Malformed A problem document (RFC 9457).
 type Malformed = Problem
+
+// NameTaken A problem document (RFC 9457).
+type NameTaken = Problem
 
 // NotAcceptable A problem document (RFC 9457).
 type NotAcceptable = Problem
@@ -935,11 +2326,20 @@ type NotAcceptable = Problem
 // PatientMissing A problem document (RFC 9457).
 type PatientMissing = Problem
 
+// RoomMissing A problem document (RFC 9457).
+type RoomMissing = Problem
+
 // Stale A problem document (RFC 9457).
 type Stale = Problem
 
+// TimeOffMissing A problem document (RFC 9457).
+type TimeOffMissing = Problem
+
 // TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
+
+// TypeMissing A problem document (RFC 9457).
+type TypeMissing = Problem
 
 // Unavailable A problem document (RFC 9457).
 type Unavailable = Problem
@@ -949,6 +2349,34 @@ type Unexpected = Problem
 
 // UnsupportedMedia A problem document (RFC 9457).
 type UnsupportedMedia = Problem
+
+// ListAppointmentTypesParams defines parameters for ListAppointmentTypes.
+type ListAppointmentTypesParams struct {
+	// IsActive Only types that can (`true`) or cannot (`false`) be booked.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
+type DeleteAppointmentTypeParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateAppointmentTypeParams defines parameters for UpdateAppointmentType.
+type UpdateAppointmentTypeParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
 
 // ListAppointmentsParams defines parameters for ListAppointments.
 type ListAppointmentsParams struct {
@@ -974,8 +2402,204 @@ type ListAppointmentsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// BookAppointmentParams defines parameters for BookAppointment.
+type BookAppointmentParams struct {
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// CheckInAppointmentParams defines parameters for CheckInAppointment.
+type CheckInAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// CompleteAppointmentParams defines parameters for CompleteAppointment.
+type CompleteAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// ConfirmAppointmentParams defines parameters for ConfirmAppointment.
+type ConfirmAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// LeaveAppointmentParams defines parameters for LeaveAppointment.
+type LeaveAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// NoShowAppointmentParams defines parameters for NoShowAppointment.
+type NoShowAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// RescheduleAppointmentParams defines parameters for RescheduleAppointment.
+type RescheduleAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// StartAppointmentParams defines parameters for StartAppointment.
+type StartAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// UndoAppointmentParams defines parameters for UndoAppointment.
+type UndoAppointmentParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// ListAvailabilityParams defines parameters for ListAvailability.
+type ListAvailabilityParams struct {
+	// DoctorID These doctors only; several are separated by commas.
+	DoctorID []ID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
+
+	// Specialization Doctors of this specialization only. Case and accents do not matter.
+	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
+
+	// TypeID For an appointment of this type: its duration, buffers, doctors and rooms count.
+	TypeID *ID `form:"type_id,omitempty" json:"type_id,omitempty"`
+
+	// From Earliest start. A `+` in the offset must be sent as `%2B`.
+	From Instant `form:"from" json:"from"`
+
+	// To Starts before this instant; later than `from`.
+	To Instant `form:"to" json:"to"`
+
+	// DurationMinutes For so long; by default as long as the type says. Required without `type_id`.
+	DurationMinutes *DurationMinutes `form:"duration_minutes,omitempty" json:"duration_minutes,omitempty"`
+
+	// StepMinutes The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+	StepMinutes *ListAvailabilityParamsStepMinutes `form:"step_minutes,omitempty" json:"step_minutes,omitempty"`
+
+	// PatientID Leave out times in which this patient has another appointment.
+	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAvailabilityParamsStepMinutes defines parameters for ListAvailability.
+type ListAvailabilityParamsStepMinutes int32
+
+// ListNextAvailableParams defines parameters for ListNextAvailable.
+type ListNextAvailableParams struct {
+	// DoctorID These doctors only; several are separated by commas.
+	DoctorID []ID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
+
+	// Specialization Doctors of this specialization only. Case and accents do not matter.
+	Specialization *string `form:"specialization,omitempty" json:"specialization,omitempty"`
+
+	// TypeID For an appointment of this type: its duration, buffers, doctors and rooms count.
+	TypeID *ID `form:"type_id,omitempty" json:"type_id,omitempty"`
+
+	// From Earliest start; by default now.
+	From *Instant `form:"from,omitempty" json:"from,omitempty"`
+
+	// Per One answer for each doctor or for each specialization.
+	Per *ListNextAvailableParamsPer `form:"per,omitempty" json:"per,omitempty"`
+
+	// DurationMinutes For so long; by default as long as the type says. Required without `type_id`.
+	DurationMinutes *DurationMinutes `form:"duration_minutes,omitempty" json:"duration_minutes,omitempty"`
+
+	// StepMinutes The grid: starts whose wall clock at the clinic shows a multiple of so many minutes.
+	StepMinutes *ListNextAvailableParamsStepMinutes `form:"step_minutes,omitempty" json:"step_minutes,omitempty"`
+
+	// PatientID Leave out times in which this patient has another appointment.
+	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
+}
+
+// ListNextAvailableParamsPer defines parameters for ListNextAvailable.
+type ListNextAvailableParamsPer string
+
+// ListNextAvailableParamsStepMinutes defines parameters for ListNextAvailable.
+type ListNextAvailableParamsStepMinutes int32
+
+// ListClosuresParams defines parameters for ListClosures.
+type ListClosuresParams struct {
+	// From Leave out what ended before this instant; by default now.
+	From *Instant `form:"from,omitempty" json:"from,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteClosureParams defines parameters for DeleteClosure.
+type DeleteClosureParams struct {
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
@@ -1010,6 +2634,42 @@ type DeleteDoctorParams struct {
 
 // UpdateDoctorParams defines parameters for UpdateDoctor.
 type UpdateDoctorParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListTimeOffParams defines parameters for ListTimeOff.
+type ListTimeOffParams struct {
+	// From Leave out what ended before this instant; by default now.
+	From *Instant `form:"from,omitempty" json:"from,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteTimeOffParams defines parameters for DeleteTimeOff.
+type DeleteTimeOffParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceWorkingHoursParams defines parameters for ReplaceWorkingHours.
+type ReplaceWorkingHoursParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// DeleteHoldParams defines parameters for DeleteHold.
+type DeleteHoldParams struct {
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
@@ -1054,11 +2714,51 @@ type UpdatePatientParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListRoomsParams defines parameters for ListRooms.
+type ListRoomsParams struct {
+	// IsActive Only rooms that can (`true`) or cannot (`false`) be booked.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteRoomParams defines parameters for DeleteRoom.
+type DeleteRoomParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateRoomParams defines parameters for UpdateRoom.
+type UpdateRoomParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CreateAppointmentTypeJSONRequestBody defines body for CreateAppointmentType for application/json ContentType.
+type CreateAppointmentTypeJSONRequestBody = AppointmentTypeCreate
+
+// UpdateAppointmentTypeApplicationMergePatchPlusJSONRequestBody defines body for UpdateAppointmentType for application/merge-patch+json ContentType.
+type UpdateAppointmentTypeApplicationMergePatchPlusJSONRequestBody = AppointmentTypePatch
+
 // BookAppointmentJSONRequestBody defines body for BookAppointment for application/json ContentType.
 type BookAppointmentJSONRequestBody = AppointmentCreate
 
 // CancelAppointmentJSONRequestBody defines body for CancelAppointment for application/json ContentType.
 type CancelAppointmentJSONRequestBody = AppointmentCancel
+
+// RescheduleAppointmentJSONRequestBody defines body for RescheduleAppointment for application/json ContentType.
+type RescheduleAppointmentJSONRequestBody = AppointmentReschedule
+
+// CreateClosureJSONRequestBody defines body for CreateClosure for application/json ContentType.
+type CreateClosureJSONRequestBody = ClosureCreate
 
 // CreateDoctorJSONRequestBody defines body for CreateDoctor for application/json ContentType.
 type CreateDoctorJSONRequestBody = DoctorCreate
@@ -1066,26 +2766,101 @@ type CreateDoctorJSONRequestBody = DoctorCreate
 // UpdateDoctorApplicationMergePatchPlusJSONRequestBody defines body for UpdateDoctor for application/merge-patch+json ContentType.
 type UpdateDoctorApplicationMergePatchPlusJSONRequestBody = DoctorPatch
 
+// CreateTimeOffJSONRequestBody defines body for CreateTimeOff for application/json ContentType.
+type CreateTimeOffJSONRequestBody = TimeOffCreate
+
+// ReplaceWorkingHoursJSONRequestBody defines body for ReplaceWorkingHours for application/json ContentType.
+type ReplaceWorkingHoursJSONRequestBody = WorkingHours
+
+// CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
+type CreateHoldJSONRequestBody = HoldCreate
+
 // CreatePatientJSONRequestBody defines body for CreatePatient for application/json ContentType.
 type CreatePatientJSONRequestBody = PatientCreate
 
 // UpdatePatientApplicationMergePatchPlusJSONRequestBody defines body for UpdatePatient for application/merge-patch+json ContentType.
 type UpdatePatientApplicationMergePatchPlusJSONRequestBody = PatientPatch
 
+// CreateRoomJSONRequestBody defines body for CreateRoom for application/json ContentType.
+type CreateRoomJSONRequestBody = RoomCreate
+
+// UpdateRoomApplicationMergePatchPlusJSONRequestBody defines body for UpdateRoom for application/merge-patch+json ContentType.
+type UpdateRoomApplicationMergePatchPlusJSONRequestBody = RoomPatch
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAppointmentTypes List appointment types
+	// (GET /appointment-types)
+	ListAppointmentTypes(ctx echo.Context, params ListAppointmentTypesParams) error
+	// CreateAppointmentType Add an appointment type
+	// (POST /appointment-types)
+	CreateAppointmentType(ctx echo.Context) error
+	// DeleteAppointmentType Delete an appointment type without appointments
+	// (DELETE /appointment-types/{id})
+	DeleteAppointmentType(ctx echo.Context, id AppointmentTypeID, params DeleteAppointmentTypeParams) error
+	// GetAppointmentType Read an appointment type
+	// (GET /appointment-types/{id})
+	GetAppointmentType(ctx echo.Context, id AppointmentTypeID) error
+	// UpdateAppointmentType Change an appointment type
+	// (PATCH /appointment-types/{id})
+	UpdateAppointmentType(ctx echo.Context, id AppointmentTypeID, params UpdateAppointmentTypeParams) error
 	// ListAppointments List a day, an interval or a patient's appointments
 	// (GET /appointments)
 	ListAppointments(ctx echo.Context, params ListAppointmentsParams) error
 	// BookAppointment Book an appointment
 	// (POST /appointments)
-	BookAppointment(ctx echo.Context) error
+	BookAppointment(ctx echo.Context, params BookAppointmentParams) error
 	// GetAppointment Read an appointment
 	// (GET /appointments/{id})
 	GetAppointment(ctx echo.Context, id AppointmentID) error
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx echo.Context, id AppointmentID, params CancelAppointmentParams) error
+	// CheckInAppointment Check a patient in
+	// (POST /appointments/{id}/check-in)
+	CheckInAppointment(ctx echo.Context, id AppointmentID, params CheckInAppointmentParams) error
+	// CompleteAppointment Complete the visit
+	// (POST /appointments/{id}/complete)
+	CompleteAppointment(ctx echo.Context, id AppointmentID, params CompleteAppointmentParams) error
+	// ConfirmAppointment Confirm an appointment
+	// (POST /appointments/{id}/confirm)
+	ConfirmAppointment(ctx echo.Context, id AppointmentID, params ConfirmAppointmentParams) error
+	// GetAppointmentHistory Read what happened to an appointment
+	// (GET /appointments/{id}/history)
+	GetAppointmentHistory(ctx echo.Context, id AppointmentID) error
+	// LeaveAppointment Note that a patient left
+	// (POST /appointments/{id}/leave)
+	LeaveAppointment(ctx echo.Context, id AppointmentID, params LeaveAppointmentParams) error
+	// NoShowAppointment Note a no-show
+	// (POST /appointments/{id}/no-show)
+	NoShowAppointment(ctx echo.Context, id AppointmentID, params NoShowAppointmentParams) error
+	// RescheduleAppointment Move an appointment
+	// (POST /appointments/{id}/reschedule)
+	RescheduleAppointment(ctx echo.Context, id AppointmentID, params RescheduleAppointmentParams) error
+	// StartAppointment Start the visit
+	// (POST /appointments/{id}/start)
+	StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error
+	// UndoAppointment Undo the last move
+	// (POST /appointments/{id}/undo)
+	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
+	// ListAvailability Find free times
+	// (GET /availability)
+	ListAvailability(ctx echo.Context, params ListAvailabilityParams) error
+	// ListNextAvailable Find the first free time of each doctor
+	// (GET /availability/next)
+	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
+	// ListClosures List closures
+	// (GET /closures)
+	ListClosures(ctx echo.Context, params ListClosuresParams) error
+	// CreateClosure Close the clinic for a time
+	// (POST /closures)
+	CreateClosure(ctx echo.Context) error
+	// DeleteClosure Open the clinic again
+	// (DELETE /closures/{id})
+	DeleteClosure(ctx echo.Context, id ClosureID, params DeleteClosureParams) error
+	// GetClosure Read a closure
+	// (GET /closures/{id})
+	GetClosure(ctx echo.Context, id ClosureID) error
 	// GetDocs The interactive documentation
 	// (GET /docs)
 	GetDocs(ctx echo.Context) error
@@ -1104,9 +2879,36 @@ type ServerInterface interface {
 	// UpdateDoctor Change a doctor
 	// (PATCH /doctors/{id})
 	UpdateDoctor(ctx echo.Context, id DoctorID, params UpdateDoctorParams) error
+	// ListTimeOff List a doctor's time off
+	// (GET /doctors/{id}/time-off)
+	ListTimeOff(ctx echo.Context, id DoctorID, params ListTimeOffParams) error
+	// CreateTimeOff Note a doctor's time off
+	// (POST /doctors/{id}/time-off)
+	CreateTimeOff(ctx echo.Context, id DoctorID) error
+	// DeleteTimeOff Take a time off back
+	// (DELETE /doctors/{id}/time-off/{time_off_id})
+	DeleteTimeOff(ctx echo.Context, id DoctorID, timeOffID ID, params DeleteTimeOffParams) error
+	// GetTimeOff Read one time off
+	// (GET /doctors/{id}/time-off/{time_off_id})
+	GetTimeOff(ctx echo.Context, id DoctorID, timeOffID ID) error
+	// GetWorkingHours Read a doctor's working hours
+	// (GET /doctors/{id}/working-hours)
+	GetWorkingHours(ctx echo.Context, id DoctorID) error
+	// ReplaceWorkingHours Set a doctor's working hours
+	// (PUT /doctors/{id}/working-hours)
+	ReplaceWorkingHours(ctx echo.Context, id DoctorID, params ReplaceWorkingHoursParams) error
 	// GetHealth Is the process alive
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
+	// CreateHold Hold a time
+	// (POST /holds)
+	CreateHold(ctx echo.Context) error
+	// DeleteHold Give a held time back
+	// (DELETE /holds/{id})
+	DeleteHold(ctx echo.Context, id HoldID, params DeleteHoldParams) error
+	// GetHold Read a hold
+	// (GET /holds/{id})
+	GetHold(ctx echo.Context, id HoldID) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -1134,6 +2936,21 @@ type ServerInterface interface {
 	// GetReadiness Can the process serve
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
+	// ListRooms List rooms
+	// (GET /rooms)
+	ListRooms(ctx echo.Context, params ListRoomsParams) error
+	// CreateRoom Add a room
+	// (POST /rooms)
+	CreateRoom(ctx echo.Context) error
+	// DeleteRoom Delete a room without appointments
+	// (DELETE /rooms/{id})
+	DeleteRoom(ctx echo.Context, id RoomID, params DeleteRoomParams) error
+	// GetRoom Read a room
+	// (GET /rooms/{id})
+	GetRoom(ctx echo.Context, id RoomID) error
+	// UpdateRoom Change a room
+	// (PATCH /rooms/{id})
+	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
 	// GetVersion What is running
 	// (GET /version)
 	GetVersion(ctx echo.Context) error
@@ -1142,6 +2959,135 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// ListAppointmentTypes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAppointmentTypes(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAppointmentTypesParams
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAppointmentTypes(ctx, params)
+	return err
+}
+
+// CreateAppointmentType converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateAppointmentType(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateAppointmentType(ctx)
+	return err
+}
+
+// DeleteAppointmentType converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAppointmentType(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentTypeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteAppointmentTypeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAppointmentType(ctx, id, params)
+	return err
+}
+
+// GetAppointmentType converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAppointmentType(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentTypeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAppointmentType(ctx, id)
+	return err
+}
+
+// UpdateAppointmentType converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateAppointmentType(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentTypeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateAppointmentTypeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateAppointmentType(ctx, id, params)
+	return err
 }
 
 // ListAppointments converts echo context to params.
@@ -1208,8 +3154,28 @@ func (w *ServerInterfaceWrapper) ListAppointments(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) BookAppointment(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BookAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.BookAppointment(ctx)
+	err = w.Handler.BookAppointment(ctx, params)
 	return err
 }
 
@@ -1259,9 +3225,689 @@ func (w *ServerInterfaceWrapper) CancelAppointment(ctx echo.Context) error {
 
 		params.IfMatch = &IfMatch
 	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CancelAppointment(ctx, id, params)
+	return err
+}
+
+// CheckInAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) CheckInAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckInAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CheckInAppointment(ctx, id, params)
+	return err
+}
+
+// CompleteAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) CompleteAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CompleteAppointment(ctx, id, params)
+	return err
+}
+
+// ConfirmAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) ConfirmAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ConfirmAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConfirmAppointment(ctx, id, params)
+	return err
+}
+
+// GetAppointmentHistory converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAppointmentHistory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAppointmentHistory(ctx, id)
+	return err
+}
+
+// LeaveAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) LeaveAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LeaveAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LeaveAppointment(ctx, id, params)
+	return err
+}
+
+// NoShowAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) NoShowAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params NoShowAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.NoShowAppointment(ctx, id, params)
+	return err
+}
+
+// RescheduleAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) RescheduleAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RescheduleAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RescheduleAppointment(ctx, id, params)
+	return err
+}
+
+// StartAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) StartAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartAppointment(ctx, id, params)
+	return err
+}
+
+// UndoAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) UndoAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id AppointmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UndoAppointmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UndoAppointment(ctx, id, params)
+	return err
+}
+
+// ListAvailability converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAvailability(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAvailabilityParams
+	// ------------- Optional query parameter "doctor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "doctor_id", ctx.QueryParams(), &params.DoctorID, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter doctor_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "specialization" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "specialization", ctx.QueryParams(), &params.Specialization, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter specialization: %s", err))
+	}
+
+	// ------------- Optional query parameter "type_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type_id", ctx.QueryParams(), &params.TypeID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type_id: %s", err))
+	}
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Required query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "duration_minutes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "duration_minutes", ctx.QueryParams(), &params.DurationMinutes, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter duration_minutes: %s", err))
+	}
+
+	// ------------- Optional query parameter "step_minutes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step_minutes", ctx.QueryParams(), &params.StepMinutes, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter step_minutes: %s", err))
+	}
+
+	// ------------- Optional query parameter "patient_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "patient_id", ctx.QueryParams(), &params.PatientID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter patient_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAvailability(ctx, params)
+	return err
+}
+
+// ListNextAvailable converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNextAvailable(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNextAvailableParams
+	// ------------- Optional query parameter "doctor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "doctor_id", ctx.QueryParams(), &params.DoctorID, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter doctor_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "specialization" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "specialization", ctx.QueryParams(), &params.Specialization, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter specialization: %s", err))
+	}
+
+	// ------------- Optional query parameter "type_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type_id", ctx.QueryParams(), &params.TypeID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "per" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "per", ctx.QueryParams(), &params.Per, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter per: %s", err))
+	}
+
+	// ------------- Optional query parameter "duration_minutes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "duration_minutes", ctx.QueryParams(), &params.DurationMinutes, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter duration_minutes: %s", err))
+	}
+
+	// ------------- Optional query parameter "step_minutes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step_minutes", ctx.QueryParams(), &params.StepMinutes, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter step_minutes: %s", err))
+	}
+
+	// ------------- Optional query parameter "patient_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "patient_id", ctx.QueryParams(), &params.PatientID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter patient_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNextAvailable(ctx, params)
+	return err
+}
+
+// ListClosures converts echo context to params.
+func (w *ServerInterfaceWrapper) ListClosures(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListClosuresParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListClosures(ctx, params)
+	return err
+}
+
+// CreateClosure converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateClosure(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateClosure(ctx)
+	return err
+}
+
+// DeleteClosure converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteClosure(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ClosureID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteClosureParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteClosure(ctx, id, params)
+	return err
+}
+
+// GetClosure converts echo context to params.
+func (w *ServerInterfaceWrapper) GetClosure(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ClosureID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetClosure(ctx, id)
 	return err
 }
 
@@ -1417,12 +4063,248 @@ func (w *ServerInterfaceWrapper) UpdateDoctor(ctx echo.Context) error {
 	return err
 }
 
+// ListTimeOff converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTimeOff(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DoctorID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTimeOffParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTimeOff(ctx, id, params)
+	return err
+}
+
+// CreateTimeOff converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateTimeOff(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DoctorID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateTimeOff(ctx, id)
+	return err
+}
+
+// DeleteTimeOff converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteTimeOff(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DoctorID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "time_off_id" -------------
+	var timeOffID ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "time_off_id", ctx.Param("time_off_id"), &timeOffID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter time_off_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteTimeOffParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteTimeOff(ctx, id, timeOffID, params)
+	return err
+}
+
+// GetTimeOff converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTimeOff(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DoctorID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "time_off_id" -------------
+	var timeOffID ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "time_off_id", ctx.Param("time_off_id"), &timeOffID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter time_off_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTimeOff(ctx, id, timeOffID)
+	return err
+}
+
+// GetWorkingHours converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWorkingHours(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DoctorID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWorkingHours(ctx, id)
+	return err
+}
+
+// ReplaceWorkingHours converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceWorkingHours(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DoctorID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceWorkingHoursParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceWorkingHours(ctx, id, params)
+	return err
+}
+
 // GetHealth converts echo context to params.
 func (w *ServerInterfaceWrapper) GetHealth(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetHealth(ctx)
+	return err
+}
+
+// CreateHold converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateHold(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateHold(ctx)
+	return err
+}
+
+// DeleteHold converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteHold(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id HoldID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteHoldParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteHold(ctx, id, params)
+	return err
+}
+
+// GetHold converts echo context to params.
+func (w *ServerInterfaceWrapper) GetHold(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id HoldID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetHold(ctx, id)
 	return err
 }
 
@@ -1612,6 +4494,135 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	return err
 }
 
+// ListRooms converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRooms(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRoomsParams
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRooms(ctx, params)
+	return err
+}
+
+// CreateRoom converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRoom(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRoom(ctx)
+	return err
+}
+
+// DeleteRoom converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRoom(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoomID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteRoomParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRoom(ctx, id, params)
+	return err
+}
+
+// GetRoom converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRoom(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoomID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRoom(ctx, id)
+	return err
+}
+
+// UpdateRoom converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRoom(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoomID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateRoomParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRoom(ctx, id, params)
+	return err
+}
+
 // GetVersion converts echo context to params.
 func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
 	var err error
@@ -1678,10 +4689,44 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
 	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
 	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
+	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
+	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
+	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
+	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
+	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
+	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
+	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
+	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
+	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
+	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
+	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/appointment-types", wrapper.ListAppointmentTypes, options.OperationMiddlewares["listAppointmentTypes"]...)
+	router.POST(options.BaseURL+"/appointment-types", wrapper.CreateAppointmentType, options.OperationMiddlewares["createAppointmentType"]...)
+	router.DELETE(options.BaseURL+"/appointment-types/:id", wrapper.DeleteAppointmentType, options.OperationMiddlewares["deleteAppointmentType"]...)
+	router.GET(options.BaseURL+"/appointment-types/:id", wrapper.GetAppointmentType, options.OperationMiddlewares["getAppointmentType"]...)
+	router.PATCH(options.BaseURL+"/appointment-types/:id", wrapper.UpdateAppointmentType, options.OperationMiddlewares["updateAppointmentType"]...)
+	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
+	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/appointments", wrapper.ListAppointments, options.OperationMiddlewares["listAppointments"]...)
 	router.POST(options.BaseURL+"/appointments", wrapper.BookAppointment, options.OperationMiddlewares["bookAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id", wrapper.GetAppointment, options.OperationMiddlewares["getAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/cancel", wrapper.CancelAppointment, options.OperationMiddlewares["cancelAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/check-in", wrapper.CheckInAppointment, options.OperationMiddlewares["checkInAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/complete", wrapper.CompleteAppointment, options.OperationMiddlewares["completeAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.GET(options.BaseURL+"/appointments/:id/history", wrapper.GetAppointmentHistory, options.OperationMiddlewares["getAppointmentHistory"]...)
+	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
+	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
+	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -1694,21 +4739,33 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 type AppointmentMissingApplicationProblemPlusJSONResponse Problem
 
+type ClosureMissingApplicationProblemPlusJSONResponse Problem
+
 type DoctorMissingApplicationProblemPlusJSONResponse Problem
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
+
+type HoldMissingApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
 
 type MalformedApplicationProblemPlusJSONResponse Problem
 
+type NameTakenApplicationProblemPlusJSONResponse Problem
+
 type NotAcceptableApplicationProblemPlusJSONResponse Problem
 
 type PatientMissingApplicationProblemPlusJSONResponse Problem
 
+type RoomMissingApplicationProblemPlusJSONResponse Problem
+
 type StaleApplicationProblemPlusJSONResponse Problem
 
+type TimeOffMissingApplicationProblemPlusJSONResponse Problem
+
 type TooLargeApplicationProblemPlusJSONResponse Problem
+
+type TypeMissingApplicationProblemPlusJSONResponse Problem
 
 type UnavailableResponseHeaders struct {
 	RetryAfter int32
@@ -1722,6 +4779,748 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
+type ListAppointmentTypesRequestObject struct {
+	Params ListAppointmentTypesParams
+}
+
+type ListAppointmentTypesResponseObject interface {
+	VisitListAppointmentTypesResponse(w http.ResponseWriter) error
+}
+
+type ListAppointmentTypes200JSONResponse AppointmentTypeList
+
+func (response ListAppointmentTypes200JSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentTypes400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes400ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentTypes406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes406ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentTypes422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes422ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentTypes500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes500ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentTypes503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes503ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentTypeRequestObject struct {
+	Body *CreateAppointmentTypeJSONRequestBody
+}
+
+type CreateAppointmentTypeResponseObject interface {
+	VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error
+}
+
+type CreateAppointmentType201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateAppointmentType201JSONResponse struct {
+	Body    AppointmentType
+	Headers CreateAppointmentType201ResponseHeaders
+}
+
+func (response CreateAppointmentType201JSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType400ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType404ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateAppointmentType404ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType406ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType409ApplicationProblemPlusJSONResponse struct {
+	NameTakenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType409ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType413ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType422ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType500ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType503ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentTypeRequestObject struct {
+	ID     AppointmentTypeID `json:"id"`
+	Params DeleteAppointmentTypeParams
+}
+
+type DeleteAppointmentTypeResponseObject interface {
+	VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error
+}
+
+type DeleteAppointmentType204Response struct {
+}
+
+func (response DeleteAppointmentType204Response) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAppointmentType400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType400ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType404ApplicationProblemPlusJSONResponse struct {
+	TypeMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType404ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType406ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType409ApplicationProblemPlusJSONResponse struct {
+	HasAppointmentsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType409ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType412ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType422ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType500ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType503ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentTypeRequestObject struct {
+	ID AppointmentTypeID `json:"id"`
+}
+
+type GetAppointmentTypeResponseObject interface {
+	VisitGetAppointmentTypeResponse(w http.ResponseWriter) error
+}
+
+type GetAppointmentType200ResponseHeaders struct {
+	ETag string
+}
+
+type GetAppointmentType200JSONResponse struct {
+	Body    AppointmentType
+	Headers GetAppointmentType200ResponseHeaders
+}
+
+func (response GetAppointmentType200JSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType400ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType404ApplicationProblemPlusJSONResponse struct {
+	TypeMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType404ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType406ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType422ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType500ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType503ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentTypeRequestObject struct {
+	ID     AppointmentTypeID `json:"id"`
+	Params UpdateAppointmentTypeParams
+	Body   *UpdateAppointmentTypeApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateAppointmentTypeResponseObject interface {
+	VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error
+}
+
+type UpdateAppointmentType200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateAppointmentType200JSONResponse struct {
+	Body    AppointmentType
+	Headers UpdateAppointmentType200ResponseHeaders
+}
+
+func (response UpdateAppointmentType200JSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType400ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType404ApplicationProblemPlusJSONResponse Problem
+
+func (response UpdateAppointmentType404ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType406ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType409ApplicationProblemPlusJSONResponse struct {
+	NameTakenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType409ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType412ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType413ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType422ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType500ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType503ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListAppointmentsRequestObject struct {
 	Params ListAppointmentsParams
@@ -1827,7 +5626,8 @@ func (response ListAppointments503ApplicationProblemPlusJSONResponse) VisitListA
 }
 
 type BookAppointmentRequestObject struct {
-	Body *BookAppointmentJSONRequestBody
+	Params BookAppointmentParams
+	Body   *BookAppointmentJSONRequestBody
 }
 
 type BookAppointmentResponseObject interface {
@@ -2303,6 +6103,2157 @@ type CancelAppointment503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CancelAppointment503ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params CheckInAppointmentParams
+}
+
+type CheckInAppointmentResponseObject interface {
+	VisitCheckInAppointmentResponse(w http.ResponseWriter) error
+}
+
+type CheckInAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type CheckInAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers CheckInAppointment200ResponseHeaders
+}
+
+func (response CheckInAppointment200JSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment400ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment404ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment406ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response CheckInAppointment409ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment412ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment422ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment500ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment503ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params CompleteAppointmentParams
+}
+
+type CompleteAppointmentResponseObject interface {
+	VisitCompleteAppointmentResponse(w http.ResponseWriter) error
+}
+
+type CompleteAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type CompleteAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers CompleteAppointment200ResponseHeaders
+}
+
+func (response CompleteAppointment200JSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment400ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment404ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment406ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response CompleteAppointment409ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment412ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment422ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment500ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment503ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params ConfirmAppointmentParams
+}
+
+type ConfirmAppointmentResponseObject interface {
+	VisitConfirmAppointmentResponse(w http.ResponseWriter) error
+}
+
+type ConfirmAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type ConfirmAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers ConfirmAppointment200ResponseHeaders
+}
+
+func (response ConfirmAppointment200JSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment400ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment404ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment406ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response ConfirmAppointment409ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment412ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment422ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment500ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment503ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistoryRequestObject struct {
+	ID AppointmentID `json:"id"`
+}
+
+type GetAppointmentHistoryResponseObject interface {
+	VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error
+}
+
+type GetAppointmentHistory200JSONResponse AppointmentHistory
+
+func (response GetAppointmentHistory200JSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory400ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory404ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory406ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory422ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory500ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory503ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params LeaveAppointmentParams
+}
+
+type LeaveAppointmentResponseObject interface {
+	VisitLeaveAppointmentResponse(w http.ResponseWriter) error
+}
+
+type LeaveAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type LeaveAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers LeaveAppointment200ResponseHeaders
+}
+
+func (response LeaveAppointment200JSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment400ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment404ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment406ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response LeaveAppointment409ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment412ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment422ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment500ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment503ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params NoShowAppointmentParams
+}
+
+type NoShowAppointmentResponseObject interface {
+	VisitNoShowAppointmentResponse(w http.ResponseWriter) error
+}
+
+type NoShowAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type NoShowAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers NoShowAppointment200ResponseHeaders
+}
+
+func (response NoShowAppointment200JSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment400ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment404ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment406ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response NoShowAppointment409ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment412ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment422ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment500ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment503ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params RescheduleAppointmentParams
+	Body   *RescheduleAppointmentJSONRequestBody
+}
+
+type RescheduleAppointmentResponseObject interface {
+	VisitRescheduleAppointmentResponse(w http.ResponseWriter) error
+}
+
+type RescheduleAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type RescheduleAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers RescheduleAppointment200ResponseHeaders
+}
+
+func (response RescheduleAppointment200JSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment400ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment404ApplicationProblemPlusJSONResponse Problem
+
+func (response RescheduleAppointment404ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment406ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response RescheduleAppointment409ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment412ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment413ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment422ApplicationProblemPlusJSONResponse Problem
+
+func (response RescheduleAppointment422ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment500ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment503ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params StartAppointmentParams
+}
+
+type StartAppointmentResponseObject interface {
+	VisitStartAppointmentResponse(w http.ResponseWriter) error
+}
+
+type StartAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type StartAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers StartAppointment200ResponseHeaders
+}
+
+func (response StartAppointment200JSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment400ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment404ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment406ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response StartAppointment409ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment412ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment422ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment500ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment503ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointmentRequestObject struct {
+	ID     AppointmentID `json:"id"`
+	Params UndoAppointmentParams
+}
+
+type UndoAppointmentResponseObject interface {
+	VisitUndoAppointmentResponse(w http.ResponseWriter) error
+}
+
+type UndoAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type UndoAppointment200JSONResponse struct {
+	Body    Appointment
+	Headers UndoAppointment200ResponseHeaders
+}
+
+func (response UndoAppointment200JSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment400ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment404ApplicationProblemPlusJSONResponse struct {
+	AppointmentMissingApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment404ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment406ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment409ApplicationProblemPlusJSONResponse Problem
+
+func (response UndoAppointment409ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment412ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment422ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment500ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment503ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailabilityRequestObject struct {
+	Params ListAvailabilityParams
+}
+
+type ListAvailabilityResponseObject interface {
+	VisitListAvailabilityResponse(w http.ResponseWriter) error
+}
+
+type ListAvailability200JSONResponse SlotList
+
+func (response ListAvailability200JSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability400ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability404ApplicationProblemPlusJSONResponse Problem
+
+func (response ListAvailability404ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability406ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability422ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability500ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability503ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailableRequestObject struct {
+	Params ListNextAvailableParams
+}
+
+type ListNextAvailableResponseObject interface {
+	VisitListNextAvailableResponse(w http.ResponseWriter) error
+}
+
+type ListNextAvailable200JSONResponse NextAvailableList
+
+func (response ListNextAvailable200JSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable400ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable404ApplicationProblemPlusJSONResponse Problem
+
+func (response ListNextAvailable404ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable406ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable422ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable500ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable503ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosuresRequestObject struct {
+	Params ListClosuresParams
+}
+
+type ListClosuresResponseObject interface {
+	VisitListClosuresResponse(w http.ResponseWriter) error
+}
+
+type ListClosures200JSONResponse ClosureList
+
+func (response ListClosures200JSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosures400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures400ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosures406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures406ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosures422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures422ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosures500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures500ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosures503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures503ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosureRequestObject struct {
+	Body *CreateClosureJSONRequestBody
+}
+
+type CreateClosureResponseObject interface {
+	VisitCreateClosureResponse(w http.ResponseWriter) error
+}
+
+type CreateClosure201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateClosure201JSONResponse struct {
+	Body    ClosureCreated
+	Headers CreateClosure201ResponseHeaders
+}
+
+func (response CreateClosure201JSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure400ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure406ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure413ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure422ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure500ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure503ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosureRequestObject struct {
+	ID     ClosureID `json:"id"`
+	Params DeleteClosureParams
+}
+
+type DeleteClosureResponseObject interface {
+	VisitDeleteClosureResponse(w http.ResponseWriter) error
+}
+
+type DeleteClosure204Response struct {
+}
+
+func (response DeleteClosure204Response) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteClosure400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure400ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure404ApplicationProblemPlusJSONResponse struct {
+	ClosureMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure404ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure406ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure412ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure422ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure500ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure503ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosureRequestObject struct {
+	ID ClosureID `json:"id"`
+}
+
+type GetClosureResponseObject interface {
+	VisitGetClosureResponse(w http.ResponseWriter) error
+}
+
+type GetClosure200ResponseHeaders struct {
+	ETag string
+}
+
+type GetClosure200JSONResponse struct {
+	Body    Closure
+	Headers GetClosure200ResponseHeaders
+}
+
+func (response GetClosure200JSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure400ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure404ApplicationProblemPlusJSONResponse struct {
+	ClosureMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure404ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure406ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure422ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure500ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure503ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3104,6 +9055,851 @@ func (response UpdateDoctor503ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
+type ListTimeOffRequestObject struct {
+	ID     DoctorID `json:"id"`
+	Params ListTimeOffParams
+}
+
+type ListTimeOffResponseObject interface {
+	VisitListTimeOffResponse(w http.ResponseWriter) error
+}
+
+type ListTimeOff200JSONResponse TimeOffList
+
+func (response ListTimeOff200JSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeOff400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff400ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeOff404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff404ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeOff406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff406ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeOff422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff422ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeOff500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff500ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeOff503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff503ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOffRequestObject struct {
+	ID   DoctorID `json:"id"`
+	Body *CreateTimeOffJSONRequestBody
+}
+
+type CreateTimeOffResponseObject interface {
+	VisitCreateTimeOffResponse(w http.ResponseWriter) error
+}
+
+type CreateTimeOff201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateTimeOff201JSONResponse struct {
+	Body    TimeOffCreated
+	Headers CreateTimeOff201ResponseHeaders
+}
+
+func (response CreateTimeOff201JSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff400ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff404ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff406ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff413ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff422ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff500ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff503ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOffRequestObject struct {
+	ID        DoctorID `json:"id"`
+	TimeOffID ID       `json:"time_off_id"`
+	Params    DeleteTimeOffParams
+}
+
+type DeleteTimeOffResponseObject interface {
+	VisitDeleteTimeOffResponse(w http.ResponseWriter) error
+}
+
+type DeleteTimeOff204Response struct {
+}
+
+func (response DeleteTimeOff204Response) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteTimeOff400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff400ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff404ApplicationProblemPlusJSONResponse struct {
+	TimeOffMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff404ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff406ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff412ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff422ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff500ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff503ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOffRequestObject struct {
+	ID        DoctorID `json:"id"`
+	TimeOffID ID       `json:"time_off_id"`
+}
+
+type GetTimeOffResponseObject interface {
+	VisitGetTimeOffResponse(w http.ResponseWriter) error
+}
+
+type GetTimeOff200ResponseHeaders struct {
+	ETag string
+}
+
+type GetTimeOff200JSONResponse struct {
+	Body    TimeOff
+	Headers GetTimeOff200ResponseHeaders
+}
+
+func (response GetTimeOff200JSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff400ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff404ApplicationProblemPlusJSONResponse struct {
+	TimeOffMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff404ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff406ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff422ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff500ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff503ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHoursRequestObject struct {
+	ID DoctorID `json:"id"`
+}
+
+type GetWorkingHoursResponseObject interface {
+	VisitGetWorkingHoursResponse(w http.ResponseWriter) error
+}
+
+type GetWorkingHours200ResponseHeaders struct {
+	ETag string
+}
+
+type GetWorkingHours200JSONResponse struct {
+	Body    WorkingHours
+	Headers GetWorkingHours200ResponseHeaders
+}
+
+func (response GetWorkingHours200JSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours400ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours404ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours406ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours422ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours500ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours503ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHoursRequestObject struct {
+	ID     DoctorID `json:"id"`
+	Params ReplaceWorkingHoursParams
+	Body   *ReplaceWorkingHoursJSONRequestBody
+}
+
+type ReplaceWorkingHoursResponseObject interface {
+	VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error
+}
+
+type ReplaceWorkingHours200ResponseHeaders struct {
+	ETag string
+}
+
+type ReplaceWorkingHours200JSONResponse struct {
+	Body    WorkingHours
+	Headers ReplaceWorkingHours200ResponseHeaders
+}
+
+func (response ReplaceWorkingHours200JSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours400ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours404ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours406ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours412ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours413ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours422ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours500ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours503ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHealthRequestObject struct {
 }
 
@@ -3185,6 +9981,434 @@ func (response GetHealth500ApplicationProblemPlusJSONResponse) VisitGetHealthRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHoldRequestObject struct {
+	Body *CreateHoldJSONRequestBody
+}
+
+type CreateHoldResponseObject interface {
+	VisitCreateHoldResponse(w http.ResponseWriter) error
+}
+
+type CreateHold201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateHold201JSONResponse struct {
+	Body    HoldCreated
+	Headers CreateHold201ResponseHeaders
+}
+
+func (response CreateHold201JSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold400ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold404ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateHold404ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold406ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold409ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateHold409ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold413ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold422ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateHold422ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold500ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold503ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHoldRequestObject struct {
+	ID     HoldID `json:"id"`
+	Params DeleteHoldParams
+}
+
+type DeleteHoldResponseObject interface {
+	VisitDeleteHoldResponse(w http.ResponseWriter) error
+}
+
+type DeleteHold204Response struct {
+}
+
+func (response DeleteHold204Response) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteHold400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold400ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold404ApplicationProblemPlusJSONResponse struct {
+	HoldMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold404ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold406ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold412ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold422ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold500ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold503ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHoldRequestObject struct {
+	ID HoldID `json:"id"`
+}
+
+type GetHoldResponseObject interface {
+	VisitGetHoldResponse(w http.ResponseWriter) error
+}
+
+type GetHold200ResponseHeaders struct {
+	ETag string
+}
+
+type GetHold200JSONResponse struct {
+	Body    Hold
+	Headers GetHold200ResponseHeaders
+}
+
+func (response GetHold200JSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHold400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold400ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHold404ApplicationProblemPlusJSONResponse struct {
+	HoldMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold404ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHold406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold406ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHold422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold422ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHold500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold500ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold503ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4291,6 +11515,736 @@ func (response GetReadiness503ApplicationProblemPlusJSONResponse) VisitGetReadin
 	return err
 }
 
+type ListRoomsRequestObject struct {
+	Params ListRoomsParams
+}
+
+type ListRoomsResponseObject interface {
+	VisitListRoomsResponse(w http.ResponseWriter) error
+}
+
+type ListRooms200JSONResponse RoomList
+
+func (response ListRooms200JSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRooms400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms400ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRooms406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms406ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRooms422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms422ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRooms500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms500ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRooms503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms503ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoomRequestObject struct {
+	Body *CreateRoomJSONRequestBody
+}
+
+type CreateRoomResponseObject interface {
+	VisitCreateRoomResponse(w http.ResponseWriter) error
+}
+
+type CreateRoom201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateRoom201JSONResponse struct {
+	Body    Room
+	Headers CreateRoom201ResponseHeaders
+}
+
+func (response CreateRoom201JSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom400ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom406ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom409ApplicationProblemPlusJSONResponse struct {
+	NameTakenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom409ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom413ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom422ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom500ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom503ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoomRequestObject struct {
+	ID     RoomID `json:"id"`
+	Params DeleteRoomParams
+}
+
+type DeleteRoomResponseObject interface {
+	VisitDeleteRoomResponse(w http.ResponseWriter) error
+}
+
+type DeleteRoom204Response struct {
+}
+
+func (response DeleteRoom204Response) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteRoom400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom400ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom404ApplicationProblemPlusJSONResponse struct {
+	RoomMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom404ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom406ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom409ApplicationProblemPlusJSONResponse struct {
+	HasAppointmentsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom409ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom412ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom422ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom500ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom503ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoomRequestObject struct {
+	ID RoomID `json:"id"`
+}
+
+type GetRoomResponseObject interface {
+	VisitGetRoomResponse(w http.ResponseWriter) error
+}
+
+type GetRoom200ResponseHeaders struct {
+	ETag string
+}
+
+type GetRoom200JSONResponse struct {
+	Body    Room
+	Headers GetRoom200ResponseHeaders
+}
+
+func (response GetRoom200JSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom400ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom404ApplicationProblemPlusJSONResponse struct {
+	RoomMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom404ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom406ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom422ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom500ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom503ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoomRequestObject struct {
+	ID     RoomID `json:"id"`
+	Params UpdateRoomParams
+	Body   *UpdateRoomApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateRoomResponseObject interface {
+	VisitUpdateRoomResponse(w http.ResponseWriter) error
+}
+
+type UpdateRoom200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateRoom200JSONResponse struct {
+	Body    Room
+	Headers UpdateRoom200ResponseHeaders
+}
+
+func (response UpdateRoom200JSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom400ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom404ApplicationProblemPlusJSONResponse struct {
+	RoomMissingApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom404ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom406ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom409ApplicationProblemPlusJSONResponse struct {
+	NameTakenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom409ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom412ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom413ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom422ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom500ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom503ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetVersionRequestObject struct {
 }
 
@@ -4378,6 +12332,21 @@ func (response GetVersion500ApplicationProblemPlusJSONResponse) VisitGetVersionR
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAppointmentTypes List appointment types
+	// (GET /appointment-types)
+	ListAppointmentTypes(ctx context.Context, request ListAppointmentTypesRequestObject) (ListAppointmentTypesResponseObject, error)
+	// CreateAppointmentType Add an appointment type
+	// (POST /appointment-types)
+	CreateAppointmentType(ctx context.Context, request CreateAppointmentTypeRequestObject) (CreateAppointmentTypeResponseObject, error)
+	// DeleteAppointmentType Delete an appointment type without appointments
+	// (DELETE /appointment-types/{id})
+	DeleteAppointmentType(ctx context.Context, request DeleteAppointmentTypeRequestObject) (DeleteAppointmentTypeResponseObject, error)
+	// GetAppointmentType Read an appointment type
+	// (GET /appointment-types/{id})
+	GetAppointmentType(ctx context.Context, request GetAppointmentTypeRequestObject) (GetAppointmentTypeResponseObject, error)
+	// UpdateAppointmentType Change an appointment type
+	// (PATCH /appointment-types/{id})
+	UpdateAppointmentType(ctx context.Context, request UpdateAppointmentTypeRequestObject) (UpdateAppointmentTypeResponseObject, error)
 	// ListAppointments List a day, an interval or a patient's appointments
 	// (GET /appointments)
 	ListAppointments(ctx context.Context, request ListAppointmentsRequestObject) (ListAppointmentsResponseObject, error)
@@ -4390,6 +12359,51 @@ type StrictServerInterface interface {
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx context.Context, request CancelAppointmentRequestObject) (CancelAppointmentResponseObject, error)
+	// CheckInAppointment Check a patient in
+	// (POST /appointments/{id}/check-in)
+	CheckInAppointment(ctx context.Context, request CheckInAppointmentRequestObject) (CheckInAppointmentResponseObject, error)
+	// CompleteAppointment Complete the visit
+	// (POST /appointments/{id}/complete)
+	CompleteAppointment(ctx context.Context, request CompleteAppointmentRequestObject) (CompleteAppointmentResponseObject, error)
+	// ConfirmAppointment Confirm an appointment
+	// (POST /appointments/{id}/confirm)
+	ConfirmAppointment(ctx context.Context, request ConfirmAppointmentRequestObject) (ConfirmAppointmentResponseObject, error)
+	// GetAppointmentHistory Read what happened to an appointment
+	// (GET /appointments/{id}/history)
+	GetAppointmentHistory(ctx context.Context, request GetAppointmentHistoryRequestObject) (GetAppointmentHistoryResponseObject, error)
+	// LeaveAppointment Note that a patient left
+	// (POST /appointments/{id}/leave)
+	LeaveAppointment(ctx context.Context, request LeaveAppointmentRequestObject) (LeaveAppointmentResponseObject, error)
+	// NoShowAppointment Note a no-show
+	// (POST /appointments/{id}/no-show)
+	NoShowAppointment(ctx context.Context, request NoShowAppointmentRequestObject) (NoShowAppointmentResponseObject, error)
+	// RescheduleAppointment Move an appointment
+	// (POST /appointments/{id}/reschedule)
+	RescheduleAppointment(ctx context.Context, request RescheduleAppointmentRequestObject) (RescheduleAppointmentResponseObject, error)
+	// StartAppointment Start the visit
+	// (POST /appointments/{id}/start)
+	StartAppointment(ctx context.Context, request StartAppointmentRequestObject) (StartAppointmentResponseObject, error)
+	// UndoAppointment Undo the last move
+	// (POST /appointments/{id}/undo)
+	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
+	// ListAvailability Find free times
+	// (GET /availability)
+	ListAvailability(ctx context.Context, request ListAvailabilityRequestObject) (ListAvailabilityResponseObject, error)
+	// ListNextAvailable Find the first free time of each doctor
+	// (GET /availability/next)
+	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
+	// ListClosures List closures
+	// (GET /closures)
+	ListClosures(ctx context.Context, request ListClosuresRequestObject) (ListClosuresResponseObject, error)
+	// CreateClosure Close the clinic for a time
+	// (POST /closures)
+	CreateClosure(ctx context.Context, request CreateClosureRequestObject) (CreateClosureResponseObject, error)
+	// DeleteClosure Open the clinic again
+	// (DELETE /closures/{id})
+	DeleteClosure(ctx context.Context, request DeleteClosureRequestObject) (DeleteClosureResponseObject, error)
+	// GetClosure Read a closure
+	// (GET /closures/{id})
+	GetClosure(ctx context.Context, request GetClosureRequestObject) (GetClosureResponseObject, error)
 	// GetDocs The interactive documentation
 	// (GET /docs)
 	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
@@ -4408,9 +12422,36 @@ type StrictServerInterface interface {
 	// UpdateDoctor Change a doctor
 	// (PATCH /doctors/{id})
 	UpdateDoctor(ctx context.Context, request UpdateDoctorRequestObject) (UpdateDoctorResponseObject, error)
+	// ListTimeOff List a doctor's time off
+	// (GET /doctors/{id}/time-off)
+	ListTimeOff(ctx context.Context, request ListTimeOffRequestObject) (ListTimeOffResponseObject, error)
+	// CreateTimeOff Note a doctor's time off
+	// (POST /doctors/{id}/time-off)
+	CreateTimeOff(ctx context.Context, request CreateTimeOffRequestObject) (CreateTimeOffResponseObject, error)
+	// DeleteTimeOff Take a time off back
+	// (DELETE /doctors/{id}/time-off/{time_off_id})
+	DeleteTimeOff(ctx context.Context, request DeleteTimeOffRequestObject) (DeleteTimeOffResponseObject, error)
+	// GetTimeOff Read one time off
+	// (GET /doctors/{id}/time-off/{time_off_id})
+	GetTimeOff(ctx context.Context, request GetTimeOffRequestObject) (GetTimeOffResponseObject, error)
+	// GetWorkingHours Read a doctor's working hours
+	// (GET /doctors/{id}/working-hours)
+	GetWorkingHours(ctx context.Context, request GetWorkingHoursRequestObject) (GetWorkingHoursResponseObject, error)
+	// ReplaceWorkingHours Set a doctor's working hours
+	// (PUT /doctors/{id}/working-hours)
+	ReplaceWorkingHours(ctx context.Context, request ReplaceWorkingHoursRequestObject) (ReplaceWorkingHoursResponseObject, error)
 	// GetHealth Is the process alive
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
+	// CreateHold Hold a time
+	// (POST /holds)
+	CreateHold(ctx context.Context, request CreateHoldRequestObject) (CreateHoldResponseObject, error)
+	// DeleteHold Give a held time back
+	// (DELETE /holds/{id})
+	DeleteHold(ctx context.Context, request DeleteHoldRequestObject) (DeleteHoldResponseObject, error)
+	// GetHold Read a hold
+	// (GET /holds/{id})
+	GetHold(ctx context.Context, request GetHoldRequestObject) (GetHoldResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -4438,6 +12479,21 @@ type StrictServerInterface interface {
 	// GetReadiness Can the process serve
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
+	// ListRooms List rooms
+	// (GET /rooms)
+	ListRooms(ctx context.Context, request ListRoomsRequestObject) (ListRoomsResponseObject, error)
+	// CreateRoom Add a room
+	// (POST /rooms)
+	CreateRoom(ctx context.Context, request CreateRoomRequestObject) (CreateRoomResponseObject, error)
+	// DeleteRoom Delete a room without appointments
+	// (DELETE /rooms/{id})
+	DeleteRoom(ctx context.Context, request DeleteRoomRequestObject) (DeleteRoomResponseObject, error)
+	// GetRoom Read a room
+	// (GET /rooms/{id})
+	GetRoom(ctx context.Context, request GetRoomRequestObject) (GetRoomResponseObject, error)
+	// UpdateRoom Change a room
+	// (PATCH /rooms/{id})
+	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
 	// GetVersion What is running
 	// (GET /version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
@@ -4453,6 +12509,177 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// ListAppointmentTypes operation middleware
+func (sh *strictHandler) ListAppointmentTypes(ctx echo.Context, params ListAppointmentTypesParams) error {
+	var request ListAppointmentTypesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAppointmentTypes(ctx.Request().Context(), request.(ListAppointmentTypesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAppointmentTypes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAppointmentTypesResponseObject); ok {
+		return validResponse.VisitListAppointmentTypesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateAppointmentType operation middleware
+func (sh *strictHandler) CreateAppointmentType(ctx echo.Context) error {
+	var request CreateAppointmentTypeRequestObject
+
+	var body CreateAppointmentTypeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAppointmentType(ctx.Request().Context(), request.(CreateAppointmentTypeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAppointmentType")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateAppointmentTypeResponseObject); ok {
+		return validResponse.VisitCreateAppointmentTypeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteAppointmentType operation middleware
+func (sh *strictHandler) DeleteAppointmentType(ctx echo.Context, id AppointmentTypeID, params DeleteAppointmentTypeParams) error {
+	var request DeleteAppointmentTypeRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAppointmentType(ctx.Request().Context(), request.(DeleteAppointmentTypeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAppointmentType")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAppointmentTypeResponseObject); ok {
+		return validResponse.VisitDeleteAppointmentTypeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAppointmentType operation middleware
+func (sh *strictHandler) GetAppointmentType(ctx echo.Context, id AppointmentTypeID) error {
+	var request GetAppointmentTypeRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAppointmentType(ctx.Request().Context(), request.(GetAppointmentTypeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAppointmentType")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAppointmentTypeResponseObject); ok {
+		return validResponse.VisitGetAppointmentTypeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateAppointmentType operation middleware
+func (sh *strictHandler) UpdateAppointmentType(ctx echo.Context, id AppointmentTypeID, params UpdateAppointmentTypeParams) error {
+	var request UpdateAppointmentTypeRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateAppointmentTypeApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateAppointmentType(ctx.Request().Context(), request.(UpdateAppointmentTypeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateAppointmentType")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateAppointmentTypeResponseObject); ok {
+		return validResponse.VisitUpdateAppointmentTypeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // ListAppointments operation middleware
@@ -4481,8 +12708,10 @@ func (sh *strictHandler) ListAppointments(ctx echo.Context, params ListAppointme
 }
 
 // BookAppointment operation middleware
-func (sh *strictHandler) BookAppointment(ctx echo.Context) error {
+func (sh *strictHandler) BookAppointment(ctx echo.Context, params BookAppointmentParams) error {
 	var request BookAppointmentRequestObject
+
+	request.Params = params
 
 	var body BookAppointmentJSONRequestBody
 	var err error
@@ -4594,6 +12823,434 @@ func (sh *strictHandler) CancelAppointment(ctx echo.Context, id AppointmentID, p
 		return err
 	} else if validResponse, ok := response.(CancelAppointmentResponseObject); ok {
 		return validResponse.VisitCancelAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CheckInAppointment operation middleware
+func (sh *strictHandler) CheckInAppointment(ctx echo.Context, id AppointmentID, params CheckInAppointmentParams) error {
+	var request CheckInAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckInAppointment(ctx.Request().Context(), request.(CheckInAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckInAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CheckInAppointmentResponseObject); ok {
+		return validResponse.VisitCheckInAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CompleteAppointment operation middleware
+func (sh *strictHandler) CompleteAppointment(ctx echo.Context, id AppointmentID, params CompleteAppointmentParams) error {
+	var request CompleteAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteAppointment(ctx.Request().Context(), request.(CompleteAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompleteAppointmentResponseObject); ok {
+		return validResponse.VisitCompleteAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConfirmAppointment operation middleware
+func (sh *strictHandler) ConfirmAppointment(ctx echo.Context, id AppointmentID, params ConfirmAppointmentParams) error {
+	var request ConfirmAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmAppointment(ctx.Request().Context(), request.(ConfirmAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConfirmAppointmentResponseObject); ok {
+		return validResponse.VisitConfirmAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAppointmentHistory operation middleware
+func (sh *strictHandler) GetAppointmentHistory(ctx echo.Context, id AppointmentID) error {
+	var request GetAppointmentHistoryRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAppointmentHistory(ctx.Request().Context(), request.(GetAppointmentHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAppointmentHistory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAppointmentHistoryResponseObject); ok {
+		return validResponse.VisitGetAppointmentHistoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LeaveAppointment operation middleware
+func (sh *strictHandler) LeaveAppointment(ctx echo.Context, id AppointmentID, params LeaveAppointmentParams) error {
+	var request LeaveAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LeaveAppointment(ctx.Request().Context(), request.(LeaveAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LeaveAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LeaveAppointmentResponseObject); ok {
+		return validResponse.VisitLeaveAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// NoShowAppointment operation middleware
+func (sh *strictHandler) NoShowAppointment(ctx echo.Context, id AppointmentID, params NoShowAppointmentParams) error {
+	var request NoShowAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.NoShowAppointment(ctx.Request().Context(), request.(NoShowAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "NoShowAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(NoShowAppointmentResponseObject); ok {
+		return validResponse.VisitNoShowAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RescheduleAppointment operation middleware
+func (sh *strictHandler) RescheduleAppointment(ctx echo.Context, id AppointmentID, params RescheduleAppointmentParams) error {
+	var request RescheduleAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RescheduleAppointmentJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RescheduleAppointment(ctx.Request().Context(), request.(RescheduleAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RescheduleAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RescheduleAppointmentResponseObject); ok {
+		return validResponse.VisitRescheduleAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// StartAppointment operation middleware
+func (sh *strictHandler) StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error {
+	var request StartAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StartAppointment(ctx.Request().Context(), request.(StartAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StartAppointmentResponseObject); ok {
+		return validResponse.VisitStartAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UndoAppointment operation middleware
+func (sh *strictHandler) UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error {
+	var request UndoAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UndoAppointment(ctx.Request().Context(), request.(UndoAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UndoAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UndoAppointmentResponseObject); ok {
+		return validResponse.VisitUndoAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAvailability operation middleware
+func (sh *strictHandler) ListAvailability(ctx echo.Context, params ListAvailabilityParams) error {
+	var request ListAvailabilityRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAvailability(ctx.Request().Context(), request.(ListAvailabilityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAvailability")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAvailabilityResponseObject); ok {
+		return validResponse.VisitListAvailabilityResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListNextAvailable operation middleware
+func (sh *strictHandler) ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error {
+	var request ListNextAvailableRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNextAvailable(ctx.Request().Context(), request.(ListNextAvailableRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNextAvailable")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListNextAvailableResponseObject); ok {
+		return validResponse.VisitListNextAvailableResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListClosures operation middleware
+func (sh *strictHandler) ListClosures(ctx echo.Context, params ListClosuresParams) error {
+	var request ListClosuresRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListClosures(ctx.Request().Context(), request.(ListClosuresRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListClosures")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListClosuresResponseObject); ok {
+		return validResponse.VisitListClosuresResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateClosure operation middleware
+func (sh *strictHandler) CreateClosure(ctx echo.Context) error {
+	var request CreateClosureRequestObject
+
+	var body CreateClosureJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateClosure(ctx.Request().Context(), request.(CreateClosureRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateClosure")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateClosureResponseObject); ok {
+		return validResponse.VisitCreateClosureResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteClosure operation middleware
+func (sh *strictHandler) DeleteClosure(ctx echo.Context, id ClosureID, params DeleteClosureParams) error {
+	var request DeleteClosureRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteClosure(ctx.Request().Context(), request.(DeleteClosureRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteClosure")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteClosureResponseObject); ok {
+		return validResponse.VisitDeleteClosureResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetClosure operation middleware
+func (sh *strictHandler) GetClosure(ctx echo.Context, id ClosureID) error {
+	var request GetClosureRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetClosure(ctx.Request().Context(), request.(GetClosureRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetClosure")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetClosureResponseObject); ok {
+		return validResponse.VisitGetClosureResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4794,6 +13451,207 @@ func (sh *strictHandler) UpdateDoctor(ctx echo.Context, id DoctorID, params Upda
 	return nil
 }
 
+// ListTimeOff operation middleware
+func (sh *strictHandler) ListTimeOff(ctx echo.Context, id DoctorID, params ListTimeOffParams) error {
+	var request ListTimeOffRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTimeOff(ctx.Request().Context(), request.(ListTimeOffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTimeOff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTimeOffResponseObject); ok {
+		return validResponse.VisitListTimeOffResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateTimeOff operation middleware
+func (sh *strictHandler) CreateTimeOff(ctx echo.Context, id DoctorID) error {
+	var request CreateTimeOffRequestObject
+
+	request.ID = id
+
+	var body CreateTimeOffJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTimeOff(ctx.Request().Context(), request.(CreateTimeOffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTimeOff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateTimeOffResponseObject); ok {
+		return validResponse.VisitCreateTimeOffResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteTimeOff operation middleware
+func (sh *strictHandler) DeleteTimeOff(ctx echo.Context, id DoctorID, timeOffID ID, params DeleteTimeOffParams) error {
+	var request DeleteTimeOffRequestObject
+
+	request.ID = id
+	request.TimeOffID = timeOffID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteTimeOff(ctx.Request().Context(), request.(DeleteTimeOffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteTimeOff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteTimeOffResponseObject); ok {
+		return validResponse.VisitDeleteTimeOffResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTimeOff operation middleware
+func (sh *strictHandler) GetTimeOff(ctx echo.Context, id DoctorID, timeOffID ID) error {
+	var request GetTimeOffRequestObject
+
+	request.ID = id
+	request.TimeOffID = timeOffID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTimeOff(ctx.Request().Context(), request.(GetTimeOffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTimeOff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTimeOffResponseObject); ok {
+		return validResponse.VisitGetTimeOffResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWorkingHours operation middleware
+func (sh *strictHandler) GetWorkingHours(ctx echo.Context, id DoctorID) error {
+	var request GetWorkingHoursRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWorkingHours(ctx.Request().Context(), request.(GetWorkingHoursRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWorkingHours")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWorkingHoursResponseObject); ok {
+		return validResponse.VisitGetWorkingHoursResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceWorkingHours operation middleware
+func (sh *strictHandler) ReplaceWorkingHours(ctx echo.Context, id DoctorID, params ReplaceWorkingHoursParams) error {
+	var request ReplaceWorkingHoursRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ReplaceWorkingHoursJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceWorkingHours(ctx.Request().Context(), request.(ReplaceWorkingHoursRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceWorkingHours")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceWorkingHoursResponseObject); ok {
+		return validResponse.VisitReplaceWorkingHoursResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetHealth operation middleware
 func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 	var request GetHealthRequestObject
@@ -4811,6 +13669,103 @@ func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetHealthResponseObject); ok {
 		return validResponse.VisitGetHealthResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateHold operation middleware
+func (sh *strictHandler) CreateHold(ctx echo.Context) error {
+	var request CreateHoldRequestObject
+
+	var body CreateHoldJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateHold(ctx.Request().Context(), request.(CreateHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateHoldResponseObject); ok {
+		return validResponse.VisitCreateHoldResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteHold operation middleware
+func (sh *strictHandler) DeleteHold(ctx echo.Context, id HoldID, params DeleteHoldParams) error {
+	var request DeleteHoldRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteHold(ctx.Request().Context(), request.(DeleteHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteHoldResponseObject); ok {
+		return validResponse.VisitDeleteHoldResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetHold operation middleware
+func (sh *strictHandler) GetHold(ctx echo.Context, id HoldID) error {
+	var request GetHoldRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetHold(ctx.Request().Context(), request.(GetHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetHoldResponseObject); ok {
+		return validResponse.VisitGetHoldResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5082,6 +14037,177 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 	return nil
 }
 
+// ListRooms operation middleware
+func (sh *strictHandler) ListRooms(ctx echo.Context, params ListRoomsParams) error {
+	var request ListRoomsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRooms(ctx.Request().Context(), request.(ListRoomsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRooms")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRoomsResponseObject); ok {
+		return validResponse.VisitListRoomsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateRoom operation middleware
+func (sh *strictHandler) CreateRoom(ctx echo.Context) error {
+	var request CreateRoomRequestObject
+
+	var body CreateRoomJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateRoom(ctx.Request().Context(), request.(CreateRoomRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateRoom")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateRoomResponseObject); ok {
+		return validResponse.VisitCreateRoomResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteRoom operation middleware
+func (sh *strictHandler) DeleteRoom(ctx echo.Context, id RoomID, params DeleteRoomParams) error {
+	var request DeleteRoomRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteRoom(ctx.Request().Context(), request.(DeleteRoomRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteRoom")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteRoomResponseObject); ok {
+		return validResponse.VisitDeleteRoomResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRoom operation middleware
+func (sh *strictHandler) GetRoom(ctx echo.Context, id RoomID) error {
+	var request GetRoomRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRoom(ctx.Request().Context(), request.(GetRoomRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRoom")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRoomResponseObject); ok {
+		return validResponse.VisitGetRoomResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateRoom operation middleware
+func (sh *strictHandler) UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error {
+	var request UpdateRoomRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateRoomApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRoom(ctx.Request().Context(), request.(UpdateRoomRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRoom")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateRoomResponseObject); ok {
+		return validResponse.VisitUpdateRoomResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetVersion operation middleware
 func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 	var request GetVersionRequestObject
@@ -5110,167 +14236,313 @@ func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1/c9u2suhXwajnTe2EkiXZTmt53tzrOsmtz2nSTOO2ZxqmJkxCEk4oQCXAKGqfv9n7732xN7sASPCH",
-	"ftmOm3ZyZu5tTBHgYrHY37v4oxPL2VwKJrTqjP7osA90Nk8Z/vtsPpdc6BkTGv5U+WxGs2Vn1PmWpmNC",
-	"BZnKPOsEnfc0zRm8EWeMapZcUd0ZdYb94ZPuYNAdHl72vx71+6N+v9fH//3SCTqJjLXMrnjSGQ2CTpJn",
-	"VHMprmZc5Bq+ftgPOkwkV5rPmJnsq27/sNsfXPZPRocwGcxih8+p5kxoN5vSNNPtI/tupNJU56oz6qh4",
-	"ypI8ZUkn6OTzZDv4b24CHzvnuO7tcLTNwrdcz6BvwHrcH4z6fQTqKc5u4HkpZVaF6YyYr/vwjPM0vRIU",
-	"536a9QiMIt/SJKGAETVnMacp/x2hhFdYNqNapnKy9D643ad2II/1UFm8cHVFY83fs85IZznbAO2O2/vK",
-	"7MGZEPWF2d3xV3bNMz29SpAIOoOTr4+6/WF3eNIJdlkzm1GedkYdKkRvlivNsv+2p7EnswkghWdKO6wA",
-	"YAUmUlr+8AKHdoLOfCoFPHh8NCBHR+T4+Jj0B2R4eEtMGKK6Kz5us8jdVncDME8ZTViGXOzZJZ3gwWMq",
-	"zvjcUsZPLFNcCiLHRE8ZyVgssyQgY5mR6GLcfUF1PI16ALCBrjPqhJ1B2OkEnYz9lvOMJQXVxVM2o/CJ",
-	"Gf3wHRMTPe2Mjswx1iyDr/0adt70uydvH4edf3SCjl7OYUKlMy4miOPvZGxptg7oK6qnDkrBFhbSKmQH",
-	"tORF6mCwFsaxhCPRGXXyjHczNmYZEzHrBD7ww36/DcgfmM6WZ2PAfwPM1yyWIlFES7KgXJNrNpYZIzpb",
-	"cjEhdEK5qMA83ApGLvTh0MDGZ/msMzp8AqDNuDB/DgowudBswjKz+3Oa0RnTlgA8Rn3xtAn55ZQRD39f",
-	"KsKr6AVOAy/OqZ52go4lRJ6sRfM/MjbujDpfHJTi9cD8qg4uniI6z/NMyawdoEiwD/oqxjcit/1zOmEW",
-	"sQHJRTylYsIQVoTvt5xlyxJAM7izgj6HFo/u70GFXN+cdX+h3d/73ZOr7tvH7SRrOP8qjBru/3DIvBjj",
-	"kW0C84K+Y4g9gy4iRbok3D/1RGmepmRKFdFTrkgEHCMiez88Pycng0E/FIrFMBsZHPYGvcH+iEjBiMyI",
-	"Yu9ZRlPChOZ6STSdqACeR48i5CRULHuh+Jnrqcy1mdwwJh8grsiMJoxwAe+TmCrWC0Ur50HMmRlK3Dlu",
-	"dbudDkP1aC8MH/2fvZ8P9v8r7Lz5Ney8fRR29uCHAH+t/rD/aB+ermBjfMZ1cw/ONJlJpYmSZAZr5JrN",
-	"FCwYUQJkXaGR4347Rac4u7/MhI1pnurOaACLXM02hhu5RiHmVhG0lXIPRdE3MFrNpVANXfwFVwoQDhqV",
-	"FNpq53Q+T7kRIgfzTF6nbPb4P8pIlO2++8qMMh+vIiDyGGRXSN0dy1wk0QjoOEMSFtJnomTB9dTsLmCr",
-	"4BZ/BuiGE62E2vzcBPhbqjycqwcFeUpV1xfpBmTHroBR+b8SKhICuhRRmi4R+AvxnqagGz4g0PhFnLw7",
-	"pjxlSQH1bzlTmiSSAcI1mQG3MrgG4DIa61MSsSyTmYpIypVWBBjrkrznMsUZcVEvaAonnD3ssmbuq127",
-	"kNqyYipgUdfwhCZk7zqT75gg/3z9/cuAXNOE/Hj5vPt1QChBbkYMtyR6Sj2UJCyWCdvHZb6U+iyO2VzT",
-	"65Q96FLhiNDi03adkQEmcpKLpqlc4MmZsYRTApzUrAZ3VM6ZsWgJFWrBMoUnCxdmGeyfwQMs817JBOzv",
-	"TS7wWtMH3oR5hpo0bztIxfG3qh9RXMRGu3lv7RkufPuF/AA0ybVRwJFRJCzmCSNUsAWu8FLK72g2eeBF",
-	"0mUqadLVUnZT+Lpd4rVMlrAl+Ay0JCrwuWLZe/ibvmOK7D05Iv/i35BcpEwhDxnzSZ6xhEjY0wVX9iT9",
-	"KOh7ytMHP0d5+V27roRqek0V87hFrlhC8NQwMpPAyE+BFUyBOSyoCp16HxDFRGKwQGcl37E7CtYYidAy",
-	"66JpFvVCEclcx3LGurl4J+RCWChiKYTVZBdUkRRUssWUp4xQp4zC82vGxSQUiFdgfKeGs1mLDqABGB1R",
-	"GV3Vs7c9WFYh0b594BmUiMcfBfswZ7F+YBYPWmAmaNpFGRSNCCWoVjq7y1Bfj4AamMoJnkCuSS6cJh/Z",
-	"TbniSWQpT+Xzucw0S14Al3xg8is+3kUe3QUe7dj5uQGjewnPDPvTaM+08XA8cD1Uj+2XW/zCNV2fXEv5",
-	"jiVE8xkDDMLcvpIFf1t+OyJR6duMSD4nWgbkOtchnhIu4jQHYgtI5HzBUQAkG08B8srgeZqrUER1h2pk",
-	"6HOewaI0N8p0TEXM0rTwuKzD9Ln/7k3VobdBjxdKU6FhkOf03az7t3mF1496at9/YV+/8X3nWwO5LXS+",
-	"d3qb93339dbAOP/8+gEeJb42A26qzs0tv3fj22pvjPHmLdPfwMp6WrbKQ32xigrVVAB8W5ii8vo/LMal",
-	"+4EFJD5kGYlRCWj6yiPlMU0VqzOAb+WCaEkMkfcaxC+kCVVUB/0Mp5+lCjUiLY0+O2Oza5aBBBhL67NI",
-	"ueDxlwpMjfG4R17nWQb6FEgENacxU4RmOFS+ZzUv5c88TUlM07Qiu2DWqQTTYal6VTfkcdNzIfLUynNj",
-	"UZeejDB83XRJwLZStdsh/8GMqNOEnWjThhWRoB027ExUbGfAvpTvmjv38FzkAY56Dc23PHUbtuU7rlpE",
-	"1ffC+lTluGJQB84OYGTBRQLHCU4H6EZUgWgby6y5O+NMzprfeM4zBZIMV+sUCjPrKQFqJospEwRPhW/T",
-	"A0ilWQKWSuXT5any45v9Mr5Z+MKA1XQt2mrxCe9oDfvNs9U4S+i22+hAV2aV1rEXkGuweWmm0fowvrNi",
-	"oi15O3x8Rj9cmGF+dIJmGV3Cz56/fNPEL9kHbX3vN0EHUHP1O8aS1g+75DP2C7wHg+SmnS6Z20fZ7OFH",
-	"3uy6QETMV7EcGIpHZPho3HAUXxeCvS6AcN1VVgi4TFSPREWUPgpIVFgm+MeUxe9YcsVFFIQi4uJqnslJ",
-	"xpSKkOIi2MqUaZZERMZxPl8ai8zFJ6g1rgr/bihgLackslqi+YyQV2oqF3bOlI311cL49a/QXrpSjImI",
-	"JBL06V4onucZGKPEaABMkRldglClSQLyVIOcgNVaCw21YqoshFxMbAhA5DPAv5+kUKwe/l0sHqMDxdLx",
-	"Nbts+LdbCWyhWUgn6KxYBGxgSXH+lxsM4Rue6elT2qZPwFOga4wEBwRIhQxO+v1uf9DtD0DGVdQJLRO6",
-	"PCWUpBTOTUKXhKtQZGxs7GRFWvyLJZuOZcJINM51nrGoHj2pxJ8rR6V6SgY1bWMblnhesyQaNG2cLovp",
-	"sk7aIE2KfemtMlF2NTQ2KXfw1bp29/G1tI+uldmFB1W0tXGiljlb0LV5t9zJdPqK9QCUSovnBAK4kNCv",
-	"4lQqZiJDxkruBB3zjysurtD90Ak66MaqHsPmZxo4bT+HZ7CXTCTUHCoMah4eHp6QcZ6mXTgE+62n8+Tk",
-	"5OvuYNg97K9SN3Y+TE2ITYZQC8wFdy6zHWrH4zZWuJdUtEETNklN8OYOdrGXjtTCCFAalJLH+jIFW6Cy",
-	"z8VEVRBdOTjXUqaMovuhnuK0HrDX1bfvzzguUdkAyUfEboavn7y2qwlVoFWCiG3Rzm+599U9tdFmszmf",
-	"5hbXdmvNRq3egs3mklmhauJ5jY1gxzTNA4CRAIy7mgiWgXw062ALLXg1El9aYlvJ28yK0ZVc+FxANRPW",
-	"/qRiSTTXKau4WULR9LMUSqxmH7Tx6WYzmnJQnbQkL5+fn5pQq0xJPKUZjTXLVCjMFKhi1ZWmZtLl9slD",
-	"v4Zh3u/3+1387+A5/uer528fwS9qxY+rR/2js1J2vHI5PzuwinOMdCDCqTupKBa/Ojx5sj8i9FqBxDfa",
-	"kbIxdVyuP/Xg4zCYu3EUu96PwFKaNF5zFjWgN7RBuCCLqUwZsZ6agAyOAfWDr/sBuZb4RpzmSU0NPVyb",
-	"zgODvXSe42Y+T9B5ZhJN/2j62lgXfgIxAaaS2fvjw+EQn3QBVcRaReS3XGqMP8RyZk31LBRcvOeKX6fM",
-	"O0wBoTbJaXh8RGSsmcYMJ4z+E4lh2ozPZizZ75F/sbmGk7/IuNZMYMgDXayqec7h5M7mNGNJAVXGJjRL",
-	"jI9XsR75UfDfckboTIqJs2NV/UCvTrh1aDapuZWDfjisHvTDLXT7bxlN9XRFElUmY8A5V4Sm/D1ryg+1",
-	"wj1wli7oUpFIvqtl5cp3dd60yZlhP9HGuduSvy4SJjQfc2C5Vh89JRP+ngmQXWV8MCCCvWeZDexiaJTY",
-	"xLdQDH89PiRdMgiIksabaDJc/vn6+5cYXmUZ2FcJSgP2gcY6XdZ2cFA9EU+O/BNx0u9/NTg5GR4ffXXU",
-	"PzkZrM92CzpOuWuRT2j0YHIen7GAFAaDlUlEjseK6YBcM71gTISiNBxKpxRKpMKGGFwOD0fHJ6Pjk94J",
-	"/u+XHnnB40wqmzVMMxaKd2yuAzLmgmUk4ROuFYlzDd+r0/KKmo5buMEa1HshNMve0zbOQZTOmI5NNjbi",
-	"xgtAEpBWh/H/Jtr+ixQRyyaR3yI4d3fPesWBXkDQdgo8FaglHV0hjVJFIpee7IJDoBehVuc7O700G8F6",
-	"G/WI1QGezUnJRYpRK1kX+ZurbEq/aGE9iku/120DwsxJp3XvGxF2U62J2JAXwDIlxa6Wq1dgscv0tgRj",
-	"w5Cp9Znfl+VZ4sIHPCjEl4Eq8LdzNzO0Uu+ysx3q3PhagpzmIHDvjdQehmoegBrqRmr7nq7ZnM0WaqEH",
-	"7WKiukFNGxWgQosNJFRm/72rverY06dmsFq47mxNOdrfYE4FJAI2H5E4ZdQ4ETZZV58PTMuulbO1iOlM",
-	"27AivmXdDZsSNuqOhFBs5UkgaxwJpoSv4hn+050HrxzmG8wbfiAiB1oFFWfO5DxlaKcxwvWIHKHtemz1",
-	"08CiMCCJ1CoIhUqpmsLf0+V8yoQKCFhuQk+ZgqeAXUpSRhH90eOo3RQMRc0WtJ+po7alsLNiu1XQfLRW",
-	"tyKPwvDxf+29IXv7vYPu20dYrbj/x1EwOL4pHrbj0mYitmHT/EQSGeezgi+cHB1/td/kyphXzpIrFzBt",
-	"8YeAARJxU9rQ1RkVCrmUzWwsIq1oXs3okowlzGkChHkG+0CkYKeOJaF6ClopvHybtIQy5czn5k1mHksx",
-	"Tnm8hd5jbQ8YYwC+ukMeXMJ0qwsEo4FTOp8zwRJiw+4JWWD+p8QQNvugTS2sOQBVi7v05RKagu26NCUp",
-	"1YiZq+4CK6PX4ABtppepAFm1723lJY0qkS338Cc3orp3Bq4ZF+7v5laa9I6Yra/TtVG6NUW6vrW6vhC3",
-	"3xo+denGbWkoWIYLqHep4txPov9SkVROeuQsVZLgOcC6R+bqO6J/d38w47oXT2u+lv7gnye/nB//1P93",
-	"C0tvQLnKlQP08+3l5St7YoOW6uCj/sk6/9/xyYnn4Djyvu65ONB13v71LE9ZgAWXZMwWZCGzRAFG0MVU",
-	"ZNoD/WNi9HK++gTYBOpxxraooXYP1riYtAWvTDkzBUUjErlUcXUQWUmi0nzSI6+xXOeUXGdUxFMizcGr",
-	"EV8x1pbDyfcsS+l8SzrEDfbERTndG9r9fWWJsK+L4q9uV7zMWMulvKNVoe9WddV8/HWatxT2gz5kNR8r",
-	"fnD/yEt0zmUM1KCEyMy68KjAaDuZMSq4mJyic12KWsKOH/FvFISZ7ANTV1TmDXf9Z/UaxE7Qaa2oBKwz",
-	"PZUJPrIi0c5fVmY5Y7er6Tsmyum5KMKujV12UJVP6kWGuAV12YpiulGQhPPVKnjArm4tPDB9Iaq82+Vz",
-	"drnozimisFqEgbP5CRS1ipZqdkRjtY1z9wPqXEyp9X7pmArDJlsc0yg7rmyd1caGEkXFjxkHzCZXrN4C",
-	"4VYO3VZut8lvjnK6xs7x2S2950EdIW0H9XUj7LQyGDrmLE3+BPOk2iHm0zJTiozTVpotc+f4jJHfpWAB",
-	"ocYtYWnw4uzlWflrQZJVIniWA5kf/JJnHHsIeCh4clTHQAPEn1YdB1QyQQfJBfDVlgweOWvtFXCOz434",
-	"41YC5jzVmKR0SthsrpdGdbesoLqcw/GQnsSDbfQTV3y85Zn2ypVrWlFv0Otv88GJXP2p/5EkYykDjtFc",
-	"uimh9b85kYPe8Env620+e6sM5235HGac0tmtMFLjLO6TgaONCsZa9mtT1nGp5rd7ClMaMyAlMIBWl6mz",
-	"YttHJEJxyUzMIxSuZDUgUdFyxoRD0DIxxZwsdQ096gcgYVsbKufw8iabjiuyyKSYVEy3QvGZM6qNfolt",
-	"mkoFE4yA6v5hMwHQfTQBktRkcLyVBVcgYbVaZlOtp4Eth5eZMzyKwVVYmqmF7Zq13ZlVieXWBoLdGhFq",
-	"4q6vzBDjlnhy0h/sgy1EyY8/XJBxRiemKDf6AsskMZUfMxlgjiqMXxy0lIFVAo8biR+podjftdR8bgln",
-	"MwWYs6l6JCoLgYUkKo+n1iEL+C8RH4rI0Ala10ZBnmEbpykVmMTQw3z6ay6o9bzASdFyYjJVgE8FmCIB",
-	"j226QlDo2OWHilztEUkxsG6SjGVClwAE+zAHvGAlrnFbA+qVO7JckQk6ckxdCWavwvYYxzy2k6lkzxd4",
-	"BqXSqI+AfLNQw27cipwYLlSzUurb+UpFrNTW8NlVanYbH3t/mLR8d/BRl78SeZpiFiUgAUlpbgG0KnhV",
-	"vy2/WCcidEmMpasvpsbJZHvQgJbw4tmL12RGudCUC5YBAHmWgkWYyNi6ieqahc35B+Z1TeN3TCRoUAki",
-	"c+1c/Eb7GBURk6BI77M6WigqJS42WwB+mfXIy6LvCrztNWDgpvVHUUO84DELQjGVC3yM3YOsU3aO2Tsh",
-	"5k+HHVdKj5a7qafHuSsjjQckFFbdB8LDJhUGqlCE4osvCEhBFYpHxIYhjfr4xuVBvN2baj1Xo4ODxWLR",
-	"y8ZxlyVcy6wns8lBNo7h/+C9fZcwEQpicyaMac7Igi6BH+1Fv0QBiR73j0eHffhXF9vvRfs9YtU2l/BT",
-	"ZF2gzkucLhuQaxbTXDHUFmSeJmjGEiXBiHSyxzSWMicQRGWvsbYfL88NsNEvkQ+jzHUzT4O8Y3N9atI0",
-	"ABabqQG/2GwNlwiDijxLSD6vfjLlrCCHW+WOwGy1mskYbD+1bUIG+d7VuzNclSbYShOWA98uquFxtvJ3",
-	"W91DrJ2JcEQgn1BA0GqmvZV15pwETv40lfYeOUNEEQqfd03K3GAZv1OGX1OcdUoVGR4GZHjYOw7I8Kh3",
-	"DBx8eIxtRpUj4e+40ioU+B9H4hF6Rm39kt9drkcwp6PacQ7OvZ/jEYSiKLbBI1bj6CpoywKxYT4gSlX2",
-	"FwjFwrocMaiK/JqYCKahIzmnv+Vs5NANOjB6bLANhX9UbfAxFNGrs8vzb+02oGyfsWyCmkY8JXtvXDxy",
-	"m8OLccv9USiok5HailYbN1AaLGqXuFsLZhKue+QZ+qUzpmSexQw2LRRU2MZyp6ahB9clkouGLYWBW/aG",
-	"cyVQiP6jwRBtn1DAGcduKUVZz5gqI8MRNc/QmR4KAwr6VAx26kGZUBj0nBwdf7UNejB8s2/lcaRdFwmF",
-	"nilYZoI2qNlgOElt3sxTEv3Ps0tSuBEjwj7MU8qRTNiM0DTthcKUTxWa+XXGKJwG23QP5lWBJ/hdxEFm",
-	"oE5yR/ksGYWicNqRvaN+fz8wapLfwkhmRPHfGfz+JCBHg0P4f8f7AVFTOofHw2EoWqIQLlk7TctABLIM",
-	"UJdgOOoo9vjPgeBhqv0gFE7mof8YWcDeUf9o30nSlc+dmw8en8BE9rllS/ZxIVIrj3uhOCPHHz5YFl05",
-	"mWVvmQW1emSPHPcPSaWhjTcG1TzXsKboSWRI2BfHblrrUTVBhwnl4hSmb2lX48NVtKaB0TLD/wBmpvQ9",
-	"iBHQUGnCRiQFNUCsbVKT8pgJxTwN6WxO4ynrDtFaNXqRfwIo/ozUb8eqg+8uzp+9fP0Mx5RRhg7qWWev",
-	"Ljqe6Wzt4JugI+dM0DnvjDqHvX7v0GiVUzQDq2Gh0R+dCWvxilhWXtGoqnXVKGJMQMy46HrkfCrhkMIh",
-	"NEXII2AOTmaZqGllSkT4o0c47aNHLpLQFGenOAvo3VaeaBmZbO7Vk6KppVisHz0CQYejmzIaJ6IVYfqe",
-	"swURjCWGN+C3BeMgf+zZi8qmAWAytFRXewW+yCCjorOAXYA3AxE0y2zYOOVKm74/thEAsmKO7NzwFuTf",
-	"iIkA0WDx4fwSthi16KhzkWAfS6XPqp53v2Ptmw01fFtrFqsL99q6a1pDe7v+QybB5ibYod0BaLXR48jB",
-	"axVa52pwkcjofw2/ibbqcNC2BluRvmWfzTLNcNdaflOljFax2fwVEH+9EWIsnr8zvN+LdNneg8EQemvD",
-	"0vr++802dmi9uz0s7gRuAUylDchu0LS9Ux6vA9OidosXXU7d21on1mG/v6ad125tvOotSlraea1qUoJ9",
-	"xo4MLG2fKGA+KPtm4ognm0dUW1DCqOFw8yjXdPQm6BxvA5fX7Q2HHG4zpIwJYlOyog09oM/YSAGYy9ym",
-	"0oDGQL3c71rAU9MJMNxOhRu/RW9iW37pN1K+A9nkWpsV9WNj/zM98rNJfC9UUEWG/YFRVWFoKLjCUi4R",
-	"kCTP6HW6DKwjpFTpp9iJjwmCfdPSFJikC1kvwfAC9hoK7lr41eSua50B0s6lPKhCWFgVWdheanrKlsaC",
-	"N/0kioSqTBv/nBkWCuOwQg3W2toughvtn/pSlrAPqLGA5hqKlv6b9nWLP+9t0mzYuw/ICYUpfnOFb6jP",
-	"Fi87nbg2L1eYmYHvFlLfxYnrIPsvFxpB+XIvFOeuA0CtXZCQXTWVC+P7KnKIF1NJUjY2ySHwJZ6ZbCiz",
-	"Iwa9oNigPpty0NRwcycZT9r0Bli63xWnSJT4RibLLXiSf7fLlKbjb2W+MrvYvXvQbG5VdgPcgb0VY2/q",
-	"bbFvGvx18ABrud0q2hj0N+iq7JHI3eFQhAtchaFVgzya6XVar6hY1ysT36ndFLHu/eI9BPk2guLoT27R",
-	"i530G8ygdwcp1j/ZYUk+hRkovrf5JaM/vDttvNzOzfcVbb6ZyIvx3SbR0tl8VkZVu0xrmduIJpiERphw",
-	"QdwSen4SVjNf0U86rGYCutwTzNpzBvHKHDkbwliZkXaz/cncou17IRgCUmf/SF91No/WXijsn4rENMtM",
-	"lWehUjh3IEpw4yS1GERrDwhtsIUuUzRexgHH2yg/taaypWJ2C5JGUrwQr6hRdMr7qRz11TzsrsE8qASl",
-	"9SPk4u5kMxxWyaaheBCbI9YgnWoSGVBB6aB7bjLNWtd2LrOMxcZFNfT9dmCag4UvjMvUSPSiAXOl9zKa",
-	"MTZl+Y0L53uhuuJj7dH0Il7dFj0G88ROWMQhm/MRMNmNv81Fi7xQUdHqZz+wEQRQQxssx14eVgXI41Ng",
-	"/9zv9m6RadG2180kwnviFC2NxfZWunOBZ1QV31C4Otcy4VqRBUtTYl3O1znwXonnxnKIhzeQQE2piY7V",
-	"BtBNULtT6g+e3Kx0Tp55nf5NI7tyaGCsDKrR32xowgROeg39dsJ0Xb3d2e7+dPTCy3tS+e6kvq0f0XKp",
-	"zN/YRYB3IWx7Ahou2Q3eouolYzdvW0/QQVz0c77b7KscFMZAbaiITmMpmjkCGyv6SLoIFnZRTEJheuoZ",
-	"jwTobHBerVvZVZKUSRY98jyTMzRbpdfwknCNXo5q9BLs6pb6LdfSvYwbunItM5mJKq6t8eLWTV/c6EWX",
-	"qs2ENhtQ5TK7bYW7aMz4BW9rflu180y9q6korjNio+Pfze3MbkNwW5ndH8Wt2cYZCzeK2TOfUot2WFax",
-	"/FtzzFubo/YMXZZlGhWTtFY6WGn/WjEuK2ak1+CyvIkkpqIso6RrTcSDgWNvO9uKL6Umc6lMTyUXz6qw",
-	"gDaFsKVa5Z40wtYaU+7f9VSgymQfml41PsDGTTHYQiaaK4b+DKvxE5bVhkXspK9iPuNKFdXEUExWF7pq",
-	"Kwn9hZlXFE2qMq30OpMLxbIeudAklTRRxenAV1iqGCaRtyq0TwGqjaxWsw/6YKpnaZXH1jKu25Ku2/VO",
-	"c6Xi3ylAVKGOS+eOsYkwLpepSOG1VPJ6qTSblfShbX3xmhQLl8V6vax0+EBBpRjN4qmX9FZPFQiFS4Ue",
-	"lbEhNNeNiQtWpUlqyaz/bVV6wFML7IbMgG/YhGN9jfMxl600ZWaSdpdY3gpcFXSkc6rMmmgcY5DC5tjN",
-	"MMm5GsUWEuvw2sKzrqHozveNtt7S0YwhXxbJ9tXOhbstoFrb1baORuvaVWfvzivCqLgjrsUUr2chexFo",
-	"YtE+quNGtuxF2GYl2gcpY7KgW5rGtq3F77pbLqPeC/KvFiH3GtJuCI4XLWk/x8U9Vvmci8ShxuOMjr+s",
-	"jnWfJYkqmFhQkGxBlc4n5q7hiwr6w/gXUnFTIpo+XLZv710MKGROm/w6fkPpl9I2SNqF7j5m1HKHFdwK",
-	"9rbzcobF7JtDldWL5j/5SOWtju5nbbtgEmdJUhz1Vibh6U+FKzhhKWu9+QOfl81Sy9zvsj9qj5xV7gQE",
-	"NcV3GoeiNLCwGYNrEhx4NpgBILH5Go07k/dPQ6GYrjAmLQ1jwtQ+RluzLMy0BYu6i3eowh+OVqEqubXI",
-	"2sJhUb13+66+ivWj6ldm724Bf/InxexYqdwXFVrteWW+mN0udNJy80WbTenE553iI3+GBCrTAj5F9959",
-	"nZa/SCxkHcvflfOZkS464TpJrmgWOWVFQ8iqPUz26tVb+8ba886Jqbs35qEVMRW3scfxR4bdR0RpOa82",
-	"zidUhwIU2JGX321r5YR0r9mqtiKRmqg8jhnDdlHekQ+FS9CxyjHeGtAiXEzr2XsRLttozojHLuKx1ZGc",
-	"MmpuHvB8K+aKAVlBlunhY9zL3o0FiNybXdmCaTP6wCGJ1RzJEGVSiR996mGI++JTn/3Tt/VPm5q0jUrz",
-	"FC9D+H1j6sSw3yd4JbuYuH58fk8qy5eAU6bpabXBlM2uwxsjW9UFeyHDRzxc9gttBqe55eFv64m+qO4V",
-	"XmqxygFtiwB7S2r8/JsVwkqMIiDXS226EuI/DI9alL1jWzf/vMyo2mH7HYj3EIooeyb9jcMRRj/Ia0Gq",
-	"yu67soAN8YeiemBTz/H2iEQoaiEJ4kckXKXDrUISr9wCdo5JIOy2O0Cxph65XEjTehO/7bJpQ2Heh2UW",
-	"L2NCJpZ82tKVvYgKMssjMsZ2p2dCkBd4uY0pFXnx//5vmrIMntP9jUGDWks4wM4t4h6De417VC8pOsWb",
-	"fkyUstkhb00IZOWtP22rczcotC6v5SqgWy0P99Q2DXGVuV7X7aBMk9XTjDHbTMHEW7E3th3LFeETITOW",
-	"mEwlJZGMXHPt31km1YhE/cFXA9she3hoySUU0eOjE2J/wR/qNAAPV2DJ3S+xAkurkfRra4vtw00ttv9q",
-	"ERv/hoYNIZvyjobPMZt6zGZeslsnTwoOvDpq84O9ckR53L5uP9tMOjg6zsuEwsSwnFBYnhOYLosoE4Ki",
-	"TnucMTayxlFxMZk1oDM+m3ExCULxo+B4JbNrz4l0RPZePj835jxys7FME7xcTUkSAav+72cli4oMI4+o",
-	"ED7nioyssDmI6EbODaG2NEvBmj+vU26RaFhkniu6tJ1MXADEpCa3ZQ5iKMjd4HGX0BUVYqPXrXIHzZkQ",
-	"O/jeqtfXfJTQ1Q4ruBXsbXzDUfbn+NVdswfxRFxi6+gVhT+uuVNRF5sVyPcMk6qK0iOvjTJ6vXS/aIny",
-	"1pZGwG5g/USOmoz5hhtcyyv0mN+OqYTPqpc7OrdcuYC2TEK/m/Y9pRD6bGfkdUA0KJ1S1YrDz26Wupva",
-	"bFspzdrFoW9g3VuA0m3WrhFK7HSR6Wqfli8VmXIQuksrAG0UMxQ2jDki7WHM1SHKUhb9xWOUdiGfg5T3",
-	"HaT0KXhNlLKiV24Xpmy7TbHhe/KVpTsFKv8MfcO7Du5TjADc25n5q4Qq1/L/XVmgHfppRCsr7SON4hAF",
-	"JEI/Q4TdlKPy+rvIxqnyFNuFVPUHpow+TFH4RK++f31JCrkYrY5H3o8kuY+AJF7zUA1InqE2X/MRma7B",
-	"bvViiW2q/SilvfkPcFvctFe7MO3kZCdlz78j8YGDl2vY1F8xennP8v7BWpTcRaf/HGi9Y6B1s/5vrblN",
-	"NUCow5hGmf4NUUWXurNXF4G5DI9r24i0dj0evQZliutee5zETHq5nLPPlT/3HWp71ti3lfE2Z9z/odJ8",
-	"srp5gUOa6zZrx32pXHPjlNFEES1PzdX8ZZtiI4SrtNGuB5cUsSl4dll2xS4ucK0BVLseo371FbfFw1Ov",
-	"yiXNJ526vNrRyYGXrd1sETj4TNA7ETSGQ7YgZ3RjbZdHUrQjKVJEbOFGxmg8tR2auVbF1WRFr27QVbki",
-	"toGxabobmLr+BVes2QzaaGLwuGhCWNyugA0HprnWXExIIhcCHf32lKWSJuSaplTELLOVlwuZvfOqKVu0",
-	"1QnT5UVuH1HfKj/S6oimyfJzxKperlvJg8GLNlaRsne11DYpMKygx+qVU+aqhnE9SabooN/aD7lBTz8V",
-	"d0l9NGpyn1jB4Ozq1N+YydUug2slDBiA17OsEosYH0hNRyZbyA3vJ0V6bu7a7NgLbtAstR9qlfr2cu+p",
-	"yRxQzKRQWaFZaJftaQxzrD2GB8wWdCrT5HMWEGCzRU8V17nbEC/PiL2yzn7GpQs2v/KNvQKHzxjGtcrq",
-	"gIYbzpuv5tusT2oy9YLiSFFTHVhWTxcnyke3N7/dsJu3N/8/AAD//w==",
+	"7L37chu3ljf6KijuORUrblIkJdkRVadmFNsZe09sZ2xle38xvdUQGxQxagJMAxTNZPRm57/zYl9hLaAb",
+	"feNNd4e7aiYW+4bLwrqv3/qzMZDjiRRMaNXo/dlgX+l4EjP49/FkIrnQYya0+VNNx2OazBu9xmsaDwkV",
+	"ZCSnSSNoXNJ4yswdZ9PhkCWndKhZcjrmYqrNi9qBu3DGhjJhuSuDhFHNolOqG71Gt9191ux0mt29k/YP",
+	"vXa712632vC/3xpBI5IDLZNTHjV6naARTROquRTZ2/baQYOJ6FTzMcOXPW+295rtzkn7sLdnXmbeYh+f",
+	"UM2Z0O5tiZRj+LeYxnHQUJomuvpFbfcipameqkavoQYjFk1jFjWChp5PmPee6SRabXZXV4G/3C9gVVZb",
+	"9FWWpTDbuul12jisp+1Or92GQb2Et+N43kmZ5Md0TPDr/niG0zg+FRTe/TJpEfMUeU2jiJoFUhM24DTm",
+	"f8AozS0sGVMtY3k+9z642qfWIJ7Fo7LrwtUpHWh+yRo9nUxZ0JCXLDmT8uJ0QCdArguHv+Z+/4KbcixE",
+	"caZ2u3JHiyd6dBoBVTQ6hz/sN9vdZvewsdYJYmPK40avQYVojadKs+Q/7HlvyeTcrBJPlHbLZAaWLk1M",
+	"swtv4dFG0JiMpDA/PN3vkP19cnBwQNod0t3bcCWQyq67HptMcr3ZXZkxjxiNWAJ88tUJPYeTyNQg4RNL",
+	"Gf9gieJSEDkkesRIwgYyiQIylAkJ3wybb6kejMKWGTCOrtFr9BudfqMRNBL2+5QnLHJkaDjMmJpPjOnX",
+	"n5k416NGbx/PtWaJ+dq/+o3P7ebhl6f9xr9ZPmRYk064OIc1/lkOLM0WB/oL1SM3SsFmdqT5ke3SjDmp",
+	"3c7CMQ6lORKNXmOa8GbChixhYsAagT/4brtdNcgPTCfzYyM+ysP8yAZSRIpoSWaUa4LChOhkzsU5oeeU",
+	"i9yYuyuNkQu918Wx8fF03OjtPTNDG3OBf3bSYXKh2TlLcPcnNKFjpi0BHANjKo3400iSSDJF9Igr3Hmz",
+	"xiOutEzmPUKJITkiE0JJxNRFi5zQCyYIVYRrwhUxIoZFQV9QRWJpZmnexRJmLgpJ6FSPmNAcd7bVF7k9",
+	"GyZSaHixOcZmQEizjaDhSP3V24/NY8tVK4msYxcj/TtHc5//1e9PzTFuwn87P8F/nv/05XtzRdVcrH+q",
+	"mnI9ufjmZXmVT0aMeNT5nSI8T7wdO/sJ1aNs7jxaSMT/lrBho9f4226mHu3iVbX75mVxXCfzCVthbMRM",
+	"7u4G+CKWaprUDmyAl+9wPNNEVZ0TM5hQsK/6dAB3hI4bTeg5s+c8IFMxGFFxzmCsML7fpyyZZwPEh+so",
+	"ubuYko+bv9HmH+3m4Wnzy9NqOkTNpG41UTu5u8V8LeOobiwjGUd3N5I3Q5Bl5aG8pRcM9hE3jkgRzwn3",
+	"xSFRmscxGVHkkSQ0ojQkTz789IIcdjrtvlBsYN5GOnutTquz0yNSAMdU7JIlNCaG/ek50fRcBeb38PsQ",
+	"GC0V81ZffOJ6JKcaX47czx8QV2RMI0a4MPeTAVWsyESdSK7kn06Mb0Zz/b76/km///3/Pvm0u/Pv/cbn",
+	"f/UbX77vN56YCwFczV/Y+X7H/Foj3/mY6/IeHGsylkoTJcnYzJFrNlZmwrAk5oDlaOSgXX22Yni7P82I",
+	"Dek01lZE1MvT7lJxmup/deRs1b+7o+gPUo7rBmMsxbsayZV5Wk2kUCWD/C1Xymy9sYKk0NZEp5NJbLWB",
+	"3Ukiz2I2fvo/CpW+1b77Cz6FH8/PPvQkWVNI3RzKqYjCXl4l8aTdjOsR0plZrUwg3cfYrbCrHbe9Xh4z",
+	"cv37GDJKlNoR4+XygF9T5dGJutMhj6hq+pYCDtkxe8Pm/auEiogYE80ounMcvIyj+1hrIzFrVzrmlyhT",
+	"y4v9RlzS2JjIdzhW+CK8vDmkPGZRusq/T5nSaHIIqcnYyCYcrhlcQgf6iIQsSWSiQhJzpRUxYnROLrmM",
+	"0YYwk3pLY8PP2d1Oa+y+2rQTKUxrQIWZ1Jn5hUbkyVkijbH094/v3wXkjEbk15Ofmj8EhBKQXQRlI9Ej",
+	"6i1JxAYyYjswzXd0zMDgutNpGtHQ1OazYY9QIQ2hgVKTKkHmDhyg1MeDAZtoehazux2k1E2aftpuRIiD",
+	"CZ0iReNYzuCAjFnEKRg3uNwwDTlh6IokVKgZSxScHpiYlff3cdCtLlF71u318kk3OsF9DNjoG7WjNRfL",
+	"Q/2o6R3TyyQB5wyvYkop67fmG1FcDNAuuLQuMi58lxj5YM431+jTASERsQGPGKGCzWCGJ3zM3g+H97Ef",
+	"mo9ZUw6HxT1x8tjMVEhibiNyOCzvzomUP9Pk/I43iM5jSaOmlrIZm6/bQZ/JaG5oCX4zthEV8LtiyaX5",
+	"m14wRZ482yf/xX8kUxEzBbJkyM+nCYsIcK8ZV5ajnswn7L4VU8OFVtJOgV2VdudXQS8pj++c406z7zp6",
+	"opqeUcU8wTdVLCLAXxkZSzOLIyPVRkbOzajqOw9JQBQTEW4kHWci1B6ooWYJCcHX2gRna9jqi1BO9UCO",
+	"WXMqLoScCTuKgRTCmuAz8EIqTWYjHjNCnRVtfj9jXJz3BZCGkeFHKKStj9aMxozRnWk0sj0PujeWukW0",
+	"d+96LmJYx18F+zphA33H2ooxXxNB4yaoU0aUE7CHnesKD1CLGJMxlufAFrgmU+FcEKHdlFMehZby1HQy",
+	"kYlm0VsjT++Y/NKPN0Gawzlygv8FDqNpzneIR0mDzlIl7YFntMCOtl+uiCUXnBTkTMoLFjmuCe/27Rvz",
+	"t5XMPRJm4cuQTCdEy4CcTXUfTgkXg3hqiC0goQsGh4Eh2cHIjDz38CSeqr4IizHTEOlzkphJaY62d3Vs",
+	"u+Tywgv2jHEzHvttOx0jzUBq04QRORhMJ9zMW8q8O2GhS+WZ71Fplz0qtfH2utHaY3pvwx1QMWBxnMan",
+	"FlHxC//eq3z4c4lLRShNhTYPeTHz5W6YqqD64qde2vvt+ppXZIkJKw9y1dHJS5YkPFr66vfuvqt8QsAq",
+	"30jzI+pcYkdETOMYXK9CClZ0jvnU8Wzfp47Ddvt55/Cwe7D/fL99eNjJOwvNS1EWo/OsTDt+LsPKS+ty",
+	"NxY/4PGsj/jAlZfhsUqs595WxQ+/r7gqV76r8jP6Lj0y8Q9NtgoZZeR2ouLIeEegjj8F1Uw23a7cYc/N",
+	"8Uu6BvLsf9gA9thPpwGeAVI0QiOFxr943H1IY8WKMvG1nBEtCfKmVkkeCIkJOsWQL9WExQoUTi3RWzFm",
+	"4zOWGKXIhYAHMRd88B1EeIfDFvk4TRKjrholSU3owEiQBB6Vl6wQiv/E45gMaBzn1DmNYR8e0blq5WPt",
+	"B+UoRJGAsqhEv/+xHF4wlEHVerz5Az5RJCv7omUbluY/rbFhxyJ//iRoFS3yRisSw9xBAShJe4gbnc2J",
+	"jWjAUmKgtrzrVMxPDcVXHH96wSCKpKYcvCYoN0FD4ooME8Za5NhzkgjGIkUo3gYOKiVB25FTjfo00TLO",
+	"b76dt126MyljRsX9CLSRjKNTLa37rMwK4ZLR5Si6TmHOF4xNrJfLcII8Yf/X87//995vP3bf7v/z2cnB",
+	"//nvT68+nPz2a3dv/yBPz/t5cu62S5HcbvN5ZRD3zmXl8ps3El+eDFohmuUfv1qG7o1jydl8dVmpw78X",
+	"WZwX8hS9sxiAHjmDo6DBXnT6ccUJG1RnKQFnNY9GRpCSn6YJeE7xdkXGdG6YLY0iyy+FkZWfzRm5MIID",
+	"DVPzrxEbXJxy4eYMFw0FaiOYhDxVIzlrBI2Y0UvzC/J/I25EJCGc5/I9zUJl1Gs/VKI4uiA3iEeEm8Vx",
+	"mT7gCMuSckKrPsxGTBAhwVejaCHymE/zWZy6U8/27yKVJ2g8cB19mMjxaaYa5jfsXboTXMPOGWuTfeXK",
+	"ZaL5VOenBKc+EUd8LELy4+J0ksjzhCnlEWGU0hw+7lPkUJ9aAXEKAuJUMSYagdnWL7VaYbb81SrLG0Fm",
+	"MokUmY3mIApno7kRS9PYunYwziIFmUyTiVRsoTpyHd3jbohwbXaeqj4VKVQyYhHBO1DW+aZsYS321loK",
+	"2vzjtEaIfWPGmJanG9tjBfEGdoGVII715s+1/7l0b+3RWG7C+BIzJ0rdliyRna8x9bNGuo3oZMIE+FcK",
+	"ArQsJiGPp/yeVxDORTkcEBlHTGkCCc+QNeceWnGVUdRfAYG8wWc75qClk6RJQudl0xFuXbIUP3NVo0VA",
+	"1p85TF6qQOA89YzMuIiMaeb0AaouWGRovbxIZuPL3/jJLAfhSIDOX4tv9QUusDQ/WwHOdxofZAnLfzpj",
+	"iX7BSDsrGEmPnTFbm5bIFuu1S1l6DRkUfBEKZ2kTvgJj7AClg1qG+sS6pJGnim6ZJoKGl9G57MXv2Fdt",
+	"s0MNQ+BjdvoHJN8vfuyEj9lv5j7gIst2OjOUb2Wzu7e82ZWHLL/KyOqAxzX8ZVxyFD9kKu16Fvcna9xq",
+	"aVnOkY352pQe9ERw4b+oc7Mmtb8XuWW7V+N4EzOzVqof2ySRxybZrxZT3ccaRfsTxGvz8s9Qk4hUi4Sp",
+	"Zh0GJExVa/gj1a3DoC9CT7sOgc+FqYYdYiRj7oXtv8NkNO1nm/aFme4RCVN13HzG6uP2nTU6eUgiaQyE",
+	"Vl84QxV1Dpa3VI+IThg1fJjYsCuEuqiyI+Ti3CYk34dhkbNvi1WOOTFUKIWoivBdcBEZrnrJVZXZvw2v",
+	"3WJ4TcZyWuGDeAG/Q/a7seCYiGgSEKpy8u1vXfY8cl904up5Tng9z1kuf/vcbh7S5vDLn8+uKs2X60Xs",
+	"VLUvBXzu9mjZYLJhknx1vReZ/xKd5gZkw6piyCtGrWCRwFM4ZEVmU15JGmJuevGVvwr++5Sl/ueEndMk",
+	"wviHYkCndDAwo8xrPx8vuCDAfJY6n+7azgf/eo1m4RaQwsKBqx0ynegCVSNw+U9cQ4qmIkUBXLfiVrLX",
+	"yjqugXLNEMgkpgPWIq/GEz0PXGGKecHN0nG+jrn6TCknHFX1wcJBEi3PcTHBQguzgxoGmF18JqP5yqP/",
+	"mC+wzs3koGIiNxTohENRafKvGaq0vLa8wjkWlqNOj0D8U79xtNNI4BsJoEGoShpNZR15bcuC2sGjk93L",
+	"Rv6Q5Lgda+NvnYNnB4N2I3gYsv0bEtN58WvXG1n8VhpfWxrb9axxK2yl87cgnQuCtk7GriDO1nIWg+BS",
+	"K7vMq/K2Khymm7lJwRq+NVfpCi7BFRb3F1e9vYaq8ALcfaocqUCtAQq4n+8dPtvpEXqmzO+YBKVsqd9y",
+	"t+DWIfCXcQh8s0rDVkvY2uxbraCsFZQk0o880aOXtCo9xfxqpDEAfgVkmMgx6Ry22812p9nuGGrPJdRq",
+	"GdH5EaEkpkYiRHROuOqLhA2xeEqRivrpLLg8kBEj4XCqpwkLi1ggOZixXICveJDy52iVQO6LQglEieaE",
+	"zaGbFwXujCqS+vXLWk96aT1/67L0ZvPVYn7z7ecp33pecpoJklu2KiWq4p0Vy7V8t1xkx6WT2LKwzF/k",
+	"VQaacQGhnw5iqRiii+ABbwQN/McpF6dQk9YIGhA3zIdxyp8pkyJCYVQFcaA+K9VZsoNnWbGQACBn+XOF",
+	"Cr6R6/8WS2eq5eonm6hqhEgx3P9ilHClx6ATrY4udReyc6Pcqxtyn+byprw6D2vyrePItNS3mQPTwbgU",
+	"igQhVOtVA8qEhIgCaYbiQrnU/V2m2w1IMHt/XV7KbCRjBhLK5iDhWarLJVpb5pQoJJ1heUQ/0/oBBbao",
+	"ssjgb3Jof/GDWOUpWXo4qlJFgP/aQ+Bl3UMeLyqCXFSn3Q+HUER9SgvYQTVZ+P7bsoSyI0It3lgnaLfb",
+	"108s67SrNOFBJqEWin17W3F53eNBzawXrPxyR5R9+Xr+J/dQ2e3EjBW3XpZeOu0H5naq1u+PU08DcB7w",
+	"HO3t7R2S4TSOm4ab7FRq/YeHhz80O93mXvv2uJIZ8Ws5RYyCdfPiRjKOjL1pDFQuzoGzagbZiIxGjsUa",
+	"NgHGa0WILZaDC1VjDHiIIzOZXMCHuD4iDI1QIbU5ijSOVyabl3T+o/li8QBWOErsRi5+my4fPLsLdmLV",
+	"NGIHsa7gVzphejBKwQPoPLA6ADHMem/w/xL3L3OmqmX8skm9EtH7YbpIWD60Qorq++HLCne4qz4y361c",
+	"ClldOXScpaxlSM03oGZ7COlLthYR2s2dN5vO4tG0tScKxsRSr00er3157qW59wWdlL0r67s8bkiTznah",
+	"NKR8ckBuquup2D6m/9oHzW1QTV7AplS0drT1ERNLYd8XbHn97i1XRKwfcC09xPkOS2qIGSOila+pjFgu",
+	"9uB0kYz6FjFYnLGDY0d/lxrJmbD1KFTMieY6ZrkS/r4o1/Cn6cWafdUIoZOMacwVlvu8++nFEYI0ypgM",
+	"RjShA80S1Rf4CnBeFt2R5TYWD8sOwjW+bnTRHfIbCCneDG+6HjOqreC/T25UPh6F0FbZX2DxFIR1GtiQ",
+	"WUA6B2bXOj+0A3Im4Y4K18HewviledirTjioimC+wiYf5VIJwprmkhFOCVMKyeZgr9uFX5pmqdKA2e9T",
+	"qQEpaiDHtuon6QsuLrniZzHzzmGQ2rXdg30iB5ppANEGyFEiAc8w4eMxi3Za5L/YRBumMUu41kwAOBXE",
+	"X1SZRZhDP57QhEU1YbwWsVE+Opbi3BUnqCIvqG924pYZ26LkC1K7eR6xt4LD3VOBy6eBxrExZQcXYNYE",
+	"pN3uobHW3e+124HtMPJVkzGPBD8f6bzp1un22u1CTCA3wIMcE3vy5HO78wW6nvxv93O7ufdlp/e53Txw",
+	"P5lv7lRypteMxnpUAzaeyAFEDBWhMb+ssMvqKsSP4xmdKxLKi0JbF3lR5M3LirvsJ6ok12sZR7WueRf7",
+	"vDAkOBWax0Z0sa8TXumR+Haxs+yU15vZqlPKV5AXNbB4bmF+QH+CO72qLSrmd1e09a0Vii+C3rpHuK0q",
+	"O662UvyayFkeYeeMvjpWsaGVh9xEghPrrhCUzHCXlHsGpVSoB4SIdLs4Qdj9Kt95o9uuAi2DTlF276yv",
+	"PzsF3SWpY77qtde+jaO7JmLRGiBFGb3XhkbMmljbjWuFIFVbubiVi48cQKUShe3TSLJLlgD6MrgwqCJh",
+	"BtsWYoaYlBdpIOLu8dgek0jHZX4Yor2qO9GbiAnNhxxyIjE0cETO+SUTRjZnoNQBEUAXmBAHoE3Etonq",
+	"i+6/DvZIk3QCoiSKXuwQ8veP798BpjdLbGQLDAs60PG8YIxeY1vKB8KReQU/h4gttLICYzMNHFrPHJHD",
+	"oWI6IGdMzxgTfZEFEDOoDvDLpbHEzkl3r3dw2Ds4bB3C/35rkbd8kEgrfglNWF8Y6yogQy5YQiJ+bgTJ",
+	"YKrN94pmeU3r4A3AQUon543QLLmkVU4QPxiGa+Nlw1SGwzAx5kbyXq6f/VCdTFR1Ct6xr/rYh+sv8xBI",
+	"wwHdMQUXdy5F0Frh77wDrbwMa4p2FUu9CEDO60ggMH2bC3LYJi4nsgQLdp3B3MsW1ihtS7bzRqMquSEU",
+	"A2mwQ0spqjrG8lOeolYPsPxok2QCoiFR2zn8jMkTU6WPwISydSDg7WO/T2msVo615I/DctiujZCWagIu",
+	"i8GGvIhNRfthlWonrv+nw0kGZ+GEnjMfqyl3fFpLwx6LQPaWdf0MGr6rfWGRsLG8oMOiTexIY0gI3pMH",
+	"lxKZq875/VlEpOgLi7EIupm5FNPJEYpiQMVJmBXeY+h9jO1aOILXAHKMBm90QQ4tdrcvLRd676EZreFF",
+	"+DCNofcx1WktQhFK0qWozcuHKKnPqa7D0Q7Q75km8xcA9DKxfDLjQh3ZNiqIzsOYwoCFFzZdnJt+1+G0",
+	"xCxnjcliLrXICbAVWHAgFIna0YiRGXWggK5fTI6pFPUHwP7E96TFNrCFCaMXRSRQm78up1rxiDVnMjH3",
+	"N0eQN+W05aal5UxlTn+pSk/3bi+tQ8bU9mBLHIcrcLegMYXAib1szn4p5x9WNFiESW47lVWqn2lX0ro0",
+	"HL9H/WL2mtW/bIqPw1xAbGH+Etx0lW+Bv6RpDEuUFOsm+3j99Nd5ve24v+SRkUX8u6mMm2wt/IEHacQM",
+	"RxX427levo0log1dsQ6EUEuSsHOuNEtujNTuhmrugBqKKTXVe7pgc5bn06Sh13USatxD5YwaMyrILwms",
+	"jbJJdo1jTw8tvcaO69q5H472lyR/BCQ0Wl5IBjGjyUqok9sDU7Fr2dsqtPREW1BUuMsmRy1rXVJMe+qL",
+	"lfKeyIK0p2MhHlzd8i9u5UvM21wgYmpo1Vg4EyYnMYPUEEa47pF9SJc5sH6kwC5hQCKpVdAXKqZqZP4e",
+	"zScjJlRAJjRhQo+YMr9CjTeJGYXlD5+G1dknfVFIP7GfKS7t0/0O2d8nBwcHpN0h3b1iukhumfcXmlbk",
+	"+37/6b8/+Uye7LR2m1++h5yMnT/3g87BVfpj9VraNnVVq4mXjI4+Had84XD/4PlORaAxjuWMRacOeLPC",
+	"lIDiZ44tnJs6oUIBl7Jt71LEztSEGUrzTrQ8ponZB2N0HTmWZPs0CLDeNql9ybpM+dy8zMxpDM0HNb+s",
+	"nRbF40PRdT5zSNd8zHrWsqYA0wsuDAumbSxM8GsMZdIXfqAG7QjIgbL9PGw6lB6Z+13PQyPBnG9Nj5jo",
+	"i9J9AxnHjJ5PXa0LKzrfgCRXKzuPZUHyPasoFZJiGPPBCiqidaeaZ3BvT6/RJSxiujJBLY/zbpFubZGW",
+	"loAay77qADYNeUXBcs0SDWmcMBrNsat6vsiYi3yPnTyzrPImY1PwuiNS1XG81Dh8xV37h3uiqtCr3pwz",
+	"xgdo8YNK4aRHjpxsYXN+2XZz9V2eN2Sa8GbChixh5sVFV1K7suLcte2scg2KyLY3ci1Xud9P9ztFYnne",
+	"IsexkgRYBvT8Zq6jdvjP5gd8rvnmZSGJrN35++FvLw7+0f5nhfSrqkGszFEz9PP65OQXy9yCrGlH+qX9",
+	"9uEid9HB4aHnL9pvV3qMICe63leBIBlkyGbYesSsCOTOpVzE0D94yeaT+hNgG5EallXhBayMNS6Mmmk7",
+	"vKy3ADqseiR0LVfVbmiFroqn5y3yERJVjshZQsVgRCQevALxpc+WfCGr0CFssCdZs9d9ps0/qv2WBbUd",
+	"rrpd8drpWS7lHa0cfVdq9vjxj/H0vCLEQV2ExUlq2D/yDlyWCTMaY0RkYqOSrvv9mFHBxfkRZGhIweq7",
+	"OY1pbJaMRc0MvyDt9ez5lvzf7KL7P/n9out+z/eRtjHd3A/lTuCNtDQ199tIxlHuhzHTI4k/WS3FziPr",
+	"ue/8D01NMeps1i79w86Ji7QcqDR07xqMfNG9+YGkE3V5WP4Upsr+Uufvc6uyiuvPfiv7U8gm/GKP9Iiq",
+	"ZoFzl7U1UPxK7efha4We5+ATrOpz3AgaJRHnIldNLpoTCpSW7/kMb/OhOQoNtPOOzdJalNjTB9DimVKL",
+	"85IHVKA0qUhMBhF7arvql1/zD9tu30UoXINxfM7w5Gmhu1N3w1B+XeLYwrxpUGcKUg9+2zB7OiguSBU/",
+	"+1CZiniMmE6YmVRuQ5Oho5m15FoRObupNLIbrqfEFMrNCuRuFHXMLDTpPDjL/WbxozdFbzaLs6F7GDe4",
+	"phpzs7LKLc0soplVsTrM4Jd7lc1ar+dShieuhU8KPO+huYzNoK7tLwbKvYFKwRtkrrUJ6n+Jk1La5o+V",
+	"uVF++dJATuPIQy60EhcVqGvnZj2idCizVMsZyKJEJNf/blXVo57pZF9Z1Eou26MNHXgPpo/cRorANTuy",
+	"fSylv9XWpQ85i6N7iL28ZMYYkLE8nz84TS5DWlmtMLUNhal7vYPDgqPth/WqUBcVoS4Y6HA5viIt1JTf",
+	"Crri7fPPlcEYl0CO8jLiaF0mWH5Hf6QDyFo6GU0TFVkN4EH3KF6Q/Oa7wy7pIIWGiWOB/d50Qrkw7wka",
+	"Y8Y0/qsCCdR74iFBSS6XleW2veuYWvb0XacuUg6HW4DJxwYwuWUuj5e5VGM1Lz3dtVWg7hR/uwiZoGlK",
+	"VDKWw9MNyxEj9/w6GJn2ZcttFrf+a/k93EM3gpGZzvuBeUFSS6QGJtSh3Ju1MIZEQCgmDlqG+ub43XF2",
+	"NXXx51nWq6lZ893fpgkfjPLs6tl+kVtVqq/aFVytJTxnjF2gjZ+wCaNaIa6nxWskUgQWsyQt/UjRMckZ",
+	"O+dCXRMk88jo0HomPZRIV2SRtm/wnokkwwizeXhl0vrE2EUFkObzCtpicLT4JTtd1Kke18baBNwCi96W",
+	"pCzQbWGEC7E7/1EXd3JtwpOpELb0oGC4yPGY66p+NOZ3WypjueqUxxroxmKdYtaVjbnlV2Vv2KWHg84q",
+	"+RJgBtOBXjF4xhVxTxSMx1an1V7lg+ey/lP/KUnCYkZdMUdu6jOuR/lvnstOq/us9cMqn93IJbJqQBGa",
+	"TtPxRitSoDv3ycDRRm7FKvZrmXMlSzuqlkwQ7pthQlaavJMygDHVrt+B/XCPhCANGVar9YW5eCajeUDC",
+	"CU3omLlLmCkFRTegaqJPpXgAlveKT2fwQmLD+IU5ZlyRWSLFeS6VLE3EQO5rhnxJ46mX8KJKtVLjqdKQ",
+	"i6GJIUlNOgcrZZSli1CfJmK7rY8C8vuUJXNjNdlEqPTh/FjKDK0608fuTG3vHpQMZrd6hGJp+y/4CAYP",
+	"nh22OzuEKkLJrx/ekGFCz8cAVxH+LQRLYcSsLeP65HjtsXYrqvxztd1LiR+oId3fhdT8whLOcgrAs6la",
+	"JLS8MuwZaaimg5ENj5j1zxa+L0KkE8j2w4SdrOgQigyhpf4ZF9QmzZqTkussFACgHkhQjGcEac5P9qG0",
+	"3U6PxDxt5QZ9fMwgEBXBjIESVJzM0it3ZLki55CDi15oUCh0WvdtVMR8A/10nYOGy9Mwi48TRXbjZuSM",
+	"l1SiZqaafV+W8ZClRcBvp4iWhD97f2BnfnfwwSo9NeYgAP9qxKS3E85yXfKWVfbFEtlnmsf10bPNPzHF",
+	"02htDw5LO2iYYUVVzt6XmXsBFM6zOXnz8T354Vm7E5AOefJWiojOd4y5/5w8+TiFvxbhiuTzH58vRqwo",
+	"HGU3ymAp3PcnzKPaDG6eicxZDJpukFV+xnGKfGD29g9bNF3YsK8DNqlpK/bjHJDrM8vVvAYyY+D3NQDm",
+	"HZp+TjHeX1qYXjaEwLhBNjDzfPvQW2pqQxhcLDaO+sJZR0dF7DJnZ7UIgDZARzdChZoZvpaVoGORLX6y",
+	"GClZy8ZaXqL+xStVf1pbOpGaS9W7iElfnjGhR2yOllVmGQnHAaosolznQmgwAADIY7aW4a3L+ATdZc1j",
+	"vakFPrWWj9IVpIoPJepVQlNM/sdwO1DP21dvP5Ix5UJTLhhkLU6TuNFr7EZyYNP3ixRnxh9NY6PEndHB",
+	"BRPQwcFIwql2RRJINr206C9I8bRtJK4vcjAAFpjGXBm3yDvpNwEVMqu9UMCJ3arrGR+woC9GcoZIAGYP",
+	"bF3RBDBv+9AKrN8wG5RmVGPlBrw79yRmpveFzS80AhgJHUbVF33xt78Rs2uqL74n1iWHJ+yzg9z58mSk",
+	"9UT1dndns1krGQ6aLOJaJi2ZnO8mw4H5P3PfjsPm6Qti4XkwZRor1LkgT8LfwoCET9sHvb22+VcTwnHh",
+	"TovYo5uhZrg3cGVeZyOWATljAzpV0KFxBqkEY0YFUXLMMh0cjzRqIsAQS3P79eSFbY74W+iPUU51GRII",
+	"cAeOEBHIjMWCApkrFhjIYS5BuJZFZDrJfzLmLCWHjWCKzNsK/fsH0hhHq2L/kPcOlALgwqgmHfNlMx0H",
+	"LgFX4W3ZdShZkTp1o5hxhBj04MpPlKz0+hd6NzrW3CLHsFCEms9b4IL0YTm4UKi3UnjriCrS3QtId691",
+	"EJDufuvAaLLdg5QxAwn/zJVWfQH/cSQeAsuy4RnPNRe2CKCS5H6Dc++jlAR9kUJNwBEraLYqqMIxsZWq",
+	"hiht3ZUeGQqe2VIQqAsGvZWgLxHpSE7o71PWc8t9NuUxZNInjEa5o2rzofoi/OX45MVruw1g44xZcg4W",
+	"12BEnnx2WVKrHF7Iptrp9QV1toKDL7EJVkrTuUqR8gv1uNh4FJTJhCk5TQbMbFpfUEHCVyf0PDwCkDrz",
+	"cLrIb4bNt2akYZrGYOkAimuwmycs/36nC0K5L8wZNwZZ1qFySBXaMrA0r6DIqS9wKJDEjatTrCvsC1ye",
+	"w/2D56ssD1Qg7liFJDTyCJZdgcAy04xs91kzDXOSqqpMjkj4n69OSFreERL2dRJTDmTCxtDLpy+sruc8",
+	"FIDIYcz2S5bQGIFAAs8AcpVgMjFmNXeUz6JeX6TFFOTJfru9E6C5SCAtHtt4y4Qo/gcz158FZL+zZ/7f",
+	"wU5A1IhOzM/dbl9UVIe5NOk4zgrElMOmMY+DLWGP/8QQvHnVTtAXTuZBXQ+wgCf77f0dJ0nLv7txQipe",
+	"erUvco8VbnOlEMS9kGttJMOT/fahWQbUxJ0qad6Wxh7sLXY0lum5X93gCz9jUqL5d6svjsnB168Ow8fn",
+	"AWnlGpAEbEWLHLT3jL2eVhn4fAMMa5Bo0FMUDofL+fEFv3utranBsrNzanS+g/ZeX4SFuoUcb6Lu1AEe",
+	"UQL/MUs2opdGYDFBxjRiPRIbhUPYvubmLJtxcfsh1I1jPmBCMU8XO57QwYg1u+AfRA3MP2sULsM5s8+q",
+	"3Z/fvHj17uMreCarM2uARnf8y5uG56y0nseroCEnTNAJb/Qae612aw/t+BGoqrvFWhj49ZxVOKOt5Ci0",
+	"ulc29xamaCwqIPY3UaPXiLnShVb7quE5xlSj97kSJhXfi8mQ1OhExioIdwgq4Gb5n4RgCIY7C/uIc/NG",
+	"cK25DPVeLkMddXIz02J26lVQrcVnY9/9mY+5MVyX3ugiYl+MQq8mUtha7G677VR0i7BDJ5OYY9B5939s",
+	"iDob44rRUbPMEIEEQ6A+BlnayJYhlX0cVNW30sHvvnWME594tvyJd1IfZ6Vd5qlud/lTb6z/5ypoHKwy",
+	"rl8F+zqBWC0+srfKI1kFk1kvNR2PaTK35F5eJGN10nNDuZBybC0buPIFHK9Vod/jyCiU5IKj0XTJFdc9",
+	"Y4UgVDXXmOCGcutsOhxiFiKwea5z/Yb7wrOR0hRsUJAGg+mEQ2ajDIwoRu891zbGzxLWIu9ACpvbERwK",
+	"NbglidYVRxsTjgpUlxVP/iij+Qq0bY8r1m5dcPECevL3/myAUx6im7AYp+ASzYCiO+2gMZCxnCZmY7vs",
+	"eQQuqjKi9F47Pfe5pv9+m31kFaXe8p9zuZ5f4DBtdBZtotVV3qAHOK4SQ+jc8qLZKyimskvVy+lnUza6",
+	"7e6zZqfT7O6dgEHaa7dbbfjfb37Omlm4L3U7wSNw9ni1Bbj2q+2QhRQ2X+h8Wb5h+Xy8hePffG+reOwx",
+	"1OyS8GeJG5cGTFxHHmvHCTbzgNMw7gObagyCunHY23bhnqug4T6y7P70PhjwJkx+fwFpWo396Xoyy+Gc",
+	"VKxhWKxZDiGjMF+BbFFKQLONQTdJbfQ0bsm+cqVb1xBT7cMVnqJjdgKFyeaJzgpS50TKn6EgFx44WEVM",
+	"pWW7b4158jhE6HEUFZE5XCV+rQy9Cip00t0/eXSFcjVmVXmML+F3I2SBHFLLMgP6PkLvhHIu3IgBEzIc",
+	"okrA4YfKAq6gvC5R/d4MwYSv0v326yYRbayH7a9AePMJe8uVsv7yWzwUr6k69vPlgNJXINiPmj4WDRH3",
+	"q4rCMydtvnh/kepYaXMdg7dCoTsB8G0LX6qi3XOmqzSztU2PrabxsDWNk1EFPWyqS1w9dKbz4NnBB0bX",
+	"F3frSpQCWbx5CbJl4uqGa0qDRyytAE7RkTGj5UnRMb7TIi57xsbbLhibKMzvcqcttT6dscpzKd+QolfB",
+	"mPCc3KxQXcXehOk1YXpPq5ibscIxWyrlbGW+sn+w+enFuu6VTMBb8wlVcRAkkKhFoK4ejJGs26+Qs/vh",
+	"JndmZdTDHdkSppXMkAyry+aqgjFyx0bHWprV1kRJmTaegOtaKWs4zVW+YpxHEAbGTDPE7WmRFyMpFQbK",
+	"ZlxEctbriyyu3Cti+1um/v338Nrvv3cobOWQ8xG8ZZjIsY35ahlin+L6l0JaqGID/f33fUHw6XIcHV5E",
+	"cwHvS85mBLQriN/BtwXjxgqz8bEw6x4V9iBalu8SkWbImpsgiBmm+p+dgPcGImiSWHRScwSRq+ECYq8n",
+	"DiFXjP9BjBVWIoBlsOvh0q7CFQIaS4MZxxtG/+tLG6oiGjYpeDV2iDjOV0F1pQXC4Ok0fRDWrkWOSfg0",
+	"dOO1SScuLdqhOIb/T/fHsFXb/KmdNX+qmoMtrlhtDl5Z3OJp2EzadCZHJKb4CxV282tG/MPSEQOewbXH",
+	"C+GuMtGbs5tCSfhpmZX77xcMrzagl+uNxZ3AFQaT6we33mgeabxtzVjbNsxWFWYz/DEwUphbGGIC6bVZ",
+	"i5EaR0qOG9cH4H6U8gKcg4UOaDaL19E3sUVzaZqIIt12J0jbQ/YFVxCqEwGYQmfxPLDJilnazcjYQYwJ",
+	"M4MZj2PDJB3c55xMEEa+L4zFNOKQBZO34g2viDBrK21tkwoLm8aSy1+FLLsRG1ywKMXtTjTWEuBjfYHJ",
+	"9ZBlYvPhHKxjuHPkS1n0mCvILumLsIQn6m636+fdXaEt79jkEUDvcLAdkAmS3uxSUeC98wkGHo2CHWCi",
+	"MaxcgN/BpBayWG0vauc7QSFp13y+L8JavND0HdnQYFBDrmuf9fBDc0NwAKJu1YD+7MZYi9oh2uSTbnCN",
+	"KiFG7XC4gIxloEooCk6IhV61Dzsc0sKO2UbSbip5WM4iMfg3p7pW8WYzWzgZ3q0+rKnZAmxwmzW2Nqot",
+	"3ukjnoY7rb54QcWAxbHR0HLAk0I21UjOUA9P24rMRpLEbOj60Y0YTzAfG08PHgWjhEI4KObm0zCU8wSS",
+	"VvriuBYo3stZc7g0LgsWsiAtsnpoqdwDlYfBAJCvudFHq3fQ+hlSPKAZJUo7xHjsjbcKUrzRb+cear0d",
+	"HyY6G6pA3gKcLCj1HiZayiPHucDHk6VRhtJ2PAtJzDQ0eMJ8c9sBi2ICn9/HbOZA96mSwmVHYqvQHjbZ",
+	"tdSMa+hTe+A1OjH7iYDuEK7JJYwjGTlCPmNz6cAL0u7okPKYOFRxt8B2QmYUpwM6CQmc1crEBnOPDzWw",
+	"tn/OfHEN11SVO2pE4+Fr8JFXf87d62shaZbBBh6q28xQ2GQum82iSgf7ETPDlgfjC53yttH4nJ+srAUE",
+	"FdI+WFMygy8tDw0eXt9rtuKi+DSKM3lvkal9L3C+z8jnHNhix8cC823djmc5+lgvhWbIe3iPYRV+j47q",
+	"d2b3L3yn/a5XG71Jwwznf6IeKGWaUaHl1FaCGxmOii0XxE2h5YPpl/tO+M0j8h0dHDg2dF9waa21vQ5s",
+	"vmZtZ4E1XPUrpKH4quEaemOwkaponiqgzYdHRKY+s5zaUVAuAsxmrlAaA08hzA6v09ACT9VPfytocXBc",
+	"c9qakZ/34U7e4IjDmXkjfqFoHWZhHndMCqVD4N2ydlTmMrIRkevRd7ebp++StUYs2n6JxvNw/IZcs8qD",
+	"nxCzv3JuL2SSsAFmxHf9goSYK40ITdj+BigKClH8dPysQ4rtkfPZ4TV4tdjpx6rhElJAgip4gKsgfWFa",
+	"aF5+H9TaohPelcF5NXBPXCneTmBLo4ztXuKNT9sdBLf0B+QxVMONb3Z7V4DSqNrrcjuGG2Jp5WIV8qS2",
+	"TsUc+by3oC9c/W/W4UeRGYvBfBqziJxNwbSAc2M5xN17lYziV5Bx9V6jYjAnzTZbOyUnQNcM1ZB2hjSB",
+	"0dTWkiyd62fo3K+mfXJDSvQtpqF4M/hrZqMs9JtumoUCGSiVJ2h3AJ4cM4nrvb3Oq4ueopIu6yozbcU6",
+	"NlwyWhM35JJ1MJERi/oCHRboxjVajYJ2Jr6/x6seb5GfEjkG/5Ftm+6OODjA8mWZ7cPK3oqB9d1mziXX",
+	"ShFfhuWSC/svcp3L2IDa08oqDVig67gz0lyb4E48H1YHPVYXBV3GQXam8SXX/mqznByknHtMyKlMxnGO",
+	"T9xcn6TvPyfnDlnrxna8PWwnWWcsn4SKTS3t6cBOVzlzOWcYQ8I43ndEXMHpgIqsFypdaPTudhwfXNv6",
+	"fSc1mUil+FmcMqM8r6jSHCsahN2Q6ljZKJZrV5N5xrKlQhwqw0nzA25ts5Wula0E63s9xXYXYoVNLm5P",
+	"MJ/kQ0gjlrAeCVN5jK6EVCKH5IwNpBGGoQ1jnnJRmX8Dl9+IexBo9yMRXgIUyFYY3J2nu5LFiaV8uPUt",
+	"lrdAuYcXmuNibU4jjWzGeq3b4zRQTm3Og7xkSc/o3KcA9siU8lmLHUtUzVns1S1r2bKWLWu5fdZijxsi",
+	"8Jrzuz5rAe3hbnQYRXkGKjPHrC7DVvJKjcdqnGZTzWrg6pbTbDnNltPcAaeB03ZNk2nElZbJfEmVBxZx",
+	"5NH68ulLcQTZYZjuBV7CmYdvj+nqXLf6voljm0RYaCkAerpgE00osaNCLCqBKI5Lwgyv7USuHW3AZMqc",
+	"g8XCn37+s0EHdl3MXY3A/C0TzPIXmkRMwY9rFPtCtkV1qa9ZnNSnI6Zx7Fod4b+9fHTzDudHxIu20Nf9",
+	"uTyxImhomTmQUt7fuNoQH8ZtR01AxW7wbQIC/AWDInDkRnQyYQL7QN5vlCRm9JLdjR4DibIOmuCMQddM",
+	"xkQv53gB50yVDdUXoXnBqX3BKbzg1LwgjWlgAMUlzFaWUJnZbnWfre6z1X1undu9k5o5FEufBayr/djM",
+	"+7vhURHHVP2yfVXnNBby1AzPMaG+KHAh8g6CE0Ps3eESrioSfyvYlZAfR3K25VdbfrXlV3fDr6gr9FmX",
+	"SyXM8YrbY1Rv5SVbM98EFUzMFsHe29gNJ0iRPC0qM2TbORxr5E4K2ztqVwaIpYu2kK5F3mhbt8O16gtu",
+	"e0Bq5ewG193T1TR6GSo8j1g+owrrkmQcZZWOhgxt5eIMsJNTFirYDFLfXDmkB54PWMzp5LnRGj0eDrmk",
+	"WYsCv9Yse8hfLm+WUMjoAGdyfeEWo85khPGIMmHS4i9gM+kR+eRyl9zVwMv3zazl7hU0I7YtwDxAPgEV",
+	"V5jT7D9bZ/p2Orm82c2s3A/ZyXxYGTfmOD/IbJt7QcBZXN1ThXzTetRyFhguOAPCX95/PCE5mRKmFeBp",
+	"vjPmBCrs54blhssrMtIaiQed8nJn21CRfV7OMW/dj/phuME1/cRpF7c7yatJm6/gYS24cVL7yPflVMlH",
+	"GPTWxNmaOFsT59Z5zEfwPWwc9Z6KSN4ie0GcDmo7CUIjpiyahbtiYTms5j2mEXPNwRyOVV9MEgaoUBGd",
+	"H6HGn/aBMkaDtSO4bpFjlzEKtOcwsJxVgc/2Ra0JFBBshJdaA2M6d51ZzqcCPD+Qr+tF0PqCkswicNgg",
+	"ZmGr42fmypY5bpnj3eqlgW3F7emd/pkIQG/ti+WKq9s41Fg300YfPFf9VUQyY1ljecmWMFZ8D4+5XhbT",
+	"dxvg2hFBQ8VcB1BwrWB5UJDHdrRqWV+k6I5J2u7xPOHwNMbNKvcRmzcOOeBLIR9zqEEzmgJPYSFSi3zK",
+	"I6q4hl2BQwVSQR7bzSiP8DKeZC1noDdmHCkzT6GPXKlUhqmPcI7UOawESyF9+gI60YyoIlqaFQJ6Iy9t",
+	"A9DZSAIBmxE7JKjAb6iVrWnaTd58NshlN/RFAbySnEGTnNStb2Zpm/Qedo0AUoROaKJr0Rx9SliC5ngy",
+	"YoqlHU2liOdHqb+OQtcv87hmkaGCgRyPqcoh5n3uBF3oZD2JodjZtjJeHdJvpf6yRsL7jWU77TZ023V/",
+	"llsNKz2PXe11owwL6HbQgQHmQYhgHVrkRaFnkGvTOIZGvnmQRR88vXr6+U/k1iDfd7/YRzjrG9zvf2xU",
+	"tJkv4UUCMFVO2rl5mmd74E51iSeBOyj5vrYJoMPCiVkFIdG89/pgja9oEnPmQAruEKIz77y7AQjMj9hP",
+	"NfUuc+XwO28crvPGx27IR0no4pXroU0VdvayOFTAPxWdqxb5YIeQpmGElh7yU4MmBlWMoZgDtTLuq33w",
+	"rcNcKE/mxIqlnmtxW+ovTv3u4MSisZHxNNZ8EqORILGpsh1e/jwc1Jx2zSaV87GriU8yMR03ep8Pgk47",
+	"6BwE3Xaw1w6etb8salX/rO31qj+o6lVfEvrMSBuzLyj0PaRFDznNAygrFr1/8/iofpDCtqdPowjAIuqZ",
+	"SpofuAqK0pqIR1+Chter2GX0eV30Sw3ptazjIGtEOT7GciUAWEQnNCR1vWS++2vAtRjdC7y4ZZiw1rec",
+	"TPgTt5ABuLG+yeFrlWWTY9dQ6jJ8EYASMQr2gMZxkPl6sa1x+llDXIwORmmjX5m4n/oir0cFZDoxuvlh",
+	"2yrGxkDvgWbuwDvx5eg3dlnKeFlIjYk1RghQW/+gwOBKERVCFUsdms+b02f7iIBeBHFmxKhUWE0B1iu0",
+	"e/ZXphZ1/R376nT1mG0V9a2i/kgV9ZyWaN1p9wqYb4QUOozAR+uxEiK9nwrIs7lR4+0145xAnkGFTpc9",
+	"ZjW77IcCVX1ZkTy2ivhWEb99RfzmteY6vdhI00Jez01py6Uzlmf2ZpL1qvMa6nFObNfpySdlrWarJX9b",
+	"WvJyxXWx9ux82Cs4692t6K+2zmNNmIiMvodOJtf352xufrd9mOpUzxfu20u0zoxjQU5R7oN5r9a9qwCP",
+	"qdOKXf5VjGy39dsOK+UOK4OMit05e2F7Uy3om2IW34HUga7RI0I6/RDbegg2y1p7+DDSpTYUrb74T37J",
+	"iJ5JdxaUhfRH3gBmCcbwZiMZs6qmWWdSj/qCi0E8hTbrhV6VXHipzeZYO5BbbA0AH3OhscrifIDCtzTX",
+	"uFYC7yjhSo+pynvIzERPoWOXPeudbrN70AgaZtqlC8+y0/4ifd8a8tdO5KYB/jf4eLSoVT4dDoHYT/MB",
+	"UGzqPnNZ5f4WZ5HWRwHXvxFj2eKeZVX8hg/5Jk92kqsZmq80rNw83lMf6lvCZ7zhkbeCtxO5fsbMN5ZM",
+	"8n7C/IQ2TLipE5urIUQvIKpzpn1pcy3DslrkrNFcvWhbggg66e55eigaoSWZVGV1mqf3c0/fRp90t3o1",
+	"hqVb+geYtnZjB/CRYFG7vahVQdfip3b1UmCFSA7qzcNjtBHAJERvGaipDoA/7XugHKi9BV2BFueJnCmW",
+	"QCFaLGmk0mwsuIXFikGuXiXC+0szqqUHW7Ovenekx3Feucq70M3/yp7QSqI3k/22jKAcOZkpQvcG7LNi",
+	"7JGpURldEMJR18e50mxstQEbCFjiQXDhgrM54HM71wCkxCpGk8GIZDRYbDjcF1qeMz1iSS9rUwZJONjz",
+	"gcZxof1+nc/BhnKWuRx+ZOdcCEOK1koaTuMYB45hQCrmZCYTqzSvF/0RstapD/+pCfZ0byDYA32bwQIs",
+	"drx7rOEr6K0bebmQAyrIk9CYYOEO1AsjhvKTEIKN4U6WD5mbFOYtVc2Fq1M8Drlp2IGdSRkzKh6f9wcP",
+	"wirOH7u4W99P2fsapdzEcUbHX+o9P8cR5Pm6rAJHsrnMZykGjExFzJQiYUp/0GIPqLhV41556Ty+m3tX",
+	"gDkta3SC30H/wzvzwOpapf/o7TRGXGMGG419kb9lWTdEwWa2t8TWu/IX8K4cR1F61CuZhKc/rexMoa47",
+	"SYoKAWUQZKoMCR479ci28co1ng/6ImskAF10nb838HoN4AAi62YeUdXMeQ93jvpCMZ1jTFoiYwL3M6NR",
+	"vZcnZVGP3MmD87ipqqjFT72mKldr8w36hnDHMuXe5Y7UdKf3xexqnqK0JXTGfqtsSic+r+Uuug8JlDX0",
+	"fIgemZs6LY/FIbOA5a/L+fBJV14MTLAcTYRaYtQ4xmx8luL4pPYwefL3j+/fkTFLzgHpYDDCZvfUOye2",
+	"Ag7MQyticgWqHsfvIbsPidJyUghVUt0XRoHtWdjdrFW6V6KWNU23B15NBwPGItUiPqvrC9da1yrHStN5",
+	"ZTExOEBvRLisojnDOjZhHSsbJqXQo55vBYO6MrdYPlJQZmdiXuzVumzhF5zE3QIB1XMkJMoo11DtoRc8",
+	"3xSf2vZh2rg1CqAirKU077pMiBWSmFI1wOUquGwmdc1kphM+Zu+Hw20u0714s+zqr+LOSpNUGlt152Yy",
+	"oGj5VN1MJCqv+lR6095JNIldW1GXyswKuVR5sVvOoCL/yS9ZX1w7gyo1qKGmvj6HKsgnUZlLNck6AVES",
+	"mFRfKDlmZzKag8NwLC8Z4bqHzREwbqYLGT0+Y4E+CKCGWfRIW9JsBkCeZHmknaDdbu84EISsK6PnoDRq",
+	"3YwmkapP9MrY4eauSPiOkJYP+FCL2RVPf6rO3+48L/QnTxue8jgWTKkFed2dvQJGY9CYMXZRAI505JBT",
+	"5srpaO3nzXZlOpq5cOgP7JL6fru1GOD95KPlPv7Xzke7Sx1zqzUW8I1XFEO1+uPun1CbIYfD0xV9sa5f",
+	"tBU2eT6Zy9mFZKd6t2it+vjY/KJ2Itvkt2JqBb1gXoo0gMFdL/ctfZVVQ6z3rzoVzpfH1/JtOqm5YSLc",
+	"KiVXnWfltDiv8dA6Arx7uylyblVr/LGZqfHwPB03dk4fh0vWPzA3bZxUZtm4j32nCI8qyyYnVI+8muhM",
+	"8myOpwNllCXxNkMAsyYAmC1DRyhi31ppCvuNlR+IDMmlUC3yyYVpxDy7Df3IViSiZ4XMfBA1eE0p6cG9",
+	"o4aDWRi21zCJa7Mxp8dn1kM6K9j8s1gOLvCfTJgRdH5A88ECETc6+2ASfAkaOV1+r9lpA0WkL6i442BJ",
+	"HShewyWvGU03P5q2HZ2ZVkTnjV7HjMHe+7ww8r0F9y57754ZOQMtnl+y0xwuTafZ7qzXsC23pzVMNEc5",
+	"29jWQ4ltfafyO3MbHp9pBZv6wCYxHRhWFMd5zac4ohY5zniSRV+ExGJo6hHmiTgkU6F5jK8rtuT4qo38",
+	"+E6BK4Y65F70n/TFcKqnCSMQ8lFES/M4jaVgPch8xlYcFrg3Gw+1V9zbIXODzvvC+zI6ZLw5VPJSQI1p",
+	"kWORcWZAYugL7McHE5cIeWM4kcvROMoa1gF7CXy3WSQZesTNx8zT0DyzL36EWyGuGMsBjRE7AfuJfEqB",
+	"VQd4l7rgE0IdPCfAjDARBbhsCOzpxQjP6cRi2hxZjFbuugkqomd8wAJCcawkmYoskbwvcKHkAHGuB+Dn",
+	"5VrZL2sPwtReYCJqETsXcJqNGdMBobGSfWH+5JHg5yPzU4LYykonTA9GvSJWypjOiZpQoIVxldMPSyZt",
+	"xil5b0YHVqHZzDPGROqUCwpeyr6QU614hEuKm+2ipNaBaW9o5iR8uNMi72RRagvZF5mM6/l7XSuJ643W",
+	"BE9hQSbfdtR1K8gfjyC/uwj0MiXiI7NOmgLfVNhz3BzwbTR6G42ubCrA9JoKjzG+RozGevTHUkur224X",
+	"YZQmiRwwpYAl25wZlO9HVjPR9Iwq5pDHqbJlDCVr6TWMoXGLx85+ocrZH/PLb7lK6k1+r2jMc7DoueIo",
+	"0L6gsURl+PK/oP+adQsOAWrLhvgsOiA9A6QmzJty4ZDqng29vjBv2Gub25+120SxgRQRZNxkWIFnUzVH",
+	"9LFLlszhUyxWrEV+xA9AuIWJCBQQoyqFWl4wEQLMsZnNqf079RMoOmZpOQOqDUa3nU8YEi3cDxFHNZIz",
+	"hMsjUNdHjkE7Tfv8GZKGJnoIhi4kDE9LSL/guj7a+FrG0bVCjXomHWyYr0us0ibdrnKj1+m2F3gi25u2",
+	"ezNzu81yiZqpb+zTrV6l5eBa7OuEJ0xVfrCb/6D9kt+B/hpt5y8YnMTnf//vvd9+7L7d/+ezk4P/89+f",
+	"Xn04+e3X7t7+ga1CS9+70d5VRkVfs3iVohFzRh5P8PPOIMLKcF9V3fVWwA17tL33Pq3dYo/UdtjriwUt",
+	"9rZN8+5e9zS8o4zEUtFzBVSMpdVDr4wm4LiJqzGsj0dbiXqbwehXIrrdULSZwzYOXSArAAqjZMRsP+Ji",
+	"ILpAYKsEo2lei1OaxzEBG6A6kpNqa9eK4PzV9ZZrqCR1oZZrKRpXD/0gP5b4ygiPR+2BXI8nm7VLoVzk",
+	"hAk64a05RUSUVQLBHpqLMT412qnwj7TFOZklXGsmKl0RL+zT6x15N8QbAG1xw/+mgVuwkmpa6K2b80VY",
+	"vrMMqcXdRs7mGDMRdMwCG4xajt3SFwXwFuJjtzh86Y3AW35xE1gbvQXjQ0kWBzLzaJGTGUTTIgxo2TaA",
+	"ysWTzDTTmwkXhHHAw5ZJxBLyJKSCjKch9JFT5FgI8naqNEvMc33x9v///+KYJeZ3urMUXgUmnNV3mNXZ",
+	"ACGmc6MIMaw5pjx2xugRGbgpqGmSGEvJLLCaQDB2AVgMFaI1hoX5D/tjSybnNbNj5pN109vr5qe3t+H0",
+	"YE8jfs51amJPRlIwIqbjM5ZAo7uYmZv0CFrtvcoy7M+mui/ss1wRfi4khO5gXSTGRRmFpfmDJVL1SNju",
+	"PO+Qg4MD0u509yy59EX4dP+Q2CtwoUgD5sc66H8z2vpVql+kf/X7T//9yWfyZKe12/zy/ed28/DLzp97",
+	"QefgKv3x36qX8TFVA1k+sUo1kGN2W3SbMrrNJGO3Tp6kHLge3+YDO+cKQLwybl+sNLZtJc3RcfX4IEyQ",
+	"5fSF5Tm2JTLIhCBtujdMGHQlIaCZjCc0cTUpRCd8PObiPOiLXwUfyIgRIZMxjbnCVi1P3v30Ysemnymj",
+	"ycQRdDtWkoSGVf/Hq4xFhcjIQyqEz7lClBXW8Q1pG1MkVHCwJGwILmyY5n77sC9CYGpNkC5hYCuU0vwK",
+	"Ree2C4Xz+sHM6n3ddguuV1kjxFJ8AvsddF8eC7EGSkHu0dvxWq8xg43GXsU3HGVvkX428Xb6uwcn4oSC",
+	"590PtzBtxL8xQbDziOMfcK7c4nuGSV5FaZGPqIyezd0VLbHNr05L0KGqbwqajO1uYh8GWas0FQMj+nY9",
+	"5mfPGVjbjXbn74e/vTj4R/ufmF2hp6rR228fBg3NNQjuV7lBEQdgkE0gE7BukdSuxyPWCQ4tcm76bKeX",
+	"Ttdv8FK1htsUgKJRjtuWSbNqcegbWDcG5eQ2a10sJ2jkk+h8gep3ioy4Ebpzl3+NeE99YQGfeqQa8Kne",
+	"S5zJokdetWQnsoVzumk4J5+CF+A55fTK1cqf7JsXIzr5ytK1vM33oW8g4DBcfohe2Rs7M4/FMbuQ/6/L",
+	"Au2jDwPXSUzjOCSDmNFEEVQcwoCE4GcIiUz6IjzjiR5B3XpoEX2mMSNSFPQHplAfpiB8bGzaycWwHrnp",
+	"ZiTJTUA3jeWlMVNyiAOgzRd8RJBTnc5ezMlYAgJ7logMviwb0kGXTa/xdL9D9vetO4gcHq6l7OEa3QvM",
+	"0wI29Rhxnm5Y3t9ZwsJ1dPptEvA1IamW6//WmlvWLQF0GMi/JPYR7J/q+u4e//ImQDQMrsmYUYElHPCL",
+	"liSSNi2U61Z1nARfejKfsG2PhJsOtb0q7VttvM0Z93+qeHp+VUsVbtGsaHfv/k5h59wQIgqKaHlk6IF9",
+	"ncSUC5VmARdoo1oPzihihR7fGCFxFmR5QFVdipvykiUxnTQqq5vNAmxc1mwH/9G8Y5U2sVuCXougIRyy",
+	"AjmDG2u1qoY07TAtWLA1ZgmjgxGzWHpaEdwd50KVAmrHuSKXLFFcCkwEDwiIuRlXjBy090g4zXh1iJqY",
+	"+Xk24jHDekCXms8VUaOp1lyck0jORIqlRSh0nCFnNKZiwBLbowaKHbO+M9XpSx8gvofAE7emb2UfqXRE",
+	"02i+jVjlpTSWYKZVGYol9VUZ0K9+SRoE9rQ/my/AfPwAr1nCT6FBCb4MKG/bn2S1AyDleJUALqzs9iyU",
+	"URkTS5zuAACxpqU5K3QoMS9w4cr1O5SQd3TMVF/QxNzHf5+y1AeYsHOaREZbGRSyYuqjnmb01wp5FnvD",
+	"28Nj3ks661jh5onbjGwWB7pGQqvNL/WApJFr5Od6O1BIsEHbzijXDg6YY4OR0a0ZXtFLJUE+UM/UUvG+",
+	"ThBOApBEKQR3hIqncuwvYnCuzNmpj4lZTvXIA2JmFtto2E1Hw4DQloTCquT0ahEx8/Y6m8WJz2sFwb4x",
+	"0QT+arNmD9BBfTPn77FE1pZy9XX5qXnDLYTWWuSlEwFcnNuB90VFExSE+raK8pF15uYxgeqDYTcgQm4i",
+	"EjaIpcJQ2E30KDGTupfQVd3xf4xxq7sTywU9dBs8umbwaCXF1bo9V8fodH5SV8aQyPOEjuG9LpiUFW85",
+	"yLk0HQzqP/+QorrD9j/sYG7xaLpP1AhnOzv1DTvfHVhcMoWCpUqHpXmAJZf14RrIW41jTHHHVuzm/iht",
+	"sAVlYWaTp0nc6DV2EbYMP1QZjWJyEkPKCIhDxbC0zypradSzurxmAt3DzQ/MtmRWDPzy44AwOhi5ouGB",
+	"RU2yxMsTImf+Z1zDn/JXPo2YyHo+y+QiSCMOiOdFZ3Qe2LiYjUQg0UPNAIg170MpfFPllxJGLrniWkF9",
+	"GAHcuyCLuV1A9Zcc4k3mU+b72LTeU279s16xbHzMPPdwzgNsX3KMDIbHXM8r3vAjKhYaXiSHXsvDUsYc",
+	"Dh5QA/z3522wP0tQJTTWoyBlOBS7H2fd4VN+4xOj935Lzldfrv5vAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

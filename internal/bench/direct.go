@@ -12,32 +12,54 @@ import (
 	"mems/internal/localdb"
 )
 
-// The statements of a booking, word for word those of internal/store/booking.go
-// (a test compares them), run with nothing around them.
+// The statements of a booking, word for word those of internal/store (a test
+// compares them), run with nothing around them.
 const (
-	guardDoctorSQL = `
-		UPDATE doctors
-		SET calendar_rev = calendar_rev + 1
-		WHERE id = ? AND is_active = 1`
+	guardDoctorSQL  = `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`
 	guardPatientSQL = `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ?`
-	busyDoctorSQL   = `
-	SELECT start_time, end_time
+	doctorFactsSQL  = `
+		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
+		FROM doctors
+		WHERE id = ?`
+	blockedTimesSQL = `
+		SELECT 'off', start_time, end_time, 0, 0
+		FROM time_off
+		WHERE doctor_id = ? AND end_time > ? AND start_time < ?
+		UNION ALL
+		SELECT 'off', start_time, end_time, 0, 0
+		FROM closures
+		WHERE end_time > ? AND start_time < ?
+		UNION ALL
+		SELECT 'held', start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM holds
+		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
+	busyDoctorSQL = `
+	SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
 	FROM appointments
 	WHERE doctor_id = ?
-	  AND start_time > ? AND start_time < ? AND end_time > ?
+	  AND start_time > ? AND start_time < ?
+	  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
+	  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
 	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+	  AND id <> ?
 	FOR UPDATE`
 	busyPatientSQL = `
-	SELECT start_time, end_time
+	SELECT start_time, end_time, 0, 0
 	FROM appointments
 	WHERE patient_id = ?
 	  AND start_time > ? AND start_time < ? AND end_time > ?
 	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+	  AND id <> ?
 	FOR UPDATE`
 	insertSQL = `
-		INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status,
-		                          version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, start_time, end_time, duration_minutes,
+		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
+		                          patient_overbooked, outside_hours, override_reason, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertEventSQL = `
+		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status, reason, note,
+		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
 // openDirect opens a pool whose sessions are set as the store's are (configureSession
@@ -80,21 +102,38 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 		return err
 	}
 	want := b.Time()
-	for _, busy := range []struct {
+	from, to := want.Start.Add(-clinic.MaxDuration-clinic.MaxBuffer), want.End.Add(clinic.MaxBuffer)
+	now := clinic.Instant(time.Now())
+	for _, read := range []struct {
 		statement string
-		id        int64
-	}{{busyDoctorSQL, b.DoctorID}, {busyPatientSQL, b.PatientID}} {
-		taken, err := anyRow(ctx, t, busy.statement, busy.id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
+		args      []any
+		expected  bool // a row
+	}{
+		{doctorFactsSQL, []any{b.DoctorID}, true},
+		{blockedTimesSQL, []any{b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, ""}, false},
+		{busyDoctorSQL, []any{b.DoctorID, from, to, want.End, want.Start, 0}, false},
+		{busyPatientSQL, []any{b.PatientID, want.Start.Add(-clinic.MaxDuration), want.End, want.Start, 0}, false},
+	} {
+		found, err := anyRow(ctx, t, read.statement, read.args...)
 		if err != nil {
 			return err
 		}
-		if taken {
+		if found != read.expected {
 			return fmt.Errorf("doctor %d or patient %d is not free at %s", b.DoctorID, b.PatientID, want.Start)
 		}
 	}
-	now := clinic.Instant(time.Now())
-	if _, err := t.ExecContext(ctx, insertSQL, b.PatientID, b.DoctorID, want.Start, want.End, b.Duration/time.Minute,
-		"scheduled", 1, now, now); err != nil {
+	minutes := b.Duration / time.Minute
+	result, err := t.ExecContext(ctx, insertSQL, b.PatientID, b.DoctorID, nil, nil, want.Start, want.End, minutes,
+		0, 0, "scheduled", false, false, false, nil, 1, now, now)
+	if err != nil {
+		return err
+	}
+	id, err := result.LastInsertId()
+	if err != nil {
+		return err
+	}
+	if _, err := t.ExecContext(ctx, insertEventSQL, id, 1, now, "book", nil, nil, "scheduled", nil, nil,
+		want.Start, minutes, b.DoctorID, b.PatientID, nil); err != nil {
 		return err
 	}
 	return t.Commit()

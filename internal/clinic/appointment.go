@@ -12,15 +12,20 @@ const (
 
 // Appointment is a booked time of one doctor with one patient.
 type Appointment struct {
-	ID           int64
-	PatientID    int64
-	DoctorID     int64
-	Time         Interval
-	Status       Status
-	Cancellation *Cancellation // nil unless cancelled
-	Version      int64         // counts changes; the record's ETag
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	ID             int64
+	PatientID      int64
+	DoctorID       int64
+	TypeID         *int64 // nil: of no type
+	RoomID         *int64 // nil: needs none
+	Time           Interval
+	Buffers        Buffers // those it was booked with
+	Status         Status
+	Cancellation   *Cancellation // nil unless cancelled
+	Broken         Broken        // the rules it was booked against, on purpose
+	OverrideReason *string       // why; nil unless any was broken
+	Version        int64         // counts changes; the record's ETag
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
 }
 
 // Cancellation says when and why an appointment was cancelled.
@@ -53,12 +58,11 @@ func (a *Appointment) Cancel(now time.Time, reason CancellationReason, note *str
 			return err
 		}
 	}
-	if err := CheckTransition(a.Status, StatusCancelled); err != nil {
+	if err := a.checkTransition(now, StatusCancelled); err != nil {
 		return err
 	}
 	a.Status = StatusCancelled
 	a.Cancellation = &Cancellation{Reason: reason, Note: note, At: now}
-	a.Version++
-	a.UpdatedAt = now
+	a.changed(now)
 	return nil
 }

@@ -1,6 +1,9 @@
 package clinic
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Date is a calendar day without a zone, such as a birth date or "the 1st of
 // March at the clinic".
@@ -65,30 +68,34 @@ func Day(d Date, zone *time.Location) Interval {
 	return Interval{Start: firstInstant(d, zone), End: firstInstant(d.Next(), zone)}
 }
 
+// LoadZone finds a zone of the IANA time zone database by its name. Unlike
+// time.LoadLocation it does not know "Local" and "".
+func LoadZone(name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return nil, fmt.Errorf("no time zone is called %q", name)
+	}
+	return time.LoadLocation(name)
+}
+
 // firstInstant is the earliest instant at which the local calendar in zone
 // shows d or a later day.
-//
-// time.Date(y, m, d, 0, 0, 0, 0, zone) would not do: where the clocks skip
-// midnight (America/Santiago 2026-09-06, America/Havana 2026-03-08) it answers
-// with 23:00 of the day before. So walk the zone's periods of constant offset.
 func firstInstant(d Date, zone *time.Location) time.Time {
-	midnight := d.utc()
-	// No zone has ever been more than 16 hours from UTC, and a change of the
-	// clocks moves them by a day at most (Samoa, the Philippines, Alaska).
-	t := midnight.Add(-48 * time.Hour).In(zone)
-	for {
-		_, offset := t.Zone()
-		_, end := t.ZoneBounds()
-		if !end.IsZero() && !end.After(t) {
-			// Beyond the table of a zone with summer time, ZoneBounds ends every
-			// year after 365 days: on 31 December of a leap year it answers with
-			// the past (https://go.dev/issue/81583), and this loop would never
-			// end. The offset holds until the year does.
-			end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)
-		}
-		reached := midnight.Add(-time.Duration(offset) * time.Second)
+	return firstAt(d.utc(), zone)
+}
+
+// firstAt is the earliest instant at which the clock in zone shows wall, which
+// is written as if it were UTC, or a later time. Where the clocks skip it, that
+// is the end of the gap; where it happens twice, the first time.
+//
+// time.Date would not do: where the clocks skip midnight (America/Santiago
+// 2026-09-06, America/Havana 2026-03-08) it answers with 23:00 of the day
+// before. So walk the zone's periods of constant offset.
+func firstAt(wall time.Time, zone *time.Location) time.Time {
+	for t := periodBefore(wall, zone); ; {
+		offset, end := period(t)
+		reached := wall.Add(-offset)
 		if reached.Before(t) {
-			// The clock jumped over midnight: the day begins with the jump.
+			// The clock jumped over it: the end of the gap.
 			reached = t
 		}
 		if end.IsZero() || reached.Before(end) {
@@ -96,4 +103,43 @@ func firstInstant(d Date, zone *time.Location) time.Time {
 		}
 		t = end
 	}
+}
+
+// lastAt is the latest instant at which the clock in zone shows wall; where the
+// clocks skip it, the end of the gap.
+func lastAt(wall time.Time, zone *time.Location) time.Time {
+	last := firstAt(wall, zone)
+	for t := periodBefore(wall, zone); !t.After(wall.Add(48 * time.Hour)); {
+		offset, end := period(t)
+		if reached := wall.Add(-offset); !reached.Before(t) && (end.IsZero() || reached.Before(end)) && reached.After(last) {
+			last = Instant(reached)
+		}
+		if end.IsZero() {
+			break
+		}
+		t = end
+	}
+	return last
+}
+
+// periodBefore is an instant from which to walk a zone's periods towards wall.
+// No zone has ever been more than 16 hours from UTC, and a change of the clocks
+// moves them by a day at most (Samoa, the Philippines, Alaska).
+func periodBefore(wall time.Time, zone *time.Location) time.Time {
+	return wall.Add(-48 * time.Hour).In(zone)
+}
+
+// period is the offset from UTC that holds at t, and the instant at which it
+// ends, or a while before that: zero when it never does.
+func period(t time.Time) (offset time.Duration, end time.Time) {
+	_, seconds := t.Zone()
+	_, end = t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		// Beyond the table of a zone with summer time, ZoneBounds ends every
+		// year after 365 days: on 31 December of a leap year it answers with
+		// the past (https://go.dev/issue/81583), and whoever walks periods would
+		// never arrive. The offset holds until the year does.
+		end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	}
+	return time.Duration(seconds) * time.Second, end
 }

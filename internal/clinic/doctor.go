@@ -8,6 +8,7 @@ type Doctor struct {
 	FullName       string
 	Specialization string
 	IsActive       bool  // takes new bookings
+	OverbookCap    int   // how many others an overbooked appointment may overlap
 	Version        int64 // counts changes; the record's ETag
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
@@ -23,6 +24,7 @@ type DoctorPatch struct {
 	FullName       Change[string]
 	Specialization Change[string]
 	IsActive       Change[bool]
+	OverbookCap    Change[int]
 }
 
 // Apply makes the change on d.
@@ -30,6 +32,7 @@ func (c DoctorPatch) Apply(d *Doctor) {
 	c.FullName.apply(&d.FullName)
 	c.Specialization.apply(&d.Specialization)
 	c.IsActive.apply(&d.IsActive)
+	c.OverbookCap.apply(&d.OverbookCap)
 	d.Normalize()
 }
 

@@ -16,10 +16,25 @@ const (
 	CodePatientNotFound     Code = "patient-not-found"
 	CodeDoctorNotFound      Code = "doctor-not-found"
 	CodeAppointmentNotFound Code = "appointment-not-found"
+	CodeTypeNotFound        Code = "appointment-type-not-found"
+	CodeRoomNotFound        Code = "room-not-found"
+	CodeTimeOffNotFound     Code = "time-off-not-found"
+	CodeClosureNotFound     Code = "closure-not-found"
+	CodeHoldNotFound        Code = "hold-not-found"
 	CodeEmailTaken          Code = "email-taken"
+	CodeNameTaken           Code = "name-taken"
 	CodeDoctorInactive      Code = "doctor-inactive"
+	CodeTypeInactive        Code = "appointment-type-inactive"
+	CodeRoomInactive        Code = "room-inactive"
+	CodeTypeNotAllowed      Code = "appointment-type-not-allowed"
+	CodeRoomNotSuitable     Code = "room-not-suitable"
+	CodeHoldNotUsable       Code = "hold-not-usable"
+	CodeOutsideWorkingHours Code = "outside-working-hours"
+	CodeTimeOff             Code = "time-off"
 	CodeDoctorOverlap       Code = "doctor-overlap"
 	CodePatientOverlap      Code = "patient-overlap"
+	CodeRoomOverlap         Code = "room-overlap"
+	CodeNoRoomFree          Code = "no-room-free"
 	CodeHasAppointments     Code = "has-appointments"
 	CodeInvalidTransition   Code = "invalid-transition"
 	CodePreconditionFailed  Code = "precondition-failed"
@@ -31,8 +46,12 @@ const (
 // to the client; it never holds another person's data.
 type Error struct {
 	Code Code
-	// Conflict is the time that is taken, with the two overlap codes.
+	// Conflict is the time that is in the way, with the codes of overlaps, hours
+	// and time off; zero when it is not known.
 	Conflict Interval
+	// Alternatives goes with the same codes: times nearby that could be booked
+	// when the answer was given, of the same doctor first.
+	Alternatives []Slot
 	// Current and Allowed go with CodeInvalidTransition.
 	Current Status
 	Allowed []Status
@@ -66,10 +85,23 @@ var (
 	ErrPatientNotFound     = &Error{Code: CodePatientNotFound}
 	ErrDoctorNotFound      = &Error{Code: CodeDoctorNotFound}
 	ErrAppointmentNotFound = &Error{Code: CodeAppointmentNotFound}
+	ErrTypeNotFound        = &Error{Code: CodeTypeNotFound}
+	ErrRoomNotFound        = &Error{Code: CodeRoomNotFound}
+	ErrTimeOffNotFound     = &Error{Code: CodeTimeOffNotFound}
+	ErrClosureNotFound     = &Error{Code: CodeClosureNotFound}
+	ErrHoldNotFound        = &Error{Code: CodeHoldNotFound}
 	ErrEmailTaken          = &Error{Code: CodeEmailTaken}
+	ErrNameTaken           = &Error{Code: CodeNameTaken}
 	ErrDoctorInactive      = &Error{Code: CodeDoctorInactive}
+	ErrTypeInactive        = &Error{Code: CodeTypeInactive}
+	ErrRoomInactive        = &Error{Code: CodeRoomInactive}
+	ErrTypeNotAllowed      = &Error{Code: CodeTypeNotAllowed}
+	ErrRoomNotSuitable     = &Error{Code: CodeRoomNotSuitable}
+	ErrHoldNotUsable       = &Error{Code: CodeHoldNotUsable}
 	ErrDoctorOverlap       = &Error{Code: CodeDoctorOverlap}
 	ErrPatientOverlap      = &Error{Code: CodePatientOverlap}
+	ErrRoomOverlap         = &Error{Code: CodeRoomOverlap}
+	ErrNoRoomFree          = &Error{Code: CodeNoRoomFree}
 	ErrHasAppointments     = &Error{Code: CodeHasAppointments}
 	ErrPreconditionFailed  = &Error{Code: CodePreconditionFailed}
 	ErrUnavailable         = &Error{Code: CodeUnavailable}

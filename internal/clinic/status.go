@@ -1,7 +1,5 @@
 package clinic
 
-import "slices"
-
 // Status is where an appointment stands.
 type Status string
 
@@ -40,13 +38,4 @@ func (s Status) Occupies() bool {
 	default:
 		return true
 	}
-}
-
-// CheckTransition refuses a move that the state machine does not have, with
-// CodeInvalidTransition, the current status and those that may follow it.
-func CheckTransition(from, to Status) error {
-	if slices.Contains(transitions[from], to) {
-		return nil
-	}
-	return &Error{Code: CodeInvalidTransition, Current: from, Allowed: transitions[from]}
 }

@@ -37,22 +37,37 @@ func TestOccupies(t *testing.T) {
 	}
 }
 
-func TestCheckTransition(t *testing.T) {
+// actions lead to each status that a move can lead to.
+var actions = map[clinic.Status]clinic.Action{
+	"confirmed": clinic.ActionConfirm, "checked_in": clinic.ActionCheckIn, "in_progress": clinic.ActionStart,
+	"completed": clinic.ActionComplete, "no_show": clinic.ActionNoShow, "left_without_being_seen": clinic.ActionLeave,
+}
+
+func TestMove(t *testing.T) {
+	appointment := func(s clinic.Status) clinic.Appointment {
+		return clinic.Appointment{ID: 7, Time: minutes(60, 90), Status: s, Version: 3, UpdatedAt: nine}
+	}
+	now := minutes(60, 90).Start
 	for _, from := range statuses {
-		for _, to := range statuses {
-			t.Run(string(from.status)+"To"+string(to.status), func(t *testing.T) {
-				err := clinic.CheckTransition(from.status, to.status)
-				if slices.Contains(from.next, to.status) {
+		for to, action := range actions {
+			t.Run(string(from.status)+"To"+string(to), func(t *testing.T) {
+				got, want := appointment(from.status), appointment(from.status)
+				err := got.Move(now, action)
+				if slices.Contains(from.next, to) {
+					want.Status, want.Version, want.UpdatedAt = to, 4, now
 					if err != nil {
 						t.Errorf("got %v", err)
 					}
-					return
+				} else {
+					var refused *clinic.Error
+					if !errors.As(err, &refused) {
+						t.Fatalf("got %v", err)
+					}
+					expected := &clinic.Error{Code: clinic.CodeInvalidTransition, Current: from.status, Allowed: from.next}
+					if diff := cmp.Diff(expected, refused); diff != "" {
+						t.Errorf("(-want +got)\n%s", diff)
+					}
 				}
-				var got *clinic.Error
-				if !errors.As(err, &got) {
-					t.Fatalf("got %v", err)
-				}
-				want := &clinic.Error{Code: clinic.CodeInvalidTransition, Current: from.status, Allowed: from.next}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-want +got)\n%s", diff)
 				}
@@ -60,13 +75,29 @@ func TestCheckTransition(t *testing.T) {
 		}
 	}
 	t.Run("UnknownFrom", func(t *testing.T) {
-		if err := clinic.CheckTransition("from_the_future", clinic.StatusCancelled); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
+		a := appointment("from_the_future")
+		if err := a.Move(now, clinic.ActionConfirm); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("UnknownTo", func(t *testing.T) {
-		if err := clinic.CheckTransition(clinic.StatusScheduled, "from_the_future"); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
+	t.Run("UnknownAction", func(t *testing.T) {
+		a := appointment(clinic.StatusScheduled)
+		if err := a.Move(now, "from_the_future"); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
 			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("NoShowBeforeTheStart", func(t *testing.T) {
+		a := appointment(clinic.StatusScheduled)
+		var refused *clinic.Error
+		if err := a.Move(now.Add(-1), clinic.ActionNoShow); !errors.As(err, &refused) {
+			t.Fatalf("got %v", err)
+		}
+		if diff := cmp.Diff([]clinic.Status{"confirmed", "checked_in", "cancelled"}, refused.Allowed); diff != "" {
+			t.Errorf("offers what it refuses (-want +got)\n%s", diff)
+		}
+		refused.Allowed[0] = "changed by the caller"
+		if err := a.Move(now, clinic.ActionConfirm); err != nil {
+			t.Errorf("the table of transitions is shared: %v", err)
 		}
 	})
 }

@@ -48,7 +48,10 @@ func invisible(r rune) bool {
 // folded (Unicode full case folding) in the whole. RFC 5321 lets the part
 // before the @ be case-sensitive, but no provider that people use does so, and
 // a clinic must not keep Ann@ and ann@ as two patients.
-func EmailKey(s string) string {
+func EmailKey(s string) string { return textKey(s) }
+
+// textKey is what makes two texts the same but for their case.
+func textKey(s string) string {
 	// Folding can leave a decomposed form, so normalise once more. Fold swaps
 	// the two cases of Cherokee letters instead of making them one; nothing else
 	// that it gives has an upper case left.

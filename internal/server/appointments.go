@@ -14,7 +14,7 @@ import (
 
 // BookAppointment books a time: POST /appointments.
 func (s *Server) BookAppointment(ctx context.Context, r api.BookAppointmentRequestObject) (api.BookAppointmentResponseObject, error) {
-	a, err := s.cfg.Store.BookAppointment(ctx, bookingFromAPI(*r.Body))
+	a, err := s.cfg.Store.BookAppointment(acting(ctx, r.Params.MEMSActor), bookingFromAPI(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (s *Server) GetAppointment(ctx context.Context, r api.GetAppointmentRequest
 
 // CancelAppointment cancels an appointment: POST /appointments/{id}/cancel.
 func (s *Server) CancelAppointment(ctx context.Context, r api.CancelAppointmentRequestObject) (api.CancelAppointmentResponseObject, error) {
-	a, err := s.cfg.Store.CancelAppointment(ctx, r.ID, clinic.CancellationReason(r.Body.Reason), orNil(r.Body.Note), versions(r.Params.IfMatch))
+	a, err := s.cfg.Store.CancelAppointment(acting(ctx, r.Params.MEMSActor), r.ID, clinic.CancellationReason(r.Body.Reason), orNil(r.Body.Note), versions(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
 	}

@@ -74,14 +74,16 @@ func patientPatchFromAPI(p api.PatientPatch) clinic.PatientPatch {
 func doctorToAPI(d clinic.Doctor) api.Doctor {
 	return api.Doctor{
 		ID: d.ID, FullName: d.FullName, Specialization: d.Specialization, IsActive: d.IsActive,
-		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
+		OverbookCap: int32(d.OverbookCap), //nolint:gosec // G115: at most 10
+		CreatedAt:   d.CreatedAt, UpdatedAt: d.UpdatedAt,
 	}
 }
 
 func doctorFromAPI(d api.DoctorCreate) clinic.Doctor {
 	return clinic.Doctor{
 		FullName: d.FullName, Specialization: d.Specialization,
-		IsActive: d.IsActive == nil || *d.IsActive, // the contract's default
+		IsActive:    d.IsActive == nil || *d.IsActive, // the contract's default
+		OverbookCap: int(deref(d.OverbookCap)),
 	}
 }
 
@@ -96,23 +98,33 @@ func doctorPatchFromAPI(p api.DoctorPatch) clinic.DoctorPatch {
 	if p.IsActive != nil {
 		c.IsActive = clinic.ChangeTo(*p.IsActive)
 	}
+	if p.OverbookCap != nil {
+		c.OverbookCap = clinic.ChangeTo(int(*p.OverbookCap))
+	}
 	return c
 }
 
 func bookingFromAPI(a api.AppointmentCreate) clinic.Booking {
 	return clinic.Booking{
-		PatientID: a.PatientID, DoctorID: a.DoctorID,
-		Start: clinic.Instant(a.StartTime), Duration: time.Duration(a.DurationMinutes) * time.Minute,
+		PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: a.TypeID, RoomID: a.RoomID, AnyRoom: deref(a.AnyRoom),
+		Start: clinic.Instant(a.StartTime), Duration: minutes(deref(a.DurationMinutes)),
+		Hold: deref(a.HoldToken), Override: overrideFromAPI(a.Override),
 	}
 }
 
 func appointmentToAPI(a clinic.Appointment) api.Appointment {
 	out := api.Appointment{
-		ID: a.ID, PatientID: a.PatientID, DoctorID: a.DoctorID,
-		StartTime: a.Time.Start, EndTime: a.Time.End,
-		DurationMinutes: api.DurationMinutes(a.Time.End.Sub(a.Time.Start) / time.Minute), //nolint:gosec // G115: at most 180
-		Status:          api.AppointmentStatus(a.Status),
-		CreatedAt:       a.CreatedAt, UpdatedAt: a.UpdatedAt,
+		ID: a.ID, PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: orNull(a.TypeID), RoomID: orNull(a.RoomID),
+		StartTime: a.Time.Start, EndTime: a.Time.End, DurationMinutes: wholeMinutes(a.Time.End.Sub(a.Time.Start)),
+		BufferBeforeMinutes: wholeMinutes(a.Buffers.Before), BufferAfterMinutes: wholeMinutes(a.Buffers.After),
+		Status:    api.AppointmentStatus(a.Status),
+		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+	}
+	if a.Broken.Any() && a.OverrideReason != nil {
+		out.Override = &api.Override{Reason: *a.OverrideReason}
+		for _, r := range a.Broken.Rules() {
+			out.Override.Rules = append(out.Override.Rules, api.OverrideRules(r))
+		}
 	}
 	if c := a.Cancellation; c != nil {
 		out.Cancellation = &api.Cancellation{

@@ -26,11 +26,7 @@ func (s *Server) ListDoctors(ctx context.Context, r api.ListDoctorsRequestObject
 	q := store.DoctorQuery{
 		Name: deref(r.Params.Name), Specialization: deref(r.Params.Specialization), IsActive: r.Params.IsActive, Limit: limitOf(r.Params.Limit),
 	}
-	active := "any"
-	if q.IsActive != nil {
-		active = strconv.FormatBool(*q.IsActive)
-	}
-	list := filter{"doctors", q.Name, q.Specialization, active}
+	list := filter{"doctors", q.Name, q.Specialization, flag(q.IsActive)}
 	after, err := decodeCursor(list, r.Params.Cursor)
 	if err != nil {
 		return nil, err

@@ -87,6 +87,31 @@ var problemTypes = []problemType{
 		"No appointment has this id.",
 	},
 	{
+		api.ProblemSlugAppointmentTypeNotFound, 404, "There is no such appointment type",
+		"Check the appointment type's id.",
+		"No appointment type has this id. Ids are never used again, so it was deleted or never existed.",
+	},
+	{
+		api.ProblemSlugRoomNotFound, 404, "There is no such room",
+		"Check the room's id.",
+		"No room has this id. Ids are never used again, so it was deleted or never existed.",
+	},
+	{
+		api.ProblemSlugTimeOffNotFound, 404, "There is no such time off",
+		"Check the time off's id.",
+		"No time off has this id. Ids are never used again, so it was deleted or never existed.",
+	},
+	{
+		api.ProblemSlugClosureNotFound, 404, "There is no such closure",
+		"Check the closure's id.",
+		"No closure has this id. Ids are never used again, so it was deleted or never existed.",
+	},
+	{
+		api.ProblemSlugHoldNotFound, 404, "There is no such hold",
+		"It was used, given back or has expired. Look for a free time again.",
+		"No live hold has this id or token. A hold ends when it is booked, given back, or expires.",
+	},
+	{
 		api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
 		"Read the record again, decide anew, and send its new ETag.",
 		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed.",
@@ -97,9 +122,49 @@ var problemTypes = []problemType{
 		"E-mail addresses are unique among patients, compared after trimming, normalising (NFC) and folding case. The answer does not say whose address it is.",
 	},
 	{
+		api.ProblemSlugNameTaken, 409, "Another one has this name",
+		"Choose another name.",
+		"Names of rooms and of appointment types are unique, without regard to case and accents.",
+	},
+	{
 		api.ProblemSlugDoctorInactive, 409, "The doctor takes no bookings",
 		"Choose another doctor, or set is_active to true.",
 		"The doctor's is_active is false. Appointments already booked stand; new ones are refused.",
+	},
+	{
+		api.ProblemSlugAppointmentTypeInactive, 409, "The appointment type takes no bookings",
+		"Choose another type, or set its is_active to true.",
+		"The type has been deactivated. What is booked of it stays.",
+	},
+	{
+		api.ProblemSlugRoomInactive, 409, "The room takes no bookings",
+		"Choose another room, or set its is_active to true.",
+		"The room has been deactivated. What is booked in it stays.",
+	},
+	{
+		api.ProblemSlugAppointmentTypeNotAllowed, 409, "The doctor does not do this type",
+		"Choose another doctor or another type.",
+		"The type lists the specializations and doctors that may be booked for it, and this doctor is not among them.",
+	},
+	{
+		api.ProblemSlugRoomNotSuitable, 409, "The room does not suit the type",
+		"Choose one of the type's rooms, or none to have one chosen.",
+		"The type lists the rooms in which it may take place, and this room is not among them.",
+	},
+	{
+		api.ProblemSlugHoldNotUsable, 409, "The hold is not for this booking",
+		"Send the doctor, time, type, room and patient of the hold, before it expires.",
+		"The hold has expired, or is for another doctor, time, type, room or patient.",
+	},
+	{
+		api.ProblemSlugOutsideWorkingHours, 409, "Outside the doctor's working hours",
+		"Choose one of the alternatives, or override the rule with a reason.",
+		"The doctor has working hours, and the time does not lie wholly inside of them. conflict is the first part of it that does not; alternatives are the nearest free times.",
+	},
+	{
+		api.ProblemSlugTimeOff, 409, "The doctor or the clinic is away",
+		"Choose one of the alternatives.",
+		"The time touches a time off of the doctor or a closure of the clinic, given as conflict; alternatives are the nearest free times.",
 	},
 	{
 		api.ProblemSlugDoctorOverlap, 409, "The doctor is not free",
@@ -110,6 +175,16 @@ var problemTypes = []problemType{
 		api.ProblemSlugPatientOverlap, 409, "The patient is not free",
 		"The patient already has an appointment in this time. Choose a time that does not overlap the one given in conflict.",
 		"A patient is never in two appointments at once, whoever the doctors are. conflict is the earliest time in the way.",
+	},
+	{
+		api.ProblemSlugRoomOverlap, 409, "The room is not free",
+		"Choose another room, or one of the alternatives.",
+		"A room is never used twice at once. conflict is the earliest time in the way, with its buffers; alternatives are the nearest times at which the room is free.",
+	},
+	{
+		api.ProblemSlugNoRoomFree, 409, "No suitable room is free",
+		"Choose one of the alternatives.",
+		"The appointment needs a room, and every suitable one is taken in this time; alternatives are the nearest times at which one is free.",
 	},
 	{
 		api.ProblemSlugHasAppointments, 409, "The record has appointments",
@@ -247,10 +322,12 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			}
 			p.Errors = append(p.Errors, violation)
 		}
-	case clinic.CodeDoctorOverlap, clinic.CodePatientOverlap:
+	case clinic.CodeDoctorOverlap, clinic.CodePatientOverlap, clinic.CodeRoomOverlap, clinic.CodeNoRoomFree,
+		clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff:
 		if !e.Conflict.Start.IsZero() {
 			p.Conflict = &api.Interval{StartTime: e.Conflict.Start, EndTime: e.Conflict.End}
 		}
+		p.Alternatives = items(e.Alternatives, slotToAPI)
 	case clinic.CodeInvalidTransition:
 		current := api.AppointmentStatus(e.Current)
 		p.CurrentStatus = &current

@@ -14,88 +14,13 @@ import (
 func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, error) {
 	var row appointmentRow
 	err := s.db.GetContext(ctx, &row, `
-		SELECT id, patient_id, doctor_id, start_time, end_time, status,
-		       cancellation_reason, cancellation_note, cancelled_at, version, created_at, updated_at
+		SELECT `+appointmentColumns+`
 		FROM appointments
 		WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	return row.appointment(), translate(ctx, err)
-}
-
-// CancelAppointment cancels an appointment and frees its time.
-//
-// Statements, in lock order: read whose it is (no lock), write the doctor's
-// guard row, write the patient's, lock the appointment, update it.
-//
-// Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
-// clinic.CodeInvalidTransition.
-func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.CancellationReason, note *string, match Versions) (clinic.Appointment, error) {
-	var a clinic.Appointment
-	err := s.inTx(ctx, func(t *tx) error {
-		var err error
-		if a, err = lockAppointment(ctx, t, id); err != nil {
-			return err
-		}
-		if err := match.check(a.Version); err != nil {
-			return err
-		}
-		if err := a.Cancel(t.now, reason, note); err != nil {
-			return err
-		}
-		return updateCancelled(ctx, t, a)
-	})
-	return a, err
-}
-
-// lockAppointment takes the guards of the appointment's parties and then the
-// appointment itself, so that no booking can decide on the old state while this
-// transaction changes it.
-func lockAppointment(ctx context.Context, t *tx, id int64) (clinic.Appointment, error) {
-	var party struct {
-		Doctor  int64 `db:"doctor_id"`
-		Patient int64 `db:"patient_id"`
-	}
-	err := t.GetContext(ctx, &party, `SELECT doctor_id, patient_id FROM appointments WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
-	}
-	if err != nil {
-		return clinic.Appointment{}, err
-	}
-	// Unlike a booking, this is allowed with a doctor who takes none any more.
-	if _, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`, party.Doctor); err != nil {
-		return clinic.Appointment{}, err
-	}
-	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
-		return clinic.Appointment{}, err
-	}
-	var row appointmentRow
-	err = t.GetContext(ctx, &row, `
-		SELECT id, patient_id, doctor_id, start_time, end_time, status,
-		       cancellation_reason, cancellation_note, cancelled_at, version, created_at, updated_at
-		FROM appointments
-		WHERE id = ?
-		FOR UPDATE`, id)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
-	case err != nil:
-		return clinic.Appointment{}, err
-	case row.DoctorID != party.Doctor || row.PatientID != party.Patient:
-		return clinic.Appointment{}, errMoved // the guards taken are not those it needs now
-	}
-	return row.appointment(), nil
-}
-
-func updateCancelled(ctx context.Context, t *tx, a clinic.Appointment) error {
-	_, err := t.exec(ctx, `
-		UPDATE appointments
-		SET status = ?, cancellation_reason = ?, cancellation_note = ?, cancelled_at = ?, version = ?, updated_at = ?
-		WHERE id = ?`,
-		string(a.Status), string(a.Cancellation.Reason), a.Cancellation.Note, a.Cancellation.At, a.Version, a.UpdatedAt, a.ID)
-	return err
 }
 
 // AppointmentQuery chooses a page of appointments.
@@ -176,34 +101,52 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 		and(`start_time >= ? AND (start_time > ? OR id > ?)`, q.After.Start, q.After.Start, q.After.ID)
 	}
 	return `
-		SELECT id, patient_id, doctor_id, start_time, end_time, status,
-		       cancellation_reason, cancellation_note, cancelled_at, version, created_at, updated_at
+		SELECT ` + appointmentColumns + `
 		FROM appointments
 		WHERE ` + strings.Join(where, ` AND `) + `
 		ORDER BY start_time, id
 		LIMIT ?`, append(args, q.Limit+1)
 }
 
+// appointmentColumns are those of appointmentRow.
+const appointmentColumns = `id, patient_id, doctor_id, type_id, room_id, start_time, end_time,
+		       buffer_before_minutes, buffer_after_minutes, status, cancellation_reason, cancellation_note, cancelled_at,
+		       doctor_overbooked, patient_overbooked, outside_hours, override_reason, version, created_at, updated_at`
+
 type appointmentRow struct {
 	ID                 int64      `db:"id"`
 	PatientID          int64      `db:"patient_id"`
 	DoctorID           int64      `db:"doctor_id"`
+	TypeID             *int64     `db:"type_id"`
+	RoomID             *int64     `db:"room_id"`
 	Start              time.Time  `db:"start_time"`
 	End                time.Time  `db:"end_time"`
+	BufferBefore       minutes    `db:"buffer_before_minutes"`
+	BufferAfter        minutes    `db:"buffer_after_minutes"`
 	Status             string     `db:"status"`
 	CancellationReason *string    `db:"cancellation_reason"`
 	CancellationNote   *string    `db:"cancellation_note"`
 	CancelledAt        *time.Time `db:"cancelled_at"`
+	DoctorOverbooked   bool       `db:"doctor_overbooked"`
+	PatientOverbooked  bool       `db:"patient_overbooked"`
+	OutsideHours       bool       `db:"outside_hours"`
+	OverrideReason     *string    `db:"override_reason"`
 	Version            int64      `db:"version"`
 	CreatedAt          time.Time  `db:"created_at"`
 	UpdatedAt          time.Time  `db:"updated_at"`
 }
 
-func (r appointmentRow) appointment() clinic.Appointment {
+func (r *appointmentRow) appointment() clinic.Appointment {
 	a := clinic.Appointment{
-		ID: r.ID, PatientID: r.PatientID, DoctorID: r.DoctorID,
-		Time: clinic.Interval{Start: r.Start, End: r.End}, Status: clinic.Status(r.Status),
-		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		ID: r.ID, PatientID: r.PatientID, DoctorID: r.DoctorID, TypeID: r.TypeID, RoomID: r.RoomID,
+		Time:    clinic.Interval{Start: r.Start, End: r.End},
+		Buffers: clinic.Buffers{Before: r.BufferBefore.duration(), After: r.BufferAfter.duration()},
+		Status:  clinic.Status(r.Status),
+		Broken: clinic.Broken{
+			OutsideHours: r.OutsideHours, DoctorOverlap: r.DoctorOverbooked, PatientOverlap: r.PatientOverbooked,
+		},
+		OverrideReason: r.OverrideReason,
+		Version:        r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.CancelledAt != nil && r.CancellationReason != nil {
 		a.Cancellation = &clinic.Cancellation{

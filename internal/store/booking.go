@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"mems/internal/clinic"
 )
 
@@ -13,141 +15,180 @@ import (
 // without an error, the booking is durable and no part of its time has been or
 // will be given to anybody else while it stands.
 //
-// Statements, in lock order: write the doctor's guard row, write the patient's
-// guard row, read the doctor's times near the booking (locking), read the
-// patient's (locking), insert, commit. The guard rows are written before
-// anything is read, so whoever comes second waits, and then reads what the
-// first one wrote. db/README.md has the evidence for each part of this.
+// Statements, in lock order: write the doctor's guard row, the patient's, the
+// room's; then read what decides (decide.go); insert the appointment and its
+// first event; commit. The guard rows are written before anything is read, so
+// whoever comes second waits, and then reads what the first one wrote.
+// db/README.md has the evidence for each part of this.
 //
-// Errors, in the order of the contract: clinic.ErrStartInPast,
-// clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound,
-// clinic.ErrDoctorInactive, clinic.ErrDoctorOverlap, clinic.ErrPatientOverlap
-// (both with the Conflict); clinic.ErrUnavailable, clinic.ErrOutcomeUnknown.
+// Errors: clinic.ErrStartInPast, clinic.ErrHoldNotFound,
+// clinic.ErrHoldNotUsable, those of decide; clinic.ErrUnavailable,
+// clinic.ErrOutcomeUnknown.
 func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.Appointment, error) {
 	b.Start = clinic.Instant(b.Start)
+	if err := b.Check(); err != nil {
+		return clinic.Appointment{}, err
+	}
 	if err := clinic.CheckStart(s.now(), b); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
-		c, err := readCalendar(ctx, t, b)
+		b := b // another attempt starts from what was asked for
+		c, err := guardParties(ctx, t, b)
 		if err != nil {
 			return err
 		}
-		if err := clinic.CanBook(c, b); err != nil {
+		broken, err := s.decide(ctx, t, c, &b, 0)
+		if err != nil {
 			return err
 		}
-		a = clinic.Appointment{
-			PatientID: b.PatientID, DoctorID: b.DoctorID, Time: b.Time(), Status: clinic.StatusScheduled,
-			Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+		if b.Hold != "" {
+			if err := useHold(ctx, t, b); err != nil {
+				return err
+			}
 		}
-		a.ID, err = insertAppointment(ctx, t, a)
+		a, err = placeBooking(ctx, t, b, broken)
 		return err
 	})
 	return a, err
 }
 
-// readCalendar takes the guards of both parties and reads what the decision
-// needs. It reads no further than the first rule that is already broken.
-func readCalendar(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar, error) {
-	var c clinic.Calendar
+// placeBooking inserts a booking that was decided to be fine, with its first
+// event.
+func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Broken) (clinic.Appointment, error) {
+	a := clinic.Appointment{
+		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID,
+		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
+		Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+	}
+	if broken.Any() {
+		a.OverrideReason = &b.Override.Reason
+	}
 	var err error
-	if c.Doctor, err = guardDoctor(ctx, t, b.DoctorID); err != nil {
+	if a.ID, err = insertAppointment(ctx, t, a); err != nil {
+		return a, err
+	}
+	return a, insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionBook, nil))
+}
+
+// guardParties takes the guards of the doctor and the patient of a booking, in
+// this order, and tells whether they exist.
+func guardParties(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar, error) {
+	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Missing}
+	exists, err := guardDoctor(ctx, t, b.DoctorID)
+	if err != nil {
 		return c, err
 	}
-	if c.PatientExists, err = guardPatient(ctx, t, b.PatientID); err != nil {
-		return c, err
+	if exists {
+		c.Doctor = clinic.Active // whether it is so is read under this lock
 	}
-	if !c.PatientExists || c.Doctor != clinic.DoctorActive {
-		return c, nil
+	if exists, err = guardPatient(ctx, t, b.PatientID); exists {
+		c.Patient = clinic.Active
 	}
-	if c.DoctorBusy, err = busyTimesOfDoctor(ctx, t, b.DoctorID, b.Time()); err != nil || len(c.DoctorBusy) > 0 {
-		// What was found stays locked until the end. Whoever held it and went on
-		// to the patient's times could meet another one doing the same crosswise.
-		return c, err
-	}
-	c.PatientBusy, err = busyTimesOfPatient(ctx, t, b.PatientID, b.Time())
 	return c, err
 }
 
 // guardDoctor makes this transaction the only one that may change the doctor's
-// calendar until it ends, and tells whether the doctor can be booked.
+// calendar until it ends, and tells whether there is such a doctor.
 //
 // It must write, and must change a value: certification-based engines (Galera,
 // Group Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary
 // key; exclusive lock on the row.
-func guardDoctor(ctx context.Context, t *tx, id int64) (clinic.DoctorState, error) {
-	n, err := t.exec(ctx, `
-		UPDATE doctors
-		SET calendar_rev = calendar_rev + 1
-		WHERE id = ? AND is_active = 1`, id)
-	if err != nil {
-		return clinic.DoctorMissing, err
-	}
-	if n == 1 {
-		return clinic.DoctorActive, nil
-	}
-	var active bool
-	err = t.GetContext(ctx, &active, `SELECT is_active FROM doctors WHERE id = ? FOR UPDATE`, id)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return clinic.DoctorMissing, nil
-	case err != nil:
-		return clinic.DoctorMissing, err
-	case active: // became active between the two statements
-		return clinic.DoctorMissing, errMoved
-	}
-	return clinic.DoctorInactive, nil
+func guardDoctor(ctx context.Context, t *tx, id int64) (exists bool, err error) {
+	n, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`, id)
+	return n == 1, err
 }
 
-// guardPatient is guardDoctor for the patient, always taken second.
+// guardPatient is guardDoctor for the patient, always taken after the doctors'.
 func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error) {
 	n, err := t.exec(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ?`, id)
 	return n == 1, err
 }
 
-// busyTimesOfDoctorSQL finds the occupied times that overlap an interval.
-//
-// Index appointments_doctor (doctor_id, start_time), bounded on both sides by
-// the longest appointment there can be, so the cost does not grow with history.
-// Locking, because a plain read may come from a snapshot older than the guard.
-const busyTimesOfDoctorSQL = `
-	SELECT start_time, end_time
-	FROM appointments
-	WHERE doctor_id = ?
-	  AND start_time > ? AND start_time < ? AND end_time > ?
-	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-	FOR UPDATE`
-
-func busyTimesOfDoctor(ctx context.Context, t *tx, id int64, want clinic.Interval) ([]clinic.Interval, error) {
-	return t.intervals(ctx, busyTimesOfDoctorSQL, id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
+// guardRoom is guardDoctor for a room, always taken after the patients'.
+func guardRoom(ctx context.Context, t *tx, id int64) (exists bool, err error) {
+	n, err := t.exec(ctx, `UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`, id)
+	return n == 1, err
 }
 
-// busyTimesOfPatientSQL is busyTimesOfDoctorSQL for the patient, by index
-// appointments_patient (patient_id, start_time).
+// busyTimesOfDoctorSQL finds the occupied times, buffers included, that overlap
+// an interval.
+//
+// Index appointments_doctor (doctor_id, start_time), bounded on both sides by
+// the longest appointment and buffers there can be, so the cost does not grow
+// with history. Locking, because a plain read may come from a snapshot older
+// than the guard; at READ COMMITTED only what is found stays locked.
+const busyTimesOfDoctorSQL = `
+	SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
+	FROM appointments
+	WHERE doctor_id = ?
+	  AND start_time > ? AND start_time < ?
+	  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
+	  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
+	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+	  AND id <> ?
+	FOR UPDATE`
+
+func busyTimesOfDoctor(ctx context.Context, t *tx, id int64, busy clinic.Interval, except int64) ([]clinic.Interval, error) {
+	from, to := reach(busy)
+	return intervals(ctx, t, busyTimesOfDoctorSQL, id, from, to, busy.End, busy.Start, except)
+}
+
+// busyTimesOfRoomSQL is busyTimesOfDoctorSQL for a room, by index
+// appointments_room (room_id, start_time).
+const busyTimesOfRoomSQL = `
+	SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
+	FROM appointments
+	WHERE room_id = ?
+	  AND start_time > ? AND start_time < ?
+	  AND start_time - INTERVAL buffer_before_minutes MINUTE < ?
+	  AND end_time + INTERVAL buffer_after_minutes MINUTE > ?
+	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+	  AND id <> ?
+	FOR UPDATE`
+
+func busyTimesOfRoom(ctx context.Context, t *tx, id int64, busy clinic.Interval, except int64) ([]clinic.Interval, error) {
+	from, to := reach(busy)
+	return intervals(ctx, t, busyTimesOfRoomSQL, id, from, to, busy.End, busy.Start, except)
+}
+
+// reach bounds the starts of the appointments whose time with buffers can
+// overlap an interval.
+func reach(i clinic.Interval) (from, to time.Time) {
+	return i.Start.Add(-clinic.MaxDuration - clinic.MaxBuffer), i.End.Add(clinic.MaxBuffer)
+}
+
+// busyTimesOfPatientSQL finds the times in which a patient is in an
+// appointment, without buffers, by index appointments_patient (patient_id,
+// start_time).
 const busyTimesOfPatientSQL = `
-	SELECT start_time, end_time
+	SELECT start_time, end_time, 0, 0
 	FROM appointments
 	WHERE patient_id = ?
 	  AND start_time > ? AND start_time < ? AND end_time > ?
 	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+	  AND id <> ?
 	FOR UPDATE`
 
-func busyTimesOfPatient(ctx context.Context, t *tx, id int64, want clinic.Interval) ([]clinic.Interval, error) {
-	return t.intervals(ctx, busyTimesOfPatientSQL, id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start)
+func busyTimesOfPatient(ctx context.Context, t *tx, id int64, want clinic.Interval, except int64) ([]clinic.Interval, error) {
+	return intervals(ctx, t, busyTimesOfPatientSQL, id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start, except)
 }
 
 func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64, error) {
 	return t.insert(ctx, `
-		INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status,
-		                          version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.PatientID, a.DoctorID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute, string(a.Status),
-		a.Version, a.CreatedAt, a.UpdatedAt)
+		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, start_time, end_time, duration_minutes,
+		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
+		                          patient_overbooked, outside_hours, override_reason, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
+		a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), a.Broken.DoctorOverlap,
+		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.Version, a.CreatedAt, a.UpdatedAt)
 }
 
-func (t *tx) intervals(ctx context.Context, query string, args ...any) ([]clinic.Interval, error) {
-	rows, err := t.QueryContext(ctx, query, args...)
+// intervals reads rows of start, end, and minutes of buffer before and after.
+func intervals(ctx context.Context, q sqlx.QueryerContext, query string, args ...any) ([]clinic.Interval, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +196,33 @@ func (t *tx) intervals(ctx context.Context, query string, args ...any) ([]clinic
 	var times []clinic.Interval
 	for rows.Next() {
 		var i clinic.Interval
-		if err := rows.Scan(&i.Start, &i.End); err != nil {
+		var before, after minutes
+		if err := rows.Scan(&i.Start, &i.End, &before, &after); err != nil {
 			return nil, err
 		}
-		times = append(times, i)
+		times = append(times, clinic.Interval{Start: i.Start.Add(-before.duration()), End: i.End.Add(after.duration())})
 	}
 	return times, rows.Err()
+}
+
+// useHold turns a live hold into the booking that it was made for: it goes, in
+// the same transaction. Primary key; the doctor's guard, already taken, keeps
+// others from using it too.
+//
+// Errors: clinic.ErrHoldNotFound, clinic.ErrHoldNotUsable (expired, or not for
+// this time, doctor, patient or room).
+func useHold(ctx context.Context, t *tx, b clinic.Booking) error {
+	var row holdRow
+	err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE token = ? FOR UPDATE`, b.Hold)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.ErrHoldNotFound
+	}
+	if err != nil {
+		return err
+	}
+	if err := row.hold().CheckUse(t.now, b); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `DELETE FROM holds WHERE id = ?`, row.ID)
+	return err
 }

@@ -30,7 +30,7 @@ func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Docto
 func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 	var row doctorRow
 	err := s.db.GetContext(ctx, &row, `
-		SELECT id, full_name, specialization, is_active, version, created_at, updated_at
+		SELECT id, full_name, specialization, is_active, overbook_cap, version, created_at, updated_at
 		FROM doctors
 		WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -87,16 +87,16 @@ func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) erro
 
 func insertDoctor(ctx context.Context, t *tx, d clinic.Doctor) (int64, error) {
 	return t.insert(ctx, `
-		INSERT INTO doctors (full_name, specialization, is_active, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?)`,
-		d.FullName, d.Specialization, d.IsActive, d.Version, d.CreatedAt, d.UpdatedAt)
+		INSERT INTO doctors (full_name, specialization, is_active, overbook_cap, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		d.FullName, d.Specialization, d.IsActive, d.OverbookCap, d.Version, d.CreatedAt, d.UpdatedAt)
 }
 
 // Primary key; exclusive lock on the row.
 func lockDoctor(ctx context.Context, t *tx, id int64) (clinic.Doctor, error) {
 	var row doctorRow
 	err := t.GetContext(ctx, &row, `
-		SELECT id, full_name, specialization, is_active, version, created_at, updated_at
+		SELECT id, full_name, specialization, is_active, overbook_cap, version, created_at, updated_at
 		FROM doctors
 		WHERE id = ?
 		FOR UPDATE`, id)
@@ -111,10 +111,10 @@ func lockDoctor(ctx context.Context, t *tx, id int64) (clinic.Doctor, error) {
 func updateDoctor(ctx context.Context, t *tx, d clinic.Doctor) error {
 	_, err := t.exec(ctx, `
 		UPDATE doctors
-		SET full_name = ?, specialization = ?, is_active = ?, version = ?, updated_at = ?,
+		SET full_name = ?, specialization = ?, is_active = ?, overbook_cap = ?, version = ?, updated_at = ?,
 		    calendar_rev = calendar_rev + 1
 		WHERE id = ?`,
-		d.FullName, d.Specialization, d.IsActive, d.Version, d.UpdatedAt, d.ID)
+		d.FullName, d.Specialization, d.IsActive, d.OverbookCap, d.Version, d.UpdatedAt, d.ID)
 	return err
 }
 
@@ -123,6 +123,7 @@ type doctorRow struct {
 	FullName       string    `db:"full_name"`
 	Specialization string    `db:"specialization"`
 	IsActive       bool      `db:"is_active"`
+	OverbookCap    int       `db:"overbook_cap"`
 	Version        int64     `db:"version"`
 	CreatedAt      time.Time `db:"created_at"`
 	UpdatedAt      time.Time `db:"updated_at"`

@@ -74,12 +74,17 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		if strings.HasSuffix(e.Message, "patients_email_key'") {
 			return clinic.ErrEmailTaken
 		}
+		if strings.HasSuffix(e.Message, "rooms_name'") || strings.HasSuffix(e.Message, "appointment_types_name'") {
+			return clinic.ErrNameTaken
+		}
 	case 1451: // the row has children
 		return clinic.ErrHasAppointments
 	case 45001: // the backstop's triggers; only reached if the guard was bypassed
 		return clinic.ErrDoctorOverlap
 	case 45002:
 		return clinic.ErrPatientOverlap
+	case 45003:
+		return clinic.ErrRoomOverlap
 	case 1040, 1203, 1226, // too many connections
 		1044, 1045, 1049, 1142, 1143, // no access, no such database
 		1054, 1146, // no such column or table: not migrated

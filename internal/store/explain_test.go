@@ -30,11 +30,12 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		statement, args := patientListSQL(q, after)
 		return explained{statement: statement, args: args}
 	}
-	around := []any{7, day.Start, day.End, day.Start}
+	around := []any{7, day.Start, day.End, day.End, day.Start, 0}
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
 		"GuardDoctor":       {statement: busyTimesOfDoctorSQL, args: around, key: "appointments_doctor"},
-		"GuardPatient":      {statement: busyTimesOfPatientSQL, args: around, key: "appointments_patient"},
+		"GuardRoom":         {statement: busyTimesOfRoomSQL, args: around, key: "appointments_room"},
+		"GuardPatient":      {statement: busyTimesOfPatientSQL, args: []any{7, day.Start, day.End, day.Start, 0}, key: "appointments_patient"},
 		"DayOfDoctor":       with(list(AppointmentQuery{Window: day, DoctorID: 7}), "appointments_doctor"),
 		"Day":               with(list(AppointmentQuery{Window: day}), "appointments_start"),
 		"DaySecondPage":     with(list(AppointmentQuery{Window: day, After: After{Start: day.Start.Add(time.Hour), ID: 9}}), "appointments_start"),

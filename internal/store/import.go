@@ -49,17 +49,14 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 
 	imported := 0
 	err := s.inTx(ctx, func(t *tx) error {
-		state, err := guardDoctor(ctx, t, doctorID)
-		if err != nil {
-			return err
-		}
-		if state == clinic.DoctorMissing { // an inactive doctor has a past, too
-			return clinic.ErrDoctorNotFound
+		// An inactive doctor has a past, too.
+		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+			return firstError(err, clinic.ErrDoctorNotFound)
 		}
 		if err := guardPatients(ctx, t, patients); err != nil {
 			return err
 		}
-		doctorBusy, err := busyTimesOfDoctor(ctx, t, doctorID, span)
+		doctorBusy, err := busyTimesOfDoctor(ctx, t, doctorID, span, 0)
 		if err != nil {
 			return err
 		}
@@ -70,11 +67,11 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 		var add []clinic.Appointment
 		for _, a := range as {
 			c := clinic.Calendar{
-				PatientExists: true, Doctor: clinic.DoctorActive,
+				Patient: clinic.Active, Doctor: clinic.Active,
 				DoctorBusy: doctorBusy, PatientBusy: patientBusy[a.PatientID],
 			}
 			b := clinic.Booking{PatientID: a.PatientID, DoctorID: doctorID, Start: a.Time.Start, Duration: a.Time.End.Sub(a.Time.Start)}
-			if clinic.CanBook(c, b) != nil && a.Status.Occupies() {
+			if _, err := clinic.CanBook(c, b); err != nil && a.Status.Occupies() {
 				continue
 			}
 			if a.Status.Occupies() {

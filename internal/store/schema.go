@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,10 +53,11 @@ func (s *Store) latest(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !triggers && db.Latest == db.Backstop {
-		return db.Backstop - 1, nil
+	latest := int64(db.Latest)
+	for !triggers && slices.Contains(db.Backstops, latest) {
+		latest--
 	}
-	return db.Latest, nil
+	return latest, nil
 }
 
 // hasTriggers reports whether the engine can carry the backstop.
@@ -206,7 +208,7 @@ func (sc *Schema) provider(ctx context.Context) (*goose.Provider, error) {
 		return nil, err
 	}
 	if !triggers {
-		options = append(options, goose.WithExcludeVersions([]int64{db.Backstop}))
+		options = append(options, goose.WithExcludeVersions(db.Backstops))
 	}
 	return goose.NewProvider(goose.DialectMySQL, sc.pool, migrations, options...)
 }

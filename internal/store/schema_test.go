@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestMigrationsUpDownUp(t *testing.T) {
 	if err := sc.Up(t.Context(), func(m store.Migration) { ran = append(ran, m.Version) }); err != nil {
 		t.Fatal(err)
 	}
-	if len(ran) != db.Latest || ran[len(ran)-1] != db.Latest {
+	if !slices.IsSorted(ran) || ran[len(ran)-1] != db.Latest {
 		t.Errorf("ran %v, want up to %d", ran, db.Latest)
 	}
 	first := dump(t, d)

@@ -112,3 +112,8 @@ func (v Versions) check(current int64) error {
 	}
 	return clinic.ErrPreconditionFailed
 }
+
+// minutes is a length as the tables keep it.
+type minutes int64
+
+func (m minutes) duration() time.Duration { return time.Duration(m) * time.Minute }

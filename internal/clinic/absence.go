@@ -1,0 +1,91 @@
+package clinic
+
+import "time"
+
+// TimeOffReason is the coded reason of a doctor's time off.
+type TimeOffReason string
+
+// The reasons; the contract and a CHECK constraint list the same.
+const (
+	TimeOffVacation TimeOffReason = "vacation"
+	TimeOffIllness  TimeOffReason = "illness"
+	TimeOffTraining TimeOffReason = "training"
+	TimeOffMeeting  TimeOffReason = "meeting"
+	TimeOffOther    TimeOffReason = "other"
+)
+
+// TimeOff is a time in which a doctor takes no new bookings. What is booked in
+// it stays until somebody moves it.
+type TimeOff struct {
+	ID        int64
+	DoctorID  int64
+	Time      Interval
+	Reason    TimeOffReason
+	Note      *string // nil: none given
+	Version   int64   // counts changes; the record's ETag
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Check normalises the note and refuses one that has grown too long by it
+// (CodeValidationFailed).
+func (o *TimeOff) Check() error {
+	if o.Note == nil {
+		return nil
+	}
+	note := Text(*o.Note)
+	o.Note = &note
+	return invalid(checkLength(nil, "#/note", note, 500))
+}
+
+// Closure is a time in which the whole clinic takes no new bookings, such as a
+// public holiday.
+type Closure struct {
+	ID        int64
+	Time      Interval
+	Name      string
+	Version   int64 // counts changes; the record's ETag
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Check normalises the name and refuses one that has grown too long by it
+// (CodeValidationFailed).
+func (c *Closure) Check() error {
+	c.Name = Text(c.Name)
+	return invalid(checkLength(nil, "#/name", c.Name, 200))
+}
+
+// Span decides which time the members of a time off or a closure mean: two
+// instants, or a first and a last whole day in zone, both included. Anything
+// else is CodeValidationFailed.
+func Span(start, end *time.Time, first, last *Date, zone *time.Location) (Interval, error) {
+	refuse := func(pointer, code, detail string) (Interval, error) {
+		return Interval{}, Invalid(Violation{Pointer: pointer, Code: code, Detail: detail})
+	}
+	switch {
+	case first != nil && start != nil:
+		return refuse("#/first_date", "combination", "cannot be combined with start_time")
+	case last != nil && end != nil:
+		return refuse("#/last_date", "combination", "cannot be combined with end_time")
+	case first == nil && start == nil:
+		return refuse("#/start_time", "required", "give start_time and end_time, or first_date and last_date")
+	case start != nil && end == nil:
+		return refuse("#/end_time", "required", "must be given together with start_time")
+	case first != nil && last == nil:
+		return refuse("#/last_date", "required", "must be given together with first_date")
+	case start != nil:
+		if !start.Before(*end) {
+			return refuse("#/end_time", "combination", "must be later than start_time")
+		}
+		return Interval{Start: Instant(*start), End: Instant(*end)}, nil
+	}
+	if last.Before(*first) {
+		return refuse("#/last_date", "combination", "must not be before first_date")
+	}
+	i := Interval{Start: Day(*first, zone).Start, End: Day(*last, zone).End}
+	if i.empty() {
+		return refuse("#/first_date", "combination", "never happened in this time zone")
+	}
+	return i, nil
+}

@@ -1,0 +1,179 @@
+package clinic
+
+import (
+	"iter"
+	"slices"
+	"sort"
+	"time"
+)
+
+// MaxAhead bounds how far ahead the next free time is looked for.
+const MaxAhead = 90 * 24 * time.Hour
+
+// LookAhead is the window in which the next free time is looked for: from the
+// later of now and from up to MaxAhead from now. It may be empty.
+func LookAhead(now time.Time, from *time.Time) Interval {
+	window := Interval{Start: now, End: now.Add(MaxAhead)}
+	if from != nil && from.After(now) {
+		window.Start = *from
+	}
+	return window
+}
+
+// Schedule is what is known of a doctor's time in some window.
+type Schedule struct {
+	DoctorID       int64
+	Specialization string
+	Hours          WorkingHours
+	Off            []Interval // time off and closures
+	Busy           []Interval // appointments with their buffers, and holds
+}
+
+// SlotQuery asks at which times something could be booked.
+type SlotQuery struct {
+	Window   Interval // in which it starts
+	Duration time.Duration
+	Buffers  Buffers
+	// Step and Zone are the grid: a start is on it when its wall clock in Zone
+	// shows a multiple of Step since midnight. Step divides an hour.
+	Step time.Duration
+	Zone *time.Location
+	// Rooms, when NeedsRoom: the busy times of every room that would do. One of
+	// them has to be free.
+	NeedsRoom bool
+	Rooms     [][]Interval
+	// PatientBusy: times in which the patient is in another appointment.
+	PatientBusy []Interval
+}
+
+// Slot is a time that can be booked with a doctor.
+type Slot struct {
+	DoctorID int64
+	Time     Interval
+}
+
+// Starts gives every start on the grid at which CanBook would find nothing in
+// the way, in order. It takes time proportional to what it gives and to what is
+// in the way, not to the length of the window.
+func (s *Schedule) Starts(q SlotQuery) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		reach := Interval{Start: q.Window.Start, End: q.Window.End.Add(q.Duration)}
+		working := []Interval{reach}
+		if s.Hours.Given() {
+			working = s.Hours.Open(reach)
+		}
+		// Merged copies: none of them may be shared with another query.
+		working = subtract(working, merge(slices.Clone(s.Off)))
+		obstacles := []obstacle{
+			{merge(slices.Clone(s.Busy)), q.Buffers},
+			{merge(slices.Clone(q.PatientBusy)), Buffers{}},
+		}
+		rooms := make([][]Interval, len(q.Rooms))
+		for i, busy := range q.Rooms {
+			rooms[i] = merge(slices.Clone(busy))
+		}
+		g := grid{step: q.Step, zone: q.Zone}
+		for _, w := range working {
+			first := w.Start
+			if first.Before(q.Window.Start) {
+				first = q.Window.Start
+			}
+			for t := g.ceil(first); t.Before(q.Window.End) && !t.Add(q.Duration).After(w.End); {
+				want := Interval{Start: t, End: t.Add(q.Duration)}
+				if free := freeFrom(obstacles, want); free.After(t) {
+					t = g.ceil(free)
+					continue
+				}
+				if (!q.NeedsRoom || anyFree(rooms, q.Buffers.around(want))) && !yield(t) {
+					return
+				}
+				t = g.ceil(t.Add(time.Microsecond))
+			}
+		}
+	}
+}
+
+// obstacle is a calendar that must be free, and the buffers that count in it.
+type obstacle struct {
+	busy    []Interval // merged
+	buffers Buffers
+}
+
+// freeFrom is want's start when nothing is in its way, else a later one before
+// which something is.
+func freeFrom(obstacles []obstacle, want Interval) time.Time {
+	start := want.Start
+	for _, o := range obstacles {
+		if b, taken := blocking(o.busy, o.buffers.around(want)); taken {
+			if after := b.End.Add(o.buffers.Before); after.After(start) {
+				start = after
+			}
+		}
+	}
+	return start
+}
+
+// blocking finds the first of the merged busy times that overlaps want.
+func blocking(busy []Interval, want Interval) (Interval, bool) {
+	i := sort.Search(len(busy), func(i int) bool { return busy[i].End.After(want.Start) })
+	if i < len(busy) && busy[i].Overlaps(want) {
+		return busy[i], true
+	}
+	return Interval{}, false
+}
+
+func anyFree(rooms [][]Interval, want Interval) bool {
+	for _, busy := range rooms {
+		if _, taken := blocking(busy, want); !taken {
+			return true
+		}
+	}
+	return false
+}
+
+// grid rounds instants up to a raster of a zone's wall clock. It remembers the
+// period of constant offset that it is in, because asking a zone is slow.
+type grid struct {
+	step       time.Duration
+	zone       *time.Location
+	from, till time.Time // the period that is remembered; zero till: for ever
+	offset     time.Duration
+	known      bool
+}
+
+// ceil is the first instant of the grid that is not before t.
+func (g *grid) ceil(t time.Time) time.Time {
+	for {
+		if !g.known || t.Before(g.from) || !g.till.IsZero() && !t.Before(g.till) {
+			g.from, g.known = t, true
+			g.offset, g.till = period(t.In(g.zone))
+		}
+		up := t
+		if past := time.Duration(t.Add(g.offset).UnixMicro()) * time.Microsecond % g.step; past > 0 {
+			up = t.Add(g.step - past)
+		} else if past < 0 { // before 1970
+			up = t.Add(-past)
+		}
+		if g.till.IsZero() || up.Before(g.till) {
+			return Instant(up)
+		}
+		t = g.till
+	}
+}
+
+// Nearest picks the n slots whose start is nearest to want, earlier ones first
+// among equals, and gives them by start.
+func Nearest(slots []Slot, want time.Time, n int) []Slot {
+	slots = slices.Clone(slots)
+	slices.SortStableFunc(slots, func(a, b Slot) int {
+		if c := int(a.Time.Start.Sub(want).Abs() - b.Time.Start.Sub(want).Abs()); c != 0 {
+			return c
+		}
+		return a.Time.Start.Compare(b.Time.Start)
+	})
+	if len(slots) > n {
+		slots = slots[:n]
+	}
+	slices.SortStableFunc(slots, func(a, b Slot) int { return a.Time.Start.Compare(b.Time.Start) })
+	return slots
+}

@@ -1,0 +1,41 @@
+package clinic
+
+import "time"
+
+// Bounds of how long a hold lasts, both included.
+const (
+	MinHold = 30 * time.Second
+	MaxHold = 600 * time.Second
+)
+
+// Hold keeps a time of a doctor, and of a room, for whoever knows its token,
+// until it expires. Nothing needs to end it: once ExpiresAt has come it counts
+// no more.
+type Hold struct {
+	ID        int64
+	Token     string
+	DoctorID  int64
+	PatientID *int64 // only for this patient; nil: for any
+	TypeID    *int64
+	RoomID    *int64
+	Time      Interval
+	Buffers   Buffers
+	ExpiresAt time.Time
+	CreatedAt time.Time
+}
+
+// CheckUse decides whether a booking may use the hold: it is live, and for this
+// doctor, time, type, room and patient. Errors: ErrHoldNotUsable.
+func (h Hold) CheckUse(now time.Time, b Booking) error {
+	same := h.ExpiresAt.After(now) && h.DoctorID == b.DoctorID && h.Time == b.Time() && h.Buffers == b.Buffers &&
+		equal(h.TypeID, b.TypeID) && (h.RoomID == nil || equal(h.RoomID, b.RoomID)) &&
+		(h.PatientID == nil || *h.PatientID == b.PatientID)
+	if !same {
+		return ErrHoldNotUsable
+	}
+	return nil
+}
+
+func equal(a, b *int64) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}

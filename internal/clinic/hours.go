@@ -1,0 +1,213 @@
+package clinic
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// MinutesPerDay is the end of the last block of a day: the next midnight.
+const MinutesPerDay = 24 * 60
+
+// WorkingHours says when a doctor works, in the wall time of one zone. Without
+// any Timetable a doctor has no working hours and can be booked at any time.
+type WorkingHours struct {
+	Zone       *time.Location // set when there is a timetable
+	Timetables []Timetable    // by From
+	Exceptions []DateHours    // by Date
+	Version    int64          // counts changes; the record's ETag
+}
+
+// Timetable is a week that repeats from the day From until the day before the
+// next timetable begins. One without blocks is a time without work.
+type Timetable struct {
+	From   Date
+	Blocks []WeeklyBlock // by weekday and start
+}
+
+// WeeklyBlock is a Block of one day of the week, by ISO 8601: 1 is Monday, 7 Sunday.
+type WeeklyBlock struct {
+	Weekday int
+	Block
+}
+
+// DateHours is what holds on a single date instead of the timetable. Without
+// blocks, the doctor does not work on it.
+type DateHours struct {
+	Date   Date
+	Blocks []Block // by start
+}
+
+// Block is a stretch of a local day, in minutes of its wall clock from 0 to
+// MinutesPerDay, Start < End.
+type Block struct {
+	Start, End int
+}
+
+// Given reports whether there are working hours at all.
+func (h *WorkingHours) Given() bool { return len(h.Timetables) > 0 }
+
+// Normalize sorts everything by time.
+func (h *WorkingHours) Normalize() {
+	slices.SortStableFunc(h.Timetables, func(a, b Timetable) int { return a.From.compare(b.From) })
+	for _, t := range h.Timetables {
+		slices.SortStableFunc(t.Blocks, func(a, b WeeklyBlock) int {
+			return (a.Weekday-b.Weekday)*MinutesPerDay + a.Start - b.Start
+		})
+	}
+	slices.SortStableFunc(h.Exceptions, func(a, b DateHours) int { return a.Date.compare(b.Date) })
+	for _, e := range h.Exceptions {
+		slices.SortStableFunc(e.Blocks, func(a, b Block) int { return a.Start - b.Start })
+	}
+}
+
+// Check refuses hours that contradict themselves (CodeValidationFailed, all
+// violations): a block that does not end after it starts, blocks that overlap,
+// two timetables or exceptions for one day, exceptions without a timetable. The
+// pointers are those of the order in which h was sent, so Check goes before
+// Normalize.
+func (h *WorkingHours) Check() error {
+	var vs []Violation
+	refuse := func(code, detail, pointer string, args ...any) {
+		vs = append(vs, Violation{Pointer: fmt.Sprintf("#/"+pointer, args...), Code: code, Detail: detail})
+	}
+	type placed struct {
+		day     int
+		block   Block
+		pointer string
+	}
+	check := func(blocks []placed) {
+		for i, b := range blocks {
+			if b.block.Start >= b.block.End {
+				refuse("combination", "must be later than start", "%s/end", b.pointer)
+			}
+			for _, earlier := range blocks[:i] {
+				if earlier.day == b.day && earlier.block.Start < b.block.End && b.block.Start < earlier.block.End {
+					refuse("combination", "overlaps another block of this day", "%s", b.pointer)
+					break
+				}
+			}
+		}
+	}
+	from := map[Date]bool{}
+	for i, t := range h.Timetables {
+		if from[t.From] {
+			refuse("combination", "another timetable begins on this day", "timetables/%d/effective_from", i)
+		}
+		from[t.From] = true
+		var blocks []placed
+		for j, b := range t.Blocks {
+			blocks = append(blocks, placed{b.Weekday, b.Block, fmt.Sprintf("timetables/%d/blocks/%d", i, j)})
+		}
+		check(blocks)
+	}
+	dates := map[Date]bool{}
+	for i, e := range h.Exceptions {
+		if dates[e.Date] {
+			refuse("combination", "another exception is for this day", "exceptions/%d/date", i)
+		}
+		dates[e.Date] = true
+		var blocks []placed
+		for j, b := range e.Blocks {
+			blocks = append(blocks, placed{0, b, fmt.Sprintf("exceptions/%d/blocks/%d", i, j)})
+		}
+		check(blocks)
+	}
+	if len(h.Exceptions) > 0 && len(h.Timetables) == 0 {
+		refuse("combination", "an exception needs a timetable that it is an exception from", "exceptions")
+	}
+	return invalid(vs)
+}
+
+// Open lists the working times that touch the window, merged and by start: two
+// blocks that meet are one stretch, also across midnight. They may reach out of
+// the window. h must be normalised and Given.
+//
+// A block runs from the first occurrence of its start to the last of its end;
+// where the clocks skip one of them, from or to the moment after the gap. So a
+// block over the night in which the clocks go back is an hour longer.
+func (h *WorkingHours) Open(window Interval) []Interval {
+	var open []Interval
+	// A day more on both sides: zones reach 14 hours to the east and 12 to the
+	// west, and a merged stretch should not be cut at the window's edge.
+	last := DateOf(window.End.In(h.Zone)).Next()
+	for d := DateOf(window.Start.In(h.Zone).AddDate(0, 0, -1)); !last.Before(d); d = d.Next() {
+		for _, b := range h.blocks(d) {
+			i := Interval{Start: firstAt(d.at(b.Start), h.Zone), End: lastAt(d.at(b.End), h.Zone)}
+			if !i.empty() {
+				open = append(open, i)
+			}
+		}
+	}
+	return slices.DeleteFunc(merge(open), func(i Interval) bool { return !i.Overlaps(window) })
+}
+
+// blocks are those of a date: the exception's, else those of the timetable that
+// holds on it.
+func (h *WorkingHours) blocks(d Date) []Block {
+	if i, found := slices.BinarySearchFunc(h.Exceptions, d, func(e DateHours, d Date) int { return e.Date.compare(d) }); found {
+		return h.Exceptions[i].Blocks
+	}
+	i, found := slices.BinarySearchFunc(h.Timetables, d, func(t Timetable, d Date) int { return t.From.compare(d) })
+	if !found {
+		i-- // the one before the place at which d would stand
+	}
+	if i < 0 {
+		return nil
+	}
+	var blocks []Block
+	for _, b := range h.Timetables[i].Blocks {
+		if b.Weekday == d.weekday() {
+			blocks = append(blocks, b.Block)
+		}
+	}
+	return blocks
+}
+
+// weekday is the day of the week by ISO 8601: 1 is Monday, 7 Sunday.
+func (d Date) weekday() int { return (int(d.utc().Weekday())+6)%7 + 1 }
+
+// at is the wall time so many minutes after the day's midnight, written as if
+// it were UTC.
+func (d Date) at(minutes int) time.Time { return d.utc().Add(time.Duration(minutes) * time.Minute) }
+
+func (d Date) compare(o Date) int { return d.utc().Compare(o.utc()) }
+
+// merge sorts intervals and joins those that overlap or meet.
+func merge(is []Interval) []Interval {
+	slices.SortFunc(is, func(a, b Interval) int { return a.Start.Compare(b.Start) })
+	var merged []Interval
+	for _, i := range is {
+		if n := len(merged); n > 0 && !merged[n-1].End.Before(i.Start) {
+			if i.End.After(merged[n-1].End) {
+				merged[n-1].End = i.End
+			}
+			continue
+		}
+		merged = append(merged, i)
+	}
+	return merged
+}
+
+// subtract leaves of the merged intervals what is not in the merged others.
+func subtract(from, others []Interval) []Interval {
+	var left []Interval
+	for _, i := range from {
+		for _, o := range others {
+			if !o.Overlaps(i) {
+				continue
+			}
+			if i.Start.Before(o.Start) {
+				left = append(left, Interval{i.Start, o.Start})
+			}
+			i.Start = o.End
+			if !i.Start.Before(i.End) {
+				break
+			}
+		}
+		if !i.empty() {
+			left = append(left, i)
+		}
+	}
+	return left
+}

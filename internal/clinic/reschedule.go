@@ -1,0 +1,75 @@
+package clinic
+
+import "time"
+
+// Reschedule is what is to change about an appointment's time or place: what
+// is zero stays.
+type Reschedule struct {
+	Start    *time.Time
+	Duration time.Duration
+	DoctorID int64
+	RoomID   Change[*int64] // to nil: to no room
+	AnyRoom  bool           // to any suitable room that is free
+	Override Override
+}
+
+// Check refuses what the contract cannot see to be wrong (CodeValidationFailed,
+// all violations).
+func (r *Reschedule) Check() error {
+	r.Override.Reason = Text(r.Override.Reason)
+	vs := checkLength(nil, "#/override/reason", r.Override.Reason, 500)
+	if r.RoomID.Set && r.AnyRoom {
+		vs = append(vs, Violation{Pointer: "#/any_room", Code: "combination", Detail: "cannot be combined with room_id"})
+	}
+	return invalid(vs)
+}
+
+// Of is the booking that the appointment would become. Errors:
+// CodeInvalidTransition (it has begun or ended), ErrStartInPast.
+func (r *Reschedule) Of(a Appointment, now time.Time) (Booking, error) {
+	if err := a.CheckReschedule(now); err != nil {
+		return Booking{}, err
+	}
+	b := a.Again()
+	b.Override = r.Override
+	if r.Start != nil {
+		b.Start = Instant(*r.Start)
+	}
+	if r.Duration != 0 {
+		b.Duration = r.Duration
+	}
+	if r.DoctorID != 0 {
+		b.DoctorID = r.DoctorID
+	}
+	r.RoomID.apply(&b.RoomID)
+	if r.AnyRoom {
+		b.RoomID, b.AnyRoom = nil, true
+	}
+	return b, CheckStart(now, b)
+}
+
+// Again is the booking that would make the same appointment once more. The
+// rules that it was booked against stay overridden.
+func (a *Appointment) Again() Booking {
+	b := Booking{
+		PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: a.TypeID, RoomID: a.RoomID,
+		Start: a.Time.Start, Duration: a.Time.End.Sub(a.Time.Start), Buffers: a.Buffers, Moving: true,
+		Override: Override{Rules: a.Broken.Rules()},
+	}
+	if a.OverrideReason != nil {
+		b.Override.Reason = *a.OverrideReason
+	}
+	return b
+}
+
+// Rescheduled makes the appointment what was decided.
+func (a *Appointment) Rescheduled(now time.Time, b Booking, broken Broken) {
+	a.DoctorID, a.RoomID, a.Time, a.Broken = b.DoctorID, b.RoomID, b.Time(), broken
+	a.OverrideReason = nil
+	if broken.Any() {
+		reason := b.Override.Reason
+		a.OverrideReason = &reason
+	}
+	a.Status = StatusScheduled
+	a.changed(now)
+}

@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// ListAvailability finds free times: GET /availability.
+func (s *Server) ListAvailability(ctx context.Context, r api.ListAvailabilityRequestObject) (api.ListAvailabilityResponseObject, error) {
+	p := r.Params
+	window := clinic.Interval{Start: clinic.Instant(p.From), End: clinic.Instant(p.To)}
+	switch {
+	case !window.Start.Before(window.End):
+		return nil, clinic.Invalid(clinic.Violation{Parameter: "to", Code: "combination", Detail: "must be later than from"})
+	case window.End.Sub(window.Start) > maxAvailability:
+		return nil, clinic.Invalid(clinic.Violation{Parameter: "to", Code: "maximum", Detail: "must be at most 92 days after from"})
+	}
+	q := store.AvailabilityQuery{
+		DoctorIDs: p.DoctorID, Specialization: deref(p.Specialization), TypeID: p.TypeID, PatientID: p.PatientID,
+		Window: window, Duration: minutes(deref(p.DurationMinutes)), Step: minutes(deref(p.StepMinutes)), Limit: limitOf(p.Limit),
+	}
+	list := filter{
+		byTime, "availability", fmt.Sprint(q.DoctorIDs), q.Specialization, fmt.Sprint(deref(q.TypeID)), fmt.Sprint(deref(q.PatientID)),
+		window.Start.String(), window.End.String(), q.Duration.String(), q.Step.String(),
+	}
+	var err error
+	if q.After, err = decodeCursor(list, p.Cursor); err != nil {
+		return nil, err
+	}
+	page, err := s.cfg.Store.Availability(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListAvailability200JSONResponse{
+		Items: items(page.Items, slotToAPI),
+		NextCursor: nextCursor(list, page, func(v clinic.Slot) store.After {
+			return store.After{Start: v.Time.Start, ID: v.DoctorID}
+		}),
+		From: window.Start, To: window.End, TimeZone: s.cfg.Zone.String(),
+	}, nil
+}
+
+// maxAvailability bounds the window of a search: three months.
+const maxAvailability = 92 * 24 * time.Hour
+
+// ListNextAvailable finds the first free times: GET /availability/next.
+func (s *Server) ListNextAvailable(ctx context.Context, r api.ListNextAvailableRequestObject) (api.ListNextAvailableResponseObject, error) {
+	p := r.Params
+	free, err := s.cfg.Store.NextAvailable(ctx, instant(p.From), store.AvailabilityQuery{
+		DoctorIDs: p.DoctorID, Specialization: deref(p.Specialization), TypeID: p.TypeID, PatientID: p.PatientID,
+		Duration: minutes(deref(p.DurationMinutes)), Step: minutes(deref(p.StepMinutes)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := api.ListNextAvailable200JSONResponse{Items: []api.NextAvailable{}, TimeZone: s.cfg.Zone.String()}
+	seen := map[string]bool{}
+	for _, f := range free {
+		if deref(p.Per) == api.ListNextAvailableParamsPerSpecialization {
+			if seen[f.Specialization] {
+				continue
+			}
+			seen[f.Specialization] = true
+		}
+		out.Items = append(out.Items, nextToAPI(f))
+	}
+	return out, nil
+}
+
+func nextToAPI(f store.NextFree) api.NextAvailable {
+	out := api.NextAvailable{DoctorID: f.DoctorID, Specialization: f.Specialization}
+	if f.Slot == nil {
+		out.Slot.SetNull()
+		return out
+	}
+	out.Slot.Set(slotToAPI(*f.Slot))
+	return out
+}
+
+func slotToAPI(v clinic.Slot) api.Slot {
+	return api.Slot{DoctorID: v.DoctorID, StartTime: v.Time.Start, EndTime: v.Time.End}
+}

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// holdVersion is that of every hold: none is ever changed.
+const holdVersion = 1
+
+// CreateHold holds a time: POST /holds.
+func (s *Server) CreateHold(ctx context.Context, r api.CreateHoldRequestObject) (api.CreateHoldResponseObject, error) {
+	b := r.Body
+	h, err := s.cfg.Store.CreateHold(ctx, clinic.Booking{
+		DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, AnyRoom: deref(b.AnyRoom),
+		Start: b.StartTime, Duration: minutes(deref(b.DurationMinutes)),
+	}, b.PatientID, time.Duration(deref(b.Seconds))*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return api.CreateHold201JSONResponse{
+		Body: api.HoldCreated{
+			ID: h.ID, Token: h.Token, DoctorID: h.DoctorID, PatientID: orNull(h.PatientID), TypeID: orNull(h.TypeID), RoomID: orNull(h.RoomID),
+			StartTime: h.Time.Start, EndTime: h.Time.End, DurationMinutes: wholeMinutes(h.Time.End.Sub(h.Time.Start)),
+			ExpiresAt: h.ExpiresAt, CreatedAt: h.CreatedAt,
+		},
+		Headers: api.CreateHold201ResponseHeaders{Location: "/holds/" + strconv.FormatInt(h.ID, 10), ETag: etag(holdVersion)},
+	}, nil
+}
+
+// GetHold reads a hold: GET /holds/{id}.
+func (s *Server) GetHold(ctx context.Context, r api.GetHoldRequestObject) (api.GetHoldResponseObject, error) {
+	h, err := s.cfg.Store.Hold(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetHold200JSONResponse{Headers: api.GetHold200ResponseHeaders{ETag: etag(holdVersion)}, Body: api.Hold{
+		ID: h.ID, DoctorID: h.DoctorID, PatientID: orNull(h.PatientID), TypeID: orNull(h.TypeID), RoomID: orNull(h.RoomID),
+		StartTime: h.Time.Start, EndTime: h.Time.End, DurationMinutes: wholeMinutes(h.Time.End.Sub(h.Time.Start)),
+		ExpiresAt: h.ExpiresAt, CreatedAt: h.CreatedAt,
+	}}, nil
+}
+
+// DeleteHold gives a time back: DELETE /holds/{id}.
+func (s *Server) DeleteHold(ctx context.Context, r api.DeleteHoldRequestObject) (api.DeleteHoldResponseObject, error) {
+	if err := s.cfg.Store.DeleteHold(ctx, r.ID, versions(r.Params.IfMatch)); err != nil {
+		return nil, err
+	}
+	return api.DeleteHold204Response{}, nil
+}

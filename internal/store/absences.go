@@ -1,0 +1,273 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// maxAffected bounds the appointments that a new time off or closure lists.
+const maxAffected = 1000
+
+// CreateTimeOff adds a doctor's time off and answers with the appointments that
+// lie in it, by start, at most maxAffected. They stay. Once it has been
+// answered, no booking in it succeeds; whatever was booked before is in the list.
+//
+// Statements, in lock order: write the doctor's guard row, insert, read the
+// appointments (no lock: the guard keeps them).
+//
+// Errors: clinic.ErrDoctorNotFound, clinic.CodeValidationFailed.
+func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.TimeOff, []clinic.Appointment, error) {
+	if err := o.Check(); err != nil {
+		return o, nil, err
+	}
+	var affected []clinic.Appointment
+	err := s.inTx(ctx, func(t *tx) error {
+		if exists, err := guardDoctor(ctx, t, o.DoctorID); err != nil || !exists {
+			return firstError(err, clinic.ErrDoctorNotFound)
+		}
+		o.Version, o.CreatedAt, o.UpdatedAt = 1, t.now, t.now
+		var err error
+		if o.ID, err = insertTimeOff(ctx, t, o); err != nil {
+			return err
+		}
+		affected, err = t.affected(ctx, o.Time, o.DoctorID)
+		return err
+	})
+	return o, affected, err
+}
+
+// TimeOff reads one time off of a doctor. Errors: clinic.ErrTimeOffNotFound.
+func (s *Store) TimeOff(ctx context.Context, doctorID, id int64) (clinic.TimeOff, error) {
+	var row timeOffRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+timeOffColumns+` FROM time_off WHERE id = ? AND doctor_id = ?`, id, doctorID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.TimeOff{}, clinic.ErrTimeOffNotFound
+	}
+	return row.timeOff(), translate(ctx, err)
+}
+
+// ListTimeOff reads a page of a doctor's time off that has not ended before
+// from, by end and id. Index: time_off_doctor (doctor_id, end_time).
+//
+// Errors: clinic.ErrDoctorNotFound.
+func (s *Store) ListTimeOff(ctx context.Context, doctorID int64, from *time.Time, after After, limit int) (Page[clinic.TimeOff], error) {
+	if _, err := s.Doctor(ctx, doctorID); err != nil {
+		return Page[clinic.TimeOff]{}, err
+	}
+	place := s.startOf(from, after)
+	var rows []timeOffRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT `+timeOffColumns+`
+		FROM time_off
+		WHERE doctor_id = ? AND end_time >= ? AND (end_time > ? OR id > ?)
+		ORDER BY end_time, id
+		LIMIT ?`, doctorID, place.Start, place.Start, place.ID, limit+1)
+	if err != nil {
+		return Page[clinic.TimeOff]{}, translate(ctx, err)
+	}
+	items := make([]clinic.TimeOff, len(rows))
+	for i, row := range rows {
+		items[i] = row.timeOff()
+	}
+	return page(items, limit), nil
+}
+
+// startOf is the place after which a list by end begins: that of the page
+// before, else from, else now.
+func (s *Store) startOf(from *time.Time, after After) After {
+	switch {
+	case after.ID != 0:
+		return after
+	case from != nil:
+		return After{Start: *from}
+	}
+	return After{Start: clinic.Instant(s.now())}
+}
+
+// DeleteTimeOff takes a time off back. Locks the doctor's guard row, then it.
+// Errors: clinic.ErrTimeOffNotFound, clinic.ErrPreconditionFailed.
+func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Versions) error {
+	return s.inTx(ctx, func(t *tx) error {
+		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+			return firstError(err, clinic.ErrTimeOffNotFound)
+		}
+		var version int64
+		err := t.GetContext(ctx, &version, `SELECT version FROM time_off WHERE id = ? AND doctor_id = ? FOR UPDATE`, id, doctorID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return clinic.ErrTimeOffNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if err := match.check(version); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `DELETE FROM time_off WHERE id = ?`, id)
+		return err
+	})
+}
+
+// CreateClosure closes the clinic for a time and answers with the appointments
+// that lie in it, by start, at most maxAffected. They stay. Once it has been
+// answered, no booking in it succeeds.
+//
+// Statements, in lock order: write the guard row of every doctor (ids ascending:
+// the statement walks the primary key), insert, read the appointments.
+//
+// Errors: clinic.CodeValidationFailed.
+func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Closure, []clinic.Appointment, error) {
+	if err := c.Check(); err != nil {
+		return c, nil, err
+	}
+	var affected []clinic.Appointment
+	err := s.inTx(ctx, func(t *tx) error {
+		if err := guardAllDoctors(ctx, t); err != nil {
+			return err
+		}
+		c.Version, c.CreatedAt, c.UpdatedAt = 1, t.now, t.now
+		var err error
+		c.ID, err = t.insert(ctx, `
+			INSERT INTO closures (start_time, end_time, name, version, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?)`, c.Time.Start, c.Time.End, c.Name, c.Version, c.CreatedAt, c.UpdatedAt)
+		if err != nil {
+			return err
+		}
+		affected, err = t.affected(ctx, c.Time, 0)
+		return err
+	})
+	return c, affected, err
+}
+
+// Closure reads one closure. Errors: clinic.ErrClosureNotFound.
+func (s *Store) Closure(ctx context.Context, id int64) (clinic.Closure, error) {
+	var row closureRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+closureColumns+` FROM closures WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Closure{}, clinic.ErrClosureNotFound
+	}
+	return row.closure(), translate(ctx, err)
+}
+
+// ListClosures reads a page of the closures that have not ended before from, by
+// end and id. Index: closures_end (end_time).
+func (s *Store) ListClosures(ctx context.Context, from *time.Time, after After, limit int) (Page[clinic.Closure], error) {
+	place := s.startOf(from, after)
+	var rows []closureRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT `+closureColumns+`
+		FROM closures
+		WHERE end_time >= ? AND (end_time > ? OR id > ?)
+		ORDER BY end_time, id
+		LIMIT ?`, place.Start, place.Start, place.ID, limit+1)
+	if err != nil {
+		return Page[clinic.Closure]{}, translate(ctx, err)
+	}
+	items := make([]clinic.Closure, len(rows))
+	for i, row := range rows {
+		items[i] = row.closure()
+	}
+	return page(items, limit), nil
+}
+
+// DeleteClosure opens the clinic again. Locks the closure alone: nobody can
+// rely on its absence before it is gone. Errors: clinic.ErrClosureNotFound,
+// clinic.ErrPreconditionFailed.
+func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) error {
+	return s.inTx(ctx, func(t *tx) error {
+		var version int64
+		err := t.GetContext(ctx, &version, `SELECT version FROM closures WHERE id = ? FOR UPDATE`, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return clinic.ErrClosureNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if err := match.check(version); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `DELETE FROM closures WHERE id = ?`, id)
+		return err
+	})
+}
+
+// guardAllDoctors takes the guard of every doctor, in the order of the primary key.
+func guardAllDoctors(ctx context.Context, t *tx) error {
+	_, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 ORDER BY id`)
+	return err
+}
+
+// affected reads the appointments that occupy a part of a time, of one doctor
+// or, with 0, of all, by index appointments_doctor or appointments_start.
+func (t *tx) affected(ctx context.Context, time clinic.Interval, doctorID int64) ([]clinic.Appointment, error) {
+	where, args := ``, []any{time.Start.Add(-clinic.MaxDuration), time.End, time.Start}
+	if doctorID != 0 {
+		where, args = ` AND doctor_id = ?`, append(args, doctorID)
+	}
+	var rows []appointmentRow
+	// Safety: the text is one of two constants.
+	err := t.SelectContext(ctx, &rows, `
+		SELECT `+appointmentColumns+`
+		FROM appointments
+		WHERE start_time > ? AND start_time < ? AND end_time > ?
+		  AND status IN ('scheduled', 'confirmed', 'checked_in', 'in_progress')`+where+`
+		ORDER BY start_time, id
+		LIMIT ?`, append(args, maxAffected)...)
+	items := make([]clinic.Appointment, len(rows))
+	for i := range rows {
+		items[i] = rows[i].appointment()
+	}
+	return items, err
+}
+
+func insertTimeOff(ctx context.Context, t *tx, o clinic.TimeOff) (int64, error) {
+	return t.insert(ctx, `
+		INSERT INTO time_off (doctor_id, start_time, end_time, reason, note, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		o.DoctorID, o.Time.Start, o.Time.End, string(o.Reason), o.Note, o.Version, o.CreatedAt, o.UpdatedAt)
+}
+
+// timeOffColumns are those of timeOffRow.
+const timeOffColumns = `id, doctor_id, start_time, end_time, reason, note, version, created_at, updated_at`
+
+type timeOffRow struct {
+	ID        int64     `db:"id"`
+	DoctorID  int64     `db:"doctor_id"`
+	Start     time.Time `db:"start_time"`
+	End       time.Time `db:"end_time"`
+	Reason    string    `db:"reason"`
+	Note      *string   `db:"note"`
+	Version   int64     `db:"version"`
+	CreatedAt time.Time `db:"created_at"`
+	UpdatedAt time.Time `db:"updated_at"`
+}
+
+func (r timeOffRow) timeOff() clinic.TimeOff {
+	return clinic.TimeOff{
+		ID: r.ID, DoctorID: r.DoctorID, Time: clinic.Interval{Start: r.Start, End: r.End},
+		Reason: clinic.TimeOffReason(r.Reason), Note: r.Note, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+}
+
+// closureColumns are those of closureRow.
+const closureColumns = `id, start_time, end_time, name, version, created_at, updated_at`
+
+type closureRow struct {
+	ID        int64     `db:"id"`
+	Start     time.Time `db:"start_time"`
+	End       time.Time `db:"end_time"`
+	Name      string    `db:"name"`
+	Version   int64     `db:"version"`
+	CreatedAt time.Time `db:"created_at"`
+	UpdatedAt time.Time `db:"updated_at"`
+}
+
+func (r closureRow) closure() clinic.Closure {
+	return clinic.Closure{
+		ID: r.ID, Time: clinic.Interval{Start: r.Start, End: r.End}, Name: r.Name,
+		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+}

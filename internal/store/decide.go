@@ -1,0 +1,343 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// decide reads, under the guards that c was made with, what the decision on a
+// booking needs, and decides. It reads no further than the first rule that is
+// broken: what a locking read has found stays locked until the end, and whoever
+// held the doctor's times and went on to the patient's could meet another one
+// doing the same crosswise. It fills in b what its type and the choice of a
+// room say. except is an appointment that is being moved, 0 for none.
+//
+// Statements, in lock order: the doctor's facts and the type (no lock), write
+// the room's guard, hours and blocked times (no lock), the occupied times of
+// doctor, patient and room (locking).
+//
+// Errors, in the order of the contract: clinic.ErrPatientNotFound,
+// clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound, clinic.ErrRoomNotFound,
+// clinic.ErrDoctorInactive, clinic.ErrTypeInactive, clinic.ErrRoomInactive,
+// clinic.ErrTypeNotAllowed, clinic.ErrRoomNotSuitable; then, with the Conflict
+// and Alternatives, clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
+// clinic.CodeDoctorOverlap, clinic.CodePatientOverlap, clinic.CodeRoomOverlap,
+// clinic.CodeNoRoomFree.
+func (s *Store) decide(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.Booking, except int64) (clinic.Broken, error) {
+	if c.Patient != clinic.Active || c.Doctor != clinic.Active {
+		return clinic.CanBook(c, *b)
+	}
+	doctor, err := readDoctorFacts(ctx, t, b.DoctorID)
+	if err != nil {
+		return clinic.Broken{}, err
+	}
+	if !doctor.IsActive {
+		c.Doctor = clinic.Inactive
+	}
+	c.OverbookCap = doctor.OverbookCap
+	var kind clinic.AppointmentType
+	if b.TypeID != nil {
+		if kind, c.Type, err = readTypeForBooking(ctx, t, *b.TypeID); err != nil {
+			return clinic.Broken{}, err
+		}
+		if b.Moving && c.Type == clinic.Inactive {
+			c.Type = clinic.Active
+		}
+		b.Apply(kind)
+		c.Allowed = kind.Allows(b.DoctorID, doctor.Specialization)
+	}
+	for _, read := range []func() error{
+		func() error { return chooseRoom(ctx, t, &c, b, kind, except) },
+		func() error { return s.readOpenTimes(ctx, t, &c, *b, doctor) },
+		func() (err error) {
+			times, err := busyTimesOfDoctor(ctx, t, b.DoctorID, b.Busy(), except)
+			c.DoctorBusy = append(c.DoctorBusy, times...)
+			return err
+		},
+		func() (err error) {
+			c.PatientBusy, err = busyTimesOfPatient(ctx, t, b.PatientID, b.Time(), except)
+			return err
+		},
+	} {
+		if err := read(); err != nil {
+			return clinic.Broken{}, err
+		}
+		if _, err := clinic.CanBook(withoutRoom(c), *b); err != nil {
+			return clinic.Broken{}, s.withAlternatives(ctx, t, err, doctor.Specialization, kind, *b, except)
+		}
+	}
+	broken, err := clinic.CanBook(c, *b)
+	if err != nil {
+		return clinic.Broken{}, s.withAlternatives(ctx, t, err, doctor.Specialization, kind, *b, except)
+	}
+	return broken, nil
+}
+
+// withoutRoom leaves out what is known of the room's time: its guard is taken
+// early, for the order of locks, but its rule comes last.
+func withoutRoom(c clinic.Calendar) clinic.Calendar {
+	c.RoomBusy, c.NoRoomFree = nil, false
+	return c
+}
+
+// doctorFacts is what a decision needs of a doctor's row.
+type doctorFacts struct {
+	ID             int64   `db:"id"`
+	IsActive       bool    `db:"is_active"`
+	Specialization string  `db:"specialization"`
+	HoursTimeZone  *string `db:"hours_time_zone"`
+	OverbookCap    int     `db:"overbook_cap"`
+}
+
+// Primary key. Not locking: the guard's write already holds the row.
+func readDoctorFacts(ctx context.Context, t *tx, id int64) (doctorFacts, error) {
+	var d doctorFacts
+	err := t.GetContext(ctx, &d, `
+		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
+		FROM doctors
+		WHERE id = ?`, id)
+	return d, err
+}
+
+// readTypeForBooking reads a type. Not locking: an appointment keeps what it
+// was booked with, so a change of the type at the same moment is before or
+// after it.
+func readTypeForBooking(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.AppointmentType, clinic.PartyState, error) {
+	var row typeRow
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+typeColumns+` FROM appointment_types WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.AppointmentType{}, clinic.Missing, nil
+	}
+	if err != nil {
+		return clinic.AppointmentType{}, clinic.NotAsked, err
+	}
+	kind, err := row.appointmentType()
+	if kind.IsActive {
+		return kind, clinic.Active, err
+	}
+	return kind, clinic.Inactive, err
+}
+
+// chooseRoom takes the guard of the room that the booking names, or of the
+// first suitable one that is free, and reads the room's occupied times.
+func chooseRoom(ctx context.Context, t *tx, c *clinic.Calendar, b *clinic.Booking, kind clinic.AppointmentType, except int64) error {
+	switch {
+	case b.RoomID != nil:
+		return guardNamedRoom(ctx, t, c, *b, kind, except)
+	case !b.AnyRoom || c.Doctor != clinic.Active || c.Type == clinic.Missing || c.Type == clinic.Inactive:
+		return nil
+	}
+	// Rooms are tried by id, which is also the order of locks. One that was free
+	// when it was looked for may be taken by the time its guard is ours.
+	for after := int64(0); ; {
+		id, found, err := freeRoom(ctx, t, *b, kind, after, except)
+		if err != nil {
+			return err
+		}
+		if !found {
+			c.NoRoomFree = true
+			return nil
+		}
+		if _, err := guardRoom(ctx, t, id); err != nil {
+			return err
+		}
+		still, _, err := freeRoom(ctx, t, *b, kind, id-1, except)
+		if err != nil {
+			return err
+		}
+		if still == id {
+			b.RoomID, c.Room, c.Suitable = &id, clinic.Active, true
+			c.RoomBusy, err = busyTimesOfRoom(ctx, t, id, b.Busy(), except)
+			return err
+		}
+		after = id
+	}
+}
+
+func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Booking, kind clinic.AppointmentType, except int64) error {
+	c.Room, c.Suitable = clinic.Missing, kind.Suits(*b.RoomID)
+	if exists, err := guardRoom(ctx, t, *b.RoomID); err != nil || !exists {
+		return err
+	}
+	// Not locking: the guard's write already holds the row.
+	var active bool
+	if err := t.GetContext(ctx, &active, `SELECT is_active FROM rooms WHERE id = ?`, *b.RoomID); err != nil {
+		return err
+	}
+	if c.Room = clinic.Inactive; !active {
+		return nil
+	}
+	c.Room = clinic.Active
+	if _, err := clinic.CanBook(*c, b); err != nil {
+		return nil //nolint:nilerr // the decision is the caller's; this only ends the reading
+	}
+	held, err := heldTimesOfRoom(ctx, t, *b.RoomID, b)
+	if err != nil {
+		return err
+	}
+	c.RoomBusy, err = busyTimesOfRoom(ctx, t, *b.RoomID, b.Busy(), except)
+	c.RoomBusy = append(c.RoomBusy, held...)
+	return err
+}
+
+// Index holds_room (room_id, start_time).
+func heldTimesOfRoom(ctx context.Context, t *tx, id int64, b clinic.Booking) ([]clinic.Interval, error) {
+	from, to := reach(b.Busy())
+	return intervals(ctx, t, `
+		SELECT start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM holds
+		WHERE room_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`,
+		id, from, to, t.now, b.Hold)
+}
+
+// freeRoom finds the first active room after an id that suits the type and is
+// free for the booking. Rooms are few; for each, one bounded range of
+// appointments_room and one of holds_room. Not locking: what it finds is asked
+// again under the room's guard.
+func freeRoom(ctx context.Context, t *tx, b clinic.Booking, kind clinic.AppointmentType, after, except int64) (id int64, found bool, err error) {
+	busy := b.Busy()
+	from, to := reach(busy)
+	ids := kind.RoomIDs
+	if len(ids) == 0 {
+		ids = []int64{0} // none; IN () is not SQL
+	}
+	statement, args, err := sqlx.In(`
+		SELECT r.id
+		FROM rooms AS r
+		WHERE r.id > ? AND r.is_active = 1 AND (? OR r.id IN (?))
+		  AND NOT EXISTS (
+		    SELECT 1 FROM appointments AS a
+		    WHERE a.room_id = r.id AND a.start_time > ? AND a.start_time < ?
+		      AND a.start_time - INTERVAL a.buffer_before_minutes MINUTE < ?
+		      AND a.end_time + INTERVAL a.buffer_after_minutes MINUTE > ?
+		      AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND a.id <> ?)
+		  AND NOT EXISTS (
+		    SELECT 1 FROM holds AS h
+		    WHERE h.room_id = r.id AND h.start_time > ? AND h.start_time < ?
+		      AND h.start_time - INTERVAL h.buffer_before_minutes MINUTE < ?
+		      AND h.end_time + INTERVAL h.buffer_after_minutes MINUTE > ?
+		      AND h.expires_at > ? AND h.token <> ?)
+		ORDER BY r.id
+		LIMIT 1`,
+		after, len(kind.RoomIDs) == 0, ids,
+		from, to, busy.End, busy.Start, except,
+		from, to, busy.End, busy.Start, t.now, b.Hold)
+	if err != nil {
+		return 0, false, err
+	}
+	err = t.GetContext(ctx, &id, statement, args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return id, err == nil, err
+}
+
+// readOpenTimes reads when the doctor works near the booking, and what blocks
+// the time: time off, closures, and holds of others.
+func (s *Store) readOpenTimes(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Booking, d doctorFacts) error {
+	if d.HoursTimeZone != nil {
+		hours, err := readHours(ctx, t, map[int64]string{d.ID: *d.HoursTimeZone}, b.Time())
+		if err != nil {
+			return err
+		}
+		h := hours[d.ID]
+		c.HasHours, c.Open = true, h.Open(b.Time())
+	}
+	blocked, err := readBlockedTimes(ctx, t, b, t.now)
+	c.Off, c.DoctorBusy = blocked.off, blocked.held
+	return err
+}
+
+type blockedTimes struct {
+	off, held []clinic.Interval
+}
+
+// readBlockedTimes reads the doctor's time off, the clinic's closures and the
+// live holds around a booking.
+//
+// Indexes time_off_doctor (doctor_id, end_time), closures_end (end_time) and
+// holds_doctor (doctor_id, start_time). Not locking: whoever writes one of these
+// writes the doctor's guard row first, and this transaction holds it.
+func readBlockedTimes(ctx context.Context, q sqlx.QueryerContext, b clinic.Booking, now time.Time) (blockedTimes, error) {
+	want := b.Time()
+	from, to := reach(b.Busy())
+	rows, err := q.QueryContext(ctx, `
+		SELECT 'off', start_time, end_time, 0, 0
+		FROM time_off
+		WHERE doctor_id = ? AND end_time > ? AND start_time < ?
+		UNION ALL
+		SELECT 'off', start_time, end_time, 0, 0
+		FROM closures
+		WHERE end_time > ? AND start_time < ?
+		UNION ALL
+		SELECT 'held', start_time, end_time, buffer_before_minutes, buffer_after_minutes
+		FROM holds
+		WHERE doctor_id = ? AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`,
+		b.DoctorID, want.Start, want.End, want.Start, want.End, b.DoctorID, from, to, now, b.Hold)
+	if err != nil {
+		return blockedTimes{}, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	var times blockedTimes
+	for rows.Next() {
+		var kind string
+		var i clinic.Interval
+		var before, after minutes
+		if err := rows.Scan(&kind, &i.Start, &i.End, &before, &after); err != nil {
+			return blockedTimes{}, err
+		}
+		if kind == "off" {
+			times.off = append(times.off, i)
+		} else {
+			times.held = append(times.held, clinic.Interval{Start: i.Start.Add(-before.duration()), End: i.End.Add(after.duration())})
+		}
+	}
+	return times, rows.Err()
+}
+
+// typeColumns are those of typeRow.
+const typeColumns = `id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, colour,
+	specializations, doctor_ids, needs_room, room_ids, is_active, version, created_at, updated_at`
+
+type typeRow struct {
+	ID              int64     `db:"id"`
+	Name            string    `db:"name"`
+	Duration        minutes   `db:"duration_minutes"`
+	BufferBefore    minutes   `db:"buffer_before_minutes"`
+	BufferAfter     minutes   `db:"buffer_after_minutes"`
+	Colour          string    `db:"colour"`
+	Specializations []byte    `db:"specializations"` // JSON
+	DoctorIDs       []byte    `db:"doctor_ids"`      // JSON
+	NeedsRoom       bool      `db:"needs_room"`
+	RoomIDs         []byte    `db:"room_ids"` // JSON
+	IsActive        bool      `db:"is_active"`
+	Version         int64     `db:"version"`
+	CreatedAt       time.Time `db:"created_at"`
+	UpdatedAt       time.Time `db:"updated_at"`
+}
+
+func (r *typeRow) appointmentType() (clinic.AppointmentType, error) {
+	t := clinic.AppointmentType{
+		ID: r.ID, Name: r.Name, Duration: r.Duration.duration(),
+		Buffers: clinic.Buffers{Before: r.BufferBefore.duration(), After: r.BufferAfter.duration()},
+		Colour:  r.Colour, NeedsRoom: r.NeedsRoom, IsActive: r.IsActive,
+		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	for _, list := range []struct {
+		from []byte
+		to   any
+	}{{r.Specializations, &t.Specializations}, {r.DoctorIDs, &t.DoctorIDs}, {r.RoomIDs, &t.RoomIDs}} {
+		if err := json.Unmarshal(list.from, list.to); err != nil {
+			return t, fmt.Errorf("appointment type %d: %w", r.ID, err)
+		}
+	}
+	return t, nil
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// History reads every change of an appointment, oldest first. Errors:
+// clinic.ErrAppointmentNotFound.
+func (s *Store) History(ctx context.Context, id int64) ([]clinic.Event, error) {
+	if _, err := s.Appointment(ctx, id); err != nil {
+		return nil, err
+	}
+	events, err := readHistory(ctx, s.db, id)
+	return events, translate(ctx, err)
+}
+
+// insertEvent writes down a change. The key is the appointment's version, which
+// its row's lock makes unique.
+func insertEvent(ctx context.Context, t *tx, appointmentID int64, e clinic.Event) error {
+	_, err := t.exec(ctx, `
+		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status, reason, note,
+		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		appointmentID, e.Version, e.At, string(e.Action), e.Actor, (*string)(e.FromStatus), string(e.ToStatus), e.Reason, e.Note,
+		e.Time.Start, e.Time.End.Sub(e.Time.Start)/time.Minute, e.DoctorID, e.PatientID, e.RoomID)
+	return err
+}
+
+// Primary key (appointment_id, version), one range.
+func readHistory(ctx context.Context, q sqlx.QueryerContext, appointmentID int64) ([]clinic.Event, error) {
+	var rows []eventRow
+	err := sqlx.SelectContext(ctx, q, &rows, `
+		SELECT version, at, action, actor, from_status, to_status, reason, note,
+		       start_time, duration_minutes, doctor_id, patient_id, room_id
+		FROM appointment_events
+		WHERE appointment_id = ?
+		ORDER BY version`, appointmentID)
+	events := make([]clinic.Event, len(rows))
+	for i, r := range rows {
+		events[i] = clinic.Event{
+			Version: r.Version, At: r.At, Action: clinic.Action(r.Action), Actor: r.Actor,
+			FromStatus: (*clinic.Status)(r.FromStatus), ToStatus: clinic.Status(r.ToStatus), Reason: r.Reason, Note: r.Note,
+			Time:     clinic.Interval{Start: r.StartTime, End: r.StartTime.Add(r.Duration.duration())},
+			DoctorID: r.DoctorID, PatientID: r.PatientID, RoomID: r.RoomID,
+		}
+	}
+	return events, err
+}
+
+type eventRow struct {
+	Version    int64     `db:"version"`
+	At         time.Time `db:"at"`
+	Action     string    `db:"action"`
+	Actor      *string   `db:"actor"`
+	FromStatus *string   `db:"from_status"`
+	ToStatus   string    `db:"to_status"`
+	Reason     *string   `db:"reason"`
+	Note       *string   `db:"note"`
+	StartTime  time.Time `db:"start_time"`
+	Duration   minutes   `db:"duration_minutes"`
+	DoctorID   int64     `db:"doctor_id"`
+	PatientID  int64     `db:"patient_id"`
+	RoomID     *int64    `db:"room_id"`
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// CreateHold keeps a time for a while, by the rules and locks of a booking.
+// With a patient, the patient's time is checked too, but not held: only an
+// appointment occupies a patient. Holds of the doctor that expired an hour ago
+// are removed on the way.
+//
+// Errors: those of BookAppointment.
+func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64, lasts time.Duration) (clinic.Hold, error) {
+	b.Start = clinic.Instant(b.Start)
+	if err := b.Check(); err != nil {
+		return clinic.Hold{}, err
+	}
+	if err := clinic.CheckStart(s.now(), b); err != nil {
+		return clinic.Hold{}, err
+	}
+	var h clinic.Hold
+	err := s.inTx(ctx, func(t *tx) error {
+		b := b // another attempt starts from what was asked for
+		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
+		var err error
+		if patient != nil {
+			b.PatientID = *patient
+			c, err = guardParties(ctx, t, b)
+		} else if exists, guardErr := guardDoctor(ctx, t, b.DoctorID); guardErr != nil || exists {
+			c.Doctor, err = clinic.Active, guardErr
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := s.decide(ctx, t, c, &b, 0); err != nil {
+			return err
+		}
+		if err := deleteExpiredHolds(ctx, t, b.DoctorID); err != nil {
+			return err
+		}
+		h = clinic.Hold{
+			Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
+			Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
+		}
+		h.ID, err = insertHold(ctx, t, h)
+		return err
+	})
+	return h, err
+}
+
+// Hold reads a hold that has not expired. Errors: clinic.ErrHoldNotFound.
+func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
+	var row holdRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ? AND expires_at > ?`, id, clinic.Instant(s.now()))
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Hold{}, clinic.ErrHoldNotFound
+	}
+	return row.hold(), translate(ctx, err)
+}
+
+// DeleteHold gives a held time back. Locks the doctor's guard row, then the
+// hold. Errors: clinic.ErrHoldNotFound (also when it has
+// expired), clinic.ErrPreconditionFailed.
+func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error {
+	return s.inTx(ctx, func(t *tx) error {
+		var doctor int64
+		err := t.GetContext(ctx, &doctor, `SELECT doctor_id FROM holds WHERE id = ? AND expires_at > ?`, id, t.now)
+		if errors.Is(err, sql.ErrNoRows) {
+			return clinic.ErrHoldNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if err := match.check(1); err != nil { // a hold is never changed
+			return err
+		}
+		if _, err := guardDoctor(ctx, t, doctor); err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, id)
+		if err == nil && n == 0 {
+			return clinic.ErrHoldNotFound // used or given back meanwhile
+		}
+		return err
+	})
+}
+
+// Index holds_doctor. An hour, so that a clock that is a little late on another
+// server never finds a hold gone that it takes for live.
+func deleteExpiredHolds(ctx context.Context, t *tx, doctor int64) error {
+	_, err := t.exec(ctx, `DELETE FROM holds WHERE doctor_id = ? AND expires_at < ?`, doctor, t.now.Add(-time.Hour))
+	return err
+}
+
+func insertHold(ctx context.Context, t *tx, h clinic.Hold) (int64, error) {
+	return t.insert(ctx, `
+		INSERT INTO holds (token, doctor_id, patient_id, type_id, room_id, start_time, end_time, duration_minutes,
+		                   buffer_before_minutes, buffer_after_minutes, expires_at, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		h.Token, h.DoctorID, h.PatientID, h.TypeID, h.RoomID, h.Time.Start, h.Time.End, h.Time.End.Sub(h.Time.Start)/time.Minute,
+		h.Buffers.Before/time.Minute, h.Buffers.After/time.Minute, h.ExpiresAt, h.CreatedAt)
+}
+
+// holdColumns are those of holdRow.
+const holdColumns = `id, token, doctor_id, patient_id, type_id, room_id, start_time, end_time,
+	buffer_before_minutes, buffer_after_minutes, expires_at, created_at`
+
+type holdRow struct {
+	ID           int64     `db:"id"`
+	Token        string    `db:"token"`
+	DoctorID     int64     `db:"doctor_id"`
+	PatientID    *int64    `db:"patient_id"`
+	TypeID       *int64    `db:"type_id"`
+	RoomID       *int64    `db:"room_id"`
+	StartTime    time.Time `db:"start_time"`
+	EndTime      time.Time `db:"end_time"`
+	BufferBefore minutes   `db:"buffer_before_minutes"`
+	BufferAfter  minutes   `db:"buffer_after_minutes"`
+	ExpiresAt    time.Time `db:"expires_at"`
+	CreatedAt    time.Time `db:"created_at"`
+}
+
+func (r holdRow) hold() clinic.Hold {
+	return clinic.Hold{
+		ID: r.ID, Token: r.Token, DoctorID: r.DoctorID, PatientID: r.PatientID, TypeID: r.TypeID, RoomID: r.RoomID,
+		Time:      clinic.Interval{Start: r.StartTime, End: r.EndTime},
+		Buffers:   clinic.Buffers{Before: r.BufferBefore.duration(), After: r.BufferAfter.duration()},
+		ExpiresAt: r.ExpiresAt, CreatedAt: r.CreatedAt,
+	}
+}

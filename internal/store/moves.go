@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// MoveAppointment confirms an appointment, checks it in, starts or completes
+// it, or notes a no-show or a leave: whatever only changes the status.
+//
+// Statements, in lock order, of this and the other methods of this file: read
+// whose it is (no lock), write the guard rows of the doctor and the patient,
+// read the appointment, update it, insert the event.
+//
+// Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
+// clinic.CodeInvalidTransition.
+func (s *Store) MoveAppointment(ctx context.Context, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
+	return s.changeAppointment(ctx, id, action, match, func(t *tx, a *clinic.Appointment) error {
+		return a.Move(t.now, action)
+	})
+}
+
+// CancelAppointment cancels an appointment and frees its time. Errors: those of
+// MoveAppointment, and clinic.CodeValidationFailed (the note is too long once
+// normalised).
+func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.CancellationReason, note *string, match Versions) (clinic.Appointment, error) {
+	return s.changeAppointment(ctx, id, clinic.ActionCancel, match, func(t *tx, a *clinic.Appointment) error {
+		return a.Cancel(t.now, reason, note)
+	})
+}
+
+// UndoAppointment takes back the last move, when it was made today. Where that
+// takes the time again, it passes the same decision as a booking. Errors: those
+// of MoveAppointment and of decide.
+func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
+	return s.changeAppointment(ctx, id, clinic.ActionUndo, match, func(t *tx, a *clinic.Appointment) error {
+		history, err := readHistory(ctx, t, a.ID)
+		if err != nil {
+			return err
+		}
+		occupied := a.Status.Occupies()
+		if err := a.Undo(t.now, s.zone, history); err != nil {
+			return err
+		}
+		if occupied || !a.Status.Occupies() {
+			return nil
+		}
+		b := a.Again()
+		c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist
+		broken, err := s.decide(ctx, t, c, &b, a.ID)
+		a.Broken = broken
+		return err
+	})
+}
+
+// changeAppointment runs change on a locked appointment and writes down what
+// came of it.
+func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.Action, match Versions, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
+	var a clinic.Appointment
+	err := s.inTx(ctx, func(t *tx) error {
+		var err error
+		if a, err = lockAppointment(ctx, t, id, 0); err != nil {
+			return err
+		}
+		if err := match.check(a.Version); err != nil {
+			return err
+		}
+		from := a.Status
+		if err := change(t, &a); err != nil {
+			return err
+		}
+		if err := updateAppointment(ctx, t, a); err != nil {
+			return err
+		}
+		return insertEvent(ctx, t, a.ID, a.Event(ctx, action, &from))
+	})
+	return a, err
+}
+
+// RescheduleAppointment moves an appointment to another time, length, doctor or
+// room, or several of these. It keeps its id and its history; when it is
+// refused, nothing has changed. One that was confirmed is scheduled again: the
+// patient confirmed another time.
+//
+// The guards of both doctors are taken, ids ascending, so two appointments that
+// change places with each other wait and do not deadlock.
+//
+// Errors: those of MoveAppointment, clinic.ErrStartInPast and those of decide.
+func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Reschedule, match Versions) (clinic.Appointment, error) {
+	if err := r.Check(); err != nil {
+		return clinic.Appointment{}, err
+	}
+	var a clinic.Appointment
+	err := s.inTx(ctx, func(t *tx) error {
+		var err error
+		if a, err = lockAppointment(ctx, t, id, r.DoctorID); err != nil {
+			return err
+		}
+		if err := match.check(a.Version); err != nil {
+			return err
+		}
+		return s.reschedule(ctx, t, &a, r)
+	})
+	return a, err
+}
+
+// reschedule moves a locked appointment, whose new doctor's guard is held too.
+func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r clinic.Reschedule) error {
+	b, err := r.Of(*a, t.now)
+	if err != nil {
+		return err
+	}
+	c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active} // the foreign key keeps the patient
+	var exists bool
+	if err := t.GetContext(ctx, &exists, `SELECT COUNT(*) FROM doctors WHERE id = ?`, b.DoctorID); err != nil {
+		return err
+	}
+	if exists {
+		c.Doctor = clinic.Active
+	}
+	broken, err := s.decide(ctx, t, c, &b, a.ID)
+	if err != nil {
+		return err
+	}
+	from := a.Status
+	a.Rescheduled(t.now, b, broken)
+	if err := updateAppointment(ctx, t, *a); err != nil {
+		return err
+	}
+	return insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionReschedule, &from))
+}
+
+// lockAppointment takes the guards of the appointment's parties, and of another
+// doctor unless 0, and then reads it. Whoever changes an appointment holds both
+// guards, so this needs no lock of its own, and a room's guard can still be
+// taken after it in the order of locks.
+func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error) {
+	var party struct {
+		Doctor  int64 `db:"doctor_id"`
+		Patient int64 `db:"patient_id"`
+	}
+	err := t.GetContext(ctx, &party, `SELECT doctor_id, patient_id FROM appointments WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
+	}
+	if err != nil {
+		return clinic.Appointment{}, err
+	}
+	doctors := []int64{party.Doctor}
+	if otherDoctor != 0 {
+		doctors = append(doctors, otherDoctor)
+	}
+	slices.Sort(doctors)
+	for _, d := range slices.Compact(doctors) {
+		// Unlike for a booking, a doctor who takes none any more will do.
+		if _, err := guardDoctor(ctx, t, d); err != nil {
+			return clinic.Appointment{}, err
+		}
+	}
+	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
+		return clinic.Appointment{}, err
+	}
+	var row appointmentRow
+	err = t.GetContext(ctx, &row, `
+		SELECT `+appointmentColumns+`
+		FROM appointments
+		WHERE id = ?`, id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
+	case err != nil:
+		return clinic.Appointment{}, err
+	case row.DoctorID != party.Doctor || row.PatientID != party.Patient:
+		return clinic.Appointment{}, errMoved // the guards taken are not those it needs now
+	}
+	return row.appointment(), nil
+}
+
+// updateAppointment writes everything of an appointment that can change.
+func updateAppointment(ctx context.Context, t *tx, a clinic.Appointment) error {
+	var reason, note *string
+	var at *time.Time
+	if c := a.Cancellation; c != nil {
+		coded := string(c.Reason)
+		reason, note, at = &coded, c.Note, &c.At
+	}
+	_, err := t.exec(ctx, `
+		UPDATE appointments
+		SET doctor_id = ?, room_id = ?, start_time = ?, end_time = ?, duration_minutes = ?, status = ?,
+		    cancellation_reason = ?, cancellation_note = ?, cancelled_at = ?,
+		    doctor_overbooked = ?, patient_overbooked = ?, outside_hours = ?, override_reason = ?,
+		    version = ?, updated_at = ?
+		WHERE id = ?`,
+		a.DoctorID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute, string(a.Status),
+		reason, note, at, a.Broken.DoctorOverlap, a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason,
+		a.Version, a.UpdatedAt, a.ID)
+	return err
+}

@@ -1,0 +1,399 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// AvailabilityQuery asks where something could be booked.
+type AvailabilityQuery struct {
+	DoctorIDs      []int64 // empty: any
+	Specialization string  // "": any
+	TypeID         *int64  // its duration, buffers, rooms and doctors count
+	PatientID      *int64  // whose own appointments are in the way, too
+	Window         clinic.Interval
+	Duration       time.Duration // 0: the type's
+	Step           time.Duration // of the grid
+	After          After         // start and doctor of the last slot of the page before
+	Limit          int
+}
+
+// NextFree is the first free slot of a doctor; nil when there is none.
+type NextFree struct {
+	DoctorID       int64
+	Specialization string
+	Slot           *clinic.Slot
+}
+
+// Availability reads the slots that could be booked now, by start and doctor.
+//
+// It takes one consistent snapshot, and a fixed number of statements for the
+// doctors, type, hours, time off and closures; appointments and holds are read
+// for one day, then for the next two, four and so on, until the page is full.
+// So the number of statements grows with the logarithm of the window and not at
+// all with the number of doctors.
+//
+// Errors: clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
+// clinic.ErrPatientNotFound, clinic.CodeValidationFailed (no duration).
+func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[clinic.Slot], error) {
+	var slots []clinic.Slot
+	err := s.search(ctx, q, func(r *reader) error {
+		window := q.Window
+		if q.After.ID != 0 && q.After.Start.After(window.Start) {
+			window.Start = q.After.Start
+		}
+		for part := range growing(window) {
+			found, err := r.slots(ctx, part, r.doctors, q.Limit+1)
+			if err != nil {
+				return err
+			}
+			for _, slot := range found {
+				if after := slot.Time.Start.Compare(q.After.Start); q.After.ID == 0 || after > 0 || after == 0 && slot.DoctorID > q.After.ID {
+					slots = append(slots, slot)
+				}
+			}
+			if len(slots) > q.Limit {
+				return nil
+			}
+		}
+		return nil
+	})
+	return page(slots, q.Limit), err
+}
+
+// NextAvailable reads the first free slot of each doctor, those who are free
+// first by start, then those who are not; by doctor among equals. As
+// Availability, with appointments and holds read for growing stretches of the
+// doctors who have none yet. From the later of now and from, up to 90 days
+// ahead of now; q.Window, q.Limit and q.After mean nothing.
+func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]NextFree, error) {
+	q.Window = clinic.LookAhead(s.now(), from)
+	var free []NextFree
+	err := s.search(ctx, q, func(r *reader) error {
+		open := r.doctors
+		for part := range growing(q.Window) {
+			slots, err := r.slots(ctx, part, open, 1)
+			if err != nil {
+				return err
+			}
+			for i := range slots {
+				d := r.facts[slots[i].DoctorID]
+				free = append(free, NextFree{DoctorID: d.ID, Specialization: d.Specialization, Slot: &slots[i]})
+				open = slices.DeleteFunc(slices.Clone(open), func(id int64) bool { return id == d.ID })
+			}
+			if len(open) == 0 {
+				return nil
+			}
+		}
+		for _, id := range open {
+			free = append(free, NextFree{DoctorID: id, Specialization: r.facts[id].Specialization})
+		}
+		return nil
+	})
+	return free, err
+}
+
+// growing cuts a window into parts of one day, two, four and so on, in order.
+func growing(window clinic.Interval) func(yield func(clinic.Interval) bool) {
+	return func(yield func(clinic.Interval) bool) {
+		length := 24 * time.Hour
+		for start := window.Start; start.Before(window.End); length *= 2 {
+			end := start.Add(length)
+			if end.After(window.End) {
+				end = window.End
+			}
+			if !yield(clinic.Interval{Start: start, End: end}) {
+				return
+			}
+			start = end
+		}
+	}
+}
+
+// search prepares a reader on a snapshot and runs work on it.
+func (s *Store) search(ctx context.Context, q AvailabilityQuery, work func(*reader) error) error {
+	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return translate(ctx, err)
+	}
+	defer func() { _ = t.Rollback() }() // nothing was changed
+	now := clinic.Instant(s.now())
+	if q.Window.Start.Before(now) {
+		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
+	}
+	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
+	if err := r.prepare(ctx, q); err != nil {
+		return translate(ctx, err)
+	}
+	return translate(ctx, work(r))
+}
+
+// reader reads schedules and looks for free slots in them.
+type reader struct {
+	q       sqlx.QueryerContext
+	now     time.Time
+	hold    string // token of a hold that does not count; "": none
+	except  int64  // an appointment that does not count; 0: none
+	kind    *clinic.AppointmentType
+	patient int64 // whose own appointments count; 0: nobody's
+	slot    clinic.SlotQuery
+
+	doctors []int64 // ascending
+	facts   map[int64]doctorFacts
+	hours   map[int64]clinic.WorkingHours
+	off     map[int64][]clinic.Interval // 0: the clinic's closures
+	rooms   []int64
+}
+
+// prepare reads all but appointments and holds.
+func (r *reader) prepare(ctx context.Context, q AvailabilityQuery) error {
+	if q.TypeID != nil {
+		kind, state, err := readTypeForBooking(ctx, r.q, *q.TypeID)
+		if err != nil {
+			return err
+		}
+		if state == clinic.Missing {
+			return clinic.ErrTypeNotFound
+		}
+		r.kind = &kind
+		r.slot.Buffers, r.slot.NeedsRoom = kind.Buffers, kind.NeedsRoom
+		if r.slot.Duration == 0 {
+			r.slot.Duration = kind.Duration
+		}
+	}
+	if r.slot.Duration == 0 {
+		return clinic.Invalid(clinic.Violation{Parameter: "duration_minutes", Code: "required", Detail: "give duration_minutes or type_id"})
+	}
+	if q.PatientID != nil {
+		var exists bool
+		if err := sqlx.GetContext(ctx, r.q, &exists, `SELECT COUNT(*) FROM patients WHERE id = ?`, *q.PatientID); err != nil {
+			return err
+		}
+		if !exists {
+			return clinic.ErrPatientNotFound
+		}
+		r.patient = *q.PatientID
+	}
+	if err := r.readDoctors(ctx, q.DoctorIDs, q.Specialization); err != nil {
+		return err
+	}
+	if r.kind != nil && !r.kind.IsActive {
+		r.doctors = nil
+	}
+	return r.readRules(ctx, q.Window)
+}
+
+// readRules reads working hours, time off, closures and rooms for a window.
+func (r *reader) readRules(ctx context.Context, window clinic.Interval) error {
+	if len(r.doctors) == 0 {
+		return nil
+	}
+	zones := map[int64]string{}
+	for _, id := range r.doctors {
+		if zone := r.facts[id].HoursTimeZone; zone != nil {
+			zones[id] = *zone
+		}
+	}
+	window.End = window.End.Add(clinic.MaxDuration)
+	var err error
+	if r.hours, err = readHours(ctx, r.q, zones, window); err != nil {
+		return err
+	}
+	if r.off, err = readOff(ctx, r.q, r.doctors, window); err != nil {
+		return err
+	}
+	if r.slot.NeedsRoom {
+		r.rooms, err = readSuitableRooms(ctx, r.q, r.kind.RoomIDs)
+	}
+	return err
+}
+
+// readDoctors finds the active doctors who are asked for and may do the type.
+// Primary key, or doctors_specialization.
+func (r *reader) readDoctors(ctx context.Context, ids []int64, specialization string) error {
+	where, args := `TRUE`, []any{}
+	if len(ids) > 0 {
+		where, args = where+` AND id IN (?)`, append(args, ids)
+	}
+	if specialization != "" {
+		where, args = where+` AND specialization = ?`, append(args, clinic.Text(specialization))
+	}
+	// Safety: the text is put together from the constants above only.
+	statement, args, err := sqlx.In(`
+		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
+		FROM doctors
+		WHERE `+where, args...)
+	if err != nil {
+		return err
+	}
+	var rows []doctorFacts
+	if err := sqlx.SelectContext(ctx, r.q, &rows, statement, args...); err != nil {
+		return err
+	}
+	if specialization == "" && len(rows) < len(ids) {
+		return clinic.ErrDoctorNotFound
+	}
+	r.facts = map[int64]doctorFacts{}
+	for _, d := range rows {
+		if d.IsActive && (r.kind == nil || r.kind.Allows(d.ID, d.Specialization)) {
+			r.facts[d.ID] = d
+			r.doctors = append(r.doctors, d.ID)
+		}
+	}
+	slices.Sort(r.doctors)
+	return nil
+}
+
+// slots finds free slots of doctors in a part of the window, at most limit of
+// each doctor, by start and doctor.
+func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int64, limit int) ([]clinic.Slot, error) {
+	if len(doctors) == 0 {
+		return nil, nil
+	}
+	reach := clinic.Interval{Start: part.Start.Add(-clinic.MaxBuffer), End: part.End.Add(clinic.MaxDuration + clinic.MaxBuffer)}
+	busy, err := r.busyTimes(ctx, busyTimesOfDoctorsSQL, doctors, reach)
+	if err != nil {
+		return nil, err
+	}
+	ask := r.slot
+	ask.Window = part
+	if ask.NeedsRoom && len(r.rooms) > 0 {
+		rooms, err := r.busyTimes(ctx, busyTimesOfRoomsSQL, r.rooms, reach)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range r.rooms {
+			ask.Rooms = append(ask.Rooms, rooms[id])
+		}
+	}
+	if r.patient != 0 {
+		if ask.PatientBusy, err = r.patientBusyTimes(ctx, reach); err != nil {
+			return nil, err
+		}
+	}
+	var slots []clinic.Slot
+	for _, id := range doctors {
+		schedule := clinic.Schedule{
+			DoctorID: id, Hours: r.hours[id], Busy: busy[id],
+			Off: slices.Concat(r.off[id], r.off[0]),
+		}
+		n := 0
+		for start := range schedule.Starts(ask) {
+			slots = append(slots, clinic.Slot{DoctorID: id, Time: clinic.Interval{Start: start, End: start.Add(ask.Duration)}})
+			if n++; n == limit {
+				break
+			}
+		}
+	}
+	slices.SortFunc(slots, func(a, b clinic.Slot) int {
+		if c := a.Time.Start.Compare(b.Time.Start); c != 0 {
+			return c
+		}
+		return int(a.DoctorID - b.DoctorID)
+	})
+	return slots, nil
+}
+
+// The occupied times, with buffers, of several doctors or rooms: appointments
+// and live holds. One bounded range for each of appointments_doctor or
+// appointments_room, and of holds_doctor or holds_room. Not locking: whoever
+// books decides again.
+const (
+	busyTimesOfDoctorsSQL = `
+	SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+	FROM appointments
+	WHERE doctor_id IN (?) AND start_time > ? AND start_time < ?
+	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id <> ?
+	UNION ALL
+	SELECT doctor_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+	FROM holds
+	WHERE doctor_id IN (?) AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
+	busyTimesOfRoomsSQL = `
+	SELECT room_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+	FROM appointments
+	WHERE room_id IN (?) AND start_time > ? AND start_time < ?
+	  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id <> ?
+	UNION ALL
+	SELECT room_id, start_time, end_time, buffer_before_minutes, buffer_after_minutes
+	FROM holds
+	WHERE room_id IN (?) AND start_time > ? AND start_time < ? AND expires_at > ? AND token <> ?`
+)
+
+func (r *reader) busyTimes(ctx context.Context, statement string, ids []int64, window clinic.Interval) (map[int64][]clinic.Interval, error) {
+	from, to := reach(window)
+	statement, args, err := sqlx.In(statement, ids, from, to, r.except, ids, from, to, r.now, r.hold)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.q.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err below has what matters
+	busy := make(map[int64][]clinic.Interval, len(ids))
+	for rows.Next() {
+		var id int64
+		var i clinic.Interval
+		var before, after minutes
+		if err := rows.Scan(&id, &i.Start, &i.End, &before, &after); err != nil {
+			return nil, err
+		}
+		busy[id] = append(busy[id], clinic.Interval{Start: i.Start.Add(-before.duration()), End: i.End.Add(after.duration())})
+	}
+	return busy, rows.Err()
+}
+
+// patientBusyTimes is for the patient, without buffers, by appointments_patient.
+func (r *reader) patientBusyTimes(ctx context.Context, window clinic.Interval) ([]clinic.Interval, error) {
+	from, to := reach(window)
+	return intervals(ctx, r.q, `
+		SELECT start_time, end_time, 0, 0
+		FROM appointments
+		WHERE patient_id = ? AND start_time > ? AND start_time < ?
+		  AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND id <> ?`,
+		r.patient, from, to, r.except)
+}
+
+// readOff reads time off by doctor, and closures under 0, that touch a window.
+// Indexes time_off_doctor (doctor_id, end_time) and closures_end (end_time).
+func readOff(ctx context.Context, q sqlx.QueryerContext, doctors []int64, window clinic.Interval) (map[int64][]clinic.Interval, error) {
+	statement, args, err := sqlx.In(`
+		SELECT doctor_id, start_time, end_time
+		FROM time_off
+		WHERE doctor_id IN (?) AND end_time > ? AND start_time < ?
+		UNION ALL
+		SELECT 0, start_time, end_time
+		FROM closures
+		WHERE end_time > ? AND start_time < ?`, doctors, window.Start, window.End, window.Start, window.End)
+	if err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		DoctorID int64     `db:"doctor_id"`
+		Start    time.Time `db:"start_time"`
+		End      time.Time `db:"end_time"`
+	}
+	if err := sqlx.SelectContext(ctx, q, &rows, statement, args...); err != nil {
+		return nil, err
+	}
+	off := map[int64][]clinic.Interval{}
+	for _, r := range rows {
+		off[r.DoctorID] = append(off[r.DoctorID], clinic.Interval{Start: r.Start, End: r.End})
+	}
+	return off, nil
+}
+
+// readSuitableRooms lists the active rooms among ids, or all of them.
+func readSuitableRooms(ctx context.Context, q sqlx.QueryerContext, ids []int64) ([]int64, error) {
+	var active []int64
+	if err := sqlx.SelectContext(ctx, q, &active, `SELECT id FROM rooms WHERE is_active = 1 ORDER BY id`); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(active, func(id int64) bool { return len(ids) > 0 && !slices.Contains(ids, id) }), nil
+}

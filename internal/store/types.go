@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// CreateType adds an appointment type and answers with the record as stored.
+//
+// Errors: clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound (one that it lists),
+// clinic.ErrNameTaken, clinic.CodeValidationFailed.
+func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clinic.AppointmentType, error) {
+	k.Normalize()
+	if err := k.Check(); err != nil {
+		return clinic.AppointmentType{}, err
+	}
+	err := s.inTx(ctx, func(t *tx) error {
+		if err := checkListed(ctx, t, k); err != nil {
+			return err
+		}
+		k.Version, k.CreatedAt, k.UpdatedAt = 1, t.now, t.now
+		var err error
+		k.ID, err = t.insert(ctx, `
+			INSERT INTO appointment_types (name, duration_minutes, buffer_before_minutes, buffer_after_minutes, colour,
+			                               specializations, doctor_ids, needs_room, room_ids, is_active,
+			                               version, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(typeArgs(k), k.CreatedAt, k.UpdatedAt)...)
+		return err
+	})
+	return k, err
+}
+
+// Type reads one appointment type. Errors: clinic.ErrTypeNotFound.
+func (s *Store) Type(ctx context.Context, id int64) (clinic.AppointmentType, error) {
+	k, state, err := readTypeForBooking(ctx, s.db, id)
+	if state == clinic.Missing {
+		return k, clinic.ErrTypeNotFound
+	}
+	return k, translate(ctx, err)
+}
+
+// ListTypes reads a page of appointment types by id.
+func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit int) (Page[clinic.AppointmentType], error) {
+	var rows []typeRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT `+typeColumns+`
+		FROM appointment_types
+		WHERE id > ? AND (? IS NULL OR is_active = ?)
+		ORDER BY id
+		LIMIT ?`, after, active, active, limit+1)
+	if err != nil {
+		return Page[clinic.AppointmentType]{}, translate(ctx, err)
+	}
+	items := make([]clinic.AppointmentType, len(rows))
+	for i := range rows {
+		if items[i], err = rows[i].appointmentType(); err != nil {
+			return Page[clinic.AppointmentType]{}, err
+		}
+	}
+	return page(items, limit), nil
+}
+
+// UpdateType makes the change and answers with the record as it is now. What is
+// booked keeps the duration and the buffers it was booked with.
+//
+// Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
+// clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound, clinic.ErrNameTaken,
+// clinic.CodeValidationFailed.
+func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, error) {
+	var k clinic.AppointmentType
+	err := s.inTx(ctx, func(t *tx) error {
+		var err error
+		if k, err = lockType(ctx, t, id); err != nil {
+			return err
+		}
+		if err := match.check(k.Version); err != nil {
+			return err
+		}
+		c.Apply(&k)
+		if err := k.Check(); err != nil {
+			return err
+		}
+		if err := checkListed(ctx, t, k); err != nil {
+			return err
+		}
+		k.Version++
+		k.UpdatedAt = t.now
+		_, err = t.exec(ctx, `
+			UPDATE appointment_types
+			SET name = ?, duration_minutes = ?, buffer_before_minutes = ?, buffer_after_minutes = ?, colour = ?,
+			    specializations = ?, doctor_ids = ?, needs_room = ?, room_ids = ?, is_active = ?,
+			    version = ?, updated_at = ?
+			WHERE id = ?`, append(typeArgs(k), k.UpdatedAt, k.ID)...)
+		return err
+	})
+	return k, err
+}
+
+// DeleteType deletes a type of which there never was an appointment. Locks its
+// row; the foreign key decides.
+//
+// Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
+// clinic.ErrHasAppointments.
+func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error {
+	return s.inTx(ctx, func(t *tx) error {
+		k, err := lockType(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(k.Version); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `DELETE FROM appointment_types WHERE id = ?`, id)
+		return err
+	})
+}
+
+// Primary key; exclusive lock on the row.
+func lockType(ctx context.Context, t *tx, id int64) (clinic.AppointmentType, error) {
+	var row typeRow
+	err := t.GetContext(ctx, &row, `SELECT `+typeColumns+` FROM appointment_types WHERE id = ? FOR UPDATE`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.AppointmentType{}, clinic.ErrTypeNotFound
+	}
+	if err != nil {
+		return clinic.AppointmentType{}, err
+	}
+	return row.appointmentType()
+}
+
+// checkListed refuses a type that lists a doctor or a room that does not exist.
+func checkListed(ctx context.Context, t *tx, k clinic.AppointmentType) error {
+	for _, list := range []struct {
+		ids       []int64
+		statement string
+		missing   error
+	}{
+		{k.DoctorIDs, `SELECT COUNT(*) FROM doctors WHERE id IN (?)`, clinic.ErrDoctorNotFound},
+		{k.RoomIDs, `SELECT COUNT(*) FROM rooms WHERE id IN (?)`, clinic.ErrRoomNotFound},
+	} {
+		if len(list.ids) == 0 {
+			continue
+		}
+		statement, args, err := sqlx.In(list.statement, list.ids)
+		if err != nil {
+			return err
+		}
+		var n int
+		if err := t.GetContext(ctx, &n, statement, args...); err != nil {
+			return err
+		}
+		if n != len(list.ids) {
+			return list.missing
+		}
+	}
+	return nil
+}
+
+// typeArgs are the values of a type in the order in which both statements that
+// write one have them, up to its version.
+func typeArgs(k clinic.AppointmentType) []any {
+	return []any{
+		k.Name, k.Duration / time.Minute, k.Buffers.Before / time.Minute, k.Buffers.After / time.Minute, k.Colour,
+		list(k.Specializations), list(k.DoctorIDs), k.NeedsRoom, list(k.RoomIDs), k.IsActive, k.Version,
+	}
+}
+
+// list is a JSON array, [] for nil.
+func list[T string | int64](items []T) string {
+	if items == nil {
+		items = []T{}
+	}
+	text, err := json.Marshal(items)
+	if err != nil { // no text or number does that
+		return fmt.Sprintf("cannot be written: %v", err) // which no JSON column takes
+	}
+	return string(text)
+}
