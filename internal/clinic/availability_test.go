@@ -1,0 +1,248 @@
+package clinic_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"mems/internal/clinic"
+)
+
+// walls is an oracle for wall clocks: what the clock of a zone shows in every
+// minute of some days, written down one by one.
+type walls struct {
+	first time.Time // whole minute
+	shows []int64   // minutes since 1970 on the wall clock, minute by minute
+}
+
+func newWalls(zone *time.Location, from time.Time, days int) walls {
+	w := walls{first: from.Truncate(time.Minute)}
+	for i := range days * 24 * 60 {
+		at := w.first.Add(time.Duration(i) * time.Minute)
+		_, offset := at.In(zone).Zone()
+		w.shows = append(w.shows, (at.Unix()+int64(offset))/60)
+	}
+	return w
+}
+
+// start is the first minute at which the clock shows wall or later: its first
+// occurrence, or the end of a gap.
+func (w walls) start(wall int64) int {
+	return slices.IndexFunc(w.shows, func(m int64) bool { return m >= wall })
+}
+
+// end is the last minute at which the clock shows wall, or the end of a gap.
+func (w walls) end(wall int64) int {
+	for i := len(w.shows) - 1; i >= 0; i-- {
+		if w.shows[i] == wall {
+			return i
+		}
+	}
+	return w.start(wall)
+}
+
+// open marks the minutes in which a doctor works.
+func (w walls) open(h clinic.WorkingHours, from clinic.Date, days int) []bool {
+	open := make([]bool, len(w.shows))
+	for range days {
+		day := dayNumber(from) * 24 * 60
+		for _, b := range naiveBlocks(h, from) {
+			for i := w.start(day + int64(b.Start)); i < w.end(day+int64(b.End)); i++ {
+				open[i] = true
+			}
+		}
+		from = from.Next()
+	}
+	return open
+}
+
+func naiveBlocks(h clinic.WorkingHours, d clinic.Date) []clinic.Block {
+	for _, e := range h.Exceptions {
+		if e.Date == d {
+			return e.Blocks
+		}
+	}
+	var holds *clinic.Timetable
+	for _, t := range h.Timetables {
+		if !d.Before(t.From) && (holds == nil || holds.From.Before(t.From)) {
+			holds = &t
+		}
+	}
+	if holds == nil {
+		return nil
+	}
+	weekday := int(time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Weekday())
+	var blocks []clinic.Block
+	for _, b := range holds.Blocks {
+		if b.Weekday%7 == weekday {
+			blocks = append(blocks, b.Block)
+		}
+	}
+	return blocks
+}
+
+// drawn is a doctor's schedule and what is asked of it.
+type drawn struct {
+	schedule clinic.Schedule
+	query    clinic.SlotQuery
+}
+
+// drawClinic draws a random one around a moment.
+func drawClinic(t *rapid.T, zone *time.Location, moment time.Time) drawn {
+	first := clinic.DateOf(moment.In(zone).AddDate(0, 0, -3))
+	someTime := func(name string) time.Time {
+		return moment.Add(time.Duration(rapid.IntRange(-36*60, 36*60).Draw(t, name))*time.Minute + time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 30_000_001}).Draw(t, name+" µs"))*time.Microsecond)
+	}
+	interval := func(name string, longest int) clinic.Interval {
+		start := someTime(name)
+		return clinic.Interval{Start: start, End: start.Add(time.Duration(rapid.IntRange(1, longest).Draw(t, name+" length")) * time.Minute)}
+	}
+	blocks := func(name string) []clinic.Block {
+		marks := rapid.SliceOfNDistinct(rapid.IntRange(0, 96), 0, 6, rapid.ID[int]).Draw(t, name)
+		slices.Sort(marks)
+		var blocks []clinic.Block
+		for i := 0; i+1 < len(marks); i += 2 {
+			blocks = append(blocks, clinic.Block{Start: marks[i] * 15, End: marks[i+1] * 15})
+		}
+		return blocks
+	}
+	s := clinic.Schedule{DoctorID: 1}
+	if rapid.IntRange(0, 4).Draw(t, "without hours") > 0 {
+		s.Hours.Zone = zone
+		for i := range rapid.IntRange(1, 2).Draw(t, "timetables") {
+			table := clinic.Timetable{From: clinic.DateOf(moment.In(zone).AddDate(0, 0, -10+i*rapid.IntRange(1, 14).Draw(t, "days later")))}
+			for weekday := 1; weekday <= 7; weekday++ {
+				for _, b := range blocks(fmt.Sprint("weekday ", weekday)) {
+					table.Blocks = append(table.Blocks, clinic.WeeklyBlock{Weekday: weekday, Block: b})
+				}
+			}
+			s.Hours.Timetables = append(s.Hours.Timetables, table)
+		}
+		for d := first; rapid.Bool().Draw(t, "exception"); d = d.Next() {
+			s.Hours.Exceptions = append(s.Hours.Exceptions, clinic.DateHours{Date: d, Blocks: blocks("exception's")})
+		}
+		if err := s.Hours.Check(); err != nil {
+			t.Fatal(err)
+		}
+		s.Hours.Normalize()
+	}
+	q := clinic.SlotQuery{
+		Window:   clinic.Interval{Start: someTime("from")},
+		Duration: time.Duration(rapid.IntRange(15, 180).Draw(t, "duration")) * time.Minute,
+		Buffers: clinic.Buffers{
+			Before: time.Duration(rapid.IntRange(0, 60).Draw(t, "before")) * time.Minute,
+			After:  time.Duration(rapid.IntRange(0, 60).Draw(t, "after")) * time.Minute,
+		},
+		Step: time.Duration(rapid.SampledFrom([]int{5, 15, 20, 30, 60}).Draw(t, "step")) * time.Minute, Zone: zone,
+		NeedsRoom: rapid.Bool().Draw(t, "needs room"),
+	}
+	q.Window.End = q.Window.Start.Add(time.Duration(rapid.IntRange(1, 24*60).Draw(t, "window")) * time.Minute)
+	for range rapid.IntRange(0, 3).Draw(t, "off") {
+		s.Off = append(s.Off, interval("off", 600))
+	}
+	for range rapid.IntRange(0, 12).Draw(t, "busy") {
+		s.Busy = append(s.Busy, interval("busy", 300))
+	}
+	for range rapid.IntRange(0, 4).Draw(t, "patient busy") {
+		q.PatientBusy = append(q.PatientBusy, interval("patient busy", 180))
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "rooms") {
+		var busy []clinic.Interval
+		for range rapid.IntRange(0, 6).Draw(t, "room busy") {
+			busy = append(busy, interval("room busy", 300))
+		}
+		q.Rooms = append(q.Rooms, busy)
+	}
+
+	return drawn{s, q}
+}
+
+// check holds Starts to the starts at which nothing is in the way, asked minute
+// by minute.
+func (d drawn) check(t rapid.TB, zone *time.Location, moment time.Time) {
+	t.Helper()
+	const days = 6 // whole ones, out of the seven that are written down
+	s, q, w := d.schedule, d.query, newWalls(zone, moment.Add(-3*24*time.Hour), days+1)
+	var want []time.Time
+	working := w.open(s.Hours, clinic.DateOf(w.first.In(zone)), days)
+	step := int64(q.Step / time.Minute)
+	for i, shown := range w.shows {
+		start := w.first.Add(time.Duration(i) * time.Minute)
+		if shown%step != 0 || start.Before(q.Window.Start) || !start.Before(q.Window.End) {
+			continue
+		}
+		if s.Hours.Given() && slices.Contains(working[i:i+int(q.Duration/time.Minute)], false) {
+			continue
+		}
+		c := clinic.Calendar{Patient: clinic.Active, Doctor: clinic.Active, Off: s.Off, DoctorBusy: s.Busy, PatientBusy: q.PatientBusy}
+		b := clinic.Booking{Start: start, Duration: q.Duration, Buffers: q.Buffers}
+		_, err := clinic.CanBook(c, b)
+		roomFree := !q.NeedsRoom
+		for _, busy := range q.Rooms {
+			c := clinic.Calendar{Patient: clinic.Active, Doctor: clinic.Active, RoomBusy: busy}
+			_, err := clinic.CanBook(c, b)
+			roomFree = roomFree || err == nil
+		}
+		if err == nil && roomFree {
+			want = append(want, start.UTC())
+		}
+	}
+	if diff := cmp.Diff(want, slices.Collect(s.Starts(q))); diff != "" {
+		t.Fatalf("in %s around %s (-nothing in the way +offered)\n%s", zone, moment, diff)
+	}
+}
+
+// Every offered start can be booked, and every start of the grid that can be
+// booked is offered: in random clinics at random times of a few zones.
+func TestStartsAgainstOracle(t *testing.T) {
+	t.Parallel()
+	var zones []*time.Location
+	for _, name := range []string{"UTC", "Europe/Zurich", "America/Santiago", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Casablanca", "Pacific/Apia"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zones = append(zones, zone)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		zone := rapid.SampledFrom(zones).Draw(t, "zone")
+		moment := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.IntRange(0, 3*365*24*60).Draw(t, "minute")) * time.Minute)
+		drawClinic(t, zone, moment).check(t, zone, moment)
+	})
+}
+
+// The same around each change of the clocks of each zone in three years, and
+// around the last one of the zones that have stopped changing them.
+func TestStartsAtEveryChangeOfTheClocks(t *testing.T) {
+	t.Parallel()
+	from, to := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	clinics := 0
+	for _, zone := range allZones(t) {
+		at, by := changes(zone)
+		if len(at) == 0 {
+			continue
+		}
+		if last := len(at) - 1; at[last].Before(from) && by[last]%60 == 0 {
+			at = at[last:]
+		} else {
+			at = slices.DeleteFunc(at, func(c time.Time) bool { return c.Before(from) || c.After(to) })
+		}
+		for _, moment := range at {
+			if _, offset := moment.Add(-time.Hour).In(zone).Zone(); offset%60 != 0 {
+				continue // the oracle counts in minutes
+			}
+			for range 3 {
+				clinics++
+				random := rapid.Custom(func(t *rapid.T) drawn { return drawClinic(t, zone, moment) })
+				random.Example(clinics).check(t, zone, moment)
+			}
+		}
+	}
+	if clinics < 2000 {
+		t.Errorf("%d clinics are too few to be all", clinics)
+	}
+}
