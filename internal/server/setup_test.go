@@ -3,7 +3,9 @@ package server_test
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,9 +24,26 @@ var now = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
 // fixture is a clinic behind HTTP.
 type fixture struct {
 	*contracttest.Client
-	t   *testing.T
-	db  *storetest.Database
-	url string
+	t     *testing.T
+	db    *storetest.Database
+	url   string
+	clock *clock
+}
+
+// clock is what a server takes for the time. It starts at now.
+type clock struct{ passed atomic.Int64 }
+
+func (c *clock) now() time.Time { return now.Add(time.Duration(c.passed.Load())) }
+
+// pass lets time pass.
+func (f *fixture) pass(d time.Duration) { f.clock.passed.Add(int64(d)) }
+
+// beside starts one more server on the same database and by the same clock.
+func (f *fixture) beside(zone string) *fixture {
+	f.t.Helper()
+	other := setupOn(f.t, f.db, zone)
+	other.clock.passed.Store(f.clock.passed.Load())
+	return other
 }
 
 var serial atomic.Int64
@@ -42,8 +61,9 @@ func setupOn(t *testing.T, db *storetest.Database, zone string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := &clock{}
 	s, err := server.New(server.Config{
-		Store: db.Open(t, func() time.Time { return now }, location), Zone: location,
+		Store: db.Open(t, c.now, location), Zone: location,
 		Version: "test", Commit: "test", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -51,7 +71,7 @@ func setupOn(t *testing.T, db *storetest.Database, zone string) *fixture {
 	}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	return &fixture{Client: contracttest.New(t, h.URL), t: t, db: db, url: h.URL}
+	return &fixture{Client: contracttest.New(t, h.URL), t: t, db: db, url: h.URL, clock: c}
 }
 
 type object = map[string]any
@@ -84,6 +104,49 @@ func (f *fixture) booked(patient, doctor int64, start string, minutes int) api.A
 	var a api.Appointment
 	f.book(patient, doctor, start, minutes).Want(f.t, 201, "").Decode(f.t, &a)
 	return a
+}
+
+// doctorOf adds a doctor of a specialization and answers with the id.
+func (f *fixture) doctorOf(specialization string) int64 {
+	f.t.Helper()
+	var d api.Doctor
+	f.Post("/doctors", object{"full_name": "Dr. Noor Haddad", "specialization": specialization}).Want(f.t, 201, "").Decode(f.t, &d)
+	return d.ID
+}
+
+// put sends a PUT with a JSON body.
+func (f *fixture) put(path string, body any) *contracttest.Response {
+	f.t.Helper()
+	return f.Send(contracttest.Request{Method: http.MethodPut, Path: path, Body: body})
+}
+
+// hours sets a doctor's hours: the same blocks ("08:00-12:00") on every day.
+func (f *fixture) hours(doctor int64, zone string, blocks ...string) {
+	f.t.Helper()
+	week := []object{}
+	for weekday := 1; weekday <= 7; weekday++ {
+		for _, b := range blocks {
+			start, end, _ := strings.Cut(b, "-")
+			week = append(week, object{"weekday": weekday, "start": start, "end": end})
+		}
+	}
+	f.put(fmt.Sprintf("/doctors/%d/working-hours", doctor), object{
+		"time_zone": zone, "timetables": []object{{"effective_from": "2020-01-01", "blocks": week}}, "exceptions": []object{},
+	}).Want(f.t, 200, "")
+}
+
+// problem reads an answer that must be a problem of this type.
+func (f *fixture) problem(r *contracttest.Response, status int, problemType string) api.Problem {
+	f.t.Helper()
+	var p api.Problem
+	r.Want(f.t, status, problemType).Decode(f.t, &p)
+	return p
+}
+
+// act changes an appointment's status and answers with whatever comes.
+func (f *fixture) act(id int64, action string) *contracttest.Response {
+	f.t.Helper()
+	return f.Post(fmt.Sprintf("/appointments/%d/%s", id, action), nil)
 }
 
 // together runs work n times at once.
