@@ -43,7 +43,7 @@ type NextFree struct {
 // clinic.ErrPatientNotFound, clinic.CodeValidationFailed (no duration).
 func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[clinic.Slot], error) {
 	var slots []clinic.Slot
-	err := s.search(ctx, q, func(r *reader) error {
+	err := s.search(ctx, &q, func(r *reader) error {
 		window := q.Window
 		if q.After.ID != 0 && q.After.Start.After(window.Start) {
 			window.Start = q.After.Start
@@ -75,7 +75,7 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]NextFree, error) {
 	q.Window = clinic.LookAhead(s.now(), from)
 	var free []NextFree
-	err := s.search(ctx, q, func(r *reader) error {
+	err := s.search(ctx, &q, func(r *reader) error {
 		open := r.doctors
 		for part := range growing(q.Window) {
 			slots, err := r.slots(ctx, part, open, 1)
@@ -116,19 +116,20 @@ func growing(window clinic.Interval) func(yield func(clinic.Interval) bool) {
 	}
 }
 
-// search prepares a reader on a snapshot and runs work on it.
-func (s *Store) search(ctx context.Context, q AvailabilityQuery, work func(*reader) error) error {
+// search prepares a reader on a snapshot, cuts what has passed off the window,
+// and runs work.
+func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*reader) error) error {
 	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		return translate(ctx, err)
 	}
 	defer func() { _ = t.Rollback() }() // nothing was changed
 	now := clinic.Instant(s.now())
-	if q.Window.Start.Before(now) {
+	if !q.Window.Start.After(now) {
 		q.Window.Start = now.Add(time.Microsecond) // a booking starts later than now
 	}
 	r := &reader{q: t, now: now, slot: clinic.SlotQuery{Duration: q.Duration, Step: q.Step, Zone: s.zone}}
-	if err := r.prepare(ctx, q); err != nil {
+	if err := r.prepare(ctx, *q); err != nil {
 		return translate(ctx, err)
 	}
 	return translate(ctx, work(r))
