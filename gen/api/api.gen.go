@@ -429,6 +429,42 @@ func (e ViolationCode) Valid() bool {
 	}
 }
 
+// Defines values for ListAppointmentsParamsInclude.
+const (
+	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
+	ListAppointmentsParamsIncludePatient ListAppointmentsParamsInclude = "patient"
+)
+
+// Valid indicates whether the value is a known member of the ListAppointmentsParamsInclude enum.
+func (e ListAppointmentsParamsInclude) Valid() bool {
+	switch e {
+	case ListAppointmentsParamsIncludeDoctor:
+		return true
+	case ListAppointmentsParamsIncludePatient:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAppointmentParamsInclude.
+const (
+	GetAppointmentParamsIncludeDoctor  GetAppointmentParamsInclude = "doctor"
+	GetAppointmentParamsIncludePatient GetAppointmentParamsInclude = "patient"
+)
+
+// Valid indicates whether the value is a known member of the GetAppointmentParamsInclude enum.
+func (e GetAppointmentParamsInclude) Valid() bool {
+	switch e {
+	case GetAppointmentParamsIncludeDoctor:
+		return true
+	case GetAppointmentParamsIncludePatient:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAvailabilityParamsStepMinutes.
 const (
 	ListAvailabilityParamsStepMinutesN10 ListAvailabilityParamsStepMinutes = 10
@@ -532,6 +568,9 @@ type Appointment struct {
 	// Example: 2027-03-01T09:00:00Z
 	CreatedAt Instant `json:"created_at"`
 
+	// Doctor A doctor's record.
+	Doctor *Doctor `json:"doctor,omitempty"`
+
 	// DoctorID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
 	//
@@ -561,6 +600,9 @@ type Appointment struct {
 
 	// Override Rules that may be broken on purpose, and why.
 	Override *Override `json:"override,omitempty"`
+
+	// Patient A patient's record.
+	Patient *Patient `json:"patient,omitempty"`
 
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -2281,6 +2323,9 @@ type HoldID = ID
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
+// Include defines model for Include.
+type Include = []string
+
 // Limit defines model for Limit.
 type Limit = int32
 
@@ -2395,6 +2440,9 @@ type ListAppointmentsParams struct {
 	// PatientID Only appointments of this patient.
 	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
+	// Include Records to answer with beside each appointment; several are separated by commas.
+	Include Include `form:"include,omitempty" json:"include,omitempty"`
+
 	// Limit At most so many items in this page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -2402,12 +2450,24 @@ type ListAppointmentsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListAppointmentsParamsInclude defines parameters for ListAppointments.
+type ListAppointmentsParamsInclude string
+
 // BookAppointmentParams defines parameters for BookAppointment.
 type BookAppointmentParams struct {
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
 	// as long as there is no authentication.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
+
+// GetAppointmentParams defines parameters for GetAppointment.
+type GetAppointmentParams struct {
+	// Include Records to answer with beside each appointment; several are separated by commas.
+	Include Include `form:"include,omitempty" json:"include,omitempty"`
+}
+
+// GetAppointmentParamsInclude defines parameters for GetAppointment.
+type GetAppointmentParamsInclude string
 
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
@@ -2812,7 +2872,7 @@ type ServerInterface interface {
 	BookAppointment(ctx echo.Context, params BookAppointmentParams) error
 	// GetAppointment Read an appointment
 	// (GET /appointments/{id})
-	GetAppointment(ctx echo.Context, id AppointmentID) error
+	GetAppointment(ctx echo.Context, id AppointmentID, params GetAppointmentParams) error
 	// CancelAppointment Cancel an appointment
 	// (POST /appointments/{id}/cancel)
 	CancelAppointment(ctx echo.Context, id AppointmentID, params CancelAppointmentParams) error
@@ -3131,6 +3191,13 @@ func (w *ServerInterfaceWrapper) ListAppointments(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter patient_id: %s", err))
 	}
 
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
@@ -3190,8 +3257,17 @@ func (w *ServerInterfaceWrapper) GetAppointment(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAppointmentParams
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetAppointment(ctx, id)
+	err = w.Handler.GetAppointment(ctx, id, params)
 	return err
 }
 
@@ -5798,7 +5874,8 @@ func (response BookAppointment503ApplicationProblemPlusJSONResponse) VisitBookAp
 }
 
 type GetAppointmentRequestObject struct {
-	ID AppointmentID `json:"id"`
+	ID     AppointmentID `json:"id"`
+	Params GetAppointmentParams
 }
 
 type GetAppointmentResponseObject interface {
@@ -12756,10 +12833,11 @@ func (sh *strictHandler) BookAppointment(ctx echo.Context, params BookAppointmen
 }
 
 // GetAppointment operation middleware
-func (sh *strictHandler) GetAppointment(ctx echo.Context, id AppointmentID) error {
+func (sh *strictHandler) GetAppointment(ctx echo.Context, id AppointmentID, params GetAppointmentParams) error {
 	var request GetAppointmentRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetAppointment(ctx.Request().Context(), request.(GetAppointmentRequestObject))
@@ -14236,313 +14314,316 @@ func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chu3ljf6KijuORUrblIkJdkRVadmFNsZe09sZ2xle38xvdUQGxQxagJMAxTNZPRm57/zYl9hLaAb",
-	"feNNd4e7aiYW+4bLwrqv3/qzMZDjiRRMaNXo/dlgX+l4EjP49/FkIrnQYya0+VNNx2OazBu9xmsaDwkV",
-	"ZCSnSSNoXNJ4yswdZ9PhkCWndKhZcjrmYqrNi9qBu3DGhjJhuSuDhFHNolOqG71Gt9191ux0mt29k/YP",
-	"vXa712632vC/3xpBI5IDLZNTHjV6naARTROquRTZ2/baQYOJ6FTzMcOXPW+295rtzkn7sLdnXmbeYh+f",
-	"UM2Z0O5tiZRj+LeYxnHQUJomuvpFbfcipameqkavoQYjFk1jFjWChp5PmPee6SRabXZXV4G/3C9gVVZb",
-	"9FWWpTDbuul12jisp+1Or92GQb2Et+N43kmZ5Md0TPDr/niG0zg+FRTe/TJpEfMUeU2jiJoFUhM24DTm",
-	"f8AozS0sGVMtY3k+9z642qfWIJ7Fo7LrwtUpHWh+yRo9nUxZ0JCXLDmT8uJ0QCdArguHv+Z+/4KbcixE",
-	"caZ2u3JHiyd6dBoBVTQ6hz/sN9vdZvewsdYJYmPK40avQYVojadKs+Q/7HlvyeTcrBJPlHbLZAaWLk1M",
-	"swtv4dFG0JiMpDA/PN3vkP19cnBwQNod0t3bcCWQyq67HptMcr3ZXZkxjxiNWAJ88tUJPYeTyNQg4RNL",
-	"Gf9gieJSEDkkesRIwgYyiQIylAkJ3wybb6kejMKWGTCOrtFr9BudfqMRNBL2+5QnLHJkaDjMmJpPjOnX",
-	"n5k416NGbx/PtWaJ+dq/+o3P7ebhl6f9xr9ZPmRYk064OIc1/lkOLM0WB/oL1SM3SsFmdqT5ke3SjDmp",
-	"3c7CMQ6lORKNXmOa8GbChixhYsAagT/4brtdNcgPTCfzYyM+ysP8yAZSRIpoSWaUa4LChOhkzsU5oeeU",
-	"i9yYuyuNkQu918Wx8fF03OjtPTNDG3OBf3bSYXKh2TlLcPcnNKFjpi0BHANjKo3400iSSDJF9Igr3Hmz",
-	"xiOutEzmPUKJITkiE0JJxNRFi5zQCyYIVYRrwhUxIoZFQV9QRWJpZmnexRJmLgpJ6FSPmNAcd7bVF7k9",
-	"GyZSaHixOcZmQEizjaDhSP3V24/NY8tVK4msYxcj/TtHc5//1e9PzTFuwn87P8F/nv/05XtzRdVcrH+q",
-	"mnI9ufjmZXmVT0aMeNT5nSI8T7wdO/sJ1aNs7jxaSMT/lrBho9f4226mHu3iVbX75mVxXCfzCVthbMRM",
-	"7u4G+CKWaprUDmyAl+9wPNNEVZ0TM5hQsK/6dAB3hI4bTeg5s+c8IFMxGFFxzmCsML7fpyyZZwPEh+so",
-	"ubuYko+bv9HmH+3m4Wnzy9NqOkTNpG41UTu5u8V8LeOobiwjGUd3N5I3Q5Bl5aG8pRcM9hE3jkgRzwn3",
-	"xSFRmscxGVHkkSQ0ojQkTz789IIcdjrtvlBsYN5GOnutTquz0yNSAMdU7JIlNCaG/ek50fRcBeb38PsQ",
-	"GC0V81ZffOJ6JKcaX47czx8QV2RMI0a4MPeTAVWsyESdSK7kn06Mb0Zz/b76/km///3/Pvm0u/Pv/cbn",
-	"f/UbX77vN56YCwFczV/Y+X7H/Foj3/mY6/IeHGsylkoTJcnYzJFrNlZmwrAk5oDlaOSgXX22Yni7P82I",
-	"Dek01lZE1MvT7lJxmup/deRs1b+7o+gPUo7rBmMsxbsayZV5Wk2kUCWD/C1Xymy9sYKk0NZEp5NJbLWB",
-	"3Ukiz2I2fvo/CpW+1b77Cz6FH8/PPvQkWVNI3RzKqYjCXl4l8aTdjOsR0plZrUwg3cfYrbCrHbe9Xh4z",
-	"cv37GDJKlNoR4+XygF9T5dGJutMhj6hq+pYCDtkxe8Pm/auEiogYE80ounMcvIyj+1hrIzFrVzrmlyhT",
-	"y4v9RlzS2JjIdzhW+CK8vDmkPGZRusq/T5nSaHIIqcnYyCYcrhlcQgf6iIQsSWSiQhJzpRUxYnROLrmM",
-	"0YYwk3pLY8PP2d1Oa+y+2rQTKUxrQIWZ1Jn5hUbkyVkijbH094/v3wXkjEbk15Ofmj8EhBKQXQRlI9Ej",
-	"6i1JxAYyYjswzXd0zMDgutNpGtHQ1OazYY9QIQ2hgVKTKkHmDhyg1MeDAZtoehazux2k1E2aftpuRIiD",
-	"CZ0iReNYzuCAjFnEKRg3uNwwDTlh6IokVKgZSxScHpiYlff3cdCtLlF71u318kk3OsF9DNjoG7WjNRfL",
-	"Q/2o6R3TyyQB5wyvYkop67fmG1FcDNAuuLQuMi58lxj5YM431+jTASERsQGPGKGCzWCGJ3zM3g+H97Ef",
-	"mo9ZUw6HxT1x8tjMVEhibiNyOCzvzomUP9Pk/I43iM5jSaOmlrIZm6/bQZ/JaG5oCX4zthEV8LtiyaX5",
-	"m14wRZ482yf/xX8kUxEzBbJkyM+nCYsIcK8ZV5ajnswn7L4VU8OFVtJOgV2VdudXQS8pj++c406z7zp6",
-	"opqeUcU8wTdVLCLAXxkZSzOLIyPVRkbOzajqOw9JQBQTEW4kHWci1B6ooWYJCcHX2gRna9jqi1BO9UCO",
-	"WXMqLoScCTuKgRTCmuAz8EIqTWYjHjNCnRVtfj9jXJz3BZCGkeFHKKStj9aMxozRnWk0sj0PujeWukW0",
-	"d+96LmJYx18F+zphA33H2ooxXxNB4yaoU0aUE7CHnesKD1CLGJMxlufAFrgmU+FcEKHdlFMehZby1HQy",
-	"kYlm0VsjT++Y/NKPN0Gawzlygv8FDqNpzneIR0mDzlIl7YFntMCOtl+uiCUXnBTkTMoLFjmuCe/27Rvz",
-	"t5XMPRJm4cuQTCdEy4CcTXUfTgkXg3hqiC0goQsGh4Eh2cHIjDz38CSeqr4IizHTEOlzkphJaY62d3Vs",
-	"u+Tywgv2jHEzHvttOx0jzUBq04QRORhMJ9zMW8q8O2GhS+WZ71Fplz0qtfH2utHaY3pvwx1QMWBxnMan",
-	"FlHxC//eq3z4c4lLRShNhTYPeTHz5W6YqqD64qde2vvt+ppXZIkJKw9y1dHJS5YkPFr66vfuvqt8QsAq",
-	"30jzI+pcYkdETOMYXK9CClZ0jvnU8Wzfp47Ddvt55/Cwe7D/fL99eNjJOwvNS1EWo/OsTDt+LsPKS+ty",
-	"NxY/4PGsj/jAlZfhsUqs595WxQ+/r7gqV76r8jP6Lj0y8Q9NtgoZZeR2ouLIeEegjj8F1Uw23a7cYc/N",
-	"8Uu6BvLsf9gA9thPpwGeAVI0QiOFxr943H1IY8WKMvG1nBEtCfKmVkkeCIkJOsWQL9WExQoUTi3RWzFm",
-	"4zOWGKXIhYAHMRd88B1EeIfDFvk4TRKjrholSU3owEiQBB6Vl6wQiv/E45gMaBzn1DmNYR8e0blq5WPt",
-	"B+UoRJGAsqhEv/+xHF4wlEHVerz5Az5RJCv7omUbluY/rbFhxyJ//iRoFS3yRisSw9xBAShJe4gbnc2J",
-	"jWjAUmKgtrzrVMxPDcVXHH96wSCKpKYcvCYoN0FD4ooME8Za5NhzkgjGIkUo3gYOKiVB25FTjfo00TLO",
-	"b76dt126MyljRsX9CLSRjKNTLa37rMwK4ZLR5Si6TmHOF4xNrJfLcII8Yf/X87//995vP3bf7v/z2cnB",
-	"//nvT68+nPz2a3dv/yBPz/t5cu62S5HcbvN5ZRD3zmXl8ps3El+eDFohmuUfv1qG7o1jydl8dVmpw78X",
-	"WZwX8hS9sxiAHjmDo6DBXnT6ccUJG1RnKQFnNY9GRpCSn6YJeE7xdkXGdG6YLY0iyy+FkZWfzRm5MIID",
-	"DVPzrxEbXJxy4eYMFw0FaiOYhDxVIzlrBI2Y0UvzC/J/I25EJCGc5/I9zUJl1Gs/VKI4uiA3iEeEm8Vx",
-	"mT7gCMuSckKrPsxGTBAhwVejaCHymE/zWZy6U8/27yKVJ2g8cB19mMjxaaYa5jfsXboTXMPOGWuTfeXK",
-	"ZaL5VOenBKc+EUd8LELy4+J0ksjzhCnlEWGU0hw+7lPkUJ9aAXEKAuJUMSYagdnWL7VaYbb81SrLG0Fm",
-	"MokUmY3mIApno7kRS9PYunYwziIFmUyTiVRsoTpyHd3jbohwbXaeqj4VKVQyYhHBO1DW+aZsYS321loK",
-	"2vzjtEaIfWPGmJanG9tjBfEGdoGVII715s+1/7l0b+3RWG7C+BIzJ0rdliyRna8x9bNGuo3oZMIE+FcK",
-	"ArQsJiGPp/yeVxDORTkcEBlHTGkCCc+QNeceWnGVUdRfAYG8wWc75qClk6RJQudl0xFuXbIUP3NVo0VA",
-	"1p85TF6qQOA89YzMuIiMaeb0AaouWGRovbxIZuPL3/jJLAfhSIDOX4tv9QUusDQ/WwHOdxofZAnLfzpj",
-	"iX7BSDsrGEmPnTFbm5bIFuu1S1l6DRkUfBEKZ2kTvgJj7AClg1qG+sS6pJGnim6ZJoKGl9G57MXv2Fdt",
-	"s0MNQ+BjdvoHJN8vfuyEj9lv5j7gIst2OjOUb2Wzu7e82ZWHLL/KyOqAxzX8ZVxyFD9kKu16Fvcna9xq",
-	"aVnOkY352pQe9ERw4b+oc7Mmtb8XuWW7V+N4EzOzVqof2ySRxybZrxZT3ccaRfsTxGvz8s9Qk4hUi4Sp",
-	"Zh0GJExVa/gj1a3DoC9CT7sOgc+FqYYdYiRj7oXtv8NkNO1nm/aFme4RCVN13HzG6uP2nTU6eUgiaQyE",
-	"Vl84QxV1Dpa3VI+IThg1fJjYsCuEuqiyI+Ti3CYk34dhkbNvi1WOOTFUKIWoivBdcBEZrnrJVZXZvw2v",
-	"3WJ4TcZyWuGDeAG/Q/a7seCYiGgSEKpy8u1vXfY8cl904up5Tng9z1kuf/vcbh7S5vDLn8+uKs2X60Xs",
-	"VLUvBXzu9mjZYLJhknx1vReZ/xKd5gZkw6piyCtGrWCRwFM4ZEVmU15JGmJuevGVvwr++5Sl/ueEndMk",
-	"wviHYkCndDAwo8xrPx8vuCDAfJY6n+7azgf/eo1m4RaQwsKBqx0ynegCVSNw+U9cQ4qmIkUBXLfiVrLX",
-	"yjqugXLNEMgkpgPWIq/GEz0PXGGKecHN0nG+jrn6TCknHFX1wcJBEi3PcTHBQguzgxoGmF18JqP5yqP/",
-	"mC+wzs3koGIiNxTohENRafKvGaq0vLa8wjkWlqNOj0D8U79xtNNI4BsJoEGoShpNZR15bcuC2sGjk93L",
-	"Rv6Q5Lgda+NvnYNnB4N2I3gYsv0bEtN58WvXG1n8VhpfWxrb9axxK2yl87cgnQuCtk7GriDO1nIWg+BS",
-	"K7vMq/K2Khymm7lJwRq+NVfpCi7BFRb3F1e9vYaq8ALcfaocqUCtAQq4n+8dPtvpEXqmzO+YBKVsqd9y",
-	"t+DWIfCXcQh8s0rDVkvY2uxbraCsFZQk0o880aOXtCo9xfxqpDEAfgVkmMgx6Ry22812p9nuGGrPJdRq",
-	"GdH5EaEkpkYiRHROuOqLhA2xeEqRivrpLLg8kBEj4XCqpwkLi1ggOZixXICveJDy52iVQO6LQglEieaE",
-	"zaGbFwXujCqS+vXLWk96aT1/67L0ZvPVYn7z7ecp33pecpoJklu2KiWq4p0Vy7V8t1xkx6WT2LKwzF/k",
-	"VQaacQGhnw5iqRiii+ABbwQN/McpF6dQk9YIGhA3zIdxyp8pkyJCYVQFcaA+K9VZsoNnWbGQACBn+XOF",
-	"Cr6R6/8WS2eq5eonm6hqhEgx3P9ilHClx6ATrY4udReyc6Pcqxtyn+byprw6D2vyrePItNS3mQPTwbgU",
-	"igQhVOtVA8qEhIgCaYbiQrnU/V2m2w1IMHt/XV7KbCRjBhLK5iDhWarLJVpb5pQoJJ1heUQ/0/oBBbao",
-	"ssjgb3Jof/GDWOUpWXo4qlJFgP/aQ+Bl3UMeLyqCXFSn3Q+HUER9SgvYQTVZ+P7bsoSyI0It3lgnaLfb",
-	"108s67SrNOFBJqEWin17W3F53eNBzawXrPxyR5R9+Xr+J/dQ2e3EjBW3XpZeOu0H5naq1u+PU08DcB7w",
-	"HO3t7R2S4TSOm4ab7FRq/YeHhz80O93mXvv2uJIZ8Ws5RYyCdfPiRjKOjL1pDFQuzoGzagbZiIxGjsUa",
-	"NgHGa0WILZaDC1VjDHiIIzOZXMCHuD4iDI1QIbU5ijSOVyabl3T+o/li8QBWOErsRi5+my4fPLsLdmLV",
-	"NGIHsa7gVzphejBKwQPoPLA6ADHMem/w/xL3L3OmqmX8skm9EtH7YbpIWD60Qorq++HLCne4qz4y361c",
-	"ClldOXScpaxlSM03oGZ7COlLthYR2s2dN5vO4tG0tScKxsRSr00er3157qW59wWdlL0r67s8bkiTznah",
-	"NKR8ckBuquup2D6m/9oHzW1QTV7AplS0drT1ERNLYd8XbHn97i1XRKwfcC09xPkOS2qIGSOila+pjFgu",
-	"9uB0kYz6FjFYnLGDY0d/lxrJmbD1KFTMieY6ZrkS/r4o1/Cn6cWafdUIoZOMacwVlvu8++nFEYI0ypgM",
-	"RjShA80S1Rf4CnBeFt2R5TYWD8sOwjW+bnTRHfIbCCneDG+6HjOqreC/T25UPh6F0FbZX2DxFIR1GtiQ",
-	"WUA6B2bXOj+0A3Im4Y4K18HewviledirTjioimC+wiYf5VIJwprmkhFOCVMKyeZgr9uFX5pmqdKA2e9T",
-	"qQEpaiDHtuon6QsuLrniZzHzzmGQ2rXdg30iB5ppANEGyFEiAc8w4eMxi3Za5L/YRBumMUu41kwAOBXE",
-	"X1SZRZhDP57QhEU1YbwWsVE+Opbi3BUnqCIvqG924pYZ26LkC1K7eR6xt4LD3VOBy6eBxrExZQcXYNYE",
-	"pN3uobHW3e+124HtMPJVkzGPBD8f6bzp1un22u1CTCA3wIMcE3vy5HO78wW6nvxv93O7ufdlp/e53Txw",
-	"P5lv7lRypteMxnpUAzaeyAFEDBWhMb+ssMvqKsSP4xmdKxLKi0JbF3lR5M3LirvsJ6ok12sZR7WueRf7",
-	"vDAkOBWax0Z0sa8TXumR+Haxs+yU15vZqlPKV5AXNbB4bmF+QH+CO72qLSrmd1e09a0Vii+C3rpHuK0q",
-	"O662UvyayFkeYeeMvjpWsaGVh9xEghPrrhCUzHCXlHsGpVSoB4SIdLs4Qdj9Kt95o9uuAi2DTlF276yv",
-	"PzsF3SWpY77qtde+jaO7JmLRGiBFGb3XhkbMmljbjWuFIFVbubiVi48cQKUShe3TSLJLlgD6MrgwqCJh",
-	"BtsWYoaYlBdpIOLu8dgek0jHZX4Yor2qO9GbiAnNhxxyIjE0cETO+SUTRjZnoNQBEUAXmBAHoE3Etonq",
-	"i+6/DvZIk3QCoiSKXuwQ8veP798BpjdLbGQLDAs60PG8YIxeY1vKB8KReQU/h4gttLICYzMNHFrPHJHD",
-	"oWI6IGdMzxgTfZEFEDOoDvDLpbHEzkl3r3dw2Ds4bB3C/35rkbd8kEgrfglNWF8Y6yogQy5YQiJ+bgTJ",
-	"YKrN94pmeU3r4A3AQUon543QLLmkVU4QPxiGa+Nlw1SGwzAx5kbyXq6f/VCdTFR1Ct6xr/rYh+sv8xBI",
-	"wwHdMQUXdy5F0Frh77wDrbwMa4p2FUu9CEDO60ggMH2bC3LYJi4nsgQLdp3B3MsW1ihtS7bzRqMquSEU",
-	"A2mwQ0spqjrG8lOeolYPsPxok2QCoiFR2zn8jMkTU6WPwISydSDg7WO/T2msVo615I/DctiujZCWagIu",
-	"i8GGvIhNRfthlWonrv+nw0kGZ+GEnjMfqyl3fFpLwx6LQPaWdf0MGr6rfWGRsLG8oMOiTexIY0gI3pMH",
-	"lxKZq875/VlEpOgLi7EIupm5FNPJEYpiQMVJmBXeY+h9jO1aOILXAHKMBm90QQ4tdrcvLRd676EZreFF",
-	"+DCNofcx1WktQhFK0qWozcuHKKnPqa7D0Q7Q75km8xcA9DKxfDLjQh3ZNiqIzsOYwoCFFzZdnJt+1+G0",
-	"xCxnjcliLrXICbAVWHAgFIna0YiRGXWggK5fTI6pFPUHwP7E96TFNrCFCaMXRSRQm78up1rxiDVnMjH3",
-	"N0eQN+W05aal5UxlTn+pSk/3bi+tQ8bU9mBLHIcrcLegMYXAib1szn4p5x9WNFiESW47lVWqn2lX0ro0",
-	"HL9H/WL2mtW/bIqPw1xAbGH+Etx0lW+Bv6RpDEuUFOsm+3j99Nd5ve24v+SRkUX8u6mMm2wt/IEHacQM",
-	"RxX427levo0log1dsQ6EUEuSsHOuNEtujNTuhmrugBqKKTXVe7pgc5bn06Sh13USatxD5YwaMyrILwms",
-	"jbJJdo1jTw8tvcaO69q5H472lyR/BCQ0Wl5IBjGjyUqok9sDU7Fr2dsqtPREW1BUuMsmRy1rXVJMe+qL",
-	"lfKeyIK0p2MhHlzd8i9u5UvM21wgYmpo1Vg4EyYnMYPUEEa47pF9SJc5sH6kwC5hQCKpVdAXKqZqZP4e",
-	"zScjJlRAJjRhQo+YMr9CjTeJGYXlD5+G1dknfVFIP7GfKS7t0/0O2d8nBwcHpN0h3b1iukhumfcXmlbk",
-	"+37/6b8/+Uye7LR2m1++h5yMnT/3g87BVfpj9VraNnVVq4mXjI4+Had84XD/4PlORaAxjuWMRacOeLPC",
-	"lIDiZ44tnJs6oUIBl7Jt71LEztSEGUrzTrQ8ponZB2N0HTmWZPs0CLDeNql9ybpM+dy8zMxpDM0HNb+s",
-	"nRbF40PRdT5zSNd8zHrWsqYA0wsuDAumbSxM8GsMZdIXfqAG7QjIgbL9PGw6lB6Z+13PQyPBnG9Nj5jo",
-	"i9J9AxnHjJ5PXa0LKzrfgCRXKzuPZUHyPasoFZJiGPPBCiqidaeaZ3BvT6/RJSxiujJBLY/zbpFubZGW",
-	"loAay77qADYNeUXBcs0SDWmcMBrNsat6vsiYi3yPnTyzrPImY1PwuiNS1XG81Dh8xV37h3uiqtCr3pwz",
-	"xgdo8YNK4aRHjpxsYXN+2XZz9V2eN2Sa8GbChixh5sVFV1K7suLcte2scg2KyLY3ci1Xud9P9ztFYnne",
-	"IsexkgRYBvT8Zq6jdvjP5gd8rvnmZSGJrN35++FvLw7+0f5nhfSrqkGszFEz9PP65OQXy9yCrGlH+qX9",
-	"9uEid9HB4aHnL9pvV3qMICe63leBIBlkyGbYesSsCOTOpVzE0D94yeaT+hNgG5EallXhBayMNS6Mmmk7",
-	"vKy3ADqseiR0LVfVbmiFroqn5y3yERJVjshZQsVgRCQevALxpc+WfCGr0CFssCdZs9d9ps0/qv2WBbUd",
-	"rrpd8drpWS7lHa0cfVdq9vjxj/H0vCLEQV2ExUlq2D/yDlyWCTMaY0RkYqOSrvv9mFHBxfkRZGhIweq7",
-	"OY1pbJaMRc0MvyDt9ez5lvzf7KL7P/n9out+z/eRtjHd3A/lTuCNtDQ199tIxlHuhzHTI4k/WS3FziPr",
-	"ue/8D01NMeps1i79w86Ji7QcqDR07xqMfNG9+YGkE3V5WP4Upsr+Uufvc6uyiuvPfiv7U8gm/GKP9Iiq",
-	"ZoFzl7U1UPxK7efha4We5+ATrOpz3AgaJRHnIldNLpoTCpSW7/kMb/OhOQoNtPOOzdJalNjTB9DimVKL",
-	"85IHVKA0qUhMBhF7arvql1/zD9tu30UoXINxfM7w5Gmhu1N3w1B+XeLYwrxpUGcKUg9+2zB7OiguSBU/",
-	"+1CZiniMmE6YmVRuQ5Oho5m15FoRObupNLIbrqfEFMrNCuRuFHXMLDTpPDjL/WbxozdFbzaLs6F7GDe4",
-	"phpzs7LKLc0soplVsTrM4Jd7lc1ar+dShieuhU8KPO+huYzNoK7tLwbKvYFKwRtkrrUJ6n+Jk1La5o+V",
-	"uVF++dJATuPIQy60EhcVqGvnZj2idCizVMsZyKJEJNf/blXVo57pZF9Z1Eou26MNHXgPpo/cRorANTuy",
-	"fSylv9XWpQ85i6N7iL28ZMYYkLE8nz84TS5DWlmtMLUNhal7vYPDgqPth/WqUBcVoS4Y6HA5viIt1JTf",
-	"Crri7fPPlcEYl0CO8jLiaF0mWH5Hf6QDyFo6GU0TFVkN4EH3KF6Q/Oa7wy7pIIWGiWOB/d50Qrkw7wka",
-	"Y8Y0/qsCCdR74iFBSS6XleW2veuYWvb0XacuUg6HW4DJxwYwuWUuj5e5VGM1Lz3dtVWg7hR/uwiZoGlK",
-	"VDKWw9MNyxEj9/w6GJn2ZcttFrf+a/k93EM3gpGZzvuBeUFSS6QGJtSh3Ju1MIZEQCgmDlqG+ub43XF2",
-	"NXXx51nWq6lZ893fpgkfjPLs6tl+kVtVqq/aFVytJTxnjF2gjZ+wCaNaIa6nxWskUgQWsyQt/UjRMckZ",
-	"O+dCXRMk88jo0HomPZRIV2SRtm/wnokkwwizeXhl0vrE2EUFkObzCtpicLT4JTtd1Kke18baBNwCi96W",
-	"pCzQbWGEC7E7/1EXd3JtwpOpELb0oGC4yPGY66p+NOZ3WypjueqUxxroxmKdYtaVjbnlV2Vv2KWHg84q",
-	"+RJgBtOBXjF4xhVxTxSMx1an1V7lg+ey/lP/KUnCYkZdMUdu6jOuR/lvnstOq/us9cMqn93IJbJqQBGa",
-	"TtPxRitSoDv3ycDRRm7FKvZrmXMlSzuqlkwQ7pthQlaavJMygDHVrt+B/XCPhCANGVar9YW5eCajeUDC",
-	"CU3omLlLmCkFRTegaqJPpXgAlveKT2fwQmLD+IU5ZlyRWSLFeS6VLE3EQO5rhnxJ46mX8KJKtVLjqdKQ",
-	"i6GJIUlNOgcrZZSli1CfJmK7rY8C8vuUJXNjNdlEqPTh/FjKDK0608fuTG3vHpQMZrd6hGJp+y/4CAYP",
-	"nh22OzuEKkLJrx/ekGFCz8cAVxH+LQRLYcSsLeP65HjtsXYrqvxztd1LiR+oId3fhdT8whLOcgrAs6la",
-	"JLS8MuwZaaimg5ENj5j1zxa+L0KkE8j2w4SdrOgQigyhpf4ZF9QmzZqTkussFACgHkhQjGcEac5P9qG0",
-	"3U6PxDxt5QZ9fMwgEBXBjIESVJzM0it3ZLki55CDi15oUCh0WvdtVMR8A/10nYOGy9Mwi48TRXbjZuSM",
-	"l1SiZqaafV+W8ZClRcBvp4iWhD97f2BnfnfwwSo9NeYgAP9qxKS3E85yXfKWVfbFEtlnmsf10bPNPzHF",
-	"02htDw5LO2iYYUVVzt6XmXsBFM6zOXnz8T354Vm7E5AOefJWiojOd4y5/5w8+TiFvxbhiuTzH58vRqwo",
-	"HGU3ymAp3PcnzKPaDG6eicxZDJpukFV+xnGKfGD29g9bNF3YsK8DNqlpK/bjHJDrM8vVvAYyY+D3NQDm",
-	"HZp+TjHeX1qYXjaEwLhBNjDzfPvQW2pqQxhcLDaO+sJZR0dF7DJnZ7UIgDZARzdChZoZvpaVoGORLX6y",
-	"GClZy8ZaXqL+xStVf1pbOpGaS9W7iElfnjGhR2yOllVmGQnHAaosolznQmgwAADIY7aW4a3L+ATdZc1j",
-	"vakFPrWWj9IVpIoPJepVQlNM/sdwO1DP21dvP5Ix5UJTLhhkLU6TuNFr7EZyYNP3ixRnxh9NY6PEndHB",
-	"BRPQwcFIwql2RRJINr206C9I8bRtJK4vcjAAFpjGXBm3yDvpNwEVMqu9UMCJ3arrGR+woC9GcoZIAGYP",
-	"bF3RBDBv+9AKrN8wG5RmVGPlBrw79yRmpveFzS80AhgJHUbVF33xt78Rs2uqL74n1iWHJ+yzg9z58mSk",
-	"9UT1dndns1krGQ6aLOJaJi2ZnO8mw4H5P3PfjsPm6Qti4XkwZRor1LkgT8LfwoCET9sHvb22+VcTwnHh",
-	"TovYo5uhZrg3cGVeZyOWATljAzpV0KFxBqkEY0YFUXLMMh0cjzRqIsAQS3P79eSFbY74W+iPUU51GRII",
-	"cAeOEBHIjMWCApkrFhjIYS5BuJZFZDrJfzLmLCWHjWCKzNsK/fsH0hhHq2L/kPcOlALgwqgmHfNlMx0H",
-	"LgFX4W3ZdShZkTp1o5hxhBj04MpPlKz0+hd6NzrW3CLHsFCEms9b4IL0YTm4UKi3UnjriCrS3QtId691",
-	"EJDufuvAaLLdg5QxAwn/zJVWfQH/cSQeAsuy4RnPNRe2CKCS5H6Dc++jlAR9kUJNwBEraLYqqMIxsZWq",
-	"hiht3ZUeGQqe2VIQqAsGvZWgLxHpSE7o71PWc8t9NuUxZNInjEa5o2rzofoi/OX45MVruw1g44xZcg4W",
-	"12BEnnx2WVKrHF7Iptrp9QV1toKDL7EJVkrTuUqR8gv1uNh4FJTJhCk5TQbMbFpfUEHCVyf0PDwCkDrz",
-	"cLrIb4bNt2akYZrGYOkAimuwmycs/36nC0K5L8wZNwZZ1qFySBXaMrA0r6DIqS9wKJDEjatTrCvsC1ye",
-	"w/2D56ssD1Qg7liFJDTyCJZdgcAy04xs91kzDXOSqqpMjkj4n69OSFreERL2dRJTDmTCxtDLpy+sruc8",
-	"FIDIYcz2S5bQGIFAAs8AcpVgMjFmNXeUz6JeX6TFFOTJfru9E6C5SCAtHtt4y4Qo/gcz158FZL+zZ/7f",
-	"wU5A1IhOzM/dbl9UVIe5NOk4zgrElMOmMY+DLWGP/8QQvHnVTtAXTuZBXQ+wgCf77f0dJ0nLv7txQipe",
-	"erUvco8VbnOlEMS9kGttJMOT/fahWQbUxJ0qad6Wxh7sLXY0lum5X93gCz9jUqL5d6svjsnB168Ow8fn",
-	"AWnlGpAEbEWLHLT3jL2eVhn4fAMMa5Bo0FMUDofL+fEFv3utranBsrNzanS+g/ZeX4SFuoUcb6Lu1AEe",
-	"UQL/MUs2opdGYDFBxjRiPRIbhUPYvubmLJtxcfsh1I1jPmBCMU8XO57QwYg1u+AfRA3MP2sULsM5s8+q",
-	"3Z/fvHj17uMreCarM2uARnf8y5uG56y0nseroCEnTNAJb/Qae612aw/t+BGoqrvFWhj49ZxVOKOt5Ci0",
-	"ulc29xamaCwqIPY3UaPXiLnShVb7quE5xlSj97kSJhXfi8mQ1OhExioIdwgq4Gb5n4RgCIY7C/uIc/NG",
-	"cK25DPVeLkMddXIz02J26lVQrcVnY9/9mY+5MVyX3ugiYl+MQq8mUtha7G677VR0i7BDJ5OYY9B5939s",
-	"iDob44rRUbPMEIEEQ6A+BlnayJYhlX0cVNW30sHvvnWME594tvyJd1IfZ6Vd5qlud/lTb6z/5ypoHKwy",
-	"rl8F+zqBWC0+srfKI1kFk1kvNR2PaTK35F5eJGN10nNDuZBybC0buPIFHK9Vod/jyCiU5IKj0XTJFdc9",
-	"Y4UgVDXXmOCGcutsOhxiFiKwea5z/Yb7wrOR0hRsUJAGg+mEQ2ajDIwoRu891zbGzxLWIu9ACpvbERwK",
-	"NbglidYVRxsTjgpUlxVP/iij+Qq0bY8r1m5dcPECevL3/myAUx6im7AYp+ASzYCiO+2gMZCxnCZmY7vs",
-	"eQQuqjKi9F47Pfe5pv9+m31kFaXe8p9zuZ5f4DBtdBZtotVV3qAHOK4SQ+jc8qLZKyimskvVy+lnUza6",
-	"7e6zZqfT7O6dgEHaa7dbbfjfb37Omlm4L3U7wSNw9ni1Bbj2q+2QhRQ2X+h8Wb5h+Xy8hePffG+reOwx",
-	"1OyS8GeJG5cGTFxHHmvHCTbzgNMw7gObagyCunHY23bhnqug4T6y7P70PhjwJkx+fwFpWo396Xoyy+Gc",
-	"VKxhWKxZDiGjMF+BbFFKQLONQTdJbfQ0bsm+cqVb1xBT7cMVnqJjdgKFyeaJzgpS50TKn6EgFx44WEVM",
-	"pWW7b4158jhE6HEUFZE5XCV+rQy9Cip00t0/eXSFcjVmVXmML+F3I2SBHFLLMgP6PkLvhHIu3IgBEzIc",
-	"okrA4YfKAq6gvC5R/d4MwYSv0v326yYRbayH7a9AePMJe8uVsv7yWzwUr6k69vPlgNJXINiPmj4WDRH3",
-	"q4rCMydtvnh/kepYaXMdg7dCoTsB8G0LX6qi3XOmqzSztU2PrabxsDWNk1EFPWyqS1w9dKbz4NnBB0bX",
-	"F3frSpQCWbx5CbJl4uqGa0qDRyytAE7RkTGj5UnRMb7TIi57xsbbLhibKMzvcqcttT6dscpzKd+QolfB",
-	"mPCc3KxQXcXehOk1YXpPq5ibscIxWyrlbGW+sn+w+enFuu6VTMBb8wlVcRAkkKhFoK4ejJGs26+Qs/vh",
-	"JndmZdTDHdkSppXMkAyry+aqgjFyx0bHWprV1kRJmTaegOtaKWs4zVW+YpxHEAbGTDPE7WmRFyMpFQbK",
-	"ZlxEctbriyyu3Cti+1um/v338Nrvv3cobOWQ8xG8ZZjIsY35ahlin+L6l0JaqGID/f33fUHw6XIcHV5E",
-	"cwHvS85mBLQriN/BtwXjxgqz8bEw6x4V9iBalu8SkWbImpsgiBmm+p+dgPcGImiSWHRScwSRq+ECYq8n",
-	"DiFXjP9BjBVWIoBlsOvh0q7CFQIaS4MZxxtG/+tLG6oiGjYpeDV2iDjOV0F1pQXC4Ok0fRDWrkWOSfg0",
-	"dOO1SScuLdqhOIb/T/fHsFXb/KmdNX+qmoMtrlhtDl5Z3OJp2EzadCZHJKb4CxV282tG/MPSEQOewbXH",
-	"C+GuMtGbs5tCSfhpmZX77xcMrzagl+uNxZ3AFQaT6we33mgeabxtzVjbNsxWFWYz/DEwUphbGGIC6bVZ",
-	"i5EaR0qOG9cH4H6U8gKcg4UOaDaL19E3sUVzaZqIIt12J0jbQ/YFVxCqEwGYQmfxPLDJilnazcjYQYwJ",
-	"M4MZj2PDJB3c55xMEEa+L4zFNOKQBZO34g2viDBrK21tkwoLm8aSy1+FLLsRG1ywKMXtTjTWEuBjfYHJ",
-	"9ZBlYvPhHKxjuHPkS1n0mCvILumLsIQn6m636+fdXaEt79jkEUDvcLAdkAmS3uxSUeC98wkGHo2CHWCi",
-	"MaxcgN/BpBayWG0vauc7QSFp13y+L8JavND0HdnQYFBDrmuf9fBDc0NwAKJu1YD+7MZYi9oh2uSTbnCN",
-	"KiFG7XC4gIxloEooCk6IhV61Dzsc0sKO2UbSbip5WM4iMfg3p7pW8WYzWzgZ3q0+rKnZAmxwmzW2Nqot",
-	"3ukjnoY7rb54QcWAxbHR0HLAk0I21UjOUA9P24rMRpLEbOj60Y0YTzAfG08PHgWjhEI4KObm0zCU8wSS",
-	"VvriuBYo3stZc7g0LgsWsiAtsnpoqdwDlYfBAJCvudFHq3fQ+hlSPKAZJUo7xHjsjbcKUrzRb+cear0d",
-	"HyY6G6pA3gKcLCj1HiZayiPHucDHk6VRhtJ2PAtJzDQ0eMJ8c9sBi2ICn9/HbOZA96mSwmVHYqvQHjbZ",
-	"tdSMa+hTe+A1OjH7iYDuEK7JJYwjGTlCPmNz6cAL0u7okPKYOFRxt8B2QmYUpwM6CQmc1crEBnOPDzWw",
-	"tn/OfHEN11SVO2pE4+Fr8JFXf87d62shaZbBBh6q28xQ2GQum82iSgf7ETPDlgfjC53yttH4nJ+srAUE",
-	"FdI+WFMygy8tDw0eXt9rtuKi+DSKM3lvkal9L3C+z8jnHNhix8cC823djmc5+lgvhWbIe3iPYRV+j47q",
-	"d2b3L3yn/a5XG71Jwwznf6IeKGWaUaHl1FaCGxmOii0XxE2h5YPpl/tO+M0j8h0dHDg2dF9waa21vQ5s",
-	"vmZtZ4E1XPUrpKH4quEaemOwkaponiqgzYdHRKY+s5zaUVAuAsxmrlAaA08hzA6v09ACT9VPfytocXBc",
-	"c9qakZ/34U7e4IjDmXkjfqFoHWZhHndMCqVD4N2ydlTmMrIRkevRd7ebp++StUYs2n6JxvNw/IZcs8qD",
-	"nxCzv3JuL2SSsAFmxHf9goSYK40ITdj+BigKClH8dPysQ4rtkfPZ4TV4tdjpx6rhElJAgip4gKsgfWFa",
-	"aF5+H9TaohPelcF5NXBPXCneTmBLo4ztXuKNT9sdBLf0B+QxVMONb3Z7V4DSqNrrcjuGG2Jp5WIV8qS2",
-	"TsUc+by3oC9c/W/W4UeRGYvBfBqziJxNwbSAc2M5xN17lYziV5Bx9V6jYjAnzTZbOyUnQNcM1ZB2hjSB",
-	"0dTWkiyd62fo3K+mfXJDSvQtpqF4M/hrZqMs9JtumoUCGSiVJ2h3AJ4cM4nrvb3Oq4ueopIu6yozbcU6",
-	"NlwyWhM35JJ1MJERi/oCHRboxjVajYJ2Jr6/x6seb5GfEjkG/5Ftm+6OODjA8mWZ7cPK3oqB9d1mziXX",
-	"ShFfhuWSC/svcp3L2IDa08oqDVig67gz0lyb4E48H1YHPVYXBV3GQXam8SXX/mqznByknHtMyKlMxnGO",
-	"T9xcn6TvPyfnDlnrxna8PWwnWWcsn4SKTS3t6cBOVzlzOWcYQ8I43ndEXMHpgIqsFypdaPTudhwfXNv6",
-	"fSc1mUil+FmcMqM8r6jSHCsahN2Q6ljZKJZrV5N5xrKlQhwqw0nzA25ts5Wula0E63s9xXYXYoVNLm5P",
-	"MJ/kQ0gjlrAeCVN5jK6EVCKH5IwNpBGGoQ1jnnJRmX8Dl9+IexBo9yMRXgIUyFYY3J2nu5LFiaV8uPUt",
-	"lrdAuYcXmuNibU4jjWzGeq3b4zRQTm3Og7xkSc/o3KcA9siU8lmLHUtUzVns1S1r2bKWLWu5fdZijxsi",
-	"8Jrzuz5rAe3hbnQYRXkGKjPHrC7DVvJKjcdqnGZTzWrg6pbTbDnNltPcAaeB03ZNk2nElZbJfEmVBxZx",
-	"5NH68ulLcQTZYZjuBV7CmYdvj+nqXLf6voljm0RYaCkAerpgE00osaNCLCqBKI5Lwgyv7USuHW3AZMqc",
-	"g8XCn37+s0EHdl3MXY3A/C0TzPIXmkRMwY9rFPtCtkV1qa9ZnNSnI6Zx7Fod4b+9fHTzDudHxIu20Nf9",
-	"uTyxImhomTmQUt7fuNoQH8ZtR01AxW7wbQIC/AWDInDkRnQyYQL7QN5vlCRm9JLdjR4DibIOmuCMQddM",
-	"xkQv53gB50yVDdUXoXnBqX3BKbzg1LwgjWlgAMUlzFaWUJnZbnWfre6z1X1undu9k5o5FEufBayr/djM",
-	"+7vhURHHVP2yfVXnNBby1AzPMaG+KHAh8g6CE0Ps3eESrioSfyvYlZAfR3K25VdbfrXlV3fDr6gr9FmX",
-	"SyXM8YrbY1Rv5SVbM98EFUzMFsHe29gNJ0iRPC0qM2TbORxr5E4K2ztqVwaIpYu2kK5F3mhbt8O16gtu",
-	"e0Bq5ewG193T1TR6GSo8j1g+owrrkmQcZZWOhgxt5eIMsJNTFirYDFLfXDmkB54PWMzp5LnRGj0eDrmk",
-	"WYsCv9Yse8hfLm+WUMjoAGdyfeEWo85khPGIMmHS4i9gM+kR+eRyl9zVwMv3zazl7hU0I7YtwDxAPgEV",
-	"V5jT7D9bZ/p2Orm82c2s3A/ZyXxYGTfmOD/IbJt7QcBZXN1ThXzTetRyFhguOAPCX95/PCE5mRKmFeBp",
-	"vjPmBCrs54blhssrMtIaiQed8nJn21CRfV7OMW/dj/phuME1/cRpF7c7yatJm6/gYS24cVL7yPflVMlH",
-	"GPTWxNmaOFsT59Z5zEfwPWwc9Z6KSN4ie0GcDmo7CUIjpiyahbtiYTms5j2mEXPNwRyOVV9MEgaoUBGd",
-	"H6HGn/aBMkaDtSO4bpFjlzEKtOcwsJxVgc/2Ra0JFBBshJdaA2M6d51ZzqcCPD+Qr+tF0PqCkswicNgg",
-	"ZmGr42fmypY5bpnj3eqlgW3F7emd/pkIQG/ti+WKq9s41Fg300YfPFf9VUQyY1ljecmWMFZ8D4+5XhbT",
-	"dxvg2hFBQ8VcB1BwrWB5UJDHdrRqWV+k6I5J2u7xPOHwNMbNKvcRmzcOOeBLIR9zqEEzmgJPYSFSi3zK",
-	"I6q4hl2BQwVSQR7bzSiP8DKeZC1noDdmHCkzT6GPXKlUhqmPcI7UOawESyF9+gI60YyoIlqaFQJ6Iy9t",
-	"A9DZSAIBmxE7JKjAb6iVrWnaTd58NshlN/RFAbySnEGTnNStb2Zpm/Qedo0AUoROaKJr0Rx9SliC5ngy",
-	"YoqlHU2liOdHqb+OQtcv87hmkaGCgRyPqcoh5n3uBF3oZD2JodjZtjJeHdJvpf6yRsL7jWU77TZ023V/",
-	"llsNKz2PXe11owwL6HbQgQHmQYhgHVrkRaFnkGvTOIZGvnmQRR88vXr6+U/k1iDfd7/YRzjrG9zvf2xU",
-	"tJkv4UUCMFVO2rl5mmd74E51iSeBOyj5vrYJoMPCiVkFIdG89/pgja9oEnPmQAruEKIz77y7AQjMj9hP",
-	"NfUuc+XwO28crvPGx27IR0no4pXroU0VdvayOFTAPxWdqxb5YIeQpmGElh7yU4MmBlWMoZgDtTLuq33w",
-	"rcNcKE/mxIqlnmtxW+ovTv3u4MSisZHxNNZ8EqORILGpsh1e/jwc1Jx2zSaV87GriU8yMR03ep8Pgk47",
-	"6BwE3Xaw1w6etb8salX/rO31qj+o6lVfEvrMSBuzLyj0PaRFDznNAygrFr1/8/iofpDCtqdPowjAIuqZ",
-	"SpofuAqK0pqIR1+Chter2GX0eV30Sw3ptazjIGtEOT7GciUAWEQnNCR1vWS++2vAtRjdC7y4ZZiw1rec",
-	"TPgTt5ABuLG+yeFrlWWTY9dQ6jJ8EYASMQr2gMZxkPl6sa1x+llDXIwORmmjX5m4n/oir0cFZDoxuvlh",
-	"2yrGxkDvgWbuwDvx5eg3dlnKeFlIjYk1RghQW/+gwOBKERVCFUsdms+b02f7iIBeBHFmxKhUWE0B1iu0",
-	"e/ZXphZ1/R376nT1mG0V9a2i/kgV9ZyWaN1p9wqYb4QUOozAR+uxEiK9nwrIs7lR4+0145xAnkGFTpc9",
-	"ZjW77IcCVX1ZkTy2ivhWEb99RfzmteY6vdhI00Jez01py6Uzlmf2ZpL1qvMa6nFObNfpySdlrWarJX9b",
-	"WvJyxXWx9ux82Cs4692t6K+2zmNNmIiMvodOJtf352xufrd9mOpUzxfu20u0zoxjQU5R7oN5r9a9qwCP",
-	"qdOKXf5VjGy39dsOK+UOK4OMit05e2F7Uy3om2IW34HUga7RI0I6/RDbegg2y1p7+DDSpTYUrb74T37J",
-	"iJ5JdxaUhfRH3gBmCcbwZiMZs6qmWWdSj/qCi0E8hTbrhV6VXHipzeZYO5BbbA0AH3OhscrifIDCtzTX",
-	"uFYC7yjhSo+pynvIzERPoWOXPeudbrN70AgaZtqlC8+y0/4ifd8a8tdO5KYB/jf4eLSoVT4dDoHYT/MB",
-	"UGzqPnNZ5f4WZ5HWRwHXvxFj2eKeZVX8hg/5Jk92kqsZmq80rNw83lMf6lvCZ7zhkbeCtxO5fsbMN5ZM",
-	"8n7C/IQ2TLipE5urIUQvIKpzpn1pcy3DslrkrNFcvWhbggg66e55eigaoSWZVGV1mqf3c0/fRp90t3o1",
-	"hqVb+geYtnZjB/CRYFG7vahVQdfip3b1UmCFSA7qzcNjtBHAJERvGaipDoA/7XugHKi9BV2BFueJnCmW",
-	"QCFaLGmk0mwsuIXFikGuXiXC+0szqqUHW7Ovenekx3Feucq70M3/yp7QSqI3k/22jKAcOZkpQvcG7LNi",
-	"7JGpURldEMJR18e50mxstQEbCFjiQXDhgrM54HM71wCkxCpGk8GIZDRYbDjcF1qeMz1iSS9rUwZJONjz",
-	"gcZxof1+nc/BhnKWuRx+ZOdcCEOK1koaTuMYB45hQCrmZCYTqzSvF/0RstapD/+pCfZ0byDYA32bwQIs",
-	"drx7rOEr6K0bebmQAyrIk9CYYOEO1AsjhvKTEIKN4U6WD5mbFOYtVc2Fq1M8Drlp2IGdSRkzKh6f9wcP",
-	"wirOH7u4W99P2fsapdzEcUbHX+o9P8cR5Pm6rAJHsrnMZykGjExFzJQiYUp/0GIPqLhV41556Ty+m3tX",
-	"gDkta3SC30H/wzvzwOpapf/o7TRGXGMGG419kb9lWTdEwWa2t8TWu/IX8K4cR1F61CuZhKc/rexMoa47",
-	"SYoKAWUQZKoMCR479ci28co1ng/6ImskAF10nb838HoN4AAi62YeUdXMeQ93jvpCMZ1jTFoiYwL3M6NR",
-	"vZcnZVGP3MmD87ipqqjFT72mKldr8w36hnDHMuXe5Y7UdKf3xexqnqK0JXTGfqtsSic+r+Uuug8JlDX0",
-	"fIgemZs6LY/FIbOA5a/L+fBJV14MTLAcTYRaYtQ4xmx8luL4pPYwefL3j+/fkTFLzgHpYDDCZvfUOye2",
-	"Ag7MQyticgWqHsfvIbsPidJyUghVUt0XRoHtWdjdrFW6V6KWNU23B15NBwPGItUiPqvrC9da1yrHStN5",
-	"ZTExOEBvRLisojnDOjZhHSsbJqXQo55vBYO6MrdYPlJQZmdiXuzVumzhF5zE3QIB1XMkJMoo11DtoRc8",
-	"3xSf2vZh2rg1CqAirKU077pMiBWSmFI1wOUquGwmdc1kphM+Zu+Hw20u0714s+zqr+LOSpNUGlt152Yy",
-	"oGj5VN1MJCqv+lR6095JNIldW1GXyswKuVR5sVvOoCL/yS9ZX1w7gyo1qKGmvj6HKsgnUZlLNck6AVES",
-	"mFRfKDlmZzKag8NwLC8Z4bqHzREwbqYLGT0+Y4E+CKCGWfRIW9JsBkCeZHmknaDdbu84EISsK6PnoDRq",
-	"3YwmkapP9MrY4eauSPiOkJYP+FCL2RVPf6rO3+48L/QnTxue8jgWTKkFed2dvQJGY9CYMXZRAI505JBT",
-	"5srpaO3nzXZlOpq5cOgP7JL6fru1GOD95KPlPv7Xzke7Sx1zqzUW8I1XFEO1+uPun1CbIYfD0xV9sa5f",
-	"tBU2eT6Zy9mFZKd6t2it+vjY/KJ2Itvkt2JqBb1gXoo0gMFdL/ctfZVVQ6z3rzoVzpfH1/JtOqm5YSLc",
-	"KiVXnWfltDiv8dA6Arx7uylyblVr/LGZqfHwPB03dk4fh0vWPzA3bZxUZtm4j32nCI8qyyYnVI+8muhM",
-	"8myOpwNllCXxNkMAsyYAmC1DRyhi31ppCvuNlR+IDMmlUC3yyYVpxDy7Df3IViSiZ4XMfBA1eE0p6cG9",
-	"o4aDWRi21zCJa7Mxp8dn1kM6K9j8s1gOLvCfTJgRdH5A88ECETc6+2ASfAkaOV1+r9lpA0WkL6i442BJ",
-	"HShewyWvGU03P5q2HZ2ZVkTnjV7HjMHe+7ww8r0F9y57754ZOQMtnl+y0xwuTafZ7qzXsC23pzVMNEc5",
-	"29jWQ4ltfafyO3MbHp9pBZv6wCYxHRhWFMd5zac4ohY5zniSRV+ExGJo6hHmiTgkU6F5jK8rtuT4qo38",
-	"+E6BK4Y65F70n/TFcKqnCSMQ8lFES/M4jaVgPch8xlYcFrg3Gw+1V9zbIXODzvvC+zI6ZLw5VPJSQI1p",
-	"kWORcWZAYugL7McHE5cIeWM4kcvROMoa1gF7CXy3WSQZesTNx8zT0DyzL36EWyGuGMsBjRE7AfuJfEqB",
-	"VQd4l7rgE0IdPCfAjDARBbhsCOzpxQjP6cRi2hxZjFbuugkqomd8wAJCcawkmYoskbwvcKHkAHGuB+Dn",
-	"5VrZL2sPwtReYCJqETsXcJqNGdMBobGSfWH+5JHg5yPzU4LYykonTA9GvSJWypjOiZpQoIVxldMPSyZt",
-	"xil5b0YHVqHZzDPGROqUCwpeyr6QU614hEuKm+2ipNaBaW9o5iR8uNMi72RRagvZF5mM6/l7XSuJ643W",
-	"BE9hQSbfdtR1K8gfjyC/uwj0MiXiI7NOmgLfVNhz3BzwbTR6G42ubCrA9JoKjzG+RozGevTHUkur224X",
-	"YZQmiRwwpYAl25wZlO9HVjPR9Iwq5pDHqbJlDCVr6TWMoXGLx85+ocrZH/PLb7lK6k1+r2jMc7DoueIo",
-	"0L6gsURl+PK/oP+adQsOAWrLhvgsOiA9A6QmzJty4ZDqng29vjBv2Gub25+120SxgRQRZNxkWIFnUzVH",
-	"9LFLlszhUyxWrEV+xA9AuIWJCBQQoyqFWl4wEQLMsZnNqf079RMoOmZpOQOqDUa3nU8YEi3cDxFHNZIz",
-	"hMsjUNdHjkE7Tfv8GZKGJnoIhi4kDE9LSL/guj7a+FrG0bVCjXomHWyYr0us0ibdrnKj1+m2F3gi25u2",
-	"ezNzu81yiZqpb+zTrV6l5eBa7OuEJ0xVfrCb/6D9kt+B/hpt5y8YnMTnf//vvd9+7L7d/+ezk4P/89+f",
-	"Xn04+e3X7t7+ga1CS9+70d5VRkVfs3iVohFzRh5P8PPOIMLKcF9V3fVWwA17tL33Pq3dYo/UdtjriwUt",
-	"9rZN8+5e9zS8o4zEUtFzBVSMpdVDr4wm4LiJqzGsj0dbiXqbwehXIrrdULSZwzYOXSArAAqjZMRsP+Ji",
-	"ILpAYKsEo2lei1OaxzEBG6A6kpNqa9eK4PzV9ZZrqCR1oZZrKRpXD/0gP5b4ygiPR+2BXI8nm7VLoVzk",
-	"hAk64a05RUSUVQLBHpqLMT412qnwj7TFOZklXGsmKl0RL+zT6x15N8QbAG1xw/+mgVuwkmpa6K2b80VY",
-	"vrMMqcXdRs7mGDMRdMwCG4xajt3SFwXwFuJjtzh86Y3AW35xE1gbvQXjQ0kWBzLzaJGTGUTTIgxo2TaA",
-	"ysWTzDTTmwkXhHHAw5ZJxBLyJKSCjKch9JFT5FgI8naqNEvMc33x9v///+KYJeZ3urMUXgUmnNV3mNXZ",
-	"ACGmc6MIMaw5pjx2xugRGbgpqGmSGEvJLLCaQDB2AVgMFaI1hoX5D/tjSybnNbNj5pN109vr5qe3t+H0",
-	"YE8jfs51amJPRlIwIqbjM5ZAo7uYmZv0CFrtvcoy7M+mui/ss1wRfi4khO5gXSTGRRmFpfmDJVL1SNju",
-	"PO+Qg4MD0u509yy59EX4dP+Q2CtwoUgD5sc66H8z2vpVql+kf/X7T//9yWfyZKe12/zy/ed28/DLzp97",
-	"QefgKv3x36qX8TFVA1k+sUo1kGN2W3SbMrrNJGO3Tp6kHLge3+YDO+cKQLwybl+sNLZtJc3RcfX4IEyQ",
-	"5fSF5Tm2JTLIhCBtujdMGHQlIaCZjCc0cTUpRCd8PObiPOiLXwUfyIgRIZMxjbnCVi1P3v30Ysemnymj",
-	"ycQRdDtWkoSGVf/Hq4xFhcjIQyqEz7lClBXW8Q1pG1MkVHCwJGwILmyY5n77sC9CYGpNkC5hYCuU0vwK",
-	"Ree2C4Xz+sHM6n3ddguuV1kjxFJ8AvsddF8eC7EGSkHu0dvxWq8xg43GXsU3HGVvkX428Xb6uwcn4oSC",
-	"590PtzBtxL8xQbDziOMfcK7c4nuGSV5FaZGPqIyezd0VLbHNr05L0KGqbwqajO1uYh8GWas0FQMj+nY9",
-	"5mfPGVjbjXbn74e/vTj4R/ufmF2hp6rR228fBg3NNQjuV7lBEQdgkE0gE7BukdSuxyPWCQ4tcm76bKeX",
-	"Ttdv8FK1htsUgKJRjtuWSbNqcegbWDcG5eQ2a10sJ2jkk+h8gep3ioy4Ebpzl3+NeE99YQGfeqQa8Kne",
-	"S5zJokdetWQnsoVzumk4J5+CF+A55fTK1cqf7JsXIzr5ytK1vM33oW8g4DBcfohe2Rs7M4/FMbuQ/6/L",
-	"Au2jDwPXSUzjOCSDmNFEEVQcwoCE4GcIiUz6IjzjiR5B3XpoEX2mMSNSFPQHplAfpiB8bGzaycWwHrnp",
-	"ZiTJTUA3jeWlMVNyiAOgzRd8RJBTnc5ezMlYAgJ7logMviwb0kGXTa/xdL9D9vetO4gcHq6l7OEa3QvM",
-	"0wI29Rhxnm5Y3t9ZwsJ1dPptEvA1IamW6//WmlvWLQF0GMi/JPYR7J/q+u4e//ImQDQMrsmYUYElHPCL",
-	"liSSNi2U61Z1nARfejKfsG2PhJsOtb0q7VttvM0Z93+qeHp+VUsVbtGsaHfv/k5h59wQIgqKaHlk6IF9",
-	"ncSUC5VmARdoo1oPzihihR7fGCFxFmR5QFVdipvykiUxnTQqq5vNAmxc1mwH/9G8Y5U2sVuCXougIRyy",
-	"AjmDG2u1qoY07TAtWLA1ZgmjgxGzWHpaEdwd50KVAmrHuSKXLFFcCkwEDwiIuRlXjBy090g4zXh1iJqY",
-	"+Xk24jHDekCXms8VUaOp1lyck0jORIqlRSh0nCFnNKZiwBLbowaKHbO+M9XpSx8gvofAE7emb2UfqXRE",
-	"02i+jVjlpTSWYKZVGYol9VUZ0K9+SRoE9rQ/my/AfPwAr1nCT6FBCb4MKG/bn2S1AyDleJUALqzs9iyU",
-	"URkTS5zuAACxpqU5K3QoMS9w4cr1O5SQd3TMVF/QxNzHf5+y1AeYsHOaREZbGRSyYuqjnmb01wp5FnvD",
-	"28Nj3ks661jh5onbjGwWB7pGQqvNL/WApJFr5Od6O1BIsEHbzijXDg6YY4OR0a0ZXtFLJUE+UM/UUvG+",
-	"ThBOApBEKQR3hIqncuwvYnCuzNmpj4lZTvXIA2JmFtto2E1Hw4DQloTCquT0ahEx8/Y6m8WJz2sFwb4x",
-	"0QT+arNmD9BBfTPn77FE1pZy9XX5qXnDLYTWWuSlEwFcnNuB90VFExSE+raK8pF15uYxgeqDYTcgQm4i",
-	"EjaIpcJQ2E30KDGTupfQVd3xf4xxq7sTywU9dBs8umbwaCXF1bo9V8fodH5SV8aQyPOEjuG9LpiUFW85",
-	"yLk0HQzqP/+QorrD9j/sYG7xaLpP1AhnOzv1DTvfHVhcMoWCpUqHpXmAJZf14RrIW41jTHHHVuzm/iht",
-	"sAVlYWaTp0nc6DV2EbYMP1QZjWJyEkPKCIhDxbC0zypradSzurxmAt3DzQ/MtmRWDPzy44AwOhi5ouGB",
-	"RU2yxMsTImf+Z1zDn/JXPo2YyHo+y+QiSCMOiOdFZ3Qe2LiYjUQg0UPNAIg170MpfFPllxJGLrniWkF9",
-	"GAHcuyCLuV1A9Zcc4k3mU+b72LTeU279s16xbHzMPPdwzgNsX3KMDIbHXM8r3vAjKhYaXiSHXsvDUsYc",
-	"Dh5QA/z3522wP0tQJTTWoyBlOBS7H2fd4VN+4xOj935Lzldfrv5vAAAA//8=",
+	"7L17cxs3ljf8VVCcfWusuEmRlGRHVL21q9jO2rOx47WV8TwxPWqIDZJYNQGmAYpmsv5m73/vF3sK5wDd",
+	"6Btvumc4Vbux2DdcDs79/M4fjYGcTKVgQqtG748G+0on05jBv0+nU8mFnjChzZ9qNpnQZNHoNV7TeEio",
+	"IGM5SxpB44rGM2buuJgNhyw5p0PNkvMJFzNtXtQO3IULNpQJy10ZJIxqFp1T3eg1uu3us2an0+wenLW/",
+	"77XbvXa71Yb//doIGpEcaJmc86jR6wSNaJZQzaXI3nbQDhpMROeaTxi+7HmzfdBsd87ax70D8zLzFvv4",
+	"lGrOhHZvS6ScwL/FLI6DhtI00dUvarsXKU31TDV6DTUYs2gWs6gRNPRiyrz3zKbRerP79i3wl/sFrMp6",
+	"i77OshRmWze9ThuH9bTd6bXbMKiX8HYczzspk/yYTgl+3R/PcBbH54LCu18mLWKeIq9pFFGzQGrKBpzG",
+	"/HcYpbmFJROqZSxHC++D631qA+JZPiq7Llyd04HmV6zR08mMBQ15xZILKS/PB3QK5Lp0+Bvu93vclFMh",
+	"ijO125U7WjzR4/MIqKLROf7+sNnuNrvHjY1OEJtQHjd6DSpEazJTmiX/Yc97SyYjs0o8UdotkxlYujQx",
+	"zS68hUcbQWM6lsL88PSwQw4PydHREWl3SPdgy5VAKrvuemwzyc1m982MecxoxBLgk6/O6AhOIlODhE8t",
+	"ZfydJYpLQeSQ6DEjCRvIJArIUCYkfDNsvqV6MA5bZsA4ukav0W90+o1G0EjYbzOesMiRoeEwE2o+MaFf",
+	"f2JipMeN3iGea80S87V/9huf283jL0/7jX+zfMiwJp1wMYI1/kkOLM0WB/qe6rEbpWBzO9L8yPZpxpzU",
+	"fmfpGIfSHIlGrzFLeDNhQ5YwMWCNwB98t92uGuQHppPFqREf5WF+ZAMpIkW0JHPKNUFhQnSy4GJE6Ihy",
+	"kRtzd60xcqEPujg2PplNGr2DZ2ZoEy7wz046TC40G7EEd39KEzph2hLAKTCm0og/jSWJJFNEj7nCnTdr",
+	"POZKy2TRI5QYkiMyIZRETF22yBm9ZIJQRbgmXBEjYlgU9AVVJJZmluZdLGHmopCEzvSYCc1xZ1t9kduz",
+	"YSKFhhebY2wGhDTbCBqO1F+9/dg8tVy1ksg6djHSv3M09/mf/f7MHOMm/LfzI/zn+Y9fvjNXVM3F+qeq",
+	"KdeTi29ellf5bMyIR51/VYTnibdjZz+lepzNnUdLifjfEjZs9Bp/2c/Uo328qvbfvCyO62wxZWuMjZjJ",
+	"3d0AX8RSzZLagQ3w8h2OZ5aoqnNiBhMK9lWfD+CO0HGjKR0xe84DMhODMRUjBmOF8f02Y8kiGyA+XEfJ",
+	"3eWUfNr8lTZ/bzePz5tfnlbTIWomdauJ2sndLeZrGUd1YxnLOLq7kbwZgiwrD+UtvWSwj7hxRIp4Qbgv",
+	"DonSPI7JmCKPJKERpSF58uHHF+S402n3hWID8zbSOWh1Wp29HpECOKZiVyyhMTHsTy+IpiMVmN/D70Jg",
+	"tFQsWn3xieuxnGl8OXI/f0BckQmNGOHC3E8GVLEiE3UiuZJ/OjG+Hc31++q7J/3+d//75NP+3r/3G5//",
+	"2W98+a7feGIuBHA1f2Hvuz3zazV1vhGDeBax8i58gJUGuUmFmrOEzLkekwumeMQIo4Oxz6JO0pWlCSOK",
+	"GUGnWUQuFmQgJxOqciT1uZGpZlY9/2IuT2NphjKksWLVh5Xb4forxzWboBEqjOite7nbmuxqYTVAmr/B",
+	"l3VhA+wfmTCnSUJBYRf8txmzlw3tfzPW0QLlp0wm5mU/8QnX5XU91WQilSZKkomhHhi9ISUgNsO6ckt1",
+	"1K5eiBje7i9DxIZ0FmsrfOs1le5KRSXVrOsYhV3Cu+MVH6Sc1A3G2OB3NZJv5mk1lUKVXB1vuVKGjIx9",
+	"KYW2zg86ncZWz9qfJvIiZpOn/6NQnV7vu+/xKfx4fvahdwCbQurmUM5EFPbyyp6nR8AJBjozq5WJ+vsY",
+	"u1Ujasdtr5fHjPL0PoaM3KR2xHi5PODXVHl0ou50yGOqmr4NhkN2YtQIUP8qoSIixvg1JsQCBy/j6D7W",
+	"2ugitSsd8yvUVsqL/UZc0ZhHdzpW+CK8vDmkPGZRusq/zZjSaMwJqcnESH0crhlcQgf6hIQsSWSiQhJz",
+	"pRUxYnRBrriM0Tozk3pLY8PP2d1Oa+K+2rQTKUxrQIWZ1IX5hUbkyUUijRn6t48/vwvIBY3IL2c/Nr8P",
+	"CCUguwjKWaLH1FuSiA1kxPZgmu/ohIEpe6fTNKKhqc1nwx6hQhpCA3UxVS/NHThAqU8HAzbV9CJmdztI",
+	"qZs0/bTdiBAHEzoVlcaxnMMBmbCIUzAbcblhGnLK0MlrFToFpwcmZuX9fRx0q0vUnnV7vXzSjU5wHwM2",
+	"+kbtaM3F8lA/anrH9DJNwO3Fq5hSyvqtYUwUFwO0uK6s85EL39lIPpjzzTV6y0BIRGxgzAAq2BxmeMYn",
+	"7Ofh8D72Q/MJa8rhsLgnTh6bmQpJzG1EDofl3TmT8ieajO54g+giljRqaimbsfm6HfSFjBaGluA3Y3VS",
+	"Ab8rllyZv+klU+TJs0PyX/wHMhMxUyBLhnw0S1hEgHvNubIc9WwxZfetmBoutJZ2CuyqtDu/CHpFeXzn",
+	"HHeWfdfRE9X0girmCb6ZYhEB/srIRKIhbCSIkXNzqvrO9xQQxUSEG0knmQi1B2qoWUJC8GI3wY0dtvoi",
+	"lDM9kBPWnIlLIefCjmIghbDOjTn4d5Um8zGPGaHOP2F+v2BcjPoCSMPI8BMU0tb7bUZjxujONLovvNiE",
+	"N5a6RbR373vOd1jHXwT7OmUDfcfaijFfE0HjJqhTRpQTsIedUxAPUIsYkzGWI2ALXJOZcM6d0G7KOY9C",
+	"S3lqNp3KRLPorZGnd0x+6cebIM3hHDnB/wKH0TTnO8SjpEFnqZL2wDNaYEfbL1dE6QtOCnIh5SWLHNeE",
+	"d/v2jfnbSuYeCbPAcEhmU6JlQC5mug+nBD02XIwCErowexgYkh2MzchzD0/jmeqLsBiNDpE+p4mZlOZo",
+	"e1dnDZSciXjBnjFuxmO/badjpBlIbZowIgeD2ZSbeUuZdycsdak88z0q7bJHpTaToW609pje23AHVAxY",
+	"HKeRv2VU/MK/91s+sLzCpSKUpkKbh6yjbsUDaPpn95+jobfKbVOV3rDiQ/Z+ux/mFVmKyNqTWnd08ool",
+	"CY9Wvvpnd9+3NDVjJYuxt33LJ3OsM6o0t6XO6XZCxCyOwW0upGBF95tPf88Offo7brefd46Pu0eHzw/b",
+	"x8edvDvSvBSlPbrnytTp56GsvRku72b5Ax5X/IgPfPOyc9aJ093bqvipE2uuyjffGfoZvaMemfjHLFuF",
+	"jDJyO1FxyLxDU8cBg2o2nm5Xjp3k5vglXQN58T9sAHvsp0IBVwI5HaEZROP3nvywMYb8fr6Wc6IlQe7X",
+	"KkkcITWrCtdTTVisQKXVEv0hEza5YIlRu1z4fhBzwQd/hej8cNgiH2dJYhRio4apKR0YGZXAo/KKFdIo",
+	"PvE4JgMaxzmFUWPIjkd0AeEVL4J0VI4gFQkoiyj1+x+rgiEJo2oz7v8BnyiSlX3Rqg1Lc9c22LBTkT9/",
+	"EvSWFnmjFYlh7qBilPQJiPldLIiNmcBSYpC9vOtULM4NxVccf3rJIAKoZhz8MiiZQQfjigwTxlrk1HPD",
+	"CMYiRSjeBi4wJUGfkjONGjvRMs5vvp23XboLKWNGxf2IwLGMo3MtrYOuzArhktEWKTpnYc6XjE2tH81w",
+	"gjxh/9fzv/33wa8/dN8e/uPZ2dH/+e9Prz6c/fpL9+DwKE/Ph3ly7rZLUfhu83llAP5a0nUbWbn65q3E",
+	"lyeD1oiX+cevlqF741hxNl9dVVoJP4ssRg85pt5ZDEBTncNR0GCROg284oQNqjPMgLOaRyMjSMmPswR8",
+	"s3i7IhO6MMyWRpHllzb8a1iAERxo+pp/jdng8pwLN2e4aChQG8Ek5Lkay3kjaMSMXplfkP9DmDeSEDB0",
+	"ubr5SLL9UIni6JK8Lh4RbhbHZWmBqy1LqAqt+jAfM0GEBG+QooXYZj5Fa3naVT3bv4s0rKCxhRVwlyxt",
+	"mMjJeaYa5jfsXboTXMPOGXuWfeXKZRH6VOenc6deF0d8LELy4+J8mshRwpTyiDBKaQ4f9ylyqM+tgDgH",
+	"AXGuGBONwGzrl1qtMFv+apXljSBzSO6YjxcgCufjhRFLs9g6jzCSIwWZzpKpVGypOnId3eNuiHBjdp6q",
+	"PhXpbzJiEcE7UNb5xnJhLQ42Wgra/P28Roj9yYwxLc+3tscK4g3sAitBHOvNn2v/c+ne2qOx2oTxJWZO",
+	"lLotWSE7X2Pabo10G9PplAnw4BQEaFlMpnlO+fe8goAxyuGAyDhiShNIVoeMR/fQmquMoj6XC9UxB62Q",
+	"AlUyHeHWFUvxE1c1WgRkbJrD5CUjBC4WwMici8iYZk4foOqSRYbWy4tkNr78jR/NchCOBOg8wvhWX+AC",
+	"S/PzIeB8pxFIlrD8pzOW6Bf7tLNin/TYGbO1aYlsuV67kqXXkEHBF6FwljalLDDGDlA6qGWoT2xKGoUM",
+	"uTJNBA0vG3fVi9+xr9pm9hqGwCfs/HconFj+2BmfsF/NfcBFVu10ZijfymZ3b3mzKw9ZfpWR1QGPa/jL",
+	"uOIofshU2s0s7k/WuNXSspwTG1W2SUPoieDCf1HnZk1qfy9yy3avxvE2ZmatVD+1aSiPTbJ/W051H2sU",
+	"7U8QEc7LP0NNIlItEqaadRiQMFWt4Y9Utw6Dvgg97ToEPhemGnaIsZKFlxjwV0x3034+a1+Y6Z6QMFXH",
+	"zWesPm7fWaOThySSxkBo9YUzVFHnYHlL9YTohFHDh4kN7EIwjSo7Qi5GNpn8PgyLnH1brFDNiaFCGUtV",
+	"DPGSi8hw1Suuqsz+XQDvFgN4MpazCh/EC/gdKheMBcdERJOAUJWTb3/psueR+6ITV89zwut5znL5y+d2",
+	"85g2h1/+ePat0ny5RkzwnEeq2pcCPnd7tGy42jBJvr7ei8x/hU5zA7JhXTHkFRJXsEjgKRzyLrMpryUN",
+	"Mfu9+MpfoIgh9T8nbESTCOMfigGd0sHAjDKv/Xy85IIA81npfLprOx/86zWahVtACgsHrnbIpaJLVI3A",
+	"ZVhxDUmgihQFcN2KW8leK+u4Bso1QyDTmA5Yi7yaTPUicEVF5gU3S8f5GvTqM6WccFTVBwsHSbQc4WKC",
+	"hRZmBzUMMH/5QkaLtUf/MV8cn5vJUcVEbijQCYei0uTfMFRpeW15hXMsLEedHoH4p37raKeRwDcSQINQ",
+	"lTSayiby2hYetYNHJ7tXjfwhyXE71sZfOkfPjgbtRvAwZPufSEznxa9db2TxO2l8bWls17PGrbCTzn8G",
+	"6VwQtHUydg1xtpGzGASXWttlXpW3VeEw3c5NCtbwrblK13AJrrG4713l/Qaqwgtw96lypAK1Bii+f35w",
+	"/GyvR+iFMr9jEpSyxYSr3YI7h8C/jEPgT6s07LSEnc2+0wrKWkFJIv3AEz1+SavSU8yvRhoDWFtAhomc",
+	"kM5xu91sd5rtjqH2XEKtlhFdnBBKYmokQkQXhKu+SNgQy7MUqajQzoLLAxkxEg5nepawsIjjkoOIywX4",
+	"igcpf47WCeS+KBRZlGhO2By6RVHgzqkiqV+/rPWklzbzt65KbzZfLeY3336e8q3nJaeZILllq1KiKt5Z",
+	"sVyrd6uAU3NuC88yf5FXe2jGBYR+PoilYohfgge8ETTwH+dcnEPVWyNoQNywEvDG+0yZFBFsoyqIAxVg",
+	"qc6SHTzLioUE8D/LnytU8K1c/7dYbFMtVz/ZRFUjRIrh/hfjhCs9AZ1ofWSwu5CdW+Ve3ZD7NJc35dV5",
+	"WJNvE0empb7tHJgOKKZQhgihWq/eUCYkRARPMxQXyqXu7zLdbkGC2fvr8lLmYxkzkFA2BwnPUl0u0cYy",
+	"p0Qh6QzLI/qJ1g8osGWbRQZ/k0P7Fz+IVZ6SlYejKlUE+K89BF7WPeTxoiLIRXXa/XAIZdrntIBOVJOF",
+	"778tSyg7IdQimnWCdrt9/cSyTrtKEx5kEmqp2Le3FZfXPR7UzHrJyq92RNmXb+Z/cg+V3U7MWHGbZeml",
+	"035gbqdq/f409TQA5wHP0cHBwTEZzuK4abjJXqXWf3x8/H2z020etG+PK5kRv5YzREHYNC9uLOPI2JvG",
+	"QOViBJxVM8hGZDRyLNawCTBeK0JssRxcqhpjwMM0mcvkEj7E9QlhaIQKqc1RpHG8Ntm8pIsfzBeLB7DC",
+	"UWI3cvnbdPng2V2wE6umETuITQW/0gnTg3EKT0AXgdUBiGHWB4P/l7h/mTNVLeNXTeqViH4epouE5UNr",
+	"pKj+PHxZ4Q531Ufmu5VLIasrh06zlLUMZfsG1GwP3X6dwvt35s6bTWfxaNraEwVjYqXXJo+1vzr30tz7",
+	"gk7L3pXNXR43pElnu1AaUj45IDfVzVRsvx/DxgfNbVBNXsC2VLRxtPURE0th35dsef3urVZErB9wIz3E",
+	"+Q5LaogZIyLNb6iMZCgdD0sXyahvGYPFGTsoffR3qbGcC1uPQsWCaK5jlivh74tyDX+aXqzZV40gPcmE",
+	"xlxhuc+7H1+cIAykjMlgTBM60CxRfYGvAOdl0R1ZbkHysOwgXOPrRhfdIb+BkOLN8KbrMaPaCv775Ebl",
+	"41EIbZX9BRZPQVingQ2ZBaRzZHat8307IBcS7qhwHRwsjV+ah73qhKOqCOYrbNBSLpUgrGkuGeGUMKWQ",
+	"bI4Oul34pWmWKg2Y/TaTGrCoBnJiq36SvuDiiit+ETPvHAapXds9OiRyoJkGmG4ANSUSEBMTPpmwaK9F",
+	"/otNtWEa84RrzQTAX0H8RZVZhDn0kylNWFQTxmsRG+WjEylGrjhBFXlBfaMat8zY0iZfkNrN84iDNRzu",
+	"ngpcPg00jo0pO7gEsyYg7XYPjbXuYa/dDmx3mK+aTHgk+Gis86Zbp9trtwsxgdwAj3JM7MmTz+3OF+hY",
+	"87/dz+3mwZe93ud288j9ZL65V8mZXjMa63ENnHkiBxAxVITG/KrCLqurED+N53ShSCgvCy155GWRN68q",
+	"7rKfqJJcr2Uc1brmXezz0pDgTGgeG9HFvk55pUfiepn4Dxlty055s5mtO6V8BXlRA4sXFuYH9Ce406va",
+	"omJxd0Vbf7ZC8WXQW/cIt1Vlx9VWil8TOcsj7JzRV8cqtrTykJtIcGLdFYKSGe6Kcs+glAr1gBCRbhcn",
+	"CDuX5Xt7dNtVoGXQ5cvunfX1Z6eguyJ1zFe9Dtq3cXQ3RCzaAKQoo/fa0IhZE2u7ca0QpGonF3dy8ZED",
+	"qFSisH0aS3bFEsB3BhcGVSTMYNtCzBCT8jINRNw9HttjEum4zA9DtFf1P3oTMaH5kENOJIYGTsiIXzFh",
+	"ZHMGex0QAXSBCXEA2kRsI6q+6P7z6IA0SScgSqLoxR4kf/v48ztADWeJjWyBYUEHOl4UjNFrbEv5QDgy",
+	"r+DnELGFZllgbKaBQ+uZI3I4VEwH5ILpOWOiL7IAYgbVAX65NJbYOese9I6Oe0fHrWP4368t8pYPEmnF",
+	"L6EJ6wtjXQVkyAVLSMRHRpAMZtp8r2iW17R93gIcpHRy3gjNkita5QTxg2G4Nl42TGU4DBNjbiTv5frZ",
+	"D9XJRFWn4B37qk/9hgBlHgJpOKA7pvDlzqUIWiv8nXeglZdhQ9GuYqmXAch5PQ8Epm9zQY7bxOVElmDB",
+	"rjOYe9nCGqVtxXbeaFQlN4RiIA12aCVFVcdYfsxT1PoBlh9skkxANCRqO4efMXliqvQJmFC2DgS8fey3",
+	"GY3V2rGW/HFYDdu1FdJSTcBlOdiQF7GpaB2tUu3E9W51OMngLJzSEfOxmnLHp7Uy7LEMZG9Vx9ag4bva",
+	"lxYJG8sLejjaxI40hoTgPXlwKZG56pzfn0VEir6wGIugm5lLMZ2eoCgGVJyEWeE9gb7V2BCGI3gNIMdo",
+	"8EYX5NByd/vKcqGfPTSjDbwIH2Yx9K2mOq1FKEJJuhS1RfkQJfU51XU42gH6PdNk/gKAXiaWz+ZcqBPb",
+	"qAXReRhTGLDwwqbLc9PvOpyWmOWsMVnMpRY5A7YCCw6EIlE7GjMypw4U0HWkyTGVov4A2J/4nrTYBrYw",
+	"YfSyiARq89flTCseseZcJub+5hjyppy23LS0nKnM6S9V6ene7Uv6sh5s2pe1mPMPKxoswyR/n3VWKKmf",
+	"ad/TujQcKFk5XydbKqt/2RYfh7mA2NL8JbgpTU5eJxT6niVKik2TfSDTePPXT8driKL3Y4v4d1MZN9la",
+	"+AMP0ogZjirwt3OzfBtLRFu6Yh0IoZYkYSOuNEtujNTuhmrugBqKKTXVe7pkc1bn06Sh100SatxD5Ywa",
+	"MyrILwmsjbJNdo3X0eVBpdfYcV0798PR/orkj4CERssLySBmNFkLdXJ3YCp2LXtbhZaeaAuKCnfZ5KhV",
+	"rUuKaU99sVbeE1mS9nQqxIOrW37vVr7EvM0FImaGVo2FM2VyGjNIDWGE6x45hHSZI+tHCuwSBiSSWgV9",
+	"oWKqxubv8WI6ZkIFZEoTJvSYKfMr1HiTmFFY/vBpWJ190heF9BP7meLSPj3skMNDcnR0RNod0j0opovk",
+	"lvlwqWlFvuv3n/77k8/kyV5rv/nlO8jJ2PvjMOgcfUt/rF5L2wivajXxktHRZ5OULxwfHj3fqwg0xrGc",
+	"s+jcAW9WmBJQ/MyxSXRTJ1Qo4FK2sV6K2JmaMENp3omWxywx+2CMrhPHkmyfBgHW2za1L1mXKZ+bl5k5",
+	"jaG9oeZXtdOieHwous7nDumaT1jPWtYUYHrBhWHBtI2FCX6NoUz6wg/UoB0BOVC2n4dNh9Jjc7/rqmgk",
+	"mPOt6TETfVG6byDjmNHRzNW6sKLzDUhyvbLzWBYk37OKUiEphjEfrKEiWneqeQb39vwaXcIipisT1PI4",
+	"7xbp1hZpaQmoseyrDmDTkFcULNcs0ZDGCaPRAvu254uMucj32MkzyypvMrYdrzsiVT3NS63J19y1v7sn",
+	"qgq96s05Y3yAFj+oFE567MjJFjbnl20/V9/leUNmCW8mbMgSZl5cdCW1KyvOXWPQKtegiGx7I9fUlfsd",
+	"e/+qSCxHLXIaK0mAZUBXceZ6dof/aH7A55pvXhaSyNqdvx3/+uLo7+1/VEi/qhrEyhw1Qz+vz87eW+YW",
+	"ZE070i8dto+XuYuOjo89f9Fhu9JjBDnR9b4KBMkgQzbH1iNmRSB3LuUihv7BS7aY1p8A2+rUsKwKL2Bl",
+	"rHFp1Ezb4WW9BdBh1SOha+qq9kMrdFU8G7XIR0hUOSEXCRWDMZF48ArElz5b8oWsQ4ewwZ5kzV73mTZ/",
+	"r/ZbFtR2uOp2xWunZ7mUd7Ry9F2p2ePHP8azUUWIg7oIi5PUsH/kHbgsE2Y0xojIxEYlXX/9CaOCi9EJ",
+	"ZGhIweq7OU1obJaMRc0MvyDtJu35lvzf7KL7P/kdqet+z3eqtjHd3A/lXuONtDQ199tYxlHuhwnTY4k/",
+	"WS3FziPr6u/8D01NMeps1i79w86Ji7QcqDR07xqMfNm9+YGkE3V5WP4UZsr+Uufvc6uyjuvPfiv7U8gm",
+	"/GKP9JiqZoFzl7U1UPxKDe7ha4Wu6uATrOqk3AgaJRHnIldNLppTCpSW7yoNb/OhOQotuvOOzdJalNjT",
+	"B9DimVLL85IHVKA0qUhMBhF7bvv2l1/zd9vQ30UoXAtzfM7w5Fmhu1N3y1B+XeLY0rxpUGcKUg9+2zJ7",
+	"OiguSBU/+1CZiniKmE6YmVRuQ5Oho5m15FoROb+pNLIbrqfEFMrtCuRuFHXMLDTpPDjL/Wbxo7dFbzaL",
+	"s6V7GDe4phpzu7LKHc0so5l1sTrM4Fd7lc1ab+ZShieuhU8KPO+huYzNoK7tLwbKvYFKwRtkrrUJ6v8S",
+	"J6W0zR8rc6P88qWBnMWRh1xoJS4qUNfOzXpE6VBmqVYzkGWJSK7/3bqqRz3Tyb6yrJVctkdbOvAeTB+5",
+	"rRSBa3Zk+1hKf6utSx9yFkf3EHt5yYwxIGM5Wjw4TS5DWlmvMLUNhakHvaPjgqPt+82qUJcVoS4Z6HA1",
+	"viIt1JTfCrri7fPPtcEYV0CO8jLiaF0mWH5Hf6ADyFo6G88SFVkN4EH3KF6S/Oa7w67oIIWGiWOB/d50",
+	"Qrkw7wkaE8Y0/qsCCdR74iFBSa6WleW2vZuYWvb0XacuUg6HO4DJxwYwuWMuj5e5VGM1rzzdtVWg7hT/",
+	"eREyQdOUqGSshqcbliNG7vlNMDLty1bbLG79N/J7uIduBCMznfcD84KklkgNTKhDuTdrYQyJgFBMHLQM",
+	"9c3pu9Psauriz7OsVzOz5vu/zhI+GOfZ1bPDIreqVF+1K7jaSHjOGbtEGz9hU0a1QlxPi9dIpAgsZkla",
+	"+pGiY5ILNuJCXRMk88To0HouPZRIV2SRtm/wnokkwwizeXht0vrE2GUFkObzCtpicLT4FTtf1qke18ba",
+	"BNwCi96WpCzQbWGES7E7/14Xd3JtwpOZELb0oGC4yMmE66p+NOZ3WypjueqMxxroxmKdYtaVjbnlV+Vg",
+	"2KXHg846+RJgBtOBXjN4xhVxTxSMx1an1V7ngyNZ/6n/lCRhMaOumCM39TnX4/w3R7LT6j5rfb/OZ7dy",
+	"iawbUISm03Sy1YoU6M59MnC0kVuxiv1a5VzJ0o6qJROE++aYkJUm76QMYEK163dgP9wjIUhDhtVqfWEu",
+	"XshoEZBwShM6Ye4SZkpB0Q2omuhTKR6A1b3i0xm8kNgwfmmOGVdknkgxyqWSpYkYyH3NkK9oPPMSXlSp",
+	"VmoyUxpyMTQxJKlJ52itjLJ0EerTRGy39XFAfpuxZGGsJpsIlT6cH0uZoVVn+tidqe3dg5LB7FaPUCxt",
+	"f4+PYPDg2XG7s0eoIpT88uENGSZ0NAG4ivAvIVgKY2ZtGdcnx2uPtV9R5Z+r7V5J/EAN6f4upeYXlnBW",
+	"UwCeTdUioeWVYc9IQzUbjG14xKx/tvB9ESKdQLYfJuxkRYdQZAgt9S+4oDZp1pyUXGehAAD1QIJiPCNI",
+	"c36yD6Xtdnok5mkrN+jjYwaBqAhmDJSg4mSWXrkjyxUZQQ4ueqFBodBp3bdREfMN9NN1DhouT8MsPk4U",
+	"2Y2bkTNeUomamWr2fVnGQ5YWAb+dI1oS/uz9gZ353cEHq/TcmIMA/KsRk95OOMt1yVtW2RdLZJ9pHtdH",
+	"zzb/xBRPo7U9OCztoGGGFVU5e19m7gVQOC8W5M3Hn8n3z9qdgHTIk7dSRHSxZ8z95+TJxxn8tQxXJJ//",
+	"+Hw5YkXhKLtRBivhvj9hHtV2cPNMZM5i0HSDrPIzjlPkA7O3v9ui6cKGfR2waU1bsR8WgFyfWa7mNZAZ",
+	"A79vADDv0PRzivHhysL0siEExg2ygbnn24feUjMbwuBiuXHUF846Oililzk7q0UAtAE6uhEq1NzwtawE",
+	"HYts8ZPFSMlGNtbqEvUvXqn609rSidRcqt5FTPryjAk9Zgu0rDLLSDgOUGUR5ToXQoMBAECesI0Mb13G",
+	"J+iuah7rTS3wqbV8lL5BqvhQol4lNMXkfwy3A/W8ffX2I5lQLjTlgkHW4iyJG73GfiQHNn2/SHFm/NEs",
+	"NkrcBR1cMgEdHIwknGlXJIFk00uL/oIUT9tG4voiBwNggWnMlUmLvJN+E1Ahs9oLBZzYrbqe8wEL+mIs",
+	"54gEYPbA1hVNAfO2D63A+g2zQWlGNVZuwLtzT2Jmel/Y/EIjgJHQYVR90Rd/+Qsxu6b64jtiXXJ4wj47",
+	"yJ0vT8ZaT1Vvf38+n7eS4aDJIq5l0pLJaD8ZDsz/mfv2HDZPXxALz4Mp01ihzgV5Ev4aBiR82j7qHbTN",
+	"v5oQjgv3WsQe3Qw1w72BK/M6G7EMyAUb0JmCDo1zSCWYMCqIkhOW6eB4pFETAYZYmtsvZy9sc8RfQ3+M",
+	"cqbLkECAO3CCiEBmLBYUyFyxwEAOcwnCtSwis2n+kzFnKTlsBVNk3lbo3z+QxjhaF/uH/OxAKQAujGrS",
+	"MV8203HgEnAV3pZdh5IVqVM3ihlHiEEPrvxEyUqvf6F3o2PNLXIKC0Wo+bwFLkgfloNLhXorhbeOqSLd",
+	"g4B0D1pHAeketo6MJts9ShkzkPBPXGnVF/AfR+IhsCwbnvFcc2GLACpJ7jc49z5KSdAXKdQEHLGCZquC",
+	"KhwTW6lqiNLWXemxoeC5LQWBumDQWwn6EpGO5JT+NmM9t9wXMx5DJn3CaJQ7qjYfqi/C96dnL17bbQAb",
+	"Z8KSEVhcgzF58tllSa1zeCGbaq/XF9TZCg6+xCZYKU0XKkXKL9TjYuNRUCYTpuQsGTCzaX1BBQlfndFR",
+	"eAIgdebhdJHfDJtvzUjDNI3B0gEU12A3T1j+w04XhHJfmDNuDLKsQ+WQKrRlYGleQZFTX+BQIIkbV6dY",
+	"V9gXuDzHh0fP11keqEDcswpJaOQRLLsCgWWmGdnus2Ya5iRVVZmckPA/X52RtLwjJOzrNKYcyIRNoJdP",
+	"X1hdz3koAJHDmO1XLKExAoEEngHkKsFkYsxq7iifRb2+SIspyJPDdnsvQHORQFo8tvGWCVH8d2auPwvI",
+	"YefA/L+jvYCoMZ2an7vdvqioDnNp0nGcFYgph01jHgdbwh7/qSF486q9oC+czIO6HmABTw7bh3tOkpZ/",
+	"d+OEVLz0al/kHivc5kohiHsh19pIhieH7WOzDKiJO1XSvC2NPdhb7Ggs03O/usEXfsakRPPvVl+ckqOv",
+	"Xx2Gj88D0so1IAnYihY5ah8Yez2tMvD5BhjWINGgpygcDpfz4wt+91pbU4NlZyNqdL6j9kFfhIW6hRxv",
+	"ou7UAR5RAv8xSzamV0ZgMUEmNGI9EhuFQ9i+5uYsm3Fx+yHUjWM+YEIxTxc7ndLBmDW74B9EDcw/axQu",
+	"wzmzz6r9n968ePXu4yt4Jqsza4BGd/r+TcNzVlrP47egIadM0Clv9BoHrXbrAO34Maiq+8VaGPh1xCqc",
+	"0VZyFFrdK5t7C1M0FhUQ+5uo0WvEXOlCq33V8BxjqtH7XAmTiu/FZEhqdCJjFYR7BBVws/xPQjAEw72l",
+	"fcS5eSO41lyGei+XoY46uZlpMTv1W1CtxWdj3/+JT7gxXFfe6CJiX4xCr6ZS2FrsbrvtVHSLsEOn05hj",
+	"0Hn/f2yIOhvjmtFRs8wQgQRDoD4GWdrIliGVQxxU1bfSwe+/dYwTn3i2+ol3Up9mpV3mqW539VNvrP/n",
+	"W9A4Wmdcvwj2dQqxWnzkYJ1Hsgoms15qNpnQZGHJvbxIxuqkI0O5kHJsLRu48gUcr1Wh39PIKJTkkqPR",
+	"dMUV1z1jhSBUNdeY4IZy62I2HGIWIrB5rnP9hvvCs5HSFGxQkAaD2ZRDZqMMjChG7z3XNsbPEtYi70AK",
+	"m9sRHAo1uBWJ1hVHGxOOClSXFU/+IKPFGrRtjyvWbl1y8QJ68vf+aIBTHqKbsBjn4BLNgKI77aAxkLGc",
+	"JWZju+x5BC6qMqL0QTs997mm/36bfWQVpd7yn3O5nl/gMG11Fm2i1be8QQ9wXCWG0LnlRbNXUExll6qX",
+	"08+mbHTb3WfNTqfZPTgDg7TXbrfa8L9f/Zw1s3Bf6naCR+Ds8WoLcO3X2yELKWy+0PmyesPy+XhLx7/9",
+	"3lbx2FOo2SXhTxI3Lg2YuI481o4TbO4Bp2HcBzbVGAR147C37cM934KG+8iq+9P7YMDbMPnDJaRpNfan",
+	"m8ksh3NSsYZhsWY5hIzCfAWyRSkBzTYG3SS10dO4JfvKlW5dQ0y1j9d4ik7YGRQmmyc6a0idMyl/goJc",
+	"eOBoHTGVlu2+NebJ4xChp1FUROZwlfi1MvRbUKGT7v/Bo28oV2NWlcf4En43QhbIIbUsM6DvE/ROKOfC",
+	"jRgwIcMhqgQcfqgs4ArK6wrV780QTPgq3e+wbhLR1nrY4RqEt5iyt1wp6y+/xUPxmqpTP18OKH0Ngv2o",
+	"6WPREHG/qig8c9Lmi/eXqY6VNtcpeCsUuhMA37bwpSraHTFdpZltbHrsNI2HrWmcjSvoYVtd4ttDZzoP",
+	"nh18YHRzcbepRCmQxZuXIFumrm64pjR4zNIK4BQdGTNanhQd43st4rJnbLztkrGpwvwud9pS69MZqzyX",
+	"8g0pehWMCc/JzQrVdexNmF4Tpve0irkZKxyzpVLOVuYrh0fbn16s617LBLw1n1AVB0ECiVoE6urBGMm6",
+	"/Qo5vx9ucmdWRj3ckS1hWssMybC6bK4qGCN3bHRspFntTJSUaeMJuK6VsoHTXOUrxnkEYWDMNEPcnhZ5",
+	"MZZSYaBszkUk572+yOLKvSK2v2Xq330Hr/3uO4fCVg45n8Bbhomc2JivliH2Ka5/KaSFKjbQ333XFwSf",
+	"LsfR4UU0F/C+4mxOQLuC+B18WzBurDAbHwuz7lFhD6Jl+S4RaYasuQmCmGGq/9kJeG8ggiaJRSc1RxC5",
+	"Gi4g9nriEHLF+B/EWGElAlgGux4u7SpcI6CxMphxumX0v760oSqiYZOC12OHiOP8LaiutEAYPJ2mD8La",
+	"tcgpCZ+Gbrw26cSlRTsUx/D/6f4QtmqbP7Wz5k9Vc7DFFevNwSuLWz4Nm0mbzuSExBR/ocJufs2Iv185",
+	"YsAzuPZ4IdxVJnpzdlMoCT8ts3L//YLh9Qb0crOxuBO4xmBy/eA2G80qtQ9LZBuPODS3YVhuF5GrisgZ",
+	"VhoYgc0tYjGBTNysG0mNzyXHuOtjdT9IeQl+xEKzNJvw644CsfV1aUaJIt12J0g7SfYFVxDVEwFYTRfx",
+	"IrB5jVmGztiYTIwJM4M5j2PDTx0y6IJMEXG+L4xxNeaQMJM3+A1biTDBK+2Ck8oVm/GSS3WFhLwxG1yy",
+	"KIX4TjSWHeBjfYF5+JCQYlPnHAJkuHfiC2R0ritIROmLsAQ96m636+fdXaFY79k8EwD6cAgfkDSS3uyy",
+	"VuC9iynGKI0uHmBOMqxcgN/B/BeyXMMvKvJ7QSG/13y+L8JaaNH0HdnQYFBDrmuf9aBGc0NwWKNu1YD+",
+	"7MZY49uB3+Tzc3CNKtFI7XC4gORmoEqoH06IRWm1DzvI0sKO2Z7Tbip5BM8iMfg3p2pZ8WYzWzgZ3q0+",
+	"AqrZAuyFm/XANlow3umDo4Z7rb54QcWAxbFR5nIYlUI21VjOUWVPO5DMx5LEbOha140ZTzB1G08PHgWj",
+	"r0LkKObm0zCUUQL5LX1xWosp76W3OQgblzALCZMWhD20VO7hz8NgAPPX3OgD2zsU/gxUHoCPEqUduDy2",
+	"0VsHVN6owgsP4N6OD3OiDVUgbwFOFpTaFBMt5YnjXOAOyjIuQ2mbo4UkZhp6QWFqum2WRTHXz295Nnf4",
+	"/FRJ4RIpsatoD/vxWmrGNfSpPfB6opj9ROx3iOzkcsuRjBwhX7CFdDgHaSN1yI5MHAC5W2A7ITOK8wGd",
+	"hgTOamUOhLnHRyXY2JVnvriBF6vKczWm8fA1uNOrP+fu9bWQNCFhC2fWbSYzbDOX7WZRpYP9gElkq+P2",
+	"haZ6u8B9zqVW1gKCCmkfbCiZwe2WRxEPr+9gW3NRfBrFmfxsQax9h3G+JcnnHC5jx4cN883ijmdk+rAw",
+	"hb7JB3iPYRV+O4/qd2b3L32n/a5XRr1Nbw3nqqIefmWafKHlzBaNGxmOii0XxE2h5ePul1tU+H0m8s0f",
+	"HI42NGpwGbC1bRFsamdtE4INvPprZKz4quEGemOwlaponioA04cnRKbutZzaUVAuAkx8rlAaA08hzA6v",
+	"09ACT9VPfytocXBcc9qakZ/34Xne4ojDmXkj3lO0DrOIkDsmhSojcIRZOyrzLtngyfXou9vN03fJWiMW",
+	"mL9E43nkfkOuWZHCjwjvXzm3FzJJ2ACT57t+7ULMlUYwJ+yUAxQFNSt+5n7WTMW20/nsoB28su30Y9XI",
+	"Cil2QRWSwLcgfWFak15+H5Tlor/eVcx55XJPXNXeXmCrqIztXuKNT9sdxMH0B+QxVMONb3Z710DdqNrr",
+	"cueGG2Jp5boW8qS2pMUc+by3oC9cqXDWDEiROYvBfJqwiFzMwLSAc2M5xN17lYziV5Bx9V6jYtwnTUzb",
+	"OHsnQNcM1ZChhjSBgdfWioSezQPmznP65dppQPero5/dkPp9i7ku3gz+NVNelnpct011gTSXyrO3PwAf",
+	"kJnE9d5e5w9GH1NJC3bln7YsHrs6GX2LG3LJ2qTIiEV9ga4OdAAbfUhBzxTfU+SVqLfIj4mcgOfJ9mZ3",
+	"zAFcZ/naz/ZxZQPHwHp9M7eU69eIL8OazKVNHrnOpYVAgWtlKQgs0LX4k0voCe7EZ2K111N1WdCCHC5o",
+	"GsRyPba2S/xByrnHrJ/KjB/nMsXN9Un6/hN/7pC1bu0BsIftLGu/5ZNQsXOmPR3YTitnaOdMashKx/tO",
+	"iKtqHVCRNVylS83l/Y7jgxvbze+kJlOpFL+IU2aU5xVVOmdFF7IbUjoru9Fy7Qo/L1i2VAh2ZThpfsCt",
+	"XUrUtVKiYH2vpxLvQ5SxycXtCeazfPBpzBLWI2Eqj9EJkUrkkFywgTTCMLQB0HMuKpN84PIbcQ8C7X4k",
+	"wkvAG9kJg7vzkVeyOLGSD7f+jDU0UFPiBfW42JjTSCObsSjs9jgN1Gyb8yCvWNIzOvc5IEoypXzWYscS",
+	"VXMWe3XHWnasZcdabp+12OOGML/m/G7OWkB7uBsdRlGeIdcsMB/MsJW8UuOxGqfZVLMauLrjNDtOs+M0",
+	"d8Bp4LRd02Qac6VlslhRSoKVInlIwHziUxxBXhkmioGXcO6B6GNOPNetvm/i2E4UFr8K0KQu2VQTSuyo",
+	"EPBKIFTkigDFazuRa0cbMA0z52CxGKuf/2jQgV0Xc1cjMH/LBEsJhCYRU/DjBhXFkKdRXU9sFif16YhZ",
+	"HLt+SvhvL+ndvMP5EfGirSZ2f65OyQgaWmYOpJT3N75tCULjtqMmoGI3+DZRB/4FgyJw5MZ0OmUCm03e",
+	"b5QkZvSK3Y0eAym2Dv/ggkFrTsZEL+d4AedMlQ3VF6F5wbl9wTm84Ny8II1pYADFpdpW1mmZ2e50n53u",
+	"s9N9bp3bvZOaOahMnwVsqv3YnP274VERxyT/sn1V5zQW8twMzzGhvihwIfIOghNDbBDiUrUqUoYr2JWQ",
+	"H8dyvuNXO36141d3w6+oKxHalEslzPGK22NUb+UV2zDfBBVMzBbBBt/YcidI4UIt9DPk6TmwbOROCntI",
+	"aldAiEWPtgSvRd5oW/HDteoLbhtNauXsBtdC1FVDehkqPA+LPqcKK5pkHGU1koYMbc3jHACaUxYq2ByS",
+	"5lwhpYfQD4DP6eS50Ro9Hg5ZqFkfBL9KLXvIXy5vllAC6VBtcs3nlkPbZITxiDJh0rIxYDPpEfnkcpfc",
+	"1cDLFM6s5e436Hhs+4x5qH8CarUwG9p/ts707XRyGbfbWbkfspP5sDJuzHF+kNk29wKzs7wuqApep/Wo",
+	"5SwwXHAGhO9//nhGcjIlTGvH00xpzAlU2DQOCxVX13Kk1RUPOuXlzrahIm+9nJ3euh/1w3CDa/qJ01Zx",
+	"d5JXk3Z4wcNacOOk9pHvy6mSjzDonYmzM3F2Js6t85iP4HvYOuo9E5G8RfaCCB/UtiuEbk9ZNAt3xQJ6",
+	"WM17QiPmOpA5sKy+mCYMoKciujhBjT9tNmWMBmtHcN0ipy5jFGjPAW05qwKf7YtaEygg2G0vtQYmdOHa",
+	"v4xmAjw/kK/rRdD6gpLMInCoImZhq+Nn5sqOOe6Y493qpYHt9+3pnf6ZCEBv7YvViqvbONRYt9NGHzxX",
+	"/UVEMmNZE3nFVjBWfA+PuV4V03cb4HoeQdfGXJtRcK1geVCQB5C0allfpBCSSdpTcpRweBrjZpX7iB0i",
+	"hxyQqZCPObyhOU0hq7AQqUU+5bFYXFewwOEJqSAPIGeUR3gZT7K+NtCAM46UmafQJ65UKgPuR8xI6hxW",
+	"gqVgQH0B7W7GVBEtzQoBvZGXtsvofCyBgM2IHYZU4HftytY0bVlvPhvkshv6ooCQSS6gE0/q1jeztJ2A",
+	"j7tGAClCpzTRtZCRPiWsgIw8GzPF0rapUsSLk9RfR6G1mHlcs8hQwUBOJlTlYPk+d4IutMuexlAmbfsl",
+	"r48buFYTWyPh/e61nXYbWvq6P8v9jJVexK5qu1HGHnQ76BAH8/BFsA4t8qLQmMj1gpxAt+A8kqOP0F49",
+	"/fwncmuQb+5fbFacNSfu9z82KnrZl0ApAdIqJ+3cPM2zPXCnusSTwB2UfPPcBCBo4cSsA8No3nt9RMhX",
+	"NIk5c/AGd4gDmnfe3QDO5kds2pp6l7lyIKE3jgl642M35KMktArLNeqmCtuHWQQr4J+KLlSLfLBDSNMw",
+	"QksP+alBp4QqxlDMgVobXNY++NahNZQnc2bFUs/10S01Mad+C3JicdzIZBZrPo3RSJDYudkOL38ejmpO",
+	"u2bTyvnY1cQnmZhNGr3PR0GnHXSOgm47OGgHz9pflvXDf9b2GuIfVTXELwl9ZqSN2RcU+h5Go4e55kGb",
+	"FYve7w+E9Y6QVf0ghe2Bn0YRgEXUM5U0P3Ad/KUNsZK+BA2vIbLL6PNa9Ze63mtZx0E2iHJ8jOVa0LGI",
+	"a2hI6nrJfPfX5Ws5Lhh4ccsAY60/czLhj9xCBuDG+iaHr1WWTY59Q6mrkEkAhMQo2AMax0Hm68Xeyeln",
+	"DXExOhin3YRl4n7qi7weFZDZ1Ojmx22rGBsDvQeauYP9xJej39hlKeNlITUm1hghQG39gwKDK0VUCFUs",
+	"dWg+b06fbVYCehHEmRHdUmE1BViv0FPaX5laaPd37KvT1WO2U9R3ivojVdRzWqJ1p90rKr8RUugwAh+t",
+	"x0qI9H4qYNbmRo2314xzCnkGFTpd9pjV7LIfClT1ZU3y2CniO0X89hXxm9ea6/RiI00LeT03pS2Xzlie",
+	"2ZtJ1qvOG6jHObFdpyeflbWanZb859KSVyuuy7Vn58New1nvbkV/tXUea8JEZPQ9dDK55kIXC/O7bfZU",
+	"p3q+cN9eoXVmHAtyinIfzHu17l0FeEw9Wuzyr2Nku63f9WYp92YZZFTsztkL2wBrSccVs/gOpA50jR4R",
+	"0umH2BBEsHnWFMQHoC41sGj1xX/yK0b0XLqzoGwzAOQNYJZgDG8+ljGr6sx1IfW4LzjCZkalhphceKnN",
+	"5lg7eFxsKgAfc6GxyuJ8ANG3NNe4VgLvOOFKT6jKe8jMRM+hLZg9651us3vUCBpm2qULz7LT/iJ93wby",
+	"107kplsDbPHxaFk/fjocArGf5wOg2Dl+7rLK/S3OIq2PAuh/K8aywz3LqvgNH/JNnuwkVzM0X2lYu0O9",
+	"pz7U953PeMMj7zdvJ3L9jJk/WTLJz1PmJ7Rhwk2d2FwPW3oJUY2Y9qXNtQzLapGzQQf3om0JIuise+Dp",
+	"oWiElmRSldVpnj7MPX0bzdjd6tUYlm7pH2Da2o0dwEeCRe32olYF3Yif2tVLgRUiOag3D0/RRgCTEL1l",
+	"oKY66P60Y4JycPgWdAX6qCdyrlgChWixpJFKs7HgFhYrBrl6ldjwL82oVh5szb7q/bGexHnlKu9CN/8r",
+	"e0Irid5M9s9lBOXIyUwR+j5ghxZjj8yMyuiCEI66Pi6UZhOrDdhAwAoPggsXXCwAn9u5BiAlVjGaDMYk",
+	"o8FiV+O+0HLE9JglvazBGSThYLcIGseFHv91PgcbylnlcviBjbgQhhStlTScxTEOHMOAVCzIXCZWad4s",
+	"+iNkrVMf/lMT7OneQLAHmkODBVjslfdYw1fQwDfyciEHVJAnoTHBwj2oF0YM5SchBBvDvSwfMjcpzFuq",
+	"mgtX53gcctOwA7uQMmZUPD7vDx6EdZw/dnF3vp+y9zVKuYnjjI6/1Ht+TiPI83VZBY5kc5nPUgwYmYmY",
+	"KUXClP6gOR9QcavGvfLSeXy3964Ac1rV6AS/g/6Hd+aB9bVK/9Hbaam4wQy2Gvsyf8uqPoqCzW1viZ13",
+	"5V/Au3IaRelRr2QSnv60tjOFuu4kKSoElEGQmTIkeOrUI9sALNfdPuiLrJEA9N91/t7A6zWAA4ism3lM",
+	"VTPnPdw76QvFdI4xaYmMCdzPjEb1Xp6URT1yJw/O46aqopY/9ZqqXK3Nn9A3hDuWKfcud6Smr70vZtfz",
+	"FKXNpDP2W2VTOvF5LXfRfUigrBXoQ/TI3NRpeSwOmSUsf1POh0+68mJgguVoItQSo8YxYZOLFMcntYfJ",
+	"k799/PkdmbBkBEgHgzG2yafeObEVcGAeWhGTK1D1OH4P2X1IlJbTQqiS6r4wCmzPwu5mTda9ErWs3bo9",
+	"8Go2GDAWqRbxWV1fuKa8VjlWmi4qi4nBAXojwmUdzRnWsQnrWNkwKYUe9XwrGNSVucXykYIyOxPzYr9t",
+	"yhbe4yTuFgioniMhUUa5hmoPveD5pvjUrg/T1q1RABVhI6V532VCrJHElKoBLlfBZTOpayYznfEJ+3k4",
+	"3OUy3Ys3y67+Ou6sNEmlsVN3biYDipZP1c1EovKqT6U37Z1Ek9i1FXWpzKyQS5UXu+UMKvKf/Ir1xbUz",
+	"qFKDGmrq63OognwSlblUk6wTECWBSfWFkhN2IaMFOAwn8ooRrnvYHAHjZrqQ0eMzFuiDAGqYRY+0Jc1m",
+	"AORJlkfaCdrt9p4DQci6MnoOSqPWzWkSqfpEr4wdbu+KhO8IafmAD7WYXfH0p+r87c7zQmfztOEpj2PB",
+	"lFqS1905KGA0Bo05Y5cF4EhHDjllrpyO1n7ebFemo5kLx/7Arqjvt9uIAd5PPlru4//a+Wh3qWPutMYC",
+	"vvGaYqhWf9z/A2oz5HB4vqYv1vWLtsImzydzObuQ7FTvFq1VHx+bX9ROZJf8VkytoJfMS5EGMLjr5b6l",
+	"r7JqiPX+VafC+fL4Wr5NJzW3TIRbp+Sq86ycFuc1HtpEgHdvN0XOrWqNPzYzNR6ep+PGzunjcMn6B+am",
+	"jZPKLBv3sb8qwqPKsskp1WOvJjqTPNvj6UAZZUm8zRHArAkAZqvQEYrYt1aawn5j5QciQ3IpVIt8cmEa",
+	"schuQz+yFYnoWSFzH0QNXlNKenDvqOFgFobtNUzi2mzM6fGZ9ZDOCjb/IpaDS/wnE2YEne/RfLBAxI3O",
+	"IZgEX4JGTpc/aHbaQBHpCyruOFpRB4rXcMlrRtPNj6ZtR2emFdFFo9cxY7D3Pi+M/GDJvavee2BGzkCL",
+	"51fsPIdL02m2O5s1bMvtaQ0TzVHOLrb1UGJbf1X5nbkNj8+sgk19YNOYDgwriuO85lMcUYucZjzJoi9C",
+	"YjE09QjzRBySmdA8xtcVW3J81UZ+/FWBK4Y65F70n/TFcKZnCSMQ8lFES/M4jaVgPch8xlYcFrg3Gw+1",
+	"V9zbIXODLvrC+zI6ZLw5VPJSQI1pkVORcWZAYugL7McHE5cIeWM4kcvROMka1gF7CXy3WSQZesTNx8zT",
+	"0DyzL36AWyGuGMsBjRE7AfuJfEqBVQd4l7rkU0IdPCfAjDARBbhsCOzpxQhHdGoxbU4sRit33QQV0XM+",
+	"YAGhOFaSzESWSN4XuFBygDjXA/Dzcq3sl7UHYWovMBG1iJ0LOM0mjOmA0FjJvjB/8kjw0dj8lCC2stIJ",
+	"04Nxr4iVMqELoqYUaGFS5fTDkkmbcUp+NqMDq9Bs5gVjInXKBQUvZV/ImVY8wiXFzXZRUuvAtDc0cxI+",
+	"3GuRd7IotYXsi0zG9fy9rpXE9UZrgqewIJNvO+q6E+SPR5DfXQR6lRLxkVknTYFvKuw5bg74Lhq9i0ZX",
+	"NhVgekOFxxhfY0ZjPf59paXVbbeLMErTRA6YUsCSbc4MyvcTq5loekEVc8jjVNkyhpK19BrG0LjFY2e/",
+	"UOXsj/nVn7lK6k1+r2jMc7DoueIo0L6gsURl+PK/oP+adQsOAWrLhvgsOiC9AKQmzJty4ZDqng29vjBv",
+	"OGib25+120SxgRQRZNxkWIEXM7VA9LErlizgUyxWrEV+wA9AuIWJCBQQoyqFWl4yEQLMsZnNuf079RMo",
+	"OmFpOQOqDUa3XUwZEi3cDxFHNZZzhMsjUNdHTkE7Tfv8GZKGJnoIhi4kDE9LSL/guj7a+FrG0bVCjXou",
+	"HWyYr0us0ybdrnKj1+m2l3gi29u2ezNzu81yiZqpb+3TrV6l1eBa7OuUJ0xVfrCb/6D9kt+B/hpt5y8Z",
+	"nMTnf/vvg19/6L49/Mezs6P/89+fXn04+/WX7sHhka1CS9+71d5VRkVfs3idohFzRh5P8PPOIMLKcF9V",
+	"3fXWwA17tL33Pm3cYo/UdtjriyUt9nZN8+5e9zS8o4zEUtFzBVSMldVDr4wm4LiJqzGsj0dbiXqbwehX",
+	"IrrdULSZwy4OXSArAAqjZMxsP+JiILpAYOsEo2lei1OaxzEBG6A6kpNqa9eK4Pyr6y3XUEnqQi3XUjS+",
+	"PfSD/FjiK2M8HrUHcjOebNYuhXKRUybolLcWFBFR1gkEe2guxvjUaKfCP9IW52SecK2ZqHRFvLBPb3bk",
+	"3RBvALTFDf9PDdyClVSzQm/dnC/C8p1VSC3uNnKxwJiJoBMW2GDUauyWviiAtxAfu8XhS28F3vLeTWBj",
+	"9BaMDyVZHMjMo0XO5hBNizCgZdsAKhdPMtNMbyZcEMYBD1smEUvIk5AKMpmF0EdOkVMhyNuZ0iwxz/XF",
+	"2////4tjlpjf6d5KeBWYcFbfYVZnC4SYzo0ixLDmhPLYGaMnZOCmoGZJYiwls8BqCsHYJWAxVIjWBBbm",
+	"P+yPLZmMambHzCfrpnfQzU/vYMvpwZ5GfMR1amJPx1IwImaTC5ZAo7uYmZv0GFrtvcoy7C9mui/ss1wR",
+	"PhISQnewLhLjoozC0vzOEql6JGx3nnfI0dERaXe6B5Zc+iJ8enhM7BW4UKQB82Md9L8Zbf0q1S/SP/v9",
+	"p//+5DN5stfab3757nO7efxl74+DoHP0Lf3x36qX8TFVA1k+sU41kGN2O3SbMrrNNGO3Tp6kHLge3+YD",
+	"G3EFIF4Zty9WGtu2kubouHp8ECbIcvrC8hzbEhlkQpA23RsmDLqSENBMJlOauJoUohM+mXAxCvriF8EH",
+	"MmJEyGRCY66wVcuTdz++2LPpZ8poMnEE3Y6VJKFh1f/xKmNRITLykArhc64QZYV1fEPaxgwJFRwsCRuC",
+	"Cxumedg+7osQmFoTpEsY2AqlNL9C0YXtQuG8fjCzel+33YLrVdYIsRKfwH4H3ZenQmyAUpB79Ha81hvM",
+	"YKuxV/ENR9k7pJ9tvJ3+7sGJOKPgeffDLUwb8W9MEOw84vgHnCu3+J5hkldRWuQjKqMXC3dFS2zzq9MS",
+	"dKjqm4EmY7ub2IdB1ipNxcCIvn2P+dlzBtZ2o9352/GvL47+3v4HZlfomWr0DtvHQUNzDYL7VW5QxAEY",
+	"ZBPIBKxbJLXv8YhNgkPLnJs+2+ml0/UbvFSt4S4FoGiU47Zl0qxaHPoG1o1BObnN2hTLCRr5JDpfoPpX",
+	"RcbcCN2Fy79GvKe+sIBPPVIN+FTvJc5k0SOvWrIT2cE53TSck0/BS/CccnrleuVP9s3LEZ18Zela3ub7",
+	"0DcQcBguP0Sv7I2dmcfimF3K/zdlgfbRh4HrJGZxHJJBzGiiCCoOYUBC8DOERCZ9EV7wRI+hbj20iD6z",
+	"mBEpCvoDU6gPUxA+Njbt5GJYj9x0M5LkJqCbJvLKmCk5xAHQ5gs+IsipTmcvFmQiAYE9S0QGX5YN6aDL",
+	"ptd4etghh4fWHUSOjzdS9nCN7gXmaQmbeow4Tzcs7+8sYeE6Ov0uCfiakFSr9X9rza3qlgA6DORfEvsI",
+	"9k91fXdP378JEA2DazJhVGAJB/yiJYmkTQvlulUdJ8GXni2mbNcj4aZDba9K+1Ybb3PG/R8qno2+1VKF",
+	"WzQr2t27/6qwc24IEQVFtDwx9MC+TmPKhUqzgAu0Ua0HZxSxRo9vjJA4C7I8oKouxU15xZKYThuV1c1m",
+	"AbYua7aD/2jesU6b2B1Bb0TQEA5Zg5zBjbVeVUOadpgWLNgas4TRwZhZLD2tCO6Oc6FKAbXjXJErligu",
+	"BSaCBwTE3JwrRo7aByScZbw6RE3M/Dwf85hhPaBLzeeKqPFMay5GJJJzkWJpEQodZ8gFjakYsMT2qIFi",
+	"x6zvTHX60geI7yHwxK3pW9lHKh3RNFrsIlZ5KY0lmGlVhmJJfVUG9KtfkQaBPe0vFkswHz/Aa1bwU2hQ",
+	"gi8Dytv1J1nvAEg5WSeACyu7OwtlVMbEEqc7AECsaWnOGh1KzAtcuHLzDiXkHZ0w1Rc0Mffx32Ys9QEm",
+	"bESTyGgrg0JWTH3U04z+WiHPYm94e3jMe0lnEyvcPHGbkc3iQDdIaLX5pR6QNHKN/FxvBwoJNmjXGeXa",
+	"wQFzbDAyujPDK3qpJMgH6plaKt43CcJJAJIoheBOUPFUjv1FDM6VOTv1MTHLqR55QMzMYhcNu+loGBDa",
+	"ilBYlZxeLyJm3l5nszjxea0g2J9MNIG/2qzZA3RQ38z5eyyRtZVcfVN+at5wC6G1FnnpRAAXIzvwvqho",
+	"goJQ31ZRPrHO3DwmUH0w7AZEyE1EwgaxVBgKu4keJWZS9xK6qjv+jzFudXdiuaCH7oJH1wweraW4Wrfn",
+	"+hidzk/qyhgSOUroBN7rgklZ8ZaDnEvTwaD+83cpqjts/90O5haPpvtEjXC2s1N/Yue7A4tLZlCwVOmw",
+	"NA+w5Ko+XAN5q3GMKe7Yit3cH6UNtqAszGzyLIkbvcY+wpbhhyqjUUxOY0gZAXGoGJb2WWUtjXpWl9dM",
+	"oXu4+YHZlsyKgV9+EhBGB2NXNDywqEmWeHlC5Nz/jGv4U/7KpzETWc9nmVwGacQB8bzonC4CGxezkQgk",
+	"eqgZALHmfSiFb6r8UsLIFVdcK6gPI4B7F2Qxt0uo/pJDvMl8ynwfm9Z7yq1/1iuWjU+Y5x7OeYDtS06R",
+	"wfCY60XFG35AxULDi+TQa3lYypjDwQNqgP/+vA32RwmqhMZ6HKQMh2L346w7fMpvfGL03m/J+duXb/83",
+	"AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

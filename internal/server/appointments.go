@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,8 +46,12 @@ func (s *Server) ListAppointments(ctx context.Context, r api.ListAppointmentsReq
 	if err != nil {
 		return nil, err
 	}
+	listed, err := s.withPeople(ctx, page.Items, p.Include)
+	if err != nil {
+		return nil, err
+	}
 	out := api.ListAppointments200JSONResponse{
-		Items: items(page.Items, appointmentToAPI),
+		Items: listed,
 		NextCursor: nextCursor(list, page, func(a clinic.Appointment) store.After {
 			return store.After{Start: a.Time.Start, ID: a.ID}
 		}),
@@ -59,14 +64,48 @@ func (s *Server) ListAppointments(ctx context.Context, r api.ListAppointmentsReq
 	return out, nil
 }
 
+// withPeople translates appointments, with the records of their patients and
+// doctors when these are asked for: one statement for all of each.
+func (s *Server) withPeople(ctx context.Context, as []clinic.Appointment, include api.Include) ([]api.Appointment, error) {
+	out := items(as, appointmentToAPI)
+	var patientIDs, doctorIDs []int64
+	for _, a := range as {
+		if slices.Contains(include, "patient") {
+			patientIDs = append(patientIDs, a.PatientID)
+		}
+		if slices.Contains(include, "doctor") {
+			doctorIDs = append(doctorIDs, a.DoctorID)
+		}
+	}
+	byPatient, byDoctor, err := s.cfg.Store.People(ctx, patientIDs, doctorIDs)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range as {
+		if p, found := byPatient[a.PatientID]; found {
+			record := patientToAPI(p)
+			out[i].Patient = &record
+		}
+		if d, found := byDoctor[a.DoctorID]; found {
+			record := doctorToAPI(d)
+			out[i].Doctor = &record
+		}
+	}
+	return out, nil
+}
+
 // GetAppointment reads an appointment: GET /appointments/{id}.
 func (s *Server) GetAppointment(ctx context.Context, r api.GetAppointmentRequestObject) (api.GetAppointmentResponseObject, error) {
 	a, err := s.cfg.Store.Appointment(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
+	read, err := s.withPeople(ctx, []clinic.Appointment{a}, r.Params.Include)
+	if err != nil {
+		return nil, err
+	}
 	return api.GetAppointment200JSONResponse{
-		Body: appointmentToAPI(a), Headers: api.GetAppointment200ResponseHeaders{ETag: etag(a.Version)},
+		Body: read[0], Headers: api.GetAppointment200ResponseHeaders{ETag: etag(a.Version)},
 	}, nil
 }
 

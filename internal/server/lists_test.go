@@ -297,3 +297,78 @@ func TestSearch(t *testing.T) {
 	}
 	f.Get("/doctors", "is_active", "yes").Want(t, 422, "validation-failed")
 }
+
+func TestInclude(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	patient, doctor := f.patient(), f.doctor()
+	var ids []int64
+	for i := range 3 {
+		ids = append(ids, f.booked(patient, doctor, fmt.Sprintf("2027-03-02T1%d:00:00Z", i), 30).ID)
+	}
+	one := fmt.Sprintf("/appointments/%d", ids[0])
+	for query, want := range map[string][2]bool{"": {}, "patient": {true, false}, "doctor": {false, true}, "patient,doctor": {true, true}} {
+		var list api.AppointmentList
+		var single api.Appointment
+		if query == "" {
+			f.Get("/appointments", "date", "2027-03-02").Want(t, 200, "").Decode(t, &list)
+			f.Get(one).Want(t, 200, "").Decode(t, &single)
+		} else {
+			f.Get("/appointments", "date", "2027-03-02", "include", query).Want(t, 200, "").Decode(t, &list)
+			f.Get(one, "include", query).Want(t, 200, "").Decode(t, &single)
+		}
+		if len(list.Items) != 3 {
+			t.Errorf("%d items", len(list.Items))
+		}
+		for _, a := range append(list.Items, single) {
+			if (a.Patient != nil) != want[0] || (a.Doctor != nil) != want[1] ||
+				a.Patient != nil && a.Patient.ID != patient || a.Doctor != nil && a.Doctor.ID != doctor {
+				t.Errorf("include=%s: %+v", query, a)
+			}
+		}
+	}
+	if vs := f.Get(one, "include", "room").Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"include enum"}) {
+		t.Errorf("%v", vs)
+	}
+}
+
+// A reader who pages through a day sees each appointment that stays once, while
+// others are booked and cancelled around the reader's place.
+func TestCursorsAreStableUnderInserts(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	doctors := []int64{f.doctor(), f.doctor()}
+	var stay []int64
+	start := func(i int) string { return at("2027-03-02T08:00:00Z").Add(time.Duration(i) * 30 * time.Minute).Format(time.RFC3339) }
+	for i := range 12 {
+		stay = append(stay, f.booked(f.patient(), doctors[0], start(i), 30).ID)
+	}
+	var seen []int64
+	cursor := ""
+	for page := 0; ; page++ {
+		query := []string{"date", "2027-03-02", "limit", "3"}
+		if cursor != "" {
+			query = append(query, "cursor", cursor)
+		}
+		var list api.AppointmentList
+		f.Get("/appointments", query...).Want(t, 200, "").Decode(t, &list)
+		seen = append(seen, idsOf(list.Items)...)
+		next, err := list.NextCursor.Get()
+		if err != nil {
+			break
+		}
+		cursor = next
+		a := f.booked(f.patient(), doctors[1], start(page), 30) // before the reader's place
+		f.booked(f.patient(), doctors[1], start(11-page), 15)   // after it
+		f.Post(fmt.Sprintf("/appointments/%d/cancel", a.ID), object{"reason": "other"}).Want(t, 200, "")
+	}
+	for _, id := range stay {
+		if n := len(seen) - len(slices.DeleteFunc(slices.Clone(seen), func(s int64) bool { return s == id })); n != 1 {
+			t.Errorf("%d was seen %d times", id, n)
+		}
+	}
+	slices.Sort(seen)
+	if len(slices.Compact(slices.Clone(seen))) != len(seen) {
+		t.Errorf("something was seen twice: %v", seen)
+	}
+}

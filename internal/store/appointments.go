@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"mems/internal/clinic"
 )
 
@@ -21,6 +23,39 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	return row.appointment(), translate(ctx, err)
+}
+
+// People reads the patients and the doctors with these ids, by primary key. An
+// id that is not there, or is not asked about, is not in the answer.
+func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[int64]clinic.Patient, map[int64]clinic.Doctor, error) {
+	patients, doctors := map[int64]clinic.Patient{}, map[int64]clinic.Doctor{}
+	if len(patientIDs) > 0 {
+		statement, args, err := sqlx.In(`SELECT `+patientColumns+` FROM patients WHERE id IN (?)`, patientIDs)
+		if err != nil {
+			return nil, nil, err
+		}
+		var rows []patientRow
+		if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
+			return nil, nil, translate(ctx, err)
+		}
+		for _, r := range rows {
+			patients[r.ID] = r.patient()
+		}
+	}
+	if len(doctorIDs) > 0 {
+		statement, args, err := sqlx.In(`SELECT `+doctorColumns+` FROM doctors WHERE id IN (?)`, doctorIDs)
+		if err != nil {
+			return nil, nil, err
+		}
+		var rows []doctorRow
+		if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
+			return nil, nil, translate(ctx, err)
+		}
+		for _, r := range rows {
+			doctors[r.ID] = r.doctor()
+		}
+	}
+	return patients, doctors, nil
 }
 
 // AppointmentQuery chooses a page of appointments.

@@ -30,7 +30,7 @@ func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Docto
 func (s *Store) Doctor(ctx context.Context, id int64) (clinic.Doctor, error) {
 	var row doctorRow
 	err := s.db.GetContext(ctx, &row, `
-		SELECT id, full_name, specialization, is_active, overbook_cap, version, created_at, updated_at
+		SELECT `+doctorColumns+`
 		FROM doctors
 		WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -96,7 +96,7 @@ func insertDoctor(ctx context.Context, t *tx, d clinic.Doctor) (int64, error) {
 func lockDoctor(ctx context.Context, t *tx, id int64) (clinic.Doctor, error) {
 	var row doctorRow
 	err := t.GetContext(ctx, &row, `
-		SELECT id, full_name, specialization, is_active, overbook_cap, version, created_at, updated_at
+		SELECT `+doctorColumns+`
 		FROM doctors
 		WHERE id = ?
 		FOR UPDATE`, id)
@@ -117,6 +117,9 @@ func updateDoctor(ctx context.Context, t *tx, d clinic.Doctor) error {
 		d.FullName, d.Specialization, d.IsActive, d.OverbookCap, d.Version, d.UpdatedAt, d.ID)
 	return err
 }
+
+// doctorColumns are those of doctorRow.
+const doctorColumns = `id, full_name, specialization, is_active, overbook_cap, version, created_at, updated_at`
 
 type doctorRow struct {
 	ID             int64     `db:"id"`

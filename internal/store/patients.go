@@ -54,7 +54,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 	var row patientRow
 	err := s.db.GetContext(ctx, &row, `
-		SELECT id, first_name, last_name, email, phone, birth_date, version, created_at, updated_at
+		SELECT `+patientColumns+`
 		FROM patients
 		WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -122,7 +122,7 @@ func insertPatient(ctx context.Context, t *tx, p clinic.Patient) (int64, error) 
 func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 	var row patientRow
 	err := t.GetContext(ctx, &row, `
-		SELECT id, first_name, last_name, email, phone, birth_date, version, created_at, updated_at
+		SELECT `+patientColumns+`
 		FROM patients
 		WHERE id = ?
 		FOR UPDATE`, id)
@@ -142,6 +142,9 @@ func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
 		p.Version, p.UpdatedAt, p.ID)
 	return err
 }
+
+// patientColumns are those of patientRow.
+const patientColumns = `id, first_name, last_name, email, phone, birth_date, version, created_at, updated_at`
 
 type patientRow struct {
 	ID        int64      `db:"id"`

@@ -167,7 +167,7 @@ func (s *Store) ListDoctors(ctx context.Context, q DoctorQuery) (Page[clinic.Doc
 	var rows []doctorRow
 	// Safety: the text is put together from the constants above only.
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT id, full_name, specialization, is_active, overbook_cap, version, created_at, updated_at
+		SELECT `+doctorColumns+`
 		FROM doctors
 		WHERE `+strings.Join(where, ` AND `)+`
 		ORDER BY full_name, id
