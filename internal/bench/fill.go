@@ -17,6 +17,7 @@ import (
 // years, and the measured day is the same at every size.
 const (
 	doctors      = 200
+	withHours    = 50
 	slotsADay    = 20
 	slotsSparse  = 2
 	maxAhead     = 20 // weekdays, four weeks
@@ -29,8 +30,9 @@ const (
 	percentEvery = 10
 )
 
-// fill makes the clinic. The triggers of the backstop are put in afterwards:
-// their migration copies what is there, far faster than row by row.
+// fill makes the clinic. It fills the first version of the schema; the triggers
+// of the backstop come in afterwards: their migration copies what is there, far
+// faster than row by row.
 func fill(ctx context.Context, dsn string, size int) error {
 	schema, err := store.OpenSchema(dsn)
 	if err != nil {
@@ -38,10 +40,7 @@ func fill(ctx context.Context, dsn string, size int) error {
 	}
 	defer func() { _ = schema.Close() }()
 	ignore := func(store.Migration) {}
-	if err := schema.Up(ctx, ignore); err != nil {
-		return err
-	}
-	if _, err := schema.Down(ctx); err != nil {
+	if err := schema.UpTo(ctx, 1, ignore); err != nil {
 		return err
 	}
 	db, err := sqlx.ConnectContext(ctx, "mysql", dsn)
@@ -83,6 +82,9 @@ func fill(ctx context.Context, dsn string, size int) error {
 	if err := schema.Up(ctx, ignore); err != nil {
 		return err
 	}
+	if err := fillHours(ctx, db); err != nil {
+		return err
+	}
 	if _, err := db.ExecContext(ctx, `ANALYZE TABLE appointments, patients, doctors, occupied_times`); err != nil {
 		return err
 	}
@@ -93,6 +95,18 @@ func fill(ctx context.Context, dsn string, size int) error {
 	}
 	say("filled %d appointments in %s", size, time.Since(started).Round(time.Second))
 	return nil
+}
+
+// fillHours lets the doctors of which free times are asked work from eight to
+// twelve and from one to five on weekdays. Bookings are made of the others.
+func fillHours(ctx context.Context, db *sqlx.DB) error {
+	if _, err := db.ExecContext(ctx, `UPDATE doctors SET hours_time_zone = 'Europe/Zurich' WHERE id <= ?`, withHours); err != nil {
+		return err
+	}
+	return insert(ctx, db, `INSERT INTO working_hours (doctor_id, weekday, valid_from, start_minute, end_minute) VALUES `, withHours*10, func(i int) string {
+		half := i % 2
+		return fmt.Sprintf("(%d,%d,'2020-01-01',%d,%d)", 1+i/10, 1+i/2%5, 480+half*300, 720+half*300)
+	})
 }
 
 func insert(ctx context.Context, db *sqlx.DB, head string, n int, row func(i int) string) error {

@@ -34,13 +34,16 @@ type bench struct {
 	today   string
 	day     clinic.Window
 	horizon time.Time
+	free    clinic.Interval // two weeks from tomorrow on
+	ids     []int64         // the doctors of whom free times are asked
+	some    string          // the same, as a parameter
 }
 
 // booking is a booking that nobody else makes: of any doctor, so that clients
 // meet at one now and then, that doctor's next free time; of patients in turn, so
 // that each comes back only long after, at another time.
 func (b *bench) booking() clinic.Booking {
-	doctor := rand.IntN(doctors) //nolint:gosec // G404: spreads load
+	doctor := withHours + rand.IntN(doctors-withHours) //nolint:gosec // G404: spreads load
 	slot := b.taken[doctor].Add(1)
 	return clinic.Booking{
 		DoctorID: 1 + int64(doctor), PatientID: 1 + b.next.Add(1)*patientStep%patients,
@@ -85,6 +88,11 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		address: address, store: st, today: workday.Format(time.DateOnly),
 		day:     clinic.Window{ByStart: true, Interval: clinic.Interval{Start: workday, End: workday.AddDate(0, 0, 1)}},
 		horizon: workday.AddDate(0, 0, 2*maxAhead), // behind what was filled
+		free:    clinic.Interval{Start: workday.AddDate(0, 0, 1), End: workday.AddDate(0, 0, 15)},
+	}
+	for id := range withHours {
+		b.ids = append(b.ids, int64(id+1))
+		b.some = strings.TrimPrefix(b.some+","+strconv.Itoa(id+1), ",")
 	}
 	fmt.Printf("\n### %d appointments\n\n", size)
 	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")
@@ -108,6 +116,17 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 			return expect(200)(c.send("GET", "/appointments?limit=200&date="+b.today, nil))
 		}, func(ctx context.Context, _ int) error {
 			return b.list(ctx, store.AppointmentQuery{Window: b.day, Limit: 200}, 200)
+		}},
+		{"free times of 50 doctors in 14 days, first 100", func(c *httpClient) error {
+			return expect(200)(c.send("GET", fmt.Sprintf("/availability?limit=100&duration_minutes=20&doctor_id=%s&from=%s&to=%s", b.some, b.free.Start.Format(time.RFC3339), b.free.End.Format(time.RFC3339)), nil))
+		}, func(ctx context.Context, _ int) error {
+			return b.search(ctx, store.AvailabilityQuery{Window: b.free, Duration: slotLength, Limit: 100})
+		}},
+		{"first free time of each of 200 doctors", func(c *httpClient) error {
+			return expect(200)(c.send("GET", "/availability/next?duration_minutes=20", nil))
+		}, func(ctx context.Context, _ int) error {
+			_, err := b.store.NextAvailable(ctx, nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
+			return err
 		}},
 		{"read a patient", func(c *httpClient) error {
 			return expect(200)(c.send("GET", fmt.Sprintf("/patients/%d", 1+b.next.Add(1)*patientStep%patients), nil))
@@ -176,6 +195,16 @@ func (b *bench) list(ctx context.Context, q store.AppointmentQuery, rows int) er
 	page, err := b.store.ListAppointments(ctx, q)
 	if err == nil && len(page.Items) != rows {
 		err = fmt.Errorf("%d rows, want %d", len(page.Items), rows)
+	}
+	return err
+}
+
+// search is a direct search for free times.
+func (b *bench) search(ctx context.Context, q store.AvailabilityQuery) error {
+	q.DoctorIDs, q.Step = b.ids, 15*time.Minute
+	page, err := b.store.Availability(ctx, q)
+	if err == nil && len(page.Items) != q.Limit {
+		err = fmt.Errorf("%d free times, want %d", len(page.Items), q.Limit)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -108,11 +109,19 @@ func (sc *Schema) Close() error { return sc.pool.Close() }
 // migration, reporting each. Several processes may call it at once: one works,
 // the others wait and find nothing to do.
 func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
+	return sc.UpTo(ctx, math.MaxInt64, report)
+}
+
+// UpTo is Up as far as a version.
+func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration)) error {
 	if err := sc.createDatabase(ctx); err != nil {
 		return err
 	}
 	return sc.locked(ctx, func(p *goose.Provider) error {
 		for {
+			if at, err := p.GetDBVersion(ctx); err != nil || at >= version {
+				return err
+			}
 			r, err := p.UpByOne(ctx)
 			if errors.Is(err, goose.ErrNoNextVersion) {
 				return nil
