@@ -21,6 +21,7 @@ const (
 	ActionCancel     Action = "cancel"
 	ActionUndo       Action = "undo"
 	ActionReschedule Action = "reschedule"
+	ActionImport     Action = "import" // taken over in whatever status it was
 )
 
 // moves are the actions that only change the status.

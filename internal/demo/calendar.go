@@ -63,22 +63,27 @@ func (w *calendars) fillDay(date clinic.Date, ahead int) {
 	day := time.Date(date.Year, date.Month, date.Day, 0, 0, 0, 0, time.UTC).Weekday()
 	for i := range w.clinic.doctors {
 		d := &w.clinic.doctors[i]
-		var sessions []session
-		switch {
-		case day == time.Sunday || day == d.dayOff:
-		case day != time.Saturday:
-			sessions = weekday
-		case d.saturdays:
-			sessions = saturday
-		}
 		full := leastFull + (fullest-leastFull)*w.Float64()
 		if ahead > 0 {
 			full *= 1 - (1-lastDayFull)*float64(ahead)/float64(7*w.WeeksAhead)
 		}
-		for _, s := range sessions {
+		for _, s := range d.sessions(day) {
 			w.fillSession(d, clinic.Interval{Start: w.at(date, s.from), End: w.at(date, s.to)}, full)
 		}
 	}
+}
+
+// sessions are those of a day of the week.
+func (d *doctor) sessions(day time.Weekday) []session {
+	switch {
+	case day == time.Sunday || day == d.dayOff:
+		return nil
+	case day != time.Saturday:
+		return weekday
+	case d.saturdays:
+		return saturday
+	}
+	return nil
 }
 
 func (w *calendars) at(date clinic.Date, hour int) time.Time {

@@ -66,6 +66,10 @@ func Fill(ctx context.Context, st *store.Store, o Options, progress Progress) (S
 	if err != nil {
 		return s, err
 	}
+	h, err := furnish(ctx, st, o, c, doctorIDs, progress)
+	if err != nil {
+		return s, err
+	}
 	patientIDs, err := createPatients(ctx, st, c.patients, progress)
 	if err != nil {
 		return s, err
@@ -78,7 +82,11 @@ func Fill(ctx context.Context, st *store.Store, o Options, progress Progress) (S
 		for start := 0; start < len(d.calendar); start += calendarBatch {
 			batch := d.calendar[start:min(start+calendarBatch, len(d.calendar))]
 			for j := range batch {
-				batch[j].PatientID = patientIDs[batch[j].PatientID]
+				a := &batch[j]
+				a.PatientID, a.RoomID = patientIDs[a.PatientID], &h.rooms[i]
+				if id, found := h.types[a.Time.End.Sub(a.Time.Start)]; found {
+					a.TypeID = &id
+				}
 			}
 			n, err := st.ImportAppointments(ctx, doctorIDs[i], batch)
 			if err != nil {

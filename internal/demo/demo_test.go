@@ -39,7 +39,7 @@ func TestFill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := map[string]int{"doctors": 5, "patients": 300, "appointments": s.Appointments}; !cmp.Equal(last, want) {
+	if want := map[string]int{"doctors": 5, "rooms and hours": 5, "patients": 300, "appointments": s.Appointments}; !cmp.Equal(last, want) {
 		t.Errorf("progress ended at %v, want %v", last, want)
 	}
 	if s.Day != (clinic.Date{Year: 2027, Month: time.March, Day: 31}) || s.DoctorID == 0 {
@@ -58,8 +58,16 @@ func TestFill(t *testing.T) {
 		"DoneInTheFuture": `
 			SELECT COUNT(*) FROM appointments WHERE start_time > '2027-03-31 08:07:00'
 			 AND status NOT IN ('scheduled', 'confirmed', 'checked_in', 'cancelled')`,
-		"CancelledLater":   `SELECT COUNT(*) FROM appointments WHERE cancelled_at >= start_time OR cancelled_at >= '2027-03-31 08:07:00'`,
-		"TwoUnderWay":      `SELECT COUNT(*) FROM (SELECT doctor_id FROM appointments WHERE status = 'in_progress' GROUP BY doctor_id HAVING COUNT(*) > 1) x`,
+		"CancelledLater": `SELECT COUNT(*) FROM appointments WHERE cancelled_at >= start_time OR cancelled_at >= '2027-03-31 08:07:00'`,
+		"TwoUnderWay":    `SELECT COUNT(*) FROM (SELECT doctor_id FROM appointments WHERE status = 'in_progress' GROUP BY doctor_id HAVING COUNT(*) > 1) x`,
+		"OutsideHours": `
+			SELECT COUNT(*) FROM appointments a WHERE NOT EXISTS (
+			  SELECT 1 FROM working_hours h WHERE h.doctor_id = a.doctor_id
+			  AND h.weekday = WEEKDAY(a.start_time + INTERVAL IF(a.start_time < '2027-03-28 01:00', 1, 2) HOUR) + 1
+			  AND HOUR(a.start_time + INTERVAL IF(a.start_time < '2027-03-28 01:00', 1, 2) HOUR) * 60 BETWEEN h.start_minute AND h.end_minute)`,
+		"WithoutType":      `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_types k ON k.id = a.type_id WHERE k.duration_minutes IS NULL OR k.duration_minutes <> a.duration_minutes`,
+		"WithoutRoom":      `SELECT COUNT(*) FROM appointments WHERE room_id IS NULL`,
+		"WithoutHistory":   `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_events e ON e.appointment_id = a.id AND e.to_status = a.status WHERE e.version IS NULL`,
 		"Sundays":          `SELECT COUNT(*) FROM appointments WHERE DAYOFWEEK(start_time) = 1`,
 		"BornAfterVisits":  `SELECT COUNT(*) FROM patients WHERE birth_date > '2027-03-10'`,
 		"UnknownAddresses": `SELECT COUNT(*) FROM patients WHERE email NOT REGEXP '@example[.](org|net|com)$'`,

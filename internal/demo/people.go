@@ -62,7 +62,7 @@ func inventDoctors(r *rand.Rand, n int) []doctor {
 		all[i] = doctor{
 			record: clinic.Doctor{
 				FullName:       "Dr. " + firstNames[first[i%len(first)]] + " " + lastNames[last[i%len(last)]],
-				Specialization: s.name, IsActive: true,
+				Specialization: s.name, IsActive: true, OverbookCap: 1,
 			},
 			lengths: s.lengths, children: s.children, saturdays: i%3 == 1,
 		}

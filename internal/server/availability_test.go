@@ -46,7 +46,9 @@ func TestAvailability(t *testing.T) {
 	f.booked(f.patient(), a, "2027-03-02T08:30:00Z", 15)
 	window := []string{"from", "2027-03-02T00:00:00Z", "to", "2027-03-03T00:00:00Z", "duration_minutes", "30"}
 	with := func(more ...string) []string { return append(slices.Clone(window), more...) }
-	slot := func(start string, doctor int64) string { return fmt.Sprintf("2027-03-02T%s:00Z 30m0s %d", start, doctor) }
+	slot := func(start string, doctor int64) string {
+		return fmt.Sprintf("2027-03-02T%s:00Z 30m0s %d", start, doctor)
+	}
 
 	for name, test := range map[string]struct{ got, want []string }{
 		"All":            {f.slots(window...), []string{slot("08:00", a), slot("08:00", b), slot("08:00", heart), slot("08:15", b), slot("08:15", heart), slot("08:30", b), slot("08:30", heart)}},

@@ -198,8 +198,8 @@ func TestOverride(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 		f.bookWith(doctor, "2027-03-02T10:20:00Z", override("doctor-overlap")).Want(t, 409, "doctor-overlap") // over two
-		f.bookedWith(doctor, "2027-03-02T10:30:00Z", override("doctor-overlap"))                               // over the second alone
-		f.bookWith(doctor, "2027-03-02T10:55:00Z", nil).Want(t, 409, "doctor-overlap")                         // who is not flagged overlaps nobody
+		f.bookedWith(doctor, "2027-03-02T10:30:00Z", override("doctor-overlap"))                              // over the second alone
+		f.bookWith(doctor, "2027-03-02T10:55:00Z", nil).Want(t, 409, "doctor-overlap")                        // who is not flagged overlaps nobody
 		f.act(a.ID, "confirm").Want(t, 200, "")                                                               // and it lives on
 		f.Post(fmt.Sprintf("/appointments/%d/cancel", a.ID), object{"reason": "other"}).Want(t, 200, "")
 		f.act(a.ID, "undo").Want(t, 409, "doctor-overlap") // between two now

@@ -339,7 +339,9 @@ func TestCursorsAreStableUnderInserts(t *testing.T) {
 	f := setup(t, "UTC")
 	doctors := []int64{f.doctor(), f.doctor()}
 	var stay []int64
-	start := func(i int) string { return at("2027-03-02T08:00:00Z").Add(time.Duration(i) * 30 * time.Minute).Format(time.RFC3339) }
+	start := func(i int) string {
+		return at("2027-03-02T08:00:00Z").Add(time.Duration(i) * 30 * time.Minute).Format(time.RFC3339)
+	}
 	for i := range 12 {
 		stay = append(stay, f.booked(f.patient(), doctors[0], start(i), 30).ID)
 	}

@@ -18,12 +18,13 @@ const MaxImport = 500
 
 // ImportAppointments adds appointments of one doctor, in any status, past ones
 // too, through the same guard as a booking. Those whose doctor or patient is
-// occupied are left out; the answer is the number that were added. All or none
+// occupied, or whose room is, are left out; the answer is the number that were added. All or none
 // of the rest are added.
 //
 // Statements, in lock order: write the doctor's guard row, write the patients'
-// (ids ascending: the statement walks the primary key), read the occupied times
-// of all of them in the span of the appointments (locking), insert.
+// (ids ascending: the statement walks the primary key), the rooms', read the
+// occupied times of all of them in the span of the appointments (locking),
+// insert them and an event for each.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPatientNotFound.
 func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []clinic.Appointment) (int, error) {
@@ -56,6 +57,10 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 		if err := guardPatients(ctx, t, patients); err != nil {
 			return err
 		}
+		roomBusy, err := guardRooms(ctx, t, as, span)
+		if err != nil {
+			return err
+		}
 		doctorBusy, err := busyTimesOfDoctor(ctx, t, doctorID, span, 0)
 		if err != nil {
 			return err
@@ -68,15 +73,16 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 		for _, a := range as {
 			c := clinic.Calendar{
 				Patient: clinic.Active, Doctor: clinic.Active,
-				DoctorBusy: doctorBusy, PatientBusy: patientBusy[a.PatientID],
+				DoctorBusy: doctorBusy, PatientBusy: patientBusy[a.PatientID], RoomBusy: roomBusy[room(a)],
 			}
-			b := clinic.Booking{PatientID: a.PatientID, DoctorID: doctorID, Start: a.Time.Start, Duration: a.Time.End.Sub(a.Time.Start)}
+			b := a.Again()
 			if _, err := clinic.CanBook(c, b); err != nil && a.Status.Occupies() {
 				continue
 			}
 			if a.Status.Occupies() {
-				doctorBusy = append(doctorBusy, a.Time)
+				doctorBusy = append(doctorBusy, b.Busy())
 				patientBusy[a.PatientID] = append(patientBusy[a.PatientID], a.Time)
+				roomBusy[room(a)] = append(roomBusy[room(a)], b.Busy())
 			}
 			a.DoctorID, a.Version, a.CreatedAt, a.UpdatedAt = doctorID, 1, t.now, t.now
 			add = append(add, a)
@@ -85,6 +91,38 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 		return insertAppointments(ctx, t, add)
 	})
 	return imported, err
+}
+
+// room is an appointment's, 0 for none.
+func room(a clinic.Appointment) int64 {
+	if a.RoomID == nil {
+		return 0
+	}
+	return *a.RoomID
+}
+
+// guardRooms takes the guards of the rooms of appointments, ids ascending, and
+// reads their occupied times; 0, which is no room, is never occupied.
+func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic.Interval) (map[int64][]clinic.Interval, error) {
+	var ids []int64
+	for _, a := range as {
+		ids = append(ids, room(a))
+	}
+	slices.Sort(ids)
+	busy := map[int64][]clinic.Interval{}
+	for _, id := range slices.Compact(ids) {
+		if id == 0 {
+			continue
+		}
+		if exists, err := guardRoom(ctx, t, id); err != nil || !exists {
+			return nil, firstError(err, clinic.ErrRoomNotFound)
+		}
+		var err error
+		if busy[id], err = busyTimesOfRoom(ctx, t, id, span, 0); err != nil {
+			return nil, err
+		}
+	}
+	return busy, nil
 }
 
 func guardPatients(ctx context.Context, t *tx, ids []int64) error {
@@ -142,13 +180,25 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) err
 			r := string(c.Reason)
 			reason, note, at = &r, c.Note, &c.At
 		}
-		args = append(args, a.PatientID, a.DoctorID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
-			string(a.Status), reason, note, at, a.Version, a.CreatedAt, a.UpdatedAt)
+		args = append(args, a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
+			a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), reason, note, at, a.Version, a.CreatedAt, a.UpdatedAt)
 	}
 	// Safety: the text is a constant and placeholders.
-	_, err := t.exec(ctx, `
-		INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status,
+	first, err := t.insert(ctx, `
+		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, start_time, end_time, duration_minutes,
+		                          buffer_before_minutes, buffer_after_minutes, status,
 		                          cancellation_reason, cancellation_note, cancelled_at, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(as)-1), args...)
+	if err != nil {
+		return err
+	}
+	// Nobody else adds to this doctor's appointments while the guard is held, so
+	// those from the first new id on are ours. Primary key.
+	_, err = t.exec(ctx, `
+		INSERT INTO appointment_events (appointment_id, version, at, action, to_status, start_time, duration_minutes,
+		                                doctor_id, patient_id, room_id)
+		SELECT id, version, created_at, ?, status, start_time, duration_minutes, doctor_id, patient_id, room_id
+		FROM appointments
+		WHERE id >= ? AND doctor_id = ?`, string(clinic.ActionImport), first, as[0].DoctorID)
 	return err
 }
