@@ -37,8 +37,8 @@ func (w walls) start(wall int64) int {
 
 // end is the last minute at which the clock shows wall, or the end of a gap.
 func (w walls) end(wall int64) int {
-	for i := len(w.shows) - 1; i >= 0; i-- {
-		if w.shows[i] == wall {
+	for i, shown := range slices.Backward(w.shows) {
+		if shown == wall {
 			return i
 		}
 	}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -23,9 +24,7 @@ func (f *fixture) room() int64 {
 func (f *fixture) kind(members object) int64 {
 	f.t.Helper()
 	body := object{"name": fmt.Sprintf("Type %d", serial.Add(1)), "duration_minutes": 30}
-	for k, v := range members {
-		body[k] = v
-	}
+	maps.Copy(body, members)
 	var k api.AppointmentType
 	f.Post("/appointment-types", body).Want(f.t, 201, "").Decode(f.t, &k)
 	return k.ID
@@ -82,12 +81,14 @@ func TestRoomsAndTypesAreRecords(t *testing.T) {
 			other := f.Post(path, create).Want(t, 201, "").Header.Get("Location")
 			f.Patch(other, object{"name": "creme"}).Want(t, 409, "name-taken")
 			var list struct {
-				Items      []object `json:"items"`
-				NextCursor string   `json:"next_cursor"`
+				Items []struct {
+					IsActive bool `json:"is_active"`
+				} `json:"items"`
+				NextCursor string `json:"next_cursor"`
 			}
 			f.Get(path, "is_active", "true").Want(t, 200, "").Decode(t, &list)
 			for _, item := range list.Items {
-				if item["is_active"] != true {
+				if !item.IsActive {
 					t.Errorf("lists %v", item)
 				}
 			}

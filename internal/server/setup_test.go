@@ -38,14 +38,6 @@ func (c *clock) now() time.Time { return now.Add(time.Duration(c.passed.Load()))
 // pass lets time pass.
 func (f *fixture) pass(d time.Duration) { f.clock.passed.Add(int64(d)) }
 
-// beside starts one more server on the same database and by the same clock.
-func (f *fixture) beside(zone string) *fixture {
-	f.t.Helper()
-	other := setupOn(f.t, f.db, zone)
-	other.clock.passed.Store(f.clock.passed.Load())
-	return other
-}
-
 var serial atomic.Int64
 
 // setup starts a server on a database of its own, at the moment now.

@@ -45,6 +45,8 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"PatientsFirstName": with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patients_first_name"),
 		"PatientByEmail":    with(patients(PatientQuery{Email: "p12@example.org"}, patientRow{}), "patients_email_key"),
 		"PatientsByPhone":   with(patients(PatientQuery{Phone: "123456"}, patientRow{}), "patients_phone_key"),
+		"SearchOfOneDoctor": {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfDoctorsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_doctor"},
+		"SearchOfOneRoom":   {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfRoomsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_room"},
 	} {
 		t.Run(name, func(t *testing.T) { e.check(t, db) })
 	}

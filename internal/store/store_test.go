@@ -83,8 +83,9 @@ func (f *fixture) mirrorDifferences(t *testing.T) int {
 		SELECT COUNT(*)
 		FROM occupied_times o
 		LEFT JOIN appointments a ON a.id = o.appointment_id
-		 AND a.start_time = o.start_time AND a.end_time = o.end_time
-		 AND o.party_id = IF(o.party = 'doctor', a.doctor_id, a.patient_id)
+		 AND o.start_time = a.start_time - INTERVAL IF(o.party = 'patient', 0, a.buffer_before_minutes) MINUTE
+		 AND o.end_time = a.end_time + INTERVAL IF(o.party = 'patient', 0, a.buffer_after_minutes) MINUTE
+		 AND o.party_id = CASE o.party WHEN 'doctor' THEN a.doctor_id WHEN 'patient' THEN a.patient_id ELSE a.room_id END
 		 AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
 		WHERE a.id IS NULL`)
 	if err != nil {
@@ -94,7 +95,7 @@ func (f *fixture) mirrorDifferences(t *testing.T) int {
 		SELECT COUNT(*)
 		FROM appointments a
 		WHERE a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
-		  AND (SELECT COUNT(*) FROM occupied_times o WHERE o.appointment_id = a.id) <> 2`)
+		  AND (SELECT COUNT(*) FROM occupied_times o WHERE o.appointment_id = a.id) <> 2 + (a.room_id IS NOT NULL)`)
 	if err != nil {
 		t.Fatal(err)
 	}
