@@ -36,7 +36,7 @@ CREATE TABLE `appointment_types` (
   `updated_at` datetime(6) NOT NULL,
   PRIMARY KEY (`id`),
   UNIQUE KEY `appointment_types_name` (`name`),
-  CONSTRAINT `appointment_types_name_given` CHECK (`name` <> ''),
+  CONSTRAINT `appointment_types_name_given` CHECK (char_length(`name`) > 0),
   CONSTRAINT `appointment_types_duration` CHECK (`duration_minutes` between 15 and 180),
   CONSTRAINT `appointment_types_buffers` CHECK (`buffer_before_minutes` between 0 and 60 and `buffer_after_minutes` between 0 and 60),
   CONSTRAINT `appointment_types_flags` CHECK (`needs_room` in (0,1) and `is_active` in (0,1))
@@ -94,7 +94,7 @@ CREATE TABLE `closures` (
   PRIMARY KEY (`id`),
   KEY `closures_end` (`end_time`),
   CONSTRAINT `closures_order` CHECK (`start_time` < `end_time`),
-  CONSTRAINT `closures_name` CHECK (`name` <> '')
+  CONSTRAINT `closures_name` CHECK (char_length(`name`) > 0)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `doctors` (
@@ -112,7 +112,7 @@ CREATE TABLE `doctors` (
   PRIMARY KEY (`id`),
   KEY `doctors_full_name` (`full_name`),
   KEY `doctors_specialization` (`specialization`,`full_name`),
-  CONSTRAINT `doctors_names` CHECK (`full_name` <> '' and `specialization` <> ''),
+  CONSTRAINT `doctors_names` CHECK (char_length(`full_name`) > 0 and char_length(`specialization`) > 0),
   CONSTRAINT `doctors_is_active` CHECK (`is_active` in (0,1)),
   CONSTRAINT `doctors_overbook_cap` CHECK (`overbook_cap` between 0 and 10)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
@@ -186,7 +186,7 @@ CREATE TABLE `patients` (
   KEY `patients_last_name` (`last_name`,`first_name`),
   KEY `patients_first_name` (`first_name`,`last_name`),
   KEY `patients_phone_key` (`phone_key`),
-  CONSTRAINT `patients_names` CHECK (`first_name` <> '' and `last_name` <> ''),
+  CONSTRAINT `patients_names` CHECK (char_length(`first_name`) > 0 and char_length(`last_name`) > 0),
   CONSTRAINT `patients_email` CHECK (`email` is null = (`email_key` is null))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
@@ -200,7 +200,7 @@ CREATE TABLE `rooms` (
   `updated_at` datetime(6) NOT NULL,
   PRIMARY KEY (`id`),
   UNIQUE KEY `rooms_name` (`name`),
-  CONSTRAINT `rooms_name_given` CHECK (`name` <> ''),
+  CONSTRAINT `rooms_name_given` CHECK (char_length(`name`) > 0),
   CONSTRAINT `rooms_is_active` CHECK (`is_active` in (0,1))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 

@@ -3,6 +3,7 @@
 -- Portable on purpose: MySQL 8.4 and later, MariaDB 10.11 and later, TiDB. All
 -- DATETIME(6) are UTC, written by the application, never by NOW(). CHECK
 -- constraints and foreign keys say the domain's rules again, for every writer.
+-- Lengths, not comparison with '': to the collation a combining accent alone is ''.
 
 -- +goose Up
 CREATE TABLE installation (
@@ -35,7 +36,7 @@ CREATE TABLE patients (
   KEY patients_last_name (last_name, first_name),
   KEY patients_first_name (first_name, last_name),
   KEY patients_phone_key (phone_key),
-  CONSTRAINT patients_names CHECK (first_name <> '' AND last_name <> ''),
+  CONSTRAINT patients_names CHECK (CHAR_LENGTH(first_name) > 0 AND CHAR_LENGTH(last_name) > 0),
   CONSTRAINT patients_email CHECK ((email IS NULL) = (email_key IS NULL))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
@@ -51,7 +52,7 @@ CREATE TABLE doctors (
   PRIMARY KEY (id),
   KEY doctors_full_name (full_name),
   KEY doctors_specialization (specialization, full_name),
-  CONSTRAINT doctors_names CHECK (full_name <> '' AND specialization <> ''),
+  CONSTRAINT doctors_names CHECK (CHAR_LENGTH(full_name) > 0 AND CHAR_LENGTH(specialization) > 0),
   CONSTRAINT doctors_is_active CHECK (is_active IN (0, 1))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 

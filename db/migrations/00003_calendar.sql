@@ -56,7 +56,7 @@ CREATE TABLE closures (
   PRIMARY KEY (id),
   KEY closures_end (end_time),
   CONSTRAINT closures_order CHECK (start_time < end_time),
-  CONSTRAINT closures_name CHECK (name <> '')
+  CONSTRAINT closures_name CHECK (CHAR_LENGTH(name) > 0)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 CREATE TABLE rooms (
@@ -69,7 +69,7 @@ CREATE TABLE rooms (
   updated_at   DATETIME(6)  NOT NULL,
   PRIMARY KEY (id),
   UNIQUE KEY rooms_name (name),
-  CONSTRAINT rooms_name_given CHECK (name <> ''),
+  CONSTRAINT rooms_name_given CHECK (CHAR_LENGTH(name) > 0),
   CONSTRAINT rooms_is_active CHECK (is_active IN (0, 1))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
@@ -91,7 +91,7 @@ CREATE TABLE appointment_types (
   updated_at            DATETIME(6)  NOT NULL,
   PRIMARY KEY (id),
   UNIQUE KEY appointment_types_name (name),
-  CONSTRAINT appointment_types_name_given CHECK (name <> ''),
+  CONSTRAINT appointment_types_name_given CHECK (CHAR_LENGTH(name) > 0),
   CONSTRAINT appointment_types_duration CHECK (duration_minutes BETWEEN 15 AND 180),
   CONSTRAINT appointment_types_buffers CHECK (buffer_before_minutes BETWEEN 0 AND 60 AND buffer_after_minutes BETWEEN 0 AND 60),
   CONSTRAINT appointment_types_flags CHECK (needs_room IN (0, 1) AND is_active IN (0, 1))

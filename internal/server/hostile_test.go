@@ -232,3 +232,16 @@ func TestStrangeJSON(t *testing.T) {
 		})
 	}
 }
+
+// To the database's collation a combining accent alone is the empty text.
+func TestNamesOfWhatHasNoWeight(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	const accent = "\u0300"
+	f.Post("/doctors", object{"full_name": accent, "specialization": accent}).Want(t, 201, "")
+	f.Post("/patients", object{"first_name": accent, "last_name": accent}).Want(t, 201, "")
+	f.Post("/rooms", object{"name": accent}).Want(t, 201, "")
+	f.Post("/rooms", object{"name": "\u0301"}).Want(t, 409, "name-taken") // no weight either
+	f.Post("/appointment-types", object{"name": accent, "duration_minutes": 30}).Want(t, 201, "")
+	f.Post("/closures", object{"name": accent, "first_date": "2027-03-02", "last_date": "2027-03-02"}).Want(t, 201, "")
+}
