@@ -20,10 +20,11 @@ const (
 // could be booked instead: the same doctor's first, then those of active
 // colleagues of the same specialization, all on quarter hours of the clinic's
 // clock. It reads in the transaction that decided, so they were free when it
-// did; it locks nothing more. Other errors come back as they are.
+// did, and only in one that holds no guards (inTx). Other errors come back as
+// they are.
 func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, specialization string, kind clinic.AppointmentType, b clinic.Booking, except int64) error {
 	var refusal *clinic.Error
-	if !errors.As(err, &refusal) || refusal.Conflict.Start.IsZero() {
+	if !t.looks || !errors.As(err, &refusal) || refusal.Conflict.Start.IsZero() {
 		return err
 	}
 	r := &reader{

@@ -96,20 +96,20 @@ func guardParties(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar
 // Group Replication) notice neither SELECT ... FOR UPDATE nor a no-op. Primary
 // key; exclusive lock on the row.
 func guardDoctor(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	n, err := t.exec(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`, id)
-	return n == 1, err
+	return t.guard(ctx, `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM doctors WHERE id = ?`, id)
 }
 
 // guardPatient is guardDoctor for the patient, always taken after the doctors'.
 func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	n, err := t.exec(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ?`, id)
-	return n == 1, err
+	return t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM patients WHERE id = ?`, id)
 }
 
 // guardRoom is guardDoctor for a room, always taken after the patients'.
 func guardRoom(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	n, err := t.exec(ctx, `UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`, id)
-	return n == 1, err
+	return t.guard(ctx, `UPDATE rooms SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
+		`SELECT COUNT(*) FROM rooms WHERE id = ?`, id)
 }
 
 // busyTimesOfDoctorSQL finds the occupied times, buffers included, that overlap
@@ -132,7 +132,7 @@ const busyTimesOfDoctorSQL = `
 
 func busyTimesOfDoctor(ctx context.Context, t *tx, id int64, busy clinic.Interval, except int64) ([]clinic.Interval, error) {
 	from, to := reach(busy)
-	return intervals(ctx, t, busyTimesOfDoctorSQL, id, from, to, busy.End, busy.Start, except)
+	return intervals(ctx, t, t.locking(busyTimesOfDoctorSQL), id, from, to, busy.End, busy.Start, except)
 }
 
 // busyTimesOfRoomSQL is busyTimesOfDoctorSQL for a room, by index
@@ -150,7 +150,7 @@ const busyTimesOfRoomSQL = `
 
 func busyTimesOfRoom(ctx context.Context, t *tx, id int64, busy clinic.Interval, except int64) ([]clinic.Interval, error) {
 	from, to := reach(busy)
-	return intervals(ctx, t, busyTimesOfRoomSQL, id, from, to, busy.End, busy.Start, except)
+	return intervals(ctx, t, t.locking(busyTimesOfRoomSQL), id, from, to, busy.End, busy.Start, except)
 }
 
 // reach bounds the starts of the appointments whose time with buffers can
@@ -172,7 +172,7 @@ const busyTimesOfPatientSQL = `
 	FOR UPDATE`
 
 func busyTimesOfPatient(ctx context.Context, t *tx, id int64, want clinic.Interval, except int64) ([]clinic.Interval, error) {
-	return intervals(ctx, t, busyTimesOfPatientSQL, id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start, except)
+	return intervals(ctx, t, t.locking(busyTimesOfPatientSQL), id, want.Start.Add(-clinic.MaxDuration), want.End, want.Start, except)
 }
 
 func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -23,7 +24,14 @@ const maxAttempts = 8
 type tx struct {
 	*sqlx.Tx
 	now time.Time // the one instant of this attempt: UTC, whole microseconds
+	// looks: it only reads, without locks, to say why something cannot be done
+	// and what could be instead.
+	looks bool
 }
+
+// errFree is what a write answers in a transaction that only looks: it has found
+// nothing in the way.
+var errFree = errors.New("nothing is in the way")
 
 // errMoved asks for another attempt: what was read before the locks were taken
 // is no longer so.
@@ -37,11 +45,26 @@ var errMoved = errors.New("changed while waiting for a lock")
 // was lost while COMMIT was under way. The second is never tried again here:
 // the change may have been made, and repeating it would answer a caller that
 // its own booking is in the way.
+//
+// A refusal for want of time is decided once more in a transaction that locks
+// nothing and offers alternatives: looking for these under the guards would keep
+// everybody waiting who wants the same time, only to be refused as well. When
+// what was in the way is gone by then, body runs again.
 func (s *Store) inTx(ctx context.Context, body func(*tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.attempt(ctx, body)
 		if err == nil {
 			return nil
+		}
+		if forWantOfTime(err) {
+			looked := s.look(ctx, body)
+			if !errors.Is(looked, errFree) && !isTransient(looked) {
+				return translate(ctx, looked)
+			}
+			if attempt == maxAttempts {
+				return err // without alternatives
+			}
+			continue
 		}
 		if attempt == maxAttempts || !isTransient(err) {
 			return translate(ctx, err)
@@ -81,8 +104,51 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error) error {
 	}
 }
 
+// forWantOfTime reports whether a refusal says that a time is taken.
+func forWantOfTime(err error) bool {
+	var refusal *clinic.Error
+	return errors.As(err, &refusal) && !refusal.Conflict.Start.IsZero()
+}
+
+// look runs body in a transaction that reads one consistent snapshot and locks
+// nothing. It always ends with an error: body's, or errFree.
+func (s *Store) look(ctx context.Context, body func(*tx) error) error {
+	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = t.Rollback() }() // nothing was changed
+	if err := body(&tx{Tx: t, now: clinic.Instant(s.now()), looks: true}); err != nil {
+		return err
+	}
+	return errFree
+}
+
+// guard writes a guard row and tells whether it exists. A transaction that only
+// looks reads it instead.
+func (t *tx) guard(ctx context.Context, write, read string, id int64) (exists bool, err error) {
+	if t.looks {
+		err = t.GetContext(ctx, &exists, read, id)
+		return exists, err
+	}
+	n, err := t.exec(ctx, write, id)
+	return n == 1, err
+}
+
+// locking is a locking read, or the same without the lock in a transaction that
+// only looks.
+func (t *tx) locking(query string) string {
+	if t.looks {
+		return strings.TrimSuffix(strings.TrimSpace(query), "FOR UPDATE")
+	}
+	return query
+}
+
 // exec runs a statement and answers with the number of rows it matched.
 func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	if t.looks {
+		return 0, errFree
+	}
 	result, err := t.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return 0, err
@@ -92,6 +158,9 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, er
 
 // insert runs an INSERT and answers with the id that the row was given.
 func (t *tx) insert(ctx context.Context, statement string, args ...any) (int64, error) {
+	if t.looks {
+		return 0, errFree
+	}
 	result, err := t.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return 0, err
