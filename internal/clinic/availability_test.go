@@ -161,8 +161,9 @@ func drawClinic(t *rapid.T, zone *time.Location, moment time.Time) drawn {
 	return drawn{s, q}
 }
 
-// days are the whole ones out of those that wallsAround writes down.
-const days = 6
+// days are the whole ones out of those that wallsAround writes down: as far as a
+// drawn window can reach.
+const days = 7
 
 func wallsAround(zone *time.Location, moment time.Time) walls {
 	return newWalls(zone, moment.Add(-3*24*time.Hour), days+1)
