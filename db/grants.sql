@@ -24,3 +24,5 @@ GRANT SELECT, INSERT, DELETE ON mems.closures TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.holds TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.rooms TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.appointment_types TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE ON mems.plans TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE ON mems.plan_items TO 'mems_app'@'localhost';

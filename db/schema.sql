@@ -190,6 +190,36 @@ CREATE TABLE `patients` (
   CONSTRAINT `patients_email` CHECK (`email` is null = (`email_key` is null))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `plan_items` (
+  `plan_id` bigint(20) NOT NULL,
+  `appointment_id` bigint(20) NOT NULL,
+  `appointment_version` bigint(20) NOT NULL,
+  `start_time` datetime(6) DEFAULT NULL,
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `room_id` bigint(20) DEFAULT NULL,
+  `moved` tinyint(1) NOT NULL DEFAULT 0,
+  PRIMARY KEY (`plan_id`,`appointment_id`),
+  KEY `plan_items_appointment` (`appointment_id`),
+  CONSTRAINT `plan_items_appointment_exists` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `plan_items_of` FOREIGN KEY (`plan_id`) REFERENCES `plans` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `plan_items_proposal` CHECK (`start_time` is null = (`doctor_id` is null)),
+  CONSTRAINT `plan_items_moved` CHECK (`moved` in (0,1))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `plans` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `doctor_id` bigint(20) NOT NULL,
+  `start_time` datetime(6) NOT NULL,
+  `end_time` datetime(6) NOT NULL,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `plans_doctor` (`doctor_id`),
+  CONSTRAINT `plans_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `plans_order` CHECK (`start_time` < `end_time`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `rooms` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `name` varchar(100) NOT NULL,

@@ -31,7 +31,7 @@ func TestReadmesDay(t *testing.T) {
 		script.WriteString(block[1])
 	}
 	commands := strings.ReplaceAll(script.String(), "http://127.0.0.1:8080", p.URL)
-	out, err := exec.CommandContext(t.Context(), "sh", "-eu", "-c", commands).CombinedOutput() //nolint:gosec // G204: our own text
+	out, err := exec.CommandContext(t.Context(), "sh", "-eu", "-c", commands).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -39,7 +39,7 @@ func TestReadmesDay(t *testing.T) {
 	if len(problems) != 1 || problems[0][1] != "doctor-overlap" || !strings.Contains(string(out), `"alternatives":[{`) {
 		t.Errorf("problems %v, want the one that the README shows:\n%s", problems, out)
 	}
-	for _, expected := range []string{`"status":"completed"`, `"status":"confirmed"`, `"affected_appointments":[{`, `"token":`, `"action":"undo"`, `"patient":{`} {
+	for _, expected := range []string{`"status":"completed"`, `"status":"confirmed"`, `"affected_appointments":[{`, `"token":`, `"action":"undo"`, `"patient":{`, `"outcome":"moved"`} {
 		if !strings.Contains(string(out), expected) {
 			t.Errorf("no %s in\n%s", expected, out)
 		}

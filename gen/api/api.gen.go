@@ -195,6 +195,54 @@ func (e OverrideRules) Valid() bool {
 	}
 }
 
+// Defines values for PlanApplyMode.
+const (
+	PlanApplyModeAllOrNothing PlanApplyMode = "all_or_nothing"
+	PlanApplyModeEach         PlanApplyMode = "each"
+)
+
+// Valid indicates whether the value is a known member of the PlanApplyMode enum.
+func (e PlanApplyMode) Valid() bool {
+	switch e {
+	case PlanApplyModeAllOrNothing:
+		return true
+	case PlanApplyModeEach:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanItemOutcome.
+const (
+	PlanItemOutcomeChanged     PlanItemOutcome = "changed"
+	PlanItemOutcomeImpossible  PlanItemOutcome = "impossible"
+	PlanItemOutcomeMoved       PlanItemOutcome = "moved"
+	PlanItemOutcomeNotSelected PlanItemOutcome = "not_selected"
+	PlanItemOutcomeOpen        PlanItemOutcome = "open"
+	PlanItemOutcomeRefused     PlanItemOutcome = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PlanItemOutcome enum.
+func (e PlanItemOutcome) Valid() bool {
+	switch e {
+	case PlanItemOutcomeChanged:
+		return true
+	case PlanItemOutcomeImpossible:
+		return true
+	case PlanItemOutcomeMoved:
+		return true
+	case PlanItemOutcomeNotSelected:
+		return true
+	case PlanItemOutcomeOpen:
+		return true
+	case PlanItemOutcomeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemSlug.
 const (
 	ProblemSlugAppointmentNotFound       ProblemSlug = "appointment-not-found"
@@ -222,6 +270,8 @@ const (
 	ProblemSlugPatientNotFound           ProblemSlug = "patient-not-found"
 	ProblemSlugPatientOverlap            ProblemSlug = "patient-overlap"
 	ProblemSlugPayloadTooLarge           ProblemSlug = "payload-too-large"
+	ProblemSlugPlanNotApplied            ProblemSlug = "plan-not-applied"
+	ProblemSlugPlanNotFound              ProblemSlug = "plan-not-found"
 	ProblemSlugPreconditionFailed        ProblemSlug = "precondition-failed"
 	ProblemSlugRoomInactive              ProblemSlug = "room-inactive"
 	ProblemSlugRoomNotFound              ProblemSlug = "room-not-found"
@@ -230,6 +280,7 @@ const (
 	ProblemSlugStartInPast               ProblemSlug = "start-in-past"
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
 	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
+	ProblemSlugTooManyVisits             ProblemSlug = "too-many-visits"
 	ProblemSlugUnavailable               ProblemSlug = "unavailable"
 	ProblemSlugUnsupportedMediaType      ProblemSlug = "unsupported-media-type"
 	ProblemSlugValidationFailed          ProblemSlug = "validation-failed"
@@ -288,6 +339,10 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugPayloadTooLarge:
 		return true
+	case ProblemSlugPlanNotApplied:
+		return true
+	case ProblemSlugPlanNotFound:
+		return true
 	case ProblemSlugPreconditionFailed:
 		return true
 	case ProblemSlugRoomInactive:
@@ -303,6 +358,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugTimeOff:
 		return true
 	case ProblemSlugTimeOffNotFound:
+		return true
+	case ProblemSlugTooManyVisits:
 		return true
 	case ProblemSlugUnavailable:
 		return true
@@ -1835,6 +1892,176 @@ type PersonName = string
 // Example: +41 44 555 01 23
 type Phone = string
 
+// Plan New times for the visits that a doctor cannot keep.
+type Plan struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime Instant `json:"end_time"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Items The visits, by start.
+	Items []PlanItem `json:"items"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// PlanApply How to apply a plan.
+type PlanApply struct {
+	// AppointmentIds Only these visits; absent, all.
+	AppointmentIds []ID `json:"appointment_ids,omitempty"`
+
+	// Mode One by one, or all in one transaction.
+	//
+	// Example: each
+	Mode *PlanApplyMode `json:"mode,omitempty"`
+}
+
+// PlanApplyMode One by one, or all in one transaction.
+//
+// Example: each
+type PlanApplyMode string
+
+// PlanCreate Whom to plan for, and when: `start_time` and `end_time`, or `first_date` and `last_date`.
+type PlanCreate struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// EndTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	EndTime *Instant `json:"end_time,omitempty"`
+
+	// FirstDate First whole day of the clinic.
+	//
+	// Example: 2027-03-01
+	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
+
+	// HorizonDays How far after the absence to look for times.
+	//
+	// Example: 14
+	HorizonDays *int32 `json:"horizon_days,omitempty"`
+
+	// LastDate Last whole day of the clinic, included.
+	//
+	// Example: 2027-03-01
+	LastDate *openapi_types.Date `json:"last_date,omitempty"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime *Instant `json:"start_time,omitempty"`
+}
+
+// PlanItem One visit of a plan.
+type PlanItem struct {
+	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
+	// not including, `end_time`, which is `start_time` plus
+	// `duration_minutes`.
+	Appointment Appointment `json:"appointment"`
+
+	// Outcome `open`: not applied yet. `moved`: the visit has the proposed time.
+	// `refused`: a rule is in the way now. `changed`: the visit has changed since
+	// the plan was made. `impossible`: nothing was free. `not_selected`: not among
+	// those that were to be moved.
+	//
+	//
+	// Example: open
+	Outcome PlanItemOutcome `json:"outcome"`
+
+	// Problem With `refused`, the type of the problem that a reschedule was answered with.
+	//
+	// Example: /problems/doctor-overlap
+	Problem *string `json:"problem,omitempty"`
+
+	// Proposal Null when nothing is free.
+	Proposal nullable.Nullable[struct {
+		// DoctorID Identifies a record; given by the server, never used again. At most
+		// 2^53 - 1, so that every JSON reader holds it exactly.
+		//
+		//
+		// Example: 1
+		DoctorID ID `json:"doctor_id"`
+
+		// EndTime A point in time, RFC 3339 with an offset, between
+		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+		// kept, finer digits cut off.
+		//
+		//
+		// Example: 2027-03-01T09:00:00Z
+		EndTime Instant `json:"end_time"`
+
+		// StartTime A point in time, RFC 3339 with an offset, between
+		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+		// kept, finer digits cut off.
+		//
+		//
+		// Example: 2027-03-01T09:00:00Z
+		StartTime Instant `json:"start_time"`
+	}] `json:"proposal"`
+
+	// RoomID The room of the proposal; null for none.
+	//
+	// Example: 1
+	RoomID nullable.Nullable[int64] `json:"room_id"`
+}
+
+// PlanItemOutcome `open`: not applied yet. `moved`: the visit has the proposed time.
+// `refused`: a rule is in the way now. `changed`: the visit has changed since
+// the plan was made. `impossible`: nothing was free. `not_selected`: not among
+// those that were to be moved.
+//
+// Example: open
+type PlanItemOutcome string
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// AllowedStatuses With `invalid-transition`: the statuses that may follow the current one; absent when none may.
@@ -1869,6 +2096,9 @@ type Problem struct {
 	//
 	// Example: /appointments
 	Instance string `json:"instance"`
+
+	// Report With `plan-not-applied`: every visit of the plan and what is in its way.
+	Report []PlanItem `json:"report,omitempty"`
 
 	// RequestID Finds this request in the server's log. Also sent as the header `X-Request-ID`.
 	//
@@ -2338,6 +2568,12 @@ type Limit = int32
 // Example: 1
 type PatientID = ID
 
+// PlanID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type PlanID = ID
+
 // RoomID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
@@ -2373,6 +2609,9 @@ type NotAcceptable = Problem
 
 // PatientMissing A problem document (RFC 9457).
 type PatientMissing = Problem
+
+// PlanMissing A problem document (RFC 9457).
+type PlanMissing = Problem
 
 // RoomMissing A problem document (RFC 9457).
 type RoomMissing = Problem
@@ -2777,6 +3016,18 @@ type UpdatePatientParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ApplyPlanParams defines parameters for ApplyPlan.
+type ApplyPlanParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
 // ListRoomsParams defines parameters for ListRooms.
 type ListRoomsParams struct {
 	// IsActive Only rooms that can (`true`) or cannot (`false`) be booked.
@@ -2843,6 +3094,12 @@ type CreatePatientJSONRequestBody = PatientCreate
 
 // UpdatePatientApplicationMergePatchPlusJSONRequestBody defines body for UpdatePatient for application/merge-patch+json ContentType.
 type UpdatePatientApplicationMergePatchPlusJSONRequestBody = PatientPatch
+
+// CreatePlanJSONRequestBody defines body for CreatePlan for application/json ContentType.
+type CreatePlanJSONRequestBody = PlanCreate
+
+// ApplyPlanJSONRequestBody defines body for ApplyPlan for application/json ContentType.
+type ApplyPlanJSONRequestBody = PlanApply
 
 // CreateRoomJSONRequestBody defines body for CreateRoom for application/json ContentType.
 type CreateRoomJSONRequestBody = RoomCreate
@@ -2990,6 +3247,15 @@ type ServerInterface interface {
 	// UpdatePatient Change a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx echo.Context, id PatientID, params UpdatePatientParams) error
+	// CreatePlan Plan around a doctor's absence
+	// (POST /plans)
+	CreatePlan(ctx echo.Context) error
+	// GetPlan Read a plan
+	// (GET /plans/{id})
+	GetPlan(ctx echo.Context, id PlanID) error
+	// ApplyPlan Carry a plan out
+	// (POST /plans/{id}/apply)
+	ApplyPlan(ctx echo.Context, id PlanID, params ApplyPlanParams) error
 	// ListProblemTypes Every problem type
 	// (GET /problems)
 	ListProblemTypes(ctx echo.Context) error
@@ -4539,6 +4805,82 @@ func (w *ServerInterfaceWrapper) UpdatePatient(ctx echo.Context) error {
 	return err
 }
 
+// CreatePlan converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePlan(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePlan(ctx)
+	return err
+}
+
+// GetPlan converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPlan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PlanID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPlan(ctx, id)
+	return err
+}
+
+// ApplyPlan converts echo context to params.
+func (w *ServerInterfaceWrapper) ApplyPlan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PlanID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApplyPlanParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApplyPlan(ctx, id, params)
+	return err
+}
+
 // ListProblemTypes converts echo context to params.
 func (w *ServerInterfaceWrapper) ListProblemTypes(ctx echo.Context) error {
 	var err error
@@ -4806,6 +5148,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
+	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
+	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
+	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -4835,6 +5180,8 @@ type NameTakenApplicationProblemPlusJSONResponse Problem
 type NotAcceptableApplicationProblemPlusJSONResponse Problem
 
 type PatientMissingApplicationProblemPlusJSONResponse Problem
+
+type PlanMissingApplicationProblemPlusJSONResponse Problem
 
 type RoomMissingApplicationProblemPlusJSONResponse Problem
 
@@ -11310,6 +11657,499 @@ func (response UpdatePatient503ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
+type CreatePlanRequestObject struct {
+	Body *CreatePlanJSONRequestBody
+}
+
+type CreatePlanResponseObject interface {
+	VisitCreatePlanResponse(w http.ResponseWriter) error
+}
+
+type CreatePlan201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreatePlan201JSONResponse struct {
+	Body    Plan
+	Headers CreatePlan201ResponseHeaders
+}
+
+func (response CreatePlan201JSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan400ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan404ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan406ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan409ApplicationProblemPlusJSONResponse Problem
+
+func (response CreatePlan409ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan413ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan422ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan500ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan503ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlanRequestObject struct {
+	ID PlanID `json:"id"`
+}
+
+type GetPlanResponseObject interface {
+	VisitGetPlanResponse(w http.ResponseWriter) error
+}
+
+type GetPlan200ResponseHeaders struct {
+	ETag string
+}
+
+type GetPlan200JSONResponse struct {
+	Body    Plan
+	Headers GetPlan200ResponseHeaders
+}
+
+func (response GetPlan200JSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan400ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan404ApplicationProblemPlusJSONResponse struct {
+	PlanMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan404ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan406ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan422ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan500ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan503ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlanRequestObject struct {
+	ID     PlanID `json:"id"`
+	Params ApplyPlanParams
+	Body   *ApplyPlanJSONRequestBody
+}
+
+type ApplyPlanResponseObject interface {
+	VisitApplyPlanResponse(w http.ResponseWriter) error
+}
+
+type ApplyPlan200ResponseHeaders struct {
+	ETag string
+}
+
+type ApplyPlan200JSONResponse struct {
+	Body    Plan
+	Headers ApplyPlan200ResponseHeaders
+}
+
+func (response ApplyPlan200JSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan400ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan404ApplicationProblemPlusJSONResponse struct {
+	PlanMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan404ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan406ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan409ApplicationProblemPlusJSONResponse Problem
+
+func (response ApplyPlan409ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan412ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan413ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan422ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan500ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan503ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypesRequestObject struct {
 }
 
@@ -12550,6 +13390,15 @@ type StrictServerInterface interface {
 	// UpdatePatient Change a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx context.Context, request UpdatePatientRequestObject) (UpdatePatientResponseObject, error)
+	// CreatePlan Plan around a doctor's absence
+	// (POST /plans)
+	CreatePlan(ctx context.Context, request CreatePlanRequestObject) (CreatePlanResponseObject, error)
+	// GetPlan Read a plan
+	// (GET /plans/{id})
+	GetPlan(ctx context.Context, request GetPlanRequestObject) (GetPlanResponseObject, error)
+	// ApplyPlan Carry a plan out
+	// (POST /plans/{id}/apply)
+	ApplyPlan(ctx context.Context, request ApplyPlanRequestObject) (ApplyPlanResponseObject, error)
 	// ListProblemTypes Every problem type
 	// (GET /problems)
 	ListProblemTypes(ctx context.Context, request ListProblemTypesRequestObject) (ListProblemTypesResponseObject, error)
@@ -14047,6 +14896,126 @@ func (sh *strictHandler) UpdatePatient(ctx echo.Context, id PatientID, params Up
 	return nil
 }
 
+// CreatePlan operation middleware
+func (sh *strictHandler) CreatePlan(ctx echo.Context) error {
+	var request CreatePlanRequestObject
+
+	var body CreatePlanJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePlan(ctx.Request().Context(), request.(CreatePlanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePlan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreatePlanResponseObject); ok {
+		return validResponse.VisitCreatePlanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetPlan operation middleware
+func (sh *strictHandler) GetPlan(ctx echo.Context, id PlanID) error {
+	var request GetPlanRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlan(ctx.Request().Context(), request.(GetPlanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetPlanResponseObject); ok {
+		return validResponse.VisitGetPlanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApplyPlan operation middleware
+func (sh *strictHandler) ApplyPlan(ctx echo.Context, id PlanID, params ApplyPlanParams) error {
+	var request ApplyPlanRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ApplyPlanJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApplyPlan(ctx.Request().Context(), request.(ApplyPlanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApplyPlan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApplyPlanResponseObject); ok {
+		return validResponse.VisitApplyPlanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListProblemTypes operation middleware
 func (sh *strictHandler) ListProblemTypes(ctx echo.Context) error {
 	var request ListProblemTypesRequestObject
@@ -14317,316 +15286,340 @@ func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxs3ljf8VVCcfWusuEmRlGRHVL21q9jO2rOx47WV8TwxPWqIDZJYNQGmAYpmsv5m73/vF3sK5wDd",
-	"6Btvumc4Vbux2DdcDs79/M4fjYGcTKVgQqtG748G+0on05jBv0+nU8mFnjChzZ9qNpnQZNHoNV7TeEio",
-	"IGM5SxpB44rGM2buuJgNhyw5p0PNkvMJFzNtXtQO3IULNpQJy10ZJIxqFp1T3eg1uu3us2an0+wenLW/",
-	"77XbvXa71Yb//doIGpEcaJmc86jR6wSNaJZQzaXI3nbQDhpMROeaTxi+7HmzfdBsd87ax70D8zLzFvv4",
-	"lGrOhHZvS6ScwL/FLI6DhtI00dUvarsXKU31TDV6DTUYs2gWs6gRNPRiyrz3zKbRerP79i3wl/sFrMp6",
-	"i77OshRmWze9ThuH9bTd6bXbMKiX8HYczzspk/yYTgl+3R/PcBbH54LCu18mLWKeIq9pFFGzQGrKBpzG",
-	"/HcYpbmFJROqZSxHC++D631qA+JZPiq7Llyd04HmV6zR08mMBQ15xZILKS/PB3QK5Lp0+Bvu93vclFMh",
-	"ijO125U7WjzR4/MIqKLROf7+sNnuNrvHjY1OEJtQHjd6DSpEazJTmiX/Yc97SyYjs0o8UdotkxlYujQx",
-	"zS68hUcbQWM6lsL88PSwQw4PydHREWl3SPdgy5VAKrvuemwzyc1m982MecxoxBLgk6/O6AhOIlODhE8t",
-	"ZfydJYpLQeSQ6DEjCRvIJArIUCYkfDNsvqV6MA5bZsA4ukav0W90+o1G0EjYbzOesMiRoeEwE2o+MaFf",
-	"f2JipMeN3iGea80S87V/9huf283jL0/7jX+zfMiwJp1wMYI1/kkOLM0WB/qe6rEbpWBzO9L8yPZpxpzU",
-	"fmfpGIfSHIlGrzFLeDNhQ5YwMWCNwB98t92uGuQHppPFqREf5WF+ZAMpIkW0JHPKNUFhQnSy4GJE6Ihy",
-	"kRtzd60xcqEPujg2PplNGr2DZ2ZoEy7wz046TC40G7EEd39KEzph2hLAKTCm0og/jSWJJFNEj7nCnTdr",
-	"POZKy2TRI5QYkiMyIZRETF22yBm9ZIJQRbgmXBEjYlgU9AVVJJZmluZdLGHmopCEzvSYCc1xZ1t9kduz",
-	"YSKFhhebY2wGhDTbCBqO1F+9/dg8tVy1ksg6djHSv3M09/mf/f7MHOMm/LfzI/zn+Y9fvjNXVM3F+qeq",
-	"KdeTi29ellf5bMyIR51/VYTnibdjZz+lepzNnUdLifjfEjZs9Bp/2c/Uo328qvbfvCyO62wxZWuMjZjJ",
-	"3d0AX8RSzZLagQ3w8h2OZ5aoqnNiBhMK9lWfD+CO0HGjKR0xe84DMhODMRUjBmOF8f02Y8kiGyA+XEfJ",
-	"3eWUfNr8lTZ/bzePz5tfnlbTIWomdauJ2sndLeZrGUd1YxnLOLq7kbwZgiwrD+UtvWSwj7hxRIp4Qbgv",
-	"DonSPI7JmCKPJKERpSF58uHHF+S402n3hWID8zbSOWh1Wp29HpECOKZiVyyhMTHsTy+IpiMVmN/D70Jg",
-	"tFQsWn3xieuxnGl8OXI/f0BckQmNGOHC3E8GVLEiE3UiuZJ/OjG+Hc31++q7J/3+d//75NP+3r/3G5//",
-	"2W98+a7feGIuBHA1f2Hvuz3zazV1vhGDeBax8i58gJUGuUmFmrOEzLkekwumeMQIo4Oxz6JO0pWlCSOK",
-	"GUGnWUQuFmQgJxOqciT1uZGpZlY9/2IuT2NphjKksWLVh5Xb4forxzWboBEqjOite7nbmuxqYTVAmr/B",
-	"l3VhA+wfmTCnSUJBYRf8txmzlw3tfzPW0QLlp0wm5mU/8QnX5XU91WQilSZKkomhHhi9ISUgNsO6ckt1",
-	"1K5eiBje7i9DxIZ0FmsrfOs1le5KRSXVrOsYhV3Cu+MVH6Sc1A3G2OB3NZJv5mk1lUKVXB1vuVKGjIx9",
-	"KYW2zg86ncZWz9qfJvIiZpOn/6NQnV7vu+/xKfx4fvahdwCbQurmUM5EFPbyyp6nR8AJBjozq5WJ+vsY",
-	"u1Ujasdtr5fHjPL0PoaM3KR2xHi5PODXVHl0ou50yGOqmr4NhkN2YtQIUP8qoSIixvg1JsQCBy/j6D7W",
-	"2ugitSsd8yvUVsqL/UZc0ZhHdzpW+CK8vDmkPGZRusq/zZjSaMwJqcnESH0crhlcQgf6hIQsSWSiQhJz",
-	"pRUxYnRBrriM0Tozk3pLY8PP2d1Oa+K+2rQTKUxrQIWZ1IX5hUbkyUUijRn6t48/vwvIBY3IL2c/Nr8P",
-	"CCUguwjKWaLH1FuSiA1kxPZgmu/ohIEpe6fTNKKhqc1nwx6hQhpCA3UxVS/NHThAqU8HAzbV9CJmdztI",
-	"qZs0/bTdiBAHEzoVlcaxnMMBmbCIUzAbcblhGnLK0MlrFToFpwcmZuX9fRx0q0vUnnV7vXzSjU5wHwM2",
-	"+kbtaM3F8lA/anrH9DJNwO3Fq5hSyvqtYUwUFwO0uK6s85EL39lIPpjzzTV6y0BIRGxgzAAq2BxmeMYn",
-	"7Ofh8D72Q/MJa8rhsLgnTh6bmQpJzG1EDofl3TmT8ieajO54g+giljRqaimbsfm6HfSFjBaGluA3Y3VS",
-	"Ab8rllyZv+klU+TJs0PyX/wHMhMxUyBLhnw0S1hEgHvNubIc9WwxZfetmBoutJZ2CuyqtDu/CHpFeXzn",
-	"HHeWfdfRE9X0girmCb6ZYhEB/srIRKIhbCSIkXNzqvrO9xQQxUSEG0knmQi1B2qoWUJC8GI3wY0dtvoi",
-	"lDM9kBPWnIlLIefCjmIghbDOjTn4d5Um8zGPGaHOP2F+v2BcjPoCSMPI8BMU0tb7bUZjxujONLovvNiE",
-	"N5a6RbR373vOd1jHXwT7OmUDfcfaijFfE0HjJqhTRpQTsIedUxAPUIsYkzGWI2ALXJOZcM6d0G7KOY9C",
-	"S3lqNp3KRLPorZGnd0x+6cebIM3hHDnB/wKH0TTnO8SjpEFnqZL2wDNaYEfbL1dE6QtOCnIh5SWLHNeE",
-	"d/v2jfnbSuYeCbPAcEhmU6JlQC5mug+nBD02XIwCErowexgYkh2MzchzD0/jmeqLsBiNDpE+p4mZlOZo",
-	"e1dnDZSciXjBnjFuxmO/badjpBlIbZowIgeD2ZSbeUuZdycsdak88z0q7bJHpTaToW609pje23AHVAxY",
-	"HKeRv2VU/MK/91s+sLzCpSKUpkKbh6yjbsUDaPpn95+jobfKbVOV3rDiQ/Z+ux/mFVmKyNqTWnd08ool",
-	"CY9Wvvpnd9+3NDVjJYuxt33LJ3OsM6o0t6XO6XZCxCyOwW0upGBF95tPf88Offo7brefd46Pu0eHzw/b",
-	"x8edvDvSvBSlPbrnytTp56GsvRku72b5Ax5X/IgPfPOyc9aJ093bqvipE2uuyjffGfoZvaMemfjHLFuF",
-	"jDJyO1FxyLxDU8cBg2o2nm5Xjp3k5vglXQN58T9sAHvsp0IBVwI5HaEZROP3nvywMYb8fr6Wc6IlQe7X",
-	"KkkcITWrCtdTTVisQKXVEv0hEza5YIlRu1z4fhBzwQd/hej8cNgiH2dJYhRio4apKR0YGZXAo/KKFdIo",
-	"PvE4JgMaxzmFUWPIjkd0AeEVL4J0VI4gFQkoiyj1+x+rgiEJo2oz7v8BnyiSlX3Rqg1Lc9c22LBTkT9/",
-	"EvSWFnmjFYlh7qBilPQJiPldLIiNmcBSYpC9vOtULM4NxVccf3rJIAKoZhz8MiiZQQfjigwTxlrk1HPD",
-	"CMYiRSjeBi4wJUGfkjONGjvRMs5vvp23XboLKWNGxf2IwLGMo3MtrYOuzArhktEWKTpnYc6XjE2tH81w",
-	"gjxh/9fzv/33wa8/dN8e/uPZ2dH/+e9Prz6c/fpL9+DwKE/Ph3ly7rZLUfhu83llAP5a0nUbWbn65q3E",
-	"lyeD1oiX+cevlqF741hxNl9dVVoJP4ssRg85pt5ZDEBTncNR0GCROg284oQNqjPMgLOaRyMjSMmPswR8",
-	"s3i7IhO6MMyWRpHllzb8a1iAERxo+pp/jdng8pwLN2e4aChQG8Ek5Lkay3kjaMSMXplfkP9DmDeSEDB0",
-	"ubqNoMEnxirLh5TtF0ukR5ckePGIcLNKLl0LfG5ZZlVo9Yj5mAkiJLiFFC0EOfO5Wsvzr+r5/13kYwWN",
-	"LcyBu+Rtw0ROzjMdMb9h79Kd4Bp2zhi27CtXLp3QJz8/rzt1vzgqZBHSIRfn00SOEqaUR41RSnz4uE+a",
-	"Q31uJcU5SIpzxZhoBGZbv9Sqh9nyV+subwSZQ5bHfLwAmTgfL4x8msXWi4QhHSnIdJZMpWJL9ZLrKCF3",
-	"Q4Qb8/VUB6rIg5MRiwjegULPt5oLa3Gw0VLQ5u/nNdLsT2aVaXm+tWFWkHNgIFhR4lhv/lz7n0v31h6N",
-	"1baMLzpzMtVtyQoh+hrzd2vE3JhOp0yAK6cgScvyMk14yr/nFUSOUSAHRMYRU5pA1jqkPrqH1lxllPm5",
-	"pKiOOWiFXKiSDQm3rliKn7iqUScgddMcJi8rIXBBAUbmXETGRnOKAVWXLDK0Xl4ks/Hlb/xoloNwJEDn",
-	"Gsa3+gIXWJqfGAHnOw1FsoTlP52xRL/qp51V/aTHztivTUtkyxXclSy9hgwKTgmFs7S5ZYGxeoDSQT9D",
-	"fWJT0iikypVpImh4abmrXvyOfdU2xdcwBD5h579DBcXyx874hP1q7gMusmqnM4v5Vja7e8ubXXnI8quM",
-	"rA54XMNfxhVH8UOm225men+yVq6WluWc2PCyzR5ClwQX/os6N2tb+3uRW7Z7tZK3sTdrpfqpzUd5bJL9",
-	"23Kq+1ijaH+C0HBe/hlqEpFqkTDVrMOAhKlqDX+kunUY9EXoadch8Lkw1bBDDJosvAyBv2Lem/YTW/vC",
-	"TPeEhKk6bj5j9XH7zhqdPCSRNAZCqy+cxYo6B8ubrCdEJ4waPkxshBeialTZEXIxslnl92FY5OzbYqlq",
-	"TgwV6lmqgomXXESGq15xVWX/7yJ5txjJk7GcVfggXsDvUMJgLDgmIpoEhKqcfPtLlz2P3BeduHqeE17P",
-	"c5bLXz63m8e0Ofzyx7NvlebLNYKD5zxS1b4UcL7bo2Xj1oZJ8vX1XmT+K3SaG5AN64ohr6K4gkUCT+GQ",
-	"gJlNeS1piGnwxVf+AtUMqSM6YSOaRBgIUQzolA4GZpR57efjJRcEmM9K59Nd2/ngaK/RLNwCUlg48LlD",
-	"UhVdomoELtWKa8gGVaQogOtW3Er2WlnHNVCuGQKZxnTAWuTVZKoXgasuMi+4WTrOF6NXnynlhKOqPlg4",
-	"SKLlCBcTLLQwO6hhgInMFzJarD36j/kq+dxMjiomckMRTzgUlSb/hjFLy2vLK5xjYTnq9AjEP/Vbhz2N",
-	"BL6RSBrErKTRVDaR17YCqR08Otm9auQPSY7bsTb+0jl6djRoN4KHIdv/RGI6L37teiOL30nja0tju541",
-	"boWddP4zSOeCoK2TsWuIs42cxSC41Nou86oErgqH6XZuUrCGb81VuoZLcI3Ffe9K8DdQFV6Au0+VIxWo",
-	"NUAV/vOD42d7PUIvlPkds6GUrSpc7RbcOQT+ZRwCf1qlYacl7Gz2nVZQ1gpKEukHnujxS1qVnmJ+NdIY",
-	"UNsCMkzkhHSO2+1mu9Nsdwy15zJrtYzo4oRQElMjESK6IFz1RcKGWKelSEWpdhZcHsiIkXA407OEhUVA",
-	"lxxWXC7AVzxI+XO0TiD3RaHaokRzwibTLYoCd04VSf36Za0nvbSZv3VVnrP5ajHR+fYTlm89QTnNBMkt",
-	"W5USVfHOiuVavVsFwJpzW4GW+Yu8IkQzLiD080EsFUMgEzzgjaCB/zjn4hzK3xpBA+KGlcg33mfKpIio",
-	"G1VBHCgFS3WW7OBZViwkoABa/lyhgm/l+r/FqptqufrJZqwaIVIM978YJ1zpCehE60OE3YXs3Cr36obc",
-	"p7m8Ka/gw5p8mzgyLfVt58B0iDGFekQI1XqFhzIhIUJ5mqG4UC51f5fpdgsSzN5fl5cyH8uYgYSyOUh4",
-	"lupyiTaWOSUKSWdYHtFPtH5Aga3fLDL4mxzav/hBrPKUrDwcVakiwH/tIfDS7yGPFxVBLqrz74dDqNc+",
-	"pwWYopp0fP9tWULZCaEW2qwTtNvt6yeWddpVmvAgk1BLxb69rbi87vGgZtZLVn61I8q+fDP/k3uo7HZi",
-	"xorbLEsvnfYDcztV6/enqacBOA94jg4ODo7JcBbHTcNN9iq1/uPj4++bnW7zoH17XMmM+LWcIRzCpnlx",
-	"YxlHxt40BioXI+CsmkE2IqORY7GGTYDxWhFii+XgUtUYAx64yVwml/Ahrk8IQyNUSG2OIo3jtcnmJV38",
-	"YL5YPIAVjhK7kcvfpssHz+6CnVg1jdhBbCr4lU6YHoxTnAK6CKwOQAyzPhj8v8T9y5ypahm/alKvRPTz",
-	"MF0krCNaI0X15+HLCne4K0My361cClldOXSapaxlcNs3oGZ7MPfrVOC/M3febDqLR9PWnigYEyu9NnnQ",
-	"/dW5l+beF3Ra9q5s7vK4IU0624XSkPLJAbmpbqZi+40ZNj5oboNq8gK2paKNo62PmFgK+75ky+t3b7Ui",
-	"Yv2AG+khzndYUkPMGBFyfkNlJIPreFi6SEZ9yxgszthh6qO/S43lXNh6FCoWRHMds1wtf1+Ui/nT9GLN",
-	"vmpE60kmNOYKy33e/fjiBPEgZUwGY5rQgWaJ6gt8BTgvi+7Ici+Sh2UH4RpfN7roDvkNhBRvhjddjxnV",
-	"lvLfJzcqH49CaKvsL7DACsI6DWzILCCdI7Nrne/bAbmQcEeF6+BgafzSPOxVJxxVRTBfYaeWcqkEYU1z",
-	"yQinhCmFZHN00O3CL02zVGnA7LeZ1ABKNZATW/WT9AUXV1zxi5h55zBI7dru0SGRA8004HUDuimRAJ2Y",
-	"8MmERXst8l9sqg3TmCdcayYABwviL6rMIsyhn0xpwqKaMF6L2CgfnUgxcsUJqsgL6jvWuGXG3jb5gtRu",
-	"nkccrOFw91Tg8mmgcWxM2cElmDUBabd7aKx1D3vtdmDbxHzVZMIjwUdjnTfdOt1eu12ICeQGeJRjYk+e",
-	"fG53vkDrmv/tfm43D77s9T63m0fuJ/PNvUrO9JrRWI9rcM0TOYCIoSI05lcVdlldhfhpPKcLRUJ5WejN",
-	"Iy+LvHlVcZf9RJXkei3jqNY172Kfl4YEZ0Lz2Igu9nXKKz0S18vEf8iwW3bKm81s3SnlK8iLGli8sHg/",
-	"oD/BnV7VFhWLuyva+rMVii/D4LpH3K0qO662UvyaEFoeYeeMvjpWsaWVh9xEghPrrqCUzHBXlHsGpVSo",
-	"BwSNdLuAQdjCLN/ko9uuQi+Ddl9276yvPzsF3RWpY77qddC+jaO7IXTRBmhFGb3XhkbMmljbjWuFaFU7",
-	"ubiTi48cQKUSju3TWLIrlgDQM7gwqCJhht8WYoaYlJdpIOLugdkek0jHZX4Yor2qEdKbiAnNhxxyIjE0",
-	"cEJG/IoJI5sz/OuACKALTIgD0CZiO1L1RfefRwekSToBURJFLzYj+dvHn98BfDhLbGQLDAs60PGiYIxe",
-	"Y1vKB8KReQU/h4gtdM0CYzMNHFrPHJHDoWI6IBdMzxkTfZEFEDOoDvDLpbHEzln3oHd03Ds6bh3D/35t",
-	"kbd8kEgrfglNWF8Y6yogQy5YQiI+MoJkMNPme0WzvKb/8xbgIKWT80ZollzRKieIHwzDtfGyYSrDYZgY",
-	"cyN5L9fPfqhOJqo6Be/YV33qdwYo8xBIwwHdMcUxdy5F0Frh77wDrbwMG4p2FUu9DEDOa34gMH2bC3Lc",
-	"Ji4nsgQLdp3B3MsW1ihtK7bzRqMquSEUA2mwQyspqjrG8mOeotYPsPxgk2QCoiFR2zn8jMkTU6VPwISy",
-	"dSDg7WO/zWis1o615I/DatiurZCWagIuy8GGvIhNRQ9plWonromrA0wGZ+GUjpiP1ZQ7Pq2VYY9lIHur",
-	"WrcGDd/VvrRI2Fhe0MzRJnakMSQE78mDS4nMVef8/iwiUvSFxVgE3cxciun0BEUxoOIkzArvCTSwxs4w",
-	"HMFrADlGgze6IIeWu9tXlgv97KEZbeBF+DCLoYE11WktQhFK0qWoLcqHKKnPqa4D1A7Q75km8xcA9DKx",
-	"fDbnQp3Yji2IzsOYwoCFFzZdnpt+1+G0xCxnjcliLrXIGbAVWHAgFIna0ZiROXWggK41TY6pFPUHwP7E",
-	"96TFNrCFCaOXRSRQm78uZ1rxiDXnMjH3N8eQN+W05aal5UxlTn+pSk/3bl/SoPVg0watxZx/WNFgGTj5",
-	"+6zFQkn9TBug1qXhQMnK+TrZUln9y7b4OMwFxJbmL8FNaXLyOqHQ9yxRUmya7AOZxpu/fjpeQxS9H1vE",
-	"v5vKuMnWwh94kEbMcFSBv52b5dtYItrSFetACLUkCRtxpVlyY6R2N1RzB9RQTKmp3tMlm7M6nyYNvW6S",
-	"UOMeKmfUmFFBfklgbZRtsmu81i4PKr3GjuvauR+O9lckfwQkNFpeSAYxo8laqJO7A1Oxa9nbKrT0RFtQ",
-	"VLjLJket6mFSTHvqi7XynsiStKdTIR5c3fJ7t/Il5m0uEDEztGosnCmT05hBaggjXPfIIaTLHFk/UmCX",
-	"MCCR1CroCxVTNTZ/jxfTMRMqIFOaMKHHTJlfocabxIzC8odPw+rsk74opJ/YzxSX9ulhhxwekqOjI9Lu",
-	"kO5BMV0kt8yHS00r8l2///Tfn3wmT/Za+80v30FOxt4fh0Hn6Fv6Y/Va2o54VauJl4yOPpukfOH48Oj5",
-	"XkWgMY7lnEXnDnizwpSA4meO3aKbOqFCAZeyHfZSxM7UhBlK8060PGaJ2QdjdJ04lmT7NAiw3rapfcna",
-	"TfncvMzMaQx9DjW/qp0WxeND0XU+d0jXfMJ61rKmANMLLgwLpm0sTPBrDGXSF36gBu0IyIGyjT1sOpQe",
-	"m/tde0UjwZxvTY+Z6IvSfQMZx4yOZq7WhRWdb0CS65Wdx7Ig+Z5VlApJMYz5YA0V0bpTzTO4t+fXaBcW",
-	"MV2ZoJbHebdIt7ZIS0tAjWVfdQCbhryiYLlmiYY0ThiNFtjAPV9kzEW+2U6eWVZ5k7H/eN0RqWpuXupR",
-	"vuau/d09UVXoVW/OGeMDtPhBpXDSY0dOtrA5v2z7ufouzxsyS3gzYUOWMPPioiupXVlx7jqEVrkGRWT7",
-	"HLnurtxv3ftXRWI5apHTWEkCLAPaizPXvDv8R/MDPtd887KQRNbu/O341xdHf2//o0L6VdUgVuaoGfp5",
-	"fXb23jK3IGvakX7psH28zF10dHzs+YsO25UeI8iJrvdVIEgGGbI5th4xKwK5cykXMfQPXrLFtP4E2J6n",
-	"hmVVeAErY41Lo2baDi/rLYAOqx4JXXdXtR9aoavi2ahFPkKiygm5SKgYjInEg1cgvvTZki9kHTqEDfYk",
-	"a/a6z7T5e7XfsqC2w1W3K15fPculvKOVo+9KzR4//jGejSpCHNRFWJykhv0j78BlmTCjMUZEJjYq6Rrt",
-	"TxgVXIxOIENDClbf1mlCY7NkLGpm+AVpW2nPt+T/Zhfd/8lvTV33e75ltY3p5n4oNx1vpKWpud/GMo5y",
-	"P0yYHkv8yWopdh5Ze3/nf2hqilFns3bpH3ZOXKTlQKWhe9dg5MvuzQ8knajLw/KnMFP2lzp/n1uVdVx/",
-	"9lvZn0I24Rd7pMdUNQucu6ytgeJX6nQPXyu0VwefYFVL5UbQKIk4F7lqctGcUqC0fHtpeJsPzVHo1Z13",
-	"bJbWosSePoAWz5Ranpc8oAKlSUViMojYc9vAv/yav9vO/i5C4XqZ43OGJ88K3Z26W4by6xLHluZNgzpT",
-	"kHrw25bZ00FxQar42YfKVMRTxHTCzKRyG5oMHc2sJdeKyPlNpZHdcD0lplBuVyB3o6hjZqFJ58FZ7jeL",
-	"H70terNZnC3dw7jBNdWY25VV7mhmGc2si9VhBr/aq2zWejOXMjxxLXxS4HkPzWVsBnVtfzFQ7g1UCt4g",
-	"c61NUP+XOCmlbf5YmRvlly8N5CyOPORCK3FRgbp2btYjSocyS7WagSxLRHL979ZVPeqZTvaVZa3ksj3a",
-	"0oH3YPrIbaUIXLMj28dS+lttXfqQszi6h9jLS2aMARnL0eLBaXIZ0sp6haltKEw96B0dFxxt329Whbqs",
-	"CHXJQIer8RVpoab8VtAVb59/rg3GuAJylJcRR+sywfI7+gMdQNbS2XiWqMhqAA+6R/GS5DffHXZFByk0",
-	"TBwL7PemE8qFeU/QmDCm8V8VSKDeEw8JSnK1rCy37d3E1LKn7zp1kXI43AFMPjaAyR1zebzMpRqreeXp",
-	"rq0Cdaf4z4uQCZqmRCVjNTzdsBwxcs9vgpFpX7baZnHrv5Hfwz10IxiZ6bwfmBcktURqYEIdyr1ZC2NI",
-	"BIRi4qBlqG9O351mV1MXf55lvZqZNd//dZbwwTjPrp4dFrlVpfqqXcHVRsJzztgl2vgJmzKqFeJ6WrxG",
-	"IkVgMUvS0o8UHZNcsBEX6pogmSdGh9Zz6aFEuiKLtH2D90wkGUaYzcNrk9Ynxi4rgDSfV9AWg6PFr9j5",
-	"sk71uDbWJuAWWPS2JGWBbgsjXIrd+fe6uJNrE57MhLClBwXDRU4mXFf1ozG/21IZy1VnPNZANxbrFLOu",
-	"bMwtvyoHwy49HnTWyZcAM5gO9JrBM66Ie6JgPLY6rfY6HxzJ+k/9pyQJixl1xRy5qc+5Hue/OZKdVvdZ",
-	"6/t1PruVS2TdgCI0naaTrVakQHfuk4GjjdyKVezXKudKlnZULZkg3DfHhKw0eSdlABOqXb8D++EeCUEa",
-	"MqxW6wtz8UJGi4CEU5rQCXOXMFMKim5A1USfSvEArO4Vn87ghcSG8UtzzLgi80SKUS6VLE3EQO5rhnxF",
-	"45mX8KJKtVKTmdKQi6GJIUlNOkdrZZSli1CfJmK7rY8D8tuMJQtjNdlEqPTh/FjKDK0608fuTG3vHpQM",
-	"Zrd6hGJp+3t8BIMHz47bnT1CFaHklw9vyDChownAVYR/CcFSGDNry7g+OV57rP2KKv9cbfdK4gdqSPd3",
-	"KTW/sISzmgLwbKoWCS2vDHtGGqrZYGzDI2b9s4XvixDpBLL9MGEnKzqEIkNoqX/BBbVJs+ak5DoLBQCo",
-	"BxIU4xlBmvOTfShtt9MjMU9buUEfHzMIREUwY6AEFSez9ModWa7ICHJw0QsNCoVO676NiphvoJ+uc9Bw",
-	"eRpm8XGiyG7cjJzxkkrUzFSz78syHrK0CPjtHNGS8GfvD+zM7w4+WKXnxhwE4F+NmPR2wlmuS96yyr5Y",
-	"IvtM87g+erb5J6Z4Gq3twWFpBw0zrKjK2fsycy+AwnmxIG8+/ky+f9buBKRDnryVIqKLPWPuPydPPs7g",
-	"r2W4Ivn8x+fLESsKR9mNMlgJ9/0J86i2g5tnInMWg6YbZJWfcZwiH5i9/d0WTRc27OuATWvaiv2wAOT6",
-	"zHI1r4HMGPh9A4B5h6afU4wPVxamlw0hMG6QDcw93z70lprZEAYXy42jvnDW0UkRu8zZWS0CoA3Q0Y1Q",
-	"oeaGr2Ul6Fhki58sRko2srFWl6h/8UrVn9aWTqTmUvUuYtKXZ0zoMVugZZVZRsJxgCqLKNe5EBoMAADy",
-	"hG1keOsyPkF3VfNYb2qBT63lo/QNUsWHEvUqoSkm/2O4Hajn7au3H8mEcqEpFwyyFmdJ3Og19iM5sOn7",
-	"RYoz449msVHiLujgkgno4GAk4Uy7Igkkm15a9BekeNo2EtcXORgAC0xjrkxa5J30m4AKmdVeKODEbtX1",
-	"nA9Y0BdjOUckALMHtq5oCpi3fWgF1m+YDUozqrFyA96dexIz0/vC5hcaAYyEDqPqi774y1+I2TXVF98R",
-	"65LDE/bZQe58eTLWeqp6+/vz+byVDAdNFnEtk5ZMRvvJcGD+z9y357B5+oJYeB5MmcYKdS7Ik/DXMCDh",
-	"0/ZR76Bt/tWEcFy41yL26GaoGe4NXJnX2YhlQC7YgM4UdGicQyrBhFFBlJywTAfHI42aCDDE0tx+OXth",
-	"myP+GvpjlDNdhgQC3IETRAQyY7GgQOaKBQZymEsQrmURmU3zn4w5S8lhK5gi87ZC//6BNMbRutg/5GcH",
-	"SgFwYVSTjvmymY4Dl4Cr8LbsOpSsSJ26Ucw4Qgx6cOUnSlZ6/Qu9Gx1rbpFTWChCzectcEH6sBxcKtRb",
-	"Kbx1TBXpHgSke9A6Ckj3sHVkNNnuUcqYgYR/4kqrvoD/OBIPgWXZ8IznmgtbBFBJcr/BufdRSoK+SKEm",
-	"4IgVNFsVVOGY2EpVQ5S27kqPDQXPbSkI1AWD3krQl4h0JKf0txnrueW+mPEYMukTRqPcUbX5UH0Rvj89",
-	"e/HabgPYOBOWjMDiGozJk88uS2qdwwvZVHu9vqDOVnDwJTbBSmm6UClSfqEeFxuPgjKZMCVnyYCZTesL",
-	"Kkj46oyOwhMAqTMPp4v8Zth8a0YapmkMlg6guAa7ecLyH3a6IJT7wpxxY5BlHSqHVKEtA0vzCoqc+gKH",
-	"AkncuDrFusK+wOU5Pjx6vs7yQAXinlVIQiOPYNkVCCwzzch2nzXTMCepqsrkhIT/+eqMpOUdIWFfpzHl",
-	"QCZsAr18+sLqes5DAYgcxmy/YgmNEQgk8AwgVwkmE2NWc0f5LOr1RVpMQZ4cttt7AZqLBNLisY23TIji",
-	"vzNz/VlADjsH5v8d7QVEjenU/Nzt9kVFdZhLk47jrEBMOWwa8zjYEvb4Tw3Bm1ftBX3hZB7U9QALeHLY",
-	"PtxzkrT8uxsnpOKlV/si91jhNlcKQdwLudZGMjw5bB+bZUBN3KmS5m1p7MHeYkdjmZ771Q2+8DMmJZp/",
-	"t/rilBx9/eowfHwekFauAUnAVrTIUfvA2OtplYHPN8CwBokGPUXhcLicH1/wu9famhosOxtRo/MdtQ/6",
-	"IizULeR4E3WnDvCIEviPWbIxvTICiwkyoRHrkdgoHML2NTdn2YyL2w+hbhzzAROKebrY6ZQOxqzZBf8g",
-	"amD+WaNwGc6ZfVbt//Tmxat3H1/BM1mdWQM0utP3bxqes9J6Hr8FDTllgk55o9c4aLVbB2jHj0FV3S/W",
-	"wsCvI1bhjLaSo9DqXtncW5iisaiA2N9EjV4j5koXWu2rhucYU43e50qYVHwvJkNSoxMZqyDcI6iAm+V/",
-	"EoIhGO4t7SPOzRvBteYy1Hu5DHXUyc1Mi9mp34JqLT4b+/5PfMKN4bryRhcR+2IUejWVwtZid9ttp6Jb",
-	"hB06ncYcg877/2ND1NkY14yOmmWGCCQYAvUxyNJGtgypHOKgqr6VDn7/rWOc+MSz1U+8k/o0K+0yT3W7",
-	"q596Y/0/34LG0Trj+kWwr1OI1eIjB+s8klUwmfVSs8mEJgtL7uVFMlYnHRnKhZRja9nAlS/geK0K/Z5G",
-	"RqEklxyNpiuuuO4ZKwShqrnGBDeUWxez4RCzEIHNc53rN9wXno2UpmCDgjQYzKYcMhtlYEQxeu+5tjF+",
-	"lrAWeQdS2NyO4FCowa1ItK442phwVKC6rHjyBxkt1qBte1yxduuSixfQk7/3RwOc8hDdhMU4B5doBhTd",
-	"aQeNgYzlLDEb22XPI3BRlRGlD9rpuc81/ffb7COrKPWW/5zL9fwCh2mrs2gTrb7lDXqA4yoxhM4tL5q9",
-	"gmIqu1S9nH42ZaPb7j5rdjrN7sEZGKS9drvVhv/96uesmYX7UrcTPAJnj1dbgGu/3g5ZSGHzhc6X1RuW",
-	"z8dbOv7t97aKx55CzS4Jf5K4cWnAxHXksXacYHMPOA3jPrCpxiCoG4e9bR/u+RY03EdW3Z/eBwPehskf",
-	"LiFNq7E/3UxmOZyTijUMizXLIWQU5iuQLUoJaLYx6CapjZ7GLdlXrnTrGmKqfbzGU3TCzqAw2TzRWUPq",
-	"nEn5ExTkwgNH64iptGz3rTFPHocIPY2iIjKHq8SvlaHfggqddP8PHn1DuRqzqjzGl/C7EbJADqllmQF9",
-	"n6B3QjkXbsSACRkOUSXg8ENlAVdQXleofm+GYMJX6X6HdZOIttbDDtcgvMWUveVKWX/5LR6K11Sd+vly",
-	"QOlrEOxHTR+Lhoj7VUXhmZM2X7y/THWstLlOwVuh0J0A+LaFL1XR7ojpKs1sY9Njp2k8bE3jbFxBD9vq",
-	"Et8eOtN58OzgA6Obi7tNJUqBLN68BNkydXXDNaXBY5ZWAKfoyJjR8qToGN9rEZc9Y+Ntl4xNFeZ3udOW",
-	"Wp/OWOW5lG9I0atgTHhOblaormNvwvSaML2nVczNWOGYLZVytjJfOTza/vRiXfdaJuCt+YSqOAgSSNQi",
-	"UFcPxkjW7VfI+f1wkzuzMurhjmwJ01pmSIbVZXNVwRi5Y6NjI81qZ6KkTBtPwHWtlA2c5ipfMc4jCANj",
-	"phni9rTIi7GUCgNlcy4iOe/1RRZX7hWx/S1T/+47eO133zkUtnLI+QTeMkzkxMZ8tQyxT3H9SyEtVLGB",
-	"/u67viD4dDmODi+iuYD3FWdzAtoVxO/g24JxY4XZ+FiYdY8KexAty3eJSDNkzU0QxAxT/c9OwHsDETRJ",
-	"LDqpOYLI1XABsdcTh5Arxv8gxgorEcAy2PVwaVfhGgGNlcGM0y2j//WlDVURDZsUvB47RBznb0F1pQXC",
-	"4Ok0fRDWrkVOSfg0dOO1SScuLdqhOIb/T/eHsFXb/KmdNX+qmoMtrlhvDl5Z3PJp2EzadCYnJKb4CxV2",
-	"82tG/P3KEQOewbXHC+GuMtGbs5tCSfhpmZX77xcMrzegl5uNxZ3ANQaT6we32WhWqX1YItt4xKG5DcNy",
-	"u4hcVUTOsNLACGxuEYsJZOJm3UhqfC45xl0fq/tBykvwIxaapdmEX3cUiK2vSzNKFOm2O0HaSbIvuIKo",
-	"ngjAarqIF4HNa8wydMbGZGJMmBnMeRwbfuqQQRdkiojzfWGMqzGHhJm8wW/YSoQJXmkXnFSu2IyXXKor",
-	"JOSN2eCSRSnEd6Kx7AAf6wvMw4eEFJs65xAgw70TXyCjc11BIkpfhCXoUXe7XT/v7grFes/mmQDQh0P4",
-	"gKSR9GaXtQLvXUwxRml08QBzkmHlAvwO5r+Q5Rp+UZHfCwr5vebzfRHWQoum78iGBoMacl37rAc1mhuC",
-	"wxp1qwb0ZzfGGt8O/Cafn4NrVIlGaofDBSQ3A1VC/XBCLEqrfdhBlhZ2zPacdlPJI3gWicG/OVXLijeb",
-	"2cLJ8G71EVDNFmAv3KwHttGC8U4fHDXca/XFCyoGLI6NMpfDqBSyqcZyjip72oFkPpYkZkPXum7MeIKp",
-	"23h68CgYfRUiRzE3n4ahjBLIb+mL01pMeS+9zUHYuIRZSJi0IOyhpXIPfx4GA5i/5kYf2N6h8Geg8gB8",
-	"lCjtwOWxjd46oPJGFV54APd2fJgTbagCeQtwsqDUpphoKU8c5wJ3UJZxGUrbHC0kMdPQCwpT022zLIq5",
-	"fn7Ls7nD56dKCpdIiV1Fe9iP11IzrqFP7YHXE8XsJ2K/Q2Qnl1uOZOQI+YItpMM5SBupQ3Zk4gDI3QLb",
-	"CZlRnA/oNCRwVitzIMw9PirBxq4888UNvFhVnqsxjYevwZ1e/Tl3r6+FpAkJWzizbjOZYZu5bDeLKh3s",
-	"B0wiWx23LzTV2wXucy61shYQVEj7YEPJDG63PIp4eH0H25qL4tMozuRnC2LtO4zzLUk+53AZOz5smG8W",
-	"dzwj04eFKfRNPsB7DKvw23lUvzO7f+k77Xe9Muptems4VxX18CvT5AstZ7Zo3MhwVGy5IG4KLR93v9yi",
-	"wu8zkW/+4HC0oVGDy4CtbYtgUztrmxBs4NVfI2PFVw030BuDrVRF81QBmD48ITJ1r+XUjoJyEWDic4XS",
-	"GHgKYXZ4nYYWeKp++ltBi4PjmtPWjPy8D8/zFkcczswb8Z6idZhFhNwxKVQZgSPM2lGZd8kGT65H391u",
-	"nr5L1hqxwPwlGs8j9xtyzYoUfkR4/8q5vZBJwgaYPN/1axdirjSCOWGnHKAoqFnxM/ezZiq2nc5nB+3g",
-	"lW2nH6tGVkixC6qQBL4F6QvTmvTy+6AsF/31rmLOK5d74qr29gJbRWVs9xJvfNruIA6mPyCPoRpufLPb",
-	"uwbqRtVelzs33BBLK9e1kCe1JS3myOe9BX3hSoWzZkCKzFkM5tOEReRiBqYFnBvLIe7eq2QUv4KMq/ca",
-	"FeM+aWLaxtk7AbpmqIYMNaQJDLy2ViT0bB4wd57TL9dOA7pfHf3shtTvW8x18Wbwr5nystTjum2qC6S5",
-	"VJ69/QH4gMwkrvf2On8w+phKWrAr/7Rl8djVyehb3JBL1iZFRizqC3R1oAPY6EMKeqb4niKvRL1Ffkzk",
-	"BDxPtje7Yw7gOsvXfraPKxs4Btbrm7mlXL9GfBnWZC5t8sh1Li0EClwrS0Fgga7Fn1xCT3AnPhOrvZ6q",
-	"y4IW5HBB0yCW67G1XeIPUs49Zv1UZvw4lylurk/S95/4c4esdWsPgD1sZ1n7LZ+Eip0z7enAdlo5Qztn",
-	"UkNWOt53QlxV64CKrOEqXWou73ccH9zYbn4nNZlKpfhFnDKjPK+o0jkrupDdkNJZ2Y2Wa1f4ecGypUKw",
-	"K8NJ8wNu7VKirpUSBet7PZV4H6KMTS5uTzCf5YNPY5awHglTeYxOiFQih+SCDaQRhqENgJ5zUZnkA5ff",
-	"iHsQaPcjEV4C3shOGNydj7ySxYmVfLj1Z6yhgZoSL6jHxcacRhrZjEVht8dpoGbbnAd5xZKe0bnPAVGS",
-	"KeWzFjuWqJqz2Ks71rJjLTvWcvusxR43hPk153dz1gLaw93oMIryDLlmgflghq3klRqP1TjNpprVwNUd",
-	"p9lxmh2nuQNOA6ftmibTmCstk8WKUhKsFMlDAuYTn+II8sowUQy8hHMPRB9z4rlu9X0Tx3aisPhVgCZ1",
-	"yaaaUGJHhYBXAqEiVwQoXtuJXDvagGmYOQeLxVj9/EeDDuy6mLsagflbJlhKIDSJmIIfN6gohjyN6npi",
-	"szipT0fM4tj1U8J/e0nv5h3Oj4gXbTWx+3N1SkbQ0DJzIKW8v/FtSxAatx01ARW7wbeJOvAvGBSBIzem",
-	"0ykT2GzyfqMkMaNX7G70GEixdfgHFwxaczImejnHCzhnqmyovgjNC87tC87hBefmBWlMAwMoLtW2sk7L",
-	"zHan++x0n53uc+vc7p3UzEFl+ixgU+3H5uzfDY+KOCb5l+2rOqexkOdmeI4J9UWBC5F3EJwYYoMQl6pV",
-	"kTJcwa6E/DiW8x2/2vGrHb+6G35FXYnQplwqYY5X3B6jeiuv2Ib5JqhgYrYINvjGljtBChdqoZ8hT8+B",
-	"ZSN3UthDUrsCQix6tCV4LfJG24ofrlVfcNtoUitnN7gWoq4a0stQ4XlY9DlVWNEk4yirkTRkaGse5wDQ",
-	"nLJQweaQNOcKKT2EfgB8TifPjdbo8XDIQs36IPhVatlD/nJ5s4QSSIdqk2s+txzaJiOMR5QJk5aNAZtJ",
-	"j8gnl7vkrgZepnBmLXe/Qcdj22fMQ/0TUKuF2dD+s3Wmb6eTy7jdzsr9kJ3Mh5VxY47zg8y2uReYneV1",
-	"QVXwOq1HLWeB4YIzIHz/88czkpMpYVo7nmZKY06gwqZxWKi4upYjra540Ckvd7YNFXnr5ez01v2oH4Yb",
-	"XNNPnLaKu5O8mrTDCx7WghsntY98X06VfIRB70ycnYmzM3Funcd8BN/D1lHvmYjkLbIXRPigtl0hdHvK",
-	"olm4KxbQw2reExox14HMgWX1xTRhAD0V0cUJavxpsyljNFg7gusWOXUZo0B7DmjLWRX4bF/UmkABwW57",
-	"qTUwoQvX/mU0E+D5gXxdL4LWF5RkFoFDFTELWx0/M1d2zHHHHO9WLw1sv29P7/TPRAB6a1+sVlzdxqHG",
-	"up02+uC56i8ikhnLmsgrtoKx4nt4zPWqmL7bANfzCLo25tqMgmsFy4OCPICkVcv6IoWQTNKekqOEw9MY",
-	"N6vcR+wQOeSATIV8zOENzWkKWYWFSC3yKY/F4rqCBQ5PSAV5ADmjPMLLeJL1tYEGnHGkzDyFPnGlUhlw",
-	"P2JGUuewEiwFA+oLaHczpopoaVYI6I28tF1G52MJBGxG7DCkAr9rV7amact689kgl93QFwWETHIBnXhS",
-	"t76Zpe0EfNw1AkgROqWJroWM9ClhBWTk2ZgplrZNlSJenKT+OgqtxczjmkWGCgZyMqEqB8v3uRN0oV32",
-	"NIYyadsveX3cwLWa2BoJ73ev7bTb0NLX/VnuZ6z0InZV240y9qDbQYc4mIcvgnVokReFxkSuF+QEugXn",
-	"kRx9hPbq6ec/kVuDfHP/YrPirDlxv/+xUdHLvgRKCZBWOWnn5mme7YE71SWeBO6g5JvnJgBBCydmHRhG",
-	"897rI0K+oknMmYM3uEMc0Lzz7gZwNj9i09bUu8yVAwm9cUzQGx+7IR8loVVYrlE3Vdg+zCJYAf9UdKFa",
-	"5IMdQpqGEVp6yE8NOiVUMYZiDtTa4LL2wbcOraE8mTMrlnquj26piTn1W5ATi+NGJrNY82mMRoLEzs12",
-	"ePnzcFRz2jWbVs7HriY+ycRs0uh9Pgo67aBzFHTbwUE7eNb+sqwf/rO21xD/qKohfknoMyNtzL6g0Pcw",
-	"Gj3MNQ/arFj0fn8grHeErOoHKWwP/DSKACyinqmk+YHr4C9tiJX0JWh4DZFdRp/Xqr/U9V7LOg6yQZTj",
-	"YyzXgo5FXENDUtdL5ru/Ll/LccHAi1sGGGv9mZMJf+QWMgA31jc5fK2ybHLsG0pdhUwCICRGwR7QOA4y",
-	"Xy/2Tk4/a4iL0cE47SYsE/dTX+T1qIDMpkY3P25bxdgY6D3QzB3sJ74c/cYuSxkvC6kxscYIAWrrHxQY",
-	"XCmiQqhiqUPzeXP6bLMS0IsgzozolgqrKcB6hZ7S/srUQru/Y1+drh6znaK+U9QfqaKe0xKtO+1eUfmN",
-	"kEKHEfhoPVZCpPdTAbM2N2q8vWacU8gzqNDpssesZpf9UKCqL2uSx04R3ynit6+I37zWXKcXG2layOu5",
-	"KW25dMbyzN5Msl513kA9zontOj35rKzV7LTkP5eWvFpxXa49Ox/2Gs56dyv6q63zWBMmIqPvoZPJNRe6",
-	"WJjfbbOnOtXzhfv2Cq0z41iQU5T7YN6rde8qwGPq0WKXfx0j2239rjdLuTfLIKNid85e2AZYSzqumMV3",
-	"IHWga/SIkE4/xIYggs2zpiA+AHWpgUWrL/6TXzGi59KdBWWbASBvALMEY3jzsYxZVWeuC6nHfcERNjMq",
-	"NcTkwkttNsfaweNiUwH4mAuNVRbnA4i+pbnGtRJ4xwlXekJV3kNmJnoObcHsWe90m92jRtAw0y5deJad",
-	"9hfp+zaQv3YiN90aYIuPR8v68dPhEIj9PB8Axc7xc5dV7m9xFml9FED/WzGWHe5ZVsVv+JBv8mQnuZqh",
-	"+UrD2h3qPfWhvu98xhseeb95O5HrZ8z8yZJJfp4yP6ENE27qxOZ62NJLiGrEtC9trmVYVoucDTq4F21L",
-	"EEFn3QNPD0UjtCSTqqxO8/Rh7unbaMbuVq/GsHRL/wDT1m7sAD4SLGq3F7Uq6Eb81K5eCqwQyUG9eXiK",
-	"NgKYhOgtAzXVQfenHROUg8O3oCvQRz2Rc8USKESLJY1Umo0Ft7BYMcjVq8SGf2lGtfJga/ZV74/1JM4r",
-	"V3kXuvlf2RNaSfRmsn8uIyhHTmaK0PcBO7QYe2RmVEYXhHDU9XGhNJtYbcAGAlZ4EFy44GIB+NzONQAp",
-	"sYrRZDAmGQ0Wuxr3hZYjpscs6WUNziAJB7tF0Dgu9Piv8znYUM4ql8MPbMSFMKRoraThLI5x4BgGpGJB",
-	"5jKxSvNm0R8ha5368J+aYE/3BoI90BwaLMBir7zHGr6CBr6Rlws5oII8CY0JFu5BvTBiKD8JIdgY7mX5",
-	"kLlJYd5S1Vy4OsfjkJuGHdiFlDGj4vF5f/AgrOP8sYu78/2Uva9Ryk0cZ3T8pd7zcxpBnq/LKnAkm8t8",
-	"lmLAyEzETCkSpvQHzfmAils17pWXzuO7vXcFmNOqRif4HfQ/vDMPrK9V+o/eTkvFDWaw1diX+VtW9VEU",
-	"bG57S+y8K/8C3pXTKEqPeiWT8PSntZ0p1HUnSVEhoAyCzJQhwVOnHtkGYLnu9kFfZI0EoP+u8/cGXq8B",
-	"HEBk3cxjqpo57+HeSV8opnOMSUtkTOB+ZjSq9/KkLOqRO3lwHjdVFbX8qddU5Wpt/oS+IdyxTLl3uSM1",
-	"fe19MbuepyhtJp2x3yqb0onPa7mL7kMCZa1AH6JH5qZOy2NxyCxh+ZtyPnzSlRcDEyxHE6GWGDWOCZtc",
-	"pDg+qT1Mnvzt48/vyIQlI0A6GIyxTT71zomtgAPz0IqYXIGqx/F7yO5DorScFkKVVPeFUWB7FnY3a7Lu",
-	"lahl7dbtgVezwYCxSLWIz+r6wjXltcqx0nRRWUwMDtAbES7raM6wjk1Yx8qGSSn0qOdbwaCuzC2WjxSU",
-	"2ZmYF/ttU7bwHidxt0BA9RwJiTLKNVR76AXPN8Wndn2Ytm6NAqgIGynN+y4TYo0kplQNcLkKLptJXTOZ",
-	"6YxP2M/D4S6X6V68WXb113FnpUkqjZ26czMZULR8qm4mEpVXfSq9ae8kmsSurahLZWaFXKq82C1nUJH/",
-	"5FesL66dQZUa1FBTX59DFeSTqMylmmSdgCgJTKovlJywCxktwGE4kVeMcN3D5ggYN9OFjB6fsUAfBFDD",
-	"LHqkLWk2AyBPsjzSTtBut/ccCELWldFzUBq1bk6TSNUnemXscHtXJHxHSMsHfKjF7IqnP1Xnb3eeFzqb",
-	"pw1PeRwLptSSvO7OQQGjMWjMGbssAEc6csgpc+V0tPbzZrsyHc1cOPYHdkV9v91GDPB+8tFyH//Xzke7",
-	"Sx1zpzUW8I3XFEO1+uP+H1CbIYfD8zV9sa5ftBU2eT6Zy9mFZKd6t2it+vjY/KJ2Irvkt2JqBb1kXoo0",
-	"gMFdL/ctfZVVQ6z3rzoVzpfH1/JtOqm5ZSLcOiVXnWfltDiv8dAmArx7uylyblVr/LGZqfHwPB03dk4f",
-	"h0vWPzA3bZxUZtm4j/1VER5Vlk1OqR57NdGZ5NkeTwfKKEvibY4AZk0AMFuFjlDEvrXSFPYbKz8QGZJL",
-	"oVrkkwvTiEV2G/qRrUhEzwqZ+yBq8JpS0oN7Rw0HszBsr2ES12ZjTo/PrId0VrD5F7EcXOI/mTAj6HyP",
-	"5oMFIm50DsEk+BI0crr8QbPTBopIX1Bxx9GKOlC8hkteM5pufjRtOzozrYguGr2OGYO993lh5AdL7l31",
-	"3gMzcgZaPL9i5zlcmk6z3dmsYVtuT2uYaI5ydrGthxLb+qvK78xteHxmFWzqA5vGdGBYURznNZ/iiFrk",
-	"NONJFn0REouhqUeYJ+KQzITmMb6u2JLjqzby468KXDHUIfei/6QvhjM9SxiBkI8iWprHaSwF60HmM7bi",
-	"sMC92XioveLeDpkbdNEX3pfRIePNoZKXAmpMi5yKjDMDEkNfYD8+mLhEyBvDiVyOxknWsA7YS+C7zSLJ",
-	"0CNuPmaehuaZffED3ApxxVgOaIzYCdhP5FMKrDrAu9QlnxLq4DkBZoSJKMBlQ2BPL0Y4olOLaXNiMVq5",
-	"6yaoiJ7zAQsIxbGSZCayRPK+wIWSA8S5HoCfl2tlv6w9CFN7gYmoRexcwGk2YUwHhMZK9oX5k0eCj8bm",
-	"pwSxlZVOmB6Me0WslAldEDWlQAuTKqcflkzajFPysxkdWIVmMy8YE6lTLih4KftCzrTiES4pbraLkloH",
-	"pr2hmZPw4V6LvJNFqS1kX2Qyrufvda0krjdaEzyFBZl821HXnSB/PIL87iLQq5SIj8w6aQp8U2HPcXPA",
-	"d9HoXTS6sqkA0xsqPMb4GjMa6/HvKy2tbrtdhFGaJnLAlAKWbHNmUL6fWM1E0wuqmEMep8qWMZSspdcw",
-	"hsYtHjv7hSpnf8yv/sxVUm/ye0VjnoNFzxVHgfYFjSUqw5f/Bf3XrFtwCFBbNsRn0QHpBSA1Yd6UC4dU",
-	"92zo9YV5w0Hb3P6s3SaKDaSIIOMmwwq8mKkFoo9dsWQBn2KxYi3yA34Awi1MRKCAGFUp1PKSiRBgjs1s",
-	"zu3fqZ9A0QlLyxlQbTC67WLKkGjhfog4qrGcI1wegbo+cgraadrnz5A0NNFDMHQhYXhaQvoF1/XRxtcy",
-	"jq4VatRz6WDDfF1inTbpdpUbvU63vcQT2d623ZuZ222WS9RMfWufbvUqrQbXYl+nPGGq8oPd/Aftl/wO",
-	"9NdoO3/J4CQ+/9t/H/z6Q/ft4T+enR39n//+9OrD2a+/dA8Oj2wVWvrerfauMir6msXrFI2YM/J4gp93",
-	"BhFWhvuq6q63Bm7Yo+2992njFnuktsNeXyxpsbdrmnf3uqfhHWUkloqeK6BirKweemU0AcdNXI1hfTza",
-	"StTbDEa/EtHthqLNHHZx6AJZAVAYJWNm+xEXA9EFAlsnGE3zWpzSPI4J2ADVkZxUW7tWBOdfXW+5hkpS",
-	"F2q5lqLx7aEf5McSXxnj8ag9kJvxZLN2KZSLnDJBp7y1oIiIsk4g2ENzMcanRjsV/pG2OCfzhGvNRKUr",
-	"4oV9erMj74Z4A6Atbvh/auAWrKSaFXrr5nwRlu+sQmpxt5GLBcZMBJ2wwAajVmO39EUBvIX42C0OX3or",
-	"8Jb3bgIbo7dgfCjJ4kBmHi1yNodoWoQBLdsGULl4kplmejPhgjAOeNgyiVhCnoRUkMkshD5yipwKQd7O",
-	"lGaJea4v3v7//18cs8T8TvdWwqvAhLP6DrM6WyDEdG4UIYY1J5THzhg9IQM3BTVLEmMpmQVWUwjGLgGL",
-	"oUK0JrAw/2F/bMlkVDM7Zj5ZN72Dbn56B1tOD/Y04iOuUxN7OpaCETGbXLAEGt3FzNykx9Bq71WWYX8x",
-	"031hn+WK8JGQELqDdZEYF2UUluZ3lkjVI2G787xDjo6OSLvTPbDk0hfh08NjYq/AhSINmB/roP/NaOtX",
-	"qX6R/tnvP/33J5/Jk73WfvPLd5/bzeMve38cBJ2jb+mP/1a9jI+pGsjyiXWqgRyz26HblNFtphm7dfIk",
-	"5cD1+DYf2IgrAPHKuH2x0ti2lTRHx9XjgzBBltMXlufYlsggE4K06d4wYdCVhIBmMpnSxNWkEJ3wyYSL",
-	"UdAXvwg+kBEjQiYTGnOFrVqevPvxxZ5NP1NGk4kj6HasJAkNq/6PVxmLCpGRh1QIn3OFKCus4xvSNmZI",
-	"qOBgSdgQXNgwzcP2cV+EwNSaIF3CwFYopfkVii5sFwrn9YOZ1fu67RZcr7JGiJX4BPY76L48FWIDlILc",
-	"o7fjtd5gBluNvYpvOMreIf1s4+30dw9OxBkFz7sfbmHaiH9jgmDnEcc/4Fy5xfcMk7yK0iIfURm9WLgr",
-	"WmKbX52WoENV3ww0GdvdxD4MslZpKgZG9O17zM+eM7C2G+3O345/fXH09/Y/MLtCz1Sjd9g+DhqaaxDc",
-	"r3KDIg7AIJtAJmDdIql9j0dsEhxa5tz02U4vna7f4KVqDXcpAEWjHLctk2bV4tA3sG4Myslt1qZYTtDI",
-	"J9H5AtW/KjLmRuguXP414j31hQV86pFqwKd6L3Emix551ZKdyA7O6abhnHwKXoLnlNMr1yt/sm9ejujk",
-	"K0vX8jbfh76BgMNw+SF6ZW/szDwWx+xS/r8pC7SPPgxcJzGL45AMYkYTRVBxCAMSgp8hJDLpi/CCJ3oM",
-	"deuhRfSZxYxIUdAfmEJ9mILwsbFpJxfDeuSmm5EkNwHdNJFXxkzJIQ6ANl/wEUFOdTp7sSATCQjsWSIy",
-	"+LJsSAddNr3G08MOOTy07iByfLyRsodrdC8wT0vY1GPEebpheX9nCQvX0el3ScDXhKRarf9ba25VtwTQ",
-	"YSD/kthHsH+q67t7+v5NgGgYXJMJowJLOOAXLUkkbVoo163qOAm+9GwxZbseCTcdantV2rfaeJsz7v9Q",
-	"8Wz0rZYq3KJZ0e7e/VeFnXNDiCgoouWJoQf2dRpTLlSaBVygjWo9OKOINXp8Y4TEWZDlAVV1KW7KK5bE",
-	"dNqorG42C7B1WbMd/EfzjnXaxO4IeiOChnDIGuQMbqz1qhrStMO0YMHWmCWMDsbMYulpRXB3nAtVCqgd",
-	"54pcsURxKTARPCAg5uZcMXLUPiDhLOPVIWpi5uf5mMcM6wFdaj5XRI1nWnMxIpGcixRLi1DoOEMuaEzF",
-	"gCW2Rw0UO2Z9Z6rTlz5AfA+BJ25N38o+UumIptFiF7HKS2kswUyrMhRL6qsyoF/9ijQI7Gl/sViC+fgB",
-	"XrOCn0KDEnwZUN6uP8l6B0DKyToBXFjZ3VkoozImljjdAQBiTUtz1uhQYl7gwpWbdygh7+iEqb6gibmP",
-	"/zZjqQ8wYSOaREZbGRSyYuqjnmb01wp5FnvD28Nj3ks6m1jh5onbjGwWB7pBQqvNL/WApJFr5Od6O1BI",
-	"sEG7zijXDg6YY4OR0Z0ZXtFLJUE+UM/UUvG+SRBOApBEKQR3goqncuwvYnCuzNmpj4lZTvXIA2JmFrto",
-	"2E1Hw4DQVoTCquT0ehEx8/Y6m8WJz2sFwf5kogn81WbNHqCD+mbO32OJrK3k6pvyU/OGWwittchLJwK4",
-	"GNmB90VFExSE+raK8ol15uYxgeqDYTcgQm4iEjaIpcJQ2E30KDGTupfQVd3xf4xxq7sTywU9dBc8umbw",
-	"aC3F1bo918fodH5SV8aQyFFCJ/BeF0zKircc5FyaDgb1n79LUd1h++92MLd4NN0naoSznZ36EzvfHVhc",
-	"MoOCpUqHpXmAJVf14RrIW41jTHHHVuzm/ihtsAVlYWaTZ0nc6DX2EbYMP1QZjWJyGkPKCIhDxbC0zypr",
-	"adSzurxmCt3DzQ/MtmRWDPzyk4AwOhi7ouGBRU2yxMsTIuf+Z1zDn/JXPo2ZyHo+y+QySCMOiOdF53QR",
-	"2LiYjUQg0UPNAIg170MpfFPllxJGrrjiWkF9GAHcuyCLuV1C9Zcc4k3mU+b72LTeU279s16xbHzCPPdw",
-	"zgNsX3KKDIbHXC8q3vADKhYaXiSHXsvDUsYcDh5QA/z3522wP0pQJTTW4yBlOBS7H2fd4VN+4xOj935L",
-	"zt++fPu/AQAA//8=",
+	"7L37chu3ljf6KijuORUradIkJdkRVadmFNsZe0/seGxle38xvdVQNyhi1ASYBiiayfjNzn/nxb7CWkA3",
+	"+sabrk64q2ZikexuNC7r+lu/9UcrkpOpFExo1Rr80WKf6WSaMPj3yXQqudATJrT5U80mE5ouWoPWS5qM",
+	"CBVkLGdpK2hd0WTGzC/OZ6MRS8/oSLP0bMLFTJsbdQP3xTkbyZQVvolSRjWLz6huDVr9bv9Ju9dr9/dP",
+	"u98Put1Bt9vpwv9+bQWtWEZapmc8bg16QSuepVRzKfK77XeDFhPxmeYThjd72u7ut7u90+7RYN/czNzF",
+	"Xj6lmjOh3d1SKSfwbzFLkqClNE11/Y267kZKUz1TrUFLRWMWzxIWt4KWXkyZd5/ZNF7v7b58Cfzpfgaz",
+	"st6krzMtpbdter1eF4f1Xbc36HZhUM/h7jieN1KmxTGdEHy6P57RLEnOBIV7P087xFxFXtI4pmaC1JRF",
+	"nCb8dxil+QlLJ1TLRF4svAeu96gNNs/yUdl54eqMRppfsdZApzMWtOQVS8+lvDyL6BS269Lhb7jeb3FR",
+	"ToQov6ldrsLR4qken8WwK1q9o+8P2t1+u3/U2ugEsQnlSWvQokJ0JjOlWfof9rx3ZHphZomnSrtpMgPL",
+	"piah+Rev4dJW0JqOpTAffHfQIwcH5PDwkHR7pL+/5UzgLrvufGzzkpu93Rcz5jGjMUtBTr44pRdwEpmK",
+	"Uj61O+MfLFVcCiJHRI8ZSVkk0zggI5mS8NWo/ZrqaBx2zIBxdK1Ba9jqDVutoJWy32Y8ZbHbhkbCTKh5",
+	"xIR+/omJCz1uDQ7wXGuWmqf9a9j62G0fffpu2Po3K4eMaNIpFxcwxz/JyO7Z8kDfUj12oxRsbkdaHNlj",
+	"mgsn9bi3dIwjaY5Ea9CapbydshFLmYhYK/AH3+926wb5jul0cWLUR3WY71kkRayIlmROuSaoTIhOF1xc",
+	"EHpBuSiMub/WGLnQ+30cG5/MJq3B/hMztAkX+GcvGyYXml2wFFd/SlM6YdpugBMQTJURfxhLEkumiB5z",
+	"hStv5njMlZbpYkAoMVuOyJRQEjN12SGn9JIJQhXhmnBFjIphcTAUVJFEmrc092IpM18KSehMj5nQHFe2",
+	"MxSFNRulUmi4sTnGZkC4Z1tBy231F6/ft0+sVK3dZD07GdnfhT338V/D4cwc4zb8t/cj/Ofpj5++Nd+o",
+	"hi+br6rfuZ5efPW8OsunY0a83fmNIry4eXv27adUj/N35/HSTfxvKRu1Bq2/Pc7No8f4rXr86nl5XKeL",
+	"KVtjbMS83N0N8Fki1SxtHFiEX9/heGapqjsnZjChYJ/1WQS/CJ00mtILZs95QGYiGlNxwWCsML7fZixd",
+	"5APEi5t2cn/5Tj5p/0rbv3fbR2ftT9/V70O0TJpmE62Tu5vMlzKJm8Yylkl8dyN5NQJdVh3Ka3rJYB1x",
+	"4YgUyYJwXx0SpXmSkDFFGUlCo0pD8ujdj8/IUa/XHQrFInM30tvv9Dq9vQGRAiSmYlcspQkx4k8viKYX",
+	"KjCfh9+GIGipWHSG4gPXYznTeHOUfv6AuCITGjPChfk9iahiZSHqVHKt/HRqfLs9Nxyqbx8Nh9/+76MP",
+	"j/f+fdj6+K9h69O3w9Yj80UA3xa/2Pt2z3xavztfiSiZxay6Cu9gpkFvUqHmLCVzrsfknCkeM8JoNPZF",
+	"1HE2szRlRDGj6DSLyfmCRHIyoaqwpT62ctPMmuefzNfTRJqhjGiiWP1h5Xa4/sxxzSbohAqjeptu7pYm",
+	"/7Y0G6DNX+HN+rAA9o9cmdM0pWCwC/7bjNmvzd7/YryjBepPmU7MzX7iE66r83qiyUQqTZQkE7N7YPRm",
+	"K8FmM6KrMFWH3fqJSODu/jTEbERnibbKt9lS6a80VDLLuklQ2Cm8O1nxNqGicTAJFXc3kndSTppGkko5",
+	"uauRfDFXq6kUqhJ0ec2VMhvaeLpSaBuGodNpYi2+x9NUnids8t3/KDTs13vuW7wKH158+9ATBW0hdXsk",
+	"ZyIOB0Wz07NoQJbAjjezlRsd9zF2a9A0jtt+Xx0zavb7GDLKtcYR49fVAb+kytsn6k6HPKaq7XuDOGSn",
+	"0I0q978lVMTEuOHGmVng4GUS38dcG6uocaYTfoV2U3WyX4krmvD4TscKT4Sbt0eUJyzOZvm3GVMa3Uoh",
+	"NZkY+wOHawaX0kgfk5ClqUxVSBKutCJGoS/IFZcJ+onmpV7TxGgWdrevNXFPbdsXKb1WRIV5qXPzCY3J",
+	"o/NUGof47+9/fhOQcxqTX05/bH8fEEpAixLU+ESPqTclMYtkzPbgNd/QCQOn+k5f06iGtjaPDQeECmk2",
+	"GhiumaFrfoEDlPokithU0/OE3e0gpW7T7NF2IUIcTOiMZZokcg4HZMJiTsGBxemG15BThuFma1oqOD3w",
+	"YtbyuI+Dbq2axrNuv6+edGOd3MuAEyqaR5tQUR2qMV/uY6jGNGocqvmyOtT3mt7x1p6mECvkdfIz01I2",
+	"mkAUFxG6qVc2YsuFH6El74wo4hpDjKDPYhYZ34kKNoc3POUT9vNodB/rofmEteVoVF4TZzqYNxWSmJ8R",
+	"ORpVV+dUyp9oenHHC0QXiaRxW0vZTszT7aDPZbwwewk+M646FfC5YumV+ZteMkUePTkg/8V/IDORMAVq",
+	"b8QvZimLCQjaOVdW+J8upuy+bWgjMNcypEGyVlbnF0GvKE/uXDnM8ue6/UQ1PaeKeTp6plhMQBUwMpEY",
+	"PTDKzqjkOVVDF7ALiGIixoWkk1zb2wM10iwlIYT+2xD7DztDEcqZjuSEtWfiUsi5sKOIpBA2IjSHoLjS",
+	"ZD7mCSPUBXXM5+eMi4uhgK1hzI1jtCdsysCMxozRnWmM+XgJHW8sTZNof/3Yy1jAPP4i2Ocpi/QdG1bG",
+	"508FTdpg+Rmrg0AQwUVS8QB1iPFuE3kBYoFrMhMuIhbaRTnjcWh3nppNpzLVLH5tVP8db7/s4W0wPOAc",
+	"ORvlGQ6jbc53iEdJg3lVZ5iAzOiAy2+fXANtKEV2yLmUlyx2UhPu7bti5m9rRAxImGfTQzKbEi0Dcj7T",
+	"QzglGObi4iIgocMmhIHZstHYjLxw8TSZqaEIyyn8EPfnNDUvpTmGCeqhFpUILH5hzxg347HPtq9jtBlo",
+	"bZoyIqNoNuXmvaUsRj6WxqGe+GGobjUM1Qj/aBqtPab3NtyIioglSZYuXbaLn/m//VLMxq+I/gilqdDm",
+	"IhvdXHEBRiny35+hT7oqwlSHCVnxIPt7ux7mFjmuZu2XWnd08oqlKY9X3vpn97svGZ5lpYixP/tSRMCs",
+	"M6oMENQUHzwmYpYkkGsQUrBypNDff08O/P131O0+7R0d9Q8Pnh50j456xRiuuSlqe4wkVnenD95ZezEc",
+	"WGn5BZ5UfI8XfPEgTeskN+9tVny8yZqz8sWP237EQK63Tfxjls9CvjMKK1FzyLxD0yQBg3oxni1XQZwU",
+	"3vFTNgfy/H9YBGvs48dAKoGejtENoslbT3/YxExxPV/KOdGSoPTrVDSOkJrVYRyoJixRYNJqiaGbCZuc",
+	"s9SYXQ7zECVc8OgbgDSMRh3yfpamxiA2Zpia0sjoqBQulVeshD35wJOERDRJCgajxjwnj+kCclJe2u2w",
+	"mnYrb6A8DTccvq/LIKWMqs2k/zu8oryt7I1WLVgG+NtgwU5E8fxJsFs65JVWJIF3BxOjYk9AovR8QWyi",
+	"CaYSkQnVVadicWZ2fM3xp5cM0qZqxiGEhJoZbDCuyChlrENOvIiRYCxWhOLPIFqnJNhTcqbRYidaJsXF",
+	"t+9tp+5cyoRRcT8qcCyT+ExLG0usikL4yliLFOPI8M6XjE1tyM9IguLG/q+nf//v/V9/6L8++OeT08P/",
+	"898fXrw7/fWX/v7BYXE/HxS3c79bgS70209rUQvX0q7b6MrVP95KfXk6aI3Unn/8GgW6N44VZ/PFVa2X",
+	"8LPIgQ0AzPXOYgCW6hyOggaP1FngNScsqoflgWQ1l8ZGkZIfZymEkfHnikzowghbGsdWXtqcuREBRnGg",
+	"62v+NWbR5RkX7p3hS7MDtVFMQp6psZy3glbC6JX5BOU/5MZjCblNB3BuBS0+MV5ZMQ9vn1jZenQJKo7H",
+	"hJtZchg3iLnlcLTQ2hHzMRNESAgLKVrKxxYBbstBa83y/y5AbEFrC3fgLmXbKJWTs9xGLC7Ym2wluIaV",
+	"M44t+8yVw2D6288Hw2fhF7cLWYz7kIuzaSovUqaUtxvjbPPh5f7WHOkzqynOQFOcKcZEKzDL+qnRPMyn",
+	"v952eSXIHKAx8/ECdOJ8vDD6aZbYKBJmn6Qg01k6lYottUuuY4TczSbcWK5nNlANeFDGLCb4C1R6vtdc",
+	"mov9jaaCtn8/a9BmfzKvTMuzrR2zkp4DB8GqEid6i+faf1y2tvZorPZlfNVZ0KluSVYo0ZcIem5Qc2M6",
+	"nTIBoZySJq3qywwlVrzPC0hyo0IOiExipjQBqD/gRd1Fa84y6vwCkqxnDloJQFbxIeGnK6biJ64azAnA",
+	"u5rD5AEoApcUYGTORWx8NGcYUHXJYrPXq5NkFr76jB/NdBCOG9CFhvGuvsIFkeZjOOB8Z1lTlrLio3OR",
+	"6JdKdfNSqezYGf+1bTfZcgN3pUhv2AaloITCt7SAvMB4PbDTwT5De2LTrVHCF1b3RNDysMyrbvyGfdYW",
+	"F20EAp+ws9+h7GT5Zad8wn41vwMpsmqlc4/5Vha7f8uLXXvIirOMog5kXMufxhVH8V1u227men+wXq6W",
+	"VuQc2/SyBTphSIIL/0a9m/Wt/bUoTNu9esnb+JuNWv3EQme+Ns3+Zfmue99gaH+A1HBR/5ndJGLVIWFm",
+	"WYcBCTPTGv7IbOswGIrQs65DkHNhZmGHmDRZeAiBbxCip3008FCY1z0mYWaOm8dYe9zes8EmD0ksjYPQ",
+	"GQrnsaLNwYou6zHRKaNGDhOb4YWsGlV2hFxcWCj+fTgWBf+2XN9bUEOlIqC6ZOIlF7GRqldc1fn/u0ze",
+	"LWbyZCJnNTGIZ/A51H0YD46JmKYBoaqg3/7WZ09j90Snrp4WlNfTgufyt4/d9hFtjz798eRLrftyjeTg",
+	"GY9VfSwFgu/2aNm8tRGSfH27F4X/CpvmBnTDumrIK8OuEZEgUzhgRfNXXksbImK/fMtfoAQkC0Sn7IKm",
+	"MSZCFIN9SqPIjLJo/by/5IKA8FkZfLprPx8C7Q2WhZtAChMHMXcAVdElpkbgoFZcA3BVkbICbppxq9kb",
+	"dR3XsHPNEMg0oRHrkBeTqV4EriTL3OBm93Gxgr/+TCmnHFX9wcJBEi0vcDLBQwvzgxoGiLk+l/Fi7dG/",
+	"L1ILFN7ksOZFbijjCYei1uXfMGdpZW11hgsirLA7vQ3in/qt055GA99IJg1yVtJYKpvoa1u21Q2+Ot29",
+	"auQPSY/bsbb+1jt8chh1W8HD0O1/IjVdVL92vlHE77TxtbWxnc+GsMJOO/8ZtHNJ0Tbp2DXU2UbBYlBc",
+	"au2QeR2AqyZgul2YFLzhWwuVrhESXGNy3zregg1MhWcQ7lPVTAVaDUBd8HT/6MnegNBzZT5HNJSyBZCr",
+	"w4K7gMBfJiDwpzUadlbCzmffWQVVq6CikX7gqR4/p3XwFPOp0cZAdReQUSonpHfU7ba7vXa3Z3Z7AVmr",
+	"ZUwXx4SShBqNENMF4WooUjbCOi1FaqrK8+RyJGNGwtFMz1IWlllwCgR7hQRf+SAVz9E6idxnpWqLyp4T",
+	"Fky3KCvcOVUki+tXrZ7sq83iratwzuapZaDz7QOWbx2gnCFBCtNWZ0TV3LNmulavVonl58xWoOXxIq8I",
+	"0YwLNvpZlEjFkHMFD3graOE/zrg4g/K3VtCCvGEtXZD3mOpWRIKQuiQOlIJlNkt+8KwoFhKoE618rjHB",
+	"twr932LVTb1e/WARq0aJlNP9z8YpV3oCNtH6vGp3oTu3wl7dUPi0gJvyCj6sy7dJINPuvu0CmI7cplSP",
+	"CKlar/BQpiRE/lMzFJfKpe7v6r7dYgvm92/CpczHMmGgoSwGCc9SE5ZoY51T2SHZG1ZH9BNtHlBg6zfL",
+	"Av4mh/YXP4h1kZKVh6MOKgLy1x4CD34POF40BLmox9+PRlCvfUZLjEoNcHz/bjmg7JhQywfXC7rd7vWB",
+	"Zb1unSUc5Rpqqdq3PytPr7s8aHjrJTO/OhBlb75Z/MldVA07MePFbYbSy177gYWd6u37kyzSAJIHIkf7",
+	"+/tHZDRLkraRJnu1Vv/R0dH37V6/vd+9PalkRvxSzpAOYVNc3FgmsfE3jYPKxQVIVs0Ajcho7ESsERPg",
+	"vNak2BIZXaoGZ8AjN5nL9BIexPUxYeiECqnNUaRJsva2eU4XP5gnlg9gTaDELuTyu+nqwbOrYF+sfo/Y",
+	"QWyq+JVOmY7GGU8BXQTWBiBGWO9H/y9x/zJnql7Hr3qpFyL+eZRNEtYRrQFR/Xn0vCYc7sqQzHNrp0LW",
+	"Vw6d5JC1nKP8BsxsrzfAOhX4b8wvbxbO4u1p60+UnImVUZtip4LV2Evz22d0Wo2ubB7yuCFLOl+FypCK",
+	"4IDCq25mYvvdLDY+aG6BGnAB2+6ijbOtX/FmKa37kiVvXr3VhoiNA25kh7jYYcUMMWNEnv4NjZGcruNh",
+	"2SL57lsmYPGNXSMCjHepsZwLW49CxYJorhNWqOUfimoxfwYv1uyzRraedEITrrDc582Pz46RulImJBrT",
+	"lEaapWoo8BYQvCyHI6sNXB6WH4RzfN3sojvkN5BSvBnZdD1h1FjKf5/SqHo8SqmtarzAEisIGzSwKbOA",
+	"9A7NqvW+7wbkXMIvakIH+0vzl+ZirzrhsC6D+QLb21RLJQhrm6+MckqZUrhtDvf7ffikbaYqS5j9NpMa",
+	"SKkiObFVP+lQcHHFFT9PmHcOg8yv7R8eEBlppoHkHIhYiQTqxJRPJize65D/YlNthMY85VozATxYkH9R",
+	"VRFhDv1kSlMWN6TxOsRm+ehEigtXnKDKsqC5zY+bZmwIVCxI7RdlxP4aAXfPBK6eBpokxpWNLsGtCUi3",
+	"O0BnrX8w6HYD21vnsyYTHgt+MdZF163XH3S7pZxAYYCHBSH26NHHbu8T9Pv53/7Hbnv/097gY7d96D4y",
+	"z9yrlUwvGU30uIF/PZURZAwVoQm/qvHLmirET5I5XSgSystSQyN5WZbNq4q77CPqNNdLmcSNoXmX+7w0",
+	"W3AmNE+M6mKfp7w2InE9JP5Dpt2yr7zZm637SsUK8rIFliws3w/YT/BLr2qLisXdFW392QrFl3Fw3SPv",
+	"Vp0f11gpfk0KLW9jF5y+JlGxpZeH0kRCEOuuqJTMcFeUewYVKNQDoka6XcIg7PtW7IzS79axl0GPNLt2",
+	"Ntafn4L+CuiYb3rtd2/j6G5IXbQBW1G+3xtTI2ZOrO/GtUK2qp1e3OnFr5xApZaO7cNYsiuWAtEzhDCo",
+	"ImHO3xYiQkzKyywRcffEbF+TSsdpfhiqva5n06uYCc1HHDCRmBo4Jhf8igmjm3P+64AI2BcIiAPSJmLb",
+	"eA1F/1+H+6RNegFRElUv9k35+/uf3wB9OEttZgscCxrpZFFyRq+xLNUD4bZ5jTyHjC20GgNnM0sc2sgc",
+	"kaORYjog50zPGRNDkScQc6oOiMtlucTeaX9/cHg0ODzqHMH/fu2Q1zxKpVW/hKZsKIx3FZARFywlMb8w",
+	"iiSaafO8slve0DR7C3KQysl5JTRLr2hdEMRPhuHceGiY2nQYAmNuBPdyffRDPZio7hS8YZ/1id8ZoCpD",
+	"AIYDtmPGY+5CimC1wt/FAFp1GjZU7SqRehmBnNf8QCB8mwty1CUOE1mhBbvOYO5lCRuMthXLeaNZlcIQ",
+	"yok0WKGVO6o+x/JjcUetn2D5wYJkAqIBqO0CfsblSajSx+BC2ToQiPax32Y0UWvnWorHYTVt11ZMSw0J",
+	"l+VkQ17GpqbxtsqsE9f51hEmQ7BwSi+Yz9VUOD6dlWmPZSR7q/rdBi0/1L60SNh4XtAB0wI7shwSkvcU",
+	"yaVEHqpzcX8WEymGwnIsgm1mvkro9BhVMbDipMwq7wl0/cbOMBzJa4A5RkM0uqSHlofbV5YL/eyxGW0Q",
+	"RXg3S6DrN9VZLUKZStJB1BbVQ5Q2Y6qbCLUDjHtmYP4SgV6ulk/nXKhj27EF2XkYU5iw8NKmy7Hpd51O",
+	"S810Nrgs5qsOOQWxAhMOG0WidTRmZE4dKaBrTVMQKmX7Abg/8T5ZsQ0sYcroZZkJ1OLX5UwrHrP2XKbm",
+	"9+0x4Kactdy2ezk3mbNP6uDp3s+XdLXd37SrbRnzDzMaLCMnf5u3WKiYn1nX2CYYDpSsnK2DlsrrX7bl",
+	"x2EuIbYUvwQ/ysDJ66RC37JUSbEp2AeQxpvffjpeQxW9HVvGv5tC3ORz4Q88yDJmOKrAX87N8DZ2E20Z",
+	"inUkhFqSlF1wpVl6Y1vtbnbNHeyGMqSmfk2XLM5qPE2Wet0EUOMuqiJqzKgAXxJYH2UbdI3X2uVBwWvs",
+	"uK6N/XB7fwX4IyChsfJCEiWMpmuxTu4OTM2q5XersdJTbUlR4VcWHLWqh0kZ9jQUa+GeyBLY04kQD65u",
+	"+a2b+YrwNl8QMTN71Xg4UyanCQNoCCNcD8gBwGUObRwpsFMYkFhqFQyFSqgam7/Hi+mYCRWQKU2Z0GOm",
+	"zKdQ400SRmH6w+/CevTJUJTgJ/Yx5an97qBHDg7I4eEh6fZIf78MFylM88FS14p8Oxx+9++PPpJHe53H",
+	"7U/fAiZj74+DoHf4Jfuwfi4TWmP2v2FzdLcz2x+IJJUzU63fbNsyXjI2vZ+0zi0WKy5RMzgXeR3O+gok",
+	"oWBAr1N+fo/1havjSUGmmzayzBIqTqbTZLFdkyhqLjUiMaE1UUPP/axnEoCcGBxlu4DHVrkFGxVu1JIH",
+	"bOYYBa2JjIvY6xaj0bhCK2YMovMFkYJB9JQmiXExIZ6RUqGQet93C+1daJKcyfTMOp9Fn8/+pIqIql2u",
+	"razoD2M5MQsGXaRHMnVxByZuulL09sXFAywsHcuU/y7FWUwXJYTCQd3JGdHUYwOALR8B2iSR8hLluwus",
+	"5kmlg2UxrKPuqjzSA659vclwe5OQAxlf696A5LGW3SoxtmEZp21eXH1uKKdMhAOsUptOE85ismC6Q0Iw",
+	"Gm2HWxzZmCqk5U7lVCrbjrYzFKE1D6HLLwSsuPLDXULOOyS0vZcrdyy0PR8KeAB0mKeKTGjMOiTkk6lU",
+	"AATGkbqGzranWyikPlMsgfpR9y4TKS7M3bI4HHQOwLoB7OlXYPM202D2i/kG4lDwRkDnDcOzraZwFMhN",
+	"kT2yKEPtnarNbmx74WoYFYhf3BwGGWTLbX97oTOv8vZX2HNDKPNmCFoungzXB1k9rkT+ltnsRdBAfpOP",
+	"tP17U2wet0RdCvSN1zYLF87rF/BXTa+tRL14aw/z+jCwF7788dbcB1k4QVMr/ZpOwEm2x2MZzSZZmOHo",
+	"4PDpXo0YTBI5Z/GZ4/FvOlJcAL9QG+whsE+s8MkaAGQZkZE090RtM0uNW2csKWcEuv0rIBm0TSl93r3W",
+	"Nw6rlj1NoG265leNr0XRG6e4G+aucQ6fsIFN1FHo+oEuWi76IE06kqkRijnuC+U0lFTYPoG2ukKPze9d",
+	"t3Y6YVmqXo+ZGIrK7yKZJIxezFzpPCvn8kHersdilchSIO1JDfOAFKOER2t4MxadYa7BtT27RvfhmOna",
+	"epdi2yjbOMNyPmgJTSjYZx3AomHooZQIy+uWaJIyGi9AO5Y4i7go9u4syvE6kwYIiBqPSJWAa2BRRldc",
+	"5q3T1lq1f7gr6ngjmp0g406DcI1qY1167LaT5Ukq6bgCXYQnCWcpb6dsxFJj0VYy091aAitoJdkwU8Ym",
+	"aQup29ZK8ibKWm2Z5ZK32lTIyqGMGXQbgQA7JbWq5EcuYtvp1f7M2WSIPftGkURedMhJoiQBKWfNuzFC",
+	"y8J/tt/hde1Xz0tlNN3e349+fXb4j+4/a2yJOqu6tkrHbPmXp6dvrTwO8raF2ZMOukfLnI3DoyNPoR10",
+	"a3PmUBXanK1FmkAyYnNsvmhmBKqHMsFnjiz41Ytp86EFEASCUWpwELVoy6W4QW2Hl3dXw5T9gIS5SRba",
+	"sKNKZhcd8h6g+sfkPKUiGhOJsmJtm3CdowMLvKF1WDIi4Fu3Kl5ncStYPWlQ2N9LDIr3yeyixvCkDmOW",
+	"GdBm/cgbAG2kTNAJi4lMLS6T2tZOE0YFFxfHgFGXgjU3tp3QxEwZi9s5g5sRECM5Ex4gte1/Zifd/8gT",
+	"YI2fm5EXvjQGV+EDoxDacjQqfGi5bAqfjWUSFz7IBJv7YML0WOJvrKVlX4xGEZtqy34H6Ze2pgjENZOZ",
+	"/WFfkouMIaHyLt538CrLflscSPbmrjTFf6eZsp80QSDcNK2DhrDPyv8Usg2f2DOupWxPqFi0MWLoT6XV",
+	"EWZoVLVLKqpqloKFC7BW7qliGNIikTRum0clNL1gEDJUs6nRVCxuT1jMadueqIoudy5Jm4v2lML+NGIx",
+	"FTRpO17CIqWhtd7btgNW0bGtTFhFqL2D7AdTank9Z0QF6qCagk7QgWdXLFW17Jv/wC8yZBfV9JwqRvA6",
+	"I8lnpa64/S29o6aCm6X1pmC3lXQlfLZl1WlQnpA6KfiutoTrBLlwsaKj2r4zZ5U2c2lMFDm/qfKbG+ah",
+	"wdKz7YhFbpSt2Uw06T24jOfN9t3ZtuuNmZwtYTW4wA0sNtvR0ez2zLI9sy7HoRn8ajSOmevNoDhwxbX6",
+	"OoDMe2hQGzOoa+NsYOfeAMPKDQrXxsLev8RJqSzz+9qaEp/2IZKzJPYY363GRQPqPhKV9xXnNlO1WoAs",
+	"K+BwfcPXNT2ahU7+lGUtuPM12jJS+WD6b29lCFyzk/X7StlQI5/XiLMkvgfM2nNmnAGZyIvFg7PkcobK",
+	"9Qh9ukDosz84PCqF577fjL1nGXnPkoGOVvPS0xIX162w0j8cXNiqVg282qmhqYKmuKI/0AiqPU7Hs1TF",
+	"1gLYqF/DndfINBcN+UG0KxpllJpJIrBPtk4pF+Y+QWvCmMZ/1XRQ8K54SBT860DkKk0uNnC17Om7Dp+M",
+	"HI12xPxfGzH/Trh8vcKlvsfNytPdyJ7jTvGft7MAWJoSjYzVtN6jap7JXb9JbwF7s9U+i5v/jeIe7qIb",
+	"6S2QvfcDi4JknkhDewXXHczMxe+AXqZYcGUF6quTNyf5t1mIvyiyXszMnD/+dZZyQCx74urJQVla1Zqv",
+	"2hFVbKQ854xdoo+fsimjWmE/BMtzT6QILNdjVjKfdRUg5+yCC3XN5gLHxobWc+mx67vi9KztnXdNLBnm",
+	"pc3Fa2+tD4xd1jQgeFqztxgcLX7FzpynXqfGcW6sT8BtQ4bb0pSlfVsa4dKeB/9oyjt9sHCOdCaELdku",
+	"OS5yMuG6ro+n+dxSDFipOuOJhn1je0QgvMzm3Iqzsj/q06Ootw7KAtxgGuk1k2dcEXdFyXns9DrddR54",
+	"IZsf9Z+SpCxh1IFvC69eRapeyF6n/6Tz/TqP3Soksm5CcZrKi5ROtpqR0r5zjwzc3ijMWM16rQqu5Piq",
+	"es0E6b45Is8yyE8mACZUuz5x9sEDEoI2ZMjygdDrcxkvAhJOaUonzH2FSCdE7xpTE2Mq5QMQs7URYs/M",
+	"j1eB6bgi81SKiwJmLoNvoPQFKDlNZh5MRlU4JiYzpQHBoYnZkpr0DteCzmWT0Awu0VhYPA7IbzOWLozX",
+	"ZOFT2cXFsVQFWj0+yK5MY89T1AxmtQaEIiXYW7wEkwdPjrq9PUIVoeSXd6/IKKUXE6D5C/8WgqcwZtaX",
+	"cf1FvbbCj2vY0QqcWCs3P+yGbH2X7uZnWbnTqh2AZ1N1SGhlJWD9iZpFY5seMfOfTzxUJkzBjA4HFuaT",
+	"k7UAOQsJIzk554JadLA5KYWOrAEQkYMGxXxGkCGF8gdlbUoHJOFZC2zof2oGgWxyWB6BhpOZeuWOLFfk",
+	"AsDGGIUGg0JnfFnGRCyWKmTzHLQcTgPAi+gvgLhxb+Scl0yj5q6avV+OeMhhEfDZGbLM4sfeH1yceQcf",
+	"CyGMOwgNUzT28rIvnGNdip5V/sTKts8tj+t3HTL/RIimsdoeXA+ioGWGFdcFe5/n4QUwOM8X5NX7n8n3",
+	"T7q9gPTIo9dSxHSxZ9z9p+TR+xn8tawmoIiafLq8Qqt0lN0og5Vtkj4g2Gq7Nl1M5MFisHSDvIQoSTLG",
+	"OLO2v9sKiNKCfY7YtKEd8w8L6PiVe67mNoCMgc83aMzlupAVDOODlYReVUcInBsUA3Mvtg89eWc2hcHF",
+	"cudoKJx3dFzmfHZ+VodAAQ50wra1Qj51F5IT4SPLmZKNfKzV1F6fPIqv7xpLzjN3qX4VEfTlORN6zBbo",
+	"WeWekXASoM4jKnR8h8Zs0DhmwjZyvHWV161f1167HJCwrxb4u7V6lL4AJn4k0a4SmmKVA6bbYfe8fvH6",
+	"PZlQLjTlggG0cZYmrUHrcSwjW6dQ3nG2bMwYcec0umQCOt8ZTTjTrhoEt80gI0sJsj5ENhM3FAX6NEvo",
+	"ab6ZdMgbmZUwiNgsR1ZkokASu1nXcx6xYCjGco4MamYNLB/DFHqFDKGF8rBlFijDYWOJCty7cCXi2YfC",
+	"4guZK4rDUQ3FUPztb8SsmhqKb4kNyeEJ++ioSj89Gms9VYPHj+fzeScdRW0Wcy3TjkwvHqejyPyf+d2e",
+	"4zQdCmJpTRFojaWOXJBH4a9hQMLvuoeD/a75VxvSceFeh9ijm7MNujtwZW5nM5YBOWcRnSnobD8HKMGE",
+	"UUGUnLDcBscjjZYICMTKu/1y+sw2lf819McoZ7pKpQp8bcfIpGrGYslUzTeWUNVx1UK6lsVkNi0+MuEs",
+	"2w5b0buau50Uy10iaZyjdTlTyc+OzA9olqkmPfNk8zqOlA++hbvl30NtjtRZGMWMI8SkB1c+ULI26l/q",
+	"ee9Ec4ecwEQRah5vCd+yi2V0qdBupXDXMVWkvx+Q/n7nMCD9g86hsWT7h5lghi38E1daDQX8x23xEESW",
+	"Tc94obmwQ4DNsfAZnHuf3TEYioyiD45YybJVQR3/o2X4MZvSFpjpsdnBc1tAAnxKYLcSjCXiPpJT+tuM",
+	"Ddx0n894Avj7lNG4cFQtHmoowrcnp89e2mUAH2fC0gvwuKIxefTRoaTWObyAptobDAV1voKjfbQAK6Xp",
+	"QmUdxko8RoTrDnkBxmTKlJylETOLNhRUkPDFKb0Ij4Hc21ycTfKrUfu1GWmYwRjsPoCSHDjreEAPen1Q",
+	"ykNhzrhxyPLO/iOq0JeBqXkB1VxDgUMBEDfOTrmAcihweo4ODp+uMz1QarlnDZLQ6COYdgUKy7xmDHYI",
+	"LrA5SXW1Kcck/M8XpyQrCgkJ+zxNKIdtwiZApTEU1tZzEQpgMjRu+xVLaYIEioHnALmSN5kat5rnFc+D",
+	"ochKMMijg253L0B3kQAs3tZQp0Tx35n5/klADnr75v8d7gVEjenUfNzvD0VNGZyDSSdJXgmnHKenuRx8",
+	"CXv8p2bDm1vtBUPhdB5UA4EIeHTQPdhzmrT6uRsnQPGyb4eicFnpZ65egrgbcq2NZnh00D0y04CWuDMl",
+	"zd2y3IP9iR2NFXruUzf40scISjT/7gzFCTn8/Nlxn/oyICvRgy0BS9Ehh919469nVQa+3ADHOivmd0QA",
+	"eFh8xe9uaytxsFjtghqb77C7PxRhqW6hIJuoO3XA45rCf8yUjemVUVhMAMvAABgvhuKcjWQKjwBIErcP",
+	"Qts44RETinm22MmURmPW7kN8EC0w/6xR+BrOmb1WPf7p1bMXb96/gGvy6rQWWHQnb1+1vGCljTx+CYBU",
+	"gE55a9Da73Q7++jHj8FUfVwumIFPL1hNMNpqDk/Bwu8t9hZe0XhUsNlfxa1BK+FKe2m7U7i7FxhTrcHH",
+	"eioduC+CIamxiYxXEO6RnBfqUQiOYLiXW+M16Gxu7gihNYdQHxQQ6miTmzcto1O/BPVWfD72xz/xCTeO",
+	"68ofuozYJ2PQq6kUtui83+06E91SckDhDyadH/+PTVHnY1wzO2qmGTKQ4Ag05yArC9kxW+UAB1X3rGzw",
+	"j187wYlXPFl9xRupT/L6L3NVv7/6qlc2/vMlaB2uM65fBPs8RVINuGR/nUvyCiYzX2o2mdB0Ybd7dZKM",
+	"10kvzM4FyLH1bOCbTxB4rUv9nsTGoCSXHJ0mqPgaGC8EW/xwjQA31Fvns9EIUYgg5rnO8XDgQXk+UgbB",
+	"BgMpimZTDshGGRhVjNF7rh1FUso65A1oYfNz5I5CC24F0LrmaCPgqLTr8pLLH2S8WGNv2+OKtVuXXDwb",
+	"M4zdQVAespswGWcQEs0b7PS6QSuSiZylZmH77GkMIapqJ579bnbu319yQSJ4QNASjMXKdq9CUVFkG4D1",
+	"9bGen+AwbXUWLdDqS9Ght2xdJYHQu+VJs9+gmsq/qp9OH03Z6nf7T9q9Xru/fwoO6aDb7XThf7/6mDUz",
+	"cZ+aVoLHEOzxagtw7tdbIcsSYp7Q+7R6wYp4vKXj335t62TsCVT6kvAniQuXJUxcJ1Prxwk29winMe8D",
+	"i2ocgqZx2J89ht98CVruIat+n/0OBryNkD9YsjWtxf7dZjrLEbrUzGFYrnQOAVFYrFu2dCxg2SZgm2Q+",
+	"epa3ZJ+50p1rqKnu0RpX0Qk7heplc0VvDa1zKuVPUJALFxyuo6ayst3Xxj35OlToSRyXKUhc/X6jDv0S",
+	"1Nikj//g8RfUqwmrwzE+h8+NkoXtkHmWeYOkY4xOKBfCjRkIISMh6hQcPqiq4ErG6wrT79UIXPg62++g",
+	"6SXire2wgzU23mLKXnOlbLz8Fg/FS6pOfLwc7PQ1Nux7Tb8WCxHXq26H50HaYvH+MtOx1uc6gWiFwnAC",
+	"9AUpPalu714wXWeZbex67CyNh21pnI5r9sO2tsSXhy50Hrw4eMfo5upuU41S2havnoNumbq64YbS4DHL",
+	"KoCzrjKIaHlUDozvdYhDz9h82yVjU4X4LnfaMu/TOau8APkGiF6NYMJzcrNKdR1/E16vDa/3XZ1wM144",
+	"oqUyyVaVKweH259erOteywW8tZhQnQTBDRJ3CNTVgzOS5TCAePVepMmdeRnNJEm2hGktNyRn+LJYVXBG",
+	"7tjp2Miy2rkomdDGE3BdL2WDoLkqVozzGNLAiDRD3p4OeTaWUmGibM5FLOeDocjzyoNyTzQr1L/9Fm77",
+	"7beOu62acj6Gu4xSObE5Xy3DANqlNd8UYKGKRfrbb4eC4NXVPDrciBYS3leczQlYV5C/g2cLxo0XZvNj",
+	"Yd51NxxAtqzYXS9DyJofQRIzzOw/+wLeHYigaWppWM0RRKmGE4g9cjmkXC3jMVV2JgKYBjsfDnYVrpHQ",
+	"WJnMONky+99c2lCX0bCg4PXEIfa/+RLUV1ogeV7GR4lz1yEnJPwudOO1oBMHi3bcj+H/0/8h7DQ2ze3m",
+	"TXPr3sEWV6z3Dl5Z3PLXyLnp8U2OSULxEyrs4jeM+PuVIwY+g2uPF9Jd1U1vzm5GJeHDMmvX3y8YXm9A",
+	"zzcbizuBawym0Ed7s9GsMvuwRLb1FafmNkzL7TJydRk5I0oDo7C5pWaG/iVeF8eGmEtBcDfn6n6Q8hLi",
+	"iKUm0xbw644CsfV1GaJEkX63F2Qd+IeCK8jqiQC8pvNkEVhcY47QGRuXiTFh3mDOk8TIU8cnuiBT7NQ1",
+	"FMa5GnMAzBQdfiNWYgR4Zd1DM71iES8FqCsA8sYsumRxxmWeaiw7wMuGAnH4AEix0DnHABnuHfsKGYPr",
+	"CoAoQxFWCEvdz+38eb+uMaz3LM4EiD4cwweARrIfO9QK3HcxxRylscUDxCTDzAX4HMS/kOUWftmQ3wtK",
+	"+F7z+KEIG/lHs3vkQ4NBjbhuvNbjIy0MwRGSulmD/WcXxjrfjvymiM/BOaqlLLXD4QLAzbAroX44JZbb",
+	"1V7seE1LK2ZbLbhXKTJ4ljeD/+PMLCv/2LwtnAzvpz5NqlkCyG0viJsPsILxlz6DarjXGYpnVEQsSYwx",
+	"V+CoFLKtxnKOJnvWuXE+liRhI9fye8x46nqQnGZHwdirkDlKuHk0DOUiBXzLUJw0kud78DZHYeMAswCY",
+	"tGzzod3lHtE+DAaYgs0PfQZ/124gZ88H4qNUaceij/1J1mHPN6bwwmPyt+NDTLTZFShbQJI51KZH86+l",
+	"PHaSC8JBOeIylLapdEgSpqGHLkLTbZNh29PFbxU9d40IqJLCASmH4pJN9QCOHrG7GefQ3+2B10vSrCeS",
+	"3ENmp4Atx23kNvI5W0iPVd3MADgr0L9IFbp82xcyoziL6DQkcFZrMRDmNyfFnhabhfLMEzeIYtVFrsY0",
+	"Gb2EcHr949xvfSskAyRsEcy6TTDDNu+y3VvU2WA/IIhsdd6+1Ix8l7gvhNSqVkBQo+2DDTUzhN2K3OPh",
+	"9QNsa06Kv0fxTX62JNZ+wLjYe+VjgZex59OG+W5xz3MyfVqYgut8NNjH3xhR4fctqb9n/vul97TP9cqo",
+	"t2ki4kJV1OOvzMAXWs5s0bjR4WjYckHcK3R8tv5qLw6/O0WxZYTj0Yb2Dg4B29hMwUI7G1sXbBDVXwOx",
+	"4puGG9iNwVamormqxF4fHhOZhdcKZkfJuAgQ+FxjNAaeQZgfXmehBZ6pn31WsuLguBasNaM/7yPyvMUR",
+	"hzPzSryl6B3mGSF3TEpVRhAIs35UHl2yyZPr7e9+v7i/K94ascT8lT1eZO432zUvUvgR6f1r3+2ZTFMW",
+	"IXi+79cuJFxpJHPClkCwo6BmxUfu5y1YbN+gj47awSvbzh5Wz6yQcRfUMQl8CbIbZjXp1ftBWS7G613F",
+	"nFcu98hV7e0FtorK+O4V2fhdt4c8mP6APIFqpPHNLu8arBt1a13t3HBDIq1a10IeNZa0mCNfjBYMhSsV",
+	"zlsIKTJn2IluwmJyPgPXAs6NlRB3H1Uyhl9JxzVHjcp5nwyYtjF6J8DQDNWAUMM9gYnXzgpAz+YJcxc5",
+	"/XRtGND92uinN2R+3yLWxXuDvybkZWnEdVuoC8Bcas/e4whiQOYlrnf3pngwxpgqVrAr/3TdVKEW1dhb",
+	"3GyXvE2KjFk8FBjqwACwsYcU9EzxI0VeiXqH/JjKCUSesKA2Ew4QOivWfnaPajtVBjbqm4elXGNKvBnW",
+	"ZC7tZsl1ARYCBa61pSAwQdeSTw7QE9xJzMRaryfqsmQFOV7QLInlOnNtB/zBnXOPqJ9axI8LmeLi+lv6",
+	"/oE/dyhat44A2MN2mrff8rdQuUWoPR3YTqvgaBdcakCl4++Os07HEbS4t51l6VJ3+XHPycGN/eY3UhPX",
+	"mTqDJBRkRZ3NWdOF7IaMztq2u1y7ws9zlk8Vkl0ZSVoccGcHiboWJArm93om8WPIMra5uD3FfFpMPo1Z",
+	"ygYkzPQxBiEyjRyScxZJowxDmwA946IW5ANfvxL3oNDuRyM8B76RnTK4uxh5rYgTK+Vw589YQwM1JV5S",
+	"j4uNJY00uhmLwm5P0mCfZq6A22JgbO4zYJRkSvmixY4lrpcs9tudaNmJlp1ouX3RYo8b0vya87u5aAHr",
+	"4W5sGEV5zlyzQDyYEStFo8YTNc6yqRc18O1O0uwkzU7S3IGkgdN2TZdpzJWW6WJFKQlWihQpAYvApyQG",
+	"XBkCxSBKOPdI9BETz3Vn6Ls4thOF5a8CNqlLNtWEEjsqJLwSSBW5IkHx0r7ItbMNCMMsBFgsx+rHP1o0",
+	"svNiftUKzN8yxVICoUnMFHy4QUUx4DTq64nN5GQxHTFLEtdPCf/tgd7NPVwcEb+01cTuz9WQjKClZR5A",
+	"ymR/68uWJDRuORoSKnaBb5N14C+YFIEjN6bTKRPYbPJ+syQJo1fsbuwYgNg6/oNzBq05GRODQuAFgjN1",
+	"PtRQhOYGZ/YGZ3CDM3ODLKeBCRQHta2t0zJvu7N9drbPzva5dWn3RmrmqDJ9EbCp9WMx+3cjo2KOIP+q",
+	"f9UUNBbyzAzPCaGhKEkh8gaSEyNsEOKgWjWQ4RpxJeT7sZzv5NVOXu3k1d3IK+pKhDaVUilzsuL2BNVr",
+	"ecU2xJuggYloEWzwjS13gowu1FI/A07PkWWjdFLYQ1K7AkIserQleB3yStuKH67VUHDbaFIr5ze4FqKu",
+	"GtJDqPAiLfqcKqxokkmc10iabWhrHudA0JyJUMHmAJpzhZQeQz8QPmcvz43V6MlwQKHmfRD8KrX8In+6",
+	"vLeEEkjHalNoPrec2ibfGF8REiYrGwMxkx2RDw675L4NPKRw7i33v0DHY9tnzGP9E1CrhWho/9om17fX",
+	"KyBut/Ny3+Un82EhbsxxfpBom3uh2VleF1RHr9P5qvUsCFwIBoRvf35/Sgo6JcxqxzOkNGICFTaNw0LF",
+	"1bUcWXXFg4a83Nky1ODWq+j0zv2YH0YaXDNOnLWKuxNcTdbhBQ9rKYyT+Ud+LKdOP8Kgdy7OzsXZuTi3",
+	"LmPeQ+xh66z3TMTyFsULMnxQ264Quj3l2SxcFUvoYS3vCY2Z60DmyLKGYpoyoJ6K6eIYLf6s2ZRxGqwf",
+	"wXWHnDjEKOw9R7TlvAq8digaXaCAYLe9zBuY0IVr/3IxExD5Abyul0EbCkpyj8CxipiJrc+fmW92wnEn",
+	"HO/WLg1sv2/P7vTPRAB261CsNlzdwqHFup01+uCl6i8ilrnImsgrtkKw4n14wvWqnL5bANfzCLo2FtqM",
+	"QmgFy4OCIoGkNcuGIqOQTLOekhcph6sxb1a7jtghcsSBmQrlmOMbmtOMsgoLkTrkQ5GLxXUFCxyfkAqK",
+	"BHLGeISb8TTvawMNOJNYmfcU+tiVSuXE/cgZSV3ASrCMDGgooN3NmCqipZkh2G/kue0yOh9L2MBmxI5D",
+	"KvC7duVzmrWsN48NCuiGoSgxZJJz6MSThfXNW9pOwEd9o4AUoVOa6kbKSH8nrKCMPB0zxbK2qVIki+Ms",
+	"XkehtZi5XLPY7IJITiZUFWj5PvaCPrTLniZQJm37Ja/PG7hWE1uj4f3utb1uF1r6uj+r/YyVXiSuartV",
+	"5R50K+gYB4v0RTAPHfKs1JjI9YKcQLfgIpOjz9Be//rFRxTmoNjcv9ysOG9OPBy+b9X0sq+QUgKlVUHb",
+	"ufc01w4gnOqAJ4E7KMXmuSlQ0MKJWYeG0dz3+oyQL2iacOboDe6QB7QYvLsBns332LQ1iy5z5UhCb5wT",
+	"9MbHbraPktAqrNComypsH2YZrEB+KrpQHfLODiGDYYR2PxRfDTol1AmGMgZqbXJZe+Frx9ZQfZlTq5YG",
+	"ro9upYk59VuQE8vjRiazRPNpgk6CxM7NdnjF83DYcNo1m9a+j51NvJKJ2aQ1+HgY9LpB7zDod4P9bvCk",
+	"+2lZP/wnXa8h/mFdQ/yK0mdG25h1QaXvcTR6nGsetVm56P3+SFjviFnVT1LYHvhZFgFERLNQyfCB6/Av",
+	"bciV9CloeQ2RHaLPa9Vf6XqvZZME2SDL8T6Ra1HHIq+h2VLXA/PdX5ev5bxgEMWtEox1/sxgwh+5pQzA",
+	"hfVdDt+qrLocj81OXcVMAiQkxsCOaJIEeawXeydnjzWbi9FonHUTlqn7aCiKdlRAZlNjmx91rWFsHPQB",
+	"WOaO9hNvjnFjh1LGr4XUCKwxSoDa+gcFDlfGqBCqROrQPN6cPtusBOwiyDMju6XCagrwXqGntD8zjdTu",
+	"b9hnZ6snbGeo7wz1r9RQL1iJNpx2r6z8RklhwAhitJ4oIdL7qMRZWxg1/rxhnFPAGdTYdPll1rLLPyjt",
+	"qk9rbo+dIb4zxG/fEL95q7nJLjbatITruSlruXLGisLevGSz6byBeVxQ20128mnVqtlZyX8uK3m14brc",
+	"enYx7DWC9e6nGK+2wWNNmIiNvYdBJtdc6HxhPrfNnppMz2fu2SuszlxiAaao8MBiVOveTYCvqUeLnf51",
+	"nGy39LveLNXeLFG+i905e2YbYC3puGIm35HUga0xIEI6+xAbggg2z5uC+ATUlQYWnaH4T37FiJ5LdxaU",
+	"bQaAsgHcEszhzccyYXWduc6lHg8FR9rMuNIQkwsP2myOtaPHxaYC8DCXGqstzgcSfbvnWtcC8I5TrvSE",
+	"qmKEzLzoGbQFs2e912/3D1tBy7x25Ysn+Wl/lt1vA/1rX+SmWwNs8fB4WT9+OhrBZj8rJkCxc/zcocr9",
+	"Jc4zrV8F0f9WgmXHe5ZX8Rs55Ls8+UmuF2i+0bB2h3rPfGjuO5/Lhq+837x9kesjZv5kYJKfp8wHtCHg",
+	"pkltrsctvWRTXTDta5trOZb1KmeDDu5l3xJU0Gl/37ND0Qmt6KQ6r9NcfVC4+jaasbvZa3As3dQ/QNja",
+	"jR3Ar4SL2q1Fowm6kTy1s5cRK8QyanYPT9BHAJcQo2Vgpjrq/qxjgnJ0+JZ0Bfqop3KuWAqFaImkscrQ",
+	"WPATligGWL1abvjnZlQrD7Zmn/XjsZ4kReOqGEI3/6tGQms3vXnZP5cTVNhO5hWh7wN2aDH+yMyYjC4J",
+	"4XbX+4XSbGKtAZsIWBFBcOmC8wXwc7vQAEBiFaNpNCb5Hix3NR4KLS+YHrN0kDc4AxAOdougSVLq8d8U",
+	"c7CpnFUhhx/YBRfCbEXrJY1mSYIDxzQgFQsyl6k1mjfL/gjZGNSH/zQke/o3kOyB5tDgAZZ75X2t6Sto",
+	"4Bt7WMiICvIoNC5YuAf1wsih/CiEZGO4l+MhCy+FuKW6d+HqDI9D4TXswM6lTBgVX1/0Bw/COsEfO7m7",
+	"2E81+hpn0sRJRidfmiM/JzHgfB2qwG3ZAvJZioiRmUiYUiTM9h8054Nd3GkIrzx3Ed/toysgnFY1OsHn",
+	"YPzhjblgfavSv/R2Wipu8AZbjX1ZvGVVH0XB5ra3xC668heIrpzEcXbUa4WEZz+tHUyhrjtJxgoBZRBk",
+	"pswWPHHmkW0AVuhuHwxF3kgA+u+6eG/g9RrAAcQ2zDymql2IHu4dD4ViuiCYtETBBOFnRuPmKE8mor7y",
+	"IA++x01VRS2/6iVVhVqbP2FsCFcsN+4ddqShr72vZteLFGXNpHPxW+dTOvV5rXDRfWigvBXoQ4zI3NRp",
+	"+VoCMktE/qaSD6905cUgBKvZRKglRotjwibnGY9P5g+TR39///MbMmHpBTAdRGNsk0+9c2Ir4MA9tCqm",
+	"UKDqSfwBivuQKC2npVQl1UNhDNiBpd3Nm6x7JWp5u3V74NUsihiLVYf4om4oXFNeaxwrTRe1xcQQAL0R",
+	"5bKO5Qzz2IZ5rG2YlFGPerEVTOrKwmT5TEG5n4m42C+bioW3+BJ3SwTULJFwU8aFhmoPveD5puTUrg/T",
+	"1q1RgBVhI6P5sUNCrAFiyswAh1VwaCZ1TTDTKZ+wn0ejHZbpXqJZdvbXCWdlIJXWzty5GQQUrZ6qm8lE",
+	"FU2f2mjaG4kusWsr6qDMrISlKqrdKoKK/Ce/YkNxbQRV5lBDTX0zhioogqjMVw1gnYAoCUJqKJScsHMZ",
+	"LyBgOJFXjHA9wOYImDfTJUSPL1igDwKYYZY90pY0mwGQRzmOtBd0u909R4KQd2X0ApTGrJvTNFbNQK9c",
+	"HG4fioTnCGnlgE+1mH/j2U/1+O3e01Jn86zhKU8SwZRaguvu7Zc4GoPWnLHLEnGk2w4FY64KR+s+bXdr",
+	"4WjmiyN/YFfUj9ttJADvB49WePhfG492lzbmzmos8RuvqYYa7cfHf0BthhyNztaMxbp+0VbZFOVkAbML",
+	"YKfmsGij+fi1xUXti+zAb2VoBb1kHkQayOCuh33LbmXNEBv9q4fC+fr4WrFNpzW3BMKtU3LVe1KFxXmN",
+	"hzZR4P3bhci5WW2Ix+auxsOLdNzYOf06QrL+gblp56QWZeMe9o0iPK4tm5xSPfZqonPNsz2fDpRRVtTb",
+	"HAnM2kBgtoodocx9a7UprDdWfiAzJJdCdcgHl6YRi/xnGEe2KhEjK2Tuk6jBbSqgB3ePBglmadhewktc",
+	"W4w5Oz73HrK3gsU/T2R0if9kwoyg9z26D5aIuNU7AJfgU9Aq2PL77V4XdkR2g5pfHK6oA8XvcMobRtMv",
+	"jqZrR2deK6aL1qBnxmB/+7Q08v0lv111330zcgZWPL9iZwVeml6729usYVthTRuEaGHn7HJbDyW39Y0q",
+	"rsxtRHxmNWLqHZsmNDKiKEmKlk95RB1ykssky74IwGJo6hEWN3FIZkLzBG9XbsnxWRv98Y2CUAx1zL0Y",
+	"PxmK0UzPUkYg5aOIluZymkjBBoB8xlYclrg3Hw+137i7A3KDLobCezIGZLx3qJWlwBrTIScil8zAxDAU",
+	"2I8PXlwi5Y2RRA6jcZw3rAPxEvhhs1gyjIibh5mroXnmUPwAP4W8YiIjmiB3AvYT+ZARq0b4K3XJp4Q6",
+	"ek6gGWEiDnDakNjTyxFe0KnltDm2HK3cdRNURM95xAJCcawknYkcSD4UOFEyQp7rCOK8XCv7ZO1RmNov",
+	"mIg7xL4LBM0mjOmA0ETJoTB/8ljwi7H5KEVuZaVTpqPxoMyVMqELoqYU9sKkLuiHJZMWcUp+NqMDr9As",
+	"5jljIgvKBaUo5VDImVY8xinFxXZZUhvAtD9oFzR8uNchb2RZaws5FLmOG/hr3aiJm53WFE9hSSffdtZ1",
+	"p8i/HkV+dxnoVUbEe2aDNCW5qbDnuDngu2z0Lhtd21SA6Q0NHuN8jRlN9Pj3lZ5Wv9st0yhNUxkxpUAk",
+	"W8wM6vdja5loek4Vc8zjVNkyhoq39BLG0LrFY2efUBfsT/jVn7lK6lVxrWjCC7ToheIosL6gsURt+vK/",
+	"oP+aDQuOgGrLpvgsOyA9B6YmxE25dEh9z4bBUJg77HfNz590u0SxSIoYEDc5V+D5TC2QfeyKpQt4FEsU",
+	"65Af8AGQbmEiBgPEmEqhlpdMhEBzbN7mzP6dxQkUnbCsnAHNBmPbLqYMNy38HjKOaiznSJdHoK6PnIB1",
+	"mvX5M1samughGbqQMDwtAX7BdXO28aVM4mulGvVcOtow35ZYp026neXWoNfvLolEdrdt92be7TbLJRpe",
+	"feuYbv0srSbXYp+nPGWq9oH94gPtk/wO9NdoO3/J4CQ+/ft/7//6Q//1wT+fnB7+n//+8OLd6a+/9PcP",
+	"Dm0VWnbfrdauNiv6kiXrFI2YM/L1JD/vjCKsSvdV111vDd6wr7b33oeNW+yRxg57Q7Gkxd6uad7d255G",
+	"dlSZWGp6roCJsbJ66IWxBJw0cTWGzfloq1FvMxn9QsS3m4o277DLQ5e2FRCFUTJmth9xORFd2mDrJKNp",
+	"0YpTmicJAR+gPpOTWWvXyuD81e2Wa5gkTamWaxkaXx76Qf5a8itjPB6NB3IzmWzmLqNykVMm6JR3FhQZ",
+	"UdZJBHtsLsb51Oinwj+yFudknnKtmagNRTyzV2925N0Qb4C0xQ3/T03cgpVUs1Jv3UIswsqdVUwt7mfk",
+	"fIE5E0EnLLDJqNXcLUNRIm8hPneL45feirzlrXuBjdlbMD+U5nkg8x4dcjqHbFqMCS3bBlC5fJJ5zezH",
+	"hAvCOPBhyzRmKXkUUkEmsxD6yClyIgR5PVOapea6oXj9//9/ScJS8zndW0mvAi+c13eY2dmCIaZ3owwx",
+	"rD2hPHHO6DGJ3CuoWZoaT8lMsJpCMnYJWQwVojOBifkP+2FHphcNb8fMI5teb79ffL39LV8P1jTmF1xn",
+	"LvZ0LAUjYjY5Zyk0ukuY+ZEeQ6u9FznC/nymh8JeyxXhF0JC6g7mRWJelFGYmt9ZKtWAhN3e0x45PDwk",
+	"3V5/326XoQi/Ozgi9hv4orwHzIdN1P9mtM2z1DxJ/xoOv/v3Rx/Jo73O4/anbz9220ef9v7YD3qHX7IP",
+	"/61+Gr+maiArJ9apBnLCbsduU2W3mebi1umTTAI389u8YxdcAYlXLu3Llca2raQ5Oq4eH5QJipyhsDLH",
+	"tkQGnRBkTfdGKYOuJAQsk8mUpq4mheiUTyZcXARD8YvgkYwZETKd0IQrbNXy6M2Pz/Ys/EwZSyaJodux",
+	"kiQ0ovo/XuQiKkRBHlIhfMkVoq6wgW+Abcxwo0KAJWUjCGHDax50j4YiBKHWBu0SBrZCKcNXKLqwXShc",
+	"1A/erDnWbZfgepU1QqzkJ7DPwfDliRAbsBQULr2dqPUGb7DV2OvkhtvZO6afbaKd/urBiTilEHn30y1M",
+	"G/VvXBDsPOLkB5wrN/meY1I0UTrkPRqj5wv3jZbY5ldnJehQ1TcDS8Z2N7EXg65VmorIqL7HnvCz5wy8",
+	"7Va39/ejX58d/qP7T0RX6JlqDQ66R0FLcw2K+0VhUMQRGOQvkCtYN0nqsScjNkkOLQtu+mJnkL2u3+Cl",
+	"bg53EICyU47LlmuzenXoO1g3RuXkFmtTLido5JPqYoHqN4qMuVG6C4e/Rr6nobCETwNST/jUHCXOddFX",
+	"XrVkX2RH53TTdE7+Dl7C51SwK9crf7J3Xs7o5BtL14o234e9gYTD8PVDjMre2Jn5WgKzS+X/piLQXvow",
+	"eJ3ELElCEiWMpoqg4RAGJIQ4Q0hkOhThOU/1GOrWQ8voM0sYkaJkPzCF9jAF5WNz004vhs3MTTejSW6C",
+	"umkir4ybUmAcAGu+FCMCTHX29mJBJhIY2HMgMsSybEoHQzaD1ncHPXJwYMNB5OhoI2MP5+heaJ6WiKmv",
+	"kefphvX9nQEWrmPT70DA16SkWm3/J1QsAXu+TeUUun5RkCcZ5hOQmOSKK66LFU15Sj0as3gGhn46FJEU",
+	"I262e5DxVp2zi5lA3KWcRWOrMswTBjYaQVOmoNAosBe4KqOhgCd/o4ici6zjdCSThNGLGXMjKvc8TsuF",
+	"ohiCQ11DzxUTEXN9scOxTPnvUpzFdKFCG6vj2gbWrSbxkKwAFjVLA0uYyVo9l2QKc0gTzNhwgZ0O4Rh8",
+	"o8gcyAGH4o3lreHKFmvFlYIXRCnkZS+PFGNDYRVWLTtEmJHiACz1EqC7Fghs1jW2DVWzQrKhMBsCULxG",
+	"KIBLp8lEKg3Qb5j2jIpIyvaEikUbP4Webk0BwISKa0X/gKtmDQ6bIj6ihtFmv93tGeHurW5r8LSO4ma/",
+	"3e3DsZrIVBiJW9Kv7uPGpzcwBfRL5D6NyInvt4Xfmtm+H1YdWOcaJWA+F2vFIM3227Hm3KvCLp/rAZiJ",
+	"RrALTwgcw1LZ3mtqbDRkikWVO2VcVMZm8xMK6We/MscqHF81gy729HIWlFsH0GauCKBS1ErpUrUYaoK5",
+	"o448Z5HMG+8OhdNSDQC4TILflrHeIDlOrysTbtMiT6j4C4UScAeUN+vGQYSEigzcle/yx2brgFWw5e2a",
+	"cruv5ZU1Le2xsKXVRQsoQKOsWqiUMmfIBphbTZkRQJb57ZxFND9EHXJiTeKMoNWackRxLKLGzQxh8wmN",
+	"2VBwRRI20lh9Tx6F9gJnuAEHzNh2+IdLzV3B33fQePwDyp6DoQDiRa5cgTRU8LuS6KEIzTDDgR3lubXg",
+	"j/Fl8m4KeEsh5+YZoU0Ph0FmPoO0MPqjQ0KaJGcyPbO0i+HAGLgw6pQKRSOzCseYEzef4oNLTwqGQpgv",
+	"ubMszYtCdYM1Qr1HE5z/WlsTtpAVVFuGZFaDQU6QO/paBeA0SQpJxImMAXZUmEo4hXouC7/0YtFnPDbv",
+	"1gv6nwJ3B7O8m1qKJ3Dw7jo20yDuT5zXcZot9Z9X8t+xXVc5VQPkj/Zc+UjOkjg/l0RJAidzTtWxEQRm",
+	"PUJg6iDz8WIXpLlekIam6cIqViJnuskStPn2Vf0sQULiYtpLoKAVHSuuyMnbVwEKeq7JhFGhcoNQSxJL",
+	"W7jLdaceyYo3PV1M2a6L5U2DoV9U1q0REe3gF3+oZHbR7B24SbPJF3fvbxQJze1DwHwaa+jY7Af2eZpQ",
+	"LlRm/pT2Rn2mMt8Rq+DNGYbV5firAypCcG1RpLxiaUKnrVr+OTMBWxPP2cG/N/f4sga0c7ehN9rQAFhd",
+	"YzsD0Gg93omsMDSjlLBGbmrMHma7HWgMPU+oCzBJAex+XJErliouBZbqBxiBnXPFyGF3n4SzXFCHaHyb",
+	"j+djnrDM5gXyBK6IGs+05uKCxBCAtmznhEJPYHJOEyoiltouwkBHlXcGrvev3wECG6lBb83qyh9SCxWk",
+	"8WKHKS6paFHgzVAsbebNSKWcrCpUgd8Yx6u5K8c7uM0KeQotZPFm2vpuuw6yaxwAKSfrQOxhZndnodo3",
+	"I7Wb0x0A2KwZecoaPWTNDRygfPMesuQNnTA1FDQ1v+O/zViG0krZBU1jY61Epbql5rSUGf210lIAkPDc",
+	"c3t4zH1JbxNH3Fxxm9jz8kA3KDm22Syv1RdKjeK73g5ZNSzQrnftteGb5tggdn3ng9d0u01RDjQLtUy9",
+	"bwKTlkD1WQFJH6PhmYVoYwbnypydZtSylVRfOWTZvMUOr3zTeGXYaCvAynV6ej3Msrl7k8/i1Oe1YMp/",
+	"MtUEgWszZw8wbH0z5+9rSViulOqbylNzh1sAP3fIc6cCuLiwAx+Kmja12IzNGso2a1dibW6GK9+ACrkJ",
+	"rHKUSIVg5ZvoImte6l7AxU3H/2tEFt+dWi7ZobvM0TXhvWsZrjbsuX4XFRcndZC8VF6kdIJ4hFGZXsc1",
+	"BcgK9gAj/LsUrDZn8A87mFs8mu4RDcrZvp36EwffHZ1/OhMWoloNWJoLWHrVnK6ByuIkQew0KDH4fZy1",
+	"QAfiHrPIszRpDVqPkVgeH1SbjWJymkBRD6hDxZB8yRprGS69ngBlanYbNx8gR6Q010MDAwvdcSBwy2tt",
+	"Ny9PiZz7j3EtmatP+TBmwqLzMGYfZBkHxNDROV04EJ3NROCmB8w2qDXvQRnBdu2T0hyORC8B2RMxD6B3",
+	"Cfw8cpTBicwFNGXe/ctnvWbaANqdhYcLEWB7kxMUMDzhelFzhx/QsECMuBxhOw7Eo5drGnHwwOvo37/o",
+	"g1U64dqSAmVb62eTAglC9yRklVazOGYiWcAy+PsGUuXVeyPXd5AJMzM8t2ltPcDIa19tN7p3Y3tUvnz6",
+	"8n8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -21,6 +21,9 @@ const (
 	CodeTimeOffNotFound     Code = "time-off-not-found"
 	CodeClosureNotFound     Code = "closure-not-found"
 	CodeHoldNotFound        Code = "hold-not-found"
+	CodePlanNotFound        Code = "plan-not-found"
+	CodeTooManyVisits       Code = "too-many-visits"
+	CodePlanNotApplied      Code = "plan-not-applied"
 	CodeEmailTaken          Code = "email-taken"
 	CodeNameTaken           Code = "name-taken"
 	CodeDoctorInactive      Code = "doctor-inactive"
@@ -55,6 +58,8 @@ type Error struct {
 	// Current and Allowed go with CodeInvalidTransition.
 	Current Status
 	Allowed []Status
+	// Report goes with CodePlanNotApplied: what stands in the way of each visit.
+	Report []PlanItem
 	// Violations go with CodeValidationFailed.
 	Violations []Violation
 	// Cause is for the log only.
@@ -90,6 +95,9 @@ var (
 	ErrTimeOffNotFound     = &Error{Code: CodeTimeOffNotFound}
 	ErrClosureNotFound     = &Error{Code: CodeClosureNotFound}
 	ErrHoldNotFound        = &Error{Code: CodeHoldNotFound}
+	ErrPlanNotFound        = &Error{Code: CodePlanNotFound}
+	ErrTooManyVisits       = &Error{Code: CodeTooManyVisits}
+	ErrPlanNotApplied      = &Error{Code: CodePlanNotApplied}
 	ErrEmailTaken          = &Error{Code: CodeEmailTaken}
 	ErrNameTaken           = &Error{Code: CodeNameTaken}
 	ErrDoctorInactive      = &Error{Code: CodeDoctorInactive}

@@ -112,6 +112,11 @@ var problemTypes = []problemType{
 		"No live hold has this id or token. A hold ends when it is booked, given back, or expires.",
 	},
 	{
+		api.ProblemSlugPlanNotFound, 404, "There is no such plan",
+		"Check the plan's id.",
+		"No plan has this id.",
+	},
+	{
 		api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
 		"Read the record again, decide anew, and send its new ETag.",
 		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed.",
@@ -185,6 +190,16 @@ var problemTypes = []problemType{
 		api.ProblemSlugNoRoomFree, 409, "No suitable room is free",
 		"Choose one of the alternatives.",
 		"The appointment needs a room, and every suitable one is taken in this time; alternatives are the nearest times at which one is free.",
+	},
+	{
+		api.ProblemSlugTooManyVisits, 409, "Too many visits for one plan",
+		"Plan for a shorter time.",
+		"A plan holds at most 200 visits, so that it can be carried out in one transaction.",
+	},
+	{
+		api.ProblemSlugPlanNotApplied, 409, "Not every visit could be moved",
+		"Read report, mend what is in the way or plan anew, or apply the plan visit by visit.",
+		"The plan was to be applied as a whole, and at least one visit cannot be moved to its proposed time any more. None was moved. report lists every visit with what is in its way.",
 	},
 	{
 		api.ProblemSlugHasAppointments, 409, "The record has appointments",
@@ -328,6 +343,8 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			p.Conflict = &api.Interval{StartTime: e.Conflict.Start, EndTime: e.Conflict.End}
 		}
 		p.Alternatives = items(e.Alternatives, slotToAPI)
+	case clinic.CodePlanNotApplied:
+		p.Report = items(e.Report, planItemToAPI)
 	case clinic.CodeInvalidTransition:
 		current := api.AppointmentStatus(e.Current)
 		p.CurrentStatus = &current

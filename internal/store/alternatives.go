@@ -12,8 +12,10 @@ import (
 // How many free times a refusal offers, of the same doctor and of colleagues of
 // the specialization, and how far from the wanted time they may be.
 const (
-	alternativesEach  = 3
-	alternativesAhead = 14 * 24 * time.Hour
+	alternativesEach   = 3
+	alternativesBefore = 4 * time.Hour
+	alternativesNear   = 24 * time.Hour
+	alternativesFar    = 15 * 24 * time.Hour
 )
 
 // withAlternatives adds to a refusal for want of time the nearest times that
@@ -44,17 +46,15 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 		return refusal
 	}
 	// First around the wanted time; only when that is not enough, what comes after.
-	near := clinic.Interval{Start: b.Start.Add(-24 * time.Hour), End: b.Start.Add(24 * time.Hour)}
+	near := clinic.Interval{Start: b.Start.Add(-alternativesBefore), End: b.Start.Add(alternativesNear)}
 	if !near.Start.After(t.now) {
 		near.Start = t.now.Add(time.Microsecond)
 	}
-	far := clinic.Interval{Start: near.End, End: near.End.Add(alternativesAhead)}
+	far := clinic.Interval{Start: near.End, End: b.Start.Add(alternativesFar)}
+	r.countFrom = b.Start // of those before it, the last are the nearest
 	var slots []clinic.Slot
-	for _, part := range []struct {
-		window clinic.Interval
-		each   int // slots of one doctor
-	}{{near, 2 * 24 * 4}, {far, alternativesEach}} {
-		found, err := r.alternatives(ctx, part.window, part.each, b)
+	for _, window := range []clinic.Interval{near, far} {
+		found, err := r.alternatives(ctx, window, b)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 }
 
 // alternatives finds free slots of a window for the booking.
-func (r *reader) alternatives(ctx context.Context, window clinic.Interval, each int, b clinic.Booking) ([]clinic.Slot, error) {
+func (r *reader) alternatives(ctx context.Context, window clinic.Interval, b clinic.Booking) ([]clinic.Slot, error) {
 	if r.kind == nil {
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
@@ -86,5 +86,5 @@ func (r *reader) alternatives(ctx context.Context, window clinic.Interval, each 
 	if b.RoomID != nil && !b.AnyRoom {
 		r.rooms = []int64{*b.RoomID}
 	}
-	return r.slots(ctx, window, r.doctors, each)
+	return r.slots(ctx, window, r.doctors, alternativesEach)
 }

@@ -144,6 +144,8 @@ type reader struct {
 	kind    *clinic.AppointmentType
 	patient int64 // whose own appointments count; 0: nobody's
 	slot    clinic.SlotQuery
+	// countFrom: earlier slots do not count towards a limit.
+	countFrom time.Time
 
 	doctors []int64 // ascending
 	facts   map[int64]doctorFacts
@@ -287,6 +289,9 @@ func (r *reader) slots(ctx context.Context, part clinic.Interval, doctors []int6
 		n := 0
 		for start := range schedule.Starts(ask) {
 			slots = append(slots, clinic.Slot{DoctorID: id, Time: clinic.Interval{Start: start, End: start.Add(ask.Duration)}})
+			if start.Before(r.countFrom) {
+				continue
+			}
 			if n++; n == limit {
 				break
 			}

@@ -1,0 +1,137 @@
+package clinic
+
+import (
+	"slices"
+	"time"
+)
+
+// Plan proposes a new time for every visit that a doctor cannot keep in some
+// interval. It was right when it was made; nobody keeps the times.
+type Plan struct {
+	ID        int64
+	DoctorID  int64
+	Time      Interval // in which the doctor is away
+	Items     []PlanItem
+	Version   int64 // counts changes; the record's ETag
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// PlanItem is one visit of a plan.
+type PlanItem struct {
+	Visit    Appointment // as it was planned for
+	Proposal *Slot       // nil: nothing is free
+	RoomID   *int64      // of the proposal
+	Outcome  PlanOutcome
+	Refusal  *Error // with PlanRefused
+}
+
+// PlanOutcome says what has become of a proposal.
+type PlanOutcome string
+
+// The outcomes; the contract lists the same.
+const (
+	PlanOpen        PlanOutcome = "open"         // not applied yet
+	PlanMoved       PlanOutcome = "moved"        // the visit has been moved
+	PlanRefused     PlanOutcome = "refused"      // a rule is in the way now
+	PlanChanged     PlanOutcome = "changed"      // the visit has changed since the plan was made
+	PlanImpossible  PlanOutcome = "impossible"   // there was nothing free
+	PlanNotSelected PlanOutcome = "not_selected" // the caller did not want it moved now
+)
+
+// Reschedule is what applying the item asks for.
+func (i PlanItem) Reschedule() Reschedule {
+	start := i.Proposal.Time.Start
+	return Reschedule{Start: &start, DoctorID: i.Proposal.DoctorID, RoomID: ChangeTo(i.RoomID)}
+}
+
+// Calendars is everything that proposals are looked for in: of the doctors who
+// may take a visit over, of the patients and of the rooms.
+type Calendars struct {
+	Schedules   []Schedule // the planned doctor's among them, with the absence in Off
+	PatientBusy map[int64][]Interval
+	RoomBusy    map[int64][]Interval // of active rooms
+	Types       map[int64]AppointmentType
+}
+
+// Propose finds, visit by visit in the order given, the free time that is
+// nearest to the visit's own, not before it, with its own doctor or another one
+// of the schedules; its own doctor among equals. A proposal counts as busy for
+// those after it. Starts are looked for every five minutes up to a limit.
+func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Location) []PlanItem {
+	items := make([]PlanItem, len(visits))
+	for n, v := range visits {
+		items[n] = PlanItem{Visit: v, Outcome: PlanImpossible}
+		q, rooms := c.query(v, until, zone)
+		best := -1
+		for i := range c.Schedules {
+			s := &c.Schedules[i]
+			if v.TypeID != nil {
+				if kind := c.Types[*v.TypeID]; !kind.Allows(s.DoctorID, s.Specialization) {
+					continue
+				}
+			}
+			for start := range s.Starts(q) {
+				found := items[n].Proposal
+				if found == nil || start.Before(found.Time.Start) || start.Equal(found.Time.Start) && s.DoctorID == v.DoctorID {
+					items[n].Proposal = &Slot{DoctorID: s.DoctorID, Time: Interval{Start: start, End: start.Add(q.Duration)}}
+					best = i
+				}
+				break
+			}
+		}
+		if best < 0 {
+			continue
+		}
+		items[n].Outcome = PlanOpen
+		want := items[n].Proposal.Time
+		busy := v.Buffers.around(want)
+		c.Schedules[best].Busy = append(c.Schedules[best].Busy, busy)
+		c.PatientBusy[v.PatientID] = append(c.PatientBusy[v.PatientID], want)
+		for _, room := range rooms {
+			if _, taken := firstOverlap(c.RoomBusy[room], busy); !taken {
+				items[n].RoomID = &room
+				c.RoomBusy[room] = append(c.RoomBusy[room], busy)
+				break
+			}
+		}
+	}
+	return items
+}
+
+// query asks for the free times of one visit, and lists the rooms that would do,
+// its own first.
+func (c Calendars) query(v Appointment, until time.Time, zone *time.Location) (SlotQuery, []int64) {
+	q := SlotQuery{
+		Window: Interval{Start: v.Time.Start, End: until}, Duration: v.Time.End.Sub(v.Time.Start), Buffers: v.Buffers,
+		Step: 5 * time.Minute, Zone: zone, PatientBusy: c.PatientBusy[v.PatientID],
+	}
+	if v.RoomID == nil {
+		return q, nil
+	}
+	q.NeedsRoom = true
+	var rooms []int64
+	for id := range c.RoomBusy {
+		suits := id == *v.RoomID
+		if v.TypeID != nil {
+			kind := c.Types[*v.TypeID]
+			suits = kind.Suits(id) && (suits || kind.NeedsRoom)
+		}
+		if suits {
+			rooms = append(rooms, id)
+		}
+	}
+	slices.SortFunc(rooms, func(a, b int64) int {
+		if (a == *v.RoomID) != (b == *v.RoomID) {
+			if a == *v.RoomID {
+				return -1
+			}
+			return 1
+		}
+		return int(a - b)
+	})
+	for _, id := range rooms {
+		q.Rooms = append(q.Rooms, c.RoomBusy[id])
+	}
+	return q, rooms
+}
