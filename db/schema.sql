@@ -234,6 +234,33 @@ CREATE TABLE `rooms` (
   CONSTRAINT `rooms_is_active` CHECK (`is_active` in (0,1))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `tickets` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `doctor_id` bigint(20) NOT NULL,
+  `day` date NOT NULL,
+  `number` int(11) NOT NULL,
+  `patient_id` bigint(20) NOT NULL,
+  `appointment_id` bigint(20) DEFAULT NULL,
+  `status` varchar(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `note` varchar(500) DEFAULT NULL,
+  `transferred_to` bigint(20) DEFAULT NULL,
+  `called_at` datetime(6) DEFAULT NULL,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `tickets_number` (`doctor_id`,`day`,`number`),
+  KEY `tickets_patient` (`patient_id`,`day`),
+  KEY `tickets_appointment` (`appointment_id`),
+  KEY `tickets_transferred` (`transferred_to`),
+  CONSTRAINT `tickets_appointment_exists` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `tickets_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`),
+  CONSTRAINT `tickets_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`),
+  CONSTRAINT `tickets_transferred_to` FOREIGN KEY (`transferred_to`) REFERENCES `tickets` (`id`) ON DELETE SET NULL,
+  CONSTRAINT `tickets_positive` CHECK (`number` > 0),
+  CONSTRAINT `tickets_status` CHECK (`status` in ('waiting','called','in_progress','done','left','transferred','withdrawn'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `time_off` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `doctor_id` bigint(20) NOT NULL,

@@ -245,6 +245,7 @@ func (e PlanItemOutcome) Valid() bool {
 
 // Defines values for ProblemSlug.
 const (
+	ProblemSlugAlreadyInQueue            ProblemSlug = "already-in-queue"
 	ProblemSlugAppointmentNotFound       ProblemSlug = "appointment-not-found"
 	ProblemSlugAppointmentTypeInactive   ProblemSlug = "appointment-type-inactive"
 	ProblemSlugAppointmentTypeNotAllowed ProblemSlug = "appointment-type-not-allowed"
@@ -258,11 +259,13 @@ const (
 	ProblemSlugHoldNotFound              ProblemSlug = "hold-not-found"
 	ProblemSlugHoldNotUsable             ProblemSlug = "hold-not-usable"
 	ProblemSlugInternalError             ProblemSlug = "internal-error"
+	ProblemSlugInvalidTicketTransition   ProblemSlug = "invalid-ticket-transition"
 	ProblemSlugInvalidTransition         ProblemSlug = "invalid-transition"
 	ProblemSlugMalformedRequest          ProblemSlug = "malformed-request"
 	ProblemSlugMethodNotAllowed          ProblemSlug = "method-not-allowed"
 	ProblemSlugNameTaken                 ProblemSlug = "name-taken"
 	ProblemSlugNoRoomFree                ProblemSlug = "no-room-free"
+	ProblemSlugNobodyWorks               ProblemSlug = "nobody-works"
 	ProblemSlugNotAcceptable             ProblemSlug = "not-acceptable"
 	ProblemSlugNotFound                  ProblemSlug = "not-found"
 	ProblemSlugOutcomeUnknown            ProblemSlug = "outcome-unknown"
@@ -273,11 +276,13 @@ const (
 	ProblemSlugPlanNotApplied            ProblemSlug = "plan-not-applied"
 	ProblemSlugPlanNotFound              ProblemSlug = "plan-not-found"
 	ProblemSlugPreconditionFailed        ProblemSlug = "precondition-failed"
+	ProblemSlugQueueEmpty                ProblemSlug = "queue-empty"
 	ProblemSlugRoomInactive              ProblemSlug = "room-inactive"
 	ProblemSlugRoomNotFound              ProblemSlug = "room-not-found"
 	ProblemSlugRoomNotSuitable           ProblemSlug = "room-not-suitable"
 	ProblemSlugRoomOverlap               ProblemSlug = "room-overlap"
 	ProblemSlugStartInPast               ProblemSlug = "start-in-past"
+	ProblemSlugTicketNotFound            ProblemSlug = "ticket-not-found"
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
 	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
 	ProblemSlugTooManyVisits             ProblemSlug = "too-many-visits"
@@ -289,6 +294,8 @@ const (
 // Valid indicates whether the value is a known member of the ProblemSlug enum.
 func (e ProblemSlug) Valid() bool {
 	switch e {
+	case ProblemSlugAlreadyInQueue:
+		return true
 	case ProblemSlugAppointmentNotFound:
 		return true
 	case ProblemSlugAppointmentTypeInactive:
@@ -315,6 +322,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugInternalError:
 		return true
+	case ProblemSlugInvalidTicketTransition:
+		return true
 	case ProblemSlugInvalidTransition:
 		return true
 	case ProblemSlugMalformedRequest:
@@ -324,6 +333,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugNameTaken:
 		return true
 	case ProblemSlugNoRoomFree:
+		return true
+	case ProblemSlugNobodyWorks:
 		return true
 	case ProblemSlugNotAcceptable:
 		return true
@@ -345,6 +356,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugPreconditionFailed:
 		return true
+	case ProblemSlugQueueEmpty:
+		return true
 	case ProblemSlugRoomInactive:
 		return true
 	case ProblemSlugRoomNotFound:
@@ -354,6 +367,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugRoomOverlap:
 		return true
 	case ProblemSlugStartInPast:
+		return true
+	case ProblemSlugTicketNotFound:
 		return true
 	case ProblemSlugTimeOff:
 		return true
@@ -366,6 +381,39 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugUnsupportedMediaType:
 		return true
 	case ProblemSlugValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TicketStatus.
+const (
+	TicketStatusCalled      TicketStatus = "called"
+	TicketStatusDone        TicketStatus = "done"
+	TicketStatusInProgress  TicketStatus = "in_progress"
+	TicketStatusLeft        TicketStatus = "left"
+	TicketStatusTransferred TicketStatus = "transferred"
+	TicketStatusWaiting     TicketStatus = "waiting"
+	TicketStatusWithdrawn   TicketStatus = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the TicketStatus enum.
+func (e TicketStatus) Valid() bool {
+	switch e {
+	case TicketStatusCalled:
+		return true
+	case TicketStatusDone:
+		return true
+	case TicketStatusInProgress:
+		return true
+	case TicketStatusLeft:
+		return true
+	case TicketStatusTransferred:
+		return true
+	case TicketStatusWaiting:
+		return true
+	case TicketStatusWithdrawn:
 		return true
 	default:
 		return false
@@ -1110,6 +1158,16 @@ type AppointmentTypePatch struct {
 //
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
+
+// CallNext For whom.
+type CallNext struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+}
 
 // Cancellation When and why an appointment was cancelled.
 type Cancellation struct {
@@ -2067,6 +2125,9 @@ type Problem struct {
 	// AllowedStatuses With `invalid-transition`: the statuses that may follow the current one; absent when none may.
 	AllowedStatuses []AppointmentStatus `json:"allowed_statuses,omitempty"`
 
+	// AllowedTicketStatuses With `invalid-ticket-transition`: the statuses that may follow the current one; absent when none may.
+	AllowedTicketStatuses []TicketStatus `json:"allowed_ticket_statuses,omitempty"`
+
 	// Alternatives With a refusal for want of time: the nearest times that were free for
 	// this patient in that moment, at most three of the same doctor, then
 	// at most three of colleagues of the specialization.
@@ -2083,6 +2144,13 @@ type Problem struct {
 	//
 	// Example: scheduled
 	CurrentStatus *AppointmentStatus `json:"current_status,omitempty"`
+
+	// CurrentTicketStatus Where a patient in a queue stands. `withdrawn`: the check-in was undone.
+	// `transferred`: another ticket goes on for this one.
+	//
+	//
+	// Example: waiting
+	CurrentTicketStatus *TicketStatus `json:"current_ticket_status,omitempty"`
 
 	// Detail What happened here and what to do next, for people.
 	//
@@ -2125,6 +2193,25 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// Queue One page of tickets.
+type Queue struct {
+	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
+	//
+	// Example: 2027-03-01
+	Date Date `json:"date"`
+
+	// Items The tickets of this page, by number.
+	Items []Ticket `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Waiting How many wait in all.
+	//
+	// Example: 3
+	Waiting int32 `json:"waiting"`
+}
 
 // Readiness The process can serve.
 type Readiness struct {
@@ -2271,6 +2358,107 @@ type SlotList struct {
 //
 // Example: Dermatology
 type Specialization = string
+
+// Ticket A patient's place in a doctor's queue.
+type Ticket struct {
+	// AppointmentID The visit; null for a walk-in.
+	//
+	// Example: 1
+	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
+
+	// CalledAt When the patient was last called; null when not yet.
+	CalledAt nullable.Nullable[time.Time] `json:"called_at"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
+	//
+	// Example: 2027-03-01
+	Date Date `json:"date"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Rash since yesterday evening.
+	Note nullable.Nullable[string] `json:"note"`
+
+	// Number Of this doctor and day, from 1 without gaps.
+	//
+	// Example: 1
+	Number int32 `json:"number"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID ID `json:"patient_id"`
+
+	// Position Among those who wait, from 1; null when the patient does not wait.
+	//
+	// Example: 1
+	Position nullable.Nullable[int32] `json:"position"`
+
+	// Status Where a patient in a queue stands. `withdrawn`: the check-in was undone.
+	// `transferred`: another ticket goes on for this one.
+	//
+	//
+	// Example: waiting
+	Status TicketStatus `json:"status"`
+
+	// TransferredTo The ticket that goes on for this one.
+	//
+	// Example: 1
+	TransferredTo nullable.Nullable[int64] `json:"transferred_to"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// TicketStatus Where a patient in a queue stands. `withdrawn`: the check-in was undone.
+// `transferred`: another ticket goes on for this one.
+//
+// Example: waiting
+type TicketStatus string
+
+// TicketTransfer Where to.
+type TicketTransfer struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Rash since yesterday evening.
+	Note nullable.Nullable[string] `json:"note,omitempty"`
+}
 
 // TimeOfDay Wall clock time, 00:00 to 23:59.
 //
@@ -2483,6 +2671,35 @@ type Violation struct {
 // Example: minimum
 type ViolationCode string
 
+// WalkInCreate Who came, and for whom: `doctor_id` or `specialization`.
+type WalkInCreate struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID *ID `json:"doctor_id,omitempty"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Rash since yesterday evening.
+	Note nullable.Nullable[string] `json:"note,omitempty"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID ID `json:"patient_id"`
+
+	// Specialization A doctor's field. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Dermatology
+	Specialization *Specialization `json:"specialization,omitempty"`
+}
+
 // WeekBlock A stretch of one day of every week, `start <= t < end`.
 type WeekBlock struct {
 	// End Wall clock time, 00:01 to 24:00, the next midnight.
@@ -2580,6 +2797,12 @@ type PlanID = ID
 // Example: 1
 type RoomID = ID
 
+// TicketID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type TicketID = ID
+
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
 
@@ -2618,6 +2841,9 @@ type RoomMissing = Problem
 
 // Stale A problem document (RFC 9457).
 type Stale = Problem
+
+// TicketMissing A problem document (RFC 9457).
+type TicketMissing = Problem
 
 // TimeOffMissing A problem document (RFC 9457).
 type TimeOffMissing = Problem
@@ -3028,6 +3254,24 @@ type ApplyPlanParams struct {
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
+// GetQueueParams defines parameters for GetQueue.
+type GetQueueParams struct {
+	// DoctorID Whose queue.
+	DoctorID ID `form:"doctor_id" json:"doctor_id"`
+
+	// Date The clinic's day; by default today.
+	Date *Date `form:"date,omitempty" json:"date,omitempty"`
+
+	// Status Only tickets in this status.
+	Status *TicketStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListRoomsParams defines parameters for ListRooms.
 type ListRoomsParams struct {
 	// IsActive Only rooms that can (`true`) or cannot (`false`) be booked.
@@ -3050,6 +3294,62 @@ type DeleteRoomParams struct {
 
 // UpdateRoomParams defines parameters for UpdateRoom.
 type UpdateRoomParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CallTicketParams defines parameters for CallTicket.
+type CallTicketParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// CompleteTicketParams defines parameters for CompleteTicket.
+type CompleteTicketParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// LeaveTicketParams defines parameters for LeaveTicket.
+type LeaveTicketParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// StartTicketParams defines parameters for StartTicket.
+type StartTicketParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// TransferTicketParams defines parameters for TransferTicket.
+type TransferTicketParams struct {
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
@@ -3101,11 +3401,20 @@ type CreatePlanJSONRequestBody = PlanCreate
 // ApplyPlanJSONRequestBody defines body for ApplyPlan for application/json ContentType.
 type ApplyPlanJSONRequestBody = PlanApply
 
+// CallNextJSONRequestBody defines body for CallNext for application/json ContentType.
+type CallNextJSONRequestBody = CallNext
+
 // CreateRoomJSONRequestBody defines body for CreateRoom for application/json ContentType.
 type CreateRoomJSONRequestBody = RoomCreate
 
 // UpdateRoomApplicationMergePatchPlusJSONRequestBody defines body for UpdateRoom for application/merge-patch+json ContentType.
 type UpdateRoomApplicationMergePatchPlusJSONRequestBody = RoomPatch
+
+// TransferTicketJSONRequestBody defines body for TransferTicket for application/json ContentType.
+type TransferTicketJSONRequestBody = TicketTransfer
+
+// CreateWalkInJSONRequestBody defines body for CreateWalkIn for application/json ContentType.
+type CreateWalkInJSONRequestBody = WalkInCreate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -3262,6 +3571,12 @@ type ServerInterface interface {
 	// GetProblemType One problem type
 	// (GET /problems/{slug})
 	GetProblemType(ctx echo.Context, slug ProblemSlug) error
+	// GetQueue Read a doctor's queue
+	// (GET /queue)
+	GetQueue(ctx echo.Context, params GetQueueParams) error
+	// CallNext Call the next patient
+	// (POST /queue/call-next)
+	CallNext(ctx echo.Context) error
 	// GetReadiness Can the process serve
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
@@ -3280,9 +3595,30 @@ type ServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
+	// GetTicket Read a ticket
+	// (GET /tickets/{id})
+	GetTicket(ctx echo.Context, id TicketID) error
+	// CallTicket Call a patient
+	// (POST /tickets/{id}/call)
+	CallTicket(ctx echo.Context, id TicketID, params CallTicketParams) error
+	// CompleteTicket Finish with a patient
+	// (POST /tickets/{id}/complete)
+	CompleteTicket(ctx echo.Context, id TicketID, params CompleteTicketParams) error
+	// LeaveTicket Note that a patient left the queue
+	// (POST /tickets/{id}/leave)
+	LeaveTicket(ctx echo.Context, id TicketID, params LeaveTicketParams) error
+	// StartTicket Begin with a patient
+	// (POST /tickets/{id}/start)
+	StartTicket(ctx echo.Context, id TicketID, params StartTicketParams) error
+	// TransferTicket Send a patient on to another doctor
+	// (POST /tickets/{id}/transfer)
+	TransferTicket(ctx echo.Context, id TicketID, params TransferTicketParams) error
 	// GetVersion What is running
 	// (GET /version)
 	GetVersion(ctx echo.Context) error
+	// CreateWalkIn Take a walk-in
+	// (POST /walk-ins)
+	CreateWalkIn(ctx echo.Context) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -4906,6 +5242,61 @@ func (w *ServerInterfaceWrapper) GetProblemType(ctx echo.Context) error {
 	return err
 }
 
+// GetQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) GetQueue(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetQueueParams
+	// ------------- Required query parameter "doctor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "doctor_id", ctx.QueryParams(), &params.DoctorID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter doctor_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "date", ctx.QueryParams(), &params.Date, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter date: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetQueue(ctx, params)
+	return err
+}
+
+// CallNext converts echo context to params.
+func (w *ServerInterfaceWrapper) CallNext(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CallNext(ctx)
+	return err
+}
+
 // GetReadiness converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	var err error
@@ -5044,12 +5435,277 @@ func (w *ServerInterfaceWrapper) UpdateRoom(ctx echo.Context) error {
 	return err
 }
 
+// GetTicket converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTicket(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TicketID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTicket(ctx, id)
+	return err
+}
+
+// CallTicket converts echo context to params.
+func (w *ServerInterfaceWrapper) CallTicket(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TicketID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CallTicketParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CallTicket(ctx, id, params)
+	return err
+}
+
+// CompleteTicket converts echo context to params.
+func (w *ServerInterfaceWrapper) CompleteTicket(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TicketID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteTicketParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CompleteTicket(ctx, id, params)
+	return err
+}
+
+// LeaveTicket converts echo context to params.
+func (w *ServerInterfaceWrapper) LeaveTicket(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TicketID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LeaveTicketParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LeaveTicket(ctx, id, params)
+	return err
+}
+
+// StartTicket converts echo context to params.
+func (w *ServerInterfaceWrapper) StartTicket(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TicketID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartTicketParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartTicket(ctx, id, params)
+	return err
+}
+
+// TransferTicket converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferTicket(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TicketID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferTicketParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferTicket(ctx, id, params)
+	return err
+}
+
 // GetVersion converts echo context to params.
 func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetVersion(ctx)
+	return err
+}
+
+// CreateWalkIn converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWalkIn(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWalkIn(ctx)
 	return err
 }
 
@@ -5151,6 +5807,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
 	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
 	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
+	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
+	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
+	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
+	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -5186,6 +5851,8 @@ type PlanMissingApplicationProblemPlusJSONResponse Problem
 type RoomMissingApplicationProblemPlusJSONResponse Problem
 
 type StaleApplicationProblemPlusJSONResponse Problem
+
+type TicketMissingApplicationProblemPlusJSONResponse Problem
 
 type TimeOffMissingApplicationProblemPlusJSONResponse Problem
 
@@ -12333,6 +13000,298 @@ func (response GetProblemType500ApplicationProblemPlusJSONResponse) VisitGetProb
 	return err
 }
 
+type GetQueueRequestObject struct {
+	Params GetQueueParams
+}
+
+type GetQueueResponseObject interface {
+	VisitGetQueueResponse(w http.ResponseWriter) error
+}
+
+type GetQueue200JSONResponse Queue
+
+func (response GetQueue200JSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue400ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue404ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue406ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue422ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue500ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue503ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNextRequestObject struct {
+	Body *CallNextJSONRequestBody
+}
+
+type CallNextResponseObject interface {
+	VisitCallNextResponse(w http.ResponseWriter) error
+}
+
+type CallNext200ResponseHeaders struct {
+	ETag string
+}
+
+type CallNext200JSONResponse struct {
+	Body    Ticket
+	Headers CallNext200ResponseHeaders
+}
+
+func (response CallNext200JSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext400ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext404ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext406ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext409ApplicationProblemPlusJSONResponse Problem
+
+func (response CallNext409ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext413ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext422ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext500ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext503ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadinessRequestObject struct {
 }
 
@@ -13165,6 +14124,956 @@ func (response UpdateRoom503ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	return err
 }
 
+type GetTicketRequestObject struct {
+	ID TicketID `json:"id"`
+}
+
+type GetTicketResponseObject interface {
+	VisitGetTicketResponse(w http.ResponseWriter) error
+}
+
+type GetTicket200ResponseHeaders struct {
+	ETag string
+}
+
+type GetTicket200JSONResponse struct {
+	Body    Ticket
+	Headers GetTicket200ResponseHeaders
+}
+
+func (response GetTicket200JSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket400ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket404ApplicationProblemPlusJSONResponse struct {
+	TicketMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket404ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket406ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket422ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket500ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket503ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicketRequestObject struct {
+	ID     TicketID `json:"id"`
+	Params CallTicketParams
+}
+
+type CallTicketResponseObject interface {
+	VisitCallTicketResponse(w http.ResponseWriter) error
+}
+
+type CallTicket200ResponseHeaders struct {
+	ETag string
+}
+
+type CallTicket200JSONResponse struct {
+	Body    Ticket
+	Headers CallTicket200ResponseHeaders
+}
+
+func (response CallTicket200JSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket400ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket404ApplicationProblemPlusJSONResponse struct {
+	TicketMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket404ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket406ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket409ApplicationProblemPlusJSONResponse Problem
+
+func (response CallTicket409ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket412ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket422ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket500ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket503ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicketRequestObject struct {
+	ID     TicketID `json:"id"`
+	Params CompleteTicketParams
+}
+
+type CompleteTicketResponseObject interface {
+	VisitCompleteTicketResponse(w http.ResponseWriter) error
+}
+
+type CompleteTicket200ResponseHeaders struct {
+	ETag string
+}
+
+type CompleteTicket200JSONResponse struct {
+	Body    Ticket
+	Headers CompleteTicket200ResponseHeaders
+}
+
+func (response CompleteTicket200JSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket400ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket404ApplicationProblemPlusJSONResponse struct {
+	TicketMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket404ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket406ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket409ApplicationProblemPlusJSONResponse Problem
+
+func (response CompleteTicket409ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket412ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket422ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket500ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket503ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicketRequestObject struct {
+	ID     TicketID `json:"id"`
+	Params LeaveTicketParams
+}
+
+type LeaveTicketResponseObject interface {
+	VisitLeaveTicketResponse(w http.ResponseWriter) error
+}
+
+type LeaveTicket200ResponseHeaders struct {
+	ETag string
+}
+
+type LeaveTicket200JSONResponse struct {
+	Body    Ticket
+	Headers LeaveTicket200ResponseHeaders
+}
+
+func (response LeaveTicket200JSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket400ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket404ApplicationProblemPlusJSONResponse struct {
+	TicketMissingApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket404ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket406ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket409ApplicationProblemPlusJSONResponse Problem
+
+func (response LeaveTicket409ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket412ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket422ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket500ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket503ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicketRequestObject struct {
+	ID     TicketID `json:"id"`
+	Params StartTicketParams
+}
+
+type StartTicketResponseObject interface {
+	VisitStartTicketResponse(w http.ResponseWriter) error
+}
+
+type StartTicket200ResponseHeaders struct {
+	ETag string
+}
+
+type StartTicket200JSONResponse struct {
+	Body    Ticket
+	Headers StartTicket200ResponseHeaders
+}
+
+func (response StartTicket200JSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket400ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket404ApplicationProblemPlusJSONResponse struct {
+	TicketMissingApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket404ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket406ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket409ApplicationProblemPlusJSONResponse Problem
+
+func (response StartTicket409ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket412ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket422ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket500ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket503ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicketRequestObject struct {
+	ID     TicketID `json:"id"`
+	Params TransferTicketParams
+	Body   *TransferTicketJSONRequestBody
+}
+
+type TransferTicketResponseObject interface {
+	VisitTransferTicketResponse(w http.ResponseWriter) error
+}
+
+type TransferTicket201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type TransferTicket201JSONResponse struct {
+	Body    Ticket
+	Headers TransferTicket201ResponseHeaders
+}
+
+func (response TransferTicket201JSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket400ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket404ApplicationProblemPlusJSONResponse Problem
+
+func (response TransferTicket404ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket406ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket409ApplicationProblemPlusJSONResponse Problem
+
+func (response TransferTicket409ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket412ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket413ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket422ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket500ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket503ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetVersionRequestObject struct {
 }
 
@@ -13246,6 +15155,179 @@ func (response GetVersion500ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkInRequestObject struct {
+	Body *CreateWalkInJSONRequestBody
+}
+
+type CreateWalkInResponseObject interface {
+	VisitCreateWalkInResponse(w http.ResponseWriter) error
+}
+
+type CreateWalkIn201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateWalkIn201JSONResponse struct {
+	Body    Ticket
+	Headers CreateWalkIn201ResponseHeaders
+}
+
+func (response CreateWalkIn201JSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn400ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn404ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateWalkIn404ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn406ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn409ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateWalkIn409ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn413ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn422ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn500ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn503ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13405,6 +15487,12 @@ type StrictServerInterface interface {
 	// GetProblemType One problem type
 	// (GET /problems/{slug})
 	GetProblemType(ctx context.Context, request GetProblemTypeRequestObject) (GetProblemTypeResponseObject, error)
+	// GetQueue Read a doctor's queue
+	// (GET /queue)
+	GetQueue(ctx context.Context, request GetQueueRequestObject) (GetQueueResponseObject, error)
+	// CallNext Call the next patient
+	// (POST /queue/call-next)
+	CallNext(ctx context.Context, request CallNextRequestObject) (CallNextResponseObject, error)
 	// GetReadiness Can the process serve
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
@@ -13423,9 +15511,30 @@ type StrictServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
+	// GetTicket Read a ticket
+	// (GET /tickets/{id})
+	GetTicket(ctx context.Context, request GetTicketRequestObject) (GetTicketResponseObject, error)
+	// CallTicket Call a patient
+	// (POST /tickets/{id}/call)
+	CallTicket(ctx context.Context, request CallTicketRequestObject) (CallTicketResponseObject, error)
+	// CompleteTicket Finish with a patient
+	// (POST /tickets/{id}/complete)
+	CompleteTicket(ctx context.Context, request CompleteTicketRequestObject) (CompleteTicketResponseObject, error)
+	// LeaveTicket Note that a patient left the queue
+	// (POST /tickets/{id}/leave)
+	LeaveTicket(ctx context.Context, request LeaveTicketRequestObject) (LeaveTicketResponseObject, error)
+	// StartTicket Begin with a patient
+	// (POST /tickets/{id}/start)
+	StartTicket(ctx context.Context, request StartTicketRequestObject) (StartTicketResponseObject, error)
+	// TransferTicket Send a patient on to another doctor
+	// (POST /tickets/{id}/transfer)
+	TransferTicket(ctx context.Context, request TransferTicketRequestObject) (TransferTicketResponseObject, error)
 	// GetVersion What is running
 	// (GET /version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
+	// CreateWalkIn Take a walk-in
+	// (POST /walk-ins)
+	CreateWalkIn(ctx context.Context, request CreateWalkInRequestObject) (CreateWalkInResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -15064,6 +17173,77 @@ func (sh *strictHandler) GetProblemType(ctx echo.Context, slug ProblemSlug) erro
 	return nil
 }
 
+// GetQueue operation middleware
+func (sh *strictHandler) GetQueue(ctx echo.Context, params GetQueueParams) error {
+	var request GetQueueRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetQueue(ctx.Request().Context(), request.(GetQueueRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetQueue")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetQueueResponseObject); ok {
+		return validResponse.VisitGetQueueResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CallNext operation middleware
+func (sh *strictHandler) CallNext(ctx echo.Context) error {
+	var request CallNextRequestObject
+
+	var body CallNextJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CallNext(ctx.Request().Context(), request.(CallNextRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CallNext")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CallNextResponseObject); ok {
+		return validResponse.VisitCallNextResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetReadiness operation middleware
 func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 	var request GetReadinessRequestObject
@@ -15258,6 +17438,184 @@ func (sh *strictHandler) UpdateRoom(ctx echo.Context, id RoomID, params UpdateRo
 	return nil
 }
 
+// GetTicket operation middleware
+func (sh *strictHandler) GetTicket(ctx echo.Context, id TicketID) error {
+	var request GetTicketRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTicket(ctx.Request().Context(), request.(GetTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTicket")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTicketResponseObject); ok {
+		return validResponse.VisitGetTicketResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CallTicket operation middleware
+func (sh *strictHandler) CallTicket(ctx echo.Context, id TicketID, params CallTicketParams) error {
+	var request CallTicketRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CallTicket(ctx.Request().Context(), request.(CallTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CallTicket")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CallTicketResponseObject); ok {
+		return validResponse.VisitCallTicketResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CompleteTicket operation middleware
+func (sh *strictHandler) CompleteTicket(ctx echo.Context, id TicketID, params CompleteTicketParams) error {
+	var request CompleteTicketRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteTicket(ctx.Request().Context(), request.(CompleteTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteTicket")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompleteTicketResponseObject); ok {
+		return validResponse.VisitCompleteTicketResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LeaveTicket operation middleware
+func (sh *strictHandler) LeaveTicket(ctx echo.Context, id TicketID, params LeaveTicketParams) error {
+	var request LeaveTicketRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LeaveTicket(ctx.Request().Context(), request.(LeaveTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LeaveTicket")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LeaveTicketResponseObject); ok {
+		return validResponse.VisitLeaveTicketResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// StartTicket operation middleware
+func (sh *strictHandler) StartTicket(ctx echo.Context, id TicketID, params StartTicketParams) error {
+	var request StartTicketRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StartTicket(ctx.Request().Context(), request.(StartTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartTicket")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StartTicketResponseObject); ok {
+		return validResponse.VisitStartTicketResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferTicket operation middleware
+func (sh *strictHandler) TransferTicket(ctx echo.Context, id TicketID, params TransferTicketParams) error {
+	var request TransferTicketRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body TransferTicketJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferTicket(ctx.Request().Context(), request.(TransferTicketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferTicket")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferTicketResponseObject); ok {
+		return validResponse.VisitTransferTicketResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetVersion operation middleware
 func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 	var request GetVersionRequestObject
@@ -15281,345 +17639,422 @@ func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 	return nil
 }
 
+// CreateWalkIn operation middleware
+func (sh *strictHandler) CreateWalkIn(ctx echo.Context) error {
+	var request CreateWalkInRequestObject
+
+	var body CreateWalkInJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWalkIn(ctx.Request().Context(), request.(CreateWalkInRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWalkIn")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWalkInResponseObject); ok {
+		return validResponse.VisitCreateWalkInResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chu3ljf6KijuORUradIkJdkRVadmFNsZe0/seGxle38xvdVQNyhi1ASYBiiayfjNzn/nxb7CWkA3",
-	"+sabrk64q2ZikexuNC7r+lu/9UcrkpOpFExo1Rr80WKf6WSaMPj3yXQqudATJrT5U80mE5ouWoPWS5qM",
-	"CBVkLGdpK2hd0WTGzC/OZ6MRS8/oSLP0bMLFTJsbdQP3xTkbyZQVvolSRjWLz6huDVr9bv9Ju9dr9/dP",
-	"u98Put1Bt9vpwv9+bQWtWEZapmc8bg16QSuepVRzKfK77XeDFhPxmeYThjd72u7ut7u90+7RYN/czNzF",
-	"Xj6lmjOh3d1SKSfwbzFLkqClNE11/Y267kZKUz1TrUFLRWMWzxIWt4KWXkyZd5/ZNF7v7b58Cfzpfgaz",
-	"st6krzMtpbdter1eF4f1Xbc36HZhUM/h7jieN1KmxTGdEHy6P57RLEnOBIV7P087xFxFXtI4pmaC1JRF",
-	"nCb8dxil+QlLJ1TLRF4svAeu96gNNs/yUdl54eqMRppfsdZApzMWtOQVS8+lvDyL6BS269Lhb7jeb3FR",
-	"ToQov6ldrsLR4qken8WwK1q9o+8P2t1+u3/U2ugEsQnlSWvQokJ0JjOlWfof9rx3ZHphZomnSrtpMgPL",
-	"piah+Rev4dJW0JqOpTAffHfQIwcH5PDwkHR7pL+/5UzgLrvufGzzkpu93Rcz5jGjMUtBTr44pRdwEpmK",
-	"Uj61O+MfLFVcCiJHRI8ZSVkk0zggI5mS8NWo/ZrqaBx2zIBxdK1Ba9jqDVutoJWy32Y8ZbHbhkbCTKh5",
-	"xIR+/omJCz1uDQ7wXGuWmqf9a9j62G0fffpu2Po3K4eMaNIpFxcwxz/JyO7Z8kDfUj12oxRsbkdaHNlj",
-	"mgsn9bi3dIwjaY5Ea9CapbydshFLmYhYK/AH3+926wb5jul0cWLUR3WY71kkRayIlmROuSaoTIhOF1xc",
-	"EHpBuSiMub/WGLnQ+30cG5/MJq3B/hMztAkX+GcvGyYXml2wFFd/SlM6YdpugBMQTJURfxhLEkumiB5z",
-	"hStv5njMlZbpYkAoMVuOyJRQEjN12SGn9JIJQhXhmnBFjIphcTAUVJFEmrc092IpM18KSehMj5nQHFe2",
-	"MxSFNRulUmi4sTnGZkC4Z1tBy231F6/ft0+sVK3dZD07GdnfhT338V/D4cwc4zb8t/cj/Ofpj5++Nd+o",
-	"hi+br6rfuZ5efPW8OsunY0a83fmNIry4eXv27adUj/N35/HSTfxvKRu1Bq2/Pc7No8f4rXr86nl5XKeL",
-	"KVtjbMS83N0N8Fki1SxtHFiEX9/heGapqjsnZjChYJ/1WQS/CJ00mtILZs95QGYiGlNxwWCsML7fZixd",
-	"5APEi5t2cn/5Tj5p/0rbv3fbR2ftT9/V70O0TJpmE62Tu5vMlzKJm8Yylkl8dyN5NQJdVh3Ka3rJYB1x",
-	"4YgUyYJwXx0SpXmSkDFFGUlCo0pD8ujdj8/IUa/XHQrFInM30tvv9Dq9vQGRAiSmYlcspQkx4k8viKYX",
-	"KjCfh9+GIGipWHSG4gPXYznTeHOUfv6AuCITGjPChfk9iahiZSHqVHKt/HRqfLs9Nxyqbx8Nh9/+76MP",
-	"j/f+fdj6+K9h69O3w9Yj80UA3xa/2Pt2z3xavztfiSiZxay6Cu9gpkFvUqHmLCVzrsfknCkeM8JoNPZF",
-	"1HE2szRlRDGj6DSLyfmCRHIyoaqwpT62ctPMmuefzNfTRJqhjGiiWP1h5Xa4/sxxzSbohAqjeptu7pYm",
-	"/7Y0G6DNX+HN+rAA9o9cmdM0pWCwC/7bjNmvzd7/YryjBepPmU7MzX7iE66r83qiyUQqTZQkE7N7YPRm",
-	"K8FmM6KrMFWH3fqJSODu/jTEbERnibbKt9lS6a80VDLLuklQ2Cm8O1nxNqGicTAJFXc3kndSTppGkko5",
-	"uauRfDFXq6kUqhJ0ec2VMhvaeLpSaBuGodNpYi2+x9NUnids8t3/KDTs13vuW7wKH158+9ATBW0hdXsk",
-	"ZyIOB0Wz07NoQJbAjjezlRsd9zF2a9A0jtt+Xx0zavb7GDLKtcYR49fVAb+kytsn6k6HPKaq7XuDOGSn",
-	"0I0q978lVMTEuOHGmVng4GUS38dcG6uocaYTfoV2U3WyX4krmvD4TscKT4Sbt0eUJyzOZvm3GVMa3Uoh",
-	"NZkY+wOHawaX0kgfk5ClqUxVSBKutCJGoS/IFZcJ+onmpV7TxGgWdrevNXFPbdsXKb1WRIV5qXPzCY3J",
-	"o/NUGof47+9/fhOQcxqTX05/bH8fEEpAixLU+ESPqTclMYtkzPbgNd/QCQOn+k5f06iGtjaPDQeECmk2",
-	"GhiumaFrfoEDlPokithU0/OE3e0gpW7T7NF2IUIcTOiMZZokcg4HZMJiTsGBxemG15BThuFma1oqOD3w",
-	"YtbyuI+Dbq2axrNuv6+edGOd3MuAEyqaR5tQUR2qMV/uY6jGNGocqvmyOtT3mt7x1p6mECvkdfIz01I2",
-	"mkAUFxG6qVc2YsuFH6El74wo4hpDjKDPYhYZ34kKNoc3POUT9vNodB/rofmEteVoVF4TZzqYNxWSmJ8R",
-	"ORpVV+dUyp9oenHHC0QXiaRxW0vZTszT7aDPZbwwewk+M646FfC5YumV+ZteMkUePTkg/8V/IDORMAVq",
-	"b8QvZimLCQjaOVdW+J8upuy+bWgjMNcypEGyVlbnF0GvKE/uXDnM8ue6/UQ1PaeKeTp6plhMQBUwMpEY",
-	"PTDKzqjkOVVDF7ALiGIixoWkk1zb2wM10iwlIYT+2xD7DztDEcqZjuSEtWfiUsi5sKOIpBA2IjSHoLjS",
-	"ZD7mCSPUBXXM5+eMi4uhgK1hzI1jtCdsysCMxozRnWmM+XgJHW8sTZNof/3Yy1jAPP4i2Ocpi/QdG1bG",
-	"508FTdpg+Rmrg0AQwUVS8QB1iPFuE3kBYoFrMhMuIhbaRTnjcWh3nppNpzLVLH5tVP8db7/s4W0wPOAc",
-	"ORvlGQ6jbc53iEdJg3lVZ5iAzOiAy2+fXANtKEV2yLmUlyx2UhPu7bti5m9rRAxImGfTQzKbEi0Dcj7T",
-	"QzglGObi4iIgocMmhIHZstHYjLxw8TSZqaEIyyn8EPfnNDUvpTmGCeqhFpUILH5hzxg347HPtq9jtBlo",
-	"bZoyIqNoNuXmvaUsRj6WxqGe+GGobjUM1Qj/aBqtPab3NtyIioglSZYuXbaLn/m//VLMxq+I/gilqdDm",
-	"IhvdXHEBRiny35+hT7oqwlSHCVnxIPt7ux7mFjmuZu2XWnd08oqlKY9X3vpn97svGZ5lpYixP/tSRMCs",
-	"M6oMENQUHzwmYpYkkGsQUrBypNDff08O/P131O0+7R0d9Q8Pnh50j456xRiuuSlqe4wkVnenD95ZezEc",
-	"WGn5BZ5UfI8XfPEgTeskN+9tVny8yZqz8sWP237EQK63Tfxjls9CvjMKK1FzyLxD0yQBg3oxni1XQZwU",
-	"3vFTNgfy/H9YBGvs48dAKoGejtENoslbT3/YxExxPV/KOdGSoPTrVDSOkJrVYRyoJixRYNJqiaGbCZuc",
-	"s9SYXQ7zECVc8OgbgDSMRh3yfpamxiA2Zpia0sjoqBQulVeshD35wJOERDRJCgajxjwnj+kCclJe2u2w",
-	"mnYrb6A8DTccvq/LIKWMqs2k/zu8oryt7I1WLVgG+NtgwU5E8fxJsFs65JVWJIF3BxOjYk9AovR8QWyi",
-	"CaYSkQnVVadicWZ2fM3xp5cM0qZqxiGEhJoZbDCuyChlrENOvIiRYCxWhOLPIFqnJNhTcqbRYidaJsXF",
-	"t+9tp+5cyoRRcT8qcCyT+ExLG0usikL4yliLFOPI8M6XjE1tyM9IguLG/q+nf//v/V9/6L8++OeT08P/",
-	"898fXrw7/fWX/v7BYXE/HxS3c79bgS70209rUQvX0q7b6MrVP95KfXk6aI3Unn/8GgW6N44VZ/PFVa2X",
-	"8LPIgQ0AzPXOYgCW6hyOggaP1FngNScsqoflgWQ1l8ZGkZIfZymEkfHnikzowghbGsdWXtqcuREBRnGg",
-	"62v+NWbR5RkX7p3hS7MDtVFMQp6psZy3glbC6JX5BOU/5MZjCblNB3BuBS0+MV5ZMQ9vn1jZenQJKo7H",
-	"hJtZchg3iLnlcLTQ2hHzMRNESAgLKVrKxxYBbstBa83y/y5AbEFrC3fgLmXbKJWTs9xGLC7Ym2wluIaV",
-	"M44t+8yVw2D6288Hw2fhF7cLWYz7kIuzaSovUqaUtxvjbPPh5f7WHOkzqynOQFOcKcZEKzDL+qnRPMyn",
-	"v952eSXIHKAx8/ECdOJ8vDD6aZbYKBJmn6Qg01k6lYottUuuY4TczSbcWK5nNlANeFDGLCb4C1R6vtdc",
-	"mov9jaaCtn8/a9BmfzKvTMuzrR2zkp4DB8GqEid6i+faf1y2tvZorPZlfNVZ0KluSVYo0ZcIem5Qc2M6",
-	"nTIBoZySJq3qywwlVrzPC0hyo0IOiExipjQBqD/gRd1Fa84y6vwCkqxnDloJQFbxIeGnK6biJ64azAnA",
-	"u5rD5AEoApcUYGTORWx8NGcYUHXJYrPXq5NkFr76jB/NdBCOG9CFhvGuvsIFkeZjOOB8Z1lTlrLio3OR",
-	"6JdKdfNSqezYGf+1bTfZcgN3pUhv2AaloITCt7SAvMB4PbDTwT5De2LTrVHCF1b3RNDysMyrbvyGfdYW",
-	"F20EAp+ws9+h7GT5Zad8wn41vwMpsmqlc4/5Vha7f8uLXXvIirOMog5kXMufxhVH8V1u227men+wXq6W",
-	"VuQc2/SyBTphSIIL/0a9m/Wt/bUoTNu9esnb+JuNWv3EQme+Ns3+Zfmue99gaH+A1HBR/5ndJGLVIWFm",
-	"WYcBCTPTGv7IbOswGIrQs65DkHNhZmGHmDRZeAiBbxCip3008FCY1z0mYWaOm8dYe9zes8EmD0ksjYPQ",
-	"GQrnsaLNwYou6zHRKaNGDhOb4YWsGlV2hFxcWCj+fTgWBf+2XN9bUEOlIqC6ZOIlF7GRqldc1fn/u0ze",
-	"LWbyZCJnNTGIZ/A51H0YD46JmKYBoaqg3/7WZ09j90Snrp4WlNfTgufyt4/d9hFtjz798eRLrftyjeTg",
-	"GY9VfSwFgu/2aNm8tRGSfH27F4X/CpvmBnTDumrIK8OuEZEgUzhgRfNXXksbImK/fMtfoAQkC0Sn7IKm",
-	"MSZCFIN9SqPIjLJo/by/5IKA8FkZfLprPx8C7Q2WhZtAChMHMXcAVdElpkbgoFZcA3BVkbICbppxq9kb",
-	"dR3XsHPNEMg0oRHrkBeTqV4EriTL3OBm93Gxgr/+TCmnHFX9wcJBEi0vcDLBQwvzgxoGiLk+l/Fi7dG/",
-	"L1ILFN7ksOZFbijjCYei1uXfMGdpZW11hgsirLA7vQ3in/qt055GA99IJg1yVtJYKpvoa1u21Q2+Ot29",
-	"auQPSY/bsbb+1jt8chh1W8HD0O1/IjVdVL92vlHE77TxtbWxnc+GsMJOO/8ZtHNJ0Tbp2DXU2UbBYlBc",
-	"au2QeR2AqyZgul2YFLzhWwuVrhESXGNy3zregg1MhWcQ7lPVTAVaDUBd8HT/6MnegNBzZT5HNJSyBZCr",
-	"w4K7gMBfJiDwpzUadlbCzmffWQVVq6CikX7gqR4/p3XwFPOp0cZAdReQUSonpHfU7ba7vXa3Z3Z7AVmr",
-	"ZUwXx4SShBqNENMF4WooUjbCOi1FaqrK8+RyJGNGwtFMz1IWlllwCgR7hQRf+SAVz9E6idxnpWqLyp4T",
-	"Fky3KCvcOVUki+tXrZ7sq83iratwzuapZaDz7QOWbx2gnCFBCtNWZ0TV3LNmulavVonl58xWoOXxIq8I",
-	"0YwLNvpZlEjFkHMFD3graOE/zrg4g/K3VtCCvGEtXZD3mOpWRIKQuiQOlIJlNkt+8KwoFhKoE618rjHB",
-	"twr932LVTb1e/WARq0aJlNP9z8YpV3oCNtH6vGp3oTu3wl7dUPi0gJvyCj6sy7dJINPuvu0CmI7cplSP",
-	"CKlar/BQpiRE/lMzFJfKpe7v6r7dYgvm92/CpczHMmGgoSwGCc9SE5ZoY51T2SHZG1ZH9BNtHlBg6zfL",
-	"Av4mh/YXP4h1kZKVh6MOKgLy1x4CD34POF40BLmox9+PRlCvfUZLjEoNcHz/bjmg7JhQywfXC7rd7vWB",
-	"Zb1unSUc5Rpqqdq3PytPr7s8aHjrJTO/OhBlb75Z/MldVA07MePFbYbSy177gYWd6u37kyzSAJIHIkf7",
-	"+/tHZDRLkraRJnu1Vv/R0dH37V6/vd+9PalkRvxSzpAOYVNc3FgmsfE3jYPKxQVIVs0Ajcho7ESsERPg",
-	"vNak2BIZXaoGZ8AjN5nL9BIexPUxYeiECqnNUaRJsva2eU4XP5gnlg9gTaDELuTyu+nqwbOrYF+sfo/Y",
-	"QWyq+JVOmY7GGU8BXQTWBiBGWO9H/y9x/zJnql7Hr3qpFyL+eZRNEtYRrQFR/Xn0vCYc7sqQzHNrp0LW",
-	"Vw6d5JC1nKP8BsxsrzfAOhX4b8wvbxbO4u1p60+UnImVUZtip4LV2Evz22d0Wo2ubB7yuCFLOl+FypCK",
-	"4IDCq25mYvvdLDY+aG6BGnAB2+6ijbOtX/FmKa37kiVvXr3VhoiNA25kh7jYYcUMMWNEnv4NjZGcruNh",
-	"2SL57lsmYPGNXSMCjHepsZwLW49CxYJorhNWqOUfimoxfwYv1uyzRraedEITrrDc582Pz46RulImJBrT",
-	"lEaapWoo8BYQvCyHI6sNXB6WH4RzfN3sojvkN5BSvBnZdD1h1FjKf5/SqHo8SqmtarzAEisIGzSwKbOA",
-	"9A7NqvW+7wbkXMIvakIH+0vzl+ZirzrhsC6D+QLb21RLJQhrm6+MckqZUrhtDvf7ffikbaYqS5j9NpMa",
-	"SKkiObFVP+lQcHHFFT9PmHcOg8yv7R8eEBlppoHkHIhYiQTqxJRPJize65D/YlNthMY85VozATxYkH9R",
-	"VRFhDv1kSlMWN6TxOsRm+ehEigtXnKDKsqC5zY+bZmwIVCxI7RdlxP4aAXfPBK6eBpokxpWNLsGtCUi3",
-	"O0BnrX8w6HYD21vnsyYTHgt+MdZF163XH3S7pZxAYYCHBSH26NHHbu8T9Pv53/7Hbnv/097gY7d96D4y",
-	"z9yrlUwvGU30uIF/PZURZAwVoQm/qvHLmirET5I5XSgSystSQyN5WZbNq4q77CPqNNdLmcSNoXmX+7w0",
-	"W3AmNE+M6mKfp7w2InE9JP5Dpt2yr7zZm637SsUK8rIFliws3w/YT/BLr2qLisXdFW392QrFl3Fw3SPv",
-	"Vp0f11gpfk0KLW9jF5y+JlGxpZeH0kRCEOuuqJTMcFeUewYVKNQDoka6XcIg7PtW7IzS79axl0GPNLt2",
-	"Ntafn4L+CuiYb3rtd2/j6G5IXbQBW1G+3xtTI2ZOrO/GtUK2qp1e3OnFr5xApZaO7cNYsiuWAtEzhDCo",
-	"ImHO3xYiQkzKyywRcffEbF+TSsdpfhiqva5n06uYCc1HHDCRmBo4Jhf8igmjm3P+64AI2BcIiAPSJmLb",
-	"eA1F/1+H+6RNegFRElUv9k35+/uf3wB9OEttZgscCxrpZFFyRq+xLNUD4bZ5jTyHjC20GgNnM0sc2sgc",
-	"kaORYjog50zPGRNDkScQc6oOiMtlucTeaX9/cHg0ODzqHMH/fu2Q1zxKpVW/hKZsKIx3FZARFywlMb8w",
-	"iiSaafO8slve0DR7C3KQysl5JTRLr2hdEMRPhuHceGiY2nQYAmNuBPdyffRDPZio7hS8YZ/1id8ZoCpD",
-	"AIYDtmPGY+5CimC1wt/FAFp1GjZU7SqRehmBnNf8QCB8mwty1CUOE1mhBbvOYO5lCRuMthXLeaNZlcIQ",
-	"yok0WKGVO6o+x/JjcUetn2D5wYJkAqIBqO0CfsblSajSx+BC2ToQiPax32Y0UWvnWorHYTVt11ZMSw0J",
-	"l+VkQ17GpqbxtsqsE9f51hEmQ7BwSi+Yz9VUOD6dlWmPZSR7q/rdBi0/1L60SNh4XtAB0wI7shwSkvcU",
-	"yaVEHqpzcX8WEymGwnIsgm1mvkro9BhVMbDipMwq7wl0/cbOMBzJa4A5RkM0uqSHlofbV5YL/eyxGW0Q",
-	"RXg3S6DrN9VZLUKZStJB1BbVQ5Q2Y6qbCLUDjHtmYP4SgV6ulk/nXKhj27EF2XkYU5iw8NKmy7Hpd51O",
-	"S810Nrgs5qsOOQWxAhMOG0WidTRmZE4dKaBrTVMQKmX7Abg/8T5ZsQ0sYcroZZkJ1OLX5UwrHrP2XKbm",
-	"9+0x4Kactdy2ezk3mbNP6uDp3s+XdLXd37SrbRnzDzMaLCMnf5u3WKiYn1nX2CYYDpSsnK2DlsrrX7bl",
-	"x2EuIbYUvwQ/ysDJ66RC37JUSbEp2AeQxpvffjpeQxW9HVvGv5tC3ORz4Q88yDJmOKrAX87N8DZ2E20Z",
-	"inUkhFqSlF1wpVl6Y1vtbnbNHeyGMqSmfk2XLM5qPE2Wet0EUOMuqiJqzKgAXxJYH2UbdI3X2uVBwWvs",
-	"uK6N/XB7fwX4IyChsfJCEiWMpmuxTu4OTM2q5XersdJTbUlR4VcWHLWqh0kZ9jQUa+GeyBLY04kQD65u",
-	"+a2b+YrwNl8QMTN71Xg4UyanCQNoCCNcD8gBwGUObRwpsFMYkFhqFQyFSqgam7/Hi+mYCRWQKU2Z0GOm",
-	"zKdQ400SRmH6w+/CevTJUJTgJ/Yx5an97qBHDg7I4eEh6fZIf78MFylM88FS14p8Oxx+9++PPpJHe53H",
-	"7U/fAiZj74+DoHf4Jfuwfi4TWmP2v2FzdLcz2x+IJJUzU63fbNsyXjI2vZ+0zi0WKy5RMzgXeR3O+gok",
-	"oWBAr1N+fo/1havjSUGmmzayzBIqTqbTZLFdkyhqLjUiMaE1UUPP/axnEoCcGBxlu4DHVrkFGxVu1JIH",
-	"bOYYBa2JjIvY6xaj0bhCK2YMovMFkYJB9JQmiXExIZ6RUqGQet93C+1daJKcyfTMOp9Fn8/+pIqIql2u",
-	"razoD2M5MQsGXaRHMnVxByZuulL09sXFAywsHcuU/y7FWUwXJYTCQd3JGdHUYwOALR8B2iSR8hLluwus",
-	"5kmlg2UxrKPuqjzSA659vclwe5OQAxlf696A5LGW3SoxtmEZp21eXH1uKKdMhAOsUptOE85ismC6Q0Iw",
-	"Gm2HWxzZmCqk5U7lVCrbjrYzFKE1D6HLLwSsuPLDXULOOyS0vZcrdyy0PR8KeAB0mKeKTGjMOiTkk6lU",
-	"AATGkbqGzranWyikPlMsgfpR9y4TKS7M3bI4HHQOwLoB7OlXYPM202D2i/kG4lDwRkDnDcOzraZwFMhN",
-	"kT2yKEPtnarNbmx74WoYFYhf3BwGGWTLbX97oTOv8vZX2HNDKPNmCFoungzXB1k9rkT+ltnsRdBAfpOP",
-	"tP17U2wet0RdCvSN1zYLF87rF/BXTa+tRL14aw/z+jCwF7788dbcB1k4QVMr/ZpOwEm2x2MZzSZZmOHo",
-	"4PDpXo0YTBI5Z/GZ4/FvOlJcAL9QG+whsE+s8MkaAGQZkZE090RtM0uNW2csKWcEuv0rIBm0TSl93r3W",
-	"Nw6rlj1NoG265leNr0XRG6e4G+aucQ6fsIFN1FHo+oEuWi76IE06kqkRijnuC+U0lFTYPoG2ukKPze9d",
-	"t3Y6YVmqXo+ZGIrK7yKZJIxezFzpPCvn8kHersdilchSIO1JDfOAFKOER2t4MxadYa7BtT27RvfhmOna",
-	"epdi2yjbOMNyPmgJTSjYZx3AomHooZQIy+uWaJIyGi9AO5Y4i7go9u4syvE6kwYIiBqPSJWAa2BRRldc",
-	"5q3T1lq1f7gr6ngjmp0g406DcI1qY1167LaT5Ukq6bgCXYQnCWcpb6dsxFJj0VYy091aAitoJdkwU8Ym",
-	"aQup29ZK8ibKWm2Z5ZK32lTIyqGMGXQbgQA7JbWq5EcuYtvp1f7M2WSIPftGkURedMhJoiQBKWfNuzFC",
-	"y8J/tt/hde1Xz0tlNN3e349+fXb4j+4/a2yJOqu6tkrHbPmXp6dvrTwO8raF2ZMOukfLnI3DoyNPoR10",
-	"a3PmUBXanK1FmkAyYnNsvmhmBKqHMsFnjiz41Ytp86EFEASCUWpwELVoy6W4QW2Hl3dXw5T9gIS5SRba",
-	"sKNKZhcd8h6g+sfkPKUiGhOJsmJtm3CdowMLvKF1WDIi4Fu3Kl5ncStYPWlQ2N9LDIr3yeyixvCkDmOW",
-	"GdBm/cgbAG2kTNAJi4lMLS6T2tZOE0YFFxfHgFGXgjU3tp3QxEwZi9s5g5sRECM5Ex4gte1/Zifd/8gT",
-	"YI2fm5EXvjQGV+EDoxDacjQqfGi5bAqfjWUSFz7IBJv7YML0WOJvrKVlX4xGEZtqy34H6Ze2pgjENZOZ",
-	"/WFfkouMIaHyLt538CrLflscSPbmrjTFf6eZsp80QSDcNK2DhrDPyv8Usg2f2DOupWxPqFi0MWLoT6XV",
-	"EWZoVLVLKqpqloKFC7BW7qliGNIikTRum0clNL1gEDJUs6nRVCxuT1jMadueqIoudy5Jm4v2lML+NGIx",
-	"FTRpO17CIqWhtd7btgNW0bGtTFhFqL2D7AdTank9Z0QF6qCagk7QgWdXLFW17Jv/wC8yZBfV9JwqRvA6",
-	"I8lnpa64/S29o6aCm6X1pmC3lXQlfLZl1WlQnpA6KfiutoTrBLlwsaKj2r4zZ5U2c2lMFDm/qfKbG+ah",
-	"wdKz7YhFbpSt2Uw06T24jOfN9t3ZtuuNmZwtYTW4wA0sNtvR0ez2zLI9sy7HoRn8ajSOmevNoDhwxbX6",
-	"OoDMe2hQGzOoa+NsYOfeAMPKDQrXxsLev8RJqSzz+9qaEp/2IZKzJPYY363GRQPqPhKV9xXnNlO1WoAs",
-	"K+BwfcPXNT2ahU7+lGUtuPM12jJS+WD6b29lCFyzk/X7StlQI5/XiLMkvgfM2nNmnAGZyIvFg7PkcobK",
-	"9Qh9ukDosz84PCqF577fjL1nGXnPkoGOVvPS0xIX162w0j8cXNiqVg282qmhqYKmuKI/0AiqPU7Hs1TF",
-	"1gLYqF/DndfINBcN+UG0KxpllJpJIrBPtk4pF+Y+QWvCmMZ/1XRQ8K54SBT860DkKk0uNnC17Om7Dp+M",
-	"HI12xPxfGzH/Trh8vcKlvsfNytPdyJ7jTvGft7MAWJoSjYzVtN6jap7JXb9JbwF7s9U+i5v/jeIe7qIb",
-	"6S2QvfcDi4JknkhDewXXHczMxe+AXqZYcGUF6quTNyf5t1mIvyiyXszMnD/+dZZyQCx74urJQVla1Zqv",
-	"2hFVbKQ854xdoo+fsimjWmE/BMtzT6QILNdjVjKfdRUg5+yCC3XN5gLHxobWc+mx67vi9KztnXdNLBnm",
-	"pc3Fa2+tD4xd1jQgeFqztxgcLX7FzpynXqfGcW6sT8BtQ4bb0pSlfVsa4dKeB/9oyjt9sHCOdCaELdku",
-	"OS5yMuG6ro+n+dxSDFipOuOJhn1je0QgvMzm3Iqzsj/q06Ootw7KAtxgGuk1k2dcEXdFyXns9DrddR54",
-	"IZsf9Z+SpCxh1IFvC69eRapeyF6n/6Tz/TqP3Soksm5CcZrKi5ROtpqR0r5zjwzc3ijMWM16rQqu5Piq",
-	"es0E6b45Is8yyE8mACZUuz5x9sEDEoI2ZMjygdDrcxkvAhJOaUonzH2FSCdE7xpTE2Mq5QMQs7URYs/M",
-	"j1eB6bgi81SKiwJmLoNvoPQFKDlNZh5MRlU4JiYzpQHBoYnZkpr0DteCzmWT0Awu0VhYPA7IbzOWLozX",
-	"ZOFT2cXFsVQFWj0+yK5MY89T1AxmtQaEIiXYW7wEkwdPjrq9PUIVoeSXd6/IKKUXE6D5C/8WgqcwZtaX",
-	"cf1FvbbCj2vY0QqcWCs3P+yGbH2X7uZnWbnTqh2AZ1N1SGhlJWD9iZpFY5seMfOfTzxUJkzBjA4HFuaT",
-	"k7UAOQsJIzk554JadLA5KYWOrAEQkYMGxXxGkCGF8gdlbUoHJOFZC2zof2oGgWxyWB6BhpOZeuWOLFfk",
-	"AsDGGIUGg0JnfFnGRCyWKmTzHLQcTgPAi+gvgLhxb+Scl0yj5q6avV+OeMhhEfDZGbLM4sfeH1yceQcf",
-	"CyGMOwgNUzT28rIvnGNdip5V/sTKts8tj+t3HTL/RIimsdoeXA+ioGWGFdcFe5/n4QUwOM8X5NX7n8n3",
-	"T7q9gPTIo9dSxHSxZ9z9p+TR+xn8tawmoIiafLq8Qqt0lN0og5Vtkj4g2Gq7Nl1M5MFisHSDvIQoSTLG",
-	"OLO2v9sKiNKCfY7YtKEd8w8L6PiVe67mNoCMgc83aMzlupAVDOODlYReVUcInBsUA3Mvtg89eWc2hcHF",
-	"cudoKJx3dFzmfHZ+VodAAQ50wra1Qj51F5IT4SPLmZKNfKzV1F6fPIqv7xpLzjN3qX4VEfTlORN6zBbo",
-	"WeWekXASoM4jKnR8h8Zs0DhmwjZyvHWV161f1167HJCwrxb4u7V6lL4AJn4k0a4SmmKVA6bbYfe8fvH6",
-	"PZlQLjTlggG0cZYmrUHrcSwjW6dQ3nG2bMwYcec0umQCOt8ZTTjTrhoEt80gI0sJsj5ENhM3FAX6NEvo",
-	"ab6ZdMgbmZUwiNgsR1ZkokASu1nXcx6xYCjGco4MamYNLB/DFHqFDKGF8rBlFijDYWOJCty7cCXi2YfC",
-	"4guZK4rDUQ3FUPztb8SsmhqKb4kNyeEJ++ioSj89Gms9VYPHj+fzeScdRW0Wcy3TjkwvHqejyPyf+d2e",
-	"4zQdCmJpTRFojaWOXJBH4a9hQMLvuoeD/a75VxvSceFeh9ijm7MNujtwZW5nM5YBOWcRnSnobD8HKMGE",
-	"UUGUnLDcBscjjZYICMTKu/1y+sw2lf819McoZ7pKpQp8bcfIpGrGYslUzTeWUNVx1UK6lsVkNi0+MuEs",
-	"2w5b0buau50Uy10iaZyjdTlTyc+OzA9olqkmPfNk8zqOlA++hbvl30NtjtRZGMWMI8SkB1c+ULI26l/q",
-	"ee9Ec4ecwEQRah5vCd+yi2V0qdBupXDXMVWkvx+Q/n7nMCD9g86hsWT7h5lghi38E1daDQX8x23xEESW",
-	"Tc94obmwQ4DNsfAZnHuf3TEYioyiD45YybJVQR3/o2X4MZvSFpjpsdnBc1tAAnxKYLcSjCXiPpJT+tuM",
-	"Ddx0n894Avj7lNG4cFQtHmoowrcnp89e2mUAH2fC0gvwuKIxefTRoaTWObyAptobDAV1voKjfbQAK6Xp",
-	"QmUdxko8RoTrDnkBxmTKlJylETOLNhRUkPDFKb0Ij4Hc21ycTfKrUfu1GWmYwRjsPoCSHDjreEAPen1Q",
-	"ykNhzrhxyPLO/iOq0JeBqXkB1VxDgUMBEDfOTrmAcihweo4ODp+uMz1QarlnDZLQ6COYdgUKy7xmDHYI",
-	"LrA5SXW1Kcck/M8XpyQrCgkJ+zxNKIdtwiZApTEU1tZzEQpgMjRu+xVLaYIEioHnALmSN5kat5rnFc+D",
-	"ochKMMijg253L0B3kQAs3tZQp0Tx35n5/klADnr75v8d7gVEjenUfNzvD0VNGZyDSSdJXgmnHKenuRx8",
-	"CXv8p2bDm1vtBUPhdB5UA4EIeHTQPdhzmrT6uRsnQPGyb4eicFnpZ65egrgbcq2NZnh00D0y04CWuDMl",
-	"zd2y3IP9iR2NFXruUzf40scISjT/7gzFCTn8/Nlxn/oyICvRgy0BS9Ehh919469nVQa+3ADHOivmd0QA",
-	"eFh8xe9uaytxsFjtghqb77C7PxRhqW6hIJuoO3XA45rCf8yUjemVUVhMAMvAABgvhuKcjWQKjwBIErcP",
-	"Qts44RETinm22MmURmPW7kN8EC0w/6xR+BrOmb1WPf7p1bMXb96/gGvy6rQWWHQnb1+1vGCljTx+CYBU",
-	"gE55a9Da73Q7++jHj8FUfVwumIFPL1hNMNpqDk/Bwu8t9hZe0XhUsNlfxa1BK+FKe2m7U7i7FxhTrcHH",
-	"eioduC+CIamxiYxXEO6RnBfqUQiOYLiXW+M16Gxu7gihNYdQHxQQ6miTmzcto1O/BPVWfD72xz/xCTeO",
-	"68ofuozYJ2PQq6kUtui83+06E91SckDhDyadH/+PTVHnY1wzO2qmGTKQ4Ag05yArC9kxW+UAB1X3rGzw",
-	"j187wYlXPFl9xRupT/L6L3NVv7/6qlc2/vMlaB2uM65fBPs8RVINuGR/nUvyCiYzX2o2mdB0Ybd7dZKM",
-	"10kvzM4FyLH1bOCbTxB4rUv9nsTGoCSXHJ0mqPgaGC8EW/xwjQA31Fvns9EIUYgg5rnO8XDgQXk+UgbB",
-	"BgMpimZTDshGGRhVjNF7rh1FUso65A1oYfNz5I5CC24F0LrmaCPgqLTr8pLLH2S8WGNv2+OKtVuXXDwb",
-	"M4zdQVAespswGWcQEs0b7PS6QSuSiZylZmH77GkMIapqJ579bnbu319yQSJ4QNASjMXKdq9CUVFkG4D1",
-	"9bGen+AwbXUWLdDqS9Ght2xdJYHQu+VJs9+gmsq/qp9OH03Z6nf7T9q9Xru/fwoO6aDb7XThf7/6mDUz",
-	"cZ+aVoLHEOzxagtw7tdbIcsSYp7Q+7R6wYp4vKXj335t62TsCVT6kvAniQuXJUxcJ1Prxwk29winMe8D",
-	"i2ocgqZx2J89ht98CVruIat+n/0OBryNkD9YsjWtxf7dZjrLEbrUzGFYrnQOAVFYrFu2dCxg2SZgm2Q+",
-	"epa3ZJ+50p1rqKnu0RpX0Qk7heplc0VvDa1zKuVPUJALFxyuo6ayst3Xxj35OlToSRyXKUhc/X6jDv0S",
-	"1Nikj//g8RfUqwmrwzE+h8+NkoXtkHmWeYOkY4xOKBfCjRkIISMh6hQcPqiq4ErG6wrT79UIXPg62++g",
-	"6SXire2wgzU23mLKXnOlbLz8Fg/FS6pOfLwc7PQ1Nux7Tb8WCxHXq26H50HaYvH+MtOx1uc6gWiFwnAC",
-	"9AUpPalu714wXWeZbex67CyNh21pnI5r9sO2tsSXhy50Hrw4eMfo5upuU41S2havnoNumbq64YbS4DHL",
-	"KoCzrjKIaHlUDozvdYhDz9h82yVjU4X4LnfaMu/TOau8APkGiF6NYMJzcrNKdR1/E16vDa/3XZ1wM144",
-	"oqUyyVaVKweH259erOteywW8tZhQnQTBDRJ3CNTVgzOS5TCAePVepMmdeRnNJEm2hGktNyRn+LJYVXBG",
-	"7tjp2Miy2rkomdDGE3BdL2WDoLkqVozzGNLAiDRD3p4OeTaWUmGibM5FLOeDocjzyoNyTzQr1L/9Fm77",
-	"7beOu62acj6Gu4xSObE5Xy3DANqlNd8UYKGKRfrbb4eC4NXVPDrciBYS3leczQlYV5C/g2cLxo0XZvNj",
-	"Yd51NxxAtqzYXS9DyJofQRIzzOw/+wLeHYigaWppWM0RRKmGE4g9cjmkXC3jMVV2JgKYBjsfDnYVrpHQ",
-	"WJnMONky+99c2lCX0bCg4PXEIfa/+RLUV1ogeV7GR4lz1yEnJPwudOO1oBMHi3bcj+H/0/8h7DQ2ze3m",
-	"TXPr3sEWV6z3Dl5Z3PLXyLnp8U2OSULxEyrs4jeM+PuVIwY+g2uPF9Jd1U1vzm5GJeHDMmvX3y8YXm9A",
-	"zzcbizuBawym0Ed7s9GsMvuwRLb1FafmNkzL7TJydRk5I0oDo7C5pWaG/iVeF8eGmEtBcDfn6n6Q8hLi",
-	"iKUm0xbw644CsfV1GaJEkX63F2Qd+IeCK8jqiQC8pvNkEVhcY47QGRuXiTFh3mDOk8TIU8cnuiBT7NQ1",
-	"FMa5GnMAzBQdfiNWYgR4Zd1DM71iES8FqCsA8sYsumRxxmWeaiw7wMuGAnH4AEix0DnHABnuHfsKGYPr",
-	"CoAoQxFWCEvdz+38eb+uMaz3LM4EiD4cwweARrIfO9QK3HcxxRylscUDxCTDzAX4HMS/kOUWftmQ3wtK",
-	"+F7z+KEIG/lHs3vkQ4NBjbhuvNbjIy0MwRGSulmD/WcXxjrfjvymiM/BOaqlLLXD4QLAzbAroX44JZbb",
-	"1V7seE1LK2ZbLbhXKTJ4ljeD/+PMLCv/2LwtnAzvpz5NqlkCyG0viJsPsILxlz6DarjXGYpnVEQsSYwx",
-	"V+CoFLKtxnKOJnvWuXE+liRhI9fye8x46nqQnGZHwdirkDlKuHk0DOUiBXzLUJw0kud78DZHYeMAswCY",
-	"tGzzod3lHtE+DAaYgs0PfQZ/124gZ88H4qNUaceij/1J1mHPN6bwwmPyt+NDTLTZFShbQJI51KZH86+l",
-	"PHaSC8JBOeIylLapdEgSpqGHLkLTbZNh29PFbxU9d40IqJLCASmH4pJN9QCOHrG7GefQ3+2B10vSrCeS",
-	"3ENmp4Atx23kNvI5W0iPVd3MADgr0L9IFbp82xcyoziL6DQkcFZrMRDmNyfFnhabhfLMEzeIYtVFrsY0",
-	"Gb2EcHr949xvfSskAyRsEcy6TTDDNu+y3VvU2WA/IIhsdd6+1Ix8l7gvhNSqVkBQo+2DDTUzhN2K3OPh",
-	"9QNsa06Kv0fxTX62JNZ+wLjYe+VjgZex59OG+W5xz3MyfVqYgut8NNjH3xhR4fctqb9n/vul97TP9cqo",
-	"t2ki4kJV1OOvzMAXWs5s0bjR4WjYckHcK3R8tv5qLw6/O0WxZYTj0Yb2Dg4B29hMwUI7G1sXbBDVXwOx",
-	"4puGG9iNwVamormqxF4fHhOZhdcKZkfJuAgQ+FxjNAaeQZgfXmehBZ6pn31WsuLguBasNaM/7yPyvMUR",
-	"hzPzSryl6B3mGSF3TEpVRhAIs35UHl2yyZPr7e9+v7i/K94ascT8lT1eZO432zUvUvgR6f1r3+2ZTFMW",
-	"IXi+79cuJFxpJHPClkCwo6BmxUfu5y1YbN+gj47awSvbzh5Wz6yQcRfUMQl8CbIbZjXp1ftBWS7G613F",
-	"nFcu98hV7e0FtorK+O4V2fhdt4c8mP6APIFqpPHNLu8arBt1a13t3HBDIq1a10IeNZa0mCNfjBYMhSsV",
-	"zlsIKTJn2IluwmJyPgPXAs6NlRB3H1Uyhl9JxzVHjcp5nwyYtjF6J8DQDNWAUMM9gYnXzgpAz+YJcxc5",
-	"/XRtGND92uinN2R+3yLWxXuDvybkZWnEdVuoC8Bcas/e4whiQOYlrnf3pngwxpgqVrAr/3TdVKEW1dhb",
-	"3GyXvE2KjFk8FBjqwACwsYcU9EzxI0VeiXqH/JjKCUSesKA2Ew4QOivWfnaPajtVBjbqm4elXGNKvBnW",
-	"ZC7tZsl1ARYCBa61pSAwQdeSTw7QE9xJzMRaryfqsmQFOV7QLInlOnNtB/zBnXOPqJ9axI8LmeLi+lv6",
-	"/oE/dyhat44A2MN2mrff8rdQuUWoPR3YTqvgaBdcakCl4++Os07HEbS4t51l6VJ3+XHPycGN/eY3UhPX",
-	"mTqDJBRkRZ3NWdOF7IaMztq2u1y7ws9zlk8Vkl0ZSVoccGcHiboWJArm93om8WPIMra5uD3FfFpMPo1Z",
-	"ygYkzPQxBiEyjRyScxZJowxDmwA946IW5ANfvxL3oNDuRyM8B76RnTK4uxh5rYgTK+Vw589YQwM1JV5S",
-	"j4uNJY00uhmLwm5P0mCfZq6A22JgbO4zYJRkSvmixY4lrpcs9tudaNmJlp1ouX3RYo8b0vya87u5aAHr",
-	"4W5sGEV5zlyzQDyYEStFo8YTNc6yqRc18O1O0uwkzU7S3IGkgdN2TZdpzJWW6WJFKQlWihQpAYvApyQG",
-	"XBkCxSBKOPdI9BETz3Vn6Ls4thOF5a8CNqlLNtWEEjsqJLwSSBW5IkHx0r7ItbMNCMMsBFgsx+rHP1o0",
-	"svNiftUKzN8yxVICoUnMFHy4QUUx4DTq64nN5GQxHTFLEtdPCf/tgd7NPVwcEb+01cTuz9WQjKClZR5A",
-	"ymR/68uWJDRuORoSKnaBb5N14C+YFIEjN6bTKRPYbPJ+syQJo1fsbuwYgNg6/oNzBq05GRODQuAFgjN1",
-	"PtRQhOYGZ/YGZ3CDM3ODLKeBCRQHta2t0zJvu7N9drbPzva5dWn3RmrmqDJ9EbCp9WMx+3cjo2KOIP+q",
-	"f9UUNBbyzAzPCaGhKEkh8gaSEyNsEOKgWjWQ4RpxJeT7sZzv5NVOXu3k1d3IK+pKhDaVUilzsuL2BNVr",
-	"ecU2xJuggYloEWzwjS13gowu1FI/A07PkWWjdFLYQ1K7AkIserQleB3yStuKH67VUHDbaFIr5ze4FqKu",
-	"GtJDqPAiLfqcKqxokkmc10iabWhrHudA0JyJUMHmAJpzhZQeQz8QPmcvz43V6MlwQKHmfRD8KrX8In+6",
-	"vLeEEkjHalNoPrec2ibfGF8REiYrGwMxkx2RDw675L4NPKRw7i33v0DHY9tnzGP9E1CrhWho/9om17fX",
-	"KyBut/Ny3+Un82EhbsxxfpBom3uh2VleF1RHr9P5qvUsCFwIBoRvf35/Sgo6JcxqxzOkNGICFTaNw0LF",
-	"1bUcWXXFg4a83Nky1ODWq+j0zv2YH0YaXDNOnLWKuxNcTdbhBQ9rKYyT+Ud+LKdOP8Kgdy7OzsXZuTi3",
-	"LmPeQ+xh66z3TMTyFsULMnxQ264Quj3l2SxcFUvoYS3vCY2Z60DmyLKGYpoyoJ6K6eIYLf6s2ZRxGqwf",
-	"wXWHnDjEKOw9R7TlvAq8digaXaCAYLe9zBuY0IVr/3IxExD5Abyul0EbCkpyj8CxipiJrc+fmW92wnEn",
-	"HO/WLg1sv2/P7vTPRAB261CsNlzdwqHFup01+uCl6i8ilrnImsgrtkKw4n14wvWqnL5bANfzCLo2FtqM",
-	"QmgFy4OCIoGkNcuGIqOQTLOekhcph6sxb1a7jtghcsSBmQrlmOMbmtOMsgoLkTrkQ5GLxXUFCxyfkAqK",
-	"BHLGeISb8TTvawMNOJNYmfcU+tiVSuXE/cgZSV3ASrCMDGgooN3NmCqipZkh2G/kue0yOh9L2MBmxI5D",
-	"KvC7duVzmrWsN48NCuiGoSgxZJJz6MSThfXNW9pOwEd9o4AUoVOa6kbKSH8nrKCMPB0zxbK2qVIki+Ms",
-	"XkehtZi5XLPY7IJITiZUFWj5PvaCPrTLniZQJm37Ja/PG7hWE1uj4f3utb1uF1r6uj+r/YyVXiSuartV",
-	"5R50K+gYB4v0RTAPHfKs1JjI9YKcQLfgIpOjz9Be//rFRxTmoNjcv9ysOG9OPBy+b9X0sq+QUgKlVUHb",
-	"ufc01w4gnOqAJ4E7KMXmuSlQ0MKJWYeG0dz3+oyQL2iacOboDe6QB7QYvLsBns332LQ1iy5z5UhCb5wT",
-	"9MbHbraPktAqrNComypsH2YZrEB+KrpQHfLODiGDYYR2PxRfDTol1AmGMgZqbXJZe+Frx9ZQfZlTq5YG",
-	"ro9upYk59VuQE8vjRiazRPNpgk6CxM7NdnjF83DYcNo1m9a+j51NvJKJ2aQ1+HgY9LpB7zDod4P9bvCk",
-	"+2lZP/wnXa8h/mFdQ/yK0mdG25h1QaXvcTR6nGsetVm56P3+SFjviFnVT1LYHvhZFgFERLNQyfCB6/Av",
-	"bciV9CloeQ2RHaLPa9Vf6XqvZZME2SDL8T6Ra1HHIq+h2VLXA/PdX5ev5bxgEMWtEox1/sxgwh+5pQzA",
-	"hfVdDt+qrLocj81OXcVMAiQkxsCOaJIEeawXeydnjzWbi9FonHUTlqn7aCiKdlRAZlNjmx91rWFsHPQB",
-	"WOaO9hNvjnFjh1LGr4XUCKwxSoDa+gcFDlfGqBCqROrQPN6cPtusBOwiyDMju6XCagrwXqGntD8zjdTu",
-	"b9hnZ6snbGeo7wz1r9RQL1iJNpx2r6z8RklhwAhitJ4oIdL7qMRZWxg1/rxhnFPAGdTYdPll1rLLPyjt",
-	"qk9rbo+dIb4zxG/fEL95q7nJLjbatITruSlruXLGisLevGSz6byBeVxQ20128mnVqtlZyX8uK3m14brc",
-	"enYx7DWC9e6nGK+2wWNNmIiNvYdBJtdc6HxhPrfNnppMz2fu2SuszlxiAaao8MBiVOveTYCvqUeLnf51",
-	"nGy39LveLNXeLFG+i905e2YbYC3puGIm35HUga0xIEI6+xAbggg2z5uC+ATUlQYWnaH4T37FiJ5LdxaU",
-	"bQaAsgHcEszhzccyYXWduc6lHg8FR9rMuNIQkwsP2myOtaPHxaYC8DCXGqstzgcSfbvnWtcC8I5TrvSE",
-	"qmKEzLzoGbQFs2e912/3D1tBy7x25Ysn+Wl/lt1vA/1rX+SmWwNs8fB4WT9+OhrBZj8rJkCxc/zcocr9",
-	"Jc4zrV8F0f9WgmXHe5ZX8Rs55Ls8+UmuF2i+0bB2h3rPfGjuO5/Lhq+837x9kesjZv5kYJKfp8wHtCHg",
-	"pkltrsctvWRTXTDta5trOZb1KmeDDu5l3xJU0Gl/37ND0Qmt6KQ6r9NcfVC4+jaasbvZa3As3dQ/QNja",
-	"jR3Ar4SL2q1Fowm6kTy1s5cRK8QyanYPT9BHAJcQo2Vgpjrq/qxjgnJ0+JZ0Bfqop3KuWAqFaImkscrQ",
-	"WPATligGWL1abvjnZlQrD7Zmn/XjsZ4kReOqGEI3/6tGQms3vXnZP5cTVNhO5hWh7wN2aDH+yMyYjC4J",
-	"4XbX+4XSbGKtAZsIWBFBcOmC8wXwc7vQAEBiFaNpNCb5Hix3NR4KLS+YHrN0kDc4AxAOdougSVLq8d8U",
-	"c7CpnFUhhx/YBRfCbEXrJY1mSYIDxzQgFQsyl6k1mjfL/gjZGNSH/zQke/o3kOyB5tDgAZZ75X2t6Sto",
-	"4Bt7WMiICvIoNC5YuAf1wsih/CiEZGO4l+MhCy+FuKW6d+HqDI9D4TXswM6lTBgVX1/0Bw/COsEfO7m7",
-	"2E81+hpn0sRJRidfmiM/JzHgfB2qwG3ZAvJZioiRmUiYUiTM9h8054Nd3GkIrzx3Ed/toysgnFY1OsHn",
-	"YPzhjblgfavSv/R2Wipu8AZbjX1ZvGVVH0XB5ra3xC668heIrpzEcXbUa4WEZz+tHUyhrjtJxgoBZRBk",
-	"pswWPHHmkW0AVuhuHwxF3kgA+u+6eG/g9RrAAcQ2zDymql2IHu4dD4ViuiCYtETBBOFnRuPmKE8mor7y",
-	"IA++x01VRS2/6iVVhVqbP2FsCFcsN+4ddqShr72vZteLFGXNpHPxW+dTOvV5rXDRfWigvBXoQ4zI3NRp",
-	"+VoCMktE/qaSD6905cUgBKvZRKglRotjwibnGY9P5g+TR39///MbMmHpBTAdRGNsk0+9c2Ir4MA9tCqm",
-	"UKDqSfwBivuQKC2npVQl1UNhDNiBpd3Nm6x7JWp5u3V74NUsihiLVYf4om4oXFNeaxwrTRe1xcQQAL0R",
-	"5bKO5Qzz2IZ5rG2YlFGPerEVTOrKwmT5TEG5n4m42C+bioW3+BJ3SwTULJFwU8aFhmoPveD5puTUrg/T",
-	"1q1RgBVhI6P5sUNCrAFiyswAh1VwaCZ1TTDTKZ+wn0ejHZbpXqJZdvbXCWdlIJXWzty5GQQUrZ6qm8lE",
-	"FU2f2mjaG4kusWsr6qDMrISlKqrdKoKK/Ce/YkNxbQRV5lBDTX0zhioogqjMVw1gnYAoCUJqKJScsHMZ",
-	"LyBgOJFXjHA9wOYImDfTJUSPL1igDwKYYZY90pY0mwGQRzmOtBd0u909R4KQd2X0ApTGrJvTNFbNQK9c",
-	"HG4fioTnCGnlgE+1mH/j2U/1+O3e01Jn86zhKU8SwZRaguvu7Zc4GoPWnLHLEnGk2w4FY64KR+s+bXdr",
-	"4WjmiyN/YFfUj9ttJADvB49WePhfG492lzbmzmos8RuvqYYa7cfHf0BthhyNztaMxbp+0VbZFOVkAbML",
-	"YKfmsGij+fi1xUXti+zAb2VoBb1kHkQayOCuh33LbmXNEBv9q4fC+fr4WrFNpzW3BMKtU3LVe1KFxXmN",
-	"hzZR4P3bhci5WW2Ix+auxsOLdNzYOf06QrL+gblp56QWZeMe9o0iPK4tm5xSPfZqonPNsz2fDpRRVtTb",
-	"HAnM2kBgtoodocx9a7UprDdWfiAzJJdCdcgHl6YRi/xnGEe2KhEjK2Tuk6jBbSqgB3ePBglmadhewktc",
-	"W4w5Oz73HrK3gsU/T2R0if9kwoyg9z26D5aIuNU7AJfgU9Aq2PL77V4XdkR2g5pfHK6oA8XvcMobRtMv",
-	"jqZrR2deK6aL1qBnxmB/+7Q08v0lv111330zcgZWPL9iZwVeml6729usYVthTRuEaGHn7HJbDyW39Y0q",
-	"rsxtRHxmNWLqHZsmNDKiKEmKlk95RB1ykssky74IwGJo6hEWN3FIZkLzBG9XbsnxWRv98Y2CUAx1zL0Y",
-	"PxmK0UzPUkYg5aOIluZymkjBBoB8xlYclrg3Hw+137i7A3KDLobCezIGZLx3qJWlwBrTIScil8zAxDAU",
-	"2I8PXlwi5Y2RRA6jcZw3rAPxEvhhs1gyjIibh5mroXnmUPwAP4W8YiIjmiB3AvYT+ZARq0b4K3XJp4Q6",
-	"ek6gGWEiDnDakNjTyxFe0KnltDm2HK3cdRNURM95xAJCcawknYkcSD4UOFEyQp7rCOK8XCv7ZO1RmNov",
-	"mIg7xL4LBM0mjOmA0ETJoTB/8ljwi7H5KEVuZaVTpqPxoMyVMqELoqYU9sKkLuiHJZMWcUp+NqMDr9As",
-	"5jljIgvKBaUo5VDImVY8xinFxXZZUhvAtD9oFzR8uNchb2RZaws5FLmOG/hr3aiJm53WFE9hSSffdtZ1",
-	"p8i/HkV+dxnoVUbEe2aDNCW5qbDnuDngu2z0Lhtd21SA6Q0NHuN8jRlN9Pj3lZ5Wv9st0yhNUxkxpUAk",
-	"W8wM6vdja5loek4Vc8zjVNkyhoq39BLG0LrFY2efUBfsT/jVn7lK6lVxrWjCC7ToheIosL6gsURt+vK/",
-	"oP+aDQuOgGrLpvgsOyA9B6YmxE25dEh9z4bBUJg77HfNz590u0SxSIoYEDc5V+D5TC2QfeyKpQt4FEsU",
-	"65Af8AGQbmEiBgPEmEqhlpdMhEBzbN7mzP6dxQkUnbCsnAHNBmPbLqYMNy38HjKOaiznSJdHoK6PnIB1",
-	"mvX5M1samughGbqQMDwtAX7BdXO28aVM4mulGvVcOtow35ZYp026neXWoNfvLolEdrdt92be7TbLJRpe",
-	"feuYbv0srSbXYp+nPGWq9oH94gPtk/wO9NdoO3/J4CQ+/ft/7//6Q//1wT+fnB7+n//+8OLd6a+/9PcP",
-	"Dm0VWnbfrdauNiv6kiXrFI2YM/L1JD/vjCKsSvdV111vDd6wr7b33oeNW+yRxg57Q7Gkxd6uad7d255G",
-	"dlSZWGp6roCJsbJ66IWxBJw0cTWGzfloq1FvMxn9QsS3m4o277DLQ5e2FRCFUTJmth9xORFd2mDrJKNp",
-	"0YpTmicJAR+gPpOTWWvXyuD81e2Wa5gkTamWaxkaXx76Qf5a8itjPB6NB3IzmWzmLqNykVMm6JR3FhQZ",
-	"UdZJBHtsLsb51Oinwj+yFudknnKtmagNRTyzV2925N0Qb4C0xQ3/T03cgpVUs1Jv3UIswsqdVUwt7mfk",
-	"fIE5E0EnLLDJqNXcLUNRIm8hPneL45feirzlrXuBjdlbMD+U5nkg8x4dcjqHbFqMCS3bBlC5fJJ5zezH",
-	"hAvCOPBhyzRmKXkUUkEmsxD6yClyIgR5PVOapea6oXj9//9/ScJS8zndW0mvAi+c13eY2dmCIaZ3owwx",
-	"rD2hPHHO6DGJ3CuoWZoaT8lMsJpCMnYJWQwVojOBifkP+2FHphcNb8fMI5teb79ffL39LV8P1jTmF1xn",
-	"LvZ0LAUjYjY5Zyk0ukuY+ZEeQ6u9FznC/nymh8JeyxXhF0JC6g7mRWJelFGYmt9ZKtWAhN3e0x45PDwk",
-	"3V5/326XoQi/Ozgi9hv4orwHzIdN1P9mtM2z1DxJ/xoOv/v3Rx/Jo73O4/anbz9220ef9v7YD3qHX7IP",
-	"/61+Gr+maiArJ9apBnLCbsduU2W3mebi1umTTAI389u8YxdcAYlXLu3Llca2raQ5Oq4eH5QJipyhsDLH",
-	"tkQGnRBkTfdGKYOuJAQsk8mUpq4mheiUTyZcXARD8YvgkYwZETKd0IQrbNXy6M2Pz/Ys/EwZSyaJodux",
-	"kiQ0ovo/XuQiKkRBHlIhfMkVoq6wgW+Abcxwo0KAJWUjCGHDax50j4YiBKHWBu0SBrZCKcNXKLqwXShc",
-	"1A/erDnWbZfgepU1QqzkJ7DPwfDliRAbsBQULr2dqPUGb7DV2OvkhtvZO6afbaKd/urBiTilEHn30y1M",
-	"G/VvXBDsPOLkB5wrN/meY1I0UTrkPRqj5wv3jZbY5ldnJehQ1TcDS8Z2N7EXg65VmorIqL7HnvCz5wy8",
-	"7Va39/ejX58d/qP7T0RX6JlqDQ66R0FLcw2K+0VhUMQRGOQvkCtYN0nqsScjNkkOLQtu+mJnkL2u3+Cl",
-	"bg53EICyU47LlmuzenXoO1g3RuXkFmtTLido5JPqYoHqN4qMuVG6C4e/Rr6nobCETwNST/jUHCXOddFX",
-	"XrVkX2RH53TTdE7+Dl7C51SwK9crf7J3Xs7o5BtL14o234e9gYTD8PVDjMre2Jn5WgKzS+X/piLQXvow",
-	"eJ3ELElCEiWMpoqg4RAGJIQ4Q0hkOhThOU/1GOrWQ8voM0sYkaJkPzCF9jAF5WNz004vhs3MTTejSW6C",
-	"umkir4ybUmAcAGu+FCMCTHX29mJBJhIY2HMgMsSybEoHQzaD1ncHPXJwYMNB5OhoI2MP5+heaJ6WiKmv",
-	"kefphvX9nQEWrmPT70DA16SkWm3/J1QsAXu+TeUUun5RkCcZ5hOQmOSKK66LFU15Sj0as3gGhn46FJEU",
-	"I262e5DxVp2zi5lA3KWcRWOrMswTBjYaQVOmoNAosBe4KqOhgCd/o4ici6zjdCSThNGLGXMjKvc8TsuF",
-	"ohiCQ11DzxUTEXN9scOxTPnvUpzFdKFCG6vj2gbWrSbxkKwAFjVLA0uYyVo9l2QKc0gTzNhwgZ0O4Rh8",
-	"o8gcyAGH4o3lreHKFmvFlYIXRCnkZS+PFGNDYRVWLTtEmJHiACz1EqC7Fghs1jW2DVWzQrKhMBsCULxG",
-	"KIBLp8lEKg3Qb5j2jIpIyvaEikUbP4Webk0BwISKa0X/gKtmDQ6bIj6ihtFmv93tGeHurW5r8LSO4ma/",
-	"3e3DsZrIVBiJW9Kv7uPGpzcwBfRL5D6NyInvt4Xfmtm+H1YdWOcaJWA+F2vFIM3227Hm3KvCLp/rAZiJ",
-	"RrALTwgcw1LZ3mtqbDRkikWVO2VcVMZm8xMK6We/MscqHF81gy729HIWlFsH0GauCKBS1ErpUrUYaoK5",
-	"o448Z5HMG+8OhdNSDQC4TILflrHeIDlOrysTbtMiT6j4C4UScAeUN+vGQYSEigzcle/yx2brgFWw5e2a",
-	"cruv5ZU1Le2xsKXVRQsoQKOsWqiUMmfIBphbTZkRQJb57ZxFND9EHXJiTeKMoNWackRxLKLGzQxh8wmN",
-	"2VBwRRI20lh9Tx6F9gJnuAEHzNh2+IdLzV3B33fQePwDyp6DoQDiRa5cgTRU8LuS6KEIzTDDgR3lubXg",
-	"j/Fl8m4KeEsh5+YZoU0Ph0FmPoO0MPqjQ0KaJGcyPbO0i+HAGLgw6pQKRSOzCseYEzef4oNLTwqGQpgv",
-	"ubMszYtCdYM1Qr1HE5z/WlsTtpAVVFuGZFaDQU6QO/paBeA0SQpJxImMAXZUmEo4hXouC7/0YtFnPDbv",
-	"1gv6nwJ3B7O8m1qKJ3Dw7jo20yDuT5zXcZot9Z9X8t+xXVc5VQPkj/Zc+UjOkjg/l0RJAidzTtWxEQRm",
-	"PUJg6iDz8WIXpLlekIam6cIqViJnuskStPn2Vf0sQULiYtpLoKAVHSuuyMnbVwEKeq7JhFGhcoNQSxJL",
-	"W7jLdaceyYo3PV1M2a6L5U2DoV9U1q0REe3gF3+oZHbR7B24SbPJF3fvbxQJze1DwHwaa+jY7Af2eZpQ",
-	"LlRm/pT2Rn2mMt8Rq+DNGYbV5firAypCcG1RpLxiaUKnrVr+OTMBWxPP2cG/N/f4sga0c7ehN9rQAFhd",
-	"YzsD0Gg93omsMDSjlLBGbmrMHma7HWgMPU+oCzBJAex+XJErliouBZbqBxiBnXPFyGF3n4SzXFCHaHyb",
-	"j+djnrDM5gXyBK6IGs+05uKCxBCAtmznhEJPYHJOEyoiltouwkBHlXcGrvev3wECG6lBb83qyh9SCxWk",
-	"8WKHKS6paFHgzVAsbebNSKWcrCpUgd8Yx6u5K8c7uM0KeQotZPFm2vpuuw6yaxwAKSfrQOxhZndnodo3",
-	"I7Wb0x0A2KwZecoaPWTNDRygfPMesuQNnTA1FDQ1v+O/zViG0krZBU1jY61Epbql5rSUGf210lIAkPDc",
-	"c3t4zH1JbxNH3Fxxm9jz8kA3KDm22Syv1RdKjeK73g5ZNSzQrnftteGb5tggdn3ng9d0u01RDjQLtUy9",
-	"bwKTlkD1WQFJH6PhmYVoYwbnypydZtSylVRfOWTZvMUOr3zTeGXYaCvAynV6ej3Msrl7k8/i1Oe1YMp/",
-	"MtUEgWszZw8wbH0z5+9rSViulOqbylNzh1sAP3fIc6cCuLiwAx+Kmja12IzNGso2a1dibW6GK9+ACrkJ",
-	"rHKUSIVg5ZvoImte6l7AxU3H/2tEFt+dWi7ZobvM0TXhvWsZrjbsuX4XFRcndZC8VF6kdIJ4hFGZXsc1",
-	"BcgK9gAj/LsUrDZn8A87mFs8mu4RDcrZvp36EwffHZ1/OhMWoloNWJoLWHrVnK6ByuIkQew0KDH4fZy1",
-	"QAfiHrPIszRpDVqPkVgeH1SbjWJymkBRD6hDxZB8yRprGS69ngBlanYbNx8gR6Q010MDAwvdcSBwy2tt",
-	"Ny9PiZz7j3EtmatP+TBmwqLzMGYfZBkHxNDROV04EJ3NROCmB8w2qDXvQRnBdu2T0hyORC8B2RMxD6B3",
-	"Cfw8cpTBicwFNGXe/ctnvWbaANqdhYcLEWB7kxMUMDzhelFzhx/QsECMuBxhOw7Eo5drGnHwwOvo37/o",
-	"g1U64dqSAmVb62eTAglC9yRklVazOGYiWcAy+PsGUuXVeyPXd5AJMzM8t2ltPcDIa19tN7p3Y3tUvnz6",
-	"8n8DAAD//w==",
+	"7L35khs3ljf6Kgj23LDKTlJkLZKLFTdmyrLcUo8lq6Vyqz+L6kpUJkhiKgnQCbAoukdvdv+7L/YFzgEy",
+	"kRu3WiWzI2asYm5YDs5+fuffrUhOplIwoVWr/+8W+0Qn04TBv0+nU8mFnjChzZ9qNpnQdNHqt17QZEio",
+	"IGM5S1tB64omM2buuJgNhyw9p0PN0vMJFzNtXtQN3IULNpQpK1yJUkY1i8+pbvVb+939J+1er71/cNb9",
+	"vt/t9rvdThf+91sraMUy0jI953Gr3wta8SylmkuRv+2gG7SYiM81nzB82dN296Dd7Z11j/sH5mXmLfbx",
+	"KdWcCe3elko5gX+LWZIELaVpqutf1HUvUprqmWr1Wyoas3iWsLgVtPRiyrz3zKbxerP7/Dnwl/sZrMp6",
+	"i77OspRm2zS9XheH9V231+92YVA/wttxPK+lTItjOiX4dX88w1mSnAsK7/4x7RDzFHlB45iaBVJTFnGa",
+	"8D9glOYWlk6olokcLbwPrvepDYhn+ajsunB1TiPNr1irr9MZC1ryiqUXUl6eR3QK5Lp0+Bvu9xvclFMh",
+	"yjO121U4WjzV4/MYqKLVO/7+sN3db+8ftzY6QWxCedLqt6gQnclMaZb+lz3vHZmOzCrxVGm3TGZg2dIk",
+	"NL/wCh5tBa3pWArzw3eHPXJ4SI6Ojki3R/YPtlwJpLLrrsc2k9xsdp/NmMeMxiwFPvn8jI7gJDIVpXxq",
+	"KeMfLFVcCiKHRI8ZSVkk0zggQ5mS8OWw/YrqaBx2zIBxdK1+a9DqDVqtoJWy32c8ZbEjQ8NhJtR8YkI/",
+	"/czESI9b/UM815ql5mv/GrQ+dNvHH78btP7D8iHDmnTKxQjW+GcZWZotD/QN1WM3SsHmdqTFkT2mOXNS",
+	"j3tLxziU5ki0+q1ZytspG7KUiYi1An/w+91u3SDfMp0uTo34qA7zHYukiBXRkswp1wSFCdHpgosRoSPK",
+	"RWHM+2uNkQt9sI9j45PZpNU/eGKGNuEC/+xlw+RCsxFLcfenNKUTpi0BnAJjqoz4/ViSWDJF9Jgr3Hmz",
+	"xmOutEwXfUKJITkiU0JJzNRlh5zRSyYIVYRrwhUxIobFwUBQRRJpZmnexVJmLgpJ6EyPmdAcd7YzEIU9",
+	"G6ZSaHixOcZmQEizraDlSP35q3ftU8tVa4msZxcj+7tAcx/+NRjMzDFuw397P8F/nv708VtzRTVcbH6q",
+	"nnI9ufjyx+oqn40Z8ajzG0V4kXh7dvZTqsf53Hm8lIj/I2XDVr/1l8e5evQYr6rHL38sj+tsMWVrjI2Y",
+	"yd3dAJ8lUs3SxoFFePkOxzNLVd05MYMJBfukzyO4I3TcaEpHzJ7zgMxENKZixGCsML7fZyxd5APEh5so",
+	"eX85JZ+2f6PtP7rt4/P2x+/q6RA1k6bVRO3k7hbzhUziprGMZRLf3UheDkGWVYfyil4y2EfcOCJFsiDc",
+	"F4dEaZ4kZEyRR5LQiNKQPHr70zNy3Ot1B0KxyLyN9A46vU5vr0+kAI6p2BVLaUIM+9MLoulIBeb38NsQ",
+	"GC0Vi85AvOd6LGcaX47czx8QV2RCY0a4MPeTiCpWZqJOJNfyTyfGt6O5wUB9+2gw+PZ/H71/vPefg9aH",
+	"fw1aH78dtB6ZCwFcLV7Y+3bP/FpPnS9FlMxiVt2Ft7DSIDepUHOWkjnXY3LBFI8ZYTQa+yzqJFtZmjKi",
+	"mBF0msXkYkEiOZlQVSCpD61cNbPq+UdzeZpIM5QhTRSrP6zcDtdfOa7ZBI1QYURv08vd1uRXS6sB0vwl",
+	"vmwfNsD+kQtzmqYUFHbBf58xe9nQ/mdjHS1Qfsp0Yl72M59wXV3XU00mUmmiJJkY6oHRG1ICYjOsq7BU",
+	"R936hUjg7f4yxGxIZ4m2wrdZU9lfqahkmnUTo7BLeHe84k1CReNgEirubiRvpZw0jSSVcnJ3Iznj0SVr",
+	"3CINV+9qNJ/N02oqhaq4gF5xpczxMna3FNo6heh0mlj98/E0lRcJm3z3PwrNjPW++wafwo8X5x96jKkt",
+	"pG4P5UzEYb+oBHv6FXA2OH9mtXIV6D7GbtWrxnHb69Uxo55xH0NGLts4YrxcHfALqjw6UXc65DFVbd82",
+	"xSE79cIoFv5VQkVMJjPDtTVd4OBlEt/HWhsdrXGlE36FWlx1sV+KK5rw+E7HCl+El7eHlCcszlb59xlT",
+	"Go1cITWZGG0Ih2sGl9JIn5CQpalMVUgSrrQiRr1YkCsuE7RazaRe0cTIOXa305q4r7btRErTiqgwk7ow",
+	"v9CYPLpIpTHP//bul9cBuaAx+fXsp/b3AaEEZDpB/YPoMfWWJGaRjNkeTPM1nTAw8e90mkY0tLX5bNgn",
+	"VEhDaKBGZ2q3uQMHKPVpFLGpphcJu9tBSt2m2aftRoQ4mNCp7jRJ5BwOyITFnII5jcsN05BThs5vq+gq",
+	"OD0wMasH3cdBtzpW41m316sn3ehK9zLghIrm0SZUVIdqlKn7GKpR1BqHai5Wh/pO0zsm7WkKnktexz8z",
+	"KWV9G0RxEaHRfGX9x1z4/mLy1rAirtHhCfIsZpGx5Khgc5gh6pP3sR2oqzZuCF6ubskZn7BfhsP7GfGE",
+	"teVwWB6z03XM1sDIJ4zI4bBm7FL+TNPRHVMUXSSSxm0tZTsxX7eDvpDxwqw1/JYazijgd8XSK/M3vWSK",
+	"PHpySP6b/0BmImEK5PSQj2YpiwlIhjlXVlqdLabsvpV+w+HX0vxBFFR251dBryhP7lyazfLvOnqiml5Q",
+	"xTylYqZYTEB2MTKR6Hwx0tnoEHOqBs7fGRDFRIwbSSe5emI5wFCzlIQQOWlD6CTsDEQoZzqSE9aeiUsh",
+	"58KOIpJCWIfaHGIKSpP5mCeMUOcTM79fMC5GAwGkYfSjE1SAbMTFjMaM0TEhdJl58TBvLE2LaO9+7AV8",
+	"YB1/FezTlEX6jjVBLjRLBU3aoKoaNYmAD8Y5ovEAdYgxyBM5ArbANZkJ51AM7aac8zi0lKdm06lMNYtf",
+	"GV3ljskv+3gbNCU4R06peobDaJvzHeJR0qAP1mlSwDM64KewX67JDCk5xsiFlJcsdlwT3u3bjuZvq/X0",
+	"SZgnI4RkNiVaBuRipgdwStBLyMUoIKFL7QgDQ7LR2Iy88PA0mamBCMsZECHS5zQ1k9Ic/Rr1mSoVBzZe",
+	"sGeMm/HYb9vpGPELagZNGZFRNJtyM28pi66apW68J74Xr1v14jVmzzSN1h7TextuREXEkiSLNi+j4mf+",
+	"vZ+LyQwr3FVCaSq0ecg6h1c8gG6V/P5zNKJXucTqUmpWfMjeb/fDvCJPS1p7UuuOTl6xNOXxylf/4u77",
+	"nKUDrWQx9rbPxQSidUaV5VM1uVdPiJglCYRqhBSs7Nr06e/JoU9/x93u097x8f7R4dPD7vFxr+gCNy9F",
+	"aY+uzyp1+rlPa2+Gy/Va/oDHFd/hA5+9jLB1YsP3tip+us6aq/LZdzR/QM+zRyb+MctXIaeMwk7UHDLv",
+	"0DRxwKCejWfbVWAnhTl+zNZAXvwPi2CP/fQ74Eogp2O022jyxpMfNq5V3M8Xck60JMj9OhWJI6RmdSki",
+	"VBOWKFBptURf04RNLlhq1C6XMhIlXPDoG8gIGQ475N0sTY1CbNQwNaWRkVEpPCqvWCl15z1PEhLRJCko",
+	"jBrDxDymCwjpeVHLo2rUskxAeRRzMHhXF4BLGVWbcf+3+ESZrOyLVm1Yli+5wYadiuL5k6C3dMhLrUgC",
+	"cwcVo6JPQJz5YkFsnA6WEhM7qrtOxeLcUHzN8aeXDKLOasbB54WSGXQwrsgwZaxDTj0Xl2AsVoTibeBe",
+	"VBL0KTnTqLETLZPi5tt526W7kDJhVNyPCBzLJD7X0jo/a+Jc4FuVQ0LR8Q1zvmRsan2UhhMUCfu/n/7t",
+	"7we//bD/6vCfT86O/s/f3z9/e/bbr/sHh0dFej4skvN+t5L5sd9+Wpv0cS3puo2sXH3zVuLLk0FrxCP9",
+	"49fI0L1xrDibz69qrYRfRJ4XAnnN3lkMQFOdw1HQYJE6DbzmhEX1WY3AWc2jsRGk5KdZCn5vvF2RCV0Y",
+	"Zkvj2PJLm3JgWIARHGj6mn+NWXR5zoWbM1w0FKiNYBLyXI3lvBW0EkavzC/I/yG1IJYQjHX54a2gxSfG",
+	"KiumMdgvVkiPLkkq5DHhZpVciiA4CfNsvtDqEfMxE0RIcAspWgogF/MDl+f8NfP/u8gBDFpbmAN3yduG",
+	"qZyc5zpiccNeZzvBNeycMWzZJ65cCqtPfn4tQeZ+cVTIYqRDLs6nqRylTCmPGuOM+PBxnzSH+txKinOQ",
+	"FOeKMdEKzLZ+bFQP8+Wv111eCjKHzKL5eAEycT5eGPk0S6wXCcNlUpDpLJ1KxZbqJddRQu6GCDfm65kO",
+	"VJN7KWMWE7wDhZ5vNZfW4mCjpaDtP84bpNlXZpVpeb61YVaSc2AgWFHiWG/xXPufy/bWHo3VtowvOgsy",
+	"1W3JCiH6AnPGG8TcmE6nTIArpyRJq/IyS7Irvuc5ROVRIAdEJjFTmkClBKTbuofWXGWU+YVEvJ45aKX8",
+	"u4oNCbeuWIqfuWpQJyBd2BwmL+MjcEEBRuZcxMZGc4oBVZcsNrReXSSz8dVv/GSWg3AkQOcaxrf6AhdY",
+	"mp90Auc7C/OylBU/nbNEv9Ksm1eaZcfO2K9tS2TLFdyVLL2BDEpOCYWztPmMgbF6gNJBP0N9YlPSKKVn",
+	"VmkiaHmp4Kte/Jp90jat3DAEPmHnf0DVzvLHzviE/WbuAy6yaqdzi/lWNnv/lje79pAVVxlZHfC4lr+M",
+	"K47i21y33cz0fm+tXC0tyzmx8XCbmYUuCS78F/Vu1rb296KwbPdqJW9jbzZK9VOb6/OlSfbPy6nuXYOi",
+	"/R5Cw0X5Z6hJxKpDwkyzDgMSZqo1/JHp1mEwEKGnXYfA58JMww4xaLLwMgS+wZxC7SdTD4SZ7gkJM3Xc",
+	"fMbq4/adDTp5SGJpDITOQDiLFXUOVjRZT4hOGTV8mNgIL0TVqLIj5GJkKxnuw7Ao2Lfl8uiCGCrVUNUF",
+	"Ey+5iA1XveKqzv7fRfJuMZInEzmr8UE8g9+hbMZYcEzENA0IVQX59pd99jR2X3Ti6mlBeD0tWC5/+dBt",
+	"H9P28OO/n3yuNV+uERw857Gq96WA890eLRu3NkySr6/3IvNfodPcgGxYVwx5Vew1LBJ4Cofk1nzKa0lD",
+	"LDEov/JXqKDJHNEpG9E0xkCIYkCnNIrMKIvaz7tLLggwn5XOp7u288HR3qBZuAWksHDgc4ekKrpE1Qhc",
+	"qhXXkGmrSFkAN624leyNso5roFwzBDJNaMQ65PlkqheBq2gzL7hZOi4CINSfKeWEo6o/WDhIouUIFxMs",
+	"tDA/qGGASeIXMl6sPfp3RWSGwkyOaiZyQxFPOBS1Jv+GMUvLa6srXGBhBer0CMQ/9VuHPY0EvpFIGsSs",
+	"pNFUNpHXtuqtG3xxsnvVyB+SHLdjbf2ld/TkKOq2goch278iMV0Uv3a9kcXvpPG1pbFdzwa3wk46fw3S",
+	"uSRom2TsGuJsI2cxCC61tsu8LoGrxmG6nZsUrOFbc5Wu4RJcY3HfONiHDVSFZ+DuU9VIBWoNgPzw9OD4",
+	"yV6f0AtlfsdsKGUrNle7BXcOgT+NQ+CrVRp2WsLOZt9pBVWtoCKRfuCpHv9I69JTzK9GGgNSYECGqZyQ",
+	"3nG32+722t2eofZCZq2WMV2cEEoSaiRCTBeEq4FI2RDrtBSpKYPPg8uRjBkJhzM9S1lYBhEq4BMWAnzl",
+	"g1Q8R+sEcp/RJDGifUM5/BPk6yClFeXnRkGvkiKRP1unPjwrFYZUjoeweX+Lsm4wp4pkIYjqkLNLm7mG",
+	"V6Vkm6+Wc7JvP7f61nOps6SVwrKt2rC3DdlM79fYrRKe07ktlstdW169pBkXnMnzKJGKIZ4N8qJW0MJ/",
+	"nHNxDpV6raAFIc5aYCjvM9VTg+ArdfEmqFrL1KucR1ipISSAZFpRUmMtbBWluMUCoXoV4L1NrjXyrpyZ",
+	"8GyccqUnoL6tj6B3F2J+qzSxG/L0FlK8vNoUa51u4nO11Ledr9UBB5VKJyGq7NVIypSEiHRrhuKiztT9",
+	"XaXbLUgwf39TCs18LBMGwtSmS+FZakp72lg8Vigkm2F1RD/T5gEFttS0zOBvcmh/8oNY59RZeTjqslqA",
+	"/9pD4FUKQMox6qxc1JcKDIdQWn5OS2hVDZUD/tvy3LcTQi3yXy/odrvXz4HrdeuU9iiXUEvFvr2tvLzu",
+	"8aBh1ktWfrXPzL58M1eZe6jqIWPG4NwsoTCb9gPzkNWbIqeZUwQ4Dzi5Dg4OjslwliRtw032ag2U4+Pj",
+	"79u9/fZB9/a4khnxCzlD5IZNU/jGMomNaWxsaS5GwFk1g8RJRmPHYg2bADu7JhqYyOhSNRgDHg7LXKaX",
+	"8CGuTwhDe1lIbY4iTZK1yeZHuvjBfLF8AGt8OnYjl79NVw+e3QU7sXoasYPYVPArnTIdjTNIBboIrA5A",
+	"DLM+iP5f4v5lzlS9jF81qeci/mWYLRKWPK2RTfvL8Mcaz72rmDLfrV0KWV/kdJpn1+Vo9DegZntdINYB",
+	"C3ht7rzZzBuPpq09UTImVjqYij0pVqeJmnuf0WnVEbS5d+aGNOl8FypDKuYxFKa6mYrt9y3Z+KC5DWpI",
+	"YdiWijYODH/BxFLa9yVb3rx7qxUR67LcSA9xbs6KGmLGiB0ZNlRGcmSRh6WL5NS3jMHijF3LCfR3qbGc",
+	"C1s6Q8WCaK4TVoAdGIgq7kCWCa3ZJ43AQumEJlxhZdLrn56dICyoTEg0pimNNEvVQOArwM9a9pxWW/U8",
+	"LDsI1/i6gVB3yG8g+nkzvOl6zKgRdeA+uVH1eJSicFV/gcWAENZpYKN7AekdmV3rfd8NyIWEO2pcBwdL",
+	"Q63mYa+Q4qgu2PocGxlVqzoIa5tLRjilTCkkm6OD/X34pW2WKovt/T6TGvCzIjmxBUrpQHBxxRW/SJh3",
+	"DoPMrt0/OiQy0kwDnD2A3BIJsJQpn0xYvNch/82m2jCNecq1ZgIguyBUpKoswhz6yZSmLG6IOHaIDUjS",
+	"iRQjV0ehyryguaGTW2Zs/VSsnd0v8oiDNRzungpcPQ00SYwpG12CWROQbrePxtr+Yb/bDWwXpU+aTHgs",
+	"+Gisi6Zbb7/f7ZZiAoUBHhWY2KNHH7q9j9DZ6X/3P3TbBx/3+h+67SP3k/nmXi1nesFooscNSPupjCC4",
+	"qQhN+FWNXdZUzH6azOlCkVBellpXycsyb15Vh2Y/USe5XsgkbnTNuzDtpSHBmdA8MaKLfZryWo/E9YoG",
+	"HjJCmJ3yZjNbd0rFYveyBpYsLDQR6E9wp1dgRsXi7urLvraa9mVwYfcIEVZnxzUWtV8T7csj7ILR18Qq",
+	"trTykJtIcGLdFeqTGe6KytSgkrX1gFCcbhfbCDv8FXvg7HfrgNagG57dO+vrz0/B/oosN1/1OujextHd",
+	"Om1iJbBSTu+NoRGzJtZ241ohsNZOLu7k4heO9VKLHPd+LNkVSwGTGlwYVJEwh5oLMZlNysssEHH3GHJf",
+	"kkjHZX4Yor2uI9bLmAnNhxzSNzE0cEJG/IoJI5tzqO6ACKALzN0DfCliG7YNxP6/jg5Im/QCoiSKXuxJ",
+	"87d3v7wGpHOW2sgWGBY00smiZIxeY1uqB8KReQ0/h4gtNJUDYzMLHFrPHJHDoWI6IBdMzxkTA5EHEHNU",
+	"EfDLZbHE3tn+Qf/ouH903DmG//3WIa94lEorfglN2UAY6yogQy5YSmI+MoIkmmnzvbJZ3tAefQsck8rJ",
+	"eSk0S69onRPED4bh2njZMLXhMEyMuZG8l+tnP9QnE9Wdgtfskz71mxhUeQik4YDumEGuO5ciaK3wd9GB",
+	"ds20z6ClEqmXYd15fRoEZppzQY67xOVEVhDMrjOYe9nCBqVtxXbeaFSlMIRyIA12aCVF1cdYfipS1PoB",
+	"lh9skkxANOSUO4efMXkSqvQJmFC2ZAW8fez3GU3U2rGW4nFYjTC2FShUQ8BlOS6SF7GpabGuMu3E9Th2",
+	"2M7gLJzSEfNhpQrHp7My7LEMD3BVZ+Og5bval9YzG8sLep3axI4shoQ4Q0UcLJG76pzfn8VEioGwcJCg",
+	"m5lLCZ2eoCgGAJ+UWeE9gf7u2MSGI84OgNxo8EaX5NByd/vKyqZfPOClDbwIb2cJ9HenOiubKKNeuhS1",
+	"RfUQpc051U3Y3wH6PbO6gxLWXy6Wz+ZcqBPbXAaBhBhTGLDwwqbLc9PvOpyWmuVsMFnMpQ45A7YCCw6E",
+	"IlE7GjMypw6/0HXRKTCVsv4AMKX4nqwuCLYwZfSyDFpq89flTCses/Zcpub+9hjyppy23La0nKvM2S91",
+	"6ene7Uv6Fx9s2r+4nPMPKxosw1F/k3eDqKifWX/gpjQcqK45XydbKi/V2RbKh7mA2NL8JbgpS05eJxT6",
+	"hqVKik2TfSDTePPXT8driKI3YwtOeFMZN/la+AMPsogZjirwt3OzfBtLRFu6Yh1eopYkZSOuNEtvjNTu",
+	"hmrugBrKKTX1e7pkc1bn02Sh100SatxD1YwaMyrILwmsjbJNdo3XheZBpdfYcV0798PR/orkj4CERssL",
+	"SZQwmq4FkLk7MDW7lr+tRktPtcVvhbtsctSqdivltKeBWCvviSxJezoV4sGVWL9xK19h3uYCETNDq8bC",
+	"mTI5TRikhjDCdZ8cQrrMkfUjBXYJAxJLrYKBUAlVY/P3eDEdM6ECMqUpE3rMlPkVytFJwigsf/hdWJ99",
+	"MhCl9BP7mfLSfnfYI4eH5OjoiHR7ZP+gnC5SWObDpaYV+XYw+O4/H30gj/Y6j9sfv4WcjL1/Hwa9o8/Z",
+	"j/VrmdAatf81m6O5nen+gHmpnJpq7WbbQfKSsen9hHVusVhxiZjBtcjrcNYXIAkFBXqdSvl7rC9c7U8K",
+	"Mtm0kWaWUHE6nSaL7fpZUfOoYYkJrfEaeuZnPegBxMTgKNsNPLHCLdiocKMW52AzwyhoTWRczL1uMRqN",
+	"KwhoRiG6WBApGHhPaZIYExP8GSkVCrsE+GahfQtNknOZnlvjs2jz2VuqGVG127WVFv1+LCdmw6BD91Cm",
+	"zu/AxE1Xit4+u3iAhaVjmfI/pDiP6aKUoXBYd3KGNPXQAIDkI8g2SaS8RP7uHKt5UOlwmQ/ruLsqjvSA",
+	"a19v0t3exOSAx9eaN8B5rGa3io1tWMZp+yxXvxvKKRNhH6vUptOEs5gsmO6QEJRG24wXRzamChHEUzmV",
+	"ynbO7QxEaNVDaEgMDiuufHeXkPMOCW2b6MobCy3lBwI+AN37qSITGrMOCflkKhUkAuNIXe9p234uFFKf",
+	"K5ZA/aiby0SKkXlb5oeDJgdYN4DtBwvA42YZDL2YK+CHghkB8jgMz3bFwlEgNkX2ySIPtW+q9uWxnZCr",
+	"blTAqHFrGGQpW4787YNOvco7dWF7EKHMzDBpuXgyXMtm9bji+VumsxeTBvKXfKDtP5p880gSdSHQ116H",
+	"L9w4r7XBnzW8tjLrxdt7WNeHkXvh8x9vz/0kC8doarlf0wk4zWg8ltFskrkZjg+Pnu7VsMEkkXMWn7uW",
+	"A01HiguAQmqDPgT6iWU+Wa+CLCIylOadKG1mqTHrjCbllEBHvwKCQduU0ueNdn3lsKrZu6lpHl0yvf4M",
+	"4fZ7m+gZfH79OUIXe82vGidG0eNAkeLnro8Rn7C+DUZSaMKCZmjO3iEUPJSpYfx5bhvKIigbsW0bbQWJ",
+	"Hpv7XfN8OmFZOoIeMzEQlfsimSSMjmYOHoCV8xVApqwHKpbIkrPwSQ26ghTDhEdrWGw2A8U8g9t6fo1m",
+	"0O4VBSrclAhipmsLg4qtwGwzFAuOoSU0FmGfdAA7jz6aUsQwL/CiScpovAA1ogTuxEWxH2tR4NXpfoDU",
+	"1HjSqqBqfZuOdcVl3g5vra3/h3uiDmCj2Vr8HLSw1VNU6xTUY0eTFlCqpAwUcDU8kTFLeTtlQ5Ya1b8S",
+	"wu/WIn1Be9CGlTLKW1tI3bbqpLdQVr3NVLy8fapC+BJl9MXb8JjYJamVuT9xEdvuvfY2p7xikt43iiRy",
+	"1CGniZIEuKTVg8eYgxf+s/0Wn2u//LFUb9Tt/e34t2dH/+j+s0bpqjM/asuZDMm/ODt7Y/l5kLeizL50",
+	"2D1eZpUdHR97kv+wW5tcAOWzzWFthH4kQzbHhppmRaDMKuOe5siCA2IxbT60kC2CWTs1CSO1aalLEyy1",
+	"HV7eMQ9zG/okzHXX0PpnVTIbdcg7qGk4IRcpFdGYSOQVayvP6xwd2OAN1eiStgVX3a543eItY/W4QYG+",
+	"l2he75LZqEZDpy4ZL7M0zP6R15DdkjJBJywmMrUJrNS265owKrgYnUAyvxSsuVnxhCZmyVjczqHuDIMY",
+	"ypnwMnfb/m920f2fPAbW+LsZeeGi0UwLPxiB0JbDYeFHC/pT+G0sk7jwQ8bY8leB1uX/NGF6LPExq8rZ",
+	"udIoYlNtkQMhdNXWFJOYzfpmf9h5c5GhS1Sm512D2S27tziQbDFcWY8/zZmyvzSlj7iVWyeTxH4r/1PI",
+	"Nvxij72Wsj2hYtFGb6u/ulZsgKcSxHubi/bvMzYzz8F/24CsAy+9kPECBmpeMaaqXZJyVRPA/7GsNYOl",
+	"AenF3JP0ML1FImncNsNOaDpi4LpVs6kRhCxuT1jMadse2Iqq4ExDM5EpBfI3XDcVNGk7fMgitKS1otq2",
+	"aVrRwVBZ/ArP/Dus1tIQOs69JoK+PqLQ0jCIfX812I4BuA1Ni9vsxjmnXJt1qymCs2mE5g6QfRgJyGvn",
+	"l+fydbvd7oqEvrV6XlpXphtnHX9/C2FHptTyQuqICtRpaiqpYW3Or1iqamFv/4EXspRKqukFVYzgc2Z1",
+	"ZqXO2ftbuiWaKt2WFnoDoyjpXvDbluXeQXlBale9tnbyFPGysZSq2uI3R543a2lUXjm/qbq3GwaAwprP",
+	"7RB9bhTR3Sw06T24VIOb7c21bWcsszhb5rPhBjfAR22HA7WjmWU0sy64qBn86jQ4s9ab5cDBE9fq/QI8",
+	"76HluJlBXTvBDSj3BqCNbpC5NlbU/ylOSmWb39UWc/l4K5GcJbHXFcJKXNSY7yND4L4CTGapVjOQZZVT",
+	"0Gl9A9WjmenkX1nWpj/foy3d5w+mR/9WisA1u92/q9TrNQLpDTlL4ntIFv2RGWNAJnK0eHCanLUyl5aW",
+	"oFYPLtBsLcEdsSrdbEmeoI+6QOY0uWyX3Lq3inAQUa8ZSQOwsQuhzanCPHl8yC8CFFJDysh21dQrYc62",
+	"SxXdwIuxoRRYu6HFirYtvNq1pamariSvqRpjtgxZMKVZGtMFYVdM2Fqyzfq43HkLLPD/1MglKxq8RnGA",
+	"HI1445lSM6JTteyErHLC1GakbQoXNJXWX1hlGFAsbIuKxxJcR24OpcLZ7GjFkmFIxNx8zbmtBWuyRTAX",
+	"fKRDlqYsPkcp1+TyQ0VsJKEXWQ4zc6fQLbeQ6mydcJZ6S2gjJX7vxWoySsm6GZVW0ufCm9n9hS1q6OJG",
+	"/RQIiuLKsBQRqw4JzZmKUzp32SLQM6/NMfVuJmKzZwMReiMO+1n4x+527UYXMuuc39LNFLzf59NUjlKm",
+	"sCwVavoSNtTF9WkFrWyIRRd4/s4GUX5m37JxcjImCV7bVNgx/9Xej+Wpsjla/3rgpl0ANz3oHx2XIvDf",
+	"b4ZkugzItEF3NAMdru7RRUu4xLfSoevh1Mjc2hH4gUZQ+X42nqUqtk6ZB63zLAFQ8OPkVzTK2gskiUDu",
+	"qFPKBfK6CWOW69V0k/OeeEjtyNYpF6o0/NtICsLpuw62phwOd03KvrQmZTvm8uUyl/p+nytPdyOSqDvF",
+	"X2+XNXD+SVQyVrc4GlZTydzzm/RZsy9b7UZ2679RKMo9dCN91rJ5P7DAVOYcbmg155o6m7X4Ayo5KYJP",
+	"WIb68vT1aX41y7oosqznM7Pmj3+bpRyqNz129eSwzK1q1VftQPs2Ep5zxi7R2k/ZlFGt0M9he34RKQKL",
+	"e5/Bh2Ud1sgFG3Ghrtlo7cTo0HouvU5jDqgr61buPZP7WWR6uTZpvWfssqYZ29Ma2mJwtPgVO3fBkzox",
+	"jmtjbQJum9PdlqQs0W1phEv7v/2jKRXovc3YTmfCWZ0lw0VOJryGZzyD3y3cmuWqM55ooBvbLw/dYzbv",
+	"rbgqB8N9ehz11kmkhsgEjfSa+UxcEfdEyXjs9DrddT44ks2f+qskKUsYdYWIhalXq/ZGstfZf9L5fp3P",
+	"bhWlWjfHC1w0dLLVipTozn0ycLRRWLGa/VoV78pLKOolE8Rq5tYH5rL6MwYwodr1zLYf7pMQpCFDxEMs",
+	"Q72Q8SIg4ZSmdMLcJSxmwEpGo2qis6t8AGK2dhHIM3PzqnoZrsg8lWJUKIvJMrSR+0JZLU1mXia8quDt",
+	"TWZKQ5K2JoYkNekdrVUdky1Cc/649WmPA/L7jKULYzXZCons4eJYqgytvgTA7kyTk9MWa5jd6hOK8Mhv",
+	"8BHM53hy3O3tEaoIJb++fUmGKR1NAPI8/EsIlsKYWVvGvKM4xr88rkGKLkS0VhI/UEO2v0up+VkG/bCK",
+	"AvBsqg4JLa+EumeiZtHYZqyY9c8XHqq0p6BGh32byZ8DVwJQJQkjObnggtoCQnNStBxhyorhUwE0ZQIJ",
+	"itGYIPMG5x8i4XCmZykL+yQB/GtEF5DGlhqIEJG1sVQcFSez9ModWa7ICOoRMTEAFAqdYQcbFbHoXM7W",
+	"OWi5XGmoT0J7AdiNm5EzXjKJmptq9n15mCGPRcBv59hxA3/2/kA/tjv4WBRuzEFoHqmxr7GdcJ52XrSs",
+	"8i9WyP49TS5fbg2yQSIANDOK9BAXedInYeaOCcGpUaxeDHdu79sx0TeNL94o+rL38Trek+u31+/za/6J",
+	"tX7GNnhwXX+DlhlWXBdS+DF3YoFZc7EgL9/9Qr5/0u0FpEcevZIipos9Q71PyaN3M/hr/Vjt0+UR6NKO",
+	"uVEGKxsTv8cSne0aY7M8lQXtqSAH7UiSDKPd7O0fNnxb2rBPEYPX1SNsG/Ge+0fMazDPxfy+QSts1/e7",
+	"YH4droTQrprbYEKjsJl7EaQxI1DhBLlLXCw3wQfC2eAn5S5Ljn11CEBecAElyYDO4YNlIxwwfrKcIrWR",
+	"Jb8aTPujB6r9XSPIW2aU1+8iVnt4JqseswXa77n9LRwHqLO7Iyq8lEyqbavWCdvIvaOrSOpVcIEat5ed",
+	"WuBTa/UofYbi6qFE7V1oijX3mGcL1PPq+at3ZEK50JQLBgVxszRp9VuPYxnZgvcyxVmgFmMqXNDokgno",
+	"NW/0rZl2gXkkm34GTxpknX9tCt5AFADLbQsNc2XSIa+lnzAjZB7vV8CJ3arrOY9YMBBjOUfMcrMHFgFx",
+	"Ct05By1z66BlNigr6EXABHh34UksjB4IW1jEHAwNjmogBuIvfyFm19RAfEus4xdP2AfXHOTjo7HWU9V/",
+	"/Hg+n3fSYdRmMdcy7ch09DgdRub/zH17rovIQBDbSAQrdhFciAvyKPwtDEj4Xfeof9A1/2pD0Dfc6xB7",
+	"dHN8f/cGrszrbKpiQC5YRGdGQdFkDjnEE0YFUXLCcksPjzTqu39gmkNpbr+ePcPBhr+F/hjlTFeblwBC",
+	"+gn2LjFjse1LzBXbwsR1h4E8TRaT2bT4yYSzjBy2aqhi3nZaxE2IpDHB1+1SQn5x8PnQ2Ihq0jNfNtNx",
+	"MPhwFd6WXweQB6kzZ50ZR4ihNa78Cqna2FJRWcxYc4ecwkIRaj5vIdazh2V0qdA6ovDWMVVk/yAg+wed",
+	"o4DsH3aOjEK8f5QxZiDhn7nSaiDgP47EQ2BZNgjoOYDDDoH+CYXf4Nz7/RSCgchA8eGIlewnFdR1XLCY",
+	"uoYoLdyJHhsKnlskAsjMBOuIoMca6UhO6e8z1nfLfTHjCRRyp4zGhaNqCyEGInxzevbshd0GsKQnLB2B",
+	"XR+NyaMPrjxincMLZRR7/YGgziJ1jRZsZYXSdKGynt4l5GDCdYc8B2UyZUrO0oiZTRsIKkj4/IyOwhNo",
+	"p2Uezhb55bD9yow0zPKXLR0AtgOcdTygh719EMoDYc64MfvxiAOoGFVoMcPSPAdYkIHAoUC5Lq5OGbJo",
+	"IHB5jg+Pnq6zPAButGcVktDII1h2BQLLTDMGPQQ32JykOpCDExL+9fkZydAFQsI+TRPKgUzYBEpWB8Lq",
+	"es4PBr0DFFGGudAEWxYEnpntsFNkGjOcrMUY6w9EVstPHh12u3sBOiUIFEBb1LKUKP4HM9efBOSwd2D+",
+	"39FeQNSYTs3P+/sDUYOn4uojkySHVFGui4Z5HGwJ7nInlYZX7QUD4WQewEoAC3h02D3cc5K0+rsbJ9Tg",
+	"ZFcHovBY6TZXZU/cC7nWRjI8Ouwem2VATdypkuZtWYTL3mJHY5me+9UNvvQzViOZf3cG4pQcffrkuo34",
+	"PCDDegGSgK3okKPuAQm9enKfb4D7JoPPc9B7eFh8we9eayEdEPVkRI3Od9Q9GIiwVKFe4E3UnTronJLC",
+	"f8ySjemVEVhMAK5fHzAmB+KCDWUKn4BaBG4/hLpxwiMmFPN0sdMpjcasvQ9eaNTA/LNG4TKcM/usevzz",
+	"y2fPX797Ds/kMCct0OhO37xseS5x69/+HACMH53yVr910Ol2DtBbNAZV9XEZZgF+HdUVEFjJ4QlYuN8W",
+	"3cEUjUUFxP4ybvVbCVfaCw6fwds996tq9T/Ug9fCe7EKihqdyFgF4R7JkZgfhWAIhnu5Nl5TlsnNG8GB",
+	"60pT+4XSVNTJzUzLZWmfg3otPh/745/5hBvDdeWNLu760Sj0aiqFBUHb73adim5BMAEuAlMbHv+PTYTI",
+	"x7hmDN4sM8S5wRBojnRXNrJjSOUQB1X3rWzwj185xolPPFn9xGupT3PUEPPU/v7qp15aL+PnoHW0zrh+",
+	"FezTFGEs4ZGDdR7JsSrMeqnZZELThSX36iIZq5OODOVCraG1bODKR8ymryu9iY1CSS45Gk1QLtM3Vgg2",
+	"1eUa0yhRbl3MhkMsPwI2j3ANmbk6EJ6NlNVegoIURbMph5ImGUDCPsSIuHagxCnrkNcghc3tiNaMGtyK",
+	"Csuao41pbSWqy7F7fpDxYg3atscVQRsuuXg2Zui7g9APxNBhMc7B8Z63tO11g1YkEzlLzcbus6cxuKiq",
+	"vW8Putm5f3fJBWaFQ64Di5XtF42souimhP31i7w+wmHa6ixap/fnokFv8bFLDKF3y4tmr6CYyi/VL6ef",
+	"s9va7+4/afd67f2DMzBI+91uB4s2fvMzI83CfWzaCR6Ds8crKsa1X2+HLC6n+ULv4+oNK2Z9Lh3/9ntb",
+	"x2NPATKKhD9L3LgsLEfjGLwT1o4TbO61eMLoImyqMQiaxmFvewz3fA5a7iOr7s/ugwFvw+QPl5Cm1di/",
+	"20xmOQjVmjUMy5BZGOIpAmDZSg/QbBPQTTIbPYuOs09c6c41xFT3eI2n6ISdAeaVeaK3htQ5k/JngF6C",
+	"B47WEVMZQNMrY558GSL0NI7LWJYOCK5Rhn4OanTSx//m8WeUqwmrC8v9CL8bIQvkkFmWeUviE/ROKOfC",
+	"jRkwIcMh6gQcfqgq4ErK6wrV7+UQTPg63e+waRLx1nrY4RqEt5iyV1wp6y+/xUPxgqpTPysTKH0Ngn2n",
+	"6ZeiIeJ+1VF47qQtQrgtUx1rba5T8FYodCdAJ87Sl+pod8R0nWa2semx0zQetqZxNq6hh211ic8Pnek8",
+	"eHbwltHNxd2mEqVEFi9/BNkydYBBDZhAY5ZB/2R9XDFv6lHZMb7XIS5Hy8bbLhmbKswidKctsz6dscoL",
+	"hQWQCFrDmPCc3KxQXcfehOm1YXrf1TE3Y4VjTl7G2ap85fBo+9OLgE5rmYC35hOq4yBIIHGHAKAWGCNZ",
+	"DANandwLN7kzK6MZbdcWyq1lhuRQ0TYjGoyROzY6NtKsdiZKxrTxBFzXStnAaa6KUFE8hjAwZpoh1EKH",
+	"PBtLqTBQNucilvP+QORx5X65C7ll6t9+C6/99lsHAl4NOZ/AW4apnNiYr5ZhAA3Km18KyceKRfrbbweC",
+	"4NPVODq8iBYC3leczQloVxC/g28Lxo0VZuNjYZ7PF/YhWlbsZz/0sUUgiOknfcIEvDcQQdPU9gMxRxC5",
+	"Gi4gmICQKJH1GKLKrkQAy2DXw6VdhWsENFYGM063jP43F9DURTRs6vl67BCBgj4H9fU8iMKeNTbAteuQ",
+	"UxJ+F7rx2qQTl3zvmgiE/8/+D2HTyPM8joY52BKe9ebgFV8un0beDQ5nckISir9QYTe/YcTfrxwx4J1c",
+	"e7wQ7qoSfYYdVE7LrN1/vyx9vQH9uNlY3AlcYzAFLJnNRrNK7cNC7NYXHJrbMCy3i8jVReQQSosKwm2j",
+	"IOgY6oHbNfhcCoy7OVb3g5SX4EfkrpOEDbgN/c8YI4lZKUutj2a/27MN7/iEDQRXENUTAVhNF8kisHmN",
+	"eYbO2JhMjAkzgzlPEsNPXWOKBZlib+yBMMbVmEPCTNHgt+hHRjC6xiZ54rPNeCmkukJC3phFlyzOmmql",
+	"Gotb8LGBwGoPSEixqXMO6z/cOymAfYFzXUEiykCElc4X7na7ft7dNYr1ns0zATgZhyMDSSPZzS5rBd67",
+	"mGKM0ujiAeYkw8oF+B3MfyHLNfyyIr8XlPJ7zecHImzsWpG9Ix8aFqlw3fis18WiMATXxsKtGtCf3Rhr",
+	"fDukxmJ+Dq5RbaMLOxwuILkZqBKq1FNim4TYh103jNKO2eaGbirFXg1lYvBvztSy8s1mtnAyvFv95hpm",
+	"CyC2vSBuPUALxjv9vhvhXmcgnlERsSQxylwBnF7IthrLOarsLhkZQuIJG2oL4jpmPHVdP8+yo2D0VYgc",
+	"Jdx8GoYySiG/ZSBOG1u5eeltDijJJcxCwqTtfRZaKvfavsFgoOWMudHvJ+f63uW93ADxNFXa9XRDbL51",
+	"erkZVXjh9ZWz48OcaEMVyFuAkwU5AJrbXC3lieNc4A7KMy5Ds3Upj1lIEqYVSZlNTcfUPNdFVQoynaVT",
+	"qVjWOwCxMlwi5UBcsqnuw9EjlppxDX1qDzwYOLOf2C0NIjuF3HIkI0fIF2whvfZcZgXAWIGOwYr4h8tO",
+	"yIziPKLTkMBZrc2BMPecFrtIbubKM1/cwItV57ka02T4Atzp9Z9z9/paSJaQsIUz6zaTGbaZy3azqNPB",
+	"fsAkstVxe4/KdoH7ikutqgUENdI+2FAyg9ut2MQqvL6Dbc1F8WkUZ/KLbVfkO4yLnUA/FMpNez44nW8W",
+	"9zwj0wcfKpjOx/0DvMewCr+LZv078/uXvtN+1yvW36YbpXNVUQ+4Pku+0HJmoQmMDEfFlgviptDx275V",
+	"mzr6bQ6LvQcd7Cv0CXQZsI1d+WxqZ2MPvA28+mtkrPiq4QZ6Y7CVqmieKvU8C0+IzNxrBbWjpFwEmPhc",
+	"ozQGnkKYH16noQWeqp/9VtLi4LgWtDUjP+/D87zFEYcz81K8oWgd5hEhd0xKVUbgCLN2VO5dssGT69H3",
+	"/n6RvivWGrEt2Co0XuzRZsg1L1L4CRu51c7tmUxTFmHy/L5fu5BwpREyDHvLAkVBzYqfuZ/38rQNaD84",
+	"ABEPHCD7WD1+R4aQUYdX8TnIXpghH1TfB2W56K93FXNeudwjV7W3F9gqKmO7V3jjd90eoq36A/IYquHG",
+	"N7u9a2C71O11tUffDbG0al0LedRY0gIQDAVvwUBk8OBZL1pF5gybBExYTC5mYFrAubEc4u69SkbxK8m4",
+	"Zq9ROe6TJaZtnL0ToGuGashQQ5rAwGtnRULP5gFz5zn9eO00oPvV0c9uSP2+xVwXbwZ/zpSXpR7XbVNd",
+	"IM2l9uw9jsAHZCZxvbc3+YPRx1TRgl35py2Lx6bCRt/ihlzy/ogyZvFAoKvDItikDMoyVMFT5JWod8hP",
+	"qZyA5wkLajPmAK6zYu1n95iE1cawYWC9vrlbyvbBty/DmkzrAdYz5cqtJnRBhtLonFCz6qWFQIFrbSkI",
+	"LNC1+JNL6AnuxGditddTdVnSghz6bBbEci2et0v8Qcq5x6yf2owf5zLFzfVJ+v4Tf+6QtW7tAbCH7Sxv",
+	"tOyTkD1l507Hs6cDW0UUDO2CSQ1Z6XjfCXFVrREV7iyas7nMnHjcc3xwY7v5tdRkKpXiF0nGjIq8ok7n",
+	"rOlFfUNKZw0z6xu6tIWfFyxfKoRUM5y0OODOLiXqWilRsL7XU4kfu/4rtyeYz4rBpzFLWZ+EmTxGJ0Qm",
+	"kUNywSJphGFoA6DnXNQm+cDll+IeBNr9SIQfAW9kJwzuzkdey+LESj7c+RpraKCmpNDbaWNOI41sxqKw",
+	"2+M0ULNtzoO8Ymnf6NxZ2yeftdixxPWcxV7dsZYda9mxlttnLfa4IZi0Ob+bsxbQHu5Gh1GU58g1C8wH",
+	"M2ylqNR4rMZpNvWsBq7uOM2O0+w4zR1wGjht1zSZxlxpmS5WlJJgpUgRErCY+JTEkFeGiWLgJZx7rRow",
+	"J57rzsA3cWy/E4tfBWhSl2yqCSV2VAh4JbKOmMsCFC/sRK4dbcA0zIKDxWKsfvh3i0Z2XcxdrcD8LVMs",
+	"JRCaxEzBjxtUFEOeRn09sVmczKcjZkni4MHx3z4mdi/vYoUXbTWx+3N1SkbQ0jJ3IGW8v/V5SxAatx0N",
+	"ARW7wbeJOvAnDIrAkRvT6ZQJ7DJ/v1GShNErdjd6DKTYOvyDCwY9+RkT/YLjBZwzdTbUQITmBef2Befw",
+	"gnPzgiymgQEUl2pbW6dlZrvTfXa6z073uXVu91pq5qAyfRawqfZjc/bvhkfFHJP8q/ZVk9NYyHMzPMeE",
+	"BqLEhchrCE4MsQ2NS9WqSRmuYVdCvhvL+Y5f7fjVjl/dDb+irkRoUy6VMscrbo9RvZJXbMN8E1QwMVsE",
+	"28hjY6cggwu10M+Qp+fAspE7KexUql0BIRY92hK8DnmpbcUP12oguG1nqpWzG1yjWlcN6WWo8CIs+pwq",
+	"rGiSSZzXSBoytDWPcwBozlioYHNImnOFlB5CPwA+Z5PnRmv0eDhkoeZ9EPwqtfwhf7m8WUIJpEO1KbQ4",
+	"XA5tkxPGF5QJk5WNAZvJjsh7l7vkrgZepnBuLe9/hr7atpudh/onoFYLs6H9Z5tM316vkHG7nZX7Nj+Z",
+	"DyvjxhznB5ltcy8wO8vrgurgdTpftJwFhgvOgPDNL+/OSEGmhFnteJYpjTmBClsTYqHi6lqOrLriQae8",
+	"3Nk21OStV7PTO/ejfhhucE0/cdYq7k7yarIOL3hYS26czD7yfTl18hEGvTNxdibOzsS5dR7zDnwPW0e9",
+	"ZyKWt8heEOGD2naF0O0pj2bhrlhAD6t5T2jMXAcyB5Y1ENOUAfRUTBcnqPFnzaaM0WDtCK475NRljALt",
+	"OaAtZ1XgswPRaAIFBLvtZdbAhC5c+5fRTIDnB/J1vQjaQFCSWwQOVcQsbH38zFzZMccdc7xbvTSwXeU9",
+	"vdM/EwHorQOxWnF1G4ca63ba6IPnqr+KWOYsayKv2ArGiu/hCderYvpuA1zPI+jaWGgzCq4VLA8KigCS",
+	"Vi0biAxCMs16So5SDk9j3Kx2H7FD5JADMhXyMYc3NKcZZBUWInXI+yIWi+sKFjg8IRUUAeSM8ggv42ne",
+	"1wYacCaxMvMU+sSVSuXA/YgZSZ3DSrAMDGggoN3NmLre20Bv5EfbZXQ+lkDAZsQOQyrwu3blazqUKc7S",
+	"fDYoZDcMRAkhk1xAJ57MrW9maTsBH+8bAaQIndJUN0JG+pSwAjLybMwUy9qmSpEsTjJ/HYXWYuZxzWJD",
+	"BZGcTKgqwPJ96AX70JR9mkCZtO2XvD5u4FpNbLG1d969tmf7lLs/q/2MlV4krmq7VcUedDvoEAeL8EWw",
+	"Dh3yrNSYyPWCnEC34CKSo4/QXj/9UmNyfw28XsW9agf2vDnxYPCu2oW4BpQSIK0K0s7N0zzbB3eqSzwJ",
+	"3EEpNs9NAYIWTsw6MIzmvddHhHxO04QzB29whzigRefdDeBsvsOmrZl3mSsHEnrjmKA3PnZDPkpCq7BC",
+	"o26qsH2YRbAC/qnoQnXIWzuELA0jtPRQnBp0SqhjDOUcqLXBZe2DrxxaQ3UyZ1Ys9V0f3UoTc+q3ICcW",
+	"x41MZonm0wSNBImdm+3wiufhqOG0azatnY9dTXySidmk1f9wFPS6Qe8o2O8GB93gSffjsn74T7peQ/yj",
+	"uob4FaHPjLQx+4JC38No9DDXPGizctH7/YGw3hGyqh+ksD3wsygCsIhmppLlB66Dv7QhVtLHoOU1RHYZ",
+	"fV6r/krXey2bOMgGUY53iVwLOhZxDQ1JXS+Z7/66fC3HBQMvbhVgrPM1JxP+xC1kAG6sb3L4WmXV5Hhs",
+	"KHUVMgmAkBgFO6JJEuS+XuydnH3WEBej0TjrJixT99NAFPWogMymRjc/7lrF2BjofdDMHewnvhz9xi5L",
+	"GS8LqTGxxggBausfFBhcGaJCqBKpQ/N5c/pssxLQiyDOjOiWCqspwHqFntL+yjRCu79mn5yunrCdor5T",
+	"1L9QRb2gJVp32r2i8hshhQ4j8NF6rIRI76cSZm1h1Hh7wzinkGdQo9Plj1nNLv+hRFUf1ySPnSK+U8Rv",
+	"XxG/ea25SS820rSU13NT2nLljBWZvZlks+q8gXpcENtNevJZVavZaclfl5a8WnFdrj07H/Yaznp3K/qr",
+	"rfNYEyZio++hk8k1F7pYmN9ts6cm1fOZ+/YKrTPnWJBTVPhg0at17yrAl9SjxS7/Oka22/pdb5Zqb5Yo",
+	"p2J3zp7ZBlhLOq6YxXcgdaBr9ImQTj/EhiCCzfOmID4AdaWBRWcg/sqvGNFz6c6Css0AkDeAWYIxvPlY",
+	"JqyuM9eF1OOB4AibGVcaYnLhpTabY+3gcbGpAHzMhcZqi/MBRN/SXOtaCbzjlCs9oaroITMTPYe2YPas",
+	"9/bb+0etoGWmXbnwJD/tz7L3bSB/7URuujXAFh+Pl/Xjp8MhEPt5MQCKnePnLqvc3+I80vpFAP1vxVh2",
+	"uGd5Fb/hQ77Jk5/keobmKw1rd6j31IfmvvM5b/jC+83biVw/Y+YrSyb5Zcr8hDZMuGkSm+thSy8hqhHT",
+	"vrS5lmFZL3I26OBeti1BBJ3tH3h6KBqhFZlUZ3Wapw8LT99GM3a3eg2GpVv6B5i2dmMH8AvBonZ70aiC",
+	"bsRP7eplwAqxjJrNw1O0EcAkRG8ZqKkOuj/rmKAcHL4FXYE+6qmcK5ZCIVoiaayybCy4hSWKQa5eLTb8",
+	"j2ZUKw+2Zp/047GeJEXlquhCN/+rekJrid5M9usyggrkZKYIfR+wQ4uxR2ZGZXRBCEdd7xZKs4nVBmwg",
+	"YIUHwYULLhaAz+1cA5ASqxhNozHJabDc1XggtBwxPWZpP29wBkk42C2CJkmpx3+Tz8GGcla5HH5gIy6E",
+	"IUVrJQ1nSYIDxzAgFQsyl6lVmjeL/gjZ6NSH/zQEe/ZvINgDzaHBAiz3yvtSw1fQwDf2ciEjKsij0Jhg",
+	"4R7UCyOG8qMQgo3hXp4PWZgU5i3VzYWrczwOhWnYgV1ImTAqvjzvDx6EdZw/dnF3vp+q9zXOuInjjI6/",
+	"NHt+TmPI83VZBY5kC5nPUkSMzETClCJhRn/QnA+ouNPgXvnReXy3964Ac1rV6AS/g/6H1+aB9bVK/9Hb",
+	"aam4wQy2Gvsyf8uqPoqCzW1viZ135U/gXTmN4+yo1zIJT39a25lCXXeSDBUCyiDITBkSPHXqkW0AVuhu",
+	"HwxE3kgA+u86f2/g9RrAAcTWzTymql3wHu6dDIRiusCYtETGBO5nRuNmL0/Gor5wJw/O46aqopY/9YKq",
+	"Qq3NV+gbwh3LlXuXO9LQ194Xs+t5irJm0jn7rbMpnfi8lrvoPiRQ3gr0IXpkbuq0fCkOmSUsf1POh0+6",
+	"8mJggtVoItQSo8YxYZOLDMcns4fJo7+9++U1mbB0BEgH0Rjb5FPvnNgKODAPrYgpFKh6HL+P7D4kSstp",
+	"KVRJ9UAYBbZvYXfzJuteiVrebt0eeDWLIsZi1SE+qxsI15TXKsdK00VtMTE4QG9EuKyjOcM6tmEdaxsm",
+	"ZdCjnm8Fg7qysFg+UlBuZ2Je7OdN2cIbnMTdAgE1cyQkyrjQUO2hFzzfFJ/a9WHaujUKoCJspDQ/dpkQ",
+	"ayQxZWqAy1Vw2UzqmslMZ3zCfhkOd7lM9+LNsqu/jjsrS1Jp7dSdm8mAotVTdTORqKLqU+tNey3RJHZt",
+	"RV0qMyvlUhXFbjWDivyVX7GBuHYGVWZQQ019cw5VUEyiMpcaknUCoiQwqYFQcsIuZLwAh+FEXjHCdR+b",
+	"I2DcTJcyenzGAn0QQA2z6JG2pNkMgDzK80h7Qbfb3XMgCHlXRs9BadS6OU1j1ZzolbPD7V2R8B0hLR/w",
+	"oRbzK57+VJ+/3Xta6myeNTzlSSKYUkvyunsHJYzGoDVn7LIEHOnIoaDMVdPRuk/b3dp0NHPh2B/YFfX9",
+	"dhsxwPvJRyt8/M+dj3aXOuZOayzhG68phhr1x8f/htoMORyer+mLdf2irbAp8slCzi4kOzW7RRvVxy/N",
+	"L2onskt+K6dW0EvmpUgDGNz1ct+yV1k1xHr/6lPhfHl8Ld+mk5pbJsKtU3LVe1JNi/MaD20iwPdvN0XO",
+	"rWqDPzY3NR6ep+PGzumX4ZL1D8xNGye1WTbuY98owuPasskp1WOvJjqXPNvj6UAZZUW8zRHArA0AZqvQ",
+	"EcrYt1aawn5j5QciQ3IpVIe8d2EaschvQz+yFYnoWSFzH0QNXlNJenDvaOBgFobtBUzi2mzM6fG59ZDN",
+	"Cjb/IpHRJf6TCTOC3vdoPlgg4lbvEEyCj0GroMsftHtdoIjsBTV3HK2oA8VruOQNo9kvjqZrR2emFdNF",
+	"q98zY7D3Pi2N/GDJvavee2BGzkCL51fsvIBL02t3e5s1bCvsaQMTLVDOLrb1UGJb36jiztyGx2dWw6be",
+	"smlCI8OKkqSo+ZRH1CGnOU+y6IuQWAxNPcIiEYdkJjRP8HXllhyftJEf3yhwxVCH3Iv+k4EYzvQsZQRC",
+	"PopoaR6niRSsD5nP2IrDAvfm46H2ins7ZG7QxUB4X0aHjDeHWl4KqDEdcipyzgxIDAOB/fhg4hIhbwwn",
+	"cjkaJ3nDOmAvge82iyVDj7j5mHkammcOxA9wK8QVExnRBLETsJ/I+wxYNcK71CWfEurgOQFmhIk4wGVD",
+	"YE8vRjiiU4tpc2IxWrnrJqiInvOIBYTiWEk6E3ki+UDgQskIca4j8PNyreyXtQdhai8wEXeInQs4zSaM",
+	"6YDQRMmBMH/yWPDR2PyUIray0inT0bhfxkqZ0AVRUwq0MKlz+mHJpM04Jb+Y0YFVaDbzgjGROeWCkpdy",
+	"IORMKx7jkuJmuyipdWDaG9oFCR/udchrWZbaQg5ELuP6/l43SuJmozXFU1iSybcddd0J8i9HkN9dBHqV",
+	"EvGOWSdNiW8q7DluDvguGr2LRtc2FWB6Q4XHGF9jRhM9/mOlpbXf7ZZhlKapjJhSwJJtzgzK9xOrmWh6",
+	"QRVzyONU2TKGirX0AsbQusVjZ79Q5+xP+NXXXCX1srhXNOEFWPRCcRRoX9BYojZ8+d/Qf826BYcAtWVD",
+	"fBYdkF4AUhPmTblwSH3Phv5AmDccdM3tT7pdolgkRQwZNzlW4MVMLRB97IqlC/gUSxTrkB/wAxBuYSIG",
+	"BcSoSqGWl0yEAHNsZnNu/878BIpOWFbOgGqD0W0XU4ZEC/dDxFGN5Rzh8gjU9ZFT0E6zPn+GpKGJHoKh",
+	"CwnD0xLSL7hujja+kEl8rVCjnksHG+brEuu0Sber3Or39rtLPJHdbdu9mbndZrlEw9S39unWr9JqcC32",
+	"acpTpmo/uF/8oP2S34H+Gm3nLxmcxKd/+/vBbz/svzr855Ozo//z9/fP35799uv+weGRrULL3rvV3tVG",
+	"RV+wZJ2iEXNGvpzg551BhFXhvuq6662BG/bF9t57v3GLPdLYYW8glrTY2zXNu3vd0/COKhJLTc8VUDFW",
+	"Vg89N5qA4yauxrA5Hm0l6m0Go5+L+HZD0WYOuzh0iawAKIySMbP9iMuB6BKBrROMpkUtTmmeJARsgPpI",
+	"TqatXSuC82fXW66hkjSFWq6laHx+6Af5S4mvjPF4NB7IzXiyWbsMykVOmaBT3llQRERZJxDsobkY41Oj",
+	"nQr/yFqck3nKtWai1hXxzD692ZF3Q7wB0BY3/K8auAUrqWal3roFX4TlO6uQWtxt5GKBMRNBJyywwajV",
+	"2C0DUQJvIT52i8OX3gq85Y2bwMboLRgfSvM4kJlHh5zNIZoWY0DLtgFULp5kppndTLggjAMetkxjlpJH",
+	"IRVkMguhj5wip0KQVzOlWWqeG4hX////lyQsNb/TvZXwKjDhvL7DrM4WCDG9G0WIYe0J5YkzRk9I5Kag",
+	"ZmlqLCWzwGoKwdglYDFUiM4EFua/7I8dmY4aZsfMJ5umd7BfnN7BltODPY35iOvMxJ6OpWBEzCYXLIVG",
+	"dwkzN+kxtNp7nmfYX8z0QNhnuSJ8JCSE7mBdJMZFGYWl+YOlUvVJ2O097ZGjoyPS7e0fWHIZiPC7w2Ni",
+	"r8CFMg2YH5ug/81om1epeZH+NRh895+PPpBHe53H7Y/ffui2jz/u/fsg6B19zn78j/pl/JKqgSyfWKca",
+	"yDG7HbpNFd1mmrNbJ08yDtyMb/OWjbgCEK+c25crjW1bSXN0XD0+CBNkOQNheY5tiQwyIcia7g1TBl1J",
+	"CGgmkylNXU0K0SmfTLgYBQPxq+CRjBkRMp3QhCts1fLo9U/P9mz6mTKaTBJDt2MlSWhY9X89z1lUiIw8",
+	"pEL4nCtEWWEd35C2MUNCBQdLyobgwoZpHnaPByIEptYG6RIGtkIpy69QdGG7UDivH8ys2ddtt+B6lTVC",
+	"rMQnsN9B9+WpEBugFBQevR2v9QYz2GrsdXzDUfYO6Wcbb6e/e3Aizih43v1wC9NG/BsTBDuPOP4B58ot",
+	"vmeYFFWUDnmHyujFwl3REtv86qwEHar6ZqDJ2O4m9mGQtUpTERnR99hjfvacgbXd6vb+dvzbs6N/dP+J",
+	"2RV6plr9w+5x0NJcg+B+XhgUcQAG+QRyAesWST32eMQmwaFlzk2f7fSz6foNXurWcJcCUDbKcdtyaVYv",
+	"Dn0D68agnNxmbYrlBI18Ul0sUP1GkTE3Qnfh8q8R72kgLOBTn9QDPjV7iXNZ9IVXLdmJ7OCcbhrOyafg",
+	"JXhOBb1yvfIn++bliE6+snQtb/N96BsIOAyXH6JX9sbOzJfimF3K/zdlgfbRh4HrJGZJEpIoYTRVBBWH",
+	"MCAh+BlCItOBCC94qsdQtx5aRJ9ZwogUJf2BKdSHKQgfG5t2cjFsRm66GUlyE9BNE3llzJQC4gBo8yUf",
+	"EeRUZ7MXCzKRgMCeJyKDL8uGdNBl0299d9gjh4fWHUSOjzdS9nCN7gXmaQmb+hJxnm5Y3t9ZwsJ1dPpd",
+	"EvA1IalW6/8JFUuSPd+kcgpdvyjwkyznEzIxyRVXXBcrmvKQejRm8QwU/XQgIimG3JB7kOFWXbDRTGDe",
+	"pZxFYysyzBf61htBU6ag0CiwD7gqo4GAL3+jiJyLrON0JJOE0dGMuRGVex6n5UJRdMGhrKEXiomIub7Y",
+	"4Vim/A8pzmO6UKH11XFtHetWkniZrJAsarYGtjDjtXouyRTWkCYYseECOx3CMfhGkTmAAw7Ea4tbw5Ut",
+	"1oorBS+YpZCXvTxSjA2EFVi16BBhBooDaamXkLprE4HNvsa2oWpWSDYQhiAgi9cwBTDpNJlIpSH1G5Y9",
+	"gyKSsj2hYtHGX6GnW5MDMKHiWt4/wKpZA8OmmB9Rg2hz0O72DHP3drfVf1oHcXPQ7u7DsZrIVBiOW5Kv",
+	"7ufGrzcgBeyXwH0aMye+3zb91qz2/aDqwD7XCAHzu1jLB2nIb4eac68Cu3yu+6AmGsYuPCZwAltle6+p",
+	"sZGQKRZV7oRxURgb4icUws9+ZY4VOL5oBlnsyeXMKbdOQpt5IoBKUculS9ViKAnmDjrygkUyb7w7EE5K",
+	"NSTAZRz8tpT1Bs5xdl2ecJsaeULFn8iVgBRQJtaNnQgJFVlyV07ljw3pgFaw5euaYruv5JVVLe2xsKXV",
+	"RQ0oQKWsWqiUMqfIBhhbTZlhQBb57YJFND9EHXJqVeIMoNWqckRxLKJGYga3+YTGbCC4Igkbaqy+J49C",
+	"+4BT3AADZmw7/MOj5q1g77vUePwDyp6DgQDgRa5cgTRU8LuS6IEIzTDDvh3lhdXgT3AyeTcFfKWQc/ON",
+	"0IaHwyBTn4FbGPnRISFNknOZnlvYxbBvFFwYdUqFopHZhROMiZtf8cOlLwUDIcxF7jRLM1GobrBKqPdp",
+	"gutfq2sCCVlGtaVLZnUyyCliR1+rAJwmSSGIOJExpB0VlhJOoZ7Lwp2eL/qcx2ZuvWD/Y+DeYLZ3U03x",
+	"FA7eXftmGtj9qbM6zrKt/no5/x3rdZVT1Uf8aM+Uj+QsifNzSZQkcDLnVJ0YRmD2IwSkDjIfL3ZOmus5",
+	"aWiaLqxgJXKmmzRBG29f1c8SOCRupn0EClrRsOKKnL55GSCj55pMGBUqVwi1JLG0hbtcd+ozWfGlZ4sp",
+	"23WxvOlk6OeVfWvMiHbpF/9WyWzUbB24RbPBF/fubxQJzetDyPk02tCJoQf2aZpQLlSm/pRooz5SmVPE",
+	"qvTmLIfVxfirAyqm4NqiSHnF0oROW7X4c2YBtgaes4N/Z97xeY3Uzh1Bb0TQkLC6Bjn/PmOo2axogqB5",
+	"dMm0VcozGxpgrxZZgCtTEqdScfT5GuYnFYQSB2JO6yvyR0z/Hcaxgorfw6tgyLXwiKWc59wdeC10xNqE",
+	"8Cw/JqaLQuMFAPNqar3QkJwNfs+1G7egX7G+q6nbJocjjNlmxeGYXUDHaW0bVsxPWx/O1HzwHT70xWV9",
+	"I9Wt7P4Aa7pr/nALeIC/22PveBNuiMeaHkc0SdqCfdLNQbJnNEmgkS8kwhkD3ZA4iwEmhyltG0dlcMfk",
+	"PZS4zyWZMjlNEGrPhkFdJ6oAr7u6JpoyYkbCapu5mCuvzRCvY5RCsL8BSGSTFvxuLHdsUSIjqA3247qR",
+	"s0yM/Gl6Ot2xhQknps0mU70A4xJRgSjXqnwEdrZg2RZMkhxbsxq19/kS5GavB9WVYWlkKFzWL5gyGo2Z",
+	"bRClMVo/oS4mJwUAInNFrliqjB4F6EYBBq3nXDFy1D0g4SyfT4j+SvPzfMwTlrkJAW/KaALjmTZin8QQ",
+	"s7cNYggliaQxuaAJFRFLAccJUcsA4wlANRtUtrdQtIZo6rfGVvKP1FZX0HixK8MqUbIoQI0pljZDjaVS",
+	"TlbV9sI9RsNtbmT2Fl6zQnkH/RRfpq27e9d0f40DIOVknapEWNndWai2GkstcboDAMSa4c2t0XbfvMDV",
+	"4G3edp+8phOmBsJokDPBf5+xLLE9ZSOaxkTLvE7alno3Z/KY0d+ommkPj3kv6W0SuzBP3Ga5XnmgG6C0",
+	"2AQgrzsqco3iXG+nvwds0K7d/7UrXsyxwXK/napaYGqncWyZ0lKmlon3TSrLJKCjV+rKTlDxzKLaMYNz",
+	"Zc5Oc6GX5VRfeJWXmcWuxOumS7yA0FbUd9XJ6fXKvMzbm2wWJz6vVdn1lYkmiPWbNXuAnpibOX9fil90",
+	"JVfflJ+aN9xCvViH/OhEABcjO/CBqOnsj/1rraJsE51KjS6aK7xuQITcRHlXlEiF9V030XjfTOpe6rGa",
+	"jv+XWIx1d2K5pIfukm2uWRG1luJqQ24b5F9jsz7zVGM3S4hPXFv2Q03LkpxAV72J0SKQ3/aHDVBGaypm",
+	"irUtNT0uMQhfQQvtgXeD45r1cvwRLwwMqaJDlqYsPtfSve92ml82BYny4NDD7HxpRvbn0UO0Oyzl+Mem",
+	"whgXLss39881RHY3Tzj33hgsjQdD/MSehIAYQ0MOiZ6lUIgIbruJrI9tmIFl7OJOEpnvPCb7I7SP+4Ii",
+	"sjd1Au84IsvxMLdxldvAaYEXhwAqlV/PLzhHIGQEY4rwVCrFLxJGuMBiWWxap116z0B8jd4CiMnSFcHY",
+	"IkeRRkyjj+vGuYoHrZI34lOMiZN8uwLCh4SKReCABsE/Zds+Ytcb7GFYy3bs/TvWs2M9O9Zz31imXI2z",
+	"ys71ORB0dL119gMVa1knVgagysCIlESU0DqGlPMg10i1NpxvJrDjQDsOtONA98qBXkudl474x96swLKs",
+	"2QI7sq1cb5kdcVUGdilV4uYFBOSCJVKMoAqY22bLLB6I9TQkuH3HnHbMacec7pU5QbOMLbQj52i8FY70",
+	"V+6ABjIIeYuZhccI2RATsdtGBEIrliJgFi0EfJRNwQX8K8z+Aj8v8i6dszjs1p61n+fK6VqR7fEL7xxJ",
+	"80YpclaZD66O17m1ui67u1ahfAbp1VSZsO980K2fEIgGOpsSOeWCS9HZ3Dd85kjkjpGTlnimc+848uV8",
+	"305K6VyA+pJjg++abxZxjZDTljppVrpvdr4OGeImxoVNCUWxYqHd21y0geGEWY3AQFhOxfPyPSx1HOxi",
+	"j9dsyS48LF4iheHgDggTt6lBetnyi3X7nrGsXsOhqaVylNIJQskMy53RqO0ykNWSArzjH0YBrItg/sMO",
+	"5hbVUveJhgCdnZ36iuum39sElXQmLLpgbeHEnCaXbb4MuRPVEQ/NfCxJJCdM5Xlvwk99y6JuTnuAsw/1",
+	"1gPhWqXLtIT2CeXYJZxN86W5TC/BYgAiG8rU/DpBNjNkc6Y01IV1yOsZpvykM0GGqZyQHuKLUmg4gyCd",
+	"IoZC70JngMBNYyBGdKoy/xI2OjPaIWpMroByzrJuaTIl0ZhFl+AYPzFaGowBEDwx5xTTjvScQ7vZgTgl",
+	"dr3hDQqAPTn2V/P1rAJgp2Jmqe02kQum54yJgfCTDVGc2/uhVRDUPZlVQxwkOdOKx6xtfuZi1B7LWarC",
+	"YCDCHOCzOVX/PU0uX4prNt2BdvvFhH3Ut95SNbawVgumNEvNFrErZqi206rkABRpBHIx0wnVMpGjBRwB",
+	"ywebW9kXXriBXofLcJuVAruUjNtJyTCndY2KhWumbfyZus1/8RpvValtYpIk55FBjdobYIsArFGGZ5VV",
+	"hYX0hFsNjHQm2u6r1fwD1nTNkSXUib06pdbcztKrZpQgaGiVJLjW4L2F+2NUXl2/WHPaZ2nS6rceg4vB",
+	"fqfWS4wYC0YroSmDQFUnL9rM4NDrYVamRlMGTglq9lia5w1VTCxipMMed64WpBmeEjn3P4MF/XVfASwI",
+	"C94NtBVkFhlCt9I5XTjsVlvNjSoQxPghNdj70DM7kPovpTkKptmpaUIj5uHCXkJbWDnMfOfmAZoy7/3l",
+	"fMmaZQNE8azEtlBFa19yiuTDE64XNW/4AZOzEZpcDiG30h7JcisdHPxYJrHy31+sY6mB8TFrZ2bXz1U0",
+	"8yK3OFCCZCafK4oBgOxY9ILsSxbApfKJ1xYsPwc+sK/28IuAnLgiahbHTCQL2GmfNAEErvruF4wmehxk",
+	"th7ox/Zc0Bz1CMz4/Cx5L7aWxOePn/9vAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

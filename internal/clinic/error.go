@@ -22,6 +22,10 @@ const (
 	CodeClosureNotFound     Code = "closure-not-found"
 	CodeHoldNotFound        Code = "hold-not-found"
 	CodePlanNotFound        Code = "plan-not-found"
+	CodeTicketNotFound      Code = "ticket-not-found"
+	CodeAlreadyInQueue      Code = "already-in-queue"
+	CodeQueueEmpty          Code = "queue-empty"
+	CodeNobodyWorks         Code = "nobody-works"
 	CodeTooManyVisits       Code = "too-many-visits"
 	CodePlanNotApplied      Code = "plan-not-applied"
 	CodeEmailTaken          Code = "email-taken"
@@ -40,9 +44,12 @@ const (
 	CodeNoRoomFree          Code = "no-room-free"
 	CodeHasAppointments     Code = "has-appointments"
 	CodeInvalidTransition   Code = "invalid-transition"
-	CodePreconditionFailed  Code = "precondition-failed"
-	CodeUnavailable         Code = "unavailable"
-	CodeOutcomeUnknown      Code = "outcome-unknown"
+	// CodeInvalidTicketTransition is for tickets what CodeInvalidTransition is
+	// for appointments.
+	CodeInvalidTicketTransition Code = "invalid-ticket-transition"
+	CodePreconditionFailed      Code = "precondition-failed"
+	CodeUnavailable             Code = "unavailable"
+	CodeOutcomeUnknown          Code = "outcome-unknown"
 )
 
 // Error says that a rule was broken. Everything in it but Cause may be shown
@@ -58,6 +65,9 @@ type Error struct {
 	// Current and Allowed go with CodeInvalidTransition.
 	Current Status
 	Allowed []Status
+	// Ticket and AllowedTicket go with CodeInvalidTicketTransition.
+	Ticket        TicketStatus
+	AllowedTicket []TicketStatus
 	// Report goes with CodePlanNotApplied: what stands in the way of each visit.
 	Report []PlanItem
 	// Violations go with CodeValidationFailed.
@@ -96,6 +106,10 @@ var (
 	ErrClosureNotFound     = &Error{Code: CodeClosureNotFound}
 	ErrHoldNotFound        = &Error{Code: CodeHoldNotFound}
 	ErrPlanNotFound        = &Error{Code: CodePlanNotFound}
+	ErrTicketNotFound      = &Error{Code: CodeTicketNotFound}
+	ErrAlreadyInQueue      = &Error{Code: CodeAlreadyInQueue}
+	ErrQueueEmpty          = &Error{Code: CodeQueueEmpty}
+	ErrNobodyWorks         = &Error{Code: CodeNobodyWorks}
 	ErrTooManyVisits       = &Error{Code: CodeTooManyVisits}
 	ErrPlanNotApplied      = &Error{Code: CodePlanNotApplied}
 	ErrEmailTaken          = &Error{Code: CodeEmailTaken}

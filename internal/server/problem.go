@@ -117,6 +117,11 @@ var problemTypes = []problemType{
 		"No plan has this id.",
 	},
 	{
+		api.ProblemSlugTicketNotFound, 404, "There is no such ticket",
+		"Check the ticket's id, or read the queue.",
+		"No ticket has this id.",
+	},
+	{
 		api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
 		"Read the record again, decide anew, and send its new ETag.",
 		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed.",
@@ -202,6 +207,21 @@ var problemTypes = []problemType{
 		"The plan was to be applied as a whole, and at least one visit cannot be moved to its proposed time any more. None was moved. report lists every visit with what is in its way.",
 	},
 	{
+		api.ProblemSlugAlreadyInQueue, 409, "The patient is in this queue already",
+		"Read the queue.",
+		"The patient waits for, or is with, this doctor today; one ticket is enough.",
+	},
+	{
+		api.ProblemSlugQueueEmpty, 409, "Nobody waits",
+		"Wait for the next patient.",
+		"Nobody who has not been called waits for this doctor today.",
+	},
+	{
+		api.ProblemSlugNobodyWorks, 409, "No doctor of the specialization works now",
+		"Name a doctor, or look for a free time with GET /availability/next.",
+		"No active doctor of the specialization is within working hours and present at this moment.",
+	},
+	{
 		api.ProblemSlugHasAppointments, 409, "The record has appointments",
 		"It must stay. A doctor can be deactivated instead: set is_active to false.",
 		"A patient or doctor with any appointment, cancelled ones included, is part of the clinic's history and cannot be deleted.",
@@ -210,6 +230,11 @@ var problemTypes = []problemType{
 		api.ProblemSlugInvalidTransition, 409, "Not possible in the current status",
 		"Read the appointment again; see allowed_statuses for what may follow.",
 		"The appointment's status does not allow this step. current_status is where it stands, allowed_statuses lists what may follow; when that is absent, nothing may.",
+	},
+	{
+		api.ProblemSlugInvalidTicketTransition, 409, "Not possible in the ticket's current status",
+		"Read the ticket again; see allowed_ticket_statuses for what may follow.",
+		"The ticket's status does not allow this step. current_ticket_status is where it stands, allowed_ticket_statuses lists what may follow; when that is absent, nothing may.",
 	},
 	{
 		api.ProblemSlugInternalError, 500, "A fault of the server",
@@ -343,6 +368,12 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			p.Conflict = &api.Interval{StartTime: e.Conflict.Start, EndTime: e.Conflict.End}
 		}
 		p.Alternatives = items(e.Alternatives, slotToAPI)
+	case clinic.CodeInvalidTicketTransition:
+		current := api.TicketStatus(e.Ticket)
+		p.CurrentTicketStatus = &current
+		for _, status := range e.AllowedTicket {
+			p.AllowedTicketStatuses = append(p.AllowedTicketStatuses, api.TicketStatus(status))
+		}
 	case clinic.CodePlanNotApplied:
 		p.Report = items(e.Report, planItemToAPI)
 	case clinic.CodeInvalidTransition:

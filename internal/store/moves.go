@@ -15,7 +15,7 @@ import (
 //
 // Statements, in lock order, of this and the other methods of this file: read
 // whose it is (no lock), write the guard rows of the doctor and the patient,
-// read the appointment, update it, insert the event.
+// read the appointment, update it, insert the event, update the ticket.
 //
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
@@ -77,7 +77,10 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 		if err := updateAppointment(ctx, t, a); err != nil {
 			return err
 		}
-		return insertEvent(ctx, t, a.ID, a.Event(ctx, action, &from))
+		if err := insertEvent(ctx, t, a.ID, a.Event(ctx, action, &from)); err != nil {
+			return err
+		}
+		return s.followVisit(ctx, t, a)
 	})
 	return a, err
 }

@@ -1,0 +1,447 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// maxQueue bounds a doctor's queue of one day.
+const maxQueue = 1000
+
+// WalkIn is a patient who comes without an appointment.
+type WalkIn struct {
+	PatientID      int64
+	DoctorID       int64  // 0: somebody of the specialization
+	Specialization string // with DoctorID 0
+	Note           *string
+}
+
+// CreateWalkIn gives a walk-in a ticket in the queue of a doctor who works now:
+// the one named, or the one of the specialization with the fewest who wait. It
+// takes no calendar time.
+//
+// Statements, in lock order: find the doctor (no lock), write the doctor's guard
+// row and the patient's, read hours and time off, take the next number, insert.
+//
+// Errors: clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound,
+// clinic.ErrDoctorInactive, clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff,
+// clinic.ErrAlreadyInQueue, clinic.ErrNobodyWorks, clinic.CodeValidationFailed.
+func (s *Store) CreateWalkIn(ctx context.Context, w WalkIn) (clinic.Ticket, error) {
+	k := clinic.Ticket{PatientID: w.PatientID, Note: w.Note, Status: clinic.TicketWaiting}
+	if err := k.Check(); err != nil {
+		return k, err
+	}
+	err := s.inTx(ctx, func(t *tx) error {
+		k.DoctorID, k.Day = w.DoctorID, clinic.DateOf(t.now.In(s.zone))
+		if k.DoctorID == 0 {
+			var err error
+			if k.DoctorID, err = s.leastBusy(ctx, t, w.Specialization, k.Day); err != nil {
+				return err
+			}
+		}
+		// The minute that begins now stands for "now".
+		b := clinic.Booking{PatientID: w.PatientID, DoctorID: k.DoctorID, Start: t.now, Duration: time.Minute}
+		c, err := guardParties(ctx, t, b)
+		if err != nil {
+			return err
+		}
+		if c.Patient == clinic.Active && c.Doctor == clinic.Active {
+			doctor, err := readDoctorFacts(ctx, t, k.DoctorID)
+			if err != nil {
+				return err
+			}
+			if !doctor.IsActive {
+				c.Doctor = clinic.Inactive
+			}
+			if err := s.readOpenTimes(ctx, t, &c, b, doctor); err != nil {
+				return err
+			}
+			c.DoctorBusy = nil // walk-ins wait for the doctor
+		}
+		if _, err := clinic.CanBook(c, b); err != nil {
+			return err
+		}
+		var waits bool
+		err = t.GetContext(ctx, &waits, `
+			SELECT COUNT(*) > 0
+			FROM tickets
+			WHERE patient_id = ? AND day = ? AND doctor_id = ? AND status IN ('waiting', 'called', 'in_progress')`,
+			k.PatientID, k.Day.String(), k.DoctorID)
+		if err != nil {
+			return err
+		}
+		if waits {
+			return clinic.ErrAlreadyInQueue
+		}
+		return s.insertTicket(ctx, t, &k)
+	})
+	return k, err
+}
+
+// leastBusy finds the doctor of a specialization who works now and for whom the
+// fewest wait, by id among equals. Errors: clinic.ErrNobodyWorks.
+func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string, day clinic.Date) (int64, error) {
+	r := &reader{q: t, now: t.now}
+	if err := r.readDoctors(ctx, nil, specialization); err != nil {
+		return 0, err
+	}
+	now := clinic.Interval{Start: t.now, End: t.now.Add(time.Minute)}
+	if err := r.readRules(ctx, now); err != nil {
+		return 0, err
+	}
+	var waiting []struct {
+		DoctorID int64 `db:"doctor_id"`
+		N        int   `db:"n"`
+	}
+	err := t.SelectContext(ctx, &waiting, `
+		SELECT doctor_id, COUNT(*) AS n
+		FROM tickets
+		WHERE day = ? AND status IN ('waiting', 'called')
+		GROUP BY doctor_id`, day.String())
+	if err != nil {
+		return 0, err
+	}
+	best, fewest := int64(0), 0
+	for _, id := range r.doctors {
+		c := clinic.Calendar{Patient: clinic.Active, Doctor: clinic.Active, Off: slices.Concat(r.off[id], r.off[0])}
+		if h := r.hours[id]; h.Given() {
+			c.HasHours, c.Open = true, h.Open(now)
+		}
+		if _, err := clinic.CanBook(c, clinic.Booking{Start: t.now, Duration: time.Minute}); err != nil {
+			continue
+		}
+		n := 0
+		for _, w := range waiting {
+			if w.DoctorID == id {
+				n = w.N
+			}
+		}
+		if best == 0 || n < fewest {
+			best, fewest = id, n
+		}
+	}
+	if best == 0 {
+		return 0, clinic.ErrNobodyWorks
+	}
+	return best, nil
+}
+
+// Ticket reads one ticket. Errors: clinic.ErrTicketNotFound.
+func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
+	var row ticketRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+ticketColumns+` FROM tickets WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Ticket{}, clinic.ErrTicketNotFound
+	}
+	if err != nil {
+		return clinic.Ticket{}, translate(ctx, err)
+	}
+	k := row.ticket()
+	if k.Status == clinic.TicketWaiting {
+		err = s.db.GetContext(ctx, &k.Position, `
+			SELECT COUNT(*)
+			FROM tickets
+			WHERE doctor_id = ? AND day = ? AND number <= ? AND status = 'waiting'`, k.DoctorID, k.Day.String(), k.Number)
+	}
+	return k, translate(ctx, err)
+}
+
+// Queue reads a doctor's tickets of a day by number, nil for today, with the
+// positions of those who wait. Index: tickets_number.
+//
+// Errors: clinic.ErrDoctorNotFound.
+func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (clinic.Date, []clinic.Ticket, error) {
+	if day == nil {
+		today := s.today()
+		day = &today
+	}
+	if _, err := s.Doctor(ctx, doctorID); err != nil {
+		return *day, nil, err
+	}
+	var rows []ticketRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT `+ticketColumns+`
+		FROM tickets
+		WHERE doctor_id = ? AND day = ?
+		ORDER BY number
+		LIMIT ?`, doctorID, day.String(), maxQueue)
+	if err != nil {
+		return *day, nil, translate(ctx, err)
+	}
+	tickets := make([]clinic.Ticket, len(rows))
+	waiting := 0
+	for i, r := range rows {
+		tickets[i] = r.ticket()
+		if tickets[i].Status == clinic.TicketWaiting {
+			waiting++
+			tickets[i].Position = waiting
+		}
+	}
+	return *day, tickets, nil
+}
+
+// CallNext calls whoever has waited longest for a doctor today. Two who press
+// the button at once call two patients: the doctor's guard comes first.
+//
+// Errors: clinic.ErrDoctorNotFound, clinic.ErrQueueEmpty.
+func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, error) {
+	var k clinic.Ticket
+	err := s.inTx(ctx, func(t *tx) error {
+		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
+			return firstError(err, clinic.ErrDoctorNotFound)
+		}
+		var row ticketRow
+		err := t.GetContext(ctx, &row, `
+			SELECT `+ticketColumns+`
+			FROM tickets
+			WHERE doctor_id = ? AND day = ? AND status = 'waiting'
+			ORDER BY number
+			LIMIT 1
+			FOR UPDATE`, doctorID, clinic.DateOf(t.now.In(s.zone)).String())
+		if errors.Is(err, sql.ErrNoRows) {
+			return clinic.ErrQueueEmpty
+		}
+		if err != nil {
+			return err
+		}
+		k = row.ticket()
+		if err := k.Move(t.now, clinic.TicketCalled); err != nil {
+			return err
+		}
+		return updateTicket(ctx, t, k)
+	})
+	return k, err
+}
+
+// MoveTicket calls, starts, completes a ticket or notes that the patient left.
+// The visit that it belongs to, if any, goes the same way in the same
+// transaction.
+//
+// Statements, in lock order: read whose it is (no lock), write the guard rows of
+// the doctors and the patient, read both again, update them.
+//
+// Errors: clinic.ErrTicketNotFound, clinic.ErrPreconditionFailed,
+// clinic.CodeInvalidTicketTransition, clinic.CodeInvalidTransition.
+func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus, match Versions) (clinic.Ticket, error) {
+	var k clinic.Ticket
+	err := s.inTx(ctx, func(t *tx) error {
+		var visit *clinic.Appointment
+		var err error
+		if k, visit, err = lockTicket(ctx, t, id, 0); err != nil {
+			return err
+		}
+		if err := match.check(k.Version); err != nil {
+			return err
+		}
+		if err := k.Move(t.now, to); err != nil {
+			return err
+		}
+		if err := updateTicket(ctx, t, k); err != nil {
+			return err
+		}
+		action := to.VisitAction()
+		if visit == nil || action == "" {
+			return nil
+		}
+		from := visit.Status
+		if err := visit.Move(t.now, action); err != nil {
+			return err
+		}
+		if err := updateAppointment(ctx, t, *visit); err != nil {
+			return err
+		}
+		return insertEvent(ctx, t, visit.ID, visit.Event(ctx, action, &from))
+	})
+	return k, err
+}
+
+// TransferTicket sends a patient on to another doctor's queue, with a new number
+// at its end, and answers with the new ticket. The visit, if any, stays where it
+// is in the calendar and goes on with the new ticket.
+//
+// Errors: those of MoveTicket, clinic.ErrDoctorNotFound,
+// clinic.ErrDoctorInactive, clinic.ErrAlreadyInQueue (the same doctor).
+func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *string, match Versions) (clinic.Ticket, error) {
+	onward := clinic.Ticket{DoctorID: doctorID, Note: note, Status: clinic.TicketWaiting}
+	if err := onward.Check(); err != nil {
+		return onward, err
+	}
+	err := s.inTx(ctx, func(t *tx) error {
+		k, _, err := lockTicket(ctx, t, id, doctorID)
+		if err != nil {
+			return err
+		}
+		if err := match.check(k.Version); err != nil {
+			return err
+		}
+		var active bool
+		err = t.GetContext(ctx, &active, `SELECT is_active FROM doctors WHERE id = ?`, doctorID)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return clinic.ErrDoctorNotFound
+		case err != nil:
+			return err
+		case !active:
+			return clinic.ErrDoctorInactive
+		case doctorID == k.DoctorID:
+			return clinic.ErrAlreadyInQueue
+		}
+		if err := k.Move(t.now, clinic.TicketTransferred); err != nil {
+			return err
+		}
+		onward.Day, onward.PatientID, onward.AppointmentID = clinic.DateOf(t.now.In(s.zone)), k.PatientID, k.AppointmentID
+		if onward.Note == nil {
+			onward.Note = k.Note
+		}
+		if err := s.insertTicket(ctx, t, &onward); err != nil {
+			return err
+		}
+		k.TransferredTo = &onward.ID
+		return updateTicket(ctx, t, k)
+	})
+	return onward, err
+}
+
+// lockTicket takes the guards of the ticket's doctor, of its visit's, of another
+// doctor unless 0, and of the patient, and then reads the ticket and the visit.
+func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticket, *clinic.Appointment, error) {
+	var party struct {
+		Doctor  int64  `db:"doctor_id"`
+		Visits  *int64 `db:"visits"`
+		Visit   *int64 `db:"appointment_id"`
+		Patient int64  `db:"patient_id"`
+	}
+	err := t.GetContext(ctx, &party, `
+		SELECT k.doctor_id, k.patient_id, k.appointment_id, a.doctor_id AS visits
+		FROM tickets AS k
+		LEFT JOIN appointments AS a ON a.id = k.appointment_id
+		WHERE k.id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Ticket{}, nil, clinic.ErrTicketNotFound
+	}
+	if err != nil {
+		return clinic.Ticket{}, nil, err
+	}
+	doctors := []int64{party.Doctor}
+	if party.Visits != nil {
+		doctors = append(doctors, *party.Visits)
+	}
+	if otherDoctor != 0 {
+		doctors = append(doctors, otherDoctor)
+	}
+	slices.Sort(doctors)
+	for _, d := range slices.Compact(doctors) {
+		if _, err := guardDoctor(ctx, t, d); err != nil {
+			return clinic.Ticket{}, nil, err
+		}
+	}
+	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
+		return clinic.Ticket{}, nil, err
+	}
+	var row ticketRow
+	if err := t.GetContext(ctx, &row, `SELECT `+ticketColumns+` FROM tickets WHERE id = ? FOR UPDATE`, id); err != nil {
+		return clinic.Ticket{}, nil, err
+	}
+	if row.DoctorID != party.Doctor || row.PatientID != party.Patient {
+		return clinic.Ticket{}, nil, errMoved // the guards taken are not those it needs now
+	}
+	if party.Visit == nil {
+		return row.ticket(), nil, nil
+	}
+	visit, err := readAppointment(ctx, t, *party.Visit)
+	if err == nil && visit.DoctorID != *party.Visits {
+		err = errMoved
+	}
+	return row.ticket(), &visit, err
+}
+
+// followVisit keeps the queue in step with a visit that has changed: a check-in
+// gives a ticket, everything else moves it. The visit's guards are held.
+func (s *Store) followVisit(ctx context.Context, t *tx, a clinic.Appointment) error {
+	var row ticketRow
+	err := t.GetContext(ctx, &row, `
+		SELECT `+ticketColumns+`
+		FROM tickets
+		WHERE appointment_id = ? AND status NOT IN ('transferred', 'withdrawn')
+		ORDER BY id DESC
+		LIMIT 1
+		FOR UPDATE`, a.ID)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		if a.Status != clinic.StatusCheckedIn {
+			return nil
+		}
+		k := clinic.Ticket{
+			DoctorID: a.DoctorID, Day: clinic.DateOf(t.now.In(s.zone)), PatientID: a.PatientID, AppointmentID: &a.ID,
+			Status: clinic.TicketWaiting,
+		}
+		return s.insertTicket(ctx, t, &k)
+	case err != nil:
+		return err
+	}
+	k := row.ticket()
+	k.Follow(t.now, a.Status)
+	return updateTicket(ctx, t, k)
+}
+
+// insertTicket takes the next number of the doctor's day, whose guard is held,
+// and inserts the ticket. Index: the end of tickets_number.
+func (s *Store) insertTicket(ctx context.Context, t *tx, k *clinic.Ticket) error {
+	err := t.GetContext(ctx, &k.Number, `SELECT COALESCE(MAX(number), 0) + 1 FROM tickets WHERE doctor_id = ? AND day = ?`, k.DoctorID, k.Day.String())
+	if err != nil {
+		return err
+	}
+	k.Version, k.CreatedAt, k.UpdatedAt = 1, t.now, t.now
+	k.ID, err = t.insert(ctx, `
+		INSERT INTO tickets (doctor_id, day, number, patient_id, appointment_id, status, note, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		k.DoctorID, k.Day.String(), k.Number, k.PatientID, k.AppointmentID, string(k.Status), k.Note, k.Version, k.CreatedAt, k.UpdatedAt)
+	if err != nil {
+		return err
+	}
+	return t.GetContext(ctx, &k.Position, `
+		SELECT COUNT(*)
+		FROM tickets
+		WHERE doctor_id = ? AND day = ? AND status = 'waiting'`, k.DoctorID, k.Day.String())
+}
+
+func updateTicket(ctx context.Context, t *tx, k clinic.Ticket) error {
+	_, err := t.exec(ctx, `
+		UPDATE tickets
+		SET status = ?, transferred_to = ?, called_at = ?, version = ?, updated_at = ?
+		WHERE id = ?`, string(k.Status), k.TransferredTo, k.CalledAt, k.Version, k.UpdatedAt, k.ID)
+	return err
+}
+
+// ticketColumns are those of ticketRow.
+const ticketColumns = `id, doctor_id, day, number, patient_id, appointment_id, status, note, transferred_to,
+	called_at, version, created_at, updated_at`
+
+type ticketRow struct {
+	ID            int64      `db:"id"`
+	DoctorID      int64      `db:"doctor_id"`
+	Day           time.Time  `db:"day"`
+	Number        int        `db:"number"`
+	PatientID     int64      `db:"patient_id"`
+	AppointmentID *int64     `db:"appointment_id"`
+	Status        string     `db:"status"`
+	Note          *string    `db:"note"`
+	TransferredTo *int64     `db:"transferred_to"`
+	CalledAt      *time.Time `db:"called_at"`
+	Version       int64      `db:"version"`
+	CreatedAt     time.Time  `db:"created_at"`
+	UpdatedAt     time.Time  `db:"updated_at"`
+}
+
+func (r ticketRow) ticket() clinic.Ticket {
+	return clinic.Ticket{
+		ID: r.ID, DoctorID: r.DoctorID, Day: clinic.DateOf(r.Day), Number: r.Number, PatientID: r.PatientID,
+		AppointmentID: r.AppointmentID, Status: clinic.TicketStatus(r.Status), Note: r.Note, TransferredTo: r.TransferredTo,
+		CalledAt: r.CalledAt, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+}
