@@ -27,3 +27,4 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON mems.appointment_types TO 'mems_app'@'lo
 GRANT SELECT, INSERT, UPDATE ON mems.plans TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.plan_items TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.tickets TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE ON mems.appointment_series TO 'mems_app'@'localhost';

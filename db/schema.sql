@@ -19,6 +19,25 @@ CREATE TABLE `appointment_events` (
   CONSTRAINT `appointment_events_of` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `appointment_series` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `rule` varchar(200) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `time_zone` varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `patient_id` bigint(20) NOT NULL,
+  `doctor_id` bigint(20) NOT NULL,
+  `start_time` datetime(6) NOT NULL,
+  `duration_minutes` smallint(6) NOT NULL,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `appointment_series_patient` (`patient_id`),
+  KEY `appointment_series_doctor` (`doctor_id`),
+  CONSTRAINT `appointment_series_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`),
+  CONSTRAINT `appointment_series_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`),
+  CONSTRAINT `appointment_series_duration` CHECK (`duration_minutes` between 15 and 180)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `appointment_types` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `name` varchar(100) NOT NULL,
@@ -48,6 +67,7 @@ CREATE TABLE `appointments` (
   `doctor_id` bigint(20) NOT NULL,
   `type_id` bigint(20) DEFAULT NULL,
   `room_id` bigint(20) DEFAULT NULL,
+  `series_id` bigint(20) DEFAULT NULL,
   `start_time` datetime(6) NOT NULL,
   `end_time` datetime(6) NOT NULL,
   `duration_minutes` smallint(6) NOT NULL,
@@ -70,9 +90,11 @@ CREATE TABLE `appointments` (
   KEY `appointments_start` (`start_time`),
   KEY `appointments_room` (`room_id`,`start_time`),
   KEY `appointments_type` (`type_id`),
+  KEY `appointments_series` (`series_id`,`start_time`),
   CONSTRAINT `appointments_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`),
   CONSTRAINT `appointments_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`),
   CONSTRAINT `appointments_room_exists` FOREIGN KEY (`room_id`) REFERENCES `rooms` (`id`),
+  CONSTRAINT `appointments_series_exists` FOREIGN KEY (`series_id`) REFERENCES `appointment_series` (`id`),
   CONSTRAINT `appointments_type_exists` FOREIGN KEY (`type_id`) REFERENCES `appointment_types` (`id`),
   CONSTRAINT `appointments_duration` CHECK (`duration_minutes` between 15 and 180),
   CONSTRAINT `appointments_end` CHECK (`end_time` = `start_time` + interval `duration_minutes` minute),

@@ -281,6 +281,8 @@ const (
 	ProblemSlugRoomNotFound              ProblemSlug = "room-not-found"
 	ProblemSlugRoomNotSuitable           ProblemSlug = "room-not-suitable"
 	ProblemSlugRoomOverlap               ProblemSlug = "room-overlap"
+	ProblemSlugSeriesConflict            ProblemSlug = "series-conflict"
+	ProblemSlugSeriesNotFound            ProblemSlug = "series-not-found"
 	ProblemSlugStartInPast               ProblemSlug = "start-in-past"
 	ProblemSlugTicketNotFound            ProblemSlug = "ticket-not-found"
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
@@ -366,6 +368,10 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugRoomOverlap:
 		return true
+	case ProblemSlugSeriesConflict:
+		return true
+	case ProblemSlugSeriesNotFound:
+		return true
 	case ProblemSlugStartInPast:
 		return true
 	case ProblemSlugTicketNotFound:
@@ -381,6 +387,60 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugUnsupportedMediaType:
 		return true
 	case ProblemSlugValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SeriesCreateOnConflict.
+const (
+	SeriesCreateOnConflictFail SeriesCreateOnConflict = "fail"
+	SeriesCreateOnConflictSkip SeriesCreateOnConflict = "skip"
+)
+
+// Valid indicates whether the value is a known member of the SeriesCreateOnConflict enum.
+func (e SeriesCreateOnConflict) Valid() bool {
+	switch e {
+	case SeriesCreateOnConflictFail:
+		return true
+	case SeriesCreateOnConflictSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SeriesDateOutcome.
+const (
+	SeriesDateOutcomeDone    SeriesDateOutcome = "done"
+	SeriesDateOutcomeRefused SeriesDateOutcome = "refused"
+)
+
+// Valid indicates whether the value is a known member of the SeriesDateOutcome enum.
+func (e SeriesDateOutcome) Valid() bool {
+	switch e {
+	case SeriesDateOutcomeDone:
+		return true
+	case SeriesDateOutcomeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SeriesRescheduleOnConflict.
+const (
+	SeriesRescheduleOnConflictFail SeriesRescheduleOnConflict = "fail"
+	SeriesRescheduleOnConflictSkip SeriesRescheduleOnConflict = "skip"
+)
+
+// Valid indicates whether the value is a known member of the SeriesRescheduleOnConflict enum.
+func (e SeriesRescheduleOnConflict) Valid() bool {
+	switch e {
+	case SeriesRescheduleOnConflictFail:
+		return true
+	case SeriesRescheduleOnConflictSkip:
 		return true
 	default:
 		return false
@@ -723,6 +783,11 @@ type Appointment struct {
 	//
 	// Example: 1
 	RoomID nullable.Nullable[int64] `json:"room_id"`
+
+	// SeriesID The series; null when it stands alone.
+	//
+	// Example: 1
+	SeriesID nullable.Nullable[int64] `json:"series_id"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -2152,6 +2217,9 @@ type Problem struct {
 	// Example: waiting
 	CurrentTicketStatus *TicketStatus `json:"current_ticket_status,omitempty"`
 
+	// Dates With `series-conflict`: every date and what is in its way.
+	Dates []SeriesDate `json:"dates,omitempty"`
+
 	// Detail What happened here and what to do next, for people.
 	//
 	// Example: The doctor already has an appointment in this time.
@@ -2296,6 +2364,269 @@ type RoomPatch struct {
 	// Example: Room 1
 	Name *string `json:"name,omitempty"`
 }
+
+// Series A recurring appointment, as it was booked, and its dates as they are.
+type Series struct {
+	// Appointments Its dates, by start.
+	Appointments []Appointment `json:"appointments"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes DurationMinutes `json:"duration_minutes"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID ID `json:"patient_id"`
+
+	// Rule RFC 5545 recurrence rule: FREQ, INTERVAL, COUNT or UNTIL, BYDAY, BYMONTHDAY,
+	// WKST.
+	//
+	//
+	// Example: FREQ=WEEKLY;COUNT=6;BYDAY=TU
+	Rule string `json:"rule"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// TimeZone The clinic's time zone, a name of the IANA time zone database.
+	//
+	// Example: Europe/Zurich
+	TimeZone TimeZone `json:"time_zone"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// SeriesBooked A series and what became of each date.
+type SeriesBooked struct {
+	// Dates By start.
+	Dates []SeriesDate `json:"dates"`
+
+	// Series A recurring appointment, as it was booked, and its dates as they are.
+	Series Series `json:"series"`
+}
+
+// SeriesCancel Which dates to cancel, and why.
+type SeriesCancel struct {
+	// FromAppointmentID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	FromAppointmentID *ID `json:"from_appointment_id,omitempty"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Has moved away.
+	Note nullable.Nullable[string] `json:"note,omitempty"`
+
+	// Reason Why an appointment was cancelled.
+	//
+	// Example: patient_request
+	Reason CancellationReason `json:"reason"`
+}
+
+// SeriesCreate A recurring appointment to book. Its length is `duration_minutes`, or by default the type's.
+type SeriesCreate struct {
+	// AnyRoom Take any suitable room that is free, for each date.
+	//
+	// Example: false
+	AnyRoom *bool `json:"any_room,omitempty"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
+
+	// OnConflict What to do when a date is not free.
+	//
+	// Example: fail
+	OnConflict *SeriesCreateOnConflict `json:"on_conflict,omitempty"`
+
+	// Override Rules that may be broken on purpose, and why.
+	Override *Override `json:"override,omitempty"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID ID `json:"patient_id"`
+
+	// RoomID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	RoomID *ID `json:"room_id,omitempty"`
+
+	// Rule RFC 5545 recurrence rule: FREQ, INTERVAL, COUNT or UNTIL, BYDAY, BYMONTHDAY,
+	// WKST.
+	//
+	//
+	// Example: FREQ=WEEKLY;COUNT=6;BYDAY=TU
+	Rule string `json:"rule"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+
+	// TimeZone The zone whose wall clock is kept, an IANA name; by default the clinic's.
+	//
+	// Example: Europe/Zurich
+	TimeZone *string `json:"time_zone,omitempty"`
+
+	// TypeID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	TypeID *ID `json:"type_id,omitempty"`
+}
+
+// SeriesCreateOnConflict What to do when a date is not free.
+//
+// Example: fail
+type SeriesCreateOnConflict string
+
+// SeriesDate What became of one date of a series.
+type SeriesDate struct {
+	// Alternatives With `refused`, the nearest free times when they were looked for.
+	Alternatives []Slot `json:"alternatives,omitempty"`
+
+	// AppointmentID The appointment; null when there is none.
+	//
+	// Example: 1
+	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
+
+	// Conflict A stretch of time, `start_time <= t < end_time`.
+	Conflict *Interval `json:"conflict,omitempty"`
+
+	// Outcome Whether the date was booked or moved.
+	//
+	// Example: done
+	Outcome SeriesDateOutcome `json:"outcome"`
+
+	// Problem With `refused`, the type of the problem.
+	//
+	// Example: /problems/doctor-overlap
+	Problem *string `json:"problem,omitempty"`
+
+	// StartTime A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	StartTime Instant `json:"start_time"`
+}
+
+// SeriesDateOutcome Whether the date was booked or moved.
+//
+// Example: done
+type SeriesDateOutcome string
+
+// SeriesReschedule Which dates to move, and how; the rest stays.
+type SeriesReschedule struct {
+	// AnyRoom Take any suitable room that is free.
+	//
+	// Example: true
+	AnyRoom *bool `json:"any_room,omitempty"`
+
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID *ID `json:"doctor_id,omitempty"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
+
+	// FromAppointmentID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	FromAppointmentID *ID `json:"from_appointment_id,omitempty"`
+
+	// OnConflict What to do when a date is not free; by default `fail`.
+	//
+	// Example: fail
+	OnConflict *SeriesRescheduleOnConflict `json:"on_conflict,omitempty"`
+
+	// Override Rules that may be broken on purpose, and why.
+	Override *Override `json:"override,omitempty"`
+
+	// RoomID Another room; null for none.
+	//
+	// Example: 1
+	RoomID nullable.Nullable[int64] `json:"room_id,omitempty"`
+
+	// ShiftDays So many days later, or earlier when negative.
+	//
+	// Example: 1
+	ShiftDays *int32 `json:"shift_days,omitempty"`
+
+	// StartTimeOfDay Wall clock time, 00:00 to 23:59.
+	//
+	// Example: 08:00
+	StartTimeOfDay *TimeOfDay `json:"start_time_of_day,omitempty"`
+}
+
+// SeriesRescheduleOnConflict What to do when a date is not free; by default `fail`.
+//
+// Example: fail
+type SeriesRescheduleOnConflict string
 
 // Slot A time that could be booked with a doctor.
 type Slot struct {
@@ -2797,6 +3128,12 @@ type PlanID = ID
 // Example: 1
 type RoomID = ID
 
+// SeriesID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type SeriesID = ID
+
 // TicketID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
@@ -2839,6 +3176,9 @@ type PlanMissing = Problem
 // RoomMissing A problem document (RFC 9457).
 type RoomMissing = Problem
 
+// SeriesMissing A problem document (RFC 9457).
+type SeriesMissing = Problem
+
 // Stale A problem document (RFC 9457).
 type Stale = Problem
 
@@ -2862,6 +3202,37 @@ type Unexpected = Problem
 
 // UnsupportedMedia A problem document (RFC 9457).
 type UnsupportedMedia = Problem
+
+// CreateSeriesParams defines parameters for CreateSeries.
+type CreateSeriesParams struct {
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// CancelSeriesParams defines parameters for CancelSeries.
+type CancelSeriesParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// RescheduleSeriesParams defines parameters for RescheduleSeries.
+type RescheduleSeriesParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
 
 // ListAppointmentTypesParams defines parameters for ListAppointmentTypes.
 type ListAppointmentTypesParams struct {
@@ -3356,6 +3727,15 @@ type TransferTicketParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CreateSeriesJSONRequestBody defines body for CreateSeries for application/json ContentType.
+type CreateSeriesJSONRequestBody = SeriesCreate
+
+// CancelSeriesJSONRequestBody defines body for CancelSeries for application/json ContentType.
+type CancelSeriesJSONRequestBody = SeriesCancel
+
+// RescheduleSeriesJSONRequestBody defines body for RescheduleSeries for application/json ContentType.
+type RescheduleSeriesJSONRequestBody = SeriesReschedule
+
 // CreateAppointmentTypeJSONRequestBody defines body for CreateAppointmentType for application/json ContentType.
 type CreateAppointmentTypeJSONRequestBody = AppointmentTypeCreate
 
@@ -3418,6 +3798,18 @@ type CreateWalkInJSONRequestBody = WalkInCreate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CreateSeries Book a recurring appointment
+	// (POST /appointment-series)
+	CreateSeries(ctx echo.Context, params CreateSeriesParams) error
+	// GetSeries Read a series
+	// (GET /appointment-series/{id})
+	GetSeries(ctx echo.Context, id SeriesID) error
+	// CancelSeries Cancel a series, or the rest of it
+	// (POST /appointment-series/{id}/cancel)
+	CancelSeries(ctx echo.Context, id SeriesID, params CancelSeriesParams) error
+	// RescheduleSeries Move a series, or the rest of it
+	// (POST /appointment-series/{id}/reschedule)
+	RescheduleSeries(ctx echo.Context, id SeriesID, params RescheduleSeriesParams) error
 	// ListAppointmentTypes List appointment types
 	// (GET /appointment-types)
 	ListAppointmentTypes(ctx echo.Context, params ListAppointmentTypesParams) error
@@ -3624,6 +4016,153 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// CreateSeries converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSeries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSeriesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSeries(ctx, params)
+	return err
+}
+
+// GetSeries converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSeries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id SeriesID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSeries(ctx, id)
+	return err
+}
+
+// CancelSeries converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelSeries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id SeriesID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelSeriesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelSeries(ctx, id, params)
+	return err
+}
+
+// RescheduleSeries converts echo context to params.
+func (w *ServerInterfaceWrapper) RescheduleSeries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id SeriesID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RescheduleSeriesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RescheduleSeries(ctx, id, params)
+	return err
 }
 
 // ListAppointmentTypes converts echo context to params.
@@ -5801,6 +6340,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id/history", wrapper.GetAppointmentHistory, options.OperationMiddlewares["getAppointmentHistory"]...)
+	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
+	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
 	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
@@ -5850,6 +6393,8 @@ type PlanMissingApplicationProblemPlusJSONResponse Problem
 
 type RoomMissingApplicationProblemPlusJSONResponse Problem
 
+type SeriesMissingApplicationProblemPlusJSONResponse Problem
+
 type StaleApplicationProblemPlusJSONResponse Problem
 
 type TicketMissingApplicationProblemPlusJSONResponse Problem
@@ -5872,6 +6417,669 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
+type CreateSeriesRequestObject struct {
+	Params CreateSeriesParams
+	Body   *CreateSeriesJSONRequestBody
+}
+
+type CreateSeriesResponseObject interface {
+	VisitCreateSeriesResponse(w http.ResponseWriter) error
+}
+
+type CreateSeries201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateSeries201JSONResponse struct {
+	Body    SeriesBooked
+	Headers CreateSeries201ResponseHeaders
+}
+
+func (response CreateSeries201JSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries400ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries404ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateSeries404ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries406ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries409ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateSeries409ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries413ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries422ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateSeries422ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries500ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries503ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeriesRequestObject struct {
+	ID SeriesID `json:"id"`
+}
+
+type GetSeriesResponseObject interface {
+	VisitGetSeriesResponse(w http.ResponseWriter) error
+}
+
+type GetSeries200ResponseHeaders struct {
+	ETag string
+}
+
+type GetSeries200JSONResponse struct {
+	Body    Series
+	Headers GetSeries200ResponseHeaders
+}
+
+func (response GetSeries200JSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries400ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries404ApplicationProblemPlusJSONResponse struct {
+	SeriesMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries404ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries406ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries422ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries500ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries503ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeriesRequestObject struct {
+	ID     SeriesID `json:"id"`
+	Params CancelSeriesParams
+	Body   *CancelSeriesJSONRequestBody
+}
+
+type CancelSeriesResponseObject interface {
+	VisitCancelSeriesResponse(w http.ResponseWriter) error
+}
+
+type CancelSeries200ResponseHeaders struct {
+	ETag string
+}
+
+type CancelSeries200JSONResponse struct {
+	Body    Series
+	Headers CancelSeries200ResponseHeaders
+}
+
+func (response CancelSeries200JSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries400ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries404ApplicationProblemPlusJSONResponse Problem
+
+func (response CancelSeries404ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries406ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries412ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries413ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries422ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries500ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries503ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeriesRequestObject struct {
+	ID     SeriesID `json:"id"`
+	Params RescheduleSeriesParams
+	Body   *RescheduleSeriesJSONRequestBody
+}
+
+type RescheduleSeriesResponseObject interface {
+	VisitRescheduleSeriesResponse(w http.ResponseWriter) error
+}
+
+type RescheduleSeries200ResponseHeaders struct {
+	ETag string
+}
+
+type RescheduleSeries200JSONResponse struct {
+	Body    SeriesBooked
+	Headers RescheduleSeries200ResponseHeaders
+}
+
+func (response RescheduleSeries200JSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries400ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries404ApplicationProblemPlusJSONResponse Problem
+
+func (response RescheduleSeries404ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries406ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries409ApplicationProblemPlusJSONResponse Problem
+
+func (response RescheduleSeries409ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries412ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries413ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries422ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries500ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries503ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListAppointmentTypesRequestObject struct {
 	Params ListAppointmentTypesParams
@@ -15334,6 +16542,18 @@ func (response CreateWalkIn503ApplicationProblemPlusJSONResponse) VisitCreateWal
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// CreateSeries Book a recurring appointment
+	// (POST /appointment-series)
+	CreateSeries(ctx context.Context, request CreateSeriesRequestObject) (CreateSeriesResponseObject, error)
+	// GetSeries Read a series
+	// (GET /appointment-series/{id})
+	GetSeries(ctx context.Context, request GetSeriesRequestObject) (GetSeriesResponseObject, error)
+	// CancelSeries Cancel a series, or the rest of it
+	// (POST /appointment-series/{id}/cancel)
+	CancelSeries(ctx context.Context, request CancelSeriesRequestObject) (CancelSeriesResponseObject, error)
+	// RescheduleSeries Move a series, or the rest of it
+	// (POST /appointment-series/{id}/reschedule)
+	RescheduleSeries(ctx context.Context, request RescheduleSeriesRequestObject) (RescheduleSeriesResponseObject, error)
 	// ListAppointmentTypes List appointment types
 	// (GET /appointment-types)
 	ListAppointmentTypes(ctx context.Context, request ListAppointmentTypesRequestObject) (ListAppointmentTypesResponseObject, error)
@@ -15547,6 +16767,177 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// CreateSeries operation middleware
+func (sh *strictHandler) CreateSeries(ctx echo.Context, params CreateSeriesParams) error {
+	var request CreateSeriesRequestObject
+
+	request.Params = params
+
+	var body CreateSeriesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSeries(ctx.Request().Context(), request.(CreateSeriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSeries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSeriesResponseObject); ok {
+		return validResponse.VisitCreateSeriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSeries operation middleware
+func (sh *strictHandler) GetSeries(ctx echo.Context, id SeriesID) error {
+	var request GetSeriesRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSeries(ctx.Request().Context(), request.(GetSeriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSeries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSeriesResponseObject); ok {
+		return validResponse.VisitGetSeriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CancelSeries operation middleware
+func (sh *strictHandler) CancelSeries(ctx echo.Context, id SeriesID, params CancelSeriesParams) error {
+	var request CancelSeriesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CancelSeriesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelSeries(ctx.Request().Context(), request.(CancelSeriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelSeries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelSeriesResponseObject); ok {
+		return validResponse.VisitCancelSeriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RescheduleSeries operation middleware
+func (sh *strictHandler) RescheduleSeries(ctx echo.Context, id SeriesID, params RescheduleSeriesParams) error {
+	var request RescheduleSeriesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RescheduleSeriesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RescheduleSeries(ctx.Request().Context(), request.(RescheduleSeriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RescheduleSeries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RescheduleSeriesResponseObject); ok {
+		return validResponse.VisitRescheduleSeriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // ListAppointmentTypes operation middleware
@@ -17690,371 +19081,401 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35khs3ljf6Kgj23LDKTlJkLZKLFTdmyrLcUo8lq6Vyqz+L6kpUJkhiKgnQCbAoukdvdv+7L/YFzgEy",
-	"kRu3WiWzI2asYm5YDs5+fuffrUhOplIwoVWr/+8W+0Qn04TBv0+nU8mFnjChzZ9qNpnQdNHqt17QZEio",
-	"IGM5S1tB64omM2buuJgNhyw9p0PN0vMJFzNtXtQN3IULNpQpK1yJUkY1i8+pbvVb+939J+1er71/cNb9",
-	"vt/t9rvdThf+91sraMUy0jI953Gr3wta8SylmkuRv+2gG7SYiM81nzB82dN296Dd7Z11j/sH5mXmLfbx",
-	"KdWcCe3elko5gX+LWZIELaVpqutf1HUvUprqmWr1Wyoas3iWsLgVtPRiyrz3zKbxerP7/Dnwl/sZrMp6",
-	"i77OspRm2zS9XheH9V231+92YVA/wttxPK+lTItjOiX4dX88w1mSnAsK7/4x7RDzFHlB45iaBVJTFnGa",
-	"8D9glOYWlk6olokcLbwPrvepDYhn+ajsunB1TiPNr1irr9MZC1ryiqUXUl6eR3QK5Lp0+Bvu9xvclFMh",
-	"yjO121U4WjzV4/MYqKLVO/7+sN3db+8ftzY6QWxCedLqt6gQnclMaZb+lz3vHZmOzCrxVGm3TGZg2dIk",
-	"NL/wCh5tBa3pWArzw3eHPXJ4SI6Ojki3R/YPtlwJpLLrrsc2k9xsdp/NmMeMxiwFPvn8jI7gJDIVpXxq",
-	"KeMfLFVcCiKHRI8ZSVkk0zggQ5mS8OWw/YrqaBx2zIBxdK1+a9DqDVqtoJWy32c8ZbEjQ8NhJtR8YkI/",
-	"/czESI9b/UM815ql5mv/GrQ+dNvHH78btP7D8iHDmnTKxQjW+GcZWZotD/QN1WM3SsHmdqTFkT2mOXNS",
-	"j3tLxziU5ki0+q1ZytspG7KUiYi1An/w+91u3SDfMp0uTo34qA7zHYukiBXRkswp1wSFCdHpgosRoSPK",
-	"RWHM+2uNkQt9sI9j45PZpNU/eGKGNuEC/+xlw+RCsxFLcfenNKUTpi0BnAJjqoz4/ViSWDJF9Jgr3Hmz",
-	"xmOutEwXfUKJITkiU0JJzNRlh5zRSyYIVYRrwhUxIobFwUBQRRJpZmnexVJmLgpJ6EyPmdAcd7YzEIU9",
-	"G6ZSaHixOcZmQEizraDlSP35q3ftU8tVa4msZxcj+7tAcx/+NRjMzDFuw397P8F/nv708VtzRTVcbH6q",
-	"nnI9ufjyx+oqn40Z8ajzG0V4kXh7dvZTqsf53Hm8lIj/I2XDVr/1l8e5evQYr6rHL38sj+tsMWVrjI2Y",
-	"yd3dAJ8lUs3SxoFFePkOxzNLVd05MYMJBfukzyO4I3TcaEpHzJ7zgMxENKZixGCsML7fZyxd5APEh5so",
-	"eX85JZ+2f6PtP7rt4/P2x+/q6RA1k6bVRO3k7hbzhUziprGMZRLf3UheDkGWVYfyil4y2EfcOCJFsiDc",
-	"F4dEaZ4kZEyRR5LQiNKQPHr70zNy3Ot1B0KxyLyN9A46vU5vr0+kAI6p2BVLaUIM+9MLoulIBeb38NsQ",
-	"GC0Vi85AvOd6LGcaX47czx8QV2RCY0a4MPeTiCpWZqJOJNfyTyfGt6O5wUB9+2gw+PZ/H71/vPefg9aH",
-	"fw1aH78dtB6ZCwFcLV7Y+3bP/FpPnS9FlMxiVt2Ft7DSIDepUHOWkjnXY3LBFI8ZYTQa+yzqJFtZmjKi",
-	"mBF0msXkYkEiOZlQVSCpD61cNbPq+UdzeZpIM5QhTRSrP6zcDtdfOa7ZBI1QYURv08vd1uRXS6sB0vwl",
-	"vmwfNsD+kQtzmqYUFHbBf58xe9nQ/mdjHS1Qfsp0Yl72M59wXV3XU00mUmmiJJkY6oHRG1ICYjOsq7BU",
-	"R936hUjg7f4yxGxIZ4m2wrdZU9lfqahkmnUTo7BLeHe84k1CReNgEirubiRvpZw0jSSVcnJ3Iznj0SVr",
-	"3CINV+9qNJ/N02oqhaq4gF5xpczxMna3FNo6heh0mlj98/E0lRcJm3z3PwrNjPW++wafwo8X5x96jKkt",
-	"pG4P5UzEYb+oBHv6FXA2OH9mtXIV6D7GbtWrxnHb69Uxo55xH0NGLts4YrxcHfALqjw6UXc65DFVbd82",
-	"xSE79cIoFv5VQkVMJjPDtTVd4OBlEt/HWhsdrXGlE36FWlx1sV+KK5rw+E7HCl+El7eHlCcszlb59xlT",
-	"Go1cITWZGG0Ih2sGl9JIn5CQpalMVUgSrrQiRr1YkCsuE7RazaRe0cTIOXa305q4r7btRErTiqgwk7ow",
-	"v9CYPLpIpTHP//bul9cBuaAx+fXsp/b3AaEEZDpB/YPoMfWWJGaRjNkeTPM1nTAw8e90mkY0tLX5bNgn",
-	"VEhDaKBGZ2q3uQMHKPVpFLGpphcJu9tBSt2m2aftRoQ4mNCp7jRJ5BwOyITFnII5jcsN05BThs5vq+gq",
-	"OD0wMasH3cdBtzpW41m316sn3ehK9zLghIrm0SZUVIdqlKn7GKpR1BqHai5Wh/pO0zsm7WkKnktexz8z",
-	"KWV9G0RxEaHRfGX9x1z4/mLy1rAirtHhCfIsZpGx5Khgc5gh6pP3sR2oqzZuCF6ubskZn7BfhsP7GfGE",
-	"teVwWB6z03XM1sDIJ4zI4bBm7FL+TNPRHVMUXSSSxm0tZTsxX7eDvpDxwqw1/JYazijgd8XSK/M3vWSK",
-	"PHpySP6b/0BmImEK5PSQj2YpiwlIhjlXVlqdLabsvpV+w+HX0vxBFFR251dBryhP7lyazfLvOnqiml5Q",
-	"xTylYqZYTEB2MTKR6Hwx0tnoEHOqBs7fGRDFRIwbSSe5emI5wFCzlIQQOWlD6CTsDEQoZzqSE9aeiUsh",
-	"58KOIpJCWIfaHGIKSpP5mCeMUOcTM79fMC5GAwGkYfSjE1SAbMTFjMaM0TEhdJl58TBvLE2LaO9+7AV8",
-	"YB1/FezTlEX6jjVBLjRLBU3aoKoaNYmAD8Y5ovEAdYgxyBM5ArbANZkJ51AM7aac8zi0lKdm06lMNYtf",
-	"GV3ljskv+3gbNCU4R06peobDaJvzHeJR0qAP1mlSwDM64KewX67JDCk5xsiFlJcsdlwT3u3bjuZvq/X0",
-	"SZgnI4RkNiVaBuRipgdwStBLyMUoIKFL7QgDQ7LR2Iy88PA0mamBCMsZECHS5zQ1k9Ic/Rr1mSoVBzZe",
-	"sGeMm/HYb9vpGPELagZNGZFRNJtyM28pi66apW68J74Xr1v14jVmzzSN1h7TextuREXEkiSLNi+j4mf+",
-	"vZ+LyQwr3FVCaSq0ecg6h1c8gG6V/P5zNKJXucTqUmpWfMjeb/fDvCJPS1p7UuuOTl6xNOXxylf/4u77",
-	"nKUDrWQx9rbPxQSidUaV5VM1uVdPiJglCYRqhBSs7Nr06e/JoU9/x93u097x8f7R4dPD7vFxr+gCNy9F",
-	"aY+uzyp1+rlPa2+Gy/Va/oDHFd/hA5+9jLB1YsP3tip+us6aq/LZdzR/QM+zRyb+MctXIaeMwk7UHDLv",
-	"0DRxwKCejWfbVWAnhTl+zNZAXvwPi2CP/fQ74Eogp2O022jyxpMfNq5V3M8Xck60JMj9OhWJI6RmdSki",
-	"VBOWKFBptURf04RNLlhq1C6XMhIlXPDoG8gIGQ475N0sTY1CbNQwNaWRkVEpPCqvWCl15z1PEhLRJCko",
-	"jBrDxDymCwjpeVHLo2rUskxAeRRzMHhXF4BLGVWbcf+3+ESZrOyLVm1Yli+5wYadiuL5k6C3dMhLrUgC",
-	"cwcVo6JPQJz5YkFsnA6WEhM7qrtOxeLcUHzN8aeXDKLOasbB54WSGXQwrsgwZaxDTj0Xl2AsVoTibeBe",
-	"VBL0KTnTqLETLZPi5tt526W7kDJhVNyPCBzLJD7X0jo/a+Jc4FuVQ0LR8Q1zvmRsan2UhhMUCfu/n/7t",
-	"7we//bD/6vCfT86O/s/f3z9/e/bbr/sHh0dFej4skvN+t5L5sd9+Wpv0cS3puo2sXH3zVuLLk0FrxCP9",
-	"49fI0L1xrDibz69qrYRfRJ4XAnnN3lkMQFOdw1HQYJE6DbzmhEX1WY3AWc2jsRGk5KdZCn5vvF2RCV0Y",
-	"Zkvj2PJLm3JgWIARHGj6mn+NWXR5zoWbM1w0FKiNYBLyXI3lvBW0EkavzC/I/yG1IJYQjHX54a2gxSfG",
-	"KiumMdgvVkiPLkkq5DHhZpVciiA4CfNsvtDqEfMxE0RIcAspWgogF/MDl+f8NfP/u8gBDFpbmAN3yduG",
-	"qZyc5zpiccNeZzvBNeycMWzZJ65cCqtPfn4tQeZ+cVTIYqRDLs6nqRylTCmPGuOM+PBxnzSH+txKinOQ",
-	"FOeKMdEKzLZ+bFQP8+Wv111eCjKHzKL5eAEycT5eGPk0S6wXCcNlUpDpLJ1KxZbqJddRQu6GCDfm65kO",
-	"VJN7KWMWE7wDhZ5vNZfW4mCjpaDtP84bpNlXZpVpeb61YVaSc2AgWFHiWG/xXPufy/bWHo3VtowvOgsy",
-	"1W3JCiH6AnPGG8TcmE6nTIArpyRJq/IyS7Irvuc5ROVRIAdEJjFTmkClBKTbuofWXGWU+YVEvJ45aKX8",
-	"u4oNCbeuWIqfuWpQJyBd2BwmL+MjcEEBRuZcxMZGc4oBVZcsNrReXSSz8dVv/GSWg3AkQOcaxrf6AhdY",
-	"mp90Auc7C/OylBU/nbNEv9Ksm1eaZcfO2K9tS2TLFdyVLL2BDEpOCYWztPmMgbF6gNJBP0N9YlPSKKVn",
-	"VmkiaHmp4Kte/Jp90jat3DAEPmHnf0DVzvLHzviE/WbuAy6yaqdzi/lWNnv/lje79pAVVxlZHfC4lr+M",
-	"K47i21y33cz0fm+tXC0tyzmx8XCbmYUuCS78F/Vu1rb296KwbPdqJW9jbzZK9VOb6/OlSfbPy6nuXYOi",
-	"/R5Cw0X5Z6hJxKpDwkyzDgMSZqo1/JHp1mEwEKGnXYfA58JMww4xaLLwMgS+wZxC7SdTD4SZ7gkJM3Xc",
-	"fMbq4/adDTp5SGJpDITOQDiLFXUOVjRZT4hOGTV8mNgIL0TVqLIj5GJkKxnuw7Ao2Lfl8uiCGCrVUNUF",
-	"Ey+5iA1XveKqzv7fRfJuMZInEzmr8UE8g9+hbMZYcEzENA0IVQX59pd99jR2X3Ti6mlBeD0tWC5/+dBt",
-	"H9P28OO/n3yuNV+uERw857Gq96WA890eLRu3NkySr6/3IvNfodPcgGxYVwx5Vew1LBJ4Cofk1nzKa0lD",
-	"LDEov/JXqKDJHNEpG9E0xkCIYkCnNIrMKIvaz7tLLggwn5XOp7u288HR3qBZuAWksHDgc4ekKrpE1Qhc",
-	"qhXXkGmrSFkAN624leyNso5roFwzBDJNaMQ65PlkqheBq2gzL7hZOi4CINSfKeWEo6o/WDhIouUIFxMs",
-	"tDA/qGGASeIXMl6sPfp3RWSGwkyOaiZyQxFPOBS1Jv+GMUvLa6srXGBhBer0CMQ/9VuHPY0EvpFIGsSs",
-	"pNFUNpHXtuqtG3xxsnvVyB+SHLdjbf2ld/TkKOq2goch278iMV0Uv3a9kcXvpPG1pbFdzwa3wk46fw3S",
-	"uSRom2TsGuJsI2cxCC61tsu8LoGrxmG6nZsUrOFbc5Wu4RJcY3HfONiHDVSFZ+DuU9VIBWoNgPzw9OD4",
-	"yV6f0AtlfsdsKGUrNle7BXcOgT+NQ+CrVRp2WsLOZt9pBVWtoCKRfuCpHv9I69JTzK9GGgNSYECGqZyQ",
-	"3nG32+722t2eofZCZq2WMV2cEEoSaiRCTBeEq4FI2RDrtBSpKYPPg8uRjBkJhzM9S1lYBhEq4BMWAnzl",
-	"g1Q8R+sEcp/RJDGifUM5/BPk6yClFeXnRkGvkiKRP1unPjwrFYZUjoeweX+Lsm4wp4pkIYjqkLNLm7mG",
-	"V6Vkm6+Wc7JvP7f61nOps6SVwrKt2rC3DdlM79fYrRKe07ktlstdW169pBkXnMnzKJGKIZ4N8qJW0MJ/",
-	"nHNxDpV6raAFIc5aYCjvM9VTg+ArdfEmqFrL1KucR1ipISSAZFpRUmMtbBWluMUCoXoV4L1NrjXyrpyZ",
-	"8GyccqUnoL6tj6B3F2J+qzSxG/L0FlK8vNoUa51u4nO11Ledr9UBB5VKJyGq7NVIypSEiHRrhuKiztT9",
-	"XaXbLUgwf39TCs18LBMGwtSmS+FZakp72lg8Vigkm2F1RD/T5gEFttS0zOBvcmh/8oNY59RZeTjqslqA",
-	"/9pD4FUKQMox6qxc1JcKDIdQWn5OS2hVDZUD/tvy3LcTQi3yXy/odrvXz4HrdeuU9iiXUEvFvr2tvLzu",
-	"8aBh1ktWfrXPzL58M1eZe6jqIWPG4NwsoTCb9gPzkNWbIqeZUwQ4Dzi5Dg4OjslwliRtw032ag2U4+Pj",
-	"79u9/fZB9/a4khnxCzlD5IZNU/jGMomNaWxsaS5GwFk1g8RJRmPHYg2bADu7JhqYyOhSNRgDHg7LXKaX",
-	"8CGuTwhDe1lIbY4iTZK1yeZHuvjBfLF8AGt8OnYjl79NVw+e3QU7sXoasYPYVPArnTIdjTNIBboIrA5A",
-	"DLM+iP5f4v5lzlS9jF81qeci/mWYLRKWPK2RTfvL8Mcaz72rmDLfrV0KWV/kdJpn1+Vo9DegZntdINYB",
-	"C3ht7rzZzBuPpq09UTImVjqYij0pVqeJmnuf0WnVEbS5d+aGNOl8FypDKuYxFKa6mYrt9y3Z+KC5DWpI",
-	"YdiWijYODH/BxFLa9yVb3rx7qxUR67LcSA9xbs6KGmLGiB0ZNlRGcmSRh6WL5NS3jMHijF3LCfR3qbGc",
-	"C1s6Q8WCaK4TVoAdGIgq7kCWCa3ZJ43AQumEJlxhZdLrn56dICyoTEg0pimNNEvVQOArwM9a9pxWW/U8",
-	"LDsI1/i6gVB3yG8g+nkzvOl6zKgRdeA+uVH1eJSicFV/gcWAENZpYKN7AekdmV3rfd8NyIWEO2pcBwdL",
-	"Q63mYa+Q4qgu2PocGxlVqzoIa5tLRjilTCkkm6OD/X34pW2WKovt/T6TGvCzIjmxBUrpQHBxxRW/SJh3",
-	"DoPMrt0/OiQy0kwDnD2A3BIJsJQpn0xYvNch/82m2jCNecq1ZgIguyBUpKoswhz6yZSmLG6IOHaIDUjS",
-	"iRQjV0ehyryguaGTW2Zs/VSsnd0v8oiDNRzungpcPQ00SYwpG12CWROQbrePxtr+Yb/bDWwXpU+aTHgs",
-	"+Gisi6Zbb7/f7ZZiAoUBHhWY2KNHH7q9j9DZ6X/3P3TbBx/3+h+67SP3k/nmXi1nesFooscNSPupjCC4",
-	"qQhN+FWNXdZUzH6azOlCkVBellpXycsyb15Vh2Y/USe5XsgkbnTNuzDtpSHBmdA8MaKLfZryWo/E9YoG",
-	"HjJCmJ3yZjNbd0rFYveyBpYsLDQR6E9wp1dgRsXi7urLvraa9mVwYfcIEVZnxzUWtV8T7csj7ILR18Qq",
-	"trTykJtIcGLdFeqTGe6KytSgkrX1gFCcbhfbCDv8FXvg7HfrgNagG57dO+vrz0/B/oosN1/1OujextHd",
-	"Om1iJbBSTu+NoRGzJtZ241ohsNZOLu7k4heO9VKLHPd+LNkVSwGTGlwYVJEwh5oLMZlNysssEHH3GHJf",
-	"kkjHZX4Yor2uI9bLmAnNhxzSNzE0cEJG/IoJI5tzqO6ACKALzN0DfCliG7YNxP6/jg5Im/QCoiSKXuxJ",
-	"87d3v7wGpHOW2sgWGBY00smiZIxeY1uqB8KReQ0/h4gtNJUDYzMLHFrPHJHDoWI6IBdMzxkTA5EHEHNU",
-	"EfDLZbHE3tn+Qf/ouH903DmG//3WIa94lEorfglN2UAY6yogQy5YSmI+MoIkmmnzvbJZ3tAefQsck8rJ",
-	"eSk0S69onRPED4bh2njZMLXhMEyMuZG8l+tnP9QnE9Wdgtfskz71mxhUeQik4YDumEGuO5ciaK3wd9GB",
-	"ds20z6ClEqmXYd15fRoEZppzQY67xOVEVhDMrjOYe9nCBqVtxXbeaFSlMIRyIA12aCVF1cdYfipS1PoB",
-	"lh9skkxANOSUO4efMXkSqvQJmFC2ZAW8fez3GU3U2rGW4nFYjTC2FShUQ8BlOS6SF7GpabGuMu3E9Th2",
-	"2M7gLJzSEfNhpQrHp7My7LEMD3BVZ+Og5bval9YzG8sLep3axI4shoQ4Q0UcLJG76pzfn8VEioGwcJCg",
-	"m5lLCZ2eoCgGAJ+UWeE9gf7u2MSGI84OgNxo8EaX5NByd/vKyqZfPOClDbwIb2cJ9HenOiubKKNeuhS1",
-	"RfUQpc051U3Y3wH6PbO6gxLWXy6Wz+ZcqBPbXAaBhBhTGLDwwqbLc9PvOpyWmuVsMFnMpQ45A7YCCw6E",
-	"IlE7GjMypw6/0HXRKTCVsv4AMKX4nqwuCLYwZfSyDFpq89flTCses/Zcpub+9hjyppy23La0nKvM2S91",
-	"6ene7Uv6Fx9s2r+4nPMPKxosw1F/k3eDqKifWX/gpjQcqK45XydbKi/V2RbKh7mA2NL8JbgpS05eJxT6",
-	"hqVKik2TfSDTePPXT8driKI3YwtOeFMZN/la+AMPsogZjirwt3OzfBtLRFu6Yh1eopYkZSOuNEtvjNTu",
-	"hmrugBrKKTX1e7pkc1bn02Sh100SatxD1YwaMyrILwmsjbJNdo3XheZBpdfYcV0798PR/orkj4CERssL",
-	"SZQwmq4FkLk7MDW7lr+tRktPtcVvhbtsctSqdivltKeBWCvviSxJezoV4sGVWL9xK19h3uYCETNDq8bC",
-	"mTI5TRikhjDCdZ8cQrrMkfUjBXYJAxJLrYKBUAlVY/P3eDEdM6ECMqUpE3rMlPkVytFJwigsf/hdWJ99",
-	"MhCl9BP7mfLSfnfYI4eH5OjoiHR7ZP+gnC5SWObDpaYV+XYw+O4/H30gj/Y6j9sfv4WcjL1/Hwa9o8/Z",
-	"j/VrmdAatf81m6O5nen+gHmpnJpq7WbbQfKSsen9hHVusVhxiZjBtcjrcNYXIAkFBXqdSvl7rC9c7U8K",
-	"Mtm0kWaWUHE6nSaL7fpZUfOoYYkJrfEaeuZnPegBxMTgKNsNPLHCLdiocKMW52AzwyhoTWRczL1uMRqN",
-	"KwhoRiG6WBApGHhPaZIYExP8GSkVCrsE+GahfQtNknOZnlvjs2jz2VuqGVG127WVFv1+LCdmw6BD91Cm",
-	"zu/AxE1Xit4+u3iAhaVjmfI/pDiP6aKUoXBYd3KGNPXQAIDkI8g2SaS8RP7uHKt5UOlwmQ/ruLsqjvSA",
-	"a19v0t3exOSAx9eaN8B5rGa3io1tWMZp+yxXvxvKKRNhH6vUptOEs5gsmO6QEJRG24wXRzamChHEUzmV",
-	"ynbO7QxEaNVDaEgMDiuufHeXkPMOCW2b6MobCy3lBwI+AN37qSITGrMOCflkKhUkAuNIXe9p234uFFKf",
-	"K5ZA/aiby0SKkXlb5oeDJgdYN4DtBwvA42YZDL2YK+CHghkB8jgMz3bFwlEgNkX2ySIPtW+q9uWxnZCr",
-	"blTAqHFrGGQpW4787YNOvco7dWF7EKHMzDBpuXgyXMtm9bji+VumsxeTBvKXfKDtP5p880gSdSHQ116H",
-	"L9w4r7XBnzW8tjLrxdt7WNeHkXvh8x9vz/0kC8doarlf0wk4zWg8ltFskrkZjg+Pnu7VsMEkkXMWn7uW",
-	"A01HiguAQmqDPgT6iWU+Wa+CLCIylOadKG1mqTHrjCbllEBHvwKCQduU0ueNdn3lsKrZu6lpHl0yvf4M",
-	"4fZ7m+gZfH79OUIXe82vGidG0eNAkeLnro8Rn7C+DUZSaMKCZmjO3iEUPJSpYfx5bhvKIigbsW0bbQWJ",
-	"Hpv7XfN8OmFZOoIeMzEQlfsimSSMjmYOHoCV8xVApqwHKpbIkrPwSQ26ghTDhEdrWGw2A8U8g9t6fo1m",
-	"0O4VBSrclAhipmsLg4qtwGwzFAuOoSU0FmGfdAA7jz6aUsQwL/CiScpovAA1ogTuxEWxH2tR4NXpfoDU",
-	"1HjSqqBqfZuOdcVl3g5vra3/h3uiDmCj2Vr8HLSw1VNU6xTUY0eTFlCqpAwUcDU8kTFLeTtlQ5Ya1b8S",
-	"wu/WIn1Be9CGlTLKW1tI3bbqpLdQVr3NVLy8fapC+BJl9MXb8JjYJamVuT9xEdvuvfY2p7xikt43iiRy",
-	"1CGniZIEuKTVg8eYgxf+s/0Wn2u//LFUb9Tt/e34t2dH/+j+s0bpqjM/asuZDMm/ODt7Y/l5kLeizL50",
-	"2D1eZpUdHR97kv+wW5tcAOWzzWFthH4kQzbHhppmRaDMKuOe5siCA2IxbT60kC2CWTs1CSO1aalLEyy1",
-	"HV7eMQ9zG/okzHXX0PpnVTIbdcg7qGk4IRcpFdGYSOQVayvP6xwd2OAN1eiStgVX3a543eItY/W4QYG+",
-	"l2he75LZqEZDpy4ZL7M0zP6R15DdkjJBJywmMrUJrNS265owKrgYnUAyvxSsuVnxhCZmyVjczqHuDIMY",
-	"ypnwMnfb/m920f2fPAbW+LsZeeGi0UwLPxiB0JbDYeFHC/pT+G0sk7jwQ8bY8leB1uX/NGF6LPExq8rZ",
-	"udIoYlNtkQMhdNXWFJOYzfpmf9h5c5GhS1Sm512D2S27tziQbDFcWY8/zZmyvzSlj7iVWyeTxH4r/1PI",
-	"Nvxij72Wsj2hYtFGb6u/ulZsgKcSxHubi/bvMzYzz8F/24CsAy+9kPECBmpeMaaqXZJyVRPA/7GsNYOl",
-	"AenF3JP0ML1FImncNsNOaDpi4LpVs6kRhCxuT1jMadse2Iqq4ExDM5EpBfI3XDcVNGk7fMgitKS1otq2",
-	"aVrRwVBZ/ArP/Dus1tIQOs69JoK+PqLQ0jCIfX812I4BuA1Ni9vsxjmnXJt1qymCs2mE5g6QfRgJyGvn",
-	"l+fydbvd7oqEvrV6XlpXphtnHX9/C2FHptTyQuqICtRpaiqpYW3Or1iqamFv/4EXspRKqukFVYzgc2Z1",
-	"ZqXO2ftbuiWaKt2WFnoDoyjpXvDbluXeQXlBale9tnbyFPGysZSq2uI3R543a2lUXjm/qbq3GwaAwprP",
-	"7RB9bhTR3Sw06T24VIOb7c21bWcsszhb5rPhBjfAR22HA7WjmWU0sy64qBn86jQ4s9ab5cDBE9fq/QI8",
-	"76HluJlBXTvBDSj3BqCNbpC5NlbU/ylOSmWb39UWc/l4K5GcJbHXFcJKXNSY7yND4L4CTGapVjOQZZVT",
-	"0Gl9A9WjmenkX1nWpj/foy3d5w+mR/9WisA1u92/q9TrNQLpDTlL4ntIFv2RGWNAJnK0eHCanLUyl5aW",
-	"oFYPLtBsLcEdsSrdbEmeoI+6QOY0uWyX3Lq3inAQUa8ZSQOwsQuhzanCPHl8yC8CFFJDysh21dQrYc62",
-	"SxXdwIuxoRRYu6HFirYtvNq1pamariSvqRpjtgxZMKVZGtMFYVdM2Fqyzfq43HkLLPD/1MglKxq8RnGA",
-	"HI1445lSM6JTteyErHLC1GakbQoXNJXWX1hlGFAsbIuKxxJcR24OpcLZ7GjFkmFIxNx8zbmtBWuyRTAX",
-	"fKRDlqYsPkcp1+TyQ0VsJKEXWQ4zc6fQLbeQ6mydcJZ6S2gjJX7vxWoySsm6GZVW0ufCm9n9hS1q6OJG",
-	"/RQIiuLKsBQRqw4JzZmKUzp32SLQM6/NMfVuJmKzZwMReiMO+1n4x+527UYXMuuc39LNFLzf59NUjlKm",
-	"sCwVavoSNtTF9WkFrWyIRRd4/s4GUX5m37JxcjImCV7bVNgx/9Xej+Wpsjla/3rgpl0ANz3oHx2XIvDf",
-	"b4ZkugzItEF3NAMdru7RRUu4xLfSoevh1Mjc2hH4gUZQ+X42nqUqtk6ZB63zLAFQ8OPkVzTK2gskiUDu",
-	"qFPKBfK6CWOW69V0k/OeeEjtyNYpF6o0/NtICsLpuw62phwOd03KvrQmZTvm8uUyl/p+nytPdyOSqDvF",
-	"X2+XNXD+SVQyVrc4GlZTydzzm/RZsy9b7UZ2679RKMo9dCN91rJ5P7DAVOYcbmg155o6m7X4Ayo5KYJP",
-	"WIb68vT1aX41y7oosqznM7Pmj3+bpRyqNz129eSwzK1q1VftQPs2Ep5zxi7R2k/ZlFGt0M9he34RKQKL",
-	"e5/Bh2Ud1sgFG3Ghrtlo7cTo0HouvU5jDqgr61buPZP7WWR6uTZpvWfssqYZ29Ma2mJwtPgVO3fBkzox",
-	"jmtjbQJum9PdlqQs0W1phEv7v/2jKRXovc3YTmfCWZ0lw0VOJryGZzyD3y3cmuWqM55ooBvbLw/dYzbv",
-	"rbgqB8N9ehz11kmkhsgEjfSa+UxcEfdEyXjs9DrddT44ks2f+qskKUsYdYWIhalXq/ZGstfZf9L5fp3P",
-	"bhWlWjfHC1w0dLLVipTozn0ycLRRWLGa/VoV78pLKOolE8Rq5tYH5rL6MwYwodr1zLYf7pMQpCFDxEMs",
-	"Q72Q8SIg4ZSmdMLcJSxmwEpGo2qis6t8AGK2dhHIM3PzqnoZrsg8lWJUKIvJMrSR+0JZLU1mXia8quDt",
-	"TWZKQ5K2JoYkNekdrVUdky1Cc/649WmPA/L7jKULYzXZCons4eJYqgytvgTA7kyTk9MWa5jd6hOK8Mhv",
-	"8BHM53hy3O3tEaoIJb++fUmGKR1NAPI8/EsIlsKYWVvGvKM4xr88rkGKLkS0VhI/UEO2v0up+VkG/bCK",
-	"AvBsqg4JLa+EumeiZtHYZqyY9c8XHqq0p6BGh32byZ8DVwJQJQkjObnggtoCQnNStBxhyorhUwE0ZQIJ",
-	"itGYIPMG5x8i4XCmZykL+yQB/GtEF5DGlhqIEJG1sVQcFSez9ModWa7ICOoRMTEAFAqdYQcbFbHoXM7W",
-	"OWi5XGmoT0J7AdiNm5EzXjKJmptq9n15mCGPRcBv59hxA3/2/kA/tjv4WBRuzEFoHqmxr7GdcJ52XrSs",
-	"8i9WyP49TS5fbg2yQSIANDOK9BAXedInYeaOCcGpUaxeDHdu79sx0TeNL94o+rL38Trek+u31+/za/6J",
-	"tX7GNnhwXX+DlhlWXBdS+DF3YoFZc7EgL9/9Qr5/0u0FpEcevZIipos9Q71PyaN3M/hr/Vjt0+UR6NKO",
-	"uVEGKxsTv8cSne0aY7M8lQXtqSAH7UiSDKPd7O0fNnxb2rBPEYPX1SNsG/Ge+0fMazDPxfy+QSts1/e7",
-	"YH4droTQrprbYEKjsJl7EaQxI1DhBLlLXCw3wQfC2eAn5S5Ljn11CEBecAElyYDO4YNlIxwwfrKcIrWR",
-	"Jb8aTPujB6r9XSPIW2aU1+8iVnt4JqseswXa77n9LRwHqLO7Iyq8lEyqbavWCdvIvaOrSOpVcIEat5ed",
-	"WuBTa/UofYbi6qFE7V1oijX3mGcL1PPq+at3ZEK50JQLBgVxszRp9VuPYxnZgvcyxVmgFmMqXNDokgno",
-	"NW/0rZl2gXkkm34GTxpknX9tCt5AFADLbQsNc2XSIa+lnzAjZB7vV8CJ3arrOY9YMBBjOUfMcrMHFgFx",
-	"Ct05By1z66BlNigr6EXABHh34UksjB4IW1jEHAwNjmogBuIvfyFm19RAfEus4xdP2AfXHOTjo7HWU9V/",
-	"/Hg+n3fSYdRmMdcy7ch09DgdRub/zH17rovIQBDbSAQrdhFciAvyKPwtDEj4Xfeof9A1/2pD0Dfc6xB7",
-	"dHN8f/cGrszrbKpiQC5YRGdGQdFkDjnEE0YFUXLCcksPjzTqu39gmkNpbr+ePcPBhr+F/hjlTFeblwBC",
-	"+gn2LjFjse1LzBXbwsR1h4E8TRaT2bT4yYSzjBy2aqhi3nZaxE2IpDHB1+1SQn5x8PnQ2Ihq0jNfNtNx",
-	"MPhwFd6WXweQB6kzZ50ZR4ihNa78Cqna2FJRWcxYc4ecwkIRaj5vIdazh2V0qdA6ovDWMVVk/yAg+wed",
-	"o4DsH3aOjEK8f5QxZiDhn7nSaiDgP47EQ2BZNgjoOYDDDoH+CYXf4Nz7/RSCgchA8eGIlewnFdR1XLCY",
-	"uoYoLdyJHhsKnlskAsjMBOuIoMca6UhO6e8z1nfLfTHjCRRyp4zGhaNqCyEGInxzevbshd0GsKQnLB2B",
-	"XR+NyaMPrjxincMLZRR7/YGgziJ1jRZsZYXSdKGynt4l5GDCdYc8B2UyZUrO0oiZTRsIKkj4/IyOwhNo",
-	"p2Uezhb55bD9yow0zPKXLR0AtgOcdTygh719EMoDYc64MfvxiAOoGFVoMcPSPAdYkIHAoUC5Lq5OGbJo",
-	"IHB5jg+Pnq6zPAButGcVktDII1h2BQLLTDMGPQQ32JykOpCDExL+9fkZydAFQsI+TRPKgUzYBEpWB8Lq",
-	"es4PBr0DFFGGudAEWxYEnpntsFNkGjOcrMUY6w9EVstPHh12u3sBOiUIFEBb1LKUKP4HM9efBOSwd2D+",
-	"39FeQNSYTs3P+/sDUYOn4uojkySHVFGui4Z5HGwJ7nInlYZX7QUD4WQewEoAC3h02D3cc5K0+rsbJ9Tg",
-	"ZFcHovBY6TZXZU/cC7nWRjI8Ouwem2VATdypkuZtWYTL3mJHY5me+9UNvvQzViOZf3cG4pQcffrkuo34",
-	"PCDDegGSgK3okKPuAQm9enKfb4D7JoPPc9B7eFh8we9eayEdEPVkRI3Od9Q9GIiwVKFe4E3UnTronJLC",
-	"f8ySjemVEVhMAK5fHzAmB+KCDWUKn4BaBG4/hLpxwiMmFPN0sdMpjcasvQ9eaNTA/LNG4TKcM/usevzz",
-	"y2fPX797Ds/kMCct0OhO37xseS5x69/+HACMH53yVr910Ol2DtBbNAZV9XEZZgF+HdUVEFjJ4QlYuN8W",
-	"3cEUjUUFxP4ybvVbCVfaCw6fwds996tq9T/Ug9fCe7EKihqdyFgF4R7JkZgfhWAIhnu5Nl5TlsnNG8GB",
-	"60pT+4XSVNTJzUzLZWmfg3otPh/745/5hBvDdeWNLu760Sj0aiqFBUHb73adim5BMAEuAlMbHv+PTYTI",
-	"x7hmDN4sM8S5wRBojnRXNrJjSOUQB1X3rWzwj185xolPPFn9xGupT3PUEPPU/v7qp15aL+PnoHW0zrh+",
-	"FezTFGEs4ZGDdR7JsSrMeqnZZELThSX36iIZq5OODOVCraG1bODKR8ymryu9iY1CSS45Gk1QLtM3Vgg2",
-	"1eUa0yhRbl3MhkMsPwI2j3ANmbk6EJ6NlNVegoIURbMph5ImGUDCPsSIuHagxCnrkNcghc3tiNaMGtyK",
-	"Csuao41pbSWqy7F7fpDxYg3atscVQRsuuXg2Zui7g9APxNBhMc7B8Z63tO11g1YkEzlLzcbus6cxuKiq",
-	"vW8Putm5f3fJBWaFQ64Di5XtF42souimhP31i7w+wmHa6ixap/fnokFv8bFLDKF3y4tmr6CYyi/VL6ef",
-	"s9va7+4/afd67f2DMzBI+91uB4s2fvMzI83CfWzaCR6Ds8crKsa1X2+HLC6n+ULv4+oNK2Z9Lh3/9ntb",
-	"x2NPATKKhD9L3LgsLEfjGLwT1o4TbO61eMLoImyqMQiaxmFvewz3fA5a7iOr7s/ugwFvw+QPl5Cm1di/",
-	"20xmOQjVmjUMy5BZGOIpAmDZSg/QbBPQTTIbPYuOs09c6c41xFT3eI2n6ISdAeaVeaK3htQ5k/JngF6C",
-	"B47WEVMZQNMrY558GSL0NI7LWJYOCK5Rhn4OanTSx//m8WeUqwmrC8v9CL8bIQvkkFmWeUviE/ROKOfC",
-	"jRkwIcMh6gQcfqgq4ErK6wrV7+UQTPg63e+waRLx1nrY4RqEt5iyV1wp6y+/xUPxgqpTPysTKH0Ngn2n",
-	"6ZeiIeJ+1VF47qQtQrgtUx1rba5T8FYodCdAJ87Sl+pod8R0nWa2semx0zQetqZxNq6hh211ic8Pnek8",
-	"eHbwltHNxd2mEqVEFi9/BNkydYBBDZhAY5ZB/2R9XDFv6lHZMb7XIS5Hy8bbLhmbKswidKctsz6dscoL",
-	"hQWQCFrDmPCc3KxQXcfehOm1YXrf1TE3Y4VjTl7G2ap85fBo+9OLgE5rmYC35hOq4yBIIHGHAKAWGCNZ",
-	"DANandwLN7kzK6MZbdcWyq1lhuRQ0TYjGoyROzY6NtKsdiZKxrTxBFzXStnAaa6KUFE8hjAwZpoh1EKH",
-	"PBtLqTBQNucilvP+QORx5X65C7ll6t9+C6/99lsHAl4NOZ/AW4apnNiYr5ZhAA3Km18KyceKRfrbbweC",
-	"4NPVODq8iBYC3leczQloVxC/g28Lxo0VZuNjYZ7PF/YhWlbsZz/0sUUgiOknfcIEvDcQQdPU9gMxRxC5",
-	"Gi4gmICQKJH1GKLKrkQAy2DXw6VdhWsENFYGM063jP43F9DURTRs6vl67BCBgj4H9fU8iMKeNTbAteuQ",
-	"UxJ+F7rx2qQTl3zvmgiE/8/+D2HTyPM8joY52BKe9ebgFV8un0beDQ5nckISir9QYTe/YcTfrxwx4J1c",
-	"e7wQ7qoSfYYdVE7LrN1/vyx9vQH9uNlY3AlcYzAFLJnNRrNK7cNC7NYXHJrbMCy3i8jVReQQSosKwm2j",
-	"IOgY6oHbNfhcCoy7OVb3g5SX4EfkrpOEDbgN/c8YI4lZKUutj2a/27MN7/iEDQRXENUTAVhNF8kisHmN",
-	"eYbO2JhMjAkzgzlPEsNPXWOKBZlib+yBMMbVmEPCTNHgt+hHRjC6xiZ54rPNeCmkukJC3phFlyzOmmql",
-	"Gotb8LGBwGoPSEixqXMO6z/cOymAfYFzXUEiykCElc4X7na7ft7dNYr1ns0zATgZhyMDSSPZzS5rBd67",
-	"mGKM0ujiAeYkw8oF+B3MfyHLNfyyIr8XlPJ7zecHImzsWpG9Ix8aFqlw3fis18WiMATXxsKtGtCf3Rhr",
-	"fDukxmJ+Dq5RbaMLOxwuILkZqBKq1FNim4TYh103jNKO2eaGbirFXg1lYvBvztSy8s1mtnAyvFv95hpm",
-	"CyC2vSBuPUALxjv9vhvhXmcgnlERsSQxylwBnF7IthrLOarsLhkZQuIJG2oL4jpmPHVdP8+yo2D0VYgc",
-	"Jdx8GoYySiG/ZSBOG1u5eeltDijJJcxCwqTtfRZaKvfavsFgoOWMudHvJ+f63uW93ADxNFXa9XRDbL51",
-	"erkZVXjh9ZWz48OcaEMVyFuAkwU5AJrbXC3lieNc4A7KMy5Ds3Upj1lIEqYVSZlNTcfUPNdFVQoynaVT",
-	"qVjWOwCxMlwi5UBcsqnuw9EjlppxDX1qDzwYOLOf2C0NIjuF3HIkI0fIF2whvfZcZgXAWIGOwYr4h8tO",
-	"yIziPKLTkMBZrc2BMPecFrtIbubKM1/cwItV57ka02T4Atzp9Z9z9/paSJaQsIUz6zaTGbaZy3azqNPB",
-	"fsAkstVxe4/KdoH7ikutqgUENdI+2FAyg9ut2MQqvL6Dbc1F8WkUZ/KLbVfkO4yLnUA/FMpNez44nW8W",
-	"9zwj0wcfKpjOx/0DvMewCr+LZv078/uXvtN+1yvW36YbpXNVUQ+4Pku+0HJmoQmMDEfFlgviptDx275V",
-	"mzr6bQ6LvQcd7Cv0CXQZsI1d+WxqZ2MPvA28+mtkrPiq4QZ6Y7CVqmieKvU8C0+IzNxrBbWjpFwEmPhc",
-	"ozQGnkKYH16noQWeqp/9VtLi4LgWtDUjP+/D87zFEYcz81K8oWgd5hEhd0xKVUbgCLN2VO5dssGT69H3",
-	"/n6RvivWGrEt2Co0XuzRZsg1L1L4CRu51c7tmUxTFmHy/L5fu5BwpREyDHvLAkVBzYqfuZ/38rQNaD84",
-	"ABEPHCD7WD1+R4aQUYdX8TnIXpghH1TfB2W56K93FXNeudwjV7W3F9gqKmO7V3jjd90eoq36A/IYquHG",
-	"N7u9a2C71O11tUffDbG0al0LedRY0gIQDAVvwUBk8OBZL1pF5gybBExYTC5mYFrAubEc4u69SkbxK8m4",
-	"Zq9ROe6TJaZtnL0ToGuGashQQ5rAwGtnRULP5gFz5zn9eO00oPvV0c9uSP2+xVwXbwZ/zpSXpR7XbVNd",
-	"IM2l9uw9jsAHZCZxvbc3+YPRx1TRgl35py2Lx6bCRt/ihlzy/ogyZvFAoKvDItikDMoyVMFT5JWod8hP",
-	"qZyA5wkLajPmAK6zYu1n95iE1cawYWC9vrlbyvbBty/DmkzrAdYz5cqtJnRBhtLonFCz6qWFQIFrbSkI",
-	"LNC1+JNL6AnuxGditddTdVnSghz6bBbEci2et0v8Qcq5x6yf2owf5zLFzfVJ+v4Tf+6QtW7tAbCH7Sxv",
-	"tOyTkD1l507Hs6cDW0UUDO2CSQ1Z6XjfCXFVrREV7iyas7nMnHjcc3xwY7v5tdRkKpXiF0nGjIq8ok7n",
-	"rOlFfUNKZw0z6xu6tIWfFyxfKoRUM5y0OODOLiXqWilRsL7XU4kfu/4rtyeYz4rBpzFLWZ+EmTxGJ0Qm",
-	"kUNywSJphGFoA6DnXNQm+cDll+IeBNr9SIQfAW9kJwzuzkdey+LESj7c+RpraKCmpNDbaWNOI41sxqKw",
-	"2+M0ULNtzoO8Ymnf6NxZ2yeftdixxPWcxV7dsZYda9mxlttnLfa4IZi0Ob+bsxbQHu5Gh1GU58g1C8wH",
-	"M2ylqNR4rMZpNvWsBq7uOM2O0+w4zR1wGjht1zSZxlxpmS5WlJJgpUgRErCY+JTEkFeGiWLgJZx7rRow",
-	"J57rzsA3cWy/E4tfBWhSl2yqCSV2VAh4JbKOmMsCFC/sRK4dbcA0zIKDxWKsfvh3i0Z2XcxdrcD8LVMs",
-	"JRCaxEzBjxtUFEOeRn09sVmczKcjZkni4MHx3z4mdi/vYoUXbTWx+3N1SkbQ0jJ3IGW8v/V5SxAatx0N",
-	"ARW7wbeJOvAnDIrAkRvT6ZQJ7DJ/v1GShNErdjd6DKTYOvyDCwY9+RkT/YLjBZwzdTbUQITmBef2Befw",
-	"gnPzgiymgQEUl2pbW6dlZrvTfXa6z073uXVu91pq5qAyfRawqfZjc/bvhkfFHJP8q/ZVk9NYyHMzPMeE",
-	"BqLEhchrCE4MsQ2NS9WqSRmuYVdCvhvL+Y5f7fjVjl/dDb+irkRoUy6VMscrbo9RvZJXbMN8E1QwMVsE",
-	"28hjY6cggwu10M+Qp+fAspE7KexUql0BIRY92hK8DnmpbcUP12oguG1nqpWzG1yjWlcN6WWo8CIs+pwq",
-	"rGiSSZzXSBoytDWPcwBozlioYHNImnOFlB5CPwA+Z5PnRmv0eDhkoeZ9EPwqtfwhf7m8WUIJpEO1KbQ4",
-	"XA5tkxPGF5QJk5WNAZvJjsh7l7vkrgZepnBuLe9/hr7atpudh/onoFYLs6H9Z5tM316vkHG7nZX7Nj+Z",
-	"DyvjxhznB5ltcy8wO8vrgurgdTpftJwFhgvOgPDNL+/OSEGmhFnteJYpjTmBClsTYqHi6lqOrLriQae8",
-	"3Nk21OStV7PTO/ejfhhucE0/cdYq7k7yarIOL3hYS26czD7yfTl18hEGvTNxdibOzsS5dR7zDnwPW0e9",
-	"ZyKWt8heEOGD2naF0O0pj2bhrlhAD6t5T2jMXAcyB5Y1ENOUAfRUTBcnqPFnzaaM0WDtCK475NRljALt",
-	"OaAtZ1XgswPRaAIFBLvtZdbAhC5c+5fRTIDnB/J1vQjaQFCSWwQOVcQsbH38zFzZMccdc7xbvTSwXeU9",
-	"vdM/EwHorQOxWnF1G4ca63ba6IPnqr+KWOYsayKv2ArGiu/hCderYvpuA1zPI+jaWGgzCq4VLA8KigCS",
-	"Vi0biAxCMs16So5SDk9j3Kx2H7FD5JADMhXyMYc3NKcZZBUWInXI+yIWi+sKFjg8IRUUAeSM8ggv42ne",
-	"1wYacCaxMvMU+sSVSuXA/YgZSZ3DSrAMDGggoN3NmLre20Bv5EfbZXQ+lkDAZsQOQyrwu3blazqUKc7S",
-	"fDYoZDcMRAkhk1xAJ57MrW9maTsBH+8bAaQIndJUN0JG+pSwAjLybMwUy9qmSpEsTjJ/HYXWYuZxzWJD",
-	"BZGcTKgqwPJ96AX70JR9mkCZtO2XvD5u4FpNbLG1d969tmf7lLs/q/2MlV4krmq7VcUedDvoEAeL8EWw",
-	"Dh3yrNSYyPWCnEC34CKSo4/QXj/9UmNyfw28XsW9agf2vDnxYPCu2oW4BpQSIK0K0s7N0zzbB3eqSzwJ",
-	"3EEpNs9NAYIWTsw6MIzmvddHhHxO04QzB29whzigRefdDeBsvsOmrZl3mSsHEnrjmKA3PnZDPkpCq7BC",
-	"o26qsH2YRbAC/qnoQnXIWzuELA0jtPRQnBp0SqhjDOUcqLXBZe2DrxxaQ3UyZ1Ys9V0f3UoTc+q3ICcW",
-	"x41MZonm0wSNBImdm+3wiufhqOG0azatnY9dTXySidmk1f9wFPS6Qe8o2O8GB93gSffjsn74T7peQ/yj",
-	"uob4FaHPjLQx+4JC38No9DDXPGizctH7/YGw3hGyqh+ksD3wsygCsIhmppLlB66Dv7QhVtLHoOU1RHYZ",
-	"fV6r/krXey2bOMgGUY53iVwLOhZxDQ1JXS+Z7/66fC3HBQMvbhVgrPM1JxP+xC1kAG6sb3L4WmXV5Hhs",
-	"KHUVMgmAkBgFO6JJEuS+XuydnH3WEBej0TjrJixT99NAFPWogMymRjc/7lrF2BjofdDMHewnvhz9xi5L",
-	"GS8LqTGxxggBausfFBhcGaJCqBKpQ/N5c/pssxLQiyDOjOiWCqspwHqFntL+yjRCu79mn5yunrCdor5T",
-	"1L9QRb2gJVp32r2i8hshhQ4j8NF6rIRI76cSZm1h1Hh7wzinkGdQo9Plj1nNLv+hRFUf1ySPnSK+U8Rv",
-	"XxG/ea25SS820rSU13NT2nLljBWZvZlks+q8gXpcENtNevJZVavZaclfl5a8WnFdrj07H/Yaznp3K/qr",
-	"rfNYEyZio++hk8k1F7pYmN9ts6cm1fOZ+/YKrTPnWJBTVPhg0at17yrAl9SjxS7/Oka22/pdb5Zqb5Yo",
-	"p2J3zp7ZBlhLOq6YxXcgdaBr9ImQTj/EhiCCzfOmID4AdaWBRWcg/sqvGNFz6c6Css0AkDeAWYIxvPlY",
-	"JqyuM9eF1OOB4AibGVcaYnLhpTabY+3gcbGpAHzMhcZqi/MBRN/SXOtaCbzjlCs9oaroITMTPYe2YPas",
-	"9/bb+0etoGWmXbnwJD/tz7L3bSB/7URuujXAFh+Pl/Xjp8MhEPt5MQCKnePnLqvc3+I80vpFAP1vxVh2",
-	"uGd5Fb/hQ77Jk5/keobmKw1rd6j31IfmvvM5b/jC+83biVw/Y+YrSyb5Zcr8hDZMuGkSm+thSy8hqhHT",
-	"vrS5lmFZL3I26OBeti1BBJ3tH3h6KBqhFZlUZ3Wapw8LT99GM3a3eg2GpVv6B5i2dmMH8AvBonZ70aiC",
-	"bsRP7eplwAqxjJrNw1O0EcAkRG8ZqKkOuj/rmKAcHL4FXYE+6qmcK5ZCIVoiaayybCy4hSWKQa5eLTb8",
-	"j2ZUKw+2Zp/047GeJEXlquhCN/+rekJrid5M9usyggrkZKYIfR+wQ4uxR2ZGZXRBCEdd7xZKs4nVBmwg",
-	"YIUHwYULLhaAz+1cA5ASqxhNozHJabDc1XggtBwxPWZpP29wBkk42C2CJkmpx3+Tz8GGcla5HH5gIy6E",
-	"IUVrJQ1nSYIDxzAgFQsyl6lVmjeL/gjZ6NSH/zQEe/ZvINgDzaHBAiz3yvtSw1fQwDf2ciEjKsij0Jhg",
-	"4R7UCyOG8qMQgo3hXp4PWZgU5i3VzYWrczwOhWnYgV1ImTAqvjzvDx6EdZw/dnF3vp+q9zXOuInjjI6/",
-	"NHt+TmPI83VZBY5kC5nPUkSMzETClCJhRn/QnA+ouNPgXvnReXy3964Ac1rV6AS/g/6H1+aB9bVK/9Hb",
-	"aam4wQy2Gvsyf8uqPoqCzW1viZ135U/gXTmN4+yo1zIJT39a25lCXXeSDBUCyiDITBkSPHXqkW0AVuhu",
-	"HwxE3kgA+u86f2/g9RrAAcTWzTymql3wHu6dDIRiusCYtETGBO5nRuNmL0/Gor5wJw/O46aqopY/9YKq",
-	"Qq3NV+gbwh3LlXuXO9LQ194Xs+t5irJm0jn7rbMpnfi8lrvoPiRQ3gr0IXpkbuq0fCkOmSUsf1POh0+6",
-	"8mJggtVoItQSo8YxYZOLDMcns4fJo7+9++U1mbB0BEgH0Rjb5FPvnNgKODAPrYgpFKh6HL+P7D4kSstp",
-	"KVRJ9UAYBbZvYXfzJuteiVrebt0eeDWLIsZi1SE+qxsI15TXKsdK00VtMTE4QG9EuKyjOcM6tmEdaxsm",
-	"ZdCjnm8Fg7qysFg+UlBuZ2Je7OdN2cIbnMTdAgE1cyQkyrjQUO2hFzzfFJ/a9WHaujUKoCJspDQ/dpkQ",
-	"ayQxZWqAy1Vw2UzqmslMZ3zCfhkOd7lM9+LNsqu/jjsrS1Jp7dSdm8mAotVTdTORqKLqU+tNey3RJHZt",
-	"RV0qMyvlUhXFbjWDivyVX7GBuHYGVWZQQ019cw5VUEyiMpcaknUCoiQwqYFQcsIuZLwAh+FEXjHCdR+b",
-	"I2DcTJcyenzGAn0QQA2z6JG2pNkMgDzK80h7Qbfb3XMgCHlXRs9BadS6OU1j1ZzolbPD7V2R8B0hLR/w",
-	"oRbzK57+VJ+/3Xta6myeNTzlSSKYUkvyunsHJYzGoDVn7LIEHOnIoaDMVdPRuk/b3dp0NHPh2B/YFfX9",
-	"dhsxwPvJRyt8/M+dj3aXOuZOayzhG68phhr1x8f/htoMORyer+mLdf2irbAp8slCzi4kOzW7RRvVxy/N",
-	"L2onskt+K6dW0EvmpUgDGNz1ct+yV1k1xHr/6lPhfHl8Ld+mk5pbJsKtU3LVe1JNi/MaD20iwPdvN0XO",
-	"rWqDPzY3NR6ep+PGzumX4ZL1D8xNGye1WTbuY98owuPasskp1WOvJjqXPNvj6UAZZUW8zRHArA0AZqvQ",
-	"EcrYt1aawn5j5QciQ3IpVIe8d2EaschvQz+yFYnoWSFzH0QNXlNJenDvaOBgFobtBUzi2mzM6fG59ZDN",
-	"Cjb/IpHRJf6TCTOC3vdoPlgg4lbvEEyCj0GroMsftHtdoIjsBTV3HK2oA8VruOQNo9kvjqZrR2emFdNF",
-	"q98zY7D3Pi2N/GDJvavee2BGzkCL51fsvIBL02t3e5s1bCvsaQMTLVDOLrb1UGJb36jiztyGx2dWw6be",
-	"smlCI8OKkqSo+ZRH1CGnOU+y6IuQWAxNPcIiEYdkJjRP8HXllhyftJEf3yhwxVCH3Iv+k4EYzvQsZQRC",
-	"PopoaR6niRSsD5nP2IrDAvfm46H2ins7ZG7QxUB4X0aHjDeHWl4KqDEdcipyzgxIDAOB/fhg4hIhbwwn",
-	"cjkaJ3nDOmAvge82iyVDj7j5mHkammcOxA9wK8QVExnRBLETsJ/I+wxYNcK71CWfEurgOQFmhIk4wGVD",
-	"YE8vRjiiU4tpc2IxWrnrJqiInvOIBYTiWEk6E3ki+UDgQskIca4j8PNyreyXtQdhai8wEXeInQs4zSaM",
-	"6YDQRMmBMH/yWPDR2PyUIray0inT0bhfxkqZ0AVRUwq0MKlz+mHJpM04Jb+Y0YFVaDbzgjGROeWCkpdy",
-	"IORMKx7jkuJmuyipdWDaG9oFCR/udchrWZbaQg5ELuP6/l43SuJmozXFU1iSybcddd0J8i9HkN9dBHqV",
-	"EvGOWSdNiW8q7DluDvguGr2LRtc2FWB6Q4XHGF9jRhM9/mOlpbXf7ZZhlKapjJhSwJJtzgzK9xOrmWh6",
-	"QRVzyONU2TKGirX0AsbQusVjZ79Q5+xP+NXXXCX1srhXNOEFWPRCcRRoX9BYojZ8+d/Qf826BYcAtWVD",
-	"fBYdkF4AUhPmTblwSH3Phv5AmDccdM3tT7pdolgkRQwZNzlW4MVMLRB97IqlC/gUSxTrkB/wAxBuYSIG",
-	"BcSoSqGWl0yEAHNsZnNu/878BIpOWFbOgGqD0W0XU4ZEC/dDxFGN5Rzh8gjU9ZFT0E6zPn+GpKGJHoKh",
-	"CwnD0xLSL7hujja+kEl8rVCjnksHG+brEuu0Sber3Or39rtLPJHdbdu9mbndZrlEw9S39unWr9JqcC32",
-	"acpTpmo/uF/8oP2S34H+Gm3nLxmcxKd/+/vBbz/svzr855Ozo//z9/fP35799uv+weGRrULL3rvV3tVG",
-	"RV+wZJ2iEXNGvpzg551BhFXhvuq6662BG/bF9t57v3GLPdLYYW8glrTY2zXNu3vd0/COKhJLTc8VUDFW",
-	"Vg89N5qA4yauxrA5Hm0l6m0Go5+L+HZD0WYOuzh0iawAKIySMbP9iMuB6BKBrROMpkUtTmmeJARsgPpI",
-	"TqatXSuC82fXW66hkjSFWq6laHx+6Af5S4mvjPF4NB7IzXiyWbsMykVOmaBT3llQRERZJxDsobkY41Oj",
-	"nQr/yFqck3nKtWai1hXxzD692ZF3Q7wB0BY3/K8auAUrqWal3roFX4TlO6uQWtxt5GKBMRNBJyywwajV",
-	"2C0DUQJvIT52i8OX3gq85Y2bwMboLRgfSvM4kJlHh5zNIZoWY0DLtgFULp5kppndTLggjAMetkxjlpJH",
-	"IRVkMguhj5wip0KQVzOlWWqeG4hX////lyQsNb/TvZXwKjDhvL7DrM4WCDG9G0WIYe0J5YkzRk9I5Kag",
-	"ZmlqLCWzwGoKwdglYDFUiM4EFua/7I8dmY4aZsfMJ5umd7BfnN7BltODPY35iOvMxJ6OpWBEzCYXLIVG",
-	"dwkzN+kxtNp7nmfYX8z0QNhnuSJ8JCSE7mBdJMZFGYWl+YOlUvVJ2O097ZGjoyPS7e0fWHIZiPC7w2Ni",
-	"r8CFMg2YH5ug/81om1epeZH+NRh895+PPpBHe53H7Y/ffui2jz/u/fsg6B19zn78j/pl/JKqgSyfWKca",
-	"yDG7HbpNFd1mmrNbJ08yDtyMb/OWjbgCEK+c25crjW1bSXN0XD0+CBNkOQNheY5tiQwyIcia7g1TBl1J",
-	"CGgmkylNXU0K0SmfTLgYBQPxq+CRjBkRMp3QhCts1fLo9U/P9mz6mTKaTBJDt2MlSWhY9X89z1lUiIw8",
-	"pEL4nCtEWWEd35C2MUNCBQdLyobgwoZpHnaPByIEptYG6RIGtkIpy69QdGG7UDivH8ys2ddtt+B6lTVC",
-	"rMQnsN9B9+WpEBugFBQevR2v9QYz2GrsdXzDUfYO6Wcbb6e/e3Aizih43v1wC9NG/BsTBDuPOP4B58ot",
-	"vmeYFFWUDnmHyujFwl3REtv86qwEHar6ZqDJ2O4m9mGQtUpTERnR99hjfvacgbXd6vb+dvzbs6N/dP+J",
-	"2RV6plr9w+5x0NJcg+B+XhgUcQAG+QRyAesWST32eMQmwaFlzk2f7fSz6foNXurWcJcCUDbKcdtyaVYv",
-	"Dn0D68agnNxmbYrlBI18Ul0sUP1GkTE3Qnfh8q8R72kgLOBTn9QDPjV7iXNZ9IVXLdmJ7OCcbhrOyafg",
-	"JXhOBb1yvfIn++bliE6+snQtb/N96BsIOAyXH6JX9sbOzJfimF3K/zdlgfbRh4HrJGZJEpIoYTRVBBWH",
-	"MCAh+BlCItOBCC94qsdQtx5aRJ9ZwogUJf2BKdSHKQgfG5t2cjFsRm66GUlyE9BNE3llzJQC4gBo8yUf",
-	"EeRUZ7MXCzKRgMCeJyKDL8uGdNBl0299d9gjh4fWHUSOjzdS9nCN7gXmaQmb+hJxnm5Y3t9ZwsJ1dPpd",
-	"EvA1IalW6/8JFUuSPd+kcgpdvyjwkyznEzIxyRVXXBcrmvKQejRm8QwU/XQgIimG3JB7kOFWXbDRTGDe",
-	"pZxFYysyzBf61htBU6ag0CiwD7gqo4GAL3+jiJyLrON0JJOE0dGMuRGVex6n5UJRdMGhrKEXiomIub7Y",
-	"4Vim/A8pzmO6UKH11XFtHetWkniZrJAsarYGtjDjtXouyRTWkCYYseECOx3CMfhGkTmAAw7Ea4tbw5Ut",
-	"1oorBS+YpZCXvTxSjA2EFVi16BBhBooDaamXkLprE4HNvsa2oWpWSDYQhiAgi9cwBTDpNJlIpSH1G5Y9",
-	"gyKSsj2hYtHGX6GnW5MDMKHiWt4/wKpZA8OmmB9Rg2hz0O72DHP3drfVf1oHcXPQ7u7DsZrIVBiOW5Kv",
-	"7ufGrzcgBeyXwH0aMye+3zb91qz2/aDqwD7XCAHzu1jLB2nIb4eac68Cu3yu+6AmGsYuPCZwAltle6+p",
-	"sZGQKRZV7oRxURgb4icUws9+ZY4VOL5oBlnsyeXMKbdOQpt5IoBKUculS9ViKAnmDjrygkUyb7w7EE5K",
-	"NSTAZRz8tpT1Bs5xdl2ecJsaeULFn8iVgBRQJtaNnQgJFVlyV07ljw3pgFaw5euaYruv5JVVLe2xsKXV",
-	"RQ0oQKWsWqiUMqfIBhhbTZlhQBb57YJFND9EHXJqVeIMoNWqckRxLKJGYga3+YTGbCC4Igkbaqy+J49C",
-	"+4BT3AADZmw7/MOj5q1g77vUePwDyp6DgQDgRa5cgTRU8LuS6IEIzTDDvh3lhdXgT3AyeTcFfKWQc/ON",
-	"0IaHwyBTn4FbGPnRISFNknOZnlvYxbBvFFwYdUqFopHZhROMiZtf8cOlLwUDIcxF7jRLM1GobrBKqPdp",
-	"gutfq2sCCVlGtaVLZnUyyCliR1+rAJwmSSGIOJExpB0VlhJOoZ7Lwp2eL/qcx2ZuvWD/Y+DeYLZ3U03x",
-	"FA7eXftmGtj9qbM6zrKt/no5/x3rdZVT1Uf8aM+Uj+QsifNzSZQkcDLnVJ0YRmD2IwSkDjIfL3ZOmus5",
-	"aWiaLqxgJXKmmzRBG29f1c8SOCRupn0EClrRsOKKnL55GSCj55pMGBUqVwi1JLG0hbtcd+ozWfGlZ4sp",
-	"23WxvOlk6OeVfWvMiHbpF/9WyWzUbB24RbPBF/fubxQJzetDyPk02tCJoQf2aZpQLlSm/pRooz5SmVPE",
-	"qvTmLIfVxfirAyqm4NqiSHnF0oROW7X4c2YBtgaes4N/Z97xeY3Uzh1Bb0TQkLC6Bjn/PmOo2axogqB5",
-	"dMm0VcozGxpgrxZZgCtTEqdScfT5GuYnFYQSB2JO6yvyR0z/Hcaxgorfw6tgyLXwiKWc59wdeC10xNqE",
-	"8Cw/JqaLQuMFAPNqar3QkJwNfs+1G7egX7G+q6nbJocjjNlmxeGYXUDHaW0bVsxPWx/O1HzwHT70xWV9",
-	"I9Wt7P4Aa7pr/nALeIC/22PveBNuiMeaHkc0SdqCfdLNQbJnNEmgkS8kwhkD3ZA4iwEmhyltG0dlcMfk",
-	"PZS4zyWZMjlNEGrPhkFdJ6oAr7u6JpoyYkbCapu5mCuvzRCvY5RCsL8BSGSTFvxuLHdsUSIjqA3247qR",
-	"s0yM/Gl6Ot2xhQknps0mU70A4xJRgSjXqnwEdrZg2RZMkhxbsxq19/kS5GavB9WVYWlkKFzWL5gyGo2Z",
-	"bRClMVo/oS4mJwUAInNFrliqjB4F6EYBBq3nXDFy1D0g4SyfT4j+SvPzfMwTlrkJAW/KaALjmTZin8QQ",
-	"s7cNYggliaQxuaAJFRFLAccJUcsA4wlANRtUtrdQtIZo6rfGVvKP1FZX0HixK8MqUbIoQI0pljZDjaVS",
-	"TlbV9sI9RsNtbmT2Fl6zQnkH/RRfpq27e9d0f40DIOVknapEWNndWai2GkstcboDAMSa4c2t0XbfvMDV",
-	"4G3edp+8phOmBsJokDPBf5+xLLE9ZSOaxkTLvE7alno3Z/KY0d+ommkPj3kv6W0SuzBP3Ga5XnmgG6C0",
-	"2AQgrzsqco3iXG+nvwds0K7d/7UrXsyxwXK/napaYGqncWyZ0lKmlon3TSrLJKCjV+rKTlDxzKLaMYNz",
-	"Zc5Oc6GX5VRfeJWXmcWuxOumS7yA0FbUd9XJ6fXKvMzbm2wWJz6vVdn1lYkmiPWbNXuAnpibOX9fil90",
-	"JVfflJ+aN9xCvViH/OhEABcjO/CBqOnsj/1rraJsE51KjS6aK7xuQITcRHlXlEiF9V030XjfTOpe6rGa",
-	"jv+XWIx1d2K5pIfukm2uWRG1luJqQ24b5F9jsz7zVGM3S4hPXFv2Q03LkpxAV72J0SKQ3/aHDVBGaypm",
-	"irUtNT0uMQhfQQvtgXeD45r1cvwRLwwMqaJDlqYsPtfSve92ml82BYny4NDD7HxpRvbn0UO0Oyzl+Mem",
-	"whgXLss39881RHY3Tzj33hgsjQdD/MSehIAYQ0MOiZ6lUIgIbruJrI9tmIFl7OJOEpnvPCb7I7SP+4Ii",
-	"sjd1Au84IsvxMLdxldvAaYEXhwAqlV/PLzhHIGQEY4rwVCrFLxJGuMBiWWxap116z0B8jd4CiMnSFcHY",
-	"IkeRRkyjj+vGuYoHrZI34lOMiZN8uwLCh4SKReCABsE/Zds+Ytcb7GFYy3bs/TvWs2M9O9Zz31imXI2z",
-	"ys71ORB0dL119gMVa1knVgagysCIlESU0DqGlPMg10i1NpxvJrDjQDsOtONA98qBXkudl474x96swLKs",
-	"2QI7sq1cb5kdcVUGdilV4uYFBOSCJVKMoAqY22bLLB6I9TQkuH3HnHbMacec7pU5QbOMLbQj52i8FY70",
-	"V+6ABjIIeYuZhccI2RATsdtGBEIrliJgFi0EfJRNwQX8K8z+Aj8v8i6dszjs1p61n+fK6VqR7fEL7xxJ",
-	"80YpclaZD66O17m1ui67u1ahfAbp1VSZsO980K2fEIgGOpsSOeWCS9HZ3Dd85kjkjpGTlnimc+848uV8",
-	"305K6VyA+pJjg++abxZxjZDTljppVrpvdr4OGeImxoVNCUWxYqHd21y0geGEWY3AQFhOxfPyPSx1HOxi",
-	"j9dsyS48LF4iheHgDggTt6lBetnyi3X7nrGsXsOhqaVylNIJQskMy53RqO0ykNWSArzjH0YBrItg/sMO",
-	"5hbVUveJhgCdnZ36iuum39sElXQmLLpgbeHEnCaXbb4MuRPVEQ/NfCxJJCdM5Xlvwk99y6JuTnuAsw/1",
-	"1gPhWqXLtIT2CeXYJZxN86W5TC/BYgAiG8rU/DpBNjNkc6Y01IV1yOsZpvykM0GGqZyQHuKLUmg4gyCd",
-	"IoZC70JngMBNYyBGdKoy/xI2OjPaIWpMroByzrJuaTIl0ZhFl+AYPzFaGowBEDwx5xTTjvScQ7vZgTgl",
-	"dr3hDQqAPTn2V/P1rAJgp2Jmqe02kQum54yJgfCTDVGc2/uhVRDUPZlVQxwkOdOKx6xtfuZi1B7LWarC",
-	"YCDCHOCzOVX/PU0uX4prNt2BdvvFhH3Ut95SNbawVgumNEvNFrErZqi206rkABRpBHIx0wnVMpGjBRwB",
-	"ywebW9kXXriBXofLcJuVAruUjNtJyTCndY2KhWumbfyZus1/8RpvValtYpIk55FBjdobYIsArFGGZ5VV",
-	"hYX0hFsNjHQm2u6r1fwD1nTNkSXUib06pdbcztKrZpQgaGiVJLjW4L2F+2NUXl2/WHPaZ2nS6rceg4vB",
-	"fqfWS4wYC0YroSmDQFUnL9rM4NDrYVamRlMGTglq9lia5w1VTCxipMMed64WpBmeEjn3P4MF/XVfASwI",
-	"C94NtBVkFhlCt9I5XTjsVlvNjSoQxPghNdj70DM7kPovpTkKptmpaUIj5uHCXkJbWDnMfOfmAZoy7/3l",
-	"fMmaZQNE8azEtlBFa19yiuTDE64XNW/4AZOzEZpcDiG30h7JcisdHPxYJrHy31+sY6mB8TFrZ2bXz1U0",
-	"8yK3OFCCZCafK4oBgOxY9ILsSxbApfKJ1xYsPwc+sK/28IuAnLgiahbHTCQL2GmfNAEErvruF4wmehxk",
-	"th7ox/Zc0Bz1CMz4/Cx5L7aWxOePn/9vAAAA//8=",
+	"7L35khs3ljf6Kgj2d8OSnaTIWiQXKyZmypLcUrclu6Vyq9umuhKVCRYxlQToBLIo2p/e7P53X+wGzgEy",
+	"kRu32iSZHTFjFXPDcnD28zt/dCI5nUnBhFad4R8d9oFOZwmDf5/MZpILPWVCmz9VNp3SdNEZdl7QZEyo",
+	"IBOZpZ2gc0WTjJk7zrPxmKVndKxZejblItPmRf3AXThnY5my0pUoZVSz+IzqzrCz19973B0Munv7p/1v",
+	"h/3+sN/v9eF/v3SCTiwjLdMzHneGg6ATZynVXIribfv9oMNEfKb5lOHLnnT7+93+4LR/NNw3LzNvsY/P",
+	"qOZMaPe2VMop/FtkSRJ0FEs5U/4Pmqa6+c1992alqc5UZ9hR0YTFWcLiTtDRixnz3pPN4vWm+/Fj4K//",
+	"U1im9XZhnXWqTL9teoM+Duub/mDY78OgnsHbcTyvpUzLYzoh+HV/POMsSc4EhXc/S3vEPEVe0DimZoHU",
+	"jEWcJvx3GKW5haVTqmUiLxbeB9f71AbUtHxUdl24OqOR5lesM9RpxoKOvGLpuZSXZxGdAf0uHf6G+/0T",
+	"bsqJENWZ2u0qnTWe6slZDFTRGRx9e9Dt73X3jjobHSk2pTzpDDtUiN40U5ql/2MZQE+mF2aVeKq0WyYz",
+	"sHxpElpceAWPdoLObCKF+eGbgwE5OCCHh4ekPyB7+1uuBFLZdddjm0luNruPZswTRmOWAuN8fkov4CQy",
+	"FaV8ZinjnyxVXAoix0RPGElZJNM4IGOZkvDluPuK6mgS9syAcXSdYWfUGYw6naCTst8ynrLYkaHhMFNq",
+	"PjGlH35g4kJPOsMDPNeapeZr/xl1fu13j95/M+r8H8uHDGvSKRcXsMY/yMjSbHWgP1E9caMUbG5HWh7Z",
+	"I1owJ/VosHSMY2mORGfYyVLeTdmYpUxErBP4g9/r95sG+YbpdHFi5El9mG9ZJEWsiJZkTrkmKF2IThdc",
+	"XBB6QbkojXlvrTFyoff3cGx8mk07w/3HZmhTLvDPQT5MLjS7YCnu/oymdMq0JYATYEy1Eb+bSBJLpoie",
+	"cIU7b9Z4wpWW6WJIKDEkR2RKKImZuuyRU3rJBKGKcE24IkbEsDgYCapIIs0szbtYysxFIQnN9IQJzXFn",
+	"eyNR2rNxKoWGF5tjbAaENNsJOo7Un7962z2xXLWRyAZ2MfK/SzT3639Go8wc4y78d/A9/OfJ9++/NldU",
+	"y8X2p5op15OLL5/VV/l0wohHnV8pwsvEO7Czn1E9KebO46VE/H9SNu4MO395VOhLj/CqevTyWXVcp4sZ",
+	"W2NsxEzu7gb4NJEqS1sHFuHlOxxPlqqmc2IGEwr2QZ9FcEfouNGMXjB7zgOSiWhCxQWDscL4fstYuigG",
+	"iA+3UfLecko+6f5Cu7/3u0dn3fffNNMhaiZtq4nayd0t5guZxG1jmcgkvruRvByDLKsP5RW9ZLCPuHFE",
+	"imRBuC8OidI8SciEIo8koRGlIXnw5vun5Ggw6I+EYpF5Gxns9wa9wcMhkQI4pmJXLKUJMexPL4imFyow",
+	"v4dfh8BoqVj0RuId1xOZaXw5cj9/QFyRKY0Z4cLcTyKqWJWJOpHcyD+dGN+O5kYj9fWD0ejr//vg3aOH",
+	"/z3q/PqfUef916POA3MhgKvlCw+/fmh+babOlyJKspjVd+ENrDTITSrUnKVkzvWEnDPFY0YYjSY+izrO",
+	"V5amjChmBJ1mMTlfkEhOp1SVSOrXTqGaWfX8vbk8S6QZypgmijUfVm6H668c12yKVqkworft5W5riquV",
+	"1QBp/hJftgcbYP8ohDlNUwoKu+C/ZcxeNrT/0VhHC5SfMp2al/3Ap1zX1/VEk6lUmihJpoZ6YPSGlIDY",
+	"DOsqLdVhv3khEni7vwwxG9Ms0Vb4tmsqeysVlVyzbmMUdgnvjlf8lFDROpiEirsbyRspp20jSaWc3t1I",
+	"3oL3oW0s6Ju4u9Gc8uiStRKMhqt3NZqP5mk1k0LVPFSvuFLmsA//6ERSaOuzorNZYrXhR7NUnids+s3/",
+	"KjR61vvuT/gUfrw8/9Bjk10hdXcsMxGHw7JK7ml7wGeBG5jVKhSy+xi7VfZax22v18eMWs99DBl5fuuI",
+	"8XJ9wC+o8uhE3emQJ1R1fUsZh+yUHaPm+FcJFTGZZkaGaLrAwcskvo+1Nhpj60on/Ap1yvpivxRXNOHx",
+	"nY4Vvggv744pT1icr/JvGVMaTW4hNZka3QyHawaX0kgfk5ClqUxVSBKutCJG2VmQKy4TtKHNpF7RxEhd",
+	"drfTmrqvdu1EKtOKqDCTOje/0Jg8OE/lJRPkb29/fB2QcxqTn0+/734bEEpAwyCoDRE9od6SxCySMXsI",
+	"03xNpwwcDnc6TSMautp8NhwSKqQhNFDqcyPA3IEDlPokithM0/OE3e0gpe7S/NN2I0IcTOgMCZokcg4H",
+	"ZMpiTsG4x+WGacgZQ1e8VbsVnB6YmNXK7uOgW42v9azb6/WTbjS3exlwQkX7aBMq6kM1qt19DNWoja1D",
+	"NRfrQ0Xd7z4Gi3pl63DxcsOANb3jszhLwfHLmxh+Llata4goLiL0OVxZ9zsXvrudvDG8k2v0F4MAjllk",
+	"DGEq2BxmiArwfWwJKtetW4KX61tyyqfsx/H4fkY8ZV05HlfH7JQzszUw8ikjcjxuGLuUP9D04o4pii4S",
+	"SeOulrKbmK/bQZ/LeGHWGn5LDSsX8Lti6ZX5m14yRR48PiB/59+RTCRMgWIx5hdZymIComzOlRWvp4sZ",
+	"u28rxYiktUwVkF213flZ0CvKkzsXv1nxXUdPVNNzqpinBWWKxQSELSNTib4ro04YpWdO1ci5iwOimIhx",
+	"I+m00KcsBxhrlpIQAk9diDyFvZEIZaYjOWXdTFwKORd2FJEUwvoj5xCSUZrMJzxhhDqXovn9nHFxMRJA",
+	"GkahO0aNzQaszGjMGB0TQo+jF070xtK2iPbuR168DNbxZ8E+zFik71h15UKzVNCkC7q10esIuLCcHx8P",
+	"UI+cThhJ5AWwBa5JJpw/NrSbcsbj0FKeymYzmWoWvzLK1R2TX/7xLqh2cI6cFvgUh9E15zvEo6RBgW1S",
+	"/YBn9MCxYr/ckGlT8SuScykvWey4JrzbN3bN31ZNG5KwyOUISTYjWgbkPNMjOCXoZOXiIiChS5UJA0Oy",
+	"0cSMvPTwLMnUSITVBJIQ6XOWmklpjo6Y5syfmv8fL9gzxs147LftdIz4Bb2IpozIKMpm3MxbyrJvaakX",
+	"9LHvBO3XnaCt2Uhto7XH9N6GG1ERsSTJg/XLqPipf+/Hci7ICv+aUJoKbR6yvvUVD6AfqLj/DK3+VT68",
+	"poykFR+y99v9MK8o0rzWntS6o5NXLE15vPLVP7r7PubZVCtZjL3tYzn/ap1R5flpbd7pYyKyJIFIl5CC",
+	"VX2xPv09PvDp76jffzI4Oto7PHhy0D86GpQjCOalKO3RV1unTi9Vrt1bbUc3nzBhzpHZlFgRmtztSL0k",
+	"t7XJxiX1LX/A499v8YGPXurfOkkA97Z/fl7Wmqvy0ffh/4pOfY+gfYZQrEJBwz7NlHalgTV4R72NbwfN",
+	"wiffuhITLM33fb4e8vx/WQT77edcAi8F7SJGa5MmP3lSzwYzy3v7Qs6JlgR5dq8mJ4XUrCkviGrCEgWK",
+	"uJbo0puy6TlLjbLo8oSihAsefQVpQONxj7zN0tSo8UZ5VDMaGcmawqPyilXytd7xJCERTZKSmqsxN4DH",
+	"dAFxXC9UfVgPVVeJqQhdj0Zvm6KuKaNqM5n1Bp+okph90aoNy5NkN9iwE1E+ixK0rR55qRVJYO6gGNW0",
+	"IEguOF8QG5yFpcRsnvquU7E4M9TfwAroJYNUA5VxcC2iPgGaI1dknDLWIyeeJ1EwZjgn3gZeXCVBC5SZ",
+	"RjuDaJmUN9/O2y7duZQJo+J+BPdEJvGZltbH3BBOBBe2HBOK8QWY8yVjM+sKNpygTNh/f/K3f+z/8t3e",
+	"q4N/PT49/Pc/3j1/c/rLz3v7B4dlej4ok/Nev5bus9d90pjpcy2dYBsJv/rmrUSZJ4/WCPv6x6+VuXvj",
+	"WHE2n1812jY/iiIZCJLZvbMYgH49h6OgwY52dkPDCYuaU1mBs5pHYyNUyfdZCuEFvF2RKV0YZkvj2PJL",
+	"m2diWIARHGiwm39NWHR5xoWbM1w0FKiNYBLyTE3kvBN0EkavzC/I/yGfJJYQ83ZFAZ2gw6fGliznrtgv",
+	"1kiPLskk5THhZpVcXii4NosUztDXuoQEZ5ailTh9OSl0eaJnO/+/i8TPoLOFEXOXvG2cyulZoS+WN+y1",
+	"r/+anTPmOPvAlctb9snPLyDJnUaOClmMdMjF2SyVFylTyqPGOCc+fNwnzbE+s5LiDCTFmWJMdAKzre9b",
+	"VcVi+Zt1l5eCzCGdbD5ZgEycTxZGPmWJ9X1hVFIKMsvSmVRsqV5yHSXkbohwY76e60ANCbcyZjHBO1Do",
+	"+bZ+ZS32N1oK2v39rEWafcK25FZiTZ5tbaRV5BwYCFaUONZbPtf+5/K9tUdjtS3ji86STHVbskKIvsBC",
+	"gRYxN6GzGRPggKpI0rq8zDMry+95DskPKJADIpOYKU2gPAZyrN1Da64yyvxS9uXAHLRK0mXNnoRbVyzF",
+	"D1y1qBOQI24Ok5dYE7hQBiNzLmJjoznFgKpLFhtary+S2fj6N743y0E4EqBzaONbfYELLM3P7YHznUfT",
+	"WcrKny5Yol9e2C/KC/NjZ+zXriWy5QruSpbeQgYVB4XCWdok1sBYPUDpoJ+hPrEpaVRycus0EXS8/P9V",
+	"L37NPmhbS2AYAp+ys9+hVGv5Y6d8yn4x9wEXWbXThcV8K5u9d8ub3XjIyquMrA54XMdfxhVH8U2h225m",
+	"er+zVq6WluUc2yi+TYBDlwQX/osGN2tb+3tRWrZ7tZK3sTdbpfqJTan63CT7x+VU97ZF0X4HAe2y/LMO",
+	"5x4Jc806DEiYq9bwR65bh8FIhJ52HQKfC3MNO8RQz8LLa/gKUze1n0E/Ema6xyTM1XHzGauP23e26OQh",
+	"iaUxEHoj4SxW1DlY2WQ9Jjpl1PBhYuPSEAukyo6QiwtbvnIfhkXJvq3WxJfEUKVwrikEeslFbLjqFVdN",
+	"9v8u/niL8UeZyKzBB/EUfodaKWPBMRHTNCBUleTbX/bYk9h90YmrJyXh9aRkufzl1373iHbH7/94/LHR",
+	"fLlGSPOMx6rZlwLOd3u0bLTdMEm+vt6LzH+FTnMDsmFdMeRBFzSwSOApHHKIiymvJQ2xkqP6yp+hbCp3",
+	"RKfsgqYxBkIUAzqlUWRGWdZ+3l5yQYD5rHQ+3bWdD472Fs3CLSCFhQOfO6SC0SWqRuASxLiGhGZFqgK4",
+	"bcWtZG+VdVwD5ZohkFlCI9Yjz6czvQhcGaN5wc3ScRn1ovlMKSccVfPBwkESLS9wMcFCC4uDGgaYi38u",
+	"48Xao39bhuMozeSwYSI3FP2EQ9Fo8m8Ys7S8tr7CJRZWok6PQPxTv3XY00jgG4mkQcxKGk1lE3ltSx37",
+	"wWcnu1eN/FOS43asnb8MDh8fRv1O8GnI9i9ITJfFr11vZPE7aXxtaWzXs8WtsJPOX4J0rgjaNhm7hjjb",
+	"yFkMgkut7TJvSuZqcJhu5yYFa/jWXKVruATXWNyfHNbHBqrCU3D3qXqkArUGgPt4sn/0+OGQ0HNlfsds",
+	"KGULY1e7BXcOgT+NQ+CLVRp2WsLOZt9pBXWtoCaRvuOpnjyjTekp5lcjjQEeMiDjVE7J4Kjf7/YH3f7A",
+	"UHsps1bLmC6OCSUJNRIhpgvC1UikbIzVZYo0oA0UweVIxoyE40xnKQuryFElUMpSgK96kMrnaJ1A7lOa",
+	"JEa0byiHv4d8HaS0svzcKOhVUSSKZ5vUh6eVcpba8RA2729R1Q3mVJE8BFEfcn5pM9fwqpRs89VqTvbt",
+	"51bfei51nrRSWrZVG/amJZvp3Rq7VQHxOrMlfoVry6vyNOOCM3kWJVIxhA1CXtQJOviPMy7OoL6wE3Qg",
+	"xNmIBuZ9pn5qEOOmKd4EtXa5elXwCCs1hARkVCtKGqyFraIUt1jW1KwCvLPJtUbeVTMTnk5SrvQU1Lf1",
+	"YRPvQsxvlSZ2Q57eUoqXV5tirdNNfK6W+rbztTp8pkrBJ0SVvcpOmZIQ4Y3NUFzUmbq/63S7BQkW729L",
+	"oZlPZMJAmNp0KTxLbWlPG4vHGoXkM6yP6AfaPqDAFshWGfxNDu1PfhCbnDorD0dTVgvwX3sIvEoBSDlG",
+	"nZWL5lKB8RgK4s9oBRSspXLAf1uR+3ZMqIV7HAT9fv/6OXCDfpPSHhUSaqnYt7dVl9c9HrTMesnKr/aZ",
+	"2Zdv5ipzD9U9ZMwYnJslFObT/sQ8ZM2myEnuFAHOA06u/f39IzLOkqRruMnDRgPl6Ojo2+5gr7vfvz2u",
+	"ZEb8QmaIN7FpCt9EJrExjY0tzcUFcFbNIHGS0dixWMMmwM5uiAYmMrpULcaAhx4zl+klfIjrY8LQXhZS",
+	"m6NIk2RtsnlGF9+ZL1YPYINPx27k8rfp+sGzu2An1kwjdhCbCn6lU6ajSQ4EQReB1QGIYdb70X8R9y9z",
+	"pppl/KpJPRfxj+N8kbDkaY1s2h/Hzxo8965iyny3cSlkc5HTSZFdV7QguAE122v9sQ7EwWtz581m3ng0",
+	"be2JijGx0sFUbkSyOk3U3PuUzuqOoM29MzekSRe7UBtSOY+hNNXNVGy/Wc3GB81tUEsKw7ZUtHFg+DMm",
+	"lsq+L9ny9t1brYhYl+VGeohzc9bUEDNGbMOxoTJS4KF8WrpIQX3LGCzO2PUZQX+Xmsi5sKUzVCyI5jph",
+	"JdiBkajjDuSZ0Jp90AiHlE5pwhVWJr3+/ukxoq/KhEQTmtJIs1SNBL4C/KxVz2m9P9OnZQfhGl83EOoO",
+	"+Q1EP2+GN12PGbWiDtwnN6ofj0oUru4vsBgQwjoNbHQvIINDs2uDb/sBOZdwR4PrYH9pqNU87BVSHDYF",
+	"W59j96p6VQdhXXPJCKeUKYVkc7i/twe/dM1S5bG93zKpAfUrklNboJSOBBdXXPHzhHnnMMjt2r3DAyIj",
+	"zTT0MAAsYSIBTDPl0ymLH/bI39lMG6YxT7nWTADQGISKVJ1FmEM/ndGUxS0Rxx6xAUk6leLC1VGoKi9o",
+	"7+Lllhn7fZVrZ/fKPGJ/DYe7pwLXTwNNEmPKRpdg1gSk3x+isbZ3MOz3A9s664MmUx4LfjHRZdNtsDfs",
+	"9ysxgdIAD0tM7MGDX/uD99DO6//u/drv7r9/OPy13z10P5lvPmzkTC8YTfSkpb1CKiMIbipCE37VYJe1",
+	"FbOfJHO6UCSUl5V+ZfKyyptX1aHZTzRJrhcyiVtd8y5Me2lIMBOaJ0Z0sQ8z3uiRuF7RwKeMa2anvNnM",
+	"1p1Sudi9qoElCwtNBPoT3OkVmFGxuLv6si+tpn0ZdNg9woU12XGtRe2NyF/ro315hF0y+tpYxZZWHnIT",
+	"CU6su0J9MsNdUZka1LK2PiEUp9vFNsK2juXGR3v9JqA1aIFo9876+otTsLciy81Xvfb7t3F0t06bWAms",
+	"VNB7a2jErIm13bhWCKy1k4s7ufiZY700Ise9m0h2xVJA0gYXBlUkLKDmQkxmk/IyD0TcPYbc5yTScZk/",
+	"DdHe1HjsZcyE5mMO6ZsYGjgmF/yKCSObC4DxgAigC8zdA3wpYrv0jcTefw73SZcMAqIkil5s/fO3tz++",
+	"Bnx2ltrIFhgWNNLJomKMXmNb6gfCkXkDP4eILXQSBGMzDxxazxyR47FiOiDnTM8ZEyNRBBALVBHwy+Wx",
+	"xMHp3v7w8Gh4eNQ7gv/90iOveJRKK34JTdlIGOsqIGMuWEpifmEESZRp872qWd7SE38LHJPayXkpNEuv",
+	"aJMTxA+G4dp42TCN4TBMjLmRvJfrZz80JxM1nYLX7IM+8Vsv1HkIpOGA7pgDxTuXImit8HfZgXbNtM+g",
+	"oxKpl2Hded0lBGaac0GO+sTlRNYQzK4zmHvZwhalbcV23mhUpTSEaiANdmglRTXHWL4vU9T6AZbvbJJM",
+	"QDTklDuHnzF5Eqr0MZhQtmQFvH3st4wmau1YS/k4rEYY2woUqiXgshwXyYvYNPTVV7l24hpbO2xncBbO",
+	"6AXzYaVKx6e3MuyxDA9wVTvroOO72pfWMxvLCxrc2sSOPIaEOENlHCxRuOqc35/FRIqRsHCQoJuZSwmd",
+	"HaMoBgCflFnhPYWm/th6hyPODoDcaPBGV+TQcnf7ysqmHz3gpQ28CG+yBJr6U52XTVRRL12K2qJ+iNL2",
+	"nOo27O8A/Z553UEF668Qy6dzLtSxbYmDQEKMKQxYeGHT5bnpdx1OS81ytpgs5lKPnAJbgQUHQpGoHU0Y",
+	"mVOHX+h6/5SYSlV/AJhSfE9eFwRbmDJ6WQUttfnrMtOKx6w7l6m5vzuBvCmnLXctLRcqc/5LU3q6d/uS",
+	"ptX7mzatrub8w4oGy3DUfyp6WNTUz7wpdFsaDlTXnK2TLVWU6mwL5cNcQGxp/hLclCcnrxMK/YmlSopN",
+	"k30g03jz188ma4iinyYWnPCmMm6KtfAHHuQRMxxV4G/nZvk2loi2dMU6vEQtScouuNIsvTFSuxuquQNq",
+	"qKbUNO/pks1ZnU+Th143SahxD9UzasyoIL8ksDbKNtk1Xu+cTyq9xo7r2rkfjvZXJH8EJDRaXkiihNF0",
+	"LYDM3YFp2LXibQ1aeqotfivcZZOjVrVbqaY9jcRaeU9kSdrTiRCfXIn1T27la8zbXCAiM7RqLJwZk7OE",
+	"QWoII1wPyQGkyxxaP1JglzAgsdQqGAmVUDUxf08WswkTKiAzmjKhJ0yZX6EcnSSMwvKH34TN2ScjUUk/",
+	"sZ+pLu03BwNycEAODw9Jf0D29qvpIqVlPlhqWpGvR6Nv/vvBr+TBw96j7vuvISfj4R8HweDwY/5j81om",
+	"tEHtf83maG7nuj9gXiqnplq72fa9vGRsdj9hnVssVlwiZnAtijqc9QVIQkGBXqdS/h7rC1f7k4JcNm2k",
+	"mSVUnMxmyWK7flbUPGpYYkIbvIae+dkMegAxMTjKdgOPrXALNircaMQ52MwwCjpTGZdzrzuMRpMaAppR",
+	"iM4XRAoG3lOaJMbEBH9GSoXCLgG+WWjfQpPkTKZn1vgs23z2lnpGVON2baVFv5vIqdkwaIQ+lqnzOzBx",
+	"05Wit88uPsHC0olM+e9SnMV0UclQOGg6OWOaemgAQPIRZJskUl4if3eO1SKodLDMh3XUXxVH+oRrX2/S",
+	"3d7G5IDHN5o3wHmsZreKjW1Yxmm7Q9e/G8oZE+EQq9Rms4SzmCyY7pEQlEbbQhhHNqEKEcRTOZPK9vvt",
+	"jURo1UNoowwOK658d5eQ8x4JbXPr2htLjfBHAj5geMOcKjKlMeuRkE9nUkEiMI7Udcy27edCIfWZYgnU",
+	"j7q5TKW4MG/L/XDQ5ADrBrD9YAl43CyDoRdzBfxQMCNAHofh2a5YOArEpsg/Weah9k31vjy2f3PdjQoY",
+	"NW4Ngzxly5G/fdCpV0WnLmwPIpSZGSYtl0+GazStHtU8f8t09nLSQPGSX2n39zbfPJJEUwj0tdfhCzfO",
+	"a23wZw2vrcx68fYe1vXTyL3w+Y+3536ShWM0jdyv7QSc5DQeyyib5m6Go4PDJw8b2GCSyDmLz1zLgbYj",
+	"xQVAIXVBHwL9xDKfvFdBHhEZS/NOlDZZasw6o0k5JdDRr4Bg0Dal9EXTXV85rGv2bmqaR5dMrz9DuP3e",
+	"JnoKn19/jtB7X/Or1olR9DhQpPi562PEp2xog5EUmrCgGVqwdwgFj2VqGH+R24ayCMpGbNtGW0GiJ+Z+",
+	"1/KfTlmejqAnTIxE7b5IJgmjF5mDB2DVfAWQKeuBiiWy4ix83ICuIMU44dEaFpvNQDHP4LaeXaMxtHtF",
+	"iQo3JQKjgbUSLjZY7rr5hUOb2wR1+UVXTYWoFsqoEevDtcG7nZuwFHhvKKBnurF8qdywzLZsscPSEtqf",
+	"sA86APpET1IlrlmUodEkZTRegLJTgaDiotw1tiyWmzRUwJNqXdY69Jtb2Csui6Z9ay3jP90TTTAg7Tbt",
+	"x6CDDamiRtelnriTY2GvKipLCf3DE2xZyrspG7PUGCi1RIN+Ix4ZNDFtWSmjYnaF1F2r9HoLZZXwXBG9",
+	"Jjlu4NexS9KoGXzPRWx7DNvbnIqNqYRfKZLIix45SZQkwMuttj7BTMHwX903+Fz35bNKVVR/8LejX54e",
+	"/rP/rwbVsMlIaiy6MiT/4vT0Jyt1gqJhZv6lg/7RMtvx8OjI008O+o0pEFDk2x58R4BKMmZzbPtpVgSK",
+	"wXIeb44suEkWs/ZDCzktmFvUkNbSmDy7NA1U2+EVff0wA2NIwkLDDq0XWSXZRY+8hcqLY3KeUhFNiERe",
+	"sbaKv87RgQ3eUNmv6IRw1e2K19PeMlaPG5Toe4l++DbJLhrsCOpSBnN7yOwfeQ05OCkTdMpiIlObZktt",
+	"U7Epo4KLi2MoOZCCtbdUntLELBmLuwUgn2EQY5kJL7+46/9mF93/yWNgrb+bkZcuGv259IMRCF05Hpd+",
+	"tNBEpd8mMolLP+SMzf1gRW357aAu+j9NmZ5IfJPVQe30aRSxmbaQhxBz62qK2ddmyfM/7FJwkcNi1Gbs",
+	"XYMJL7u3PJB8fVw9kj/zTNlf2vJe3GKukwJjv1X8KWQXfrGcQEvZnVKx6KKb2F9wK0mKJc+1N6Pzgg7Q",
+	"5aL7W8Yy8yb4bxdAguAz5zJewNDNSydUdSuisG7N+D9WDQAwmiBTmnvqAEx4kUgad81EEppeMPBCq2xm",
+	"pCWLu1MWc9q1p7qmTzgr10xkRuGMGNacCpp0HdRlGSXTGoRd2/+t7CupbUeNsf4DVmtpNgDOvSEZYH1w",
+	"pKURHfv+et4AxhI3tJJus7HonHJt1q2hns9mRJo7QEBiUKOAAVieltjv9/srchPXat9pvbJunE1C4A1E",
+	"UJlSy2vCIypQ8WkoCoe1ObtiqWpE8P0nXsizQ6mm51Qxgs+Z1ckqTcD3tvSwtBXtLa1ZB0ZRUdDgty0r",
+	"14PqgjSuemMZ6AlCf2NVWL1bcQGib9bS6MVyflMlfDeMZYXlq9uBE90oOL1ZaDL45LImbrbN2LZNvszi",
+	"bJmahxvcgoS1HaTVjmaW0cy6OKlm8Ksz+sxab5bOB09cq40N8LxPLV3PDOrauXpAuTeA0nSDzLUVHOBP",
+	"cVJq24w+ysaEfxZlqXnQl7iBRT4r4H4xbcLIXPCzWmfPgtCULY0bN3zzpXvJFklLy9CCG9zZn0cx/3ZF",
+	"9mugTGRNjitAxTo8OLQ7DwkY5s4h+f7N838E5OXr0+dv/nnyQ0Ce/vjz61MiU/Lz69OXPwTku38/O/m3",
+	"+c+rH1+fvjD/Hol3f397Ws0lNO/5r3fPn//9h38fwzv+6/ExPPtfpz8vr9k6aqnR+q/jYfBNWyx4u8L5",
+	"zcvfbkxrgX3xh1ApJm+N8TYUkVeM9k20H+QJ32EPiaZSYrheuKPPWWR9YoxGEzjCzTbwkgLI2wmqqJy7",
+	"rX5l3WzBn10AqX2lsO3Hxuln3K6VQnFi3rGk9m2cyulZOX1wzX4WK7q28HrTlrZiurKMe0EVsQndNgyx",
+	"WeOWOy+Wu+G+MEsIYkvToUniwuZIeXlXiEun9JKtRFwy5FE6658i9pIUZ37YushiHWM8oOFAYEAVcg+o",
+	"hWYvwi++j96+Ql3ySrGivVAjPunVy66C8YT7bhs8aqcDrKkD1C2+3wGiAev1C3hLC7FoWDh5efL6BGph",
+	"jqsH0jHUMit9npnT+eiXLOWQ9+ytwuODZUYDLsJ7r2j9m9Yiiu3xttZTQoCi2plic6uHd2UFAnH6tQ2w",
+	"oQRuyrtambhTSWN0eToFREOOG7DAjJ0kb9/Xu9HMmbrIXtoVdymowd3gTW2T69Oa1ltCQzYb6zWKkalN",
+	"gPUYa4xqr0t7rQRp4NqNJ7TeW7LqDePiuE2oEV37oXyT5/BeT301+4jK60TOj21ajdLg4Fmr9vJaCsla",
+	"ntC7V0C2VtlrmstmikpJ6IRGIwnvXHdpTSw+sfkQ9wupN+Fj7ZWm+AN8KzFCaa5ic1NQrBlNE85Sm5jK",
+	"LkD6LBtxOXS574+xuz9YDvR3JsdmdJs1kqkf8UbMKR8WOpJZEnvNa200DY/KfRQy3VcevFmq1cGBZQBP",
+	"5rBvElZsDyh4OkotqoDdiwyfLfZoS13lZiP+W7nNtNzaXdYY1Yc9gNeuAp96W4MVa+33MeYsie+hpv0Z",
+	"M7xEJvJi8clFaW0GyVIEHIzYQw5kvpaQarSqKnZJObMPDmtsr8tuJa/zdhVj6vVMbum/5jL9jZoLcB74",
+	"kK/WGzG9YODx3AL0cWU3hu1iGxtkKG0oBe7dT/mGqgkW9ZEFU5qlMV0QdsWEhbz6tL2WmNvVIJesaHC5",
+	"/UYk0IVri5gHLC/oTK2vpdQTrBoVlU0dUzNpcwHrDAMwDS324URCWpibQ8UUzo9WLBnquubma85tLfTl",
+	"LWpOIP9xzNKUxWco5drS+VARuzBzkqJAw75TdfgWEBlsgp2l3kocq8LvvWTtnFLypuuVlfS58GZRrdIW",
+	"NTHwlHnoQiC3QFwZliJi1SOhOVNxSueuqC2asMhIIGD2mYjNno1E6I04HOb533a3Gze6VADschLdTCGz",
+	"9WyWyouUKUTPAzdIwsa6vD6doJMPsWzZFe9sEeWn9i0bewGwlvnapsKO+a/ObFpe0V/Yguv1YOpDD6b9",
+	"4eFRpQTn280aLi3rt9SiO5qBjlsNU+gfxqPCDnUZPbKW1PNFQfnc2hH4jkYA0Hk6yVIVf16R2hrOq+/I",
+	"uqJR3gU1SQRyR51SLpDXTRmzXA9YcJklek/cSMzoDlGN7PLkInIzKQin7zotgOR4fNMIOV8G5M0njCez",
+	"Yy6fMXNZP/2kdLpbGx65UxwUKVxeVA4qixt8NOMxYMycLc/hfNf0tsJ1eZxDHgyCfr9/I+mdbRj2EpWM",
+	"1Q70cb2W1D0ftMx7yeKvdiO79d8ozdw9VPcJMxFvihGbz/sTSzrPncONS5DzIViL3wFwjiJGrmWokHeR",
+	"X80rqq6RbNGovmrXW2Qj4Tln7BKt/ZTNGNUK/Rw40AWRIrDtOfMuB9p9i5yzCy4adN5zo9WrJf5Iq0JD",
+	"Oeex0aH1XBaJFnk/gR55Pp3pReA/U/hZZHq5Nmm9Y+wSe8GWiOtJA20xOFr8ip254EmTGMe1sTYB19hp",
+	"6LYkZYVuKyMM3Ho30e4/28r83tlIdZoJZ3VWDBc5nfIGnvEUfreRbstVM55ooJtjAhW76B6zNa3lVdkf",
+	"79GjaLAOkgJEJmik16xV5Iq4JyrGY2/Q66/zwQvZ/qm/SpKyhFGHl1aaeh1c7EIOenuPe9+u89mtolTr",
+	"1m+Ci4ZOt1qRCt25TwaONkor1rBfq+JdBYZKs2SCWM3c+sAcrEfOAKZUR9g+w314SEKQhgwbsyBa3rmM",
+	"FwEJZzSlU+YuIZoJAq4ZVROdXdUDsDq5IJ/BU4kZBksBc7gi81SKixIuTg7RgNwX0P9oknlQGKrWFmSa",
+	"KQ0oDZoYktRkcLgWPE6+CO0AEtanPQnIbxlLF8ZqshAp+cPlsdQZWjMGiN2ZNienRWsxuzUkFLu4/YSP",
+	"YK3W46P+4CGhilDy85uXZJzSC0xNC/8SgqUwYdaWMe8oj/EvjxpqEUoRrZXED9SQ7+9San6aI9SuogA8",
+	"m6pHQssrAZ6RqCya2Go0s/7FwgOY5AzU6HBooTyK/jrQT4eEkZyec0Etzpk5KVpeYL6b4VMB9I4HCYrR",
+	"mCD3BhcfIuE401nKwiFJoKoCQVClsaVGIsQGgIhoiYqTzTy14VVFLgA2DRMDQKHQeYszoyKWncv5Ogcd",
+	"h4MAAEVoLwC7cTNyxksuUQtTzb6vCDMUsQj47QzT1PFn7w/0Y7uDj9iVxhw034BFyDsexgWkRNmyKr5Y",
+	"I/t3NLl8uTUWMImg74JRpMe4yNMhCXN3TAhOjTLIWrhze9+Oib5pfPFGm8R5H2/iPYV+u6n+73VgzLXv",
+	"sQX7MraBa8nY2I2x2Wm2suuEiH8c59o4vH2DnLKgY4YVN4UUnhVOLDBrzhfk5dsfybeP+4OADMiDV1LE",
+	"dPHQUO8T8uBtBn+tH6t9sjwCXdkxN0o3Q3CWNm8eAvK8ADyejUNdRSoL2lNBgS2cJHkrSbO3v9vwbWXD",
+	"PkQMXtdcB2fEe+EfMa/BPBdXY7OW+fWMaobTK5lfBys7/a1b5gBIbuYDkLvExXITfCScDd5eCUEAmZcL",
+	"wCQEEGE//R27luEnqylSG1nyq3v+rVlG4Yzy5l3ERHfPZIUSA7DfC/tbOA7QZHdHVHgpmRSbQTpgxrXd",
+	"O7re8LGOgdrg9rJTC3xqrR+lj4CuOJaovQtNMVMZa+iBel49f/WWTCkXmnLBAP4qS5POsPMolhHictYo",
+	"zuaiG1PhnEaXTMRQByKIzLQLzCPZDPMuSoHrzudS8Eai1FfRdvo1V6Y98lr6CTNCFvF+BZzYrbqe84gF",
+	"IzGRc2ytaPbANmqZpUwpMuqYW0cds0E5oh/iuro8+OJJREYcCQsaxBxaNo5qJEbiL38hZtfUSHxNrOMX",
+	"T9ivrofx+wcTrWdq+OjRfD7vpeOoy2KuZdqT6cWjdByZ/zP3PXTNjkeC2H7HCNmHGOhckAfhL2FAwm/6",
+	"h8P9vvlXF4K+4cMesUe3aEPq3sCVeZ1NVQygYiczCoomc8ghnjIqiJJTVlh6eKRR3/0d0xwqc/v59CkO",
+	"Nvwl9McoM13vsQzVVcfYYtmMxXZZNldsp2XXxBryNFlMsln5kwlnOTls1ffZvO2kDJwaSWOCr9tMmfzo",
+	"unxC/3WqycB82UzHdeuEq/C24jqgvEqdO+vMOEIMrXHlox81xpbKymLOmnvkBBaKUPN52wkyf1hGlwqt",
+	"IwpvnVBF9vYDsrffOwzI3kHv0CjEe4c5YwYS/oErrUYC/uNIPASWZYOAngM47BFo81r6Dc693/Y1GIm8",
+	"dyccsYr9pIKmxrC29ZchSovKrCeGgucWihQyM8E6IuixRjqSM/pbxoZuuc8znkCVUspoXDqqFuRkJMKf",
+	"Tk6fvrDbAJb0lKUXYNdHE/LgVwd9ss7hBYiUh8ORoM4idTUuFjUFimksAAdXlQZnhOseeQ7KZMqUzNKI",
+	"mU0bCSpI+PyUXoTH0PXfPJwv8stx95UZaZjnL1s6AHBXOOt4QA8GeyCUR8KccWP24xGH3gdUocUMS/Mc",
+	"cIFHAocCUHy4OlVk9ZHA5Tk6OHyyzvIABvtDq5CERh7BsisQWGaaMeghuMHmJDWhnB6T8K/PT0lenhUS",
+	"9mGWUA5kwqYARzcSVtdzfjBocaqIMsyFJthZNfDMbAeeLNOY4WRtK4ThSORgnuTBQb//MECnBAFwQ1uL",
+	"lhLFf2fm+uOAHAz2zf87fBgQNaEz8/Pe3kg0ACo77LMkKTCVlWv2ax4HW4K73Eml4VUPg5FwMg/qhYAF",
+	"PDjoHzx0krT+uxsnFF7lV0ei9FjlNoepSdwLudZGMjw46B+ZZUBN3KmS5m15hMveYkdjmZ771Q2+8jMi",
+	"DZl/90bihBx++OCaIvs8IAd7BpKAreiRw/4+CT2sSJ9vgPsm7/LhOoTgYfEFv3utxXRF2OMLanS+w/7+",
+	"SIQV9MkSb6Lu1EGD5xT+Y5ZsQq+MwGIC2o8MoUR1JM7ZWKbwCahF4PZDqBsnPGJCMU8XO5nRaMK6e+CF",
+	"Rg3MP2sULsM5s8+qRz+8fPr89dvn8EyBc9wBje7kp5cdzyVu/dsfA+g2Qme8M+zs9/q9ffQWTUBV9bG0",
+	"uwUkx0w2BUq/k/JS+SDsUAlcKUdvaDAVICDB+QJOhEM5ViMhxyT86ce3p6QE6R32yOmkZNiY+3KLKCRq",
+	"IuceVjMSpxiJYmQBhM6ByDyZGUszOKtmAFMMzUBQRAiSF9i/efPzD8/NR79/8/wf5MGzk5c//DsgWBhv",
+	"iADK6H/490O/5p5xI/xGorH2njywep/hQ1zQxIpvRfZOfzY3dwffv0HLKn/3SBT1+uRB6RoQ+bu/vz31",
+	"QvZGE4GKT8NV5pIsjODxOCEsNvBRY+G4hk5+qhAuiFffGA5thSJo3go2D79hiwKPSagu+SwkCaNX5udM",
+	"23xxdNPxaILRB0weLKogAaoqMcyWYnd1rkjCxkZKcnTRUrTWrJ6ijHCdw5lvArSB42WseWC0L+PO0OZd",
+	"vXUwMYVO0hn+2mygFbc8OjHMrfPxfQ5G/Z2MF86csn2VAMgX01Ae/a9NWrHWL5ygOWOX2KcO4hgVB+Sg",
+	"qYh1v18pL8U60LLPbeDgIVahNfjJLEUUdu90YFXqb/qDYb+P5iIap+th8Vgn7seygWrb0qVMzaSwzUj2",
+	"+oM1Fm2Tb1vcI/h2nTWxuEfCHyS+P4+G0DgGo9D14shxCzCgAyM1OljbCOxtj+Cej0HHfWDV/fl9MNqD",
+	"fr/tgXzNHr1yCkkHnjhYsnpWSfpms1V0zXUaFjCsQZcb67OKXW5+awcpR0d8Gac87OFkHq+e/mupTwog",
+	"cXjq6E6XoNpwxBrAwPMwdRISsppEluVUipxnOu9HgzwXGtKEFejzQqtP+CVwMDPfwf7qVTqV8geA5IYH",
+	"Dlc/8HMB3P3KqLbw4N7ena5sXUXGmI0PE46UcrjOQflZsA8zbKsGj+yv80gBOA4sL5tOabqwrCNXYyoI",
+	"T52go+mFERoOjfG9ebhBa3r0B48/mmFcNBZfWuqwRdweShv4SUqwyS4fL8B0e6vGYBlOjzw3Uo+j7eg7",
+	"OwwZoQGuhgD5QNBdGbEEJCx82cIvk1xWqibZecF0LjgrDL1/wwy9iVhOr8+lr8Vxlz+B437FlbI+5y1Z",
+	"Gx7A5U+9tFHWezkWbxiNc1JtOgebalX44MtnnY/vlxyhR1GO2Lf164MW+wXx41QOeGNtvIQzQicwXRGD",
+	"s8kBr4CHyYgDbmgkKJIC5RgU21yZTpKgqbFuk2IKY9hSMX05BpdQ52NwJzosTZKSAuvSs3OF1DVBMZSD",
+	"TeNsZ4H8kUaclYNg2as21UeRXtbSR++CfVmQQqOMFpws9wxCn9N7YWt3rUX5OqOR9Y09b0I0esMGMgmd",
+	"wQihSts7AE6t05a2Y7yDNRjvW03d3XeskX3CAgEJOxcJsKs5mBTsz4ba0qO0hHB14+z+lbxiN8PswXEy",
+	"EkuZ/RBg1fOKYvRRxOg1hOp/zLUqfKfpSBhTqXCO5Y4x51dzI0NOYjG8IeYOzmN4Dr73FXabaxA3xUs+",
+	"D5EDoE4lCdLoEWmAY+oM+sP9PtCsYB+0rbZdKYh8uKnBxsLHw2i7FwHU7hB5Beh9bSIoWIkQ/ecSUNeS",
+	"TqAN8gIgv+41afSLXEuKfVqekZp3I7DTbXZ3HDeGbnInyE5AbyegzZG/rnjWixnyqkY3hk0e8BGwzf22",
+	"p0qD+Em40l594Cm8vSaCqkUPycK+F4HwqCAPQsNPw4fWqWEO3oMQcgHDh0VCVgPWJDdvhBx+13loWOo8",
+	"VByNKirlGgLvBz7leh3J6Erv3t+iQKgsM5Q6Nhxlv9ixtpHWV7s5A/8yXSBmDeuL5B2jN9BfCFgbXHn/",
+	"sU0XPYljRSi55Jg3B4hpQzKRcwyDcY1IGhiwO8/GY0Sgg0g/duPLMxZHwkuTy1vrQI5MFGUzDqh2MgDM",
+	"JigT4tpKe5ayHnkNiRjm9gz652ASz4oGOq0RtgrVda6j+6lLLp5OGKZv54obLsYZxCuLWNmgH3Qimcgs",
+	"NRu7x57EkKXcHFSz5/7tJRcIDATlrixWFtYWWUU5Ux3218f5e7+BclhZlZsOmV1n0ewVzFQoLjUvpw/b",
+	"0tnr7z3uDgbdvf1TyEkc9vs9xO36xQfHMAv3vm0nbATT6xmFa7/eDlngWvOFwfvVG1YG/lg6/u33tonH",
+	"nkDb4NWxSMHmJGWRTONdPLKmcq6lRA8L3PAEdJM8TTMvkGQfuNLXD0KueIpO2Sk0Od7ppCURehLHpBKp",
+	"cs3AW2Voo06ax9dilrCmyqxn8LsRskAOeXIhppplisXHNj7msvhjBkzIcIgmAYcfqgu4Lf0ndd3voG0S",
+	"8dZ62BoBLDOL64ev1jkUL6g68YE5NjfuPnnyxv1qovAiT7/c7GuZ6rg6dGzYW/VLLSHcJs1sY9Njp2l8",
+	"2ppGpUMJ0sMnGDW/GabzmcTMNxR3G2cnlsnChUBcP9iWlq8Tlnd2xcTmlNnS+QfV2oiHPeLK9G3J1SVj",
+	"M4WpnO605danM1ZLnUcRC6SBMeE5uVmhuo69CdPrwvS+aYw7SHFRCTzU+crB4fanF/v13nGQYA0O8tQ6",
+	"XyFSgMbInylYvSSZEcPWa5khkPGXmx5cozFyx0bHzm2+ZVwbCzyuaaVs4DRX5W4hPIZwMhYvuDS/pxMp",
+	"FbOZeyKW8+FIFKWFaPaWXgmU9/XX8Nqvv8aKTa7qVYfH8JZxKqe27E/LMCDnUk/aXwr4M4pF+uuvR4Lg",
+	"0/VSSngRLdU8XnE2J6BdQQQdvi2wUsKWSIVFbns4hAqD0gAKKB5zE1YoeLgfMAHvDUTQNJVzG2hS2haS",
+	"wAKCCWgzJ7EEDMrsYCUCWAa7HnmdyRoBjZXBjJMtC0DbMdSaIhoWfWg9doi9Ij4GzZBuHCtycwQJWLse",
+	"OSHhN6Ebr607dvhLWFGlSPj/7H0Xto28KOVtmYNFcVtvDh7+5vJpWMiefCbH2DYKoYJw81tG/O3KEQPk",
+	"/bXHC+GuOtHn7SOqyByN++8jE683oGebjcWdwDUGU2onsNloVql9iMXb+YxDcxuG5XYRuaaIHOZTUUG4",
+	"bXMJaVlef6MWn0uJcbfH6rDMkeZJXDmyzNj/jDGSmJWyrvhjrz+wnSz5lI0EVxDVEwFYTefJIrDQFkWR",
+	"9sSYTIxBYtmcJ4nhp2iWAaqF0REwu4TMJxxqpssGv22AYQTjqUsfy+WKLXouoZ0AJsOERZcsRoGPigjg",
+	"m+FjI4GAX1CTXK3ReHhc6vcCznUFtcgj0VBCZG+36+fd3aBYP7SlxtBRwLUSgLrhen6Jee9ihjFKTKKD",
+	"TB1YuQC/gyXQZLmGX1XkHwYViBfz+ZGov6Q90wWrM8dctz5rPkeTRM5ZeQiuiaZbNaA/uzHW+HbNusol",
+	"2rhGMtOKx6xrr3Xhmh0OF4BvA1QJQMUpiRKpcJfNw+ZSV47HlR2zTTzdVMpdV6vE4N+cq2XVm81s4WR4",
+	"t8IK5PeB3VVqKmq0YLxTyC7cbB4OH/ZGIs+2rhTRCNnFKmEze4dHAyHxhI1dr+EJ45iq2cPTg0fB6KsQ",
+	"OUq4+TQM5SKF/JaROEHsBZrkRV45anSBcOB6ZTjMFMDMyFOnkMqrjY+lwBS90G+gbBV9qHL2mt6lSgOb",
+	"AaoAM2FMIpkkjF5krKh0LDktQRW2/ZThg3Z8CIvjqoMtJwuKHjhuc7WUx45zgTuoAN0IXRPSkCRMK5Iy",
+	"i06E6AyEYl24FGSWpTOpmINHIFgF4LA0RuKSzfQQjh6x1Ixr6FN74HUCMvtpOKhNuy3BCyEZOUI+Zwvp",
+	"Mh7zVvkAkJESCzziFthOyIziLKKzkMBZbcyBMPeclKrF7r7QeEKT8Qtwpzd/zt3rayF5QsIWzqzbTGbY",
+	"Zi7bzeJaNcQele0C97dSSFyXzOB2m8gkvo/SYp9GcSY/2sbjvsO43Pr+12rBf9FIxTeLB56R2VyyPzjt",
+	"Hw338R7DKvz2083vLO5f+k77XQ+vGeJJLrssSRmNF5a/lpROB6oDotO5qqjXuzhPvtAys+jURoajYssF",
+	"cVMA1DwwjSNo717R2y1ThAXs9Ad/O/rl6eE/+/8qmtIND/pHBQjKaUlvcVgTBU5ga/f4Dbz6a2Ss+Krh",
+	"BnpjsJWqaJ7KT0Wm4LdjInP3WkntqCgXAWLfNCiNgacQFofXaWiBp+rnv1W0ODiuJW3tE69xL0W6zZl5",
+	"KX6iaB0WESF3TCpAc+AIs3ZU4V2ywZPr0ffeXpm+a9YawEc10XjJbgMhWRThfw81+M1zeyrTlEWIn7Tn",
+	"w1clXGnsGgPIYahaA2yZD96EgEedoIM3AR9EDHkPHzr/WDOEew6S3gRZ/jHIX5iDX9ffh/hE4K93oIke",
+	"YuIDB9z4MCiQeOq80UKklAfkMVTDjW92e9eA92/a6xq8wk2xtAbchgetqGZ1RIeRyDvEuplxReYM+0RP",
+	"WQxwGVpKODeWQ9wXAoRoAX6oeI2qcZ8NgB8q2TtNAA8YeO2tSOjZPGDuPKfvr50GdL86+ukNqd+3mOvi",
+	"zeDPmfKy1OO6bapLE27ENREjqm9fBRtRjRBbX0Jb/bD1cRhZFY8EujpsE4OUQVmGKnmKPJTiHvk+lVPw",
+	"PGE9cc4cwHVWhv/sH5HQ9mPoQj0ywKaHgfX6Fm4phOnT9mUIy2k9wDpTrtxqShcEsRwAttRLCwGM03ZM",
+	"i2vxp7utMrba64m6rGhBNwFL4ftK7gWbYgULrQBU+CR9/4k/d8hat/YA2MN2mp+1EgnZU3bmdDx7OrBb",
+	"eMnQLpnUiuT3HRNXHRtR4c6iOZvLzIlHA8cHN7abX0tNZlIpfp7kzKjMK5p0zjrLuSmls4GZDQ1d2sLP",
+	"c1YsFYI0GE5aHnBvlxJ1E1Af11GJH7kW/LcnmE/LwacJS9mQhLk8RidELpFDcs4iaYRhaAOgZ1w0JvnA",
+	"5ZfiHgTa/UiEZwA5vxMGd+cjb2RxYiUf7n2JNTRQU+IF9bjYmNNII5s1u11OAzXb5jzIK5YOjc59Bq3r",
+	"mFI+a7FjiZs5i726Yy071rJjLbfPWuxxw36i5vxuzlpAe7gbHUZRXjQvWGA+mGErZaXGYzVOs2lmNXB1",
+	"x2l2nGbHae6A08Bpu6bJNOFKy3SxopQEK0XKXaHKiU9JDHllmCgGXsK5160bc+K57o18E8e2vLctTKCh",
+	"yCWbaUKJHRX2PBHYLWxFgOKFnci1ow2YhllysNg2e7/+0UHgRZuH1QnM3zLFUgKhScwU/LhBRfGSxgyA",
+	"AefcJyJLEtchFv9dbdFg/Yh40VYTuz9Xp2QEHS0LB1LO+zsftwShcdvRElCxG3ybqAN/wqAIHLkJnc2Y",
+	"AEime46SQI+Wu9FjIMXW4R+cMy4uiGJMDEuOF3DONNlQIxGaF5zZF5zBC87MC/KYBgZQXKptY52Wme1O",
+	"99npPjvd59a53WupmeuW5rOATbUfm7N/Nzwq5pjkX7ev2pzGQp6Z4TkmNBIVLkReQ3AC1KeisKYhZbiB",
+	"XQn5diLnO36141c7fnU3/Iq6EqFNudR1QOvXZVSIXL9RvkkVfT7Hm8/hQm33T8jTc/1SkTspFjTgz9sS",
+	"vB55qW3FD9dqJHic9y2ydoMDE3fVkF6GCi93xp1ThRVNMomLGklDhrbmcQ49OnMWKtjctQeEQkqvSTMA",
+	"R+eT50Zr9Hg4ZKEWrbD9KrXiIX+5vFlCCaRDtdGe3bwC2qYgjM8oEyYvGwM2kx+Rdy53yV0NGtsY7pkz",
+	"kkP2e6h/Amq1MBvaf7bN9B0Mtm1K6K31/YHxrxB3Hhb/pyXv7gVmZ3ld0GfeQrAxEW+txoF5prRtlgoY",
+	"+bZQcXUtx+cBnr/rN5jD9F/LTwzzuLO8mrzJPx7Wihsnt498X06TfIRB70ycnYmzM3Funce8Bd/D1lHv",
+	"TMTyFtkLInzQ6BKBuqjSXjQLd8UCeljNe0pjhpBmBVjWSMxSBtBTMV0co8ZvYQuw2tTaEVz3yInLGAXa",
+	"c0BbzqrAZ0ei1QQKCPtgKDu3BqbURsPO2UUmwPMD+bpeBG0k/A5eDlXELGxz/Mxc2THHHXO8W700wK4g",
+	"vt7pn4nANt1frbi6jUONdTtt9JPnqj+LWBYsayqv2ArGiu/hCderYvpuA1zPI5klsQdDBClBXNnyoKAM",
+	"IGnVspHIISRT7bjlRcrhaYybNe7jHL415oBMhXzM4Q3NaQ5ZhYVIPfKujMViMbLGgcMTUkEZQM4oj/Ay",
+	"nhZ9bURMJjKJlZmn0MeuVKoA7kfMSOocVoLlYEDYNBFQCbQ0KwT0Rp7BGiDCjyFgM2KHIQUGmGHZtnrA",
+	"rulYpjhL89mglN0wEhWETHIOnXhyt76ZpaEApcnRnhFAitAZTXUrZKRPCSsgI08nTDldWxEpksVx7q+D",
+	"fpXMPK5ZbKggktMpVSVYvl8Hwd578/csgTJpaJO1CW6gTbBYDdkXdKb0w0u8e9DvB50pF+7PvGKEpild",
+	"mHuVXiSuartTxx50O+gQB8vwRbAOPfK00piIxNKVSWtWhkosIbQ3T7/8idIaTOmHH8B/Wsws/xuyPYzt",
+	"3Rl2RqO3RXGM0ikIhQZQSoC0Kkk7N0/z7BCb29rEk8AdlCCnAodzZk/MOjCM5r3XR4R8TtOEMwdvcIc4",
+	"oGXn3Q3gbIJKrArvMlcOJPTGMUFvfOyGfJSEVmHH5tTHbEyzBBYb2odZBCvgn4ouVI+8sUPI0zBCSw/l",
+	"qUGnhCbGUM2BWhtc1j74yqE11CdzasXS0LJSw7OVkTVJYoRIdInSzmn6xOK4kWmWaD5L0EiQZErFgtjh",
+	"lc/DYctp12zWOB+7mvgkE9m0M/z1MBj0g8FhsNcP9vvB4/77wKFNDDtcaOhZMaUfAM9i+BgZBP5xmLMD",
+	"LjS7YGnTGvzAjLQx+4JC38No9DDXPGizatH7/YGw3hGyqh+kkILVevkuYSp5fuA6+EsbYiW9x+7CZxFO",
+	"zmb05ZjRhmNmqZyxR79kKY8mkMnXxkE26TacyLWgYxHX0JDU9ZL57q/L13JcMPDi1gHGel9yMuH33EIG",
+	"4Mb6JoevVdZNjkeGUlchk+StzCPoa577eiF5uPhs0R8aNgxUavvTSJT1qIBkM6ObH/WtYmwM9CFo5g72",
+	"E1+OfmOXpYyXhdSYWGOEALX1DwoMrhxRIVSJ1KH5vDl9tlkJ6EUQZ0Z0S4XVFGC9/vW5MXq8lWmFdn/N",
+	"PjhdPWE7RX2nqH+minpJS7TutHtF5TdCCh1G4KP1WAmR3k8VzNrSqPH2lnHOIM+gQacrHrOaXfFDhare",
+	"r0keO0V8p4jfviJ+81pzm15spGklr+emtOXaGSszezPJdtV5A/W4JLbb9OTTulaz05K/LC15teK6XHt2",
+	"Puw1nPXuVvRXW+exJkzERt9DJ5NrLnS+ML/bZk9tqudT9+0VWmfBsSCnqPTBslfr3lWAz6lHi13+dYxs",
+	"t/W73iz13ixRQcXunD21DbCWdFwxi+9A6kDXGBIhnX6IDUEEmxdNQXwA6loDi95I/JVfMaLn0p0FZZsB",
+	"IG8AswRjePOJTFhTZ65zqScjwRE2M641xOTCS202x9rB42JTAfiYC401FucDiL6luc61EngnKVd6SlXZ",
+	"Q2YmegZtwexZH+x19w47QcdMu3bhcXHan+bv20D+2oncdGuALT4eL+vHT8djIPazcgAUO8fPXVa5v8VF",
+	"pPWzAPrfirHscM+KKn7Dh3yTpzjJzQzNVxrW7lDvqQ/tfecL3vCZ95u3E7l+xswXlkzy44z5CW2YcNMm",
+	"NtfDll5CVBdM+9LmWoZls8jZoIN71bYEEXS6t+/poWiE1mRSk9Vpnj4oPX0bzdjd6rUYlm7pP8G0tRs7",
+	"gJ8JFrXbi1YVdCN+alcvB1aIZdRuHp6gjQAmIXrLQE110P15xwTl4PAt6Ar0UU/lXLEUCtESSWOVZ2PB",
+	"LSxRDHL1GrHhn5lRrTzYmn3QjyZ6mpSVq7IL3fyv7gltJHoz2S/LCCqRk5ki9H3ADi3GHsmMyuiCEI66",
+	"3i6UZlOrDdhAwAoPggsXnC8An9u5BiAlVjGaRhNS0GC1q/FIaHnB9ISlw6LBGSThYLcImiSVHv9tPgcb",
+	"ylnlcviOXXAhDClaK2mcJQkOHMOAVCzIXKZWad4s+iNkq1Mf/tMS7Nm7gWAPNIcGC7DaK+9zDV9BA9/Y",
+	"y4WMqCAPQmOChQ+hXhgxlB+EEGwMHxb5kKVJYd5S01y4OsPjUJqGHdi5lAmj4vPz/uBBWMf5Yxd35/up",
+	"e1/jnJs4zuj4S7vn5ySGPF+XVeBItpT5LEXESCYSphQJc/qD5nxAxb0W98oz5/Hd3rsCzGlVoxP8Dvof",
+	"XpsH1tcq/Udvp6XiBjPYauzL/C2r+igKNre9JXbelT+Bd+UkjvOj3sgkPP1pbWcKdd1JclQIKIMgmTIk",
+	"eOLUI9sArNTdPhiJopEA9N91/t7A6zWAA4itm3lCVbfkPXx4PBKK6RJj0hIZE7ifGY3bvTw5i/rMnTw4",
+	"j5uqilr+1AuqSrU2X6BvCHesUO5d7khLX3tfzK7nKcqbSRfst8mmdOLzWu6i+5BARSvQT9Ejc1On5XNx",
+	"yCxh+ZtyPnzSlRcDE6xHE6GWGDWOKZue5zg+uT1MHvzt7Y+vyZSlF4B0EE2wTT71zomtgAPz0IqYUoGq",
+	"x/GHyO5DorScVUKVVI+EUWCHFna3aLLulagV7dbtgVdZFDEWqx7xWd1IuKa8VjlWmi4ai4nBAXojwmUd",
+	"zRnWsQvr2NgwKYce9XwrGNSVpcXykYIKOxPzYj9uyhZ+wkncLRBQO0dCooxLDdU+9YLnm+JTuz5MW7dG",
+	"AVSEjZTmRy4TYo0kplwNcLkKLptJXTOZ6ZRP2Y/j8S6X6V68WXb113Fn5UkqnZ26czMZULR+qm4mElVW",
+	"fRq9aa8lmsSurahLZWaVXKqy2K1nUJG/8is2EtfOoMoNaqipb8+hCspJVOZSS7JOQJQEJjUSSk7ZuYwX",
+	"4DCcyitGuB5icwSMm+lKRo/PWKAPAqhhFj3SljSbAZAHRR7pIOj3+w8dCELRldFzUBq1bk7TWLUnehXs",
+	"cHtXJHxHSMsHfKjF4oqnPzXnbw+eVDqb5w1PeZIIptSSvO7BfgWjMejMGbusAEc6cigpc/V0tP6Tbr8x",
+	"Hc1cOPIHdkV9v91GDPB+8tFKH/9z56PdpY650xor+MZriqFW/fHRH1CbIcfjszV9sa5ftBU2ZT5ZytmF",
+	"ZKd2t2ir+vi5+UXtRHbJb9XUCnrJvBRpAIO7Xu5b/iqrhljvX3MqnC+Pr+XbdFJzy0S4dUquBo/raXFe",
+	"46FNBPje7abIuVVt8ccWpsan5+m4sXP6ebhk/QNz08ZJY5aN+9hXivC4sWxyRvXEq4kuJM/2eDpQRlkT",
+	"b3MEMOsCgNkqdIQq9q2VprDfWPmByJBcCtUj71yYRiyK29CPbEUielbI3AdRg9fUkh7cO1o4mIVhewGT",
+	"uDYbc3p8YT3ks4LNP09kdIn/ZMKMYPAtmg8WiLgzOACT4H3QKeny+91BHygif0HDHYcr6kDxGi55y2j2",
+	"yqPp29GZacV00RkOzBjsvU8qI99fcu+q9+6bkTPQ4vkVOyvh0gy6/cFmDdtKe9rCREuUs4ttfSqxra9U",
+	"eWduw+OTNbCpN2yW0MiwoiQpaz7VEfXIScGTLPoiJBZDU4+wTMQhyYTmCb6u2pLjgzby4ysFrhjqkHvR",
+	"fzIS40xnKSMQ8lFES/M4TaRgQ8h8xlYcFri3GA+1V9zbIXODLkbC+zI6ZLw5NPJSQI3pkRNRcGZAYhgJ",
+	"7McHE5cIeWM4kcvROC4a1gF7CXy3WSwZesTNx8zT0DxzJL6DWyGumMiIJoidgP1E3uXAqhHepS75jFAH",
+	"zwkwI0zEAS4bAnt6McILOrOYNscWo5W7boKK6DmPWEAojpWkmSgSyUcCF0pGiHMdgZ+Xa2W/rD0IU3uB",
+	"ibhH7FzAaTZlTAeEJkqOhPmTx4JfTMxPKWIrK50yHU2GVayUKV0QNaNAC9Mmpx+WTNqMU/KjGR1YhWYz",
+	"zxkTuVMuqHgpR0JmWvEYlxQ320VJrQPT3tAtSfjwYY+8llWpLeRIFDJu6O91qyRuN1pTPIUVmXzbUded",
+	"IP98BPndRaBXKRFvmXXSVPimwp7j5oDvotG7aHRjUwGmN1R4jPE1YTTRk99XWlp7/X4VRmmWyogpBSzZ",
+	"5sygfD+2momm51QxhzxOlS1jqFlLL2AMnVs8dvYLTc7+hF99yVVSL8t7RRNegkUvFUeB9gWNJRrDl3+H",
+	"/mvWLTgGqC0b4rPogPQckJowb8qFQ5p7NgxHwrxhv29uf9zvE8UiKWLIuCmwAs8ztUD0sSuWLuBTLFGs",
+	"R77DD0C4hYkYFBCjKoVaXjIRAsyxmc2Z/Tv3Eyg6ZXk5A6oNRrddzBgSLdwPEUc1kXOEyyNQ10dOQDvN",
+	"+/wZkoYmegiGLiQMT0tIv+C6Pdr4QibxtUKNei4dbJivS6zTJt2ucmc42Osv8UT2t233ZuZ2m+USLVPf",
+	"2qfbvEqrwbXYhxlPmWr84F75g/ZLfgf6a7Sdv2RwEp/87R/7v3y39+rgX49PD//9j3fP35z+8vPe/sGh",
+	"rULL37vV3jVGRV+wZJ2iEXNGPp/g551BhNXhvpq6662BG/bZ9t57t3GLPdLaYW8klrTY2zXNu3vd0/CO",
+	"OhJLQ88VUDFWVg89N5qA4yauxrA9Hm0l6m0Go5+L+HZD0WYOuzh0hawAKIySCbP9iKuB6AqBrROMpmUt",
+	"TmmeJARsgOZITq6tXSuC82fXW66hkrSFWq6laHz81A/y5xJfmeDxaD2Qm/Fks3Y5lIucMUFnvLegiIiy",
+	"TiDYQ3MxxqdGOxX+kbc4J/OUa81EoyviqX16syPvhngDoC1u+F80cAtWUmWV3rolX4TlO6uQWtxt5HyB",
+	"MRNBpyywwajV2C0jUQFvIT52i8OX3gq85Sc3gY3RWzA+lBZxIDOPHjmdQzQtxoCWbQOoXDzJTDO/mXBB",
+	"GAc8bJnGLCUPQirINAuhj5wiJ0KQV5nSLDXPjcSr/+//TRKWmt/pw5XwKjDhor7DrM4WCDGDG0WIYd0p",
+	"5YkzRo9J5KagsjQ1lpJZYDWDYOwSsBgqRG8KC/M/9seeTC9aZsfMJ9umt79Xnt7+ltODPY35Bde5iT2b",
+	"SMGIyKbnLIVGdwkzN+kJtNp7XmTYn2d6JOyzXBF+ISSE7mBdJMZFGYWl+Z2lUg1J2B88GZDDw0PSH+zt",
+	"W3IZifCbgyNir8CFKg2YH9ug/81o21epfZH+Mxp9898PfiUPHvYedd9//Wu/e/T+4R/7weDwY/7j/2le",
+	"xs+pGsjyiXWqgRyz26Hb1NFtZgW7dfIk58Dt+DZv2AVXAOJVcPtqpbFtK2mOjqvHB2GCLGckLM+xLZFB",
+	"JgR5071xyqArCQHNZDqjqatJITrl0ykXF8FI/Cx4JGNGhEynNOEKW7U8eP3904c2/UwZTSaJoduxkiQ0",
+	"rPp/nhcsKkRGHlIhfM4Voqywjm9I28iQUMHBkrIxuLBhmgf9o5EIgal1QbqEga1QyvMrFF3YLhTO6wcz",
+	"a/d12y24XmWNECvxCex30H15IsQGKAWlR2/Ha73BDLYaexPfcJS9Q/rZxtvp7x6ciFMKnnc/3MK0Ef/G",
+	"BMHOI45/wLlyi+8ZJmUVpUfeojJ6vnBXtMQ2vzovQYeqvgw0GdvdxD4MslZpKiIj+h55zM+eM7C2O/3B",
+	"345+eXr4z/6/MLtCZ6ozPOgfBR3NNQju56VBEQdgUEygELBukdQjj0dsEhxa5tz02c4wn67f4KVpDXcp",
+	"AFWjHLetkGbN4tA3sG4Myslt1qZYTtDIJ9XlAtWvFJlwI3QXLv8a8Z5GwgI+DUkz4FO7l7iQRZ951ZKd",
+	"yA7O6abhnHwKXoLnVNIr1yt/sm9ejujkK0vX8jbfh76BgMNw+VP0yt7YmflcHLNL+f+mLNA++mngOoks",
+	"SUISJYymiqDiEAYkBD9DSGQ6EuE5T/UE6tZDi+iTJYxIUdEfmEJ9mILwsbFpJxfDduSmm5EkNwHdNJVX",
+	"xkwpIQ6ANl/xEUFOdT57sSBTCQjsRSIy+LJsSAddNsPONwcDcnBg3UHk6GgjZQ/X6F5gnpawqc8R5+mG",
+	"5f2dJSxcR6ffJQFfE5Jqtf6fULEk2fOnVM6g6xcFfpLnfEImJrniiutyRVMRUo8mLM5A0U9HIpJizA25",
+	"Bzlu1Tm7yATmXcosmliRYb4wtN4ImjIFhUaBfcBVGY0EfPkrReRc5B2nI5kkjF5kzI2o2vM4rRaKogsO",
+	"ZQ09V0xEzPXFDicy5b9LcRbThQqtr45r61i3ksTLZIVkUbM1sIU5r9VzSWawhjTBiA0X2OkQjsFXiswB",
+	"HHAkXlvcGq5ssVZcK3jBLIWi7OWBYmwkrMBqRIcIc1AcSEu9hNRdmwhs9jW2DVXzQrKRMAQBWbyGKYBJ",
+	"p8lUKg2p37DsORSRlN0pFYsu/go93docgAkV1/L+AVbNGhg25fyIBkSb/W5/YJi7t7ud4ZMmiJv9bn8P",
+	"jtVUpsJw3Ip8dT+3fr0FKWCvAu7Tmjnx7bbpt2a17wdVB/a5QQiY38VaPkhDfjvUnHsV2NVzPQQ10TB2",
+	"4TGBY9gq23tNTYyETLGocieMy8LYED+hEH72K3OswPFFM8hiTy7nTrl1EtrMEwFUilouXakWQ0kwd9CR",
+	"5yySRePdkXBSqiUBLufgt6Wst3CO0+vyhNvUyBMq/kSuBKSAKrFu7ERIqMiTuwoqf2RIB7SCLV/XFtt9",
+	"Ja+sammPhS2tLmtAASpl9UKllDlFNsDYasoMA7LIb+csosUh6pETqxLnAK1WlSOKYxE1EjO4zac0ZiPB",
+	"FUnYWGP1PXkQ2gec4gYYMBPb4R8eNW8Fe9+lxuMfUPYcjAQAL3LlCqShgt+VRI9EaIYZDu0oz60Gf4yT",
+	"Kbop4CuFnJtvhDY8HAa5+gzcwsiPHglpkpzJ9MzCLoZDo+DCqFMqFI3MLhxjTNz8ih+ufCkYCWEucqdZ",
+	"molCdYNVQr1PE1z/Rl0TSMgyqi1dMquTQU4QO/paBeA0SUpBxKmMIe2otJRwCvVclu70fNFnPDZzGwR7",
+	"7wP3BrO9m2qKJ3Dw7to308LuT5zVcZpv9ZfL+e9Yr6udqiHiR3umfCSzJC7OJVGSwMmcU3VsGIHZjxCQ",
+	"Osh8stg5aa7npKFpurCClchMt2mCNt6+qp8lcEjcTPsIFLSiYcUVOfnpZYCMnmsyZVSoQiHUksTSFu5y",
+	"3WvOZMWXni5mbNfF8qaToZ/X9q01I9qlX/yhkuyi3Tpwi2aDL+7dXykSmteHkPNptKFjQw/swyyhXKhc",
+	"/anQRnOksqCIVenNeQ6ri/HXB1ROwbVFkfKKpQmddRrx58wCbA08Zwf/1rzj4xqpnTuC3oigIWF1DXL+",
+	"LWOo2axogqB5dMm0VcpzGxpgrxZ5gCtXEmdScfT5GuYnFYQSR2JOmyvyL5j+B4xjBRW/g1fBkBvhESs5",
+	"z4U78FroiI0J4Xl+TEwXpcYLAObV1nqhJTkb/J5rN25Bv2JzV1O3TQ5HGLPNysMxu4CO08Y2rJiftj6c",
+	"qfngW3zos8v6Rqpb2f0B1nTX/OEW8AB/s8fe8SbcEI81PYpoknQF+6Dbg2RPaZJAI19IhDMGuiFxFgNM",
+	"DlPaNo7K4Y7JOyhxn0syY3KWINSeDYO6TlQBXnd1TTRlxIyENTZzMVdemyFexyiFYH8LkMgmLfjdWO7Y",
+	"okRG0Bjsx3Ujp7kY+dP0dLpjCxNOTJdNZ3oBxiWiAlGuVfUI7GzBqi2YJAW2Zj1q7/MlyM1eD6orx9LI",
+	"UbisXzBlNJow2yBKY7R+Sl1MTgoAROaKXLFUGT0K0I0CDFrPuWLksL9PwqyYT4j+SvPzfMITlrsJAW/K",
+	"aAKTTBuxT2KI2dsGMYSSRNKYnNOEioilgOOEqGWA8QSgmi0q2xsoWkM09VtjK8VHGqsraLzYlWFVKFmU",
+	"oMYUS9uhxlIpp6tqe+Eeo+G2NzJ7A69ZobyDfoov09bdvWu6v8YBkHK6TlUirOzuLNRbjaWWON0BAGLN",
+	"8ebWaLtvXuBq8DZvu09e0ylTI2E0yEzw3zKWJ7an7IKmMdGyqJO2pd7tmTxm9DeqZtrDY95LBpvELswT",
+	"t1muVx3oBigtNgHI646KXKM819vp7wEbtGv3f+2KF3NssNxvp6qWmNpJHFumtJSp5eJ9k8oyCejotbqy",
+	"Y1Q886h2zOBcmbPTXuhlOdVnXuVlZrEr8brpEi8gtBX1XU1yer0yL/P2NpvFic9rVXZ9YaIJYv1mzT5B",
+	"T8zNnL/PxS+6kqtvyk/NG26hXqxHnjkRwMWFHfhINHT2x/61VlG2iU6VRhftFV43IEJuorwrSqTC+q6b",
+	"aLxvJnUv9Vhtx/9zLMa6O7Fc0UN3yTbXrIhaS3G1IbcN8q+xWZ95qrWbJcQnri37oaZlSU6gq97EaBHI",
+	"b/vDBiijDRUz5dqWhh6XGISvoYUOwLvBcc0GBf6IFwaGVNExS1MWn2np3nc7zS/bgkRFcOjT7HxpRvbn",
+	"0UO0OyzV+MemwhgXLs839881RHY3Tzj33hgsjQdD/MSehIAYQ0OOic5SKEQEt91UNsc2zMBydnEnicx3",
+	"HpN9Bu3jPqOI7E2dwDuOyHI8zF1c5S5wWuDFIYBKFdeLC84RCBnBmCI8k0rx84QRLrBYFpvWaZfeMxJf",
+	"orcAYrJ0RTC2zFGkEdPo47pxruJBqxSN+BRj4rjYroDwMaFiETigQfBP2baP2PUGexg2sh17/4717FjP",
+	"jvXcN5YpV5O8snN9DgQdXW+d/UDFWt6JlQGoMjAiJREltIkhFTzINVJtDOebCew40I4D7TjQvXKg11IX",
+	"pSP+sTcrsCxrtsSObCvXW2ZHXFWBXSqVuEUBATlniRQXUAXMbbNlFo/EehoS3L5jTjvmtGNO98qcoFnG",
+	"FtqRczTeCkf6K3dAAzmEvMXMwmOEbIiJ2G0jAqGVSxEwixYCPsqm4AL+FWZ/gZ8XeZcuWBx2a8/bz3Pl",
+	"dK3I9viFd15I80YpClZZDK6J17m1ui67u1ahfA7p1VaZsOd80J3vEYgGOpsSOeOCS9Hb3Dd86kjkjpGT",
+	"lnimC+848uVi344r6VyA+lJgg++ab5ZxjZDTVjpp1rpv9r4MGeImxoVNCUWxYqHdu1x0geGEeY3ASFhO",
+	"xYvyPSx1HO1ij9dsyS48LF4iheHgDggTt6lFetnyi3X7nrG8XsOhqaXyIqVThJIZVzujUdtlIK8lBXjH",
+	"340C2BTB/KcdzC2qpe4TLQE6Ozv1BddNv7MJKmkmLLpgY+HEnCaXXb4MuRPVEQ/NfCJJJKdMFXlvwk99",
+	"y6NuTnuAsw/11iPhWqXLtIL2CeXYFZxN86W5TC/BYgAiG8vU/DpFNjNmc6Y01IX1yOsMU37STJBxKqdk",
+	"gPiiFBrOIEiniKHQu9QZIHDTGIkLOlO5fwkbnRntEDUmV0A5Z3m3NJmSaMKiS3CMHxstDcYACJ6Yc4pp",
+	"R3rOod3sSJwQu97wBgXAnhz7q/l6VgmwUzGz1HabyDnTc8bESPjJhijO7f3QKgjqnsyqIQ6SzLTiMeua",
+	"n7m46E5klqowGImwAPhsT9V/R5PLl+KaTXeg3X45YR/1rTdUTSys1YIpzVKzReyKGartdWo5AGUagVzM",
+	"dEq1TOTFAo6A5YPtrexLL9xAr8NluM1KgV1Kxu2kZJjTukbFwjXTNv5M3eY/e423rtS2MUlS8MigQe0N",
+	"sEUA1ijDs8qqwkJ6wq0BRjoXbffVav4T1nTNkSXUib0mpdbcztKrdpQgaGiVJLjW4L2F+2NUXl2/WHPa",
+	"szTpDDuPwMVgv9PoJUaMBaOV0JRBoKpXFG3mcOjNMCszoykDpwQ1eyLN84YqphYx0mGPO1cL0gxPiZz7",
+	"n8GC/qavABaEBe8G2gpyiwyhW+mcLhx2q63mRhUIYvyQGux96KkdSPOX0gIF0+zULKER83BhL6EtrBzn",
+	"vnPzAE2Z9/5qvmTDsgGieF5iW6qitS85QfLhCdeLhjd8h8nZCE0ux5BbaY9ktZUODn4ik1j57y/XsfxR",
+	"BxnML+NAUxZlqfeCtyzlrHm3IG5gFmZYaHdmDG5doXrJrFuhYwaAz2OBD/JvWOyX2ideW5z9AjPBvtqD",
+	"PgJK5IqoLI6ZSBZAJD5VA35c/d0vGE30JMjNRFCt7ZGiBWASeACKY+gvDBohH99//P8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

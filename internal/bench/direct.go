@@ -52,10 +52,10 @@ const (
 	  AND id <> ?
 	FOR UPDATE`
 	insertSQL = `
-		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, start_time, end_time, duration_minutes,
+		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
 		                          patient_overbooked, outside_hours, override_reason, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertEventSQL = `
 		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status, reason, note,
 		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
@@ -123,7 +123,7 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 		}
 	}
 	minutes := b.Duration / time.Minute
-	result, err := t.ExecContext(ctx, insertSQL, b.PatientID, b.DoctorID, nil, nil, want.Start, want.End, minutes,
+	result, err := t.ExecContext(ctx, insertSQL, b.PatientID, b.DoctorID, nil, nil, nil, want.Start, want.End, minutes,
 		0, 0, "scheduled", false, false, false, nil, 1, now, now)
 	if err != nil {
 		return err

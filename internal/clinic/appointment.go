@@ -17,6 +17,7 @@ type Appointment struct {
 	DoctorID       int64
 	TypeID         *int64 // nil: of no type
 	RoomID         *int64 // nil: needs none
+	SeriesID       *int64 // nil: stands alone
 	Time           Interval
 	Buffers        Buffers // those it was booked with
 	Status         Status

@@ -16,6 +16,7 @@ type Booking struct {
 	Start     time.Time
 	Duration  time.Duration // 0: the type's
 	Buffers   Buffers       // the type's; filled in by Apply
+	SeriesID  *int64        // nil: of no series
 	Hold      string        // token of a hold that keeps this time; "": none
 	Override  Override
 	// Moving: it is an appointment already; it keeps the buffers that it was

@@ -22,6 +22,8 @@ const (
 	CodeClosureNotFound     Code = "closure-not-found"
 	CodeHoldNotFound        Code = "hold-not-found"
 	CodePlanNotFound        Code = "plan-not-found"
+	CodeSeriesNotFound      Code = "series-not-found"
+	CodeSeriesConflict      Code = "series-conflict"
 	CodeTicketNotFound      Code = "ticket-not-found"
 	CodeAlreadyInQueue      Code = "already-in-queue"
 	CodeQueueEmpty          Code = "queue-empty"
@@ -68,6 +70,8 @@ type Error struct {
 	// Ticket and AllowedTicket go with CodeInvalidTicketTransition.
 	Ticket        TicketStatus
 	AllowedTicket []TicketStatus
+	// Dates goes with CodeSeriesConflict: what stands in the way of each date.
+	Dates []SeriesDate
 	// Report goes with CodePlanNotApplied: what stands in the way of each visit.
 	Report []PlanItem
 	// Violations go with CodeValidationFailed.
@@ -106,6 +110,7 @@ var (
 	ErrClosureNotFound     = &Error{Code: CodeClosureNotFound}
 	ErrHoldNotFound        = &Error{Code: CodeHoldNotFound}
 	ErrPlanNotFound        = &Error{Code: CodePlanNotFound}
+	ErrSeriesNotFound      = &Error{Code: CodeSeriesNotFound}
 	ErrTicketNotFound      = &Error{Code: CodeTicketNotFound}
 	ErrAlreadyInQueue      = &Error{Code: CodeAlreadyInQueue}
 	ErrQueueEmpty          = &Error{Code: CodeQueueEmpty}

@@ -188,9 +188,7 @@ func (s *Server) hoursFromAPI(w api.WorkingHours) (clinic.WorkingHours, error) {
 	if name := orNil(w.TimeZone); name != nil {
 		zone, err := clinic.LoadZone(*name)
 		if err != nil {
-			return h, clinic.Invalid(clinic.Violation{
-				Pointer: "#/time_zone", Code: "invalid", Detail: "is no name of the IANA time zone database",
-			})
+			return h, unknownZone()
 		}
 		h.Zone = zone
 	}
@@ -211,6 +209,12 @@ func (s *Server) hoursFromAPI(w api.WorkingHours) (clinic.WorkingHours, error) {
 		h.Exceptions = append(h.Exceptions, hours)
 	}
 	return h, nil
+}
+
+func unknownZone() error {
+	return clinic.Invalid(clinic.Violation{
+		Pointer: "#/time_zone", Code: "invalid", Detail: "is no name of the IANA time zone database",
+	})
 }
 
 func day(d openapi_types.Date) clinic.Date { return clinic.DateOf(d.Time) }

@@ -114,7 +114,7 @@ func bookingFromAPI(a api.AppointmentCreate) clinic.Booking {
 
 func appointmentToAPI(a clinic.Appointment) api.Appointment {
 	out := api.Appointment{
-		ID: a.ID, PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: orNull(a.TypeID), RoomID: orNull(a.RoomID),
+		ID: a.ID, PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: orNull(a.TypeID), RoomID: orNull(a.RoomID), SeriesID: orNull(a.SeriesID),
 		StartTime: a.Time.Start, EndTime: a.Time.End, DurationMinutes: wholeMinutes(a.Time.End.Sub(a.Time.Start)),
 		BufferBeforeMinutes: wholeMinutes(a.Buffers.Before), BufferAfterMinutes: wholeMinutes(a.Buffers.After),
 		Status:    api.AppointmentStatus(a.Status),

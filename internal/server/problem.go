@@ -122,6 +122,11 @@ var problemTypes = []problemType{
 		"No ticket has this id.",
 	},
 	{
+		api.ProblemSlugSeriesNotFound, 404, "There is no such series",
+		"Check the series' id.",
+		"No series has this id.",
+	},
+	{
 		api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
 		"Read the record again, decide anew, and send its new ETag.",
 		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed.",
@@ -220,6 +225,11 @@ var problemTypes = []problemType{
 		api.ProblemSlugNobodyWorks, 409, "No doctor of the specialization works now",
 		"Name a doctor, or look for a free time with GET /availability/next.",
 		"No active doctor of the specialization is within working hours and present at this moment.",
+	},
+	{
+		api.ProblemSlugSeriesConflict, 409, "Not every date of the series is free",
+		"Choose other times, or send on_conflict as skip to leave such dates out.",
+		"A date of the series cannot be booked or moved, or, with skip, none can. Nothing was changed. dates lists every date, with what is in its way.",
 	},
 	{
 		api.ProblemSlugHasAppointments, 409, "The record has appointments",
@@ -374,6 +384,8 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		for _, status := range e.AllowedTicket {
 			p.AllowedTicketStatuses = append(p.AllowedTicketStatuses, api.TicketStatus(status))
 		}
+	case clinic.CodeSeriesConflict:
+		p.Dates = items(e.Dates, seriesDateToAPI)
 	case clinic.CodePlanNotApplied:
 		p.Report = items(e.Report, planItemToAPI)
 	case clinic.CodeInvalidTransition:

@@ -144,7 +144,7 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 }
 
 // appointmentColumns are those of appointmentRow.
-const appointmentColumns = `id, patient_id, doctor_id, type_id, room_id, start_time, end_time,
+const appointmentColumns = `id, patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time,
 		       buffer_before_minutes, buffer_after_minutes, status, cancellation_reason, cancellation_note, cancelled_at,
 		       doctor_overbooked, patient_overbooked, outside_hours, override_reason, version, created_at, updated_at`
 
@@ -154,6 +154,7 @@ type appointmentRow struct {
 	DoctorID           int64      `db:"doctor_id"`
 	TypeID             *int64     `db:"type_id"`
 	RoomID             *int64     `db:"room_id"`
+	SeriesID           *int64     `db:"series_id"`
 	Start              time.Time  `db:"start_time"`
 	End                time.Time  `db:"end_time"`
 	BufferBefore       minutes    `db:"buffer_before_minutes"`
@@ -173,7 +174,7 @@ type appointmentRow struct {
 
 func (r *appointmentRow) appointment() clinic.Appointment {
 	a := clinic.Appointment{
-		ID: r.ID, PatientID: r.PatientID, DoctorID: r.DoctorID, TypeID: r.TypeID, RoomID: r.RoomID,
+		ID: r.ID, PatientID: r.PatientID, DoctorID: r.DoctorID, TypeID: r.TypeID, RoomID: r.RoomID, SeriesID: r.SeriesID,
 		Time:    clinic.Interval{Start: r.Start, End: r.End},
 		Buffers: clinic.Buffers{Before: r.BufferBefore.duration(), After: r.BufferAfter.duration()},
 		Status:  clinic.Status(r.Status),

@@ -58,7 +58,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 // event.
 func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Broken) (clinic.Appointment, error) {
 	a := clinic.Appointment{
-		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID,
+		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
 		Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 	}
@@ -177,11 +177,11 @@ func busyTimesOfPatient(ctx context.Context, t *tx, id int64, want clinic.Interv
 
 func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64, error) {
 	return t.insert(ctx, `
-		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, start_time, end_time, duration_minutes,
+		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
 		                          patient_overbooked, outside_hours, override_reason, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.SeriesID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
 		a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), a.Broken.DoctorOverlap,
 		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.Version, a.CreatedAt, a.UpdatedAt)
 }

@@ -107,7 +107,7 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error) error {
 // forWantOfTime reports whether a refusal says that a time is taken.
 func forWantOfTime(err error) bool {
 	var refusal *clinic.Error
-	return errors.As(err, &refusal) && !refusal.Conflict.Start.IsZero()
+	return errors.As(err, &refusal) && (!refusal.Conflict.Start.IsZero() || refusal.Code == clinic.CodeSeriesConflict)
 }
 
 // look runs body in a transaction that reads one consistent snapshot and locks

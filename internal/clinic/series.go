@@ -1,0 +1,70 @@
+package clinic
+
+import "time"
+
+// Series is a recurring appointment. Its dates are appointments of their own.
+type Series struct {
+	ID           int64
+	Rule         string
+	Zone         *time.Location
+	PatientID    int64
+	DoctorID     int64
+	Start        time.Time // of the first date
+	Duration     time.Duration
+	Appointments []Appointment // by start
+	Version      int64         // counts changes; the record's ETag
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// SeriesDate is what became of one date of a series.
+type SeriesDate struct {
+	Start       time.Time
+	Appointment *Appointment // nil: refused
+	Refusal     *Error       // nil: done
+}
+
+// SeriesScope chooses dates of a series: those that lie ahead and have not been
+// checked in or cancelled; from one of them on, or all.
+type SeriesScope struct {
+	From *int64 // an appointment of the series; nil: all
+}
+
+// SeriesChange is what is to change about each date: what is zero stays.
+type SeriesChange struct {
+	Days        int  // so many later, or earlier
+	MinuteOfDay *int // on the wall clock of the series' zone
+	Reschedule  Reschedule
+	Skip        bool // leave what cannot be moved where it is
+}
+
+// later reports whether every date moves to a later time, so that the last has
+// to go first to make room for the others.
+func (c SeriesChange) later(first Appointment, zone *time.Location) bool {
+	return c.Of(first, zone).Start.After(first.Time.Start)
+}
+
+// Order puts the dates of a series, which are by start, into the order in which
+// they can be moved without being in each other's way.
+func (c SeriesChange) Order(dates []Appointment, zone *time.Location) []int {
+	order := make([]int, len(dates))
+	for i := range order {
+		order[i] = i
+		if len(dates) > 0 && c.later(dates[0], zone) {
+			order[i] = len(dates) - 1 - i
+		}
+	}
+	return order
+}
+
+// Of is the reschedule that the change asks of one date.
+func (c SeriesChange) Of(a Appointment, zone *time.Location) Reschedule {
+	r := c.Reschedule
+	minute := -1
+	if c.MinuteOfDay != nil {
+		minute = *c.MinuteOfDay
+	}
+	start := Shift(a.Time.Start, c.Days, minute, zone)
+	r.Start = &start
+	return r
+}

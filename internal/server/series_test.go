@@ -1,0 +1,226 @@
+package server_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mems/gen/api"
+	"mems/internal/contracttest"
+)
+
+// series asks for Tuesdays at ten in Zurich, from 16 March 2027 on.
+func (f *fixture) series(patient, doctor int64, members object) *contracttest.Response {
+	f.t.Helper()
+	body := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-03-16T10:00:00+01:00", "rule": "FREQ=WEEKLY;COUNT=4", "duration_minutes": 30}
+	maps.Copy(body, members)
+	return f.Post("/appointment-series", body)
+}
+
+func (f *fixture) bookedSeries(patient, doctor int64, members object) (b api.SeriesBooked, path string) {
+	f.t.Helper()
+	r := f.series(patient, doctor, members).Want(f.t, 201, "")
+	r.Decode(f.t, &b)
+	return b, r.Header.Get("Location")
+}
+
+// dates is what a report says, a line a date.
+func dates(ds []api.SeriesDate) []string {
+	var lines []string
+	for _, d := range ds {
+		problem := ""
+		if d.Problem != nil {
+			problem = " " + *d.Problem
+		}
+		lines = append(lines, fmt.Sprint(d.StartTime.Format("01-02T15:04Z "), d.Outcome, problem))
+	}
+	return lines
+}
+
+// times lists the dates of a series as they are.
+func (f *fixture) times(path string) []string {
+	f.t.Helper()
+	var s api.Series
+	f.Get(path).Want(f.t, 200, "").Decode(f.t, &s)
+	var lines []string
+	for _, a := range s.Appointments {
+		lines = append(lines, fmt.Sprint(a.StartTime.Format("01-02T15:04Z "), a.DoctorID, " ", a.Status))
+	}
+	return lines
+}
+
+func TestSeries(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "Europe/Zurich")
+	patient, doctor := f.patient(), f.doctor()
+	same := func(got, want []string) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+	at := func(start string) string { return fmt.Sprint(start, " ", doctor, " scheduled") }
+
+	booked, path := f.bookedSeries(patient, doctor, nil)
+	same(dates(booked.Dates), []string{"03-16T09:00Z done", "03-23T09:00Z done", "03-30T08:00Z done", "04-06T08:00Z done"}) // summer time
+	same(f.times(path), []string{at("03-16T09:00Z"), at("03-23T09:00Z"), at("03-30T08:00Z"), at("04-06T08:00Z")})
+	var one api.Appointment
+	f.Get(fmt.Sprintf("/appointments/%d", booked.Dates[1].AppointmentID.MustGet())).Want(t, 200, "").Decode(t, &one)
+	if one.SeriesID.MustGet() != booked.Series.ID || booked.Series.TimeZone != "Europe/Zurich" || booked.Series.Rule != "FREQ=WEEKLY;COUNT=4" {
+		t.Errorf("%+v %+v", one, booked.Series)
+	}
+	f.Get("/appointment-series/999999").Want(t, 404, "series-not-found")
+
+	t.Run("FailBooksNothing", func(t *testing.T) {
+		p := f.problem(f.series(f.patient(), doctor, object{"start_time": "2027-03-23T10:15:00+01:00"}), 409, "series-conflict")
+		same(dates(p.Dates), []string{"03-23T09:15Z refused /problems/doctor-overlap", "03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z done"})
+		for _, d := range p.Dates {
+			if !d.AppointmentID.IsNull() || d.Problem != nil && (d.Conflict == nil || len(d.Alternatives) == 0) {
+				t.Errorf("%+v", d)
+			}
+		}
+		f.booked(f.patient(), doctor, "2027-04-13T08:15:00Z", 15) // was not taken
+	})
+	t.Run("SkipBooksTheRest", func(*testing.T) {
+		b, path := f.bookedSeries(f.patient(), doctor, object{"start_time": "2027-03-30T10:15:00+02:00", "on_conflict": "skip"})
+		same(dates(b.Dates), []string{"03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z refused /problems/doctor-overlap", "04-20T08:15Z done"})
+		same(f.times(path), []string{at("04-20T08:15Z")})
+		f.problem(f.series(f.patient(), doctor, object{"rule": "FREQ=WEEKLY;COUNT=2", "on_conflict": "skip"}), 409, "series-conflict") // nothing left
+	})
+	t.Run("TypesRoomsAndHours", func(t *testing.T) {
+		d := f.doctor()
+		f.hours(d, "Europe/Zurich", "08:00-12:00")
+		f.Post("/closures", object{"first_date": "2027-05-11", "last_date": "2027-05-11", "name": "x"}).Want(t, 201, "")
+		room := f.room()
+		kind := f.kind(object{"needs_room": true, "room_ids": []int64{room}, "buffer_after_minutes": 15})
+		f.bookedWith(f.doctor(), "2027-05-18T08:00:00Z", object{"room_id": room})
+		b, _ := f.bookedSeries(f.patient(), d, object{"start_time": "2027-05-04T10:00:00+02:00", "type_id": kind, "on_conflict": "skip"})
+		same(dates(b.Dates), []string{"05-04T08:00Z done", "05-11T08:00Z refused /problems/time-off", "05-18T08:00Z refused /problems/no-room-free", "05-25T08:00Z done"})
+		f.problem(f.series(f.patient(), d, object{"start_time": "2027-05-04T14:00:00+02:00"}), 409, "series-conflict") // outside hours
+	})
+	t.Run("Refused", func(t *testing.T) {
+		inactive := f.doctor()
+		f.Patch(fmt.Sprintf("/doctors/%d", inactive), object{"is_active": false}).Want(t, 200, "")
+		for name, test := range map[string]struct {
+			r           *contracttest.Response
+			status      int
+			problemType string
+		}{
+			"Rule":      {f.series(patient, doctor, object{"rule": "FREQ=YEARLY;COUNT=2"}), 422, "validation-failed"},
+			"Zone":      {f.series(patient, doctor, object{"time_zone": "Mars/Base"}), 422, "validation-failed"},
+			"Past":      {f.series(patient, doctor, object{"start_time": "2027-02-16T10:00:00+01:00"}), 422, "start-in-past"},
+			"NoPatient": {f.series(999_999, doctor, nil), 404, "patient-not-found"},
+			"NoDoctor":  {f.series(patient, 999_999, nil), 404, "doctor-not-found"},
+			"Inactive":  {f.series(patient, inactive, nil), 409, "doctor-inactive"},
+			"EndOfTime": {f.series(patient, doctor, object{"start_time": "9998-12-20T10:00:00Z"}), 422, "validation-failed"},
+		} {
+			t.Run(name, func(t *testing.T) { test.r.Want(t, test.status, test.problemType) })
+		}
+	})
+	t.Run("Reschedule", func(t *testing.T) {
+		d := f.doctor()
+		b, path := f.bookedSeries(f.patient(), d, object{"rule": "FREQ=DAILY;COUNT=4", "start_time": "2027-03-26T10:00:00+01:00", "duration_minutes": 60})
+		move := func(body object) *contracttest.Response { return f.Post(path+"/reschedule", body) }
+		at := func(start string) string { return fmt.Sprint(start, " ", d, " scheduled") }
+		// Over their own old times, both ways, and across the change of the clocks.
+		move(object{"start_time_of_day": "10:30"}).Want(t, 200, "")
+		same(f.times(path), []string{at("03-26T09:30Z"), at("03-27T09:30Z"), at("03-28T08:30Z"), at("03-29T08:30Z")})
+		move(object{"shift_days": 1}).Want(t, 200, "")
+		move(object{"shift_days": -1, "start_time_of_day": "10:00"}).Want(t, 200, "")
+		same(f.times(path), []string{at("03-26T09:00Z"), at("03-27T09:00Z"), at("03-28T08:00Z"), at("03-29T08:00Z")})
+		// Following, with a colleague; one of them is in the way.
+		other := f.doctor()
+		f.booked(f.patient(), other, "2027-03-28T08:30:00Z", 30)
+		third := b.Dates[2].AppointmentID.MustGet()
+		p := f.problem(move(object{"doctor_id": other, "from_appointment_id": third}), 409, "series-conflict")
+		same(dates(p.Dates), []string{"03-28T08:00Z refused /problems/doctor-overlap", "03-29T08:00Z done"})
+		same(f.times(path), []string{at("03-26T09:00Z"), at("03-27T09:00Z"), at("03-28T08:00Z"), at("03-29T08:00Z")})
+		var moved api.SeriesBooked
+		move(object{"doctor_id": other, "from_appointment_id": third, "on_conflict": "skip"}).Want(t, 200, "").Decode(t, &moved)
+		same(dates(moved.Dates), []string{"03-28T08:00Z refused /problems/doctor-overlap", "03-29T08:00Z done"})
+		same(f.times(path), []string{at("03-26T09:00Z"), at("03-27T09:00Z"), at("03-28T08:00Z"), fmt.Sprint("03-29T08:00Z ", other, " scheduled")})
+		move(object{"shift_days": -31}).Want(t, 409, "series-conflict") // into the past
+		move(object{}).Want(t, 422, "validation-failed")
+		move(object{"shift_days": 1, "from_appointment_id": one.ID}).Want(t, 404, "appointment-not-found")
+		f.Post("/appointment-series/999999/reschedule", object{"shift_days": 1}).Want(t, 404, "series-not-found")
+		f.Send(contracttest.Request{Method: "POST", Path: path + "/reschedule", Body: object{"shift_days": 1}, Header: http.Header{"If-Match": {`"1"`}}}).Want(t, 412, "precondition-failed")
+	})
+	t.Run("Cancel", func(t *testing.T) {
+		d := f.doctor()
+		b, path := f.bookedSeries(f.patient(), d, nil)
+		cancel := func(body object) *contracttest.Response { return f.Post(path+"/cancel", body) }
+		cancel(object{"reason": "other", "from_appointment_id": b.Dates[2].AppointmentID.MustGet(), "note": "moved away"}).Want(t, 200, "")
+		line := func(start, status string) string { return fmt.Sprint(start, " ", d, " ", status) }
+		same(f.times(path), []string{line("03-16T09:00Z", "scheduled"), line("03-23T09:00Z", "scheduled"), line("03-30T08:00Z", "cancelled"), line("04-06T08:00Z", "cancelled")})
+		f.booked(f.patient(), d, "2027-04-06T08:00:00Z", 30)
+		f.act(b.Dates[0].AppointmentID.MustGet(), "confirm").Want(t, 200, "")
+		cancel(object{"reason": "patient_request"}).Want(t, 200, "")
+		if got := f.times(path); got[0] != line("03-16T09:00Z", "cancelled") {
+			t.Errorf("%v", got)
+		}
+		cancel(object{"reason": "patient_request"}).Want(t, 200, "") // nothing left
+		cancel(object{}).Want(t, 422, "validation-failed")
+		f.Post("/appointment-series/999999/cancel", object{"reason": "other"}).Want(t, 404, "series-not-found")
+		var h api.AppointmentHistory
+		f.Get(fmt.Sprintf("/appointments/%d/history", b.Dates[3].AppointmentID.MustGet())).Want(t, 200, "").Decode(t, &h)
+		if last := h.Items[len(h.Items)-1]; last.Action != "cancel" || last.Note.MustGet() != "moved away" {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
+// Series of one doctor and of crossing patients, and moves of whole series from
+// doctor to doctor, through two servers: nobody is booked twice, and no series is
+// booked or moved in part.
+func TestSeriesRace(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	other := setupOn(t, f.db, "UTC")
+	doctors := []int64{f.doctor(), f.doctor()}
+	patients := []int64{f.patient(), f.patient(), f.patient(), f.patient()}
+	server := func(i int) *fixture { return []*fixture{f, other}[i%2] }
+	start := func(i int) string { return fmt.Sprintf("2027-03-%02dT10:%02d:00Z", 10+i%3, i%4*15) }
+	together(24, func(i int) {
+		r := server(i).series(patients[i%4], doctors[i/2%2], object{"rule": "FREQ=DAILY;COUNT=6", "start_time": start(i)})
+		if r.Status != 201 {
+			r.Want(t, 409, "series-conflict")
+		}
+	})
+	var ids []int64
+	if err := f.db.DB.Select(&ids, `SELECT id FROM appointment_series`); err != nil {
+		t.Fatal(err)
+	}
+	if len(ids) == 0 {
+		t.Fatal("no series was booked")
+	}
+	together(16, func(i int) {
+		r := server(i).Post(fmt.Sprintf("/appointment-series/%d/reschedule", ids[i%len(ids)]), object{"doctor_id": doctors[i/2%2], "start_time_of_day": fmt.Sprintf("%02d:%02d", 9+i%3, i%4*15)})
+		if r.Status != 200 {
+			r.Want(t, 409, "series-conflict")
+		}
+	})
+	for _, party := range []string{"doctor_id", "patient_id"} {
+		var overlaps int
+		if err := f.db.DB.Get(&overlaps, `
+			SELECT COUNT(*) FROM appointments a JOIN appointments b
+			ON a.`+party+` = b.`+party+` AND a.id < b.id AND a.start_time < b.end_time AND b.start_time < a.end_time`); err != nil {
+			t.Fatal(err)
+		}
+		if overlaps != 0 {
+			t.Errorf("%d overlaps of %s", overlaps, party)
+		}
+	}
+	var torn int
+	if err := f.db.DB.Get(&torn, `
+		SELECT COUNT(*) FROM (
+		  SELECT s.id FROM appointment_series s LEFT JOIN appointments a ON a.series_id = s.id
+		  GROUP BY s.id HAVING COUNT(a.id) <> 6 OR COUNT(DISTINCT a.doctor_id) <> 1 OR COUNT(DISTINCT TIME(a.start_time)) <> 1) x`); err != nil {
+		t.Fatal(err)
+	}
+	if torn != 0 {
+		t.Errorf("%d of %d series are torn", torn, len(ids))
+	}
+}

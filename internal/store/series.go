@@ -1,0 +1,334 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// CreateSeries books every date of a recurring appointment, each by the rules of
+// a booking, in one transaction: all of them, or with skip those that can be. It
+// answers with what became of each date.
+//
+// Statements, in lock order: write the guard rows of the doctor and the patient
+// once; insert the series; then date by date as a booking does. What a date's
+// locking reads find belongs to the two whose guards are held, or to a room whose
+// guard is, so going on after a refusal can meet nobody crosswise.
+//
+// Errors: clinic.CodeSeriesConflict, with the report, when a date cannot be booked
+// or, with skip, none can; clinic.CodeValidationFailed, clinic.ErrStartInPast,
+// and those errors of decide that are not for want of time.
+func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.Recurrence, zone *time.Location, skip bool) (clinic.Series, []clinic.SeriesDate, error) {
+	b.Start = clinic.Instant(b.Start)
+	if err := b.Check(); err != nil {
+		return clinic.Series{}, nil, err
+	}
+	starts, err := rule.Starts(b.Start, zone)
+	if err != nil {
+		return clinic.Series{}, nil, err
+	}
+	b.Start = starts[0]
+	if err := clinic.CheckStart(s.now(), b); err != nil {
+		return clinic.Series{}, nil, err
+	}
+	var series clinic.Series
+	var dates []clinic.SeriesDate
+	err = s.inTx(ctx, func(t *tx) error {
+		series = clinic.Series{
+			Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
+			Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+		}
+		dates = nil
+		c, err := guardParties(ctx, t, b)
+		if err != nil {
+			return err
+		}
+		refused := 0
+		for _, start := range starts {
+			date := b // each starts from what was asked for
+			date.Start = start
+			broken, err := s.decide(ctx, t, c, &date, 0)
+			var refusal *clinic.Error
+			switch {
+			case err == nil:
+			case forWantOfTime(err) && errors.As(err, &refusal):
+				refused++
+				dates = append(dates, clinic.SeriesDate{Start: start, Refusal: refusal})
+				continue
+			default:
+				return err
+			}
+			if series.ID == 0 && !t.looks {
+				series.Duration = date.Duration
+				if series.ID, err = insertSeries(ctx, t, series); err != nil {
+					return err
+				}
+			}
+			date.SeriesID = &series.ID
+			booked := clinic.SeriesDate{Start: start}
+			if !t.looks {
+				a, err := placeBooking(ctx, t, date, broken)
+				if err != nil {
+					return err
+				}
+				booked.Appointment = &a
+			}
+			dates = append(dates, booked)
+		}
+		if refused > 0 && (!skip || refused == len(starts)) {
+			return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: dates}
+		}
+		if t.looks {
+			return errFree
+		}
+		return nil
+	})
+	for _, d := range dates {
+		if d.Appointment != nil {
+			series.Appointments = append(series.Appointments, *d.Appointment)
+		}
+	}
+	return series, dates, err
+}
+
+// Series reads a series and its appointments, by start. Index:
+// appointments_series. Errors: clinic.ErrSeriesNotFound.
+func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
+	var row seriesRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Series{}, clinic.ErrSeriesNotFound
+	}
+	if err != nil {
+		return clinic.Series{}, translate(ctx, err)
+	}
+	series, err := row.series()
+	if err != nil {
+		return series, err
+	}
+	var rows []appointmentRow
+	err = s.db.SelectContext(ctx, &rows, `
+		SELECT `+appointmentColumns+`
+		FROM appointments
+		WHERE series_id = ?
+		ORDER BY start_time, id`, id)
+	for i := range rows {
+		series.Appointments = append(series.Appointments, rows[i].appointment())
+	}
+	return series, translate(ctx, err)
+}
+
+// CancelSeries cancels the dates in scope, all or none, each with its event. Errors:
+// clinic.ErrSeriesNotFound, clinic.ErrAppointmentNotFound (the one to begin with
+// is not of this series), clinic.ErrPreconditionFailed,
+// clinic.CodeValidationFailed.
+func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesScope, reason clinic.CancellationReason, note *string, match Versions) (clinic.Series, error) {
+	err := s.inTx(ctx, func(t *tx) error {
+		dates, _, err := lockSeries(ctx, t, id, scope, 0, match)
+		if err != nil {
+			return err
+		}
+		for _, a := range dates {
+			from := a.Status
+			if err := a.Cancel(t.now, reason, note); err != nil {
+				return err
+			}
+			if err := updateAppointment(ctx, t, a); err != nil {
+				return err
+			}
+			if err := insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionCancel, &from)); err != nil {
+				return err
+			}
+		}
+		return countSeries(ctx, t, id)
+	})
+	if err != nil {
+		return clinic.Series{}, err
+	}
+	return s.Series(ctx, id)
+}
+
+// RescheduleSeries moves the dates in scope, each by the rules of a reschedule, in
+// one transaction: all of them, or with Skip those that can be. Local time is
+// kept. Dates that move to a later time are moved from the last one on, so that
+// they are not in each other's way.
+//
+// Errors: those of CancelSeries; clinic.CodeSeriesConflict, with the report.
+func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.SeriesScope, change clinic.SeriesChange, match Versions) (clinic.Series, []clinic.SeriesDate, error) {
+	if err := change.Reschedule.Check(); err != nil {
+		return clinic.Series{}, nil, err
+	}
+	var report []clinic.SeriesDate
+	err := s.inTx(ctx, func(t *tx) error {
+		dates, zone, err := lockSeries(ctx, t, id, scope, change.Reschedule.DoctorID, match)
+		if err != nil {
+			return err
+		}
+		report = make([]clinic.SeriesDate, len(dates))
+		refused := 0
+		for _, i := range change.Order(dates, zone) {
+			a := dates[i]
+			r := change.Of(a, zone)
+			report[i].Start = *r.Start
+			err := s.reschedule(ctx, t, &a, r)
+			var refusal *clinic.Error
+			switch {
+			case err == nil:
+				report[i].Appointment = &a
+			case errors.As(err, &refusal) && (forWantOfTime(err) || errors.Is(err, clinic.ErrStartInPast)):
+				refused++
+				report[i].Refusal = refusal
+			default:
+				return err
+			}
+		}
+		if refused > 0 && (!change.Skip || refused == len(dates)) {
+			return errNotMoved
+		}
+		return countSeries(ctx, t, id)
+	})
+	if errors.Is(err, errNotMoved) {
+		for i := range report {
+			report[i].Appointment = nil // rolled back
+		}
+		err = &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}
+	}
+	if err != nil {
+		return clinic.Series{}, nil, err
+	}
+	series, err := s.Series(ctx, id)
+	return series, report, err
+}
+
+// errNotMoved refuses to move a series. It is not one for which inTx would look
+// again for alternatives: without moving them, the dates of a series would be in
+// each other's way.
+var errNotMoved = errors.New("not every date can be moved")
+
+// lockSeries takes the guards of the doctors of the dates in scope, of another
+// doctor unless 0, and of the patient, ids ascending, and then reads the dates, by
+// start, and the series' zone. Only dates that lie ahead and can be moved are in
+// scope.
+func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, otherDoctor int64, match Versions) ([]clinic.Appointment, *time.Location, error) {
+	var row seriesRow
+	err := t.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil, clinic.ErrSeriesNotFound
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	before, err := seriesDates(ctx, t, id, scope)
+	if err != nil {
+		return nil, nil, err
+	}
+	doctors := []int64{}
+	if otherDoctor != 0 {
+		doctors = append(doctors, otherDoctor)
+	}
+	for _, a := range before {
+		doctors = append(doctors, a.DoctorID)
+	}
+	slices.Sort(doctors)
+	for _, d := range slices.Compact(doctors) {
+		if _, err := guardDoctor(ctx, t, d); err != nil {
+			return nil, nil, err
+		}
+	}
+	if _, err := guardPatient(ctx, t, row.PatientID); err != nil {
+		return nil, nil, err
+	}
+	// Whoever changes a series or one of its dates holds the patient's guard.
+	var version int64
+	if err := t.GetContext(ctx, &version, `SELECT version FROM appointment_series WHERE id = ?`, id); err != nil {
+		return nil, nil, err
+	}
+	if err := match.check(version); err != nil {
+		return nil, nil, err
+	}
+	dates, err := seriesDates(ctx, t, id, scope)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range dates {
+		if a.PatientID != row.PatientID || !slices.Contains(doctors, a.DoctorID) {
+			return nil, nil, errMoved // the guards taken are not those it needs now
+		}
+	}
+	series, err := row.series()
+	return dates, series.Zone, err
+}
+
+// Index appointments_series (series_id, start_time).
+func seriesDates(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope) ([]clinic.Appointment, error) {
+	from := t.now
+	if scope.From != nil {
+		var start time.Time
+		err := t.GetContext(ctx, &start, `SELECT start_time FROM appointments WHERE id = ? AND series_id = ?`, *scope.From, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, clinic.ErrAppointmentNotFound
+		}
+		if err != nil {
+			return nil, err
+		}
+		if start.After(from) {
+			from = start
+		}
+	}
+	var rows []appointmentRow
+	err := t.SelectContext(ctx, &rows, `
+		SELECT `+appointmentColumns+`
+		FROM appointments
+		WHERE series_id = ? AND start_time >= ? AND status IN ('scheduled', 'confirmed')
+		ORDER BY start_time, id`, id, from)
+	dates := make([]clinic.Appointment, len(rows))
+	for i := range rows {
+		dates[i] = rows[i].appointment()
+	}
+	return dates, err
+}
+
+func insertSeries(ctx context.Context, t *tx, s clinic.Series) (int64, error) {
+	return t.insert(ctx, `
+		INSERT INTO appointment_series (rule, time_zone, patient_id, doctor_id, start_time, duration_minutes,
+		                                version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.Rule, s.Zone.String(), s.PatientID, s.DoctorID, s.Start, s.Duration/time.Minute, s.Version, s.CreatedAt, s.UpdatedAt)
+}
+
+func countSeries(ctx context.Context, t *tx, id int64) error {
+	_, err := t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
+	return err
+}
+
+// seriesColumns are those of seriesRow.
+const seriesColumns = `id, rule, time_zone, patient_id, doctor_id, start_time, duration_minutes, version, created_at, updated_at`
+
+type seriesRow struct {
+	ID        int64     `db:"id"`
+	Rule      string    `db:"rule"`
+	Zone      string    `db:"time_zone"`
+	PatientID int64     `db:"patient_id"`
+	DoctorID  int64     `db:"doctor_id"`
+	Start     time.Time `db:"start_time"`
+	Duration  minutes   `db:"duration_minutes"`
+	Version   int64     `db:"version"`
+	CreatedAt time.Time `db:"created_at"`
+	UpdatedAt time.Time `db:"updated_at"`
+}
+
+func (r *seriesRow) series() (clinic.Series, error) {
+	zone, err := time.LoadLocation(r.Zone)
+	if err != nil {
+		err = fmt.Errorf("series %d: %w", r.ID, err)
+	}
+	return clinic.Series{
+		ID: r.ID, Rule: r.Rule, Zone: zone, PatientID: r.PatientID, DoctorID: r.DoctorID, Start: r.Start,
+		Duration: r.Duration.duration(), Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}, err
+}
