@@ -28,3 +28,5 @@ GRANT SELECT, INSERT, UPDATE ON mems.plans TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.plan_items TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.tickets TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.appointment_series TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE ON mems.waitlist TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT ON mems.waitlist_missed TO 'mems_app'@'localhost';

@@ -300,6 +300,49 @@ CREATE TABLE `time_off` (
   CONSTRAINT `time_off_reason` CHECK (`reason` in ('vacation','illness','training','meeting','other'))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `waitlist` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `patient_id` bigint(20) NOT NULL,
+  `doctor_ids` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL CHECK (json_valid(`doctor_ids`)),
+  `specialization` varchar(100) DEFAULT NULL,
+  `type_id` bigint(20) DEFAULT NULL,
+  `duration_minutes` smallint(6) NOT NULL,
+  `from_time` datetime(6) NOT NULL,
+  `to_time` datetime(6) NOT NULL,
+  `note` varchar(500) DEFAULT NULL,
+  `status` varchar(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `offer_id` bigint(20) DEFAULT NULL,
+  `offered_doctor` bigint(20) DEFAULT NULL,
+  `offered_start` datetime(6) DEFAULT NULL,
+  `offer_expires_at` datetime(6) DEFAULT NULL,
+  `missed_offers` int(11) NOT NULL DEFAULT 0,
+  `appointment_id` bigint(20) DEFAULT NULL,
+  `version` bigint(20) NOT NULL DEFAULT 1,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `waitlist_open` (`status`,`id`),
+  KEY `waitlist_offers` (`status`,`offer_expires_at`),
+  KEY `waitlist_patient` (`patient_id`,`id`),
+  KEY `waitlist_type` (`type_id`),
+  KEY `waitlist_appointment` (`appointment_id`),
+  CONSTRAINT `waitlist_appointment_exists` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE SET NULL,
+  CONSTRAINT `waitlist_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `waitlist_type_exists` FOREIGN KEY (`type_id`) REFERENCES `appointment_types` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `waitlist_order` CHECK (`from_time` < `to_time`),
+  CONSTRAINT `waitlist_duration` CHECK (`duration_minutes` between 15 and 180),
+  CONSTRAINT `waitlist_status` CHECK (`status` in ('waiting','offered','booked','withdrawn','expired')),
+  CONSTRAINT `waitlist_offer` CHECK (`status` = 'offered' = (`offer_id` is not null) and `offer_id` is null = (`offered_doctor` is null) and `offer_id` is null = (`offered_start` is null) and `offer_id` is null = (`offer_expires_at` is null))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `waitlist_missed` (
+  `waitlist_id` bigint(20) NOT NULL,
+  `doctor_id` bigint(20) NOT NULL,
+  `start_time` datetime(6) NOT NULL,
+  PRIMARY KEY (`waitlist_id`,`doctor_id`,`start_time`),
+  CONSTRAINT `waitlist_missed_of` FOREIGN KEY (`waitlist_id`) REFERENCES `waitlist` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `working_hours` (
   `doctor_id` bigint(20) NOT NULL,
   `weekday` tinyint(4) NOT NULL,

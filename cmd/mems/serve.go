@@ -59,7 +59,27 @@ func serve(ctx context.Context, p *program, args []string) error {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err)
 	}
 	p.welcome(d, listener.Addr().String())
+	go passOnOffers(ctx, st, log)
 	return p.serveHTTP(ctx, listener, api, log)
+}
+
+// passOnOffers passes on the waitlist's expired offers every few seconds. Every
+// process does; an offer is passed on once. It needs not be in time: nothing is
+// booked twice without it, a time only waits longer for the next patient.
+func passOnOffers(ctx context.Context, st *store.Store, log *slog.Logger) {
+	for tick := time.NewTicker(5 * time.Second); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
+		if _, err := st.PassOnExpiredOffers(limit); err != nil {
+			log.DebugContext(ctx, "offers of the waitlist were not passed on", "cause", err)
+		}
+		cancel()
+	}
 }
 
 // serveHTTP serves until ctx ends, then finishes what is in flight.

@@ -264,6 +264,7 @@ const (
 	ProblemSlugMalformedRequest          ProblemSlug = "malformed-request"
 	ProblemSlugMethodNotAllowed          ProblemSlug = "method-not-allowed"
 	ProblemSlugNameTaken                 ProblemSlug = "name-taken"
+	ProblemSlugNoOffer                   ProblemSlug = "no-offer"
 	ProblemSlugNoRoomFree                ProblemSlug = "no-room-free"
 	ProblemSlugNobodyWorks               ProblemSlug = "nobody-works"
 	ProblemSlugNotAcceptable             ProblemSlug = "not-acceptable"
@@ -291,6 +292,8 @@ const (
 	ProblemSlugUnavailable               ProblemSlug = "unavailable"
 	ProblemSlugUnsupportedMediaType      ProblemSlug = "unsupported-media-type"
 	ProblemSlugValidationFailed          ProblemSlug = "validation-failed"
+	ProblemSlugWaitlistEntryClosed       ProblemSlug = "waitlist-entry-closed"
+	ProblemSlugWaitlistEntryNotFound     ProblemSlug = "waitlist-entry-not-found"
 )
 
 // Valid indicates whether the value is a known member of the ProblemSlug enum.
@@ -333,6 +336,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugMethodNotAllowed:
 		return true
 	case ProblemSlugNameTaken:
+		return true
+	case ProblemSlugNoOffer:
 		return true
 	case ProblemSlugNoRoomFree:
 		return true
@@ -387,6 +392,10 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugUnsupportedMediaType:
 		return true
 	case ProblemSlugValidationFailed:
+		return true
+	case ProblemSlugWaitlistEntryClosed:
+		return true
+	case ProblemSlugWaitlistEntryNotFound:
 		return true
 	default:
 		return false
@@ -591,6 +600,33 @@ func (e ViolationCode) Valid() bool {
 	case ViolationCodeType:
 		return true
 	case ViolationCodeUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WaitlistStatus.
+const (
+	WaitlistStatusBooked    WaitlistStatus = "booked"
+	WaitlistStatusExpired   WaitlistStatus = "expired"
+	WaitlistStatusOffered   WaitlistStatus = "offered"
+	WaitlistStatusWaiting   WaitlistStatus = "waiting"
+	WaitlistStatusWithdrawn WaitlistStatus = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the WaitlistStatus enum.
+func (e WaitlistStatus) Valid() bool {
+	switch e {
+	case WaitlistStatusBooked:
+		return true
+	case WaitlistStatusExpired:
+		return true
+	case WaitlistStatusOffered:
+		return true
+	case WaitlistStatusWaiting:
+		return true
+	case WaitlistStatusWithdrawn:
 		return true
 	default:
 		return false
@@ -3002,6 +3038,195 @@ type Violation struct {
 // Example: minimum
 type ViolationCode string
 
+// WaitlistEntry A patient who would come if a time became free.
+type WaitlistEntry struct {
+	// AppointmentID What was booked; null when nothing.
+	//
+	// Example: 1
+	AppointmentID nullable.Nullable[int64] `json:"appointment_id"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// DoctorIds These doctors; empty, see `specialization`.
+	DoctorIds []ID `json:"doctor_ids"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes DurationMinutes `json:"duration_minutes"`
+
+	// From A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	From Instant `json:"from"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// MissedOffers How many offers were declined or let pass.
+	//
+	// Example: 0
+	MissedOffers int32 `json:"missed_offers"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Can be here in an hour.
+	Note nullable.Nullable[string] `json:"note"`
+
+	// Offer The time that is held for the patient; null when there is none.
+	Offer nullable.Nullable[struct {
+		// DoctorID Identifies a record; given by the server, never used again. At most
+		// 2^53 - 1, so that every JSON reader holds it exactly.
+		//
+		//
+		// Example: 1
+		DoctorID ID `json:"doctor_id"`
+
+		// EndTime A point in time, RFC 3339 with an offset, between
+		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+		// kept, finer digits cut off.
+		//
+		//
+		// Example: 2027-03-01T09:00:00Z
+		EndTime Instant `json:"end_time"`
+
+		// ExpiresAt A point in time, RFC 3339 with an offset, between
+		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+		// kept, finer digits cut off.
+		//
+		//
+		// Example: 2027-03-01T09:00:00Z
+		ExpiresAt Instant `json:"expires_at"`
+
+		// StartTime A point in time, RFC 3339 with an offset, between
+		// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+		// kept, finer digits cut off.
+		//
+		//
+		// Example: 2027-03-01T09:00:00Z
+		StartTime Instant `json:"start_time"`
+	}] `json:"offer"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID ID `json:"patient_id"`
+
+	// Specialization Doctors of this field; null for any.
+	//
+	// Example: Dermatology
+	Specialization nullable.Nullable[string] `json:"specialization"`
+
+	// Status Where an entry stands. `expired`: its window has passed.
+	//
+	//
+	// Example: waiting
+	Status WaitlistStatus `json:"status"`
+
+	// To A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	To Instant `json:"to"`
+
+	// TypeID The appointment type; null for none.
+	//
+	// Example: 1
+	TypeID nullable.Nullable[int64] `json:"type_id"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+}
+
+// WaitlistEntryCreate A patient to put on the waitlist.
+type WaitlistEntryCreate struct {
+	// DoctorIds These doctors; empty, see `specialization`.
+	DoctorIds []ID `json:"doctor_ids,omitempty"`
+
+	// DurationMinutes Length in whole minutes, 15 to 180, both included.
+	//
+	// Example: 30
+	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
+
+	// From A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	From Instant `json:"from"`
+
+	// Note What else is to be remembered; for the clinic's staff.
+	//
+	// Example: Can be here in an hour.
+	Note nullable.Nullable[string] `json:"note,omitempty"`
+
+	// PatientID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	PatientID ID `json:"patient_id"`
+
+	// Specialization A doctor's field. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Dermatology
+	Specialization *Specialization `json:"specialization,omitempty"`
+
+	// To A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	To Instant `json:"to"`
+
+	// TypeID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	TypeID *ID `json:"type_id,omitempty"`
+}
+
+// WaitlistEntryList One page of waitlist entries.
+type WaitlistEntryList struct {
+	// Items The waitlist entries of this page, by id.
+	Items []WaitlistEntry `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// WaitlistStatus Where an entry stands. `expired`: its window has passed.
+//
+// Example: waiting
+type WaitlistStatus string
+
 // WalkInCreate Who came, and for whom: `doctor_id` or `specialization`.
 type WalkInCreate struct {
 	// DoctorID Identifies a record; given by the server, never used again. At most
@@ -3140,6 +3365,12 @@ type SeriesID = ID
 // Example: 1
 type TicketID = ID
 
+// WaitlistID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type WaitlistID = ID
+
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
 
@@ -3202,6 +3433,9 @@ type Unexpected = Problem
 
 // UnsupportedMedia A problem document (RFC 9457).
 type UnsupportedMedia = Problem
+
+// WaitlistMissing A problem document (RFC 9457).
+type WaitlistMissing = Problem
 
 // CreateSeriesParams defines parameters for CreateSeries.
 type CreateSeriesParams struct {
@@ -3727,6 +3961,49 @@ type TransferTicketParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListWaitlistParams defines parameters for ListWaitlist.
+type ListWaitlistParams struct {
+	// PatientID Only entries of this patient.
+	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
+
+	// Status Only entries in this status.
+	Status *WaitlistStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// WithdrawWaitlistEntryParams defines parameters for WithdrawWaitlistEntry.
+type WithdrawWaitlistEntryParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// AcceptOfferParams defines parameters for AcceptOffer.
+type AcceptOfferParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// DeclineOfferParams defines parameters for DeclineOffer.
+type DeclineOfferParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // CreateSeriesJSONRequestBody defines body for CreateSeries for application/json ContentType.
 type CreateSeriesJSONRequestBody = SeriesCreate
 
@@ -3792,6 +4069,9 @@ type UpdateRoomApplicationMergePatchPlusJSONRequestBody = RoomPatch
 
 // TransferTicketJSONRequestBody defines body for TransferTicket for application/json ContentType.
 type TransferTicketJSONRequestBody = TicketTransfer
+
+// CreateWaitlistEntryJSONRequestBody defines body for CreateWaitlistEntry for application/json ContentType.
+type CreateWaitlistEntryJSONRequestBody = WaitlistEntryCreate
 
 // CreateWalkInJSONRequestBody defines body for CreateWalkIn for application/json ContentType.
 type CreateWalkInJSONRequestBody = WalkInCreate
@@ -4008,6 +4288,24 @@ type ServerInterface interface {
 	// GetVersion What is running
 	// (GET /version)
 	GetVersion(ctx echo.Context) error
+	// ListWaitlist List the waitlist
+	// (GET /waitlist)
+	ListWaitlist(ctx echo.Context, params ListWaitlistParams) error
+	// CreateWaitlistEntry Put a patient on the waitlist
+	// (POST /waitlist)
+	CreateWaitlistEntry(ctx echo.Context) error
+	// WithdrawWaitlistEntry Take a patient off the waitlist
+	// (DELETE /waitlist/{id})
+	WithdrawWaitlistEntry(ctx echo.Context, id WaitlistID, params WithdrawWaitlistEntryParams) error
+	// GetWaitlistEntry Read a waitlist entry
+	// (GET /waitlist/{id})
+	GetWaitlistEntry(ctx echo.Context, id WaitlistID) error
+	// AcceptOffer Accept the offered time
+	// (POST /waitlist/{id}/accept)
+	AcceptOffer(ctx echo.Context, id WaitlistID, params AcceptOfferParams) error
+	// DeclineOffer Decline the offered time
+	// (POST /waitlist/{id}/decline)
+	DeclineOffer(ctx echo.Context, id WaitlistID, params DeclineOfferParams) error
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx echo.Context) error
@@ -6239,6 +6537,193 @@ func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
 	return err
 }
 
+// ListWaitlist converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWaitlist(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWaitlistParams
+	// ------------- Optional query parameter "patient_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "patient_id", ctx.QueryParams(), &params.PatientID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter patient_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWaitlist(ctx, params)
+	return err
+}
+
+// CreateWaitlistEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWaitlistEntry(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWaitlistEntry(ctx)
+	return err
+}
+
+// WithdrawWaitlistEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) WithdrawWaitlistEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WaitlistID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawWaitlistEntryParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WithdrawWaitlistEntry(ctx, id, params)
+	return err
+}
+
+// GetWaitlistEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWaitlistEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WaitlistID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWaitlistEntry(ctx, id)
+	return err
+}
+
+// AcceptOffer converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptOffer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WaitlistID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcceptOfferParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptOffer(ctx, id, params)
+	return err
+}
+
+// DeclineOffer converts echo context to params.
+func (w *ServerInterfaceWrapper) DeclineOffer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WaitlistID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeclineOfferParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeclineOffer(ctx, id, params)
+	return err
+}
+
 // CreateWalkIn converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateWalkIn(ctx echo.Context) error {
 	var err error
@@ -6359,6 +6844,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
 	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
 	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
+	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
+	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
+	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
+	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -6417,6 +6908,8 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
+type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
 type CreateSeriesRequestObject struct {
 	Params CreateSeriesParams
@@ -16367,6 +16860,855 @@ func (response GetVersion500ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	return err
 }
 
+type ListWaitlistRequestObject struct {
+	Params ListWaitlistParams
+}
+
+type ListWaitlistResponseObject interface {
+	VisitListWaitlistResponse(w http.ResponseWriter) error
+}
+
+type ListWaitlist200JSONResponse WaitlistEntryList
+
+func (response ListWaitlist200JSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitlist400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist400ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitlist406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist406ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitlist422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist422ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitlist500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist500ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitlist503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist503ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntryRequestObject struct {
+	Body *CreateWaitlistEntryJSONRequestBody
+}
+
+type CreateWaitlistEntryResponseObject interface {
+	VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error
+}
+
+type CreateWaitlistEntry201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateWaitlistEntry201JSONResponse struct {
+	Body    WaitlistEntry
+	Headers CreateWaitlistEntry201ResponseHeaders
+}
+
+func (response CreateWaitlistEntry201JSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry404ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateWaitlistEntry404ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry406ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry413ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry422ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry500ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry503ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntryRequestObject struct {
+	ID     WaitlistID `json:"id"`
+	Params WithdrawWaitlistEntryParams
+}
+
+type WithdrawWaitlistEntryResponseObject interface {
+	VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error
+}
+
+type WithdrawWaitlistEntry204Response struct {
+}
+
+func (response WithdrawWaitlistEntry204Response) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type WithdrawWaitlistEntry400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry404ApplicationProblemPlusJSONResponse struct {
+	WaitlistMissingApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry404ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry406ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry409ApplicationProblemPlusJSONResponse Problem
+
+func (response WithdrawWaitlistEntry409ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry412ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry422ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry500ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry503ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntryRequestObject struct {
+	ID WaitlistID `json:"id"`
+}
+
+type GetWaitlistEntryResponseObject interface {
+	VisitGetWaitlistEntryResponse(w http.ResponseWriter) error
+}
+
+type GetWaitlistEntry200ResponseHeaders struct {
+	ETag string
+}
+
+type GetWaitlistEntry200JSONResponse struct {
+	Body    WaitlistEntry
+	Headers GetWaitlistEntry200ResponseHeaders
+}
+
+func (response GetWaitlistEntry200JSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry404ApplicationProblemPlusJSONResponse struct {
+	WaitlistMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry404ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry406ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry422ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry500ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry503ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOfferRequestObject struct {
+	ID     WaitlistID `json:"id"`
+	Params AcceptOfferParams
+}
+
+type AcceptOfferResponseObject interface {
+	VisitAcceptOfferResponse(w http.ResponseWriter) error
+}
+
+type AcceptOffer201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type AcceptOffer201JSONResponse struct {
+	Body    Appointment
+	Headers AcceptOffer201ResponseHeaders
+}
+
+func (response AcceptOffer201JSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer400ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer404ApplicationProblemPlusJSONResponse struct {
+	WaitlistMissingApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer404ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer406ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer409ApplicationProblemPlusJSONResponse Problem
+
+func (response AcceptOffer409ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer412ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer422ApplicationProblemPlusJSONResponse Problem
+
+func (response AcceptOffer422ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer500ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer503ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOfferRequestObject struct {
+	ID     WaitlistID `json:"id"`
+	Params DeclineOfferParams
+}
+
+type DeclineOfferResponseObject interface {
+	VisitDeclineOfferResponse(w http.ResponseWriter) error
+}
+
+type DeclineOffer200ResponseHeaders struct {
+	ETag string
+}
+
+type DeclineOffer200JSONResponse struct {
+	Body    WaitlistEntry
+	Headers DeclineOffer200ResponseHeaders
+}
+
+func (response DeclineOffer200JSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer400ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer404ApplicationProblemPlusJSONResponse struct {
+	WaitlistMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer404ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer406ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer409ApplicationProblemPlusJSONResponse Problem
+
+func (response DeclineOffer409ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer412ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer422ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer500ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer503ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWalkInRequestObject struct {
 	Body *CreateWalkInJSONRequestBody
 }
@@ -16752,6 +18094,24 @@ type StrictServerInterface interface {
 	// GetVersion What is running
 	// (GET /version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
+	// ListWaitlist List the waitlist
+	// (GET /waitlist)
+	ListWaitlist(ctx context.Context, request ListWaitlistRequestObject) (ListWaitlistResponseObject, error)
+	// CreateWaitlistEntry Put a patient on the waitlist
+	// (POST /waitlist)
+	CreateWaitlistEntry(ctx context.Context, request CreateWaitlistEntryRequestObject) (CreateWaitlistEntryResponseObject, error)
+	// WithdrawWaitlistEntry Take a patient off the waitlist
+	// (DELETE /waitlist/{id})
+	WithdrawWaitlistEntry(ctx context.Context, request WithdrawWaitlistEntryRequestObject) (WithdrawWaitlistEntryResponseObject, error)
+	// GetWaitlistEntry Read a waitlist entry
+	// (GET /waitlist/{id})
+	GetWaitlistEntry(ctx context.Context, request GetWaitlistEntryRequestObject) (GetWaitlistEntryResponseObject, error)
+	// AcceptOffer Accept the offered time
+	// (POST /waitlist/{id}/accept)
+	AcceptOffer(ctx context.Context, request AcceptOfferRequestObject) (AcceptOfferResponseObject, error)
+	// DeclineOffer Decline the offered time
+	// (POST /waitlist/{id}/decline)
+	DeclineOffer(ctx context.Context, request DeclineOfferRequestObject) (DeclineOfferResponseObject, error)
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx context.Context, request CreateWalkInRequestObject) (CreateWalkInResponseObject, error)
@@ -19030,6 +20390,180 @@ func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 	return nil
 }
 
+// ListWaitlist operation middleware
+func (sh *strictHandler) ListWaitlist(ctx echo.Context, params ListWaitlistParams) error {
+	var request ListWaitlistRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWaitlist(ctx.Request().Context(), request.(ListWaitlistRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWaitlist")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWaitlistResponseObject); ok {
+		return validResponse.VisitListWaitlistResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWaitlistEntry operation middleware
+func (sh *strictHandler) CreateWaitlistEntry(ctx echo.Context) error {
+	var request CreateWaitlistEntryRequestObject
+
+	var body CreateWaitlistEntryJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWaitlistEntry(ctx.Request().Context(), request.(CreateWaitlistEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWaitlistEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWaitlistEntryResponseObject); ok {
+		return validResponse.VisitCreateWaitlistEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WithdrawWaitlistEntry operation middleware
+func (sh *strictHandler) WithdrawWaitlistEntry(ctx echo.Context, id WaitlistID, params WithdrawWaitlistEntryParams) error {
+	var request WithdrawWaitlistEntryRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawWaitlistEntry(ctx.Request().Context(), request.(WithdrawWaitlistEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawWaitlistEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WithdrawWaitlistEntryResponseObject); ok {
+		return validResponse.VisitWithdrawWaitlistEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWaitlistEntry operation middleware
+func (sh *strictHandler) GetWaitlistEntry(ctx echo.Context, id WaitlistID) error {
+	var request GetWaitlistEntryRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWaitlistEntry(ctx.Request().Context(), request.(GetWaitlistEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWaitlistEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWaitlistEntryResponseObject); ok {
+		return validResponse.VisitGetWaitlistEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcceptOffer operation middleware
+func (sh *strictHandler) AcceptOffer(ctx echo.Context, id WaitlistID, params AcceptOfferParams) error {
+	var request AcceptOfferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptOffer(ctx.Request().Context(), request.(AcceptOfferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptOffer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptOfferResponseObject); ok {
+		return validResponse.VisitAcceptOfferResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeclineOffer operation middleware
+func (sh *strictHandler) DeclineOffer(ctx echo.Context, id WaitlistID, params DeclineOfferParams) error {
+	var request DeclineOfferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineOffer(ctx.Request().Context(), request.(DeclineOfferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineOffer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeclineOfferResponseObject); ok {
+		return validResponse.VisitDeclineOfferResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CreateWalkIn operation middleware
 func (sh *strictHandler) CreateWalkIn(ctx echo.Context) error {
 	var request CreateWalkInRequestObject
@@ -19081,401 +20615,424 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35khs3ljf6Kgj2d8OSnaTIWiQXKyZmypLcUrclu6Vyq9umuhKVCRYxlQToBLIo2p/e7P53X+wGzgEy",
-	"kRu32iSZHTFjFXPDcnD28zt/dCI5nUnBhFad4R8d9oFOZwmDf5/MZpILPWVCmz9VNp3SdNEZdl7QZEyo",
-	"IBOZpZ2gc0WTjJk7zrPxmKVndKxZejblItPmRf3AXThnY5my0pUoZVSz+IzqzrCz19973B0Munv7p/1v",
-	"h/3+sN/v9eF/v3SCTiwjLdMzHneGg6ATZynVXIribfv9oMNEfKb5lOHLnnT7+93+4LR/NNw3LzNvsY/P",
-	"qOZMaPe2VMop/FtkSRJ0FEs5U/4Pmqa6+c1992alqc5UZ9hR0YTFWcLiTtDRixnz3pPN4vWm+/Fj4K//",
-	"U1im9XZhnXWqTL9teoM+Duub/mDY78OgnsHbcTyvpUzLYzoh+HV/POMsSc4EhXc/S3vEPEVe0DimZoHU",
-	"jEWcJvx3GKW5haVTqmUiLxbeB9f71AbUtHxUdl24OqOR5lesM9RpxoKOvGLpuZSXZxGdAf0uHf6G+/0T",
-	"bsqJENWZ2u0qnTWe6slZDFTRGRx9e9Dt73X3jjobHSk2pTzpDDtUiN40U5ql/2MZQE+mF2aVeKq0WyYz",
-	"sHxpElpceAWPdoLObCKF+eGbgwE5OCCHh4ekPyB7+1uuBFLZdddjm0luNruPZswTRmOWAuN8fkov4CQy",
-	"FaV8ZinjnyxVXAoix0RPGElZJNM4IGOZkvDluPuK6mgS9syAcXSdYWfUGYw6naCTst8ynrLYkaHhMFNq",
-	"PjGlH35g4kJPOsMDPNeapeZr/xl1fu13j95/M+r8H8uHDGvSKRcXsMY/yMjSbHWgP1E9caMUbG5HWh7Z",
-	"I1owJ/VosHSMY2mORGfYyVLeTdmYpUxErBP4g9/r95sG+YbpdHFi5El9mG9ZJEWsiJZkTrkmKF2IThdc",
-	"XBB6QbkojXlvrTFyoff3cGx8mk07w/3HZmhTLvDPQT5MLjS7YCnu/oymdMq0JYATYEy1Eb+bSBJLpoie",
-	"cIU7b9Z4wpWW6WJIKDEkR2RKKImZuuyRU3rJBKGKcE24IkbEsDgYCapIIs0szbtYysxFIQnN9IQJzXFn",
-	"eyNR2rNxKoWGF5tjbAaENNsJOo7Un7962z2xXLWRyAZ2MfK/SzT3639Go8wc4y78d/A9/OfJ9++/NldU",
-	"y8X2p5op15OLL5/VV/l0wohHnV8pwsvEO7Czn1E9KebO46VE/H9SNu4MO395VOhLj/CqevTyWXVcp4sZ",
-	"W2NsxEzu7gb4NJEqS1sHFuHlOxxPlqqmc2IGEwr2QZ9FcEfouNGMXjB7zgOSiWhCxQWDscL4fstYuigG",
-	"iA+3UfLecko+6f5Cu7/3u0dn3fffNNMhaiZtq4nayd0t5guZxG1jmcgkvruRvByDLKsP5RW9ZLCPuHFE",
-	"imRBuC8OidI8SciEIo8koRGlIXnw5vun5Ggw6I+EYpF5Gxns9wa9wcMhkQI4pmJXLKUJMexPL4imFyow",
-	"v4dfh8BoqVj0RuId1xOZaXw5cj9/QFyRKY0Z4cLcTyKqWJWJOpHcyD+dGN+O5kYj9fWD0ejr//vg3aOH",
-	"/z3q/PqfUef916POA3MhgKvlCw+/fmh+babOlyJKspjVd+ENrDTITSrUnKVkzvWEnDPFY0YYjSY+izrO",
-	"V5amjChmBJ1mMTlfkEhOp1SVSOrXTqGaWfX8vbk8S6QZypgmijUfVm6H668c12yKVqkworft5W5riquV",
-	"1QBp/hJftgcbYP8ohDlNUwoKu+C/ZcxeNrT/0VhHC5SfMp2al/3Ap1zX1/VEk6lUmihJpoZ6YPSGlIDY",
-	"DOsqLdVhv3khEni7vwwxG9Ms0Vb4tmsqeysVlVyzbmMUdgnvjlf8lFDROpiEirsbyRspp20jSaWc3t1I",
-	"3oL3oW0s6Ju4u9Gc8uiStRKMhqt3NZqP5mk1k0LVPFSvuFLmsA//6ERSaOuzorNZYrXhR7NUnids+s3/",
-	"KjR61vvuT/gUfrw8/9Bjk10hdXcsMxGHw7JK7ml7wGeBG5jVKhSy+xi7VfZax22v18eMWs99DBl5fuuI",
-	"8XJ9wC+o8uhE3emQJ1R1fUsZh+yUHaPm+FcJFTGZZkaGaLrAwcskvo+1Nhpj60on/Ap1yvpivxRXNOHx",
-	"nY4Vvggv744pT1icr/JvGVMaTW4hNZka3QyHawaX0kgfk5ClqUxVSBKutCJG2VmQKy4TtKHNpF7RxEhd",
-	"drfTmrqvdu1EKtOKqDCTOje/0Jg8OE/lJRPkb29/fB2QcxqTn0+/734bEEpAwyCoDRE9od6SxCySMXsI",
-	"03xNpwwcDnc6TSMautp8NhwSKqQhNFDqcyPA3IEDlPokithM0/OE3e0gpe7S/NN2I0IcTOgMCZokcg4H",
-	"ZMpiTsG4x+WGacgZQ1e8VbsVnB6YmNXK7uOgW42v9azb6/WTbjS3exlwQkX7aBMq6kM1qt19DNWoja1D",
-	"NRfrQ0Xd7z4Gi3pl63DxcsOANb3jszhLwfHLmxh+Llata4goLiL0OVxZ9zsXvrudvDG8k2v0F4MAjllk",
-	"DGEq2BxmiArwfWwJKtetW4KX61tyyqfsx/H4fkY8ZV05HlfH7JQzszUw8ikjcjxuGLuUP9D04o4pii4S",
-	"SeOulrKbmK/bQZ/LeGHWGn5LDSsX8Lti6ZX5m14yRR48PiB/59+RTCRMgWIx5hdZymIComzOlRWvp4sZ",
-	"u28rxYiktUwVkF213flZ0CvKkzsXv1nxXUdPVNNzqpinBWWKxQSELSNTib4ro04YpWdO1ci5iwOimIhx",
-	"I+m00KcsBxhrlpIQAk9diDyFvZEIZaYjOWXdTFwKORd2FJEUwvoj5xCSUZrMJzxhhDqXovn9nHFxMRJA",
-	"GkahO0aNzQaszGjMGB0TQo+jF070xtK2iPbuR168DNbxZ8E+zFik71h15UKzVNCkC7q10esIuLCcHx8P",
-	"UI+cThhJ5AWwBa5JJpw/NrSbcsbj0FKeymYzmWoWvzLK1R2TX/7xLqh2cI6cFvgUh9E15zvEo6RBgW1S",
-	"/YBn9MCxYr/ckGlT8SuScykvWey4JrzbN3bN31ZNG5KwyOUISTYjWgbkPNMjOCXoZOXiIiChS5UJA0Oy",
-	"0cSMvPTwLMnUSITVBJIQ6XOWmklpjo6Y5syfmv8fL9gzxs147LftdIz4Bb2IpozIKMpm3MxbyrJvaakX",
-	"9LHvBO3XnaCt2Uhto7XH9N6GG1ERsSTJg/XLqPipf+/Hci7ICv+aUJoKbR6yvvUVD6AfqLj/DK3+VT68",
-	"poykFR+y99v9MK8o0rzWntS6o5NXLE15vPLVP7r7PubZVCtZjL3tYzn/ap1R5flpbd7pYyKyJIFIl5CC",
-	"VX2xPv09PvDp76jffzI4Oto7PHhy0D86GpQjCOalKO3RV1unTi9Vrt1bbUc3nzBhzpHZlFgRmtztSL0k",
-	"t7XJxiX1LX/A499v8YGPXurfOkkA97Z/fl7Wmqvy0ffh/4pOfY+gfYZQrEJBwz7NlHalgTV4R72NbwfN",
-	"wiffuhITLM33fb4e8vx/WQT77edcAi8F7SJGa5MmP3lSzwYzy3v7Qs6JlgR5dq8mJ4XUrCkviGrCEgWK",
-	"uJbo0puy6TlLjbLo8oSihAsefQVpQONxj7zN0tSo8UZ5VDMaGcmawqPyilXytd7xJCERTZKSmqsxN4DH",
-	"dAFxXC9UfVgPVVeJqQhdj0Zvm6KuKaNqM5n1Bp+okph90aoNy5NkN9iwE1E+ixK0rR55qRVJYO6gGNW0",
-	"IEguOF8QG5yFpcRsnvquU7E4M9TfwAroJYNUA5VxcC2iPgGaI1dknDLWIyeeJ1EwZjgn3gZeXCVBC5SZ",
-	"RjuDaJmUN9/O2y7duZQJo+J+BPdEJvGZltbH3BBOBBe2HBOK8QWY8yVjM+sKNpygTNh/f/K3f+z/8t3e",
-	"q4N/PT49/Pc/3j1/c/rLz3v7B4dlej4ok/Nev5bus9d90pjpcy2dYBsJv/rmrUSZJ4/WCPv6x6+VuXvj",
-	"WHE2n1812jY/iiIZCJLZvbMYgH49h6OgwY52dkPDCYuaU1mBs5pHYyNUyfdZCuEFvF2RKV0YZkvj2PJL",
-	"m2diWIARHGiwm39NWHR5xoWbM1w0FKiNYBLyTE3kvBN0EkavzC/I/yGfJJYQ83ZFAZ2gw6fGliznrtgv",
-	"1kiPLskk5THhZpVcXii4NosUztDXuoQEZ5ailTh9OSl0eaJnO/+/i8TPoLOFEXOXvG2cyulZoS+WN+y1",
-	"r/+anTPmOPvAlctb9snPLyDJnUaOClmMdMjF2SyVFylTyqPGOCc+fNwnzbE+s5LiDCTFmWJMdAKzre9b",
-	"VcVi+Zt1l5eCzCGdbD5ZgEycTxZGPmWJ9X1hVFIKMsvSmVRsqV5yHSXkbohwY76e60ANCbcyZjHBO1Do",
-	"+bZ+ZS32N1oK2v39rEWafcK25FZiTZ5tbaRV5BwYCFaUONZbPtf+5/K9tUdjtS3ji86STHVbskKIvsBC",
-	"gRYxN6GzGRPggKpI0rq8zDMry+95DskPKJADIpOYKU2gPAZyrN1Da64yyvxS9uXAHLRK0mXNnoRbVyzF",
-	"D1y1qBOQI24Ok5dYE7hQBiNzLmJjoznFgKpLFhtary+S2fj6N743y0E4EqBzaONbfYELLM3P7YHznUfT",
-	"WcrKny5Yol9e2C/KC/NjZ+zXriWy5QruSpbeQgYVB4XCWdok1sBYPUDpoJ+hPrEpaVRycus0EXS8/P9V",
-	"L37NPmhbS2AYAp+ys9+hVGv5Y6d8yn4x9wEXWbXThcV8K5u9d8ub3XjIyquMrA54XMdfxhVH8U2h225m",
-	"er+zVq6WluUc2yi+TYBDlwQX/osGN2tb+3tRWrZ7tZK3sTdbpfqJTan63CT7x+VU97ZF0X4HAe2y/LMO",
-	"5x4Jc806DEiYq9bwR65bh8FIhJ52HQKfC3MNO8RQz8LLa/gKUze1n0E/Ema6xyTM1XHzGauP23e26OQh",
-	"iaUxEHoj4SxW1DlY2WQ9Jjpl1PBhYuPSEAukyo6QiwtbvnIfhkXJvq3WxJfEUKVwrikEeslFbLjqFVdN",
-	"9v8u/niL8UeZyKzBB/EUfodaKWPBMRHTNCBUleTbX/bYk9h90YmrJyXh9aRkufzl1373iHbH7/94/LHR",
-	"fLlGSPOMx6rZlwLOd3u0bLTdMEm+vt6LzH+FTnMDsmFdMeRBFzSwSOApHHKIiymvJQ2xkqP6yp+hbCp3",
-	"RKfsgqYxBkIUAzqlUWRGWdZ+3l5yQYD5rHQ+3bWdD472Fs3CLSCFhQOfO6SC0SWqRuASxLiGhGZFqgK4",
-	"bcWtZG+VdVwD5ZohkFlCI9Yjz6czvQhcGaN5wc3ScRn1ovlMKSccVfPBwkESLS9wMcFCC4uDGgaYi38u",
-	"48Xao39bhuMozeSwYSI3FP2EQ9Fo8m8Ys7S8tr7CJRZWok6PQPxTv3XY00jgG4mkQcxKGk1lE3ltSx37",
-	"wWcnu1eN/FOS43asnb8MDh8fRv1O8GnI9i9ITJfFr11vZPE7aXxtaWzXs8WtsJPOX4J0rgjaNhm7hjjb",
-	"yFkMgkut7TJvSuZqcJhu5yYFa/jWXKVruATXWNyfHNbHBqrCU3D3qXqkArUGgPt4sn/0+OGQ0HNlfsds",
-	"KGULY1e7BXcOgT+NQ+CLVRp2WsLOZt9pBXWtoCaRvuOpnjyjTekp5lcjjQEeMiDjVE7J4Kjf7/YH3f7A",
-	"UHsps1bLmC6OCSUJNRIhpgvC1UikbIzVZYo0oA0UweVIxoyE40xnKQuryFElUMpSgK96kMrnaJ1A7lOa",
-	"JEa0byiHv4d8HaS0svzcKOhVUSSKZ5vUh6eVcpba8RA2729R1Q3mVJE8BFEfcn5pM9fwqpRs89VqTvbt",
-	"51bfei51nrRSWrZVG/amJZvp3Rq7VQHxOrMlfoVry6vyNOOCM3kWJVIxhA1CXtQJOviPMy7OoL6wE3Qg",
-	"xNmIBuZ9pn5qEOOmKd4EtXa5elXwCCs1hARkVCtKGqyFraIUt1jW1KwCvLPJtUbeVTMTnk5SrvQU1Lf1",
-	"YRPvQsxvlSZ2Q57eUoqXV5tirdNNfK6W+rbztTp8pkrBJ0SVvcpOmZIQ4Y3NUFzUmbq/63S7BQkW729L",
-	"oZlPZMJAmNp0KTxLbWlPG4vHGoXkM6yP6AfaPqDAFshWGfxNDu1PfhCbnDorD0dTVgvwX3sIvEoBSDlG",
-	"nZWL5lKB8RgK4s9oBRSspXLAf1uR+3ZMqIV7HAT9fv/6OXCDfpPSHhUSaqnYt7dVl9c9HrTMesnKr/aZ",
-	"2Zdv5ipzD9U9ZMwYnJslFObT/sQ8ZM2myEnuFAHOA06u/f39IzLOkqRruMnDRgPl6Ojo2+5gr7vfvz2u",
-	"ZEb8QmaIN7FpCt9EJrExjY0tzcUFcFbNIHGS0dixWMMmwM5uiAYmMrpULcaAhx4zl+klfIjrY8LQXhZS",
-	"m6NIk2RtsnlGF9+ZL1YPYINPx27k8rfp+sGzu2An1kwjdhCbCn6lU6ajSQ4EQReB1QGIYdb70X8R9y9z",
-	"pppl/KpJPRfxj+N8kbDkaY1s2h/Hzxo8965iyny3cSlkc5HTSZFdV7QguAE122v9sQ7EwWtz581m3ng0",
-	"be2JijGx0sFUbkSyOk3U3PuUzuqOoM29MzekSRe7UBtSOY+hNNXNVGy/Wc3GB81tUEsKw7ZUtHFg+DMm",
-	"lsq+L9ny9t1brYhYl+VGeohzc9bUEDNGbMOxoTJS4KF8WrpIQX3LGCzO2PUZQX+Xmsi5sKUzVCyI5jph",
-	"JdiBkajjDuSZ0Jp90AiHlE5pwhVWJr3+/ukxoq/KhEQTmtJIs1SNBL4C/KxVz2m9P9OnZQfhGl83EOoO",
-	"+Q1EP2+GN12PGbWiDtwnN6ofj0oUru4vsBgQwjoNbHQvIINDs2uDb/sBOZdwR4PrYH9pqNU87BVSHDYF",
-	"W59j96p6VQdhXXPJCKeUKYVkc7i/twe/dM1S5bG93zKpAfUrklNboJSOBBdXXPHzhHnnMMjt2r3DAyIj",
-	"zTT0MAAsYSIBTDPl0ymLH/bI39lMG6YxT7nWTADQGISKVJ1FmEM/ndGUxS0Rxx6xAUk6leLC1VGoKi9o",
-	"7+Lllhn7fZVrZ/fKPGJ/DYe7pwLXTwNNEmPKRpdg1gSk3x+isbZ3MOz3A9s664MmUx4LfjHRZdNtsDfs",
-	"9ysxgdIAD0tM7MGDX/uD99DO6//u/drv7r9/OPy13z10P5lvPmzkTC8YTfSkpb1CKiMIbipCE37VYJe1",
-	"FbOfJHO6UCSUl5V+ZfKyyptX1aHZTzRJrhcyiVtd8y5Me2lIMBOaJ0Z0sQ8z3uiRuF7RwKeMa2anvNnM",
-	"1p1Sudi9qoElCwtNBPoT3OkVmFGxuLv6si+tpn0ZdNg9woU12XGtRe2NyF/ro315hF0y+tpYxZZWHnIT",
-	"CU6su0J9MsNdUZka1LK2PiEUp9vFNsK2juXGR3v9JqA1aIFo9876+otTsLciy81Xvfb7t3F0t06bWAms",
-	"VNB7a2jErIm13bhWCKy1k4s7ufiZY700Ise9m0h2xVJA0gYXBlUkLKDmQkxmk/IyD0TcPYbc5yTScZk/",
-	"DdHe1HjsZcyE5mMO6ZsYGjgmF/yKCSObC4DxgAigC8zdA3wpYrv0jcTefw73SZcMAqIkil5s/fO3tz++",
-	"Bnx2ltrIFhgWNNLJomKMXmNb6gfCkXkDP4eILXQSBGMzDxxazxyR47FiOiDnTM8ZEyNRBBALVBHwy+Wx",
-	"xMHp3v7w8Gh4eNQ7gv/90iOveJRKK34JTdlIGOsqIGMuWEpifmEESZRp872qWd7SE38LHJPayXkpNEuv",
-	"aJMTxA+G4dp42TCN4TBMjLmRvJfrZz80JxM1nYLX7IM+8Vsv1HkIpOGA7pgDxTuXImit8HfZgXbNtM+g",
-	"oxKpl2Hded0lBGaac0GO+sTlRNYQzK4zmHvZwhalbcV23mhUpTSEaiANdmglRTXHWL4vU9T6AZbvbJJM",
-	"QDTklDuHnzF5Eqr0MZhQtmQFvH3st4wmau1YS/k4rEYY2woUqiXgshwXyYvYNPTVV7l24hpbO2xncBbO",
-	"6AXzYaVKx6e3MuyxDA9wVTvroOO72pfWMxvLCxrc2sSOPIaEOENlHCxRuOqc35/FRIqRsHCQoJuZSwmd",
-	"HaMoBgCflFnhPYWm/th6hyPODoDcaPBGV+TQcnf7ysqmHz3gpQ28CG+yBJr6U52XTVRRL12K2qJ+iNL2",
-	"nOo27O8A/Z553UEF668Qy6dzLtSxbYmDQEKMKQxYeGHT5bnpdx1OS81ytpgs5lKPnAJbgQUHQpGoHU0Y",
-	"mVOHX+h6/5SYSlV/AJhSfE9eFwRbmDJ6WQUttfnrMtOKx6w7l6m5vzuBvCmnLXctLRcqc/5LU3q6d/uS",
-	"ptX7mzatrub8w4oGy3DUfyp6WNTUz7wpdFsaDlTXnK2TLVWU6mwL5cNcQGxp/hLclCcnrxMK/YmlSopN",
-	"k30g03jz188ma4iinyYWnPCmMm6KtfAHHuQRMxxV4G/nZvk2loi2dMU6vEQtScouuNIsvTFSuxuquQNq",
-	"qKbUNO/pks1ZnU+Th143SahxD9UzasyoIL8ksDbKNtk1Xu+cTyq9xo7r2rkfjvZXJH8EJDRaXkiihNF0",
-	"LYDM3YFp2LXibQ1aeqotfivcZZOjVrVbqaY9jcRaeU9kSdrTiRCfXIn1T27la8zbXCAiM7RqLJwZk7OE",
-	"QWoII1wPyQGkyxxaP1JglzAgsdQqGAmVUDUxf08WswkTKiAzmjKhJ0yZX6EcnSSMwvKH34TN2ScjUUk/",
-	"sZ+pLu03BwNycEAODw9Jf0D29qvpIqVlPlhqWpGvR6Nv/vvBr+TBw96j7vuvISfj4R8HweDwY/5j81om",
-	"tEHtf83maG7nuj9gXiqnplq72fa9vGRsdj9hnVssVlwiZnAtijqc9QVIQkGBXqdS/h7rC1f7k4JcNm2k",
-	"mSVUnMxmyWK7flbUPGpYYkIbvIae+dkMegAxMTjKdgOPrXALNircaMQ52MwwCjpTGZdzrzuMRpMaAppR",
-	"iM4XRAoG3lOaJMbEBH9GSoXCLgG+WWjfQpPkTKZn1vgs23z2lnpGVON2baVFv5vIqdkwaIQ+lqnzOzBx",
-	"05Wit88uPsHC0olM+e9SnMV0UclQOGg6OWOaemgAQPIRZJskUl4if3eO1SKodLDMh3XUXxVH+oRrX2/S",
-	"3d7G5IDHN5o3wHmsZreKjW1Yxmm7Q9e/G8oZE+EQq9Rms4SzmCyY7pEQlEbbQhhHNqEKEcRTOZPK9vvt",
-	"jURo1UNoowwOK658d5eQ8x4JbXPr2htLjfBHAj5geMOcKjKlMeuRkE9nUkEiMI7Udcy27edCIfWZYgnU",
-	"j7q5TKW4MG/L/XDQ5ADrBrD9YAl43CyDoRdzBfxQMCNAHofh2a5YOArEpsg/Weah9k31vjy2f3PdjQoY",
-	"NW4Ngzxly5G/fdCpV0WnLmwPIpSZGSYtl0+GazStHtU8f8t09nLSQPGSX2n39zbfPJJEUwj0tdfhCzfO",
-	"a23wZw2vrcx68fYe1vXTyL3w+Y+3536ShWM0jdyv7QSc5DQeyyib5m6Go4PDJw8b2GCSyDmLz1zLgbYj",
-	"xQVAIXVBHwL9xDKfvFdBHhEZS/NOlDZZasw6o0k5JdDRr4Bg0Dal9EXTXV85rGv2bmqaR5dMrz9DuP3e",
-	"JnoKn19/jtB7X/Or1olR9DhQpPi562PEp2xog5EUmrCgGVqwdwgFj2VqGH+R24ayCMpGbNtGW0GiJ+Z+",
-	"1/KfTlmejqAnTIxE7b5IJgmjF5mDB2DVfAWQKeuBiiWy4ix83ICuIMU44dEaFpvNQDHP4LaeXaMxtHtF",
-	"iQo3JQKjgbUSLjZY7rr5hUOb2wR1+UVXTYWoFsqoEevDtcG7nZuwFHhvKKBnurF8qdywzLZsscPSEtqf",
-	"sA86APpET1IlrlmUodEkZTRegLJTgaDiotw1tiyWmzRUwJNqXdY69Jtb2Csui6Z9ay3jP90TTTAg7Tbt",
-	"x6CDDamiRtelnriTY2GvKipLCf3DE2xZyrspG7PUGCi1RIN+Ix4ZNDFtWSmjYnaF1F2r9HoLZZXwXBG9",
-	"Jjlu4NexS9KoGXzPRWx7DNvbnIqNqYRfKZLIix45SZQkwMuttj7BTMHwX903+Fz35bNKVVR/8LejX54e",
-	"/rP/rwbVsMlIaiy6MiT/4vT0Jyt1gqJhZv6lg/7RMtvx8OjI008O+o0pEFDk2x58R4BKMmZzbPtpVgSK",
-	"wXIeb44suEkWs/ZDCzktmFvUkNbSmDy7NA1U2+EVff0wA2NIwkLDDq0XWSXZRY+8hcqLY3KeUhFNiERe",
-	"sbaKv87RgQ3eUNmv6IRw1e2K19PeMlaPG5Toe4l++DbJLhrsCOpSBnN7yOwfeQ05OCkTdMpiIlObZktt",
-	"U7Epo4KLi2MoOZCCtbdUntLELBmLuwUgn2EQY5kJL7+46/9mF93/yWNgrb+bkZcuGv259IMRCF05Hpd+",
-	"tNBEpd8mMolLP+SMzf1gRW357aAu+j9NmZ5IfJPVQe30aRSxmbaQhxBz62qK2ddmyfM/7FJwkcNi1Gbs",
-	"XYMJL7u3PJB8fVw9kj/zTNlf2vJe3GKukwJjv1X8KWQXfrGcQEvZnVKx6KKb2F9wK0mKJc+1N6Pzgg7Q",
-	"5aL7W8Yy8yb4bxdAguAz5zJewNDNSydUdSuisG7N+D9WDQAwmiBTmnvqAEx4kUgad81EEppeMPBCq2xm",
-	"pCWLu1MWc9q1p7qmTzgr10xkRuGMGNacCpp0HdRlGSXTGoRd2/+t7CupbUeNsf4DVmtpNgDOvSEZYH1w",
-	"pKURHfv+et4AxhI3tJJus7HonHJt1q2hns9mRJo7QEBiUKOAAVieltjv9/srchPXat9pvbJunE1C4A1E",
-	"UJlSy2vCIypQ8WkoCoe1ObtiqWpE8P0nXsizQ6mm51Qxgs+Z1ckqTcD3tvSwtBXtLa1ZB0ZRUdDgty0r",
-	"14PqgjSuemMZ6AlCf2NVWL1bcQGib9bS6MVyflMlfDeMZYXlq9uBE90oOL1ZaDL45LImbrbN2LZNvszi",
-	"bJmahxvcgoS1HaTVjmaW0cy6OKlm8Ksz+sxab5bOB09cq40N8LxPLV3PDOrauXpAuTeA0nSDzLUVHOBP",
-	"cVJq24w+ysaEfxZlqXnQl7iBRT4r4H4xbcLIXPCzWmfPgtCULY0bN3zzpXvJFklLy9CCG9zZn0cx/3ZF",
-	"9mugTGRNjitAxTo8OLQ7DwkY5s4h+f7N838E5OXr0+dv/nnyQ0Ce/vjz61MiU/Lz69OXPwTku38/O/m3",
-	"+c+rH1+fvjD/Hol3f397Ws0lNO/5r3fPn//9h38fwzv+6/ExPPtfpz8vr9k6aqnR+q/jYfBNWyx4u8L5",
-	"zcvfbkxrgX3xh1ApJm+N8TYUkVeM9k20H+QJ32EPiaZSYrheuKPPWWR9YoxGEzjCzTbwkgLI2wmqqJy7",
-	"rX5l3WzBn10AqX2lsO3Hxuln3K6VQnFi3rGk9m2cyulZOX1wzX4WK7q28HrTlrZiurKMe0EVsQndNgyx",
-	"WeOWOy+Wu+G+MEsIYkvToUniwuZIeXlXiEun9JKtRFwy5FE6658i9pIUZ37YushiHWM8oOFAYEAVcg+o",
-	"hWYvwi++j96+Ql3ySrGivVAjPunVy66C8YT7bhs8aqcDrKkD1C2+3wGiAev1C3hLC7FoWDh5efL6BGph",
-	"jqsH0jHUMit9npnT+eiXLOWQ9+ytwuODZUYDLsJ7r2j9m9Yiiu3xttZTQoCi2plic6uHd2UFAnH6tQ2w",
-	"oQRuyrtambhTSWN0eToFREOOG7DAjJ0kb9/Xu9HMmbrIXtoVdymowd3gTW2T69Oa1ltCQzYb6zWKkalN",
-	"gPUYa4xqr0t7rQRp4NqNJ7TeW7LqDePiuE2oEV37oXyT5/BeT301+4jK60TOj21ajdLg4Fmr9vJaCsla",
-	"ntC7V0C2VtlrmstmikpJ6IRGIwnvXHdpTSw+sfkQ9wupN+Fj7ZWm+AN8KzFCaa5ic1NQrBlNE85Sm5jK",
-	"LkD6LBtxOXS574+xuz9YDvR3JsdmdJs1kqkf8UbMKR8WOpJZEnvNa200DY/KfRQy3VcevFmq1cGBZQBP",
-	"5rBvElZsDyh4OkotqoDdiwyfLfZoS13lZiP+W7nNtNzaXdYY1Yc9gNeuAp96W4MVa+33MeYsie+hpv0Z",
-	"M7xEJvJi8clFaW0GyVIEHIzYQw5kvpaQarSqKnZJObMPDmtsr8tuJa/zdhVj6vVMbum/5jL9jZoLcB74",
-	"kK/WGzG9YODx3AL0cWU3hu1iGxtkKG0oBe7dT/mGqgkW9ZEFU5qlMV0QdsWEhbz6tL2WmNvVIJesaHC5",
-	"/UYk0IVri5gHLC/oTK2vpdQTrBoVlU0dUzNpcwHrDAMwDS324URCWpibQ8UUzo9WLBnquubma85tLfTl",
-	"LWpOIP9xzNKUxWco5drS+VARuzBzkqJAw75TdfgWEBlsgp2l3kocq8LvvWTtnFLypuuVlfS58GZRrdIW",
-	"NTHwlHnoQiC3QFwZliJi1SOhOVNxSueuqC2asMhIIGD2mYjNno1E6I04HOb533a3Gze6VADschLdTCGz",
-	"9WyWyouUKUTPAzdIwsa6vD6doJMPsWzZFe9sEeWn9i0bewGwlvnapsKO+a/ObFpe0V/Yguv1YOpDD6b9",
-	"4eFRpQTn280aLi3rt9SiO5qBjlsNU+gfxqPCDnUZPbKW1PNFQfnc2hH4jkYA0Hk6yVIVf16R2hrOq+/I",
-	"uqJR3gU1SQRyR51SLpDXTRmzXA9YcJklek/cSMzoDlGN7PLkInIzKQin7zotgOR4fNMIOV8G5M0njCez",
-	"Yy6fMXNZP/2kdLpbGx65UxwUKVxeVA4qixt8NOMxYMycLc/hfNf0tsJ1eZxDHgyCfr9/I+mdbRj2EpWM",
-	"1Q70cb2W1D0ftMx7yeKvdiO79d8ozdw9VPcJMxFvihGbz/sTSzrPncONS5DzIViL3wFwjiJGrmWokHeR",
-	"X80rqq6RbNGovmrXW2Qj4Tln7BKt/ZTNGNUK/Rw40AWRIrDtOfMuB9p9i5yzCy4adN5zo9WrJf5Iq0JD",
-	"Oeex0aH1XBaJFnk/gR55Pp3pReA/U/hZZHq5Nmm9Y+wSe8GWiOtJA20xOFr8ip254EmTGMe1sTYB19hp",
-	"6LYkZYVuKyMM3Ho30e4/28r83tlIdZoJZ3VWDBc5nfIGnvEUfreRbstVM55ooJtjAhW76B6zNa3lVdkf",
-	"79GjaLAOkgJEJmik16xV5Iq4JyrGY2/Q66/zwQvZ/qm/SpKyhFGHl1aaeh1c7EIOenuPe9+u89mtolTr",
-	"1m+Ci4ZOt1qRCt25TwaONkor1rBfq+JdBYZKs2SCWM3c+sAcrEfOAKZUR9g+w314SEKQhgwbsyBa3rmM",
-	"FwEJZzSlU+YuIZoJAq4ZVROdXdUDsDq5IJ/BU4kZBksBc7gi81SKixIuTg7RgNwX0P9oknlQGKrWFmSa",
-	"KQ0oDZoYktRkcLgWPE6+CO0AEtanPQnIbxlLF8ZqshAp+cPlsdQZWjMGiN2ZNienRWsxuzUkFLu4/YSP",
-	"YK3W46P+4CGhilDy85uXZJzSC0xNC/8SgqUwYdaWMe8oj/EvjxpqEUoRrZXED9SQ7+9San6aI9SuogA8",
-	"m6pHQssrAZ6RqCya2Go0s/7FwgOY5AzU6HBooTyK/jrQT4eEkZyec0Etzpk5KVpeYL6b4VMB9I4HCYrR",
-	"mCD3BhcfIuE401nKwiFJoKoCQVClsaVGIsQGgIhoiYqTzTy14VVFLgA2DRMDQKHQeYszoyKWncv5Ogcd",
-	"h4MAAEVoLwC7cTNyxksuUQtTzb6vCDMUsQj47QzT1PFn7w/0Y7uDj9iVxhw034BFyDsexgWkRNmyKr5Y",
-	"I/t3NLl8uTUWMImg74JRpMe4yNMhCXN3TAhOjTLIWrhze9+Oib5pfPFGm8R5H2/iPYV+u6n+73VgzLXv",
-	"sQX7MraBa8nY2I2x2Wm2suuEiH8c59o4vH2DnLKgY4YVN4UUnhVOLDBrzhfk5dsfybeP+4OADMiDV1LE",
-	"dPHQUO8T8uBtBn+tH6t9sjwCXdkxN0o3Q3CWNm8eAvK8ADyejUNdRSoL2lNBgS2cJHkrSbO3v9vwbWXD",
-	"PkQMXtdcB2fEe+EfMa/BPBdXY7OW+fWMaobTK5lfBys7/a1b5gBIbuYDkLvExXITfCScDd5eCUEAmZcL",
-	"wCQEEGE//R27luEnqylSG1nyq3v+rVlG4Yzy5l3ERHfPZIUSA7DfC/tbOA7QZHdHVHgpmRSbQTpgxrXd",
-	"O7re8LGOgdrg9rJTC3xqrR+lj4CuOJaovQtNMVMZa+iBel49f/WWTCkXmnLBAP4qS5POsPMolhHictYo",
-	"zuaiG1PhnEaXTMRQByKIzLQLzCPZDPMuSoHrzudS8Eai1FfRdvo1V6Y98lr6CTNCFvF+BZzYrbqe84gF",
-	"IzGRc2ytaPbANmqZpUwpMuqYW0cds0E5oh/iuro8+OJJREYcCQsaxBxaNo5qJEbiL38hZtfUSHxNrOMX",
-	"T9ivrofx+wcTrWdq+OjRfD7vpeOoy2KuZdqT6cWjdByZ/zP3PXTNjkeC2H7HCNmHGOhckAfhL2FAwm/6",
-	"h8P9vvlXF4K+4cMesUe3aEPq3sCVeZ1NVQygYiczCoomc8ghnjIqiJJTVlh6eKRR3/0d0xwqc/v59CkO",
-	"Nvwl9McoM13vsQzVVcfYYtmMxXZZNldsp2XXxBryNFlMsln5kwlnOTls1ffZvO2kDJwaSWOCr9tMmfzo",
-	"unxC/3WqycB82UzHdeuEq/C24jqgvEqdO+vMOEIMrXHlox81xpbKymLOmnvkBBaKUPN52wkyf1hGlwqt",
-	"IwpvnVBF9vYDsrffOwzI3kHv0CjEe4c5YwYS/oErrUYC/uNIPASWZYOAngM47BFo81r6Dc693/Y1GIm8",
-	"dyccsYr9pIKmxrC29ZchSovKrCeGgucWihQyM8E6IuixRjqSM/pbxoZuuc8znkCVUspoXDqqFuRkJMKf",
-	"Tk6fvrDbAJb0lKUXYNdHE/LgVwd9ss7hBYiUh8ORoM4idTUuFjUFimksAAdXlQZnhOseeQ7KZMqUzNKI",
-	"mU0bCSpI+PyUXoTH0PXfPJwv8stx95UZaZjnL1s6AHBXOOt4QA8GeyCUR8KccWP24xGH3gdUocUMS/Mc",
-	"cIFHAocCUHy4OlVk9ZHA5Tk6OHyyzvIABvtDq5CERh7BsisQWGaaMeghuMHmJDWhnB6T8K/PT0lenhUS",
-	"9mGWUA5kwqYARzcSVtdzfjBocaqIMsyFJthZNfDMbAeeLNOY4WRtK4ThSORgnuTBQb//MECnBAFwQ1uL",
-	"lhLFf2fm+uOAHAz2zf87fBgQNaEz8/Pe3kg0ACo77LMkKTCVlWv2ax4HW4K73Eml4VUPg5FwMg/qhYAF",
-	"PDjoHzx0krT+uxsnFF7lV0ei9FjlNoepSdwLudZGMjw46B+ZZUBN3KmS5m15hMveYkdjmZ771Q2+8jMi",
-	"DZl/90bihBx++OCaIvs8IAd7BpKAreiRw/4+CT2sSJ9vgPsm7/LhOoTgYfEFv3utxXRF2OMLanS+w/7+",
-	"SIQV9MkSb6Lu1EGD5xT+Y5ZsQq+MwGIC2o8MoUR1JM7ZWKbwCahF4PZDqBsnPGJCMU8XO5nRaMK6e+CF",
-	"Rg3MP2sULsM5s8+qRz+8fPr89dvn8EyBc9wBje7kp5cdzyVu/dsfA+g2Qme8M+zs9/q9ffQWTUBV9bG0",
-	"uwUkx0w2BUq/k/JS+SDsUAlcKUdvaDAVICDB+QJOhEM5ViMhxyT86ce3p6QE6R32yOmkZNiY+3KLKCRq",
-	"IuceVjMSpxiJYmQBhM6ByDyZGUszOKtmAFMMzUBQRAiSF9i/efPzD8/NR79/8/wf5MGzk5c//DsgWBhv",
-	"iADK6H/490O/5p5xI/xGorH2njywep/hQ1zQxIpvRfZOfzY3dwffv0HLKn/3SBT1+uRB6RoQ+bu/vz31",
-	"QvZGE4GKT8NV5pIsjODxOCEsNvBRY+G4hk5+qhAuiFffGA5thSJo3go2D79hiwKPSagu+SwkCaNX5udM",
-	"23xxdNPxaILRB0weLKogAaoqMcyWYnd1rkjCxkZKcnTRUrTWrJ6ijHCdw5lvArSB42WseWC0L+PO0OZd",
-	"vXUwMYVO0hn+2mygFbc8OjHMrfPxfQ5G/Z2MF86csn2VAMgX01Ae/a9NWrHWL5ygOWOX2KcO4hgVB+Sg",
-	"qYh1v18pL8U60LLPbeDgIVahNfjJLEUUdu90YFXqb/qDYb+P5iIap+th8Vgn7seygWrb0qVMzaSwzUj2",
-	"+oM1Fm2Tb1vcI/h2nTWxuEfCHyS+P4+G0DgGo9D14shxCzCgAyM1OljbCOxtj+Cej0HHfWDV/fl9MNqD",
-	"fr/tgXzNHr1yCkkHnjhYsnpWSfpms1V0zXUaFjCsQZcb67OKXW5+awcpR0d8Gac87OFkHq+e/mupTwog",
-	"cXjq6E6XoNpwxBrAwPMwdRISsppEluVUipxnOu9HgzwXGtKEFejzQqtP+CVwMDPfwf7qVTqV8geA5IYH",
-	"Dlc/8HMB3P3KqLbw4N7ena5sXUXGmI0PE46UcrjOQflZsA8zbKsGj+yv80gBOA4sL5tOabqwrCNXYyoI",
-	"T52go+mFERoOjfG9ebhBa3r0B48/mmFcNBZfWuqwRdweShv4SUqwyS4fL8B0e6vGYBlOjzw3Uo+j7eg7",
-	"OwwZoQGuhgD5QNBdGbEEJCx82cIvk1xWqibZecF0LjgrDL1/wwy9iVhOr8+lr8Vxlz+B437FlbI+5y1Z",
-	"Gx7A5U+9tFHWezkWbxiNc1JtOgebalX44MtnnY/vlxyhR1GO2Lf164MW+wXx41QOeGNtvIQzQicwXRGD",
-	"s8kBr4CHyYgDbmgkKJIC5RgU21yZTpKgqbFuk2IKY9hSMX05BpdQ52NwJzosTZKSAuvSs3OF1DVBMZSD",
-	"TeNsZ4H8kUaclYNg2as21UeRXtbSR++CfVmQQqOMFpws9wxCn9N7YWt3rUX5OqOR9Y09b0I0esMGMgmd",
-	"wQihSts7AE6t05a2Y7yDNRjvW03d3XeskX3CAgEJOxcJsKs5mBTsz4ba0qO0hHB14+z+lbxiN8PswXEy",
-	"EkuZ/RBg1fOKYvRRxOg1hOp/zLUqfKfpSBhTqXCO5Y4x51dzI0NOYjG8IeYOzmN4Dr73FXabaxA3xUs+",
-	"D5EDoE4lCdLoEWmAY+oM+sP9PtCsYB+0rbZdKYh8uKnBxsLHw2i7FwHU7hB5Beh9bSIoWIkQ/ecSUNeS",
-	"TqAN8gIgv+41afSLXEuKfVqekZp3I7DTbXZ3HDeGbnInyE5AbyegzZG/rnjWixnyqkY3hk0e8BGwzf22",
-	"p0qD+Em40l594Cm8vSaCqkUPycK+F4HwqCAPQsNPw4fWqWEO3oMQcgHDh0VCVgPWJDdvhBx+13loWOo8",
-	"VByNKirlGgLvBz7leh3J6Erv3t+iQKgsM5Q6Nhxlv9ixtpHWV7s5A/8yXSBmDeuL5B2jN9BfCFgbXHn/",
-	"sU0XPYljRSi55Jg3B4hpQzKRcwyDcY1IGhiwO8/GY0Sgg0g/duPLMxZHwkuTy1vrQI5MFGUzDqh2MgDM",
-	"JigT4tpKe5ayHnkNiRjm9gz652ASz4oGOq0RtgrVda6j+6lLLp5OGKZv54obLsYZxCuLWNmgH3Qimcgs",
-	"NRu7x57EkKXcHFSz5/7tJRcIDATlrixWFtYWWUU5Ux3218f5e7+BclhZlZsOmV1n0ewVzFQoLjUvpw/b",
-	"0tnr7z3uDgbdvf1TyEkc9vs9xO36xQfHMAv3vm0nbATT6xmFa7/eDlngWvOFwfvVG1YG/lg6/u33tonH",
-	"nkDb4NWxSMHmJGWRTONdPLKmcq6lRA8L3PAEdJM8TTMvkGQfuNLXD0KueIpO2Sk0Od7ppCURehLHpBKp",
-	"cs3AW2Voo06ax9dilrCmyqxn8LsRskAOeXIhppplisXHNj7msvhjBkzIcIgmAYcfqgu4Lf0ndd3voG0S",
-	"8dZ62BoBLDOL64ev1jkUL6g68YE5NjfuPnnyxv1qovAiT7/c7GuZ6rg6dGzYW/VLLSHcJs1sY9Njp2l8",
-	"2ppGpUMJ0sMnGDW/GabzmcTMNxR3G2cnlsnChUBcP9iWlq8Tlnd2xcTmlNnS+QfV2oiHPeLK9G3J1SVj",
-	"M4WpnO605danM1ZLnUcRC6SBMeE5uVmhuo69CdPrwvS+aYw7SHFRCTzU+crB4fanF/v13nGQYA0O8tQ6",
-	"XyFSgMbInylYvSSZEcPWa5khkPGXmx5cozFyx0bHzm2+ZVwbCzyuaaVs4DRX5W4hPIZwMhYvuDS/pxMp",
-	"FbOZeyKW8+FIFKWFaPaWXgmU9/XX8Nqvv8aKTa7qVYfH8JZxKqe27E/LMCDnUk/aXwr4M4pF+uuvR4Lg",
-	"0/VSSngRLdU8XnE2J6BdQQQdvi2wUsKWSIVFbns4hAqD0gAKKB5zE1YoeLgfMAHvDUTQNJVzG2hS2haS",
-	"wAKCCWgzJ7EEDMrsYCUCWAa7HnmdyRoBjZXBjJMtC0DbMdSaIhoWfWg9doi9Ij4GzZBuHCtycwQJWLse",
-	"OSHhN6Ebr607dvhLWFGlSPj/7H0Xto28KOVtmYNFcVtvDh7+5vJpWMiefCbH2DYKoYJw81tG/O3KEQPk",
-	"/bXHC+GuOtHn7SOqyByN++8jE683oGebjcWdwDUGU2onsNloVql9iMXb+YxDcxuG5XYRuaaIHOZTUUG4",
-	"bXMJaVlef6MWn0uJcbfH6rDMkeZJXDmyzNj/jDGSmJWyrvhjrz+wnSz5lI0EVxDVEwFYTefJIrDQFkWR",
-	"9sSYTIxBYtmcJ4nhp2iWAaqF0REwu4TMJxxqpssGv22AYQTjqUsfy+WKLXouoZ0AJsOERZcsRoGPigjg",
-	"m+FjI4GAX1CTXK3ReHhc6vcCznUFtcgj0VBCZG+36+fd3aBYP7SlxtBRwLUSgLrhen6Jee9ihjFKTKKD",
-	"TB1YuQC/gyXQZLmGX1XkHwYViBfz+ZGov6Q90wWrM8dctz5rPkeTRM5ZeQiuiaZbNaA/uzHW+HbNusol",
-	"2rhGMtOKx6xrr3Xhmh0OF4BvA1QJQMUpiRKpcJfNw+ZSV47HlR2zTTzdVMpdV6vE4N+cq2XVm81s4WR4",
-	"t8IK5PeB3VVqKmq0YLxTyC7cbB4OH/ZGIs+2rhTRCNnFKmEze4dHAyHxhI1dr+EJ45iq2cPTg0fB6KsQ",
-	"OUq4+TQM5SKF/JaROEHsBZrkRV45anSBcOB6ZTjMFMDMyFOnkMqrjY+lwBS90G+gbBV9qHL2mt6lSgOb",
-	"AaoAM2FMIpkkjF5krKh0LDktQRW2/ZThg3Z8CIvjqoMtJwuKHjhuc7WUx45zgTuoAN0IXRPSkCRMK5Iy",
-	"i06E6AyEYl24FGSWpTOpmINHIFgF4LA0RuKSzfQQjh6x1Ixr6FN74HUCMvtpOKhNuy3BCyEZOUI+Zwvp",
-	"Mh7zVvkAkJESCzziFthOyIziLKKzkMBZbcyBMPeclKrF7r7QeEKT8Qtwpzd/zt3rayF5QsIWzqzbTGbY",
-	"Zi7bzeJaNcQele0C97dSSFyXzOB2m8gkvo/SYp9GcSY/2sbjvsO43Pr+12rBf9FIxTeLB56R2VyyPzjt",
-	"Hw338R7DKvz2083vLO5f+k77XQ+vGeJJLrssSRmNF5a/lpROB6oDotO5qqjXuzhPvtAys+jURoajYssF",
-	"cVMA1DwwjSNo717R2y1ThAXs9Ad/O/rl6eE/+/8qmtIND/pHBQjKaUlvcVgTBU5ga/f4Dbz6a2Ss+Krh",
-	"BnpjsJWqaJ7KT0Wm4LdjInP3WkntqCgXAWLfNCiNgacQFofXaWiBp+rnv1W0ODiuJW3tE69xL0W6zZl5",
-	"KX6iaB0WESF3TCpAc+AIs3ZU4V2ywZPr0ffeXpm+a9YawEc10XjJbgMhWRThfw81+M1zeyrTlEWIn7Tn",
-	"w1clXGnsGgPIYahaA2yZD96EgEedoIM3AR9EDHkPHzr/WDOEew6S3gRZ/jHIX5iDX9ffh/hE4K93oIke",
-	"YuIDB9z4MCiQeOq80UKklAfkMVTDjW92e9eA92/a6xq8wk2xtAbchgetqGZ1RIeRyDvEuplxReYM+0RP",
-	"WQxwGVpKODeWQ9wXAoRoAX6oeI2qcZ8NgB8q2TtNAA8YeO2tSOjZPGDuPKfvr50GdL86+ukNqd+3mOvi",
-	"zeDPmfKy1OO6bapLE27ENREjqm9fBRtRjRBbX0Jb/bD1cRhZFY8EujpsE4OUQVmGKnmKPJTiHvk+lVPw",
-	"PGE9cc4cwHVWhv/sH5HQ9mPoQj0ywKaHgfX6Fm4phOnT9mUIy2k9wDpTrtxqShcEsRwAttRLCwGM03ZM",
-	"i2vxp7utMrba64m6rGhBNwFL4ftK7gWbYgULrQBU+CR9/4k/d8hat/YA2MN2mp+1EgnZU3bmdDx7OrBb",
-	"eMnQLpnUiuT3HRNXHRtR4c6iOZvLzIlHA8cHN7abX0tNZlIpfp7kzKjMK5p0zjrLuSmls4GZDQ1d2sLP",
-	"c1YsFYI0GE5aHnBvlxJ1E1Af11GJH7kW/LcnmE/LwacJS9mQhLk8RidELpFDcs4iaYRhaAOgZ1w0JvnA",
-	"5ZfiHgTa/UiEZwA5vxMGd+cjb2RxYiUf7n2JNTRQU+IF9bjYmNNII5s1u11OAzXb5jzIK5YOjc59Bq3r",
-	"mFI+a7FjiZs5i726Yy071rJjLbfPWuxxw36i5vxuzlpAe7gbHUZRXjQvWGA+mGErZaXGYzVOs2lmNXB1",
-	"x2l2nGbHae6A08Bpu6bJNOFKy3SxopQEK0XKXaHKiU9JDHllmCgGXsK5160bc+K57o18E8e2vLctTKCh",
-	"yCWbaUKJHRX2PBHYLWxFgOKFnci1ow2YhllysNg2e7/+0UHgRZuH1QnM3zLFUgKhScwU/LhBRfGSxgyA",
-	"AefcJyJLEtchFv9dbdFg/Yh40VYTuz9Xp2QEHS0LB1LO+zsftwShcdvRElCxG3ybqAN/wqAIHLkJnc2Y",
-	"AEime46SQI+Wu9FjIMXW4R+cMy4uiGJMDEuOF3DONNlQIxGaF5zZF5zBC87MC/KYBgZQXKptY52Wme1O",
-	"99npPjvd59a53WupmeuW5rOATbUfm7N/Nzwq5pjkX7ev2pzGQp6Z4TkmNBIVLkReQ3AC1KeisKYhZbiB",
-	"XQn5diLnO36141c7fnU3/Iq6EqFNudR1QOvXZVSIXL9RvkkVfT7Hm8/hQm33T8jTc/1SkTspFjTgz9sS",
-	"vB55qW3FD9dqJHic9y2ydoMDE3fVkF6GCi93xp1ThRVNMomLGklDhrbmcQ49OnMWKtjctQeEQkqvSTMA",
-	"R+eT50Zr9Hg4ZKEWrbD9KrXiIX+5vFlCCaRDtdGe3bwC2qYgjM8oEyYvGwM2kx+Rdy53yV0NGtsY7pkz",
-	"kkP2e6h/Amq1MBvaf7bN9B0Mtm1K6K31/YHxrxB3Hhb/pyXv7gVmZ3ld0GfeQrAxEW+txoF5prRtlgoY",
-	"+bZQcXUtx+cBnr/rN5jD9F/LTwzzuLO8mrzJPx7Wihsnt498X06TfIRB70ycnYmzM3Funce8Bd/D1lHv",
-	"TMTyFtkLInzQ6BKBuqjSXjQLd8UCeljNe0pjhpBmBVjWSMxSBtBTMV0co8ZvYQuw2tTaEVz3yInLGAXa",
-	"c0BbzqrAZ0ei1QQKCPtgKDu3BqbURsPO2UUmwPMD+bpeBG0k/A5eDlXELGxz/Mxc2THHHXO8W700wK4g",
-	"vt7pn4nANt1frbi6jUONdTtt9JPnqj+LWBYsayqv2ArGiu/hCderYvpuA1zPI5klsQdDBClBXNnyoKAM",
-	"IGnVspHIISRT7bjlRcrhaYybNe7jHL415oBMhXzM4Q3NaQ5ZhYVIPfKujMViMbLGgcMTUkEZQM4oj/Ay",
-	"nhZ9bURMJjKJlZmn0MeuVKoA7kfMSOocVoLlYEDYNBFQCbQ0KwT0Rp7BGiDCjyFgM2KHIQUGmGHZtnrA",
-	"rulYpjhL89mglN0wEhWETHIOnXhyt76ZpaEApcnRnhFAitAZTXUrZKRPCSsgI08nTDldWxEpksVx7q+D",
-	"fpXMPK5ZbKggktMpVSVYvl8Hwd578/csgTJpaJO1CW6gTbBYDdkXdKb0w0u8e9DvB50pF+7PvGKEpild",
-	"mHuVXiSuartTxx50O+gQB8vwRbAOPfK00piIxNKVSWtWhkosIbQ3T7/8idIaTOmHH8B/Wsws/xuyPYzt",
-	"3Rl2RqO3RXGM0ikIhQZQSoC0Kkk7N0/z7BCb29rEk8AdlCCnAodzZk/MOjCM5r3XR4R8TtOEMwdvcIc4",
-	"oGXn3Q3gbIJKrArvMlcOJPTGMUFvfOyGfJSEVmHH5tTHbEyzBBYb2odZBCvgn4ouVI+8sUPI0zBCSw/l",
-	"qUGnhCbGUM2BWhtc1j74yqE11CdzasXS0LJSw7OVkTVJYoRIdInSzmn6xOK4kWmWaD5L0EiQZErFgtjh",
-	"lc/DYctp12zWOB+7mvgkE9m0M/z1MBj0g8FhsNcP9vvB4/77wKFNDDtcaOhZMaUfAM9i+BgZBP5xmLMD",
-	"LjS7YGnTGvzAjLQx+4JC38No9DDXPGizatH7/YGw3hGyqh+kkILVevkuYSp5fuA6+EsbYiW9x+7CZxFO",
-	"zmb05ZjRhmNmqZyxR79kKY8mkMnXxkE26TacyLWgYxHX0JDU9ZL57q/L13JcMPDi1gHGel9yMuH33EIG",
-	"4Mb6JoevVdZNjkeGUlchk+StzCPoa577eiF5uPhs0R8aNgxUavvTSJT1qIBkM6ObH/WtYmwM9CFo5g72",
-	"E1+OfmOXpYyXhdSYWGOEALX1DwoMrhxRIVSJ1KH5vDl9tlkJ6EUQZ0Z0S4XVFGC9/vW5MXq8lWmFdn/N",
-	"PjhdPWE7RX2nqH+minpJS7TutHtF5TdCCh1G4KP1WAmR3k8VzNrSqPH2lnHOIM+gQacrHrOaXfFDhare",
-	"r0keO0V8p4jfviJ+81pzm15spGklr+emtOXaGSszezPJdtV5A/W4JLbb9OTTulaz05K/LC15teK6XHt2",
-	"Puw1nPXuVvRXW+exJkzERt9DJ5NrLnS+ML/bZk9tqudT9+0VWmfBsSCnqPTBslfr3lWAz6lHi13+dYxs",
-	"t/W73iz13ixRQcXunD21DbCWdFwxi+9A6kDXGBIhnX6IDUEEmxdNQXwA6loDi95I/JVfMaLn0p0FZZsB",
-	"IG8AswRjePOJTFhTZ65zqScjwRE2M641xOTCS202x9rB42JTAfiYC401FucDiL6luc61EngnKVd6SlXZ",
-	"Q2YmegZtwexZH+x19w47QcdMu3bhcXHan+bv20D+2oncdGuALT4eL+vHT8djIPazcgAUO8fPXVa5v8VF",
-	"pPWzAPrfirHscM+KKn7Dh3yTpzjJzQzNVxrW7lDvqQ/tfecL3vCZ95u3E7l+xswXlkzy44z5CW2YcNMm",
-	"NtfDll5CVBdM+9LmWoZls8jZoIN71bYEEXS6t+/poWiE1mRSk9Vpnj4oPX0bzdjd6rUYlm7pP8G0tRs7",
-	"gJ8JFrXbi1YVdCN+alcvB1aIZdRuHp6gjQAmIXrLQE110P15xwTl4PAt6Ar0UU/lXLEUCtESSWOVZ2PB",
-	"LSxRDHL1GrHhn5lRrTzYmn3QjyZ6mpSVq7IL3fyv7gltJHoz2S/LCCqRk5ki9H3ADi3GHsmMyuiCEI66",
-	"3i6UZlOrDdhAwAoPggsXnC8An9u5BiAlVjGaRhNS0GC1q/FIaHnB9ISlw6LBGSThYLcImiSVHv9tPgcb",
-	"ylnlcviOXXAhDClaK2mcJQkOHMOAVCzIXKZWad4s+iNkq1Mf/tMS7Nm7gWAPNIcGC7DaK+9zDV9BA9/Y",
-	"y4WMqCAPQmOChQ+hXhgxlB+EEGwMHxb5kKVJYd5S01y4OsPjUJqGHdi5lAmj4vPz/uBBWMf5Yxd35/up",
-	"e1/jnJs4zuj4S7vn5ySGPF+XVeBItpT5LEXESCYSphQJc/qD5nxAxb0W98oz5/Hd3rsCzGlVoxP8Dvof",
-	"XpsH1tcq/Udvp6XiBjPYauzL/C2r+igKNre9JXbelT+Bd+UkjvOj3sgkPP1pbWcKdd1JclQIKIMgmTIk",
-	"eOLUI9sArNTdPhiJopEA9N91/t7A6zWAA4itm3lCVbfkPXx4PBKK6RJj0hIZE7ifGY3bvTw5i/rMnTw4",
-	"j5uqilr+1AuqSrU2X6BvCHesUO5d7khLX3tfzK7nKcqbSRfst8mmdOLzWu6i+5BARSvQT9Ejc1On5XNx",
-	"yCxh+ZtyPnzSlRcDE6xHE6GWGDWOKZue5zg+uT1MHvzt7Y+vyZSlF4B0EE2wTT71zomtgAPz0IqYUoGq",
-	"x/GHyO5DorScVUKVVI+EUWCHFna3aLLulagV7dbtgVdZFDEWqx7xWd1IuKa8VjlWmi4ai4nBAXojwmUd",
-	"zRnWsQvr2NgwKYce9XwrGNSVpcXykYIKOxPzYj9uyhZ+wkncLRBQO0dCooxLDdU+9YLnm+JTuz5MW7dG",
-	"AVSEjZTmRy4TYo0kplwNcLkKLptJXTOZ6ZRP2Y/j8S6X6V68WXb113Fn5UkqnZ26czMZULR+qm4mElVW",
-	"fRq9aa8lmsSurahLZWaVXKqy2K1nUJG/8is2EtfOoMoNaqipb8+hCspJVOZSS7JOQJQEJjUSSk7ZuYwX",
-	"4DCcyitGuB5icwSMm+lKRo/PWKAPAqhhFj3SljSbAZAHRR7pIOj3+w8dCELRldFzUBq1bk7TWLUnehXs",
-	"cHtXJHxHSMsHfKjF4oqnPzXnbw+eVDqb5w1PeZIIptSSvO7BfgWjMejMGbusAEc6cigpc/V0tP6Tbr8x",
-	"Hc1cOPIHdkV9v91GDPB+8tFKH/9z56PdpY650xor+MZriqFW/fHRH1CbIcfjszV9sa5ftBU2ZT5ZytmF",
-	"ZKd2t2ir+vi5+UXtRHbJb9XUCnrJvBRpAIO7Xu5b/iqrhljvX3MqnC+Pr+XbdFJzy0S4dUquBo/raXFe",
-	"46FNBPje7abIuVVt8ccWpsan5+m4sXP6ebhk/QNz08ZJY5aN+9hXivC4sWxyRvXEq4kuJM/2eDpQRlkT",
-	"b3MEMOsCgNkqdIQq9q2VprDfWPmByJBcCtUj71yYRiyK29CPbEUielbI3AdRg9fUkh7cO1o4mIVhewGT",
-	"uDYbc3p8YT3ks4LNP09kdIn/ZMKMYPAtmg8WiLgzOACT4H3QKeny+91BHygif0HDHYcr6kDxGi55y2j2",
-	"yqPp29GZacV00RkOzBjsvU8qI99fcu+q9+6bkTPQ4vkVOyvh0gy6/cFmDdtKe9rCREuUs4ttfSqxra9U",
-	"eWduw+OTNbCpN2yW0MiwoiQpaz7VEfXIScGTLPoiJBZDU4+wTMQhyYTmCb6u2pLjgzby4ysFrhjqkHvR",
-	"fzIS40xnKSMQ8lFES/M4TaRgQ8h8xlYcFri3GA+1V9zbIXODLkbC+zI6ZLw5NPJSQI3pkRNRcGZAYhgJ",
-	"7McHE5cIeWM4kcvROC4a1gF7CXy3WSwZesTNx8zT0DxzJL6DWyGumMiIJoidgP1E3uXAqhHepS75jFAH",
-	"zwkwI0zEAS4bAnt6McILOrOYNscWo5W7boKK6DmPWEAojpWkmSgSyUcCF0pGiHMdgZ+Xa2W/rD0IU3uB",
-	"ibhH7FzAaTZlTAeEJkqOhPmTx4JfTMxPKWIrK50yHU2GVayUKV0QNaNAC9Mmpx+WTNqMU/KjGR1YhWYz",
-	"zxkTuVMuqHgpR0JmWvEYlxQ320VJrQPT3tAtSfjwYY+8llWpLeRIFDJu6O91qyRuN1pTPIUVmXzbUded",
-	"IP98BPndRaBXKRFvmXXSVPimwp7j5oDvotG7aHRjUwGmN1R4jPE1YTTRk99XWlp7/X4VRmmWyogpBSzZ",
-	"5sygfD+2momm51QxhzxOlS1jqFlLL2AMnVs8dvYLTc7+hF99yVVSL8t7RRNegkUvFUeB9gWNJRrDl3+H",
-	"/mvWLTgGqC0b4rPogPQckJowb8qFQ5p7NgxHwrxhv29uf9zvE8UiKWLIuCmwAs8ztUD0sSuWLuBTLFGs",
-	"R77DD0C4hYkYFBCjKoVaXjIRAsyxmc2Z/Tv3Eyg6ZXk5A6oNRrddzBgSLdwPEUc1kXOEyyNQ10dOQDvN",
-	"+/wZkoYmegiGLiQMT0tIv+C6Pdr4QibxtUKNei4dbJivS6zTJt2ucmc42Osv8UT2t233ZuZ2m+USLVPf",
-	"2qfbvEqrwbXYhxlPmWr84F75g/ZLfgf6a7Sdv2RwEp/87R/7v3y39+rgX49PD//9j3fP35z+8vPe/sGh",
-	"rULL37vV3jVGRV+wZJ2iEXNGPp/g551BhNXhvpq6662BG/bZ9t57t3GLPdLaYW8klrTY2zXNu3vd0/CO",
-	"OhJLQ88VUDFWVg89N5qA4yauxrA9Hm0l6m0Go5+L+HZD0WYOuzh0hawAKIySCbP9iKuB6AqBrROMpmUt",
-	"TmmeJARsgOZITq6tXSuC82fXW66hkrSFWq6laHz81A/y5xJfmeDxaD2Qm/Fks3Y5lIucMUFnvLegiIiy",
-	"TiDYQ3MxxqdGOxX+kbc4J/OUa81EoyviqX16syPvhngDoC1u+F80cAtWUmWV3rolX4TlO6uQWtxt5HyB",
-	"MRNBpyywwajV2C0jUQFvIT52i8OX3gq85Sc3gY3RWzA+lBZxIDOPHjmdQzQtxoCWbQOoXDzJTDO/mXBB",
-	"GAc8bJnGLCUPQirINAuhj5wiJ0KQV5nSLDXPjcSr/+//TRKWmt/pw5XwKjDhor7DrM4WCDGDG0WIYd0p",
-	"5YkzRo9J5KagsjQ1lpJZYDWDYOwSsBgqRG8KC/M/9seeTC9aZsfMJ9umt79Xnt7+ltODPY35Bde5iT2b",
-	"SMGIyKbnLIVGdwkzN+kJtNp7XmTYn2d6JOyzXBF+ISSE7mBdJMZFGYWl+Z2lUg1J2B88GZDDw0PSH+zt",
-	"W3IZifCbgyNir8CFKg2YH9ug/81o21epfZH+Mxp9898PfiUPHvYedd9//Wu/e/T+4R/7weDwY/7j/2le",
-	"xs+pGsjyiXWqgRyz26Hb1NFtZgW7dfIk58Dt+DZv2AVXAOJVcPtqpbFtK2mOjqvHB2GCLGckLM+xLZFB",
-	"JgR5071xyqArCQHNZDqjqatJITrl0ykXF8FI/Cx4JGNGhEynNOEKW7U8eP3904c2/UwZTSaJoduxkiQ0",
-	"rPp/nhcsKkRGHlIhfM4Voqywjm9I28iQUMHBkrIxuLBhmgf9o5EIgal1QbqEga1QyvMrFF3YLhTO6wcz",
-	"a/d12y24XmWNECvxCex30H15IsQGKAWlR2/Ha73BDLYaexPfcJS9Q/rZxtvp7x6ciFMKnnc/3MK0Ef/G",
-	"BMHOI45/wLlyi+8ZJmUVpUfeojJ6vnBXtMQ2vzovQYeqvgw0GdvdxD4MslZpKiIj+h55zM+eM7C2O/3B",
-	"345+eXr4z/6/MLtCZ6ozPOgfBR3NNQju56VBEQdgUEygELBukdQjj0dsEhxa5tz02c4wn67f4KVpDXcp",
-	"AFWjHLetkGbN4tA3sG4Myslt1qZYTtDIJ9XlAtWvFJlwI3QXLv8a8Z5GwgI+DUkz4FO7l7iQRZ951ZKd",
-	"yA7O6abhnHwKXoLnVNIr1yt/sm9ejujkK0vX8jbfh76BgMNw+VP0yt7YmflcHLNL+f+mLNA++mngOoks",
-	"SUISJYymiqDiEAYkBD9DSGQ6EuE5T/UE6tZDi+iTJYxIUdEfmEJ9mILwsbFpJxfDduSmm5EkNwHdNJVX",
-	"xkwpIQ6ANl/xEUFOdT57sSBTCQjsRSIy+LJsSAddNsPONwcDcnBg3UHk6GgjZQ/X6F5gnpawqc8R5+mG",
-	"5f2dJSxcR6ffJQFfE5Jqtf6fULEk2fOnVM6g6xcFfpLnfEImJrniiutyRVMRUo8mLM5A0U9HIpJizA25",
-	"Bzlu1Tm7yATmXcosmliRYb4wtN4ImjIFhUaBfcBVGY0EfPkrReRc5B2nI5kkjF5kzI2o2vM4rRaKogsO",
-	"ZQ09V0xEzPXFDicy5b9LcRbThQqtr45r61i3ksTLZIVkUbM1sIU5r9VzSWawhjTBiA0X2OkQjsFXiswB",
-	"HHAkXlvcGq5ssVZcK3jBLIWi7OWBYmwkrMBqRIcIc1AcSEu9hNRdmwhs9jW2DVXzQrKRMAQBWbyGKYBJ",
-	"p8lUKg2p37DsORSRlN0pFYsu/go93docgAkV1/L+AVbNGhg25fyIBkSb/W5/YJi7t7ud4ZMmiJv9bn8P",
-	"jtVUpsJw3Ip8dT+3fr0FKWCvAu7Tmjnx7bbpt2a17wdVB/a5QQiY38VaPkhDfjvUnHsV2NVzPQQ10TB2",
-	"4TGBY9gq23tNTYyETLGocieMy8LYED+hEH72K3OswPFFM8hiTy7nTrl1EtrMEwFUilouXakWQ0kwd9CR",
-	"5yySRePdkXBSqiUBLufgt6Wst3CO0+vyhNvUyBMq/kSuBKSAKrFu7ERIqMiTuwoqf2RIB7SCLV/XFtt9",
-	"Ja+sammPhS2tLmtAASpl9UKllDlFNsDYasoMA7LIb+csosUh6pETqxLnAK1WlSOKYxE1EjO4zac0ZiPB",
-	"FUnYWGP1PXkQ2gec4gYYMBPb4R8eNW8Fe9+lxuMfUPYcjAQAL3LlCqShgt+VRI9EaIYZDu0oz60Gf4yT",
-	"Kbop4CuFnJtvhDY8HAa5+gzcwsiPHglpkpzJ9MzCLoZDo+DCqFMqFI3MLhxjTNz8ih+ufCkYCWEucqdZ",
-	"molCdYNVQr1PE1z/Rl0TSMgyqi1dMquTQU4QO/paBeA0SUpBxKmMIe2otJRwCvVclu70fNFnPDZzGwR7",
-	"7wP3BrO9m2qKJ3Dw7to308LuT5zVcZpv9ZfL+e9Yr6udqiHiR3umfCSzJC7OJVGSwMmcU3VsGIHZjxCQ",
-	"Osh8stg5aa7npKFpurCClchMt2mCNt6+qp8lcEjcTPsIFLSiYcUVOfnpZYCMnmsyZVSoQiHUksTSFu5y",
-	"3WvOZMWXni5mbNfF8qaToZ/X9q01I9qlX/yhkuyi3Tpwi2aDL+7dXykSmteHkPNptKFjQw/swyyhXKhc",
-	"/anQRnOksqCIVenNeQ6ri/HXB1ROwbVFkfKKpQmddRrx58wCbA08Zwf/1rzj4xqpnTuC3oigIWF1DXL+",
-	"LWOo2axogqB5dMm0VcpzGxpgrxZ5gCtXEmdScfT5GuYnFYQSR2JOmyvyL5j+B4xjBRW/g1fBkBvhESs5",
-	"z4U78FroiI0J4Xl+TEwXpcYLAObV1nqhJTkb/J5rN25Bv2JzV1O3TQ5HGLPNysMxu4CO08Y2rJiftj6c",
-	"qfngW3zos8v6Rqpb2f0B1nTX/OEW8AB/s8fe8SbcEI81PYpoknQF+6Dbg2RPaZJAI19IhDMGuiFxFgNM",
-	"DlPaNo7K4Y7JOyhxn0syY3KWINSeDYO6TlQBXnd1TTRlxIyENTZzMVdemyFexyiFYH8LkMgmLfjdWO7Y",
-	"okRG0Bjsx3Ujp7kY+dP0dLpjCxNOTJdNZ3oBxiWiAlGuVfUI7GzBqi2YJAW2Zj1q7/MlyM1eD6orx9LI",
-	"UbisXzBlNJow2yBKY7R+Sl1MTgoAROaKXLFUGT0K0I0CDFrPuWLksL9PwqyYT4j+SvPzfMITlrsJAW/K",
-	"aAKTTBuxT2KI2dsGMYSSRNKYnNOEioilgOOEqGWA8QSgmi0q2xsoWkM09VtjK8VHGqsraLzYlWFVKFmU",
-	"oMYUS9uhxlIpp6tqe+Eeo+G2NzJ7A69ZobyDfoov09bdvWu6v8YBkHK6TlUirOzuLNRbjaWWON0BAGLN",
-	"8ebWaLtvXuBq8DZvu09e0ylTI2E0yEzw3zKWJ7an7IKmMdGyqJO2pd7tmTxm9DeqZtrDY95LBpvELswT",
-	"t1muVx3oBigtNgHI646KXKM819vp7wEbtGv3f+2KF3NssNxvp6qWmNpJHFumtJSp5eJ9k8oyCejotbqy",
-	"Y1Q886h2zOBcmbPTXuhlOdVnXuVlZrEr8brpEi8gtBX1XU1yer0yL/P2NpvFic9rVXZ9YaIJYv1mzT5B",
-	"T8zNnL/PxS+6kqtvyk/NG26hXqxHnjkRwMWFHfhINHT2x/61VlG2iU6VRhftFV43IEJuorwrSqTC+q6b",
-	"aLxvJnUv9Vhtx/9zLMa6O7Fc0UN3yTbXrIhaS3G1IbcN8q+xWZ95qrWbJcQnri37oaZlSU6gq97EaBHI",
-	"b/vDBiijDRUz5dqWhh6XGISvoYUOwLvBcc0GBf6IFwaGVNExS1MWn2np3nc7zS/bgkRFcOjT7HxpRvbn",
-	"0UO0OyzV+MemwhgXLs839881RHY3Tzj33hgsjQdD/MSehIAYQ0OOic5SKEQEt91UNsc2zMBydnEnicx3",
-	"HpN9Bu3jPqOI7E2dwDuOyHI8zF1c5S5wWuDFIYBKFdeLC84RCBnBmCI8k0rx84QRLrBYFpvWaZfeMxJf",
-	"orcAYrJ0RTC2zFGkEdPo47pxruJBqxSN+BRj4rjYroDwMaFiETigQfBP2baP2PUGexg2sh17/4717FjP",
-	"jvXcN5YpV5O8snN9DgQdXW+d/UDFWt6JlQGoMjAiJREltIkhFTzINVJtDOebCew40I4D7TjQvXKg11IX",
-	"pSP+sTcrsCxrtsSObCvXW2ZHXFWBXSqVuEUBATlniRQXUAXMbbNlFo/EehoS3L5jTjvmtGNO98qcoFnG",
-	"FtqRczTeCkf6K3dAAzmEvMXMwmOEbIiJ2G0jAqGVSxEwixYCPsqm4AL+FWZ/gZ8XeZcuWBx2a8/bz3Pl",
-	"dK3I9viFd15I80YpClZZDK6J17m1ui67u1ahfA7p1VaZsOd80J3vEYgGOpsSOeOCS9Hb3Dd86kjkjpGT",
-	"lnimC+848uVi344r6VyA+lJgg++ab5ZxjZDTVjpp1rpv9r4MGeImxoVNCUWxYqHdu1x0geGEeY3ASFhO",
-	"xYvyPSx1HO1ij9dsyS48LF4iheHgDggTt6lFetnyi3X7nrG8XsOhqaXyIqVThJIZVzujUdtlIK8lBXjH",
-	"340C2BTB/KcdzC2qpe4TLQE6Ozv1BddNv7MJKmkmLLpgY+HEnCaXXb4MuRPVEQ/NfCJJJKdMFXlvwk99",
-	"y6NuTnuAsw/11iPhWqXLtIL2CeXYFZxN86W5TC/BYgAiG8vU/DpFNjNmc6Y01IX1yOsMU37STJBxKqdk",
-	"gPiiFBrOIEiniKHQu9QZIHDTGIkLOlO5fwkbnRntEDUmV0A5Z3m3NJmSaMKiS3CMHxstDcYACJ6Yc4pp",
-	"R3rOod3sSJwQu97wBgXAnhz7q/l6VgmwUzGz1HabyDnTc8bESPjJhijO7f3QKgjqnsyqIQ6SzLTiMeua",
-	"n7m46E5klqowGImwAPhsT9V/R5PLl+KaTXeg3X45YR/1rTdUTSys1YIpzVKzReyKGartdWo5AGUagVzM",
-	"dEq1TOTFAo6A5YPtrexLL9xAr8NluM1KgV1Kxu2kZJjTukbFwjXTNv5M3eY/e423rtS2MUlS8MigQe0N",
-	"sEUA1ijDs8qqwkJ6wq0BRjoXbffVav4T1nTNkSXUib0mpdbcztKrdpQgaGiVJLjW4L2F+2NUXl2/WHPa",
-	"szTpDDuPwMVgv9PoJUaMBaOV0JRBoKpXFG3mcOjNMCszoykDpwQ1eyLN84YqphYx0mGPO1cL0gxPiZz7",
-	"n8GC/qavABaEBe8G2gpyiwyhW+mcLhx2q63mRhUIYvyQGux96KkdSPOX0gIF0+zULKER83BhL6EtrBzn",
-	"vnPzAE2Z9/5qvmTDsgGieF5iW6qitS85QfLhCdeLhjd8h8nZCE0ux5BbaY9ktZUODn4ik1j57y/XsfxR",
-	"BxnML+NAUxZlqfeCtyzlrHm3IG5gFmZYaHdmDG5doXrJrFuhYwaAz2OBD/JvWOyX2ideW5z9AjPBvtqD",
-	"PgJK5IqoLI6ZSBZAJD5VA35c/d0vGE30JMjNRFCt7ZGiBWASeACKY+gvDBohH99//P8DAAD//w==",
+	"7L17cxs3sjf8VVDc563YyZAmdbEjqrbOUWxn7d3Y8drKejemjwbigCKOhgAzwIhm8vibvf+9X+wtdAMz",
+	"mBuvulgOt+qcWJwbrt2N7l//+o/WUE6mUjChVav/R4t9opNpzODfJ9Op5EJPmNDmT5VOJjSZt/qtFzQe",
+	"ESrIWKZJK2hd0Thl5o7zdDRiyRkdaZacTbhItXlRN3AXztlIJqxwZZgwqll0RnWr39rr7j1u93rtvf3T",
+	"7vf9brff7Xa68L9fW0ErkkMtkzMetfq9oBWlCdVcivxt+92gxUR0pvmE4cuetLv77W7vtHvU3zcvM2+x",
+	"j0+p5kxo97ZEygn8W6RxHLQUSzhT/g+aJrr+zV33ZqWpTlWr31LDMYvSmEWtoKXnU+a9J51Gq3X38+fA",
+	"H/+nMEyrzcIq41TqflP3el1s1nfdXr/bhUY9g7dje15LmRTbdELw6357RmkcnwkK736WdIh5irygUUTN",
+	"AKkpG3Ia89+hleYWlkyolrG8mHsfXO1Ta6ymxa2y48LVGR1qfsVafZ2kLGjJK5acS3l5NqRTWL8Lm7/m",
+	"fL/BSTkRotxTO12FvcYTPT6LYFW0ekffH7S7e+29o9ZaW4pNKI9b/RYVojNJlWbJf1sB0JHJhRklnijt",
+	"hsk0LBuamOYXXsGjraA1HUthfvjuoEcODsjh4SHp9sje/oYjgats2/HYpJPr9e6zafOY0YglIDifn9IL",
+	"2IlMDRM+tSvjXyxRXAoiR0SPGUnYUCZRQEYyIeHLUfsV1cNx2DENxta1+q1BqzdotYJWwn5LecIitwyN",
+	"hJlQ84kJ/fQTExd63Oof4L7WLDFf+59B60O3ffTxu0Hr/1g5ZESTTri4gDH+SQ7tmi039A3VY9dKwWa2",
+	"pcWWPaK5cFKPegvbOJJmS7T6rTTh7YSNWMLEkLUCv/F73W5dI98yncxPjD6pNvMdG0oRKaIlmVGuCWoX",
+	"opM5FxeEXlAuCm3eW6mNXOj9PWwbn6STVn//sWnahAv8s5c1kwvNLliCsz+lCZ0wbRfACQimSovfjyWJ",
+	"JFNEj7nCmTdjPOZKy2TeJ5SYJUdkQiiJmLrskFN6yQShinBNuCJGxbAoGAiqSCxNL827WMLMRSEJTfWY",
+	"Cc1xZjsDUZizUSKFhhebbWwahGu2FbTcUn/+6l37xErV2kXWs4OR/V1Ycx/+ZzBIzTZuw397P8J/nvz4",
+	"8VtzRTVcbH6qfuV6evHls+oon44Z8VbnN4rw4uLt2d5PqR7nfefRwkX8fxI2avVbf3mU20uP8Kp69PJZ",
+	"uV2n8ylboW3EdO72Gvg0lipNGhs2xMu32J40UXX7xDQmFOyTPhvCHaGTRlN6wew+D0gqhmMqLhi0Fdr3",
+	"W8qSed5AfLhpJe8tXskn7V9p+/du++is/fG7+nWIlknTaKJ1cnuD+ULGUVNbxjKObq8lL0egy6pNeUUv",
+	"GcwjThyRIp4T7qtDojSPYzKmKCNJaFRpSB68/fEpOer1ugOh2NC8jfT2O71O72GfSAESU7ErltCYGPGn",
+	"50TTCxWY38NvQxC0VMw7A/Ge67FMNb4cpZ/fIK7IhEaMcGHuJ0OqWFmIOpVcKz+dGt9szQ0G6tsHg8G3",
+	"//fB+0cP/2vQ+vA/g9bHbwetB+ZCAFeLFx5++9D8Wr86X4phnEasOgtvYaRBb1KhZiwhM67H5JwpHjHC",
+	"6HDsi6jjbGRpwohiRtFpFpHzORnKyYSqwpL60MpNM2uefzSXp7E0TRnRWLH6zcptc/2R45pN8FQqjOpt",
+	"ermbmvxqaTRAm7/El+3BBNg/cmVOk4SCwS74bymzl83a/2xOR3PUnzKZmJf9xCdcV8f1RJOJVJooSSZm",
+	"9UDrzVKCxWZEV2GoDrv1AxHD2/1hiNiIprG2yrfZUtlbaqhklnWToLBDeHuy4k1MRWNjYipuryVvpZw0",
+	"tSSRcnJ7LXkH3oemtqBv4vZac8qHl6xxwWi4enuteU+5jrlqbM/MXjd6IJnfVrs+m6fVVApV8Zy94koZ",
+	"IdT/ozWUQltfGp1OY2ulP5om8jxmk+/+V+FhbLXvvsGn8OPFcQg98d0WUrdHMhVR2C8eFTwrFOQ/SCkz",
+	"WrmheBdtt0ZoY7vt9Wqb0Rq7iyajLmpsMV6uNvgFVd46Ubfa5DFVbf8Ej012Rpgxv/yrhIqITFKj2zSd",
+	"Y+NlHN3FWBtLtnGkY36Ftm51sF+KKxrz6FbbCl+El7dHlMcsykb5t5Qpja4AITWZGJsRm2sal9ChPiYh",
+	"SxKZqJAYcaaIMcLm5IrLGM/2plOvaGysAXa73Zq4r7ZtR0rdGlJhOnVufqEReXCeyEsmyN/f/fw6IOc0",
+	"Ir+c/tj+PiCUgOVD0Eojeky9IYnYUEbsIXTzNZ0wcITcajeNamhr89mwT6iQZqHBYSM7nJg7sIFSnwyH",
+	"bKrpecxut5FSt2n2aTsRITYmdAccGsdyBhtkwiJOwemAww3dkFOGIQJ7HFCwe6Bj1lq8i41uLdHGvW6v",
+	"V3e6sSjvpMExFc2tjamoNtWYnHfRVGPONjbVXKw2FW3Su2gs2ruNzcXLNQ3W9Jb34jQBhzSvE/iZWrUu",
+	"K6K4GKIv5MqGBbjwwwDkrZGdXKMfGxRwxIbmgE4Fm0EP0TC/iylBo79xSvBydUpO+YT9PBrdTYsnrC1H",
+	"o3KbnXFmpgZaPmFEjkY1bZfyJ5pc3PKKovNY0qitpWzH5uu20ecympuxht8SI8oF/K5YcmX+ppdMkQeP",
+	"D8g/+A8kFTFTYFiM+EWasIiAKptxZdXr6XzK7vqUYlTSSkcV0F2V2flF0CvK41tXv2n+XbeeqKbnVDHP",
+	"CkoViwgoW0YmEn1qxpwwRs+MqoFzYwdEMRHhRNJJbk9ZCTDSLCEhBMTaEBELOwMRylQP5YS1U3Ep5EzY",
+	"VgylENZPOoNQkdJkNuYxI9S5Os3v54yLi4GApWEMumO02GwgzbTGtNEJIfSEemFOry1Ng2jvfuTF8WAc",
+	"fxHs05QN9S2brlxolggat8G2NnYdAdeaiy/gBuqQ0zEjsbwAscA1SYXzE4d2Us54FNqVp9LpVCaaRa+M",
+	"cXXLyy/7eBtMO9hHzgp8is1om/0d4lbSYMDWmX4gM6BHzsNyFyLBeW/a4L1pFAhFJ09ZHHx2rps6EFPJ",
+	"ZUvOpbxkkRP8MDz+ed38bS3NPglzmExI0inRMiDnqR7ARkf/NRcXAQkdCikMzK4bjk2zCw9P41QNRFjG",
+	"5oS4xaaJmRfN0ZdUD6qqhFbwghUT3LTHftt2x1gQYNrRhBE5HKZTbvotZdE9ttDB/Nj3L3er/uVGoFdT",
+	"a62kubPmDqkYsjjOcBCL1u1T/97PRZjNEhehUJoKbR6yYYslD6ArK7//DB0Xy9yQdWCvJR+y99v5MK/I",
+	"EXQrd2rV1skrliQ8Wvrqn919nzOg2lKhYm/7XIS2rdKqDPrX5Pg/JiKNYwgiCilY2Z3sr7/HB/76O+p2",
+	"n/SOjvYOD54cdI+OesXgjHkpGizobq6uTg+F2BwIsK2bjZkw+8hMSqQIjW+3pR5+cOVl4/CSix/w5Pc7",
+	"fOCzh6pcBV9xZ/PnQ95WHJXPfhjiA8YlvAXtC4R8FPI17K+ZwqzUiAZvqzfJ7aBe+WRTVxCChf5+zMZD",
+	"nv8vG8J8+3BWkKVgT0R4YKbxG0/r2ThxcW5fyBnRkqDM7lT0pJCa1UGuqCYsVmA6aIleyQmbnLPE2LsO",
+	"gjWMueDDbwBhNRp1yLs0SYzhYexfNaVDo1kTeFResRIU7j2PYzKkcVyw1DXCLnhE5xAi91AAh1UUQHkx",
+	"5aiAweBdXUA7YVStp7Pe4hPlJWZftGzCMvzxGhN2Iop7UYK11SEvtSIx9B0Mo4oVBLiN8zmxcW8YSgRK",
+	"VWedivmZWf01ooBeMkBxqJSDdxTtCTB+uSKjhLEOOfGcoYIxIznxNnBEKwlWoEw1HpWIlnFx8m2/7dCd",
+	"SxkzKu5GcY9lHJ1pad3kNZFa8MLLEaEYIoE+XzI2td5sIwmKC/sfT/7+z/1ff9h7dfDvx6eH//nn++dv",
+	"T3/9ZW//4LC4ng+Ky3mvW0FS7bWf1IKotrIJNtHwy2/eSJV5+miFGLa//RqFu9eOJXvz+VXt2eZnkeOs",
+	"IE/A24sB2Ncz2AoaXAHu3FCzw4b1KGGQrObRyChV8mOaQIQEb1dkQudG2NIosvLSQniMCDCKA30O5l9j",
+	"Nrw848L1GS6aFaiNYhLyTI3lrBW0YkavzC8o/wGqE0kI27t8i1bQ4hNzHC7CguwXK0uPLgDp8ohwM0oO",
+	"cgve2RwdG/pWl5Dgj1O0BDUo4m0XY2ib5f9tYGqD1gaHmNuUbaNETs5ye7E4Ya99+9fMnDmOs09cOUi4",
+	"v/z83JzM7+VWIYtwHXJxNk3kRcKU8lZjlC0+fNxfmiN9ZjXFGWiKM8WYaAVmWj82mor58NfbLi8FmQFS",
+	"bzaeg06cjedGP6Wxdd9hYFUKMk2TqVRsoV2yjRFyO4twbbme2UA1WGYZsYjgHaj0/LN+aSz21xoK2v79",
+	"rEGbfcFnyY3Umjzb+JBW0nNwQLCqxIne4r72P5fNrd0ay88yvuos6FQ3JUuU6AvMwWhQc2M6nTIBDqiS",
+	"Jq3qywy0WnzPc8BvoEIOiIwjpjSBzCOAr7uHVhxl1PkFYGvPbLQSnrVynoRblwzFT1w1mBMAvzebycMG",
+	"Bc79ysiMi8ic0ZxhQNUli8xarw6SmfjqN340w0E4LkDnk8e3+goXRJoPT4L9nQECWMKKn85Fop+52c0z",
+	"N7NtZ86vbbvIFhu4S0V6wzIoOSgU9tLigwNz6oGVDvYZ2hPrLo0S3Lm6JoKWl1qx7MWv2Sdt0zSMQOAT",
+	"dvY7ZMEtfuyUT9iv5j6QIstmOj8x38hk793wZNdusuIoo6gDGdfyh3HJVnyb27brHb3f21OullbkHFsg",
+	"gsXwoUuCC/9Fves9W/tzURi2Oz0lb3LebNTqJxYVdt80++fFq+5dg6H9HkJwRf1nHc4dEmaWdRiQMDOt",
+	"4Y/Mtg6DgQg96zoEORdmFnaIoZ65B834BtGn2k9OGAjT3WMSZua4+Yy1x+07G2zykETSHBA6A+FOrGhz",
+	"sOKR9ZjohFEjh4kNrUMskCrbQi4ubGbQXRwsCufbMt1AQQ2VchLrQqCXXERGql5xVXf+38UfbzD+KGOZ",
+	"1vggnsLvkIZmTnBMRDQJCFUF/faXPfYkcl906upJQXk9KZxc/vKh2z6i7dHHPx5/rj2+bBHSPOORqvel",
+	"gPPdbi0bbTdCkq9u96LwX2LTXINuWFUNeawQNSISZAoHGHTe5ZW0ISajlF/5C2SkZY7ohF3QJMJAiGKw",
+	"TulwaFpZtH7eXXJBQPgsdT7d9jkfHO0NloUbQAoDBz53QLPRBaZG4DBuXAMmW5GyAm4acavZG3Ud17By",
+	"TRPINKZD1iHPJ1M9D1yGqHnB9a7jIqFI/Z5STjmq+o2FjSRaXuBgwgktzDdqGGA6wbmM5iu3/l2R6aTQ",
+	"k8OajlxT9BM2Re2Rf82YpZW11REuiLDC6vQWiL/rNw57Gg18LZE0iFlJY6mso69tFmk3uHe6e1nLvyQ9",
+	"btva+kvv8PHhsNsKvgzd/hWp6aL6teONIn6njbfWxnY8G9wKO+38NWjnkqJt0rErqLO1nMWguNTKLvM6",
+	"MFeNw3QzNymchm/MVbqCS3CFwX3jaFTWMBWegrtPVSMVaDUAk8qT/aPHD/uEnivzO6KhlM3tXe4W3DkE",
+	"/jQOga/WaNhZCbsz+84qqFoFFY30A0/0+Bmtg6eYX402BubNgIwSOSG9o2633e21uz2z2gvIWi0jOj8m",
+	"lMTUaISIzglXA5GwESbIKVJDmJAHl4cyYiQcpTpNWFgm5SrwfRYCfOWNVNxHqwRyn9I4Nqp9TT38I+B1",
+	"cKUV9edaQa+SIZE/W2c+PC2ls1S2h7C4v3nZNphRRbIQRLXJ2aX1XMPLINnmq2VM9s1jq28cS52BVgrD",
+	"tmzC3jagmd6vMFslfrQzm6WYu7a8RFXTLtiTZ8NYKobMRyiLWkEL/3HGxRmkSLaCFoQ4a4nWvM9Udw3S",
+	"9NTFmyDXLjOvchlhtYaQQDprVUnNaWGjKMUNpjXVmwDvLbjW6LsyMuHpOOFKT8B8W52R8jbU/EYwsWvy",
+	"9BYgXl5uij2druNztatvM1+ro5gqJXxCVNnL7JQJCZE52jTFRZ2p+7u6bjdYgvn7myA0s7GMGShTC5fC",
+	"vdQEe1pbPVZWSNbDaot+os0NCmyCbFnAX2fT/uQbsc6ps3Rz1KFaQP7aTeBlCgDkGG1WLupTBUYjyOk/",
+	"oyVes4bMAf9tOfbtmFDLpNkLut3u9hi4XrfOaB/mGmqh2re3lYfXPR409HrByC/3mdmXr+cqcw9VPWTM",
+	"HDjXAxRm3f7CPGT1R5GTzCkCkgecXPv7+0dklMZx20iTh7UHlKOjo+/bvb32fvfmpJJp8QuZImXGuhC+",
+	"sYwjczQ2Z2kuLkCyagbASUYjJ2KNmIBzdk00MJbDS9VwGPAIcGYyuYQPcX1MGJ6XhdRmK9I4XnnZPKPz",
+	"H8wXyxuwxqdjJ3Lx23R149lZsB2rXyO2EesqfqUTpofjjAiCzgNrAxAjrPeHfyXuX2ZP1ev4ZZ16LqKf",
+	"R9kgYcrTCmjan0fPajz3LmPKfLd2KGR9ktNJjq7Lqztcg5ntVVVZheLgtbnzepE33pq254nSYWKpg6lY",
+	"42U5TNTc+5ROq46g9b0z12RJ57NQaVIRx1Do6nomtl8HaO2N5iaoAcKw6SpaOzB8jxdLad4XTHnz7C03",
+	"RKzLci07xLk5K2aIaSNWOFnTGMn5UL4sWyRffYsELPbYlXBBf5cay5mwqTNUzInmOmYF2oGBqPIOZEho",
+	"zT5p5EJKJjTmCjOTXv/49BgJZGVMhmOa0KFmiRoIfAX4Wcue02rpqy/rHIRjvG0g1G3ya4h+Xo9s2k4Y",
+	"NbIO3KU0qm6PUhSu6i+wHBDCOg1sdC8gvUMza73vuwE5l3BHjetgf2Go1TzsJVIc1gVbn2NhsGpWB2Ft",
+	"c8kop4QphcvmcH9vD35pm6HKYnu/pVID69dQTmyCUjIQXFxxxc9j5u3DIDvX7h0eEDnUTEN5CKBDJhL4",
+	"QBM+mbDoYYf8g021ERqzhGvNBBCNQahIVUWE2fSTKU1Y1BBx7BAbkKQTKS5cHoUqy4LmAmlumLGUWjF3",
+	"dq8oI/ZXcLh7JnB1N9A4NkfZ4SUcawLS7fbxsLZ30O92A1uV7JMmEx4JfjHWxaNbb6/f7ZZiAoUGHhaE",
+	"2IMHH7q9j1Ap7f/ufei29z8+7H/otg/dT+abD2sl0wtGYz1uqFyRyCEENxWhMb+qOZc1JbOfxDM6VySU",
+	"l6VScPKyLJuX5aHZT9Rprhcyjhpd8y5Me2mWYCo0j43qYp+mvNYjsV3SwJfMa2a7vF7PVu1SMdm9bIHF",
+	"c0tNBPYT3OklmFExv738sq8tp30Rddgd0oXVneMak9prmb9WZ/vyFnbh0NckKjY85aE0keDEui3WJ9Pc",
+	"JZmpQQW19QWxON0stxFWzCzWlNrr1hGtQXVJO3fW15/vgr0lKDff9Nrv3sTW3Rg2sZRYKV/vjaERMyb2",
+	"7Ma1QmKtnV7c6cV7zvVSyxz3fizZFUuADBxcGFSRMKeaCxHMJuVlFoi4fQ65+6TScZi/DNVeV0PtZcSE",
+	"5iMO8E0MDRyTC37FhNHNOUd6QASsC8TuAb8UsQUQB2Lvfw73SZv0AqIkql6sXvT3dz+/Bop5ltjIFhws",
+	"6FDH89JhdItpqW4It8xr5DlEbKFIIxw2s8Ch9cwRORoppgNyzvSMMTEQeQAxZxUBv1wWS+yd7u33D4/6",
+	"h0edI/jfrx3yig8TadUvoQkbCHO6CsiIC5aQiF8YRTJMtfle+Vjuk9YcbcVjUtk5L4VmyRWtc4L4wTAc",
+	"Gw8NUxsOQ2DMteBetkc/1IOJ6nbBa/ZJn/jVI6oyBGA4YDtmRPHOpQhWK/xddKBtCfsMWiqWehHXnceH",
+	"LxBpzgU56hKHiawwmG3TmDuZwgajbcl0XmtUpdCEciANZmjpiqqPsfxYXFGrB1h+sCCZgGjAlDuHnzny",
+	"xFTpYzhC2ZQV8Pax31Iaq5VjLcXtsJxhbCNSqIaAy2JeJC9iUxmWN1Rl1omrGe64ncFZOKUXzKeVKmyf",
+	"ztKwxyI+wGWVwoOW72pfmM9sTl5QO9gCO7IYEvIMFXmwRO6qc35/FhEpBsLSQYJtZi7FdHqMqhgIfBJm",
+	"lfdEJsxVD+LIswMkNxq80SU9tNjdvjSz6WePeGkNL8LbNGYK++nSJsqslw6iNq9uoqQZU93E/R2g3zPL",
+	"Oyhx/eVq+XTGhTq2VX2QSIgxhQELL2y6GJt+2+G0xAxnw5HFXOqQUxArMOCwUCRaR1Ba1/EXuvJFBaFS",
+	"th+AphTfk+UFwRQmjF6WSUstfl2mWvGItWcyMfe3x4CbctZy267l3GTOfqmDp3u3L6gHvr9uPfAy5h9G",
+	"NFjEo/4mr2FRMT+zettNMBzIrjlbBS2Vp+psSuXDXEBsIX4JbsrAyauEQt+wREmxLtgHkMbrv346XkEV",
+	"vRlbcsLrQtzkY+E3PMgiZtiqwJ/O9fA2dhFt6Ip1fIlakoRdcKVZcm1L7XZWzS2shjKkpn5OF0zOcjxN",
+	"FnpdB1DjHqoiakyrAF8S2DPKJugar3bOFwWvse3aGvvh1v4S8EdAQmPlhWQYM5qsRJC52zA1s5a/rcZK",
+	"T7Tlb4W7LDhqWbmVMuxpIFbCPZEFsKcTIb64FOs3buQrwttcICI1a9WccKZMTmMG0BBGuO6TA4DLHFo/",
+	"UmCHMCCR1CoYCBVTNTZ/j+fTMRMqIFOaMKHHTJlfIR2dxIzC8IffhfXok4EowU/sZ8pD+91BjxwckMPD",
+	"Q9Ltkb39MlykMMwHC49W5NvB4Lv/evCBPHjYedT++C1gMh7+cRD0Dj9nP9aPZUxrzP7XbIbH7cz2B85L",
+	"5cxUe262pTsvGZveTVjnBpMVF6gZHIs8D2d1BRJTMKBXyZS/w/zC5f6kINNNa1lmMRUn02k836yeFTWP",
+	"GpEY0xqvoXf8rCc9gJgYbGU7gcdWuQVrJW7U8hysdzAKWhMZFbHXLUaH4woDmjGIzudECgbeUxrH5ogJ",
+	"/oyECoVVAvxjoX0LjeMzmZzZw2fxzGdvqSKiaqdrIyv6/VhOzIRBLfeRTJzfgYnrzhS9eXHxBSaWjmXC",
+	"f5fiLKLzEkLhoG7njGjisQHAkh8C2iSW8hLlu3Os5kGlg0U+rKPusjjSF5z7ep3u9iYhBzK+9ngDksda",
+	"dsvE2JppnLbAdfW7oZwyEfYxS206jTmLyJzpDgnBaLRVkLFlY6qQQTyRU6lsvd/OQITWPIRK0OCw4sp3",
+	"dwk565DQ1ueuvLFQy38g4ANGNsyoIhMasQ4J+WQqFQCBsaWu6LctPxcKqc8UiyF/1PVlIsWFeVvmh4Mi",
+	"B5g3gOUHC8TjZhjMejFXwA8FPQLmcWierYqFrUBuiuyTRRlq31Sty2MrNlfdqMBR48YwyCBbbvnbB515",
+	"lVfqwvIgQpmeIWi5uDNcaWn1qOL5W2SzF0ED+Us+0PbvTb55XBJ1IdDXXoUvnDivtMGfNby2FPXizT2M",
+	"65eBvfDljzfnPsjCCZpa6de0A06yNR7JYTrJ3AxHB4dPHtaIwTiWMxaduZIDTVuKC6BCaoM9BPaJFT5Z",
+	"rYIsIjKS5p2obdLEHOuMJeWMQLd+BQSDNkmlz4vu+sZh1bJ3XdN8eMn06j2E2++so6fw+dX7aGQL1fyq",
+	"sWMUPQ4UV/zM1THiE9a3wUgKRVjwGJqLdwgFj2RiBH+ObUNdBGkjtmyjzSDRY3O/3WqKTlgGR9BjJgai",
+	"ct9QxjGjF6mjB2BlvALolNVIxWJZchY+rmFXkGIU8+EKJzaLQDHP4LSebVEY2r2isArXXQTGAmtcuFhg",
+	"ue36F/Yttgny8vOqmgpZLZQxI1ana4N3OzdhIfBek0DPdG36UrFgmS3ZYpulJZQ/YZ90AOsTPUmluGae",
+	"hkbjhNFoDsZOiYKKi2LV2KJarrNQgU+qcVir1G9uYK+4zIv2rTSM/3JP1NGANJ9pPwctLEg1rHVd6rHb",
+	"OZb2qmSyFNg/PMWWJrydsBFLzAGlAjTo1vKRQRHThpEyJmZbSN22Rq83UNYIzwzRLZfjGn4dOyS1lsGP",
+	"XES2xrC9zZnYCCX8RpFYXnTISawkAVlurfUxIgXDf7ff4nPtl89KWVHd3t+Pfn16+K/uv2tMw7pDUm3S",
+	"lVnyL05P31itE+QFM7MvHXSPFp0dD4+OPPvkoFsLgYAk3+bgOxJUkhGbYdlPMyKQDJbJeLNlwU0ynzZv",
+	"WsC0ILaoBtZSC55dCAPVtnl5XT9EYPRJmFvYofUiqzi96JB3kHlxTM4TKoZjIlFWrGzir7J1YILXNPZL",
+	"NiFcdbPi1bS3gtWTBoX1vcA+fBenFzXnCOogg9l5yMwfeQ0YnIQJOmERkYmF2VJbVGzCqODi4hhSDqRg",
+	"zSWVJzQ2Q8aidk7IZwTESKbCwxe3/d/soPs/eQKs8XfT8sJFYz8XfjAKoS1Ho8KPlpqo8NtYxlHhh0yw",
+	"uR9mlOuYK91mQifzwiWrhYsfBkvS/2nC9FjiR6x5akeGDodsqi0bIoTj2poiMNvMRvaHHSUuMsaMymB4",
+	"12AsFt1bbEg2dC5VyR+UVNlfmiAxbpxXQcfYb+V/CtmGX6yQ0FK2J1TM2+hB9ufCKpnqbGTkkUKaZrAk",
+	"n5XM9jMWM1gQbS7av6UsNR+D/7aBYgiePpfRHHpnvjumql1SpNWzkP9j+fgARy7AWXPPmIAxmceSRm3T",
+	"15gmFwx82CqdGl3LovaERZy2rUyoWCPujGw6MqWww4xgTwSN244os8ixaY+TbVs9ruhpqcxYRSz/E0Zr",
+	"IZYA+14DJVidWmlhPMi+v4o6wEjkmmesmyxLapamGbeabECLpzR3gHrFkEhOIrAY1NjtdrtLkI0rFf+0",
+	"Pl3XzjoV8hbir0ypxRnlQyrQbKpJKYexObtiiarl//0XXsiwpVTTc6oYwefM6KSlEuJ7G/pnmlL+Fma8",
+	"g6AomXfw24Z570F5QGpHvTaJ9ASJwzGnrFrrOKfgN2NprGo5u64EwGtmwsLk182oja6V2t4MNOl9cZiL",
+	"6y1StmmJMDM4GwL7cIIbeLQ2I8TarZlFa2ZVllXT+OV4QDPW64EB4YmtiuCAzPvSwH6mUVsj/WDlXgPH",
+	"0zUK10ZqgT/FTqlMM3o4a9MF2DBNzIO+xg0sb1pOFoygC6NzwUtrXUVzQhO2MOpc882X7iUbQJ4WcQ3X",
+	"OMPvBxXAZin6K3BUpHVuL+DUOjw4tDMP8A1zZ5/8+Pb5PwPy8vXp87f/OvkpIE9//uX1KZEJ+eX16cuf",
+	"AvLDf56d/Mf859XPr09fmH8PxPt/vDstIxHNe/76/vnzf/z0n2N4x18fH8Ozfz39ZXHG11FDhtdfj/vB",
+	"d02R5M3S7tdPnrs2qwXmxW9CKRW9MUJck4JeOrSvY/2gTPgBK1DUJSLD9dyZfc6G1qPG6HAMW7j+DLwg",
+	"ffJmQjIqk27LX1k9tuDPLvzUPFJYNGRt8Bq3Y6VQnZh3LMicGyVyclYEH65YDWNJzRdeLfnSlIpX1HEv",
+	"qCIWDm6DGOuVfbn1VLtrriqzYEFseHSo07gwOVJe3hZf0ym9ZEv5mszyKOz1L5G5SYozP+idY2BHGE2o",
+	"2RAYjgXkArXE7nnwxvfw21eoS15KdbQXKotPetm2y0hA4b6bpp7a2QAr2gDVE9/vQPCA2f45OaYlaDQi",
+	"nLw8eX0CmTTH5Q3pBGpRlD5Pze589GuacEBNe6Pw+GDRoQEH4aOX8v5dYwrG5mxdqxkhsKKahWJ9oYj3",
+	"RQMCWf61Dc+hBq5DbS2F/ZRAkA7lkxM8ZKwDc8T7xFnxv8614m6qKnthTd2FlAi3w1a1CVKoERRc4FI2",
+	"E+uVmZGJhc96gjVCs9eBZktBGrh27XDYO4O6XjOrjpuEyqJr3pRvMwTwduarmUc0XsdydmxBOUqDg2el",
+	"zM2tDJKVPKG3b4BsbLJXLJf1DJWC0gmNRRLeuu3SCEs+sWiKuyXkG/OR9hJb/Aa+kxihNFexNCoY1owm",
+	"MWeJhbWyC9A+i1pcDF3u+21s7/cW0wSeyZFp3XplaKpbvJaxyieVHso0jrzStzaahlvlLtKg7gpFb4Zq",
+	"eXBgET2U2ezrhBWbAwqejVKJKmDtIyNn8zna0Fa53oj/Rm4zLTd2l9VG9WEO4LXLqKveVUjJGquFjDiL",
+	"ozvIiH/GjCyRsbyYf3FRWosgWcifgxF7QFBmYwlQo2U5tQuSoX1qWXP2umyXUKE3axhTr+JyQ/U2lydg",
+	"zFwgA8GHfLPeqOk5A4/nBpSRS2s5bBbbWAOhtKYWuHM/5VuqxpgSSOZMaZZEdE7YFROWMOvL9loitqtG",
+	"L1nV4DIDjEqgc1dUMQtYXtCpWt1KqQKsag2VdR1TU2mxgFWBAYyIljlxLAEW5vpQOgpnWyuSDG1dc/OW",
+	"fVuJu3mDjBXAP45YkrDoDLVcE5wPDbEL0ycpci7tWzWHb4DPwQLs7OotxbFK8t6DemcrJSvZXhpJXwqv",
+	"F9UqTFGdAE+Yx00EegvUlREpIlIdEpo9FSV05lLihmM2NBoIhH0qIjNnAxF6LQ77GXrcznbtRBfShx0m",
+	"0fUUkK1n00ReJEwh9x64QWI20sXxaQWtrInFk13+zgZVfmrfsrYXADOhtz4q7IT/cmTTYj6A/Cy4WgWn",
+	"LlRw2u8fHpUSeL5fr1zTompNDbajaeio8WAK1cf4MD+HOkSPrIB6vioioBvbAj/QIdB7no7TREX3K1Jb",
+	"YYn1HVlXdJjVUI1jgdJRJ5QLlHUTxqzUAxFcFIneE9cSM7pFTiQ7PJmKXE8Lwu7bpoCQHI2um1/n6yDM",
+	"+YLZaHbC5R4Ll9XhJ4Xd3Vguye3iIIdweVE5yEuu8dGMRsBQc7YYw/m+7m256/I4I0zoBd1u91rgnU0M",
+	"+BKNjOUO9FE1E9U9HzT0e8HgL3cju/FfC2buHqr6hJmI1mWYzfr9hYHOM+dw7RBkcgjG4negq6PIsGsF",
+	"KuAusqtZRtUWYIta81W7yiRrKc8ZY5d42k/YlFGt0M+BDZ0TKQJb3DOrkaDdt8g5u+CixuY9N1a9WuCP",
+	"tCY0pHMeGxtaz2QOtMiqEXTI88lUzwP/mdzPIpPLlZfWe8YusZJsYXE9qVlbDLYWv2JnLnhSp8ZxbOyZ",
+	"gGusU3RTmrK0bkstDNx4163dfzWl+b23keokFe7UWTq4yMmE18iMp/C7jXRbqZryWMO6OSaQsYvuMZvT",
+	"WhyV/dEePRr2VuFhgMgEHeoVcxW5Iu6J0uGx0+t0V/nghWz+1N8kSVjMqGNbK3S9Sk12IXudvced71f5",
+	"7EZRqlXzN8FFQycbjUhp3blPBm5tFEasZr6WxbtyBpZ6zQSxmpn1gTlSkEwATKgeYvEN9+E+CUEbMizr",
+	"glx75zKaBySc0oROmLuEXChI12ZMTXR2lTfAcnBB1oOnEhEGC+l2uCKzRIqLAqtORvCA0he4A2mcekQa",
+	"qlJUZJIqDRwPmpglqUnvcCVynWwQmuknrE97HJDfUpbMzanJEqxkDxfbUhVo9QwidmaanJyW68XMVp9Q",
+	"rAH3Bh/BXK3HR93eQ0IVoeSXty/JKKEXCE0L/xLCSWHM7FnGvKPYxr88qslFKES0li5+WA3Z/C5czU8z",
+	"fttlKwD3puqQ0MpKIHckKh2ObTaaGf984IGKcgpmdNi3RCB5dR6oxkPCoZycc0EtS5rZKVpeIN7NyKkA",
+	"Ks+DBsVoTJB5g/MPkXCU6jRhYZ/EkFWBFKrSnKUGIsTygciHiYaTRZ7a8KoiF0C6hsAAMCh0ViDNmIhF",
+	"53I2zkHL8SAAvRGeF0DcuB65w0umUfOjmn1fHmbIYxHw2xnC1PFn7w/0Y7uNj8yX5jhovgGDkNVLjHJK",
+	"ieLJKv9iZdm/t3wYz4VO5gti0xhoAuTLUE4Y4SNC0Wi0OFQHKVsvSF06+ZQivq46zy1FqrdyhdafQJQz",
+	"DJU1PQKiGCNhkbYu3Jjgup5T7XpQeDfgrp1wpVh0BkwragHRBd6AGOOImSMMIl9jZvanKlqy3a3ZL27Q",
+	"1fOUCvOY0yFUkLFMky/f4YNkOM2HaockHbM4ygaiWMu4Ho5915SzG5V9vg2EXaFpdQp8XQCBWgLXeoaC",
+	"KTudAGZrQR3qtcBVzet3MHjXWshqt/CgbNWVBxqQm9VeX5hQcJf1lq8tKlKfgKLqioDm5ZprDFEfIGiD",
+	"Jxn0wHFmFQV7DVhhnXBLwSbZvlTYNNVI3seIY/9aEHr/U+vxnRqsnEi3lbnr1O3dXJptk5uW7++lm3G5",
+	"m97tMMKErs9DW+CuLz+8FUFM8WTzpTntS4qsCVolYCjmOZwqP9oCDy4XkZwBs7Exi8tFFXIEEwhmOCDi",
+	"QauAesrPj6vin97T+PLlxvVnyBBq/VGBluNsLCd9EmYSOIRQeI1k3YGl7ruAaxZDtXski4qsq/29qv9Z",
+	"zGZkCaZnjF0GFoph6/7/lbh/ESaieqjF0kqHIvp5lMVw4O1rZCIFLdOsqA6I9iyHPkAw7HxOXr77mXz/",
+	"uNsLSI88eCVFROcPzep9Qh68S+Gv1RG+Txbjlksz5lrpegjnl/rJQ6bXF0D0ujZAMk+AwChckNeziWMX",
+	"1oW5/d2a5qUJ+zRk8Lp69hRjfuZRdfMazI5wzAwrKZhnVDPsXkG5HCytLr9qcjywh5sPQMYLF4sDtwPh",
+	"IrfN+fMEqsGgAYaFa/xTOlbKxk+WE2vWiv8urzO/YvK9C+XWzyKmR3uBTkhMh6hvHrUVTgLURWuHaJZa",
+	"2AXVkDLrigGsDArAyPaSuhs1YAnbtcBfrdWt9BkY/UcSYz5CU8xvReY1WD2vnr96RyaUC025wPNXmsSt",
+	"futRJIdYC6Ky4mwGMxcX5JwOL5mIgD1AEJlqd3bCZdPPKvcG7gzkErcGolDL/5zpGcPVNOmQ19JPsxAy",
+	"R4krkMRu1PWMD1kwEGM5w3L+Zg5scdBpwpQiAzBaBi0zQRmLPNYScdnT+ZPIxj8QlmqWuQpN2KqBGIi/",
+	"/IWYWVMD8S2x1jTusA9vf3xK9vf3jz4+GGs9Vf1Hj2azWScZDdss4lomHZlcPEpGQ/N/5r6HNvdTDAQh",
+	"cjRSzDtpzs0+exD+GgYk/K572N/vmn+1ASocPuwQu3VdzokZenwDV+Z1NsEtAP96agwUbf3vE0YFUXLC",
+	"8vggbmmMkvyO4PhS3345fYqNDX8N/TbKVHfIKz5MpAK+abz7kk31MRmZ1WTaghVZ4crQHKZHo4AIDAvK",
+	"VEQsIum0+MmYs2w59I663Xa31+72TgFD3e92f4V5Ozo6+r7d22vv904BU90/POocwf9+hbedFIt1DOUV",
+	"S5QPoqxV34in7BBzKgEvJYNeadIzXzbdMd+W7iq8Lb8OlUWkziAeph0hAjK58jlzaxGJRWMxE80dcgID",
+	"Raj5PFY0yx+Ww0uFMTUKbzXW/N5+QPb2O4cB2TvoHBqDeO8wE8ywhM1RTA0E/Mct8RBEloWOeieQsEPe",
+	"UKWKv8G+J1SR0P4QDASskGyLlaJuKsjsYQDamEPZsSs3bRalrQRkTmwDMbPlLyCfD2JqBI9MuI7klP6W",
+	"sr4b7vOUx+DhTxiNClvVUmMORPjm5PTpCzsNEH+dsOQCnM7DMXnwwRFmrrJ5gVjzYX8gqItjOn+25doE",
+	"CgZL28hVqag24bpDnoMxmTAl02TIzKQNBBUkfH5KL8JjohgQPOaD/HLUfmVaGmZZr3YdQEER2Ou4QQ96",
+	"e6CUB8Ls8XMZzXGLQ709qjDOCkPzHGrRDAQ2BQjccXTK1bwGAofn6ODwySrDA3W/HlqDJDT6CIZdgcIy",
+	"3YzADsEJNjuprrLGMQn/9vyUZKQeIWGfpjHlsEzYBEjMB8Laeg49cZ4wanaDES40hveqwAvOuoI9MokY",
+	"dtaW3+sPRFZAgjw46HYfBhjKJkCJbxlMEqL478xcfxyQg96++X+HDwOixnRqft7bG4iaIj6OMTuO8zo+",
+	"IDKkGDLzOJwluMu4Uxpe9TAYCKfzgGUCRMCDg+7BQ6dJq7+7dgJdR3Z1IAqPlW5zxRqIeyHX5uBuXnlk",
+	"hgEtcWdKmrdluEh7i22NFXruV9f40s/IT2v+3RmIE3L46ZNVBgUZkBUYgiUBU9Ehh919EnoVBny5AUH/",
+	"rLKkq0qJm8VX/O61to4Iltq5oMbmO+zuD0RYqllQkE3U7TrztEzgP2bIxvTKKCwmoORlH4iNBuKcjWQC",
+	"n4AMdm4/hLZxzIdMKObZYidTOhyz9h5gl9AC8/cahcuwz+yz6tFPL58+f/3uOTyT19ZpgUV38uZlywNS",
+	"WVTU5wAqXNIpb/Vb+51uZx9d/WMwVf36Te2cyHEq6/x2P0h5qfzCX8AfVSIxqylqHCCN3fkcdoSrrKMG",
+	"Qo5I+Obnd6ekUEYq7JDTceFgY+7LTkQhUWM58+oD4eIUA5G3LADANSwyT2dG0jTOmhkgFEPTEFQRgmS0",
+	"bG/f/vLTc/PRH98+/yd58Ozk5U//CQjSqZlFAORrP/3noc/UxrhRfgNRy9hGHli7z8ghLmhs1bcie6e/",
+	"mJvbvR/f4skqe/dA5Cxv5EHhGizy9/94d+oBvY0lAjxBRqrMJJkbxeNJQhhskKPmhOOKCPsJJjggHitO",
+	"2Le8NmB5K5g8/IaNcB2TUF3yaUhiRq/Mz6m2WcbopuPDMWLWMOUs584BguPYCFsKuZnmWsxGRktyBPZQ",
+	"PK1ZO0UZ5TqDPV9Hgwrby5zmQdC+jFp9Gz5658hFc5uk1f9Qf0DLb3l0YoRb6/PHrADSDzKau+OUreUL",
+	"FWIweeHR/9pUB3v6hR00Y+wSa6MD+q3kgOzVBWv2uyVSImQPKvrceo5UcBnHnx+CzrG7e6c9a1J/1+31",
+	"u108LuLhdDUGV+vE/Vw8oNpS6AlTUylsAcy9bm+FQVvn25YtF75dFU0s6pDwJ4nvzzB0NIrgUOjqP2Zs",
+	"dwgDhJYaG6ypBfa2R3DP56DlPrDs/uw+aO1Bt9v0QDZmj145g6QFTxwsGD1rJH233ii6gq41AxhWymWZ",
+	"02e5Xpb5rbkwFjrii7Wxwg525vHy7r+W+iSvUAVPHd3qEJSLXNoDMMg8TLiDNJ46lWUllSLnqc5qoKLM",
+	"hSKoYammVm7Vx/wSJJjpb29/+SidSvkTFHKCBw6XP/BLXu7plTFt4cG9vVsd2aqJjDEbv7gUrpTDVTbK",
+	"L4J9mmIpb3hkf5VH8jJVIPLSyYQmcys6MjOmxAvcClqaXhil4Tj8P5qHa6ymR3/w6LNpxkUtZY9dHZb6",
+	"y+P2Bj9JodiOy+IKMEnbmjGIoOiQ50brcTw7+s4Os4zwAK76QBRI0F05ZDFoWPiyLdpDMl2p6nTnBdOZ",
+	"4iwJ9O41C/S6xXK6vZTeSuIufgLb/YorZX3OG4o23ICLn3ppsbl3si3eMhplS7VuH6xrVeGDL5+1Pn9c",
+	"sIUeDTOe941fHzScX5B1XGU0qfaMF3NG6Bi6KyJwNjm6TvAwGXXAzRoJ8lQyOQLDNjOm4zioOffUGqbQ",
+	"hg0N05cjcAm1Pge3YsPSOC4YsC6pNzNIXeFNs3KwULmtR5c9UsvOeRAsetW69iiul5Xs0dsQX5ba3hij",
+	"uSTLPINEyNndiLXbtqJ8m9Ho+to6qyEeesOaZRK6AyOEKm3FOdi1zlraTPD2VhC87zR1d9+yRfYFKwRc",
+	"2JlKgFnNKIhhfta0lsxXPV7kaxf3r+QVux5hD46TgVgo7PtQjCvjoUIfRYReQ+CMwwyd3HeaDIQ5KuXO",
+	"scwx5vxqrmUoSWzlJ4i5g/MYnoPvfYMVzmvUTf6S+6FygAq4oEFqPSI1JL6tXre/34U1K9gnbTmalioi",
+	"n6S4t7by8Zi970QBNTtEXgHne5MKCpbWFfpzKaittBNYgzwvq1b1mtT6RbbSYl+WZ6Ti3Qhsd+vdHce1",
+	"oZvMCbJT0JspaLPlt1XPej5FWVXrxrDggVLei7JA6xr1E3OlPVaZU3h7RQWV0eHx3L4X6dOpIA9CI0/D",
+	"h9apYTbegxCwgOHDHJBVU6GAmzdC5rerV9sv1KvNt0a5lsEKCu8nPuF6Fc3osN8fb1AhlIYZkPc1W9nH",
+	"3lcm0vpq1xfgX6cLxIxhdZC8bfQWqtKCaIMrHz832aInUaQIJZcccXPAs90nYznDMBjXyL+IAbvzFNNZ",
+	"KYKAsIZ7hlgcCA8mlxVkBYzMcJhOOXChywASsIFcgmur7VnCOuQ1ADHM7SlUXUUQz5Kyq40RttKqa21j",
+	"+6lLLp6OGcK3M8MNB+MM4pV5rKzXDVpDGcs0MRO7x55EgFKuD6rZff/ukgukk4V8CxYpWwwFRUURqQ7z",
+	"6ycwflzDOCyNynWHzLYZNHsFkQr5pfrh9DPcW3vdvcftXq+9t38KmMR+t9vBZOlfi/mC/Q8fm2bCRjC9",
+	"SsM49qvNkC13Yr7Q+7h8woqJkQvbv/nc1snYkyhaKRYp2IwkbCiTaBePrJicKxnR/bzaVAy2SQbTzGh1",
+	"2CfI39zW1F7yFJ2wU3rJxM4mLarQkygipUiV5Ttp1qG1NmkWX4tYzOoys57B70bJwnLIwIUINUsVi45t",
+	"fMyh+CMGQshIiDoFhx+qKrgN/SdV2++gqRPRxnbYCgEs04vtw1erbIoXVJ34dI7rH+6++OWN81W3wnOc",
+	"frFE9CLTcXno2Ii38pcaQrh1ltnaR4+dpfFlWxp1NBRfYtT8eoTOPYmZr6nu1kYnFpeFC4GAlqmGvDEb",
+	"AswkzFxwwOaEWcK1B+XciIcd4sjdbMrVJWNThVBOt9uy06c7rPICIzEwSNYIJtwn16tUVzlvQvfa0L3v",
+	"auMOUlyUAg9VuXJwuPnufYMNvt0gwQoS5Kl1vkKkAA8jf6Zg9QIwI4atVzqGAOIvO3pwjYeRWz507Nzm",
+	"G8a1McFjy1PKGk5zVawxySMIJ2PygoP5PR1LqZhF7olIzvoDkacW4rG38EpYed9+C6/99lvM2OSqmnV4",
+	"DG8ZJXJi0/60DANyLvW4+aXAWqrYUH/77UAQfLqaSgkvooWcxyvOZgSsK4igw7cFZkrYFKkwx7aHfcgw",
+	"KDQgJ3A1N2GGgsf7AR3w3kAETRI5s4EmpW0iCZKeQMYcIicxBQzS7GAkAhgGOx5ZnskKAY2lwYyTDRNA",
+	"m5m36yIalrN2NXGIFQY/B/VE4BwzcjMGCRi7Djkh4Xeha6/NO3asvZhRpUj4/+z9EDa1PE/lbeiDZRVa",
+	"rQ8ej9niblii16wnx1hsGAlmcfIbWvz90hYDwdnW7YVwV3XRZ0UHy8wctfPvkwWu1qBn67XF7cAVGlPg",
+	"ilqvNcvMPqzg0rrHobk1w3K7iFxdRA7xVFQQUExXNAZYllcVt8HnUhDczbE6THOkGYgrY5YZ+Z8xhyRm",
+	"taxL/tjr9jCCZx4dCK4gqicCODWdx/PAUlvkSdpjc2RiDIBlMx7HRp7isQxYLYyNgOgSMhtzyJkuHvgt",
+	"z5dRjKcOPpbpFZv0XGA7AU6GMRtesggVPhoiwIqNjw0E0kRDTnI5R+PhcaFKKDjXFeQiD0RNCpG93Y6f",
+	"d3eNYf3QphpDHTpXgA7yhqv4EvPe+RRjlAiiA6QOjFyA38EUaLLYwi8b8g+DEsWL+fxAVF/SjHTB7MwR",
+	"143Pms/ROJYzVmyCSjlsRTdqsP7sxNjDtyvxXEzRxjGSqVY8Ym17rQ3XbHO4AH4bWJVQ3iYhw1gqnGXz",
+	"sLnUlqNRaca4wkLptit2Gmx+d3kx+DdnZln5ZtNb2BnerTAC2X1w7gJmFjseYAXjnUK24WbzcPiwMxAZ",
+	"2rqURCNkG7OETe8dHw2ExGM20rb6+5hxhGp2cPfgVjD2KkSOYm4+DU25SADfMhAnyL1A4yzJK6s1lDMc",
+	"uAqLjjMFODMy6BSucgj/UQDnQGOkQIheSGPNEkHNWlLW0IcsZ69UeqI0iBlYFXBMGJGhjGNGL1KWZzoW",
+	"nJZgCs+RIRs+aNuHtDguO9hKsiCvnJrzospjJ7nAHZSTboRm6hIesZDETCuSMMtOhOwMhGJeuBRkmiZT",
+	"qZijRyCYBeC4NAbikk11H7YesasZx9Bf7YFXP9bMp5GgFnZboBfCZeQW8jmbS4d4tIsPDisjmhBLPOIG",
+	"2HbItOJsSKchgb1ai4Ew95wUssVuP9F4TOPRC3Cn13/O3etbIRkgYQNn1k2CGTbpy2a92CqH2Ftlu8D9",
+	"jSQSVzUzuN3GMo7uIrXYX6PYk59RWxUcxr7kRldAIeE/5573j8U975BZn7LfO+0e9ffxHiMqcjT8Hw3v",
+	"zO9f+E77Xa/KD8STHLosThiN5la+FoxOR6oDqtO5qqjH85+BL7RMbU0jo8PRsOWCuC4Aax4cjYemeY9K",
+	"drsVijCArW7v70e/Pj38V/ffOZ94/6B7lJOgnBbsFsc1kfMEZsxCj4p2zDoxuRUQK75puIbdGGxkKpqn",
+	"sl2RKvjtmMjMvVYwO0rGRYDcNzVGY+AZhPnmdRZa4Jn62W8lKw62a8Fa+8Jz3AuRbrNnXoo3FE+HeUTI",
+	"bZMS0Rw4wuw5Kvcu2eDJdut7b6+4viunNaCPqlvjhXMbKMk8Cf9HyMGv79tTmSRsiPxJez59VcyVxlqj",
+	"wByGpjXQlvnkTUh41ApaeBPIQaw85lUVyj5WX/grK61VV+jqc5C9MCuZVH0f8hOBv96RJnqMiQ8ccePD",
+	"IGfiqcpGS5FSbJAnUI00vt7pXaEoXN1cV+gVrkuk1fA2PGhkNasyOgyEY4vNesYVmTGskjFhEdBlaClh",
+	"31gJcVcMEKKB+KHkNSrHfdYgfiihd+oIHjDw2lkC6Fk/YO48px+3hgHdrY1+ek3m9w1iXbwe/DkhLws9",
+	"rptCXep4I7ZkjCi/fRltRDlCbH0JTfnD1sdhdFU0EOjqsEUMEgZpGargKfJYijvkx0ROwPOE+cSZcADX",
+	"WZH+s3tEQlvFrw35yECbHgbW65u7pZCmT9uXIS2n9QDrVLl0qwmdE+RyANpSDxYCHKfNnBZbyafbzTK2",
+	"1uuJuixZQddBS+H7Su6Em2KJCC0RVPhL+u6BP7coWjf2ANjNdprttcISsrvszNl4dnfEUEOlcNAuHKkV",
+	"ye47dqUsIRZh96LZm4uOE496Tg6ufW5+LTWZSqX4eZwJo6KsqLM5qyLnuozOGmHWN+vSJn6es3yokKTB",
+	"SNJigzs7SNR1UH1sYxI/gihjm4ubU8ynxeDTmCWsT8JMH6MTItPIITlnQ2mUYWgDoGdc1IJ84PJLcQcK",
+	"7W40wjOgnN8pg9vzkdeKOLFUDne+xhwayCnxgnpcrC1ppNHNmt2spIGcbbMf5BVL+sbmPoOC50wpX7TY",
+	"tkT1ksVe3YmWnWjZiZabFy12u0F/Yf+uL1rAergdG0ZRnhcvmCMezIiVolHjiRpn2dSLGri6kzQ7SbOT",
+	"NLcgaWC3bXlkGnOlZTJfkkqCmSLFqlBF4FMcAa4MgWLgJZzZxKQZVRYTz3Vn4B9xFJ6lbQkTKChyyaaa",
+	"UGJbhTVPBFYLWxKgeGE7snW0wVaf9R0stszehz9aSLxocVitwPwtE0wlEJpETMGPa2QULyjMABxwzn0i",
+	"0jh2FWLx3+USDdaPiBdtNrH7czkkI2hpmTuQMtnf+rwhCY2bjoaAip3gm2Qd+BMGRWDLjel0ygRQMt1x",
+	"lARqtNyOHQMQW8d/cM64uCCKMdEvOF7AOVN3hhqI0LzgzL7gDF5wZl6QxTQwgOKgtrV5Wqa3O9tnZ/vs",
+	"bJ8bl3avpWauWpovAta1fixm/3ZkVMQR5F89XzU5jYU8M81zQmggSlKIvIbgBJhPeWJNDWS4RlwJ+W4s",
+	"Zzt5tZNXO3l1O/KKuhShdaXUNqT1qwoqZK5fC29SZp/P+OYzulBb/RNweq5eKkonxYIa/nmbgtchL7XN",
+	"+OFaDQSPsrpF9tzgyMRdNqSHUOHFyrgzqjCjScZRniNplqHNeZxBjc5MhAo2c+UBIZHSK9IMxNFZ57mx",
+	"Gj0ZDijUvBS2n6WWP+QPl9dLSIF0rDbaOzcvobbJF8Y9QsJkaWMgZrIt8t5hl9zVoLaM4Z7ZIxllv8f6",
+	"JyBXC9HQ/rNNR99eb9OihN5Y3x0Z/xJ153Hxf1n67k5odhbnBd3zEoK1QLyVCgdmSGlbLBU48m2i4vJc",
+	"jvtBnr+rN5jR9G/lJ4Z+3BquJivyj5u15MbJzke+L6dOP0Kjd0ec3RFnd8S5cRnzDnwPG0e9UxHJGxQv",
+	"yPBBh5dI1EWV9qJZOCuW0MNa3hMaMaQ0y8myBmKaMKCeiuj8GC1+S1uA2ab2HMF1h5w4xCisPUe05U4V",
+	"+OxANB6BAsI+mZWdnQYm1EbDztlFKsDzA3hdL4I2EH4FL8cqYga2Pn5mruyE40443q5dGmBVEN/u9PdE",
+	"YIvuLzdc3cShxbqZNfrFS9VfRCRzkTWRV2yJYMX38JjrZTF9NwGu5pFM48ijIQJIEFc2PSgoEkhas2wg",
+	"MgrJRDtpeZFweBrjZrXzOINvjTgwU6Ecc3xDM5pRVmEiUoe8L3KxWI6sUeD4hFRQJJAzxiO8jCd5XRsR",
+	"kbGMI2X6KfSxS5XKifuRM5I6h5VgGRkQFk0EVgItzQjBeiPPYAyQ4ccsYNNixyEFBzAjsm32gB3TkUyw",
+	"l+azQQHdMBAlhkxyDpV4Mre+6aVZAUqToz2jgBShU5roRspIfyUsoYw8HTPlbG1FpIjnx5m/DupVMvO4",
+	"ZpFZBUM5mVBVoOX70Av2Ppq/pzGkSUOZrHV4Ay3AYjllX9Ca0E8v8e5etxu0Jly4P7OMEZokdG7uVXoe",
+	"u6ztVpV70M2gYxws0hfBOHTI01JhIhJJlyatWZEqscDQXt/94icKYzChn34C/2nes+xvQHuYs3er3xoM",
+	"3uXJMUonoBRqSCmB0qqg7Vw/zbN9LG5rgSeB2yhBtgocz5ndMavQMJr3bs8I+ZwmMWeO3uAWeUCLzrtr",
+	"4NkEk1jl3mWuHEnotXOCXnvbzfJREkqFHZtdH7ERTWMYbCgfZhmsQH4qOlcd8tY2IYNhhHY9FLsGlRLq",
+	"BEMZA7Uyuax98JVja6h25tSqpb4VpUZmK6Nr4tgokeElajtn6RPL40Ymaaz5NMZDgiQTKubENq+4Hw4b",
+	"drtm09r+2NHEJ5lIJ63+h8Og1w16h8FeN9jvBo+7HwPHNtFvcaGhZsWEfgI+i/5jFBD4x2EmDrjQ7IIl",
+	"dWPwEzPaxswLKn2Po9HjXPOozcpJ73dHwnpLzKp+kEIKVqnlu0CoZPjAVfiX1uRK+ojVhc+G2DmL6Ms4",
+	"o43ETBM5ZY9+TRM+HAOSr0mCrFNtOJYrUccir6FZUtuB+e6uytdiXjDw4lYJxjpfM5jwR24pA3Bi/SOH",
+	"b1VWjxyPzEpdxkySlTIfQl3zzNcL4OH8s3l9aJgwMKntTwNRtKMCkk6NbX7UtYaxOaD3wTJ3tJ/4cvQb",
+	"O5QyXhZSI7DGKAFq8x8UHLgyRoVQxVKH5vNm99liJWAXQZwZ2S0VZlPA6fVvz82hxxuZRmr31+yTs9Vj",
+	"tjPUd4b6PTXUC1aidafdKSu/UVLoMAIfrSdKiPR+KnHWFlqNtze0cwo4gxqbLn/MWnb5D6VV9XHF5bEz",
+	"xHeG+M0b4tdvNTfZxUablnA912UtV/ZYUdibTjabzmuYxwW13WQnn1atmp2V/HVZycsN18XWs/Nhr+Cs",
+	"d7eiv9o6jzVhIjL2HjqZXHGh87n53RZ7ajI9n7pvL7E6c4kFmKLCB4terTs3Ae5TjRY7/Kscst3U72qz",
+	"VGuzDPNV7PbZU1sAa0HFFTP4jqQObI0+EdLZh1gQRLBZXhTEJ6CuFLDoDMTf+BUjeibdXlC2GADKBjiW",
+	"YAxvNpYxq6vMdS71eCA40mZGlYKYXHjQZrOtHT0uFhWAj7nQWG1yPpDo2zXX2grAO0640hOqih4y09Ez",
+	"KAtm93pvr7132ApaptuVC4/z3f40e98a+td25LpLA2zw8WhRPX46GsFiPysGQLFy/Myhyv0pziOt94Lo",
+	"fyPBsuM9y7P4jRzyjzz5Tq4XaL7RsHKFes98aK47n8uGe15v3nZke8TMVwYm+XnKfEAbAm6a1OZq3NIL",
+	"FtUF07622epgWa9y1qjgXj5bggo63dv37FA8hFZ0Ut2p0zx9UHj6Joqxu9FrOFi6of8CYWvXtgHvCRe1",
+	"m4tGE3QteWpHLyNWiOSw+Xh4gmcEOBKitwzMVEfdn1VMUI4O35KuQB31RM4USyARLZY0UhkaC25hsWKA",
+	"1avlhn9mWrV0Y2v2ST8a60lcNK6KLnTzv6ontHbRm85+XYegwnIyXYS6D1ihxZxHUmMyuiCEW13v5kqz",
+	"ibUGbCBgiQfBhQvO58DP7VwDAIlVjCbDMcnXYLmq8UBoecH0mCX9vMAZgHCwWgSN41KN/yafgw3lLHM5",
+	"/MAuuBBmKdpT0iiNY2w4hgGpmJOZTKzRvF70R8hGpz78pyHYs3cNwR4oDg0nwHKtvPsavoICvpGHhRxS",
+	"QR6E5ggWPoR8YeRQfhBCsDF8mOMhC51C3FJdX7g6w+1Q6IZt2LmUMaPi/nl/cCOs4vyxg7vz/VS9r1Em",
+	"TZxkdPKl2fNzEgHO16EK3JItIJ+lGDKSipgpRcJs/UFxPljFnQb3yjPn8d3cuwLCaVmhE/wO+h9emwdW",
+	"tyr9R2+mpOIaPdio7Yv8LcvqKAo2s7Uldt6VP4F35SSKsq1eKyQ8+2llZwp11UkyVghIgyCpMkvwxJlH",
+	"tgBYobp9MBB5IQGov+v8vYFXawAbEFk385iqdsF7+PB4IBTTBcGkJQomcD8zGjV7eTIRdc+dPNiP68qK",
+	"WvzUC6oKuTZfoW8IZyw37h12pKGuva9mV/MUZcWkc/Fbd6Z06nMrd9FdaKC8FOiX6JG5rt1yXxwyC0T+",
+	"upIPn3TpxSAEq9FEyCVGi2PCJucZj092HiYP/v7u59dkwpILYDoYjrFMPvX2ic2Ag+OhVTGFBFVP4vdR",
+	"3IdEaTkthSqpHghjwPYt7W5eZN1LUcvLrdsNr9LhkLFIdYgv6gbCFeW1xrHSdF6bTAwO0GtRLqtYzjCO",
+	"bRjH2oJJGfWo51vBoK4sDJbPFJSfMxEX+3ldsfAGO3G7REDNEgkXZVQoqPalJzxfl5za1WHauDQKsCKs",
+	"ZTQ/ckiIFUBMmRngsAoOzaS2BDOd8gn7eTTaYZnuxJtlR38Vd1YGUmntzJ3rQUDR6q66nkhU0fSp9aa9",
+	"lngkdmVFHZSZlbBURbVbRVCRv/ErNhBbI6iyAzXk1DdjqIIiiMpcagDrBERJEFIDoeSEnctoDg7Dibxi",
+	"hOs+FkfAuJkuIXp8wQJ1EMAMs+yRNqXZNIA8yHGkvaDb7T50JAh5VUbPQWnMuhlNItUM9MrF4eauSPiO",
+	"kFYO+FSL+RXPfqrHb/eelCqbZwVPeRwLptQCXHdvv8TRGLRmjF2WiCPdcigYc1U4WvdJu1sLRzMXjvyG",
+	"XVHfb7eWALwbPFrh439uPNpt2pg7q7HEb7yiGmq0Hx/9AbkZcjQ6W9EX6+pFW2VTlJMFzC6AnZrdoo3m",
+	"433zi9qO7MBvZWgFvWQeRBrI4LbDvmWvsmaI9f7VQ+F8fbyVb9NpzQ2BcKukXPUeV2FxXuGhdRT43s1C",
+	"5NyoNvhj86PGl+fpuLZ9ej9csv6Gue7DSS3Kxn3sG0V4VJs2OaV67OVE55pncz4dSKOsqLcZEpi1gcBs",
+	"GTtCmfvWalOYb8z8QGZILoXqkPcuTCPm+W3oR7YqET0rZOaTqMFrKqAH944GCWZp2F5AJ7YWY86Oz08P",
+	"Wa9g8s9jObzEfzJhWtD7Ho8Ploi41TuAI8HHoFWw5ffbvS6siOwFNXccLskDxWs45A2t2Su2pmtbZ7oV",
+	"0Xmr3zNtsPc+KbV8f8G9y967b1rOwIrnV+yswEvTa3d76xVsK8xpgxAtrJxdbOtLiW19o4ozcxMen7RG",
+	"TL1l05gOjSiK46LlU25Rh5zkMsmyLwKwGIp6hMVFHJJUaB7j68olOT5poz++UeCKoY65F/0nAzFKdZow",
+	"AiEfRbQ0j9NYCtYH5DOW4rDEvXl7qL3i3g7IDTofCO/L6JDx+lArS4E1pkNORC6ZgYlhILAeH3RcIuWN",
+	"kUQOo3GcF6wD8RL4brNIMvSIm4+Zp6F45kD8ALdCXDGWQxojdwLWE3mfEasO8S51yaeEOnpOoBlhIgpw",
+	"2JDY04sRXtCp5bQ5thyt3FUTVETP+JAFhGJbSZKKHEg+EDhQcog810Pw83Kt7Je1R2FqLzARdYjtCzjN",
+	"JozpgNBYyYEwf/JI8Iux+SlBbmWlE6aH436ZK2VC50RNKayFSZ3TD1MmLeKU/GxaB6dCM5nnjInMKReU",
+	"vJQDIVOteIRDipPtoqTWgWlvaBc0fPiwQ17LstYWciByHdf357pREzcfWhPchSWdfNNR150ivz+K/PYi",
+	"0MuMiHfMOmlKclNhzXGzwXfR6F00uraoANNrGjzm8DVmNNbj35eetPa63TKN0jSRQ6YUiGSLmUH9fmwt",
+	"E03PqWKOeZwqm8ZQOS29gDa0bnDb2S/UOftjfvU1Z0m9LM4VjXmBFr2QHAXWFxSWqA1f/gPqr1m34Aio",
+	"tmyIz7ID0nNgakLclAuH1Nds6A+EecN+19z+uNslig2liABxk3MFnqdqjuxjVyyZw6dYrFiH/IAfgHAL",
+	"ExEYIMZUCrW8ZCIEmmPTmzP7d+YnUHTCsnQGNBuMbTufMly0cD9EHNVYzpAuj0BeHzkB6zSr82eWNBTR",
+	"QzJ0IaF5WgL8guvmaOMLGUdbhRr1TDraMN+WWKVMuh3lVr+3113giexuWu7N9O0m0yUaur6xT7d+lJaT",
+	"a7FPU54wVfvBveIH7Zf8CvRblJ2/ZLATn/z9n/u//rD36uDfj08P//PP98/fnv76y97+waHNQsveu9Hc",
+	"1UZFX7B4laQRs0fuT/Dz1ijCqnRfddX1VuANu7e1996vXWKPNFbYG4gFJfZ2RfNu3/Y0sqPKxFJTcwVM",
+	"jKXZQ8+NJeCkicsxbI5HW416k8Ho5yK62VC06cMuDl1aVkAURsmY2XrE5UB0aYGtEoymRStOaR7HBM4A",
+	"9ZGczFrbKoLzZ7dbtjBJmkItWxkan7/0jXxf4itj3B6NG3I9mWzGLqNykVMm6JR35hQZUVYJBHtsLubw",
+	"qfGcCv/ISpyTWcK1ZqLWFfHUPr3elndNvAbSFtf8r5q4BTOp0lJt3YIvwsqdZUwt7jZyPseYiaATFthg",
+	"1HLuloEokbcQn7vF8UtvRN7yxnVgbfYWjA8leRzI9KNDTmcQTYswoGXLACoXTzLdzG4mXBDGgQ9bJhFL",
+	"yIOQCjJJQ6gjp8iJEORVqjRLzHMD8er/+3/jmCXmd/pwKb0KdDjP7zCjswFDTO9aGWJYe0J57A6jx2To",
+	"uqDSJDEnJTPAagrB2AVkMVSIzgQG5r/tjx2ZXDT0jplPNnVvf6/Yvf0NuwdzGvELrrMj9nQsBSMinZyz",
+	"BArdxczcpMdQau95jrA/T/VA2Ge5IvxCSAjdwbhIjIsyCkPzO0uk6pOw23vSI4eHh6Tb29u3y2Ugwu8O",
+	"joi9AhfKa8D82ET9b1rbPErNg/Q/g8F3//XgA3nwsPOo/fHbD9320ceHf+wHvcPP2Y//p34Y71M2kJUT",
+	"q2QDOWG3Y7epsttMc3Hr9EkmgZv5bd6yC66AxCuX9uVMY1tW0mwdl48PygRFzkBYmWNLIoNOCLKie6OE",
+	"QVUSApbJZEoTl5NCdMInEy4ugoH4RfChjBgRMpnQmCss1fLg9Y9PH1r4mTKWTBxBtWMlSWhE9X8/z0VU",
+	"iII8pEL4kitEXWEd3wDbSHGhgoMlYSNwYUM3D7pHAxGCUGuDdgkDm6GU4SsUndsqFM7rBz1r9nXbKdgu",
+	"s0aIpfwE9jvovjwRYg2WgsKjN+O1XqMHG7W9Tm64lb1j+tnE2+nPHuyIUwqedz/cwrRR/+YIgpVHnPyA",
+	"feUG3zuYFE2UDnmHxuj53F3REsv86iwFHbL6UrBkbHUT+zDoWqWpGBrV98gTfnafwWm71e39/ejXp4f/",
+	"6v4b0RU6Va3+QfcoaGmuQXE/LzSKOAKDvAO5gnWDpB55MmKd4NAi56YvdvpZd/0CL3VjuIMAlA/lOG25",
+	"NqtXh/4B69qonNxkrcvlBIV8El1MUP1GkTE3Snfu8NfI9zQQlvCpT+oJn5q9xLkuuudZS7YjOzqn66Zz",
+	"8lfwAj6ngl25WvqTffNiRiffWNrK23wX9gYSDsPlL9Ere2175r44ZhfK/3VFoH30y+B1Emkch2QYM5oo",
+	"goZDGJAQ/AwhkclAhOc80WPIWw8to08aMyJFyX5gCu1hCsrHxqadXgybmZuuR5NcB3XTRF6ZY0qBcQCs",
+	"+ZKPCDDVWe/FnEwkMLDnQGTwZdmQDrps+q3vDnrk4MC6g8jR0VrGHo7RndA8LRBT95Hn6Zr1/a0BFrax",
+	"6Xcg4C0pqZbb/zEVC8CebxI5hapfFORJhvkEJCa54orrYkZTHlIfjlmUgqGfDMRQihE3yz3IeKvO2UUq",
+	"EHcp0+HYqgzzhb71RtCEKUg0CuwDLstoIODL3ygiZyKrOD2UcczoRcpci8o1j5Nyoii64FDX0HPFxJC5",
+	"utjhWCb8dynOIjpXofXVcW0d61aTeEhWAIuaqYEpzGStnkkyhTGkMUZsuMBKh7ANvlFkBuSAA/Ha8tZw",
+	"ZZO1okrCC6IU8rSXB4qxgbAKq5YdIsxIcQCWegnQXQsENvMa2YKqWSLZQJgFASheIxTgSKfJRCoN0G8Y",
+	"9oyKSMr2hIp5G3+Fmm5NDsCYiq28f8BVswKHTREfUcNos9/u9oxw92a31X9SR3Gz3+7uwbaayEQYiVvS",
+	"r+7nxq83MAXslch9GpET328KvzWjfTesOjDPNUrA/C5W8kGa5bdjzblThV3e130wE41gF54QOIapsrXX",
+	"1NhoyASTKnfKuKiMzeInFMLPfmaOVTi+agZd7OnlzCm3CqDNPBFApqiV0qVsMdQEM0cdec6GMi+8OxBO",
+	"SzUA4DIJflPGeoPkON1WJtykRR5T8SdyJeAKKC/WtZ0IMRUZuCtf5Y/M0gGrYMPXNcV2X8kra1rabWFT",
+	"q4sWUIBGWTVRKWHOkA0wtpowI4As89s5G9J8E3XIiTWJM4JWa8oRxTGJGhczuM0nNGIDwRWJ2Uhj9j15",
+	"ENoHnOEGHDBjW+EfHjVvhfO+g8bjH5D2HAwEEC9y5RKkIYPfpUQPRGiaGfZtK8+tBX+MncmrKeArhZyZ",
+	"b4Q2PBwGmfkM0sLojw4JaRyfyeTM0i6GfWPgQqsTKhQdmlk4xpi4+RU/XPpSMBDCXOTOsjQdhewGa4R6",
+	"nyY4/rW2JiwhK6g2dMksB4OcIHf0VgngNI4LQcSJjAB2VBhK2IV6Jgt3er7oMx6ZvvWCvY+Be4OZ3nUt",
+	"xRPYeLftm2kQ9yfu1HGaTfXXK/lv2a6r7Ko+8kd7R/mhTOMo35dESQI7c0bVsREEZj5CYOogs/F856TZ",
+	"zklDk2RuFSuRqW6yBG28fVk9S5CQOJn2EUhoxYMVV+TkzcsABT3XZMKoULlBqCWJpE3c5bpTj2TFl57O",
+	"p2xXxfK6wdDPK/PWiIh28Is/VJxeNJ8O3KDZ4It79zeKhOb1IWA+jTV0bNYD+zSNKRcqM39Ka6M+Upmv",
+	"iGXw5gzD6mL81QYVIbg2KVJesSSm01Yt/5wZgI2J52zj35l3fF4B2rlb0GstaACsrrCcf0sZWjZLiiBo",
+	"Prxk2hrl2RkaaK/mWYArMxKnUnH0+RrhJxWEEgdiRusz8i+Y/ie0Y8kqfg+vgibX0iOWMM+5O3ArdsRa",
+	"QHiGj4novFB4Aci8mkovNICzwe+5cuEW9CvWVzV10+R4hBFtVmyOmQV0nNaWYUV82up0puaD7/Che4f6",
+	"xlW3tPoDjOmu+MMN8AH+Zre9k004IZ5oejSkcdwW7JNuDpI9pXEMhXwBCGcO6GaJswhocpjStnBURndM",
+	"3kOK+0ySKZPTGKn2bBjUVaIK8LrLa6IJI6YlrLaYi7ny2jRxm0MpBPsbiETWKcHv2nLLJ0oUBLXBfhw3",
+	"cpqpkT9NTadbPmHCjmmzyVTP4XCJrECUa1XeAruzYPksGMc5t2Y1au/LJcBmr0bVlXFpZCxc1i+YMDoc",
+	"M1sgSmO0fkJdTE4KIETmilyxRBk7CtiNAgxaz7hi5LC7T8I070+I/krz82zMY5a5CYFvylgC41QbtU8i",
+	"iNnbAjGEkljSiJzTmIohS4DHCVnLgOMJSDUbTLa3kLSGbOo3Jlbyj9RmV9BovkvDKq1kUaAaUyxpphpL",
+	"pJwsy+2Fe4yF21zI7C28ZonxDvYpvkxbd/eu6P4KG0DKySpZiTCyu71QLTWW2MXpNgAs1oxvboWy++YF",
+	"Lgdv/bL75DWdMDUQxoJMBf8tZRmwPWEXNImIlnmetE31bkbymNZfq5lpN495L+mtE7swT9xkul65oWuw",
+	"tFgAkFcdFaVGsa83U98DJmhX7n/rjBezbTDdb2eqFoTaSRRZobRQqGXqfZ3MMgns6JW8smM0PLOodsRg",
+	"X5m905zoZSXVPc/yMr3YpXhdd4oXLLQl+V11enq1NC/z9qYzi1OfW2V2fWWqCWL9Zsy+QE/M9ey/++IX",
+	"XSrV15Wn5g03kC/WIc+cCuDiwjZ8IGoq+2P9WmsoW6BTqdBFc4bXNaiQ60jvGsZSYX7XdRTeN526k3ys",
+	"pu1/H5Oxbk8tl+zQHdhmy4yolQxXG3JbA3+NxfrMU43VLCE+sbXuh5yWBZhAl72J0SLQ3/aHNVhGazJm",
+	"irktNTUuMQhfYQvtgXeD45j1cv4RLwwMUNERSxIWnWnp3nczxS+bgkR5cOjLrHxpWvbnsUO02yzl+Me6",
+	"yhgHLsOb+/saIrvrA869NwYL48EQP7E7ISDmoCFHRKcJJCKC224i62MbpmGZuLgVIPOtx2SfQfm4exSR",
+	"va4deMsRWY6buY2j3AZJC7I4BFKp/Hp+wTkCARGMEOGpVIqfx4xwgcmyWLROO3jPQHyN3gKIydIlwdii",
+	"RJFGTaOP69qliketkhfiU4yJ43y6AsJHhIp54IgGwT9lyz5i1RusYVgrduz9O9GzEz070XPXXKZcjbPM",
+	"ztUlEFR0vXHxAxlrWSVWBqTKIIiURJbQOoGUyyBXSLU2nG86sJNAOwm0k0B3KoFeS52njvjb3ozAItRs",
+	"QRzZUq43LI64KhO7lDJx8wQCcs5iKS4gC5jbYsssGojVLCS4fSecdsJpJ5zuVDhBsYwNrCPnaLwRifQ3",
+	"7ogGMgp5y5mF2wjFEBORm0YkQiumIiCKFgI+ykJwgf8K0V/g50XZpXMRh9Xas/LzXDlba2hr/MI7L6R5",
+	"oxS5qMwbVyfr3FhtK+62SpTPKL2aMhP2nA+69SMS0UBlUyKnXHApOuv7hk/dErll5qQFnuncO45yOZ+3",
+	"4xKcC1hfcm7wXfHNIq8RStpSJc1K9c3O16FDXMe4sJBQVCuW2r3NRRsETpjlCAyElVQ8T9/DVMfBLva4",
+	"ZUl24XHxEimMBHdEmDhNDdrLpl+sWveMZfkajk0tkRcJnSCVzKhcGY3aKgNZLinQO/5uDMC6COa/bGNu",
+	"0Cx1n2gI0Nneqa84b/q9BagkqbDsgrWJEzPKdczRDFmQO8GETjhTjtcIK51ra00AOdjMWA0TGjHw0CB9",
+	"RG471iVbvHefXiXfwjXALT6PG3xZ9rQXRN4uXbrQkFtLTHbDdF9Tk137nwudzFdJALEjvEsBqaaAAJd5",
+	"vm3cjs52UnMKyGupmSr7YWbA0gP0fXxk6y07KjKsNOX0gXIOERUADS9yIQCHQpEcF4wDKubnMpofZ7s1",
+	"BmYLKEI4n7JjdJdASTmmZ4yJgQhHiZxA1SkSahkCyRhkN1Ph42oJMpJh5Y+ATLhS5r/gUJKJozCb0TkS",
+	"GNrK3wMhRyMon1N1zzgaN7Pq5jnfWinxOqN/4HogRlwrV4QLaglDTioTxFbPtTmqVOdRe6ch8StckdC2",
+	"yPQUl6Jpf8SMCjVfsVRnNvUVfOGm7Xxi5Ct82XXJtl+wT7o526awCbdKu1GXvFS4qLZ2sJnOhTS0FXBP",
+	"cR0ByDqZUC1jeWFarKX3ut7eaW9jVtvCWNxk4k9lqBoAVhtUbTbb/mOw+tg/yYsn2+HGrXMGq0i1+t0i",
+	"Bgt+zvj715qoOlxWee6eNNRyvhmwVnHx12gfIxxXSWmC3bs7EFcJ4XCBeGffoOY8jMfGfAu0zdRf03l5",
+	"d0jMWYJTXTojLjUa/IPA0iyr00yNIfOvIqGxEqKEzkR47KwIx94PR8gRS9DXCM7DZRrLva2ss24yAeu9",
+	"68FNpmC5Dt27EINbG22Y9zamEYTOBMIUCCTNgjE0G519mnKoTYpuos7XGD04pZd+mS85Gq1koK+GAcct",
+	"5mg1YA8BBoKjfSpFE5tF1dTbCia+M2LuiRFzurWB8vk+iL77gjx3UgDnpPGwvpZOc49mMPSC0n5EYaTW",
+	"j0kWXtvkQPhByktL6uMOnuAtKBGd2yIyS2toYlt/hh16FwiI6wu4ebnOddvyB2R+WX648Ibsa6lbcm8N",
+	"HiHbsMrRxsFCU4KBb8v+be2bYygGZWzduoXvKhEOxGzMREAUnQeFwL5l3h8ljGVl9LaBWtzaAIF8hZe3",
+	"R5THwKxvjnfg2Gtz0Z5SpfOQIMoKBJtfpGhk3wHhBPrZyjJsxTPRI+ucuyH5CqIwL13mH5JQhRwTh+Lw",
+	"mPBs8K+evAKau6WIvbXIQC2EDLtg4QrWIv7CUWRfv8zrfJ2MHuh5X0c4xJdtvqjmIQK5vHDLWBL0mGSM",
+	"IcXghstXdGEKQE1AlGUg8NQE01Gsk1gThIEvzWRyCbsEDpEj0FPAisMGYsRmTGmQIx3yOkWyhCQVxJy6",
+	"SA8rM9LhOCtvKCKgyC7UVA9cNwbigk5VhsyXScQS84fFmjnqWYgQQ/lOYMkbs+ElRGSOCbXE2xCqQbYe",
+	"JGzQMz5kEAs6IXa84Q0KSiJCcKeIUCuUOlTMDLWdpjzU5KtolCz2/klqxkQmlzBqWEFGplrxiLXNz1xc",
+	"tMcyTVQYDESYl0ZcFHaJL19uV7DQxtKKVGeIVHtL1dgWBJozpVlipohdMcHFRWfNAAsIBESQNHH3ll64",
+	"1tnVDMNNhlp2yew3k8xudusKZ5ctE97/TJGRe48VrMIBm4QkyWVkUAMYRCRBiCFueFaFLurtKbeaAryZ",
+	"asvOSrvwT8kpbdVeHRzQ3M6Sq+b6KlwoTeMYxxoCOXB/hAeQSA5T56RIk7jVbz2CY4L9Tm1+DbLTG6uE",
+	"JgxS/Do5HiorJF1foGKamIVmfgD/+Fia582qmNhae65qswOp45rhCZEz/zNIhV73FcCZWHgLrK0gO7hi",
+	"0UsElGAhG3ugRRMI4CgQDfE+9NQ2pP5LSV4/0MzUNKZD5lXUvOQiArHqso7MAzRh3vvLTDM1wwa1mDNy",
+	"4gL/sH3JCS4fHnM9r3kDeq1sUWc5glOn3ZJZhKIAbhnLOFL++4sMgDUFUJaij7y3ZaZ39U3+h7DLCRum",
+	"iffwO5Zw1tQIgPAkrJ/biaY3boaAQdLMQG6tBlAjxZLPZ9+w9Tcqn3hta53nvPX21V75GVjTXBGVRhET",
+	"8RyWm78/oIZX9d0vGI31OMigumCk281J86I1gMLON7Q/MAgE/fzx8/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

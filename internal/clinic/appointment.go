@@ -29,6 +29,10 @@ type Appointment struct {
 	UpdatedAt      time.Time
 }
 
+// Busy is what the appointment takes of the doctor and the room: its time with
+// the buffers.
+func (a *Appointment) Busy() Interval { return a.Buffers.around(a.Time) }
+
 // Cancellation says when and why an appointment was cancelled.
 type Cancellation struct {
 	Reason CancellationReason

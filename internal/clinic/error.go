@@ -22,6 +22,9 @@ const (
 	CodeClosureNotFound     Code = "closure-not-found"
 	CodeHoldNotFound        Code = "hold-not-found"
 	CodePlanNotFound        Code = "plan-not-found"
+	CodeWaitlistNotFound    Code = "waitlist-entry-not-found"
+	CodeWaitlistClosed      Code = "waitlist-entry-closed"
+	CodeNoOffer             Code = "no-offer"
 	CodeSeriesNotFound      Code = "series-not-found"
 	CodeSeriesConflict      Code = "series-conflict"
 	CodeTicketNotFound      Code = "ticket-not-found"
@@ -110,6 +113,9 @@ var (
 	ErrClosureNotFound     = &Error{Code: CodeClosureNotFound}
 	ErrHoldNotFound        = &Error{Code: CodeHoldNotFound}
 	ErrPlanNotFound        = &Error{Code: CodePlanNotFound}
+	ErrWaitlistNotFound    = &Error{Code: CodeWaitlistNotFound}
+	ErrWaitlistClosed      = &Error{Code: CodeWaitlistClosed}
+	ErrNoOffer             = &Error{Code: CodeNoOffer}
 	ErrSeriesNotFound      = &Error{Code: CodeSeriesNotFound}
 	ErrTicketNotFound      = &Error{Code: CodeTicketNotFound}
 	ErrAlreadyInQueue      = &Error{Code: CodeAlreadyInQueue}

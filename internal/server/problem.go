@@ -127,6 +127,11 @@ var problemTypes = []problemType{
 		"No series has this id.",
 	},
 	{
+		api.ProblemSlugWaitlistEntryNotFound, 404, "There is no such waitlist entry",
+		"Check the entry's id.",
+		"No waitlist entry has this id.",
+	},
+	{
 		api.ProblemSlugPreconditionFailed, 412, "The record has changed meanwhile",
 		"Read the record again, decide anew, and send its new ETag.",
 		"The If-Match header names a version that is no longer the current one: somebody else was faster. Nothing was changed.",
@@ -230,6 +235,16 @@ var problemTypes = []problemType{
 		api.ProblemSlugSeriesConflict, 409, "Not every date of the series is free",
 		"Choose other times, or send on_conflict as skip to leave such dates out.",
 		"A date of the series cannot be booked or moved, or, with skip, none can. Nothing was changed. dates lists every date, with what is in its way.",
+	},
+	{
+		api.ProblemSlugWaitlistEntryClosed, 409, "The waitlist entry is closed",
+		"Make a new entry.",
+		"The entry is booked, withdrawn or expired already.",
+	},
+	{
+		api.ProblemSlugNoOffer, 409, "There is no offer",
+		"Read the entry; it may get another offer.",
+		"No time is on offer to the entry: there never was one, it was accepted or declined, or it has expired and went to the next.",
 	},
 	{
 		api.ProblemSlugHasAppointments, 409, "The record has appointments",

@@ -213,7 +213,7 @@ func intervals(ctx context.Context, q sqlx.QueryerContext, query string, args ..
 // this time, doctor, patient or room).
 func useHold(ctx context.Context, t *tx, b clinic.Booking) error {
 	var row holdRow
-	err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE token = ? FOR UPDATE`, b.Hold)
+	err := t.GetContext(ctx, &row, t.locking(`SELECT `+holdColumns+` FROM holds WHERE token = ? FOR UPDATE`), b.Hold)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.ErrHoldNotFound
 	}

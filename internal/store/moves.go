@@ -15,7 +15,8 @@ import (
 //
 // Statements, in lock order, of this and the other methods of this file: read
 // whose it is (no lock), write the guard rows of the doctor and the patient,
-// read the appointment, update it, insert the event, update the ticket.
+// read the appointment, update it, insert the event, update the ticket,
+// offer a time that was freed to the waitlist.
 //
 // Errors: clinic.ErrAppointmentNotFound, clinic.ErrPreconditionFailed,
 // clinic.CodeInvalidTransition.
@@ -80,7 +81,10 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 		if err := insertEvent(ctx, t, a.ID, a.Event(ctx, action, &from)); err != nil {
 			return err
 		}
-		return s.followVisit(ctx, t, a)
+		if err := s.followVisit(ctx, t, a); err != nil || !from.Occupies() || a.Status.Occupies() {
+			return err
+		}
+		return s.offerFreed(ctx, t, a.DoctorID, a.Busy())
 	})
 	return a, err
 }
@@ -107,7 +111,11 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 		if err := match.check(a.Version); err != nil {
 			return err
 		}
-		return s.reschedule(ctx, t, &a, r)
+		doctor, freed := a.DoctorID, a.Busy()
+		if err := s.reschedule(ctx, t, &a, r); err != nil {
+			return err
+		}
+		return s.offerFreed(ctx, t, doctor, freed)
 	})
 	return a, err
 }

@@ -144,6 +144,9 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 			if err := insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionCancel, &from)); err != nil {
 				return err
 			}
+			if err := s.offerFreed(ctx, t, a.DoctorID, a.Busy()); err != nil {
+				return err
+			}
 		}
 		return countSeries(ctx, t, id)
 	})

@@ -1,0 +1,103 @@
+package clinic
+
+import (
+	"slices"
+	"time"
+)
+
+// OfferLasts is how long a patient on the waitlist has to accept a time.
+const OfferLasts = MaxHold
+
+// WaitlistEntry is a patient who would come if a time became free.
+type WaitlistEntry struct {
+	ID             int64
+	PatientID      int64
+	DoctorIDs      []int64 // these doctors
+	Specialization *string // or those of this field; neither: anybody
+	TypeID         *int64
+	Duration       time.Duration
+	Window         Interval // in which it may start
+	Note           *string
+	Status         WaitlistStatus
+	Offer          *Offer // with WaitlistOffered
+	MissedOffers   int
+	AppointmentID  *int64 // with WaitlistBooked
+	Version        int64  // counts changes; the record's ETag
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// Offer is a time that is held for an entry.
+type Offer struct {
+	HoldID    int64
+	Slot      Slot
+	ExpiresAt time.Time
+}
+
+// WaitlistStatus is where an entry stands.
+type WaitlistStatus string
+
+// The statuses; the contract and a CHECK constraint list the same.
+const (
+	WaitlistWaiting   WaitlistStatus = "waiting"
+	WaitlistOffered   WaitlistStatus = "offered"
+	WaitlistBooked    WaitlistStatus = "booked"
+	WaitlistWithdrawn WaitlistStatus = "withdrawn"
+	WaitlistExpired   WaitlistStatus = "expired" // its window has passed
+)
+
+// Check normalises the texts and refuses what the contract cannot see to be
+// wrong (CodeValidationFailed, all violations).
+func (e *WaitlistEntry) Check(now time.Time) error {
+	var vs []Violation
+	slices.Sort(e.DoctorIDs)
+	e.DoctorIDs = slices.Compact(e.DoctorIDs)
+	if e.Note != nil {
+		note := Text(*e.Note)
+		e.Note = &note
+		vs = checkLength(vs, "#/note", note, 500)
+	}
+	if e.Specialization != nil {
+		field := Text(*e.Specialization)
+		e.Specialization = &field
+		vs = checkLength(vs, "#/specialization", field, 100)
+		if len(e.DoctorIDs) > 0 {
+			vs = append(vs, Violation{Pointer: "#/specialization", Code: "combination", Detail: "cannot be combined with doctor_ids"})
+		}
+	}
+	if e.Duration == 0 && e.TypeID == nil {
+		vs = append(vs, Violation{Pointer: "#/duration_minutes", Code: "required", Detail: "must be given, or type_id"})
+	}
+	if !e.Window.Start.Before(e.Window.End) {
+		vs = append(vs, Violation{Pointer: "#/to", Code: "combination", Detail: "must be later than from"})
+	} else if !e.Window.End.After(now) {
+		vs = append(vs, Violation{Pointer: "#/to", Code: "minimum", Detail: "must lie in the future"})
+	}
+	return invalid(vs)
+}
+
+// Wants reports whether the entry would see a doctor.
+func (e *WaitlistEntry) Wants(doctorID int64, specialization string) bool {
+	switch {
+	case len(e.DoctorIDs) > 0:
+		return slices.Contains(e.DoctorIDs, doctorID)
+	case e.Specialization != nil:
+		return textKey(*e.Specialization) == textKey(specialization)
+	}
+	return true
+}
+
+// Fit is the booking of the entry at the beginning of a freed time of a doctor,
+// buffers included; false when it does not fit in. When the time has begun, it
+// starts with the next five minutes of the clock.
+func (e *WaitlistEntry) Fit(freed Interval, doctorID int64, buffers Buffers, now time.Time) (Booking, bool) {
+	start := freed.Start.Add(buffers.Before)
+	if e.Window.Start.After(start) {
+		start = e.Window.Start
+	}
+	if !start.After(now) {
+		start = now.Truncate(5 * time.Minute).Add(5 * time.Minute)
+	}
+	b := Booking{PatientID: e.PatientID, DoctorID: doctorID, TypeID: e.TypeID, Start: start, Duration: e.Duration, Buffers: buffers}
+	return b, start.Before(e.Window.End) && !b.Busy().End.After(freed.End)
+}

@@ -1,0 +1,453 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// maxCandidates bounds the entries that are looked at for one freed time.
+const maxCandidates = 200
+
+// CreateWaitlistEntry puts a patient on the waitlist. Errors:
+// clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
+// clinic.CodeValidationFailed.
+func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
+	if err := e.Check(s.now()); err != nil {
+		return e, err
+	}
+	err := s.inTx(ctx, func(t *tx) error {
+		if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
+			return firstError(err, clinic.ErrPatientNotFound)
+		}
+		if err := checkListed(ctx, t, clinic.AppointmentType{DoctorIDs: e.DoctorIDs}); err != nil {
+			return err
+		}
+		if e.TypeID != nil {
+			kind, state, err := readTypeForBooking(ctx, t, *e.TypeID)
+			if err != nil || state == clinic.Missing {
+				return firstError(err, clinic.ErrTypeNotFound)
+			}
+			if e.Duration == 0 {
+				e.Duration = kind.Duration
+			}
+		}
+		e.Status, e.Version, e.CreatedAt, e.UpdatedAt = clinic.WaitlistWaiting, 1, t.now, t.now
+		var err error
+		e.ID, err = t.insert(ctx, `
+			INSERT INTO waitlist (patient_id, doctor_ids, specialization, type_id, duration_minutes, from_time, to_time, note,
+			                      status, version, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			e.PatientID, list(e.DoctorIDs), e.Specialization, e.TypeID, e.Duration/time.Minute, e.Window.Start, e.Window.End, e.Note,
+			string(e.Status), e.Version, e.CreatedAt, e.UpdatedAt)
+		return err
+	})
+	return e, err
+}
+
+// WaitlistEntry reads an entry, after offers that have expired were passed on.
+// Errors: clinic.ErrWaitlistNotFound.
+func (s *Store) WaitlistEntry(ctx context.Context, id int64) (clinic.WaitlistEntry, error) {
+	if _, err := s.PassOnExpiredOffers(ctx); err != nil {
+		return clinic.WaitlistEntry{}, err
+	}
+	var row waitlistRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
+	}
+	if err != nil {
+		return clinic.WaitlistEntry{}, translate(ctx, err)
+	}
+	return row.entry()
+}
+
+// WaitlistQuery chooses a page of the waitlist; zero values do not narrow it.
+type WaitlistQuery struct {
+	PatientID int64
+	Status    string
+	After     int64 // id of the last item of the page before; 0: first page
+	Limit     int
+}
+
+// ListWaitlist reads a page of entries by id, after offers that have expired
+// were passed on. Index: waitlist_patient, waitlist_open or the primary key.
+func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.WaitlistEntry], error) {
+	if _, err := s.PassOnExpiredOffers(ctx); err != nil {
+		return Page[clinic.WaitlistEntry]{}, err
+	}
+	where, args := `id > ?`, []any{q.After}
+	if q.PatientID != 0 {
+		where, args = where+` AND patient_id = ?`, append(args, q.PatientID)
+	}
+	if q.Status != "" {
+		where, args = where+` AND status = ?`, append(args, q.Status)
+	}
+	var rows []waitlistRow
+	// Safety: the text is put together from the constants above only.
+	err := s.db.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE `+where+` ORDER BY id LIMIT ?`, append(args, q.Limit+1)...)
+	if err != nil {
+		return Page[clinic.WaitlistEntry]{}, translate(ctx, err)
+	}
+	items := make([]clinic.WaitlistEntry, len(rows))
+	for i := range rows {
+		if items[i], err = rows[i].entry(); err != nil {
+			return Page[clinic.WaitlistEntry]{}, err
+		}
+	}
+	return page(items, q.Limit), nil
+}
+
+// WithdrawWaitlistEntry takes a patient off the waitlist; a time that is on offer
+// goes to the next. Errors: clinic.ErrWaitlistNotFound,
+// clinic.ErrPreconditionFailed, clinic.ErrWaitlistClosed.
+func (s *Store) WithdrawWaitlistEntry(ctx context.Context, id int64, match Versions) error {
+	return s.endOffer(ctx, id, match, func(_ *tx, e *clinic.WaitlistEntry) error {
+		if e.Status != clinic.WaitlistWaiting && e.Status != clinic.WaitlistOffered {
+			return clinic.ErrWaitlistClosed
+		}
+		e.Status = clinic.WaitlistWithdrawn
+		return nil
+	})
+}
+
+// DeclineOffer gives the offered time to the next entry; the entry waits for
+// another. Errors: clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed,
+// clinic.ErrNoOffer.
+func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (clinic.WaitlistEntry, error) {
+	err := s.endOffer(ctx, id, match, func(t *tx, e *clinic.WaitlistEntry) error {
+		if e.Status != clinic.WaitlistOffered || !e.Offer.ExpiresAt.After(t.now) {
+			return clinic.ErrNoOffer
+		}
+		e.Status = clinic.WaitlistWaiting
+		return nil
+	})
+	if err != nil {
+		return clinic.WaitlistEntry{}, err
+	}
+	return s.WaitlistEntry(ctx, id)
+}
+
+// AcceptOffer books the offered time by the rules of a booking. Errors:
+// clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed, clinic.ErrNoOffer, and
+// those of BookAppointment.
+func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
+	var a clinic.Appointment
+	err := s.inTx(ctx, func(t *tx) error {
+		e, err := lockEntry(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(e.Version); err != nil {
+			return err
+		}
+		if e.Status != clinic.WaitlistOffered || !e.Offer.ExpiresAt.After(t.now) {
+			return clinic.ErrNoOffer
+		}
+		var row holdRow
+		if err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, e.Offer.HoldID); err != nil {
+			if errors.Is(err, sql.ErrNoRows) {
+				return clinic.ErrNoOffer
+			}
+			return err
+		}
+		h := row.hold()
+		b := clinic.Booking{
+			PatientID: e.PatientID, DoctorID: h.DoctorID, TypeID: h.TypeID, RoomID: h.RoomID,
+			Start: h.Time.Start, Duration: h.Time.End.Sub(h.Time.Start), Hold: h.Token,
+		}
+		if err := clinic.CheckStart(t.now, b); err != nil {
+			return err
+		}
+		c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist
+		broken, err := s.decide(ctx, t, c, &b, 0)
+		if err != nil {
+			return err
+		}
+		if err := useHold(ctx, t, b); err != nil {
+			return err
+		}
+		if a, err = placeBooking(ctx, t, b, broken); err != nil {
+			return err
+		}
+		e.Status, e.Offer, e.AppointmentID = clinic.WaitlistBooked, nil, &a.ID
+		return updateEntry(ctx, t, e)
+	})
+	return a, err
+}
+
+// PassOnExpiredOffers gives every time whose offer has expired to the next entry
+// that it fits, ends the entries whose window has passed, and answers with the
+// number of offers that were passed on. Any number of processes may call it at
+// once: each offer is passed on under its doctor's guard, and once.
+func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
+	now := clinic.Instant(s.now())
+	var ids []int64
+	// Index waitlist_offers (status, offer_expires_at).
+	err := s.db.SelectContext(ctx, &ids, `
+		SELECT id
+		FROM waitlist
+		WHERE status = 'offered' AND offer_expires_at <= ?
+		ORDER BY offer_expires_at, id
+		LIMIT 100`, now)
+	if err != nil {
+		return 0, translate(ctx, err)
+	}
+	passed := 0
+	for _, id := range ids {
+		err := s.endOffer(ctx, id, nil, func(t *tx, e *clinic.WaitlistEntry) error {
+			if e.Status != clinic.WaitlistOffered || e.Offer.ExpiresAt.After(t.now) {
+				return clinic.ErrNoOffer // somebody else was faster
+			}
+			e.Status = clinic.WaitlistWaiting
+			return nil
+		})
+		if err != nil && !errors.Is(err, clinic.ErrNoOffer) && !errors.Is(err, clinic.ErrWaitlistNotFound) {
+			return passed, err
+		}
+		if err == nil {
+			passed++
+		}
+	}
+	var over bool
+	err = s.db.GetContext(ctx, &over, `SELECT COUNT(*) > 0 FROM waitlist WHERE status = 'waiting' AND to_time <= ?`, now)
+	if err != nil || !over {
+		return passed, translate(ctx, err)
+	}
+	return passed, s.inTx(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `
+			UPDATE waitlist
+			SET status = 'expired', version = version + 1, updated_at = ?
+			WHERE status = 'waiting' AND to_time <= ?`, t.now, t.now)
+		return err
+	})
+}
+
+// endOffer changes an entry by end; when it had an offer and has none now, the
+// hold goes and the time is offered to the next.
+//
+// Lock order: the offered doctor's guard, the patient's, the entry.
+func (s *Store) endOffer(ctx context.Context, id int64, match Versions, end func(*tx, *clinic.WaitlistEntry) error) error {
+	return s.inTx(ctx, func(t *tx) error {
+		e, err := lockEntry(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(e.Version); err != nil {
+			return err
+		}
+		offer := e.Offer
+		if err := end(t, &e); err != nil {
+			return err
+		}
+		if offer == nil {
+			return updateEntry(ctx, t, e)
+		}
+		e.Offer = nil
+		e.MissedOffers++
+		if err := updateEntry(ctx, t, e); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `INSERT INTO waitlist_missed (waitlist_id, doctor_id, start_time) VALUES (?, ?, ?)`,
+			e.ID, offer.Slot.DoctorID, offer.Slot.Time.Start); err != nil {
+			return err
+		}
+		var row holdRow
+		err = t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, offer.HoldID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // nothing to pass on
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, offer.HoldID); err != nil {
+			return err
+		}
+		h := row.hold()
+		return s.offerFreed(ctx, t, h.DoctorID, clinic.Interval{
+			Start: h.Time.Start.Add(-h.Buffers.Before), End: h.Time.End.Add(h.Buffers.After),
+		})
+	})
+}
+
+// offerFreed offers a time of a doctor that has become free, buffers included, to
+// the first entry that it fits: in the transaction that freed it, under the
+// doctor's guard, as a hold for the patient. The patient's own time is looked at
+// without a guard, for a hold does not occupy it; accepting decides again.
+func (s *Store) offerFreed(ctx context.Context, t *tx, doctorID int64, freed clinic.Interval) error {
+	if t.looks || !freed.End.After(t.now) {
+		return nil
+	}
+	var rows []waitlistRow
+	// Index waitlist_open (status, id).
+	err := t.SelectContext(ctx, &rows, `
+		SELECT `+waitlistColumns+`
+		FROM waitlist
+		WHERE status = 'waiting' AND from_time < ? AND to_time > ?
+		ORDER BY id
+		LIMIT ?`, freed.End, freed.Start, maxCandidates)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	doctor, err := readDoctorFacts(ctx, t, doctorID)
+	if err != nil || !doctor.IsActive {
+		return err
+	}
+	for i := range rows {
+		e, err := rows[i].entry()
+		if err != nil {
+			return err
+		}
+		offered, err := s.offer(ctx, t, e, doctor, freed)
+		if err != nil || offered {
+			return err
+		}
+	}
+	return nil
+}
+
+// offer offers a freed time to one entry, if it fits.
+func (s *Store) offer(ctx context.Context, t *tx, e clinic.WaitlistEntry, doctor doctorFacts, freed clinic.Interval) (bool, error) {
+	if !e.Wants(doctor.ID, doctor.Specialization) {
+		return false, nil
+	}
+	var buffers clinic.Buffers
+	if e.TypeID != nil {
+		kind, _, err := readTypeForBooking(ctx, t, *e.TypeID)
+		if err != nil {
+			return false, err
+		}
+		buffers = kind.Buffers
+	}
+	b, fits := e.Fit(freed, doctor.ID, buffers, t.now)
+	if !fits {
+		return false, nil
+	}
+	var missed bool
+	err := t.GetContext(ctx, &missed, `
+		SELECT COUNT(*) > 0 FROM waitlist_missed WHERE waitlist_id = ? AND doctor_id = ? AND start_time = ?`, e.ID, doctor.ID, b.Start)
+	if err != nil || missed {
+		return false, err
+	}
+	c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
+	_, err = s.decide(ctx, t, c, &b, 0)
+	var refusal *clinic.Error
+	if errors.As(err, &refusal) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	// Under the doctor's guard alone two might pick one entry for two doctors'
+	// times: the first to write it has it.
+	h := clinic.Hold{
+		Token: rand.Text(), DoctorID: b.DoctorID, PatientID: &e.PatientID, TypeID: b.TypeID, RoomID: b.RoomID,
+		Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(clinic.OfferLasts), CreatedAt: t.now,
+	}
+	var still string
+	if err := t.GetContext(ctx, &still, `SELECT status FROM waitlist WHERE id = ? FOR UPDATE`, e.ID); err != nil {
+		return false, err
+	}
+	if still != string(clinic.WaitlistWaiting) {
+		return false, nil
+	}
+	if h.ID, err = insertHold(ctx, t, h); err != nil {
+		return false, err
+	}
+	e.Status = clinic.WaitlistOffered
+	e.Offer = &clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt}
+	return true, updateEntry(ctx, t, e)
+}
+
+// lockEntry takes the guards of the offered doctor, if any, and of the patient,
+// and then locks the entry.
+func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, error) {
+	var party struct {
+		Patient int64  `db:"patient_id"`
+		Doctor  *int64 `db:"offered_doctor"`
+	}
+	err := t.GetContext(ctx, &party, `SELECT patient_id, offered_doctor FROM waitlist WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
+	}
+	if err != nil {
+		return clinic.WaitlistEntry{}, err
+	}
+	if party.Doctor != nil {
+		if _, err := guardDoctor(ctx, t, *party.Doctor); err != nil {
+			return clinic.WaitlistEntry{}, err
+		}
+	}
+	if _, err := guardPatient(ctx, t, party.Patient); err != nil {
+		return clinic.WaitlistEntry{}, err
+	}
+	var row waitlistRow
+	if err := t.GetContext(ctx, &row, t.locking(`SELECT `+waitlistColumns+` FROM waitlist WHERE id = ? FOR UPDATE`), id); err != nil {
+		return clinic.WaitlistEntry{}, err
+	}
+	e, err := row.entry()
+	if err == nil && e.Offer != nil && (party.Doctor == nil || *party.Doctor != e.Offer.Slot.DoctorID) {
+		err = errMoved // the guard taken is not the one it needs now
+	}
+	return e, err
+}
+
+func updateEntry(ctx context.Context, t *tx, e clinic.WaitlistEntry) error {
+	var hold, doctor *int64
+	var start, expires *time.Time
+	if o := e.Offer; o != nil {
+		hold, doctor, start, expires = &o.HoldID, &o.Slot.DoctorID, &o.Slot.Time.Start, &o.ExpiresAt
+	}
+	_, err := t.exec(ctx, `
+		UPDATE waitlist
+		SET status = ?, offer_id = ?, offered_doctor = ?, offered_start = ?, offer_expires_at = ?, missed_offers = ?,
+		    appointment_id = ?, version = version + 1, updated_at = ?
+		WHERE id = ?`, string(e.Status), hold, doctor, start, expires, e.MissedOffers, e.AppointmentID, t.now, e.ID)
+	return err
+}
+
+// waitlistColumns are those of waitlistRow.
+const waitlistColumns = `id, patient_id, doctor_ids, specialization, type_id, duration_minutes, from_time, to_time, note, status,
+	offer_id, offered_doctor, offered_start, offer_expires_at, missed_offers, appointment_id, version, created_at, updated_at`
+
+type waitlistRow struct {
+	ID             int64      `db:"id"`
+	PatientID      int64      `db:"patient_id"`
+	DoctorIDs      []byte     `db:"doctor_ids"` // JSON
+	Specialization *string    `db:"specialization"`
+	TypeID         *int64     `db:"type_id"`
+	Duration       minutes    `db:"duration_minutes"`
+	From           time.Time  `db:"from_time"`
+	To             time.Time  `db:"to_time"`
+	Note           *string    `db:"note"`
+	Status         string     `db:"status"`
+	OfferID        *int64     `db:"offer_id"`
+	OfferedDoctor  *int64     `db:"offered_doctor"`
+	OfferedStart   *time.Time `db:"offered_start"`
+	OfferExpiresAt *time.Time `db:"offer_expires_at"`
+	MissedOffers   int        `db:"missed_offers"`
+	AppointmentID  *int64     `db:"appointment_id"`
+	Version        int64      `db:"version"`
+	CreatedAt      time.Time  `db:"created_at"`
+	UpdatedAt      time.Time  `db:"updated_at"`
+}
+
+func (r *waitlistRow) entry() (clinic.WaitlistEntry, error) {
+	e := clinic.WaitlistEntry{
+		ID: r.ID, PatientID: r.PatientID, Specialization: r.Specialization, TypeID: r.TypeID, Duration: r.Duration.duration(),
+		Window: clinic.Interval{Start: r.From, End: r.To}, Note: r.Note, Status: clinic.WaitlistStatus(r.Status),
+		MissedOffers: r.MissedOffers, AppointmentID: r.AppointmentID, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.OfferID != nil && r.OfferedDoctor != nil && r.OfferedStart != nil && r.OfferExpiresAt != nil {
+		e.Offer = &clinic.Offer{
+			HoldID: *r.OfferID, ExpiresAt: *r.OfferExpiresAt,
+			Slot: clinic.Slot{DoctorID: *r.OfferedDoctor, Time: clinic.Interval{Start: *r.OfferedStart, End: r.OfferedStart.Add(e.Duration)}},
+		}
+	}
+	return e, json.Unmarshal(r.DoctorIDs, &e.DoctorIDs)
+}
