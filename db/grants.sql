@@ -30,3 +30,5 @@ GRANT SELECT, INSERT, UPDATE ON mems.tickets TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.appointment_series TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.waitlist TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT ON mems.waitlist_missed TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, DELETE, UPDATE ON mems.patient_identifiers TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE ON mems.patient_name_guards TO 'mems_app'@'localhost';

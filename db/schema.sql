@@ -190,6 +190,21 @@ CREATE TABLE `occupied_times` (
   CONSTRAINT `occupied_times_order` CHECK (`start_time` < `end_time`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `patient_identifiers` (
+  `system` varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  `value` varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  `patient_id` bigint(20) NOT NULL,
+  PRIMARY KEY (`system`,`value`),
+  KEY `patient_identifiers_patient` (`patient_id`),
+  CONSTRAINT `patient_identifiers_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `patient_name_guards` (
+  `bucket` smallint(6) NOT NULL,
+  `rev` bigint(20) NOT NULL DEFAULT 1,
+  PRIMARY KEY (`bucket`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `patients` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `first_name` varchar(100) NOT NULL,
@@ -203,11 +218,14 @@ CREATE TABLE `patients` (
   `calendar_rev` bigint(20) NOT NULL DEFAULT 0,
   `created_at` datetime(6) NOT NULL,
   `updated_at` datetime(6) NOT NULL,
+  `merged_into` bigint(20) DEFAULT NULL,
   PRIMARY KEY (`id`),
   UNIQUE KEY `patients_email_key` (`email_key`),
   KEY `patients_last_name` (`last_name`,`first_name`),
   KEY `patients_first_name` (`first_name`,`last_name`),
   KEY `patients_phone_key` (`phone_key`),
+  KEY `patients_merged_into` (`merged_into`),
+  CONSTRAINT `patients_merged_into_exists` FOREIGN KEY (`merged_into`) REFERENCES `patients` (`id`),
   CONSTRAINT `patients_names` CHECK (char_length(`first_name`) > 0 and char_length(`last_name`) > 0),
   CONSTRAINT `patients_email` CHECK (`email` is null = (`email_key` is null))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;

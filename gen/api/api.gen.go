@@ -33,6 +33,7 @@ const (
 	AppointmentEventActionConfirm    AppointmentEventAction = "confirm"
 	AppointmentEventActionImport     AppointmentEventAction = "import"
 	AppointmentEventActionLeave      AppointmentEventAction = "leave"
+	AppointmentEventActionMerge      AppointmentEventAction = "merge"
 	AppointmentEventActionNoShow     AppointmentEventAction = "no_show"
 	AppointmentEventActionReschedule AppointmentEventAction = "reschedule"
 	AppointmentEventActionStart      AppointmentEventAction = "start"
@@ -55,6 +56,8 @@ func (e AppointmentEventAction) Valid() bool {
 	case AppointmentEventActionImport:
 		return true
 	case AppointmentEventActionLeave:
+		return true
+	case AppointmentEventActionMerge:
 		return true
 	case AppointmentEventActionNoShow:
 		return true
@@ -174,6 +177,48 @@ func (e CancellationReason) Valid() bool {
 	}
 }
 
+// Defines values for MergePreviewGained.
+const (
+	MergePreviewGainedBirthDate MergePreviewGained = "birth_date"
+	MergePreviewGainedEmail     MergePreviewGained = "email"
+	MergePreviewGainedPhone     MergePreviewGained = "phone"
+)
+
+// Valid indicates whether the value is a known member of the MergePreviewGained enum.
+func (e MergePreviewGained) Valid() bool {
+	switch e {
+	case MergePreviewGainedBirthDate:
+		return true
+	case MergePreviewGainedEmail:
+		return true
+	case MergePreviewGainedPhone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MergeResultGained.
+const (
+	MergeResultGainedBirthDate MergeResultGained = "birth_date"
+	MergeResultGainedEmail     MergeResultGained = "email"
+	MergeResultGainedPhone     MergeResultGained = "phone"
+)
+
+// Valid indicates whether the value is a known member of the MergeResultGained enum.
+func (e MergeResultGained) Valid() bool {
+	switch e {
+	case MergeResultGainedBirthDate:
+		return true
+	case MergeResultGainedEmail:
+		return true
+	case MergeResultGainedPhone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OverrideRules.
 const (
 	OverrideRulesDoctorOverlap       OverrideRules = "doctor-overlap"
@@ -258,10 +303,12 @@ const (
 	ProblemSlugHasAppointments           ProblemSlug = "has-appointments"
 	ProblemSlugHoldNotFound              ProblemSlug = "hold-not-found"
 	ProblemSlugHoldNotUsable             ProblemSlug = "hold-not-usable"
+	ProblemSlugIdentifierTaken           ProblemSlug = "identifier-taken"
 	ProblemSlugInternalError             ProblemSlug = "internal-error"
 	ProblemSlugInvalidTicketTransition   ProblemSlug = "invalid-ticket-transition"
 	ProblemSlugInvalidTransition         ProblemSlug = "invalid-transition"
 	ProblemSlugMalformedRequest          ProblemSlug = "malformed-request"
+	ProblemSlugMergeConflict             ProblemSlug = "merge-conflict"
 	ProblemSlugMethodNotAllowed          ProblemSlug = "method-not-allowed"
 	ProblemSlugNameTaken                 ProblemSlug = "name-taken"
 	ProblemSlugNoOffer                   ProblemSlug = "no-offer"
@@ -271,11 +318,13 @@ const (
 	ProblemSlugNotFound                  ProblemSlug = "not-found"
 	ProblemSlugOutcomeUnknown            ProblemSlug = "outcome-unknown"
 	ProblemSlugOutsideWorkingHours       ProblemSlug = "outside-working-hours"
+	ProblemSlugPatientMerged             ProblemSlug = "patient-merged"
 	ProblemSlugPatientNotFound           ProblemSlug = "patient-not-found"
 	ProblemSlugPatientOverlap            ProblemSlug = "patient-overlap"
 	ProblemSlugPayloadTooLarge           ProblemSlug = "payload-too-large"
 	ProblemSlugPlanNotApplied            ProblemSlug = "plan-not-applied"
 	ProblemSlugPlanNotFound              ProblemSlug = "plan-not-found"
+	ProblemSlugPossibleDuplicate         ProblemSlug = "possible-duplicate"
 	ProblemSlugPreconditionFailed        ProblemSlug = "precondition-failed"
 	ProblemSlugQueueEmpty                ProblemSlug = "queue-empty"
 	ProblemSlugRoomInactive              ProblemSlug = "room-inactive"
@@ -325,6 +374,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugHoldNotUsable:
 		return true
+	case ProblemSlugIdentifierTaken:
+		return true
 	case ProblemSlugInternalError:
 		return true
 	case ProblemSlugInvalidTicketTransition:
@@ -332,6 +383,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugInvalidTransition:
 		return true
 	case ProblemSlugMalformedRequest:
+		return true
+	case ProblemSlugMergeConflict:
 		return true
 	case ProblemSlugMethodNotAllowed:
 		return true
@@ -351,6 +404,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugOutsideWorkingHours:
 		return true
+	case ProblemSlugPatientMerged:
+		return true
 	case ProblemSlugPatientNotFound:
 		return true
 	case ProblemSlugPatientOverlap:
@@ -360,6 +415,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugPlanNotApplied:
 		return true
 	case ProblemSlugPlanNotFound:
+		return true
+	case ProblemSlugPossibleDuplicate:
 		return true
 	case ProblemSlugPreconditionFailed:
 		return true
@@ -1296,6 +1353,38 @@ type Cancellation struct {
 // Example: patient_request
 type CancellationReason string
 
+// Candidate Somebody who may be the same person, told as little as is needed to ask.
+type Candidate struct {
+	// BirthYear Year of birth; null when not known.
+	//
+	// Example: 1984
+	BirthYear nullable.Nullable[int32] `json:"birth_year"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// MaskedName First letters, the rest as stars.
+	//
+	// Example: A** M*****
+	MaskedName string `json:"masked_name"`
+
+	// Mrn Medical record number: given by the server, never changed, with a check
+	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	//
+	//
+	// Example: 00000013
+	Mrn MRN `json:"mrn"`
+
+	// PhoneEnds Last two digits of the phone number; null when not known.
+	//
+	// Example: 23
+	PhoneEnds nullable.Nullable[string] `json:"phone_ends"`
+}
+
 // Closure A time in which the clinic takes no new bookings.
 type Closure struct {
 	// CreatedAt A point in time, RFC 3339 with an offset, between
@@ -1781,6 +1870,19 @@ type HoldCreated struct {
 // Example: 1
 type ID = int64
 
+// Identifier A number that a patient has elsewhere.
+type Identifier struct {
+	// System Whose number it is: a URI or a short name.
+	//
+	// Example: ahv
+	System string `json:"system"`
+
+	// Value The number.
+	//
+	// Example: 756.1234.5678.97
+	Value string `json:"value"`
+}
+
 // Instant A point in time, RFC 3339 with an offset, between
 // 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
 // kept, finer digits cut off.
@@ -1806,6 +1908,45 @@ type Interval struct {
 	// Example: 2027-03-01T09:00:00Z
 	StartTime Instant `json:"start_time"`
 }
+
+// MRN Medical record number: given by the server, never changed, with a check
+// digit (Damm) that finds every wrong digit and every two that were swapped.
+//
+// Example: 00000013
+type MRN = string
+
+// MergePreview What a merge would do.
+type MergePreview struct {
+	// Appointments Those that would follow, by start.
+	Appointments []Appointment `json:"appointments"`
+
+	// Conflicts Those of the two that overlap, by start; the merge is refused unless there are none.
+	Conflicts []Appointment `json:"conflicts"`
+
+	// Gained Members taken over from the duplicate.
+	Gained []MergePreviewGained `json:"gained"`
+
+	// Patient A patient's record.
+	Patient Patient `json:"patient"`
+}
+
+// MergePreviewGained Example: phone
+type MergePreviewGained string
+
+// MergeResult What a merge did.
+type MergeResult struct {
+	// Appointments Those that followed, by start.
+	Appointments []Appointment `json:"appointments"`
+
+	// Gained Members taken over from the duplicate.
+	Gained []MergeResultGained `json:"gained"`
+
+	// Patient A patient's record.
+	Patient Patient `json:"patient"`
+}
+
+// MergeResultGained Example: phone
+type MergeResultGained string
 
 // NextAvailable The first free time of a doctor, or of a specialization.
 type NextAvailable struct {
@@ -1925,12 +2066,22 @@ type Patient struct {
 	// Example: 1
 	ID ID `json:"id"`
 
+	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	Identifiers []Identifier `json:"identifiers"`
+
 	// LastName Part of a person's name. Surrounding spaces are removed and the text is
 	// normalised to NFC; control characters are refused.
 	//
 	//
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
+
+	// Mrn Medical record number: given by the server, never changed, with a check
+	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	//
+	//
+	// Example: 00000013
+	Mrn MRN `json:"mrn"`
 
 	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
 	// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
@@ -1951,6 +2102,11 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
+	// AllowDuplicate Register even if somebody who may be the same person is registered.
+	//
+	// Example: false
+	AllowDuplicate *bool `json:"allow_duplicate,omitempty"`
+
 	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
 	// refused as `validation-failed` with the code `future`.
 	//
@@ -1972,6 +2128,9 @@ type PatientCreate struct {
 	//
 	// Example: Ann
 	FirstName PersonName `json:"first_name"`
+
+	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	Identifiers []Identifier `json:"identifiers,omitempty"`
 
 	// LastName Part of a person's name. Surrounding spaces are removed and the text is
 	// normalised to NFC; control characters are refused.
@@ -1998,6 +2157,16 @@ type PatientList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// PatientMerge The duplicate.
+type PatientMerge struct {
+	// DuplicateID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DuplicateID ID `json:"duplicate_id"`
+}
+
 // PatientPatch Changes to a patient (RFC 7396): absent members stay, `null` clears.
 type PatientPatch struct {
 	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
@@ -2021,6 +2190,9 @@ type PatientPatch struct {
 	//
 	// Example: Ann
 	FirstName *PersonName `json:"first_name,omitempty"`
+
+	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	Identifiers []Identifier `json:"identifiers,omitempty"`
 
 	// LastName Part of a person's name. Surrounding spaces are removed and the text is
 	// normalised to NFC; control characters are refused.
@@ -2234,6 +2406,12 @@ type Problem struct {
 	// at most three of colleagues of the specialization.
 	Alternatives []Slot `json:"alternatives,omitempty"`
 
+	// Appointments With `merge-conflict`: the appointments that overlap, by start.
+	Appointments []Appointment `json:"appointments,omitempty"`
+
+	// Candidates With `possible-duplicate`: who may be the same person.
+	Candidates []Candidate `json:"candidates,omitempty"`
+
 	// Conflict A stretch of time, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
@@ -2268,6 +2446,11 @@ type Problem struct {
 	//
 	// Example: /appointments
 	Instance string `json:"instance"`
+
+	// MergedInto With `patient-merged`: the patient whose record goes on for this one.
+	//
+	// Example: 1
+	MergedInto *int64 `json:"merged_into,omitempty"`
 
 	// Report With `plan-not-applied`: every visit of the plan and what is in its way.
 	Report []PlanItem `json:"report,omitempty"`
@@ -3824,6 +4007,16 @@ type ListPatientsParams struct {
 	// `+49 171 5550123`.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
+	// Mrn The whole medical record number; spaces and hyphens do not matter. One whose
+	// check digit is wrong is refused.
+	Mrn *string `form:"mrn,omitempty" json:"mrn,omitempty"`
+
+	// IdentifierSystem With `identifier`: whose number it is.
+	IdentifierSystem *string `form:"identifier_system,omitempty" json:"identifier_system,omitempty"`
+
+	// Identifier With `identifier_system`: the whole number.
+	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
+
 	// Limit At most so many items in this page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3845,6 +4038,24 @@ type UpdatePatientParams struct {
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// MergePatientsParams defines parameters for MergePatients.
+type MergePatientsParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
+	// as long as there is no authentication.
+	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// PreviewMergeParams defines parameters for PreviewMerge.
+type PreviewMergeParams struct {
+	// DuplicateID The patient whose record would become part of this one.
+	DuplicateID ID `form:"duplicate_id" json:"duplicate_id"`
 }
 
 // ApplyPlanParams defines parameters for ApplyPlan.
@@ -4052,6 +4263,9 @@ type CreatePatientJSONRequestBody = PatientCreate
 // UpdatePatientApplicationMergePatchPlusJSONRequestBody defines body for UpdatePatient for application/merge-patch+json ContentType.
 type UpdatePatientApplicationMergePatchPlusJSONRequestBody = PatientPatch
 
+// MergePatientsJSONRequestBody defines body for MergePatients for application/json ContentType.
+type MergePatientsJSONRequestBody = PatientMerge
+
 // CreatePlanJSONRequestBody defines body for CreatePlan for application/json ContentType.
 type CreatePlanJSONRequestBody = PlanCreate
 
@@ -4228,6 +4442,12 @@ type ServerInterface interface {
 	// UpdatePatient Change a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx echo.Context, id PatientID, params UpdatePatientParams) error
+	// MergePatients Merge a duplicate into this patient
+	// (POST /patients/{id}/merge)
+	MergePatients(ctx echo.Context, id PatientID, params MergePatientsParams) error
+	// PreviewMerge What merging a duplicate would do
+	// (GET /patients/{id}/merge-preview)
+	PreviewMerge(ctx echo.Context, id PatientID, params PreviewMergeParams) error
 	// CreatePlan Plan around a doctor's absence
 	// (POST /plans)
 	CreatePlan(ctx echo.Context) error
@@ -5862,6 +6082,27 @@ func (w *ServerInterfaceWrapper) ListPatients(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter phone: %s", err))
 	}
 
+	// ------------- Optional query parameter "mrn" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "mrn", ctx.QueryParams(), &params.Mrn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter mrn: %s", err))
+	}
+
+	// ------------- Optional query parameter "identifier_system" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "identifier_system", ctx.QueryParams(), &params.IdentifierSystem, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identifier_system: %s", err))
+	}
+
+	// ------------- Optional query parameter "identifier" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "identifier", ctx.QueryParams(), &params.Identifier, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identifier: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
@@ -5975,6 +6216,82 @@ func (w *ServerInterfaceWrapper) UpdatePatient(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdatePatient(ctx, id, params)
+	return err
+}
+
+// MergePatients converts echo context to params.
+func (w *ServerInterfaceWrapper) MergePatients(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PatientID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params MergePatientsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "MEMS-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
+		var MEMSActor Actor
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for MEMS-Actor, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "MEMS-Actor", valueList[0], &MEMSActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter MEMS-Actor: %s", err))
+		}
+
+		params.MEMSActor = &MEMSActor
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.MergePatients(ctx, id, params)
+	return err
+}
+
+// PreviewMerge converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewMerge(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PatientID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewMergeParams
+	// ------------- Required query parameter "duplicate_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "duplicate_id", ctx.QueryParams(), &params.DuplicateID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter duplicate_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewMerge(ctx, id, params)
 	return err
 }
 
@@ -6785,6 +7102,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
 	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
 	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
+	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
 	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
 	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
 	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
@@ -13737,6 +14056,20 @@ func (response GetPatient200JSONResponse) VisitGetPatientResponse(w http.Respons
 	return err
 }
 
+type GetPatient308ResponseHeaders struct {
+	Location string
+}
+
+type GetPatient308Response struct {
+	Headers GetPatient308ResponseHeaders
+}
+
+func (response GetPatient308Response) VisitGetPatientResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(308)
+	return nil
+}
+
 type GetPatient400ApplicationProblemPlusJSONResponse struct {
 	MalformedApplicationProblemPlusJSONResponse
 }
@@ -14013,6 +14346,339 @@ type UpdatePatient503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdatePatient503ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatientsRequestObject struct {
+	ID     PatientID `json:"id"`
+	Params MergePatientsParams
+	Body   *MergePatientsJSONRequestBody
+}
+
+type MergePatientsResponseObject interface {
+	VisitMergePatientsResponse(w http.ResponseWriter) error
+}
+
+type MergePatients200ResponseHeaders struct {
+	ETag string
+}
+
+type MergePatients200JSONResponse struct {
+	Body    MergeResult
+	Headers MergePatients200ResponseHeaders
+}
+
+func (response MergePatients200JSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients400ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients404ApplicationProblemPlusJSONResponse struct {
+	PatientMissingApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients404ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients406ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients409ApplicationProblemPlusJSONResponse Problem
+
+func (response MergePatients409ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients412ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients413ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients422ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients500ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients503ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMergeRequestObject struct {
+	ID     PatientID `json:"id"`
+	Params PreviewMergeParams
+}
+
+type PreviewMergeResponseObject interface {
+	VisitPreviewMergeResponse(w http.ResponseWriter) error
+}
+
+type PreviewMerge200ResponseHeaders struct {
+	ETag string
+}
+
+type PreviewMerge200JSONResponse struct {
+	Body    MergePreview
+	Headers PreviewMerge200ResponseHeaders
+}
+
+func (response PreviewMerge200JSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge400ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge404ApplicationProblemPlusJSONResponse struct {
+	PatientMissingApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge404ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge406ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge409ApplicationProblemPlusJSONResponse Problem
+
+func (response PreviewMerge409ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge422ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge500ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge503ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17041,6 +17707,20 @@ func (response CreateWaitlistEntry406ApplicationProblemPlusJSONResponse) VisitCr
 	return err
 }
 
+type CreateWaitlistEntry409ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateWaitlistEntry409ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWaitlistEntry413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
@@ -18034,6 +18714,12 @@ type StrictServerInterface interface {
 	// UpdatePatient Change a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx context.Context, request UpdatePatientRequestObject) (UpdatePatientResponseObject, error)
+	// MergePatients Merge a duplicate into this patient
+	// (POST /patients/{id}/merge)
+	MergePatients(ctx context.Context, request MergePatientsRequestObject) (MergePatientsResponseObject, error)
+	// PreviewMerge What merging a duplicate would do
+	// (GET /patients/{id}/merge-preview)
+	PreviewMerge(ctx context.Context, request PreviewMergeRequestObject) (PreviewMergeResponseObject, error)
 	// CreatePlan Plan around a doctor's absence
 	// (POST /plans)
 	CreatePlan(ctx context.Context, request CreatePlanRequestObject) (CreatePlanResponseObject, error)
@@ -19756,6 +20442,81 @@ func (sh *strictHandler) UpdatePatient(ctx echo.Context, id PatientID, params Up
 	return nil
 }
 
+// MergePatients operation middleware
+func (sh *strictHandler) MergePatients(ctx echo.Context, id PatientID, params MergePatientsParams) error {
+	var request MergePatientsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body MergePatientsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MergePatients(ctx.Request().Context(), request.(MergePatientsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MergePatients")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(MergePatientsResponseObject); ok {
+		return validResponse.VisitMergePatientsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PreviewMerge operation middleware
+func (sh *strictHandler) PreviewMerge(ctx echo.Context, id PatientID, params PreviewMergeParams) error {
+	var request PreviewMergeRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewMerge(ctx.Request().Context(), request.(PreviewMergeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewMerge")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreviewMergeResponseObject); ok {
+		return validResponse.VisitPreviewMergeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CreatePlan operation middleware
 func (sh *strictHandler) CreatePlan(ctx echo.Context) error {
 	var request CreatePlanRequestObject
@@ -20615,424 +21376,454 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxs3sjf8VVDc563YyZAmdbEjqrbOUWxn7d3Y8drKejemjwbigCKOhgAzwIhm8vibvf+9X+wtdAMz",
-	"mBuvulgOt+qcWJwbrt2N7l//+o/WUE6mUjChVav/R4t9opNpzODfJ9Op5EJPmNDmT5VOJjSZt/qtFzQe",
-	"ESrIWKZJK2hd0Thl5o7zdDRiyRkdaZacTbhItXlRN3AXztlIJqxwZZgwqll0RnWr39rr7j1u93rtvf3T",
-	"7vf9brff7Xa68L9fW0ErkkMtkzMetfq9oBWlCdVcivxt+92gxUR0pvmE4cuetLv77W7vtHvU3zcvM2+x",
-	"j0+p5kxo97ZEygn8W6RxHLQUSzhT/g+aJrr+zV33ZqWpTlWr31LDMYvSmEWtoKXnU+a9J51Gq3X38+fA",
-	"H/+nMEyrzcIq41TqflP3el1s1nfdXr/bhUY9g7dje15LmRTbdELw6357RmkcnwkK736WdIh5irygUUTN",
-	"AKkpG3Ia89+hleYWlkyolrG8mHsfXO1Ta6ymxa2y48LVGR1qfsVafZ2kLGjJK5acS3l5NqRTWL8Lm7/m",
-	"fL/BSTkRotxTO12FvcYTPT6LYFW0ekffH7S7e+29o9ZaW4pNKI9b/RYVojNJlWbJf1sB0JHJhRklnijt",
-	"hsk0LBuamOYXXsGjraA1HUthfvjuoEcODsjh4SHp9sje/oYjgats2/HYpJPr9e6zafOY0YglIDifn9IL",
-	"2IlMDRM+tSvjXyxRXAoiR0SPGUnYUCZRQEYyIeHLUfsV1cNx2DENxta1+q1BqzdotYJWwn5LecIitwyN",
-	"hJlQ84kJ/fQTExd63Oof4L7WLDFf+59B60O3ffTxu0Hr/1g5ZESTTri4gDH+SQ7tmi039A3VY9dKwWa2",
-	"pcWWPaK5cFKPegvbOJJmS7T6rTTh7YSNWMLEkLUCv/F73W5dI98yncxPjD6pNvMdG0oRKaIlmVGuCWoX",
-	"opM5FxeEXlAuCm3eW6mNXOj9PWwbn6STVn//sWnahAv8s5c1kwvNLliCsz+lCZ0wbRfACQimSovfjyWJ",
-	"JFNEj7nCmTdjPOZKy2TeJ5SYJUdkQiiJmLrskFN6yQShinBNuCJGxbAoGAiqSCxNL827WMLMRSEJTfWY",
-	"Cc1xZjsDUZizUSKFhhebbWwahGu2FbTcUn/+6l37xErV2kXWs4OR/V1Ycx/+ZzBIzTZuw397P8J/nvz4",
-	"8VtzRTVcbH6qfuV6evHls+oon44Z8VbnN4rw4uLt2d5PqR7nfefRwkX8fxI2avVbf3mU20uP8Kp69PJZ",
-	"uV2n8ylboW3EdO72Gvg0lipNGhs2xMu32J40UXX7xDQmFOyTPhvCHaGTRlN6wew+D0gqhmMqLhi0Fdr3",
-	"W8qSed5AfLhpJe8tXskn7V9p+/du++is/fG7+nWIlknTaKJ1cnuD+ULGUVNbxjKObq8lL0egy6pNeUUv",
-	"GcwjThyRIp4T7qtDojSPYzKmKCNJaFRpSB68/fEpOer1ugOh2NC8jfT2O71O72GfSAESU7ErltCYGPGn",
-	"50TTCxWY38NvQxC0VMw7A/Ge67FMNb4cpZ/fIK7IhEaMcGHuJ0OqWFmIOpVcKz+dGt9szQ0G6tsHg8G3",
-	"//fB+0cP/2vQ+vA/g9bHbwetB+ZCAFeLFx5++9D8Wr86X4phnEasOgtvYaRBb1KhZiwhM67H5JwpHjHC",
-	"6HDsi6jjbGRpwohiRtFpFpHzORnKyYSqwpL60MpNM2uefzSXp7E0TRnRWLH6zcptc/2R45pN8FQqjOpt",
-	"ermbmvxqaTRAm7/El+3BBNg/cmVOk4SCwS74bymzl83a/2xOR3PUnzKZmJf9xCdcV8f1RJOJVJooSSZm",
-	"9UDrzVKCxWZEV2GoDrv1AxHD2/1hiNiIprG2yrfZUtlbaqhklnWToLBDeHuy4k1MRWNjYipuryVvpZw0",
-	"tSSRcnJ7LXkH3oemtqBv4vZac8qHl6xxwWi4enuteU+5jrlqbM/MXjd6IJnfVrs+m6fVVApV8Zy94koZ",
-	"IdT/ozWUQltfGp1OY2ulP5om8jxmk+/+V+FhbLXvvsGn8OPFcQg98d0WUrdHMhVR2C8eFTwrFOQ/SCkz",
-	"WrmheBdtt0ZoY7vt9Wqb0Rq7iyajLmpsMV6uNvgFVd46Ubfa5DFVbf8Ej012Rpgxv/yrhIqITFKj2zSd",
-	"Y+NlHN3FWBtLtnGkY36Ftm51sF+KKxrz6FbbCl+El7dHlMcsykb5t5Qpja4AITWZGJsRm2sal9ChPiYh",
-	"SxKZqJAYcaaIMcLm5IrLGM/2plOvaGysAXa73Zq4r7ZtR0rdGlJhOnVufqEReXCeyEsmyN/f/fw6IOc0",
-	"Ir+c/tj+PiCUgOVD0Eojeky9IYnYUEbsIXTzNZ0wcITcajeNamhr89mwT6iQZqHBYSM7nJg7sIFSnwyH",
-	"bKrpecxut5FSt2n2aTsRITYmdAccGsdyBhtkwiJOwemAww3dkFOGIQJ7HFCwe6Bj1lq8i41uLdHGvW6v",
-	"V3e6sSjvpMExFc2tjamoNtWYnHfRVGPONjbVXKw2FW3Su2gs2ruNzcXLNQ3W9Jb34jQBhzSvE/iZWrUu",
-	"K6K4GKIv5MqGBbjwwwDkrZGdXKMfGxRwxIbmgE4Fm0EP0TC/iylBo79xSvBydUpO+YT9PBrdTYsnrC1H",
-	"o3KbnXFmpgZaPmFEjkY1bZfyJ5pc3PKKovNY0qitpWzH5uu20ecympuxht8SI8oF/K5YcmX+ppdMkQeP",
-	"D8g/+A8kFTFTYFiM+EWasIiAKptxZdXr6XzK7vqUYlTSSkcV0F2V2flF0CvK41tXv2n+XbeeqKbnVDHP",
-	"CkoViwgoW0YmEn1qxpwwRs+MqoFzYwdEMRHhRNJJbk9ZCTDSLCEhBMTaEBELOwMRylQP5YS1U3Ep5EzY",
-	"VgylENZPOoNQkdJkNuYxI9S5Os3v54yLi4GApWEMumO02GwgzbTGtNEJIfSEemFOry1Ng2jvfuTF8WAc",
-	"fxHs05QN9S2brlxolggat8G2NnYdAdeaiy/gBuqQ0zEjsbwAscA1SYXzE4d2Us54FNqVp9LpVCaaRa+M",
-	"cXXLyy/7eBtMO9hHzgp8is1om/0d4lbSYMDWmX4gM6BHzsNyFyLBeW/a4L1pFAhFJ09ZHHx2rps6EFPJ",
-	"ZUvOpbxkkRP8MDz+ed38bS3NPglzmExI0inRMiDnqR7ARkf/NRcXAQkdCikMzK4bjk2zCw9P41QNRFjG",
-	"5oS4xaaJmRfN0ZdUD6qqhFbwghUT3LTHftt2x1gQYNrRhBE5HKZTbvotZdE9ttDB/Nj3L3er/uVGoFdT",
-	"a62kubPmDqkYsjjOcBCL1u1T/97PRZjNEhehUJoKbR6yYYslD6ArK7//DB0Xy9yQdWCvJR+y99v5MK/I",
-	"EXQrd2rV1skrliQ8Wvrqn919nzOg2lKhYm/7XIS2rdKqDPrX5Pg/JiKNYwgiCilY2Z3sr7/HB/76O+p2",
-	"n/SOjvYOD54cdI+OesXgjHkpGizobq6uTg+F2BwIsK2bjZkw+8hMSqQIjW+3pR5+cOVl4/CSix/w5Pc7",
-	"fOCzh6pcBV9xZ/PnQ95WHJXPfhjiA8YlvAXtC4R8FPI17K+ZwqzUiAZvqzfJ7aBe+WRTVxCChf5+zMZD",
-	"nv8vG8J8+3BWkKVgT0R4YKbxG0/r2ThxcW5fyBnRkqDM7lT0pJCa1UGuqCYsVmA6aIleyQmbnLPE2LsO",
-	"gjWMueDDbwBhNRp1yLs0SYzhYexfNaVDo1kTeFResRIU7j2PYzKkcVyw1DXCLnhE5xAi91AAh1UUQHkx",
-	"5aiAweBdXUA7YVStp7Pe4hPlJWZftGzCMvzxGhN2Iop7UYK11SEvtSIx9B0Mo4oVBLiN8zmxcW8YSgRK",
-	"VWedivmZWf01ooBeMkBxqJSDdxTtCTB+uSKjhLEOOfGcoYIxIznxNnBEKwlWoEw1HpWIlnFx8m2/7dCd",
-	"SxkzKu5GcY9lHJ1pad3kNZFa8MLLEaEYIoE+XzI2td5sIwmKC/sfT/7+z/1ff9h7dfDvx6eH//nn++dv",
-	"T3/9ZW//4LC4ng+Ky3mvW0FS7bWf1IKotrIJNtHwy2/eSJV5+miFGLa//RqFu9eOJXvz+VXt2eZnkeOs",
-	"IE/A24sB2Ncz2AoaXAHu3FCzw4b1KGGQrObRyChV8mOaQIQEb1dkQudG2NIosvLSQniMCDCKA30O5l9j",
-	"Nrw848L1GS6aFaiNYhLyTI3lrBW0YkavzC8o/wGqE0kI27t8i1bQ4hNzHC7CguwXK0uPLgDp8ohwM0oO",
-	"cgve2RwdG/pWl5Dgj1O0BDUo4m0XY2ib5f9tYGqD1gaHmNuUbaNETs5ye7E4Ya99+9fMnDmOs09cOUi4",
-	"v/z83JzM7+VWIYtwHXJxNk3kRcKU8lZjlC0+fNxfmiN9ZjXFGWiKM8WYaAVmWj82mor58NfbLi8FmQFS",
-	"bzaeg06cjedGP6Wxdd9hYFUKMk2TqVRsoV2yjRFyO4twbbme2UA1WGYZsYjgHaj0/LN+aSz21xoK2v79",
-	"rEGbfcFnyY3Umjzb+JBW0nNwQLCqxIne4r72P5fNrd0ay88yvuos6FQ3JUuU6AvMwWhQc2M6nTIBDqiS",
-	"Jq3qywy0WnzPc8BvoEIOiIwjpjSBzCOAr7uHVhxl1PkFYGvPbLQSnrVynoRblwzFT1w1mBMAvzebycMG",
-	"Bc79ysiMi8ic0ZxhQNUli8xarw6SmfjqN340w0E4LkDnk8e3+goXRJoPT4L9nQECWMKKn85Fop+52c0z",
-	"N7NtZ86vbbvIFhu4S0V6wzIoOSgU9tLigwNz6oGVDvYZ2hPrLo0S3Lm6JoKWl1qx7MWv2Sdt0zSMQOAT",
-	"dvY7ZMEtfuyUT9iv5j6QIstmOj8x38hk793wZNdusuIoo6gDGdfyh3HJVnyb27brHb3f21OullbkHFsg",
-	"gsXwoUuCC/9Fves9W/tzURi2Oz0lb3LebNTqJxYVdt80++fFq+5dg6H9HkJwRf1nHc4dEmaWdRiQMDOt",
-	"4Y/Mtg6DgQg96zoEORdmFnaIoZ65B834BtGn2k9OGAjT3WMSZua4+Yy1x+07G2zykETSHBA6A+FOrGhz",
-	"sOKR9ZjohFEjh4kNrUMskCrbQi4ubGbQXRwsCufbMt1AQQ2VchLrQqCXXERGql5xVXf+38UfbzD+KGOZ",
-	"1vggnsLvkIZmTnBMRDQJCFUF/faXPfYkcl906upJQXk9KZxc/vKh2z6i7dHHPx5/rj2+bBHSPOORqvel",
-	"gPPdbi0bbTdCkq9u96LwX2LTXINuWFUNeawQNSISZAoHGHTe5ZW0ISajlF/5C2SkZY7ohF3QJMJAiGKw",
-	"TulwaFpZtH7eXXJBQPgsdT7d9jkfHO0NloUbQAoDBz53QLPRBaZG4DBuXAMmW5GyAm4acavZG3Ud17By",
-	"TRPINKZD1iHPJ1M9D1yGqHnB9a7jIqFI/Z5STjmq+o2FjSRaXuBgwgktzDdqGGA6wbmM5iu3/l2R6aTQ",
-	"k8OajlxT9BM2Re2Rf82YpZW11REuiLDC6vQWiL/rNw57Gg18LZE0iFlJY6mso69tFmk3uHe6e1nLvyQ9",
-	"btva+kvv8PHhsNsKvgzd/hWp6aL6teONIn6njbfWxnY8G9wKO+38NWjnkqJt0rErqLO1nMWguNTKLvM6",
-	"MFeNw3QzNymchm/MVbqCS3CFwX3jaFTWMBWegrtPVSMVaDUAk8qT/aPHD/uEnivzO6KhlM3tXe4W3DkE",
-	"/jQOga/WaNhZCbsz+84qqFoFFY30A0/0+Bmtg6eYX402BubNgIwSOSG9o2633e21uz2z2gvIWi0jOj8m",
-	"lMTUaISIzglXA5GwESbIKVJDmJAHl4cyYiQcpTpNWFgm5SrwfRYCfOWNVNxHqwRyn9I4Nqp9TT38I+B1",
-	"cKUV9edaQa+SIZE/W2c+PC2ls1S2h7C4v3nZNphRRbIQRLXJ2aX1XMPLINnmq2VM9s1jq28cS52BVgrD",
-	"tmzC3jagmd6vMFslfrQzm6WYu7a8RFXTLtiTZ8NYKobMRyiLWkEL/3HGxRmkSLaCFoQ4a4nWvM9Udw3S",
-	"9NTFmyDXLjOvchlhtYaQQDprVUnNaWGjKMUNpjXVmwDvLbjW6LsyMuHpOOFKT8B8W52R8jbU/EYwsWvy",
-	"9BYgXl5uij2druNztatvM1+ro5gqJXxCVNnL7JQJCZE52jTFRZ2p+7u6bjdYgvn7myA0s7GMGShTC5fC",
-	"vdQEe1pbPVZWSNbDaot+os0NCmyCbFnAX2fT/uQbsc6ps3Rz1KFaQP7aTeBlCgDkGG1WLupTBUYjyOk/",
-	"oyVes4bMAf9tOfbtmFDLpNkLut3u9hi4XrfOaB/mGmqh2re3lYfXPR409HrByC/3mdmXr+cqcw9VPWTM",
-	"HDjXAxRm3f7CPGT1R5GTzCkCkgecXPv7+0dklMZx20iTh7UHlKOjo+/bvb32fvfmpJJp8QuZImXGuhC+",
-	"sYwjczQ2Z2kuLkCyagbASUYjJ2KNmIBzdk00MJbDS9VwGPAIcGYyuYQPcX1MGJ6XhdRmK9I4XnnZPKPz",
-	"H8wXyxuwxqdjJ3Lx23R149lZsB2rXyO2EesqfqUTpofjjAiCzgNrAxAjrPeHfyXuX2ZP1ev4ZZ16LqKf",
-	"R9kgYcrTCmjan0fPajz3LmPKfLd2KGR9ktNJjq7Lqztcg5ntVVVZheLgtbnzepE33pq254nSYWKpg6lY",
-	"42U5TNTc+5ROq46g9b0z12RJ57NQaVIRx1Do6nomtl8HaO2N5iaoAcKw6SpaOzB8jxdLad4XTHnz7C03",
-	"RKzLci07xLk5K2aIaSNWOFnTGMn5UL4sWyRffYsELPbYlXBBf5cay5mwqTNUzInmOmYF2oGBqPIOZEho",
-	"zT5p5EJKJjTmCjOTXv/49BgJZGVMhmOa0KFmiRoIfAX4Wcue02rpqy/rHIRjvG0g1G3ya4h+Xo9s2k4Y",
-	"NbIO3KU0qm6PUhSu6i+wHBDCOg1sdC8gvUMza73vuwE5l3BHjetgf2Go1TzsJVIc1gVbn2NhsGpWB2Ft",
-	"c8kop4QphcvmcH9vD35pm6HKYnu/pVID69dQTmyCUjIQXFxxxc9j5u3DIDvX7h0eEDnUTEN5CKBDJhL4",
-	"QBM+mbDoYYf8g021ERqzhGvNBBCNQahIVUWE2fSTKU1Y1BBx7BAbkKQTKS5cHoUqy4LmAmlumLGUWjF3",
-	"dq8oI/ZXcLh7JnB1N9A4NkfZ4SUcawLS7fbxsLZ30O92A1uV7JMmEx4JfjHWxaNbb6/f7ZZiAoUGHhaE",
-	"2IMHH7q9j1Ap7f/ufei29z8+7H/otg/dT+abD2sl0wtGYz1uqFyRyCEENxWhMb+qOZc1JbOfxDM6VySU",
-	"l6VScPKyLJuX5aHZT9Rprhcyjhpd8y5Me2mWYCo0j43qYp+mvNYjsV3SwJfMa2a7vF7PVu1SMdm9bIHF",
-	"c0tNBPYT3OklmFExv738sq8tp30Rddgd0oXVneMak9prmb9WZ/vyFnbh0NckKjY85aE0keDEui3WJ9Pc",
-	"JZmpQQW19QWxON0stxFWzCzWlNrr1hGtQXVJO3fW15/vgr0lKDff9Nrv3sTW3Rg2sZRYKV/vjaERMyb2",
-	"7Ma1QmKtnV7c6cV7zvVSyxz3fizZFUuADBxcGFSRMKeaCxHMJuVlFoi4fQ65+6TScZi/DNVeV0PtZcSE",
-	"5iMO8E0MDRyTC37FhNHNOUd6QASsC8TuAb8UsQUQB2Lvfw73SZv0AqIkql6sXvT3dz+/Bop5ltjIFhws",
-	"6FDH89JhdItpqW4It8xr5DlEbKFIIxw2s8Ch9cwRORoppgNyzvSMMTEQeQAxZxUBv1wWS+yd7u33D4/6",
-	"h0edI/jfrx3yig8TadUvoQkbCHO6CsiIC5aQiF8YRTJMtfle+Vjuk9YcbcVjUtk5L4VmyRWtc4L4wTAc",
-	"Gw8NUxsOQ2DMteBetkc/1IOJ6nbBa/ZJn/jVI6oyBGA4YDtmRPHOpQhWK/xddKBtCfsMWiqWehHXnceH",
-	"LxBpzgU56hKHiawwmG3TmDuZwgajbcl0XmtUpdCEciANZmjpiqqPsfxYXFGrB1h+sCCZgGjAlDuHnzny",
-	"xFTpYzhC2ZQV8Pax31Iaq5VjLcXtsJxhbCNSqIaAy2JeJC9iUxmWN1Rl1omrGe64ncFZOKUXzKeVKmyf",
-	"ztKwxyI+wGWVwoOW72pfmM9sTl5QO9gCO7IYEvIMFXmwRO6qc35/FhEpBsLSQYJtZi7FdHqMqhgIfBJm",
-	"lfdEJsxVD+LIswMkNxq80SU9tNjdvjSz6WePeGkNL8LbNGYK++nSJsqslw6iNq9uoqQZU93E/R2g3zPL",
-	"Oyhx/eVq+XTGhTq2VX2QSIgxhQELL2y6GJt+2+G0xAxnw5HFXOqQUxArMOCwUCRaR1Ba1/EXuvJFBaFS",
-	"th+AphTfk+UFwRQmjF6WSUstfl2mWvGItWcyMfe3x4CbctZy267l3GTOfqmDp3u3L6gHvr9uPfAy5h9G",
-	"NFjEo/4mr2FRMT+zettNMBzIrjlbBS2Vp+psSuXDXEBsIX4JbsrAyauEQt+wREmxLtgHkMbrv346XkEV",
-	"vRlbcsLrQtzkY+E3PMgiZtiqwJ/O9fA2dhFt6Ip1fIlakoRdcKVZcm1L7XZWzS2shjKkpn5OF0zOcjxN",
-	"FnpdB1DjHqoiakyrAF8S2DPKJugar3bOFwWvse3aGvvh1v4S8EdAQmPlhWQYM5qsRJC52zA1s5a/rcZK",
-	"T7Tlb4W7LDhqWbmVMuxpIFbCPZEFsKcTIb64FOs3buQrwttcICI1a9WccKZMTmMG0BBGuO6TA4DLHFo/",
-	"UmCHMCCR1CoYCBVTNTZ/j+fTMRMqIFOaMKHHTJlfIR2dxIzC8IffhfXok4EowU/sZ8pD+91BjxwckMPD",
-	"Q9Ltkb39MlykMMwHC49W5NvB4Lv/evCBPHjYedT++C1gMh7+cRD0Dj9nP9aPZUxrzP7XbIbH7cz2B85L",
-	"5cxUe262pTsvGZveTVjnBpMVF6gZHIs8D2d1BRJTMKBXyZS/w/zC5f6kINNNa1lmMRUn02k836yeFTWP",
-	"GpEY0xqvoXf8rCc9gJgYbGU7gcdWuQVrJW7U8hysdzAKWhMZFbHXLUaH4woDmjGIzudECgbeUxrH5ogJ",
-	"/oyECoVVAvxjoX0LjeMzmZzZw2fxzGdvqSKiaqdrIyv6/VhOzIRBLfeRTJzfgYnrzhS9eXHxBSaWjmXC",
-	"f5fiLKLzEkLhoG7njGjisQHAkh8C2iSW8hLlu3Os5kGlg0U+rKPusjjSF5z7ep3u9iYhBzK+9ngDksda",
-	"dsvE2JppnLbAdfW7oZwyEfYxS206jTmLyJzpDgnBaLRVkLFlY6qQQTyRU6lsvd/OQITWPIRK0OCw4sp3",
-	"dwk565DQ1ueuvLFQy38g4ANGNsyoIhMasQ4J+WQqFQCBsaWu6LctPxcKqc8UiyF/1PVlIsWFeVvmh4Mi",
-	"B5g3gOUHC8TjZhjMejFXwA8FPQLmcWierYqFrUBuiuyTRRlq31Sty2MrNlfdqMBR48YwyCBbbvnbB515",
-	"lVfqwvIgQpmeIWi5uDNcaWn1qOL5W2SzF0ED+Us+0PbvTb55XBJ1IdDXXoUvnDivtMGfNby2FPXizT2M",
-	"65eBvfDljzfnPsjCCZpa6de0A06yNR7JYTrJ3AxHB4dPHtaIwTiWMxaduZIDTVuKC6BCaoM9BPaJFT5Z",
-	"rYIsIjKS5p2obdLEHOuMJeWMQLd+BQSDNkmlz4vu+sZh1bJ3XdN8eMn06j2E2++so6fw+dX7aGQL1fyq",
-	"sWMUPQ4UV/zM1THiE9a3wUgKRVjwGJqLdwgFj2RiBH+ObUNdBGkjtmyjzSDRY3O/3WqKTlgGR9BjJgai",
-	"ct9QxjGjF6mjB2BlvALolNVIxWJZchY+rmFXkGIU8+EKJzaLQDHP4LSebVEY2r2isArXXQTGAmtcuFhg",
-	"ue36F/Yttgny8vOqmgpZLZQxI1ana4N3OzdhIfBek0DPdG36UrFgmS3ZYpulJZQ/YZ90AOsTPUmluGae",
-	"hkbjhNFoDsZOiYKKi2LV2KJarrNQgU+qcVir1G9uYK+4zIv2rTSM/3JP1NGANJ9pPwctLEg1rHVd6rHb",
-	"OZb2qmSyFNg/PMWWJrydsBFLzAGlAjTo1vKRQRHThpEyJmZbSN22Rq83UNYIzwzRLZfjGn4dOyS1lsGP",
-	"XES2xrC9zZnYCCX8RpFYXnTISawkAVlurfUxIgXDf7ff4nPtl89KWVHd3t+Pfn16+K/uv2tMw7pDUm3S",
-	"lVnyL05P31itE+QFM7MvHXSPFp0dD4+OPPvkoFsLgYAk3+bgOxJUkhGbYdlPMyKQDJbJeLNlwU0ynzZv",
-	"WsC0ILaoBtZSC55dCAPVtnl5XT9EYPRJmFvYofUiqzi96JB3kHlxTM4TKoZjIlFWrGzir7J1YILXNPZL",
-	"NiFcdbPi1bS3gtWTBoX1vcA+fBenFzXnCOogg9l5yMwfeQ0YnIQJOmERkYmF2VJbVGzCqODi4hhSDqRg",
-	"zSWVJzQ2Q8aidk7IZwTESKbCwxe3/d/soPs/eQKs8XfT8sJFYz8XfjAKoS1Ho8KPlpqo8NtYxlHhh0yw",
-	"uR9mlOuYK91mQifzwiWrhYsfBkvS/2nC9FjiR6x5akeGDodsqi0bIoTj2poiMNvMRvaHHSUuMsaMymB4",
-	"12AsFt1bbEg2dC5VyR+UVNlfmiAxbpxXQcfYb+V/CtmGX6yQ0FK2J1TM2+hB9ufCKpnqbGTkkUKaZrAk",
-	"n5XM9jMWM1gQbS7av6UsNR+D/7aBYgiePpfRHHpnvjumql1SpNWzkP9j+fgARy7AWXPPmIAxmceSRm3T",
-	"15gmFwx82CqdGl3LovaERZy2rUyoWCPujGw6MqWww4xgTwSN244os8ixaY+TbVs9ruhpqcxYRSz/E0Zr",
-	"IZYA+14DJVidWmlhPMi+v4o6wEjkmmesmyxLapamGbeabECLpzR3gHrFkEhOIrAY1NjtdrtLkI0rFf+0",
-	"Pl3XzjoV8hbir0ypxRnlQyrQbKpJKYexObtiiarl//0XXsiwpVTTc6oYwefM6KSlEuJ7G/pnmlL+Fma8",
-	"g6AomXfw24Z570F5QGpHvTaJ9ASJwzGnrFrrOKfgN2NprGo5u64EwGtmwsLk182oja6V2t4MNOl9cZiL",
-	"6y1StmmJMDM4GwL7cIIbeLQ2I8TarZlFa2ZVllXT+OV4QDPW64EB4YmtiuCAzPvSwH6mUVsj/WDlXgPH",
-	"0zUK10ZqgT/FTqlMM3o4a9MF2DBNzIO+xg0sb1pOFoygC6NzwUtrXUVzQhO2MOpc882X7iUbQJ4WcQ3X",
-	"OMPvBxXAZin6K3BUpHVuL+DUOjw4tDMP8A1zZ5/8+Pb5PwPy8vXp87f/OvkpIE9//uX1KZEJ+eX16cuf",
-	"AvLDf56d/Mf859XPr09fmH8PxPt/vDstIxHNe/76/vnzf/z0n2N4x18fH8Ozfz39ZXHG11FDhtdfj/vB",
-	"d02R5M3S7tdPnrs2qwXmxW9CKRW9MUJck4JeOrSvY/2gTPgBK1DUJSLD9dyZfc6G1qPG6HAMW7j+DLwg",
-	"ffJmQjIqk27LX1k9tuDPLvzUPFJYNGRt8Bq3Y6VQnZh3LMicGyVyclYEH65YDWNJzRdeLfnSlIpX1HEv",
-	"qCIWDm6DGOuVfbn1VLtrriqzYEFseHSo07gwOVJe3hZf0ym9ZEv5mszyKOz1L5G5SYozP+idY2BHGE2o",
-	"2RAYjgXkArXE7nnwxvfw21eoS15KdbQXKotPetm2y0hA4b6bpp7a2QAr2gDVE9/vQPCA2f45OaYlaDQi",
-	"nLw8eX0CmTTH5Q3pBGpRlD5Pze589GuacEBNe6Pw+GDRoQEH4aOX8v5dYwrG5mxdqxkhsKKahWJ9oYj3",
-	"RQMCWf61Dc+hBq5DbS2F/ZRAkA7lkxM8ZKwDc8T7xFnxv8614m6qKnthTd2FlAi3w1a1CVKoERRc4FI2",
-	"E+uVmZGJhc96gjVCs9eBZktBGrh27XDYO4O6XjOrjpuEyqJr3pRvMwTwduarmUc0XsdydmxBOUqDg2el",
-	"zM2tDJKVPKG3b4BsbLJXLJf1DJWC0gmNRRLeuu3SCEs+sWiKuyXkG/OR9hJb/Aa+kxihNFexNCoY1owm",
-	"MWeJhbWyC9A+i1pcDF3u+21s7/cW0wSeyZFp3XplaKpbvJaxyieVHso0jrzStzaahlvlLtKg7gpFb4Zq",
-	"eXBgET2U2ezrhBWbAwqejVKJKmDtIyNn8zna0Fa53oj/Rm4zLTd2l9VG9WEO4LXLqKveVUjJGquFjDiL",
-	"ozvIiH/GjCyRsbyYf3FRWosgWcifgxF7QFBmYwlQo2U5tQuSoX1qWXP2umyXUKE3axhTr+JyQ/U2lydg",
-	"zFwgA8GHfLPeqOk5A4/nBpSRS2s5bBbbWAOhtKYWuHM/5VuqxpgSSOZMaZZEdE7YFROWMOvL9loitqtG",
-	"L1nV4DIDjEqgc1dUMQtYXtCpWt1KqQKsag2VdR1TU2mxgFWBAYyIljlxLAEW5vpQOgpnWyuSDG1dc/OW",
-	"fVuJu3mDjBXAP45YkrDoDLVcE5wPDbEL0ycpci7tWzWHb4DPwQLs7OotxbFK8t6DemcrJSvZXhpJXwqv",
-	"F9UqTFGdAE+Yx00EegvUlREpIlIdEpo9FSV05lLihmM2NBoIhH0qIjNnAxF6LQ77GXrcznbtRBfShx0m",
-	"0fUUkK1n00ReJEwh9x64QWI20sXxaQWtrInFk13+zgZVfmrfsrYXADOhtz4q7IT/cmTTYj6A/Cy4WgWn",
-	"LlRw2u8fHpUSeL5fr1zTompNDbajaeio8WAK1cf4MD+HOkSPrIB6vioioBvbAj/QIdB7no7TREX3K1Jb",
-	"YYn1HVlXdJjVUI1jgdJRJ5QLlHUTxqzUAxFcFIneE9cSM7pFTiQ7PJmKXE8Lwu7bpoCQHI2um1/n6yDM",
-	"+YLZaHbC5R4Ll9XhJ4Xd3Vguye3iIIdweVE5yEuu8dGMRsBQc7YYw/m+7m256/I4I0zoBd1u91rgnU0M",
-	"+BKNjOUO9FE1E9U9HzT0e8HgL3cju/FfC2buHqr6hJmI1mWYzfr9hYHOM+dw7RBkcgjG4negq6PIsGsF",
-	"KuAusqtZRtUWYIta81W7yiRrKc8ZY5d42k/YlFGt0M+BDZ0TKQJb3DOrkaDdt8g5u+CixuY9N1a9WuCP",
-	"tCY0pHMeGxtaz2QOtMiqEXTI88lUzwP/mdzPIpPLlZfWe8YusZJsYXE9qVlbDLYWv2JnLnhSp8ZxbOyZ",
-	"gGusU3RTmrK0bkstDNx4163dfzWl+b23keokFe7UWTq4yMmE18iMp/C7jXRbqZryWMO6OSaQsYvuMZvT",
-	"WhyV/dEePRr2VuFhgMgEHeoVcxW5Iu6J0uGx0+t0V/nghWz+1N8kSVjMqGNbK3S9Sk12IXudvced71f5",
-	"7EZRqlXzN8FFQycbjUhp3blPBm5tFEasZr6WxbtyBpZ6zQSxmpn1gTlSkEwATKgeYvEN9+E+CUEbMizr",
-	"glx75zKaBySc0oROmLuEXChI12ZMTXR2lTfAcnBB1oOnEhEGC+l2uCKzRIqLAqtORvCA0he4A2mcekQa",
-	"qlJUZJIqDRwPmpglqUnvcCVynWwQmuknrE97HJDfUpbMzanJEqxkDxfbUhVo9QwidmaanJyW68XMVp9Q",
-	"rAH3Bh/BXK3HR93eQ0IVoeSXty/JKKEXCE0L/xLCSWHM7FnGvKPYxr88qslFKES0li5+WA3Z/C5czU8z",
-	"fttlKwD3puqQ0MpKIHckKh2ObTaaGf984IGKcgpmdNi3RCB5dR6oxkPCoZycc0EtS5rZKVpeIN7NyKkA",
-	"Ks+DBsVoTJB5g/MPkXCU6jRhYZ/EkFWBFKrSnKUGIsTygciHiYaTRZ7a8KoiF0C6hsAAMCh0ViDNmIhF",
-	"53I2zkHL8SAAvRGeF0DcuB65w0umUfOjmn1fHmbIYxHw2xnC1PFn7w/0Y7uNj8yX5jhovgGDkNVLjHJK",
-	"ieLJKv9iZdm/t3wYz4VO5gti0xhoAuTLUE4Y4SNC0Wi0OFQHKVsvSF06+ZQivq46zy1FqrdyhdafQJQz",
-	"DJU1PQKiGCNhkbYu3Jjgup5T7XpQeDfgrp1wpVh0BkwragHRBd6AGOOImSMMIl9jZvanKlqy3a3ZL27Q",
-	"1fOUCvOY0yFUkLFMky/f4YNkOM2HaockHbM4ygaiWMu4Ho5915SzG5V9vg2EXaFpdQp8XQCBWgLXeoaC",
-	"KTudAGZrQR3qtcBVzet3MHjXWshqt/CgbNWVBxqQm9VeX5hQcJf1lq8tKlKfgKLqioDm5ZprDFEfIGiD",
-	"Jxn0wHFmFQV7DVhhnXBLwSbZvlTYNNVI3seIY/9aEHr/U+vxnRqsnEi3lbnr1O3dXJptk5uW7++lm3G5",
-	"m97tMMKErs9DW+CuLz+8FUFM8WTzpTntS4qsCVolYCjmOZwqP9oCDy4XkZwBs7Exi8tFFXIEEwhmOCDi",
-	"QauAesrPj6vin97T+PLlxvVnyBBq/VGBluNsLCd9EmYSOIRQeI1k3YGl7ruAaxZDtXski4qsq/29qv9Z",
-	"zGZkCaZnjF0GFoph6/7/lbh/ESaieqjF0kqHIvp5lMVw4O1rZCIFLdOsqA6I9iyHPkAw7HxOXr77mXz/",
-	"uNsLSI88eCVFROcPzep9Qh68S+Gv1RG+Txbjlksz5lrpegjnl/rJQ6bXF0D0ujZAMk+AwChckNeziWMX",
-	"1oW5/d2a5qUJ+zRk8Lp69hRjfuZRdfMazI5wzAwrKZhnVDPsXkG5HCytLr9qcjywh5sPQMYLF4sDtwPh",
-	"IrfN+fMEqsGgAYaFa/xTOlbKxk+WE2vWiv8urzO/YvK9C+XWzyKmR3uBTkhMh6hvHrUVTgLURWuHaJZa",
-	"2AXVkDLrigGsDArAyPaSuhs1YAnbtcBfrdWt9BkY/UcSYz5CU8xvReY1WD2vnr96RyaUC025wPNXmsSt",
-	"futRJIdYC6Ky4mwGMxcX5JwOL5mIgD1AEJlqd3bCZdPPKvcG7gzkErcGolDL/5zpGcPVNOmQ19JPsxAy",
-	"R4krkMRu1PWMD1kwEGM5w3L+Zg5scdBpwpQiAzBaBi0zQRmLPNYScdnT+ZPIxj8QlmqWuQpN2KqBGIi/",
-	"/IWYWVMD8S2x1jTusA9vf3xK9vf3jz4+GGs9Vf1Hj2azWScZDdss4lomHZlcPEpGQ/N/5r6HNvdTDAQh",
-	"cjRSzDtpzs0+exD+GgYk/K572N/vmn+1ASocPuwQu3VdzokZenwDV+Z1NsEtAP96agwUbf3vE0YFUXLC",
-	"8vggbmmMkvyO4PhS3345fYqNDX8N/TbKVHfIKz5MpAK+abz7kk31MRmZ1WTaghVZ4crQHKZHo4AIDAvK",
-	"VEQsIum0+MmYs2w59I663Xa31+72TgFD3e92f4V5Ozo6+r7d22vv904BU90/POocwf9+hbedFIt1DOUV",
-	"S5QPoqxV34in7BBzKgEvJYNeadIzXzbdMd+W7iq8Lb8OlUWkziAeph0hAjK58jlzaxGJRWMxE80dcgID",
-	"Raj5PFY0yx+Ww0uFMTUKbzXW/N5+QPb2O4cB2TvoHBqDeO8wE8ywhM1RTA0E/Mct8RBEloWOeieQsEPe",
-	"UKWKv8G+J1SR0P4QDASskGyLlaJuKsjsYQDamEPZsSs3bRalrQRkTmwDMbPlLyCfD2JqBI9MuI7klP6W",
-	"sr4b7vOUx+DhTxiNClvVUmMORPjm5PTpCzsNEH+dsOQCnM7DMXnwwRFmrrJ5gVjzYX8gqItjOn+25doE",
-	"CgZL28hVqag24bpDnoMxmTAl02TIzKQNBBUkfH5KL8JjohgQPOaD/HLUfmVaGmZZr3YdQEER2Ou4QQ96",
-	"e6CUB8Ls8XMZzXGLQ709qjDOCkPzHGrRDAQ2BQjccXTK1bwGAofn6ODwySrDA3W/HlqDJDT6CIZdgcIy",
-	"3YzADsEJNjuprrLGMQn/9vyUZKQeIWGfpjHlsEzYBEjMB8Laeg49cZ4wanaDES40hveqwAvOuoI9MokY",
-	"dtaW3+sPRFZAgjw46HYfBhjKJkCJbxlMEqL478xcfxyQg96++X+HDwOixnRqft7bG4iaIj6OMTuO8zo+",
-	"IDKkGDLzOJwluMu4Uxpe9TAYCKfzgGUCRMCDg+7BQ6dJq7+7dgJdR3Z1IAqPlW5zxRqIeyHX5uBuXnlk",
-	"hgEtcWdKmrdluEh7i22NFXruV9f40s/IT2v+3RmIE3L46ZNVBgUZkBUYgiUBU9Ehh919EnoVBny5AUH/",
-	"rLKkq0qJm8VX/O61to4Iltq5oMbmO+zuD0RYqllQkE3U7TrztEzgP2bIxvTKKCwmoORlH4iNBuKcjWQC",
-	"n4AMdm4/hLZxzIdMKObZYidTOhyz9h5gl9AC8/cahcuwz+yz6tFPL58+f/3uOTyT19ZpgUV38uZlywNS",
-	"WVTU5wAqXNIpb/Vb+51uZx9d/WMwVf36Te2cyHEq6/x2P0h5qfzCX8AfVSIxqylqHCCN3fkcdoSrrKMG",
-	"Qo5I+Obnd6ekUEYq7JDTceFgY+7LTkQhUWM58+oD4eIUA5G3LADANSwyT2dG0jTOmhkgFEPTEFQRgmS0",
-	"bG/f/vLTc/PRH98+/yd58Ozk5U//CQjSqZlFAORrP/3noc/UxrhRfgNRy9hGHli7z8ghLmhs1bcie6e/",
-	"mJvbvR/f4skqe/dA5Cxv5EHhGizy9/94d+oBvY0lAjxBRqrMJJkbxeNJQhhskKPmhOOKCPsJJjggHitO",
-	"2Le8NmB5K5g8/IaNcB2TUF3yaUhiRq/Mz6m2WcbopuPDMWLWMOUs584BguPYCFsKuZnmWsxGRktyBPZQ",
-	"PK1ZO0UZ5TqDPV9Hgwrby5zmQdC+jFp9Gz5658hFc5uk1f9Qf0DLb3l0YoRb6/PHrADSDzKau+OUreUL",
-	"FWIweeHR/9pUB3v6hR00Y+wSa6MD+q3kgOzVBWv2uyVSImQPKvrceo5UcBnHnx+CzrG7e6c9a1J/1+31",
-	"u108LuLhdDUGV+vE/Vw8oNpS6AlTUylsAcy9bm+FQVvn25YtF75dFU0s6pDwJ4nvzzB0NIrgUOjqP2Zs",
-	"dwgDhJYaG6ypBfa2R3DP56DlPrDs/uw+aO1Bt9v0QDZmj145g6QFTxwsGD1rJH233ii6gq41AxhWymWZ",
-	"02e5Xpb5rbkwFjrii7Wxwg525vHy7r+W+iSvUAVPHd3qEJSLXNoDMMg8TLiDNJ46lWUllSLnqc5qoKLM",
-	"hSKoYammVm7Vx/wSJJjpb29/+SidSvkTFHKCBw6XP/BLXu7plTFt4cG9vVsd2aqJjDEbv7gUrpTDVTbK",
-	"L4J9mmIpb3hkf5VH8jJVIPLSyYQmcys6MjOmxAvcClqaXhil4Tj8P5qHa6ymR3/w6LNpxkUtZY9dHZb6",
-	"y+P2Bj9JodiOy+IKMEnbmjGIoOiQ50brcTw7+s4Os4zwAK76QBRI0F05ZDFoWPiyLdpDMl2p6nTnBdOZ",
-	"4iwJ9O41C/S6xXK6vZTeSuIufgLb/YorZX3OG4o23ICLn3ppsbl3si3eMhplS7VuH6xrVeGDL5+1Pn9c",
-	"sIUeDTOe941fHzScX5B1XGU0qfaMF3NG6Bi6KyJwNjm6TvAwGXXAzRoJ8lQyOQLDNjOm4zioOffUGqbQ",
-	"hg0N05cjcAm1Pge3YsPSOC4YsC6pNzNIXeFNs3KwULmtR5c9UsvOeRAsetW69iiul5Xs0dsQX5ba3hij",
-	"uSTLPINEyNndiLXbtqJ8m9Ho+to6qyEeesOaZRK6AyOEKm3FOdi1zlraTPD2VhC87zR1d9+yRfYFKwRc",
-	"2JlKgFnNKIhhfta0lsxXPV7kaxf3r+QVux5hD46TgVgo7PtQjCvjoUIfRYReQ+CMwwyd3HeaDIQ5KuXO",
-	"scwx5vxqrmUoSWzlJ4i5g/MYnoPvfYMVzmvUTf6S+6FygAq4oEFqPSI1JL6tXre/34U1K9gnbTmalioi",
-	"n6S4t7by8Zi970QBNTtEXgHne5MKCpbWFfpzKaittBNYgzwvq1b1mtT6RbbSYl+WZ6Ti3Qhsd+vdHce1",
-	"oZvMCbJT0JspaLPlt1XPej5FWVXrxrDggVLei7JA6xr1E3OlPVaZU3h7RQWV0eHx3L4X6dOpIA9CI0/D",
-	"h9apYTbegxCwgOHDHJBVU6GAmzdC5rerV9sv1KvNt0a5lsEKCu8nPuF6Fc3osN8fb1AhlIYZkPc1W9nH",
-	"3lcm0vpq1xfgX6cLxIxhdZC8bfQWqtKCaIMrHz832aInUaQIJZcccXPAs90nYznDMBjXyL+IAbvzFNNZ",
-	"KYKAsIZ7hlgcCA8mlxVkBYzMcJhOOXChywASsIFcgmur7VnCOuQ1ADHM7SlUXUUQz5Kyq40RttKqa21j",
-	"+6lLLp6OGcK3M8MNB+MM4pV5rKzXDVpDGcs0MRO7x55EgFKuD6rZff/ukgukk4V8CxYpWwwFRUURqQ7z",
-	"6ycwflzDOCyNynWHzLYZNHsFkQr5pfrh9DPcW3vdvcftXq+9t38KmMR+t9vBZOlfi/mC/Q8fm2bCRjC9",
-	"SsM49qvNkC13Yr7Q+7h8woqJkQvbv/nc1snYkyhaKRYp2IwkbCiTaBePrJicKxnR/bzaVAy2SQbTzGh1",
-	"2CfI39zW1F7yFJ2wU3rJxM4mLarQkygipUiV5Ttp1qG1NmkWX4tYzOoys57B70bJwnLIwIUINUsVi45t",
-	"fMyh+CMGQshIiDoFhx+qKrgN/SdV2++gqRPRxnbYCgEs04vtw1erbIoXVJ34dI7rH+6++OWN81W3wnOc",
-	"frFE9CLTcXno2Ii38pcaQrh1ltnaR4+dpfFlWxp1NBRfYtT8eoTOPYmZr6nu1kYnFpeFC4GAlqmGvDEb",
-	"AswkzFxwwOaEWcK1B+XciIcd4sjdbMrVJWNThVBOt9uy06c7rPICIzEwSNYIJtwn16tUVzlvQvfa0L3v",
-	"auMOUlyUAg9VuXJwuPnufYMNvt0gwQoS5Kl1vkKkAA8jf6Zg9QIwI4atVzqGAOIvO3pwjYeRWz507Nzm",
-	"G8a1McFjy1PKGk5zVawxySMIJ2PygoP5PR1LqZhF7olIzvoDkacW4rG38EpYed9+C6/99lvM2OSqmnV4",
-	"DG8ZJXJi0/60DANyLvW4+aXAWqrYUH/77UAQfLqaSgkvooWcxyvOZgSsK4igw7cFZkrYFKkwx7aHfcgw",
-	"KDQgJ3A1N2GGgsf7AR3w3kAETRI5s4EmpW0iCZKeQMYcIicxBQzS7GAkAhgGOx5ZnskKAY2lwYyTDRNA",
-	"m5m36yIalrN2NXGIFQY/B/VE4BwzcjMGCRi7Djkh4Xeha6/NO3asvZhRpUj4/+z9EDa1PE/lbeiDZRVa",
-	"rQ8ej9niblii16wnx1hsGAlmcfIbWvz90hYDwdnW7YVwV3XRZ0UHy8wctfPvkwWu1qBn67XF7cAVGlPg",
-	"ilqvNcvMPqzg0rrHobk1w3K7iFxdRA7xVFQQUExXNAZYllcVt8HnUhDczbE6THOkGYgrY5YZ+Z8xhyRm",
-	"taxL/tjr9jCCZx4dCK4gqicCODWdx/PAUlvkSdpjc2RiDIBlMx7HRp7isQxYLYyNgOgSMhtzyJkuHvgt",
-	"z5dRjKcOPpbpFZv0XGA7AU6GMRtesggVPhoiwIqNjw0E0kRDTnI5R+PhcaFKKDjXFeQiD0RNCpG93Y6f",
-	"d3eNYf3QphpDHTpXgA7yhqv4EvPe+RRjlAiiA6QOjFyA38EUaLLYwi8b8g+DEsWL+fxAVF/SjHTB7MwR",
-	"143Pms/ROJYzVmyCSjlsRTdqsP7sxNjDtyvxXEzRxjGSqVY8Ym17rQ3XbHO4AH4bWJVQ3iYhw1gqnGXz",
-	"sLnUlqNRaca4wkLptit2Gmx+d3kx+DdnZln5ZtNb2BnerTAC2X1w7gJmFjseYAXjnUK24WbzcPiwMxAZ",
-	"2rqURCNkG7OETe8dHw2ExGM20rb6+5hxhGp2cPfgVjD2KkSOYm4+DU25SADfMhAnyL1A4yzJK6s1lDMc",
-	"uAqLjjMFODMy6BSucgj/UQDnQGOkQIheSGPNEkHNWlLW0IcsZ69UeqI0iBlYFXBMGJGhjGNGL1KWZzoW",
-	"nJZgCs+RIRs+aNuHtDguO9hKsiCvnJrzospjJ7nAHZSTboRm6hIesZDETCuSMMtOhOwMhGJeuBRkmiZT",
-	"qZijRyCYBeC4NAbikk11H7YesasZx9Bf7YFXP9bMp5GgFnZboBfCZeQW8jmbS4d4tIsPDisjmhBLPOIG",
-	"2HbItOJsSKchgb1ai4Ew95wUssVuP9F4TOPRC3Cn13/O3etbIRkgYQNn1k2CGTbpy2a92CqH2Ftlu8D9",
-	"jSQSVzUzuN3GMo7uIrXYX6PYk59RWxUcxr7kRldAIeE/5573j8U975BZn7LfO+0e9ffxHiMqcjT8Hw3v",
-	"zO9f+E77Xa/KD8STHLosThiN5la+FoxOR6oDqtO5qqjH85+BL7RMbU0jo8PRsOWCuC4Aax4cjYemeY9K",
-	"drsVijCArW7v70e/Pj38V/ffOZ94/6B7lJOgnBbsFsc1kfMEZsxCj4p2zDoxuRUQK75puIbdGGxkKpqn",
-	"sl2RKvjtmMjMvVYwO0rGRYDcNzVGY+AZhPnmdRZa4Jn62W8lKw62a8Fa+8Jz3AuRbrNnXoo3FE+HeUTI",
-	"bZMS0Rw4wuw5Kvcu2eDJdut7b6+4viunNaCPqlvjhXMbKMk8Cf9HyMGv79tTmSRsiPxJez59VcyVxlqj",
-	"wByGpjXQlvnkTUh41ApaeBPIQaw85lUVyj5WX/grK61VV+jqc5C9MCuZVH0f8hOBv96RJnqMiQ8ccePD",
-	"IGfiqcpGS5FSbJAnUI00vt7pXaEoXN1cV+gVrkuk1fA2PGhkNasyOgyEY4vNesYVmTGskjFhEdBlaClh",
-	"31gJcVcMEKKB+KHkNSrHfdYgfiihd+oIHjDw2lkC6Fk/YO48px+3hgHdrY1+ek3m9w1iXbwe/DkhLws9",
-	"rptCXep4I7ZkjCi/fRltRDlCbH0JTfnD1sdhdFU0EOjqsEUMEgZpGargKfJYijvkx0ROwPOE+cSZcADX",
-	"WZH+s3tEQlvFrw35yECbHgbW65u7pZCmT9uXIS2n9QDrVLl0qwmdE+RyANpSDxYCHKfNnBZbyafbzTK2",
-	"1uuJuixZQddBS+H7Su6Em2KJCC0RVPhL+u6BP7coWjf2ANjNdprttcISsrvszNl4dnfEUEOlcNAuHKkV",
-	"ye47dqUsIRZh96LZm4uOE496Tg6ufW5+LTWZSqX4eZwJo6KsqLM5qyLnuozOGmHWN+vSJn6es3yokKTB",
-	"SNJigzs7SNR1UH1sYxI/gihjm4ubU8ynxeDTmCWsT8JMH6MTItPIITlnQ2mUYWgDoGdc1IJ84PJLcQcK",
-	"7W40wjOgnN8pg9vzkdeKOLFUDne+xhwayCnxgnpcrC1ppNHNmt2spIGcbbMf5BVL+sbmPoOC50wpX7TY",
-	"tkT1ksVe3YmWnWjZiZabFy12u0F/Yf+uL1rAergdG0ZRnhcvmCMezIiVolHjiRpn2dSLGri6kzQ7SbOT",
-	"NLcgaWC3bXlkGnOlZTJfkkqCmSLFqlBF4FMcAa4MgWLgJZzZxKQZVRYTz3Vn4B9xFJ6lbQkTKChyyaaa",
-	"UGJbhTVPBFYLWxKgeGE7snW0wVaf9R0stszehz9aSLxocVitwPwtE0wlEJpETMGPa2QULyjMABxwzn0i",
-	"0jh2FWLx3+USDdaPiBdtNrH7czkkI2hpmTuQMtnf+rwhCY2bjoaAip3gm2Qd+BMGRWDLjel0ygRQMt1x",
-	"lARqtNyOHQMQW8d/cM64uCCKMdEvOF7AOVN3hhqI0LzgzL7gDF5wZl6QxTQwgOKgtrV5Wqa3O9tnZ/vs",
-	"bJ8bl3avpWauWpovAta1fixm/3ZkVMQR5F89XzU5jYU8M81zQmggSlKIvIbgBJhPeWJNDWS4RlwJ+W4s",
-	"Zzt5tZNXO3l1O/KKuhShdaXUNqT1qwoqZK5fC29SZp/P+OYzulBb/RNweq5eKkonxYIa/nmbgtchL7XN",
-	"+OFaDQSPsrpF9tzgyMRdNqSHUOHFyrgzqjCjScZRniNplqHNeZxBjc5MhAo2c+UBIZHSK9IMxNFZ57mx",
-	"Gj0ZDijUvBS2n6WWP+QPl9dLSIF0rDbaOzcvobbJF8Y9QsJkaWMgZrIt8t5hl9zVoLaM4Z7ZIxllv8f6",
-	"JyBXC9HQ/rNNR99eb9OihN5Y3x0Z/xJ153Hxf1n67k5odhbnBd3zEoK1QLyVCgdmSGlbLBU48m2i4vJc",
-	"jvtBnr+rN5jR9G/lJ4Z+3BquJivyj5u15MbJzke+L6dOP0Kjd0ec3RFnd8S5cRnzDnwPG0e9UxHJGxQv",
-	"yPBBh5dI1EWV9qJZOCuW0MNa3hMaMaQ0y8myBmKaMKCeiuj8GC1+S1uA2ab2HMF1h5w4xCisPUe05U4V",
-	"+OxANB6BAsI+mZWdnQYm1EbDztlFKsDzA3hdL4I2EH4FL8cqYga2Pn5mruyE40443q5dGmBVEN/u9PdE",
-	"YIvuLzdc3cShxbqZNfrFS9VfRCRzkTWRV2yJYMX38JjrZTF9NwGu5pFM48ijIQJIEFc2PSgoEkhas2wg",
-	"MgrJRDtpeZFweBrjZrXzOINvjTgwU6Ecc3xDM5pRVmEiUoe8L3KxWI6sUeD4hFRQJJAzxiO8jCd5XRsR",
-	"kbGMI2X6KfSxS5XKifuRM5I6h5VgGRkQFk0EVgItzQjBeiPPYAyQ4ccsYNNixyEFBzAjsm32gB3TkUyw",
-	"l+azQQHdMBAlhkxyDpV4Mre+6aVZAUqToz2jgBShU5roRspIfyUsoYw8HTPlbG1FpIjnx5m/DupVMvO4",
-	"ZpFZBUM5mVBVoOX70Av2Ppq/pzGkSUOZrHV4Ay3AYjllX9Ca0E8v8e5etxu0Jly4P7OMEZokdG7uVXoe",
-	"u6ztVpV70M2gYxws0hfBOHTI01JhIhJJlyatWZEqscDQXt/94icKYzChn34C/2nes+xvQHuYs3er3xoM",
-	"3uXJMUonoBRqSCmB0qqg7Vw/zbN9LG5rgSeB2yhBtgocz5ndMavQMJr3bs8I+ZwmMWeO3uAWeUCLzrtr",
-	"4NkEk1jl3mWuHEnotXOCXnvbzfJREkqFHZtdH7ERTWMYbCgfZhmsQH4qOlcd8tY2IYNhhHY9FLsGlRLq",
-	"BEMZA7Uyuax98JVja6h25tSqpb4VpUZmK6Nr4tgokeElajtn6RPL40Ymaaz5NMZDgiQTKubENq+4Hw4b",
-	"drtm09r+2NHEJ5lIJ63+h8Og1w16h8FeN9jvBo+7HwPHNtFvcaGhZsWEfgI+i/5jFBD4x2EmDrjQ7IIl",
-	"dWPwEzPaxswLKn2Po9HjXPOozcpJ73dHwnpLzKp+kEIKVqnlu0CoZPjAVfiX1uRK+ojVhc+G2DmL6Ms4",
-	"o43ETBM5ZY9+TRM+HAOSr0mCrFNtOJYrUccir6FZUtuB+e6uytdiXjDw4lYJxjpfM5jwR24pA3Bi/SOH",
-	"b1VWjxyPzEpdxkySlTIfQl3zzNcL4OH8s3l9aJgwMKntTwNRtKMCkk6NbX7UtYaxOaD3wTJ3tJ/4cvQb",
-	"O5QyXhZSI7DGKAFq8x8UHLgyRoVQxVKH5vNm99liJWAXQZwZ2S0VZlPA6fVvz82hxxuZRmr31+yTs9Vj",
-	"tjPUd4b6PTXUC1aidafdKSu/UVLoMAIfrSdKiPR+KnHWFlqNtze0cwo4gxqbLn/MWnb5D6VV9XHF5bEz",
-	"xHeG+M0b4tdvNTfZxUablnA912UtV/ZYUdibTjabzmuYxwW13WQnn1atmp2V/HVZycsN18XWs/Nhr+Cs",
-	"d7eiv9o6jzVhIjL2HjqZXHGh87n53RZ7ajI9n7pvL7E6c4kFmKLCB4terTs3Ae5TjRY7/Kscst3U72qz",
-	"VGuzDPNV7PbZU1sAa0HFFTP4jqQObI0+EdLZh1gQRLBZXhTEJ6CuFLDoDMTf+BUjeibdXlC2GADKBjiW",
-	"YAxvNpYxq6vMdS71eCA40mZGlYKYXHjQZrOtHT0uFhWAj7nQWG1yPpDo2zXX2grAO0640hOqih4y09Ez",
-	"KAtm93pvr7132ApaptuVC4/z3f40e98a+td25LpLA2zw8WhRPX46GsFiPysGQLFy/Myhyv0pziOt94Lo",
-	"fyPBsuM9y7P4jRzyjzz5Tq4XaL7RsHKFes98aK47n8uGe15v3nZke8TMVwYm+XnKfEAbAm6a1OZq3NIL",
-	"FtUF07622epgWa9y1qjgXj5bggo63dv37FA8hFZ0Ut2p0zx9UHj6Joqxu9FrOFi6of8CYWvXtgHvCRe1",
-	"m4tGE3QteWpHLyNWiOSw+Xh4gmcEOBKitwzMVEfdn1VMUI4O35KuQB31RM4USyARLZY0UhkaC25hsWKA",
-	"1avlhn9mWrV0Y2v2ST8a60lcNK6KLnTzv6ontHbRm85+XYegwnIyXYS6D1ihxZxHUmMyuiCEW13v5kqz",
-	"ibUGbCBgiQfBhQvO58DP7VwDAIlVjCbDMcnXYLmq8UBoecH0mCX9vMAZgHCwWgSN41KN/yafgw3lLHM5",
-	"/MAuuBBmKdpT0iiNY2w4hgGpmJOZTKzRvF70R8hGpz78pyHYs3cNwR4oDg0nwHKtvPsavoICvpGHhRxS",
-	"QR6E5ggWPoR8YeRQfhBCsDF8mOMhC51C3FJdX7g6w+1Q6IZt2LmUMaPi/nl/cCOs4vyxg7vz/VS9r1Em",
-	"TZxkdPKl2fNzEgHO16EK3JItIJ+lGDKSipgpRcJs/UFxPljFnQb3yjPn8d3cuwLCaVmhE/wO+h9emwdW",
-	"tyr9R2+mpOIaPdio7Yv8LcvqKAo2s7Uldt6VP4F35SSKsq1eKyQ8+2llZwp11UkyVghIgyCpMkvwxJlH",
-	"tgBYobp9MBB5IQGov+v8vYFXawAbEFk385iqdsF7+PB4IBTTBcGkJQomcD8zGjV7eTIRdc+dPNiP68qK",
-	"WvzUC6oKuTZfoW8IZyw37h12pKGuva9mV/MUZcWkc/Fbd6Z06nMrd9FdaKC8FOiX6JG5rt1yXxwyC0T+",
-	"upIPn3TpxSAEq9FEyCVGi2PCJucZj092HiYP/v7u59dkwpILYDoYjrFMPvX2ic2Ag+OhVTGFBFVP4vdR",
-	"3IdEaTkthSqpHghjwPYt7W5eZN1LUcvLrdsNr9LhkLFIdYgv6gbCFeW1xrHSdF6bTAwO0GtRLqtYzjCO",
-	"bRjH2oJJGfWo51vBoK4sDJbPFJSfMxEX+3ldsfAGO3G7REDNEgkXZVQoqPalJzxfl5za1WHauDQKsCKs",
-	"ZTQ/ckiIFUBMmRngsAoOzaS2BDOd8gn7eTTaYZnuxJtlR38Vd1YGUmntzJ3rQUDR6q66nkhU0fSp9aa9",
-	"lngkdmVFHZSZlbBURbVbRVCRv/ErNhBbI6iyAzXk1DdjqIIiiMpcagDrBERJEFIDoeSEnctoDg7Dibxi",
-	"hOs+FkfAuJkuIXp8wQJ1EMAMs+yRNqXZNIA8yHGkvaDb7T50JAh5VUbPQWnMuhlNItUM9MrF4eauSPiO",
-	"kFYO+FSL+RXPfqrHb/eelCqbZwVPeRwLptQCXHdvv8TRGLRmjF2WiCPdcigYc1U4WvdJu1sLRzMXjvyG",
-	"XVHfb7eWALwbPFrh439uPNpt2pg7q7HEb7yiGmq0Hx/9AbkZcjQ6W9EX6+pFW2VTlJMFzC6AnZrdoo3m",
-	"433zi9qO7MBvZWgFvWQeRBrI4LbDvmWvsmaI9f7VQ+F8fbyVb9NpzQ2BcKukXPUeV2FxXuGhdRT43s1C",
-	"5NyoNvhj86PGl+fpuLZ9ej9csv6Gue7DSS3Kxn3sG0V4VJs2OaV67OVE55pncz4dSKOsqLcZEpi1gcBs",
-	"GTtCmfvWalOYb8z8QGZILoXqkPcuTCPm+W3oR7YqET0rZOaTqMFrKqAH944GCWZp2F5AJ7YWY86Oz08P",
-	"Wa9g8s9jObzEfzJhWtD7Ho8Ploi41TuAI8HHoFWw5ffbvS6siOwFNXccLskDxWs45A2t2Su2pmtbZ7oV",
-	"0Xmr3zNtsPc+KbV8f8G9y967b1rOwIrnV+yswEvTa3d76xVsK8xpgxAtrJxdbOtLiW19o4ozcxMen7RG",
-	"TL1l05gOjSiK46LlU25Rh5zkMsmyLwKwGIp6hMVFHJJUaB7j68olOT5poz++UeCKoY65F/0nAzFKdZow",
-	"AiEfRbQ0j9NYCtYH5DOW4rDEvXl7qL3i3g7IDTofCO/L6JDx+lArS4E1pkNORC6ZgYlhILAeH3RcIuWN",
-	"kUQOo3GcF6wD8RL4brNIMvSIm4+Zp6F45kD8ALdCXDGWQxojdwLWE3mfEasO8S51yaeEOnpOoBlhIgpw",
-	"2JDY04sRXtCp5bQ5thyt3FUTVETP+JAFhGJbSZKKHEg+EDhQcog810Pw83Kt7Je1R2FqLzARdYjtCzjN",
-	"JozpgNBYyYEwf/JI8Iux+SlBbmWlE6aH436ZK2VC50RNKayFSZ3TD1MmLeKU/GxaB6dCM5nnjInMKReU",
-	"vJQDIVOteIRDipPtoqTWgWlvaBc0fPiwQ17LstYWciByHdf357pREzcfWhPchSWdfNNR150ivz+K/PYi",
-	"0MuMiHfMOmlKclNhzXGzwXfR6F00uraoANNrGjzm8DVmNNbj35eetPa63TKN0jSRQ6YUiGSLmUH9fmwt",
-	"E03PqWKOeZwqm8ZQOS29gDa0bnDb2S/UOftjfvU1Z0m9LM4VjXmBFr2QHAXWFxSWqA1f/gPqr1m34Aio",
-	"tmyIz7ID0nNgakLclAuH1Nds6A+EecN+19z+uNslig2liABxk3MFnqdqjuxjVyyZw6dYrFiH/IAfgHAL",
-	"ExEYIMZUCrW8ZCIEmmPTmzP7d+YnUHTCsnQGNBuMbTufMly0cD9EHNVYzpAuj0BeHzkB6zSr82eWNBTR",
-	"QzJ0IaF5WgL8guvmaOMLGUdbhRr1TDraMN+WWKVMuh3lVr+3113giexuWu7N9O0m0yUaur6xT7d+lJaT",
-	"a7FPU54wVfvBveIH7Zf8CvRblJ2/ZLATn/z9n/u//rD36uDfj08P//PP98/fnv76y97+waHNQsveu9Hc",
-	"1UZFX7B4laQRs0fuT/Dz1ijCqnRfddX1VuANu7e1996vXWKPNFbYG4gFJfZ2RfNu3/Y0sqPKxFJTcwVM",
-	"jKXZQ8+NJeCkicsxbI5HW416k8Ho5yK62VC06cMuDl1aVkAURsmY2XrE5UB0aYGtEoymRStOaR7HBM4A",
-	"9ZGczFrbKoLzZ7dbtjBJmkItWxkan7/0jXxf4itj3B6NG3I9mWzGLqNykVMm6JR35hQZUVYJBHtsLubw",
-	"qfGcCv/ISpyTWcK1ZqLWFfHUPr3elndNvAbSFtf8r5q4BTOp0lJt3YIvwsqdZUwt7jZyPseYiaATFthg",
-	"1HLuloEokbcQn7vF8UtvRN7yxnVgbfYWjA8leRzI9KNDTmcQTYswoGXLACoXTzLdzG4mXBDGgQ9bJhFL",
-	"yIOQCjJJQ6gjp8iJEORVqjRLzHMD8er/+3/jmCXmd/pwKb0KdDjP7zCjswFDTO9aGWJYe0J57A6jx2To",
-	"uqDSJDEnJTPAagrB2AVkMVSIzgQG5r/tjx2ZXDT0jplPNnVvf6/Yvf0NuwdzGvELrrMj9nQsBSMinZyz",
-	"BArdxczcpMdQau95jrA/T/VA2Ge5IvxCSAjdwbhIjIsyCkPzO0uk6pOw23vSI4eHh6Tb29u3y2Ugwu8O",
-	"joi9AhfKa8D82ET9b1rbPErNg/Q/g8F3//XgA3nwsPOo/fHbD9320ceHf+wHvcPP2Y//p34Y71M2kJUT",
-	"q2QDOWG3Y7epsttMc3Hr9EkmgZv5bd6yC66AxCuX9uVMY1tW0mwdl48PygRFzkBYmWNLIoNOCLKie6OE",
-	"QVUSApbJZEoTl5NCdMInEy4ugoH4RfChjBgRMpnQmCss1fLg9Y9PH1r4mTKWTBxBtWMlSWhE9X8/z0VU",
-	"iII8pEL4kitEXWEd3wDbSHGhgoMlYSNwYUM3D7pHAxGCUGuDdgkDm6GU4SsUndsqFM7rBz1r9nXbKdgu",
-	"s0aIpfwE9jvovjwRYg2WgsKjN+O1XqMHG7W9Tm64lb1j+tnE2+nPHuyIUwqedz/cwrRR/+YIgpVHnPyA",
-	"feUG3zuYFE2UDnmHxuj53F3REsv86iwFHbL6UrBkbHUT+zDoWqWpGBrV98gTfnafwWm71e39/ejXp4f/",
-	"6v4b0RU6Va3+QfcoaGmuQXE/LzSKOAKDvAO5gnWDpB55MmKd4NAi56YvdvpZd/0CL3VjuIMAlA/lOG25",
-	"NqtXh/4B69qonNxkrcvlBIV8El1MUP1GkTE3Snfu8NfI9zQQlvCpT+oJn5q9xLkuuudZS7YjOzqn66Zz",
-	"8lfwAj6ngl25WvqTffNiRiffWNrK23wX9gYSDsPlL9Ere2175r44ZhfK/3VFoH30y+B1Emkch2QYM5oo",
-	"goZDGJAQ/AwhkclAhOc80WPIWw8to08aMyJFyX5gCu1hCsrHxqadXgybmZuuR5NcB3XTRF6ZY0qBcQCs",
-	"+ZKPCDDVWe/FnEwkMLDnQGTwZdmQDrps+q3vDnrk4MC6g8jR0VrGHo7RndA8LRBT95Hn6Zr1/a0BFrax",
-	"6Xcg4C0pqZbb/zEVC8CebxI5hapfFORJhvkEJCa54orrYkZTHlIfjlmUgqGfDMRQihE3yz3IeKvO2UUq",
-	"EHcp0+HYqgzzhb71RtCEKUg0CuwDLstoIODL3ygiZyKrOD2UcczoRcpci8o1j5Nyoii64FDX0HPFxJC5",
-	"utjhWCb8dynOIjpXofXVcW0d61aTeEhWAIuaqYEpzGStnkkyhTGkMUZsuMBKh7ANvlFkBuSAA/Ha8tZw",
-	"ZZO1okrCC6IU8rSXB4qxgbAKq5YdIsxIcQCWegnQXQsENvMa2YKqWSLZQJgFASheIxTgSKfJRCoN0G8Y",
-	"9oyKSMr2hIp5G3+Fmm5NDsCYiq28f8BVswKHTREfUcNos9/u9oxw92a31X9SR3Gz3+7uwbaayEQYiVvS",
-	"r+7nxq83MAXslch9GpET328KvzWjfTesOjDPNUrA/C5W8kGa5bdjzblThV3e130wE41gF54QOIapsrXX",
-	"1NhoyASTKnfKuKiMzeInFMLPfmaOVTi+agZd7OnlzCm3CqDNPBFApqiV0qVsMdQEM0cdec6GMi+8OxBO",
-	"SzUA4DIJflPGeoPkON1WJtykRR5T8SdyJeAKKC/WtZ0IMRUZuCtf5Y/M0gGrYMPXNcV2X8kra1rabWFT",
-	"q4sWUIBGWTVRKWHOkA0wtpowI4As89s5G9J8E3XIiTWJM4JWa8oRxTGJGhczuM0nNGIDwRWJ2Uhj9j15",
-	"ENoHnOEGHDBjW+EfHjVvhfO+g8bjH5D2HAwEEC9y5RKkIYPfpUQPRGiaGfZtK8+tBX+MncmrKeArhZyZ",
-	"b4Q2PBwGmfkM0sLojw4JaRyfyeTM0i6GfWPgQqsTKhQdmlk4xpi4+RU/XPpSMBDCXOTOsjQdhewGa4R6",
-	"nyY4/rW2JiwhK6g2dMksB4OcIHf0VgngNI4LQcSJjAB2VBhK2IV6Jgt3er7oMx6ZvvWCvY+Be4OZ3nUt",
-	"xRPYeLftm2kQ9yfu1HGaTfXXK/lv2a6r7Ko+8kd7R/mhTOMo35dESQI7c0bVsREEZj5CYOogs/F856TZ",
-	"zklDk2RuFSuRqW6yBG28fVk9S5CQOJn2EUhoxYMVV+TkzcsABT3XZMKoULlBqCWJpE3c5bpTj2TFl57O",
-	"p2xXxfK6wdDPK/PWiIh28Is/VJxeNJ8O3KDZ4It79zeKhOb1IWA+jTV0bNYD+zSNKRcqM39Ka6M+Upmv",
-	"iGXw5gzD6mL81QYVIbg2KVJesSSm01Yt/5wZgI2J52zj35l3fF4B2rlb0GstaACsrrCcf0sZWjZLiiBo",
-	"Prxk2hrl2RkaaK/mWYArMxKnUnH0+RrhJxWEEgdiRusz8i+Y/ie0Y8kqfg+vgibX0iOWMM+5O3ArdsRa",
-	"QHiGj4novFB4Aci8mkovNICzwe+5cuEW9CvWVzV10+R4hBFtVmyOmQV0nNaWYUV82up0puaD7/Che4f6",
-	"xlW3tPoDjOmu+MMN8AH+Zre9k004IZ5oejSkcdwW7JNuDpI9pXEMhXwBCGcO6GaJswhocpjStnBURndM",
-	"3kOK+0ySKZPTGKn2bBjUVaIK8LrLa6IJI6YlrLaYi7ny2jRxm0MpBPsbiETWKcHv2nLLJ0oUBLXBfhw3",
-	"cpqpkT9NTadbPmHCjmmzyVTP4XCJrECUa1XeAruzYPksGMc5t2Y1au/LJcBmr0bVlXFpZCxc1i+YMDoc",
-	"M1sgSmO0fkJdTE4KIETmilyxRBk7CtiNAgxaz7hi5LC7T8I070+I/krz82zMY5a5CYFvylgC41QbtU8i",
-	"iNnbAjGEkljSiJzTmIohS4DHCVnLgOMJSDUbTLa3kLSGbOo3Jlbyj9RmV9BovkvDKq1kUaAaUyxpphpL",
-	"pJwsy+2Fe4yF21zI7C28ZonxDvYpvkxbd/eu6P4KG0DKySpZiTCyu71QLTWW2MXpNgAs1oxvboWy++YF",
-	"Lgdv/bL75DWdMDUQxoJMBf8tZRmwPWEXNImIlnmetE31bkbymNZfq5lpN495L+mtE7swT9xkul65oWuw",
-	"tFgAkFcdFaVGsa83U98DJmhX7n/rjBezbTDdb2eqFoTaSRRZobRQqGXqfZ3MMgns6JW8smM0PLOodsRg",
-	"X5m905zoZSXVPc/yMr3YpXhdd4oXLLQl+V11enq1NC/z9qYzi1OfW2V2fWWqCWL9Zsy+QE/M9ey/++IX",
-	"XSrV15Wn5g03kC/WIc+cCuDiwjZ8IGoq+2P9WmsoW6BTqdBFc4bXNaiQ60jvGsZSYX7XdRTeN526k3ys",
-	"pu1/H5Oxbk8tl+zQHdhmy4yolQxXG3JbA3+NxfrMU43VLCE+sbXuh5yWBZhAl72J0SLQ3/aHNVhGazJm",
-	"irktNTUuMQhfYQvtgXeD45j1cv4RLwwMUNERSxIWnWnp3nczxS+bgkR5cOjLrHxpWvbnsUO02yzl+Me6",
-	"yhgHLsOb+/saIrvrA869NwYL48EQP7E7ISDmoCFHRKcJJCKC224i62MbpmGZuLgVIPOtx2SfQfm4exSR",
-	"va4deMsRWY6buY2j3AZJC7I4BFKp/Hp+wTkCARGMEOGpVIqfx4xwgcmyWLROO3jPQHyN3gKIydIlwdii",
-	"RJFGTaOP69qliketkhfiU4yJ43y6AsJHhIp54IgGwT9lyz5i1RusYVgrduz9O9GzEz070XPXXKZcjbPM",
-	"ztUlEFR0vXHxAxlrWSVWBqTKIIiURJbQOoGUyyBXSLU2nG86sJNAOwm0k0B3KoFeS52njvjb3ozAItRs",
-	"QRzZUq43LI64KhO7lDJx8wQCcs5iKS4gC5jbYsssGojVLCS4fSecdsJpJ5zuVDhBsYwNrCPnaLwRifQ3",
-	"7ogGMgp5y5mF2wjFEBORm0YkQiumIiCKFgI+ykJwgf8K0V/g50XZpXMRh9Xas/LzXDlba2hr/MI7L6R5",
-	"oxS5qMwbVyfr3FhtK+62SpTPKL2aMhP2nA+69SMS0UBlUyKnXHApOuv7hk/dErll5qQFnuncO45yOZ+3",
-	"4xKcC1hfcm7wXfHNIq8RStpSJc1K9c3O16FDXMe4sJBQVCuW2r3NRRsETpjlCAyElVQ8T9/DVMfBLva4",
-	"ZUl24XHxEimMBHdEmDhNDdrLpl+sWveMZfkajk0tkRcJnSCVzKhcGY3aKgNZLinQO/5uDMC6COa/bGNu",
-	"0Cx1n2gI0Nneqa84b/q9BagkqbDsgrWJEzPKdczRDFmQO8GETjhTjtcIK51ra00AOdjMWA0TGjHw0CB9",
-	"RG471iVbvHefXiXfwjXALT6PG3xZ9rQXRN4uXbrQkFtLTHbDdF9Tk137nwudzFdJALEjvEsBqaaAAJd5",
-	"vm3cjs52UnMKyGupmSr7YWbA0gP0fXxk6y07KjKsNOX0gXIOERUADS9yIQCHQpEcF4wDKubnMpofZ7s1",
-	"BmYLKEI4n7JjdJdASTmmZ4yJgQhHiZxA1SkSahkCyRhkN1Ph42oJMpJh5Y+ATLhS5r/gUJKJozCb0TkS",
-	"GNrK3wMhRyMon1N1zzgaN7Pq5jnfWinxOqN/4HogRlwrV4QLaglDTioTxFbPtTmqVOdRe6ch8StckdC2",
-	"yPQUl6Jpf8SMCjVfsVRnNvUVfOGm7Xxi5Ct82XXJtl+wT7o526awCbdKu1GXvFS4qLZ2sJnOhTS0FXBP",
-	"cR0ByDqZUC1jeWFarKX3ut7eaW9jVtvCWNxk4k9lqBoAVhtUbTbb/mOw+tg/yYsn2+HGrXMGq0i1+t0i",
-	"Bgt+zvj715qoOlxWee6eNNRyvhmwVnHx12gfIxxXSWmC3bs7EFcJ4XCBeGffoOY8jMfGfAu0zdRf03l5",
-	"d0jMWYJTXTojLjUa/IPA0iyr00yNIfOvIqGxEqKEzkR47KwIx94PR8gRS9DXCM7DZRrLva2ss24yAeu9",
-	"68FNpmC5Dt27EINbG22Y9zamEYTOBMIUCCTNgjE0G519mnKoTYpuos7XGD04pZd+mS85Gq1koK+GAcct",
-	"5mg1YA8BBoKjfSpFE5tF1dTbCia+M2LuiRFzurWB8vk+iL77gjx3UgDnpPGwvpZOc49mMPSC0n5EYaTW",
-	"j0kWXtvkQPhByktL6uMOnuAtKBGd2yIyS2toYlt/hh16FwiI6wu4ebnOddvyB2R+WX648Ibsa6lbcm8N",
-	"HiHbsMrRxsFCU4KBb8v+be2bYygGZWzduoXvKhEOxGzMREAUnQeFwL5l3h8ljGVl9LaBWtzaAIF8hZe3",
-	"R5THwKxvjnfg2Gtz0Z5SpfOQIMoKBJtfpGhk3wHhBPrZyjJsxTPRI+ucuyH5CqIwL13mH5JQhRwTh+Lw",
-	"mPBs8K+evAKau6WIvbXIQC2EDLtg4QrWIv7CUWRfv8zrfJ2MHuh5X0c4xJdtvqjmIQK5vHDLWBL0mGSM",
-	"IcXghstXdGEKQE1AlGUg8NQE01Gsk1gThIEvzWRyCbsEDpEj0FPAisMGYsRmTGmQIx3yOkWyhCQVxJy6",
-	"SA8rM9LhOCtvKCKgyC7UVA9cNwbigk5VhsyXScQS84fFmjnqWYgQQ/lOYMkbs+ElRGSOCbXE2xCqQbYe",
-	"JGzQMz5kEAs6IXa84Q0KSiJCcKeIUCuUOlTMDLWdpjzU5KtolCz2/klqxkQmlzBqWEFGplrxiLXNz1xc",
-	"tMcyTVQYDESYl0ZcFHaJL19uV7DQxtKKVGeIVHtL1dgWBJozpVlipohdMcHFRWfNAAsIBESQNHH3ll64",
-	"1tnVDMNNhlp2yew3k8xudusKZ5ctE97/TJGRe48VrMIBm4QkyWVkUAMYRCRBiCFueFaFLurtKbeaAryZ",
-	"asvOSrvwT8kpbdVeHRzQ3M6Sq+b6KlwoTeMYxxoCOXB/hAeQSA5T56RIk7jVbz2CY4L9Tm1+DbLTG6uE",
-	"JgxS/Do5HiorJF1foGKamIVmfgD/+Fia582qmNhae65qswOp45rhCZEz/zNIhV73FcCZWHgLrK0gO7hi",
-	"0UsElGAhG3ugRRMI4CgQDfE+9NQ2pP5LSV4/0MzUNKZD5lXUvOQiArHqso7MAzRh3vvLTDM1wwa1mDNy",
-	"4gL/sH3JCS4fHnM9r3kDeq1sUWc5glOn3ZJZhKIAbhnLOFL++4sMgDUFUJaij7y3ZaZ39U3+h7DLCRum",
-	"iffwO5Zw1tQIgPAkrJ/biaY3boaAQdLMQG6tBlAjxZLPZ9+w9Tcqn3hta53nvPX21V75GVjTXBGVRhET",
-	"8RyWm78/oIZX9d0vGI31OMigumCk281J86I1gMLON7Q/MAgE/fzx8/8fAAD//w==",
+	"7L35khs3sjf6KgjOd8OSXaTIXiQ3OybOaUvySDOWrJHaoxmbOl1oFtjE6SJAF1BN0f70Zve/+2I3kAlU",
+	"oTauvdqciHOsZm1YMxOZv/zl762hnEylYEKrVv/3FvtMJ9OYwb9PplPJhZ4woc2fKp1MaDJv9VuvaDwi",
+	"VJCxTJNW0LqiccrMHefpaMSSMzrSLDmbcJFq86Ju4C6cs5FMWOHKMGFUs+iM6la/tdfde9ru9dp7+6fd",
+	"b/vdbr/b7XThfz+3glYkh1omZzxq9XtBK0oTqrkU+dv2u0GLiehM8wnDlz1rd/fb3d5p96i/b15m3mIf",
+	"n1LNmdDubYmUE/i3SOM4aCmWcKb8HzRNdP2bu+7NSlOdqla/pYZjFqUxi1pBS8+nzHtPOo1W6+6XL4E/",
+	"/s9hmFabhVXGqdT9pu71utisb7q9frcLjXoBb8f2vJUyKbbphODX/faM0jg+ExTe/SLpEPMUeUWjiJoB",
+	"UlM25DTmv0ErzS0smVAtY3kx9z642qfWWE2LW2XHhaszOtT8irX6OklZ0JJXLDmX8vJsSKewfhc2f835",
+	"foeTciJEuad2ugp7jSd6fBbBqmj1jr49aHf32ntHrbW2FJtQHrf6LSpEZ5IqzZL/tgKgI5MLM0o8UdoN",
+	"k2lYPjQRE5qPOEtUq//Lp6AV0/zON/CuVtCaJGZM8IO9/VbQmo6lMHd8c9AjBwfk8PCQdHtkb3/DscJ1",
+	"uO2IbTIMtd1t7N0X0+YxoxEM1++tl6f0AvYqU8OET+3a+RdLFJeCyBHRY0YSNpRJFJCRTEj4etR+Q/Vw",
+	"HHZMg7F1rX5r0OoNWq2glbBfU56wyC1UI4Mm1HxiQj//wMSFHrf6B7jzNYNZ+Z9B65du++jTN4PW/7GS",
+	"yggvnXBxAWP8gxzaVV1u6Duqx66Vgs1sS4ste0Jz8aWe9Ba2cSTNpmn1W2nC2wkbsYSJITPrJ2/8Xrdb",
+	"18j3TCfzE6Nxqs38wIZSRIpoSWaUa4L6h+hkzsUFoReUi0Kb91ZqIxd6fw/bxifppNXff2qaNuEC/+xl",
+	"zeRCswuW4OxPaUInTNsFcAKiq9Lij2NJIskU0WOucObNGI+50jKZ9wklZskRmRBKIqYuO+SUXjJBqCJc",
+	"E66IUUIsCgaCKhJL00vzLpYwc1FIQlM9NhsXZ7YzEIU5GyVSaHix2eimQbhmW0HLLfWXbz60T6zcrV1k",
+	"PTsY2d+FNffL/wwGqdnGbfhv73v4z7PvP31trqiGi81P1a9cT3O+flEd5dMxI97q/EoRXly8Pdv7KdXj",
+	"vO88WriI/0/CRq1+6y9PcovqCV5VT16/KLfrdD5lK7SNmM7dXgOfx1KlSWPDhnj5FtuTJqpun5jGhIJ9",
+	"1mdDuCN00mhKL5jd5wFJxXBMxQWDtkL7fk1ZMs8biA83reS9xSv5pP0zbf/WbR+dtT99U78O0XZpGk20",
+	"X25vMF/JOGpqy1jG0e215PUIdFm1KW/oJYN5xIkjUsRzwn11SJTmcUzGFGUkCY0qDcmj998/J0e9Xncg",
+	"FBuat5HefqfX6T3uEylAYip2xRIaEyP+9JxoeqEC83v4dQiClop5ZyA+cj2WqcaXo/TzG8QVmdCIES7M",
+	"/WRIFSsLUaeSa+WnU+ObrbnBQH39aDD4+v8++vjk8X8NWr/8z6D16etB65G5EMDV4oXHXz82v9avztdi",
+	"GKcRq87Cexhp0JtUqBlLyIzrMTlnikeMMDoc+yLqOBtZmjCimFF0mkXkfE6GcjKhqrCkfmnlppk14D+Z",
+	"y9NYmqaMaKxY/Wbltrn+yHHNJnhuFUb1Nr3cTU1+tTQaoM1f48v2YALsH7kyp0lCwaQX/NeU2ctm7X8x",
+	"56c56k+ZTMzLfuATrqvjeqLJRCpNlCQTs3qg9WYpwWIzoqswVIfd+oGI4e3+MERsRNNYW+XbbKnsLTVU",
+	"Msu6SVDYIbw9WfEupqKxMTEVt9eS91JOmlqSSDm5vZZ8AP9EU1vQe3F7rTnlw0vWuGA0XL291nykXMdc",
+	"NbZnZq8bPZDMb6tdX8zTaiqFqvjW3nCljBDq/94aSqGtt41Op7G10p9ME3kes8k3/6vwMLbad9/hU/jx",
+	"4jiEnvhuC6nbI5mKKOwXjwqeFQryH6SUGa3cULyLtlsjtLHd9nq1zWiN3UWTURc1thgvVxv8iipvnahb",
+	"bfKYqrZ/gscmOyPMmF/+VUJFRCap0W2azrHxMo7uYqyNJds40jG/Qlu3OtivxRWNeXSrbYUvwsvbI8pj",
+	"FmWj/GvKlEZXgJCaTIzNiM01jUvoUB+TkCWJTFRIjDhTxBhhc3LFZYxne9OpNzQ21gC73W5N3FfbtiOl",
+	"bg2pMJ06N7/QiDw6T+QlE+TvH358G5BzGpGfTr9vfxsQSsDyIWilET2m3pBEbCgj9hi6+ZZOGDhCbrWb",
+	"RjW0tfls2CdUSLPQ4LCRHU7MHdhAqU+GQzbV9Dxmt9tIqds0+7SdiBAbE7oDDo1jOYMNMmERp+B0wOGG",
+	"bsgpwyCCPQ4o2D3QMWst3sVGt5Zo416316s73ViUd9LgmIrm1sZUVJtqTM67aKoxZxubai5Wm4o26V00",
+	"Fu3dxubi5ZoGa3rLe3GagEOa1wn8TK1alxVRXAzRF3JlwwJc+GEA8t7ITq7Rjw0KOGJDc0Cngs2gh2iY",
+	"38WUoNHfOCV4uTolp3zCfhyN7qbFE9aWo1G5zc44M1MDLZ8wIkejmrZL+QNNLm55RdF5LGnU1lK2Y/N1",
+	"2+hzGc3NWMNviRHlAn5XLLkyf9NLpsijpwfkH/w7koqYKTAsRvwiTVhEQJXNuLLq9XQ+ZXd9SjEqaaWj",
+	"Cuiuyuz8JOgV5fGtq980/65bT1TTc6qYZwWlikUElC0jE4k+NWNOGKNnRtXAubEDopiIcCLpJLenrAQY",
+	"aZaQEAJibYiIhZ2BCGWqh3LC2qm4FHImbCuGUgjrJ51BqEhpMhvzmBHqXJ3m93PGxcVAwNIwBt0xWmw2",
+	"kGZaY9rohBB6Qr0wp9eWpkG0dz/x4ngwjj8J9nnKhvqWTVcuNEsEjdtgWxu7joBrzcUXcAN1yOmYkVhe",
+	"gFjgmqTC+YlDOylnPArtylPpdCoTzaI3xri65eWXfbwNph3sI2cFPsdmtM3+DnEraTBg60w/kBnQI+dh",
+	"uQuR4Lw3bfDeNAqEopOnLA6+ONdNHcyp5LIl51JessgJfhge/7xu/raWZp+EOZAmJOmUaBmQ81QPYKOj",
+	"/5qLi4CEDqcUBmbXDcem2YWHp3GqBiIso3dC3GLTxMyL5uhLqoddVUIreMGKCW7aY79tu2MsCDDtaMKI",
+	"HA7TKTf9lrLoHlvoYH7q+5e7Vf9yIxSsqbVW0txZc4dUDFkcZziIRev2uX/vlyIQZ4mLUChNhTYP2bDF",
+	"kgfQlZXff4aOi2VuyDo42JIP2fvtfJhX5Bi7lTu1auvkFUsSHi199Y/uvi8ZlG2pULG3fSmC31ZpVQYO",
+	"bHL8HxORxjEEEYUUrOxO9tff0wN//R11u896R0d7hwfPDrpHR71icMa8FA0WdDdXV6eHU2wOBNjWzcZM",
+	"mH1kJiVShMa321IPYbjysnGIysUPePL7Az7wxcNdroKvuLP58yFvK47KFz8M8QvGJbwF7QuEfBTyNeyv",
+	"mcKs1IgGb6s3ye2gXvlkU1cQgoX+fsrGQ57/LxvCfPuAV5ClYE9EeGCm8TtP69k4cXFuX8kZ0ZKgzO5U",
+	"9KSQmtVBrqgmLFZgOmiJXskJm5yzxNi7DoI1jLngw68AYTUadciHNEmM4WHsXzWlQ6NZE3hUXrESFO4j",
+	"j2MypHFcsNQ1wi54ROcQIvdQAIdVFEB5MeWogMHgQ11AO2FUraez3uMT5SVmX7RswjKE8hoTdiKKe1GC",
+	"tdUhr7UiMfQdDKOKFQS4jfM5sXFvGEoESlVnnYr5mVn9NaKAXjJAcaiUg3cU7Qkwfrkio4SxDjnxnKGC",
+	"MSM58TZwRCsJVqBMNR6ViJZxcfJtv+3QnUsZMyruRnGPZRydaWnd5DWRWvDCyxGhGCKBPl8yNrXebCMJ",
+	"igv7H8/+/s/9n7/be3Pw76enh//558eX709//mlv/+CwuJ4Pist5r1tBUu21n9WCqLayCTbR8Mtv3kiV",
+	"efpohRi2v/0ahbvXjiV78+VV7dnmR5HjrCCTwNuLAdjXM9gKGlwB7txQs8OG9ShhkKzm0cgoVfJ9mkCE",
+	"BG9XZELnRtjSKLLy0kJ4jAgwigN9DuZfYza8POPC9RkumhWojWIS8kyN5awVtGJGr8wvKP8BqhNJCNu7",
+	"jAyzKllyYf7LJ+ZYXIQH2S9XliBdANblEeFmtBz0Fry0OUo29K0vIcEvp2gJclDE3S7G0jbrgdvA1gat",
+	"DQ4ztynjRomcnOV2Y3HC3vp2sJk5cyxnn7ly0HB/GfpZPJn/y61GFuF65OJsmsiLhCnlrcooW4T4uL9E",
+	"R/rMaowz0BhnijHRCsy0fmo0GfPhr7dhXgsyA8TebDwH3Tgbz42eSmPrxsMAqxRkmiZTqdhC+2QbY+R2",
+	"FuHa8j2zhWowzTJiEcE7UPn5Z/7SWOyvNRS0/dtZg1a7x2fKjdSbPNv4sFbSd3BQsCrFid7ivvY/l82t",
+	"3RrLzzS+Ci3oVjclS5TpK8zFaFB3YzqdMgGOqJJGrerNDLxafM9LwHGgYg6IjCOmNIEMJICxu4dWHGXU",
+	"/QWAa89stBKutXKuhFuXDMUPXDWYFQDDN5vJwwgFzg3LyIyLyJzVnIFA1SWLzFqvDpKZ+Oo3vjfDQTgu",
+	"QOebx7f6ChdEmg9Tgv2dAQNYwoqfzkWin+PZzXM8s21nzrFtu8gWG7pLRXrDMig5KhT20uKEA3P6gZUO",
+	"dhraE+sujRLsubomgpaXYrHsxW/ZZ23TNYxA4BN29htkwy1+7JRP2M/mPpAiy2Y6PznfyGTv3fBk126y",
+	"4iijqAMZ1/KHcclWfJ/buOsdwT/a066WVuQcW0CCxfKha4IL/0W96z1j+3NRGLY7PS1vcu5s1OonFh32",
+	"0DT7l8Wr7kODof0RQnFF/Wcdzx0SZpZ1GJAwM63hj8y2DoOBCD3rOgQ5F2YWdoghn7kH0fgKUajaT1IY",
+	"CNPdYxJm5rj5jLXH7TsbbPKQRNIcEDoD4U6uaHOw4tH1mOiEUSOHiQ2xQ0yQKttCLi5shtBdHCwK59sy",
+	"MUFBDZVyE+tCoZdcREaqXnFV5wfYxSFvMA4pY5nW+CCew++QjmZOcExENAkIVQX99pc99ixyX3Tq6llB",
+	"eT0rnFz+8ku3fUTbo0+/P/1Se3zZIrR5xiNV70sBJ7zdWjbqboQkX93uReG/xKa5Bt2wqhry+CNqRCTI",
+	"FA5w6LzLK2lDTEopv/InyEzLHNIJu6BJhAERxWCd0uHQtLJo/Xy45IKA8FnqfLrtcz443BssCzeAFAYO",
+	"fO+AaqMLTI3AYd24Bmy2ImUF3DTiVrM36jquYeWaJpBpTIesQ15OpnoeuExR84LrXcdF6pH6PaWcclT1",
+	"GwsbSbS8wMGEE1qYb9QwwLSCcxnNV279hyInSqEnhzUduaYoKGyK2iP/mrFLK2urI1wQYYXV6S0Qf9dv",
+	"HP40GvhaImoQu5LGUllHX9ts0m7w4HT3spbfJz1u29r6S+/w6eGw2wruh27/A6npovq1440ifqeNt9bG",
+	"djwb3Ao77fxH0M4lRdukY1dQZ2s5i0FxqZVd5nWgrhqH6WZuUjgN35irdAWX4AqD+87RqaxhKjwHd5+q",
+	"RirQagBGlWf7R08f9wk9V+Z3REUpm+O73C24cwj8aRwCf1ijYWcl7M7sO6ugahVUNNJ3PNHjF7QOnmJ+",
+	"NdoYGDgDMkrkhPSOut12t9fu9sxqLyBstYzo/JhQElOjESI6J1wNRMJGmCinSA1xQh5cHsqIkXCU6jRh",
+	"YZmcq8D7WQjwlTdScR+tEsh9TuPYqPY19fD3gNfBlVbUn2sFvUqGRP5snfnwvJTWUtkewuL/5mXbYEYV",
+	"yUIQ1SZnl9ZzDS+DZpuvlrHZN4+xvnFMdQZaKQzbsgl734Bm+rjCbJV40s5stmLu2vISVk27YE+eDWOp",
+	"GDIgoSxqBS38xxkXZ5Aq2QpaEOKsJVzzPlOza0TEo1q58UFOGCAmZ2PpZGGW/DpliZIiAMS1kQkx1zqG",
+	"uBtXgNS2IBx1WeP5AirgOaM1BtR/GE0yYVVEb2oC8b2iHXf07cEiS+7o6OhbP1B71O2uEqtdNcIwAUjD",
+	"Wb1xgdiJmBkDQAV5XB/BqknJpjj5+mvy5mvzvyrMYWm2ARA9L27wm/dvAbs3loKdMVGnl3+gShM9kyTi",
+	"F9xBXhiBR4hIzb5fPiMtYJP2ORWLMI3FmD1gRK7nS6x4nE2ni1MQ+Eur0NfaTY1MVXWhVkg3zU4WuXq0",
+	"BpOQwLtsraiag/JGAbobzOyrX6AfLb7cmHplUM7zccKVnsDJZXVS1tuwcDdCSF5TkKOAbvTSs+zqWyfc",
+	"YFffZmEGx7JWynkGQIWX3CwTEiJ5ummKA1xQ93d13W6wBPP3N0nA2VjGDOxIK1BwLzUh/ta2DCsrJOth",
+	"g4hraFBgc8TLts11Nu1PvhHr/JlLN0cdoAvkr90EXrIMoO3xuMZFfbbMaAS0Fme0RO3XkDzjvy2HfR4T",
+	"aslke0G3290e/tnr1p1Xh7mGWmjx2tvKw+seDxp6vWDkl7uL7cvX8xK7h6rOYSaidbG0WbfvmXO4/hR+",
+	"kvkDQfKAf3d/f/+IjNI4bhtp8rj2bG4s2HZvr73fvTmpZFr8SqbIGrMuenUs40gRKQgliosLkKyaAWaY",
+	"0ciJWCMmwMVUcxyI5fBSNZyDPQ6omUwu4UNcHxOGriJjg1JNaByvvGxe0Pl35ovlDVjjzrQTufhturrx",
+	"7CzYjtWvEduIdRW/0gnTw3HGhULngbUBiBHW+8O/Evcvs6fqdfyyTr0U0Y+jbJAw628FIPmPoxc1QSuX",
+	"NGi+WzsUsj6/7yQHluYFTq7BzPZKD63C8vHW3Hm9oDNvTdvzROkwsdS3WiyEtBwhbe59TqdVH+j6jslr",
+	"sqTzWag0qQjhKXR1PRPbL5a19kZzE9SA3tl0Fa2NiXjAi6U07wumvHn2lhsi1lu/lh3iPPwVM8S0EYv8",
+	"rGmM5JRA98sWyVffIgGLPXZVjNDVq8ZyJmzWGBVzormOWYF5YyCq1BtZEoBmnzXSgSUTGnOF/sC33z8/",
+	"Rg5lGZPhmCZ0qFmiBgJfASGGctCgWh/ufp2DcIy3xQC4TX4Ngf/rkU3bCaNG4o27lEbV7VEKQFf9BZYG",
+	"RVingQ1sB6R3aGat9203IOcS7qhxHewvRBmYhz3X9GGdI/ol1sarJjQR1jaXjHJKmFK4bA739/bgl7YZ",
+	"qiys/WsqNRDfDeXE5uYlA8HFFVf8PGbePgyyc+3e4QGRQ800VEgBRnAigRI34ZMJix53yD/YFJzZs4Rr",
+	"zQRw7UGUVFVFhNn0kylNWNQQbO8QG4unEykuXAqRKsuC5hqBbpixmmAxbXyvKCP2V4g1eSZwdTfQODZH",
+	"2eElHGsC0u328bC2d9DvdgNbmO+zJhMeCX4x1sWjW2+v3+2WwmGFBh4WhNijR790e5/ANf5/937ptvc/",
+	"Pe7/0m0fup/MNx/XSqZXjMZ63FC8JZFDiOsrQmN+VXMua+JxOIlndK5IKC9L1RDlZVk2L/Pj20/Uaa5X",
+	"Mo4aXfMOoXBplmAqNI+N6mKfp7zWI7Fdvsx9pvazXV6vZ6t2qcjzULbA4rll5wL7Ce70ciupmN9eauUf",
+	"jc5hEXveHTLm1Z3jGvkcasnvVie88xZ24dDXJCo2POWhNJHgxLot4rNXEDJfmJQdVACL94jI7GbpvbBo",
+	"bLGs2l63jmsQCqzaubO+/nwX7C0BePqm1373Jrbuxoihpdxi+XpvDI2YMbFnN64Vcsvt9OJOLz5wmqNa",
+	"8sSPY8muWAJ8+ODCoIqEOdtiiNglKS+zQMTt0yg+JJWOw3w/VHtdGcHXrvY9kIFCaOCYXPArJoxuzssE",
+	"BETAukDYKlCrEVsDdCD2/udwn7RJLyBKourFAl5///DjW6iywBIb2YKDBR3qeF46jG4xLdUNkXUqWduG",
+	"QWQWdiJn3BlTBeDN2ZgldYe7udJs0oSAtq8Ed2CfUPLT+9dY9VyNZaJtYa3CuXx8de+g8Fc0Tln9jsP+",
+	"Fbvw7PBpp7e3f9A5fPrs287Rs3vWn/LJGefP9bJ271jJWWMiAAgASt+C/yKLRVtnL5GjkWI6IOdMzxgT",
+	"A5HHpHOOJnD1ZuHp3unefv/wqH941DmC//3cIW/4MJHWoiM0YQNhDuwBGXHBEocyHKbafK/s6fEpwI62",
+	"YoWqLIzXQrPkitb51fz4Ko6NB7CqjbAi1upaoFTbA2rq8Wl1i+PN+7c12VUs4kMau3pYuEv6i2RrVhoH",
+	"Vw4mxQwETC159IJOJo9RMI24WQMoY2eJsdzxHrOG8Fc9s4IYuMLUjE6n1VhAF/7XK0FMe8XkqW9Xw5QG",
+	"rTcsuWDvEnbF2awBA0QJUNaSmUzjiESy5qC3EEh0CvIU+wWvGMk4lrMcSnQ92KFa9JAUo5gPm1vloBlu",
+	"4OUVS2I69WFOUBMJBoArF59xGUFY8YUmLLNYbqYfRnPXnXTe2LAI1ICExiN+BoIUKZbBKTbLwe+djxgA",
+	"whlqGFAbRfy8vb6gXPl+tb3rlsSoZ5xuZR0PikvMn9janW2m6z1TcHReuKYjHm2xnHEhm71/80t5twSW",
+	"Avfess/6xC+yVrV6AKoL/qWsnpILO4JnC/4uBtm2zIoKWiqWehEVtFc2SmAiJhfkqEtcylAlWWCbxtyJ",
+	"Tm5w7CzRz9eKvCg0oQy2gRlauqLqcRjfF1fU6iCM76zICIgGieKCglTMSUyVPgY3q83ohogg+zWlsVpZ",
+	"xBS3w3IC3o04UxtAGYtpQz1UR2VY3lGVeTAQ1RFmJVAgoDilF8zPwSlsn85SaMSi1JuT9s+0/Vu3fXTW",
+	"bjCX/HD8QrqfV3JGJmYqrYWR4UyQhrNIEyvycJ7DBrCISDEQli0d/DfWNjnG43pmeIAROpEJc0U2OdJQ",
+	"Agekhoh1yYRcHJJfmvj/o8dLusYp/X0aM4X9dFnFZVJ4B2OfVzdR0pxy2FQiJ8DYaJaWW6LCzhXc6YwL",
+	"ZQ09nB7FmEJQgwetWpy6edtH+8QMZ4Nb01zqEM9QQQsVj7tjRmbU0Xu7Kp8FoVI+EAKLv/WtuLR5mMKE",
+	"0csyp781LmSqFY9YeyYTc397DNhq51Fr27Wcu9WyX+qyN73bFxshEy6chCtJt6CVArjCXjZ7v5ISCyMa",
+	"LCo39C43air+BMf42gjV9eyrJeI1z2TflOmSOdDMQowz3JQlMK0Cl3oHOa9rA4Izz15tTQxrwI5tAdpa",
+	"911AGB2OSVqLkFmZISH3MJZQilVdCBlU6w/JmmmoS18+tszk14Q5xoRRb779jgaLjgTFWVwPhWy3zYYB",
+	"arcetCQJu+BKsxqWfmpOYmfZgWc5P9h7+yrCrpggfETU8lxv9ADgc2zFKlsb7vrb2sB/mo25znYro7br",
+	"t8uClb4csu0P0cqYbfdQFbRtWgUxicAecTcBcHsVSu8Vgtu2C7w6a0qP07IXpHR4dpc2BCz4jy9o+dbA",
+	"aLfzliCjAxKa401IhjGz7ApLGdJ24ukhiqfqSsvfVnOkTrStRQJ32WyHZSVEy3kMA7FSIgNZkMdwIsS9",
+	"i5G+cyNfsTs80g9CFZkyOY0ZYL0Z4bpPDgD/fmijeIEdwoBEUqtgIFRM1dj8PZ5Px0yogExpwoQeM2V+",
+	"BWo1EjMKwx9+E9bDyQeihCe3nykP7TcHPXJwQA4PD0m3R8oMJPtFCpKDhX4Q8vVg8M1/PfqFPHrcedL+",
+	"9DWEjx7/fhD0Dr9kP9aPZUxrzuhv2Qx9Y9lBHeo3KHemtE6uIYUq9ZeMTe8Gp3WD7CMLlDqOxQYhBDPY",
+	"RhCtwvp2h4Qhy52/QWYJrHWoiKk4mU7j+WY1mql51IjEmIqFIaB6Aj8AucFWthN4bBVysFYmdi1n33pe",
+	"jKA1kVHxwNMyOq/C5m3Mz/M5kYJBqIPGMeFYKkYnVCiseOf7cOxbaByfyeTMeoqKDhp7SxWoUTtdGx0A",
+	"P47lxEyYmSgjQJyTkInrpn65eXFxD5lixjLhv0lxFtF5CXJ8ULdzRjTxmO1gyQ8BPh5LeYny3UVBcpTY",
+	"Yn6y7jJg2D0ms7nO2FiTkHtdi1Izuxkkj7XslomxNQPSMtVDWWdMhnLKRNhH2onpNOYsInOmOyQEozHs",
+	"5woeLHGNiVZTCVYjn7DOQITWPAz7rkYsV75vWshZh4QWWFN5o/2dKC6GbCDgA0Y2zKgiExqxDgn5ZCoV",
+	"ZPZhS43ggutYUj0UUp8pFgMhjOuLORqYt+VgFZYwmwiMJfULRbTMMJj1Yq6A0xh6BFW0oHm2wjO2AnkW",
+	"s08WZah9U7XGbCLP41qAIvCtujEMshyMjK0OH3TmVV59GktdCmV6hlmIxZ3xxD6pnlTc9Its9iIKOH/J",
+	"L7T9W1MgDZdEHQDtrc+uBxPnlen7s8bCl8LYvbmHcb0fYGpf/nhz7qOmnaCplX5NO+AkW+ORHKaTzDVy",
+	"dHD47HGDc5hFZ658XtOW4gJofdtgD4F9YoVPVncvC18i9Ae1TZqYY52xpJwR6NavgMjtJqAgV5t4mbvB",
+	"dU3z4SXTq/cQbr+zjp7C51fvo5EtVPOrxo5R9DhQXPEzV5OXT1jfIgcoEI/iMTQX74DbGMnECP48WQV1",
+	"EeSBT9Cktynhemzut1sNAgMOO6THTAxE5b6hjGNGL1KWUYmWwEWgU1YjyI5lyTX7tGaoFlO6wRoA5Fvb",
+	"IejsxBcACfVQyBuEaToG3sY2O0XazlyuYX9BoGZ1ArWM+7dION4MJV0u9y2y2jyDG2bzyuT5Kwr7e93t",
+	"tXBoFUs4U/56QDAyUJhltIJooHGtjIG2Oqk7vPtFZXx7taUTmK5leiiWNbeFXW2ztIQiqeyzDmDno4+u",
+	"BO/IGTtonDAazcGMLBFVcwudcclRRYOnzvYH1unGYa0SxLuBveIyL+2/0jD+yz1Rx5jY7C34ErSwbPWw",
+	"1imsx04mWXLskjFYgtxmJkOa8HbCRiwxR78K3qpupEDiRGdc1NXXthvcIj3wViuUstLZYJRbSP6FhAoM",
+	"eYbhNZo3NfmDbCoT3djqmIq2kLptT0LeHNuTWXY62XInreHss7NZay5+DzkIMGz2NnfuwqSGrxSJ5UWH",
+	"nMRKElDw9gg3xnyw8N/t9/hc+/WLEvdFt/f3o5+fH/6r+++a80LdybmWWsPs1lenp++sKRLYtDX/Swfd",
+	"o0UOhcOjI29WD7q1IDagcmqGT2EFDjJiMzKTSaTMiADlR6ZozPID39l82ixvAJWI6NAaYGJtiuTCZD9t",
+	"m2ctGKoshq5PwvzYFdrQgorTiw75APn1x+Q8oWI4NhvHzP7K575Vdj1M8JonwNJBAa66WckWR6YTPEFW",
+	"WN8LDg0f4vSi5nBJHeg7OySb+SNvAUWZMEEnLCIysQk/1FZNnzAquLg4hsRyKUoFuH2f6YTGZshY1M4r",
+	"DhgBMZKp8LJI2/5vdtD9nzzZ2/i7aXnhojlUFX4wuqwtR6PCj5aAtvDbWMZR4YdMsLkfZpTrmCvdZkIn",
+	"88Ila0AUPwzHC/+nCdNjiR+xZxY7MnQ4ZFNtyz1AXLkNuQwFxFH2U9UQ9AYVlUfLKpzMpLHs5Nk77Hhz",
+	"kTEsVobVuwajuujeYpeySXDUFv7wpsr+0gSPdDO2ClLSfiv/U8g2/GLFjZayPaFi3sYAhT+rVl1V5zWr",
+	"syGkaQZL8vn1RtOaUW0u2r+mLDUfg/+2gZIWnj6X0Rx6Z747pqpdsiaqR23/x/LpFE70kETJPYsKxmQe",
+	"Sxq1TV9jmlwwCJGodGq0NovaExZx2rbSpWKSOReM6ciUwl41KiIRNG67miLFciTWW9G2hfaLjrzKjFUE",
+	"/D9htBYCg7DvNbig1al4F4Yb7furEKI8IXiNI/zNYYVwaZpxq2GPsdh6cwcoaoy45aRziwHu9hS6COW+",
+	"AlIpcCED1846ZfQewvtMqcUMZEMq0ACryVKHsTm7YomqLZX0L7yQ5RlQTc+pYgSfM6OTqqKBsrehfdxE",
+	"EbOQIQ0ERclQhN825EkLygNSO+q1pEMnWGMNOUg8aZRn7jp2cjkC+9zWdbkGIMI1MycjWdJmVLjXWgXQ",
+	"DDTp3TtIz/XWc9+0mroZnA0hzzjBDbzLmxEo79bMGtQSjfhe0/jl4F4z1ushe+GJreoFg8y7b8hd06it",
+	"wa+wcq+BE/gahWsj2v9PsVMq04xu3trUMTZME/Ogr3EDy7OdF5dBTI/RueCqtk6nOaF1vD2LYxyv3Uuu",
+	"OXBRExF4GNRxm1G6rcBpmNY50ICD+fDg0M48oIPMnX3y/fuX/wzI67enL9//6+SHgDz/8ae3p0Qm5Ke3",
+	"p69/CMh3/3lx8h/znzc/vj19Zf49EB//8eG0DHQ17/nrx5cv//HDf47hHX99egzP/vX0p8XZv0cN2b5/",
+	"Pe4H3zQBFTajaVs/kfrarBaYF78JJeqyRgBCDWVZmXVjDesHZcJ3WKyzjmUIrudu8XM2tL45AOxH9fka",
+	"9YGs79bd6GvFpVQm3Za/snpswZ9dDK55pLC+6trYSG7HSqE6Me9YkEU9SuTkrIhtXbF64pLyuLxaHbcp",
+	"Lbuo415RRWy2gQ2HrFch99bTrq+5AO+CBbHh0aFO48LkSHl5W/y+p/SSLeX3NcujsNfvI9OvFGd+5D+H",
+	"WI8wLlGzITAmDcAYaguB5WEgP1ZgX6EueSnt3V6oLD7pMS8sKxoB9900VfHOBljRBqie+H4Dsh9kfsmL",
+	"KVhCfyPCyeuTtyeQqHVc3pBOoBZF6cvU7M4nP6cJB1C+NwpPDxYdGnAQPnn0J980Zvhszu68mhECK6pZ",
+	"KNYXFvxYNCCwKpy2gT7UwHWgwKWoshLG1oHIcrKfjIFmjnCyGJlbbAXTG4F1NaJAvXsW0uPcDrvxJnCp",
+	"Rsx5ofaOmVivLKlMLDrbE6wRmr0Ok10K0tSTmW2Ltr4zJPU1U2a6SagsuuZN+T4DmG9nvpp5RON1LGfH",
+	"ebV4pS0T2jIPz1YGyUqe0Ns3QDY22SuWy3qGSkHphMYiCW/ddmlEvZ9YXMbdEriP+Uh7eVN+Az9IjFCa",
+	"qySmmiG9IKNJzFliUdPsArTPohYXQ5f7fhvb+73FtPJncmRat17Z0uoWr2Uv9IsQDYHU9Zw5iWyjabhV",
+	"7iLL7q6SNMxQLQ8OLKIKNJt9nbBic0DBs1EqUQWslWvkbD5HG9oq1xvx38hthpjSjdxltVF9mAN47TIa",
+	"ww8VgsrG6pIjzuLoDggXXjAjS2QsL+b3LkprESQLudQwYg9YzGwsAWq0LGV7Qa69X4rEnL0u2yV86c0a",
+	"xjSOMydvQ7XvDPdMFTL74EO+WW/U9JyBx3MDPviltf82i22sgVBaUwvcuZ/yPVVjzDglc6Y0SyI6B+ow",
+	"S554v72WiO2q0UtWNbj0CKMS6NwV4c8Clhd0qla3UqoAq1pDZV3H1FRaLGBVYACrj2XRHUuAhbk+lI7C",
+	"2daKJENb19y8Zd9WqvWzQdoO4B9HLElYdFaXOZHD+dAQu8nMiOV9vAG6EAuws6u3FMcqyXsPNJ6tFCsP",
+	"KiPpS+H1olqFKaoT4Anz6LpAb4G6MiJFRKpDQrOnooTOXMYllItoc0xfT0Vk5mwgQq/FYT/DodvZrp3o",
+	"Qna6wyS6ngKy9WyayIuEKeRhBTdIzEa6OD6toJU1sXiyy9/ZoMpP7VvW9gJgov3WR4Wd8F+ObFpMN5Gf",
+	"BVer+NuFir/7/cOjUirQt+uV911U3bfBdjQNHTUeTKFaNR/m51CH6JEVUM8fimfqxrbAd3QIVM+n4zRR",
+	"0cOK1FYYw31H1hUdujIAPI4FSkedUC5Q1k0Ys1IPRHBRJHpPXEvM6BYpt+zwZCpyPS0Iu2+bgrNyNLpu",
+	"+qY/Bh/TPSY72gmXByxcVoefFHZ3Y3ldt4uDHMLlReUgw7nGRzMaAQHS2RKeirq3+TW5HM9GL+h2u9fD",
+	"S9FQDUWikbHcgT6q5rS654OGfi8Y/OVuZDf+a8HM3UNVnzAT0bp00Vm/7xnoPHMO1w5BJodgLH4DNkSK",
+	"dNlWoALuIruaZVRtAbaoNV+1q1K1lvKcMXaJp/2ETRnVCv0c2NA5kSIgqdA8zuvlaPctcs4uuKixec+N",
+	"Va8W+COtCQ3pnMfGhtYzmQMtsso0HfJyMtXzwH8m97PI5HLlpfWRscvvTKuKi+tZzdpisLX4FTtzwZM6",
+	"NY5jY88EXGNd25vSlKV1W2ph4Ma7bu3+qynN76ONVCepcKfO0sFFTia8RmY8h99tpNtK1ZTHGtbNMYGM",
+	"XXSP2ZzW4qjsj/bo0bC3CqMDRCboUK+Yq8gVcU+UDo+dXqe7ygcvZPOn/iZJwmJGHZlfoetV5rsL2evs",
+	"Pe18u8pnN4pSrZq/CS4aOtloRErrzn0ycGujMGI187Us3pXT0NRrJojVzKwPzNGLZAJgQvUQCzG5D/dJ",
+	"CNqQYYkvpHI8l9E8IOGUJnTC3CVkVUE2QGNqorOrvAGWgwuyHjyXiDBYyDnEFdZpLVALZVQRKH2BmpLG",
+	"qUfJoSoFpiap0sAWoYlZkpr0DldiGMoGoZnIwvq0xwH5NWXJ3JyaLFVL9nCxLVWBVs9FYmemyclpWWPM",
+	"bPUJxZrh7/ARzNV6etTtPSZU2dLZo4ReIDQt/EsIJ4Uxs2cZ845iG//ypCYXoRDRWrr4YTVk87twNT/P",
+	"6JOXrQDcm6pDQisrgTuUqHQ4ttloZvzzgQem0ymY0aGrIZxXaoPKbCQcysk5F9SS8JmdouUF4t2MnDIH",
+	"4QEQo9toTJB5g/MPkXCU6jRhYZ/EkFWBDL3SnKUGIsRy80i3ioaTRZ7a8KoiF8Dph8CArHwoVhIxJmLR",
+	"uZyNc9ByPAhAlITnBRA3rkfu8JJp1PyoZt+XhxnyWAT8doYwdfzZ+wP92G7jI7GqOQ6ab8AgZPX1o5xS",
+	"oniyyr9YWfYfLR/GS6GT+YLYNAaaAPkylBNG+IhQNBotDtVBytYLUpdOPqWIr6vUdkuR6q1cofUnEOUM",
+	"Q2VNj4AoxkhYZEUMN+ZPryeWux4U3g24aydcKRadAdOKWkB0gTcgxjhi5giDyNeYmf2pipZsd2v2ixt0",
+	"9TynwjzmdAgVZCzT5P47fJAMp/lQ7ZCkYwYFzhM/2LwQjn3XjMYoKtV6u/w2EHaFptUp8HUBBGoJXOsF",
+	"CqbsdAKYLR8sJEpmyjrgqub1Oxh8aC3kx1t4ULbqygMNyHVyVPJsjoUJBQB4vzOg7TVFReoTUFRdQWg3",
+	"LrVJsT5A0AZPMuiB48wqCvYasMI64ZaCTbJ9EcVpqpEGkBHH/rUg9P6n1uM7NVg5kW4rc9ep4b65NNsm",
+	"Ny3f30s343I3vdthhAldn4e2wF1ffngrgpjiyea+Oe1LiqwJWiVgKOY5nCo/2gKjLheRnAG9szGLyzU7",
+	"cgQTCGY4IOJBq4B6ys+Pq+KfPtL48vXG5Y3IEAp3UoGW42wsJ30SZhI4hFB4jWTdgaUeuoBrFkO1eySL",
+	"iqyr/ZVOmB6OCzGbkaWqnjF2GVgoBjFjsz/8K3H/IkxE9VCLpcU/RfTjKIvhwNvXyEQKWqZZUR0Q7UUO",
+	"fYBg2PmcvP7wI/n2abcXkB559EaKiM4fm9X7jDz6kMJfqyN8ny3GLZdmzLXS9RDOL/WTh0yvr4DodW2A",
+	"ZJ4AgVG4IC+XFMcurAtz+5s1zUsT9nnI4HX17CnG/Myj6uY1mB3hmBlWUjAvqGbYvYJyOWiMra+bHA88",
+	"5OYDkPHCxeLA7UC4yG1z/jyBYkNogGFdJP+Ubr4iJH6ynFizVvx3kVBbK/nehXLrZxHTo71AJySmQ9Q3",
+	"j9oKJwHqorVDNEst7IJqSJl1FRFWBgVgZHtJWZcasITtWuCv1upW+gJlDUYSYz5CU8xvReY1WD1vXr75",
+	"QCaUC025wPNXmsStfutJJIdYEKOy4mwGMxcX5JwOL5mIgD1AEJlqd3bCZdPP6gcH7gzkErcGolBG5Zzp",
+	"GcPVNOmQt9JPsxAyR4krkMRu1PWMD1kwEGM5g5/BAWhrz04TphQZgNEyaBFb+Bj46LFUjcuezp9EXv+B",
+	"sFSzzBUAw1YNxED85S/EzJoaiK+JtaZxh/3y/vvnZH9//+jTo7HWU9V/8mQ2m3WS0bDNIq5l0pHJxZNk",
+	"NDT/Z+57bHM/xUAQIkcjxbyT5tzss0fhz2FAwm+6h/39rvlXG6DC4eMOsVvX5ZyYocc3cGVeZxPcAvCv",
+	"p8ZA0db/PmFUQPX+PD6IWxqjJL8hOL7Ut59On2Njw59Dv40y1R3yhg8TqYBvGu++ZFN9TEZmNZm2YMFf",
+	"uDI0h+nRKCACw4IyFRGLSDotfjLmLFsOvaNut93ttbu9U8BQ97vdn2Hejo6Ovm339tr7vVPAVPcPjzpH",
+	"8L+f4W0nxYolQ3nFEuWDKGvVN+IpO8ScSsBLyaBXmvTMl013zLeluwpvy69DeRWZVQOCdoQIyOTK58yt",
+	"RSQWjcVMNHfICQwUoebzWDAvf1gOLxXG1Ci81Vjze/sB2dvvHAZk76BzaAzivcNMMMMSNkcxNRDwH7fE",
+	"QxBZFjrqnUDCDnlHlSr+BvueUEVC+0MwELBCsi1WirqpILOHAWhjDmXHrgK7WZRZbXKzgme2kAbk80FM",
+	"jeCRCdeRnNJfU9Z3w32e8hg8/AmjUWGrWmrMgQjfnZw+f2WnAeKvwHpvxMpwTB794ggzV9m8QKz5uD8Q",
+	"1MUxnT/bcm0CBYOlbeSqVGeecN0hL8GYTJiSaTJkZtIGggoSvjylF+ExUQwIHvNBfj1qvzEtDbOsV7sO",
+	"oDQJ7HXcoAe9PVDKA2H2+LmM5rjFoZwjVRhnhaF5CQV5BgKbAgTuODrlYnEDgcNzdHD4bJXhgbJyj61B",
+	"Ehp9BMOuQGGZbkZgh+AEm51UV6PjmIR/e3lKMlKPkLDP05hyWCZsAiTmA2FtPYeeOE8YNbvBCBcaw3tV",
+	"4AVnXdUimUQMO2urO/YHIitFQR4ddLuPAwxlE6DEtwwmCVH8N2auPw3IQW/f/L/DxwFRYzo1P+/tDURN",
+	"JSPHmB3HeTEjEBlSDJl5HM4S3GXcKQ2vehwMhNN5wDIBIuDRQffgsdOk1d9dO4GuI7s6EIXHSre5Yg3E",
+	"vZBrc3A3rzwyw4CWuDMlzdsyXKS9xbbGCj33q2t86WfkpzX/7gzECTn8/Nkqg4IMyKoswZKAqeiQw+4+",
+	"Cb0KA77cgKB/VrjUFT3FzeIrfvdaW5EEi/ZcUGPzHXb3ByIs1SwoyCbqdp15WibwHzNkY3plFBYTUFG1",
+	"D8RGA3HORjKBT0AGO7cfQts45kMmFPNssZMpHY5Zew+wS2iB+XuNwmXYZ/ZZ9eSH189fvv3wEp7Jq/S0",
+	"wKI7efe65QGpLCrqSwAFVOmUt/qt/U63s4+u/jGYqn4Rq3ZO5DiVdX6776S8VH71M+CPKpGY1dTMDpDG",
+	"7nwOO8LV6FEDIUckfPfjh1NSqKUVdsjpuHCwMfdlJ6KQqLGceZWGcHGKgchbFgDgGhaZpzMjaRpnzQwQ",
+	"iqFpCKoIQTJatvfvf/rhpfno9+9f/pM8enHy+of/BATp1MwiAPK1H/7z2GdqY9wov4GoZWwjj6zdZ+QQ",
+	"FzS26luRvdOfzM3t3vfv8WSVvXsgcpY38qhwDRb5x398OPWA3sYSAZ4gI1VmksyN4vEkIQw2yFFzwnE1",
+	"qv0EExwQjxUn7FteG7C8FUwefsNGuI5JqC75NCQxo1fm51TbLGN00/HhGDFrmHKWc+cAwXFshC2F3Exz",
+	"LWYjoyU5AnsontasnaKMcp3Bnq+jQYXtZU7zIGhfR62+DR99cOSiuU3S6v9Sf0DLb3lyYoRb68unrJTS",
+	"dzKau+OULRUNFWIweeHJ/9pUB3v6hR00Y+wSS+8D+q3kgOzVBWv2uyVSImQPKvrceo5UcBnHnx+CzrG7",
+	"e6c9a1J/0+31u108LuLhdDUGV+vE/VI8oNpK+wlTUylsfdW9bm+FQVvn25YtF75dFU0s6pDwB4nvzzB0",
+	"NIrgUOjKi2ZsdwgDhJYaG6ypBfa2J3DPl6DlPrDs/uw+aO1Bt9v0QDZmT944g6QFTxwsGD1rJH2z3ii6",
+	"esE1AxhWCm+Z02e58pb5rbnEFjrii1W2wg525uny7r+V+iSvdQVPHd3qEJQrfdoDMMg8TLiDNJ46lWUl",
+	"lSLnqc5K7KLMhRq7YammVm7Vx/wSJJjpb29/+SidSvkDFHKCBw6XP/BTXu7pjTFt4cG9vVsd2aqJjDEb",
+	"v7gUrpTDVTbKT4J9nmKleHhkf5VH8jJVIPLSyYQmcys6MjOmxAvcClqaXhil4Tj8P5mHa6ymJ7/z6Itp",
+	"xkUtZY9dHZb6y+P2Bj9JodiOy+IKMEnbmjGIoOiQl0brcTw7+s4Os4zwAK76QBRI0F05ZDFoWPiyLdpD",
+	"Ml2p6nTnBdOZ4iwJ9O41C/S6xXK6vZTeSuIufgLb/YYrZX3OG4o23ICLn3ptsbl3si3eMxplS7VuH6xr",
+	"VeGDr1+0vnxasIWeDDOe941fHzScX5B1XGU0qfaMF3NG6Bi6KyJwNjm6TvAwGXXAzRoJ8lQyOQLDNjOm",
+	"4zioOffUGqbQhg0N09cjcAm1vgS3YsPSOC4YsC6pNzNIXQlPs3KwDr6tR5c9UsvOeRAsetW69iiul5Xs",
+	"0dsQX5ba3hijuSTLPINEyNndiLXbtqJ8m9Ho+tqKrSEeesOaZRK6AyOEKm3FOdi1zlraTPD2VhC8HzR1",
+	"d9+yRXaPFQIu7EwlwKxmFMQwP2taS+arHi/ytYv7N/KKXY+wB8fJQCwU9n0oxpXxUKGPIkKvIXDGYYZO",
+	"7jtNBsIclXLnWOYYc3411zKUJLbyE8TcwXkMz8H3vsJa6TXqJn/Jw1A5QAVc0CC1HpEaEt9Wr9vf78Ka",
+	"FeyzthxNSxWRT1LcW1v5eMzed6KAmh0ib4DzvUkFBUvrCv25FNRW2gmsQZ6XVat6TWr9IltpsfvlGal4",
+	"NwLb3Xp3x3Ft6CZzguwU9GYK2mz5bdWznk9RVtW6MSx4oJT3oizQukb9xFxpj1XmFN5eUUFldHg8t+9F",
+	"+nQqyKPQyNPwsXVqmI33KAQsYPg4B2TVVCjg5o2Q+e3q1fYL9WrzrVGuZbCCwvuBT7heRTM67PenG1QI",
+	"pWEG5H3NVvax95WJtL7a9QX4H9MFYsawOkjeNnoPVWlBtMGVT1+abNGTKFKEkkuOuDng2e6TsZxhGIxr",
+	"5F/EgN15iumsFEFAWMM9QywOhAeTywqyAkZmOEynHLjQZQAJ2EAuwbXV9ixhHfIWgBjm9hSqriKIZ0nZ",
+	"1cYIW2nVtbax/dQlF8/HDOHbmeGGg3EG8co8VtbrBq2hjGWamIndY88iQCnXB9Xsvv9wyQXSyUK+BYuU",
+	"LYaCoqKIVIf59RMYP61hHJZG5bpDZtsMmr2CSIX8Uv1w+hnurb3u3tN2r9fe2z8FTGK/2+1gsvTPxXzB",
+	"/i+fmmbCRjC9SsM49qvNkC13Yr7Q+7R8woqJkQvbv/nc1snYkyhaKRYp2IwkbCiTaBePrJicKxnR/bza",
+	"VAy2SQbTzGh12GfI39zW1F7yFJ2wU3rJxM4mLarQkygipUiV5Ttp1qG1NmkWX4tYzOoys17A70bJwnLI",
+	"wIUINUsVi45tfMyh+CMGQshIiDoFhx+qKrgN/SdV2++gqRPRxnbYCgEs04vtw1erbIpXVJ34dI7rH+7u",
+	"/fLG+apb4TlOv1giepHpuDx0bMRb+UsNIdw6y2zto8fO0rjflkYdDcV9jJpfj9B5IDHzNdXd2ujE4rJw",
+	"IRDQMtWQN2ZDgJmEmQsO2JwwS7j2qJwb8bhDHLmbTbm6ZGyqEMrpdlt2+nSHVV5gJAYGyRrBhPvkepXq",
+	"KudN6F4buvdNbdxBiotS4KEqVw4ON9+977DBtxskWEGCPLfOV4gU4GHkzxSsXgBmxLD1SscQQPxlRw+u",
+	"8TByy4eOndt8w7g2JnhseUpZw2muijUmeQThZExecDC/52MpFbPIPRHJWX8g8tRCPPYWXgkr7+uv4bVf",
+	"f40Zm1xVsw6P4S2jRE5s2p+WYUDOpR43vxRYSxUb6q+/HgiCT1dTKeFFtJDzeMXZjIB1BRF0+LbATAmb",
+	"IhXm2PawDxkGhQbkBK7mJsxQ8Hg/oAPeG4igSSJnNtCktE0kQdITyJhD5CSmgEGaHYxEAMNgxyPLM1kh",
+	"oLE0mHGyYQJoM/N2XUTDctauJg6xwuCXoJ4InGNGbsYgAWPXISck/CZ07bV5x461FzOqFAn/n73vwqaW",
+	"56m8DX2wrEKr9cHjMVvcDUv0mvXkGIsNI8EsTn5Di79d2mIgONu6vRDuqi76rOhgmZmjdv59ssDVGvRi",
+	"vba4HbhCYwpcUeu1ZpnZhxVcWg84NLdmWG4XkauLyCGeigoCiumKxgDL8qriNvhcCoK7OVaHaY40A3Fl",
+	"zDIj/zPmkMSslnXJH3vdHkbwzKMDwRVE9UQAp6bzeB5Yaos8SXtsjkyMAbBsxuPYyFM8lgGrhbEREF1C",
+	"ZmMOOdPFA7/l+TKK8dTBxzK9YpOeC2wnwMkwZsNLFqHCR0MEWLHxsYFAmmjISS7naDw+LlQJBee6glzk",
+	"gahJIbK32/Hz7q4xrB/bVGOoQ+cK0EHecBVfYt47n2KMEkF0gNSBkQvwO5gCTRZb+GVD/nFQongxnx+I",
+	"6kuakS6YnTniuvFZ8zkax3LGik1QKYet6EYN1p+dGHv4diWeiynaOEYy1YpHrG2vteGabQ4XwG8DqxLK",
+	"2yRkGEuFs2weNpfacjQqzRhXWCjddsVOg83vLi8G/+bMLCvfbHoLO8O7FUYguw/OXcDMYscDrGC8U8g2",
+	"3GweDh93BiJDW5eSaIRsY5aw6b3jo4GQeMxG2lZ/HzOOUM0O7h7cCsZehchRzM2noSkXCeBbBuIEuRdo",
+	"nCV5ZbWGcoYDV2HRcaYAZ0YGncJVDuE/CuAcaIwUCNELaaxZIqhZS8oa+pDl7JVKT5QGMQOrAo4JIzKU",
+	"cczoRcryTMeC0xJM4TkyZMMHbfuQFsdlB1tJFuSVU3NeVHnsJBe4g3LSjdBMXcIjFpKYaUUSZtmJkJ2B",
+	"UMwLl4JM02QqFXP0CASzAByXxkBcsqnuw9YjdjXjGPqrPfDqx5r5NBLUwm4L9EK4jNxCPmdz6RCPdvHB",
+	"YWVEE2KJR9wA2w6ZVpwN6TQksFdrMRDmnpNCttjtJxqPaTx6Be70+s+5e30rJAMkbODMukkwwyZ92awX",
+	"W+UQe6tsF7i/kUTiqmYGt9tYxtFdpBb7axR78iNqq4LD2Jfc6AooJPzn3PP+sbjnHTLrU/Z7p92j/j7e",
+	"Y0RFjob/veGd+f0L32m/61X5gXiSQ5fFCaPR3MrXgtHpSHVAdTpXFfV4/jPwhZaprWlkdDgatlwQ1wVg",
+	"zYOj8dA070nJbrdCEQaw1e39/ejn54f/6v475xPvH3SPchKU04Ld4rgmcp7AjFnoSdGOWScmt8rCh1hD",
+	"1ACLXsOSDDYyHs1T2T5JFfx2TGTmcCsYIiVzI0A2nBozMvBMxLxjzmYLPOM/+61k18EGLthv9zzrvRD7",
+	"NrvotXhH8byYx4jcxilRz4FrzJ6scn+TDadst+L39oorvnJ+A0KpulVfOMmB2szT8r+HrPz6vj2XScKG",
+	"yKi05xNaxVxprD4KXGJobAORmU/nhBRIraCFN4FkxFpkXp2h7GP1pcCyYlt1pa++BNkLsyJK1fchYxF4",
+	"8B2Noseh+MhROT4Ocm6eqrS0pCnFBnki1sjn653eFcrE1c11hXDhuoRcDZPDo0aesyrHw0A4/tisZ1yR",
+	"GcO6GRMWAYGGlhL2jZUQd8UJIRqoIEp+pHIkaA0qiBKep47yAUOxnSUQn/VD6M6X+mlrYNDdWu2n12SQ",
+	"3yD6xevBnxMEs9AHuyn4pY5JYksOifLblxFJlGPG1rvQlFFsvR5GV0UDgc4PW9YgYZCooQq+I4+3uEO+",
+	"T+QEfFGYYZwJB3CmFQlBu0cktHX92pChDETqYWD9wLmjCon7tH0ZEnVan7BOlUvAmtA5QXYHIDL1gCLA",
+	"etrMcrGVfLrdvGNrvZ6oy5IVdB1EFb735E7YKpaI0BJlhb+k7x4KdIuidWOfgN1sp9leKywhu8vOnI1n",
+	"d0cMVVUKR+/CIVuR7L5jV9wSohN2L5q9ueg48aTn5ODaJ+m3UpOpVIqfx5kwKsqKOpuzKnKuy+isEWZ9",
+	"sy5tKug5y4cKaRuMJC02uLMDSV0H+cc2JvETiDu2ubg5xXxaDEeNWcL6JMz0MTohMo0cknM2lEYZhjYk",
+	"esZFLewHLr8Wd6DQ7kYjvAAS+p0yuD2vea2IE0vlcOePmFUDWSZemI+LtSWNNLpZs5uVNJDFbfaDvGJJ",
+	"39jcZ1ACnSnlixbblqhestirO9GyEy070XLzosVuN+gv7N/1RQtYD7djwyjK83IGc0SIGbFSNGo8UeMs",
+	"m3pRA1d3kmYnaXaS5hYkDey2LY9MY660TOZLkkswd6RYJ6oIhYojQJohdAy8hDObqjSjyqLkue4M/COO",
+	"wrO0LWoCJUYu2VQTSmyrsAqKwPphSwIUr2xHto422Hq0voPFFt775fcWUjFaZFYrMH/LBJMLhCYRU/Dj",
+	"GjnGC0o1ACucc5+INI5dzVj8d7log/Uj4kWbX+z+XA7SCFpa5g6kTPa3vmxIS+OmoyGgYif4JnkI/oRB",
+	"EdhyYzqdMgEkTXccJYGqLbdjxwDo1jEinDMuLohiTPQLjhdwztSdoQYiNC84sy84gxecmRdkMQ0MoDjw",
+	"bW3mluntzvbZ2T472+fGpd1bqZmrn+aLgHWtH4vivx0ZFXGE/VfPV01OYyHPTPOcEBqIkhQibyE4AeZT",
+	"nmpTAyKuEVdCfhjL2U5e7eTVTl7djryiLmloXSm1DY39qoIKuezXwpuU+egzBvqMQNTWAwWcnqugitJJ",
+	"saCGkd4m5XXIa21zgLhWA8GjrJKRPTc4enGXH+khVHixVu6MKsxxknGUZ02aZWizIGdQtTMToYLNXMFA",
+	"SK30yjYDlXTWeW6sRk+GAwo1L47t563lD/nD5fUSkiIdz432zs1LyG7yhfGAkDBZIhmImWyLfHTYJXc1",
+	"qC1suGf2SEbi7/EACsjeQjS0/2zT0bfX27RMoTfWd0fPv0Tdeez890vf3QnxzuJMoQdeVLAWiLdSKcEM",
+	"KW3LpwJrvk1dXJ7L8TDo9HcVCDPi/q38xNCPW8PVZGX/cbOW3DjZ+cj35dTpR2j07oizO+Lsjjg3LmM+",
+	"gO9h46h3KiJ5g+IFOT/o8BKpu6jSXjQLZ8VSfFjLe0IjhiRnOX3WQEwTBmRUEZ0fo8VviQww/9SeI7ju",
+	"kBOHGIW156i33KkCnx2IxiNQQNhns7Kz08CE2mjYObtIBXh+AK/rRdAGwq/p5XhGzMDWx8/MlZ1w3AnH",
+	"27VLA6wT4tud/p4IbBn+5Yarmzi0WDezRu+9VP1JRDIXWRN5xZYIVnwPj7leFtN3E+CqIMk0jjxiIoAE",
+	"cWXTg4IipaQ1ywYiI5VMtJOWFwmHpzFuVjuPM/jWiANXFcoxx0A0oxmJFSYidcjHIjuLZc0aBY5hSAVF",
+	"SjljPMLLeJJXuhERGcs4UqafQh+7VKmcyh9ZJKlzWAmW0QNhGUXgKdDSjBCsN/ICxgA5f8wCNi12rFJw",
+	"ADMi22YP2DEdyQR7aT4bFNANA1HizCTnUJsnc+ubXpoVoDQ52jMKSBE6pYluJJH0V8ISEsnTMVPO1lZE",
+	"inh+nPnroIIlM49rFplVMJSTCVUFor5fesHeJ/P3NIY0aSictQ6ToAVYLCfxC1oT+vk13t3rdoPWhAv3",
+	"Z5YxQpOEzs29Ss9jl7XdqrIRuhl0HIRFQiMYhw55XipVRCLp0qQ1K5InFjjb67tf/ERhDCb08w/gP817",
+	"lv0NaA9z9m71W4PBhzw5RukElEINTSWQXBW0neunebaP5W4t8CRwGyXIVoFjPrM7ZhViRvPe7TkiX9Ik",
+	"5szRG9wiM2jReXcNzJtgEqvcu8yVow29dpbQa2+7WT5KQvGwY7PrIzaiaQyDDQXFLKcVyE9F56pD3tsm",
+	"ZDCM0K6HYtegdkKdYChjoFamm7UPvnFsDdXOnFq11Lei1MhsZXRNHBslMrxEbecsfWKZ3cgkjTWfxnhI",
+	"kGRCxZzY5hX3w2HDbtdsWtsfO5r4JBPppNX/5TDodYPeYbDXDfa7wdPup8CxTfRbXGioYjGhn4HPov8U",
+	"BQT+cZiJAy40u2BJ3Rj8wIy2MfOCSt9jbfRY2Dyys3LS+93Rst4S16ofpJCCVar7LhAqGT5wFUamNdmT",
+	"PmG94bMhds4i+jIWaSMx00RO2ZOf04QPx4Dka5Ig69QfjuVKZLLIdGiW1HZgvrur+7WYKQy8uFXKsc4f",
+	"GUz4PbeUATix/pHDtyqrR44nZqUuYybJipsPodJ55usF8HD+2bxiNEwYmNT2p4Eo2lEBSafGNj/qWsPY",
+	"HND7YJk7IlB8OfqNHUoZLwupEVhjlAC1+Q8KDlwZo0KoYqlD83mz+2z5ErCLIM6MfJcKsyng9Pq3l+bQ",
+	"441MI9n7W/bZ2eox2xnqO0P9gRrqBSvRutPulKffKCl0GIGP1hMlRHo/lVhsC63G2xvaOQWcQY1Nlz9m",
+	"Lbv8h9Kq+rTi8tgZ4jtD/OYN8eu3mpvsYqNNS7ie67KWK3usKOxNJ5tN5zXM44LabrKTT6tWzc5K/mNZ",
+	"ycsN18XWs/Nhr+Csd7eiv9o6jzVhIjL2HjqZXLmh87n53ZZ/ajI9n7tvL7E6c4kFmKLCB4terTs3AR5S",
+	"1RY7/Kscst3U76q1VKu1DPNV7PbZc1sSa0ENFjP4jqQObI0+EdLZh1giRLBZXibEp6SulLToDMTf+BUj",
+	"eibdXlC2PADKBjiWYAxvNpYxq6vVdS71eCA40mZGlRKZXHjQZrOtHT0ulhmAj7nQWG1yPtDq2zXX2grA",
+	"O0640hOqih4y09EzKBRm93pvr7132ApaptuVC0/z3f48e98a+td25LqLBWzw8WhRhX46GsFiPysGQLGW",
+	"/Myhyv0pziOtD4L6fyPBsuM9y7P4jRzyjzz5Tq4XaL7RsHLNes98aK5En8uGB16B3nZke8TMHwxM8uOU",
+	"+YA2BNw0qc3VuKUXLKoLpn1ts9XBsl7lrFHTvXy2BBV0urfv2aF4CK3opLpTp3n6oPD0TZRnd6PXcLB0",
+	"Q38PYWvXtgEfCBe1m4tGE3QteWpHLyNWiOSw+Xh4gmcEOBKitwzMVEfdn1VMUI4O35KuQGX1RM4USyAR",
+	"LZY0UhkaC25hsWKA1avlhn9hWrV0Y2v2WT8Z60lcNK6KLnTzv6ontHbRm87+sQ5BheVkugh1H7BCizmP",
+	"pMZkdEEIt7o+zJVmE2sN2EDAEg+CCxecz4Gf27kGABKrGE2GY5KvwXKd44HQ8oLpMUv6eckzAOFgtQga",
+	"x6Wq/00+BxvKWeZy+I5dcCHMUrSnpFEax9hwDANSMSczmVijeb3oj5CNTn34T0OwZ+8agj1QLhpOgOXq",
+	"eQ81fAUlfSMPCzmkgjwKzREsfAz5wsih/CiEYGP4OMdDFjqFuKW6vnB1htuh0A3bsHMpY0bFw/P+4EZY",
+	"xfljB3fn+6l6X6NMmjjJ6ORLs+fnJAKcr0MVuCVbQD5LMWQkFTFTioTZ+oNyfbCKOw3ulRfO47u5dwWE",
+	"07JCJ/gd9D+8NQ+sblX6j95MkcU1erBR2xf5W5ZVVhRsZmtL7LwrfwLvykkUZVu9Vkh49tPKzhTqqpNk",
+	"rBCQBkFSZZbgiTOPbAGwQr37YCDyQgJQkdf5ewOv1gA2ILJu5jFV7YL38PHxQCimC4JJSxRM4H5mNGr2",
+	"8mQi6oE7ebAf15UVtfipV1QVcm3+gL4hnLHcuHfYkYZK976aXc1TlJWXzsVv3ZnSqc+t3EV3oYHy4qD3",
+	"0SNzXbvloThkFoj8dSUfPunSi0EIVqOJkEuMFseETc4zHp/sPEwe/f3Dj28JlG4l8BYsnE+9fWIz4OB4",
+	"aFVMIUHVk/h9FPchUVpOS6FKqgfCGLB9S7ubl133UtTyAux2w6t0OGQsUh3ii7qBcGV6rXGsNJ3XJhOD",
+	"A/RalMsqljOMYxvGsbZgUkY96vlWMKgrC4PlMwXl50zExX5ZVyy8w07cLhFQs0TCRRkVCqrd94Tn65JT",
+	"uzpMG5dGAVaEtYzmJw4JsQKIKTMDHFbBoZnUlmCmUz5hP45GOyzTnXiz7Oiv4s7KQCqtnblzPQgoWt1V",
+	"1xOJKpo+td60txKPxK6sqIMysxKWqqh2qwgq8jd+xQZiawRVdqCGnPpmDFVQBFGZSw1gnYAoCUJqIJSc",
+	"sHMZzcFhOJFXjHDdx+IIGDfTJUSPL1igDgKYYZY90qY0mwaQRzmOtBd0u93HjgQhr8roOSiNWTejSaSa",
+	"gV65ONzcFQnfEdLKAZ9qMb/i2U/1+O3es1Jl86zgKY9jwZRagOvu7Zc4GoPWjLHLEnGkWw4FY64KR+s+",
+	"a3dr4WjmwpHfsCvq++3WEoB3g0crfPzPjUe7TRtzZzWW+I1XVEON9uOT3yE3Q45GZyv6Yl29aKtsinKy",
+	"gNkFsFOzW7TRfHxoflHbkR34rQytoJfMg0gDGdx22LfsVdYMsd6/eiicr4+38m06rbkhEG6VlKve0yos",
+	"zis8tI4C37tZiJwb1QZ/bH7UuH+ejmvbpw/DJetvmOs+nNSibNzHvlKER7Vpk1Oqx15OdK55NufTgTTK",
+	"inqbIYFZGwjMlrEjlLlvrTaF+cbMD2SG5FKoDvnowjRint+GfmSrEtGzQmY+iRq8pgJ6cO9okGCWhu0V",
+	"dGJrMebs+Pz0kPUKJv88lsNL/CcTpgW9b/H4YImIW70DOBJ8CloFW36/3evCisheUHPH4ZI8ULyGQ97Q",
+	"mr1ia7q2daZbEZ23+j3TBnvvs1LL9xfcu+y9+6blDKx4fsXOCrw0vXa3t17BtsKcNgjRwsrZxbbuS2zr",
+	"K1WcmZvw+KQ1Yuo9m8Z0aERRHBctn3KLOuQkl0mWfRGAxVDUIywu4pCkQvMYX1cuyfFZG/3xlQJXDHXM",
+	"veg/GYhRqtOEEQj5KKKleZzGUrA+IJ+xFIcl7s3bQ+0V93ZAbtD5QHhfRoeM14daWQqsMR1yInLJDEwM",
+	"A4H1+KDjEilvjCRyGI3jvGAdiJfAd5tFkqFH3HzMPA3FMwfiO7gV4oqxHNIYuROwnsjHjFh1iHepSz4l",
+	"1NFzAs0IE1GAw4bEnl6M8IJOLafNseVo5a6aoCJ6xocsIBTbSpJU5EDygcCBkkPkuR6Cn5drZb+sPQpT",
+	"e4GJqENsX8BpNmFMB4TGSg6E+ZNHgl+MzU8JcisrnTA9HPfLXCkTOidqSmEtTOqcfpgyaRGn5EfTOjgV",
+	"msk8Z0xkTrmg5KUcCJlqxSMcUpxsFyW1Dkx7Q7ug4cPHHfJWlrW2kAOR67i+P9eNmrj50JrgLizp5JuO",
+	"uu4U+cNR5LcXgV5mRHxg1klTkpsKa46bDb6LRu+i0bVFBZhe0+Axh68xo7Ee/7b0pLXX7ZZplKaJHDKl",
+	"QCRbzAzq92NrmWh6ThVzzONU2TSGymnpFbShdYPbzn6hztkf86s/cpbU6+Jc0ZgXaNELyVFgfUFhidrw",
+	"5T+g/pp1C46AasuG+Cw7ID0HpibETblwSH3Nhv5AmDfsd83tT7tdothQiggQNzlX4Hmq5sg+dsWSOXyK",
+	"xYp1yHf4AQi3MBGBAWJMpVDLSyZCoDk2vTmzf2d+AkUnLEtnQLPB2LbzKcNFC/dDxFGN5Qzp8gjk9ZET",
+	"sE6zOn9mSUMRPSRDFxKapyXAL7hujja+knG0VahRz6SjDfNtiVXKpNtRbvV7e90FnsjupuXeTN9uMl2i",
+	"oesb+3TrR2k5uRb7POUJU7Uf3Ct+0H7Jr0C/Rdn5SwY78dnf/7n/83d7bw7+/fT08D///Pjy/enPP+3t",
+	"HxzaLLTsvRvNXW1U9BWLV0kaMXvk4QQ/b40irEr3VVddbwXesAdbe+/j2iX2SGOFvYFYUGJvVzTv9m1P",
+	"IzuqTCw1NVfAxFiaPfTSWAJOmrgcw+Z4tNWoNxmMfimimw1Fmz7s4tClZQVEYZSMma1HXA5ElxbYKsFo",
+	"WrTilOZxTOAMUB/Jyay1rSI4f3a7ZQuTpCnUspWh8eW+b+SHEl8Z4/Zo3JDryWQzdhmVi5wyQae8M6fI",
+	"iLJKINhjczGHT43nVPhHVuKczBKuNRO1rojn9un1trxr4jWQtrjm/6GJWzCTKi3V1i34IqzcWcbU4m4j",
+	"53OMmQg6YYENRi3nbhmIEnkL8blbHL/0RuQt71wH1mZvwfhQkseBTD865HQG0bQIA1q2DKBy8STTzexm",
+	"wgVhHPiwZRKxhDwKqSCTNIQ6coqcCEHepEqzxDw3EG/+v/83jllifqePl9KrQIfz/A4zOhswxPSulSGG",
+	"tSeUx+4wekyGrgsqTRJzUjIDrKYQjF1AFkOF6ExgYP7b/tiRyUVD75j5ZFP39veK3dvfsHswpxG/4Do7",
+	"Yk/HUjAi0sk5S6DQXczMTXoMpfZe5gj781QPhH2WK8IvhITQHYyLxLgoozA0v7FEqj4Ju71nPXJ4eEi6",
+	"vb19u1wGIvzm4IjYK3ChvAbMj03U/6a1zaPUPEj/Mxh881+PfiGPHneetD99/Uu3ffTp8e/7Qe/wS/bj",
+	"/1lvlUxYxIc0dgl+OITHbl1A3cP5dMxEeY2QHwVD+v2BgOLaOCNQfTuR4sL8I2EjIDUojwz8r9c0OpOk",
+	"kXBov7iAvi2MjRkN0v70zUoD8BFOzzxiQvMRZ0nYt7UEcAAwy7G0EcZXDS3OX3OmUGDf4AYvt9x+MsSQ",
+	"ME4qdqLY/GeHTzu9vf2DzuHTZ992jp4t7cv1duIhZaNZPbVKNppTtjt2pSq70jRX986eySyAZn6l9+yC",
+	"KyCRy62Ncqa7LWtqRLfjgwBjBlXeQFidZ0tyg00SZEUfRwmDqjgELOPJlCYuJ4rohE8mXFwEA/GT4EMZ",
+	"MSJkMqExV1gq6NHb758/tvBHZSzpOIJq20qS0JgK//0yV5EhGhIhFcLXnCHaKjbwArChFBcq82QmdvOg",
+	"ezQQISjVNlg3YWAz5DJ8j6JzK7mc1xl6dkzyjQzW0UCkgv+aZiXlIeozo3OLRMnvth96DFiYD1k4qxAt",
+	"QouybFGZYXGQpIRd0CQiWsJAoXPSmk5Bhp2Cd53zRI8R2CSTkiKfAJIru3cgpixRUvQJtNlVyW9nAxha",
+	"t+gEAqtkSEXEzZtVh/wg5WWQ0VkixNXGm2wldnSo0jiWs7P8jYSP7FrJQnsYbzudSdMeOY1B6poew7rN",
+	"e4aNdSVp4CcLmrpggBlza7cxLma3y3ZZeEIs5TKx38FQx4kQazCaFB69mQjXGj3YqO11Mt5JoR0r2CaR",
+	"EX/2QHqdUojS+aFZps1Rod86sVWKnKwHGegG33NiFI8zHfIBD67nc3dFSywJrjO6CsgATuHUYysh2YfB",
+	"9lGaiqExU554isruM/DMtbq9vx/9/PzwX91/IxJLp6rVP+geBS3NNRhVLwuNIo7sJO9Abgy5QVJPPHm+",
+	"TiB5USDEVxH9rLt+Mai6MRyIqtxf8HR+r3myRvr2i/CHkvR28pCrgcgH6JiEuZgOiWZxDDiHmGsdo4tK",
+	"AZ6AgTah6vKuolr32vNodU9mMtXbXL4X6dr46tw6WZewDqqVJbqYhf+VImNuLLu5SzJBUruBsKx2VvdX",
+	"WO2aQ2G5En3gqZm2IzvOuuvmrPNX8ALSusLhZbUcT/vmxbR1vpW3VUjtLgwlZFWHy1uFnva731bH02Oe",
+	"MnIHWLuMxlhmkEG2oJFWF+aYJAWEPHi5gfeKVeDaNvdDCZMtVFTrymr76P1g2RNpHIdkGDOaKIKmWRiQ",
+	"EI62IZHJQIRw6AUWkdDyq6WxWbYlC40pXOAUtKRFCjkFHjbz6F2PyrsOIr2JvDIHwQL/C5yXSh57yHDJ",
+	"ei/mZCKhHkaeFgKRBRtgRwd6v/XNQY8cHFjnPDk6WsucxjG6E9K9BfL0IbLuXbNhcmvwMf/UBMCxFU9D",
+	"XHfyaqWolKz7vaKsOrsEjmuhE1zvWINiCWD726iRWv/0GyAkg2wOd/DNzDvvQMON3YFOUrBGEioUHZp3",
+	"9DGB1TcyA6L58JKZfwAaMCCKJZypgMwo1xCEZ0KbX2zsPnftjmQcy9nxQBQ1R2AFrLnd87DmYXJpjnAz",
+	"m/HJsw5giqpgnYH4zpGtWYbF6ZTVOjMhGQH9wExEJJ1CcgDkiybMiwEOxGlp0HgEwVaFD7h0UDNgfZLY",
+	"KCwKvoz4DCzr/e63wUA4JlqZYEavvds5zis7tE5dwqVmWMKq6nJ52OoEWVY/bZnkUHShuaEEb9Xe+rrv",
+	"DeySW9Z98NH3TKVxrf57g2ITy5caORqZ1bhTetem9NBiy3DjqLf0TGJFaF8qWcPziiUxnQY50+FAhAXX",
+	"yzFyGWIm8pDFIPBcEesp5UmdtrT32I8PRK4ybe5+5ubb6c7NdCfsJEL98KKAVHquNlKn7WnCrjibNcLP",
+	"Ptj6cSW7dSbT2ExqYAkC4U9UW2j4zyzw2EYmZ3QeYOh0aA9slsayToDbNqEkWwIr81wVNmTqzDXbwqGc",
+	"sIoKL6Ao9upBEwVJvB37z01L3nd2EpvSUdxY7OTuDaU7NUhAUhWAD0PMfET6jQTsL1/a4EqK5PV7eEBA",
+	"xVQsSMx9l8gpVGin4G3I8nMha5ZcccV1kX0mT38YjlmUQrwiGQijJ7lZn0HGMX7OLlKBGAaZDsf2MGC+",
+	"0LfRYJowpdH8xwccI8xAwJe/UkTOROCyL4Yyjhm9SLPlUKy+R1wxIK+xAFdBTxQ9V0wMWWAMby1JOJYJ",
+	"/02Ks4jOVWhxLebACiBI62fyso5tOE7hesg8MWZFTmEMaYzoWi5QocNx+CtlxDQY9W8txzBXllgnqpCT",
+	"YEZJTlHySDE2ENadVcvkGWYExhBNvIQ0a5u0beYVc19UTvozEGZBwFHB7GKITGkykUpDmj4Me0YbLWV7",
+	"QsW8jb8C1KUJgBFTsRX6AniFV+AbLuay1LAP77e7PSONvdlt9Z/V0RHvt7t7sEcnMhFGRJa8b+7nxq83",
+	"sDrulYiYG7Ncvt00VdqM9t0wIMM810ht87tYCQNilt+O4fhONWx5X/fBiWwEu/CEwDFMla2Tr8bGqk+Q",
+	"AGt3gChqdrP4CYVUAZ9FxSocX62DLrYHB/PvDFuwSvKheSIAVi8rpUvMPt4hATm3wEy358uBcFqqIVkx",
+	"k+A35cpvkByn28qEmzShYyr+RIFGXAHlxbq2ARpTUbQ+0WQxS2e+gavZva7RzyyvrGlpt4WlwStaQAEa",
+	"ZVVSmYQ5Q9YephNmBJBl6T9nQ5pvog45sSZxVkzHmnJEcSS8w8WMhxQasYHgisRspJEpkTwK7QPOcMsi",
+	"8Nmj5q0QDXQ0BvgHYG+DgVDWM2HJ7IBt0dHXDURomhn2bSvPrQV/jJ3JK1/iK4WcmW+E1vXsQMFoJaL+",
+	"6ADQ90wmZ9a3EPZrPPXHiB83v+KHS18KBkKYi9xZlqajwERhjVDv0wTHv9bWhCVkBdW99kDTOC54oCcy",
+	"gsyYwlDCLiz7qj2H4RmPTN96wd6nwL3BTO+6luIJbLzbjtw2iPsTd+o4zab6jyv5b9tzUt5Vfaz15R3l",
+	"h85rhfuSKAlRLCOvjo0gMPMRAqsqmY3nu6DsdkFZmiRzq1iJTHWTJWjxzs12IGZRgYTEybSPAPlY5oM9",
+	"effauo65JhNGhcoNQi1JJC3JGuK7arKO8aWn8ylbgXhcs8/6yVhfW/K66eIfOHH9ZWXeGrPXHfz9dxWn",
+	"F82nAzdoFprl3v2VIqF5fWhDxloem/XAPk9jyoXKzJ/S2qgHXOYrYpWYAeQbu7BAtUHFNEtLYGWjZq3a",
+	"WgFmADYOE9jGfzDvWCVesFvQay1oSO5cYTn/mjK0bJYUrLTADlw62RkaKMrnGfwtMxKnUnH0+RrhJxUA",
+	"DQdiRuvZEy+Y/ie0Y8kq/givgibXlrIoh7Myd+BWsazarPMM5h/ReaFIJhCvN5XJbEhWBr/nykV20a9Y",
+	"adWPIp5n0+RqPmG2T7E5ZhbQcVrXFpsftHrpGfPBD/jQg8uQxlW3tFInjOmuUOcN1G741W57J5twQjzR",
+	"9GRI47gt2GfdHCR7TuPYGMQS8nnMAd0scRYBpTFT2hb5zkpTkY9ARziTxOa9TsEDDhvGVQ0P8LrjoKEJ",
+	"I6YlrD7LlcbxW9PEbQ6lAAVuIH1d40j53LXllk+UKAhqocA4buQ0UyN/mvrbt3zChB3TZpOpnsPhElMY",
+	"KdeqvAV2Z8HyWTCO8zooVViRL5cgN3Y1WvWM9zRjTLd+wYTR4ZjZYt4ao/UT6mJyUkDxKq7IFUuUsaOA",
+	"iTrAoPWMK0YOu/skTPP+hOivND/PxjxmmZsQuMGNJTBOtVH7JIKYvS3mSyiJJY3IOY2pGLIEWAWQYR74",
+	"AQBZ22CyvQdoK1a+uzGxkn+kNrudRvMdZUlpJYsCLbxiSTMtfCLlZBkPG9xjLNzmovPv4TVLjHewT/Fl",
+	"2rq7yaPQqKXwsQVdCqnJo3BEY2V+y4AWBfMVzfdayh91RqGKSMF4tYfBcyljBj7PB2aimrFdhcEHRna3",
+	"F6pl4RO7ON0GgMWa1QZYROFzEkWQNi7lxPHVVGoUGVuRpCI2Wy3MViCgK2Add8hbOmFqIIwFaalr6sll",
+	"fFq+ZiSPaf21mpl285j3kt46sQvzxE3SpZQbugajrgUA5QLBSo1iX2+mFitM0ILS4zsSltUS9822QbqV",
+	"nalaEGonUWSF0kKhlqn3dQgyJKQuVegxjtHwzKLaEYN9ZfZOM1+FlVQPnKzC9GLHVHHdTBWw0JbQVNTp",
+	"6dXYKszbm84sTn1uRVDxB1NNEOs3Y3YPPTHXs/8eil90qVRfV56aN9wAm0SHvHAqANMlTMMHQmk5VX7t",
+	"UAhEcO0M5eMsR8ovStrM/3ANKuQ6yB+GsVTI/pDteG//gpm/5i68E7aGpu3/EKkabk8tl+zQHdhmSwaE",
+	"lQxXG3JbA38NkEd4qkHz2/jE1rofcloWYAIdtwtGi0B/2x/WqAhTkzFTzG2x/xHS3IjvxyB8pbJLD7wb",
+	"HMesl/M/emFggIqOWJKw6ExL976bsECag0R5cOg+ihts95/HDtFus5TjH+sqYxy4DG/u72uI7K4POPfe",
+	"GCyMB/sJ4gExBw05IjpNIBER3HYTWR/bMA3LxMWtAJlvPSb7Akr9P6CI7HXtwFuOyHLczG0c5TZIWpDF",
+	"YYBMTe56fsE5AgERjBBhx1ELpBVAMpomCRPawXs2oph4GDFZuiQYW5Qo0qhpzW5Eqvi0C5jAxQRRjInj",
+	"fLoCwkeEinngSPnBP1Xgqke2oVqxY+/fiZ6d6NmJnruu+8HVOMvsXF0CxYxe3bz4gYw15z49Z1AACwSR",
+	"klhRo04gCa/+RLMQgg7sJNBOAu0k0J1KoLdS56kj/rY3I7AINVsQR8BtcePiiKsysUspEzdPICDnLJZA",
+	"xiixRi9NNIsGYjULCW7fCaedcNoJpzsVTlDYdAPryDkab0Qi/Y07ooGs3JrlzMJthGKIiShj1weu12Iq",
+	"AqJoIeCjLAQX+K8Q/QV+XpRdOhdxEMSyHLTcZwAc0piJiGJFsQtp3ihFLirzxtXJOjdW24q7rRLlM0qv",
+	"psyEPeeDbn2PRDRsKM0IT7ngUnTW9w2fuiVyy8xJCzzTuXcc5XI+b+USDsD6ktdmehgcSrfHa4SSVkjd",
+	"HslURMhVbhNN8187fwwd4jrGhYWEolqxpbXaXLRB4IRZjsBAWEnF8/Q9THXcMchup64+MOFV6iBSQAUu",
+	"4cv/Bu1l0y9WrVHPsnwNx6aWyIuETpBKZlSuYu/qR2a5pEDv+JslLK1EMP9lG3ODZqn7REOAzvZO/YHz",
+	"pj9agEqSCssuWJs44fjsl+ROOLZ7y2sE80u1tSaAHGxmrIYJjWwdUqAhyG3HumSLj+7Tq+RbuAa4xeeV",
+	"OFqWPe0FkbdLly405NYSk90wPdTUZNf+l0In81USQOwI71JAqikgSMedbRu3o7Od1JwC8lZqpsp+GGQE",
+	"Bvo+PoJo+YQ5KjKsyuz0gXIOERUADS9yIQCHQpEcF4wDKubnMpofZ7s1BmYLc0nPp+wY3SVQ/p/pGWNi",
+	"IMJRIidQoZmEWoZAMgbZzVT4uFqCjGRYwDAgE66U+S84lGTiKMyAsRwo2kyHuDmujEZQrqLqnnE0bmbV",
+	"zXO+tVLidUb/wPVAjLhWrmD1mAF5ekI0E2TCRWqGeeToi7OovdOQ+BWuSGhbZHqKS9G0P2JGhZqvWKoz",
+	"m/oKvnDTdg51nuHLrku2/YJ91s3ZNoVNuFXajbrkpcKxKX7tzPa+1d/vBi0znQtpaCvgnuI6ApB1MqFa",
+	"xvLCtFhL73W9vdPexqy2hbG4ycSfylA1AKzWwFO5A6vZ9p+C1cf+Gb7KA27j1jmDVaRa/W4Rg/X/s3f1",
+	"vG3DQPSvCJklB13jKenSLinQBujiAiYsyiKkUAYpxfWQ/17w7vghmY5tuE4q12MCi5T4cbzjvXsP/u3U",
+	"vY6aqBguazh3wesYgxAMxjnAWv3FHzl9jHE8pKQJdu81IN5Jpe9j3zQSD2PY6LdAZqZ+nPHyYVpjqO9B",
+	"8dmVqWDIZty1g1h2r3MTBix7q8Ge3HGLDMU6mRtvJldsLedT6+1YlQEIdQuu8E4UdUr3nKy2teHZes5C",
+	"sZ/2C85ZKmY/aHSpELs2Mpj3DMsd5tZVw1INJPeCMTQGif9emSPfKsVPLjHL8cSqUFW5KYqDAonDsOq4",
+	"xSz9B+whwGoI9KNRui52C7Ttkp4EZ786WyNxtp5OdqRex2D6xoKQ7wlabnZeKhx1ptlHHVy+d2jfMhip",
+	"43OnvWZ3XXQ8NE1F5EM2QIZbjQEhO4nd9HTzolTg8K7fYId+BFLj7yUGg5rs2LZ8QIaa/UFQMGSXoq8y",
+	"WodHNhmscvRxrFYs3MHR3+TfTEG0yvi6sYVv9dRncl1ymSaabdIeAIEUAgrFuRMDPwUS8m4DBPYVGs8K",
+	"JmpQADBhKFxAZkJmK6Zbn7pEW4Gg+GWHTvYHEGPgfeDQhh0YE93SJeKZ7CuYQi+xFgZJeIRMnVJjwNhn",
+	"g+AoyQa87okm9t0yGFGoG34CwSrII/7H0W6Xb/Mml8k8ghmCY4xDXWXiLW1GBJyxUIs1wRsTx2zST8LY",
+	"ukqbTgF0B2SDZhKjJpiOvp5jJFkEPa0bVcEugSCygHMKhcdnsuBrrluwI5PksUNSB9VJ1Cb/hAqSbFE6",
+	"GUaZA5U39Yx4hNR+xkwu2Uq7CoJG5VyZPwgTZylyIZNNouwqWZR8UcFd3jRhRBAOKSVkFUJiiXYtFhxy",
+	"VvcJjTe0oEG6EZJQfSRdT5JRczPUNE0+JRYe0WhZ6PfPnRmTRlUwaqh003StFjnPzL+FXGZl0yk9T2dy",
+	"7iUc30oP1dXX04QVKefXp2RDRN13pksSLtpw3XJlpoi/cCnkcnJkIggMAiJddnEMDxo8KnY1w3DOlNC1",
+	"6P48Rfdmtx4Qu5xYmP8/ZXBGj2nchi3uMpKJt5FpBNiIiIc5puLhWT232fngcIsIBbujzcVK1/TP4FKa",
+	"jr0YbNH8nKuX3TowQuqW1TWONSRy4Pc5BiB5s+jsJUWn6pu7m1sIE6ifaB0Qsugbr4QpDqWIE4/bcmLZ",
+	"cSGNlTILzfwD7sfLxjxvVsUzaQJadWkLpsc1I1TSrMNukLI91gvgYQiGA2srdYErinMyK9XvA1p0gQA2",
+	"A9mQoKPP9CLxnpTXOTQztarZggfKn5WQOZhVWx1lHmCKB+0PGXEiwwaa0Y5EuceTTI3c4/IRtWg3kRbw",
+	"1orEp5sCok7aki5D0QPhlE2d67D9PlNhRKhlL0oqaM253tsthR3hJyu+6FTw8A+uBN/1EgA1UvzO+4nm",
+	"a+wMAdOlmQHvraag5UIk+a4P0gnZ6uKRNNk9vz41HcjkwJoWOtFdnnNZb2C5hfsDtMa22/7CWd2WqYMU",
+	"g5NOm5N5cR1Ai/sNHQ4MAlZff73+CQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -16,7 +16,7 @@ import (
 // compares them), run with nothing around them.
 const (
 	guardDoctorSQL  = `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`
-	guardPatientSQL = `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ?`
+	guardPatientSQL = `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL`
 	doctorFactsSQL  = `
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors

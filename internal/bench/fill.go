@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"mems/internal/clinic"
 	"mems/internal/store"
 )
 
@@ -23,7 +24,7 @@ const (
 	maxAhead     = 20 // weekdays, four weeks
 	slotLength   = 20 * time.Minute
 	firstSlot    = 8 * time.Hour
-	patients     = 100_000 // more than doctors * slotsADay, so that nobody is in two places
+	patients     = 200_000 // more than doctors * slotsADay, so that nobody is in two places
 	rowsAtOnce   = 2000
 	patientStep  = 7919 // coprime with patients: spreads bookings over them
 	created      = "2026-01-01"
@@ -60,8 +61,8 @@ func fill(ctx context.Context, dsn string, size int) error {
 	}); err != nil {
 		return err
 	}
-	if err := insert(ctx, db, `INSERT INTO patients (first_name, last_name, email, email_key, created_at, updated_at) VALUES `, patients, func(i int) string {
-		return fmt.Sprintf("('First%d','Last%d','p%d@example.org','p%d@example.org','%s','%s')", i%997, i, i, i, created, created)
+	if err := insert(ctx, db, `INSERT INTO patients (first_name, last_name, email, email_key, phone, phone_key, created_at, updated_at) VALUES `, patients, func(i int) string {
+		return fmt.Sprintf("('First%d','Last%d','p%d@example.org','p%d@example.org','+41 44 %07d','%s','%s','%s')", i%997, i, i, i, i, clinic.PhoneKey(fmt.Sprintf("+41 44 %07d", i)), created, created)
 	}); err != nil {
 		return err
 	}

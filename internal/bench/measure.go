@@ -128,6 +128,21 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 			_, err := b.store.NextAvailable(ctx, nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
 			return err
 		}},
+		{"find patients by a name's beginning", func(c *httpClient) error {
+			return expect(200)(c.send("GET", fmt.Sprintf("/patients?limit=20&name=Last%d", 1+b.next.Add(1)*patientStep%2000), nil))
+		}, b.find(func(i int64) store.PatientQuery { return store.PatientQuery{Name: fmt.Sprint("Last", 1+i%2000)} })},
+		{"find patients by two names", func(c *httpClient) error {
+			i := b.next.Add(1) * patientStep % patients
+			return expect(200)(c.send("GET", fmt.Sprintf("/patients?limit=20&name=Last%d%%20First%d", i, i%997), nil))
+		}, b.find(func(i int64) store.PatientQuery {
+			return store.PatientQuery{Name: fmt.Sprintf("Last%d First%d", i, i%997)}
+		})},
+		{"find patients by last digits", func(c *httpClient) error {
+			return expect(200)(c.send("GET", fmt.Sprintf("/patients?limit=20&phone=%04d", b.next.Add(1)*patientStep%10_000), nil))
+		}, b.find(func(i int64) store.PatientQuery { return store.PatientQuery{Phone: fmt.Sprintf("%04d", i%10_000)} })},
+		{"find a patient by e-mail", func(c *httpClient) error {
+			return expect(200)(c.send("GET", fmt.Sprintf("/patients?email=p%d@example.org", b.next.Add(1)*patientStep%patients), nil))
+		}, b.find(func(i int64) store.PatientQuery { return store.PatientQuery{Email: fmt.Sprintf("p%d@example.org", i)} })},
 		{"read a patient", func(c *httpClient) error {
 			return expect(200)(c.send("GET", fmt.Sprintf("/patients/%d", 1+b.next.Add(1)*patientStep%patients), nil))
 		}, func(ctx context.Context, _ int) error {
@@ -197,6 +212,16 @@ func (b *bench) list(ctx context.Context, q store.AppointmentQuery, rows int) er
 		err = fmt.Errorf("%d rows, want %d", len(page.Items), rows)
 	}
 	return err
+}
+
+// find is a direct search for patients.
+func (b *bench) find(query func(i int64) store.PatientQuery) work {
+	return func(ctx context.Context, _ int) error {
+		q := query(b.next.Add(1) * patientStep % patients)
+		q.Limit = 20
+		_, err := b.store.ListPatients(ctx, q)
+		return err
+	}
 }
 
 // search is a direct search for free times.

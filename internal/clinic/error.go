@@ -22,6 +22,10 @@ const (
 	CodeClosureNotFound     Code = "closure-not-found"
 	CodeHoldNotFound        Code = "hold-not-found"
 	CodePlanNotFound        Code = "plan-not-found"
+	CodePatientMerged       Code = "patient-merged"
+	CodeIdentifierTaken     Code = "identifier-taken"
+	CodePossibleDuplicate   Code = "possible-duplicate"
+	CodeMergeConflict       Code = "merge-conflict"
 	CodeWaitlistNotFound    Code = "waitlist-entry-not-found"
 	CodeWaitlistClosed      Code = "waitlist-entry-closed"
 	CodeNoOffer             Code = "no-offer"
@@ -75,6 +79,12 @@ type Error struct {
 	AllowedTicket []TicketStatus
 	// Dates goes with CodeSeriesConflict: what stands in the way of each date.
 	Dates []SeriesDate
+	// MergedInto goes with CodePatientMerged.
+	MergedInto int64
+	// Candidates goes with CodePossibleDuplicate.
+	Candidates []Candidate
+	// Appointments goes with CodeMergeConflict: those of the two that overlap.
+	Appointments []Appointment
 	// Report goes with CodePlanNotApplied: what stands in the way of each visit.
 	Report []PlanItem
 	// Violations go with CodeValidationFailed.
@@ -113,6 +123,8 @@ var (
 	ErrClosureNotFound     = &Error{Code: CodeClosureNotFound}
 	ErrHoldNotFound        = &Error{Code: CodeHoldNotFound}
 	ErrPlanNotFound        = &Error{Code: CodePlanNotFound}
+	ErrPatientMerged       = &Error{Code: CodePatientMerged}
+	ErrIdentifierTaken     = &Error{Code: CodeIdentifierTaken}
 	ErrWaitlistNotFound    = &Error{Code: CodeWaitlistNotFound}
 	ErrWaitlistClosed      = &Error{Code: CodeWaitlistClosed}
 	ErrNoOffer             = &Error{Code: CodeNoOffer}

@@ -21,6 +21,7 @@ const (
 	ActionCancel     Action = "cancel"
 	ActionUndo       Action = "undo"
 	ActionReschedule Action = "reschedule"
+	ActionMerge      Action = "merge"  // its patient's record was merged into another
 	ActionImport     Action = "import" // taken over in whatever status it was
 )
 

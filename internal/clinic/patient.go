@@ -1,6 +1,11 @@
 package clinic
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Patient is a person who is seen.
 type Patient struct {
@@ -10,9 +15,12 @@ type Patient struct {
 	Email     *string // nil: none known
 	Phone     *string // nil: none known
 	BirthDate *Date   // nil: not known
-	Version   int64   // counts changes; the record's ETag
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	// Identifiers are by system and value.
+	Identifiers []Identifier
+	MergedInto  *int64 // the record that goes on for this one; nil: none
+	Version     int64  // counts changes; the record's ETag
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }
 
 // Normalize puts the texts into the form in which they are kept.
@@ -23,6 +31,13 @@ func (p *Patient) Normalize() {
 			*s = Text(*s)
 		}
 	}
+	for i := range p.Identifiers {
+		p.Identifiers[i].System, p.Identifiers[i].Value = Text(p.Identifiers[i].System), Text(p.Identifiers[i].Value)
+	}
+	slices.SortFunc(p.Identifiers, func(a, b Identifier) int {
+		return cmp.Or(strings.Compare(a.System, b.System), strings.Compare(a.Value, b.Value))
+	})
+	p.Identifiers = slices.Compact(p.Identifiers)
 }
 
 // PatientPatch is a change to a patient: what is not Set stays.
@@ -32,6 +47,8 @@ type PatientPatch struct {
 	Email     Change[*string]
 	Phone     Change[*string]
 	BirthDate Change[*Date]
+	// Identifiers replaces them all.
+	Identifiers Change[[]Identifier]
 }
 
 // Apply makes the change on p.
@@ -41,6 +58,7 @@ func (c PatientPatch) Apply(p *Patient) {
 	c.Email.apply(&p.Email)
 	c.Phone.apply(&p.Phone)
 	c.BirthDate.apply(&p.BirthDate)
+	c.Identifiers.apply(&p.Identifiers)
 	p.Normalize()
 }
 

@@ -38,9 +38,10 @@ func versions(header *api.IfMatch) store.Versions {
 
 func patientToAPI(p clinic.Patient) api.Patient {
 	return api.Patient{
-		ID: p.ID, FirstName: p.FirstName, LastName: p.LastName,
+		ID: p.ID, Mrn: clinic.MRN(p.ID), FirstName: p.FirstName, LastName: p.LastName,
 		Email: orNull(p.Email), Phone: orNull(p.Phone), BirthDate: orNull(dateToAPI(p.BirthDate)),
-		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+		Identifiers: items(p.Identifiers, identifierToAPI),
+		CreatedAt:   p.CreatedAt, UpdatedAt: p.UpdatedAt,
 	}
 }
 
@@ -48,6 +49,7 @@ func patientFromAPI(p api.PatientCreate) clinic.Patient {
 	return clinic.Patient{
 		FirstName: p.FirstName, LastName: p.LastName,
 		Email: orNil(p.Email), Phone: orNil(p.Phone), BirthDate: dateFromAPI(orNil(p.BirthDate)),
+		Identifiers: identifiersFromAPI(p.Identifiers),
 	}
 }
 
@@ -67,6 +69,9 @@ func patientPatchFromAPI(p api.PatientPatch) clinic.PatientPatch {
 	}
 	if p.BirthDate.IsSpecified() {
 		c.BirthDate = clinic.ChangeTo(dateFromAPI(orNil(p.BirthDate)))
+	}
+	if p.Identifiers != nil {
+		c.Identifiers = clinic.ChangeTo(identifiersFromAPI(p.Identifiers))
 	}
 	return c
 }

@@ -11,7 +11,7 @@ import (
 
 // CreatePatient registers a patient: POST /patients.
 func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestObject) (api.CreatePatientResponseObject, error) {
-	p, err := s.cfg.Store.CreatePatient(ctx, patientFromAPI(*r.Body))
+	p, err := s.cfg.Store.CreatePatient(ctx, patientFromAPI(*r.Body), deref(r.Body.AllowDuplicate))
 	if err != nil {
 		return nil, err
 	}
@@ -23,10 +23,20 @@ func (s *Server) CreatePatient(ctx context.Context, r api.CreatePatientRequestOb
 
 // ListPatients finds patients: GET /patients.
 func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObject) (api.ListPatientsResponseObject, error) {
-	q := store.PatientQuery{
-		Name: deref(r.Params.Name), Email: deref(r.Params.Email), Phone: deref(r.Params.Phone), Limit: limitOf(r.Params.Limit),
+	p := r.Params
+	switch {
+	case p.Mrn != nil && (p.Name != nil || p.Email != nil || p.Phone != nil || p.Identifier != nil):
+		return nil, clinic.Invalid(clinic.Violation{Parameter: "mrn", Code: "combination", Detail: "cannot be combined with other searches"})
+	case p.Mrn != nil:
+		return s.mrnSearch(ctx, *p.Mrn)
+	case (p.Identifier == nil) != (p.IdentifierSystem == nil):
+		return nil, clinic.Invalid(clinic.Violation{Parameter: "identifier", Code: "combination", Detail: "must be given together with identifier_system"})
 	}
-	list := filter{"patients", q.Name, q.Email, q.Phone}
+	q := store.PatientQuery{
+		Name: deref(p.Name), Email: deref(p.Email), Phone: deref(p.Phone), Limit: limitOf(p.Limit),
+		IdentifierSystem: deref(p.IdentifierSystem), Identifier: deref(p.Identifier),
+	}
+	list := filter{"patients", q.Name, q.Email, q.Phone, q.IdentifierSystem, q.Identifier}
 	after, err := decodeCursor(list, r.Params.Cursor)
 	if err != nil {
 		return nil, err
@@ -47,6 +57,9 @@ func (s *Server) GetPatient(ctx context.Context, r api.GetPatientRequestObject) 
 	p, err := s.cfg.Store.Patient(ctx, r.ID)
 	if err != nil {
 		return nil, err
+	}
+	if p.MergedInto != nil {
+		return api.GetPatient308Response{Headers: api.GetPatient308ResponseHeaders{Location: mergedLocation(*p.MergedInto)}}, nil
 	}
 	return api.GetPatient200JSONResponse{
 		Body: patientToAPI(p), Headers: api.GetPatient200ResponseHeaders{ETag: etag(p.Version)},

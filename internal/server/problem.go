@@ -142,6 +142,26 @@ var problemTypes = []problemType{
 		"E-mail addresses are unique among patients, compared after trimming, normalising (NFC) and folding case. The answer does not say whose address it is.",
 	},
 	{
+		api.ProblemSlugIdentifierTaken, 409, "Identifier already registered",
+		"Another patient is registered with this identifier. Search by it to find the record, or correct it.",
+		"Identifiers are unique among patients, by system and value. The answer does not say whose it is.",
+	},
+	{
+		api.ProblemSlugPossibleDuplicate, 409, "This may be somebody who is registered",
+		"Compare with candidates. If it is somebody else, send the request again with allow_duplicate.",
+		"Somebody with the same name, in either order and without regard to case and accents, and the same birth date or phone number is registered. candidates shows as little as is needed to ask the patient.",
+	},
+	{
+		api.ProblemSlugPatientMerged, 409, "The record was merged into another",
+		"Use the patient in merged_into.",
+		"The record turned out to be a duplicate; the one in merged_into goes on for it, with all of its appointments. Reading the old id leads there.",
+	},
+	{
+		api.ProblemSlugMergeConflict, 409, "The two have appointments that overlap",
+		"Move or cancel one of each pair in appointments, and merge again.",
+		"One person cannot be in two appointments at once, so the records cannot become one while they have such. Nothing was changed.",
+	},
+	{
 		api.ProblemSlugNameTaken, 409, "Another one has this name",
 		"Choose another name.",
 		"Names of rooms and of appointment types are unique, without regard to case and accents.",
@@ -399,6 +419,12 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		for _, status := range e.AllowedTicket {
 			p.AllowedTicketStatuses = append(p.AllowedTicketStatuses, api.TicketStatus(status))
 		}
+	case clinic.CodePatientMerged:
+		p.MergedInto = &e.MergedInto
+	case clinic.CodePossibleDuplicate:
+		p.Candidates = items(e.Candidates, candidateToAPI)
+	case clinic.CodeMergeConflict:
+		p.Appointments = items(e.Appointments, appointmentToAPI)
 	case clinic.CodeSeriesConflict:
 		p.Dates = items(e.Dates, seriesDateToAPI)
 	case clinic.CodePlanNotApplied:

@@ -38,8 +38,15 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 		if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
 			return nil, nil, translate(ctx, err)
 		}
-		for _, r := range rows {
-			patients[r.ID] = r.patient()
+		ps := make([]clinic.Patient, len(rows))
+		for i, r := range rows {
+			ps[i] = r.patient()
+		}
+		if err := s.withIdentifiers(ctx, s.db, ps); err != nil {
+			return nil, nil, translate(ctx, err)
+		}
+		for _, p := range ps {
+			patients[p.ID] = p
 		}
 	}
 	if len(doctorIDs) > 0 {

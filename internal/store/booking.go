@@ -101,9 +101,27 @@ func guardDoctor(ctx context.Context, t *tx, id int64) (exists bool, err error) 
 }
 
 // guardPatient is guardDoctor for the patient, always taken after the doctors'.
+// Errors: clinic.CodePatientMerged.
 func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	return t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ?`,
-		`SELECT COUNT(*) FROM patients WHERE id = ?`, id)
+	exists, err = t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL`,
+		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL`, id)
+	if exists || err != nil {
+		return exists, err
+	}
+	return false, checkMerged(ctx, t, id)
+}
+
+// checkMerged refuses a patient whose record was merged into another.
+func checkMerged(ctx context.Context, q sqlx.QueryerContext, id int64) error {
+	var into sql.NullInt64
+	err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !into.Valid {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: into.Int64}
 }
 
 // guardRoom is guardDoctor for a room, always taken after the patients'.

@@ -98,3 +98,11 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 	}
 	return e
 }
+
+// notFound is missing when the database has no such row.
+func notFound(err, missing error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return missing
+	}
+	return err
+}

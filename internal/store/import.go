@@ -126,7 +126,7 @@ func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic
 }
 
 func guardPatients(ctx context.Context, t *tx, ids []int64) error {
-	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?)`, ids)
+	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?) AND merged_into IS NULL`, ids)
 	if err != nil {
 		return err
 	}

@@ -9,26 +9,37 @@ import (
 	"mems/internal/clinic"
 )
 
-// CreatePatient registers p and answers with the record as stored.
+// CreatePatient registers p and answers with the record as stored. Unless
+// duplicates are allowed, somebody who may be the same person is in the way; two
+// who register the same person at once wait for each other at the name's guard.
 //
 // Errors: clinic.CodeValidationFailed (text too long once normalised, birth
-// date after today), clinic.ErrEmailTaken.
-func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient) (clinic.Patient, error) {
+// date after today), clinic.CodePossibleDuplicate, clinic.ErrEmailTaken,
+// clinic.ErrIdentifierTaken.
+func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, allowDuplicate bool) (clinic.Patient, error) {
 	p.Normalize()
 	if err := p.Check(s.today()); err != nil {
 		return clinic.Patient{}, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
+		if !allowDuplicate {
+			if err := refuseDuplicate(ctx, t, p); err != nil {
+				return err
+			}
+		}
 		p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
 		var err error
-		p.ID, err = insertPatient(ctx, t, p)
-		return err
+		if p.ID, err = insertPatient(ctx, t, p); err != nil {
+			return err
+		}
+		return insertIdentifiers(ctx, t, p)
 	})
 	return p, err
 }
 
 // CreatePatients registers all of ps or none, and answers with their ids in
-// the same order. Errors are those of CreatePatient.
+// the same order, for imports: nobody is taken for a duplicate. Errors are
+// otherwise those of CreatePatient.
 func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int64, error) {
 	ids := make([]int64, len(ps))
 	for i := range ps {
@@ -42,6 +53,10 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 			p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
 			var err error
 			if ids[i], err = insertPatient(ctx, t, p); err != nil {
+				return err
+			}
+			p.ID = ids[i]
+			if err := insertIdentifiers(ctx, t, p); err != nil {
 				return err
 			}
 		}
@@ -60,7 +75,12 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Patient{}, clinic.ErrPatientNotFound
 	}
-	return row.patient(), translate(ctx, err)
+	if err != nil {
+		return clinic.Patient{}, translate(ctx, err)
+	}
+	ps := []clinic.Patient{row.patient()}
+	err = s.withIdentifiers(ctx, s.db, ps)
+	return ps[0], translate(ctx, err)
 }
 
 // UpdatePatient makes the change and answers with the record as it is now.
@@ -78,13 +98,24 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		if err := match.check(p.Version); err != nil {
 			return err
 		}
+		ps := []clinic.Patient{p}
+		if err := s.withIdentifiers(ctx, t, ps); err != nil {
+			return err
+		}
+		p = ps[0]
 		c.Apply(&p)
 		if err := p.Check(s.today()); err != nil {
 			return err
 		}
 		p.Version++
 		p.UpdatedAt = t.now
-		return updatePatient(ctx, t, p)
+		if err := updatePatient(ctx, t, p); err != nil || !c.Identifiers.Set {
+			return err
+		}
+		if _, err := t.exec(ctx, `DELETE FROM patient_identifiers WHERE patient_id = ?`, p.ID); err != nil {
+			return err
+		}
+		return insertIdentifiers(ctx, t, p)
 	})
 	return p, err
 }
@@ -126,8 +157,11 @@ func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 		FROM patients
 		WHERE id = ?
 		FOR UPDATE`, id)
-	if errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return clinic.Patient{}, clinic.ErrPatientNotFound
+	case err == nil && row.MergedInto != nil:
+		return clinic.Patient{}, &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: *row.MergedInto}
 	}
 	return row.patient(), err
 }
@@ -144,23 +178,24 @@ func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
 }
 
 // patientColumns are those of patientRow.
-const patientColumns = `id, first_name, last_name, email, phone, birth_date, version, created_at, updated_at`
+const patientColumns = `id, first_name, last_name, email, phone, birth_date, merged_into, version, created_at, updated_at`
 
 type patientRow struct {
-	ID        int64      `db:"id"`
-	FirstName string     `db:"first_name"`
-	LastName  string     `db:"last_name"`
-	Email     *string    `db:"email"`
-	Phone     *string    `db:"phone"`
-	BirthDate *time.Time `db:"birth_date"`
-	Version   int64      `db:"version"`
-	CreatedAt time.Time  `db:"created_at"`
-	UpdatedAt time.Time  `db:"updated_at"`
+	ID         int64      `db:"id"`
+	FirstName  string     `db:"first_name"`
+	LastName   string     `db:"last_name"`
+	Email      *string    `db:"email"`
+	Phone      *string    `db:"phone"`
+	BirthDate  *time.Time `db:"birth_date"`
+	MergedInto *int64     `db:"merged_into"`
+	Version    int64      `db:"version"`
+	CreatedAt  time.Time  `db:"created_at"`
+	UpdatedAt  time.Time  `db:"updated_at"`
 }
 
 func (r patientRow) patient() clinic.Patient {
 	p := clinic.Patient{
-		ID: r.ID, FirstName: r.FirstName, LastName: r.LastName, Email: r.Email, Phone: r.Phone,
+		ID: r.ID, FirstName: r.FirstName, LastName: r.LastName, Email: r.Email, Phone: r.Phone, MergedInto: r.MergedInto,
 		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.BirthDate != nil {

@@ -14,8 +14,10 @@ type PatientQuery struct {
 	Name  string // beginning of the first or last name, or of both in either order
 	Email string // the whole address
 	Phone string // the last digits
-	After int64  // id of the last item of the page before; 0: first page
-	Limit int
+	// Identifier: with its system; both or neither.
+	IdentifierSystem, Identifier string
+	After                        int64 // id of the last item of the page before; 0: first page
+	Limit                        int
 }
 
 // ListPatients reads a page of patients by last name, first name and id.
@@ -40,6 +42,9 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 	for i, row := range rows {
 		items[i] = row.patient()
 	}
+	if err := s.withIdentifiers(ctx, s.db, items); err != nil {
+		return Page[clinic.Patient]{}, translate(ctx, err)
+	}
 	return page(items, q.Limit), nil
 }
 
@@ -58,6 +63,7 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		common = append(common, condition)
 		commonArgs = append(commonArgs, values...)
 	}
+	and(`merged_into IS NULL`)
 	if q.Email != "" {
 		and(`email_key = ?`, clinic.EmailKey(q.Email))
 	}
@@ -67,6 +73,10 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		} else {
 			and(`FALSE`) // nothing but zeros: no number ends so
 		}
+	}
+	if q.Identifier != "" {
+		and(`id IN (SELECT patient_id FROM patient_identifiers WHERE system = ? AND value = ?)`,
+			clinic.Text(q.IdentifierSystem), clinic.Text(q.Identifier))
 	}
 	if after.ID != 0 {
 		and(`last_name >= ? AND (last_name > ? OR first_name > ? OR (first_name = ? AND id > ?))`,
@@ -85,7 +95,7 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		args = append(append(append(args, way.args...), commonArgs...), q.Limit+1)
 	}
 	return `
-		SELECT p.id, p.first_name, p.last_name, p.email, p.phone, p.birth_date, p.version, p.created_at, p.updated_at
+		SELECT p.id, p.first_name, p.last_name, p.email, p.phone, p.birth_date, p.merged_into, p.version, p.created_at, p.updated_at
 		FROM (` + strings.Join(selects, ` UNION `) + `) AS found
 		JOIN patients AS p ON p.id = found.id
 		ORDER BY p.last_name, p.first_name, p.id

@@ -336,8 +336,7 @@ func (s *Store) offer(ctx context.Context, t *tx, e clinic.WaitlistEntry, doctor
 	}
 	c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active}
 	_, err = s.decide(ctx, t, c, &b, 0)
-	var refusal *clinic.Error
-	if errors.As(err, &refusal) {
+	if _, refused := errors.AsType[*clinic.Error](err); refused {
 		return false, nil
 	}
 	if err != nil {

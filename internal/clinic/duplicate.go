@@ -1,0 +1,87 @@
+package clinic
+
+import (
+	"hash/fnv"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Identifier is a number that a patient has elsewhere, such as with an insurer.
+type Identifier struct {
+	System, Value string
+}
+
+// Candidate is somebody who may be the same person, told without giving away
+// who that is.
+type Candidate struct {
+	ID         int64
+	MRN        string
+	MaskedName string  // "A** M*****"
+	BirthYear  *int    // nil: not known
+	PhoneEnds  *string // last two digits; nil: not known
+}
+
+// CandidateOf masks a patient.
+func CandidateOf(p Patient) Candidate {
+	c := Candidate{ID: p.ID, MRN: MRN(p.ID), MaskedName: mask(p.FirstName) + " " + mask(p.LastName)}
+	if p.BirthDate != nil {
+		c.BirthYear = &p.BirthDate.Year
+	}
+	if p.Phone != nil {
+		if key := PhoneKey(*p.Phone); len(key) >= 2 {
+			ends := key[1:2] + key[0:1] // the key is backwards
+			c.PhoneEnds = &ends
+		}
+	}
+	return c
+}
+
+// mask leaves the first letter of a name, and its length up to eight.
+func mask(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	return string(first) + strings.Repeat("*", min(utf8.RuneCountInString(s[size:]), 8))
+}
+
+// NameBucket is the guard that the registrations of one name share, however it is
+// written and in whichever order: one of NameBuckets.
+func NameBucket(first, last string) int {
+	plain := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if unicode.Is(unicode.Mn, r) || unicode.IsSpace(r) {
+				return -1
+			}
+			return r
+		}, norm.NFD.String(textKey(s)))
+	}
+	names := []string{plain(first), plain(last)}
+	slices.Sort(names)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(strings.Join(names, "\x00"))) // a hash takes everything
+	return int(h.Sum32() % NameBuckets)
+}
+
+// NameBuckets is how many guards there are for names.
+const NameBuckets = 4096
+
+// MergeGain lists what a merge would take over from the duplicate: the members
+// that the survivor has not.
+func MergeGain(survivor *Patient, duplicate Patient) []string {
+	var gained []string
+	if survivor.Email == nil && duplicate.Email != nil {
+		survivor.Email = duplicate.Email
+		gained = append(gained, "email")
+	}
+	if survivor.Phone == nil && duplicate.Phone != nil {
+		survivor.Phone = duplicate.Phone
+		gained = append(gained, "phone")
+	}
+	if survivor.BirthDate == nil && duplicate.BirthDate != nil {
+		survivor.BirthDate = duplicate.BirthDate
+		gained = append(gained, "birth_date")
+	}
+	return gained
+}

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// MergePatients merges a duplicate: POST /patients/{id}/merge.
+func (s *Server) MergePatients(ctx context.Context, r api.MergePatientsRequestObject) (api.MergePatientsResponseObject, error) {
+	m, err := s.cfg.Store.MergePatients(acting(ctx, r.Params.MEMSActor), r.ID, r.Body.DuplicateID, versions(r.Params.IfMatch))
+	if err != nil {
+		return nil, err
+	}
+	return api.MergePatients200JSONResponse{
+		Body: api.MergeResult{
+			Patient: patientToAPI(m.Survivor), Gained: items(m.Gained, func(g string) api.MergeResultGained { return api.MergeResultGained(g) }),
+			Appointments: items(m.Appointments, appointmentToAPI),
+		},
+		Headers: api.MergePatients200ResponseHeaders{ETag: etag(m.Survivor.Version)},
+	}, nil
+}
+
+// PreviewMerge shows what merging would do: GET /patients/{id}/merge-preview.
+func (s *Server) PreviewMerge(ctx context.Context, r api.PreviewMergeRequestObject) (api.PreviewMergeResponseObject, error) {
+	m, err := s.cfg.Store.PreviewMerge(ctx, r.ID, r.Params.DuplicateID)
+	if err != nil {
+		return nil, err
+	}
+	return api.PreviewMerge200JSONResponse{
+		Body: api.MergePreview{
+			Patient: patientToAPI(m.Survivor), Gained: items(m.Gained, func(g string) api.MergePreviewGained { return api.MergePreviewGained(g) }),
+			Appointments: items(m.Appointments, appointmentToAPI), Conflicts: items(m.Conflicts, appointmentToAPI),
+		},
+		Headers: api.PreviewMerge200ResponseHeaders{ETag: etag(m.Survivor.Version)},
+	}, nil
+}
+
+func identifiersFromAPI(is []api.Identifier) []clinic.Identifier {
+	return items(is, func(i api.Identifier) clinic.Identifier { return clinic.Identifier{System: i.System, Value: i.Value} })
+}
+
+func identifierToAPI(i clinic.Identifier) api.Identifier {
+	return api.Identifier{System: i.System, Value: i.Value}
+}
+
+func candidateToAPI(c clinic.Candidate) api.Candidate {
+	out := api.Candidate{ID: c.ID, Mrn: c.MRN, MaskedName: c.MaskedName, PhoneEnds: orNull(c.PhoneEnds)}
+	out.BirthYear.SetNull()
+	if c.BirthYear != nil {
+		out.BirthYear.Set(int32(*c.BirthYear)) //nolint:gosec // G115: a year
+	}
+	return out
+}
+
+// mrnSearch answers a search by medical record number, which finds one or nobody.
+func (s *Server) mrnSearch(ctx context.Context, mrn string) (api.ListPatientsResponseObject, error) {
+	id, ok := clinic.ParseMRN(mrn)
+	if !ok {
+		return nil, clinic.Invalid(clinic.Violation{
+			Parameter: "mrn", Code: "invalid", Detail: "is no medical record number: its check digit does not match, look for a wrong or swapped digit",
+		})
+	}
+	out := api.ListPatients200JSONResponse{Items: []api.Patient{}, NextCursor: orNull[string](nil)}
+	p, err := s.cfg.Store.PatientByMRN(ctx, id)
+	if err == nil {
+		out.Items = append(out.Items, patientToAPI(p))
+	} else if !errors.Is(err, clinic.ErrPatientNotFound) {
+		return nil, err
+	}
+	return out, nil
+}
+
+// mergedLocation is where a merged record goes on.
+func mergedLocation(id int64) string { return "/patients/" + strconv.FormatInt(id, 10) }

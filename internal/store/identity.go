@@ -1,0 +1,316 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// maxDuplicateCandidates bounds how many a refusal shows.
+const maxDuplicateCandidates = 5
+
+// refuseDuplicate takes the guard of the patient's name and looks for somebody
+// with the same name, in either order, without regard to case and accents, and
+// the same birth date or phone number.
+//
+// Lock: a row of patient_name_guards, before anything else; nobody who holds one
+// waits for a calendar. Index patients_last_name (last_name, first_name).
+func refuseDuplicate(ctx context.Context, t *tx, p clinic.Patient) error {
+	if p.BirthDate == nil && p.Phone == nil {
+		return nil // a name alone says nothing
+	}
+	_, err := t.exec(ctx, `
+		INSERT INTO patient_name_guards (bucket) VALUES (?)
+		ON DUPLICATE KEY UPDATE rev = rev + 1`, clinic.NameBucket(p.FirstName, p.LastName))
+	if err != nil {
+		return err
+	}
+	phone := phoneKey(p.Phone)
+	if phone != nil && len(*phone) < 4 {
+		phone = nil
+	}
+	var rows []patientRow
+	const found = `
+		(SELECT ` + patientColumns + `
+		 FROM patients
+		 WHERE last_name = ? AND first_name = ? AND merged_into IS NULL AND (birth_date = ? OR phone_key = ?)
+		 ORDER BY id LIMIT ?)`
+	err = t.SelectContext(ctx, &rows, found+` UNION `+found+` LIMIT ?`,
+		p.LastName, p.FirstName, sqlDate(p.BirthDate), phone, maxDuplicateCandidates,
+		p.FirstName, p.LastName, sqlDate(p.BirthDate), phone, maxDuplicateCandidates, maxDuplicateCandidates)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	if p.Email != nil { // a rule that is certain goes before one that asks
+		var taken bool
+		if err := t.GetContext(ctx, &taken, `SELECT COUNT(*) > 0 FROM patients WHERE email_key = ?`, emailKey(p.Email)); err != nil {
+			return err
+		}
+		if taken {
+			return clinic.ErrEmailTaken
+		}
+	}
+	refusal := &clinic.Error{Code: clinic.CodePossibleDuplicate}
+	for _, r := range rows {
+		refusal.Candidates = append(refusal.Candidates, clinic.CandidateOf(r.patient()))
+	}
+	return refusal
+}
+
+// insertIdentifiers adds all identifiers of a patient. The primary key keeps them
+// unique. Errors: clinic.ErrIdentifierTaken.
+func insertIdentifiers(ctx context.Context, t *tx, p clinic.Patient) error {
+	if len(p.Identifiers) == 0 {
+		return nil
+	}
+	var args []any
+	for _, i := range p.Identifiers {
+		args = append(args, i.System, i.Value, p.ID)
+	}
+	// Safety: the text is a constant and placeholders.
+	_, err := t.exec(ctx, `
+		INSERT INTO patient_identifiers (system, value, patient_id)
+		VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(p.Identifiers)-1), args...)
+	if refused, ok := errors.AsType[*mysql.MySQLError](err); ok && refused.Number == 1062 {
+		return clinic.ErrIdentifierTaken
+	}
+	return err
+}
+
+// withIdentifiers reads the identifiers of patients, in one statement for all.
+// Index patient_identifiers_patient.
+func (s *Store) withIdentifiers(ctx context.Context, q sqlx.QueryerContext, ps []clinic.Patient) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(ps))
+	for i, p := range ps {
+		ids[i] = p.ID
+	}
+	statement, args, err := sqlx.In(`
+		SELECT patient_id, system, value
+		FROM patient_identifiers
+		WHERE patient_id IN (?)
+		ORDER BY system, value`, ids)
+	if err != nil {
+		return err
+	}
+	var rows []struct {
+		PatientID int64  `db:"patient_id"`
+		System    string `db:"system"`
+		Value     string `db:"value"`
+	}
+	if err := sqlx.SelectContext(ctx, q, &rows, statement, args...); err != nil {
+		return err
+	}
+	of := map[int64][]clinic.Identifier{}
+	for _, r := range rows {
+		of[r.PatientID] = append(of[r.PatientID], clinic.Identifier{System: r.System, Value: r.Value})
+	}
+	for i, p := range ps {
+		ps[i].Identifiers = of[p.ID]
+	}
+	return nil
+}
+
+// Merge is what merging a duplicate's record into another does.
+type Merge struct {
+	Survivor     clinic.Patient // as it is, or would be, afterwards
+	Gained       []string       // members taken over from the duplicate
+	Appointments []clinic.Appointment
+	Conflicts    []clinic.Appointment // those of the two that overlap, by start
+}
+
+// PreviewMerge shows what MergePatients would do, and changes nothing. Errors:
+// clinic.ErrPatientNotFound, clinic.CodePatientMerged,
+// clinic.CodeValidationFailed (a patient and itself).
+func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge, error) {
+	t, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return Merge{}, translate(ctx, err)
+	}
+	defer func() { _ = t.Rollback() }() // nothing was changed
+	m, _, err := s.readMerge(ctx, &tx{Tx: t, now: clinic.Instant(s.now()), looks: true}, id, duplicateID)
+	return m, translate(ctx, err)
+}
+
+// MergePatients makes the record of a duplicate part of another's: appointments,
+// tickets, holds, series, waitlist entries and identifiers follow, members that
+// the survivor has not are taken over, and the duplicate's id leads to the
+// survivor from then on.
+//
+// Guards, in lock order: the doctors of the duplicate's appointments, both
+// patients, ids ascending within each. So a booking for either is before it, and
+// follows, or after it, and finds the record merged.
+//
+// Errors: those of PreviewMerge; clinic.CodeMergeConflict with the appointments
+// of the two that overlap; clinic.ErrPreconditionFailed.
+func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match Versions) (Merge, error) {
+	var m Merge
+	err := s.inTx(ctx, func(t *tx) error {
+		var doctors []int64
+		err := t.SelectContext(ctx, &doctors, `SELECT DISTINCT doctor_id FROM appointments WHERE patient_id = ? ORDER BY doctor_id`, duplicateID)
+		if err != nil {
+			return err
+		}
+		for _, d := range doctors {
+			if _, err := guardDoctor(ctx, t, d); err != nil {
+				return err
+			}
+		}
+		for _, p := range []int64{min(id, duplicateID), max(id, duplicateID)} {
+			if exists, err := guardPatient(ctx, t, p); err != nil || !exists {
+				return firstError(err, clinic.ErrPatientNotFound)
+			}
+		}
+		var duplicate clinic.Patient
+		if m, duplicate, err = s.readMerge(ctx, t, id, duplicateID); err != nil {
+			return err
+		}
+		if err := match.check(m.Survivor.Version); err != nil {
+			return err
+		}
+		for _, a := range m.Appointments {
+			if !slices.Contains(doctors, a.DoctorID) {
+				return errMoved // booked with another doctor meanwhile
+			}
+		}
+		if len(m.Conflicts) > 0 {
+			return &clinic.Error{Code: clinic.CodeMergeConflict, Appointments: m.Conflicts}
+		}
+		m.Survivor.Version++
+		m.Survivor.UpdatedAt = t.now
+		if err := follow(ctx, t, id, duplicate.ID); err != nil {
+			return err
+		}
+		if err := updatePatient(ctx, t, m.Survivor); err != nil {
+			return err
+		}
+		for i := range m.Appointments {
+			m.Appointments[i].PatientID = id
+		}
+		ps := []clinic.Patient{m.Survivor}
+		ps[0].Identifiers = nil
+		err = s.withIdentifiers(ctx, t, ps)
+		m.Survivor = ps[0]
+		return err
+	})
+	return m, err
+}
+
+// readMerge reads both records, what would follow and what is in the way.
+func (s *Store) readMerge(ctx context.Context, t *tx, id, duplicateID int64) (Merge, clinic.Patient, error) {
+	if id == duplicateID {
+		return Merge{}, clinic.Patient{}, clinic.Invalid(clinic.Violation{Pointer: "#/duplicate_id", Code: "combination", Detail: "must be another patient"})
+	}
+	var both [2]clinic.Patient
+	for i, patient := range []int64{id, duplicateID} {
+		var row patientRow
+		if err := t.GetContext(ctx, &row, `SELECT `+patientColumns+` FROM patients WHERE id = ?`, patient); err != nil {
+			return Merge{}, both[1], notFound(err, clinic.ErrPatientNotFound)
+		}
+		if row.MergedInto != nil {
+			return Merge{}, both[1], &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: *row.MergedInto}
+		}
+		both[i] = row.patient()
+	}
+	if err := s.withIdentifiers(ctx, t, both[:]); err != nil {
+		return Merge{}, both[1], err
+	}
+	m := Merge{Survivor: both[0]}
+	m.Gained = clinic.MergeGain(&m.Survivor, both[1])
+	m.Survivor.Identifiers = append(m.Survivor.Identifiers, both[1].Identifiers...)
+	var rows []appointmentRow
+	// Index appointments_patient.
+	err := t.SelectContext(ctx, &rows, `SELECT `+appointmentColumns+` FROM appointments WHERE patient_id = ? ORDER BY start_time, id`, duplicateID)
+	if err != nil {
+		return m, both[1], err
+	}
+	for i := range rows {
+		m.Appointments = append(m.Appointments, rows[i].appointment())
+	}
+	var inTheWay []appointmentRow
+	err = t.SelectContext(ctx, &inTheWay, `
+		SELECT `+appointmentColumns+`
+		FROM appointments AS a
+		WHERE patient_id IN (?, ?) AND status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND patient_overbooked = 0
+		  AND EXISTS (
+		    SELECT 1 FROM appointments AS b
+		    WHERE b.patient_id = IF(a.patient_id = ?, ?, ?)
+		      AND b.start_time > a.start_time - INTERVAL 180 MINUTE AND b.start_time < a.end_time AND b.end_time > a.start_time
+		      AND b.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen'))
+		ORDER BY start_time, id`, id, duplicateID, id, duplicateID, id)
+	for i := range inTheWay {
+		m.Conflicts = append(m.Conflicts, inTheWay[i].appointment())
+	}
+	return m, both[1], err
+}
+
+// followers are the statements that make a duplicate's rows the survivor's; a
+// test holds them to the tables that refer to patients. Each takes the survivor's
+// id, the time if it says so, and the duplicate's id.
+var followers = map[string]string{
+	"appointments":        `UPDATE appointments SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
+	"appointment_series":  `UPDATE appointment_series SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
+	"tickets":             `UPDATE tickets SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
+	"waitlist":            `UPDATE waitlist SET patient_id = ?, version = version + 1, updated_at = ? WHERE patient_id = ?`,
+	"holds":               `UPDATE holds SET patient_id = ? WHERE patient_id = ?`,
+	"patient_identifiers": `UPDATE patient_identifiers SET patient_id = ? WHERE patient_id = ?`,
+	"patients":            `UPDATE patients SET merged_into = ? WHERE merged_into = ?`, // those merged into the duplicate before
+}
+
+// follow runs the followers, writes an event for each appointment, and makes the
+// duplicate lead to the survivor. Its e-mail address goes, so that the survivor
+// can have it.
+func follow(ctx context.Context, t *tx, id, duplicateID int64) error {
+	_, err := t.exec(ctx, `
+		UPDATE patients
+		SET merged_into = ?, email = NULL, email_key = NULL, version = version + 1, updated_at = ?
+		WHERE id = ?`, id, t.now, duplicateID)
+	if err != nil {
+		return err
+	}
+	var moving []int64
+	if err := t.SelectContext(ctx, &moving, `SELECT id FROM appointments WHERE patient_id = ?`, duplicateID); err != nil {
+		return err
+	}
+	for _, table := range []string{"appointments", "appointment_series", "tickets", "waitlist", "holds", "patient_identifiers", "patients"} {
+		args := []any{id, t.now, duplicateID}
+		if !strings.Contains(followers[table], "updated_at") {
+			args = []any{id, duplicateID}
+		}
+		if _, err := t.exec(ctx, followers[table], args...); err != nil {
+			return err
+		}
+	}
+	if len(moving) == 0 {
+		return nil
+	}
+	statement, args, err := sqlx.In(`
+		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status,
+		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
+		SELECT id, version, updated_at, ?, ?, status AS was, status, start_time, duration_minutes, doctor_id, patient_id, room_id
+		FROM appointments
+		WHERE id IN (?)`, string(clinic.ActionMerge), clinic.Actor(ctx), moving)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, statement, args...)
+	return err
+}
+
+// PatientByMRN reads the patient with a medical record number, the survivor's when
+// the record was merged. Errors: clinic.ErrPatientNotFound.
+func (s *Store) PatientByMRN(ctx context.Context, id int64) (clinic.Patient, error) {
+	p, err := s.Patient(ctx, id)
+	if err == nil && p.MergedInto != nil {
+		return s.Patient(ctx, *p.MergedInto)
+	}
+	return p, err
+}
