@@ -99,6 +99,9 @@ func Fill(ctx context.Context, st *store.Store, o Options, progress Progress) (S
 			progress("appointments", s.Appointments, total)
 		}
 	}
+	if err := begin(ctx, st, o, doctorIDs, patientIDs); err != nil {
+		return s, err
+	}
 	return s, nil
 }
 

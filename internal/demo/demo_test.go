@@ -65,8 +65,8 @@ func TestFill(t *testing.T) {
 			  SELECT 1 FROM working_hours h WHERE h.doctor_id = a.doctor_id
 			  AND h.weekday = WEEKDAY(a.start_time + INTERVAL IF(a.start_time < '2027-03-28 01:00', 1, 2) HOUR) + 1
 			  AND HOUR(a.start_time + INTERVAL IF(a.start_time < '2027-03-28 01:00', 1, 2) HOUR) * 60 BETWEEN h.start_minute AND h.end_minute)`,
-		"WithoutType":      `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_types k ON k.id = a.type_id WHERE k.duration_minutes IS NULL OR k.duration_minutes <> a.duration_minutes`,
-		"WithoutRoom":      `SELECT COUNT(*) FROM appointments WHERE room_id IS NULL`,
+		"WithoutType":      `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_types k ON k.id = a.type_id WHERE a.series_id IS NULL AND (k.duration_minutes IS NULL OR k.duration_minutes <> a.duration_minutes)`,
+		"WithoutRoom":      `SELECT COUNT(*) FROM appointments WHERE room_id IS NULL AND series_id IS NULL`,
 		"WithoutHistory":   `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_events e ON e.appointment_id = a.id AND e.to_status = a.status WHERE e.version IS NULL`,
 		"Sundays":          `SELECT COUNT(*) FROM appointments WHERE DAYOFWEEK(start_time) = 1`,
 		"BornAfterVisits":  `SELECT COUNT(*) FROM patients WHERE birth_date > '2027-03-10'`,
@@ -77,8 +77,14 @@ func TestFill(t *testing.T) {
 			t.Errorf("%s: %d (%v)", name, n, err)
 		}
 	}
+	for _, table := range []string{"appointment_series", "waitlist", "tickets", "plans", "closures", "time_off"} {
+		var n int
+		if err := d.DB.Get(&n, `SELECT COUNT(*) FROM `+table); err != nil || n == 0 {
+			t.Errorf("nothing in %s (%v)", table, err)
+		}
+	}
 	var kept int
-	if err := d.DB.Get(&kept, `SELECT COUNT(*) FROM appointments`); err != nil || kept != s.Appointments {
+	if err := d.DB.Get(&kept, `SELECT COUNT(*) FROM appointments WHERE series_id IS NULL`); err != nil || kept != s.Appointments {
 		t.Errorf("%d appointments kept, %d reported (%v)", kept, s.Appointments, err)
 	}
 }

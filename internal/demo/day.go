@@ -1,0 +1,64 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// begin lets the clinic's day begin: a course of treatment, a few who wait for a
+// time to become free, walk-ins if somebody works now, and a plan for a doctor who
+// will be away.
+func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientIDs []int64) error {
+	patient := func(i int) int64 { return patientIDs[i%len(patientIDs)] }
+	free, err := st.NextAvailable(ctx, nil, store.AvailabilityQuery{
+		DoctorIDs: doctorIDs[:1], Duration: 30 * time.Minute, Step: 15 * time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("next free time: %w", err)
+	}
+	if slot := free[0].Slot; slot != nil {
+		rule, err := clinic.ParseRecurrence("FREQ=WEEKLY;COUNT=6")
+		if err != nil {
+			return err
+		}
+		_, _, err = st.CreateSeries(ctx, clinic.Booking{
+			PatientID: patient(0), DoctorID: doctorIDs[0], Start: slot.Time.Start, Duration: 30 * time.Minute,
+		}, rule, o.Zone, true)
+		if err := butRefusals(err); err != nil {
+			return fmt.Errorf("series: %w", err)
+		}
+	}
+	for i, field := range []string{general.name, cardiology.name, general.name} {
+		_, err := st.CreateWaitlistEntry(ctx, clinic.WaitlistEntry{
+			PatientID: patient(1 + i), Specialization: &field, Duration: 20 * time.Minute,
+			Window: clinic.Interval{Start: clinic.Instant(o.Now), End: clinic.Instant(o.Now.AddDate(0, 0, 14))},
+		})
+		if err != nil {
+			return fmt.Errorf("waitlist: %w", err)
+		}
+		// Only while the clinic is open.
+		_, err = st.CreateWalkIn(ctx, store.WalkIn{PatientID: patient(10 + i), Specialization: general.name})
+		if err := butRefusals(err); err != nil {
+			return fmt.Errorf("walk-in: %w", err)
+		}
+	}
+	tomorrow := clinic.DateOf(o.Now.In(o.Zone)).Next()
+	_, err = st.CreatePlan(ctx, doctorIDs[len(doctorIDs)-1], clinic.Day(tomorrow, o.Zone), 14*24*time.Hour)
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	return nil
+}
+
+// butRefusals lets pass that a rule said no: the demo is made at any hour.
+func butRefusals(err error) error {
+	if refusal, ok := errors.AsType[*clinic.Error](err); ok && refusal.Code != clinic.CodeUnavailable && refusal.Code != clinic.CodeOutcomeUnknown {
+		return nil
+	}
+	return err
+}
