@@ -191,10 +191,10 @@ CREATE TABLE `occupied_times` (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `patient_identifiers` (
-  `system` varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-  `value` varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  `id_system` varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  `id_value` varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   `patient_id` bigint(20) NOT NULL,
-  PRIMARY KEY (`system`,`value`),
+  PRIMARY KEY (`id_system`,`id_value`),
   KEY `patient_identifiers_patient` (`patient_id`),
   CONSTRAINT `patient_identifiers_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;

@@ -12,7 +12,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// The README's day can be pasted: every call is answered as it says.
+// The README's day can be pasted: every call is answered as it says, also by a
+// server whose database user has no more rights than db/grants.sql gives.
 func TestReadmesDay(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
@@ -24,7 +25,7 @@ func TestReadmesDay(t *testing.T) {
 	if !found {
 		t.Fatal("the README has no day")
 	}
-	d := storetest.New(t)
+	d := storetest.Grant(t, storetest.New(t))
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN, "MEMS_CLINIC_TIME_ZONE=Europe/Zurich")
 	var script strings.Builder
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {

@@ -2,6 +2,7 @@
 -- twice at the same moment.
 
 -- +goose Up
+-- (Not "system": MySQL keeps that word for itself.)
 -- A merged record stays, so that its id leads on; it has no e-mail address any more.
 ALTER TABLE patients
   ADD COLUMN merged_into BIGINT NULL,
@@ -9,10 +10,10 @@ ALTER TABLE patients
   ADD CONSTRAINT patients_merged_into_exists FOREIGN KEY (merged_into) REFERENCES patients (id) ON DELETE RESTRICT;
 
 CREATE TABLE patient_identifiers (
-  system     VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-  value      VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  id_system  VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  id_value   VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   patient_id BIGINT       NOT NULL,
-  PRIMARY KEY (system, value),
+  PRIMARY KEY (id_system, id_value),
   KEY patient_identifiers_patient (patient_id),
   CONSTRAINT patient_identifiers_patient_exists FOREIGN KEY (patient_id) REFERENCES patients (id) ON DELETE CASCADE
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;

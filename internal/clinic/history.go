@@ -100,6 +100,7 @@ func lastMove(history []Event) (Event, bool) {
 	var moves []Event
 	for _, e := range history {
 		switch {
+		case e.Action == ActionMerge: // of the patient's records; the visit went nowhere
 		case e.Action == ActionUndo:
 			if len(moves) > 0 {
 				moves = moves[:len(moves)-1]

@@ -11,7 +11,7 @@ import (
 )
 
 // begin lets the clinic's day begin: a course of treatment, a few who wait for a
-// time to become free, walk-ins if somebody works now, and a plan for a doctor who
+// time to become free, walk-ins if somebody works now, a visit after hours, and a plan for a doctor who
 // will be away.
 func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientIDs []int64) error {
 	patient := func(i int) int64 { return patientIDs[i%len(patientIDs)] }
@@ -48,9 +48,29 @@ func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientID
 		}
 	}
 	tomorrow := clinic.DateOf(o.Now.In(o.Zone)).Next()
+	if err := bookLate(ctx, st, clinic.Day(tomorrow, o.Zone).Start.Add(19*time.Hour), doctorIDs[0], patient(20)); err != nil {
+		return err
+	}
+	if _, err := st.CreateHold(ctx, clinic.Booking{
+		DoctorID: doctorIDs[0], Start: clinic.Day(tomorrow, o.Zone).End.Add(-4 * time.Hour), Duration: 15 * time.Minute,
+	}, nil, clinic.MaxHold); butRefusals(err) != nil {
+		return fmt.Errorf("hold: %w", err)
+	}
 	_, err = st.CreatePlan(ctx, doctorIDs[len(doctorIDs)-1], clinic.Day(tomorrow, o.Zone), 14*24*time.Hour)
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
+	}
+	return nil
+}
+
+// bookLate books a visit after hours, on purpose.
+func bookLate(ctx context.Context, st *store.Store, start time.Time, doctor, patient int64) error {
+	_, err := st.BookAppointment(ctx, clinic.Booking{
+		PatientID: patient, DoctorID: doctor, Start: start, Duration: 20 * time.Minute,
+		Override: clinic.Override{Rules: []clinic.Rule{clinic.RuleOutsideHours}, Reason: "Can only come after work."},
+	})
+	if err := butRefusals(err); err != nil {
+		return fmt.Errorf("visit after hours: %w", err)
 	}
 	return nil
 }

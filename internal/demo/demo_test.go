@@ -61,12 +61,12 @@ func TestFill(t *testing.T) {
 		"CancelledLater": `SELECT COUNT(*) FROM appointments WHERE cancelled_at >= start_time OR cancelled_at >= '2027-03-31 08:07:00'`,
 		"TwoUnderWay":    `SELECT COUNT(*) FROM (SELECT doctor_id FROM appointments WHERE status = 'in_progress' GROUP BY doctor_id HAVING COUNT(*) > 1) x`,
 		"OutsideHours": `
-			SELECT COUNT(*) FROM appointments a WHERE NOT EXISTS (
+			SELECT COUNT(*) FROM appointments a WHERE a.outside_hours = 0 AND NOT EXISTS (
 			  SELECT 1 FROM working_hours h WHERE h.doctor_id = a.doctor_id
 			  AND h.weekday = WEEKDAY(a.start_time + INTERVAL IF(a.start_time < '2027-03-28 01:00', 1, 2) HOUR) + 1
 			  AND HOUR(a.start_time + INTERVAL IF(a.start_time < '2027-03-28 01:00', 1, 2) HOUR) * 60 BETWEEN h.start_minute AND h.end_minute)`,
-		"WithoutType":      `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_types k ON k.id = a.type_id WHERE a.series_id IS NULL AND (k.duration_minutes IS NULL OR k.duration_minutes <> a.duration_minutes)`,
-		"WithoutRoom":      `SELECT COUNT(*) FROM appointments WHERE room_id IS NULL AND series_id IS NULL`,
+		"WithoutType":      `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_types k ON k.id = a.type_id WHERE a.series_id IS NULL AND a.outside_hours = 0 AND (k.duration_minutes IS NULL OR k.duration_minutes <> a.duration_minutes)`,
+		"WithoutRoom":      `SELECT COUNT(*) FROM appointments WHERE room_id IS NULL AND series_id IS NULL AND outside_hours = 0`,
 		"WithoutHistory":   `SELECT COUNT(*) FROM appointments a LEFT JOIN appointment_events e ON e.appointment_id = a.id AND e.to_status = a.status WHERE e.version IS NULL`,
 		"Sundays":          `SELECT COUNT(*) FROM appointments WHERE DAYOFWEEK(start_time) = 1`,
 		"BornAfterVisits":  `SELECT COUNT(*) FROM patients WHERE birth_date > '2027-03-10'`,
@@ -84,7 +84,7 @@ func TestFill(t *testing.T) {
 		}
 	}
 	var kept int
-	if err := d.DB.Get(&kept, `SELECT COUNT(*) FROM appointments WHERE series_id IS NULL`); err != nil || kept != s.Appointments {
+	if err := d.DB.Get(&kept, `SELECT COUNT(*) FROM appointments WHERE series_id IS NULL AND outside_hours = 0`); err != nil || kept != s.Appointments {
 		t.Errorf("%d appointments kept, %d reported (%v)", kept, s.Appointments, err)
 	}
 }

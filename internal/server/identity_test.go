@@ -221,6 +221,8 @@ func TestMerge(t *testing.T) {
 			t.Errorf("%s: %s", name, r.Body)
 		}
 	}
+	f.act(cancelled.ID, "undo").Want(t, 200, "") // the cancellation, not the merge
+	f.act(cancelled.ID, "undo").Want(t, 409, "invalid-transition")
 	var left int
 	for _, table := range []string{"appointments", "appointment_series", "tickets", "waitlist", "holds", "patient_identifiers"} {
 		if err := f.db.DB.Get(&left, `SELECT COUNT(*) FROM `+table+` WHERE patient_id = ?`, duplicate.ID); err != nil || left != 0 {

@@ -75,7 +75,7 @@ func insertIdentifiers(ctx context.Context, t *tx, p clinic.Patient) error {
 	}
 	// Safety: the text is a constant and placeholders.
 	_, err := t.exec(ctx, `
-		INSERT INTO patient_identifiers (system, value, patient_id)
+		INSERT INTO patient_identifiers (id_system, id_value, patient_id)
 		VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(p.Identifiers)-1), args...)
 	if refused, ok := errors.AsType[*mysql.MySQLError](err); ok && refused.Number == 1062 {
 		return clinic.ErrIdentifierTaken
@@ -94,17 +94,17 @@ func (s *Store) withIdentifiers(ctx context.Context, q sqlx.QueryerContext, ps [
 		ids[i] = p.ID
 	}
 	statement, args, err := sqlx.In(`
-		SELECT patient_id, system, value
+		SELECT patient_id, id_system, id_value
 		FROM patient_identifiers
 		WHERE patient_id IN (?)
-		ORDER BY system, value`, ids)
+		ORDER BY id_system, id_value`, ids)
 	if err != nil {
 		return err
 	}
 	var rows []struct {
 		PatientID int64  `db:"patient_id"`
-		System    string `db:"system"`
-		Value     string `db:"value"`
+		System    string `db:"id_system"`
+		Value     string `db:"id_value"`
 	}
 	if err := sqlx.SelectContext(ctx, q, &rows, statement, args...); err != nil {
 		return err

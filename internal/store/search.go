@@ -75,7 +75,7 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		}
 	}
 	if q.Identifier != "" {
-		and(`id IN (SELECT patient_id FROM patient_identifiers WHERE system = ? AND value = ?)`,
+		and(`id IN (SELECT patient_id FROM patient_identifiers WHERE id_system = ? AND id_value = ?)`,
 			clinic.Text(q.IdentifierSystem), clinic.Text(q.Identifier))
 	}
 	if after.ID != 0 {
