@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,7 @@ type config struct {
 	MaxBodyBytes    int64         `env:"MEMS_MAX_BODY_BYTES" envDefault:"65536" doc:"a larger request body is refused with 413, 1024 to 10485760"`
 	LogLevel        string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat       string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
+	MetricsAddr     string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
 
 	zone *time.Location
 }
@@ -87,7 +89,7 @@ func readConfig(environ []string) (config, error) {
 func refuse(field string, given map[string]string) error {
 	f, _ := reflect.TypeFor[config]().FieldByName(field)
 	name := f.Tag.Get("env")
-	return fmt.Errorf("%s cannot be %q. It is: %s. Example: %s=%s", name, given[name], f.Tag.Get("doc"), name, f.Tag.Get("envDefault"))
+	return fmt.Errorf("%s cannot be %q. It is: %s. Example: %s=%s", name, given[name], f.Tag.Get("doc"), name, cmp.Or(f.Tag.Get("envDefault"), f.Tag.Get("example")))
 }
 
 // flagName is the flag that sets the same: --http-addr for MEMS_HTTP_ADDR. The
@@ -142,8 +144,6 @@ func unknownVariables(environ []string) []string {
 
 // faults are the values that can be read, but not used.
 func (c *config) faults(given map[string]string) []error {
-	_, port, addressErr := net.SplitHostPort(c.HTTPAddr)
-	number, portErr := strconv.Atoi(port)
 	var zoneErr error
 	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
 	var faults []error
@@ -151,7 +151,7 @@ func (c *config) faults(given map[string]string) []error {
 		field string
 		good  bool
 	}{
-		{"HTTPAddr", addressErr == nil && portErr == nil && 0 <= number && number <= 65535},
+		{"HTTPAddr", isAddress(c.HTTPAddr)},
 		{"DatabaseEngine", slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine)},
 		{"DatabaseConns", 1 <= c.DatabaseConns && c.DatabaseConns <= 1000},
 		// "Local" would be whatever the machine thinks.
@@ -161,12 +161,20 @@ func (c *config) faults(given map[string]string) []error {
 		{"MaxBodyBytes", 1024 <= c.MaxBodyBytes && c.MaxBodyBytes <= 10<<20},
 		{"LogLevel", slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel)},
 		{"LogFormat", slices.Contains([]string{"text", "json"}, c.LogFormat)},
+		{"MetricsAddr", c.MetricsAddr == "" || isAddress(c.MetricsAddr)},
 	} {
 		if !rule.good {
 			faults = append(faults, refuse(rule.field, given))
 		}
 	}
 	return faults
+}
+
+// isAddress tells whether s is host:port with a port in digits.
+func isAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	number, portErr := strconv.Atoi(port)
+	return err == nil && portErr == nil && 0 <= number && number <= 65535
 }
 
 func (c *config) engine() localdb.Engine {

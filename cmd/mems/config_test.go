@@ -18,6 +18,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 		"MEMS_DATABASE_MAX_CONNS=0", "MEMS_DATABASE_MAX_CONNS=many", "MEMS_CLINIC_TIME_ZONE=Mars/Olympus",
 		"MEMS_CLINIC_TIME_ZONE=Local", "MEMS_REQUEST_TIMEOUT=10", "MEMS_REQUEST_TIMEOUT=0s",
 		"MEMS_SHUTDOWN_TIMEOUT=-1s", "MEMS_MAX_BODY_BYTES=1", "MEMS_LOG_LEVEL=loud", "MEMS_LOG_FORMAT=xml",
+		"MEMS_METRICS_ADDR=9090",
 	} {
 		t.Run(bad, func(t *testing.T) {
 			t.Parallel()

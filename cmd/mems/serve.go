@@ -13,6 +13,7 @@ import (
 
 	"mems/internal/server"
 	"mems/internal/store"
+	"mems/internal/telemetry"
 )
 
 // serve is the command "mems serve".
@@ -32,6 +33,12 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	defer func() { _ = listener.Close() }()
 
+	log := slog.New(telemetry.LogHandler(p.logger().Handler()))
+	watch, stop, err := p.startTelemetry(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	d, err := p.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -42,15 +49,17 @@ func serve(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 	}
-	log := p.logger()
-	st, err := store.Open(store.Config{DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: time.Now, Zone: p.zone, Log: log})
+	st, err := store.Open(store.Config{
+		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: time.Now, Zone: p.zone, Log: log,
+		Observe: watch.Store(), OpenDB: watch.OpenDB,
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = st.Close() }()
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: commit, Log: log,
-		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout,
+		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
 	})
 	if err != nil {
 		return err
@@ -60,7 +69,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	p.welcome(d, listener.Addr().String())
 	go passOnOffers(ctx, st, log)
-	return p.serveHTTP(ctx, listener, api, log)
+	return p.serveHTTP(ctx, listener, watch.Handler(api), api.SetDraining, log)
 }
 
 // passOnOffers passes on the waitlist's expired offers every few seconds. Every
@@ -82,8 +91,9 @@ func passOnOffers(ctx context.Context, st *store.Store, log *slog.Logger) {
 	}
 }
 
-// serveHTTP serves until ctx ends, then finishes what is in flight.
-func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api *server.Server, log *slog.Logger) error {
+// serveHTTP serves until ctx ends, then says so by drain and finishes what is in
+// flight.
+func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http.Handler, drain func(), log *slog.Logger) error {
 	s := &http.Server{
 		Handler: api,
 		// A client that is slow, on purpose or not, must not hold on for ever.
@@ -102,7 +112,7 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api *ser
 	case <-ctx.Done():
 	}
 	p.say("finishing the requests in flight (a second signal ends at once) ...")
-	api.SetDraining()
+	drain()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.ShutdownTimeout)
 	defer cancel()
 	if err := s.Shutdown(limit); err != nil {

@@ -338,6 +338,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 	p, header := describe(err)
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
+	c.Set(problemKey, p.Type)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
 		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)

@@ -9,6 +9,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,9 @@ type Config struct {
 	// RequestTimeout bounds how long a request may take; then it is answered
 	// with 503. 0 means 10 s.
 	RequestTimeout time.Duration
+	// Observe is told of every request when it has been answered: for metrics and
+	// traces, which this package knows nothing of. It may be nil.
+	Observe func(context.Context, Answered)
 }
 
 // Server is the HTTP handler of the whole API and its documentation.
@@ -68,7 +72,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Use(s.identify, s.logAccess, s.recoverPanic, setSecurityHeaders, s.limitTime)
+	s.echo.Use(s.identify, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.limitTime)
 	if err := validators.register(s.echo, api.NewStrictHandler(s, nil)); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,10 @@ type Config struct {
 	Zone *time.Location
 	// Log receives what no caller is told: retries and causes.
 	Log *slog.Logger
+	// Observe is told what happens inside.
+	Observe Observe
+	// OpenDB makes the pool, for whoever wants to watch it; nil means sql.OpenDB.
+	OpenDB func(driver.Connector) *sql.DB
 }
 
 // Store is the clinic's database. It is safe for concurrent use, by any number
@@ -50,6 +54,8 @@ type Store struct {
 	now  func() time.Time
 	zone *time.Location
 	log  *slog.Logger
+
+	observe Observe
 }
 
 // Open prepares a Store. It does not connect; Ready tells whether the database
@@ -67,7 +73,7 @@ func Open(cfg Config) (*Store, error) {
 	// server that hangs or a cable that was pulled ends in 503, not in a leak.
 	dsn.Timeout, dsn.ReadTimeout, dsn.WriteTimeout = 5*time.Second, 15*time.Second, 15*time.Second
 	dsn.Params["innodb_lock_wait_timeout"] = "3" // seconds; then the transaction is tried again
-	db, err := openPool(dsn)
+	db, err := openPool(dsn, cfg.OpenDB)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +85,7 @@ func Open(cfg Config) (*Store, error) {
 	db.SetMaxIdleConns(n) // or every peak would pay for handshakes
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
-	return &Store{db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log}, nil
+	return &Store{db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe}, nil
 }
 
 // Close closes the pool.
@@ -144,13 +150,17 @@ func configureSession(c *mysql.Config) {
 
 // openPool opens a pool whose connections are READ COMMITTED, the level that
 // the booking guard was proved at: under REPEATABLE READ an earlier read in the
-// transaction would fix a snapshot that the overlap check must not see.
-func openPool(c *mysql.Config) (*sqlx.DB, error) {
+// transaction would fix a snapshot that the overlap check must not see. A nil
+// open is sql.OpenDB.
+func openPool(c *mysql.Config, open func(driver.Connector) *sql.DB) (*sqlx.DB, error) {
 	base, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, fmt.Errorf("database configuration: %w", err)
 	}
-	return sqlx.NewDb(sql.OpenDB(readCommitted{base}), "mysql"), nil
+	if open == nil {
+		open = sql.OpenDB
+	}
+	return sqlx.NewDb(open(readCommitted{base}), "mysql"), nil
 }
 
 // readCommitted sets the isolation level once per connection, by the statement

@@ -94,7 +94,7 @@ func OpenSchema(dsn string) (*Schema, error) {
 	}
 	configureSession(config)
 	config.Timeout = 5 * time.Second // but no limit on reading: altering a large table takes its time
-	pool, err := openPool(config)
+	pool, err := openPool(config, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +257,7 @@ func (sc *Schema) createDatabase(ctx context.Context) error {
 	}
 	server := sc.config.Clone()
 	server.DBName = ""
-	pool, err := openPool(server)
+	pool, err := openPool(server, nil)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ type tx struct {
 	// looks: it only reads, without locks, to say why something cannot be done
 	// and what could be instead.
 	looks bool
+	// observe is told how long the guards took.
+	observe Observe
 }
 
 // errFree is what a write answers in a transaction that only looks: it has found
@@ -50,9 +52,10 @@ var errMoved = errors.New("changed while waiting for a lock")
 // nothing and offers alternatives: looking for these under the guards would keep
 // everybody waiting who wants the same time, only to be refused as well. When
 // what was in the way is gone by then, body runs again.
-func (s *Store) inTx(ctx context.Context, body func(*tx) error) error {
+func (s *Store) inTx(ctx context.Context, body func(*tx) error) (err error) {
+	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, body)
+		err = s.attempt(ctx, body)
 		if err == nil {
 			return nil
 		}
@@ -64,11 +67,13 @@ func (s *Store) inTx(ctx context.Context, body func(*tx) error) error {
 			if attempt == maxAttempts {
 				return err // without alternatives
 			}
+			s.observe.retry(looked)
 			continue
 		}
 		if attempt == maxAttempts || !isTransient(err) {
 			return translate(ctx, err)
 		}
+		s.observe.retry(err)
 		s.log.DebugContext(ctx, "transaction tried again", "attempt", attempt, "cause", err)
 		// Full jitter: two transactions that collided must not collide again.
 		wait := rand.N(time.Millisecond << attempt) //nolint:gosec // G404: spreads load, guards nothing
@@ -85,7 +90,7 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error) error {
 	if err != nil {
 		return err
 	}
-	if err := body(&tx{Tx: t, now: clinic.Instant(s.now())}); err != nil {
+	if err := body(&tx{Tx: t, now: clinic.Instant(s.now()), observe: s.observe}); err != nil {
 		_ = t.Rollback() // if it fails, the connection is gone and so is the transaction
 		return err
 	}
@@ -131,6 +136,7 @@ func (t *tx) guard(ctx context.Context, write, read string, id int64) (exists bo
 		err = t.GetContext(ctx, &exists, read, id)
 		return exists, err
 	}
+	defer t.observe.guard(stopwatch())
 	n, err := t.exec(ctx, write, id)
 	return n == 1, err
 }

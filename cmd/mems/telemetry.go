@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"mems/db"
+	"mems/internal/telemetry"
+)
+
+// startTelemetry prepares metrics and traces. stop sends what is left of them.
+func (p *program) startTelemetry(ctx context.Context, log *slog.Logger) (watch *telemetry.Telemetry, stop func(), err error) {
+	watch, err = telemetry.New(ctx, telemetry.Config{
+		Version: version, Commit: commit, Schema: strconv.Itoa(db.Latest), Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stopMetrics, err := p.serveMetrics(ctx, watch.Metrics(), log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return watch, func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := watch.Shutdown(limit); err != nil {
+			log.WarnContext(ctx, "the last traces were not sent", "cause", err)
+		}
+		stopMetrics()
+	}, nil
+}
+
+// serveMetrics serves /metrics at an address of its own, if there is one: what
+// is for the people who run MEMS should not stand where its clients reach it.
+// It goes on while the last requests are finished.
+func (p *program) serveMetrics(ctx context.Context, metrics http.Handler, log *slog.Logger) (stop func(), err error) {
+	if p.MetricsAddr == "" {
+		return func() {}, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.MetricsAddr)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nAnother program may use this address; end it, or choose another one with MEMS_METRICS_ADDR", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	s := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	go func() { _ = s.Serve(listener) }() // ends with Close
+	p.say("metrics are at http://%s/metrics", listener.Addr())
+	return func() { _ = s.Close() }, nil
+}

@@ -1,0 +1,57 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Answered is a request that was answered, by names of the contract only: no
+// part of it was written by a client.
+type Answered struct {
+	Operation string // operationId; "" at an address that is none of the contract
+	Method    string // "" with Operation
+	Route     string // such as /patients/{id}; "" with Operation
+	Status    int
+	Problem   string // slug of the problem, if the answer was one
+	Took      time.Duration
+	// Gone: the client had closed the connection before the answer.
+	Gone bool
+}
+
+// problemKey is where answerError leaves the problem's type.
+const problemKey = "problem"
+
+// observe tells the configured observer of each request. It stands outside of
+// logAccess, which turns errors into answers. A request that gives up by
+// http.ErrAbortHandler has no answer and is not told of.
+func (s *Server) observe(operations map[string]Answered) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		if s.cfg.Observe == nil {
+			return next
+		}
+		return func(c echo.Context) error {
+			ctx := c.Request().Context() // before limitTime: it ends early only if the client goes
+			start := time.Now()          //nolint:forbidigo // for a duration; no rule of the domain sees it
+			err := next(c)
+			a := operations[c.Request().Method+" "+c.Path()]
+			a.Status, a.Took = c.Response().Status, time.Since(start) //nolint:forbidigo // the same
+			a.Gone = ctx.Err() != nil && a.Status >= http.StatusInternalServerError
+			problemType, _ := c.Get(problemKey).(string)
+			a.Problem = strings.TrimPrefix(problemType, "/problems/")
+			s.cfg.Observe(ctx, a)
+			return err
+		}
+	}
+}
+
+// operations are the operations by method and the router's path.
+func (vs validators) operations() map[string]Answered {
+	m := map[string]Answered{}
+	for id, v := range vs {
+		m[v.route.Method+" "+echoPath(v.route.Path)] = Answered{Operation: id, Method: v.route.Method, Route: v.route.Path}
+	}
+	return m
+}

@@ -1,0 +1,127 @@
+package telemetry
+
+import (
+	"cmp"
+	"database/sql"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"mems/internal/server"
+	"mems/internal/store"
+)
+
+// buckets, in seconds: a booking takes some milliseconds, a lock is waited for
+// at most three seconds, a request ends after ten.
+var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// statusGone is the status of requests whose clients did not wait, which were
+// answered to nobody: nginx's number for it.
+const statusGone = 499
+
+// metrics are those of one server, in a registry of their own.
+type metrics struct {
+	registry       *prometheus.Registry
+	requests       *prometheus.CounterVec
+	durations      *prometheus.HistogramVec
+	inFlight       prometheus.Gauge
+	problems       *prometheus.CounterVec
+	retries        *prometheus.CounterVec
+	transactions   *prometheus.HistogramVec
+	guards         prometheus.Histogram
+	outcomeUnknown prometheus.Counter
+}
+
+func newMetrics(cfg Config) *metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	in := promauto.With(registry)
+	m := &metrics{
+		registry: registry,
+		requests: in.NewCounterVec(prometheus.CounterOpts{
+			Name: "mems_http_requests_total",
+			Help: "Requests answered, by operationId of the contract (none: an address that is not in it) and status; 499: the client did not wait.",
+		}, []string{"operation", "status"}),
+		durations: in.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "mems_http_request_duration_seconds", Buckets: buckets,
+			Help: "Time from a request's header to the end of its answer, by operationId of the contract.",
+		}, []string{"operation"}),
+		inFlight: in.NewGauge(prometheus.GaugeOpts{
+			Name: "mems_http_in_flight_requests",
+			Help: "Requests being answered now.",
+		}),
+		problems: in.NewCounterVec(prometheus.CounterOpts{
+			Name: "mems_problems_total",
+			Help: "Answers that were problem documents, by operationId and the problem's slug.",
+		}, []string{"operation", "type"}),
+		retries: in.NewCounterVec(prometheus.CounterOpts{
+			Name: "mems_tx_retries_total",
+			Help: "Transactions tried again, by cause.",
+		}, []string{"cause"}),
+		transactions: in.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "mems_tx_duration_seconds", Buckets: buckets,
+			Help: "Time that transactions that change something took, attempts and pauses included, by how they ended.",
+		}, []string{"outcome"}),
+		guards: in.NewHistogram(prometheus.HistogramOpts{
+			Name: "mems_guard_wait_seconds", Buckets: buckets,
+			Help: "Time that writing a guard row (doctor, patient, room) took: the wait for whoever books the same.",
+		}),
+		outcomeUnknown: in.NewCounter(prometheus.CounterOpts{
+			Name: "mems_outcome_unknown_total",
+			Help: "Transactions whose connection was lost during COMMIT: it is not known whether the change was made.",
+		}),
+	}
+	in.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "mems_build_info",
+		Help: "1, with the program's version and commit and the version of the database's schema that it needs.",
+	}, []string{"version", "commit", "schema"}).WithLabelValues(cfg.Version, cfg.Commit, cfg.Schema).Set(1)
+	// A series that appears with its first event hides it from rate(): begin at 0.
+	for _, cause := range store.RetryCauses {
+		m.retries.WithLabelValues(string(cause))
+	}
+	for _, outcome := range store.Outcomes {
+		m.transactions.WithLabelValues(string(outcome))
+	}
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// watchPool adds the pool's own numbers (go_sql_*). There is one pool; of a
+// second, the first one's would be shown still.
+func (m *metrics) watchPool(db *sql.DB) {
+	_ = m.registry.Register(collectors.NewDBStatsCollector(db, "mems"))
+}
+
+func (m *metrics) countInFlight(next http.Handler) http.Handler {
+	return promhttp.InstrumentHandlerInFlight(m.inFlight, next)
+}
+
+func (m *metrics) answered(a server.Answered) {
+	operation, status := cmp.Or(a.Operation, "none"), a.Status
+	if a.Gone {
+		status = statusGone
+	} else if a.Problem != "" {
+		m.problems.WithLabelValues(operation, a.Problem).Inc()
+	}
+	m.requests.WithLabelValues(operation, strconv.Itoa(status)).Inc()
+	m.durations.WithLabelValues(operation).Observe(a.Took.Seconds())
+}
+
+func (m *metrics) transaction(outcome store.Outcome, took time.Duration) {
+	m.transactions.WithLabelValues(string(outcome)).Observe(took.Seconds())
+	if outcome == store.Unknown {
+		m.outcomeUnknown.Inc()
+	}
+}
+
+func (m *metrics) retry(cause store.RetryCause) { m.retries.WithLabelValues(string(cause)).Inc() }
+
+func (m *metrics) guard(took time.Duration) { m.guards.Observe(took.Seconds()) }

@@ -1,0 +1,99 @@
+// Package telemetry shows an operator what a server does: metrics for
+// Prometheus and traces by OpenTelemetry.
+//
+// Packages server and store know neither. They tell of what happens through the
+// hooks in their configurations, and this package counts and times it; only cmd
+// joins them. Nothing that a client wrote gets in: labels and attributes come
+// from the contract, from our SQL, and from fixed lists. The README beside this
+// file has the metrics, dashboard.json shows them, and alerts.yaml says when to
+// wake somebody.
+package telemetry
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/XSAM/otelsql"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"mems/internal/server"
+	"mems/internal/store"
+)
+
+// Config says what is observed.
+type Config struct {
+	// Version and Commit identify the program, Schema the version of the
+	// database that it needs.
+	Version, Commit, Schema string
+	// Log receives what goes wrong with sending traces. Required.
+	Log *slog.Logger
+	// Exporter takes the traces. Nil is whatever the standard variables
+	// (OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, ...) ask for: nothing,
+	// unless they do.
+	Exporter sdktrace.SpanExporter
+}
+
+// Telemetry observes one server and its store.
+type Telemetry struct {
+	metrics *metrics
+	traces  *sdktrace.TracerProvider // nil: off
+}
+
+// New prepares to observe. It fails when the environment asks for traces in a
+// way that this program does not have.
+func New(ctx context.Context, cfg Config) (*Telemetry, error) {
+	if cfg.Log == nil {
+		return nil, errors.New("telemetry: Log is required")
+	}
+	traces, err := newTraces(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Telemetry{metrics: newMetrics(cfg), traces: traces}, nil
+}
+
+// Metrics serves the metrics, in Prometheus' formats.
+func (t *Telemetry) Metrics() http.Handler { return t.metrics.handler() }
+
+// Tracing tells whether traces are sent.
+func (t *Telemetry) Tracing() bool { return t.traces != nil }
+
+// Handler is api, observed. The server's Observe hook must be Answered.
+func (t *Telemetry) Handler(api http.Handler) http.Handler {
+	return t.metrics.countInFlight(traced(t.traces, api))
+}
+
+// Answered is for server.Config.Observe.
+func (t *Telemetry) Answered(ctx context.Context, a server.Answered) {
+	t.metrics.answered(a)
+	describeSpan(ctx, a)
+}
+
+// Store is for store.Config.Observe.
+func (t *Telemetry) Store() store.Observe {
+	return store.Observe{Transaction: t.metrics.transaction, Retry: t.metrics.retry, Guard: t.metrics.guard}
+}
+
+// OpenDB is for store.Config.OpenDB: a pool that is counted and, with traces,
+// has a span for each statement.
+func (t *Telemetry) OpenDB(c driver.Connector) *sql.DB {
+	pool := sql.OpenDB
+	if t.traces != nil {
+		pool = func(c driver.Connector) *sql.DB { return otelsql.OpenDB(c, sqlOptions(t.traces)...) }
+	}
+	db := pool(c)
+	t.metrics.watchPool(db)
+	return db
+}
+
+// Shutdown sends the traces that have not been sent yet.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	if t.traces == nil {
+		return nil
+	}
+	return t.traces.Shutdown(ctx)
+}

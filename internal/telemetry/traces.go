@@ -1,0 +1,139 @@
+package telemetry
+
+import (
+	"cmp"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/XSAM/otelsql"
+	"github.com/go-sql-driver/mysql"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"mems/internal/server"
+)
+
+// newTraces sends traces to the configured exporter, or to the one that the
+// environment names; nil: nowhere. Endpoint, headers, sampler and resource are
+// read from the environment by the SDK itself.
+func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error) {
+	exporter := cfg.Exporter
+	if exporter == nil {
+		wanted, err := tracesWanted(os.Getenv)
+		if err != nil || !wanted {
+			return nil, err
+		}
+		if exporter, err = otlptracehttp.New(ctx); err != nil {
+			return nil, fmt.Errorf("the exporter of traces cannot be set up; check the variables OTEL_EXPORTER_OTLP_*: %w", err)
+		}
+	}
+	about, err := resource.New(ctx,
+		resource.WithAttributes(attribute.String("service.name", "mems"), attribute.String("service.version", cfg.Version)),
+		resource.WithTelemetrySDK(), resource.WithHost(),
+		resource.WithFromEnv()) // last, so that OTEL_SERVICE_NAME wins
+	if err != nil {
+		return nil, fmt.Errorf("check OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	// A collector that is away is no reason to fail; it is one to say so.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("traces", "cause", err) })) //nolint:sloglint,noctx // OpenTelemetry gives no context
+	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(scrubber{exporter}), sdktrace.WithResource(about)), nil
+}
+
+// tracesWanted reads the standard variables that say whether, and how, traces
+// are sent. Somebody who asks for what is not there should hear of it.
+func tracesWanted(getenv func(string) string) (bool, error) {
+	if strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") {
+		return false, nil
+	}
+	switch exporter := getenv("OTEL_TRACES_EXPORTER"); exporter {
+	case "none":
+		return false, nil
+	case "otlp":
+	case "":
+		if getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+			return false, nil
+		}
+	default:
+		return false, fmt.Errorf("OTEL_TRACES_EXPORTER cannot be %q. MEMS sends traces by otlp, or not at all: none", exporter)
+	}
+	protocol := cmp.Or(getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
+	if protocol != "http/protobuf" {
+		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL cannot be %q. MEMS speaks http/protobuf, which collectors take on port 4318", protocol)
+	}
+	return true, nil
+}
+
+// traced is api with a span for each request, which goes on with the caller's
+// trace (W3C traceparent) if there is one. Health checks come every few seconds
+// and have none.
+func traced(traces *sdktrace.TracerProvider, api http.Handler) http.Handler {
+	if traces == nil {
+		return api
+	}
+	return otelhttp.NewHandler(api, "request",
+		otelhttp.WithTracerProvider(traces),
+		otelhttp.WithPropagators(propagation.TraceContext{}), // no baggage: it can hold anything
+		otelhttp.WithFilter(func(r *http.Request) bool { return r.URL.Path != "/healthz" && r.URL.Path != "/readyz" }),
+		// Until the route is known. Never the address, which holds names.
+		otelhttp.WithSpanNameFormatter(func(string, *http.Request) string { return unrouted }))
+}
+
+// unrouted is the name of a request's span at an address that is not in the
+// contract.
+const unrouted = "request"
+
+// describeSpan names a request's span once the operation is known.
+func describeSpan(ctx context.Context, a server.Answered) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	if a.Operation != "" {
+		span.SetName(a.Method + " " + a.Route)
+		span.SetAttributes(attribute.String("http.route", a.Route), attribute.String("mems.operation", a.Operation))
+	}
+	if a.Problem != "" {
+		span.SetAttributes(attribute.String("mems.problem", a.Problem))
+	}
+}
+
+// sqlOptions: a span for each statement of a request, with the text that the
+// store wrote, question marks and all. The driver puts the arguments in beneath,
+// where nobody sees them.
+func sqlOptions(traces *sdktrace.TracerProvider) []otelsql.Option {
+	return []otelsql.Option{
+		otelsql.WithTracerProvider(traces),
+		otelsql.WithAttributes(attribute.String("db.system.name", "mysql")),
+		otelsql.WithSpanNameFormatter(func(_ context.Context, method otelsql.Method, query string) string {
+			if words := strings.Fields(query); len(words) > 0 {
+				return words[0] // SELECT, UPDATE, ...
+			}
+			return string(method)
+		}),
+		otelsql.WithSpanErrorAttributesGetter(func(err error) []attribute.KeyValue {
+			if refused, ok := errors.AsType[*mysql.MySQLError](err); ok {
+				return []attribute.KeyValue{attribute.String("db.response.status_code", strconv.Itoa(int(refused.Number)))}
+			}
+			return nil
+		}),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{
+			DisableErrSkip: true, OmitConnResetSession: true, OmitRows: true,
+			// What runs beside requests, every few seconds, has no trace to belong to.
+			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+				return trace.SpanContextFromContext(ctx).IsValid()
+			},
+		}),
+	}
+}
