@@ -1,0 +1,139 @@
+package telemetry_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// metricName finds the names of metrics in an expression.
+var metricName = regexp.MustCompile(`\b(?:mems|go|process)_[a-z0-9_]+\b`)
+
+// expressions are the PromQL of the dashboard and of the alert rules, by where
+// they stand.
+func expressions(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	var dashboard struct {
+		Panels []struct {
+			Type, Title string
+			Targets     []struct{ Expr string }
+		}
+		Templating struct {
+			List []struct {
+				Name, Type string
+				Query      string
+			}
+		}
+	}
+	text, err := os.ReadFile("dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range dashboard.Panels {
+		if p.Type != "row" && len(p.Targets) == 0 {
+			t.Errorf("panel %q shows nothing", p.Title)
+		}
+		for i, target := range p.Targets {
+			found["panel "+p.Title+" "+string(rune('A'+i))] = target.Expr
+		}
+	}
+	for _, v := range dashboard.Templating.List {
+		if v.Type == "query" {
+			found["variable "+v.Name] = v.Query
+		}
+	}
+	var rules struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, Expr, For    string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if text, err = os.ReadFile("alerts.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&rules); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			name := "alert " + r.Alert
+			if found[name] != "" {
+				t.Errorf("two of %s", name)
+			}
+			found[name] = r.Expr
+			if !slices.Contains([]string{"page", "ticket"}, r.Labels["severity"]) || r.Annotations["summary"] == "" || len(r.Annotations["runbook"]) < 80 {
+				t.Errorf("%s does not say how urgent it is, what it is, and what to do", name)
+			}
+		}
+	}
+	return found
+}
+
+// What the dashboard, the alerts and the README name is what a server exports,
+// and the README has all of it.
+func TestDashboardAlertsAndReadmeKnowTheMetrics(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.everything()
+	f.eventually(`mems_http_requests_total{operation="bookAppointment",status="503"}`, 1)
+	exported := map[string]bool{}
+	for series := range f.scrape() {
+		name, _, _ := strings.Cut(series, "{")
+		exported[name] = true
+	}
+	all := expressions(t)
+	if len(all) < 30 {
+		t.Fatalf("%d expressions: some were not found", len(all))
+	}
+	for where, expression := range all {
+		// A label's value may look like a metric.
+		bare := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expression, "")
+		names := metricName.FindAllString(bare, -1)
+		if len(names) == 0 && !strings.Contains(expression, "up{") {
+			t.Errorf("%s asks for no metric: %s", where, expression)
+		}
+		for _, name := range names {
+			if !exported[name] {
+				t.Errorf("%s asks for %s, which no server exports", where, name)
+			}
+		}
+	}
+
+	own := map[string]bool{} // families
+	for name := range exported {
+		if strings.HasPrefix(name, "mems_") {
+			for _, part := range []string{"_bucket", "_sum", "_count"} {
+				name = strings.TrimSuffix(name, part)
+			}
+			own[name] = true
+		}
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), "<!-- metrics: held to the program by a test -->\n")
+	table, _, _ = strings.Cut(table, "<!-- /metrics -->")
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(mems_[a-z_]+)` \\|").FindAllStringSubmatch(table, -1) {
+		documented[row[1]] = true
+	}
+	if !maps.Equal(own, documented) {
+		t.Errorf("exported %v, documented %v", slices.Sorted(maps.Keys(own)), slices.Sorted(maps.Keys(documented)))
+	}
+}
