@@ -22,15 +22,19 @@ func expressions(t *testing.T) map[string]string {
 	found := map[string]string{}
 	var dashboard struct {
 		Panels []struct {
-			Type, Title string
-			Targets     []struct{ Expr string }
-		}
+			Type    string `json:"type"`
+			Title   string `json:"title"`
+			Targets []struct {
+				Expr string `json:"expr"`
+			} `json:"targets"`
+		} `json:"panels"`
 		Templating struct {
 			List []struct {
-				Name, Type string
-				Query      string
-			}
-		}
+				Name  string `json:"name"`
+				Type  string `json:"type"`
+				Query string `json:"query"`
+			} `json:"list"`
+		} `json:"templating"`
 	}
 	text, err := os.ReadFile("dashboard.json")
 	if err != nil {

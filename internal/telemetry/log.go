@@ -14,7 +14,7 @@ func LogHandler(h slog.Handler) slog.Handler { return logHandler{h} }
 type logHandler struct{ slog.Handler }
 
 // Handle adds the trace_id.
-func (h logHandler) Handle(ctx context.Context, r slog.Record) error { //nolint:gocritic // slog's own signature
+func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
 		r = r.Clone()
 		r.AddAttrs(slog.String("trace_id", span.TraceID().String()))

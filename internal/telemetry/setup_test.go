@@ -103,7 +103,7 @@ func (f *fixture) hold(doctor int64) (free func()) {
 	return free
 }
 
-// everything is traffic that moves every metric, beside a few seconds of time.
+// everything is traffic that moves every metric: it takes some seconds.
 func (f *fixture) everything() {
 	f.t.Helper()
 	patient, other, doctor := f.patient("Muster"), f.patient("Beispiel"), f.doctor()
@@ -111,9 +111,11 @@ func (f *fixture) everything() {
 	f.Post("/appointments", booking(other, doctor, "2027-03-02T09:15:00Z")).Want(f.t, 409, "doctor-overlap")
 	f.Get("/nowhere").Want(f.t, 404, "not-found")
 	free := f.hold(doctor)
-	release := time.AfterFunc(3500*time.Millisecond, free) // innodb_lock_wait_timeout is 3 s
-	f.t.Cleanup(func() { release.Stop() })
-	f.Post("/appointments", booking(patient, doctor, "2027-03-02T10:00:00Z")).Want(f.t, 201, "")
+	var waits sync.WaitGroup
+	waits.Go(func() { f.Post("/appointments", booking(patient, doctor, "2027-03-02T10:00:00Z")) })
+	f.eventually(`mems_tx_retries_total{cause="lock-wait"}`, 1) // innodb_lock_wait_timeout is 3 s
+	free()
+	waits.Wait()
 	f.Allow5xx = true
 	f.loseCommit.Store(true)
 	f.Post("/appointments", booking(patient, doctor, "2027-03-02T11:00:00Z")).Want(f.t, 503, "outcome-unknown")
@@ -159,7 +161,7 @@ func (f *fixture) want(series map[string]float64) {
 func (f *fixture) eventually(name string, value float64) {
 	f.t.Helper()
 	var got float64
-	for range 500 {
+	for range 1000 {
 		if got = f.scrape()[name]; got == value {
 			return
 		}

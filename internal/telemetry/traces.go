@@ -47,7 +47,7 @@ func newTraces(ctx context.Context, cfg Config) (*sdktrace.TracerProvider, error
 		return nil, fmt.Errorf("check OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	// A collector that is away is no reason to fail; it is one to say so.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("traces", "cause", err) })) //nolint:sloglint,noctx // OpenTelemetry gives no context
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("traces", "cause", err) }))
 	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(scrubber{exporter}), sdktrace.WithResource(about)), nil
 }
 
