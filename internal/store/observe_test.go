@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"mems/internal/clinic"
+)
+
+// Whatever is tried again has a cause, and the causes are on the list that
+// metrics begin with.
+func TestRetryCauses(t *testing.T) {
+	t.Parallel()
+	seen := map[RetryCause]bool{}
+	for number, want := range map[uint16]RetryCause{
+		1213: CauseDeadlock, 1205: CauseLockWait, 3101: CauseCertification, 1180: CauseCertification,
+		1020: CauseSnapshot, 1467: CauseAutoIncrement,
+	} {
+		err := fmt.Errorf("wrapped: %w", &mysql.MySQLError{Number: number})
+		if got := retryCause(err); got != want || !isTransient(err) {
+			t.Errorf("%d: %s, want %s; tried again: %t", number, got, want, isTransient(err))
+		}
+		seen[want] = true
+	}
+	for err, want := range map[error]RetryCause{errMoved: CauseMoved, errFree: CauseFreed} {
+		if got := retryCause(err); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+		seen[want] = true
+	}
+	for cause := range seen {
+		if !slices.Contains(RetryCauses, cause) {
+			t.Errorf("%s is not listed", cause)
+		}
+	}
+	if len(seen) != len(RetryCauses) {
+		t.Errorf("%d causes, %d listed", len(seen), len(RetryCauses))
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	cases := map[Outcome]error{
+		Committed: nil, Refused: clinic.ErrDoctorOverlap, Unavailable: clinic.ErrUnavailable,
+		Unknown: clinic.ErrOutcomeUnknown, Cancelled: context.Canceled, Failed: errors.New("a fault"),
+	}
+	for want, err := range cases {
+		if got := outcomeOf(err); got != want || !slices.Contains(Outcomes, want) {
+			t.Errorf("%v: %s, want %s, which must be listed", err, got, want)
+		}
+	}
+	if len(cases) != len(Outcomes) {
+		t.Errorf("%d outcomes, %d listed", len(cases), len(Outcomes))
+	}
+}
