@@ -32,3 +32,12 @@ GRANT SELECT, INSERT, UPDATE ON mems.waitlist TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT ON mems.waitlist_missed TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE, UPDATE ON mems.patient_identifiers TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.patient_name_guards TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.api_keys TO 'mems_app'@'localhost';
+-- The audit trail can be written, and never rewritten. Of its chains, only where
+-- they end is noted.
+GRANT SELECT, INSERT ON mems.audit_entries TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (sealed_seq, sealed_hash) ON mems.audit_chains TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, DELETE ON mems.patient_secrets TO 'mems_app'@'localhost';
+-- Whoever is erased leaves no words in the history.
+GRANT UPDATE (note) ON mems.appointment_events TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.idempotency_keys TO 'mems_app'@'localhost';

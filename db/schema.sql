@@ -1,11 +1,30 @@
 -- What the migrations make, as MariaDB 10.11 shows it. Generated: go test ./internal/store -run UpDownUp -update
 
+CREATE TABLE `api_keys` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `name` varchar(100) NOT NULL,
+  `secret_hash` binary(32) NOT NULL,
+  `role` varchar(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `scopes` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL CHECK (json_valid(`scopes`)),
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `created_by` varchar(200) NOT NULL,
+  `created_at` datetime(6) NOT NULL,
+  `expires_at` datetime(6) NOT NULL,
+  `revoked_at` datetime(6) DEFAULT NULL,
+  `last_used_at` datetime(6) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `api_keys_doctor` (`doctor_id`),
+  CONSTRAINT `api_keys_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `api_keys_role` CHECK (`role` in ('receptionist','doctor','manager','auditor','partner','admin')),
+  CONSTRAINT `api_keys_doctor_role` CHECK (`role` = 'doctor' = (`doctor_id` is not null))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `appointment_events` (
   `appointment_id` bigint(20) NOT NULL,
   `version` bigint(20) NOT NULL,
   `at` datetime(6) NOT NULL,
   `action` varchar(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  `actor` varchar(100) DEFAULT NULL,
+  `actor` varchar(200) DEFAULT NULL,
   `from_status` varchar(30) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
   `to_status` varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   `reason` varchar(30) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
@@ -30,10 +49,13 @@ CREATE TABLE `appointment_series` (
   `version` bigint(20) NOT NULL DEFAULT 1,
   `created_at` datetime(6) NOT NULL,
   `updated_at` datetime(6) NOT NULL,
+  `made_by_key` bigint(20) DEFAULT NULL,
   PRIMARY KEY (`id`),
   KEY `appointment_series_patient` (`patient_id`),
   KEY `appointment_series_doctor` (`doctor_id`),
+  KEY `appointment_series_made_by` (`made_by_key`),
   CONSTRAINT `appointment_series_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`),
+  CONSTRAINT `appointment_series_made_by` FOREIGN KEY (`made_by_key`) REFERENCES `api_keys` (`id`),
   CONSTRAINT `appointment_series_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`),
   CONSTRAINT `appointment_series_duration` CHECK (`duration_minutes` between 15 and 180)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
@@ -84,6 +106,7 @@ CREATE TABLE `appointments` (
   `patient_overbooked` tinyint(1) NOT NULL DEFAULT 0,
   `outside_hours` tinyint(1) NOT NULL DEFAULT 0,
   `override_reason` varchar(500) DEFAULT NULL,
+  `made_by_key` bigint(20) DEFAULT NULL,
   PRIMARY KEY (`id`),
   KEY `appointments_doctor` (`doctor_id`,`start_time`),
   KEY `appointments_patient` (`patient_id`,`start_time`),
@@ -91,7 +114,9 @@ CREATE TABLE `appointments` (
   KEY `appointments_room` (`room_id`,`start_time`),
   KEY `appointments_type` (`type_id`),
   KEY `appointments_series` (`series_id`,`start_time`),
+  KEY `appointments_made_by` (`made_by_key`),
   CONSTRAINT `appointments_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`),
+  CONSTRAINT `appointments_made_by` FOREIGN KEY (`made_by_key`) REFERENCES `api_keys` (`id`),
   CONSTRAINT `appointments_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`),
   CONSTRAINT `appointments_room_exists` FOREIGN KEY (`room_id`) REFERENCES `rooms` (`id`),
   CONSTRAINT `appointments_series_exists` FOREIGN KEY (`series_id`) REFERENCES `appointment_series` (`id`),
@@ -103,6 +128,41 @@ CREATE TABLE `appointments` (
   CONSTRAINT `appointments_reason` CHECK (`cancellation_reason` in ('patient_request','doctor_unavailable','clinic_closed','rebooked','booked_in_error','other')),
   CONSTRAINT `appointments_buffers` CHECK (`buffer_before_minutes` between 0 and 60 and `buffer_after_minutes` between 0 and 60),
   CONSTRAINT `appointments_override` CHECK (`doctor_overbooked` in (0,1) and `patient_overbooked` in (0,1) and `outside_hours` in (0,1) and (`doctor_overbooked` + `patient_overbooked` + `outside_hours` = 0 or `override_reason` is not null))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `audit_chains` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `started_at` datetime(6) NOT NULL,
+  `hash` binary(32) NOT NULL,
+  `sealed_seq` bigint(20) NOT NULL DEFAULT 0,
+  `sealed_hash` binary(32) NOT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `audit_entries` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `chain` bigint(20) NOT NULL,
+  `seq` bigint(20) NOT NULL,
+  `at` datetime(6) NOT NULL,
+  `subject` varchar(200) NOT NULL,
+  `address` varchar(45) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
+  `request_id` varchar(100) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
+  `operation` varchar(60) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `action` varchar(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `object` varchar(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `object_id` bigint(20) DEFAULT NULL,
+  `patient_id` bigint(20) DEFAULT NULL,
+  `patient_ids` mediumtext CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
+  `details` mediumblob DEFAULT NULL,
+  `secret` tinyint(1) NOT NULL DEFAULT 0,
+  `mac_key` binary(4) DEFAULT NULL,
+  `hash` binary(32) NOT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `audit_entries_chain` (`chain`,`seq`),
+  KEY `audit_entries_patient` (`patient_id`,`id`),
+  KEY `audit_entries_at` (`at`),
+  CONSTRAINT `audit_entries_action` CHECK (`action` in ('create','read','update','delete')),
+  CONSTRAINT `audit_entries_seq` CHECK (`seq` > 0)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `closures` (
@@ -153,6 +213,7 @@ CREATE TABLE `holds` (
   `buffer_after_minutes` smallint(6) NOT NULL DEFAULT 0,
   `expires_at` datetime(6) NOT NULL,
   `created_at` datetime(6) NOT NULL,
+  `made_by_key` bigint(20) DEFAULT NULL,
   PRIMARY KEY (`id`),
   UNIQUE KEY `holds_token` (`token`),
   KEY `holds_doctor` (`doctor_id`,`start_time`),
@@ -160,7 +221,9 @@ CREATE TABLE `holds` (
   KEY `holds_patient` (`patient_id`),
   KEY `holds_type` (`type_id`),
   KEY `holds_expiry` (`expires_at`),
+  KEY `holds_made_by` (`made_by_key`),
   CONSTRAINT `holds_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `holds_made_by` FOREIGN KEY (`made_by_key`) REFERENCES `api_keys` (`id`),
   CONSTRAINT `holds_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE,
   CONSTRAINT `holds_room_exists` FOREIGN KEY (`room_id`) REFERENCES `rooms` (`id`) ON DELETE CASCADE,
   CONSTRAINT `holds_type_exists` FOREIGN KEY (`type_id`) REFERENCES `appointment_types` (`id`) ON DELETE CASCADE,
@@ -168,6 +231,19 @@ CREATE TABLE `holds` (
   CONSTRAINT `holds_duration` CHECK (`duration_minutes` between 15 and 180),
   CONSTRAINT `holds_buffers` CHECK (`buffer_before_minutes` between 0 and 60 and `buffer_after_minutes` between 0 and 60)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `idempotency_keys` (
+  `caller` varchar(200) NOT NULL,
+  `id_key` binary(32) NOT NULL,
+  `request` binary(32) NOT NULL,
+  `answer` mediumblob DEFAULT NULL,
+  `refused` tinyint(1) NOT NULL DEFAULT 0,
+  `patient_id` bigint(20) DEFAULT NULL,
+  `created_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`caller`,`id_key`),
+  KEY `idempotency_keys_age` (`created_at`),
+  KEY `idempotency_keys_patient` (`patient_id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE `installation` (
   `id` tinyint(4) NOT NULL,
@@ -205,6 +281,12 @@ CREATE TABLE `patient_name_guards` (
   PRIMARY KEY (`bucket`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `patient_secrets` (
+  `patient_id` bigint(20) NOT NULL,
+  `secret` binary(32) NOT NULL,
+  PRIMARY KEY (`patient_id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `patients` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `first_name` varchar(100) NOT NULL,
@@ -219,12 +301,16 @@ CREATE TABLE `patients` (
   `created_at` datetime(6) NOT NULL,
   `updated_at` datetime(6) NOT NULL,
   `merged_into` bigint(20) DEFAULT NULL,
+  `made_by_key` bigint(20) DEFAULT NULL,
+  `erased_at` datetime(6) DEFAULT NULL,
   PRIMARY KEY (`id`),
   UNIQUE KEY `patients_email_key` (`email_key`),
   KEY `patients_last_name` (`last_name`,`first_name`),
   KEY `patients_first_name` (`first_name`,`last_name`),
   KEY `patients_phone_key` (`phone_key`),
   KEY `patients_merged_into` (`merged_into`),
+  KEY `patients_made_by` (`made_by_key`),
+  CONSTRAINT `patients_made_by` FOREIGN KEY (`made_by_key`) REFERENCES `api_keys` (`id`),
   CONSTRAINT `patients_merged_into_exists` FOREIGN KEY (`merged_into`) REFERENCES `patients` (`id`),
   CONSTRAINT `patients_names` CHECK (char_length(`first_name`) > 0 and char_length(`last_name`) > 0),
   CONSTRAINT `patients_email` CHECK (`email` is null = (`email_key` is null))
@@ -338,13 +424,16 @@ CREATE TABLE `waitlist` (
   `version` bigint(20) NOT NULL DEFAULT 1,
   `created_at` datetime(6) NOT NULL,
   `updated_at` datetime(6) NOT NULL,
+  `made_by_key` bigint(20) DEFAULT NULL,
   PRIMARY KEY (`id`),
   KEY `waitlist_open` (`status`,`id`),
   KEY `waitlist_offers` (`status`,`offer_expires_at`),
   KEY `waitlist_patient` (`patient_id`,`id`),
   KEY `waitlist_type` (`type_id`),
   KEY `waitlist_appointment` (`appointment_id`),
+  KEY `waitlist_made_by` (`made_by_key`),
   CONSTRAINT `waitlist_appointment_exists` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE SET NULL,
+  CONSTRAINT `waitlist_made_by` FOREIGN KEY (`made_by_key`) REFERENCES `api_keys` (`id`),
   CONSTRAINT `waitlist_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE,
   CONSTRAINT `waitlist_type_exists` FOREIGN KEY (`type_id`) REFERENCES `appointment_types` (`id`) ON DELETE CASCADE,
   CONSTRAINT `waitlist_order` CHECK (`from_time` < `to_time`),

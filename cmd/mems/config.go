@@ -2,10 +2,12 @@ package main
 
 import (
 	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -15,13 +17,23 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"mems/internal/localdb"
+	"mems/internal/store"
 )
 
 // config is the whole configuration. The tags are the documentation: "mems
 // help" prints them, and a test holds the README's table to them.
 type config struct {
 	HTTPAddr        string        `env:"MEMS_HTTP_ADDR" envDefault:"127.0.0.1:8080" doc:"address to listen on; port 0 takes a free one"`
-	AllowOpen       bool          `env:"MEMS_ALLOW_OPEN" envDefault:"false" doc:"allow an address that is not loopback, although anybody who reaches it may do anything"`
+	Auth            string        `env:"MEMS_AUTH" envDefault:"auto" doc:"auto, required or open: whether callers must authenticate; auto is required with MEMS_OIDC_ISSUER, else open on a loopback address"`
+	AllowOpen       bool          `env:"MEMS_ALLOW_OPEN" envDefault:"false" doc:"allow an address that is not loopback without authentication, although anybody who reaches it may do anything"`
+	OIDCIssuer      string        `env:"MEMS_OIDC_ISSUER" example:"https://login.example.org/realms/clinic" doc:"identity provider whose tokens are taken, by OpenID Connect discovery; empty takes API keys only"`
+	OIDCAudience    string        `env:"MEMS_OIDC_AUDIENCE" envDefault:"mems" doc:"what tokens must be meant for"`
+	OIDCRolesClaim  string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
+	OIDCDoctorClaim string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
+	RateLimit       int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, or of one address that is not authenticated, 0 for any number to 1000000; none without authentication"`
+	MaxAtOnce       int           `env:"MEMS_MAX_AT_ONCE" envDefault:"64" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
+	AuditKeys       string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
+	CORSOrigins     string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser; empty: none but its own"`
 	DatabaseURL     string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
 	DataDir         string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
 	DatabaseEngine  string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"kind of private server: auto, mariadb or mysql"`
@@ -84,18 +96,24 @@ func readConfig(environ []string) (config, error) {
 	return c, errors.Join(faults...)
 }
 
-// refuse says which variable is wrong, how, and what would be right. Only
-// MEMS_DATABASE_URL holds a secret, and it is not judged here.
+// refuse says which variable is wrong, how, and what would be right.
 func refuse(field string, given map[string]string) error {
 	f, _ := reflect.TypeFor[config]().FieldByName(field)
 	name := f.Tag.Get("env")
+	if secrets[name] {
+		return fmt.Errorf("%s cannot be what it is (which is not shown here). It is: %s", name, f.Tag.Get("doc"))
+	}
 	return fmt.Errorf("%s cannot be %q. It is: %s. Example: %s=%s", name, given[name], f.Tag.Get("doc"), name, cmp.Or(f.Tag.Get("envDefault"), f.Tag.Get("example")))
 }
+
+// secrets are the variables whose values are shown to nobody: no flag sets them,
+// for everybody on a machine can read command lines, and no message repeats them.
+var secrets = map[string]bool{"MEMS_DATABASE_URL": true, "MEMS_AUDIT_KEYS": true}
 
 // flagName is the flag that sets the same: --http-addr for MEMS_HTTP_ADDR. The
 // database URL has none, since everybody on a machine can read command lines.
 func (s setting) flagName() string {
-	if s.name == "MEMS_DATABASE_URL" {
+	if secrets[s.name] {
 		return ""
 	}
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s.name, "MEMS_")), "_", "-")
@@ -144,14 +162,23 @@ func unknownVariables(environ []string) []string {
 
 // faults are the values that can be read, but not used.
 func (c *config) faults(given map[string]string) []error {
-	var zoneErr error
+	var zoneErr, macErr error
 	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
+	_, macErr = readMACKeys(c.AuditKeys)
+	issuer, issuerErr := url.Parse(c.OIDCIssuer)
 	var faults []error
 	for _, rule := range []struct {
 		field string
 		good  bool
 	}{
 		{"HTTPAddr", isAddress(c.HTTPAddr)},
+		{"Auth", slices.Contains([]string{"auto", "required", "open"}, c.Auth)},
+		{"OIDCIssuer", c.OIDCIssuer == "" || issuerErr == nil && issuer.Host != "" && (issuer.Scheme == "https" || issuer.Scheme == "http" && isLoopback(issuer.Hostname()))},
+		{"OIDCAudience", c.OIDCAudience != ""},
+		{"RateLimit", 0 <= c.RateLimit && c.RateLimit <= 1_000_000},
+		{"MaxAtOnce", 1 <= c.MaxAtOnce && c.MaxAtOnce <= 10_000},
+		{"AuditKeys", macErr == nil},
+		{"CORSOrigins", !slices.ContainsFunc(c.corsOrigins(), func(o string) bool { return !isOrigin(o) })},
 		{"DatabaseEngine", slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine)},
 		{"DatabaseConns", 1 <= c.DatabaseConns && c.DatabaseConns <= 1000},
 		// "Local" would be whatever the machine thinks.
@@ -175,6 +202,48 @@ func isAddress(s string) bool {
 	_, port, err := net.SplitHostPort(s)
 	number, portErr := strconv.Atoi(port)
 	return err == nil && portErr == nil && 0 <= number && number <= 65535
+}
+
+// open reports whether callers need not authenticate.
+func (c *config) open() bool {
+	return c.Auth == "open" || c.Auth == "auto" && c.OIDCIssuer == ""
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// isOrigin takes what a browser sends as Origin, and not "*": whoever may use
+// the API from a page is named.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host
+}
+
+func (c *config) corsOrigins() []string {
+	return strings.FieldsFunc(c.CORSOrigins, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// macKeys are the keys of the audit trail, which were checked.
+func (c *config) macKeys() []store.MACKey {
+	keys, _ := readMACKeys(c.AuditKeys)
+	return keys
+}
+
+func readMACKeys(text string) ([]store.MACKey, error) {
+	var keys []store.MACKey
+	for encoded := range strings.SplitSeq(text, ",") {
+		if encoded = strings.TrimSpace(encoded); encoded == "" {
+			continue
+		}
+		secret, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil || len(secret) < 32 {
+			return nil, errors.New("not a key")
+		}
+		keys = append(keys, store.NewMACKey(secret))
+	}
+	return keys, nil
 }
 
 func (c *config) engine() localdb.Engine {

@@ -67,6 +67,34 @@ A small one, quickly:
 			runDemo,
 		},
 		{
+			"keys", "Make, list or revoke API keys", "mems keys create --role ROLE [--scope SCOPE]... [--doctor ID] [--days N] NAME | list | revoke ID",
+			`  create   make a key for a program; it is printed once, and only a hash is kept
+  list     show every key: what it may do, until when, and when it was last used
+  revoke   end a key at once, in every process
+
+Roles: receptionist, doctor (needs --doctor), manager, auditor, admin, partner. A
+partner sees doctors and free times; --scope adds, as often as needed,
+calendar:read, patients:read, patients:write, appointments:read,
+appointments:write, waitlist:read, waitlist:write, and records:all for records
+that it did not make itself. A key is valid for a year, or for --days.
+
+    mems keys create --role partner --scope appointments:write 'Referrer portal'`,
+			runKeys,
+		},
+		{
+			"audit", "Verify that nobody tampered with the audit trail", "mems audit verify [--anchor FILE]",
+			`Walks every entry of the audit trail, while the server goes on, and reports what
+was altered, removed or put elsewhere; exits with 1 when there is anything.
+
+  --anchor FILE   compare with the ends of the chains noted in FILE by the last
+                  run, and note the new ones when all is well. Keep it on another
+                  machine: with it, even the newest entries cannot be cut off by
+                  somebody who rules over the database.
+
+With MEMS_AUDIT_KEYS set for serving, it must be set here too.`,
+			runAudit,
+		},
+		{
 			"version", "Say which version this is", "mems version",
 			`Prints the version, the commit it was built from, and the Go version: what a
 report of a fault should begin with.`,

@@ -51,7 +51,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	}
 	st, err := store.Open(store.Config{
 		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: time.Now, Zone: p.zone, Log: log,
-		Observe: watch.Store(), OpenDB: watch.OpenDB,
+		Observe: watch.Store(), OpenDB: watch.OpenDB, MACKeys: p.macKeys(),
 	})
 	if err != nil {
 		return err
@@ -60,6 +60,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: commit, Log: log,
 		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
+		Open: p.open(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(),
 	})
 	if err != nil {
 		return err
@@ -68,14 +69,18 @@ func serve(ctx context.Context, p *program, args []string) error {
 		log.WarnContext(ctx, "the database cannot be used yet; /readyz answers 503 until it can", "cause", err)
 	}
 	p.welcome(d, listener.Addr().String())
-	go passOnOffers(ctx, st, log)
+	if !p.open() {
+		p.adviseFirstKey(ctx, st)
+	}
+	go keepHouse(ctx, st, log)
 	return p.serveHTTP(ctx, listener, watch.Handler(api), api.SetDraining, log)
 }
 
-// passOnOffers passes on the waitlist's expired offers every few seconds. Every
-// process does; an offer is passed on once. It needs not be in time: nothing is
-// booked twice without it, a time only waits longer for the next patient.
-func passOnOffers(ctx context.Context, st *store.Store, log *slog.Logger) {
+// keepHouse passes on the waitlist's expired offers every few seconds, and
+// deletes answers that are kept no longer. Every process does; an offer is passed
+// on once. It needs not be in time: nothing is booked twice without it, a time
+// only waits longer for the next patient.
+func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 	for tick := time.NewTicker(5 * time.Second); ; {
 		select {
 		case <-ctx.Done():
@@ -86,6 +91,9 @@ func passOnOffers(ctx context.Context, st *store.Store, log *slog.Logger) {
 		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if _, err := st.PassOnExpiredOffers(limit); err != nil {
 			log.DebugContext(ctx, "offers of the waitlist were not passed on", "cause", err)
+		}
+		if _, err := st.DeleteOldKeys(limit); err != nil {
+			log.DebugContext(ctx, "old answers to idempotency keys were not deleted", "cause", err)
 		}
 		cancel()
 	}
@@ -129,13 +137,51 @@ func (p *program) checkOpen() error {
 	if err != nil {
 		return err
 	}
-	ip := net.ParseIP(host)
-	if p.AllowOpen || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if !p.open() || p.AllowOpen || isLoopback(host) {
 		return nil
 	}
-	return fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and this version has no authentication of its own: "+
-		"whoever reaches it may read and change everything.\n"+
-		"Keep it on 127.0.0.1 behind a reverse proxy that authenticates, or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)
+	return fmt.Errorf("MEMS_HTTP_ADDR=%s is not a loopback address, and callers need not authenticate: "+
+		"whoever reaches it could read and change everything.\n"+
+		"Set MEMS_AUTH=required, and make a key with \"mems keys create\" or name an identity provider in MEMS_OIDC_ISSUER; "+
+		"or keep the address on 127.0.0.1; or set MEMS_ALLOW_OPEN=true if the network itself is trusted", p.HTTPAddr)
+}
+
+// tokens is the identity provider, nil for none.
+func (p *program) tokens() *server.TokenConfig {
+	if p.OIDCIssuer == "" {
+		return nil
+	}
+	return &server.TokenConfig{
+		Issuer: p.OIDCIssuer, Audience: p.OIDCAudience, RolesClaim: p.OIDCRolesClaim, DoctorClaim: p.OIDCDoctorClaim,
+	}
+}
+
+// rateLimit is none for those who need not say who they are: they all come from
+// one machine.
+func (p *program) rateLimit() int {
+	if p.open() {
+		return 0
+	}
+	return p.RateLimit
+}
+
+// adviseFirstKey says how to get in, when nobody can yet.
+func (p *program) adviseFirstKey(ctx context.Context, st *store.Store) {
+	page, err := st.ListKeys(ctx, 0, 1)
+	if err == nil && len(page.Items) == 0 && p.OIDCIssuer == "" {
+		p.say("nobody can use the API yet: make a first key with\n\n    %s keys create --role admin 'first administrator'\n", os.Args[0])
+	}
+}
+
+// access is the line of the welcome that says who may do what.
+func (p *program) access() string {
+	switch {
+	case p.open():
+		return "OPEN: whoever reaches this address may do anything. MEMS_AUTH=required ends that"
+	case p.OIDCIssuer != "":
+		return "by API key, or a token of " + p.OIDCIssuer
+	}
+	return "by API key"
 }
 
 // welcome tells a person what to do next.
@@ -143,17 +189,21 @@ func (p *program) welcome(d *database, address string) {
 	url := "http://" + address
 	tomorrow := time.Now().In(p.zone).AddDate(0, 0, 1)
 	start := time.Date(tomorrow.Year(), tomorrow.Month(), tomorrow.Day(), 10, 0, 0, 0, p.zone).Format(time.RFC3339)
+	header, withKey := "", ""
+	if !p.open() {
+		header, withKey = ` -H "X-API-Key: $KEY"`, "\nSet KEY to an API key (\"mems keys create\") first.\n"
+	}
 	_, _ = fmt.Fprintf(p.out, `
 MEMS is serving %[1]s
   documentation   %[1]s/docs
   health          %[1]s/readyz
   database        %[2]s
   clinic's zone   %[3]s
-  access          open: whoever reaches this address may do anything
-
+  access          %[6]s
+%[7]s
 A first booking, to paste into another terminal:
 
-  new() { curl -sS -H 'Content-Type: application/json' -d "$2" %[1]s/$1 | tee /dev/stderr | grep -o '"id":[0-9]*' | cut -d: -f2; echo >&2; }
+  new() { curl -sS%[8]s -H 'Content-Type: application/json' -d "$2" %[1]s/$1 | tee /dev/stderr | grep -o '"id":[0-9]*' | cut -d: -f2; echo >&2; }
   patient=$(new patients '{"first_name":"Ann","last_name":"Muster"}')
   doctor=$(new doctors '{"full_name":"Dr. Noor Haddad","specialization":"Dermatology"}')
   new appointments "{\"patient_id\":$patient,\"doctor_id\":$doctor,\"start_time\":\"%[4]s\",\"duration_minutes\":30}"
@@ -162,7 +212,7 @@ Send the last line again to see that nobody is booked twice.
 Instead of these, a whole clinic to look at: %[5]s demo
 Stop: Ctrl-C.
 
-`, url, d.where, p.ClinicTimeZone, start, os.Args[0])
+`, url, d.where, p.ClinicTimeZone, start, os.Args[0], p.access(), withKey, header)
 }
 
 func newFlags(name string) *flag.FlagSet {

@@ -147,6 +147,51 @@ func (e AppointmentStatus) Valid() bool {
 	}
 }
 
+// Defines values for AuditEntryAction.
+const (
+	AuditEntryActionCreate AuditEntryAction = "create"
+	AuditEntryActionDelete AuditEntryAction = "delete"
+	AuditEntryActionRead   AuditEntryAction = "read"
+	AuditEntryActionUpdate AuditEntryAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryAction enum.
+func (e AuditEntryAction) Valid() bool {
+	switch e {
+	case AuditEntryActionCreate:
+		return true
+	case AuditEntryActionDelete:
+		return true
+	case AuditEntryActionRead:
+		return true
+	case AuditEntryActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CallerKind.
+const (
+	CallerKindKey   CallerKind = "key"
+	CallerKindOpen  CallerKind = "open"
+	CallerKindToken CallerKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the CallerKind enum.
+func (e CallerKind) Valid() bool {
+	switch e {
+	case CallerKindKey:
+		return true
+	case CallerKindOpen:
+		return true
+	case CallerKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CancellationReason.
 const (
 	CancellationReasonBookedInError     CancellationReason = "booked_in_error"
@@ -240,6 +285,90 @@ func (e OverrideRules) Valid() bool {
 	}
 }
 
+// Defines values for Permission.
+const (
+	PermissionAppointmentsOverride Permission = "appointments:override"
+	PermissionAppointmentsRead     Permission = "appointments:read"
+	PermissionAppointmentsWrite    Permission = "appointments:write"
+	PermissionAuditRead            Permission = "audit:read"
+	PermissionAvailabilityRead     Permission = "availability:read"
+	PermissionCalendarRead         Permission = "calendar:read"
+	PermissionCalendarWrite        Permission = "calendar:write"
+	PermissionClosuresWrite        Permission = "closures:write"
+	PermissionDirectoryRead        Permission = "directory:read"
+	PermissionDirectoryWrite       Permission = "directory:write"
+	PermissionKeysRead             Permission = "keys:read"
+	PermissionKeysWrite            Permission = "keys:write"
+	PermissionPatientsErase        Permission = "patients:erase"
+	PermissionPatientsExport       Permission = "patients:export"
+	PermissionPatientsMerge        Permission = "patients:merge"
+	PermissionPatientsRead         Permission = "patients:read"
+	PermissionPatientsWrite        Permission = "patients:write"
+	PermissionPlansRead            Permission = "plans:read"
+	PermissionPlansWrite           Permission = "plans:write"
+	PermissionQueueRead            Permission = "queue:read"
+	PermissionQueueWrite           Permission = "queue:write"
+	PermissionVisitsWrite          Permission = "visits:write"
+	PermissionWaitlistRead         Permission = "waitlist:read"
+	PermissionWaitlistWrite        Permission = "waitlist:write"
+)
+
+// Valid indicates whether the value is a known member of the Permission enum.
+func (e Permission) Valid() bool {
+	switch e {
+	case PermissionAppointmentsOverride:
+		return true
+	case PermissionAppointmentsRead:
+		return true
+	case PermissionAppointmentsWrite:
+		return true
+	case PermissionAuditRead:
+		return true
+	case PermissionAvailabilityRead:
+		return true
+	case PermissionCalendarRead:
+		return true
+	case PermissionCalendarWrite:
+		return true
+	case PermissionClosuresWrite:
+		return true
+	case PermissionDirectoryRead:
+		return true
+	case PermissionDirectoryWrite:
+		return true
+	case PermissionKeysRead:
+		return true
+	case PermissionKeysWrite:
+		return true
+	case PermissionPatientsErase:
+		return true
+	case PermissionPatientsExport:
+		return true
+	case PermissionPatientsMerge:
+		return true
+	case PermissionPatientsRead:
+		return true
+	case PermissionPatientsWrite:
+		return true
+	case PermissionPlansRead:
+		return true
+	case PermissionPlansWrite:
+		return true
+	case PermissionQueueRead:
+		return true
+	case PermissionQueueWrite:
+		return true
+	case PermissionVisitsWrite:
+		return true
+	case PermissionWaitlistRead:
+		return true
+	case PermissionWaitlistWrite:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PlanApplyMode.
 const (
 	PlanApplyModeAllOrNothing PlanApplyMode = "all_or_nothing"
@@ -290,6 +419,7 @@ func (e PlanItemOutcome) Valid() bool {
 
 // Defines values for ProblemSlug.
 const (
+	ProblemSlugAPIKeyNotFound            ProblemSlug = "api-key-not-found"
 	ProblemSlugAlreadyInQueue            ProblemSlug = "already-in-queue"
 	ProblemSlugAppointmentNotFound       ProblemSlug = "appointment-not-found"
 	ProblemSlugAppointmentTypeInactive   ProblemSlug = "appointment-type-inactive"
@@ -300,9 +430,13 @@ const (
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
 	ProblemSlugDoctorOverlap             ProblemSlug = "doctor-overlap"
 	ProblemSlugEmailTaken                ProblemSlug = "email-taken"
+	ProblemSlugForbidden                 ProblemSlug = "forbidden"
 	ProblemSlugHasAppointments           ProblemSlug = "has-appointments"
+	ProblemSlugHasOpenAppointments       ProblemSlug = "has-open-appointments"
 	ProblemSlugHoldNotFound              ProblemSlug = "hold-not-found"
 	ProblemSlugHoldNotUsable             ProblemSlug = "hold-not-usable"
+	ProblemSlugIdempotencyKeyInUse       ProblemSlug = "idempotency-key-in-use"
+	ProblemSlugIdempotencyKeyReused      ProblemSlug = "idempotency-key-reused"
 	ProblemSlugIdentifierTaken           ProblemSlug = "identifier-taken"
 	ProblemSlugInternalError             ProblemSlug = "internal-error"
 	ProblemSlugInvalidTicketTransition   ProblemSlug = "invalid-ticket-transition"
@@ -327,6 +461,7 @@ const (
 	ProblemSlugPossibleDuplicate         ProblemSlug = "possible-duplicate"
 	ProblemSlugPreconditionFailed        ProblemSlug = "precondition-failed"
 	ProblemSlugQueueEmpty                ProblemSlug = "queue-empty"
+	ProblemSlugRateLimited               ProblemSlug = "rate-limited"
 	ProblemSlugRoomInactive              ProblemSlug = "room-inactive"
 	ProblemSlugRoomNotFound              ProblemSlug = "room-not-found"
 	ProblemSlugRoomNotSuitable           ProblemSlug = "room-not-suitable"
@@ -338,6 +473,7 @@ const (
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
 	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
 	ProblemSlugTooManyVisits             ProblemSlug = "too-many-visits"
+	ProblemSlugUnauthenticated           ProblemSlug = "unauthenticated"
 	ProblemSlugUnavailable               ProblemSlug = "unavailable"
 	ProblemSlugUnsupportedMediaType      ProblemSlug = "unsupported-media-type"
 	ProblemSlugValidationFailed          ProblemSlug = "validation-failed"
@@ -348,6 +484,8 @@ const (
 // Valid indicates whether the value is a known member of the ProblemSlug enum.
 func (e ProblemSlug) Valid() bool {
 	switch e {
+	case ProblemSlugAPIKeyNotFound:
+		return true
 	case ProblemSlugAlreadyInQueue:
 		return true
 	case ProblemSlugAppointmentNotFound:
@@ -368,11 +506,19 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugEmailTaken:
 		return true
+	case ProblemSlugForbidden:
+		return true
 	case ProblemSlugHasAppointments:
+		return true
+	case ProblemSlugHasOpenAppointments:
 		return true
 	case ProblemSlugHoldNotFound:
 		return true
 	case ProblemSlugHoldNotUsable:
+		return true
+	case ProblemSlugIdempotencyKeyInUse:
+		return true
+	case ProblemSlugIdempotencyKeyReused:
 		return true
 	case ProblemSlugIdentifierTaken:
 		return true
@@ -422,6 +568,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugQueueEmpty:
 		return true
+	case ProblemSlugRateLimited:
+		return true
 	case ProblemSlugRoomInactive:
 		return true
 	case ProblemSlugRoomNotFound:
@@ -444,6 +592,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugTooManyVisits:
 		return true
+	case ProblemSlugUnauthenticated:
+		return true
 	case ProblemSlugUnavailable:
 		return true
 	case ProblemSlugUnsupportedMediaType:
@@ -453,6 +603,72 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugWaitlistEntryClosed:
 		return true
 	case ProblemSlugWaitlistEntryNotFound:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Role.
+const (
+	RoleAdmin        Role = "admin"
+	RoleAuditor      Role = "auditor"
+	RoleDoctor       Role = "doctor"
+	RoleManager      Role = "manager"
+	RolePartner      Role = "partner"
+	RoleReceptionist Role = "receptionist"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case RoleAdmin:
+		return true
+	case RoleAuditor:
+		return true
+	case RoleDoctor:
+		return true
+	case RoleManager:
+		return true
+	case RolePartner:
+		return true
+	case RoleReceptionist:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Scope.
+const (
+	ScopeAppointmentsRead  Scope = "appointments:read"
+	ScopeAppointmentsWrite Scope = "appointments:write"
+	ScopeCalendarRead      Scope = "calendar:read"
+	ScopePatientsRead      Scope = "patients:read"
+	ScopePatientsWrite     Scope = "patients:write"
+	ScopeRecordsAll        Scope = "records:all"
+	ScopeWaitlistRead      Scope = "waitlist:read"
+	ScopeWaitlistWrite     Scope = "waitlist:write"
+)
+
+// Valid indicates whether the value is a known member of the Scope enum.
+func (e Scope) Valid() bool {
+	switch e {
+	case ScopeAppointmentsRead:
+		return true
+	case ScopeAppointmentsWrite:
+		return true
+	case ScopeCalendarRead:
+		return true
+	case ScopePatientsRead:
+		return true
+	case ScopePatientsWrite:
+		return true
+	case ScopeRecordsAll:
+		return true
+	case ScopeWaitlistRead:
+		return true
+	case ScopeWaitlistWrite:
 		return true
 	default:
 		return false
@@ -804,6 +1020,177 @@ func (e ListNextAvailableParamsStepMinutes) Valid() bool {
 	}
 }
 
+// APIKey What is kept of an API key.
+type APIKey struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it reaches; null for none.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt Instant `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When it was used, to the minute; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the key is for.
+	//
+	// Example: Referrer portal
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+
+	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
+	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
+	// everything of the desk, and hours, rooms, types, merging, plans, exports.
+	// `auditor`: the audit trail. `partner`: a program of another organisation,
+	// free times only unless its key has scopes. `admin`: everything.
+	//
+	//
+	// Example: receptionist
+	Role Role `json:"role"`
+
+	// Scopes For a partner only.
+	Scopes []Scope `json:"scopes"`
+}
+
+// APIKeyCreate An API key to be made. Without `expires_at` it is valid for a year, at most for five.
+// `doctor_id` is needed by, and only by, the role doctor.
+type APIKeyCreate struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID *ID `json:"doctor_id,omitempty"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt *Instant `json:"expires_at,omitempty"`
+
+	// Name What the key is for.
+	//
+	// Example: Referrer portal
+	Name string `json:"name"`
+
+	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
+	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
+	// everything of the desk, and hours, rooms, types, merging, plans, exports.
+	// `auditor`: the audit trail. `partner`: a program of another organisation,
+	// free times only unless its key has scopes. `admin`: everything.
+	//
+	//
+	// Example: receptionist
+	Role Role `json:"role"`
+
+	// Scopes For a partner only.
+	Scopes []Scope `json:"scopes,omitempty"`
+}
+
+// APIKeyCreated A new API key.
+type APIKeyCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it reaches; null for none.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt Instant `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Key The key, for `X-API-Key`. Shown this once.
+	//
+	// Example: mems_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B
+	Key string `json:"key"`
+
+	// LastUsedAt When it was used, to the minute; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the key is for.
+	//
+	// Example: Referrer portal
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+
+	// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
+	// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
+	// everything of the desk, and hours, rooms, types, merging, plans, exports.
+	// `auditor`: the audit trail. `partner`: a program of another organisation,
+	// free times only unless its key has scopes. `admin`: everything.
+	//
+	//
+	// Example: receptionist
+	Role Role `json:"role"`
+
+	// Scopes For a partner only.
+	Scopes []Scope `json:"scopes"`
+}
+
+// APIKeyList One page of API keys.
+type APIKeyList struct {
+	// Items The API keys of this page, by id.
+	Items []APIKey `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
 // Appointment A booked time of one doctor with one patient: `start_time` up to, but
 // not including, `end_time`, which is `start_time` plus
 // `duration_minutes`.
@@ -990,7 +1377,7 @@ type AppointmentEvent struct {
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, as stated in `MEMS-Actor`; null when nobody said.
+	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
 	//
 	// Example: front desk
 	Actor nullable.Nullable[string] `json:"actor"`
@@ -1311,6 +1698,108 @@ type AppointmentTypePatch struct {
 	Specializations []Specialization `json:"specializations,omitempty"`
 }
 
+// AuditChange One member of a record that changed.
+type AuditChange struct {
+	// After What it became, as JSON; null when the record is gone or has none.
+	//
+	// Example: "+41 44 123 45 67"
+	After nullable.Nullable[string] `json:"after"`
+
+	// Before What it was, as JSON; null when the record did not exist or had none.
+	Before nullable.Nullable[string] `json:"before"`
+
+	// Member Its name.
+	//
+	// Example: Phone
+	Member string `json:"member"`
+}
+
+// AuditEntry One line of the audit trail.
+type AuditEntry struct {
+	// Action What was done.
+	//
+	// Example: update
+	Action AuditEntryAction `json:"action"`
+
+	// Address The network address it came from; null for the server itself.
+	//
+	// Example: 192.0.2.7
+	Address nullable.Nullable[string] `json:"address"`
+
+	// At A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	At Instant `json:"at"`
+
+	// Changes What changed.
+	Changes []AuditChange `json:"changes"`
+
+	// Erased The patient was erased, and the changes and the reason with it.
+	//
+	// Example: false
+	Erased bool `json:"erased"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Object The kind of record.
+	//
+	// Example: patient
+	Object string `json:"object"`
+
+	// ObjectID Its id; null for a list.
+	//
+	// Example: 1
+	ObjectID nullable.Nullable[int64] `json:"object_id"`
+
+	// Operation The operationId, or what the server did by itself.
+	//
+	// Example: updatePatient
+	Operation string `json:"operation"`
+
+	// PatientID The patient whom it concerns; null for none or several.
+	//
+	// Example: 1
+	PatientID nullable.Nullable[int64] `json:"patient_id"`
+
+	// PatientIds The patients whom a list showed.
+	PatientIds []ID `json:"patient_ids"`
+
+	// Reason Why, when it was stated.
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// RequestID The request, as in the log; null for none.
+	//
+	// Example: 01J9ZC5V0X
+	RequestID nullable.Nullable[string] `json:"request_id"`
+
+	// Subject Who did it.
+	//
+	// Example: key:1
+	Subject string `json:"subject"`
+}
+
+// AuditEntryAction What was done.
+//
+// Example: update
+type AuditEntryAction string
+
+// AuditList One page of entries.
+type AuditList struct {
+	// Items The entries of this page, newest first.
+	Items []AuditEntry `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
 // BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
 // refused as `validation-failed` with the code `future`.
 //
@@ -1326,6 +1815,35 @@ type CallNext struct {
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 }
+
+// Caller Who a request comes from.
+type Caller struct {
+	// DoctorID The doctor that the caller is; null when none.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// Kind How the caller was authenticated; `open` is not at all.
+	//
+	// Example: key
+	Kind CallerKind `json:"kind"`
+
+	// Permissions What the caller may do, by name.
+	Permissions []Permission `json:"permissions"`
+
+	// Roles The caller's roles.
+	Roles []Role `json:"roles"`
+
+	// Subject Who: `key:` and an id, `user:` and the provider's subject, or `open`.
+	//
+	// Example: key:1
+	Subject string `json:"subject"`
+}
+
+// CallerKind How the caller was authenticated; `open` is not at all.
+//
+// Example: key
+type CallerKind string
 
 // Cancellation When and why an appointment was cancelled.
 type Cancellation struct {
@@ -2052,6 +2570,11 @@ type Patient struct {
 	// Example: ann.muster@example.org
 	Email nullable.Nullable[Email] `json:"email"`
 
+	// ErasedAt When the patient was erased; absent when not.
+	//
+	// Example: 2027-03-01T08:00:00.000000Z
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
 	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
 	// normalised to NFC; control characters are refused.
 	//
@@ -2148,6 +2671,52 @@ type PatientCreate struct {
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
 
+// PatientErase Why a patient is erased.
+type PatientErase struct {
+	// Reason Why; kept in the audit trail. Do not write the patient's name.
+	//
+	// Example: The patient asked for it.
+	Reason string `json:"reason"`
+}
+
+// PatientExport All that is stored on a patient.
+type PatientExport struct {
+	// Appointments Every appointment, by start.
+	Appointments []Appointment `json:"appointments"`
+
+	// Audit Who read or changed any of it, oldest first; the newest 10000.
+	Audit []AuditEntry `json:"audit"`
+
+	// ExportedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExportedAt Instant `json:"exported_at"`
+
+	// History Every change of them, oldest first.
+	History []AppointmentEvent `json:"history"`
+
+	// Holds Times that are held.
+	Holds []Hold `json:"holds"`
+
+	// Merged Records that were merged into this one.
+	Merged []Patient `json:"merged"`
+
+	// Patient A patient's record.
+	Patient Patient `json:"patient"`
+
+	// Series Recurring appointments.
+	Series []Series `json:"series"`
+
+	// Tickets Visits to the queue.
+	Tickets []Ticket `json:"tickets"`
+
+	// Waitlist Entries on the waitlist.
+	Waitlist []WaitlistEntry `json:"waitlist"`
+}
+
 // PatientList One page of patients.
 type PatientList struct {
 	// Items The patients of this page, by last name, first name and id.
@@ -2209,6 +2778,11 @@ type PatientPatch struct {
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
+
+// Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
+//
+// Example: appointments:write
+type Permission string
 
 // PersonName Part of a person's name. Surrounding spaces are removed and the text is
 // normalised to NFC; control characters are refused.
@@ -2452,6 +3026,11 @@ type Problem struct {
 	// Example: 1
 	MergedInto *int64 `json:"merged_into,omitempty"`
 
+	// Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
+	//
+	// Example: appointments:write
+	Permission *Permission `json:"permission,omitempty"`
+
 	// Report With `plan-not-applied`: every visit of the plan and what is in its way.
 	Report []PlanItem `json:"report,omitempty"`
 
@@ -2512,6 +3091,15 @@ type Readiness struct {
 	// Example: ready
 	Status string `json:"status"`
 }
+
+// Role What somebody is in the clinic. `receptionist`: patients, bookings, queue
+// and waitlist. `doctor`: the own calendar and the patients in it. `manager`:
+// everything of the desk, and hours, rooms, types, merging, plans, exports.
+// `auditor`: the audit trail. `partner`: a program of another organisation,
+// free times only unless its key has scopes. `admin`: everything.
+//
+// Example: receptionist
+type Role string
 
 // Room A place for appointments, with a calendar of its own.
 type Room struct {
@@ -2583,6 +3171,12 @@ type RoomPatch struct {
 	// Example: Room 1
 	Name *string `json:"name,omitempty"`
 }
+
+// Scope What can be granted to a partner's key: a permission, or `records:all`, with
+// which it reaches records that it did not make itself.
+//
+// Example: appointments:write
+type Scope string
 
 // Series A recurring appointment, as it was booked, and its dates as they are.
 type Series struct {
@@ -3509,11 +4103,20 @@ type DoctorID = ID
 // Example: 1
 type HoldID = ID
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
 // Include defines model for Include.
 type Include = []string
+
+// KeyID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type KeyID = ID
 
 // Limit defines model for Limit.
 type Limit = int32
@@ -3563,6 +4166,9 @@ type ClosureMissing = Problem
 // DoctorMissing A problem document (RFC 9457).
 type DoctorMissing = Problem
 
+// Forbidden A problem document (RFC 9457).
+type Forbidden = Problem
+
 // HasAppointments A problem document (RFC 9457).
 type HasAppointments = Problem
 
@@ -3571,6 +4177,12 @@ type HoldMissing = Problem
 
 // Invalid A problem document (RFC 9457).
 type Invalid = Problem
+
+// KeyInUse A problem document (RFC 9457).
+type KeyInUse = Problem
+
+// KeyMissing A problem document (RFC 9457).
+type KeyMissing = Problem
 
 // Malformed A problem document (RFC 9457).
 type Malformed = Problem
@@ -3605,8 +4217,14 @@ type TimeOffMissing = Problem
 // TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
 
+// TooManyRequests A problem document (RFC 9457).
+type TooManyRequests = Problem
+
 // TypeMissing A problem document (RFC 9457).
 type TypeMissing = Problem
+
+// Unauthenticated A problem document (RFC 9457).
+type Unauthenticated = Problem
 
 // Unavailable A problem document (RFC 9457).
 type Unavailable = Problem
@@ -3620,34 +4238,82 @@ type UnsupportedMedia = Problem
 // WaitlistMissing A problem document (RFC 9457).
 type WaitlistMissing = Problem
 
+// ListAPIKeysParams defines parameters for ListAPIKeys.
+type ListAPIKeysParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAPIKeyParams defines parameters for CreateAPIKey.
+type CreateAPIKeyParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RevokeAPIKeyParams defines parameters for RevokeAPIKey.
+type RevokeAPIKeyParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateSeriesParams defines parameters for CreateSeries.
 type CreateSeriesParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CancelSeriesParams defines parameters for CancelSeries.
 type CancelSeriesParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // RescheduleSeriesParams defines parameters for RescheduleSeries.
 type RescheduleSeriesParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
@@ -3661,6 +4327,15 @@ type ListAppointmentTypesParams struct {
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAppointmentTypeParams defines parameters for CreateAppointmentType.
+type CreateAppointmentTypeParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
@@ -3711,8 +4386,15 @@ type ListAppointmentsParamsInclude string
 
 // BookAppointmentParams defines parameters for BookAppointment.
 type BookAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
@@ -3727,110 +4409,197 @@ type GetAppointmentParamsInclude string
 
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CheckInAppointmentParams defines parameters for CheckInAppointment.
 type CheckInAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CompleteAppointmentParams defines parameters for CompleteAppointment.
 type CompleteAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // ConfirmAppointmentParams defines parameters for ConfirmAppointment.
 type ConfirmAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // LeaveAppointmentParams defines parameters for LeaveAppointment.
 type LeaveAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // NoShowAppointmentParams defines parameters for NoShowAppointment.
 type NoShowAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // RescheduleAppointmentParams defines parameters for RescheduleAppointment.
 type RescheduleAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // StartAppointmentParams defines parameters for StartAppointment.
 type StartAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // UndoAppointmentParams defines parameters for UndoAppointment.
 type UndoAppointmentParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
+}
+
+// ListAuditEntriesParams defines parameters for ListAuditEntries.
+type ListAuditEntriesParams struct {
+	// PatientID Only what concerns this patient.
+	PatientID *ID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
+
+	// Subject Only what this caller did.
+	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
+
+	// Operation Only this operation, by its operationId.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// From Not before this instant.
+	From *Instant `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Before this instant.
+	To *Instant `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListAvailabilityParams defines parameters for ListAvailability.
@@ -3914,6 +4683,15 @@ type ListClosuresParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateClosureParams defines parameters for CreateClosure.
+type CreateClosureParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteClosureParams defines parameters for DeleteClosure.
 type DeleteClosureParams struct {
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
@@ -3938,6 +4716,15 @@ type ListDoctorsParams struct {
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateDoctorParams defines parameters for CreateDoctor.
+type CreateDoctorParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteDoctorParams defines parameters for DeleteDoctor.
@@ -3968,6 +4755,15 @@ type ListTimeOffParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateTimeOffParams defines parameters for CreateTimeOff.
+type CreateTimeOffParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteTimeOffParams defines parameters for DeleteTimeOff.
 type DeleteTimeOffParams struct {
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
@@ -3982,6 +4778,15 @@ type ReplaceWorkingHoursParams struct {
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CreateHoldParams defines parameters for CreateHold.
+type CreateHoldParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteHoldParams defines parameters for DeleteHold.
@@ -4024,6 +4829,15 @@ type ListPatientsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreatePatientParams defines parameters for CreatePatient.
+type CreatePatientParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeletePatientParams defines parameters for DeletePatient.
 type DeletePatientParams struct {
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
@@ -4040,15 +4854,31 @@ type UpdatePatientParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ErasePatientParams defines parameters for ErasePatient.
+type ErasePatientParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // MergePatientsParams defines parameters for MergePatients.
 type MergePatientsParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
@@ -4058,15 +4888,31 @@ type PreviewMergeParams struct {
 	DuplicateID ID `form:"duplicate_id" json:"duplicate_id"`
 }
 
+// CreatePlanParams defines parameters for CreatePlan.
+type CreatePlanParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ApplyPlanParams defines parameters for ApplyPlan.
 type ApplyPlanParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
@@ -4088,6 +4934,15 @@ type GetQueueParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CallNextParams defines parameters for CallNext.
+type CallNextParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListRoomsParams defines parameters for ListRooms.
 type ListRoomsParams struct {
 	// IsActive Only rooms that can (`true`) or cannot (`false`) be booked.
@@ -4098,6 +4953,15 @@ type ListRoomsParams struct {
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateRoomParams defines parameters for CreateRoom.
+type CreateRoomParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteRoomParams defines parameters for DeleteRoom.
@@ -4118,54 +4982,88 @@ type UpdateRoomParams struct {
 
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // CompleteTicketParams defines parameters for CompleteTicket.
 type CompleteTicketParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // LeaveTicketParams defines parameters for LeaveTicket.
 type LeaveTicketParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // StartTicketParams defines parameters for StartTicket.
 type StartTicketParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // TransferTicketParams defines parameters for TransferTicket.
 type TransferTicketParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
@@ -4187,6 +5085,15 @@ type ListWaitlistParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateWaitlistEntryParams defines parameters for CreateWaitlistEntry.
+type CreateWaitlistEntryParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // WithdrawWaitlistEntryParams defines parameters for WithdrawWaitlistEntry.
 type WithdrawWaitlistEntryParams struct {
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
@@ -4197,23 +5104,48 @@ type WithdrawWaitlistEntryParams struct {
 
 // AcceptOfferParams defines parameters for AcceptOffer.
 type AcceptOfferParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who does this, for the history: a name or a desk. Taken as it is stated,
-	// as long as there is no authentication.
+	// but only by an installation without authentication; with it, whoever is
+	// authenticated did it, and this header is ignored.
 	MEMSActor *Actor `json:"MEMS-Actor,omitempty"`
 }
 
 // DeclineOfferParams defines parameters for DeclineOffer.
 type DeclineOfferParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
 	// section 13.1.1): one or several entity tags, or `*` for any.
 	// Without this header the change is made in any case.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// CreateWalkInParams defines parameters for CreateWalkIn.
+type CreateWalkInParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
+type CreateAPIKeyJSONRequestBody = APIKeyCreate
 
 // CreateSeriesJSONRequestBody defines body for CreateSeries for application/json ContentType.
 type CreateSeriesJSONRequestBody = SeriesCreate
@@ -4263,6 +5195,9 @@ type CreatePatientJSONRequestBody = PatientCreate
 // UpdatePatientApplicationMergePatchPlusJSONRequestBody defines body for UpdatePatient for application/merge-patch+json ContentType.
 type UpdatePatientApplicationMergePatchPlusJSONRequestBody = PatientPatch
 
+// ErasePatientJSONRequestBody defines body for ErasePatient for application/json ContentType.
+type ErasePatientJSONRequestBody = PatientErase
+
 // MergePatientsJSONRequestBody defines body for MergePatients for application/json ContentType.
 type MergePatientsJSONRequestBody = PatientMerge
 
@@ -4292,6 +5227,18 @@ type CreateWalkInJSONRequestBody = WalkInCreate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAPIKeys List API keys
+	// (GET /api-keys)
+	ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error
+	// CreateAPIKey Make an API key
+	// (POST /api-keys)
+	CreateAPIKey(ctx echo.Context, params CreateAPIKeyParams) error
+	// GetAPIKey Read an API key's record
+	// (GET /api-keys/{id})
+	GetAPIKey(ctx echo.Context, id KeyID) error
+	// RevokeAPIKey Revoke an API key
+	// (POST /api-keys/{id}/revoke)
+	RevokeAPIKey(ctx echo.Context, id KeyID, params RevokeAPIKeyParams) error
 	// CreateSeries Book a recurring appointment
 	// (POST /appointment-series)
 	CreateSeries(ctx echo.Context, params CreateSeriesParams) error
@@ -4309,7 +5256,7 @@ type ServerInterface interface {
 	ListAppointmentTypes(ctx echo.Context, params ListAppointmentTypesParams) error
 	// CreateAppointmentType Add an appointment type
 	// (POST /appointment-types)
-	CreateAppointmentType(ctx echo.Context) error
+	CreateAppointmentType(ctx echo.Context, params CreateAppointmentTypeParams) error
 	// DeleteAppointmentType Delete an appointment type without appointments
 	// (DELETE /appointment-types/{id})
 	DeleteAppointmentType(ctx echo.Context, id AppointmentTypeID, params DeleteAppointmentTypeParams) error
@@ -4358,6 +5305,9 @@ type ServerInterface interface {
 	// UndoAppointment Undo the last move
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
+	// ListAuditEntries Read the audit trail
+	// (GET /audit)
+	ListAuditEntries(ctx echo.Context, params ListAuditEntriesParams) error
 	// ListAvailability Find free times
 	// (GET /availability)
 	ListAvailability(ctx echo.Context, params ListAvailabilityParams) error
@@ -4369,7 +5319,7 @@ type ServerInterface interface {
 	ListClosures(ctx echo.Context, params ListClosuresParams) error
 	// CreateClosure Close the clinic for a time
 	// (POST /closures)
-	CreateClosure(ctx echo.Context) error
+	CreateClosure(ctx echo.Context, params CreateClosureParams) error
 	// DeleteClosure Open the clinic again
 	// (DELETE /closures/{id})
 	DeleteClosure(ctx echo.Context, id ClosureID, params DeleteClosureParams) error
@@ -4384,7 +5334,7 @@ type ServerInterface interface {
 	ListDoctors(ctx echo.Context, params ListDoctorsParams) error
 	// CreateDoctor Add a doctor
 	// (POST /doctors)
-	CreateDoctor(ctx echo.Context) error
+	CreateDoctor(ctx echo.Context, params CreateDoctorParams) error
 	// DeleteDoctor Delete a doctor without appointments
 	// (DELETE /doctors/{id})
 	DeleteDoctor(ctx echo.Context, id DoctorID, params DeleteDoctorParams) error
@@ -4399,7 +5349,7 @@ type ServerInterface interface {
 	ListTimeOff(ctx echo.Context, id DoctorID, params ListTimeOffParams) error
 	// CreateTimeOff Note a doctor's time off
 	// (POST /doctors/{id}/time-off)
-	CreateTimeOff(ctx echo.Context, id DoctorID) error
+	CreateTimeOff(ctx echo.Context, id DoctorID, params CreateTimeOffParams) error
 	// DeleteTimeOff Take a time off back
 	// (DELETE /doctors/{id}/time-off/{time_off_id})
 	DeleteTimeOff(ctx echo.Context, id DoctorID, timeOffID ID, params DeleteTimeOffParams) error
@@ -4417,13 +5367,16 @@ type ServerInterface interface {
 	GetHealth(ctx echo.Context) error
 	// CreateHold Hold a time
 	// (POST /holds)
-	CreateHold(ctx echo.Context) error
+	CreateHold(ctx echo.Context, params CreateHoldParams) error
 	// DeleteHold Give a held time back
 	// (DELETE /holds/{id})
 	DeleteHold(ctx echo.Context, id HoldID, params DeleteHoldParams) error
 	// GetHold Read a hold
 	// (GET /holds/{id})
 	GetHold(ctx echo.Context, id HoldID) error
+	// GetCaller Who am I
+	// (GET /me)
+	GetCaller(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -4432,7 +5385,7 @@ type ServerInterface interface {
 	ListPatients(ctx echo.Context, params ListPatientsParams) error
 	// CreatePatient Register a patient
 	// (POST /patients)
-	CreatePatient(ctx echo.Context) error
+	CreatePatient(ctx echo.Context, params CreatePatientParams) error
 	// DeletePatient Delete a patient without appointments
 	// (DELETE /patients/{id})
 	DeletePatient(ctx echo.Context, id PatientID, params DeletePatientParams) error
@@ -4442,6 +5395,12 @@ type ServerInterface interface {
 	// UpdatePatient Change a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx echo.Context, id PatientID, params UpdatePatientParams) error
+	// ErasePatient Erase a patient
+	// (POST /patients/{id}/erase)
+	ErasePatient(ctx echo.Context, id PatientID, params ErasePatientParams) error
+	// ExportPatient Export everything on a patient
+	// (GET /patients/{id}/export)
+	ExportPatient(ctx echo.Context, id PatientID) error
 	// MergePatients Merge a duplicate into this patient
 	// (POST /patients/{id}/merge)
 	MergePatients(ctx echo.Context, id PatientID, params MergePatientsParams) error
@@ -4450,7 +5409,7 @@ type ServerInterface interface {
 	PreviewMerge(ctx echo.Context, id PatientID, params PreviewMergeParams) error
 	// CreatePlan Plan around a doctor's absence
 	// (POST /plans)
-	CreatePlan(ctx echo.Context) error
+	CreatePlan(ctx echo.Context, params CreatePlanParams) error
 	// GetPlan Read a plan
 	// (GET /plans/{id})
 	GetPlan(ctx echo.Context, id PlanID) error
@@ -4468,7 +5427,7 @@ type ServerInterface interface {
 	GetQueue(ctx echo.Context, params GetQueueParams) error
 	// CallNext Call the next patient
 	// (POST /queue/call-next)
-	CallNext(ctx echo.Context) error
+	CallNext(ctx echo.Context, params CallNextParams) error
 	// GetReadiness Can the process serve
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
@@ -4477,7 +5436,7 @@ type ServerInterface interface {
 	ListRooms(ctx echo.Context, params ListRoomsParams) error
 	// CreateRoom Add a room
 	// (POST /rooms)
-	CreateRoom(ctx echo.Context) error
+	CreateRoom(ctx echo.Context, params CreateRoomParams) error
 	// DeleteRoom Delete a room without appointments
 	// (DELETE /rooms/{id})
 	DeleteRoom(ctx echo.Context, id RoomID, params DeleteRoomParams) error
@@ -4513,7 +5472,7 @@ type ServerInterface interface {
 	ListWaitlist(ctx echo.Context, params ListWaitlistParams) error
 	// CreateWaitlistEntry Put a patient on the waitlist
 	// (POST /waitlist)
-	CreateWaitlistEntry(ctx echo.Context) error
+	CreateWaitlistEntry(ctx echo.Context, params CreateWaitlistEntryParams) error
 	// WithdrawWaitlistEntry Take a patient off the waitlist
 	// (DELETE /waitlist/{id})
 	WithdrawWaitlistEntry(ctx echo.Context, id WaitlistID, params WithdrawWaitlistEntryParams) error
@@ -4528,12 +5487,118 @@ type ServerInterface interface {
 	DeclineOffer(ctx echo.Context, id WaitlistID, params DeclineOfferParams) error
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
-	CreateWalkIn(ctx echo.Context) error
+	CreateWalkIn(ctx echo.Context, params CreateWalkInParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// ListAPIKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAPIKeys(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAPIKeysParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAPIKeys(ctx, params)
+	return err
+}
+
+// CreateAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAPIKeyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateAPIKey(ctx, params)
+	return err
+}
+
+// GetAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAPIKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAPIKey(ctx, id)
+	return err
+}
+
+// RevokeAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAPIKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeAPIKeyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeAPIKey(ctx, id, params)
+	return err
 }
 
 // CreateSeries converts echo context to params.
@@ -4544,6 +5609,21 @@ func (w *ServerInterfaceWrapper) CreateSeries(ctx echo.Context) error {
 	var params CreateSeriesParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "MEMS-Actor" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
 		var MEMSActor Actor
@@ -4596,6 +5676,21 @@ func (w *ServerInterfaceWrapper) CancelSeries(ctx echo.Context) error {
 	var params CancelSeriesParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -4647,6 +5742,21 @@ func (w *ServerInterfaceWrapper) RescheduleSeries(ctx echo.Context) error {
 	var params RescheduleSeriesParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -4719,8 +5829,28 @@ func (w *ServerInterfaceWrapper) ListAppointmentTypes(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateAppointmentType(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAppointmentTypeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateAppointmentType(ctx)
+	err = w.Handler.CreateAppointmentType(ctx, params)
 	return err
 }
 
@@ -4887,6 +6017,21 @@ func (w *ServerInterfaceWrapper) BookAppointment(ctx echo.Context) error {
 	var params BookAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "MEMS-Actor" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("MEMS-Actor")]; found {
 		var MEMSActor Actor
@@ -4948,6 +6093,21 @@ func (w *ServerInterfaceWrapper) CancelAppointment(ctx echo.Context) error {
 	var params CancelAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -4999,6 +6159,21 @@ func (w *ServerInterfaceWrapper) CheckInAppointment(ctx echo.Context) error {
 	var params CheckInAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5050,6 +6225,21 @@ func (w *ServerInterfaceWrapper) CompleteAppointment(ctx echo.Context) error {
 	var params CompleteAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5101,6 +6291,21 @@ func (w *ServerInterfaceWrapper) ConfirmAppointment(ctx echo.Context) error {
 	var params ConfirmAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5168,6 +6373,21 @@ func (w *ServerInterfaceWrapper) LeaveAppointment(ctx echo.Context) error {
 	var params LeaveAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5219,6 +6439,21 @@ func (w *ServerInterfaceWrapper) NoShowAppointment(ctx echo.Context) error {
 	var params NoShowAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5270,6 +6505,21 @@ func (w *ServerInterfaceWrapper) RescheduleAppointment(ctx echo.Context) error {
 	var params RescheduleAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5321,6 +6571,21 @@ func (w *ServerInterfaceWrapper) StartAppointment(ctx echo.Context) error {
 	var params StartAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5372,6 +6637,21 @@ func (w *ServerInterfaceWrapper) UndoAppointment(ctx echo.Context) error {
 	var params UndoAppointmentParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -5405,6 +6685,66 @@ func (w *ServerInterfaceWrapper) UndoAppointment(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UndoAppointment(ctx, id, params)
+	return err
+}
+
+// ListAuditEntries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditEntries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEntriesParams
+	// ------------- Optional query parameter "patient_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "patient_id", ctx.QueryParams(), &params.PatientID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter patient_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", ctx.QueryParams(), &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subject: %s", err))
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", ctx.QueryParams(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operation: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditEntries(ctx, params)
 	return err
 }
 
@@ -5592,8 +6932,28 @@ func (w *ServerInterfaceWrapper) ListClosures(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateClosure(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateClosureParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateClosure(ctx)
+	err = w.Handler.CreateClosure(ctx, params)
 	return err
 }
 
@@ -5708,8 +7068,28 @@ func (w *ServerInterfaceWrapper) ListDoctors(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateDoctor(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDoctorParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateDoctor(ctx)
+	err = w.Handler.CreateDoctor(ctx, params)
 	return err
 }
 
@@ -5851,8 +7231,28 @@ func (w *ServerInterfaceWrapper) CreateTimeOff(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTimeOffParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateTimeOff(ctx, id)
+	err = w.Handler.CreateTimeOff(ctx, id, params)
 	return err
 }
 
@@ -5989,8 +7389,28 @@ func (w *ServerInterfaceWrapper) GetHealth(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateHold(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateHoldParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateHold(ctx)
+	err = w.Handler.CreateHold(ctx, params)
 	return err
 }
 
@@ -6043,6 +7463,15 @@ func (w *ServerInterfaceWrapper) GetHold(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetHold(ctx, id)
+	return err
+}
+
+// GetCaller converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCaller(ctx)
 	return err
 }
 
@@ -6126,8 +7555,28 @@ func (w *ServerInterfaceWrapper) ListPatients(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreatePatient(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePatientParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreatePatient(ctx)
+	err = w.Handler.CreatePatient(ctx, params)
 	return err
 }
 
@@ -6219,6 +7668,58 @@ func (w *ServerInterfaceWrapper) UpdatePatient(ctx echo.Context) error {
 	return err
 }
 
+// ErasePatient converts echo context to params.
+func (w *ServerInterfaceWrapper) ErasePatient(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PatientID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ErasePatientParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ErasePatient(ctx, id, params)
+	return err
+}
+
+// ExportPatient converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportPatient(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PatientID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportPatient(ctx, id)
+	return err
+}
+
 // MergePatients converts echo context to params.
 func (w *ServerInterfaceWrapper) MergePatients(ctx echo.Context) error {
 	var err error
@@ -6234,6 +7735,21 @@ func (w *ServerInterfaceWrapper) MergePatients(ctx echo.Context) error {
 	var params MergePatientsParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -6299,8 +7815,28 @@ func (w *ServerInterfaceWrapper) PreviewMerge(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreatePlan(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePlanParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreatePlan(ctx)
+	err = w.Handler.CreatePlan(ctx, params)
 	return err
 }
 
@@ -6335,6 +7871,21 @@ func (w *ServerInterfaceWrapper) ApplyPlan(ctx echo.Context) error {
 	var params ApplyPlanParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -6446,8 +7997,28 @@ func (w *ServerInterfaceWrapper) GetQueue(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CallNext(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CallNextParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CallNext(ctx)
+	err = w.Handler.CallNext(ctx, params)
 	return err
 }
 
@@ -6496,8 +8067,28 @@ func (w *ServerInterfaceWrapper) ListRooms(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateRoom(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateRoomParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateRoom(ctx)
+	err = w.Handler.CreateRoom(ctx, params)
 	return err
 }
 
@@ -6620,6 +8211,21 @@ func (w *ServerInterfaceWrapper) CallTicket(ctx echo.Context) error {
 	var params CallTicketParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -6671,6 +8277,21 @@ func (w *ServerInterfaceWrapper) CompleteTicket(ctx echo.Context) error {
 	var params CompleteTicketParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -6722,6 +8343,21 @@ func (w *ServerInterfaceWrapper) LeaveTicket(ctx echo.Context) error {
 	var params LeaveTicketParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -6773,6 +8409,21 @@ func (w *ServerInterfaceWrapper) StartTicket(ctx echo.Context) error {
 	var params StartTicketParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -6824,6 +8475,21 @@ func (w *ServerInterfaceWrapper) TransferTicket(ctx echo.Context) error {
 	var params TransferTicketParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -6897,8 +8563,28 @@ func (w *ServerInterfaceWrapper) ListWaitlist(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateWaitlistEntry(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWaitlistEntryParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateWaitlistEntry(ctx)
+	err = w.Handler.CreateWaitlistEntry(ctx, params)
 	return err
 }
 
@@ -6969,6 +8655,21 @@ func (w *ServerInterfaceWrapper) AcceptOffer(ctx echo.Context) error {
 	var params AcceptOfferParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -7020,6 +8721,21 @@ func (w *ServerInterfaceWrapper) DeclineOffer(ctx echo.Context) error {
 	var params DeclineOfferParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -7045,8 +8761,28 @@ func (w *ServerInterfaceWrapper) DeclineOffer(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateWalkIn(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWalkInParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateWalkIn(ctx)
+	err = w.Handler.CreateWalkIn(ctx, params)
 	return err
 }
 
@@ -7104,6 +8840,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
 	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
 	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
+	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
 	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
 	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
 	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
@@ -7169,6 +8907,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
 	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
 	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
+	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
+	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
+	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
+	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -7185,11 +8929,17 @@ type ClosureMissingApplicationProblemPlusJSONResponse Problem
 
 type DoctorMissingApplicationProblemPlusJSONResponse Problem
 
+type ForbiddenApplicationProblemPlusJSONResponse Problem
+
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
 type HoldMissingApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type KeyInUseApplicationProblemPlusJSONResponse Problem
+
+type KeyMissingApplicationProblemPlusJSONResponse Problem
 
 type MalformedApplicationProblemPlusJSONResponse Problem
 
@@ -7213,7 +8963,26 @@ type TimeOffMissingApplicationProblemPlusJSONResponse Problem
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
+type TooManyRequestsResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+type TooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyRequestsResponseHeaders
+}
+
 type TypeMissingApplicationProblemPlusJSONResponse Problem
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type UnauthenticatedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnauthenticatedResponseHeaders
+}
 
 type UnavailableResponseHeaders struct {
 	RetryAfter int32
@@ -7229,6 +8998,758 @@ type UnexpectedApplicationProblemPlusJSONResponse Problem
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
+
+type ListAPIKeysRequestObject struct {
+	Params ListAPIKeysParams
+}
+
+type ListAPIKeysResponseObject interface {
+	VisitListAPIKeysResponse(w http.ResponseWriter) error
+}
+
+type ListAPIKeys200JSONResponse APIKeyList
+
+func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys400ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys401ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys406ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys422ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys429ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys500ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys503ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKeyRequestObject struct {
+	Params CreateAPIKeyParams
+	Body   *CreateAPIKeyJSONRequestBody
+}
+
+type CreateAPIKeyResponseObject interface {
+	VisitCreateAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateAPIKey201ResponseHeaders struct {
+	Location string
+}
+
+type CreateAPIKey201JSONResponse struct {
+	Body    APIKeyCreated
+	Headers CreateAPIKey201ResponseHeaders
+}
+
+func (response CreateAPIKey201JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey400ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey401ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey404ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey406ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey409ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey413ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey422ApplicationProblemPlusJSONResponse Problem
+
+func (response CreateAPIKey422ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey429ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey500ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey503ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKeyRequestObject struct {
+	ID KeyID `json:"id"`
+}
+
+type GetAPIKeyResponseObject interface {
+	VisitGetAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type GetAPIKey200JSONResponse APIKey
+
+func (response GetAPIKey200JSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey400ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey401ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey404ApplicationProblemPlusJSONResponse struct {
+	KeyMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey404ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey406ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey422ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey429ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey500ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey503ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKeyRequestObject struct {
+	ID     KeyID `json:"id"`
+	Params RevokeAPIKeyParams
+}
+
+type RevokeAPIKeyResponseObject interface {
+	VisitRevokeAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeAPIKey200JSONResponse APIKey
+
+func (response RevokeAPIKey200JSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey400ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey401ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey404ApplicationProblemPlusJSONResponse struct {
+	KeyMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey404ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey406ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey409ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey422ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey429ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey500ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAPIKey503ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type CreateSeriesRequestObject struct {
 	Params CreateSeriesParams
@@ -7275,6 +9796,41 @@ func (response CreateSeries400ApplicationProblemPlusJSONResponse) VisitCreateSer
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries401ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSeries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7369,6 +9925,26 @@ func (response CreateSeries422ApplicationProblemPlusJSONResponse) VisitCreateSer
 	return err
 }
 
+type CreateSeries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSeries429ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSeries500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -7448,6 +10024,41 @@ func (response GetSeries400ApplicationProblemPlusJSONResponse) VisitGetSeriesRes
 	return err
 }
 
+type GetSeries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries401ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSeries404ApplicationProblemPlusJSONResponse struct {
 	SeriesMissingApplicationProblemPlusJSONResponse
 }
@@ -7492,6 +10103,26 @@ func (response GetSeries422ApplicationProblemPlusJSONResponse) VisitGetSeriesRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSeries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSeries429ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7577,6 +10208,41 @@ func (response CancelSeries400ApplicationProblemPlusJSONResponse) VisitCancelSer
 	return err
 }
 
+type CancelSeries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries401ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelSeries404ApplicationProblemPlusJSONResponse Problem
 
 func (response CancelSeries404ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
@@ -7603,6 +10269,22 @@ func (response CancelSeries406ApplicationProblemPlusJSONResponse) VisitCancelSer
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries409ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7667,6 +10349,26 @@ func (response CancelSeries422ApplicationProblemPlusJSONResponse) VisitCancelSer
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSeries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSeries429ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7748,6 +10450,41 @@ func (response RescheduleSeries400ApplicationProblemPlusJSONResponse) VisitResch
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries401ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7860,6 +10597,26 @@ func (response RescheduleSeries422ApplicationProblemPlusJSONResponse) VisitResch
 	return err
 }
 
+type RescheduleSeries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleSeries429ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RescheduleSeries500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -7931,6 +10688,41 @@ func (response ListAppointmentTypes400ApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type ListAppointmentTypes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes401ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAppointmentTypes406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -7959,6 +10751,26 @@ func (response ListAppointmentTypes422ApplicationProblemPlusJSONResponse) VisitL
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentTypes429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointmentTypes429ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7997,7 +10809,8 @@ func (response ListAppointmentTypes503ApplicationProblemPlusJSONResponse) VisitL
 }
 
 type CreateAppointmentTypeRequestObject struct {
-	Body *CreateAppointmentTypeJSONRequestBody
+	Params CreateAppointmentTypeParams
+	Body   *CreateAppointmentTypeJSONRequestBody
 }
 
 type CreateAppointmentTypeResponseObject interface {
@@ -8040,6 +10853,41 @@ func (response CreateAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType401ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8138,6 +10986,26 @@ func (response CreateAppointmentType422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type CreateAppointmentType429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAppointmentType429ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateAppointmentType500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -8200,6 +11068,41 @@ func (response DeleteAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType401ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8284,6 +11187,26 @@ func (response DeleteAppointmentType422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type DeleteAppointmentType429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAppointmentType429ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteAppointmentType500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -8363,6 +11286,41 @@ func (response GetAppointmentType400ApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type GetAppointmentType401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType401ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAppointmentType404ApplicationProblemPlusJSONResponse struct {
 	TypeMissingApplicationProblemPlusJSONResponse
 }
@@ -8407,6 +11365,26 @@ func (response GetAppointmentType422ApplicationProblemPlusJSONResponse) VisitGet
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentType429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentType429ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8488,6 +11466,41 @@ func (response UpdateAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType401ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8602,6 +11615,26 @@ func (response UpdateAppointmentType422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type UpdateAppointmentType429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateAppointmentType429ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateAppointmentType500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -8673,6 +11706,41 @@ func (response ListAppointments400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListAppointments401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments401ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAppointments406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -8701,6 +11769,26 @@ func (response ListAppointments422ApplicationProblemPlusJSONResponse) VisitListA
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments429ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8783,6 +11871,41 @@ func (response BookAppointment400ApplicationProblemPlusJSONResponse) VisitBookAp
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response BookAppointment401ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8877,6 +12000,26 @@ func (response BookAppointment422ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
+type BookAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BookAppointment429ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BookAppointment500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -8957,6 +12100,41 @@ func (response GetAppointment400ApplicationProblemPlusJSONResponse) VisitGetAppo
 	return err
 }
 
+type GetAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointment401ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -9001,6 +12179,26 @@ func (response GetAppointment422ApplicationProblemPlusJSONResponse) VisitGetAppo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointment429ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9082,6 +12280,41 @@ func (response CancelAppointment400ApplicationProblemPlusJSONResponse) VisitCanc
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment401ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9196,6 +12429,26 @@ func (response CancelAppointment422ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
+type CancelAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment429ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelAppointment500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -9276,6 +12529,41 @@ func (response CheckInAppointment400ApplicationProblemPlusJSONResponse) VisitChe
 	return err
 }
 
+type CheckInAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment401ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CheckInAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -9350,6 +12638,26 @@ func (response CheckInAppointment422ApplicationProblemPlusJSONResponse) VisitChe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckInAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CheckInAppointment429ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9434,6 +12742,41 @@ func (response CompleteAppointment400ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
+type CompleteAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment401ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CompleteAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -9508,6 +12851,26 @@ func (response CompleteAppointment422ApplicationProblemPlusJSONResponse) VisitCo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteAppointment429ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9592,6 +12955,41 @@ func (response ConfirmAppointment400ApplicationProblemPlusJSONResponse) VisitCon
 	return err
 }
 
+type ConfirmAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment401ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ConfirmAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -9670,6 +13068,26 @@ func (response ConfirmAppointment422ApplicationProblemPlusJSONResponse) VisitCon
 	return err
 }
 
+type ConfirmAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment429ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ConfirmAppointment500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -9741,6 +13159,41 @@ func (response GetAppointmentHistory400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type GetAppointmentHistory401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory401ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAppointmentHistory404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -9785,6 +13238,26 @@ func (response GetAppointmentHistory422ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAppointmentHistory429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAppointmentHistory429ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9869,6 +13342,41 @@ func (response LeaveAppointment400ApplicationProblemPlusJSONResponse) VisitLeave
 	return err
 }
 
+type LeaveAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment401ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LeaveAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -9943,6 +13451,26 @@ func (response LeaveAppointment422ApplicationProblemPlusJSONResponse) VisitLeave
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveAppointment429ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10027,6 +13555,41 @@ func (response NoShowAppointment400ApplicationProblemPlusJSONResponse) VisitNoSh
 	return err
 }
 
+type NoShowAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment401ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type NoShowAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -10101,6 +13664,26 @@ func (response NoShowAppointment422ApplicationProblemPlusJSONResponse) VisitNoSh
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoShowAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response NoShowAppointment429ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10182,6 +13765,41 @@ func (response RescheduleAppointment400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment401ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10292,6 +13910,26 @@ func (response RescheduleAppointment422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type RescheduleAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RescheduleAppointment429ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RescheduleAppointment500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -10372,6 +14010,41 @@ func (response StartAppointment400ApplicationProblemPlusJSONResponse) VisitStart
 	return err
 }
 
+type StartAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment401ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -10446,6 +14119,26 @@ func (response StartAppointment422ApplicationProblemPlusJSONResponse) VisitStart
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StartAppointment429ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10530,6 +14223,41 @@ func (response UndoAppointment400ApplicationProblemPlusJSONResponse) VisitUndoAp
 	return err
 }
 
+type UndoAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment401ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoAppointment404ApplicationProblemPlusJSONResponse struct {
 	AppointmentMissingApplicationProblemPlusJSONResponse
 }
@@ -10608,6 +14336,26 @@ func (response UndoAppointment422ApplicationProblemPlusJSONResponse) VisitUndoAp
 	return err
 }
 
+type UndoAppointment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UndoAppointment429ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoAppointment500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -10629,6 +14377,164 @@ type UndoAppointment503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UndoAppointment503ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntriesRequestObject struct {
+	Params ListAuditEntriesParams
+}
+
+type ListAuditEntriesResponseObject interface {
+	VisitListAuditEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEntries200JSONResponse AuditList
+
+func (response ListAuditEntries200JSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries400ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries401ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries406ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries422ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries429ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries500ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEntries503ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10679,6 +14585,41 @@ func (response ListAvailability400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListAvailability401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability401ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAvailability404ApplicationProblemPlusJSONResponse Problem
 
 func (response ListAvailability404ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
@@ -10721,6 +14662,26 @@ func (response ListAvailability422ApplicationProblemPlusJSONResponse) VisitListA
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAvailability429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAvailability429ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10796,6 +14757,41 @@ func (response ListNextAvailable400ApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
+type ListNextAvailable401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable401ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListNextAvailable404ApplicationProblemPlusJSONResponse Problem
 
 func (response ListNextAvailable404ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
@@ -10838,6 +14834,26 @@ func (response ListNextAvailable422ApplicationProblemPlusJSONResponse) VisitList
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNextAvailable429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListNextAvailable429ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10913,6 +14929,41 @@ func (response ListClosures400ApplicationProblemPlusJSONResponse) VisitListClosu
 	return err
 }
 
+type ListClosures401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures401ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosures403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListClosures406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -10941,6 +14992,26 @@ func (response ListClosures422ApplicationProblemPlusJSONResponse) VisitListClosu
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClosures429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListClosures429ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10979,7 +15050,8 @@ func (response ListClosures503ApplicationProblemPlusJSONResponse) VisitListClosu
 }
 
 type CreateClosureRequestObject struct {
-	Body *CreateClosureJSONRequestBody
+	Params CreateClosureParams
+	Body   *CreateClosureJSONRequestBody
 }
 
 type CreateClosureResponseObject interface {
@@ -11026,6 +15098,41 @@ func (response CreateClosure400ApplicationProblemPlusJSONResponse) VisitCreateCl
 	return err
 }
 
+type CreateClosure401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure401ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateClosure406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -11038,6 +15145,22 @@ func (response CreateClosure406ApplicationProblemPlusJSONResponse) VisitCreateCl
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure409ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11086,6 +15209,26 @@ func (response CreateClosure422ApplicationProblemPlusJSONResponse) VisitCreateCl
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateClosure429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateClosure429ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11156,6 +15299,41 @@ func (response DeleteClosure400ApplicationProblemPlusJSONResponse) VisitDeleteCl
 	return err
 }
 
+type DeleteClosure401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure401ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteClosure404ApplicationProblemPlusJSONResponse struct {
 	ClosureMissingApplicationProblemPlusJSONResponse
 }
@@ -11216,6 +15394,26 @@ func (response DeleteClosure422ApplicationProblemPlusJSONResponse) VisitDeleteCl
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClosure429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteClosure429ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11299,6 +15497,41 @@ func (response GetClosure400ApplicationProblemPlusJSONResponse) VisitGetClosureR
 	return err
 }
 
+type GetClosure401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure401ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetClosure404ApplicationProblemPlusJSONResponse struct {
 	ClosureMissingApplicationProblemPlusJSONResponse
 }
@@ -11343,6 +15576,26 @@ func (response GetClosure422ApplicationProblemPlusJSONResponse) VisitGetClosureR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClosure429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetClosure429ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11455,6 +15708,26 @@ func (response GetDocs422ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
+type GetDocs429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetDocs429ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDocs500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -11509,6 +15782,41 @@ func (response ListDoctors400ApplicationProblemPlusJSONResponse) VisitListDoctor
 	return err
 }
 
+type ListDoctors401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDoctors401ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDoctors403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDoctors406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -11537,6 +15845,26 @@ func (response ListDoctors422ApplicationProblemPlusJSONResponse) VisitListDoctor
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDoctors429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDoctors429ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11575,7 +15903,8 @@ func (response ListDoctors503ApplicationProblemPlusJSONResponse) VisitListDoctor
 }
 
 type CreateDoctorRequestObject struct {
-	Body *CreateDoctorJSONRequestBody
+	Params CreateDoctorParams
+	Body   *CreateDoctorJSONRequestBody
 }
 
 type CreateDoctorResponseObject interface {
@@ -11622,6 +15951,41 @@ func (response CreateDoctor400ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
+type CreateDoctor401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDoctor401ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateDoctor406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -11634,6 +15998,22 @@ func (response CreateDoctor406ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDoctor409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDoctor409ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11682,6 +16062,26 @@ func (response CreateDoctor422ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDoctor429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDoctor429ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11748,6 +16148,41 @@ func (response DeleteDoctor400ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDoctor401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDoctor401ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11832,6 +16267,26 @@ func (response DeleteDoctor422ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
+type DeleteDoctor429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDoctor429ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteDoctor500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -11911,6 +16366,41 @@ func (response GetDoctor400ApplicationProblemPlusJSONResponse) VisitGetDoctorRes
 	return err
 }
 
+type GetDoctor401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetDoctor401ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDoctor403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDoctor404ApplicationProblemPlusJSONResponse struct {
 	DoctorMissingApplicationProblemPlusJSONResponse
 }
@@ -11955,6 +16445,26 @@ func (response GetDoctor422ApplicationProblemPlusJSONResponse) VisitGetDoctorRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDoctor429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetDoctor429ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12036,6 +16546,41 @@ func (response UpdateDoctor400ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDoctor401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDoctor401ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12136,6 +16681,26 @@ func (response UpdateDoctor422ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
+type UpdateDoctor429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDoctor429ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateDoctor500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -12208,6 +16773,41 @@ func (response ListTimeOff400ApplicationProblemPlusJSONResponse) VisitListTimeOf
 	return err
 }
 
+type ListTimeOff401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff401ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTimeOff404ApplicationProblemPlusJSONResponse struct {
 	DoctorMissingApplicationProblemPlusJSONResponse
 }
@@ -12256,6 +16856,26 @@ func (response ListTimeOff422ApplicationProblemPlusJSONResponse) VisitListTimeOf
 	return err
 }
 
+type ListTimeOff429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeOff429ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTimeOff500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -12290,8 +16910,9 @@ func (response ListTimeOff503ApplicationProblemPlusJSONResponse) VisitListTimeOf
 }
 
 type CreateTimeOffRequestObject struct {
-	ID   DoctorID `json:"id"`
-	Body *CreateTimeOffJSONRequestBody
+	ID     DoctorID `json:"id"`
+	Params CreateTimeOffParams
+	Body   *CreateTimeOffJSONRequestBody
 }
 
 type CreateTimeOffResponseObject interface {
@@ -12338,6 +16959,41 @@ func (response CreateTimeOff400ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
+type CreateTimeOff401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff401ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateTimeOff404ApplicationProblemPlusJSONResponse struct {
 	DoctorMissingApplicationProblemPlusJSONResponse
 }
@@ -12366,6 +17022,22 @@ func (response CreateTimeOff406ApplicationProblemPlusJSONResponse) VisitCreateTi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff409ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12414,6 +17086,26 @@ func (response CreateTimeOff422ApplicationProblemPlusJSONResponse) VisitCreateTi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTimeOff429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTimeOff429ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12485,6 +17177,41 @@ func (response DeleteTimeOff400ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	return err
 }
 
+type DeleteTimeOff401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff401ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteTimeOff404ApplicationProblemPlusJSONResponse struct {
 	TimeOffMissingApplicationProblemPlusJSONResponse
 }
@@ -12545,6 +17272,26 @@ func (response DeleteTimeOff422ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTimeOff429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTimeOff429ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12629,6 +17376,41 @@ func (response GetTimeOff400ApplicationProblemPlusJSONResponse) VisitGetTimeOffR
 	return err
 }
 
+type GetTimeOff401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff401ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTimeOff404ApplicationProblemPlusJSONResponse struct {
 	TimeOffMissingApplicationProblemPlusJSONResponse
 }
@@ -12673,6 +17455,26 @@ func (response GetTimeOff422ApplicationProblemPlusJSONResponse) VisitGetTimeOffR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeOff429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeOff429ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12756,6 +17558,41 @@ func (response GetWorkingHours400ApplicationProblemPlusJSONResponse) VisitGetWor
 	return err
 }
 
+type GetWorkingHours401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours401ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWorkingHours404ApplicationProblemPlusJSONResponse struct {
 	DoctorMissingApplicationProblemPlusJSONResponse
 }
@@ -12800,6 +17637,26 @@ func (response GetWorkingHours422ApplicationProblemPlusJSONResponse) VisitGetWor
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWorkingHours429ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12881,6 +17738,41 @@ func (response ReplaceWorkingHours400ApplicationProblemPlusJSONResponse) VisitRe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours401ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12977,6 +17869,26 @@ func (response ReplaceWorkingHours422ApplicationProblemPlusJSONResponse) VisitRe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceWorkingHours429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceWorkingHours429ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13100,7 +18012,8 @@ func (response GetHealth500ApplicationProblemPlusJSONResponse) VisitGetHealthRes
 }
 
 type CreateHoldRequestObject struct {
-	Body *CreateHoldJSONRequestBody
+	Params CreateHoldParams
+	Body   *CreateHoldJSONRequestBody
 }
 
 type CreateHoldResponseObject interface {
@@ -13143,6 +18056,41 @@ func (response CreateHold400ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold401ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13237,6 +18185,26 @@ func (response CreateHold422ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
+type CreateHold429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateHold429ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateHold500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -13303,6 +18271,41 @@ func (response DeleteHold400ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	return err
 }
 
+type DeleteHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold401ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteHold404ApplicationProblemPlusJSONResponse struct {
 	HoldMissingApplicationProblemPlusJSONResponse
 }
@@ -13363,6 +18366,26 @@ func (response DeleteHold422ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHold429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteHold429ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13446,6 +18469,41 @@ func (response GetHold400ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
+type GetHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold401ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHold404ApplicationProblemPlusJSONResponse struct {
 	HoldMissingApplicationProblemPlusJSONResponse
 }
@@ -13494,6 +18552,26 @@ func (response GetHold422ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
+type GetHold429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetHold429ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHold500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -13515,6 +18593,163 @@ type GetHold503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetHold503ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCallerRequestObject struct {
+}
+
+type GetCallerResponseObject interface {
+	VisitGetCallerResponse(w http.ResponseWriter) error
+}
+
+type GetCaller200JSONResponse Caller
+
+func (response GetCaller200JSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller400ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller401ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller406ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller422ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller429ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller500ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13602,6 +18837,26 @@ func (response GetContract422ApplicationProblemPlusJSONResponse) VisitGetContrac
 	return err
 }
 
+type GetContract429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContract429ApplicationProblemPlusJSONResponse) VisitGetContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContract500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -13656,6 +18911,41 @@ func (response ListPatients400ApplicationProblemPlusJSONResponse) VisitListPatie
 	return err
 }
 
+type ListPatients401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPatients401ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPatients403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPatients406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -13684,6 +18974,26 @@ func (response ListPatients422ApplicationProblemPlusJSONResponse) VisitListPatie
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPatients429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListPatients429ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13722,7 +19032,8 @@ func (response ListPatients503ApplicationProblemPlusJSONResponse) VisitListPatie
 }
 
 type CreatePatientRequestObject struct {
-	Body *CreatePatientJSONRequestBody
+	Params CreatePatientParams
+	Body   *CreatePatientJSONRequestBody
 }
 
 type CreatePatientResponseObject interface {
@@ -13765,6 +19076,41 @@ func (response CreatePatient400ApplicationProblemPlusJSONResponse) VisitCreatePa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePatient401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePatient401ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePatient403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13847,6 +19193,26 @@ func (response CreatePatient422ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
+type CreatePatient429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePatient429ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePatient500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -13909,6 +19275,41 @@ func (response DeletePatient400ApplicationProblemPlusJSONResponse) VisitDeletePa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePatient401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePatient401ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePatient403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13989,6 +19390,26 @@ func (response DeletePatient422ApplicationProblemPlusJSONResponse) VisitDeletePa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePatient429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePatient429ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14086,6 +19507,41 @@ func (response GetPatient400ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	return err
 }
 
+type GetPatient401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPatient401ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPatient403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPatient404ApplicationProblemPlusJSONResponse struct {
 	PatientMissingApplicationProblemPlusJSONResponse
 }
@@ -14130,6 +19586,26 @@ func (response GetPatient422ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPatient429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPatient429ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14211,6 +19687,41 @@ func (response UpdatePatient400ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePatient401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdatePatient401ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14325,6 +19836,26 @@ func (response UpdatePatient422ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
+type UpdatePatient429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdatePatient429ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdatePatient500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -14346,6 +19877,410 @@ type UpdatePatient503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdatePatient503ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatientRequestObject struct {
+	ID     PatientID `json:"id"`
+	Params ErasePatientParams
+	Body   *ErasePatientJSONRequestBody
+}
+
+type ErasePatientResponseObject interface {
+	VisitErasePatientResponse(w http.ResponseWriter) error
+}
+
+type ErasePatient200ResponseHeaders struct {
+	ETag string
+}
+
+type ErasePatient200JSONResponse struct {
+	Body    Patient
+	Headers ErasePatient200ResponseHeaders
+}
+
+func (response ErasePatient200JSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient400ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient401ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient404ApplicationProblemPlusJSONResponse struct {
+	PatientMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient404ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient406ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient409ApplicationProblemPlusJSONResponse Problem
+
+func (response ErasePatient409ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient413ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient422ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient429ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient500ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePatient503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ErasePatient503ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatientRequestObject struct {
+	ID PatientID `json:"id"`
+}
+
+type ExportPatientResponseObject interface {
+	VisitExportPatientResponse(w http.ResponseWriter) error
+}
+
+type ExportPatient200JSONResponse PatientExport
+
+func (response ExportPatient200JSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient400ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient401ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient404ApplicationProblemPlusJSONResponse struct {
+	PatientMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient404ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient406ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient422ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient429ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient500ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPatient503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ExportPatient503ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14402,6 +20337,41 @@ func (response MergePatients400ApplicationProblemPlusJSONResponse) VisitMergePat
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients401ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergePatients403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14516,6 +20486,26 @@ func (response MergePatients422ApplicationProblemPlusJSONResponse) VisitMergePat
 	return err
 }
 
+type MergePatients429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response MergePatients429ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MergePatients500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -14596,6 +20586,41 @@ func (response PreviewMerge400ApplicationProblemPlusJSONResponse) VisitPreviewMe
 	return err
 }
 
+type PreviewMerge401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge401ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreviewMerge404ApplicationProblemPlusJSONResponse struct {
 	PatientMissingApplicationProblemPlusJSONResponse
 }
@@ -14658,6 +20683,26 @@ func (response PreviewMerge422ApplicationProblemPlusJSONResponse) VisitPreviewMe
 	return err
 }
 
+type PreviewMerge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewMerge429ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreviewMerge500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -14692,7 +20737,8 @@ func (response PreviewMerge503ApplicationProblemPlusJSONResponse) VisitPreviewMe
 }
 
 type CreatePlanRequestObject struct {
-	Body *CreatePlanJSONRequestBody
+	Params CreatePlanParams
+	Body   *CreatePlanJSONRequestBody
 }
 
 type CreatePlanResponseObject interface {
@@ -14735,6 +20781,41 @@ func (response CreatePlan400ApplicationProblemPlusJSONResponse) VisitCreatePlanR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan401ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlan403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14833,6 +20914,26 @@ func (response CreatePlan422ApplicationProblemPlusJSONResponse) VisitCreatePlanR
 	return err
 }
 
+type CreatePlan429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePlan429ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePlan500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -14912,6 +21013,41 @@ func (response GetPlan400ApplicationProblemPlusJSONResponse) VisitGetPlanRespons
 	return err
 }
 
+type GetPlan401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan401ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPlan404ApplicationProblemPlusJSONResponse struct {
 	PlanMissingApplicationProblemPlusJSONResponse
 }
@@ -14956,6 +21092,26 @@ func (response GetPlan422ApplicationProblemPlusJSONResponse) VisitGetPlanRespons
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlan429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlan429ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15037,6 +21193,41 @@ func (response ApplyPlan400ApplicationProblemPlusJSONResponse) VisitApplyPlanRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan401ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15151,6 +21342,26 @@ func (response ApplyPlan422ApplicationProblemPlusJSONResponse) VisitApplyPlanRes
 	return err
 }
 
+type ApplyPlan429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyPlan429ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ApplyPlan500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -15259,6 +21470,26 @@ func (response ListProblemTypes422ApplicationProblemPlusJSONResponse) VisitListP
 	return err
 }
 
+type ListProblemTypes429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListProblemTypes429ApplicationProblemPlusJSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -15351,6 +21582,26 @@ func (response GetProblemType422ApplicationProblemPlusJSONResponse) VisitGetProb
 	return err
 }
 
+type GetProblemType429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetProblemType429ApplicationProblemPlusJSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -15405,6 +21656,41 @@ func (response GetQueue400ApplicationProblemPlusJSONResponse) VisitGetQueueRespo
 	return err
 }
 
+type GetQueue401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue401ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetQueue404ApplicationProblemPlusJSONResponse struct {
 	DoctorMissingApplicationProblemPlusJSONResponse
 }
@@ -15453,6 +21739,26 @@ func (response GetQueue422ApplicationProblemPlusJSONResponse) VisitGetQueueRespo
 	return err
 }
 
+type GetQueue429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetQueue429ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetQueue500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -15487,7 +21793,8 @@ func (response GetQueue503ApplicationProblemPlusJSONResponse) VisitGetQueueRespo
 }
 
 type CallNextRequestObject struct {
-	Body *CallNextJSONRequestBody
+	Params CallNextParams
+	Body   *CallNextJSONRequestBody
 }
 
 type CallNextResponseObject interface {
@@ -15528,6 +21835,41 @@ func (response CallNext400ApplicationProblemPlusJSONResponse) VisitCallNextRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext401ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15622,6 +21964,26 @@ func (response CallNext422ApplicationProblemPlusJSONResponse) VisitCallNextRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallNext429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CallNext429ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15799,6 +22161,41 @@ func (response ListRooms400ApplicationProblemPlusJSONResponse) VisitListRoomsRes
 	return err
 }
 
+type ListRooms401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms401ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRooms403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRooms406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -15827,6 +22224,26 @@ func (response ListRooms422ApplicationProblemPlusJSONResponse) VisitListRoomsRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRooms429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRooms429ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15865,7 +22282,8 @@ func (response ListRooms503ApplicationProblemPlusJSONResponse) VisitListRoomsRes
 }
 
 type CreateRoomRequestObject struct {
-	Body *CreateRoomJSONRequestBody
+	Params CreateRoomParams
+	Body   *CreateRoomJSONRequestBody
 }
 
 type CreateRoomResponseObject interface {
@@ -15908,6 +22326,41 @@ func (response CreateRoom400ApplicationProblemPlusJSONResponse) VisitCreateRoomR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom401ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoom403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15992,6 +22445,26 @@ func (response CreateRoom422ApplicationProblemPlusJSONResponse) VisitCreateRoomR
 	return err
 }
 
+type CreateRoom429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateRoom429ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateRoom500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -16054,6 +22527,41 @@ func (response DeleteRoom400ApplicationProblemPlusJSONResponse) VisitDeleteRoomR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom401ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16138,6 +22646,26 @@ func (response DeleteRoom422ApplicationProblemPlusJSONResponse) VisitDeleteRoomR
 	return err
 }
 
+type DeleteRoom429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRoom429ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteRoom500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -16217,6 +22745,41 @@ func (response GetRoom400ApplicationProblemPlusJSONResponse) VisitGetRoomRespons
 	return err
 }
 
+type GetRoom401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom401ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRoom404ApplicationProblemPlusJSONResponse struct {
 	RoomMissingApplicationProblemPlusJSONResponse
 }
@@ -16261,6 +22824,26 @@ func (response GetRoom422ApplicationProblemPlusJSONResponse) VisitGetRoomRespons
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoom429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetRoom429ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16342,6 +22925,41 @@ func (response UpdateRoom400ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom401ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16458,6 +23076,26 @@ func (response UpdateRoom422ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	return err
 }
 
+type UpdateRoom429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRoom429ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateRoom500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -16537,6 +23175,41 @@ func (response GetTicket400ApplicationProblemPlusJSONResponse) VisitGetTicketRes
 	return err
 }
 
+type GetTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket401ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTicket404ApplicationProblemPlusJSONResponse struct {
 	TicketMissingApplicationProblemPlusJSONResponse
 }
@@ -16581,6 +23254,26 @@ func (response GetTicket422ApplicationProblemPlusJSONResponse) VisitGetTicketRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTicket429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTicket429ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16665,6 +23358,41 @@ func (response CallTicket400ApplicationProblemPlusJSONResponse) VisitCallTicketR
 	return err
 }
 
+type CallTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket401ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CallTicket404ApplicationProblemPlusJSONResponse struct {
 	TicketMissingApplicationProblemPlusJSONResponse
 }
@@ -16739,6 +23467,26 @@ func (response CallTicket422ApplicationProblemPlusJSONResponse) VisitCallTicketR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallTicket429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CallTicket429ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16823,6 +23571,41 @@ func (response CompleteTicket400ApplicationProblemPlusJSONResponse) VisitComplet
 	return err
 }
 
+type CompleteTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket401ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CompleteTicket404ApplicationProblemPlusJSONResponse struct {
 	TicketMissingApplicationProblemPlusJSONResponse
 }
@@ -16897,6 +23680,26 @@ func (response CompleteTicket422ApplicationProblemPlusJSONResponse) VisitComplet
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTicket429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTicket429ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16981,6 +23784,41 @@ func (response LeaveTicket400ApplicationProblemPlusJSONResponse) VisitLeaveTicke
 	return err
 }
 
+type LeaveTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket401ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LeaveTicket404ApplicationProblemPlusJSONResponse struct {
 	TicketMissingApplicationProblemPlusJSONResponse
 }
@@ -17055,6 +23893,26 @@ func (response LeaveTicket422ApplicationProblemPlusJSONResponse) VisitLeaveTicke
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveTicket429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response LeaveTicket429ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17139,6 +23997,41 @@ func (response StartTicket400ApplicationProblemPlusJSONResponse) VisitStartTicke
 	return err
 }
 
+type StartTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket401ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartTicket404ApplicationProblemPlusJSONResponse struct {
 	TicketMissingApplicationProblemPlusJSONResponse
 }
@@ -17213,6 +24106,26 @@ func (response StartTicket422ApplicationProblemPlusJSONResponse) VisitStartTicke
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartTicket429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StartTicket429ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17296,6 +24209,41 @@ func (response TransferTicket400ApplicationProblemPlusJSONResponse) VisitTransfe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket401ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferTicket403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17408,6 +24356,26 @@ func (response TransferTicket422ApplicationProblemPlusJSONResponse) VisitTransfe
 	return err
 }
 
+type TransferTicket429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TransferTicket429ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TransferTicket500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -17510,6 +24478,26 @@ func (response GetVersion422ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	return err
 }
 
+type GetVersion429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion429ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetVersion500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -17564,6 +24552,41 @@ func (response ListWaitlist400ApplicationProblemPlusJSONResponse) VisitListWaitl
 	return err
 }
 
+type ListWaitlist401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist401ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWaitlist406ApplicationProblemPlusJSONResponse struct {
 	NotAcceptableApplicationProblemPlusJSONResponse
 }
@@ -17592,6 +24615,26 @@ func (response ListWaitlist422ApplicationProblemPlusJSONResponse) VisitListWaitl
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitlist429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaitlist429ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17630,7 +24673,8 @@ func (response ListWaitlist503ApplicationProblemPlusJSONResponse) VisitListWaitl
 }
 
 type CreateWaitlistEntryRequestObject struct {
-	Body *CreateWaitlistEntryJSONRequestBody
+	Params CreateWaitlistEntryParams
+	Body   *CreateWaitlistEntryJSONRequestBody
 }
 
 type CreateWaitlistEntryResponseObject interface {
@@ -17673,6 +24717,41 @@ func (response CreateWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitCr
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry401ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17769,6 +24848,26 @@ func (response CreateWaitlistEntry422ApplicationProblemPlusJSONResponse) VisitCr
 	return err
 }
 
+type CreateWaitlistEntry429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWaitlistEntry429ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWaitlistEntry500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -17831,6 +24930,41 @@ func (response WithdrawWaitlistEntry400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry401ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17909,6 +25043,26 @@ func (response WithdrawWaitlistEntry422ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawWaitlistEntry429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawWaitlistEntry429ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17992,6 +25146,41 @@ func (response GetWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitGetWa
 	return err
 }
 
+type GetWaitlistEntry401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry401ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWaitlistEntry404ApplicationProblemPlusJSONResponse struct {
 	WaitlistMissingApplicationProblemPlusJSONResponse
 }
@@ -18036,6 +25225,26 @@ func (response GetWaitlistEntry422ApplicationProblemPlusJSONResponse) VisitGetWa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWaitlistEntry429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWaitlistEntry429ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18122,6 +25331,41 @@ func (response AcceptOffer400ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
+type AcceptOffer401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer401ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AcceptOffer404ApplicationProblemPlusJSONResponse struct {
 	WaitlistMissingApplicationProblemPlusJSONResponse
 }
@@ -18194,6 +25438,26 @@ func (response AcceptOffer422ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOffer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptOffer429ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18278,6 +25542,41 @@ func (response DeclineOffer400ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
+type DeclineOffer401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer401ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeclineOffer404ApplicationProblemPlusJSONResponse struct {
 	WaitlistMissingApplicationProblemPlusJSONResponse
 }
@@ -18356,6 +25655,26 @@ func (response DeclineOffer422ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
+type DeclineOffer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineOffer429ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeclineOffer500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -18390,7 +25709,8 @@ func (response DeclineOffer503ApplicationProblemPlusJSONResponse) VisitDeclineOf
 }
 
 type CreateWalkInRequestObject struct {
-	Body *CreateWalkInJSONRequestBody
+	Params CreateWalkInParams
+	Body   *CreateWalkInJSONRequestBody
 }
 
 type CreateWalkInResponseObject interface {
@@ -18433,6 +25753,41 @@ func (response CreateWalkIn400ApplicationProblemPlusJSONResponse) VisitCreateWal
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn401ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18529,6 +25884,26 @@ func (response CreateWalkIn422ApplicationProblemPlusJSONResponse) VisitCreateWal
 	return err
 }
 
+type CreateWalkIn429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWalkIn429ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWalkIn500ApplicationProblemPlusJSONResponse struct {
 	UnexpectedApplicationProblemPlusJSONResponse
 }
@@ -18564,6 +25939,18 @@ func (response CreateWalkIn503ApplicationProblemPlusJSONResponse) VisitCreateWal
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAPIKeys List API keys
+	// (GET /api-keys)
+	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
+	// CreateAPIKey Make an API key
+	// (POST /api-keys)
+	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
+	// GetAPIKey Read an API key's record
+	// (GET /api-keys/{id})
+	GetAPIKey(ctx context.Context, request GetAPIKeyRequestObject) (GetAPIKeyResponseObject, error)
+	// RevokeAPIKey Revoke an API key
+	// (POST /api-keys/{id}/revoke)
+	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
 	// CreateSeries Book a recurring appointment
 	// (POST /appointment-series)
 	CreateSeries(ctx context.Context, request CreateSeriesRequestObject) (CreateSeriesResponseObject, error)
@@ -18630,6 +26017,9 @@ type StrictServerInterface interface {
 	// UndoAppointment Undo the last move
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
+	// ListAuditEntries Read the audit trail
+	// (GET /audit)
+	ListAuditEntries(ctx context.Context, request ListAuditEntriesRequestObject) (ListAuditEntriesResponseObject, error)
 	// ListAvailability Find free times
 	// (GET /availability)
 	ListAvailability(ctx context.Context, request ListAvailabilityRequestObject) (ListAvailabilityResponseObject, error)
@@ -18696,6 +26086,9 @@ type StrictServerInterface interface {
 	// GetHold Read a hold
 	// (GET /holds/{id})
 	GetHold(ctx context.Context, request GetHoldRequestObject) (GetHoldResponseObject, error)
+	// GetCaller Who am I
+	// (GET /me)
+	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -18714,6 +26107,12 @@ type StrictServerInterface interface {
 	// UpdatePatient Change a patient
 	// (PATCH /patients/{id})
 	UpdatePatient(ctx context.Context, request UpdatePatientRequestObject) (UpdatePatientResponseObject, error)
+	// ErasePatient Erase a patient
+	// (POST /patients/{id}/erase)
+	ErasePatient(ctx context.Context, request ErasePatientRequestObject) (ErasePatientResponseObject, error)
+	// ExportPatient Export everything on a patient
+	// (GET /patients/{id}/export)
+	ExportPatient(ctx context.Context, request ExportPatientRequestObject) (ExportPatientResponseObject, error)
 	// MergePatients Merge a duplicate into this patient
 	// (POST /patients/{id}/merge)
 	MergePatients(ctx context.Context, request MergePatientsRequestObject) (MergePatientsResponseObject, error)
@@ -18813,6 +26212,130 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// ListAPIKeys operation middleware
+func (sh *strictHandler) ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error {
+	var request ListAPIKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAPIKeys(ctx.Request().Context(), request.(ListAPIKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAPIKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAPIKeysResponseObject); ok {
+		return validResponse.VisitListAPIKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateAPIKey operation middleware
+func (sh *strictHandler) CreateAPIKey(ctx echo.Context, params CreateAPIKeyParams) error {
+	var request CreateAPIKeyRequestObject
+
+	request.Params = params
+
+	var body CreateAPIKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAPIKey(ctx.Request().Context(), request.(CreateAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateAPIKeyResponseObject); ok {
+		return validResponse.VisitCreateAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAPIKey operation middleware
+func (sh *strictHandler) GetAPIKey(ctx echo.Context, id KeyID) error {
+	var request GetAPIKeyRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAPIKey(ctx.Request().Context(), request.(GetAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAPIKeyResponseObject); ok {
+		return validResponse.VisitGetAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeAPIKey operation middleware
+func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, id KeyID, params RevokeAPIKeyParams) error {
+	var request RevokeAPIKeyRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAPIKey(ctx.Request().Context(), request.(RevokeAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
+		return validResponse.VisitRevokeAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // CreateSeries operation middleware
@@ -19012,8 +26535,10 @@ func (sh *strictHandler) ListAppointmentTypes(ctx echo.Context, params ListAppoi
 }
 
 // CreateAppointmentType operation middleware
-func (sh *strictHandler) CreateAppointmentType(ctx echo.Context) error {
+func (sh *strictHandler) CreateAppointmentType(ctx echo.Context, params CreateAppointmentTypeParams) error {
 	var request CreateAppointmentTypeRequestObject
+
+	request.Params = params
 
 	var body CreateAppointmentTypeJSONRequestBody
 	var err error
@@ -19561,6 +27086,31 @@ func (sh *strictHandler) UndoAppointment(ctx echo.Context, id AppointmentID, par
 	return nil
 }
 
+// ListAuditEntries operation middleware
+func (sh *strictHandler) ListAuditEntries(ctx echo.Context, params ListAuditEntriesParams) error {
+	var request ListAuditEntriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEntries(ctx.Request().Context(), request.(ListAuditEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEntries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditEntriesResponseObject); ok {
+		return validResponse.VisitListAuditEntriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListAvailability operation middleware
 func (sh *strictHandler) ListAvailability(ctx echo.Context, params ListAvailabilityParams) error {
 	var request ListAvailabilityRequestObject
@@ -19637,8 +27187,10 @@ func (sh *strictHandler) ListClosures(ctx echo.Context, params ListClosuresParam
 }
 
 // CreateClosure operation middleware
-func (sh *strictHandler) CreateClosure(ctx echo.Context) error {
+func (sh *strictHandler) CreateClosure(ctx echo.Context, params CreateClosureParams) error {
 	var request CreateClosureRequestObject
+
+	request.Params = params
 
 	var body CreateClosureJSONRequestBody
 	var err error
@@ -19782,8 +27334,10 @@ func (sh *strictHandler) ListDoctors(ctx echo.Context, params ListDoctorsParams)
 }
 
 // CreateDoctor operation middleware
-func (sh *strictHandler) CreateDoctor(ctx echo.Context) error {
+func (sh *strictHandler) CreateDoctor(ctx echo.Context, params CreateDoctorParams) error {
 	var request CreateDoctorRequestObject
+
+	request.Params = params
 
 	var body CreateDoctorJSONRequestBody
 	var err error
@@ -19954,10 +27508,11 @@ func (sh *strictHandler) ListTimeOff(ctx echo.Context, id DoctorID, params ListT
 }
 
 // CreateTimeOff operation middleware
-func (sh *strictHandler) CreateTimeOff(ctx echo.Context, id DoctorID) error {
+func (sh *strictHandler) CreateTimeOff(ctx echo.Context, id DoctorID, params CreateTimeOffParams) error {
 	var request CreateTimeOffRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body CreateTimeOffJSONRequestBody
 	var err error
@@ -20152,8 +27707,10 @@ func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 }
 
 // CreateHold operation middleware
-func (sh *strictHandler) CreateHold(ctx echo.Context) error {
+func (sh *strictHandler) CreateHold(ctx echo.Context, params CreateHoldParams) error {
 	var request CreateHoldRequestObject
+
+	request.Params = params
 
 	var body CreateHoldJSONRequestBody
 	var err error
@@ -20248,6 +27805,29 @@ func (sh *strictHandler) GetHold(ctx echo.Context, id HoldID) error {
 	return nil
 }
 
+// GetCaller operation middleware
+func (sh *strictHandler) GetCaller(ctx echo.Context) error {
+	var request GetCallerRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCaller(ctx.Request().Context(), request.(GetCallerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCaller")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCallerResponseObject); ok {
+		return validResponse.VisitGetCallerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -20297,8 +27877,10 @@ func (sh *strictHandler) ListPatients(ctx echo.Context, params ListPatientsParam
 }
 
 // CreatePatient operation middleware
-func (sh *strictHandler) CreatePatient(ctx echo.Context) error {
+func (sh *strictHandler) CreatePatient(ctx echo.Context, params CreatePatientParams) error {
 	var request CreatePatientRequestObject
+
+	request.Params = params
 
 	var body CreatePatientJSONRequestBody
 	var err error
@@ -20442,6 +28024,80 @@ func (sh *strictHandler) UpdatePatient(ctx echo.Context, id PatientID, params Up
 	return nil
 }
 
+// ErasePatient operation middleware
+func (sh *strictHandler) ErasePatient(ctx echo.Context, id PatientID, params ErasePatientParams) error {
+	var request ErasePatientRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ErasePatientJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ErasePatient(ctx.Request().Context(), request.(ErasePatientRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ErasePatient")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ErasePatientResponseObject); ok {
+		return validResponse.VisitErasePatientResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportPatient operation middleware
+func (sh *strictHandler) ExportPatient(ctx echo.Context, id PatientID) error {
+	var request ExportPatientRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportPatient(ctx.Request().Context(), request.(ExportPatientRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportPatient")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportPatientResponseObject); ok {
+		return validResponse.VisitExportPatientResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // MergePatients operation middleware
 func (sh *strictHandler) MergePatients(ctx echo.Context, id PatientID, params MergePatientsParams) error {
 	var request MergePatientsRequestObject
@@ -20518,8 +28174,10 @@ func (sh *strictHandler) PreviewMerge(ctx echo.Context, id PatientID, params Pre
 }
 
 // CreatePlan operation middleware
-func (sh *strictHandler) CreatePlan(ctx echo.Context) error {
+func (sh *strictHandler) CreatePlan(ctx echo.Context, params CreatePlanParams) error {
 	var request CreatePlanRequestObject
+
+	request.Params = params
 
 	var body CreatePlanJSONRequestBody
 	var err error
@@ -20711,8 +28369,10 @@ func (sh *strictHandler) GetQueue(ctx echo.Context, params GetQueueParams) error
 }
 
 // CallNext operation middleware
-func (sh *strictHandler) CallNext(ctx echo.Context) error {
+func (sh *strictHandler) CallNext(ctx echo.Context, params CallNextParams) error {
 	var request CallNextRequestObject
+
+	request.Params = params
 
 	var body CallNextJSONRequestBody
 	var err error
@@ -20805,8 +28465,10 @@ func (sh *strictHandler) ListRooms(ctx echo.Context, params ListRoomsParams) err
 }
 
 // CreateRoom operation middleware
-func (sh *strictHandler) CreateRoom(ctx echo.Context) error {
+func (sh *strictHandler) CreateRoom(ctx echo.Context, params CreateRoomParams) error {
 	var request CreateRoomRequestObject
+
+	request.Params = params
 
 	var body CreateRoomJSONRequestBody
 	var err error
@@ -21177,8 +28839,10 @@ func (sh *strictHandler) ListWaitlist(ctx echo.Context, params ListWaitlistParam
 }
 
 // CreateWaitlistEntry operation middleware
-func (sh *strictHandler) CreateWaitlistEntry(ctx echo.Context) error {
+func (sh *strictHandler) CreateWaitlistEntry(ctx echo.Context, params CreateWaitlistEntryParams) error {
 	var request CreateWaitlistEntryRequestObject
+
+	request.Params = params
 
 	var body CreateWaitlistEntryJSONRequestBody
 	var err error
@@ -21326,8 +28990,10 @@ func (sh *strictHandler) DeclineOffer(ctx echo.Context, id WaitlistID, params De
 }
 
 // CreateWalkIn operation middleware
-func (sh *strictHandler) CreateWalkIn(ctx echo.Context) error {
+func (sh *strictHandler) CreateWalkIn(ctx echo.Context, params CreateWalkInParams) error {
 	var request CreateWalkInRequestObject
+
+	request.Params = params
 
 	var body CreateWalkInJSONRequestBody
 	var err error
@@ -21376,454 +29042,558 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35khs3sjf6KgjOd8OSXaTIXiQ3OybOaUvySDOWrJHaoxmbOl1oFtjE6SJAF1BN0f70Zve/+2I3kAlU",
-	"oTauvdqciHOsZm1YMxOZv/zl762hnEylYEKrVv/3FvtMJ9OYwb9PplPJhZ4woc2fKp1MaDJv9VuvaDwi",
-	"VJCxTJNW0LqiccrMHefpaMSSMzrSLDmbcJFq86Ju4C6cs5FMWOHKMGFUs+iM6la/tdfde9ru9dp7+6fd",
-	"b/vdbr/b7XThfz+3glYkh1omZzxq9XtBK0oTqrkU+dv2u0GLiehM8wnDlz1rd/fb3d5p96i/b15m3mIf",
-	"n1LNmdDubYmUE/i3SOM4aCmWcKb8HzRNdP2bu+7NSlOdqla/pYZjFqUxi1pBS8+nzHtPOo1W6+6XL4E/",
-	"/s9hmFabhVXGqdT9pu71utisb7q9frcLjXoBb8f2vJUyKbbphODX/faM0jg+ExTe/SLpEPMUeUWjiJoB",
-	"UlM25DTmv0ErzS0smVAtY3kx9z642qfWWE2LW2XHhaszOtT8irX6OklZ0JJXLDmX8vJsSKewfhc2f835",
-	"foeTciJEuad2ugp7jSd6fBbBqmj1jr49aHf32ntHrbW2FJtQHrf6LSpEZ5IqzZL/tgKgI5MLM0o8UdoN",
-	"k2lYPjQRE5qPOEtUq//Lp6AV0/zON/CuVtCaJGZM8IO9/VbQmo6lMHd8c9AjBwfk8PCQdHtkb3/DscJ1",
-	"uO2IbTIMtd1t7N0X0+YxoxEM1++tl6f0AvYqU8OET+3a+RdLFJeCyBHRY0YSNpRJFJCRTEj4etR+Q/Vw",
-	"HHZMg7F1rX5r0OoNWq2glbBfU56wyC1UI4Mm1HxiQj//wMSFHrf6B7jzNYNZ+Z9B65du++jTN4PW/7GS",
-	"yggvnXBxAWP8gxzaVV1u6Duqx66Vgs1sS4ste0Jz8aWe9Ba2cSTNpmn1W2nC2wkbsYSJITPrJ2/8Xrdb",
-	"18j3TCfzE6Nxqs38wIZSRIpoSWaUa4L6h+hkzsUFoReUi0Kb91ZqIxd6fw/bxifppNXff2qaNuEC/+xl",
-	"zeRCswuW4OxPaUInTNsFcAKiq9Lij2NJIskU0WOucObNGI+50jKZ9wklZskRmRBKIqYuO+SUXjJBqCJc",
-	"E66IUUIsCgaCKhJL00vzLpYwc1FIQlM9NhsXZ7YzEIU5GyVSaHix2eimQbhmW0HLLfWXbz60T6zcrV1k",
-	"PTsY2d+FNffL/wwGqdnGbfhv73v4z7PvP31trqiGi81P1a9cT3O+flEd5dMxI97q/EoRXly8Pdv7KdXj",
-	"vO88WriI/0/CRq1+6y9PcovqCV5VT16/KLfrdD5lK7SNmM7dXgOfx1KlSWPDhnj5FtuTJqpun5jGhIJ9",
-	"1mdDuCN00mhKL5jd5wFJxXBMxQWDtkL7fk1ZMs8biA83reS9xSv5pP0zbf/WbR+dtT99U78O0XZpGk20",
-	"X25vMF/JOGpqy1jG0e215PUIdFm1KW/oJYN5xIkjUsRzwn11SJTmcUzGFGUkCY0qDcmj998/J0e9Xncg",
-	"FBuat5HefqfX6T3uEylAYip2xRIaEyP+9JxoeqEC83v4dQiClop5ZyA+cj2WqcaXo/TzG8QVmdCIES7M",
-	"/WRIFSsLUaeSa+WnU+ObrbnBQH39aDD4+v8++vjk8X8NWr/8z6D16etB65G5EMDV4oXHXz82v9avztdi",
-	"GKcRq87Cexhp0JtUqBlLyIzrMTlnikeMMDoc+yLqOBtZmjCimFF0mkXkfE6GcjKhqrCkfmnlppk14D+Z",
-	"y9NYmqaMaKxY/Wbltrn+yHHNJnhuFUb1Nr3cTU1+tTQaoM1f48v2YALsH7kyp0lCwaQX/NeU2ctm7X8x",
-	"56c56k+ZTMzLfuATrqvjeqLJRCpNlCQTs3qg9WYpwWIzoqswVIfd+oGI4e3+MERsRNNYW+XbbKnsLTVU",
-	"Msu6SVDYIbw9WfEupqKxMTEVt9eS91JOmlqSSDm5vZZ8AP9EU1vQe3F7rTnlw0vWuGA0XL291nykXMdc",
-	"NbZnZq8bPZDMb6tdX8zTaiqFqvjW3nCljBDq/94aSqGtt41Op7G10p9ME3kes8k3/6vwMLbad9/hU/jx",
-	"4jiEnvhuC6nbI5mKKOwXjwqeFQryH6SUGa3cULyLtlsjtLHd9nq1zWiN3UWTURc1thgvVxv8iipvnahb",
-	"bfKYqrZ/gscmOyPMmF/+VUJFRCap0W2azrHxMo7uYqyNJds40jG/Qlu3OtivxRWNeXSrbYUvwsvbI8pj",
-	"FmWj/GvKlEZXgJCaTIzNiM01jUvoUB+TkCWJTFRIjDhTxBhhc3LFZYxne9OpNzQ21gC73W5N3FfbtiOl",
-	"bg2pMJ06N7/QiDw6T+QlE+TvH358G5BzGpGfTr9vfxsQSsDyIWilET2m3pBEbCgj9hi6+ZZOGDhCbrWb",
-	"RjW0tfls2CdUSLPQ4LCRHU7MHdhAqU+GQzbV9Dxmt9tIqds0+7SdiBAbE7oDDo1jOYMNMmERp+B0wOGG",
-	"bsgpwyCCPQ4o2D3QMWst3sVGt5Zo416316s73ViUd9LgmIrm1sZUVJtqTM67aKoxZxubai5Wm4o26V00",
-	"Fu3dxubi5ZoGa3rLe3GagEOa1wn8TK1alxVRXAzRF3JlwwJc+GEA8t7ITq7Rjw0KOGJDc0Cngs2gh2iY",
-	"38WUoNHfOCV4uTolp3zCfhyN7qbFE9aWo1G5zc44M1MDLZ8wIkejmrZL+QNNLm55RdF5LGnU1lK2Y/N1",
-	"2+hzGc3NWMNviRHlAn5XLLkyf9NLpsijpwfkH/w7koqYKTAsRvwiTVhEQJXNuLLq9XQ+ZXd9SjEqaaWj",
-	"Cuiuyuz8JOgV5fGtq980/65bT1TTc6qYZwWlikUElC0jE4k+NWNOGKNnRtXAubEDopiIcCLpJLenrAQY",
-	"aZaQEAJibYiIhZ2BCGWqh3LC2qm4FHImbCuGUgjrJ51BqEhpMhvzmBHqXJ3m93PGxcVAwNIwBt0xWmw2",
-	"kGZaY9rohBB6Qr0wp9eWpkG0dz/x4ngwjj8J9nnKhvqWTVcuNEsEjdtgWxu7joBrzcUXcAN1yOmYkVhe",
-	"gFjgmqTC+YlDOylnPArtylPpdCoTzaI3xri65eWXfbwNph3sI2cFPsdmtM3+DnEraTBg60w/kBnQI+dh",
-	"uQuR4Lw3bfDeNAqEopOnLA6+ONdNHcyp5LIl51JessgJfhge/7xu/raWZp+EOZAmJOmUaBmQ81QPYKOj",
-	"/5qLi4CEDqcUBmbXDcem2YWHp3GqBiIso3dC3GLTxMyL5uhLqoddVUIreMGKCW7aY79tu2MsCDDtaMKI",
-	"HA7TKTf9lrLoHlvoYH7q+5e7Vf9yIxSsqbVW0txZc4dUDFkcZziIRev2uX/vlyIQZ4mLUChNhTYP2bDF",
-	"kgfQlZXff4aOi2VuyDo42JIP2fvtfJhX5Bi7lTu1auvkFUsSHi199Y/uvi8ZlG2pULG3fSmC31ZpVQYO",
-	"bHL8HxORxjEEEYUUrOxO9tff0wN//R11u896R0d7hwfPDrpHR71icMa8FA0WdDdXV6eHU2wOBNjWzcZM",
-	"mH1kJiVShMa321IPYbjysnGIysUPePL7Az7wxcNdroKvuLP58yFvK47KFz8M8QvGJbwF7QuEfBTyNeyv",
-	"mcKs1IgGb6s3ye2gXvlkU1cQgoX+fsrGQ57/LxvCfPuAV5ClYE9EeGCm8TtP69k4cXFuX8kZ0ZKgzO5U",
-	"9KSQmtVBrqgmLFZgOmiJXskJm5yzxNi7DoI1jLngw68AYTUadciHNEmM4WHsXzWlQ6NZE3hUXrESFO4j",
-	"j2MypHFcsNQ1wi54ROcQIvdQAIdVFEB5MeWogMHgQ11AO2FUraez3uMT5SVmX7RswjKE8hoTdiKKe1GC",
-	"tdUhr7UiMfQdDKOKFQS4jfM5sXFvGEoESlVnnYr5mVn9NaKAXjJAcaiUg3cU7Qkwfrkio4SxDjnxnKGC",
-	"MSM58TZwRCsJVqBMNR6ViJZxcfJtv+3QnUsZMyruRnGPZRydaWnd5DWRWvDCyxGhGCKBPl8yNrXebCMJ",
-	"igv7H8/+/s/9n7/be3Pw76enh//558eX709//mlv/+CwuJ4Pist5r1tBUu21n9WCqLayCTbR8Mtv3kiV",
-	"efpohRi2v/0ahbvXjiV78+VV7dnmR5HjrCCTwNuLAdjXM9gKGlwB7txQs8OG9ShhkKzm0cgoVfJ9mkCE",
-	"BG9XZELnRtjSKLLy0kJ4jAgwigN9DuZfYza8POPC9RkumhWojWIS8kyN5awVtGJGr8wvKP8BqhNJCNu7",
-	"jAyzKllyYf7LJ+ZYXIQH2S9XliBdANblEeFmtBz0Fry0OUo29K0vIcEvp2gJclDE3S7G0jbrgdvA1gat",
-	"DQ4ztynjRomcnOV2Y3HC3vp2sJk5cyxnn7ly0HB/GfpZPJn/y61GFuF65OJsmsiLhCnlrcooW4T4uL9E",
-	"R/rMaowz0BhnijHRCsy0fmo0GfPhr7dhXgsyA8TebDwH3Tgbz42eSmPrxsMAqxRkmiZTqdhC+2QbY+R2",
-	"FuHa8j2zhWowzTJiEcE7UPn5Z/7SWOyvNRS0/dtZg1a7x2fKjdSbPNv4sFbSd3BQsCrFid7ivvY/l82t",
-	"3RrLzzS+Ci3oVjclS5TpK8zFaFB3YzqdMgGOqJJGrerNDLxafM9LwHGgYg6IjCOmNIEMJICxu4dWHGXU",
-	"/QWAa89stBKutXKuhFuXDMUPXDWYFQDDN5vJwwgFzg3LyIyLyJzVnIFA1SWLzFqvDpKZ+Oo3vjfDQTgu",
-	"QOebx7f6ChdEmg9Tgv2dAQNYwoqfzkWin+PZzXM8s21nzrFtu8gWG7pLRXrDMig5KhT20uKEA3P6gZUO",
-	"dhraE+sujRLsubomgpaXYrHsxW/ZZ23TNYxA4BN29htkwy1+7JRP2M/mPpAiy2Y6PznfyGTv3fBk126y",
-	"4iijqAMZ1/KHcclWfJ/buOsdwT/a066WVuQcW0CCxfKha4IL/0W96z1j+3NRGLY7PS1vcu5s1OonFh32",
-	"0DT7l8Wr7kODof0RQnFF/Wcdzx0SZpZ1GJAwM63hj8y2DoOBCD3rOgQ5F2YWdoghn7kH0fgKUajaT1IY",
-	"CNPdYxJm5rj5jLXH7TsbbPKQRNIcEDoD4U6uaHOw4tH1mOiEUSOHiQ2xQ0yQKttCLi5shtBdHCwK59sy",
-	"MUFBDZVyE+tCoZdcREaqXnFV5wfYxSFvMA4pY5nW+CCew++QjmZOcExENAkIVQX99pc99ixyX3Tq6llB",
-	"eT0rnFz+8ku3fUTbo0+/P/1Se3zZIrR5xiNV70sBJ7zdWjbqboQkX93uReG/xKa5Bt2wqhry+CNqRCTI",
-	"FA5w6LzLK2lDTEopv/InyEzLHNIJu6BJhAERxWCd0uHQtLJo/Xy45IKA8FnqfLrtcz443BssCzeAFAYO",
-	"fO+AaqMLTI3AYd24Bmy2ImUF3DTiVrM36jquYeWaJpBpTIesQ15OpnoeuExR84LrXcdF6pH6PaWcclT1",
-	"GwsbSbS8wMGEE1qYb9QwwLSCcxnNV279hyInSqEnhzUduaYoKGyK2iP/mrFLK2urI1wQYYXV6S0Qf9dv",
-	"HP40GvhaImoQu5LGUllHX9ts0m7w4HT3spbfJz1u29r6S+/w6eGw2wruh27/A6npovq1440ifqeNt9bG",
-	"djwb3Ao77fxH0M4lRdukY1dQZ2s5i0FxqZVd5nWgrhqH6WZuUjgN35irdAWX4AqD+87RqaxhKjwHd5+q",
-	"RirQagBGlWf7R08f9wk9V+Z3REUpm+O73C24cwj8aRwCf1ijYWcl7M7sO6ugahVUNNJ3PNHjF7QOnmJ+",
-	"NdoYGDgDMkrkhPSOut12t9fu9sxqLyBstYzo/JhQElOjESI6J1wNRMJGmCinSA1xQh5cHsqIkXCU6jRh",
-	"YZmcq8D7WQjwlTdScR+tEsh9TuPYqPY19fD3gNfBlVbUn2sFvUqGRP5snfnwvJTWUtkewuL/5mXbYEYV",
-	"yUIQ1SZnl9ZzDS+DZpuvlrHZN4+xvnFMdQZaKQzbsgl734Bm+rjCbJV40s5stmLu2vISVk27YE+eDWOp",
-	"GDIgoSxqBS38xxkXZ5Aq2QpaEOKsJVzzPlOza0TEo1q58UFOGCAmZ2PpZGGW/DpliZIiAMS1kQkx1zqG",
-	"uBtXgNS2IBx1WeP5AirgOaM1BtR/GE0yYVVEb2oC8b2iHXf07cEiS+7o6OhbP1B71O2uEqtdNcIwAUjD",
-	"Wb1xgdiJmBkDQAV5XB/BqknJpjj5+mvy5mvzvyrMYWm2ARA9L27wm/dvAbs3loKdMVGnl3+gShM9kyTi",
-	"F9xBXhiBR4hIzb5fPiMtYJP2ORWLMI3FmD1gRK7nS6x4nE2ni1MQ+Eur0NfaTY1MVXWhVkg3zU4WuXq0",
-	"BpOQwLtsraiag/JGAbobzOyrX6AfLb7cmHplUM7zccKVnsDJZXVS1tuwcDdCSF5TkKOAbvTSs+zqWyfc",
-	"YFffZmEGx7JWynkGQIWX3CwTEiJ5ummKA1xQ93d13W6wBPP3N0nA2VjGDOxIK1BwLzUh/ta2DCsrJOth",
-	"g4hraFBgc8TLts11Nu1PvhHr/JlLN0cdoAvkr90EXrIMoO3xuMZFfbbMaAS0Fme0RO3XkDzjvy2HfR4T",
-	"aslke0G3290e/tnr1p1Xh7mGWmjx2tvKw+seDxp6vWDkl7uL7cvX8xK7h6rOYSaidbG0WbfvmXO4/hR+",
-	"kvkDQfKAf3d/f/+IjNI4bhtp8rj2bG4s2HZvr73fvTmpZFr8SqbIGrMuenUs40gRKQgliosLkKyaAWaY",
-	"0ciJWCMmwMVUcxyI5fBSNZyDPQ6omUwu4UNcHxOGriJjg1JNaByvvGxe0Pl35ovlDVjjzrQTufhturrx",
-	"7CzYjtWvEduIdRW/0gnTw3HGhULngbUBiBHW+8O/Evcvs6fqdfyyTr0U0Y+jbJAw628FIPmPoxc1QSuX",
-	"NGi+WzsUsj6/7yQHluYFTq7BzPZKD63C8vHW3Hm9oDNvTdvzROkwsdS3WiyEtBwhbe59TqdVH+j6jslr",
-	"sqTzWag0qQjhKXR1PRPbL5a19kZzE9SA3tl0Fa2NiXjAi6U07wumvHn2lhsi1lu/lh3iPPwVM8S0EYv8",
-	"rGmM5JRA98sWyVffIgGLPXZVjNDVq8ZyJmzWGBVzormOWYF5YyCq1BtZEoBmnzXSgSUTGnOF/sC33z8/",
-	"Rg5lGZPhmCZ0qFmiBgJfASGGctCgWh/ufp2DcIy3xQC4TX4Ngf/rkU3bCaNG4o27lEbV7VEKQFf9BZYG",
-	"RVingQ1sB6R3aGat9203IOcS7qhxHewvRBmYhz3X9GGdI/ol1sarJjQR1jaXjHJKmFK4bA739/bgl7YZ",
-	"qiys/WsqNRDfDeXE5uYlA8HFFVf8PGbePgyyc+3e4QGRQ800VEgBRnAigRI34ZMJix53yD/YFJzZs4Rr",
-	"zQRw7UGUVFVFhNn0kylNWNQQbO8QG4unEykuXAqRKsuC5hqBbpixmmAxbXyvKCP2V4g1eSZwdTfQODZH",
-	"2eElHGsC0u328bC2d9DvdgNbmO+zJhMeCX4x1sWjW2+v3+2WwmGFBh4WhNijR790e5/ANf5/937ptvc/",
-	"Pe7/0m0fup/MNx/XSqZXjMZ63FC8JZFDiOsrQmN+VXMua+JxOIlndK5IKC9L1RDlZVk2L/Pj20/Uaa5X",
-	"Mo4aXfMOoXBplmAqNI+N6mKfp7zWI7Fdvsx9pvazXV6vZ6t2qcjzULbA4rll5wL7Ce70ciupmN9eauUf",
-	"jc5hEXveHTLm1Z3jGvkcasnvVie88xZ24dDXJCo2POWhNJHgxLot4rNXEDJfmJQdVACL94jI7GbpvbBo",
-	"bLGs2l63jmsQCqzaubO+/nwX7C0BePqm1373Jrbuxoihpdxi+XpvDI2YMbFnN64Vcsvt9OJOLz5wmqNa",
-	"8sSPY8muWAJ8+ODCoIqEOdtiiNglKS+zQMTt0yg+JJWOw3w/VHtdGcHXrvY9kIFCaOCYXPArJoxuzssE",
-	"BETAukDYKlCrEVsDdCD2/udwn7RJLyBKourFAl5///DjW6iywBIb2YKDBR3qeF46jG4xLdUNkXUqWduG",
-	"QWQWdiJn3BlTBeDN2ZgldYe7udJs0oSAtq8Ed2CfUPLT+9dY9VyNZaJtYa3CuXx8de+g8Fc0Tln9jsP+",
-	"Fbvw7PBpp7e3f9A5fPrs287Rs3vWn/LJGefP9bJ271jJWWMiAAgASt+C/yKLRVtnL5GjkWI6IOdMzxgT",
-	"A5HHpHOOJnD1ZuHp3unefv/wqH941DmC//3cIW/4MJHWoiM0YQNhDuwBGXHBEocyHKbafK/s6fEpwI62",
-	"YoWqLIzXQrPkitb51fz4Ko6NB7CqjbAi1upaoFTbA2rq8Wl1i+PN+7c12VUs4kMau3pYuEv6i2RrVhoH",
-	"Vw4mxQwETC159IJOJo9RMI24WQMoY2eJsdzxHrOG8Fc9s4IYuMLUjE6n1VhAF/7XK0FMe8XkqW9Xw5QG",
-	"rTcsuWDvEnbF2awBA0QJUNaSmUzjiESy5qC3EEh0CvIU+wWvGMk4lrMcSnQ92KFa9JAUo5gPm1vloBlu",
-	"4OUVS2I69WFOUBMJBoArF59xGUFY8YUmLLNYbqYfRnPXnXTe2LAI1ICExiN+BoIUKZbBKTbLwe+djxgA",
-	"whlqGFAbRfy8vb6gXPl+tb3rlsSoZ5xuZR0PikvMn9janW2m6z1TcHReuKYjHm2xnHEhm71/80t5twSW",
-	"Avfess/6xC+yVrV6AKoL/qWsnpILO4JnC/4uBtm2zIoKWiqWehEVtFc2SmAiJhfkqEtcylAlWWCbxtyJ",
-	"Tm5w7CzRz9eKvCg0oQy2gRlauqLqcRjfF1fU6iCM76zICIgGieKCglTMSUyVPgY3q83ohogg+zWlsVpZ",
-	"xBS3w3IC3o04UxtAGYtpQz1UR2VY3lGVeTAQ1RFmJVAgoDilF8zPwSlsn85SaMSi1JuT9s+0/Vu3fXTW",
-	"bjCX/HD8QrqfV3JGJmYqrYWR4UyQhrNIEyvycJ7DBrCISDEQli0d/DfWNjnG43pmeIAROpEJc0U2OdJQ",
-	"Agekhoh1yYRcHJJfmvj/o8dLusYp/X0aM4X9dFnFZVJ4B2OfVzdR0pxy2FQiJ8DYaJaWW6LCzhXc6YwL",
-	"ZQ09nB7FmEJQgwetWpy6edtH+8QMZ4Nb01zqEM9QQQsVj7tjRmbU0Xu7Kp8FoVI+EAKLv/WtuLR5mMKE",
-	"0csyp781LmSqFY9YeyYTc397DNhq51Fr27Wcu9WyX+qyN73bFxshEy6chCtJt6CVArjCXjZ7v5ISCyMa",
-	"LCo39C43air+BMf42gjV9eyrJeI1z2TflOmSOdDMQowz3JQlMK0Cl3oHOa9rA4Izz15tTQxrwI5tAdpa",
-	"911AGB2OSVqLkFmZISH3MJZQilVdCBlU6w/JmmmoS18+tszk14Q5xoRRb779jgaLjgTFWVwPhWy3zYYB",
-	"arcetCQJu+BKsxqWfmpOYmfZgWc5P9h7+yrCrpggfETU8lxv9ADgc2zFKlsb7vrb2sB/mo25znYro7br",
-	"t8uClb4csu0P0cqYbfdQFbRtWgUxicAecTcBcHsVSu8Vgtu2C7w6a0qP07IXpHR4dpc2BCz4jy9o+dbA",
-	"aLfzliCjAxKa401IhjGz7ApLGdJ24ukhiqfqSsvfVnOkTrStRQJ32WyHZSVEy3kMA7FSIgNZkMdwIsS9",
-	"i5G+cyNfsTs80g9CFZkyOY0ZYL0Z4bpPDgD/fmijeIEdwoBEUqtgIFRM1dj8PZ5Px0yogExpwoQeM2V+",
-	"BWo1EjMKwx9+E9bDyQeihCe3nykP7TcHPXJwQA4PD0m3R8oMJPtFCpKDhX4Q8vVg8M1/PfqFPHrcedL+",
-	"9DWEjx7/fhD0Dr9kP9aPZUxrzuhv2Qx9Y9lBHeo3KHemtE6uIYUq9ZeMTe8Gp3WD7CMLlDqOxQYhBDPY",
-	"RhCtwvp2h4Qhy52/QWYJrHWoiKk4mU7j+WY1mql51IjEmIqFIaB6Aj8AucFWthN4bBVysFYmdi1n33pe",
-	"jKA1kVHxwNMyOq/C5m3Mz/M5kYJBqIPGMeFYKkYnVCiseOf7cOxbaByfyeTMeoqKDhp7SxWoUTtdGx0A",
-	"P47lxEyYmSgjQJyTkInrpn65eXFxD5lixjLhv0lxFtF5CXJ8ULdzRjTxmO1gyQ8BPh5LeYny3UVBcpTY",
-	"Yn6y7jJg2D0ms7nO2FiTkHtdi1Izuxkkj7XslomxNQPSMtVDWWdMhnLKRNhH2onpNOYsInOmOyQEozHs",
-	"5woeLHGNiVZTCVYjn7DOQITWPAz7rkYsV75vWshZh4QWWFN5o/2dKC6GbCDgA0Y2zKgiExqxDgn5ZCoV",
-	"ZPZhS43ggutYUj0UUp8pFgMhjOuLORqYt+VgFZYwmwiMJfULRbTMMJj1Yq6A0xh6BFW0oHm2wjO2AnkW",
-	"s08WZah9U7XGbCLP41qAIvCtujEMshyMjK0OH3TmVV59GktdCmV6hlmIxZ3xxD6pnlTc9Its9iIKOH/J",
-	"L7T9W1MgDZdEHQDtrc+uBxPnlen7s8bCl8LYvbmHcb0fYGpf/nhz7qOmnaCplX5NO+AkW+ORHKaTzDVy",
-	"dHD47HGDc5hFZ658XtOW4gJofdtgD4F9YoVPVncvC18i9Ae1TZqYY52xpJwR6NavgMjtJqAgV5t4mbvB",
-	"dU3z4SXTq/cQbr+zjp7C51fvo5EtVPOrxo5R9DhQXPEzV5OXT1jfIgcoEI/iMTQX74DbGMnECP48WQV1",
-	"EeSBT9Cktynhemzut1sNAgMOO6THTAxE5b6hjGNGL1KWUYmWwEWgU1YjyI5lyTX7tGaoFlO6wRoA5Fvb",
-	"IejsxBcACfVQyBuEaToG3sY2O0XazlyuYX9BoGZ1ArWM+7dION4MJV0u9y2y2jyDG2bzyuT5Kwr7e93t",
-	"tXBoFUs4U/56QDAyUJhltIJooHGtjIG2Oqk7vPtFZXx7taUTmK5leiiWNbeFXW2ztIQiqeyzDmDno4+u",
-	"BO/IGTtonDAazcGMLBFVcwudcclRRYOnzvYH1unGYa0SxLuBveIyL+2/0jD+yz1Rx5jY7C34ErSwbPWw",
-	"1imsx04mWXLskjFYgtxmJkOa8HbCRiwxR78K3qpupEDiRGdc1NXXthvcIj3wViuUstLZYJRbSP6FhAoM",
-	"eYbhNZo3NfmDbCoT3djqmIq2kLptT0LeHNuTWXY62XInreHss7NZay5+DzkIMGz2NnfuwqSGrxSJ5UWH",
-	"nMRKElDw9gg3xnyw8N/t9/hc+/WLEvdFt/f3o5+fH/6r+++a80LdybmWWsPs1lenp++sKRLYtDX/Swfd",
-	"o0UOhcOjI29WD7q1IDagcmqGT2EFDjJiMzKTSaTMiADlR6ZozPID39l82ixvAJWI6NAaYGJtiuTCZD9t",
-	"m2ctGKoshq5PwvzYFdrQgorTiw75APn1x+Q8oWI4NhvHzP7K575Vdj1M8JonwNJBAa66WckWR6YTPEFW",
-	"WN8LDg0f4vSi5nBJHeg7OySb+SNvAUWZMEEnLCIysQk/1FZNnzAquLg4hsRyKUoFuH2f6YTGZshY1M4r",
-	"DhgBMZKp8LJI2/5vdtD9nzzZ2/i7aXnhojlUFX4wuqwtR6PCj5aAtvDbWMZR4YdMsLkfZpTrmCvdZkIn",
-	"88Ila0AUPwzHC/+nCdNjiR+xZxY7MnQ4ZFNtyz1AXLkNuQwFxFH2U9UQ9AYVlUfLKpzMpLHs5Nk77Hhz",
-	"kTEsVobVuwajuujeYpeySXDUFv7wpsr+0gSPdDO2ClLSfiv/U8g2/GLFjZayPaFi3sYAhT+rVl1V5zWr",
-	"syGkaQZL8vn1RtOaUW0u2r+mLDUfg/+2gZIWnj6X0Rx6Z747pqpdsiaqR23/x/LpFE70kETJPYsKxmQe",
-	"Sxq1TV9jmlwwCJGodGq0NovaExZx2rbSpWKSOReM6ciUwl41KiIRNG67miLFciTWW9G2hfaLjrzKjFUE",
-	"/D9htBYCg7DvNbig1al4F4Yb7furEKI8IXiNI/zNYYVwaZpxq2GPsdh6cwcoaoy45aRziwHu9hS6COW+",
-	"AlIpcCED1846ZfQewvtMqcUMZEMq0ACryVKHsTm7YomqLZX0L7yQ5RlQTc+pYgSfM6OTqqKBsrehfdxE",
-	"EbOQIQ0ERclQhN825EkLygNSO+q1pEMnWGMNOUg8aZRn7jp2cjkC+9zWdbkGIMI1MycjWdJmVLjXWgXQ",
-	"DDTp3TtIz/XWc9+0mroZnA0hzzjBDbzLmxEo79bMGtQSjfhe0/jl4F4z1ushe+GJreoFg8y7b8hd06it",
-	"wa+wcq+BE/gahWsj2v9PsVMq04xu3trUMTZME/Ogr3EDy7OdF5dBTI/RueCqtk6nOaF1vD2LYxyv3Uuu",
-	"OXBRExF4GNRxm1G6rcBpmNY50ICD+fDg0M48oIPMnX3y/fuX/wzI67enL9//6+SHgDz/8ae3p0Qm5Ke3",
-	"p69/CMh3/3lx8h/znzc/vj19Zf49EB//8eG0DHQ17/nrx5cv//HDf47hHX99egzP/vX0p8XZv0cN2b5/",
-	"Pe4H3zQBFTajaVs/kfrarBaYF78JJeqyRgBCDWVZmXVjDesHZcJ3WKyzjmUIrudu8XM2tL45AOxH9fka",
-	"9YGs79bd6GvFpVQm3Za/snpswZ9dDK55pLC+6trYSG7HSqE6Me9YkEU9SuTkrIhtXbF64pLyuLxaHbcp",
-	"Lbuo415RRWy2gQ2HrFch99bTrq+5AO+CBbHh0aFO48LkSHl5W/y+p/SSLeX3NcujsNfvI9OvFGd+5D+H",
-	"WI8wLlGzITAmDcAYaguB5WEgP1ZgX6EueSnt3V6oLD7pMS8sKxoB9900VfHOBljRBqie+H4Dsh9kfsmL",
-	"KVhCfyPCyeuTtyeQqHVc3pBOoBZF6cvU7M4nP6cJB1C+NwpPDxYdGnAQPnn0J980Zvhszu68mhECK6pZ",
-	"KNYXFvxYNCCwKpy2gT7UwHWgwKWoshLG1oHIcrKfjIFmjnCyGJlbbAXTG4F1NaJAvXsW0uPcDrvxJnCp",
-	"Rsx5ofaOmVivLKlMLDrbE6wRmr0Ok10K0tSTmW2Ltr4zJPU1U2a6SagsuuZN+T4DmG9nvpp5RON1LGfH",
-	"ebV4pS0T2jIPz1YGyUqe0Ns3QDY22SuWy3qGSkHphMYiCW/ddmlEvZ9YXMbdEriP+Uh7eVN+Az9IjFCa",
-	"qySmmiG9IKNJzFliUdPsArTPohYXQ5f7fhvb+73FtPJncmRat17Z0uoWr2Uv9IsQDYHU9Zw5iWyjabhV",
-	"7iLL7q6SNMxQLQ8OLKIKNJt9nbBic0DBs1EqUQWslWvkbD5HG9oq1xvx38hthpjSjdxltVF9mAN47TIa",
-	"ww8VgsrG6pIjzuLoDggXXjAjS2QsL+b3LkprESQLudQwYg9YzGwsAWq0LGV7Qa69X4rEnL0u2yV86c0a",
-	"xjSOMydvQ7XvDPdMFTL74EO+WW/U9JyBx3MDPviltf82i22sgVBaUwvcuZ/yPVVjzDglc6Y0SyI6B+ow",
-	"S554v72WiO2q0UtWNbj0CKMS6NwV4c8Clhd0qla3UqoAq1pDZV3H1FRaLGBVYACrj2XRHUuAhbk+lI7C",
-	"2daKJENb19y8Zd9WqvWzQdoO4B9HLElYdFaXOZHD+dAQu8nMiOV9vAG6EAuws6u3FMcqyXsPNJ6tFCsP",
-	"KiPpS+H1olqFKaoT4Anz6LpAb4G6MiJFRKpDQrOnooTOXMYllItoc0xfT0Vk5mwgQq/FYT/DodvZrp3o",
-	"Qna6wyS6ngKy9WyayIuEKeRhBTdIzEa6OD6toJU1sXiyy9/ZoMpP7VvW9gJgov3WR4Wd8F+ObFpMN5Gf",
-	"BVer+NuFir/7/cOjUirQt+uV911U3bfBdjQNHTUeTKFaNR/m51CH6JEVUM8fimfqxrbAd3QIVM+n4zRR",
-	"0cOK1FYYw31H1hUdujIAPI4FSkedUC5Q1k0Ys1IPRHBRJHpPXEvM6BYpt+zwZCpyPS0Iu2+bgrNyNLpu",
-	"+qY/Bh/TPSY72gmXByxcVoefFHZ3Y3ldt4uDHMLlReUgw7nGRzMaAQHS2RKeirq3+TW5HM9GL+h2u9fD",
-	"S9FQDUWikbHcgT6q5rS654OGfi8Y/OVuZDf+a8HM3UNVnzAT0bp00Vm/7xnoPHMO1w5BJodgLH4DNkSK",
-	"dNlWoALuIruaZVRtAbaoNV+1q1K1lvKcMXaJp/2ETRnVCv0c2NA5kSIgqdA8zuvlaPctcs4uuKixec+N",
-	"Va8W+COtCQ3pnMfGhtYzmQMtsso0HfJyMtXzwH8m97PI5HLlpfWRscvvTKuKi+tZzdpisLX4FTtzwZM6",
-	"NY5jY88EXGNd25vSlKV1W2ph4Ma7bu3+qynN76ONVCepcKfO0sFFTia8RmY8h99tpNtK1ZTHGtbNMYGM",
-	"XXSP2ZzW4qjsj/bo0bC3CqMDRCboUK+Yq8gVcU+UDo+dXqe7ygcvZPOn/iZJwmJGHZlfoetV5rsL2evs",
-	"Pe18u8pnN4pSrZq/CS4aOtloRErrzn0ycGujMGI187Us3pXT0NRrJojVzKwPzNGLZAJgQvUQCzG5D/dJ",
-	"CNqQYYkvpHI8l9E8IOGUJnTC3CVkVUE2QGNqorOrvAGWgwuyHjyXiDBYyDnEFdZpLVALZVQRKH2BmpLG",
-	"qUfJoSoFpiap0sAWoYlZkpr0DldiGMoGoZnIwvq0xwH5NWXJ3JyaLFVL9nCxLVWBVs9FYmemyclpWWPM",
-	"bPUJxZrh7/ARzNV6etTtPSZU2dLZo4ReIDQt/EsIJ4Uxs2cZ845iG//ypCYXoRDRWrr4YTVk87twNT/P",
-	"6JOXrQDcm6pDQisrgTuUqHQ4ttloZvzzgQem0ymY0aGrIZxXaoPKbCQcysk5F9SS8JmdouUF4t2MnDIH",
-	"4QEQo9toTJB5g/MPkXCU6jRhYZ/EkFWBDL3SnKUGIsRy80i3ioaTRZ7a8KoiF8Dph8CArHwoVhIxJmLR",
-	"uZyNc9ByPAhAlITnBRA3rkfu8JJp1PyoZt+XhxnyWAT8doYwdfzZ+wP92G7jI7GqOQ6ab8AgZPX1o5xS",
-	"oniyyr9YWfYfLR/GS6GT+YLYNAaaAPkylBNG+IhQNBotDtVBytYLUpdOPqWIr6vUdkuR6q1cofUnEOUM",
-	"Q2VNj4AoxkhYZEUMN+ZPryeWux4U3g24aydcKRadAdOKWkB0gTcgxjhi5giDyNeYmf2pipZsd2v2ixt0",
-	"9TynwjzmdAgVZCzT5P47fJAMp/lQ7ZCkYwYFzhM/2LwQjn3XjMYoKtV6u/w2EHaFptUp8HUBBGoJXOsF",
-	"CqbsdAKYLR8sJEpmyjrgqub1Oxh8aC3kx1t4ULbqygMNyHVyVPJsjoUJBQB4vzOg7TVFReoTUFRdQWg3",
-	"LrVJsT5A0AZPMuiB48wqCvYasMI64ZaCTbJ9EcVpqpEGkBHH/rUg9P6n1uM7NVg5kW4rc9ep4b65NNsm",
-	"Ny3f30s343I3vdthhAldn4e2wF1ffngrgpjiyea+Oe1LiqwJWiVgKOY5nCo/2gKjLheRnAG9szGLyzU7",
-	"cgQTCGY4IOJBq4B6ys+Pq+KfPtL48vXG5Y3IEAp3UoGW42wsJ30SZhI4hFB4jWTdgaUeuoBrFkO1eySL",
-	"iqyr/ZVOmB6OCzGbkaWqnjF2GVgoBjFjsz/8K3H/IkxE9VCLpcU/RfTjKIvhwNvXyEQKWqZZUR0Q7UUO",
-	"fYBg2PmcvP7wI/n2abcXkB559EaKiM4fm9X7jDz6kMJfqyN8ny3GLZdmzLXS9RDOL/WTh0yvr4DodW2A",
-	"ZJ4AgVG4IC+XFMcurAtz+5s1zUsT9nnI4HX17CnG/Myj6uY1mB3hmBlWUjAvqGbYvYJyOWiMra+bHA88",
-	"5OYDkPHCxeLA7UC4yG1z/jyBYkNogGFdJP+Ubr4iJH6ynFizVvx3kVBbK/nehXLrZxHTo71AJySmQ9Q3",
-	"j9oKJwHqorVDNEst7IJqSJl1FRFWBgVgZHtJWZcasITtWuCv1upW+gJlDUYSYz5CU8xvReY1WD1vXr75",
-	"QCaUC025wPNXmsStfutJJIdYEKOy4mwGMxcX5JwOL5mIgD1AEJlqd3bCZdPP6gcH7gzkErcGolBG5Zzp",
-	"GcPVNOmQt9JPsxAyR4krkMRu1PWMD1kwEGM5g5/BAWhrz04TphQZgNEyaBFb+Bj46LFUjcuezp9EXv+B",
-	"sFSzzBUAw1YNxED85S/EzJoaiK+JtaZxh/3y/vvnZH9//+jTo7HWU9V/8mQ2m3WS0bDNIq5l0pHJxZNk",
-	"NDT/Z+57bHM/xUAQIkcjxbyT5tzss0fhz2FAwm+6h/39rvlXG6DC4eMOsVvX5ZyYocc3cGVeZxPcAvCv",
-	"p8ZA0db/PmFUQPX+PD6IWxqjJL8hOL7Ut59On2Njw59Dv40y1R3yhg8TqYBvGu++ZFN9TEZmNZm2YMFf",
-	"uDI0h+nRKCACw4IyFRGLSDotfjLmLFsOvaNut93ttbu9U8BQ97vdn2Hejo6Ovm339tr7vVPAVPcPjzpH",
-	"8L+f4W0nxYolQ3nFEuWDKGvVN+IpO8ScSsBLyaBXmvTMl013zLeluwpvy69DeRWZVQOCdoQIyOTK58yt",
-	"RSQWjcVMNHfICQwUoebzWDAvf1gOLxXG1Ci81Vjze/sB2dvvHAZk76BzaAzivcNMMMMSNkcxNRDwH7fE",
-	"QxBZFjrqnUDCDnlHlSr+BvueUEVC+0MwELBCsi1WirqpILOHAWhjDmXHrgK7WZRZbXKzgme2kAbk80FM",
-	"jeCRCdeRnNJfU9Z3w32e8hg8/AmjUWGrWmrMgQjfnZw+f2WnAeKvwHpvxMpwTB794ggzV9m8QKz5uD8Q",
-	"1MUxnT/bcm0CBYOlbeSqVGeecN0hL8GYTJiSaTJkZtIGggoSvjylF+ExUQwIHvNBfj1qvzEtDbOsV7sO",
-	"oDQJ7HXcoAe9PVDKA2H2+LmM5rjFoZwjVRhnhaF5CQV5BgKbAgTuODrlYnEDgcNzdHD4bJXhgbJyj61B",
-	"Ehp9BMOuQGGZbkZgh+AEm51UV6PjmIR/e3lKMlKPkLDP05hyWCZsAiTmA2FtPYeeOE8YNbvBCBcaw3tV",
-	"4AVnXdUimUQMO2urO/YHIitFQR4ddLuPAwxlE6DEtwwmCVH8N2auPw3IQW/f/L/DxwFRYzo1P+/tDURN",
-	"JSPHmB3HeTEjEBlSDJl5HM4S3GXcKQ2vehwMhNN5wDIBIuDRQffgsdOk1d9dO4GuI7s6EIXHSre5Yg3E",
-	"vZBrc3A3rzwyw4CWuDMlzdsyXKS9xbbGCj33q2t86WfkpzX/7gzECTn8/Nkqg4IMyKoswZKAqeiQw+4+",
-	"Cb0KA77cgKB/VrjUFT3FzeIrfvdaW5EEi/ZcUGPzHXb3ByIs1SwoyCbqdp15WibwHzNkY3plFBYTUFG1",
-	"D8RGA3HORjKBT0AGO7cfQts45kMmFPNssZMpHY5Zew+wS2iB+XuNwmXYZ/ZZ9eSH189fvv3wEp7Jq/S0",
-	"wKI7efe65QGpLCrqSwAFVOmUt/qt/U63s4+u/jGYqn4Rq3ZO5DiVdX6776S8VH71M+CPKpGY1dTMDpDG",
-	"7nwOO8LV6FEDIUckfPfjh1NSqKUVdsjpuHCwMfdlJ6KQqLGceZWGcHGKgchbFgDgGhaZpzMjaRpnzQwQ",
-	"iqFpCKoIQTJatvfvf/rhpfno9+9f/pM8enHy+of/BATp1MwiAPK1H/7z2GdqY9wov4GoZWwjj6zdZ+QQ",
-	"FzS26luRvdOfzM3t3vfv8WSVvXsgcpY38qhwDRb5x398OPWA3sYSAZ4gI1VmksyN4vEkIQw2yFFzwnE1",
-	"qv0EExwQjxUn7FteG7C8FUwefsNGuI5JqC75NCQxo1fm51TbLGN00/HhGDFrmHKWc+cAwXFshC2F3Exz",
-	"LWYjoyU5AnsontasnaKMcp3Bnq+jQYXtZU7zIGhfR62+DR99cOSiuU3S6v9Sf0DLb3lyYoRb68unrJTS",
-	"dzKau+OULRUNFWIweeHJ/9pUB3v6hR00Y+wSS+8D+q3kgOzVBWv2uyVSImQPKvrceo5UcBnHnx+CzrG7",
-	"e6c9a1J/0+31u108LuLhdDUGV+vE/VI8oNpK+wlTUylsfdW9bm+FQVvn25YtF75dFU0s6pDwB4nvzzB0",
-	"NIrgUOjKi2ZsdwgDhJYaG6ypBfa2J3DPl6DlPrDs/uw+aO1Bt9v0QDZmT944g6QFTxwsGD1rJH2z3ii6",
-	"esE1AxhWCm+Z02e58pb5rbnEFjrii1W2wg525uny7r+V+iSvdQVPHd3qEJQrfdoDMMg8TLiDNJ46lWUl",
-	"lSLnqc5K7KLMhRq7YammVm7Vx/wSJJjpb29/+SidSvkDFHKCBw6XP/BTXu7pjTFt4cG9vVsd2aqJjDEb",
-	"v7gUrpTDVTbKT4J9nmKleHhkf5VH8jJVIPLSyYQmcys6MjOmxAvcClqaXhil4Tj8P5mHa6ymJ7/z6Itp",
-	"xkUtZY9dHZb6y+P2Bj9JodiOy+IKMEnbmjGIoOiQl0brcTw7+s4Os4zwAK76QBRI0F05ZDFoWPiyLdpD",
-	"Ml2p6nTnBdOZ4iwJ9O41C/S6xXK6vZTeSuIufgLb/YYrZX3OG4o23ICLn3ptsbl3si3eMxplS7VuH6xr",
-	"VeGDr1+0vnxasIWeDDOe941fHzScX5B1XGU0qfaMF3NG6Bi6KyJwNjm6TvAwGXXAzRoJ8lQyOQLDNjOm",
-	"4zioOffUGqbQhg0N09cjcAm1vgS3YsPSOC4YsC6pNzNIXQlPs3KwDr6tR5c9UsvOeRAsetW69iiul5Xs",
-	"0dsQX5ba3hijuSTLPINEyNndiLXbtqJ8m9Ho+tqKrSEeesOaZRK6AyOEKm3FOdi1zlraTPD2VhC8HzR1",
-	"d9+yRXaPFQIu7EwlwKxmFMQwP2taS+arHi/ytYv7N/KKXY+wB8fJQCwU9n0oxpXxUKGPIkKvIXDGYYZO",
-	"7jtNBsIclXLnWOYYc3411zKUJLbyE8TcwXkMz8H3vsJa6TXqJn/Jw1A5QAVc0CC1HpEaEt9Wr9vf78Ka",
-	"FeyzthxNSxWRT1LcW1v5eMzed6KAmh0ib4DzvUkFBUvrCv25FNRW2gmsQZ6XVat6TWr9IltpsfvlGal4",
-	"NwLb3Xp3x3Ft6CZzguwU9GYK2mz5bdWznk9RVtW6MSx4oJT3oizQukb9xFxpj1XmFN5eUUFldHg8t+9F",
-	"+nQqyKPQyNPwsXVqmI33KAQsYPg4B2TVVCjg5o2Q+e3q1fYL9WrzrVGuZbCCwvuBT7heRTM67PenG1QI",
-	"pWEG5H3NVvax95WJtL7a9QX4H9MFYsawOkjeNnoPVWlBtMGVT1+abNGTKFKEkkuOuDng2e6TsZxhGIxr",
-	"5F/EgN15iumsFEFAWMM9QywOhAeTywqyAkZmOEynHLjQZQAJ2EAuwbXV9ixhHfIWgBjm9hSqriKIZ0nZ",
-	"1cYIW2nVtbax/dQlF8/HDOHbmeGGg3EG8co8VtbrBq2hjGWamIndY88iQCnXB9Xsvv9wyQXSyUK+BYuU",
-	"LYaCoqKIVIf59RMYP61hHJZG5bpDZtsMmr2CSIX8Uv1w+hnurb3u3tN2r9fe2z8FTGK/2+1gsvTPxXzB",
-	"/i+fmmbCRjC9SsM49qvNkC13Yr7Q+7R8woqJkQvbv/nc1snYkyhaKRYp2IwkbCiTaBePrJicKxnR/bza",
-	"VAy2SQbTzGh12GfI39zW1F7yFJ2wU3rJxM4mLarQkygipUiV5Ttp1qG1NmkWX4tYzOoys17A70bJwnLI",
-	"wIUINUsVi45tfMyh+CMGQshIiDoFhx+qKrgN/SdV2++gqRPRxnbYCgEs04vtw1erbIpXVJ34dI7rH+7u",
-	"/fLG+apb4TlOv1giepHpuDx0bMRb+UsNIdw6y2zto8fO0rjflkYdDcV9jJpfj9B5IDHzNdXd2ujE4rJw",
-	"IRDQMtWQN2ZDgJmEmQsO2JwwS7j2qJwb8bhDHLmbTbm6ZGyqEMrpdlt2+nSHVV5gJAYGyRrBhPvkepXq",
-	"KudN6F4buvdNbdxBiotS4KEqVw4ON9+977DBtxskWEGCPLfOV4gU4GHkzxSsXgBmxLD1SscQQPxlRw+u",
-	"8TByy4eOndt8w7g2JnhseUpZw2muijUmeQThZExecDC/52MpFbPIPRHJWX8g8tRCPPYWXgkr7+uv4bVf",
-	"f40Zm1xVsw6P4S2jRE5s2p+WYUDOpR43vxRYSxUb6q+/HgiCT1dTKeFFtJDzeMXZjIB1BRF0+LbATAmb",
-	"IhXm2PawDxkGhQbkBK7mJsxQ8Hg/oAPeG4igSSJnNtCktE0kQdITyJhD5CSmgEGaHYxEAMNgxyPLM1kh",
-	"oLE0mHGyYQJoM/N2XUTDctauJg6xwuCXoJ4InGNGbsYgAWPXISck/CZ07bV5x461FzOqFAn/n73vwqaW",
-	"56m8DX2wrEKr9cHjMVvcDUv0mvXkGIsNI8EsTn5Di79d2mIgONu6vRDuqi76rOhgmZmjdv59ssDVGvRi",
-	"vba4HbhCYwpcUeu1ZpnZhxVcWg84NLdmWG4XkauLyCGeigoCiumKxgDL8qriNvhcCoK7OVaHaY40A3Fl",
-	"zDIj/zPmkMSslnXJH3vdHkbwzKMDwRVE9UQAp6bzeB5Yaos8SXtsjkyMAbBsxuPYyFM8lgGrhbEREF1C",
-	"ZmMOOdPFA7/l+TKK8dTBxzK9YpOeC2wnwMkwZsNLFqHCR0MEWLHxsYFAmmjISS7naDw+LlQJBee6glzk",
-	"gahJIbK32/Hz7q4xrB/bVGOoQ+cK0EHecBVfYt47n2KMEkF0gNSBkQvwO5gCTRZb+GVD/nFQongxnx+I",
-	"6kuakS6YnTniuvFZ8zkax3LGik1QKYet6EYN1p+dGHv4diWeiynaOEYy1YpHrG2vteGabQ4XwG8DqxLK",
-	"2yRkGEuFs2weNpfacjQqzRhXWCjddsVOg83vLi8G/+bMLCvfbHoLO8O7FUYguw/OXcDMYscDrGC8U8g2",
-	"3GweDh93BiJDW5eSaIRsY5aw6b3jo4GQeMxG2lZ/HzOOUM0O7h7cCsZehchRzM2noSkXCeBbBuIEuRdo",
-	"nCV5ZbWGcoYDV2HRcaYAZ0YGncJVDuE/CuAcaIwUCNELaaxZIqhZS8oa+pDl7JVKT5QGMQOrAo4JIzKU",
-	"cczoRcryTMeC0xJM4TkyZMMHbfuQFsdlB1tJFuSVU3NeVHnsJBe4g3LSjdBMXcIjFpKYaUUSZtmJkJ2B",
-	"UMwLl4JM02QqFXP0CASzAByXxkBcsqnuw9YjdjXjGPqrPfDqx5r5NBLUwm4L9EK4jNxCPmdz6RCPdvHB",
-	"YWVEE2KJR9wA2w6ZVpwN6TQksFdrMRDmnpNCttjtJxqPaTx6Be70+s+5e30rJAMkbODMukkwwyZ92awX",
-	"W+UQe6tsF7i/kUTiqmYGt9tYxtFdpBb7axR78iNqq4LD2Jfc6AooJPzn3PP+sbjnHTLrU/Z7p92j/j7e",
-	"Y0RFjob/veGd+f0L32m/61X5gXiSQ5fFCaPR3MrXgtHpSHVAdTpXFfV4/jPwhZaprWlkdDgatlwQ1wVg",
-	"zYOj8dA070nJbrdCEQaw1e39/ejn54f/6v475xPvH3SPchKU04Ld4rgmcp7AjFnoSdGOWScmt8rCh1hD",
-	"1ACLXsOSDDYyHs1T2T5JFfx2TGTmcCsYIiVzI0A2nBozMvBMxLxjzmYLPOM/+61k18EGLthv9zzrvRD7",
-	"NrvotXhH8byYx4jcxilRz4FrzJ6scn+TDadst+L39oorvnJ+A0KpulVfOMmB2szT8r+HrPz6vj2XScKG",
-	"yKi05xNaxVxprD4KXGJobAORmU/nhBRIraCFN4FkxFpkXp2h7GP1pcCyYlt1pa++BNkLsyJK1fchYxF4",
-	"8B2Noseh+MhROT4Ocm6eqrS0pCnFBnki1sjn653eFcrE1c11hXDhuoRcDZPDo0aesyrHw0A4/tisZ1yR",
-	"GcO6GRMWAYGGlhL2jZUQd8UJIRqoIEp+pHIkaA0qiBKep47yAUOxnSUQn/VD6M6X+mlrYNDdWu2n12SQ",
-	"3yD6xevBnxMEs9AHuyn4pY5JYksOifLblxFJlGPG1rvQlFFsvR5GV0UDgc4PW9YgYZCooQq+I4+3uEO+",
-	"T+QEfFGYYZwJB3CmFQlBu0cktHX92pChDETqYWD9wLmjCon7tH0ZEnVan7BOlUvAmtA5QXYHIDL1gCLA",
-	"etrMcrGVfLrdvGNrvZ6oy5IVdB1EFb735E7YKpaI0BJlhb+k7x4KdIuidWOfgN1sp9leKywhu8vOnI1n",
-	"d0cMVVUKR+/CIVuR7L5jV9wSohN2L5q9ueg48aTn5ODaJ+m3UpOpVIqfx5kwKsqKOpuzKnKuy+isEWZ9",
-	"sy5tKug5y4cKaRuMJC02uLMDSV0H+cc2JvETiDu2ubg5xXxaDEeNWcL6JMz0MTohMo0cknM2lEYZhjYk",
-	"esZFLewHLr8Wd6DQ7kYjvAAS+p0yuD2vea2IE0vlcOePmFUDWSZemI+LtSWNNLpZs5uVNJDFbfaDvGJJ",
-	"39jcZ1ACnSnlixbblqhestirO9GyEy070XLzosVuN+gv7N/1RQtYD7djwyjK83IGc0SIGbFSNGo8UeMs",
-	"m3pRA1d3kmYnaXaS5hYkDey2LY9MY660TOZLkkswd6RYJ6oIhYojQJohdAy8hDObqjSjyqLkue4M/COO",
-	"wrO0LWoCJUYu2VQTSmyrsAqKwPphSwIUr2xHto422Hq0voPFFt775fcWUjFaZFYrMH/LBJMLhCYRU/Dj",
-	"GjnGC0o1ACucc5+INI5dzVj8d7log/Uj4kWbX+z+XA7SCFpa5g6kTPa3vmxIS+OmoyGgYif4JnkI/oRB",
-	"EdhyYzqdMgEkTXccJYGqLbdjxwDo1jEinDMuLohiTPQLjhdwztSdoQYiNC84sy84gxecmRdkMQ0MoDjw",
-	"bW3mluntzvbZ2T472+fGpd1bqZmrn+aLgHWtH4vivx0ZFXGE/VfPV01OYyHPTPOcEBqIkhQibyE4AeZT",
-	"nmpTAyKuEVdCfhjL2U5e7eTVTl7djryiLmloXSm1DY39qoIKuezXwpuU+egzBvqMQNTWAwWcnqugitJJ",
-	"saCGkd4m5XXIa21zgLhWA8GjrJKRPTc4enGXH+khVHixVu6MKsxxknGUZ02aZWizIGdQtTMToYLNXMFA",
-	"SK30yjYDlXTWeW6sRk+GAwo1L47t563lD/nD5fUSkiIdz432zs1LyG7yhfGAkDBZIhmImWyLfHTYJXc1",
-	"qC1suGf2SEbi7/EACsjeQjS0/2zT0bfX27RMoTfWd0fPv0Tdeez890vf3QnxzuJMoQdeVLAWiLdSKcEM",
-	"KW3LpwJrvk1dXJ7L8TDo9HcVCDPi/q38xNCPW8PVZGX/cbOW3DjZ+cj35dTpR2j07oizO+Lsjjg3LmM+",
-	"gO9h46h3KiJ5g+IFOT/o8BKpu6jSXjQLZ8VSfFjLe0IjhiRnOX3WQEwTBmRUEZ0fo8VviQww/9SeI7ju",
-	"kBOHGIW156i33KkCnx2IxiNQQNhns7Kz08CE2mjYObtIBXh+AK/rRdAGwq/p5XhGzMDWx8/MlZ1w3AnH",
-	"27VLA6wT4tud/p4IbBn+5Yarmzi0WDezRu+9VP1JRDIXWRN5xZYIVnwPj7leFtN3E+CqIMk0jjxiIoAE",
-	"cWXTg4IipaQ1ywYiI5VMtJOWFwmHpzFuVjuPM/jWiANXFcoxx0A0oxmJFSYidcjHIjuLZc0aBY5hSAVF",
-	"SjljPMLLeJJXuhERGcs4UqafQh+7VKmcyh9ZJKlzWAmW0QNhGUXgKdDSjBCsN/ICxgA5f8wCNi12rFJw",
-	"ADMi22YP2DEdyQR7aT4bFNANA1HizCTnUJsnc+ubXpoVoDQ52jMKSBE6pYluJJH0V8ISEsnTMVPO1lZE",
-	"inh+nPnroIIlM49rFplVMJSTCVUFor5fesHeJ/P3NIY0aSictQ6ToAVYLCfxC1oT+vk13t3rdoPWhAv3",
-	"Z5YxQpOEzs29Ss9jl7XdqrIRuhl0HIRFQiMYhw55XipVRCLp0qQ1K5InFjjb67tf/ERhDCb08w/gP817",
-	"lv0NaA9z9m71W4PBhzw5RukElEINTSWQXBW0neunebaP5W4t8CRwGyXIVoFjPrM7ZhViRvPe7TkiX9Ik",
-	"5szRG9wiM2jReXcNzJtgEqvcu8yVow29dpbQa2+7WT5KQvGwY7PrIzaiaQyDDQXFLKcVyE9F56pD3tsm",
-	"ZDCM0K6HYtegdkKdYChjoFamm7UPvnFsDdXOnFq11Lei1MhsZXRNHBslMrxEbecsfWKZ3cgkjTWfxnhI",
-	"kGRCxZzY5hX3w2HDbtdsWtsfO5r4JBPppNX/5TDodYPeYbDXDfa7wdPup8CxTfRbXGioYjGhn4HPov8U",
-	"BQT+cZiJAy40u2BJ3Rj8wIy2MfOCSt9jbfRY2Dyys3LS+93Rst4S16ofpJCCVar7LhAqGT5wFUamNdmT",
-	"PmG94bMhds4i+jIWaSMx00RO2ZOf04QPx4Dka5Ig69QfjuVKZLLIdGiW1HZgvrur+7WYKQy8uFXKsc4f",
-	"GUz4PbeUATix/pHDtyqrR44nZqUuYybJipsPodJ55usF8HD+2bxiNEwYmNT2p4Eo2lEBSafGNj/qWsPY",
-	"HND7YJk7IlB8OfqNHUoZLwupEVhjlAC1+Q8KDlwZo0KoYqlD83mz+2z5ErCLIM6MfJcKsyng9Pq3l+bQ",
-	"441MI9n7W/bZ2eox2xnqO0P9gRrqBSvRutPulKffKCl0GIGP1hMlRHo/lVhsC63G2xvaOQWcQY1Nlz9m",
-	"Lbv8h9Kq+rTi8tgZ4jtD/OYN8eu3mpvsYqNNS7ie67KWK3usKOxNJ5tN5zXM44LabrKTT6tWzc5K/mNZ",
-	"ycsN18XWs/Nhr+Csd7eiv9o6jzVhIjL2HjqZXLmh87n53ZZ/ajI9n7tvL7E6c4kFmKLCB4terTs3AR5S",
-	"1RY7/Kscst3U76q1VKu1DPNV7PbZc1sSa0ENFjP4jqQObI0+EdLZh1giRLBZXibEp6SulLToDMTf+BUj",
-	"eibdXlC2PADKBjiWYAxvNpYxq6vVdS71eCA40mZGlRKZXHjQZrOtHT0ulhmAj7nQWG1yPtDq2zXX2grA",
-	"O0640hOqih4y09EzKBRm93pvr7132ApaptuVC0/z3f48e98a+td25LqLBWzw8WhRhX46GsFiPysGQLGW",
-	"/Myhyv0pziOtD4L6fyPBsuM9y7P4jRzyjzz5Tq4XaL7RsHLNes98aK5En8uGB16B3nZke8TMHwxM8uOU",
-	"+YA2BNw0qc3VuKUXLKoLpn1ts9XBsl7lrFHTvXy2BBV0urfv2aF4CK3opLpTp3n6oPD0TZRnd6PXcLB0",
-	"Q38PYWvXtgEfCBe1m4tGE3QteWpHLyNWiOSw+Xh4gmcEOBKitwzMVEfdn1VMUI4O35KuQGX1RM4USyAR",
-	"LZY0UhkaC25hsWKA1avlhn9hWrV0Y2v2WT8Z60lcNK6KLnTzv6ontHbRm87+sQ5BheVkugh1H7BCizmP",
-	"pMZkdEEIt7o+zJVmE2sN2EDAEg+CCxecz4Gf27kGABKrGE2GY5KvwXKd44HQ8oLpMUv6eckzAOFgtQga",
-	"x6Wq/00+BxvKWeZy+I5dcCHMUrSnpFEax9hwDANSMSczmVijeb3oj5CNTn34T0OwZ+8agj1QLhpOgOXq",
-	"eQ81fAUlfSMPCzmkgjwKzREsfAz5wsih/CiEYGP4OMdDFjqFuKW6vnB1htuh0A3bsHMpY0bFw/P+4EZY",
-	"xfljB3fn+6l6X6NMmjjJ6ORLs+fnJAKcr0MVuCVbQD5LMWQkFTFTioTZ+oNyfbCKOw3ulRfO47u5dwWE",
-	"07JCJ/gd9D+8NQ+sblX6j95MkcU1erBR2xf5W5ZVVhRsZmtL7LwrfwLvykkUZVu9Vkh49tPKzhTqqpNk",
-	"rBCQBkFSZZbgiTOPbAGwQr37YCDyQgJQkdf5ewOv1gA2ILJu5jFV7YL38PHxQCimC4JJSxRM4H5mNGr2",
-	"8mQi6oE7ebAf15UVtfipV1QVcm3+gL4hnLHcuHfYkYZK976aXc1TlJWXzsVv3ZnSqc+t3EV3oYHy4qD3",
-	"0SNzXbvloThkFoj8dSUfPunSi0EIVqOJkEuMFseETc4zHp/sPEwe/f3Dj28JlG4l8BYsnE+9fWIz4OB4",
-	"aFVMIUHVk/h9FPchUVpOS6FKqgfCGLB9S7ubl133UtTyAux2w6t0OGQsUh3ii7qBcGV6rXGsNJ3XJhOD",
-	"A/RalMsqljOMYxvGsbZgUkY96vlWMKgrC4PlMwXl50zExX5ZVyy8w07cLhFQs0TCRRkVCqrd94Tn65JT",
-	"uzpMG5dGAVaEtYzmJw4JsQKIKTMDHFbBoZnUlmCmUz5hP45GOyzTnXiz7Oiv4s7KQCqtnblzPQgoWt1V",
-	"1xOJKpo+td60txKPxK6sqIMysxKWqqh2qwgq8jd+xQZiawRVdqCGnPpmDFVQBFGZSw1gnYAoCUJqIJSc",
-	"sHMZzcFhOJFXjHDdx+IIGDfTJUSPL1igDgKYYZY90qY0mwaQRzmOtBd0u93HjgQhr8roOSiNWTejSaSa",
-	"gV65ONzcFQnfEdLKAZ9qMb/i2U/1+O3es1Jl86zgKY9jwZRagOvu7Zc4GoPWjLHLEnGkWw4FY64KR+s+",
-	"a3dr4WjmwpHfsCvq++3WEoB3g0crfPzPjUe7TRtzZzWW+I1XVEON9uOT3yE3Q45GZyv6Yl29aKtsinKy",
-	"gNkFsFOzW7TRfHxoflHbkR34rQytoJfMg0gDGdx22LfsVdYMsd6/eiicr4+38m06rbkhEG6VlKve0yos",
-	"zis8tI4C37tZiJwb1QZ/bH7UuH+ejmvbpw/DJetvmOs+nNSibNzHvlKER7Vpk1Oqx15OdK55NufTgTTK",
-	"inqbIYFZGwjMlrEjlLlvrTaF+cbMD2SG5FKoDvnowjRint+GfmSrEtGzQmY+iRq8pgJ6cO9okGCWhu0V",
-	"dGJrMebs+Pz0kPUKJv88lsNL/CcTpgW9b/H4YImIW70DOBJ8CloFW36/3evCisheUHPH4ZI8ULyGQ97Q",
-	"mr1ia7q2daZbEZ23+j3TBnvvs1LL9xfcu+y9+6blDKx4fsXOCrw0vXa3t17BtsKcNgjRwsrZxbbuS2zr",
-	"K1WcmZvw+KQ1Yuo9m8Z0aERRHBctn3KLOuQkl0mWfRGAxVDUIywu4pCkQvMYX1cuyfFZG/3xlQJXDHXM",
-	"veg/GYhRqtOEEQj5KKKleZzGUrA+IJ+xFIcl7s3bQ+0V93ZAbtD5QHhfRoeM14daWQqsMR1yInLJDEwM",
-	"A4H1+KDjEilvjCRyGI3jvGAdiJfAd5tFkqFH3HzMPA3FMwfiO7gV4oqxHNIYuROwnsjHjFh1iHepSz4l",
-	"1NFzAs0IE1GAw4bEnl6M8IJOLafNseVo5a6aoCJ6xocsIBTbSpJU5EDygcCBkkPkuR6Cn5drZb+sPQpT",
-	"e4GJqENsX8BpNmFMB4TGSg6E+ZNHgl+MzU8JcisrnTA9HPfLXCkTOidqSmEtTOqcfpgyaRGn5EfTOjgV",
-	"msk8Z0xkTrmg5KUcCJlqxSMcUpxsFyW1Dkx7Q7ug4cPHHfJWlrW2kAOR67i+P9eNmrj50JrgLizp5JuO",
-	"uu4U+cNR5LcXgV5mRHxg1klTkpsKa46bDb6LRu+i0bVFBZhe0+Axh68xo7Ee/7b0pLXX7ZZplKaJHDKl",
-	"QCRbzAzq92NrmWh6ThVzzONU2TSGymnpFbShdYPbzn6hztkf86s/cpbU6+Jc0ZgXaNELyVFgfUFhidrw",
-	"5T+g/pp1C46AasuG+Cw7ID0HpibETblwSH3Nhv5AmDfsd83tT7tdothQiggQNzlX4Hmq5sg+dsWSOXyK",
-	"xYp1yHf4AQi3MBGBAWJMpVDLSyZCoDk2vTmzf2d+AkUnLEtnQLPB2LbzKcNFC/dDxFGN5Qzp8gjk9ZET",
-	"sE6zOn9mSUMRPSRDFxKapyXAL7hujja+knG0VahRz6SjDfNtiVXKpNtRbvV7e90FnsjupuXeTN9uMl2i",
-	"oesb+3TrR2k5uRb7POUJU7Uf3Ct+0H7Jr0C/Rdn5SwY78dnf/7n/83d7bw7+/fT08D///Pjy/enPP+3t",
-	"HxzaLLTsvRvNXW1U9BWLV0kaMXvk4QQ/b40irEr3VVddbwXesAdbe+/j2iX2SGOFvYFYUGJvVzTv9m1P",
-	"IzuqTCw1NVfAxFiaPfTSWAJOmrgcw+Z4tNWoNxmMfimimw1Fmz7s4tClZQVEYZSMma1HXA5ElxbYKsFo",
-	"WrTilOZxTOAMUB/Jyay1rSI4f3a7ZQuTpCnUspWh8eW+b+SHEl8Z4/Zo3JDryWQzdhmVi5wyQae8M6fI",
-	"iLJKINhjczGHT43nVPhHVuKczBKuNRO1rojn9un1trxr4jWQtrjm/6GJWzCTKi3V1i34IqzcWcbU4m4j",
-	"53OMmQg6YYENRi3nbhmIEnkL8blbHL/0RuQt71wH1mZvwfhQkseBTD865HQG0bQIA1q2DKBy8STTzexm",
-	"wgVhHPiwZRKxhDwKqSCTNIQ6coqcCEHepEqzxDw3EG/+v/83jllifqePl9KrQIfz/A4zOhswxPSulSGG",
-	"tSeUx+4wekyGrgsqTRJzUjIDrKYQjF1AFkOF6ExgYP7b/tiRyUVD75j5ZFP39veK3dvfsHswpxG/4Do7",
-	"Yk/HUjAi0sk5S6DQXczMTXoMpfZe5gj781QPhH2WK8IvhITQHYyLxLgoozA0v7FEqj4Ju71nPXJ4eEi6",
-	"vb19u1wGIvzm4IjYK3ChvAbMj03U/6a1zaPUPEj/Mxh881+PfiGPHneetD99/Uu3ffTp8e/7Qe/wS/bj",
-	"/1lvlUxYxIc0dgl+OITHbl1A3cP5dMxEeY2QHwVD+v2BgOLaOCNQfTuR4sL8I2EjIDUojwz8r9c0OpOk",
-	"kXBov7iAvi2MjRkN0v70zUoD8BFOzzxiQvMRZ0nYt7UEcAAwy7G0EcZXDS3OX3OmUGDf4AYvt9x+MsSQ",
-	"ME4qdqLY/GeHTzu9vf2DzuHTZ992jp4t7cv1duIhZaNZPbVKNppTtjt2pSq70jRX986eySyAZn6l9+yC",
-	"KyCRy62Ncqa7LWtqRLfjgwBjBlXeQFidZ0tyg00SZEUfRwmDqjgELOPJlCYuJ4rohE8mXFwEA/GT4EMZ",
-	"MSJkMqExV1gq6NHb758/tvBHZSzpOIJq20qS0JgK//0yV5EhGhIhFcLXnCHaKjbwArChFBcq82QmdvOg",
-	"ezQQISjVNlg3YWAz5DJ8j6JzK7mc1xl6dkzyjQzW0UCkgv+aZiXlIeozo3OLRMnvth96DFiYD1k4qxAt",
-	"QouybFGZYXGQpIRd0CQiWsJAoXPSmk5Bhp2Cd53zRI8R2CSTkiKfAJIru3cgpixRUvQJtNlVyW9nAxha",
-	"t+gEAqtkSEXEzZtVh/wg5WWQ0VkixNXGm2wldnSo0jiWs7P8jYSP7FrJQnsYbzudSdMeOY1B6poew7rN",
-	"e4aNdSVp4CcLmrpggBlza7cxLma3y3ZZeEIs5TKx38FQx4kQazCaFB69mQjXGj3YqO11Mt5JoR0r2CaR",
-	"EX/2QHqdUojS+aFZps1Rod86sVWKnKwHGegG33NiFI8zHfIBD67nc3dFSywJrjO6CsgATuHUYysh2YfB",
-	"9lGaiqExU554isruM/DMtbq9vx/9/PzwX91/IxJLp6rVP+geBS3NNRhVLwuNIo7sJO9Abgy5QVJPPHm+",
-	"TiB5USDEVxH9rLt+Mai6MRyIqtxf8HR+r3myRvr2i/CHkvR28pCrgcgH6JiEuZgOiWZxDDiHmGsdo4tK",
-	"AZ6AgTah6vKuolr32vNodU9mMtXbXL4X6dr46tw6WZewDqqVJbqYhf+VImNuLLu5SzJBUruBsKx2VvdX",
-	"WO2aQ2G5En3gqZm2IzvOuuvmrPNX8ALSusLhZbUcT/vmxbR1vpW3VUjtLgwlZFWHy1uFnva731bH02Oe",
-	"MnIHWLuMxlhmkEG2oJFWF+aYJAWEPHi5gfeKVeDaNvdDCZMtVFTrymr76P1g2RNpHIdkGDOaKIKmWRiQ",
-	"EI62IZHJQIRw6AUWkdDyq6WxWbYlC40pXOAUtKRFCjkFHjbz6F2PyrsOIr2JvDIHwQL/C5yXSh57yHDJ",
-	"ei/mZCKhHkaeFgKRBRtgRwd6v/XNQY8cHFjnPDk6WsucxjG6E9K9BfL0IbLuXbNhcmvwMf/UBMCxFU9D",
-	"XHfyaqWolKz7vaKsOrsEjmuhE1zvWINiCWD726iRWv/0GyAkg2wOd/DNzDvvQMON3YFOUrBGEioUHZp3",
-	"9DGB1TcyA6L58JKZfwAaMCCKJZypgMwo1xCEZ0KbX2zsPnftjmQcy9nxQBQ1R2AFrLnd87DmYXJpjnAz",
-	"m/HJsw5giqpgnYH4zpGtWYbF6ZTVOjMhGQH9wExEJJ1CcgDkiybMiwEOxGlp0HgEwVaFD7h0UDNgfZLY",
-	"KCwKvoz4DCzr/e63wUA4JlqZYEavvds5zis7tE5dwqVmWMKq6nJ52OoEWVY/bZnkUHShuaEEb9Xe+rrv",
-	"DeySW9Z98NH3TKVxrf57g2ITy5caORqZ1bhTetem9NBiy3DjqLf0TGJFaF8qWcPziiUxnQY50+FAhAXX",
-	"yzFyGWIm8pDFIPBcEesp5UmdtrT32I8PRK4ybe5+5ubb6c7NdCfsJEL98KKAVHquNlKn7WnCrjibNcLP",
-	"Ptj6cSW7dSbT2ExqYAkC4U9UW2j4zyzw2EYmZ3QeYOh0aA9slsayToDbNqEkWwIr81wVNmTqzDXbwqGc",
-	"sIoKL6Ao9upBEwVJvB37z01L3nd2EpvSUdxY7OTuDaU7NUhAUhWAD0PMfET6jQTsL1/a4EqK5PV7eEBA",
-	"xVQsSMx9l8gpVGin4G3I8nMha5ZcccV1kX0mT38YjlmUQrwiGQijJ7lZn0HGMX7OLlKBGAaZDsf2MGC+",
-	"0LfRYJowpdH8xwccI8xAwJe/UkTOROCyL4Yyjhm9SLPlUKy+R1wxIK+xAFdBTxQ9V0wMWWAMby1JOJYJ",
-	"/02Ks4jOVWhxLebACiBI62fyso5tOE7hesg8MWZFTmEMaYzoWi5QocNx+CtlxDQY9W8txzBXllgnqpCT",
-	"YEZJTlHySDE2ENadVcvkGWYExhBNvIQ0a5u0beYVc19UTvozEGZBwFHB7GKITGkykUpDmj4Me0YbLWV7",
-	"QsW8jb8C1KUJgBFTsRX6AniFV+AbLuay1LAP77e7PSONvdlt9Z/V0RHvt7t7sEcnMhFGRJa8b+7nxq83",
-	"sDrulYiYG7Ncvt00VdqM9t0wIMM810ht87tYCQNilt+O4fhONWx5X/fBiWwEu/CEwDFMla2Tr8bGqk+Q",
-	"AGt3gChqdrP4CYVUAZ9FxSocX62DLrYHB/PvDFuwSvKheSIAVi8rpUvMPt4hATm3wEy358uBcFqqIVkx",
-	"k+A35cpvkByn28qEmzShYyr+RIFGXAHlxbq2ARpTUbQ+0WQxS2e+gavZva7RzyyvrGlpt4WlwStaQAEa",
-	"ZVVSmYQ5Q9YephNmBJBl6T9nQ5pvog45sSZxVkzHmnJEcSS8w8WMhxQasYHgisRspJEpkTwK7QPOcMsi",
-	"8Nmj5q0QDXQ0BvgHYG+DgVDWM2HJ7IBt0dHXDURomhn2bSvPrQV/jJ3JK1/iK4WcmW+E1vXsQMFoJaL+",
-	"6ADQ90wmZ9a3EPZrPPXHiB83v+KHS18KBkKYi9xZlqajwERhjVDv0wTHv9bWhCVkBdW99kDTOC54oCcy",
-	"gsyYwlDCLiz7qj2H4RmPTN96wd6nwL3BTO+6luIJbLzbjtw2iPsTd+o4zab6jyv5b9tzUt5Vfaz15R3l",
-	"h85rhfuSKAlRLCOvjo0gMPMRAqsqmY3nu6DsdkFZmiRzq1iJTHWTJWjxzs12IGZRgYTEybSPAPlY5oM9",
-	"effauo65JhNGhcoNQi1JJC3JGuK7arKO8aWn8ylbgXhcs8/6yVhfW/K66eIfOHH9ZWXeGrPXHfz9dxWn",
-	"F82nAzdoFprl3v2VIqF5fWhDxloem/XAPk9jyoXKzJ/S2qgHXOYrYpWYAeQbu7BAtUHFNEtLYGWjZq3a",
-	"WgFmADYOE9jGfzDvWCVesFvQay1oSO5cYTn/mjK0bJYUrLTADlw62RkaKMrnGfwtMxKnUnH0+RrhJxUA",
-	"DQdiRuvZEy+Y/ie0Y8kq/givgibXlrIoh7Myd+BWsazarPMM5h/ReaFIJhCvN5XJbEhWBr/nykV20a9Y",
-	"adWPIp5n0+RqPmG2T7E5ZhbQcVrXFpsftHrpGfPBD/jQg8uQxlW3tFInjOmuUOcN1G741W57J5twQjzR",
-	"9GRI47gt2GfdHCR7TuPYGMQS8nnMAd0scRYBpTFT2hb5zkpTkY9ARziTxOa9TsEDDhvGVQ0P8LrjoKEJ",
-	"I6YlrD7LlcbxW9PEbQ6lAAVuIH1d40j53LXllk+UKAhqocA4buQ0UyN/mvrbt3zChB3TZpOpnsPhElMY",
-	"KdeqvAV2Z8HyWTCO8zooVViRL5cgN3Y1WvWM9zRjTLd+wYTR4ZjZYt4ao/UT6mJyUkDxKq7IFUuUsaOA",
-	"iTrAoPWMK0YOu/skTPP+hOivND/PxjxmmZsQuMGNJTBOtVH7JIKYvS3mSyiJJY3IOY2pGLIEWAWQYR74",
-	"AQBZ22CyvQdoK1a+uzGxkn+kNrudRvMdZUlpJYsCLbxiSTMtfCLlZBkPG9xjLNzmovPv4TVLjHewT/Fl",
-	"2rq7yaPQqKXwsQVdCqnJo3BEY2V+y4AWBfMVzfdayh91RqGKSMF4tYfBcyljBj7PB2aimrFdhcEHRna3",
-	"F6pl4RO7ON0GgMWa1QZYROFzEkWQNi7lxPHVVGoUGVuRpCI2Wy3MViCgK2Add8hbOmFqIIwFaalr6sll",
-	"fFq+ZiSPaf21mpl285j3kt46sQvzxE3SpZQbugajrgUA5QLBSo1iX2+mFitM0ILS4zsSltUS9822QbqV",
-	"nalaEGonUWSF0kKhlqn3dQgyJKQuVegxjtHwzKLaEYN9ZfZOM1+FlVQPnKzC9GLHVHHdTBWw0JbQVNTp",
-	"6dXYKszbm84sTn1uRVDxB1NNEOs3Y3YPPTHXs/8eil90qVRfV56aN9wAm0SHvHAqANMlTMMHQmk5VX7t",
-	"UAhEcO0M5eMsR8ovStrM/3ANKuQ6yB+GsVTI/pDteG//gpm/5i68E7aGpu3/EKkabk8tl+zQHdhmSwaE",
-	"lQxXG3JbA38NkEd4qkHz2/jE1rofcloWYAIdtwtGi0B/2x/WqAhTkzFTzG2x/xHS3IjvxyB8pbJLD7wb",
-	"HMesl/M/emFggIqOWJKw6ExL976bsECag0R5cOg+ihts95/HDtFus5TjH+sqYxy4DG/u72uI7K4POPfe",
-	"GCyMB/sJ4gExBw05IjpNIBER3HYTWR/bMA3LxMWtAJlvPSb7Akr9P6CI7HXtwFuOyHLczG0c5TZIWpDF",
-	"YYBMTe56fsE5AgERjBBhx1ELpBVAMpomCRPawXs2oph4GDFZuiQYW5Qo0qhpzW5Eqvi0C5jAxQRRjInj",
-	"fLoCwkeEinngSPnBP1Xgqke2oVqxY+/fiZ6d6NmJnruu+8HVOMvsXF0CxYxe3bz4gYw15z49Z1AACwSR",
-	"klhRo04gCa/+RLMQgg7sJNBOAu0k0J1KoLdS56kj/rY3I7AINVsQR8BtcePiiKsysUspEzdPICDnLJZA",
-	"xiixRi9NNIsGYjULCW7fCaedcNoJpzsVTlDYdAPryDkab0Qi/Y07ooGs3JrlzMJthGKIiShj1weu12Iq",
-	"AqJoIeCjLAQX+K8Q/QV+XpRdOhdxEMSyHLTcZwAc0piJiGJFsQtp3ihFLirzxtXJOjdW24q7rRLlM0qv",
-	"psyEPeeDbn2PRDRsKM0IT7ngUnTW9w2fuiVyy8xJCzzTuXcc5XI+b+USDsD6ktdmehgcSrfHa4SSVkjd",
-	"HslURMhVbhNN8187fwwd4jrGhYWEolqxpbXaXLRB4IRZjsBAWEnF8/Q9THXcMchup64+MOFV6iBSQAUu",
-	"4cv/Bu1l0y9WrVHPsnwNx6aWyIuETpBKZlSuYu/qR2a5pEDv+JslLK1EMP9lG3ODZqn7REOAzvZO/YHz",
-	"pj9agEqSCssuWJs44fjsl+ROOLZ7y2sE80u1tSaAHGxmrIYJjWwdUqAhyG3HumSLj+7Tq+RbuAa4xeeV",
-	"OFqWPe0FkbdLly405NYSk90wPdTUZNf+l0In81USQOwI71JAqikgSMedbRu3o7Od1JwC8lZqpsp+GGQE",
-	"Bvo+PoJo+YQ5KjKsyuz0gXIOERUADS9yIQCHQpEcF4wDKubnMpofZ7s1BmYLc0nPp+wY3SVQ/p/pGWNi",
-	"IMJRIidQoZmEWoZAMgbZzVT4uFqCjGRYwDAgE66U+S84lGTiKMyAsRwo2kyHuDmujEZQrqLqnnE0bmbV",
-	"zXO+tVLidUb/wPVAjLhWrmD1mAF5ekI0E2TCRWqGeeToi7OovdOQ+BWuSGhbZHqKS9G0P2JGhZqvWKoz",
-	"m/oKvnDTdg51nuHLrku2/YJ91s3ZNoVNuFXajbrkpcKxKX7tzPa+1d/vBi0znQtpaCvgnuI6ApB1MqFa",
-	"xvLCtFhL73W9vdPexqy2hbG4ycSfylA1AKzWwFO5A6vZ9p+C1cf+Gb7KA27j1jmDVaRa/W4Rg/X/s3f1",
-	"vG3DQPSvCJklB13jKenSLinQBujiAiYsyiKkUAYpxfWQ/17w7vghmY5tuE4q12MCi5T4cbzjvXsP/u3U",
-	"vY6aqBguazh3wesYgxAMxjnAWv3FHzl9jHE8pKQJdu81IN5Jpe9j3zQSD2PY6LdAZqZ+nPHyYVpjqO9B",
-	"8dmVqWDIZty1g1h2r3MTBix7q8Ge3HGLDMU6mRtvJldsLedT6+1YlQEIdQuu8E4UdUr3nKy2teHZes5C",
-	"sZ/2C85ZKmY/aHSpELs2Mpj3DMsd5tZVw1INJPeCMTQGif9emSPfKsVPLjHL8cSqUFW5KYqDAonDsOq4",
-	"xSz9B+whwGoI9KNRui52C7Ttkp4EZ786WyNxtp5OdqRex2D6xoKQ7wlabnZeKhx1ptlHHVy+d2jfMhip",
-	"43OnvWZ3XXQ8NE1F5EM2QIZbjQEhO4nd9HTzolTg8K7fYId+BFLj7yUGg5rs2LZ8QIaa/UFQMGSXoq8y",
-	"WodHNhmscvRxrFYs3MHR3+TfTEG0yvi6sYVv9dRncl1ymSaabdIeAIEUAgrFuRMDPwUS8m4DBPYVGs8K",
-	"JmpQADBhKFxAZkJmK6Zbn7pEW4Gg+GWHTvYHEGPgfeDQhh0YE93SJeKZ7CuYQi+xFgZJeIRMnVJjwNhn",
-	"g+AoyQa87okm9t0yGFGoG34CwSrII/7H0W6Xb/Mml8k8ghmCY4xDXWXiLW1GBJyxUIs1wRsTx2zST8LY",
-	"ukqbTgF0B2SDZhKjJpiOvp5jJFkEPa0bVcEugSCygHMKhcdnsuBrrluwI5PksUNSB9VJ1Cb/hAqSbFE6",
-	"GUaZA5U39Yx4hNR+xkwu2Uq7CoJG5VyZPwgTZylyIZNNouwqWZR8UcFd3jRhRBAOKSVkFUJiiXYtFhxy",
-	"VvcJjTe0oEG6EZJQfSRdT5JRczPUNE0+JRYe0WhZ6PfPnRmTRlUwaqh003StFjnPzL+FXGZl0yk9T2dy",
-	"7iUc30oP1dXX04QVKefXp2RDRN13pksSLtpw3XJlpoi/cCnkcnJkIggMAiJddnEMDxo8KnY1w3DOlNC1",
-	"6P48Rfdmtx4Qu5xYmP8/ZXBGj2nchi3uMpKJt5FpBNiIiIc5puLhWT232fngcIsIBbujzcVK1/TP4FKa",
-	"jr0YbNH8nKuX3TowQuqW1TWONSRy4Pc5BiB5s+jsJUWn6pu7m1sIE6ifaB0Qsugbr4QpDqWIE4/bcmLZ",
-	"cSGNlTILzfwD7sfLxjxvVsUzaQJadWkLpsc1I1TSrMNukLI91gvgYQiGA2srdYErinMyK9XvA1p0gQA2",
-	"A9mQoKPP9CLxnpTXOTQztarZggfKn5WQOZhVWx1lHmCKB+0PGXEiwwaa0Y5EuceTTI3c4/IRtWg3kRbw",
-	"1orEp5sCok7aki5D0QPhlE2d67D9PlNhRKhlL0oqaM253tsthR3hJyu+6FTw8A+uBN/1EgA1UvzO+4nm",
-	"a+wMAdOlmQHvraag5UIk+a4P0gnZ6uKRNNk9vz41HcjkwJoWOtFdnnNZb2C5hfsDtMa22/7CWd2WqYMU",
-	"g5NOm5N5cR1Ai/sNHQ4MAlZff73+CQAA//8=",
+	"7L0Jc9s4tjb8V1Ca+1XH3ZQiyXYSyzX1vu4stzPdWcZxT2Y6ypgwCVm4pgA1AVpRz83329/COQAJUqQ2",
+	"b0naUzXVsSSSIJazPuc5/2lFcjKVggmtWoP/tNgnOpkmDP59NJ1KLvSECW3+VNlkQtN5a9D6iSYjQgUZ",
+	"yyxtBa1LmmTM/OIsG41YekpHmqWnEy4ybW7UDdwXZ2wkU1b6JkoZ1Sw+pbo1aPW7/UftXq/d3z3pPhl0",
+	"u4Nut9OF//3WClqxjLRMT3ncGvSCVpylVHMpirvtdoMWE/Gp5hOGN3vc7u62u72T7sFg19zM3MVePqWa",
+	"M6Hd3VIpJ/BvkSVJ0FIs5Uz5H2ia6vo7d92dlaY6U61BS0VjFmcJi1tBS8+nzLtPNo3Xe93PnwN//p/C",
+	"NK23CuvMU+X1m16v18Vh/dDtDbpdGNQzuDuO57WUaXlMRwSf7o9nlCXJqaBw72dph5iryE80jqmZIDVl",
+	"EacJ/wNGaX7C0gnVMpHnc++B6z1qg920fFR2Xrg6pZHml6w10GnGgpa8ZOmZlBenEZ3C/l06/A3X+y0u",
+	"ypEQ1Te1y1U6azzV49MYdkWrd/Bkr93tt/sHrY2OFJtQnrQGLSpEZ5IpzdL/awVAR6bnZpZ4qrSbJjOw",
+	"YmpiJjQfcZaq1uDDx6CV0OKXr+BeraA1Sc2c4AN7u62gNR1LYX7xw16P7O2R/f190u2R/u6Wc4X78Koz",
+	"ts001L5u49t9NmMeMxrDdP2n9XRMk4SJczywTEUpn9oN9JOcES0JzfTYzHBENSMPjl88JQe9XpcoFpnf",
+	"kV6v86jT2+mY0eNQW4PWj4ymLCUpo8nkr8PWhE3UsGXOWDRmE2oeNaGffmHiXI9bg34X5YBmsEb//kDa",
+	"///HH/7LyiwjxnTKxTnM9vMTer440n+wVJmxyBHRY0ZSFsk0DshIpiR8OWq/ojoah+URDls9GFHKfs94",
+	"ymJ3rmpHuFce4LD1ods++PjDsFU/yF9kZA9hdaBvqR67UQo2syMtj+whLaStethbOsaRNGe8NWhlKW+n",
+	"bMRSJiJmtntlehcHeUw1+4VPuF4c5fsx1YQrkrCRDkiYhsSMgCmtAkJFDKNXLJIiViTUIcmE5gmhSWJe",
+	"jcOlZzS6qE54ZHZaOmwdpn/tHuq/9vpNG6LXXZhv2v7DzPdh+lec+kNt/1G/AsdMp/Mjo/0X3+6dHbmW",
+	"ZEa5JmgLEJ3OuTgn9JxyURp5f60F4ELv9nHi+SSbtAa7j8xbTLjAP3v5MLnQ7JyleBKnNKUTpu1hPAI1",
+	"UrMeksSSKaLHXOG2Nksw5krLdD4glJjjT2RKKImZuuiQE3rBBKHKroYxCFgcDMVZpokUyZyczY3C5kJp",
+	"miSwWcmM67HMtH/euRSH8DnhOiCzsWSXLCVcDYUvFGIS8xh+gZuDK4ICxjyanwuZsrgzFKXdMEql0DBY",
+	"I8jNS+IlraDlRNnzV+/aR1avNm+TCRf532Up8u/hMDNiug3/7b2A/zx+8fF7841q+LL5qvqN5llGL58t",
+	"rtzJmBHvOH+nCC+f9p59+ynV4+Ldebz01P9XykatQesvDwuL+SF+qx6+fFYd18l8ytYYGzEvd3sDfJpI",
+	"laWNA4vw61scT5aqurNnBhMK9kmfRvCL0InvKT1nVnYEJBPRmIpzBmOF8f2esXReDBAvXqoBm3fyUfs3",
+	"2v6j2z44bTcJPLRNm2YT7dPbm8yfZBI3jWUsk/j2RvIyZpOp1ExE85/ZfHFEr+gFAymp6IgZlaCYU3BG",
+	"pFq9h1phYKVpLAUjUkQMBZ6RifOhoELNUOSZq8FOI1KwDtnr90nIi3G0L9i8nbJMsThE4UqF1GOWDoV9",
+	"3CHZ6x4sXsNFO1MsJLMxT5j3FK5IJoy4ndF5h/zMpnoojI7o74FHpqqy9wnr7h48fsLae914v723y560",
+	"z6KD3fajJwd7dP/x6GC3v9cklb35bJsJbdrQ+/vLNvRw+Knfaw+Hnx4/b9rQL0dgtdWvGLw8njhUZ9w3",
+	"/IjSPEnImKLCJKExGsPCdB2K3Hbd7fQ6vZ0BgRVNiTJrSRNiNJueE03PVWA+D78PQetSMe8MxXurKH1N",
+	"5w2IKzKhMSNcmN+TiCpWXQFnfNZPsTVYtxMWw6H6/sFw+P3/Pnj/cOf/DFsf/j1sffx+2Hpgvgjg2/IX",
+	"O9/vmE8bVkFESRbX+AbHMNNgRNmNDzv5jCkeM8JoNPZ1y2E+szQ1pqOxeozdcDYnkZxMqCrJgg+twmey",
+	"nvVH8/U0kWYoI5ooVi9luR2uP3NcswkGlISxw5pu7pam+LYyG2DavcSb9WEB7B+FZUfTlIKvLfjvGbNf",
+	"G6H1OWgpPUfDR6YTc7Of2bxJQh69fUku2Pz2hGSDG3CkyUQqTZQkE7OTYSbNtoaNb/RfaXT73fpFSeDu",
+	"/pBiNqJZoq0F12xC91da0Ln73TSXdjlvby7fJlQ0Diah4vZGcizlpGkkqZST2xvJOwhiNo0FQ5y3N5oT",
+	"Hl2wxg2j4dvbG817ynXCVeN4ZvZ7o5PSW5MJn83VaiqFWgjAv+JKGYE4+E8rkkLbkDydThPrMT6cpvIs",
+	"YZMf/kdhCGS9577Fq/Dh5XkIPVXSFlK3RzITcTgwWjcFhStkyZUBXQRSysxW4W3cxditJ9M4bvv94pjR",
+	"pL+LIaNebBwxfr044BcyPeNxzMStDnbknoqjJBhlwniJkJqM6SXai1OWTsxkSqPAqDXfBGOxOiRh8WUI",
+	"wRTjE8BL/USVt/nVrb7amKq2Hwy0b2itXGPf+t+CMzLJjMLWdI6Dl0l8FxvI+HiN2yfhl+gFLu6gl+KS",
+	"Jjy+1bHCE+Hm7RHlCYvzWUbXL99IE2OU43DN4FIa6UMSsjSVqQqJkdEKfUFyySXG1DrO0hO/Knarb9Xg",
+	"Ow48t9G9YLEKF2yO0ULjPhUupX2JuxH8HIbftJesqby4k17RxNiV7Hb30sQ9tW0nt7KXIirMTjozn9CY",
+	"PDhL5QUT5G/v3rwOyBmNya8nL9pPAkIJ2NAEfQ8UV/k+jFkkY7YDr/maThjEem/1NY2AbGvz2HDgghfg",
+	"Qucut/kFDlDqoyhiU03Pkts9AWbL0PzRdiFCHEzo3HaaJHIGO2nCYk4hBuppBzllmLO2Tq6CjQYvZv2O",
+	"uzgU1qdpPBT2+8VDYXyTOxlwQkXzaBMqFodqnJe7GKpxjBqHar5cHCp6N3cxWPScGoeLX9cMWNNbPovT",
+	"FHJuvE7L5raMjaATxUWEFtulTety4adxybGRndwGZcHqiVnEY0aoYDN4Q3Tx7mJJ0H1sXBL8enFJTviE",
+	"vRmN7mbEE9aWo1F1zM7MN0sDI58wIkejmrFL+QtNz295R9F5Imnc1lK2E/N0O+gzGYMNA5+lRpQLm65O",
+	"L83fEO5/8GiP/Mx/JJlImAJrbsTPs5TFBFTZjCurXk+kfEXF/Nhmv29XElHN2hA7g8MykWluRyh8L1Be",
+	"LD7ENLbLCrvEvDk0kAZvQx4c4A8e7qOU/q8bo/3tw+KHLq/ezhPrS68rUvDweifzKbvr2IFR72sFEMAO",
+	"WNjpv5bT3rf6Gln52Q12sNkDxqSErAVmq4zJCD4OeUDFfCjMRtrpEMj+YuQ+tywVnZPZeI7ZCm+vvH//",
+	"vn3kPX3V0heYIniTXwW9pDy5dQswK57rRBrV9Iwq5hnimWIxAXuPkYnEZIWxaI3dPaNq6BK7wbLMIAGg",
+	"aeW8DUUoMx3JCWtn4kLIWR6hkELYBNSMKpJI44RBTo+6HJL5/IxxcT4UIJ2MT3GIToOFq5jRmDE6Pbiw",
+	"aFc4qr8K9mnKotve4lxolgqatMGnNq4FgTyBy7ijDMetm8hz0ExcW0cVrHu7KKc8Du2BVdl0KlPN4lfG",
+	"vr/l7Zc/vA3eBYgf54g8xWG0jVgM3Tk1PlSd9wFqC97IhYvvQpK6UHQbQtGNcrQcsa5K0c8uDm3jyrw2",
+	"Le8QaBdsCstPhRNxRo1NUzM1mmNs2keZrghtC6WpAEXmLjqb18OtMIOryxC2CzYf9GrAdXeJQSqh0Zux",
+	"H2Q2liD3EiZiCrohZTQaM3VIRJYkYD4IKVg1ueBn5x7t+dm5g273ce/goL+/93ive3DQK6fqzE1R4mPy",
+	"oZq6g4QuT5nabN3wLVflLywo1sh2e/vqCjNhpsCIWfOjgGiJGgCg6XZKZuZXghmZ0/ImIjaGGSDUSzth",
+	"t1/aCP1u4xwUS4fZmtrNb0Zj43EjmZb34TEbsTRlKTHShSblcfTufkem7FJerDH19nf+dNtvhNQ3Neep",
+	"TNiqPXRsfgOSSk5RyJRf4gVALac01QIiXwmIpRxpsOzW78wtK2iC7hoIgs9+Pu8DJvhg+9g3ygfrC4QS",
+	"BL8k9ErHr7RilbPzMR+bPPsfFsEhRKldVILQGF17mrz1JLPFaVQwBbkgN0fujIGg7RAHqQmLUYXWfkXb",
+	"FdA3ZM5oGhhrDXAJ5rMRv2TG0srfGXUpYzHASxChZRGvAUYcZOKEItpMZW1Skqar5cxWQuxbPfbfxMny",
+	"D9WqzV+jco8A139vrNwbK+sbKxd1JvAJSgJbxfLP9tHbl+2f2TzskHdjObMgLCmi8iRAqc1p7/Rvv3d/",
+	"u/h7b9yd9JMnT7vi94u3u3I/fawOdC/bvdyfPf50MO/9sXu0/+NyOVIpfYHbY+XFaQmX/J+93c+1K35v",
+	"id1bYveW2DVYYignmlXSL1zVrPIbYUsV5MhpJbWolvIJa0SjKozCWOBnQM7mFom21lxbP78y2dXZNuew",
+	"qLRYdc/X7JO2VRsLawJPKN+tfuJKdeVVTX4mzVK41AdEZ3zskxQ5vnRAwqJyOSTZlGgZkLNMDyHOiLhk",
+	"Ls4DErrC8DAgszGPxkaulC6eJpkyFm2lXDqss1br69wXIPP4hY1SGrNa2Gfb1zFGMiQ3acqIjKJsys17",
+	"S1lWsEvBuo98rG63Toc21N43jdYGOu9suBEVEbPFcav24lP/t5+D7cw8C0dfcQHCAhdsqdVWxmL9/YoH",
+	"2d/b9QArKCc1uHYbSF6yNOXxylu/cb/7nHMHrIxp2p99LrMNrDOqnI2hCUR9ZwapRwzRDKqu6HOzKLEi",
+	"NLndkXqUDmtvG0dhsUqt5PL7HV7w2SO6WKfg8c7Wz+cYWHNW6gwPb0OXzQ03C8Ue9vdMaVVqRIN31Jvk",
+	"dlCvfPKlq1g83vuu0MQoSzeMK1muApTZi/aNkLrJvGeJgswFhqNSNmGTM5YaW9hl1KOECx59B2XUo1GH",
+	"vMvSVGaYflNTGhnNCsn5ibxklWL+9zxJAJJcShRqrIPkMUVjzDOk9xedhupmKpyI4fBdvdVP1WY66xiv",
+	"qG4xe6NVC7ZlILB0FiVYWx3yUiuSwLuDYbRgBUFm+2xObA0RTCVWLi+uOhXzU7P7a0QBvWBQnacyDvhA",
+	"tCe0TTuNUsY65MiDAwJOnFD8GSTMlcwr5iFTS7RMyotv39tO3ZmUCaPibhT3WCbxKSADGqpeAIcqR4Qi",
+	"Mhve+YKxqcVzGklQ3tg/P/7b33d/+7H/au+fj072//X398+PT377tb+7t1/ez3vdBcewUtrcbz+uLQK9",
+	"kk2wjYZf/eOtVJmnj9aoB/KPX6Nw98ax4mw+v6z1bYxX6OpnIbvqnUWMmc/gKGAMwPkNNScsquc5Aclq",
+	"Lo2hBPpFlgJGGH+uyITOjbClcWzlpS3NNCLAKA6EPJh/jVl0ccqFe2f40uxAbRSTkKdqLGfGUWb00nyC",
+	"8h/c9liCN+0osMyuZOm5+S+fTGWqy2Wf9skLW5AuYeSwpBcQr7Svi0QbgL0q+CtCNMBKWKMKx4YX5ZIA",
+	"YVO0UudVZsxYHmVqVhi3E3Xawuu5TWE4SuXktDAwyyv72jeYzRIb/5194soRxfj71edXy3E6btuyGDcu",
+	"F6fTVJ6nTClv+8b5bsXL/b080qdWtZyCajlVjIlWYJb14zqxzFpj56UgMyjZno3ndtPOjULLEgs3wloE",
+	"Kcg0S6dSsaWGzFWsltvZhBsrgtxoqmEjkTGLCf4CtaQfHKjMxe5GU0Hbf5w2qL8v2PncSg/K0629uopi",
+	"BI/C6h4no8vn2n9cvrb2aKx2fnxdW1LCbklWaN2fkJmpQS+O6XTKBESsKqp37cDsc6gzQw0eEJnETGks",
+	"69ogJFsxEkrB2Z45aNXwbG2UdcVUrI5K+zWMgYOLMTLjIjZOnVOtVF2w2GVgypNkFr4mNYDkKLgBHYYQ",
+	"7+orXBBpfhklnO+8hsbo7NKjC5Hos292C/bNVamSGot4pUhfEp+vjr0co4edDgbdRtH6Iix+YyH7oGWm",
+	"5vQP4ClcftkJn7DfzO9Aiqxa6cLFvpHF7t/wYq+RykBRBzKu5U/jiqN4XBjDm/nqDo2ppRU5h7Z2x9Ya",
+	"YwyDC/9Gvet1xv21KE3bnbrV2ziojVr9yBZSfm2a/fPyXfeuwdB+D+5QWf/ZCHWHhLllHQYkzE1r+CO3",
+	"rcNgKELPug5BzoW5hR1ibmjuVTN9p3ICy5wZZijM6x6SMDfHzWOsPW7v2WCThySWkCEfCufios3Byj7u",
+	"IdEpo0YOE1sKAMlDquwIuTi3FFF34ViUHOEqZXRJDVVYBetyphdcxEaqXnJVFzC4T1jeYMJSJjKrCVY8",
+	"hc+BjyzHVAWEqpJ++0ufPY7dE526elxSXo9LnstfPnTbB7Q9+vifR/XAnyvkQE95rOqDLhCtt0fLpudH",
+	"0sWm1jJuUPivsGmuQTesq4Y8Zu8aEQkyhQNzQPHKa2nDekTTrwBnySPXKTunaYyZE8Vgn9IoMqMsWz/v",
+	"LrggIHy+OIgTROYbLAs3gRQmDoL0UABKl5gagSsL5doywVQVcNOMW83eqOu4hp1rhkCmCY1YhzyfTPU8",
+	"cFSB5gbXu4/LpPD1Z0o55ajqDxYOkmh5jpMJHloBuFZhgLQnZzLeAHxVZqsvvcl+zYtcU7rU4rRqXP4N",
+	"k5xW1i7OcEmElXant0H8U791ntRo4GtJvUGSSxpLZRN9bSn8usFXp7tXjfxL0uN2rK2/9PYf7UfdVvBl",
+	"6PZvSE2X1a+dbxTx99r4ytrYzmdDWOFeO38L2rm+gGbhbK6hzjYKFoPi2gzLvHD1FUHNZW/4C0Y3m/G9",
+	"dXzaG5gKTyHcpxYzFWg1AKX2492DRzsDQs+U+RzhU8pyEK4OC94HBP40AYFv1mi4txLuffZ7q2DRKljU",
+	"SFnMNeqUejWP2gOzcpYaDtbZ665SySrV93h6b9FrZyyiE2ZkG5Bs+qlAj32OK3JuO0Ag21ll87SGro9a",
+	"r79L9vbJo8fQvqF8qCBhvjKTizqhecQzqlYNt4xKgkHH+aC3GRPOeg1kSDsmT38y3kJruUWRsjyPaZ+R",
+	"T0Bgl+5j0zZ5LnQdgsLskoQL5hL61PyW6JTyZFt4opd3wVAMIkbiPBoDXjdgDkupkvzLRQBcHENWptYI",
+	"FUzPZHpB7I9QU0wYGaWlvJ/HWse1YsmovAq9g36n2+l3HlfyzftrrPdmxedoAjZMot/2aC2b2ZMAVcDJ",
+	"oihkKVUsXtrZAZYRf1c0p7Njzv+2yC3byWw9kPbahUu4bevrt20yrK7NX9FopAIXWIRBwxNqc8bmhPLY",
+	"2zUUiKhvL1+cc1TVT0D+9cu4AMp6O9uIMuN01WxwPF1v62bpUXcl3m/JfhnLCZw5KSKWiiqlgNcG6PZm",
+	"sRi7Wjp4haPHRSZqLGcbHL2q8dHr1h25Jhjk+/E8KBWGI9S5s8AwsVbld87T1gBuxO9BEXLUfYk8XwaK",
+	"aHV7fzv47en+P7r/rFFNKweksoZTXAC912PXWAHmMToFwvzugYWuKM2Kf7A8pKN0FxUioQJQ9HeSh3u0",
+	"grSQ5o1qd3UIhgmd8g0DL/aaSrhFsNkWuMXCOPjSAi4/8lSPn9E69LX51Lw9tP4NQNeT3kG32+722t2e",
+	"I73IK820jOn80Bx0qo2YpHPoupmyEfJVKlLTt6DATkYyZiQcZTpLWVhtPlZqOFzCr1VPTtlNXOccPaVJ",
+	"YiZywzDTC+R8mXSuRsdUWbbi2rrFegp9QupPPC0Y+6XxJs1yrRhbI5eNdirPNibhqlzucZvoLmOPNPR5",
+	"LgYIYFufa/aQhHLKRM5SSTWhSeKbzRfQCRDry0B0VUBF9vsFlZ03XVFLuFfssIyfG0uI0TqfZC158TZ/",
+	"yBoGZyoT1iDCcBjfKSAQU2s/3hGYFA9+VOPyL1E/AxIaZYNANCoIjwMSZoql9iPAsqXykscwOnsrbFsI",
+	"y/bl00JVzm2hG2G/ulUp75dg5fEuszfUcN9gmdu8Gtk2+z8H0NUweLmvNuR8W1GBbJ5aLUG++VLiGy8d",
+	"zksuStO2asGOm43QlatVafN4aiV5sWE8WmgzLlC5p1Ei0UBKGUbSWkEL/3HKxSkQEhvJpsesvl+k95ga",
+	"pShiHteaBe/khEG93wxo3CCSl1NMT1mqpAigsNio/IRrnQBqtKA41JJQdVGD2zB2xumc0RoN9y9G09wW",
+	"KSsjTQCdWtZIB0/2luUhDg4OnviK6GCJxe3ponX96wkA8k/rQ+OI/E+YkVYqKFDp6J+klYj40fffk1ff",
+	"m/8tet0ri+on6cpj8er4Nai1sRTslIk6Z+4XqjTRM+NUnHNXsMEIXEJEZs796hVp9XcrErxcZLC84mxJ",
+	"2/wFX8W8dHkJAn9rld619lBjc7s6oDCwKuV5scL6teF+IYFI0eYA1DUxKd4ggc0SBjkkMl0oKXk6TrnS",
+	"E8i7fVksjVvV910TRK9Um+exkNjdtwlYzu6+7UByrjFjhdoLygE8Di9jZoEDe2qG4soFqPt7cd9usQWL",
+	"+zdJwNkYWG3p3AkUPEtN9WobO371rI71IwIR1zCgwFKhVW2b6xzan/wg1qFxVh6ORiJbewg8TgioFcdk",
+	"Ixf1pBCjETSPOKWVxpkNSRj/bkXR4mHO89wLut3u1YsX6+OdUaGhllq89mfV6XWXBw1vvWTmV0fa7M03",
+	"C7W5ixahTQwcyI0qQfPX/sIibfVBtqOCMthIHkAn7e7uHpBRliRtI012akNvxoJt9/rt3e7NSSUz4p9k",
+	"hr1ZNq29HMskVkQKQoni4hwkq2ZQ8cpo7ESsERMAkKhxBxIZXagGP9hr9jWT6QU8iOtDwhDoUA75rLVt",
+	"ntH5j+aJ1QNYA8ZZ0k6ouJtePHh2FeyL1e8RO4hNFb/SKdPROKf8pPPA2gDECOvd6K/E/cucqXodv+ql",
+	"nov4zSifJCS3WaMM+s3oWQ3k0nHjmOfWToWsp7E5KsoiixTlNZjZ5rzlHttqMsvX5pfXWzLl7WnrT1Sc",
+	"iZXIIHnJUnPBaUSn69T3mt8+pdNFBM/msJprsqSLVVgYUrkApfSqm5nYuIBbWthugRpqT7bdRRsj+r/i",
+	"zVJZ9yVL3rx6qw0RizXbyA5x+LQFM8SMEUL4mxojBfPtl2WLFLtvmYDFN1bWB8FQrxrLmbCcJ1TMieY6",
+	"YSWCyaFYZJjMw/6afbIt/tIJTbjCeODrF08PsUO5TEg0pimNNEvVUOAtIINYzQk+SzvktZQp+YnGMSCf",
+	"viw/COf4qgh2d8ivAbZ+PbLpasKoEbp0l9Jo8XhU4NOL8QLL9ils0MDCsgPS2zer1nvSDciZhF/UhA52",
+	"l2LkzcVeaHq/LhD9fEJ5UkfHQVjbfJUD9WDb7O/2+/BJ20xVDsr+PZMa+N0jObHMMulQcHHJFT9LmHcO",
+	"i/5F/f09IiPNNIBcoPU7NPQgOuWTCYt3OuRnNoVg9izlWjMBlPIAgFGLIsIc+smUpixugIp3iEWS04kU",
+	"5zmmqCoLqBCdSaY0S/+v/bAj03PfA2IwY5X+D2UZsbtGrskzgRdPA00S48pGF+DWBKTbHaCz1t8bdLsY",
+	"6jeSmUx4LPj5uILP6fUH3W4lHVYa4H5JiD148KHb+wih8f/tf+i2dz/uDD502/vuI/PMnVrJ9BOjiR43",
+	"oLZSGQHCUxGa8Msav6yJhfAomdG5IqG8qKRv5UVVNq/MpuIj6jTXTzKJG0Pz2m/BmAnNE6O6bK+Ka/IT",
+	"vgoG+xtt/bMMtfhGJHMLBQb7CX7pYz3F/PagI98aGeEykvg7JIav8+Ma2QhrOd7X53Uv9Z3xzm+TqNjS",
+	"y0NpIiGIdVv83j9BynwppViwUG73BfF13yyLNXaIL7nHvX63jlI/kUBsjqTgFQwsXLKsPNE3vXa7N3F0",
+	"twYErqTQLvZ7Y2rEzEngagoUUqjf68V7vfiVk/TW9gh4P5bskqXQdR5CGFSRsGgqECJ2ScqLPBFx+90C",
+	"viaV7qCyX4Jqf/mspq4oZkLzEYe6W0wNHJJzfsmE0c1FAU+AXRkJotKBGJwcoXs7FP1/7++SNukFRElU",
+	"vVBzCqWNJGU0ZqnNbIFjQSOdzCvO6BWWZfFA5C+VbmzDIDILX6Lgix1TBeDN2Zildc7dXGk2aarftbeE",
+	"cOCAUPLr8UsCBVxqLFNdU3dJx5dfXCH3JU0y1lDmCO9XfoXH+486vf7uXmf/0eMnnYPHX9j7VD1nXD/3",
+	"lrVnx0rOGhMBQABQvQTxizwXbYO9RI5GiumAnDE9Y0wMRZGTLhiGIdSbp6d7J/3dwf7BYP+gcwD/+61D",
+	"XvEoldaiIzRlQ2Ec9oCMuID6OkAZRpk2z6tGenwC64MrcRovbIyXQrP0ktbF1fz8Ks6NB7CqzbAi1upa",
+	"oFRXB9TU49PqNser49c13CAs5hFNXC03npLBMtlqS2xdmgApHYYClpY8eEYnkx0UTCNu9gDK2FlqLHf8",
+	"jdlD+KmeWUEMTNdqRqfTxVwAVI13exWIaa9M/fFkPUxp0HrF0nP2NmWXnM0aMECUQGcWMpNZEpNY1jh6",
+	"S4FEJyBP8b3gFiOZJHJWQImuBztUix6SYpTwqHlUDprhJl5esjShUx/mBN2OYQK4cvkZx2eBPWNoynKL",
+	"5Wbew2juOk/nlU2LaAq9Qcx2BPwMJCmyaQIFQqVhOfi9ixFPLVsAooYBtVHGz9vvF/HW+aB3F8e7aefH",
+	"+sZKrfzFg/IW8xe29mSb5TpmClznpXs65vEVtjNuZHP2b34r32+BlcC91+yTPsprR2qtHoDqQnwpbxvs",
+	"0o4Q2YK/y0m2KxY9Bi2VSL2skZHXeEogjRAX5KBLXMnQQrHAVQZzJzq5IbCzQj9fK/KiNIQq2AZWaOWO",
+	"qsdhvCjvqPVBGD9akREQDRLFJQWpmJOEKn0IYVbLRwYZQfZ7RpP1SxvLx2F1+5itOn40gDKWN73wUB0L",
+	"0/KWqjyCgaiOMOdbgYTilJ6zCvNOcXw6K6ERy0pvjtq/0fYf3fbBabvBXPLT8UvJan+SMzIxS2ktjBxn",
+	"gk0kyk1ORJHOc9gAFhMphsL2+oL4jbVNDtFdzw0PMEInMoV7CAy6GZMSOhhoyFhXTMjlKfmVtHVvvK4a",
+	"G3jpx1nCFL6n48SqtjRzMPb54iFawnvR1Ak2wNxoXnVfaeRUKLiTGRfKGnq4PIoxhaAGD1q1vHTztl37",
+	"NGsshYavOsQzVNBC1Y6sY0Zdcyrz6ZiL85JQqTqE0IPOxlYc6RssYcroRbUjnTUuZKYVj1l7JlPz+/YY",
+	"sNUuota2e7kIq+Wf1FVvej9fboRMuHASriLdglYG4Ar7tTn7CyWxGZYxL+mq+7YwahbiCa5fSSNU17Ov",
+	"VojXgqhi2z4NzIFmlmKc4Uc5j5N9QgMCfZHP6dCBs1wpZHP7rScYveig77pOEGO3vzqIgXVX66C83kKp",
+	"7sY45jwgWduI0trdjgehNuoYEEajMclqgT1rMwMVgdEKuHJRhUPh1+ZTsmH17Mqbj207sGuCSmOdq7fe",
+	"/osGyzyZ8ipuBp62p33LvLrbD1qSlJ1zpVlNazxqHMjT3E9bTcp9bG9F2CUThI+IWl2ijoELvI6t2QN7",
+	"S2G1mdzZ/gD/aQ7mJsetCjavPy5LdvpzI9c3LoCaeykX7pTDhhYcWGrWOvEpI8kzaOAFAEtW7gtWk4Lx",
+	"eeTyPoEWF/ElWW/rt/F3C/MJWmLX4BCT3HNQWqbgNRTLsWloC9uWlnqN33xgC5a7nucpheq5PMROrD8F",
+	"Xb29nqqH1jkEtjJ4zJXZyhocZAbrsKkxNm5qN+u3ibWO4uTm2sXWvA+kd2ucCD5xrprxHMYsWb8KBECr",
+	"az0cIrA1Ec1jsJ+VlwnBXxIugIeN5/TR6xFMuQjjOmPaNGoZtBRLeZ0jdsyiLDXHveTrr0/mjLdda9Ca",
+	"Rxes7jz/gyuEPsEB+T1j2frTdgI3XW8AM8p1Uhsde+6IBZ3jiT9cexTv7QVNR3RVswv/wAY+pyvuvYW8",
+	"gjuq+boWs+u9pjs4Tngtkdyri7d8q2Pt6q2ccHShfMsoelCNgQ12b1PKVXtmvoBaLjsuyO9saKecVPMh",
+	"lTC6+2pL6KJ/+ZKRX7lEypk3K2qkAhKKLElCEiXM8iyt7PRxb/F/jRb/4k4rCBUbcp+i4H0GnjJFHoSf",
+	"2gV7X7hzSEJfMA5cI+WwTG2GAUCKAcL6OGDMUxYZkTqwlO3FB2DTA/UckkK4X+R/5z+wlBn5B5Ygjidc",
+	"5/d1S7nwt7so/wBkv/8BKonSJ+AIlbWDu3Hps3xEdbPVClrQZrf4GahgdyP8w33llIv7Nv87H39CRfF2",
+	"8Ef+dKOF3FcXbK5K/8ZfleKqte+wEF/z9mVNmibVtjs7/Mr5Y35xLFldGzsUaxXHkiW1sUdCfHG4u7fu",
+	"DC8EhTwiOUIVmTI5TZh1b7kekD2oqdy3yLDATmFAYqlVMBQqoWps/h7Pp2MmVECmNGVCj5kynwIHKUkY",
+	"hekPfwjrSxSHolKjaB9TnVrbVWN/f590e6TKalcJ0e4tza2R74fDH/7Pgw/kwU7nYfvj9wBJ2vnPXtDb",
+	"/5x/WD+XCa2RZK/ZDPOtefLn0hq7mKewidOICuDoY2x6N9j/G2S0W2Ie4lxs4b2byTYqbZ0+OHdIQrca",
+	"UBDkNuVGEd+EiqPpNJlvaKIBRbM0nl4C0bCEiqWxl/pOAlA4AUfZLqDLsAQbsfvUdjHaLDMWtCYyLkej",
+	"W8Z6WuhvahyZs7nxxwE+Q5OEcGyer1MqFDLj+/aAvQtNklOZntrsY1k52Z8sxsxql2ur6Pz7sZyYBTML",
+	"ZQSISzwzcd10gjcvLr5A9sGxTPkfUpzGdF4pY9urOzkjmnpsybDlIyhJTKS8QPnukDVF5cFyztvuqmKD",
+	"L5gg8TrxVk1C7mVt5YM5zSB5rGW3SoxtGAuWmY5knTGJROgDpDKbThPOYjJnukNCMBrDQaHgwaeznOrG",
+	"14ixmmkoQmsehgPnkHDl4x2EnHVIaCPJC3d0EWbFRcSGAh5gZMOMKjKhMeuQkE+mUgFbBI7UCC74fpQy",
+	"872Q+lSxBEgG3bsYJ9PcrQBAs5RZchl4NWtxOdDEFKqO4BsAIsAb5W1BzL+KUSB3d/7Isgy1d1qk9E/l",
+	"WVJb9AId6NwcBnldb86AjBc68yplZo1jM83Qj0Ao82bIbFE+GQ/tlerhAvRjmc1eriwrbvKBtv9oAmfh",
+	"lqgranjtMzbDwtkq4z8zvnJlaaS39jCvX0aBni9/vDX3K/GcoKmVfk0n4Cjf47GMskkeZDvY23+805C5",
+	"Z/Ep8nfUNmCDI8UFdIJpgz0E9okVPu7CAhKHcHLUNllq3DpjSVVhNgLQgNskht4h1cjKwJV7NYx8r/+G",
+	"8PM7e1FMWKz/jka2UM0vG1+MYsSB4o6fUaFdSdTAJhwpkNnrIlsG4h2wwCOZGsFfFECjLgJuIcysOpoh",
+	"PTa/t0cNUBsOj67HTAzFwu8imSSMnmcsp6evANZBp6yXZUqkXtn9ZAVNMOwBiKm1XVWGXfgSyLW+vOYG",
+	"S39cV4fGMTtF2s6D9+FgCYpmfVLevJ9EuQVrc3nSarlvq/XMNXhgTgtqoo1Pv7tF6XxveryWTi0mz/z9",
+	"gAVuQIubU1Wjgca1MgbahpnRZwvzW9swKGa6lj0MaXvpdMoEiwmCqd2wtCSxBKx5ACcfY3SLSBOHzU9S",
+	"RuM5mJGV5ifcwrFdwX2l+WuNCQOdTBqndbGnmJvYSy6TvFplrWn8h7uijoW7OVrwOWhxsEKi2qCwHjuZ",
+	"ZBuuVIzBSro1NxmylLdTNmKpcf3qehbWNMVNz6H7i5aNB9yih/GnVih5fSZV3rL3XGKOOmetuEbzpqad",
+	"ZClDs35zrJTVo4Ds2yZUtIXUbetBeXvDenS5V3PFE7hBkHBZJ8kXUA8L0+3auVl/DQtsv1MkkecdcpQo",
+	"SRRiurCfEnIThP9sH+N17ZfPwg3aTdZ53LU0b+aU/3Ry8taaMIGlUPCftNc9WBaI2D848HbDXre2oAJo",
+	"RZuh/NjLnIzYjMxkGiszI0A/lysos20h5jafNssp2x3OWCerG2O6D5YQT2g7PGv5UGXrOQYkLNw12xaN",
+	"qCQ775B3wPV0SM5SKqIxgkK4WttfXEdawAJv6DlWHAz41q1KvjlyXeIJwNL+XuJsvEuy8xqnlLoCxNy5",
+	"NutHXkNFT8oEnTCAv2HxORVYmzJhVHBxfggkR1KwvMU8jeNyi60JTcyUsbhddL/KRKl3IM7qGY9jiBek",
+	"VLN2wiccvzLSZCQz4eVT2/5ndoX8jzwB3/i5ec3Sl8ZzK31gFGZbjkalD20auPTZWCZx6YNcCroPXB61",
+	"zYRO56WvrJVSfjD4MOWR8/YFK185YXos8cHWWbKzRaOITbXtXQbQiDYU5pZw6PlHixaoN9E5RKlsW9tW",
+	"O/k97BpwkdOFL0y19x3M9LLfll8pXxjH0+ZPeabsJ021Pm4V1yn7sc8q/hSyDZ9YeaWlbE+omLcxM+Kv",
+	"tNV3i2udN40T0gwD2ttXLFNIRYD91uaiDRl5l5lvQ38FuPpMxnN4O4CIUdWuosaoasspE9XPF31//8Oq",
+	"uwwhBmAK4Z6JB3M1TySN22YOEorghUyobIrYtvaExZy2rdhasBFdTMi84JSCEOAxm0ylZiKaw9ZOmY0z",
+	"Vr/gop0BEMJoq1TQpO1a7ZW79NmASzsT0A2tHItcWPsFXfN3mPelKDmLwqtJsKzdoWJpxtTefxFPV/Dk",
+	"bA2bvE7gHG5yM2+1fWKh5NT8AmyGpNwjfXd53ad1pJcVf64B2wtc1sONs04vHgNCgSm1nJg3ogJtwRry",
+	"Jpib00uW1iOd/oFf5OW3VNMzqhjB68zsZKpsK/W3NPGbmBOXEgeDyKnYrPDZlvTBQXVCamddJk2dt/Iq",
+	"oiJpYpOEZqxGp3EpuDKevANJBTnreYDQ4qEAv8JBfEmIB9/6XXImivY/eWNcB2PFVlUknFBBz1kaDoZQ",
+	"1zzHYL1bRKYuMFMLGiaAILUKwGxSAaDEgeMbwFEBQViX6gxFCACpfCilApNwSlMtzCPREDtPKQS+nbkl",
+	"03MquAKJGgxFUehPpEjmjgjGuFAXDIMAKpJTpjokpPGEC+eGYZltKd3jT2yuI2EDwCQ4YBd8ZkcJDekn",
+	"vCJhKzdakK/HtSSsR2aiIvQefMVVMBm55YKaC0Vsn8trANFccycZJI/drjVIfTs6y8ReT9SOPk0UOeRo",
+	"sRBmoknvi4OjXRPqxpaS+a1pNgHXmMnZspYSF7ihD812DWXu98wGFWqNhYNm8KtLHEBOb1TfAFcsGmMb",
+	"lDCAzPvS6hfMoK5cAgA79xp6pFyjcG0sI/5TnJSFZX5nLIAGS8vYtGeMnKdUaNsgnFjl/h3YEAPEVNu4",
+	"L0LOMEytBjRJQlTPQ4GNmbmZPhqNmeOdsJk2rknMY4j4TegFM/qbJaOy/VEF3q+E0K8Nh18JZvdeaBtk",
+	"+ruGorsjMwmLZXeBbexUdDNFM9IYNZDHspHlOaF1RLHLE6Av3U2uOatZky78OrjKt+MQX4NEP6tzX6Dp",
+	"z/7evl15gA6aXw7Ii+Pnfw/Iy9cnz4//cfRLQJ6++fX1iTlOv74+eflLQH7817Ojf5n/vHrz+uQn8++h",
+	"eP/zu5MqCt7c56/vnz//+Zd/HcI9/vroEK7968mvy+mmDhropf56OAh+aEIxbccLvjlz17WZhbAu/hAq",
+	"XNmN6KQajuwqzeMG5iXKhB/heNfS2sL3Re7rjEU2AA91YXF9WWB9lvvHTQ/6RknroqR4nQrhakDA1a3i",
+	"0Jtn6ikVEUs2Bk5zO1cK9bW5xxLarlEqJ6dl4Pua7fqlbtKgLFGs6NGXMrR7WNzEA1Y2In6iithSJJvz",
+	"XM4MsYwv7lZ4vnLajBWYk4glmNA/xis2YJmwG2JL36xO48LiSHlxWw1lToyNs6qhjNkepbP+JbaWkeLU",
+	"hwUV9RcjTD7WHAgErABqjtrO00Wu108I2luoC17hWbNfLGw+6VH9repSCL+76d449zbAmjbAokv9B7DL",
+	"ItVo0b3PdpAzIpy8PHp9BFWch9UD6QRqWZQ+z8zpfPhblnKo2PFm4dHeMq8MJ+Gjx7f5Q2P53/bthNYz",
+	"QmBHNQvF+k7278sGBLYh1zabjxq4DjG8EnJaAeA7hKkXdHaUp3PEmiZIFTqS62eoNsV8NkLEvd8s5WO9",
+	"nXY622ApGwtSSs1ezcIWnqMRHli64Ve5o9nrCjYq6c969uyrlmLcWZnFNfdocIuwsOmaD+VxXn1yNfPV",
+	"rKNLKM0OLWxRaYigrcWZcSWDZK1Q8+0bIFub7AuWy2aGSknphMYiCW/ddmksiTmy2cC77Rg25iPtFVX6",
+	"A3wnMfdvviUJ1Qz57BlNE85SW1LBzkH7LBtxGRSw64+xvdtb3sfsVI7M6NYJQbwZPbNsTYtHvJYu3+96",
+	"G0EXkTPmJLJNV+JRuYsS3Luq4DJTtTr7soyb3hz2TfK2zRkbPzFeTdvAG4GcLdZoS1vlerE0W4XNEHC+",
+	"VbisFi8DawC3XcWb/26hI0L1kOQ08yPOkvgO2FieMSNLZCLP519cGtxis5aSdyMkAgDX+VzmxHnL+ByW",
+	"EHH4vS+N73XRroDIb9YwpkmyCbk3EMjhRb5Zb9T0nEHEc4sGZCubzW+X29gA+7ehFrjzOOUxVWMsRydz",
+	"pjRLYzoH0mfL1v9lRy0RNVmjl6xqcLVTRiXQeYAti3p5RvicTtX6VsoidLG+7GbDwNRUWlzuosAA8jjb",
+	"tmUsAfPm3qHiCudHK5YMbV3z4yu+21rNZbeo6QMs8oilKYtP68qqCqAsGmI3WTa1+h1vgEvIQlft7q3k",
+	"sSry3qsMyXeKlQcLM+lL4c2yWqUlqhPgKfPpt43eAnVlRIqIVYeE5kzFKZ25cmzoT9jmyG2Ridis2VCE",
+	"3ojDQY5+tKtdu9AlLIFD+7o3Bcz4KeApmcLGHxAGSdhIl+enFbTyIZY9u+KeDar8xN5l4ygAsnBc2VW4",
+	"F/6roWPLuWgKX3BxGosgNbYhhRYiZkKhy2ql3u/JoNutTExpWvZL0/DgQ7f3ESjo/rf/odve/bgz+NBt",
+	"7+NHDbajGeio0TE15wmCSzn1nIVMyQXU1DdFQndjR+BHGkFvoZNxlqr468rULjQ48ANZlzRyfed4kgiU",
+	"jjqlXKCsmzBmpR6I4LJI9K64lpzRLfLx2enJVeRmWhBO35YZatvpcXTd3G7fBlnbF8yEdi9cvmLhsj78",
+	"pHS6a7FbwrK9mlMcFBAuLyuHBUSLMZrRCNjRTleQ2NTdzW8C7Uh4esFG3UWWkdY0tN+UaGSsDqCPFgvX",
+	"3fVBw3svmfzVYWQ3/xvh+N1FizFhJuJNuxLk7/2Fofrz4HDtFORyCObiD6BKpdiVwQpUwF3k3+a1ilcA",
+	"W9Sar9q1Rd5Iec4Yu0BvP2VTRrXCOAcOdE6kCEgmNE+KBq3aPYucsXMuamzeM2PVqyXxSGtCQ8n1obGh",
+	"9UwWQIu8FWqHPJ9M9TzwryniLDK9WL/PCGMXP5pRlTfX47oeQHC0+CU7dcmTOjWOc0NykD40DLkpTVlt",
+	"elIeYeDmu27v/qOpgPa9zVSnmXBeZ8VxkZNJXeOmp/B5XoUAUjXjiYZ9c0igqh7DY7ZavDwru6M+PYh6",
+	"69C2QGaCRnrNKmCuiLui4jx2ep3uOg88l82P+m9JUpYw6pg+S6++SIt5Lnud/qPOk3Ueu1WWat3KaFvy",
+	"utWMVPade2Tg9kZpxmrWa1W+q+CoqtdMkKuZ2RiY4xDKBcCE6gg7/7oHD0gI2pBhT2nkeT2T8TyAMmA6",
+	"Ye4rr2YXTE0MdlUPwGpwQf4GTyUiDJYSknFFZqkU5yXesZwPBqUv8NbSJPN4d9RCR+NJpjRQwmhitqQm",
+	"vf1qiqZ2p+WT0MxWY2PaYyj6TufGa7J8TPnF5bEsCrR6wiG7Mk1BTluVblZrQCj527s3r8lbvASL4R4d",
+	"dHs7hCpCya/HL8kopecITQv/Am1LgAgYfBlzj/IY//KwphahPF2rNj/shnx9l+7mpzm3+qodgGdTdUho",
+	"ZSUQCxOVRWNb7mfmv5h4oEGeghkdDixvUNEaHFqBkzCSkzMuqGXoNCdFy3PEuxk5ZRzhIXRNsNmYII8G",
+	"Fw8i4SjTWcrCAUmgqgLpu6XxpYYiZJ+m3AaSCRpOFnlq06uKnAPhJwIDwKAwy4MNq4yJWC2Ut/MctBzD",
+	"CLChMUth5L2Rc15yjVq4avZ+RZqhyEXAZ6cIU8ePvT8wju0OPrIuG3fQPAMmAbbS1A7Q0ruUPaviiQvb",
+	"vtzhrDk3jYkmQL5EcsIIHxGKRqPFoTpI2WZJ6ornU8n4utbgt5SpvlIotN4DUc4wVNb0CIhijIRlytRw",
+	"6+YK9ayT14PCu4Fw7YQrxeJTYENSSyhk8AeIMY6ZcWEQ+Zowcz5V2ZLtXplX5gZDPU+x3tbpECqAPOTL",
+	"D/ggYVWzU+2QpGOWxPlEWFmxFI5913TnKCrVZqf8NhB2paHVKfBNAQRqBVzrGQqm3DsBzJYPFhIVM2UT",
+	"cFXz/h0O37WWkmCu05DTAw3ITWpUimqOpQUFAHi/M6DtNWVF6gtQgKypvDOKeaktivUBgjZ5kkMPHK9d",
+	"WbDXgBU2SbeUbJKrt7+fZrquAWyD4PlT6/F7NbjgkV5V5i7FF5d/fQVpdpXatOJ8rzyMq8P07oQRhq2X",
+	"NwrXVy++EgPPkt7NX0DQvqLImqBVAqZiXsCpCtcWaLO5iOUMaN+MWVxt6FMgmEAwg4OIjlYJ9VT4j+vi",
+	"n97T5OLl1r3PSAT9oalAy3E2lpOBo+s75XEIqfAayXoPlvraBVyzGKo9I3lWZFPtr3TKdDQu5WxGlo9+",
+	"xthFYKEYxMzNbvRX4v5FmIjroRYre0yL+M0oz+HA3TeoRApaZlhxHRDtWQF9gGTY2Zy8fPeGPHnU7QWk",
+	"Rx68kiKm8x2zex+TB+8y+Gt9hO/j5bjlyoq5Ubo3BP+lfvGQjfknIGPeGCBZFEBgFi4oeqkliUvrwtr+",
+	"YU3zyoJ9spSU9ewpxvwssurmNlgd4ZgZ1lIwz6hm+Hol5bLXmFvftDgemg2YB0DFCxfLE7dD4TK3zfXz",
+	"BDqRoQGGTdN8L908RUh8ZLWwZqP87zKhtlHxvUvl1q8ilkd7iU4oTIesb5G1FU4C1GVrLRuahV1Ac/J5",
+	"3i5lbVAAZrZX9HyqAUvYVwv83bp4lICRJ8pSrufvzENdYJX/zGoDthdsnttN0CrA8rIE0EkQqxXDt2/e",
+	"nZCHllteocadsAkwwKmhQG8tDIgay5mL3L9jwFkG2W9y8ss7YKC13Z7MozEP44g6B61/to/evmybURZz",
+	"gaP+HLTOGE0xwIT/euEE1N/enyzQjBwJYORTRkVfMEEe/O39yY47BW+mTLx8Rp5KIVikyTSVlzyG4nls",
+	"xz8U/iwQnWZKq4Bkyqy4IpC7ebzfJYrOkZ4JEOr5l08e9/fNx0MB3di6j56YXw6I4ueC6iyFBrQ2kwkP",
+	"/k6RaXaWcDVmMUynLRAVQ0HVfDJhOuURocm5TLkeTwLClcpYGgAvMBMRA+pgntqphY0GVdk4Y/lcjrWe",
+	"tj5/ho44I4kZQaEpVj/bJTCy5dXzV+/IhHKhKRfonWdp0hq0HsYywl5KC/LI1rdzcU7OaHRhFh44iYnM",
+	"tPOsUaj4hMzWQ3ZlfUNR6sB1xvSMoayZdMhr6RfhCFnUECjQ0+5M6hmPWDAUYzmDjyE8bNuWT1OzJYZg",
+	"0g5bBJcbW5JglzNXW19cia1dhsJSfDPXOxJHNRRD8Ze/EHOm1VB8T6yvhfL3g1n/3d3dg48PzNSrwcOH",
+	"s9msk46iNgOa5I5Mzx+mo8j83/xup1h4QuRopJgXh5gbKfwg/C0MSPhDd3+w2zX/agOQPNzpECvYXUWS",
+	"mXq8A1fmdrb8MYDsS2bMV22zMxNGBfBpF9ljFPiYQ/sDSycq7/bryVMrGH4L/THKTHfIKx6lUkFnAPz1",
+	"BZvqQzIyu8mMBXvFwzdRphEjJzBpLDMRs5hk0/IjE87y7dA76Hbb3V672zsBhP2g2/0N1u3g4OBJu9dv",
+	"7/ZOAHE/2D/oHMD/foO7HZWbXUVGLCkfYltr3CHatkOMzwoSgsFbadIzTzavY54t3bdwt+J76Mwl80Zy",
+	"MI4Q4bpc+ZTVtXjVsiuRK+4OOYKJItQ8HnutFhfL6EJhxpXCXY2v198NSH+3sx+Q/l5n3wjv/n6utmEL",
+	"G0ddDQX8x23xEBSaBRZ7/mnYIW+pUuXP4NwbERjaD4KhgB2SH7FKTlYFubcEMCzjsh+S0JgCIWxK5SSy",
+	"2cEz20sJqj0h40rQocZ9JKf094wN3HSfZTyB/E/KaFw6qpaZdijCt0cnT3+yywDZeehbYsRKNCYPPji+",
+	"2nUOL/Da7gyGgrost8t2WKpbIOiwpJ5cBe4to4TRVAGT/HNwNVKmZJZGzCzaUFBBwucn9Dw8JMqq0nyS",
+	"X47ar8xIw7wm2u4D6E4FZx0P6F6vDybbUOSc+XDEoRMwVZiFh6l5b1sJAuUF1UPx1qbziW0FA2prolhy",
+	"yXIdRY7evgQL4kGYq+9wJ3ASF381FKiGSxv8O3dfPS908IPwKNPQjhuU74D8CErMCLj3KNmGgnGzkQZk",
+	"r9sjYaU/UNghz6nx46YMQ5vQCst2fypYah3kaSgEY7EKio56Zm4/tYtfhoe5SOXaPHOXhHkHInMQ8l8a",
+	"K0hCXltOSCoTpsgDn+g+yPtkWr58VODwCXDk7xDzT/ArhsJS7AYF2ABp+h23/QWbG5lvVaKj1K1rXGC7",
+	"Q5c6FxwWJL75tTOLAkvZOTfbAhOoDmAMdLzBUNT0D8gHV+b97RCIlQDc4ozNJWxTaul/bfG+JtChiDzY",
+	"6+7tgMRTXJwnDM4tHhhBEiOTOkZ8l+0yiwQYCpC5dr+j7psTb1cgK7FxECc0GnPBvoPWACSRcornKY6N",
+	"YRCQhBkZCF4/HJRY+rgqsz3A5lPSHZljBmHHocDjC1ZyaCupzOl96fWnMQfDQo+G4sGHOKUj3eZMj9pG",
+	"wBjLutrNBn/c7j4uZJDx2HRqLKy0Y64FKRTL6OFYT5KHm9wT5FUPytP298k0NebeWcJ82gQ5InOZpSQa",
+	"S2NTkTOmNKFklDI1Jr/++vJZzlAIrWPFuQ2IQYkmWv+58Hdot7JKMFsIetQB47EcaePHKzyVxlgx9+/v",
+	"oaYaoPCEu4ODgQFB2E1WYXHXtnVUwHOGAqvxbG9clZeBmE3XC8yJDshe/yAg+58+wR3tUO29rEYBcJ7t",
+	"kOvgedb/1WDfGBPMke40vmshnK1y3Ov3SVjf3shInjFPmIc04ooozZOEGCspNQaXGf/BUIT1jZDCDvnZ",
+	"+BNyRGIOAV1hqRJSZS2uCWO6sAEmXOebGX9nJxk+seckP2cADTcaA7STsow++fTRocA8VIeEx1QzuL21",
+	"JvK/229lwqN52HAkUqoZ9HezG1e1e90rnIa62+3sDIUU7hWtcc8AjoA6PGEjfehEGCiB/gEJ/dZzoaU4",
+	"D408mLePRpqlIP8cnK2YkzTllxbeZmMJM5kCTZuxgo2KNrtqKJwON7tZRFaR7hvt43WyCs2kO7cV7Ss0",
+	"h/L+9saG5BPmVvg5tGt1Kwy9sdAAqrYSN8vhmomvYwFB0/EdG5EKjcMZ4m41w8RGO8bDtBpK1HdiPCTh",
+	"fz8/ITmrW2j82oRysATZBPpDDYUN9rlDdpYyagxes340gfuqwD8ztqetTGOUEG5uBkaZlYwHkAg7IHVQ",
+	"v5sPdncCYtaa2LUmD/b6Bztm39tmheZH3R1j7aZSnBNobmb571Ki+B/M/OBRQPZ6RtD09ncCosZ0aj7u",
+	"94eipkmua2iTJEWfXOV2grkcItHc8TUoDbcyQ3A+8YJmtXbCwudunED2ln87FKXLKj9z7fiIuyHX2gj/",
+	"B3tdMzG2q54LRIIB4qpq7E/saKxT5D51g698jO0jzL87Q3EEUtqJLs9H8DQMtZjUTs15Ka4B8wOUlrkA",
+	"jWdHMOQHBtxtbdNK7OtqVNahuf1QhJVeciXfhTqr3FwtU/iPmbIxvTQOrREPNGYDoMUcijM2MsLCSFMz",
+	"Lm4fhGGdhEdMKObFao6mxnBr9wH5jhEa/6BS+BoOqb1WPfzl5dPnr989h2uKRq4tiPgcvX3Z8mD4FlP/",
+	"OWjJKRN0yluD1m6n29lFoMgYgop5QND8cV7HVYQOpZlNiGxBRtYo40sMoBrdgqlEbA2qpeyQE/drz93I",
+	"Va2ZY7DwjGAFuVaY4AMSmuugi0OI05Y7Ai/j1qBlTMkjCCmqloceV63Bh/qobfGTh6CuWp+DlT90id6P",
+	"QStlairNzJuJ6Xe7LujGhLZg18RaqA//x5ZLYpx4daWeeQnIrkNErzm/biakY5ZxDx9fd9d8mA9fOamG",
+	"V/RWX/FrpUErXLe7+roXeRtXuOLR6iteS31UtCs1V/X7q696afHN8PuD1b8/kfIVFXPbqRnCnfvrzNyv",
+	"gn2aQg0jXrK71tTlPSkhap9NJjSd21PjPGuob6XnZo+2jiCo3foYtHwftTVo5dveEgHVnMRX6JWAHYrJ",
+	"K1dK4w6c9fLynnq5srQhV6xcYYliA2MyJXNCjQM4Rp/UUTN3SIiuagiHFkH9ftsYQhOwHNFYMM+NqBii",
+	"7TzjCkmCSTYthYcLur5Da6o5gssEoiXgkRZTohokA3RoqRUNmMHAc7WxbPD8PEhXfMw7Lf8o4/kap97m",
+	"zUBOTGWqKZTcQN2MJ/GPGVDQpMT+JGil0CLR67aHU2/2Sk1nmo8gKzaRMBax8bmcjdJpxj4vSLfe1d/T",
+	"R9S3+t3+o3av1+7vnkCUe9DtdhCc/ZuHDzwz58WoqBKtw0BkSVLG7mL9YuP9zEW9wByk1qA1YRN12jv9",
+	"2+/d3y7+3ht3J/3kydOu+P3i7a7cTx+rA93Ldi/3Z48/Hcx7f+we7f/YssQExmiHx+EAmhcONaD309tZ",
+	"yrhOX7yisXHSfpG4Wnn5kXP4bMwJozudVmAzd7CK7qKmQdifPsx/B8//spXR3uorEAv9ykgXTD1vqcK6",
+	"a6ikn9n8pfhV4QW93bV02C/Qdxku2F9n3vLuzK+M/+Jp14YDbX20HzYzW2x/+bo9WOMHDQhNlOVfdtHP",
+	"tMB5VLQLaAKwuo06QAD2V6X0XyEFt9P7a6t9FAjmXrk5/vA/PP7caJMfgVK3IXwX5TCq20FkLth8U8v6",
+	"nOlcd25h9X7xeuELF+51Jwr6UlqR/S2I3J/Z/Ory9pt1GY4ZjT3p8Z1T15t7DxtZvkY3PWt9/rggfR7i",
+	"IYADvdUdm/yY55B/x9SBtokA7uK3FqbRIcfm6X4UxUZiVF4muqmDgO9znQ7CjcYG6iTCMcolbHKF2yNP",
+	"Shv/7l5ObG+XfcOCxWyaKxsmuZJrF+0C6w/4j1JeKHueiy5FlVZZ5sgD6CalQtEIk7yQCzybQ+QcQsJZ",
+	"wtRQyFGBXyx0bYhxDw8+a36X425DgDKqIhCMQWxh88MwsgCsJwhGe9ibWJrBWbgSiJnQDAShJoLkzb+O",
+	"j3/95bl56Ivj538nD54dvfzlXwHBpl3G0IUWX7/8a8fvB4bYh6Go7QtGHjhQhkxjLmhiYUCK9E9+NT9u",
+	"914cozmd33soil5i5EHpO4i7vP/53YlHJ9bt2m40XABads5o6qdbYLIhWSMFGOvAs+DTGOKEeL1XwoHt",
+	"ngJYAwWLh8+wdZSHJFQXfBqShNFL83GmLZc1FoNwTMzaFfI6tEBSOZHiHJLLgrlkXoc850gfQRGJaaNc",
+	"kNxH6Etds80FhbFouS2JLL1zfS6vpjhWh5+PjK17xRDUjLGLZF4ywT0buldXabjbrXTUwdY35YKRnuuI",
+	"t6pBnV8/XRBP9U96FvH3Q7c36HZbG9jJpZ6R1xbP2uTZttVrjV7Gb1ZEYEAQ5a3avAjM8xN6vir6Ar/5",
+	"HHy70ZpbC1PY7dwWUrchWRoGrhSt/Jmv8vR8yrxvsUe6lBPvs86VjZVbmwLche1cgFskMAht5KWFoEKd",
+	"zrWiVpGzTKP4psIqDT5heVFf2+WYC3hjwi+AZedPFgPD0kYjDdtctKdU6fArC2sZ4Zbbb5W2u54pafXj",
+	"oilZEx9pMCk3iHpRv702gNG9pxREqgHypFsbD0kMLMKUI0DXR5SbLWpROAPo1UewYihiCZgf8GTzMCiR",
+	"cTaCWmFYLAu55UbFjTmTedfu+rKPq+mjbyITgDN0H5laEZkieaP3zU78dmEpvLcXmaqVFQ+jvKf81rdv",
+	"ClNhh3OVt2S1iKCEM0LHGKuLIYXhWoMC3NroVG42elDQ1soRuDe5S5UkQY33u717AgO9Nffk5QjqFm7L",
+	"k6FJOZPgeMlzt8TeGvbsSCaJnJlj7F9S22B0L1h2q029EtyGa3kltyHabXd+45IUUr4SKfy2Rf5t29K+",
+	"52AsPl9geX4DxGfCmg0ZurgH1HXbfD2IHWcz31Z6eg0t9k7T5G6S2d+gdsWzmutX2D55Y2jYCDdgZJuR",
+	"eR2tr115vpKX7HpUJwQjAeDfrDoHACDIO4hh3C9GxC50+0Nu1QK3nA6F8d6LgHMebHaxajcyFKD4Eg7C",
+	"ygVeB8/7TpEZnW+tvIsnfasKHHpDl/RxbZSxpqtzq9cd7HZhHwv2SdumXSvVut+1urexKvdavd+JOm8O",
+	"Mpoz1azQvS4ldbHve3V/Y+r+SroenINc19dFImtjjddgE3wp0caFiGFgX7c+hHhYW/eRBxbvrZdbxrzJ",
+	"S3YbtoueT9mqIpUqnautVlnUzTFPmdlz81WFJvn9TuDxC7q5WrWRzO2Dwd6JqCAPQqM2wh0bSTSn/kEI",
+	"HFjhTkFEVCLvQgYlINiBjgcFvw5Xp3gkWr5Os+wwZ1ImjALl2tdWClOa5nVqYhZW+r5A5msskFlYRk9a",
+	"HEs5scRC8M2i2Cif4ua6maMY8WYcOY2gQ/6AjOUMoQVcY70/giDOMiSip0jQwnXRaBUIjjwKIxB0Uk6Q",
+	"vySKsilnMdFSQmUMtoXh2pplLGUd8hoqaM3PM8F/zxjWkMsMOBtoai4mEVWWyCKKzGwuk16ri2FKJ+tu",
+	"q2LUBRdPxwy5HXMjHuf7FGAmBRah1w1akUxklprR9dnjGCgM60ELVji+uwCMoHmA8RdYrE7N6jh5Wqax",
+	"hC3ms5tvhtgtTetNlthsOmn2GyxELb6qn84NQNk+WfaHj00rYREihZqyc7/eCpl/2yf0Pq5esDJr+tLx",
+	"b7+2dYroKI7XwnoINquvuLnHe9ym+7GWQ4Wd6qFKHthqCj6wvLsX+wQ08jcbijUa4oReMHHvn1yPnXEU",
+	"A6i+amlsaWgsc05y8ELMElbHPP0MPjemCOyznDsDyRAyxeJDRwFimUViBnLUnLXtzAAcypXNABcwXPQC",
+	"9ppe8xspWTHzdTtY9J+oOvJb524ezfhmzzDuqLpjXDCG+VN3pbMdrAE+MsqhOpStogxQdFc9nFesvrs3",
+	"Gb88k7Gu2dCfG3R1PYL1my8GvCa7ZTsMVmVju4Qv2AKLcClbnWfsaORQdRRKeZX3gypL646lmOR5H/wL",
+	"xqYKi0GcvMhjLS40w0ud86HT8VbGEcqC6zWO1gmOwAS0YQJ+qE2YSnFeyZguys69/e0l1Fsc8O1mN9eQ",
+	"kk9tLocUhc/3mKWbcImXVDYgemktnxng/7mfzLXleb1dD/k+33fLaCWkw7tpl3qDVJ/Kwf5YCxB71eQO",
+	"8P90LKViFsMvYjkbGI3hmNwx+FO6JWzp77+H237/PRLkc7VI8n4IdxmlcmJ5UbUMA3Im9bj5ptBCXLFI",
+	"f//9UBC8epG5Hm5ESxTzl5zNCBjBAIqCZ1sybcs4GRa1ekC+kpQHUHRTNz/CQk6vCRe8gHcHImiayplN",
+	"vStt622xAxmQm2INhaUqpcrORADTYOcjL8fdtkqikoldmYU92pKTv9T8Jq9Y7LXqU7G2yfx6svgZ5geC",
+	"6lBfWIJTaJKQt3yC+e2QIxL+ELrx2lYQrs0+klgqEv5//R/DppEX3RUa3sG2AVzvHbzGo8tfw3Zmz9/k",
+	"kAACDClzcYM0jPjJyhFDR9Irjxfy9IsHA6ipzWGottKqXX+/u+96A3q22VjcKV1jMKXmjpuNZpV1i1zb",
+	"ra8YU7AhnuAeSvB1QgkQ6EsFAfV6SROkGrNH4zvVFCIsqZZ1S5mW0F7QHICc85yN/JFYVnGPnFORfreH",
+	"6ANz6VBwBYgEEYAPfJbMA8vfWTT/GBsHmDEARc94khilgE42dEsyxhACCz0Ket9gs91FjUo+cdDnXDla",
+	"pu1SjzXo9YNtstCyQYsLmkPgZUMxyqA71gPgxC+XvO4c+pYH5tIUcFgPRU1Ftv25nT/v1zWuyY6lqAZ2",
+	"1DMJpEHw44NFaKG573yK+AoEgANIE2YuwOcgdTZZ7iNVXaGdoNJY7gGy+i/cpBnkiGwdI64brzWPo0ki",
+	"Z6w8BJVxOOVu1mD/2YWxoRSYhu9Uhdob50hmWvGYte13bfjODocL6KoHu1KORgBiS6TCVTYXm6/acjSq",
+	"rBhXyPdqX8Uug+UFr24G/8e5/Vn9sXlbOBneT2EG8t+B5wodv+x8gLmPvxSyDT82F4c7naHIC6QqdcNC",
+	"tpE1xrx93nJlNpbAO2JJbMeMp46V/yQ/CsYwh0Rxwhl0KxFzcp5a+OGRa1+R18wTWzLv0eoj/UnRiwt6",
+	"MeWo2bwTjGAU8JUwGCDdNj+kiWapoGYvKevRAOtNvvZA7wJiBnYF+EMjEskkYfQ8YwVFRSmIDjb/nBgL",
+	"Hx9ox4ft1hxbjJVkriFUYb0QLeWhk1wQ3CuaOYVm6VIesxD6tpC81w62BCAUeYKkINMsnUrFHK0+wcI9",
+	"16NpKC7YVA/g6BG7m3EO/d0eFCIY1tNIUFsyUmpbF5QoKm3TCMexmJPSjGhKbOccN8H2hcwoTiM6DQmc",
+	"VbV1ZYi50VGp0v5rIJ4Z02T0E2SN6h/nfutbaDmAaot45k2Cr7Z5l+3e4kqcMt5+ugcafeXEMoumBURe",
+	"xzKJ74Jqxj8N+CZvUN2WshO+6sGATIlqyvVgLAcnep6rX08W1TvpHgx28TdGKBU1Y/9puGfx+6X3tM+F",
+	"FdSUJzZB66C9iTHz51ZBlKxmR6oPut8FFa3BXwaLaZmh5QxGCFrmXBD3CtBsGAIUkRnew4pvYsUvTGCr",
+	"2/vbwW9P9//R/Se+lc6g5fRB0f3jpGR4OfK0om9s3o/nYdkQ2yTJvc7Gh8RW3FDSs4EpHGxl/Zqr8nOS",
+	"KfjsEDryYWi0ZElV7KUA28DU2MGBZ+MWL+aMzsDzXvLPKoYpHOCSAfqFsyCVwCTmFL0Ubyk6vEVC0h2c",
+	"Sk9WCFBa17CI+tnc3dV2fL9f3vELDih0Uqrb9SVXFBR0QdP0Alia6t/tqUxTFmErob7fySnhSmNvLujA",
+	"hd6Ccu3yXMMh7P3TClr4I5CMkYzN2Fz/fU8CudAu1SRhVGnS2zcmn4RwBiz3QhLYmHT2hrbbf939kIIT",
+	"kjGuv7DXXPiB63G8ExRkk4vS0tL1lQfkiVgjn693ed0s5iIVGvhh8N6276tb6wUCrusScjXMXg8aG3wt",
+	"cn4NhWu7n78ZV2TGEvAIJywGQjUtJZwbJyG+Mo4w0UANtkmMrSEfuAE1WAWdV0cBhpiCK/B2XckxczH1",
+	"j1fG+t2th3JyTc7HNwFo8+bqHte2Ca7tqrH4bSFtddxiV2QVq959FbVYFUVho0xNrCg2+mVUfjwUGAQL",
+	"8uZa2EHLjyFC/A8DdR3yIpUTiEkiS0ouByGoWm443j0gIcfd1QaWFQ7hh8DmA4qAJRJ6a3sz7BJqcwM6",
+	"U64MekLnBIm5oFG6B+6CrupX5D273RDZLXOnWN/iSF1UbNTroC7zo2h3wl+2Qr1USMz8k/JnQgXeotrZ",
+	"OjZkpcVJLizKzX9QTJw6W9+eXGOcV0IwpWCLIvnvDl3TD0izWWFihMsyt/JhzwnyjSMqr6UmU6kUP0ty",
+	"aVoWdnW+x6LMvC7no0YaQzd1yyhxxoqpQu4sowrKA+7c4yXvkt3tpl2jh5Ccb3Nxc1bLSTlnO2YpG5Aw",
+	"N1Yw0JWbKyE5Y5E0lkJocQOnXNSAAIGOYamaN1e/FF+Fnr8bRflMCnavI79EHXlDkl+sVE+d+/pRH7PO",
+	"ogsv/c/F+gLYF0+NolcaQ0izmxW9MBJznuUlSwfGQzuF/s9MKV/W2rHEW4lae/G9rL2Xtfey9l7WbiNr",
+	"rQiBeQKBc92yFuzL27FyFeUxxrAAAwtAWyNny2avJ3ud7bt9TAtvcS+A7wXwvQC+F8BbCWCQILcQcRhz",
+	"pWU6X1GpiYWYSNNbg1gMiExiQDMjPNlraY5l/lhOxnVn6IcAFIa5kLSEvHr+6h32P6fEjoqM6SXDJvLX",
+	"kuX9yb7slVO2WCBQio9yzSYo2pHO3oJ/W4H5W6ZYqSc0iZmCDzfgXlnS6xGIqV300/ZDl8aJwX9Xuz7a",
+	"hIPrhg68K+7P1Vi7oKVlEf/NlWfr85a8i245GrLSdhN8GxxU95nltTPLIDjGdDplAqhYv/xUM7TEvR1r",
+	"FipYHGHWGePinCjGjED0ArQQxK0LLQxFaG5wam9wCjc4NTfIE8OYhXaVLFvEH2Ay7m3fe9v33va9t323",
+	"0AGvpbZAfFqSetcbgrA1grcjtGOORYWLYYembJuQp2Z4TioPRUUsk9eQMQbDuSjkrakl2lx+C/luLGf3",
+	"AvxegN8L8HsBvq0Ap64K+3rF9lU63q0rubHt3UawzmrrurxZXd5rQqaWq0CmRLFLltLEimvFgprmdZYD",
+	"oUNealtyzbUaCh7nvbKte+xahjk6Cg8IyjWCM61smlGFJeUyiQuSCrO5LenEjM59nSLYDGD4jsmiQ94I",
+	"j/G6eHlu/ApPqUHNTAAdzDLFSjQBxUX+dHlvCRwUjiRSeyGkpUyRG/fp+6YBpzkdAMjE/Fy+d8hj923g",
+	"lUsVsaa+OXp5vz+PhF1ADT6WhPnXNgWOer1S2dF2MaK76+S3wgrwGvn9Wc2AO6G6XF6YXdtn76s2P0Bj",
+	"QEgsfPvm3QkpKcUwZx/KC9OwdkBBgz1LdbG6dPbr6Lx3a8tQUya4WAzY+Rp7/N14Pgnm6Nbgq7CzC/6W",
+	"ShQ096b9UOgWHjG8071DfO8Q3zvE9w7xFqL3HQTnbghLlYlY3qC8RUI+Gl0ggTBV2oMB4Fpb/j3rp01o",
+	"zJBquSDoHYppyoDuNqbzQ/QPLcsYcqtYr5PrDjlyVTCwox25r/NB8dqhaHSYA8I+mfOS+44TamEEZ+w8",
+	"ExA4hRokD3owFH6zeEcCaCZWbJMAMxfea4t7bXGvLZz/EmDvVN8/8Y9zAP7NUKx2cNwWQc9mO6/lm1Uz",
+	"v4pYFlJ6Ii/ZlTRNFnO9AhY2c7HAFBkBYtfJPSCCzXJA2IDMxjJAiQsbATUGhD1teiuXoC6cSXXeFR5k",
+	"hU4pT8ziAy4kbkug3MYncsFic68xVWOmDkk4YRM1FPAG5JKlfDQPyYiLGHYRRB2pmKMa4LniAofYDD1l",
+	"Zu4gwJsyoNE1g3gzGgoqCEupYnHBjGm0nG2aU9Rx2umYk4lM2WEOPk4ZUnAqOQEt0xmKY0ZjMwztvyLX",
+	"iiUjYhZDM0FiORM1IU/zdisI981PngsNHdvXaXuO0y5FxFKhbpPAvGksMISIJglLSczLHdZbF2w+aGL2",
+	"V9nZ/zAgFyoGMqGffoGofGvQ73aD1oQL93cPoHKapeZW//7w7+Ew63a73Tb8t/cC/vP4xcfvzTeq4cvm",
+	"q/6rqDNWOgWB3vDS8L7eWTibQ6jfW9ryFJwz/RZnvWEe8iubZuLR0ok4av9G23902wed9scf1nqNUl7a",
+	"7GVk8L/z9gY/rj2m/o01MPiquPeN7FiHdZ+hfLkn3P8aoZaAFgE1CcrHtxdA/ddEAnO1Y80EvD1PuF4F",
+	"InfWn83rRTJLYo9t3Yl75LoJyg2BbHxvKPKWQKl2XuZ5yuFqxC/WGpEzeJYxAXIOCkerPqM5Mz+y6nTI",
+	"+zLltG0FMAocbboKys0+ZlyP4WY8zfvbmTuOZRIr855CHzren6JrMPYAoi4tLFjOeT4U5jPgLtXSzBAY",
+	"u+QZzAESmRvr2YzYUeVDlsC4utYCsXM6kim+pXlsUIHTVzoekTOZFdQ/qTZvacxIpclB3zjuxvaiaQ2k",
+	"yN8DKywSf7essEhOxky5wK4ixt47zDPn1FhRzFyu0fSL5GRCVUmif+gF/Y/m72kC9Iojmii2SR8Yi+hf",
+	"bcEERqG+xF/3rGXh/sxVJk1Tapz5ltLzxLE9thYVlVtl10GmzOQO89AhT6lCNkgaRbAFY+noFTUrt74p",
+	"NU9tMJZKj2iyFHrLbKbh8N061sELYPcvOf7uPc21A7B2XKVD4A5TkO8C1/LBnqp1rFJz36ubpM9pmnDm",
+	"aFFvsa9TOd99DYYQBCNVnY127T2ern3sZvsoSRIpzg/NqY/ZiGYJTLb5zJH5g4xVdK465NgOIYfMh3Y/",
+	"lF8NmhjXCYZq0c3azcLsha8cy+viy5xY1TWw4tbIdWX0UZIYRRNdoEZ0UVRiW1qQSZZoPk0wACvJBPxM",
+	"fEz5POw3nHbNprXvY2cTr2Qim7QGH/aDXjfo7Qf9brDbDR51PwaOpXbQ4kJDO+kJ/QQ8uM6XwD/2c3HA",
+	"hWbnLK2bg1+Y0UhmXdAw8NrVeO0nvC4PVarKu2uqdUvWuo/rkYKVSs5ARDQLlbwgbR0m9w1Z1z8GLcE+",
+	"6dMIX86WkOV9Ao3EzFI5ZQ9/y1IejaF0rEmCbAAMepfItZwSbPFittTXUj12ayHaDXsZAPBhsSlC596l",
+	"WnSpXnDL4olbz/emfLu3xqmqGtCLvtVDc9xWUScDS7LxJCKaJEGBjoAobDEycNtpNLZmFfgO9qOhKBuD",
+	"Acmmxgk56FoPYMxoDPHcvOMT3hyRFq7+F78WUmPhgtFk1NIuKAhP5zyooUqkDs3jjQixrcTBuAPYKnYr",
+	"UkjiADmC/35uvDtvZsKrOCSv2SfnlCTs3iO590i+Uo+kZA7bFOqdxluNNsbUHST6PXFDpPdRpU9ZadT4",
+	"84ZxTgGDXGO8FpdZE7b4oLKrPq65Pe49jnuP4+Y9jut3D5ocAKNxK5j/63ILFs5YWdibl2z2ETbwA0pq",
+	"u8khOFm0fO7dgXt34HbdgdXm95XdBJeVWCP94n6KGQibDtCEidgYrRgSdO3/z+bmcyw3ixdtbNeff7l9",
+	"/dSNbYVpXYhlyPuXBlSOUd65nfM1ZXHt9K8TMnFb4z6R+zV2To+Kc+aEyVN7QGsESensNvdCN7vHNQkB",
+	"i3BAhHRWPLbqFmxWtOv2OysutJbuDMV/80tG9Ey6w6xsm16Uj+A8InZtNpYJIzGdO0YDfHxAzqQeDwXH",
+	"3kuxjRbwvDgUwVy25tXILdflDdv9wsNcNrdGotk5XMbsCI1q7am6MrD3akWe45QrPaGqHBI2U3kaU52L",
+	"w16/3d9vBS0zsQtfPCoE4tP8fhvYYXYmrrt/7xYPj+vk21EMuySkoxGcttMyKiApgxj9TVTAD+678V5d",
+	"9nbXkKU/s/lL8au671lxXRSSRnj73nwh/tZUEiVxWDY180Z+MXOc6ZWYIXxeMjq3Erh4/60FrquLWLSx",
+	"9prGHH8bfIN2yq5eQXAProfj9GbK/JomLFzY7iAFa7a/bD43K12vc6aLM3PFsFK9oYGWUHy6Bo9pNbIE",
+	"hsdJf9dz0DAEtWCJ1MWczNV7pauzabzeUDY3bJrCSm5p/tSFStcmYr7xRplut2zrm22k8uyi5GSlsYya",
+	"A0NH6P1DMAiD/VhwYVsz5x2xlWt3bBmbjRw8S+VMsRSoexJJY5Uja+EnLFEMan06dcLpmRnVSsmk2Sf9",
+	"cKwnSdknKGcAzf8WEzm1p9a87Nba/Zva2WaXsihLAbT94aO/Z81EQXdw7ONv3P3M+EsuE+u28Lu50mxS",
+	"s4Gn2VnCI7QXbZZ0RWTS5VLP5tCW1IUcoe5LMZpGY1LscCJomkLjQAYO3FBoeQ5FXQNCXXACoJjYa5wm",
+	"iWWTTBkSXS0q1JinzFy3AixgE+GrYpk/snMuhDkJNnoxypIE3wyBFlTMyUym1tXcLHcuZGNKFP6zTcHT",
+	"mqlysxwYmalkbb/a5D/UXMUerD6igjwIdZqxcAcI3rCk70EIUI1wp4DWl14K4a1178LVKZ6j0mvYgZ1J",
+	"mTAqvr6wMh6EdaLKdnLvg8pfY+4qzuWdE/pOAi5K/bIIbY4pH8VQ9OKQZ+7QlcqApIgYyUTClCJhfoJC",
+	"QJyZc7hMgK+K3T5zObc7DN2CDF/V7B8HisHN1+aC9Z0X/9LrC8pu+QZbjX1ZMNdFS2E/QAFbHKdmq1ht",
+	"K9jMtia/D93eh26/RuF7FMe5iNxQ+HqxWiu91w7VUtfQP2d4hWJLkilz7I6caY24XTEv9f8ZiqJ1tRQA",
+	"q8IUXeCxIuAAYpsZHFPVLqVjdg6HQjFdkvhaosSHjCGj8XaSHx+8reT/88aQccaui4Rm+VU/UVWiKLkP",
+	"PefiAPdU4dw6YKl/erYTE+tGovHB3ymnV7dxoDHqgyfwihHpu7A+TnKSyT930Pe6ZMK3HvPdSntvF/LF",
+	"OzsaP1BWi1Aey1FkDOQJm5zl7Op5VIw8+Nu7N6/JhKXnQLEajXcwpOMJA8uYADEgayyUeNs83T1AxR0S",
+	"peW0ghOieiiMjzewfQHBiMdagYLSwPIDchceJCqLIsZi1SG+ohgKmphpmzv/UWk6385MwDzStZgJ63iG",
+	"MNNtmOkf6qRc3lTMi80i5kqWptOnYi/CTVhc9HlT0fcWX+J2mdabpe5TnwKsbsfdy+L0tlP89w7e1bE5",
+	"yKB6vT7eQ4e1XAMHnht0Dg3pAOHqhvHgJ3zC3oxG93DwO4nb29lfJ3Cfw2TvPdk/DYicLsqFW8EslA3Y",
+	"2rTBa4khKmSPLWr2WAWOXjaNFkHo5L/5JRuKK4PQ8wAXCMJmGHpQxqGbrxrQyAFREqTwUCg5YWcynkNm",
+	"ZCIvGeF6gD24EWGhK5BlXzIClSkY07YzkyUpMgMgD4pypF7Q7XZ3HPUZ3reSiTHG+YymsVoi7VflWxoF",
+	"/m0mXOBNhLSi0u9oVHzjWdH1pZC9x6V2RkU37RZPEsGUWlIi2duttEIKWjPGLir9mdyGK5n0i4j+7uN2",
+	"txbRb7448Ad2Sf3sxEY64m4g/aWH30P6/5SR4Pts0o20Y7yqal/ldTz8D1R2y9HodM2EE9fo11sNXlY+",
+	"pVoyAFtvpYRwDFsroT9v7sdO2X39wDWdwhN6wbzqQ2ipst0JXDdpkz/Kmq82e7FdNUFxgq6Yu3G20pa1",
+	"BOtwVvQeLVYWSCOIkKRuE7Otf7NVBm5WG/JNhQ/+Z45yXpsk+rZTTv6Rv2WvvRYp7MbynSKVxg2OOGdK",
+	"9dhjxSqsh+2pY4FIZ8FEmSGfdxv4vFdx6FV7ClqLCbYRVpVjgykuheqQ9y4XL+bFzzBNZs0ajKmSmc8p",
+	"jo1LqrBHd48tRbRlLf8JXvLKctq5p4VTnL81bI6zREYX+E8mzAh6T9Artg0gW7098HQ/Bq2Si7rb7nVh",
+	"x+Q3qPnF/gqmIPwOl6RhNP3yaLp2dOa1YjpvDXpmDPa3jysj313y21X33TUjZ+Cc8kt2WqJo7bW7vdbn",
+	"jxsoiNKaNmiJ0s66T4jdh3nXBSd8p8p75w5ivVmNHD5m04RGRtYmSdl2rQ64Q44KoWu7LUDxGbTKD8un",
+	"MCSZ0DzB21Ub3X/SRn9+pyAIS12HQ4ycDsUo01nKCCTkFdHSXE4TKdgAquOwwb1tcFiMh9pv3N0BQ0nn",
+	"Q+E9GUOx3jvUKgsgT+2QI1GoHiAbHAoIdOGLS2R+NaLUoSUPc6gYysfAD5jHkmGyzzzMXM2xs8OP8FPA",
+	"hSQyognSA2KX/vd5F7cIf6Uu+JRQ144DmDSZiAOcNmzk4WE8zunUUrse2oZwXJMxNPRSRM94xAJCcawk",
+	"zURRbDgUOFEywi6jEaSouFb2ydrre2a/YCLuEPsuEC6fMKYDQhMlh8L8yWPBz8fmo/T/sfe13W3cyJp/",
+	"BUdnz4m9adJ6seKY+rAjO84ksxvHY2vGsxP6ukE2SOKqCXAA0DQzJ//sfrt/7B5UFfqNzXdKsuSeLxNT",
+	"ZDcaDVQVqp56HtSgtM4I1x91qnSgYz5ndsJhLYzr0v3IN0NtQexXPzpIXfiX2RNCZen4qFKf6Co9dVYm",
+	"OKX4sgPKhUoX9IVWKYSJH7fZa10NS5TuqtxJd4rvemmosUdmxeA2rUQdNw2aaUKV+xOq3B6AaF2Y9E5Q",
+	"qrFiWAEMMQcL0ICJGjDRPVWXFu5QIV0hxz8SPHWj39eelk+Pj6tkyBOj+8KCHmaAdWIIc0HBl+M9bkVQ",
+	"cuWW2mkXTrQ/wRiObtBw0B3q6oyp/PRlkwUcsun/5/Kb46ksicdu1OsPYSgokdciOP6vEJMMwTEAWm1C",
+	"OZBaAO8BKzMCgEO9tl7ku9NV/gpnx/7r3x0fMyv6WiUADM21A3pTO0em8U/CzOFWIrWizV7gDaAeLFQC",
+	"kZiPGWOnr4WKQbvJP81H+neWEbJ8LLLWVYyffJA/nwhc2vB9AF3YkZ4hNT4DEgx2CWE6qZLjwp9akZAK",
+	"nNIwPKcBYifrNNYKZe61oIufdJrcLeLCzXQgIi9GZuX0/QLXObCi07s86pycHq9IzR9XEBUbByp+cm6y",
+	"N3bJo+9c5KifpfV03eLzRBpha294Wr4h3alAXR5qJVqPC/9czwAeHcEe8Pv92V/+evbPF6e/PP3Hd1fn",
+	"//+v71+9vfrn307Pnp4TM0N23Z3eXS045CeRbtIh7HdigwG5Q9LxRQLxiO3ERO7X54FoyG9XKR9SCOv1",
+	"7ouC+UH1nqRz4r5Wg1T2XdxVIOEJ+uWK+7OcjTNp/FuOr29tCUEYBBdvDbhMBS0IsFAtqVoTbh2th3sT",
+	"yXvrtkjRuUa5fzEwKIRja5u/X/moKdjEwL2xc/SBd9kt+tgKavNKJQ8FaONnq0HZHGgHAcM4ZyPhQ21v",
+	"Nyswmx320iZwG14O7q2TacrgALl6J60q59Iu2rOM+7UHo3vEmcvqrXtFj380JutrKbKOcAPvYnp2K636",
+	"15Lxfo7FZkAXEJOH5lqYsqDjaPQYchtQYES5fp6mAjXmE501qzDeVROjh4aPId+Xlhv3ZkHj34gB8Mgs",
+	"2EMr0sFSCmO45f5GcMKNU8Isy0SgObmWUDW5FiBMnw0R3t2i8E5U7dr3YYvGGk92P0ix9f5T9B1euHOy",
+	"FQUxPv0yBmL4a8Ord89sw/uRZnzMfi4ahn5f2DqT4LcGxvJ6IhSfyPacIxfuJvi1Ao9vxHpzh0lX+A/s",
+	"oJ9xy3yM44Sqzb6/pF9vt//CEA9A1xuG31D2rqXsRZYM4OndNm1PcdY6jt7wNdabI85C8bGICMCynrW3",
+	"qyq0vazI2htkF7ek7Q1jWt1y/iY84Na0vYg5MTm2xD9nm13NAKGTIEjG8WuhGLcBo+KnIfsyk4oJCTKS",
+	"2iTCsEcxV2w8jdlA+pP3pVLsl6l1wvjfddUv//1f4GUvleKP1/LqwgPn7e5+9nagBj45KDWwaI25TEPG",
+	"9YL1wyPYqTF6CtUWZicA8FrBEsyVao9hYv5EH7a1GS55OuFvuezxzk7Lj3e24+PBO03kULosjzwZaSWY",
+	"mo57wkSMOx/9+JU9MkK02au8X7c3dV1Fv5WWyaHSAAeCedGItRIcpuZ3YbTtsPj45NkJOz8/Z8cnp2e0",
+	"XLoq/vbpc0Z/gT9U14D/cJlirh/t8llaPkn/0e1++38e/cYePW4/aX34378dt55/ePzvs+jk/I/sw/+1",
+	"3SoZi0T2eRooXXAKL8K68NMymk9GQlXXCPtVCVSt7ar+SPSv8Y34SZ0ZrYb+P/JQszwz8L+TZbMzNkuZ",
+	"ps/KC+j70tz42WCtD99uNAHvIXErEx9UDaQwcYckeHECkNemshFGn5aMOL/MR4uG/gY3eHXkdMsYYWb4",
+	"UvEhysN/dv5d++T07Gn7/Ltn37efP1v7LId9iPtEzkF+ahNyjuD4mvD/PtJqT/KAJERqWYxSE6sVg5zl",
+	"vNpvxVBa0EfIw6kqfRtiGJz3PYHJEaI19NldRU47wtoTBF0RxmQ9AaWnDjFv+afmJlBEMGfkeCzVMOqq",
+	"vynZ14lgSpsxT6WFjcAevf7x5WNqerH+IJJ6XwdJhNjHOn96lfv4GCOhmCtVdP0xBlsEwgAs9RR3migY",
+	"fXzMp8fPuyqGqKAF4VkcEWFIBnq2fE6mN9SG4ckuWG6JILzrqqmS/5oGLDgiQGZ8TvDc/Nt0o8cQpb7L",
+	"oC0l5AiGzNWQENIshNM2YshNwpyGicLCHsV+UQYoh2v1pHEjRHtrU4lExgBvz77bVRNhrI+YYcwTba3s",
+	"paKVTWBMJcUxQLFYn6tE+ivbNvt/Wl9HmQ4MNjaFVBFgh6kYydNUzz7mV2RyQGslg/kg9uZqpv149CQF",
+	"t+GfGNZt/mQ42CBFDx8RknwoAEi/lIU02yrr8DG03e6YlESptSSmNFCEPFwqtQWVaemnN4N02eIJdhp7",
+	"nRsMdq6hgr8jKvgNK/zFdQKW+IoDLqiYghXOn9s6R5dKgz0MfgvseXjNhXxW+WzZZu8wy9Cbh784DQcl",
+	"Smj79w7kTlM4guI9wo8hELWOq76PGZ8UfDLtaEgNHx2f/OX5P1+e//34H4ikd1N71Hl6/Dw6ctJBhPuq",
+	"NCgW2EjzB8gj0zBJ9knBN22TEl4FiCi6u072uGFKR9zWzmFXLfqwFb/Ov+t/WeNJOmVYZ8UTBdsubVfl",
+	"E3TB4tzlxMyJNAX8ZiqdSzFbaQEnKcAzcnt9V+iWB1msIv+bhY1bhqUFyEn47GCSA2H9bas5IC2bQEda",
+	"kbjtG8tG0ke/89B+jboEXUXCBBQfLQgT7BRo4DV3DjS+XuIZmrJGdeBLUR0obsIVsgNb2IpNGWzodyt0",
+	"B9ZXAIbC5ZtwzzryXcS7qFsJf94LdHJ2/P3ijBdYtb3xBUZy747XxdXANeJN9tCfp7WC0qKsDvAr5co7",
+	"mAF76ACZ3eKN3bAxdOUvQyRBTdM0Zv1UcGMZBu5xxGJI4sRMm66KIb0D5J4xkd9PU7/vKvG7sLhDOcQ6",
+	"hCcPU7Vb4II8V4cJXA4hgzDWn0RS4W2Fg32l+gYd8Nn0qDkba5BczrvCoUpIaB8shnWOvn16wp4+pUIb",
+	"e/58q9MYztGdSCas8BiNZsIthpe31u9QPN5Dp8OGx3bp2tm2b6GDp6LdguNvN/3bdyoGcdjz9xNhuBUE",
+	"f9zdU9YWm1CHpkpIjombACgtJPP8qYEix2CPIEmnraCl11VSOQ1Nvz6UHGqddKhcghY9QnMfFeoeUbFW",
+	"gw4ARsSUdoLpAfhhaUrnlYg52b8WDjEGMy4dYJGEckYKiyaz+H3gdolIikh0VZZJsI47aZ3s+zvnRY5v",
+	"bJu9H1Hpgk8T6Zgz3iERR8+gNDWYgugqwMf6kIi8Vl7qgR9/Y1l/xKUiohmILNrsBe9fTyeWjXkiApkR",
+	"Nh74e3VV4e1kxEdIdUHpjhXRASyd2ugA/vJllE/sNcYFmYPPiD0LZyZkF6DzCQgHGOkA46UY9gyctk6P",
+	"2zu4/Vewvb4ctw/jabz+w/L6I25beiJUOSHZKVkR7+VLNguMcSoF4yMgBjWw66cqEYbN+PyCEWfZGBGO",
+	"kMmvBgiwz8t2XLEY//zR2+q4ycEfLAKArVsbAFx6F7LK+wuyQove/7Ofvs3A4hnWFnrXAB6iVT6ezP9l",
+	"a+HRn39485Zx42Q/FZadnCNm4/Q4Yj/9/Obykj09Zy9/fMtOvnvaPj99+rizyvezzPWXVnF2lJYm5O0j",
+	"ZoX305kXjxZceISeNqLmFY2OVRui9Eu6yjtZ4Ihb5f9g8uodIPxpr5Tidm4G32Odwc8cfJP4/zryZrgW",
+	"inF3cZtuZTZoVe2TRlu0ObCfb+bE8QucOIA+KtSas7JAodbnDxsKMVaQozZcWd53sL2BFLT2MJAZjWBe",
+	"qlaFehtyZNhAp6meXXRVOR1HpxT4egGglbcJ6E/eBxOLpsweAGk/lWh31YsgXUWCfJOJqMVCAa8Rwsi8",
+	"O59OgGcoOPtiu91VZdJkAmBziz8IFJt+wjpgLf26wrAxk5ECL3F2/H3UVUGdNZhU+nbA3S3kGlZYWfhG",
+	"rZGFvyzv29jymBFtnrVc/9VLlCrdlxypDIQJbwcwJ6fbn0V+gY13y2cRuOlbYadprXv6BXNKeByeccsS",
+	"v8CbU8g9PIVgij7jm8Fozs00G/FPoubs4a1cyidRLnrXVSXig/gCZe2QmrYvUrDWesAEh64xaeqSlvQd",
+	"unlX5ZlLyn9kR5ImhXm7gQnsdcaLkGwFnMzS7pjVHJNFq48xWhMjPkkxW3q8eTfSM1s6dGDLK7WjR8Xu",
+	"dPTlUd7uDvKy2NfC5xEebfpUGiSlxJ28Gg0ajfWaZsRiCgtx6iFdT4/Q12OxEPiUem9O61ttSs5mP6GN",
+	"m3Yub+gtL+PPytgFGtdyX13LGiPPFm38Q+cHAKp6A3F10aDiWk/0bnZ073NeytUKbtc3Rk+0BUCnErOc",
+	"4hXrMZ+kla6s5JCnm/ojkUwBwmm6yocY0u+wKJMi74nhVGHOSE/7IzoE+jt0COLPjbAOj334g6Cu0FVw",
+	"528s0zMVBaamvk5TwYfTbJnZiehLnsrfsVdJm6oCEHY5IayD96xQfRH5A5fTLB5pI3/X6mPC5zamdijp",
+	"qPmXQBsF4lpCPltcLxlqwa/0CcwhT7GrXCqMhaCg+431ngh8zmtS6pU2ZLQWiP6xCJTT/T+yQnQVYUNq",
+	"pRvjTAYYgNvXwNRLfMD+vSKXls3rSF3lFwQcEb11ALCuY2NtHfBBw7Rn4stat8ZczVv4KXVIlX2nX13r",
+	"m3ZSru625ATSvBtI9pYps2oEfM9axyfeXRUWz1HnWZ2i71nr+BRMxFgb5S17BQgTPl569yUSeacVLeOl",
+	"ZFrf70qz61/X3YgIw0KpcTb+c7VR35BfkE3H0N2KBN9aCFI1UB2owXsPpQrW7AIWBXg1zuzIn+wMquI0",
+	"h8jDhD5+ezIOHCFFPQPyuMW4B4KRmqAndyN0cvQfZM0om9A4+l9EoB9EPqwiEVI4JaK6DxzDKHEBTGjg",
+	"w5e5uJUodXRvN1dPWmIVr/a1dw/j/JRy1VSe1iK2cY1uthF3BGqnXJWPHRir+oU/36G2FC63tLCkP9GZ",
+	"gnY8aYmVQ98Io/FFQQojwgmGEkVGeINt0Ub0RJ/n9qHNLuks5IIBoRieWYmqYbgV8dTLE9FV0rJUDBzK",
+	"zbFHMf0gROxZI0b2U39VgEwHynD8B/TqR11lKStHimAgWZdrgMV+mHGHRtmjo9sFPkzWMEeXVHrm7xFT",
+	"rSmQCODxAP1tG4gBPmrzkfJmcaemNHeBfBP+U7xx5U5RVyn/RxmOFP5BgfWdTh+FWzOc/x0OGbDADnLG",
+	"+OLqTTxNS/WmsU6AWqj0amDHVytThaT9R5n42TiJTj9E4Qp+uWx7JriEjXzbuLklzu8yHF+vsqXT+MH7",
+	"l0Ss2oMOWL5i9qkfUsVoUZjVUHD3lvbCmzDA+4CoJpuN5g0S/m6Q8NyYOYUZTE/dTjE/USwsj/iRRQsc",
+	"Bq4Q+gnoOGXVlMs3P1OVSDo2FlzZAh+yZokmvSrseqxhncSLXs0nYgM1bic+uycjdzDqVP+IDW3qGtrU",
+	"Vwtvf2vu1MDn8W+bTofLT5nhlVA3YbjnN5bF/rYxAXKcvvCrTXyepFwqm8WalZVXy9ZbWG+b1BaBzTKU",
+	"DxcHVCbxI2UeKusf1cr3+wnYuZxIg3/nr7FJXbHZLnewXYCAcI/N8q+pmIo1LMNY28EOHViYWRoIJLvn",
+	"WbtnFu9PtJVYtxkQqng2AmxIHcAXhrAyC/NXGOSaDfQe7gMXK22UkyUV9ywhv1e5vZZONWtISvj8wk9Q",
+	"IgZ8mjpUKS9v41LtoXag3JUJYleN6QfM7C+M6leVzrN3CDgKie1S0wqzqX9FWLqoGwtxLW06miu44Tv8",
+	"0b2j/sRVt4b0k+b0YYC9D1UreOgZt8z+/YsMUzC5uGQWLW5u4gpW90mfp2lLic9ueQ3/JafuTWBgGnEL",
+	"KGiRgLSvsC5rAsEhtdl7EKibaUZsjhOooMF2566rNJTJ4e+BOp4b0q1IlpnmFTVgnqav/QPcaQUYSAOW",
+	"6JluKe0BD3PLaRC0krWkAfhaIA+ChqbpHrzvhU3YUi0xnrg5ZESQlY9LZ6t7uUlgHCqBAZ10gnlTW4N8",
+	"XW20C1kM4JDcTHw90wnNdNUpt28E748E9tv5d45LJiAetBJdBcb6kzB+GKhEHSHiaCatYOfHZyye5g8b",
+	"Y83BfzwbyVRkqX7QDPdR3mjqoLk6AcBVJhHFUs0T1uMpV31hgEkYdeqBExjaYZaE42+hH0VYe5OV0fwm",
+	"tXyzPJk/LB34XZf5knPhS65K4vFWmO3F443W43USNPAdf8aRNfFDWY5rqRjMW7jPmvMdHGHwbiR9ptij",
+	"2Dvn+DH1LCjt2KN4wFPrP8vAdqUTDp7wauUO7Efed6ixn69RSlX0tE4FlCvu2SnGz+0m6gUws410wT3z",
+	"bf7N4qsr7G3YTojOhUT34iavyOQt1S+4TBLgg9V6HMj6yY8RjJW0idlUpd7KxNkeAhAf7MQ2e83HwnYV",
+	"8h0Ab389s35RVGmVLVmHSfXP/2WdSMjC+IGxreQG/S9ukiy+OtAtJGgJyppbTTKt5WeNiLpug0tuOS21",
+	"leMkaSjo74iCfs2v+Fgg2XxzqjmI5b9MErLMO1r+4sHG/2wbfnAN7ekL7OAXeE7JgEyJANPAa3mtNrHn",
+	"OJTd7PnXS9bt56th6v5SmLphs6yh6d5h325K1+1vv9PBzB/0cePtSdD9wGIMAKX5Sf2qs6+HsTEPvVC0",
+	"h3veDajt73ADdNpt9kNw5dgC6x+sq6zTEwvBdC8Q5EjFpAvHwousdZ+Oi8CVuVsogFv8AKHAIeiv+6m2",
+	"FZ7Lgo2CY++WluZO+KqXmbiGrPrLCK8qh6YG+XpHHNCHOWURVGSL1jdoyYBf7YKaorry3vEbtEqvaEAI",
+	"7P0IIoAYjD7YPNCra8Qut0zT/yntv4jXR9hZUB2WYTQnkM2UOKEnuUBcAdsEfS4DYYxIPjodrncTUeTy",
+	"4n5e1P+6zSnOUBNLroslXdjO24CNtg2V8GVkrX5FkwVwpe17/QpXjFaCnIq8VFHGTj81QP4BRYYxsont",
+	"gFHKTOEX2kN268iiH7QSDa7oRu3RLeOKJJq2Fr7PFng48IFxhMok4e/5H0I1BJqxsDsriIcCOyCoNE6N",
+	"EcoFrPBOXH4PG1nE94EUlQ2s9jGXEzdiZK8q5PQ9IRSzQqiLfA1ETA4YV/MoyMlDUrykso5EtztYYbpa",
+	"Y4kbS9xY4sYSH9gS/yiVtKOMMOZABjkV/NPNW2OgkggFop6Qakh22WqW6CIPRsE+5ya5q3a1yfB4jUFu",
+	"DHJjkBuDfGCD/Fq7vLG6aOj8zG3XNrXMOgM74o1bZ2mrzKMVxqC8O5b1RKpBJUKjaA83DlX09o+f4WKN",
+	"rW5sdWOrG1t9YFv9QgylOnTsHEosN2Kg/ywDP1ymKEkc12gF0CoLlWTa+KDJU+7bxcYpKOVb6roCvmrE",
+	"uUOFC025yy1+EPsURpChIePe56lQCTdwzaH2V9Qq9xz54LY3/WEmb9/674WBzyi9l/XmnoZq3tGPyN8q",
+	"+tq/sYlUUqv29lW2q7DkbpnaeEWNL68zopvK18FFBaUOvKaIUm8w6YvO7vaIh9HxKO1aAz1VCep6E9lO",
+	"/mn7YbjU8GBSUdsOelmeQq9rS6oWWKc4a2jtKrKxMucRQc6VRubnbrz3OwHUzMERauV9VhCdx9e7izOn",
+	"BuTNgCoQflHHcmBrN3po+BgJUYm+zS95w/sul9LOmHJAneJ3UoxZgLL8nQZzg4eMcIslSA16OtsQUq0h",
+	"pHpPiE8zVaSBsFXLcRB5XNN1HCQgifsXVg93FLoBN/jMh2hjnqDuJHIKZtF/JQILN13dpfw+DG2TRuUw",
+	"wLD0aXtuwkxVwDLtR0VVGsitkT6FabqvtE9h/K+UM/NNOqdphpve6fvYO42CctnGDrYq2+uL1qpkLJa3",
+	"Tr/WTthqBhT1okCeQA4A0zUWgY98YIToZO7UhmyjjUCECVn0gH2vLI0EARtX855O5heZuUmBcdH/yc0n",
+	"4gJzkVINWU+4mRCqq+KB0eMYHHGMwvFdBeRRXBW7lBjSkvdFmookYn4a/P9DKlebwGMOknzA0+4fSPrD",
+	"72AAIrWLuc/A5e63zTwnXa/wWmXEgdJ11UA626Hz9kiAOqBhTig2lmrqp3kQxKsy/FgIMPAu0rKYRuSf",
+	"FFe4H38ifATi70J850TIA3U3P3Y59g4E7hweicavxGe3wpWsa1IvmZm77Va311JVpG9xuB9pfo86Z8fR",
+	"kV8wK3WIFmC45ZUKTXFmzJ1O9dA/stOFy52cXp3sLGtUmsyb7JdfmKolUOgtkM8hIWIxktp47p/hpQpt",
+	"crg5P8I6tUed4zJaGj4O/9juRdUhqKvvrjAcb3IKk3ETsOry7qlx0N78bsIEAPahSbjcYcIliE3muZWo",
+	"Jt+CaYl8s7X8Iruf+ZgFdc2CIm5BWRPEeukc33DBHUrOauoquZLd479CsiR8tpZD4SoLSVClyrLYR3yJ",
+	"4TMVX4SIMOhwQjZlIAxWIaCssHf0EW63Z/yxFbvC+/CID4NfIUzdvSuuhuXRgiXYwi7WOETW2KOLLN7w",
+	"trzNFZ8nPn5ilBFuN3XT3Jhc8WtRtCaDwQHMyaa8DmhFAo0kmAmAB0o8TmkldslzDYWrGoY9uwebiPme",
+	"RMxXe0fDfzTG/WtqSAzWBFfNrsmzrcKOcOWsQbEUeD3h8AK2R5yULrssofdC62ti6Q2JIMjeVdQHSdK7",
+	"SPQT7xSo4cP8CjbofiD+DoeoKJBK1ZmqF0jruv50X3gLzRn/qwlzlW7BFsXI1kdDCoBd2oR/U1R74T8C",
+	"ipq6Xcs4xlxdNRsJFTHL51EJc0ZangMjBONqHvqTdw6Rb22CwOfAxVsDLlPQ6tSGxVAlaEnVmnDrcswH",
+	"GjpsGhxO6RB3f4gSMdlfNdwHOuw/oQrCDTkdMP82fwmF0z+63QsWgIsFEYGQNdrF7dDz3LrfubWSbi2O",
+	"HB+aQHp0tGqg5F+NI2jSGiXmSqyJHtJiptctqexynSMEdBcK5SPNMD+aMWeWy9KBDyUUmAG/BvXxrsIE",
+	"AbxmigPxk7ryOdxpps017HPIpwwgKACGW9FVAzET1oFxbbPXUyTMM1PFBkaP2Ql8G2TI6R7+Cgmfhzsj",
+	"wC0Kj9FVQz6xWf+mNokw/h+EOQ+aTABecvxaQA6uPxL9a6gIXDBOYntQZEfmXSTtczPZx5TPJaP5hiv4",
+	"56KyfBmp3inOjBV+quk15SCBYjyEtpG+P576OdHmGmYNBcD11FmZiJb/WKpha6SnxsZRV8X+9n4nxo93",
+	"IA6ganl6/bO62zI5gSzKxO4IYH/L7Yjk4ufCOmH8ChCfhJJq2N6yLg52DGGby0StKhfcKgvk5/EmK+QN",
+	"W9jNsIV5Y7DBiXdPRrGmoH0TBe1730Kw2CWwzNqz3NhHNX0ECGaLEWUFv7VxAF4VvDRAxip+Ovjo7ITd",
+	"VMMPVMAiv791l0AZBe7XoPRetvPbB3/w6wluvL397YN3u6A/tVT4WirreJrim4bqN3w/wcNtovvTkMKb",
+	"mvSoc/QEXDmNtrZ7G9UvfXDHjQA+jXaOaH5DcdZRvXzvxPhl7j+AittI+9/7NTmOMNSjVsms5w9XrDRM",
+	"z4q3QYXCursA0JLwnbCyoyzZMocBI6ISFcYpCYORJOAxoW5buNFLGkj9nQy1xlqIB9kk5X0R5erl11Il",
+	"4D5CT7v/ATeicP0q4WnNtMmxKOhylaS36CKXuAhl6pfL4hUwpwuRKoxGqyzYzGqeJXTnSKeJLV6/LERQ",
+	"Iw+9Fn5buFp2wlm8UvFG+MjG74LCj98JI8WyQQCG1YhOHm77pwlvCEQ1/BvIg/4IFKRJEzK7B6kTL9zi",
+	"NXQYjkUuJ0mXLih3w5qWltmp95HpHJZbcX+kXC0b/pj7wcDS6bDLNz+zazG3YTnBVbm9prA3vJl+H3T8",
+	"aq5HEiIJHMt7czh35azh14DSHeTnwvDmZ5SaEYaXd8LlNJF17+wnwVM3irImJTilkVnhuVI5NLXlpqj4",
+	"SrF55Y8Pf/xPAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

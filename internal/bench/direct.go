@@ -16,7 +16,7 @@ import (
 // compares them), run with nothing around them.
 const (
 	guardDoctorSQL  = `UPDATE doctors SET calendar_rev = calendar_rev + 1 WHERE id = ?`
-	guardPatientSQL = `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL`
+	guardPatientSQL = `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`
 	doctorFactsSQL  = `
 		SELECT id, is_active, specialization, hours_time_zone, overbook_cap
 		FROM doctors
@@ -54,8 +54,8 @@ const (
 	insertSQL = `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
-		                          patient_overbooked, outside_hours, override_reason, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		                          patient_overbooked, outside_hours, override_reason, made_by_key, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertEventSQL = `
 		INSERT INTO appointment_events (appointment_id, version, at, action, actor, from_status, to_status, reason, note,
 		                                start_time, duration_minutes, doctor_id, patient_id, room_id)
@@ -124,7 +124,7 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	}
 	minutes := b.Duration / time.Minute
 	result, err := t.ExecContext(ctx, insertSQL, b.PatientID, b.DoctorID, nil, nil, nil, want.Start, want.End, minutes,
-		0, 0, "scheduled", false, false, false, nil, 1, now, now)
+		0, 0, "scheduled", false, false, false, nil, nil, 1, now, now)
 	if err != nil {
 		return err
 	}

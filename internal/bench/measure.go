@@ -75,7 +75,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		return err
 	}
 	defer func() { _ = direct.Close() }()
-	st, err := store.Open(store.Config{DSN: dsn, MaxOpenConns: maxClients, Now: time.Now, Zone: time.UTC, Log: slog.New(slog.DiscardHandler)})
+	st, err := store.Open(store.Config{DSN: dsn, MaxOpenConns: maxClients, Now: time.Now, Zone: time.UTC, Log: slog.New(slog.DiscardHandler)}) //nolint:contextcheck // what it starts lives until Close
 	if err != nil {
 		return err
 	}

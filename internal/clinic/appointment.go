@@ -27,6 +27,7 @@ type Appointment struct {
 	Version        int64         // counts changes; the record's ETag
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+	MadeBy         *int64 // the API key it was made with; nil: by somebody of the clinic
 }
 
 // Busy is what the appointment takes of the doctor and the room: its time with

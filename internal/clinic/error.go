@@ -57,6 +57,12 @@ const (
 	// for appointments.
 	CodeInvalidTicketTransition Code = "invalid-ticket-transition"
 	CodePreconditionFailed      Code = "precondition-failed"
+	CodeUnauthenticated         Code = "unauthenticated"
+	CodeForbidden               Code = "forbidden"
+	CodeKeyNotFound             Code = "api-key-not-found"
+	CodeHasOpenAppointments     Code = "has-open-appointments"
+	CodeIdempotencyKeyReused    Code = "idempotency-key-reused"
+	CodeIdempotencyKeyInUse     Code = "idempotency-key-in-use"
 	CodeUnavailable             Code = "unavailable"
 	CodeOutcomeUnknown          Code = "outcome-unknown"
 )
@@ -89,8 +95,10 @@ type Error struct {
 	Report []PlanItem
 	// Violations go with CodeValidationFailed.
 	Violations []Violation
+	// Permission goes with CodeForbidden: the one that is missing, if it is that.
+	Permission Permission
 	// Cause is for the log only.
-	Cause error
+	Cause error `json:"-"`
 }
 
 // Error gives the code and the cause, for the log.
@@ -149,6 +157,11 @@ var (
 	ErrNoRoomFree          = &Error{Code: CodeNoRoomFree}
 	ErrHasAppointments     = &Error{Code: CodeHasAppointments}
 	ErrPreconditionFailed  = &Error{Code: CodePreconditionFailed}
+	ErrUnauthenticated     = &Error{Code: CodeUnauthenticated}
+	ErrKeyNotFound         = &Error{Code: CodeKeyNotFound}
+	ErrHasOpenAppointments = &Error{Code: CodeHasOpenAppointments}
+	ErrIdempotencyReused   = &Error{Code: CodeIdempotencyKeyReused}
+	ErrIdempotencyInUse    = &Error{Code: CodeIdempotencyKeyInUse}
 	ErrUnavailable         = &Error{Code: CodeUnavailable}
 	ErrOutcomeUnknown      = &Error{Code: CodeOutcomeUnknown}
 )

@@ -56,8 +56,13 @@ func WithActor(ctx context.Context, actor string) context.Context {
 	return context.WithValue(ctx, actorKey{}, Text(actor))
 }
 
-// Actor is who acts, nil when nobody said.
+// Actor is who acts: whoever is authenticated, else what was stated, nil when
+// nobody said.
 func Actor(ctx context.Context) *string {
+	if a := AccessOf(ctx); a.Kind() != "open" {
+		subject := a.Subject
+		return &subject
+	}
 	actor, ok := ctx.Value(actorKey{}).(string)
 	if !ok || actor == "" {
 		return nil

@@ -22,6 +22,7 @@ type Hold struct {
 	Buffers   Buffers
 	ExpiresAt time.Time
 	CreatedAt time.Time
+	MadeBy    *int64 // the API key it was made with; nil: by somebody of the clinic
 }
 
 // CheckUse decides whether a booking may use the hold: it is live, and for this

@@ -1,6 +1,7 @@
 package clinic
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -11,7 +12,7 @@ const MinutesPerDay = 24 * 60
 
 // WorkingHours says when a doctor works, in the wall time of one zone. Without
 // any Timetable a doctor has no working hours and can be booked at any time.
-type WorkingHours struct {
+type WorkingHours struct { //nolint:recvcheck // JSON is made of values too
 	Zone       *time.Location // set when there is a timetable
 	Timetables []Timetable    // by From
 	Exceptions []DateHours    // by Date
@@ -210,4 +211,13 @@ func subtract(from, others []Interval) []Interval {
 		}
 	}
 	return left
+}
+
+// MarshalJSON writes the zone by its name.
+func (h WorkingHours) MarshalJSON() ([]byte, error) {
+	type plain WorkingHours
+	return json.Marshal(struct {
+		plain
+		Zone string
+	}{plain(h), zoneName(h.Zone)})
 }

@@ -21,6 +21,8 @@ type Patient struct {
 	Version     int64  // counts changes; the record's ETag
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	MadeBy      *int64     // the API key it was made with; nil: by somebody of the clinic
+	ErasedAt    *time.Time // nil: not erased
 }
 
 // Normalize puts the texts into the form in which they are kept.

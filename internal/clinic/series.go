@@ -1,6 +1,9 @@
 package clinic
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Series is a recurring appointment. Its dates are appointments of their own.
 type Series struct {
@@ -15,6 +18,38 @@ type Series struct {
 	Version      int64         // counts changes; the record's ETag
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	MadeBy       *int64 // the API key it was made with; nil: by somebody of the clinic
+}
+
+// MarshalJSON writes the zone by its name.
+func (s Series) MarshalJSON() ([]byte, error) {
+	type plain Series
+	return json.Marshal(struct {
+		plain
+		Zone string
+	}{plain(s), zoneName(s.Zone)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Series) UnmarshalJSON(text []byte) error {
+	type plain Series
+	read := struct {
+		*plain
+		Zone string
+	}{plain: (*plain)(s)}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return err
+	}
+	var err error
+	s.Zone, err = time.LoadLocation(read.Zone)
+	return err
+}
+
+func zoneName(zone *time.Location) string {
+	if zone == nil {
+		return "UTC"
+	}
+	return zone.String()
 }
 
 // SeriesDate is what became of one date of a series.

@@ -25,6 +25,7 @@ type WaitlistEntry struct {
 	Version        int64  // counts changes; the record's ETag
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+	MadeBy         *int64 // the API key it was made with; nil: by somebody of the clinic
 }
 
 // Offer is a time that is held for an entry.

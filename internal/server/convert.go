@@ -41,6 +41,7 @@ func patientToAPI(p clinic.Patient) api.Patient {
 		ID: p.ID, Mrn: clinic.MRN(p.ID), FirstName: p.FirstName, LastName: p.LastName,
 		Email: orNull(p.Email), Phone: orNull(p.Phone), BirthDate: orNull(dateToAPI(p.BirthDate)),
 		Identifiers: items(p.Identifiers, identifierToAPI),
+		ErasedAt:    p.ErasedAt,
 		CreatedAt:   p.CreatedAt, UpdatedAt: p.UpdatedAt,
 	}
 }

@@ -38,11 +38,15 @@ func (s *Server) GetHold(ctx context.Context, r api.GetHoldRequestObject) (api.G
 	if err != nil {
 		return nil, err
 	}
-	return api.GetHold200JSONResponse{Headers: api.GetHold200ResponseHeaders{ETag: etag(holdVersion)}, Body: api.Hold{
+	return api.GetHold200JSONResponse{Headers: api.GetHold200ResponseHeaders{ETag: etag(holdVersion)}, Body: holdToAPI(h)}, nil
+}
+
+func holdToAPI(h clinic.Hold) api.Hold {
+	return api.Hold{
 		ID: h.ID, DoctorID: h.DoctorID, PatientID: orNull(h.PatientID), TypeID: orNull(h.TypeID), RoomID: orNull(h.RoomID),
 		StartTime: h.Time.Start, EndTime: h.Time.End, DurationMinutes: wholeMinutes(h.Time.End.Sub(h.Time.Start)),
 		ExpiresAt: h.ExpiresAt, CreatedAt: h.CreatedAt,
-	}}, nil
+	}
 }
 
 // DeleteHold gives a time back: DELETE /holds/{id}.

@@ -52,26 +52,33 @@ func TestRegisterRefusesAMissingValidator(t *testing.T) {
 		t.Fatal(err)
 	}
 	handlers := api.NewStrictHandler(&Server{}, nil)
-	if err := vs.register(echo.New(), handlers); err != nil {
+	if err := vs.register(&Server{echo: echo.New()}, handlers); err != nil {
 		t.Errorf("register: %v", err)
 	}
 	book := vs["bookAppointment"]
 	delete(vs, "bookAppointment")
-	if err := vs.register(echo.New(), handlers); err == nil {
+	if err := vs.register(&Server{echo: echo.New()}, handlers); err == nil {
 		t.Error("bookAppointment without a validator was not noticed")
 	}
 	vs["BookAppointment"] = book // as a renaming generator would have it
-	if err := vs.register(echo.New(), handlers); err == nil {
+	if err := vs.register(&Server{echo: echo.New()}, handlers); err == nil {
 		t.Error("bookAppointment under another name was not noticed")
 	}
 	delete(vs, "BookAppointment")
 	vs["bookAppointment"] = &validator{route: &routers.Route{Method: http.MethodPost, Path: "/elsewhere"}}
-	if err := vs.register(echo.New(), handlers); err == nil {
+	if err := vs.register(&Server{echo: echo.New()}, handlers); err == nil {
 		t.Error("bookAppointment with a validator of another path was not noticed")
 	}
 	doc.Paths.Value("/doctors").Post.OperationID = "createPatient"
 	if _, err := newValidators(doc, 1000); err == nil {
 		t.Error("two operations of one id were not noticed")
+	}
+	doc.Paths.Value("/doctors").Post.OperationID = "createDoctor"
+	for _, stated := range []any{nil, "", "appointments:everything", 7} {
+		doc.Paths.Value("/doctors").Post.Extensions["x-permission"] = stated
+		if _, err := newValidators(doc, 1000); err == nil {
+			t.Errorf("an operation with the permission %v was not noticed", stated)
+		}
 	}
 }
 
@@ -211,7 +218,7 @@ func TestRefusingIsCheap(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	r := httptest.NewRequest(http.MethodPost, "/patients", strings.NewReader(body.String()))
 	r.Header.Set("Content-Type", "application/json")
-	err = vs["createPatient"].middleware(nil)(e.NewContext(r, httptest.NewRecorder()))
+	err = vs["createPatient"].middleware(&Server{admission: newAdmission(1)})(nil)(e.NewContext(r, httptest.NewRecorder()))
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, &clinic.Error{Code: clinic.CodeValidationFailed}) {
 		t.Errorf("got %v", err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 )
 
 const headerRequestID = "X-Request-ID"
@@ -117,4 +118,18 @@ func headAsGet(r *http.Request) *http.Request {
 	get := r.WithContext(r.Context())
 	get.Method = http.MethodGet
 	return get
+}
+
+// allowOrigins lets pages of these origins use the API from a browser, with a key
+// or a token; cookies are never taken.
+func allowOrigins(origins []string) echo.MiddlewareFunc {
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		AllowOrigins: origins,
+		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowHeaders: []string{
+			echo.HeaderContentType, echo.HeaderAuthorization, headerAPIKey, headerIdempotencyKey, "If-Match", headerRequestID, "MEMS-Actor",
+		},
+		ExposeHeaders: []string{"ETag", echo.HeaderLocation, headerRequestID, "Retry-After", "RateLimit", "RateLimit-Policy"},
+		MaxAge:        600,
+	})
 }

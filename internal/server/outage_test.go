@@ -40,7 +40,7 @@ func setupLogged(t *testing.T, db *storetest.Database, timeout time.Duration) (*
 	t.Helper()
 	log := &lines{}
 	s, err := server.New(server.Config{
-		Store: db.Open(t, func() time.Time { return now }, time.UTC), Zone: time.UTC,
+		Store: db.Open(t, func() time.Time { return now }, time.UTC), Zone: time.UTC, Open: true,
 		Log: slog.New(slog.NewJSONHandler(log, nil)), RequestTimeout: timeout,
 	})
 	if err != nil {

@@ -32,6 +32,41 @@ type problemType struct {
 // the rules are checked. A test holds it equal to the contract's ProblemSlug.
 var problemTypes = []problemType{
 	{
+		api.ProblemSlugUnauthenticated, 401, "Not authenticated",
+		"Send an API key as X-API-Key, or a token as Authorization: Bearer.",
+		"There is no API key and no token, or what was sent is not valid: unknown, expired, revoked, or meant for somebody else. The answer does not say which.",
+	},
+	{
+		api.ProblemSlugForbidden, 403, "Not allowed",
+		"Ask the clinic for the permission, or let somebody do it who has it.",
+		"The caller is known and may not do this. permission is the one that is missing; without it, the calendar is another doctor's.",
+	},
+	{
+		api.ProblemSlugRateLimited, 429, "Too many requests",
+		"Wait for the seconds in Retry-After; spread requests as RateLimit tells.",
+		"Every caller, and every address that is not authenticated, may send so many requests a minute. RateLimit-Policy says how many.",
+	},
+	{
+		api.ProblemSlugAPIKeyNotFound, 404, "API key not found",
+		"Check the key's id.",
+		"No API key has this id.",
+	},
+	{
+		api.ProblemSlugHasOpenAppointments, 409, "The patient is still expected",
+		"Complete or cancel what is open, then erase.",
+		"The patient has an appointment, a place in the queue or an offer of the waitlist that is not over. Whoever is erased cannot be called any more.",
+	},
+	{
+		api.ProblemSlugIdempotencyKeyReused, 422, "The Idempotency-Key belongs to another request",
+		"Use a fresh key for each thing to be done; send the very same request to repeat it.",
+		"A different request was sent with this Idempotency-Key within the last 24 hours. Nothing was done for this one.",
+	},
+	{
+		api.ProblemSlugIdempotencyKeyInUse, 409, "The first request is still under way",
+		"Wait a moment and send the same request again.",
+		"A request with this Idempotency-Key is being carried out at this moment. Its answer will be given to whoever repeats it afterwards.",
+	},
+	{
 		api.ProblemSlugNotFound, 404, "There is nothing at this address",
 		"Check the path; the contract at /openapi.yaml lists every one.",
 		"The path is not one of this API.",
@@ -420,6 +455,13 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		for _, status := range e.AllowedTicket {
 			p.AllowedTicketStatuses = append(p.AllowedTicketStatuses, api.TicketStatus(status))
 		}
+	case clinic.CodeForbidden:
+		if e.Permission != "" {
+			permission := api.Permission(e.Permission)
+			p.Permission = &permission
+		}
+	case clinic.CodeUnauthenticated:
+		header = http.Header{"WWW-Authenticate": {`Bearer realm="mems"`}}
 	case clinic.CodePatientMerged:
 		p.MergedInto = &e.MergedInto
 	case clinic.CodePossibleDuplicate:

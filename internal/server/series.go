@@ -11,6 +11,9 @@ import (
 // CreateSeries books a recurring appointment: POST /appointment-series.
 func (s *Server) CreateSeries(ctx context.Context, r api.CreateSeriesRequestObject) (api.CreateSeriesResponseObject, error) {
 	b := r.Body
+	if err := mayOverride(ctx, b.Override); err != nil {
+		return nil, err
+	}
 	zone := s.cfg.Zone
 	if b.TimeZone != nil {
 		var err error
@@ -59,6 +62,9 @@ func (s *Server) CancelSeries(ctx context.Context, r api.CancelSeriesRequestObje
 // RescheduleSeries moves dates of a series: POST /appointment-series/{id}/reschedule.
 func (s *Server) RescheduleSeries(ctx context.Context, r api.RescheduleSeriesRequestObject) (api.RescheduleSeriesResponseObject, error) {
 	b := r.Body
+	if err := mayOverride(ctx, b.Override); err != nil {
+		return nil, err
+	}
 	change := clinic.SeriesChange{
 		Days: int(deref(b.ShiftDays)), Skip: deref(b.OnConflict) == api.SeriesRescheduleOnConflictSkip,
 		Reschedule: clinic.Reschedule{

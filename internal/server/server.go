@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 
 	"mems/gen/api"
 	"mems/internal/store"
@@ -36,6 +37,19 @@ type Config struct {
 	// RequestTimeout bounds how long a request may take; then it is answered
 	// with 503. 0 means 10 s.
 	RequestTimeout time.Duration
+	// Open lets whoever comes without a key or a token do everything.
+	Open bool
+	// Tokens says whose tokens are taken; nil: nobody's.
+	Tokens *TokenConfig
+	// RateLimit is the requests a minute of one caller, or of one address that
+	// is not authenticated; 0: any number.
+	RateLimit int
+	// MaxAtOnce bounds the requests that are worked on at once; 0 means 64.
+	MaxAtOnce int
+	// CORSOrigins are the origins whose pages may use the API from a browser.
+	CORSOrigins []string
+	// Now is the clock for limits and tokens; nil is the real one.
+	Now func() time.Time
 	// Observe is told of every request when it has been answered: for metrics and
 	// traces, which this package knows nothing of. It may be nil.
 	Observe func(context.Context, Answered)
@@ -47,6 +61,10 @@ type Server struct {
 	echo     *echo.Echo
 	contract string // version of the contract
 	draining atomic.Bool
+
+	limits    *limits
+	admission *admission
+	tokens    *tokens // nil: none are taken
 }
 
 // New builds a Server. It fails when any operation of the contract would be
@@ -61,6 +79,12 @@ func New(cfg Config) (*Server, error) {
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = 10 * time.Second
 	}
+	if cfg.MaxAtOnce == 0 {
+		cfg.MaxAtOnce = 64
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the default of a process
+	}
 	doc, err := api.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded contract: %w", err)
@@ -71,9 +95,17 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
+	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
+	s.admission = newAdmission(cfg.MaxAtOnce)
+	if cfg.Tokens != nil {
+		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
+	}
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.Use(s.identify, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.limitTime)
-	if err := validators.register(s.echo, api.NewStrictHandler(s, nil)); err != nil {
+	if len(cfg.CORSOrigins) > 0 {
+		s.echo.Use(allowOrigins(cfg.CORSOrigins))
+	}
+	if err := validators.register(s, api.NewStrictHandler(s, nil)); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

@@ -55,7 +55,7 @@ func setupOn(t *testing.T, db *storetest.Database, zone string) *fixture {
 	}
 	c := &clock{}
 	s, err := server.New(server.Config{
-		Store: db.Open(t, c.now, location), Zone: location,
+		Store: db.Open(t, c.now, location), Zone: location, Open: true, Now: c.now,
 		Version: "test", Commit: "test", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

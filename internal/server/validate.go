@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/store"
 )
 
 // validators holds one contract validator for each operationId.
@@ -30,6 +32,8 @@ type validator struct {
 	consumes []string        // media types of the request's body; empty: no body
 	produces []string        // media types of the answers that are no errors
 	maxBody  int64
+	needs    clinic.Permission
+	once     bool // takes an Idempotency-Key
 }
 
 func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
@@ -50,6 +54,10 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 				route:   &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 				options: options, query: map[string]bool{}, maxBody: maxBody,
 			}
+			var err error
+			if v.needs, err = permissionOf(op); err != nil {
+				return nil, err
+			}
 			for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 				for _, p := range list {
 					switch p.Value.In {
@@ -57,6 +65,8 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 						v.path = append(v.path, p.Value.Name)
 					case openapi3.ParameterInQuery:
 						v.query[p.Value.Name] = true
+					case openapi3.ParameterInHeader:
+						v.once = v.once || p.Value.Name == headerIdempotencyKey
 					}
 				}
 			}
@@ -84,10 +94,10 @@ func mediaTypes(content openapi3.Content) []string {
 }
 
 // middlewares is what the generated router takes, by operationId.
-func (vs validators) middlewares() map[string][]echo.MiddlewareFunc {
+func (vs validators) middlewares(s *Server) map[string][]echo.MiddlewareFunc {
 	m := map[string][]echo.MiddlewareFunc{}
 	for id, v := range vs {
-		m[id] = []echo.MiddlewareFunc{v.middleware}
+		m[id] = []echo.MiddlewareFunc{s.authorise(id, v.needs), v.middleware(s)}
 	}
 	return m
 }
@@ -97,16 +107,17 @@ func (vs validators) middlewares() map[string][]echo.MiddlewareFunc {
 // middlewares up by operationId and takes a missing one for none wanted: a
 // generator option that renames operations once switched validation off without
 // a word. So what counts is what reaches the router, not what was offered.
-func (vs validators) register(e *echo.Echo, handlers api.ServerInterface) error {
+func (vs validators) register(s *Server, handlers api.ServerInterface) error {
+	e := s.echo
 	router := &guardedRouter{Echo: e, guarded: map[string]bool{}}
-	api.RegisterHandlersWithOptions(router, handlers, api.RegisterHandlersOptions{OperationMiddlewares: vs.middlewares()})
+	api.RegisterHandlersWithOptions(router, handlers, api.RegisterHandlersOptions{OperationMiddlewares: vs.middlewares(s)})
 	known := map[string]bool{}
 	for _, v := range vs {
 		known[v.route.Method+" "+echoPath(v.route.Path)] = true
 	}
 	for _, r := range e.Routes() {
 		if name := r.Method + " " + r.Path; !known[name] || !router.guarded[name] {
-			return fmt.Errorf("contract: %s would be served without validation", name)
+			return fmt.Errorf("contract: %s would be served without permission and validation", name)
 		}
 	}
 	if len(e.Routes()) != len(known) {
@@ -115,7 +126,7 @@ func (vs validators) register(e *echo.Echo, handlers api.ServerInterface) error 
 	return nil
 }
 
-// guardedRouter notes which routes come with a middleware of their own. A
+// guardedRouter notes which routes come with both middlewares of their own. A
 // method that it does not override counts as without one.
 type guardedRouter struct {
 	*echo.Echo
@@ -124,7 +135,7 @@ type guardedRouter struct {
 }
 
 func (g *guardedRouter) add(method, path string, h echo.HandlerFunc, m []echo.MiddlewareFunc) *echo.Route {
-	g.guarded[method+" "+path] = len(m) == 1 && m[0] != nil
+	g.guarded[method+" "+path] = len(m) == 2 && m[0] != nil && m[1] != nil
 	return g.Add(method, path, h, m...)
 }
 
@@ -158,31 +169,76 @@ func echoPath(path string) string {
 }
 
 // middleware refuses what does not match the contract, before the handler.
-func (v *validator) middleware(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if !accepts(r.Header.Values("Accept"), v.produces) {
-			return &problem{slug: api.ProblemSlugNotAcceptable, detail: "This answers with " + strings.Join(v.produces, ", ") + "; allow that in Accept."}
+func (v *validator) middleware(s *Server) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := v.checkBefore(c); err != nil {
+				return err
+			}
+			if v.needs == clinic.Public {
+				return v.check(c, next)
+			}
+			return s.admit(c, func(c echo.Context) error { return v.check(c, next) })
 		}
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil {
-			return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The query string does not decode; percent-encode the values.", cause: err}
-		}
-		if err := v.checkBody(c.Response(), r); err != nil {
-			return err
-		}
-		if tags := r.Header.Values("If-Match"); len(tags) > 1 {
-			r.Header.Set("If-Match", strings.Join(tags, ", ")) // lines of a list are one list (RFC 9110 section 5.3)
-		}
-		more, err := v.checkContract(c, query)
-		if err != nil {
-			return err
-		}
-		if violations := tidyViolations(append(v.checkParameters(c, query), more...)); len(violations) > 0 {
-			return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: violations}
-		}
-		return next(c)
 	}
+}
+
+// checkBefore looks at what needs no more of the server than to read it, as
+// slowly as it comes.
+func (v *validator) checkBefore(c echo.Context) error {
+	r := c.Request()
+	if !accepts(r.Header.Values("Accept"), v.produces) {
+		return &problem{slug: api.ProblemSlugNotAcceptable, detail: "This answers with " + strings.Join(v.produces, ", ") + "; allow that in Accept."}
+	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The query string does not decode; percent-encode the values.", cause: err}
+	}
+	if err := v.checkBody(c.Response(), r); err != nil {
+		return err
+	}
+	return nil
+}
+
+// check checks the request against the contract.
+func (v *validator) check(c echo.Context, next echo.HandlerFunc) error {
+	r := c.Request()
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return &problem{slug: api.ProblemSlugMalformedRequest, detail: "The query string does not decode; percent-encode the values.", cause: err}
+	}
+	if tags := r.Header.Values("If-Match"); len(tags) > 1 {
+		r.Header.Set("If-Match", strings.Join(tags, ", ")) // lines of a list are one list (RFC 9110 section 5.3)
+	}
+	more, err := v.checkContract(c, query)
+	if err != nil {
+		return err
+	}
+	if violations := tidyViolations(append(v.checkParameters(c, query), more...)); len(violations) > 0 {
+		return &clinic.Error{Code: clinic.CodeValidationFailed, Violations: violations}
+	}
+	if v.once {
+		v.doOnce(c)
+	}
+	return next(c)
+}
+
+const headerIdempotencyKey = "Idempotency-Key"
+
+// doOnce hands a request's Idempotency-Key, if it has one, to the store, with a
+// hash of what is asked for: by which operation, of which record, with which
+// content. How the content is written does not matter.
+func (v *validator) doOnce(c echo.Context) {
+	r := c.Request()
+	key := r.Header.Get(headerIdempotencyKey)
+	if key == "" {
+		return
+	}
+	hash := sha256.New()
+	_, _ = fmt.Fprintf(hash, "%s %s\n", r.Method, r.URL.RequestURI()) // a hash never fails
+	if b, ok := r.Body.(interface{ ValidatedValue() any }); ok {
+		_, _ = fmt.Fprintf(hash, "%#v", b.ValidatedValue()) // maps are printed in the order of their keys
+	}
+	c.SetRequest(r.WithContext(store.WithOnce(r.Context(), store.Once{Key: key, Request: [32]byte(hash.Sum(nil))})))
 }
 
 // checkParameters finds what kin-openapi does not look for: query parameters
@@ -207,6 +263,9 @@ func (v *validator) checkParameters(c echo.Context, query url.Values) []clinic.V
 		if !isText(c.Param(name)) {
 			add(name, "format", "must be UTF-8 text")
 		}
+	}
+	if len(c.Request().Header.Values(headerIdempotencyKey)) > 1 {
+		add(headerIdempotencyKey, "repeated", "must be given once")
 	}
 	for _, value := range c.Request().Header.Values("If-Match") {
 		if !isText(value) {

@@ -34,6 +34,7 @@ func FuzzValidator(f *testing.F) {
 		f.Add(byte(i), "9223372036854775808", "cursor=*&phone=", "*", []byte(`[[[`))
 	}
 	e := echo.New()
+	s := &Server{admission: newAdmission(1)}
 	problemSchema := doc.Components.Schemas["Problem"].Value
 	f.Fuzz(func(t *testing.T, operation byte, id, query, tag string, body []byte) {
 		v := vs[operations[int(operation)%len(operations)]]
@@ -53,7 +54,7 @@ func FuzzValidator(f *testing.F) {
 			c.SetParamValues(id)
 		}
 		passed := false
-		err := v.middleware(func(echo.Context) error { passed = true; return nil })(c)
+		err := v.middleware(s)(func(echo.Context) error { passed = true; return nil })(c)
 		if passed != (err == nil) {
 			t.Fatalf("passed %v, with %v", passed, err)
 		}

@@ -24,6 +24,9 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 	if err := o.Check(); err != nil {
 		return o, nil, err
 	}
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(o.DoctorID); err != nil {
+		return o, nil, err
+	}
 	var affected []clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
 		if exists, err := guardDoctor(ctx, t, o.DoctorID); err != nil || !exists {
@@ -34,9 +37,10 @@ func (s *Store) CreateTimeOff(ctx context.Context, o clinic.TimeOff) (clinic.Tim
 		if o.ID, err = insertTimeOff(ctx, t, o); err != nil {
 			return err
 		}
+		t.record(ctx, "time_off", o.ID, 0, nil, o, nil)
 		affected, err = t.affected(ctx, o.Time, o.DoctorID)
 		return err
-	})
+	}, &o, &affected)
 	return o, affected, err
 }
 
@@ -91,6 +95,9 @@ func (s *Store) startOf(from *time.Time, after After) After {
 // DeleteTimeOff takes a time off back. Locks the doctor's guard row, then it.
 // Errors: clinic.ErrTimeOffNotFound, clinic.ErrPreconditionFailed.
 func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Versions) error {
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+		return err
+	}
 	return s.inTx(ctx, func(t *tx) error {
 		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrTimeOffNotFound)
@@ -106,6 +113,7 @@ func (s *Store) DeleteTimeOff(ctx context.Context, doctorID, id int64, match Ver
 		if err := match.check(version); err != nil {
 			return err
 		}
+		t.record(ctx, "time_off", id, 0, struct{ DoctorID int64 }{doctorID}, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM time_off WHERE id = ?`, id)
 		return err
 	})
@@ -136,9 +144,10 @@ func (s *Store) CreateClosure(ctx context.Context, c clinic.Closure) (clinic.Clo
 		if err != nil {
 			return err
 		}
+		t.record(ctx, "closure", c.ID, 0, nil, c, nil)
 		affected, err = t.affected(ctx, c.Time, 0)
 		return err
-	})
+	}, &c, &affected)
 	return c, affected, err
 }
 
@@ -189,6 +198,7 @@ func (s *Store) DeleteClosure(ctx context.Context, id int64, match Versions) err
 		if err := match.check(version); err != nil {
 			return err
 		}
+		t.record(ctx, "closure", id, 0, struct{}{}, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM closures WHERE id = ?`, id)
 		return err
 	})

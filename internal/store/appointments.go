@@ -22,7 +22,14 @@ func (s *Store) Appointment(ctx context.Context, id int64) (clinic.Appointment, 
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
-	return row.appointment(), translate(ctx, err)
+	if err != nil {
+		return clinic.Appointment{}, translate(ctx, err)
+	}
+	a := row.appointment()
+	if !clinic.AccessOf(ctx).Reach.Record(a.DoctorID, a.MadeBy) {
+		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
+	}
+	return a, s.recordRead(ctx, "appointment", a.ID, a.PatientID)
 }
 
 // People reads the patients and the doctors with these ids, by primary key. An
@@ -44,6 +51,9 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 		}
 		if err := s.withIdentifiers(ctx, s.db, ps); err != nil {
 			return nil, nil, translate(ctx, err)
+		}
+		if err := s.recordRead(ctx, "patient", 0, patientIDs...); err != nil {
+			return nil, nil, err
 		}
 		for _, p := range ps {
 			patients[p.ID] = p
@@ -72,6 +82,8 @@ type AppointmentQuery struct {
 	PatientID int64 // 0: any
 	After     After // the last item of the page before; zero: first page
 	Limit     int
+
+	reach clinic.Reach
 }
 
 // After is a place in a list of appointments.
@@ -102,6 +114,7 @@ func page[T any](items []T, limit int) Page[T] {
 // intersection: nothing that starts more than the longest appointment before
 // the window can reach into it.
 func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[clinic.Appointment], error) {
+	q.reach = clinic.AccessOf(ctx).Reach
 	statement, args := appointmentListSQL(q)
 	var rows []appointmentRow
 	if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
@@ -111,7 +124,8 @@ func (s *Store) ListAppointments(ctx context.Context, q AppointmentQuery) (Page[
 	for i, row := range rows {
 		items[i] = row.appointment()
 	}
-	return page(items, q.Limit), nil
+	p := page(items, q.Limit)
+	return p, s.recordRead(ctx, "appointment", 0, idsOf(p.Items, func(a clinic.Appointment) int64 { return a.PatientID })...)
 }
 
 // appointmentListSQL is the statement and arguments of ListAppointments.
@@ -130,6 +144,9 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 	}
 	if q.PatientID != 0 {
 		and(`patient_id = ?`, q.PatientID)
+	}
+	if condition, values := recordReach(q.reach); condition != "" {
+		and(condition, values...)
 	}
 	switch {
 	case q.Window.Unbounded:
@@ -153,7 +170,7 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 // appointmentColumns are those of appointmentRow.
 const appointmentColumns = `id, patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time,
 		       buffer_before_minutes, buffer_after_minutes, status, cancellation_reason, cancellation_note, cancelled_at,
-		       doctor_overbooked, patient_overbooked, outside_hours, override_reason, version, created_at, updated_at`
+		       doctor_overbooked, patient_overbooked, outside_hours, override_reason, made_by_key, version, created_at, updated_at`
 
 type appointmentRow struct {
 	ID                 int64      `db:"id"`
@@ -174,6 +191,7 @@ type appointmentRow struct {
 	PatientOverbooked  bool       `db:"patient_overbooked"`
 	OutsideHours       bool       `db:"outside_hours"`
 	OverrideReason     *string    `db:"override_reason"`
+	MadeBy             *int64     `db:"made_by_key"`
 	Version            int64      `db:"version"`
 	CreatedAt          time.Time  `db:"created_at"`
 	UpdatedAt          time.Time  `db:"updated_at"`
@@ -188,8 +206,8 @@ func (r *appointmentRow) appointment() clinic.Appointment {
 		Broken: clinic.Broken{
 			OutsideHours: r.OutsideHours, DoctorOverlap: r.DoctorOverbooked, PatientOverlap: r.PatientOverbooked,
 		},
-		OverrideReason: r.OverrideReason,
-		Version:        r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		OverrideReason: r.OverrideReason, MadeBy: r.MadeBy,
+		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.CancelledAt != nil && r.CancellationReason != nil {
 		a.Cancellation = &clinic.Cancellation{

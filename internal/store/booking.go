@@ -29,12 +29,15 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 	if err := b.Check(); err != nil {
 		return clinic.Appointment{}, err
 	}
-	if err := clinic.CheckStart(s.now(), b); err != nil {
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Appointment{}, err
 	}
 	var a clinic.Appointment
 	err := s.inTx(ctx, func(t *tx) error {
 		b := b // another attempt starts from what was asked for
+		if err := clinic.CheckStart(t.now, b); err != nil {
+			return err
+		}
 		c, err := guardParties(ctx, t, b)
 		if err != nil {
 			return err
@@ -50,7 +53,7 @@ func (s *Store) BookAppointment(ctx context.Context, b clinic.Booking) (clinic.A
 		}
 		a, err = placeBooking(ctx, t, b, broken)
 		return err
-	})
+	}, &a)
 	return a, err
 }
 
@@ -60,7 +63,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	a := clinic.Appointment{
 		PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, SeriesID: b.SeriesID,
 		Time: b.Time(), Buffers: b.Buffers, Status: clinic.StatusScheduled, Broken: broken,
-		Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+		MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 	}
 	if broken.Any() {
 		a.OverrideReason = &b.Override.Reason
@@ -69,6 +72,7 @@ func placeBooking(ctx context.Context, t *tx, b clinic.Booking, broken clinic.Br
 	if a.ID, err = insertAppointment(ctx, t, a); err != nil {
 		return a, err
 	}
+	t.record(ctx, "appointment", a.ID, a.PatientID, nil, a, nil)
 	return a, insertEvent(ctx, t, a.ID, a.Event(ctx, clinic.ActionBook, nil))
 }
 
@@ -83,7 +87,10 @@ func guardParties(ctx context.Context, t *tx, b clinic.Booking) (clinic.Calendar
 	if exists {
 		c.Doctor = clinic.Active // whether it is so is read under this lock
 	}
-	if exists, err = guardPatient(ctx, t, b.PatientID); exists {
+	if exists, err = guardPatient(ctx, t, b.PatientID); err != nil || !exists {
+		return c, err
+	}
+	if exists, err = reachesPatient(ctx, t, b.PatientID); exists {
 		c.Patient = clinic.Active
 	}
 	return c, err
@@ -103,8 +110,8 @@ func guardDoctor(ctx context.Context, t *tx, id int64) (exists bool, err error) 
 // guardPatient is guardDoctor for the patient, always taken after the doctors'.
 // Errors: clinic.CodePatientMerged.
 func guardPatient(ctx context.Context, t *tx, id int64) (exists bool, err error) {
-	exists, err = t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL`,
-		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL`, id)
+	exists, err = t.guard(ctx, `UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`,
+		`SELECT COUNT(*) FROM patients WHERE id = ? AND merged_into IS NULL AND erased_at IS NULL`, id)
 	if exists || err != nil {
 		return exists, err
 	}
@@ -197,11 +204,11 @@ func insertAppointment(ctx context.Context, t *tx, a clinic.Appointment) (int64,
 	return t.insert(ctx, `
 		INSERT INTO appointments (patient_id, doctor_id, type_id, room_id, series_id, start_time, end_time, duration_minutes,
 		                          buffer_before_minutes, buffer_after_minutes, status, doctor_overbooked,
-		                          patient_overbooked, outside_hours, override_reason, version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		                          patient_overbooked, outside_hours, override_reason, made_by_key, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.PatientID, a.DoctorID, a.TypeID, a.RoomID, a.SeriesID, a.Time.Start, a.Time.End, a.Time.End.Sub(a.Time.Start)/time.Minute,
 		a.Buffers.Before/time.Minute, a.Buffers.After/time.Minute, string(a.Status), a.Broken.DoctorOverlap,
-		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.Version, a.CreatedAt, a.UpdatedAt)
+		a.Broken.PatientOverlap, a.Broken.OutsideHours, a.OverrideReason, a.MadeBy, a.Version, a.CreatedAt, a.UpdatedAt)
 }
 
 // intervals reads rows of start, end, and minutes of buffer before and after.

@@ -21,8 +21,9 @@ func (s *Store) CreateDoctor(ctx context.Context, d clinic.Doctor) (clinic.Docto
 		d.Version, d.CreatedAt, d.UpdatedAt = 1, t.now, t.now
 		var err error
 		d.ID, err = insertDoctor(ctx, t, d)
+		t.record(ctx, "doctor", d.ID, 0, nil, d, nil)
 		return err
-	})
+	}, &d)
 	return d, err
 }
 
@@ -55,12 +56,14 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 		if err := match.check(d.Version); err != nil {
 			return err
 		}
+		before := d
 		c.Apply(&d)
 		if err := d.Check(); err != nil {
 			return err
 		}
 		d.Version++
 		d.UpdatedAt = t.now
+		t.record(ctx, "doctor", d.ID, 0, before, d, nil)
 		return updateDoctor(ctx, t, d)
 	})
 	return d, err
@@ -80,6 +83,7 @@ func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) erro
 		if err := match.check(d.Version); err != nil {
 			return err
 		}
+		t.record(ctx, "doctor", id, 0, d, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM doctors WHERE id = ?`, id)
 		return err
 	})

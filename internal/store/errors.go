@@ -42,6 +42,9 @@ func translate(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
+	if answered, ok := errors.AsType[replay](err); ok {
+		return answered
+	}
 	if known, ok := errors.AsType[*clinic.Error](err); ok {
 		return known
 	}
@@ -97,6 +100,12 @@ func translateServerError(e *mysql.MySQLError, unavailable error) error {
 		return unavailable
 	}
 	return e
+}
+
+// isDuplicate reports a duplicate key.
+func isDuplicate(err error) bool {
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	return ok && e.Number == 1062
 }
 
 // notFound is missing when the database has no such row.

@@ -22,11 +22,13 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 	cross := clinic.Window{Interval: day.Interval}
 	list := func(q AppointmentQuery) explained {
 		q.Limit = 200
+		q.reach = clinic.Reach{All: true}
 		statement, args := appointmentListSQL(q)
 		return explained{statement: statement, args: args, ordered: true}
 	}
 	patients := func(q PatientQuery, after patientRow) explained {
 		q.Limit = 20
+		q.reach = clinic.Reach{All: true}
 		statement, args := patientListSQL(q, after)
 		return explained{statement: statement, args: args}
 	}

@@ -21,12 +21,15 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 	if err := b.Check(); err != nil {
 		return clinic.Hold{}, err
 	}
-	if err := clinic.CheckStart(s.now(), b); err != nil {
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Hold{}, err
 	}
 	var h clinic.Hold
 	err := s.inTx(ctx, func(t *tx) error {
 		b := b // another attempt starts from what was asked for
+		if err := clinic.CheckStart(t.now, b); err != nil {
+			return err
+		}
 		c := clinic.Calendar{Doctor: clinic.Missing, Patient: clinic.Active}
 		var err error
 		if patient != nil {
@@ -47,10 +50,14 @@ func (s *Store) CreateHold(ctx context.Context, b clinic.Booking, patient *int64
 		h = clinic.Hold{
 			Token: rand.Text(), DoctorID: b.DoctorID, PatientID: patient, TypeID: b.TypeID, RoomID: b.RoomID,
 			Time: b.Time(), Buffers: b.Buffers, ExpiresAt: t.now.Add(lasts), CreatedAt: t.now,
+			MadeBy: clinic.AccessOf(ctx).MadeBy(),
 		}
-		h.ID, err = insertHold(ctx, t, h)
-		return err
-	})
+		if h.ID, err = insertHold(ctx, t, h); err != nil {
+			return err
+		}
+		t.recordHold(ctx, nil, h)
+		return nil
+	}, &h)
 	return h, err
 }
 
@@ -61,7 +68,32 @@ func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Hold{}, clinic.ErrHoldNotFound
 	}
-	return row.hold(), translate(ctx, err)
+	if err != nil {
+		return clinic.Hold{}, translate(ctx, err)
+	}
+	h := row.hold()
+	if !clinic.AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
+		return clinic.Hold{}, clinic.ErrHoldNotFound
+	}
+	if h.PatientID != nil {
+		err = s.recordRead(ctx, "hold", h.ID, *h.PatientID)
+	}
+	return h, err
+}
+
+// recordHold notes a hold that was made, or with before one that has gone,
+// without its token, which whoever has it may book with.
+func (t *tx) recordHold(ctx context.Context, before *clinic.Hold, h clinic.Hold) {
+	h.Token = ""
+	var patient int64
+	if h.PatientID != nil {
+		patient = *h.PatientID
+	}
+	if before != nil {
+		t.record(ctx, "hold", h.ID, patient, h, nil, nil)
+		return
+	}
+	t.record(ctx, "hold", h.ID, patient, nil, h, nil)
 }
 
 // DeleteHold gives a held time back. Locks the doctor's guard row, then the
@@ -69,20 +101,25 @@ func (s *Store) Hold(ctx context.Context, id int64) (clinic.Hold, error) {
 // expired), clinic.ErrPreconditionFailed.
 func (s *Store) DeleteHold(ctx context.Context, id int64, match Versions) error {
 	return s.inTx(ctx, func(t *tx) error {
-		var doctor int64
-		err := t.GetContext(ctx, &doctor, `SELECT doctor_id FROM holds WHERE id = ? AND expires_at > ?`, id, t.now)
+		var row holdRow
+		err := t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ? AND expires_at > ?`, id, t.now)
 		if errors.Is(err, sql.ErrNoRows) {
 			return clinic.ErrHoldNotFound
 		}
 		if err != nil {
 			return err
 		}
+		h := row.hold()
+		if !clinic.AccessOf(ctx).Reach.Record(h.DoctorID, h.MadeBy) {
+			return clinic.ErrHoldNotFound
+		}
 		if err := match.check(1); err != nil { // a hold is never changed
 			return err
 		}
-		if _, err := guardDoctor(ctx, t, doctor); err != nil {
+		if _, err := guardDoctor(ctx, t, h.DoctorID); err != nil {
 			return err
 		}
+		t.recordHold(ctx, &h, h)
 		n, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, id)
 		if err == nil && n == 0 {
 			return clinic.ErrHoldNotFound // used or given back meanwhile
@@ -101,15 +138,15 @@ func deleteExpiredHolds(ctx context.Context, t *tx, doctor int64) error {
 func insertHold(ctx context.Context, t *tx, h clinic.Hold) (int64, error) {
 	return t.insert(ctx, `
 		INSERT INTO holds (token, doctor_id, patient_id, type_id, room_id, start_time, end_time, duration_minutes,
-		                   buffer_before_minutes, buffer_after_minutes, expires_at, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		                   buffer_before_minutes, buffer_after_minutes, expires_at, created_at, made_by_key)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		h.Token, h.DoctorID, h.PatientID, h.TypeID, h.RoomID, h.Time.Start, h.Time.End, h.Time.End.Sub(h.Time.Start)/time.Minute,
-		h.Buffers.Before/time.Minute, h.Buffers.After/time.Minute, h.ExpiresAt, h.CreatedAt)
+		h.Buffers.Before/time.Minute, h.Buffers.After/time.Minute, h.ExpiresAt, h.CreatedAt, h.MadeBy)
 }
 
 // holdColumns are those of holdRow.
 const holdColumns = `id, token, doctor_id, patient_id, type_id, room_id, start_time, end_time,
-	buffer_before_minutes, buffer_after_minutes, expires_at, created_at`
+	buffer_before_minutes, buffer_after_minutes, expires_at, created_at, made_by_key`
 
 type holdRow struct {
 	ID           int64     `db:"id"`
@@ -124,6 +161,7 @@ type holdRow struct {
 	BufferAfter  minutes   `db:"buffer_after_minutes"`
 	ExpiresAt    time.Time `db:"expires_at"`
 	CreatedAt    time.Time `db:"created_at"`
+	MadeBy       *int64    `db:"made_by_key"`
 }
 
 func (r holdRow) hold() clinic.Hold {
@@ -131,6 +169,6 @@ func (r holdRow) hold() clinic.Hold {
 		ID: r.ID, Token: r.Token, DoctorID: r.DoctorID, PatientID: r.PatientID, TypeID: r.TypeID, RoomID: r.RoomID,
 		Time:      clinic.Interval{Start: r.StartTime, End: r.EndTime},
 		Buffers:   clinic.Buffers{Before: r.BufferBefore.duration(), After: r.BufferAfter.duration()},
-		ExpiresAt: r.ExpiresAt, CreatedAt: r.CreatedAt,
+		ExpiresAt: r.ExpiresAt, CreatedAt: r.CreatedAt, MadeBy: r.MadeBy,
 	}
 }

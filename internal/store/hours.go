@@ -54,6 +54,9 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 	if err := h.Check(); err != nil {
 		return h, err
 	}
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+		return h, err
+	}
 	h.Normalize()
 	err := s.inTx(ctx, func(t *tx) error {
 		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
@@ -78,6 +81,7 @@ func (s *Store) ReplaceWorkingHours(ctx context.Context, doctorID int64, h clini
 		if _, err := t.exec(ctx, `DELETE FROM working_hours WHERE doctor_id = ?`, doctorID); err != nil {
 			return err
 		}
+		t.record(ctx, "working_hours", doctorID, 0, struct{}{}, h, nil)
 		return insertHours(ctx, t, doctorID, h)
 	})
 	return h, err

@@ -137,7 +137,10 @@ func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge,
 	}
 	defer func() { _ = t.Rollback() }() // nothing was changed
 	m, _, err := s.readMerge(ctx, &tx{Tx: t, now: clinic.Instant(s.now()), looks: true}, id, duplicateID)
-	return m, translate(ctx, err)
+	if err != nil {
+		return m, translate(ctx, err)
+	}
+	return m, s.recordRead(ctx, "patient", 0, id, duplicateID)
 }
 
 // MergePatients makes the record of a duplicate part of another's: appointments,
@@ -199,8 +202,10 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		ps[0].Identifiers = nil
 		err = s.withIdentifiers(ctx, t, ps)
 		m.Survivor = ps[0]
+		t.record(ctx, "patient", id, id, struct{}{}, m.Survivor, nil)
+		t.record(ctx, "patient", duplicateID, duplicateID, struct{}{}, struct{ MergedInto int64 }{id}, nil)
 		return err
-	})
+	}, &m)
 	return m, err
 }
 

@@ -88,6 +88,7 @@ func (s *Store) ImportAppointments(ctx context.Context, doctorID int64, as []cli
 			add = append(add, a)
 		}
 		imported = len(add)
+		t.recordMany(ctx, clinic.AuditCreated, "appointment", idsOf(add, func(a clinic.Appointment) int64 { return a.PatientID }))
 		return insertAppointments(ctx, t, add)
 	})
 	return imported, err
@@ -126,7 +127,7 @@ func guardRooms(ctx context.Context, t *tx, as []clinic.Appointment, span clinic
 }
 
 func guardPatients(ctx context.Context, t *tx, ids []int64) error {
-	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?) AND merged_into IS NULL`, ids)
+	statement, args, err := sqlx.In(`UPDATE patients SET calendar_rev = calendar_rev + 1 WHERE id IN (?) AND merged_into IS NULL AND erased_at IS NULL`, ids)
 	if err != nil {
 		return err
 	}

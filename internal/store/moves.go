@@ -71,10 +71,11 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 		if err := match.check(a.Version); err != nil {
 			return err
 		}
-		from := a.Status
+		from, before := a.Status, a
 		if err := change(t, &a); err != nil {
 			return err
 		}
+		t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
 		if err := updateAppointment(ctx, t, a); err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 			return err
 		}
 		return s.offerFreed(ctx, t, a.DoctorID, a.Busy())
-	})
+	}, &a)
 	return a, err
 }
 
@@ -116,7 +117,7 @@ func (s *Store) RescheduleAppointment(ctx context.Context, id int64, r clinic.Re
 			return err
 		}
 		return s.offerFreed(ctx, t, doctor, freed)
-	})
+	}, &a)
 	return a, err
 }
 
@@ -134,12 +135,16 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 	if exists {
 		c.Doctor = clinic.Active
 	}
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
+		return err
+	}
 	broken, err := s.decide(ctx, t, c, &b, a.ID)
 	if err != nil {
 		return err
 	}
-	from := a.Status
+	from, before := a.Status, *a
 	a.Rescheduled(t.now, b, broken)
+	t.record(ctx, "appointment", a.ID, a.PatientID, before, *a, nil)
 	if err := updateAppointment(ctx, t, *a); err != nil {
 		return err
 	}
@@ -152,11 +157,12 @@ func (s *Store) reschedule(ctx context.Context, t *tx, a *clinic.Appointment, r 
 // taken after it in the order of locks.
 func lockAppointment(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Appointment, error) {
 	var party struct {
-		Doctor  int64 `db:"doctor_id"`
-		Patient int64 `db:"patient_id"`
+		Doctor  int64  `db:"doctor_id"`
+		Patient int64  `db:"patient_id"`
+		MadeBy  *int64 `db:"made_by_key"`
 	}
-	err := t.GetContext(ctx, &party, `SELECT doctor_id, patient_id FROM appointments WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) {
+	err := t.GetContext(ctx, &party, `SELECT doctor_id, patient_id, made_by_key FROM appointments WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(party.Doctor, party.MadeBy) {
 		return clinic.Appointment{}, clinic.ErrAppointmentNotFound
 	}
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -39,6 +40,9 @@ type Config struct {
 	Now func() time.Time
 	// Zone is the clinic's time zone. Required.
 	Zone *time.Location
+	// MACKeys bind the audit trail to secrets that the database does not have: the
+	// first one writes, all of them verify. None: plain hashes.
+	MACKeys []MACKey
 	// Log receives what no caller is told: retries and causes.
 	Log *slog.Logger
 	// Observe is told what happens inside.
@@ -56,6 +60,15 @@ type Store struct {
 	log  *slog.Logger
 
 	observe Observe
+
+	// Of the audit trail.
+	macKey  MACKey // writes
+	macKeys []MACKey
+	strands strands
+	reads   chan read
+	close   sync.Once
+	closed  chan struct{}
+	stopped chan struct{}
 }
 
 // Open prepares a Store. It does not connect; Ready tells whether the database
@@ -85,11 +98,23 @@ func Open(cfg Config) (*Store, error) {
 	db.SetMaxIdleConns(n) // or every peak would pay for handshakes
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a fail-over behind a proxy is noticed
-	return &Store{db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe}, nil
+	st := &Store{
+		db: db, now: cfg.Now, zone: cfg.Zone, log: cfg.Log, observe: cfg.Observe, macKeys: cfg.MACKeys,
+		reads: make(chan read), closed: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if len(cfg.MACKeys) > 0 {
+		st.macKey = cfg.MACKeys[0]
+	}
+	go st.keepTrail()
+	return st, nil
 }
 
-// Close closes the pool.
-func (s *Store) Close() error { return s.db.Close() }
+// Close seals the audit trail and closes the pool. It may be called again.
+func (s *Store) Close() error {
+	s.close.Do(func() { close(s.closed) })
+	<-s.stopped
+	return s.db.Close()
+}
 
 // today is the clinic's local day.
 func (s *Store) today() clinic.Date { return clinic.DateOf(s.now().In(s.zone)) }

@@ -89,7 +89,8 @@ func TestConnectionLostAroundCommit(t *testing.T) {
 			go c.serve()
 			config.Net, config.Addr = "tcp", listener.Addr().String()
 			through := (&storetest.Database{DSN: config.FormatDSN()}).Open(t, fixedClock, nil)
-			if _, err := through.Doctor(t.Context(), f.doctors[0]); err != nil {
+			// The process has begun its chain of the audit trail.
+			if _, err := through.CreateRoom(t.Context(), clinic.Room{Name: "1", IsActive: true}); err != nil {
 				t.Fatal(err)
 			}
 			c.armed.Store(true)

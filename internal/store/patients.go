@@ -27,14 +27,15 @@ func (s *Store) CreatePatient(ctx context.Context, p clinic.Patient, allowDuplic
 				return err
 			}
 		}
-		p.Version, p.CreatedAt, p.UpdatedAt = 1, t.now, t.now
+		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt = clinic.AccessOf(ctx).MadeBy(), 1, t.now, t.now
 		var err error
 		if p.ID, err = insertPatient(ctx, t, p); err != nil {
 			return err
 		}
+		t.record(ctx, "patient", p.ID, p.ID, nil, p, nil)
 		return insertIdentifiers(ctx, t, p)
-	})
-	return p, err
+	}, &p)
+	return p, s.candidatesShown(ctx, err)
 }
 
 // CreatePatients registers all of ps or none, and answers with their ids in
@@ -60,6 +61,7 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 				return err
 			}
 		}
+		t.recordMany(ctx, clinic.AuditCreated, "patient", ids)
 		return nil
 	})
 	return ids, err
@@ -78,9 +80,14 @@ func (s *Store) Patient(ctx context.Context, id int64) (clinic.Patient, error) {
 	if err != nil {
 		return clinic.Patient{}, translate(ctx, err)
 	}
+	if reached, err := reachesPatient(ctx, s.db, id); err != nil || !reached {
+		return clinic.Patient{}, firstError(translate(ctx, err), clinic.ErrPatientNotFound)
+	}
 	ps := []clinic.Patient{row.patient()}
-	err = s.withIdentifiers(ctx, s.db, ps)
-	return ps[0], translate(ctx, err)
+	if err := s.withIdentifiers(ctx, s.db, ps); err != nil {
+		return ps[0], translate(ctx, err)
+	}
+	return ps[0], s.recordRead(ctx, "patient", id, id)
 }
 
 // UpdatePatient makes the change and answers with the record as it is now.
@@ -102,6 +109,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		if err := s.withIdentifiers(ctx, t, ps); err != nil {
 			return err
 		}
+		before := ps[0]
 		p = ps[0]
 		c.Apply(&p)
 		if err := p.Check(s.today()); err != nil {
@@ -109,6 +117,7 @@ func (s *Store) UpdatePatient(ctx context.Context, id int64, c clinic.PatientPat
 		}
 		p.Version++
 		p.UpdatedAt = t.now
+		t.record(ctx, "patient", p.ID, p.ID, before, p, nil)
 		if err := updatePatient(ctx, t, p); err != nil || !c.Identifiers.Set {
 			return err
 		}
@@ -135,6 +144,7 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 		if err := match.check(p.Version); err != nil {
 			return err
 		}
+		t.record(ctx, "patient", id, id, p, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM patients WHERE id = ?`, id)
 		return err
 	})
@@ -143,10 +153,10 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 func insertPatient(ctx context.Context, t *tx, p clinic.Patient) (int64, error) {
 	return t.insert(ctx, `
 		INSERT INTO patients (first_name, last_name, email, email_key, phone, phone_key, birth_date,
-		                      version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		                      made_by_key, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.FirstName, p.LastName, p.Email, emailKey(p.Email), p.Phone, phoneKey(p.Phone), sqlDate(p.BirthDate),
-		p.Version, p.CreatedAt, p.UpdatedAt)
+		p.MadeBy, p.Version, p.CreatedAt, p.UpdatedAt)
 }
 
 // Primary key; exclusive lock on the row.
@@ -163,7 +173,13 @@ func lockPatient(ctx context.Context, t *tx, id int64) (clinic.Patient, error) {
 	case err == nil && row.MergedInto != nil:
 		return clinic.Patient{}, &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: *row.MergedInto}
 	}
-	return row.patient(), err
+	if err != nil {
+		return clinic.Patient{}, err
+	}
+	if reached, err := reachesPatient(ctx, t, id); err != nil || !reached || row.ErasedAt != nil {
+		return clinic.Patient{}, firstError(err, clinic.ErrPatientNotFound)
+	}
+	return row.patient(), nil
 }
 
 func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
@@ -178,7 +194,7 @@ func updatePatient(ctx context.Context, t *tx, p clinic.Patient) error {
 }
 
 // patientColumns are those of patientRow.
-const patientColumns = `id, first_name, last_name, email, phone, birth_date, merged_into, version, created_at, updated_at`
+const patientColumns = `id, first_name, last_name, email, phone, birth_date, merged_into, made_by_key, erased_at, version, created_at, updated_at`
 
 type patientRow struct {
 	ID         int64      `db:"id"`
@@ -188,6 +204,8 @@ type patientRow struct {
 	Phone      *string    `db:"phone"`
 	BirthDate  *time.Time `db:"birth_date"`
 	MergedInto *int64     `db:"merged_into"`
+	MadeBy     *int64     `db:"made_by_key"`
+	ErasedAt   *time.Time `db:"erased_at"`
 	Version    int64      `db:"version"`
 	CreatedAt  time.Time  `db:"created_at"`
 	UpdatedAt  time.Time  `db:"updated_at"`
@@ -196,6 +214,7 @@ type patientRow struct {
 func (r patientRow) patient() clinic.Patient {
 	p := clinic.Patient{
 		ID: r.ID, FirstName: r.FirstName, LastName: r.LastName, Email: r.Email, Phone: r.Phone, MergedInto: r.MergedInto,
+		MadeBy: r.MadeBy, ErasedAt: r.ErasedAt,
 		Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.BirthDate != nil {

@@ -63,8 +63,9 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 		if err != nil {
 			return err
 		}
+		t.record(ctx, "plan", p.ID, 0, nil, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}, nil)
 		return insertPlanItems(ctx, t, p)
-	})
+	}, &p)
 	return p, err
 }
 
@@ -72,7 +73,10 @@ func (s *Store) CreatePlan(ctx context.Context, doctorID int64, away clinic.Inte
 // clinic.ErrPlanNotFound.
 func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
 	p, err := readPlan(ctx, s.db, id)
-	return p, translate(ctx, err)
+	if err != nil {
+		return p, translate(ctx, err)
+	}
+	return p, s.recordRead(ctx, "plan", 0, idsOf(p.Items, func(i clinic.PlanItem) int64 { return i.Visit.PatientID })...)
 }
 
 // ApplyPlan moves the visits of a plan to the proposed times, those with the ids
@@ -196,6 +200,7 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 		if !whole {
 			return &clinic.Error{Code: clinic.CodePlanNotApplied}
 		}
+		t.record(ctx, "plan", p.ID, 0, struct{}{}, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}, nil)
 		p.Version++
 		p.UpdatedAt = t.now
 		_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
@@ -239,12 +244,13 @@ func guardPlan(ctx context.Context, t *tx, p *clinic.Plan, chosen []int) error {
 // countApplied counts that visits of the plan were moved one by one.
 func (s *Store) countApplied(ctx context.Context, p clinic.Plan) (clinic.Plan, error) {
 	err := s.inTx(ctx, func(t *tx) error {
+		t.record(ctx, "plan", p.ID, 0, struct{}{}, clinic.Plan{DoctorID: p.DoctorID, Time: p.Time}, nil)
 		if _, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID); err != nil {
 			return err
 		}
 		p.UpdatedAt = t.now
 		return t.GetContext(ctx, &p.Version, `SELECT version FROM plans WHERE id = ?`, p.ID)
-	})
+	}, &p)
 	return p, err
 }
 

@@ -36,6 +36,9 @@ func (s *Store) CreateWalkIn(ctx context.Context, w WalkIn) (clinic.Ticket, erro
 	if err := k.Check(); err != nil {
 		return k, err
 	}
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(w.DoctorID); err != nil {
+		return k, err // nor may a doctor have one chosen
+	}
 	err := s.inTx(ctx, func(t *tx) error {
 		k.DoctorID, k.Day = w.DoctorID, clinic.DateOf(t.now.In(s.zone))
 		if k.DoctorID == 0 {
@@ -79,7 +82,7 @@ func (s *Store) CreateWalkIn(ctx context.Context, w WalkIn) (clinic.Ticket, erro
 			return clinic.ErrAlreadyInQueue
 		}
 		return s.insertTicket(ctx, t, &k)
-	})
+	}, &k)
 	return k, err
 }
 
@@ -142,13 +145,19 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 		return clinic.Ticket{}, translate(ctx, err)
 	}
 	k := row.ticket()
+	if !clinic.AccessOf(ctx).Reach.Calendar(k.DoctorID) {
+		return clinic.Ticket{}, clinic.ErrTicketNotFound
+	}
 	if k.Status == clinic.TicketWaiting {
 		err = s.db.GetContext(ctx, &k.Position, `
 			SELECT COUNT(*)
 			FROM tickets
 			WHERE doctor_id = ? AND day = ? AND number <= ? AND status = 'waiting'`, k.DoctorID, k.Day.String(), k.Number)
 	}
-	return k, translate(ctx, err)
+	if err != nil {
+		return k, translate(ctx, err)
+	}
+	return k, s.recordRead(ctx, "ticket", k.ID, k.PatientID)
 }
 
 // Queue reads a doctor's tickets of a day by number, nil for today, with the
@@ -161,6 +170,9 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 		day = &today
 	}
 	if _, err := s.Doctor(ctx, doctorID); err != nil {
+		return *day, nil, err
+	}
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
 		return *day, nil, err
 	}
 	var rows []ticketRow
@@ -182,7 +194,7 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 			tickets[i].Position = waiting
 		}
 	}
-	return *day, tickets, nil
+	return *day, tickets, s.recordRead(ctx, "ticket", 0, idsOf(tickets, func(k clinic.Ticket) int64 { return k.PatientID })...)
 }
 
 // CallNext calls whoever has waited longest for a doctor today. Two who press
@@ -191,6 +203,9 @@ func (s *Store) Queue(ctx context.Context, doctorID int64, day *clinic.Date) (cl
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrQueueEmpty.
 func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, error) {
 	var k clinic.Ticket
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(doctorID); err != nil {
+		return k, err
+	}
 	err := s.inTx(ctx, func(t *tx) error {
 		if exists, err := guardDoctor(ctx, t, doctorID); err != nil || !exists {
 			return firstError(err, clinic.ErrDoctorNotFound)
@@ -210,11 +225,12 @@ func (s *Store) CallNext(ctx context.Context, doctorID int64) (clinic.Ticket, er
 			return err
 		}
 		k = row.ticket()
+		before := k
 		if err := k.Move(t.now, clinic.TicketCalled); err != nil {
 			return err
 		}
-		return updateTicket(ctx, t, k)
-	})
+		return updateTicket(ctx, t, before, k)
+	}, &k)
 	return k, err
 }
 
@@ -238,25 +254,27 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 		if err := match.check(k.Version); err != nil {
 			return err
 		}
+		was := k
 		if err := k.Move(t.now, to); err != nil {
 			return err
 		}
-		if err := updateTicket(ctx, t, k); err != nil {
+		if err := updateTicket(ctx, t, was, k); err != nil {
 			return err
 		}
 		action := to.VisitAction()
 		if visit == nil || action == "" {
 			return nil
 		}
-		from := visit.Status
+		from, before := visit.Status, *visit
 		if err := visit.Move(t.now, action); err != nil {
 			return err
 		}
 		if err := updateAppointment(ctx, t, *visit); err != nil {
 			return err
 		}
+		t.record(ctx, "appointment", visit.ID, visit.PatientID, before, *visit, nil)
 		return insertEvent(ctx, t, visit.ID, visit.Event(ctx, action, &from))
-	})
+	}, &k)
 	return k, err
 }
 
@@ -291,6 +309,7 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 		case doctorID == k.DoctorID:
 			return clinic.ErrAlreadyInQueue
 		}
+		was := k
 		if err := k.Move(t.now, clinic.TicketTransferred); err != nil {
 			return err
 		}
@@ -302,8 +321,8 @@ func (s *Store) TransferTicket(ctx context.Context, id, doctorID int64, note *st
 			return err
 		}
 		k.TransferredTo = &onward.ID
-		return updateTicket(ctx, t, k)
-	})
+		return updateTicket(ctx, t, was, k)
+	}, &onward)
 	return onward, err
 }
 
@@ -321,7 +340,7 @@ func lockTicket(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ticke
 		FROM tickets AS k
 		LEFT JOIN appointments AS a ON a.id = k.appointment_id
 		WHERE k.id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Calendar(party.Doctor) {
 		return clinic.Ticket{}, nil, clinic.ErrTicketNotFound
 	}
 	if err != nil {
@@ -385,8 +404,9 @@ func (s *Store) followVisit(ctx context.Context, t *tx, a clinic.Appointment) er
 		return err
 	}
 	k := row.ticket()
+	before := k
 	k.Follow(t.now, a.Status)
-	return updateTicket(ctx, t, k)
+	return updateTicket(ctx, t, before, k)
 }
 
 // insertTicket takes the next number of the doctor's day, whose guard is held,
@@ -404,13 +424,15 @@ func (s *Store) insertTicket(ctx context.Context, t *tx, k *clinic.Ticket) error
 	if err != nil {
 		return err
 	}
+	t.record(ctx, "ticket", k.ID, k.PatientID, nil, *k, nil)
 	return t.GetContext(ctx, &k.Position, `
 		SELECT COUNT(*)
 		FROM tickets
 		WHERE doctor_id = ? AND day = ? AND status = 'waiting'`, k.DoctorID, k.Day.String())
 }
 
-func updateTicket(ctx context.Context, t *tx, k clinic.Ticket) error {
+func updateTicket(ctx context.Context, t *tx, before, k clinic.Ticket) error {
+	t.record(ctx, "ticket", k.ID, k.PatientID, before, k, nil)
 	_, err := t.exec(ctx, `
 		UPDATE tickets
 		SET status = ?, transferred_to = ?, called_at = ?, version = ?, updated_at = ?

@@ -22,8 +22,9 @@ func (s *Store) CreateRoom(ctx context.Context, r clinic.Room) (clinic.Room, err
 		r.ID, err = t.insert(ctx, `
 			INSERT INTO rooms (name, is_active, version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?)`, r.Name, r.IsActive, r.Version, r.CreatedAt, r.UpdatedAt)
+		t.record(ctx, "room", r.ID, 0, nil, r, nil)
 		return err
-	})
+	}, &r)
 	return r, err
 }
 
@@ -72,10 +73,12 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 		if err := match.check(r.Version); err != nil {
 			return err
 		}
+		before := r
 		c.Apply(&r)
 		if err := r.Check(); err != nil {
 			return err
 		}
+		t.record(ctx, "room", r.ID, 0, before, r, nil)
 		r.Version++
 		r.UpdatedAt = t.now
 		_, err = t.exec(ctx, `
@@ -101,6 +104,7 @@ func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error 
 		if err := match.check(r.Version); err != nil {
 			return err
 		}
+		t.record(ctx, "room", id, 0, r, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM rooms WHERE id = ?`, id)
 		return err
 	})

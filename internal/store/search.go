@@ -18,6 +18,8 @@ type PatientQuery struct {
 	IdentifierSystem, Identifier string
 	After                        int64 // id of the last item of the page before; 0: first page
 	Limit                        int
+
+	reach clinic.Reach
 }
 
 // ListPatients reads a page of patients by last name, first name and id.
@@ -33,6 +35,7 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 			return Page[clinic.Patient]{}, err
 		}
 	}
+	q.reach = clinic.AccessOf(ctx).Reach
 	statement, args := patientListSQL(q, after)
 	var rows []patientRow
 	if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
@@ -45,7 +48,8 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 	if err := s.withIdentifiers(ctx, s.db, items); err != nil {
 		return Page[clinic.Patient]{}, translate(ctx, err)
 	}
-	return page(items, q.Limit), nil
+	p := page(items, q.Limit)
+	return p, s.recordRead(ctx, "patient", 0, idsOf(p.Items, func(p clinic.Patient) int64 { return p.ID })...)
 }
 
 // patientListSQL is the statement and arguments of ListPatients: for each way
@@ -64,6 +68,9 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		commonArgs = append(commonArgs, values...)
 	}
 	and(`merged_into IS NULL`)
+	if condition, values := patientReach(q.reach, "patients.id", "made_by_key"); condition != "" {
+		and(condition, values...)
+	}
 	if q.Email != "" {
 		and(`email_key = ?`, clinic.EmailKey(q.Email))
 	}
@@ -95,7 +102,7 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		args = append(append(append(args, way.args...), commonArgs...), q.Limit+1)
 	}
 	return `
-		SELECT p.id, p.first_name, p.last_name, p.email, p.phone, p.birth_date, p.merged_into, p.version, p.created_at, p.updated_at
+		SELECT p.id, p.first_name, p.last_name, p.email, p.phone, p.birth_date, p.merged_into, p.made_by_key, p.erased_at, p.version, p.created_at, p.updated_at
 		FROM (` + strings.Join(selects, ` UNION `) + `) AS found
 		JOIN patients AS p ON p.id = found.id
 		ORDER BY p.last_name, p.first_name, p.id

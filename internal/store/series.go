@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"mems/internal/clinic"
 )
 
@@ -33,7 +35,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 		return clinic.Series{}, nil, err
 	}
 	b.Start = starts[0]
-	if err := clinic.CheckStart(s.now(), b); err != nil {
+	if err := clinic.AccessOf(ctx).Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	var series clinic.Series
@@ -41,9 +43,12 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 	err = s.inTx(ctx, func(t *tx) error {
 		series = clinic.Series{
 			Rule: rule.String(), Zone: zone, PatientID: b.PatientID, DoctorID: b.DoctorID, Start: starts[0],
-			Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
+			MadeBy: clinic.AccessOf(ctx).MadeBy(), Version: 1, CreatedAt: t.now, UpdatedAt: t.now,
 		}
 		dates = nil
+		if err := clinic.CheckStart(t.now, b); err != nil {
+			return err
+		}
 		c, err := guardParties(ctx, t, b)
 		if err != nil {
 			return err
@@ -68,6 +73,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 				if series.ID, err = insertSeries(ctx, t, series); err != nil {
 					return err
 				}
+				t.record(ctx, "series", series.ID, series.PatientID, nil, series, nil)
 			}
 			date.SeriesID = &series.ID
 			booked := clinic.SeriesDate{Start: start}
@@ -87,7 +93,7 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 			return errFree
 		}
 		return nil
-	})
+	}, &series, &dates)
 	for _, d := range dates {
 		if d.Appointment != nil {
 			series.Appointments = append(series.Appointments, *d.Appointment)
@@ -96,23 +102,26 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 	return series, dates, err
 }
 
-// Series reads a series and its appointments, by start. Index:
-// appointments_series. Errors: clinic.ErrSeriesNotFound.
-func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
+// readSeries reads a series within reach and its appointments, by start. Index:
+// appointments_series.
+func readSeries(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.Series, error) {
 	var row seriesRow
-	err := s.db.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.Series{}, clinic.ErrSeriesNotFound
 	}
 	if err != nil {
-		return clinic.Series{}, translate(ctx, err)
+		return clinic.Series{}, err
 	}
 	series, err := row.series()
 	if err != nil {
 		return series, err
 	}
+	if !clinic.AccessOf(ctx).Reach.Record(series.DoctorID, series.MadeBy) {
+		return clinic.Series{}, clinic.ErrSeriesNotFound
+	}
 	var rows []appointmentRow
-	err = s.db.SelectContext(ctx, &rows, `
+	err = sqlx.SelectContext(ctx, q, &rows, `
 		SELECT `+appointmentColumns+`
 		FROM appointments
 		WHERE series_id = ?
@@ -120,7 +129,17 @@ func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 	for i := range rows {
 		series.Appointments = append(series.Appointments, rows[i].appointment())
 	}
-	return series, translate(ctx, err)
+	return series, err
+}
+
+// Series reads a series and its appointments, by start. Errors:
+// clinic.ErrSeriesNotFound.
+func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
+	series, err := readSeries(ctx, s.db, id)
+	if err != nil {
+		return series, translate(ctx, err)
+	}
+	return series, s.recordRead(ctx, "series", id, series.PatientID)
 }
 
 // CancelSeries cancels the dates in scope, all or none, each with its event. Errors:
@@ -128,16 +147,18 @@ func (s *Store) Series(ctx context.Context, id int64) (clinic.Series, error) {
 // is not of this series), clinic.ErrPreconditionFailed,
 // clinic.CodeValidationFailed.
 func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesScope, reason clinic.CancellationReason, note *string, match Versions) (clinic.Series, error) {
+	var series clinic.Series
 	err := s.inTx(ctx, func(t *tx) error {
 		dates, _, err := lockSeries(ctx, t, id, scope, 0, match)
 		if err != nil {
 			return err
 		}
 		for _, a := range dates {
-			from := a.Status
+			from, before := a.Status, a
 			if err := a.Cancel(t.now, reason, note); err != nil {
 				return err
 			}
+			t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
 			if err := updateAppointment(ctx, t, a); err != nil {
 				return err
 			}
@@ -148,12 +169,13 @@ func (s *Store) CancelSeries(ctx context.Context, id int64, scope clinic.SeriesS
 				return err
 			}
 		}
-		return countSeries(ctx, t, id)
-	})
-	if err != nil {
-		return clinic.Series{}, err
-	}
-	return s.Series(ctx, id)
+		if err := countSeries(ctx, t, id); err != nil {
+			return err
+		}
+		series, err = readSeries(ctx, t, id)
+		return err
+	}, &series)
+	return series, err
 }
 
 // RescheduleSeries moves the dates in scope, each by the rules of a reschedule, in
@@ -166,6 +188,7 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 	if err := change.Reschedule.Check(); err != nil {
 		return clinic.Series{}, nil, err
 	}
+	var series clinic.Series
 	var report []clinic.SeriesDate
 	err := s.inTx(ctx, func(t *tx) error {
 		dates, zone, err := lockSeries(ctx, t, id, scope, change.Reschedule.DoctorID, match)
@@ -191,27 +214,29 @@ func (s *Store) RescheduleSeries(ctx context.Context, id int64, scope clinic.Ser
 			}
 		}
 		if refused > 0 && (!change.Skip || refused == len(dates)) {
-			return errNotMoved
+			for i := range report {
+				report[i].Appointment = nil // rolled back
+			}
+			return notMovedError{&clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}}
 		}
-		return countSeries(ctx, t, id)
-	})
-	if errors.Is(err, errNotMoved) {
-		for i := range report {
-			report[i].Appointment = nil // rolled back
+		if err := countSeries(ctx, t, id); err != nil {
+			return err
 		}
-		err = &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: report}
-	}
+		series, err = readSeries(ctx, t, id)
+		return err
+	}, &series, &report)
 	if err != nil {
 		return clinic.Series{}, nil, err
 	}
-	series, err := s.Series(ctx, id)
-	return series, report, err
+	return series, report, nil
 }
 
-// errNotMoved refuses to move a series. It is not one for which inTx would look
+// notMovedError refuses to move a series. It is not one for which inTx would look
 // again for alternatives: without moving them, the dates of a series would be in
 // each other's way.
-var errNotMoved = errors.New("not every date can be moved")
+type notMovedError struct{ error }
+
+func (n notMovedError) Unwrap() error { return n.error }
 
 // lockSeries takes the guards of the doctors of the dates in scope, of another
 // doctor unless 0, and of the patient, ids ascending, and then reads the dates, by
@@ -220,7 +245,7 @@ var errNotMoved = errors.New("not every date can be moved")
 func lockSeries(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope, otherDoctor int64, match Versions) ([]clinic.Appointment, *time.Location, error) {
 	var row seriesRow
 	err := t.GetContext(ctx, &row, `SELECT `+seriesColumns+` FROM appointment_series WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(row.DoctorID, row.MadeBy) {
 		return nil, nil, clinic.ErrSeriesNotFound
 	}
 	if err != nil {
@@ -299,18 +324,19 @@ func seriesDates(ctx context.Context, t *tx, id int64, scope clinic.SeriesScope)
 func insertSeries(ctx context.Context, t *tx, s clinic.Series) (int64, error) {
 	return t.insert(ctx, `
 		INSERT INTO appointment_series (rule, time_zone, patient_id, doctor_id, start_time, duration_minutes,
-		                                version, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		s.Rule, s.Zone.String(), s.PatientID, s.DoctorID, s.Start, s.Duration/time.Minute, s.Version, s.CreatedAt, s.UpdatedAt)
+		                                made_by_key, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.Rule, s.Zone.String(), s.PatientID, s.DoctorID, s.Start, s.Duration/time.Minute, s.MadeBy, s.Version, s.CreatedAt, s.UpdatedAt)
 }
 
 func countSeries(ctx context.Context, t *tx, id int64) error {
+	t.record(ctx, "series", id, 0, struct{}{}, struct{}{}, nil)
 	_, err := t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
 	return err
 }
 
 // seriesColumns are those of seriesRow.
-const seriesColumns = `id, rule, time_zone, patient_id, doctor_id, start_time, duration_minutes, version, created_at, updated_at`
+const seriesColumns = `id, rule, time_zone, patient_id, doctor_id, start_time, duration_minutes, made_by_key, version, created_at, updated_at`
 
 type seriesRow struct {
 	ID        int64     `db:"id"`
@@ -320,6 +346,7 @@ type seriesRow struct {
 	DoctorID  int64     `db:"doctor_id"`
 	Start     time.Time `db:"start_time"`
 	Duration  minutes   `db:"duration_minutes"`
+	MadeBy    *int64    `db:"made_by_key"`
 	Version   int64     `db:"version"`
 	CreatedAt time.Time `db:"created_at"`
 	UpdatedAt time.Time `db:"updated_at"`
@@ -332,6 +359,6 @@ func (r *seriesRow) series() (clinic.Series, error) {
 	}
 	return clinic.Series{
 		ID: r.ID, Rule: r.Rule, Zone: zone, PatientID: r.PatientID, DoctorID: r.DoctorID, Start: r.Start,
-		Duration: r.Duration.duration(), Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		Duration: r.Duration.duration(), MadeBy: r.MadeBy, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}, err
 }

@@ -29,6 +29,9 @@ type tx struct {
 	looks bool
 	// observe is told how long the guards took.
 	observe Observe
+	// wrote says that something may have been changed, trail what has been.
+	wrote bool
+	trail []clinic.AuditEntry
 }
 
 // errFree is what a write answers in a transaction that only looks: it has found
@@ -52,10 +55,23 @@ var errMoved = errors.New("changed while waiting for a lock")
 // nothing and offers alternatives: looking for these under the guards would keep
 // everybody waiting who wants the same time, only to be refused as well. When
 // what was in the way is gone by then, body runs again.
-func (s *Store) inTx(ctx context.Context, body func(*tx) error) (err error) {
+//
+// Whatever body changes it must record for the audit trail, or nothing of it is
+// committed. answer is what the caller is answered with, as pointers that body
+// fills in: with an idempotency key it is kept in the same transaction, and when
+// the key was used before, it is the answer of then and body does not run.
+func (s *Store) inTx(ctx context.Context, body func(*tx) error, answer ...any) error {
+	err := s.try(ctx, body, answer)
+	if once := onceOf(ctx); once != nil && len(answer) > 0 && isAnswer(err) {
+		return translate(ctx, s.keepRefusal(ctx, once, err, answer))
+	}
+	return err
+}
+
+func (s *Store) try(ctx context.Context, body func(*tx) error, answer []any) (err error) {
 	defer s.observe.transaction(stopwatch(), &err)
 	for attempt := 1; ; attempt++ {
-		err = s.attempt(ctx, body)
+		err = s.attempt(ctx, body, answer)
 		if err == nil {
 			return nil
 		}
@@ -85,16 +101,56 @@ func (s *Store) inTx(ctx context.Context, body func(*tx) error) (err error) {
 	}
 }
 
-func (s *Store) attempt(ctx context.Context, body func(*tx) error) error {
-	t, err := s.db.BeginTxx(ctx, nil)
+func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any) error {
+	st, err := s.takeStrand(ctx)
 	if err != nil {
 		return err
 	}
-	if err := body(&tx{Tx: t, now: clinic.Instant(s.now()), observe: s.observe}); err != nil {
+	known := true // where the chain ends
+	defer func() { s.returnStrand(st, known) }()
+	begun, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	t := &tx{Tx: begun, now: clinic.Instant(s.now()), observe: s.observe}
+	end, err := s.run(ctx, t, st, body, answer)
+	if err != nil || end == nil {
 		_ = t.Rollback() // if it fails, the connection is gone and so is the transaction
 		return err
 	}
-	err = t.Commit()
+	err = commit(t)
+	if err == nil {
+		*st = *end
+	}
+	known = !errors.Is(err, clinic.ErrOutcomeUnknown)
+	return err
+}
+
+// run does all of a transaction but its COMMIT and answers with the new end of
+// the chain, nil when an earlier answer was given instead.
+func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error, answer []any) (*strand, error) {
+	once := onceOf(ctx)
+	if once == nil || len(answer) == 0 {
+		if err := body(t); err != nil {
+			return nil, err
+		}
+		return s.writeTrail(ctx, t, st)
+	}
+	if given, err := claimKey(ctx, t, once, answer); err != nil || given {
+		return nil, err
+	}
+	if err := body(t); err != nil {
+		return nil, err
+	}
+	end, err := s.writeTrail(ctx, t, st)
+	if err != nil {
+		return nil, err
+	}
+	return end, keepAnswer(ctx, t, once, answer)
+}
+
+func commit(t *tx) error {
+	err := t.Commit()
 	if err == nil {
 		return nil
 	}
@@ -112,6 +168,9 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error) error {
 // forWantOfTime reports whether a refusal says that a time is taken.
 func forWantOfTime(err error) bool {
 	var refusal *clinic.Error
+	if errors.As(err, &replay{}) || errors.As(err, &notMovedError{}) {
+		return false
+	}
 	return errors.As(err, &refusal) && (!refusal.Conflict.Start.IsZero() || refusal.Code == clinic.CodeSeriesConflict)
 }
 
@@ -155,6 +214,7 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, er
 	if t.looks {
 		return 0, errFree
 	}
+	t.wrote = true
 	result, err := t.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return 0, err
@@ -167,6 +227,7 @@ func (t *tx) insert(ctx context.Context, statement string, args ...any) (int64, 
 	if t.looks {
 		return 0, errFree
 	}
+	t.wrote = true
 	result, err := t.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return 0, err

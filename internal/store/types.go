@@ -33,8 +33,9 @@ func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clini
 			                               specializations, doctor_ids, needs_room, room_ids, is_active,
 			                               version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(typeArgs(k), k.CreatedAt, k.UpdatedAt)...)
+		t.record(ctx, "appointment_type", k.ID, 0, nil, k, nil)
 		return err
-	})
+	}, &k)
 	return k, err
 }
 
@@ -84,6 +85,7 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 		if err := match.check(k.Version); err != nil {
 			return err
 		}
+		before := k
 		c.Apply(&k)
 		if err := k.Check(); err != nil {
 			return err
@@ -91,6 +93,7 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 		if err := checkListed(ctx, t, k); err != nil {
 			return err
 		}
+		t.record(ctx, "appointment_type", k.ID, 0, before, k, nil)
 		k.Version++
 		k.UpdatedAt = t.now
 		_, err = t.exec(ctx, `
@@ -118,6 +121,7 @@ func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error 
 		if err := match.check(k.Version); err != nil {
 			return err
 		}
+		t.record(ctx, "appointment_type", id, 0, k, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM appointment_types WHERE id = ?`, id)
 		return err
 	})

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"mems/internal/clinic"
 )
 
@@ -18,11 +20,16 @@ const maxCandidates = 200
 // clinic.ErrPatientNotFound, clinic.ErrDoctorNotFound, clinic.ErrTypeNotFound,
 // clinic.CodeValidationFailed.
 func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry) (clinic.WaitlistEntry, error) {
-	if err := e.Check(s.now()); err != nil {
-		return e, err
-	}
+	asked := e
 	err := s.inTx(ctx, func(t *tx) error {
+		e = asked // another attempt starts from what was asked for
+		if err := e.Check(t.now); err != nil {
+			return err
+		}
 		if exists, err := guardPatient(ctx, t, e.PatientID); err != nil || !exists {
+			return firstError(err, clinic.ErrPatientNotFound)
+		}
+		if reached, err := reachesPatient(ctx, t, e.PatientID); err != nil || !reached {
 			return firstError(err, clinic.ErrPatientNotFound)
 		}
 		if err := checkListed(ctx, t, clinic.AppointmentType{DoctorIDs: e.DoctorIDs}); err != nil {
@@ -37,16 +44,18 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 				e.Duration = kind.Duration
 			}
 		}
+		e.MadeBy = clinic.AccessOf(ctx).MadeBy()
 		e.Status, e.Version, e.CreatedAt, e.UpdatedAt = clinic.WaitlistWaiting, 1, t.now, t.now
 		var err error
 		e.ID, err = t.insert(ctx, `
 			INSERT INTO waitlist (patient_id, doctor_ids, specialization, type_id, duration_minutes, from_time, to_time, note,
-			                      status, version, created_at, updated_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			                      status, made_by_key, version, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			e.PatientID, list(e.DoctorIDs), e.Specialization, e.TypeID, e.Duration/time.Minute, e.Window.Start, e.Window.End, e.Note,
-			string(e.Status), e.Version, e.CreatedAt, e.UpdatedAt)
+			string(e.Status), e.MadeBy, e.Version, e.CreatedAt, e.UpdatedAt)
+		t.record(ctx, "waitlist_entry", e.ID, e.PatientID, nil, e, nil)
 		return err
-	})
+	}, &e)
 	return e, err
 }
 
@@ -56,13 +65,22 @@ func (s *Store) WaitlistEntry(ctx context.Context, id int64) (clinic.WaitlistEnt
 	if _, err := s.PassOnExpiredOffers(ctx); err != nil {
 		return clinic.WaitlistEntry{}, err
 	}
+	e, err := readEntry(ctx, s.db, id)
+	if err != nil {
+		return e, translate(ctx, err)
+	}
+	return e, s.recordRead(ctx, "waitlist_entry", e.ID, e.PatientID)
+}
+
+// readEntry reads an entry within reach. Primary key.
+func readEntry(ctx context.Context, q sqlx.QueryerContext, id int64) (clinic.WaitlistEntry, error) {
 	var row waitlistRow
-	err := s.db.GetContext(ctx, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) {
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+waitlistColumns+` FROM waitlist WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(0, row.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {
-		return clinic.WaitlistEntry{}, translate(ctx, err)
+		return clinic.WaitlistEntry{}, err
 	}
 	return row.entry()
 }
@@ -88,6 +106,9 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 	if q.Status != "" {
 		where, args = where+` AND status = ?`, append(args, q.Status)
 	}
+	if r := clinic.AccessOf(ctx).Reach; !r.All {
+		where, args = where+` AND made_by_key = ?`, append(args, r.KeyID)
+	}
 	var rows []waitlistRow
 	// Safety: the text is put together from the constants above only.
 	err := s.db.SelectContext(ctx, &rows, `SELECT `+waitlistColumns+` FROM waitlist WHERE `+where+` ORDER BY id LIMIT ?`, append(args, q.Limit+1)...)
@@ -100,7 +121,8 @@ func (s *Store) ListWaitlist(ctx context.Context, q WaitlistQuery) (Page[clinic.
 			return Page[clinic.WaitlistEntry]{}, err
 		}
 	}
-	return page(items, q.Limit), nil
+	p := page(items, q.Limit)
+	return p, s.recordRead(ctx, "waitlist_entry", 0, idsOf(p.Items, func(e clinic.WaitlistEntry) int64 { return e.PatientID })...)
 }
 
 // WithdrawWaitlistEntry takes a patient off the waitlist; a time that is on offer
@@ -120,17 +142,22 @@ func (s *Store) WithdrawWaitlistEntry(ctx context.Context, id int64, match Versi
 // another. Errors: clinic.ErrWaitlistNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrNoOffer.
 func (s *Store) DeclineOffer(ctx context.Context, id int64, match Versions) (clinic.WaitlistEntry, error) {
-	err := s.endOffer(ctx, id, match, func(t *tx, e *clinic.WaitlistEntry) error {
-		if e.Status != clinic.WaitlistOffered || !e.Offer.ExpiresAt.After(t.now) {
-			return clinic.ErrNoOffer
+	var entry clinic.WaitlistEntry
+	err := s.inTx(ctx, func(t *tx) error {
+		err := s.passOn(ctx, t, id, match, func(t *tx, e *clinic.WaitlistEntry) error {
+			if e.Status != clinic.WaitlistOffered || !e.Offer.ExpiresAt.After(t.now) {
+				return clinic.ErrNoOffer
+			}
+			e.Status = clinic.WaitlistWaiting
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		e.Status = clinic.WaitlistWaiting
-		return nil
-	})
-	if err != nil {
-		return clinic.WaitlistEntry{}, err
-	}
-	return s.WaitlistEntry(ctx, id)
+		entry, err = readEntry(ctx, t, id)
+		return err
+	}, &entry)
+	return entry, err
 }
 
 // AcceptOffer books the offered time by the rules of a booking. Errors:
@@ -177,7 +204,7 @@ func (s *Store) AcceptOffer(ctx context.Context, id int64, match Versions) (clin
 		}
 		e.Status, e.Offer, e.AppointmentID = clinic.WaitlistBooked, nil, &a.ID
 		return updateEntry(ctx, t, e)
-	})
+	}, &a)
 	return a, err
 }
 
@@ -220,6 +247,7 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		return passed, translate(ctx, err)
 	}
 	return passed, s.inTx(ctx, func(t *tx) error {
+		t.recordMany(ctx, clinic.AuditChanged, "waitlist_entry", nil)
 		_, err := t.exec(ctx, `
 			UPDATE waitlist
 			SET status = 'expired', version = version + 1, updated_at = ?
@@ -233,45 +261,48 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 //
 // Lock order: the offered doctor's guard, the patient's, the entry.
 func (s *Store) endOffer(ctx context.Context, id int64, match Versions, end func(*tx, *clinic.WaitlistEntry) error) error {
-	return s.inTx(ctx, func(t *tx) error {
-		e, err := lockEntry(ctx, t, id)
-		if err != nil {
-			return err
-		}
-		if err := match.check(e.Version); err != nil {
-			return err
-		}
-		offer := e.Offer
-		if err := end(t, &e); err != nil {
-			return err
-		}
-		if offer == nil {
-			return updateEntry(ctx, t, e)
-		}
-		e.Offer = nil
-		e.MissedOffers++
-		if err := updateEntry(ctx, t, e); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `INSERT INTO waitlist_missed (waitlist_id, doctor_id, start_time) VALUES (?, ?, ?)`,
-			e.ID, offer.Slot.DoctorID, offer.Slot.Time.Start); err != nil {
-			return err
-		}
-		var row holdRow
-		err = t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, offer.HoldID)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil // nothing to pass on
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, offer.HoldID); err != nil {
-			return err
-		}
-		h := row.hold()
-		return s.offerFreed(ctx, t, h.DoctorID, clinic.Interval{
-			Start: h.Time.Start.Add(-h.Buffers.Before), End: h.Time.End.Add(h.Buffers.After),
-		})
+	return s.inTx(ctx, func(t *tx) error { return s.passOn(ctx, t, id, match, end) })
+}
+
+// passOn is endOffer in a transaction.
+func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end func(*tx, *clinic.WaitlistEntry) error) error {
+	e, err := lockEntry(ctx, t, id)
+	if err != nil {
+		return err
+	}
+	if err := match.check(e.Version); err != nil {
+		return err
+	}
+	offer := e.Offer
+	if err := end(t, &e); err != nil {
+		return err
+	}
+	if offer == nil {
+		return updateEntry(ctx, t, e)
+	}
+	e.Offer = nil
+	e.MissedOffers++
+	if err := updateEntry(ctx, t, e); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `INSERT INTO waitlist_missed (waitlist_id, doctor_id, start_time) VALUES (?, ?, ?)`,
+		e.ID, offer.Slot.DoctorID, offer.Slot.Time.Start); err != nil {
+		return err
+	}
+	var row holdRow
+	err = t.GetContext(ctx, &row, `SELECT `+holdColumns+` FROM holds WHERE id = ?`, offer.HoldID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // nothing to pass on
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM holds WHERE id = ?`, offer.HoldID); err != nil {
+		return err
+	}
+	h := row.hold()
+	return s.offerFreed(ctx, t, h.DoctorID, clinic.Interval{
+		Start: h.Time.Start.Add(-h.Buffers.Before), End: h.Time.End.Add(h.Buffers.After),
 	})
 }
 
@@ -369,9 +400,10 @@ func lockEntry(ctx context.Context, t *tx, id int64) (clinic.WaitlistEntry, erro
 	var party struct {
 		Patient int64  `db:"patient_id"`
 		Doctor  *int64 `db:"offered_doctor"`
+		MadeBy  *int64 `db:"made_by_key"`
 	}
-	err := t.GetContext(ctx, &party, `SELECT patient_id, offered_doctor FROM waitlist WHERE id = ?`, id)
-	if errors.Is(err, sql.ErrNoRows) {
+	err := t.GetContext(ctx, &party, `SELECT patient_id, offered_doctor, made_by_key FROM waitlist WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !clinic.AccessOf(ctx).Reach.Record(0, party.MadeBy) {
 		return clinic.WaitlistEntry{}, clinic.ErrWaitlistNotFound
 	}
 	if err != nil {
@@ -402,6 +434,7 @@ func updateEntry(ctx context.Context, t *tx, e clinic.WaitlistEntry) error {
 	if o := e.Offer; o != nil {
 		hold, doctor, start, expires = &o.HoldID, &o.Slot.DoctorID, &o.Slot.Time.Start, &o.ExpiresAt
 	}
+	t.record(ctx, "waitlist_entry", e.ID, e.PatientID, struct{}{}, e, nil)
 	_, err := t.exec(ctx, `
 		UPDATE waitlist
 		SET status = ?, offer_id = ?, offered_doctor = ?, offered_start = ?, offer_expires_at = ?, missed_offers = ?,
@@ -412,7 +445,7 @@ func updateEntry(ctx context.Context, t *tx, e clinic.WaitlistEntry) error {
 
 // waitlistColumns are those of waitlistRow.
 const waitlistColumns = `id, patient_id, doctor_ids, specialization, type_id, duration_minutes, from_time, to_time, note, status,
-	offer_id, offered_doctor, offered_start, offer_expires_at, missed_offers, appointment_id, version, created_at, updated_at`
+	offer_id, offered_doctor, offered_start, offer_expires_at, missed_offers, appointment_id, made_by_key, version, created_at, updated_at`
 
 type waitlistRow struct {
 	ID             int64      `db:"id"`
@@ -431,6 +464,7 @@ type waitlistRow struct {
 	OfferExpiresAt *time.Time `db:"offer_expires_at"`
 	MissedOffers   int        `db:"missed_offers"`
 	AppointmentID  *int64     `db:"appointment_id"`
+	MadeBy         *int64     `db:"made_by_key"`
 	Version        int64      `db:"version"`
 	CreatedAt      time.Time  `db:"created_at"`
 	UpdatedAt      time.Time  `db:"updated_at"`
@@ -440,7 +474,7 @@ func (r *waitlistRow) entry() (clinic.WaitlistEntry, error) {
 	e := clinic.WaitlistEntry{
 		ID: r.ID, PatientID: r.PatientID, Specialization: r.Specialization, TypeID: r.TypeID, Duration: r.Duration.duration(),
 		Window: clinic.Interval{Start: r.From, End: r.To}, Note: r.Note, Status: clinic.WaitlistStatus(r.Status),
-		MissedOffers: r.MissedOffers, AppointmentID: r.AppointmentID, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		MissedOffers: r.MissedOffers, AppointmentID: r.AppointmentID, MadeBy: r.MadeBy, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.OfferID != nil && r.OfferedDoctor != nil && r.OfferedStart != nil && r.OfferExpiresAt != nil {
 		e.Offer = &clinic.Offer{

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"mems/internal/store"
+)
+
+// runAudit is the command "mems audit".
+func runAudit(ctx context.Context, p *program, args []string) error {
+	if len(args) == 0 || args[0] != "verify" {
+		return usageError{"say verify"}
+	}
+	flags := newFlags("audit verify")
+	anchor := flags.String("anchor", "", "")
+	if err := parse(flags, args[1:]); err != nil {
+		return err
+	}
+	known, err := readAnchor(*anchor)
+	if err != nil {
+		return err
+	}
+	return p.withStore(ctx, func(st *store.Store) error {
+		report, err := st.VerifyAudit(ctx, known, func(n int64) { p.say("%d entries ...", n) })
+		if err != nil {
+			return err
+		}
+		for _, fault := range report.Faults {
+			_, _ = fmt.Fprintln(p.out, fault)
+		}
+		if len(report.Faults) > 0 {
+			return fmt.Errorf("the audit trail was tampered with: %d faults in %d entries.\n"+
+				"Keep the database as it is, and compare it with a backup", len(report.Faults), report.Entries)
+		}
+		_, _ = fmt.Fprintf(p.out, "the audit trail is whole: %d entries in %d chains.\n", report.Entries, report.Chains)
+		if *anchor == "" {
+			return nil
+		}
+		return writeAnchor(*anchor, report.Heads)
+	})
+}
+
+// readAnchor reads the ends of chains that the last run noted; none when there
+// was no run yet.
+func readAnchor(path string) ([]store.Head, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // G304: named by the operator
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var heads []store.Head
+	if err := json.Unmarshal(text, &heads); err != nil {
+		return nil, fmt.Errorf("%s is no anchor: %w", path, err)
+	}
+	return heads, nil
+}
+
+// writeAnchor replaces the file as a whole or not at all.
+func writeAnchor(path string, heads []store.Head) error {
+	text, err := json.MarshalIndent(heads, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".anchor-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was renamed
+	if _, err := f.Write(text); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

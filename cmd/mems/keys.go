@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// runKeys is the command "mems keys".
+func runKeys(ctx context.Context, p *program, args []string) error {
+	if len(args) == 0 {
+		return usageError{"say create, list or revoke"}
+	}
+	work := map[string]func(context.Context, *program, *store.Store, []string) error{
+		"create": createKey, "list": listKeys, "revoke": revokeKey,
+	}[args[0]]
+	if work == nil {
+		return usageError{fmt.Sprintf("%q is not create, list or revoke", args[0])}
+	}
+	return p.withStore(ctx, func(st *store.Store) error { return work(ctx, p, st, args[1:]) })
+}
+
+// withStore opens the store for one command, which acts in its own name.
+func (p *program) withStore(ctx context.Context, work func(*store.Store) error) error {
+	d, err := p.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if d.private != nil {
+		if err := p.prepare(ctx, d); err != nil {
+			return err
+		}
+	}
+	st, err := store.Open(store.Config{DSN: d.dsn, Now: time.Now, Zone: p.zone, Log: p.logger(), MACKeys: p.macKeys()})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	return explain(work(st))
+}
+
+// explain says in words what a rule refuses.
+func explain(err error) error {
+	refusal, ok := errors.AsType[*clinic.Error](err)
+	if !ok {
+		return err
+	}
+	if refusal.Code == clinic.CodeUnavailable {
+		return fmt.Errorf("%w\nIs the database running, and migrated? \"mems migrate up\"", err)
+	}
+	var words []string
+	for _, v := range refusal.Violations {
+		words = append(words, strings.TrimPrefix(v.Pointer, "#/")+" "+v.Detail)
+	}
+	if len(words) == 0 {
+		words = []string{string(refusal.Code)}
+	}
+	return errors.New(strings.Join(words, "; "))
+}
+
+func createKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+	flags := newFlags("keys create")
+	var scopes []string
+	role := flags.String("role", "", "")
+	flags.Func("scope", "", func(s string) error { scopes = append(scopes, s); return nil })
+	doctor := flags.Int64("doctor", 0, "")
+	days := flags.Int("days", 365, "")
+	if err := flags.Parse(args); err != nil {
+		return usageError{err.Error()}
+	}
+	if flags.NArg() != 1 || *role == "" {
+		return usageError{"say --role and one name, such as: mems keys create --role receptionist 'Front desk'"}
+	}
+	want := clinic.APIKey{
+		Name: flags.Arg(0), Role: clinic.Role(*role), Scopes: scopes, ExpiresAt: time.Now().AddDate(0, 0, *days),
+	}
+	if *doctor != 0 {
+		want.DoctorID = doctor
+	}
+	k, key, err := st.CreateKey(ctx, want)
+	if err != nil {
+		return err
+	}
+	p.say("key %d for %s, a %s, until %s. It is shown this once; send it as X-API-Key:", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
+	_, err = fmt.Fprintln(p.out, key)
+	return err
+}
+
+func listKeys(ctx context.Context, p *program, st *store.Store, args []string) error {
+	if len(args) > 0 {
+		return usageError{"list takes nothing more"}
+	}
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "ID\tNAME\tROLE\tSCOPES\tSTATE\tLAST USED")
+	for after := int64(0); ; {
+		page, err := st.ListKeys(ctx, after, 200)
+		if err != nil {
+			return err
+		}
+		for _, k := range page.Items {
+			after = k.ID
+			state := "valid until " + k.ExpiresAt.Format(time.DateOnly)
+			switch {
+			case k.RevokedAt != nil:
+				state = "revoked " + k.RevokedAt.Format(time.DateOnly)
+			case !time.Now().Before(k.ExpiresAt):
+				state = "expired " + k.ExpiresAt.Format(time.DateOnly)
+			}
+			used := "never"
+			if k.LastUsedAt != nil {
+				used = k.LastUsedAt.Format("2006-01-02 15:04Z")
+			}
+			_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Role, strings.Join(k.Scopes, " "), state, used)
+		}
+		if !page.More {
+			return w.Flush()
+		}
+	}
+}
+
+func revokeKey(ctx context.Context, p *program, st *store.Store, args []string) error {
+	if len(args) != 1 {
+		return usageError{"say the id of one key; \"mems keys list\" shows them"}
+	}
+	id, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil {
+		return usageError{fmt.Sprintf("%q is not the id of a key", args[0])}
+	}
+	k, err := st.RevokeKey(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.say("key %d (%s) is revoked.", k.ID, k.Name)
+	return nil
+}

@@ -1,0 +1,111 @@
+package clinic
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// How long an API key is valid.
+const (
+	DefaultKeyLife = 365 * 24 * time.Hour
+	MaxKeyLife     = 5 * 366 * 24 * time.Hour
+)
+
+// APIKey is what is kept of a program's key: everything but the key.
+type APIKey struct {
+	ID         int64
+	Name       string
+	Hash       [sha256.Size]byte `json:"-"` // of the secret
+	Role       Role
+	Scopes     []string
+	DoctorID   *int64
+	CreatedBy  string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	RevokedAt  *time.Time
+	LastUsedAt *time.Time
+}
+
+// Check sets the default for when the key expires, and refuses what does not go
+// together: CodeValidationFailed.
+func (k *APIKey) Check(now time.Time) error {
+	if k.ExpiresAt.IsZero() {
+		k.ExpiresAt = now.Add(DefaultKeyLife)
+	}
+	k.Name = Text(k.Name)
+	var vs []Violation
+	refuse := func(pointer, code, detail string) {
+		vs = append(vs, Violation{Pointer: pointer, Code: code, Detail: detail})
+	}
+	if k.Name == "" {
+		refuse("#/name", "min_length", "must not be blank")
+	}
+	if !slices.Contains(Roles(), k.Role) {
+		refuse("#/role", "enum", "must be a role")
+	}
+	if len(k.Scopes) > 0 && k.Role != RolePartner {
+		refuse("#/scopes", "combination", "can be given to the role partner only")
+	}
+	for _, s := range k.Scopes {
+		if !slices.Contains(Scopes(), s) {
+			refuse("#/scopes", "enum", "must be scopes that can be granted")
+		}
+	}
+	if (k.DoctorID != nil) != (k.Role == RoleDoctor) {
+		refuse("#/doctor_id", "combination", "is needed by the role doctor, and by no other")
+	}
+	if !k.ExpiresAt.After(now) {
+		refuse("#/expires_at", "minimum", "must be later than now")
+	}
+	if k.ExpiresAt.After(now.Add(MaxKeyLife)) {
+		refuse("#/expires_at", "maximum", "must be at most five years ahead")
+	}
+	return invalid(vs)
+}
+
+// Caller is whoever uses the key.
+func (k *APIKey) Caller() Caller {
+	c := Caller{Subject: "key:" + strconv.FormatInt(k.ID, 10), Roles: []Role{k.Role}, Scopes: k.Scopes, KeyID: k.ID}
+	if k.DoctorID != nil {
+		c.DoctorID = *k.DoctorID
+	}
+	return c
+}
+
+// Valid reports whether the key may be used with this secret now.
+func (k *APIKey) Valid(secret string, now time.Time) bool {
+	hash := sha256.Sum256([]byte(secret))
+	same := subtle.ConstantTimeCompare(hash[:], k.Hash[:]) == 1
+	return same && k.RevokedAt == nil && now.Before(k.ExpiresAt)
+}
+
+// NewKeySecret draws the secret part of a key, 256 random bits, and its hash.
+// They are too many to be guessed, so a fast hash is enough.
+func NewKeySecret() (secret string, hash [sha256.Size]byte) {
+	var bits [32]byte
+	_, _ = rand.Read(bits[:]) // never fails
+	secret = base64.RawURLEncoding.EncodeToString(bits[:])
+	return secret, sha256.Sum256([]byte(secret))
+}
+
+// keyPrefix marks keys, so that scanners for leaked secrets find them.
+const keyPrefix = "mems_"
+
+// FormatKey is the key as its owner gets it.
+func FormatKey(id int64, secret string) string {
+	return keyPrefix + strconv.FormatInt(id, 10) + "_" + secret
+}
+
+// ParseKey takes a key apart; ok is false for what cannot be one.
+func ParseKey(key string) (id int64, secret string, ok bool) {
+	number, secret, found := strings.Cut(strings.TrimPrefix(key, keyPrefix), "_")
+	id, err := strconv.ParseInt(number, 10, 64)
+	ok = found && err == nil && id > 0 && len(secret) == 43 && strings.HasPrefix(key, keyPrefix) && FormatKey(id, secret) == key
+	return id, secret, ok
+}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+const headerAPIKey = "X-API-Key" //nolint:gosec // G101: the name of a header
+
+// permissionOf is what the contract says that an operation needs. An operation
+// that does not say is not served.
+func permissionOf(op *openapi3.Operation) (clinic.Permission, error) {
+	stated, _ := op.Extensions["x-permission"].(string)
+	p := clinic.Permission(stated)
+	if p != clinic.Public && p != clinic.Self && !clinic.Admin().May(p) {
+		return "", fmt.Errorf("contract: %s has no x-permission that is known: %q", op.OperationID, stated)
+	}
+	return p, nil
+}
+
+// authorise finds out who asks, and lets him pass who has the permission that
+// the contract states for the operation. It runs before anything else of the
+// request is looked at, its body included.
+func (s *Server) authorise(operation string, needs clinic.Permission) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			address := clientAddress(r)
+			access := clinic.Access{Operation: operation, RequestID: requestID(c), Address: address}
+			bucket := "address " + address.String()
+			if needs != clinic.Public {
+				if err := s.limits.peek(c, bucket); err != nil {
+					return err
+				}
+				caller, err := s.authenticate(r)
+				if err != nil {
+					if errors.Is(err, clinic.ErrUnauthenticated) {
+						if limited := s.limits.take(c, bucket); limited != nil {
+							return limited // guessing gets no further
+						}
+					}
+					return err
+				}
+				access.Caller, access.Reach = caller, caller.Reach(needs)
+				if caller.Kind() != "open" {
+					bucket = "caller " + caller.Subject
+				}
+			}
+			if !alwaysAnswered[operation] {
+				if err := s.limits.take(c, bucket); err != nil {
+					return err
+				}
+			}
+			if !access.May(needs) {
+				return &clinic.Error{Code: clinic.CodeForbidden, Permission: needs}
+			}
+			c.SetRequest(r.WithContext(clinic.WithAccess(r.Context(), access)))
+			return next(c)
+		}
+	}
+}
+
+// alwaysAnswered are the operations that know no rate limit: whoever watches the
+// server must not be told that it is fine only when it is not busy.
+var alwaysAnswered = map[string]bool{"getHealth": true, "getReadiness": true}
+
+// authenticate finds out who asks: by an API key, by a token of the identity
+// provider, or, where that is allowed, without either. Errors:
+// clinic.ErrUnauthenticated, clinic.ErrUnavailable.
+func (s *Server) authenticate(r *http.Request) (clinic.Caller, error) {
+	keys, tokens := r.Header.Values(headerAPIKey), r.Header.Values(echo.HeaderAuthorization)
+	switch {
+	case len(keys)+len(tokens) == 0 && s.cfg.Open:
+		return clinic.Open(), nil
+	case len(keys) == 1 && len(tokens) == 0:
+		release, err := s.admission.enter(r.Context()) // it asks the database
+		if err != nil {
+			return clinic.Caller{}, err
+		}
+		defer release()
+		return s.cfg.Store.Authenticate(r.Context(), keys[0])
+	case len(tokens) == 1 && len(keys) == 0 && s.tokens != nil:
+		scheme, token, _ := strings.Cut(tokens[0], " ")
+		if strings.EqualFold(scheme, "Bearer") && token != "" {
+			return s.tokens.verify(r.Context(), token)
+		}
+	}
+	return clinic.Caller{}, clinic.ErrUnauthenticated
+}
+
+// clientAddress is the address that a request comes from.
+func clientAddress(r *http.Request) netip.Addr {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return peer.Addr().Unmap().WithZone("")
+}
+
+// mayOverride refuses to break a rule to whoever may book but not do that.
+func mayOverride(ctx context.Context, o *api.Override) error {
+	if o == nil || clinic.AccessOf(ctx).May(clinic.AppointmentsOverride) {
+		return nil
+	}
+	return &clinic.Error{Code: clinic.CodeForbidden, Permission: clinic.AppointmentsOverride}
+}

@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"mems/internal/clinic"
+)
+
+// TokenConfig says which identity provider's tokens are taken.
+type TokenConfig struct {
+	Issuer   string // its address; discovery and keys are found from there
+	Audience string // what tokens must be meant for
+	// RolesClaim is where a token names roles, DoctorClaim the doctor's id; dots
+	// lead into objects, as in realm_access.roles.
+	RolesClaim, DoctorClaim string
+}
+
+// algorithms are the signatures that are taken: asymmetric ones only, so that
+// nobody can sign with a public key (RFC 8725 section 3.1).
+var algorithms = []string{
+	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
+}
+
+// skew is by how much the clocks of the provider and of this server may differ.
+const skew = time.Minute
+
+// maxSubject bounds a subject, which is kept in the history.
+const maxSubject = 190
+
+// tokens verifies tokens. The provider is asked when it is first needed, and
+// again when it could not be reached, so that the server starts without it.
+type tokens struct {
+	cfg    TokenConfig
+	now    func() time.Time
+	client *http.Client
+
+	mu       sync.Mutex
+	verifier *oidc.IDTokenVerifier
+	retry    time.Time
+}
+
+func newTokens(cfg TokenConfig, now func() time.Time) *tokens {
+	return &tokens{cfg: cfg, now: now, client: &http.Client{Timeout: 5 * time.Second}}
+}
+
+func (t *tokens) provider() (*oidc.IDTokenVerifier, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.verifier != nil {
+		return t.verifier, nil
+	}
+	if t.now().Before(t.retry) {
+		return nil, errors.New("the identity provider could not be reached a moment ago")
+	}
+	// Not the request's context: keys are fetched with this one later, too.
+	ctx := oidc.ClientContext(context.Background(), t.client)
+	provider, err := oidc.NewProvider(ctx, t.cfg.Issuer)
+	if err != nil {
+		t.retry = t.now().Add(2 * time.Second)
+		return nil, fmt.Errorf("identity provider: %w", err)
+	}
+	t.verifier = provider.VerifierContext(ctx, &oidc.Config{
+		ClientID: t.cfg.Audience, SupportedSigningAlgs: algorithms,
+		Now: func() time.Time { return t.now().Add(-skew) }, // for the expiry; what is valid later is allowed five minutes
+	})
+	return t.verifier, nil
+}
+
+// verify finds whose token it is. Errors: clinic.ErrUnauthenticated;
+// clinic.ErrUnavailable when the provider's keys cannot be had.
+func (t *tokens) verify(ctx context.Context, raw string) (clinic.Caller, error) {
+	verifier, err := t.provider() //nolint:contextcheck // what it fetches serves later requests too
+	if err != nil {
+		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
+	}
+	token, err := verifier.Verify(ctx, raw)
+	if err != nil {
+		if strings.Contains(err.Error(), "fetching keys") { // the library has no type for it
+			return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
+		}
+		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: err}
+	}
+	var claims map[string]any
+	if err := token.Claims(&claims); err != nil {
+		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: err}
+	}
+	if token.Subject == "" || len(token.Subject) > maxSubject || clinic.Text(token.Subject) != token.Subject {
+		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: errors.New("the subject is empty or too long")}
+	}
+	return t.caller(token.Subject, claims), nil
+}
+
+// caller reads the roles that a token names. What is no role of ours says
+// nothing; partners use keys.
+func (t *tokens) caller(subject string, claims map[string]any) clinic.Caller {
+	c := clinic.Caller{Subject: "user:" + subject}
+	var names []any
+	switch v := claim(claims, t.cfg.RolesClaim).(type) {
+	case []any:
+		names = v
+	case string: // separated by spaces, as scopes are
+		for name := range strings.FieldsSeq(v) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		role, _ := name.(string)
+		if r := clinic.Role(role); slices.Contains(clinic.Roles(), r) && r != clinic.RolePartner && !slices.Contains(c.Roles, r) {
+			c.Roles = append(c.Roles, r)
+		}
+	}
+	switch v := claim(claims, t.cfg.DoctorClaim).(type) {
+	case float64:
+		c.DoctorID = int64(v)
+	case json.Number:
+		c.DoctorID, _ = v.Int64()
+	case string:
+		c.DoctorID, _ = strconv.ParseInt(v, 10, 64)
+	}
+	return c
+}
+
+// claim finds a claim; dots lead into objects.
+func claim(claims map[string]any, path string) any {
+	if whole, ok := claims[path]; ok {
+		return whole // a name with dots in it, such as a URL
+	}
+	name, rest, deeper := strings.Cut(path, ".")
+	inner, ok := claims[name].(map[string]any)
+	if !deeper || !ok {
+		return nil
+	}
+	return claim(inner, rest)
+}

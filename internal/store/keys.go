@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// CreateKey makes an API key and answers with its record and the key itself,
+// which is known to nobody afterwards. Errors: clinic.CodeValidationFailed,
+// clinic.ErrDoctorNotFound.
+func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, string, error) {
+	if err := k.Check(clinic.Instant(s.now())); err != nil {
+		return k, "", err
+	}
+	var key string
+	err := s.inTx(ctx, func(t *tx) error {
+		if k.DoctorID != nil {
+			if err := checkListed(ctx, t, clinic.AppointmentType{DoctorIDs: []int64{*k.DoctorID}}); err != nil {
+				return err
+			}
+		}
+		secret, hash := clinic.NewKeySecret()
+		k.Hash, k.CreatedBy, k.CreatedAt = hash, clinic.AccessOf(ctx).Subject, t.now
+		k.ExpiresAt = clinic.Instant(k.ExpiresAt)
+		var err error
+		k.ID, err = t.insert(ctx, `
+			INSERT INTO api_keys (name, secret_hash, role, scopes, doctor_id, created_by, created_at, expires_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			k.Name, k.Hash[:], string(k.Role), list(k.Scopes), k.DoctorID, k.CreatedBy, k.CreatedAt, k.ExpiresAt)
+		if err != nil {
+			return err
+		}
+		key = clinic.FormatKey(k.ID, secret)
+		t.record(ctx, "api_key", k.ID, 0, nil, k, nil)
+		return nil
+	}, &k, &key)
+	return k, key, err
+}
+
+// Key reads the record of a key. Errors: clinic.ErrKeyNotFound.
+func (s *Store) Key(ctx context.Context, id int64) (clinic.APIKey, error) {
+	var row keyRow
+	if err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id); err != nil {
+		return clinic.APIKey{}, translate(ctx, notFound(err, clinic.ErrKeyNotFound))
+	}
+	return row.key()
+}
+
+// ListKeys reads a page of the records of keys by id.
+func (s *Store) ListKeys(ctx context.Context, after int64, limit int) (Page[clinic.APIKey], error) {
+	var rows []keyRow
+	err := s.db.SelectContext(ctx, &rows, `SELECT `+keyColumns+` FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`, after, limit+1)
+	if err != nil {
+		return Page[clinic.APIKey]{}, translate(ctx, err)
+	}
+	items := make([]clinic.APIKey, len(rows))
+	for i := range rows {
+		if items[i], err = rows[i].key(); err != nil {
+			return Page[clinic.APIKey]{}, err
+		}
+	}
+	return page(items, limit), nil
+}
+
+// RevokeKey ends a key: no request that begins after this was answered can use
+// it, in any process. Errors: clinic.ErrKeyNotFound.
+func (s *Store) RevokeKey(ctx context.Context, id int64) (clinic.APIKey, error) {
+	var k clinic.APIKey
+	err := s.inTx(ctx, func(t *tx) error {
+		var row keyRow
+		if err := t.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ? FOR UPDATE`, id); err != nil {
+			return notFound(err, clinic.ErrKeyNotFound)
+		}
+		var err error
+		if k, err = row.key(); err != nil || k.RevokedAt != nil {
+			return err
+		}
+		before := k
+		k.RevokedAt = &t.now
+		t.record(ctx, "api_key", id, 0, before, k, nil)
+		_, err = t.exec(ctx, `UPDATE api_keys SET revoked_at = ? WHERE id = ?`, t.now, id)
+		return err
+	}, &k)
+	return k, err
+}
+
+// Authenticate finds whose key it is. The database is asked each time, so that a
+// revoked key is refused at once. Errors: clinic.ErrUnauthenticated.
+func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, error) {
+	id, secret, ok := clinic.ParseKey(key)
+	if !ok {
+		return clinic.Caller{}, clinic.ErrUnauthenticated
+	}
+	var row keyRow
+	err := s.db.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return clinic.Caller{}, clinic.ErrUnauthenticated
+	}
+	if err != nil {
+		return clinic.Caller{}, translate(ctx, err)
+	}
+	k, err := row.key()
+	if err != nil {
+		return clinic.Caller{}, err
+	}
+	now := clinic.Instant(s.now())
+	if !k.Valid(secret, now) {
+		return clinic.Caller{}, clinic.ErrUnauthenticated
+	}
+	if k.LastUsedAt == nil || now.Sub(*k.LastUsedAt) > time.Minute {
+		// To the minute, so that busy keys do not cost a write each time.
+		if _, err := s.db.ExecContext(ctx, `UPDATE api_keys SET last_used_at = ? WHERE id = ?`, now, id); err != nil {
+			return clinic.Caller{}, translate(ctx, err)
+		}
+	}
+	return k.Caller(), nil
+}
+
+// keyColumns are those of keyRow.
+const keyColumns = `id, name, secret_hash, role, scopes, doctor_id, created_by, created_at, expires_at, revoked_at, last_used_at`
+
+type keyRow struct {
+	ID         int64      `db:"id"`
+	Name       string     `db:"name"`
+	Hash       []byte     `db:"secret_hash"`
+	Role       string     `db:"role"`
+	Scopes     string     `db:"scopes"` // JSON
+	DoctorID   *int64     `db:"doctor_id"`
+	CreatedBy  string     `db:"created_by"`
+	CreatedAt  time.Time  `db:"created_at"`
+	ExpiresAt  time.Time  `db:"expires_at"`
+	RevokedAt  *time.Time `db:"revoked_at"`
+	LastUsedAt *time.Time `db:"last_used_at"`
+}
+
+func (r *keyRow) key() (clinic.APIKey, error) {
+	k := clinic.APIKey{
+		ID: r.ID, Name: r.Name, Role: clinic.Role(r.Role), DoctorID: r.DoctorID, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt,
+		ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt, LastUsedAt: r.LastUsedAt,
+	}
+	copy(k.Hash[:], r.Hash)
+	return k, json.NewDecoder(strings.NewReader(r.Scopes)).Decode(&k.Scopes)
+}

@@ -1,0 +1,219 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// PatientFile is all that is stored on a patient.
+type PatientFile struct {
+	At           time.Time
+	Patient      clinic.Patient
+	Merged       []clinic.Patient // records that were merged into it
+	Appointments []clinic.Appointment
+	Events       []clinic.Event
+	Series       []clinic.Series
+	Tickets      []clinic.Ticket
+	Waitlist     []clinic.WaitlistEntry
+	Holds        []clinic.Hold
+	Audit        []clinic.AuditEntry // oldest first, the newest maxExportedAudit
+}
+
+// maxExportedAudit bounds the lines of the audit trail in an export.
+const maxExportedAudit = 10000
+
+// ExportPatient reads all that is stored on a patient, in one snapshot. Errors:
+// clinic.ErrPatientNotFound, clinic.CodePatientMerged.
+func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error) {
+	if err := s.recordRead(ctx, "patient", id, id); err != nil { // first, so that it is in the file
+		return PatientFile{}, err
+	}
+	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return PatientFile{}, translate(ctx, err)
+	}
+	defer func() { _ = t.Rollback() }() // nothing was changed
+	f, err := s.readFile(ctx, t, id)
+	return f, translate(ctx, err)
+}
+
+func (s *Store) readFile(ctx context.Context, t *sqlx.Tx, id int64) (PatientFile, error) {
+	f := PatientFile{At: clinic.Instant(s.now())}
+	var records []patientRow
+	err := t.SelectContext(ctx, &records, `SELECT `+patientColumns+` FROM patients WHERE id = ? OR merged_into = ? ORDER BY id <> ?, id`, id, id, id)
+	if err != nil {
+		return f, err
+	}
+	if len(records) == 0 || records[0].ID != id {
+		return f, clinic.ErrPatientNotFound
+	}
+	if into := records[0].MergedInto; into != nil {
+		return f, &clinic.Error{Code: clinic.CodePatientMerged, MergedInto: *into}
+	}
+	people := make([]clinic.Patient, len(records))
+	for i, r := range records {
+		people[i] = r.patient()
+	}
+	if err := s.withIdentifiers(ctx, t, people); err != nil {
+		return f, err
+	}
+	f.Patient, f.Merged = people[0], people[1:]
+	for _, read := range []func(context.Context, *sqlx.Tx, int64, *PatientFile) error{readVisits, readSeriesOf, readQueueOf, readAuditOf} {
+		if err := read(ctx, t, id, &f); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// Indexes appointments_patient and the primary key of appointment_events.
+func readVisits(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+	var rows []appointmentRow
+	err := t.SelectContext(ctx, &rows, `SELECT `+appointmentColumns+` FROM appointments WHERE patient_id = ? ORDER BY start_time, id`, id)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		f.Appointments = append(f.Appointments, rows[i].appointment())
+		events, err := readHistory(ctx, t, rows[i].ID)
+		if err != nil {
+			return err
+		}
+		f.Events = append(f.Events, events...)
+	}
+	return nil
+}
+
+func readSeriesOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+	var ids []int64
+	if err := t.SelectContext(ctx, &ids, `SELECT id FROM appointment_series WHERE patient_id = ? ORDER BY id`, id); err != nil {
+		return err
+	}
+	for _, one := range ids {
+		series, err := readSeries(ctx, t, one)
+		if err != nil {
+			return err
+		}
+		f.Series = append(f.Series, series)
+	}
+	return nil
+}
+
+func readQueueOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+	var tickets []ticketRow
+	if err := t.SelectContext(ctx, &tickets, `SELECT `+ticketColumns+` FROM tickets WHERE patient_id = ? ORDER BY id`, id); err != nil {
+		return err
+	}
+	for _, r := range tickets {
+		f.Tickets = append(f.Tickets, r.ticket())
+	}
+	var entries []waitlistRow
+	if err := t.SelectContext(ctx, &entries, `SELECT `+waitlistColumns+` FROM waitlist WHERE patient_id = ? ORDER BY id`, id); err != nil {
+		return err
+	}
+	for i := range entries {
+		e, err := entries[i].entry()
+		if err != nil {
+			return err
+		}
+		f.Waitlist = append(f.Waitlist, e)
+	}
+	var holds []holdRow
+	err := t.SelectContext(ctx, &holds, `SELECT `+holdColumns+` FROM holds WHERE patient_id = ? ORDER BY id`, id)
+	for _, r := range holds {
+		f.Holds = append(f.Holds, r.hold())
+	}
+	return err
+}
+
+func readAuditOf(ctx context.Context, t *sqlx.Tx, id int64, f *PatientFile) error {
+	var err error
+	f.Audit, err = readAudit(ctx, t, AuditQuery{PatientID: id, Limit: maxExportedAudit - 1})
+	slices.Reverse(f.Audit)
+	return err
+}
+
+// ErasePatient takes whatever tells who a patient is out of the record and those
+// merged into it, and every note that somebody wrote. Appointments stay, as
+// nobody's. With the patient's key goes what the audit trail says in words; its
+// entries, and their chain, stay.
+//
+// Statements, in lock order: write the patient's guard row, lock the records,
+// look for what is still to happen, then take away, table by table.
+//
+// Errors: clinic.ErrPatientNotFound, clinic.CodePatientMerged,
+// clinic.ErrHasOpenAppointments.
+func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clinic.Patient, error) {
+	var p clinic.Patient
+	err := s.inTx(ctx, func(t *tx) error {
+		if exists, err := guardPatient(ctx, t, id); err != nil || !exists {
+			return firstError(err, clinic.ErrPatientNotFound)
+		}
+		var ids []int64
+		err := t.SelectContext(ctx, &ids, `SELECT id FROM patients WHERE id = ? OR merged_into = ? ORDER BY id FOR UPDATE`, id, id)
+		if err != nil {
+			return err
+		}
+		var open bool
+		err = t.GetContext(ctx, &open, `
+			SELECT EXISTS (SELECT 1 FROM appointments WHERE patient_id = ? AND status IN ('scheduled', 'confirmed', 'checked_in', 'in_progress'))
+			    OR EXISTS (SELECT 1 FROM waitlist WHERE patient_id = ? AND status = 'offered')
+			    OR EXISTS (SELECT 1 FROM tickets WHERE patient_id = ? AND status IN ('waiting', 'called', 'in_progress'))`, id, id, id)
+		if err != nil {
+			return err
+		}
+		if open {
+			return clinic.ErrHasOpenAppointments
+		}
+		for _, statement := range erasures {
+			query, args, err := sqlx.In(statement, ids)
+			if err != nil {
+				return err
+			}
+			if _, err := t.exec(ctx, query, args...); err != nil {
+				return err
+			}
+		}
+		query, args, err := sqlx.In(`UPDATE patients SET erased_at = ?, updated_at = ? WHERE id IN (?)`, t.now, t.now, ids)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, query, args...); err != nil {
+			return err
+		}
+		var row patientRow
+		if err := t.GetContext(ctx, &row, `SELECT `+patientColumns+` FROM patients WHERE id = ?`, id); err != nil {
+			return err
+		}
+		p = row.patient()
+		t.record(ctx, "patient", id, id, struct{}{}, struct{ ErasedAt time.Time }{t.now}, &reason)
+		return nil
+	}, &p)
+	return p, err
+}
+
+// erasures take away, each from one table, what tells who patients with these
+// ids are; a test holds them to the tables that refer to patients.
+var erasures = []string{
+	`UPDATE patients
+	 SET first_name = 'Erased', last_name = 'Patient', email = NULL, email_key = NULL, phone = NULL, phone_key = NULL,
+	     birth_date = NULL, version = version + 1
+	 WHERE id IN (?)`,
+	`DELETE FROM patient_identifiers WHERE patient_id IN (?)`,
+	`UPDATE appointment_events SET note = NULL WHERE note IS NOT NULL
+	 AND appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
+	`UPDATE appointments
+	 SET cancellation_note = NULL, override_reason = IF(override_reason IS NULL, NULL, 'erased')
+	 WHERE patient_id IN (?)`,
+	`UPDATE tickets SET note = NULL WHERE patient_id IN (?)`,
+	`UPDATE waitlist SET note = NULL, status = IF(status = 'waiting', 'withdrawn', status) WHERE patient_id IN (?)`,
+	`DELETE FROM holds WHERE patient_id IN (?)`,
+	`DELETE FROM idempotency_keys WHERE patient_id IN (?)`,
+	`DELETE FROM patient_secrets WHERE patient_id IN (?)`,
+}

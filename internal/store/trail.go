@@ -1,0 +1,348 @@
+package store
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// The audit trail is kept in chains: each entry's hash covers the entry and the
+// hash before it. A chain belongs to one process, which gives it to one
+// transaction at a time, so that no writer ever waits for another; a process has
+// as many as it had transactions under way at once. db/README.md says what this
+// finds and what it does not.
+
+// MACKey binds the trail's hashes to a secret that the database does not have.
+type MACKey struct {
+	ID     []byte // the first bytes of its hash
+	Secret []byte
+}
+
+// NewMACKey prepares a key.
+func NewMACKey(secret []byte) MACKey {
+	hash := sha256.Sum256(secret)
+	return MACKey{ID: hash[:4], Secret: secret}
+}
+
+// strand is the end of a chain that this process writes to.
+type strand struct {
+	id, seq int64
+	hash    []byte
+	sealed  int64 // the seq that the chain's row tells
+}
+
+// strands are the chains of this process.
+type strands struct {
+	mu   sync.Mutex
+	free []*strand
+}
+
+// takeStrand lends a chain, a new one if all are in use. It is called before the
+// transaction begins: a second connection in the middle of one could wait for
+// ever when the pool is used up.
+func (s *Store) takeStrand(ctx context.Context) (*strand, error) {
+	s.strands.mu.Lock()
+	if n := len(s.strands.free); n > 0 {
+		st := s.strands.free[n-1]
+		s.strands.free = s.strands.free[:n-1]
+		s.strands.mu.Unlock()
+		return st, nil
+	}
+	s.strands.mu.Unlock()
+	return s.startChain(ctx)
+}
+
+// returnStrand takes a chain back. One of which the end is not known is not used
+// again.
+func (s *Store) returnStrand(st *strand, usable bool) {
+	s.strands.mu.Lock()
+	defer s.strands.mu.Unlock()
+	if usable {
+		s.strands.free = append(s.strands.free, st)
+	}
+}
+
+// startChain begins a chain, bound to the one begun before it. Lock: the root's
+// row, for this alone.
+func (s *Store) startChain(ctx context.Context) (*strand, error) {
+	t, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = t.Rollback() }() // after a commit this does nothing
+	if _, err := t.ExecContext(ctx, `UPDATE audit_chains SET sealed_seq = sealed_seq + 1 WHERE id = 1`); err != nil {
+		return nil, err
+	}
+	var before []byte
+	if err := t.GetContext(ctx, &before, `SELECT hash FROM audit_chains ORDER BY id DESC LIMIT 1`); err != nil {
+		return nil, err
+	}
+	at := clinic.Instant(s.now())
+	hash := chainHash(before, at)
+	result, err := t.ExecContext(ctx, `INSERT INTO audit_chains (started_at, hash, sealed_hash) VALUES (?, ?, ?)`, at, hash, hash)
+	if err != nil {
+		return nil, err
+	}
+	id, err := result.LastInsertId()
+	if err != nil {
+		return nil, err
+	}
+	return &strand{id: id, hash: hash}, t.Commit()
+}
+
+func chainHash(before []byte, at time.Time) []byte {
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "mems audit chain\n%x\n%s", before, at.UTC().Format(time.RFC3339Nano)) // a hash never fails
+	return h.Sum(nil)
+}
+
+// auditRow is an entry as the table keeps it. Its JSON, without id and hash, is
+// what is hashed, so no name in it may ever change.
+type auditRow struct {
+	ID         int64     `db:"id" json:"-"`
+	Chain      int64     `db:"chain" json:"chain"`
+	Seq        int64     `db:"seq" json:"seq"`
+	At         time.Time `db:"at" json:"at"`
+	Subject    string    `db:"subject" json:"subject"`
+	Address    *string   `db:"address" json:"address"`
+	RequestID  *string   `db:"request_id" json:"request_id"`
+	Operation  string    `db:"operation" json:"operation"`
+	Action     string    `db:"action" json:"action"`
+	Object     string    `db:"object" json:"object"`
+	ObjectID   *int64    `db:"object_id" json:"object_id"`
+	PatientID  *int64    `db:"patient_id" json:"patient_id"`
+	PatientIDs *string   `db:"patient_ids" json:"patient_ids"`
+	Details    []byte    `db:"details" json:"details"`
+	Secret     bool      `db:"secret" json:"secret"`
+	MACKey     []byte    `db:"mac_key" json:"mac_key"`
+	Hash       []byte    `db:"hash" json:"-"`
+}
+
+// auditColumns are those of auditRow.
+const auditColumns = `id, chain, seq, at, subject, address, request_id, operation, action, object, object_id,
+	patient_id, patient_ids, details, secret, mac_key, hash`
+
+// sum is the hash of an entry that follows one with the hash before.
+func (r *auditRow) sum(before []byte, key MACKey) []byte {
+	encoded, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // a time beyond the year 9999, which no table of ours takes
+	}
+	h := sha256.New()
+	if key.Secret != nil {
+		h = hmac.New(sha256.New, key.Secret)
+	}
+	_, _ = h.Write(before)
+	_, _ = h.Write(encoded)
+	return h.Sum(nil)
+}
+
+// details is what an entry says beyond who, what and when.
+type details struct {
+	Reason  *string               `json:"reason,omitempty"`
+	Changes []clinic.MemberChange `json:"changes,omitempty"`
+}
+
+// newEntry is an entry of whoever asks.
+func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
+	a := clinic.AccessOf(ctx)
+	e := clinic.AuditEntry{At: at, Subject: a.Subject, Operation: a.Operation}
+	if a.Address.IsValid() {
+		address := a.Address.Unmap().WithZone("").String()
+		e.Address = &address
+	}
+	if a.RequestID != "" {
+		e.RequestID = &a.RequestID
+	}
+	return e
+}
+
+// record notes a change for the trail, which is written when the transaction
+// commits. before is nil for a new record, after for one that is gone; patient is
+// 0 when it concerns none.
+func (t *tx) record(ctx context.Context, object string, id, patient int64, before, after any, reason *string) {
+	e := newEntry(ctx, t.now)
+	e.Action, e.Object, e.Reason = clinic.AuditChanged, object, reason
+	switch {
+	case before == nil:
+		e.Action = clinic.AuditCreated
+	case after == nil:
+		e.Action = clinic.AuditDeleted
+	}
+	if id != 0 {
+		e.ObjectID = &id
+	}
+	if patient != 0 {
+		e.PatientID = &patient
+	}
+	e.Changes = clinic.Diff(before, after)
+	t.trail = append(t.trail, e)
+}
+
+// recordMany notes one change of many records at once.
+func (t *tx) recordMany(ctx context.Context, action clinic.AuditAction, object string, patients []int64) {
+	e := newEntry(ctx, t.now)
+	e.Action, e.Object, e.PatientIDs = action, object, patients
+	t.trail = append(t.trail, e)
+}
+
+// errUnrecorded is a fault of ours: something was changed without a line in the
+// trail. Nothing of it is committed.
+var errUnrecorded = errors.New("store: a change without an entry in the audit trail")
+
+// writeTrail appends what was noted to the chain: one statement, the last one of
+// its transaction but for the answer to a request with an Idempotency-Key.
+func (s *Store) writeTrail(ctx context.Context, t *tx, st *strand) (*strand, error) {
+	if len(t.trail) == 0 {
+		if t.wrote {
+			return nil, errUnrecorded
+		}
+		return st, nil
+	}
+	rows := make([]auditRow, len(t.trail))
+	for i := range t.trail {
+		var err error
+		if rows[i], err = s.seal(ctx, t, &t.trail[i]); err != nil {
+			return nil, err
+		}
+	}
+	return s.appendRows(ctx, t, st, rows)
+}
+
+// appendRows inserts entries at the end of a chain and answers with its new end.
+func (s *Store) appendRows(ctx context.Context, db sqlx.ExecerContext, st *strand, rows []auditRow) (*strand, error) {
+	end := &strand{id: st.id, seq: st.seq, hash: st.hash, sealed: st.sealed}
+	var args []any
+	for i := range rows {
+		r := &rows[i]
+		end.seq++
+		r.Chain, r.Seq, r.MACKey = end.id, end.seq, s.macKey.ID
+		r.Hash = r.sum(end.hash, s.macKey)
+		end.hash = r.Hash
+		args = append(args, r.Chain, r.Seq, r.At, r.Subject, r.Address, r.RequestID, r.Operation, r.Action, r.Object, r.ObjectID,
+			r.PatientID, r.PatientIDs, r.Details, r.Secret, r.MACKey, r.Hash)
+	}
+	// Safety: the text is a constant and placeholders.
+	_, err := db.ExecContext(ctx, `
+		INSERT INTO audit_entries (chain, seq, at, subject, address, request_id, operation, action, object, object_id,
+		                           patient_id, patient_ids, details, secret, mac_key, hash)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+
+		strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, len(rows)-1), args...)
+	return end, err
+}
+
+// seal makes a row of an entry; what is private is encrypted with the patient's
+// own key.
+func (s *Store) seal(ctx context.Context, q secretKeeper, e *clinic.AuditEntry) (auditRow, error) {
+	r := auditRow{
+		At: e.At, Subject: e.Subject, Address: e.Address, RequestID: e.RequestID, Operation: e.Operation,
+		Action: string(e.Action), Object: e.Object, ObjectID: e.ObjectID, PatientID: e.PatientID,
+	}
+	if len(e.PatientIDs) > 0 {
+		ids := list(e.PatientIDs)
+		r.PatientIDs = &ids
+	}
+	if e.Reason == nil && len(e.Changes) == 0 {
+		return r, nil
+	}
+	var err error
+	if r.Details, err = json.Marshal(details{e.Reason, e.Changes}); err != nil || !e.Private() {
+		return r, err
+	}
+	secret, err := patientSecret(ctx, q, *e.PatientID)
+	if err != nil {
+		return r, err
+	}
+	r.Secret = true
+	r.Details, err = encrypt(secret, r.Details)
+	return r, err
+}
+
+type secretKeeper interface {
+	sqlx.QueryerContext
+	sqlx.ExecerContext
+}
+
+// patientSecret is the key to what the trail keeps of a patient in words, made
+// when it is first needed. Primary key.
+func patientSecret(ctx context.Context, q secretKeeper, patient int64) ([]byte, error) {
+	var secret []byte
+	err := sqlx.GetContext(ctx, q, &secret, `SELECT secret FROM patient_secrets WHERE patient_id = ?`, patient)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return secret, err
+	}
+	secret = make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	_, err = q.ExecContext(ctx, `INSERT INTO patient_secrets (patient_id, secret) VALUES (?, ?)`, patient, secret)
+	if isDuplicate(err) {
+		return nil, errMoved // somebody else made it meanwhile
+	}
+	return secret, err
+}
+
+// encrypt is AES-256-GCM with a random nonce in front.
+func encrypt(key, plain []byte) ([]byte, error) {
+	gcm, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, gcm.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	return gcm.Seal(nonce, nonce, plain, nil), nil
+}
+
+func decrypt(key, sealed []byte) ([]byte, error) {
+	gcm, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < gcm.NonceSize() {
+		return nil, errors.New("too short to be encrypted")
+	}
+	return gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], nil)
+}
+
+func newGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// sealChains writes the ends of this process's chains to their rows, so that
+// somebody who cuts entries off there must also know to change these.
+func (s *Store) sealChains(ctx context.Context) error {
+	s.strands.mu.Lock()
+	var ends []strand
+	for _, st := range s.strands.free {
+		if st.sealed < st.seq {
+			ends = append(ends, *st)
+			st.sealed = st.seq
+		}
+	}
+	s.strands.mu.Unlock()
+	for _, end := range ends {
+		// Primary key; nobody else writes this row.
+		_, err := s.db.ExecContext(ctx, `UPDATE audit_chains SET sealed_seq = ?, sealed_hash = ? WHERE id = ? AND sealed_seq < ?`,
+			end.seq, end.hash, end.id, end.seq)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
