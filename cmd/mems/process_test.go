@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -146,4 +147,13 @@ func runMEMS(t testing.TB, args []string, env ...string) (code int, output strin
 	var out bytes.Buffer
 	code = run(t.Context(), args, env, &out, &out)
 	return code, out.String()
+}
+
+func contains(text string, words ...string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
 }

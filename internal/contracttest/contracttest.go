@@ -28,6 +28,7 @@ type Client struct {
 	doc        *openapi3.T
 	operations []operation
 	http       *http.Client
+	header     http.Header // sent with every request
 	// Allow5xx accepts 503 answers: for tests that take the database away.
 	// Otherwise a 5xx fails the test.
 	Allow5xx bool
@@ -62,6 +63,17 @@ func New(t testing.TB, base string) *Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c
+}
+
+// With is the same client, which sends a header with every request.
+func (c *Client) With(name, value string) *Client {
+	other := *c
+	other.header = c.header.Clone()
+	if other.header == nil {
+		other.header = http.Header{}
+	}
+	other.header.Set(name, value)
+	return &other
 }
 
 // Response is an answer that matches the contract.
@@ -121,6 +133,7 @@ func (c *Client) Try(r Request) (*Response, error) {
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
+	maps.Copy(request.Header, c.header)
 	maps.Copy(request.Header, r.Header)
 	answer, err := c.http.Do(request)
 	if err != nil {

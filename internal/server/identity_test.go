@@ -113,7 +113,7 @@ func TestPossibleDuplicate(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 			for _, secret := range []string{"Renée", "Müller", "555", "02-29", "r@example.org"} {
-				if strings.Contains(string(r.Body), secret) {
+				if strings.Contains(strings.ReplaceAll(string(r.Body), p.RequestID, ""), secret) {
 					t.Errorf("gives away %q: %s", secret, r.Body)
 				}
 			}

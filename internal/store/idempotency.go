@@ -94,6 +94,34 @@ func claimKey(ctx context.Context, t *tx, once *Once, answer []any) (given bool,
 	return true, readAnswer(once, caller, row.Answer, row.Refused, answer)
 }
 
+// given finds the answer to a request that was carried out before, without a
+// lock: for a use case of more than one transaction, whose last one keeps it.
+func (s *Store) given(ctx context.Context, answer ...any) (bool, error) {
+	once := onceOf(ctx)
+	if once == nil {
+		return false, nil
+	}
+	caller := clinic.AccessOf(ctx).Subject
+	var row struct {
+		Request []byte `db:"request"`
+		Answer  []byte `db:"answer"`
+		Refused bool   `db:"refused"`
+	}
+	err := s.db.GetContext(ctx, &row, `
+		SELECT request, answer, refused
+		FROM idempotency_keys
+		WHERE caller = ? AND id_key = ? AND created_at > ?`, caller, once.id(), clinic.Instant(s.now()).Add(-KeyLife))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, translate(ctx, err)
+	case [32]byte(row.Request) != once.Request:
+		return false, clinic.ErrIdempotencyReused
+	}
+	return true, readAnswer(once, caller, row.Answer, row.Refused, answer)
+}
+
 // replay is a refusal that was answered before.
 type replay struct{ error }
 

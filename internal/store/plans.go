@@ -91,6 +91,10 @@ func (s *Store) Plan(ctx context.Context, id int64) (clinic.Plan, error) {
 // clinic.CodePlanNotApplied, with the report, when not all could be moved
 // atomically.
 func (s *Store) ApplyPlan(ctx context.Context, id int64, only []int64, atomically bool, match Versions) (clinic.Plan, error) {
+	var given clinic.Plan
+	if found, err := s.given(ctx, &given); err != nil || found {
+		return given, err // before anything is looked at that it has changed
+	}
 	p, err := s.Plan(ctx, id)
 	if err != nil {
 		return p, err
@@ -205,7 +209,7 @@ func (s *Store) applyTogether(ctx context.Context, p *clinic.Plan, chosen []int)
 		p.UpdatedAt = t.now
 		_, err := t.exec(ctx, `UPDATE plans SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, p.ID)
 		return err
-	})
+	}, p)
 	if errors.Is(err, clinic.ErrPlanNotApplied) {
 		for i := range p.Items { // rolled back
 			if item := &p.Items[i]; item.Outcome == clinic.PlanMoved && before[i].Outcome != clinic.PlanMoved {

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/contracttest"
+	"mems/internal/storetest"
+)
+
+// Servers are killed, with SIGKILL and at any moment, while clients book and
+// repeat what got no answer with the same Idempotency-Key, at another server if
+// need be. In the end each request has been carried out exactly once, and every
+// answer that anybody got is true.
+func TestKilledServersAndIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	const clients, requests, kills = 8, 25, 6
+	var mu sync.Mutex
+	servers := []*process{startMEMS(t, "MEMS_DATABASE_URL="+d.DSN), startMEMS(t, "MEMS_DATABASE_URL="+d.DSN)}
+	some := func() *contracttest.Client {
+		mu.Lock()
+		defer mu.Unlock()
+		c := contracttest.New(t, servers[rand.IntN(len(servers))].URL)
+		c.Allow5xx = true
+		return c
+	}
+	var doctors, patients [clients]int64
+	for i := range clients {
+		var doctor api.Doctor
+		some().Post("/doctors", map[string]any{"full_name": fmt.Sprint("Dr. ", i), "specialization": "Any"}).Want(t, 201, "").Decode(t, &doctor)
+		var patient api.Patient
+		some().Post("/patients", map[string]any{"first_name": "P", "last_name": fmt.Sprint(i)}).Want(t, 201, "").Decode(t, &patient)
+		doctors[i], patients[i] = doctor.ID, patient.ID
+	}
+	start := time.Now().Add(48 * time.Hour).Truncate(time.Hour)
+	var done sync.WaitGroup
+	answers := make([][requests]int64, clients)
+	for i := range clients {
+		done.Go(func() {
+			for n := range requests {
+				// Every time is asked for once: a second booking of it would be a doctor-overlap.
+				request := contracttest.Request{
+					Method: http.MethodPost, Path: "/appointments", Header: http.Header{"Idempotency-Key": {fmt.Sprintf("client-%d-%d", i, n)}},
+					Body: booking(patients[i], doctors[i], start.Add(time.Duration(n)*time.Hour), 30),
+				}
+				for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+					response, err := some().Try(request)
+					if err != nil || response.Status == 503 || response.Type() == "idempotency-key-in-use" {
+						continue // again, with the same key
+					}
+					if response.Status != 201 {
+						t.Errorf("client %d, request %d: %d %s", i, n, response.Status, response.Body)
+						break
+					}
+					var a api.Appointment
+					response.Decode(t, &a)
+					answers[i][n] = a.ID
+					break
+				}
+			}
+		})
+	}
+	for range kills {
+		time.Sleep(150*time.Millisecond + rand.N(200*time.Millisecond))
+		mu.Lock()
+		victim := rand.IntN(len(servers))
+		servers[victim].Signal(syscall.SIGKILL)
+		servers[victim].Wait()
+		servers[victim] = startMEMS(t, "MEMS_DATABASE_URL="+d.DSN)
+		mu.Unlock()
+	}
+	done.Wait()
+	var kept []int64
+	if err := d.DB.Select(&kept, `SELECT id FROM appointments ORDER BY id`); err != nil {
+		t.Fatal(err)
+	}
+	told := map[int64]bool{}
+	for i := range answers {
+		for n, id := range answers[i] {
+			if id == 0 || told[id] {
+				t.Errorf("client %d, request %d was answered with %d", i, n, id)
+			}
+			told[id] = true
+		}
+	}
+	if len(kept) != clients*requests {
+		t.Errorf("%d appointments for %d requests", len(kept), clients*requests)
+	}
+	for _, id := range kept {
+		if !told[id] {
+			t.Errorf("appointment %d was told to nobody", id)
+		}
+	}
+	// Whatever was killed, the audit trail is whole.
+	if code, output := runMEMS(t, []string{"audit", "verify"}, "MEMS_DATABASE_URL="+d.DSN); code != exitOK {
+		t.Errorf("audit verify: %d %s", code, output)
+	}
+}
+
+// The commands for keys: what one prints, the server takes.
+func TestKeysCommand(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	env := "MEMS_DATABASE_URL=" + d.DSN
+	p := startMEMS(t, env, "MEMS_AUTH=required")
+	c := contracttest.New(t, p.URL)
+	c.Get("/patients").Want(t, 401, "unauthenticated")
+	if code, output := runMEMS(t, []string{"keys", "create", "--role", "receptionist", "Front desk"}, env); code != exitOK {
+		t.Fatalf("%d %s", code, output)
+	} else {
+		c = c.With("X-API-Key", lastLine(output))
+	}
+	c.Get("/patients").Want(t, 200, "")
+	if code, output := runMEMS(t, []string{"keys", "list"}, env); code != exitOK || !contains(output, "Front desk", "receptionist", "valid until") {
+		t.Errorf("%d %s", code, output)
+	}
+	if code, output := runMEMS(t, []string{"keys", "revoke", "1"}, env); code != exitOK {
+		t.Errorf("%d %s", code, output)
+	}
+	c.Get("/patients").Want(t, 401, "unauthenticated")
+	for _, args := range [][]string{{"keys"}, {"keys", "burn"}, {"keys", "create", "x"}, {"keys", "revoke", "x"}, {"keys", "list", "x"}, {"audit"}, {"audit", "burn"}} {
+		if code, output := runMEMS(t, args, env); code != exitUsage {
+			t.Errorf("%v: %d %s", args, code, output)
+		}
+	}
+	for _, args := range [][]string{
+		{"keys", "create", "--role", "root", "x"}, {"keys", "create", "--role", "doctor", "x"}, {"keys", "revoke", "99"},
+		{"keys", "create", "--role", "partner", "--scope", "audit:read", "x"}, {"keys", "create", "--role", "partner", "--days", "9999", "x"},
+	} {
+		if code, output := runMEMS(t, args, env); code != exitFailed {
+			t.Errorf("%v: %d %s", args, code, output)
+		}
+	}
+	// An anchor is written, and found again; tampering is reported.
+	anchor := t.TempDir() + "/anchor.json"
+	for range 2 {
+		if code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env); code != exitOK || !contains(output, "is whole") {
+			t.Errorf("%d %s", code, output)
+		}
+	}
+	if _, err := d.DB.Exec(`UPDATE audit_entries SET subject = 'somebody' LIMIT 1`); err != nil {
+		t.Fatal(err)
+	}
+	if code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env); code != exitFailed || !contains(output, "was altered", "tampered") {
+		t.Errorf("%d %s", code, output)
+	}
+}

@@ -1,0 +1,417 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/contracttest"
+	"mems/internal/server"
+	"mems/internal/store"
+)
+
+// trail reads the newest entries of the audit trail.
+func (s *secured) trail(query ...string) []api.AuditEntry {
+	s.t.Helper()
+	var list api.AuditList
+	s.Get("/audit", query...).Want(s.t, 200, "").Decode(s.t, &list)
+	return list.Items
+}
+
+// Who read or changed what, from where and why: each read and each change is
+// there, and a refusal leaves nothing.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	desk, id := s.key("receptionist", nil)
+	var p api.Patient
+	desk.Post("/patients", object{"first_name": "Ann", "last_name": "Geheim", "phone": "0171 5550123"}).Want(t, 201, "").Decode(t, &p)
+	path := fmt.Sprintf("/patients/%d", p.ID)
+	desk.Get(path).Want(t, 200, "")
+	changed := desk.Patch(path, object{"phone": "0171 5559999"}).Want(t, 200, "")
+	desk.Patch(path, object{"phone": 7}).Want(t, 422, "validation-failed")
+	desk.Get("/patients", "name", "Geheim").Want(t, 200, "")
+	doctor := s.doctor()
+	var a api.Appointment
+	desk.Post("/appointments", object{"patient_id": p.ID, "doctor_id": doctor, "start_time": "2027-03-02T09:00:00Z", "duration_minutes": 30}).Want(t, 201, "").Decode(t, &a)
+	desk.Post(fmt.Sprintf("/appointments/%d/cancel", a.ID), object{"reason": "other", "note": "said Geheim"}).Want(t, 200, "")
+
+	var got []string
+	for _, e := range slices.Backward(s.trail("subject", fmt.Sprintf("key:%d", id))) {
+		got = append(got, fmt.Sprintf("%s %s %s", e.Operation, e.Action, e.Object))
+		if netip.MustParseAddr(e.Address.MustGet()) != netip.MustParseAddr("127.0.0.1") || e.RequestID.IsNull() {
+			t.Errorf("%+v", e)
+		}
+	}
+	want := []string{
+		"createPatient create patient", "getPatient read patient", "updatePatient update patient", "listPatients read patient",
+		"bookAppointment create appointment", "cancelAppointment update appointment",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	// All that concerns the patient, lists that showed her included.
+	if concerns := s.trail("patient_id", fmt.Sprint(p.ID)); len(concerns) != 6+1 { // and that the trail was read just now
+		t.Errorf("%d entries about the patient: %+v", len(concerns), concerns)
+	}
+	update := s.trail("operation", "updatePatient")[0]
+	if update.RequestID.MustGet() != changed.Header.Get("X-Request-ID") || len(update.Changes) != 1 || update.Changes[0].Member != "phone" ||
+		update.Changes[0].Before.MustGet() != `"0171 5550123"` || update.Changes[0].After.MustGet() != `"0171 5559999"` {
+		t.Errorf("%+v", update)
+	}
+	if reads := s.trail("operation", "listAuditEntries"); len(reads) < 2 {
+		t.Errorf("reading the trail was written down %d times", len(reads))
+	}
+	// What tells who somebody is does not lie in the trail in plain text.
+	var plain []string
+	if err := s.db.DB.Select(&plain, `SELECT CONCAT_WS(' ', subject, operation, patient_ids, details) FROM audit_entries`); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(plain, "\n"); strings.Contains(text, "Geheim") || strings.Contains(text, "555") {
+		t.Errorf("plain text:\n%s", text)
+	}
+	// Pages follow each other.
+	var first, second api.AuditList
+	s.Get("/audit", "limit", "3").Want(t, 200, "").Decode(t, &first)
+	s.Get("/audit", "limit", "3", "cursor", first.NextCursor.MustGet()).Want(t, 200, "").Decode(t, &second)
+	if len(first.Items) != 3 || first.Items[2].ID <= second.Items[0].ID {
+		t.Errorf("%+v\n%+v", first.Items, second.Items)
+	}
+}
+
+// Erased is erased: nowhere in the database is a word of who it was, the visits
+// stay, and the trail is whole.
+func TestEraseAndExport(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	doctor := s.doctor()
+	s.hours(doctor, "UTC", "00:00-24:00")
+	body := object{"first_name": "Mark", "last_name": "Marker", "email": "marker@example.org", "phone": "0171 5550123", "birth_date": "1980-02-03",
+		"identifiers": []object{{"system": "urn:marker", "value": "MARKER-1"}}}
+	var p, dup api.Patient
+	s.Post("/patients", body).Want(t, 201, "").Decode(t, &p)
+	s.Post("/patients", object{"first_name": "Marc", "last_name": "Markerdup"}).Want(t, 201, "").Decode(t, &dup)
+	s.Post(fmt.Sprintf("/patients/%d/merge", p.ID), object{"duplicate_id": dup.ID}).Want(t, 200, "")
+	visit := s.booked(p.ID, doctor, "2027-03-02T09:00:00Z", 30)
+	gone := s.booked(p.ID, doctor, "2027-03-03T09:00:00Z", 30)
+	s.Post(fmt.Sprintf("/appointments/%d/cancel", gone.ID), object{"reason": "other", "note": "Marker called"}).Want(t, 200, "")
+	s.Post("/waitlist", object{"patient_id": p.ID, "from": "2027-05-01T00:00:00Z", "to": "2027-05-02T00:00:00Z", "duration_minutes": 30, "note": "Marker waits"}).Want(t, 201, "")
+	s.Post("/holds", object{"doctor_id": doctor, "patient_id": p.ID, "start_time": "2027-06-01T12:00:00Z", "duration_minutes": 30}).Want(t, 201, "")
+	var ticket api.Ticket
+	s.Post("/walk-ins", object{"patient_id": p.ID, "doctor_id": doctor, "note": "Marker limps"}).Want(t, 201, "").Decode(t, &ticket)
+	once(s.Client, "key", fmt.Sprintf("/appointments/%d/confirm", visit.ID), nil).Want(t, 200, "")
+
+	var file api.PatientExport
+	exported := s.Get(fmt.Sprintf("/patients/%d/export", p.ID)).Want(t, 200, "")
+	exported.Decode(t, &file)
+	if file.Patient.ID != p.ID || len(file.Merged) != 1 || len(file.Appointments) != 2 || len(file.History) != 4 || len(file.Tickets) != 1 ||
+		len(file.Waitlist) != 1 || len(file.Holds) != 1 || len(file.Audit) < 9 {
+		t.Errorf("%s", exported.Body)
+	}
+	for _, word := range []string{"marker@example.org", "MARKER-1", "Marker called", "Marker waits", "Marker limps", "Markerdup"} {
+		if !strings.Contains(string(exported.Body), word) {
+			t.Errorf("the export lacks %q", word)
+		}
+	}
+
+	erase := fmt.Sprintf("/patients/%d/erase", p.ID)
+	s.Post(erase, object{"reason": "asked"}).Want(t, 409, "has-open-appointments")
+	s.act(visit.ID, "cancel").Want(t, 422, "validation-failed")
+	s.Post(fmt.Sprintf("/appointments/%d/cancel", visit.ID), object{"reason": "other"}).Want(t, 200, "")
+	s.Post(fmt.Sprintf("/tickets/%d/leave", ticket.ID), nil).Want(t, 200, "")
+	var after api.Patient
+	s.Post(erase, object{"reason": "asked"}).Want(t, 200, "").Decode(t, &after)
+	if after.ErasedAt == nil || after.Email.IsSpecified() && !after.Email.IsNull() || after.LastName == "Marker" {
+		t.Errorf("%+v", after)
+	}
+	for _, table := range s.tables() {
+		for _, word := range []string{"marker", "marc", "5550123", "1980-02-03"} {
+			if text := s.dump(table); strings.Contains(strings.ToLower(text), word) {
+				t.Errorf("%s still holds %q", table, word)
+			}
+		}
+	}
+	var visits int
+	if err := s.db.DB.Get(&visits, `SELECT COUNT(*) FROM appointments WHERE patient_id = ?`, p.ID); err != nil || visits != 2 {
+		t.Errorf("%d visits, %v", visits, err)
+	}
+	// The trail tells that there was something, and not what; but why it is gone.
+	var erased, told int
+	for _, e := range s.trail("patient_id", fmt.Sprint(p.ID)) {
+		if e.Erased {
+			erased++
+		}
+		if e.Operation == "erasePatient" && e.Reason.MustGet() == "asked" {
+			told++
+		}
+	}
+	if erased == 0 || told != 1 {
+		t.Errorf("%d entries erased, %d tell why", erased, told)
+	}
+	if report := s.verify(); len(report.Faults) > 0 {
+		t.Errorf("%v", report.Faults)
+	}
+	// Nobody can be booked who is nobody.
+	s.book(p.ID, doctor, "2027-03-09T09:00:00Z", 30).Want(t, 404, "patient-not-found")
+	s.Patch(fmt.Sprintf("/patients/%d", p.ID), object{"first_name": "X"}).Want(t, 404, "patient-not-found")
+	s.Post(erase, object{"reason": "again"}).Want(t, 404, "patient-not-found")
+	s.Post("/patients/999/erase", object{"reason": "nobody"}).Want(t, 404, "patient-not-found")
+}
+
+// tables lists the tables of the database.
+func (s *secured) tables() []string {
+	s.t.Helper()
+	var names []string
+	if err := s.db.DB.Select(&names, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'`); err != nil {
+		s.t.Fatal(err)
+	}
+	return names
+}
+
+// dump is everything in a table, as text.
+func (s *secured) dump(table string) string {
+	s.t.Helper()
+	rows, err := s.db.DB.Queryx("SELECT * FROM " + table)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var text strings.Builder
+	for rows.Next() {
+		values, err := rows.SliceScan()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, v := range values {
+			switch v := v.(type) {
+			case []byte:
+				text.Write(v)
+			case time.Time:
+				text.WriteString(v.Format(time.DateOnly))
+			default:
+				fmt.Fprint(&text, v)
+			}
+			text.WriteByte('\n')
+		}
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	return text.String()
+}
+
+// verify verifies the audit trail, as another process would.
+func (s *secured) verify(known ...store.Head) store.AuditReport {
+	s.t.Helper()
+	st := s.db.Open(s.t, s.clock.now, time.UTC)
+	report, err := st.VerifyAudit(s.t.Context(), known, func(int64) {})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return report
+}
+
+// Nothing of whom people are gets out of where it belongs: not into the log, not
+// into a refusal.
+func TestNoWordAboutPeople(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	s := setupSecured(t, func(c *server.Config) { c.Log = jsonLog(log) })
+	doctor := s.doctor()
+	person := object{"first_name": "Markname", "last_name": "Marksurname", "email": "markmail@example.org", "phone": "0171 98761234"}
+	var p api.Patient
+	s.Post("/patients", person).Want(t, 201, "").Decode(t, &p)
+	s.booked(p.ID, doctor, "2027-03-02T09:00:00Z", 30)
+	partner, _ := s.key("partner", object{"scopes": []string{"appointments:write", "patients:write", "patients:read", "appointments:read"}})
+	var answers strings.Builder
+	for _, c := range []*contracttest.Client{partner, contracttest.New(t, s.url)} {
+		for _, path := range []string{
+			"/patients?name=Marksurname", "/patients/1", "/appointments?date=2027-03-02", "/doctors", fmt.Sprintf("/availability?doctor_id=%d&from=2027-03-02T00:00:00Z&to=2027-03-03T00:00:00Z&duration_minutes=30", doctor),
+			"/appointments/1", "/queue?doctor_id=1", "/waitlist", "/audit", "/patients/1/export", "/me",
+		} {
+			answers.Write(c.Get(path).Body)
+		}
+		answers.Write(c.Post("/patients", person).Body)
+		answers.Write(c.Post("/appointments", object{"patient_id": p.ID, "doctor_id": doctor, "start_time": "2027-03-02T09:00:00Z", "duration_minutes": 30}).Body)
+	}
+	for what, text := range map[string]string{"the log": log.String(), "a partner's answers": answers.String()} {
+		for _, word := range []string{"markname", "marksurname", "markmail", "98761234"} {
+			if strings.Contains(strings.ToLower(text), word) {
+				t.Errorf("%s hold %q:\n%s", what, word, text)
+			}
+		}
+	}
+	if strings.Contains(log.String(), "mems_1_") {
+		t.Error("the log holds a key")
+	}
+}
+
+// Whoever tampers with the trail is found: an entry altered, removed, put
+// elsewhere, cut off, or added.
+func TestVerifyAudit(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	for range 4 {
+		s.Get(fmt.Sprintf("/patients/%d", s.patient())).Want(t, 200, "")
+	}
+	time.Sleep(1500 * time.Millisecond) // the chains are sealed each second
+	clean := s.verify()
+	if len(clean.Faults) > 0 || clean.Entries < 8 || clean.Chains < 1 {
+		t.Fatalf("%+v", clean)
+	}
+	if again := s.verify(clean.Heads...); len(again.Faults) > 0 {
+		t.Errorf("with its own anchor: %v", again.Faults)
+	}
+	chain := clean.Heads[0].Chain
+	var last int64
+	if err := s.db.DB.Get(&last, `SELECT MAX(seq) FROM audit_entries WHERE chain = ?`, chain); err != nil {
+		t.Fatal(err)
+	}
+	for name, tamper := range map[string][]string{
+		"Subject":    {`UPDATE audit_entries SET subject = 'somebody' WHERE chain = ? AND seq = 2`},
+		"Time":       {`UPDATE audit_entries SET at = at + INTERVAL 1 SECOND WHERE chain = ? AND seq = 2`},
+		"Details":    {`UPDATE audit_entries SET details = CONCAT(details, 'x') WHERE chain = ? AND details IS NOT NULL`},
+		"Hash":       {`UPDATE audit_entries SET hash = REPEAT('x', 32) WHERE chain = ? AND seq = 2`},
+		"Removed":    {`DELETE FROM audit_entries WHERE chain = ? AND seq = 2`},
+		"FirstGone":  {`DELETE FROM audit_entries WHERE chain = ? AND seq = 1`},
+		"LastGone":   {fmt.Sprintf(`DELETE FROM audit_entries WHERE chain = ? AND seq = %d`, last)},
+		"ChainGone":  {`DELETE FROM audit_entries WHERE chain = ?`},
+		"Renumbered": {`DELETE FROM audit_entries WHERE chain = ? AND seq = 2`, `UPDATE audit_entries SET seq = seq - 1 WHERE chain = ? AND seq > 2 ORDER BY seq`},
+		"Swapped": {
+			`UPDATE audit_entries SET seq = 1000 WHERE chain = ? AND seq = 1`, `UPDATE audit_entries SET seq = 1 WHERE chain = ? AND seq = 2`,
+			`UPDATE audit_entries SET seq = 2 WHERE chain = ? AND seq = 1000`,
+		},
+		"Added":        {`INSERT INTO audit_entries (chain, seq, at, subject, operation, action, object, hash) VALUES (?, 1000, '2027-01-01', 'x', 'x', 'read', 'x', REPEAT('x', 32))`},
+		"ChainDropped": {`DELETE FROM audit_entries WHERE chain = ?`, `DELETE FROM audit_chains WHERE id = ?`},
+		"OtherChain":   {`UPDATE audit_entries SET chain = chain + 100 WHERE chain = ?`},
+		"OtherOrder":   {`UPDATE audit_entries SET id = id + 100000 WHERE chain = ? AND seq = 1`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var kept [3][]map[string]any
+			for i, table := range []string{"audit_entries", "audit_chains"} {
+				kept[i] = s.rows(table)
+			}
+			defer func() {
+				s.restore("audit_entries", kept[0])
+				s.restore("audit_chains", kept[1])
+			}()
+			for _, statement := range tamper {
+				if _, err := s.db.DB.Exec(statement, chain); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if report := s.verify(); len(report.Faults) == 0 {
+				t.Error("nothing was found")
+			} else {
+				t.Log(report.Faults)
+			}
+		})
+	}
+	if report := s.verify(); len(report.Faults) > 0 {
+		t.Fatalf("not restored: %v", report.Faults)
+	}
+	// Somebody who knows all this, and cuts the end off with care, is found by the anchor.
+	if _, err := s.db.DB.Exec(`DELETE FROM audit_entries WHERE chain = ? AND seq = ?`, chain, last); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.db.DB.Exec(`UPDATE audit_chains SET sealed_seq = ?, sealed_hash = (SELECT hash FROM audit_entries WHERE chain = ? AND seq = ?) WHERE id = ?`,
+		last-1, chain, last-1, chain); err != nil {
+		t.Fatal(err)
+	}
+	if report := s.verify(); len(report.Faults) > 0 {
+		t.Errorf("without the anchor this cannot be seen: %v", report.Faults)
+	}
+	if report := s.verify(clean.Heads...); len(report.Faults) == 0 {
+		t.Error("the anchor found nothing")
+	}
+}
+
+func (s *secured) rows(table string) []map[string]any {
+	s.t.Helper()
+	found, err := s.db.DB.Queryx("SELECT * FROM " + table)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = found.Close() }()
+	var all []map[string]any
+	for found.Next() {
+		row := map[string]any{}
+		if err := found.MapScan(row); err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, row)
+	}
+	return all
+}
+
+func (s *secured) restore(table string, rows []map[string]any) {
+	s.t.Helper()
+	if _, err := s.db.DB.Exec("DELETE FROM " + table); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, row := range rows {
+		var columns, marks []string
+		var values []any
+		for name, value := range row {
+			columns, marks, values = append(columns, name), append(marks, "?"), append(values, value)
+		}
+		if _, err := s.db.DB.Exec(fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table, strings.Join(columns, ","), strings.Join(marks, ",")), values...); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// With a key of its own, the trail cannot be forged by somebody who has the whole
+// database: the hashes cannot be made without it.
+func TestAuditKeys(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	old, current := store.NewMACKey([]byte(strings.Repeat("o", 32))), store.NewMACKey([]byte(strings.Repeat("c", 32)))
+	write := func(keys ...store.MACKey) {
+		t.Helper()
+		st, err := store.Open(store.Config{DSN: s.db.DSN, Now: s.clock.now, Zone: time.UTC, Log: jsonLog(&lines{}), MACKeys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.CreateRoom(t.Context(), clinic.Room{Name: fmt.Sprint("Room ", serial.Add(1)), IsActive: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify := func(keys ...store.MACKey) []string {
+		t.Helper()
+		st, err := store.Open(store.Config{DSN: s.db.DSN, Now: s.clock.now, Zone: time.UTC, Log: jsonLog(&lines{}), MACKeys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = st.Close() }()
+		report, err := st.VerifyAudit(t.Context(), nil, func(int64) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Faults
+	}
+	write(old)
+	write(current, old)
+	if faults := verify(current, old); len(faults) > 0 {
+		t.Errorf("%v", faults)
+	}
+	if faults := verify(current); len(faults) != 1 || !strings.Contains(faults[0], "MEMS_AUDIT_KEYS") {
+		t.Errorf("without the old key: %v", faults)
+	}
+	if faults := verify(store.NewMACKey([]byte(strings.Repeat("x", 32)))); len(faults) == 0 {
+		t.Error("another key did as well")
+	}
+	encoded, err := json.Marshal(s.rows("audit_chains"))
+	if err != nil || strings.Contains(string(encoded), "oooo") {
+		t.Errorf("%s, %v", encoded, err)
+	}
+}
