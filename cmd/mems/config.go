@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -33,8 +34,12 @@ type config struct {
 	RateLimit       int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, or of one address that is not authenticated, 0 for any number to 1000000; none without authentication"`
 	MaxAtOnce       int           `env:"MEMS_MAX_AT_ONCE" envDefault:"64" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
 	AuditKeys       string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
+	TLSCertFile     string        `env:"MEMS_TLS_CERT_FILE" doc:"file with the TLS certificate and its chain (PEM), with MEMS_TLS_KEY_FILE; read again when it changes; empty serves plain HTTP"`
+	TLSKeyFile      string        `env:"MEMS_TLS_KEY_FILE" doc:"file with the certificate's private key (PEM)"`
+	TrustedProxies  string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
 	CORSOrigins     string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser; empty: none but its own"`
 	DatabaseURL     string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
+	DatabaseCAFile  string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the authorities (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true trusts those of the system"`
 	DataDir         string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
 	DatabaseEngine  string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"kind of private server: auto, mariadb or mysql"`
 	DatabaseConns   int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"at most so many connections to the database, 1 to 1000"`
@@ -164,6 +169,7 @@ func unknownVariables(environ []string) []string {
 func (c *config) faults(given map[string]string) []error {
 	var zoneErr, macErr error
 	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
+	_, proxiesErr := c.trustedProxies()
 	_, macErr = readMACKeys(c.AuditKeys)
 	issuer, issuerErr := url.Parse(c.OIDCIssuer)
 	var faults []error
@@ -178,6 +184,8 @@ func (c *config) faults(given map[string]string) []error {
 		{"RateLimit", 0 <= c.RateLimit && c.RateLimit <= 1_000_000},
 		{"MaxAtOnce", 1 <= c.MaxAtOnce && c.MaxAtOnce <= 10_000},
 		{"AuditKeys", macErr == nil},
+		{"TLSKeyFile", (c.TLSCertFile == "") == (c.TLSKeyFile == "")},
+		{"TrustedProxies", proxiesErr == nil},
 		{"CORSOrigins", !slices.ContainsFunc(c.corsOrigins(), func(o string) bool { return !isOrigin(o) })},
 		{"DatabaseEngine", slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine)},
 		{"DatabaseConns", 1 <= c.DatabaseConns && c.DatabaseConns <= 1000},
@@ -219,6 +227,23 @@ func isLoopback(host string) bool {
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host
+}
+
+// trustedProxies reads addresses and networks.
+func (c *config) trustedProxies() ([]netip.Prefix, error) {
+	var proxies []netip.Prefix
+	for text := range strings.FieldsFuncSeq(c.TrustedProxies, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if address, err := netip.ParseAddr(text); err == nil {
+			proxies = append(proxies, netip.PrefixFrom(address, address.BitLen()))
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		proxies = append(proxies, network.Masked())
+	}
+	return proxies, nil
 }
 
 func (c *config) corsOrigins() []string {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -20,6 +21,15 @@ type database struct {
 // openDatabase finds the configured database, or starts (or joins) the private
 // one.
 func (p *program) openDatabase(ctx context.Context) (*database, error) {
+	if p.DatabaseCAFile != "" {
+		pem, err := os.ReadFile(p.DatabaseCAFile)
+		if err == nil {
+			err = store.TrustCA(pem)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("MEMS_DATABASE_CA_FILE: %w", err)
+		}
+	}
 	if p.DatabaseURL != "" {
 		// Read here only to name the variable when it cannot be.
 		schema, err := store.OpenSchema(p.DatabaseURL)

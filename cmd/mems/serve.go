@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -32,6 +33,10 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return fmt.Errorf("%w\nAnother program may use this address; end it, or choose another one with MEMS_HTTP_ADDR", err)
 	}
 	defer func() { _ = listener.Close() }()
+	proxies, err := p.trustedProxies()
+	if err != nil {
+		return err
+	}
 
 	log := slog.New(telemetry.LogHandler(p.logger().Handler()))
 	watch, stop, err := p.startTelemetry(ctx, log)
@@ -39,6 +44,13 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer stop()
+	if p.TLSCertFile != "" {
+		certs, err := newCertificates(p.TLSCertFile, p.TLSKeyFile, log)
+		if err != nil {
+			return err
+		}
+		listener = tls.NewListener(listener, certs.config())
+	}
 	d, err := p.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -60,7 +72,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: commit, Log: log,
 		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
-		Open: p.open(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(),
+		Open: p.open(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
 	})
 	if err != nil {
 		return err
@@ -187,6 +199,9 @@ func (p *program) access() string {
 // welcome tells a person what to do next.
 func (p *program) welcome(d *database, address string) {
 	url := "http://" + address
+	if p.TLSCertFile != "" {
+		url = "https://" + address
+	}
 	tomorrow := time.Now().In(p.zone).AddDate(0, 0, 1)
 	start := time.Date(tomorrow.Year(), tomorrow.Month(), tomorrow.Day(), 10, 0, 0, 0, p.zone).Format(time.RFC3339)
 	header, withKey := "", ""

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -35,7 +34,7 @@ func (s *Server) authorise(operation string, needs clinic.Permission) echo.Middl
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
-			address := clientAddress(r)
+			address := originOf(r, s.cfg.TrustedProxies).address
 			access := clinic.Access{Operation: operation, RequestID: requestID(c), Address: address}
 			bucket := "address " + address.String()
 			if needs != clinic.Public {
@@ -96,12 +95,6 @@ func (s *Server) authenticate(r *http.Request) (clinic.Caller, error) {
 		}
 	}
 	return clinic.Caller{}, clinic.ErrUnauthenticated
-}
-
-// clientAddress is the address that a request comes from.
-func clientAddress(r *http.Request) netip.Addr {
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return peer.Addr().Unmap().WithZone("")
 }
 
 // mayOverride refuses to break a rule to whoever may book but not do that.

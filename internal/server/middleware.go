@@ -77,8 +77,8 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // setSecurityHeaders: answers are data for programs, to be kept by nobody; the
-// few pages may load their own scripts and styles and nothing else. Scalar
-// writes styles into the page, hence 'unsafe-inline' for styles on /docs.
+// few pages may load their own scripts and styles and nothing else. Scalar writes
+// styles into the page, so /docs gets a nonce for them, a fresh one each time.
 func setSecurityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -88,7 +88,9 @@ func setSecurityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 		policy := "default-src 'none'; frame-ancestors 'none'"
 		switch path := c.Request().URL.Path; {
 		case path == "/docs":
-			policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+			nonce := rand.Text()
+			c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), nonceKey{}, nonce)))
+			policy = "default-src 'self'; style-src 'self' 'nonce-" + nonce + "'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 		case strings.HasPrefix(path, "/problems"):
 			policy = "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 		}
@@ -96,6 +98,9 @@ func setSecurityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 		return next(c)
 	}
 }
+
+// nonceKey is the key of a page's nonce in the request's context.
+type nonceKey struct{}
 
 // limitTime gives each request a deadline, which reaches every statement of the
 // database.

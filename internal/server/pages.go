@@ -19,7 +19,7 @@ import (
 // docs holds the interactive documentation; docs/README.md says where it is
 // from. Nothing is loaded from elsewhere.
 //
-//go:embed docs/index.html docs/init.js docs/scalar.js.gz docs/style.css
+//go:embed docs/index.html docs/init.js docs/styles.js docs/scalar.js.gz docs/style.css
 var docs embed.FS
 
 // registerAssets serves what the HTML pages refer to. These are not operations
@@ -27,6 +27,7 @@ var docs embed.FS
 func (s *Server) registerAssets() {
 	s.echo.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") })
 	s.echo.GET("/docs/init.js", asset("docs/init.js", "text/javascript; charset=utf-8"))
+	s.echo.GET("/docs/styles.js", asset("docs/styles.js", "text/javascript; charset=utf-8"))
 	s.echo.GET("/docs/style.css", asset("docs/style.css", "text/css; charset=utf-8"))
 	s.echo.GET("/docs/scalar.js", asset("docs/scalar.js.gz", "text/javascript; charset=utf-8"))
 }
@@ -60,11 +61,13 @@ func asset(path, mediaType string) echo.HandlerFunc {
 }
 
 // GetDocs answers with the interactive documentation.
-func (s *Server) GetDocs(context.Context, api.GetDocsRequestObject) (api.GetDocsResponseObject, error) {
+func (s *Server) GetDocs(ctx context.Context, _ api.GetDocsRequestObject) (api.GetDocsResponseObject, error) {
 	page, err := docs.ReadFile("docs/index.html")
 	if err != nil {
 		return nil, err
 	}
+	nonce, _ := ctx.Value(nonceKey{}).(string)
+	page = bytes.Replace(page, []byte("{{nonce}}"), []byte(nonce), 1)
 	return api.GetDocs200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
 }
 

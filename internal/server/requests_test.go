@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -210,8 +211,25 @@ func TestSystem(t *testing.T) {
 	if got := f.Get("/docs").Want(t, 200, ""); !strings.Contains(string(got.Body), "/docs/scalar.js") || !strings.Contains(got.Header.Get("Content-Security-Policy"), "default-src 'self'") {
 		t.Errorf("docs: %s %s", got.Header, got.Body)
 	}
+	// Styles are let in by a nonce, another one each time, and nothing inline besides.
+	nonces := map[string]bool{}
+	for range 2 {
+		page := f.Get("/docs")
+		policy := page.Header.Get("Content-Security-Policy")
+		nonce := regexp.MustCompile(`'nonce-([A-Z2-7]{26})'`).FindStringSubmatch(policy)
+		if nonce == nil || !strings.Contains(string(page.Body), `nonce="`+nonce[1]+`"`) || nonces[nonce[1]] {
+			t.Fatalf("%s\n%s", policy, page.Body)
+		}
+		nonces[nonce[1]] = true
+	}
+	for _, path := range []string{"/docs", "/problems", "/problems/not-found", "/doctors", "/none", "/docs/scalar.js"} {
+		policy := f.Get(path).Header.Get("Content-Security-Policy")
+		if policy == "" || strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") {
+			t.Errorf("%s: %q", path, policy)
+		}
+	}
 	f.Get("/").Want(t, 302, "")
-	for _, path := range []string{"/docs/init.js", "/docs/style.css", "/docs/scalar.js"} {
+	for _, path := range []string{"/docs/init.js", "/docs/styles.js", "/docs/style.css", "/docs/scalar.js"} {
 		plain := f.Send(contracttest.Request{Method: "GET", Path: path, Header: http.Header{"Accept-Encoding": {"identity"}}}).Want(t, 200, "")
 		packed := f.Send(contracttest.Request{Method: "GET", Path: path, Header: http.Header{"Accept-Encoding": {"gzip"}}}).Want(t, 200, "")
 		body := packed.Body

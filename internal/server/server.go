@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,8 @@ type Config struct {
 	RateLimit int
 	// MaxAtOnce bounds the requests that are worked on at once; 0 means 64.
 	MaxAtOnce int
+	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto count.
+	TrustedProxies []netip.Prefix
 	// CORSOrigins are the origins whose pages may use the API from a browser.
 	CORSOrigins []string
 	// Now is the clock for limits and tokens; nil is the real one.
@@ -101,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.Use(s.identify, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.limitTime)
+	s.echo.Use(s.identify, s.observe(validators.operations()), s.logAccess, s.recoverPanic, setSecurityHeaders, s.requireHTTPS, s.limitTime)
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}

@@ -10,6 +10,8 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -118,6 +120,16 @@ func (s *Store) Close() error {
 
 // today is the clinic's local day.
 func (s *Store) today() clinic.Date { return clinic.DateOf(s.now().In(s.zone)) }
+
+// TrustCA makes "tls=mems" in a DSN mean: encrypted, with a server whose
+// certificate one of these authorities (PEM) has signed for its name.
+func TrustCA(pem []byte) error {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return errors.New("there is no certificate (PEM) in it")
+	}
+	return mysql.RegisterTLSConfig("mems", &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool})
+}
 
 // parseDSN reads a go-sql-driver DSN or a mysql:// URL. The error never holds
 // the text, which may contain a password.

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// certificates serves a certificate from files, and the new one when the files
+// change: whoever renews certificates need not restart anything.
+type certificates struct {
+	certFile, keyFile string
+	log               *slog.Logger
+
+	mu      sync.Mutex
+	current *tls.Certificate
+	looked  time.Time // when the files were looked at
+	seen    [2]stamp
+}
+
+// stamp tells whether a file was written since.
+type stamp struct {
+	at   time.Time
+	size int64
+}
+
+// lookAgain is how often the files are looked at, at most.
+const lookAgain = 2 * time.Second
+
+func newCertificates(certFile, keyFile string, log *slog.Logger) (*certificates, error) {
+	c := &certificates{certFile: certFile, keyFile: keyFile, log: log}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("MEMS_TLS_CERT_FILE and MEMS_TLS_KEY_FILE: %w", err)
+	}
+	c.current, c.seen, c.looked = &pair, c.stamps(), time.Now()
+	return c, nil
+}
+
+// config is what the listener needs. TLS 1.2 is the least; which ciphers are safe
+// is Go's to know.
+func (c *certificates) config() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: c.get}
+}
+
+// get answers with the newest pair that fits together.
+func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.looked) < lookAgain {
+		return c.current, nil
+	}
+	c.looked = time.Now()
+	now := c.stamps()
+	if now == c.seen {
+		return c.current, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		// Perhaps only one of the two is written yet: the old pair goes on.
+		c.log.Warn("the new TLS certificate cannot be used; the old one is served on", "cause", err)
+		return c.current, nil
+	}
+	c.current, c.seen = &pair, now
+	c.log.Info("a new TLS certificate is served")
+	return c.current, nil
+}
+
+func (c *certificates) stamps() [2]stamp {
+	var stamps [2]stamp
+	for i, name := range []string{c.certFile, c.keyFile} {
+		if info, err := os.Stat(name); err == nil {
+			stamps[i] = stamp{info.ModTime(), info.Size()}
+		}
+	}
+	return stamps
+}
