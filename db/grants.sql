@@ -41,3 +41,9 @@ GRANT SELECT, INSERT, DELETE ON mems.patient_secrets TO 'mems_app'@'localhost';
 -- Whoever is erased leaves no words in the history.
 GRANT UPDATE (note) ON mems.appointment_events TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.idempotency_keys TO 'mems_app'@'localhost';
+
+-- mems_backup runs "mems backup" and "mems checksum". It can read, and nothing
+-- else; --binlog-position also needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR)
+-- and RELOAD, which are the server's, not the database's.
+CREATE USER IF NOT EXISTS 'mems_backup'@'localhost' IDENTIFIED BY 'replace-this-3';
+GRANT SELECT, TRIGGER, SHOW VIEW ON mems.* TO 'mems_backup'@'localhost';

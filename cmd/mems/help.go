@@ -95,6 +95,35 @@ With MEMS_AUDIT_KEYS set for serving, it must be set here too.`,
 			runAudit,
 		},
 		{
+			"backup", "Write a backup, while the server goes on", "mems backup [--binlog-position] FILE",
+			`Writes everything, as it was in one moment, to FILE, with mariadb-dump or
+mysqldump. FILE is there when it is whole, and not before; it can be read by its
+owner only. It holds patients' data: keep it encrypted, and elsewhere.
+
+  --binlog-position   note where the server's binary log stands, for recovery to a
+                      point in time (db/README.md)
+
+The user mems_backup of db/grants.sql may do this, and read, and nothing else:
+
+    MEMS_DATABASE_URL='mysql://mems_backup:secret@db.example.org/mems' mems backup mems-$(date +%F).gz`,
+			runBackup,
+		},
+		{
+			"restore", "Restore a backup into an empty database", "mems restore FILE",
+			`Reads the whole of FILE first and refuses one that is cut off or altered; refuses
+a database that has any table. Then it restores, and prints a checksum of every
+table: compare them with those of "mems checksum" on the original, if it still is.
+
+    MEMS_DATABASE_URL='mysql://mems_migrate:secret@db.example.org/mems_restored' mems restore mems-2027-03-01.gz`,
+			runRestore,
+		},
+		{
+			"checksum", "Print a checksum of every table", "mems checksum",
+			`Reads every table, as it was in one moment, and prints its rows and a SHA-256 over
+all of them. Two databases that print the same hold the same.`,
+			runChecksum,
+		},
+		{
 			"version", "Say which version this is", "mems version",
 			`Prints the version, the commit it was built from, and the Go version: what a
 report of a fault should begin with.`,

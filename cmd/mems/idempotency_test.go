@@ -131,8 +131,11 @@ func TestKeysCommand(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"keys", "create", "--role", "root", "x"}, {"keys", "create", "--role", "doctor", "x"}, {"keys", "revoke", "99"},
-		{"keys", "create", "--role", "partner", "--scope", "audit:read", "x"}, {"keys", "create", "--role", "partner", "--days", "9999", "x"},
+		{"keys", "create", "--role", "root", "x"},
+		{"keys", "create", "--role", "doctor", "x"},
+		{"keys", "revoke", "99"},
+		{"keys", "create", "--role", "partner", "--scope", "audit:read", "x"},
+		{"keys", "create", "--role", "partner", "--days", "9999", "x"},
 	} {
 		if code, output := runMEMS(t, args, env); code != exitFailed {
 			t.Errorf("%v: %d %s", args, code, output)

@@ -237,7 +237,8 @@ func TestReach(t *testing.T) {
 	// A list shows nothing that a single read would refuse.
 	for name, client := range map[string]*contracttest.Client{"doctor": doctor, "partner": partner, "rival": rival} {
 		for _, list := range []struct{ path, item string }{
-			{"/patients", "/patients/%v"}, {"/patients?name=Muster", "/patients/%v"},
+			{"/patients", "/patients/%v"},
+			{"/patients?name=Muster", "/patients/%v"},
 			{"/appointments?from=2027-01-01T00:00:00Z&to=2027-12-31T00:00:00Z", "/appointments/%v"},
 			{fmt.Sprintf("/appointments?patient_id=%d", known), "/appointments/%v"},
 			{fmt.Sprintf("/appointments?date=2027-03-02&doctor_id=%d", other), "/appointments/%v"},

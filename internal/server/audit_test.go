@@ -92,8 +92,10 @@ func TestEraseAndExport(t *testing.T) {
 	s := setupSecured(t, nil)
 	doctor := s.doctor()
 	s.hours(doctor, "UTC", "00:00-24:00")
-	body := object{"first_name": "Mark", "last_name": "Marker", "email": "marker@example.org", "phone": "0171 5550123", "birth_date": "1980-02-03",
-		"identifiers": []object{{"system": "urn:marker", "value": "MARKER-1"}}}
+	body := object{
+		"first_name": "Mark", "last_name": "Marker", "email": "marker@example.org", "phone": "0171 5550123", "birth_date": "1980-02-03",
+		"identifiers": []object{{"system": "urn:marker", "value": "MARKER-1"}},
+	}
 	var p, dup api.Patient
 	s.Post("/patients", body).Want(t, 201, "").Decode(t, &p)
 	s.Post("/patients", object{"first_name": "Marc", "last_name": "Markerdup"}).Want(t, 201, "").Decode(t, &dup)

@@ -15,6 +15,17 @@ import (
 // answers with the database as the application's user sees it.
 func Grant(t testing.TB, d *Database) *Database {
 	t.Helper()
+	return grant(t, d, "app_", "replace-this-2")
+}
+
+// GrantBackup is Grant for the user who makes backups.
+func GrantBackup(t testing.TB, d *Database) *Database {
+	t.Helper()
+	return grant(t, d, "backup_", "replace-this-3")
+}
+
+func grant(t testing.TB, d *Database, user, password string) *Database {
+	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "db", "grants.sql"))
 	if err != nil {
@@ -30,7 +41,7 @@ func Grant(t testing.TB, d *Database) *Database {
 		host = "%" // a server in a container sees us come from elsewhere
 	}
 	script := strings.NewReplacer(
-		"mems_migrate", "migrate_"+suffix, "mems_app", "app_"+suffix, "ON mems.", "ON "+config.DBName+".", "'localhost'", "'"+host+"'",
+		"mems_migrate", "migrate_"+suffix, "mems_app", "app_"+suffix, "mems_backup", "backup_"+suffix, "ON mems.", "ON "+config.DBName+".", "'localhost'", "'"+host+"'",
 	).Replace(string(text))
 	var lines []string
 	for line := range strings.Lines(script) {
@@ -47,13 +58,13 @@ func Grant(t testing.TB, d *Database) *Database {
 		}
 	}
 	t.Cleanup(func() {
-		for _, user := range []string{"migrate_", "app_"} {
+		for _, user := range []string{"migrate_", "app_", "backup_"} {
 			if _, err := d.DB.Exec("DROP USER '" + user + suffix + "'@'" + host + "'"); err != nil {
 				t.Logf("drop user: %v", err)
 			}
 		}
 	})
-	config.User, config.Passwd = "app_"+suffix, "replace-this-2"
+	config.User, config.Passwd = user+suffix, password
 	db, err := sqlx.Connect("mysql", config.FormatDSN())
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,361 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"mems/db"
+	"mems/internal/localdb"
+	"mems/internal/store"
+)
+
+// A backup is the dump of the engine's own tool, packed with gzip, between a
+// first line that says what it is and a last line with its hash: a file that
+// lacks the last line, or does not match it, is not restored.
+const (
+	backupBegins = "-- mems backup "
+	backupEnds   = "-- mems backup ends "
+)
+
+type backupHead struct {
+	Format  int       `json:"format"`
+	At      time.Time `json:"at"`
+	Schema  int64     `json:"schema"`
+	Program string    `json:"program"`
+}
+
+// runBackup is the command "mems backup".
+func runBackup(ctx context.Context, p *program, args []string) error {
+	flags := newFlags("backup")
+	position := flags.Bool("binlog-position", false, "")
+	if err := flags.Parse(args); err != nil {
+		return usageError{err.Error()}
+	}
+	if flags.NArg() != 1 {
+		return usageError{"say the file to write"}
+	}
+	return p.withTools(ctx, func(t tools) error {
+		applied, err := t.schema.Version(ctx)
+		if err != nil {
+			return fmt.Errorf("is this a MEMS database? %w", err)
+		}
+		file := flags.Arg(0)
+		// Beside its place, and there only when it is whole.
+		f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.Remove(f.Name()) }() // gone already, when it was renamed
+		head := backupHead{1, time.Now().UTC().Truncate(time.Second), applied, version}
+		if err := errors.Join(t.writeBackup(ctx, f, head, *position), f.Sync(), f.Close()); err != nil {
+			return err
+		}
+		if err := os.Rename(f.Name(), file); err != nil {
+			return err
+		}
+		info, err := os.Stat(file)
+		if err != nil {
+			return err
+		}
+		p.say("backup of schema version %d, as it was at %s, in %s (%.1f MB)", applied, head.At.Format(time.RFC3339), file, float64(info.Size())/1e6)
+		return nil
+	})
+}
+
+// tools is what both commands work with.
+type tools struct {
+	p      *program
+	client localdb.Client
+	target store.Connection
+	schema *store.Schema
+}
+
+func (p *program) withTools(ctx context.Context, work func(tools) error) error {
+	d, err := p.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	client, err := localdb.FindClient(ctx, d.private != nil, p.say)
+	if err != nil {
+		return err
+	}
+	target, err := store.ConnectionOf(d.dsn)
+	if err != nil {
+		return err
+	}
+	schema, err := store.OpenSchema(d.dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = schema.Close() }()
+	return work(tools{p, client, target, schema})
+}
+
+// definer is what a dump says about whom a trigger belongs to: on another server
+// that user may not exist, so the one who restores owns them.
+var definer = regexp.MustCompile("^(/\\*!50003 CREATE\\*/ )/\\*!50017 DEFINER=`[^`]*`@`[^`]*`\\*/ ")
+
+func (t tools) writeBackup(ctx context.Context, w io.Writer, head backupHead, position bool) error {
+	packed := gzip.NewWriter(w)
+	out := &hashed{w: packed, hash: sha256.New()}
+	text, err := json.Marshal(head)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "%s%s\n", backupBegins, text); err != nil {
+		return err
+	}
+	err = t.run(ctx, t.client.Dump, t.dumpOptions(position), nil, func(dump io.Reader) error {
+		lines := bufio.NewReaderSize(dump, 1<<20)
+		for begins := true; ; {
+			line, err := lines.ReadSlice('\n')
+			if begins {
+				line = definer.ReplaceAll(line, []byte("$1"))
+			}
+			begins = !errors.Is(err, bufio.ErrBufferFull)
+			if _, failed := out.Write(line); failed != nil {
+				return failed
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil && begins {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(packed, "%s%s\n", backupEnds, out.sum()); err != nil {
+		return err
+	}
+	return packed.Close()
+}
+
+// dumpOptions: one snapshot while others write; everything in UTC and utf8mb4;
+// tables with their triggers, and nothing of the server.
+func (t tools) dumpOptions(position bool) []string {
+	options := []string{
+		"--single-transaction", "--skip-lock-tables", "--skip-add-drop-table", "--skip-add-locks", "--hex-blob", "--no-tablespaces",
+		"--triggers", "--skip-comments", "--default-character-set=utf8mb4", "--tz-utc",
+	}
+	if !t.client.MariaDB {
+		options = append(options, "--set-gtid-purged=OFF", "--column-statistics=0")
+	}
+	switch {
+	case position && t.client.MariaDB:
+		options = append(options, "--master-data=2", "--comments")
+	case position:
+		options = append(options, "--source-data=2", "--comments")
+	}
+	return append(options, t.target.Database)
+}
+
+type hashed struct {
+	w    io.Writer
+	hash hash.Hash
+}
+
+func (h *hashed) Write(b []byte) (int, error) {
+	_, _ = h.hash.Write(b) // never fails
+	return h.w.Write(b)
+}
+
+func (h *hashed) sum() string { return hex.EncodeToString(h.hash.Sum(nil)) }
+
+// run runs a tool of the engine. The password goes through a file that only this
+// user can read, for everybody can read command lines.
+func (t tools) run(ctx context.Context, tool string, options []string, in io.Reader, read func(io.Reader) error) error {
+	secrets, err := os.CreateTemp("", "mems-client-*.cnf") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(secrets.Name()) }()
+	if _, err := secrets.WriteString(t.clientConfig()); err != nil {
+		return errors.Join(err, secrets.Close())
+	}
+	if err := secrets.Close(); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, tool, append([]string{"--defaults-file=" + secrets.Name()}, options...)...) //nolint:gosec // G204: the engine's tool, constants and a database name
+	cmd.Stdin = in
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	failed := read(out)
+	if failed != nil {
+		_ = cmd.Process.Kill() // it would wait for ever to be read
+	}
+	if err := cmd.Wait(); err != nil && failed == nil {
+		failed = fmt.Errorf("%s: %w\n%s", filepath.Base(tool), err, strings.TrimSpace(said.String()))
+	}
+	return failed
+}
+
+// clientConfig is how to reach the server, as the engines' tools read it.
+func (t tools) clientConfig() string {
+	var b strings.Builder
+	b.WriteString("[client]\n")
+	set := func(name, value string) {
+		fmt.Fprintf(&b, "%s=\"%s\"\n", name, strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value))
+	}
+	set("user", t.target.User)
+	set("password", t.target.Password)
+	if t.target.Network == "unix" {
+		set("socket", t.target.Address)
+	} else if host, port, err := net.SplitHostPort(t.target.Address); err == nil {
+		set("host", host)
+		set("port", port)
+		set("protocol", "tcp")
+	}
+	if t.target.TLS {
+		if t.client.MariaDB {
+			b.WriteString("ssl\nssl-verify-server-cert\n")
+		} else {
+			b.WriteString("ssl-mode=VERIFY_IDENTITY\n")
+		}
+		if t.p.DatabaseCAFile != "" {
+			set("ssl-ca", t.p.DatabaseCAFile)
+		}
+	}
+	return b.String()
+}
+
+// runRestore is the command "mems restore".
+func runRestore(ctx context.Context, p *program, args []string) error {
+	if len(args) != 1 {
+		return usageError{"say the file to read"}
+	}
+	head, err := verifyBackup(args[0])
+	if err != nil {
+		return fmt.Errorf("%s is not restored: %w", args[0], err)
+	}
+	if head.Schema > db.Latest {
+		return fmt.Errorf("%s has schema version %d, and this program knows %d: use the version of MEMS that made it, or a later one", args[0], head.Schema, db.Latest)
+	}
+	p.say("%s is whole: schema version %d, as it was at %s", args[0], head.Schema, head.At.Format(time.RFC3339))
+	return p.withTools(ctx, func(t tools) error {
+		n, err := t.schema.Tables(ctx)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return fmt.Errorf("the database %s has %d tables: restore into an empty one, such as\n\n"+
+				"    CREATE DATABASE mems_restored CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;\n\nNothing was changed", t.target.Database, n)
+		}
+		f, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }() // only read
+		unpacked, err := gzip.NewReader(f)
+		if err != nil {
+			return err
+		}
+		p.say("restoring ...")
+		err = t.run(ctx, t.client.Shell, []string{"--batch", "--default-character-set=utf8mb4", t.target.Database}, unpacked, drain)
+		if err != nil {
+			return fmt.Errorf("%w\nThe database is half restored: drop it, create it again and start anew", err)
+		}
+		return p.printSums(ctx, t.schema)
+	})
+}
+
+func drain(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+// verifyBackup reads the whole of a backup before anything of it is used.
+func verifyBackup(path string) (backupHead, error) {
+	var head backupHead
+	f, err := os.Open(path) //nolint:gosec // G304: named by the operator
+	if err != nil {
+		return head, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	unpacked, err := gzip.NewReader(f)
+	if err != nil {
+		return head, fmt.Errorf("it is no backup: %w", err)
+	}
+	lines := bufio.NewReaderSize(unpacked, 1<<20)
+	first, err := lines.ReadBytes('\n')
+	if err != nil || !bytes.HasPrefix(first, []byte(backupBegins)) || json.Unmarshal(first[len(backupBegins):], &head) != nil || head.Format != 1 {
+		return head, errors.New("it is no backup of MEMS")
+	}
+	sum := sha256.New()
+	_, _ = sum.Write(first)
+	var last []byte // a line that may be the last one
+	for begins := true; ; {
+		part, err := lines.ReadSlice('\n')
+		if begins && len(last) > 0 && len(part) > 0 {
+			_, _ = sum.Write(last)
+			last = nil
+		}
+		if begins && bytes.HasPrefix(part, []byte(backupEnds)) {
+			last = bytes.Clone(part)
+		} else {
+			_, _ = sum.Write(part)
+		}
+		begins = !errors.Is(err, bufio.ErrBufferFull)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil && begins {
+			return head, fmt.Errorf("it is cut off or damaged: %w", err)
+		}
+	}
+	told := strings.TrimSpace(strings.TrimPrefix(string(last), backupEnds))
+	if told == "" {
+		return head, errors.New("it is cut off: its last line is missing")
+	}
+	if told != hex.EncodeToString(sum.Sum(nil)) {
+		return head, errors.New("it was altered: it does not match the hash in its last line")
+	}
+	return head, nil
+}
+
+// runChecksum is the command "mems checksum".
+func runChecksum(ctx context.Context, p *program, args []string) error {
+	if len(args) > 0 {
+		return usageError{"checksum takes nothing more"}
+	}
+	return p.withSchema(ctx, func(ctx context.Context, p *program, schema *store.Schema) error { return p.printSums(ctx, schema) })
+}
+
+func (p *program) printSums(ctx context.Context, schema *store.Schema) error {
+	sums, err := schema.Checksums(ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	for _, s := range sums {
+		_, _ = fmt.Fprintf(w, "%s\t%d rows\t%s\n", s.Table, s.Rows, s.Sum)
+	}
+	return w.Flush()
+}
