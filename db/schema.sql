@@ -136,6 +136,8 @@ CREATE TABLE `audit_chains` (
   `hash` binary(32) NOT NULL,
   `sealed_seq` bigint(20) NOT NULL DEFAULT 0,
   `sealed_hash` binary(32) NOT NULL,
+  `pruned_seq` bigint(20) NOT NULL DEFAULT 0,
+  `pruned_hash` binary(32) DEFAULT NULL,
   PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 

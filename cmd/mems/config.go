@@ -24,32 +24,34 @@ import (
 // config is the whole configuration. The tags are the documentation: "mems
 // help" prints them, and a test holds the README's table to them.
 type config struct {
-	HTTPAddr        string        `env:"MEMS_HTTP_ADDR" envDefault:"127.0.0.1:8080" doc:"address to listen on; port 0 takes a free one"`
-	Auth            string        `env:"MEMS_AUTH" envDefault:"auto" doc:"auto, required or open: whether callers must authenticate; auto is required with MEMS_OIDC_ISSUER, else open on a loopback address"`
-	AllowOpen       bool          `env:"MEMS_ALLOW_OPEN" envDefault:"false" doc:"allow an address that is not loopback without authentication, although anybody who reaches it may do anything"`
-	OIDCIssuer      string        `env:"MEMS_OIDC_ISSUER" example:"https://login.example.org/realms/clinic" doc:"identity provider whose tokens are taken, by OpenID Connect discovery; empty takes API keys only"`
-	OIDCAudience    string        `env:"MEMS_OIDC_AUDIENCE" envDefault:"mems" doc:"what tokens must be meant for"`
-	OIDCRolesClaim  string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
-	OIDCDoctorClaim string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
-	RateLimit       int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, or of one address that is not authenticated, 0 for any number to 1000000; none without authentication"`
-	MaxAtOnce       int           `env:"MEMS_MAX_AT_ONCE" envDefault:"64" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
-	AuditKeys       string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
-	TLSCertFile     string        `env:"MEMS_TLS_CERT_FILE" doc:"file with the TLS certificate and its chain (PEM), with MEMS_TLS_KEY_FILE; read again when it changes; empty serves plain HTTP"`
-	TLSKeyFile      string        `env:"MEMS_TLS_KEY_FILE" doc:"file with the certificate's private key (PEM)"`
-	TrustedProxies  string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
-	CORSOrigins     string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser; empty: none but its own"`
-	DatabaseURL     string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
-	DatabaseCAFile  string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the authorities (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true trusts those of the system"`
-	DataDir         string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
-	DatabaseEngine  string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"kind of private server: auto, mariadb or mysql"`
-	DatabaseConns   int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"at most so many connections to the database, 1 to 1000"`
-	ClinicTimeZone  string        `env:"MEMS_CLINIC_TIME_ZONE" envDefault:"UTC" doc:"the clinic's time zone, an IANA name such as Europe/Zurich; decides which day a date means"`
-	RequestTimeout  time.Duration `env:"MEMS_REQUEST_TIMEOUT" envDefault:"10s" doc:"a request that takes longer is answered with 503, 1s to 1m"`
-	ShutdownTimeout time.Duration `env:"MEMS_SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"how long requests in flight may take after SIGTERM, up to 10m"`
-	MaxBodyBytes    int64         `env:"MEMS_MAX_BODY_BYTES" envDefault:"65536" doc:"a larger request body is refused with 413, 1024 to 10485760"`
-	LogLevel        string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
-	LogFormat       string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
-	MetricsAddr     string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
+	HTTPAddr           string        `env:"MEMS_HTTP_ADDR" envDefault:"127.0.0.1:8080" doc:"address to listen on; port 0 takes a free one"`
+	Auth               string        `env:"MEMS_AUTH" envDefault:"auto" doc:"auto, required or open: whether callers must authenticate; auto is required with MEMS_OIDC_ISSUER, else open on a loopback address"`
+	AllowOpen          bool          `env:"MEMS_ALLOW_OPEN" envDefault:"false" doc:"allow an address that is not loopback without authentication, although anybody who reaches it may do anything"`
+	OIDCIssuer         string        `env:"MEMS_OIDC_ISSUER" example:"https://login.example.org/realms/clinic" doc:"identity provider whose tokens are taken, by OpenID Connect discovery; empty takes API keys only"`
+	OIDCAudience       string        `env:"MEMS_OIDC_AUDIENCE" envDefault:"mems" doc:"what tokens must be meant for"`
+	OIDCRolesClaim     string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
+	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
+	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, or of one address that is not authenticated, 0 for any number to 1000000; none without authentication"`
+	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"64" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
+	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
+	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
+	RetainAuditYears   int           `env:"MEMS_RETAIN_AUDIT_YEARS" envDefault:"0" doc:"mems retain removes entries of the audit trail that are older than so many years; 0 keeps them for ever, else 6 to 100"`
+	TLSCertFile        string        `env:"MEMS_TLS_CERT_FILE" doc:"file with the TLS certificate and its chain (PEM), with MEMS_TLS_KEY_FILE; read again when it changes; empty serves plain HTTP"`
+	TLSKeyFile         string        `env:"MEMS_TLS_KEY_FILE" doc:"file with the certificate's private key (PEM)"`
+	TrustedProxies     string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
+	CORSOrigins        string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser; empty: none but its own"`
+	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
+	DatabaseCAFile     string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the authorities (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true trusts those of the system"`
+	DataDir            string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
+	DatabaseEngine     string        `env:"MEMS_DATABASE_ENGINE" envDefault:"auto" doc:"kind of private server: auto, mariadb or mysql"`
+	DatabaseConns      int           `env:"MEMS_DATABASE_MAX_CONNS" envDefault:"32" doc:"at most so many connections to the database, 1 to 1000"`
+	ClinicTimeZone     string        `env:"MEMS_CLINIC_TIME_ZONE" envDefault:"UTC" doc:"the clinic's time zone, an IANA name such as Europe/Zurich; decides which day a date means"`
+	RequestTimeout     time.Duration `env:"MEMS_REQUEST_TIMEOUT" envDefault:"10s" doc:"a request that takes longer is answered with 503, 1s to 1m"`
+	ShutdownTimeout    time.Duration `env:"MEMS_SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"how long requests in flight may take after SIGTERM, up to 10m"`
+	MaxBodyBytes       int64         `env:"MEMS_MAX_BODY_BYTES" envDefault:"65536" doc:"a larger request body is refused with 413, 1024 to 10485760"`
+	LogLevel           string        `env:"MEMS_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
+	LogFormat          string        `env:"MEMS_LOG_FORMAT" envDefault:"text" doc:"text or json"`
+	MetricsAddr        string        `env:"MEMS_METRICS_ADDR" example:"127.0.0.1:9090" doc:"address to serve Prometheus metrics on, at /metrics; empty serves none"`
 
 	zone *time.Location
 }
@@ -182,6 +184,8 @@ func (c *config) faults(given map[string]string) []error {
 		{"OIDCIssuer", c.OIDCIssuer == "" || issuerErr == nil && issuer.Host != "" && (issuer.Scheme == "https" || issuer.Scheme == "http" && isLoopback(issuer.Hostname()))},
 		{"OIDCAudience", c.OIDCAudience != ""},
 		{"RateLimit", 0 <= c.RateLimit && c.RateLimit <= 1_000_000},
+		{"RetainPatientYears", 0 <= c.RetainPatientYears && c.RetainPatientYears <= 100},
+		{"RetainAuditYears", c.RetainAuditYears == 0 || 6 <= c.RetainAuditYears && c.RetainAuditYears <= 100},
 		{"MaxAtOnce", 1 <= c.MaxAtOnce && c.MaxAtOnce <= 10_000},
 		{"AuditKeys", macErr == nil},
 		{"TLSKeyFile", (c.TLSCertFile == "") == (c.TLSKeyFile == "")},

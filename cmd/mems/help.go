@@ -124,6 +124,16 @@ all of them. Two databases that print the same hold the same.`,
 			runChecksum,
 		},
 		{
+			"retain", "Erase and remove what has been kept long enough", "mems retain",
+			`Erases patients of whom nothing was heard for MEMS_RETAIN_PATIENT_YEARS, as
+POST /patients/{id}/erase does, and removes entries of the audit trail older than
+MEMS_RETAIN_AUDIT_YEARS; what is left can be verified as before. Both are 0, for
+ever, unless set. Run it from cron, as the user mems_migrate:
+
+    MEMS_RETAIN_PATIENT_YEARS=10 MEMS_RETAIN_AUDIT_YEARS=10 mems retain`,
+			runRetain,
+		},
+		{
 			"version", "Say which version this is", "mems version",
 			`Prints the version, the commit it was built from, and the Go version: what a
 report of a fault should begin with.`,

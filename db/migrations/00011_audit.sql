@@ -9,6 +9,8 @@ CREATE TABLE audit_chains (
   hash        BINARY(32)  NOT NULL, -- where the chain begins; bound to the chain started before
   sealed_seq  BIGINT      NOT NULL DEFAULT 0, -- the last entry when it was last looked at
   sealed_hash BINARY(32)  NOT NULL,
+  pruned_seq  BIGINT      NOT NULL DEFAULT 0, -- entries up to here were kept long enough; an entry says so
+  pruned_hash BINARY(32)  NULL,
   PRIMARY KEY (id)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 

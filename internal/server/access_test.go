@@ -41,7 +41,7 @@ func setupSecured(t *testing.T, change func(*server.Config)) *secured {
 	}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	_, key, err := st.CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin})
+	_, key, err := st.CreateKey(t.Context(), clinic.APIKey{Name: "admin", Role: clinic.RoleAdmin, ExpiresAt: now.AddDate(4, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

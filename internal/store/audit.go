@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,6 +128,8 @@ type AuditReport struct {
 	Chains, Entries int64
 	Faults          []string // what was tampered with, for people; none: nothing was found
 	Heads           []Head
+
+	pruned map[int64]int64 // by chain, how far it was pruned, until an entry says so
 }
 
 // maxFaults bounds what a report lists.
@@ -147,7 +150,7 @@ func (s *Store) VerifyAudit(ctx context.Context, known []Head, progress func(int
 		return AuditReport{}, translate(ctx, err)
 	}
 	defer func() { _ = t.Rollback() }() // nothing was changed
-	var r AuditReport
+	r := AuditReport{pruned: map[int64]int64{}}
 	chains, err := verifyChains(ctx, t, &r)
 	if err != nil {
 		return r, translate(ctx, err)
@@ -162,7 +165,7 @@ func (s *Store) VerifyAudit(ctx context.Context, known []Head, progress func(int
 		return r, translate(ctx, err)
 	}
 	defer func() { _ = rows.Close() }() // rows.Err below has what matters
-	walk := walker{keys: s.macKeys, report: &r, chains: chains, wanted: wanted}
+	walk := walker{keys: s.macKeys, report: &r, chains: chains, wanted: wanted, prunedSeqs: maps.Clone(r.pruned)}
 	for rows.Next() {
 		var row auditRow
 		if err := rows.StructScan(&row); err != nil {
@@ -186,13 +189,15 @@ type chainRow struct {
 	Hash       []byte    `db:"hash"`
 	SealedSeq  int64     `db:"sealed_seq"`
 	SealedHash []byte    `db:"sealed_hash"`
+	PrunedSeq  int64     `db:"pruned_seq"`
+	PrunedHash []byte    `db:"pruned_hash"`
 }
 
 // verifyChains checks the list of chains, each of which is bound to the one
 // before.
 func verifyChains(ctx context.Context, t *sqlx.Tx, r *AuditReport) (map[int64]chainRow, error) {
 	var rows []chainRow
-	if err := t.SelectContext(ctx, &rows, `SELECT id, started_at, hash, sealed_seq, sealed_hash FROM audit_chains ORDER BY id`); err != nil {
+	if err := t.SelectContext(ctx, &rows, `SELECT id, started_at, hash, sealed_seq, sealed_hash, pruned_seq, pruned_hash FROM audit_chains ORDER BY id`); err != nil {
 		return nil, err
 	}
 	chains := map[int64]chainRow{}
@@ -205,6 +210,9 @@ func verifyChains(ctx context.Context, t *sqlx.Tx, r *AuditReport) (map[int64]ch
 	}
 	for i, row := range rows[1:] {
 		chains[row.ID] = row
+		if row.PrunedSeq > 0 {
+			r.pruned[row.ID] = row.PrunedSeq
+		}
 		if !bytes.Equal(row.Hash, chainHash(rows[i].Hash, row.StartedAt)) {
 			r.fault("chain %d does not follow the one before it", row.ID)
 		}
@@ -222,6 +230,8 @@ type walker struct {
 	at     chainRow // SealedSeq and SealedHash are where the chain should be next
 	last   auditRow
 	begun  bool
+	// prunedSeqs is how far each chain was pruned.
+	prunedSeqs map[int64]int64
 }
 
 func (w *walker) entry(row *auditRow) {
@@ -233,6 +243,9 @@ func (w *walker) entry(row *auditRow) {
 			w.report.fault("chain %d, entry %d: there is no such chain", row.Chain, row.Seq)
 		}
 		w.at, w.last, w.begun = chain, auditRow{Chain: row.Chain, Hash: chain.Hash}, true
+		if chain.PrunedSeq > 0 {
+			w.last.Seq, w.last.Hash, w.last.MACKey = chain.PrunedSeq, chain.PrunedHash, row.MACKey
+		}
 		delete(w.chains, row.Chain)
 	}
 	switch {
@@ -247,6 +260,9 @@ func (w *walker) entry(row *auditRow) {
 	}
 	if row.Seq == w.at.SealedSeq && !bytes.Equal(row.Hash, w.at.SealedHash) {
 		w.report.fault("chain %d, entry %d: is not the one that was sealed", row.Chain, row.Seq)
+	}
+	if row.Object == prunedObject && row.ObjectID != nil && prunedTo(row) == w.report.pruned[*row.ObjectID] {
+		delete(w.report.pruned, *row.ObjectID)
 	}
 	place := [2]int64{row.Chain, row.Seq}
 	if hash, known := w.wanted[place]; known && hash != hex.EncodeToString(row.Hash) {
@@ -287,11 +303,17 @@ func (w *walker) endChain() {
 func (w *walker) finish() {
 	w.endChain()
 	for id, chain := range w.chains { // those without any entry
-		if chain.SealedSeq > 0 {
+		if chain.SealedSeq > chain.PrunedSeq {
 			w.report.fault("chain %d: all of its %d entries are gone", id, chain.SealedSeq)
 		}
 	}
+	for id, seq := range w.report.pruned {
+		w.report.fault("chain %d: begins after entry %d, and no entry says that what was before has been kept long enough", id, seq)
+	}
 	for place := range w.wanted {
+		if place[1] <= w.prunedSeqs[place[0]] {
+			continue
+		}
 		w.report.fault("chain %d, entry %d: is in the anchor, and gone from the trail", place[0], place[1])
 	}
 }

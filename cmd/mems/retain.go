@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"mems/internal/store"
+)
+
+// runRetain is the command "mems retain".
+func runRetain(ctx context.Context, p *program, args []string) error {
+	if len(args) > 0 {
+		return usageError{"retain takes nothing more; it is set by MEMS_RETAIN_PATIENT_YEARS and MEMS_RETAIN_AUDIT_YEARS"}
+	}
+	if p.RetainPatientYears == 0 && p.RetainAuditYears == 0 {
+		p.say("nothing to do: MEMS_RETAIN_PATIENT_YEARS and MEMS_RETAIN_AUDIT_YEARS are 0, so everything is kept")
+		return nil
+	}
+	return p.withStore(ctx, func(st *store.Store) error {
+		if years := p.RetainPatientYears; years > 0 {
+			since := time.Now().AddDate(-years, 0, 0)
+			n, err := st.EraseDormant(ctx, since, func(n int) { p.say("%d patients ...", n) })
+			if err != nil {
+				return err
+			}
+			p.say("%d patients of whom nothing was heard since %s are erased", n, since.Format(time.DateOnly))
+		}
+		if years := p.RetainAuditYears; years > 0 {
+			before := time.Now().AddDate(-years, 0, 0)
+			n, err := st.PruneAudit(ctx, before)
+			if err != nil {
+				return err
+			}
+			p.say("%d entries of the audit trail from before %s are removed", n, before.Format(time.DateOnly))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// EraseDormant erases the patients of whom nothing has been heard since an
+// instant: no change of the record, no visit, no ticket, no place on the waitlist.
+// progress is told how many. Each is erased as ErasePatient does it.
+func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func(int)) (int, error) {
+	erased := 0
+	for after := int64(0); ; {
+		var ids []int64
+		// The primary key, and of each patient the end of appointments_patient.
+		err := s.db.SelectContext(ctx, &ids, `
+			SELECT p.id
+			FROM patients AS p
+			WHERE p.id > ? AND p.erased_at IS NULL AND p.merged_into IS NULL AND p.updated_at < ?
+			  AND NOT EXISTS (SELECT 1 FROM appointments AS a WHERE a.patient_id = p.id AND (a.end_time >= ? OR a.updated_at >= ?))
+			  AND NOT EXISTS (SELECT 1 FROM tickets AS k WHERE k.patient_id = p.id AND k.updated_at >= ?)
+			  AND NOT EXISTS (SELECT 1 FROM waitlist AS w WHERE w.patient_id = p.id AND (w.to_time >= ? OR w.updated_at >= ?))
+			ORDER BY p.id
+			LIMIT 100`, after, since, since, since, since, since, since)
+		if err != nil {
+			return erased, translate(ctx, err)
+		}
+		if len(ids) == 0 {
+			return erased, nil
+		}
+		for _, id := range ids {
+			after = id
+			_, err := s.ErasePatient(ctx, id, "kept for as long as is wanted")
+			if refused := new(clinic.Error); asRefusal(err, refused) {
+				continue // something is open after all, or somebody was faster
+			}
+			if err != nil {
+				return erased, err
+			}
+			erased++
+		}
+		progress(erased)
+	}
+}
+
+func asRefusal(err error, refusal *clinic.Error) bool {
+	known, ok := translate(context.Background(), err).(*clinic.Error) //nolint:errorlint // translate unwraps
+	if !ok || known.Code == clinic.CodeUnavailable || known.Code == clinic.CodeOutcomeUnknown {
+		return false
+	}
+	*refusal = *known
+	return true
+}
+
+// prunedObject is what an entry calls a chain that was pruned.
+const prunedObject = "audit_chain"
+
+// PruneAudit removes the entries of the audit trail that are older than an
+// instant, and answers with how many. Each chain keeps its last entry, and where
+// it begins now; an entry says that it was done, so the rest can be verified as
+// before. It needs the rights of the user who migrates.
+func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error) {
+	var chains []int64
+	if err := s.db.SelectContext(ctx, &chains, `SELECT id FROM audit_chains WHERE id > 1 ORDER BY id`); err != nil {
+		return 0, translate(ctx, err)
+	}
+	var removed int64
+	for _, chain := range chains {
+		var gone int64
+		err := s.inTx(ctx, func(t *tx) error {
+			var c chainRow
+			err := t.GetContext(ctx, &c, `
+				SELECT id, started_at, hash, sealed_seq, sealed_hash, pruned_seq, pruned_hash
+				FROM audit_chains
+				WHERE id = ?
+				FOR UPDATE`, chain)
+			if err != nil {
+				return err
+			}
+			// The unique key (chain, seq). The last one stays.
+			var until int64
+			err = t.GetContext(ctx, &until, `
+				SELECT COALESCE(LEAST(
+				  (SELECT MAX(seq) FROM audit_entries WHERE chain = ?) - 1,
+				  COALESCE((SELECT MIN(seq) FROM audit_entries WHERE chain = ? AND at >= ?) - 1, 9223372036854775807)), 0)`,
+				chain, chain, before)
+			if err != nil {
+				return err
+			}
+			until = max(until, c.PrunedSeq)
+			if until == 0 {
+				return nil
+			}
+			t.record(ctx, prunedObject, chain, 0, struct{}{}, struct{ PrunedSeq int64 }{until}, nil)
+			if until == c.PrunedSeq {
+				return nil // said again, lest the entry that said it is pruned one day
+			}
+			_, err = t.exec(ctx, `
+				UPDATE audit_chains
+				SET pruned_seq = ?, pruned_hash = (SELECT hash FROM audit_entries WHERE chain = ? AND seq = ?)
+				WHERE id = ?`, until, chain, until, chain)
+			if err != nil {
+				return err
+			}
+			gone, err = t.exec(ctx, `DELETE FROM audit_entries WHERE chain = ? AND seq <= ?`, chain, until)
+			return err
+		})
+		if err != nil {
+			return removed, err
+		}
+		removed += gone
+	}
+	return removed, nil
+}
+
+// prunedTo is how far a chain was pruned, as an entry says.
+func prunedTo(row *auditRow) int64 {
+	var d details
+	if json.Unmarshal(row.Details, &d) != nil {
+		return 0
+	}
+	for _, c := range d.Changes {
+		if c.Member == "pruned_seq" && c.After != nil {
+			seq, err := strconv.ParseInt(*c.After, 10, 64)
+			if err == nil {
+				return seq
+			}
+		}
+	}
+	return 0
+}
