@@ -32,7 +32,7 @@ type config struct {
 	OIDCRolesClaim     string        `env:"MEMS_OIDC_ROLES_CLAIM" envDefault:"roles" doc:"claim that lists roles; dots lead into objects, as in realm_access.roles"`
 	OIDCDoctorClaim    string        `env:"MEMS_OIDC_DOCTOR_CLAIM" envDefault:"mems_doctor_id" doc:"claim with the id of the doctor who has the role doctor"`
 	RateLimit          int           `env:"MEMS_RATE_LIMIT" envDefault:"1200" doc:"requests a minute of one caller, or of one address that is not authenticated, 0 for any number to 1000000; none without authentication"`
-	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"64" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
+	MaxAtOnce          int           `env:"MEMS_MAX_AT_ONCE" envDefault:"32" doc:"requests that are worked on at once, 1 to 10000; more wait a moment, and then get 503"`
 	AuditKeys          string        `env:"MEMS_AUDIT_KEYS" doc:"secrets of 32 bytes or more in base64, separated by commas, that bind the audit trail; the first one writes, all verify"`
 	RetainPatientYears int           `env:"MEMS_RETAIN_PATIENT_YEARS" envDefault:"0" doc:"mems retain erases patients of whom nothing was heard for so many years; 0 keeps them for ever, at most 100"`
 	RetainAuditYears   int           `env:"MEMS_RETAIN_AUDIT_YEARS" envDefault:"0" doc:"mems retain removes entries of the audit trail that are older than so many years; 0 keeps them for ever, else 6 to 100"`

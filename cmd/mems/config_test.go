@@ -162,3 +162,17 @@ func TestCommandLine(t *testing.T) {
 		})
 	}
 }
+
+// A value that is secret is in no message and set by no flag.
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	for name := range secrets {
+		if flag := (setting{name: name}).flagName(); flag != "" {
+			t.Errorf("%s has the flag %s", name, flag)
+		}
+	}
+	_, err := readConfig([]string{"MEMS_AUDIT_KEYS=too-short-and-secret"})
+	if err == nil || !strings.Contains(err.Error(), "MEMS_AUDIT_KEYS") || strings.Contains(err.Error(), "too-short") {
+		t.Errorf("%v", err)
+	}
+}

@@ -64,7 +64,7 @@ func TestTLS(t *testing.T) {
 	if !strings.HasPrefix(p.URL, "https://") {
 		t.Fatal(p.URL)
 	}
-	ask := func() (serial int64, response *http.Response) {
+	ask := func() (serial int64, response *http.Response) { //nolint:bodyclose // it is closed
 		t.Helper()
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
 		response, err := client.Get(p.URL + "/healthz")
@@ -74,7 +74,7 @@ func TestTLS(t *testing.T) {
 		_ = response.Body.Close()
 		return response.TLS.PeerCertificates[0].SerialNumber.Int64(), response
 	}
-	serial, response := ask()
+	serial, response := ask() //nolint:bodyclose // it is closed
 	if serial != 1 || response.ProtoMajor != 2 || response.TLS.Version < tls.VersionTLS13 || !strings.HasPrefix(response.Header.Get("Strict-Transport-Security"), "max-age=63072000") {
 		t.Errorf("certificate %d, %s, %v", serial, response.Proto, response.Header)
 	}
@@ -82,7 +82,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tls.Dial("tcp", u.Host, &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}); err == nil { //nolint:gosec // G402: to be refused
+	if _, err := tls.Dial("tcp", u.Host, &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 was taken")
 	}
 	if r, err := http.Get("http://" + u.Host + "/healthz"); err == nil { // plain HTTP: Go answers 400 or hangs up
@@ -98,7 +98,7 @@ func TestTLS(t *testing.T) {
 	}
 	pool.AddCert(writePair(t, cert, filepath.Join(dir, "other.pem"), 2))
 	time.Sleep(lookAgain)
-	if serial, _ := ask(); serial != 1 {
+	if serial, _ := ask(); serial != 1 { //nolint:bodyclose // it is closed
 		t.Errorf("certificate %d", serial)
 	}
 	fresh, err := os.ReadFile(filepath.Join(dir, "other.pem"))
@@ -109,7 +109,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		if serial, _ := ask(); serial == 2 {
+		if serial, _ := ask(); serial == 2 { //nolint:bodyclose // it is closed
 			break
 		}
 		if time.Now().After(deadline) {

@@ -94,6 +94,14 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		b.ids = append(b.ids, int64(id+1))
 		b.some = strings.TrimPrefix(b.some+","+strconv.Itoa(id+1), ",")
 	}
+	book := func(c *httpClient) (int, error) {
+		k := b.booking()
+		return c.send("POST", "/appointments", fmt.Appendf(nil,
+			`{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339)))
+	}
+	if o.only == "overload" {
+		return b.overload(ctx, o, book)
+	}
 	fmt.Printf("\n### %d appointments\n\n", size)
 	fmt.Println("| what | clients | HTTP/s | p50 | p99 | direct/s | p50 | p99 | HTTP : direct | failed |")
 	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
@@ -102,11 +110,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		http   func(c *httpClient) error
 		direct work
 	}{
-		{"book", func(c *httpClient) error {
-			k := b.booking()
-			return expect(201)(c.send("POST", "/appointments", fmt.Appendf(nil,
-				`{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, k.PatientID, k.DoctorID, k.Start.Format(time.RFC3339))))
-		}, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, b.booking()) }},
+		{"book", func(c *httpClient) error { return expect(201)(book(c)) }, func(ctx context.Context, _ int) error { return bookDirectly(ctx, direct, b.booking()) }},
 		{"a doctor's day, 20 rows", func(c *httpClient) error {
 			return expect(200)(c.send("GET", fmt.Sprintf("/appointments?date=%s&doctor_id=%d", b.today, 1+b.next.Add(1)%doctors), nil))
 		}, func(ctx context.Context, _ int) error {

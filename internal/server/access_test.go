@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -55,9 +56,7 @@ func setupSecured(t *testing.T, change func(*server.Config)) *secured {
 func (s *secured) key(role string, members object) (*contracttest.Client, int64) {
 	s.t.Helper()
 	body := object{"name": "test " + role, "role": role}
-	for k, v := range members {
-		body[k] = v
-	}
+	maps.Copy(body, members)
 	var made api.APIKeyCreated
 	s.admin.Post("/api-keys", body).Want(s.t, 201, "").Decode(s.t, &made)
 	return s.admin.With("X-API-Key", made.Key), made.ID

@@ -3,7 +3,9 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +47,27 @@ func TestRequestsDrawnFromTheContract(t *testing.T) {
 			})
 		}
 	}
+	runtime.GC()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	if memory.HeapAlloc > 512<<20 { // of all tests that run beside this one, too
+		t.Errorf("%d bytes are held after it", memory.HeapAlloc)
+	}
+}
+
+// hostile are headers that somebody may send who means harm.
+var hostile = map[string][]string{
+	"X-API-Key":         {"", "x", "mems_1_" + strings.Repeat("A", 43), strings.Repeat("x", 7000)},
+	"Authorization":     {"Bearer", "Bearer x.y.z", "Basic eDp5", "Bearer " + strings.Repeat("e", 7000)},
+	"X-Forwarded-For":   {"127.0.0.1", "::1, junk", strings.Repeat("1.1.1.1,", 500)},
+	"X-Forwarded-Proto": {"https"},
+	"Idempotency-Key":   {"k", "a b", strings.Repeat("k", 300)},
+	"X-Request-ID":      {"a\tb", strings.Repeat("r", 500), "../../etc/passwd"},
+	"Accept":            {"*/*;q=0", "text/csv", strings.Repeat("a/b,", 1000)},
+	"Content-Encoding":  {"gzip", "br"},
+	"Expect":            {"100-continue"},
+	"Origin":            {"null", "https://evil.example.org"},
+	"traceparent":       {"00-zz-zz-01"},
 }
 
 func drawRequest(r *rapid.T, method, path string, parameters openapi3.Parameters, op *openapi3.Operation, valid bool) contracttest.Request {
@@ -71,6 +94,10 @@ func drawRequest(r *rapid.T, method, path string, parameters openapi3.Parameters
 	}
 	if !valid && rapid.Bool().Draw(r, "stray parameter") {
 		query.Set(rapid.String().Draw(r, "stray name"), rapid.String().Draw(r, "stray value"))
+	}
+	if !valid && rapid.IntRange(0, 2).Draw(r, "hostile header") == 0 {
+		name := rapid.SampledFrom(slices.Sorted(maps.Keys(hostile))).Draw(r, "hostile name")
+		header[name] = []string{rapid.SampledFrom(hostile[name]).Draw(r, "hostile value")}
 	}
 	if len(query) > 0 {
 		path += "?" + query.Encode()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -91,20 +92,24 @@ func (l *limits) tell(c echo.Context, b *rate.Limiter, now time.Time, allowed bo
 }
 
 // admission bounds the requests that are worked on at once, and those that wait
-// for their turn. Beyond that, or after a short wait, a request is refused: one
-// that is told at once to come again costs less than one that everybody waits
-// behind.
+// for their turn. A short burst waits; when there has been a line for longer,
+// there is more to do than can be done, and whoever cannot begin nearly at once is
+// refused: one who is told at once to come again costs less than one whom
+// everybody waits behind. (The idea is CoDel's, RFC 8289.)
 type admission struct {
 	slots   chan struct{}
-	waiting chan struct{}
+	waiting atomic.Int64
+	// lineSince is the moment since when there is a line, in nanoseconds; 0: none.
+	lineSince atomic.Int64
 }
 
-// maxWait is how long a request waits for its turn.
-const maxWait = 250 * time.Millisecond
+const (
+	burstWait   = 250 * time.Millisecond // how long a request waits in a burst
+	longLine    = 100 * time.Millisecond // a line that is older than this is no burst
+	crowdedWait = 10 * time.Millisecond  // how long a request waits then
+)
 
-func newAdmission(atOnce int) *admission {
-	return &admission{slots: make(chan struct{}, atOnce), waiting: make(chan struct{}, 2*atOnce)}
-}
+func newAdmission(atOnce int) *admission { return &admission{slots: make(chan struct{}, atOnce)} }
 
 // enter waits for a turn; release ends it, and may be called again. Errors:
 // clinic.ErrUnavailable.
@@ -112,16 +117,22 @@ func (a *admission) enter(ctx context.Context) (release func(), err error) {
 	release = sync.OnceFunc(func() { <-a.slots })
 	select {
 	case a.slots <- struct{}{}:
+		if len(a.slots) <= cap(a.slots)/2 {
+			a.lineSince.Store(0)
+		}
 		return release, nil
 	default:
 	}
-	select {
-	case a.waiting <- struct{}{}:
-		defer func() { <-a.waiting }()
-	default:
+	defer a.waiting.Add(-1)
+	if a.waiting.Add(1) > 2*int64(cap(a.slots)) {
 		return nil, clinic.ErrUnavailable
 	}
-	timer := time.NewTimer(maxWait)
+	now := time.Now().UnixNano() //nolint:forbidigo // for a duration; no rule of the domain sees it
+	wait := burstWait
+	if !a.lineSince.CompareAndSwap(0, now) && time.Duration(now-a.lineSince.Load()) > longLine {
+		wait = crowdedWait
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case a.slots <- struct{}{}:

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -35,7 +36,7 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 		for _, id := range ids {
 			after = id
 			_, err := s.ErasePatient(ctx, id, "kept for as long as is wanted")
-			if refused := new(clinic.Error); asRefusal(err, refused) {
+			if errors.Is(err, clinic.ErrHasOpenAppointments) || errors.Is(err, clinic.ErrPatientNotFound) || errors.Is(err, clinic.ErrPatientMerged) {
 				continue // something is open after all, or somebody was faster
 			}
 			if err != nil {
@@ -45,15 +46,6 @@ func (s *Store) EraseDormant(ctx context.Context, since time.Time, progress func
 		}
 		progress(erased)
 	}
-}
-
-func asRefusal(err error, refusal *clinic.Error) bool {
-	known, ok := translate(context.Background(), err).(*clinic.Error) //nolint:errorlint // translate unwraps
-	if !ok || known.Code == clinic.CodeUnavailable || known.Code == clinic.CodeOutcomeUnknown {
-		return false
-	}
-	*refusal = *known
-	return true
 }
 
 // prunedObject is what an entry calls a chain that was pruned.
