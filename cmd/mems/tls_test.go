@@ -64,7 +64,7 @@ func TestTLS(t *testing.T) {
 	if !strings.HasPrefix(p.URL, "https://") {
 		t.Fatal(p.URL)
 	}
-	ask := func() (serial int64, response *http.Response) { //nolint:bodyclose // it is closed
+	ask := func() (serial int64, response *http.Response) {
 		t.Helper()
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
 		response, err := client.Get(p.URL + "/healthz")
