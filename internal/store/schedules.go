@@ -132,7 +132,14 @@ func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*rea
 	if err := r.prepare(ctx, *q); err != nil {
 		return translate(ctx, err)
 	}
-	return translate(ctx, work(r))
+	if err := work(r); err != nil {
+		return translate(ctx, err)
+	}
+	if q.PatientID == nil {
+		return nil
+	}
+	_ = t.Rollback() // before the line is written: who holds a connection must not wait for one
+	return s.recordRead(ctx, "patient", *q.PatientID, *q.PatientID)
 }
 
 // reader reads schedules and looks for free slots in them.
@@ -177,6 +184,12 @@ func (r *reader) prepare(ctx context.Context, q AvailabilityQuery) error {
 		var exists bool
 		if err := sqlx.GetContext(ctx, r.q, &exists, `SELECT COUNT(*) FROM patients WHERE id = ?`, *q.PatientID); err != nil {
 			return err
+		}
+		if exists {
+			var err error
+			if exists, err = reachesPatient(ctx, r.q, *q.PatientID); err != nil {
+				return err
+			}
 		}
 		if !exists {
 			return clinic.ErrPatientNotFound
