@@ -25,7 +25,7 @@ func newClinicForRace(t *testing.T, processes, doctors, patients int) *clinicFor
 	t.Helper()
 	c := &clinicForRace{Database: storetest.New(t)}
 	for range processes {
-		c.clients = append(c.clients, contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+c.DSN, "MEMS_REQUEST_TIMEOUT=1m").URL)) // however slow the machine
+		c.clients = append(c.clients, contracttest.New(t, startMEMS(t, "MEMS_DATABASE_URL="+c.DSN, "MEMS_REQUEST_TIMEOUT=1m", "MEMS_MAX_AT_ONCE=200").URL)) // however slow the machine
 	}
 	for i := range doctors {
 		var d api.Doctor

@@ -104,7 +104,7 @@ type admission struct {
 }
 
 const (
-	burstWait   = 250 * time.Millisecond // how long a request waits in a burst
+	burstWait   = time.Second            // how long a request waits in a burst
 	longLine    = 100 * time.Millisecond // a line that is older than this is no burst
 	crowdedWait = 10 * time.Millisecond  // how long a request waits then
 )
