@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"testing"
-	"time"
 
 	"mems/internal/contracttest"
 	"mems/internal/server"
@@ -58,15 +57,7 @@ func TestOverloadIsShed(t *testing.T) {
 			})
 		}()
 	}
-	var own int64
-	if err := holder.Get(&own, `SELECT CONNECTION_ID()`); err != nil {
-		t.Fatal(err)
-	}
-	for waiting := 0; waiting < 2; time.Sleep(5 * time.Millisecond) {
-		if err := s.db.DB.Get(&waiting, `SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE doctors%' AND id <> ?`, own); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.db.WaitForStatements(t, 2)
 	together(12, func(int) {
 		if r := client.Get("/patients").Want(t, 503, "unavailable"); r.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")

@@ -107,6 +107,31 @@ func (d *Database) Open(t testing.TB, now func() time.Time, zone *time.Location)
 	return s
 }
 
+// WaitForStatements waits until so many statements of others are under way in the
+// database, and stay so for a while: they wait for a lock. What they say is not
+// asked for: a server cannot show every statement as text.
+func (d *Database) WaitForStatements(t testing.TB, n int) {
+	t.Helper()
+	steady := 0
+	for deadline := time.Now().Add(20 * time.Second); steady < 10; time.Sleep(5 * time.Millisecond) {
+		var waiting int
+		err := d.DB.Get(&waiting, `
+			SELECT COUNT(*)
+			FROM information_schema.processlist
+			WHERE db = DATABASE() AND command = 'Query' AND id <> CONNECTION_ID()`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steady++
+		if waiting < n {
+			steady = 0
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d statements are under way, not %d", waiting, n)
+		}
+	}
+}
+
 var server struct {
 	once sync.Once
 	dsn  string
