@@ -1,5 +1,7 @@
--- The two database users of an installation, with no more than they need.
--- Replace the passwords, the host part and the name of the database ("mems").
+-- The database users of an installation, with no more than they need.
+-- Replace the passwords, the host part and the name of the database ("mems"). Run it
+-- with "mysql --force" before the first migration, when the tables are not there yet,
+-- and again after each one.
 --
 -- mems_migrate runs "mems migrate" and owns the schema. The backstop's triggers
 -- run with its rights, so it must exist as long as they do. Where the binary log

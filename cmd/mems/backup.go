@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -198,6 +199,9 @@ func (t tools) run(ctx context.Context, tool string, options []string, in io.Rea
 	}
 	cmd := exec.CommandContext(ctx, tool, append([]string{"--defaults-file=" + secrets.Name()}, options...)...) //nolint:gosec // G204: the engine's tool, constants and a database name
 	cmd.Stdin = in
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // secrets, and what would override the file
+		return strings.HasPrefix(v, "MEMS_") || strings.HasPrefix(v, "MYSQL_") || strings.HasPrefix(v, "MARIADB_")
+	})
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
@@ -212,10 +216,27 @@ func (t tools) run(ctx context.Context, tool string, options []string, in io.Rea
 		_ = cmd.Process.Kill() // it would wait for ever to be read
 	}
 	if err := cmd.Wait(); err != nil && failed == nil {
-		failed = fmt.Errorf("%s: %w\n%s", filepath.Base(tool), err, strings.TrimSpace(said.String()))
+		failed = fmt.Errorf("%s: %w\n%s", filepath.Base(tool), err, complaint(said.String()))
 	}
 	return failed
 }
+
+// complaint is what a tool says went wrong: its error's number and place, without
+// the values that the server quotes, which may be a patient's.
+func complaint(said string) string {
+	var lines []string
+	for line := range strings.Lines(said) {
+		if toolError.MatchString(line) {
+			lines = append(lines, quoted.ReplaceAllString(strings.TrimSpace(line), "'...'"))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+var (
+	toolError = regexp.MustCompile(`(?i)\berror\b`)
+	quoted    = regexp.MustCompile(`'[^']*'`)
+)
 
 // clientConfig is how to reach the server, as the engines' tools read it.
 func (t tools) clientConfig() string {
