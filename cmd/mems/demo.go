@@ -18,35 +18,20 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	d, err := p.openDatabase(ctx)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	if d.private != nil {
-		if err := p.prepare(ctx, d); err != nil {
+	clock := func() time.Time { return now } // so that the same day gives the same clinic
+	return p.withStore(ctx, clock, func(d *database, st *store.Store) error {
+		if err := mayFill(ctx, d, st); err != nil {
 			return err
 		}
-	}
-	st, err := store.Open(store.Config{
-		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Zone: p.zone, Log: p.logger(),
-		Now: func() time.Time { return now }, // so that the same day gives the same clinic
+		b := newBar(p.err)
+		summary, err := demo.Fill(ctx, st, options, b.show)
+		b.end()
+		if err != nil {
+			return fmt.Errorf("%w\nThe clinic is incomplete; \"mems reset --yes-destroy-all-data\" removes what is there", err)
+		}
+		p.showDemo(summary, time.Since(now))
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = st.Close() }()
-	if err := mayFill(ctx, d, st); err != nil {
-		return err
-	}
-	b := newBar(p.err)
-	summary, err := demo.Fill(ctx, st, options, b.show)
-	b.end()
-	if err != nil {
-		return fmt.Errorf("%w\nThe clinic is incomplete; \"mems reset --yes-destroy-all-data\" removes what is there", err)
-	}
-	p.showDemo(summary, time.Since(now))
-	return nil
 }
 
 func (p *program) demoOptions(now time.Time, args []string) (demo.Options, error) {

@@ -24,11 +24,11 @@ func runKeys(ctx context.Context, p *program, args []string) error {
 	if work == nil {
 		return usageError{fmt.Sprintf("%q is not create, list or revoke", args[0])}
 	}
-	return p.withStore(ctx, func(st *store.Store) error { return work(ctx, p, st, args[1:]) })
+	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error { return work(ctx, p, st, args[1:]) })
 }
 
-// withStore opens the store for one command, which acts in its own name.
-func (p *program) withStore(ctx context.Context, work func(*store.Store) error) error {
+// withStore opens the store, and prepares a private database, for one command.
+func (p *program) withStore(ctx context.Context, now func() time.Time, work func(*database, *store.Store) error) error {
 	d, err := p.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -39,17 +39,20 @@ func (p *program) withStore(ctx context.Context, work func(*store.Store) error) 
 			return err
 		}
 	}
-	st, err := store.Open(store.Config{DSN: d.dsn, Now: time.Now, Zone: p.zone, Log: p.logger(), MACKeys: p.macKeys()})
+	st, err := store.Open(store.Config{
+		DSN: d.dsn, MaxOpenConns: p.DatabaseConns, Now: now, Zone: p.zone, Log: p.logger(), MACKeys: p.macKeys(),
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = st.Close() }()
-	return explain(work(st))
+	return explain(work(d, st))
 }
 
-// explain says in words what a rule refuses.
+// explain says in words what a rule refuses; what a command has put into words
+// itself stays as it is.
 func explain(err error) error {
-	refusal, ok := errors.AsType[*clinic.Error](err)
+	refusal, ok := err.(*clinic.Error) //nolint:errorlint // one that is wrapped has words
 	if !ok {
 		return err
 	}

@@ -16,7 +16,7 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 		p.say("nothing to do: MEMS_RETAIN_PATIENT_YEARS and MEMS_RETAIN_AUDIT_YEARS are 0, so everything is kept")
 		return nil
 	}
-	return p.withStore(ctx, func(st *store.Store) error {
+	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
 		if years := p.RetainPatientYears; years > 0 {
 			since := time.Now().AddDate(-years, 0, 0)
 			n, err := st.EraseDormant(ctx, since, func(n int) { p.say("%d patients ...", n) })

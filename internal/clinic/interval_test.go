@@ -173,7 +173,7 @@ func TestParseInstantReadsWhatIsWritten(t *testing.T) {
 		finer := rapid.StringMatching(`\d{0,9}`).Draw(t, "digits after the microseconds")
 		local := want.In(time.FixedZone("", offset*60))
 		if local.Year() > 9999 {
-			t.Skip("RFC 3339 has no such year")
+			local = want // RFC 3339 has no such year; without an offset it has
 		}
 		naive := local.Format("2006-01-02T15:04:05.000000") + finer
 		if got, ok := clinic.ParseInstant(naive + local.Format("Z07:00")); !ok || got != want {

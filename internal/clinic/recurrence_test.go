@@ -175,7 +175,7 @@ func FuzzRecurrence(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rule string, unix int64) {
 		first := time.Unix(unix%(1<<37), 0)
 		if first.Before(clinic.MinInstant) || first.After(clinic.MaxInstant.AddDate(-3, 0, 0)) {
-			t.Skip()
+			return // not an instant of MEMS, or so late that a series would leave them
 		}
 		r, err := clinic.ParseRecurrence(rule)
 		if err != nil {

@@ -246,11 +246,11 @@ func FuzzDay(f *testing.F) {
 	f.Add(uint16(0), 9998, 364)
 	f.Fuzz(func(t *testing.T, zone uint16, year, day int) {
 		if year < 0 || year > 10_000 || day < 1 || day > 366 {
-			t.Skip("no such day")
+			return // no such day
 		}
 		d := clinic.DateOf(time.Date(year, 1, day, 0, 0, 0, 0, time.UTC))
 		if d.Before(clinic.MinDate) || clinic.MaxDate.Before(d) {
-			t.Skip("not a day of MEMS")
+			return // not a day of MEMS: requests with one are refused
 		}
 		checkDay(t, d, zones[int(zone)%len(zones)])
 	})
