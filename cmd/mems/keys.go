@@ -92,7 +92,7 @@ func createKey(ctx context.Context, p *program, st *store.Store, args []string) 
 	if err != nil {
 		return err
 	}
-	p.say("key %d for %s, a %s, until %s. It is shown this once; send it as X-API-Key:", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
+	p.say("key %d (%s, %s) is valid until %s. It is shown this once; send it as X-API-Key:", k.ID, k.Name, k.Role, k.ExpiresAt.Format(time.DateOnly))
 	_, err = fmt.Fprintln(p.out, key)
 	return err
 }
