@@ -5,3 +5,5 @@ export { isProblem, NoAnswer, type Problem, ProblemError, type ProblemOf, proble
 export { type RetryPolicy } from "./retries.js";
 export { pages } from "./pages.js";
 export type * from "./generated/types.gen.js";
+export { instant, instantAt, toDate, type WallTime, wallTime } from "./times.js";
+export { follow, type FollowOptions, type StreamEvent } from "./follow.js";
