@@ -152,6 +152,10 @@ gen/node_modules/.package-lock.json: gen/package-lock.json gen/package.json
 	@echo "installing the linters and generators into gen/node_modules"
 	@cd gen && npm ci --no-progress && touch node_modules/.package-lock.json
 
+.PHONY: client
+client: go-present gen/node_modules/.package-lock.json ## build and check the TypeScript client; test it against a real server
+	@cd gen/typescript && npm run --silent build && npm run --silent check && npm run --silent test
+
 .PHONY: docs-assets
 docs-assets: ## fetch the pinned Scalar again into internal/server/docs
 	@rm -rf $(TOOLS)/scalar && mkdir -p $(TOOLS)/scalar
@@ -186,7 +190,7 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
-	rm -rf bin .tools gen/node_modules
+	rm -rf bin .tools gen/node_modules gen/typescript/dist
 
 $(GOLANGCI): | go-present
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into .tools (first time: minutes)"

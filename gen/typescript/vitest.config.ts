@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  cacheDir: "../node_modules/.vite", // keeps this folder clean
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/server.ts",

@@ -24,7 +24,9 @@ export interface MemsOptions {
   retries?: RetryPolicy;
 }
 
-type Operations = typeof operations;
+// The stream of changes answers for ever; follow() reads it.
+const STREAM = "streamChanges";
+type Operations = Omit<typeof operations, typeof STREAM>;
 type Asked<F> = F extends (options: infer O) => unknown ? Omit<O, "client" | "throwOnError" | "responseStyle"> : never;
 type Answered<F extends (options: never) => unknown> = Extract<Awaited<ReturnType<F>>, { data: unknown; error: undefined }>["data"];
 
@@ -52,10 +54,9 @@ export function createMems(options: MemsOptions): Mems {
     auth: ({ scheme }) => read(scheme === "bearer" ? token : apiKey),
     headers: actor === undefined ? {} : { "MEMS-Actor": actor },
   });
-  const bound = Object.entries(operations).map(([name, operation]) => [
-    name,
-    (asked?: object) => answer(operation as Call, { ...asked, client }),
-  ]);
+  const bound = Object.entries(operations)
+    .filter(([name]) => name !== STREAM)
+    .map(([name, operation]) => [name, (asked?: object) => answer(operation as Call, { ...asked, client })]);
   return { ...(Object.fromEntries(bound) as Mems), client, fetch: send };
 }
 

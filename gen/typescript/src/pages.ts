@@ -4,6 +4,8 @@ import { type Result, unwrap } from "./result.js";
 interface Page<T> {
   items: readonly T[];
   next_cursor: string | null;
+  /** A feed always says where to go on; this says whether there is anything yet. */
+  more?: boolean;
 }
 
 type List = (options: never) => Promise<Result<Page<unknown>>>;
@@ -29,6 +31,6 @@ export async function* pages<L extends List>(
       read(next === null ? asked : { ...asked, query: { ...asked.query, cursor: next } }),
     );
     yield* page.items;
-    next = page.next_cursor;
+    next = page.more === false ? null : page.next_cursor;
   } while (next !== null);
 }

@@ -36,3 +36,18 @@ test("a page that cannot be read is thrown", async () => {
   await expect(pages(mems.listTimeOff, { path: doctor }).next()).rejects.toBeInstanceOf(ProblemError);
   expect((await unwrap(mems.listDoctors({ query: { limit: 1 } }))).items.length).toBeLessThanOrEqual(1);
 });
+
+test("a feed, which never ends, is read as far as it goes", async () => {
+  const answers = [
+    { items: ["a"], next_cursor: "1", more: true },
+    { items: ["b"], next_cursor: "2", more: false },
+  ];
+  const cursors: (string | undefined)[] = [];
+  const feed = (asked: { query?: { cursor?: string } }) => {
+    cursors.push(asked.query?.cursor);
+    const data = answers[cursors.length - 1] ?? { items: [], next_cursor: "3", more: false };
+    return Promise.resolve({ data, error: undefined, response: new Response() });
+  };
+  expect(await all(pages(feed, {}))).toEqual(["a", "b"]);
+  expect(cursors).toEqual([undefined, "1"]);
+});
