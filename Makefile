@@ -132,6 +132,7 @@ generate: go-present gen/node_modules/.package-lock.json ## rewrite gen/ from op
 	  -config gen/api/oapi-codegen.cfg.yaml -o $(GEN)/api/api.gen.go openapi.yaml
 	@mkdir -p $(GEN)/typescript/src
 	@cd gen && node typescript.mjs ../$(GEN)/typescript/src/generated
+	@cd gen && node postman.mjs ../$(GEN)/postman
 	@echo "generated $(GEN)"
 
 .PHONY: check-generated
@@ -139,7 +140,8 @@ check-generated: ## fail when gen/ is not what openapi.yaml gives
 	@rm -rf $(TOOLS)/generated
 	@$(MAKE) generate GEN=.tools/generated
 	@diff -ru --exclude='*.cfg.yaml' gen/api $(TOOLS)/generated/api && \
-	  diff -ru gen/typescript/src/generated $(TOOLS)/generated/typescript/src/generated || { \
+	  diff -ru gen/typescript/src/generated $(TOOLS)/generated/typescript/src/generated && \
+	  diff -ru --exclude=README.md gen/postman $(TOOLS)/generated/postman || { \
 	  echo; echo "gen/ does not match openapi.yaml: run 'make generate' and commit what it writes" >&2; exit 1; }
 	@echo "gen/ matches openapi.yaml"
 
@@ -155,6 +157,10 @@ gen/node_modules/.package-lock.json: gen/package-lock.json gen/package.json
 .PHONY: client
 client: go-present gen/node_modules/.package-lock.json ## build and check the TypeScript client; test it against a real server
 	@cd gen/typescript && npm run --silent build && npm run --silent check && npm run --silent test
+
+.PHONY: postman
+postman: go-present gen/node_modules/.package-lock.json ## run the Postman collection twice in a row against a real server
+	@cd gen && node postman.run.mjs
 
 .PHONY: docs-assets
 docs-assets: ## fetch the pinned Scalar again into internal/server/docs
