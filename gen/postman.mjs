@@ -1,7 +1,7 @@
 // Writes the Postman collection and environment from openapi.yaml.
 // usage: node postman.mjs OUTPUT_FOLDER
 //
-// openapi-to-postmanv2 makes folders, descriptions and authentication. Values
+// openapi-to-postmanv2 makes the folders, in the contract's order. Values
 // that it would draw at random come from the contract's examples instead, ids
 // from variables, so that the same contract always gives the same bytes.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -48,11 +48,12 @@ write("mems.postman_collection.json", {
     schema: "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
   },
   item: [start, ...folders],
-  auth: converted.auth,
+  auth: { type: "noauth" }, // postman.start.js adds the key
   event: [script("prerequest", begin)],
   variable: [
     { key: "baseUrl", value: BASE_URL },
     { key: "apiKey", value: "" },
+    { key: "token", value: "" },
     ...ids.map((key) => ({ key, value: NOBODY })),
   ],
 });
@@ -62,6 +63,7 @@ write("mems.postman_environment.json", {
   values: [
     { key: "baseUrl", value: BASE_URL, type: "default", enabled: true },
     { key: "apiKey", value: "", type: "secret", enabled: true },
+    { key: "token", value: "", type: "secret", enabled: true },
   ],
   _postman_variable_scope: "environment",
 });

@@ -105,7 +105,6 @@ function makeItem(contract, name, { path, method, operation, shared }, variables
     },
     description: operation.description ?? operation.summary,
     ...(type && { body: { mode: "raw", raw: bodyOf(contract, operation.operationId, media, use), options: { raw: { language: "json" } } } }),
-    ...(operation.security?.length === 0 && { auth: { type: "noauth" } }),
   };
   return { name, event: [{ listen: "test", script: { type: "text/javascript", exec: testOf(contract, path, operation) } }], request, response: examplesOf(contract, operation) };
 }

@@ -1,5 +1,13 @@
-// Runs before each request; the first one of a run gives the run its name and
-// its days. {{day}} is a Monday at least a week ahead, {{day1}} the day after.
+// Runs before each request. Postman would send an empty key as well, which an
+// installation without authentication refuses like any wrong one.
+for (const [variable, key, prefix] of [["apiKey", "X-API-Key", ""], ["token", "Authorization", "Bearer "]]) {
+  const secret = pm.variables.get(variable);
+  if (secret) pm.request.headers.upsert({ key, value: prefix + secret });
+}
+
+// The first request of the story gives a run its name, so that each makes
+// records of its own. {{day}} is a Monday at least a week ahead, {{day1}} the
+// day after it.
 const set = (name, value) => pm.collectionVariables.set(name, value);
 if (!pm.collectionVariables.get("run") || pm.info.requestName === FIRST) {
   set("run", Date.now().toString(36) + Math.random().toString(36).slice(2, 5));
