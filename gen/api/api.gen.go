@@ -222,6 +222,75 @@ func (e CancellationReason) Valid() bool {
 	}
 }
 
+// Defines values for ChangeObject.
+const (
+	ChangeObjectAppointment     ChangeObject = "appointment"
+	ChangeObjectAppointmentType ChangeObject = "appointment_type"
+	ChangeObjectClosure         ChangeObject = "closure"
+	ChangeObjectDoctor          ChangeObject = "doctor"
+	ChangeObjectHold            ChangeObject = "hold"
+	ChangeObjectPatient         ChangeObject = "patient"
+	ChangeObjectRoom            ChangeObject = "room"
+	ChangeObjectSeries          ChangeObject = "series"
+	ChangeObjectTicket          ChangeObject = "ticket"
+	ChangeObjectTimeOff         ChangeObject = "time_off"
+	ChangeObjectWaitlistEntry   ChangeObject = "waitlist_entry"
+	ChangeObjectWorkingHours    ChangeObject = "working_hours"
+)
+
+// Valid indicates whether the value is a known member of the ChangeObject enum.
+func (e ChangeObject) Valid() bool {
+	switch e {
+	case ChangeObjectAppointment:
+		return true
+	case ChangeObjectAppointmentType:
+		return true
+	case ChangeObjectClosure:
+		return true
+	case ChangeObjectDoctor:
+		return true
+	case ChangeObjectHold:
+		return true
+	case ChangeObjectPatient:
+		return true
+	case ChangeObjectRoom:
+		return true
+	case ChangeObjectSeries:
+		return true
+	case ChangeObjectTicket:
+		return true
+	case ChangeObjectTimeOff:
+		return true
+	case ChangeObjectWaitlistEntry:
+		return true
+	case ChangeObjectWorkingHours:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryStatus.
+const (
+	DeliveryStatusDead      DeliveryStatus = "dead"
+	DeliveryStatusDelivered DeliveryStatus = "delivered"
+	DeliveryStatusPending   DeliveryStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryStatus enum.
+func (e DeliveryStatus) Valid() bool {
+	switch e {
+	case DeliveryStatusDead:
+		return true
+	case DeliveryStatusDelivered:
+		return true
+	case DeliveryStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MergePreviewGained.
 const (
 	MergePreviewGainedBirthDate MergePreviewGained = "birth_date"
@@ -294,6 +363,7 @@ const (
 	PermissionAvailabilityRead     Permission = "availability:read"
 	PermissionCalendarRead         Permission = "calendar:read"
 	PermissionCalendarWrite        Permission = "calendar:write"
+	PermissionChangesRead          Permission = "changes:read"
 	PermissionClosuresWrite        Permission = "closures:write"
 	PermissionDirectoryRead        Permission = "directory:read"
 	PermissionDirectoryWrite       Permission = "directory:write"
@@ -311,6 +381,8 @@ const (
 	PermissionVisitsWrite          Permission = "visits:write"
 	PermissionWaitlistRead         Permission = "waitlist:read"
 	PermissionWaitlistWrite        Permission = "waitlist:write"
+	PermissionWebhooksRead         Permission = "webhooks:read"
+	PermissionWebhooksWrite        Permission = "webhooks:write"
 )
 
 // Valid indicates whether the value is a known member of the Permission enum.
@@ -329,6 +401,8 @@ func (e Permission) Valid() bool {
 	case PermissionCalendarRead:
 		return true
 	case PermissionCalendarWrite:
+		return true
+	case PermissionChangesRead:
 		return true
 	case PermissionClosuresWrite:
 		return true
@@ -363,6 +437,10 @@ func (e Permission) Valid() bool {
 	case PermissionWaitlistRead:
 		return true
 	case PermissionWaitlistWrite:
+		return true
+	case PermissionWebhooksRead:
+		return true
+	case PermissionWebhooksWrite:
 		return true
 	default:
 		return false
@@ -426,6 +504,7 @@ const (
 	ProblemSlugAppointmentTypeNotAllowed ProblemSlug = "appointment-type-not-allowed"
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
+	ProblemSlugDeliveryNotFound          ProblemSlug = "delivery-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
 	ProblemSlugDoctorOverlap             ProblemSlug = "doctor-overlap"
@@ -479,6 +558,7 @@ const (
 	ProblemSlugValidationFailed          ProblemSlug = "validation-failed"
 	ProblemSlugWaitlistEntryClosed       ProblemSlug = "waitlist-entry-closed"
 	ProblemSlugWaitlistEntryNotFound     ProblemSlug = "waitlist-entry-not-found"
+	ProblemSlugWebhookNotFound           ProblemSlug = "webhook-not-found"
 )
 
 // Valid indicates whether the value is a known member of the ProblemSlug enum.
@@ -497,6 +577,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugAppointmentTypeNotFound:
 		return true
 	case ProblemSlugClosureNotFound:
+		return true
+	case ProblemSlugDeliveryNotFound:
 		return true
 	case ProblemSlugDoctorInactive:
 		return true
@@ -604,6 +686,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugWaitlistEntryNotFound:
 		return true
+	case ProblemSlugWebhookNotFound:
+		return true
 	default:
 		return false
 	}
@@ -644,6 +728,7 @@ const (
 	ScopeAppointmentsRead  Scope = "appointments:read"
 	ScopeAppointmentsWrite Scope = "appointments:write"
 	ScopeCalendarRead      Scope = "calendar:read"
+	ScopeChangesRead       Scope = "changes:read"
 	ScopePatientsRead      Scope = "patients:read"
 	ScopePatientsWrite     Scope = "patients:write"
 	ScopeRecordsAll        Scope = "records:all"
@@ -659,6 +744,8 @@ func (e Scope) Valid() bool {
 	case ScopeAppointmentsWrite:
 		return true
 	case ScopeCalendarRead:
+		return true
+	case ScopeChangesRead:
 		return true
 	case ScopePatientsRead:
 		return true
@@ -1014,6 +1101,21 @@ func (e ListNextAvailableParamsStepMinutes) Valid() bool {
 	case ListNextAvailableParamsStepMinutesN5:
 		return true
 	case ListNextAvailableParamsStepMinutesN60:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListChangesParamsInclude.
+const (
+	ListChangesParamsIncludeRecord ListChangesParamsInclude = "record"
+)
+
+// Valid indicates whether the value is a known member of the ListChangesParamsInclude enum.
+func (e ListChangesParamsInclude) Valid() bool {
+	switch e {
+	case ListChangesParamsIncludeRecord:
 		return true
 	default:
 		return false
@@ -1903,6 +2005,106 @@ type Candidate struct {
 	PhoneEnds nullable.Nullable[string] `json:"phone_ends"`
 }
 
+// Change One change of one record. At most one of the records is there, and only with `include=record`.
+type Change struct {
+	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
+	// not including, `end_time`, which is `start_time` plus
+	// `duration_minutes`.
+	Appointment *Appointment `json:"appointment,omitempty"`
+
+	// AppointmentType A kind of visit.
+	AppointmentType *AppointmentType `json:"appointment_type,omitempty"`
+
+	// At A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	At Instant `json:"at"`
+
+	// Closure A time in which the clinic takes no new bookings.
+	Closure *Closure `json:"closure,omitempty"`
+
+	// Cursor Where the feed goes on after this change.
+	//
+	// Example: AfdZ6dUC
+	Cursor string `json:"cursor"`
+
+	// Deleted The record is gone.
+	//
+	// Example: false
+	Deleted bool `json:"deleted"`
+
+	// Doctor A doctor's record.
+	Doctor *Doctor `json:"doctor,omitempty"`
+
+	// DoctorID Whose calendar it is in; null for none.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// Hold A time that is kept until it expires.
+	Hold *Hold `json:"hold,omitempty"`
+
+	// Object A kind of record. New kinds may be added; leave out what you do not know.
+	//
+	// Example: appointment
+	Object ChangeObject `json:"object"`
+
+	// ObjectID The record's id; of `working_hours`, the doctor's.
+	//
+	// Example: 1
+	ObjectID int64 `json:"object_id"`
+
+	// Patient A patient's record.
+	Patient *Patient `json:"patient,omitempty"`
+
+	// Room A place for appointments, with a calendar of its own.
+	Room *Room `json:"room,omitempty"`
+
+	// Series A recurring appointment, as it was booked, and its dates as they are.
+	Series *Series `json:"series,omitempty"`
+
+	// Ticket A patient's place in a doctor's queue.
+	Ticket *Ticket `json:"ticket,omitempty"`
+
+	// TimeOff A time in which a doctor takes no new bookings.
+	TimeOff *TimeOff `json:"time_off,omitempty"`
+
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	//
+	// Example: appointment.booked
+	Type string `json:"type"`
+
+	// WaitlistEntry A patient who would come if a time became free.
+	WaitlistEntry *WaitlistEntry `json:"waitlist_entry,omitempty"`
+
+	// WorkingHours When a doctor works, in the wall time of one zone.
+	WorkingHours *WorkingHours `json:"working_hours,omitempty"`
+}
+
+// ChangeList Changes in order.
+type ChangeList struct {
+	// Items The changes, oldest first.
+	Items []Change `json:"items"`
+
+	// More There are more already.
+	//
+	// Example: false
+	More bool `json:"more"`
+
+	// NextCursor Where to go on, whether there were changes or not.
+	//
+	// Example: AfdZ6dUC
+	NextCursor string `json:"next_cursor"`
+}
+
+// ChangeObject A kind of record. New kinds may be added; leave out what you do not know.
+//
+// Example: appointment
+type ChangeObject string
+
 // Closure A time in which the clinic takes no new bookings.
 type Closure struct {
 	// CreatedAt A point in time, RFC 3339 with an offset, between
@@ -2030,6 +2232,79 @@ type DayBlock struct {
 	// Example: 08:00
 	Start TimeOfDay `json:"start"`
 }
+
+// Delivery A message to a webhook.
+type Delivery struct {
+	// Attempts How often it was tried.
+	//
+	// Example: 1
+	Attempts int32 `json:"attempts"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastAttemptAt When it was tried last; null when it was not.
+	LastAttemptAt nullable.Nullable[time.Time] `json:"last_attempt_at"`
+
+	// LastError Why it was not taken; null when it was, or was not tried yet.
+	//
+	// Example: the receiver answered 500
+	LastError nullable.Nullable[string] `json:"last_error"`
+
+	// LastStatus What the receiver answered last; null for nothing.
+	//
+	// Example: 500
+	LastStatus nullable.Nullable[int32] `json:"last_status"`
+
+	// NextAttemptAt When it is tried next; null when it is not.
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
+
+	// Object The kind of record; null for a test.
+	//
+	// Example: appointment
+	Object nullable.Nullable[string] `json:"object"`
+
+	// ObjectID The record; null for a test.
+	//
+	// Example: 1
+	ObjectID nullable.Nullable[int64] `json:"object_id"`
+
+	// Status `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+	//
+	// Example: pending
+	Status DeliveryStatus `json:"status"`
+
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	//
+	// Example: appointment.booked
+	Type string `json:"type"`
+}
+
+// DeliveryList One page of messages.
+type DeliveryList struct {
+	// Items The messages of this page, newest first.
+	Items []Delivery `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// DeliveryStatus `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+//
+// Example: pending
+type DeliveryStatus string
 
 // Doctor A doctor's record.
 type Doctor struct {
@@ -4033,6 +4308,165 @@ type WalkInCreate struct {
 	Specialization *Specialization `json:"specialization,omitempty"`
 }
 
+// Webhook Where changes are sent to.
+type Webhook struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// Description What it is for; null when nothing was said.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description"`
+
+	// DisabledReason Why the server switched it off; null when it did not.
+	//
+	// Example: the receiver answered 410
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookCreate A webhook to be made.
+type WebhookCreate struct {
+	// Description What it is for.
+	//
+	// Example: Referrer portal
+	Description *string `json:"description,omitempty"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types,omitempty"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookCreated A webhook with a secret that is new.
+type WebhookCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// Description What it is for; null when nothing was said.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description"`
+
+	// DisabledReason Why the server switched it off; null when it did not.
+	//
+	// Example: the receiver answered 410
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Secret The signing secret. Shown this once.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookList One page of webhooks.
+type WebhookList struct {
+	// Items The webhooks of this page, by id.
+	Items []Webhook `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// WebhookUpdate Members to change.
+type WebhookUpdate struct {
+	// Description What it is for.
+	//
+	// Example: Referrer portal
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types,omitempty"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL *string `json:"url,omitempty"`
+}
+
 // WeekBlock A stretch of one day of every week, `start <= t < end`.
 type WeekBlock struct {
 	// End Wall clock time, 00:01 to 24:00, the next midnight.
@@ -4090,6 +4524,12 @@ type ClosureID = ID
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeliveryID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type DeliveryID = ID
 
 // DoctorID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
@@ -4157,11 +4597,20 @@ type TicketID = ID
 // Example: 1
 type WaitlistID = ID
 
+// WebhookID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type WebhookID = ID
+
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
 
 // ClosureMissing A problem document (RFC 9457).
 type ClosureMissing = Problem
+
+// DeliveryMissing A problem document (RFC 9457).
+type DeliveryMissing = Problem
 
 // DoctorMissing A problem document (RFC 9457).
 type DoctorMissing = Problem
@@ -4237,6 +4686,9 @@ type UnsupportedMedia = Problem
 
 // WaitlistMissing A problem document (RFC 9457).
 type WaitlistMissing = Problem
+
+// WebhookMissing A problem document (RFC 9457).
+type WebhookMissing = Problem
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
@@ -4671,6 +5123,24 @@ type ListNextAvailableParamsPer string
 // ListNextAvailableParamsStepMinutes defines parameters for ListNextAvailable.
 type ListNextAvailableParamsStepMinutes int32
 
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
+
+	// Include `record`: with the records themselves.
+	Include *ListChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+}
+
+// ListChangesParamsInclude defines parameters for ListChanges.
+type ListChangesParamsInclude string
+
 // ListClosuresParams defines parameters for ListClosures.
 type ListClosuresParams struct {
 	// From Leave out what ended before this instant; by default now.
@@ -4980,6 +5450,15 @@ type UpdateRoomParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// StreamChangesParams defines parameters for StreamChanges.
+type StreamChangesParams struct {
+	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
+
+	// LastEventID The `id` of the last event that was received.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
@@ -5144,6 +5623,79 @@ type CreateWalkInParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only these.
+	Status *DeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// RedeliverWebhookParams defines parameters for RedeliverWebhook.
+type RedeliverWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyCreate
 
@@ -5224,6 +5776,12 @@ type CreateWaitlistEntryJSONRequestBody = WaitlistEntryCreate
 
 // CreateWalkInJSONRequestBody defines body for CreateWalkIn for application/json ContentType.
 type CreateWalkInJSONRequestBody = WalkInCreate
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
+type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -5314,6 +5872,9 @@ type ServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
+	// ListChanges Follow what changes
+	// (GET /changes)
+	ListChanges(ctx echo.Context, params ListChangesParams) error
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx echo.Context, params ListClosuresParams) error
@@ -5446,6 +6007,9 @@ type ServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
+	// StreamChanges Watch what changes
+	// (GET /stream)
+	StreamChanges(ctx echo.Context, params StreamChangesParams) error
 	// GetTicket Read a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx echo.Context, id TicketID) error
@@ -5488,6 +6052,33 @@ type ServerInterface interface {
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx echo.Context, params CreateWalkInParams) error
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
+	// CreateWebhook Have changes sent
+	// (POST /webhooks)
+	CreateWebhook(ctx echo.Context, params CreateWebhookParams) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error
+	// GetWebhook Read a webhook
+	// (GET /webhooks/{id})
+	GetWebhook(ctx echo.Context, id WebhookID) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error
+	// ListWebhookDeliveries List messages of a webhook
+	// (GET /webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error
+	// RedeliverWebhook Send a message again
+	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
+	RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error
+	// RotateWebhookSecret Get a new signing secret
+	// (POST /webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error
+	// TestWebhook Send a test message
+	// (POST /webhooks/{id}/test)
+	TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -6896,6 +7487,45 @@ func (w *ServerInterfaceWrapper) ListNextAvailable(ctx echo.Context) error {
 	return err
 }
 
+// ListChanges converts echo context to params.
+func (w *ServerInterfaceWrapper) ListChanges(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "objects" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListChanges(ctx, params)
+	return err
+}
+
 // ListClosures converts echo context to params.
 func (w *ServerInterfaceWrapper) ListClosures(ctx echo.Context) error {
 	var err error
@@ -8180,6 +8810,41 @@ func (w *ServerInterfaceWrapper) UpdateRoom(ctx echo.Context) error {
 	return err
 }
 
+// StreamChanges converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamChanges(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamChangesParams
+	// ------------- Optional query parameter "objects" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamChanges(ctx, params)
+	return err
+}
+
 // GetTicket converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTicket(ctx echo.Context) error {
 	var err error
@@ -8786,6 +9451,303 @@ func (w *ServerInterfaceWrapper) CreateWalkIn(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx, params)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx, params)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, id, params)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, id)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, id, params)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, id, params)
+	return err
+}
+
+// RedeliverWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) RedeliverWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "delivery_id" -------------
+	var deliveryID DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", ctx.Param("delivery_id"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delivery_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RedeliverWebhook(ctx, id, deliveryID, params)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, id, params)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, id, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -8912,6 +9874,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
 	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
 	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
 	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
@@ -8926,6 +9899,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 type AppointmentMissingApplicationProblemPlusJSONResponse Problem
 
 type ClosureMissingApplicationProblemPlusJSONResponse Problem
+
+type DeliveryMissingApplicationProblemPlusJSONResponse Problem
 
 type DoctorMissingApplicationProblemPlusJSONResponse Problem
 
@@ -8998,6 +9973,8 @@ type UnexpectedApplicationProblemPlusJSONResponse Problem
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
+
+type WebhookMissingApplicationProblemPlusJSONResponse Problem
 
 type ListAPIKeysRequestObject struct {
 	Params ListAPIKeysParams
@@ -14879,6 +15856,164 @@ type ListNextAvailable503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNextAvailable503ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges406ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges422ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges500ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -23143,6 +24278,193 @@ func (response UpdateRoom503ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	return err
 }
 
+type StreamChangesRequestObject struct {
+	Params StreamChangesParams
+}
+
+type StreamChangesResponseObject interface {
+	VisitStreamChangesResponse(w http.ResponseWriter) error
+}
+
+type StreamChanges200TextEventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response StreamChanges200TextEventStreamResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type StreamChanges400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges400ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges401ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges406ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges422ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges429ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges500ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges503ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTicketRequestObject struct {
 	ID TicketID `json:"id"`
 }
@@ -25951,6 +27273,1737 @@ func (response CreateWalkIn503ApplicationProblemPlusJSONResponse) VisitCreateWal
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse WebhookList
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks406ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks422ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks429ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks500ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Params CreateWebhookParams
+	Body   *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookCreated
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook406ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook413ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook429ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook500ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook503ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params DeleteWebhookParams
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook400ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook406ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook412ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook422ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook429ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook500ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook503ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook400ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook401ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook406ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook422ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook429ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook500ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params UpdateWebhookParams
+	Body   *UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook400ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook401ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook404ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook406ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook412ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook413ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook422ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook429ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook500ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook503ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200JSONResponse DeliveryList
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries406ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries422ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries429ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries500ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries503ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	ID         WebhookID  `json:"id"`
+	DeliveryID DeliveryID `json:"delivery_id"`
+	Params     RedeliverWebhookParams
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook200JSONResponse Delivery
+
+func (response RedeliverWebhook200JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook400ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook401ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook404ApplicationProblemPlusJSONResponse struct {
+	DeliveryMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook404ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook406ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook409ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook422ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook429ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook500ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook503ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params RotateWebhookSecretParams
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	ETag string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookCreated
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret406ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret409ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret422ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret429ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret500ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params TestWebhookParams
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook200JSONResponse Delivery
+
+func (response TestWebhook200JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook401ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook406ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook422ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook429ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook500ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook503ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAPIKeys List API keys
@@ -26040,6 +29093,9 @@ type StrictServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
+	// ListChanges Follow what changes
+	// (GET /changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx context.Context, request ListClosuresRequestObject) (ListClosuresResponseObject, error)
@@ -26172,6 +29228,9 @@ type StrictServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
+	// StreamChanges Watch what changes
+	// (GET /stream)
+	StreamChanges(ctx context.Context, request StreamChangesRequestObject) (StreamChangesResponseObject, error)
 	// GetTicket Read a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx context.Context, request GetTicketRequestObject) (GetTicketResponseObject, error)
@@ -26214,6 +29273,33 @@ type StrictServerInterface interface {
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx context.Context, request CreateWalkInRequestObject) (CreateWalkInResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Have changes sent
+	// (POST /webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Read a webhook
+	// (GET /webhooks/{id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List messages of a webhook
+	// (GET /webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RedeliverWebhook Send a message again
+	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RotateWebhookSecret Get a new signing secret
+	// (POST /webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test message
+	// (POST /webhooks/{id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -27169,6 +30255,31 @@ func (sh *strictHandler) ListNextAvailable(ctx echo.Context, params ListNextAvai
 		return err
 	} else if validResponse, ok := response.(ListNextAvailableResponseObject); ok {
 		return validResponse.VisitListNextAvailableResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(ctx echo.Context, params ListChangesParams) error {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx.Request().Context(), request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		return validResponse.VisitListChangesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -28626,6 +31737,31 @@ func (sh *strictHandler) UpdateRoom(ctx echo.Context, id RoomID, params UpdateRo
 	return nil
 }
 
+// StreamChanges operation middleware
+func (sh *strictHandler) StreamChanges(ctx echo.Context, params StreamChangesParams) error {
+	var request StreamChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StreamChanges(ctx.Request().Context(), request.(StreamChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StreamChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StreamChangesResponseObject); ok {
+		return validResponse.VisitStreamChangesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTicket operation middleware
 func (sh *strictHandler) GetTicket(ctx echo.Context, id TicketID) error {
 	var request GetTicketRequestObject
@@ -29051,563 +32187,921 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context, params CreateWalkInParam
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context, params ListWebhooksParams) error {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context, params CreateWebhookParams) error {
+	var request CreateWebhookRequestObject
+
+	request.Params = params
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error {
+	var request DeleteWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, id WebhookID) error {
+	var request GetWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error {
+	var request UpdateWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error {
+	var request RedeliverWebhookRequestObject
+
+	request.ID = id
+	request.DeliveryID = deliveryID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx.Request().Context(), request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		return validResponse.VisitRedeliverWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error {
+	var request TestWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jc9s4tjb8V1Ca+1XH3ZQiyXYSyzX1vu4stzPdWcZxT2Y6ypgwCVm4pgA1AVpRz83329/COQAJUqQ2",
-	"b0naUzXVsSSSIJazPuc5/2lFcjKVggmtWoP/tNgnOpkmDP59NJ1KLvSECW3+VNlkQtN5a9D6iSYjQgUZ",
-	"yyxtBa1LmmTM/OIsG41YekpHmqWnEy4ybW7UDdwXZ2wkU1b6JkoZ1Sw+pbo1aPW7/UftXq/d3z3pPhl0",
-	"u4Nut9OF//3WClqxjLRMT3ncGvSCVpylVHMpirvtdoMWE/Gp5hOGN3vc7u62u72T7sFg19zM3MVePqWa",
-	"M6Hd3VIpJ/BvkSVJ0FIs5Uz5H2ia6vo7d92dlaY6U61BS0VjFmcJi1tBS8+nzLtPNo3Xe93PnwN//p/C",
-	"NK23CuvMU+X1m16v18Vh/dDtDbpdGNQzuDuO57WUaXlMRwSf7o9nlCXJqaBw72dph5iryE80jqmZIDVl",
-	"EacJ/wNGaX7C0gnVMpHnc++B6z1qg920fFR2Xrg6pZHml6w10GnGgpa8ZOmZlBenEZ3C/l06/A3X+y0u",
-	"ypEQ1Te1y1U6azzV49MYdkWrd/Bkr93tt/sHrY2OFJtQnrQGLSpEZ5IpzdL/awVAR6bnZpZ4qrSbJjOw",
-	"YmpiJjQfcZaq1uDDx6CV0OKXr+BeraA1Sc2c4AN7u62gNR1LYX7xw16P7O2R/f190u2R/u6Wc4X78Koz",
-	"ts001L5u49t9NmMeMxrDdP2n9XRMk4SJczywTEUpn9oN9JOcES0JzfTYzHBENSMPjl88JQe9XpcoFpnf",
-	"kV6v86jT2+mY0eNQW4PWj4ymLCUpo8nkr8PWhE3UsGXOWDRmE2oeNaGffmHiXI9bg34X5YBmsEb//kDa",
-	"///HH/7LyiwjxnTKxTnM9vMTer440n+wVJmxyBHRY0ZSFsk0DshIpiR8OWq/ojoah+URDls9GFHKfs94",
-	"ymJ3rmpHuFce4LD1ods++PjDsFU/yF9kZA9hdaBvqR67UQo2syMtj+whLaStethbOsaRNGe8NWhlKW+n",
-	"bMRSJiJmtntlehcHeUw1+4VPuF4c5fsx1YQrkrCRDkiYhsSMgCmtAkJFDKNXLJIiViTUIcmE5gmhSWJe",
-	"jcOlZzS6qE54ZHZaOmwdpn/tHuq/9vpNG6LXXZhv2v7DzPdh+lec+kNt/1G/AsdMp/Mjo/0X3+6dHbmW",
-	"ZEa5JmgLEJ3OuTgn9JxyURp5f60F4ELv9nHi+SSbtAa7j8xbTLjAP3v5MLnQ7JyleBKnNKUTpu1hPAI1",
-	"UrMeksSSKaLHXOG2Nksw5krLdD4glJjjT2RKKImZuuiQE3rBBKHKroYxCFgcDMVZpokUyZyczY3C5kJp",
-	"miSwWcmM67HMtH/euRSH8DnhOiCzsWSXLCVcDYUvFGIS8xh+gZuDK4ICxjyanwuZsrgzFKXdMEql0DBY",
-	"I8jNS+IlraDlRNnzV+/aR1avNm+TCRf532Up8u/hMDNiug3/7b2A/zx+8fF7841q+LL5qvqN5llGL58t",
-	"rtzJmBHvOH+nCC+f9p59+ynV4+Ldebz01P9XykatQesvDwuL+SF+qx6+fFYd18l8ytYYGzEvd3sDfJpI",
-	"laWNA4vw61scT5aqurNnBhMK9kmfRvCL0InvKT1nVnYEJBPRmIpzBmOF8f2esXReDBAvXqoBm3fyUfs3",
-	"2v6j2z44bTcJPLRNm2YT7dPbm8yfZBI3jWUsk/j2RvIyZpOp1ExE85/ZfHFEr+gFAymp6IgZlaCYU3BG",
-	"pFq9h1phYKVpLAUjUkQMBZ6RifOhoELNUOSZq8FOI1KwDtnr90nIi3G0L9i8nbJMsThE4UqF1GOWDoV9",
-	"3CHZ6x4sXsNFO1MsJLMxT5j3FK5IJoy4ndF5h/zMpnoojI7o74FHpqqy9wnr7h48fsLae914v723y560",
-	"z6KD3fajJwd7dP/x6GC3v9cklb35bJsJbdrQ+/vLNvRw+Knfaw+Hnx4/b9rQL0dgtdWvGLw8njhUZ9w3",
-	"/IjSPEnImKLCJKExGsPCdB2K3Hbd7fQ6vZ0BgRVNiTJrSRNiNJueE03PVWA+D78PQetSMe8MxXurKH1N",
-	"5w2IKzKhMSNcmN+TiCpWXQFnfNZPsTVYtxMWw6H6/sFw+P3/Pnj/cOf/DFsf/j1sffx+2Hpgvgjg2/IX",
-	"O9/vmE8bVkFESRbX+AbHMNNgRNmNDzv5jCkeM8JoNPZ1y2E+szQ1pqOxeozdcDYnkZxMqCrJgg+twmey",
-	"nvVH8/U0kWYoI5ooVi9luR2uP3NcswkGlISxw5pu7pam+LYyG2DavcSb9WEB7B+FZUfTlIKvLfjvGbNf",
-	"G6H1OWgpPUfDR6YTc7Of2bxJQh69fUku2Pz2hGSDG3CkyUQqTZQkE7OTYSbNtoaNb/RfaXT73fpFSeDu",
-	"/pBiNqJZoq0F12xC91da0Ln73TSXdjlvby7fJlQ0Diah4vZGcizlpGkkqZST2xvJOwhiNo0FQ5y3N5oT",
-	"Hl2wxg2j4dvbG817ynXCVeN4ZvZ7o5PSW5MJn83VaiqFWgjAv+JKGYE4+E8rkkLbkDydThPrMT6cpvIs",
-	"YZMf/kdhCGS9577Fq/Dh5XkIPVXSFlK3RzITcTgwWjcFhStkyZUBXQRSysxW4W3cxditJ9M4bvv94pjR",
-	"pL+LIaNebBwxfr044BcyPeNxzMStDnbknoqjJBhlwniJkJqM6SXai1OWTsxkSqPAqDXfBGOxOiRh8WUI",
-	"wRTjE8BL/USVt/nVrb7amKq2Hwy0b2itXGPf+t+CMzLJjMLWdI6Dl0l8FxvI+HiN2yfhl+gFLu6gl+KS",
-	"Jjy+1bHCE+Hm7RHlCYvzWUbXL99IE2OU43DN4FIa6UMSsjSVqQqJkdEKfUFyySXG1DrO0hO/Knarb9Xg",
-	"Ow48t9G9YLEKF2yO0ULjPhUupX2JuxH8HIbftJesqby4k17RxNiV7Hb30sQ9tW0nt7KXIirMTjozn9CY",
-	"PDhL5QUT5G/v3rwOyBmNya8nL9pPAkIJ2NAEfQ8UV/k+jFkkY7YDr/maThjEem/1NY2AbGvz2HDgghfg",
-	"Qucut/kFDlDqoyhiU03Pkts9AWbL0PzRdiFCHEzo3HaaJHIGO2nCYk4hBuppBzllmLO2Tq6CjQYvZv2O",
-	"uzgU1qdpPBT2+8VDYXyTOxlwQkXzaBMqFodqnJe7GKpxjBqHar5cHCp6N3cxWPScGoeLX9cMWNNbPovT",
-	"FHJuvE7L5raMjaATxUWEFtulTety4adxybGRndwGZcHqiVnEY0aoYDN4Q3Tx7mJJ0H1sXBL8enFJTviE",
-	"vRmN7mbEE9aWo1F1zM7MN0sDI58wIkejmrFL+QtNz295R9F5Imnc1lK2E/N0O+gzGYMNA5+lRpQLm65O",
-	"L83fEO5/8GiP/Mx/JJlImAJrbsTPs5TFBFTZjCurXk+kfEXF/Nhmv29XElHN2hA7g8MykWluRyh8L1Be",
-	"LD7ENLbLCrvEvDk0kAZvQx4c4A8e7qOU/q8bo/3tw+KHLq/ezhPrS68rUvDweifzKbvr2IFR72sFEMAO",
-	"WNjpv5bT3rf6Gln52Q12sNkDxqSErAVmq4zJCD4OeUDFfCjMRtrpEMj+YuQ+tywVnZPZeI7ZCm+vvH//",
-	"vn3kPX3V0heYIniTXwW9pDy5dQswK57rRBrV9Iwq5hnimWIxAXuPkYnEZIWxaI3dPaNq6BK7wbLMIAGg",
-	"aeW8DUUoMx3JCWtn4kLIWR6hkELYBNSMKpJI44RBTo+6HJL5/IxxcT4UIJ2MT3GIToOFq5jRmDE6Pbiw",
-	"aFc4qr8K9mnKotve4lxolgqatMGnNq4FgTyBy7ijDMetm8hz0ExcW0cVrHu7KKc8Du2BVdl0KlPN4lfG",
-	"vr/l7Zc/vA3eBYgf54g8xWG0jVgM3Tk1PlSd9wFqC97IhYvvQpK6UHQbQtGNcrQcsa5K0c8uDm3jyrw2",
-	"Le8QaBdsCstPhRNxRo1NUzM1mmNs2keZrghtC6WpAEXmLjqb18OtMIOryxC2CzYf9GrAdXeJQSqh0Zux",
-	"H2Q2liD3EiZiCrohZTQaM3VIRJYkYD4IKVg1ueBn5x7t+dm5g273ce/goL+/93ive3DQK6fqzE1R4mPy",
-	"oZq6g4QuT5nabN3wLVflLywo1sh2e/vqCjNhpsCIWfOjgGiJGgCg6XZKZuZXghmZ0/ImIjaGGSDUSzth",
-	"t1/aCP1u4xwUS4fZmtrNb0Zj43EjmZb34TEbsTRlKTHShSblcfTufkem7FJerDH19nf+dNtvhNQ3Neep",
-	"TNiqPXRsfgOSSk5RyJRf4gVALac01QIiXwmIpRxpsOzW78wtK2iC7hoIgs9+Pu8DJvhg+9g3ygfrC4QS",
-	"BL8k9ErHr7RilbPzMR+bPPsfFsEhRKldVILQGF17mrz1JLPFaVQwBbkgN0fujIGg7RAHqQmLUYXWfkXb",
-	"FdA3ZM5oGhhrDXAJ5rMRv2TG0srfGXUpYzHASxChZRGvAUYcZOKEItpMZW1Skqar5cxWQuxbPfbfxMny",
-	"D9WqzV+jco8A139vrNwbK+sbKxd1JvAJSgJbxfLP9tHbl+2f2TzskHdjObMgLCmi8iRAqc1p7/Rvv3d/",
-	"u/h7b9yd9JMnT7vi94u3u3I/fawOdC/bvdyfPf50MO/9sXu0/+NyOVIpfYHbY+XFaQmX/J+93c+1K35v",
-	"id1bYveW2DVYYignmlXSL1zVrPIbYUsV5MhpJbWolvIJa0SjKozCWOBnQM7mFom21lxbP78y2dXZNuew",
-	"qLRYdc/X7JO2VRsLawJPKN+tfuJKdeVVTX4mzVK41AdEZ3zskxQ5vnRAwqJyOSTZlGgZkLNMDyHOiLhk",
-	"Ls4DErrC8DAgszGPxkaulC6eJpkyFm2lXDqss1br69wXIPP4hY1SGrNa2Gfb1zFGMiQ3acqIjKJsys17",
-	"S1lWsEvBuo98rG63Toc21N43jdYGOu9suBEVEbPFcav24lP/t5+D7cw8C0dfcQHCAhdsqdVWxmL9/YoH",
-	"2d/b9QArKCc1uHYbSF6yNOXxylu/cb/7nHMHrIxp2p99LrMNrDOqnI2hCUR9ZwapRwzRDKqu6HOzKLEi",
-	"NLndkXqUDmtvG0dhsUqt5PL7HV7w2SO6WKfg8c7Wz+cYWHNW6gwPb0OXzQ03C8Ue9vdMaVVqRIN31Jvk",
-	"dlCvfPKlq1g83vuu0MQoSzeMK1muApTZi/aNkLrJvGeJgswFhqNSNmGTM5YaW9hl1KOECx59B2XUo1GH",
-	"vMvSVGaYflNTGhnNCsn5ibxklWL+9zxJAJJcShRqrIPkMUVjzDOk9xedhupmKpyI4fBdvdVP1WY66xiv",
-	"qG4xe6NVC7ZlILB0FiVYWx3yUiuSwLuDYbRgBUFm+2xObA0RTCVWLi+uOhXzU7P7a0QBvWBQnacyDvhA",
-	"tCe0TTuNUsY65MiDAwJOnFD8GSTMlcwr5iFTS7RMyotv39tO3ZmUCaPibhT3WCbxKSADGqpeAIcqR4Qi",
-	"Mhve+YKxqcVzGklQ3tg/P/7b33d/+7H/au+fj072//X398+PT377tb+7t1/ez3vdBcewUtrcbz+uLQK9",
-	"kk2wjYZf/eOtVJmnj9aoB/KPX6Nw98ax4mw+v6z1bYxX6OpnIbvqnUWMmc/gKGAMwPkNNScsquc5Aclq",
-	"Lo2hBPpFlgJGGH+uyITOjbClcWzlpS3NNCLAKA6EPJh/jVl0ccqFe2f40uxAbRSTkKdqLGfGUWb00nyC",
-	"8h/c9liCN+0osMyuZOm5+S+fTGWqy2Wf9skLW5AuYeSwpBcQr7Svi0QbgL0q+CtCNMBKWKMKx4YX5ZIA",
-	"YVO0UudVZsxYHmVqVhi3E3Xawuu5TWE4SuXktDAwyyv72jeYzRIb/5194soRxfj71edXy3E6btuyGDcu",
-	"F6fTVJ6nTClv+8b5bsXL/b080qdWtZyCajlVjIlWYJb14zqxzFpj56UgMyjZno3ndtPOjULLEgs3wloE",
-	"Kcg0S6dSsaWGzFWsltvZhBsrgtxoqmEjkTGLCf4CtaQfHKjMxe5GU0Hbf5w2qL8v2PncSg/K0629uopi",
-	"BI/C6h4no8vn2n9cvrb2aKx2fnxdW1LCbklWaN2fkJmpQS+O6XTKBESsKqp37cDsc6gzQw0eEJnETGks",
-	"69ogJFsxEkrB2Z45aNXwbG2UdcVUrI5K+zWMgYOLMTLjIjZOnVOtVF2w2GVgypNkFr4mNYDkKLgBHYYQ",
-	"7+orXBBpfhklnO+8hsbo7NKjC5Hos292C/bNVamSGot4pUhfEp+vjr0co4edDgbdRtH6Iix+YyH7oGWm",
-	"5vQP4ClcftkJn7DfzO9Aiqxa6cLFvpHF7t/wYq+RykBRBzKu5U/jiqN4XBjDm/nqDo2ppRU5h7Z2x9Ya",
-	"YwyDC/9Gvet1xv21KE3bnbrV2ziojVr9yBZSfm2a/fPyXfeuwdB+D+5QWf/ZCHWHhLllHQYkzE1r+CO3",
-	"rcNgKELPug5BzoW5hR1ibmjuVTN9p3ICy5wZZijM6x6SMDfHzWOsPW7v2WCThySWkCEfCufios3Byj7u",
-	"IdEpo0YOE1sKAMlDquwIuTi3FFF34ViUHOEqZXRJDVVYBetyphdcxEaqXnJVFzC4T1jeYMJSJjKrCVY8",
-	"hc+BjyzHVAWEqpJ++0ufPY7dE526elxSXo9LnstfPnTbB7Q9+vifR/XAnyvkQE95rOqDLhCtt0fLpudH",
-	"0sWm1jJuUPivsGmuQTesq4Y8Zu8aEQkyhQNzQPHKa2nDekTTrwBnySPXKTunaYyZE8Vgn9IoMqMsWz/v",
-	"LrggIHy+OIgTROYbLAs3gRQmDoL0UABKl5gagSsL5doywVQVcNOMW83eqOu4hp1rhkCmCY1YhzyfTPU8",
-	"cFSB5gbXu4/LpPD1Z0o55ajqDxYOkmh5jpMJHloBuFZhgLQnZzLeAHxVZqsvvcl+zYtcU7rU4rRqXP4N",
-	"k5xW1i7OcEmElXant0H8U791ntRo4GtJvUGSSxpLZRN9bSn8usFXp7tXjfxL0uN2rK2/9PYf7UfdVvBl",
-	"6PZvSE2X1a+dbxTx99r4ytrYzmdDWOFeO38L2rm+gGbhbK6hzjYKFoPi2gzLvHD1FUHNZW/4C0Y3m/G9",
-	"dXzaG5gKTyHcpxYzFWg1AKX2492DRzsDQs+U+RzhU8pyEK4OC94HBP40AYFv1mi4txLuffZ7q2DRKljU",
-	"SFnMNeqUejWP2gOzcpYaDtbZ665SySrV93h6b9FrZyyiE2ZkG5Bs+qlAj32OK3JuO0Ag21ll87SGro9a",
-	"r79L9vbJo8fQvqF8qCBhvjKTizqhecQzqlYNt4xKgkHH+aC3GRPOeg1kSDsmT38y3kJruUWRsjyPaZ+R",
-	"T0Bgl+5j0zZ5LnQdgsLskoQL5hL61PyW6JTyZFt4opd3wVAMIkbiPBoDXjdgDkupkvzLRQBcHENWptYI",
-	"FUzPZHpB7I9QU0wYGaWlvJ/HWse1YsmovAq9g36n2+l3HlfyzftrrPdmxedoAjZMot/2aC2b2ZMAVcDJ",
-	"oihkKVUsXtrZAZYRf1c0p7Njzv+2yC3byWw9kPbahUu4bevrt20yrK7NX9FopAIXWIRBwxNqc8bmhPLY",
-	"2zUUiKhvL1+cc1TVT0D+9cu4AMp6O9uIMuN01WxwPF1v62bpUXcl3m/JfhnLCZw5KSKWiiqlgNcG6PZm",
-	"sRi7Wjp4haPHRSZqLGcbHL2q8dHr1h25Jhjk+/E8KBWGI9S5s8AwsVbld87T1gBuxO9BEXLUfYk8XwaK",
-	"aHV7fzv47en+P7r/rFFNKweksoZTXAC912PXWAHmMToFwvzugYWuKM2Kf7A8pKN0FxUioQJQ9HeSh3u0",
-	"grSQ5o1qd3UIhgmd8g0DL/aaSrhFsNkWuMXCOPjSAi4/8lSPn9E69LX51Lw9tP4NQNeT3kG32+722t2e",
-	"I73IK820jOn80Bx0qo2YpHPoupmyEfJVKlLTt6DATkYyZiQcZTpLWVhtPlZqOFzCr1VPTtlNXOccPaVJ",
-	"YiZywzDTC+R8mXSuRsdUWbbi2rrFegp9QupPPC0Y+6XxJs1yrRhbI5eNdirPNibhqlzucZvoLmOPNPR5",
-	"LgYIYFufa/aQhHLKRM5SSTWhSeKbzRfQCRDry0B0VUBF9vsFlZ03XVFLuFfssIyfG0uI0TqfZC158TZ/",
-	"yBoGZyoT1iDCcBjfKSAQU2s/3hGYFA9+VOPyL1E/AxIaZYNANCoIjwMSZoql9iPAsqXykscwOnsrbFsI",
-	"y/bl00JVzm2hG2G/ulUp75dg5fEuszfUcN9gmdu8Gtk2+z8H0NUweLmvNuR8W1GBbJ5aLUG++VLiGy8d",
-	"zksuStO2asGOm43QlatVafN4aiV5sWE8WmgzLlC5p1Ei0UBKGUbSWkEL/3HKxSkQEhvJpsesvl+k95ga",
-	"pShiHteaBe/khEG93wxo3CCSl1NMT1mqpAigsNio/IRrnQBqtKA41JJQdVGD2zB2xumc0RoN9y9G09wW",
-	"KSsjTQCdWtZIB0/2luUhDg4OnviK6GCJxe3ponX96wkA8k/rQ+OI/E+YkVYqKFDp6J+klYj40fffk1ff",
-	"m/8tet0ri+on6cpj8er4Nai1sRTslIk6Z+4XqjTRM+NUnHNXsMEIXEJEZs796hVp9XcrErxcZLC84mxJ",
-	"2/wFX8W8dHkJAn9rld619lBjc7s6oDCwKuV5scL6teF+IYFI0eYA1DUxKd4ggc0SBjkkMl0oKXk6TrnS",
-	"E8i7fVksjVvV910TRK9Um+exkNjdtwlYzu6+7UByrjFjhdoLygE8Di9jZoEDe2qG4soFqPt7cd9usQWL",
-	"+zdJwNkYWG3p3AkUPEtN9WobO371rI71IwIR1zCgwFKhVW2b6xzan/wg1qFxVh6ORiJbewg8TgioFcdk",
-	"Ixf1pBCjETSPOKWVxpkNSRj/bkXR4mHO89wLut3u1YsX6+OdUaGhllq89mfV6XWXBw1vvWTmV0fa7M03",
-	"C7W5ixahTQwcyI0qQfPX/sIibfVBtqOCMthIHkAn7e7uHpBRliRtI012akNvxoJt9/rt3e7NSSUz4p9k",
-	"hr1ZNq29HMskVkQKQoni4hwkq2ZQ8cpo7ESsERMAkKhxBxIZXagGP9hr9jWT6QU8iOtDwhDoUA75rLVt",
-	"ntH5j+aJ1QNYA8ZZ0k6ouJtePHh2FeyL1e8RO4hNFb/SKdPROKf8pPPA2gDECOvd6K/E/cucqXodv+ql",
-	"nov4zSifJCS3WaMM+s3oWQ3k0nHjmOfWToWsp7E5KsoiixTlNZjZ5rzlHttqMsvX5pfXWzLl7WnrT1Sc",
-	"iZXIIHnJUnPBaUSn69T3mt8+pdNFBM/msJprsqSLVVgYUrkApfSqm5nYuIBbWthugRpqT7bdRRsj+r/i",
-	"zVJZ9yVL3rx6qw0RizXbyA5x+LQFM8SMEUL4mxojBfPtl2WLFLtvmYDFN1bWB8FQrxrLmbCcJ1TMieY6",
-	"YSWCyaFYZJjMw/6afbIt/tIJTbjCeODrF08PsUO5TEg0pimNNEvVUOAtIINYzQk+SzvktZQp+YnGMSCf",
-	"viw/COf4qgh2d8ivAbZ+PbLpasKoEbp0l9Jo8XhU4NOL8QLL9ils0MDCsgPS2zer1nvSDciZhF/UhA52",
-	"l2LkzcVeaHq/LhD9fEJ5UkfHQVjbfJUD9WDb7O/2+/BJ20xVDsr+PZMa+N0jObHMMulQcHHJFT9LmHcO",
-	"i/5F/f09IiPNNIBcoPU7NPQgOuWTCYt3OuRnNoVg9izlWjMBlPIAgFGLIsIc+smUpixugIp3iEWS04kU",
-	"5zmmqCoLqBCdSaY0S/+v/bAj03PfA2IwY5X+D2UZsbtGrskzgRdPA00S48pGF+DWBKTbHaCz1t8bdLsY",
-	"6jeSmUx4LPj5uILP6fUH3W4lHVYa4H5JiD148KHb+wih8f/tf+i2dz/uDD502/vuI/PMnVrJ9BOjiR43",
-	"oLZSGQHCUxGa8Msav6yJhfAomdG5IqG8qKRv5UVVNq/MpuIj6jTXTzKJG0Pz2m/BmAnNE6O6bK+Ka/IT",
-	"vgoG+xtt/bMMtfhGJHMLBQb7CX7pYz3F/PagI98aGeEykvg7JIav8+Ma2QhrOd7X53Uv9Z3xzm+TqNjS",
-	"y0NpIiGIdVv83j9BynwppViwUG73BfF13yyLNXaIL7nHvX63jlI/kUBsjqTgFQwsXLKsPNE3vXa7N3F0",
-	"twYErqTQLvZ7Y2rEzEngagoUUqjf68V7vfiVk/TW9gh4P5bskqXQdR5CGFSRsGgqECJ2ScqLPBFx+90C",
-	"viaV7qCyX4Jqf/mspq4oZkLzEYe6W0wNHJJzfsmE0c1FAU+AXRkJotKBGJwcoXs7FP1/7++SNukFRElU",
-	"vVBzCqWNJGU0ZqnNbIFjQSOdzCvO6BWWZfFA5C+VbmzDIDILX6Lgix1TBeDN2Zildc7dXGk2aarftbeE",
-	"cOCAUPLr8UsCBVxqLFNdU3dJx5dfXCH3JU0y1lDmCO9XfoXH+486vf7uXmf/0eMnnYPHX9j7VD1nXD/3",
-	"lrVnx0rOGhMBQABQvQTxizwXbYO9RI5GiumAnDE9Y0wMRZGTLhiGIdSbp6d7J/3dwf7BYP+gcwD/+61D",
-	"XvEoldaiIzRlQ2Ec9oCMuID6OkAZRpk2z6tGenwC64MrcRovbIyXQrP0ktbF1fz8Ks6NB7CqzbAi1upa",
-	"oFRXB9TU49PqNser49c13CAs5hFNXC03npLBMtlqS2xdmgApHYYClpY8eEYnkx0UTCNu9gDK2FlqLHf8",
-	"jdlD+KmeWUEMTNdqRqfTxVwAVI13exWIaa9M/fFkPUxp0HrF0nP2NmWXnM0aMECUQGcWMpNZEpNY1jh6",
-	"S4FEJyBP8b3gFiOZJHJWQImuBztUix6SYpTwqHlUDprhJl5esjShUx/mBN2OYQK4cvkZx2eBPWNoynKL",
-	"5Wbew2juOk/nlU2LaAq9Qcx2BPwMJCmyaQIFQqVhOfi9ixFPLVsAooYBtVHGz9vvF/HW+aB3F8e7aefH",
-	"+sZKrfzFg/IW8xe29mSb5TpmClznpXs65vEVtjNuZHP2b34r32+BlcC91+yTPsprR2qtHoDqQnwpbxvs",
-	"0o4Q2YK/y0m2KxY9Bi2VSL2skZHXeEogjRAX5KBLXMnQQrHAVQZzJzq5IbCzQj9fK/KiNIQq2AZWaOWO",
-	"qsdhvCjvqPVBGD9akREQDRLFJQWpmJOEKn0IYVbLRwYZQfZ7RpP1SxvLx2F1+5itOn40gDKWN73wUB0L",
-	"0/KWqjyCgaiOMOdbgYTilJ6zCvNOcXw6K6ERy0pvjtq/0fYf3fbBabvBXPLT8UvJan+SMzIxS2ktjBxn",
-	"gk0kyk1ORJHOc9gAFhMphsL2+oL4jbVNDtFdzw0PMEInMoV7CAy6GZMSOhhoyFhXTMjlKfmVtHVvvK4a",
-	"G3jpx1nCFL6n48SqtjRzMPb54iFawnvR1Ak2wNxoXnVfaeRUKLiTGRfKGnq4PIoxhaAGD1q1vHTztl37",
-	"NGsshYavOsQzVNBC1Y6sY0Zdcyrz6ZiL85JQqTqE0IPOxlYc6RssYcroRbUjnTUuZKYVj1l7JlPz+/YY",
-	"sNUuota2e7kIq+Wf1FVvej9fboRMuHASriLdglYG4Ar7tTn7CyWxGZYxL+mq+7YwahbiCa5fSSNU17Ov",
-	"VojXgqhi2z4NzIFmlmKc4Uc5j5N9QgMCfZHP6dCBs1wpZHP7rScYveig77pOEGO3vzqIgXVX66C83kKp",
-	"7sY45jwgWduI0trdjgehNuoYEEajMclqgT1rMwMVgdEKuHJRhUPh1+ZTsmH17Mqbj207sGuCSmOdq7fe",
-	"/osGyzyZ8ipuBp62p33LvLrbD1qSlJ1zpVlNazxqHMjT3E9bTcp9bG9F2CUThI+IWl2ijoELvI6t2QN7",
-	"S2G1mdzZ/gD/aQ7mJsetCjavPy5LdvpzI9c3LoCaeykX7pTDhhYcWGrWOvEpI8kzaOAFAEtW7gtWk4Lx",
-	"eeTyPoEWF/ElWW/rt/F3C/MJWmLX4BCT3HNQWqbgNRTLsWloC9uWlnqN33xgC5a7nucpheq5PMROrD8F",
-	"Xb29nqqH1jkEtjJ4zJXZyhocZAbrsKkxNm5qN+u3ibWO4uTm2sXWvA+kd2ucCD5xrprxHMYsWb8KBECr",
-	"az0cIrA1Ec1jsJ+VlwnBXxIugIeN5/TR6xFMuQjjOmPaNGoZtBRLeZ0jdsyiLDXHveTrr0/mjLdda9Ca",
-	"Rxes7jz/gyuEPsEB+T1j2frTdgI3XW8AM8p1Uhsde+6IBZ3jiT9cexTv7QVNR3RVswv/wAY+pyvuvYW8",
-	"gjuq+boWs+u9pjs4Tngtkdyri7d8q2Pt6q2ccHShfMsoelCNgQ12b1PKVXtmvoBaLjsuyO9saKecVPMh",
-	"lTC6+2pL6KJ/+ZKRX7lEypk3K2qkAhKKLElCEiXM8iyt7PRxb/F/jRb/4k4rCBUbcp+i4H0GnjJFHoSf",
-	"2gV7X7hzSEJfMA5cI+WwTG2GAUCKAcL6OGDMUxYZkTqwlO3FB2DTA/UckkK4X+R/5z+wlBn5B5Ygjidc",
-	"5/d1S7nwt7so/wBkv/8BKonSJ+AIlbWDu3Hps3xEdbPVClrQZrf4GahgdyP8w33llIv7Nv87H39CRfF2",
-	"8Ef+dKOF3FcXbK5K/8ZfleKqte+wEF/z9mVNmibVtjs7/Mr5Y35xLFldGzsUaxXHkiW1sUdCfHG4u7fu",
-	"DC8EhTwiOUIVmTI5TZh1b7kekD2oqdy3yLDATmFAYqlVMBQqoWps/h7Pp2MmVECmNGVCj5kynwIHKUkY",
-	"hekPfwjrSxSHolKjaB9TnVrbVWN/f590e6TKalcJ0e4tza2R74fDH/7Pgw/kwU7nYfvj9wBJ2vnPXtDb",
-	"/5x/WD+XCa2RZK/ZDPOtefLn0hq7mKewidOICuDoY2x6N9j/G2S0W2Ie4lxs4b2byTYqbZ0+OHdIQrca",
-	"UBDkNuVGEd+EiqPpNJlvaKIBRbM0nl4C0bCEiqWxl/pOAlA4AUfZLqDLsAQbsfvUdjHaLDMWtCYyLkej",
-	"W8Z6WuhvahyZs7nxxwE+Q5OEcGyer1MqFDLj+/aAvQtNklOZntrsY1k52Z8sxsxql2ur6Pz7sZyYBTML",
-	"ZQSISzwzcd10gjcvLr5A9sGxTPkfUpzGdF4pY9urOzkjmnpsybDlIyhJTKS8QPnukDVF5cFyztvuqmKD",
-	"L5gg8TrxVk1C7mVt5YM5zSB5rGW3SoxtGAuWmY5knTGJROgDpDKbThPOYjJnukNCMBrDQaHgwaeznOrG",
-	"14ixmmkoQmsehgPnkHDl4x2EnHVIaCPJC3d0EWbFRcSGAh5gZMOMKjKhMeuQkE+mUgFbBI7UCC74fpQy",
-	"872Q+lSxBEgG3bsYJ9PcrQBAs5RZchl4NWtxOdDEFKqO4BsAIsAb5W1BzL+KUSB3d/7Isgy1d1qk9E/l",
-	"WVJb9AId6NwcBnldb86AjBc68yplZo1jM83Qj0Ao82bIbFE+GQ/tlerhAvRjmc1eriwrbvKBtv9oAmfh",
-	"lqgranjtMzbDwtkq4z8zvnJlaaS39jCvX0aBni9/vDX3K/GcoKmVfk0n4Cjf47GMskkeZDvY23+805C5",
-	"Z/Ep8nfUNmCDI8UFdIJpgz0E9okVPu7CAhKHcHLUNllq3DpjSVVhNgLQgNskht4h1cjKwJV7NYx8r/+G",
-	"8PM7e1FMWKz/jka2UM0vG1+MYsSB4o6fUaFdSdTAJhwpkNnrIlsG4h2wwCOZGsFfFECjLgJuIcysOpoh",
-	"PTa/t0cNUBsOj67HTAzFwu8imSSMnmcsp6evANZBp6yXZUqkXtn9ZAVNMOwBiKm1XVWGXfgSyLW+vOYG",
-	"S39cV4fGMTtF2s6D9+FgCYpmfVLevJ9EuQVrc3nSarlvq/XMNXhgTgtqoo1Pv7tF6XxveryWTi0mz/z9",
-	"gAVuQIubU1Wjgca1MgbahpnRZwvzW9swKGa6lj0MaXvpdMoEiwmCqd2wtCSxBKx5ACcfY3SLSBOHzU9S",
-	"RuM5mJGV5ifcwrFdwX2l+WuNCQOdTBqndbGnmJvYSy6TvFplrWn8h7uijoW7OVrwOWhxsEKi2qCwHjuZ",
-	"ZBuuVIzBSro1NxmylLdTNmKpcf3qehbWNMVNz6H7i5aNB9yih/GnVih5fSZV3rL3XGKOOmetuEbzpqad",
-	"ZClDs35zrJTVo4Ds2yZUtIXUbetBeXvDenS5V3PFE7hBkHBZJ8kXUA8L0+3auVl/DQtsv1MkkecdcpQo",
-	"SRRiurCfEnIThP9sH+N17ZfPwg3aTdZ53LU0b+aU/3Ry8taaMIGlUPCftNc9WBaI2D848HbDXre2oAJo",
-	"RZuh/NjLnIzYjMxkGiszI0A/lysos20h5jafNssp2x3OWCerG2O6D5YQT2g7PGv5UGXrOQYkLNw12xaN",
-	"qCQ775B3wPV0SM5SKqIxgkK4WttfXEdawAJv6DlWHAz41q1KvjlyXeIJwNL+XuJsvEuy8xqnlLoCxNy5",
-	"NutHXkNFT8oEnTCAv2HxORVYmzJhVHBxfggkR1KwvMU8jeNyi60JTcyUsbhddL/KRKl3IM7qGY9jiBek",
-	"VLN2wiccvzLSZCQz4eVT2/5ndoX8jzwB3/i5ec3Sl8ZzK31gFGZbjkalD20auPTZWCZx6YNcCroPXB61",
-	"zYRO56WvrJVSfjD4MOWR8/YFK185YXos8cHWWbKzRaOITbXtXQbQiDYU5pZw6PlHixaoN9E5RKlsW9tW",
-	"O/k97BpwkdOFL0y19x3M9LLfll8pXxjH0+ZPeabsJ021Pm4V1yn7sc8q/hSyDZ9YeaWlbE+omLcxM+Kv",
-	"tNV3i2udN40T0gwD2ttXLFNIRYD91uaiDRl5l5lvQ38FuPpMxnN4O4CIUdWuosaoasspE9XPF31//8Oq",
-	"uwwhBmAK4Z6JB3M1TySN22YOEorghUyobIrYtvaExZy2rdhasBFdTMi84JSCEOAxm0ylZiKaw9ZOmY0z",
-	"Vr/gop0BEMJoq1TQpO1a7ZW79NmASzsT0A2tHItcWPsFXfN3mPelKDmLwqtJsKzdoWJpxtTefxFPV/Dk",
-	"bA2bvE7gHG5yM2+1fWKh5NT8AmyGpNwjfXd53ad1pJcVf64B2wtc1sONs04vHgNCgSm1nJg3ogJtwRry",
-	"Jpib00uW1iOd/oFf5OW3VNMzqhjB68zsZKpsK/W3NPGbmBOXEgeDyKnYrPDZlvTBQXVCamddJk2dt/Iq",
-	"oiJpYpOEZqxGp3EpuDKevANJBTnreYDQ4qEAv8JBfEmIB9/6XXImivY/eWNcB2PFVlUknFBBz1kaDoZQ",
-	"1zzHYL1bRKYuMFMLGiaAILUKwGxSAaDEgeMbwFEBQViX6gxFCACpfCilApNwSlMtzCPREDtPKQS+nbkl",
-	"03MquAKJGgxFUehPpEjmjgjGuFAXDIMAKpJTpjokpPGEC+eGYZltKd3jT2yuI2EDwCQ4YBd8ZkcJDekn",
-	"vCJhKzdakK/HtSSsR2aiIvQefMVVMBm55YKaC0Vsn8trANFccycZJI/drjVIfTs6y8ReT9SOPk0UOeRo",
-	"sRBmoknvi4OjXRPqxpaS+a1pNgHXmMnZspYSF7ihD812DWXu98wGFWqNhYNm8KtLHEBOb1TfAFcsGmMb",
-	"lDCAzPvS6hfMoK5cAgA79xp6pFyjcG0sI/5TnJSFZX5nLIAGS8vYtGeMnKdUaNsgnFjl/h3YEAPEVNu4",
-	"L0LOMEytBjRJQlTPQ4GNmbmZPhqNmeOdsJk2rknMY4j4TegFM/qbJaOy/VEF3q+E0K8Nh18JZvdeaBtk",
-	"+ruGorsjMwmLZXeBbexUdDNFM9IYNZDHspHlOaF1RLHLE6Av3U2uOatZky78OrjKt+MQX4NEP6tzX6Dp",
-	"z/7evl15gA6aXw7Ii+Pnfw/Iy9cnz4//cfRLQJ6++fX1iTlOv74+eflLQH7817Ojf5n/vHrz+uQn8++h",
-	"eP/zu5MqCt7c56/vnz//+Zd/HcI9/vroEK7968mvy+mmDhropf56OAh+aEIxbccLvjlz17WZhbAu/hAq",
-	"XNmN6KQajuwqzeMG5iXKhB/heNfS2sL3Re7rjEU2AA91YXF9WWB9lvvHTQ/6RknroqR4nQrhakDA1a3i",
-	"0Jtn6ikVEUs2Bk5zO1cK9bW5xxLarlEqJ6dl4Pua7fqlbtKgLFGs6NGXMrR7WNzEA1Y2In6iithSJJvz",
-	"XM4MsYwv7lZ4vnLajBWYk4glmNA/xis2YJmwG2JL36xO48LiSHlxWw1lToyNs6qhjNkepbP+JbaWkeLU",
-	"hwUV9RcjTD7WHAgErABqjtrO00Wu108I2luoC17hWbNfLGw+6VH9repSCL+76d449zbAmjbAokv9B7DL",
-	"ItVo0b3PdpAzIpy8PHp9BFWch9UD6QRqWZQ+z8zpfPhblnKo2PFm4dHeMq8MJ+Gjx7f5Q2P53/bthNYz",
-	"QmBHNQvF+k7278sGBLYh1zabjxq4DjG8EnJaAeA7hKkXdHaUp3PEmiZIFTqS62eoNsV8NkLEvd8s5WO9",
-	"nXY622ApGwtSSs1ezcIWnqMRHli64Ve5o9nrCjYq6c969uyrlmLcWZnFNfdocIuwsOmaD+VxXn1yNfPV",
-	"rKNLKM0OLWxRaYigrcWZcSWDZK1Q8+0bIFub7AuWy2aGSknphMYiCW/ddmksiTmy2cC77Rg25iPtFVX6",
-	"A3wnMfdvviUJ1Qz57BlNE85SW1LBzkH7LBtxGRSw64+xvdtb3sfsVI7M6NYJQbwZPbNsTYtHvJYu3+96",
-	"G0EXkTPmJLJNV+JRuYsS3Luq4DJTtTr7soyb3hz2TfK2zRkbPzFeTdvAG4GcLdZoS1vlerE0W4XNEHC+",
-	"VbisFi8DawC3XcWb/26hI0L1kOQ08yPOkvgO2FieMSNLZCLP519cGtxis5aSdyMkAgDX+VzmxHnL+ByW",
-	"EHH4vS+N73XRroDIb9YwpkmyCbk3EMjhRb5Zb9T0nEHEc4sGZCubzW+X29gA+7ehFrjzOOUxVWMsRydz",
-	"pjRLYzoH0mfL1v9lRy0RNVmjl6xqcLVTRiXQeYAti3p5RvicTtX6VsoidLG+7GbDwNRUWlzuosAA8jjb",
-	"tmUsAfPm3qHiCudHK5YMbV3z4yu+21rNZbeo6QMs8oilKYtP68qqCqAsGmI3WTa1+h1vgEvIQlft7q3k",
-	"sSry3qsMyXeKlQcLM+lL4c2yWqUlqhPgKfPpt43eAnVlRIqIVYeE5kzFKZ25cmzoT9jmyG2Ridis2VCE",
-	"3ojDQY5+tKtdu9AlLIFD+7o3Bcz4KeApmcLGHxAGSdhIl+enFbTyIZY9u+KeDar8xN5l4ygAsnBc2VW4",
-	"F/6roWPLuWgKX3BxGosgNbYhhRYiZkKhy2ql3u/JoNutTExpWvZL0/DgQ7f3ESjo/rf/odve/bgz+NBt",
-	"7+NHDbajGeio0TE15wmCSzn1nIVMyQXU1DdFQndjR+BHGkFvoZNxlqr468rULjQ48ANZlzRyfed4kgiU",
-	"jjqlXKCsmzBmpR6I4LJI9K64lpzRLfLx2enJVeRmWhBO35YZatvpcXTd3G7fBlnbF8yEdi9cvmLhsj78",
-	"pHS6a7FbwrK9mlMcFBAuLyuHBUSLMZrRCNjRTleQ2NTdzW8C7Uh4esFG3UWWkdY0tN+UaGSsDqCPFgvX",
-	"3fVBw3svmfzVYWQ3/xvh+N1FizFhJuJNuxLk7/2Fofrz4HDtFORyCObiD6BKpdiVwQpUwF3k3+a1ilcA",
-	"W9Sar9q1Rd5Iec4Yu0BvP2VTRrXCOAcOdE6kCEgmNE+KBq3aPYucsXMuamzeM2PVqyXxSGtCQ8n1obGh",
-	"9UwWQIu8FWqHPJ9M9TzwryniLDK9WL/PCGMXP5pRlTfX47oeQHC0+CU7dcmTOjWOc0NykD40DLkpTVlt",
-	"elIeYeDmu27v/qOpgPa9zVSnmXBeZ8VxkZNJXeOmp/B5XoUAUjXjiYZ9c0igqh7DY7ZavDwru6M+PYh6",
-	"69C2QGaCRnrNKmCuiLui4jx2ep3uOg88l82P+m9JUpYw6pg+S6++SIt5Lnud/qPOk3Ueu1WWat3KaFvy",
-	"utWMVPade2Tg9kZpxmrWa1W+q+CoqtdMkKuZ2RiY4xDKBcCE6gg7/7oHD0gI2pBhT2nkeT2T8TyAMmA6",
-	"Ye4rr2YXTE0MdlUPwGpwQf4GTyUiDJYSknFFZqkU5yXesZwPBqUv8NbSJPN4d9RCR+NJpjRQwmhitqQm",
-	"vf1qiqZ2p+WT0MxWY2PaYyj6TufGa7J8TPnF5bEsCrR6wiG7Mk1BTluVblZrQCj527s3r8lbvASL4R4d",
-	"dHs7hCpCya/HL8kopecITQv/Am1LgAgYfBlzj/IY//KwphahPF2rNj/shnx9l+7mpzm3+qodgGdTdUho",
-	"ZSUQCxOVRWNb7mfmv5h4oEGeghkdDixvUNEaHFqBkzCSkzMuqGXoNCdFy3PEuxk5ZRzhIXRNsNmYII8G",
-	"Fw8i4SjTWcrCAUmgqgLpu6XxpYYiZJ+m3AaSCRpOFnlq06uKnAPhJwIDwKAwy4MNq4yJWC2Ut/MctBzD",
-	"CLChMUth5L2Rc15yjVq4avZ+RZqhyEXAZ6cIU8ePvT8wju0OPrIuG3fQPAMmAbbS1A7Q0ruUPaviiQvb",
-	"vtzhrDk3jYkmQL5EcsIIHxGKRqPFoTpI2WZJ6ornU8n4utbgt5SpvlIotN4DUc4wVNb0CIhijIRlytRw",
-	"6+YK9ayT14PCu4Fw7YQrxeJTYENSSyhk8AeIMY6ZcWEQ+Zowcz5V2ZLtXplX5gZDPU+x3tbpECqAPOTL",
-	"D/ggYVWzU+2QpGOWxPlEWFmxFI5913TnKCrVZqf8NhB2paHVKfBNAQRqBVzrGQqm3DsBzJYPFhIVM2UT",
-	"cFXz/h0O37WWkmCu05DTAw3ITWpUimqOpQUFAHi/M6DtNWVF6gtQgKypvDOKeaktivUBgjZ5kkMPHK9d",
-	"WbDXgBU2SbeUbJKrt7+fZrquAWyD4PlT6/F7NbjgkV5V5i7FF5d/fQVpdpXatOJ8rzyMq8P07oQRhq2X",
-	"NwrXVy++EgPPkt7NX0DQvqLImqBVAqZiXsCpCtcWaLO5iOUMaN+MWVxt6FMgmEAwg4OIjlYJ9VT4j+vi",
-	"n97T5OLl1r3PSAT9oalAy3E2lpOBo+s75XEIqfAayXoPlvraBVyzGKo9I3lWZFPtr3TKdDQu5WxGlo9+",
-	"xthFYKEYxMzNbvRX4v5FmIjroRYre0yL+M0oz+HA3TeoRApaZlhxHRDtWQF9gGTY2Zy8fPeGPHnU7QWk",
-	"Rx68kiKm8x2zex+TB+8y+Gt9hO/j5bjlyoq5Ubo3BP+lfvGQjfknIGPeGCBZFEBgFi4oeqkliUvrwtr+",
-	"YU3zyoJ9spSU9ewpxvwssurmNlgd4ZgZ1lIwz6hm+Hol5bLXmFvftDgemg2YB0DFCxfLE7dD4TK3zfXz",
-	"BDqRoQGGTdN8L908RUh8ZLWwZqP87zKhtlHxvUvl1q8ilkd7iU4oTIesb5G1FU4C1GVrLRuahV1Ac/J5",
-	"3i5lbVAAZrZX9HyqAUvYVwv83bp4lICRJ8pSrufvzENdYJX/zGoDthdsnttN0CrA8rIE0EkQqxXDt2/e",
-	"nZCHllteocadsAkwwKmhQG8tDIgay5mL3L9jwFkG2W9y8ss7YKC13Z7MozEP44g6B61/to/evmybURZz",
-	"gaP+HLTOGE0xwIT/euEE1N/enyzQjBwJYORTRkVfMEEe/O39yY47BW+mTLx8Rp5KIVikyTSVlzyG4nls",
-	"xz8U/iwQnWZKq4Bkyqy4IpC7ebzfJYrOkZ4JEOr5l08e9/fNx0MB3di6j56YXw6I4ueC6iyFBrQ2kwkP",
-	"/k6RaXaWcDVmMUynLRAVQ0HVfDJhOuURocm5TLkeTwLClcpYGgAvMBMRA+pgntqphY0GVdk4Y/lcjrWe",
-	"tj5/ho44I4kZQaEpVj/bJTCy5dXzV+/IhHKhKRfonWdp0hq0HsYywl5KC/LI1rdzcU7OaHRhFh44iYnM",
-	"tPOsUaj4hMzWQ3ZlfUNR6sB1xvSMoayZdMhr6RfhCFnUECjQ0+5M6hmPWDAUYzmDjyE8bNuWT1OzJYZg",
-	"0g5bBJcbW5JglzNXW19cia1dhsJSfDPXOxJHNRRD8Ze/EHOm1VB8T6yvhfL3g1n/3d3dg48PzNSrwcOH",
-	"s9msk46iNgOa5I5Mzx+mo8j83/xup1h4QuRopJgXh5gbKfwg/C0MSPhDd3+w2zX/agOQPNzpECvYXUWS",
-	"mXq8A1fmdrb8MYDsS2bMV22zMxNGBfBpF9ljFPiYQ/sDSycq7/bryVMrGH4L/THKTHfIKx6lUkFnAPz1",
-	"BZvqQzIyu8mMBXvFwzdRphEjJzBpLDMRs5hk0/IjE87y7dA76Hbb3V672zsBhP2g2/0N1u3g4OBJu9dv",
-	"7/ZOAHE/2D/oHMD/foO7HZWbXUVGLCkfYltr3CHatkOMzwoSgsFbadIzTzavY54t3bdwt+J76Mwl80Zy",
-	"MI4Q4bpc+ZTVtXjVsiuRK+4OOYKJItQ8HnutFhfL6EJhxpXCXY2v198NSH+3sx+Q/l5n3wjv/n6utmEL",
-	"G0ddDQX8x23xEBSaBRZ7/mnYIW+pUuXP4NwbERjaD4KhgB2SH7FKTlYFubcEMCzjsh+S0JgCIWxK5SSy",
-	"2cEz20sJqj0h40rQocZ9JKf094wN3HSfZTyB/E/KaFw6qpaZdijCt0cnT3+yywDZeehbYsRKNCYPPji+",
-	"2nUOL/Da7gyGgrost8t2WKpbIOiwpJ5cBe4to4TRVAGT/HNwNVKmZJZGzCzaUFBBwucn9Dw8JMqq0nyS",
-	"X47ar8xIw7wm2u4D6E4FZx0P6F6vDybbUOSc+XDEoRMwVZiFh6l5b1sJAuUF1UPx1qbziW0FA2prolhy",
-	"yXIdRY7evgQL4kGYq+9wJ3ASF381FKiGSxv8O3dfPS908IPwKNPQjhuU74D8CErMCLj3KNmGgnGzkQZk",
-	"r9sjYaU/UNghz6nx46YMQ5vQCst2fypYah3kaSgEY7EKio56Zm4/tYtfhoe5SOXaPHOXhHkHInMQ8l8a",
-	"K0hCXltOSCoTpsgDn+g+yPtkWr58VODwCXDk7xDzT/ArhsJS7AYF2ABp+h23/QWbG5lvVaKj1K1rXGC7",
-	"Q5c6FxwWJL75tTOLAkvZOTfbAhOoDmAMdLzBUNT0D8gHV+b97RCIlQDc4ozNJWxTaul/bfG+JtChiDzY",
-	"6+7tgMRTXJwnDM4tHhhBEiOTOkZ8l+0yiwQYCpC5dr+j7psTb1cgK7FxECc0GnPBvoPWACSRcornKY6N",
-	"YRCQhBkZCF4/HJRY+rgqsz3A5lPSHZljBmHHocDjC1ZyaCupzOl96fWnMQfDQo+G4sGHOKUj3eZMj9pG",
-	"wBjLutrNBn/c7j4uZJDx2HRqLKy0Y64FKRTL6OFYT5KHm9wT5FUPytP298k0NebeWcJ82gQ5InOZpSQa",
-	"S2NTkTOmNKFklDI1Jr/++vJZzlAIrWPFuQ2IQYkmWv+58Hdot7JKMFsIetQB47EcaePHKzyVxlgx9+/v",
-	"oaYaoPCEu4ODgQFB2E1WYXHXtnVUwHOGAqvxbG9clZeBmE3XC8yJDshe/yAg+58+wR3tUO29rEYBcJ7t",
-	"kOvgedb/1WDfGBPMke40vmshnK1y3Ov3SVjf3shInjFPmIc04ooozZOEGCspNQaXGf/BUIT1jZDCDvnZ",
-	"+BNyRGIOAV1hqRJSZS2uCWO6sAEmXOebGX9nJxk+seckP2cADTcaA7STsow++fTRocA8VIeEx1QzuL21",
-	"JvK/229lwqN52HAkUqoZ9HezG1e1e90rnIa62+3sDIUU7hWtcc8AjoA6PGEjfehEGCiB/gEJ/dZzoaU4",
-	"D408mLePRpqlIP8cnK2YkzTllxbeZmMJM5kCTZuxgo2KNrtqKJwON7tZRFaR7hvt43WyCs2kO7cV7Ss0",
-	"h/L+9saG5BPmVvg5tGt1Kwy9sdAAqrYSN8vhmomvYwFB0/EdG5EKjcMZ4m41w8RGO8bDtBpK1HdiPCTh",
-	"fz8/ITmrW2j82oRysATZBPpDDYUN9rlDdpYyagxes340gfuqwD8ztqetTGOUEG5uBkaZlYwHkAg7IHVQ",
-	"v5sPdncCYtaa2LUmD/b6Bztm39tmheZH3R1j7aZSnBNobmb571Ki+B/M/OBRQPZ6RtD09ncCosZ0aj7u",
-	"94eipkmua2iTJEWfXOV2grkcItHc8TUoDbcyQ3A+8YJmtXbCwudunED2ln87FKXLKj9z7fiIuyHX2gj/",
-	"B3tdMzG2q54LRIIB4qpq7E/saKxT5D51g698jO0jzL87Q3EEUtqJLs9H8DQMtZjUTs15Ka4B8wOUlrkA",
-	"jWdHMOQHBtxtbdNK7OtqVNahuf1QhJVeciXfhTqr3FwtU/iPmbIxvTQOrREPNGYDoMUcijM2MsLCSFMz",
-	"Lm4fhGGdhEdMKObFao6mxnBr9wH5jhEa/6BS+BoOqb1WPfzl5dPnr989h2uKRq4tiPgcvX3Z8mD4FlP/",
-	"OWjJKRN0yluD1m6n29lFoMgYgop5QND8cV7HVYQOpZlNiGxBRtYo40sMoBrdgqlEbA2qpeyQE/drz93I",
-	"Va2ZY7DwjGAFuVaY4AMSmuugi0OI05Y7Ai/j1qBlTMkjCCmqloceV63Bh/qobfGTh6CuWp+DlT90id6P",
-	"QStlairNzJuJ6Xe7LujGhLZg18RaqA//x5ZLYpx4daWeeQnIrkNErzm/biakY5ZxDx9fd9d8mA9fOamG",
-	"V/RWX/FrpUErXLe7+roXeRtXuOLR6iteS31UtCs1V/X7q696afHN8PuD1b8/kfIVFXPbqRnCnfvrzNyv",
-	"gn2aQg0jXrK71tTlPSkhap9NJjSd21PjPGuob6XnZo+2jiCo3foYtHwftTVo5dveEgHVnMRX6JWAHYrJ",
-	"K1dK4w6c9fLynnq5srQhV6xcYYliA2MyJXNCjQM4Rp/UUTN3SIiuagiHFkH9ftsYQhOwHNFYMM+NqBii",
-	"7TzjCkmCSTYthYcLur5Da6o5gssEoiXgkRZTohokA3RoqRUNmMHAc7WxbPD8PEhXfMw7Lf8o4/kap97m",
-	"zUBOTGWqKZTcQN2MJ/GPGVDQpMT+JGil0CLR67aHU2/2Sk1nmo8gKzaRMBax8bmcjdJpxj4vSLfe1d/T",
-	"R9S3+t3+o3av1+7vnkCUe9DtdhCc/ZuHDzwz58WoqBKtw0BkSVLG7mL9YuP9zEW9wByk1qA1YRN12jv9",
-	"2+/d3y7+3ht3J/3kydOu+P3i7a7cTx+rA93Ldi/3Z48/Hcx7f+we7f/YssQExmiHx+EAmhcONaD309tZ",
-	"yrhOX7yisXHSfpG4Wnn5kXP4bMwJozudVmAzd7CK7qKmQdifPsx/B8//spXR3uorEAv9ykgXTD1vqcK6",
-	"a6ikn9n8pfhV4QW93bV02C/Qdxku2F9n3vLuzK+M/+Jp14YDbX20HzYzW2x/+bo9WOMHDQhNlOVfdtHP",
-	"tMB5VLQLaAKwuo06QAD2V6X0XyEFt9P7a6t9FAjmXrk5/vA/PP7caJMfgVK3IXwX5TCq20FkLth8U8v6",
-	"nOlcd25h9X7xeuELF+51Jwr6UlqR/S2I3J/Z/Ory9pt1GY4ZjT3p8Z1T15t7DxtZvkY3PWt9/rggfR7i",
-	"IYADvdUdm/yY55B/x9SBtokA7uK3FqbRIcfm6X4UxUZiVF4muqmDgO9znQ7CjcYG6iTCMcolbHKF2yNP",
-	"Shv/7l5ObG+XfcOCxWyaKxsmuZJrF+0C6w/4j1JeKHueiy5FlVZZ5sgD6CalQtEIk7yQCzybQ+QcQsJZ",
-	"wtRQyFGBXyx0bYhxDw8+a36X425DgDKqIhCMQWxh88MwsgCsJwhGe9ibWJrBWbgSiJnQDAShJoLkzb+O",
-	"j3/95bl56Ivj538nD54dvfzlXwHBpl3G0IUWX7/8a8fvB4bYh6Go7QtGHjhQhkxjLmhiYUCK9E9+NT9u",
-	"914cozmd33soil5i5EHpO4i7vP/53YlHJ9bt2m40XABads5o6qdbYLIhWSMFGOvAs+DTGOKEeL1XwoHt",
-	"ngJYAwWLh8+wdZSHJFQXfBqShNFL83GmLZc1FoNwTMzaFfI6tEBSOZHiHJLLgrlkXoc850gfQRGJaaNc",
-	"kNxH6Etds80FhbFouS2JLL1zfS6vpjhWh5+PjK17xRDUjLGLZF4ywT0buldXabjbrXTUwdY35YKRnuuI",
-	"t6pBnV8/XRBP9U96FvH3Q7c36HZbG9jJpZ6R1xbP2uTZttVrjV7Gb1ZEYEAQ5a3avAjM8xN6vir6Ar/5",
-	"HHy70ZpbC1PY7dwWUrchWRoGrhSt/Jmv8vR8yrxvsUe6lBPvs86VjZVbmwLche1cgFskMAht5KWFoEKd",
-	"zrWiVpGzTKP4psIqDT5heVFf2+WYC3hjwi+AZedPFgPD0kYjDdtctKdU6fArC2sZ4Zbbb5W2u54pafXj",
-	"oilZEx9pMCk3iHpRv702gNG9pxREqgHypFsbD0kMLMKUI0DXR5SbLWpROAPo1UewYihiCZgf8GTzMCiR",
-	"cTaCWmFYLAu55UbFjTmTedfu+rKPq+mjbyITgDN0H5laEZkieaP3zU78dmEpvLcXmaqVFQ+jvKf81rdv",
-	"ClNhh3OVt2S1iKCEM0LHGKuLIYXhWoMC3NroVG42elDQ1soRuDe5S5UkQY33u717AgO9Nffk5QjqFm7L",
-	"k6FJOZPgeMlzt8TeGvbsSCaJnJlj7F9S22B0L1h2q029EtyGa3kltyHabXd+45IUUr4SKfy2Rf5t29K+",
-	"52AsPl9geX4DxGfCmg0ZurgH1HXbfD2IHWcz31Z6eg0t9k7T5G6S2d+gdsWzmutX2D55Y2jYCDdgZJuR",
-	"eR2tr115vpKX7HpUJwQjAeDfrDoHACDIO4hh3C9GxC50+0Nu1QK3nA6F8d6LgHMebHaxajcyFKD4Eg7C",
-	"ygVeB8/7TpEZnW+tvIsnfasKHHpDl/RxbZSxpqtzq9cd7HZhHwv2SdumXSvVut+1urexKvdavd+JOm8O",
-	"Mpoz1azQvS4ldbHve3V/Y+r+SroenINc19dFImtjjddgE3wp0caFiGFgX7c+hHhYW/eRBxbvrZdbxrzJ",
-	"S3YbtoueT9mqIpUqnautVlnUzTFPmdlz81WFJvn9TuDxC7q5WrWRzO2Dwd6JqCAPQqM2wh0bSTSn/kEI",
-	"HFjhTkFEVCLvQgYlINiBjgcFvw5Xp3gkWr5Os+wwZ1ImjALl2tdWClOa5nVqYhZW+r5A5msskFlYRk9a",
-	"HEs5scRC8M2i2Cif4ua6maMY8WYcOY2gQ/6AjOUMoQVcY70/giDOMiSip0jQwnXRaBUIjjwKIxB0Uk6Q",
-	"vySKsilnMdFSQmUMtoXh2pplLGUd8hoqaM3PM8F/zxjWkMsMOBtoai4mEVWWyCKKzGwuk16ri2FKJ+tu",
-	"q2LUBRdPxwy5HXMjHuf7FGAmBRah1w1akUxklprR9dnjGCgM60ELVji+uwCMoHmA8RdYrE7N6jh5Wqax",
-	"hC3ms5tvhtgtTetNlthsOmn2GyxELb6qn84NQNk+WfaHj00rYREihZqyc7/eCpl/2yf0Pq5esDJr+tLx",
-	"b7+2dYroKI7XwnoINquvuLnHe9ym+7GWQ4Wd6qFKHthqCj6wvLsX+wQ08jcbijUa4oReMHHvn1yPnXEU",
-	"A6i+amlsaWgsc05y8ELMElbHPP0MPjemCOyznDsDyRAyxeJDRwFimUViBnLUnLXtzAAcypXNABcwXPQC",
-	"9ppe8xspWTHzdTtY9J+oOvJb524ezfhmzzDuqLpjXDCG+VN3pbMdrAE+MsqhOpStogxQdFc9nFesvrs3",
-	"Gb88k7Gu2dCfG3R1PYL1my8GvCa7ZTsMVmVju4Qv2AKLcClbnWfsaORQdRRKeZX3gypL646lmOR5H/wL",
-	"xqYKi0GcvMhjLS40w0ud86HT8VbGEcqC6zWO1gmOwAS0YQJ+qE2YSnFeyZguys69/e0l1Fsc8O1mN9eQ",
-	"kk9tLocUhc/3mKWbcImXVDYgemktnxng/7mfzLXleb1dD/k+33fLaCWkw7tpl3qDVJ/Kwf5YCxB71eQO",
-	"8P90LKViFsMvYjkbGI3hmNwx+FO6JWzp77+H237/PRLkc7VI8n4IdxmlcmJ5UbUMA3Im9bj5ptBCXLFI",
-	"f//9UBC8epG5Hm5ESxTzl5zNCBjBAIqCZ1sybcs4GRa1ekC+kpQHUHRTNz/CQk6vCRe8gHcHImiayplN",
-	"vStt622xAxmQm2INhaUqpcrORADTYOcjL8fdtkqikoldmYU92pKTv9T8Jq9Y7LXqU7G2yfx6svgZ5geC",
-	"6lBfWIJTaJKQt3yC+e2QIxL+ELrx2lYQrs0+klgqEv5//R/DppEX3RUa3sG2AVzvHbzGo8tfw3Zmz9/k",
-	"kAACDClzcYM0jPjJyhFDR9Irjxfy9IsHA6ipzWGottKqXX+/u+96A3q22VjcKV1jMKXmjpuNZpV1i1zb",
-	"ra8YU7AhnuAeSvB1QgkQ6EsFAfV6SROkGrNH4zvVFCIsqZZ1S5mW0F7QHICc85yN/JFYVnGPnFORfreH",
-	"6ANz6VBwBYgEEYAPfJbMA8vfWTT/GBsHmDEARc94khilgE42dEsyxhACCz0Ket9gs91FjUo+cdDnXDla",
-	"pu1SjzXo9YNtstCyQYsLmkPgZUMxyqA71gPgxC+XvO4c+pYH5tIUcFgPRU1Ftv25nT/v1zWuyY6lqAZ2",
-	"1DMJpEHw44NFaKG573yK+AoEgANIE2YuwOcgdTZZ7iNVXaGdoNJY7gGy+i/cpBnkiGwdI64brzWPo0ki",
-	"Z6w8BJVxOOVu1mD/2YWxoRSYhu9Uhdob50hmWvGYte13bfjODocL6KoHu1KORgBiS6TCVTYXm6/acjSq",
-	"rBhXyPdqX8Uug+UFr24G/8e5/Vn9sXlbOBneT2EG8t+B5wodv+x8gLmPvxSyDT82F4c7naHIC6QqdcNC",
-	"tpE1xrx93nJlNpbAO2JJbMeMp46V/yQ/CsYwh0Rxwhl0KxFzcp5a+OGRa1+R18wTWzLv0eoj/UnRiwt6",
-	"MeWo2bwTjGAU8JUwGCDdNj+kiWapoGYvKevRAOtNvvZA7wJiBnYF+EMjEskkYfQ8YwVFRSmIDjb/nBgL",
-	"Hx9ox4ft1hxbjJVkriFUYb0QLeWhk1wQ3CuaOYVm6VIesxD6tpC81w62BCAUeYKkINMsnUrFHK0+wcI9",
-	"16NpKC7YVA/g6BG7m3EO/d0eFCIY1tNIUFsyUmpbF5QoKm3TCMexmJPSjGhKbOccN8H2hcwoTiM6DQmc",
-	"VbV1ZYi50VGp0v5rIJ4Z02T0E2SN6h/nfutbaDmAaot45k2Cr7Z5l+3e4kqcMt5+ugcafeXEMoumBURe",
-	"xzKJ74Jqxj8N+CZvUN2WshO+6sGATIlqyvVgLAcnep6rX08W1TvpHgx28TdGKBU1Y/9puGfx+6X3tM+F",
-	"FdSUJzZB66C9iTHz51ZBlKxmR6oPut8FFa3BXwaLaZmh5QxGCFrmXBD3CtBsGAIUkRnew4pvYsUvTGCr",
-	"2/vbwW9P9//R/Se+lc6g5fRB0f3jpGR4OfK0om9s3o/nYdkQ2yTJvc7Gh8RW3FDSs4EpHGxl/Zqr8nOS",
-	"KfjsEDryYWi0ZElV7KUA28DU2MGBZ+MWL+aMzsDzXvLPKoYpHOCSAfqFsyCVwCTmFL0Ubyk6vEVC0h2c",
-	"Sk9WCFBa17CI+tnc3dV2fL9f3vELDih0Uqrb9SVXFBR0QdP0Alia6t/tqUxTFmErob7fySnhSmNvLujA",
-	"hd6Ccu3yXMMh7P3TClr4I5CMkYzN2Fz/fU8CudAu1SRhVGnS2zcmn4RwBiz3QhLYmHT2hrbbf939kIIT",
-	"kjGuv7DXXPiB63G8ExRkk4vS0tL1lQfkiVgjn693ed0s5iIVGvhh8N6276tb6wUCrusScjXMXg8aG3wt",
-	"cn4NhWu7n78ZV2TGEvAIJywGQjUtJZwbJyG+Mo4w0UANtkmMrSEfuAE1WAWdV0cBhpiCK/B2XckxczH1",
-	"j1fG+t2th3JyTc7HNwFo8+bqHte2Ca7tqrH4bSFtddxiV2QVq959FbVYFUVho0xNrCg2+mVUfjwUGAQL",
-	"8uZa2EHLjyFC/A8DdR3yIpUTiEkiS0ouByGoWm443j0gIcfd1QaWFQ7hh8DmA4qAJRJ6a3sz7BJqcwM6",
-	"U64MekLnBIm5oFG6B+6CrupX5D273RDZLXOnWN/iSF1UbNTroC7zo2h3wl+2Qr1USMz8k/JnQgXeotrZ",
-	"OjZkpcVJLizKzX9QTJw6W9+eXGOcV0IwpWCLIvnvDl3TD0izWWFihMsyt/JhzwnyjSMqr6UmU6kUP0ty",
-	"aVoWdnW+x6LMvC7no0YaQzd1yyhxxoqpQu4sowrKA+7c4yXvkt3tpl2jh5Ccb3Nxc1bLSTlnO2YpG5Aw",
-	"N1Yw0JWbKyE5Y5E0lkJocQOnXNSAAIGOYamaN1e/FF+Fnr8bRflMCnavI79EHXlDkl+sVE+d+/pRH7PO",
-	"ogsv/c/F+gLYF0+NolcaQ0izmxW9MBJznuUlSwfGQzuF/s9MKV/W2rHEW4lae/G9rL2Xtfey9l7WbiNr",
-	"rQiBeQKBc92yFuzL27FyFeUxxrAAAwtAWyNny2avJ3ud7bt9TAtvcS+A7wXwvQC+F8BbCWCQILcQcRhz",
-	"pWU6X1GpiYWYSNNbg1gMiExiQDMjPNlraY5l/lhOxnVn6IcAFIa5kLSEvHr+6h32P6fEjoqM6SXDJvLX",
-	"kuX9yb7slVO2WCBQio9yzSYo2pHO3oJ/W4H5W6ZYqSc0iZmCDzfgXlnS6xGIqV300/ZDl8aJwX9Xuz7a",
-	"hIPrhg68K+7P1Vi7oKVlEf/NlWfr85a8i245GrLSdhN8GxxU95nltTPLIDjGdDplAqhYv/xUM7TEvR1r",
-	"FipYHGHWGePinCjGjED0ArQQxK0LLQxFaG5wam9wCjc4NTfIE8OYhXaVLFvEH2Ay7m3fe9v33va9t323",
-	"0AGvpbZAfFqSetcbgrA1grcjtGOORYWLYYembJuQp2Z4TioPRUUsk9eQMQbDuSjkrakl2lx+C/luLGf3",
-	"AvxegN8L8HsBvq0Ap64K+3rF9lU63q0rubHt3UawzmrrurxZXd5rQqaWq0CmRLFLltLEimvFgprmdZYD",
-	"oUNealtyzbUaCh7nvbKte+xahjk6Cg8IyjWCM61smlGFJeUyiQuSCrO5LenEjM59nSLYDGD4jsmiQ94I",
-	"j/G6eHlu/ApPqUHNTAAdzDLFSjQBxUX+dHlvCRwUjiRSeyGkpUyRG/fp+6YBpzkdAMjE/Fy+d8hj923g",
-	"lUsVsaa+OXp5vz+PhF1ADT6WhPnXNgWOer1S2dF2MaK76+S3wgrwGvn9Wc2AO6G6XF6YXdtn76s2P0Bj",
-	"QEgsfPvm3QkpKcUwZx/KC9OwdkBBgz1LdbG6dPbr6Lx3a8tQUya4WAzY+Rp7/N14Pgnm6Nbgq7CzC/6W",
-	"ShQ096b9UOgWHjG8071DfO8Q3zvE9w7xFqL3HQTnbghLlYlY3qC8RUI+Gl0ggTBV2oMB4Fpb/j3rp01o",
-	"zJBquSDoHYppyoDuNqbzQ/QPLcsYcqtYr5PrDjlyVTCwox25r/NB8dqhaHSYA8I+mfOS+44TamEEZ+w8",
-	"ExA4hRokD3owFH6zeEcCaCZWbJMAMxfea4t7bXGvLZz/EmDvVN8/8Y9zAP7NUKx2cNwWQc9mO6/lm1Uz",
-	"v4pYFlJ6Ii/ZlTRNFnO9AhY2c7HAFBkBYtfJPSCCzXJA2IDMxjJAiQsbATUGhD1teiuXoC6cSXXeFR5k",
-	"hU4pT8ziAy4kbkug3MYncsFic68xVWOmDkk4YRM1FPAG5JKlfDQPyYiLGHYRRB2pmKMa4LniAofYDD1l",
-	"Zu4gwJsyoNE1g3gzGgoqCEupYnHBjGm0nG2aU9Rx2umYk4lM2WEOPk4ZUnAqOQEt0xmKY0ZjMwztvyLX",
-	"iiUjYhZDM0FiORM1IU/zdisI981PngsNHdvXaXuO0y5FxFKhbpPAvGksMISIJglLSczLHdZbF2w+aGL2",
-	"V9nZ/zAgFyoGMqGffoGofGvQ73aD1oQL93cPoHKapeZW//7w7+Ew63a73Tb8t/cC/vP4xcfvzTeq4cvm",
-	"q/6rqDNWOgWB3vDS8L7eWTibQ6jfW9ryFJwz/RZnvWEe8iubZuLR0ok4av9G23902wed9scf1nqNUl7a",
-	"7GVk8L/z9gY/rj2m/o01MPiquPeN7FiHdZ+hfLkn3P8aoZaAFgE1CcrHtxdA/ddEAnO1Y80EvD1PuF4F",
-	"InfWn83rRTJLYo9t3Yl75LoJyg2BbHxvKPKWQKl2XuZ5yuFqxC/WGpEzeJYxAXIOCkerPqM5Mz+y6nTI",
-	"+zLltG0FMAocbboKys0+ZlyP4WY8zfvbmTuOZRIr855CHzren6JrMPYAoi4tLFjOeT4U5jPgLtXSzBAY",
-	"u+QZzAESmRvr2YzYUeVDlsC4utYCsXM6kim+pXlsUIHTVzoekTOZFdQ/qTZvacxIpclB3zjuxvaiaQ2k",
-	"yN8DKywSf7essEhOxky5wK4ixt47zDPn1FhRzFyu0fSL5GRCVUmif+gF/Y/m72kC9Iojmii2SR8Yi+hf",
-	"bcEERqG+xF/3rGXh/sxVJk1Tapz5ltLzxLE9thYVlVtl10GmzOQO89AhT6lCNkgaRbAFY+noFTUrt74p",
-	"NU9tMJZKj2iyFHrLbKbh8N061sELYPcvOf7uPc21A7B2XKVD4A5TkO8C1/LBnqp1rFJz36ubpM9pmnDm",
-	"aFFvsa9TOd99DYYQBCNVnY127T2ern3sZvsoSRIpzg/NqY/ZiGYJTLb5zJH5g4xVdK465NgOIYfMh3Y/",
-	"lF8NmhjXCYZq0c3azcLsha8cy+viy5xY1TWw4tbIdWX0UZIYRRNdoEZ0UVRiW1qQSZZoPk0wACvJBPxM",
-	"fEz5POw3nHbNprXvY2cTr2Qim7QGH/aDXjfo7Qf9brDbDR51PwaOpXbQ4kJDO+kJ/QQ8uM6XwD/2c3HA",
-	"hWbnLK2bg1+Y0UhmXdAw8NrVeO0nvC4PVarKu2uqdUvWuo/rkYKVSs5ARDQLlbwgbR0m9w1Z1z8GLcE+",
-	"6dMIX86WkOV9Ao3EzFI5ZQ9/y1IejaF0rEmCbAAMepfItZwSbPFittTXUj12ayHaDXsZAPBhsSlC596l",
-	"WnSpXnDL4olbz/emfLu3xqmqGtCLvtVDc9xWUScDS7LxJCKaJEGBjoAobDEycNtpNLZmFfgO9qOhKBuD",
-	"Acmmxgk56FoPYMxoDPHcvOMT3hyRFq7+F78WUmPhgtFk1NIuKAhP5zyooUqkDs3jjQixrcTBuAPYKnYr",
-	"UkjiADmC/35uvDtvZsKrOCSv2SfnlCTs3iO590i+Uo+kZA7bFOqdxluNNsbUHST6PXFDpPdRpU9ZadT4",
-	"84ZxTgGDXGO8FpdZE7b4oLKrPq65Pe49jnuP4+Y9jut3D5ocAKNxK5j/63ILFs5YWdibl2z2ETbwA0pq",
-	"u8khOFm0fO7dgXt34HbdgdXm95XdBJeVWCP94n6KGQibDtCEidgYrRgSdO3/z+bmcyw3ixdtbNeff7l9",
-	"/dSNbYVpXYhlyPuXBlSOUd65nfM1ZXHt9K8TMnFb4z6R+zV2To+Kc+aEyVN7QGsESensNvdCN7vHNQkB",
-	"i3BAhHRWPLbqFmxWtOv2OysutJbuDMV/80tG9Ey6w6xsm16Uj+A8InZtNpYJIzGdO0YDfHxAzqQeDwXH",
-	"3kuxjRbwvDgUwVy25tXILdflDdv9wsNcNrdGotk5XMbsCI1q7am6MrD3akWe45QrPaGqHBI2U3kaU52L",
-	"w16/3d9vBS0zsQtfPCoE4tP8fhvYYXYmrrt/7xYPj+vk21EMuySkoxGcttMyKiApgxj9TVTAD+678V5d",
-	"9nbXkKU/s/lL8au671lxXRSSRnj73nwh/tZUEiVxWDY180Z+MXOc6ZWYIXxeMjq3Erh4/60FrquLWLSx",
-	"9prGHH8bfIN2yq5eQXAProfj9GbK/JomLFzY7iAFa7a/bD43K12vc6aLM3PFsFK9oYGWUHy6Bo9pNbIE",
-	"hsdJf9dz0DAEtWCJ1MWczNV7pauzabzeUDY3bJrCSm5p/tSFStcmYr7xRplut2zrm22k8uyi5GSlsYya",
-	"A0NH6P1DMAiD/VhwYVsz5x2xlWt3bBmbjRw8S+VMsRSoexJJY5Uja+EnLFEMan06dcLpmRnVSsmk2Sf9",
-	"cKwnSdknKGcAzf8WEzm1p9a87Nba/Zva2WaXsihLAbT94aO/Z81EQXdw7ONv3P3M+EsuE+u28Lu50mxS",
-	"s4Gn2VnCI7QXbZZ0RWTS5VLP5tCW1IUcoe5LMZpGY1LscCJomkLjQAYO3FBoeQ5FXQNCXXACoJjYa5wm",
-	"iWWTTBkSXS0q1JinzFy3AixgE+GrYpk/snMuhDkJNnoxypIE3wyBFlTMyUym1tXcLHcuZGNKFP6zTcHT",
-	"mqlysxwYmalkbb/a5D/UXMUerD6igjwIdZqxcAcI3rCk70EIUI1wp4DWl14K4a1178LVKZ6j0mvYgZ1J",
-	"mTAqvr6wMh6EdaLKdnLvg8pfY+4qzuWdE/pOAi5K/bIIbY4pH8VQ9OKQZ+7QlcqApIgYyUTClCJhfoJC",
-	"QJyZc7hMgK+K3T5zObc7DN2CDF/V7B8HisHN1+aC9Z0X/9LrC8pu+QZbjX1ZMNdFS2E/QAFbHKdmq1ht",
-	"K9jMtia/D93eh26/RuF7FMe5iNxQ+HqxWiu91w7VUtfQP2d4hWJLkilz7I6caY24XTEv9f8ZiqJ1tRQA",
-	"q8IUXeCxIuAAYpsZHFPVLqVjdg6HQjFdkvhaosSHjCGj8XaSHx+8reT/88aQccaui4Rm+VU/UVWiKLkP",
-	"PefiAPdU4dw6YKl/erYTE+tGovHB3ymnV7dxoDHqgyfwihHpu7A+TnKSyT930Pe6ZMK3HvPdSntvF/LF",
-	"OzsaP1BWi1Aey1FkDOQJm5zl7Op5VIw8+Nu7N6/JhKXnQLEajXcwpOMJA8uYADEgayyUeNs83T1AxR0S",
-	"peW0ghOieiiMjzewfQHBiMdagYLSwPIDchceJCqLIsZi1SG+ohgKmphpmzv/UWk6385MwDzStZgJ63iG",
-	"MNNtmOkf6qRc3lTMi80i5kqWptOnYi/CTVhc9HlT0fcWX+J2mdabpe5TnwKsbsfdy+L0tlP89w7e1bE5",
-	"yKB6vT7eQ4e1XAMHnht0Dg3pAOHqhvHgJ3zC3oxG93DwO4nb29lfJ3Cfw2TvPdk/DYicLsqFW8EslA3Y",
-	"2rTBa4khKmSPLWr2WAWOXjaNFkHo5L/5JRuKK4PQ8wAXCMJmGHpQxqGbrxrQyAFREqTwUCg5YWcynkNm",
-	"ZCIvGeF6gD24EWGhK5BlXzIClSkY07YzkyUpMgMgD4pypF7Q7XZ3HPUZ3reSiTHG+YymsVoi7VflWxoF",
-	"/m0mXOBNhLSi0u9oVHzjWdH1pZC9x6V2RkU37RZPEsGUWlIi2duttEIKWjPGLir9mdyGK5n0i4j+7uN2",
-	"txbRb7448Ad2Sf3sxEY64m4g/aWH30P6/5SR4Pts0o20Y7yqal/ldTz8D1R2y9HodM2EE9fo11sNXlY+",
-	"pVoyAFtvpYRwDFsroT9v7sdO2X39wDWdwhN6wbzqQ2ipst0JXDdpkz/Kmq82e7FdNUFxgq6Yu3G20pa1",
-	"BOtwVvQeLVYWSCOIkKRuE7Otf7NVBm5WG/JNhQ/+Z45yXpsk+rZTTv6Rv2WvvRYp7MbynSKVxg2OOGdK",
-	"9dhjxSqsh+2pY4FIZ8FEmSGfdxv4vFdx6FV7ClqLCbYRVpVjgykuheqQ9y4XL+bFzzBNZs0ajKmSmc8p",
-	"jo1LqrBHd48tRbRlLf8JXvLKctq5p4VTnL81bI6zREYX+E8mzAh6T9Artg0gW7098HQ/Bq2Si7rb7nVh",
-	"x+Q3qPnF/gqmIPwOl6RhNP3yaLp2dOa1YjpvDXpmDPa3jysj313y21X33TUjZ+Cc8kt2WqJo7bW7vdbn",
-	"jxsoiNKaNmiJ0s66T4jdh3nXBSd8p8p75w5ivVmNHD5m04RGRtYmSdl2rQ64Q44KoWu7LUDxGbTKD8un",
-	"MCSZ0DzB21Ub3X/SRn9+pyAIS12HQ4ycDsUo01nKCCTkFdHSXE4TKdgAquOwwb1tcFiMh9pv3N0BQ0nn",
-	"Q+E9GUOx3jvUKgsgT+2QI1GoHiAbHAoIdOGLS2R+NaLUoSUPc6gYysfAD5jHkmGyzzzMXM2xs8OP8FPA",
-	"hSQyognSA2KX/vd5F7cIf6Uu+JRQ144DmDSZiAOcNmzk4WE8zunUUrse2oZwXJMxNPRSRM94xAJCcawk",
-	"zURRbDgUOFEywi6jEaSouFb2ydrre2a/YCLuEPsuEC6fMKYDQhMlh8L8yWPBz8fmo/T/sfe13W3cyJp/",
-	"BUdnz4m9adJ6seOY+rAjO84ksxvHY2vGsxP6ukE2SOKqCXAAUDQzJ//sfrt/7B5UFfqNzXdKsuSeLxNT",
-	"ZDcaDVQVqp56HtSgtM4I1x91qnSgYz5ndsJhLYzr0v3IN0NtQexXPzpIXfiX2RNCZen4qFKf6Co9dVYm",
-	"OKX4sgPKhUoX9IVWKYSJH7fZG10NS5TuqtxJd4rvemmosUdmxeA2rUQdNw2aaUKV+xOq3B6AaF2Y9F5Q",
-	"qrFiWAEMMQcL0ICJGjDRPVWXFu5QIV0hxz8SPHWj39eelk+Pj6tkyBOj+8KCHmaAdWIIc07Bl+M9bkVQ",
-	"cuWW2mkXTrQ/wRiObtBw0B3q6oypvP6yyQIO2fT/c/nN8VSWxGM36vWHMBSUyGsRHP9XiEmG4BgArTah",
-	"HEgtgPeAlRkBwKFeWy/y3ekqf4WzY//1746PmRV9rRIAhubaAb2pnSPT+LUwc7iVSK1os5d4A6gHC5VA",
-	"JOZjxtjpK6Fi0G7yT/OJ/p1lhCwfi6x1FeMnH+TPJwKXNnwfQBd2pGdIjc+ABINdQJhOquS48KdWJKQC",
-	"pzQMz2mA2Mk6jbVCmXst6OInnSZ3i7hwMx2IyIuRWTl9v8B1Dqzo9C6POienxytS88cVRMXGgYqfnJvs",
-	"jV3y6DsXOepnaT1dt/g8kUbY2huelm9IdypQl4daidbjwj/XM4BHR7AH/H5//pe/nv3z5ekvT//x3eWz",
-	"///XD6/fXf7zb6dnT58RM0N23Z3eXS045CeRbtIh7HdigwG5Q9LxRQLxiO3ERO7X54FoyG9XKR9SCOv1",
-	"7ouC+UH1nqRz4r5Wg1T2XdxVIOEJ+uWK+7OcjTNp/FuOr29tCUEYBBdvDbhMBS0IsFAtqVoTbh2th3sT",
-	"yXvrtkjRuUa5fzEwKIRja5u/X/uoKdjEwL2xc/SBd9kt+tgKavNaJQ8FaONnq0HZHGgHAcM4ZyPhQ21v",
-	"Nyswmx320iZwG14O7q2TacrgALl6J60q59Iu2rOM+7UHo3vEmcvqrXtFj380JutrKbKOcAPvYnp2K636",
-	"15Lxfo7FZkAXEJOH5lqYsqDjaPQYchtQYES5fp6mAjXmE501qzDeVROjh4aPId+Xlhv3ZkHj34gB8Mgs",
-	"2EMr0sFSCmO45f5GcMKNU8Isy0SgObmSUDW5EiBMnw0R3t2i8E5U7dr3YYvGGk92P0ix9f5T9B1euHOy",
-	"FQUxPv0yBmL4a8Ord89sw4eRZnzMfi4ahn5f2DqT4LcGxvJ6IhSfyPacIxfuJvi1Ao9vxHpzh0lX+A/s",
-	"oJ9xy3yM44Sqzb6/ol9vt//CEA9A1xuG31D2rqXsRZYM4OndNm1PcdY6jt7wNdabI85C8bGICMCynrW3",
-	"qyq0vazI2htkF7ek7Q1jWt1y/jY84Na0vYg5MTm2xD9nm13OAKGTIEjG8SuhGLcBo+KnIfsyk4oJCTKS",
-	"2iTCsEcxV2w8jdlA+pP3hVLsl6l1wvjfddUv//1f4GUvlOKP1/LqwgPn7e5+9nagBj45KDWwaI25TEPG",
-	"9Zz1wyPYqTF6CtUWZicA8FrBEsyVao9hYv5EH7a1GS55OuFvuezxzk7Lj3e24+PBO03kULosjzwZaSWY",
-	"mo57wkSMOx/9+JU9MkK02eu8X7c3dV1Fv5WWyaHSAAeCedGItRIcpuZ3YbTtsPj45PkJe/bsGTs+OT2j",
-	"5dJV8bdPXzD6C/yhugb8h8sUc/1ol8/S8kn6j2732//z6Df26HH7Sevj//7tuPXi4+N/n0Unz/7IPvxf",
-	"262SsUhkn6eB0gWn8DysCz8to/lkJFR1jbBflUDV2q7qj0T/Ct+In9SZ0Wro/yMPNcszA/87WTY7Y7OU",
-	"afqsvIC+L82Nnw3W+vjtRhPwARK3MvFB1UAKE3dIghcnAHltKhthdL1kxPllPlk09De4wasjp1vGCDPD",
-	"l4oPUR7+82fftU9Oz562n333/Pv2i+drn+WwD3GfyDnIT21CzhEcXxP+30da7UkekIRILYtRamK1YpCz",
-	"nFf7nRhKC/oIeThVpW9DDIPzvicwOUK0hj67q8hpR1h7gqArwpisJ6D01CHmLf/U3ASKCOaMHI+lGkZd",
-	"9Tcl+zoRTGkz5qm0sBHYozc/vnpMTS/WH0RS7+sgiRD7WOdPr3MfH2MkFHOliq4/xmCLQBiApZ7iThMF",
-	"o4+P+fT4RVfFEBW0IDyLIyIMyUDPls/J9IbaMDzZOcstEYR3XTVV8l/TgAVHBMiMzwmem3+bbvQYotT3",
-	"GbSlhBzBkLkaEkKahXDaRgy5SZjTMFFY2KPYL8oA5XCtnjRuhGhvbSqRyBjg7dl3u2oijPURM4x5oq2V",
-	"vVS0sgmMqaQ4BigW63OVSH9l22b/T+urKNOBwcamkCoC7DAVI3ma6tmn/IpMDmitZDAfxN5czrQfj56k",
-	"4Db8E8O6zZ8MBxuk6OEjQpIPBQDpl7KQZltlHT6Gttsdk5IotZbElAaKkIcLpbagMi399GaQLls8wU5j",
-	"r3ODwc41VPB3RAW/YYW/uE7AEl9ywAUVU7DC+XNb5+hCabCHwW+BPQ+vuZDPKp8t2+w9Zhl68/AXp+Gg",
-	"RAlt/96B3GkKR1C8R/gxBKLWcdX3MeOTgk+mHQ2p4aPjk7+8+OerZ38//gci6d3UHnWeHr+Ijpx0EOG+",
-	"Lg2KBTbS/AHyyDRMkn1S8E3bpIRXASKK7q6TPW6Y0hG3tXPYVYs+bMWv8+/6X9Z4kk4Z1lnxRMG2S9tV",
-	"+QSdszh3OTFzIk0Bv5lK51LMVlrASQrwjNxe3RW65UEWq8j/ZmHjlmFpAXISPjuY5EBYf9tqDkjLJtCR",
-	"ViRu+8aykfTR7zy0X6MuQVeRMAHFRwvCBDsFGnjNnQONr5d4hqasUR34UlQHiptwhezAFrZiUwYb+t0K",
-	"3YH1FYChcPkm3LOOfBfxLupWwp/3Ap2cHX+/OOMFVm1vfIGR3LvjdXE1cI14kz3052mtoLQoqwP8Srny",
-	"DmbAHjpAZrd4YzdsDF35yxBJUNM0jVk/FdxYhoF7HLEYkjgx06arYkjvALlnTOT309Tvu0r8LizuUA6x",
-	"DuHJw1TtFrggz9VhApdDyCCM9bVIKrytcLCvVN+gAz6bHjVnYw2Sy3lXOFQJCe2DxbDO0bdPT9jTp1Ro",
-	"Yy9ebHUawzm6E8mEFR6j0Uy4xfDy1vodisd76HTY8NguXTvb9i108FS0W3D87aZ/+07FIA57/n4iDLeC",
-	"4I+7e8raYhPq0FQJyTFxEwClhWSePzVQ5BjsESTptBW09LpKKqeh6deHkkOtkw6VS9CiR2juo0LdIyrW",
-	"atABwIiY0k4wPQA/LE3pvBIxJ/tXwiHGYMalAyySUM5IYdFkFr8P3C4RSRGJrsoyCdZxJ62TfX/nvMjx",
-	"jW2zDyMqXfBpIh1zxjsk4ugZlKYGUxBdBfhYHxKR18pLPfDjbyzrj7hURDQDkUWbveT9q+nEsjFPRCAz",
-	"wsYDf6+uKrydjPgIqS4o3bEiOoClUxsdwF++jPKJvcK4IHPwGbFn4cyE7AJ0PgHhACMdYLwUw56B09bp",
-	"cXsHt/8atteX4/ZhPI3Xf1hef8RtS0+EKickOyUr4r18yWaBMU6lYHwExKAGdv1UJcKwGZ+fM+IsGyPC",
-	"ETL51QAB9nnZjisW458/eVsdNzn4g0UAsHVrA4AL70JWeX9BVmjR+3/207cZWDzD2kLvGsBDtMrHk/m/",
-	"bC08+vMPb98xbpzsp8Kyk2eI2Tg9jthPP7+9uGBPn7FXP75jJ989bT87ffq4s8r3s8z1l1ZxdpSWJuTt",
-	"I2aF99OZF48WXHiEnjai5hWNjlUbovRLuso7WeCIW+X/YPLqHSD8aa+U4nZuBt9jncHPHHyT+L9LG71o",
-	"O+GVrTSeEYGPBjIjroT6KpBQMqd1sK4P1+bhJBWi1KLJ2coE0g7ZJyW4aD/hbd3M6ekXOD0BFVaom2cl",
-	"jkLdEpcD4MUg3264srzvwFQBwWntwSYzgMFUVi0k9WnkKLeBTlM9O++qcmqRTlzw9QLYLG950Nc+niBG",
-	"UJk9AFKYKtHuqpdBhovEBScTUYvrAo4mhMT50GQ6Ac6kELgUWwcvK5MmEwDOW/xBoAv1E9YBy+/XFYbA",
-	"mSQWeLyz4++jrgpKs8E90LcDhnAhb7LCY8A3ah0G/GV5D8qWR6Zo8wzs+q9eoOzqvkRPZVBPeDuAnznd",
-	"/lz1C2y8Wz5XwU3fCTtNa13tL5gfw6P9jFuW+AXenKjuobfGckPGnYORqZtpNuLXouYc5a1cyidRLuDX",
-	"VSUSh/gcJfqQZrcvUrDWesAEhw44aeoSsPQdunlX5VlYyuVkx6smHXu7gQnsdcaL8HIF/NLS7pihHZNF",
-	"q48xWhMjrqWYLT2qvR/pmS0doLB9l1rro2KnPfryKG/dB6lc7NHh8wiPaX0qc5Lq405ejQaNxnpNY2Ux",
-	"HYdhbyg90CP09VgsBD6lPqLT+rahkrPZTzTkpp3LW3rLy7jAMqaExrU8mINg2cizRRv/0LkOgHbfQFxd",
-	"NKi41hO9mx3d+5yXcrWCp/at0RNtAZyqxCynq8Xa0rW00pVVKfLUWX8kkinAUU1X+RBD+h0WZbLqPTGc",
-	"Ksx/6Wl/RIdAf4cOtStwI6zDYx/+IChFdBXc+RvL9ExFgXWqr9NU8OE0W2Z2IvqSp/J37LvSpqpmhB1b",
-	"CFHhPStUX0T+wOU0i0fayN+1+pTwuY2ptUs6amQmAEqBhJdQ3BbXS4bA8Ct9AnPIU+yQlwpjIShOf2O9",
-	"JwKf84ZUh6UN2bkF0QIsaOXSBY+sEF1FOJdaGco4kzQGEPoVsA4Tt7F/r8gLZvOaWFf5BQFHRG8dAHjs",
-	"2FhbB9zWMO2ZkLTWrTFX8xZ+St1eZd/pV9f6BqSUq7stn4HM8Abyw2X6rxox4rPW8Yl3V4XFc9R5XqdO",
-	"fNY6PgUTMdZGecteAfWEj5fefYnc32lFl3kpMdj3u1IG+9d1N4LIsFBqnI3/XG3UA+UXZNP9dLeCx7cW",
-	"glQNVAfwBN5DqYI1O4dFAV6NMzvyJzuDCj/NIfIwoY/fnowD30lRm4E8bjHugWCkJujJ3QidHP0HWWPN",
-	"JpSU/hcRaCGRD6vInRROiahUBMcwSlwAqxv48GUubiXiHt3bzdXGlljFy33t3cM4P6VcNejztehzXKOb",
-	"bcQdQecpV+VjB8aqfuHPd6gthcstLSzpazpT0I4nXbRy6BthNL4ormFEOMFQosgIb7At2oie6PPcPrTZ",
-	"BZ2FXDAgFMMzK1EBDbcinnp5IrpKWpaKgUPpPPYoph+EiD1rKsl+6q8K8O9Af47/AN6BqKssZeVI3Qzk",
-	"93I9s9gPM+7QKHt0dDvHh8ma/+iSSs/8PWKqNQVCBDweoL9tA8nBJ20+Ud4s7tSU5s6RO8N/ijeu3Cnq",
-	"KuX/KMORwj8oMNjT6aNwa4bzv8MhAxbYQc4YX1y9iadpqd401gnQJJVeDez4amWqkLT/JBM/GyfR6cco",
-	"XMEvl23PBBewkW8bA7jE+V2E4+tltnQaP3j/kohVe9ABy1fMPvVDqhgtCrMaCu7e0p57EwbYJRAIZbPR",
-	"vEH13w2qnxszpzCD6anbKeYnuojlET8ygoHDwBVCPwFNqqyacvH2Z6oSScfGgitb4HbWLNGkvYUdnDUM",
-	"mnjRy/lEbKAs7sRn92TkDkYD6x+xoYBdQwH7euHtb80DG7hJ/m3T6XD5KTO8EuqMDPf8xrLY3zYmQI7T",
-	"5361ic+TlEtls1izsvJqmYcL622T2iIwc4by4eKAyoSEpDJEZf1ARzjhoDNIZUU/ATuXE2nw7/01Nqkr",
-	"NtvlDrYLkCnusVn+NRVTsYYxGWs72G0ECzNLA4H8+DxrXc3i/Ym2Eus2A0JIz0aADakDK8MQVmZh/gqD",
-	"XLOBPsB94GKljXKypOKeJeT3KrfXUsNmzVUJn5/7CUrEgE9Th4rr5W1cqj3UDpS7MtntqjH9gJn9hVH9",
-	"qtJ59g4BRyGx9WtaYWn1rwhLF3VjId6oTUdzCTd8jz+6dzSmuOrWEJjSnD4M4PqhagUPPeOW2b9/kWEK",
-	"JheXzKLFzU1cweo+6fM0bSnx2S2v4b/i1IkKbFIjbgEFLRKQKRbWZQ0tOKQ2+wBiezPNiJlyAhU02O7c",
-	"dZWGMjn8PdDgc0MaHMky07yiBszT9I1/gDutAAMBwhJt1i1lSuBhbjkNglaylgABXwvkQdDQNJ2Q972w",
-	"CVuqJcYTN4eMCDIMculsdS83CYxDJTCgK1Awb2prkK+rjXYhiwF8mJsJyWeap5lGPOX2jeD9kcDeQf/O",
-	"cckExINWoqvAWF8L44eBqtoRIo5m0gr27PiMxdP8YWOsOfiPZyOZiizVD/rnPsobTR00iicAuMrkrliq",
-	"ecJ6POWqLwywIqPmPvAbQzvMknD8HfSjCGtvsjKa36SWO5cn84elab/rMl9yLnzFVUkI3wqzvRC+0Xq8",
-	"Tk4HvuPPOLImfihLiy0VtnkH91lzvoMjDN6NZNwUexR75xw/pp4FpR17FA94av1nGdiudMLBE16tdIP9",
-	"xPtOXpdPW5Sq6GmdCihX3LNTjJ/bTZQYYGYbGYZ75tv8m8VXV9jbsJ0QnQuJ7sVNXpH8W6rFcJEkwG2r",
-	"9TgID5AfIxgr6SyzqUq9lYmzPQQgPtiJbfaGj4XtKuRuAA2CepWAokDUKluyDpPqn//LOpGQhfEDY1tJ",
-	"J/pf3CTxfXWgW8jpEpQ1t5pkWsvPGhEN3waX3HJaaivHSdLQ6d8Rnf6aX/GxQOL85lRzEMt/kSRkmXe0",
-	"/MWDjf/ZNlznGtrTF5jOz/GckgGZEgGmgddydG1iz3Eou9nzr5d43M9Xwzr+pbCOw2ZZQzm+w77dlHrc",
-	"336ng5k/6OPG25Ns/IHFGABK85P6VWdfD2NjHnqhaA/3vBtQ29/hBqjB2+yH4MqxBdY/WFdZpycWgule",
-	"IMiRikkXjoXnWes+HReB93O3UAC3+AFCgUNQefdTbSucnQUbBcfeLS3NnXBvLzNxDfH2lxFeVQ5NDfL1",
-	"jvisD3PKIqjIFq1v0JIBv9oFNUV15b3jN2iVXtGAEJQIEEQAMRh9sHmgV9eIXW6Zpv9T2n8Rr4+ws6Cg",
-	"LMNoTiCbKXFCT3KxuwK2CfpcBsIYkXxyOlzvJqLI5cX9vKj/dZtTnKEmllwXS7qwnbcBG20bKuHLyFr9",
-	"iiYL4Erb9/oVrhitBDkVeamijGl/aoD8A4oMY2QT2wGjlJnCL7SH7NaRRT9oJRpc0Y3ao1vGFUk0bS18",
-	"ny3wcOAD4whVVsLf8z+Eagg0Y2F3VhBCBXZAUJycGiOUC1jhnbj8HjayiO8DKSobWO1jLiduxMheVoj2",
-	"e0IoZoVQ5/kaiJgcMK7mUZDGh6R4STEeiW53sMJ0tcYSN5a4scSNJT6wJf5RKmlHGWHMgQxyKvj1zVtj",
-	"oJIIBaKekGpIdtlqlugiD0bBPucmuat2tcnweI1BbgxyY5Abg3xgg/xGu7yxumjo/Mxt1za1zDoDO+KN",
-	"W2dpq8yjFcagvDuW9USqQSVCowARNw4VAfePn+Fija1ubHVjqxtbfWBb/VIMpTp07BxKLDdioP8sAz9c",
-	"po5JHNdoBdAqC5VkOv+gyVPu28XGKSjlW+q6Ar5qxLlDhQtNucstfhAuFUaQoSHj3uepUAk3cM2h9lfU",
-	"Kvcc+eC2N/1hJm/f+u+Fgc8ovZf15p6Gat7Rj8jfKvrav7GJVFKr9vZVtsuw5G6Z2nhFjS+vM6KbytfB",
-	"eQWlDrymiFJvMOmLzu72iIfR8SjtWgM9VQlqlBPZTv5p+2G41PBgUlHbDnpZnkKva0uqFlinOGto7Sqy",
-	"sTLnEUHOlUbm526893sB1MzBEWrlfVYQ0MfXu4szpwbkzYAqEH5Rx3Jgazd6aPgYCVGJvs0vecP7LpcF",
-	"z5hyQJ3id1KMWYCy/J0Gc4OHjHCLJUgNejrbEFKtIaT6QIhPM1WkgbBVy3EQeVzTdRwkIIn7F1YPdxS6",
-	"ATf4zIdoY56g7iRyCmbRfyUCCzdd3aX8IQxtk0blMMCw9Gl7bsJMVcAy7UdFVRrIrZE+hWm6r7RPYfyv",
-	"lTPzTTqnaYab3un72DuNgnLZxg62Ktvri9aqZCyWt06/0U7YagYU9aJAnkAOANM1FoGPfGCE6GTu1IZs",
-	"o41AhAlZ9IB9ryyNBAEbV/OeTubnmblJgXHR/8nNJ+Icc5FSDVlPuJkQqqvigdHjGBxxjCL4XQXkUVwV",
-	"u5QY0pL3RZqKJGJ+Gvz/QypXm8BjDpJ8wNPuH0j6w+9gACK1i7nPwOXut808J12v8FplxIHSddVAOtuh",
-	"8/ZIgDqgYU4oNpZq6qd5EMSrMvxYCDDwLtKymEbknxRXuB9/InwE4u9CfOdEyAN1Nz92OfYOBO4cHonG",
-	"r8Rnt8KVrGtSL5mZu+1Wt1dSVaRvcbifaH6POmfH0ZFfMCt1iBZguOWVCk1xZsydTvXQP7LThcudnF6e",
-	"7CxrVJrMm+yXX5iqJVDoLZDPISFiMZLaeO6f46UKbXK4OT/BOrVHneMyWho+Dv/Y7kXVIair764wHG9y",
-	"CpNxE7Dq8u6pcdDe/G7CBAD2oUm43GHCJYhN5rmVqCbfgmmJfLO1/CK7n/mYBXXNgiJuQVkTxHrpHN9w",
-	"wR1KzmrqKrmS3eO/QrIkfLaWQ+EyC0lQpcqy2Ed8ieEzFZ+HiDDocEI2ZSAMViGgrLB39BFut2f8sRW7",
-	"wofwiA+DXyFM3b0rrobl0YIl2MIu1jhE1tijiyze8La8zRWfJz5+YpQRbjd109yYXPIrUbQmg8EBzMmm",
-	"vA5oRQKNJJgJgAdKPE5pJXbJcw2FqxqGPbsHm4j5nkTMl3tHw380xv1rakgM1gRXza7Js63CjnDlrEGx",
-	"FHg94fACtkeclC67LKH3UusrYukNiSDI3lXUB0nSu0j0E+8UqOHD/Ao26H4g/g6HqCiQStWZqpdI67r+",
-	"dF94C80Z/6sJc5VuwRbFyNZHQwqAXdqEf1NUe+4/Aoqaul3LOMZcXTUbCRUxy+dRCXNGWp4DIwTjah76",
-	"k3cOkW9tgsDnwMVbAy5T0OrUhsVQJWhJ1Zpw63LMBxo6bBocTukQd3+IEjHZXzXcBzrsP6EKwg05HTD/",
-	"Nn8JhdM/ut1zFoCLBRGBkDXaxe3Q89y637m1km4tjhwfmkB6dLRqoORfjSNo0hol5kqsiR7SYqZXLans",
-	"cp0jBHQXCuUjzTA/mjFnlsvSgQ8lFJgBvwb18a7CBAG8ZooD8ZO68jncaabNFexzyKcMICgAhlvRVQMx",
-	"E9aBcW2zN1MkzDNTxQZGj9kJfBtkyOke/goJn4c7I8AtCo/RVUM+sVn/pjaJMP4fhDkPmkwAXnL8SkAO",
-	"rj8S/SuoCJwzTmJ7UGRH5l0k7XMz2ceUzwWj+YYr+OeisnwZqd4pzowVfqrpNeUggWI8hLaRvj+e+jnR",
-	"5gpmDQXA9dRZmYiW/1iqYWukp8bGUVfF/vZ+J8aPdyAOoGp5evWzutsyOYEsysTuCGB/x+2I5OLnwjph",
-	"/AoQ10JJNWxvWRcHO4awzWWiVpULbpUF8vN4kxXyhi3sZtjCvDHY4MS7J6NYU9C+iYL2vW8hWOwSWGbt",
-	"WW7so5o+AgSzxYiygt/aOACvCl4aIGMVPx18dHbCbqrhBypgkd/fukugjAL3a1B6L9v57aM/+PUEN97e",
-	"/vbRu13Qn1oqfC2VdTxN8U1D9Ru+n+DhNtH9aUjhTU161Dl6Aq6cRlvbvY3qlz6440YAn0Y7RzS/pTjr",
-	"qF6+d2L8MvcfQMVtpP3v/ZocRxjqUatk1vOHK1YapmfF26BCYd1dAGhJ+E5Y2VGWbJnDgBFRiQrjlITB",
-	"SBLwmFC3LdzoFQ2k/k6GWmMtxINskvK+iHL18iupEnAfoafd/4AbUbh+lfC0ZtrkWBR0uUrSW3SRC1yE",
-	"MvXLZfEKmNOFSBVGo1UWbGY1zxK6c6TTxBavXxYiqJGHXgu/LVwtO+EsXql4I3xk43dB4cfvhZFi2SAA",
-	"w2pEJw+3/dOENwSiGv4N5EF/BArSpAmZ3YPUiRdu8QY6DMcil5OkSxeUu2FNS8vs1PvIdA7Lrbg/Uq6W",
-	"DX/M/WBg6XTYxduf2ZWY27Cc4KrcXlHYG95Mvw86fjXXIwmRBI7lvTmcu3LW8CtA6Q7yc2F48zNKzQjD",
-	"yzvhYprIunf2k+CpG0VZkxKc0sis8FypHJraclNUfKXYvPLHxz/+JwAA//8=",
+	"7P0Jdxs3sjcOfxW8nOc9sZImTWqxLerk3Efxcq2Jt7Hl8SSmRw2xQRFXTYBpgKKZuX4++/9UFdAbu7lp",
+	"sx3NOXNiNXsBCkDt9av/NPp6NNZKKGsa3f80xGc+GscC/304Hmup7EgoC3+ayWjEk1mj23jO4wHjig31",
+	"JGkEjQseTwTccToZDERywgdWJCcjqSYWXtQO/A+nYqATUfilnwhuRXTCbaPb2G5vP2h2Os3tneP2o267",
+	"3W23W2383++NoBHpvtXJiYwa3U7QiCYJt1Kr7G077aAhVHRi5UjQyx422zvNdue4vd/dgZfBW9zjY26l",
+	"UNa/LdF6hP9WkzgOGkYkUpj8BcsTW/3mtn+zsdxOTKPbMP2hiCaxiBpBw87GIveeyThabbpfvgR5+j9G",
+	"Mq22CqvQqTT9uul12jSsn9qdbruNg3qCb6fxvNI6KY7pkNHX8+MZTOL4RHF895OkxeAp9pxHEQcCmbHo",
+	"Sx7LP3GUcItIRtzqWJ/Nch9c7VNr7KbFo3J0keaE9628EI2uTSYiaOgLkZxqfX7S52PcvwuHv+Z6v6FF",
+	"OVSqPFO3XIWzJhM7PIlwVzQ6+492m+3t5vZ+Y60jJUZcxo1ugyvVGk2MFcn/dQygpZMzoJJMjPVkgoFl",
+	"pImEsnIgRWIa3Y+fgkbMsztf4rsaQWOUAE3og52dRtAYD7WCO37a7bDdXba3t8faHba9syGtaB9elmKb",
+	"kKFyurWz+wJjHgoeIbn+03g85HEs1BkdWGH6iRy7DfRcT5nVjE/sECjc51awe2+fPWb7nU6bGdGH+1in",
+	"03rQ6my1YPQ01Ea38YvgiUhYIng8+rnXGImR6TXgjPWHYsThUyP++YVQZ3bY6G63iQ9YgWv074+s+f8+",
+	"/fR/HM8CNmYTqc6Q2k+P+dn8SP8pEgNj0QNmh4Iloq+TKGADnbDwaNB8yW1/GBZH2Gt0cESJ+GMiExH5",
+	"c1U5wt3iAHuNj+3m/qefeo3qQb7QfXcIywN9w+3Qj1KJqRtpcWT3ecZtzf3OwjEONJzxRrcxSWQzEQOR",
+	"CNUXsN1L5J0f5FtuxQs5knZ+lB+G3DJpWCwGNmBhEjIYgTDWBIyrCEdvRF+ryLDQhmyirIwZj2OYmsRH",
+	"T3n/vEzwPuy0pNc4SH5uH9ifO9t1G6LTnqM3b/4J9D5IfibSH1j3j+oVeCtsMjsE6T8/u3du5FazKZeW",
+	"kS7AbDKT6ozxMy5VYeTbKy2AVHZnmwgvR5NRo7vzAGYxkor+7KTDlMqKM5HQSRzzhI+EdYfxEMVIxXpo",
+	"FmlhmB1KQ9salmAojdXJrMs4g+PPdMI4i4Q5b7Fjfi4U48atBigEIgp66nRimVbxjJ3OQGBLZSyPY9ys",
+	"bCrtUE9s/rxLrQ7wOpM2YNOhFhciYdL0VJ4pRCySEd5Bm0MaRgwGPi3PlE5E1Oqpwm4YJFpZHCwwcpgk",
+	"PdIIGp6VPX35rnno5Gr9NhlJlf5d5CL/7vUmwKab+N/OM/zPw2effoRfTM2P9U9Vb7ScZnT0ZH7ljoeC",
+	"5Y7zD4bJ4mnvuNmPuR1mc5fRwlP/fxIxaHQbf7ufacz36Vdz/+hJeVzHs7FYYWwMJndzA3wcazNJagfW",
+	"p59vcDyTxFSdPRhMqMRne9LHO0LPvsf8TDjeEbCJ6g+5OhM4VhzfHxORzLIB0sMLJWD9Tj5s/s6bf7ab",
+	"+yfNOob3RMTyQiSzOnqOhDH8bGV6Ru51J5cnLGnNdeMizfnmlvm5jqO6sQx1HN3cSI4iMRprK1R/9quY",
+	"zY/oJT8XyL8NHwgQVkZ40QvM3klkklddx+cjrQTTqi+IFQO3nvUUV2ZKzBieRg2SaSVabHd7m4UyG0fz",
+	"XMyaiZgYEYXE9rnSdiiSnnKfO2C77f35Z6RqTowI2XQoY5H7ijRsokAQTPmsxX4VY9tTIL22d9FWNGWp",
+	"8Ei0d/YfPhLN3Xa019zdEY+ap/39neaDR/u7fO/hYH9ne7dOXuTo2QSC1h21vb1FR63X+7zdafZ6nx8+",
+	"rTtqRwPUJ6tXDCdPvIAErcyrpMxYGcdsyEmUsxDU2TBTqnsq1ap3Wp1WZ6vLcEUTZmAtecxA5toZs/zM",
+	"BHA9/DFEfYCrWaunPjgRnpfBuQFJw0Y8EkwquJ/1uRHlFfBqcTWJnSq9GRvr9cyP93q9H//33of7W//V",
+	"a3z8d6/x6cde4x78EOCvxR+2ftyCqzWroPrxJKqwWt4ipVG9cxsfd/KpMDISTPD+MC/1DlLK8gSUWtDH",
+	"QKM5nbG+Ho24KfCCj43MmnM2/yf4eRxrGMqAx0ZU83/phpunnLRiRK4uBRpi3cv90mS/lqiBSucRvWwb",
+	"F8D9kemcPEk4egGU/GMi3M/AtL4EDWNnpJLpZAQv+1XUSpHDN0fsXMxujknWGCiHlo20scxoNoKdjJSE",
+	"bY0bHyRzYXR77epFifHt+SFFYsAnsXW6Zb1yv71Ut08dA3W0dMt5c7R8E3NVO5iYq5sbyVutR3UjSbQe",
+	"3dxI3qF7tW4s5Hy9udEcy/65qN0wFn+9udF84NLG0tSOZ+p+B5mU3CBP+CBOh1qf1w6Lfr6p8XyBp81Y",
+	"KzMXqngpjQEG3f1Po6+VdcELPh7Hzra+P070aSxGP/2PIWfRat99Q0/Rx4sECHOiram0bQ70REVhF7SA",
+	"BBUApQtGH8pG5JpArcwuu42xO5uvdtzu9/kxe+PnNgbttlvtoN3vxUGz0BtYheekRdVQaW+uVUwVFYPb",
+	"mCipJLXzpJ/nB/xMJ6cyioS60cEO/FdplIxcj+REUxrIfEGq+lgkIyCmBt2BO81ZCRGZAxZmP4boYQNz",
+	"DCf1nJvcOTc3OrUhN828h9jN0BkYsH/yv6IdOJqArmT5jAav4+g2NhCY17XbB04DGuDzO+hIXfBYRjc6",
+	"Vvwivrw54DIWUUplsrrTjTQCe4iGC4NLeN8esFAkiU5MyEA8GjLD2YXU5GhteSVbvTfiRmdVY7Z3cxa7",
+	"n2C2CudiRi5ksFwza95N4nZknMTh1+0lZ6XM76SXPAaVXtzsXhr5rzYdcUt7qc8V7KRTuMIjdu800edC",
+	"sb+/e/0qYKc8Yu+PnzUfBYwzNF8YmX3ErtJ9GIm+jsQWTvMVHwkMANzoNIFBNi18Nux6vxF6L1JvB9xB",
+	"A9T2sN8XY8tP45s9AbBlePpptxAhDSb0HhMex3rqxHAkOTrGc9JBjwUlMjj/gsGNhhNzJt9tHApnTtYe",
+	"Cvf7/KEAs/BWBhxzVT/amKv5oYLdeBtDBZu0dqjw4/xQybC8jcGS0Vo7XPq5YsCW3/BZHCcYiJVVUjbV",
+	"ZVxYhRmp+qSxXbhYv1T52D57C7xTOn84aj2R6MtIMK7EFGdI1vVtLAlZ7rVLQj/PL8mxHInXg8HtjHgk",
+	"mnowKI/Zq/nOTIHbmB4MKsau9QuenN3wjuKzWPOoabVuxvB1N+hTHaEOg9cSYOXK5TAkF/A3RlruPdhl",
+	"v8pf2ETFwqA2N5Bnk0REDEXZVBonXo+1fsnV7K1LibhZTsStaKLbEg/LSCepHmFoXii8RHRAuQ0+VcBn",
+	"a8ChwdyIJiZHYE5MLhmokBNSNUZ37/3sRp9s0UyzLRY+l+Vl4PSOZ2Nx224SEO8r+UpQD5jb6e+LuRA3",
+	"Oo1J8ds1ejDsAVApMWBEgUJQGdHGYfe4mvUUbKStFsOUAAqapJql4TM2Hc4oUJTbKx8+fGge5r6+bOmz",
+	"RDOcyXvFL7iMb1wDnGTf9SyNW37Kjcgp4hMjIob6nmAjTXEi0GhB755y0/PR/mBRUJZh9nHpvPVUqCe2",
+	"r0eiOVHnSk9TD4VWysX+ptywWIMRhuFU7sN3cP1USHXWU8idwKY4IKPB5TDBaGCMXg7OLdoljup7JT6P",
+	"Rf+mt7hUViSKx020qcG0YBii8WkYxMNp68b6DCWTtM5QRe3eLcqJjEJ3YM1kPNaJFdFL0O9vePulH2+i",
+	"dYHsxxsij2kYTWCLoT+nYENVWR8otnBG3lN/K/5P9+0mRgHq3aCFYME8F3VO/W/Gg4uRCPd2cvvLyiwO",
+	"n0p5Lsa4ZbnybBlE7ziB5bSSQgf5dOklkQdlLFcofP1Dp7PqvEEK+NtiLua5mHU7FVmit5lMVyirqE8V",
+	"YtOhRl4dCxVxlGeJ4P2hMAdMTeIYVR6llSjHfvLB3Ae7+WDufrv9sLO/v723+3C3vb/fKUZ24aUkpSg2",
+	"VI70YvxfJsKst240y2XhJZfdDfLIvb68wkIBCUA0wE0Bs5qkFtZYOJJM4S4lgE82coSIQJnEUovCTtjZ",
+	"LmyE7XYtDbKlo2Ba5eaH0Tgf4kAnxX34VgxEkoiEAUfkcXEcndvfkYm40OcrkN7dlye3+0Vpe100T3Qs",
+	"lu2ht3APcio9JiZTnMQzzBke88Qq9NbFyJbSxJRFr34Hrywln7RXSDj5kg+3fqT4K24fN6N0sHmGUKgl",
+	"KTC9wvErrFjp7HxKx6ZP/0f08RAS185KmnhE7ggev8lxZpfWU0pBSRk5HLlTgYy2xXwGVpiNKnQ6N+nb",
+	"mKzFZoInAWiYmMYC1wbyQoB2mM6Z5L8QEWYjUUKfS90OyEuiY88USc8rSpMCN13OZzZiYt/rsf8uTlb+",
+	"UC3b/BUi9xALVO6UlTtlZXVl5bxKBT4mTuDKsf7VPHxz1PxVzMIWezfUU5ezp1W/SASsGTvpnPz9j/bv",
+	"5//oDNuj7fjR47b64/zNjt5LHpp925nsXOxNH37en3X+3Dnc+2UxHynVcOHrqYTopJBg/5/dnS+VK36n",
+	"id1pYnea2BVoYsQn6kXSC2kqVvm1cjU3euClkpkXSynBapOXDXmOXJ5wwE5nLlFwJVo7O79E7DK14Rxm",
+	"JUPL3vlKfLau/GhuTfALxbdVE64AkFCW5KcalsKHa9CjlM/X0ipNR+6yMCvBD9lkzKwO2OnE9tA3Smns",
+	"Up0FLPQIB2HApkPZHwJfKTw8jicGNNpS3X9Ypa1WAzbMVVjQD86zCmq1ct920wElGQOyPBFM9/uTsYR5",
+	"a10UsAtzux/kU7vbVTK0BkSibrTOOXtrw+1z1ReuynPZXnycv/dLsJma56oXljxAqYxzutRyLWMeSGLJ",
+	"h9z9bj1QC0rROa5cB9IXIklktPTVr/19X1IQjKVeTHfblyJsxiqjSmFF6nLub00hzSGc1Ofgl+Q5LEpk",
+	"GI9vdqQ5bJKVt43HYlkmVlL+/Y4e+JJDbFmlcvfW1i8PlrEiVaoUj9yGLqobngrZHs7vmcKqVLCG3FGv",
+	"49tBtfBJl66k8eTmu0QSEy9d06/kQDeIZ8/rN0rbOvVexAZDFuSOSsRIjE5FArqwzwLox1LJ/g+IBzAY",
+	"tNi7SZLoCYUMzZj3QbJiQsFIX4gSKsUHGceYRl0Ibloqm5URJ2Usp0jvzRsN5c2UGRG93rtqrZ+b9WTW",
+	"W3qivMXci5Yt2IaOwMJZ1KhttdiRNSzGuaNiNKcFYTT+dMZcyRmSkkrw51edq9kJ7P4KVsDPBRZzmonE",
+	"nEbSJ6wLOw0SIVrsMJfCiLntjNNtGOQ3OoV+wOgyszouLr6btyPdqdax4Op2BPdQx9EJZjPUFElh7qwe",
+	"ME7Z5DjncyHGLgcVOEFxY//68O//2Pn9l+2Xu/96cLz32z8+PH17/Pv77Z3dveJ+3m3PGYalGv3t5sPK",
+	"muFL6QSbSPjlN28kynLyaIUyrfzxq2XuuXEsOZtPLyptG7AKfbk1RldzZ5F85lM8CuQD8HZDxQnrVwP2",
+	"IGeFRyOsmH82STCvmW43bMRnwGx5FDl+6Sp5gQWA4KA0DfjXUPTPT6Tyc8YfYQdaEExKn5ihnoKhLPgF",
+	"XCH+j2Z7pNGa9lhusCtFcgb/laOxTmyxSth9eW4L8gXQMg69Bf2VbrqEGIP5YhkQS0gKWCE/qgQWk/Ny",
+	"aUy7M7xUhleEflnsZaoXGDfjddrA6rlJZjhI9OgkUzCLK/sqrzDDEoP9Lj5L4xGP8vs1DxSY5hb5bSsi",
+	"2rhSnYwTfZYIY3LbN0p3Kz2e38sDe+JEywmKlhMjhGoEsKyfVvFlVio7R4pNscJ/Opy5TTsDgTaJXYoU",
+	"1U9oxcaTZKyNWKjIXEZruZlNuLYgSJWmClgdHYmI0R0kJfPOgRItdtYiBW/+eVIj/r5i43MjOahPNrbq",
+	"SoIRLQonezyPLp7r/OfStXVHY7nxk5e1BSHsl2SJ1H1OEGM1cnHIx2Oh0GNVEr0rO2afYm0cSfCA6TgS",
+	"xlIp2hou2ZKSUHDOduCgld2zlV7WJaRY7pXO110GPl1MsKlUERh1XrRycy4iH4EpEgkWviI0QFg6tAF9",
+	"3iO9NS9wkaXlSz/xfKd1PyCzC5/OWGIeRradwcguC5VUaMRLWfoC/3x57EUfPe50VOjW8tZnbvFrc9kH",
+	"DSDNyZ8IuLn4sWM5Er/DfchFlq10ZmJfy2JvX/NirxDKIFaHPK6RJ+OSo/g2U4bXs9V9NqbVjuUcuHoj",
+	"Vx9NPgyp8i/qXK0xnl+LAtlu1azexECtleqHrvjzW5PsXxbvunc1ivYHNIeK8s95qFssTDXrMGBhqlrj",
+	"H6luHQY9Fea06xD5XJhq2CHFhma5CqwfTIrEmgIJ9RRM94CFqToOn3H6uHtnjU4eskhjhLynvIlLOoco",
+	"2rgHzCaCAx9mrnwBg4fcuBFKdeYQxW7DsCgYwmXs84IYKsFjVsVMz6WKgKteSFPlMLgLWF5jwFLHelLh",
+	"rHiM1xG+Ls2pChg3Bfn2t23xMPJf9OLqYUF4PSxYLn/72G7u8+bg038eVCf+XCIGeiIjU+10QW+9O1ou",
+	"PD/Q3je1knJDzH+JTnMFsmFVMZSDqK9gkchTJKIdZFNeSRpWZzS9x3SW1HOdiDOeRBQ5MQL3Ke/3YZRF",
+	"7efduVQMmc9Xl+KEnvkazcITkCPh0EmPRat8gaoR+FJWaR16TVkA11HcSfZaWSct7lwYAhvHvC9a7Olo",
+	"bGeBR5aEF1ztPi52N6g+U8YLR1N9sGiQzOozIiZaaFnCtQkDgmo51dEayVfFtguFmexVTOSKwqUuT6vC",
+	"5F8zyOl47TyFCyyssDtzGyR/6jeOk4IEvpLQGwa5NGgq68hrh/jYDr452b1s5F+THHdjbfyts/dgr99u",
+	"BF+HbP+OxHRR/Dp6E4u/k8aXlsaOnjVuhTvp/D1I5+oCmrmzuYI4W8tZjIJrvVzmuacvmdRctIa/4uxm",
+	"GN8bD7++hqrwGN19Zj5SQVoDIrA/3Nl/sNVl/NTAdUqfMg43cblb8M4h8JdxCHy3SsOdlnBns99pBfNa",
+	"wbxEmkTSkkypFvMkPSgq5+DscJ1zbYJKUaXqZmUfXPbaqejzkQDehsCg+VBgDjFPGnbmGoYQQltp8zR6",
+	"viFgZ3uH7e6xBw+x20fxUGHAfGkkl2RC/Yin3CwbbjErCQcdpYPeZExE9YqUIevRR/PEeIM9EudZyuI4",
+	"pvtGSoDALd2num3yVNmqDArYJbFUwgf0OdzLbMJlvGl6Yi7uQq4YyhiJUm8MWt2Yc1gIlaQ/zifARRFG",
+	"ZSqVUCXsVCfnzN1EkmIk2CApxP1ySHvSGhEPiqvQ2d9utVvbrYelePPeCuu9XvE5qYA1RMz371pJZ85x",
+	"gHLCyTwrFAk3IlrYCASXke7Luiy6Mad/u8wt15JvtSTtlQuXaNtW12+7YFhVv8qsL00pXWA+DRq/UBkz",
+	"hhMqo9yu4QiefXPx4hRXq5oA6c9HUZYom9vZwMrA6KrY4HS63lRR6UF7ab7fgv0y1CM8c1r1RaLKkAK5",
+	"rlE3R8Vs7Gbh4A2NnhaZmaGernH0yspHp1115OrSID8MZ0GhMJxSnVtzCBMrVX6n2HI1yY30OwpCSbIv",
+	"1meLkiIa7c7f939/vPfP9r8qRNPSAZlJzSnOEr1XQ9dYkswDMgXd/P6DmawoUCV/sHKZjto/lLGEUoJi",
+	"fifl8h4dI824ea3YXe6CEcomck3Hi3um5G5RYrpB3mKmHHxtDpdfZGKHT3hV9jVchdljD+sAZT3r7Lfb",
+	"zXan2e540Iu00szqiM8O4KBzC2ySz7B9bCIGhLFpWEWvhSx3sq8jwcLBxE4SEZZ71RU6Zxfy18onp2gm",
+	"rnKOHvM4BkKu6WZ6Rpgvo9bl4JhKy5Y9W7VYj7G3SfWJ51mXAQ3WJCzXkrHVYtlYL/JcMxVpiuUeN5nd",
+	"BfpITcPybICYbJvHxz1goR4LlSJrcst4HOfV5nNsHEn1Zci6SklF7vc5kZ02ijELsFfcsMDOjTT6aL1N",
+	"shK/eJN+ZAWFM9GxqGFhNIwfDAKImZU/7wFMsg8/qDD5F4ifLgtB2FAiGldMRgELJ0Yk7hLmsiX6QkY4",
+	"Ovcq6nKJy/b1w0KVzm0mG3G/+lUp7pdg6fEuojdUYN9Qmdus7NmG/Z8m0FUgePmf1sR8W1KBDF8tlyBf",
+	"fynxtZcOpyUXBbItW7C39Uro0tUqdQU9cZw82zA5KGsYF4rck36sSUFKBHnSGkGD/nEi1QmCKANns0NR",
+	"3V4095kKoagiGVWqBe/0SGC93xRh3NCTl8Jij0VitAqwsBhEfiytjTFrNIM4tJpxc16RtwF6xslM8AoJ",
+	"95vgSaqLFIWRZZidWpRI+492F8Uh9vf3H+UF0f4CjTsni1a1r0eYkH9S7RqnzP9YALcyQZaVTvZJUvKI",
+	"H/74I3v5I/xv3upeWlQ/SpYei5dvX6FYG2olToSqMuZecGOZnYJRcSZ9wYZg+AhTEzj3y1eksb1T4uDF",
+	"IoPFFWcI3racC6M5AZMuLkGQ31qFuVYe6gW+3qz+GObuXCTM96jVmYsvca2JqRN3InKgnuTXdl2Cf6Yb",
+	"wwo/YBHnaY3al9yTJ9alPK8ZE17P20bNGpcyYHcbPFHTgZ/iF9iiTIiInWmMiqRSQ/omMaUjMoh+fxC9",
+	"f7yWhrCs0b53n9Za+3kv/DoQChtiJVWFU/Jgk9IwqW6tBGOo46Ws8TncU3A+LtwtuNCv01O5wKGYrccP",
+	"5FnUAxZOdXIu1dkJNp8Pg0I9xVXRpdYptga6kw8oLtbH9SjDT1oa8qK7sFitfy7s8ko1vMsXt+nBYJXa",
+	"tteDQSMNly0sGaWGB0W3csA4i7SDbQhdMmkIRgKlkoZoCrgTGB6UFShpWEiaDjyTASYUXhH42BjYw6h0",
+	"uEKXIvfIl7KmalTJcZtjIztVpdC9XmtRUbTviHAifHxoEXV9i4fUX1TYykufppuf471l+ZjW4vFU6atx",
+	"0OWriT0jrBeW1Q44n4gjFdNJJJK1vG/O6bdhoXBVtKbS2TaqDGweU51XIqjtEo8TwSnovJzLl9x3lQJO",
+	"szPNQE2eusQBwtnAWk4fB0Iebm9A0q1UvIl0qt8Ar2t8AYflcBJ7JaZ4rVxshmgoTE8sxVtmeuLq1FCX",
+	"zBtJecUo5YlOBKU8b+7QBbnglRPEjvlWKEzlM5djjZm686mGi1SaU5mKVCYQInWmuVaZR9WlkCiN4Nwu",
+	"r8RcETr3NYIiLkAlJjVlrkz58TCRxo4wl+vrQv7eCDPiiso+CngPOWQ7Z9GsU4Dhdt9mhRe+F3sJLhYF",
+	"dw4XFuQ18ugTGIovQeX+7/l9u8EWzN5fZ1VPh9gpgc+8HUZnqQ4DYe1gQjVSePWI0GyuGVDg4HXL/rKr",
+	"HNpf/CBWZXgvPRy1zRHcIcjhjCH+ECWwSVUNNDYYYBO1E15qIF+T2JN/WwaEcZD2DukE7Xb78oAY1TH0",
+	"dY34smbprgc1s15A+eXRW/fy9cK3/qH5dHmBQYm10EVyvouvKnpbHbg9zDwDwHkw431nZ2efDSZx3ARu",
+	"slUZzt3f33/U7Gw3d9rXx5VgxM+9IbMungfoeOQRYkaqM+SsViCKiuCRZ7HAJjDptsLFHOv+uamJreSa",
+	"3oL6hx+S9oAJSp4thhFX2jZP+OwX+GL5AFYkeC9oq5m9zc4fPLcKbmLVe8QNYl3Bb2wibH+YwsjzWeB0",
+	"AAbMeqf/M/P/gjNVLeOXTeqpil4PUiIRYOJK7ocnFWU8Hm8RvltJChHLC1GVonnIRsIY4DfoKHCNACt4",
+	"urWwHUx1RFoPbJZsZBNZEu+dRSEJynxdXh+xibq/Vgc6N8Wl/TdwfgweudkWHDhIim5VBtuyEaAJpeZH",
+	"R2l9/h6cxkyUTG3nxBewX1yjXBGxvXZ7qW502yCCSB9Ti2DjMhTm55ZbSXIgYxPcAlUwOrswqpZ3kK4W",
+	"U0MRt8qek37LwROlRZXXuuNWT5ctZLVaUcpqLXkJStG8DREXV3KMLx7XdaMzrYCf6DlzERL/zrO80LNc",
+	"5TZY5NRNsSVTKVbyI5TP4rxEKLKXAjNeJHCX6/hO/K6n4/uHriJHM9UNvjodv3g05ggRjqkVeNh1yTgG",
+	"AbGxFTzmZiDTJARc3PnwNuogD+IRr3H480xeCMUmYxdv3d5l6P0sJKjQpygoQO/Bf/OolGGS3jdvAOhq",
+	"eOrDDO4sKz24Alcn2DxpJsbywOsruPNqoZBydoXz6ZYcuksr/vSFSOCBkz4fr4LbB/c+5uP5yrz1y+Wu",
+	"yJuZrcLckIrAMoWprufmpAXc0MvpF6gGU2bTXbQ2Usc3vFlK675gyetXb7mgcDWka8kJX3c65wqCMWJq",
+	"7roOoSxL4+uSFdnuW8RgacbGa9UkNYZ6qhyWMVczZqWNRaFxTE/Nd45J03mt+OzU8GTEY2koz+/Vs8cH",
+	"rK+VTXTM+kOe8L4ViekpegVWBpRz/Z8kLfZK64Q951HEo6/OF000viwyhT/kVwBHcTW86XLMqDYcfpvc",
+	"aP54lGAR5mM2rouPcoEbB7cQsM4erFrnUTtgpxrvqAjf7Cy0juHhnO20V2UsPR1xGVfB7DLRhJ/SAlzc",
+	"Nns729t4pQmkSsEW/phoi30b+3rkEKOTnpLqQhp5GovcOcz6km/v7TLdt8Jiusb742fNR9ioF7TH0UhE",
+	"Wy32qxhjkuo0kdYKha0i0aI08ywCDv1ozBMR1UBAtJhDiOAjrc7SWsEyL+BKtUYTY0Xyf93Flk7O8ma+",
+	"QIqVTPw5w2qpiZ9zQ86fBh7HrA+/oWs5YO12lxzm27vddptyy4Azs5GMlDwblqz+zna37DbaKwxwr8DE",
+	"7t372O58wpTX/93+2G7ufNrqfmw39/wl+OZWJWd6LnhshzXVmInuY+W2YRw093n5WecyOoynfGZYqM9L",
+	"ZRn6vMybl1ZJ0CeqJNdzl0FYmR7hcTPOYQtOlJUxiC7Xg/aK7IRvojPltbb0XlSN/FrFM1fij/oT3pn3",
+	"KqnZzbmUvrcmI4uaP95iw8cqO662y0hl78bV+zUW+knnzm8dq9jQyiNuojGQeFN9+55jKczCVgHBHIzW",
+	"V9SH73q704m+TotOnHnc2W5XtcqMNTYspGZ/pdp2fGQR7Fhe9dppX8fR3bjQd2lrvGy/16anAE0CjxVi",
+	"qDXinVy8k4vfePOtyt6fH4ZaXIiEGaEidGFww8KsWWhIicVan6fJIDffBfRbEum+BP5rEO1HTyrwgiKh",
+	"rBxIxNPz4UyKVZzOcsA8AVO4LwhtgsIdrjKvp7b/vbfDmqwTMKNJ9CKWHEKWsUTwSCQuuwgNC9638axk",
+	"jF5poVA6qWRtHYYqLmkSWR+oITdYlD0diqTKuJsZK0Z1hWTulegO7DLO3r89YhgqNkOd2Ao8NT68+OoA",
+	"Gi94PBE18GU4v+IUHu49aHW2d3Zbew8ePmrtP/zK5lO2nGn9/Cwrz47jnBUqAsahEZUI/RdpPqBz9jI9",
+	"GBhhA3Yq7FQI1VNZXmDWOQxdvWmKYOd4e6e7t9/d22/t4/9+b7GXsp9op9ExnoieAoM9YAOpEDcLq4f7",
+	"EwvfK3t68o3p9i/Vq2xuYxwpK5ILXuVXy+e4EW1ySe6VWW6U734l6eyXT2qurhGo2hwv376qwPwVkezz",
+	"2Bez0inpLuKtDjrPhwkIqrWncGnZvSd8NNoixjTAEh/isdMENHe6B/YQXbVTx4ix6slM+Xg8HwugnLhO",
+	"qXS8U4T0fbRarXjQeCmSM/EmERdSTGtSSzjDjstsqidxxCK9sC67MtoE/JTmha8Y6DjW0yyd+2rytysz",
+	"uLUaxLJfPyqfHusJry9EEvNxPtXcYlIFEEAaH5/xOLU2LYrzGsv1zAMkd5Wl89KFRTBrAQdPOcwYpJiM",
+	"YwT+KQzLZy14H/HYoYASGgBmzhazFtzv8zgK6aB35se7bs1vdcP0RjrxoLjF8gtbebJhud4Kg6bzwj0d",
+	"yegS25k2Mpz969/Kd1tgafHEK/HZHqaYMJVaD+Y/oX+J/F6IUExaPnq28O9ikO2SYGZBw8TaLmpQnmso",
+	"rwgeXCq232YeCmguCfIyg7kVmVzj2Fkin68086IwhHKyDa7Q0h1VnYfxrLijVk/C+MWxjIBZ5Cg+KMjV",
+	"zOUdn87SPgMYERR/THi8OmRZ8Tgsbwu9USffmqSMxc1sc1kdc2R5w03qwaCsjjDFUcaA4pifiRKidnZ8",
+	"WpdKRV8OgJIPxy9sQvVcT9kIltJpGGmeCTWHLTYvVlk4z+cGiIhp1VOuhz/6b5xuckDmeqp4oBKKNfl2",
+	"yBU53QhYRzDQaFRflFTIxSH5peUWr3Pdctew0t9OYmFonh7rPtEosxRz0/SlhLP5Q7QAz/Yg3R8p7qax",
+	"fDAIKDaaommWGrRnAu54KpVxih4tjxHCUFJDLrVqMSTbTZv2yaQW4hB/arGcokIaqvUgvFPum87nSxpq",
+	"+NQhvs/7VnwzB1zCRPDz3PLls2L1xBoZiaYDDWh60ACiZ9Pt5cytll6pQmXL3b5YCRlJ5TlcibsFjQkm",
+	"V7if4ezPQd1NCJ7QbbUqxvUmU2rm/Am+D3Ftqm5Ov1rCXjMA2k2rm4RPmllYZ4Y3pfjs9ZUmthKn/cAn",
+	"Z3mIs/q2+o/Ie9Ei2/X3zWpS5paeat9XyfJ6gxB8a+cxpw5JU6W/Ob3bVw9Veh0DJnh/yCaViT0rI35n",
+	"jtFScuW8CMfig/VJsiYq3tKXD12b/ytKlSb8utx65ycaLLJkiqu4XvK0O+0bxtX9frCaJeJMGluF9sPB",
+	"gDxJ7bTlzfbeulcxcSEUkwNmlkNPkuOCniul59XG1DdkVuvxnc0P8F/mYK5z3MrJ5tXHZcFOfwp8fe0i",
+	"9Fku5CK9cFhTg0NNzWkn+VYw7AkBHk0TaUWx339FCCbfHwKxLnONx74m7a0aY3fRwnwe66RK7Yjj1HIw",
+	"VidoNWTLsa5r6yl6oXP33IRjC5e7Gr89QQSD1MXOnD0lbREC7cAZh1jhhp+5dBeCGgNZ4Dqsq4wNJazN",
+	"rI7eGYCqHYrRhuhuObI/vViZ9hjerTAi5MibamA5DEW8ehWIh7Rc/nH0wFZ4NN86nNgsEkJ3Mqmwv4JM",
+	"28KtBhyfAUsuH9P6YJUZAOXcLCYJHPeCrb96k7YUsXL5oAnfrWIM/5SGUp/wgPwxEZPVyZZBYC4fgMeV",
+	"q9jhvmGINzzpxpVHMQf8uGwwJdaaP7B5uDu39+biCv6o5kD0PHVz0/QHxzOvBZx7efFWXutYuXorbSQ0",
+	"V74Fgh5FY+Cc3ZuUclWema+glsuNC+M7a+opx+V4SMmN7n/aMHUx//iCkV+6RMqrN0tqpAIWqkkch6wf",
+	"C4efvrSD753G/y1q/PM7LWuUUhP7VFk/N+w/YNi98HMz68oRbh2wMM8Yu9q5fMNiywJyAHJyEFb7ASOZ",
+	"iD6w1K5rxZhdQJ0eW0oQMJe/I/07vcHBlqUXXOMHGUubvtcv5dzf/qH0AvL+/AUSEoUraAgVpYN/ceFa",
+	"OqIqajWCxgVK4PQ2FMH+RfSH/8kLF/9r+nc6/pirbHb4R/p1kEL+p3MxM4V/p2QkPpJ+gPCc5v+m++ug",
+	"XLP3zfnjcvu4IqyTWIqukk/C22/5Ylq2vJa2p1YqpmULamkPlfrq8vTe+DM/50TKNZRg3LCx0ONYOHNY",
+	"2i7bxRrMPZdJFjgSBizS1gQ9ZWJuhvD3cDYeCmUCNuaJUHYoDFzFXkQsFhzJH/4UVpc09lSpptF9pkxa",
+	"1113b2+PtTus3N2i5NLdXRiLYz/2ej/9172P7N5W637z04+YwrT1n92gs/clvVhNy5hXcL5XYkrx2TRY",
+	"dOGUY4pruEBrnyvEVxZifDu1AteIQrxAnSRabGDtA7FBBK7SD/sWgYOXJyAEqQ66loc45upwPI5na6p0",
+	"2KpNg2UYo/cs5mqhr6a6oygWWuBRdgvoIzLBWoiMld3M14ukBY2Rjore6wZoW42gwvA5nYH9juk2PI4R",
+	"Cl8JZhOuDHXIzOsP7i08jk90cuKilUXh5G6Z97FVLtdG3vwPQz2CBYOFAgbiA9VCXTUE9PWzi68QMXqo",
+	"E/mnVicRn5XK3narTs6AJ7muabjl+1jCGGt9TvzdZ+JklQqLe1+1lxUnfMWg1leZn1XH5I4qKyXgNCPn",
+	"cZrdMja2pu9YT2xfVymT1BCxS/Cz43Hs0SpZiEpj2M0EPNqArrci2CYRVT/1VOjUw7DrDRhp8vkRSk9b",
+	"LHSe57k3eo+0kaovego/ALxhyg0b8Ui0WChHY20QXYJGCowLfx8kAn5X2p4YESMwtJ8LGKXwtixh2vXG",
+	"OBUMp+Y0Lp9kMcYqJfwFExdwRqmqD//KRkE9/NJPFnmoe9N8a89En8aVRTLYscvTMEjrgNNOaPSgV68y",
+	"1EDqS+oBNqfSDosn47570tyfSxVZpLMXK9Gyl3zkzT/rkrloS1QVQbzKd27DhXNVyX/lfMylpZS5tUe6",
+	"fh0FfUWA0XTN85V7ntFUcr+6E3CY7vFI9yej1Cm3v7v3cKsm0i8iBxNZFTH44JrgYUfoJupDqJ845uMf",
+	"zFLoKP2cpM0kAbMONKlyWo7C7MFNAkkZ8OhiR5efGnnKV58h3n5rE6UAx+pzBN7CrbyonRgnjwOnHT/l",
+	"yvoSqq4LUHJsammz6Bqyd8wdHugEGH9WME2yCLGIKBLrYYnsEO53Rw2zPHz+uh0K1VNz9/V1HAt+NhFp",
+	"m8pSgjvKlNWiUrG2S7sgL2ntgHsAfXBNX8XhFr6QFFtdjnONpUK+u2vtmL0gbabO/rC7IOtm9UYKaV/Z",
+	"wkD36suZlvN9V91HfSXhwJyshjlcefr9Kwrne93jtZC0FGzL7wcqiMNWBml7EVLQpDWgoK0ZSX0yR9/K",
+	"xuGRsJVoYwWMZUbJ135YVmNbLvHZBnjyyUc3n5nic/mpcxqqkWWkZZe+7Qv0iwpPle6PMMO1ZEU+i2e8",
+	"OeAyRj2TCHshdZxWt6xExn/6J6o6p9R7C74EDYlaSL/SKWyHWXdYbLxcUgZL4dlUZZgkspmIgUjA9JvL",
+	"+a+iFEV8T6SyuvaAu2xjutUxpTTvFZVyVxbqu7CmKBdXqN5UdNAsRHRWb5KfiOqsITfbmKum0rbpLKjc",
+	"3nAWXWrVXPIEruEkdLugUs18hvWzSG53m7fXqCD3B8NifdZih7HRCPjMnOk3JCyD8F/Nt/Rc8+hJCbet",
+	"3fn7/u+P9/7Z/leFnVFlcVfCwsEpf358/MapMIGDXMh/abe9v8gRsVdoF7DbrizAQBjS+tT/AMjC2UBM",
+	"2VQnkQGKIFxdKqBg26LPbTau51PUPwC1k4qimkp4j4VAFdYNz2k+3Lj6jy4LM3MtdCEJE0/OWuwdYkMd",
+	"sNOEq/6QkkikWdleXIVb4AKvaTmWDAwHL0+rkkOUd7IkxwAL+3uBsfEunpxVGKXcFyymxjWsH3uFFUCJ",
+	"UHwkMF2OitW5olqWkeBKqrMDBEXSShS7TOZ9rSMeA8lE1My64E8Un4BeaVHhiYiqpzKK0F+QcCuasRxJ",
+	"+gm4yUBPVC7+2sxfcyuUv5Rj8LXXYZqFH8FyK1wAgdnUg0HhogsbF64NdRwVLqRc0F/wcdcm9sgs/OS0",
+	"lOKH0YYpjlw2z0XxSRdbLRLDYdgXLo6EHWoaobOqHFl5vy/GeBx8vnsTK34LCe7ppXlVNbciae5TUQl3",
+	"fRTTd7jFkirFIZ9bk9xvuCSL7i1OKV1BDwCXX5uJcVfqioj8cq9ST+S+lf2pdBOvOMZmtW6OuJo1KYSS",
+	"3xJOMM5vCthZbmVgGCLJNkeOmk7Ra0rVxFC/D/k3sXkWPn2qoxnODnPPuGmW09G4aeqxUOXr806C/MWy",
+	"XY2+CIQgkTldEGk1izWPmkCDmFNWxESZyZiS5pojEUnedPxtTpn0ziOY4Jgjt5CRGI21Fao/wzOQCOeQ",
+	"LP8gVXOCGRYg1hLF4yY1zECGk9aspp6Z5kSdKz1VRafl3NrPCaV/IN0Xpt+59L6KSMzK7ccWhlbd++cT",
+	"9TIAno3zMa8yI482OdCtso0X1rLCHahcUHQxA3m+dBOvlRouu/CIH2eVAH2LqQzCmMWIv32uSGmsQIVC",
+	"2pxciKQ6heqf9ENa18stP+VGMHoOqDMxRaVqe0NboL24dVA1IjGynJJyi9c2xCUOygSppLqO6/oSpeVJ",
+	"WXTFRRNhrCDTpFbSgMnvs6+CFE49oJzlnkIDxOcOs5AOvjPQ9FRlvR19ulCaH0t9SFk44oqfiSTs9rBg",
+	"ekZefb+IwpxTSBclTIDebBOgfmUCTD9H8HDMugoY5YuZVk+FmHmVDqVQuRKOeWIVfJI0trOEo4fc62U6",
+	"OeNKGuSoQU9lCAJMq3jmEWbA1joX5C0wfT0WpsVCHo2k8vYa1e8W4kJ5wuZ7ezsi+IwxvOZGCdfgrUUO",
+	"W3rRHH99W4nuegiE6pOZkRdcGUSSXy4s5jCwhFeUbXPFLWoIlXazniPVvYYdxHs1AjwZP/2+T0nNFgII",
+	"zTpfXd7aFaXnuBq1fM+bdbJwgDgbFmnSAtc0uNmsU83dnlmj9K22IhEGv7x2Avn0WoUT+MS8MrZGbQTy",
+	"vK+tMAIGdenaAty5V9B85QqZa2198l/ipMwt8zvQAGo0LdBpTwU7S7iylBzNmRPuP6AO0aXka+cgptw0",
+	"8mebLo/jkMRzT02Hsj9kEsjH+0PhAS1cSE5aFskIXYMjfi5Afot4UNQ/yhn9S3PzV86zX5olX0pyz81v",
+	"k4z2dzXFfYdAk/nyvsA1kMo615NWCToOxr+cR3rGeBUg7eLA6ZF/yRVHQyvCjN8GJvpmWOUrgPVPqqwZ",
+	"bC60t7vnVh5TDuHOLnv29uk/Anb06vjp238evgjY49fvXx3D6Xr/6vjoRcB++e3J4W/wn5evXx0/h3/3",
+	"1Idf3x2Xs+fhPT9/ePr01xe/HeA7fn5wgM/+fPx+MazVfg2M1c8H3eCnuuynzfDH10cIuzItEdclP4QS",
+	"JndtVlMFFncZTnINbZN4wi/UvLYKPhd/z2Jmp6LvHPdYfxZVlx9WR8d/WfegrxXszkqXV6lELvsHfH0s",
+	"Db2eUo+56ot47YRr6WhlSHzDOxbAgw0SPTopJsyvdtiVtnUCVcRGZL0AE0FqkIjq8MaKOsVzbpgrYXKx",
+	"0sUIFLfdIj2D51iSq9IXMSUCvKUn1kCzcBtiQ1OtSuLi4mh9flONa45B5VnWuAa2R+Gsf40tbLQ6yacT",
+	"ZXUbAwpaVvXIx0QXzLbjlJqTixHnA4nuFeZclvDc3A/zDdtzkILLuiHifdfdg+dOB1hRB5i3sP9EFFuC",
+	"NM26BLpOdcDC2dHhq0Os/jwoH0jPUIus9OkETuf93yeJxEqffL/43UVGGhHhUw7X86fassHN2xatpoTg",
+	"jqpnik94rRzKFAigLJ47ginGB6syjZemqpYS931mas4H7aFVZ5SjGhMk6UCvHrBaN1e0NrU8d89C3Neb",
+	"aduzSQ5mbSFLoaksLGxmOQLzoJKPfDU9qb2+0KMUDa1G6b5sCcetlWdccS8Ivwhzm67+UL5Nq1Yup77C",
+	"Ovr40vTApTsaiw61lbA5LqWQrOR5vnkFZGOVfU5zWU9RKQidEDSS8MZ1l9pSmkMXHLzdzmRDObC5Ysz8",
+	"AN9pSgWAX1nMrSDcfMGTWIrElWKIM5Q+i0ZczBHYyY+xudNZ3C/tRA9gdKu4IF4PnjhUqPkjXgnLn++u",
+	"28duJafCc2QXvaSjchulu7dV+QWkWh6MWYSBD4d9nTBufQAnHycvR3FwRshnszXaUFe52tSajdxmlKi+",
+	"kbusMn0G1wBfuwyf/91c54XyIUnh7AdSxNEtoLg8EcBLdKzPZl9dVNylai0ECacMCUzUTmmZAvQtwoFY",
+	"AOCR77EJttd5s5R8fr2KMY/jdUDEEaiOHsqr9SCmZwI9nhs0Olva1H6z2MYaqYBrSoFb91O+5WZIZexs",
+	"JowVScRnCC7tugJ83V5LSqKskEtONPiaKxAJfBZQa6ROGiA+42OzupYyn8lYXa6zpmNqrF2a7jzDQJA6",
+	"1x5mqDEFzs+hZAqnRyvSgnRduPmSc1upie0GtYCYmjwQSSKik6pyrCxvlhSx6yy3Wj7Ha8AgcpmsbveW",
+	"4lglfp+rKEl3iuMHc5TMc+H1olqFJapi4InIw3yD3EJxBSxFRabFQjhTUcKnvowb+yA2JWFiTFQEa9ZT",
+	"YW7EYTdNhnSrXbnQhdQCn/zrZ4op5CeYXikMNRhBN0gsBrZIn0bQSIdYtOyyd9aI8mP3lrW9AITecWlT",
+	"4Y75L88kW4xhk9mC82TMnNTU7hRblQBBsZtrqU7wUbfdLhGmQJa9AhnufWx3PiF03f9uf2w3dz5tdT+2",
+	"m3t0qUZ3hIEOag1TOE/oXEoh61wGlZ5LovquwOuu7Qj8wvvYw+h4OElM9G1FaucaKeQdWRe87/vbyThW",
+	"xB1twqUiXjcSwnE9ZMFFlph74kpiRjeI4+fIk4rI9aQgnr4NI9Suo+TgqjHhvg+Qt68YQe2OuXzDzGX1",
+	"9JPC6a7M3VIOJRZOcZClcOWiclRPNO+jGQwQVe1kCfhN1dvyzaY9eE8nWKuLySKwm5o2n5qUjOUO9MF8",
+	"wbt/PqiZ9wLiL3cje/qvldbvH5r3CQsVrdv9IJ33V5bknzqHK0mQ8iGkxZ8Iscqp+4NjqJh3kf6ali5e",
+	"ItmiUn21vv3yWsJzKsQ5WfuJGAtuDfk5aKAzplXAJsrKOGsEa/232Kk4k6pC5z0Frd4s8Ec6FRorsA9A",
+	"h7ZTnSVapC1XW+zpaGxnQf6ZzM+ik/PV+5kIcf4LjKq4uR5W9RrCoyUvxIkPnlSJcaINS3P2sTHJdUnK",
+	"cnOV4ggDT++qvfvPunraDy5SnUyUtzpLhosejaoaRD3G62lRAnLViYwt7psDhkX25B5zxeNFquwMtvl+",
+	"v7MK3AtGJnjfrlgULA3zT5SMx1an1V7lg2e6/lP/rVkiYsE9Qmhh6vNwmme609p+0Hq0ymc3ilKtWijt",
+	"KmA3okhp3/lPBn5vFChWsV7L4l0ZtlW1ZMJYzdT5wDz2UMoARtz2qcOw/3CXhSgNBfWuJnzYUx3NAqwK",
+	"5iPhf8qV8KKqSc6u8gFYnlyQzuCxpgyDhUBm0rBpotVZAa8sxZEh7ot4tzye5PB6zFzn5NHEWISSsQy2",
+	"pGWdvXKIpnKnpUSoR7lxPu0h1oAnM7CaHI5T+nBxLPMMrRqoyK1MnZPTFanDanUZZ39/9/oVe0OPUG3c",
+	"g/12Z4txwzh7//aIDRJ+Rqlp4d+wPQoCCKMtA+8ojvFv9ytqEYrkWrb5cTek67twNz9OMdmX7QA6m6bF",
+	"QscrEZCYmUl/6Kr/gP4Z4RE+eYxqdNh1eENZC3JsOc7Cvh6dSsUdsiecFKvPKN8N+BQYwj3stuCiMUHq",
+	"Dc4+xMLBxE4SEXZZjFUVBPutwZbqqVB8HkvnSGakOLnMUxdeNewMgUIpMQAVClgeaowFKmK5bt7ROWh4",
+	"wBFEURMO+ig3I2+8pBI1M9Xc+7IwQxaLwGsnlKZOl3N/kB/bH3xCawZzEL6BRMCtNHYDdGgvRcsq++Lc",
+	"ti92UquPTVOgCTNf+nokmBwwTkqjy0P1KWXrBalLlk8p4utbkN9QpPpSrtBqC8R4xdA41SNgRggWFqFW",
+	"w42bMlSjVV5NFt41uGtH0hgRnSA4klmAKEM3UI5xJMCEoczXWMD5NEVNtn1pmJlrdPU8pvJbL0O4QiyR",
+	"r9/hQ/hV9Ua1zyQdijhKCeF4xcJ07NuGSSdWadY75TeRYVcYWpUAXzeBwCxJ13pCjCm1TjBnK58spEpq",
+	"yjrJVfX7t9d711gInrlK489c0oBep0Ylq+ZYWFCACe+3lmh7RVGR6gIUxG4q7oyMLpVFsfkEQRc8SVMP",
+	"PMxdkbFXJCusE24p6CSXb7M/ntiqRrM1jOcvLcfvxOCcRXpZnrswv7h49yW42WVq07LzvfQwLnfT+xPG",
+	"BLV4XstdX374UoA8C3pEfwVO+5Igq0utUkiKWZZOlZm2CLctVaSniAIHanG5EVCWwYSMGQ1EMrQKWU+Z",
+	"/bhq/tMHHp8fbdwzjfWxDzVXpDlOh3rU9eh9JzIKMRRewVnvkqW+dQZXz4YqzwjBI9cdDofpg+UAhmT9",
+	"FeU3+YdOq/LCsLNHJFgpjbZxLmbdzuJi7BWLDqrrHgvDqPbeUW2fTircKOSp5bKULvFWYBZkwsY6sdj+",
+	"aPHwb3u7RhJBoKOTBQkJOex/ZqbS9ociYti6YJAnTIZYVSQJlWH2hYTn045ku532V08coZA29fXEI2EM",
+	"zx+ZlWpAV2UNCIta9XHZH84d1q5HUcWqlHOpIgTuoz4aWFEXtn4MW+yDS8nnajbfvnQu0wrLlOGFAz6S",
+	"MaUMwWeKK5wzTlo/lmLZxUXdKS4ib/558umnXq91z/3zf3u9H7cq1yLXsKe9UqfUDYy+oDFJ4jruOLfW",
+	"XdS6rR0bxqMoEcYBryJ12cSIxGUFIP1c+KJIOHy6e/++w49ruV9aOjm7PyK9Z5G02y5QE1/2X9379z/+",
+	"/5r/b5WGCqiswoyLvNBvvGz/z7OJAktf0xglIbShGeoQ/n2vRh5VgTytztgvx7xvmh/dMYRLMYS/0tmG",
+	"yS49fZW5ef6EuSpsI/qJrw+SiCB6pxPe6YR3OuEt6YR0HKu9PUaeKSwMx3ta7N1QT5Wv7+qX8g+nQyP6",
+	"Jy8Hv/5jP3n037/+9kdyPP2f92+ePDp68eb3I739gr/g76aLwxI7jwr0p1dmKFA/3f+55pjdCbI7zfbb",
+	"1mzTk7hAyK7g3KUb13Tquocu58x1rqCvzo1L43o/jta3Dl46/HSrHQ9ZBfLpuzUWrklQ3bHuOxtkAReu",
+	"ONA+E39dU9/YRNj+sFAnMHC9U6dCnAeu/I/BMdjp/8z8v5hQUXV53zIG9lRFrwdp3QC+fQ30q6ABw4qq",
+	"ip+fZOV2WIBxOmNH716zRw/anYB12L2XWkV8tgWs6yG7926Cf62OKvFwMVZGiRf7UfoZYs5MNTemhoDP",
+	"sR/g2kX5GegOVX4EPukX8UpdKRGu7Z8uHaS0YJ9dV6RqxG6QEFklF7yGEHk8GvBKcvAJt4KmVzjOu7X1",
+	"XOsCsmJjXPgAnmupFhcL9ZSvFqrHbGWvwLyioD+ZTvnMMPiK0vTJMpjTWjVHiwyttQBffflQ9SoSJGeu",
+	"uAbBULHSKKsUUp4DVFUIuYYcrtSPoxRJW3uvXIhG1VQldai8ByoK9NzUgvxunT9KZLlNEmln7+CjPplX",
+	"/ioqk4TPxSxV77CtrcMCD8gtQqLzzet3x+y+64NqKMoLXB2eNj1FqmsYMIN2IGWLvxOK7HQwvI9fvMMm",
+	"aLRPJHyacv99r6hu41/NwzdHTRhlRgsa9ZegcSp4QkmN9K9nnkH9/cPxHLT1ocKmMAb0s3Oh2L2/fzje",
+	"8qfg9ViooyfssVZK9C0bJ/pCRgjYynH391SeCswmE2NNAEIwYtwwrBd4uNdmhs+oJQCioqQ/Pnq4vQeX",
+	"ewru3G8/eAR3dtFi5naSCDhsrnoGP/yDYePJaSzNUERITucOUz3FzWw0EjaRfcbjM51IOxwFTBozEUmA",
+	"remE6gvsXicTR1rcaKhIEcVSWoJMbXz5gt3bB5qqUJTlhLjplgB4y8unL9+xEZfKcqkoIwxVicb9SPfN",
+	"nOeK3AGEqSrVGTvl/XNByhdXTE+sz+YippLvCeiysjyUXE/lK07ZqbBTQbxm1GKvdB74SekMt8agnPZn",
+	"0k5lXwQ9NdRTvIwpyVQOw8ag2LAeplH0GoyWm9pnjzSmDjo81+xJcjv1lOsyiU0gkA3iqHqqp/72NwZn",
+	"2vTUj8zZwMR/P8L67+zs7H+653Wj6XTaSgb9psBOfagaJYM+/B/u28oWnjE9GBiRy32bARe+F/4eBiz8",
+	"qb3X3WnDv5oIXhJutZhj7KnSpvwbpIHXOci9ADP+J0ZgjRlWBIwEV9jSMatYIoZPdRt/ElxPaW7vjx87",
+	"xvB7mB+jntgWeyn7iTbYnJbuPhdje8AGsJtgLJE8k+49/YmlumxFhUp6oiIRscm4+MlYinQ7dPbb7Wa7",
+	"02x3jhHVpdtu/47rtr+//6jZ2W7udI4R5aW7t9/ax//9jm8DppDLEu0DWzJ5WIdK5Y4QHloMTGnkEAJn",
+	"ZVkHvgzTgW9r/yu+LfudRRqrZHzRKYwjJIgIafJdEysxEorpK6ngbrFDJBTj8Hmyg7KHdf/cUJUPx7cO",
+	"uWHbOwHb3mntBWx7t7UHzHt7LxXbuIVfSGNNT+F//BYPUaA5MIucMR222BtuTPEanntggaG7EPQU7pD0",
+	"iJXqgEyQZuhg6e+Yn4kDFoIqEOKmNJ4jww6eur7/iDCIVT6MrH/aR3rM/5iIrif36UTGWHOQCB4Vjqpr",
+	"jtZT4ZvD48fP3TJgRRi2zga20h+yex99y7RVDi+2Vtvq9hT3lVU+hOG6rSEotGskJU3gZ9mPBU8MNjN9",
+	"iqZGIoyeJH0Bi9ZTXLHw6TE/Cw/ARkNRmhL5aNB8CSMNUxxOtw+k8WedDuhuZxtVtp5K27biEQeCDrih",
+	"yi8kDQVCZgSzzG1PvXElZMx1I0exNTIivhCpjGKHb45Qg7gXpuI73Ao8x6W7eorEcGGD/+Dfa2eZDL4X",
+	"Hk7sUCcu6ajLfkEhBgzO2e09JSRspC7bbXdYWOplH7bYUw523FhQOi2QHhG7QeCmjdJ8mW1PKSEiEzCX",
+	"sIcyPPzczO4MD1KWKi18c4eFabd8OAjpnaAFaayl0iOW6FgYdi/fa9WLO1CrsGUrCXC8gm1atxj8E+2K",
+	"nnJWdJAVuFGnWN9e9VzMgOc7kei7ulX1zqVK1WLz3IOsj1z67NT5nxJxJmFbUNGOB7XAjnBBT1W0sE0H",
+	"V2w912Lo0cISv1Mx07hNuetA5wBjLcMm+ezebnt3CzmekeosFnhu6cAoFgNPagH7Luplrvqsp5Dnuv3u",
+	"PDsstyuoMR4YiCPeH0olfsDutCzWekznyXs8YgE8EK1+PCiRztfywvZAnc9of2TeCkx17Sk6vqglhw69",
+	"C07vUa5FOhwMV+7aU/c+Rgkf2KYUdtAEBgOadbmhOt3cbD/MeBBYbDYBDStpwbPIhSLdvz+0o/j+Ou9E",
+	"ftVBSLS9PTZOQN07jUUeqlcP2ExPEtYfatCp2KkwFt0/wgzZ+/dHT9KuOLDHgESUKYGwgKT9p8zfV1gX",
+	"RQJsIX7G0VKF71mw4w2dSlBW4P3buySpus45Cm9HA4OSUHE3OYElnchwfAZLQnuKEOCQKfLYpNBDsOk6",
+	"AZzogO1u7wds7/NnfKMbqnuXkyhYEI7TzJAAnP1rUb8BFcwDvdfONWPOTjjubm+zsLrDPnCeoYxFrrpV",
+	"GmasjGMGWlICCheMf7+nwupe/GGL/Qr2hB6wSGISsXLwvIlxGtdICJvpACNp081M9zki4xV3TtJzhnAk",
+	"IDFQOhmHIp+Sj/cU1T60WPiWW4Gvd9pE+nfzjY5lfxbWHImEWxHjfbRxTbPTvsRpqHrd1lZPaeWn6JR7",
+	"gUFlkuGxGNgDz8JQCGzvsxBe1cR3iSh0XTZD4Aez5uHAigT5ny+hzmiSJPLClVQ7X8JUJ9gaBLRgENGw",
+	"q3rKy3DYzarvBOkeSJ+J4hdcorskBKJ7s5X0K1KH0ig36JByJPwKP00SnaQrLOAvUoBc8w6QJxPQjmE5",
+	"0Hzd3Xu4igYE921tOY9UCAZnSLsVhkm93sHCdBJKUYulDIXgNAH94ICF//30mKWdREKwa2MuURMUI3TW",
+	"95Rz9vlDdpoIDgovrB+P8b0myJ8ZH5VOIuIQnjZdEGYF5QE5whZyHZLvcGFnK2Cw1sytNbu3u72/Bfs+",
+	"HuhkRE+1t0DbTbQ6YyMRSZ7GDYz8U8ANDwK22wFG09nbCpgZ8jFc3t7uqRBLvlFKNQdcxti2hdSmOGYX",
+	"vu7f+J0Aj6MnWnqMYGPxVTAEbxPPSVanJ8xd9+PEBiPprz1VeKx0m1TUCZj5F0prgfnf220DYabkx/WO",
+	"SFRAPJKTu8WNxhlF/qoffOkydTCGf7d66hC5tGddORshJ2G4w0FoVZyX7BlUP9JEGlKePah93jHgXwt8",
+	"7tTlqqPIOoDX91ToetA0PcpCflzca+XwtE7wP0CyIb8AgxbYA49EF1sx9dSpGGiKxyDmvnQfIrdOLPtC",
+	"GZHz1RyOQXFrbiPaCnlo8geV4894SN2z5v6Lo8dPX717is+gu9SirxY9Podvjho56BeH4/IlaOixUHws",
+	"G93GTqvd2qHixCE6FVOHIPxxVpUrQgYlUBM9Wxg4BmF8QQ5UkC1UvgJcwTCrdYsd+7tz5kYqaoHGqOEB",
+	"Y0W+lqngXRbCc9goOCSypYbAUdToNkCVPESXIkIvp6Zoo/ux2mub3XIfxVXjS7D0Rh+V/hQ0EmHGGigP",
+	"hNlut73TTSjrABZip6He/x+X/UR+4uXocDAJDPqjR68+7A8EacEy7tLnq96aDvP+S8/V6InO8ifeF3ko",
+	"Pbez/LlnnsnSEw+WP/FK28M+2FPee767vb38qSOHqYH37y+//1jrl1zN3jqJDc/trUK590p8HiNuHj2y",
+	"sxLpPGcir/1kNOLJzJ0ab1kjpiI/gz3aOESnduNT0MjbqJSr6PpjE/h8xUl8SVYJ6qEUvPLwTf7AOSuP",
+	"YRyApKbTh8jlSmhJIjaiCypTPGMcDMAh2aS+HWCLhWSqhnhoCUgm37mc8Rg1R1IW4Lt9rnqkO0+locZ0",
+	"bDIuuIezFjEHTlXzTZVi9JagRZqRxNRwBuwKXskaKIJB52pt3pCz8zBc8YliN8LYX3Q0W+HUu7gZ8gmX",
+	"49H9TwOxmnIcfz4NBKbf6DYcZdH7rzFn4mNVN/RPyCvW4TAuc/5LMRrlEgxK3K1z+Xnmk3sb2+3tB81O",
+	"p7m9c4xe7m673SJAkN+LmVNdFFEFKOGumsRxES+CMPNq3wcPdQI4SI1uYyRG5qRz8vc/2r+f/6MzbI+2",
+	"40eP2+qP8zc7ei95aPZtZ7JzsTd9+Hl/1vlz53Dvl4YDwwWlHT9HA6hfOJKAuVtvZimjKnnxkkdgpL3Q",
+	"tFop5JU3+JzPibw7rUbgIne4iv6hukG4W++n9+H3v25htLv8CcLfeAnchULPG4qw9goi6VcxO1LvDT3Q",
+	"2VlJhr3gyZl7YG8VupnJGPamiF6C/ZKTrjUH2tloP62ntrxxfSsr9mCFHdRlPDau55/3fiZZnkdJuqAk",
+	"QK0bxAGBfnxTQv8ltX30cn9lsU8MAd6VquP3/yOjL7U6+SEKdefC914OEN0+ReZczNbVrM+ETWXnBlrv",
+	"Vy8XvnLmXnWijqnuAVn298ByfxWzy/Pb79ZkeCt4lOMeP3hxvb71sJbmC7LpSePLpznuc58OAR7ojd5Y",
+	"Z8c8xfg7hQ6sCwRI7791aRot9ha+nveipPnCHppwXQOB5nOVBsK1+gaqOMJb4kstdpRqc2lQGuy7Oz6x",
+	"uV72HTMW2DSXVkxSIdekHvck6asO+C9YcELnOeuMn4j+JEmE6rvYgaQ8TWwGxvsU5MVY4OkMPefoEp7E",
+	"wvSUHmT5i5msDcnvkUufhfvSvNsQUxlN5ggmJ7Zy8WEcWYDaEzqjc7k3kYbBuXQlZDMhDIRSTRTmD+7t",
+	"7e6xt2/fv3gKH3329uk/2L0nh0cvfgvYh6dPf33xGyi6L1+/On7+4retgB29On769p+HLwJGuQ899fj1",
+	"+1fHcNP7V8dHLwL2y29PDn9j93xShk4iqXjs0oAM2z5+Dzc3O8/ekjqdvrunfvkN/6Dn87+h3+XDr++O",
+	"cy0s2m3XAV0qzJadCZ7kwy1IbAzWaIXKOmL75lvnEEFy/b7DruvYjbkGBhePvuGw+w5YaM7lOGSx4Bdw",
+	"eWJd/0QCIJIUmHUrlOsKjkHlWKszDC4r4YN5LfZUEmQxp0xM5+XC4D6lvjhcXD2gPYVp3nMCY15zW+BZ",
+	"ou7zlxYcy93Ph6DrXtIFNRXiPJ4VVPCcDt2pQrfbaZe6uFO79SJIUSdoJNh5vwF7/mfa6we4mX9+cICb",
+	"+Ofj90WUzVyzg+3jjsv4+6nd6bbbjTX0ZKL/Vfuz1vn2LwTeVSGX6ZclHhhXBO1g2XIemKfH/GyZ9wXv",
+	"+RJ8v96aG3NTuO3cVNo2MVgaBh7+rHgtL/LsbCxyv2L2fKL1KHetdWll5cZIQLuwmTJwlwmMTJt6oaFT",
+	"oUrmOlZr2OnEEvvmygkNORIpkFzTx5iz9MZYniOy+1/MB0ZwesANm1I1x9zY8BtzawFzS/U3zKPLdbbK",
+	"VEknH+dVyQr/SI1KuYbXiztWSm2krMkPymTNuwLqzel0PALOdRmmkhJ08xnlsEVdFk6XjTRlSPS56osY",
+	"1Q/8MnwMS2S8jmCWKBaLXG6pUnFtxqT7Qo176ZLy6LuIBBCF7jxTSzxTbq+sfeI3c0vRu3OeqUpecZ8O",
+	"5/o+qtzr69xUj/HVxtUcUgo6pUMzPiRfXUTl11Q6RenWIFMlbPQga5WmB2jepCZVHAcV1u/m5gkO9MbM",
+	"k6MB1i3clCXD42IkwcMMpWaJezXu2YGOYz2FY5x/BBbipNwLZTdY9Kp1rRLahitZJTfB2mk8MZgkGZcv",
+	"eQq/b5Z/07p03nIAjS/PsHJ2A/pnwooNGXq/B9Z1u3g9sh2vM99UeHoFKfbO8vh2gtnfoXSls5rKV9w+",
+	"lA5rLCVuXIOSDSNzYutahOdLfSGuRnSiMxIT/OtFZxcTCFzxhoeKiChjN+KzgFE/ryxvOekpsN4zh3Pq",
+	"bPa+aj8yYqA0CZ/CKhU9h9/7wbApn20svLMvfa8CPOausV8qjyu9jJnD8EQPThAXpdFpd3fauI+V+Gyf",
+	"8NlKYt0M5cDCG0yj21lblL/NDsatiPN6JyOcqXqBnuuMXeX7vhP31ybuLyXr0ThIZX2VJ7LS13gFOsHX",
+	"4m2c8xgGbrrVLsSDyrqP1LF4p73ccM6bvhA3obukSHILilTKLcRctcq8bI5kImDPzZYVmqTvO3ZQkCXZ",
+	"XK7aiGfuw6jv9Lli90IQG+GW8yTCqb8XIgZWuJUBEVWA6SHADnbZzfB1pDmhI9HIy7Qy7N4Kcv0rK4Up",
+	"kHmVmpi5lb4rkPkWC2TmljHHLd5qPXLAQvjLPNsonuL6upnDiPLNHKDkhTTSdtlQTym1QFqq96ckiNMJ",
+	"NT/lBNAiLQUQHNZYT+UgjJDRaT0i/JJ+fzKWImJWa6yMoVbk0jq1TCSixV5hBS3cTnCPVEOuJ4jZwJMI",
+	"wUi5cUAW/T5QcxH3Wl4MUzhZt1sVY86lejwUhO2YKvFE7xNMM8lyETrtoNHXsZ4kMLpt8TBCCMPqpAXH",
+	"HN+dY44gfADsBRGZE1gdz0+LrZNwi+U7aq6XsVsg63WW2KxLNPcLFaJmP1WTc42k7HyDxo+f6lbCZYhk",
+	"YsrRfrUVgn+7L3Q+LV+wIrT1wvFvvrZVgugwilbK9VBiWl1xc5fvcZPmx0oGVRdXDKvkEa0mwwNDNg5q",
+	"m/iMrUuv1xULEuKYnwt1Z59cjZ5xGGFSfVnT2FDRWGScpMkLkYhFVbfDJ3gdVBHcZyl2BoEhTIyIDjwE",
+	"iEMWiQTyUThrm6kBNJRLqwHeYThvBezWTfM7KVkBet1MLvpzbnLrZDbwZny3Z5h2VNUxzhDD8qS71NkO",
+	"Vkg+AuFQHspGXgYsuisfzktW392pjF+fyljV4P6vnXR1NYz1uy8GvCK9ZbMcrNLG9gFf1AXm06VcdR7o",
+	"0SPfWwUhlNIq73tllNYtBzEpjYepPBdibKgYxPOL1NfiXTPSQY7RE8CQN1OOiBdcrXK0inMECdBEAvxU",
+	"GTDV6qwUMZ3nnbt7m3OoNzTgm41ursAlH7tYDssKn+9ylq7DJF5Q2UDZSyvZzJj+n9rJ0jqc15u1kO/i",
+	"fTecrURweNdtUq8R6jNpsj/VAkS5anKf8P94qLURLodfRXraBYnhkdzJ+VN4JW7pH3/E1/74IwHkSzMP",
+	"8n6AbxkkeuRwUa0OA3aq7bD+pVKB4BB9++OPPcXo6XnkenwRL0DMX0gxZagEY1IUftuBaTvEyTCr1UPw",
+	"lbg4ADd0dxMVcqZquptA7g1M8STRUxd6N9bV2yIBqZsG1VA4qFJuHCUCJIOjR1qOu2mVRCkSuzQKe7gh",
+	"Jn+h+U1asdhpVIdisePcqvL3CcUHgvJQnzmAU2ySkLZ8Qvq22CELfwr9eF0riNHE2AzE0rDw/7/9S1g3",
+	"8qy7Qs0cYLFWnkPaHXLZNKhiOJvJAcMMMILMpQ1SM+JHS0ds9VWMF+P08wcDoanhMJRbaVWuf1pNu/KA",
+	"nqw3Fn9KVxhMrkJ33dEs024Ja7vxDecUrJlPcJdK8G2mElCiL1cMxesFjwlqzB2NH0ydi7AgWlYtZVoA",
+	"e8HTBOQU52yQH4lDFc+Bcxq23e5Q9gE82lPSYEaCCtAGPo1ngcPvzJp/DMEAFgKToqcyjkEokJGN3ZJA",
+	"GaLEwhwEfV5hA94YUW7BsU99ToWjQ9ou9FjDXj/UJos0G9K4sDkEPdZTgwl2x7qHmPjFktetg7zmQbE0",
+	"gxjWPVVRke1ud/TL3V1hmmw5iGpERz3VCBqEN+/PpxbCe2djyq+gBHBM0kTKBfQdgs5mi22ksim0FZQa",
+	"y90jVP+5l9QnORJax0Da2mfhczyO9VQUh2AmEk+5pxruP7cwzpWCZPjBlKC9iUZ6Yo2MRNP91sTf3HCk",
+	"wq56uCv1YIBJbLE2tMrwMPzU1INBacWkIbxXNxW3DA4XvLwZ8jen+mf5ZpgtnozcrUiB9D7qG6tmzNMD",
+	"1X26U+km3gwPh1utnkoLpEp1w0o3CTUGZp+2XJkONeKOOBDboZCJR+U/To8CKOYYKI6lwG4lasbOEpd+",
+	"eOjbV6Q188yVzOdg9Qn+JOvFhb2Y0qzZtBOMEhzzK3EwCLoNN/LYikRx2EvGWTSIepOuPcK7IJvBXYH2",
+	"0ID1dRwLfjYRGURFwYmOOv+MgYZPH3Tjo3ZrHi3GcTLfECrTXpjV+sBzLnTuZc2cQli6REYixL4tLO21",
+	"Qy0BGCecIK3YeJKMtREeVp9R4Z7v0dRT52Jsu3j0mNvNRMP8bg8yFozrCRzUlYwU2tYFBYhK1zTCYyym",
+	"oDQDnjDXOccT2E0IRnHS5+OQ4Vk1G1eGwIsOC5X23wLwzJDHg+cYNar+nL83r6GlCVQb+DOvM/lqk7ls",
+	"NotLYcrke1ffJRp928Ay86oFel6HOo5uA2omfxpoJq9J3BaiE3nRQw6ZAtSU78FYdE50cqZ+NVhU57i9",
+	"392he4ApZTVj/6l5Z3b/wne67+IKWi5jF6D1qb0xqPkzJyAKWrMH1UfZ752KTuEvJotZPSHNGZUQ0syl",
+	"Yn4K2GwYHRR9GN79km3i2C8SsNHu/H3/98d7/2z/i2ZlJ9hyej/r/nFcULw8eFrWNzbtx3O/qIitE+Re",
+	"ZeNjYCuqKelZQxUONtJ+4an0nEwMXjvAjnzkGi1oUiV9KaA2MBV6cJDTcbOJeaUzyFkv6bWSYooHuKCA",
+	"fuUoSIVkEjhFR+oNJ4M3C0j6g1PqyYoOSmcaZl4/F7u73I7f3i7u+DkDFDspVe36gimKAjqDaXqGKE3V",
+	"c3usk0T0qZXQdr6TUyyNpd5c2IGLrAXj2+X5hkPU+6cRNOgm5Ix9HcHYfP/9HAfyrl1uWSy4sayzByqf",
+	"RncGLvdcEBhUOvdC1+2/6n0EwYnBGN9fONdc+J7vcbwVZGCT89zSwfUVB5RjscCfr3Z5PRVTlooN/Mh5",
+	"79r3Va31HADXVTG5CmSve7UNvuYxv3rKt91PZyYNm4oYLcKRiBBQzWqN58ZziG8MI0zVQIOt42OriQeu",
+	"AQ1Wys6rggCjnIJL4HZdyjDzPvVPl871u10L5fiKjI/vIqEtR6u7vLZ18tou64vfNKWtClvskqhi5bcv",
+	"gxYrZ1E4L1MdKorzfoHIj3qKnGBB2lyLOmjlfYjo/yNHXYs9S/QIfZKEkpLyQXSqFhuOt/dZKGl3NRFl",
+	"RaL7IXDxgMxhSYDe1r2MuoS62ICdGF8GPeIzRsBc2Cg9l9yFXdUviXt2sy6yG8ZOcbbFoTkv6ahXAV2W",
+	"96LdCn7ZEvFSAjHLn5S/UlbgDYqdjX1Djlscp8yi2PyH2MSJ1/XdyQXlvOSCKThbDEvvO/BNPzDM5pgJ",
+	"MJdFZuX9jmfka3tUXmnLxtoYeRqn3LTI7Kpsj3meeVXGRwU3xm7qDlHiVGSkIuwsEAXFAbfu8iVvE93t",
+	"uk2j+xicb0p1fVrLcTFmOxSJ6LIwVVbI0ZWqKyE7FX0NmkLo8gZOpKpIAkQ4hoViHp4+Ut+EnL8dQflE",
+	"K3EnI79GGXlNnF8tFU+tu/rRfM666J/nwv9Src6A8+yplvVqUISsuF7WiyOB86wvRNIFC+0E+z8LY/K8",
+	"1o0l2ojVuofveO0dr73jtXe8dhNe61gI0gkZzlXzWtQvb0bLNVxG5MPCHFhMtAU+W1R7c7zX676b+7To",
+	"FXcM+I4B3zHgOwa8EQNGDnIDHoehNFYnsyWVmlSISTC9FRmLAdNxhNnMlJ6ca2lOZf5UTiZtq5d3ARhy",
+	"cxFoCXv59OU76n/OmRsVG/ILQU3kryTK+9xN9tIhWyoQKPhHpRUjYu0EZ++SfxsB/K0TqtRTlkXC4MU1",
+	"sFcW9HpEYGrv/XT90DUYMfTvctdHF3Dw3dARd8X/uTzXLmhYnfl/U+HZ+LIh7qJfjpqotNsE3wcG1V1k",
+	"eeXIMjKOIR+PhUIo1q8/1IwtcW9Gm8UKFg+YdSqkOmNGCGCIOQctOnGrXAs9FcILTtwLTvAFJ/CCNDBM",
+	"UWhfybKB/wGJcaf73um+d7rvne67gQx4pa1LxOcFrne1LghXI3gzTDuSVFQ473aoi7YpfQLD81y5p0ps",
+	"mb3CiDEqzlkhb0Ut0fr8W+l3Qz29Y+B3DPyOgd8x8E0ZOPdV2FfLti/T8W5Vzk1t79ZK6yy3rkub1aW9",
+	"JnTisAp0woy4EAmPHbs2IqhoXucwEFrsyLqSa2lNT8ko7ZXtzGPfMszDUeQSQaWl5EzHm6bcUEm5jqMM",
+	"pAI2twOdmPJZXqYoMcU0fI9k0WKvVQ7xOpu8BLsiJ9SwZibADmYTIwowAdlDeXLlZokYFB4k0uZcSAuR",
+	"Itfu0/ddJ5ymcADIE9Nz+cFnHvtfg1y5VOZr2oajl/b7y4GwK6zBp5Kw/LN1jqNOp1B2tJmP6PY6+S3R",
+	"AnKN/P6qasCtQF0uLsyu7LP3TasfKDHQJRa+ef3umBWEYpiiD6WFaVQ7YLDBnoO6WF46+2103ruxZago",
+	"E5wvBmx9iz3+rj2ehDS6sfRV3NkZfkvJC5pa03lX6AYWMc7pziC+M4jvDOI7g3gD1vsOnXPXlEs1UZG+",
+	"Rn5LgHy8f04AwtzYXBoArbXD33N22ohHgqCWM4DenhonAuFuIz47IPvQoYwRtoqzOqVtsUNfBYM72oP7",
+	"ehuUnu2pWoM5YOIznJfUdhxxl0ZwKs4mCh2nWIOUSz3oqXyzeA8CCIRVmwTA4ME7aXEnLe6khbdfAuqd",
+	"mrdP8sc5QPump5YbOH6LkGWzmdXy3YqZ9yrSGZce6QtxKUkziaRdkhY29b7AhBABIt/JPWBKTNOEsC6b",
+	"DnVAHBc3AkkMdHu68FbKQb07k9u0KzzyCptwGcPiY15I1NQIuU1flEpE8K4hN0NhDlg4EiPTUzgDdiES",
+	"OZiFbCBVhLsIvY5czUgMyFRwoUEMQ08E0A4dvIlAGF0YxOtBT3HFRMKNiDJkTJByrmlOVsfpyDFjI52I",
+	"gzT5OBEEwWn0CKVMq6feCh7BMGx+itIaEQ8YLIYVikV6qipcnjC7JYD7cMtTZbFj+yptz4nsWvVFosxN",
+	"ApjXjQWH0OdxLBIWyWKH9ca5mHXrkP3N5PR/BIILZQMZ8c8v0Cvf6G6320FjJJX/u4OpclYk8Kp/f/x3",
+	"rzdpt9vtJv638wz/8/DZpx/hF1PzY/1T/yerMzY2QYZeM2mcb+4snM7Q1Z9b2iIJzoR9Q1SvoUP6ZB0l",
+	"HiwkxGHzd978s93cbzU//bTSNApxadjLhOB/6+0Nfll5TNvX1sDgm8LeB96xCuq+IP5yB7j/LaZaYrYI",
+	"ikkUPnl9AcV/hScwFTtOTaDXy1jaZUnkXvtzcb2+nsRRDm3ds3vCugmKDYGcf6+n0pZAifVW5lki8WnK",
+	"X6xUIqf4LVABUgwKD6s+5SkyP6HqtNiHIuS0awUwCDxsugmKzT6m0g7xZTJJ+9vBG4c6jgzMU9kDj/uT",
+	"dQ2mHkDch4WVSDHPewquIXap1UAhVHbZE6QBAZmD9gwj9lD5GCUAU9dpII6mA53QLOGzQSmdvtTxiJ3q",
+	"SQb9k1iYJaiRxrL9bTDcQffiSUVKUX4PLNFI8rtliUZyPBTGO3YNA33vII2cc9CiBDxuSfXr69GImwJH",
+	"/9gJtj/B3+MY4RUHPDZinT4wLqN/uQYTgEA9ors7TrPwf6YikycJB2O+Yews9miPjXlB5VfZd5ApIrkj",
+	"HVrsMTeEBsn7fdyCkfbwilYUW98UmqfWKEuFT9RpCp1FOlOv924V7eAZovsXDH8/T3i2i9qOr3QI/GEK",
+	"0l3gWz64U7WKVgrvvbxK+pQnsRQeFvUG+zoV491XoAihM9JU6WhX3uPpyscO28doFmt1dgCnPhIDPomR",
+	"2HDNg/kjjzV8ZlrsrRtCmjIfuv1QnBo2Ma5iDOWim5WbhbkHX3qU1/nJHDvR1XXsFvi6AXkUxyBo+uck",
+	"Eb0XlbmWFmw0ia0cx+SA1WyEdiZ9pnge9mpOuxXjyvk4atKTQk1Gje7HvaDTDjp7wXY72GkHD9qfAo9S",
+	"221IZbGd9Ih/Rhxcb0vQH3spO5DKijORVNHghQCJBOtCikGuXU2u/USuy0MZqvL2mmrdkLaez+vRShRK",
+	"zpBF1DOVtCBtFST3NVHXPwUNJT7bkz5NzpWQpX0CgWNOEj0W93+fJLI/xNKxOg6yRmLQu1ivZJRQixfY",
+	"Ut9K9diNuWjX7GWAiQ/zTRFadybVvEn1TDoUT9p6eWsqr/dWGFVlBXretroPx20ZdDKiJIMl0edxHGTZ",
+	"EeiFzUaGZjvvD51ahbaDu9RTRWUwYJMxGCH7bWcBDAWP0J+bdnyil1Omha//pZ+VtlS4AJKMO9gFg+7p",
+	"FAc1NLG2IXweWIhrJY7KHaatUrciQyAOGCP476dg3eUoE17GIHklPnujJBZ3FsmdRfKNWiQFddiFUG/V",
+	"3wrSmEJ3GOjPsRumc5dKfcoKo6bba8Y5xhzkCuU1e8ypsNmF0q76tOL2uLM47iyO67c4rt48qDMAQOKW",
+	"cv6vyiyYO2NFZg+TrLcR1rADCmK7ziA4ntd87syBO3PgZs2B5er3pc0El3+wJPrisxS8z1LNtQh2ID8U",
+	"bTeu3HgU0Fi16gsP89NTOKMWOzTnqZjjjHwBJNvhVbk8O/jiqTiTSmGK3rkQYxbmHAhhT50KbPmJYf+Z",
+	"nrg8wmJjUtQv3TeZdM2ZullIxxA8Bg5HRVgCQXjjaHfYqYQ5DPUUm8igGDMiucDsokRa4cUftlygurRD",
+	"n+3Ix2PBE9NTmMYB1HDJSKDnS2tF5KJI+G7nXdW+Xk5aFomxUBGYDWDkyFiwcKQTEWKtBvpHcWqUG+ma",
+	"EKFl8xTI70ZBXRsk9VnVSdRiWNQVSupG8zNdDZE2sdGsz5NEurpx166Bp/0iMKMKSM3NeZBNnBtqzhoB",
+	"9eFFZFse5GZj2JlWAu1GfwForgc9NdOTBJ7uD0FdUnoapIPAwBN7p0HtQCpRt2e81w0ONuck8f0wdHIm",
+	"rCsJxBa5hAqQCPf5odO+nLriUwhb7PUAd2qSbnpNyRUuNQr3vrd3/ZcNYU/dw+QhlgjLpQq3PCoKDdXv",
+	"J6yUdBubU0Dsw9DrTnR+fCwOCZnbmN2UfYYuAuj/dihWpb55wI+NAPq5SN1QxxE9WoWBhZ3u+ucie/sf",
+	"EzER2aunXFowfE+E+v/Ye9vttm0ubfhUsLzetZJMKcV2nKaRf7zjph/J3E2au3EnMy0zJiRCFsYUoJuA",
+	"rKpdPbPn33Niz8LeGyApUd+yHTvsn8YSRQIgsD+vfW2bT8NV/uNwF5RNvg+erxkqnnfhFAP+PFZJKnPh",
+	"rp+G31MDvotKA74L3e/TrSiV6mfS45lQKc/JW2dnJByxj7rOUi8K9EQxf3GEm1z3UWoA8YzbA6fAHJFb",
+	"JfLwJSCBU0HYqrZ7YbgJpaHEZyavRCihxfaP+Fj/fh7RLjXUDNrLuxKHWWk3IizOWJ17On8OOOrxyAOM",
+	"IZbi59UXIj2FXK0qiTw3lJpqJDwf4HjAfrTauduwUj5nDm3r5gIjdB6Wx0RekT7ZFLe8cUS8HgMVzixV",
+	"R7MrQO7pPi1/VBtnAUHohJC0ERxuUGZXqILnj6ZbgKq3Waaz83t1EagKsGVmS3AZb/158emrxxH948l6",
+	"8LCERHuniOrRbgQtbUR2PeONHeD3C+ZAGqMyB+8w0w9r/ONPN8ycZ2c8i3lSPJ9wODjrp799nf76CrqP",
+	"AFl2CKhVHRt8W9U3fOA/9hf5kFjJ16ORujk7RR3uXsl7FMPYwHvBA7bMbXHP8AehQVbdN7sfO9uUMMzl",
+	"VICXrvPmfVk4k2VPeKM1gFX+UpR2BPSxTKjUiUnUTpjTB2SVUEQkkdYoiaouXqQl/NhWBM2LgAssSGVA",
+	"VfTBnUcw7xM+k5Z/nWSo3xqNILlngsS93PD2yiKEDmidDCmfXaC7rO9dmGkjys6Tc6J9fJ58HTEJ6MJK",
+	"z3T2GHoLhobaT9qx+lFeC2Yn2h9mxCNyinyA246u12SgM8FSPvV2Lz4+Yl1tB7EiqySlPKAMtC9YpkFs",
+	"Ngo9KujfHEGWEB7mcZo1Eo3WcBlney64FXSqdi7Z242+ZZBLY4fcVMEebikvUm6DODw6bh0/P4gO3MLO",
+	"ffF1IRBfhfttYqPgSryCZVmPeuVo38INH57WybezFHZJwvt9OG0XVbxvVi1PKm+iAli8dZlhdPCT7nHf",
+	"IW/Z9eG6e1CauEN94fJf/UNM36hfTdONbl/k8E54l0MNhfhbU0lUxGHV1AwtutGpmlcd38HnFaNzK4GL",
+	"999a4PqK53kb62TRmNOHwSROS7Z7bXBTNgvH6eeRUJUw8iWv9Bbb4CBFaza2X3xuVrpel8IWZ2bHWEy9",
+	"oYGWUHqxRoeC2ZwxGB7nx89KDhqGV+Yskbpssvv1SeXX41G63lA2N2wWRV78q/miKQj2JmIeeAt8v1u2",
+	"9c02Unn0UkIbglT3FgeGztD7h2AQwniwlForm/MeumQG8pHkp5hSojbXEyNyIOXMNE+LvBdcIjIjoIq/",
+	"XSecvnOjWimZrPjDPh3YYVb1CarYPvfffAi69tS6yW6t3R/Uzna7VPTGOZRj/v6pvGfdQkllhdsAzl9P",
+	"dW/s/CWPsfRb+MPUWDGs2cCjcTeTPbQXCf+4IjLpUZLdKaSufcgRGB2M4HlvwIodzhTPc2gJLsCBi5XV",
+	"l0DX0GHcByegyGrobD9AFBcZYXktahJeM4nJRcFMgriuimV+6yEMIWs3zjKcGUKouZqyCSWypd0MFav0",
+	"QrAj/G+bbNOaIFj3OjAyM4PHvLewXsgkpqWC2R5X7HFi87FIngB1M5J1PE4gq5M8KYpmK5PCwrXaBJq5",
+	"wHNUmQYNrKt1Jri6f2FlPAjrRJVpcZug8n1EpaVB3nmh7yXgvNSvitDFMeWzFMrZfU2JP3SVAn/ATY1V",
+	"JoxhSThBCdSSuHO4TICvit1+59F0dxi6BRm+4OX46+iMYXDznfvB+s5L+af7C8puOYOtxr4smOujpbAf",
+	"AASTprnbKqRtlZh43FsTum1Ct/dQ+J6laRCRGwrfUqyWpPfaoVru4ZWhdwOiVMfGHTsPtaOKPDWtdPaM",
+	"FdFxipQBBtOn6KIS3xkBcCgzOOCmVUnHPDmNlRG2IvGtRokPGUPB0+0kPz54W8n/5caQccX2RS+5/Fev",
+	"uamQDzah5yAOcE8Vzm3A0pfXaysxsW4kGh/8KODJt3GgMeqDJ3DHiPRdWB/ngT7+yw767ksmPPSY71ba",
+	"e7uQL97ZE3SDspqH8hBc2hnIQzHshr5JISrGHv/Hh5/fsaHIL6F5Qm/wBEM6JWFAXGgQAyoXinhG5pLu",
+	"7qDiTpixejSDE+I2Vs7H61DH7xKSvSArI+Zv6cODzIx7PSFS02ZlRRErnrllm3r/0Vg+3c5MwDzSXsyE",
+	"dTxDWOkWrPRXdVIutAsuxWapvqSynOUmS0W4CXHIf28q+t7jJG63h9JiqfuqTO5bt+MaWZzfdoq/cfB2",
+	"x+ZQteBefbynHmu5Bg48GHQeDekB4eaG8eDncih+hpKZBg5++3F7Wv11AvcBJtt4sl8MiJzPy4VbwSxU",
+	"DdjatME7jSEq7AtRsHGIGTh61TSaB6GzH+W1iNXOIPQQ4CrKemth6FEVh+6+WoBGjpjRIIVjZfRQdHU6",
+	"hczIUF8LJm2nXC1vZyDLZckITQrAmKaeq1TK7wbAHhdEA0fR4eHhE09qTBXw1UyMM84n3Jey1kv7VfmW",
+	"hQL/NhMuMBOlSVSWe5UW35Ss6HqSk6MXlUalbjwcnnUgs0wJY5aQnxw9m2lyGh1MhLia6bzqN1zFpJ9H",
+	"9B++aB3WIvrdFy/LA7vm5ezERjribiD9lYc3kP4vMhLcZJNupNH6rqp9ldfx9C9fD3+xZsJJWvTrSYNX",
+	"lU+llmwRT8FqJYRj2FoJfbm5H1qypn5gT6fwnF+JUvUhkHxsdwLXTdqER5H5StmL7aoJihO0Y+7G20pb",
+	"1hKsw0Z39PV8ZYF2ggjppzcx245vtsrAr+qCfFPhg3/JUc69SaKHnXIqH/lb9tprkcJ+LI8Mm2nJ5ikx",
+	"R9wOSny3hfWwfVMIoMicM1GIZaoFLFOr2LFnu4WTxQTbCKvKsXWs1KrEJ8TVtLgM02Rk1mBMlU3K3YKw",
+	"JeEs7NHfY0sRTf2IXsMkd5bT3j0tnOIwa9gc3Uz3rvCfQrkRHH2DXjG1dj84OgFP91N0UHFRn7WODmHH",
+	"hBvUXPF8BQcofoevZMFojqujOaTRuWmlfHrQOXJjoGtfzIz82ZJrV933mRu5AOdUXouLSvOFo9bh0cHf",
+	"nzZQEJV3ukBLVHZWkxBrwrzrghMemereuYNY77hGDv8iRhnvOVmbZVXbdXbAbXZWCF3qowbFZ9KaWCXV",
+	"U5iwsbIyw9vxaZmLD3i0tBKPDARhuefRxMhprPpjO86FZw602v2cZ1qJDlTHwT186/JiPJ58z98dMJR8",
+	"GqvSkzEUW5pDrbKAtghtdqYK1QM04rGCQBdOXGNPBydKPVryNEDFUD5G5YB5qpGqEh7mfi2RovJbuBRw",
+	"IZnu8QyJv5Hn9GPoz9zDq8yVHDHuG+0BR75QaYTLhi36ShiPSz6ipg2n1OpZWjaAVr2Bd5XjWFk+VkWx",
+	"IVHJMt3rjfNcqJ5A1lFDT7aljsb0hVBpm9FcIFw+FMIiFWSs3J8yVfJy4D4iClZjc2F7g84s0f+QT5kZ",
+	"cdgLw7pwP/LNUFkQ+9mNDkIX7mV2hVAhHB/N5CdipccW+Gzd6PFle5QLpS7oglbFhEmetNk7PWuWKB2r",
+	"Qkl3yu96oamxQ2Qlx2M6Y3XcNGimMVXuj6lyewCiVWbSB0GhxhnBCmCIKUiABkzUgInup033Qdh9mXSl",
+	"GP9A8MwO/lzpLR8fHs62ORnluicMdLr3sE40YU7J+LK8y43wBMrcUDntnEf7GsZwcIOCg55Ql2fM5PXn",
+	"TRawz6L/N9U3xzOsWN6o1h/MUDeiegTHP4QYBQRHHxrmEMqB+oDxLvRbQQCwz9cCg/E4Q6Jn7g2nTqzc",
+	"HZ4dusu/PjxkRvS0SgEYWnQF647NtOgzAI8SmRFt9i0+APLBQqVgiTmbMbH6SqgEurK62VzQ3yEiBMz3",
+	"vnQV7Sdn5E9HArc2XA+gCzPQE2x6xYAEg52BmR6I8N3GHxuRErO60jA8qwFiJ+u6J5dJ3FeBLl7rLL1b",
+	"xIWdaN9iqGyZVcP3c12MoN8RvcuDztHx4ZLQ/OEMomJtQ8Utzk3Wxi6Y+tZJjvpVWt2IR/wxkrkwtQ88",
+	"rj6QnlRqSuRzJVoPS3+u7u0THcAZcOf9xX/889lv3x6/Pfmvr8+f//c/P37/y/lvvx4/O3lOzAzhvlu9",
+	"u1pwyGuRrVMh7E5igwG5w3ZC862BQi+JzXoMuf25pwZDCE25rSWAEELy/ucP5+xpFcEU6m18jweEPKLK",
+	"6OdCUFPMpKdVP5M9m8QK225kVuSKO1/OgG64C/v61rbQfLsL2BAgoVpStUbcWNoP98aSd9JtnqKzUhZb",
+	"0+5pzjAomWMri7+/V9gaAq2TckOhbawPfMp21sdGUJvvVfpQgDZutRqUzZ5OEDCMczYQztR2cnMGZrPF",
+	"WVoHbsOrxr2xMssYOJDLT9KydC6doh3TuF+6MbqDnbko37qT9fh3I7K+lCTrAA/wNqJnu9Sqey2B93Mo",
+	"1gO6TAaa2kTBkvkO7dCJTKWIpAe5VmqLlepQrMJ4rEa5vsz5EOJ9WbVwb6LHWcq67vZ94JGZk4dGZP2F",
+	"FMbwyN2FIHV5WxSJQHFyJSFrciWmznYJQ4R3N99SM5qt2ndmi8YcT3gehNh8X6krMe0cbURBjLNfxEAM",
+	"3za8evdMNnwcaMaH7E1ZMPR6wtSJBHc00JbXI6H4SLanHLlw18GvlXh8I9adWgy6wj+wgn7CsaGpFao2",
+	"+v6Kfr3Z+fND3ANdrx9+Q9m7krIXWTLG1LRuo7C971u5omrcX8a6U8RZKD4UEQFYVrP2xmqGtpeVWXt9",
+	"Q/UNaXurLVEXlZy/9xPcmLYXMSd5gS1x82yz8wkgdFIEyVh+JRTjxmNU3DKEi5lUTEhoEI9tlB8nXLHh",
+	"OGF9aFd5phR7OzZW5NiK+O3//T+gZc+U4k9W8urChItyd7d6W1ADH+2VGli0hlxmPuJ6ynp+Cmac53oM",
+	"2RZmRgDwWsISzJVqD2Fh/p0+bOv8csHshHvkouk9O65O79mW04N3mspLaUMceTTQSjA1Hnah7TT0lnU7",
+	"e5AL0WbfF/W63bGNFf1WGiYvlc59K2ijEWslOCzNnyLXpsOSw6MXR+z58+fs8Oj4GW2XWCVfnbxk9A18",
+	"MbsH3IcLVglGu3iVFi/S/8TxV///49/Z4yftp61P//b7Yevlpyd/PYuOnv8dPvz/NtslQ5HKHs88pQsu",
+	"4anfF25ZBtPRQKjZPcJ+VnALI2LVG4jeFb4Rt6iTXGNz78LUrK4M/He0aHWG+UKm6WfVDfRNtVHrYesl",
+	"a336aq0FoDbcqTOq+lLkSQcnQwtAjamrB2Fwvag3a7jNhUFBf4MHfHbk9MgEYWb4UnES1eG/eP51++j4",
+	"2Un7+dcvvmm/fLFyLvudxH0i5yA9tQ45h1d8jfl/H2m1R4VB4i21YKPU2GplI2cxr/Yv4lIa6I9QmFOz",
+	"9G2IYcBe48TkCNYa6uxYkdKOMPcERleENllXQOqpQ8xbbtY89xQRzOZyOJTqMorVr0r2dCqY0vmQZ9LA",
+	"QWCP3/3w6gkVvRjniGRO10EQIXG2zr9/X+j4BC2hhCtVVv0JGlsEwgAs9RhPmigJfZzmyeHLWCVgFbTA",
+	"PEt8g/4AejZ8SqLX54ZhZqeskERg3sVqrOS/xh4LjgiQCZ8SPLe4mh70BKzUDwHaUkGOoMk8axJCmIVw",
+	"2rm45HnKrIaFwsQe2X5FN3e4V1fmdoBob53PWCJDgLeHa2M1ErlxFjOMeaSNkd1MtMICJpRSHAIUi/W4",
+	"SqW7s2mzn7S+ikIfGCxs8qEiwA5TMpJnmZ5cFHdksk97JcB8EHtzPtFuPHqUgdpwM4Z9W8wMB8uoGzt8",
+	"REjySwFA+oUspOGorMLH0HG7Y1ISpVaSmNJAEfJwptQGVKaVn94M0mWDGWw19jo16OVcQwV/R1Twa2b4",
+	"y/sEJPE5B1xQOQQrrPPbOgdnSoM89HoL5Ll/zaV4VtW3bLMPGGXoTv03VoOjRAFt996B3GkMLig+w/8Y",
+	"DFFjueo5m/FpSSfTiYbQ8MHh0X+8/O3V8/88/C9E0tuxOeicHL6MDqy0YOF+XxkU82ykxQQKy9Qvknla",
+	"0k2bhISXASLK6q4TpuuXdMBN7RrGal6HLfl1ca37ZY0m6VRhnTOayMt2aWJVLNApSwqVkzArsgzwm5m0",
+	"NsNopQGcpADNyM3VXaFbHmSyivRvMBs3NEtLkBP/2d5aDvj9t2nPAWnYCCrSysRtjwwbSGf9Tn35NfYl",
+	"iBU1JiD7aK4xwVaGBt5za0PjyyWeoSVrug58Ll0HyodwSduBDWTFugw29LslfQdWZwAuhS0O4Y555Luw",
+	"d7FvJXy9E+jk2eE38yteYtV2whcYyZ06XmVXA9eIE9mXzp/WClKLcnaAXyhX3t4E2EMHyGxnb2yHjaE7",
+	"fx5NEtQ4yxLWywTPDUPDPYlYAkGchOk8VgmEd4DcMyHy+3Hmzt2M/S4MnlAOtg7hyf1SbWe4IM/VfgyX",
+	"fbRBGOprkc7wtoJjP5N9gwr4sDxqyoYaWi4XVeGQJSS0DybDOgdfnRyxkxNKtLGXLzfyxnCN7qRlwhKN",
+	"0fRMuEXz8tbqHcruPVQ6rOm2S9sOx76FCp6SdnOKv93Ub99pM4j9+t9PRc6NIPjj9pqyNtmEfWhmCckx",
+	"cOMBpaVgnvMayHL08giCdNoI2nqxkspqKPp1puSl1mmH0iUo0SMU91Ep7xGVczWoAGBETGkrmO6DHpZ5",
+	"xV+JmJW9K2ERYzDh0gIWSSibS2FQZJavB26XiFoRiViFSIKx3EpjZc89uUhyPDJt9nFAqQs+TqVlNncK",
+	"iTh6+pWlwRBErAAf60wi0lpFqgd+/Miw3oBLRUQzYFm02be8dzUeGTbkqfBkRlh44J4Vq9LbCcRHSHVB",
+	"4Y4l1gFsnVrrAL75PNIn5grtgqDgA7FnyWdCdgHyT6BxQC4tYLwUw5qB49bxYXsLtf89HK/PR+3DeBqt",
+	"/7C0/oCblh4JVQ1IdipSxGn5iswCYZxJwfgAiEFzOPVjlYqcTfj0lBFn2RARjhDJnzUQ4JxX5bhiCX59",
+	"4WR10sTg92YBwNGtNQDOnApZpv0FSaF57f+HW771wOIBawu1awAP0aoYT9B/YS88/vG7978wnlvZy4Rh",
+	"R88Rs3F8GLHXb96fnbGT5+zVD7+wo69P2s+PT550lul+FlR/ZRcHV1rmPm4fMSOcng5aPJpT4RFq2oiK",
+	"VzQqVp0TpV8aK6dkgSNumf6DxatXgPDVTiHFzdQMvsc6gR8UfBP4v0sZPS874ZUtFZ4RgY/6MhBXQn4V",
+	"SCiZ1dpL14cr83CRSlZqWeRsJALphOwSEpyXn/C2bsZ7egveE1Bh+bx5SHGU8pa4HQAvBvH2nCvDexZE",
+	"FRCc1jo2QQB6UTkrIalOo0C59XWW6clprKqhRfK44PIS2KwoedDXzp4gRlAZJoAUpkq0Y/Wtb8NFzQVH",
+	"I1GL6wKOJoTEOdNkPALOJG+4lEsHz2cWTaYAnDf4A08X6hasA5Lf7Ss0gUNLLNB4zw6/iWLlO8169UBX",
+	"ewzhXNxkicaAK2oVBnyzuAZlQ5cpWj8Cu/rSM2y7uivRUxXU498O4GeON/er3sLBu2W/Ch76izDjrFbV",
+	"vsX4GLr2E25Y6jZ441HdQ22N6YbAnYOWqZ1oNuDXosaPclIu46OoaOAXqwqJQ3KKLfqQZrcnMpDWus8E",
+	"hwo4mdcFYOkaenisiigsxXKCe9WEY2/XMIGzzngZXq6AX1qaLSO0Q5Jo9TZGa5SLaykmC121DwM9MRUH",
+	"Cst3qbQ+Klfaoy6PitJ9aJWLNTp8GqGb1qM0J3V93Eqr0aBRWK8orCyH49Ds9akHmkJPD8Wc4VOpIzqu",
+	"LxuqKJvdmobctHJ5T295ERdYYEpoVMuDcQSrQp7Ny/iHznUAtPs52NVlgYp7PdXbydGd/byMqyU8te9z",
+	"PdIGwKlKTAq6WswtXUsjbbUrRRE66w1EOgY4ah4rZ2JId8Ki0Fa9Ky7HCuNfetwbkBPontChcgWeC2PR",
+	"7cMf+E4RsYInPzJMT1TkWad6OssEvxyHbWZGoid5Jv/Euiudz3YzwoothKjwrhGqJyLncFnNkoHO5Z9a",
+	"XaR8ahIq7ZKWCpkJgFIi4SUUt8H9EhAYbqePYA15hhXyUqEtBMnpR8ZpItA576jrsDQ+OjfXtAATWkXr",
+	"gsdGiFgRzqW2DWUSWhoDCP0KWIeJ29i9V+QFM0VOLFZuQ4CL6KQDAI8tG2pjgdsalj00kta6NeRq2sJP",
+	"qdqrqjvd7lpdgJRxdbfpM2gzvEb74Sr9V00z4metwyOnrkqb56Dzoq478bPW4TGIiKHOlZPsM6Ae//HC",
+	"py9o93c805d5ITHYN9tSBrvXdTcNkWGj1Cgb97laqwbKbcim+uluGx7fmgkyK6A6gCdwGkqVpNkpbArQ",
+	"apyZgfPscuzw0ziR+zF93PFkHPhOyr0ZSOOW7R4wRmqMnkKNkOfoPgiFNetQUrpfRNALiXTYTLuTkpeI",
+	"nYrADaPABbC6gQ5fpOKWIu5Rvd1cbmyBVDzfVd49DP8p46pBn69En+MeXe8gbgk6z7iquh1oq7qNP90i",
+	"t+RvtzCxpK/Jp6ATT33RqqZvhNb4fHONXHgPhgJFuXAC26CM6IoeL+RDm52RL2S9ACEbnhmJHdDwKKLX",
+	"y1MRK2lYJvoWW+exxwn9wFvsoagk/NTdFeDfnv4c/wDegShWhqJy1N0M2u8V/cwSN8ykQ6Pskut2ipMJ",
+	"xX90S6Un7hkJ5Zo8IQK6B6hv20BycKHzC4qbJZ2a1Nwpcme4T/HBM0+KYqXcl9K7FG6iwGBP3kfp0QzX",
+	"fwsnAzbYXnyMzy7fxLOskm8a6hRokiqvBk78bGaqFLS/kKlbjaPo+FPk7+C2y6Y+wRkc5NvGAC5Qfmfe",
+	"fT0PW6fRg/cviDgrDzog+crRp54PFaNEYUZDwt1J2lMnwgC7BA1C2WQwbVD9d4Pq53k+JTOD6bHdyuYn",
+	"uojFFj8ygoHCwB1CP4GeVCGbcvb+DWWJpGVDwZUpcTtrlmrqvYUVnDUMmnjT8+lIrNFZ3Io/7NOB3RsN",
+	"rJtiQwG7ggL2+7m3vzEPrOcm+ctk48vFXqZ/JVQZ6Z/5yLDEPTYhQI7Vp263iT9GGZfKBFtzZufVMg+X",
+	"9ts6uUVg5vTpw/kBVQkJqcsQpfU9HeGIQ59BSiu6Bdg6nUiD/+DusU5esTkud3BcgExxh8Pyr7EYixWM",
+	"yZjbwWoj2JghDATtx6ehdDXY+yNtJOZt+oSQngwAG1IHVoYhLI3C/BMGueIAfYTnwM0qB+VoQcY9BOR3",
+	"SrfXUsOG4qqUT0/dAqWiz8eZxY7r1WNcyT3UDpTbKtntsjF9h5H9uVH9rLJpeIeAo5BY+jWeYWl1rwhT",
+	"F3VjId6odUdzDg/8gD+6dzSmuOtWEJjSmj4M4Pq+cgUPPeIW5N+/SDB5kYtbZl7iFiKuJHWf9niWtZT4",
+	"wy7O4b/iVIkKbFIDbgAFLVJoUyyMDQUtOKQ2+wjN9iaaETPlCDJocNy5jZWGNDl872nweU49ONJFonlJ",
+	"Dphn2Ts3gTvNAAMBwoLerBu2KYHJ3HIYBKVkLQECvhaIg6CgaSoh73tiE45USwxHdgoREWQY5NKa2bPc",
+	"BDD2FcCAqkDBnKitQb4uF9qlKAbwYa7XSD70PA094im2nwveGwisHXTvHLeMRzxoJWIFwvpa5G4Y2FU7",
+	"QsTRRBrBnh8+Y8m4mGyCOQf38WQgMxFC/dD/3Fl5g7GFQvEUAFeh3RXLNE9Zl2dc9UQOrMjYcx/4jaEc",
+	"ZoE5/gvUowhjbjIzWjykljuXp9OH1dN+222+wC98xVWlEb4R+eaN8HOth6va6cA1zseRNfZDtbXYwsY2",
+	"v8BzVvh34MLg06iNm2KPE6eckydUs6C0ZY+TPs+M+yyA7SoeDnp4ta0bzAXvWXld9bYoVNHVOhOQrrhn",
+	"Xoxb23U6McDKNm0Y7pluc28WX13pbMNxQnQuBLrnD/lMy7+FvRjO0hS4bbUe+sYDpMcIxkp9ltlYZU7K",
+	"JOEMAYgPTmKbveNDYWKF3A3Qg6C+S0C5QdQyWbIKk+rm/3l5JCRh3MDYRq0T3S9ukvh+dqAbtNMlKGsh",
+	"NUm0VucaEQ3fGrfccFlqM8dp2tDp3xGd/opf8aFA4vzGq9mL5D9LU5LMW0r+smPjfrYJ17mG8vQ5pvNT",
+	"9FMCkCkVIBp4LUfXOvIch7KdPP9yicfdejWs458L6zgclhWU41uc23Wpx93jt3LMnKOPB29HsvEHZmMA",
+	"KM0t6hcdfd2PjHnoiaId1PN2QG33hBugBm+z77wqxxJYN7FYGatHBozprifIkYpJ693C01C6T+4i8H5u",
+	"ZwrgEd+DKbAPKu9eps0MZ2dJRoHbu6GkuRPu7UUiriHe/jzMqxmnqUG+3hGf9X68LGNzwYeL2VEgAeMp",
+	"Tcolbj09HEoLpendKXArQzQ/r3aFQvpm+KJlhLJAnKysYY8/vj47//gje33+9qeIGQHlHexl+/hJhyVw",
+	"TYcem0QskWknwbvCR48M60GUOmJJyi3vJIzHKsGlSYJdW5C6oNDADvJwcyhHoccMRJbphLhT8FHSBOo1",
+	"4TSKWyPWFZdSmTZ7Y+mfnmxNqDQ0tRfO4cTifs4ybSzraaVoeoaoYQFTCb3h3MgNS37ixra+d8Npvfku",
+	"oTxcaP/iuQIizymDhT56bNvsjGXSV/bgqGJV0Bdo5d6TJxNnR8/dSmvIqQ2ECrcTmRHQvLXDlMYb9nXO",
+	"TsLlsUJccyggKk1KGudSFwRytA1g43BGa0crothAj3PqgCstA10dFYnJKzHF9oTXTjP7EkqhkFGhlwHJ",
+	"Tegy66yRNvt5hPfC2iQkEeMIHskh0qYzeD0UdANmPKc3VKySH78/Z09pdydt9m2uJ0bk5hGDd/FBj/Oe",
+	"8DkceHncDfEUaU+x3S9MD1a8L2xvMG9H0O0X+zR4DzKB1kHkJjJN/IYDdC5u6RD7yEVPyOuZFNPBWT/9",
+	"7ev011ceRYdKsMg0Vfbgoj7hx8v6hP/P72et33jrz8PWy4t1e7ZDAs3LF5yTEexKKuRz920mjXCrYkXq",
+	"hI0TPdy02Uc65+5k6D7t8SvsUOn3KW6DIZ/ibqk2fy+1u7NyKC50v78AY6i7/yt61my5LLz158Wnrx5H",
+	"9I8ntf3818Qyw7tuFWK7bAGiQVuyAA/KIi5WMu0wvw1iBZKT/fW327EVibvgwvgAhW580InDbooPoviA",
+	"W/ishgzC+7hwmZsxXFha+DaOGb7HRZ69ovTVhUxjt7hxgabyf2OoLPZ2bjzbH2xWrQWNhIfHROzX8x9a",
+	"37gNUnqvLw8PXxy9fHn8/OTFyeHLlzOv9X/ieOxm96n2fdYxCsODkBuFGDmNTAXKSmmbROd9o2By/hGV",
+	"vAbx7Q0yL9DnDbGyRkArjAC7GxAQQGEs/Gob7Dqh+3aOooFFtaQM1PeDQignRMLog/XDbXV0OFXiGvqf",
+	"0u5CvD+C/70gln40R5BTlrigR0XL4RLCHKqN+yLPRXphtb/fTcTyFkMsC2jll+3U4go1Eb1VET3rj/Mm",
+	"kO9NA1b4MgLhQllkAWh8c8aF0h2jpVDzMjtoFPodjXOgYAOoxxA5XbdAigdR+JlW8t86vvs7rUSD7r5R",
+	"eXTL6G6Joq2F77MFGg50YBJhrzv/ffGFdy+hJB5r5H07evCcwbca57kzoKliaytG5YeN7+a7ALurAlY7",
+	"m8uKGxGy5zPtjrpCKGaEUKfFHoiY7DOuptD93Y8m9ezHpXYDW0hhulsjiRtJ3EjiRhLvWRL/IJU0g0Db",
+	"tyeBnAl+ffPSGOL8Pp3RFVJdklw2GsPgdfK5EMmx2lYmw/QagdwI5EYgNwJ5zwL5nbYFvU1Z0LmV26x4",
+	"fZF0Bo7qG5fO0szyv8/wNhYcJawrMg29ujS2geS5xb7Mu9vPcLNGVjeyupHVjazes6z+VlxKtW/b2adY",
+	"bkRA/yg9S2/oUU6dRlAKzEF2oDpkhj0FkScAqDRU+w5dQ7DaEDJcKMptIfF9+3iRCxI0JNx7PBMq5Tnc",
+	"81K7O2pVaI5icJuLfr+Sty/9d6pEDI1VFjGkHPts3sEPyKIPMCSmR1JJrdqbZ9nO/Za75QYTS3J8RZ4R",
+	"1VSxD05nagWBXR5rBZvKwHlld3vtH1DxKG1bfT1WaQJqhygPi0/bD0Ol+olJRcXTqGV5BowjLalaIJ2S",
+	"gN6LFclYWbC5IfNd02zxbrT3B4QsekWoldNZXJU13jbKnGhg1gOqgPlFvDG+Z06uL3M+RFp6ItF1Wz7n",
+	"PRtRA/sSXyH0CPuT+vbNQVn+kwZzg06Gf8QCpAbNzjS0oCtoQT9S3U0+VtSJaiPiF99qewX3i2/ETR0Y",
+	"YPdwS6YbwNcnzkQb8hS7fyNsNFj/MxaYf+hyrpiPfmjr0MX4AfqtT8dzHX7QEpZpN0LQykBujXrTL9N9",
+	"Jd/04/9e2Xy6Dn8NrXAD7LyPDDbY1jccbC+rwlmfl1YVYbGYwOadtsLMRkCxayc0iZJ9wHQNhe8K08+F",
+	"6AR1any00UTQChO5jIEDudqgEgw2rqZdnU5Pg7jJANvsvrLTkTjFWKRUl6wr7EQIFaukn+shVqEkVmNf",
+	"fqDw5KpcK86wOUxPZJlII+aWwf0fa1Ny300GGiNDtxw3Iemc335f5LXYAd9Rxx2badH6ZoZdNNA3Sxur",
+	"vrSmQ/72QECP5pxZodhQqrFb5r5vIRrwY97AwKdIwxIakZsp7nA3/lT0oBIGu9pAtQzQIkLezY1dDp0C",
+	"gSf7KdH4lfjDLlElq6iCKmLmbjmDzJVUVSd9jMO9oPU96Dw7jA7chlnaDXIOhlvdqUBNkA+51Zm+dFO2",
+	"unS7o+Pzo62bS1YW8yZZi+aWagEUegPksw+IGLSk1l77F3irElkBHs4L2KfmoHNYRUvDx/6PzV5UHYJ6",
+	"9t2VhuNETmkxbgJWXT09NQraid91+JhAPjQBlzsMuPiW30VsJaqJt2BYojhsLbfJ7mc8Zq7HeVHCWu5v",
+	"LlXhxzeMvPtqKjq2M7GS7e2/UrDEf7aSyeo8mCTYK9SwxFl8ac4nKjn1FqHvhg7RlL7IMQuBpcK7Wh/+",
+	"cTvaHxtxXH30U3wYLFd+6e5dctVvjxZswRZyiSTessYiTeylAm/LyVzxx8jZT4wiwu0mb1oIk3N+JcrS",
+	"pN/fgzhZl10LpYgn8wYxAfBAie6UVmKbONelsLOCYcfqwcZivicW8/nO1vDfjXD/kgoSvTTBXbNt8Gwj",
+	"s8PfORQoVgyvpxxewOaIk8ptFwX0vtX6inol+EAQRO9mekAn73/+cM6elukWk60MNZzMzyCD7gfib3+I",
+	"ihK1Z52o+hbJ9Vd792UOisbH/1LMXKVbcETRsnXWkAJgl87932TVnrqPgNmh7tQyjjZXrCYDoSJm+DSq",
+	"YM6oo3o/FwK4sag+eWsT+dYWCHQO3LzV5zKDjuk6ZwlkCVpStUbc2ALzgYIOiwYvx+TE3R+6agz2zwru",
+	"PTn7TymDcENKB8S/KV5CyftHtXvKPHCx1MrJR422UTs0n1vXO7eW0q3FkeOkCaRHrlUDJf9iFEET1qjw",
+	"h/eIbnB/EjO7akllFnebREB3KVE+0ERqGPjLq2lpz4fiE8yAX4P8eKwwQACvmexA/KQufQ5Pmuj8Cs45",
+	"xFP6YBRAnwERq76YCGNBuLbZuzHSFudjxfq5HrIjuFrw3sA/w90h5dNZhkyaRqwu+ciE+k2dpyJ3fxDm",
+	"3HfGBPCS5VcCYnC9gehdQUbglHFqeQxJdux/gNTJdiJ7GPI5Y7TecAc3L0rLV5HqnfLKGOGWml5TARIo",
+	"20MoG+n64ditic6vYNUenxy+ZIkeWyNT0XIfS3XZGuhxbpIoVol7vDuJyZMtiAMoW55dvVF3myYnkEW1",
+	"vQ4C2H/hZsCMVD3BpsJYkbsdIK6FkuqyvWFeHOQYwjYXtRadueFGUSC3jjeZIW/Ywm6GLcwJgzU83h0Z",
+	"xZqE9k0ktO99CcF8lcAiac8KYR/V1BEgmC1BlBX81iQeeFXS0gAZm9HTXkcHD7vJhu8pgUV6f5sqgYno",
+	"DrS+WtWqE9JidOmijp3++xUgbP/ATU2BzwtjjLNYB13sl6WBF99HePGk2K6rKWMrJ2Axsvg1d57SUBjj",
+	"toghSK3zj8gUCC4JctCip+LsdK2Aqv+D5c4BSJk/TLEyfGrY44G1I9N5+nQymbQNXRT2X08Pn3QYx1Ap",
+	"8u+HQ9uSgNryfzkVYCwfjpJYAcDYf2HkpeJ2nIuEPU6uj6Ik4HRfvz171frw+uz4+dfA455GLNwFLnIK",
+	"I2JdbsTXJ0/AF4kVQHWlYclfnnc6YvFB+B3+mXLL44O/k4jKdqGZAJhPnC3pJhAxo2MFSBzPoM+77pLg",
+	"pNmcX4vMdAqieA/icksz1eOc6YliV2KKbpmigLKb3/Eff8BlUrGjw8DXj/5aeLdtdqamJfJ+Z/HlUqTI",
+	"go8+Zawucz1xl4z42AgTwds/PgEOfgPcboo67uB+ISZ/rH3GZnmwheCerDuNVZKLVGTyWuSJG0HYVohl",
+	"JxzCydEhcFxMpIWu4rrfb7O3+AxDKwVNwGBJYsXzXF6DDwo+LwK0tW9qAM38tCWXl+Lq+lrk+EF3yjjL",
+	"uHVrpwTdveA/wmecEmAcv00lRC6UpREYoIf3t8TjgUFSdhbWxq0HDRTcab/EAcFe3u/wUpNxniXoDXcF",
+	"g/PTZme4YIAgB+rvSizgkYFtoYQF/5nnbpH6YyOwCwLjsSq9KwNodmpya0PnhUfuG2iubhjPMj1x3w3R",
+	"RXeHzG2IxIheLixWFyuqcKct6FZfaTwQbm8tUccrXXO88G59c2ey8azqMM/0bQcHLmd0JWIuQCCXk4T/",
+	"5sTyOM8OOgdeGI54bpXI2/S4ts4vnw7F0GwEvsA1ukm/u2YFNvCo/aVdp7n0SLiXvWoBU2mc2ksvcsFh",
+	"QOgXCwWfhn7nFPKAveiU3MCI3sXb/j/++TL/5sd//Pe/8vPJ//76/rtv3vz0/rc3+vgn/hP/MFn+ftb1",
+	"vG/8VaZ11ttbnooVnrq0pukCfKtdgP8hpm/Ur6apOt+TdfuaX4vQ0sVUCWPWsHBrXMgNugDTT6hzENkP",
+	"xsosc5ZwtzCKpd1KseEItlZsX27/X1qy3ROFTSqu2sp3Evbi5odsHURxeELIVIGOQq29TazmUtji/OwI",
+	"If7MTZvP21BZBPWlV/iFIxv2Ja8ePNZ3G/mzJcYXf75+L2GyqxGbB4cR6t4HgpV+A2gAilYAsEf3+xSD",
+	"oHaCAz4aCWXYZCAzUZR8+2hEYVJgJGIrwwIFwn4Mi310E9b9fkWsBgG3aSNhmtKvML/bbia8RNJV+gkH",
+	"s7FBdt2tvdb4X/vrELyLZTjnfj2lwK8U62T0hj7ca3XZgFSImAIgCJqT1D2PD30oFCKV2vjob4F24rlg",
+	"V2JkIYr9gqV8CnI9XOq+h/C1+/7Z4Y5ZxO+K2d54OrGenQmYXqpkTG56+2FioulNAxPTp51NcRhcpfm8",
+	"dWapWzBurRiOrDnoHB3Po3kW9QwtavEybuwF3WTmZ8d1P4PrRZ7r/KBzQNkX4eZLMW6RsudASgIXeljP",
+	"88PD6ECJP6qPono/6D9a7Rl7EBVtSav4IHpP1BF0vtspqGl4EnZUxadsoFP961snS+yPYhNG+IKSy0H+",
+	"Aq71jkz0ZTrk6V/07+mF+yLkFbcoliieuFrk+oOztLLiA/Uu97k2yqmCcnHug1NHUcFuOZf+I4op4NYr",
+	"1VyE1OtW/kFYob0m1W7I7PbLXCeb3oB9TYnaEJJ9GNLJz3tf5RAbJC4eOolt5TDuyaTNteVWtHwC8q/d",
+	"whG1suQt4TaUmPiQKfuhBMMoJLWzX428VIJQIl1tBxEzumglEqyYHlcewKOvRV6CcugMoRMSJM+ltlao",
+	"NvvFzRNgKoDkcN8IMtR1lnrohIVWqtsJJ1hIWo8PuJx3I5+avPfnmPcuh1hgc0trSkciYmagJ8rXK/ZE",
+	"E3rZi43bKBGvRH4Uvg+Ih0AZL6X2oUisMDekP2ZtUd2HOHaQym336GQmzEJqxFmhuRjBqWSZvMJS9EX1",
+	"v6ulvHtUY302cuPLMz7dzvdHcDuRUaXFd7tbunPQ+f2T81q7gufO9/39kzsYiOOs4493elQqY3mWYekL",
+	"2IZwfYraM9W9sec0QU3/FA4bDbm2nZ3Qo0xAtSvYoEKodhFYfE+Y5powJfw45z0LJXIAGBho93uI40aI",
+	"pCUMQWiChFFeCQDo0mO+Q0brmqcA8zQRXkOpTxTYJ6YwYKSYRsAPmcEIpwWCaiCyKz3oFQ2k/kk59QpD",
+	"wDUbZbwnogJMdCWdNNb90OTP/YDnonT/X7QeGgwAgLVWs2xy6Om/CWWNUcHSTc5wO8rMbZf5OyDJDaLg",
+	"3Wic+U4VUoEErkJ3PdBZasr3LxXv1i6EXslHXrpbKPmev1P5QTjl3J2C0o8/YJC9fhBA6p2LTlF/7Gbj",
+	"31BIEBRV0BHrTn0vxuIZWLM0/4h30HJpGFjCw8uHqJlfURyHGTtZnE1hu5XPR8bVouEPuRsMbJ0OO3v/",
+	"hl2JqfHbCe7KzRXVAfs30+sJU38/ArOlwFPQnUIh+inuS2kwNQLjnnnzE8poipxXT8LZOJV20ZPQvUyj",
+	"AMvvMM76AjnO+zrL9CRinBmbCz6kKYVypOKwkYCcf8hrwTPn3/rWMFAbT7ILRZvnqy/Lu/K+wZYhf3/6",
+	"+/8FAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
