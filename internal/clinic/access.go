@@ -51,6 +51,9 @@ const (
 	AuditRead            Permission = "audit:read"
 	KeysRead             Permission = "keys:read"
 	KeysWrite            Permission = "keys:write"
+	ChangesRead          Permission = "changes:read"
+	WebhooksRead         Permission = "webhooks:read"
+	WebhooksWrite        Permission = "webhooks:write"
 
 	// Self is had by whoever is authenticated, Public by everybody.
 	Self   Permission = "self"
@@ -64,7 +67,7 @@ const ScopeRecordsAll = "records:all"
 // desk is what reception does all day.
 var desk = []Permission{
 	DirectoryRead, CalendarRead, AvailabilityRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite,
-	AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, WaitlistRead, WaitlistWrite, PlansRead,
+	AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, WaitlistRead, WaitlistWrite, PlansRead, ChangesRead,
 }
 
 // permissionsOf is the one table of what a role may do.
@@ -72,7 +75,7 @@ var permissionsOf = map[Role][]Permission{
 	RoleReceptionist: desk,
 	RoleDoctor: {
 		DirectoryRead, CalendarRead, CalendarWrite, AvailabilityRead, PatientsRead, AppointmentsRead, AppointmentsWrite,
-		AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite,
+		AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, ChangesRead,
 	},
 	RoleManager: slices.Concat(desk, []Permission{
 		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PlansWrite,
@@ -81,13 +84,13 @@ var permissionsOf = map[Role][]Permission{
 	RolePartner: {DirectoryRead, AvailabilityRead},
 	RoleAdmin: slices.Concat(desk, []Permission{
 		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PatientsErase, PlansWrite,
-		AuditRead, KeysRead, KeysWrite,
+		AuditRead, KeysRead, KeysWrite, WebhooksRead, WebhooksWrite,
 	}),
 }
 
 // grantable are the permissions that a partner's scopes can add.
 var grantable = []Permission{
-	CalendarRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite, WaitlistRead, WaitlistWrite,
+	CalendarRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite, WaitlistRead, WaitlistWrite, ChangesRead,
 }
 
 // Roles lists every role.

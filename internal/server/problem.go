@@ -52,6 +52,16 @@ var problemTypes = []problemType{
 		"No API key has this id.",
 	},
 	{
+		api.ProblemSlugWebhookNotFound, 404, "Webhook not found",
+		"Check the webhook's id.",
+		"No webhook has this id.",
+	},
+	{
+		api.ProblemSlugDeliveryNotFound, 404, "Message not found",
+		"Check the message's id.",
+		"The webhook has no message with this id. Messages that were taken are kept for 7 days, dead ones for 30.",
+	},
+	{
 		api.ProblemSlugHasOpenAppointments, 409, "The patient is still expected",
 		"Complete or cancel what is open, then erase.",
 		"The patient has an appointment, a place in the queue or an offer of the waitlist that is not over. Whoever is erased cannot be called any more.",
