@@ -85,7 +85,7 @@ CREATE TABLE webhook_deliveries (
   PRIMARY KEY (id),
   KEY webhook_deliveries_due (webhook_id, status, next_at),
   KEY webhook_deliveries_order (webhook_id, object, object_id, status, id),
-  KEY webhook_deliveries_age (status, last_at),
+  KEY webhook_deliveries_age (last_at),
   CONSTRAINT webhook_deliveries_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE,
   CONSTRAINT webhook_deliveries_status CHECK (status IN ('pending', 'delivered', 'dead')),
   CONSTRAINT webhook_deliveries_next CHECK ((status = 'pending') = (next_at IS NOT NULL))

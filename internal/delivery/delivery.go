@@ -155,7 +155,7 @@ func (s *Sender) send(ctx context.Context, d clinic.Delivery) store.DeliveryOutc
 	if err := s.sign(r, d, body); err != nil {
 		return store.DeliveryOutcome{Reason: "the message cannot be signed"}
 	}
-	response, err := s.client.Do(r) //nolint:gosec // G704: whom it may reach is decided by the dialer
+	response, err := s.client.Do(r)
 	if err != nil {
 		return store.DeliveryOutcome{Reason: reason(err)}
 	}

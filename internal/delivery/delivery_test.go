@@ -248,7 +248,7 @@ func TestRetries(t *testing.T) {
 	r.answers(func(message) int { return 503 })
 	f.room("Room 3")
 	attempts := 0
-	for hour := 0; hour < 30; hour++ {
+	for range 30 {
 		for more := true; more; {
 			select {
 			case <-r.got:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-
 	"mems/gen/api"
 	"mems/internal/clinic"
 	"mems/internal/store"

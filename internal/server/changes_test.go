@@ -27,6 +27,7 @@ type follower struct {
 }
 
 func newFollower(t *testing.T, client *contracttest.Client) *follower {
+	t.Helper()
 	return &follower{t: t, client: client, records: map[string]map[int64]string{}}
 }
 

@@ -53,7 +53,7 @@ func (f *feed) join(ctx context.Context) (int64, error) {
 	f.readers++
 	if !f.running {
 		f.running, f.end, f.recent = true, end, nil
-		go f.follow()
+		go f.follow() //nolint:contextcheck // it serves every reader, not this one
 	}
 	return end, nil
 }

@@ -72,7 +72,7 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	// The request's deadline is for answers that end.
 	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamLife)
 	if client, ok := ctx.Value(clientKey{}).(context.Context); ok {
-		context.AfterFunc(client, cancel)
+		context.AfterFunc(client, cancel) //nolint:contextcheck // the client's, which the request's deadline does not end
 	}
 	return &stream{s: s, ctx: lasting, after: after, told: told, close: func() {
 		cancel()
@@ -108,7 +108,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 	for {
 		changes, after, wait, err := st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
 		if err != nil {
-			return nil //nolint:nilerr // the client comes again
+			return nil // the client comes again
 		}
 		st.after = after
 		if len(changes) > 0 {

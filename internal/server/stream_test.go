@@ -38,7 +38,7 @@ func listen(t *testing.T, url string, header http.Header) (events <-chan event, 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cancel(); _ = response.Body.Close() })
-	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" {
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%s %v", response.Status, response.Header)
 	}
 	found := make(chan event, 100)

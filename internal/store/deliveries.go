@@ -55,6 +55,19 @@ func (s *Store) makeDeliveries(ctx context.Context, t *sqlx.Tx, changes []change
 // limit of sending is well below it.
 const sendingTime = time.Minute
 
+// dueDeliveriesSQL finds what is due and waits for nothing before it. Indexes
+// webhook_deliveries_due and, for what is before, webhook_deliveries_order.
+const dueDeliveriesSQL = `
+	SELECT ` + deliveryColumns + `
+	FROM webhook_deliveries AS d
+	WHERE webhook_id = ? AND status = 'pending' AND next_at <= ?
+	  AND (resent = 1 OR object IS NULL OR NOT EXISTS (
+	    SELECT 1 FROM webhook_deliveries AS earlier
+	    WHERE earlier.webhook_id = d.webhook_id AND earlier.object = d.object AND earlier.object_id = d.object_id
+	      AND earlier.status = 'pending' AND earlier.id < d.id AND earlier.resent = 0))
+	ORDER BY next_at, id
+	LIMIT ?`
+
 // ClaimDeliveries takes messages that are due, at most so many of each webhook, to
 // be sent by the caller alone. A message waits while an earlier one about the same record is pending.
 //
@@ -73,17 +86,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, each int) ([]clinic.Deliver
 		}
 		hooks[i].signedUntil(now, &w)
 		var rows []deliveryRow
-		// Indexes webhook_deliveries_due and, for what is before, webhook_deliveries_order.
-		err = s.db.SelectContext(ctx, &rows, `
-			SELECT `+deliveryColumns+`
-			FROM webhook_deliveries AS d
-			WHERE webhook_id = ? AND status = 'pending' AND next_at <= ?
-			  AND (resent = 1 OR object IS NULL OR NOT EXISTS (
-			    SELECT 1 FROM webhook_deliveries AS earlier
-			    WHERE earlier.webhook_id = d.webhook_id AND earlier.object = d.object AND earlier.object_id = d.object_id
-			      AND earlier.status = 'pending' AND earlier.id < d.id AND earlier.resent = 0))
-			ORDER BY next_at, id
-			LIMIT ?`, w.ID, now, each)
+		err = s.db.SelectContext(ctx, &rows, dueDeliveriesSQL, w.ID, now, each)
 		if err != nil {
 			return claimed, translate(ctx, err)
 		}

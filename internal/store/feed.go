@@ -163,9 +163,8 @@ const maxPlaced = 1000
 //
 // Lock order: the feed's head, then changes that nobody else writes any more.
 func (s *Store) PlaceChanges(ctx context.Context) (more bool, err error) {
-	// Index changes_position: most of the time there is nothing, and nobody waits.
 	var pending bool
-	if err := s.db.GetContext(ctx, &pending, `SELECT EXISTS (SELECT 1 FROM changes WHERE position IS NULL)`); err != nil || !pending {
+	if err := s.db.GetContext(ctx, &pending, pendingChangesSQL); err != nil || !pending {
 		return false, translate(ctx, err)
 	}
 	for attempt := 1; ; attempt++ {
@@ -288,12 +287,7 @@ func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Re
 	p := ChangesPage{Next: min(head, q.After+maxLooked)}
 	if len(told) > 0 {
 		condition, values := changeReach(reach)
-		query, args, err := sqlx.In(`
-			SELECT `+changeColumns+`
-			FROM changes
-			WHERE position > ? AND position <= ? AND object IN (?)`+condition+`
-			ORDER BY position
-			LIMIT ?`, append(append([]any{q.After, p.Next, told}, values...), q.Limit)...)
+		query, args, err := sqlx.In(changesSQL(condition), append(append([]any{q.After, p.Next, told}, values...), q.Limit)...)
 		if err != nil {
 			return p, err
 		}
@@ -314,6 +308,21 @@ func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Re
 	}
 	return p, err
 }
+
+// changesSQL reads changes in order, within a bounded range of the index
+// changes_position.
+func changesSQL(condition string) string {
+	return `
+		SELECT ` + changeColumns + `
+		FROM changes
+		WHERE position > ? AND position <= ? AND object IN (?)` + condition + `
+		ORDER BY changes.position
+		LIMIT ?`
+}
+
+// pendingChangesSQL finds whether there are changes without a place. Index
+// changes_position: most of the time there are none, and nobody waits.
+const pendingChangesSQL = `SELECT EXISTS (SELECT 1 FROM changes WHERE position IS NULL)`
 
 // changeReach is the condition for a change to be within reach; Reach.Sees is the
 // same rule.

@@ -107,7 +107,7 @@ func (s *Store) recordsOf(ctx context.Context, t *sqlx.Tx, reach clinic.Reach, o
 			return r.ID, r.closure(), nil
 		})
 	}
-	return nil, nil // a kind of a later version, which nobody is told of yet
+	return map[int64]any{}, nil // a kind of a later version, which nobody is told of yet
 }
 
 // within is a record that is within reach, nil for one that is not.

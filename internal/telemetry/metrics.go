@@ -81,6 +81,9 @@ func newMetrics(cfg Config) *metrics {
 			Help: "Transactions whose connection was lost during COMMIT: it is not known whether the change was made.",
 		}),
 	}
+	for _, outcome := range []string{"taken", "refused"} {
+		m.attempts.WithLabelValues(outcome) // 0 is worth telling
+	}
 	in.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "mems_build_info",
 		Help: "1, with the program's version and commit and the version of the database's schema that it needs.",
