@@ -297,6 +297,8 @@ const (
 	PermissionClosuresWrite        Permission = "closures:write"
 	PermissionDirectoryRead        Permission = "directory:read"
 	PermissionDirectoryWrite       Permission = "directory:write"
+	PermissionFeedsRead            Permission = "feeds:read"
+	PermissionFeedsWrite           Permission = "feeds:write"
 	PermissionKeysRead             Permission = "keys:read"
 	PermissionKeysWrite            Permission = "keys:write"
 	PermissionPatientsErase        Permission = "patients:erase"
@@ -335,6 +337,10 @@ func (e Permission) Valid() bool {
 	case PermissionDirectoryRead:
 		return true
 	case PermissionDirectoryWrite:
+		return true
+	case PermissionFeedsRead:
+		return true
+	case PermissionFeedsWrite:
 		return true
 	case PermissionKeysRead:
 		return true
@@ -425,6 +431,7 @@ const (
 	ProblemSlugAppointmentTypeInactive   ProblemSlug = "appointment-type-inactive"
 	ProblemSlugAppointmentTypeNotAllowed ProblemSlug = "appointment-type-not-allowed"
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
+	ProblemSlugCalendarFeedNotFound      ProblemSlug = "calendar-feed-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
@@ -495,6 +502,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugAppointmentTypeNotAllowed:
 		return true
 	case ProblemSlugAppointmentTypeNotFound:
+		return true
+	case ProblemSlugCalendarFeedNotFound:
 		return true
 	case ProblemSlugClosureNotFound:
 		return true
@@ -1805,6 +1814,129 @@ type AuditList struct {
 //
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
+
+// CalendarFeed What is kept of a calendar feed.
+type CalendarFeed struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+}
+
+// CalendarFeedCreate A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
+// clinic's calendar by leaving it out: null means that. Without `expires_at` it is
+// valid until it is revoked.
+type CalendarFeedCreate struct {
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt *Instant `json:"expires_at,omitempty"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+}
+
+// CalendarFeedCreated A new calendar feed.
+type CalendarFeedCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+
+	// URL The calendar's address, a secret, from the root of the server that this was asked
+	// of: put `https://` and the server's name before it. Shown this once.
+	//
+	//
+	// Example: /calendars/memscal_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B.ics
+	URL string `json:"url"`
+}
+
+// CalendarFeedList One page of calendar feeds.
+type CalendarFeedList struct {
+	// Items The feeds of this page, by id.
+	Items []CalendarFeed `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
 
 // CallNext For whom.
 type CallNext struct {
@@ -4082,6 +4214,12 @@ type AppointmentID = ID
 // Example: 1
 type AppointmentTypeID = ID
 
+// CalendarFeedID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type CalendarFeedID = ID
+
 // ClosureID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
@@ -4108,6 +4246,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // Include defines model for Include.
 type Include = []string
@@ -4159,6 +4300,9 @@ type WaitlistID = ID
 
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
+
+// CalendarFeedMissing A problem document (RFC 9457).
+type CalendarFeedMissing = Problem
 
 // ClosureMissing A problem document (RFC 9457).
 type ClosureMissing = Problem
@@ -4671,6 +4815,40 @@ type ListNextAvailableParamsPer string
 // ListNextAvailableParamsStepMinutes defines parameters for ListNextAvailable.
 type ListNextAvailableParamsStepMinutes int32
 
+// ListCalendarFeedsParams defines parameters for ListCalendarFeeds.
+type ListCalendarFeedsParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
+type CreateCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RevokeCalendarFeedParams defines parameters for RevokeCalendarFeed.
+type RevokeCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetCalendarParams defines parameters for GetCalendar.
+type GetCalendarParams struct {
+	// IfNoneMatch Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+	// several entity tags, or `*` for any.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // ListClosuresParams defines parameters for ListClosures.
 type ListClosuresParams struct {
 	// From Leave out what ended before this instant; by default now.
@@ -5171,6 +5349,9 @@ type CancelAppointmentJSONRequestBody = AppointmentCancel
 // RescheduleAppointmentJSONRequestBody defines body for RescheduleAppointment for application/json ContentType.
 type RescheduleAppointmentJSONRequestBody = AppointmentReschedule
 
+// CreateCalendarFeedJSONRequestBody defines body for CreateCalendarFeed for application/json ContentType.
+type CreateCalendarFeedJSONRequestBody = CalendarFeedCreate
+
 // CreateClosureJSONRequestBody defines body for CreateClosure for application/json ContentType.
 type CreateClosureJSONRequestBody = ClosureCreate
 
@@ -5314,6 +5495,21 @@ type ServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx echo.Context, params ListClosuresParams) error
@@ -6893,6 +7089,148 @@ func (w *ServerInterfaceWrapper) ListNextAvailable(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListNextAvailable(ctx, params)
+	return err
+}
+
+// ListCalendarFeeds converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCalendarFeeds(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCalendarFeedsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCalendarFeeds(ctx, params)
+	return err
+}
+
+// CreateCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateCalendarFeed(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateCalendarFeed(ctx, params)
+	return err
+}
+
+// GetCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendarFeed(ctx, id)
+	return err
+}
+
+// RevokeCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeCalendarFeed(ctx, id, params)
+	return err
+}
+
+// GetCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "token" -------------
+	var token string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", ctx.Param("token"), &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCalendarParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendar(ctx, token, params)
 	return err
 }
 
@@ -8912,6 +9250,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
 	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
 	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
+	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
+	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
 	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
@@ -8924,6 +9267,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 }
 
 type AppointmentMissingApplicationProblemPlusJSONResponse Problem
+
+type CalendarFeedMissingApplicationProblemPlusJSONResponse Problem
 
 type ClosureMissingApplicationProblemPlusJSONResponse Problem
 
@@ -14879,6 +15224,930 @@ type ListNextAvailable503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNextAvailable503ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeedsRequestObject struct {
+	Params ListCalendarFeedsParams
+}
+
+type ListCalendarFeedsResponseObject interface {
+	VisitListCalendarFeedsResponse(w http.ResponseWriter) error
+}
+
+type ListCalendarFeeds200JSONResponse CalendarFeedList
+
+func (response ListCalendarFeeds200JSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds400ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds401ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds406ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds422ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds429ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds500ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds503ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeedRequestObject struct {
+	Params CreateCalendarFeedParams
+	Body   *CreateCalendarFeedJSONRequestBody
+}
+
+type CreateCalendarFeedResponseObject interface {
+	VisitCreateCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type CreateCalendarFeed201ResponseHeaders struct {
+	Location string
+}
+
+type CreateCalendarFeed201JSONResponse struct {
+	Body    CalendarFeedCreated
+	Headers CreateCalendarFeed201ResponseHeaders
+}
+
+func (response CreateCalendarFeed201JSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed400ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed404ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed406ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed409ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed413ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed422ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed429ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed500ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed503ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeedRequestObject struct {
+	ID CalendarFeedID `json:"id"`
+}
+
+type GetCalendarFeedResponseObject interface {
+	VisitGetCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type GetCalendarFeed200JSONResponse CalendarFeed
+
+func (response GetCalendarFeed200JSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed400ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed406ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed422ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed429ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed500ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed503ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeedRequestObject struct {
+	ID     CalendarFeedID `json:"id"`
+	Params RevokeCalendarFeedParams
+}
+
+type RevokeCalendarFeedResponseObject interface {
+	VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type RevokeCalendarFeed200JSONResponse CalendarFeed
+
+func (response RevokeCalendarFeed200JSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed400ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed401ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed404ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed406ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed409ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed422ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed429ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed500ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed503ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarRequestObject struct {
+	Token  string `json:"token"`
+	Params GetCalendarParams
+}
+
+type GetCalendarResponseObject interface {
+	VisitGetCalendarResponse(w http.ResponseWriter) error
+}
+
+type GetCalendar200ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar200TextCalendarResponse struct {
+	Body          io.Reader
+	Headers       GetCalendar200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetCalendar200TextCalendarResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/calendar")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetCalendar304ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar304Response struct {
+	Headers GetCalendar304ResponseHeaders
+}
+
+func (response GetCalendar304Response) VisitGetCalendarResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetCalendar400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar406ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar422ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar429ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar500ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar503ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -26040,6 +27309,21 @@ type StrictServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx context.Context, request ListCalendarFeedsRequestObject) (ListCalendarFeedsResponseObject, error)
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx context.Context, request CreateCalendarFeedRequestObject) (CreateCalendarFeedResponseObject, error)
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx context.Context, request GetCalendarFeedRequestObject) (GetCalendarFeedResponseObject, error)
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx context.Context, request RevokeCalendarFeedRequestObject) (RevokeCalendarFeedResponseObject, error)
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx context.Context, request ListClosuresRequestObject) (ListClosuresResponseObject, error)
@@ -27169,6 +28453,156 @@ func (sh *strictHandler) ListNextAvailable(ctx echo.Context, params ListNextAvai
 		return err
 	} else if validResponse, ok := response.(ListNextAvailableResponseObject); ok {
 		return validResponse.VisitListNextAvailableResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCalendarFeeds operation middleware
+func (sh *strictHandler) ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error {
+	var request ListCalendarFeedsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCalendarFeeds(ctx.Request().Context(), request.(ListCalendarFeedsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCalendarFeeds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCalendarFeedsResponseObject); ok {
+		return validResponse.VisitListCalendarFeedsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateCalendarFeed operation middleware
+func (sh *strictHandler) CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error {
+	var request CreateCalendarFeedRequestObject
+
+	request.Params = params
+
+	var body CreateCalendarFeedJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCalendarFeed(ctx.Request().Context(), request.(CreateCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateCalendarFeedResponseObject); ok {
+		return validResponse.VisitCreateCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendarFeed operation middleware
+func (sh *strictHandler) GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error {
+	var request GetCalendarFeedRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendarFeed(ctx.Request().Context(), request.(GetCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarFeedResponseObject); ok {
+		return validResponse.VisitGetCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeCalendarFeed operation middleware
+func (sh *strictHandler) RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error {
+	var request RevokeCalendarFeedRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeCalendarFeed(ctx.Request().Context(), request.(RevokeCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeCalendarFeedResponseObject); ok {
+		return validResponse.VisitRevokeCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendar operation middleware
+func (sh *strictHandler) GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error {
+	var request GetCalendarRequestObject
+
+	request.Token = token
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendar(ctx.Request().Context(), request.(GetCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarResponseObject); ok {
+		return validResponse.VisitGetCalendarResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -29056,558 +30490,589 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context, params CreateWalkInParam
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jc9s4tjb8V1Ca+1XH3ZQiyXYSyzX1vu4stzPdWcZxT2Y6ypgwCVm4pgA1AVpRz83329/COQAJUqQ2",
-	"b0naUzXVsSSSIJazPuc5/2lFcjKVggmtWoP/tNgnOpkmDP59NJ1KLvSECW3+VNlkQtN5a9D6iSYjQgUZ",
-	"yyxtBa1LmmTM/OIsG41YekpHmqWnEy4ybW7UDdwXZ2wkU1b6JkoZ1Sw+pbo1aPW7/UftXq/d3z3pPhl0",
-	"u4Nut9OF//3WClqxjLRMT3ncGvSCVpylVHMpirvtdoMWE/Gp5hOGN3vc7u62u72T7sFg19zM3MVePqWa",
-	"M6Hd3VIpJ/BvkSVJ0FIs5Uz5H2ia6vo7d92dlaY6U61BS0VjFmcJi1tBS8+nzLtPNo3Xe93PnwN//p/C",
-	"NK23CuvMU+X1m16v18Vh/dDtDbpdGNQzuDuO57WUaXlMRwSf7o9nlCXJqaBw72dph5iryE80jqmZIDVl",
-	"EacJ/wNGaX7C0gnVMpHnc++B6z1qg920fFR2Xrg6pZHml6w10GnGgpa8ZOmZlBenEZ3C/l06/A3X+y0u",
-	"ypEQ1Te1y1U6azzV49MYdkWrd/Bkr93tt/sHrY2OFJtQnrQGLSpEZ5IpzdL/awVAR6bnZpZ4qrSbJjOw",
-	"YmpiJjQfcZaq1uDDx6CV0OKXr+BeraA1Sc2c4AN7u62gNR1LYX7xw16P7O2R/f190u2R/u6Wc4X78Koz",
-	"ts001L5u49t9NmMeMxrDdP2n9XRMk4SJczywTEUpn9oN9JOcES0JzfTYzHBENSMPjl88JQe9XpcoFpnf",
-	"kV6v86jT2+mY0eNQW4PWj4ymLCUpo8nkr8PWhE3UsGXOWDRmE2oeNaGffmHiXI9bg34X5YBmsEb//kDa",
-	"///HH/7LyiwjxnTKxTnM9vMTer440n+wVJmxyBHRY0ZSFsk0DshIpiR8OWq/ojoah+URDls9GFHKfs94",
-	"ymJ3rmpHuFce4LD1ods++PjDsFU/yF9kZA9hdaBvqR67UQo2syMtj+whLaStethbOsaRNGe8NWhlKW+n",
-	"bMRSJiJmtntlehcHeUw1+4VPuF4c5fsx1YQrkrCRDkiYhsSMgCmtAkJFDKNXLJIiViTUIcmE5gmhSWJe",
-	"jcOlZzS6qE54ZHZaOmwdpn/tHuq/9vpNG6LXXZhv2v7DzPdh+lec+kNt/1G/AsdMp/Mjo/0X3+6dHbmW",
-	"ZEa5JmgLEJ3OuTgn9JxyURp5f60F4ELv9nHi+SSbtAa7j8xbTLjAP3v5MLnQ7JyleBKnNKUTpu1hPAI1",
-	"UrMeksSSKaLHXOG2Nksw5krLdD4glJjjT2RKKImZuuiQE3rBBKHKroYxCFgcDMVZpokUyZyczY3C5kJp",
-	"miSwWcmM67HMtH/euRSH8DnhOiCzsWSXLCVcDYUvFGIS8xh+gZuDK4ICxjyanwuZsrgzFKXdMEql0DBY",
-	"I8jNS+IlraDlRNnzV+/aR1avNm+TCRf532Up8u/hMDNiug3/7b2A/zx+8fF7841q+LL5qvqN5llGL58t",
-	"rtzJmBHvOH+nCC+f9p59+ynV4+Ldebz01P9XykatQesvDwuL+SF+qx6+fFYd18l8ytYYGzEvd3sDfJpI",
-	"laWNA4vw61scT5aqurNnBhMK9kmfRvCL0InvKT1nVnYEJBPRmIpzBmOF8f2esXReDBAvXqoBm3fyUfs3",
-	"2v6j2z44bTcJPLRNm2YT7dPbm8yfZBI3jWUsk/j2RvIyZpOp1ExE85/ZfHFEr+gFAymp6IgZlaCYU3BG",
-	"pFq9h1phYKVpLAUjUkQMBZ6RifOhoELNUOSZq8FOI1KwDtnr90nIi3G0L9i8nbJMsThE4UqF1GOWDoV9",
-	"3CHZ6x4sXsNFO1MsJLMxT5j3FK5IJoy4ndF5h/zMpnoojI7o74FHpqqy9wnr7h48fsLae914v723y560",
-	"z6KD3fajJwd7dP/x6GC3v9cklb35bJsJbdrQ+/vLNvRw+Knfaw+Hnx4/b9rQL0dgtdWvGLw8njhUZ9w3",
-	"/IjSPEnImKLCJKExGsPCdB2K3Hbd7fQ6vZ0BgRVNiTJrSRNiNJueE03PVWA+D78PQetSMe8MxXurKH1N",
-	"5w2IKzKhMSNcmN+TiCpWXQFnfNZPsTVYtxMWw6H6/sFw+P3/Pnj/cOf/DFsf/j1sffx+2Hpgvgjg2/IX",
-	"O9/vmE8bVkFESRbX+AbHMNNgRNmNDzv5jCkeM8JoNPZ1y2E+szQ1pqOxeozdcDYnkZxMqCrJgg+twmey",
-	"nvVH8/U0kWYoI5ooVi9luR2uP3NcswkGlISxw5pu7pam+LYyG2DavcSb9WEB7B+FZUfTlIKvLfjvGbNf",
-	"G6H1OWgpPUfDR6YTc7Of2bxJQh69fUku2Pz2hGSDG3CkyUQqTZQkE7OTYSbNtoaNb/RfaXT73fpFSeDu",
-	"/pBiNqJZoq0F12xC91da0Ln73TSXdjlvby7fJlQ0Diah4vZGcizlpGkkqZST2xvJOwhiNo0FQ5y3N5oT",
-	"Hl2wxg2j4dvbG817ynXCVeN4ZvZ7o5PSW5MJn83VaiqFWgjAv+JKGYE4+E8rkkLbkDydThPrMT6cpvIs",
-	"YZMf/kdhCGS9577Fq/Dh5XkIPVXSFlK3RzITcTgwWjcFhStkyZUBXQRSysxW4W3cxditJ9M4bvv94pjR",
-	"pL+LIaNebBwxfr044BcyPeNxzMStDnbknoqjJBhlwniJkJqM6SXai1OWTsxkSqPAqDXfBGOxOiRh8WUI",
-	"wRTjE8BL/USVt/nVrb7amKq2Hwy0b2itXGPf+t+CMzLJjMLWdI6Dl0l8FxvI+HiN2yfhl+gFLu6gl+KS",
-	"Jjy+1bHCE+Hm7RHlCYvzWUbXL99IE2OU43DN4FIa6UMSsjSVqQqJkdEKfUFyySXG1DrO0hO/Knarb9Xg",
-	"Ow48t9G9YLEKF2yO0ULjPhUupX2JuxH8HIbftJesqby4k17RxNiV7Hb30sQ9tW0nt7KXIirMTjozn9CY",
-	"PDhL5QUT5G/v3rwOyBmNya8nL9pPAkIJ2NAEfQ8UV/k+jFkkY7YDr/maThjEem/1NY2AbGvz2HDgghfg",
-	"Qucut/kFDlDqoyhiU03Pkts9AWbL0PzRdiFCHEzo3HaaJHIGO2nCYk4hBuppBzllmLO2Tq6CjQYvZv2O",
-	"uzgU1qdpPBT2+8VDYXyTOxlwQkXzaBMqFodqnJe7GKpxjBqHar5cHCp6N3cxWPScGoeLX9cMWNNbPovT",
-	"FHJuvE7L5raMjaATxUWEFtulTety4adxybGRndwGZcHqiVnEY0aoYDN4Q3Tx7mJJ0H1sXBL8enFJTviE",
-	"vRmN7mbEE9aWo1F1zM7MN0sDI58wIkejmrFL+QtNz295R9F5Imnc1lK2E/N0O+gzGYMNA5+lRpQLm65O",
-	"L83fEO5/8GiP/Mx/JJlImAJrbsTPs5TFBFTZjCurXk+kfEXF/Nhmv29XElHN2hA7g8MykWluRyh8L1Be",
-	"LD7ENLbLCrvEvDk0kAZvQx4c4A8e7qOU/q8bo/3tw+KHLq/ezhPrS68rUvDweifzKbvr2IFR72sFEMAO",
-	"WNjpv5bT3rf6Gln52Q12sNkDxqSErAVmq4zJCD4OeUDFfCjMRtrpEMj+YuQ+tywVnZPZeI7ZCm+vvH//",
-	"vn3kPX3V0heYIniTXwW9pDy5dQswK57rRBrV9Iwq5hnimWIxAXuPkYnEZIWxaI3dPaNq6BK7wbLMIAGg",
-	"aeW8DUUoMx3JCWtn4kLIWR6hkELYBNSMKpJI44RBTo+6HJL5/IxxcT4UIJ2MT3GIToOFq5jRmDE6Pbiw",
-	"aFc4qr8K9mnKotve4lxolgqatMGnNq4FgTyBy7ijDMetm8hz0ExcW0cVrHu7KKc8Du2BVdl0KlPN4lfG",
-	"vr/l7Zc/vA3eBYgf54g8xWG0jVgM3Tk1PlSd9wFqC97IhYvvQpK6UHQbQtGNcrQcsa5K0c8uDm3jyrw2",
-	"Le8QaBdsCstPhRNxRo1NUzM1mmNs2keZrghtC6WpAEXmLjqb18OtMIOryxC2CzYf9GrAdXeJQSqh0Zux",
-	"H2Q2liD3EiZiCrohZTQaM3VIRJYkYD4IKVg1ueBn5x7t+dm5g273ce/goL+/93ive3DQK6fqzE1R4mPy",
-	"oZq6g4QuT5nabN3wLVflLywo1sh2e/vqCjNhpsCIWfOjgGiJGgCg6XZKZuZXghmZ0/ImIjaGGSDUSzth",
-	"t1/aCP1u4xwUS4fZmtrNb0Zj43EjmZb34TEbsTRlKTHShSblcfTufkem7FJerDH19nf+dNtvhNQ3Neep",
-	"TNiqPXRsfgOSSk5RyJRf4gVALac01QIiXwmIpRxpsOzW78wtK2iC7hoIgs9+Pu8DJvhg+9g3ygfrC4QS",
-	"BL8k9ErHr7RilbPzMR+bPPsfFsEhRKldVILQGF17mrz1JLPFaVQwBbkgN0fujIGg7RAHqQmLUYXWfkXb",
-	"FdA3ZM5oGhhrDXAJ5rMRv2TG0srfGXUpYzHASxChZRGvAUYcZOKEItpMZW1Skqar5cxWQuxbPfbfxMny",
-	"D9WqzV+jco8A139vrNwbK+sbKxd1JvAJSgJbxfLP9tHbl+2f2TzskHdjObMgLCmi8iRAqc1p7/Rvv3d/",
-	"u/h7b9yd9JMnT7vi94u3u3I/fawOdC/bvdyfPf50MO/9sXu0/+NyOVIpfYHbY+XFaQmX/J+93c+1K35v",
-	"id1bYveW2DVYYignmlXSL1zVrPIbYUsV5MhpJbWolvIJa0SjKozCWOBnQM7mFom21lxbP78y2dXZNuew",
-	"qLRYdc/X7JO2VRsLawJPKN+tfuJKdeVVTX4mzVK41AdEZ3zskxQ5vnRAwqJyOSTZlGgZkLNMDyHOiLhk",
-	"Ls4DErrC8DAgszGPxkaulC6eJpkyFm2lXDqss1br69wXIPP4hY1SGrNa2Gfb1zFGMiQ3acqIjKJsys17",
-	"S1lWsEvBuo98rG63Toc21N43jdYGOu9suBEVEbPFcav24lP/t5+D7cw8C0dfcQHCAhdsqdVWxmL9/YoH",
-	"2d/b9QArKCc1uHYbSF6yNOXxylu/cb/7nHMHrIxp2p99LrMNrDOqnI2hCUR9ZwapRwzRDKqu6HOzKLEi",
-	"NLndkXqUDmtvG0dhsUqt5PL7HV7w2SO6WKfg8c7Wz+cYWHNW6gwPb0OXzQ03C8Ue9vdMaVVqRIN31Jvk",
-	"dlCvfPKlq1g83vuu0MQoSzeMK1muApTZi/aNkLrJvGeJgswFhqNSNmGTM5YaW9hl1KOECx59B2XUo1GH",
-	"vMvSVGaYflNTGhnNCsn5ibxklWL+9zxJAJJcShRqrIPkMUVjzDOk9xedhupmKpyI4fBdvdVP1WY66xiv",
-	"qG4xe6NVC7ZlILB0FiVYWx3yUiuSwLuDYbRgBUFm+2xObA0RTCVWLi+uOhXzU7P7a0QBvWBQnacyDvhA",
-	"tCe0TTuNUsY65MiDAwJOnFD8GSTMlcwr5iFTS7RMyotv39tO3ZmUCaPibhT3WCbxKSADGqpeAIcqR4Qi",
-	"Mhve+YKxqcVzGklQ3tg/P/7b33d/+7H/au+fj072//X398+PT377tb+7t1/ez3vdBcewUtrcbz+uLQK9",
-	"kk2wjYZf/eOtVJmnj9aoB/KPX6Nw98ax4mw+v6z1bYxX6OpnIbvqnUWMmc/gKGAMwPkNNScsquc5Aclq",
-	"Lo2hBPpFlgJGGH+uyITOjbClcWzlpS3NNCLAKA6EPJh/jVl0ccqFe2f40uxAbRSTkKdqLGfGUWb00nyC",
-	"8h/c9liCN+0osMyuZOm5+S+fTGWqy2Wf9skLW5AuYeSwpBcQr7Svi0QbgL0q+CtCNMBKWKMKx4YX5ZIA",
-	"YVO0UudVZsxYHmVqVhi3E3Xawuu5TWE4SuXktDAwyyv72jeYzRIb/5194soRxfj71edXy3E6btuyGDcu",
-	"F6fTVJ6nTClv+8b5bsXL/b080qdWtZyCajlVjIlWYJb14zqxzFpj56UgMyjZno3ndtPOjULLEgs3wloE",
-	"Kcg0S6dSsaWGzFWsltvZhBsrgtxoqmEjkTGLCf4CtaQfHKjMxe5GU0Hbf5w2qL8v2PncSg/K0629uopi",
-	"BI/C6h4no8vn2n9cvrb2aKx2fnxdW1LCbklWaN2fkJmpQS+O6XTKBESsKqp37cDsc6gzQw0eEJnETGks",
-	"69ogJFsxEkrB2Z45aNXwbG2UdcVUrI5K+zWMgYOLMTLjIjZOnVOtVF2w2GVgypNkFr4mNYDkKLgBHYYQ",
-	"7+orXBBpfhklnO+8hsbo7NKjC5Hos292C/bNVamSGot4pUhfEp+vjr0co4edDgbdRtH6Iix+YyH7oGWm",
-	"5vQP4ClcftkJn7DfzO9Aiqxa6cLFvpHF7t/wYq+RykBRBzKu5U/jiqN4XBjDm/nqDo2ppRU5h7Z2x9Ya",
-	"YwyDC/9Gvet1xv21KE3bnbrV2ziojVr9yBZSfm2a/fPyXfeuwdB+D+5QWf/ZCHWHhLllHQYkzE1r+CO3",
-	"rcNgKELPug5BzoW5hR1ibmjuVTN9p3ICy5wZZijM6x6SMDfHzWOsPW7v2WCThySWkCEfCufios3Byj7u",
-	"IdEpo0YOE1sKAMlDquwIuTi3FFF34ViUHOEqZXRJDVVYBetyphdcxEaqXnJVFzC4T1jeYMJSJjKrCVY8",
-	"hc+BjyzHVAWEqpJ++0ufPY7dE526elxSXo9LnstfPnTbB7Q9+vifR/XAnyvkQE95rOqDLhCtt0fLpudH",
-	"0sWm1jJuUPivsGmuQTesq4Y8Zu8aEQkyhQNzQPHKa2nDekTTrwBnySPXKTunaYyZE8Vgn9IoMqMsWz/v",
-	"LrggIHy+OIgTROYbLAs3gRQmDoL0UABKl5gagSsL5doywVQVcNOMW83eqOu4hp1rhkCmCY1YhzyfTPU8",
-	"cFSB5gbXu4/LpPD1Z0o55ajqDxYOkmh5jpMJHloBuFZhgLQnZzLeAHxVZqsvvcl+zYtcU7rU4rRqXP4N",
-	"k5xW1i7OcEmElXant0H8U791ntRo4GtJvUGSSxpLZRN9bSn8usFXp7tXjfxL0uN2rK2/9PYf7UfdVvBl",
-	"6PZvSE2X1a+dbxTx99r4ytrYzmdDWOFeO38L2rm+gGbhbK6hzjYKFoPi2gzLvHD1FUHNZW/4C0Y3m/G9",
-	"dXzaG5gKTyHcpxYzFWg1AKX2492DRzsDQs+U+RzhU8pyEK4OC94HBP40AYFv1mi4txLuffZ7q2DRKljU",
-	"SFnMNeqUejWP2gOzcpYaDtbZ665SySrV93h6b9FrZyyiE2ZkG5Bs+qlAj32OK3JuO0Ag21ll87SGro9a",
-	"r79L9vbJo8fQvqF8qCBhvjKTizqhecQzqlYNt4xKgkHH+aC3GRPOeg1kSDsmT38y3kJruUWRsjyPaZ+R",
-	"T0Bgl+5j0zZ5LnQdgsLskoQL5hL61PyW6JTyZFt4opd3wVAMIkbiPBoDXjdgDkupkvzLRQBcHENWptYI",
-	"FUzPZHpB7I9QU0wYGaWlvJ/HWse1YsmovAq9g36n2+l3HlfyzftrrPdmxedoAjZMot/2aC2b2ZMAVcDJ",
-	"oihkKVUsXtrZAZYRf1c0p7Njzv+2yC3byWw9kPbahUu4bevrt20yrK7NX9FopAIXWIRBwxNqc8bmhPLY",
-	"2zUUiKhvL1+cc1TVT0D+9cu4AMp6O9uIMuN01WxwPF1v62bpUXcl3m/JfhnLCZw5KSKWiiqlgNcG6PZm",
-	"sRi7Wjp4haPHRSZqLGcbHL2q8dHr1h25Jhjk+/E8KBWGI9S5s8AwsVbld87T1gBuxO9BEXLUfYk8XwaK",
-	"aHV7fzv47en+P7r/rFFNKweksoZTXAC912PXWAHmMToFwvzugYWuKM2Kf7A8pKN0FxUioQJQ9HeSh3u0",
-	"grSQ5o1qd3UIhgmd8g0DL/aaSrhFsNkWuMXCOPjSAi4/8lSPn9E69LX51Lw9tP4NQNeT3kG32+722t2e",
-	"I73IK820jOn80Bx0qo2YpHPoupmyEfJVKlLTt6DATkYyZiQcZTpLWVhtPlZqOFzCr1VPTtlNXOccPaVJ",
-	"YiZywzDTC+R8mXSuRsdUWbbi2rrFegp9QupPPC0Y+6XxJs1yrRhbI5eNdirPNibhqlzucZvoLmOPNPR5",
-	"LgYIYFufa/aQhHLKRM5SSTWhSeKbzRfQCRDry0B0VUBF9vsFlZ03XVFLuFfssIyfG0uI0TqfZC158TZ/",
-	"yBoGZyoT1iDCcBjfKSAQU2s/3hGYFA9+VOPyL1E/AxIaZYNANCoIjwMSZoql9iPAsqXykscwOnsrbFsI",
-	"y/bl00JVzm2hG2G/ulUp75dg5fEuszfUcN9gmdu8Gtk2+z8H0NUweLmvNuR8W1GBbJ5aLUG++VLiGy8d",
-	"zksuStO2asGOm43QlatVafN4aiV5sWE8WmgzLlC5p1Ei0UBKGUbSWkEL/3HKxSkQEhvJpsesvl+k95ga",
-	"pShiHteaBe/khEG93wxo3CCSl1NMT1mqpAigsNio/IRrnQBqtKA41JJQdVGD2zB2xumc0RoN9y9G09wW",
-	"KSsjTQCdWtZIB0/2luUhDg4OnviK6GCJxe3ponX96wkA8k/rQ+OI/E+YkVYqKFDp6J+klYj40fffk1ff",
-	"m/8tet0ri+on6cpj8er4Nai1sRTslIk6Z+4XqjTRM+NUnHNXsMEIXEJEZs796hVp9XcrErxcZLC84mxJ",
-	"2/wFX8W8dHkJAn9rld619lBjc7s6oDCwKuV5scL6teF+IYFI0eYA1DUxKd4ggc0SBjkkMl0oKXk6TrnS",
-	"E8i7fVksjVvV910TRK9Um+exkNjdtwlYzu6+7UByrjFjhdoLygE8Di9jZoEDe2qG4soFqPt7cd9usQWL",
-	"+zdJwNkYWG3p3AkUPEtN9WobO371rI71IwIR1zCgwFKhVW2b6xzan/wg1qFxVh6ORiJbewg8TgioFcdk",
-	"Ixf1pBCjETSPOKWVxpkNSRj/bkXR4mHO89wLut3u1YsX6+OdUaGhllq89mfV6XWXBw1vvWTmV0fa7M03",
-	"C7W5ixahTQwcyI0qQfPX/sIibfVBtqOCMthIHkAn7e7uHpBRliRtI012akNvxoJt9/rt3e7NSSUz4p9k",
-	"hr1ZNq29HMskVkQKQoni4hwkq2ZQ8cpo7ESsERMAkKhxBxIZXagGP9hr9jWT6QU8iOtDwhDoUA75rLVt",
-	"ntH5j+aJ1QNYA8ZZ0k6ouJtePHh2FeyL1e8RO4hNFb/SKdPROKf8pPPA2gDECOvd6K/E/cucqXodv+ql",
-	"nov4zSifJCS3WaMM+s3oWQ3k0nHjmOfWToWsp7E5KsoiixTlNZjZ5rzlHttqMsvX5pfXWzLl7WnrT1Sc",
-	"iZXIIHnJUnPBaUSn69T3mt8+pdNFBM/msJprsqSLVVgYUrkApfSqm5nYuIBbWthugRpqT7bdRRsj+r/i",
-	"zVJZ9yVL3rx6qw0RizXbyA5x+LQFM8SMEUL4mxojBfPtl2WLFLtvmYDFN1bWB8FQrxrLmbCcJ1TMieY6",
-	"YSWCyaFYZJjMw/6afbIt/tIJTbjCeODrF08PsUO5TEg0pimNNEvVUOAtIINYzQk+SzvktZQp+YnGMSCf",
-	"viw/COf4qgh2d8ivAbZ+PbLpasKoEbp0l9Jo8XhU4NOL8QLL9ils0MDCsgPS2zer1nvSDciZhF/UhA52",
-	"l2LkzcVeaHq/LhD9fEJ5UkfHQVjbfJUD9WDb7O/2+/BJ20xVDsr+PZMa+N0jObHMMulQcHHJFT9LmHcO",
-	"i/5F/f09IiPNNIBcoPU7NPQgOuWTCYt3OuRnNoVg9izlWjMBlPIAgFGLIsIc+smUpixugIp3iEWS04kU",
-	"5zmmqCoLqBCdSaY0S/+v/bAj03PfA2IwY5X+D2UZsbtGrskzgRdPA00S48pGF+DWBKTbHaCz1t8bdLsY",
-	"6jeSmUx4LPj5uILP6fUH3W4lHVYa4H5JiD148KHb+wih8f/tf+i2dz/uDD502/vuI/PMnVrJ9BOjiR43",
-	"oLZSGQHCUxGa8Msav6yJhfAomdG5IqG8qKRv5UVVNq/MpuIj6jTXTzKJG0Pz2m/BmAnNE6O6bK+Ka/IT",
-	"vgoG+xtt/bMMtfhGJHMLBQb7CX7pYz3F/PagI98aGeEykvg7JIav8+Ma2QhrOd7X53Uv9Z3xzm+TqNjS",
-	"y0NpIiGIdVv83j9BynwppViwUG73BfF13yyLNXaIL7nHvX63jlI/kUBsjqTgFQwsXLKsPNE3vXa7N3F0",
-	"twYErqTQLvZ7Y2rEzEngagoUUqjf68V7vfiVk/TW9gh4P5bskqXQdR5CGFSRsGgqECJ2ScqLPBFx+90C",
-	"viaV7qCyX4Jqf/mspq4oZkLzEYe6W0wNHJJzfsmE0c1FAU+AXRkJotKBGJwcoXs7FP1/7++SNukFRElU",
-	"vVBzCqWNJGU0ZqnNbIFjQSOdzCvO6BWWZfFA5C+VbmzDIDILX6Lgix1TBeDN2Zildc7dXGk2aarftbeE",
-	"cOCAUPLr8UsCBVxqLFNdU3dJx5dfXCH3JU0y1lDmCO9XfoXH+486vf7uXmf/0eMnnYPHX9j7VD1nXD/3",
-	"lrVnx0rOGhMBQABQvQTxizwXbYO9RI5GiumAnDE9Y0wMRZGTLhiGIdSbp6d7J/3dwf7BYP+gcwD/+61D",
-	"XvEoldaiIzRlQ2Ec9oCMuID6OkAZRpk2z6tGenwC64MrcRovbIyXQrP0ktbF1fz8Ks6NB7CqzbAi1upa",
-	"oFRXB9TU49PqNser49c13CAs5hFNXC03npLBMtlqS2xdmgApHYYClpY8eEYnkx0UTCNu9gDK2FlqLHf8",
-	"jdlD+KmeWUEMTNdqRqfTxVwAVI13exWIaa9M/fFkPUxp0HrF0nP2NmWXnM0aMECUQGcWMpNZEpNY1jh6",
-	"S4FEJyBP8b3gFiOZJHJWQImuBztUix6SYpTwqHlUDprhJl5esjShUx/mBN2OYQK4cvkZx2eBPWNoynKL",
-	"5Wbew2juOk/nlU2LaAq9Qcx2BPwMJCmyaQIFQqVhOfi9ixFPLVsAooYBtVHGz9vvF/HW+aB3F8e7aefH",
-	"+sZKrfzFg/IW8xe29mSb5TpmClznpXs65vEVtjNuZHP2b34r32+BlcC91+yTPsprR2qtHoDqQnwpbxvs",
-	"0o4Q2YK/y0m2KxY9Bi2VSL2skZHXeEogjRAX5KBLXMnQQrHAVQZzJzq5IbCzQj9fK/KiNIQq2AZWaOWO",
-	"qsdhvCjvqPVBGD9akREQDRLFJQWpmJOEKn0IYVbLRwYZQfZ7RpP1SxvLx2F1+5itOn40gDKWN73wUB0L",
-	"0/KWqjyCgaiOMOdbgYTilJ6zCvNOcXw6K6ERy0pvjtq/0fYf3fbBabvBXPLT8UvJan+SMzIxS2ktjBxn",
-	"gk0kyk1ORJHOc9gAFhMphsL2+oL4jbVNDtFdzw0PMEInMoV7CAy6GZMSOhhoyFhXTMjlKfmVtHVvvK4a",
-	"G3jpx1nCFL6n48SqtjRzMPb54iFawnvR1Ak2wNxoXnVfaeRUKLiTGRfKGnq4PIoxhaAGD1q1vHTztl37",
-	"NGsshYavOsQzVNBC1Y6sY0Zdcyrz6ZiL85JQqTqE0IPOxlYc6RssYcroRbUjnTUuZKYVj1l7JlPz+/YY",
-	"sNUuota2e7kIq+Wf1FVvej9fboRMuHASriLdglYG4Ar7tTn7CyWxGZYxL+mq+7YwahbiCa5fSSNU17Ov",
-	"VojXgqhi2z4NzIFmlmKc4Uc5j5N9QgMCfZHP6dCBs1wpZHP7rScYveig77pOEGO3vzqIgXVX66C83kKp",
-	"7sY45jwgWduI0trdjgehNuoYEEajMclqgT1rMwMVgdEKuHJRhUPh1+ZTsmH17Mqbj207sGuCSmOdq7fe",
-	"/osGyzyZ8ipuBp62p33LvLrbD1qSlJ1zpVlNazxqHMjT3E9bTcp9bG9F2CUThI+IWl2ijoELvI6t2QN7",
-	"S2G1mdzZ/gD/aQ7mJsetCjavPy5LdvpzI9c3LoCaeykX7pTDhhYcWGrWOvEpI8kzaOAFAEtW7gtWk4Lx",
-	"eeTyPoEWF/ElWW/rt/F3C/MJWmLX4BCT3HNQWqbgNRTLsWloC9uWlnqN33xgC5a7nucpheq5PMROrD8F",
-	"Xb29nqqH1jkEtjJ4zJXZyhocZAbrsKkxNm5qN+u3ibWO4uTm2sXWvA+kd2ucCD5xrprxHMYsWb8KBECr",
-	"az0cIrA1Ec1jsJ+VlwnBXxIugIeN5/TR6xFMuQjjOmPaNGoZtBRLeZ0jdsyiLDXHveTrr0/mjLdda9Ca",
-	"Rxes7jz/gyuEPsEB+T1j2frTdgI3XW8AM8p1Uhsde+6IBZ3jiT9cexTv7QVNR3RVswv/wAY+pyvuvYW8",
-	"gjuq+boWs+u9pjs4Tngtkdyri7d8q2Pt6q2ccHShfMsoelCNgQ12b1PKVXtmvoBaLjsuyO9saKecVPMh",
-	"lTC6+2pL6KJ/+ZKRX7lEypk3K2qkAhKKLElCEiXM8iyt7PRxb/F/jRb/4k4rCBUbcp+i4H0GnjJFHoSf",
-	"2gV7X7hzSEJfMA5cI+WwTG2GAUCKAcL6OGDMUxYZkTqwlO3FB2DTA/UckkK4X+R/5z+wlBn5B5Ygjidc",
-	"5/d1S7nwt7so/wBkv/8BKonSJ+AIlbWDu3Hps3xEdbPVClrQZrf4GahgdyP8w33llIv7Nv87H39CRfF2",
-	"8Ef+dKOF3FcXbK5K/8ZfleKqte+wEF/z9mVNmibVtjs7/Mr5Y35xLFldGzsUaxXHkiW1sUdCfHG4u7fu",
-	"DC8EhTwiOUIVmTI5TZh1b7kekD2oqdy3yLDATmFAYqlVMBQqoWps/h7Pp2MmVECmNGVCj5kynwIHKUkY",
-	"hekPfwjrSxSHolKjaB9TnVrbVWN/f590e6TKalcJ0e4tza2R74fDH/7Pgw/kwU7nYfvj9wBJ2vnPXtDb",
-	"/5x/WD+XCa2RZK/ZDPOtefLn0hq7mKewidOICuDoY2x6N9j/G2S0W2Ie4lxs4b2byTYqbZ0+OHdIQrca",
-	"UBDkNuVGEd+EiqPpNJlvaKIBRbM0nl4C0bCEiqWxl/pOAlA4AUfZLqDLsAQbsfvUdjHaLDMWtCYyLkej",
-	"W8Z6WuhvahyZs7nxxwE+Q5OEcGyer1MqFDLj+/aAvQtNklOZntrsY1k52Z8sxsxql2ur6Pz7sZyYBTML",
-	"ZQSISzwzcd10gjcvLr5A9sGxTPkfUpzGdF4pY9urOzkjmnpsybDlIyhJTKS8QPnukDVF5cFyztvuqmKD",
-	"L5gg8TrxVk1C7mVt5YM5zSB5rGW3SoxtGAuWmY5knTGJROgDpDKbThPOYjJnukNCMBrDQaHgwaeznOrG",
-	"14ixmmkoQmsehgPnkHDl4x2EnHVIaCPJC3d0EWbFRcSGAh5gZMOMKjKhMeuQkE+mUgFbBI7UCC74fpQy",
-	"872Q+lSxBEgG3bsYJ9PcrQBAs5RZchl4NWtxOdDEFKqO4BsAIsAb5W1BzL+KUSB3d/7Isgy1d1qk9E/l",
-	"WVJb9AId6NwcBnldb86AjBc68yplZo1jM83Qj0Ao82bIbFE+GQ/tlerhAvRjmc1eriwrbvKBtv9oAmfh",
-	"lqgranjtMzbDwtkq4z8zvnJlaaS39jCvX0aBni9/vDX3K/GcoKmVfk0n4Cjf47GMskkeZDvY23+805C5",
-	"Z/Ep8nfUNmCDI8UFdIJpgz0E9okVPu7CAhKHcHLUNllq3DpjSVVhNgLQgNskht4h1cjKwJV7NYx8r/+G",
-	"8PM7e1FMWKz/jka2UM0vG1+MYsSB4o6fUaFdSdTAJhwpkNnrIlsG4h2wwCOZGsFfFECjLgJuIcysOpoh",
-	"PTa/t0cNUBsOj67HTAzFwu8imSSMnmcsp6evANZBp6yXZUqkXtn9ZAVNMOwBiKm1XVWGXfgSyLW+vOYG",
-	"S39cV4fGMTtF2s6D9+FgCYpmfVLevJ9EuQVrc3nSarlvq/XMNXhgTgtqoo1Pv7tF6XxveryWTi0mz/z9",
-	"gAVuQIubU1Wjgca1MgbahpnRZwvzW9swKGa6lj0MaXvpdMoEiwmCqd2wtCSxBKx5ACcfY3SLSBOHzU9S",
-	"RuM5mJGV5ifcwrFdwX2l+WuNCQOdTBqndbGnmJvYSy6TvFplrWn8h7uijoW7OVrwOWhxsEKi2qCwHjuZ",
-	"ZBuuVIzBSro1NxmylLdTNmKpcf3qehbWNMVNz6H7i5aNB9yih/GnVih5fSZV3rL3XGKOOmetuEbzpqad",
-	"ZClDs35zrJTVo4Ds2yZUtIXUbetBeXvDenS5V3PFE7hBkHBZJ8kXUA8L0+3auVl/DQtsv1MkkecdcpQo",
-	"SRRiurCfEnIThP9sH+N17ZfPwg3aTdZ53LU0b+aU/3Ry8taaMIGlUPCftNc9WBaI2D848HbDXre2oAJo",
-	"RZuh/NjLnIzYjMxkGiszI0A/lysos20h5jafNssp2x3OWCerG2O6D5YQT2g7PGv5UGXrOQYkLNw12xaN",
-	"qCQ775B3wPV0SM5SKqIxgkK4WttfXEdawAJv6DlWHAz41q1KvjlyXeIJwNL+XuJsvEuy8xqnlLoCxNy5",
-	"NutHXkNFT8oEnTCAv2HxORVYmzJhVHBxfggkR1KwvMU8jeNyi60JTcyUsbhddL/KRKl3IM7qGY9jiBek",
-	"VLN2wiccvzLSZCQz4eVT2/5ndoX8jzwB3/i5ec3Sl8ZzK31gFGZbjkalD20auPTZWCZx6YNcCroPXB61",
-	"zYRO56WvrJVSfjD4MOWR8/YFK185YXos8cHWWbKzRaOITbXtXQbQiDYU5pZw6PlHixaoN9E5RKlsW9tW",
-	"O/k97BpwkdOFL0y19x3M9LLfll8pXxjH0+ZPeabsJ021Pm4V1yn7sc8q/hSyDZ9YeaWlbE+omLcxM+Kv",
-	"tNV3i2udN40T0gwD2ttXLFNIRYD91uaiDRl5l5lvQ38FuPpMxnN4O4CIUdWuosaoasspE9XPF31//8Oq",
-	"uwwhBmAK4Z6JB3M1TySN22YOEorghUyobIrYtvaExZy2rdhasBFdTMi84JSCEOAxm0ylZiKaw9ZOmY0z",
-	"Vr/gop0BEMJoq1TQpO1a7ZW79NmASzsT0A2tHItcWPsFXfN3mPelKDmLwqtJsKzdoWJpxtTefxFPV/Dk",
-	"bA2bvE7gHG5yM2+1fWKh5NT8AmyGpNwjfXd53ad1pJcVf64B2wtc1sONs04vHgNCgSm1nJg3ogJtwRry",
-	"Jpib00uW1iOd/oFf5OW3VNMzqhjB68zsZKpsK/W3NPGbmBOXEgeDyKnYrPDZlvTBQXVCamddJk2dt/Iq",
-	"oiJpYpOEZqxGp3EpuDKevANJBTnreYDQ4qEAv8JBfEmIB9/6XXImivY/eWNcB2PFVlUknFBBz1kaDoZQ",
-	"1zzHYL1bRKYuMFMLGiaAILUKwGxSAaDEgeMbwFEBQViX6gxFCACpfCilApNwSlMtzCPREDtPKQS+nbkl",
-	"03MquAKJGgxFUehPpEjmjgjGuFAXDIMAKpJTpjokpPGEC+eGYZltKd3jT2yuI2EDwCQ4YBd8ZkcJDekn",
-	"vCJhKzdakK/HtSSsR2aiIvQefMVVMBm55YKaC0Vsn8trANFccycZJI/drjVIfTs6y8ReT9SOPk0UOeRo",
-	"sRBmoknvi4OjXRPqxpaS+a1pNgHXmMnZspYSF7ihD812DWXu98wGFWqNhYNm8KtLHEBOb1TfAFcsGmMb",
-	"lDCAzPvS6hfMoK5cAgA79xp6pFyjcG0sI/5TnJSFZX5nLIAGS8vYtGeMnKdUaNsgnFjl/h3YEAPEVNu4",
-	"L0LOMEytBjRJQlTPQ4GNmbmZPhqNmeOdsJk2rknMY4j4TegFM/qbJaOy/VEF3q+E0K8Nh18JZvdeaBtk",
-	"+ruGorsjMwmLZXeBbexUdDNFM9IYNZDHspHlOaF1RLHLE6Av3U2uOatZky78OrjKt+MQX4NEP6tzX6Dp",
-	"z/7evl15gA6aXw7Ii+Pnfw/Iy9cnz4//cfRLQJ6++fX1iTlOv74+eflLQH7817Ojf5n/vHrz+uQn8++h",
-	"eP/zu5MqCt7c56/vnz//+Zd/HcI9/vroEK7968mvy+mmDhropf56OAh+aEIxbccLvjlz17WZhbAu/hAq",
-	"XNmN6KQajuwqzeMG5iXKhB/heNfS2sL3Re7rjEU2AA91YXF9WWB9lvvHTQ/6RknroqR4nQrhakDA1a3i",
-	"0Jtn6ikVEUs2Bk5zO1cK9bW5xxLarlEqJ6dl4Pua7fqlbtKgLFGs6NGXMrR7WNzEA1Y2In6iithSJJvz",
-	"XM4MsYwv7lZ4vnLajBWYk4glmNA/xis2YJmwG2JL36xO48LiSHlxWw1lToyNs6qhjNkepbP+JbaWkeLU",
-	"hwUV9RcjTD7WHAgErABqjtrO00Wu108I2luoC17hWbNfLGw+6VH9repSCL+76d449zbAmjbAokv9B7DL",
-	"ItVo0b3PdpAzIpy8PHp9BFWch9UD6QRqWZQ+z8zpfPhblnKo2PFm4dHeMq8MJ+Gjx7f5Q2P53/bthNYz",
-	"QmBHNQvF+k7278sGBLYh1zabjxq4DjG8EnJaAeA7hKkXdHaUp3PEmiZIFTqS62eoNsV8NkLEvd8s5WO9",
-	"nXY622ApGwtSSs1ezcIWnqMRHli64Ve5o9nrCjYq6c969uyrlmLcWZnFNfdocIuwsOmaD+VxXn1yNfPV",
-	"rKNLKM0OLWxRaYigrcWZcSWDZK1Q8+0bIFub7AuWy2aGSknphMYiCW/ddmksiTmy2cC77Rg25iPtFVX6",
-	"A3wnMfdvviUJ1Qz57BlNE85SW1LBzkH7LBtxGRSw64+xvdtb3sfsVI7M6NYJQbwZPbNsTYtHvJYu3+96",
-	"G0EXkTPmJLJNV+JRuYsS3Luq4DJTtTr7soyb3hz2TfK2zRkbPzFeTdvAG4GcLdZoS1vlerE0W4XNEHC+",
-	"VbisFi8DawC3XcWb/26hI0L1kOQ08yPOkvgO2FieMSNLZCLP519cGtxis5aSdyMkAgDX+VzmxHnL+ByW",
-	"EHH4vS+N73XRroDIb9YwpkmyCbk3EMjhRb5Zb9T0nEHEc4sGZCubzW+X29gA+7ehFrjzOOUxVWMsRydz",
-	"pjRLYzoH0mfL1v9lRy0RNVmjl6xqcLVTRiXQeYAti3p5RvicTtX6VsoidLG+7GbDwNRUWlzuosAA8jjb",
-	"tmUsAfPm3qHiCudHK5YMbV3z4yu+21rNZbeo6QMs8oilKYtP68qqCqAsGmI3WTa1+h1vgEvIQlft7q3k",
-	"sSry3qsMyXeKlQcLM+lL4c2yWqUlqhPgKfPpt43eAnVlRIqIVYeE5kzFKZ25cmzoT9jmyG2Ridis2VCE",
-	"3ojDQY5+tKtdu9AlLIFD+7o3Bcz4KeApmcLGHxAGSdhIl+enFbTyIZY9u+KeDar8xN5l4ygAsnBc2VW4",
-	"F/6roWPLuWgKX3BxGosgNbYhhRYiZkKhy2ql3u/JoNutTExpWvZL0/DgQ7f3ESjo/rf/odve/bgz+NBt",
-	"7+NHDbajGeio0TE15wmCSzn1nIVMyQXU1DdFQndjR+BHGkFvoZNxlqr468rULjQ48ANZlzRyfed4kgiU",
-	"jjqlXKCsmzBmpR6I4LJI9K64lpzRLfLx2enJVeRmWhBO35YZatvpcXTd3G7fBlnbF8yEdi9cvmLhsj78",
-	"pHS6a7FbwrK9mlMcFBAuLyuHBUSLMZrRCNjRTleQ2NTdzW8C7Uh4esFG3UWWkdY0tN+UaGSsDqCPFgvX",
-	"3fVBw3svmfzVYWQ3/xvh+N1FizFhJuJNuxLk7/2Fofrz4HDtFORyCObiD6BKpdiVwQpUwF3k3+a1ilcA",
-	"W9Sar9q1Rd5Iec4Yu0BvP2VTRrXCOAcOdE6kCEgmNE+KBq3aPYucsXMuamzeM2PVqyXxSGtCQ8n1obGh",
-	"9UwWQIu8FWqHPJ9M9TzwryniLDK9WL/PCGMXP5pRlTfX47oeQHC0+CU7dcmTOjWOc0NykD40DLkpTVlt",
-	"elIeYeDmu27v/qOpgPa9zVSnmXBeZ8VxkZNJXeOmp/B5XoUAUjXjiYZ9c0igqh7DY7ZavDwru6M+PYh6",
-	"69C2QGaCRnrNKmCuiLui4jx2ep3uOg88l82P+m9JUpYw6pg+S6++SIt5Lnud/qPOk3Ueu1WWat3KaFvy",
-	"utWMVPade2Tg9kZpxmrWa1W+q+CoqtdMkKuZ2RiY4xDKBcCE6gg7/7oHD0gI2pBhT2nkeT2T8TyAMmA6",
-	"Ye4rr2YXTE0MdlUPwGpwQf4GTyUiDJYSknFFZqkU5yXesZwPBqUv8NbSJPN4d9RCR+NJpjRQwmhitqQm",
-	"vf1qiqZ2p+WT0MxWY2PaYyj6TufGa7J8TPnF5bEsCrR6wiG7Mk1BTluVblZrQCj527s3r8lbvASL4R4d",
-	"dHs7hCpCya/HL8kopecITQv/Am1LgAgYfBlzj/IY//KwphahPF2rNj/shnx9l+7mpzm3+qodgGdTdUho",
-	"ZSUQCxOVRWNb7mfmv5h4oEGeghkdDixvUNEaHFqBkzCSkzMuqGXoNCdFy3PEuxk5ZRzhIXRNsNmYII8G",
-	"Fw8i4SjTWcrCAUmgqgLpu6XxpYYiZJ+m3AaSCRpOFnlq06uKnAPhJwIDwKAwy4MNq4yJWC2Ut/MctBzD",
-	"CLChMUth5L2Rc15yjVq4avZ+RZqhyEXAZ6cIU8ePvT8wju0OPrIuG3fQPAMmAbbS1A7Q0ruUPaviiQvb",
-	"vtzhrDk3jYkmQL5EcsIIHxGKRqPFoTpI2WZJ6ornU8n4utbgt5SpvlIotN4DUc4wVNb0CIhijIRlytRw",
-	"6+YK9ayT14PCu4Fw7YQrxeJTYENSSyhk8AeIMY6ZcWEQ+Zowcz5V2ZLtXplX5gZDPU+x3tbpECqAPOTL",
-	"D/ggYVWzU+2QpGOWxPlEWFmxFI5913TnKCrVZqf8NhB2paHVKfBNAQRqBVzrGQqm3DsBzJYPFhIVM2UT",
-	"cFXz/h0O37WWkmCu05DTAw3ITWpUimqOpQUFAHi/M6DtNWVF6gtQgKypvDOKeaktivUBgjZ5kkMPHK9d",
-	"WbDXgBU2SbeUbJKrt7+fZrquAWyD4PlT6/F7NbjgkV5V5i7FF5d/fQVpdpXatOJ8rzyMq8P07oQRhq2X",
-	"NwrXVy++EgPPkt7NX0DQvqLImqBVAqZiXsCpCtcWaLO5iOUMaN+MWVxt6FMgmEAwg4OIjlYJ9VT4j+vi",
-	"n97T5OLl1r3PSAT9oalAy3E2lpOBo+s75XEIqfAayXoPlvraBVyzGKo9I3lWZFPtr3TKdDQu5WxGlo9+",
-	"xthFYKEYxMzNbvRX4v5FmIjroRYre0yL+M0oz+HA3TeoRApaZlhxHRDtWQF9gGTY2Zy8fPeGPHnU7QWk",
-	"Rx68kiKm8x2zex+TB+8y+Gt9hO/j5bjlyoq5Ubo3BP+lfvGQjfknIGPeGCBZFEBgFi4oeqkliUvrwtr+",
-	"YU3zyoJ9spSU9ewpxvwssurmNlgd4ZgZ1lIwz6hm+Hol5bLXmFvftDgemg2YB0DFCxfLE7dD4TK3zfXz",
-	"BDqRoQGGTdN8L908RUh8ZLWwZqP87zKhtlHxvUvl1q8ilkd7iU4oTIesb5G1FU4C1GVrLRuahV1Ac/J5",
-	"3i5lbVAAZrZX9HyqAUvYVwv83bp4lICRJ8pSrufvzENdYJX/zGoDthdsnttN0CrA8rIE0EkQqxXDt2/e",
-	"nZCHllteocadsAkwwKmhQG8tDIgay5mL3L9jwFkG2W9y8ss7YKC13Z7MozEP44g6B61/to/evmybURZz",
-	"gaP+HLTOGE0xwIT/euEE1N/enyzQjBwJYORTRkVfMEEe/O39yY47BW+mTLx8Rp5KIVikyTSVlzyG4nls",
-	"xz8U/iwQnWZKq4Bkyqy4IpC7ebzfJYrOkZ4JEOr5l08e9/fNx0MB3di6j56YXw6I4ueC6iyFBrQ2kwkP",
-	"/k6RaXaWcDVmMUynLRAVQ0HVfDJhOuURocm5TLkeTwLClcpYGgAvMBMRA+pgntqphY0GVdk4Y/lcjrWe",
-	"tj5/ho44I4kZQaEpVj/bJTCy5dXzV+/IhHKhKRfonWdp0hq0HsYywl5KC/LI1rdzcU7OaHRhFh44iYnM",
-	"tPOsUaj4hMzWQ3ZlfUNR6sB1xvSMoayZdMhr6RfhCFnUECjQ0+5M6hmPWDAUYzmDjyE8bNuWT1OzJYZg",
-	"0g5bBJcbW5JglzNXW19cia1dhsJSfDPXOxJHNRRD8Ze/EHOm1VB8T6yvhfL3g1n/3d3dg48PzNSrwcOH",
-	"s9msk46iNgOa5I5Mzx+mo8j83/xup1h4QuRopJgXh5gbKfwg/C0MSPhDd3+w2zX/agOQPNzpECvYXUWS",
-	"mXq8A1fmdrb8MYDsS2bMV22zMxNGBfBpF9ljFPiYQ/sDSycq7/bryVMrGH4L/THKTHfIKx6lUkFnAPz1",
-	"BZvqQzIyu8mMBXvFwzdRphEjJzBpLDMRs5hk0/IjE87y7dA76Hbb3V672zsBhP2g2/0N1u3g4OBJu9dv",
-	"7/ZOAHE/2D/oHMD/foO7HZWbXUVGLCkfYltr3CHatkOMzwoSgsFbadIzTzavY54t3bdwt+J76Mwl80Zy",
-	"MI4Q4bpc+ZTVtXjVsiuRK+4OOYKJItQ8HnutFhfL6EJhxpXCXY2v198NSH+3sx+Q/l5n3wjv/n6utmEL",
-	"G0ddDQX8x23xEBSaBRZ7/mnYIW+pUuXP4NwbERjaD4KhgB2SH7FKTlYFubcEMCzjsh+S0JgCIWxK5SSy",
-	"2cEz20sJqj0h40rQocZ9JKf094wN3HSfZTyB/E/KaFw6qpaZdijCt0cnT3+yywDZeehbYsRKNCYPPji+",
-	"2nUOL/Da7gyGgrost8t2WKpbIOiwpJ5cBe4to4TRVAGT/HNwNVKmZJZGzCzaUFBBwucn9Dw8JMqq0nyS",
-	"X47ar8xIw7wm2u4D6E4FZx0P6F6vDybbUOSc+XDEoRMwVZiFh6l5b1sJAuUF1UPx1qbziW0FA2prolhy",
-	"yXIdRY7evgQL4kGYq+9wJ3ASF381FKiGSxv8O3dfPS908IPwKNPQjhuU74D8CErMCLj3KNmGgnGzkQZk",
-	"r9sjYaU/UNghz6nx46YMQ5vQCst2fypYah3kaSgEY7EKio56Zm4/tYtfhoe5SOXaPHOXhHkHInMQ8l8a",
-	"K0hCXltOSCoTpsgDn+g+yPtkWr58VODwCXDk7xDzT/ArhsJS7AYF2ABp+h23/QWbG5lvVaKj1K1rXGC7",
-	"Q5c6FxwWJL75tTOLAkvZOTfbAhOoDmAMdLzBUNT0D8gHV+b97RCIlQDc4ozNJWxTaul/bfG+JtChiDzY",
-	"6+7tgMRTXJwnDM4tHhhBEiOTOkZ8l+0yiwQYCpC5dr+j7psTb1cgK7FxECc0GnPBvoPWACSRcornKY6N",
-	"YRCQhBkZCF4/HJRY+rgqsz3A5lPSHZljBmHHocDjC1ZyaCupzOl96fWnMQfDQo+G4sGHOKUj3eZMj9pG",
-	"wBjLutrNBn/c7j4uZJDx2HRqLKy0Y64FKRTL6OFYT5KHm9wT5FUPytP298k0NebeWcJ82gQ5InOZpSQa",
-	"S2NTkTOmNKFklDI1Jr/++vJZzlAIrWPFuQ2IQYkmWv+58Hdot7JKMFsIetQB47EcaePHKzyVxlgx9+/v",
-	"oaYaoPCEu4ODgQFB2E1WYXHXtnVUwHOGAqvxbG9clZeBmE3XC8yJDshe/yAg+58+wR3tUO29rEYBcJ7t",
-	"kOvgedb/1WDfGBPMke40vmshnK1y3Ov3SVjf3shInjFPmIc04ooozZOEGCspNQaXGf/BUIT1jZDCDvnZ",
-	"+BNyRGIOAV1hqRJSZS2uCWO6sAEmXOebGX9nJxk+seckP2cADTcaA7STsow++fTRocA8VIeEx1QzuL21",
-	"JvK/229lwqN52HAkUqoZ9HezG1e1e90rnIa62+3sDIUU7hWtcc8AjoA6PGEjfehEGCiB/gEJ/dZzoaU4",
-	"D408mLePRpqlIP8cnK2YkzTllxbeZmMJM5kCTZuxgo2KNrtqKJwON7tZRFaR7hvt43WyCs2kO7cV7Ss0",
-	"h/L+9saG5BPmVvg5tGt1Kwy9sdAAqrYSN8vhmomvYwFB0/EdG5EKjcMZ4m41w8RGO8bDtBpK1HdiPCTh",
-	"fz8/ITmrW2j82oRysATZBPpDDYUN9rlDdpYyagxes340gfuqwD8ztqetTGOUEG5uBkaZlYwHkAg7IHVQ",
-	"v5sPdncCYtaa2LUmD/b6Bztm39tmheZH3R1j7aZSnBNobmb571Ki+B/M/OBRQPZ6RtD09ncCosZ0aj7u",
-	"94eipkmua2iTJEWfXOV2grkcItHc8TUoDbcyQ3A+8YJmtXbCwudunED2ln87FKXLKj9z7fiIuyHX2gj/",
-	"B3tdMzG2q54LRIIB4qpq7E/saKxT5D51g698jO0jzL87Q3EEUtqJLs9H8DQMtZjUTs15Ka4B8wOUlrkA",
-	"jWdHMOQHBtxtbdNK7OtqVNahuf1QhJVeciXfhTqr3FwtU/iPmbIxvTQOrREPNGYDoMUcijM2MsLCSFMz",
-	"Lm4fhGGdhEdMKObFao6mxnBr9wH5jhEa/6BS+BoOqb1WPfzl5dPnr989h2uKRq4tiPgcvX3Z8mD4FlP/",
-	"OWjJKRN0yluD1m6n29lFoMgYgop5QND8cV7HVYQOpZlNiGxBRtYo40sMoBrdgqlEbA2qpeyQE/drz93I",
-	"Va2ZY7DwjGAFuVaY4AMSmuugi0OI05Y7Ai/j1qBlTMkjCCmqloceV63Bh/qobfGTh6CuWp+DlT90id6P",
-	"QStlairNzJuJ6Xe7LujGhLZg18RaqA//x5ZLYpx4daWeeQnIrkNErzm/biakY5ZxDx9fd9d8mA9fOamG",
-	"V/RWX/FrpUErXLe7+roXeRtXuOLR6iteS31UtCs1V/X7q696afHN8PuD1b8/kfIVFXPbqRnCnfvrzNyv",
-	"gn2aQg0jXrK71tTlPSkhap9NJjSd21PjPGuob6XnZo+2jiCo3foYtHwftTVo5dveEgHVnMRX6JWAHYrJ",
-	"K1dK4w6c9fLynnq5srQhV6xcYYliA2MyJXNCjQM4Rp/UUTN3SIiuagiHFkH9ftsYQhOwHNFYMM+NqBii",
-	"7TzjCkmCSTYthYcLur5Da6o5gssEoiXgkRZTohokA3RoqRUNmMHAc7WxbPD8PEhXfMw7Lf8o4/kap97m",
-	"zUBOTGWqKZTcQN2MJ/GPGVDQpMT+JGil0CLR67aHU2/2Sk1nmo8gKzaRMBax8bmcjdJpxj4vSLfe1d/T",
-	"R9S3+t3+o3av1+7vnkCUe9DtdhCc/ZuHDzwz58WoqBKtw0BkSVLG7mL9YuP9zEW9wByk1qA1YRN12jv9",
-	"2+/d3y7+3ht3J/3kydOu+P3i7a7cTx+rA93Ldi/3Z48/Hcx7f+we7f/YssQExmiHx+EAmhcONaD309tZ",
-	"yrhOX7yisXHSfpG4Wnn5kXP4bMwJozudVmAzd7CK7qKmQdifPsx/B8//spXR3uorEAv9ykgXTD1vqcK6",
-	"a6ikn9n8pfhV4QW93bV02C/Qdxku2F9n3vLuzK+M/+Jp14YDbX20HzYzW2x/+bo9WOMHDQhNlOVfdtHP",
-	"tMB5VLQLaAKwuo06QAD2V6X0XyEFt9P7a6t9FAjmXrk5/vA/PP7caJMfgVK3IXwX5TCq20FkLth8U8v6",
-	"nOlcd25h9X7xeuELF+51Jwr6UlqR/S2I3J/Z/Ory9pt1GY4ZjT3p8Z1T15t7DxtZvkY3PWt9/rggfR7i",
-	"IYADvdUdm/yY55B/x9SBtokA7uK3FqbRIcfm6X4UxUZiVF4muqmDgO9znQ7CjcYG6iTCMcolbHKF2yNP",
-	"Shv/7l5ObG+XfcOCxWyaKxsmuZJrF+0C6w/4j1JeKHueiy5FlVZZ5sgD6CalQtEIk7yQCzybQ+QcQsJZ",
-	"wtRQyFGBXyx0bYhxDw8+a36X425DgDKqIhCMQWxh88MwsgCsJwhGe9ibWJrBWbgSiJnQDAShJoLkzb+O",
-	"j3/95bl56Ivj538nD54dvfzlXwHBpl3G0IUWX7/8a8fvB4bYh6Go7QtGHjhQhkxjLmhiYUCK9E9+NT9u",
-	"914cozmd33soil5i5EHpO4i7vP/53YlHJ9bt2m40XABads5o6qdbYLIhWSMFGOvAs+DTGOKEeL1XwoHt",
-	"ngJYAwWLh8+wdZSHJFQXfBqShNFL83GmLZc1FoNwTMzaFfI6tEBSOZHiHJLLgrlkXoc850gfQRGJaaNc",
-	"kNxH6Etds80FhbFouS2JLL1zfS6vpjhWh5+PjK17xRDUjLGLZF4ywT0buldXabjbrXTUwdY35YKRnuuI",
-	"t6pBnV8/XRBP9U96FvH3Q7c36HZbG9jJpZ6R1xbP2uTZttVrjV7Gb1ZEYEAQ5a3avAjM8xN6vir6Ar/5",
-	"HHy70ZpbC1PY7dwWUrchWRoGrhSt/Jmv8vR8yrxvsUe6lBPvs86VjZVbmwLche1cgFskMAht5KWFoEKd",
-	"zrWiVpGzTKP4psIqDT5heVFf2+WYC3hjwi+AZedPFgPD0kYjDdtctKdU6fArC2sZ4Zbbb5W2u54pafXj",
-	"oilZEx9pMCk3iHpRv702gNG9pxREqgHypFsbD0kMLMKUI0DXR5SbLWpROAPo1UewYihiCZgf8GTzMCiR",
-	"cTaCWmFYLAu55UbFjTmTedfu+rKPq+mjbyITgDN0H5laEZkieaP3zU78dmEpvLcXmaqVFQ+jvKf81rdv",
-	"ClNhh3OVt2S1iKCEM0LHGKuLIYXhWoMC3NroVG42elDQ1soRuDe5S5UkQY33u717AgO9Nffk5QjqFm7L",
-	"k6FJOZPgeMlzt8TeGvbsSCaJnJlj7F9S22B0L1h2q029EtyGa3kltyHabXd+45IUUr4SKfy2Rf5t29K+",
-	"52AsPl9geX4DxGfCmg0ZurgH1HXbfD2IHWcz31Z6eg0t9k7T5G6S2d+gdsWzmutX2D55Y2jYCDdgZJuR",
-	"eR2tr115vpKX7HpUJwQjAeDfrDoHACDIO4hh3C9GxC50+0Nu1QK3nA6F8d6LgHMebHaxajcyFKD4Eg7C",
-	"ygVeB8/7TpEZnW+tvIsnfasKHHpDl/RxbZSxpqtzq9cd7HZhHwv2SdumXSvVut+1urexKvdavd+JOm8O",
-	"Mpoz1azQvS4ldbHve3V/Y+r+SroenINc19dFImtjjddgE3wp0caFiGFgX7c+hHhYW/eRBxbvrZdbxrzJ",
-	"S3YbtoueT9mqIpUqnautVlnUzTFPmdlz81WFJvn9TuDxC7q5WrWRzO2Dwd6JqCAPQqM2wh0bSTSn/kEI",
-	"HFjhTkFEVCLvQgYlINiBjgcFvw5Xp3gkWr5Os+wwZ1ImjALl2tdWClOa5nVqYhZW+r5A5msskFlYRk9a",
-	"HEs5scRC8M2i2Cif4ua6maMY8WYcOY2gQ/6AjOUMoQVcY70/giDOMiSip0jQwnXRaBUIjjwKIxB0Uk6Q",
-	"vySKsilnMdFSQmUMtoXh2pplLGUd8hoqaM3PM8F/zxjWkMsMOBtoai4mEVWWyCKKzGwuk16ri2FKJ+tu",
-	"q2LUBRdPxwy5HXMjHuf7FGAmBRah1w1akUxklprR9dnjGCgM60ELVji+uwCMoHmA8RdYrE7N6jh5Wqax",
-	"hC3ms5tvhtgtTetNlthsOmn2GyxELb6qn84NQNk+WfaHj00rYREihZqyc7/eCpl/2yf0Pq5esDJr+tLx",
-	"b7+2dYroKI7XwnoINquvuLnHe9ym+7GWQ4Wd6qFKHthqCj6wvLsX+wQ08jcbijUa4oReMHHvn1yPnXEU",
-	"A6i+amlsaWgsc05y8ELMElbHPP0MPjemCOyznDsDyRAyxeJDRwFimUViBnLUnLXtzAAcypXNABcwXPQC",
-	"9ppe8xspWTHzdTtY9J+oOvJb524ezfhmzzDuqLpjXDCG+VN3pbMdrAE+MsqhOpStogxQdFc9nFesvrs3",
-	"Gb88k7Gu2dCfG3R1PYL1my8GvCa7ZTsMVmVju4Qv2AKLcClbnWfsaORQdRRKeZX3gypL646lmOR5H/wL",
-	"xqYKi0GcvMhjLS40w0ud86HT8VbGEcqC6zWO1gmOwAS0YQJ+qE2YSnFeyZguys69/e0l1Fsc8O1mN9eQ",
-	"kk9tLocUhc/3mKWbcImXVDYgemktnxng/7mfzLXleb1dD/k+33fLaCWkw7tpl3qDVJ/Kwf5YCxB71eQO",
-	"8P90LKViFsMvYjkbGI3hmNwx+FO6JWzp77+H237/PRLkc7VI8n4IdxmlcmJ5UbUMA3Im9bj5ptBCXLFI",
-	"f//9UBC8epG5Hm5ESxTzl5zNCBjBAIqCZ1sybcs4GRa1ekC+kpQHUHRTNz/CQk6vCRe8gHcHImiayplN",
-	"vStt622xAxmQm2INhaUqpcrORADTYOcjL8fdtkqikoldmYU92pKTv9T8Jq9Y7LXqU7G2yfx6svgZ5geC",
-	"6lBfWIJTaJKQt3yC+e2QIxL+ELrx2lYQrs0+klgqEv5//R/DppEX3RUa3sG2AVzvHbzGo8tfw3Zmz9/k",
-	"kAACDClzcYM0jPjJyhFDR9Irjxfy9IsHA6ipzWGottKqXX+/u+96A3q22VjcKV1jMKXmjpuNZpV1i1zb",
-	"ra8YU7AhnuAeSvB1QgkQ6EsFAfV6SROkGrNH4zvVFCIsqZZ1S5mW0F7QHICc85yN/JFYVnGPnFORfreH",
-	"6ANz6VBwBYgEEYAPfJbMA8vfWTT/GBsHmDEARc94khilgE42dEsyxhACCz0Ket9gs91FjUo+cdDnXDla",
-	"pu1SjzXo9YNtstCyQYsLmkPgZUMxyqA71gPgxC+XvO4c+pYH5tIUcFgPRU1Ftv25nT/v1zWuyY6lqAZ2",
-	"1DMJpEHw44NFaKG573yK+AoEgANIE2YuwOcgdTZZ7iNVXaGdoNJY7gGy+i/cpBnkiGwdI64brzWPo0ki",
-	"Z6w8BJVxOOVu1mD/2YWxoRSYhu9Uhdob50hmWvGYte13bfjODocL6KoHu1KORgBiS6TCVTYXm6/acjSq",
-	"rBhXyPdqX8Uug+UFr24G/8e5/Vn9sXlbOBneT2EG8t+B5wodv+x8gLmPvxSyDT82F4c7naHIC6QqdcNC",
-	"tpE1xrx93nJlNpbAO2JJbMeMp46V/yQ/CsYwh0Rxwhl0KxFzcp5a+OGRa1+R18wTWzLv0eoj/UnRiwt6",
-	"MeWo2bwTjGAU8JUwGCDdNj+kiWapoGYvKevRAOtNvvZA7wJiBnYF+EMjEskkYfQ8YwVFRSmIDjb/nBgL",
-	"Hx9ox4ft1hxbjJVkriFUYb0QLeWhk1wQ3CuaOYVm6VIesxD6tpC81w62BCAUeYKkINMsnUrFHK0+wcI9",
-	"16NpKC7YVA/g6BG7m3EO/d0eFCIY1tNIUFsyUmpbF5QoKm3TCMexmJPSjGhKbOccN8H2hcwoTiM6DQmc",
-	"VbV1ZYi50VGp0v5rIJ4Z02T0E2SN6h/nfutbaDmAaot45k2Cr7Z5l+3e4kqcMt5+ugcafeXEMoumBURe",
-	"xzKJ74Jqxj8N+CZvUN2WshO+6sGATIlqyvVgLAcnep6rX08W1TvpHgx28TdGKBU1Y/9puGfx+6X3tM+F",
-	"FdSUJzZB66C9iTHz51ZBlKxmR6oPut8FFa3BXwaLaZmh5QxGCFrmXBD3CtBsGAIUkRnew4pvYsUvTGCr",
-	"2/vbwW9P9//R/Se+lc6g5fRB0f3jpGR4OfK0om9s3o/nYdkQ2yTJvc7Gh8RW3FDSs4EpHGxl/Zqr8nOS",
-	"KfjsEDryYWi0ZElV7KUA28DU2MGBZ+MWL+aMzsDzXvLPKoYpHOCSAfqFsyCVwCTmFL0Ubyk6vEVC0h2c",
-	"Sk9WCFBa17CI+tnc3dV2fL9f3vELDih0Uqrb9SVXFBR0QdP0Alia6t/tqUxTFmErob7fySnhSmNvLujA",
-	"hd6Ccu3yXMMh7P3TClr4I5CMkYzN2Fz/fU8CudAu1SRhVGnS2zcmn4RwBiz3QhLYmHT2hrbbf939kIIT",
-	"kjGuv7DXXPiB63G8ExRkk4vS0tL1lQfkiVgjn693ed0s5iIVGvhh8N6276tb6wUCrusScjXMXg8aG3wt",
-	"cn4NhWu7n78ZV2TGEvAIJywGQjUtJZwbJyG+Mo4w0UANtkmMrSEfuAE1WAWdV0cBhpiCK/B2XckxczH1",
-	"j1fG+t2th3JyTc7HNwFo8+bqHte2Ca7tqrH4bSFtddxiV2QVq959FbVYFUVho0xNrCg2+mVUfjwUGAQL",
-	"8uZa2EHLjyFC/A8DdR3yIpUTiEkiS0ouByGoWm443j0gIcfd1QaWFQ7hh8DmA4qAJRJ6a3sz7BJqcwM6",
-	"U64MekLnBIm5oFG6B+6CrupX5D273RDZLXOnWN/iSF1UbNTroC7zo2h3wl+2Qr1USMz8k/JnQgXeotrZ",
-	"OjZkpcVJLizKzX9QTJw6W9+eXGOcV0IwpWCLIvnvDl3TD0izWWFihMsyt/JhzwnyjSMqr6UmU6kUP0ty",
-	"aVoWdnW+x6LMvC7no0YaQzd1yyhxxoqpQu4sowrKA+7c4yXvkt3tpl2jh5Ccb3Nxc1bLSTlnO2YpG5Aw",
-	"N1Yw0JWbKyE5Y5E0lkJocQOnXNSAAIGOYamaN1e/FF+Fnr8bRflMCnavI79EHXlDkl+sVE+d+/pRH7PO",
-	"ogsv/c/F+gLYF0+NolcaQ0izmxW9MBJznuUlSwfGQzuF/s9MKV/W2rHEW4lae/G9rL2Xtfey9l7WbiNr",
-	"rQiBeQKBc92yFuzL27FyFeUxxrAAAwtAWyNny2avJ3ud7bt9TAtvcS+A7wXwvQC+F8BbCWCQILcQcRhz",
-	"pWU6X1GpiYWYSNNbg1gMiExiQDMjPNlraY5l/lhOxnVn6IcAFIa5kLSEvHr+6h32P6fEjoqM6SXDJvLX",
-	"kuX9yb7slVO2WCBQio9yzSYo2pHO3oJ/W4H5W6ZYqSc0iZmCDzfgXlnS6xGIqV300/ZDl8aJwX9Xuz7a",
-	"hIPrhg68K+7P1Vi7oKVlEf/NlWfr85a8i245GrLSdhN8GxxU95nltTPLIDjGdDplAqhYv/xUM7TEvR1r",
-	"FipYHGHWGePinCjGjED0ArQQxK0LLQxFaG5wam9wCjc4NTfIE8OYhXaVLFvEH2Ay7m3fe9v33va9t323",
-	"0AGvpbZAfFqSetcbgrA1grcjtGOORYWLYYembJuQp2Z4TioPRUUsk9eQMQbDuSjkrakl2lx+C/luLGf3",
-	"AvxegN8L8HsBvq0Ap64K+3rF9lU63q0rubHt3UawzmrrurxZXd5rQqaWq0CmRLFLltLEimvFgprmdZYD",
-	"oUNealtyzbUaCh7nvbKte+xahjk6Cg8IyjWCM61smlGFJeUyiQuSCrO5LenEjM59nSLYDGD4jsmiQ94I",
-	"j/G6eHlu/ApPqUHNTAAdzDLFSjQBxUX+dHlvCRwUjiRSeyGkpUyRG/fp+6YBpzkdAMjE/Fy+d8hj923g",
-	"lUsVsaa+OXp5vz+PhF1ADT6WhPnXNgWOer1S2dF2MaK76+S3wgrwGvn9Wc2AO6G6XF6YXdtn76s2P0Bj",
-	"QEgsfPvm3QkpKcUwZx/KC9OwdkBBgz1LdbG6dPbr6Lx3a8tQUya4WAzY+Rp7/N14Pgnm6Nbgq7CzC/6W",
-	"ShQ096b9UOgWHjG8071DfO8Q3zvE9w7xFqL3HQTnbghLlYlY3qC8RUI+Gl0ggTBV2oMB4Fpb/j3rp01o",
-	"zJBquSDoHYppyoDuNqbzQ/QPLcsYcqtYr5PrDjlyVTCwox25r/NB8dqhaHSYA8I+mfOS+44TamEEZ+w8",
-	"ExA4hRokD3owFH6zeEcCaCZWbJMAMxfea4t7bXGvLZz/EmDvVN8/8Y9zAP7NUKx2cNwWQc9mO6/lm1Uz",
-	"v4pYFlJ6Ii/ZlTRNFnO9AhY2c7HAFBkBYtfJPSCCzXJA2IDMxjJAiQsbATUGhD1teiuXoC6cSXXeFR5k",
-	"hU4pT8ziAy4kbkug3MYncsFic68xVWOmDkk4YRM1FPAG5JKlfDQPyYiLGHYRRB2pmKMa4LniAofYDD1l",
-	"Zu4gwJsyoNE1g3gzGgoqCEupYnHBjGm0nG2aU9Rx2umYk4lM2WEOPk4ZUnAqOQEt0xmKY0ZjMwztvyLX",
-	"iiUjYhZDM0FiORM1IU/zdisI981PngsNHdvXaXuO0y5FxFKhbpPAvGksMISIJglLSczLHdZbF2w+aGL2",
-	"V9nZ/zAgFyoGMqGffoGofGvQ73aD1oQL93cPoHKapeZW//7w7+Ew63a73Tb8t/cC/vP4xcfvzTeq4cvm",
-	"q/6rqDNWOgWB3vDS8L7eWTibQ6jfW9ryFJwz/RZnvWEe8iubZuLR0ok4av9G23902wed9scf1nqNUl7a",
-	"7GVk8L/z9gY/rj2m/o01MPiquPeN7FiHdZ+hfLkn3P8aoZaAFgE1CcrHtxdA/ddEAnO1Y80EvD1PuF4F",
-	"InfWn83rRTJLYo9t3Yl75LoJyg2BbHxvKPKWQKl2XuZ5yuFqxC/WGpEzeJYxAXIOCkerPqM5Mz+y6nTI",
-	"+zLltG0FMAocbboKys0+ZlyP4WY8zfvbmTuOZRIr855CHzren6JrMPYAoi4tLFjOeT4U5jPgLtXSzBAY",
-	"u+QZzAESmRvr2YzYUeVDlsC4utYCsXM6kim+pXlsUIHTVzoekTOZFdQ/qTZvacxIpclB3zjuxvaiaQ2k",
-	"yN8DKywSf7essEhOxky5wK4ixt47zDPn1FhRzFyu0fSL5GRCVUmif+gF/Y/m72kC9Iojmii2SR8Yi+hf",
-	"bcEERqG+xF/3rGXh/sxVJk1Tapz5ltLzxLE9thYVlVtl10GmzOQO89AhT6lCNkgaRbAFY+noFTUrt74p",
-	"NU9tMJZKj2iyFHrLbKbh8N061sELYPcvOf7uPc21A7B2XKVD4A5TkO8C1/LBnqp1rFJz36ubpM9pmnDm",
-	"aFFvsa9TOd99DYYQBCNVnY127T2ern3sZvsoSRIpzg/NqY/ZiGYJTLb5zJH5g4xVdK465NgOIYfMh3Y/",
-	"lF8NmhjXCYZq0c3azcLsha8cy+viy5xY1TWw4tbIdWX0UZIYRRNdoEZ0UVRiW1qQSZZoPk0wACvJBPxM",
-	"fEz5POw3nHbNprXvY2cTr2Qim7QGH/aDXjfo7Qf9brDbDR51PwaOpXbQ4kJDO+kJ/QQ8uM6XwD/2c3HA",
-	"hWbnLK2bg1+Y0UhmXdAw8NrVeO0nvC4PVarKu2uqdUvWuo/rkYKVSs5ARDQLlbwgbR0m9w1Z1z8GLcE+",
-	"6dMIX86WkOV9Ao3EzFI5ZQ9/y1IejaF0rEmCbAAMepfItZwSbPFittTXUj12ayHaDXsZAPBhsSlC596l",
-	"WnSpXnDL4olbz/emfLu3xqmqGtCLvtVDc9xWUScDS7LxJCKaJEGBjoAobDEycNtpNLZmFfgO9qOhKBuD",
-	"Acmmxgk56FoPYMxoDPHcvOMT3hyRFq7+F78WUmPhgtFk1NIuKAhP5zyooUqkDs3jjQixrcTBuAPYKnYr",
-	"UkjiADmC/35uvDtvZsKrOCSv2SfnlCTs3iO590i+Uo+kZA7bFOqdxluNNsbUHST6PXFDpPdRpU9ZadT4",
-	"84ZxTgGDXGO8FpdZE7b4oLKrPq65Pe49jnuP4+Y9jut3D5ocAKNxK5j/63ILFs5YWdibl2z2ETbwA0pq",
-	"u8khOFm0fO7dgXt34HbdgdXm95XdBJeVWCP94n6KGQibDtCEidgYrRgSdO3/z+bmcyw3ixdtbNeff7l9",
-	"/dSNbYVpXYhlyPuXBlSOUd65nfM1ZXHt9K8TMnFb4z6R+zV2To+Kc+aEyVN7QGsESensNvdCN7vHNQkB",
-	"i3BAhHRWPLbqFmxWtOv2OysutJbuDMV/80tG9Ey6w6xsm16Uj+A8InZtNpYJIzGdO0YDfHxAzqQeDwXH",
-	"3kuxjRbwvDgUwVy25tXILdflDdv9wsNcNrdGotk5XMbsCI1q7am6MrD3akWe45QrPaGqHBI2U3kaU52L",
-	"w16/3d9vBS0zsQtfPCoE4tP8fhvYYXYmrrt/7xYPj+vk21EMuySkoxGcttMyKiApgxj9TVTAD+678V5d",
-	"9nbXkKU/s/lL8au671lxXRSSRnj73nwh/tZUEiVxWDY180Z+MXOc6ZWYIXxeMjq3Erh4/60FrquLWLSx",
-	"9prGHH8bfIN2yq5eQXAProfj9GbK/JomLFzY7iAFa7a/bD43K12vc6aLM3PFsFK9oYGWUHy6Bo9pNbIE",
-	"hsdJf9dz0DAEtWCJ1MWczNV7pauzabzeUDY3bJrCSm5p/tSFStcmYr7xRplut2zrm22k8uyi5GSlsYya",
-	"A0NH6P1DMAiD/VhwYVsz5x2xlWt3bBmbjRw8S+VMsRSoexJJY5Uja+EnLFEMan06dcLpmRnVSsmk2Sf9",
-	"cKwnSdknKGcAzf8WEzm1p9a87Nba/Zva2WaXsihLAbT94aO/Z81EQXdw7ONv3P3M+EsuE+u28Lu50mxS",
-	"s4Gn2VnCI7QXbZZ0RWTS5VLP5tCW1IUcoe5LMZpGY1LscCJomkLjQAYO3FBoeQ5FXQNCXXACoJjYa5wm",
-	"iWWTTBkSXS0q1JinzFy3AixgE+GrYpk/snMuhDkJNnoxypIE3wyBFlTMyUym1tXcLHcuZGNKFP6zTcHT",
-	"mqlysxwYmalkbb/a5D/UXMUerD6igjwIdZqxcAcI3rCk70EIUI1wp4DWl14K4a1178LVKZ6j0mvYgZ1J",
-	"mTAqvr6wMh6EdaLKdnLvg8pfY+4qzuWdE/pOAi5K/bIIbY4pH8VQ9OKQZ+7QlcqApIgYyUTClCJhfoJC",
-	"QJyZc7hMgK+K3T5zObc7DN2CDF/V7B8HisHN1+aC9Z0X/9LrC8pu+QZbjX1ZMNdFS2E/QAFbHKdmq1ht",
-	"K9jMtia/D93eh26/RuF7FMe5iNxQ+HqxWiu91w7VUtfQP2d4hWJLkilz7I6caY24XTEv9f8ZiqJ1tRQA",
-	"q8IUXeCxIuAAYpsZHFPVLqVjdg6HQjFdkvhaosSHjCGj8XaSHx+8reT/88aQccaui4Rm+VU/UVWiKLkP",
-	"PefiAPdU4dw6YKl/erYTE+tGovHB3ymnV7dxoDHqgyfwihHpu7A+TnKSyT930Pe6ZMK3HvPdSntvF/LF",
-	"OzsaP1BWi1Aey1FkDOQJm5zl7Op5VIw8+Nu7N6/JhKXnQLEajXcwpOMJA8uYADEgayyUeNs83T1AxR0S",
-	"peW0ghOieiiMjzewfQHBiMdagYLSwPIDchceJCqLIsZi1SG+ohgKmphpmzv/UWk6385MwDzStZgJ63iG",
-	"MNNtmOkf6qRc3lTMi80i5kqWptOnYi/CTVhc9HlT0fcWX+J2mdabpe5TnwKsbsfdy+L0tlP89w7e1bE5",
-	"yKB6vT7eQ4e1XAMHnht0Dg3pAOHqhvHgJ3zC3oxG93DwO4nb29lfJ3Cfw2TvPdk/DYicLsqFW8EslA3Y",
-	"2rTBa4khKmSPLWr2WAWOXjaNFkHo5L/5JRuKK4PQ8wAXCMJmGHpQxqGbrxrQyAFREqTwUCg5YWcynkNm",
-	"ZCIvGeF6gD24EWGhK5BlXzIClSkY07YzkyUpMgMgD4pypF7Q7XZ3HPUZ3reSiTHG+YymsVoi7VflWxoF",
-	"/m0mXOBNhLSi0u9oVHzjWdH1pZC9x6V2RkU37RZPEsGUWlIi2duttEIKWjPGLir9mdyGK5n0i4j+7uN2",
-	"txbRb7448Ad2Sf3sxEY64m4g/aWH30P6/5SR4Pts0o20Y7yqal/ldTz8D1R2y9HodM2EE9fo11sNXlY+",
-	"pVoyAFtvpYRwDFsroT9v7sdO2X39wDWdwhN6wbzqQ2ipst0JXDdpkz/Kmq82e7FdNUFxgq6Yu3G20pa1",
-	"BOtwVvQeLVYWSCOIkKRuE7Otf7NVBm5WG/JNhQ/+Z45yXpsk+rZTTv6Rv2WvvRYp7MbynSKVxg2OOGdK",
-	"9dhjxSqsh+2pY4FIZ8FEmSGfdxv4vFdx6FV7ClqLCbYRVpVjgykuheqQ9y4XL+bFzzBNZs0ajKmSmc8p",
-	"jo1LqrBHd48tRbRlLf8JXvLKctq5p4VTnL81bI6zREYX+E8mzAh6T9Artg0gW7098HQ/Bq2Si7rb7nVh",
-	"x+Q3qPnF/gqmIPwOl6RhNP3yaLp2dOa1YjpvDXpmDPa3jysj313y21X33TUjZ+Cc8kt2WqJo7bW7vdbn",
-	"jxsoiNKaNmiJ0s66T4jdh3nXBSd8p8p75w5ivVmNHD5m04RGRtYmSdl2rQ64Q44KoWu7LUDxGbTKD8un",
-	"MCSZ0DzB21Ub3X/SRn9+pyAIS12HQ4ycDsUo01nKCCTkFdHSXE4TKdgAquOwwb1tcFiMh9pv3N0BQ0nn",
-	"Q+E9GUOx3jvUKgsgT+2QI1GoHiAbHAoIdOGLS2R+NaLUoSUPc6gYysfAD5jHkmGyzzzMXM2xs8OP8FPA",
-	"hSQyognSA2KX/vd5F7cIf6Uu+JRQ144DmDSZiAOcNmzk4WE8zunUUrse2oZwXJMxNPRSRM94xAJCcawk",
-	"zURRbDgUOFEywi6jEaSouFb2ydrre2a/YCLuEPsuEC6fMKYDQhMlh8L8yWPBz8fmo/T/sfe13W3cyJp/",
-	"BUdnz4m9adJ6seOY+rAjO84ksxvHY2vGsxP6ukE2SOKqCXAAUDQzJ//sfrt/7B5UFfqNzXdKsuSeLxNT",
-	"ZDcaDVQVqp56HtSgtM4I1x91qnSgYz5ndsJhLYzr0v3IN0NtQexXPzpIXfiX2RNCZen4qFKf6Co9dVYm",
-	"OKX4sgPKhUoX9IVWKYSJH7fZG10NS5TuqtxJd4rvemmosUdmxeA2rUQdNw2aaUKV+xOq3B6AaF2Y9F5Q",
-	"qrFiWAEMMQcL0ICJGjDRPVWXFu5QIV0hxz8SPHWj39eelk+Pj6tkyBOj+8KCHmaAdWIIc07Bl+M9bkVQ",
-	"cuWW2mkXTrQ/wRiObtBw0B3q6oypvP6yyQIO2fT/c/nN8VSWxGM36vWHMBSUyGsRHP9XiEmG4BgArTah",
-	"HEgtgPeAlRkBwKFeWy/y3ekqf4WzY//1746PmRV9rRIAhubaAb2pnSPT+LUwc7iVSK1os5d4A6gHC5VA",
-	"JOZjxtjpK6Fi0G7yT/OJ/p1lhCwfi6x1FeMnH+TPJwKXNnwfQBd2pGdIjc+ABINdQJhOquS48KdWJKQC",
-	"pzQMz2mA2Mk6jbVCmXst6OInnSZ3i7hwMx2IyIuRWTl9v8B1Dqzo9C6POienxytS88cVRMXGgYqfnJvs",
-	"jV3y6DsXOepnaT1dt/g8kUbY2huelm9IdypQl4daidbjwj/XM4BHR7AH/H5//pe/nv3z5ekvT//x3eWz",
-	"///XD6/fXf7zb6dnT58RM0N23Z3eXS045CeRbtIh7HdigwG5Q9LxRQLxiO3ERO7X54FoyG9XKR9SCOv1",
-	"7ouC+UH1nqRz4r5Wg1T2XdxVIOEJ+uWK+7OcjTNp/FuOr29tCUEYBBdvDbhMBS0IsFAtqVoTbh2th3sT",
-	"yXvrtkjRuUa5fzEwKIRja5u/X/uoKdjEwL2xc/SBd9kt+tgKavNaJQ8FaONnq0HZHGgHAcM4ZyPhQ21v",
-	"Nyswmx320iZwG14O7q2TacrgALl6J60q59Iu2rOM+7UHo3vEmcvqrXtFj380JutrKbKOcAPvYnp2K636",
-	"15Lxfo7FZkAXEJOH5lqYsqDjaPQYchtQYES5fp6mAjXmE501qzDeVROjh4aPId+Xlhv3ZkHj34gB8Mgs",
-	"2EMr0sFSCmO45f5GcMKNU8Isy0SgObmSUDW5EiBMnw0R3t2i8E5U7dr3YYvGGk92P0ix9f5T9B1euHOy",
-	"FQUxPv0yBmL4a8Ord89sw4eRZnzMfi4ahn5f2DqT4LcGxvJ6IhSfyPacIxfuJvi1Ao9vxHpzh0lX+A/s",
-	"oJ9xy3yM44Sqzb6/ol9vt//CEA9A1xuG31D2rqXsRZYM4OndNm1PcdY6jt7wNdabI85C8bGICMCynrW3",
-	"qyq0vazI2htkF7ek7Q1jWt1y/jY84Na0vYg5MTm2xD9nm13OAKGTIEjG8SuhGLcBo+KnIfsyk4oJCTKS",
-	"2iTCsEcxV2w8jdlA+pP3hVLsl6l1wvjfddUv//1f4GUvlOKP1/LqwgPn7e5+9nagBj45KDWwaI25TEPG",
-	"9Zz1wyPYqTF6CtUWZicA8FrBEsyVao9hYv5EH7a1GS55OuFvuezxzk7Lj3e24+PBO03kULosjzwZaSWY",
-	"mo57wkSMOx/9+JU9MkK02eu8X7c3dV1Fv5WWyaHSAAeCedGItRIcpuZ3YbTtsPj45PkJe/bsGTs+OT2j",
-	"5dJV8bdPXzD6C/yhugb8h8sUc/1ol8/S8kn6j2732//z6Df26HH7Sevj//7tuPXi4+N/n0Unz/7IPvxf",
-	"262SsUhkn6eB0gWn8DysCz8to/lkJFR1jbBflUDV2q7qj0T/Ct+In9SZ0Wro/yMPNcszA/87WTY7Y7OU",
-	"afqsvIC+L82Nnw3W+vjtRhPwARK3MvFB1UAKE3dIghcnAHltKhthdL1kxPllPlk09De4wasjp1vGCDPD",
-	"l4oPUR7+82fftU9Oz562n333/Pv2i+drn+WwD3GfyDnIT21CzhEcXxP+30da7UkekIRILYtRamK1YpCz",
-	"nFf7nRhKC/oIeThVpW9DDIPzvicwOUK0hj67q8hpR1h7gqArwpisJ6D01CHmLf/U3ASKCOaMHI+lGkZd",
-	"9Tcl+zoRTGkz5qm0sBHYozc/vnpMTS/WH0RS7+sgiRD7WOdPr3MfH2MkFHOliq4/xmCLQBiApZ7iThMF",
-	"o4+P+fT4RVfFEBW0IDyLIyIMyUDPls/J9IbaMDzZOcstEYR3XTVV8l/TgAVHBMiMzwmem3+bbvQYotT3",
-	"GbSlhBzBkLkaEkKahXDaRgy5SZjTMFFY2KPYL8oA5XCtnjRuhGhvbSqRyBjg7dl3u2oijPURM4x5oq2V",
-	"vVS0sgmMqaQ4BigW63OVSH9l22b/T+urKNOBwcamkCoC7DAVI3ma6tmn/IpMDmitZDAfxN5czrQfj56k",
-	"4Db8E8O6zZ8MBxuk6OEjQpIPBQDpl7KQZltlHT6Gttsdk5IotZbElAaKkIcLpbagMi399GaQLls8wU5j",
-	"r3ODwc41VPB3RAW/YYW/uE7AEl9ywAUVU7DC+XNb5+hCabCHwW+BPQ+vuZDPKp8t2+w9Zhl68/AXp+Gg",
-	"RAlt/96B3GkKR1C8R/gxBKLWcdX3MeOTgk+mHQ2p4aPjk7+8+OerZ38//gci6d3UHnWeHr+Ijpx0EOG+",
-	"Lg2KBTbS/AHyyDRMkn1S8E3bpIRXASKK7q6TPW6Y0hG3tXPYVYs+bMWv8+/6X9Z4kk4Z1lnxRMG2S9tV",
-	"+QSdszh3OTFzIk0Bv5lK51LMVlrASQrwjNxe3RW65UEWq8j/ZmHjlmFpAXISPjuY5EBYf9tqDkjLJtCR",
-	"ViRu+8aykfTR7zy0X6MuQVeRMAHFRwvCBDsFGnjNnQONr5d4hqasUR34UlQHiptwhezAFrZiUwYb+t0K",
-	"3YH1FYChcPkm3LOOfBfxLupWwp/3Ap2cHX+/OOMFVm1vfIGR3LvjdXE1cI14kz3052mtoLQoqwP8Srny",
-	"DmbAHjpAZrd4YzdsDF35yxBJUNM0jVk/FdxYhoF7HLEYkjgx06arYkjvALlnTOT309Tvu0r8LizuUA6x",
-	"DuHJw1TtFrggz9VhApdDyCCM9bVIKrytcLCvVN+gAz6bHjVnYw2Sy3lXOFQJCe2DxbDO0bdPT9jTp1Ro",
-	"Yy9ebHUawzm6E8mEFR6j0Uy4xfDy1vodisd76HTY8NguXTvb9i108FS0W3D87aZ/+07FIA57/n4iDLeC",
-	"4I+7e8raYhPq0FQJyTFxEwClhWSePzVQ5BjsESTptBW09LpKKqeh6deHkkOtkw6VS9CiR2juo0LdIyrW",
-	"atABwIiY0k4wPQA/LE3pvBIxJ/tXwiHGYMalAyySUM5IYdFkFr8P3C4RSRGJrsoyCdZxJ62TfX/nvMjx",
-	"jW2zDyMqXfBpIh1zxjsk4ugZlKYGUxBdBfhYHxKR18pLPfDjbyzrj7hURDQDkUWbveT9q+nEsjFPRCAz",
-	"wsYDf6+uKrydjPgIqS4o3bEiOoClUxsdwF++jPKJvcK4IHPwGbFn4cyE7AJ0PgHhACMdYLwUw56B09bp",
-	"cXsHt/8atteX4/ZhPI3Xf1hef8RtS0+EKickOyUr4r18yWaBMU6lYHwExKAGdv1UJcKwGZ+fM+IsGyPC",
-	"ETL51QAB9nnZjisW458/eVsdNzn4g0UAsHVrA4AL70JWeX9BVmjR+3/207cZWDzD2kLvGsBDtMrHk/m/",
-	"bC08+vMPb98xbpzsp8Kyk2eI2Tg9jthPP7+9uGBPn7FXP75jJ989bT87ffq4s8r3s8z1l1ZxdpSWJuTt",
-	"I2aF99OZF48WXHiEnjai5hWNjlUbovRLuso7WeCIW+X/YPLqHSD8aa+U4nZuBt9jncHPHHyT+L9LG71o",
-	"O+GVrTSeEYGPBjIjroT6KpBQMqd1sK4P1+bhJBWi1KLJ2coE0g7ZJyW4aD/hbd3M6ekXOD0BFVaom2cl",
-	"jkLdEpcD4MUg3264srzvwFQBwWntwSYzgMFUVi0k9WnkKLeBTlM9O++qcmqRTlzw9QLYLG950Nc+niBG",
-	"UJk9AFKYKtHuqpdBhovEBScTUYvrAo4mhMT50GQ6Ac6kELgUWwcvK5MmEwDOW/xBoAv1E9YBy+/XFYbA",
-	"mSQWeLyz4++jrgpKs8E90LcDhnAhb7LCY8A3ah0G/GV5D8qWR6Zo8wzs+q9eoOzqvkRPZVBPeDuAnznd",
-	"/lz1C2y8Wz5XwU3fCTtNa13tL5gfw6P9jFuW+AXenKjuobfGckPGnYORqZtpNuLXouYc5a1cyidRLuDX",
-	"VSUSh/gcJfqQZrcvUrDWesAEhw44aeoSsPQdunlX5VlYyuVkx6smHXu7gQnsdcaL8HIF/NLS7pihHZNF",
-	"q48xWhMjrqWYLT2qvR/pmS0doLB9l1rro2KnPfryKG/dB6lc7NHh8wiPaX0qc5Lq405ejQaNxnpNY2Ux",
-	"HYdhbyg90CP09VgsBD6lPqLT+rahkrPZTzTkpp3LW3rLy7jAMqaExrU8mINg2cizRRv/0LkOgHbfQFxd",
-	"NKi41hO9mx3d+5yXcrWCp/at0RNtAZyqxCynq8Xa0rW00pVVKfLUWX8kkinAUU1X+RBD+h0WZbLqPTGc",
-	"Ksx/6Wl/RIdAf4cOtStwI6zDYx/+IChFdBXc+RvL9ExFgXWqr9NU8OE0W2Z2IvqSp/J37LvSpqpmhB1b",
-	"CFHhPStUX0T+wOU0i0fayN+1+pTwuY2ptUs6amQmAEqBhJdQ3BbXS4bA8Ct9AnPIU+yQlwpjIShOf2O9",
-	"JwKf84ZUh6UN2bkF0QIsaOXSBY+sEF1FOJdaGco4kzQGEPoVsA4Tt7F/r8gLZvOaWFf5BQFHRG8dAHjs",
-	"2FhbB9zWMO2ZkLTWrTFX8xZ+St1eZd/pV9f6BqSUq7stn4HM8Abyw2X6rxox4rPW8Yl3V4XFc9R5XqdO",
-	"fNY6PgUTMdZGecteAfWEj5fefYnc32lFl3kpMdj3u1IG+9d1N4LIsFBqnI3/XG3UA+UXZNP9dLeCx7cW",
-	"glQNVAfwBN5DqYI1O4dFAV6NMzvyJzuDCj/NIfIwoY/fnowD30lRm4E8bjHugWCkJujJ3QidHP0HWWPN",
-	"JpSU/hcRaCGRD6vInRROiahUBMcwSlwAqxv48GUubiXiHt3bzdXGlljFy33t3cM4P6VcNejztehzXKOb",
-	"bcQdQecpV+VjB8aqfuHPd6gthcstLSzpazpT0I4nXbRy6BthNL4ormFEOMFQosgIb7At2oie6PPcPrTZ",
-	"BZ2FXDAgFMMzK1EBDbcinnp5IrpKWpaKgUPpPPYoph+EiD1rKsl+6q8K8O9Af47/AN6BqKssZeVI3Qzk",
-	"93I9s9gPM+7QKHt0dDvHh8ma/+iSSs/8PWKqNQVCBDweoL9tA8nBJ20+Ud4s7tSU5s6RO8N/ijeu3Cnq",
-	"KuX/KMORwj8oMNjT6aNwa4bzv8MhAxbYQc4YX1y9iadpqd401gnQJJVeDez4amWqkLT/JBM/GyfR6cco",
-	"XMEvl23PBBewkW8bA7jE+V2E4+tltnQaP3j/kohVe9ABy1fMPvVDqhgtCrMaCu7e0p57EwbYJRAIZbPR",
-	"vEH13w2qnxszpzCD6anbKeYnuojlET8ygoHDwBVCPwFNqqyacvH2Z6oSScfGgitb4HbWLNGkvYUdnDUM",
-	"mnjRy/lEbKAs7sRn92TkDkYD6x+xoYBdQwH7euHtb80DG7hJ/m3T6XD5KTO8EuqMDPf8xrLY3zYmQI7T",
-	"5361ic+TlEtls1izsvJqmYcL622T2iIwc4by4eKAyoSEpDJEZf1ARzjhoDNIZUU/ATuXE2nw7/01Nqkr",
-	"NtvlDrYLkCnusVn+NRVTsYYxGWs72G0ECzNLA4H8+DxrXc3i/Ym2Eus2A0JIz0aADakDK8MQVmZh/gqD",
-	"XLOBPsB94GKljXKypOKeJeT3KrfXUsNmzVUJn5/7CUrEgE9Th4rr5W1cqj3UDpS7MtntqjH9gJn9hVH9",
-	"qtJ59g4BRyGx9WtaYWn1rwhLF3VjId6oTUdzCTd8jz+6dzSmuOrWEJjSnD4M4PqhagUPPeOW2b9/kWEK",
-	"JheXzKLFzU1cweo+6fM0bSnx2S2v4b/i1IkKbFIjbgEFLRKQKRbWZQ0tOKQ2+wBiezPNiJlyAhU02O7c",
-	"dZWGMjn8PdDgc0MaHMky07yiBszT9I1/gDutAAMBwhJt1i1lSuBhbjkNglaylgABXwvkQdDQNJ2Q972w",
-	"CVuqJcYTN4eMCDIMculsdS83CYxDJTCgK1Awb2prkK+rjXYhiwF8mJsJyWeap5lGPOX2jeD9kcDeQf/O",
-	"cckExINWoqvAWF8L44eBqtoRIo5m0gr27PiMxdP8YWOsOfiPZyOZiizVD/rnPsobTR00iicAuMrkrliq",
-	"ecJ6POWqLwywIqPmPvAbQzvMknD8HfSjCGtvsjKa36SWO5cn84elab/rMl9yLnzFVUkI3wqzvRC+0Xq8",
-	"Tk4HvuPPOLImfihLiy0VtnkH91lzvoMjDN6NZNwUexR75xw/pp4FpR17FA94av1nGdiudMLBE16tdIP9",
-	"xPtOXpdPW5Sq6GmdCihX3LNTjJ/bTZQYYGYbGYZ75tv8m8VXV9jbsJ0QnQuJ7sVNXpH8W6rFcJEkwG2r",
-	"9TgID5AfIxgr6SyzqUq9lYmzPQQgPtiJbfaGj4XtKuRuAA2CepWAokDUKluyDpPqn//LOpGQhfEDY1tJ",
-	"J/pf3CTxfXWgW8jpEpQ1t5pkWsvPGhEN3waX3HJaaivHSdLQ6d8Rnf6aX/GxQOL85lRzEMt/kSRkmXe0",
-	"/MWDjf/ZNlznGtrTF5jOz/GckgGZEgGmgddydG1iz3Eou9nzr5d43M9Xwzr+pbCOw2ZZQzm+w77dlHrc",
-	"336ng5k/6OPG25Ns/IHFGABK85P6VWdfD2NjHnqhaA/3vBtQ29/hBqjB2+yH4MqxBdY/WFdZpycWgule",
-	"IMiRikkXjoXnWes+HReB93O3UAC3+AFCgUNQefdTbSucnQUbBcfeLS3NnXBvLzNxDfH2lxFeVQ5NDfL1",
-	"jvisD3PKIqjIFq1v0JIBv9oFNUV15b3jN2iVXtGAEJQIEEQAMRh9sHmgV9eIXW6Zpv9T2n8Rr4+ws6Cg",
-	"LMNoTiCbKXFCT3KxuwK2CfpcBsIYkXxyOlzvJqLI5cX9vKj/dZtTnKEmllwXS7qwnbcBG20bKuHLyFr9",
-	"iiYL4Erb9/oVrhitBDkVeamijGl/aoD8A4oMY2QT2wGjlJnCL7SH7NaRRT9oJRpc0Y3ao1vGFUk0bS18",
-	"ny3wcOAD4whVVsLf8z+Eagg0Y2F3VhBCBXZAUJycGiOUC1jhnbj8HjayiO8DKSobWO1jLiduxMheVoj2",
-	"e0IoZoVQ5/kaiJgcMK7mUZDGh6R4STEeiW53sMJ0tcYSN5a4scSNJT6wJf5RKmlHGWHMgQxyKvj1zVtj",
-	"oJIIBaKekGpIdtlqlugiD0bBPucmuat2tcnweI1BbgxyY5Abg3xgg/xGu7yxumjo/Mxt1za1zDoDO+KN",
-	"W2dpq8yjFcagvDuW9USqQSVCowARNw4VAfePn+Fija1ubHVjqxtbfWBb/VIMpTp07BxKLDdioP8sAz9c",
-	"po5JHNdoBdAqC5VkOv+gyVPu28XGKSjlW+q6Ar5qxLlDhQtNucstfhAuFUaQoSHj3uepUAk3cM2h9lfU",
-	"Kvcc+eC2N/1hJm/f+u+Fgc8ovZf15p6Gat7Rj8jfKvrav7GJVFKr9vZVtsuw5G6Z2nhFjS+vM6KbytfB",
-	"eQWlDrymiFJvMOmLzu72iIfR8SjtWgM9VQlqlBPZTv5p+2G41PBgUlHbDnpZnkKva0uqFlinOGto7Sqy",
-	"sTLnEUHOlUbm526893sB1MzBEWrlfVYQ0MfXu4szpwbkzYAqEH5Rx3Jgazd6aPgYCVGJvs0vecP7LpcF",
-	"z5hyQJ3id1KMWYCy/J0Gc4OHjHCLJUgNejrbEFKtIaT6QIhPM1WkgbBVy3EQeVzTdRwkIIn7F1YPdxS6",
-	"ATf4zIdoY56g7iRyCmbRfyUCCzdd3aX8IQxtk0blMMCw9Gl7bsJMVcAy7UdFVRrIrZE+hWm6r7RPYfyv",
-	"lTPzTTqnaYab3un72DuNgnLZxg62Ktvri9aqZCyWt06/0U7YagYU9aJAnkAOANM1FoGPfGCE6GTu1IZs",
-	"o41AhAlZ9IB9ryyNBAEbV/OeTubnmblJgXHR/8nNJ+Icc5FSDVlPuJkQqqvigdHjGBxxjCL4XQXkUVwV",
-	"u5QY0pL3RZqKJGJ+Gvz/QypXm8BjDpJ8wNPuH0j6w+9gACK1i7nPwOXut808J12v8FplxIHSddVAOtuh",
-	"8/ZIgDqgYU4oNpZq6qd5EMSrMvxYCDDwLtKymEbknxRXuB9/InwE4u9CfOdEyAN1Nz92OfYOBO4cHonG",
-	"r8Rnt8KVrGtSL5mZu+1Wt1dSVaRvcbifaH6POmfH0ZFfMCt1iBZguOWVCk1xZsydTvXQP7LThcudnF6e",
-	"7CxrVJrMm+yXX5iqJVDoLZDPISFiMZLaeO6f46UKbXK4OT/BOrVHneMyWho+Dv/Y7kXVIair764wHG9y",
-	"CpNxE7Dq8u6pcdDe/G7CBAD2oUm43GHCJYhN5rmVqCbfgmmJfLO1/CK7n/mYBXXNgiJuQVkTxHrpHN9w",
-	"wR1KzmrqKrmS3eO/QrIkfLaWQ+EyC0lQpcqy2Ed8ieEzFZ+HiDDocEI2ZSAMViGgrLB39BFut2f8sRW7",
-	"wofwiA+DXyFM3b0rrobl0YIl2MIu1jhE1tijiyze8La8zRWfJz5+YpQRbjd109yYXPIrUbQmg8EBzMmm",
-	"vA5oRQKNJJgJgAdKPE5pJXbJcw2FqxqGPbsHm4j5nkTMl3tHw380xv1rakgM1gRXza7Js63CjnDlrEGx",
-	"FHg94fACtkeclC67LKH3UusrYukNiSDI3lXUB0nSu0j0E+8UqOHD/Ao26H4g/g6HqCiQStWZqpdI67r+",
-	"dF94C80Z/6sJc5VuwRbFyNZHQwqAXdqEf1NUe+4/Aoqaul3LOMZcXTUbCRUxy+dRCXNGWp4DIwTjah76",
-	"k3cOkW9tgsDnwMVbAy5T0OrUhsVQJWhJ1Zpw63LMBxo6bBocTukQd3+IEjHZXzXcBzrsP6EKwg05HTD/",
-	"Nn8JhdM/ut1zFoCLBRGBkDXaxe3Q89y637m1km4tjhwfmkB6dLRqoORfjSNo0hol5kqsiR7SYqZXLans",
-	"cp0jBHQXCuUjzTA/mjFnlsvSgQ8lFJgBvwb18a7CBAG8ZooD8ZO68jncaabNFexzyKcMICgAhlvRVQMx",
-	"E9aBcW2zN1MkzDNTxQZGj9kJfBtkyOke/goJn4c7I8AtCo/RVUM+sVn/pjaJMP4fhDkPmkwAXnL8SkAO",
-	"rj8S/SuoCJwzTmJ7UGRH5l0k7XMz2ceUzwWj+YYr+OeisnwZqd4pzowVfqrpNeUggWI8hLaRvj+e+jnR",
-	"5gpmDQXA9dRZmYiW/1iqYWukp8bGUVfF/vZ+J8aPdyAOoGp5evWzutsyOYEsysTuCGB/x+2I5OLnwjph",
-	"/AoQ10JJNWxvWRcHO4awzWWiVpULbpUF8vN4kxXyhi3sZtjCvDHY4MS7J6NYU9C+iYL2vW8hWOwSWGbt",
-	"WW7so5o+AgSzxYiygt/aOACvCl4aIGMVPx18dHbCbqrhBypgkd/fukugjAL3a1B6L9v57aM/+PUEN97e",
-	"/vbRu13Qn1oqfC2VdTxN8U1D9Ru+n+DhNtH9aUjhTU161Dl6Aq6cRlvbvY3qlz6440YAn0Y7RzS/pTjr",
-	"qF6+d2L8MvcfQMVtpP3v/ZocRxjqUatk1vOHK1YapmfF26BCYd1dAGhJ+E5Y2VGWbJnDgBFRiQrjlITB",
-	"SBLwmFC3LdzoFQ2k/k6GWmMtxINskvK+iHL18iupEnAfoafd/4AbUbh+lfC0ZtrkWBR0uUrSW3SRC1yE",
-	"MvXLZfEKmNOFSBVGo1UWbGY1zxK6c6TTxBavXxYiqJGHXgu/LVwtO+EsXql4I3xk43dB4cfvhZFi2SAA",
-	"w2pEJw+3/dOENwSiGv4N5EF/BArSpAmZ3YPUiRdu8QY6DMcil5OkSxeUu2FNS8vs1PvIdA7Lrbg/Uq6W",
-	"DX/M/WBg6XTYxduf2ZWY27Cc4KrcXlHYG95Mvw86fjXXIwmRBI7lvTmcu3LW8CtA6Q7yc2F48zNKzQjD",
-	"yzvhYprIunf2k+CpG0VZkxKc0sis8FypHJraclNUfKXYvPLHxz/+JwAA//8=",
+	"7L0Lc9s21jf+VTDa5z+NW0qRfElieXbe102cp942aTZ2NruNsiZMQhYeU4BKgFbUffL/7O/gHIAEKVI3",
+	"35LUO7PTWLzhcnDu53f+04rkeCIFE1q1+v9psU90PEkY/PtwMpFc6DET2vypsvGYprNWv/UTTYaECjKS",
+	"WdoKWlc0yZi54zwbDll6RoeapWdjLjJtXtQN3IVzNpQpK12JUkY1i8+obvVb293tJ+1er729c9p91u92",
+	"+91upwv/+60VtGIZaZme8bjV7wWtOEup5lIUb9vpBi0m4jPNxwxf9rTd3Wl3e6fd/f6OeZl5i318QjVn",
+	"Qru3pVKO4d8iS5KgpVjKmfJ/0DTV9W/uujcrTXWmWv2WikYszhIWt4KWnk2Y955sEq823c+fA3/9n8My",
+	"rbYLq6xTZfpN0+t1cVg/dHv9bhcG9QLejuN5LWVaHtMhwa/74xlmSXImKLz7Rdoh5inyE41jahZITVjE",
+	"acL/gFGaW1g6plom8mLmfXC1T61BTYtHZdeFqzMaaX7FWn2dZixoySuWnkt5eRbRCdDvwuGvud9vcFMO",
+	"hajO1G5X6azxVI/OYqCKVm//2W67u93e3m+tdaTYmPKk1W9RITrjTGmW/l/LADoyvTCrxFOl3TKZgRVL",
+	"EzOh+ZCzVLX6Hz4GrYQWd76Cd7WC1jg1a4If7O20gtZkJIW544fdHtndJXt7e6TbI9s7G64V0uF1V2yT",
+	"ZaidbuPsPpsxjxiNYbn+03pOoxF7LoVOZQJnlqko5RNLQ+9Hkl2xlFB1yWIypjNyydiEcB0QKmLzsyL0",
+	"gnJBGI1GxJxb8ujty+dkv9frEcUi8x6y19nubG91zPxwMq1+a5LyK6pZQIRsR2YMraCVst8znrLY0bhh",
+	"X2NqRjWmn35h4kKPWv1eF7mGZrCj//5A2v//xx/+y3I4w/R0ysUF7M3zEU0SJi7Y/Mx+klOiJaGZHhny",
+	"iaguRt7NR97rdZ50epWh/8hoylKSMpqM/zpojdlYDVqthuFurzNcKTQT+pRezI/3+YiKC6bIdMQE0SNG",
+	"IryZxJKpAzKUKQmPh+3XUrD2K6qjUVge9KA1/tf5P8R2uh91T55mz4Y//77z6ag3hZFvtPCD1ofD9m+0",
+	"/Ue3vX/W/vjDoFU/q6Pa+fyDpcqssBzCbFIWyTQO8nnUT6G3+mh35wbbbe83D/IXGVm+WR3oG6pHbpSC",
+	"Te1IyyN7TAsBqR73Fo5xKA1bbvVbWcrbKRuylInIUH+VaOYH+ZZq9gsfc113UKkmXJGEDXVAwjQkZgRM",
+	"aYUn1YxesUiKWJFQhyQTmieEJomZGodHz2l0WV3wyJyfdNA6SP/aPdB/7W23VicO2v7DrPdB+ldc+gNt",
+	"/1G/A2+ZTmeHRmGbn92JHbmWZEq5Jqi+EZ3OuLhABlQa+fZKG8CF3tnGhefjbNzq7zwxsxhzgX/28mFy",
+	"odkFS5F5TmhKx0xb/nkIkr+OccLJJHrEFZK12YIRV1qmsz6hxHBsIlNCSczUZYec0ksmCFV2N4wOx+Jg",
+	"IM4zTaRIZuR8ZnQsLpSmSQLESqZcj2SmfS7GpTiA34FJTy3/5mogfFYXk5jHORs3YyQoE8yn+YWQKYs7",
+	"A1GihmEqDbth6tLIXjNJfKQVtJz0OXp10j60qlAzmYy5yP8u88Z/DwaZkaxt+G/vJfzn6cuP35srquFi",
+	"81P1hOYps8cv5nfudMSId5y/U4SXT3vPzn5C9aiYO48Xnvr/Stmw1W/95XFh5DzGq+rx8YvquE5nE7bC",
+	"2IiZ3N0N8DlNmIhp+pKxuGl0kb2HDBmL73BoiVRZ2rhmEV6+w/FkqapjC2YwoWCf9FkEd4ROskzoBbNs",
+	"LSCZiEDaw1hhfL9nLJ0VA8SHF6oczYesJLTrjwhaOk2ridbO3S3mTzJppLeRTO6QzI5jNp5IzUQ0+5nN",
+	"5kf0il4yYOCKDpmRVoo52Wu4vRXJKLD6ltHHUjAiRcSQFxt2PRsIKtQUubF5GrR+IgXrkN3tbRLyYhzt",
+	"SzZrpyxTLA6R71Mh9YilA2E/d0B2u/vzz3DRzhQLyXTEE+Z9hSuSCSMJpnTWIT+ziR4II762d8G+V1Wx",
+	"8Ix1d/afPmPt3W68197dYc/a59H+TvvJs/1duvd0uL+zvdskMLz1bJsFbSLovb1FBD0YfNrutQeDT0+P",
+	"mgj6eAgKZf2OoToNJw4lLfd1UqI0TxIyoijLSWj02bCwFQYiNxZ2Or1Ob6tPYEdTosxe0oQYoatnRNML",
+	"FZjfw+9DUAiomHUG4r2V4b4Q9gbEFRnTmBEuzP0koopVd8DpxfVLbHXpzZjFYKC+fzQYfP+/j94/3vo/",
+	"g9aHfw9aH78ftB6ZCwFcLV/Y+n7L/Nq0C8Y8adiJQ6T4ne6uW3+70qAMmS2AZYVLqtZWM8u/nS+/2ZdV",
+	"1n+tpSzMqwXr2Z0nz64lz6aFEVGSxTVW6lsgQVB8LUeAI37OFI8Z2tyePnCQkxxNjbpvNFWj653PSCTH",
+	"Y6pKTPJDq3BNWAfWR3N5kkgzlCFNFKsXP9wO118CrtkY/bbC6M5NL8/N//xqZTVAHT/Gl20DZdo/Cm2c",
+	"pikFl5bgv2fMXjbc/HPQUnqGyqpMx+ZlP7NZk+g4fHNMLtns7qRHg+l2qMlYKk2UJGNzxGElzXkHjmAU",
+	"g9Lo9rr1m5LA2/0hxWxIs0RbrbvZ7NleavXkXq6mtbTbeXdr+SahonEwCRV3N5K3Uo6bRpJKOb67kZxA",
+	"rKBpLBhJuLvRnPLokjUSjIardzea95TrhKvG8UztdSMs0jvjCZ/N02oihZqLc73iShmG2P9Py3r6zD/p",
+	"ZJJYK//xJJXnCRv/8D8K3VarffcNPoUfL69D6ImStpC6PZSZiMO+kbgpaCJClsxPkEXApcxqVSzE+5iA",
+	"sz7bxvpsnILKolHZUAW1gGsypYqk7Epestj8YnQ+9mliNhenh2bkvcwMP904J3t9fkvQlLuPIaPYbxwx",
+	"Xp4f8EuZnvM4ZuJOBzt0X8VREnR8ogtPSE1G9ArthAlLx2YxpZHP1KrtgrFYHZCwuBiCf8/YgjCpn6jy",
+	"zra606mNqGr7/mk7Q2vdGBr3r4IROs6MPqLpDAcvk3s5zca2bySfhF+h9T9PQcfiiiY8vtOxwhfh5e0h",
+	"5QmL81VGkz8npLExHnC4ZnApjfQBCVmaylSFxIgghT4AcsUlunk7TpEV7xS701k1+Az6nrvATbDYhUs2",
+	"K2y2wpVgJ3E/co3D8JtoyVoC85T0iiZGbWZ3S0tj99W2XdwKLUVUGEo6N7/QmDw6T+UlE+RvJ7++Dsg5",
+	"jcm705ftZwGhBEwEgqYVsqucDmMWyZhtwTRf0zGD8MOdTtMwyLY2nw37zmkFtnvuajF34AClPowiNtH0",
+	"PLnbE2BIhuafthsR4mBC566hSSKnQEljFnMKbnlPOsgJw8wXa8MrIDSYmDWr7uNQWJOt8VDY6/OHwphe",
+	"9zLghIrm0SZUzA/V2Gb3MVRj9zUO1VycHyoab/cxWDQMm7VluFwzYE3v+CxOUggD8zopm+syNnJCFBcR",
+	"amxXNtOACz+zgLw1vJNbZzxoPTGLeMwIFWwKM0QL9j62BK3jxi3By/NbcsrH7Nfh8H5GPGZtORxWx+zU",
+	"fLM1MPIxI3I4rBm7lL/Q9OKOKYrOEknjtpaynZiv20Gfyxh0GPgtNaxc2AyK9Mr8DWGeR092yc/8R5KJ",
+	"hCnQ5ob8IkuN6Wg2a8qVFa+nUr6iYvbWJmTcLSeimrXBNQiHZSzTXI9QOC8QXiw+wMwKl6jgckXMoYHM",
+	"jDakZkBGjpc9VspIqRujvfdxcaNL9WjnuR4LnyuyQmB6p7MJu2/XiBHvK/lHQA+Yo/R35UyMO51GVv52",
+	"gx5saMColM4twlFlBBuHPKJiNhCGkLY6BBISMDCRa5aKzsh0ZEMrHq28f/++feh9fdnWF8l7MJN3gl5R",
+	"nty5BpgV33UsjWp6ThXzFPFMsZiAvsfIWGIsxmi0Ru+eUjVwAf1gUUSYQLp65bwNRCgzHckxa2fiUshp",
+	"7qGQQtjI15QqkkhjhEEsl7rYofn9nHFxMRDAnYxNcYBGg82gMqMxY3RycG7TrnFU3wn2acKiuyZxLjRL",
+	"BU3aYFMb04JAGMRlWiAPR9JN5AVIJq6toQravd2UMx6H9sCqbDKRqWbxK6Pf3zH55R9vg3UB7McZIjZj",
+	"tG3YYujOqbGh6qwPEFswI+cNvw9O6jztbfC0N/LRskO+ykU/Oze7dZvz2nQMlxR5ySaw/VQ4FmfE2CQ1",
+	"S6M5ut79XPUlnnuhNBUgyNxD57P6DECM3OtyVuUlm/V7Nfme95kWV6ppac75IdORVF6SF9eGm0Qjpg6I",
+	"yJIE1AchBavGTvzg45NdP/i43+0+7e3vb+/tPt3t7u/3ypFI81Lk+BhbqUYmIV7NU6bW2zec5bLwjE2t",
+	"N7zdvr66w0y4qIG5KSBaogSAAhe7JJCwLZjhOS1vIWKjmEGdS4kSdrZLhLDdbVyDYuswGFVL/GY01h83",
+	"lGmZDt+yIUtTlhLDXWhSHkfv/inSBmKWLr29z19ue0VIfVtrnsqELaOht+Ye4FRygkymPImXkP07oakW",
+	"4PlKgC3liRSLXn1iXllJluiukCDx2Q9XfsD4JZCPnVE+WJ8hlAp5SkyvdPxKO1Y5Ox/zscnz/2ERHELk",
+	"2kU9GY3RtKfJG48z2zSUaq5QrqtqafQvw2g7xKVShcWoQqu/ou4KWT9kxmgaGG0N0i7Mb0N+xYymlc8Z",
+	"ZSljMWTPYGaeTcIO0OMgE8cUUWcqS5MSN13OZzZiYt/qsf8mTpZ/qJYRf43IPYRSkwdl5UFZWV1ZuaxT",
+	"gU+RE9jCqn+2D98ct39ms7BDTkZyanPMpIjKiwA1bWe9s7/93v3t8u+9UXe8nTx73hW/X77ZkXvpU7Wv",
+	"e9nO1d706af9We+PncO9HxfzkUo1Frwei4HOSvno/9nd+Vy74w+a2IMm9qCJ3YAmhnyiWST9wlXNLv8q",
+	"bImKHDqppObFUr5gjcm2Cr0wNq81IOczm2i30lpbO7+y2NXVNuewqLBZ9s7X7JO21TpzewJfKL+tfuFK",
+	"6BRVSX4uIZ/Mhj7AO+PnPkmRp8/2SVjgH4QkmxAtA3Ke6QH4GTHtmouLgIQOXiIMyHTEo5HhK6WHJ0mm",
+	"jEZbAV0I67TVerSMuVIJvGC9lEatFvbbdjpGSYbgJk0ZkVGUTbiZt5RlAbswF/mJn4rcrZOhDQgeTaO1",
+	"js57G25ERcRsveYyWnzu3/s52EzNs9n2Sx7AtMA5XWq5ljGP4rHkQ/Z+ux+gBeXQKDeuA8krlqY8Xvrq",
+	"X919n3MEkqU+TXvb5zJmySqjyjFdmnLE700h9eBlmnPGK/LcbEqsCE3udqQeMMzKZOOAcJaJlZx/n+AD",
+	"nz24nFVqcO9t/3ykkhVXpU7x8Ai6rG64VSho2KeZ0q7UsAbvqDfx7aBe+ORbV9F4vPkukcTIS9f0K1lQ",
+	"EOTZ8/qNkLpJvWeJgsgFuqNSNmbjc5YaXdhF1KOECx59B5X9w2GHnGRpKjMMv6kJjYxkheD8WF6xCr7E",
+	"e54kkJJcChRqrH/lMUVlzFOk9+aNhioxFUbEYHBSr/VTtZ7MeotPVEnMvmjZhm3oCCydRQnaVocca0US",
+	"mDsoRnNaEES2z2fElkjBUmIx/fyuUzE7M9RfwwroJYOqTJVxyA9EfULbsNMwZaxDDr10QMgTJxRvg4C5",
+	"kjmIA0RqiZZJefPtvO3SnUuZMCruR3CPZBKfQWZAQ1EP5KHKIaGYmQ1zvmRsYvM5DScoE/bPT//2953f",
+	"ftx+tfvPJ6d7//r7+6O3p7+9297Z3SvT8253zjCslLRvt5/WFv9eSyfYRMIvv3kjUebJoxXKnfzj18jc",
+	"vXEsOZtHV7W2jbEKXd00RFe9s4g+8ykcBfQBOLuh5oRF9dA7wFnNozGUvr/MUsgRxtsVwFGdM0Lj2PJL",
+	"W3lqWIARHJjyYP41YtHlGRduznDRUKA2gknIMzWSU2MoM3plfkH+D2Z7LMGadkB6hipZemH+y8cTmepy",
+	"Vav98hwJ0gUgMRaHBfyVdrqI/QK5VwWkSphDPxW5RhXYF8/LJSGFTdFKGVsZxGWxl6lZYNyN12kDq+cu",
+	"meEwleOzQsEs7+xrX2E2W2zsd/aJK4dd5NOrj9KY5+k4smUxEi4XZ5NUXqRMKY9845xa8XGflof6zIqW",
+	"MxAtZ4ox0QrMtn5cxZdZq+wcCzKFivTpaGaJdmYEWpbYdCOsRZCCTLJ0IhVbqMhcR2u5GyJcWxDkSlMN",
+	"Co2MWUzwDpSSvnOgshY7ay0Fbf9x1iD+vmDjcyM5KM82tuoqghEsCit7HI8un2v/c/ne2qOx3PjxZW1J",
+	"CLstWSJ1f0KwsAa5OKKTCRPgsaqI3pUds0dQZ4YSPCAyiZnSWNa1hku2oiSUnLO9bnfePVvrZV2yFMu9",
+	"0n4NY+DSxRiZchEbo86JVgSytBGY8iKZja8JDSAoDhKgyyHEt/oCF1iaX0YJ5zuvoTEyu/TpgiX6GL7d",
+	"AsN3WaikRiNeytIX+OerYy/76IHSQaFby1tfuMVvzWUftMzSnP0BaKeLHzvlY/abuQ+4yLKdLkzsW9ns",
+	"7Vve7BVCGcjqgMe1/GVcchTfFsrwera6y8bU0rKcA1u7Y2uN0YfBhf+i3s0a4/5elJbtXs3qTQzURql+",
+	"aAspvzbJ/nkx1Z00KNrvwRwqyz/roe6QMNesw4CEuWoNf+S6dRgMROhp1yHwuTDXsEOMDc28aqbvVI6p",
+	"mgPfDISZ7gEJc3XcfMbq4/adDTp5SGIJEfKBcCYu6hysbOMeEJ0yavgwsaUAEDykyo6QiwuLZ3UfhkXJ",
+	"EK4Cz5fEUAXosi5meslFbLjqFVd1DoOHgOUtBixlIrMaZ8Vz+B1w6PKcqoBQVZJvf9lmT2P3RSeunpaE",
+	"19OS5fKXD932Pm0PP/7nSX3izzVioGc8VvVOF/DW26Nlw/ND6XxTKyk3yPyX6DQ3IBtWFUNef4AaFgk8",
+	"hQNyQDHllaRhfUbTO0hnyT3XKbugaYyRE8UQGT6KzCjL2s/JJRcEmM8Xl+IEnvkGzcItIIWFAyc9FIDS",
+	"BapG4MpCubZIMFUB3LTiVrI3yjqugXLNEMgkoRHrkKPxRM8CBxFpXnCzdFxuLVF/ppQTjqr+YOEgiZYX",
+	"uJhgoRUJ1yoMEPbkXMZrJF+Ve16UZrJXM5EbCpfaPK0ak3/NIKfltfMrXGJhJer0CMQ/9RvHSY0EvpHQ",
+	"GwS5pNFU1pHXFqGwG3x1snvZyL8kOW7H2vpLb+/JXtRtBV+GbP+GxHRZ/Nr1Rhb/II2vLY3teja4FR6k",
+	"87cgnesLaObO5gribC1nMQiu9XKZ556+ZlJz2Rr+grObzfjeOPTuNVQF17toLlKBWgNAeT/d2X+y1Sf0",
+	"XJnfMX1KWQzC5W7BB4fAn8Yh8M0qDQ9awoPN/qAVzGsF8xIpi7lGmVIv5lF6YFTOQsPBPntddSpRpfq2",
+	"Y+9t9to5i+iYGd4GIJt+KNBDn+OKXNjOH4h2ViGe1sB1Y+xt75DdPfLkKfSaKB8qCJgvjeSiTGge8ZSq",
+	"ZcMtZyXBoON80JuMCVe9JmVIOyRPfzHeQIPKeZayOI5pv5EvQGC37mMTmRwJXZdBYagk4Xk/EULNvUSn",
+	"lCebpid6cRd0xWDGSJx7Y8DqhpzDUqgkvzifABfHEJWpVUIF01OZXhJ7E0qKMSPDtBT381DruFYsGZZ3",
+	"obe/3el2tjtPK/HmvRX2e73ic1QBGxbRb3e1ks7scYBqwsk8K2QpVSxe2LgCthHvK/ol2jHnf9vMLdtc",
+	"b7Uk7ZULl5Bs6+u3bTCsrvNk0Uelki4wnwYNX6iNGZsTymOPaigAUd9dvDjHqKpfgPzycVwkynqUbViZ",
+	"MbpqCBxP15u6VXrSXZrvt4BeRnIMZ06KiKWiCingtX+6u1Usxq4WDl7h6HGTiRrJ6RpHr6p89Lp1R64p",
+	"DfL9aBaUCsMx1bkzhzCxUuV3jtPWkNyI10EQcpR9ibxYlBTR6vb+tv/b871/dP9ZI5qWDkhlDae4SPRe",
+	"DV1jSTKPkSng5ncfLGRFaVX8g+VlOkr3UMESKgmKPiV5eY+WkRbcvFHsLnfBMKFTvqbjxT5TcbcINt0g",
+	"b7FQDr40h8uPPNWjF7Qu+9r8amYPDcQDkPWkt9/ttru9drfnQC/ySjMtYzo7MAedasMm6QwawaZsiHiV",
+	"itT0LShyJyMZMxIOM52lLKx2Siu1LS/lr1VPTtlMXOUc+W1kVkD1K/dyeUDLuSm0HK4qiuR0JJOCvO4L",
+	"Nqcef4SJWBVKgM/kbxPw5QaBBLXfPRfRVGgBZDOSWfqlwNiYU2ZxbA5Kw/4ODT3XtTRPlqtUwNYYguYc",
+	"v0g75Ccax2AyPQDgbJjoWy3ys3GUW0Hw8/n0ZjkEZdZdAvPzwfigH9E5c03RiZK2nhbL3C6YVgWDGohc",
+	"AOZvP5+RhNErC3UsM93HLRozKgAHXS9CDxxgQyHbNB8BBe1KLQX/+/r57c3AEf7ZmEblXM4dydXOUyM0",
+	"4IPK86DyPKg8DyrPnxPzL0uThhLbYlusRyQglCgWpUxbexnRe2WlH4AHmJ+XCQ6EHPbJxKgEI60nqv/4",
+	"cZg7g/Ext/15jH4eV7NiNz92Q1SPx2ysIpqsh7PZ4ZHyVzVLeTtlQ5YyEVVN7+0yFT0po2bUjKQJknMw",
+	"MJ9dLuVuTfvELV8mM5d7nUpicz3nEzxxrUyfklvjS/M6PadJYl6zpgb/EsXouHM9COxGbalpqKwBToMW",
+	"XRLlmCk48p0NNXTtuL9tBstVGWLjLivqLrmoGSzgVRUDBM7l9/c5IKGcMJF3BqGa0CTxQ5WXbAYVoJdM",
+	"oLu4Ushlr8+FSfJGt2qB1LTDGtMZiSWcFhcHXum8vMk/skKQL5UJU41CIQFWDfes/HkHGlt8+ElNmsUC",
+	"l3+fhEY7RplBBeFxQMJMsbRfiJFJKq94DKOzr4IIF27bl69pV85tEY8AenW7UqaXYOnxLiNm1ugeCC00",
+	"q2YTGvrPixZrjCJ3aU3Ddgnqm/lqFfbt9uHbbh2uLYe5KC3bsg172xz4W7pbjie56JPl5AXBeK24zLhA",
+	"tz6LEolBqZRh9lIraOE/zrg4gyZQhrPpEaaJzIXOvc/UBCJEzOPaUMyJHDNwPk3BMobsqbyt14SlSooA",
+	"wNwIVSThWidQqVu0ldDSaJk1tTI81aOzGaM1Eu5fjKZ5/KcsjDSBiuCyRNp/trso93N/f/+ZL4j2F0Q5",
+	"PVm0qgU4Bi36rN60QrSFhBlupYICCQBjwmnFYjr8/nvy6nvzv/lMh6VAhuN06bF49fY1iDVjmJ0Zu3p+",
+	"wL9QpYmeShLzC+5AMhiBR4jIzLlfviOt7Z0KBy8bP4tRfkA7X1ELN5Mub0Hgk1ZprrWHOpEqS2uLswHJ",
+	"Os9FLsxcm2IpJHiobN6luiHn1C2CBi+w/dHXOwfj8XyUcqXHkOv8ZTm+NsJUuqGyyBIekof8WmcELilQ",
+	"tNS3aVABn67AqQMEg4ebbtQsSBo4M0NxEA3U/T1PtxuQYPH+Jg6IDsaYzhxDwbPUhBG0drC9vpNG/YiA",
+	"xTUMKLDw81Xd5iaH9ic/iHUVUEsPR3OEAO/ycDgBnw8TvLmoB+IcDqFh55mPbrQg8dV/WwEUdZD31uoF",
+	"3W73+oBR9TlmUSGhFmq89rbq8rrHg4ZZL1j5FfxMeON6Hib30LyTiYEBuRb6Vj7tL8zPVJ/Y5AWCDeeB",
+	"irCdnZ19MsySpG24yVZtupPRYNu97fZO9/a4khnxTzLDfrjr4l2NZBIrIgWhRHFxAZxVM0AZYzR2LNaw",
+	"CShKqTEHEhldqgUBFBfLkuklfIjrA8KwuKTs8lmJbF7Q2Y/mi9UDWFMAtaCFc/E2PX/w7C7YidXTiB3E",
+	"uoJf6ZTpaJS3WaGzwOoAxDDrneivxP3LnKl6Gb9sUkci/nWYLxICCq8APffr8EVNmavDIzbfrV0KWQ8d",
+	"fFiEmoq08BtQs815yy225Q1EXps7bxamxqNpa09UjIml1VjyiqXmgbOITlbBVDP3PqeT+aqp9UuZbkiT",
+	"LnZhbkhl0I/SVNdTsXEDN9Sw3QY14H1sSkVroyh8xcRS2fcFW968e8sVEVvft5Ye4moC59QQM0aMd66p",
+	"jBTdhr4sXaSgvkUMFmesrA2Crl41klNhcWapmBHNdcJKTT0GYr6rR+721+yTxqBMOqYJV+gPfP3y+QGJ",
+	"pNCpTEg0oimNNEvVQOArIGu7Gk9+kXbIaynT2jyCL8AOwjW+LmqAO+Q3ABVwM7zpesyosVzsPrnR/PGo",
+	"lKzP+wtshxVhnQa2FD4gvT2za71n3YCcS7ijxnWwsxCXwDzsuab36hzRR2PKkzoIVMLa5lJeHAlks7ez",
+	"vQ2/tM1S5YXwv2dSQ0+9SI4tmm86EFxcccXPE+adw6Jn9PbeLpGRZhoKi96dvmw/g2QPolM+HrN4q0N+",
+	"ZhNwZk9TrjUT0MYPkrPUPIswh348oSmLG8rzO8RW79OxFBd5HVeVF1AhOuNMaZb+X/tjR6YXvgXEYMUq",
+	"+TdlHrGzQqzJU4HnTwNNEmPKRpdg1gSk2+2jsba92+920dVvODMZ81jwi1ElobC33e92K+Gw0gD3Skzs",
+	"0aMP3d5HcI3/7/aHbnvn41b/Q7e9534y39yq5Uw/MZroUUOlXCojqKpVhCb8qsYua+r8cJhM6UyRUF5W",
+	"wrfyssqbl0ZT8RN1kusnmcSNrnntF8jkOcs20+aG7ISvomvgrbZbXlQp+qtIZjaFFPQnuNOvrxWzu0sd",
+	"+dYaQCxqzHePzfiWpcKVCixr++qt3kuvlDXnnd8mVrGhlYfcRIIT6656qv0EIfOFMO7BHMTRF9Qj7XY7",
+	"h7FI5sFpax5Dlud8WlgioZkcNmKrJO3DI4sgoXzVa6d7G0d344TApW3LCnpvDI2YNQkcjoPCtnUPcvFB",
+	"Ln7ljZFq+zK+H0l2xVKioFqEg00SFo0cQ8xdkvIyD0TcfYfGr0mku1TZL0G0H7+owXKJmdB8yAHrDEMD",
+	"B+SCXzFhZHNRuRBgPQ1BJABoxkYO0bwdiO1/7+2QNukVlZaA8wVwUlCkw1Ib2QLDgkY6mVWM0Wtsy/yB",
+	"yCeVrq3DYGYWTqLo0TOiCpI3pyOW1hl3M6XZuAkzzb4S3IF9Qsm7t8cEQHPUSKa6BuuKjq6+uPqeK5pk",
+	"rAFaCuZXnsLTvSed3vbObmfvydNnnf2nX3a1pd0/N8vas2M5Z42KAEkAgBgD/os8Fm2dvUQOh4rpgJwz",
+	"PWVMDEQRky66OoGrNw9P9063d/p7+/29/c4+/O+3DnnFo1RajY7QlA2EMdgDMuQCMI0gyzDKtPle1dPj",
+	"Nw3bv1YfqTnCOBaapVe0zq/mx1dxbbwEq9oIK+Za3Ugq1fUTaurz0+qI49Xb1zV4rCzmEU0cfh6ekv4i",
+	"3mphzVyYAGE0BwK2ljx6QcfjLWRMQ25oAHnsNDWaO95jaAh/1VPLiKG7mJrSyWQ+FgBIfd1eJcW0V4Zb",
+	"fbZaTmnQesXSC/YmZVecTRtygCiBbrhkKrMkJrGsMfQWJhKdAj/FecErhjJJ5LRIJbqZ3KHa7CEphgmP",
+	"mkflUjPcwssrliZ04qc5meu4AAAIgKg6FkMU+/TSlOUay+3Mw0juOkvnlQ2LaAr9WA055uWPcTZJoECo",
+	"NCyXfu98xBOL0IhZw5C1Uc6ft9fn863zQe/Mj9cB1i2r/bG3NTSzbuUTD8ok5m9s7ck22/WWKTCdF9J0",
+	"zONrkDMSsjn7t0/KDySwNHHvNfukD/Pakfr6TkjHHaYMrSBElkItHzxb8Hc5yHbNosegpRKpFzWP9pp9",
+	"C4Ru5oLsd4krGZorFrjOYO5FJjc4dpbI5xvNvCgNoZpsAzu0lKLq8zBelilq9SSMHy3LCIgGjuKCglTM",
+	"SEKVPgA3q8WAh4gg+z2jyeqljeXjsLxl70ZdVhuSMhY3GvWyOuaW5Q1VuQcDszrCHKcDAooTesEqaMfF",
+	"8eksTY1YVHrjV8TXq0t+OH5hg6Cf5JSMzVZaDaPAjEDE8lJjWVGE81xuAIuJFANh+6uD/8bqJgdorueK",
+	"ByihY5nCOywmgVEpoWukroMnWBySX9oq4Fevk+kaVvrbLGGIwpTjkFfbyLs09tn8IVqANXqQ00cOCaU0",
+	"HQ4DjI3mSIeV5tmFgDudcqGsoofboxhTmNTgpVYtLt28c+iOrLEUGi51iKeooIaqHUDqlLqG4ObXERcX",
+	"JaZSNQih77/1rTigfdjClNFLb/v88k6ZacVj1p7K1NzfHkFutfOotS0tF261/Je66k3v9sVKyJgLx+Eq",
+	"3C1oZZBcYS+bsz9XEpthGbMltTrG9aZQaub8Ca5HbGOqrqdfLWGvBTjopr0xmUuaWZjjDDfl2NmLIXzm",
+	"MbQPXHKWK4Vsbnn+DL0XHbRdf9sMMGZu67HuapUsrzdQqrt2HnPukFR1+pvVux0OQq3XMSCMRiOS1Sb2",
+	"rIzGXDhGK8mV8yIcCr/WX5I1q2eXvnxkW7DfUKo01rl6++1PNFhkyZR3cb3kaXvaN4yrO3rQkqTsgiuN",
+	"3taKqWkMyLPcTlveCO2tfRVhV0wQPiRqeYk6Oi7wuUp6XmNMfUNmtR7f2fwA/2kO5jrHrZpsXn9cFlD6",
+	"keHraxdAzbyQC3fCYU0NDjQ1q534bTrIC2iaDgmWrNyLvSYE42P3Q0281xTqS9Le6rE4Fm3Mp4lM69SO",
+	"JMktB6VlClZDsR3ruraOwAvt3XMXji3Y7nqcpxSq53IXO7H2FNcBkUmc48EfWOMQEOLhM9dGiG8wkBns",
+	"w7rK2IibvZk1rbfVxNFQHJentsmyH12tvPYQ3q0xIvjYmWrGchixZPUqEEhaXenj4IGt8Wi+Bf1ZeZEQ",
+	"vJNwAaCRPG/ZtRrAlPMwrjKmdb2WQUuxlNcZYm9ZlKXmuJds/dUbaOFrVxq05tElqzvP/+AKU5/ggPye",
+	"sWz1ZTuFl642gCnlOqn1jh25Zg7O8MQbVx7Fe/tA0xFd1mDUP7CB30cHaW8uruCOar6vxep603QHxzGv",
+	"BZx7efGWr3WsXL2VN3mZK98ygh5EY2Cd3ZuUctWemS+glsuOC+I7a+opp9V4SMWN7i5tmLroP75g5Ncu",
+	"kXLqzZIaqYCEIkuSkEQJszhLS7urPmj8X6PGP09pBaBiQ+xTFL22AKdMkUfhp3aB3hduHZDQZ4x9aV2+",
+	"YRnaDB2AFB2E9X7AmKcsMiy1b9vkFT+ATg/QcwgK4e7I/85vsJAZ+Q8WII4nXOfvdVs597d7KP8BeL//",
+	"AwqJ0i9gCJWlg3tx6bd8RHWr1QpaVyCB89tABLsX4R/ukhMu7mr+dz7+hIpidvBH/nUjhdylSzZTpX+7",
+	"uwDb1l3BP/BSyeVaO70515tHsjURnNS27EH3gzPV/LpZsrxsdiBWqpslC8pmD4X44lLy3rjjPecv8jDm",
+	"CFVkwuQkYdby5bpPdqHccs8mjQV2CQMSS62CgVAJVSPz92g2GTGhAjKhKRN6xJT5FeBJScIoLH/4Q1hf",
+	"vTgQlfJF+5nq0tomp3t7e6TbI1XAu4r3dndh2I18Pxj88H8efSCPtjqP2x+/h2ylrf/sBr29z/mP9WuZ",
+	"0Bom95pNMRSbx4WurB6MIQwbU42oAPg+xib3UxZwi2B3CzRHXIsNDHuz2EbardKW+B7x6ZbnGgS5urmW",
+	"Mzih4nAySWZram+A3iyNEZiAoyyhYqFbpr6xI9RUwFG2G+iCL8FawD+1TaXXC5oFrbGMy47qllGsWkGN",
+	"jXM+M6Y6ZNbQJCFcYKw7pUJho0JfVbBvoUlyJtMzG5gsCyd7y7w7rXa7NnLcvx/Jsdkws1GGgbiYNBM3",
+	"jTR4++ziCwQmHMmU/yHFWUxnlQq33bqTM6SpB6QMJB9BtWIi5SXyd5d0UxQlLIbD7S6rQ/iCsRNvMhWr",
+	"ickd1xZFmNMMnMdqdsvY2JpuYpnpSNYpk4iR3keUs8kk4SwmM6Y7JASlMewXAh7MPQu3bsyQGAudBiK0",
+	"6mHYd7YKV34qhJDTDgmtk3nujc75rLiI2EDABwxvmFLlmpjx8UQqAJLAkRrGBdeHKTPXhdRniiWAP+jm",
+	"YuxP87YiN5qlzPVGM1OzGpfLp5hAQRJcgRwFmFHepdX8qxgFwnrnnyzzUPumebT/VJ4ntfUwXI9IvoZB",
+	"XvKbgyPjg069SpnZ49gsM7QqEMrMDEEvyifjsX1SPZ7LClmks1canOQv+UDbfzTlbSFJ1NU7vPbBnGHj",
+	"bAHynzn1cmnVpLf3sK5fRu2ez3+8PfeL9ByjqeV+TSfgMKfxWEbZOPe/7e/uPd1qCOqz+AyhPWr74cOR",
+	"4thxsA36EOgnlvm4B4tsOcw0R2mTpcasM5pUNQNHQKLgJjGjE0QhWerTclNDp/jqM4Tb722iGMtYfY6G",
+	"t1DNrxonRtHjQJHip1RoVy3Vt7FICjj3ugikAXuHNOGhTA3jL2qjURYB7BAGXR0CkR6Z+10LKzpmeaq6",
+	"HjExEHP3RTJJGL3IWI5cX8llB5myWgAqkXppY5QlCMJAA+Bua7uCDbvxpfzX+sqbW6wKcg0fGsfsBGk7",
+	"9+uH/QUJNms0h3KtJkoD3WuuXFrO920hn3kGD8xZgVq09ul3ryid73WP18KlxbiaTw9Y+waIuTmKNSpo",
+	"XCujoK0ZNH0xt761vYRipmuBxRDRl04mTLCYYJ61G5aWJJaQhh7AyUcf3XwSikvbT1JG4xmokZW+KNxm",
+	"arta/LLCU6f7Q5OTxmWdb/HuFvaKyyQvZFlpGf/hnqgD6G72FnwOWhy0kKjWKaxHjifZXiwVZbASiV2l",
+	"9912/UphcPeMCy0bD7hNLMZbLVPKU1xBKbcVoBcSw9c5oMUNqjfztuekFLxZvW9WyuoThOxsEyraQuq2",
+	"taA82rAWXW7VXPMEruEktFRQq2a+hFJZWG7X6c3aa3lHxkRedMhhoiRRmO6FrZYQtiD8Z/stPtc+flGB",
+	"aOv2/rb/2/O9f3T/WWNn1FnctQhw5pT/dHr6xqowgUVX8L+0291f5IjY29/3qGG3W1trAYijzVn+gVkW",
+	"SoZsSqYyjZVZEUCmywWUIVvwuc0mzXzKNo4z2klN/UwtksdCTApth2c1H6psqUefhIW5ZjumEZVkFx1y",
+	"AjBQB+Q8pSIaYb4IVyvbiyt1yuyubzlWDAy46nYlJ45clngMsETfC4yNkyS7qDFKqatNzI1rs3/kNRT7",
+	"pEzQMYPMOKxLpwLLVsaMCi4uDgD/SAqmnL5C47jcfWtME7NkLG4XjbEyUWoriKt6zuMY/AUp1ayd8DHH",
+	"S4abDGUmvFBr2//N7pD/k8fgG3830yxdNJZb6QcjMNtyOCz9aCPEpd9GMolLP+Rc0P3gQqxtJnQ6K12y",
+	"Wkr5w2DDlEfO25es/KSLXreHjJW/P2Z6JPEna0bZdaRRxCbaNjyDfIo2VPOWktfzn+Z1U28L8rymstZt",
+	"+/Pk77C7w0WOMT63Cd412INF95anlG+ZA3fzNyNT9pemAiG3v6vUCtlvFX8K2YZfLCfTUrbHVMzaGDPx",
+	"acBKwnkqyDvNCWmGwdKCGrzVtJpdm4s2hPFdOL8NTRng6XMZz2B2kFdGVbuaakZVW06YqP4+7xXwf6wa",
+	"0uB8AHgR7il/sFazRNK4bdYgoZjxkAmVTTAhrj1mMadty9DmtEfnLTITnFBgDzxm44nUTEQzIPqUWQ9k",
+	"9QIX7QyyJ4wcSwVN2q4/X7m1n3XFtDMBLdTKXsq5vZ+TQn+HdV+YWmdT92pCLyu3tVgYS7Xvn0/CK8B1",
+	"Ns61vMlsOyRys261zWWhTtXcAdqEbR2bAzgvLha1JvaiitEVcv0CFw9x46yTmG8hd4EptRjNN6ICtcQa",
+	"xCdYm7MrltanR/0DL+Q1u1TTc6oYwefM6mSqrEVtb6j8N8EtLkQbBpZT0Wbhtw0xh4PqgtSuukya2nXl",
+	"pUdFOMWGD81YjUzjUnBlbHyXWRXkUOkB5iMPBFgcLi+YhHjwrUUmp6LoGZR303W5r9jfioRjKugFS8P+",
+	"AIqhZ+jGd5vI1CXGcEHCBOC+VgEoVCqA1HIABoeMqoBgLpjqDEQIWVX5UEpVKeGEplqYT6KKdpFScIk7",
+	"RUymF1RwBRw1GIgCHYBIkcwceowxri4ZugdUJCdMdUhI4zEXzkDD2txSIMhf2FxGAgHAIrhsMPjNjtL8",
+	"Zt5a5rCVF83x17e1yK2HZqEitCt8wVXAH7ntgkINRWxzzBtIr7nh9jOIOLtZP5H6HnYWvr0e3R2tnShy",
+	"6abFRpiFJr0vLlHthvJxbP2Z389mnbQbszgbFmDiBjc0r9msC80DzaxR1tZYbWgGv7wuAvj0WkUR8MS8",
+	"MrZG3QPwvC+t6MEM6tp1A0C5N9BY5QaZa2Pt8Z/ipMxt84nRABo0LaPTnjNykVKhbVdxYoX7d6BD9DHb",
+	"2nqEMRkNHdiqT5MkRPE8ENjNmZvlo9GIObAKG4PjmsQ8Bl/gmF4yI79ZMizrH9Vs/aV59yvn0C/NgPcm",
+	"tEnO+klDpd6hWYT5Wr3AdoMqWqCiGmmUGohwWZ/zjNA6dNnFodFj95IbjnfWBBK/DoDzzYDHV0Dez+rM",
+	"F+gUtLe7Z3cekgrNnX3y8u3R3wNy/Pr06O0/Dn8JyPNf370+Ncfp3evT418C8uO/Xhz+y/zn1a+vT38y",
+	"/x6I9z+fnFbz4817/vr+6OjnX/51AO/465MDePavp+8WY1TtN2BS/fWgH/zQlN+0GZj4+nBfN6YWwr74",
+	"Q6gAbDfmLdUAa1exIddQL5En/AjHuxYLF64XUbFzFlnXPBSTxfW1hPXx7x/XPehrhbOLOuRVyoqrDgFX",
+	"7IpDb16p51RELFk7pZrbtVIor807FmB9DVM5PiunxK/Y41/qJgnKEsWKxn4pQ72HxU3gYWUl4ieqiC1S",
+	"stHQxXASi0Dm7gQcLMfaWJKNErEEQ/1v8Yk1oCksQWxom9VJXNgcKS/vqgvNqdFxlnWhMeRROutfYj8a",
+	"Kc78hKGiMmOIYcmaA4GpLJBPR2276iIK7IcK7SvUJa+As9kLc8QnPXzAZa0N4b7bbqjzoAOsqAPMm9R/",
+	"ACQt4pMWLf9s2znDwsnx4etDqO88qB5Ix1DLrPQoM6fz8W9ZyqGWx1uFJ7uLrDJchI8eSOcPjYWBm/cg",
+	"Wk0JAYpqZor17e/flxUI7F2ubZwfJXBdLvHSZNRKar7LPfWczg4ndYZZqAniiw7l6hGqdbNBG5PHvXsW",
+	"grjeTQ+eTbIsG0tVSh1izcYWlqNhHljU4ZfGo9rrSjkq4c96yO3rFmncWwHGDTd2cJswR3TNh/JtXpdy",
+	"PfXV7KMLKE0PbEKj0uBBWwlo41oKyUqu5rtXQDZW2ec0l/UUlZLQCY1GEt657tJYLHNoo4H322ZsxIfa",
+	"K7f0B3giMfZvrpKEaoYg+IymCWepLbZgFyB9Fo24nBSw44+xvdNb3PzsTA7N6FZxQfw6fGEhnuaPeC3G",
+	"vt8qN4LWI+fMcWQbrsSjch/FufdV22WWann0ZRGgvTns68RtmyM2fmC8GraBGQGfLfZoQ13lZnNpNnKb",
+	"YSr6Ru6y2nwZ2AN47TKw/ZO5NgrVQ5Jj0w85S+J7wGl5wQwvkYm8mH1xYXCbm7UQ8RtTIiAVO1/LHG1v",
+	"EdLDAogOv2Gmsb0u25X08ttVjGmSrIMIDqhz+JCv1hsxPWPg8dyga9nSDvWbxTbWyP1bUwrcu5/yLVUj",
+	"LFQnM6Y0S2M6A6RoC/H/ZXstMWuyRi5Z0eCqqoxIoLMA+xz18ojwBZ2o1bWU+dTF+oKcNR1TE2nzcucZ",
+	"BiDO2V4vIwk5b24OFVM4P1qxZKjrmpuvObeVOtJuUO0HuchDlqYsPqsruCoSZVERu82CquVzvAWUIZu6",
+	"aqm3Eseq8HuvZiSnFMsP5lbS58LrRbVKW1THwFPmY3YbuQXiyrAUEasOCc2ZilM6dYXa0NSwzRH1IhOx",
+	"2bOBCL0Rh/08+9Hudu1Gl3IJXLavmynkjJ9BPiVT2C0E3CAJG+ry+rSCVj7EsmVXvLNBlJ/at6ztBUB8",
+	"jmubCg/Mf3nq2GKUmsIWnF/GwkmNvUuh74hZUGjNWqkEfNbvdisLU1qWvdIyPPrQ7X0EcLr/3f7Qbe98",
+	"3Op/6Lb38KcG3dEMdNhomJrzBM6lHJTOpkzJuaypbwqe7taOwI80goZEp6MsVfHXFamd64rgO7KuaOSa",
+	"1fEkEcgddUq5QF43ZsxyPWDBZZboPXEjMaM7ROqzy5OLyPWkIJy+DSPUtj3k8KZR374NGLcvGCPtgbl8",
+	"xcxl9fST0umuzd0SFgfWnOKgSOHyonJYQDTvoxkOATftbAm8Td3b/M7RDp6nF6zVkmQRnE1Dz06JSsZy",
+	"B/pwvqTdPR80zHvB4i93I7v1XyuP3z007xNmIl63lUE+7y8sqz93DtcuQc6HYC3+ABBViq0cLEOFvIv8",
+	"al6reI1ki1r1VbteymsJzyljl2jtp2zCqFbo58CBzogUAcmE5knR1VW7b5FzdsFFjc57brR6tcAfaVVo",
+	"KLk+MDq0nsoi0SLvn9ohR+OJngX+M4WfRaaXqzcnYezyRzOqMnE9rWscBEeLX7EzFzypE+O4NiRP0ocu",
+	"I7clKaudUsojDNx619HuP5oKaN/bSHWaCWd1VgwXOR7XdXt6Dr/nVQjAVTOeaKCbAwJV9eges9Xi5VXZ",
+	"GW7T/ai3CqALRCZopFesAuaKuCcqxmOn1+mu8sEL2fyp/5YkZQmjDgO0NPV5wMwL2etsP+k8W+WzG0Wp",
+	"Vq2MtiWvG61Ihe7cJwNHG6UVq9mvZfGuAr2qXjJBrGZqfWAOXShnAGOqI2wX7D7cJyFIQ4aNqBEB9lzG",
+	"swDKgOmYuUtezS6omujsqh6A5ckF+QyeS8wwWAhVxhWZplJclBDJcqQY5L6AaEuTzEPkUXNtkMeZ0gAW",
+	"o4khSU16e9UQTS2l5YvQjGNjfdojKPpOZ8ZqskhN+cPlscwztHooIrszTU5OW5VudqtPKPnbya+vyRt8",
+	"BIvhnux3e1uEKkLJu7fHZJjSC0xNC/8CvU4AIhhsGfOO8hj/8rimFqG8XMuIH6gh39+F1Pw8R11fRgF4",
+	"NlWHhJZXAuQwUVk0suV+Zv2LhQeA5Amo0WHfIgoV/cShfzgJIzk+54Ja7E5zUrS8wHw3w6eMITyAfgo2",
+	"GhPk3uDiQyQcZjpLWdgnCVRVILC3NLbUQITs04RbRzJBxclmntrwqiIXAAWKiQGgUJjtwS5XRkWsFsrb",
+	"dQ5aDmEEcNKYBTfyZuSMl1yiFqaafV8RZihiEfDbGaap48/eH+jHdgcf8ZiNOWi+AYsApDSxA7TwLmXL",
+	"qvjiHNmX26I1x6Yx0ASZL5EcM8KHhKLSaPNQXUrZekHqiuVTifi6fuJ3FKm+liu03gJRTjFUVvUIiGKM",
+	"hGUw1XDjtgv1eJQ3k4V3C+7aMVeKxWeAhqQWQMjgDZhjHDNjwmDma8LM+VRlTbZ7bVyZW3T1PMd6WydD",
+	"qADwkC/f4YOAVc1GtcskHbEkzhfC8oqF6dj3DYSOrFKtd8rvIsOuNLQ6Ab5uAoFakq71AhlTbp1Azpaf",
+	"LCQqaso6yVXN9DsYnLQWwmOu0sXTSxqQ69SoFNUcCwsKIOH93hJtbygqUl+AAmBNZcoo1qW2KNZPELTB",
+	"kzz1wOHalRl7TbLCOuGWkk5y/Z75k0zXdY1tYDx/ajn+IAbnLNLr8tyF+cXlu6/Bza5Tm1ac76WHcbmb",
+	"3p0wwrBf81ru+urD10LgWdDw+Qtw2lcEWVNqlYClmBXpVIVpC4DaXMRyCrBvRi2utvopMpiAMYOBiIZW",
+	"KeupsB9XzX96T5PL4427opEImkpTgZrjdCTHfQfXd8bjEELhNZz1IVnqa2dwzWyo9ozkUZF1pb/SKdPR",
+	"qBSzGVqk+iljl4FNxSBmbXaivxL3L8JEXJ9qsbQxtYh/HeYxHHj7GpVIQcsMK65LRHtRpD5AMOx8Ro5P",
+	"fiXPnnR7AemRR6+kiOlsy1DvU/LoJIO/Vs/wfbo4b7myY26UboZgv9RvHqIx/wRgzGsnSBYFEBiFC4ou",
+	"a0niwrqwt39Y1byyYZ8sJGU9eopRP4uounkNVkc4ZIaVBMwLqhlOryRcdhtj6+sWx0MbAvMBqHjhYnHg",
+	"diBc5La5fp5AjzJUwLCdmm+lm68IiZ+sFtasFf9dxNTWKr53odz6XcTyaC/QCYXpEPUtorbCcYC6aK1F",
+	"Q7NpF9DRfJY3Ulk5KQAj20u6QdUkS9ipBT61zh8lQOSJspTr2Yn5qHOs8p9ZrcP2ks1yvQmaCFhclgB6",
+	"DGK1Yvjm15NT8tiiziuUuGM2BgQ4NRBorYUBUSM5dZ77EwaYZRD9Jqe/nAACre0DZT6NcRgH1Nlv/bN9",
+	"+Oa4bUZZrAWO+nPQOmc0RQcT/uulY1B/e386BzNyKACRTxkRfckEefS396db7hT8OmHi+AV5LoVgkSaT",
+	"VF7xGIrnsYf/QPirQHSaKa0Ckimz44pA7ObpXpcoOkN4JshQzy8+e7q9Z34eCOjT1n3yzNzZJ4pfCKqz",
+	"FFrT2kgmfPg7RSbZecLViMWwnLZAVAwEVbPxmOmUR4QmFzLlejQOCFcqY2kAuMBMRAygg3lqlxYIDaqy",
+	"ccXytRxpPWl9/gy9coYSI4JCU6x+tltgeMuro1cnZEy50JQLtM6zNGn1W49jGWGXpTl+ZOvbubgg5zS6",
+	"NBsPmMREZtpZ1shUfEBmayG7sr6BKPXmOmd6ypDXjDvktfSLcIQsaggUyGl3JvWURywYiJGcws/gHrYN",
+	"zSepIYkBqLSDFsHtxmYl2P/M1dYXT2LTl4GwEN/MdZXEUQ3EQPzlL8ScaTUQ3xNrayH//WD2f2dnZ//j",
+	"I7P0qv/48XQ67aTDqM0AJrkj04vH6TAy/zf3bRUbT4gcDhXz/BAzw4Ufhb+FAQl/6O71d7rmX21IJA+3",
+	"OsQydleRZJYe38CVeZ0tfwwg+pIZ9VXb6MyYUQF42kX0GBk+xtD+wNKJytzenT63jOG30B+jzHSHvOJR",
+	"KhV0BsC7L9lEH5ChoSYzFuwiD1eiTGOOnMCgscxEzGKSTcqfTDjLyaG33+22u712t3cKGfb9bvc32Lf9",
+	"/f1n7d52e6d3Chn3/b39zj787zd422G5DVZk2JLyU2xrlTvMtu0QY7MCh2AwK0165stmOubb0l2FtxXX",
+	"oWeXzFvMwThCTNflyoesrs1XLZsSueDukENYKELN57ELa/GwjC4VRlwpvNXYets7Adne6ewFZHu3s2eY",
+	"9/ZeLraBhI2hrgYC/uNIPASBZhOLPfs07JA3VKnyb3DuDQsM7Q/BQACF5EesEpNVQW4tQRqWMdkPSGhU",
+	"gRCIUjmObCh4arssQbUnRFwJGtRIR3JCf89Y3y33ecYTiP+kjMalo2qRaQcifHN4+vwnuw0QnYe+JYat",
+	"RCPy6IPDq13l8AKu7VZ/IKiLcrtoh4W6BYAOC+rJVeBmGSWMpgqQ5I/A1EiZklkaMbNpA0EFCY9O6UV4",
+	"QJQVpfkiHw/br8xIw7wm2tIB9K2Cs44HdLe3DSrbQOSY+XDEoUcwVRiFh6V5b5sMAuQF1QPxxobziW0F",
+	"A2JrrFhyxXIZRQ7fHIMG8SjMxXe4FTiOi3cNBIrhEoF/596rZ4UMfhQeZhoadYPw7ZMfQYgZBvceOdtA",
+	"MG4IqU92uz0SVjoHhR1yRI0dN2Ho2oQmWbYvVIFS61KeBkIwFqug6LVn1vZTu7gzPMhZKtfmmzskzHsT",
+	"mYOQ32m0IAlxbTkmqUyYIo98oPsg76Bp8fJRgMMvgJG/Rcw/wa4YCAuxGxTJBgjT77DtL9nM8HwrEh2k",
+	"bl3jAts3utS54KAA8c2fndossJRdcEMWGEB1CcYAxxsMRE3/gHxwZdzfDgFfCaRbnLOZBDKlFv7XFu9r",
+	"Ah2KyKPd7u4WcDzFxUXC4NzigREkMTypY9h3WS+zmQADATzX0jvKvhnxqAJRiY2BOKbRiAv2HbQGIImU",
+	"EzxPcWwUg4AkzPBAsPrhoMTSz6sy5AE6n5LuyLxl4HYcCDy+oCWHtpLKnN5jrz+NORg29WggHn2IUzrU",
+	"bc70sG0YjNGsq91s8OZ292nBg4zFplOjYaUd8yxwoVhGj0d6nDxe553Ar3pQnra3RyapUffOE+bDJsgh",
+	"mcksJdFIGp2KnDOlCSXDlKkReffu+EWOUAhNZcWFdYhBiSZq/znzd9luZZFgSAi61wHisRxqY8crPJVG",
+	"WTHv395FSdVH5glvBwMDHYJATVZgcdfQdVik5wwEVuPZrrkqLwMxRNcLzIkOyO72fkD2Pn2CN9qh2ndZ",
+	"iQLJebZ3rkvPs/avBv3GqGAOdKdxrgVztsJxd3ubhPXtjQznGfGEeZlGXBGleZIQoyWlRuEy498fiLC+",
+	"EVLYIT8be0IOSczBoSssVEKqrMY1ZkwXOsCY65yY8T67yPCLPSf5OYPUcCMxQDopi+iTLx8dCIxDdUj4",
+	"lmoGr7faRP53+41MeDQLG45ESjWDzm+WcFW7173Gaah73dbWQEjhpmiVewbpCCjDEzbUB46FgRDY3ieh",
+	"35QutBDnoeEHs/bhULMU+J9LZyvWJE35lU1vs76EqUwBps1owUZEG6oaCCfDDTWLyArSPSN9vE5WoVl0",
+	"Z7aifoXqUN753uiQfMzcDh9BI1e3w9AbCxWgapNxsx2uzfgqGhC0I9+yHqnQGJwhUqsZJjbaMRamlVCi",
+	"vkfjAQn/++iU5KhuobFrE8pBE2Rj6A81ENbZ5w7ZecqoUXjN/tEE3qsC/8zYbrcyjZFDuLXpG2FWUh6A",
+	"I2wB10H5bn7Y2QqI2Wti95o82t3e3zJ0b9sYmpu6W0bbTaW4INDczOLfpUTxP5i54UlAdnuG0fT2tgKi",
+	"RnRift7eHoia9rmuoU2SFB10laME8zh4ornDa1AaXmWG4GziOclq9YS53904AewtvzoQpccqt7l2fMS9",
+	"kGttmP+j3a5ZGNtVzzkiQQFxVTX2FjsaaxS5X93gKz9j+wjz785AHAKXdqzLsxE8CUNtTmqn5rwUz4D6",
+	"AULLPIDKswMY8h0D7rW2nSV2fDUi68C8fiDCSi+5ku1CnVZunpYp/Mcs2YheGYPWsAcasz7AYg7EORsa",
+	"ZmG4qRkXtx9Ct07CIyYU83w1hxOjuLW3IfMdPTT+QaVwGQ6pfVY9/uX4+dHrkyN4pmjx2gKPz+Gb45aX",
+	"hm9z6j8HLTlhgk54q9/a6XQ7O5goMgKnYu4QNH9c1GEVoUFpVhM8WxCRNcL4Ch2oRrZgKBGbhmopO+TU",
+	"3e2ZG7moNWsMGp5hrMDXChW8T0LzHHRxCHHZckPgOG71W0aVPASXomp52eOq1f9Q77UtbnkM4qr1OVh6",
+	"owv0fgxaKVMTaVbeLMx2t+ucbkxom+yaWA318f/Yckn0Ey+v1DOTgOg6ePSa4+tmQTpmG3fx83VvzYf5",
+	"+JXjavhEb/kT7yqtW+G5neXPvcwbvMITT5Y/8Vrqw6JdqXlqe3v5U8c2vxnu319+/6mUr6iY2R7O4O7c",
+	"W2Xl3gn2aQI1jPjIzkpLl/ekBK99Nh7TdGZPjbOsob6VXhgabR2CU7v1MWj5Nmqr38rJ3gIB1ZzEV2iV",
+	"gB6KwStXSuMOnLXy8p56ubC0LlesXGGJYn2jMiUzQo0BOEKb1EEzd0iIpmoIhxaT+v22MYQmoDmismC+",
+	"G1ExQN15yhWCBJNsUnIPF3B9B1ZVcwCXCXhLwCItlkQ1cAbo0FLLGjCCgedqbd7g2XkQrviY92D+Ucaz",
+	"FU69jZsBn5jIVFMouYG6GY/jv2UAQZMSe0vQSqFFotdtD5fe0EpNZ5qPwCvW4TA2Y+NzORql04x9nuNu",
+	"vevP08+ob213t5+0e7329s4peLn73W4Hk7N/8/IDz815MSKqBOvQF1mSlHN3sX6x8X3moV5gDlKr3xqz",
+	"sTrrnf3t9+5vl3/vjbrj7eTZ8674/fLNjtxLn6p93ct2rvamTz/tz3p/7Bzu/diywARGaYfP4QCaNw4l",
+	"oHfr3WxlXCcvXtHYGGm/SNytvPzIGXzW54TenU4rsJE72EX3UNMg7K2P8/vg+1+2MNpd/gTmQr8y3AVD",
+	"zxuKsO4KIulnNjsW7xQ+0NtZSYb9An2X4YG9VdYt7878ytgvnnRtONDWRvthPbXFdp6vo8EaO6hPaKIs",
+	"/rLzfqZFnkdFuoAkAK3biANMwP6qhP4rhOB2cn9lsY8MwbwrV8cf/4fHnxt18kMQ6taF77wcRnS7FJlL",
+	"NltXs75gOpedG2i9X7xc+MKZe92Jgr6UlmV/Cyz3Zza7Pr/9Zk2Gt4zGHvf4zonr9a2HtTRfI5tetD5/",
+	"nOM+j/EQwIHe6I1NdswRxN8xdKBtIIA7/61N0+iQt+brvhfFemJUXia6roGA87lJA+FWfQN1HOEt8iVs",
+	"coXkkQeljX33wCc218u+YcZiiObaikku5NpFu8D6A/6jlJfKnueiS1GlVZY58pB0k1KhaIRBXogFns/A",
+	"cw4u4SxhaiDksMhfLGRtiH4PL33W3Jfn3YaQyqgKRzA6sYWND8PIAtCewBnt5d7E0gzOpisBmwnNQDDV",
+	"RJC8+dfbt+9+OTIfffn26O/k0YvD41/+FRBs2mUUXWjx9cu/tvx+YJj7MBC1fcHII5eUIdOYC5rYNCBF",
+	"tk/fmZvbvZdvUZ3O3z0QRS8x8qh0Dfwu738+OfXgxLpd242GC8iWnTGa+uEWWGwI1kgByjrgLPgwhrgg",
+	"Xu+VsG+7p0CugYLNw2/YOsoDEqpLPglJwuiV+TnTFssai0E4BmbtDnkdWiConEhxAcFlwVwwr0OOOMJH",
+	"UMzEtF4uCO5j6ktds805gTGvuS3wLJ24PpfXExzL3c+HRte9pgtqythlMiup4J4O3aurNNzpVjrqYOub",
+	"csFIz3XEW9agzq+fLoCntk97NuPvh26v3+221tCTSz0jb8yftc63bavXGrmMV5Z4YIAR5a3aPA/M0Sm9",
+	"WOZ9gXs+B9+ut+bO3BSWnNtC6jYES8PAlaKVf/NFnp5NmHcVe6RLOfZ+61xbWbmzJUAqbOcM3GYCA9NG",
+	"XFpwKtTJXMtqFTnPNLJvKqzQ4GOWF/W1XYy5SG9M+CWg7PzJfGBY2mi4YZuL9oQqHX5lbi3D3HL9rdJ2",
+	"11MlrXycVyVr/CMNKuUaXi/qt9eGZHTvKwWQaoA46VbHQxADm2HKMUHXzyg3JGqzcPrQq49gxVDEElA/",
+	"4MvmY1Ai43QEtUSxWORyy5WKWzMm867d9WUf15NH30QkAFfowTO1xDNF8kbv6534zdxS+G7PM1XLKx5H",
+	"eU/5jV/f5KbCDucqb8lqM4ISzggdoa8uhhCGaw0K6dZGpnJD6EEBWyuHYN7kJlWSBDXW7+bmCQz0zsyT",
+	"4yHULdyVJUOTciTB4ZLnZol9NdDsUCaJnJpj7D9S22B0N1j0qnWtEiTDlaySu2Dttju/MUkKLl/xFH7b",
+	"LP+udWnfcjAan8+wPLsB/DNhDUGGzu8Bdd02Xg9sx+nMdxWeXkGKnWia3E8w+xuUrnhWc/kK5JM3hgZC",
+	"uAUl24zM62h948LzlbxiNyM6wRkJCf7NorMPCQR5BzH0+8WYsQvd/hBbtchbTgfCWO+Fwzl3NjtftRsZ",
+	"MlCchEth5QKfg+99p8iUzjYW3sWXvlUBDr2hS/K41stY09W51ev2d7pAx4J90rZp11Kx7net7q0tyr1W",
+	"7/cizpudjOZMNQt0r0tJne/7Qdzfmri/lqwH4yCX9XWeyFpf4w3oBF+Kt3HOYxjY6da7EA9q6z5yx+KD",
+	"9nLHOW/yit2F7qJnE7asSKUK52qrVeZlc8xTZmhutqzQJH/fKXx+TjZXqzaSmf0w6DsRFeRRaMRGuGU9",
+	"iebUPwoBAyvcKoCISuBdiKAEADvQ8aDA1+HqDI9Ey5dpFh3mXMqEUYBc+9pKYUrLvEpNzNxOPxTIfI0F",
+	"MnPb6HGLt1KOLbAQXJlnG+VT3Fw3cxhjvhlHTCPokN8nIznF1AKusd4fkyDOMwSipwjQwnXRaBUAjjwI",
+	"I2B0Uo4RvySKsglnMdFSQmUMtoXh2qplLGUd8hoqaM3tmeC/ZwxryGUGmA00NQ+TiCoLZBFFZjUXca/l",
+	"xTClk3W/VTHqkovnI4bYjrkSj+t9BmkmRS5Crxu0IpnILDWj22ZPY4AwrE9asMzx5BJyBM0HjL3AYnVm",
+	"dsfx0zKMJZCYj26+XsZuaVlvs8Rm3UWzV7AQtbhUv5xrJGX7YNkfPjbthM0QKcSUXfvVdsj8236h93H5",
+	"hpVR0xeOf/O9rRNEh3G8Uq6HYNP6ipuHfI+7ND9WMqiwUz1UyQNaTYEHlnf3Yp8ARv52XbFGQpzSSyYe",
+	"7JOb0TMOY0iqr2oaGyoai4yTPHkhZgmrQ55+Ab8bVQToLMfOQDCETLH4wEGAWGSRmAEfNWdtMzUAh3Jt",
+	"NcA5DOetgN2maX4jJStmve4mF/0nqg791rnrezO+2TOMFFV3jAvEMH/prnW2gxWSj4xwqA5lIy8DFN1V",
+	"D+c1q+8eVMYvT2Wsazb05066uhnG+s0XA96Q3rJZDlaFsF3AF3SB+XQpW51n9GjEUHUQSnmV96MqSuuW",
+	"hZjkeR/8S8YmCotBHL/IfS3ONcNLnfOh0/FGyhHygptVjlZxjsACtGEBfqgNmEpxUYmYzvPO3b3NOdQb",
+	"HPDdRjdX4JLPbSyHFIXPDzlLt2ESL6hswOyllWxmSP/P7WSuLc7r3VrID/G+O85WQji82zap1wj1qTzZ",
+	"H2sBYq+a3CX8Px9JqZjN4RexnPaNxHBI7uj8Kb0SSPr77+G133+PAPlczYO8H8BbhqkcW1xULcOAnEs9",
+	"an4ptBBXLNLffz8QBJ+eR66HF9ESxPwVZ1MCSjAkRcG3LZi2RZwMi1o9AF9JygMouqmbm7CQ02vCBRPw",
+	"3kAETVM5taF3pW29LXYgA3BTrKGwUKVU2ZUIYBnseuTluJtWSVQisUujsIcbYvKXmt/kFYu9Vn0o1jaZ",
+	"X40Xv8D4QFAd6ksLcApNEvKWT7C+HXJIwh9CN17bCsK12UcQS0XC/2/7x7Bp5EV3hYY52DaAq83Bazy6",
+	"eBq2M3s+kwMCGWAImYsE0jDiZ0tHDB1Jrz1eiNPPHwyApjaHodpKq3b//e6+qw3oxXpjcad0hcGUmjuu",
+	"N5pl2i1ibbe+4pyCNfMJHlIJvs5UAkz0pYKAeL2iCUKN2aPxnWpyEZZEy6qlTAtgL2iegJzjnA39kVhU",
+	"cQ+cU5Htbg+zD8yjA8EVZCSIAGzg82QWWPzOovnHyBjAjEFS9JQniREKaGRDtySjDGFioQdB7ytstruo",
+	"EcmnLvU5F44WabvUYw16/WCbLNRsUOOC5hD42EAMM+iO9Qgw8cslr1sHvuaBsTQFGNYDUVORbW+36+fd",
+	"XWOabFmIakBHPZcAGgQ378+nFpr3ziaYX4EJ4JCkCSsX4HcQOpsstpGqptBWUGks9whR/ede0pzkiGgd",
+	"Q64bnzWfo0kip6w8BJVxOOVu1YD+7MZYVwosw3eqAu2NayQzrXjM2vZaG67Z4XABXfWAKuVwCElsiVS4",
+	"y+Zhc6kth8PKjnGFeK92KnYbLC54lRj8m3P9s3qzmS2cDO9WWIH8PrBcoeOXXQ9Q9/FOIdtws3k43OoM",
+	"RF4gVakbFrKNqDFm9nnLlelIAu6IBbEdMZ46VP7T/CgYxRwCxQln0K1EzMhFatMPD137irxmntiSeQ9W",
+	"H+FPil5c0Ispz5rNO8EIRiG/EgYDoNvmRppolgpqaElZiwZQb/K9B3gXYDNAFWAPDUkkk4TRi4wVEBUl",
+	"Jzro/DNiNHz8oB0ftltzaDGWk7mGUIX2QrSUB45zgXOvaOYUmq1LecxC6NtC8l472BKAUMQJkoJMsnQi",
+	"FXOw+gQL91yPpoG4ZBPdh6NHLDXjGvrUHhQsGPbTcFBbMlJqWxeUICpt0wiHsZiD0gxpSmznHLfAdkJm",
+	"FGcRnYQEzqrauDLEvOiwVGn/NQDPjGgy/AmiRvWfc/f6GlqeQLWBP/M2k682mctms7gWpoxHTw+JRl85",
+	"sMy8agGe15FM4vuAmvFPA87kVxS3peiEL3rQIVOCmnI9GMvOiZ5n6teDRfVOu/v9HbzHMKWiZuw/De8s",
+	"7l/4Tvtd2EFNeWIDtC61NzFq/swKiJLW7ED1QfY7p6JV+MvJYlpmqDmDEoKaORfETQGaDYODIjLDe1yx",
+	"TSz7hQVsdXt/2//t+d4/uv/EWekMWk7vF90/TkuKlwNPK/rG5v14HpcVsXWC3KsQPgS24oaSnjVU4WAj",
+	"7dc8lZ+TTMFvB9CRD12jJU2qoi8F2AamRg8OPB23mJhTOgPPesl/qyimcIBLCugXjoJUSiYxp+hYvKFo",
+	"8BYBSXdwKj1ZwUFpTcPC62djd9ej+O3tMsXPGaDQSamO6kumKAjoAqbpJaA01c/tuUxTFmEroW2/k1PC",
+	"lcbeXNCBC60F5drluYZD2PunFbTwJuCMkYzN2Fz/fY8DOdcu1SRhVGnS2zMqnwR3Bmz3XBDYqHT2hbbb",
+	"f937EIITgjGuv7DXXPiR63G8FRRgk/Pc0sL1lQfksVjDn292e90q5iwVGvih896276vb6zkArpticjXI",
+	"Xo8aG3zNY34NhGu7n8+MKzJlCViEYxYDoJqWEs6N4xBfGUaYaIAGW8fH1hAPXAMarJKdVwcBhjkF18Dt",
+	"upZh5nzqH6+d63e/FsrpDRkf30RCm7dWD3lt6+S1XdcXv2lKWx222DVRxapvXwYtVs2isF6mJlQU6/0y",
+	"Ij8eCHSCBXlzLeyg5fsQwf+HjroOeZnKMfgkESUl54PgVC03HO/uk5AjdbUBZYWD+yGw8YDCYYmA3tq+",
+	"DLuE2tiAzpQrgx7TGUFgLmiU7iV3QVf1a+Ke3a2L7I6xU6xtcaguKzrqTUCX+V60e8EvWyJeKiBm/kn5",
+	"M2UF3qHY2dg3ZLnFac4sys1/kE2cOV3fnlyjnFdcMCVniyL5fQeu6QeE2SwzMcxlkVn5uOcY+doelddS",
+	"k4lUip8nOTctM7s622OeZ96U8VHDjaGbukWUOGfFUiF2lhEF5QF3HvIl7xPd7bZNo8cQnG9zcXtay2k5",
+	"ZjtiKeuTMFdW0NGVqyshOWeRNJpCaPMGzrioSQIEOIaFYt48fSy+Cjl/P4LyhRTsQUZ+iTLylji/WCqe",
+	"Og/1o37OOosuvfA/F6szYJ89NbJeaRQhzW6X9cJIzHmWVyztGwvtDPo/M6V8XmvHEm/Eau3DD7z2gdc+",
+	"8NoHXrsJr7UsBNYJGM5N81rQL+9Gy1WUx+jDghxYSLQ1fLas9nq81+m+m/u08BUPDPiBAT8w4AcGvBED",
+	"Bg5yBx6HEVdaprMllZpYiIkwvTUZiwGRSQzZzJie7LU0xzJ/LCfjujPwXQAK3VwIWkJeHb06wf7nlNhR",
+	"kRG9YthE/kaivD/ZyV47ZIsFAiX/KNdsjKwd4ext8m8rMH/LFCv1hCYxU/DjGtgrC3o9AjC1837afujS",
+	"GDH472rXRxtwcN3QAXfF/bk81y5oaVn4f3Ph2fq8Ie6i246GqLQlgm8Dg+ohsrxyZBkYx4hOJkwAFOuX",
+	"H2qGlrh3o81CBYsDzDpnXFwQxZhhiJ6DFpy4da6FgQjNC87sC87gBWfmBXlgGKPQrpJlA/8DLMaD7vug",
+	"+z7ovg+67wYy4LXUNhGflrjezbogbI3g3TDtmGNR4bzboSnaJuSZGZ7jygNRYcvkNUSMQXEuCnlraonW",
+	"599Cnozk9IGBPzDwBwb+wMA3ZeDUVWHfLNu+Tse7VTk3tr1bK62z2roub1aX95qQqcUqkClR7IqlNLHs",
+	"WrGgpnmdxUDokGNtS665VgPB47xXtjWPXcswB0fhJYJyjcmZljdNqcKScpnEBUiFIW4LOjGlM1+mCDaF",
+	"NHyHZNEhvwoP8bqYPDd2hSfUoGYmgA5mmWIlmIDiIX+5vFkCBoUDidSeC2khUuTaffq+6YTTHA4AeGJ+",
+	"Lt+7zGN3NfDKpQpf07Y5enm/Pw+EXUANPpaE+c82OY56vVLZ0WY+ovvr5LdEC/Aa+f1Z1YB7gbpcXJhd",
+	"22fvq1Y/QGKASyx88+vJKSkJxTBHH8oL07B2QEGDPQt1sbx09uvovHdn21BTJjhfDNj5Gnv83Xo8Cdbo",
+	"ztJXgbIL/JaKFzS3pn1X6AYWMczpwSB+MIgfDOIHg3gD1nsCzrlbyqXKRCxvkd8iIB+NLhFAmCrtpQHg",
+	"Xlv8PWunjWnMEGq5AOgdiEnKAO42prMDtA8tyhhiq1irk+sOOXRVMEDRDtzX2aD47EA0GswBYZ/Meclt",
+	"xzG1aQTn7CIT4DiFGiQv9WAg/GbxDgTQLKzYJABmHnyQFg/S4kFaOPslwN6pvn3iH+cA7JuBWG7gOBJB",
+	"y2Yzq+WbFTPvRCwLLj2WV+xakiaLuV6SFjZ1vsAUEQFi18k9IIJN84SwPpmOZIAcFwgBJQa4PW14K+eg",
+	"zp1Jdd4VHniFTilPzOZDXkjclgC5jV/kgsXmXSOqRkwdkHDMxmogYAbkiqV8OAvJkIsYqAi8jlTMUAzw",
+	"XHCBQWyGnjKzduDgTRnA6JpB/DocCCoIS6licYGMaaScbZpT1HHa5ZiRsUzZQZ58nDKE4FRyDFKmMxBv",
+	"GY3NMLQ/Ra4VS4bEbIZmgsRyKmpcnmZ2SwD3zS1HQkPH9lXanuOySxGxVKi7BDBvGgsMIaJJwlIS83KH",
+	"9dYlm/WbkP1Vdv4/DMCFioGM6adfwCvf6m93u0FrzIX7uwepcpql5lX//vDvwSDrdrvdNvy39xL+8/Tl",
+	"x+/NFdVwsfmp/yrqjJVOgaE3TBrm652F8xm4+r2tLS/BBdNvcNUb1iF/smklnixciMP2b7T9R7e932l/",
+	"/GGlaZTi0oaWEcH/3tsb/LjymLZvrYHBV4W9b3jHKqj7DPnLA+D+15hqCdkiICZB+Pj6Aoj/Gk9gLnas",
+	"moCv5wnXy5LInfZn43qRzJLYQ1t37B6xboJyQyDr3xuIvCVQqp2VeZFyeBrzF2uVyCl8y6gAOQaFg1Wf",
+	"0hyZH1F1OuR9GXLatgIYBg42XQXlZh9TrkfwMp7m/e3MG0cyiZWZp9AHDven6BqMPYCoCwsLlmOeD4T5",
+	"DbBLtTQrBMoueQFrgEDmRns2I3ZQ+RAlMKau1UDsmg5lirM0nw0q6fSVjkfkXGYF9E+qzSyNGqk02d82",
+	"hrvRvWhak1Lk08ASjcSnliUayemIKefYVcToewd55JwaLYqZxzWqfpEcj6kqcfQPvWD7o/l7kgC84pAm",
+	"iq3TB8Zm9C/XYAIjUI/x7p7VLNyfucikaUqNMd9SepY4tMfWvKByu+w6yJSR3GEdOuQ5VYgGSaMISDCW",
+	"Dl5Rs3Lrm1Lz1AZlqfSJJk2ht0hnGgxOVtEOXgK6f8nwd/M0z/ZB23GVDoE7TEFOBa7lgz1Vq2il5r3X",
+	"V0mPaJpw5mBR77CvUznefQOKEDgjVZ2OduM9nm587IZ8lCSJFBcH5tTHbEizBBbb/ObA/IHHKjpTHfLW",
+	"DiFPmQ8tPZSnBk2M6xhDtehm5WZh9sFXDuV1fjKnVnT1Lbs1fF0ZeZQkRtBElygRnReV2JYWZJwlmk8S",
+	"dMBKMgY7Ez9TPg97Dadds0ntfOxq4pNMZONW/8Ne0OsGvb1guxvsdIMn3Y+BQ6ntt7jQ0E56TD8BDq6z",
+	"JfCPvZwdcKHZBUvr1uAXZiSS2RdUDLx2NV77Ca/LQxWq8v6aat2Rtu7n9UjBSiVnwCKamUpekLYKkvua",
+	"qOsfg5Zgn/RZhJOzJWR5n0DDMbNUTtjj37KURyMoHWviIGskBp0kciWjBFu8GJL6WqrH7sxFu2YvA0h8",
+	"mG+K0HkwqeZNqpfcongi6fnWlK/31hhVVQV63rZ6bI7bMuhkQEk2lkREkyQosiPAC1uMDMx2Go2sWgW2",
+	"g/1pIMrKYECyiTFC9rvWAhgxGoM/N+/4hC/HTAtX/4uXhdRYuGAkGbWwCwrc0zkOaqgSqUPzecNCbCtx",
+	"UO4gbRW7FSkEcYAYwX8fGevOW5nwOgbJa/bJGSUJe7BIHiySr9QiKanDNoR6r/5WI40xdAeBfo/dEOn9",
+	"VOlTVho13t4wzgnkINcor8VjVoUtfqhQ1ccVyePB4niwOG7f4rh586DJADASt5Lzf1NmwdwZKzN7M8lm",
+	"G2ENO6AktpsMgtN5zefBHHgwB+7WHFiufl/bTHCd8ttDxmK1QhAG7oPYMmQ7XGH4RcSEfZqA6IJ+pND0",
+	"kxatR+XU6XqnI8bTgbAdDJkC5dcoe5fC3OQSH+b1cvjwYoX8uZ3MS5jLuqlzX1QI1Z/KSk4LM+WHOOrX",
+	"2LjcHUHcQ+9EPy9fmD/TxZFo7kn+CpJwjZVie4ZmImap1Vto8XGocaBj8ujXTCdSXgbkv6W8SFhADieT",
+	"hG1BXpIi1BWlfqfyZ7HKCOqEcrUgBJMcm/COZFKk80LzXO6mNhDQfmxvb3dvy9jvElo0GVZQbnSKH+cF",
+	"ek3RxyRKWWzIkiYByYTmCTQ9h0pWZE7QP9zwJtW3OYC81H3dBnAxy5AlUFJrq08xUWwgRlSNzCnDxy/Z",
+	"REPVKeq4kFyo5JhBi2Puqk0Dl66Wl9jmZh9kDU/p7IBASBpcHuDesPVasw45dAZPRAUZ00vHeC1Kg2GV",
+	"+dYBY23glwuAJqFvrs9nrp1sfL1OJ6OqDlrWMa2K/MbcZpbhRdohP9E4pms1ePPne5udg+dng+sdn60A",
+	"3uZuPZ95mWoVjRspGt6G/nN7IaFKn2XKfsiiujUvnZkoHBPv9ixNWv1CNVCPx2ysIpqc9c7+9nv3t8u/",
+	"90bd8Xby7HlX/H75ZkfupU/Vvu5lO1d706ef9me9P3YO937s8Ehdb2fi2tJZGrMlLZE5thKXaRyQMEuT",
+	"EHMm7NFx06okin+z3Y8XP4H+uZvKFV/81M9sdizeqYfOIjdVlWnEAi3rD+urD17adtkYWKPhouuODwic",
+	"cghhBPOOtbX4C6YrEumafo2vlw9vyDqbnBnIEL8NPEx/vg+AmEtaLZb5w3dONF7DzlhLR/T3KkfBrGE0",
+	"j5H+169GnPtAkyV0JCBl0nzSNeqFmCdmhU5SGTGlMGbjlAlXP7Tb3cUKFCGnRGLtxRUkTxqTAEsSXSWH",
+	"zRG10cgaC2vkal4wjSpwhYaXjE3WV+Nx2W5ejb8Dv0Ydq3qLXNCYV45SK+V9Dwzs2rrXN8zxDPXcik6k",
+	"Hv9Hy0smVtSIqOO2+Uh8twfJvR4BeXV0+tOvL/pv3v34y/HJT1u2uhUZEIBsgdGSOzkOQLlyiGLTVIqL",
+	"YN7VEZPcvVE0dd0FXwTmdFvXR95bXVFbTgcc6LDw3AK7xGT0CjykTcXHdHqbzbpjUz1chqiM6Qw/am/o",
+	"PXPJIBbVPSgVe7v3PC29xnWVfdLFxwLI5oDs8m2jqx3kd1gXy3d53j2+kGoLFZZ3FC1PRGk6g6R+jsm3",
+	"J6eHp+9O+s8PXz8/+uWXoxdhh4Tvjl+EFhLNtdZF3054cvT3d0evnx+FJOWKWQIAqTIQRb17OVEAttlM",
+	"DbzfLnaoAvPHJVQbyqFt+GTrC6YyjdVAyCGZMDlB7ASOCfUnzE4/PDqlFyGW3Jt5HA/br6VgbajwDm1B",
+	"gAYIN6gisOUMRiLZgknyaKe7u7VENV8h1wXrSCcesKg9D2CQ2wweI2rDDo9UJVd4c3+DDatOqB75+cSX",
+	"TCxMKb5+dV9TgdvS4nuzP7YAf7nc1eyTzjlSWeh6U9hDC6Y7P6Bay6Bw43JB3p2+bD+ruEae02jE2s+l",
+	"0KlMlvlH4GZ37+dgpQL85zjDvAx/B2Vo81Cd0ydnhZaH2PD7fY9/E/3kwey5phLAoiyFOrIPH32V4NCj",
+	"7yH408vq+FoBl0l2nvDIKga2nmuFmKm7FWnVFlJpwkTMnBVgayagcs1wcwDqrPGfuOEvCYS6sS1h1EVC",
+	"C3hwSgMqV3fce4bYVxW8xeVfJW7rSOMhdPtVhm6Lc1blITXco3R2myO2hnqY8tTivlH/bDhQQzhXsGle",
+	"vZlHM0HlfbTb3Seh+WdbDoeh0eT+m18xov8fe1/b3batrflXsLxmrSRTSpHtpGnkD3OdtOe0506TnMT3",
+	"5s6pMiZEQhbGFKBDgFbVs/rP5tv8sVnYGwBfROqFku3YYb80lkQSAIH9vp9nId1hxiwjtZUlUHaL1hom",
+	"ao3F7lIl8PiAjKWeGgs+SrLY+OafrfdhG0URBsOiBQtwPYwQYjHkeifwMGeP10g0u4abU5X4w/vNUkbT",
+	"lCs9o6rcTGOW8jKm2ovD45PeycsjGwaufvF9LhDf+vvtEu/FlTh0/rLFw2tjOOcx7JKQTiZw2i7L/dRJ",
+	"Gf6luInyxu3WME7Bo8zkdTm5h0K+Z4R3sQ46F39bKomSOCybmj4jFzPHNl3ptoDPS0ZnK4GL928tcCeN",
+	"Du2LpjE/lswULtn+3lkHSwbH6f2cFdEgMdXS7iAFW0Rtof2t8dxsdL2umM7PzJ6J63pDY4fkdbUmHwyP",
+	"i5PTgoNWKqzKLZG6an1z9YvS1dk83m4ouxs2jZEq+2q+aYjHg4mYR5/39kexlW+2WxIan+UT3LGMmgND",
+	"5+j9Y/ZkiqWuHDhRdEojdMkUE7Ei1k+xXLdGDo5TuVAshfLTRNLY55vxJyxRDMpO+3XC6UcJIfJtgsxT",
+	"PUsaA8zHO8WXzWRba/dHtbPXhCnNQnGhmdkAxl+PZZQZf8n1sLot/GmpNJttCE3aLNiGyKQrRx4viVEB",
+	"LuQI+UfFaBpNSb7DiaBpKhcIEcqVHgktrwAOc+j7PBDEZmZsP+jYRh6+lCFF0KpCjXnKzHUb2qxtC/Gm",
+	"WOYbdsWFMCfBJZyyJMGZYYs6FUtIotnE2U5dx0I2NpPC/9okk7ZsMr7wJfSVftcH2zYNaJVxAZAsooI8",
+	"DXWasfAZwZp3M4+nITS5h89yULLSpDCLVzcXri7xHJWmYQc2ljJhVDy8sDIehG2iynZxu6DyQ+z6i728",
+	"c0LfScBVqV8Woc0x5fMYat8cZoc7dCUARSkiRjKRMKVI6E8QFNjDOVwnwDfFbn903Yr3GLoFGd7wctzv",
+	"7BnD4OY7c8H2zkvx0ttpKtlhBq3Gvi6Yu67hwhH+uRrjLnTbhW4fnvA9j2MvIncUvoVYrZXeW4dqqaty",
+	"9dyY2BOYKXPsfBsgFhWKZbGGLBiJyNezQdu1S9EFBTx5HEBsM4NTqnqldMyzs5FQTJckvpYo8SFjyGjc",
+	"TvLjg9tK/m83hnyXLVk/U1Uid+hCz14c4J7KnVvfeVxcr1ZiYttItK/BtXq1jQONUR88gXtGpO/D+rjw",
+	"Nb3fdtD3UDLhscd8W2nvdiFfvLPrOAJltVrKY3uCjIE8Y7Ox56X2UTHy9G+f3r8jM5ZeATllNH2GIZ2C",
+	"MLBY8xADqmuJKejuISrukCgt55U6IapHwvh4Q1t7X2gDyMHgLbMad+FBorIoAmwRUlQUI0ETs2xL5z8q",
+	"TZftzATMIx3ETNjGM4SV7sFKf1cn5RJGbyrc18hjJ2RpOYsk1nm4CWEZ/9xV9H3ASdwtR3Wz1H1bJE+q",
+	"bcLqZPFdp/g7B2//2hzsxTmsj/fc1VpuUQfuDTrfnWQLwtUt14Nf8Bl7P5l05eD3Ere3q79N4N6XyXae",
+	"7DdTRE5X5cKd1CyUDdjatME7iSEq5N3M0U5ZpRy9bBqtFqGTv/IbNhJ7F6H7ABcIwuYy9KBch26+aqhG",
+	"DoiSIIVHwkN4AeSWvGGE6yH2cWKFha6ULBclI5BAun5brny/qxkAeZoDOR4Hg8HgmSONwvtWMjHGOF/Q",
+	"NFZrpP2mfEujwL/LhAvMREgrKvM4qyD5NwUruh5E9vgVqpDvBsfDwQCiGBSedcSTRDCl1oDLHp+WrjVn",
+	"b8HYdXk4n92GK5n0qxX9g1e9QW1Fv/nidXFgN7SYndhJR9xPSX/p4V1JfwfO1Tkbe6t2ozoPoNo3eR3P",
+	"/wWY2HIyudwy4cQRe6CIL5krn1IvGRRbt1JCOIbWSujbzf3YJev6Bw50Ci8QIs/722MaXbc7gdsmbfyj",
+	"rPlqsxftugnyE7Rn7sbZSi17CbZB+z/+frWzQBpBhNh3u5htJ7fbZeBWtSHflPvg33KU82CS6HGnnIpH",
+	"/o699tpKYTeWJ4pUKO+P67FxcuuhPekmUJCsmCgLZELuARPydqhZK0FS2EbK8guYbcWlUH3yuYAC7n+G",
+	"aTJr1mBMlSyKbMxwm5WyR3ePliLa8j3/DJPcW0479zR3iv2sYXOMExld4z+ZMCM4/gG9YpCl5u8X4Ol+",
+	"CY5KLupp73gAO8bfoOYXLzdwrOB3+EoaRnNSHs3Ajs5MK6bLo+GxGYP97avKyE/X/HbTfU/NyBk4p/yG",
+	"XZbILY97g+OjP7/soCBK77RBS5R2VpcQ68K82xYnPFHlvXMPsd6sRg5/ZPOERkbWJknZdq0OuE/Oc6Fr",
+	"oQGh+YxrNRJh+RSGyMmAt6PLPGbKiGC/a6M/nygIwlILQWchAEdikuksZQQS8spBCSZSsCF0x8E95ikD",
+	"xux8PA4J0N0daijpciQKT8ZQbGEOtcoCaCf75Fzkqgdo2kYCAl04cYmcmUaUumrJM18qhvIxKAbMPeCi",
+	"eZi52kL4vYGfQl1IIiOaILEaghZ+BqRA29NvfqWu+ZxQi7yIHIRMxAEu20wCEWFe43FF55YU8wwpKQjX",
+	"ZErncyYU0QsesYBQHCtJM5E3G44ELpSMoixNmYiYQ9fHJ2uJIW6qtPuCibhP7FwgXD5jTAeEJkqOhPmT",
+	"x4JfTc1HKcK3KZ0yHU2HVSLFGV0SNaewF2Z14X7Em7FtQeS9GR2ELszLHDMmfDg+qOQnRkJmWvEYlxRf",
+	"tqtysakL+4NeyYQJn/XJO1k1S4QciVxJD4vvutHU2COykuIxrVgdt10005kqD8dUubsCok1m0idmQ40V",
+	"wQrFEEsLfdoVE3XFRA/RpvvE9KFMukKMf8pooqd/bPSWTwaDKo2sBbAHreOIrcCEObPGl6Zjqpjl1iZU",
+	"2XbaFY/2ZxjD0S0KDvuEujxjwm++brCAQzb9/1J+czTBjuWdev3BDAXWhNoKjn9nbO4rOCZASGyrHCzP",
+	"Oh0Dny0WALt8rRlVmhkTR06MbYiG03AkzB1OB+bn3w8GRLFICuRly1nXx5laIkfzDUuX8CiWKNYnb/AB",
+	"kA9mIgZLDBCgAZ85BMBqM5tL+7ePCCk6Y751Fe0nY+Qv5wy3Nvweii7U1BFNEgDBIOdgpnu4dLPxM8Vi",
+	"IsDYExKGpyWU2FlLvEwGX0hzbyy6+Fkm98yhphfSUTg3E6mtsEQDn7R9l0fD45PBmtD8oFJRsbWhYhbn",
+	"NntjG6beOslRv0qbiY6LhEDVB56UH2ifVCB9drkSKWeFPzdzJwcW43x49O+v/vb303+8Ofn1xX99f/Hy",
+	"f/39808fL/7xHyenL15aZAZ/31bvrrY45GeWbNMhbE5iVwNyj3TNq9TLAWnF4Wz254EInLE05a6WAEII",
+	"4Yf3ny7I83IFk++3mVrAOSx5RJUxSRmzlAVhJMUk4ZEORwLIH2iiWSqo8eUU6Ib7sK/vbAuBGQQ3700o",
+	"T5jdECChelz05lRpux8ejCVvpNsqRGepLbaGTnvFMCiYYxubv4GKyslEh73R2vrAp7SzPnYqtflJxI+l",
+	"0MasVldlc6ATBAjjlEyZMbWN3KyU2bQ4S8FWHEsl415pniQEHMj1J2ldOteeoj3TuN+6MbqHndmUb93L",
+	"evyzE1nfSpJ1ige4jehpl1o1r8Xjfs7YtoS5mDuzrj6yv2PiDenigdOIahLRJGEpZMNi6ZtVCB0JRycZ",
+	"UYE50rxxbyGzJCZjc/sJ4MisyEPFkskaAt6EHQAvYk5TLVjaFIlAcXLNIWtyzZbGdvFDhHdn3zRPuLZN",
+	"+kG1a9+YLRJzPP55EGIb/x8Wac/auxuXrpl9M1dWwtIOV++ByYbPU0nojPxSFAxRxFSdSDBHA215OWeC",
+	"znl/SRELd5v6tQKOb0DGS41BV/gHdtAvqCLGxtFM1Ebf39qrdzt/bogHgOt1w+8gezdC9iJKBuD07hq2",
+	"d4SPG7rG3c/IeIl1FgJoJ7EuYzNq70hUYHtJEbXX3nxX2F43pvUt5x/cBHeG7cWakzSvLTHz7JOLheXA",
+	"hLFpes0EocrVqJhl8D8GVmdupklkGrOUPA2pILMsJBOg1jwXgvyaKc1S5Cb99f/9X9Cy50LQZxtxdWHC",
+	"BbLKTOkW0MDHB4UGZr0Z5YmLuJ6RyE1BZWkqM8i2EDWHAq81KMFUiP4MFubf7Id9mV41zI6ZRzZN7/Sk",
+	"PL3TltODdxrzK659HBko/YnIZmNkgjXWj9nZ05SxPvkp79cdZ3ok7LVcEX4lJJQDwbpIrLViFJbmD5ZK",
+	"NSTh4PjVMXn58iUZHJ+c2u0yEuF3L14T+w18Ud0D5sOGVYLRNq9S8yL979Hou//x9Dfy9Fn/ee/Lf/9t",
+	"0Hv95dm/ToPjl3/6D//bbrtkxmIe0cRBuuASnrl9YZZlupxPmajuEfJewC0UG4loyqJrfCOegNj8Izc1",
+	"yysD/x03rc4sbUSaPi1voB/KPKyD3mvSa2RdrUR9IXDLgUB5wlkaDnEydgEQ16ZyEKY3DSPOb3OpUNDf",
+	"4gGvjtw+MsQyM3ypOIny8F+9/L5/fHL6ov/y+1c/9F+/2jiXw07iIYFzWD21DTiHU3yd+f8QYbXnuUHi",
+	"LDVvo9TYakUjpxlX+yO74gr4EXJzqgrfhjUM2ugeh+QI1hrq7JGwSjvA3BMYXQHaZGMGqaehRd4ys6ap",
+	"g4ggOuWzGRdXwUj8h+CRjBkRMp3RhCs4COTpu7+8fWabXpRxRBKj6yCIEBpb599+ynV8iJZQSIUoqv4Q",
+	"jS1bhAG11BmeNFYQ+o5g/vVIhGAV9MA8CwMLGFJhmTei1+WGYWZnJJdEYN6NRCb4PzNXC44VIAu6tOW5",
+	"+a/tg54hDbovbSlVjqDJXDUJIcxi67RTdkXTmGgJC4WJPWv7Bb6gHO415qmeYrW3TCuWyAzK2/1vR2LO",
+	"UmUsZhjzXCrFxwnr+QV0LOgzKMUiERUxN3dWffI/pbwOPA8MNja5UBHUDttkJE0SubjM70j4xO4VX+aD",
+	"tTcXC2nGA7zxi6k0M4Z9m88MB0sslzZ8ZCvJrxgU0jeikPqjsqk+xh63ewYlEWIjiKkdKJY8nAuxA5Rp",
+	"6dLbqXTZYQatxl6nBp2c66Dg7wkKfssMf3GfgCS+oFAXVAzBMm38tuHRuZAgD53eAnnuXnMhnlX2Lfvk",
+	"E0YZxkv3jZbgKNmAtnnvAO6UgQuKz3AXgyGqNBWRsRmfF3SyPdEQGj4aHP/t9T/evvzPwX9hJb3O1NHw",
+	"xeB1cKS5Bgv3p9KgiEMjzSeQW6ZukdTzgm7aJSS8riCiqO6GfrpuSadU1a7hSKzqsDVX5781V9ZokmG5",
+	"rLOiiZxs52ok8gU6I2GuckKiWZJA/WbCtU4wWqmgTpKBZqTq+r6qWx5lssrqX2827miWFkpO3GcHoxxw",
+	"+29XzgGuyBw60orAbU8UmXJj/S5d+zXyEoyEJSaw9tEKMUErQwPv2drQ+HaBZ+ySdawDXwvrQPEQrqEd",
+	"2EFWbItgY69bwzuwOQNwxXR+CPfMI9+HvYu8lfD1XkUnp4MfVle8gKpthC8gkht1vMmuBqwRI7KvjD8t",
+	"BaQWeXWA3yhW3sEE2GMvkGlnb7SrjbF3/jpIEkSWJCGJEkZTRdBwDwMSQhAnJDIdiRDCOwDuGVrw+ywx",
+	"565ivzOFJ5SCrWPryd1StTNcEOfqMIbLIWgQZvKGxRXcVnDsK9k36ID3yyOWZCaBcjnvCocsoa32wWTY",
+	"8Oi7F8fkxQubaCOvX+/kjeEa3QtlwhqN0XEm3KF5eWf9DkX3HjodtnTbue77Y99DBW+TdiuKv9/1b98r",
+	"GcRh/e/nLKWK2fLH9pqyNtmEPDRVQHIM3LiC0kIwz3gN1nJ08giCdFIxu/VGggstoenXmJJXUsZDmy5B",
+	"iR6guA8KeY+gmKtBBQAjIkJqRuQE9DBPS/5KQDSPrpnGGoMF5RpqkZjQKWcKRWbx94DtElgqIjYSPpKg",
+	"NNVcaR6ZJ+dJjieqTz5PbeqCZjHXRKdGIVmMnklpaTAEMRJQH2tMIqu18lQPXPxEkWhKubBAM2BZ9Mkb",
+	"Gl1nc0VmNGYOzAgbD8yzRqLwdjzwEUJd2HDHGusAtk6tdQDffB3pE3WNdoFX8B7Ys+AzIbqA9U+AOCDl",
+	"Gmq8BMGegZPeyaDfQu3/BMfr61H7MJ5O6z8urT+lqifnTJQDksOSFDFaviSzQBgnnBE6BWDQFE59JmKW",
+	"kgVdnhGLWTbDCkeI5FcNBDjnZTkuSIhfXxpZHXYx+INZAHB0aw2Ac6NC1ml/ZqXQqvb/3SzfdsXivtYW",
+	"etegPESKfDxe//m98PSvP374SGiqeZQwRY5fYs3GySAgP//y4fycvHhJ3v7lIzn+/kX/5cmLZ8N1up94",
+	"1V/axd6V5qmL2wdEMaOnvRYPVlR4gJo2sM0rEhWrTC2kXzwSRskCRtw6/QeLV68A4au9Qoq7qRl8j3UC",
+	"3yv4LvB/nzJ6VXbCK1srPANbfDThHrgS8qsAQkm0lE66Pl6Zh4tUsFKLImcnEWhPyD4hwVX5CW/rdryn",
+	"X8F7Aigslzf3KY5C3hK3A9SLQbw9pULRSIOoAoDTWsfGC0AnKqsS0vZp5FVuE5kkcnE2EuXQovW44OeF",
+	"YrO85UHeGHvCIoJyPwGEMBWsPxJvHA2XJRecz1ltXRdgNGFJnDFNsjlgJjnDpdg6eFFZNB5D4bzCCxxc",
+	"qFmwIUh+s6/QBPaUWKDxTgc/BCPhmGaderC/djWEK3GTNRoDflGrMOCb5h6UHV2mYPsI7OafniPt6r5A",
+	"T+WiHvd2oH7mZHe/6lc4eHfsV8FDPzKVJbWq9leMj6Frv6CKxGaDdx7VA9TWmG7w2DlomeqFJFN6w2r8",
+	"KCPlEjoPcgK/kSiBOIRnSNGHMLsRS0BaywlhFDrgeFoXgLW/sQ8fiTwKa2M53r3qwrF3a5jAWSe0WF4u",
+	"AF+aq5YR2pmVaPU2Rm+eshvOFo2u2qepXKiSA4Xtu7a1Pih22qMuD/LWfaDKxR4dugzQTYtsmtOyPrbS",
+	"anbQKKw3NFYWw3Fo9rrUg51CJGdsxfAp9RGd1LcNlZTNfqQht61cPti33IQF5pESOtXyaBzBspAnqzL+",
+	"sWMdAOx+CnZ1UaDiXo9lOzm6t5+XULEGp/ZDKudSQXGqYIscrhZzSzdccV1mpchDZ9GUxRmUo6YjYUwM",
+	"bk5Y4GnVx+wqExj/klk0tU6gecLQtivQlCmNbh9e4JgiRgKe/EQRuRCBQ52KZJIwepX5babmLOI04X9g",
+	"35VMq2xG2LGFJSp0rJiIWGAcLi1JOJUp/0OKy5guVWhbu7i2jcy2AKUAwmuruBXuF1+BYXb6HNaQJtgh",
+	"zwXaQpCcfqKMJgKd886yDnPlonMrpAWY0MqpC54qxkbC1rnU0lCGntIYitCvAXXYYhub94q4YCrPiY2E",
+	"2RDgIhrpAIXHmsyk0oBtDcvuiaSl7M2oWPbwU9vtVdadZndtbkBKqLjf9BnQDG9BP1yG/6ohIz7tDY6N",
+	"uipsnqPhqzp24tPe4ARExEymwkj2SlGP+7jx6Q10fycVXuZGYLAf2kIGm9d1P4TIsFFqlI35XGzVA2U2",
+	"ZNf9dL+Ex3dmglQF1BDqCYyGEgVpdgabArQaJWpqPLsUGX46J/Iwpo85noQC3kmRm8Fq3KLdA8ZIjdGT",
+	"qxHrOZoPfGPNNpCU5ooAuJCsDqvQnRS8RGQqAjfMBi4A1Q10eJOKW1txj+rt9nJjDVLxYl959zj8p4SK",
+	"rvp8Y/U57tHtDmLLovOEirLbgbaq2fjLFrkld7vGxJK8sT6FPfGWF61s+gZoja+Sa6TMeTA2UJQyI7AV",
+	"yogxi2guH/rk3PpC2gkQa8MTxZEBDY8ier00ZiPBFUnYRCN1Hnka2gucxe6bSvyl5q5Q/u3gz/EPwB0I",
+	"RkLZqJxlNwP6vZzPLDTDDId2lGPrup3hZHzzn72lkAvzjNDmmhwgAroHqG/7AHJwKdNLGzcLhzWpuTPE",
+	"zjCf4oMrTwpGQpgvuXMpzEQBwd56H4VHE1z/Fk4GbLCD+BhfXb6JJkkp3zSTMcAklV4NnPhqZqoQtL/k",
+	"sVmN4+DkS+DuYLbLrj7BORzku64BbFB+5859vfBbp9ODDy+IWJUHQ5B8xehT5ELFKFGIkpBwN5L2zIgw",
+	"qF0CglCymC67qv77qeqnabq0ZgaRmW5l81u4iGaLHxHBQGHgDrGXACeVz6acf/jFZom4JjNGhSpgO0sS",
+	"S8u9hR2cNQiaeNOL5ZxtwSyu2e/6+VQfDAbWTLGDgN0AAfvTytvfGQfWYZP8SyXZVbOX6V6J7Yx0z3yi",
+	"SGgeG9qCHC3PzG5jv88TyoXytmZl59UiDxf22za5RUDmdOnD1QGVAQkty5BN6zs4wjkFnkGbVjQL0Dqd",
+	"aAf/ydxjm7xid1zu4bgAmOIeh+WfGcvYBsRkzO1gtxFsTB8GAvrxpW9d9fb+XCqOeZuJrZBeTKE2pK5Y",
+	"GYawNgrzdxjkhgP0GZ4DNysdlOOGjLsPyO+Vbq+FhvXNVTFdnpkFitmEZolGxvXyMS7lHmoHSnUZ7Hbd",
+	"mH7EyP7KqN6LZOnfIdRRcGz9yiooreYVYeqibiwWN2rb0VzAAz/hRQ8OxhR33QYAU7umj6Nw/VC5gsce",
+	"cfPy759WMDmRi1tmVeLmIq4gdZ9HNEl6gv2um3P4b6ntRAU0qSlVUAXNYqApZkr7hhYcUp98BrK9hSQW",
+	"mXIOGTQ47lSPhIQ0OXzvYPBpajk44ibRvCYHTJPknZnAvWaAAQChgZt1R5oSmMwdh0FQStYCIOBrgTgI",
+	"CpquE/KhJzbhSPXYbK6XEBFBhEHKtaqe5S6AcagABnQFMmJEbU3l63qhXYhiAB7mdkTynvPUc8Tb2H7K",
+	"aDRl2Dto3jluGVfxIAUbCRDWNyw1w0BW7QArjhZcMfJycErCLJ9siDkH8/FiyhPmQ/3Af26svGmmoVE8",
+	"hoIrT3dFEkljMqYJFRFLARUZOfcB3xjaYRrM8Y/Qj8KUus3MaP6QWuxcGi8fF6d9223e4Be+paJEhK9Y",
+	"ujsRfirlbBOdDvzG+Di8xn4oU4s1Ett8hOds8O/AhcGnWRo3QZ6GRjmHz2zPgpCaPA0nNFHmM19sV/Jw",
+	"0MOrpW5QlzTS/KbsbdlQxVjKhEG64oF5MWZtt2FigJXtaBgemG4zbxZfXeFsw3HC6lwIdK8e8grlXyMX",
+	"w3kcA7atlDNHPGD1mC1jtTzLJBOJkTKhP0NQxAcnsU/e0RlTI4HYDcBBUM8SUCSIWidLNtWkmvl/XR6J",
+	"lTBmYGQn6kRzxW0C31cHugOdri1lzaWmFa3luQYWhm+LW+64LLWZ4zju4PTvCU5/w1V0xhA4v/NqDiL5",
+	"z+PYSuaWkr/o2JjLdsE6l9CevoJ0foZ+ii9kihmIBlqL0bWNPMehtJPn3y7wuFmvDnX8a0Edh8OyAXK8",
+	"xbndFnrcPL6VY2YcfTx4e4KNPzIbA4rSzKJ+09HXw8iYx54o2kM9tyvUNk+4BWjwPvnRqXJsgTUTGwml",
+	"5VyBMT12ADlcEK6dW3jmW/etuwi4n+1MATziBzAFDgHlHSVSVTA7CzIK3N4dJc29YG83ibgOePvrMK8q",
+	"TlNX+XpPeNaH8bJsqcgOrW/QkgFXtamasnnlve03aJVe04DgmAiwiABsMPvB9oZeXSN2uWXa/k9I80O8",
+	"P5adOQZl7kZzDNFMjgt6nJPdFWqboM9lwtKUxZdauvvdhhXZnNzPk/rftjjFFepsyU22pHbHeZdio11N",
+	"JXwZvtWvKLKgXGn3Xr/CHYO1RU5FXKrAI+1nKYB/QJJhhmhiLWqUvCj8SnvI7ryy6EcpWFdXdKvy6I7r",
+	"ijiKth6+zx5oONCBYYAsK+77/AuXDYFmLOzOckSogA4IjJNZmjKhXa1wKyy/x11ZRPcpKSoLWGlsLs1u",
+	"RcheVID2x4wJohgTZ/keCAifECqWgaPGh6B4iTEegW5bSGF7t04Sd5K4k8SdJD6wJP4LF1xNPWDMgQRy",
+	"wujN7UtjgJJwCaIx4+LKymUlSSyLOBgF+ZyL5JFoK5Nhep1A7gRyJ5A7gXxggfxO6ryxuijozMrt1jbV",
+	"JJ0BHfHWpTNXVeTRCmJQ3h1LxiyRwBIhkYCIphoZAfe3n+FmnazuZHUnqztZfWBZ/YZdcXFo29mlWG5F",
+	"QP+VO3w4z45pMa5RCqBUZiL2PP/AyVPu28XGKUjlK9t1BXjVWOcOGS4U5TqX+I64lKXMChor3COaMBHT",
+	"FO55Jc0dpcg1Rz643UW/W8m7l/571cB7SO+m3twTl807+gvit7JImjc254JL0d89y3bhttwdQxuvyfHl",
+	"eUZUU/k+OKtUqQOuKVapdzXpq8ru7oCHUfEIqXsTmYkYOcot2E7+af9xqFQ3MS5s2w5qWZpAr2uPix5I",
+	"p9A3tI6ElbE8xxFBzJWO5ud+tPcnBtDMThFKYXSWI9DH19tGmdsG5O0KVcD8sh3LDq09lVcpnSEgqoVv",
+	"M1s+pZHOacE9Ug6wU/xhGWNWSln+0w7mFp0M94iGSg07O9UBUm0ApPpsKz7TTFgOhJ1ajh3J44auY0cB",
+	"abF/YfdQbU03wAZfGBNtRmPknURMQW/9Vyww99D1Xcqf3dC2aVR2A3Rb3x7PbZCpCrVM+0FRlQZyZ6BP",
+	"bpkeKuyTG/9PQqfLbTqn7Qp3vdMPsXcaCeX8wXayyp/1VWlVEhbNrdPvpGaqGgFFviigJ+ATqOmaMYdH",
+	"PkkZG3p1qly0UQVAwoQoeoC+V6ZGAoONiuVYxsszL24SQFw0X+nlnJ1hLJKLKzJmesGYGIlwkspZCIo4",
+	"RBL8kQDwKCqKXUoEYckjliQsDohZBvN/COXK1OGYAyUf4LSbCXHj/E4mQFK7Gvt0WO7m2Cxz0PUKrpUH",
+	"DuR6JCZcq6H1t6cM2AFTopkgMy4ys8wTR17l68ecgYFP4YqEdkRmprjDzfhjZiwQ8xSLd24BeSDvZsbO",
+	"Z0aBwJPdlOz4Bftdr1Elm5rUS2LmfrvV1TUXFepbHO6lXd+j4ekgODIbZi0P0UoZbnmnQlNcOqNaJvLK",
+	"TFnLwu2OTy6OW9MalRbzNvvlV5aqoRR6h8pnFxBRaEltvfav8FaFNjk8nJewT9XRcFCuloaP3R+7vai6",
+	"CurquysMx4icwmLcRll1+fTUKGgjfrdBAgD50AVc7jHg4sgm89hKUBNvwbBEfth6ZpM9zHjMCrtmgRG3",
+	"wKwJZL3Wj++w4A5FZ5XpSqykvf1XCJa4zzZiKFx4kwRZqhQJjcUXp3QhwjNnEToeToimTFiKWQhIK+xt",
+	"fbjH7Wl/7ISu8NlN8XHgK7ile3DJVbc9erAFe9jFGjrLGnt0EcUb3paRuez3ubGfiI0I97u8aS5MLug1",
+	"K0qTyeQA4mRbXAeUIg5GEsQElAdydKekYG3iXFdMVwXDnt2DncX8QCzmi72t4T874f4tNSQ6aYK7pm3w",
+	"bCezw93ZNyiWDK/nFF7A7hUnpds2BfTeSHltUXpdIAiidxX2QUvpXQT6CVsZajiZ9yCDHkbF3+EqKgqg",
+	"UnWi6g3Cum727gtvofPxvxkzV8geHFG0bI01JKCwS6bub2vVnpmPAKKm7tQSijbXSCymTARE0WVQqjmz",
+	"XJ6TlDFCxdL1J7c2ke9sgUDnwM17E8oT4OqUKQkhS9DjojenSuc1HyjosGnwKrNO3MMBSsRgf1VwH8jZ",
+	"f24zCLekdED8q/wlFLx/VLtnxBUuFkgEXNSojdqx87lzvXNnKd3aOnKctC3Ss65VV0r+zSiCLqxRQq7E",
+	"nOghJWZy3eNCNfMcYUF3IVE+lQTjox45s5yWdngoLsEM9WuQHx8JDBDAa7Z2IH5Slz6HJy1keg3nHOIp",
+	"EzAKAOGWjcSELZjSIFz75F2GgHlpJsgklTNyDL8GGnL7DHOHmC7dk7HALXDTGIkrOle+f1OmMUvNH7bm",
+	"3HEyQfGSptcMYnDRlEXXkBE4I9SS7UGSHZF3EbRPL3iEIZ9zYtcb7mDmZdPy5Ur1YXFlFDNLbV9TXiRQ",
+	"tIdQNtrfzzKzJjK9hlVDAnCZacVj1jMfc3HVm8osVWEwEqF5vDmJ4bMWwAE2W55c/yLuN01uiyzKwO5Y",
+	"wP6Rqqmli18ypVlqdgC7YYKLq/6OeXGQY1i22URqVbnhTlEgs463mSHv0MJuBy3MCIMtPN49EcW6hPZt",
+	"JLQffAvBapdAk7QnubAPavoIsJgtxCoruFaFrvCqoKWhZKyip52O9h52lw0/UALL6v2duwTKVeBmD3Kj",
+	"ZYe/fTGO35jR1Mjb374YtQv8U43E11woTZME3zRkv+H3MTq3sYwyF8LL0uRoePQcVLkdbW33NrJfGuOO",
+	"pgzwNPp5RfMHa2cd1dP3zlOzzc0HkHGbSnO92ZOzAE092yrpe/5wx/KUyEXxMchQWPcUKLS09Z2wswMf",
+	"bFnCgLGiEhnGbRAGLUmox4S8beFBb+1A6p+U2tZYBfYgmSc0YkHOXn7NRQzqw/W0mwtoygr3rwKe1iwb",
+	"n7ECL1eJesve5Bw3IU/Mdlm9A8Z0wVKF0UjhjU2f8yxVd05lEqvi/ctEBDX00BvLbwt38x7O6p2KD8Ip",
+	"p+YUFC7+xFLOmgYBNawpG+bmtpmNe0NAqmHeQG70B8AgbTkh/TMsO/HKI95Bh+GM5XSS9tYF5m7Y01wR",
+	"lRkdmSxhuxXPR0JF0/Bn1AwGts6QnH/4hVyzpXLbCe5K1bU1e92biSLg8QtqgB9h3+JY/XGyrUNqSN5n",
+	"OpHyOiB/lfIqYQE5n88TVrPzyYSxuH7IlqUkBs9/vATXLgcmv4ZC4EnuerrNtbDRH5bS8mE7z2Jety1+",
+	"ZjTR08D3QYEjaCUXzcnQoW8ul3bFXYP9MX9++fP/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
