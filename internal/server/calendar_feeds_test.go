@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"mems/gen/api"
 	"mems/internal/contracttest"
 	"mems/internal/server"
+	"mems/internal/storetest"
 )
 
 // feed makes a feed and answers with its record and address. doctor 0 is the
@@ -47,7 +49,7 @@ func subscribed(t *testing.T, answer *contracttest.Response) (calendar *reader.C
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, answer.Body)
 	}
-	if _, err := d.Decode(); err != io.EOF {
+	if _, err := d.Decode(); !errors.Is(err, io.EOF) {
 		t.Errorf("more than one calendar: %v", err)
 	}
 	if err := reader.NewEncoder(io.Discard).Encode(calendar); err != nil {
@@ -183,6 +185,9 @@ func TestCalendarFeedSequence(t *testing.T) {
 		if answer.Header.Get("ETag") == tag {
 			t.Errorf("%s: the ETag is the same", name)
 		}
+		if _, installation, _ := strings.Cut(value(t, e, reader.PropUID), "@"); len(installation) != 36 {
+			t.Errorf("%s: UID of installation %q", name, installation)
+		}
 		last, uid, tag = sequence, value(t, e, reader.PropUID), answer.Header.Get("ETag")
 		for _, other := range []api.CalendarFeedCreated{second, clinics} {
 			_, events := subscribed(t, f.Get(other.URL))
@@ -294,12 +299,13 @@ func TestCalendarFeedAddresses(t *testing.T) {
 	t.Parallel()
 	log := &lines{}
 	s := setupSecured(t, func(c *server.Config) { c.Log = jsonLog(log) })
-	nobody, elsewhere := contracttest.New(t, s.url), contracttest.New(t, setupOn(t, s.db, "UTC").url)
+	// The other process has the rights of db/grants.sql and no more.
+	nobody, elsewhere := contracttest.New(t, s.url), contracttest.New(t, setupOn(t, storetest.Grant(t, s.db), "UTC").url)
 	doctor := s.doctor()
 	kept, gone := s.feed(doctor), s.feed(doctor)
 	var short api.CalendarFeedCreated
 	s.Post("/calendar-feeds", object{"doctor_id": doctor, "name": "Locum", "expires_at": now.Add(time.Hour)}).Want(t, 201, "").Decode(t, &short)
-	for _, client := range []*contracttest.Client{nobody, elsewhere} {
+	for _, client := range []*contracttest.Client{elsewhere, nobody} {
 		for _, feed := range []api.CalendarFeedCreated{kept, gone, short} {
 			answer := client.Get(feed.URL).Want(t, 200, "")
 			if h := answer.Header; h.Get("Content-Type") != "text/calendar; charset=utf-8" || h.Get("Cache-Control") != "private, no-cache" ||
@@ -336,6 +342,11 @@ func TestCalendarFeedAddresses(t *testing.T) {
 		}
 	}
 	elsewhere.Get(gone.URL).Want(t, 404, "calendar-feed-not-found")
+	var passing api.CalendarFeedCreated
+	elsewhere.Post("/calendar-feeds", object{"doctor_id": nil, "name": "Wall"}).Want(t, 201, "").Decode(t, &passing)
+	nobody.Get(passing.URL).Want(t, 200, "")
+	elsewhere.Post(fmt.Sprintf("/calendar-feeds/%d/revoke", passing.ID), nil).Want(t, 200, "")
+	nobody.Get(passing.URL).Want(t, 404, "calendar-feed-not-found")
 	nobody.Get(kept.URL).Want(t, 200, "") // the other is none of its business
 	// A key is no address, and an address no key.
 	nobody.With("X-API-Key", strings.TrimSuffix(strings.TrimPrefix(kept.URL, "/calendars/"), ".ics")).Get("/patients").Want(t, 401, "unauthenticated")
