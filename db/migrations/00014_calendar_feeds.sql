@@ -20,9 +20,9 @@ CREATE TABLE calendar_feeds (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- What makes the UIDs of this installation's events different from everybody else's,
--- whatever host serves them.
-ALTER TABLE installation ADD COLUMN calendar_uid CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
-UPDATE installation SET calendar_uid = UUID();
+-- whatever host serves them. Random: a UUID() would tell the server's network card.
+ALTER TABLE installation ADD COLUMN calendar_uid CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+UPDATE installation SET calendar_uid = LOWER(HEX(RANDOM_BYTES(16)));
 
 -- +goose Down
 ALTER TABLE installation DROP COLUMN calendar_uid;

@@ -33,8 +33,8 @@ func Encode(c clinic.FeedCalendar) ([]byte, error) {
 	}
 	cal.SetXWRCalName(name)
 	every := "PT" + strconv.Itoa(int(Refresh/time.Minute)) + "M"
-	cal.SetRefreshInterval(every, ics.WithValue(string(ics.ValueDataTypeDuration))) // RFC 7986
-	cal.SetXPublishedTTL(every)                                                     // the same, for Outlook
+	cal.SetRefreshInterval(every) // RFC 7986
+	cal.SetXPublishedTTL(every)   // the same, for Outlook
 	for _, v := range c.Visits {
 		title, status, takesTime := visit(v.Status)
 		e := event(c, "appointment", v.ID, v.Time, v.Version, v.CreatedAt, v.UpdatedAt)
