@@ -35,6 +35,7 @@ GRANT SELECT, INSERT ON mems.waitlist_missed TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE, UPDATE ON mems.patient_identifiers TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.patient_name_guards TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.api_keys TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.calendar_feeds TO 'mems_app'@'localhost';
 -- The audit trail can be written, and never rewritten. Of its chains, only where
 -- they end is noted.
 GRANT SELECT, INSERT ON mems.audit_entries TO 'mems_app'@'localhost';

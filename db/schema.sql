@@ -167,6 +167,24 @@ CREATE TABLE `audit_entries` (
   CONSTRAINT `audit_entries_seq` CHECK (`seq` > 0)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `calendar_feeds` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `name` varchar(100) NOT NULL,
+  `secret_hash` binary(32) NOT NULL,
+  `created_by` varchar(200) NOT NULL,
+  `created_at` datetime(6) NOT NULL,
+  `expires_at` datetime(6) DEFAULT NULL,
+  `revoked_at` datetime(6) DEFAULT NULL,
+  `last_used_at` datetime(6) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `calendar_feeds_doctor` (`doctor_id`),
+  CONSTRAINT `calendar_feeds_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `calendar_feeds_name_given` CHECK (char_length(`name`) > 0),
+  CONSTRAINT `calendar_feeds_expiry` CHECK (`expires_at` > `created_at`),
+  CONSTRAINT `calendar_feeds_revoked` CHECK (`revoked_at` >= `created_at`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `change_head` (
   `id` int(11) NOT NULL,
   `position` bigint(20) NOT NULL,
@@ -274,6 +292,7 @@ CREATE TABLE `idempotency_keys` (
 CREATE TABLE `installation` (
   `id` tinyint(4) NOT NULL,
   `disposable` tinyint(1) NOT NULL DEFAULT 0,
+  `calendar_uid` char(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
   PRIMARY KEY (`id`),
   CONSTRAINT `installation_one_row` CHECK (`id` = 1),
   CONSTRAINT `installation_disposable` CHECK (`disposable` in (0,1))

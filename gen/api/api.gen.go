@@ -367,6 +367,8 @@ const (
 	PermissionClosuresWrite        Permission = "closures:write"
 	PermissionDirectoryRead        Permission = "directory:read"
 	PermissionDirectoryWrite       Permission = "directory:write"
+	PermissionFeedsRead            Permission = "feeds:read"
+	PermissionFeedsWrite           Permission = "feeds:write"
 	PermissionKeysRead             Permission = "keys:read"
 	PermissionKeysWrite            Permission = "keys:write"
 	PermissionPatientsErase        Permission = "patients:erase"
@@ -409,6 +411,10 @@ func (e Permission) Valid() bool {
 	case PermissionDirectoryRead:
 		return true
 	case PermissionDirectoryWrite:
+		return true
+	case PermissionFeedsRead:
+		return true
+	case PermissionFeedsWrite:
 		return true
 	case PermissionKeysRead:
 		return true
@@ -503,6 +509,7 @@ const (
 	ProblemSlugAppointmentTypeInactive   ProblemSlug = "appointment-type-inactive"
 	ProblemSlugAppointmentTypeNotAllowed ProblemSlug = "appointment-type-not-allowed"
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
+	ProblemSlugCalendarFeedNotFound      ProblemSlug = "calendar-feed-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
 	ProblemSlugDeliveryNotFound          ProblemSlug = "delivery-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
@@ -575,6 +582,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugAppointmentTypeNotAllowed:
 		return true
 	case ProblemSlugAppointmentTypeNotFound:
+		return true
+	case ProblemSlugCalendarFeedNotFound:
 		return true
 	case ProblemSlugClosureNotFound:
 		return true
@@ -1907,6 +1916,129 @@ type AuditList struct {
 //
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
+
+// CalendarFeed What is kept of a calendar feed.
+type CalendarFeed struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+}
+
+// CalendarFeedCreate A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
+// clinic's calendar by leaving it out: null means that. Without `expires_at` it is
+// valid until it is revoked.
+type CalendarFeedCreate struct {
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt *Instant `json:"expires_at,omitempty"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+}
+
+// CalendarFeedCreated A new calendar feed.
+type CalendarFeedCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+
+	// URL The calendar's address, a secret, from the root of the server that this was asked
+	// of: put `https://` and the server's name before it. Shown this once.
+	//
+	//
+	// Example: /calendars/memscal_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B.ics
+	URL string `json:"url"`
+}
+
+// CalendarFeedList One page of calendar feeds.
+type CalendarFeedList struct {
+	// Items The feeds of this page, by id.
+	Items []CalendarFeed `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
 
 // CallNext For whom.
 type CallNext struct {
@@ -4516,6 +4648,12 @@ type AppointmentID = ID
 // Example: 1
 type AppointmentTypeID = ID
 
+// CalendarFeedID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type CalendarFeedID = ID
+
 // ClosureID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
@@ -4548,6 +4686,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // Include defines model for Include.
 type Include = []string
@@ -4605,6 +4746,9 @@ type WebhookID = ID
 
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
+
+// CalendarFeedMissing A problem document (RFC 9457).
+type CalendarFeedMissing = Problem
 
 // ClosureMissing A problem document (RFC 9457).
 type ClosureMissing = Problem
@@ -5122,6 +5266,40 @@ type ListNextAvailableParamsPer string
 
 // ListNextAvailableParamsStepMinutes defines parameters for ListNextAvailable.
 type ListNextAvailableParamsStepMinutes int32
+
+// ListCalendarFeedsParams defines parameters for ListCalendarFeeds.
+type ListCalendarFeedsParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
+type CreateCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RevokeCalendarFeedParams defines parameters for RevokeCalendarFeed.
+type RevokeCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetCalendarParams defines parameters for GetCalendar.
+type GetCalendarParams struct {
+	// IfNoneMatch Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+	// several entity tags, or `*` for any.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
 
 // ListChangesParams defines parameters for ListChanges.
 type ListChangesParams struct {
@@ -5723,6 +5901,9 @@ type CancelAppointmentJSONRequestBody = AppointmentCancel
 // RescheduleAppointmentJSONRequestBody defines body for RescheduleAppointment for application/json ContentType.
 type RescheduleAppointmentJSONRequestBody = AppointmentReschedule
 
+// CreateCalendarFeedJSONRequestBody defines body for CreateCalendarFeed for application/json ContentType.
+type CreateCalendarFeedJSONRequestBody = CalendarFeedCreate
+
 // CreateClosureJSONRequestBody defines body for CreateClosure for application/json ContentType.
 type CreateClosureJSONRequestBody = ClosureCreate
 
@@ -5872,6 +6053,21 @@ type ServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error
 	// ListChanges Follow what changes
 	// (GET /changes)
 	ListChanges(ctx echo.Context, params ListChangesParams) error
@@ -7484,6 +7680,148 @@ func (w *ServerInterfaceWrapper) ListNextAvailable(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListNextAvailable(ctx, params)
+	return err
+}
+
+// ListCalendarFeeds converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCalendarFeeds(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCalendarFeedsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCalendarFeeds(ctx, params)
+	return err
+}
+
+// CreateCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateCalendarFeed(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateCalendarFeed(ctx, params)
+	return err
+}
+
+// GetCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendarFeed(ctx, id)
+	return err
+}
+
+// RevokeCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeCalendarFeed(ctx, id, params)
+	return err
+}
+
+// GetCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "token" -------------
+	var token string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", ctx.Param("token"), &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCalendarParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendar(ctx, token, params)
 	return err
 }
 
@@ -9885,6 +10223,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
 	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
 	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
+	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
+	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
 	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
@@ -9897,6 +10240,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 }
 
 type AppointmentMissingApplicationProblemPlusJSONResponse Problem
+
+type CalendarFeedMissingApplicationProblemPlusJSONResponse Problem
 
 type ClosureMissingApplicationProblemPlusJSONResponse Problem
 
@@ -15856,6 +16201,930 @@ type ListNextAvailable503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNextAvailable503ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeedsRequestObject struct {
+	Params ListCalendarFeedsParams
+}
+
+type ListCalendarFeedsResponseObject interface {
+	VisitListCalendarFeedsResponse(w http.ResponseWriter) error
+}
+
+type ListCalendarFeeds200JSONResponse CalendarFeedList
+
+func (response ListCalendarFeeds200JSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds400ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds401ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds406ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds422ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds429ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds500ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds503ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeedRequestObject struct {
+	Params CreateCalendarFeedParams
+	Body   *CreateCalendarFeedJSONRequestBody
+}
+
+type CreateCalendarFeedResponseObject interface {
+	VisitCreateCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type CreateCalendarFeed201ResponseHeaders struct {
+	Location string
+}
+
+type CreateCalendarFeed201JSONResponse struct {
+	Body    CalendarFeedCreated
+	Headers CreateCalendarFeed201ResponseHeaders
+}
+
+func (response CreateCalendarFeed201JSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed400ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed404ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed406ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed409ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed413ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed422ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed429ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed500ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed503ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeedRequestObject struct {
+	ID CalendarFeedID `json:"id"`
+}
+
+type GetCalendarFeedResponseObject interface {
+	VisitGetCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type GetCalendarFeed200JSONResponse CalendarFeed
+
+func (response GetCalendarFeed200JSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed400ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed406ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed422ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed429ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed500ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed503ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeedRequestObject struct {
+	ID     CalendarFeedID `json:"id"`
+	Params RevokeCalendarFeedParams
+}
+
+type RevokeCalendarFeedResponseObject interface {
+	VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type RevokeCalendarFeed200JSONResponse CalendarFeed
+
+func (response RevokeCalendarFeed200JSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed400ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed401ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed404ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed406ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed409ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed422ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed429ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed500ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed503ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarRequestObject struct {
+	Token  string `json:"token"`
+	Params GetCalendarParams
+}
+
+type GetCalendarResponseObject interface {
+	VisitGetCalendarResponse(w http.ResponseWriter) error
+}
+
+type GetCalendar200ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar200TextCalendarResponse struct {
+	Body          io.Reader
+	Headers       GetCalendar200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetCalendar200TextCalendarResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/calendar")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetCalendar304ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar304Response struct {
+	Headers GetCalendar304ResponseHeaders
+}
+
+func (response GetCalendar304Response) VisitGetCalendarResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetCalendar400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar406ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar422ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar429ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar500ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar503ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -29093,6 +30362,21 @@ type StrictServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx context.Context, request ListCalendarFeedsRequestObject) (ListCalendarFeedsResponseObject, error)
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx context.Context, request CreateCalendarFeedRequestObject) (CreateCalendarFeedResponseObject, error)
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx context.Context, request GetCalendarFeedRequestObject) (GetCalendarFeedResponseObject, error)
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx context.Context, request RevokeCalendarFeedRequestObject) (RevokeCalendarFeedResponseObject, error)
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
 	// ListChanges Follow what changes
 	// (GET /changes)
 	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
@@ -30255,6 +31539,156 @@ func (sh *strictHandler) ListNextAvailable(ctx echo.Context, params ListNextAvai
 		return err
 	} else if validResponse, ok := response.(ListNextAvailableResponseObject); ok {
 		return validResponse.VisitListNextAvailableResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCalendarFeeds operation middleware
+func (sh *strictHandler) ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error {
+	var request ListCalendarFeedsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCalendarFeeds(ctx.Request().Context(), request.(ListCalendarFeedsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCalendarFeeds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCalendarFeedsResponseObject); ok {
+		return validResponse.VisitListCalendarFeedsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateCalendarFeed operation middleware
+func (sh *strictHandler) CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error {
+	var request CreateCalendarFeedRequestObject
+
+	request.Params = params
+
+	var body CreateCalendarFeedJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCalendarFeed(ctx.Request().Context(), request.(CreateCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateCalendarFeedResponseObject); ok {
+		return validResponse.VisitCreateCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendarFeed operation middleware
+func (sh *strictHandler) GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error {
+	var request GetCalendarFeedRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendarFeed(ctx.Request().Context(), request.(GetCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarFeedResponseObject); ok {
+		return validResponse.VisitGetCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeCalendarFeed operation middleware
+func (sh *strictHandler) RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error {
+	var request RevokeCalendarFeedRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeCalendarFeed(ctx.Request().Context(), request.(RevokeCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeCalendarFeedResponseObject); ok {
+		return validResponse.VisitRevokeCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendar operation middleware
+func (sh *strictHandler) GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error {
+	var request GetCalendarRequestObject
+
+	request.Token = token
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendar(ctx.Request().Context(), request.(GetCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarResponseObject); ok {
+		return validResponse.VisitGetCalendarResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -32470,638 +33904,670 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P0Jdxs3sjcOfxW8nOc9sZImTWqxLerk3Efxcq2Jt7Hl8SSmRw2xQRFXTYBpgKKZuX4++/9UFdAbu7lp",
-	"sx3NOXNiNXsBCkDt9av/NPp6NNZKKGsa3f80xGc+GscC/304Hmup7EgoC3+ayWjEk1mj23jO4wHjig31",
-	"JGkEjQseTwTccToZDERywgdWJCcjqSYWXtQO/A+nYqATUfilnwhuRXTCbaPb2G5vP2h2Os3tneP2o267",
-	"3W23W2383++NoBHpvtXJiYwa3U7QiCYJt1Kr7G077aAhVHRi5UjQyx422zvNdue4vd/dgZfBW9zjY26l",
-	"UNa/LdF6hP9WkzgOGkYkUpj8BcsTW/3mtn+zsdxOTKPbMP2hiCaxiBpBw87GIveeyThabbpfvgR5+j9G",
-	"Mq22CqvQqTT9uul12jSsn9qdbruNg3qCb6fxvNI6KY7pkNHX8+MZTOL4RHF895OkxeAp9pxHEQcCmbHo",
-	"Sx7LP3GUcItIRtzqWJ/Nch9c7VNr7KbFo3J0keaE9628EI2uTSYiaOgLkZxqfX7S52PcvwuHv+Z6v6FF",
-	"OVSqPFO3XIWzJhM7PIlwVzQ6+492m+3t5vZ+Y60jJUZcxo1ugyvVGk2MFcn/dQygpZMzoJJMjPVkgoFl",
-	"pImEsnIgRWIa3Y+fgkbMsztf4rsaQWOUAE3og52dRtAYD7WCO37a7bDdXba3t8faHba9syGtaB9elmKb",
-	"kKFyurWz+wJjHgoeIbn+03g85HEs1BkdWGH6iRy7DfRcT5nVjE/sECjc51awe2+fPWb7nU6bGdGH+1in",
-	"03rQ6my1YPQ01Ea38YvgiUhYIng8+rnXGImR6TXgjPWHYsThUyP++YVQZ3bY6G63iQ9YgWv074+s+f8+",
-	"/fR/HM8CNmYTqc6Q2k+P+dn8SP8pEgNj0QNmh4Iloq+TKGADnbDwaNB8yW1/GBZH2Gt0cESJ+GMiExH5",
-	"c1U5wt3iAHuNj+3m/qefeo3qQb7QfXcIywN9w+3Qj1KJqRtpcWT3ecZtzf3OwjEONJzxRrcxSWQzEQOR",
-	"CNUXsN1L5J0f5FtuxQs5knZ+lB+G3DJpWCwGNmBhEjIYgTDWBIyrCEdvRF+ryLDQhmyirIwZj2OYmsRH",
-	"T3n/vEzwPuy0pNc4SH5uH9ifO9t1G6LTnqM3b/4J9D5IfibSH1j3j+oVeCtsMjsE6T8/u3du5FazKZeW",
-	"kS7AbDKT6ozxMy5VYeTbKy2AVHZnmwgvR5NRo7vzAGYxkor+7KTDlMqKM5HQSRzzhI+EdYfxEMVIxXpo",
-	"FmlhmB1KQ9salmAojdXJrMs4g+PPdMI4i4Q5b7Fjfi4U48atBigEIgp66nRimVbxjJ3OQGBLZSyPY9ys",
-	"bCrtUE9s/rxLrQ7wOpM2YNOhFhciYdL0VJ4pRCySEd5Bm0MaRgwGPi3PlE5E1Oqpwm4YJFpZHCwwcpgk",
-	"PdIIGp6VPX35rnno5Gr9NhlJlf5d5CL/7vUmwKab+N/OM/zPw2effoRfTM2P9U9Vb7ScZnT0ZH7ljoeC",
-	"5Y7zD4bJ4mnvuNmPuR1mc5fRwlP/fxIxaHQbf7ufacz36Vdz/+hJeVzHs7FYYWwMJndzA3wcazNJagfW",
-	"p59vcDyTxFSdPRhMqMRne9LHO0LPvsf8TDjeEbCJ6g+5OhM4VhzfHxORzLIB0sMLJWD9Tj5s/s6bf7ab",
-	"+yfNOob3RMTyQiSzOnqOhDH8bGV6Ru51J5cnLGnNdeMizfnmlvm5jqO6sQx1HN3cSI4iMRprK1R/9quY",
-	"zY/oJT8XyL8NHwgQVkZ40QvM3klkklddx+cjrQTTqi+IFQO3nvUUV2ZKzBieRg2SaSVabHd7m4UyG0fz",
-	"XMyaiZgYEYXE9rnSdiiSnnKfO2C77f35Z6RqTowI2XQoY5H7ijRsokAQTPmsxX4VY9tTIL22d9FWNGWp",
-	"8Ei0d/YfPhLN3Xa019zdEY+ap/39neaDR/u7fO/hYH9ne7dOXuTo2QSC1h21vb1FR63X+7zdafZ6nx8+",
-	"rTtqRwPUJ6tXDCdPvIAErcyrpMxYGcdsyEmUsxDU2TBTqnsq1ap3Wp1WZ6vLcEUTZmAtecxA5toZs/zM",
-	"BHA9/DFEfYCrWaunPjgRnpfBuQFJw0Y8EkwquJ/1uRHlFfBqcTWJnSq9GRvr9cyP93q9H//33of7W//V",
-	"a3z8d6/x6cde4x78EOCvxR+2ftyCqzWroPrxJKqwWt4ipVG9cxsfd/KpMDISTPD+MC/1DlLK8gSUWtDH",
-	"QKM5nbG+Ho24KfCCj43MmnM2/yf4eRxrGMqAx0ZU83/phpunnLRiRK4uBRpi3cv90mS/lqiBSucRvWwb",
-	"F8D9kemcPEk4egGU/GMi3M/AtL4EDWNnpJLpZAQv+1XUSpHDN0fsXMxujknWGCiHlo20scxoNoKdjJSE",
-	"bY0bHyRzYXR77epFifHt+SFFYsAnsXW6Zb1yv71Ut08dA3W0dMt5c7R8E3NVO5iYq5sbyVutR3UjSbQe",
-	"3dxI3qF7tW4s5Hy9udEcy/65qN0wFn+9udF84NLG0tSOZ+p+B5mU3CBP+CBOh1qf1w6Lfr6p8XyBp81Y",
-	"KzMXqngpjQEG3f1Po6+VdcELPh7Hzra+P070aSxGP/2PIWfRat99Q0/Rx4sECHOiram0bQ70REVhF7SA",
-	"BBUApQtGH8pG5JpArcwuu42xO5uvdtzu9/kxe+PnNgbttlvtoN3vxUGz0BtYheekRdVQaW+uVUwVFYPb",
-	"mCipJLXzpJ/nB/xMJ6cyioS60cEO/FdplIxcj+REUxrIfEGq+lgkIyCmBt2BO81ZCRGZAxZmP4boYQNz",
-	"DCf1nJvcOTc3OrUhN828h9jN0BkYsH/yv6IdOJqArmT5jAav4+g2NhCY17XbB04DGuDzO+hIXfBYRjc6",
-	"Vvwivrw54DIWUUplsrrTjTQCe4iGC4NLeN8esFAkiU5MyEA8GjLD2YXU5GhteSVbvTfiRmdVY7Z3cxa7",
-	"n2C2CudiRi5ksFwza95N4nZknMTh1+0lZ6XM76SXPAaVXtzsXhr5rzYdcUt7qc8V7KRTuMIjdu800edC",
-	"sb+/e/0qYKc8Yu+PnzUfBYwzNF8YmX3ErtJ9GIm+jsQWTvMVHwkMANzoNIFBNi18Nux6vxF6L1JvB9xB",
-	"A9T2sN8XY8tP45s9AbBlePpptxAhDSb0HhMex3rqxHAkOTrGc9JBjwUlMjj/gsGNhhNzJt9tHApnTtYe",
-	"Cvf7/KEAs/BWBhxzVT/amKv5oYLdeBtDBZu0dqjw4/xQybC8jcGS0Vo7XPq5YsCW3/BZHCcYiJVVUjbV",
-	"ZVxYhRmp+qSxXbhYv1T52D57C7xTOn84aj2R6MtIMK7EFGdI1vVtLAlZ7rVLQj/PL8mxHInXg8HtjHgk",
-	"mnowKI/Zq/nOTIHbmB4MKsau9QuenN3wjuKzWPOoabVuxvB1N+hTHaEOg9cSYOXK5TAkF/A3RlruPdhl",
-	"v8pf2ETFwqA2N5Bnk0REDEXZVBonXo+1fsnV7K1LibhZTsStaKLbEg/LSCepHmFoXii8RHRAuQ0+VcBn",
-	"a8ChwdyIJiZHYE5MLhmokBNSNUZ37/3sRp9s0UyzLRY+l+Vl4PSOZ2Nx224SEO8r+UpQD5jb6e+LuRA3",
-	"Oo1J8ds1ejDsAVApMWBEgUJQGdHGYfe4mvUUbKStFsOUAAqapJql4TM2Hc4oUJTbKx8+fGge5r6+bOmz",
-	"RDOcyXvFL7iMb1wDnGTf9SyNW37Kjcgp4hMjIob6nmAjTXEi0GhB755y0/PR/mBRUJZh9nHpvPVUqCe2",
-	"r0eiOVHnSk9TD4VWysX+ptywWIMRhuFU7sN3cP1USHXWU8idwKY4IKPB5TDBaGCMXg7OLdoljup7JT6P",
-	"Rf+mt7hUViSKx020qcG0YBii8WkYxMNp68b6DCWTtM5QRe3eLcqJjEJ3YM1kPNaJFdFL0O9vePulH2+i",
-	"dYHsxxsij2kYTWCLoT+nYENVWR8otnBG3lN/K/5P9+0mRgHq3aCFYME8F3VO/W/Gg4uRCPd2cvvLyiwO",
-	"n0p5Lsa4ZbnybBlE7ziB5bSSQgf5dOklkQdlLFcofP1Dp7PqvEEK+NtiLua5mHU7FVmit5lMVyirqE8V",
-	"YtOhRl4dCxVxlGeJ4P2hMAdMTeIYVR6llSjHfvLB3Ae7+WDufrv9sLO/v723+3C3vb/fKUZ24aUkpSg2",
-	"VI70YvxfJsKst240y2XhJZfdDfLIvb68wkIBCUA0wE0Bs5qkFtZYOJJM4S4lgE82coSIQJnEUovCTtjZ",
-	"LmyE7XYtDbKlo2Ba5eaH0Tgf4kAnxX34VgxEkoiEAUfkcXEcndvfkYm40OcrkN7dlye3+0Vpe100T3Qs",
-	"lu2ht3APcio9JiZTnMQzzBke88Qq9NbFyJbSxJRFr34Hrywln7RXSDj5kg+3fqT4K24fN6N0sHmGUKgl",
-	"KTC9wvErrFjp7HxKx6ZP/0f08RAS185KmnhE7ggev8lxZpfWU0pBSRk5HLlTgYy2xXwGVpiNKnQ6N+nb",
-	"mKzFZoInAWiYmMYC1wbyQoB2mM6Z5L8QEWYjUUKfS90OyEuiY88USc8rSpMCN13OZzZiYt/rsf8uTlb+",
-	"UC3b/BUi9xALVO6UlTtlZXVl5bxKBT4mTuDKsf7VPHxz1PxVzMIWezfUU5ezp1W/SASsGTvpnPz9j/bv",
-	"5//oDNuj7fjR47b64/zNjt5LHpp925nsXOxNH37en3X+3Dnc+2UxHynVcOHrqYTopJBg/5/dnS+VK36n",
-	"id1pYnea2BVoYsQn6kXSC2kqVvm1cjU3euClkpkXSynBapOXDXmOXJ5wwE5nLlFwJVo7O79E7DK14Rxm",
-	"JUPL3vlKfLau/GhuTfALxbdVE64AkFCW5KcalsKHa9CjlM/X0ipNR+6yMCvBD9lkzKwO2OnE9tA3Smns",
-	"Up0FLPQIB2HApkPZHwJfKTw8jicGNNpS3X9Ypa1WAzbMVVjQD86zCmq1ct920wElGQOyPBFM9/uTsYR5",
-	"a10UsAtzux/kU7vbVTK0BkSibrTOOXtrw+1z1ReuynPZXnycv/dLsJma56oXljxAqYxzutRyLWMeSGLJ",
-	"h9z9bj1QC0rROa5cB9IXIklktPTVr/19X1IQjKVeTHfblyJsxiqjSmFF6nLub00hzSGc1Ofgl+Q5LEpk",
-	"GI9vdqQ5bJKVt43HYlkmVlL+/Y4e+JJDbFmlcvfW1i8PlrEiVaoUj9yGLqobngrZHs7vmcKqVLCG3FGv",
-	"49tBtfBJl66k8eTmu0QSEy9d06/kQDeIZ8/rN0rbOvVexAZDFuSOSsRIjE5FArqwzwLox1LJ/g+IBzAY",
-	"tNi7SZLoCYUMzZj3QbJiQsFIX4gSKsUHGceYRl0Ibloqm5URJ2Usp0jvzRsN5c2UGRG93rtqrZ+b9WTW",
-	"W3qivMXci5Yt2IaOwMJZ1KhttdiRNSzGuaNiNKcFYTT+dMZcyRmSkkrw51edq9kJ7P4KVsDPBRZzmonE",
-	"nEbSJ6wLOw0SIVrsMJfCiLntjNNtGOQ3OoV+wOgyszouLr6btyPdqdax4Op2BPdQx9EJZjPUFElh7qwe",
-	"ME7Z5DjncyHGLgcVOEFxY//68O//2Pn9l+2Xu/96cLz32z8+PH17/Pv77Z3dveJ+3m3PGYalGv3t5sPK",
-	"muFL6QSbSPjlN28kynLyaIUyrfzxq2XuuXEsOZtPLyptG7AKfbk1RldzZ5F85lM8CuQD8HZDxQnrVwP2",
-	"IGeFRyOsmH82STCvmW43bMRnwGx5FDl+6Sp5gQWA4KA0DfjXUPTPT6Tyc8YfYQdaEExKn5ihnoKhLPgF",
-	"XCH+j2Z7pNGa9lhusCtFcgb/laOxTmyxSth9eW4L8gXQMg69Bf2VbrqEGIP5YhkQS0gKWCE/qgQWk/Ny",
-	"aUy7M7xUhleEflnsZaoXGDfjddrA6rlJZjhI9OgkUzCLK/sqrzDDEoP9Lj5L4xGP8vs1DxSY5hb5bSsi",
-	"2rhSnYwTfZYIY3LbN0p3Kz2e38sDe+JEywmKlhMjhGoEsKyfVvFlVio7R4pNscJ/Opy5TTsDgTaJXYoU",
-	"1U9oxcaTZKyNWKjIXEZruZlNuLYgSJWmClgdHYmI0R0kJfPOgRItdtYiBW/+eVIj/r5i43MjOahPNrbq",
-	"SoIRLQonezyPLp7r/OfStXVHY7nxk5e1BSHsl2SJ1H1OEGM1cnHIx2Oh0GNVEr0rO2afYm0cSfCA6TgS",
-	"xlIp2hou2ZKSUHDOduCgld2zlV7WJaRY7pXO110GPl1MsKlUERh1XrRycy4iH4EpEgkWviI0QFg6tAF9",
-	"3iO9NS9wkaXlSz/xfKd1PyCzC5/OWGIeRradwcguC5VUaMRLWfoC/3x57EUfPe50VOjW8tZnbvFrc9kH",
-	"DSDNyZ8IuLn4sWM5Er/DfchFlq10ZmJfy2JvX/NirxDKIFaHPK6RJ+OSo/g2U4bXs9V9NqbVjuUcuHoj",
-	"Vx9NPgyp8i/qXK0xnl+LAtlu1azexECtleqHrvjzW5PsXxbvunc1ivYHNIeK8s95qFssTDXrMGBhqlrj",
-	"H6luHQY9Fea06xD5XJhq2CHFhma5CqwfTIrEmgIJ9RRM94CFqToOn3H6uHtnjU4eskhjhLynvIlLOoco",
-	"2rgHzCaCAx9mrnwBg4fcuBFKdeYQxW7DsCgYwmXs84IYKsFjVsVMz6WKgKteSFPlMLgLWF5jwFLHelLh",
-	"rHiM1xG+Ls2pChg3Bfn2t23xMPJf9OLqYUF4PSxYLn/72G7u8+bg038eVCf+XCIGeiIjU+10QW+9O1ou",
-	"PD/Q3je1knJDzH+JTnMFsmFVMZSDqK9gkchTJKIdZFNeSRpWZzS9x3SW1HOdiDOeRBQ5MQL3Ke/3YZRF",
-	"7efduVQMmc9Xl+KEnvkazcITkCPh0EmPRat8gaoR+FJWaR16TVkA11HcSfZaWSct7lwYAhvHvC9a7Olo",
-	"bGeBR5aEF1ztPi52N6g+U8YLR1N9sGiQzOozIiZaaFnCtQkDgmo51dEayVfFtguFmexVTOSKwqUuT6vC",
-	"5F8zyOl47TyFCyyssDtzGyR/6jeOk4IEvpLQGwa5NGgq68hrh/jYDr452b1s5F+THHdjbfyts/dgr99u",
-	"BF+HbP+OxHRR/Dp6E4u/k8aXlsaOnjVuhTvp/D1I5+oCmrmzuYI4W8tZjIJrvVzmuacvmdRctIa/4uxm",
-	"GN8bD7++hqrwGN19Zj5SQVoDIrA/3Nl/sNVl/NTAdUqfMg43cblb8M4h8JdxCHy3SsOdlnBns99pBfNa",
-	"wbxEmkTSkkypFvMkPSgq5+DscJ1zbYJKUaXqZmUfXPbaqejzkQDehsCg+VBgDjFPGnbmGoYQQltp8zR6",
-	"viFgZ3uH7e6xBw+x20fxUGHAfGkkl2RC/Yin3CwbbjErCQcdpYPeZExE9YqUIevRR/PEeIM9EudZyuI4",
-	"pvtGSoDALd2num3yVNmqDArYJbFUwgf0OdzLbMJlvGl6Yi7uQq4YyhiJUm8MWt2Yc1gIlaQ/zifARRFG",
-	"ZSqVUCXsVCfnzN1EkmIk2CApxP1ySHvSGhEPiqvQ2d9utVvbrYelePPeCuu9XvE5qYA1RMz371pJZ85x",
-	"gHLCyTwrFAk3IlrYCASXke7Luiy6Mad/u8wt15JvtSTtlQuXaNtW12+7YFhVv8qsL00pXWA+DRq/UBkz",
-	"hhMqo9yu4QiefXPx4hRXq5oA6c9HUZYom9vZwMrA6KrY4HS63lRR6UF7ab7fgv0y1CM8c1r1RaLKkAK5",
-	"rlE3R8Vs7Gbh4A2NnhaZmaGernH0yspHp1115OrSID8MZ0GhMJxSnVtzCBMrVX6n2HI1yY30OwpCSbIv",
-	"1meLkiIa7c7f939/vPfP9r8qRNPSAZlJzSnOEr1XQ9dYkswDMgXd/P6DmawoUCV/sHKZjto/lLGEUoJi",
-	"fifl8h4dI824ea3YXe6CEcomck3Hi3um5G5RYrpB3mKmHHxtDpdfZGKHT3hV9jVchdljD+sAZT3r7Lfb",
-	"zXan2e540Iu00szqiM8O4KBzC2ySz7B9bCIGhLFpWEWvhSx3sq8jwcLBxE4SEZZ71RU6Zxfy18onp2gm",
-	"rnKOHvM4BkKu6WZ6Rpgvo9bl4JhKy5Y9W7VYj7G3SfWJ51mXAQ3WJCzXkrHVYtlYL/JcMxVpiuUeN5nd",
-	"BfpITcPybICYbJvHxz1goR4LlSJrcst4HOfV5nNsHEn1Zci6SklF7vc5kZ02ijELsFfcsMDOjTT6aL1N",
-	"shK/eJN+ZAWFM9GxqGFhNIwfDAKImZU/7wFMsg8/qDD5F4ifLgtB2FAiGldMRgELJ0Yk7hLmsiX6QkY4",
-	"Ovcq6nKJy/b1w0KVzm0mG3G/+lUp7pdg6fEuojdUYN9Qmdus7NmG/Z8m0FUgePmf1sR8W1KBDF8tlyBf",
-	"fynxtZcOpyUXBbItW7C39Uro0tUqdQU9cZw82zA5KGsYF4rck36sSUFKBHnSGkGD/nEi1QmCKANns0NR",
-	"3V4095kKoagiGVWqBe/0SGC93xRh3NCTl8Jij0VitAqwsBhEfiytjTFrNIM4tJpxc16RtwF6xslM8AoJ",
-	"95vgSaqLFIWRZZidWpRI+492F8Uh9vf3H+UF0f4CjTsni1a1r0eYkH9S7RqnzP9YALcyQZaVTvZJUvKI",
-	"H/74I3v5I/xv3upeWlQ/SpYei5dvX6FYG2olToSqMuZecGOZnYJRcSZ9wYZg+AhTEzj3y1eksb1T4uDF",
-	"IoPFFWcI3racC6M5AZMuLkGQ31qFuVYe6gW+3qz+GObuXCTM96jVmYsvca2JqRN3InKgnuTXdl2Cf6Yb",
-	"wwo/YBHnaY3al9yTJ9alPK8ZE17P20bNGpcyYHcbPFHTgZ/iF9iiTIiInWmMiqRSQ/omMaUjMoh+fxC9",
-	"f7yWhrCs0b53n9Za+3kv/DoQChtiJVWFU/Jgk9IwqW6tBGOo46Ws8TncU3A+LtwtuNCv01O5wKGYrccP",
-	"5FnUAxZOdXIu1dkJNp8Pg0I9xVXRpdYptga6kw8oLtbH9SjDT1oa8qK7sFitfy7s8ko1vMsXt+nBYJXa",
-	"tteDQSMNly0sGaWGB0W3csA4i7SDbQhdMmkIRgKlkoZoCrgTGB6UFShpWEiaDjyTASYUXhH42BjYw6h0",
-	"uEKXIvfIl7KmalTJcZtjIztVpdC9XmtRUbTviHAifHxoEXV9i4fUX1TYykufppuf471l+ZjW4vFU6atx",
-	"0OWriT0jrBeW1Q44n4gjFdNJJJK1vG/O6bdhoXBVtKbS2TaqDGweU51XIqjtEo8TwSnovJzLl9x3lQJO",
-	"szPNQE2eusQBwtnAWk4fB0Iebm9A0q1UvIl0qt8Ar2t8AYflcBJ7JaZ4rVxshmgoTE8sxVtmeuLq1FCX",
-	"zBtJecUo5YlOBKU8b+7QBbnglRPEjvlWKEzlM5djjZm686mGi1SaU5mKVCYQInWmuVaZR9WlkCiN4Nwu",
-	"r8RcETr3NYIiLkAlJjVlrkz58TCRxo4wl+vrQv7eCDPiiso+CngPOWQ7Z9GsU4Dhdt9mhRe+F3sJLhYF",
-	"dw4XFuQ18ugTGIovQeX+7/l9u8EWzN5fZ1VPh9gpgc+8HUZnqQ4DYe1gQjVSePWI0GyuGVDg4HXL/rKr",
-	"HNpf/CBWZXgvPRy1zRHcIcjhjCH+ECWwSVUNNDYYYBO1E15qIF+T2JN/WwaEcZD2DukE7Xb78oAY1TH0",
-	"dY34smbprgc1s15A+eXRW/fy9cK3/qH5dHmBQYm10EVyvouvKnpbHbg9zDwDwHkw431nZ2efDSZx3ARu",
-	"slUZzt3f33/U7Gw3d9rXx5VgxM+9IbMungfoeOQRYkaqM+SsViCKiuCRZ7HAJjDptsLFHOv+uamJreSa",
-	"3oL6hx+S9oAJSp4thhFX2jZP+OwX+GL5AFYkeC9oq5m9zc4fPLcKbmLVe8QNYl3Bb2wibH+YwsjzWeB0",
-	"AAbMeqf/M/P/gjNVLeOXTeqpil4PUiIRYOJK7ocnFWU8Hm8RvltJChHLC1GVonnIRsIY4DfoKHCNACt4",
-	"urWwHUx1RFoPbJZsZBNZEu+dRSEJynxdXh+xibq/Vgc6N8Wl/TdwfgweudkWHDhIim5VBtuyEaAJpeZH",
-	"R2l9/h6cxkyUTG3nxBewX1yjXBGxvXZ7qW502yCCSB9Ti2DjMhTm55ZbSXIgYxPcAlUwOrswqpZ3kK4W",
-	"U0MRt8qek37LwROlRZXXuuNWT5ctZLVaUcpqLXkJStG8DREXV3KMLx7XdaMzrYCf6DlzERL/zrO80LNc",
-	"5TZY5NRNsSVTKVbyI5TP4rxEKLKXAjNeJHCX6/hO/K6n4/uHriJHM9UNvjodv3g05ggRjqkVeNh1yTgG",
-	"AbGxFTzmZiDTJARc3PnwNuogD+IRr3H480xeCMUmYxdv3d5l6P0sJKjQpygoQO/Bf/OolGGS3jdvAOhq",
-	"eOrDDO4sKz24Alcn2DxpJsbywOsruPNqoZBydoXz6ZYcuksr/vSFSOCBkz4fr4LbB/c+5uP5yrz1y+Wu",
-	"yJuZrcLckIrAMoWprufmpAXc0MvpF6gGU2bTXbQ2Usc3vFlK675gyetXb7mgcDWka8kJX3c65wqCMWJq",
-	"7roOoSxL4+uSFdnuW8RgacbGa9UkNYZ6qhyWMVczZqWNRaFxTE/Nd45J03mt+OzU8GTEY2koz+/Vs8cH",
-	"rK+VTXTM+kOe8L4ViekpegVWBpRz/Z8kLfZK64Q951HEo6/OF000viwyhT/kVwBHcTW86XLMqDYcfpvc",
-	"aP54lGAR5mM2rouPcoEbB7cQsM4erFrnUTtgpxrvqAjf7Cy0juHhnO20V2UsPR1xGVfB7DLRhJ/SAlzc",
-	"Nns729t4pQmkSsEW/phoi30b+3rkEKOTnpLqQhp5GovcOcz6km/v7TLdt8Jiusb742fNR9ioF7TH0UhE",
-	"Wy32qxhjkuo0kdYKha0i0aI08ywCDv1ozBMR1UBAtJhDiOAjrc7SWsEyL+BKtUYTY0Xyf93Flk7O8ma+",
-	"QIqVTPw5w2qpiZ9zQ86fBh7HrA+/oWs5YO12lxzm27vddptyy4Azs5GMlDwblqz+zna37DbaKwxwr8DE",
-	"7t372O58wpTX/93+2G7ufNrqfmw39/wl+OZWJWd6LnhshzXVmInuY+W2YRw093n5WecyOoynfGZYqM9L",
-	"ZRn6vMybl1ZJ0CeqJNdzl0FYmR7hcTPOYQtOlJUxiC7Xg/aK7IRvojPltbb0XlSN/FrFM1fij/oT3pn3",
-	"KqnZzbmUvrcmI4uaP95iw8cqO662y0hl78bV+zUW+knnzm8dq9jQyiNuojGQeFN9+55jKczCVgHBHIzW",
-	"V9SH73q704m+TotOnHnc2W5XtcqMNTYspGZ/pdp2fGQR7Fhe9dppX8fR3bjQd2lrvGy/16anAE0CjxVi",
-	"qDXinVy8k4vfePOtyt6fH4ZaXIiEGaEidGFww8KsWWhIicVan6fJIDffBfRbEum+BP5rEO1HTyrwgiKh",
-	"rBxIxNPz4UyKVZzOcsA8AVO4LwhtgsIdrjKvp7b/vbfDmqwTMKNJ9CKWHEKWsUTwSCQuuwgNC9638axk",
-	"jF5poVA6qWRtHYYqLmkSWR+oITdYlD0diqTKuJsZK0Z1hWTulegO7DLO3r89YhgqNkOd2Ao8NT68+OoA",
-	"Gi94PBE18GU4v+IUHu49aHW2d3Zbew8ePmrtP/zK5lO2nGn9/Cwrz47jnBUqAsahEZUI/RdpPqBz9jI9",
-	"GBhhA3Yq7FQI1VNZXmDWOQxdvWmKYOd4e6e7t9/d22/t4/9+b7GXsp9op9ExnoieAoM9YAOpEDcLq4f7",
-	"EwvfK3t68o3p9i/Vq2xuYxwpK5ILXuVXy+e4EW1ySe6VWW6U734l6eyXT2qurhGo2hwv376qwPwVkezz",
-	"2Bez0inpLuKtDjrPhwkIqrWncGnZvSd8NNoixjTAEh/isdMENHe6B/YQXbVTx4ix6slM+Xg8HwugnLhO",
-	"qXS8U4T0fbRarXjQeCmSM/EmERdSTGtSSzjDjstsqidxxCK9sC67MtoE/JTmha8Y6DjW0yyd+2rytysz",
-	"uLUaxLJfPyqfHusJry9EEvNxPtXcYlIFEEAaH5/xOLU2LYrzGsv1zAMkd5Wl89KFRTBrAQdPOcwYpJiM",
-	"YwT+KQzLZy14H/HYoYASGgBmzhazFtzv8zgK6aB35se7bs1vdcP0RjrxoLjF8gtbebJhud4Kg6bzwj0d",
-	"yegS25k2Mpz969/Kd1tgafHEK/HZHqaYMJVaD+Y/oX+J/F6IUExaPnq28O9ikO2SYGZBw8TaLmpQnmso",
-	"rwgeXCq232YeCmguCfIyg7kVmVzj2Fkin68086IwhHKyDa7Q0h1VnYfxrLijVk/C+MWxjIBZ5Cg+KMjV",
-	"zOUdn87SPgMYERR/THi8OmRZ8Tgsbwu9USffmqSMxc1sc1kdc2R5w03qwaCsjjDFUcaA4pifiRKidnZ8",
-	"WpdKRV8OgJIPxy9sQvVcT9kIltJpGGmeCTWHLTYvVlk4z+cGiIhp1VOuhz/6b5xuckDmeqp4oBKKNfl2",
-	"yBU53QhYRzDQaFRflFTIxSH5peUWr3Pdctew0t9OYmFonh7rPtEosxRz0/SlhLP5Q7QAz/Yg3R8p7qax",
-	"fDAIKDaaommWGrRnAu54KpVxih4tjxHCUFJDLrVqMSTbTZv2yaQW4hB/arGcokIaqvUgvFPum87nSxpq",
-	"+NQhvs/7VnwzB1zCRPDz3PLls2L1xBoZiaYDDWh60ACiZ9Pt5cytll6pQmXL3b5YCRlJ5TlcibsFjQkm",
-	"V7if4ezPQd1NCJ7QbbUqxvUmU2rm/Am+D3Ftqm5Ov1rCXjMA2k2rm4RPmllYZ4Y3pfjs9ZUmthKn/cAn",
-	"Z3mIs/q2+o/Ie9Ei2/X3zWpS5paeat9XyfJ6gxB8a+cxpw5JU6W/Ob3bVw9Veh0DJnh/yCaViT0rI35n",
-	"jtFScuW8CMfig/VJsiYq3tKXD12b/ytKlSb8utx65ycaLLJkiqu4XvK0O+0bxtX9frCaJeJMGluF9sPB",
-	"gDxJ7bTlzfbeulcxcSEUkwNmlkNPkuOCniul59XG1DdkVuvxnc0P8F/mYK5z3MrJ5tXHZcFOfwp8fe0i",
-	"9Fku5CK9cFhTg0NNzWkn+VYw7AkBHk0TaUWx339FCCbfHwKxLnONx74m7a0aY3fRwnwe66RK7Yjj1HIw",
-	"VidoNWTLsa5r6yl6oXP33IRjC5e7Gr89QQSD1MXOnD0lbREC7cAZh1jhhp+5dBeCGgNZ4Dqsq4wNJazN",
-	"rI7eGYCqHYrRhuhuObI/vViZ9hjerTAi5MibamA5DEW8ehWIh7Rc/nH0wFZ4NN86nNgsEkJ3Mqmwv4JM",
-	"28KtBhyfAUsuH9P6YJUZAOXcLCYJHPeCrb96k7YUsXL5oAnfrWIM/5SGUp/wgPwxEZPVyZZBYC4fgMeV",
-	"q9jhvmGINzzpxpVHMQf8uGwwJdaaP7B5uDu39+biCv6o5kD0PHVz0/QHxzOvBZx7efFWXutYuXorbSQ0",
-	"V74Fgh5FY+Cc3ZuUclWema+glsuNC+M7a+opx+V4SMmN7n/aMHUx//iCkV+6RMqrN0tqpAIWqkkch6wf",
-	"C4efvrSD753G/y1q/PM7LWuUUhP7VFk/N+w/YNi98HMz68oRbh2wMM8Yu9q5fMNiywJyAHJyEFb7ASOZ",
-	"iD6w1K5rxZhdQJ0eW0oQMJe/I/07vcHBlqUXXOMHGUubvtcv5dzf/qH0AvL+/AUSEoUraAgVpYN/ceFa",
-	"OqIqajWCxgVK4PQ2FMH+RfSH/8kLF/9r+nc6/pirbHb4R/p1kEL+p3MxM4V/p2QkPpJ+gPCc5v+m++ug",
-	"XLP3zfnjcvu4IqyTWIqukk/C22/5Ylq2vJa2p1YqpmULamkPlfrq8vTe+DM/50TKNZRg3LCx0ONYOHNY",
-	"2i7bxRrMPZdJFjgSBizS1gQ9ZWJuhvD3cDYeCmUCNuaJUHYoDFzFXkQsFhzJH/4UVpc09lSpptF9pkxa",
-	"1113b2+PtTus3N2i5NLdXRiLYz/2ej/9172P7N5W637z04+YwrT1n92gs/clvVhNy5hXcL5XYkrx2TRY",
-	"dOGUY4pruEBrnyvEVxZifDu1AteIQrxAnSRabGDtA7FBBK7SD/sWgYOXJyAEqQ66loc45upwPI5na6p0",
-	"2KpNg2UYo/cs5mqhr6a6oygWWuBRdgvoIzLBWoiMld3M14ukBY2Rjore6wZoW42gwvA5nYH9juk2PI4R",
-	"Cl8JZhOuDHXIzOsP7i08jk90cuKilUXh5G6Z97FVLtdG3vwPQz2CBYOFAgbiA9VCXTUE9PWzi68QMXqo",
-	"E/mnVicRn5XK3narTs6AJ7muabjl+1jCGGt9TvzdZ+JklQqLe1+1lxUnfMWg1leZn1XH5I4qKyXgNCPn",
-	"cZrdMja2pu9YT2xfVymT1BCxS/Cz43Hs0SpZiEpj2M0EPNqArrci2CYRVT/1VOjUw7DrDRhp8vkRSk9b",
-	"LHSe57k3eo+0kaovego/ALxhyg0b8Ui0WChHY20QXYJGCowLfx8kAn5X2p4YESMwtJ8LGKXwtixh2vXG",
-	"OBUMp+Y0Lp9kMcYqJfwFExdwRqmqD//KRkE9/NJPFnmoe9N8a89En8aVRTLYscvTMEjrgNNOaPSgV68y",
-	"1EDqS+oBNqfSDosn47570tyfSxVZpLMXK9Gyl3zkzT/rkrloS1QVQbzKd27DhXNVyX/lfMylpZS5tUe6",
-	"fh0FfUWA0XTN85V7ntFUcr+6E3CY7vFI9yej1Cm3v7v3cKsm0i8iBxNZFTH44JrgYUfoJupDqJ845uMf",
-	"zFLoKP2cpM0kAbMONKlyWo7C7MFNAkkZ8OhiR5efGnnKV58h3n5rE6UAx+pzBN7CrbyonRgnjwOnHT/l",
-	"yvoSqq4LUHJsammz6Bqyd8wdHugEGH9WME2yCLGIKBLrYYnsEO53Rw2zPHz+uh0K1VNz9/V1HAt+NhFp",
-	"m8pSgjvKlNWiUrG2S7sgL2ntgHsAfXBNX8XhFr6QFFtdjnONpUK+u2vtmL0gbabO/rC7IOtm9UYKaV/Z",
-	"wkD36suZlvN9V91HfSXhwJyshjlcefr9Kwrne93jtZC0FGzL7wcqiMNWBml7EVLQpDWgoK0ZSX0yR9/K",
-	"xuGRsJVoYwWMZUbJ135YVmNbLvHZBnjyyUc3n5nic/mpcxqqkWWkZZe+7Qv0iwpPle6PMMO1ZEU+i2e8",
-	"OeAyRj2TCHshdZxWt6xExn/6J6o6p9R7C74EDYlaSL/SKWyHWXdYbLxcUgZL4dlUZZgkspmIgUjA9JvL",
-	"+a+iFEV8T6SyuvaAu2xjutUxpTTvFZVyVxbqu7CmKBdXqN5UdNAsRHRWb5KfiOqsITfbmKum0rbpLKjc",
-	"3nAWXWrVXPIEruEkdLugUs18hvWzSG53m7fXqCD3B8NifdZih7HRCPjMnOk3JCyD8F/Nt/Rc8+hJCbet",
-	"3fn7/u+P9/7Z/leFnVFlcVfCwsEpf358/MapMIGDXMh/abe9v8gRsVdoF7DbrizAQBjS+tT/AMjC2UBM",
-	"2VQnkQGKIFxdKqBg26LPbTau51PUPwC1k4qimkp4j4VAFdYNz2k+3Lj6jy4LM3MtdCEJE0/OWuwdYkMd",
-	"sNOEq/6QkkikWdleXIVb4AKvaTmWDAwHL0+rkkOUd7IkxwAL+3uBsfEunpxVGKXcFyymxjWsH3uFFUCJ",
-	"UHwkMF2OitW5olqWkeBKqrMDBEXSShS7TOZ9rSMeA8lE1My64E8Un4BeaVHhiYiqpzKK0F+QcCuasRxJ",
-	"+gm4yUBPVC7+2sxfcyuUv5Rj8LXXYZqFH8FyK1wAgdnUg0HhogsbF64NdRwVLqRc0F/wcdcm9sgs/OS0",
-	"lOKH0YYpjlw2z0XxSRdbLRLDYdgXLo6EHWoaobOqHFl5vy/GeBx8vnsTK34LCe7ppXlVNbciae5TUQl3",
-	"fRTTd7jFkirFIZ9bk9xvuCSL7i1OKV1BDwCXX5uJcVfqioj8cq9ST+S+lf2pdBOvOMZmtW6OuJo1KYSS",
-	"3xJOMM5vCthZbmVgGCLJNkeOmk7Ra0rVxFC/D/k3sXkWPn2qoxnODnPPuGmW09G4aeqxUOXr806C/MWy",
-	"XY2+CIQgkTldEGk1izWPmkCDmFNWxESZyZiS5pojEUnedPxtTpn0ziOY4Jgjt5CRGI21Fao/wzOQCOeQ",
-	"LP8gVXOCGRYg1hLF4yY1zECGk9aspp6Z5kSdKz1VRafl3NrPCaV/IN0Xpt+59L6KSMzK7ccWhlbd++cT",
-	"9TIAno3zMa8yI482OdCtso0X1rLCHahcUHQxA3m+dBOvlRouu/CIH2eVAH2LqQzCmMWIv32uSGmsQIVC",
-	"2pxciKQ6heqf9ENa18stP+VGMHoOqDMxRaVqe0NboL24dVA1IjGynJJyi9c2xCUOygSppLqO6/oSpeVJ",
-	"WXTFRRNhrCDTpFbSgMnvs6+CFE49oJzlnkIDxOcOs5AOvjPQ9FRlvR19ulCaH0t9SFk44oqfiSTs9rBg",
-	"ekZefb+IwpxTSBclTIDebBOgfmUCTD9H8HDMugoY5YuZVk+FmHmVDqVQuRKOeWIVfJI0trOEo4fc62U6",
-	"OeNKGuSoQU9lCAJMq3jmEWbA1joX5C0wfT0WpsVCHo2k8vYa1e8W4kJ5wuZ7ezsi+IwxvOZGCdfgrUUO",
-	"W3rRHH99W4nuegiE6pOZkRdcGUSSXy4s5jCwhFeUbXPFLWoIlXazniPVvYYdxHs1AjwZP/2+T0nNFgII",
-	"zTpfXd7aFaXnuBq1fM+bdbJwgDgbFmnSAtc0uNmsU83dnlmj9K22IhEGv7x2Avn0WoUT+MS8MrZGbQTy",
-	"vK+tMAIGdenaAty5V9B85QqZa2198l/ipMwt8zvQAGo0LdBpTwU7S7iylBzNmRPuP6AO0aXka+cgptw0",
-	"8mebLo/jkMRzT02Hsj9kEsjH+0PhAS1cSE5aFskIXYMjfi5Afot4UNQ/yhn9S3PzV86zX5olX0pyz81v",
-	"k4z2dzXFfYdAk/nyvsA1kMo615NWCToOxr+cR3rGeBUg7eLA6ZF/yRVHQyvCjN8GJvpmWOUrgPVPqqwZ",
-	"bC60t7vnVh5TDuHOLnv29uk/Anb06vjp238evgjY49fvXx3D6Xr/6vjoRcB++e3J4W/wn5evXx0/h3/3",
-	"1Idf3x2Xs+fhPT9/ePr01xe/HeA7fn5wgM/+fPx+MazVfg2M1c8H3eCnuuynzfDH10cIuzItEdclP4QS",
-	"JndtVlMFFncZTnINbZN4wi/UvLYKPhd/z2Jmp6LvHPdYfxZVlx9WR8d/WfegrxXszkqXV6lELvsHfH0s",
-	"Db2eUo+56ot47YRr6WhlSHzDOxbAgw0SPTopJsyvdtiVtnUCVcRGZL0AE0FqkIjq8MaKOsVzbpgrYXKx",
-	"0sUIFLfdIj2D51iSq9IXMSUCvKUn1kCzcBtiQ1OtSuLi4mh9flONa45B5VnWuAa2R+Gsf40tbLQ6yacT",
-	"ZXUbAwpaVvXIx0QXzLbjlJqTixHnA4nuFeZclvDc3A/zDdtzkILLuiHifdfdg+dOB1hRB5i3sP9EFFuC",
-	"NM26BLpOdcDC2dHhq0Os/jwoH0jPUIus9OkETuf93yeJxEqffL/43UVGGhHhUw7X86fassHN2xatpoTg",
-	"jqpnik94rRzKFAigLJ47ginGB6syjZemqpYS931mas4H7aFVZ5SjGhMk6UCvHrBaN1e0NrU8d89C3Neb",
-	"aduzSQ5mbSFLoaksLGxmOQLzoJKPfDU9qb2+0KMUDa1G6b5sCcetlWdccS8Ivwhzm67+UL5Nq1Yup77C",
-	"Ovr40vTApTsaiw61lbA5LqWQrOR5vnkFZGOVfU5zWU9RKQidEDSS8MZ1l9pSmkMXHLzdzmRDObC5Ysz8",
-	"AN9pSgWAX1nMrSDcfMGTWIrElWKIM5Q+i0ZczBHYyY+xudNZ3C/tRA9gdKu4IF4PnjhUqPkjXgnLn++u",
-	"28duJafCc2QXvaSjchulu7dV+QWkWh6MWYSBD4d9nTBufQAnHycvR3FwRshnszXaUFe52tSajdxmlKi+",
-	"kbusMn0G1wBfuwyf/91c54XyIUnh7AdSxNEtoLg8EcBLdKzPZl9dVNylai0ECacMCUzUTmmZAvQtwoFY",
-	"AOCR77EJttd5s5R8fr2KMY/jdUDEEaiOHsqr9SCmZwI9nhs0Olva1H6z2MYaqYBrSoFb91O+5WZIZexs",
-	"JowVScRnCC7tugJ83V5LSqKskEtONPiaKxAJfBZQa6ROGiA+42OzupYyn8lYXa6zpmNqrF2a7jzDQJA6",
-	"1x5mqDEFzs+hZAqnRyvSgnRduPmSc1upie0GtYCYmjwQSSKik6pyrCxvlhSx6yy3Wj7Ha8AgcpmsbveW",
-	"4lglfp+rKEl3iuMHc5TMc+H1olqFJapi4InIw3yD3EJxBSxFRabFQjhTUcKnvowb+yA2JWFiTFQEa9ZT",
-	"YW7EYTdNhnSrXbnQhdQCn/zrZ4op5CeYXikMNRhBN0gsBrZIn0bQSIdYtOyyd9aI8mP3lrW9AITecWlT",
-	"4Y75L88kW4xhk9mC82TMnNTU7hRblQBBsZtrqU7wUbfdLhGmQJa9AhnufWx3PiF03f9uf2w3dz5tdT+2",
-	"m3t0qUZ3hIEOag1TOE/oXEoh61wGlZ5LovquwOuu7Qj8wvvYw+h4OElM9G1FaucaKeQdWRe87/vbyThW",
-	"xB1twqUiXjcSwnE9ZMFFlph74kpiRjeI4+fIk4rI9aQgnr4NI9Suo+TgqjHhvg+Qt68YQe2OuXzDzGX1",
-	"9JPC6a7M3VIOJRZOcZClcOWiclRPNO+jGQwQVe1kCfhN1dvyzaY9eE8nWKuLySKwm5o2n5qUjOUO9MF8",
-	"wbt/PqiZ9wLiL3cje/qvldbvH5r3CQsVrdv9IJ33V5bknzqHK0mQ8iGkxZ8Iscqp+4NjqJh3kf6ali5e",
-	"ItmiUn21vv3yWsJzKsQ5WfuJGAtuDfk5aKAzplXAJsrKOGsEa/232Kk4k6pC5z0Frd4s8Ec6FRorsA9A",
-	"h7ZTnSVapC1XW+zpaGxnQf6ZzM+ik/PV+5kIcf4LjKq4uR5W9RrCoyUvxIkPnlSJcaINS3P2sTHJdUnK",
-	"cnOV4ggDT++qvfvPunraDy5SnUyUtzpLhosejaoaRD3G62lRAnLViYwt7psDhkX25B5zxeNFquwMtvl+",
-	"v7MK3AtGJnjfrlgULA3zT5SMx1an1V7lg2e6/lP/rVkiYsE9Qmhh6vNwmme609p+0Hq0ymc3ilKtWijt",
-	"KmA3okhp3/lPBn5vFChWsV7L4l0ZtlW1ZMJYzdT5wDz2UMoARtz2qcOw/3CXhSgNBfWuJnzYUx3NAqwK",
-	"5iPhf8qV8KKqSc6u8gFYnlyQzuCxpgyDhUBm0rBpotVZAa8sxZEh7ot4tzye5PB6zFzn5NHEWISSsQy2",
-	"pGWdvXKIpnKnpUSoR7lxPu0h1oAnM7CaHI5T+nBxLPMMrRqoyK1MnZPTFanDanUZZ39/9/oVe0OPUG3c",
-	"g/12Z4txwzh7//aIDRJ+Rqlp4d+wPQoCCKMtA+8ojvFv9ytqEYrkWrb5cTek67twNz9OMdmX7QA6m6bF",
-	"QscrEZCYmUl/6Kr/gP4Z4RE+eYxqdNh1eENZC3JsOc7Cvh6dSsUdsiecFKvPKN8N+BQYwj3stuCiMUHq",
-	"Dc4+xMLBxE4SEXZZjFUVBPutwZbqqVB8HkvnSGakOLnMUxdeNewMgUIpMQAVClgeaowFKmK5bt7ROWh4",
-	"wBFEURMO+ig3I2+8pBI1M9Xc+7IwQxaLwGsnlKZOl3N/kB/bH3xCawZzEL6BRMCtNHYDdGgvRcsq++Lc",
-	"ti92UquPTVOgCTNf+nokmBwwTkqjy0P1KWXrBalLlk8p4utbkN9QpPpSrtBqC8R4xdA41SNgRggWFqFW",
-	"w42bMlSjVV5NFt41uGtH0hgRnSA4klmAKEM3UI5xJMCEoczXWMD5NEVNtn1pmJlrdPU8pvJbL0O4QiyR",
-	"r9/hQ/hV9Ua1zyQdijhKCeF4xcJ07NuGSSdWadY75TeRYVcYWpUAXzeBwCxJ13pCjCm1TjBnK58spEpq",
-	"yjrJVfX7t9d711gInrlK489c0oBep0Ylq+ZYWFCACe+3lmh7RVGR6gIUxG4q7oyMLpVFsfkEQRc8SVMP",
-	"PMxdkbFXJCusE24p6CSXb7M/ntiqRrM1jOcvLcfvxOCcRXpZnrswv7h49yW42WVq07LzvfQwLnfT+xPG",
-	"BLV4XstdX374UoA8C3pEfwVO+5Igq0utUkiKWZZOlZm2CLctVaSniAIHanG5EVCWwYSMGQ1EMrQKWU+Z",
-	"/bhq/tMHHp8fbdwzjfWxDzVXpDlOh3rU9eh9JzIKMRRewVnvkqW+dQZXz4YqzwjBI9cdDofpg+UAhmT9",
-	"FeU3+YdOq/LCsLNHJFgpjbZxLmbdzuJi7BWLDqrrHgvDqPbeUW2fTircKOSp5bKULvFWYBZkwsY6sdj+",
-	"aPHwb3u7RhJBoKOTBQkJOex/ZqbS9ociYti6YJAnTIZYVSQJlWH2hYTn045ku532V08coZA29fXEI2EM",
-	"zx+ZlWpAV2UNCIta9XHZH84d1q5HUcWqlHOpIgTuoz4aWFEXtn4MW+yDS8nnajbfvnQu0wrLlOGFAz6S",
-	"MaUMwWeKK5wzTlo/lmLZxUXdKS4ib/558umnXq91z/3zf3u9H7cq1yLXsKe9UqfUDYy+oDFJ4jruOLfW",
-	"XdS6rR0bxqMoEcYBryJ12cSIxGUFIP1c+KJIOHy6e/++w49ruV9aOjm7PyK9Z5G02y5QE1/2X9379z/+",
-	"/5r/b5WGCqiswoyLvNBvvGz/z7OJAktf0xglIbShGeoQ/n2vRh5VgTytztgvx7xvmh/dMYRLMYS/0tmG",
-	"yS49fZW5ef6EuSpsI/qJrw+SiCB6pxPe6YR3OuEt6YR0HKu9PUaeKSwMx3ta7N1QT5Wv7+qX8g+nQyP6",
-	"Jy8Hv/5jP3n037/+9kdyPP2f92+ePDp68eb3I739gr/g76aLwxI7jwr0p1dmKFA/3f+55pjdCbI7zfbb",
-	"1mzTk7hAyK7g3KUb13Tquocu58x1rqCvzo1L43o/jta3Dl46/HSrHQ9ZBfJpfYlPhYDSpoCj366kvyZh",
-	"dsfe7+yUBZy64tD7bP113QHGJsL2h4VagoHrrzoV4jxwJYIMjsFO/2fm/8WEiqpLAJcxuacqej1Iawvw",
-	"7WsgZAUNGFZUVSD9JCvJwyKN0xk7eveaPXrQ7gSsw+691Crisy1gbw/ZvXcT/Gt15ImHi/E0Svzaj9LP",
-	"EPNqqjk2NQ18jj0D1y7cz4B5qDok8InBiGnqyo1wbf90KSOlBfvsOidVo3qDFMmqveA1hNrjEYNXkpVP",
-	"uBU0vcJx3q2t+VoXtBWb58IH8FxLtbigqKd8RVE9rit7BZKKEgPIvMpnj8FXlKZPlgGf1qpLWiS/1gKF",
-	"9SVG1atIsJ25AhwETMVqpKyaSHkOUFVF5Jp2uHJAjlIkbf+9crEaVVyVVKbyHqgo4nNTC/K7df4okXU3",
-	"SaSdvYOP+oRf+auoTCQ+F7NUBcTWtw4vPCDXCYnON6/fHbP7rleqoUgwcHV42vQUqbdhwAzaipRR/k4o",
-	"suXBOD9+8Q4bpdE+kfBpqg/w/aS6jX81D98cNWGUGS1o1F+CxqngCSU+0r+eeQb19w/Hc/DXhwobxxjQ",
-	"4c6FYvf+/uF4y5+C12Ohjp6wx1op0bdsnOgLGSGoK8fd31N5KjCbTIw1AQjBiHHDsKbg4V6bGT6jtgGI",
-	"nJL++Ojh9h5c7im4c7/94BHc2UWrmttJIuCwuQob/PAPho0np7E0QxEhOZ3LTPUUN7PRSNhE9hmPz3Qi",
-	"7XAUMGnMRCQBtq8Tqi+ww51MHGlxo6EiRRRLaQkytfHlC3Z4H2iqVFGWEyqnWwLgLS+fvnzHRlwqy6Wi",
-	"rDFUJRr3I903c94tchkQ7qpUZ+yU988FKV9cMT2xPuOLmEq+b6DL3PJwcz2Vr0plp8JOBfGaUYu90nlw",
-	"KKUzbBuDctqfSTuVfRH01FBP8TKmLVPJDBuDYsN6mGrRazBabmqxPdKYXugwX7MnyTXVU64TJTaKQDaI",
-	"o+qpnvrb3xicadNTPzJnJxP//Qjrv7Ozs//pnteNptNpKxn0mwK7+aFqlAz68H+4bytbeMb0YGBELj9u",
-	"Blz4Xvh7GLDwp/Zed6cN/2oiwEm41WKOsadKm/JvkAZe52D5AqwKmBiBdWhYNTASXGHbx6yqiRg+1Xb8",
-	"SZA+pbm9P37sGMPvYX6MemJb7KXsJ9pgA1u6+1yM7QEbwG6CsUTyTLr39CeWarcVFTPpiYpExCbj4idj",
-	"KdLt0Nlvt5vtTrPdOUbkl267/Tuu2/7+/qNmZ7u50zlGJJju3n5rH//3O74NmEIuk7QPbMnkoR8qlTtC",
-	"gWgxMLeRQwiclWUd+DJMB76t/a/4tux3FmmspPGFqTCOkGAkpMl3VqzEUSimuKSCu8UOkVCMw+fJDsoe",
-	"1v1zQ5VAHN865IZt7wRse6e1F7Dt3dYeMO/tvVRs4xZ+IY01PYX/8Vs8RIHmAC9yBnfYYm+4McVreO6B",
-	"BYbuQtBTuEPSI1aqFTJBmsWD5cFjfiYOWAiqQIib0niODDt4Sp2YCIUQK4EYeQhoH+kx/2Miup7cpxMZ",
-	"Y11CInhUOKqugVpPhW8Ojx8/d8uAVWPYXhvYSn/I7n30bdVWObzYfm2r21PcV1/5MIfryIbA0a7ZlDSB",
-	"n2U/Fjwx2PD0KZoaiTB6kvQFLFpPccXCp8f8LDwAGw1FaUrko0HzJYw0TLE63T6Qxp91OqC7nW1U2Xoq",
-	"be2KRxwIOuCGqsOQNBQsmREUM7c99caVmTHXsRzF1siI+EKkMoodvjlCDeJemIrvcCvwHJfu6ikSw4UN",
-	"/oN/r51lMvheeDixQ524xKQu+wWFGDA4Z7f3lJCwkbpst91hYanffdhiTznYcWNBKbdAekT1BoGbNlPz",
-	"pbg9pYSITMBcUh/K8PBzM7szPEhZqrTwzR0Wph314SCkd4IWpLHeSo9YomNh2L18P1Yv7kCtwrauJMDx",
-	"CrZy3WLwT7QrespZ0UFWBEfdZH0L1nMxA57vRKLv/FbVX5eqWYsNdg+yXnPps1Pno0rEmYRtQYU9HvgC",
-	"u8YFPVXR5jYdXLE9XYuh1wvLAE/FTOM25a5LnQOVtQwb6bN7u+3dLeR4RqqzWOC5pQOjWAw8qQXsu6iX",
-	"uQq1nkKe6/a78+yw3K6g5nlgII54fyiV+AE72LJY6zGdJ+/xiAXwQLT68aBEOl/vC9sDdT6j/ZF5KzAd",
-	"tqfo+KKWHDrHHpzeo1wbdTgYriS2p+59jBI+sE0p7KAJDAY063LTdbq52X6Y8SCw2GwCGlbSgmeRC0W6",
-	"f39oR/H9dd6J/KqDsGl7e2ycgLp3Gos8nK8esJmeJKw/1KBTsVNhLLp/hBmy9++PnqSdc2CPAYkomwKh",
-	"A0n7T5m/r8IuigTYQvyMo6UK37Ngxxs6laCswPu3d0lSdZ0DFd6OBgYlquJucgJLOpHh+AyWjfYUocQh",
-	"U+SxSeGJYNN1AjjRAdvd3g/Y3ufP+EY3VPcuJ1GwaBynmaEFOPvXon4DKpgHg6+da8acnXDc3d5mYXUX",
-	"fuA8QxmLXAWsNMxYGccMtKQEFC4Y/35PhdX9+sMW+xXsCT1gkcREY+UgfBPjNK6REDbTAUbSppuZ7nNE",
-	"xivunKTnDCFLQGKgdDIOaT4lH+8pqo9osfAttwJf77SJ9O/mGx3L/iysORIJtyLG+2jjmmanfYnTUPW6",
-	"ra2e0spP0Sn3AgPPJMNjMbAHnoWhENjeZyG8qonvElHoOnGGwA9mzcOBFQnyP19mndEkSeSFK7t2voSp",
-	"TrB9CGjBIKJhV/WUl+Gwm1XfCdI9kD4TxS+4RHdJCET3ZivpV6QOpZFw0CHlSPgVfpokOklXWMBfpAC5",
-	"Bh8gTyagHcNyoPm6u/dwFQ0I7tvach6pEAzOkHYrDJP6wYOF6SSUojZMGVLBaQL6wQEL//vpMUu7jYRg",
-	"18ZcoiYoRuis7ynn7POH7DQRHBReWD8e43tNkD8zPnKdRMQhPG26IMwKygNyhC3kOiTf4cLOVsBgrZlb",
-	"a3Zvd3t/C/Z9PNDJiJ5qb4G2m2h1xkYikjyNGxj5p4AbHgRstwOMprO3FTAz5GO4vL3dUyGWhaOUag64",
-	"jLG1C6lNccwuPDaA8TsBHkdPtPQ4wsbiq2AI3iaek6xOT5i77seJTUjSX3uq8FjpNqmoWzDzL5TWAvO/",
-	"t9sGwkzJj+sdkaiAeLQnd4sbjTOK/FU/+NJl6nIM/2711CFyac+6cjZCTsJwh5XQqjgv2TOofqTJNqQ8",
-	"e+D7vGPAvxb43KnLZ0eRdQCv76nQ9alpeiSG/Li418rhaZ3gf4BkQ34BBi2wBx6JLrZr6qlTMdAUj0Fc",
-	"fuk+RG6dWPaFMiLnqzkcg+LW3EZEFvLQ5A8qx5/xkLpnzf0XR4+fvnr3FJ9Bd6lFXy16fA7fHDVy8DAO",
-	"6+VL0NBjofhYNrqNnVa7tUMFjEN0KqYOQfjjrCqfhAxKoCZ6tjC4DML4ghyoIFuoxAW4gmFW6xY79nfn",
-	"zI1U1AKNUcMDxop8LVPBuyyE57CZcEhkSw2Bo6jRbYAqeYguRYRnTk3RRvdjtdc2u+U+iqvGl2DpjT5y",
-	"/SloJMKMNVAeCLPdbnunm1DWgTDETkO9/z8uQ4r8xMsR5GASmBiAHr361AAgSAuWcZc+X/XWdJj3X3qu",
-	"Rk90lj/xvshD6bmd5c8980yWnniw/IlX2h72wZ7y3vPd7e3lTx053A28f3/5/cdav+Rq9tZJbHhubxXK",
-	"vVfi8xix9eiRnZVI5zkTee0noxFPZu7UeMsacRf5GezRxiE6tRufgkbeRqV8RtdDmwDqK07iS7JKUA+l",
-	"4JWHePIHzll5DOMAJDWdPkQuV0JUErERXVCZ4hnjYAAOySb1LQNbLCRTNcRDS2Az+e7mjMeoOZKyAN/t",
-	"c9Uj3XkqDTWvY5NxwT2ctZE5cKqab7wUo7cELdKMJKaGM2Dn8ErWQBEMOldr84acnYfhik8UuxHG/qKj",
-	"2Qqn3sXNkE+4nI/ufxqI55Tj+PNpITD9RrfhKIvef405Ex+rOqZ/Ql6xDodx2fVfitEol2BQ4m6dy88z",
-	"nwDc2G5vP2h2Os3tnWP0cnfb7RaBhvxezK7qoogqwA131SSOi5gShKtX+z54qBPAQWp0GyMxMiedk7//",
-	"0f79/B+dYXu0HT963FZ/nL/Z0XvJQ7NvO5Odi73pw8/7s86fO4d7vzQcYC4o7fg5GkD9wpEEzN16M0sZ",
-	"VcmLlzwCI+2FptVKYbG8wed8TuTdaTUCF7nDVfQP1Q3C3Xo/vQ+//3ULo93lTxBGx0vgLhR63lCEtVcQ",
-	"Sb+K2ZF6b+iBzs5KMuwFT87cA3ur0M1MxrA3RfQS7JecdK050M5G+2k9teWN621ZsQcr7KAu47FxfQG9",
-	"9zPJ8jxK0gUlAWrdIA4IGOSbEvovqTWkl/sri31iCPCuVB2//x8ZfanVyQ9RqDsXvvdygOj2KTLnYrau",
-	"Zn0mbCo7N9B6v3q58JUz96oTdUy1EciyvweW+6uYXZ7ffrcmw1vBoxz3+MGL6/Wth7U0X5BNTxpfPs1x",
-	"n/t0CPBAb/TGOjvmKcbfKXRgXSBAev+tS9Nosbfw9bwXJc0X9vCF6xoINJ+rNBCu1TdQxRHeEl9qsaNU",
-	"m0uD0mDf3fGJzfWy75ixwKa5tGKSCrkm9cEnSV91wH/BohQ6z1n3/ET0J0kiVN/FDiTlaWLDMN6nIC/G",
-	"Ak9n6DlHl/AkFqan9CDLX8xkbUh+j1z6LNyX5t2GmMpoMkcwObGViw/jyALUntAZncu9iTQMzqUrIZsJ",
-	"YSCUaqIwf3Bvb3ePvX37/sVT+Oizt0//we49OTx68VvAPjx9+uuL30DRffn61fHzF79tBezo1fHTt/88",
-	"fBEwyn3oqcev3786hpvevzo+ehGwX357cvgbu+eTMnQSScVjlwZk2Pbxe7i52Xn2ltTp9N099ctv+Ac9",
-	"n/8N/S4ffn13nGtz0W67LulSYbbsTPAkH25BYmOwRitU1hH/N99ehwiS6wkedl1Xb8w1MLh49A2H73fA",
-	"QnMuxyGLBb+AyxPreiwSSJGkwKxboVzncAwqx1qdYXBZCR/Ma7GnkmCNOWViOi8XBvcp9cVh5+oB7SlM",
-	"854TGPOa2wLPEnWov7TgWO5+PgRd95IuqKkQ5/GsoILndOhOFQLeTrvU6Z1asheBjDpBI8Hu/A3Y8z/T",
-	"Xj/AzfzzgwPcxD8fvy8iceYaImwfd1zG30/tTrfdbqyhJxP9r9qftc63fyGArwq5TL8s8cC4QmkH3Zbz",
-	"wDw95mfLvC94z5fg+/XW3Jibwm3nptK2icHSMPAQacVreZFnZ2OR+xWz5xOtR7lrrUsrKzdGAtqFzZSB",
-	"u0xgZNrULw2dClUy17Faw04nltg3V05oyJFIweaaPsacpTfG8hzR3/9iPjCC3ANu2JSqOebGht+YWwuY",
-	"W6q/YR5drvtVpko6+TivSlb4R2pUyjW8XtyxUmo1ZU1+UCZr8BVQ/06n4xG4rsswlZSgm88ohy3qsnC6",
-	"bKQpQ6LPVV/EqH7gl+FjWCLjdQSzRLFY5HJLlYprMybdF2rcS5eUR99FJIAodOeZWuKZcntl7RO/mVuK",
-	"3p3zTFXyivt0ONf3UeVeX+emeoyvNq7mkFLQKR2a8SH56iIqv6bSKUq3BpkqYaMHWTs1PUDzJjWp4jio",
-	"sH43N09woDdmnhwNsG7hpiwZHhcjCR6KKDVL3Ktxzw50HOspHOP8I7AQJ+V+KbvBoleta5XQNlzJKrkJ",
-	"1k7jicEkybh8yVP4fbP8m9al85YDaHx5hpWzG9A/E1ZsyND7PbCu28Xrke14nfmmwtMrSLF3lse3E8z+",
-	"DqUrndVUvuL2oXRYYylx4xqUbBiZE1vXIjxf6gtxNaITnZGY4F8vOruYQOCKNzxUREQZuxGfBYx6fmV5",
-	"y0lPgfWeOZxTZ7P3VfuREQOlSfgUVqnoOfzeD4ZN+Wxj4Z196XsV4DF3zf9SeVzpZcwchid6cIK4KI1O",
-	"u7vTxn2sxGf7hM9WEutmKAcW3mAa3c7aovxtdjBuRZzXOxnhTNUL9Fz37Crf9524vzZxfylZj8ZBKuur",
-	"PJGVvsYr0Am+Fm/jnMcwcNOtdiEeVNZ9pI7FO+3lhnPe9IW4Cd0lRZJbUKRSbjPmqlXmZXMkEwF7bras",
-	"0CR937GDiyzJ5nLVRjxzH0Z9p88VuxeC2Ai3nCcRTv29EDGwwq0MiKgCTA8BdrATb4avI80JHYlGXqaV",
-	"YfdWkOtfWSlMgcyr1MTMrfRdgcy3WCAzt4w5bvFW65EDFsJf5tlG8RTX180cRpRv5gAlL6SRtsuGekqp",
-	"BdJSvT8lQZxOqEEqJ4AWaSmA4LDGeioHYYSMTusR4Zf0+5OxFBGzWmNlDLUrl9apZSIRLfYKK2jhdoJ7",
-	"pBpyPUHMBp5ECFjKjQOy6PeBmou41/JimMLJut2qGHMu1eOhIGzHVIknep9gmkmWi9BpB42+jvUkgdFt",
-	"i4cRQhhWJy045vjuHHME4QNgL4jInMDqeH5abK+EWyzfdXO9jN0CWa+zxGZdorlfqBA1+6manGskZeeb",
-	"OH78VLcSLkMkE1OO9qutEPzbfaHzafmCFeGvF45/87WtEkSHUbRSrocS0+qKm7t8j5s0P1YyqLq4Ylgl",
-	"j2g1GR4YsnFQ28RnbG96va5YkBDH/FyoO/vkavSMwwiT6suaxoaKxiLjJE1eiEQsqjoiPsHroIrgPkux",
-	"MwgMYWJEdOAhQByySCSQj8JZ20wNoKFcWg3wDsN5K2C3bprfSckK0OtmctGfc5NbJ7OBN+O7PcO0o6qO",
-	"cYYYlifdpc52sELyEQiH8lA28jJg0V35cF6y+u5OZfz6VMaqJvh/7aSrq2Gs330x4BXpLZvlYJU2tg/4",
-	"oi4wny7lqvNAjx75/isIoZRWed8ro7RuOYhJaTxM5bkQY0PFIJ5fpL4W75qRDnKMngCGvJlyRLzgapWj",
-	"VZwjSIAmEuCnyoCpVmeliOk879zd25xDvaEB32x0cwUu+djFclhW+HyXs3QdJvGCygbKXlrJZsb0/9RO",
-	"ltbhvN6shXwX77vhbCWCw7tuk3qNUJ9Jk/2pFiDKVZP7hP/HQ62NcDn8KtLTLkgMj+ROzp/CK3FL//gj",
-	"vvbHHwkgX5p5kPcDfMsg0SOHi2p1GLBTbYf1L5UKBIfo2x9/7ClGT88j1+OLeAFi/kKKKUMlGJOi8NsO",
-	"TNshToZZrR6Cr8TFAbihu5uokDNV090Ecm9giieJnrrQu7Gu3hYJSN00qIbCQZVy4ygRIBkcPdJy3E2r",
-	"JEqR2KVR2MMNMfkLzW/SisVOozoUi13pVpW/Tyg+EJSH+swBnGKThLTlE9K3xQ5Z+FPox+taQYwmxmYg",
-	"loaF///tX8K6kWfdFWrmAIu18hzSDpLLpkEVw9lMDhhmgBFkLm2QmhE/Wjpiq69ivBinnz8YCE0Nh6Hc",
-	"Sqty/dNq2pUH9GS9sfhTusJgchW6645mmXZLWNuNbzinYM18grtUgm8zlYASfbliKF4veExQY+5o/GDq",
-	"XIQF0bJqKdMC2AueJiCnOGeD/EgcqngOnNOw7XaHsg/g0Z6SBjMSVIA28Gk8Cxx+Z9b8YwgGsBCYFD2V",
-	"cQxCgYxs7JYEyhAlFuYg6PMKG/DGiHILjn3qcyocHdJ2occa9vqhNlmk2ZDGhc0h6LGeGkywO9Y9xMQv",
-	"lrxuHeQ1D4qlGcSw7qmKimx3u6Nf7u4K02TLQVQjOuqpRtAgvHl/PrUQ3jsbU34FJYBjkiZSLqDvEHQ2",
-	"W2wjlU2hraDUWO4eofrPvaQ+yZHQOgbS1j4Ln+NxrKeiOAQzkXjKPdVw/7mFca4UJMMPpgTtTTTSE2tk",
-	"JJrutyb+5oYjFXbVw12pBwNMYou1oVWGh+Gnph4MSismDeG9uqm4ZXC44OXNkL851T/LN8Ns8WTkbkUK",
-	"pPdR31g1Y54eqO7TnUo38WZ4ONxq9VRaIFWqG1a6SagxMPu05cp0qBF3xIHYDoVMPCr/cXoUQDHHQHEs",
-	"BXYrUTN2lrj0w0PfviKtmWeuZD4Hq0/wJ1kvLuzFlGbNpp1glOCYX4mDQdBtuJHHViSKw14yzqJB1Jt0",
-	"7RHeBdkM7gq0hwasr+NY8LOJyCAqCk501PlnDDR8+qAbH7Vb82gxjpP5hlCZ9sKs1geec6FzL2vmFMLS",
-	"JTISIfZtYWmvHWoJwDjhBGnFxpNkrI3wsPqMCvd8j6aeOhdj28Wjx9xuJhrmd3uQsWBcT+CgrmSk0LYu",
-	"KEBUuqYRHmMxBaUZ8IS5zjmewG5CMIqTPh+HDM+q2bgyBF50WKi0/xaAZ4Y8HjzHqFH15/y9eQ0tTaDa",
-	"wJ95nclXm8xls1lcClMm37v6LtHo2waWmVct0PM61HF0G1Az+dNAM3lN4rYQnciLHnLIFKCmfA/GonOi",
-	"kzP1q8GiOsft/e4O3QNMKasZ+0/NO7P7F77TfRdX0HIZuwCtT+2NQc2fOQFR0Jo9qD7Kfu9UdAp/MVnM",
-	"6glpzqiEkGYuFfNTwGbD6KDow/Dul2wTx36RgI125+/7vz/e+2f7XzQrO8GW0/tZ94/jguLlwdOyvrFp",
-	"P577RUVsnSD3KhsfA1tRTUnPGqpwsJH2C0+l52Ri8NoBduQj12hBkyrpSwG1ganQg4OcjptNzCudQc56",
-	"Sa+VFFM8wAUF9CtHQSokk8ApOlJvOBm8WUDSH5xST1Z0UDrTMPP6udjd5Xb89nZxx88ZoNhJqWrXF0xR",
-	"FNAZTNMzRGmqnttjnSSiT62EtvOdnGJpLPXmwg5cZC0Y3y7PNxyi3j+NoEE3IWfs6wjG5vvv5ziQd+1y",
-	"y2LBjWWdPVD5NLozcLnngsCg0rkXum7/Ve8jCE4Mxvj+wrnmwvd8j+OtIAObnOeWDq6vOKAciwX+fLXL",
-	"66mYslRs4EfOe9e+r2qt5wC4rorJVSB73att8DWP+dVTvu1+OjNp2FTEaBGORISAalZrPDeeQ3xjGGGq",
-	"BhpsHR9bTTxwDWiwUnZeFQQY5RRcArfrUoaZ96l/unSu3+1aKMdXZHx8FwltOVrd5bWtk9d2WV/8pilt",
-	"Vdhil0QVK799GbRYOYvCeZnqUFGc9wtEftRT5AQL0uZa1EEr70NE/x856lrsWaJH6JMklJSUD6JTtdhw",
-	"vL3PQkm7q4koKxLdD4GLB2QOSwL0tu5l1CXUxQbsxPgy6BGfMQLmwkbpueQu7Kp+Sdyzm3WR3TB2irMt",
-	"Ds15SUe9CuiyvBftVvDLloiXEohZ/qT8lbICb1DsbOwbctziOGUWxeY/xCZOvK7vTi4o5yUXTMHZYlh6",
-	"34Fv+oFhNsdMgLksMivvdzwjX9uj8kpbNtbGyNM45aZFZldle8zzzKsyPiq4MXZTd4gSpyIjFWFngSgo",
-	"Drh1ly95m+hu120a3cfgfFOq69Najosx26FIRJeFqbJCjq5UXQnZqehr0BRClzdwIlVFEiDCMSwU8/D0",
-	"kfom5PztCMonWok7Gfk1yshr4vxqqXhq3dWP5nPWRf88F/6XanUGnGdPtaxXgyJkxfWyXhwJnGd9IZIu",
-	"WGgn2P9ZGJPntW4s0Uas1j18x2vveO0dr73jtZvwWsdCkE7IcK6a16J+eTNaruEyIh8W5sBioi3w2aLa",
-	"m+O9Xvfd3KdFr7hjwHcM+I4B3zHgjRgwcpAb8DgMpbE6mS2p1KRCTILprchYDJiOI8xmpvTkXEtzKvOn",
-	"cjJpW728C8CQm4tAS9jLpy/fUf9zztyo2JBfCGoifyVR3uduspcO2VKBQME/Kq0YEWsnOHuX/NsI4G+d",
-	"UKWesiwSBi+ugb2yoNcjAlN776frh67BiKF/l7s+uoCD74aOuCv+z+W5dkHD6sz/mwrPxpcNcRf9ctRE",
-	"pd0m+D4wqO4iyytHlpFxDPl4LBRCsX79oWZsiXsz2ixWsHjArFMh1RkzQgBDzDlo0Ylb5VroqRBecOJe",
-	"cIIvOIEXpIFhikL7SpYN/A9IjDvd9073vdN973TfDWTAK21dIj4vcL2rdUG4GsGbYdqRpKLCebdDXbRN",
-	"6RMYnufKPVViy+wVRoxRcc4KeStqidbn30q/G+rpHQO/Y+B3DPyOgW/KwLmvwr5atn2Zjnercm5qe7dW",
-	"Wme5dV3arC7tNaETh1WgE2bEhUh47Ni1EUFF8zqHgdBiR9aVXEtrekpGaa9sZx77lmEejiKXCCotJWc6",
-	"3jTlhkrKdRxlIBWwuR3oxJTP8jJFiSmm4XskixZ7rXKI19nkJdgVOaGGNTMBdjCbGFGACcgeypMrN0vE",
-	"oPAgkTbnQlqIFLl2n77vOuE0hQNAnpieyw8+89j/GuTKpTJf0zYcvbTfXw6EXWENPpWE5Z+tcxx1OoWy",
-	"o818RLfXyW+JFpBr5PdXVQNuBepycWF2ZZ+9b1r9QImBLrHwzet3x6wgFMMUfSgtTKPaAYMN9hzUxfLS",
-	"2W+j896NLUNFmeB8MWDrW+zxd+3xJKTRjaWv4s7O8FtKXtDUms67QjewiHFOdwbxnUF8ZxDfGcQbsN53",
-	"6Jy7plyqiYr0NfJbAuTj/XMCEObG5tIAaK0d/p6z00Y8EgS1nAH09tQ4EQh3G/HZAdmHDmWMsFWc1Slt",
-	"ix36Khjc0R7c19ug9GxP1RrMAROf4byktuOIuzSCU3E2Ueg4xRqkXOpBT+WbxXsQQCCs2iQABg/eSYs7",
-	"aXEnLbz9ElDv1Lx9kj/OAdo3PbXcwPFbhCybzayW71bMvFeRzrj0SF+IS0maSSTtkrSwqfcFJoQIEPlO",
-	"7gFTYpomhHXZdKgD4ri4EUhioNvThbdSDurdmdymXeGRV9iEyxgWH/NCoqZGyG36olQigncNuRkKc8DC",
-	"kRiZnsIZsAuRyMEsZAOpItxF6HXkakZiQKaCCw1iGHoigHbo4E0EwujCIF4PeoorJhJuRJQhY4KUc01z",
-	"sjpOR44ZG+lEHKTJx4kgCE6jRyhlWj31VvAIhmHzU5TWiHjAYDGsUCzSU1Xh8oTZLQHch1ueKosd21dp",
-	"e05k16ovEmVuEsC8biw4hD6PY5GwSBY7rDfOxaxbh+xvJqf/IxBcKBvIiH9+gV75Rne73Q4aI6n83x1M",
-	"lbMigVf9++O/e71Ju91uN/G/nWf4n4fPPv0Iv5iaH+uf+j9ZnbGxCTL0mknjfHNn4XSGrv7c0hZJcCbs",
-	"G6J6DR3SJ+so8WAhIQ6bv/Pmn+3mfqv56aeVplGIS8NeJgT/W29v8MvKY9q+tgYG3xT2PvCOVVD3BfGX",
-	"O8D9bzHVErNFUEyi8MnrCyj+KzyBqdhxagK9XsbSLksi99qfi+v19SSOcmjrnt0T1k1QbAjk/Hs9lbYE",
-	"Sqy3Ms8SiU9T/mKlEjnFb4EKkGJQeFj1KU+R+QlVp8U+FCGnXSuAQeBh001QbPYxlXaIL5NJ2t8O3jjU",
-	"cWRgnsoeeNyfrGsw9QDiPiysRIp53lNwDbFLrQYKobLLniANCMgctGcYsYfKxygBmLpOA3E0HeiEZgmf",
-	"DUrp9KWOR+xUTzLon8TCLEGNNJbtb4PhDroXTypSivJ7YIlGkt8tSzSS46Ew3rFrGOh7B2nknIMWJeBx",
-	"S6pfX49G3BQ4+sdOsP0J/h7HCK844LER6/SBcRn9yzWYAATqEd3dcZqF/zMVmTxJOBjzDWNnsUd7bMwL",
-	"Kr/KvoNMEckd6dBij7khNEje7+MWjLSHV7Si2Pqm0Dy1RlkqfKJOU+gs0pl6vXeraAfPEN2/YPj7ecKz",
-	"XdR2fKVD4A9TkO4C3/LBnapVtFJ47+VV0qc8iaXwsKg32NepGO++AkUInZGmSke78h5PVz522D5Gs1ir",
-	"swM49ZEY8EmMxIZrHswfeazhM9Nib90Q0pT50O2H4tSwiXEVYygX3azcLMw9+NKjvM5P5tiJrq5jt8DX",
-	"DcijOAZB0z8niei9qMy1tGCjSWzlOCYHrGYjtDPpM8XzsFdz2q0YV87HUZOeFGoyanQ/7gWddtDZC7bb",
-	"wU47eND+FHiU2m5DKovtpEf8M+LgeluC/thL2YFUVpyJpIoGLwRIJFgXUgxy7Wpy7SdyXR7KUJW311Tr",
-	"hrT1fF6PVqJQcoYsop6ppAVpqyC5r4m6/iloKPHZnvRpcq6ELO0TCBxzkuixuP/7JJH9IZaO1XGQNRKD",
-	"3sV6JaOEWrzAlvpWqsduzEW7Zi8DTHyYb4rQujOp5k2qZ9KheNLWy1tTeb23wqgqK9DzttV9OG7LoJMR",
-	"JRksiT6P4yDLjkAvbDYyNNt5f+jUKrQd3KWeKiqDAZuMwQjZbzsLYCh4hP7ctOMTvZwyLXz9L/2stKXC",
-	"BZBk3MEuGHRPpziooYm1DeHzwEJcK3FU7jBtlboVGQJxwBjBfz8F6y5HmfAyBskr8dkbJbG4s0juLJJv",
-	"1CIpqMMuhHqr/laQxhS6w0B/jt0wnbtU6lNWGDXdXjPOMeYgVyiv2WNOhc0ulHbVpxW3x53FcWdxXL/F",
-	"cfXmQZ0BABK3lPN/VWbB3BkrMnuYZL2NsIYdUBDbdQbB8bzmc2cO3JkDN2sOLFe/L20muPyDJdEXn6Xg",
-	"fZZqrkWwA/mhaLtx5cajgMaqVV94mJ+ewhm12KE5T8UcZ+QLINkOr8rl2cEXT8WZVApT9M6FGLMw50AI",
-	"e+pUYMtPDPvP9MTlERYbk6J+6b7JpGvO1M1COobgMXA4KsISCMIbR7vDTiXMYain2EQGxZgRyQVmFyXS",
-	"Ci/+sOUC1aUd+mxHPh4LnpiewjQOoIZLRgI9X1orIhdFwnc776r29XLSskiMhYrAbAAjR8aChSOdiBBr",
-	"NdA/ilOj3EjXhAgtm6dAfjcK6togqc+qTqIWw6KuUFI3mp/paoi0iY1mfZ4k0tWNu3YNPO0XgRlVQGpu",
-	"zoNs4txQc9YIqA8vItvyIDcbw860Emg3+gtAcz3oqZmeJPB0fwjqktLTIB0EBp7YOw1qB1KJuj3jvW5w",
-	"sDknie+HoZMzYV1JILbIJVSARLjPD5325dQVn0LYYq8HuFOTdNNrSq5wqVG49729679sCHvqHiYPsURY",
-	"LlW45VFRaKh+P2GlpNvYnAJiH4Zed6Lz42NxSMjcxuym7DN0EUD/t0OxKvXNA35sBNDPReqGOo7o0SoM",
-	"LOx01z8X2dv/mIiJyF495fL/Y+9tt9u2ubThU8HyetdKMqUU23GaRv7xjpt+JHM3ae7Gncy0zJiQCFkY",
-	"U4BuArKqdvXMnn/PiT0Le2+ApER9y3bssH8aSxQJgMD+vPa1rXN8L4Sy+TRc5T8Od0HZ5Pvg+Zqh4nkX",
-	"TjHgz2OVpDIX7vpp+D014LuoNOC70P0+3YpSqX4mPZ4JlfKcvHV2RsIR+6jrLPWiQE8U8xdHuMl1H6UG",
-	"EM+4PXAKzBG5VSIPXwISOBWErWq7F4abUBpKfGbySoQSWmz/iI/17+cR7VJDzaC9vCtxmJV2I8LijNW5",
-	"p/PngKMejzzAGGIpfl59IdJTyNWqkshzQ6mpRsLzAY4H7EernbsNK+Vz5tC2bi4wQudheUzkFemTTXHL",
-	"G0fE6zFQ4cxSdTS7AuSe7tPyR7VxFhCETghJG8HhBmV2hSp4/mi6Bah6m2U6O79XF4GqAFtmtgSX8daf",
-	"F5++ehzRP56sBw9LSLR3iqge7UbQ0kZk1zPe2AF+v2AOpDEqc/AOM/2wxj/+dMPMeXbGs5gnxfMJh4Oz",
-	"fvrb1+mvr6D7CJBlh4Ba1bHBt1V9wwf+Y3+RD4mVfD0aqZuzU9Th7pW8RzGMDbwXPGDL3Bb3DH8QGmTV",
-	"fbP7sbNNCcNcTgV46Tpv3peFM1n2hDdaA1jlL0VpR0Afy4RKnZhE7YQ5fUBWCUVEEmmNkqjq4kVawo9t",
-	"RdC8CLjAglQGVEUf3HkE8z7hM2n510mG+q3RCJJ7Jkjcyw1vryxC6IDWyZDy2QW6y/rehZk2ouw8OSfa",
-	"x+fJ1xGTgC6s9Exnj6G3YGio/aQdqx/ltWB2ov1hRjwip8gHuO3oek0GOhMs5VNv9+LjI9bVdhArskpS",
-	"ygPKQPuCZRrEZqPQo4L+zRFkCeFhHqdZI9FoDZdxtueCW0GnaueSvd3oWwa5NHbITRXs4ZbyIuU2iMOj",
-	"49bx84PowC3s3BdfFwLxVbjfJjYKrsQrWJb1qFeO9i3c8OFpnXw7S2GXJLzfh9N2UcX7ZtXypPImKoDF",
-	"W5cZRgc/6R73HfKWXR+uuweliTvUFy7/1T/E9I361TTd6PZFDu+EdznUUIi/NZVERRxWTc3QohudqnnV",
-	"8R18XjE6txK4eP+tBa6veJ63sU4WjTl9GEzitGS71wY3ZbNwnH4eCVUJI1/ySm+xDQ5StGZj+8XnZqXr",
-	"dSlscWZ2jMXUGxpoCaUXa3QomM0Zg+Fxfvys5KBheGXOEqnLJrtfn1R+PR6l6w1lc8NmUeTFv5ovmoJg",
-	"byLmgbfA97tlW99sI5VHLyW0IUh1b3Fg6Ay9fwgGIYwHS6m1sjnvoUtmIB9JfoopJWpzPTEiB1LOTPO0",
-	"yHvBJSIzAqr423XC6Ts3qpWSyYo/7NOBHWZVn6CK7XP/zYega0+tm+zW2v1B7Wy3S0VvnEM55u+fynvW",
-	"LZRUVrgN4Pz1VPfGzl/yGEu/hT9MjRXDmg08Gncz2UN7kfCPKyKTHiXZnULq2occgdHBCJ73BqzY4Uzx",
-	"PIeW4AIcuFhZfQl0DR3GfXACiqyGzvYDRHGREZbXoibhNZOYXBTMJIjrqljmtx7CELJ24yzDmSGEmqsp",
-	"m1AiW9rNULFKLwQ7wv+2yTatCYJ1rwMjMzN4zHsL64VMYloqmO1xxR4nNh+L5AlQNyNZx+MEsjrJk6Jo",
-	"tjIpLFyrTaCZCzxHlWnQwLpaZ4Kr+xdWxoOwTlSZFrcJKt9HVFoa5J0X+l4Czkv9qghdHFM+S6Gc3deU",
-	"+ENXKfAH3NRYZcIYloQTlEAtiTuHywT4qtjtdx5Nd4ehW5DhC16Ov47OGAY337kfrO+8lH+6v6DsljPY",
-	"auzLgrk+Wgr7AUAwaZq7rULaVomJx701odsmdHsPhe9ZmgYRuaHwLcVqSXqvHarlHl4ZejcgSnVs3LHz",
-	"UDuqyFPTSmfPWBEdp0gZYDB9ii4q8Z0RAIcygwNuWpV0zJPTWBlhKxLfapT4kDEUPN1O8uODt5X8X24M",
-	"GVdsX/SSy3/1mpsK+WATeg7iAPdU4dwGLH15vbYSE+tGovHBjwKefBsHGqM+eAJ3jEjfhfVxHujjv+yg",
-	"775kwkOP+W6lvbcL+eKdPUE3KKt5KA/BpZ2BPBTDbuibFKJi7PF/fPj5HRuK/BKaJ/QGTzCkUxIGxIUG",
-	"MaByoYhnZC7p7g4q7oQZq0czOCFuY+V8vA51/C4h2QuyMmL+lj48yMy41xMiNW1WVhSx4plbtqn3H43l",
-	"0+3MBMwj7cVMWMczhJVuwUp/VSflQrvgUmyW6ksqy1luslSEmxCH/Pemou89TuJ2eygtlrqvyuS+dTuu",
-	"kcX5baf4Gwdvd2wOVQvu1cd76rGWa+DAg0Hn0ZAeEG5uGA9+LofiZyiZaeDgtx+3p9VfJ3AfYLKNJ/vF",
-	"gMj5vFy4FcxC1YCtTRu80xiiwr4QBRuHmIGjV02jeRA6+1Fei1jtDEIPAa6irLcWhh5VcejuqwVo5IgZ",
-	"DVI4VkYPRVenU8iMDPW1YNJ2ytXydgayXJaM0KQAjGnquUql/G4A7HFBNHAUHR4ePvGkxlQBX83EOON8",
-	"wn0pa720X5VvWSjwbzPhAjNRmkRluVdp8U3Jiq4nOTl6UWlU6sbD4VkHMsuUMGYJ+cnRs5kmp9HBRIir",
-	"mc6rfsNVTPp5RP/hi9ZhLaLfffGyPLBrXs5ObKQj7gbSX3l4A+n/IiPBTTbpRhqt76raV3kdT//y9fAX",
-	"ayacpEW/njR4VflUaskW8RSsVkI4hq2V0Jeb+6Ela+oH9nQKz/mVKFUfAsnHdidw3aRNeBSZr5S92K6a",
-	"oDhBO+ZuvK20ZS3BOmx0R1/PVxZoJ4iQfnoTs+34ZqsM/KouyDcVPviXHOXcmyR62Cmn8pG/Za+9Fins",
-	"x/LIsJmWbJ4Sc8TtoMR3W1gP2zeFAIrMOROFWKZawDK1ih17tls4WUywjbCqHFvHSq1KfEJcTYvLME1G",
-	"Zg3GVNmk3C0IWxLOwh79PbYU0dSP6DVMcmc57d3TwikOs4bN0c107wr/KZQbwdE36BVTa/eDoxPwdD9F",
-	"BxUX9Vnr6BB2TLhBzRXPV3CA4nf4ShaM5rg6mkManZtWyqcHnSM3Brr2xczIny25dtV9n7mRC3BO5bW4",
-	"qDRfOGodHh38/WkDBVF5pwu0RGVnNQmxJsy7LjjhkanunTuI9Y5r5PAvYpTxnpO1WVa1XWcH3GZnhdCl",
-	"PmpQfCatiVVSPYUJGysrM7wdn5a5+IBHSyvxyEAQlnseTYycxqo/tuNceOZAq93PeaaV6EB1HNzDty4v",
-	"xuPJ9/zdAUPJp7EqPRlDsaU51CoLaIvQZmeqUD1AIx4rCHThxDX2dHCi1KMlTwNUDOVjVA6YpxqpKuFh",
-	"7tcSKSq/hUsBF5LpHs+Q+Bt5Tj+G/sw9vMpcyRHjvtEecOQLlUa4bNiir4TxuOQjatpwSq2epWUDaNUb",
-	"eFc5jpXlY1UUGxKVLNO93jjPheoJZB019GRb6mhMXwiVthnNBcLlQyEsUkHGyv0pUyUvB+4jomA1Nhe2",
-	"N+jMEv0P+ZSZEYe9MKwL9yPfDJUFsZ/d6CB04V5mVwgVwvHRTH4iVnpsgc/WjR5ftke5UOqCLmhVTJjk",
-	"SZu907NmidKxKpR0p/yuF5oaO0RWcjymM1bHTYNmGlPl/pgqtwcgWmUmfRAUapwRrACGmIIEaMBEDZjo",
-	"ftp0H4Tdl0lXivEPBM/s4M+V3vLx4eFsm5NRrnvCQKd7D+tEE+aUjC/Lu9wIT6DMDZXTznm0r2EMBzco",
-	"OOgJdXnGTF5/3mQB+yz6f1N9czzDiuWNav3BDHUjqkdw/EOIUUBw9KFhDqEcqA8Y70K/FQQA+3wtMBiP",
-	"MyR65t5w6sTK3eHZobv868NDZkRPqxSAoUVXsO7YTIs+A/AokRnRZt/iAyAfLFQKlpizGROrr4RKoCur",
-	"m80F/R0iQsB870tX0X5yRv50JHBrw/UAujADPcGmVwxIMNgZmOmBCN9t/LERKTGrKw3DsxogdrKue3KZ",
-	"xH0V6OK1ztK7RVzYifYthsqWWTV8P9fFCPod0bs86BwdHy4JzR/OICrWNlTc4txkbeyCqW+d5KhfpdWN",
-	"eMQfI5kLU/vA4+oD6UmlpkQ+V6L1sPTn6t4+0QGcAXfeX/zHP5/99u3x25P/+vr8+X//8+P3v5z/9uvx",
-	"s5PnxMwQ7rvVu6sFh7wW2ToVwu4kNhiQO2wnNN8aKPSS2KzHkNufe2owhNCU21oCCCEk73/+cM6eVhFM",
-	"od7G93hAyCOqjH4uBDXFTHpa9TPZs0mssO1GZkWuuPPlDOiGu7Cvb20Lzbe7gA0BEqolVWvEjaX9cG8s",
-	"eSfd5ik6K2WxNe2e5gyDkjm2svj7e4WtIdA6KTcU2sb6wKdsZ31sBLX5XqUPBWjjVqtB2ezpBAHDOGcD",
-	"4UxtJzdnYDZbnKV14Da8atwbK7OMgQO5/CQtS+fSKdoxjfulG6M72JmL8q07WY9/NyLrS0myDvAAbyN6",
-	"tkututcSeD+HYj2gy2SgqU0ULJnv0A6dyFSKSHqQa6W2WKkOxSqMx2qU68ucDyHel1UL9yZ6nKWs627f",
-	"Bx6ZOXloRNZfSGEMj9xdCFKXt0WRCBQnVxKyJldi6myXMER4d/MtNaPZqn1ntmjM8YTnQYjN95W6EtPO",
-	"0UYUxDj7RQzE8G3Dq3fPZMPHgWZ8yN6UBUOvJ0ydSHBHA215PRKKj2R7ypELdx38WonHN2LdqcWgK/wD",
-	"K+gnHBuaWqFqo++v6NebnT8/xD3Q9frhN5S9Kyl7kSVjTE3rNgrb+76VK6rG/WWsO0WcheJDERGAZTVr",
-	"b6xmaHtZmbXXN1TfkLa32hJ1Ucn5ez/BjWl7EXOSF9gSN882O58AQidFkIzlV0IxbjxGxS1DuJhJxYSE",
-	"BvHYRvlxwhUbjhPWh3aVZ0qxt2NjRY6tiN/+3/8DWvZMKf5kJa8uTLgod3ertwU18NFeqYFFa8hl5iOu",
-	"p6znp2DGea7HkG1hZgQAryUswVyp9hAW5t/pw7bOLxfMTrhHLpres+Pq9J5tOT14p6m8lDbEkUcDrQRT",
-	"42EX2k5Db1m3swe5EG32fVGv2x3bWNFvpWHyUunct4I2GrFWgsPS/ClybTosOTx6ccSeP3/ODo+On9F2",
-	"iVXy1clLRt/AF7N7wH24YJVgtItXafEi/U8cf/X/P/6dPX7Sftr69G+/H7Zefnry17Po6Pnf4cP/b7Nd",
-	"MhSp7PHMU7rgEp76feGWZTAdDYSa3SPsZwW3MCJWvYHoXeEbcYs6yTU29y5MzerKwH9Hi1ZnmC9kmn5W",
-	"3UDfVBu1HrZestanr9ZaAGrDnTqjqi9FnnRwMrQA1Ji6ehAG14t6s4bbXBgU9Dd4wGdHTo9MEGaGLxUn",
-	"UR3+i+dft4+On520n3/94pv2yxcr57LfSdwncg7SU+uQc3jF15j/95FWe1QYJN5SCzZKja1WNnIW82r/",
-	"Ii6lgf4IhTk1S9+GGAbsNU5MjmCtoc6OFSntCHNPYHRFaJN1BaSeOsS85WbNc08RwWwuh0OpLqNY/apk",
-	"T6eCKZ0PeSYNHAT2+N0Pr55Q0YtxjkjmdB0EERJn6/z794WOT9ASSrhSZdWfoLFFIAzAUo/xpImS0Mdp",
-	"nhy+jFUCVkELzLPEN+gPoGfDpyR6fW4YZnbKCkkE5l2sxkr+a+yx4IgAmfApwXOLq+lBT8BK/RCgLRXk",
-	"CJrMsyYhhFkIp52LS56nzGpYKEzske1XdHOHe3VlbgeI9tb5jCUyBHh7uDZWI5EbZzHDmEfaGNnNRCss",
-	"YEIpxSFAsViPq1S6O5s2+0nrqyj0gcHCJh8qAuwwJSN5lunJRXFHJvu0VwLMB7E35xPtxqNHGagNN2PY",
-	"t8XMcLCMurHDR4QkvxQApF/IQhqOyip8DB23OyYlUWoliSkNFCEPZ0ptQGVa+enNIF02mMFWY69Tg17O",
-	"NVTwd0QFv2aGv7xPQBKfc8AFlUOwwjq/rXNwpjTIQ6+3QJ7711yKZ1V9yzb7gFGG7tR/YzU4ShTQdu8d",
-	"yJ3G4ILiM/yPwRA1lquesxmflnQynWgIDR8cHv3Hy99ePf/Pw/9CJL0dm4POyeHL6MBKCxbu95VBMc9G",
-	"WkygsEz9IpmnJd20SUh4GSCirO46Ybp+SQfc1K5hrOZ12JJfF9e6X9Zokk4V1jmjibxslyZWxQKdsqRQ",
-	"OQmzIssAv5lJazOMVhrASQrQjNxc3RW65UEmq0j/BrNxQ7O0BDnxn+2t5YDff5v2HJCGjaAirUzc9siw",
-	"gXTW79SXX2NfglhRYwKyj+YaE2xlaOA9tzY0vlziGVqypuvA59J1oHwIl7Qd2EBWrMtgQ79b0ndgdQbg",
-	"UtjiEO6YR74Lexf7VsLXO4FOnh1+M7/iJVZtJ3yBkdyp41V2NXCNOJF96fxprSC1KGcH+IVy5e1NgD10",
-	"gMx29sZ22Bi68+fRJEGNsyxhvUzw3DA03JOIJRDESZjOY5VAeAfIPRMivx9n7tzN2O/C4AnlYOsQntwv",
-	"1XaGC/Jc7cdw2UcbhKG+FukMbys49jPZN6iAD8ujpmyooeVyURUOWUJC+2AyrHPw1ckROzmhRBt7+XIj",
-	"bwzX6E5aJizRGE3PhFs0L2+t3qHs3kOlw5puu7TtcOxbqOApaTen+NtN/fadNoPYr//9VOTcCII/bq8p",
-	"a5NN2IdmlpAcAzceUFoK5jmvgSxHL48gSKeNoK0XK6mshqJfZ0peap12KF2CEj1CcR+V8h5ROVeDCgBG",
-	"xJS2guk+6GGZV/yViFnZuxIWMQYTLi1gkYSyuRQGRWb5euB2iagVkYhViCQYy600Vvbck4skxyPTZh8H",
-	"lLrg41RaZnOnkIijp19ZGgxBxArwsc4kIq1VpHrgx48M6w24VEQ0A5ZFm33Le1fjkWFDngpPZoSFB+5Z",
-	"sSq9nUB8hFQXFO5YYh3A1qm1DuCbzyN9Yq7QLggKPhB7lnwmZBcg/wQaB+TSAsZLMawZOG4dH7a3UPvf",
-	"w/H6fNQ+jKfR+g9L6w+4aemRUNWAZKciRZyWr8gsEMaZFIwPgBg0h1M/VqnI2YRPTxlxlg0R4QiR/FkD",
-	"Ac55VY4rluDXF05WJ00Mfm8WABzdWgPgzKmQZdpfkBSa1/5/uOVbDywesLZQuwbwEK2K8QT9F/bC4x+/",
-	"e/8L47mVvUwYdvQcMRvHhxF7/eb92Rk7ec5e/fALO/r6pP38+ORJZ5nuZ0H1V3ZxcKVl7uP2ETPC6emg",
-	"xaM5FR6hpo2oeEWjYtU5UfqlsXJKFjjiluk/WLx6BQhf7RRS3EzN4HusE/hBwTeB/7uU0fOyE17ZUuEZ",
-	"EfioLwNxJeRXgYSSWa29dH24Mg8XqWSllkXORiKQTsguIcF5+Qlv62a8p7fgPQEVls+bhxRHKW+J2wHw",
-	"YhBvz7kyvGdBVAHBaa1jEwSgF5WzEpLqNAqUW19nmZ6cxqoaWiSPCy4vgc2Kkgd97ewJYgSVYQJIYapE",
-	"O1bf+jZc1FxwNBK1uC7gaEJInDNNxiPgTPKGS7l08Hxm0WQKwHmDP/B0oW7BOiD53b5CEzi0xAKN9+zw",
-	"myhWvtOsVw90tccQzsVNlmgMuKJWYcA3i2tQNnSZovUjsKsvPcO2q7sSPVVBPf7tAH7meHO/6i0cvFv2",
-	"q+ChvwgzzmpV7VuMj6FrP+GGpW6DNx7VPdTWmG4I3DlomdqJZgN+LWr8KCflMj6KigZ+saqQOCSn2KIP",
-	"aXZ7IgNprftMcKiAk3ldAJauoYfHqojCUiwnuFdNOPZ2DRM464yX4eUK+KWl2TJCOySJVm9jtEa5uJZi",
-	"stBV+zDQE1NxoLB8l0rro3KlPeryqCjdh1a5WKPDpxG6aT1Kc1LXx620Gg0ahfWKwspyOA7NXp96oCn0",
-	"9FDMGT6VOqLj+rKhirLZrWnITSuX9/SWF3GBBaaERrU8GEewKuTZvIx/6FwHQLufg11dFqi411O9nRzd",
-	"2c/LuFrCU/s+1yNtAJyqxKSgq8Xc0rU00la7UhShs95ApGOAo+axciaGdCcsCm3Vu+JyrDD+pce9ATmB",
-	"7gkdKlfguTAW3T78ge8UESt48iPD9ERFnnWqp7NM8Mtx2GZmJHqSZ/JPrLvS+Ww3I6zYQogK7xqheiJy",
-	"DpfVLBnoXP6p1UXKpyah0i5pqZCZACglEl5CcRvcLwGB4Xb6CNaQZ1ghLxXaQpCcfmScJgKd8466Dkvj",
-	"o3NzTQswoVW0LnhshIgV4Vxq21AmoaUxgNCvgHWYuI3de0VeMFPkxGLlNgS4iE46APDYsqE2FritYdlD",
-	"I2mtW0Oupi38lKq9qrrT7a7VBUgZV3ebPoM2w2u0H67Sf9U0I37WOjxy6qq0eQ46L+q6Ez9rHR6DiBjq",
-	"XDnJPgPq8R8vfPqCdn/HM32ZFxKDfbMtZbB7XXfTEBk2So2ycZ+rtWqg3IZsqp/utuHxrZkgswKqA3gC",
-	"p6FUSZqdwqYArcaZGTjPLscOP40TuR/Txx1PxoHvpNybgTRu2e4BY6TG6CnUCHmO7oNQWLMOJaX7RQS9",
-	"kEiHzbQ7KXmJ2KkI3DAKXACrG+jwRSpuKeIe1dvN5cYWSMXzXeXdw/CfMq4a9PlK9Dnu0fUO4pag84yr",
-	"qtuBtqrb+NMtckv+dgsTS/qafAo68dQXrWr6RmiNzzfXyIX3YChQlAsnsA3KiK7o8UI+tNkZ+ULWCxCy",
-	"4ZmR2AENjyJ6vTwVsZKGZaJvsXUee5zQD7zFHopKwk/dXQH+7enP8Q/gHYhiZSgqR93NoP1e0c8sccNM",
-	"OjTKLrlupziZUPxHt1R64p6RUK7JEyKge4D6tg0kBxc6v6C4WdKpSc2dIneG+xQfPPOkKFbKfSm9S+Em",
-	"Cgz25H2UHs1w/bdwMmCD7cXH+OzyTTzLKvmmoU6BJqnyauDEz2amSkH7C5m61TiKjj9F/g5uu2zqE5zB",
-	"Qb5tDOAC5Xfm3dfzsHUaPXj/goiz8qADkq8cfer5UDFKFGY0JNydpD11IgywS9AglE0G0wbVfzeofp7n",
-	"UzIzmB7brWx+ootYbPEjIxgoDNwh9BPoSRWyKWfv31CWSFo2FFyZErezZqmm3ltYwVnDoIk3PZ+OxBqd",
-	"xa34wz4d2L3RwLopNhSwKyhgv597+xvzwHpukr9MNr5c7GX6V0KVkf6ZjwxL3GMTAuRYfep2m/hjlHGp",
-	"TLA1Z3ZeLfNwab+tk1sEZk6fPpwfUJWQkLoMUVrf0xGOOPQZpLSiW4Ct04k0+A/uHuvkFZvjcgfHBcgU",
-	"dzgs/xqLsVjBmIy5Haw2go0ZwkDQfnwaSleDvT/SRmLepk8I6ckAsCF1YGUYwtIozD9hkCsO0Ed4Dtys",
-	"clCOFmTcQ0B+p3R7LTVsKK5K+fTULVAq+nycWey4Xj3GldxD7UC5rZLdLhvTdxjZnxvVzyqbhncIOAqJ",
-	"pV/jGZZW94owdVE3FuKNWnc05/DAD/ije0djirtuBYEprenDAK7vK1fw0CNuQf79iwSTF7m4ZeYlbiHi",
-	"SlL3aY9nWUuJP+ziHP4rTpWowCY14AZQ0CKFNsXC2FDQgkNqs4/QbG+iGTFTjiCDBsed21hpSJPD954G",
-	"n+fUgyNdJJqX5IB5lr1zE7jTDDAQICzozbphmxKYzC2HQVBK1hIg4GuBOAgKmqYS8r4nNuFItcRwZKcQ",
-	"EUGGQS6tmT3LTQBjXwEMqAoUzInaGuTrcqFdimIAH+Z6jeRDz9PQI55i+7ngvYHA2kH3znHLeMSDViJW",
-	"IKyvRe6GgV21I0QcTaQR7PnhM5aMi8kmmHNwH08GMhMh1A/9z52VNxhbKBRPAXAV2l2xTPOUdXnGVU/k",
-	"wIqMPfeB3xjKYRaY479APYow5iYzo8VDarlzeTp9WD3tt93mC/zCV1xVGuEbkW/eCD/XeriqnQ5c43wc",
-	"WWM/VFuLLWxs8ws8Z4V/By4MPo3auCn2OHHKOXlCNQtKW/Y46fPMuM8C2K7i4aCHV9u6wVzwnpXXVW+L",
-	"QhVdrTMB6Yp75sW4tV2nEwOsbNOG4Z7pNvdm8dWVzjYcJ0TnQqB7/pDPtPxb2IvhLE2B21broW88QHqM",
-	"YKzUZ5mNVeakTBLOEID44CS22Ts+FCZWyN0APQjquwSUG0QtkyWrMKlu/p+XR0ISxg2MbdQ60f3iJonv",
-	"Zwe6QTtdgrIWUpNEa3WuEdHwrXHLDZelNnOcpg2d/h3R6a/4FR8KJM5vvJq9SP6zNCXJvKXkLzs27meb",
-	"cJ1rKE+fYzo/RT8lAJlSAaKB13J0rSPPcSjbyfMvl3jcrVfDOv65sI7DYVlBOb7FuV2Xetw9fivHzDn6",
-	"ePB2JBt/YDYGgNLcon7R0df9yJiHnijaQT1vB9R2T7gBavA2+86rciyBdROLlbF6ZMCY7nqCHKmYtN4t",
-	"PA2l++QuAu/ndqYAHvE9mAL7oPLuZdrMcHaWZBS4vRtKmjvh3l4k4hri7c/DvJpxmhrk6x3xWe/HyzI2",
-	"F3y4mB0FEjCe0qRc4tbTw6G0UJrenQK3MkTz82pXKKRvhi9aRigLxMnKGvb44+uz848/stfnb3+KmBFQ",
-	"3sFeto+fdFgC13TosUnEEpl2ErwrfPTIsB5EqSOWpNzyTsJ4rBJcmiTYtQWpCwoN7CAPN4dyFHrMQGSZ",
-	"Tog7BR8lTaBeE06juDViXXEplWmzN5b+6cnWhEpDU3vhHE4s7ucs08aynlaKpmeIGhYwldAbzo3csOQn",
-	"bmzrezec1pvvEsrDhfYvnisg8pwyWOijx7bNzlgmfWUPjipWBX2BVu49eTJxdvTcrbSGnNpAqHA7kRkB",
-	"zVs7TGm8YV/n7CRcHivENYcCotKkpHEudUEgR9sANg5ntHa0IooN9DinDrjSMtDVUZGYvBJTbE947TSz",
-	"L6EUChkVehmQ3IQus84aabOfR3gvrE1CEjGO4JEcIm06g9dDQTdgxnN6Q8Uq+fH7c/aUdnfSZt/memJE",
-	"bh4xeBcf9DjvCZ/DgZfH3RBPkfYU2/3C9GDF+8L2BvN2BN1+sU+D9yATaB1EbiLTxG84QOfilg6xj1z0",
-	"hLyeSTEdnPXT375Of33lUXSoBItMU2UPLuoTfrysT/j//H7W+o23/jxsvbxYt2c7JNC8fME5GcGupEI+",
-	"d99m0gi3KlakTtg40cNNm32kc+5Ohu7THr/CDpV+n+I2GPIp7pZq8/dSuzsrh+JC9/sLMIa6+7+iZ82W",
-	"y8Jbf158+upxRP94UtvPf00sM7zrViG2yxYgGrQlC/CgLOJiJdMO89sgViA52V9/ux1bkbgLLowPUOjG",
-	"B5047Kb4IIoPuIXPasggvI8Ll7kZw4WlhW/jmOF7XOTZK0pfXcg0dosbF2gq/zeGymJv58az/cFm1VrQ",
-	"SHh4TMR+Pf+h9Y3bIKX3+vLw8MXRy5fHz09enBy+fDnzWv8njsdudp9q32cdozA8CLlRiJHTyFSgrJS2",
-	"SXTeNwom5x9RyWsQ394g8wJ93hArawS0wgiwuwEBARTGwq+2wa4Tum/nKBpYVEvKQH0/KIRyQiSMPlg/",
-	"3FZHh1MlrqH/Ke0uxPsj+N8LYulHcwQ5ZYkLelS0HC4hzKHauC/yXKQXVvv73UQsbzHEsoBWftlOLa5Q",
-	"E9FbFdGz/jhvAvneNGCFLyMQLpRFFoDGN2dcKN0xWgo1L7ODRqHf0TgHCjaAegyR03ULpHgQhZ9pJf+t",
-	"47u/00o06O4blUe3jO6WKNpa+D5boOFAByYR9rrz3xdfePcSSuKxRt63owfPGXyrcZ47A5oqtrZiVH7Y",
-	"+G6+C7C7KmC1s7msuBEhez7T7qgrhGJGCHVa7IGIyT7jagrd3/1oUs9+XGo3sIUUprs1kriRxI0kbiTx",
-	"niXxD1JJMwi0fXsSyJng1zcvjSHO79MZXSHVJcllozEMXiefC5Ecq21lMkyvEciNQG4EciOQ9yyQ32lb",
-	"0NuUBZ1buc2K1xdJZ+CovnHpLM0s//sMb2PBUcK6ItPQq0tjG0ieW+zLvLv9DDdrZHUjqxtZ3cjqPcvq",
-	"b8WlVPu2nX2K5UYE9I/Ss/SGHuXUaQSlwBxkB6pDZthTEHkCgEpDte/QNQSrDSHDhaLcFhLft48XuSBB",
-	"Q8K9xzOhUp7DPS+1u6NWheYoBre56PcrefvSf6dKxNBYZRFDyrHP5h38gCz6AENieiSV1Kq9eZbt3G+5",
-	"W24wsSTHV+QZUU0V++B0plYQ2OWxVrCpDJxXdrfX/gEVj9K21ddjlSagdojysPi0/TBUqp+YVFQ8jVqW",
-	"Z8A40pKqBdIpCei9WJGMlQWbGzLfNc0W70Z7f0DIoleEWjmdxVVZ422jzIkGZj2gCphfxBvje+bk+jLn",
-	"Q6SlJxJdt+Vz3rMRNbAv8RVCj7A/qW/fHJTlP2kwN+hk+EcsQGrQ7ExDC7qCFvQj1d3kY0WdqDYifvGt",
-	"tldwv/hG3NSBAXYPt2S6AXx94ky0IU+x+zfCRoP1P2OB+Ycu54r56Ie2Dl2MH6Df+nQ81+EHLWGZdiME",
-	"rQzk1qg3/TLdV/JNP/7vlc2n6/DX0Ao3wM77yGCDbX3DwfayKpz1eWlVERaLCWzeaSvMbAQUu3ZCkyjZ",
-	"B0zXUPiuMP1ciE5Qp8ZHG00ErTCRyxg4kKsNKsFg42ra1en0NIibDLDN7is7HYlTjEVKdcm6wk6EULFK",
-	"+rkeYhVKYjX25QcKT67KteIMm8P0RJaJNGJuGdz/sTYl991koDEydMtxE5LO+e33RV6LHfAdddyxmRat",
-	"b2bYRQN9s7Sx6ktrOuRvDwT0aM6ZFYoNpRq7Ze77FqIBP+YNDHyKNCyhEbmZ4g53409FDyphsKsNVMsA",
-	"LSLk3dzY5dApEHiynxKNX4k/7BJVsooqqCJm7pYzyFxJVXXSxzjcC1rfg86zw+jAbZil3SDnYLjVnQrU",
-	"BPmQW53pSzdlq0u3Ozo+P9q6uWRlMW+StWhuqRZAoTdAPvuAiEFLau21f4G3KpEV4OG8gH1qDjqHVbQ0",
-	"fOz/2OxF1SGoZ99daThO5JQW4yZg1dXTU6Ognfhdh48J5EMTcLnDgItv+V3EVqKaeAuGJYrD1nKb7H7G",
-	"Y+Z6nBclrOX+5lIVfnzDyLuvpqJjOxMr2d7+KwVL/GcrmazOg0mCvUINS5zFl+Z8opJTbxH6bugQTemL",
-	"HLMQWCq8q/XhH7ej/bERx9VHP8WHwXLll+7eJVf99mjBFmwhl0jiLWss0sReKvC2nMwVf4yc/cQoItxu",
-	"8qaFMDnnV6IsTfr9PYiTddm1UIp4Mm8QEwAPlOhOaSW2iXNdCjsrGHasHmws5ntiMZ/vbA3/3Qj3L6kg",
-	"0UsT3DXbBs82Mjv8nUOBYsXwesrhBWyOOKncdlFA71utr6hXgg8EQfRupgd08v7nD+fsaZluMdnKUMPJ",
-	"/Awy6H4g/vaHqChRe9aJqm+RXH+1d1/moGh8/C/FzFW6BUcULVtnDSkAdunc/01W7an7CJgd6k4t42hz",
-	"xWoyECpihk+jCuaMOqr3cyGAG4vqk7c2kW9tgUDnwM1bfS4z6Jiuc5ZAlqAlVWvEjS0wHyjosGjwckxO",
-	"3P2hq8Zg/6zg3pOz/5QyCDekdED8m+IllLx/VLunzAMXS62cfNRoG7VD87l1vXNrKd1aHDlOmkB65Fo1",
-	"UPIvRhE0YY0Kf3iP6Ab3JzGzq5ZUZnG3SQR0lxLlA02khoG/vJqW9nwoPsEM+DXIj8cKAwTwmskOxE/q",
-	"0ufwpInOr+CcQzylD0YB9BkQseqLiTAWhGubvRsjbXE+Vqyf6yE7gqsF7w38M9wdUj6dZcikacTqko9M",
-	"qN/UeSpy9wdhzn1nTAAvWX4lIAbXG4jeFWQEThmnlseQZMf+B0idbCeyhyGfM0brDXdw86K0fBWp3imv",
-	"jBFuqek1FSCBsj2EspGuH47dmuj8Clbt8cnhS5bosTUyFS33sVSXrYEe5yaJYpW4x7uTmDzZgjiAsuXZ",
-	"1Rt1t2lyAllU2+sggP0XbgbMSNUTbCqMFbnbAeJaKKku2xvmxUGOIWxzUWvRmRtuFAVy63iTGfKGLexm",
-	"2MKcMFjD492RUaxJaN9EQvvelxDMVwkskvasEPZRTR0BgtkSRFnBb03igVclLQ2QsRk97XV08LCbbPie",
-	"Elik97epEpiI7kDrq1WtOiEtRpcu6tjpv18BwvYP3NQU+LwwxjiLddDFflkaePF9hBdPiu26mjK2cgIW",
-	"I4tfc+cpDYUxbosYgtQ6/4hMgeCSIActeirOTtcKqPo/WO4cgJT5wxQrw6eGPR5YOzKdp08nk0nb0EVh",
-	"//X08EmHcQyVIv9+OLQtCagt/5dTAcby4SiJFQCM/RdGXipux7lI2OPk+ihKAk739duzV60Pr8+On38N",
-	"PO5pxMJd4CKnMCLW5UZ8ffIEfJFYAVRXGpb85XmnIxYfhN/hnym3PD74O4mobBeaCYD5xNmSbgIRMzpW",
-	"gMTxDPq86y4JTprN+bXITKcgivcgLrc0Uz3OmZ4odiWm6JYpCii7+R3/8QdcJhU7Ogx8/eivhXfbZmdq",
-	"WiLvdxZfLkWKLPjoU8bqMtcTd8mIj40wEbz94xPg4DfA7aao4w7uF2Lyx9pnbJYHWwjuybrTWCW5SEUm",
-	"r0WeuBGEbYVYdsIhnBwdAsfFRFroKq77/TZ7i88wtFLQBAyWJFY8z+U1+KDg8yJAW/umBtDMT1tyeSmu",
-	"rq9Fjh90p4yzjFu3dkrQ3Qv+I3zGKQHG8dtUQuRCWRqBAXp4f0s8HhgkZWdhbdx60EDBnfZLHBDs5f0O",
-	"LzUZ51mC3nBXMDg/bXaGCwYIcqD+rsQCHhnYFkpY8J957hapPzYCuyAwHqvSuzKAZqcmtzZ0XnjkvoHm",
-	"6obxLNMT990QXXR3yNyGSIzo5cJidbGiCnfagm71lcYD4fbWEnW80jXHC+/WN3cmG8+qDvNM33Zw4HJG",
-	"VyLmAgRyOUn4b04sj/PsoHPgheGI51aJvE2Pa+v88ulQDM1G4Atco5v0u2tWYAOP2l/adZpLj4R72asW",
-	"MJXGqb30IhccBoR+sVDwaeh3TiEP2ItOyQ2M6F287f/jny/zb378x3//Kz+f/O+v77/75s1P7397o49/",
-	"4j/xD5Pl72ddz/vGX2VaZ7295alY4alLa5ouwLfaBfgfYvpG/WqaqvM9Wbev+bUILV1MlTBmDQu3xoXc",
-	"oAsw/YQ6B5H9YKzMMmcJdwujWNqtFBuOYGvF9uX2/6Ul2z1R2KTiqq18J2Evbn7I1kEUhyeETBXoKNTa",
-	"28RqLoUtzs+OEOLP3LT5vA2VRVBfeoVfOLJhX/LqwWN9t5E/W2J88efr9xImuxqxeXAYoe59IFjpN4AG",
-	"oGgFAHt0v08xCGonOOCjkVCGTQYyE0XJt49GFCYFRiK2MixQIOzHsNhHN2Hd71fEahBwmzYSpin9CvO7",
-	"7WbCSyRdpZ9wMBsbZNfd2muN/7W/DsG7WIZz7tdTCvxKsU5Gb+jDvVaXDUiFiCkAgqA5Sd3z+NCHQiFS",
-	"qY2P/hZoJ54LdiVGFqLYL1jKpyDXw6Xuewhfu++fHe6YRfyumO2NpxPr2ZmA6aVKxuSmtx8mJpreNDAx",
-	"fdrZFIfBVZrPW2eWugXj1orhyJqDztHxPJpnUc/QohYv48Ze0E1mfnZc9zO4XuS5zg86B5R9EW6+FOMW",
-	"KXsOpCRwoYf1PD88jA6U+KP6KKr3g/6j1Z6xB1HRlrSKD6L3RB1B57udgpqGJ2FHVXzKBjrVv751ssT+",
-	"KDZhhC8ouRzkL+Ba78hEX6ZDnv5F/55euC9CXnGLYoniiatFrj84SysrPlDvcp9ro5wqKBfnPjh1FBXs",
-	"lnPpP6KYAm69Us1FSL1u5R+EFdprUu2GzG6/zHWy6Q3Y15SoDSHZhyGd/Lz3VQ6xQeLioZPYVg7jnkza",
-	"XFtuRcsnIP/aLRxRK0veEm5DiYkPmbIfSjCMQlI7+9XISyUIJdLVdhAxo4tWIsGK6XHlATz6WuQlKIfO",
-	"EDohQfJcamuFarNf3DwBpgJIDveNIENdZ6mHTlhopbqdcIKFpPX4gMt5N/KpyXt/jnnvcogFNre0pnQk",
-	"ImYGeqJ8vWJPNKGXvdi4jRLxSuRH4fuAeAiU8VJqH4rECnND+mPWFtV9iGMHqdx2j05mwiykRpwVmosR",
-	"nEqWySssRV9U/7tayrtHNdZnIze+POPT7Xx/BLcTGVVafLe7pTsHnd8/Oa+1K3jufN/fP7mDgTjOOv54",
-	"p0elMpZnGZa+gG0I16eoPVPdG3tOE9T0T+Gw0ZBr29kJPcoEVLuCDSqEaheBxfeEaa4JU8KPc96zUCIH",
-	"gIGBdr+HOG6ESFrCEIQmSBjllQCALj3mO2S0rnkKME8T4TWU+kSBfWIKA0aKaQT8kBmMcFogqAYiu9KD",
-	"XtFA6p+UU68wBFyzUcZ7IirARFfSSWPdD03+3A94Lkr3/0XrocEAAFhrNcsmh57+m1DWGBUs3eQMt6PM",
-	"3HaZvwOS3CAK3o3Gme9UIRVI4Cp01wOdpaZ8/1Lxbu1C6JV85KW7hZLv+TuVH4RTzt0pKP34AwbZ6wcB",
-	"pN656BT1x242/g2FBEFRBR2x7tT3YiyegTVL8494By2XhoElPLx8iJr5FcVxmLGTxdkUtlv5fGRcLRr+",
-	"kLvBwNbpsLP3b9iVmBq/neCu3FxRHbB/M72eMPX3IzBbCjwF3SkUop/ivpQGUyMw7pk3P6GMpsh59SSc",
-	"jVNpFz0J3cs0CrD8DuOsL5DjvK+zTE8ixpmxueBDmlIoRyoOGwnI+Ye8Fjxz/q1vDQO18SS7ULR5vvqy",
-	"vCvvG2wZ8venv/9fAAAA//8=",
+	"7P0Jc9s4tjcOfxW8muetjrspRZLtJJar6z7OduPpbOM4k+lEGRMWIQvXFKAmQCvquXk++79wDkCCFKnN",
+	"W5L2VE11LG7AAXD28zv/aQzkeCIFE1o1ev9psC90PIkZ/PtgMpFc6DET2vyp0vGYJrNGr/GCxkNCBRnJ",
+	"NGkEjQsap8zccZoOhyw5oUPNkpMxF6k2L2oH7sIpG8qEFa4MEkY1i06obvQa3Xb3QbPTaXa3j9uPeu12",
+	"r91uteF/HxtBI5IDLZMTHjV6naARpQnVXIr8bdvtoMFEdKL5mOHLHjbb281257i919s2LzNvsY9PqOZM",
+	"aPe2RMox/FukcRw0FEs4U/4Pmia6+s1t92alqU5Vo9dQgxGL0phFjaChZxPmvSedRKtN9+vXwKf/EyDT",
+	"aquwCp1K06+bXqeNw/ql3em12zCop/B2HM9rKZPimA4Ift0fzzCN4xNB4d1PkxYxT5EXNIqoIZCasAGn",
+	"Mf8TRmluYcmYahnLs5n3wdU+tcZuWjwqSxeuTuhA8wvW6OkkZUFDXrDkVMrzkwGdwP5dOPw11/stLsqB",
+	"EOWZ2uUqnDWe6NFJBLui0dl7tNNsd5vdvcZaR4qNKY8bvQYVojVOlWbJ/7UMoCWTM0MlnijtyGQGlpMm",
+	"YkLzIWeJavQ+fQ4aMc3vfAXvagSNcWJogh/sbDeCxmQkhbnjl50O2dkhu7u7pN0h3e0NaYX78LIU24QM",
+	"ldOtnd1XM+YRoxGQ6z+NJ3QwYk+k0ImM4cwyNUj4xO6hDyPJLlhCqDpnERnTGTlnbEK4DggVkflZEXpG",
+	"uSCMDkbEnFty7+j5E7LX6XSIYgPzHrLb6ra6Wy0zP5xMo9eYJPyCahYQIZsDM4ZG0EjYHylPWOT2uGFf",
+	"Y2pGNaZfXjJxpkeNXqeNXEMzWNF/fyLN//f5l/9jOZxhejrh4gzW5smIxjETZ2x+Zi/klGhJaKpHZvsM",
+	"qM5H3s5G3um0HrQ6paE/ZjRhCUkYjce/9htjNlb9RqNmuN11hiuFZkIf07P58T4ZUXHGFJmOmCB6xMgA",
+	"byaRZGqfDGVCwsNh87UUrPmK6sEoLA663xj/fvpP0U32Bu13D9NHw9/+2P7yrDOFkW9E+H7j00HzI23+",
+	"2W7unTQ//9JvVM/qWeV8/skSZSgshzCbhA1kEgXZPKqn0Fl9tDtzg2039+oH+VIOLN8sD/Qt1SM3SsGm",
+	"dqTFkd2nuYBU9zsLxziUhi03eo004c2EDVnCxMDs/vKmmR/kEdXsJR9zXXVQqSZckZgNdUDCJCRmBExp",
+	"hSfVjF6xgRSRIqEOSSo0jwmNYzM1Do+e0sF5meADc36SfmM/+bW9r3/tdBurbw7a/NPQez/5FUm/r+0/",
+	"qlfgiOlkdmAUtvnZvbMj15JMKdcE1TeikxkXZ8iACiPvrrQAXOjtLhKej9Nxo7f9wMxizAX+2cmGyYVm",
+	"ZyxB5jmhCR0zbfnnAUj+KsYJJ5PoEVe4rc0SjLjSMpn1CCWGYxOZEEoips5b5JieM0GosqthdDgWBX1x",
+	"mmoiRTwjpzOjY3GhNI1j2KxkyvVIptrnYlyKffgdmPTU8m+u+sJndRGJeJSxcTNGgjLBfJqfCZmwqNUX",
+	"hd0wTKRhN0ydG9lrJomPNIKGkz7PXr1rHlhVqH6bjLnI/i7yxn/3+6mRrE34b+c5/Ofh888/myuq5mL9",
+	"U9UbzVNmD5/Or9zxiBHvOP+kCC+e9o6d/YTqUT53Hi089f8nYcNGr/G3+7mRcx+vqvuHT8vjOp5N2Apj",
+	"I2ZyNzfAJzRmIqLJc8aiutEN7D1kyFh0g0OLpUqTWpoN8PINjidNVBVbMIMJBfuiTwZwR+gky4SeMcvW",
+	"ApKKAUh7GCuM74+UJbN8gPjwQpWj/pAVhHb1EXnKYn7BklkdPcdMKXq2Mj0j+7qTyxMWbbC6caEddnPL",
+	"/ELGtSdhJOMbPACHERtPpGZiMPuNzeZH9IqeMxAtig6ZkaOKOa3AyCGrLKAo7VkRFEnBiBQDhlLCCJJZ",
+	"X1ChpignzNNgjxApWIvsdLsk5Pk4muds1kxYqlgUokSiQuoRS/rCfm6f7LT35p/hopkqFpLpiMfM+wpX",
+	"JBVGRk3prEV+YxPdF0awdnfA86DKAusRa2/vPXzEmjvtaLe5s80eNU8He9vNB4/2dujuw+HednenTpR5",
+	"9GwagtYdtd3dRUet3//S7TT7/S8Pn9UdtcMhqLrVK4aKPvAC1AG4ry0TpXkckxFFLYOERtMOcyumLzIz",
+	"ZrvVaXW2egRWNCHKrCWNiVEH9IxoeqYC83v4cwiqChWzVl98sNqFrx54A+KKjGnECBfmfjKgipVXwGns",
+	"1SS2Wv5mbKzfVz/f6/d//t97H+5v/Ve/8enf/cbnn/uNe+ZCAFeLF7Z+3jK/1q2CMZxqVuIAd/x2e8fR",
+	"31Ia1DSzBEBWuKQqrUhD/m5GfrMuq9B/LVLmht8Cerbnt2fbbs86wohBnEYV9vMRbEFQyS1HgCN+yhSP",
+	"GHoDPE1lP9tyNDGGiNGhjRZ6OiMDOR5TVWCSnxq508S61j6by5NYmqEMaaxYtWDkdrg+CbhmY/QoC6PV",
+	"1708c0xkV0vUAEPhEF/WhZ1p/8jtBJokFJxtgv+RMnvZcPOvQUPpGarRMhmbl/3GasXrwdtDcs5mNyc9",
+	"aozKA03GUmmiJBmbIw6UNOcdOIJRWQqj221XL0oMb/eHFLEhTWNt7YF6g6y71B7L/G91tLTLeXO0fBtT",
+	"UTuYmIqbG8mRlOO6kSRSjm9uJO8gilE3Foxx3NxojvngnNVuGA1Xb240HyjXMVe145na60ZYJDfIEz6w",
+	"05GU57XDwss3NZ6v5mk1kULNRQRfcaUMg+79p2F9ouafdDKJrT/k/iSRpzEb//I/Ch18q333LT6FHy8S",
+	"IPREW1NI3RzKVERhz2gACWhGQhYMdZCNwDUNtUq29G1MwNnpTWOn105BpYNR0aQHNYVrMqWKJOxCnrPI",
+	"/GJ0UPZlYhYXp4cG963MDD9dOyd7fX5JnNF7G4O2p6l20PZ6cdAkdIZ14TmuYTmEdGZ6xVRB77mNiaLG",
+	"VTtPvDw/4OcyOeVRxMSNDnbovoqjJOgNR7+ukIbMF2iiTVgyNsSURjWi1mISjEVqn4T5xRCcvsYMh0m9",
+	"oMpjY+pGpzaiqukHLewMrWFp9o9/Fez/cWpUQU1nOHgZ3wrjGsm4nl+Z0wCOl/kddCguaMyjGx0rfBFe",
+	"3hxSHrMoozJ6W7KNNDZ2Gw7XDC6hA71PQpYkMlEhMdJfofuFXHCJvv+WsyHEe8VudFY17pqe56lxE8xX",
+	"4ZzNcnM59+LYSdyOCOcw/Lq9ZI2w+Z30isbGYmE3u5fG7qtNS9zSXhpQYXbSqfmFRuTeaSLPmSB/f/fm",
+	"dUBOaUTeHz9vPgoIJWCdEbRqkV1l+zBiAxmxLZjmazpmEJO60WkaBtnU5rNhz/kLwW2SebnMHThAqQ8G",
+	"AzbR9DS+2RNgtgzNPm0XIsTBhM5TRuNYTq0YjjiFWI0nHeSEYTqUdZ8o2GgwMWvR3sahsNZy7aGw1+cP",
+	"hbF6b2XAMRX1o42pmB+qMYtvY6jG5K4dqrk4P1S0m29jsGiT1xsGcLliwJre8FmcJJAbwKukbKbL2HAa",
+	"UVwMUGO7sOknXPjpJuTI8E5u4yCg9URswCNGqGBTmCE6D25jSdAxUbskeHl+SY75mL0ZDm9nxGPWlMNh",
+	"ecxOzbdmCmSNyeGwYuxSvqTJ2Q3vKDqLJY2aWspmbL5uB30qI9Bh4LfEsHJh02qSC/M3RNjuPdghv/HH",
+	"JBUxU6DNDflZmhgr2SzWlCsrXo+lfEXF7Mhm6dwsJ6KaNcErC4dlLJNMj1A4LxBeLNrHdBuXveISiMyh",
+	"gXSdJuTrQJqWl1JYSFOqGqO9935+o8v/aWYJQAufy1OFYHrHswm7bS+QEe8ruYJAD5jb6e+L6Tk3Oo20",
+	"+O0aPdjsAaNSOg8QR5URbBxyj4pZX5iNtNUikKWCMaFMs1R0RqYjG9Xy9sqHDx+aB97Xly19ntEJM3kv",
+	"6AXl8Y1rgGn+XcfSqKanVDFPEU8Viwjoe4yMJYbBjEZr9O4pVX2X5REsCsYTqGEonbe+CGWqB3LMmqk4",
+	"F3KaeSikEDboOKWKxNIYYRBGpy5sa34/ZVyc9QVwJ2NT7KPRYNPqzGjMGJ0cnFu0SxzV94J9mbDBTW9x",
+	"LjRLBI2bYFMb04JABMql3yAPx60byzOQTFxbQxW0e7soJzwK7YFV6WQiE82iV0a/v+Htl328CdYFsB9n",
+	"iNg04qZhi6E7p8aGqrI+QGzBjFwg4lb8n/bbTQhy1LtBC7GQeS5qYxbfjQcXAi327RjV4JXZOy6795xN",
+	"YMtS4diyEb2TxCyn5hgZ8YsulgRWhNJUgPB1D53OqlNZMdFDF9ODz9ms16lIXL7N/M5CcVZ9ihiZjqTy",
+	"shW5NhxwMGJqn4g0jkHlEVKwcmjLj1U/2PFj1Xvt9sPO3l53d+fhTntvr1MMXJuXopTC0Fc5kA3pDTxh",
+	"ar11w1kui57ZGhEjj+zryyvMhAvqmJsCoiVKLajUsiSBygPBDJ9seISIjDIJBVuFnbDdLWyEbruWBvnS",
+	"YaywcvOb0Vgf4lAmxX14xIYsSVhCDEekcXEcndvfkTZOtpT09j6f3PaKkPq6aJ7ImC3bQ0fmHuBUcoJM",
+	"pjiJ55DGPqGJFuCti4EtZXk3i179zryylFvTXiGf5qsfTf6E4WXYPnZG2WB9hlCoSCswvcLxK6xY6ex8",
+	"zsYmT/+HDeAQItfOCyNphO4IGr/1OLPNWiqnlmX6tZZGZzSMtkVc5l2Yjyq0Ojfq25AkRmaMJoHRMCFL",
+	"x/w25BfMaIfZnFH+MxZBshUmctpqggC9JDJ2TBH1vKI0KXDT5XxmIyb2ox77H+Jk+Ydq2eavELkHUDN1",
+	"p6zcKSurKyvnVSrwMXICWyH4r+bB28Pmb2wWtsi7kZzalEQpBkUiQHHmSefk73+0P57/ozNqj7vxoydt",
+	"8cf52225mzxUe7qTbl/sTh9+2Zt1/tw+2H28mI+Uygrh9VjVdlIorPjPzvbXyhW/08TuNLE7TewKNDHk",
+	"E/Ui6SVXFav8RthaKzl0UknNi6WMYLW52Qo9RzYNOiCnM5sHuRKtrZ1fInaZ2uYc5qViy975mn3Rtuxs",
+	"bk3gC8W3VROuALNSluSnEtL9bLgGPEp+vpYUWbZ1j4Q5kEdI0gnRMiCnqe6DbxSz9Lk4C0jocFLCgExH",
+	"fDAyfKXw8CROldFoS+ghYZW2Wg37MldZgxesZ9Wo1cJ+207HKMkQkKUJI3IwSCfczFvKooBdmLr+wM9c",
+	"b1fJ0BoomrrRWufsrQ13QMWA2cLjZXvxiX/v12AzNc8WZyx5AFMZ53Sp5VrGPBzNkg/Z++16gBaUYfxc",
+	"uQ4kL1iS8Gjpq9+4+75mUDpLvZj2tq9F8J1VRpWBE9WVFNyaQurhJNWXGJTkuVmUSBEa3+xIPYSjlbeN",
+	"Q3RaJlYy/v0OH/jq4T6tUkx+a+vnQ+6sSJUqxcPb0EV1w1Eh38P+nimsSgVr8I56Hd8OqoVPtnQljceb",
+	"7xJJjLx0Tb+SRbdBnj2v3wip69R7FisIWaA7KmFjNj5lidGFXRbAIOaCD34CiIrhsEXepUkiUwwZqgkd",
+	"GMkKCQVjecFKQCkfeBxDGnUhuKmxXJpHFJUxT5HenTcaypspNyL6/XfVWj9V68msI3yivMXsi5Yt2IaO",
+	"wMJZlKBttcihViSGuYNiNKcFQTT+dEZsRR2QElEh5leditmJ2f0VrICeMyjiVSmHnEbUJ7QNOw0Txlrk",
+	"wEthhNx2QvE2CPIrmaGRQHSZaBkXF9/O25LuVMqYUXE7gnsk4+gEshlqasAgd1YOCcVscpjzOWMTm4Nq",
+	"OEFxY//28O//2P74uPtq518Pjnd//8eHZ0fHH993t3d2i/t5pz1nGJawGbrNh5W14pfSCTaR8Mtv3kiU",
+	"efJohSo0//jVMndvHEvO5rOLStvGWIWuzB6iq95ZRJ/5FI4C+gCc3VBxwgbVGFLAWc2jESAlPE8TyGvG",
+	"2xXgqp0yQqPI8ktbqGxYgBEcmKZh/jVig/MTLtyc4aLZgdoIJiFP1EhOjaHM6IX5Bfk/mO2RBGvaIUKa",
+	"XcmSM/NfPp7IRBeLoO2X57YgXYB2ZAGFwF9pp4sgRpAvlmMDhRmGWZ4fVcIv8rxcEtLuFC1VGRbRiBZ7",
+	"meoFxs14nTawem6SGQ4TOT7JFcziyr72FWazxMZ+Z1+4ciBc/n714Uaz3CK3bVmEG5eLk0kizxKmlLd9",
+	"o2y34uP+Xh7qEytaTkC0nCjGRCMwy/p5FV9mpbJzKMgUAAymo5ndtDMj0NLYpkhh/YQUZJImE6nYQkXm",
+	"MlrLzWzCtQVBpjRVwCnJiEUE70Ap6TsHSrTYXosUtPnnSY34+4aNz43koDzZ2KorCUawKKzscTy6eK79",
+	"z2Vra4/GcuPHl7UFIeyWZInUfYGodzVycUQnEybAY1USvSs7Zp9BbRxK8IDIOGJKYynaGi7ZkpJQcM52",
+	"2u1592yll3UJKZZ7pf26y8ClizEy5SIyRp0TrYjIaiMwRSKZha8IDSCGEm5Al/eIb/UFLrA0v/QTzndW",
+	"92NkduHTOUv0wajbORj1slBJhUa8lKUv8M+Xx1700cNOB4VuLW997ha/Npd90DCkOfkTYHsXP3bMx+yj",
+	"uQ+4yLKVzk3sa1ns7jUv9gqhDGR1wOMaPhmXHMWjXBlez1Z32ZhaWpazb+uNbH00+jC48F/UuVpj3F+L",
+	"Atlu1azexECtleoHtvjze5PsXxfvunc1ivYHMIeK8s96qFskzDTrMCBhplrDH5luHQZ9EXradQh8Lsw0",
+	"7BBjQzOvAusnlYEDZzhJfWGmu0/CTB03n7H6uH1njU4ekkhChLwvnImLOgcr2rj7RCeMGj5MbPkCBA+p",
+	"siPk4szCn92GYVEwhMsdFApiqITYWhUzPeciMlz1gqsqh8FdwPIaA5YylmmFs+IJ/A6whVlOVUCoKsi3",
+	"v3XZw8h90YmrhwXh9bBgufztU7u5R5vDz/95UJ34c4kY6AmPVLXTBbz19mjZ8PxQOt/USsoNMv8lOs0V",
+	"yIZVxZDX6KKCRQJP4YB2kE95JWlYndH0HtJZMs91ws5oEmHkRDFscTAYmFEWtZ9351wQYD7fXIoTeOZr",
+	"NAtHQAqEAyc9FK3SBapG4EpZubboNWUBXEdxK9lrZR3XsHPNEMgkpgPWIs/GEz0LHKKoecHV7uNij5Tq",
+	"M6WccFTVBwsHSbQ8Q2KChZYnXKswQKiWUxmtkXxVbN5SmMluxUSuKFxq87QqTP41g5yW185TuMDCCrvT",
+	"2yD+qd84Tmok8JWE3iDIJY2mso68toCW7eC7k93LRv4tyXE71sbfOrsPdgftRvBtyPYfSEwXxa+lN7L4",
+	"O2l8aWls6VnjVriTzj+CdK4uoJk7myuIs7WcxSC41stlnnv6kknNRWv4G85uNuN768De11AVXBOuuUgF",
+	"ag2A/P5we+/BVo/QU2V+x/QpZXETl7sF7xwCfxmHwA+rNNxpCXc2+51WMK8VzEukNOIaZUq1mEfpgVE5",
+	"C2cH6+y1hypFlar7532w2WunbEDHzPA2AAb1Q4EeYh5X5Mw2ikGEttLmafRdW9FOd5vs7JIHD6E1SfFQ",
+	"QcB8aSQXZUL9iKdULRtuMSsJBh1lg95kTEj1ipQh7dBHfWK8hU6r8yxlcRzTfiMjQGCX7nPdNnkmdFUG",
+	"hdklMc/azxBq7iU6oTzeND3Ri7ugKwYzRqLMGwNWN+QcFkIl2cX5BLgogqhMpRIqmJ7K5JzYm1BSjBkZ",
+	"JoW4n4e0x7Vi8bC4Cp29bqvd6rYeluLNuyus93rF56gC1hDR79u2ks7scYBywsk8K2QJVSxa2OcElhHv",
+	"yxt/2jFnf9vMLdslcrUk7ZULl3DbVtdv22BYVQvVvO1OKV1gPg0avlAZMzYnlEferqEAnn1z8eIMV6ua",
+	"ANnlwyhPlPV2tmFlxuiq2OB4ut5WUelBe2m+34L9MpJjOHNSDFgiypACXrewm6NiPna1cPAKR4+LTNRI",
+	"Ttc4emXlo9OuOnJ1aZAfRrOgUBiOqc6tOYSJlSq/M2y5muRGvA6CkKPsi+XZoqSIRrvz972PT3b/2f5X",
+	"hWhaOiCV1pziPNF7NXSNJck8RqaAm999MJcVBar4B8vLdJTuoZwllBIU/Z3k5T1aRppz81qxu9wFw4RO",
+	"+JqOF/tMyd0i2HSDvMVcOfjWHC6PeaJHT2lV9rX51cweOuEHIOtJZ6/dbrY7zXbHgV5klWZaRnS2bw46",
+	"1YZN0hl0NE7YEDE2FanotZDnTg5kxEg4THWasLDcWK/Qf7+Qv1Y+OUUzcZVz5Hf5WQHVr9hq5w4t56rQ",
+	"crgqKZLTkYzz7XVbsDnV+CNMRCpXAnwmf52AL1cIJKj9NtCIpkJzIJuRTJNvBcbGnDKLY7NfGPZPaOi5",
+	"JrdZslypArbCEDTn+GnSIi9oFIHJdAeAs2Gib7nIz8ZRrgXBz+fTm+UQFFl3AczPB+ODHkqnzHX3J0ra",
+	"eloscztjWuUMqi8yAZi9/XRGYkYvLDyzTHUPl2jMqADsdr0IPbCPTZBIKjSPLaCgpdRS8L/vn99eDRzh",
+	"X41plM7l3JFc7TzVQgPeqTx3Ks+dynOn8vw1Mf/SJK4psc2XxXpEAkKJYoOEaWsvI3qvLPUw8ED+szLB",
+	"vpDDHpkYlWCk9UT17t8PM2cwPuaWP4vRz+Nqluzm+26I6v6YjdWAxuvhbLb4QPlUTRPeTNiQJUwMyqZ3",
+	"t7iLHhRRMypGUgfJ2e+bzy6XctemfeKSL5OZy71OBbG5nvMJnrhUpk/BrfGteZ2e0Dg2r1lTg3+OYnTc",
+	"uhwEdq22VDdUVgOnQfPOjnLMFBz51oYaunbc3zaw5aoIsXGTFXXnXFQMFvCq8gEC5/J7Eu2TUE6YyLqZ",
+	"UE1oHPuhynM2gwrQcybQXVwq5LLX58IkWXNetUBq2mGN6YxEEk6LiwOvdF7eZh9ZIciXyJipWqEQA6uG",
+	"e1b+vAONzT/8oCLNYoHLv0dCox2jzKCC8CggYapY0svFyCSRFzyC0dlXQYQLl+3b17RL5zaPR8B+datS",
+	"3C/B0uNdRMys0D0QWmhWziY0+z8rWqwwitylNQ3bJahv5qtl2Lfrh2+7dri2DOaiQLZlC3ZUH/hbulqO",
+	"J7nok+Xk+Ybx2oeZcYFufTKIJQalEobZS42ggf844eIEGlcZzqZHmCYyFzr3PlMRiBARjypDMe/kmIHz",
+	"aQqWMWRPZa3IJixRUgQA5kaoIjHXOoZK3bythJZGy6yoleGJHp3MGK2QcL8zmmTxn6Iw0gQqgosSae/R",
+	"zqLcz729vUe+INpbEOX0ZNGqFuAYtOiTatMK0RZiZriVCnIkAIwJJyWL6eDnn8mrn83/5jMdlgIZjpOl",
+	"x+LV0WsQa8YwOzF29fyAX1KliZ5KEvEz7kAyGIFHiEjNuV++Io3udomDF42fxSg/oJ2vqIWbSReXIPC3",
+	"VmGulYd6QX5djvlm5m7TUsiBbagi87QqvKSsdZwwr5EK5hIipDX7FW8MK3Kvitjaa+CNeE+eaFtmvmYe",
+	"/nres1iqNFn6mSf2NvNEpttX5YxmboczCZmomdTgrjFv6YgMo48PovdP1tIQfEOvGj4KU9ZqMyz8zMd1",
+	"YCs3xKeuSmEt+u8IF7cGezGS8VLW+MLcU0j4WrhbYKHfZKdyQRJXvh4/YTaXHJJwKpNzLs5ORjJNVBgU",
+	"fFRXRZfaRKQ1ELVdEvdifVyOc8zqpWnGeBcABA3OmV6ODgR3OUAhORyugif0ZjhsZCnKC2G6sMlkMZUv",
+	"IJRE0kJlhtYvEhojAct3QzAF7AkM98sKFFckRE3HPJODVBZeEbh8ZGMPg9JhwUWK3MOHD8vUqFKynMdG",
+	"tqvg5/r91iIgOteF8oS5nNxF1HVtNbMcncJWXvo03vwC7i3Lxwz/iGZKX01SlO/KcoywXlhWu59c8RMX",
+	"RCYRS9ZyOtlEqw3B2aoyZCtdTePKZPJjxNZJGLa6pnHCKCb6L+fyJedVpYCT5EwSoyZPbbEGYpsCfpbL",
+	"vQUerm9A0q0EmAV0qt8Ab2p8AQflFF7ymk3htzLADyDQEplqzHGdydRiA4Eu6RtJvmKU8UQrgjKeN3fo",
+	"Ai9h2Apiy3wrFKbymfNYY67ufK7hIpXmVK4ilQkE3VGy+rY8dGLLdoSEqKet5VFXFPC8xkYUC+JJqKbM",
+	"QcM9GSVc6THUz31bwdSNcDqvCGqjgLHpdROoCiwsAb2wu2/TRBV8utSiBwS314vHyGvg0SdmKA72i7q/",
+	"5/ftBlswf3+dVY1B64jOnB2GZ6kOd3LtBM7q7mzVIwKzuWZAgW1pVPaXXeXQ/uIHsaqqfunhqM86wbs8",
+	"bHfAfMaiQS6qwd2HQ2hcf+IjZi4opvLfloOP7mf9WjtBu92+PAhpdd3CukZ8WbO0vwc1s15A+RVil3jj",
+	"elFL99B84JJBUGItRFfPd/FNxS6rk+W95ELDeQBlYHt7e48M0zhuGm6yVZlCv7e396jZ6Ta329fHlcyI",
+	"XzhDZl0MVaPjoUeIKC7OgLNqBsi1jEaOxRo2AYXOFS7mWA7O1YKkHJcfJZNz+BDX+4RhwXIxjLjStnlK",
+	"Z4/NF8sHsKKo3i7k4rfp+YNnV8FOrHqP2EGsK/iVTpgejLLWfXQWWB2AGGa9PfiVuH+ZM1Ut45dN6pmI",
+	"3gwzImGTipXcD08roFNcjwvz3UpSsJhfsKqy2AMyZkoZfgOOgik7HUlZEaMwcm88qWLjL+SUyKHOs4B0",
+	"wkvivbMoJIHVxssxKTZR99fKXLNTXJr/BPMj5pGbTYGCQWJ0qzLYlo8ATCgxPzospXT3wDRmrGRqWyc+",
+	"M/uFUKGMbR6R3XZ7qW50240bgD6qFjXYZijMz81bSXQg6xEXZwWqQHR2YVTNd5CuFlMDEbfKnuNuy5kn",
+	"SovKr3XHrV6iXKgk1qxUSVzyEpSieRt2uVjJMb54XNeNiL1CzwrHmYttCO88yws9y1Vug0VO3ayfRybF",
+	"Sn6E8lmclwhF9lJgxosE7nId34rf9XR899BV1MVmusE3p+MXj8YcIcIJg16KYc8m4yhoQiYT+ycyTew6",
+	"BDvfvI1F5nYjHuE3av484xdMkHRi463dHUhEV4UEFfwUBgXwPfBvGpUyTLL75g0AWd0S7CBPIc/hHq7A",
+	"1WlsniwTY3ng9bW582rhpz27wvp0Sw7dpShL8oIl5oGTAZ2s0ivB3PuETubRkNaHKLoib2a+CnNDKoL5",
+	"Fqa6npsTF3BDL6dboBoc30130droqN/xZimt+4Ilr1+95YLC4natJScc1tecK8iMEesY1nQI5Vka35as",
+	"yHffIgaLM1ZOq0apMZJTYftHUTEjmuuYFZr19sV8t94snVezL1YNT8Y05grz/F4/f7JPBlLoRMZkMKIJ",
+	"HWiWqL7AVwAaQ7lO5GnSIq+lTCrrg74BXzTS+LJooO6QXwEE6NXwpssxo9pw+G1yo/njUYKinI/Z2M7J",
+	"wgZuLMRlQDq7ZtU6j9oBOZVwR0X4ZnuhdWwe9myn3Spj6dmY8riqtRFhTXMpAz2DbbO73e3CL01Dqgzg",
+	"8o9Uai7OAmOe2C5dSV9wccEVP42Zdw6DLLbQ3d0hcqCZhnSN98fPm4+giMtoj+Mxi7Za5Dc2gSTVacK1",
+	"ZiIgp6kGi1LNswhz6McTmrCoBnazRSwqJx1LcZbhM5V5ARWiNU6VZsn/tT+2ZHLmm/kMKFYy8ecMq6Um",
+	"vueGnD8NNI7JwFwD13JA2u0eOsy7O712G3PLDGcmYx4JfjYqWf2dbq/sNtotDHC3wMTu3fvU7nyGlNf/",
+	"7X5qN7c/b/U+tZu77ifzza1KzvSC0ViPahCwEjkAtDxFqNHc5+VnncvoIJ7SmSKhPC+VZcjzMm9eWiWB",
+	"n6iSXC9sBmFleoT2gW8yLAJbQXdFdsLNdz/bIAK+ET7BqlNahAD3RsQzWxoO+hPc6XuVxOzmXEo/WmPX",
+	"vMF5RWf52YTd0nSWlbgWgNPcJPLVWd4m1stqKVTDeue3jlVsaOUhN5EQSGyRQ61IbCW+ImF5hOjnO50R",
+	"a7ihnjubsJ8qeE59e8YXUAqzsD1jMAddviSJ/CbZ1NqNoPPTufxmxQYyKzqx5jFUb88H12KjKNi1K4Nx",
+	"wCOLoN591Wu7fR1Hd+NC38KnF+/32vQUQ5PA4bMaA+OciTu5eCcXv/OG5+essqBSsguWEAUoMBxsktAc",
+	"gBN4IMTEYinPs2SQotr628O//2P74+Puq51/PTje/f0fH54dHX98393e2V3aeriUVt1tPqwJyn1PIt2V",
+	"wH8Lov3waQVGc8SE5kMOPQxcOBNjFaczD5EkQJwcggifGO6wlXl90f337jZpkk6OoAb4/QATD+A7LLHZ",
+	"RWBY0IGOZyVj9EoLhbJJJWvrMFhxiZPIe2+PqIKi7OmIJVXG3UxpNq4rJLOvBHdgj1Dy/uiQQKhYjWSi",
+	"KzDs6ejim8PtuaBxymog42F+xSk83H3Q6nS3d1q7Dx4+au09/LZR1Oz6uVlWnh3LOStUBIhDAxI0+C+y",
+	"fEDr7CVyOFRMB+SU6Sljoi/yvMC8Wzu4erMUwc5xd7u3u9fb3Wvtwf8+tsgrPkik1egITVhfGIM9IEMu",
+	"AKscqocHqTbfK3t68hzD4/bepfrDz22MQ6FZckGr/Gp+jhvSxktyr8xyw3z3K0lnv3xSc3WNQNXmeHX0",
+	"uqLPEov4gMaumBVPSW8Rb7XtClyYANvj9AUsLbn3lI7HW8iYhlDigzx2mhjNHe8xewh/1VPLiKHqSU3p",
+	"ZDIfC8CcuE6pdLxTbKP0aLVa8aDxiiVn7G3CLjib1qSWUDI2N5GpTOOIRHJhXXZltMnwU5wXvGIo41hO",
+	"83Tuq8nfrszglmIY80H9qFx6rCO8vGBJTCd+qrmGpApDAAD6RLRs2xtIZ0VxTmO5nnkYyV1l6byyYRHI",
+	"WoDB57BmUTqJAfinMCyXteB8xBPbeQXRACBztpi1YK/P4yhkg96eH++6Nb+lM5yXpdmJB8Ut5i9s5ck2",
+	"y3XEFJjOC/d0xKNLbGfcyObsX/9WvtsCS4snXrMv+iDDhKnGbYOSqGHC0ApCxHjU8sGzBX8Xg2yXBDML",
+	"GiqWFdvwtd+GKWEYJxbYko0LstcmDgpoLgnyMoO5FZlc49hZIp+vNPOiMIRysg2s0NIdVZ2H8by4o1ZP",
+	"wnhsWUZANHAUFxSkYmbzjk9nWW9HiAiyP1Iarw5ZVjwO80xm/sxCRe+f5rSvUG7w0dxXl5SRv6mOrE9q",
+	"ysHfUpV5MDCrI8zwdyGgOKFnrNTFLD8+rUuloi8HQPHD8Qsbf7+QUzI2S2k1jBwLFjsRerwMKkmc69vl",
+	"BrCISNEXkzSZSNvC0uom+2iuZ4oHKKFQk69H1GKNIrAOI0ajmYcdXRySX1puYWiQ8GjdSMNRGjNEV8/6",
+	"CyYSZJYgdpqulHA2f4gW9BDaz/ZHBvWuNB0OA4yNZh1M/NzjgkZ9POVCWUUPl0cxpjCpwUutWgzJduOQ",
+	"vGktxCFcahFPUUENVbvGR1M6c7BNXklDDZ86gPc534proAlLmDB67i2fnxUrU614xJoWNKDpQAOQnk27",
+	"l3O3WvZLFSqbd/tiJWTMheNwJe4WNFJIrrCXzdmfg7pLEZ7QbrUqxvU2V2rm/Al4aUGqrqdfLWGvedOf",
+	"TaubmEuaWVhnBjdlPfEWQ3PP98bbd8lZDuKsVeu9eITeixbarh83q0mZW3qsfV8ly+stQPCtncecOSRV",
+	"lf5m9W5XPVTpdQwIo4MRSSsTe1buspY7RkvJlfMiHIoP1ifJmqh4S18ON11dqjTi13nr7U80WGTJFFdx",
+	"veRpe9o3jKu7/aAlSdgZV7oK7YcaA/Iks9MKOkW1FLWvIuyCCcKHRC2HnkTHBT5XSs+rjalvyKzW4zub",
+	"H+C/zMFc57iVk82rj8uCnf7M8PW1i9BnXsiFO+GwpgYHmprVTvz2u+QpAh5NE66Zv5o/VbUR9ntyAtal",
+	"1+z9W9LeqjF2Fy3Ml4lMqtSOOM4sB6VlAlZDvhzruraegRfau+cmHFuw3NX47QkgGGQudmLtKa6LEGj7",
+	"1jiECjf4zKU7P9YYyAzWYV1lbMTN2szq6J0DqOoRG2+I7uaR/dnFyrSH8G6FEcHHzlQzlsOIxatXgThI",
+	"y+UfBw9shUfzyOLE5pEQvJNwAc1geNaKfzXg+BxYcvmY1gerzAEo52aRJua4F2z91RvjZ4iVyweN+G4V",
+	"Y/gnV5j6BAfkj5Slq5Mth8BcPgCHK1exw12TVmd44o0rj2IO+HHZYEqs1T+wPtyd3XtzcQV3VD0QPUdd",
+	"b5ru4DjmtYBzLy/e8rWOlau3subNc+VbRtCDaAyss3uTUq7KM/MN1HLZcUF8Z0095bgcDym50d2lDVMX",
+	"/ccXjPzSJVJOvVlSIxWQUKRxHJJBzCx++rKSqTuN/7vU+Od3Wt4opSb2KfIe+tB/QJF74Zdm3pUj3Non",
+	"oc8Ye9K6fMNiywJ0AFJ0EFb7ASOesIFhqT2jzDUC7wfQ6aGlBAJzuTuyv7MbLGxZ9oNt/MBjrrP3uqWc",
+	"+9s9lP0AvN//AYVE4RcwhIrSwb248Fs2oipqNYLGBUjg7DYQwe5F+Ie75ISLu5r9nY0/piKfHfyRfd1I",
+	"IXfpnM1U4d8ZGZGPZB9APKf5v9390OPKXcU/8FIdymv+6JyrztviFRGfxLbuRneFM+38OluyvMy2L1aq",
+	"syULymwPhPjmUvjeOnYw51/yek0QqsiEyUnMrKXMdY/sQHnmrk0yCywJAxJJrYK+UDFVI/P3aDYZMaEC",
+	"MqEJE3rElPkV2hSRmFEgf/hLWF3t2Belckf7mTJpf9npkJ0dsru7S9odUm58UfL27iwM05Gf+/1f/uve",
+	"J3Jvq3W/+flnyG7a+s9O0Nn9mv1YTcuYVjDF12yKodssjnRh9WYMedgY7IAKgF5mbHI7ZQTXCFC8QNNE",
+	"WmzgCDDENtJxBSXyNjGFl+cmBJl6upbzOKbiYDKJZ2tqe9DFTRqjMQbHWkzFQjfOCa+y4KEGA46yXUAX",
+	"rAnWAmt0rXsKq7dekC1ojGVUdGw3jCLWCCpsotOZMe0hE4fGMaDkC0Z0QoWiA5eMk+Uv4VtoHJ/I5MQG",
+	"MovCyd4y736rXK6NHP0fRnJsFswslGEgLobNxFWjQ18/u/gGwaRHMuF/SnES0VmpIm6n6uQMaeI1VIMt",
+	"P4DqxljKc+TvLkknL2JY3Barvaxu4RvGu77K1K06JndYWURhTjNwHqvZLWNja7qVZaoHskqZxF6JPUSm",
+	"nUxiB2RJQlAaw14u4ME8tG0XjdkSYWFUX4RWPQx7zraBTkJZ6oSQ0xYJrVN67o3OWa24GLC+gA8Y3jCl",
+	"Cpqmt0jIxxOpAHgCR2oYF1wfJsxcF1KfKBYDZrSbi7FXzdvyXGrbNuOUEZia1bhc/sUECpjgCuQ0wIwy",
+	"K8D8Kx8FtvfLPlnkofZN810/E3kaV9bPQDMvR8MgKxHOmqThg069ygEFsWWpw96ccj0qnoz79kl1fy6L",
+	"ZJHOXmp0nL3kE23+WZfnhVuiqj7itd/UDRbOFiz/lVM1l1ZZemsPdP02av2K2KPZmvtFfY7RVHK/uhNw",
+	"kO3xSA7Sceav29vZfbhVkwTAIosgWRVM+GD7413QmEdN0IdAP7HMxz2YZ9dhZjpKmzQxZp3RpMoZOwIS",
+	"CzeJMeWYpIt9YG5q6ERffYZw+61NFGMfq8/R8Baq+UXtxCh6HCju+CkV2lVX9WzskkK/S50H3oC9Q1rx",
+	"UCaG8ee11CiLAKYIg7QOsUiPzP2ulT0dsyy1XY+Y6Iu5+wYyjhk9S1nWwbKU+w4yZbWAVSz10gbJS7o+",
+	"wB4A91zTFXjYhS/ky1ZX6lxjFZFr/Fo7ZidIm1kcIOwtSMhZo0m8azlbGOhufaXTcr5vC/+w5aQ5MCer",
+	"wRFXnn73isL5Xvd4LSQtxuH8/YC1ctDlIOs8ggoa18ooaGsGWZ/O0beyp3jEdCUQWQF+mWBethuWltCx",
+	"i33RAZx89NHNJ624NH9sqgZqZBmE2WZ2u9r9osJTpfsDAnEtWYHPwhlvDimPQc9Ewl5wGWeFLyuR8Z/u",
+	"iaqmKvXegq9Bg4MWMqh0CutR3jgWejKXlMFS5DZTGdKENxM2ZIkx/ebKAaoohcHgEy60rD3gNhEZb7VM",
+	"KUuJBaXcVoy6Bq0ZAMYVqjcVzTULwZ7V++cnrDqhyM42pqIppG5aC8rbG9aiy6yaS57ANZyEdhdUqpnP",
+	"obQWyG1vc/Ya1ur+pEgsz1rkIFYSsKCJNf1GCHMQ/qt5hM81D5+WIN3anb/vfXyy+8/2vyrsjCqLuxIx",
+	"zpzyF8fHb60KE1g0Bv9LO+29RY6I3UIngZ12ZW0GIJTWVwUEhiyUDNmUTGUSKUMRQLLLBJTZtuBzm03q",
+	"+RS2FgDtpKLephL5YyGGhbbDs5oPVbY0pEfC3FwLbUhCxelZi7wD2Kh9cppQMRhhfglXK9uLq3ALWOA1",
+	"LceSgWGR53FVPLB5K0s8BljY3wuMjXdxelZhlFJXy5gZ12b9yGsoDkqYoGMGmXRYx04FlrmMGRVcnO0D",
+	"XpIUrNiA0ve1jmlsSMaiZt4gPxU0NXqlBoUnQqqe8igCf0FCNWvGfMzxkuEmQ5kKLzTb9H+zK+T/5DH4",
+	"2t/NNAsXjeVW+MEIzKYcDgs/2ohy4beRjKPCDxkXdD+4kGwT2mcWLlktpfhhsGGKI+fNc1Z80oZdi8Sw",
+	"8PbFMduweHPIWHGgY6ZHEn+y9pYlOB0M2AQOikuSb0KZcCErPvtpXon11ipLmCqq57b5YvYOu4xcZODl",
+	"c6vlXYPFWnRvcUrZ2jrUOH/VUmV/qas8chthlSIk+638TyGb8ItleVrK5piKWRODK/5msSJzfruYPWdX",
+	"xgyDJfm28ahpVcAmF03ID3B5Ak3ouAVPn8poBrODhDWqmuUcNqqacsJE+fd594H/Y9niBi8F4JZwT0sE",
+	"Ws1iSaOmoUFMMZUiFSqdYKZdc8wiTpuW882pmc6tZCY4ocBHeMTGE6mZGMzgdCTMuirLF7hoppCWYQRe",
+	"ImjcxC4bwIqyQtfMZ9NMxbmQU1F0Z86t/Zy4+gfQfWHOns0JrIjRrNyzbGHQ1b5/PrsvR+3ZOInzKtP4",
+	"cJMbulX2/oICWHMHqB0Yd8yRoS/d+WulLs02cOLGWSVajyDJgSm1GCZ4QAWqkxVQUkCbkwuWVOdd/RMv",
+	"ZMXAVNNTqhjB5wx1UlVUt7obWgntxf2GqmGMgeWU1F74bUMw46BMkEqqy7iumVFW05THXWyc0YzVyDQu",
+	"BVc67GUZfEGGwR5gonNfgGniEo5JiAffmm5yKvKGkC6RKEuqxealJBxTQc9YEvb6UGU9Q3+/W0SmzjHY",
+	"CxImAD+3CkDzUgHkrAPiOKRqBQSTzFSrL0JI18qGUih3CSc00cJ8EnW5s4SC79xpbDI5o4Ir4KhBX+Sw",
+	"A0SKeOZgaYwVds7Qj6AGcsJUi4Q0GnPhLDks+i1EjHzC+g3BLRFcmhn8ZkdpfjNvLXLY0ovm+OtRJSTs",
+	"gSHUAA0QX3DluEpuuaACRJklvKI8nCvua4NQtps1KqluUGxx4ath49EsGgxcHmu+EIbQpPPNZbRdUeKO",
+	"LWzzG+Wsk59jiLNhZScucE1XnM3a29ztmTXq5WrLGM3glxdcAJ9eq9oCnphXxtYoqACe961VU5hBXbog",
+	"AXbuFXRsuULmWlvU/Jc4KXPL/M5oADWaltFpTxk5S6jQmDZNiRXuP4EO0cO0bOs6xqw19HSrHo3jEMVz",
+	"X0xHfDAi3JCPDkbMoWDYYB3XJOIROA3H9JwZ+c3iYVH/KJcBLE3oXzk5f2lqfSkz3pvfJrnu72oqAg8M",
+	"TeZrAgPbdSpvd49apdFxIDJmfdUzQqtQbBeHVA/dS644TloRgPw+gNQ3AzhfAeE/rbJmoCPR7s6uXXlI",
+	"RjR39sjzo2f/CMjh6+NnR/88eBmQJ2/evz42p+v96+PDlwF5/PvTg9/Nf169eX38wvy7Lz789u64nFdv",
+	"3vPrh2fPfnv5+z6849cH+/Dsr8fvF2Nh7dVgX/263wt+qcuL2gy0fH1YsSvTEmFd/CGUgLxr850qALzL",
+	"GJRraJvIEx5jx9sqzF24nkfTTtnAuvShaC2qrlmsjps/XvegrxUGz+udVylfLvsHXFEtDr2eUk+oGLB4",
+	"7VRsbmmlUHybdyzAFBsmcnxSTKVf7bALqesEKosVyxsIJgzVIBbVgZQVdYoXVBFb3GSjqIthK267r3qO",
+	"6bEki2XAYkwROMIn1oDAsBtiQ1OtSuLC4kh5flPdbo6NyrOs243ZHoWz/i32vZHixE80yis6hhjOrGqs",
+	"DykwkIdHMWnHix77IUb7CnXOSyBw9sJ8l3cPh3BZC0W477ob99zpACvqAPMW9p8AfYs4qHlrQdvezrBw",
+	"cnjw+gDqQvfLB9Ix1CIrfZaa03n/Y5pwqAHym8zvLDLSkAifPTDQX2oLCjfvdbSaEgI7qp4pPqW1cihX",
+	"IAxl4dwhtjE8WJWDvDSJtZTS73JWPR+0w2OdYfZqjDimQ7l6wGrdLNLapHPvnoVgsTfT62eT7MzaEpdC",
+	"J1qzsLnlaJgHFoP4Jfio9roSkFI0tBra+7LFHbdWuHHFDSTcIsxtuvpDeZTVs1xOfTXr6OJL032bCKk0",
+	"ONRWAvS4lEKykuf55hWQjVX2Oc1lPUWlIHRCo5GEN6671BbZHNjg4O22MxvxofbKNP0BvpOYCmCukphq",
+	"hmD7jCYxZ4kt0mBnIH0WjbiYI7Dtj7G53VncZO1EDs3oVnFBvBk+tVBS80e8Esvfb8k7gBYnp8xxZBu9",
+	"xKNyG0W9t1UTZki1PBizCDjfHPZ1wrj1ARw/Tl6O4sCMgM/ma7ShrnK1qTUbuc0whX0jd1ll+gysAbx2",
+	"Gaj/u7l2DeVDkmHgDzmLo1vAd3nKDC+RsTybfXNRcZuqtRBZHDMkIIU7o2WG6rcIIWIBtIffmNPYXufN",
+	"Ulr69SrGNI7XQR4HdDt8yFfrjZieMfB4btAdbWkn/M1iG2ukAq4pBW7dT3lE1QgL3MmMKc2SiM4Akdq2",
+	"Evi2vZaYRFkhl6xocNVYRiTQWYD9lDpZgPiMTtTqWsp8JmN1Ic+ajqmJtGm68wwDkO1sT5mRhBQ4N4eS",
+	"KZwdrUgy1HXNzZec20qdbzeoEoTU5CFLEhadVBVq5XmzqIhdZyHW8jleAzqRzWS1u7cUxyrxe6/WJNsp",
+	"lh/MUdLnwutFtQpLVMXAE+Zjgxu5BeLKsBQRqRYJzZmKEjp1Bd7QPLHJES0jFZFZs74IvRGHvSwZ0q52",
+	"5UIXUgtc8q+bKaSQn0B6JVPYlQTcIDEb6iJ9GkEjG2LRssvfWSPKj+1b1vYCIK7HpU2FO+a/PJNsMbpN",
+	"bgvOkzF3UmOPVOhvYggKLWBLFYSPeu12iTAFsuwWyHDvU7vzGUDt/rf7qd3c/rzV+9Ru7uJPNbqjGeiw",
+	"1jA15wmcSxmYnc2gknNJVD8UrN21HYHHdACNj45HaaKi7ytSO9d9wXdkXdCBa4rH41ggd9QJ5QJ53Zgx",
+	"y/WABRdZovfElcSMbhDhz5InE5HrSUE4fRtGqG0byuFVo8X9GPBv3zC22h1z+Y6Zy+rpJ4XTXZm7JSx+",
+	"rDnFQZ7C5UXlsJ5o3kczHALe2skSWJyqt/kdqh2sTydYq/XJIhicmt6gEpWM5Q704XwpvHs+qJn3AuIv",
+	"dyM7+q+V1u8emvcJMxGt2zIhm/c3luSfOYcrSZDxIaDFnwC+SrFlhGWokHeRXc1KFy+RbFGpvmrXs3kt",
+	"4Tll7Byt/YRNGNUK/Rw40BmRIiCp0DzOu8dq9y1yys64qNB5T41Wrxb4I60KDRXY+0aH1lOZJ1pkfVpb",
+	"5Nl4omeB/0zuZ5HJ+epNUBg7f2xGVdxcD6saFMHR4hfsxAVPqsQ40oZkOfvQzeS6JGW5I0txhIGjd9Xe",
+	"/WddPe0HG6lOUuGszpLhIsfjqq5ST+D3rCgBuGrKYw37Zp9AkT26x2zxeJEq28Mu3Rt0VgGCgcgEHegV",
+	"i4K5Iu6JkvHY6rTaq3zwTNZ/6r8lSVjMqMMOLUx9HmjzTHZa3QetR6t8dqMo1aqF0rYCdiOKlPad+2Tg",
+	"9kaBYhXrtSzelaNeVUsmiNVMrQ/MoRJlDGBM9QDbErsP90gI0pBhw2tEjj2V0SyAqmA6Zu6SV8ILqiY6",
+	"u8oHYHlyQTaDJxIzDBZCnHFFpokUZwUkswxhBrkvIOHSOPWQfNRcu+VxqjSAzGhitqQmnd1yiKZyp2VE",
+	"qMe/sT7tEdSAJzNjNVmEp+zh4ljmGVo1hJFdmTonpy1SN6vVI5T8/d2b1+QtPoK1cQ/22p0tQhWh5P3R",
+	"IRkm9AxT08K/QU8VgBYGW8a8ozjGv92vqEUokmvZ5ofdkK3vwt38JENrX7YD8GyqFgktrwSoYqLSwchW",
+	"/xn654QHYOUJqNFhzyIR5X3LoU85CQdyfMoFtZif5qRoeYb5boZPGUO4D30YbDQmyLzB+YdIOEx1mrCw",
+	"R2KoqkBAcGlsqb4I2ZcJt45kgoqTzTy14VVFzgBCFBMDQKEwy4PdtIyKWK6bt3QOGg5wBPDVmAVF8mbk",
+	"jJdMouammn1fHmbIYxHw2wmmqePP3h/ox3YHH3GcjTlovgFEgK00sQO0aC9Fyyr/4ty2L7Zfq49NY6AJ",
+	"Ml8GcswIHxKKSqPNQ3UpZesFqUuWTyni6/qW31Ck+lKu0GoLRDnFUFnVIyCKMRIWQVjDjds1VONYXk0W",
+	"3jW4a8dcKRadADiSWoAogzdgjnHEjAmDma8xM+dTFTXZ9qVhZq7R1fMEy2+dDKECsES+fYcP4lfVG9Uu",
+	"k3TE4igjhOUVC9OxbxtAHVmlWu+U30SGXWFoVQJ83QQCtSRd6ykypsw6gZwtP1lIlNSUdZKr6vdvv/+u",
+	"sRBWc5VuoV7SgFynRiWv5lhYUAAJ77eWaHtFUZHqAhTAbirujJwulUWxfoKgDZ5kqQcO5q7I2CuSFdYJ",
+	"txR0ksv35p+kuqo7bQ3j+UvL8TsxOGeRXpbnLswvLt59CW52mdq0/HwvPYzL3fTuhBGGfaHXcteXH74U",
+	"IM+CxtLfgNO+JMjqUqsEkGKWp1Plpi0AcXMRySmgwBm1uNwiKM9gAsYMBiIaWoWsp9x+XDX/6QONzw83",
+	"7qZGBtC8mgrUHKcjOe459L4THoUQCq/grHfJUt87g6tnQ5VnBIGT6w6HxfSBcgCFsv6K8pvcQ6dVeWHQ",
+	"8yNipJRG2zhns15ncTH2ikUH1XWPhWFUe++wtk8mFW4U9NRSXkqXOGKQBZmQiUw0NEZaPPzb3q4RBxDo",
+	"6GRBQoLXFYCoKdeDEYsINDUY+oTJEauKJMEyzAHj5vmsV9lOp/3NE4cJoE19PfGYKUX9I7NSDeiqrAFg",
+	"Uas+zgejucPacyiqUJVyzkUEwH3YYQMq6sLWz2GLfLAp+VTM5hubzmVaQZmyeeGQjnmMKUPmM8UV9oyT",
+	"1s+lWHZxUbeLi0ibf558/qXfb92z//zffv/nrcq18Fr5tFfqobqB0Rc00iSu445za90DrVvriSI0ihKm",
+	"LPAqUJekiiU2KwDoZ8MXRcLB07379y1+XMteacnk7P4Y9Z5F0q5boCa87L969+9/+v81/98qrRZAWTUz",
+	"LvJCt/Hy/T/PJgosfU1jFIXQhmaoxf53XRxpVAXytDpjvxzzvml+dMcQLsUQ/kpn20x26emrzM1zJ8xW",
+	"YSs2SFx9EAcE0Tud8E4nvNMJb0knxONY7e1R/ExAYTjc0yLvRnIqXH3XoJR/OB0pNjh5NfztH3vJo//+",
+	"7fc/kuPp/7x/+/TR4cu3Hw9l9yV9Sd9NF4clth8V6I+vzFGgfrn/a80xuxNkd5rt963ZZidxgZBdwbmL",
+	"N67p1LUPXc6Za11B35wbF8f1fhKtbx28svjpWloesgrk0/oSHwsBuc4AR79fSX9NwuyOvd/ZKQs4dcWh",
+	"d9n667oDlE6YHowKtQRD23l1yth5YEsEiTkG24NfifsXYSKqLgFcxuSeiejNMKstgLevgZAVNMywoqoC",
+	"6ad5SR4UaZzOyOG7N+TRg3YnIB1y75UUEZ1tGfb2kNx7l8JfqyNPPFyMp1Hi126UboaQV1PNsbFp4Avo",
+	"Gbh24X4OzIPVIYFLDAZMU1tuBGv7p00ZKS3YF9s5qRrV20iRvNrLvAZRexxi8Eqy8inVDKdXOM47tTVf",
+	"64K2Qltd8wE411wsLijqC1dRVI/rSl4bSYWJAWhe+dlj5itC4ifLgE9r1SUtkl9rgcK6EqPqVUTYTq8A",
+	"BwBToRopryYSjgNUVRHZph22HJCCFMkag69crIYVVyWVqbwHKor47NQCf7fOHyW07tKE69k781GX8Mt/",
+	"Y5WJxOdslqmA0BTX4oUH6DpB0fn2zbtjct92UVUYCTZc3Tyt+gLV2zAgCmxFzCh/xwTa8sY4P375Dhql",
+	"4T7h5tNYH+D6SfUa/2oevD1smlHmtMBRfw0ap4wmmPiI/3ruGNTfPxzPwV8fCGgco4wOd84Euff3D8db",
+	"7hS8mTBx+JQ8kUKwgSaTRF7wCEBdKez+vvCpQHSSKq0CIwQjQhWBmoKHu22i6AzbBgBySnbx0cPurvm5",
+	"L8yde+0Hj8ydPbCqqU4TZg6brbCBD/+kyCQ9jbkasQjIaV1moi+omo3HTCd8QGh8JhOuR+OAcKVSlgTQ",
+	"vo6JAYMOdzyxpIWNBooUUiyjpZGpja9foff7UGKlitAUUTntEhje8urZq3dkTLnQlAvMGgNVonE/kgM1",
+	"591ClwHirnJxRk7p4Jyh8kUFkal2GV/IVPy+gTZzy8HN9YVflUpOmZ4y5DXjFnktfXAoIXNsGwVy2p1J",
+	"PeUDFvTFSE7hZ0hbxpIZMjGKDelDqkW/QXC5sfn2WEJ6ocV8zZ9E11Rf2E6U0CgC2CCMqi/64m9/I+ZM",
+	"q774mVg7GfnvJ7P+29vbe5/vOd1oOp22kuGgyaCbH6hGyXBg/m/u28oXnhA5HCrm5cfNDBe+F34MAxL+",
+	"0t7tbbfNv5oAcBJutYhl7JnSJtwbuDKvs7B8AVQFpIpBHRpUDYwZFdD2Ma9qQoaPtR1/IqRPaW7vj59Y",
+	"xvAx9McoU90ir/ggkQoa2OLd52yi98nQ7CYzloifcfueQaqxdltgMZNMRcQikk6Kn4w5y7ZDZ6/dbrY7",
+	"zXbnGJBfeu32R1i3vb29R81Ot7ndOQYkmN7uXmsP/vcR3maYgpdJOjBsSfnQD5XKHaJAtIgxt4FDMJiV",
+	"Jh3zZTMd823prsLb8uskklBJ4wpTzThChJHgyu+sWImjUExxyQR3ixwAoQg1n0c7KH9YDs4VVgJReOuI",
+	"KtLdDkh3u7UbkO5Oa9cw7+5uJrZhC7/kSqu+gP+4LR6CQLOAF57BHbbIW6pU8Tc494YFhvaHoC9gh2RH",
+	"rFQrpIIsiwfKgyf0jO2T0KgCIWxK5Tiy2cFT7MSEKIRQCUTQQ4D7SE7oHynrOXKfpjyGuoSE0ahwVG0D",
+	"tb4I3x4cP3lhlwGqxqC9tmErgxG598m1VVvl8EL7ta1eX1BXfeXCHLYjGwBH22ZTXAVuloOY0URBw9Nn",
+	"YGokTMk0GTCzaH1BBQmfHdOzcN/YaCBKMyIfDpuvzEjDDKvT7gOu3FnHA7rT6YLK1hdZa1c44oagQ6qw",
+	"OgxIg8GSGUIxU90Xb22ZGbEdy0FsjRWLL1gmo8jB20PQIO6FmfgOtwLHcfGuvkAxXNjgP7n36lkug++F",
+	"B6keycQmJvXIYxBihsFZu70vGDcbqUd22h0Sljrhhy3yjBo7bsIw5daQHlC9jcDNmqm5Uty+EIxFKiA2",
+	"qQ9kePilmd8Z7mcslWvzzW0SZr32zUHI7jRakIR6KzkmiYyZIvf8fqxO3Bm1Ctq6ogCHX6CV6xYx/wS7",
+	"oi+sFR3kRXDYTda1YD1nM8PzrUh0nd+q+utiNWuxwe5+3msue3ZqfVQJO+NmW2BhjwO+gK5xQV9UtLnN",
+	"BldsT9ci4PWCMsBTNpOwTantUmdBZTWBRvrk3k57Zws4nuLiLGZwbvHACBIbntQy7Luol9kKtb4Anmv3",
+	"u/XsEG9XYPM8YyCO6WDEBfsJOtiSWMoJnifn8YiZ4YFg9cNBiaRf72u2B+h8Srojc8QgHbYv8PiClhxa",
+	"x545vYdeG3VzMGxJbF/c+xQldKibnOlh0zAYo1mXm67jzc32w5wHGYtNJ0bDSlrmWeBCkRzcH+lxfH+d",
+	"dwK/6gBs2u4umSRG3TuNmQ/nK4dkJtOEDEbS6FTklCkN7h+mRuT9+8OnWeccs8cMiTCbAqADUfvPmL+r",
+	"wi6KBLOF6BkFS9V8Txs7XuGpNMqKeX93ByVVzzpQzdvBwMBEVdhNVmBxKzIsn4Gy0b5AlDhgijRWGTyR",
+	"2XSdwJzogOx09wKy++ULvNEO1b7LShQoGodp5mgB1v7VoN8YFcyBwdfONWfOVjjudLskrO7CbzjPiMfM",
+	"q4DliijN45gYLSkxCpcZ/15fhNX9+sMW+c3YE3JIIg6JxsJC+CbKalxjxnSuA4y5zjYz3meJDL/Yc5Kd",
+	"M4AsMRIDpJOySPMZ+WhfYH1Ei4RHVDN4vdUmsr+bb2XMB7Ow5kgkVLMY7sONq5qd9iVOQ9Xrtrb6Qgo3",
+	"RavcMwg8owyP2VDvOxYGQqC7R0Lzqia8i0Wh7cQZGn4wax4MNUuA/7ky65wmScIvbNm19SVMZQLtQ4wW",
+	"bES02VV94WS42c1iYAXprpE+qaAXlIO7JDREd2Yr6leoDmWRcKND8jFzK/wsSWSSrTAzf6ECZBt8GHmS",
+	"Gu3YLAeYrzu7D1fRgMx9W1vWIxUagzPE3WqGif3gjYVpJZTANkw5UsFpYvSDfRL+97NjknUbCY1dG1MO",
+	"miAbg7O+L6yzzx2y04RRo/Ca9aMxvFcF/plxkeskQg7haNMzwqygPABH2AKug/Ld/LC9FRCz1sSuNbm3",
+	"093bMvs+HspkjE+1t4y2m0hxRsYs4jSLGyj+JzM3PAjITscwms7uVkDUiE7Mz91uX4RQFg5SqjmkPIbW",
+	"Lqg2xTG5cNgAyu0E8zh4ornDEVYaXmWG4GziOclq9YS53904oQlJdrUvCo+VbuMCuwUT90KutWH+93ba",
+	"hjBT9OM6RyQoIA7tyd5iR2ONIverG3zpZ+xybP7d6osD4NKOdXk2gidhqMVKaFWcl/wZUD+yZBtUnh3w",
+	"ve8YcK81fO7U5rODyNo3r++L0PapaTokBn9c1Gnl5mmZwH8MyUb0whi0hj3QiPWgXVNfnLKhxHgM4PJz",
+	"+yF068R8wIRinq/mYGIUt2YXEFnQQ+MfVAqX4ZDaZ9X9l4dPnr1+9wyeAXepBl8teHwO3h42PHgYi/Xy",
+	"NWjICRN0whu9xnar3drGAsYROBUzh6D546wqnwQNSkNN8GxBcNkI4wt0oBrZgiUuhisooqVskWN3t2du",
+	"ZKLW0Bg0PMNYga/lKniPhOY5aCYcItkyQ+AwavQaRpU8AJciwDNnpmij96naa5vfch/EVeNrsPRGF7n+",
+	"HDQSpibSUN4QpttuO6cbE9qCMMRWQ73/PzZDCv3EyxHkzCQgMQA8evWpAYYgLbOMO/j5qrdmw7z/ynE1",
+	"fKKz/In3RR6Kz20vf+65Y7L4xIPlT7yW+mBg7CnnPd/pdpc/dWhxN+D+veX3H0v5iorZkZXY5rndVSj3",
+	"XrAvE8DWw0e2VyKd40zotU/HY5rM7KlxljXgLtIzs0cbB+DUbnwOGr6NivmMtoc2AtRXnMRXaJWAHorB",
+	"Kwfx5A6ctfIIxAFQalp9CF2uiKjEYsV6RmWKZ4QaA3CENqlrGdgiIZqqIRxaBJvxu5sTGoPmiMqC+e6A",
+	"ij7qzlOusHkdSScF93DeRmbfqmqu8VIM3hKwSHOSqBrOAJ3DK1kDRjDwXK3NGzw7D8IVnzF2w5R+LKPZ",
+	"Cqfexs2AT9icj95/GoDn5HH8+bQQM/1Gr2EpC95/CTkTn6o6pn8GXrEOh7HZ9V+L0SibYFDibp3Lz9NP",
+	"AG50290HzU6n2d0+Bi93r91uIWjIx2J2VQ9EVAFuuCfSOC5iSiCuXu37zEOdwBykRq8xZmN10jn5+x/t",
+	"j+f/6Iza42786Elb/HH+dlvuJg/Vnu6k2xe704df9madP7cPdh83LGCuUdrhcziA+oVDCejdejNLGVXJ",
+	"i1c0MkbaS4mrlcFiOYPP+pzQu9NqBDZyB6voHqobhL31fnYffP/bFkY7y59AjI5Xhrtg6HlDEdZeQST9",
+	"xmaH4r3CBzrbK8mwlzQ5sw/srkI3lU7M3mTRK2O/eNK15kBbG+2X9dSWt7a3ZcUerLCDeoTGyvYFdN7P",
+	"JM/zKEkXkASgdRtxgMAg35XQf4WtIZ3cX1nsI0Mw78rU8fv/4dHXWp38AIS6deE7L4cR3S5F5pzN1tWs",
+	"z5jOZOcGWu83Lxe+ceZedaKOsTYCWPaPwHJ/Y7PL89sf1mQ4YjTyuMdPTlyvbz2spfka2fS08fXzHPe5",
+	"j4cADvRGb6yzY55B/B1DB9oGArjz39o0jRY5Ml/3vShZvrCDL1zXQMD5XKWBcK2+gSqOcIR8qUUOM20u",
+	"C0ob++6OT2yul/3AjMVsmksrJpmQa2IffJT0VQf8MRSl4HnOu+cnbJAmCRMDGzvgmKcJDcPoAIO8EAs8",
+	"nYHnHFzCacxUX8hhnr+Yy9oQ/R5e+qy5L8u7DSGVUeWOYHRiCxsfhpEFoD2BM9rLvYmkGZxNVwI2E5qB",
+	"YKqJgPzB3d2dXXJ09P7lM/PR50fP/kHuPT04fPl7QD48e/bby9+NovvqzevjFy9/3wrI4evjZ0f/PHgZ",
+	"EMx96Isnb96/PjY3vX99fPgyII9/f3rwO7nnkjJkEnFBY5sGpEj3+L25udl5foTqdPbuvnj8O/yBz/vX",
+	"wO/y4bd3x16bi3bbdknnArJlZ4wmfrgFiA3BGilAWQf8X7+9DhLE6wke9mxXb8g1ULB4+A2L77dPQnXO",
+	"JyGJGb0wP6fa9lhEkCKOgVm7Ql7ncAgqx1KcQXBZMBfMa5FnHGGNKWZiWi8XBPcx9cVi58oh7ilI854T",
+	"GPOa2wLPEnaov7TgWO5+PjC67iVdUFPGzuNZQQX3dOhOFQLedrvU6R1bsheBjDpBI4Hu/A2z53/Fvb4P",
+	"m/nXB/uwiX89fl9E4vQaInSPOzbj75d2p9duN9bQk5H+V+3PWufbjxHgq0Iu45UlHhhbKG2h2zwPzLNj",
+	"erbM+wL3fA1+XG/Njbkp7HZuCqmbECwNAweRVvzNF3l6NmHeVcieT6Qce7+1Lq2s3BgJcBc2MwZuM4GB",
+	"aWO/NHAqVMlcy2oVOU01sm8qrNDgY5aBzTVdjDlPb4z5OaC//8V8YAi5Z7hhk4vmhCodfmduLcPcMv0N",
+	"8ui87le5Kmnl47wqWeEfqVEp1/B6UctKsdWUVv6gVN7gK8D+nVbHQ3Bdm2HKMUHXzyg3W9Rm4fTIWGKG",
+	"xICKAYtB/YAvm49BiYzTEdQSxWKRyy1TKq7NmLRfqHEvXVIe/RCRAKTQnWdqiWfK7pW1T/xmbil8t+eZ",
+	"quQV9/Fwru+j8l5f56Z6Aq9WtuYQU9AxHZrQEfrqIiy/xtIpTLc2MpWbjR7k7dTkEMybzKSK46DC+t3c",
+	"PIGB3ph5cjiEuoWbsmRoXIwkOCiizCyxr4Y9O5RxLKfmGPuPmIU4KfdL2QkWvWpdqwS34UpWyU2wdhxP",
+	"bEySnMuXPIU/Nsu/aV3atxyMxuczLM9uAP9MWLEhQ+f3gLpuG68HtuN05psKT68gxd5pGt9OMPsHlK54",
+	"VjP5CtsH02GVxsSNa1Cyzcis2LoW4flKXrCrEZ3gjIQE/3rR2YMEAlu84aAiIszYjegsINjzK89bTvrC",
+	"WO+5wzlzNjtftRsZMlCchEth5QKfg+/9pMiUzjYW3vmXflQBHlPb/C+Tx5VextxheCKHJ4CL0ui0e9tt",
+	"2MeCfdFP6Wwlsa5GfKjNG1Sj11lblB/lB+NWxHm9k9GcqXqB7nXPrvJ934n7axP3l5L1YBxksr7KE1np",
+	"a7wCneBb8TbOeQwDO91qF+J+Zd1H5li8015uOOdNXrCb0F0yJLkFRSrlNmO2WmVeNkc8YWbPzZYVmmTv",
+	"O7ZwkSXZXK7aiGf2w6DvDKgg90IjNsIt60k0p/5eCBhY4VYORFQBpgcAO9CJN8fX4eoEj0TDl2ll2L0V",
+	"5Po3VgpTIPMqNTFzK31XIPM9FsjMLaPHLY6kHFtgIbgyzzaKp7i+buYgwnwzCyh5wRXXPTKSU0wt4Brr",
+	"/TEJ4jTFBqkUAVq4xgCCxRrrCw/CCBidlGPELxkM0glnEdFSQmUMtivn2qplLGEt8hoqaM3tCPeINeQy",
+	"BcwGmkQAWEqVBbIYDAw1F3Gv5cUwhZN1u1Ux6pyLJyOG2I6ZEo/0PoE0kzwXodMOGgMZyzQxo+uyhxFA",
+	"GFYnLVjm+O4ccgTNB4y9wCJ1YlbH8dNieyXYYn7XzfUydgtkvc4Sm3WJZq9gIWp+qZqcayRl+00cP32u",
+	"WwmbIZKLKUv71VbI/Nt+ofN5+YIV4a8Xjn/zta0SRAdRtFKuh2DT6oqbu3yPmzQ/VjKoerBiUCUPaDU5",
+	"HhiwcaO2sS/Q3vR6XbFGQhzTcybu7JOr0TMOIkiqL2saGyoai4yTLHkhYjGr6oj4FH43qgjssww7A8EQ",
+	"UsWifQcBYpFFIgZ81Jy1zdQAHMql1QDnMJy3AnbqpvmDlKwYet1MLvoLqrx1Uht4M37YM4w7quoY54hh",
+	"PukudbaDFZKPjHAoD2UjLwMU3ZUP5yWr7+5Uxm9PZaxqgv/XTrq6Gsb6wxcDXpHeslkOVmlju4Av6ALz",
+	"6VK2Os/o0WPXfwUglLIq73tllNYtCzHJlYOpPGdsorAYxPGLzNfiXDPcQo7hE4Yhb6YcIS+4WuVoFecI",
+	"EKAJBPilMmAqxVkpYjrPO3d2N+dQb3HANxvdXIFLPrGxHJIXPt/lLF2HSbygsgGzl1aymSH9P7OTubY4",
+	"rzdrId/F+244Wwnh8K7bpF4j1KeyZH+sBYi8anKX8P9kJKViNodfRHLaMxLDIbmj86fwStjSP/8Mr/35",
+	"ZwTI52oe5H0f3jJM5NjiomoZBuRU6lH9S7kwgoMN9M8/9wXBp+eR6+FFtAAxf8HZlIASDElR8G0Lpm0R",
+	"J8O8Vg/AV+LiAOzQ7U1YyJmp6XYC3huIoEkipzb0rrSttwUCYjcNrKGwUKVUWUoEQAZLj6wcd9MqiVIk",
+	"dmkU9mBDTP5C85usYrHTqA7FQle6VeXvU4wPBOWhPrcAp9AkIWv5BPRtkQMS/hK68dpWEONU6RzEUpHw",
+	"/999HNaNPO+uUDMHs1grzyHrILlsGlgxnM9kn0AGGELm4gapGfGjpSPW8irGC3H6+YMB0NTmMJRbaVWu",
+	"f1ZNu/KAnq43FndKVxiMV6G77miWabeItd34jnMK1swnuEsl+D5TCTDRlwoC4vWCxgg1Zo/GT6rORVgQ",
+	"LauWMi2AvaBZAnKGczb0R2JRxT1wTkW67Q5mH5hH+4IryEgQAdjAp/EssPidefOPkTGAGYOk6CmPYyMU",
+	"0MiGbklGGcLEQg+C3lfYDG+MMLfg2KU+Z8LRIm0XeqxBrx9sk4WaDWpc0BwCH+uLYQrdse4BJn6x5HVr",
+	"39c8MJamAMO6Lyoqsu3tln7e3RWmyZaFqAZ01FMJoEFw8958aqF572yC+RWYAA5JmkC5AL+D0NlksY1U",
+	"NoW2glJjuXuI6j/3kvokR0TrGHJd+6z5HI1jOWXFIaiUwyl3VIP9ZxfGulKADD+pErQ30kimWvGINe21",
+	"Jlyzw+ECuurBrpTDISSxxVLhKpuHzaWmHA5LK8YV4r3aqdhlsLjg5c3g35zpn+WbzWzhZHi3AgWy+7Bv",
+	"rJgRRw9Q9/FOIZtws3k43Gr1RVYgVaobFrKJqDFm9lnLlelIAu6IBbEdMZ44VP7j7CgYxRwCxTFn0K1E",
+	"zMhZYtMPD1z7iqxmntiSeQ9WH+FP8l5c0Ispy5rNOsEIRiG/EgYDoNvmRhprlghq9pKyFg2g3mRrD/Au",
+	"wGZgV4A9NCQDGceMnqUsh6goONFB558Ro+HjB+34sN2aQ4uxnMw1hMq1F6Kl3HecC5x7eTOn0CxdwiMW",
+	"Qt8WkvXawZYAhCJOkBRkkiYTqZiD1SdYuOd6NPXFOZvoHhw9Yncz0tDf7UHOgmE9DQe1JSOFtnVBAaLS",
+	"No1wGIsZKM2QJsR2znEEthMyozgZ0ElI4KyqjStDzIsOCpX23wPwzIjGwxcQNar+nLvX19CyBKoN/JnX",
+	"mXy1yVw2m8WlMGX83tV3iUbfN7DMvGoBnteRjKPbgJrxTwPO5A2K20J0whc96JApQE25HoxF50THM/Wr",
+	"waI6x+293jbeY5hSXjP2n5p35vcvfKf9Lqygpjy2AVqX2hsbNX9mBURBa3ag+iD7nVPRKvzFZDEtU9Sc",
+	"QQlBzZwL4qYAzYbBQTEww7tfsk0s+wUCNtqdv+99fLL7z/a/cFY6hZbTe3n3j+OC4uXA0/K+sVk/nvtF",
+	"RWydIPcqGx8CW1FNSc8aqnCwkfZrnsrOSargt33oyIeu0YImVdKXAmwDU6EHB56Om0/MKZ2BZ71kv5UU",
+	"UzjABQX0G0dBKiSTmFN0KN5SNHjzgKQ7OKWerOCgtKZh7vWzsbvL7fhut7jj5wxQ6KRUtesLpigI6Bym",
+	"6TmgNFXP7YlMEjbAVkJdv5NTzJXG3lzQgQutBeXa5bmGQ9j7pxE08CbgjAMZmbG5/vseB3KuXapJzKjS",
+	"pLNrVD4J7gxY7rkgsFHp7Attt/+q9yEEJwRjXH9hr7nwPdfjeCvIwSbnuaWF6ysOyGOxhj9f7fI6KmYs",
+	"FRr4ofPetu+rWus5AK6rYnIVyF73aht8zWN+9YVru5/NjCsyZTFYhGMWAaCalhLOjeMQ3xlGmKiBBlvH",
+	"x1YTD1wDGqyUnVcFAYY5BZfA7bqUYeZ86p8vnet3uxbK8RUZHz9EQptHq7u8tnXy2i7ri980pa0KW+yS",
+	"qGLlty+DFitnUVgvUx0qivV+GZEf9QU6wYKsuRZ20PJ9iOD/Q0ddizxP5Bh8koiSkvFBcKoWG46390jI",
+	"cXc1AWWFg/shsPGA3GGJgN7avgy7hNrYgE6VK4Me0xlBYC5olO4ld0FX9Uvint2si+yGsVOsbXGgzks6",
+	"6lVAl/letFvBL1siXkogZv5J+StlBd6g2NnYN2S5xXHGLIrNf5BNnDhd355co5yXXDAFZ4si2X37rukH",
+	"hNksMzHMZZFZeb/jGPnaHpXXUpOJVIqfxhk3LTK7KttjnmdelfFRwY2hm7pFlDhlOakQO8uIguKAW3f5",
+	"kreJ7nbdptF9CM43ubg+reW4GLMdsYT1SJgpK+joytSVkJyygTSaQmjzBk64qEgCBDiGhWLePH0ovgs5",
+	"fzuC8qkU7E5Gfosy8po4v1gqnlp39aN+zjobnHvhfy5WZ8A+e6plvdIoQppdL+uFkZjzLC9Y0jMW2gn0",
+	"f2ZK+bzWjiXaiNXah+947R2vveO1d7x2E15rWQjQCRjOVfNa0C9vRstVlEfow4IcWEi0NXy2qPZ6vNfp",
+	"vpv7tPAVdwz4jgHfMeA7BrwRAwYOcgMehxFXWiazJZWaWIiJML0VGYsBkXEE2cyYnuy1NMcyfywn47rV",
+	"910ACt1cCFpCXj179Q77n1NiR0VG9IJhE/krifK+sJO9dMgWCwQK/lGu2RhZO8LZ2+TfRmD+lglW6glN",
+	"IqbgxzWwVxb0egRgauf9tP3QpTFi8N/lro824OC6oQPuivtzea5d0NAy9/9mwrPxdUPcRbccNVFpuwl+",
+	"DAyqu8jyypFlYBwjOpkwAVCs336oGVri3ow2CxUsDjDrlHFxRhRjhiF6Dlpw4la5FvoiNC84sS84gRec",
+	"mBdkgWGMQrtKlg38D0CMO933Tve9033vdN8NZMBrqW0iPi1wvat1QdgawZth2hHHosJ5t0NdtE3IEzM8",
+	"x5X7osSWyWuIGIPinBfyVtQSrc+/hXw3ktM7Bn7HwO8Y+B0D35SBU1eFfbVs+zId71bl3Nj2bq20znLr",
+	"uqxZXdZrQiYWq0AmRLELltDYsmvFgormdRYDoUUOtS255lr1BY+yXtnWPHYtwxwchZcIyjUmZ1reNKUK",
+	"S8plHOUgFWZzW9CJKZ35MkWwKaThOySLFnkjPMTrfPLc2BWeUIOamQA6mKWKFWAC8od8cnmzBAwKBxKp",
+	"PRfSQqTItfv0/dAJpxkcAPDE7Fx+cJnH7mrglUvlvqauOXpZvz8PhF1ADT6WhPnP1jmOOp1C2dFmPqLb",
+	"6+S3RAvwGvn9VdWAW4G6XFyYXdln77tWP0BigEssfPvm3TEpCMUwQx/KCtOwdkBBgz0LdbG8dPb76Lx3",
+	"Y8tQUSY4XwzY+h57/F17PAlodGPpq7Czc/yWkhc0s6Z9V+gGFjHM6c4gvjOI7wziO4N4A9b7Dpxz15RL",
+	"lYpIXiO/RUA+OjhHAGGqtJcGgGtt8fesnTamEUOo5Rygty8mCQO424jO9tE+tChjiK1irU6uW+TAVcHA",
+	"jnbgvs4GxWf7otZgDgj7Ys5LZjuOqU0jOGVnqQDHKdQgeakHfeE3i3cggIawYpMAmHnwTlrcSYs7aeHs",
+	"lwB7p/r2iX+cA7Bv+mK5geO2CFo2m1ktP6yYeS8imXPpsbxgl5I0acT1krSwqfMFJogIELlO7gERbJol",
+	"hPXIdCQD5LiwEVBigNvThrcyDurcmVRnXeGBV+iE8tgsPuSFRE0JkNv4RS5YZN41omrE1D4Jx2ys+gJm",
+	"QC5YwoezkAy5iGAXgdeRihmKAZ4JLjCIzdATZmgHDt6EAYyuGcSbYV9QQVhCFYtyZEwj5WzTnLyO05Jj",
+	"RsYyYftZ8nHCEIJTyTFImVZfHDEamWFof4pcKxYPiVkMzQSJ5FRUuDzN7JYA7ptbngkNHdtXaXuOZJdi",
+	"wBKhbhLAvG4sMIQBjWOWkIgXO6w3ztmsV4fsr9LT/2EALpQPZEy/vASvfKPXbbeDxpgL93cHUuU0S8yr",
+	"/v3p3/1+2m632034b+c5/Ofh888/myuq5mL9U/8nrzNWOgGGXjNpmK93Fk5n4Or3lrZIgjOm3yLVa+iQ",
+	"PVlHiQcLCXHQ/Eibf7abe63m519WmkYhLm32MiL433p7g8crj6l7bQ0MvivsfcM7VkHdZ8hf7gD3v8dU",
+	"S8gWATEJwsfXF0D8V3gCM7Fj1QR8PY+5XpZE7rQ/G9cbyDSOPLR1x+4R6yYoNgSy/r2+yFoCJdpZmWcJ",
+	"h6cxf7FSiZzCt4wKkGFQOFj1Kc2Q+RFVp0U+FCGnbSuAYeBg01VQbPYx5XoEL+NJ1t/OvHEk40iZeQq9",
+	"73B/8q7B2AOIurCwYBnmeV+Y3wC7VEtDIVB2yVOgAQKZG+3ZjNhB5UOUwJi6VgOxNB3KBGdpPhuU0ulL",
+	"HY/IqUxz6J9Em1kaNVJpstc1hrvRvWhSkVLk74ElGom/W5ZoJMcjppxjVxGj7+1nkXNqtChmHteo+g3k",
+	"eExVgaN/6gTdz+bvSQzwikMaK7ZOHxib0b9cgwmMQD3EuztWs3B/ZiKTJgk1xnxD6Vns0B4b84LKrbLr",
+	"IFNEcgc6tMgTqhANkg4GsAUj6eAVNSu2vik0T61RlgqfqNMUOot0pn7/3SrawXNA9y8Y/m6e5tkeaDuu",
+	"0iFwhynIdoFr+WBP1SpaqXnv5VXSZzSJOXOwqDfY16kY774CRQickapKR7vyHk9XPnazfZQksRRn++bU",
+	"R2xI0xiIbX5zYP7AYxWdqRY5skPIUuZDux+KU4MmxlWMoVx0s3KzMPvgK4fyOj+ZYyu6epbdGr6ujDyK",
+	"YyNoBucoEZ0XldiWFmScxppPYnTASjIGOxM/UzwPuzWnXbNJ5XwsNfFJJtJxo/dpN+i0g85u0G0H2+3g",
+	"Qftz4FBqew0uNLSTHtMvgIPrbAn8YzdjB1xodsaSKhq8ZEYimXVBxcBrV+O1n/C6PJShKm+vqdYNaet+",
+	"Xo8UrFByBiyinqlkBWn/H3vf2ty2za37VzCeM5Nkl1LkW9PIc+ZsN0mbvG9zeWtnZ+9W2SYkQha2KUAl",
+	"ICtqp//sfDt/7AzWWgBJibIulu3YYb80ligSAIF1fdazVmFyX5N1/XO0o8QXe9bDyVEJWegT6CTmONMj",
+	"8fS3cSZ7AygdWyRB1gAGnaR6JacEW7y4LXVfqsduLUS7Zi8DAD7MN0Vo1i7VvEv1kyQWT9x6RW+qaPdW",
+	"OFWzBvS8b/XUHbdl1MnAkuw8iR5P0yhHR0AUNh8ZuO28NyCzCnwH+qijysZgxMYj54Q8b5EHMBA8gXhu",
+	"6PiEN0ekha//xa+Vtli44DQZJ9oFA+HpwIMam1Tb2D3eiRBqJQ7GHcBWsVuRQRIHyBH8/Mp5d4WVia/j",
+	"kLwTX7xTkoraI6k9knvqkZTMYUqh3mm81WljTN1Bor8gbpgufDTTp6w0arx8wThHgEGuMF7zn5EJm38w",
+	"s6s+r7g9ao+j9jhu3uPYvnuwyAFwGncG878tt2DujJWFvZvkYh9hDT+gpLYXOQSn85ZP7Q7U7sDtugPL",
+	"ze9ruwm+U36jL0RiVkjCwHWQWwa0wyWmX1TCxJcRqC7oRwpNP3neelRPvK13OhAy6yjqYCgMGL/O2LtQ",
+	"7iIPfJi3y+HBVxvkL2gyP8Fc1oXOfVUp1OJUVgpauCnXedT72LjcH0F8h4UT/aL8xfyZzo/E4p7kbwGE",
+	"67wU6hk6VonIyG7h+cOhxoEP2eP3Y5tqfRGxn7U+T0XEjkejVDwBXJJh3BelPjLht1hlBHVCwSyIwSXH",
+	"JrwDneZwXmieK/3UOgrajx0eHhw+cf67hhZNThSUG53iw2XOXpP3MellInHbkqcRGysrU2h6DpWsKJyg",
+	"f7iTTaZNGEBZ6r5OCVxEGYoUSmqp+hSBYh014GbgThn+/EKMLFSdoo0L4EKjhwJaHEtfbRp5uFoosQ1u",
+	"H6CGJ3x6xCAlDSEPCG9Qvda0yY69w9Pjig35hRe8xNLgRGV4dSBYF8jLK4gmoW9uUc5cG2x8vU4ng1kb",
+	"tGxjkon8wV3mluFl1mSveZLwtRq8Fed7k52D52eD652crUDe5i/tTgtItRmLG3c03A3j5/RFyo09Gxt6",
+	"ELG6LV46N1E4JoXLx1m6085NA/N0KIamx9Oz3bN//NH67eJfu4PWcC/94UVL/XHxYV8fZs/Mc7s73r88",
+	"nDz78ny6++f+8eGPTdkz13szSWXpLE/EkpbIEluJ6yyJWDzO0hgxE3R0/LRmgOIPtvvx1b/A+Ny2sOJX",
+	"/+qfYvpGfTR1Z5FtVWU6tcDL9sP65kMBtl12BtZouOi74wMDp+5DGsHdY20r/lzYGY10zbjG/ZXDG4rO",
+	"RcEMFIgPgw+zON+aEHNJq8WyfHjkVeM1/Iy1bMTiuwosmBWC5inu//WrEecesMgTeqUAMuke6Rv1Qs4T",
+	"UaGjTPeEMZiz8caErx86aB1gBYrSE6ax9uISwJPOJcCSRF/JQRhRykZWeFgDX/OCMKrIFxpeCDFa34zH",
+	"Zdu+GX8LcY0qUfUrSkHnXvmdOlPeVwuwa9teD1jiud1zIzaRefqX1RdCrWgRcS9tw0iKYQ8Woh4Re/vq",
+	"9PX7l+0PH3/85c3J6ydU3YoCCEi2wGkJQY4jMK48o9gk0+o8mg91JCyEN/KmrgcQi0BMN4U+Qm91w6mc",
+	"DiTQcR65BXGJYPQZekiC4iOcntCs+wT18AhRnfApPpQu2P3Bg0GI1T0qFXv7+zwr3cZ3lf2+hT+LAM0B",
+	"6PI9Z6sdhSsoxPIo4O7xhtwSVVjoKFqeiLF8CqB+ieDbk9Pj048n7RfH7168+uWXVy/jJos/vnkZEyWa",
+	"b62LsZ345NW/Pr569+JVzDJpBG0A0Codlde7l4EC8Jrd1CD67XOHJnJ/XEC1oe5TwyeqL5joLDEdpfts",
+	"JPQIuRMkAupPBE0/fnXKz2MsuXfzeNNvvNNKNKDCO6aCAAsUblBFQOUMTiNRwSR7vN86eLLENF8B64J1",
+	"pKMCsSidB3DICcHjVG3clD0zgxXePN5AadURt4MinvhCqCshxdev7ltU4La0+N69HyrAX653rfhig0Qq",
+	"K93CFA7Rg2nND6jSM8jDuFKxj6c/NX6YCY284L2BaLzQymY6XRYfgYv9tX9HKxXgv8AZhjL8fdShi4fq",
+	"gz5BFJIMofT7XY9/E/ukdnuuaQSI3jiDOrLfPxdNguPC/u5DPL1sjq+VcBmNu6nskWGA9v6SlKn3Cny1",
+	"h3P8s8RpPo8dofYoWKdsiKh5GGGWF50UbJDSUZALbrJjc5HnQRiiqBEV5W5VYChxT+yKc6kUkJs4B4PF",
+	"Beh13FFdYWQiMIAz1WNiYCEqaLARUMlxembwd9p5MZzBxgKYlkmAPA47NQNi006km8NATyDXAQAgI7JL",
+	"MJWcneWBQ9CsHtX0seeJ4aOR4JnpKFCWbjXIFejp4VBaKxKqv4N7k7mQG0iWJWIkQJsq55DJVLB4qDMR",
+	"A8sdqAGYGrpw5BWCTn3llp9Ggf3u87BykwEdZixVLx0n4n/jpzGsTWo06/Esk8S4XfRhwJyDVJBbam4u",
+	"onziHMr5nFuIeSZyPcvm3rlWAnJE/gO35rrfUVM9ztyvewPWnTo/KQqDgJI9dqLZhLJrFjKCcC0Nzm3O",
+	"cUb0CX2dnQtLZKqYzAdHNhP0+AHh1gjo5b2zJnvfh52ahU2vsSydjAEKeiFS2D+ZYoaPgXaBZcJyqeIn",
+	"vp8EDtXvJ+CYpY3N0fL5FIQ/nh9fxQgLWdiY7QA8ial20v9Nwcioo4rQlThisRFu/ajG0VnA+NOq7kER",
+	"i63sXYj87n+MxVjkt55waVNp7JlQNpuGq/zH4S5ov7p/ZTrUVxaed+Y0Ov68o+JEZsJdPw2/n2D16RlU",
+	"n+KwhuJM9/t0KypC9TPxwpACsiHriH6HsxMr8o0RbnLdR6kBLTvcHjgCzv3MKpGFLyG0kQhipWi6F4ab",
+	"ENKkY5WwVF6IQD7sXp1/rH8/j2iXGvJMvLwrdH8q7EYkFDFWZ74ROgdzeDzy1EyAQi8apUfgEamCyHND",
+	"qeBxjIKbgfvRapYAVt1qX23sxMh8DIfOwxLwCumTG4etVLNHhDNLvNK5F+JTaVUIdRCETgg5R84dblBm",
+	"Fwhemj+abgHKpn6xEZjfq4voKICVw2xIy8Ebf559/u5xRP94shqxRkyivZ3XQ9BuBC1tRHo5g2PdCeHV",
+	"qjmQxijNwUON6YcVyOLPN9xzzM5gMisyIVSqtXPcT377Pvn4Ysd5EtBmOJQilBMj+LbKb3jHf+wv8sUE",
+	"Bb+YRurm7BR1uHupYiwfxjpZEtjhVwE+3TP8QaixVPcNManTVE+K7E8l054+mbfpi8KZLHtialgBDekv",
+	"RWlHFAmWCZUIH9+namjgpBCKKPgrMqMzuniRlvBjWxKCyaHqsCClAZXrtu+89uNewTJx+VdBZPqtUQuS",
+	"ewnKzM/ZbHSgSoYUz+5iLKbbPaLoPDkn2gP9yNcRk8DLEnCKEMx+fNB6jvZ8w9nzT5od9bO8FMxOtD/M",
+	"iB/khBkHtx1dL4RgJnwaQFDw+Ih1tR10FFklCeUsA4SRCO6oD4hCj0oa9LoNhBx4iLRXSDRaw+UgRLzw",
+	"bvGHvUEmjR1yUy6Td0t5lnAbxOHuXmPvcIcAHrNffJ8LxBfhfuvYKLgS20YmbvDwyuzscQK7JOb9Ppy2",
+	"szJTUlomdixuopySaWOC1uhBYvRqtN19aavthHcx1JCLvxWVREkclk3NgLVDp2pedbyEz0tG50YCF++/",
+	"scDtL0xVHSwa80PBnOGSXT/vUhMOw3F6PxKqFEY+51JtdpCiFfAYQGyx8Nwsdb3Ohc3PzDVjMdWGxhqw",
+	"1NlqWzA8Tvf2Cw5aqWQit0Sq6nDdrw9Kvx6PktWGsr5hszAHTa/mmyZv35qIefCI1nAUN/LN1oOX4rMC",
+	"dDXRvcWBoWP0/hEXNcAiNkhWKpvxHrpkBvKR5KeYQqI20xMjMigsSzVP8rwXXCJSI6CgrFklnF5qAL+s",
+	"Ah8Z2GG6EDqyuxZyxE12Y+3+oHb2FQAEt1BSWeE2gPPXE90bO3/Js9P4LXwyNVYMl4AOCN+2JDLpCw27",
+	"U0hd+5AjIAuN4FlvwPIdzhTPMj3BPK00tqOsPgei+3ao4EZ6yqGz/YCLKc8Iy0tRkfCaSUwuCmYSOdCy",
+	"WOaPHsIQsnbjNMWZIfkUV1OAxxEkbi0+IaUX0sTA/zbJNq1IH3QaimNnmGzuLSESZBKTAtVwjyv2OLbZ",
+	"WMRPGFazunk8jiGrEz/J6YZLk0J8XmUCzZzhOSpNgwbW1ToVXN2/sDIehFWiyrS4dVD5PvJ5JEHeeaHv",
+	"JeC81C+L0MUx5eMEqlo8G58/dCVqdMBNjVUqjGFxOEFQOgvn8CoBvix2+9LzkNxh6BZk+IKX46+jM4bB",
+	"zXfuB6s7L8Wf3ky5+Boz2GjsVwVzryql9q28ffVgHbqtQ7f3T/geJ0kQkWsK30KslqT3yqFa7uGVoes9",
+	"olTHxh27QPCB5UJqWqwOiTqqFypVAIPpU3RRoVMUAXAoMzjgplFKxzw56igjbEniW40SHzKGgiebSX58",
+	"8KaS/9uNId8m2cJrbkpt2+rQcxAHuKdy5zZg6YvrtZGYWDUSHarrSK9u4kBj1AdP4DUj0ndhfZyGar1v",
+	"O+i7LZnw0GO+G2nvzUK+eGfPJQDKah7KQ3BpZyAPxbDrjnc5KsYe/+Pk/Ts2FNk5tJ3vDZ5gSKcgDKiL",
+	"FMSAqordC7q7jYo7Zsbq0QxOiNuOcj5em6pqC0j2vM0T9UyWPjzIzLjXA9ZAVlQUHcVTt2xT7z8ay6eb",
+	"mQmYR9qKmbCKZwgr3YCV/q5KykGhAsRk8tgs1ZeUlnMnKoCkQ7gJcch/ryv6PuAkVvEZtx1OqpK6L4pt",
+	"USvpFWpZfNsp/trBuz42h6oFt+rjPfVYyxVw4MGgC7wDBAg3N4wHP5VD8R5KZmo4+O3H7Wn1VwncB5hs",
+	"7cl+MyByPi8XbgWzUDZgK9MG7zSGqLCjft7HQMzA0cum0TwInf0sL0VHXRuEHgJceVlvJQw9KuPQ3VcL",
+	"0MgRMxqkcEcFcl4g09WXgknbLlbL2xnIclEyQnt3z6QjTWCycQNgj3OK9t2o1Wo98e1gqQK+nIlxxvmE",
+	"+1LWamm/LN+yUODfZsIFZqI0ico8zqpY/k3Biq5uD7H7DFXId63ddqsFUQwOz9qRaaqEMVe0jdjdL/3W",
+	"nb2JEBfl4XzyG65k0s8j+lvPGq1KRL/74nlxYJe8mJ1YS0fcDaS/9PAa0l/T7tbOxrVVu1OdW1Dty7yO",
+	"p3/5evizFRNOElnFiszxufIp1ZIt4ilYroRwDBsroW8390NLVtcPbOkUniL5dfC3u7x3sdkJXDVpEx5F",
+	"5itlLzarJshP0DVzN95W2rCWYJU+Xrvfz1cWaCeIkNV6HbNt72arDPyqLsg35T74txzl3Joketgpp+KR",
+	"v2WvvRIp7MfyyDCZVDYTnGG9zK2HzdvpQ3PBOROFWKYawDK1Gh/uXJAUtpGhzmFuW0mtCnxCXE3zyzBN",
+	"RmYNxlQZjYHBGOA2c7BHf48NRfQnfMJrmOS15bR3T3OnOMwaNkc31b0L/KdQbgS7P6BXDLLU/X0Anu7n",
+	"aKfkou43dluwY8INKq44XNI9Eb/DV7JgNHvl0bRodG5aCZ/utHfdGOjaZzMj37/i2mX33XcjF+Ccyktx",
+	"Vmpbv9to7e78/XkNBVF6pwu0RGln1QmxOsy7KjjhkSnvnTuI9Y4r5PCvYpTynpO1aVq2XWcH3GTHudAl",
+	"0m8oPpPWdFRcPoUxdlvD2/FpkYsPeLS0Eo8MBGG559HEyGlH9cd2nAnPHEgk4alWog3VcXCPUSaMULYw",
+	"Hk++5+8OGEo+7ajCkzEUW5hDpbKAhvJNdqxy1QMNmDsKAl04cY3d8J0o9WjJowAVQ/kYFQPmgUrdPcz9",
+	"msi5f4RLAReS6h5PsWUy8px+AlpTqul3V5kLOWKc2ASxu7hQSYTLNtTQYjzHeJzzEbW7P8Jmc0xaNuCj",
+	"kVCBd5XjWFk2VnmxIVHJMt3rjbNMqJ7wfbPwyVYXaDvxC6GSJqO5QLh8KIRFKsiOcn/KRMnzgfuIKFiN",
+	"zYTtDdqzLdKHfMrMiMNeGFaF+5FvhsqC2Hs3OghduJfZFUKFcHw0k5/oKD22wGfrRo8v26NcKHVBFzRK",
+	"Jkz8pMne6VmzROmOypV0u/iuF5oa14isZHhMZ6yOmwbN1KbK/TFVbg9AtMxMOhEUapwRrACGmFJTgxpM",
+	"VIOJ7qNNdyLstky6Qox/IHhqB38u9Zb3Wi13jlKtzuk8+dZUoHV8y1owYY7I+LK8y43wBMrcUDntnEf7",
+	"Gsawc4OCg55QlWdM5eXXTRawzaL/N+U3x1OsWF6r1h/MUOiHVong+KcQo4Dg6Ossb0E8GQArNe86S9Ui",
+	"ANjna4HBeJwi0TP3hlO7o9wd9lvu8u9bLWZETyvsuIwGptuL3bGZ5n0G4FEiNaLJfsQHQD5YqAQsMejt",
+	"Ap1XYmhF42ZzRn+HiBAw3/vSVbSfnJE/HQnc2nA9gC7MwLeQZ0CCwY7BTA9E+G7jj41IiFldaRie1QCx",
+	"I0u8ZJGVSNyXgS5e6/SOuyPbiX4r1dgKc0WL5GSMIz8b+kv3W7BH3bvcae/uta4IzbdmEBUrGypucW6y",
+	"NnbB1DdOclSvUnXqo/W8ve8TFsVWn7MP3Cs/kJ5EFPbwYMqVaD0s/LnoZbSe53kS7F7U3vnns3/8a/+3",
+	"H/feHvzn96eH//WvT69+Pf3t497+wSExM4T7bvTuKsEhr0W6SoWwO4k1BmTeQFywyUeZ7qZi+N16qvUD",
+	"/qrqNfleFg2lbaOvx6rQS6L8WUHqNdyeKXzLdIZdJwqfNa8NTbmtJYAQQvzh/ckpe1pGMIV6G9/jASGP",
+	"qDL6mRDUjCzuadVPZc/GHYVtN1IrMsWdL2dAN9yFfX1rW2i+3QVsCJBQDakaI24s7Yd7Y8k76TZP0Vkq",
+	"i503weYNg4I5trT4G5rMeplYaii0ifWBT9nM+lgLavNKJQ8FaONWq0bZbOkEAcM4ZwPhTG0nN2dgNhuc",
+	"pWil7qkl495YmaYMHMirT9JV6Vw6RddM437rxug17MxF+dZrWY9/1yLrW0myDvAAbyJ6NkututcSeD+H",
+	"YjWgy2SgqU0ULBk1QcROZCpBJD3ItUJbrESHYhXGO8o3iu9xhTnSvHBvosdpwrru9n3gkZmTh0ak/Xhx",
+	"/95UbIEvgrq8LYpEoDi5kJA1uRBTZ7uEIcK7ozctU2mpSD+ardp3ZovGHE94HoTYfF+pCzFt765FQYyz",
+	"X9wFNxVZzat3z2TDp4FmfMjeFAVDrydMlUhwRwNteT0Sio9kc8qRC3cV/FqBxzdi3anFoCv8AyvoJxwb",
+	"mlqhKqPvL+jX650/P8Qt0PX64deUvUspe5ElY0xN69YK2/u+lUuqxv1lrDtFnIWChvKIy1jO2ttRM7S9",
+	"rMjaSzdfl7a33BJ1Ucn5Bz/BtWl7EXOS5dgSN88mO51Qd3sYm+UXQjFuPEbFLUO4mEnFhHTTpDbKj2Ou",
+	"2HAcsz60qzxWir0dGysybEX89v/9X9Cyx0rxJ0t5dWHChTb0Y2M3oAbe3So1sGgMuUx9xPWI9fwUzDjL",
+	"9BiyLcyMAOB1BUswV6o5hIX5d/qwqbPzBbMT7pGLpre/V57e/obTg3eayHNpQxx5NNBKMDUedqHtNPSW",
+	"dTt7kAnRZK/yet3u2HYU/VYaJs+VznwraKMRayU4LM2fItOmzeLW7rNddnh4yFq7e/u0XToq/u7gOaNv",
+	"4IvZPeA+XLBKMNrFq7R4kf670/nu/zz+nT1+0nza+Pxvv7cazz8/+Ws/2j38O3z4v9bbJUORyB5PPaUL",
+	"LuGR3xduWQbT0UCo2T3C3iu4hREd1RuI3gW+Ebeok0xjc+/c1CyvDPy3u2h1htlCpun98gb6odyotdV4",
+	"zhqfv1tpAagNd+KMqr4UWdzGydACUGPq8kEYXC7qzRpuc2ZQ0N/gAZ8dOT0yRpgZvlScRHn4zw6/b+7u",
+	"7R80D79/9kPz+bOlc9nuJO4TOQfpqVXIObziq83/+0irPcoNEm+pBRulwlYrGjmLebV/FefSQH+E3Jya",
+	"pW9DDAP2GicmR7DWUGd3FCntCHNPYHRFaJN1BaSe2sS85WbNM08RwWwmh0OpzqOO+qhkTyeCKZ0NeSoN",
+	"HAT2+N1PL55Q0YtxjkjqdB0EEWJn6/z7q1zHx2gJxVypouqP0dgiEAZgqcd40kRB6OM0D1rPOyoGq6AB",
+	"5lnsG/QH0LPhUxK9PjcMMztiuSQC866jxkr+MfZYcESATPiU4Ln51fSgJ2ClngRoSwk5gibzrEkIYRbC",
+	"aWfinGcJsxoWChN7ZPvl3dzhXl2Z2QGivXU2Y4kMAd4eru2okciMs5hhzCNtjOymohEWMKaU4hCgWKzH",
+	"VSLdnU2T/aL1RRT6wGBhkw8VAXaYkpE8TfXkLL8jk33aKwHmg9ib04l249GjFNSGmzHs23xmOFhG3djh",
+	"I0KSnwsA0i9kIQ1HZRk+ho7bHZOSKLWUxJQGipCHY6XWoDIt/fRmkC5rzGCjsVepQS/nair4O6KCXzHD",
+	"X9wnIIlPOeCCiiFYYZ3f1t45VhrkoddbIM/9ay7Es8q+ZZOdYJShO/XfWA2OEgW03XsHcqcxuKD4DP9j",
+	"MESN5arnbManBZ1MJxpCwzut3X88/+3F4X+0/hOR9HZsdtoHrefRjpUWLNxXpUExz0aaTyC3TP0imacF",
+	"3bROSPgqQERR3bXDdP2SDripXMOOmtdhV/w6v9b9skKTtMuwzhlN5GW7NB2VL9ARi3OVEzMr0hTwm6m0",
+	"NsVopQGcpADNyM3FXaFbHmSyivRvMBvXNEsLkBP/2dZaDvj9t27PAWnYCCrSisRtjwwbSGf9Tn35NfYl",
+	"6ChqTED20Vxjgo0MDbznxobGt0s8Q0tWdx34WroOFA/hFW0H1pAVqzLY0O+u6DuwPANwLmx+CK+ZR74L",
+	"exf7VsLX1wKd7Ld+mF/xAqu2E77ASO7U8TK7GrhGnMg+d/60VpBalLMD/Ea58rYmwB46QGYze2MzbAzd",
+	"+etokqDGaRqzXip4Zhga7nHEYgjixExnHRVDeAfIPWMivx+n7tzN2O/C4AnlYOsQntwv1WaGC/Jcbcdw",
+	"2UYbhKG+FMkMbys49jPZN6iAD8ujpmyooeVyXhUOWUJC+2AyrL3z3cEuOzigRBt7/nwtbwzX6E5aJlyh",
+	"MeqeCbdoXt5avUPRvYdKhxXddmmb4dg3UMFT0m5O8Tfr+u07bQaxXf/7qci4EQR/3FxTViabsA/NLCE5",
+	"Bm48oLQQzHNeA1mOXh5BkE4bQVuvo6SyGop+nSl5rnXSpnQJSvQIxX1UyHtExVwNKgAYEVPaCqb7oIdl",
+	"VvJXImZl70JYxBhMuLSARRLKZlIYFJnF64HbJaJWRKKjQiTBWG6lsbLnnpwnOR6ZJvs0oNQFHyfSMps5",
+	"hUQcPf3S0mAIoqMAH+tMItJaeaoHfvzIsN6AS0VEM2BZNNmPvHcxHhk25InwZEZYeOCe1VGFtxOIj5Dq",
+	"gsIdV1gHsHUqrQP45utIn5gLtAuCgg/EngWfCdkFyD+BxgGZtIDxUgxrBvYae63mBmr/FRyvr0ftw3hq",
+	"rf+wtP6Am4YeCVUOSLZLUsRp+ZLMAmGcSsH4AIhBMzj1Y5WIjE349IgRZ9kQEY4QyZ81EOCcl+W4YjF+",
+	"feZkdVzH4LdmAcDRrTQAjp0KuUr7C5JC89r/i1u+1cDiAWsLtWsAD9EqH0/Qf2EvPP755YdfGc+s7KXC",
+	"sN1DxGzstSL2+s2H42N2cMhe/PQr2/3+oHm4d/CkfZXuZ0H1l3ZxcKVl5uP2ETPC6emgxaM5FR6hpo2o",
+	"eEWjYtUZUfolHeWULHDEXaX/YPGqFSB8da2Q4npqBt9jlcAPCr4O/N+ljJ6XnfDKrhSeEYGP+jIQV0J+",
+	"FUgomdXaS9eHK/NwkQpWalHkrCUC6YRcJyQ4Lz/hbd2M9/QWvCegwvJ585DiKOQtcTsAXgzi7RlXhvcs",
+	"iCogOK10bIIA9KJyVkJSnUaOcuvrNNWTo44qhxbJ44LLC2CzvORBXzp7ghhBZZgAUpgq0eyoH30bLmou",
+	"OBqJSlwXcDQhJM6ZJuMRcCZ5w6VYOng6s2gyAeC8wR94ulC3YG2Q/G5foQkcWmKBxttv/RB1lO8069UD",
+	"Xe0xhHNxkys0BlxRqTDgm8U1KGu6TNHqEdjllx5j29XrEj2VQT3+7QB+Zm99v+otHLxb9qvgob8KM04r",
+	"Ve1bjI+haz/hhiVug9ce1T3U1phuCNw5aJnaiWYDfikq/Cgn5VI+ivIGfh1VInGIj7BFH9Ls9kQK0lr3",
+	"meBQASezqgAsXUMP76g8CkuxnOBe1eHY2zVM4KwzXoSXK+CXlmbDCO2QJFq1jdEYZeJSislCV+1koCem",
+	"5EBh+S6V1kfFSnvU5VFeug+tcrFGh08jdNN6lOakro8baTUaNArrJYWVxXAcmr0+9UBT6OmhmDN8SnVE",
+	"e9VlQyVlc72mITetXD7QW17EBRaYEmrV8mAcwbKQZ/My/qFzHQDtfgZ2dVGg4l5P9GZy9Np+XsrVFTy1",
+	"HzI90gbAqUpMcrpazC1dSiNtuStFHjrrDUQyBjhq1lHOxJDuhEWhrXpXnI8Vxr/0uDcgJ9A9oU3lCjwT",
+	"xqLbhz/wnSI6Cp78yDA9UZFnnerpNBX8fBy2mRmJnuSp/BPrrnQ2280IK7YQosK7RqieiJzDZTWLBzqT",
+	"f2p1lvCpiam0S1oqZCYASoGEl1DcBvdLQGC4nT6CNeQpVshLhbYQJKcfGaeJQOe8o67D0vjo3FzTAkxo",
+	"5a0LHhshOopwLpVtKOPQ0hhA6BfAOkzcxu69Ii+YyXNiHeU2BLiITjoA8NiyoTYWuK1h2UMjaa0bQ66m",
+	"DfyUqr3KutPtruUFSClXd5s+gzbDK7QfLtN/VTQj3m+0dp26Kmyenfazqu7E+43WHoiIoc6Uk+wzoB7/",
+	"8cKnL2j3tzfTl3khMdgPm1IGu9d1Nw2RYaNUKBv3uVqpBsptyLr66W4bHt+aCTIroNqAJ3AaShWk2RFs",
+	"CtBqnJmB8+wy7PBTO5HbMX3c8WQc+E6KvRlI4xbtHjBGKoyeXI2Q5+g+CIU1q1BSul9E0AuJdNhMu5OC",
+	"l4idisANo8AFsLqBDl+k4q5E3KN6u7nc2AKpeHpdefcw/KeUqxp9vhR9jnt0tYO4Ieg85arsdqCt6jb+",
+	"dIPckr/dwsSSviSfgk489UUrm74RWuPzzTUy4T0YChRlwglsgzKiK3o8lw9Ndky+kPUChGx4ZiR2QMOj",
+	"iF4vT0RHScNS0bfYOo89jukH3mIPRSXhp+6uAP/29Of4B/AORB1lKCpH3c2g/V7ezyx2w4zbNMouuW5H",
+	"OJlQ/Ee3VHrinhFTrskTIqB7gPq2CSQHZzo7o7hZ3K5IzR0hd4b7FB8886Soo5T7UnqXwk0UGOzJ+yg8",
+	"muH6b+BkwAbbio/x1eWbeJqW8k1DnQBNUunVwImfzUwVgvZnMnGrsRvtfY78Hdx2WdcnOIaDfNsYwAXK",
+	"79i7r6dh69R68P4FEWflQRskXzH61POhYpQozGhIuDtJe+REGGCXoEEomwymNar/blD9PMumZGYwPbYb",
+	"2fxEF7HY4kdGMFAYuEPoJ9CTKmRTjj+8oSyRtGwouDIFbmfNEk29t7CCs4JBE296Oh2JFTqLW/HFPh3Y",
+	"rdHAuinWFLBLKGBfzb39tXlgPTfJXyYdny/2Mv0rocpI/8xHhsXusTEBcqw+crtNfBmlXCoTbM2ZnVfJ",
+	"PFzYb6vkFoGZ06cP5wdUJiSkLkOU1vd0hCMOfQYpregWYON0Ig3+xN1jlbxifVzu4LgAmeI1DssfYzEW",
+	"SxiTMbeD1UawMUMYCNqPT0PparD3R9pIzNv0CSE9GQA2pAqsDEO4MgrzLxjkkgP0CZ4DNysdlN0FGfcQ",
+	"kL9Wur2SGjYUVyV8euQWKBF9Pk4tdlwvH+NS7qFyoNyWyW6vGtNLjOzPjeq9SqfhHQKOQmLp13iGpdW9",
+	"IkxdVI2FeKNWHc0pPPAEf3TvaExx1y0hMKU1fRjA9W3lCh56xC3Ivz9IMHmRi1tmXuLmIq4gdZ/2eJo2",
+	"lPhiF+fwX3CqRAU2qQE3gIIWCbQpFsaGghYcUpN9gmZ7E82ImXIEGTQ47tx2lIY0OXzvafB5Rj04kkWi",
+	"+YocME/Td24Cd5oBBgKEBb1Z12xTApO55TAISslKAgR8LRAHQUFTV0Le98QmHKmGGI7sFCIiyDDIpTWz",
+	"Z7kOYGwrgAFVgYI5UVuBfL1aaBeiGMCHuVoj+dDzNPSIp9h+JnhvILB20L1z3DIe8aCV6CgQ1pcic8PA",
+	"rtoRIo4m0gh22Npn8TifbIw5B/fxZCBTEUL90P/cWXmDsYVC8QQAV6HdFUs1T1iXp1z1RAasyNhzH/iN",
+	"oRxmgTn+K9SjCGNuMjOaP6SSO5cn04fV037Tbb7AL3zBVakRvhHZ+o3wM62Hy9rpwDXOx5EV9kO5tdjC",
+	"xja/wnOW+HfgwuDTqI2bYo9jp5zjJ1SzoLRlj+M+T437LIDtSh4OeniVrRvMGe9ZeVn2tihU0dU6FZCu",
+	"uGdejFvbVToxwMrWbRjumW5zbxZfXeFsw3FCdC4EuucP+UzLv4W9GI6TBLhttR76xgOkxwjGSn2W2Vil",
+	"TsrE4QwBiA9OYpO940NhOgq5G6AHQXWXgGKDqKtkyTJMqpv/1+WRkIRxA2NrtU50v7hJ4vvZga7RTpeg",
+	"rLnUJNFanmtENHwr3HLNZanMHCdJTad/R3T6S37FhwKJ82uvZiuS/zhJSDJvKPmLjo372Tpc5xrK0+eY",
+	"zo/QTwlApkSAaOCVHF2ryHMcymby/NslHnfrVbOOfy2s43BYllCOb3BuV6Ued4/fyDFzjj4evGuSjT8w",
+	"GwNAaW5Rv+no63ZkzENPFF1DPW8G1HZPuAFq8CZ76VU5lsC6iXWUsXpkwJjueoIcqZi03i08CqX75C4C",
+	"7+dmpgAe8S2YAtug8u6l2sxwdhZkFLi9a0qaO+HeXiTiauLtr8O8mnGaauTrHfFZb8fLMjYTfLiYHQUS",
+	"MJ7SpFji1tPDobRQmt6dArcyRPOzclcopG+GLxpGKAvEycoa9vjT6+PTTz+z16dvf4mYEVDewZ439560",
+	"WQzXtOmxccRimbRjvCt89MiwHkSpIxYn3PJ2zHhHxbg0cbBrc1IXFBrYQR5uDuUo9JiBSFMdE3cKPkqa",
+	"QL0mnEZxa8S64lwq02RvLP3Tk60JlYSm9sI5nFjcz1mqjWU9rRRNzxA1LGAqoTecG7lh8S/c2MYrN5zG",
+	"m5cx5eFC+xfPFRB5Thks9NFj22THLJW+sgdH1VE5fYFW7j15MnG2e+hWWkNObSBUuJ1IjYDmrW2mNN6w",
+	"rzN2EC7vKMQ1hwKiwqSkcS51TiBH2wA2Dme0drQiig30OKMOuNIy0NVRnpi8EFNsT3jpNLMvoRQKGRV6",
+	"KZDchC6zzhppsvcjvBfWJiGJGEfwSAaRNp3C66GgGzDjOb2hOir++dUpe0q7O26yHzM9MSIzjxi8ixM9",
+	"znrC53Dg5XE3xCOkPcV2vzA9WPG+sL3BvB1Bt1/s0+A9yARaBZEbyyT2Gw7QubilQ+wjEz0hL2dSTDvH",
+	"/eS375OPLzyKDpVgnmkq7cFFfcL3ruoT/t+/Hzd+440/W43nZ6v2bIcEmpcvOCcj2IVUyOfu20wa4VbF",
+	"isQJGyd6uGmyT3TO3cnQfdrjF9ih0u9T3AZDPsXdUm7+Xmh3Z+VQnOl+fwHGUHf/R/Ss2XBZeOPPs8/f",
+	"PY7oH08q+/mviGWGd93IxXbRAkSDtmAB7hRFXEfJpM38NugokJzsr7/dji1J3AUXdnZQ6HZ22p2wmzo7",
+	"UWeHW/isggzC+7hwmZsxXFhY+CaOGb7HRZ69ovDVmUw6bnE7OZrK/42hso63czuz/cFm1VrQSHh4TMQ+",
+	"nv7U+MFtkMJ7fd5qPdt9/nzv8ODZQev585nX+t+dztjN7nPl+6xiFIYHITcKMXIamQiUldLWic77RsHk",
+	"/CMqeQ3i2xtkXqDPG2JFjYBWGAF21yAggMJY+NUm2HVC9107igYW1RVloL4fFEI5IRJGH6webquiwykT",
+	"19D/lHYX4v0R/O8FsfSj2YWcssQF3c1bDhcQ5lBt3BdZJpIzq/39biKWtxhimUMrv22nFleojugti+hZ",
+	"f5zXgXyvG7DClxEIF4oiC0Dj6zMuFO4YXQk1L7KDRqHf0TgDCjaAegyR03UDpHgQhV9pJf+t47tfaiVq",
+	"dPeNyqNbRndLFG0NfJ8N0HCgA+MIe9357/MvvHsJJfFYI+/b0YPnDL7VOMucAU0VWxsxKj9sfDe/DrC7",
+	"LGC1s7msuBEhezrT7qgrhGJGCHWU74GIyT7jagrd3/1oEs9+XGg3sIEUprvVkriWxLUkriXxliXxT1JJ",
+	"Mwi0fVsSyKnglzcvjSHO79MZXSHVOcllozEMXiWfc5HcUZvKZJheLZBrgVwL5Fogb1kgv9M2p7cpCjq3",
+	"cusVry+SzsBRfePSWZpZ/vcZ3saco4R1RaqhV5fGNpA8s9iX+fr2M9ysltW1rK5ldS2rtyyrfxTnUm3b",
+	"dvYplhsR0D9Lz9IbepRTpxGUAnOQHagOmWFPQeQJACoN1b5D1xCsNoQMF4pym0t83z5eZIIEDQn3Hk+F",
+	"SngG9zzX7o5a5ZojH9z6ot+v5O1L/2tVIobGKosYUvZ8Nm/nJ2TRBxgS0yOppFbN9bNsp37L3XKDiSty",
+	"fHmeEdVUvg+OZmoFgV0eawXrysB5ZXd77R9Q8ShtG309VkkMaocoD/NPmw9DpfqJSUXF06hleQqMIw2p",
+	"GiCd4oDe6yiSsTJnc0Pmu7rZ4t1o7xOELHpFqJXTWVwVNd4mypxoYFYDqoD5RbwxvmdOps8zPkRaeiLR",
+	"dVs+4z0bUQP7Al8h9Aj7k/r2zUFZ/oMGc4NOhn/EAqQGzc7UtKBLaEE/Ud1NNlbUiWot4hffansJ94tv",
+	"xE0dGGD3cEumG8DXJ85EG/IEu38jbDRY/zMWmH/o1Vwxn/zQVqGL8QP0W5+O5yr8oAUs0/UIQUsDuTXq",
+	"Tb9M95V804//lbLZdBX+GlrhGth5HxlssK1vONheVoWzPi+tSsJiMYHNO22FmY2AYtdOaBIl+4DpGgrf",
+	"FaafCdEO6tT4aKOJoBUmchkDB3K5QSUYbFxNuzqZHgVxkwK22X1lpyNxhLFIqc5ZV9iJEKqj4n6mh1iF",
+	"EluNffmBwpOrYq04w+YwPZGmIomYWwb3f6xNyXw3GWiMDN1y3ISkc377fZFVYgd8Rx13bKZ565sZdtFA",
+	"3yxtR/WlNW3ytwcCejRnzArFhlKN3TL3fQvRgB/zBgY+RRoW04jcTHGHu/EnogeVMNjVBqplgBYR8m5u",
+	"7HLoFAg82U+Jxq/EF3uFKllGFVQSM3fLGWQupCo76WMc7hmt7057vxXtuA1zZTfIORhueacCNUE25Fan",
+	"+txN2erC7Xb3Tnc3bi5ZWsybZC2aW6oFUOg1kM8+IGLQklp57Z/hrQpkBXg4z2Cfmp12q4yWho/9H+u9",
+	"qCoE9ey7KwzHiZzCYtwErLp8eioUtBO/q/AxgXyoAy53GHDxLb/z2EpUEW/BsER+2Bpuk93PeMxcj/O8",
+	"hLXY31yq3I+vGXm31VR0bGdiJZvbf4Vgif9sKZPVaTBJsFeoYbGz+JKMT1R85C1C3w0doil9kWEWAkuF",
+	"r2t9+Mdd0/5Yi+Pqk5/iw2C58kt375Krfns0YAs2kEsk9pY1FmliLxV4W07mii8jZz8xigg367xpLkxO",
+	"+YUoSpN+fwviZFV2LZQinswbxATAAyW6U1qJTeJc58LOCoZrVg/WFvM9sZhPr20N/10L92+pINFLE9w1",
+	"mwbP1jI7/J1DgWLJ8HrK4QWsjzgp3XZRQO9HrS+oV4IPBEH0bqYHdPzh/ckpe1qkW4w3MtRwMu9BBt0P",
+	"xN/2EBUFas8qUfUjkusv9+6LHBS1j/+tmLlKN+CIomXrrCEFwC6d+b/Jqj1yHwGzQ9WpZRxtro6aDISK",
+	"mOHTqIQ5o47q/UwI4Mai+uSNTeRbWyDQOXDzRp/LFDqm64zFkCVoSNUYcWNzzAcKOiwaPB+TE3d/6Kox",
+	"2D8ruLfk7D+lDMINKR0Q/yZ/CQXvH9XuEfPAxUIrJx812kTt0HxuXe/cWkq3EkeOkyaQHrlWNZT8m1EE",
+	"dVijxB/eI7rB7UnM9KIhlVncbRIB3YVE+UATqWHgLy+npT0fik8wA34N8uMdhQECeM1kB+InVelzeNJE",
+	"ZxdwziGe0gejAPoMiI7qi4kwFoRrk70bI21xNlasn+kh24WrBe8N/DPcHRI+nWXIpGl01DkfmVC/qbNE",
+	"ZO4Pwpz7zpgAXrL8QkAMrjcQvQvICBwxTi2PIcmO/Q+QOtlOZA9DPseM1hvu4OZFafkyUr1dXBkj3FLT",
+	"a8pBAkV7CGUjXT8cuzXR2QWs2uOD1nMW67E1MhEN97FU542BHmcmjjoqdo93JzF+sgFxAGXL04s36m7T",
+	"5ASyKLfXQQD7r9wMmJGqJ9hUGCsytwPEpVBSnTfXzIuDHEPY5qLWojM3XCsK5NbxJjPkNVvYzbCFOWGw",
+	"gsd7TUaxOqF9Ewnte19CMF8lsEjas1zYRxV1BAhmixFlBb81sQdeFbQ0QMZm9LTX0cHDrrPhW0pgkd7f",
+	"pEpgIroDrS+WteqEtBhduqhjp/9+CQjbP3BdU+DrwhjjLFZBF/tlqeHF9xFePMm363LK2NIJWIwsfs2d",
+	"pzQUxrgtYghS6/wjMgWCS4IctOipODtdK6DqP7HcOQAJ84epowyfGvZ4YO3ItJ8+nUwmTUMXhf3X08Mn",
+	"bcYxVIr8++HQNiSgtvxfTgUYy4ejuKMAYOy/MPJccTvORMwex5e7URxwuq/fHr9onLw+3jv8Hnjck4iF",
+	"u8BFTmFErMuN+P7gCfgiHQVQXWlY/JfnnY5YZyf8Dv9MuOWdnb/jiMp2oZkAmE+cXdFNIGJGdxQgcTyD",
+	"Pu+6S4KTZjN+KVLTzoniPYjLLc1UjzOmJ4pdiCm6ZYoCym5+e1++wGVSsd1W4OtHfy282yY7VtMCeb+z",
+	"+DIpEmTBR5+yo84zPXGXjPjYCBPB2987AA5+A9xuijru4H4hJn+sfcZmebCF4J6sO+2oOBOJSOWlyGI3",
+	"grCtEMtOOISD3RZwXEykha7iut9vsrf4DEMrBU3AYEk6imeZvAQfFHxeBGhr39QAmvlpSy4vxdX1pcjw",
+	"g+6UcZZy69ZOCbp7zn+EzzgiwDh+m0iIXChLIzBAD+9viccDg6TsOKyNWw8aKLjTfokDgr243+GlxuMs",
+	"jdEb7goG56fJjnHBAEEO1N+lWMAjA9tCCQv+M8/cIvXHRmAXBMY7qvCuDKDZqcmtDZ0XHrlvoLm6YTxN",
+	"9cR9N0QX3R0ytyFiI3qZsFhdrKjCnbagW32l8UC4vXWFOl7qmuOFd+ubO5ONp2WHeaZvOzhwGaMrEXMB",
+	"ArmYJPw3J5bHWbrT3vHCcMQzq0TWpMc1dXb+dCiGZi3wBa7RTfrdFSuwhkftL+06zaVHwr3sZQuYSOPU",
+	"XnKWCQ4DQr9YKPg09DunkAfsRafkBkb0zt72//mv59kPP//zv/7ITif/8/HDyx/e/PLhtzd67xf+Cz+Z",
+	"XP1+VvW8b/xVJlXW21ueiCWeurSm7gJ8q12A/ymmb9RHU1edb8m6fc0vRWjpYsqEMStYuBUu5BpdgOkn",
+	"1DmI7AdjZZo6S7ibG8XSbqTYcAQbK7Zvt/8vLdn1E4V1Kq7cyncS9uL6h2wVRHF4QshUgY5Crb1JrOZc",
+	"2Pz8XBNC/JWbNl+3obII6kuv8BtHNmxLXj14rO8m8mdDjC/+fPVewmRXIzYPDiPUvQ8EK/wG0AAUrQBg",
+	"j+73KQZB7QQHfDQSyrDJQKYiL/n20YjcpMBIxEaGBQqE7RgW2+gmrPv9klgNAm7dRsI0pY8wv9tuJnyF",
+	"pCv1Ew5mY43sult7rfa/ttch+DqW4Zz79ZQCv1KsktEb+nCv1UUDUiFiCoAgaE5S9zw+9KFQiFRq46O/",
+	"OdqJZ4JdiJGFKPYzlvApyPVwqfsewtfu+/3WNbOIL/PZ3ng6sZqdCZheymRMbnrbYWKi6U0DE9Pna5vi",
+	"MLhS83nrzFK3YNxaMRxZs9Pe3ZtH8yzqGZrX4qXc2DO6yczP9qp+BteLLNPZTnuHsi/CzZdi3CJhh0BK",
+	"Ahd6WM9hqxXtKPGl/Ciq94P+o+WesTtR3pa0jA+i90QdQee7nYKahidhR1V8yho61b++VbLE/ijWYYRv",
+	"KLkc5C/gWu/IRL9Khzz9i/49PXNfhLziBsUS+ROXi1x/cK6srDih3uU+10Y5VVAuzn1w6ijK2S3n0n9E",
+	"MQXceoWai5B63cg/CCu01aTaDZndfpmrZNMbsK8pURtCsg9DOvl5b6scYo3ExUMnsS0dxi2ZtJm23IqG",
+	"T0D+db1wRKUseUu4DSUmPmTKfirAMHJJ7exXI8+VIJRIV9tBxIzOW4kEK6bHlQfw6EuRFaAcOkXohATJ",
+	"c66tFarJfnXzBJgKIDncN4IMdZ0mHjphoZXqZsIJFpLW4wSX827kU533/hrz3sUQC2xuaU3hSETMDPRE",
+	"+XrFnqhDL1uxcWsl4pXIz8L3AfEQKOOl1DYUiRXmhvTHrC2q+xDHDlK56R4dz4RZSI04KzQTIziVLJUX",
+	"WIq+qP53uZR3j6qtz1pufHvGp9v5/ghuJjLKtPhud0t3Dtq/f3Zea1fwzPm+v392BwNxnFX88U6PSmUs",
+	"T1MsfQHbEK5PUHsmujf2nCao6Z/CYaMhV7azE3qUCqh2BRtUCNXMA4sfCNNcEaaEH2e8Z6FEDgADA+1+",
+	"D3HcCJG0hCEITZAwyisBAF14zEtktK54CjBPE+E1lPpEgX1iCgNGimkE/JAZjHBaIKgGIrvCg17QQKqf",
+	"lFGvMARcs1HKeyLKwUQX0klj3Q9N/twPeCYK9/9V66HBAABYaxXLJoee/ptQ1hgVLNzkGLejTN12mb8D",
+	"ktwgCt6NxpnvVCEVSOBKdNcDnSameP9C8W7lQuilfOSFu4WS7/k7FR+EU87cKSj8+ASD7NWDAFLvTLTz",
+	"+mM3G/+GQoIgr4KOWHfqezHmz8CapflHvIOWS8PAEh5ePkTN/IriOMzYyeJ0CtuteD5SrhYNf8jdYGDr",
+	"tNnxhzfsQkyN305wV24uqA7Yv5leT5iq+/l9i2MNx4l6qZg2ez+2KWj/n7U+T0XEjkfOoJ/f+awvRFI9",
+	"ZMLLJUCF0J1CrfsRbn1pMPsCSzOzuSaUNBUZLx+243Ei7aInoQebRAH532YcxuYUc1+nqZ5EjDNjM8GH",
+	"tGqh4imfFcng+Ye8Fjx1LrTvPgPl9yQeUXp6SvyiSC1uTexK8vfnv/9/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -54,6 +54,8 @@ const (
 	ChangesRead          Permission = "changes:read"
 	WebhooksRead         Permission = "webhooks:read"
 	WebhooksWrite        Permission = "webhooks:write"
+	FeedsRead            Permission = "feeds:read"
+	FeedsWrite           Permission = "feeds:write"
 
 	// Self is had by whoever is authenticated, Public by everybody.
 	Self   Permission = "self"
@@ -75,16 +77,16 @@ var permissionsOf = map[Role][]Permission{
 	RoleReceptionist: desk,
 	RoleDoctor: {
 		DirectoryRead, CalendarRead, CalendarWrite, AvailabilityRead, PatientsRead, AppointmentsRead, AppointmentsWrite,
-		AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, ChangesRead,
+		AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, ChangesRead, FeedsRead, FeedsWrite,
 	},
 	RoleManager: slices.Concat(desk, []Permission{
-		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PlansWrite,
+		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PlansWrite, FeedsRead, FeedsWrite,
 	}),
-	RoleAuditor: {DirectoryRead, AuditRead, KeysRead},
+	RoleAuditor: {DirectoryRead, AuditRead, KeysRead, FeedsRead},
 	RolePartner: {DirectoryRead, AvailabilityRead},
 	RoleAdmin: slices.Concat(desk, []Permission{
 		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PatientsErase, PlansWrite,
-		AuditRead, KeysRead, KeysWrite, WebhooksRead, WebhooksWrite,
+		AuditRead, KeysRead, KeysWrite, WebhooksRead, WebhooksWrite, FeedsRead, FeedsWrite,
 	}),
 }
 
@@ -108,8 +110,8 @@ func Scopes() []string {
 // Caller is who asks.
 type Caller struct {
 	// Subject names the caller for good: "key:12", "user:" and the identity
-	// provider's subject, "open" when nobody is authenticated, "system" for what
-	// the server does by itself.
+	// provider's subject, "open" when nobody is authenticated, "feed:12" for whoever
+	// reads a calendar feed, "system" for what the server does by itself.
 	Subject string
 	Roles   []Role
 	Scopes  []string // a partner's

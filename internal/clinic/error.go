@@ -62,6 +62,7 @@ const (
 	CodeKeyNotFound             Code = "api-key-not-found"
 	CodeWebhookNotFound         Code = "webhook-not-found"
 	CodeDeliveryNotFound        Code = "delivery-not-found"
+	CodeFeedNotFound            Code = "calendar-feed-not-found"
 	CodeHasOpenAppointments     Code = "has-open-appointments"
 	CodeIdempotencyKeyReused    Code = "idempotency-key-reused"
 	CodeIdempotencyKeyInUse     Code = "idempotency-key-in-use"
@@ -163,6 +164,7 @@ var (
 	ErrKeyNotFound         = &Error{Code: CodeKeyNotFound}
 	ErrWebhookNotFound     = &Error{Code: CodeWebhookNotFound}
 	ErrDeliveryNotFound    = &Error{Code: CodeDeliveryNotFound}
+	ErrFeedNotFound        = &Error{Code: CodeFeedNotFound}
 	ErrHasOpenAppointments = &Error{Code: CodeHasOpenAppointments}
 	ErrIdempotencyReused   = &Error{Code: CodeIdempotencyKeyReused}
 	ErrIdempotencyInUse    = &Error{Code: CodeIdempotencyKeyInUse}
