@@ -320,10 +320,11 @@ func TestCalendarFeedAddresses(t *testing.T) {
 		t.Errorf("%s, then %s", record.Body, again.Body)
 	}
 	s.pass(time.Hour) // the short one has ended; elsewhere has its own clock
-	wrong := strings.Replace(kept.URL, "memscal_1_", "memscal_2_", 1)
+	secretOf := func(feed api.CalendarFeedCreated) string { return feed.URL[len("/calendars/memscal_1_"):] }
 	var refusal map[string]any
 	for _, url := range []string{
-		gone.URL, short.URL, wrong, "/calendars/memscal_999_" + strings.Repeat("A", 43) + ".ics", "/calendars/x", "/calendars/.ics",
+		gone.URL, short.URL, "/calendars/memscal_1_" + secretOf(gone), "/calendars/memscal_1_" + strings.Repeat("A", 43) + ".ics",
+		"/calendars/memscal_2_" + secretOf(kept), "/calendars/memscal_999_" + strings.Repeat("A", 43) + ".ics", "/calendars/x", "/calendars/.ics",
 		strings.TrimSuffix(kept.URL, ".ics"), kept.URL + ".ics", strings.ToUpper(kept.URL[11:12]) + kept.URL[12:],
 		strings.Replace(kept.URL, "memscal_1_", "memscal_01_", 1), strings.Replace(kept.URL, "memscal_1_", "memscal_+1_", 1),
 	} {
@@ -364,7 +365,7 @@ func TestCalendarFeedAddresses(t *testing.T) {
 	s.Get("/calendar-feeds/999").Want(t, 404, "calendar-feed-not-found")
 
 	// The secret lies nowhere: not in the database, not in the log.
-	secret := kept.URL[len("/calendars/memscal_1_") : len(kept.URL)-len(".ics")]
+	secret := strings.TrimSuffix(secretOf(kept), ".ics")
 	var dump []string
 	if err := s.db.DB.Select(&dump, `SELECT CONCAT_WS(' ', id, name, HEX(secret_hash), created_by) FROM calendar_feeds
 		UNION ALL SELECT CONCAT_WS(' ', subject, operation, object, details) FROM audit_entries`); err != nil {
