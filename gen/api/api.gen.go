@@ -222,6 +222,75 @@ func (e CancellationReason) Valid() bool {
 	}
 }
 
+// Defines values for ChangeObject.
+const (
+	ChangeObjectAppointment     ChangeObject = "appointment"
+	ChangeObjectAppointmentType ChangeObject = "appointment_type"
+	ChangeObjectClosure         ChangeObject = "closure"
+	ChangeObjectDoctor          ChangeObject = "doctor"
+	ChangeObjectHold            ChangeObject = "hold"
+	ChangeObjectPatient         ChangeObject = "patient"
+	ChangeObjectRoom            ChangeObject = "room"
+	ChangeObjectSeries          ChangeObject = "series"
+	ChangeObjectTicket          ChangeObject = "ticket"
+	ChangeObjectTimeOff         ChangeObject = "time_off"
+	ChangeObjectWaitlistEntry   ChangeObject = "waitlist_entry"
+	ChangeObjectWorkingHours    ChangeObject = "working_hours"
+)
+
+// Valid indicates whether the value is a known member of the ChangeObject enum.
+func (e ChangeObject) Valid() bool {
+	switch e {
+	case ChangeObjectAppointment:
+		return true
+	case ChangeObjectAppointmentType:
+		return true
+	case ChangeObjectClosure:
+		return true
+	case ChangeObjectDoctor:
+		return true
+	case ChangeObjectHold:
+		return true
+	case ChangeObjectPatient:
+		return true
+	case ChangeObjectRoom:
+		return true
+	case ChangeObjectSeries:
+		return true
+	case ChangeObjectTicket:
+		return true
+	case ChangeObjectTimeOff:
+		return true
+	case ChangeObjectWaitlistEntry:
+		return true
+	case ChangeObjectWorkingHours:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryStatus.
+const (
+	DeliveryStatusDead      DeliveryStatus = "dead"
+	DeliveryStatusDelivered DeliveryStatus = "delivered"
+	DeliveryStatusPending   DeliveryStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryStatus enum.
+func (e DeliveryStatus) Valid() bool {
+	switch e {
+	case DeliveryStatusDead:
+		return true
+	case DeliveryStatusDelivered:
+		return true
+	case DeliveryStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MergePreviewGained.
 const (
 	MergePreviewGainedBirthDate MergePreviewGained = "birth_date"
@@ -294,9 +363,12 @@ const (
 	PermissionAvailabilityRead     Permission = "availability:read"
 	PermissionCalendarRead         Permission = "calendar:read"
 	PermissionCalendarWrite        Permission = "calendar:write"
+	PermissionChangesRead          Permission = "changes:read"
 	PermissionClosuresWrite        Permission = "closures:write"
 	PermissionDirectoryRead        Permission = "directory:read"
 	PermissionDirectoryWrite       Permission = "directory:write"
+	PermissionFeedsRead            Permission = "feeds:read"
+	PermissionFeedsWrite           Permission = "feeds:write"
 	PermissionKeysRead             Permission = "keys:read"
 	PermissionKeysWrite            Permission = "keys:write"
 	PermissionPatientsErase        Permission = "patients:erase"
@@ -311,6 +383,8 @@ const (
 	PermissionVisitsWrite          Permission = "visits:write"
 	PermissionWaitlistRead         Permission = "waitlist:read"
 	PermissionWaitlistWrite        Permission = "waitlist:write"
+	PermissionWebhooksRead         Permission = "webhooks:read"
+	PermissionWebhooksWrite        Permission = "webhooks:write"
 )
 
 // Valid indicates whether the value is a known member of the Permission enum.
@@ -330,11 +404,17 @@ func (e Permission) Valid() bool {
 		return true
 	case PermissionCalendarWrite:
 		return true
+	case PermissionChangesRead:
+		return true
 	case PermissionClosuresWrite:
 		return true
 	case PermissionDirectoryRead:
 		return true
 	case PermissionDirectoryWrite:
+		return true
+	case PermissionFeedsRead:
+		return true
+	case PermissionFeedsWrite:
 		return true
 	case PermissionKeysRead:
 		return true
@@ -363,6 +443,10 @@ func (e Permission) Valid() bool {
 	case PermissionWaitlistRead:
 		return true
 	case PermissionWaitlistWrite:
+		return true
+	case PermissionWebhooksRead:
+		return true
+	case PermissionWebhooksWrite:
 		return true
 	default:
 		return false
@@ -425,7 +509,9 @@ const (
 	ProblemSlugAppointmentTypeInactive   ProblemSlug = "appointment-type-inactive"
 	ProblemSlugAppointmentTypeNotAllowed ProblemSlug = "appointment-type-not-allowed"
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
+	ProblemSlugCalendarFeedNotFound      ProblemSlug = "calendar-feed-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
+	ProblemSlugDeliveryNotFound          ProblemSlug = "delivery-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
 	ProblemSlugDoctorOverlap             ProblemSlug = "doctor-overlap"
@@ -479,6 +565,7 @@ const (
 	ProblemSlugValidationFailed          ProblemSlug = "validation-failed"
 	ProblemSlugWaitlistEntryClosed       ProblemSlug = "waitlist-entry-closed"
 	ProblemSlugWaitlistEntryNotFound     ProblemSlug = "waitlist-entry-not-found"
+	ProblemSlugWebhookNotFound           ProblemSlug = "webhook-not-found"
 )
 
 // Valid indicates whether the value is a known member of the ProblemSlug enum.
@@ -496,7 +583,11 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugAppointmentTypeNotFound:
 		return true
+	case ProblemSlugCalendarFeedNotFound:
+		return true
 	case ProblemSlugClosureNotFound:
+		return true
+	case ProblemSlugDeliveryNotFound:
 		return true
 	case ProblemSlugDoctorInactive:
 		return true
@@ -604,6 +695,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugWaitlistEntryNotFound:
 		return true
+	case ProblemSlugWebhookNotFound:
+		return true
 	default:
 		return false
 	}
@@ -644,6 +737,7 @@ const (
 	ScopeAppointmentsRead  Scope = "appointments:read"
 	ScopeAppointmentsWrite Scope = "appointments:write"
 	ScopeCalendarRead      Scope = "calendar:read"
+	ScopeChangesRead       Scope = "changes:read"
 	ScopePatientsRead      Scope = "patients:read"
 	ScopePatientsWrite     Scope = "patients:write"
 	ScopeRecordsAll        Scope = "records:all"
@@ -659,6 +753,8 @@ func (e Scope) Valid() bool {
 	case ScopeAppointmentsWrite:
 		return true
 	case ScopeCalendarRead:
+		return true
+	case ScopeChangesRead:
 		return true
 	case ScopePatientsRead:
 		return true
@@ -1014,6 +1110,21 @@ func (e ListNextAvailableParamsStepMinutes) Valid() bool {
 	case ListNextAvailableParamsStepMinutesN5:
 		return true
 	case ListNextAvailableParamsStepMinutesN60:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListChangesParamsInclude.
+const (
+	ListChangesParamsIncludeRecord ListChangesParamsInclude = "record"
+)
+
+// Valid indicates whether the value is a known member of the ListChangesParamsInclude enum.
+func (e ListChangesParamsInclude) Valid() bool {
+	switch e {
+	case ListChangesParamsIncludeRecord:
 		return true
 	default:
 		return false
@@ -1806,6 +1917,129 @@ type AuditList struct {
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
 
+// CalendarFeed What is kept of a calendar feed.
+type CalendarFeed struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+}
+
+// CalendarFeedCreate A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
+// clinic's calendar by leaving it out: null means that. Without `expires_at` it is
+// valid until it is revoked.
+type CalendarFeedCreate struct {
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt *Instant `json:"expires_at,omitempty"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+}
+
+// CalendarFeedCreated A new calendar feed.
+type CalendarFeedCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+
+	// URL The calendar's address, a secret, from the root of the server that this was asked
+	// of: put `https://` and the server's name before it. Shown this once.
+	//
+	//
+	// Example: /calendars/memscal_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B.ics
+	URL string `json:"url"`
+}
+
+// CalendarFeedList One page of calendar feeds.
+type CalendarFeedList struct {
+	// Items The feeds of this page, by id.
+	Items []CalendarFeed `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
 // CallNext For whom.
 type CallNext struct {
 	// DoctorID Identifies a record; given by the server, never used again. At most
@@ -1902,6 +2136,106 @@ type Candidate struct {
 	// Example: 23
 	PhoneEnds nullable.Nullable[string] `json:"phone_ends"`
 }
+
+// Change One change of one record. At most one of the records is there, and only with `include=record`.
+type Change struct {
+	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
+	// not including, `end_time`, which is `start_time` plus
+	// `duration_minutes`.
+	Appointment *Appointment `json:"appointment,omitempty"`
+
+	// AppointmentType A kind of visit.
+	AppointmentType *AppointmentType `json:"appointment_type,omitempty"`
+
+	// At A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	At Instant `json:"at"`
+
+	// Closure A time in which the clinic takes no new bookings.
+	Closure *Closure `json:"closure,omitempty"`
+
+	// Cursor Where the feed goes on after this change.
+	//
+	// Example: AfdZ6dUC
+	Cursor string `json:"cursor"`
+
+	// Deleted The record is gone.
+	//
+	// Example: false
+	Deleted bool `json:"deleted"`
+
+	// Doctor A doctor's record.
+	Doctor *Doctor `json:"doctor,omitempty"`
+
+	// DoctorID Whose calendar it is in; null for none.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// Hold A time that is kept until it expires.
+	Hold *Hold `json:"hold,omitempty"`
+
+	// Object A kind of record. New kinds may be added; leave out what you do not know.
+	//
+	// Example: appointment
+	Object ChangeObject `json:"object"`
+
+	// ObjectID The record's id; of `working_hours`, the doctor's.
+	//
+	// Example: 1
+	ObjectID int64 `json:"object_id"`
+
+	// Patient A patient's record.
+	Patient *Patient `json:"patient,omitempty"`
+
+	// Room A place for appointments, with a calendar of its own.
+	Room *Room `json:"room,omitempty"`
+
+	// Series A recurring appointment, as it was booked, and its dates as they are.
+	Series *Series `json:"series,omitempty"`
+
+	// Ticket A patient's place in a doctor's queue.
+	Ticket *Ticket `json:"ticket,omitempty"`
+
+	// TimeOff A time in which a doctor takes no new bookings.
+	TimeOff *TimeOff `json:"time_off,omitempty"`
+
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	//
+	// Example: appointment.booked
+	Type string `json:"type"`
+
+	// WaitlistEntry A patient who would come if a time became free.
+	WaitlistEntry *WaitlistEntry `json:"waitlist_entry,omitempty"`
+
+	// WorkingHours When a doctor works, in the wall time of one zone.
+	WorkingHours *WorkingHours `json:"working_hours,omitempty"`
+}
+
+// ChangeList Changes in order.
+type ChangeList struct {
+	// Items The changes, oldest first.
+	Items []Change `json:"items"`
+
+	// More There are more already.
+	//
+	// Example: false
+	More bool `json:"more"`
+
+	// NextCursor Where to go on, whether there were changes or not.
+	//
+	// Example: AfdZ6dUC
+	NextCursor string `json:"next_cursor"`
+}
+
+// ChangeObject A kind of record. New kinds may be added; leave out what you do not know.
+//
+// Example: appointment
+type ChangeObject string
 
 // Closure A time in which the clinic takes no new bookings.
 type Closure struct {
@@ -2030,6 +2364,79 @@ type DayBlock struct {
 	// Example: 08:00
 	Start TimeOfDay `json:"start"`
 }
+
+// Delivery A message to a webhook.
+type Delivery struct {
+	// Attempts How often it was tried.
+	//
+	// Example: 1
+	Attempts int32 `json:"attempts"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastAttemptAt When it was tried last; null when it was not.
+	LastAttemptAt nullable.Nullable[time.Time] `json:"last_attempt_at"`
+
+	// LastError Why it was not taken; null when it was, or was not tried yet.
+	//
+	// Example: the receiver answered 500
+	LastError nullable.Nullable[string] `json:"last_error"`
+
+	// LastStatus What the receiver answered last; null for nothing.
+	//
+	// Example: 500
+	LastStatus nullable.Nullable[int32] `json:"last_status"`
+
+	// NextAttemptAt When it is tried next; null when it is not.
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
+
+	// Object The kind of record; null for a test.
+	//
+	// Example: appointment
+	Object nullable.Nullable[string] `json:"object"`
+
+	// ObjectID The record; null for a test.
+	//
+	// Example: 1
+	ObjectID nullable.Nullable[int64] `json:"object_id"`
+
+	// Status `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+	//
+	// Example: pending
+	Status DeliveryStatus `json:"status"`
+
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	//
+	// Example: appointment.booked
+	Type string `json:"type"`
+}
+
+// DeliveryList One page of messages.
+type DeliveryList struct {
+	// Items The messages of this page, newest first.
+	Items []Delivery `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// DeliveryStatus `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+//
+// Example: pending
+type DeliveryStatus string
 
 // Doctor A doctor's record.
 type Doctor struct {
@@ -4033,6 +4440,165 @@ type WalkInCreate struct {
 	Specialization *Specialization `json:"specialization,omitempty"`
 }
 
+// Webhook Where changes are sent to.
+type Webhook struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// Description What it is for; null when nothing was said.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description"`
+
+	// DisabledReason Why the server switched it off; null when it did not.
+	//
+	// Example: the receiver answered 410
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookCreate A webhook to be made.
+type WebhookCreate struct {
+	// Description What it is for.
+	//
+	// Example: Referrer portal
+	Description *string `json:"description,omitempty"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types,omitempty"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookCreated A webhook with a secret that is new.
+type WebhookCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// Description What it is for; null when nothing was said.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description"`
+
+	// DisabledReason Why the server switched it off; null when it did not.
+	//
+	// Example: the receiver answered 410
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Secret The signing secret. Shown this once.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookList One page of webhooks.
+type WebhookList struct {
+	// Items The webhooks of this page, by id.
+	Items []Webhook `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// WebhookUpdate Members to change.
+type WebhookUpdate struct {
+	// Description What it is for; null takes it away.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types,omitempty"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL *string `json:"url,omitempty"`
+}
+
 // WeekBlock A stretch of one day of every week, `start <= t < end`.
 type WeekBlock struct {
 	// End Wall clock time, 00:01 to 24:00, the next midnight.
@@ -4082,6 +4648,12 @@ type AppointmentID = ID
 // Example: 1
 type AppointmentTypeID = ID
 
+// CalendarFeedID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type CalendarFeedID = ID
+
 // ClosureID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
@@ -4090,6 +4662,12 @@ type ClosureID = ID
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeliveryID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type DeliveryID = ID
 
 // DoctorID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
@@ -4108,6 +4686,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // Include defines model for Include.
 type Include = []string
@@ -4157,11 +4738,23 @@ type TicketID = ID
 // Example: 1
 type WaitlistID = ID
 
+// WebhookID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type WebhookID = ID
+
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
 
+// CalendarFeedMissing A problem document (RFC 9457).
+type CalendarFeedMissing = Problem
+
 // ClosureMissing A problem document (RFC 9457).
 type ClosureMissing = Problem
+
+// DeliveryMissing A problem document (RFC 9457).
+type DeliveryMissing = Problem
 
 // DoctorMissing A problem document (RFC 9457).
 type DoctorMissing = Problem
@@ -4237,6 +4830,9 @@ type UnsupportedMedia = Problem
 
 // WaitlistMissing A problem document (RFC 9457).
 type WaitlistMissing = Problem
+
+// WebhookMissing A problem document (RFC 9457).
+type WebhookMissing = Problem
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
@@ -4671,6 +5267,58 @@ type ListNextAvailableParamsPer string
 // ListNextAvailableParamsStepMinutes defines parameters for ListNextAvailable.
 type ListNextAvailableParamsStepMinutes int32
 
+// ListCalendarFeedsParams defines parameters for ListCalendarFeeds.
+type ListCalendarFeedsParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
+type CreateCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RevokeCalendarFeedParams defines parameters for RevokeCalendarFeed.
+type RevokeCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetCalendarParams defines parameters for GetCalendar.
+type GetCalendarParams struct {
+	// IfNoneMatch Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+	// several entity tags, or `*` for any.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
+
+	// Include `record`: with the records themselves.
+	Include *ListChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+}
+
+// ListChangesParamsInclude defines parameters for ListChanges.
+type ListChangesParamsInclude string
+
 // ListClosuresParams defines parameters for ListClosures.
 type ListClosuresParams struct {
 	// From Leave out what ended before this instant; by default now.
@@ -4980,6 +5628,15 @@ type UpdateRoomParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// StreamChangesParams defines parameters for StreamChanges.
+type StreamChangesParams struct {
+	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
+
+	// LastEventID The `id` of the last event that was received.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
@@ -5144,6 +5801,79 @@ type CreateWalkInParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only these.
+	Status *DeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// RedeliverWebhookParams defines parameters for RedeliverWebhook.
+type RedeliverWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyCreate
 
@@ -5170,6 +5900,9 @@ type CancelAppointmentJSONRequestBody = AppointmentCancel
 
 // RescheduleAppointmentJSONRequestBody defines body for RescheduleAppointment for application/json ContentType.
 type RescheduleAppointmentJSONRequestBody = AppointmentReschedule
+
+// CreateCalendarFeedJSONRequestBody defines body for CreateCalendarFeed for application/json ContentType.
+type CreateCalendarFeedJSONRequestBody = CalendarFeedCreate
 
 // CreateClosureJSONRequestBody defines body for CreateClosure for application/json ContentType.
 type CreateClosureJSONRequestBody = ClosureCreate
@@ -5224,6 +5957,12 @@ type CreateWaitlistEntryJSONRequestBody = WaitlistEntryCreate
 
 // CreateWalkInJSONRequestBody defines body for CreateWalkIn for application/json ContentType.
 type CreateWalkInJSONRequestBody = WalkInCreate
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
+type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -5314,6 +6053,24 @@ type ServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error
+	// ListChanges Follow what changes
+	// (GET /changes)
+	ListChanges(ctx echo.Context, params ListChangesParams) error
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx echo.Context, params ListClosuresParams) error
@@ -5446,6 +6203,9 @@ type ServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
+	// StreamChanges Watch what changes
+	// (GET /stream)
+	StreamChanges(ctx echo.Context, params StreamChangesParams) error
 	// GetTicket Read a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx echo.Context, id TicketID) error
@@ -5488,6 +6248,33 @@ type ServerInterface interface {
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx echo.Context, params CreateWalkInParams) error
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
+	// CreateWebhook Have changes sent
+	// (POST /webhooks)
+	CreateWebhook(ctx echo.Context, params CreateWebhookParams) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error
+	// GetWebhook Read a webhook
+	// (GET /webhooks/{id})
+	GetWebhook(ctx echo.Context, id WebhookID) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error
+	// ListWebhookDeliveries List messages of a webhook
+	// (GET /webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error
+	// RedeliverWebhook Send a message again
+	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
+	RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error
+	// RotateWebhookSecret Get a new signing secret
+	// (POST /webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error
+	// TestWebhook Send a test message
+	// (POST /webhooks/{id}/test)
+	TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -6896,6 +7683,187 @@ func (w *ServerInterfaceWrapper) ListNextAvailable(ctx echo.Context) error {
 	return err
 }
 
+// ListCalendarFeeds converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCalendarFeeds(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCalendarFeedsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCalendarFeeds(ctx, params)
+	return err
+}
+
+// CreateCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateCalendarFeed(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateCalendarFeed(ctx, params)
+	return err
+}
+
+// GetCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendarFeed(ctx, id)
+	return err
+}
+
+// RevokeCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeCalendarFeed(ctx, id, params)
+	return err
+}
+
+// GetCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "token" -------------
+	var token string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", ctx.Param("token"), &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCalendarParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendar(ctx, token, params)
+	return err
+}
+
+// ListChanges converts echo context to params.
+func (w *ServerInterfaceWrapper) ListChanges(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "objects" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListChanges(ctx, params)
+	return err
+}
+
 // ListClosures converts echo context to params.
 func (w *ServerInterfaceWrapper) ListClosures(ctx echo.Context) error {
 	var err error
@@ -8180,6 +9148,41 @@ func (w *ServerInterfaceWrapper) UpdateRoom(ctx echo.Context) error {
 	return err
 }
 
+// StreamChanges converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamChanges(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamChangesParams
+	// ------------- Optional query parameter "objects" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamChanges(ctx, params)
+	return err
+}
+
 // GetTicket converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTicket(ctx echo.Context) error {
 	var err error
@@ -8786,6 +9789,303 @@ func (w *ServerInterfaceWrapper) CreateWalkIn(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx, params)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx, params)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, id, params)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, id)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, id, params)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, id, params)
+	return err
+}
+
+// RedeliverWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) RedeliverWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "delivery_id" -------------
+	var deliveryID DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", ctx.Param("delivery_id"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delivery_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RedeliverWebhook(ctx, id, deliveryID, params)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, id, params)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, id, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -8912,6 +10212,22 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
 	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
 	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
+	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
+	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
 	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
@@ -8925,7 +10241,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 type AppointmentMissingApplicationProblemPlusJSONResponse Problem
 
+type CalendarFeedMissingApplicationProblemPlusJSONResponse Problem
+
 type ClosureMissingApplicationProblemPlusJSONResponse Problem
+
+type DeliveryMissingApplicationProblemPlusJSONResponse Problem
 
 type DoctorMissingApplicationProblemPlusJSONResponse Problem
 
@@ -8998,6 +10318,8 @@ type UnexpectedApplicationProblemPlusJSONResponse Problem
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
+
+type WebhookMissingApplicationProblemPlusJSONResponse Problem
 
 type ListAPIKeysRequestObject struct {
 	Params ListAPIKeysParams
@@ -14879,6 +16201,1088 @@ type ListNextAvailable503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNextAvailable503ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeedsRequestObject struct {
+	Params ListCalendarFeedsParams
+}
+
+type ListCalendarFeedsResponseObject interface {
+	VisitListCalendarFeedsResponse(w http.ResponseWriter) error
+}
+
+type ListCalendarFeeds200JSONResponse CalendarFeedList
+
+func (response ListCalendarFeeds200JSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds400ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds401ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds406ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds422ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds429ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds500ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds503ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeedRequestObject struct {
+	Params CreateCalendarFeedParams
+	Body   *CreateCalendarFeedJSONRequestBody
+}
+
+type CreateCalendarFeedResponseObject interface {
+	VisitCreateCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type CreateCalendarFeed201ResponseHeaders struct {
+	Location string
+}
+
+type CreateCalendarFeed201JSONResponse struct {
+	Body    CalendarFeedCreated
+	Headers CreateCalendarFeed201ResponseHeaders
+}
+
+func (response CreateCalendarFeed201JSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed400ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed404ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed406ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed409ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed413ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed422ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed429ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed500ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed503ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeedRequestObject struct {
+	ID CalendarFeedID `json:"id"`
+}
+
+type GetCalendarFeedResponseObject interface {
+	VisitGetCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type GetCalendarFeed200JSONResponse CalendarFeed
+
+func (response GetCalendarFeed200JSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed400ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed406ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed422ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed429ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed500ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed503ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeedRequestObject struct {
+	ID     CalendarFeedID `json:"id"`
+	Params RevokeCalendarFeedParams
+}
+
+type RevokeCalendarFeedResponseObject interface {
+	VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type RevokeCalendarFeed200JSONResponse CalendarFeed
+
+func (response RevokeCalendarFeed200JSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed400ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed401ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed404ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed406ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed409ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed422ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed429ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed500ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed503ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarRequestObject struct {
+	Token  string `json:"token"`
+	Params GetCalendarParams
+}
+
+type GetCalendarResponseObject interface {
+	VisitGetCalendarResponse(w http.ResponseWriter) error
+}
+
+type GetCalendar200ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar200TextCalendarResponse struct {
+	Body          io.Reader
+	Headers       GetCalendar200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetCalendar200TextCalendarResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/calendar")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetCalendar304ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar304Response struct {
+	Headers GetCalendar304ResponseHeaders
+}
+
+func (response GetCalendar304Response) VisitGetCalendarResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetCalendar400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar406ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar422ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar429ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar500ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar503ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges406ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges422ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges500ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -23143,6 +25547,193 @@ func (response UpdateRoom503ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	return err
 }
 
+type StreamChangesRequestObject struct {
+	Params StreamChangesParams
+}
+
+type StreamChangesResponseObject interface {
+	VisitStreamChangesResponse(w http.ResponseWriter) error
+}
+
+type StreamChanges200TextEventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response StreamChanges200TextEventStreamResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type StreamChanges400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges400ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges401ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges406ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges422ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges429ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges500ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges503ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTicketRequestObject struct {
 	ID TicketID `json:"id"`
 }
@@ -25951,6 +28542,1737 @@ func (response CreateWalkIn503ApplicationProblemPlusJSONResponse) VisitCreateWal
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse WebhookList
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks406ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks422ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks429ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks500ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Params CreateWebhookParams
+	Body   *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookCreated
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook406ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook413ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook429ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook500ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook503ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params DeleteWebhookParams
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook400ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook406ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook412ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook422ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook429ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook500ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook503ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook400ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook401ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook406ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook422ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook429ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook500ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params UpdateWebhookParams
+	Body   *UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook400ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook401ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook404ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook406ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook412ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook413ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook422ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook429ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook500ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook503ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200JSONResponse DeliveryList
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries406ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries422ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries429ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries500ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries503ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	ID         WebhookID  `json:"id"`
+	DeliveryID DeliveryID `json:"delivery_id"`
+	Params     RedeliverWebhookParams
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook200JSONResponse Delivery
+
+func (response RedeliverWebhook200JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook400ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook401ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook404ApplicationProblemPlusJSONResponse struct {
+	DeliveryMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook404ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook406ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook409ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook422ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook429ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook500ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook503ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params RotateWebhookSecretParams
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	ETag string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookCreated
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret406ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret409ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret422ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret429ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret500ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params TestWebhookParams
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook200JSONResponse Delivery
+
+func (response TestWebhook200JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook401ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook406ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook422ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook429ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook500ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook503ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAPIKeys List API keys
@@ -26040,6 +30362,24 @@ type StrictServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx context.Context, request ListCalendarFeedsRequestObject) (ListCalendarFeedsResponseObject, error)
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx context.Context, request CreateCalendarFeedRequestObject) (CreateCalendarFeedResponseObject, error)
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx context.Context, request GetCalendarFeedRequestObject) (GetCalendarFeedResponseObject, error)
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx context.Context, request RevokeCalendarFeedRequestObject) (RevokeCalendarFeedResponseObject, error)
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
+	// ListChanges Follow what changes
+	// (GET /changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx context.Context, request ListClosuresRequestObject) (ListClosuresResponseObject, error)
@@ -26172,6 +30512,9 @@ type StrictServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
+	// StreamChanges Watch what changes
+	// (GET /stream)
+	StreamChanges(ctx context.Context, request StreamChangesRequestObject) (StreamChangesResponseObject, error)
 	// GetTicket Read a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx context.Context, request GetTicketRequestObject) (GetTicketResponseObject, error)
@@ -26214,6 +30557,33 @@ type StrictServerInterface interface {
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx context.Context, request CreateWalkInRequestObject) (CreateWalkInResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Have changes sent
+	// (POST /webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Read a webhook
+	// (GET /webhooks/{id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List messages of a webhook
+	// (GET /webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RedeliverWebhook Send a message again
+	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RotateWebhookSecret Get a new signing secret
+	// (POST /webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test message
+	// (POST /webhooks/{id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -27169,6 +31539,181 @@ func (sh *strictHandler) ListNextAvailable(ctx echo.Context, params ListNextAvai
 		return err
 	} else if validResponse, ok := response.(ListNextAvailableResponseObject); ok {
 		return validResponse.VisitListNextAvailableResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCalendarFeeds operation middleware
+func (sh *strictHandler) ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error {
+	var request ListCalendarFeedsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCalendarFeeds(ctx.Request().Context(), request.(ListCalendarFeedsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCalendarFeeds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCalendarFeedsResponseObject); ok {
+		return validResponse.VisitListCalendarFeedsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateCalendarFeed operation middleware
+func (sh *strictHandler) CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error {
+	var request CreateCalendarFeedRequestObject
+
+	request.Params = params
+
+	var body CreateCalendarFeedJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCalendarFeed(ctx.Request().Context(), request.(CreateCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateCalendarFeedResponseObject); ok {
+		return validResponse.VisitCreateCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendarFeed operation middleware
+func (sh *strictHandler) GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error {
+	var request GetCalendarFeedRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendarFeed(ctx.Request().Context(), request.(GetCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarFeedResponseObject); ok {
+		return validResponse.VisitGetCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeCalendarFeed operation middleware
+func (sh *strictHandler) RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error {
+	var request RevokeCalendarFeedRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeCalendarFeed(ctx.Request().Context(), request.(RevokeCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeCalendarFeedResponseObject); ok {
+		return validResponse.VisitRevokeCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendar operation middleware
+func (sh *strictHandler) GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error {
+	var request GetCalendarRequestObject
+
+	request.Token = token
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendar(ctx.Request().Context(), request.(GetCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarResponseObject); ok {
+		return validResponse.VisitGetCalendarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(ctx echo.Context, params ListChangesParams) error {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx.Request().Context(), request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		return validResponse.VisitListChangesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -28626,6 +33171,31 @@ func (sh *strictHandler) UpdateRoom(ctx echo.Context, id RoomID, params UpdateRo
 	return nil
 }
 
+// StreamChanges operation middleware
+func (sh *strictHandler) StreamChanges(ctx echo.Context, params StreamChangesParams) error {
+	var request StreamChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StreamChanges(ctx.Request().Context(), request.(StreamChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StreamChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StreamChangesResponseObject); ok {
+		return validResponse.VisitStreamChangesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTicket operation middleware
 func (sh *strictHandler) GetTicket(ctx echo.Context, id TicketID) error {
 	var request GetTicketRequestObject
@@ -29051,563 +33621,953 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context, params CreateWalkInParam
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context, params ListWebhooksParams) error {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context, params CreateWebhookParams) error {
+	var request CreateWebhookRequestObject
+
+	request.Params = params
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error {
+	var request DeleteWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, id WebhookID) error {
+	var request GetWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error {
+	var request UpdateWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error {
+	var request RedeliverWebhookRequestObject
+
+	request.ID = id
+	request.DeliveryID = deliveryID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx.Request().Context(), request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		return validResponse.VisitRedeliverWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error {
+	var request TestWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jc9s4tjb8V1Ca+1XH3ZQiyXYSyzX1vu4stzPdWcZxT2Y6ypgwCVm4pgA1AVpRz83329/COQAJUqQ2",
-	"b0naUzXVsSSSIJazPuc5/2lFcjKVggmtWoP/tNgnOpkmDP59NJ1KLvSECW3+VNlkQtN5a9D6iSYjQgUZ",
-	"yyxtBa1LmmTM/OIsG41YekpHmqWnEy4ybW7UDdwXZ2wkU1b6JkoZ1Sw+pbo1aPW7/UftXq/d3z3pPhl0",
-	"u4Nut9OF//3WClqxjLRMT3ncGvSCVpylVHMpirvtdoMWE/Gp5hOGN3vc7u62u72T7sFg19zM3MVePqWa",
-	"M6Hd3VIpJ/BvkSVJ0FIs5Uz5H2ia6vo7d92dlaY6U61BS0VjFmcJi1tBS8+nzLtPNo3Xe93PnwN//p/C",
-	"NK23CuvMU+X1m16v18Vh/dDtDbpdGNQzuDuO57WUaXlMRwSf7o9nlCXJqaBw72dph5iryE80jqmZIDVl",
-	"EacJ/wNGaX7C0gnVMpHnc++B6z1qg920fFR2Xrg6pZHml6w10GnGgpa8ZOmZlBenEZ3C/l06/A3X+y0u",
-	"ypEQ1Te1y1U6azzV49MYdkWrd/Bkr93tt/sHrY2OFJtQnrQGLSpEZ5IpzdL/awVAR6bnZpZ4qrSbJjOw",
-	"YmpiJjQfcZaq1uDDx6CV0OKXr+BeraA1Sc2c4AN7u62gNR1LYX7xw16P7O2R/f190u2R/u6Wc4X78Koz",
-	"ts001L5u49t9NmMeMxrDdP2n9XRMk4SJczywTEUpn9oN9JOcES0JzfTYzHBENSMPjl88JQe9XpcoFpnf",
-	"kV6v86jT2+mY0eNQW4PWj4ymLCUpo8nkr8PWhE3UsGXOWDRmE2oeNaGffmHiXI9bg34X5YBmsEb//kDa",
-	"///HH/7LyiwjxnTKxTnM9vMTer440n+wVJmxyBHRY0ZSFsk0DshIpiR8OWq/ojoah+URDls9GFHKfs94",
-	"ymJ3rmpHuFce4LD1ods++PjDsFU/yF9kZA9hdaBvqR67UQo2syMtj+whLaStethbOsaRNGe8NWhlKW+n",
-	"bMRSJiJmtntlehcHeUw1+4VPuF4c5fsx1YQrkrCRDkiYhsSMgCmtAkJFDKNXLJIiViTUIcmE5gmhSWJe",
-	"jcOlZzS6qE54ZHZaOmwdpn/tHuq/9vpNG6LXXZhv2v7DzPdh+lec+kNt/1G/AsdMp/Mjo/0X3+6dHbmW",
-	"ZEa5JmgLEJ3OuTgn9JxyURp5f60F4ELv9nHi+SSbtAa7j8xbTLjAP3v5MLnQ7JyleBKnNKUTpu1hPAI1",
-	"UrMeksSSKaLHXOG2Nksw5krLdD4glJjjT2RKKImZuuiQE3rBBKHKroYxCFgcDMVZpokUyZyczY3C5kJp",
-	"miSwWcmM67HMtH/euRSH8DnhOiCzsWSXLCVcDYUvFGIS8xh+gZuDK4ICxjyanwuZsrgzFKXdMEql0DBY",
-	"I8jNS+IlraDlRNnzV+/aR1avNm+TCRf532Up8u/hMDNiug3/7b2A/zx+8fF7841q+LL5qvqN5llGL58t",
-	"rtzJmBHvOH+nCC+f9p59+ynV4+Ldebz01P9XykatQesvDwuL+SF+qx6+fFYd18l8ytYYGzEvd3sDfJpI",
-	"laWNA4vw61scT5aqurNnBhMK9kmfRvCL0InvKT1nVnYEJBPRmIpzBmOF8f2esXReDBAvXqoBm3fyUfs3",
-	"2v6j2z44bTcJPLRNm2YT7dPbm8yfZBI3jWUsk/j2RvIyZpOp1ExE85/ZfHFEr+gFAymp6IgZlaCYU3BG",
-	"pFq9h1phYKVpLAUjUkQMBZ6RifOhoELNUOSZq8FOI1KwDtnr90nIi3G0L9i8nbJMsThE4UqF1GOWDoV9",
-	"3CHZ6x4sXsNFO1MsJLMxT5j3FK5IJoy4ndF5h/zMpnoojI7o74FHpqqy9wnr7h48fsLae914v723y560",
-	"z6KD3fajJwd7dP/x6GC3v9cklb35bJsJbdrQ+/vLNvRw+Knfaw+Hnx4/b9rQL0dgtdWvGLw8njhUZ9w3",
-	"/IjSPEnImKLCJKExGsPCdB2K3Hbd7fQ6vZ0BgRVNiTJrSRNiNJueE03PVWA+D78PQetSMe8MxXurKH1N",
-	"5w2IKzKhMSNcmN+TiCpWXQFnfNZPsTVYtxMWw6H6/sFw+P3/Pnj/cOf/DFsf/j1sffx+2Hpgvgjg2/IX",
-	"O9/vmE8bVkFESRbX+AbHMNNgRNmNDzv5jCkeM8JoNPZ1y2E+szQ1pqOxeozdcDYnkZxMqCrJgg+twmey",
-	"nvVH8/U0kWYoI5ooVi9luR2uP3NcswkGlISxw5pu7pam+LYyG2DavcSb9WEB7B+FZUfTlIKvLfjvGbNf",
-	"G6H1OWgpPUfDR6YTc7Of2bxJQh69fUku2Pz2hGSDG3CkyUQqTZQkE7OTYSbNtoaNb/RfaXT73fpFSeDu",
-	"/pBiNqJZoq0F12xC91da0Ln73TSXdjlvby7fJlQ0Diah4vZGcizlpGkkqZST2xvJOwhiNo0FQ5y3N5oT",
-	"Hl2wxg2j4dvbG817ynXCVeN4ZvZ7o5PSW5MJn83VaiqFWgjAv+JKGYE4+E8rkkLbkDydThPrMT6cpvIs",
-	"YZMf/kdhCGS9577Fq/Dh5XkIPVXSFlK3RzITcTgwWjcFhStkyZUBXQRSysxW4W3cxditJ9M4bvv94pjR",
-	"pL+LIaNebBwxfr044BcyPeNxzMStDnbknoqjJBhlwniJkJqM6SXai1OWTsxkSqPAqDXfBGOxOiRh8WUI",
-	"wRTjE8BL/USVt/nVrb7amKq2Hwy0b2itXGPf+t+CMzLJjMLWdI6Dl0l8FxvI+HiN2yfhl+gFLu6gl+KS",
-	"Jjy+1bHCE+Hm7RHlCYvzWUbXL99IE2OU43DN4FIa6UMSsjSVqQqJkdEKfUFyySXG1DrO0hO/Knarb9Xg",
-	"Ow48t9G9YLEKF2yO0ULjPhUupX2JuxH8HIbftJesqby4k17RxNiV7Hb30sQ9tW0nt7KXIirMTjozn9CY",
-	"PDhL5QUT5G/v3rwOyBmNya8nL9pPAkIJ2NAEfQ8UV/k+jFkkY7YDr/maThjEem/1NY2AbGvz2HDgghfg",
-	"Qucut/kFDlDqoyhiU03Pkts9AWbL0PzRdiFCHEzo3HaaJHIGO2nCYk4hBuppBzllmLO2Tq6CjQYvZv2O",
-	"uzgU1qdpPBT2+8VDYXyTOxlwQkXzaBMqFodqnJe7GKpxjBqHar5cHCp6N3cxWPScGoeLX9cMWNNbPovT",
-	"FHJuvE7L5raMjaATxUWEFtulTety4adxybGRndwGZcHqiVnEY0aoYDN4Q3Tx7mJJ0H1sXBL8enFJTviE",
-	"vRmN7mbEE9aWo1F1zM7MN0sDI58wIkejmrFL+QtNz295R9F5Imnc1lK2E/N0O+gzGYMNA5+lRpQLm65O",
-	"L83fEO5/8GiP/Mx/JJlImAJrbsTPs5TFBFTZjCurXk+kfEXF/Nhmv29XElHN2hA7g8MykWluRyh8L1Be",
-	"LD7ENLbLCrvEvDk0kAZvQx4c4A8e7qOU/q8bo/3tw+KHLq/ezhPrS68rUvDweifzKbvr2IFR72sFEMAO",
-	"WNjpv5bT3rf6Gln52Q12sNkDxqSErAVmq4zJCD4OeUDFfCjMRtrpEMj+YuQ+tywVnZPZeI7ZCm+vvH//",
-	"vn3kPX3V0heYIniTXwW9pDy5dQswK57rRBrV9Iwq5hnimWIxAXuPkYnEZIWxaI3dPaNq6BK7wbLMIAGg",
-	"aeW8DUUoMx3JCWtn4kLIWR6hkELYBNSMKpJI44RBTo+6HJL5/IxxcT4UIJ2MT3GIToOFq5jRmDE6Pbiw",
-	"aFc4qr8K9mnKotve4lxolgqatMGnNq4FgTyBy7ijDMetm8hz0ExcW0cVrHu7KKc8Du2BVdl0KlPN4lfG",
-	"vr/l7Zc/vA3eBYgf54g8xWG0jVgM3Tk1PlSd9wFqC97IhYvvQpK6UHQbQtGNcrQcsa5K0c8uDm3jyrw2",
-	"Le8QaBdsCstPhRNxRo1NUzM1mmNs2keZrghtC6WpAEXmLjqb18OtMIOryxC2CzYf9GrAdXeJQSqh0Zux",
-	"H2Q2liD3EiZiCrohZTQaM3VIRJYkYD4IKVg1ueBn5x7t+dm5g273ce/goL+/93ive3DQK6fqzE1R4mPy",
-	"oZq6g4QuT5nabN3wLVflLywo1sh2e/vqCjNhpsCIWfOjgGiJGgCg6XZKZuZXghmZ0/ImIjaGGSDUSzth",
-	"t1/aCP1u4xwUS4fZmtrNb0Zj43EjmZb34TEbsTRlKTHShSblcfTufkem7FJerDH19nf+dNtvhNQ3Neep",
-	"TNiqPXRsfgOSSk5RyJRf4gVALac01QIiXwmIpRxpsOzW78wtK2iC7hoIgs9+Pu8DJvhg+9g3ygfrC4QS",
-	"BL8k9ErHr7RilbPzMR+bPPsfFsEhRKldVILQGF17mrz1JLPFaVQwBbkgN0fujIGg7RAHqQmLUYXWfkXb",
-	"FdA3ZM5oGhhrDXAJ5rMRv2TG0srfGXUpYzHASxChZRGvAUYcZOKEItpMZW1Skqar5cxWQuxbPfbfxMny",
-	"D9WqzV+jco8A139vrNwbK+sbKxd1JvAJSgJbxfLP9tHbl+2f2TzskHdjObMgLCmi8iRAqc1p7/Rvv3d/",
-	"u/h7b9yd9JMnT7vi94u3u3I/fawOdC/bvdyfPf50MO/9sXu0/+NyOVIpfYHbY+XFaQmX/J+93c+1K35v",
-	"id1bYveW2DVYYignmlXSL1zVrPIbYUsV5MhpJbWolvIJa0SjKozCWOBnQM7mFom21lxbP78y2dXZNuew",
-	"qLRYdc/X7JO2VRsLawJPKN+tfuJKdeVVTX4mzVK41AdEZ3zskxQ5vnRAwqJyOSTZlGgZkLNMDyHOiLhk",
-	"Ls4DErrC8DAgszGPxkaulC6eJpkyFm2lXDqss1br69wXIPP4hY1SGrNa2Gfb1zFGMiQ3acqIjKJsys17",
-	"S1lWsEvBuo98rG63Toc21N43jdYGOu9suBEVEbPFcav24lP/t5+D7cw8C0dfcQHCAhdsqdVWxmL9/YoH",
-	"2d/b9QArKCc1uHYbSF6yNOXxylu/cb/7nHMHrIxp2p99LrMNrDOqnI2hCUR9ZwapRwzRDKqu6HOzKLEi",
-	"NLndkXqUDmtvG0dhsUqt5PL7HV7w2SO6WKfg8c7Wz+cYWHNW6gwPb0OXzQ03C8Ue9vdMaVVqRIN31Jvk",
-	"dlCvfPKlq1g83vuu0MQoSzeMK1muApTZi/aNkLrJvGeJgswFhqNSNmGTM5YaW9hl1KOECx59B2XUo1GH",
-	"vMvSVGaYflNTGhnNCsn5ibxklWL+9zxJAJJcShRqrIPkMUVjzDOk9xedhupmKpyI4fBdvdVP1WY66xiv",
-	"qG4xe6NVC7ZlILB0FiVYWx3yUiuSwLuDYbRgBUFm+2xObA0RTCVWLi+uOhXzU7P7a0QBvWBQnacyDvhA",
-	"tCe0TTuNUsY65MiDAwJOnFD8GSTMlcwr5iFTS7RMyotv39tO3ZmUCaPibhT3WCbxKSADGqpeAIcqR4Qi",
-	"Mhve+YKxqcVzGklQ3tg/P/7b33d/+7H/au+fj072//X398+PT377tb+7t1/ez3vdBcewUtrcbz+uLQK9",
-	"kk2wjYZf/eOtVJmnj9aoB/KPX6Nw98ax4mw+v6z1bYxX6OpnIbvqnUWMmc/gKGAMwPkNNScsquc5Aclq",
-	"Lo2hBPpFlgJGGH+uyITOjbClcWzlpS3NNCLAKA6EPJh/jVl0ccqFe2f40uxAbRSTkKdqLGfGUWb00nyC",
-	"8h/c9liCN+0osMyuZOm5+S+fTGWqy2Wf9skLW5AuYeSwpBcQr7Svi0QbgL0q+CtCNMBKWKMKx4YX5ZIA",
-	"YVO0UudVZsxYHmVqVhi3E3Xawuu5TWE4SuXktDAwyyv72jeYzRIb/5194soRxfj71edXy3E6btuyGDcu",
-	"F6fTVJ6nTClv+8b5bsXL/b080qdWtZyCajlVjIlWYJb14zqxzFpj56UgMyjZno3ndtPOjULLEgs3wloE",
-	"Kcg0S6dSsaWGzFWsltvZhBsrgtxoqmEjkTGLCf4CtaQfHKjMxe5GU0Hbf5w2qL8v2PncSg/K0629uopi",
-	"BI/C6h4no8vn2n9cvrb2aKx2fnxdW1LCbklWaN2fkJmpQS+O6XTKBESsKqp37cDsc6gzQw0eEJnETGks",
-	"69ogJFsxEkrB2Z45aNXwbG2UdcVUrI5K+zWMgYOLMTLjIjZOnVOtVF2w2GVgypNkFr4mNYDkKLgBHYYQ",
-	"7+orXBBpfhklnO+8hsbo7NKjC5Hos292C/bNVamSGot4pUhfEp+vjr0co4edDgbdRtH6Iix+YyH7oGWm",
-	"5vQP4ClcftkJn7DfzO9Aiqxa6cLFvpHF7t/wYq+RykBRBzKu5U/jiqN4XBjDm/nqDo2ppRU5h7Z2x9Ya",
-	"YwyDC/9Gvet1xv21KE3bnbrV2ziojVr9yBZSfm2a/fPyXfeuwdB+D+5QWf/ZCHWHhLllHQYkzE1r+CO3",
-	"rcNgKELPug5BzoW5hR1ibmjuVTN9p3ICy5wZZijM6x6SMDfHzWOsPW7v2WCThySWkCEfCufios3Byj7u",
-	"IdEpo0YOE1sKAMlDquwIuTi3FFF34ViUHOEqZXRJDVVYBetyphdcxEaqXnJVFzC4T1jeYMJSJjKrCVY8",
-	"hc+BjyzHVAWEqpJ++0ufPY7dE526elxSXo9LnstfPnTbB7Q9+vifR/XAnyvkQE95rOqDLhCtt0fLpudH",
-	"0sWm1jJuUPivsGmuQTesq4Y8Zu8aEQkyhQNzQPHKa2nDekTTrwBnySPXKTunaYyZE8Vgn9IoMqMsWz/v",
-	"LrggIHy+OIgTROYbLAs3gRQmDoL0UABKl5gagSsL5doywVQVcNOMW83eqOu4hp1rhkCmCY1YhzyfTPU8",
-	"cFSB5gbXu4/LpPD1Z0o55ajqDxYOkmh5jpMJHloBuFZhgLQnZzLeAHxVZqsvvcl+zYtcU7rU4rRqXP4N",
-	"k5xW1i7OcEmElXant0H8U791ntRo4GtJvUGSSxpLZRN9bSn8usFXp7tXjfxL0uN2rK2/9PYf7UfdVvBl",
-	"6PZvSE2X1a+dbxTx99r4ytrYzmdDWOFeO38L2rm+gGbhbK6hzjYKFoPi2gzLvHD1FUHNZW/4C0Y3m/G9",
-	"dXzaG5gKTyHcpxYzFWg1AKX2492DRzsDQs+U+RzhU8pyEK4OC94HBP40AYFv1mi4txLuffZ7q2DRKljU",
-	"SFnMNeqUejWP2gOzcpYaDtbZ665SySrV93h6b9FrZyyiE2ZkG5Bs+qlAj32OK3JuO0Ag21ll87SGro9a",
-	"r79L9vbJo8fQvqF8qCBhvjKTizqhecQzqlYNt4xKgkHH+aC3GRPOeg1kSDsmT38y3kJruUWRsjyPaZ+R",
-	"T0Bgl+5j0zZ5LnQdgsLskoQL5hL61PyW6JTyZFt4opd3wVAMIkbiPBoDXjdgDkupkvzLRQBcHENWptYI",
-	"FUzPZHpB7I9QU0wYGaWlvJ/HWse1YsmovAq9g36n2+l3HlfyzftrrPdmxedoAjZMot/2aC2b2ZMAVcDJ",
-	"oihkKVUsXtrZAZYRf1c0p7Njzv+2yC3byWw9kPbahUu4bevrt20yrK7NX9FopAIXWIRBwxNqc8bmhPLY",
-	"2zUUiKhvL1+cc1TVT0D+9cu4AMp6O9uIMuN01WxwPF1v62bpUXcl3m/JfhnLCZw5KSKWiiqlgNcG6PZm",
-	"sRi7Wjp4haPHRSZqLGcbHL2q8dHr1h25Jhjk+/E8KBWGI9S5s8AwsVbld87T1gBuxO9BEXLUfYk8XwaK",
-	"aHV7fzv47en+P7r/rFFNKweksoZTXAC912PXWAHmMToFwvzugYWuKM2Kf7A8pKN0FxUioQJQ9HeSh3u0",
-	"grSQ5o1qd3UIhgmd8g0DL/aaSrhFsNkWuMXCOPjSAi4/8lSPn9E69LX51Lw9tP4NQNeT3kG32+722t2e",
-	"I73IK820jOn80Bx0qo2YpHPoupmyEfJVKlLTt6DATkYyZiQcZTpLWVhtPlZqOFzCr1VPTtlNXOccPaVJ",
-	"YiZywzDTC+R8mXSuRsdUWbbi2rrFegp9QupPPC0Y+6XxJs1yrRhbI5eNdirPNibhqlzucZvoLmOPNPR5",
-	"LgYIYFufa/aQhHLKRM5SSTWhSeKbzRfQCRDry0B0VUBF9vsFlZ03XVFLuFfssIyfG0uI0TqfZC158TZ/",
-	"yBoGZyoT1iDCcBjfKSAQU2s/3hGYFA9+VOPyL1E/AxIaZYNANCoIjwMSZoql9iPAsqXykscwOnsrbFsI",
-	"y/bl00JVzm2hG2G/ulUp75dg5fEuszfUcN9gmdu8Gtk2+z8H0NUweLmvNuR8W1GBbJ5aLUG++VLiGy8d",
-	"zksuStO2asGOm43QlatVafN4aiV5sWE8WmgzLlC5p1Ei0UBKGUbSWkEL/3HKxSkQEhvJpsesvl+k95ga",
-	"pShiHteaBe/khEG93wxo3CCSl1NMT1mqpAigsNio/IRrnQBqtKA41JJQdVGD2zB2xumc0RoN9y9G09wW",
-	"KSsjTQCdWtZIB0/2luUhDg4OnviK6GCJxe3ponX96wkA8k/rQ+OI/E+YkVYqKFDp6J+klYj40fffk1ff",
-	"m/8tet0ri+on6cpj8er4Nai1sRTslIk6Z+4XqjTRM+NUnHNXsMEIXEJEZs796hVp9XcrErxcZLC84mxJ",
-	"2/wFX8W8dHkJAn9rld619lBjc7s6oDCwKuV5scL6teF+IYFI0eYA1DUxKd4ggc0SBjkkMl0oKXk6TrnS",
-	"E8i7fVksjVvV910TRK9Um+exkNjdtwlYzu6+7UByrjFjhdoLygE8Di9jZoEDe2qG4soFqPt7cd9usQWL",
-	"+zdJwNkYWG3p3AkUPEtN9WobO371rI71IwIR1zCgwFKhVW2b6xzan/wg1qFxVh6ORiJbewg8TgioFcdk",
-	"Ixf1pBCjETSPOKWVxpkNSRj/bkXR4mHO89wLut3u1YsX6+OdUaGhllq89mfV6XWXBw1vvWTmV0fa7M03",
-	"C7W5ixahTQwcyI0qQfPX/sIibfVBtqOCMthIHkAn7e7uHpBRliRtI012akNvxoJt9/rt3e7NSSUz4p9k",
-	"hr1ZNq29HMskVkQKQoni4hwkq2ZQ8cpo7ESsERMAkKhxBxIZXagGP9hr9jWT6QU8iOtDwhDoUA75rLVt",
-	"ntH5j+aJ1QNYA8ZZ0k6ouJtePHh2FeyL1e8RO4hNFb/SKdPROKf8pPPA2gDECOvd6K/E/cucqXodv+ql",
-	"nov4zSifJCS3WaMM+s3oWQ3k0nHjmOfWToWsp7E5KsoiixTlNZjZ5rzlHttqMsvX5pfXWzLl7WnrT1Sc",
-	"iZXIIHnJUnPBaUSn69T3mt8+pdNFBM/msJprsqSLVVgYUrkApfSqm5nYuIBbWthugRpqT7bdRRsj+r/i",
-	"zVJZ9yVL3rx6qw0RizXbyA5x+LQFM8SMEUL4mxojBfPtl2WLFLtvmYDFN1bWB8FQrxrLmbCcJ1TMieY6",
-	"YSWCyaFYZJjMw/6afbIt/tIJTbjCeODrF08PsUO5TEg0pimNNEvVUOAtIINYzQk+SzvktZQp+YnGMSCf",
-	"viw/COf4qgh2d8ivAbZ+PbLpasKoEbp0l9Jo8XhU4NOL8QLL9ils0MDCsgPS2zer1nvSDciZhF/UhA52",
-	"l2LkzcVeaHq/LhD9fEJ5UkfHQVjbfJUD9WDb7O/2+/BJ20xVDsr+PZMa+N0jObHMMulQcHHJFT9LmHcO",
-	"i/5F/f09IiPNNIBcoPU7NPQgOuWTCYt3OuRnNoVg9izlWjMBlPIAgFGLIsIc+smUpixugIp3iEWS04kU",
-	"5zmmqCoLqBCdSaY0S/+v/bAj03PfA2IwY5X+D2UZsbtGrskzgRdPA00S48pGF+DWBKTbHaCz1t8bdLsY",
-	"6jeSmUx4LPj5uILP6fUH3W4lHVYa4H5JiD148KHb+wih8f/tf+i2dz/uDD502/vuI/PMnVrJ9BOjiR43",
-	"oLZSGQHCUxGa8Msav6yJhfAomdG5IqG8qKRv5UVVNq/MpuIj6jTXTzKJG0Pz2m/BmAnNE6O6bK+Ka/IT",
-	"vgoG+xtt/bMMtfhGJHMLBQb7CX7pYz3F/PagI98aGeEykvg7JIav8+Ma2QhrOd7X53Uv9Z3xzm+TqNjS",
-	"y0NpIiGIdVv83j9BynwppViwUG73BfF13yyLNXaIL7nHvX63jlI/kUBsjqTgFQwsXLKsPNE3vXa7N3F0",
-	"twYErqTQLvZ7Y2rEzEngagoUUqjf68V7vfiVk/TW9gh4P5bskqXQdR5CGFSRsGgqECJ2ScqLPBFx+90C",
-	"viaV7qCyX4Jqf/mspq4oZkLzEYe6W0wNHJJzfsmE0c1FAU+AXRkJotKBGJwcoXs7FP1/7++SNukFRElU",
-	"vVBzCqWNJGU0ZqnNbIFjQSOdzCvO6BWWZfFA5C+VbmzDIDILX6Lgix1TBeDN2Zildc7dXGk2aarftbeE",
-	"cOCAUPLr8UsCBVxqLFNdU3dJx5dfXCH3JU0y1lDmCO9XfoXH+486vf7uXmf/0eMnnYPHX9j7VD1nXD/3",
-	"lrVnx0rOGhMBQABQvQTxizwXbYO9RI5GiumAnDE9Y0wMRZGTLhiGIdSbp6d7J/3dwf7BYP+gcwD/+61D",
-	"XvEoldaiIzRlQ2Ec9oCMuID6OkAZRpk2z6tGenwC64MrcRovbIyXQrP0ktbF1fz8Ks6NB7CqzbAi1upa",
-	"oFRXB9TU49PqNser49c13CAs5hFNXC03npLBMtlqS2xdmgApHYYClpY8eEYnkx0UTCNu9gDK2FlqLHf8",
-	"jdlD+KmeWUEMTNdqRqfTxVwAVI13exWIaa9M/fFkPUxp0HrF0nP2NmWXnM0aMECUQGcWMpNZEpNY1jh6",
-	"S4FEJyBP8b3gFiOZJHJWQImuBztUix6SYpTwqHlUDprhJl5esjShUx/mBN2OYQK4cvkZx2eBPWNoynKL",
-	"5Wbew2juOk/nlU2LaAq9Qcx2BPwMJCmyaQIFQqVhOfi9ixFPLVsAooYBtVHGz9vvF/HW+aB3F8e7aefH",
-	"+sZKrfzFg/IW8xe29mSb5TpmClznpXs65vEVtjNuZHP2b34r32+BlcC91+yTPsprR2qtHoDqQnwpbxvs",
-	"0o4Q2YK/y0m2KxY9Bi2VSL2skZHXeEogjRAX5KBLXMnQQrHAVQZzJzq5IbCzQj9fK/KiNIQq2AZWaOWO",
-	"qsdhvCjvqPVBGD9akREQDRLFJQWpmJOEKn0IYVbLRwYZQfZ7RpP1SxvLx2F1+5itOn40gDKWN73wUB0L",
-	"0/KWqjyCgaiOMOdbgYTilJ6zCvNOcXw6K6ERy0pvjtq/0fYf3fbBabvBXPLT8UvJan+SMzIxS2ktjBxn",
-	"gk0kyk1ORJHOc9gAFhMphsL2+oL4jbVNDtFdzw0PMEInMoV7CAy6GZMSOhhoyFhXTMjlKfmVtHVvvK4a",
-	"G3jpx1nCFL6n48SqtjRzMPb54iFawnvR1Ak2wNxoXnVfaeRUKLiTGRfKGnq4PIoxhaAGD1q1vHTztl37",
-	"NGsshYavOsQzVNBC1Y6sY0Zdcyrz6ZiL85JQqTqE0IPOxlYc6RssYcroRbUjnTUuZKYVj1l7JlPz+/YY",
-	"sNUuota2e7kIq+Wf1FVvej9fboRMuHASriLdglYG4Ar7tTn7CyWxGZYxL+mq+7YwahbiCa5fSSNU17Ov",
-	"VojXgqhi2z4NzIFmlmKc4Uc5j5N9QgMCfZHP6dCBs1wpZHP7rScYveig77pOEGO3vzqIgXVX66C83kKp",
-	"7sY45jwgWduI0trdjgehNuoYEEajMclqgT1rMwMVgdEKuHJRhUPh1+ZTsmH17Mqbj207sGuCSmOdq7fe",
-	"/osGyzyZ8ipuBp62p33LvLrbD1qSlJ1zpVlNazxqHMjT3E9bTcp9bG9F2CUThI+IWl2ijoELvI6t2QN7",
-	"S2G1mdzZ/gD/aQ7mJsetCjavPy5LdvpzI9c3LoCaeykX7pTDhhYcWGrWOvEpI8kzaOAFAEtW7gtWk4Lx",
-	"eeTyPoEWF/ElWW/rt/F3C/MJWmLX4BCT3HNQWqbgNRTLsWloC9uWlnqN33xgC5a7nucpheq5PMROrD8F",
-	"Xb29nqqH1jkEtjJ4zJXZyhocZAbrsKkxNm5qN+u3ibWO4uTm2sXWvA+kd2ucCD5xrprxHMYsWb8KBECr",
-	"az0cIrA1Ec1jsJ+VlwnBXxIugIeN5/TR6xFMuQjjOmPaNGoZtBRLeZ0jdsyiLDXHveTrr0/mjLdda9Ca",
-	"Rxes7jz/gyuEPsEB+T1j2frTdgI3XW8AM8p1Uhsde+6IBZ3jiT9cexTv7QVNR3RVswv/wAY+pyvuvYW8",
-	"gjuq+boWs+u9pjs4Tngtkdyri7d8q2Pt6q2ccHShfMsoelCNgQ12b1PKVXtmvoBaLjsuyO9saKecVPMh",
-	"lTC6+2pL6KJ/+ZKRX7lEypk3K2qkAhKKLElCEiXM8iyt7PRxb/F/jRb/4k4rCBUbcp+i4H0GnjJFHoSf",
-	"2gV7X7hzSEJfMA5cI+WwTG2GAUCKAcL6OGDMUxYZkTqwlO3FB2DTA/UckkK4X+R/5z+wlBn5B5Ygjidc",
-	"5/d1S7nwt7so/wBkv/8BKonSJ+AIlbWDu3Hps3xEdbPVClrQZrf4GahgdyP8w33llIv7Nv87H39CRfF2",
-	"8Ef+dKOF3FcXbK5K/8ZfleKqte+wEF/z9mVNmibVtjs7/Mr5Y35xLFldGzsUaxXHkiW1sUdCfHG4u7fu",
-	"DC8EhTwiOUIVmTI5TZh1b7kekD2oqdy3yLDATmFAYqlVMBQqoWps/h7Pp2MmVECmNGVCj5kynwIHKUkY",
-	"hekPfwjrSxSHolKjaB9TnVrbVWN/f590e6TKalcJ0e4tza2R74fDH/7Pgw/kwU7nYfvj9wBJ2vnPXtDb",
-	"/5x/WD+XCa2RZK/ZDPOtefLn0hq7mKewidOICuDoY2x6N9j/G2S0W2Ie4lxs4b2byTYqbZ0+OHdIQrca",
-	"UBDkNuVGEd+EiqPpNJlvaKIBRbM0nl4C0bCEiqWxl/pOAlA4AUfZLqDLsAQbsfvUdjHaLDMWtCYyLkej",
-	"W8Z6WuhvahyZs7nxxwE+Q5OEcGyer1MqFDLj+/aAvQtNklOZntrsY1k52Z8sxsxql2ur6Pz7sZyYBTML",
-	"ZQSISzwzcd10gjcvLr5A9sGxTPkfUpzGdF4pY9urOzkjmnpsybDlIyhJTKS8QPnukDVF5cFyztvuqmKD",
-	"L5gg8TrxVk1C7mVt5YM5zSB5rGW3SoxtGAuWmY5knTGJROgDpDKbThPOYjJnukNCMBrDQaHgwaeznOrG",
-	"14ixmmkoQmsehgPnkHDl4x2EnHVIaCPJC3d0EWbFRcSGAh5gZMOMKjKhMeuQkE+mUgFbBI7UCC74fpQy",
-	"872Q+lSxBEgG3bsYJ9PcrQBAs5RZchl4NWtxOdDEFKqO4BsAIsAb5W1BzL+KUSB3d/7Isgy1d1qk9E/l",
-	"WVJb9AId6NwcBnldb86AjBc68yplZo1jM83Qj0Ao82bIbFE+GQ/tlerhAvRjmc1eriwrbvKBtv9oAmfh",
-	"lqgranjtMzbDwtkq4z8zvnJlaaS39jCvX0aBni9/vDX3K/GcoKmVfk0n4Cjf47GMskkeZDvY23+805C5",
-	"Z/Ep8nfUNmCDI8UFdIJpgz0E9okVPu7CAhKHcHLUNllq3DpjSVVhNgLQgNskht4h1cjKwJV7NYx8r/+G",
-	"8PM7e1FMWKz/jka2UM0vG1+MYsSB4o6fUaFdSdTAJhwpkNnrIlsG4h2wwCOZGsFfFECjLgJuIcysOpoh",
-	"PTa/t0cNUBsOj67HTAzFwu8imSSMnmcsp6evANZBp6yXZUqkXtn9ZAVNMOwBiKm1XVWGXfgSyLW+vOYG",
-	"S39cV4fGMTtF2s6D9+FgCYpmfVLevJ9EuQVrc3nSarlvq/XMNXhgTgtqoo1Pv7tF6XxveryWTi0mz/z9",
-	"gAVuQIubU1Wjgca1MgbahpnRZwvzW9swKGa6lj0MaXvpdMoEiwmCqd2wtCSxBKx5ACcfY3SLSBOHzU9S",
-	"RuM5mJGV5ifcwrFdwX2l+WuNCQOdTBqndbGnmJvYSy6TvFplrWn8h7uijoW7OVrwOWhxsEKi2qCwHjuZ",
-	"ZBuuVIzBSro1NxmylLdTNmKpcf3qehbWNMVNz6H7i5aNB9yih/GnVih5fSZV3rL3XGKOOmetuEbzpqad",
-	"ZClDs35zrJTVo4Ds2yZUtIXUbetBeXvDenS5V3PFE7hBkHBZJ8kXUA8L0+3auVl/DQtsv1MkkecdcpQo",
-	"SRRiurCfEnIThP9sH+N17ZfPwg3aTdZ53LU0b+aU/3Ry8taaMIGlUPCftNc9WBaI2D848HbDXre2oAJo",
-	"RZuh/NjLnIzYjMxkGiszI0A/lysos20h5jafNssp2x3OWCerG2O6D5YQT2g7PGv5UGXrOQYkLNw12xaN",
-	"qCQ775B3wPV0SM5SKqIxgkK4WttfXEdawAJv6DlWHAz41q1KvjlyXeIJwNL+XuJsvEuy8xqnlLoCxNy5",
-	"NutHXkNFT8oEnTCAv2HxORVYmzJhVHBxfggkR1KwvMU8jeNyi60JTcyUsbhddL/KRKl3IM7qGY9jiBek",
-	"VLN2wiccvzLSZCQz4eVT2/5ndoX8jzwB3/i5ec3Sl8ZzK31gFGZbjkalD20auPTZWCZx6YNcCroPXB61",
-	"zYRO56WvrJVSfjD4MOWR8/YFK185YXos8cHWWbKzRaOITbXtXQbQiDYU5pZw6PlHixaoN9E5RKlsW9tW",
-	"O/k97BpwkdOFL0y19x3M9LLfll8pXxjH0+ZPeabsJ021Pm4V1yn7sc8q/hSyDZ9YeaWlbE+omLcxM+Kv",
-	"tNV3i2udN40T0gwD2ttXLFNIRYD91uaiDRl5l5lvQ38FuPpMxnN4O4CIUdWuosaoasspE9XPF31//8Oq",
-	"uwwhBmAK4Z6JB3M1TySN22YOEorghUyobIrYtvaExZy2rdhasBFdTMi84JSCEOAxm0ylZiKaw9ZOmY0z",
-	"Vr/gop0BEMJoq1TQpO1a7ZW79NmASzsT0A2tHItcWPsFXfN3mPelKDmLwqtJsKzdoWJpxtTefxFPV/Dk",
-	"bA2bvE7gHG5yM2+1fWKh5NT8AmyGpNwjfXd53ad1pJcVf64B2wtc1sONs04vHgNCgSm1nJg3ogJtwRry",
-	"Jpib00uW1iOd/oFf5OW3VNMzqhjB68zsZKpsK/W3NPGbmBOXEgeDyKnYrPDZlvTBQXVCamddJk2dt/Iq",
-	"oiJpYpOEZqxGp3EpuDKevANJBTnreYDQ4qEAv8JBfEmIB9/6XXImivY/eWNcB2PFVlUknFBBz1kaDoZQ",
-	"1zzHYL1bRKYuMFMLGiaAILUKwGxSAaDEgeMbwFEBQViX6gxFCACpfCilApNwSlMtzCPREDtPKQS+nbkl",
-	"03MquAKJGgxFUehPpEjmjgjGuFAXDIMAKpJTpjokpPGEC+eGYZltKd3jT2yuI2EDwCQ4YBd8ZkcJDekn",
-	"vCJhKzdakK/HtSSsR2aiIvQefMVVMBm55YKaC0Vsn8trANFccycZJI/drjVIfTs6y8ReT9SOPk0UOeRo",
-	"sRBmoknvi4OjXRPqxpaS+a1pNgHXmMnZspYSF7ihD812DWXu98wGFWqNhYNm8KtLHEBOb1TfAFcsGmMb",
-	"lDCAzPvS6hfMoK5cAgA79xp6pFyjcG0sI/5TnJSFZX5nLIAGS8vYtGeMnKdUaNsgnFjl/h3YEAPEVNu4",
-	"L0LOMEytBjRJQlTPQ4GNmbmZPhqNmeOdsJk2rknMY4j4TegFM/qbJaOy/VEF3q+E0K8Nh18JZvdeaBtk",
-	"+ruGorsjMwmLZXeBbexUdDNFM9IYNZDHspHlOaF1RLHLE6Av3U2uOatZky78OrjKt+MQX4NEP6tzX6Dp",
-	"z/7evl15gA6aXw7Ii+Pnfw/Iy9cnz4//cfRLQJ6++fX1iTlOv74+eflLQH7817Ojf5n/vHrz+uQn8++h",
-	"eP/zu5MqCt7c56/vnz//+Zd/HcI9/vroEK7968mvy+mmDhropf56OAh+aEIxbccLvjlz17WZhbAu/hAq",
-	"XNmN6KQajuwqzeMG5iXKhB/heNfS2sL3Re7rjEU2AA91YXF9WWB9lvvHTQ/6RknroqR4nQrhakDA1a3i",
-	"0Jtn6ikVEUs2Bk5zO1cK9bW5xxLarlEqJ6dl4Pua7fqlbtKgLFGs6NGXMrR7WNzEA1Y2In6iithSJJvz",
-	"XM4MsYwv7lZ4vnLajBWYk4glmNA/xis2YJmwG2JL36xO48LiSHlxWw1lToyNs6qhjNkepbP+JbaWkeLU",
-	"hwUV9RcjTD7WHAgErABqjtrO00Wu108I2luoC17hWbNfLGw+6VH9repSCL+76d449zbAmjbAokv9B7DL",
-	"ItVo0b3PdpAzIpy8PHp9BFWch9UD6QRqWZQ+z8zpfPhblnKo2PFm4dHeMq8MJ+Gjx7f5Q2P53/bthNYz",
-	"QmBHNQvF+k7278sGBLYh1zabjxq4DjG8EnJaAeA7hKkXdHaUp3PEmiZIFTqS62eoNsV8NkLEvd8s5WO9",
-	"nXY622ApGwtSSs1ezcIWnqMRHli64Ve5o9nrCjYq6c969uyrlmLcWZnFNfdocIuwsOmaD+VxXn1yNfPV",
-	"rKNLKM0OLWxRaYigrcWZcSWDZK1Q8+0bIFub7AuWy2aGSknphMYiCW/ddmksiTmy2cC77Rg25iPtFVX6",
-	"A3wnMfdvviUJ1Qz57BlNE85SW1LBzkH7LBtxGRSw64+xvdtb3sfsVI7M6NYJQbwZPbNsTYtHvJYu3+96",
-	"G0EXkTPmJLJNV+JRuYsS3Luq4DJTtTr7soyb3hz2TfK2zRkbPzFeTdvAG4GcLdZoS1vlerE0W4XNEHC+",
-	"VbisFi8DawC3XcWb/26hI0L1kOQ08yPOkvgO2FieMSNLZCLP519cGtxis5aSdyMkAgDX+VzmxHnL+ByW",
-	"EHH4vS+N73XRroDIb9YwpkmyCbk3EMjhRb5Zb9T0nEHEc4sGZCubzW+X29gA+7ehFrjzOOUxVWMsRydz",
-	"pjRLYzoH0mfL1v9lRy0RNVmjl6xqcLVTRiXQeYAti3p5RvicTtX6VsoidLG+7GbDwNRUWlzuosAA8jjb",
-	"tmUsAfPm3qHiCudHK5YMbV3z4yu+21rNZbeo6QMs8oilKYtP68qqCqAsGmI3WTa1+h1vgEvIQlft7q3k",
-	"sSry3qsMyXeKlQcLM+lL4c2yWqUlqhPgKfPpt43eAnVlRIqIVYeE5kzFKZ25cmzoT9jmyG2Ridis2VCE",
-	"3ojDQY5+tKtdu9AlLIFD+7o3Bcz4KeApmcLGHxAGSdhIl+enFbTyIZY9u+KeDar8xN5l4ygAsnBc2VW4",
-	"F/6roWPLuWgKX3BxGosgNbYhhRYiZkKhy2ql3u/JoNutTExpWvZL0/DgQ7f3ESjo/rf/odve/bgz+NBt",
-	"7+NHDbajGeio0TE15wmCSzn1nIVMyQXU1DdFQndjR+BHGkFvoZNxlqr468rULjQ48ANZlzRyfed4kgiU",
-	"jjqlXKCsmzBmpR6I4LJI9K64lpzRLfLx2enJVeRmWhBO35YZatvpcXTd3G7fBlnbF8yEdi9cvmLhsj78",
-	"pHS6a7FbwrK9mlMcFBAuLyuHBUSLMZrRCNjRTleQ2NTdzW8C7Uh4esFG3UWWkdY0tN+UaGSsDqCPFgvX",
-	"3fVBw3svmfzVYWQ3/xvh+N1FizFhJuJNuxLk7/2Fofrz4HDtFORyCObiD6BKpdiVwQpUwF3k3+a1ilcA",
-	"W9Sar9q1Rd5Iec4Yu0BvP2VTRrXCOAcOdE6kCEgmNE+KBq3aPYucsXMuamzeM2PVqyXxSGtCQ8n1obGh",
-	"9UwWQIu8FWqHPJ9M9TzwryniLDK9WL/PCGMXP5pRlTfX47oeQHC0+CU7dcmTOjWOc0NykD40DLkpTVlt",
-	"elIeYeDmu27v/qOpgPa9zVSnmXBeZ8VxkZNJXeOmp/B5XoUAUjXjiYZ9c0igqh7DY7ZavDwru6M+PYh6",
-	"69C2QGaCRnrNKmCuiLui4jx2ep3uOg88l82P+m9JUpYw6pg+S6++SIt5Lnud/qPOk3Ueu1WWat3KaFvy",
-	"utWMVPade2Tg9kZpxmrWa1W+q+CoqtdMkKuZ2RiY4xDKBcCE6gg7/7oHD0gI2pBhT2nkeT2T8TyAMmA6",
-	"Ye4rr2YXTE0MdlUPwGpwQf4GTyUiDJYSknFFZqkU5yXesZwPBqUv8NbSJPN4d9RCR+NJpjRQwmhitqQm",
-	"vf1qiqZ2p+WT0MxWY2PaYyj6TufGa7J8TPnF5bEsCrR6wiG7Mk1BTluVblZrQCj527s3r8lbvASL4R4d",
-	"dHs7hCpCya/HL8kopecITQv/Am1LgAgYfBlzj/IY//KwphahPF2rNj/shnx9l+7mpzm3+qodgGdTdUho",
-	"ZSUQCxOVRWNb7mfmv5h4oEGeghkdDixvUNEaHFqBkzCSkzMuqGXoNCdFy3PEuxk5ZRzhIXRNsNmYII8G",
-	"Fw8i4SjTWcrCAUmgqgLpu6XxpYYiZJ+m3AaSCRpOFnlq06uKnAPhJwIDwKAwy4MNq4yJWC2Ut/MctBzD",
-	"CLChMUth5L2Rc15yjVq4avZ+RZqhyEXAZ6cIU8ePvT8wju0OPrIuG3fQPAMmAbbS1A7Q0ruUPaviiQvb",
-	"vtzhrDk3jYkmQL5EcsIIHxGKRqPFoTpI2WZJ6ornU8n4utbgt5SpvlIotN4DUc4wVNb0CIhijIRlytRw",
-	"6+YK9ayT14PCu4Fw7YQrxeJTYENSSyhk8AeIMY6ZcWEQ+Zowcz5V2ZLtXplX5gZDPU+x3tbpECqAPOTL",
-	"D/ggYVWzU+2QpGOWxPlEWFmxFI5913TnKCrVZqf8NhB2paHVKfBNAQRqBVzrGQqm3DsBzJYPFhIVM2UT",
-	"cFXz/h0O37WWkmCu05DTAw3ITWpUimqOpQUFAHi/M6DtNWVF6gtQgKypvDOKeaktivUBgjZ5kkMPHK9d",
-	"WbDXgBU2SbeUbJKrt7+fZrquAWyD4PlT6/F7NbjgkV5V5i7FF5d/fQVpdpXatOJ8rzyMq8P07oQRhq2X",
-	"NwrXVy++EgPPkt7NX0DQvqLImqBVAqZiXsCpCtcWaLO5iOUMaN+MWVxt6FMgmEAwg4OIjlYJ9VT4j+vi",
-	"n97T5OLl1r3PSAT9oalAy3E2lpOBo+s75XEIqfAayXoPlvraBVyzGKo9I3lWZFPtr3TKdDQu5WxGlo9+",
-	"xthFYKEYxMzNbvRX4v5FmIjroRYre0yL+M0oz+HA3TeoRApaZlhxHRDtWQF9gGTY2Zy8fPeGPHnU7QWk",
-	"Rx68kiKm8x2zex+TB+8y+Gt9hO/j5bjlyoq5Ubo3BP+lfvGQjfknIGPeGCBZFEBgFi4oeqkliUvrwtr+",
-	"YU3zyoJ9spSU9ewpxvwssurmNlgd4ZgZ1lIwz6hm+Hol5bLXmFvftDgemg2YB0DFCxfLE7dD4TK3zfXz",
-	"BDqRoQGGTdN8L908RUh8ZLWwZqP87zKhtlHxvUvl1q8ilkd7iU4oTIesb5G1FU4C1GVrLRuahV1Ac/J5",
-	"3i5lbVAAZrZX9HyqAUvYVwv83bp4lICRJ8pSrufvzENdYJX/zGoDthdsnttN0CrA8rIE0EkQqxXDt2/e",
-	"nZCHllteocadsAkwwKmhQG8tDIgay5mL3L9jwFkG2W9y8ss7YKC13Z7MozEP44g6B61/to/evmybURZz",
-	"gaP+HLTOGE0xwIT/euEE1N/enyzQjBwJYORTRkVfMEEe/O39yY47BW+mTLx8Rp5KIVikyTSVlzyG4nls",
-	"xz8U/iwQnWZKq4Bkyqy4IpC7ebzfJYrOkZ4JEOr5l08e9/fNx0MB3di6j56YXw6I4ueC6iyFBrQ2kwkP",
-	"/k6RaXaWcDVmMUynLRAVQ0HVfDJhOuURocm5TLkeTwLClcpYGgAvMBMRA+pgntqphY0GVdk4Y/lcjrWe",
-	"tj5/ho44I4kZQaEpVj/bJTCy5dXzV+/IhHKhKRfonWdp0hq0HsYywl5KC/LI1rdzcU7OaHRhFh44iYnM",
-	"tPOsUaj4hMzWQ3ZlfUNR6sB1xvSMoayZdMhr6RfhCFnUECjQ0+5M6hmPWDAUYzmDjyE8bNuWT1OzJYZg",
-	"0g5bBJcbW5JglzNXW19cia1dhsJSfDPXOxJHNRRD8Ze/EHOm1VB8T6yvhfL3g1n/3d3dg48PzNSrwcOH",
-	"s9msk46iNgOa5I5Mzx+mo8j83/xup1h4QuRopJgXh5gbKfwg/C0MSPhDd3+w2zX/agOQPNzpECvYXUWS",
-	"mXq8A1fmdrb8MYDsS2bMV22zMxNGBfBpF9ljFPiYQ/sDSycq7/bryVMrGH4L/THKTHfIKx6lUkFnAPz1",
-	"BZvqQzIyu8mMBXvFwzdRphEjJzBpLDMRs5hk0/IjE87y7dA76Hbb3V672zsBhP2g2/0N1u3g4OBJu9dv",
-	"7/ZOAHE/2D/oHMD/foO7HZWbXUVGLCkfYltr3CHatkOMzwoSgsFbadIzTzavY54t3bdwt+J76Mwl80Zy",
-	"MI4Q4bpc+ZTVtXjVsiuRK+4OOYKJItQ8HnutFhfL6EJhxpXCXY2v198NSH+3sx+Q/l5n3wjv/n6utmEL",
-	"G0ddDQX8x23xEBSaBRZ7/mnYIW+pUuXP4NwbERjaD4KhgB2SH7FKTlYFubcEMCzjsh+S0JgCIWxK5SSy",
-	"2cEz20sJqj0h40rQocZ9JKf094wN3HSfZTyB/E/KaFw6qpaZdijCt0cnT3+yywDZeehbYsRKNCYPPji+",
-	"2nUOL/Da7gyGgrost8t2WKpbIOiwpJ5cBe4to4TRVAGT/HNwNVKmZJZGzCzaUFBBwucn9Dw8JMqq0nyS",
-	"X47ar8xIw7wm2u4D6E4FZx0P6F6vDybbUOSc+XDEoRMwVZiFh6l5b1sJAuUF1UPx1qbziW0FA2prolhy",
-	"yXIdRY7evgQL4kGYq+9wJ3ASF381FKiGSxv8O3dfPS908IPwKNPQjhuU74D8CErMCLj3KNmGgnGzkQZk",
-	"r9sjYaU/UNghz6nx46YMQ5vQCst2fypYah3kaSgEY7EKio56Zm4/tYtfhoe5SOXaPHOXhHkHInMQ8l8a",
-	"K0hCXltOSCoTpsgDn+g+yPtkWr58VODwCXDk7xDzT/ArhsJS7AYF2ABp+h23/QWbG5lvVaKj1K1rXGC7",
-	"Q5c6FxwWJL75tTOLAkvZOTfbAhOoDmAMdLzBUNT0D8gHV+b97RCIlQDc4ozNJWxTaul/bfG+JtChiDzY",
-	"6+7tgMRTXJwnDM4tHhhBEiOTOkZ8l+0yiwQYCpC5dr+j7psTb1cgK7FxECc0GnPBvoPWACSRcornKY6N",
-	"YRCQhBkZCF4/HJRY+rgqsz3A5lPSHZljBmHHocDjC1ZyaCupzOl96fWnMQfDQo+G4sGHOKUj3eZMj9pG",
-	"wBjLutrNBn/c7j4uZJDx2HRqLKy0Y64FKRTL6OFYT5KHm9wT5FUPytP298k0NebeWcJ82gQ5InOZpSQa",
-	"S2NTkTOmNKFklDI1Jr/++vJZzlAIrWPFuQ2IQYkmWv+58Hdot7JKMFsIetQB47EcaePHKzyVxlgx9+/v",
-	"oaYaoPCEu4ODgQFB2E1WYXHXtnVUwHOGAqvxbG9clZeBmE3XC8yJDshe/yAg+58+wR3tUO29rEYBcJ7t",
-	"kOvgedb/1WDfGBPMke40vmshnK1y3Ov3SVjf3shInjFPmIc04ooozZOEGCspNQaXGf/BUIT1jZDCDvnZ",
-	"+BNyRGIOAV1hqRJSZS2uCWO6sAEmXOebGX9nJxk+seckP2cADTcaA7STsow++fTRocA8VIeEx1QzuL21",
-	"JvK/229lwqN52HAkUqoZ9HezG1e1e90rnIa62+3sDIUU7hWtcc8AjoA6PGEjfehEGCiB/gEJ/dZzoaU4",
-	"D408mLePRpqlIP8cnK2YkzTllxbeZmMJM5kCTZuxgo2KNrtqKJwON7tZRFaR7hvt43WyCs2kO7cV7Ss0",
-	"h/L+9saG5BPmVvg5tGt1Kwy9sdAAqrYSN8vhmomvYwFB0/EdG5EKjcMZ4m41w8RGO8bDtBpK1HdiPCTh",
-	"fz8/ITmrW2j82oRysATZBPpDDYUN9rlDdpYyagxes340gfuqwD8ztqetTGOUEG5uBkaZlYwHkAg7IHVQ",
-	"v5sPdncCYtaa2LUmD/b6Bztm39tmheZH3R1j7aZSnBNobmb571Ki+B/M/OBRQPZ6RtD09ncCosZ0aj7u",
-	"94eipkmua2iTJEWfXOV2grkcItHc8TUoDbcyQ3A+8YJmtXbCwudunED2ln87FKXLKj9z7fiIuyHX2gj/",
-	"B3tdMzG2q54LRIIB4qpq7E/saKxT5D51g698jO0jzL87Q3EEUtqJLs9H8DQMtZjUTs15Ka4B8wOUlrkA",
-	"jWdHMOQHBtxtbdNK7OtqVNahuf1QhJVeciXfhTqr3FwtU/iPmbIxvTQOrREPNGYDoMUcijM2MsLCSFMz",
-	"Lm4fhGGdhEdMKObFao6mxnBr9wH5jhEa/6BS+BoOqb1WPfzl5dPnr989h2uKRq4tiPgcvX3Z8mD4FlP/",
-	"OWjJKRN0yluD1m6n29lFoMgYgop5QND8cV7HVYQOpZlNiGxBRtYo40sMoBrdgqlEbA2qpeyQE/drz93I",
-	"Va2ZY7DwjGAFuVaY4AMSmuugi0OI05Y7Ai/j1qBlTMkjCCmqloceV63Bh/qobfGTh6CuWp+DlT90id6P",
-	"QStlairNzJuJ6Xe7LujGhLZg18RaqA//x5ZLYpx4daWeeQnIrkNErzm/biakY5ZxDx9fd9d8mA9fOamG",
-	"V/RWX/FrpUErXLe7+roXeRtXuOLR6iteS31UtCs1V/X7q696afHN8PuD1b8/kfIVFXPbqRnCnfvrzNyv",
-	"gn2aQg0jXrK71tTlPSkhap9NJjSd21PjPGuob6XnZo+2jiCo3foYtHwftTVo5dveEgHVnMRX6JWAHYrJ",
-	"K1dK4w6c9fLynnq5srQhV6xcYYliA2MyJXNCjQM4Rp/UUTN3SIiuagiHFkH9ftsYQhOwHNFYMM+NqBii",
-	"7TzjCkmCSTYthYcLur5Da6o5gssEoiXgkRZTohokA3RoqRUNmMHAc7WxbPD8PEhXfMw7Lf8o4/kap97m",
-	"zUBOTGWqKZTcQN2MJ/GPGVDQpMT+JGil0CLR67aHU2/2Sk1nmo8gKzaRMBax8bmcjdJpxj4vSLfe1d/T",
-	"R9S3+t3+o3av1+7vnkCUe9DtdhCc/ZuHDzwz58WoqBKtw0BkSVLG7mL9YuP9zEW9wByk1qA1YRN12jv9",
-	"2+/d3y7+3ht3J/3kydOu+P3i7a7cTx+rA93Ldi/3Z48/Hcx7f+we7f/YssQExmiHx+EAmhcONaD309tZ",
-	"yrhOX7yisXHSfpG4Wnn5kXP4bMwJozudVmAzd7CK7qKmQdifPsx/B8//spXR3uorEAv9ykgXTD1vqcK6",
-	"a6ikn9n8pfhV4QW93bV02C/Qdxku2F9n3vLuzK+M/+Jp14YDbX20HzYzW2x/+bo9WOMHDQhNlOVfdtHP",
-	"tMB5VLQLaAKwuo06QAD2V6X0XyEFt9P7a6t9FAjmXrk5/vA/PP7caJMfgVK3IXwX5TCq20FkLth8U8v6",
-	"nOlcd25h9X7xeuELF+51Jwr6UlqR/S2I3J/Z/Ory9pt1GY4ZjT3p8Z1T15t7DxtZvkY3PWt9/rggfR7i",
-	"IYADvdUdm/yY55B/x9SBtokA7uK3FqbRIcfm6X4UxUZiVF4muqmDgO9znQ7CjcYG6iTCMcolbHKF2yNP",
-	"Shv/7l5ObG+XfcOCxWyaKxsmuZJrF+0C6w/4j1JeKHueiy5FlVZZ5sgD6CalQtEIk7yQCzybQ+QcQsJZ",
-	"wtRQyFGBXyx0bYhxDw8+a36X425DgDKqIhCMQWxh88MwsgCsJwhGe9ibWJrBWbgSiJnQDAShJoLkzb+O",
-	"j3/95bl56Ivj538nD54dvfzlXwHBpl3G0IUWX7/8a8fvB4bYh6Go7QtGHjhQhkxjLmhiYUCK9E9+NT9u",
-	"914cozmd33soil5i5EHpO4i7vP/53YlHJ9bt2m40XABads5o6qdbYLIhWSMFGOvAs+DTGOKEeL1XwoHt",
-	"ngJYAwWLh8+wdZSHJFQXfBqShNFL83GmLZc1FoNwTMzaFfI6tEBSOZHiHJLLgrlkXoc850gfQRGJaaNc",
-	"kNxH6Etds80FhbFouS2JLL1zfS6vpjhWh5+PjK17xRDUjLGLZF4ywT0buldXabjbrXTUwdY35YKRnuuI",
-	"t6pBnV8/XRBP9U96FvH3Q7c36HZbG9jJpZ6R1xbP2uTZttVrjV7Gb1ZEYEAQ5a3avAjM8xN6vir6Ar/5",
-	"HHy70ZpbC1PY7dwWUrchWRoGrhSt/Jmv8vR8yrxvsUe6lBPvs86VjZVbmwLche1cgFskMAht5KWFoEKd",
-	"zrWiVpGzTKP4psIqDT5heVFf2+WYC3hjwi+AZedPFgPD0kYjDdtctKdU6fArC2sZ4Zbbb5W2u54pafXj",
-	"oilZEx9pMCk3iHpRv702gNG9pxREqgHypFsbD0kMLMKUI0DXR5SbLWpROAPo1UewYihiCZgf8GTzMCiR",
-	"cTaCWmFYLAu55UbFjTmTedfu+rKPq+mjbyITgDN0H5laEZkieaP3zU78dmEpvLcXmaqVFQ+jvKf81rdv",
-	"ClNhh3OVt2S1iKCEM0LHGKuLIYXhWoMC3NroVG42elDQ1soRuDe5S5UkQY33u717AgO9Nffk5QjqFm7L",
-	"k6FJOZPgeMlzt8TeGvbsSCaJnJlj7F9S22B0L1h2q029EtyGa3kltyHabXd+45IUUr4SKfy2Rf5t29K+",
-	"52AsPl9geX4DxGfCmg0ZurgH1HXbfD2IHWcz31Z6eg0t9k7T5G6S2d+gdsWzmutX2D55Y2jYCDdgZJuR",
-	"eR2tr115vpKX7HpUJwQjAeDfrDoHACDIO4hh3C9GxC50+0Nu1QK3nA6F8d6LgHMebHaxajcyFKD4Eg7C",
-	"ygVeB8/7TpEZnW+tvIsnfasKHHpDl/RxbZSxpqtzq9cd7HZhHwv2SdumXSvVut+1urexKvdavd+JOm8O",
-	"Mpoz1azQvS4ldbHve3V/Y+r+SroenINc19dFImtjjddgE3wp0caFiGFgX7c+hHhYW/eRBxbvrZdbxrzJ",
-	"S3YbtoueT9mqIpUqnautVlnUzTFPmdlz81WFJvn9TuDxC7q5WrWRzO2Dwd6JqCAPQqM2wh0bSTSn/kEI",
-	"HFjhTkFEVCLvQgYlINiBjgcFvw5Xp3gkWr5Os+wwZ1ImjALl2tdWClOa5nVqYhZW+r5A5msskFlYRk9a",
-	"HEs5scRC8M2i2Cif4ua6maMY8WYcOY2gQ/6AjOUMoQVcY70/giDOMiSip0jQwnXRaBUIjjwKIxB0Uk6Q",
-	"vySKsilnMdFSQmUMtoXh2pplLGUd8hoqaM3PM8F/zxjWkMsMOBtoai4mEVWWyCKKzGwuk16ri2FKJ+tu",
-	"q2LUBRdPxwy5HXMjHuf7FGAmBRah1w1akUxklprR9dnjGCgM60ELVji+uwCMoHmA8RdYrE7N6jh5Wqax",
-	"hC3ms5tvhtgtTetNlthsOmn2GyxELb6qn84NQNk+WfaHj00rYREihZqyc7/eCpl/2yf0Pq5esDJr+tLx",
-	"b7+2dYroKI7XwnoINquvuLnHe9ym+7GWQ4Wd6qFKHthqCj6wvLsX+wQ08jcbijUa4oReMHHvn1yPnXEU",
-	"A6i+amlsaWgsc05y8ELMElbHPP0MPjemCOyznDsDyRAyxeJDRwFimUViBnLUnLXtzAAcypXNABcwXPQC",
-	"9ppe8xspWTHzdTtY9J+oOvJb524ezfhmzzDuqLpjXDCG+VN3pbMdrAE+MsqhOpStogxQdFc9nFesvrs3",
-	"Gb88k7Gu2dCfG3R1PYL1my8GvCa7ZTsMVmVju4Qv2AKLcClbnWfsaORQdRRKeZX3gypL646lmOR5H/wL",
-	"xqYKi0GcvMhjLS40w0ud86HT8VbGEcqC6zWO1gmOwAS0YQJ+qE2YSnFeyZguys69/e0l1Fsc8O1mN9eQ",
-	"kk9tLocUhc/3mKWbcImXVDYgemktnxng/7mfzLXleb1dD/k+33fLaCWkw7tpl3qDVJ/Kwf5YCxB71eQO",
-	"8P90LKViFsMvYjkbGI3hmNwx+FO6JWzp77+H237/PRLkc7VI8n4IdxmlcmJ5UbUMA3Im9bj5ptBCXLFI",
-	"f//9UBC8epG5Hm5ESxTzl5zNCBjBAIqCZ1sybcs4GRa1ekC+kpQHUHRTNz/CQk6vCRe8gHcHImiayplN",
-	"vStt622xAxmQm2INhaUqpcrORADTYOcjL8fdtkqikoldmYU92pKTv9T8Jq9Y7LXqU7G2yfx6svgZ5geC",
-	"6lBfWIJTaJKQt3yC+e2QIxL+ELrx2lYQrs0+klgqEv5//R/DppEX3RUa3sG2AVzvHbzGo8tfw3Zmz9/k",
-	"kAACDClzcYM0jPjJyhFDR9Irjxfy9IsHA6ipzWGottKqXX+/u+96A3q22VjcKV1jMKXmjpuNZpV1i1zb",
-	"ra8YU7AhnuAeSvB1QgkQ6EsFAfV6SROkGrNH4zvVFCIsqZZ1S5mW0F7QHICc85yN/JFYVnGPnFORfreH",
-	"6ANz6VBwBYgEEYAPfJbMA8vfWTT/GBsHmDEARc94khilgE42dEsyxhACCz0Ket9gs91FjUo+cdDnXDla",
-	"pu1SjzXo9YNtstCyQYsLmkPgZUMxyqA71gPgxC+XvO4c+pYH5tIUcFgPRU1Ftv25nT/v1zWuyY6lqAZ2",
-	"1DMJpEHw44NFaKG573yK+AoEgANIE2YuwOcgdTZZ7iNVXaGdoNJY7gGy+i/cpBnkiGwdI64brzWPo0ki",
-	"Z6w8BJVxOOVu1mD/2YWxoRSYhu9Uhdob50hmWvGYte13bfjODocL6KoHu1KORgBiS6TCVTYXm6/acjSq",
-	"rBhXyPdqX8Uug+UFr24G/8e5/Vn9sXlbOBneT2EG8t+B5wodv+x8gLmPvxSyDT82F4c7naHIC6QqdcNC",
-	"tpE1xrx93nJlNpbAO2JJbMeMp46V/yQ/CsYwh0Rxwhl0KxFzcp5a+OGRa1+R18wTWzLv0eoj/UnRiwt6",
-	"MeWo2bwTjGAU8JUwGCDdNj+kiWapoGYvKevRAOtNvvZA7wJiBnYF+EMjEskkYfQ8YwVFRSmIDjb/nBgL",
-	"Hx9ox4ft1hxbjJVkriFUYb0QLeWhk1wQ3CuaOYVm6VIesxD6tpC81w62BCAUeYKkINMsnUrFHK0+wcI9",
-	"16NpKC7YVA/g6BG7m3EO/d0eFCIY1tNIUFsyUmpbF5QoKm3TCMexmJPSjGhKbOccN8H2hcwoTiM6DQmc",
-	"VbV1ZYi50VGp0v5rIJ4Z02T0E2SN6h/nfutbaDmAaot45k2Cr7Z5l+3e4kqcMt5+ugcafeXEMoumBURe",
-	"xzKJ74Jqxj8N+CZvUN2WshO+6sGATIlqyvVgLAcnep6rX08W1TvpHgx28TdGKBU1Y/9puGfx+6X3tM+F",
-	"FdSUJzZB66C9iTHz51ZBlKxmR6oPut8FFa3BXwaLaZmh5QxGCFrmXBD3CtBsGAIUkRnew4pvYsUvTGCr",
-	"2/vbwW9P9//R/Se+lc6g5fRB0f3jpGR4OfK0om9s3o/nYdkQ2yTJvc7Gh8RW3FDSs4EpHGxl/Zqr8nOS",
-	"KfjsEDryYWi0ZElV7KUA28DU2MGBZ+MWL+aMzsDzXvLPKoYpHOCSAfqFsyCVwCTmFL0Ubyk6vEVC0h2c",
-	"Sk9WCFBa17CI+tnc3dV2fL9f3vELDih0Uqrb9SVXFBR0QdP0Alia6t/tqUxTFmErob7fySnhSmNvLujA",
-	"hd6Ccu3yXMMh7P3TClr4I5CMkYzN2Fz/fU8CudAu1SRhVGnS2zcmn4RwBiz3QhLYmHT2hrbbf939kIIT",
-	"kjGuv7DXXPiB63G8ExRkk4vS0tL1lQfkiVgjn693ed0s5iIVGvhh8N6276tb6wUCrusScjXMXg8aG3wt",
-	"cn4NhWu7n78ZV2TGEvAIJywGQjUtJZwbJyG+Mo4w0UANtkmMrSEfuAE1WAWdV0cBhpiCK/B2XckxczH1",
-	"j1fG+t2th3JyTc7HNwFo8+bqHte2Ca7tqrH4bSFtddxiV2QVq959FbVYFUVho0xNrCg2+mVUfjwUGAQL",
-	"8uZa2EHLjyFC/A8DdR3yIpUTiEkiS0ouByGoWm443j0gIcfd1QaWFQ7hh8DmA4qAJRJ6a3sz7BJqcwM6",
-	"U64MekLnBIm5oFG6B+6CrupX5D273RDZLXOnWN/iSF1UbNTroC7zo2h3wl+2Qr1USMz8k/JnQgXeotrZ",
-	"OjZkpcVJLizKzX9QTJw6W9+eXGOcV0IwpWCLIvnvDl3TD0izWWFihMsyt/JhzwnyjSMqr6UmU6kUP0ty",
-	"aVoWdnW+x6LMvC7no0YaQzd1yyhxxoqpQu4sowrKA+7c4yXvkt3tpl2jh5Ccb3Nxc1bLSTlnO2YpG5Aw",
-	"N1Yw0JWbKyE5Y5E0lkJocQOnXNSAAIGOYamaN1e/FF+Fnr8bRflMCnavI79EHXlDkl+sVE+d+/pRH7PO",
-	"ogsv/c/F+gLYF0+NolcaQ0izmxW9MBJznuUlSwfGQzuF/s9MKV/W2rHEW4lae/G9rL2Xtfey9l7WbiNr",
-	"rQiBeQKBc92yFuzL27FyFeUxxrAAAwtAWyNny2avJ3ud7bt9TAtvcS+A7wXwvQC+F8BbCWCQILcQcRhz",
-	"pWU6X1GpiYWYSNNbg1gMiExiQDMjPNlraY5l/lhOxnVn6IcAFIa5kLSEvHr+6h32P6fEjoqM6SXDJvLX",
-	"kuX9yb7slVO2WCBQio9yzSYo2pHO3oJ/W4H5W6ZYqSc0iZmCDzfgXlnS6xGIqV300/ZDl8aJwX9Xuz7a",
-	"hIPrhg68K+7P1Vi7oKVlEf/NlWfr85a8i245GrLSdhN8GxxU95nltTPLIDjGdDplAqhYv/xUM7TEvR1r",
-	"FipYHGHWGePinCjGjED0ArQQxK0LLQxFaG5wam9wCjc4NTfIE8OYhXaVLFvEH2Ay7m3fe9v33va9t323",
-	"0AGvpbZAfFqSetcbgrA1grcjtGOORYWLYYembJuQp2Z4TioPRUUsk9eQMQbDuSjkrakl2lx+C/luLGf3",
-	"AvxegN8L8HsBvq0Ap64K+3rF9lU63q0rubHt3UawzmrrurxZXd5rQqaWq0CmRLFLltLEimvFgprmdZYD",
-	"oUNealtyzbUaCh7nvbKte+xahjk6Cg8IyjWCM61smlGFJeUyiQuSCrO5LenEjM59nSLYDGD4jsmiQ94I",
-	"j/G6eHlu/ApPqUHNTAAdzDLFSjQBxUX+dHlvCRwUjiRSeyGkpUyRG/fp+6YBpzkdAMjE/Fy+d8hj923g",
-	"lUsVsaa+OXp5vz+PhF1ADT6WhPnXNgWOer1S2dF2MaK76+S3wgrwGvn9Wc2AO6G6XF6YXdtn76s2P0Bj",
-	"QEgsfPvm3QkpKcUwZx/KC9OwdkBBgz1LdbG6dPbr6Lx3a8tQUya4WAzY+Rp7/N14Pgnm6Nbgq7CzC/6W",
-	"ShQ096b9UOgWHjG8071DfO8Q3zvE9w7xFqL3HQTnbghLlYlY3qC8RUI+Gl0ggTBV2oMB4Fpb/j3rp01o",
-	"zJBquSDoHYppyoDuNqbzQ/QPLcsYcqtYr5PrDjlyVTCwox25r/NB8dqhaHSYA8I+mfOS+44TamEEZ+w8",
-	"ExA4hRokD3owFH6zeEcCaCZWbJMAMxfea4t7bXGvLZz/EmDvVN8/8Y9zAP7NUKx2cNwWQc9mO6/lm1Uz",
-	"v4pYFlJ6Ii/ZlTRNFnO9AhY2c7HAFBkBYtfJPSCCzXJA2IDMxjJAiQsbATUGhD1teiuXoC6cSXXeFR5k",
-	"hU4pT8ziAy4kbkug3MYncsFic68xVWOmDkk4YRM1FPAG5JKlfDQPyYiLGHYRRB2pmKMa4LniAofYDD1l",
-	"Zu4gwJsyoNE1g3gzGgoqCEupYnHBjGm0nG2aU9Rx2umYk4lM2WEOPk4ZUnAqOQEt0xmKY0ZjMwztvyLX",
-	"iiUjYhZDM0FiORM1IU/zdisI981PngsNHdvXaXuO0y5FxFKhbpPAvGksMISIJglLSczLHdZbF2w+aGL2",
-	"V9nZ/zAgFyoGMqGffoGofGvQ73aD1oQL93cPoHKapeZW//7w7+Ew63a73Tb8t/cC/vP4xcfvzTeq4cvm",
-	"q/6rqDNWOgWB3vDS8L7eWTibQ6jfW9ryFJwz/RZnvWEe8iubZuLR0ok4av9G23902wed9scf1nqNUl7a",
-	"7GVk8L/z9gY/rj2m/o01MPiquPeN7FiHdZ+hfLkn3P8aoZaAFgE1CcrHtxdA/ddEAnO1Y80EvD1PuF4F",
-	"InfWn83rRTJLYo9t3Yl75LoJyg2BbHxvKPKWQKl2XuZ5yuFqxC/WGpEzeJYxAXIOCkerPqM5Mz+y6nTI",
-	"+zLltG0FMAocbboKys0+ZlyP4WY8zfvbmTuOZRIr855CHzren6JrMPYAoi4tLFjOeT4U5jPgLtXSzBAY",
-	"u+QZzAESmRvr2YzYUeVDlsC4utYCsXM6kim+pXlsUIHTVzoekTOZFdQ/qTZvacxIpclB3zjuxvaiaQ2k",
-	"yN8DKywSf7essEhOxky5wK4ixt47zDPn1FhRzFyu0fSL5GRCVUmif+gF/Y/m72kC9Iojmii2SR8Yi+hf",
-	"bcEERqG+xF/3rGXh/sxVJk1Tapz5ltLzxLE9thYVlVtl10GmzOQO89AhT6lCNkgaRbAFY+noFTUrt74p",
-	"NU9tMJZKj2iyFHrLbKbh8N061sELYPcvOf7uPc21A7B2XKVD4A5TkO8C1/LBnqp1rFJz36ubpM9pmnDm",
-	"aFFvsa9TOd99DYYQBCNVnY127T2ern3sZvsoSRIpzg/NqY/ZiGYJTLb5zJH5g4xVdK465NgOIYfMh3Y/",
-	"lF8NmhjXCYZq0c3azcLsha8cy+viy5xY1TWw4tbIdWX0UZIYRRNdoEZ0UVRiW1qQSZZoPk0wACvJBPxM",
-	"fEz5POw3nHbNprXvY2cTr2Qim7QGH/aDXjfo7Qf9brDbDR51PwaOpXbQ4kJDO+kJ/QQ8uM6XwD/2c3HA",
-	"hWbnLK2bg1+Y0UhmXdAw8NrVeO0nvC4PVarKu2uqdUvWuo/rkYKVSs5ARDQLlbwgbR0m9w1Z1z8GLcE+",
-	"6dMIX86WkOV9Ao3EzFI5ZQ9/y1IejaF0rEmCbAAMepfItZwSbPFittTXUj12ayHaDXsZAPBhsSlC596l",
-	"WnSpXnDL4olbz/emfLu3xqmqGtCLvtVDc9xWUScDS7LxJCKaJEGBjoAobDEycNtpNLZmFfgO9qOhKBuD",
-	"Acmmxgk56FoPYMxoDPHcvOMT3hyRFq7+F78WUmPhgtFk1NIuKAhP5zyooUqkDs3jjQixrcTBuAPYKnYr",
-	"UkjiADmC/35uvDtvZsKrOCSv2SfnlCTs3iO590i+Uo+kZA7bFOqdxluNNsbUHST6PXFDpPdRpU9ZadT4",
-	"84ZxTgGDXGO8FpdZE7b4oLKrPq65Pe49jnuP4+Y9jut3D5ocAKNxK5j/63ILFs5YWdibl2z2ETbwA0pq",
-	"u8khOFm0fO7dgXt34HbdgdXm95XdBJeVWCP94n6KGQibDtCEidgYrRgSdO3/z+bmcyw3ixdtbNeff7l9",
-	"/dSNbYVpXYhlyPuXBlSOUd65nfM1ZXHt9K8TMnFb4z6R+zV2To+Kc+aEyVN7QGsESensNvdCN7vHNQkB",
-	"i3BAhHRWPLbqFmxWtOv2OysutJbuDMV/80tG9Ey6w6xsm16Uj+A8InZtNpYJIzGdO0YDfHxAzqQeDwXH",
-	"3kuxjRbwvDgUwVy25tXILdflDdv9wsNcNrdGotk5XMbsCI1q7am6MrD3akWe45QrPaGqHBI2U3kaU52L",
-	"w16/3d9vBS0zsQtfPCoE4tP8fhvYYXYmrrt/7xYPj+vk21EMuySkoxGcttMyKiApgxj9TVTAD+678V5d",
-	"9nbXkKU/s/lL8au671lxXRSSRnj73nwh/tZUEiVxWDY180Z+MXOc6ZWYIXxeMjq3Erh4/60FrquLWLSx",
-	"9prGHH8bfIN2yq5eQXAProfj9GbK/JomLFzY7iAFa7a/bD43K12vc6aLM3PFsFK9oYGWUHy6Bo9pNbIE",
-	"hsdJf9dz0DAEtWCJ1MWczNV7pauzabzeUDY3bJrCSm5p/tSFStcmYr7xRplut2zrm22k8uyi5GSlsYya",
-	"A0NH6P1DMAiD/VhwYVsz5x2xlWt3bBmbjRw8S+VMsRSoexJJY5Uja+EnLFEMan06dcLpmRnVSsmk2Sf9",
-	"cKwnSdknKGcAzf8WEzm1p9a87Nba/Zva2WaXsihLAbT94aO/Z81EQXdw7ONv3P3M+EsuE+u28Lu50mxS",
-	"s4Gn2VnCI7QXbZZ0RWTS5VLP5tCW1IUcoe5LMZpGY1LscCJomkLjQAYO3FBoeQ5FXQNCXXACoJjYa5wm",
-	"iWWTTBkSXS0q1JinzFy3AixgE+GrYpk/snMuhDkJNnoxypIE3wyBFlTMyUym1tXcLHcuZGNKFP6zTcHT",
-	"mqlysxwYmalkbb/a5D/UXMUerD6igjwIdZqxcAcI3rCk70EIUI1wp4DWl14K4a1178LVKZ6j0mvYgZ1J",
-	"mTAqvr6wMh6EdaLKdnLvg8pfY+4qzuWdE/pOAi5K/bIIbY4pH8VQ9OKQZ+7QlcqApIgYyUTClCJhfoJC",
-	"QJyZc7hMgK+K3T5zObc7DN2CDF/V7B8HisHN1+aC9Z0X/9LrC8pu+QZbjX1ZMNdFS2E/QAFbHKdmq1ht",
-	"K9jMtia/D93eh26/RuF7FMe5iNxQ+HqxWiu91w7VUtfQP2d4hWJLkilz7I6caY24XTEv9f8ZiqJ1tRQA",
-	"q8IUXeCxIuAAYpsZHFPVLqVjdg6HQjFdkvhaosSHjCGj8XaSHx+8reT/88aQccaui4Rm+VU/UVWiKLkP",
-	"PefiAPdU4dw6YKl/erYTE+tGovHB3ymnV7dxoDHqgyfwihHpu7A+TnKSyT930Pe6ZMK3HvPdSntvF/LF",
-	"OzsaP1BWi1Aey1FkDOQJm5zl7Op5VIw8+Nu7N6/JhKXnQLEajXcwpOMJA8uYADEgayyUeNs83T1AxR0S",
-	"peW0ghOieiiMjzewfQHBiMdagYLSwPIDchceJCqLIsZi1SG+ohgKmphpmzv/UWk6385MwDzStZgJ63iG",
-	"MNNtmOkf6qRc3lTMi80i5kqWptOnYi/CTVhc9HlT0fcWX+J2mdabpe5TnwKsbsfdy+L0tlP89w7e1bE5",
-	"yKB6vT7eQ4e1XAMHnht0Dg3pAOHqhvHgJ3zC3oxG93DwO4nb29lfJ3Cfw2TvPdk/DYicLsqFW8EslA3Y",
-	"2rTBa4khKmSPLWr2WAWOXjaNFkHo5L/5JRuKK4PQ8wAXCMJmGHpQxqGbrxrQyAFREqTwUCg5YWcynkNm",
-	"ZCIvGeF6gD24EWGhK5BlXzIClSkY07YzkyUpMgMgD4pypF7Q7XZ3HPUZ3reSiTHG+YymsVoi7VflWxoF",
-	"/m0mXOBNhLSi0u9oVHzjWdH1pZC9x6V2RkU37RZPEsGUWlIi2duttEIKWjPGLir9mdyGK5n0i4j+7uN2",
-	"txbRb7448Ad2Sf3sxEY64m4g/aWH30P6/5SR4Pts0o20Y7yqal/ldTz8D1R2y9HodM2EE9fo11sNXlY+",
-	"pVoyAFtvpYRwDFsroT9v7sdO2X39wDWdwhN6wbzqQ2ipst0JXDdpkz/Kmq82e7FdNUFxgq6Yu3G20pa1",
-	"BOtwVvQeLVYWSCOIkKRuE7Otf7NVBm5WG/JNhQ/+Z45yXpsk+rZTTv6Rv2WvvRYp7MbynSKVxg2OOGdK",
-	"9dhjxSqsh+2pY4FIZ8FEmSGfdxv4vFdx6FV7ClqLCbYRVpVjgykuheqQ9y4XL+bFzzBNZs0ajKmSmc8p",
-	"jo1LqrBHd48tRbRlLf8JXvLKctq5p4VTnL81bI6zREYX+E8mzAh6T9Artg0gW7098HQ/Bq2Si7rb7nVh",
-	"x+Q3qPnF/gqmIPwOl6RhNP3yaLp2dOa1YjpvDXpmDPa3jysj313y21X33TUjZ+Cc8kt2WqJo7bW7vdbn",
-	"jxsoiNKaNmiJ0s66T4jdh3nXBSd8p8p75w5ivVmNHD5m04RGRtYmSdl2rQ64Q44KoWu7LUDxGbTKD8un",
-	"MCSZ0DzB21Ub3X/SRn9+pyAIS12HQ4ycDsUo01nKCCTkFdHSXE4TKdgAquOwwb1tcFiMh9pv3N0BQ0nn",
-	"Q+E9GUOx3jvUKgsgT+2QI1GoHiAbHAoIdOGLS2R+NaLUoSUPc6gYysfAD5jHkmGyzzzMXM2xs8OP8FPA",
-	"hSQyognSA2KX/vd5F7cIf6Uu+JRQ144DmDSZiAOcNmzk4WE8zunUUrse2oZwXJMxNPRSRM94xAJCcawk",
-	"zURRbDgUOFEywi6jEaSouFb2ydrre2a/YCLuEPsuEC6fMKYDQhMlh8L8yWPBz8fmo/T/sfe13W3cyJp/",
-	"BUdnz4m9adJ6seOY+rAjO84ksxvHY2vGsxP6ukE2SOKqCXAAUDQzJ//sfrt/7B5UFfqNzXdKsuSeLxNT",
-	"ZDcaDVQVqp56HtSgtM4I1x91qnSgYz5ndsJhLYzr0v3IN0NtQexXPzpIXfiX2RNCZen4qFKf6Co9dVYm",
-	"OKX4sgPKhUoX9IVWKYSJH7fZG10NS5TuqtxJd4rvemmosUdmxeA2rUQdNw2aaUKV+xOq3B6AaF2Y9F5Q",
-	"qrFiWAEMMQcL0ICJGjDRPVWXFu5QIV0hxz8SPHWj39eelk+Pj6tkyBOj+8KCHmaAdWIIc07Bl+M9bkVQ",
-	"cuWW2mkXTrQ/wRiObtBw0B3q6oypvP6yyQIO2fT/c/nN8VSWxGM36vWHMBSUyGsRHP9XiEmG4BgArTah",
-	"HEgtgPeAlRkBwKFeWy/y3ekqf4WzY//1746PmRV9rRIAhubaAb2pnSPT+LUwc7iVSK1os5d4A6gHC5VA",
-	"JOZjxtjpK6Fi0G7yT/OJ/p1lhCwfi6x1FeMnH+TPJwKXNnwfQBd2pGdIjc+ABINdQJhOquS48KdWJKQC",
-	"pzQMz2mA2Mk6jbVCmXst6OInnSZ3i7hwMx2IyIuRWTl9v8B1Dqzo9C6POienxytS88cVRMXGgYqfnJvs",
-	"jV3y6DsXOepnaT1dt/g8kUbY2huelm9IdypQl4daidbjwj/XM4BHR7AH/H5//pe/nv3z5ekvT//x3eWz",
-	"///XD6/fXf7zb6dnT58RM0N23Z3eXS045CeRbtIh7HdigwG5Q9LxRQLxiO3ERO7X54FoyG9XKR9SCOv1",
-	"7ouC+UH1nqRz4r5Wg1T2XdxVIOEJ+uWK+7OcjTNp/FuOr29tCUEYBBdvDbhMBS0IsFAtqVoTbh2th3sT",
-	"yXvrtkjRuUa5fzEwKIRja5u/X/uoKdjEwL2xc/SBd9kt+tgKavNaJQ8FaONnq0HZHGgHAcM4ZyPhQ21v",
-	"Nyswmx320iZwG14O7q2TacrgALl6J60q59Iu2rOM+7UHo3vEmcvqrXtFj380JutrKbKOcAPvYnp2K636",
-	"15Lxfo7FZkAXEJOH5lqYsqDjaPQYchtQYES5fp6mAjXmE501qzDeVROjh4aPId+Xlhv3ZkHj34gB8Mgs",
-	"2EMr0sFSCmO45f5GcMKNU8Isy0SgObmSUDW5EiBMnw0R3t2i8E5U7dr3YYvGGk92P0ix9f5T9B1euHOy",
-	"FQUxPv0yBmL4a8Ord89sw4eRZnzMfi4ahn5f2DqT4LcGxvJ6IhSfyPacIxfuJvi1Ao9vxHpzh0lX+A/s",
-	"oJ9xy3yM44Sqzb6/ol9vt//CEA9A1xuG31D2rqXsRZYM4OndNm1PcdY6jt7wNdabI85C8bGICMCynrW3",
-	"qyq0vazI2htkF7ek7Q1jWt1y/jY84Na0vYg5MTm2xD9nm13OAKGTIEjG8SuhGLcBo+KnIfsyk4oJCTKS",
-	"2iTCsEcxV2w8jdlA+pP3hVLsl6l1wvjfddUv//1f4GUvlOKP1/LqwgPn7e5+9nagBj45KDWwaI25TEPG",
-	"9Zz1wyPYqTF6CtUWZicA8FrBEsyVao9hYv5EH7a1GS55OuFvuezxzk7Lj3e24+PBO03kULosjzwZaSWY",
-	"mo57wkSMOx/9+JU9MkK02eu8X7c3dV1Fv5WWyaHSAAeCedGItRIcpuZ3YbTtsPj45PkJe/bsGTs+OT2j",
-	"5dJV8bdPXzD6C/yhugb8h8sUc/1ol8/S8kn6j2732//z6Df26HH7Sevj//7tuPXi4+N/n0Unz/7IPvxf",
-	"262SsUhkn6eB0gWn8DysCz8to/lkJFR1jbBflUDV2q7qj0T/Ct+In9SZ0Wro/yMPNcszA/87WTY7Y7OU",
-	"afqsvIC+L82Nnw3W+vjtRhPwARK3MvFB1UAKE3dIghcnAHltKhthdL1kxPllPlk09De4wasjp1vGCDPD",
-	"l4oPUR7+82fftU9Oz562n333/Pv2i+drn+WwD3GfyDnIT21CzhEcXxP+30da7UkekIRILYtRamK1YpCz",
-	"nFf7nRhKC/oIeThVpW9DDIPzvicwOUK0hj67q8hpR1h7gqArwpisJ6D01CHmLf/U3ASKCOaMHI+lGkZd",
-	"9Tcl+zoRTGkz5qm0sBHYozc/vnpMTS/WH0RS7+sgiRD7WOdPr3MfH2MkFHOliq4/xmCLQBiApZ7iThMF",
-	"o4+P+fT4RVfFEBW0IDyLIyIMyUDPls/J9IbaMDzZOcstEYR3XTVV8l/TgAVHBMiMzwmem3+bbvQYotT3",
-	"GbSlhBzBkLkaEkKahXDaRgy5SZjTMFFY2KPYL8oA5XCtnjRuhGhvbSqRyBjg7dl3u2oijPURM4x5oq2V",
-	"vVS0sgmMqaQ4BigW63OVSH9l22b/T+urKNOBwcamkCoC7DAVI3ma6tmn/IpMDmitZDAfxN5czrQfj56k",
-	"4Db8E8O6zZ8MBxuk6OEjQpIPBQDpl7KQZltlHT6Gttsdk5IotZbElAaKkIcLpbagMi399GaQLls8wU5j",
-	"r3ODwc41VPB3RAW/YYW/uE7AEl9ywAUVU7DC+XNb5+hCabCHwW+BPQ+vuZDPKp8t2+w9Zhl68/AXp+Gg",
-	"RAlt/96B3GkKR1C8R/gxBKLWcdX3MeOTgk+mHQ2p4aPjk7+8+OerZ38//gci6d3UHnWeHr+Ijpx0EOG+",
-	"Lg2KBTbS/AHyyDRMkn1S8E3bpIRXASKK7q6TPW6Y0hG3tXPYVYs+bMWv8+/6X9Z4kk4Z1lnxRMG2S9tV",
-	"+QSdszh3OTFzIk0Bv5lK51LMVlrASQrwjNxe3RW65UEWq8j/ZmHjlmFpAXISPjuY5EBYf9tqDkjLJtCR",
-	"ViRu+8aykfTR7zy0X6MuQVeRMAHFRwvCBDsFGnjNnQONr5d4hqasUR34UlQHiptwhezAFrZiUwYb+t0K",
-	"3YH1FYChcPkm3LOOfBfxLupWwp/3Ap2cHX+/OOMFVm1vfIGR3LvjdXE1cI14kz3052mtoLQoqwP8Srny",
-	"DmbAHjpAZrd4YzdsDF35yxBJUNM0jVk/FdxYhoF7HLEYkjgx06arYkjvALlnTOT309Tvu0r8LizuUA6x",
-	"DuHJw1TtFrggz9VhApdDyCCM9bVIKrytcLCvVN+gAz6bHjVnYw2Sy3lXOFQJCe2DxbDO0bdPT9jTp1Ro",
-	"Yy9ebHUawzm6E8mEFR6j0Uy4xfDy1vodisd76HTY8NguXTvb9i108FS0W3D87aZ/+07FIA57/n4iDLeC",
-	"4I+7e8raYhPq0FQJyTFxEwClhWSePzVQ5BjsESTptBW09LpKKqeh6deHkkOtkw6VS9CiR2juo0LdIyrW",
-	"atABwIiY0k4wPQA/LE3pvBIxJ/tXwiHGYMalAyySUM5IYdFkFr8P3C4RSRGJrsoyCdZxJ62TfX/nvMjx",
-	"jW2zDyMqXfBpIh1zxjsk4ugZlKYGUxBdBfhYHxKR18pLPfDjbyzrj7hURDQDkUWbveT9q+nEsjFPRCAz",
-	"wsYDf6+uKrydjPgIqS4o3bEiOoClUxsdwF++jPKJvcK4IHPwGbFn4cyE7AJ0PgHhACMdYLwUw56B09bp",
-	"cXsHt/8atteX4/ZhPI3Xf1hef8RtS0+EKickOyUr4r18yWaBMU6lYHwExKAGdv1UJcKwGZ+fM+IsGyPC",
-	"ETL51QAB9nnZjisW458/eVsdNzn4g0UAsHVrA4AL70JWeX9BVmjR+3/207cZWDzD2kLvGsBDtMrHk/m/",
-	"bC08+vMPb98xbpzsp8Kyk2eI2Tg9jthPP7+9uGBPn7FXP75jJ989bT87ffq4s8r3s8z1l1ZxdpSWJuTt",
-	"I2aF99OZF48WXHiEnjai5hWNjlUbovRLuso7WeCIW+X/YPLqHSD8aa+U4nZuBt9jncHPHHyT+L9LG71o",
-	"O+GVrTSeEYGPBjIjroT6KpBQMqd1sK4P1+bhJBWi1KLJ2coE0g7ZJyW4aD/hbd3M6ekXOD0BFVaom2cl",
-	"jkLdEpcD4MUg3264srzvwFQBwWntwSYzgMFUVi0k9WnkKLeBTlM9O++qcmqRTlzw9QLYLG950Nc+niBG",
-	"UJk9AFKYKtHuqpdBhovEBScTUYvrAo4mhMT50GQ6Ac6kELgUWwcvK5MmEwDOW/xBoAv1E9YBy+/XFYbA",
-	"mSQWeLyz4++jrgpKs8E90LcDhnAhb7LCY8A3ah0G/GV5D8qWR6Zo8wzs+q9eoOzqvkRPZVBPeDuAnznd",
-	"/lz1C2y8Wz5XwU3fCTtNa13tL5gfw6P9jFuW+AXenKjuobfGckPGnYORqZtpNuLXouYc5a1cyidRLuDX",
-	"VSUSh/gcJfqQZrcvUrDWesAEhw44aeoSsPQdunlX5VlYyuVkx6smHXu7gQnsdcaL8HIF/NLS7pihHZNF",
-	"q48xWhMjrqWYLT2qvR/pmS0doLB9l1rro2KnPfryKG/dB6lc7NHh8wiPaX0qc5Lq405ejQaNxnpNY2Ux",
-	"HYdhbyg90CP09VgsBD6lPqLT+rahkrPZTzTkpp3LW3rLy7jAMqaExrU8mINg2cizRRv/0LkOgHbfQFxd",
-	"NKi41hO9mx3d+5yXcrWCp/at0RNtAZyqxCynq8Xa0rW00pVVKfLUWX8kkinAUU1X+RBD+h0WZbLqPTGc",
-	"Ksx/6Wl/RIdAf4cOtStwI6zDYx/+IChFdBXc+RvL9ExFgXWqr9NU8OE0W2Z2IvqSp/J37LvSpqpmhB1b",
-	"CFHhPStUX0T+wOU0i0fayN+1+pTwuY2ptUs6amQmAEqBhJdQ3BbXS4bA8Ct9AnPIU+yQlwpjIShOf2O9",
-	"JwKf84ZUh6UN2bkF0QIsaOXSBY+sEF1FOJdaGco4kzQGEPoVsA4Tt7F/r8gLZvOaWFf5BQFHRG8dAHjs",
-	"2FhbB9zWMO2ZkLTWrTFX8xZ+St1eZd/pV9f6BqSUq7stn4HM8Abyw2X6rxox4rPW8Yl3V4XFc9R5XqdO",
-	"fNY6PgUTMdZGecteAfWEj5fefYnc32lFl3kpMdj3u1IG+9d1N4LIsFBqnI3/XG3UA+UXZNP9dLeCx7cW",
-	"glQNVAfwBN5DqYI1O4dFAV6NMzvyJzuDCj/NIfIwoY/fnowD30lRm4E8bjHugWCkJujJ3QidHP0HWWPN",
-	"JpSU/hcRaCGRD6vInRROiahUBMcwSlwAqxv48GUubiXiHt3bzdXGlljFy33t3cM4P6VcNejztehzXKOb",
-	"bcQdQecpV+VjB8aqfuHPd6gthcstLSzpazpT0I4nXbRy6BthNL4ormFEOMFQosgIb7At2oie6PPcPrTZ",
-	"BZ2FXDAgFMMzK1EBDbcinnp5IrpKWpaKgUPpPPYoph+EiD1rKsl+6q8K8O9Af47/AN6BqKssZeVI3Qzk",
-	"93I9s9gPM+7QKHt0dDvHh8ma/+iSSs/8PWKqNQVCBDweoL9tA8nBJ20+Ud4s7tSU5s6RO8N/ijeu3Cnq",
-	"KuX/KMORwj8oMNjT6aNwa4bzv8MhAxbYQc4YX1y9iadpqd401gnQJJVeDez4amWqkLT/JBM/GyfR6cco",
-	"XMEvl23PBBewkW8bA7jE+V2E4+tltnQaP3j/kohVe9ABy1fMPvVDqhgtCrMaCu7e0p57EwbYJRAIZbPR",
-	"vEH13w2qnxszpzCD6anbKeYnuojlET8ygoHDwBVCPwFNqqyacvH2Z6oSScfGgitb4HbWLNGkvYUdnDUM",
-	"mnjRy/lEbKAs7sRn92TkDkYD6x+xoYBdQwH7euHtb80DG7hJ/m3T6XD5KTO8EuqMDPf8xrLY3zYmQI7T",
-	"5361ic+TlEtls1izsvJqmYcL622T2iIwc4by4eKAyoSEpDJEZf1ARzjhoDNIZUU/ATuXE2nw7/01Nqkr",
-	"NtvlDrYLkCnusVn+NRVTsYYxGWs72G0ECzNLA4H8+DxrXc3i/Ym2Eus2A0JIz0aADakDK8MQVmZh/gqD",
-	"XLOBPsB94GKljXKypOKeJeT3KrfXUsNmzVUJn5/7CUrEgE9Th4rr5W1cqj3UDpS7MtntqjH9gJn9hVH9",
-	"qtJ59g4BRyGx9WtaYWn1rwhLF3VjId6oTUdzCTd8jz+6dzSmuOrWEJjSnD4M4PqhagUPPeOW2b9/kWEK",
-	"JheXzKLFzU1cweo+6fM0bSnx2S2v4b/i1IkKbFIjbgEFLRKQKRbWZQ0tOKQ2+wBiezPNiJlyAhU02O7c",
-	"dZWGMjn8PdDgc0MaHMky07yiBszT9I1/gDutAAMBwhJt1i1lSuBhbjkNglaylgABXwvkQdDQNJ2Q972w",
-	"CVuqJcYTN4eMCDIMculsdS83CYxDJTCgK1Awb2prkK+rjXYhiwF8mJsJyWeap5lGPOX2jeD9kcDeQf/O",
-	"cckExINWoqvAWF8L44eBqtoRIo5m0gr27PiMxdP8YWOsOfiPZyOZiizVD/rnPsobTR00iicAuMrkrliq",
-	"ecJ6POWqLwywIqPmPvAbQzvMknD8HfSjCGtvsjKa36SWO5cn84elab/rMl9yLnzFVUkI3wqzvRC+0Xq8",
-	"Tk4HvuPPOLImfihLiy0VtnkH91lzvoMjDN6NZNwUexR75xw/pp4FpR17FA94av1nGdiudMLBE16tdIP9",
-	"xPtOXpdPW5Sq6GmdCihX3LNTjJ/bTZQYYGYbGYZ75tv8m8VXV9jbsJ0QnQuJ7sVNXpH8W6rFcJEkwG2r",
-	"9TgID5AfIxgr6SyzqUq9lYmzPQQgPtiJbfaGj4XtKuRuAA2CepWAokDUKluyDpPqn//LOpGQhfEDY1tJ",
-	"J/pf3CTxfXWgW8jpEpQ1t5pkWsvPGhEN3waX3HJaaivHSdLQ6d8Rnf6aX/GxQOL85lRzEMt/kSRkmXe0",
-	"/MWDjf/ZNlznGtrTF5jOz/GckgGZEgGmgddydG1iz3Eou9nzr5d43M9Xwzr+pbCOw2ZZQzm+w77dlHrc",
-	"336ng5k/6OPG25Ns/IHFGABK85P6VWdfD2NjHnqhaA/3vBtQ29/hBqjB2+yH4MqxBdY/WFdZpycWgule",
-	"IMiRikkXjoXnWes+HReB93O3UAC3+AFCgUNQefdTbSucnQUbBcfeLS3NnXBvLzNxDfH2lxFeVQ5NDfL1",
-	"jvisD3PKIqjIFq1v0JIBv9oFNUV15b3jN2iVXtGAEJQIEEQAMRh9sHmgV9eIXW6Zpv9T2n8Rr4+ws6Cg",
-	"LMNoTiCbKXFCT3KxuwK2CfpcBsIYkXxyOlzvJqLI5cX9vKj/dZtTnKEmllwXS7qwnbcBG20bKuHLyFr9",
-	"iiYL4Erb9/oVrhitBDkVeamijGl/aoD8A4oMY2QT2wGjlJnCL7SH7NaRRT9oJRpc0Y3ao1vGFUk0bS18",
-	"ny3wcOAD4whVVsLf8z+Eagg0Y2F3VhBCBXZAUJycGiOUC1jhnbj8HjayiO8DKSobWO1jLiduxMheVoj2",
-	"e0IoZoVQ5/kaiJgcMK7mUZDGh6R4STEeiW53sMJ0tcYSN5a4scSNJT6wJf5RKmlHGWHMgQxyKvj1zVtj",
-	"oJIIBaKekGpIdtlqlugiD0bBPucmuat2tcnweI1BbgxyY5Abg3xgg/xGu7yxumjo/Mxt1za1zDoDO+KN",
-	"W2dpq8yjFcagvDuW9USqQSVCowARNw4VAfePn+Fija1ubHVjqxtbfWBb/VIMpTp07BxKLDdioP8sAz9c",
-	"po5JHNdoBdAqC5VkOv+gyVPu28XGKSjlW+q6Ar5qxLlDhQtNucstfhAuFUaQoSHj3uepUAk3cM2h9lfU",
-	"Kvcc+eC2N/1hJm/f+u+Fgc8ovZf15p6Gat7Rj8jfKvrav7GJVFKr9vZVtsuw5G6Z2nhFjS+vM6KbytfB",
-	"eQWlDrymiFJvMOmLzu72iIfR8SjtWgM9VQlqlBPZTv5p+2G41PBgUlHbDnpZnkKva0uqFlinOGto7Sqy",
-	"sTLnEUHOlUbm526893sB1MzBEWrlfVYQ0MfXu4szpwbkzYAqEH5Rx3Jgazd6aPgYCVGJvs0vecP7LpcF",
-	"z5hyQJ3id1KMWYCy/J0Gc4OHjHCLJUgNejrbEFKtIaT6QIhPM1WkgbBVy3EQeVzTdRwkIIn7F1YPdxS6",
-	"ATf4zIdoY56g7iRyCmbRfyUCCzdd3aX8IQxtk0blMMCw9Gl7bsJMVcAy7UdFVRrIrZE+hWm6r7RPYfyv",
-	"lTPzTTqnaYab3un72DuNgnLZxg62Ktvri9aqZCyWt06/0U7YagYU9aJAnkAOANM1FoGPfGCE6GTu1IZs",
-	"o41AhAlZ9IB9ryyNBAEbV/OeTubnmblJgXHR/8nNJ+Icc5FSDVlPuJkQqqvigdHjGBxxjCL4XQXkUVwV",
-	"u5QY0pL3RZqKJGJ+Gvz/QypXm8BjDpJ8wNPuH0j6w+9gACK1i7nPwOXut808J12v8FplxIHSddVAOtuh",
-	"8/ZIgDqgYU4oNpZq6qd5EMSrMvxYCDDwLtKymEbknxRXuB9/InwE4u9CfOdEyAN1Nz92OfYOBO4cHonG",
-	"r8Rnt8KVrGtSL5mZu+1Wt1dSVaRvcbifaH6POmfH0ZFfMCt1iBZguOWVCk1xZsydTvXQP7LThcudnF6e",
-	"7CxrVJrMm+yXX5iqJVDoLZDPISFiMZLaeO6f46UKbXK4OT/BOrVHneMyWho+Dv/Y7kXVIair764wHG9y",
-	"CpNxE7Dq8u6pcdDe/G7CBAD2oUm43GHCJYhN5rmVqCbfgmmJfLO1/CK7n/mYBXXNgiJuQVkTxHrpHN9w",
-	"wR1KzmrqKrmS3eO/QrIkfLaWQ+EyC0lQpcqy2Ed8ieEzFZ+HiDDocEI2ZSAMViGgrLB39BFut2f8sRW7",
-	"wofwiA+DXyFM3b0rrobl0YIl2MIu1jhE1tijiyze8La8zRWfJz5+YpQRbjd109yYXPIrUbQmg8EBzMmm",
-	"vA5oRQKNJJgJgAdKPE5pJXbJcw2FqxqGPbsHm4j5nkTMl3tHw380xv1rakgM1gRXza7Js63CjnDlrEGx",
-	"FHg94fACtkeclC67LKH3UusrYukNiSDI3lXUB0nSu0j0E+8UqOHD/Ao26H4g/g6HqCiQStWZqpdI67r+",
-	"dF94C80Z/6sJc5VuwRbFyNZHQwqAXdqEf1NUe+4/Aoqaul3LOMZcXTUbCRUxy+dRCXNGWp4DIwTjah76",
-	"k3cOkW9tgsDnwMVbAy5T0OrUhsVQJWhJ1Zpw63LMBxo6bBocTukQd3+IEjHZXzXcBzrsP6EKwg05HTD/",
-	"Nn8JhdM/ut1zFoCLBRGBkDXaxe3Q89y637m1km4tjhwfmkB6dLRqoORfjSNo0hol5kqsiR7SYqZXLans",
-	"cp0jBHQXCuUjzTA/mjFnlsvSgQ8lFJgBvwb18a7CBAG8ZooD8ZO68jncaabNFexzyKcMICgAhlvRVQMx",
-	"E9aBcW2zN1MkzDNTxQZGj9kJfBtkyOke/goJn4c7I8AtCo/RVUM+sVn/pjaJMP4fhDkPmkwAXnL8SkAO",
-	"rj8S/SuoCJwzTmJ7UGRH5l0k7XMz2ceUzwWj+YYr+OeisnwZqd4pzowVfqrpNeUggWI8hLaRvj+e+jnR",
-	"5gpmDQXA9dRZmYiW/1iqYWukp8bGUVfF/vZ+J8aPdyAOoGp5evWzutsyOYEsysTuCGB/x+2I5OLnwjph",
-	"/AoQ10JJNWxvWRcHO4awzWWiVpULbpUF8vN4kxXyhi3sZtjCvDHY4MS7J6NYU9C+iYL2vW8hWOwSWGbt",
-	"WW7so5o+AgSzxYiygt/aOACvCl4aIGMVPx18dHbCbqrhBypgkd/fukugjAL3a1B6L9v57aM/+PUEN97e",
-	"/vbRu13Qn1oqfC2VdTxN8U1D9Ru+n+DhNtH9aUjhTU161Dl6Aq6cRlvbvY3qlz6440YAn0Y7RzS/pTjr",
-	"qF6+d2L8MvcfQMVtpP3v/ZocRxjqUatk1vOHK1YapmfF26BCYd1dAGhJ+E5Y2VGWbJnDgBFRiQrjlITB",
-	"SBLwmFC3LdzoFQ2k/k6GWmMtxINskvK+iHL18iupEnAfoafd/4AbUbh+lfC0ZtrkWBR0uUrSW3SRC1yE",
-	"MvXLZfEKmNOFSBVGo1UWbGY1zxK6c6TTxBavXxYiqJGHXgu/LVwtO+EsXql4I3xk43dB4cfvhZFi2SAA",
-	"w2pEJw+3/dOENwSiGv4N5EF/BArSpAmZ3YPUiRdu8QY6DMcil5OkSxeUu2FNS8vs1PvIdA7Lrbg/Uq6W",
-	"DX/M/WBg6XTYxduf2ZWY27Cc4KrcXlHYG95Mvw86fjXXIwmRBI7lvTmcu3LW8CtA6Q7yc2F48zNKzQjD",
-	"yzvhYprIunf2k+CpG0VZkxKc0sis8FypHJraclNUfKXYvPLHxz/+JwAA//8=",
+	"7P0Jc9s4tjcOfxW8muetjrspRZLtJJar6z7OduPpbOM4k+lEGRMWIQvXFKAmQCvquXk++79wDkCCFKnN",
+	"W5L2VE11LG7AAXD28zv/aQzkeCIFE1o1ev9psC90PIkZ/PtgMpFc6DET2vyp0vGYJrNGr/GCxkNCBRnJ",
+	"NGkEjQsap8zccZoOhyw5oUPNkpMxF6k2L2oH7sIpG8qEFa4MEkY1i06obvQa3Xb3QbPTaXa3j9uPeu12",
+	"r91uteF/HxtBI5IDLZMTHjV6naARpQnVXIr8bdvtoMFEdKL5mOHLHjbb281257i919s2LzNvsY9PqOZM",
+	"aPe2RMox/FukcRw0FEs4U/4Pmia6+s1t92alqU5Vo9dQgxGL0phFjaChZxPmvSedRKtN9+vXwKf/EyDT",
+	"aquwCp1K06+bXqeNw/ql3em12zCop/B2HM9rKZPimA4Ift0fzzCN4xNB4d1PkxYxT5EXNIqoIZCasAGn",
+	"Mf8TRmluYcmYahnLs5n3wdU+tcZuWjwqSxeuTuhA8wvW6OkkZUFDXrDkVMrzkwGdwP5dOPw11/stLsqB",
+	"EOWZ2uUqnDWe6NFJBLui0dl7tNNsd5vdvcZaR4qNKY8bvQYVojVOlWbJ/7UMoCWTM0MlnijtyGQGlpMm",
+	"YkLzIWeJavQ+fQ4aMc3vfAXvagSNcWJogh/sbDeCxmQkhbnjl50O2dkhu7u7pN0h3e0NaYX78LIU24QM",
+	"ldOtnd1XM+YRoxGQ6z+NJ3QwYk+k0ImM4cwyNUj4xO6hDyPJLlhCqDpnERnTGTlnbEK4DggVkflZEXpG",
+	"uSCMDkbEnFty7+j5E7LX6XSIYgPzHrLb6ra6Wy0zP5xMo9eYJPyCahYQIZsDM4ZG0EjYHylPWOT2uGFf",
+	"Y2pGNaZfXjJxpkeNXqeNXEMzWNF/fyLN//f5l/9jOZxhejrh4gzW5smIxjETZ2x+Zi/klGhJaKpHZvsM",
+	"qM5H3s5G3um0HrQ6paE/ZjRhCUkYjce/9htjNlb9RqNmuN11hiuFZkIf07P58T4ZUXHGFJmOmCB6xMgA",
+	"byaRZGqfDGVCwsNh87UUrPmK6sEoLA663xj/fvpP0U32Bu13D9NHw9/+2P7yrDOFkW9E+H7j00HzI23+",
+	"2W7unTQ//9JvVM/qWeV8/skSZSgshzCbhA1kEgXZPKqn0Fl9tDtzg2039+oH+VIOLN8sD/Qt1SM3SsGm",
+	"dqTFkd2nuYBU9zsLxziUhi03eo004c2EDVnCxMDs/vKmmR/kEdXsJR9zXXVQqSZckZgNdUDCJCRmBExp",
+	"hSfVjF6xgRSRIqEOSSo0jwmNYzM1Do+e0sF5meADc36SfmM/+bW9r3/tdBurbw7a/NPQez/5FUm/r+0/",
+	"qlfgiOlkdmAUtvnZvbMj15JMKdcE1TeikxkXZ8iACiPvrrQAXOjtLhKej9Nxo7f9wMxizAX+2cmGyYVm",
+	"ZyxB5jmhCR0zbfnnAUj+KsYJJ5PoEVe4rc0SjLjSMpn1CCWGYxOZEEoips5b5JieM0GosqthdDgWBX1x",
+	"mmoiRTwjpzOjY3GhNI1j2KxkyvVIptrnYlyKffgdmPTU8m+u+sJndRGJeJSxcTNGgjLBfJqfCZmwqNUX",
+	"hd0wTKRhN0ydG9lrJomPNIKGkz7PXr1rHlhVqH6bjLnI/i7yxn/3+6mRrE34b+c5/Ofh888/myuq5mL9",
+	"U9UbzVNmD5/Or9zxiBHvOP+kCC+e9o6d/YTqUT53Hi089f8nYcNGr/G3+7mRcx+vqvuHT8vjOp5N2Apj",
+	"I2ZyNzfAJzRmIqLJc8aiutEN7D1kyFh0g0OLpUqTWpoN8PINjidNVBVbMIMJBfuiTwZwR+gky4SeMcvW",
+	"ApKKAUh7GCuM74+UJbN8gPjwQpWj/pAVhHb1EXnKYn7BklkdPcdMKXq2Mj0j+7qTyxMWbbC6caEddnPL",
+	"/ELGtSdhJOMbPACHERtPpGZiMPuNzeZH9IqeMxAtig6ZkaOKOa3AyCGrLKAo7VkRFEnBiBQDhlLCCJJZ",
+	"X1ChpignzNNgjxApWIvsdLsk5Pk4muds1kxYqlgUokSiQuoRS/rCfm6f7LT35p/hopkqFpLpiMfM+wpX",
+	"JBVGRk3prEV+YxPdF0awdnfA86DKAusRa2/vPXzEmjvtaLe5s80eNU8He9vNB4/2dujuw+HednenTpR5",
+	"9GwagtYdtd3dRUet3//S7TT7/S8Pn9UdtcMhqLrVK4aKPvAC1AG4ry0TpXkckxFFLYOERtMOcyumLzIz",
+	"ZrvVaXW2egRWNCHKrCWNiVEH9IxoeqYC83v4cwiqChWzVl98sNqFrx54A+KKjGnECBfmfjKgipVXwGns",
+	"1SS2Wv5mbKzfVz/f6/d//t97H+5v/Ve/8enf/cbnn/uNe+ZCAFeLF7Z+3jK/1q2CMZxqVuIAd/x2e8fR",
+	"31Ia1DSzBEBWuKQqrUhD/m5GfrMuq9B/LVLmht8Cerbnt2fbbs86wohBnEYV9vMRbEFQyS1HgCN+yhSP",
+	"GHoDPE1lP9tyNDGGiNGhjRZ6OiMDOR5TVWCSnxq508S61j6by5NYmqEMaaxYtWDkdrg+CbhmY/QoC6PV",
+	"1708c0xkV0vUAEPhEF/WhZ1p/8jtBJokFJxtgv+RMnvZcPOvQUPpGarRMhmbl/3GasXrwdtDcs5mNyc9",
+	"aozKA03GUmmiJBmbIw6UNOcdOIJRWQqj221XL0oMb/eHFLEhTWNt7YF6g6y71B7L/G91tLTLeXO0fBtT",
+	"UTuYmIqbG8mRlOO6kSRSjm9uJO8gilE3Foxx3NxojvngnNVuGA1Xb240HyjXMVe145na60ZYJDfIEz6w",
+	"05GU57XDwss3NZ6v5mk1kULNRQRfcaUMg+79p2F9ouafdDKJrT/k/iSRpzEb//I/Ch18q333LT6FHy8S",
+	"IPREW1NI3RzKVERhz2gACWhGQhYMdZCNwDUNtUq29G1MwNnpTWOn105BpYNR0aQHNYVrMqWKJOxCnrPI",
+	"/GJ0UPZlYhYXp4cG963MDD9dOyd7fX5JnNF7G4O2p6l20PZ6cdAkdIZ14TmuYTmEdGZ6xVRB77mNiaLG",
+	"VTtPvDw/4OcyOeVRxMSNDnbovoqjJOgNR7+ukIbMF2iiTVgyNsSURjWi1mISjEVqn4T5xRCcvsYMh0m9",
+	"oMpjY+pGpzaiqukHLewMrWFp9o9/Fez/cWpUQU1nOHgZ3wrjGsm4nl+Z0wCOl/kddCguaMyjGx0rfBFe",
+	"3hxSHrMoozJ6W7KNNDZ2Gw7XDC6hA71PQpYkMlEhMdJfofuFXHCJvv+WsyHEe8VudFY17pqe56lxE8xX",
+	"4ZzNcnM59+LYSdyOCOcw/Lq9ZI2w+Z30isbGYmE3u5fG7qtNS9zSXhpQYXbSqfmFRuTeaSLPmSB/f/fm",
+	"dUBOaUTeHz9vPgoIJWCdEbRqkV1l+zBiAxmxLZjmazpmEJO60WkaBtnU5rNhz/kLwW2SebnMHThAqQ8G",
+	"AzbR9DS+2RNgtgzNPm0XIsTBhM5TRuNYTq0YjjiFWI0nHeSEYTqUdZ8o2GgwMWvR3sahsNZy7aGw1+cP",
+	"hbF6b2XAMRX1o42pmB+qMYtvY6jG5K4dqrk4P1S0m29jsGiT1xsGcLliwJre8FmcJJAbwKukbKbL2HAa",
+	"UVwMUGO7sOknXPjpJuTI8E5u4yCg9URswCNGqGBTmCE6D25jSdAxUbskeHl+SY75mL0ZDm9nxGPWlMNh",
+	"ecxOzbdmCmSNyeGwYuxSvqTJ2Q3vKDqLJY2aWspmbL5uB30qI9Bh4LfEsHJh02qSC/M3RNjuPdghv/HH",
+	"JBUxU6DNDflZmhgr2SzWlCsrXo+lfEXF7Mhm6dwsJ6KaNcErC4dlLJNMj1A4LxBeLNrHdBuXveISiMyh",
+	"gXSdJuTrQJqWl1JYSFOqGqO9935+o8v/aWYJQAufy1OFYHrHswm7bS+QEe8ruYJAD5jb6e+L6Tk3Oo20",
+	"+O0aPdjsAaNSOg8QR5URbBxyj4pZX5iNtNUikKWCMaFMs1R0RqYjG9Xy9sqHDx+aB97Xly19ntEJM3kv",
+	"6AXl8Y1rgGn+XcfSqKanVDFPEU8Viwjoe4yMJYbBjEZr9O4pVX2X5REsCsYTqGEonbe+CGWqB3LMmqk4",
+	"F3KaeSikEDboOKWKxNIYYRBGpy5sa34/ZVyc9QVwJ2NT7KPRYNPqzGjMGJ0cnFu0SxzV94J9mbDBTW9x",
+	"LjRLBI2bYFMb04JABMql3yAPx60byzOQTFxbQxW0e7soJzwK7YFV6WQiE82iV0a/v+Htl328CdYFsB9n",
+	"iNg04qZhi6E7p8aGqrI+QGzBjFwg4lb8n/bbTQhy1LtBC7GQeS5qYxbfjQcXAi327RjV4JXZOy6795xN",
+	"YMtS4diyEb2TxCyn5hgZ8YsulgRWhNJUgPB1D53OqlNZMdFDF9ODz9ms16lIXL7N/M5CcVZ9ihiZjqTy",
+	"shW5NhxwMGJqn4g0jkHlEVKwcmjLj1U/2PFj1Xvt9sPO3l53d+fhTntvr1MMXJuXopTC0Fc5kA3pDTxh",
+	"ar11w1kui57ZGhEjj+zryyvMhAvqmJsCoiVKLajUsiSBygPBDJ9seISIjDIJBVuFnbDdLWyEbruWBvnS",
+	"YaywcvOb0Vgf4lAmxX14xIYsSVhCDEekcXEcndvfkTZOtpT09j6f3PaKkPq6aJ7ImC3bQ0fmHuBUcoJM",
+	"pjiJ55DGPqGJFuCti4EtZXk3i179zryylFvTXiGf5qsfTf6E4WXYPnZG2WB9hlCoSCswvcLxK6xY6ex8",
+	"zsYmT/+HDeAQItfOCyNphO4IGr/1OLPNWiqnlmX6tZZGZzSMtkVc5l2Yjyq0Ojfq25AkRmaMJoHRMCFL",
+	"x/w25BfMaIfZnFH+MxZBshUmctpqggC9JDJ2TBH1vKI0KXDT5XxmIyb2ox77H+Jk+Ydq2eavELkHUDN1",
+	"p6zcKSurKyvnVSrwMXICWyH4r+bB28Pmb2wWtsi7kZzalEQpBkUiQHHmSefk73+0P57/ozNqj7vxoydt",
+	"8cf52225mzxUe7qTbl/sTh9+2Zt1/tw+2H28mI+Uygrh9VjVdlIorPjPzvbXyhW/08TuNLE7TewKNDHk",
+	"E/Ui6SVXFav8RthaKzl0UknNi6WMYLW52Qo9RzYNOiCnM5sHuRKtrZ1fInaZ2uYc5qViy975mn3Rtuxs",
+	"bk3gC8W3VROuALNSluSnEtL9bLgGPEp+vpYUWbZ1j4Q5kEdI0gnRMiCnqe6DbxSz9Lk4C0jocFLCgExH",
+	"fDAyfKXw8CROldFoS+ghYZW2Wg37MldZgxesZ9Wo1cJ+207HKMkQkKUJI3IwSCfczFvKooBdmLr+wM9c",
+	"b1fJ0BoomrrRWufsrQ13QMWA2cLjZXvxiX/v12AzNc8WZyx5AFMZ53Sp5VrGPBzNkg/Z++16gBaUYfxc",
+	"uQ4kL1iS8Gjpq9+4+75mUDpLvZj2tq9F8J1VRpWBE9WVFNyaQurhJNWXGJTkuVmUSBEa3+xIPYSjlbeN",
+	"Q3RaJlYy/v0OH/jq4T6tUkx+a+vnQ+6sSJUqxcPb0EV1w1Eh38P+nimsSgVr8I56Hd8OqoVPtnQljceb",
+	"7xJJjLx0Tb+SRbdBnj2v3wip69R7FisIWaA7KmFjNj5lidGFXRbAIOaCD34CiIrhsEXepUkiUwwZqgkd",
+	"GMkKCQVjecFKQCkfeBxDGnUhuKmxXJpHFJUxT5HenTcaypspNyL6/XfVWj9V68msI3yivMXsi5Yt2IaO",
+	"wMJZlKBttcihViSGuYNiNKcFQTT+dEZsRR2QElEh5leditmJ2f0VrICeMyjiVSmHnEbUJ7QNOw0Txlrk",
+	"wEthhNx2QvE2CPIrmaGRQHSZaBkXF9/O25LuVMqYUXE7gnsk4+gEshlqasAgd1YOCcVscpjzOWMTm4Nq",
+	"OEFxY//28O//2P74uPtq518Pjnd//8eHZ0fHH993t3d2i/t5pz1nGJawGbrNh5W14pfSCTaR8Mtv3kiU",
+	"efJohSo0//jVMndvHEvO5rOLStvGWIWuzB6iq95ZRJ/5FI4C+gCc3VBxwgbVGFLAWc2jESAlPE8TyGvG",
+	"2xXgqp0yQqPI8ktbqGxYgBEcmKZh/jVig/MTLtyc4aLZgdoIJiFP1EhOjaHM6IX5Bfk/mO2RBGvaIUKa",
+	"XcmSM/NfPp7IRBeLoO2X57YgXYB2ZAGFwF9pp4sgRpAvlmMDhRmGWZ4fVcIv8rxcEtLuFC1VGRbRiBZ7",
+	"meoFxs14nTawem6SGQ4TOT7JFcziyr72FWazxMZ+Z1+4ciBc/n714Uaz3CK3bVmEG5eLk0kizxKmlLd9",
+	"o2y34uP+Xh7qEytaTkC0nCjGRCMwy/p5FV9mpbJzKMgUAAymo5ndtDMj0NLYpkhh/YQUZJImE6nYQkXm",
+	"MlrLzWzCtQVBpjRVwCnJiEUE70Ap6TsHSrTYXosUtPnnSY34+4aNz43koDzZ2KorCUawKKzscTy6eK79",
+	"z2Vra4/GcuPHl7UFIeyWZInUfYGodzVycUQnEybAY1USvSs7Zp9BbRxK8IDIOGJKYynaGi7ZkpJQcM52",
+	"2u1592yll3UJKZZ7pf26y8ClizEy5SIyRp0TrYjIaiMwRSKZha8IDSCGEm5Al/eIb/UFLrA0v/QTzndW",
+	"92NkduHTOUv0wajbORj1slBJhUa8lKUv8M+Xx1700cNOB4VuLW997ha/Npd90DCkOfkTYHsXP3bMx+yj",
+	"uQ+4yLKVzk3sa1ns7jUv9gqhDGR1wOMaPhmXHMWjXBlez1Z32ZhaWpazb+uNbH00+jC48F/UuVpj3F+L",
+	"Atlu1azexECtleoHtvjze5PsXxfvunc1ivYHMIeK8s96qFskzDTrMCBhplrDH5luHQZ9EXradQh8Lsw0",
+	"7BBjQzOvAusnlYEDZzhJfWGmu0/CTB03n7H6uH1njU4ekkhChLwvnImLOgcr2rj7RCeMGj5MbPkCBA+p",
+	"siPk4szCn92GYVEwhMsdFApiqITYWhUzPeciMlz1gqsqh8FdwPIaA5YylmmFs+IJ/A6whVlOVUCoKsi3",
+	"v3XZw8h90YmrhwXh9bBgufztU7u5R5vDz/95UJ34c4kY6AmPVLXTBbz19mjZ8PxQOt/USsoNMv8lOs0V",
+	"yIZVxZDX6KKCRQJP4YB2kE95JWlYndH0HtJZMs91ws5oEmHkRDFscTAYmFEWtZ9351wQYD7fXIoTeOZr",
+	"NAtHQAqEAyc9FK3SBapG4EpZubboNWUBXEdxK9lrZR3XsHPNEMgkpgPWIs/GEz0LHKKoecHV7uNij5Tq",
+	"M6WccFTVBwsHSbQ8Q2KChZYnXKswQKiWUxmtkXxVbN5SmMluxUSuKFxq87QqTP41g5yW185TuMDCCrvT",
+	"2yD+qd84Tmok8JWE3iDIJY2mso68toCW7eC7k93LRv4tyXE71sbfOrsPdgftRvBtyPYfSEwXxa+lN7L4",
+	"O2l8aWls6VnjVriTzj+CdK4uoJk7myuIs7WcxSC41stlnnv6kknNRWv4G85uNuN768De11AVXBOuuUgF",
+	"ag2A/P5we+/BVo/QU2V+x/QpZXETl7sF7xwCfxmHwA+rNNxpCXc2+51WMK8VzEukNOIaZUq1mEfpgVE5",
+	"C2cH6+y1hypFlar7532w2WunbEDHzPA2AAb1Q4EeYh5X5Mw2ikGEttLmafRdW9FOd5vs7JIHD6E1SfFQ",
+	"QcB8aSQXZUL9iKdULRtuMSsJBh1lg95kTEj1ipQh7dBHfWK8hU6r8yxlcRzTfiMjQGCX7nPdNnkmdFUG",
+	"hdklMc/azxBq7iU6oTzeND3Ri7ugKwYzRqLMGwNWN+QcFkIl2cX5BLgogqhMpRIqmJ7K5JzYm1BSjBkZ",
+	"JoW4n4e0x7Vi8bC4Cp29bqvd6rYeluLNuyus93rF56gC1hDR79u2ks7scYBywsk8K2QJVSxa2OcElhHv",
+	"yxt/2jFnf9vMLdslcrUk7ZULl3DbVtdv22BYVQvVvO1OKV1gPg0avlAZMzYnlEferqEAnn1z8eIMV6ua",
+	"ANnlwyhPlPV2tmFlxuiq2OB4ut5WUelBe2m+34L9MpJjOHNSDFgiypACXrewm6NiPna1cPAKR4+LTNRI",
+	"Ttc4emXlo9OuOnJ1aZAfRrOgUBiOqc6tOYSJlSq/M2y5muRGvA6CkKPsi+XZoqSIRrvz972PT3b/2f5X",
+	"hWhaOiCV1pziPNF7NXSNJck8RqaAm999MJcVBar4B8vLdJTuoZwllBIU/Z3k5T1aRppz81qxu9wFw4RO",
+	"+JqOF/tMyd0i2HSDvMVcOfjWHC6PeaJHT2lV9rX51cweOuEHIOtJZ6/dbrY7zXbHgV5klWZaRnS2bw46",
+	"1YZN0hl0NE7YEDE2FanotZDnTg5kxEg4THWasLDcWK/Qf7+Qv1Y+OUUzcZVz5Hf5WQHVr9hq5w4t56rQ",
+	"crgqKZLTkYzz7XVbsDnV+CNMRCpXAnwmf52AL1cIJKj9NtCIpkJzIJuRTJNvBcbGnDKLY7NfGPZPaOi5",
+	"JrdZslypArbCEDTn+GnSIi9oFIHJdAeAs2Gib7nIz8ZRrgXBz+fTm+UQFFl3AczPB+ODHkqnzHX3J0ra",
+	"eloscztjWuUMqi8yAZi9/XRGYkYvLDyzTHUPl2jMqADsdr0IPbCPTZBIKjSPLaCgpdRS8L/vn99eDRzh",
+	"X41plM7l3JFc7TzVQgPeqTx3Ks+dynOn8vw1Mf/SJK4psc2XxXpEAkKJYoOEaWsvI3qvLPUw8ED+szLB",
+	"vpDDHpkYlWCk9UT17t8PM2cwPuaWP4vRz+Nqluzm+26I6v6YjdWAxuvhbLb4QPlUTRPeTNiQJUwMyqZ3",
+	"t7iLHhRRMypGUgfJ2e+bzy6XctemfeKSL5OZy71OBbG5nvMJnrhUpk/BrfGteZ2e0Dg2r1lTg3+OYnTc",
+	"uhwEdq22VDdUVgOnQfPOjnLMFBz51oYaunbc3zaw5aoIsXGTFXXnXFQMFvCq8gEC5/J7Eu2TUE6YyLqZ",
+	"UE1oHPuhynM2gwrQcybQXVwq5LLX58IkWXNetUBq2mGN6YxEEk6LiwOvdF7eZh9ZIciXyJipWqEQA6uG",
+	"e1b+vAONzT/8oCLNYoHLv0dCox2jzKCC8CggYapY0svFyCSRFzyC0dlXQYQLl+3b17RL5zaPR8B+datS",
+	"3C/B0uNdRMys0D0QWmhWziY0+z8rWqwwitylNQ3bJahv5qtl2Lfrh2+7dri2DOaiQLZlC3ZUH/hbulqO",
+	"J7nok+Xk+Ybx2oeZcYFufTKIJQalEobZS42ggf844eIEGlcZzqZHmCYyFzr3PlMRiBARjypDMe/kmIHz",
+	"aQqWMWRPZa3IJixRUgQA5kaoIjHXOoZK3bythJZGy6yoleGJHp3MGK2QcL8zmmTxn6Iw0gQqgosSae/R",
+	"zqLcz729vUe+INpbEOX0ZNGqFuAYtOiTatMK0RZiZriVCnIkAIwJJyWL6eDnn8mrn83/5jMdlgIZjpOl",
+	"x+LV0WsQa8YwOzF29fyAX1KliZ5KEvEz7kAyGIFHiEjNuV++Io3udomDF42fxSg/oJ2vqIWbSReXIPC3",
+	"VmGulYd6QX5djvlm5m7TUsiBbagi87QqvKSsdZwwr5EK5hIipDX7FW8MK3Kvitjaa+CNeE+eaFtmvmYe",
+	"/nres1iqNFn6mSf2NvNEpttX5YxmboczCZmomdTgrjFv6YgMo48PovdP1tIQfEOvGj4KU9ZqMyz8zMd1",
+	"YCs3xKeuSmEt+u8IF7cGezGS8VLW+MLcU0j4WrhbYKHfZKdyQRJXvh4/YTaXHJJwKpNzLs5ORjJNVBgU",
+	"fFRXRZfaRKQ1ELVdEvdifVyOc8zqpWnGeBcABA3OmV6ODgR3OUAhORyugif0ZjhsZCnKC2G6sMlkMZUv",
+	"IJRE0kJlhtYvEhojAct3QzAF7AkM98sKFFckRE3HPJODVBZeEbh8ZGMPg9JhwUWK3MOHD8vUqFKynMdG",
+	"tqvg5/r91iIgOteF8oS5nNxF1HVtNbMcncJWXvo03vwC7i3Lxwz/iGZKX01SlO/KcoywXlhWu59c8RMX",
+	"RCYRS9ZyOtlEqw3B2aoyZCtdTePKZPJjxNZJGLa6pnHCKCb6L+fyJedVpYCT5EwSoyZPbbEGYpsCfpbL",
+	"vQUerm9A0q0EmAV0qt8Ab2p8AQflFF7ymk3htzLADyDQEplqzHGdydRiA4Eu6RtJvmKU8UQrgjKeN3fo",
+	"Ai9h2Apiy3wrFKbymfNYY67ufK7hIpXmVK4ilQkE3VGy+rY8dGLLdoSEqKet5VFXFPC8xkYUC+JJqKbM",
+	"QcM9GSVc6THUz31bwdSNcDqvCGqjgLHpdROoCiwsAb2wu2/TRBV8utSiBwS314vHyGvg0SdmKA72i7q/",
+	"5/ftBlswf3+dVY1B64jOnB2GZ6kOd3LtBM7q7mzVIwKzuWZAgW1pVPaXXeXQ/uIHsaqqfunhqM86wbs8",
+	"bHfAfMaiQS6qwd2HQ2hcf+IjZi4opvLfloOP7mf9WjtBu92+PAhpdd3CukZ8WbO0vwc1s15A+RVil3jj",
+	"elFL99B84JJBUGItRFfPd/FNxS6rk+W95ELDeQBlYHt7e48M0zhuGm6yVZlCv7e396jZ6Ta329fHlcyI",
+	"XzhDZl0MVaPjoUeIKC7OgLNqBsi1jEaOxRo2AYXOFS7mWA7O1YKkHJcfJZNz+BDX+4RhwXIxjLjStnlK",
+	"Z4/NF8sHsKKo3i7k4rfp+YNnV8FOrHqP2EGsK/iVTpgejLLWfXQWWB2AGGa9PfiVuH+ZM1Ut45dN6pmI",
+	"3gwzImGTipXcD08roFNcjwvz3UpSsJhfsKqy2AMyZkoZfgOOgik7HUlZEaMwcm88qWLjL+SUyKHOs4B0",
+	"wkvivbMoJIHVxssxKTZR99fKXLNTXJr/BPMj5pGbTYGCQWJ0qzLYlo8ATCgxPzospXT3wDRmrGRqWyc+",
+	"M/uFUKGMbR6R3XZ7qW50240bgD6qFjXYZijMz81bSXQg6xEXZwWqQHR2YVTNd5CuFlMDEbfKnuNuy5kn",
+	"SovKr3XHrV6iXKgk1qxUSVzyEpSieRt2uVjJMb54XNeNiL1CzwrHmYttCO88yws9y1Vug0VO3ayfRybF",
+	"Sn6E8lmclwhF9lJgxosE7nId34rf9XR899BV1MVmusE3p+MXj8YcIcIJg16KYc8m4yhoQiYT+ycyTew6",
+	"BDvfvI1F5nYjHuE3av484xdMkHRi463dHUhEV4UEFfwUBgXwPfBvGpUyTLL75g0AWd0S7CBPIc/hHq7A",
+	"1WlsniwTY3ng9bW582rhpz27wvp0Sw7dpShL8oIl5oGTAZ2s0ivB3PuETubRkNaHKLoib2a+CnNDKoL5",
+	"Fqa6npsTF3BDL6dboBoc30130droqN/xZimt+4Ilr1+95YLC4natJScc1tecK8iMEesY1nQI5Vka35as",
+	"yHffIgaLM1ZOq0apMZJTYftHUTEjmuuYFZr19sV8t94snVezL1YNT8Y05grz/F4/f7JPBlLoRMZkMKIJ",
+	"HWiWqL7AVwAaQ7lO5GnSIq+lTCrrg74BXzTS+LJooO6QXwEE6NXwpssxo9pw+G1yo/njUYKinI/Z2M7J",
+	"wgZuLMRlQDq7ZtU6j9oBOZVwR0X4ZnuhdWwe9myn3Spj6dmY8riqtRFhTXMpAz2DbbO73e3CL01Dqgzg",
+	"8o9Uai7OAmOe2C5dSV9wccEVP42Zdw6DLLbQ3d0hcqCZhnSN98fPm4+giMtoj+Mxi7Za5Dc2gSTVacK1",
+	"ZiIgp6kGi1LNswhz6McTmrCoBnazRSwqJx1LcZbhM5V5ARWiNU6VZsn/tT+2ZHLmm/kMKFYy8ecMq6Um",
+	"vueGnD8NNI7JwFwD13JA2u0eOsy7O712G3PLDGcmYx4JfjYqWf2dbq/sNtotDHC3wMTu3fvU7nyGlNf/",
+	"7X5qN7c/b/U+tZu77ifzza1KzvSC0ViPahCwEjkAtDxFqNHc5+VnncvoIJ7SmSKhPC+VZcjzMm9eWiWB",
+	"n6iSXC9sBmFleoT2gW8yLAJbQXdFdsLNdz/bIAK+ET7BqlNahAD3RsQzWxoO+hPc6XuVxOzmXEo/WmPX",
+	"vMF5RWf52YTd0nSWlbgWgNPcJPLVWd4m1stqKVTDeue3jlVsaOUhN5EQSGyRQ61IbCW+ImF5hOjnO50R",
+	"a7ihnjubsJ8qeE59e8YXUAqzsD1jMAddviSJ/CbZ1NqNoPPTufxmxQYyKzqx5jFUb88H12KjKNi1K4Nx",
+	"wCOLoN591Wu7fR1Hd+NC38KnF+/32vQUQ5PA4bMaA+OciTu5eCcXv/OG5+essqBSsguWEAUoMBxsktAc",
+	"gBN4IMTEYinPs2SQotr628O//2P74+Puq51/PTje/f0fH54dHX98393e2V3aeriUVt1tPqwJyn1PIt2V",
+	"wH8Lov3waQVGc8SE5kMOPQxcOBNjFaczD5EkQJwcggifGO6wlXl90f337jZpkk6OoAb4/QATD+A7LLHZ",
+	"RWBY0IGOZyVj9EoLhbJJJWvrMFhxiZPIe2+PqIKi7OmIJVXG3UxpNq4rJLOvBHdgj1Dy/uiQQKhYjWSi",
+	"KzDs6ejim8PtuaBxymog42F+xSk83H3Q6nS3d1q7Dx4+au09/LZR1Oz6uVlWnh3LOStUBIhDAxI0+C+y",
+	"fEDr7CVyOFRMB+SU6Sljoi/yvMC8Wzu4erMUwc5xd7u3u9fb3Wvtwf8+tsgrPkik1egITVhfGIM9IEMu",
+	"AKscqocHqTbfK3t68hzD4/bepfrDz22MQ6FZckGr/Gp+jhvSxktyr8xyw3z3K0lnv3xSc3WNQNXmeHX0",
+	"uqLPEov4gMaumBVPSW8Rb7XtClyYANvj9AUsLbn3lI7HW8iYhlDigzx2mhjNHe8xewh/1VPLiKHqSU3p",
+	"ZDIfC8CcuE6pdLxTbKP0aLVa8aDxiiVn7G3CLjib1qSWUDI2N5GpTOOIRHJhXXZltMnwU5wXvGIo41hO",
+	"83Tuq8nfrszglmIY80H9qFx6rCO8vGBJTCd+qrmGpApDAAD6RLRs2xtIZ0VxTmO5nnkYyV1l6byyYRHI",
+	"WoDB57BmUTqJAfinMCyXteB8xBPbeQXRACBztpi1YK/P4yhkg96eH++6Nb+lM5yXpdmJB8Ut5i9s5ck2",
+	"y3XEFJjOC/d0xKNLbGfcyObsX/9WvtsCS4snXrMv+iDDhKnGbYOSqGHC0ApCxHjU8sGzBX8Xg2yXBDML",
+	"GiqWFdvwtd+GKWEYJxbYko0LstcmDgpoLgnyMoO5FZlc49hZIp+vNPOiMIRysg2s0NIdVZ2H8by4o1ZP",
+	"wnhsWUZANHAUFxSkYmbzjk9nWW9HiAiyP1Iarw5ZVjwO80xm/sxCRe+f5rSvUG7w0dxXl5SRv6mOrE9q",
+	"ysHfUpV5MDCrI8zwdyGgOKFnrNTFLD8+rUuloi8HQPHD8Qsbf7+QUzI2S2k1jBwLFjsRerwMKkmc69vl",
+	"BrCISNEXkzSZSNvC0uom+2iuZ4oHKKFQk69H1GKNIrAOI0ajmYcdXRySX1puYWiQ8GjdSMNRGjNEV8/6",
+	"CyYSZJYgdpqulHA2f4gW9BDaz/ZHBvWuNB0OA4yNZh1M/NzjgkZ9POVCWUUPl0cxpjCpwUutWgzJduOQ",
+	"vGktxCFcahFPUUENVbvGR1M6c7BNXklDDZ86gPc534proAlLmDB67i2fnxUrU614xJoWNKDpQAOQnk27",
+	"l3O3WvZLFSqbd/tiJWTMheNwJe4WNFJIrrCXzdmfg7pLEZ7QbrUqxvU2V2rm/Al4aUGqrqdfLWGvedOf",
+	"TaubmEuaWVhnBjdlPfEWQ3PP98bbd8lZDuKsVeu9eITeixbarh83q0mZW3qsfV8ly+stQPCtncecOSRV",
+	"lf5m9W5XPVTpdQwIo4MRSSsTe1buspY7RkvJlfMiHIoP1ifJmqh4S18ON11dqjTi13nr7U80WGTJFFdx",
+	"veRpe9o3jKu7/aAlSdgZV7oK7YcaA/Iks9MKOkW1FLWvIuyCCcKHRC2HnkTHBT5XSs+rjalvyKzW4zub",
+	"H+C/zMFc57iVk82rj8uCnf7M8PW1i9BnXsiFO+GwpgYHmprVTvz2u+QpAh5NE66Zv5o/VbUR9ntyAtal",
+	"1+z9W9LeqjF2Fy3Ml4lMqtSOOM4sB6VlAlZDvhzruraegRfau+cmHFuw3NX47QkgGGQudmLtKa6LEGj7",
+	"1jiECjf4zKU7P9YYyAzWYV1lbMTN2szq6J0DqOoRG2+I7uaR/dnFyrSH8G6FEcHHzlQzlsOIxatXgThI",
+	"y+UfBw9shUfzyOLE5pEQvJNwAc1geNaKfzXg+BxYcvmY1gerzAEo52aRJua4F2z91RvjZ4iVyweN+G4V",
+	"Y/gnV5j6BAfkj5Slq5Mth8BcPgCHK1exw12TVmd44o0rj2IO+HHZYEqs1T+wPtyd3XtzcQV3VD0QPUdd",
+	"b5ru4DjmtYBzLy/e8rWOlau3subNc+VbRtCDaAyss3uTUq7KM/MN1HLZcUF8Z0095bgcDym50d2lDVMX",
+	"/ccXjPzSJVJOvVlSIxWQUKRxHJJBzCx++rKSqTuN/7vU+Od3Wt4opSb2KfIe+tB/QJF74Zdm3pUj3Non",
+	"oc8Ye9K6fMNiywJ0AFJ0EFb7ASOesIFhqT2jzDUC7wfQ6aGlBAJzuTuyv7MbLGxZ9oNt/MBjrrP3uqWc",
+	"+9s9lP0AvN//AYVE4RcwhIrSwb248Fs2oipqNYLGBUjg7DYQwe5F+Ie75ISLu5r9nY0/piKfHfyRfd1I",
+	"IXfpnM1U4d8ZGZGPZB9APKf5v9390OPKXcU/8FIdymv+6JyrztviFRGfxLbuRneFM+38OluyvMy2L1aq",
+	"syULymwPhPjmUvjeOnYw51/yek0QqsiEyUnMrKXMdY/sQHnmrk0yCywJAxJJrYK+UDFVI/P3aDYZMaEC",
+	"MqEJE3rElPkV2hSRmFEgf/hLWF3t2Belckf7mTJpf9npkJ0dsru7S9odUm58UfL27iwM05Gf+/1f/uve",
+	"J3Jvq3W/+flnyG7a+s9O0Nn9mv1YTcuYVjDF12yKodssjnRh9WYMedgY7IAKgF5mbHI7ZQTXCFC8QNNE",
+	"WmzgCDDENtJxBSXyNjGFl+cmBJl6upbzOKbiYDKJZ2tqe9DFTRqjMQbHWkzFQjfOCa+y4KEGA46yXUAX",
+	"rAnWAmt0rXsKq7dekC1ojGVUdGw3jCLWCCpsotOZMe0hE4fGMaDkC0Z0QoWiA5eMk+Uv4VtoHJ/I5MQG",
+	"MovCyd4y736rXK6NHP0fRnJsFswslGEgLobNxFWjQ18/u/gGwaRHMuF/SnES0VmpIm6n6uQMaeI1VIMt",
+	"P4DqxljKc+TvLkknL2JY3Barvaxu4RvGu77K1K06JndYWURhTjNwHqvZLWNja7qVZaoHskqZxF6JPUSm",
+	"nUxiB2RJQlAaw14u4ME8tG0XjdkSYWFUX4RWPQx7zraBTkJZ6oSQ0xYJrVN67o3OWa24GLC+gA8Y3jCl",
+	"Cpqmt0jIxxOpAHgCR2oYF1wfJsxcF1KfKBYDZrSbi7FXzdvyXGrbNuOUEZia1bhc/sUECpjgCuQ0wIwy",
+	"K8D8Kx8FtvfLPlnkofZN810/E3kaV9bPQDMvR8MgKxHOmqThg069ygEFsWWpw96ccj0qnoz79kl1fy6L",
+	"ZJHOXmp0nL3kE23+WZfnhVuiqj7itd/UDRbOFiz/lVM1l1ZZemsPdP02av2K2KPZmvtFfY7RVHK/uhNw",
+	"kO3xSA7Sceav29vZfbhVkwTAIosgWRVM+GD7413QmEdN0IdAP7HMxz2YZ9dhZjpKmzQxZp3RpMoZOwIS",
+	"CzeJMeWYpIt9YG5q6ERffYZw+61NFGMfq8/R8Baq+UXtxCh6HCju+CkV2lVX9WzskkK/S50H3oC9Q1rx",
+	"UCaG8ee11CiLAKYIg7QOsUiPzP2ulT0dsyy1XY+Y6Iu5+wYyjhk9S1nWwbKU+w4yZbWAVSz10gbJS7o+",
+	"wB4A91zTFXjYhS/ky1ZX6lxjFZFr/Fo7ZidIm1kcIOwtSMhZo0m8azlbGOhufaXTcr5vC/+w5aQ5MCer",
+	"wRFXnn73isL5Xvd4LSQtxuH8/YC1ctDlIOs8ggoa18ooaGsGWZ/O0beyp3jEdCUQWQF+mWBethuWltCx",
+	"i33RAZx89NHNJ624NH9sqgZqZBmE2WZ2u9r9osJTpfsDAnEtWYHPwhlvDimPQc9Ewl5wGWeFLyuR8Z/u",
+	"iaqmKvXegq9Bg4MWMqh0CutR3jgWejKXlMFS5DZTGdKENxM2ZIkx/ebKAaoohcHgEy60rD3gNhEZb7VM",
+	"KUuJBaXcVoy6Bq0ZAMYVqjcVzTULwZ7V++cnrDqhyM42pqIppG5aC8rbG9aiy6yaS57ANZyEdhdUqpnP",
+	"obQWyG1vc/Ya1ur+pEgsz1rkIFYSsKCJNf1GCHMQ/qt5hM81D5+WIN3anb/vfXyy+8/2vyrsjCqLuxIx",
+	"zpzyF8fHb60KE1g0Bv9LO+29RY6I3UIngZ12ZW0GIJTWVwUEhiyUDNmUTGUSKUMRQLLLBJTZtuBzm03q",
+	"+RS2FgDtpKLephL5YyGGhbbDs5oPVbY0pEfC3FwLbUhCxelZi7wD2Kh9cppQMRhhfglXK9uLq3ALWOA1",
+	"LceSgWGR53FVPLB5K0s8BljY3wuMjXdxelZhlFJXy5gZ12b9yGsoDkqYoGMGmXRYx04FlrmMGRVcnO0D",
+	"XpIUrNiA0ve1jmlsSMaiZt4gPxU0NXqlBoUnQqqe8igCf0FCNWvGfMzxkuEmQ5kKLzTb9H+zK+T/5DH4",
+	"2t/NNAsXjeVW+MEIzKYcDgs/2ohy4beRjKPCDxkXdD+4kGwT2mcWLlktpfhhsGGKI+fNc1Z80oZdi8Sw",
+	"8PbFMduweHPIWHGgY6ZHEn+y9pYlOB0M2AQOikuSb0KZcCErPvtpXon11ipLmCqq57b5YvYOu4xcZODl",
+	"c6vlXYPFWnRvcUrZ2jrUOH/VUmV/qas8chthlSIk+638TyGb8ItleVrK5piKWRODK/5msSJzfruYPWdX",
+	"xgyDJfm28ahpVcAmF03ID3B5Ak3ouAVPn8poBrODhDWqmuUcNqqacsJE+fd594H/Y9niBi8F4JZwT0sE",
+	"Ws1iSaOmoUFMMZUiFSqdYKZdc8wiTpuW882pmc6tZCY4ocBHeMTGE6mZGMzgdCTMuirLF7hoppCWYQRe",
+	"ImjcxC4bwIqyQtfMZ9NMxbmQU1F0Z86t/Zy4+gfQfWHOns0JrIjRrNyzbGHQ1b5/PrsvR+3ZOInzKtP4",
+	"cJMbulX2/oICWHMHqB0Yd8yRoS/d+WulLs02cOLGWSVajyDJgSm1GCZ4QAWqkxVQUkCbkwuWVOdd/RMv",
+	"ZMXAVNNTqhjB5wx1UlVUt7obWgntxf2GqmGMgeWU1F74bUMw46BMkEqqy7iumVFW05THXWyc0YzVyDQu",
+	"BVc67GUZfEGGwR5gonNfgGniEo5JiAffmm5yKvKGkC6RKEuqxealJBxTQc9YEvb6UGU9Q3+/W0SmzjHY",
+	"CxImAD+3CkDzUgHkrAPiOKRqBQSTzFSrL0JI18qGUih3CSc00cJ8EnW5s4SC79xpbDI5o4Ir4KhBX+Sw",
+	"A0SKeOZgaYwVds7Qj6AGcsJUi4Q0GnPhLDks+i1EjHzC+g3BLRFcmhn8ZkdpfjNvLXLY0ovm+OtRJSTs",
+	"gSHUAA0QX3DluEpuuaACRJklvKI8nCvua4NQtps1KqluUGxx4ath49EsGgxcHmu+EIbQpPPNZbRdUeKO",
+	"LWzzG+Wsk59jiLNhZScucE1XnM3a29ztmTXq5WrLGM3glxdcAJ9eq9oCnphXxtYoqACe961VU5hBXbog",
+	"AXbuFXRsuULmWlvU/Jc4KXPL/M5oADWaltFpTxk5S6jQmDZNiRXuP4EO0cO0bOs6xqw19HSrHo3jEMVz",
+	"X0xHfDAi3JCPDkbMoWDYYB3XJOIROA3H9JwZ+c3iYVH/KJcBLE3oXzk5f2lqfSkz3pvfJrnu72oqAg8M",
+	"TeZrAgPbdSpvd49apdFxIDJmfdUzQqtQbBeHVA/dS644TloRgPw+gNQ3AzhfAeE/rbJmoCPR7s6uXXlI",
+	"RjR39sjzo2f/CMjh6+NnR/88eBmQJ2/evz42p+v96+PDlwF5/PvTg9/Nf169eX38wvy7Lz789u64nFdv",
+	"3vPrh2fPfnv5+z6849cH+/Dsr8fvF2Nh7dVgX/263wt+qcuL2gy0fH1YsSvTEmFd/CGUgLxr850qALzL",
+	"GJRraJvIEx5jx9sqzF24nkfTTtnAuvShaC2qrlmsjps/XvegrxUGz+udVylfLvsHXFEtDr2eUk+oGLB4",
+	"7VRsbmmlUHybdyzAFBsmcnxSTKVf7bALqesEKosVyxsIJgzVIBbVgZQVdYoXVBFb3GSjqIthK267r3qO",
+	"6bEki2XAYkwROMIn1oDAsBtiQ1OtSuLC4kh5flPdbo6NyrOs243ZHoWz/i32vZHixE80yis6hhjOrGqs",
+	"DykwkIdHMWnHix77IUb7CnXOSyBw9sJ8l3cPh3BZC0W477ob99zpACvqAPMW9p8AfYs4qHlrQdvezrBw",
+	"cnjw+gDqQvfLB9Ix1CIrfZaa03n/Y5pwqAHym8zvLDLSkAifPTDQX2oLCjfvdbSaEgI7qp4pPqW1cihX",
+	"IAxl4dwhtjE8WJWDvDSJtZTS73JWPR+0w2OdYfZqjDimQ7l6wGrdLNLapHPvnoVgsTfT62eT7MzaEpdC",
+	"J1qzsLnlaJgHFoP4Jfio9roSkFI0tBra+7LFHbdWuHHFDSTcIsxtuvpDeZTVs1xOfTXr6OJL032bCKk0",
+	"ONRWAvS4lEKykuf55hWQjVX2Oc1lPUWlIHRCo5GEN6671BbZHNjg4O22MxvxofbKNP0BvpOYCmCukphq",
+	"hmD7jCYxZ4kt0mBnIH0WjbiYI7Dtj7G53VncZO1EDs3oVnFBvBk+tVBS80e8Esvfb8k7gBYnp8xxZBu9",
+	"xKNyG0W9t1UTZki1PBizCDjfHPZ1wrj1ARw/Tl6O4sCMgM/ma7ShrnK1qTUbuc0whX0jd1ll+gysAbx2",
+	"Gaj/u7l2DeVDkmHgDzmLo1vAd3nKDC+RsTybfXNRcZuqtRBZHDMkIIU7o2WG6rcIIWIBtIffmNPYXufN",
+	"Ulr69SrGNI7XQR4HdDt8yFfrjZieMfB4btAdbWkn/M1iG2ukAq4pBW7dT3lE1QgL3MmMKc2SiM4Akdq2",
+	"Evi2vZaYRFkhl6xocNVYRiTQWYD9lDpZgPiMTtTqWsp8JmN1Ic+ajqmJtGm68wwDkO1sT5mRhBQ4N4eS",
+	"KZwdrUgy1HXNzZec20qdbzeoEoTU5CFLEhadVBVq5XmzqIhdZyHW8jleAzqRzWS1u7cUxyrxe6/WJNsp",
+	"lh/MUdLnwutFtQpLVMXAE+Zjgxu5BeLKsBQRqRYJzZmKEjp1Bd7QPLHJES0jFZFZs74IvRGHvSwZ0q52",
+	"5UIXUgtc8q+bKaSQn0B6JVPYlQTcIDEb6iJ9GkEjG2LRssvfWSPKj+1b1vYCIK7HpU2FO+a/PJNsMbpN",
+	"bgvOkzF3UmOPVOhvYggKLWBLFYSPeu12iTAFsuwWyHDvU7vzGUDt/rf7qd3c/rzV+9Ru7uJPNbqjGeiw",
+	"1jA15wmcSxmYnc2gknNJVD8UrN21HYHHdACNj45HaaKi7ytSO9d9wXdkXdCBa4rH41ggd9QJ5QJ53Zgx",
+	"y/WABRdZovfElcSMbhDhz5InE5HrSUE4fRtGqG0byuFVo8X9GPBv3zC22h1z+Y6Zy+rpJ4XTXZm7JSx+",
+	"rDnFQZ7C5UXlsJ5o3kczHALe2skSWJyqt/kdqh2sTydYq/XJIhicmt6gEpWM5Q704XwpvHs+qJn3AuIv",
+	"dyM7+q+V1u8emvcJMxGt2zIhm/c3luSfOYcrSZDxIaDFnwC+SrFlhGWokHeRXc1KFy+RbFGpvmrXs3kt",
+	"4Tll7Byt/YRNGNUK/Rw40BmRIiCp0DzOu8dq9y1yys64qNB5T41Wrxb4I60KDRXY+0aH1lOZJ1pkfVpb",
+	"5Nl4omeB/0zuZ5HJ+epNUBg7f2xGVdxcD6saFMHR4hfsxAVPqsQ40oZkOfvQzeS6JGW5I0txhIGjd9Xe",
+	"/WddPe0HG6lOUuGszpLhIsfjqq5ST+D3rCgBuGrKYw37Zp9AkT26x2zxeJEq28Mu3Rt0VgGCgcgEHegV",
+	"i4K5Iu6JkvHY6rTaq3zwTNZ/6r8lSVjMqMMOLUx9HmjzTHZa3QetR6t8dqMo1aqF0rYCdiOKlPad+2Tg",
+	"9kaBYhXrtSzelaNeVUsmiNVMrQ/MoRJlDGBM9QDbErsP90gI0pBhw2tEjj2V0SyAqmA6Zu6SV8ILqiY6",
+	"u8oHYHlyQTaDJxIzDBZCnHFFpokUZwUkswxhBrkvIOHSOPWQfNRcu+VxqjSAzGhitqQmnd1yiKZyp2VE",
+	"qMe/sT7tEdSAJzNjNVmEp+zh4ljmGVo1hJFdmTonpy1SN6vVI5T8/d2b1+QtPoK1cQ/22p0tQhWh5P3R",
+	"IRkm9AxT08K/QU8VgBYGW8a8ozjGv92vqEUokmvZ5ofdkK3vwt38JENrX7YD8GyqFgktrwSoYqLSwchW",
+	"/xn654QHYOUJqNFhzyIR5X3LoU85CQdyfMoFtZif5qRoeYb5boZPGUO4D30YbDQmyLzB+YdIOEx1mrCw",
+	"R2KoqkBAcGlsqb4I2ZcJt45kgoqTzTy14VVFzgBCFBMDQKEwy4PdtIyKWK6bt3QOGg5wBPDVmAVF8mbk",
+	"jJdMouammn1fHmbIYxHw2wmmqePP3h/ox3YHH3GcjTlovgFEgK00sQO0aC9Fyyr/4ty2L7Zfq49NY6AJ",
+	"Ml8GcswIHxKKSqPNQ3UpZesFqUuWTyni6/qW31Ck+lKu0GoLRDnFUFnVIyCKMRIWQVjDjds1VONYXk0W",
+	"3jW4a8dcKRadADiSWoAogzdgjnHEjAmDma8xM+dTFTXZ9qVhZq7R1fMEy2+dDKECsES+fYcP4lfVG9Uu",
+	"k3TE4igjhOUVC9OxbxtAHVmlWu+U30SGXWFoVQJ83QQCtSRd6ykypsw6gZwtP1lIlNSUdZKr6vdvv/+u",
+	"sRBWc5VuoV7SgFynRiWv5lhYUAAJ77eWaHtFUZHqAhTAbirujJwulUWxfoKgDZ5kqQcO5q7I2CuSFdYJ",
+	"txR0ksv35p+kuqo7bQ3j+UvL8TsxOGeRXpbnLswvLt59CW52mdq0/HwvPYzL3fTuhBGGfaHXcteXH74U",
+	"IM+CxtLfgNO+JMjqUqsEkGKWp1Plpi0AcXMRySmgwBm1uNwiKM9gAsYMBiIaWoWsp9x+XDX/6QONzw83",
+	"7qZGBtC8mgrUHKcjOe459L4THoUQCq/grHfJUt87g6tnQ5VnBIGT6w6HxfSBcgCFsv6K8pvcQ6dVeWHQ",
+	"8yNipJRG2zhns15ncTH2ikUH1XWPhWFUe++wtk8mFW4U9NRSXkqXOGKQBZmQiUw0NEZaPPzb3q4RBxDo",
+	"6GRBQoLXFYCoKdeDEYsINDUY+oTJEauKJMEyzAHj5vmsV9lOp/3NE4cJoE19PfGYKUX9I7NSDeiqrAFg",
+	"Uas+zgejucPacyiqUJVyzkUEwH3YYQMq6sLWz2GLfLAp+VTM5hubzmVaQZmyeeGQjnmMKUPmM8UV9oyT",
+	"1s+lWHZxUbeLi0ibf558/qXfb92z//zffv/nrcq18Fr5tFfqobqB0Rc00iSu445za90DrVvriSI0ihKm",
+	"LPAqUJekiiU2KwDoZ8MXRcLB07379y1+XMteacnk7P4Y9Z5F0q5boCa87L969+9/+v81/98qrRZAWTUz",
+	"LvJCt/Hy/T/PJgosfU1jFIXQhmaoxf53XRxpVAXytDpjvxzzvml+dMcQLsUQ/kpn20x26emrzM1zJ8xW",
+	"YSs2SFx9EAcE0Tud8E4nvNMJb0knxONY7e1R/ExAYTjc0yLvRnIqXH3XoJR/OB0pNjh5NfztH3vJo//+",
+	"7fc/kuPp/7x/+/TR4cu3Hw9l9yV9Sd9NF4clth8V6I+vzFGgfrn/a80xuxNkd5rt963ZZidxgZBdwbmL",
+	"N67p1LUPXc6Za11B35wbF8f1fhKtbx28svjpWloesgrk0/oSHwsBuc4AR79fSX9NwuyOvd/ZKQs4dcWh",
+	"d9n667oDlE6YHowKtQRD23l1yth5YEsEiTkG24NfifsXYSKqLgFcxuSeiejNMKstgLevgZAVNMywoqoC",
+	"6ad5SR4UaZzOyOG7N+TRg3YnIB1y75UUEZ1tGfb2kNx7l8JfqyNPPFyMp1Hi126UboaQV1PNsbFp4Avo",
+	"Gbh24X4OzIPVIYFLDAZMU1tuBGv7p00ZKS3YF9s5qRrV20iRvNrLvAZRexxi8Eqy8inVDKdXOM47tTVf",
+	"64K2Qltd8wE411wsLijqC1dRVI/rSl4bSYWJAWhe+dlj5itC4ifLgE9r1SUtkl9rgcK6EqPqVUTYTq8A",
+	"BwBToRopryYSjgNUVRHZph22HJCCFMkag69crIYVVyWVqbwHKor47NQCf7fOHyW07tKE69k781GX8Mt/",
+	"Y5WJxOdslqmA0BTX4oUH6DpB0fn2zbtjct92UVUYCTZc3Tyt+gLV2zAgCmxFzCh/xwTa8sY4P375Dhql",
+	"4T7h5tNYH+D6SfUa/2oevD1smlHmtMBRfw0ap4wmmPiI/3ruGNTfPxzPwV8fCGgco4wOd84Euff3D8db",
+	"7hS8mTBx+JQ8kUKwgSaTRF7wCEBdKez+vvCpQHSSKq0CIwQjQhWBmoKHu22i6AzbBgBySnbx0cPurvm5",
+	"L8yde+0Hj8ydPbCqqU4TZg6brbCBD/+kyCQ9jbkasQjIaV1moi+omo3HTCd8QGh8JhOuR+OAcKVSlgTQ",
+	"vo6JAYMOdzyxpIWNBooUUiyjpZGpja9foff7UGKlitAUUTntEhje8urZq3dkTLnQlAvMGgNVonE/kgM1",
+	"591ClwHirnJxRk7p4Jyh8kUFkal2GV/IVPy+gTZzy8HN9YVflUpOmZ4y5DXjFnktfXAoIXNsGwVy2p1J",
+	"PeUDFvTFSE7hZ0hbxpIZMjGKDelDqkW/QXC5sfn2WEJ6ocV8zZ9E11Rf2E6U0CgC2CCMqi/64m9/I+ZM",
+	"q774mVg7GfnvJ7P+29vbe5/vOd1oOp22kuGgyaCbH6hGyXBg/m/u28oXnhA5HCrm5cfNDBe+F34MAxL+",
+	"0t7tbbfNv5oAcBJutYhl7JnSJtwbuDKvs7B8AVQFpIpBHRpUDYwZFdD2Ma9qQoaPtR1/IqRPaW7vj59Y",
+	"xvAx9McoU90ir/ggkQoa2OLd52yi98nQ7CYzloifcfueQaqxdltgMZNMRcQikk6Kn4w5y7ZDZ6/dbrY7",
+	"zXbnGJBfeu32R1i3vb29R81Ot7ndOQYkmN7uXmsP/vcR3maYgpdJOjBsSfnQD5XKHaJAtIgxt4FDMJiV",
+	"Jh3zZTMd823prsLb8uskklBJ4wpTzThChJHgyu+sWImjUExxyQR3ixwAoQg1n0c7KH9YDs4VVgJReOuI",
+	"KtLdDkh3u7UbkO5Oa9cw7+5uJrZhC7/kSqu+gP+4LR6CQLOAF57BHbbIW6pU8Tc494YFhvaHoC9gh2RH",
+	"rFQrpIIsiwfKgyf0jO2T0KgCIWxK5Tiy2cFT7MSEKIRQCUTQQ4D7SE7oHynrOXKfpjyGuoSE0ahwVG0D",
+	"tb4I3x4cP3lhlwGqxqC9tmErgxG598m1VVvl8EL7ta1eX1BXfeXCHLYjGwBH22ZTXAVuloOY0URBw9Nn",
+	"YGokTMk0GTCzaH1BBQmfHdOzcN/YaCBKMyIfDpuvzEjDDKvT7gOu3FnHA7rT6YLK1hdZa1c44oagQ6qw",
+	"OgxIg8GSGUIxU90Xb22ZGbEdy0FsjRWLL1gmo8jB20PQIO6FmfgOtwLHcfGuvkAxXNjgP7n36lkug++F",
+	"B6keycQmJvXIYxBihsFZu70vGDcbqUd22h0Sljrhhy3yjBo7bsIw5daQHlC9jcDNmqm5Uty+EIxFKiA2",
+	"qQ9kePilmd8Z7mcslWvzzW0SZr32zUHI7jRakIR6KzkmiYyZIvf8fqxO3Bm1Ctq6ogCHX6CV6xYx/wS7",
+	"oi+sFR3kRXDYTda1YD1nM8PzrUh0nd+q+utiNWuxwe5+3msue3ZqfVQJO+NmW2BhjwO+gK5xQV9UtLnN",
+	"BldsT9ci4PWCMsBTNpOwTantUmdBZTWBRvrk3k57Zws4nuLiLGZwbvHACBIbntQy7Luol9kKtb4Anmv3",
+	"u/XsEG9XYPM8YyCO6WDEBfsJOtiSWMoJnifn8YiZ4YFg9cNBiaRf72u2B+h8Srojc8QgHbYv8PiClhxa",
+	"x545vYdeG3VzMGxJbF/c+xQldKibnOlh0zAYo1mXm67jzc32w5wHGYtNJ0bDSlrmWeBCkRzcH+lxfH+d",
+	"dwK/6gBs2u4umSRG3TuNmQ/nK4dkJtOEDEbS6FTklCkN7h+mRuT9+8OnWeccs8cMiTCbAqADUfvPmL+r",
+	"wi6KBLOF6BkFS9V8Txs7XuGpNMqKeX93ByVVzzpQzdvBwMBEVdhNVmBxKzIsn4Gy0b5AlDhgijRWGTyR",
+	"2XSdwJzogOx09wKy++ULvNEO1b7LShQoGodp5mgB1v7VoN8YFcyBwdfONWfOVjjudLskrO7CbzjPiMfM",
+	"q4DliijN45gYLSkxCpcZ/15fhNX9+sMW+c3YE3JIIg6JxsJC+CbKalxjxnSuA4y5zjYz3meJDL/Yc5Kd",
+	"M4AsMRIDpJOySPMZ+WhfYH1Ei4RHVDN4vdUmsr+bb2XMB7Ow5kgkVLMY7sONq5qd9iVOQ9Xrtrb6Qgo3",
+	"RavcMwg8owyP2VDvOxYGQqC7R0Lzqia8i0Wh7cQZGn4wax4MNUuA/7ky65wmScIvbNm19SVMZQLtQ4wW",
+	"bES02VV94WS42c1iYAXprpE+qaAXlIO7JDREd2Yr6leoDmWRcKND8jFzK/wsSWSSrTAzf6ECZBt8GHmS",
+	"Gu3YLAeYrzu7D1fRgMx9W1vWIxUagzPE3WqGif3gjYVpJZTANkw5UsFpYvSDfRL+97NjknUbCY1dG1MO",
+	"miAbg7O+L6yzzx2y04RRo/Ca9aMxvFcF/plxkeskQg7haNMzwqygPABH2AKug/Ld/LC9FRCz1sSuNbm3",
+	"093bMvs+HspkjE+1t4y2m0hxRsYs4jSLGyj+JzM3PAjITscwms7uVkDUiE7Mz91uX4RQFg5SqjmkPIbW",
+	"Lqg2xTG5cNgAyu0E8zh4ornDEVYaXmWG4GziOclq9YS53904oQlJdrUvCo+VbuMCuwUT90KutWH+93ba",
+	"hjBT9OM6RyQoIA7tyd5iR2ONIverG3zpZ+xybP7d6osD4NKOdXk2gidhqMVKaFWcl/wZUD+yZBtUnh3w",
+	"ve8YcK81fO7U5rODyNo3r++L0PapaTokBn9c1Gnl5mmZwH8MyUb0whi0hj3QiPWgXVNfnLKhxHgM4PJz",
+	"+yF068R8wIRinq/mYGIUt2YXEFnQQ+MfVAqX4ZDaZ9X9l4dPnr1+9wyeAXepBl8teHwO3h42PHgYi/Xy",
+	"NWjICRN0whu9xnar3drGAsYROBUzh6D546wqnwQNSkNN8GxBcNkI4wt0oBrZgiUuhisooqVskWN3t2du",
+	"ZKLW0Bg0PMNYga/lKniPhOY5aCYcItkyQ+AwavQaRpU8AJciwDNnpmij96naa5vfch/EVeNrsPRGF7n+",
+	"HDQSpibSUN4QpttuO6cbE9qCMMRWQ73/PzZDCv3EyxHkzCQgMQA8evWpAYYgLbOMO/j5qrdmw7z/ynE1",
+	"fKKz/In3RR6Kz20vf+65Y7L4xIPlT7yW+mBg7CnnPd/pdpc/dWhxN+D+veX3H0v5iorZkZXY5rndVSj3",
+	"XrAvE8DWw0e2VyKd40zotU/HY5rM7KlxljXgLtIzs0cbB+DUbnwOGr6NivmMtoc2AtRXnMRXaJWAHorB",
+	"Kwfx5A6ctfIIxAFQalp9CF2uiKjEYsV6RmWKZ4QaA3CENqlrGdgiIZqqIRxaBJvxu5sTGoPmiMqC+e6A",
+	"ij7qzlOusHkdSScF93DeRmbfqmqu8VIM3hKwSHOSqBrOAJ3DK1kDRjDwXK3NGzw7D8IVnzF2w5R+LKPZ",
+	"Cqfexs2AT9icj95/GoDn5HH8+bQQM/1Gr2EpC95/CTkTn6o6pn8GXrEOh7HZ9V+L0SibYFDibp3Lz9NP",
+	"AG50290HzU6n2d0+Bi93r91uIWjIx2J2VQ9EVAFuuCfSOC5iSiCuXu37zEOdwBykRq8xZmN10jn5+x/t",
+	"j+f/6Iza42786Elb/HH+dlvuJg/Vnu6k2xe704df9madP7cPdh83LGCuUdrhcziA+oVDCejdejNLGVXJ",
+	"i1c0MkbaS4mrlcFiOYPP+pzQu9NqBDZyB6voHqobhL31fnYffP/bFkY7y59AjI5Xhrtg6HlDEdZeQST9",
+	"xmaH4r3CBzrbK8mwlzQ5sw/srkI3lU7M3mTRK2O/eNK15kBbG+2X9dSWt7a3ZcUerLCDeoTGyvYFdN7P",
+	"JM/zKEkXkASgdRtxgMAg35XQf4WtIZ3cX1nsI0Mw78rU8fv/4dHXWp38AIS6deE7L4cR3S5F5pzN1tWs",
+	"z5jOZOcGWu83Lxe+ceZedaKOsTYCWPaPwHJ/Y7PL89sf1mQ4YjTyuMdPTlyvbz2spfka2fS08fXzHPe5",
+	"j4cADvRGb6yzY55B/B1DB9oGArjz39o0jRY5Ml/3vShZvrCDL1zXQMD5XKWBcK2+gSqOcIR8qUUOM20u",
+	"C0ob++6OT2yul/3AjMVsmksrJpmQa2IffJT0VQf8MRSl4HnOu+cnbJAmCRMDGzvgmKcJDcPoAIO8EAs8",
+	"nYHnHFzCacxUX8hhnr+Yy9oQ/R5e+qy5L8u7DSGVUeWOYHRiCxsfhpEFoD2BM9rLvYmkGZxNVwI2E5qB",
+	"YKqJgPzB3d2dXXJ09P7lM/PR50fP/kHuPT04fPl7QD48e/bby9+NovvqzevjFy9/3wrI4evjZ0f/PHgZ",
+	"EMx96Isnb96/PjY3vX99fPgyII9/f3rwO7nnkjJkEnFBY5sGpEj3+L25udl5foTqdPbuvnj8O/yBz/vX",
+	"wO/y4bd3x16bi3bbdknnArJlZ4wmfrgFiA3BGilAWQf8X7+9DhLE6wke9mxXb8g1ULB4+A2L77dPQnXO",
+	"JyGJGb0wP6fa9lhEkCKOgVm7Ql7ncAgqx1KcQXBZMBfMa5FnHGGNKWZiWi8XBPcx9cVi58oh7ilI854T",
+	"GPOa2wLPEnaov7TgWO5+PjC67iVdUFPGzuNZQQX3dOhOFQLedrvU6R1bsheBjDpBI4Hu/A2z53/Fvb4P",
+	"m/nXB/uwiX89fl9E4vQaInSPOzbj75d2p9duN9bQk5H+V+3PWufbjxHgq0Iu45UlHhhbKG2h2zwPzLNj",
+	"erbM+wL3fA1+XG/Njbkp7HZuCqmbECwNAweRVvzNF3l6NmHeVcieT6Qce7+1Lq2s3BgJcBc2MwZuM4GB",
+	"aWO/NHAqVMlcy2oVOU01sm8qrNDgY5aBzTVdjDlPb4z5OaC//8V8YAi5Z7hhk4vmhCodfmduLcPcMv0N",
+	"8ui87le5Kmnl47wqWeEfqVEp1/B6UctKsdWUVv6gVN7gK8D+nVbHQ3Bdm2HKMUHXzyg3W9Rm4fTIWGKG",
+	"xICKAYtB/YAvm49BiYzTEdQSxWKRyy1TKq7NmLRfqHEvXVIe/RCRAKTQnWdqiWfK7pW1T/xmbil8t+eZ",
+	"quQV9/Fwru+j8l5f56Z6Aq9WtuYQU9AxHZrQEfrqIiy/xtIpTLc2MpWbjR7k7dTkEMybzKSK46DC+t3c",
+	"PIGB3ph5cjiEuoWbsmRoXIwkOCiizCyxr4Y9O5RxLKfmGPuPmIU4KfdL2QkWvWpdqwS34UpWyU2wdhxP",
+	"bEySnMuXPIU/Nsu/aV3atxyMxuczLM9uAP9MWLEhQ+f3gLpuG68HtuN05psKT68gxd5pGt9OMPsHlK54",
+	"VjP5CtsH02GVxsSNa1Cyzcis2LoW4flKXrCrEZ3gjIQE/3rR2YMEAlu84aAiIszYjegsINjzK89bTvrC",
+	"WO+5wzlzNjtftRsZMlCchEth5QKfg+/9pMiUzjYW3vmXflQBHlPb/C+Tx5VextxheCKHJ4CL0ui0e9tt",
+	"2MeCfdFP6Wwlsa5GfKjNG1Sj11lblB/lB+NWxHm9k9GcqXqB7nXPrvJ934n7axP3l5L1YBxksr7KE1np",
+	"a7wCneBb8TbOeQwDO91qF+J+Zd1H5li8015uOOdNXrCb0F0yJLkFRSrlNmO2WmVeNkc8YWbPzZYVmmTv",
+	"O7ZwkSXZXK7aiGf2w6DvDKgg90IjNsIt60k0p/5eCBhY4VYORFQBpgcAO9CJN8fX4eoEj0TDl2ll2L0V",
+	"5Po3VgpTIPMqNTFzK31XIPM9FsjMLaPHLY6kHFtgIbgyzzaKp7i+buYgwnwzCyh5wRXXPTKSU0wt4Brr",
+	"/TEJ4jTFBqkUAVq4xgCCxRrrCw/CCBidlGPELxkM0glnEdFSQmUMtivn2qplLGEt8hoqaM3tCPeINeQy",
+	"BcwGmkQAWEqVBbIYDAw1F3Gv5cUwhZN1u1Ux6pyLJyOG2I6ZEo/0PoE0kzwXodMOGgMZyzQxo+uyhxFA",
+	"GFYnLVjm+O4ccgTNB4y9wCJ1YlbH8dNieyXYYn7XzfUydgtkvc4Sm3WJZq9gIWp+qZqcayRl+00cP32u",
+	"WwmbIZKLKUv71VbI/Nt+ofN5+YIV4a8Xjn/zta0SRAdRtFKuh2DT6oqbu3yPmzQ/VjKoerBiUCUPaDU5",
+	"HhiwcaO2sS/Q3vR6XbFGQhzTcybu7JOr0TMOIkiqL2saGyoai4yTLHkhYjGr6oj4FH43qgjssww7A8EQ",
+	"UsWifQcBYpFFIgZ81Jy1zdQAHMql1QDnMJy3AnbqpvmDlKwYet1MLvoLqrx1Uht4M37YM4w7quoY54hh",
+	"PukudbaDFZKPjHAoD2UjLwMU3ZUP5yWr7+5Uxm9PZaxqgv/XTrq6Gsb6wxcDXpHeslkOVmlju4Av6ALz",
+	"6VK2Os/o0WPXfwUglLIq73tllNYtCzHJlYOpPGdsorAYxPGLzNfiXDPcQo7hE4Yhb6YcIS+4WuVoFecI",
+	"EKAJBPilMmAqxVkpYjrPO3d2N+dQb3HANxvdXIFLPrGxHJIXPt/lLF2HSbygsgGzl1aymSH9P7OTubY4",
+	"rzdrId/F+244Wwnh8K7bpF4j1KeyZH+sBYi8anKX8P9kJKViNodfRHLaMxLDIbmj86fwStjSP/8Mr/35",
+	"ZwTI52oe5H0f3jJM5NjiomoZBuRU6lH9S7kwgoMN9M8/9wXBp+eR6+FFtAAxf8HZlIASDElR8G0Lpm0R",
+	"J8O8Vg/AV+LiAOzQ7U1YyJmp6XYC3huIoEkipzb0rrSttwUCYjcNrKGwUKVUWUoEQAZLj6wcd9MqiVIk",
+	"dmkU9mBDTP5C85usYrHTqA7FQle6VeXvU4wPBOWhPrcAp9AkIWv5BPRtkQMS/hK68dpWEONU6RzEUpHw",
+	"/999HNaNPO+uUDMHs1grzyHrILlsGlgxnM9kn0AGGELm4gapGfGjpSPW8irGC3H6+YMB0NTmMJRbaVWu",
+	"f1ZNu/KAnq43FndKVxiMV6G77miWabeItd34jnMK1swnuEsl+D5TCTDRlwoC4vWCxgg1Zo/GT6rORVgQ",
+	"LauWMi2AvaBZAnKGczb0R2JRxT1wTkW67Q5mH5hH+4IryEgQAdjAp/EssPidefOPkTGAGYOk6CmPYyMU",
+	"0MiGbklGGcLEQg+C3lfYDG+MMLfg2KU+Z8LRIm0XeqxBrx9sk4WaDWpc0BwCH+uLYQrdse4BJn6x5HVr",
+	"39c8MJamAMO6Lyoqsu3tln7e3RWmyZaFqAZ01FMJoEFw8958aqF572yC+RWYAA5JmkC5AL+D0NlksY1U",
+	"NoW2glJjuXuI6j/3kvokR0TrGHJd+6z5HI1jOWXFIaiUwyl3VIP9ZxfGulKADD+pErQ30kimWvGINe21",
+	"Jlyzw+ECuurBrpTDISSxxVLhKpuHzaWmHA5LK8YV4r3aqdhlsLjg5c3g35zpn+WbzWzhZHi3AgWy+7Bv",
+	"rJgRRw9Q9/FOIZtws3k43Gr1RVYgVaobFrKJqDFm9lnLlelIAu6IBbEdMZ44VP7j7CgYxRwCxTFn0K1E",
+	"zMhZYtMPD1z7iqxmntiSeQ9WH+FP8l5c0Ispy5rNOsEIRiG/EgYDoNvmRhprlghq9pKyFg2g3mRrD/Au",
+	"wGZgV4A9NCQDGceMnqUsh6goONFB558Ro+HjB+34sN2aQ4uxnMw1hMq1F6Kl3HecC5x7eTOn0CxdwiMW",
+	"Qt8WkvXawZYAhCJOkBRkkiYTqZiD1SdYuOd6NPXFOZvoHhw9Yncz0tDf7UHOgmE9DQe1JSOFtnVBAaLS",
+	"No1wGIsZKM2QJsR2znEEthMyozgZ0ElI4KyqjStDzIsOCpX23wPwzIjGwxcQNar+nLvX19CyBKoN/JnX",
+	"mXy1yVw2m8WlMGX83tV3iUbfN7DMvGoBnteRjKPbgJrxTwPO5A2K20J0whc96JApQE25HoxF50THM/Wr",
+	"waI6x+293jbeY5hSXjP2n5p35vcvfKf9Lqygpjy2AVqX2hsbNX9mBURBa3ag+iD7nVPRKvzFZDEtU9Sc",
+	"QQlBzZwL4qYAzYbBQTEww7tfsk0s+wUCNtqdv+99fLL7z/a/cFY6hZbTe3n3j+OC4uXA0/K+sVk/nvtF",
+	"RWydIPcqGx8CW1FNSc8aqnCwkfZrnsrOSargt33oyIeu0YImVdKXAmwDU6EHB56Om0/MKZ2BZ71kv5UU",
+	"UzjABQX0G0dBKiSTmFN0KN5SNHjzgKQ7OKWerOCgtKZh7vWzsbvL7fhut7jj5wxQ6KRUtesLpigI6Bym",
+	"6TmgNFXP7YlMEjbAVkJdv5NTzJXG3lzQgQutBeXa5bmGQ9j7pxE08CbgjAMZmbG5/vseB3KuXapJzKjS",
+	"pLNrVD4J7gxY7rkgsFHp7Attt/+q9yEEJwRjXH9hr7nwPdfjeCvIwSbnuaWF6ysOyGOxhj9f7fI6KmYs",
+	"FRr4ofPetu+rWus5AK6rYnIVyF73aht8zWN+9YVru5/NjCsyZTFYhGMWAaCalhLOjeMQ3xlGmKiBBlvH",
+	"x1YTD1wDGqyUnVcFAYY5BZfA7bqUYeZ86p8vnet3uxbK8RUZHz9EQptHq7u8tnXy2i7ri980pa0KW+yS",
+	"qGLlty+DFitnUVgvUx0qivV+GZEf9QU6wYKsuRZ20PJ9iOD/Q0ddizxP5Bh8koiSkvFBcKoWG46390jI",
+	"cXc1AWWFg/shsPGA3GGJgN7avgy7hNrYgE6VK4Me0xlBYC5olO4ld0FX9Uvint2si+yGsVOsbXGgzks6",
+	"6lVAl/letFvBL1siXkogZv5J+StlBd6g2NnYN2S5xXHGLIrNf5BNnDhd355co5yXXDAFZ4si2X37rukH",
+	"hNksMzHMZZFZeb/jGPnaHpXXUpOJVIqfxhk3LTK7KttjnmdelfFRwY2hm7pFlDhlOakQO8uIguKAW3f5",
+	"kreJ7nbdptF9CM43ubg+reW4GLMdsYT1SJgpK+joytSVkJyygTSaQmjzBk64qEgCBDiGhWLePH0ovgs5",
+	"fzuC8qkU7E5Gfosy8po4v1gqnlp39aN+zjobnHvhfy5WZ8A+e6plvdIoQppdL+uFkZjzLC9Y0jMW2gn0",
+	"f2ZK+bzWjiXaiNXah+947R2vveO1d7x2E15rWQjQCRjOVfNa0C9vRstVlEfow4IcWEi0NXy2qPZ6vNfp",
+	"vpv7tPAVdwz4jgHfMeA7BrwRAwYOcgMehxFXWiazJZWaWIiJML0VGYsBkXEE2cyYnuy1NMcyfywn47rV",
+	"910ACt1cCFpCXj179Q77n1NiR0VG9IJhE/krifK+sJO9dMgWCwQK/lGu2RhZO8LZ2+TfRmD+lglW6glN",
+	"IqbgxzWwVxb0egRgauf9tP3QpTFi8N/lro824OC6oQPuivtzea5d0NAy9/9mwrPxdUPcRbccNVFpuwl+",
+	"DAyqu8jyypFlYBwjOpkwAVCs336oGVri3ow2CxUsDjDrlHFxRhRjhiF6Dlpw4la5FvoiNC84sS84gRec",
+	"mBdkgWGMQrtKlg38D0CMO933Tve9033vdN8NZMBrqW0iPi1wvat1QdgawZth2hHHosJ5t0NdtE3IEzM8",
+	"x5X7osSWyWuIGIPinBfyVtQSrc+/hXw3ktM7Bn7HwO8Y+B0D35SBU1eFfbVs+zId71bl3Nj2bq20znLr",
+	"uqxZXdZrQiYWq0AmRLELltDYsmvFgormdRYDoUUOtS255lr1BY+yXtnWPHYtwxwchZcIyjUmZ1reNKUK",
+	"S8plHOUgFWZzW9CJKZ35MkWwKaThOySLFnkjPMTrfPLc2BWeUIOamQA6mKWKFWAC8od8cnmzBAwKBxKp",
+	"PRfSQqTItfv0/dAJpxkcAPDE7Fx+cJnH7mrglUvlvqauOXpZvz8PhF1ADT6WhPnP1jmOOp1C2dFmPqLb",
+	"6+S3RAvwGvn9VdWAW4G6XFyYXdln77tWP0BigEssfPvm3TEpCMUwQx/KCtOwdkBBgz0LdbG8dPb76Lx3",
+	"Y8tQUSY4XwzY+h57/F17PAlodGPpq7Czc/yWkhc0s6Z9V+gGFjHM6c4gvjOI7wziO4N4A9b7Dpxz15RL",
+	"lYpIXiO/RUA+OjhHAGGqtJcGgGtt8fesnTamEUOo5Rygty8mCQO424jO9tE+tChjiK1irU6uW+TAVcHA",
+	"jnbgvs4GxWf7otZgDgj7Ys5LZjuOqU0jOGVnqQDHKdQgeakHfeE3i3cggIawYpMAmHnwTlrcSYs7aeHs",
+	"lwB7p/r2iX+cA7Bv+mK5geO2CFo2m1ktP6yYeS8imXPpsbxgl5I0acT1krSwqfMFJogIELlO7gERbJol",
+	"hPXIdCQD5LiwEVBigNvThrcyDurcmVRnXeGBV+iE8tgsPuSFRE0JkNv4RS5YZN41omrE1D4Jx2ys+gJm",
+	"QC5YwoezkAy5iGAXgdeRihmKAZ4JLjCIzdATZmgHDt6EAYyuGcSbYV9QQVhCFYtyZEwj5WzTnLyO05Jj",
+	"RsYyYftZ8nHCEIJTyTFImVZfHDEamWFof4pcKxYPiVkMzQSJ5FRUuDzN7JYA7ptbngkNHdtXaXuOZJdi",
+	"wBKhbhLAvG4sMIQBjWOWkIgXO6w3ztmsV4fsr9LT/2EALpQPZEy/vASvfKPXbbeDxpgL93cHUuU0S8yr",
+	"/v3p3/1+2m632034b+c5/Ofh888/myuq5mL9U/8nrzNWOgGGXjNpmK93Fk5n4Or3lrZIgjOm3yLVa+iQ",
+	"PVlHiQcLCXHQ/Eibf7abe63m519WmkYhLm32MiL433p7g8crj6l7bQ0MvivsfcM7VkHdZ8hf7gD3v8dU",
+	"S8gWATEJwsfXF0D8V3gCM7Fj1QR8PY+5XpZE7rQ/G9cbyDSOPLR1x+4R6yYoNgSy/r2+yFoCJdpZmWcJ",
+	"h6cxf7FSiZzCt4wKkGFQOFj1Kc2Q+RFVp0U+FCGnbSuAYeBg01VQbPYx5XoEL+NJ1t/OvHEk40iZeQq9",
+	"73B/8q7B2AOIurCwYBnmeV+Y3wC7VEtDIVB2yVOgAQKZG+3ZjNhB5UOUwJi6VgOxNB3KBGdpPhuU0ulL",
+	"HY/IqUxz6J9Em1kaNVJpstc1hrvRvWhSkVLk74ElGom/W5ZoJMcjppxjVxGj7+1nkXNqtChmHteo+g3k",
+	"eExVgaN/6gTdz+bvSQzwikMaK7ZOHxib0b9cgwmMQD3EuztWs3B/ZiKTJgk1xnxD6Vns0B4b84LKrbLr",
+	"IFNEcgc6tMgTqhANkg4GsAUj6eAVNSu2vik0T61RlgqfqNMUOot0pn7/3SrawXNA9y8Y/m6e5tkeaDuu",
+	"0iFwhynIdoFr+WBP1SpaqXnv5VXSZzSJOXOwqDfY16kY774CRQickapKR7vyHk9XPnazfZQksRRn++bU",
+	"R2xI0xiIbX5zYP7AYxWdqRY5skPIUuZDux+KU4MmxlWMoVx0s3KzMPvgK4fyOj+ZYyu6epbdGr6ujDyK",
+	"YyNoBucoEZ0XldiWFmScxppPYnTASjIGOxM/UzwPuzWnXbNJ5XwsNfFJJtJxo/dpN+i0g85u0G0H2+3g",
+	"Qftz4FBqew0uNLSTHtMvgIPrbAn8YzdjB1xodsaSKhq8ZEYimXVBxcBrV+O1n/C6PJShKm+vqdYNaet+",
+	"Xo8UrFByBiyinqlkBWn/H3vf2ty2za37VzCeM5Nkl1LkW9PIc+ZsN0mbvG9zeWtnZ+9W2SYkQha2KUAl",
+	"ICtqp//sfDt/7AzWWgBJibIulu3YYb80ligSAIF1fdazVmFyX5N1/XO0o8QXe9bDyVEJWegT6CTmONMj",
+	"8fS3cSZ7AygdWyRB1gAGnaR6JacEW7y4LXVfqsduLUS7Zi8DAD7MN0Vo1i7VvEv1kyQWT9x6RW+qaPdW",
+	"OFWzBvS8b/XUHbdl1MnAkuw8iR5P0yhHR0AUNh8ZuO28NyCzCnwH+qijysZgxMYj54Q8b5EHMBA8gXhu",
+	"6PiEN0ekha//xa+Vtli44DQZJ9oFA+HpwIMam1Tb2D3eiRBqJQ7GHcBWsVuRQRIHyBH8/Mp5d4WVia/j",
+	"kLwTX7xTkoraI6k9knvqkZTMYUqh3mm81WljTN1Bor8gbpgufDTTp6w0arx8wThHgEGuMF7zn5EJm38w",
+	"s6s+r7g9ao+j9jhu3uPYvnuwyAFwGncG878tt2DujJWFvZvkYh9hDT+gpLYXOQSn85ZP7Q7U7sDtugPL",
+	"ze9ruwm+U36jL0RiVkjCwHWQWwa0wyWmX1TCxJcRqC7oRwpNP3neelRPvK13OhAy6yjqYCgMGL/O2LtQ",
+	"7iIPfJi3y+HBVxvkL2gyP8Fc1oXOfVUp1OJUVgpauCnXedT72LjcH0F8h4UT/aL8xfyZzo/E4p7kbwGE",
+	"67wU6hk6VonIyG7h+cOhxoEP2eP3Y5tqfRGxn7U+T0XEjkejVDwBXJJh3BelPjLht1hlBHVCwSyIwSXH",
+	"JrwDneZwXmieK/3UOgrajx0eHhw+cf67hhZNThSUG53iw2XOXpP3MellInHbkqcRGysrU2h6DpWsKJyg",
+	"f7iTTaZNGEBZ6r5OCVxEGYoUSmqp+hSBYh014GbgThn+/EKMLFSdoo0L4EKjhwJaHEtfbRp5uFoosQ1u",
+	"H6CGJ3x6xCAlDSEPCG9Qvda0yY69w9Pjig35hRe8xNLgRGV4dSBYF8jLK4gmoW9uUc5cG2x8vU4ng1kb",
+	"tGxjkon8wV3mluFl1mSveZLwtRq8Fed7k52D52eD652crUDe5i/tTgtItRmLG3c03A3j5/RFyo09Gxt6",
+	"ELG6LV46N1E4JoXLx1m6085NA/N0KIamx9Oz3bN//NH67eJfu4PWcC/94UVL/XHxYV8fZs/Mc7s73r88",
+	"nDz78ny6++f+8eGPTdkz13szSWXpLE/EkpbIEluJ6yyJWDzO0hgxE3R0/LRmgOIPtvvx1b/A+Ny2sOJX",
+	"/+qfYvpGfTR1Z5FtVWU6tcDL9sP65kMBtl12BtZouOi74wMDp+5DGsHdY20r/lzYGY10zbjG/ZXDG4rO",
+	"RcEMFIgPgw+zON+aEHNJq8WyfHjkVeM1/Iy1bMTiuwosmBWC5inu//WrEecesMgTeqUAMuke6Rv1Qs4T",
+	"UaGjTPeEMZiz8caErx86aB1gBYrSE6ax9uISwJPOJcCSRF/JQRhRykZWeFgDX/OCMKrIFxpeCDFa34zH",
+	"Zdu+GX8LcY0qUfUrSkHnXvmdOlPeVwuwa9teD1jiud1zIzaRefqX1RdCrWgRcS9tw0iKYQ8Woh4Re/vq",
+	"9PX7l+0PH3/85c3J6ydU3YoCCEi2wGkJQY4jMK48o9gk0+o8mg91JCyEN/KmrgcQi0BMN4U+Qm91w6mc",
+	"DiTQcR65BXGJYPQZekiC4iOcntCs+wT18AhRnfApPpQu2P3Bg0GI1T0qFXv7+zwr3cZ3lf2+hT+LAM0B",
+	"6PI9Z6sdhSsoxPIo4O7xhtwSVVjoKFqeiLF8CqB+ieDbk9Pj048n7RfH7168+uWXVy/jJos/vnkZEyWa",
+	"b62LsZ345NW/Pr569+JVzDJpBG0A0Codlde7l4EC8Jrd1CD67XOHJnJ/XEC1oe5TwyeqL5joLDEdpfts",
+	"JPQIuRMkAupPBE0/fnXKz2MsuXfzeNNvvNNKNKDCO6aCAAsUblBFQOUMTiNRwSR7vN86eLLENF8B64J1",
+	"pKMCsSidB3DICcHjVG3clD0zgxXePN5AadURt4MinvhCqCshxdev7ltU4La0+N69HyrAX653rfhig0Qq",
+	"K93CFA7Rg2nND6jSM8jDuFKxj6c/NX6YCY284L2BaLzQymY6XRYfgYv9tX9HKxXgv8AZhjL8fdShi4fq",
+	"gz5BFJIMofT7XY9/E/ukdnuuaQSI3jiDOrLfPxdNguPC/u5DPL1sjq+VcBmNu6nskWGA9v6SlKn3Cny1",
+	"h3P8s8RpPo8dofYoWKdsiKh5GGGWF50UbJDSUZALbrJjc5HnQRiiqBEV5W5VYChxT+yKc6kUkJs4B4PF",
+	"Beh13FFdYWQiMIAz1WNiYCEqaLARUMlxembwd9p5MZzBxgKYlkmAPA47NQNi006km8NATyDXAQAgI7JL",
+	"MJWcneWBQ9CsHtX0seeJ4aOR4JnpKFCWbjXIFejp4VBaKxKqv4N7k7mQG0iWJWIkQJsq55DJVLB4qDMR",
+	"A8sdqAGYGrpw5BWCTn3llp9Ggf3u87BykwEdZixVLx0n4n/jpzGsTWo06/Esk8S4XfRhwJyDVJBbam4u",
+	"onziHMr5nFuIeSZyPcvm3rlWAnJE/gO35rrfUVM9ztyvewPWnTo/KQqDgJI9dqLZhLJrFjKCcC0Nzm3O",
+	"cUb0CX2dnQtLZKqYzAdHNhP0+AHh1gjo5b2zJnvfh52ahU2vsSydjAEKeiFS2D+ZYoaPgXaBZcJyqeIn",
+	"vp8EDtXvJ+CYpY3N0fL5FIQ/nh9fxQgLWdiY7QA8ial20v9Nwcioo4rQlThisRFu/ajG0VnA+NOq7kER",
+	"i63sXYj87n+MxVjkt55waVNp7JlQNpuGq/zH4S5ov7p/ZTrUVxaed+Y0Ov68o+JEZsJdPw2/n2D16RlU",
+	"n+KwhuJM9/t0KypC9TPxwpACsiHriH6HsxMr8o0RbnLdR6kBLTvcHjgCzv3MKpGFLyG0kQhipWi6F4ab",
+	"ENKkY5WwVF6IQD7sXp1/rH8/j2iXGvJMvLwrdH8q7EYkFDFWZ74ROgdzeDzy1EyAQi8apUfgEamCyHND",
+	"qeBxjIKbgfvRapYAVt1qX23sxMh8DIfOwxLwCumTG4etVLNHhDNLvNK5F+JTaVUIdRCETgg5R84dblBm",
+	"Fwhemj+abgHKpn6xEZjfq4voKICVw2xIy8Ebf559/u5xRP94shqxRkyivZ3XQ9BuBC1tRHo5g2PdCeHV",
+	"qjmQxijNwUON6YcVyOLPN9xzzM5gMisyIVSqtXPcT377Pvn4Ysd5EtBmOJQilBMj+LbKb3jHf+wv8sUE",
+	"Bb+YRurm7BR1uHupYiwfxjpZEtjhVwE+3TP8QaixVPcNManTVE+K7E8l054+mbfpi8KZLHtialgBDekv",
+	"RWlHFAmWCZUIH9+namjgpBCKKPgrMqMzuniRlvBjWxKCyaHqsCClAZXrtu+89uNewTJx+VdBZPqtUQuS",
+	"ewnKzM/ZbHSgSoYUz+5iLKbbPaLoPDkn2gP9yNcRk8DLEnCKEMx+fNB6jvZ8w9nzT5od9bO8FMxOtD/M",
+	"iB/khBkHtx1dL4RgJnwaQFDw+Ih1tR10FFklCeUsA4SRCO6oD4hCj0oa9LoNhBx4iLRXSDRaw+UgRLzw",
+	"bvGHvUEmjR1yUy6Td0t5lnAbxOHuXmPvcIcAHrNffJ8LxBfhfuvYKLgS20YmbvDwyuzscQK7JOb9Ppy2",
+	"szJTUlomdixuopySaWOC1uhBYvRqtN19aavthHcx1JCLvxWVREkclk3NgLVDp2pedbyEz0tG50YCF++/",
+	"scDtL0xVHSwa80PBnOGSXT/vUhMOw3F6PxKqFEY+51JtdpCiFfAYQGyx8Nwsdb3Ohc3PzDVjMdWGxhqw",
+	"1NlqWzA8Tvf2Cw5aqWQit0Sq6nDdrw9Kvx6PktWGsr5hszAHTa/mmyZv35qIefCI1nAUN/LN1oOX4rMC",
+	"dDXRvcWBoWP0/hEXNcAiNkhWKpvxHrpkBvKR5KeYQqI20xMjMigsSzVP8rwXXCJSI6CgrFklnF5qAL+s",
+	"Ah8Z2GG6EDqyuxZyxE12Y+3+oHb2FQAEt1BSWeE2gPPXE90bO3/Js9P4LXwyNVYMl4AOCN+2JDLpCw27",
+	"U0hd+5AjIAuN4FlvwPIdzhTPMj3BPK00tqOsPgei+3ao4EZ6yqGz/YCLKc8Iy0tRkfCaSUwuCmYSOdCy",
+	"WOaPHsIQsnbjNMWZIfkUV1OAxxEkbi0+IaUX0sTA/zbJNq1IH3QaimNnmGzuLSESZBKTAtVwjyv2OLbZ",
+	"WMRPGFazunk8jiGrEz/J6YZLk0J8XmUCzZzhOSpNgwbW1ToVXN2/sDIehFWiyrS4dVD5PvJ5JEHeeaHv",
+	"JeC81C+L0MUx5eMEqlo8G58/dCVqdMBNjVUqjGFxOEFQOgvn8CoBvix2+9LzkNxh6BZk+IKX46+jM4bB",
+	"zXfuB6s7L8Wf3ky5+Boz2GjsVwVzryql9q28ffVgHbqtQ7f3T/geJ0kQkWsK30KslqT3yqFa7uGVoes9",
+	"olTHxh27QPCB5UJqWqwOiTqqFypVAIPpU3RRoVMUAXAoMzjgplFKxzw56igjbEniW40SHzKGgiebSX58",
+	"8KaS/9uNId8m2cJrbkpt2+rQcxAHuKdy5zZg6YvrtZGYWDUSHarrSK9u4kBj1AdP4DUj0ndhfZyGar1v",
+	"O+i7LZnw0GO+G2nvzUK+eGfPJQDKah7KQ3BpZyAPxbDrjnc5KsYe/+Pk/Ts2FNk5tJ3vDZ5gSKcgDKiL",
+	"FMSAqordC7q7jYo7Zsbq0QxOiNuOcj5em6pqC0j2vM0T9UyWPjzIzLjXA9ZAVlQUHcVTt2xT7z8ay6eb",
+	"mQmYR9qKmbCKZwgr3YCV/q5KykGhAsRk8tgs1ZeUlnMnKoCkQ7gJcch/ryv6PuAkVvEZtx1OqpK6L4pt",
+	"USvpFWpZfNsp/trBuz42h6oFt+rjPfVYyxVw4MGgC7wDBAg3N4wHP5VD8R5KZmo4+O3H7Wn1VwncB5hs",
+	"7cl+MyByPi8XbgWzUDZgK9MG7zSGqLCjft7HQMzA0cum0TwInf0sL0VHXRuEHgJceVlvJQw9KuPQ3VcL",
+	"0MgRMxqkcEcFcl4g09WXgknbLlbL2xnIclEyQnt3z6QjTWCycQNgj3OK9t2o1Wo98e1gqQK+nIlxxvmE",
+	"+1LWamm/LN+yUODfZsIFZqI0ico8zqpY/k3Biq5uD7H7DFXId63ddqsFUQwOz9qRaaqEMVe0jdjdL/3W",
+	"nb2JEBfl4XzyG65k0s8j+lvPGq1KRL/74nlxYJe8mJ1YS0fcDaS/9PAa0l/T7tbOxrVVu1OdW1Dty7yO",
+	"p3/5evizFRNOElnFiszxufIp1ZIt4ilYroRwDBsroW8390NLVtcPbOkUniL5dfC3u7x3sdkJXDVpEx5F",
+	"5itlLzarJshP0DVzN95W2rCWYJU+Xrvfz1cWaCeIkNV6HbNt72arDPyqLsg35T74txzl3Joketgpp+KR",
+	"v2WvvRIp7MfyyDCZVDYTnGG9zK2HzdvpQ3PBOROFWKYawDK1Gh/uXJAUtpGhzmFuW0mtCnxCXE3zyzBN",
+	"RmYNxlQZjYHBGOA2c7BHf48NRfQnfMJrmOS15bR3T3OnOMwaNkc31b0L/KdQbgS7P6BXDLLU/X0Anu7n",
+	"aKfkou43dluwY8INKq44XNI9Eb/DV7JgNHvl0bRodG5aCZ/utHfdGOjaZzMj37/i2mX33XcjF+Ccyktx",
+	"Vmpbv9to7e78/XkNBVF6pwu0RGln1QmxOsy7KjjhkSnvnTuI9Y4r5PCvYpTynpO1aVq2XWcH3GTHudAl",
+	"0m8oPpPWdFRcPoUxdlvD2/FpkYsPeLS0Eo8MBGG559HEyGlH9cd2nAnPHEgk4alWog3VcXCPUSaMULYw",
+	"Hk++5+8OGEo+7ajCkzEUW5hDpbKAhvJNdqxy1QMNmDsKAl04cY3d8J0o9WjJowAVQ/kYFQPmgUrdPcz9",
+	"msi5f4RLAReS6h5PsWUy8px+AlpTqul3V5kLOWKc2ASxu7hQSYTLNtTQYjzHeJzzEbW7P8Jmc0xaNuCj",
+	"kVCBd5XjWFk2VnmxIVHJMt3rjbNMqJ7wfbPwyVYXaDvxC6GSJqO5QLh8KIRFKsiOcn/KRMnzgfuIKFiN",
+	"zYTtDdqzLdKHfMrMiMNeGFaF+5FvhsqC2Hs3OghduJfZFUKFcHw0k5/oKD22wGfrRo8v26NcKHVBFzRK",
+	"Jkz8pMne6VmzROmOypV0u/iuF5oa14isZHhMZ6yOmwbN1KbK/TFVbg9AtMxMOhEUapwRrACGmFJTgxpM",
+	"VIOJ7qNNdyLstky6Qox/IHhqB38u9Zb3Wi13jlKtzuk8+dZUoHV8y1owYY7I+LK8y43wBMrcUDntnEf7",
+	"Gsawc4OCg55QlWdM5eXXTRawzaL/N+U3x1OsWF6r1h/MUOiHVong+KcQo4Dg6Ossb0E8GQArNe86S9Ui",
+	"ANjna4HBeJwi0TP3hlO7o9wd9lvu8u9bLWZETyvsuIwGptuL3bGZ5n0G4FEiNaLJfsQHQD5YqAQsMejt",
+	"Ap1XYmhF42ZzRn+HiBAw3/vSVbSfnJE/HQnc2nA9gC7MwLeQZ0CCwY7BTA9E+G7jj41IiFldaRie1QCx",
+	"I0u8ZJGVSNyXgS5e6/SOuyPbiX4r1dgKc0WL5GSMIz8b+kv3W7BH3bvcae/uta4IzbdmEBUrGypucW6y",
+	"NnbB1DdOclSvUnXqo/W8ve8TFsVWn7MP3Cs/kJ5EFPbwYMqVaD0s/LnoZbSe53kS7F7U3vnns3/8a/+3",
+	"H/feHvzn96eH//WvT69+Pf3t497+wSExM4T7bvTuKsEhr0W6SoWwO4k1BmTeQFywyUeZ7qZi+N16qvUD",
+	"/qrqNfleFg2lbaOvx6rQS6L8WUHqNdyeKXzLdIZdJwqfNa8NTbmtJYAQQvzh/ckpe1pGMIV6G9/jASGP",
+	"qDL6mRDUjCzuadVPZc/GHYVtN1IrMsWdL2dAN9yFfX1rW2i+3QVsCJBQDakaI24s7Yd7Y8k76TZP0Vkq",
+	"i503weYNg4I5trT4G5rMeplYaii0ifWBT9nM+lgLavNKJQ8FaONWq0bZbOkEAcM4ZwPhTG0nN2dgNhuc",
+	"pWil7qkl495YmaYMHMirT9JV6Vw6RddM437rxug17MxF+dZrWY9/1yLrW0myDvAAbyJ6NkututcSeD+H",
+	"YjWgy2SgqU0ULBk1QcROZCpBJD3ItUJbrESHYhXGO8o3iu9xhTnSvHBvosdpwrru9n3gkZmTh0ak/Xhx",
+	"/95UbIEvgrq8LYpEoDi5kJA1uRBTZ7uEIcK7ozctU2mpSD+ardp3ZovGHE94HoTYfF+pCzFt765FQYyz",
+	"X9wFNxVZzat3z2TDp4FmfMjeFAVDrydMlUhwRwNteT0Sio9kc8qRC3cV/FqBxzdi3anFoCv8AyvoJxwb",
+	"mlqhKqPvL+jX650/P8Qt0PX64deUvUspe5ElY0xN69YK2/u+lUuqxv1lrDtFnIWChvKIy1jO2ttRM7S9",
+	"rMjaSzdfl7a33BJ1Ucn5Bz/BtWl7EXOS5dgSN88mO51Qd3sYm+UXQjFuPEbFLUO4mEnFhHTTpDbKj2Ou",
+	"2HAcsz60qzxWir0dGysybEX89v/9X9Cyx0rxJ0t5dWHChTb0Y2M3oAbe3So1sGgMuUx9xPWI9fwUzDjL",
+	"9BiyLcyMAOB1BUswV6o5hIX5d/qwqbPzBbMT7pGLpre/V57e/obTg3eayHNpQxx5NNBKMDUedqHtNPSW",
+	"dTt7kAnRZK/yet3u2HYU/VYaJs+VznwraKMRayU4LM2fItOmzeLW7rNddnh4yFq7e/u0XToq/u7gOaNv",
+	"4IvZPeA+XLBKMNrFq7R4kf670/nu/zz+nT1+0nza+Pxvv7cazz8/+Ws/2j38O3z4v9bbJUORyB5PPaUL",
+	"LuGR3xduWQbT0UCo2T3C3iu4hREd1RuI3gW+Ebeok0xjc+/c1CyvDPy3u2h1htlCpun98gb6odyotdV4",
+	"zhqfv1tpAagNd+KMqr4UWdzGydACUGPq8kEYXC7qzRpuc2ZQ0N/gAZ8dOT0yRpgZvlScRHn4zw6/b+7u",
+	"7R80D79/9kPz+bOlc9nuJO4TOQfpqVXIObziq83/+0irPcoNEm+pBRulwlYrGjmLebV/FefSQH+E3Jya",
+	"pW9DDAP2GicmR7DWUGd3FCntCHNPYHRFaJN1BaSe2sS85WbNM08RwWwmh0OpzqOO+qhkTyeCKZ0NeSoN",
+	"HAT2+N1PL55Q0YtxjkjqdB0EEWJn6/z7q1zHx2gJxVypouqP0dgiEAZgqcd40kRB6OM0D1rPOyoGq6AB",
+	"5lnsG/QH0LPhUxK9PjcMMztiuSQC866jxkr+MfZYcESATPiU4Ln51fSgJ2ClngRoSwk5gibzrEkIYRbC",
+	"aWfinGcJsxoWChN7ZPvl3dzhXl2Z2QGivXU2Y4kMAd4eru2okciMs5hhzCNtjOymohEWMKaU4hCgWKzH",
+	"VSLdnU2T/aL1RRT6wGBhkw8VAXaYkpE8TfXkLL8jk33aKwHmg9ib04l249GjFNSGmzHs23xmOFhG3djh",
+	"I0KSnwsA0i9kIQ1HZRk+ho7bHZOSKLWUxJQGipCHY6XWoDIt/fRmkC5rzGCjsVepQS/nair4O6KCXzHD",
+	"X9wnIIlPOeCCiiFYYZ3f1t45VhrkoddbIM/9ay7Es8q+ZZOdYJShO/XfWA2OEgW03XsHcqcxuKD4DP9j",
+	"MESN5arnbManBZ1MJxpCwzut3X88/+3F4X+0/hOR9HZsdtoHrefRjpUWLNxXpUExz0aaTyC3TP0imacF",
+	"3bROSPgqQERR3bXDdP2SDripXMOOmtdhV/w6v9b9skKTtMuwzhlN5GW7NB2VL9ARi3OVEzMr0hTwm6m0",
+	"NsVopQGcpADNyM3FXaFbHmSyivRvMBvXNEsLkBP/2dZaDvj9t27PAWnYCCrSisRtjwwbSGf9Tn35NfYl",
+	"6ChqTED20Vxjgo0MDbznxobGt0s8Q0tWdx34WroOFA/hFW0H1pAVqzLY0O+u6DuwPANwLmx+CK+ZR74L",
+	"exf7VsLX1wKd7Ld+mF/xAqu2E77ASO7U8TK7GrhGnMg+d/60VpBalLMD/Ea58rYmwB46QGYze2MzbAzd",
+	"+etokqDGaRqzXip4Zhga7nHEYgjixExnHRVDeAfIPWMivx+n7tzN2O/C4AnlYOsQntwv1WaGC/Jcbcdw",
+	"2UYbhKG+FMkMbys49jPZN6iAD8ujpmyooeVyXhUOWUJC+2AyrL3z3cEuOzigRBt7/nwtbwzX6E5aJlyh",
+	"MeqeCbdoXt5avUPRvYdKhxXddmmb4dg3UMFT0m5O8Tfr+u07bQaxXf/7qci4EQR/3FxTViabsA/NLCE5",
+	"Bm48oLQQzHNeA1mOXh5BkE4bQVuvo6SyGop+nSl5rnXSpnQJSvQIxX1UyHtExVwNKgAYEVPaCqb7oIdl",
+	"VvJXImZl70JYxBhMuLSARRLKZlIYFJnF64HbJaJWRKKjQiTBWG6lsbLnnpwnOR6ZJvs0oNQFHyfSMps5",
+	"hUQcPf3S0mAIoqMAH+tMItJaeaoHfvzIsN6AS0VEM2BZNNmPvHcxHhk25InwZEZYeOCe1VGFtxOIj5Dq",
+	"gsIdV1gHsHUqrQP45utIn5gLtAuCgg/EngWfCdkFyD+BxgGZtIDxUgxrBvYae63mBmr/FRyvr0ftw3hq",
+	"rf+wtP6Am4YeCVUOSLZLUsRp+ZLMAmGcSsH4AIhBMzj1Y5WIjE349IgRZ9kQEY4QyZ81EOCcl+W4YjF+",
+	"feZkdVzH4LdmAcDRrTQAjp0KuUr7C5JC89r/i1u+1cDiAWsLtWsAD9EqH0/Qf2EvPP755YdfGc+s7KXC",
+	"sN1DxGzstSL2+s2H42N2cMhe/PQr2/3+oHm4d/CkfZXuZ0H1l3ZxcKVl5uP2ETPC6emgxaM5FR6hpo2o",
+	"eEWjYtUZUfolHeWULHDEXaX/YPGqFSB8da2Q4npqBt9jlcAPCr4O/N+ljJ6XnfDKrhSeEYGP+jIQV0J+",
+	"FUgomdXaS9eHK/NwkQpWalHkrCUC6YRcJyQ4Lz/hbd2M9/QWvCegwvJ585DiKOQtcTsAXgzi7RlXhvcs",
+	"iCogOK10bIIA9KJyVkJSnUaOcuvrNNWTo44qhxbJ44LLC2CzvORBXzp7ghhBZZgAUpgq0eyoH30bLmou",
+	"OBqJSlwXcDQhJM6ZJuMRcCZ5w6VYOng6s2gyAeC8wR94ulC3YG2Q/G5foQkcWmKBxttv/RB1lO8069UD",
+	"Xe0xhHNxkys0BlxRqTDgm8U1KGu6TNHqEdjllx5j29XrEj2VQT3+7QB+Zm99v+otHLxb9qvgob8KM04r",
+	"Ve1bjI+haz/hhiVug9ce1T3U1phuCNw5aJnaiWYDfikq/Cgn5VI+ivIGfh1VInGIj7BFH9Ls9kQK0lr3",
+	"meBQASezqgAsXUMP76g8CkuxnOBe1eHY2zVM4KwzXoSXK+CXlmbDCO2QJFq1jdEYZeJSislCV+1koCem",
+	"5EBh+S6V1kfFSnvU5VFeug+tcrFGh08jdNN6lOakro8baTUaNArrJYWVxXAcmr0+9UBT6OmhmDN8SnVE",
+	"e9VlQyVlc72mITetXD7QW17EBRaYEmrV8mAcwbKQZ/My/qFzHQDtfgZ2dVGg4l5P9GZy9Np+XsrVFTy1",
+	"HzI90gbAqUpMcrpazC1dSiNtuStFHjrrDUQyBjhq1lHOxJDuhEWhrXpXnI8Vxr/0uDcgJ9A9oU3lCjwT",
+	"xqLbhz/wnSI6Cp78yDA9UZFnnerpNBX8fBy2mRmJnuSp/BPrrnQ2280IK7YQosK7RqieiJzDZTWLBzqT",
+	"f2p1lvCpiam0S1oqZCYASoGEl1DcBvdLQGC4nT6CNeQpVshLhbYQJKcfGaeJQOe8o67D0vjo3FzTAkxo",
+	"5a0LHhshOopwLpVtKOPQ0hhA6BfAOkzcxu69Ii+YyXNiHeU2BLiITjoA8NiyoTYWuK1h2UMjaa0bQ66m",
+	"DfyUqr3KutPtruUFSClXd5s+gzbDK7QfLtN/VTQj3m+0dp26Kmyenfazqu7E+43WHoiIoc6Uk+wzoB7/",
+	"8cKnL2j3tzfTl3khMdgPm1IGu9d1Nw2RYaNUKBv3uVqpBsptyLr66W4bHt+aCTIroNqAJ3AaShWk2RFs",
+	"CtBqnJmB8+wy7PBTO5HbMX3c8WQc+E6KvRlI4xbtHjBGKoyeXI2Q5+g+CIU1q1BSul9E0AuJdNhMu5OC",
+	"l4idisANo8AFsLqBDl+k4q5E3KN6u7nc2AKpeHpdefcw/KeUqxp9vhR9jnt0tYO4Ieg85arsdqCt6jb+",
+	"dIPckr/dwsSSviSfgk489UUrm74RWuPzzTUy4T0YChRlwglsgzKiK3o8lw9Ndky+kPUChGx4ZiR2QMOj",
+	"iF4vT0RHScNS0bfYOo89jukH3mIPRSXhp+6uAP/29Of4B/AORB1lKCpH3c2g/V7ezyx2w4zbNMouuW5H",
+	"OJlQ/Ee3VHrinhFTrskTIqB7gPq2CSQHZzo7o7hZ3K5IzR0hd4b7FB8886Soo5T7UnqXwk0UGOzJ+yg8",
+	"muH6b+BkwAbbio/x1eWbeJqW8k1DnQBNUunVwImfzUwVgvZnMnGrsRvtfY78Hdx2WdcnOIaDfNsYwAXK",
+	"79i7r6dh69R68P4FEWflQRskXzH61POhYpQozGhIuDtJe+REGGCXoEEomwymNar/blD9PMumZGYwPbYb",
+	"2fxEF7HY4kdGMFAYuEPoJ9CTKmRTjj+8oSyRtGwouDIFbmfNEk29t7CCs4JBE296Oh2JFTqLW/HFPh3Y",
+	"rdHAuinWFLBLKGBfzb39tXlgPTfJXyYdny/2Mv0rocpI/8xHhsXusTEBcqw+crtNfBmlXCoTbM2ZnVfJ",
+	"PFzYb6vkFoGZ06cP5wdUJiSkLkOU1vd0hCMOfQYpregWYON0Ig3+xN1jlbxifVzu4LgAmeI1DssfYzEW",
+	"SxiTMbeD1UawMUMYCNqPT0PparD3R9pIzNv0CSE9GQA2pAqsDEO4MgrzLxjkkgP0CZ4DNysdlN0FGfcQ",
+	"kL9Wur2SGjYUVyV8euQWKBF9Pk4tdlwvH+NS7qFyoNyWyW6vGtNLjOzPjeq9SqfhHQKOQmLp13iGpdW9",
+	"IkxdVI2FeKNWHc0pPPAEf3TvaExx1y0hMKU1fRjA9W3lCh56xC3Ivz9IMHmRi1tmXuLmIq4gdZ/2eJo2",
+	"lPhiF+fwX3CqRAU2qQE3gIIWCbQpFsaGghYcUpN9gmZ7E82ImXIEGTQ47tx2lIY0OXzvafB5Rj04kkWi",
+	"+YocME/Td24Cd5oBBgKEBb1Z12xTApO55TAISslKAgR8LRAHQUFTV0Le98QmHKmGGI7sFCIiyDDIpTWz",
+	"Z7kOYGwrgAFVgYI5UVuBfL1aaBeiGMCHuVoj+dDzNPSIp9h+JnhvILB20L1z3DIe8aCV6CgQ1pcic8PA",
+	"rtoRIo4m0gh22Npn8TifbIw5B/fxZCBTEUL90P/cWXmDsYVC8QQAV6HdFUs1T1iXp1z1RAasyNhzH/iN",
+	"oRxmgTn+K9SjCGNuMjOaP6SSO5cn04fV037Tbb7AL3zBVakRvhHZ+o3wM62Hy9rpwDXOx5EV9kO5tdjC",
+	"xja/wnOW+HfgwuDTqI2bYo9jp5zjJ1SzoLRlj+M+T437LIDtSh4OeniVrRvMGe9ZeVn2tihU0dU6FZCu",
+	"uGdejFvbVToxwMrWbRjumW5zbxZfXeFsw3FCdC4EuucP+UzLv4W9GI6TBLhttR76xgOkxwjGSn2W2Vil",
+	"TsrE4QwBiA9OYpO940NhOgq5G6AHQXWXgGKDqKtkyTJMqpv/1+WRkIRxA2NrtU50v7hJ4vvZga7RTpeg",
+	"rLnUJNFanmtENHwr3HLNZanMHCdJTad/R3T6S37FhwKJ82uvZiuS/zhJSDJvKPmLjo372Tpc5xrK0+eY",
+	"zo/QTwlApkSAaOCVHF2ryHMcymby/NslHnfrVbOOfy2s43BYllCOb3BuV6Ued4/fyDFzjj4evGuSjT8w",
+	"GwNAaW5Rv+no63ZkzENPFF1DPW8G1HZPuAFq8CZ76VU5lsC6iXWUsXpkwJjueoIcqZi03i08CqX75C4C",
+	"7+dmpgAe8S2YAtug8u6l2sxwdhZkFLi9a0qaO+HeXiTiauLtr8O8mnGaauTrHfFZb8fLMjYTfLiYHQUS",
+	"MJ7SpFji1tPDobRQmt6dArcyRPOzclcopG+GLxpGKAvEycoa9vjT6+PTTz+z16dvf4mYEVDewZ439560",
+	"WQzXtOmxccRimbRjvCt89MiwHkSpIxYn3PJ2zHhHxbg0cbBrc1IXFBrYQR5uDuUo9JiBSFMdE3cKPkqa",
+	"QL0mnEZxa8S64lwq02RvLP3Tk60JlYSm9sI5nFjcz1mqjWU9rRRNzxA1LGAqoTecG7lh8S/c2MYrN5zG",
+	"m5cx5eFC+xfPFRB5Thks9NFj22THLJW+sgdH1VE5fYFW7j15MnG2e+hWWkNObSBUuJ1IjYDmrW2mNN6w",
+	"rzN2EC7vKMQ1hwKiwqSkcS51TiBH2wA2Dme0drQiig30OKMOuNIy0NVRnpi8EFNsT3jpNLMvoRQKGRV6",
+	"KZDchC6zzhppsvcjvBfWJiGJGEfwSAaRNp3C66GgGzDjOb2hOir++dUpe0q7O26yHzM9MSIzjxi8ixM9",
+	"znrC53Dg5XE3xCOkPcV2vzA9WPG+sL3BvB1Bt1/s0+A9yARaBZEbyyT2Gw7QubilQ+wjEz0hL2dSTDvH",
+	"/eS375OPLzyKDpVgnmkq7cFFfcL3ruoT/t+/Hzd+440/W43nZ6v2bIcEmpcvOCcj2IVUyOfu20wa4VbF",
+	"isQJGyd6uGmyT3TO3cnQfdrjF9ih0u9T3AZDPsXdUm7+Xmh3Z+VQnOl+fwHGUHf/R/Ss2XBZeOPPs8/f",
+	"PY7oH08q+/mviGWGd93IxXbRAkSDtmAB7hRFXEfJpM38NugokJzsr7/dji1J3AUXdnZQ6HZ22p2wmzo7",
+	"UWeHW/isggzC+7hwmZsxXFhY+CaOGb7HRZ69ovDVmUw6bnE7OZrK/42hso63czuz/cFm1VrQSHh4TMQ+",
+	"nv7U+MFtkMJ7fd5qPdt9/nzv8ODZQev585nX+t+dztjN7nPl+6xiFIYHITcKMXIamQiUldLWic77RsHk",
+	"/CMqeQ3i2xtkXqDPG2JFjYBWGAF21yAggMJY+NUm2HVC9107igYW1RVloL4fFEI5IRJGH6webquiwykT",
+	"19D/lHYX4v0R/O8FsfSj2YWcssQF3c1bDhcQ5lBt3BdZJpIzq/39biKWtxhimUMrv22nFleojugti+hZ",
+	"f5zXgXyvG7DClxEIF4oiC0Dj6zMuFO4YXQk1L7KDRqHf0TgDCjaAegyR03UDpHgQhV9pJf+t47tfaiVq",
+	"dPeNyqNbRndLFG0NfJ8N0HCgA+MIe9357/MvvHsJJfFYI+/b0YPnDL7VOMucAU0VWxsxKj9sfDe/DrC7",
+	"LGC1s7msuBEhezrT7qgrhGJGCHWU74GIyT7jagrd3/1oEs9+XGg3sIEUprvVkriWxLUkriXxliXxT1JJ",
+	"Mwi0fVsSyKnglzcvjSHO79MZXSHVOcllozEMXiWfc5HcUZvKZJheLZBrgVwL5Fogb1kgv9M2p7cpCjq3",
+	"cusVry+SzsBRfePSWZpZ/vcZ3saco4R1RaqhV5fGNpA8s9iX+fr2M9ysltW1rK5ldS2rtyyrfxTnUm3b",
+	"dvYplhsR0D9Lz9IbepRTpxGUAnOQHagOmWFPQeQJACoN1b5D1xCsNoQMF4pym0t83z5eZIIEDQn3Hk+F",
+	"SngG9zzX7o5a5ZojH9z6ot+v5O1L/2tVIobGKosYUvZ8Nm/nJ2TRBxgS0yOppFbN9bNsp37L3XKDiSty",
+	"fHmeEdVUvg+OZmoFgV0eawXrysB5ZXd77R9Q8ShtG309VkkMaocoD/NPmw9DpfqJSUXF06hleQqMIw2p",
+	"GiCd4oDe6yiSsTJnc0Pmu7rZ4t1o7xOELHpFqJXTWVwVNd4mypxoYFYDqoD5RbwxvmdOps8zPkRaeiLR",
+	"dVs+4z0bUQP7Al8h9Aj7k/r2zUFZ/oMGc4NOhn/EAqQGzc7UtKBLaEE/Ud1NNlbUiWot4hffansJ94tv",
+	"xE0dGGD3cEumG8DXJ85EG/IEu38jbDRY/zMWmH/o1Vwxn/zQVqGL8QP0W5+O5yr8oAUs0/UIQUsDuTXq",
+	"Tb9M95V804//lbLZdBX+GlrhGth5HxlssK1vONheVoWzPi+tSsJiMYHNO22FmY2AYtdOaBIl+4DpGgrf",
+	"FaafCdEO6tT4aKOJoBUmchkDB3K5QSUYbFxNuzqZHgVxkwK22X1lpyNxhLFIqc5ZV9iJEKqj4n6mh1iF",
+	"EluNffmBwpOrYq04w+YwPZGmIomYWwb3f6xNyXw3GWiMDN1y3ISkc377fZFVYgd8Rx13bKZ565sZdtFA",
+	"3yxtR/WlNW3ytwcCejRnzArFhlKN3TL3fQvRgB/zBgY+RRoW04jcTHGHu/EnogeVMNjVBqplgBYR8m5u",
+	"7HLoFAg82U+Jxq/EF3uFKllGFVQSM3fLGWQupCo76WMc7hmt7057vxXtuA1zZTfIORhueacCNUE25Fan",
+	"+txN2erC7Xb3Tnc3bi5ZWsybZC2aW6oFUOg1kM8+IGLQklp57Z/hrQpkBXg4z2Cfmp12q4yWho/9H+u9",
+	"qCoE9ey7KwzHiZzCYtwErLp8eioUtBO/q/AxgXyoAy53GHDxLb/z2EpUEW/BsER+2Bpuk93PeMxcj/O8",
+	"hLXY31yq3I+vGXm31VR0bGdiJZvbf4Vgif9sKZPVaTBJsFeoYbGz+JKMT1R85C1C3w0doil9kWEWAkuF",
+	"r2t9+Mdd0/5Yi+Pqk5/iw2C58kt375Krfns0YAs2kEsk9pY1FmliLxV4W07mii8jZz8xigg367xpLkxO",
+	"+YUoSpN+fwviZFV2LZQinswbxATAAyW6U1qJTeJc58LOCoZrVg/WFvM9sZhPr20N/10L92+pINFLE9w1",
+	"mwbP1jI7/J1DgWLJ8HrK4QWsjzgp3XZRQO9HrS+oV4IPBEH0bqYHdPzh/ckpe1qkW4w3MtRwMu9BBt0P",
+	"xN/2EBUFas8qUfUjkusv9+6LHBS1j/+tmLlKN+CIomXrrCEFwC6d+b/Jqj1yHwGzQ9WpZRxtro6aDISK",
+	"mOHTqIQ5o47q/UwI4Mai+uSNTeRbWyDQOXDzRp/LFDqm64zFkCVoSNUYcWNzzAcKOiwaPB+TE3d/6Kox",
+	"2D8ruLfk7D+lDMINKR0Q/yZ/CQXvH9XuEfPAxUIrJx812kTt0HxuXe/cWkq3EkeOkyaQHrlWNZT8m1EE",
+	"dVijxB/eI7rB7UnM9KIhlVncbRIB3YVE+UATqWHgLy+npT0fik8wA34N8uMdhQECeM1kB+InVelzeNJE",
+	"ZxdwziGe0gejAPoMiI7qi4kwFoRrk70bI21xNlasn+kh24WrBe8N/DPcHRI+nWXIpGl01DkfmVC/qbNE",
+	"ZO4Pwpz7zpgAXrL8QkAMrjcQvQvICBwxTi2PIcmO/Q+QOtlOZA9DPseM1hvu4OZFafkyUr1dXBkj3FLT",
+	"a8pBAkV7CGUjXT8cuzXR2QWs2uOD1nMW67E1MhEN97FU542BHmcmjjoqdo93JzF+sgFxAGXL04s36m7T",
+	"5ASyKLfXQQD7r9wMmJGqJ9hUGCsytwPEpVBSnTfXzIuDHEPY5qLWojM3XCsK5NbxJjPkNVvYzbCFOWGw",
+	"gsd7TUaxOqF9Ewnte19CMF8lsEjas1zYRxV1BAhmixFlBb81sQdeFbQ0QMZm9LTX0cHDrrPhW0pgkd7f",
+	"pEpgIroDrS+WteqEtBhduqhjp/9+CQjbP3BdU+DrwhjjLFZBF/tlqeHF9xFePMm363LK2NIJWIwsfs2d",
+	"pzQUxrgtYghS6/wjMgWCS4IctOipODtdK6DqP7HcOQAJ84epowyfGvZ4YO3ItJ8+nUwmTUMXhf3X08Mn",
+	"bcYxVIr8++HQNiSgtvxfTgUYy4ejuKMAYOy/MPJccTvORMwex5e7URxwuq/fHr9onLw+3jv8Hnjck4iF",
+	"u8BFTmFErMuN+P7gCfgiHQVQXWlY/JfnnY5YZyf8Dv9MuOWdnb/jiMp2oZkAmE+cXdFNIGJGdxQgcTyD",
+	"Pu+6S4KTZjN+KVLTzoniPYjLLc1UjzOmJ4pdiCm6ZYoCym5+e1++wGVSsd1W4OtHfy282yY7VtMCeb+z",
+	"+DIpEmTBR5+yo84zPXGXjPjYCBPB2987AA5+A9xuijru4H4hJn+sfcZmebCF4J6sO+2oOBOJSOWlyGI3",
+	"grCtEMtOOISD3RZwXEykha7iut9vsrf4DEMrBU3AYEk6imeZvAQfFHxeBGhr39QAmvlpSy4vxdX1pcjw",
+	"g+6UcZZy69ZOCbp7zn+EzzgiwDh+m0iIXChLIzBAD+9viccDg6TsOKyNWw8aKLjTfokDgr243+GlxuMs",
+	"jdEb7goG56fJjnHBAEEO1N+lWMAjA9tCCQv+M8/cIvXHRmAXBMY7qvCuDKDZqcmtDZ0XHrlvoLm6YTxN",
+	"9cR9N0QX3R0ytyFiI3qZsFhdrKjCnbagW32l8UC4vXWFOl7qmuOFd+ubO5ONp2WHeaZvOzhwGaMrEXMB",
+	"ArmYJPw3J5bHWbrT3vHCcMQzq0TWpMc1dXb+dCiGZi3wBa7RTfrdFSuwhkftL+06zaVHwr3sZQuYSOPU",
+	"XnKWCQ4DQr9YKPg09DunkAfsRafkBkb0zt72//mv59kPP//zv/7ITif/8/HDyx/e/PLhtzd67xf+Cz+Z",
+	"XP1+VvW8b/xVJlXW21ueiCWeurSm7gJ8q12A/ymmb9RHU1edb8m6fc0vRWjpYsqEMStYuBUu5BpdgOkn",
+	"1DmI7AdjZZo6S7ibG8XSbqTYcAQbK7Zvt/8vLdn1E4V1Kq7cyncS9uL6h2wVRHF4QshUgY5Crb1JrOZc",
+	"2Pz8XBNC/JWbNl+3obII6kuv8BtHNmxLXj14rO8m8mdDjC/+fPVewmRXIzYPDiPUvQ8EK/wG0AAUrQBg",
+	"j+73KQZB7QQHfDQSyrDJQKYiL/n20YjcpMBIxEaGBQqE7RgW2+gmrPv9klgNAm7dRsI0pY8wv9tuJnyF",
+	"pCv1Ew5mY43sult7rfa/ttch+DqW4Zz79ZQCv1KsktEb+nCv1UUDUiFiCoAgaE5S9zw+9KFQiFRq46O/",
+	"OdqJZ4JdiJGFKPYzlvApyPVwqfsewtfu+/3WNbOIL/PZ3ng6sZqdCZheymRMbnrbYWKi6U0DE9Pna5vi",
+	"MLhS83nrzFK3YNxaMRxZs9Pe3ZtH8yzqGZrX4qXc2DO6yczP9qp+BteLLNPZTnuHsi/CzZdi3CJhh0BK",
+	"Ahd6WM9hqxXtKPGl/Ciq94P+o+WesTtR3pa0jA+i90QdQee7nYKahidhR1V8yho61b++VbLE/ijWYYRv",
+	"KLkc5C/gWu/IRL9Khzz9i/49PXNfhLziBsUS+ROXi1x/cK6srDih3uU+10Y5VVAuzn1w6ijK2S3n0n9E",
+	"MQXceoWai5B63cg/CCu01aTaDZndfpmrZNMbsK8pURtCsg9DOvl5b6scYo3ExUMnsS0dxi2ZtJm23IqG",
+	"T0D+db1wRKUseUu4DSUmPmTKfirAMHJJ7exXI8+VIJRIV9tBxIzOW4kEK6bHlQfw6EuRFaAcOkXohATJ",
+	"c66tFarJfnXzBJgKIDncN4IMdZ0mHjphoZXqZsIJFpLW4wSX827kU533/hrz3sUQC2xuaU3hSETMDPRE",
+	"+XrFnqhDL1uxcWsl4pXIz8L3AfEQKOOl1DYUiRXmhvTHrC2q+xDHDlK56R4dz4RZSI04KzQTIziVLJUX",
+	"WIq+qP53uZR3j6qtz1pufHvGp9v5/ghuJjLKtPhud0t3Dtq/f3Zea1fwzPm+v392BwNxnFX88U6PSmUs",
+	"T1MsfQHbEK5PUHsmujf2nCao6Z/CYaMhV7azE3qUCqh2BRtUCNXMA4sfCNNcEaaEH2e8Z6FEDgADA+1+",
+	"D3HcCJG0hCEITZAwyisBAF14zEtktK54CjBPE+E1lPpEgX1iCgNGimkE/JAZjHBaIKgGIrvCg17QQKqf",
+	"lFGvMARcs1HKeyLKwUQX0klj3Q9N/twPeCYK9/9V66HBAABYaxXLJoee/ptQ1hgVLNzkGLejTN12mb8D",
+	"ktwgCt6NxpnvVCEVSOBKdNcDnSameP9C8W7lQuilfOSFu4WS7/k7FR+EU87cKSj8+ASD7NWDAFLvTLTz",
+	"+mM3G/+GQoIgr4KOWHfqezHmz8CapflHvIOWS8PAEh5ePkTN/IriOMzYyeJ0CtuteD5SrhYNf8jdYGDr",
+	"tNnxhzfsQkyN305wV24uqA7Yv5leT5iq+/l9i2MNx4l6qZg2ez+2KWj/n7U+T0XEjkfOoJ/f+awvRFI9",
+	"ZMLLJUCF0J1CrfsRbn1pMPsCSzOzuSaUNBUZLx+243Ei7aInoQebRAH532YcxuYUc1+nqZ5EjDNjM8GH",
+	"tGqh4imfFcng+Ye8Fjx1LrTvPgPl9yQeUXp6SvyiSC1uTexK8vfnv/9/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

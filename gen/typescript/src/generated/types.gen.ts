@@ -1407,14 +1407,14 @@ export type Role = 'receptionist' | 'doctor' | 'manager' | 'auditor' | 'partner'
 /**
  * What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
  */
-export type Permission = 'directory:read' | 'directory:write' | 'calendar:read' | 'calendar:write' | 'closures:write' | 'availability:read' | 'patients:read' | 'patients:write' | 'patients:merge' | 'patients:export' | 'patients:erase' | 'appointments:read' | 'appointments:write' | 'appointments:override' | 'visits:write' | 'queue:read' | 'queue:write' | 'waitlist:read' | 'waitlist:write' | 'plans:read' | 'plans:write' | 'audit:read' | 'keys:read' | 'keys:write';
+export type Permission = 'directory:read' | 'directory:write' | 'calendar:read' | 'calendar:write' | 'closures:write' | 'availability:read' | 'patients:read' | 'patients:write' | 'patients:merge' | 'patients:export' | 'patients:erase' | 'appointments:read' | 'appointments:write' | 'appointments:override' | 'visits:write' | 'queue:read' | 'queue:write' | 'waitlist:read' | 'waitlist:write' | 'plans:read' | 'plans:write' | 'audit:read' | 'keys:read' | 'keys:write' | 'changes:read' | 'webhooks:read' | 'webhooks:write' | 'feeds:read' | 'feeds:write';
 
 /**
  * What can be granted to a partner's key: a permission, or `records:all`, with
  * which it reaches records that it did not make itself.
  *
  */
-export type Scope = 'calendar:read' | 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'waitlist:read' | 'waitlist:write' | 'records:all';
+export type Scope = 'calendar:read' | 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'waitlist:read' | 'waitlist:write' | 'changes:read' | 'records:all';
 
 /**
  * Who a request comes from.
@@ -1541,6 +1541,105 @@ export type ApiKeyList = {
      * The API keys of this page, by id.
      */
     items: Array<ApiKey>;
+    next_cursor: NextCursor;
+};
+
+/**
+ * A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
+ * clinic's calendar by leaving it out: null means that. Without `expires_at` it is
+ * valid until it is revoked.
+ *
+ */
+export type CalendarFeedCreate = {
+    /**
+     * The doctor whose calendar it is; null for the whole clinic's.
+     */
+    doctor_id: number | null;
+    /**
+     * What the feed is for; the calendar's name is the doctor's or the clinic's.
+     */
+    name: string;
+    expires_at?: Instant;
+};
+
+/**
+ * What is kept of a calendar feed.
+ */
+export type CalendarFeed = {
+    id: Id;
+    /**
+     * The doctor whose calendar it is; null for the whole clinic's.
+     */
+    doctor_id: number | null;
+    /**
+     * What the feed is for; the calendar's name is the doctor's or the clinic's.
+     */
+    name: string;
+    created_at: Instant;
+    /**
+     * Who made it.
+     */
+    created_by: string;
+    /**
+     * When it ends by itself; null for never.
+     */
+    expires_at: string | null;
+    /**
+     * When it was revoked; null when it was not.
+     */
+    revoked_at: string | null;
+    /**
+     * When the calendar was read, to the hour; null when never.
+     */
+    last_used_at: string | null;
+};
+
+/**
+ * A new calendar feed.
+ */
+export type CalendarFeedCreated = {
+    id: Id;
+    /**
+     * The doctor whose calendar it is; null for the whole clinic's.
+     */
+    doctor_id: number | null;
+    /**
+     * What the feed is for; the calendar's name is the doctor's or the clinic's.
+     */
+    name: string;
+    created_at: Instant;
+    /**
+     * Who made it.
+     */
+    created_by: string;
+    /**
+     * When it ends by itself; null for never.
+     */
+    expires_at: string | null;
+    /**
+     * When it was revoked; null when it was not.
+     */
+    revoked_at: string | null;
+    /**
+     * When the calendar was read, to the hour; null when never.
+     */
+    last_used_at: string | null;
+    /**
+     * The calendar's address, a secret, from the root of the server that this was asked
+     * of: put `https://` and the server's name before it. Shown this once.
+     *
+     */
+    url: string;
+};
+
+/**
+ * One page of calendar feeds.
+ */
+export type CalendarFeedList = {
+    /**
+     * The feeds of this page, by id.
+     */
+    items: Array<CalendarFeed>;
     next_cursor: NextCursor;
 };
 
@@ -1680,6 +1779,247 @@ export type PatientExport = {
 };
 
 /**
+ * A kind of record. New kinds may be added; leave out what you do not know.
+ */
+export type ChangeObject = 'appointment' | 'series' | 'hold' | 'ticket' | 'waitlist_entry' | 'patient' | 'doctor' | 'room' | 'appointment_type' | 'working_hours' | 'time_off' | 'closure';
+
+/**
+ * One change of one record. At most one of the records is there, and only with `include=record`.
+ */
+export type Change = {
+    /**
+     * Where the feed goes on after this change.
+     */
+    cursor: string;
+    at: Instant;
+    /**
+     * What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+     */
+    type: string;
+    object: ChangeObject;
+    /**
+     * The record's id; of `working_hours`, the doctor's.
+     */
+    object_id: number;
+    /**
+     * Whose calendar it is in; null for none.
+     */
+    doctor_id: number | null;
+    /**
+     * The record is gone.
+     */
+    deleted: boolean;
+    appointment?: Appointment;
+    series?: Series;
+    hold?: Hold;
+    ticket?: Ticket;
+    waitlist_entry?: WaitlistEntry;
+    patient?: Patient;
+    doctor?: Doctor;
+    room?: Room;
+    appointment_type?: AppointmentType;
+    working_hours?: WorkingHours;
+    time_off?: TimeOff;
+    closure?: Closure;
+};
+
+/**
+ * Changes in order.
+ */
+export type ChangeList = {
+    /**
+     * The changes, oldest first.
+     */
+    items: Array<Change>;
+    /**
+     * Where to go on, whether there were changes or not.
+     */
+    next_cursor: string;
+    /**
+     * There are more already.
+     */
+    more: boolean;
+};
+
+/**
+ * A webhook to be made.
+ */
+export type WebhookCreate = {
+    /**
+     * Where messages are sent: an https address, without a user name or a fragment.
+     */
+    url: string;
+    /**
+     * What it is for.
+     */
+    description?: string;
+    /**
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     */
+    types?: Array<string>;
+};
+
+/**
+ * Members to change.
+ */
+export type WebhookUpdate = {
+    /**
+     * Where messages are sent: an https address, without a user name or a fragment.
+     */
+    url?: string;
+    /**
+     * What it is for; null takes it away.
+     */
+    description?: string | null;
+    /**
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     */
+    types?: Array<string>;
+    /**
+     * Whether messages are sent.
+     */
+    enabled?: boolean;
+};
+
+/**
+ * Where changes are sent to.
+ */
+export type Webhook = {
+    id: Id;
+    /**
+     * Where messages are sent: an https address, without a user name or a fragment.
+     */
+    url: string;
+    /**
+     * What it is for; null when nothing was said.
+     */
+    description: string | null;
+    /**
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     */
+    types: Array<string>;
+    /**
+     * Whether messages are sent.
+     */
+    enabled: boolean;
+    /**
+     * Why the server switched it off; null when it did not.
+     */
+    disabled_reason: string | null;
+    /**
+     * Who made it.
+     */
+    created_by: string;
+    created_at: Instant;
+    updated_at: Instant;
+};
+
+/**
+ * A webhook with a secret that is new.
+ */
+export type WebhookCreated = {
+    id: Id;
+    /**
+     * Where messages are sent: an https address, without a user name or a fragment.
+     */
+    url: string;
+    /**
+     * What it is for; null when nothing was said.
+     */
+    description: string | null;
+    /**
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     */
+    types: Array<string>;
+    /**
+     * Whether messages are sent.
+     */
+    enabled: boolean;
+    /**
+     * Why the server switched it off; null when it did not.
+     */
+    disabled_reason: string | null;
+    /**
+     * Who made it.
+     */
+    created_by: string;
+    created_at: Instant;
+    updated_at: Instant;
+    /**
+     * The signing secret. Shown this once.
+     */
+    secret: string;
+};
+
+/**
+ * One page of webhooks.
+ */
+export type WebhookList = {
+    /**
+     * The webhooks of this page, by id.
+     */
+    items: Array<Webhook>;
+    next_cursor: NextCursor;
+};
+
+/**
+ * `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+ */
+export type DeliveryStatus = 'pending' | 'delivered' | 'dead';
+
+/**
+ * A message to a webhook.
+ */
+export type Delivery = {
+    id: Id;
+    /**
+     * What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+     */
+    type: string;
+    /**
+     * The kind of record; null for a test.
+     */
+    object: string | null;
+    /**
+     * The record; null for a test.
+     */
+    object_id: number | null;
+    status: DeliveryStatus;
+    /**
+     * How often it was tried.
+     */
+    attempts: number;
+    created_at: Instant;
+    /**
+     * When it is tried next; null when it is not.
+     */
+    next_attempt_at: string | null;
+    /**
+     * When it was tried last; null when it was not.
+     */
+    last_attempt_at: string | null;
+    /**
+     * What the receiver answered last; null for nothing.
+     */
+    last_status: number | null;
+    /**
+     * Why it was not taken; null when it was, or was not tried yet.
+     */
+    last_error: string | null;
+};
+
+/**
+ * One page of messages.
+ */
+export type DeliveryList = {
+    /**
+     * The messages of this page, newest first.
+     */
+    items: Array<Delivery>;
+    next_cursor: NextCursor;
+};
+
+/**
  * Pass it as `cursor` for the next page; null when there is none.
  */
 export type NextCursor = string | null;
@@ -1734,7 +2074,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -1915,6 +2255,28 @@ export type WaitlistId = Id;
  * The API key's id.
  */
 export type KeyId = Id;
+
+/**
+ * The webhook's id.
+ */
+export type WebhookId = Id;
+
+/**
+ * The message's id.
+ */
+export type DeliveryId = Id;
+
+/**
+ * The calendar feed's id.
+ */
+export type CalendarFeedId = Id;
+
+/**
+ * Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+ * several entity tags, or `*` for any.
+ *
+ */
+export type IfNoneMatch = string;
 
 /**
  * Records to answer with beside each appointment; several are separated by commas.
@@ -8761,6 +9123,1239 @@ export type RevokeApiKeyResponses = {
 };
 
 export type RevokeApiKeyResponse = RevokeApiKeyResponses[keyof RevokeApiKeyResponses];
+
+export type ListChangesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * At most so many items in this page.
+         */
+        limit?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+         */
+        objects?: string;
+        /**
+         * `record`: with the records themselves.
+         */
+        include?: 'record';
+    };
+    url: '/changes';
+};
+
+export type ListChangesErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type ListChangesError = ListChangesErrors[keyof ListChangesErrors];
+
+export type ListChangesResponses = {
+    /**
+     * The next changes.
+     */
+    200: ChangeList;
+};
+
+export type ListChangesResponse = ListChangesResponses[keyof ListChangesResponses];
+
+export type StreamChangesData = {
+    body?: never;
+    headers?: {
+        /**
+         * The `id` of the last event that was received.
+         */
+        'Last-Event-ID'?: string;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+         */
+        objects?: string;
+    };
+    url: '/stream';
+};
+
+export type StreamChangesErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type StreamChangesError = StreamChangesErrors[keyof StreamChangesErrors];
+
+export type StreamChangesResponses = {
+    /**
+     * Server-sent events, UTF-8.
+     */
+    200: string;
+};
+
+export type StreamChangesResponse = StreamChangesResponses[keyof StreamChangesResponses];
+
+export type ListWebhooksData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * At most so many items in this page.
+         */
+        limit?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+    };
+    url: '/webhooks';
+};
+
+export type ListWebhooksErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type ListWebhooksError = ListWebhooksErrors[keyof ListWebhooksErrors];
+
+export type ListWebhooksResponses = {
+    /**
+     * One page of webhooks.
+     */
+    200: WebhookList;
+};
+
+export type ListWebhooksResponse = ListWebhooksResponses[keyof ListWebhooksResponses];
+
+export type CreateWebhookData = {
+    body: WebhookCreate;
+    headers?: {
+        /**
+         * Makes it safe to send the same request again: it is done once, and every
+         * answer is the first one. 422 `idempotency-key-reused` with another
+         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
+         * for 24 hours.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/webhooks';
+};
+
+export type CreateWebhookErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `idempotency-key-in-use`: the first request with this key is still under way.
+     */
+    409: Problem;
+    /**
+     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     */
+    413: Problem;
+    /**
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     */
+    415: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type CreateWebhookError = CreateWebhookErrors[keyof CreateWebhookErrors];
+
+export type CreateWebhookResponses = {
+    /**
+     * Made. `Location` is the address of its record.
+     */
+    201: WebhookCreated;
+};
+
+export type CreateWebhookResponse = CreateWebhookResponses[keyof CreateWebhookResponses];
+
+export type DeleteWebhookData = {
+    body?: never;
+    headers?: {
+        /**
+         * Make the change only if the record still has this `ETag` (RFC 9110
+         * section 13.1.1): one or several entity tags, or `*` for any.
+         * Without this header the change is made in any case.
+         *
+         */
+        'If-Match'?: string;
+    };
+    path: {
+        /**
+         * The webhook's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/webhooks/{id}';
+};
+
+export type DeleteWebhookErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `webhook-not-found`: there is no webhook with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     */
+    412: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type DeleteWebhookError = DeleteWebhookErrors[keyof DeleteWebhookErrors];
+
+export type DeleteWebhookResponses = {
+    /**
+     * Deleted.
+     */
+    204: void;
+};
+
+export type DeleteWebhookResponse = DeleteWebhookResponses[keyof DeleteWebhookResponses];
+
+export type GetWebhookData = {
+    body?: never;
+    path: {
+        /**
+         * The webhook's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/webhooks/{id}';
+};
+
+export type GetWebhookErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `webhook-not-found`: there is no webhook with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type GetWebhookError = GetWebhookErrors[keyof GetWebhookErrors];
+
+export type GetWebhookResponses = {
+    /**
+     * The webhook.
+     */
+    200: Webhook;
+};
+
+export type GetWebhookResponse = GetWebhookResponses[keyof GetWebhookResponses];
+
+export type UpdateWebhookData = {
+    body: WebhookUpdate;
+    headers?: {
+        /**
+         * Make the change only if the record still has this `ETag` (RFC 9110
+         * section 13.1.1): one or several entity tags, or `*` for any.
+         * Without this header the change is made in any case.
+         *
+         */
+        'If-Match'?: string;
+    };
+    path: {
+        /**
+         * The webhook's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/webhooks/{id}';
+};
+
+export type UpdateWebhookErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `webhook-not-found`: there is no webhook with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `precondition-failed`: the record has changed since the version in `If-Match`. Read it again and decide anew.
+     */
+    412: Problem;
+    /**
+     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     */
+    413: Problem;
+    /**
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     */
+    415: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type UpdateWebhookError = UpdateWebhookErrors[keyof UpdateWebhookErrors];
+
+export type UpdateWebhookResponses = {
+    /**
+     * Changed. The webhook as it is now.
+     */
+    200: Webhook;
+};
+
+export type UpdateWebhookResponse = UpdateWebhookResponses[keyof UpdateWebhookResponses];
+
+export type RotateWebhookSecretData = {
+    body?: never;
+    headers?: {
+        /**
+         * Makes it safe to send the same request again: it is done once, and every
+         * answer is the first one. 422 `idempotency-key-reused` with another
+         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
+         * for 24 hours.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * The webhook's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/webhooks/{id}/rotate-secret';
+};
+
+export type RotateWebhookSecretErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `webhook-not-found`: there is no webhook with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `idempotency-key-in-use`: the first request with this key is still under way.
+     */
+    409: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type RotateWebhookSecretError = RotateWebhookSecretErrors[keyof RotateWebhookSecretErrors];
+
+export type RotateWebhookSecretResponses = {
+    /**
+     * The webhook with its new secret, shown this once.
+     */
+    200: WebhookCreated;
+};
+
+export type RotateWebhookSecretResponse = RotateWebhookSecretResponses[keyof RotateWebhookSecretResponses];
+
+export type TestWebhookData = {
+    body?: never;
+    headers?: {
+        /**
+         * Makes it safe to send the same request again: it is done once, and every
+         * answer is the first one. 422 `idempotency-key-reused` with another
+         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
+         * for 24 hours.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * The webhook's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/webhooks/{id}/test';
+};
+
+export type TestWebhookErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `webhook-not-found`: there is no webhook with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `idempotency-key-in-use`: the first request with this key is still under way.
+     */
+    409: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type TestWebhookError = TestWebhookErrors[keyof TestWebhookErrors];
+
+export type TestWebhookResponses = {
+    /**
+     * It is about to be sent.
+     */
+    200: Delivery;
+};
+
+export type TestWebhookResponse = TestWebhookResponses[keyof TestWebhookResponses];
+
+export type ListWebhookDeliveriesData = {
+    body?: never;
+    path: {
+        /**
+         * The webhook's id.
+         */
+        id: Id;
+    };
+    query?: {
+        /**
+         * At most so many items in this page.
+         */
+        limit?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * Only these.
+         */
+        status?: DeliveryStatus;
+    };
+    url: '/webhooks/{id}/deliveries';
+};
+
+export type ListWebhookDeliveriesErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `webhook-not-found`: there is no webhook with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type ListWebhookDeliveriesError = ListWebhookDeliveriesErrors[keyof ListWebhookDeliveriesErrors];
+
+export type ListWebhookDeliveriesResponses = {
+    /**
+     * One page of messages.
+     */
+    200: DeliveryList;
+};
+
+export type ListWebhookDeliveriesResponse = ListWebhookDeliveriesResponses[keyof ListWebhookDeliveriesResponses];
+
+export type RedeliverWebhookData = {
+    body?: never;
+    headers?: {
+        /**
+         * Makes it safe to send the same request again: it is done once, and every
+         * answer is the first one. 422 `idempotency-key-reused` with another
+         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
+         * for 24 hours.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * The webhook's id.
+         */
+        id: Id;
+        /**
+         * The message's id.
+         */
+        delivery_id: Id;
+    };
+    query?: never;
+    url: '/webhooks/{id}/deliveries/{delivery_id}/redeliver';
+};
+
+export type RedeliverWebhookErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `webhook-not-found`: there is no webhook with this id. `delivery-not-found`: it has no message with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `idempotency-key-in-use`: the first request with this key is still under way.
+     */
+    409: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type RedeliverWebhookError = RedeliverWebhookErrors[keyof RedeliverWebhookErrors];
+
+export type RedeliverWebhookResponses = {
+    /**
+     * It is about to be sent.
+     */
+    200: Delivery;
+};
+
+export type RedeliverWebhookResponse = RedeliverWebhookResponses[keyof RedeliverWebhookResponses];
+
+export type ListCalendarFeedsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * At most so many items in this page.
+         */
+        limit?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+    };
+    url: '/calendar-feeds';
+};
+
+export type ListCalendarFeedsErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type ListCalendarFeedsError = ListCalendarFeedsErrors[keyof ListCalendarFeedsErrors];
+
+export type ListCalendarFeedsResponses = {
+    /**
+     * One page of feeds.
+     */
+    200: CalendarFeedList;
+};
+
+export type ListCalendarFeedsResponse = ListCalendarFeedsResponses[keyof ListCalendarFeedsResponses];
+
+export type CreateCalendarFeedData = {
+    body: CalendarFeedCreate;
+    headers?: {
+        /**
+         * Makes it safe to send the same request again: it is done once, and every
+         * answer is the first one. 422 `idempotency-key-reused` with another
+         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
+         * for 24 hours.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/calendar-feeds';
+};
+
+export type CreateCalendarFeedErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `doctor-not-found`: there is no doctor with this id.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `idempotency-key-in-use`: the first request with this key is still under way.
+     */
+    409: Problem;
+    /**
+     * `payload-too-large`: the body is larger than the server takes (64 KiB unless configured otherwise).
+     */
+    413: Problem;
+    /**
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     */
+    415: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type CreateCalendarFeedError = CreateCalendarFeedErrors[keyof CreateCalendarFeedErrors];
+
+export type CreateCalendarFeedResponses = {
+    /**
+     * Made. `Location` is the address of its record, `url` that of the calendar.
+     */
+    201: CalendarFeedCreated;
+};
+
+export type CreateCalendarFeedResponse = CreateCalendarFeedResponses[keyof CreateCalendarFeedResponses];
+
+export type GetCalendarFeedData = {
+    body?: never;
+    path: {
+        /**
+         * The calendar feed's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/calendar-feeds/{id}';
+};
+
+export type GetCalendarFeedErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `calendar-feed-not-found`: there is no such calendar feed, or it was revoked or has expired.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type GetCalendarFeedError = GetCalendarFeedErrors[keyof GetCalendarFeedErrors];
+
+export type GetCalendarFeedResponses = {
+    /**
+     * The record.
+     */
+    200: CalendarFeed;
+};
+
+export type GetCalendarFeedResponse = GetCalendarFeedResponses[keyof GetCalendarFeedResponses];
+
+export type RevokeCalendarFeedData = {
+    body?: never;
+    headers?: {
+        /**
+         * Makes it safe to send the same request again: it is done once, and every
+         * answer is the first one. 422 `idempotency-key-reused` with another
+         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
+         * for 24 hours.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * The calendar feed's id.
+         */
+        id: Id;
+    };
+    query?: never;
+    url: '/calendar-feeds/{id}/revoke';
+};
+
+export type RevokeCalendarFeedErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: there is no API key or token, or it is not valid (any
+     * more). The answer does not say why.
+     *
+     */
+    401: Problem;
+    /**
+     * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     */
+    403: Problem;
+    /**
+     * `calendar-feed-not-found`: there is no such calendar feed, or it was revoked or has expired.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `idempotency-key-in-use`: the first request with this key is still under way.
+     */
+    409: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type RevokeCalendarFeedError = RevokeCalendarFeedErrors[keyof RevokeCalendarFeedErrors];
+
+export type RevokeCalendarFeedResponses = {
+    /**
+     * Revoked. Its record as it is now.
+     */
+    200: CalendarFeed;
+};
+
+export type RevokeCalendarFeedResponse = RevokeCalendarFeedResponses[keyof RevokeCalendarFeedResponses];
+
+export type GetCalendarData = {
+    body?: never;
+    headers?: {
+        /**
+         * Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+         * several entity tags, or `*` for any.
+         *
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        /**
+         * The last part of the feed's `url`, with its `.ics`.
+         */
+        token: string;
+    };
+    query?: never;
+    url: '/calendars/{token}';
+};
+
+export type GetCalendarErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `calendar-feed-not-found`: there is no such calendar feed, or it was revoked or has expired.
+     */
+    404: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+    /**
+     * `unavailable`: the database cannot be used at the moment; nothing was
+     * changed, send the same request again after `Retry-After`.
+     * `outcome-unknown`: the connection was lost while a change was being
+     * confirmed; read before sending it again.
+     *
+     */
+    503: Problem;
+};
+
+export type GetCalendarError = GetCalendarErrors[keyof GetCalendarErrors];
+
+export type GetCalendarResponses = {
+    /**
+     * The calendar, in UTF-8.
+     */
+    200: string;
+};
+
+export type GetCalendarResponse = GetCalendarResponses[keyof GetCalendarResponses];
 
 export type ListAuditEntriesData = {
     body?: never;
