@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
+const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"];
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
@@ -54,6 +55,11 @@ export async function startMems(settings = {}) {
 async function serve(binary, env) {
   const server = spawn(binary, ["serve", "--migrate"], { env, stdio: ["ignore", "pipe", "pipe"] });
   const ended = once(server, "exit");
+  // However this process ends, the server does not stay behind.
+  const end = () => server.kill("SIGTERM");
+  process.once("exit", end);
+  const interrupted = () => process.exit(1);
+  for (const signal of SIGNALS) process.once(signal, interrupted);
   let said = "";
   /** @type {string} */
   const url = await new Promise((resolve, reject) => {
@@ -75,6 +81,8 @@ async function serve(binary, env) {
     stop: async () => {
       server.kill("SIGTERM");
       await ended;
+      process.removeListener("exit", end);
+      for (const signal of SIGNALS) process.removeListener(signal, interrupted);
     },
   };
 }

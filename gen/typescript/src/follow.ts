@@ -1,4 +1,5 @@
 // Live changes: a stream of server-sent events that survives lost connections.
+import type { Change, ChangeObject } from "./generated/types.gen.js";
 import { isProblem, NoAnswer, ProblemError } from "./errors.js";
 import { EventReader, type RawEvent } from "./events.js";
 import type { Mems } from "./mems.js";
@@ -37,7 +38,7 @@ const LONGEST_DELAY = 30_000;
  * and goes on after the last event (`Last-Event-ID`), so that none is missed.
  * A refusal, such as 401 or 403, is thrown as ProblemError.
  *
- *     for await (const { data } of follow<Change>(mems, "/stream", { signal })) { ... }
+ * For the clinic's changes use {@link followChanges}; this is for any other stream.
  */
 export async function* follow<T>(
   mems: Pick<Mems, "client" | "fetch">,
@@ -87,6 +88,31 @@ export async function* follow<T>(
     } catch {
       return; // Aborted while it waited.
     }
+  }
+}
+
+/** How to follow the clinic's changes. */
+export interface FollowChangesOptions extends Omit<FollowOptions, "query"> {
+  /** Only changes of these kinds of record; without it, of every kind that the caller may read. */
+  objects?: readonly ChangeObject[];
+}
+
+/**
+ * What changes in the clinic, as it is committed, each change once and in
+ * order. It begins now, or after the `cursor` of a change that is given as
+ * `after`. Load what you show when `onState` says "live" for the first time:
+ * whatever happens from then on comes here.
+ *
+ *     for await (const change of followChanges(mems, { objects: ["appointment"] })) { ... }
+ */
+export async function* followChanges(
+  mems: Pick<Mems, "client" | "fetch">,
+  options: FollowChangesOptions = {},
+): AsyncGenerator<Change, void, undefined> {
+  const { objects, ...rest } = options;
+  const query = objects === undefined ? {} : { objects: objects.join(",") };
+  for await (const { event, data } of follow<Change>(mems, "/stream", { ...rest, query })) {
+    if (event === "change") yield data;
   }
 }
 

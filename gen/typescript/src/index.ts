@@ -6,4 +6,4 @@ export { type RetryPolicy } from "./retries.js";
 export { pages } from "./pages.js";
 export type * from "./generated/types.gen.js";
 export { instant, instantAt, toDate, type WallTime, wallTime } from "./times.js";
-export { follow, type FollowOptions, type StreamEvent } from "./follow.js";
+export { follow, followChanges, type FollowChangesOptions, type FollowOptions, type StreamEvent } from "./follow.js";
