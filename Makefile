@@ -162,6 +162,24 @@ client: go-present gen/node_modules/.package-lock.json ## build and check the Ty
 postman: go-present gen/node_modules/.package-lock.json ## run the Postman collection twice in a row against a real server
 	@cd gen && node postman.run.mjs
 
+DESK := internal/reception/web
+$(DESK)/node_modules/.package-lock.json: $(DESK)/package-lock.json $(DESK)/package.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
+	@echo "installing what builds the reception desk"
+	@cd $(DESK) && npm ci --no-progress && touch node_modules/.package-lock.json
+
+.PHONY: desk
+desk: $(DESK)/node_modules/.package-lock.json ## build the reception desk into internal/reception/dist
+	@cd $(DESK) && npm run --silent build
+
+.PHONY: check-desk
+check-desk: $(DESK)/node_modules/.package-lock.json ## types and tests of the desk; fail when dist is not what its source gives
+	@cd $(DESK) && npm run --silent check && npm run --silent test
+	@rm -rf $(TOOLS)/desk
+	@cd $(DESK) && npm run --silent build -- --logLevel warn --outDir $(TOOLS)/desk
+	@diff -rq internal/reception/dist $(TOOLS)/desk || { \
+	  echo; echo "internal/reception/dist is not what internal/reception/web gives: run 'make desk' and commit it" >&2; exit 1; }
+
 .PHONY: docs-assets
 docs-assets: ## fetch the pinned Scalar again into internal/server/docs
 	@rm -rf $(TOOLS)/scalar && mkdir -p $(TOOLS)/scalar

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mems/internal/delivery"
+	"mems/internal/reception"
 	"mems/internal/server"
 	"mems/internal/store"
 	"mems/internal/telemetry"
@@ -75,11 +76,15 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer func() { _ = st.Close() }()
+	desk, err := reception.Handler()
+	if err != nil {
+		return err
+	}
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: commit, Log: log,
 		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
 		Open: p.open(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
-		WebhooksInside: len(inside) > 0,
+		WebhooksInside: len(inside) > 0, Desk: desk,
 	})
 	if err != nil {
 		return err
@@ -226,6 +231,7 @@ func (p *program) welcome(d *database, address string) {
 	}
 	_, _ = fmt.Fprintf(p.out, `
 MEMS is serving %[1]s
+  reception desk  %[1]s/reception/
   documentation   %[1]s/docs
   health          %[1]s/readyz
   database        %[2]s

@@ -29,6 +29,10 @@ func (s *Server) registerAssets() {
 	s.echo.GET("/docs/init.js", asset("docs/init.js", "text/javascript; charset=utf-8"))
 	s.echo.GET("/docs/styles.js", asset("docs/styles.js", "text/javascript; charset=utf-8"))
 	s.echo.GET("/docs/style.css", asset("docs/style.css", "text/css; charset=utf-8"))
+	if s.cfg.Desk != nil {
+		s.echo.GET("/reception", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "/reception/") })
+		s.echo.GET("/reception/*", echo.WrapHandler(s.cfg.Desk))
+	}
 	s.echo.GET("/docs/scalar.js", asset("docs/scalar.js.gz", "text/javascript; charset=utf-8"))
 }
 

@@ -54,6 +54,8 @@ type Config struct {
 	// WebhooksInside takes webhooks whose address is not https: the settings allow
 	// some within the clinic's own network.
 	WebhooksInside bool
+	// Desk is the reception desk's web app, served under /reception/; nil: none.
+	Desk http.Handler
 	// Now is the clock for limits and tokens; nil is the real one.
 	Now func() time.Time
 	// Observe is told of every request when it has been answered: for metrics and

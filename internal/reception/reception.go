@@ -1,0 +1,117 @@
+// Package reception is the reception desk: a web app for the people who book, check
+// in and look after a clinic's day. It is made of files alone, built from web/ by
+// "make desk" and kept in dist/, so that the program is built by Go alone. It talks
+// to the public API, by the generated client, and to nothing else.
+package reception
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed dist
+var dist embed.FS
+
+// Policy is the Content-Security-Policy of the desk's pages: its own files and the
+// API beside them.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+// file is one file of the desk, ready to be sent.
+type file struct {
+	data, packed []byte
+	mediaType    string
+	etag         string
+	hashed       bool // its name changes with its content
+}
+
+// Handler serves the desk under /reception/.
+func Handler() (http.Handler, error) {
+	files := map[string]file{}
+	err := fs.WalkDir(dist, "dist", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := dist.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		f := file{data: data, mediaType: mime.TypeByExtension(path.Ext(name)), hashed: strings.HasPrefix(name, "dist/assets/")}
+		switch path.Ext(name) { // what a machine's own table calls them must not matter
+		case ".js":
+			f.mediaType = "text/javascript; charset=utf-8"
+		case ".css":
+			f.mediaType = "text/css; charset=utf-8"
+		case ".html":
+			f.mediaType = "text/html; charset=utf-8"
+		case ".svg":
+			f.mediaType = "image/svg+xml"
+		}
+		sum := sha256.Sum256(data)
+		f.etag = `"` + hex.EncodeToString(sum[:8]) + `"`
+		if f.packed, err = pack(data); err != nil {
+			return err
+		}
+		files[strings.TrimPrefix(name, "dist/")] = f
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := files["index.html"]; !ok {
+		return nil, fmt.Errorf(`reception: internal/reception/dist has no index.html; run "make desk"`)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(r.URL.Path, "/reception/")
+		if name == "" {
+			name = "index.html"
+		}
+		f, ok := files[name]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		f.send(w, r)
+	}), nil
+}
+
+func (f file) send(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", f.mediaType)
+	h.Set("Content-Security-Policy", Policy)
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("Cache-Control", "no-cache") // ask each time; a new version of MEMS brings new files
+	if f.hashed {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	data, tag := f.data, f.etag
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		data, tag = f.packed, strings.TrimSuffix(f.etag, `"`)+`-gz"`
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", tag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+func pack(data []byte) ([]byte, error) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(data); err != nil {
+		return nil, err
+	}
+	err = z.Close()
+	return b.Bytes(), err
+}

@@ -1,0 +1,82 @@
+// What is done to visits, with what to say about it and how to take it back.
+import { type Appointment, type AppointmentCancel, isProblem, type NoAnswer, type Problem, type Result } from "mems-client";
+import { desk } from "./desk.svelte.js";
+import { mems } from "./session.js";
+import { clock, shortDate, dateAt } from "./time.js";
+
+type Step = "confirm" | "check-in" | "start" | "complete" | "no-show" | "leave" | "undo";
+
+const steps: Record<Step, { call: (id: number) => Promise<Result<Appointment>>; done: string }> = {
+  confirm: { call: (id) => mems.confirmAppointment({ path: { id } }), done: "is confirmed" },
+  "check-in": { call: (id) => mems.checkInAppointment({ path: { id } }), done: "is checked in" },
+  start: { call: (id) => mems.startAppointment({ path: { id } }), done: "is with the doctor" },
+  complete: { call: (id) => mems.completeAppointment({ path: { id } }), done: "is done" },
+  "no-show": { call: (id) => mems.noShowAppointment({ path: { id } }), done: "did not come" },
+  leave: { call: (id) => mems.leaveAppointment({ path: { id } }), done: "has left" },
+  undo: { call: (id) => mems.undoAppointment({ path: { id } }), done: "is as it was before" },
+};
+
+export type { Step };
+
+function who(a: Appointment): string {
+  return a.patient ? `${a.patient.first_name} ${a.patient.last_name}` : "The visit";
+}
+
+/** Takes the last step back. */
+async function undo(a: Appointment): Promise<void> {
+  const answer = await steps.undo.call(a.id);
+  if (answer.error) desk.complain(answer.error);
+  else desk.say(`${who(a)}: undone.`);
+  desk.refresh();
+}
+
+/** Takes one step of a visit; answers with whether it was taken. */
+export async function step(a: Appointment, s: Step): Promise<boolean> {
+  const answer = await steps[s].call(a.id);
+  if (answer.error) desk.complain(answer.error);
+  else desk.say(`${who(a)} ${steps[s].done}.`, s === "undo" ? undefined : () => undo(a));
+  desk.refresh();
+  return !answer.error;
+}
+
+export async function checkIn(a: Appointment): Promise<void> {
+  await step(a, "check-in");
+}
+
+export async function cancel(a: Appointment, body: AppointmentCancel): Promise<Problem | NoAnswer | undefined> {
+  const answer = await mems.cancelAppointment({ path: { id: a.id }, body });
+  if (answer.error) return answer.error;
+  desk.say(`${who(a)} at ${clock(a.start_time, desk.zone)} is cancelled.`, () => undo(a));
+  desk.refresh();
+  return undefined;
+}
+
+/** Moves a visit. What is in the way is shown with what is free instead. */
+export async function reschedule(a: Appointment, to: { doctor: number; start: number; minutes?: number }): Promise<Problem | NoAnswer | undefined> {
+  const old = { doctor: a.doctor_id, start: Date.parse(a.start_time), minutes: a.duration_minutes };
+  const error = await move(a, to);
+  if (error) {
+    if (isProblem(error) && error.alternatives?.length) desk.refused = { visit: a, problem: error };
+    else desk.complain(error);
+    return error;
+  }
+  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, async () => {
+    const back = await move(a, old);
+    if (back) desk.complain(back);
+    else desk.say(`${who(a)} is back at ${clock(old.start, desk.zone)}.`);
+  });
+  return undefined;
+}
+
+async function move(a: Appointment, to: { doctor: number; start: number; minutes?: number }): Promise<Problem | NoAnswer | undefined> {
+  const answer = await mems.rescheduleAppointment({
+    path: { id: a.id },
+    body: {
+      doctor_id: to.doctor,
+      start_time: new Date(to.start).toISOString(),
+      ...(to.minutes ? { duration_minutes: to.minutes } : {}),
+    },
+  });
+  desk.refresh();
+  return answer.error;
+}

@@ -1,0 +1,61 @@
+// What a column of the calendar shows: one doctor on one day.
+import type { Appointment, Closure, Doctor, TimeOff, WorkingHours } from "mems-client";
+import { outside, type Stretch, worksOn } from "./hours.js";
+import { at, dateAt, dayWindow, MINUTE } from "./time.js";
+
+interface Known {
+  zone: string;
+  today: string;
+  visits: Appointment[];
+  closures: Closure[];
+  hours: Record<number, WorkingHours>;
+  away: Record<number, TimeOff[]>;
+}
+
+const offReasons: Record<TimeOff["reason"], string> = { vacation: "On holiday", illness: "Ill", training: "Training", meeting: "Meeting", other: "Away" };
+
+/** The part of the day that is worth showing, in minutes from its beginning: from the first hour of anybody to the last. */
+export function span(days: string[], doctors: Doctor[], known: Known): { from: number; to: number } {
+  let from = 8 * 60;
+  let to = 17 * 60;
+  for (const date of days) {
+    const day = dayWindow(date, known.zone);
+    const stretch = (s: Stretch) => {
+      if (s.end <= day.start || s.start >= day.end) return;
+      from = Math.min(from, Math.floor((Math.max(s.start, day.start) - day.start) / MINUTE / 60) * 60);
+      to = Math.max(to, Math.ceil((Math.min(s.end, day.end) - day.start) / MINUTE / 60) * 60);
+    };
+    for (const d of doctors) worksOn(known.hours[d.id], date, known.zone)?.forEach(stretch);
+    for (const v of known.visits) if (dateAt(v.start_time, known.zone) === date) stretch(times(v));
+  }
+  return { from, to };
+}
+
+function times(v: { start_time: string; end_time: string }): Stretch {
+  return { start: Date.parse(v.start_time), end: Date.parse(v.end_time) };
+}
+
+export function columnFor(doctor: Doctor, date: string, range: { from: number; to: number }, known: Known) {
+  const day = dayWindow(date, known.zone);
+  // By the wall, so that a week with a change of the clocks stays aligned.
+  const wall = (m: number) => (m >= 1440 ? day.end : at(date, `${String(Math.floor(m / 60)).padStart(2, "0")}:00`, known.zone));
+  const shown = { start: wall(range.from), end: Math.min(day.end, wall(range.to)) };
+  const works = worksOn(known.hours[doctor.id], date, known.zone);
+  const blocked = works ? outside(works, shown).map((s) => ({ ...s, why: "" })) : [];
+  const off = (list: (Stretch & { why: string })[]) =>
+    list
+      .filter((s) => s.start < shown.end && s.end > shown.start)
+      .map((s) => ({ ...s, start: Math.max(s.start, shown.start), end: Math.min(s.end, shown.end) }));
+  return {
+    doctor: doctor.id,
+    from: shown.start,
+    to: shown.end,
+    visits: known.visits.filter((v) => v.doctor_id === doctor.id && dateAt(v.start_time, known.zone) === date && v.status !== "cancelled"),
+    blocked: [
+      ...blocked,
+      ...off((known.away[doctor.id] ?? []).map((o) => ({ ...times(o), why: offReasons[o.reason] }))),
+      ...off(known.closures.map((c) => ({ ...times(c), why: `Closed: ${c.name}` }))),
+    ],
+    today: date === known.today,
+  };
+}

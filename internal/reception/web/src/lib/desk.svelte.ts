@@ -1,0 +1,308 @@
+// What the desk knows: the clinic, the day that is shown, and what has just been said.
+import {
+  type Appointment,
+  type AppointmentType,
+  type Caller,
+  type Change,
+  type Closure,
+  type Doctor,
+  follow,
+  isProblem,
+  type NoAnswer,
+  pages,
+  type Permission,
+  type Problem,
+  problemOf,
+  type Room,
+  type Ticket,
+  type TimeOff,
+  unwrap,
+  type WorkingHours,
+} from "mems-client";
+import { mems, setKey } from "./session.js";
+import { addDays, dateAt, dayWindow, monday } from "./time.js";
+
+export type View = "day" | "week" | "board" | "find";
+export type Line = "connecting" | "live" | "lost";
+
+export interface Toast {
+  id: number;
+  text: string;
+  kind: "done" | "wrong";
+  undo?: () => Promise<void>;
+}
+
+/** What the booking dialog begins with. */
+export interface Draft {
+  doctor: number;
+  start: number;
+  minutes?: number;
+  patient?: { id: number; name: string };
+}
+
+class Desk {
+  phase = $state<"starting" | "signed-out" | "ready" | "unreachable">("starting");
+  zone = $state("UTC");
+  caller = $state.raw<Caller>();
+  doctors = $state.raw<Doctor[]>([]);
+  types = $state.raw<AppointmentType[]>([]);
+  rooms = $state.raw<Room[]>([]);
+  view = $state<View>("day");
+  date = $state("");
+  /** The doctor of the week view. */
+  doctor = $state(0);
+  hidden = $state<number[]>(JSON.parse(localStorage.getItem("mems-hidden") ?? "[]") as number[]);
+  visits = $state.raw<Appointment[]>([]);
+  tickets = $state.raw<Ticket[]>([]);
+  closures = $state.raw<Closure[]>([]);
+  hours = $state.raw<Record<number, WorkingHours>>({});
+  away = $state.raw<Record<number, TimeOff[]>>({});
+  loading = $state(true);
+  /** When what is shown was read; 0: never. */
+  readAt = $state(0);
+  trouble = $state("");
+  line = $state<Line>("connecting");
+  now = $state(Date.now());
+  toasts = $state<Toast[]>([]);
+  draft = $state.raw<Draft>();
+  open = $state<number>(); // the visit whose card is open
+  moving = $state.raw<Appointment>();
+  /** A move that was refused, with what is free instead. */
+  refused = $state.raw<{ visit: Appointment; problem: Problem }>();
+
+  shown = $derived(this.doctors.filter((d) => !this.hidden.includes(d.id)));
+  today = $derived(dateAt(this.now, this.zone));
+
+  private asked = 0;
+  private toastId = 0;
+  private ending: AbortController | undefined;
+  private soon: ReturnType<typeof setTimeout> | undefined;
+  private stale = new Set<number>();
+
+  may(p: Permission): boolean {
+    return this.caller?.permissions.includes(p) ?? false;
+  }
+
+  typeOf(a: { type_id: number | null }): AppointmentType | undefined {
+    return this.types.find((t) => t.id === a.type_id);
+  }
+
+  doctorName(id: number): string {
+    return this.doctors.find((d) => d.id === id)?.full_name ?? `Doctor ${id}`;
+  }
+
+  roomName(id: number | null): string {
+    return this.rooms.find((r) => r.id === id)?.name ?? "";
+  }
+
+  async start(): Promise<void> {
+    this.phase = "starting";
+    const [version, me] = await Promise.all([mems.getVersion(), mems.getCaller()]);
+    if (version.data) this.zone = version.data.time_zone;
+    this.date ||= dateAt(Date.now(), this.zone);
+    if (isProblem(me.error, "unauthenticated")) {
+      this.phase = "signed-out";
+      return;
+    }
+    if (!me.data) {
+      this.trouble = said(me.error);
+      this.phase = "unreachable";
+      return;
+    }
+    this.caller = me.data;
+    try {
+      await this.readHouse();
+    } catch (error) {
+      this.trouble = said(problemOf(error) ?? (error as NoAnswer));
+      this.phase = "unreachable";
+      return;
+    }
+    this.phase = "ready";
+    void this.read();
+    void this.watch();
+  }
+
+  signOut(): void {
+    this.ending?.abort();
+    setKey(undefined);
+    this.caller = undefined;
+    this.visits = [];
+    this.phase = "signed-out";
+  }
+
+  private async readHouse(): Promise<void> {
+    const [doctors, types, rooms] = await Promise.all([
+      all(pages(mems.listDoctors, { query: { is_active: true, limit: 200 } })),
+      all(pages(mems.listAppointmentTypes, { query: { limit: 200 } })),
+      all(pages(mems.listRooms, { query: { limit: 200 } })),
+    ]);
+    const own = this.caller?.doctor_id;
+    this.doctors = own ? doctors.filter((d) => d.id === own) : doctors;
+    this.types = types;
+    this.rooms = rooms;
+    if (!this.doctors.some((d) => d.id === this.doctor)) this.doctor = this.doctors[0]?.id ?? 0;
+  }
+
+  /** Reads what is shown. Of several that are under way only the last one counts. */
+  async read(): Promise<void> {
+    const turn = ++this.asked;
+    const date = this.date;
+    const week = this.view === "week";
+    const doctor = this.doctor;
+    const from = week ? monday(date) : date;
+    const window = { start: dayWindow(from, this.zone).start, end: dayWindow(week ? addDays(from, 6) : from, this.zone).end };
+    const iso = (t: number) => new Date(t).toISOString();
+    const of = week ? this.doctors.filter((d) => d.id === doctor) : this.doctors;
+    try {
+      const [visits, closures] = await Promise.all([
+        all(
+          pages(mems.listAppointments, {
+            query: week
+              ? { from: iso(window.start), to: iso(window.end), doctor_id: doctor, include: ["patient"], limit: 200 }
+              : { date, include: ["patient"], limit: 200 },
+          }),
+        ),
+        all(pages(mems.listClosures, { query: { from: iso(window.start), limit: 200 } })),
+        this.readCalendars(of, iso(window.start)),
+        this.readQueue(),
+      ]);
+      if (turn !== this.asked) return;
+      this.visits = visits;
+      this.closures = closures.filter((c) => Date.parse(c.start_time) < window.end);
+      this.trouble = "";
+      this.readAt = Date.now();
+    } catch (error) {
+      if (turn !== this.asked) return;
+      const problem = problemOf(error);
+      if (isProblem(problem, "unauthenticated")) this.signOut();
+      this.trouble = said(problem ?? (error as NoAnswer));
+    } finally {
+      if (turn === this.asked) this.loading = false;
+    }
+  }
+
+  private async readCalendars(doctors: Doctor[], from: string): Promise<void> {
+    await Promise.all(
+      doctors.map(async (d) => {
+        const [hours, away] = await Promise.all([
+          this.hours[d.id] && !this.stale.has(d.id) ? this.hours[d.id] : unwrap(mems.getWorkingHours({ path: { id: d.id } })),
+          all(pages(mems.listTimeOff, { path: { id: d.id }, query: { from, limit: 50 } })),
+        ]);
+        this.stale.delete(d.id);
+        if (hours) this.hours = { ...this.hours, [d.id]: hours };
+        this.away = { ...this.away, [d.id]: away };
+      }),
+    );
+  }
+
+  private async readQueue(): Promise<void> {
+    if (this.view !== "board" || !this.may("queue:read")) return;
+    const queues = await Promise.all(
+      this.doctors.map((d) => all(pages(mems.getQueue, { query: { doctor_id: d.id, date: this.date, limit: 200 } }))),
+    );
+    this.tickets = queues.flat();
+  }
+
+  show(view: View, date = this.date): void {
+    if (view === this.view && date === this.date) return;
+    this.view = view;
+    this.date = date;
+    this.loading = true;
+    void this.read();
+  }
+
+  week(doctor: number): void {
+    this.doctor = doctor;
+    this.view = "week";
+    this.loading = true;
+    void this.read();
+  }
+
+  hide(id: number, hidden: boolean): void {
+    this.hidden = hidden ? [...this.hidden, id] : this.hidden.filter((h) => h !== id);
+    localStorage.setItem("mems-hidden", JSON.stringify(this.hidden));
+  }
+
+  /** Follows the clinic's changes; while the line is down, looks every five seconds. */
+  private async watch(): Promise<void> {
+    this.ending?.abort();
+    const ending = new AbortController();
+    this.ending = ending;
+    const poll = setInterval(() => {
+      this.now = Date.now();
+      if (this.line !== "live") void this.read();
+    }, 5000);
+    ending.signal.addEventListener("abort", () => clearInterval(poll));
+    const onState = (state: "live" | "lost") => {
+      if (state === "live" && this.line === "lost") this.refresh();
+      this.line = state;
+    };
+    try {
+      for await (const { event, data } of follow<Change>(mems, "/stream", { signal: ending.signal, onState, firstDelay: 300 })) {
+        if (event === "change") this.heed(data);
+      }
+    } catch (error) {
+      this.line = "lost";
+      if (isProblem(problemOf(error), "unauthenticated")) this.signOut();
+    }
+  }
+
+  private heed(c: Change): void {
+    switch (c.object) {
+      case "working_hours":
+        this.stale.add(c.object_id);
+        break;
+      case "doctor":
+      case "room":
+      case "appointment_type":
+        void this.readHouse().then(() => this.refresh(), () => this.refresh());
+        return;
+      case "appointment":
+      case "ticket":
+      case "time_off":
+      case "closure":
+      case "patient":
+        break;
+      default:
+        return;
+    }
+    this.refresh();
+  }
+
+  /** Reads again, once for what happens together. */
+  refresh(): void {
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => void this.read(), 50);
+  }
+
+  say(text: string, undo?: () => Promise<void>): void {
+    this.toast({ text, kind: "done", ...(undo ? { undo } : {}) });
+  }
+
+  complain(error: Problem | NoAnswer | undefined): void {
+    if (error) this.toast({ text: said(error), kind: "wrong" });
+  }
+
+  private toast(t: Omit<Toast, "id">): void {
+    const toast = { ...t, id: ++this.toastId };
+    this.toasts = [...this.toasts.slice(-2), toast];
+    setTimeout(() => this.dismiss(toast.id), t.undo ? 12_000 : 7_000);
+  }
+
+  dismiss(id: number): void {
+    this.toasts = this.toasts.filter((t) => t.id !== id);
+  }
+}
+
+/** A refusal in words. */
+export function said(error: Problem | NoAnswer): string {
+  return isProblem(error) ? `${error.title}. ${error.detail}` : "The server does not answer. What you see may be old; it is tried again by itself.";
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
+export const desk = new Desk();

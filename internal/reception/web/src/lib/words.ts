@@ -1,0 +1,62 @@
+// What the desk calls things.
+import type { AppointmentStatus, CancellationReason } from "mems-client";
+
+export const statusWords: Record<AppointmentStatus, string> = {
+  scheduled: "Scheduled",
+  confirmed: "Confirmed",
+  checked_in: "Here",
+  in_progress: "With the doctor",
+  completed: "Done",
+  cancelled: "Cancelled",
+  no_show: "Did not come",
+  left_without_being_seen: "Left",
+};
+
+/** A sign beside the colour, for those who do not tell colours apart. */
+export const statusSigns: Record<AppointmentStatus, string> = {
+  scheduled: "",
+  confirmed: "✓",
+  checked_in: "●",
+  in_progress: "▶",
+  completed: "■",
+  cancelled: "✕",
+  no_show: "–",
+  left_without_being_seen: "↩",
+};
+
+/** States that free the time again. */
+export const frees: ReadonlySet<AppointmentStatus> = new Set<AppointmentStatus>(["cancelled", "no_show", "left_without_being_seen"]);
+
+export const reasonWords: Record<CancellationReason, string> = {
+  patient_request: "The patient asked for it",
+  doctor_unavailable: "The doctor cannot come",
+  clinic_closed: "The clinic is closed",
+  rebooked: "Booked anew",
+  booked_in_error: "Booked by mistake",
+  other: "Another reason",
+};
+
+/** What the history calls what was done. */
+export const actionWords: Record<string, string> = {
+  book: "Booked",
+  confirm: "Confirmed",
+  check_in: "Checked in",
+  start: "Went in",
+  complete: "Done",
+  no_show: "Did not come",
+  leave: "Left",
+  cancel: "Cancelled",
+  undo: "Undone",
+  reschedule: "Moved",
+  merge: "Record merged",
+  import: "Imported",
+};
+
+export function fullName(p: { first_name: string; last_name: string } | undefined): string {
+  return p ? `${p.last_name}, ${p.first_name}` : "";
+}
+
+/** A doctor's name as a column's head: without the title that all of them have. */
+export function shortName(name: string): string {
+  return name.replace(/^(Prof\.\s+)?Dr\.\s+(med\.\s+)?/u, "");
+}
