@@ -21,6 +21,7 @@ TESTARGS  ?=
 GOLANGCI_VERSION    := v2.15.0
 ACTIONLINT_VERSION  := v1.7.12
 GOVULNCHECK_VERSION := v1.9.0
+OASDIFF_VERSION     := v1.35.0
 SCALAR_VERSION      := 1.46.4
 SCALAR_SHA256       := 81b8d2bdab4a42ab81465386441b9a0f928b68631364360f00e8cce620cc1efb
 
@@ -31,6 +32,7 @@ TOOLS       := $(abspath .tools)
 GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 ACTIONLINT  := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)/actionlint
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
+OASDIFF     := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)/oasdiff
 PROFILE     := $(TOOLS)/cover.out
 COVER_MIN   := 85.0
 GEN         := gen
@@ -157,6 +159,15 @@ docs-assets: ## fetch the pinned Scalar again into internal/server/docs
 	@gzip -n9 < $(TOOLS)/scalar/package/dist/browser/standalone.js > internal/server/docs/scalar.js.gz
 	@echo "internal/server/docs/scalar.js.gz is Scalar $(SCALAR_VERSION)"
 
+.PHONY: check-breaking
+check-breaking: $(OASDIFF) ## fail when openapi.yaml breaks who builds on the newest release
+	@OASDIFF=$(OASDIFF) $(GO) test -count=1 -tags oasdiff -run TestGate ./internal/publish
+	@$(GO) run ./internal/publish -oasdiff $(OASDIFF) check
+
+.PHONY: release-spec
+release-spec: go-present ## keep openapi.yaml as the release of its version (FORCE=1 replaces one)
+	@$(GO) run ./internal/publish $(if $(FORCE),-force) release
+
 ##@ Care
 
 .PHONY: fmt
@@ -192,6 +203,10 @@ $(GOLANGCI): | go-present
 $(ACTIONLINT): | go-present
 	@echo "installing actionlint $(ACTIONLINT_VERSION) into .tools"
 	@GOBIN=$(@D) $(GO) install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+
+$(OASDIFF): | go-present
+	@echo "installing oasdiff $(OASDIFF_VERSION) into .tools"
+	@GOBIN=$(@D) $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 
 $(GOVULNCHECK): | go-present
 	@echo "installing govulncheck $(GOVULNCHECK_VERSION) into .tools"
