@@ -164,6 +164,10 @@ check-breaking: $(OASDIFF) ## fail when openapi.yaml breaks who builds on the ne
 	@OASDIFF=$(OASDIFF) $(GO) test -count=1 -tags oasdiff -run TestGate ./internal/publish
 	@$(GO) run ./internal/publish -oasdiff $(OASDIFF) check
 
+.PHONY: publish
+publish: $(OASDIFF) ## site/: the contract as a static site that opens without a network
+	@$(GO) run ./internal/publish -oasdiff $(OASDIFF) site
+
 .PHONY: release-spec
 release-spec: go-present ## keep openapi.yaml as the release of its version (FORCE=1 replaces one)
 	@$(GO) run ./internal/publish $(if $(FORCE),-force) release
@@ -194,7 +198,7 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
-	rm -rf bin .tools gen/node_modules
+	rm -rf bin site .tools gen/node_modules
 
 $(GOLANGCI): | go-present
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into .tools (first time: minutes)"

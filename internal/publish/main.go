@@ -35,9 +35,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	switch flags.Arg(0) {
 	case "check":
 		return check(ctx, *oasdiff, contractFile, releasedDir, out)
+	case "site":
+		diff := func(base, revision spec) (changes, error) { return compare(ctx, *oasdiff, base, revision) }
+		return buildSite(".", "site", diff, out)
 	case "release":
 		return release(contractFile, releasedDir, *force, out)
 	default:
-		return fmt.Errorf("say check or release, not %q", flags.Arg(0))
+		return fmt.Errorf("say check, release or site, not %q", flags.Arg(0))
 	}
 }

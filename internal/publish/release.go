@@ -19,6 +19,32 @@ import (
 type spec struct {
 	path, version string
 	data          []byte
+	// folder is where the site has it, when not under its version; note is what
+	// is said beside the version.
+	folder, note string
+}
+
+// home is the folder of the site that the contract's pages are in.
+func (s spec) home() string {
+	if s.folder != "" {
+		return s.folder
+	}
+	return s.version
+}
+
+// problemSlugs are the problem types that the contract has.
+func (s spec) problemSlugs() ([]string, error) {
+	var doc struct {
+		Components struct {
+			Schemas struct {
+				ProblemSlug struct {
+					Enum []string `yaml:"enum"`
+				} `yaml:"ProblemSlug"`
+			} `yaml:"schemas"`
+		} `yaml:"components"`
+	}
+	err := yaml.Unmarshal(s.data, &doc)
+	return doc.Components.Schemas.ProblemSlug.Enum, err
 }
 
 // canonical is the version as package semver wants it.
