@@ -168,6 +168,22 @@ check-breaking: $(OASDIFF) ## fail when openapi.yaml breaks who builds on the ne
 publish: $(OASDIFF) ## site/: the contract as a static site that opens without a network
 	@$(GO) run ./internal/publish -oasdiff $(OASDIFF) site
 
+# The mock server stands apart from gen/, which every run of CI installs.
+MOCK := internal/publish/conformance/node_modules/.package-lock.json
+
+.PHONY: mock
+mock: $(MOCK) ## a mock server for partners, from the examples in openapi.yaml
+	@cd internal/publish/conformance && npm run --silent mock
+
+.PHONY: check-mock
+check-mock: $(MOCK) ## start the mock server and see that it answers
+	@.ci/mock
+
+$(MOCK): internal/publish/conformance/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
+	@echo "installing the mock server into internal/publish/conformance/node_modules"
+	@cd internal/publish/conformance && npm ci --no-progress && touch node_modules/.package-lock.json
+
 .PHONY: release-spec
 release-spec: go-present ## keep openapi.yaml as the release of its version (FORCE=1 replaces one)
 	@$(GO) run ./internal/publish $(if $(FORCE),-force) release
@@ -198,7 +214,7 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
-	rm -rf bin site .tools gen/node_modules
+	rm -rf bin site .tools gen/node_modules internal/publish/conformance/node_modules
 
 $(GOLANGCI): | go-present
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into .tools (first time: minutes)"

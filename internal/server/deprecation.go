@@ -41,11 +41,16 @@ func deprecationOf(method, path string, op *openapi3.Operation) (*deprecation, e
 	if !since.Before(sunset) {
 		return nil, fmt.Errorf("contract: the x-sunset of %s is not after its x-deprecated-at", op.OperationID)
 	}
-	place := url.URL{Path: "/docs", Fragment: "tag/" + strings.ToLower(strings.ReplaceAll(op.Tags[0], " ", "-")) + "/" + method + path}
 	return &deprecation{
 		since: fmt.Sprintf("@%d", since.Unix()), sunset: sunset.Format(http.TimeFormat),
-		link: "<" + place.String() + `>; rel="deprecation"; type="text/html"`,
+		link: "</docs#" + DocsAnchor(method, path, op) + `>; rel="deprecation"; type="text/html"`,
 	}, nil
+}
+
+// DocsAnchor is the place of an operation on the page /docs.
+func DocsAnchor(method, path string, op *openapi3.Operation) string {
+	place := url.URL{Fragment: "tag/" + strings.ToLower(strings.ReplaceAll(op.Tags[0], " ", "-")) + "/" + method + path}
+	return place.EscapedFragment()
 }
 
 // announce sends the headers with every answer of the operation, refusals

@@ -98,7 +98,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
-	useFormats(doc)
+	UseFormats(doc)
 	validators, err := newValidators(doc, cfg.MaxBodyBytes)
 	if err != nil {
 		return nil, err
