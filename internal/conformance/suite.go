@@ -17,7 +17,7 @@ import (
 type Target struct {
 	URL    string // such as https://staging.example.org
 	Key    string // API key; empty where the server is open
-	Doctor int64  // a doctor to book with; 0 adds one, which takes doctors:write
+	Doctor int64  // a doctor to book with; 0 adds one, which takes directory:write
 	Now    time.Time
 	HTTP   *http.Client
 }
@@ -30,7 +30,8 @@ type suite struct {
 	contract *Contract
 	report   Report
 	run      string // tells this run's keys from those of others
-	broken   bool   // the server cannot be reached: the rest has no meaning
+	missed   bool   // the last answer was not the wanted one
+	broken   bool   // what the rest builds on failed: it is not tried
 
 	patients [2]int64
 	start    time.Time
@@ -47,9 +48,10 @@ func Run(ctx context.Context, contract *Contract, target Target, run string) Rep
 	target.URL = strings.TrimSuffix(target.URL, "/")
 	s := &suite{Target: target, ctx: ctx, contract: contract, run: run}
 	for _, chapter := range []func(){s.greet, s.prepare, s.refusals, s.book, s.conflicts, s.change, s.cancel} {
-		if !s.broken {
-			chapter()
-		}
+		chapter()
+	}
+	if s.broken {
+		s.note("the rest of the story", nil, "not tried, because it builds on what failed")
 	}
 	return s.report
 }
@@ -61,10 +63,20 @@ type ask struct {
 	header       map[string]string
 }
 
+// need is a check that the rest of the story builds on.
+func (s *suite) need(name string, a ask, status int, look func(Answer, object) []string) {
+	s.check(name, a, status, "", look)
+	s.broken = s.broken || s.missed
+}
+
 // check sends a request, and notes whether the answer has the status and, for
 // an error, the type, and whether it is as the contract has it. More faults come
 // from look, which sees the answer's body.
 func (s *suite) check(name string, a ask, status int, kind string, look func(Answer, object) []string) {
+	if s.broken {
+		return
+	}
+	s.missed = true
 	request, err := s.request(a)
 	if err != nil {
 		s.note(name, nil, "the request cannot be made: "+err.Error())
@@ -91,7 +103,7 @@ func (s *suite) check(name string, a ask, status int, kind string, look func(Ans
 		if answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden {
 			faults = append(faults, "Give the suite a key with the permission: --key, made by \"mems keys create --role manager Conformance\".")
 		}
-	} else if look != nil {
+	} else if s.missed = false; look != nil {
 		faults = append(faults, look(answer, content)...)
 	}
 	s.note(name, request, faults...)
