@@ -119,7 +119,7 @@ bench: go-present ## measure bookings and reads through HTTP; prints a table
 ##@ Contract
 
 .PHONY: generate
-generate: go-present ## rewrite gen/ from openapi.yaml
+generate: go-present gen/node_modules/.package-lock.json ## rewrite gen/ from openapi.yaml
 	@mkdir -p $(GEN)/api
 	@cp openapi.yaml $(GEN)/api/openapi.yaml
 	@printf '%s\n' \
@@ -132,13 +132,16 @@ generate: go-present ## rewrite gen/ from openapi.yaml
 	  'var SpecYAML []byte' > $(GEN)/api/spec.gen.go
 	@$(GO) run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen \
 	  -config gen/api/oapi-codegen.cfg.yaml -o $(GEN)/api/api.gen.go openapi.yaml
-	@echo "generated $(GEN)/api"
+	@mkdir -p $(GEN)/typescript/src
+	@cd gen && node typescript.mjs ../$(GEN)/typescript/src/generated
+	@echo "generated $(GEN)"
 
 .PHONY: check-generated
 check-generated: ## fail when gen/ is not what openapi.yaml gives
 	@rm -rf $(TOOLS)/generated
 	@$(MAKE) generate GEN=.tools/generated
-	@diff -ru --exclude='*.cfg.yaml' gen/api $(TOOLS)/generated/api || { \
+	@diff -ru --exclude='*.cfg.yaml' gen/api $(TOOLS)/generated/api && \
+	  diff -ru gen/typescript/src/generated $(TOOLS)/generated/typescript/src/generated || { \
 	  echo; echo "gen/ does not match openapi.yaml: run 'make generate' and commit what it writes" >&2; exit 1; }
 	@echo "gen/ matches openapi.yaml"
 
@@ -148,8 +151,12 @@ lint-spec: gen/node_modules/.package-lock.json ## Redocly and Spectral (OWASP) o
 
 gen/node_modules/.package-lock.json: gen/package-lock.json gen/package.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
-	@echo "installing the spec linters into gen/node_modules"
+	@echo "installing the linters and generators into gen/node_modules"
 	@cd gen && npm ci --no-progress && touch node_modules/.package-lock.json
+
+.PHONY: client
+client: go-present gen/node_modules/.package-lock.json ## build and check the TypeScript client; test it against a real server
+	@cd gen/typescript && npm run --silent build && npm run --silent check && npm run --silent test
 
 .PHONY: docs-assets
 docs-assets: ## fetch the pinned Scalar again into internal/server/docs
@@ -214,7 +221,7 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
-	rm -rf bin site .tools gen/node_modules internal/publish/conformance/node_modules
+	rm -rf bin site .tools gen/node_modules gen/typescript/dist internal/publish/conformance/node_modules
 
 $(GOLANGCI): | go-present
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into .tools (first time: minutes)"

@@ -35,6 +35,7 @@ GRANT SELECT, INSERT ON mems.waitlist_missed TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE, UPDATE ON mems.patient_identifiers TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.patient_name_guards TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.api_keys TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON mems.calendar_feeds TO 'mems_app'@'localhost';
 -- The audit trail can be written, and never rewritten. Of its chains, only where
 -- they end is noted.
 GRANT SELECT, INSERT ON mems.audit_entries TO 'mems_app'@'localhost';
@@ -43,6 +44,11 @@ GRANT SELECT, INSERT, DELETE ON mems.patient_secrets TO 'mems_app'@'localhost';
 -- Whoever is erased leaves no words in the history.
 GRANT UPDATE (note) ON mems.appointment_events TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON mems.idempotency_keys TO 'mems_app'@'localhost';
+-- What happened can be written and given its place, and never rewritten.
+GRANT SELECT, INSERT, UPDATE (position), DELETE ON mems.changes TO 'mems_app'@'localhost';
+GRANT SELECT, UPDATE ON mems.change_head TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.webhooks TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON mems.webhook_deliveries TO 'mems_app'@'localhost';
 
 -- mems_backup runs "mems backup" and "mems checksum". It can read, and nothing
 -- else; --binlog-position also needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR)

@@ -167,6 +167,48 @@ CREATE TABLE `audit_entries` (
   CONSTRAINT `audit_entries_seq` CHECK (`seq` > 0)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `calendar_feeds` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `name` varchar(100) NOT NULL,
+  `secret_hash` binary(32) NOT NULL,
+  `created_by` varchar(200) NOT NULL,
+  `created_at` datetime(6) NOT NULL,
+  `expires_at` datetime(6) DEFAULT NULL,
+  `revoked_at` datetime(6) DEFAULT NULL,
+  `last_used_at` datetime(6) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `calendar_feeds_doctor` (`doctor_id`),
+  CONSTRAINT `calendar_feeds_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `calendar_feeds_name_given` CHECK (char_length(`name`) > 0),
+  CONSTRAINT `calendar_feeds_expiry` CHECK (`expires_at` > `created_at`),
+  CONSTRAINT `calendar_feeds_revoked` CHECK (`revoked_at` >= `created_at`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `change_head` (
+  `id` int(11) NOT NULL,
+  `position` bigint(20) NOT NULL,
+  `turns` bigint(20) NOT NULL,
+  PRIMARY KEY (`id`),
+  CONSTRAINT `change_head_one` CHECK (`id` = 1)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `changes` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `position` bigint(20) DEFAULT NULL,
+  `at` datetime(6) NOT NULL,
+  `type` varchar(60) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `object` varchar(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `object_id` bigint(20) NOT NULL,
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `left_doctor` bigint(20) DEFAULT NULL,
+  `made_by_key` bigint(20) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `changes_position` (`position`),
+  KEY `changes_object` (`object`,`object_id`,`id`),
+  KEY `changes_age` (`at`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `closures` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `start_time` datetime(6) NOT NULL,
@@ -250,6 +292,7 @@ CREATE TABLE `idempotency_keys` (
 CREATE TABLE `installation` (
   `id` tinyint(4) NOT NULL,
   `disposable` tinyint(1) NOT NULL DEFAULT 0,
+  `calendar_uid` char(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
   PRIMARY KEY (`id`),
   CONSTRAINT `installation_one_row` CHECK (`id` = 1),
   CONSTRAINT `installation_disposable` CHECK (`disposable` in (0,1))
@@ -450,6 +493,51 @@ CREATE TABLE `waitlist_missed` (
   `start_time` datetime(6) NOT NULL,
   PRIMARY KEY (`waitlist_id`,`doctor_id`,`start_time`),
   CONSTRAINT `waitlist_missed_of` FOREIGN KEY (`waitlist_id`) REFERENCES `waitlist` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `webhook_deliveries` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `webhook_id` bigint(20) NOT NULL,
+  `position` bigint(20) DEFAULT NULL,
+  `at` datetime(6) NOT NULL,
+  `type` varchar(60) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `object` varchar(40) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL,
+  `object_id` bigint(20) DEFAULT NULL,
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `status` varchar(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `resent` tinyint(1) NOT NULL DEFAULT 0,
+  `attempts` int(11) NOT NULL DEFAULT 0,
+  `since` datetime(6) NOT NULL,
+  `next_at` datetime(6) DEFAULT NULL,
+  `last_at` datetime(6) DEFAULT NULL,
+  `last_status` int(11) DEFAULT NULL,
+  `last_error` varchar(200) DEFAULT NULL,
+  `created_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `webhook_deliveries_due` (`webhook_id`,`status`,`next_at`),
+  KEY `webhook_deliveries_order` (`webhook_id`,`object`,`object_id`,`status`,`id`),
+  KEY `webhook_deliveries_age` (`last_at`),
+  CONSTRAINT `webhook_deliveries_webhook` FOREIGN KEY (`webhook_id`) REFERENCES `webhooks` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `webhook_deliveries_status` CHECK (`status` in ('pending','delivered','dead')),
+  CONSTRAINT `webhook_deliveries_next` CHECK (`status` = 'pending' = (`next_at` is not null))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `webhooks` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `url` varchar(500) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `description` varchar(200) DEFAULT NULL,
+  `types` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL CHECK (json_valid(`types`)),
+  `enabled` tinyint(1) NOT NULL DEFAULT 1,
+  `disabled_reason` varchar(200) DEFAULT NULL,
+  `secret` binary(32) NOT NULL,
+  `old_secret` binary(32) DEFAULT NULL,
+  `old_until` datetime(6) DEFAULT NULL,
+  `created_by` varchar(200) NOT NULL,
+  `version` bigint(20) NOT NULL,
+  `created_at` datetime(6) NOT NULL,
+  `updated_at` datetime(6) NOT NULL,
+  PRIMARY KEY (`id`),
+  CONSTRAINT `webhooks_old_secret` CHECK (`old_secret` is null = (`old_until` is null))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `working_hours` (

@@ -40,6 +40,8 @@ type config struct {
 	TLSKeyFile         string        `env:"MEMS_TLS_KEY_FILE" doc:"file with the certificate's private key (PEM)"`
 	TrustedProxies     string        `env:"MEMS_TRUSTED_PROXIES" example:"10.0.0.0/8" doc:"addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
 	CORSOrigins        string        `env:"MEMS_CORS_ORIGINS" example:"https://desk.example.org" doc:"origins, separated by commas, whose pages may use the API from a browser; empty: none but its own"`
+	WebhookNetworks    string        `env:"MEMS_WEBHOOK_NETWORKS" example:"10.20.0.0/16" doc:"networks, separated by commas, that webhooks may be sent to although they are not public, and without https; empty: none"`
+	RetainChangesDays  int           `env:"MEMS_RETAIN_CHANGES_DAYS" envDefault:"90" doc:"mems retain removes changes from the feed that are older than so many days and are not the last of their record; 0 keeps them for ever, at most 36500"`
 	DatabaseURL        string        `env:"MEMS_DATABASE_URL" doc:"database to use, as mysql://user:password@host:3306/mems or a go-sql-driver DSN; empty starts a private server"`
 	DatabaseCAFile     string        `env:"MEMS_DATABASE_CA_FILE" doc:"file with the authorities (PEM) that sign the database server's certificate, for tls=mems in MEMS_DATABASE_URL; tls=true trusts those of the system"`
 	DataDir            string        `env:"MEMS_DATA_DIR" envDefault:".mems" doc:"where the private database server keeps its data"`
@@ -171,7 +173,8 @@ func unknownVariables(environ []string) []string {
 func (c *config) faults(given map[string]string) []error {
 	var zoneErr, macErr error
 	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
-	_, proxiesErr := c.trustedProxies()
+	_, proxiesErr := readNetworks(c.TrustedProxies)
+	_, networksErr := readNetworks(c.WebhookNetworks)
 	_, macErr = readMACKeys(c.AuditKeys)
 	issuer, issuerErr := url.Parse(c.OIDCIssuer)
 	var faults []error
@@ -190,6 +193,8 @@ func (c *config) faults(given map[string]string) []error {
 		{"AuditKeys", macErr == nil},
 		{"TLSKeyFile", (c.TLSCertFile == "") == (c.TLSKeyFile == "")},
 		{"TrustedProxies", proxiesErr == nil},
+		{"WebhookNetworks", networksErr == nil},
+		{"RetainChangesDays", 0 <= c.RetainChangesDays && c.RetainChangesDays <= 36_500},
 		{"CORSOrigins", !slices.ContainsFunc(c.corsOrigins(), func(o string) bool { return !isOrigin(o) })},
 		{"DatabaseEngine", slices.Contains([]string{"auto", "mariadb", "mysql"}, c.DatabaseEngine)},
 		{"DatabaseConns", 1 <= c.DatabaseConns && c.DatabaseConns <= 1000},
@@ -233,21 +238,21 @@ func isOrigin(s string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host
 }
 
-// trustedProxies reads addresses and networks.
-func (c *config) trustedProxies() ([]netip.Prefix, error) {
-	var proxies []netip.Prefix
-	for text := range strings.FieldsFuncSeq(c.TrustedProxies, func(r rune) bool { return r == ',' || r == ' ' }) {
+// readNetworks reads addresses and networks.
+func readNetworks(list string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for text := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
 		if address, err := netip.ParseAddr(text); err == nil {
-			proxies = append(proxies, netip.PrefixFrom(address, address.BitLen()))
+			networks = append(networks, netip.PrefixFrom(address, address.BitLen()))
 			continue
 		}
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
 			return nil, err
 		}
-		proxies = append(proxies, network.Masked())
+		networks = append(networks, network.Masked())
 	}
-	return proxies, nil
+	return networks, nil
 }
 
 func (c *config) corsOrigins() []string {

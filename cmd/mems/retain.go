@@ -10,10 +10,10 @@ import (
 // runRetain is the command "mems retain".
 func runRetain(ctx context.Context, p *program, args []string) error {
 	if len(args) > 0 {
-		return usageError{"retain takes nothing more; it is set by MEMS_RETAIN_PATIENT_YEARS and MEMS_RETAIN_AUDIT_YEARS"}
+		return usageError{"retain takes nothing more; it is set by MEMS_RETAIN_PATIENT_YEARS, MEMS_RETAIN_AUDIT_YEARS and MEMS_RETAIN_CHANGES_DAYS"}
 	}
-	if p.RetainPatientYears == 0 && p.RetainAuditYears == 0 {
-		p.say("nothing to do: MEMS_RETAIN_PATIENT_YEARS and MEMS_RETAIN_AUDIT_YEARS are 0, so everything is kept")
+	if p.RetainPatientYears == 0 && p.RetainAuditYears == 0 && p.RetainChangesDays == 0 {
+		p.say("nothing to do: MEMS_RETAIN_PATIENT_YEARS, MEMS_RETAIN_AUDIT_YEARS and MEMS_RETAIN_CHANGES_DAYS are 0, so everything is kept")
 		return nil
 	}
 	return p.withStore(ctx, time.Now, func(_ *database, st *store.Store) error {
@@ -24,6 +24,14 @@ func runRetain(ctx context.Context, p *program, args []string) error {
 				return err
 			}
 			p.say("%d patients of whom nothing was heard since %s are erased", n, since.Format(time.DateOnly))
+		}
+		if days := p.RetainChangesDays; days > 0 {
+			before := time.Now().AddDate(0, 0, -days)
+			n, err := st.PruneChanges(ctx, before)
+			if err != nil {
+				return err
+			}
+			p.say("%d changes from before %s that were followed by others are removed from the feed", n, before.Format(time.DateOnly))
 		}
 		if years := p.RetainAuditYears; years > 0 {
 			before := time.Now().AddDate(-years, 0, 0)

@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
+	"mems/internal/delivery"
 	"mems/internal/server"
 	"mems/internal/store"
 	"mems/internal/telemetry"
@@ -33,7 +35,11 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return fmt.Errorf("%w\nAnother program may use this address; end it, or choose another one with MEMS_HTTP_ADDR", err)
 	}
 	defer func() { _ = listener.Close() }()
-	proxies, err := p.trustedProxies()
+	proxies, err := readNetworks(p.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	inside, err := readNetworks(p.WebhookNetworks)
 	if err != nil {
 		return err
 	}
@@ -73,6 +79,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		Store: st, Zone: p.zone, Version: version, Commit: commit, Log: log,
 		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
 		Open: p.open(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
+		WebhooksInside: len(inside) > 0,
 	})
 	if err != nil {
 		return err
@@ -85,6 +92,12 @@ func serve(ctx context.Context, p *program, args []string) error {
 		p.adviseFirstKey(ctx, st)
 	}
 	go keepHouse(ctx, st, log)
+	sender := delivery.New(delivery.Config{
+		Store: st, Message: server.WebhookMessage, Inside: inside, Version: version, Now: time.Now, Log: log, Observe: watch.Delivered,
+	})
+	var sending sync.WaitGroup
+	sending.Go(func() { sender.Run(ctx) })
+	defer sending.Wait()
 	return p.serveHTTP(ctx, listener, watch.Handler(api), api.SetDraining, log)
 }
 
@@ -106,6 +119,9 @@ func keepHouse(ctx context.Context, st *store.Store, log *slog.Logger) {
 		}
 		if _, err := st.DeleteOldKeys(limit); err != nil {
 			log.DebugContext(ctx, "old answers to idempotency keys were not deleted", "cause", err)
+		}
+		if err := st.DeleteOldDeliveries(limit); err != nil {
+			log.DebugContext(ctx, "old messages were not deleted", "cause", err)
 		}
 		cancel()
 	}

@@ -222,6 +222,75 @@ func (e CancellationReason) Valid() bool {
 	}
 }
 
+// Defines values for ChangeObject.
+const (
+	ChangeObjectAppointment     ChangeObject = "appointment"
+	ChangeObjectAppointmentType ChangeObject = "appointment_type"
+	ChangeObjectClosure         ChangeObject = "closure"
+	ChangeObjectDoctor          ChangeObject = "doctor"
+	ChangeObjectHold            ChangeObject = "hold"
+	ChangeObjectPatient         ChangeObject = "patient"
+	ChangeObjectRoom            ChangeObject = "room"
+	ChangeObjectSeries          ChangeObject = "series"
+	ChangeObjectTicket          ChangeObject = "ticket"
+	ChangeObjectTimeOff         ChangeObject = "time_off"
+	ChangeObjectWaitlistEntry   ChangeObject = "waitlist_entry"
+	ChangeObjectWorkingHours    ChangeObject = "working_hours"
+)
+
+// Valid indicates whether the value is a known member of the ChangeObject enum.
+func (e ChangeObject) Valid() bool {
+	switch e {
+	case ChangeObjectAppointment:
+		return true
+	case ChangeObjectAppointmentType:
+		return true
+	case ChangeObjectClosure:
+		return true
+	case ChangeObjectDoctor:
+		return true
+	case ChangeObjectHold:
+		return true
+	case ChangeObjectPatient:
+		return true
+	case ChangeObjectRoom:
+		return true
+	case ChangeObjectSeries:
+		return true
+	case ChangeObjectTicket:
+		return true
+	case ChangeObjectTimeOff:
+		return true
+	case ChangeObjectWaitlistEntry:
+		return true
+	case ChangeObjectWorkingHours:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryStatus.
+const (
+	DeliveryStatusDead      DeliveryStatus = "dead"
+	DeliveryStatusDelivered DeliveryStatus = "delivered"
+	DeliveryStatusPending   DeliveryStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryStatus enum.
+func (e DeliveryStatus) Valid() bool {
+	switch e {
+	case DeliveryStatusDead:
+		return true
+	case DeliveryStatusDelivered:
+		return true
+	case DeliveryStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MergePreviewGained.
 const (
 	MergePreviewGainedBirthDate MergePreviewGained = "birth_date"
@@ -294,9 +363,12 @@ const (
 	PermissionAvailabilityRead     Permission = "availability:read"
 	PermissionCalendarRead         Permission = "calendar:read"
 	PermissionCalendarWrite        Permission = "calendar:write"
+	PermissionChangesRead          Permission = "changes:read"
 	PermissionClosuresWrite        Permission = "closures:write"
 	PermissionDirectoryRead        Permission = "directory:read"
 	PermissionDirectoryWrite       Permission = "directory:write"
+	PermissionFeedsRead            Permission = "feeds:read"
+	PermissionFeedsWrite           Permission = "feeds:write"
 	PermissionKeysRead             Permission = "keys:read"
 	PermissionKeysWrite            Permission = "keys:write"
 	PermissionPatientsErase        Permission = "patients:erase"
@@ -311,6 +383,8 @@ const (
 	PermissionVisitsWrite          Permission = "visits:write"
 	PermissionWaitlistRead         Permission = "waitlist:read"
 	PermissionWaitlistWrite        Permission = "waitlist:write"
+	PermissionWebhooksRead         Permission = "webhooks:read"
+	PermissionWebhooksWrite        Permission = "webhooks:write"
 )
 
 // Valid indicates whether the value is a known member of the Permission enum.
@@ -330,11 +404,17 @@ func (e Permission) Valid() bool {
 		return true
 	case PermissionCalendarWrite:
 		return true
+	case PermissionChangesRead:
+		return true
 	case PermissionClosuresWrite:
 		return true
 	case PermissionDirectoryRead:
 		return true
 	case PermissionDirectoryWrite:
+		return true
+	case PermissionFeedsRead:
+		return true
+	case PermissionFeedsWrite:
 		return true
 	case PermissionKeysRead:
 		return true
@@ -363,6 +443,10 @@ func (e Permission) Valid() bool {
 	case PermissionWaitlistRead:
 		return true
 	case PermissionWaitlistWrite:
+		return true
+	case PermissionWebhooksRead:
+		return true
+	case PermissionWebhooksWrite:
 		return true
 	default:
 		return false
@@ -425,7 +509,9 @@ const (
 	ProblemSlugAppointmentTypeInactive   ProblemSlug = "appointment-type-inactive"
 	ProblemSlugAppointmentTypeNotAllowed ProblemSlug = "appointment-type-not-allowed"
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
+	ProblemSlugCalendarFeedNotFound      ProblemSlug = "calendar-feed-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
+	ProblemSlugDeliveryNotFound          ProblemSlug = "delivery-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
 	ProblemSlugDoctorOverlap             ProblemSlug = "doctor-overlap"
@@ -479,6 +565,7 @@ const (
 	ProblemSlugValidationFailed          ProblemSlug = "validation-failed"
 	ProblemSlugWaitlistEntryClosed       ProblemSlug = "waitlist-entry-closed"
 	ProblemSlugWaitlistEntryNotFound     ProblemSlug = "waitlist-entry-not-found"
+	ProblemSlugWebhookNotFound           ProblemSlug = "webhook-not-found"
 )
 
 // Valid indicates whether the value is a known member of the ProblemSlug enum.
@@ -496,7 +583,11 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugAppointmentTypeNotFound:
 		return true
+	case ProblemSlugCalendarFeedNotFound:
+		return true
 	case ProblemSlugClosureNotFound:
+		return true
+	case ProblemSlugDeliveryNotFound:
 		return true
 	case ProblemSlugDoctorInactive:
 		return true
@@ -604,6 +695,8 @@ func (e ProblemSlug) Valid() bool {
 		return true
 	case ProblemSlugWaitlistEntryNotFound:
 		return true
+	case ProblemSlugWebhookNotFound:
+		return true
 	default:
 		return false
 	}
@@ -644,6 +737,7 @@ const (
 	ScopeAppointmentsRead  Scope = "appointments:read"
 	ScopeAppointmentsWrite Scope = "appointments:write"
 	ScopeCalendarRead      Scope = "calendar:read"
+	ScopeChangesRead       Scope = "changes:read"
 	ScopePatientsRead      Scope = "patients:read"
 	ScopePatientsWrite     Scope = "patients:write"
 	ScopeRecordsAll        Scope = "records:all"
@@ -659,6 +753,8 @@ func (e Scope) Valid() bool {
 	case ScopeAppointmentsWrite:
 		return true
 	case ScopeCalendarRead:
+		return true
+	case ScopeChangesRead:
 		return true
 	case ScopePatientsRead:
 		return true
@@ -1014,6 +1110,21 @@ func (e ListNextAvailableParamsStepMinutes) Valid() bool {
 	case ListNextAvailableParamsStepMinutesN5:
 		return true
 	case ListNextAvailableParamsStepMinutesN60:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListChangesParamsInclude.
+const (
+	ListChangesParamsIncludeRecord ListChangesParamsInclude = "record"
+)
+
+// Valid indicates whether the value is a known member of the ListChangesParamsInclude enum.
+func (e ListChangesParamsInclude) Valid() bool {
+	switch e {
+	case ListChangesParamsIncludeRecord:
 		return true
 	default:
 		return false
@@ -1806,6 +1917,129 @@ type AuditList struct {
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
 
+// CalendarFeed What is kept of a calendar feed.
+type CalendarFeed struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+}
+
+// CalendarFeedCreate A calendar feed to be made. `doctor_id` must be stated, so that nobody gets the whole
+// clinic's calendar by leaving it out: null means that. Without `expires_at` it is
+// valid until it is revoked.
+type CalendarFeedCreate struct {
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	ExpiresAt *Instant `json:"expires_at,omitempty"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+}
+
+// CalendarFeedCreated A new calendar feed.
+type CalendarFeedCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// DoctorID The doctor whose calendar it is; null for the whole clinic's.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// ExpiresAt When it ends by itself; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastUsedAt When the calendar was read, to the hour; null when never.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name What the feed is for; the calendar's name is the doctor's or the clinic's.
+	//
+	// Example: Phone of Dr. Haddad
+	Name string `json:"name"`
+
+	// RevokedAt When it was revoked; null when it was not.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
+
+	// URL The calendar's address, a secret, from the root of the server that this was asked
+	// of: put `https://` and the server's name before it. Shown this once.
+	//
+	//
+	// Example: /calendars/memscal_1_Jq0ZkQ1h0m2l8C0nqkP3o5r7s9t1u3v5w7x9y1z3A5B.ics
+	URL string `json:"url"`
+}
+
+// CalendarFeedList One page of calendar feeds.
+type CalendarFeedList struct {
+	// Items The feeds of this page, by id.
+	Items []CalendarFeed `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
 // CallNext For whom.
 type CallNext struct {
 	// DoctorID Identifies a record; given by the server, never used again. At most
@@ -1902,6 +2136,106 @@ type Candidate struct {
 	// Example: 23
 	PhoneEnds nullable.Nullable[string] `json:"phone_ends"`
 }
+
+// Change One change of one record. At most one of the records is there, and only with `include=record`.
+type Change struct {
+	// Appointment A booked time of one doctor with one patient: `start_time` up to, but
+	// not including, `end_time`, which is `start_time` plus
+	// `duration_minutes`.
+	Appointment *Appointment `json:"appointment,omitempty"`
+
+	// AppointmentType A kind of visit.
+	AppointmentType *AppointmentType `json:"appointment_type,omitempty"`
+
+	// At A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	At Instant `json:"at"`
+
+	// Closure A time in which the clinic takes no new bookings.
+	Closure *Closure `json:"closure,omitempty"`
+
+	// Cursor Where the feed goes on after this change.
+	//
+	// Example: AfdZ6dUC
+	Cursor string `json:"cursor"`
+
+	// Deleted The record is gone.
+	//
+	// Example: false
+	Deleted bool `json:"deleted"`
+
+	// Doctor A doctor's record.
+	Doctor *Doctor `json:"doctor,omitempty"`
+
+	// DoctorID Whose calendar it is in; null for none.
+	//
+	// Example: 1
+	DoctorID nullable.Nullable[int64] `json:"doctor_id"`
+
+	// Hold A time that is kept until it expires.
+	Hold *Hold `json:"hold,omitempty"`
+
+	// Object A kind of record. New kinds may be added; leave out what you do not know.
+	//
+	// Example: appointment
+	Object ChangeObject `json:"object"`
+
+	// ObjectID The record's id; of `working_hours`, the doctor's.
+	//
+	// Example: 1
+	ObjectID int64 `json:"object_id"`
+
+	// Patient A patient's record.
+	Patient *Patient `json:"patient,omitempty"`
+
+	// Room A place for appointments, with a calendar of its own.
+	Room *Room `json:"room,omitempty"`
+
+	// Series A recurring appointment, as it was booked, and its dates as they are.
+	Series *Series `json:"series,omitempty"`
+
+	// Ticket A patient's place in a doctor's queue.
+	Ticket *Ticket `json:"ticket,omitempty"`
+
+	// TimeOff A time in which a doctor takes no new bookings.
+	TimeOff *TimeOff `json:"time_off,omitempty"`
+
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	//
+	// Example: appointment.booked
+	Type string `json:"type"`
+
+	// WaitlistEntry A patient who would come if a time became free.
+	WaitlistEntry *WaitlistEntry `json:"waitlist_entry,omitempty"`
+
+	// WorkingHours When a doctor works, in the wall time of one zone.
+	WorkingHours *WorkingHours `json:"working_hours,omitempty"`
+}
+
+// ChangeList Changes in order.
+type ChangeList struct {
+	// Items The changes, oldest first.
+	Items []Change `json:"items"`
+
+	// More There are more already.
+	//
+	// Example: false
+	More bool `json:"more"`
+
+	// NextCursor Where to go on, whether there were changes or not.
+	//
+	// Example: AfdZ6dUC
+	NextCursor string `json:"next_cursor"`
+}
+
+// ChangeObject A kind of record. New kinds may be added; leave out what you do not know.
+//
+// Example: appointment
+type ChangeObject string
 
 // Closure A time in which the clinic takes no new bookings.
 type Closure struct {
@@ -2030,6 +2364,79 @@ type DayBlock struct {
 	// Example: 08:00
 	Start TimeOfDay `json:"start"`
 }
+
+// Delivery A message to a webhook.
+type Delivery struct {
+	// Attempts How often it was tried.
+	//
+	// Example: 1
+	Attempts int32 `json:"attempts"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// LastAttemptAt When it was tried last; null when it was not.
+	LastAttemptAt nullable.Nullable[time.Time] `json:"last_attempt_at"`
+
+	// LastError Why it was not taken; null when it was, or was not tried yet.
+	//
+	// Example: the receiver answered 500
+	LastError nullable.Nullable[string] `json:"last_error"`
+
+	// LastStatus What the receiver answered last; null for nothing.
+	//
+	// Example: 500
+	LastStatus nullable.Nullable[int32] `json:"last_status"`
+
+	// NextAttemptAt When it is tried next; null when it is not.
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
+
+	// Object The kind of record; null for a test.
+	//
+	// Example: appointment
+	Object nullable.Nullable[string] `json:"object"`
+
+	// ObjectID The record; null for a test.
+	//
+	// Example: 1
+	ObjectID nullable.Nullable[int64] `json:"object_id"`
+
+	// Status `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+	//
+	// Example: pending
+	Status DeliveryStatus `json:"status"`
+
+	// Type What happened: the kind of record, a dot, and `created`, `updated` or `deleted`; an appointment is `booked`, `rescheduled`, `updated`, or has come to a status.
+	//
+	// Example: appointment.booked
+	Type string `json:"type"`
+}
+
+// DeliveryList One page of messages.
+type DeliveryList struct {
+	// Items The messages of this page, newest first.
+	Items []Delivery `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// DeliveryStatus `pending`: to be sent, or to be tried again. `delivered`: taken. `dead`: given up after 24 hours.
+//
+// Example: pending
+type DeliveryStatus string
 
 // Doctor A doctor's record.
 type Doctor struct {
@@ -4033,6 +4440,165 @@ type WalkInCreate struct {
 	Specialization *Specialization `json:"specialization,omitempty"`
 }
 
+// Webhook Where changes are sent to.
+type Webhook struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// Description What it is for; null when nothing was said.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description"`
+
+	// DisabledReason Why the server switched it off; null when it did not.
+	//
+	// Example: the receiver answered 410
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookCreate A webhook to be made.
+type WebhookCreate struct {
+	// Description What it is for.
+	//
+	// Example: Referrer portal
+	Description *string `json:"description,omitempty"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types,omitempty"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookCreated A webhook with a secret that is new.
+type WebhookCreated struct {
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// CreatedBy Who made it.
+	//
+	// Example: key:1
+	CreatedBy string `json:"created_by"`
+
+	// Description What it is for; null when nothing was said.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description"`
+
+	// DisabledReason Why the server switched it off; null when it did not.
+	//
+	// Example: the receiver answered 410
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Secret The signing secret. Shown this once.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL string `json:"url"`
+}
+
+// WebhookList One page of webhooks.
+type WebhookList struct {
+	// Items The webhooks of this page, by id.
+	Items []Webhook `json:"items"`
+
+	// NextCursor Pass it as `cursor` for the next page; null when there is none.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// WebhookUpdate Members to change.
+type WebhookUpdate struct {
+	// Description What it is for; null takes it away.
+	//
+	// Example: Referrer portal
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether messages are sent.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	Types []string `json:"types,omitempty"`
+
+	// URL Where messages are sent: an https address, without a user name or a fragment.
+	//
+	// Example: https://partner.example.org/mems
+	URL *string `json:"url,omitempty"`
+}
+
 // WeekBlock A stretch of one day of every week, `start <= t < end`.
 type WeekBlock struct {
 	// End Wall clock time, 00:01 to 24:00, the next midnight.
@@ -4082,6 +4648,12 @@ type AppointmentID = ID
 // Example: 1
 type AppointmentTypeID = ID
 
+// CalendarFeedID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type CalendarFeedID = ID
+
 // ClosureID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
@@ -4090,6 +4662,12 @@ type ClosureID = ID
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeliveryID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type DeliveryID = ID
 
 // DoctorID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
@@ -4108,6 +4686,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // Include defines model for Include.
 type Include = []string
@@ -4157,11 +4738,23 @@ type TicketID = ID
 // Example: 1
 type WaitlistID = ID
 
+// WebhookID Identifies a record; given by the server, never used again. At most
+// 2^53 - 1, so that every JSON reader holds it exactly.
+//
+// Example: 1
+type WebhookID = ID
+
 // AppointmentMissing A problem document (RFC 9457).
 type AppointmentMissing = Problem
 
+// CalendarFeedMissing A problem document (RFC 9457).
+type CalendarFeedMissing = Problem
+
 // ClosureMissing A problem document (RFC 9457).
 type ClosureMissing = Problem
+
+// DeliveryMissing A problem document (RFC 9457).
+type DeliveryMissing = Problem
 
 // DoctorMissing A problem document (RFC 9457).
 type DoctorMissing = Problem
@@ -4237,6 +4830,9 @@ type UnsupportedMedia = Problem
 
 // WaitlistMissing A problem document (RFC 9457).
 type WaitlistMissing = Problem
+
+// WebhookMissing A problem document (RFC 9457).
+type WebhookMissing = Problem
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
@@ -4671,6 +5267,58 @@ type ListNextAvailableParamsPer string
 // ListNextAvailableParamsStepMinutes defines parameters for ListNextAvailable.
 type ListNextAvailableParamsStepMinutes int32
 
+// ListCalendarFeedsParams defines parameters for ListCalendarFeeds.
+type ListCalendarFeedsParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
+type CreateCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RevokeCalendarFeedParams defines parameters for RevokeCalendarFeed.
+type RevokeCalendarFeedParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetCalendarParams defines parameters for GetCalendar.
+type GetCalendarParams struct {
+	// IfNoneMatch Answer 304 if the `ETag` is still one of these (RFC 9110 section 13.1.2): one or
+	// several entity tags, or `*` for any.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
+
+	// Include `record`: with the records themselves.
+	Include *ListChangesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+}
+
+// ListChangesParamsInclude defines parameters for ListChanges.
+type ListChangesParamsInclude string
+
 // ListClosuresParams defines parameters for ListClosures.
 type ListClosuresParams struct {
 	// From Leave out what ended before this instant; by default now.
@@ -4980,6 +5628,15 @@ type UpdateRoomParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// StreamChangesParams defines parameters for StreamChanges.
+type StreamChangesParams struct {
+	// Objects Only changes of these kinds of record, separated by commas. Without it, of every kind that the caller may read.
+	Objects *string `form:"objects,omitempty" json:"objects,omitempty"`
+
+	// LastEventID The `id` of the last event that was received.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // CallTicketParams defines parameters for CallTicket.
 type CallTicketParams struct {
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
@@ -5144,6 +5801,79 @@ type CreateWalkInParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// IfMatch Make the change only if the record still has this `ETag` (RFC 9110
+	// section 13.1.1): one or several entity tags, or `*` for any.
+	// Without this header the change is made in any case.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Limit At most so many items in this page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only these.
+	Status *DeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// RedeliverWebhookParams defines parameters for RedeliverWebhook.
+type RedeliverWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyCreate
 
@@ -5170,6 +5900,9 @@ type CancelAppointmentJSONRequestBody = AppointmentCancel
 
 // RescheduleAppointmentJSONRequestBody defines body for RescheduleAppointment for application/json ContentType.
 type RescheduleAppointmentJSONRequestBody = AppointmentReschedule
+
+// CreateCalendarFeedJSONRequestBody defines body for CreateCalendarFeed for application/json ContentType.
+type CreateCalendarFeedJSONRequestBody = CalendarFeedCreate
 
 // CreateClosureJSONRequestBody defines body for CreateClosure for application/json ContentType.
 type CreateClosureJSONRequestBody = ClosureCreate
@@ -5224,6 +5957,12 @@ type CreateWaitlistEntryJSONRequestBody = WaitlistEntryCreate
 
 // CreateWalkInJSONRequestBody defines body for CreateWalkIn for application/json ContentType.
 type CreateWalkInJSONRequestBody = WalkInCreate
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
+type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -5314,6 +6053,24 @@ type ServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx echo.Context, params ListNextAvailableParams) error
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error
+	// ListChanges Follow what changes
+	// (GET /changes)
+	ListChanges(ctx echo.Context, params ListChangesParams) error
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx echo.Context, params ListClosuresParams) error
@@ -5446,6 +6203,9 @@ type ServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx echo.Context, id RoomID, params UpdateRoomParams) error
+	// StreamChanges Watch what changes
+	// (GET /stream)
+	StreamChanges(ctx echo.Context, params StreamChangesParams) error
 	// GetTicket Read a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx echo.Context, id TicketID) error
@@ -5488,6 +6248,33 @@ type ServerInterface interface {
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx echo.Context, params CreateWalkInParams) error
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
+	// CreateWebhook Have changes sent
+	// (POST /webhooks)
+	CreateWebhook(ctx echo.Context, params CreateWebhookParams) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error
+	// GetWebhook Read a webhook
+	// (GET /webhooks/{id})
+	GetWebhook(ctx echo.Context, id WebhookID) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error
+	// ListWebhookDeliveries List messages of a webhook
+	// (GET /webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error
+	// RedeliverWebhook Send a message again
+	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
+	RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error
+	// RotateWebhookSecret Get a new signing secret
+	// (POST /webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error
+	// TestWebhook Send a test message
+	// (POST /webhooks/{id}/test)
+	TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -6896,6 +7683,187 @@ func (w *ServerInterfaceWrapper) ListNextAvailable(ctx echo.Context) error {
 	return err
 }
 
+// ListCalendarFeeds converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCalendarFeeds(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCalendarFeedsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCalendarFeeds(ctx, params)
+	return err
+}
+
+// CreateCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateCalendarFeed(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateCalendarFeed(ctx, params)
+	return err
+}
+
+// GetCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendarFeed(ctx, id)
+	return err
+}
+
+// RevokeCalendarFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeCalendarFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CalendarFeedID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeCalendarFeedParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeCalendarFeed(ctx, id, params)
+	return err
+}
+
+// GetCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "token" -------------
+	var token string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", ctx.Param("token"), &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCalendarParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendar(ctx, token, params)
+	return err
+}
+
+// ListChanges converts echo context to params.
+func (w *ServerInterfaceWrapper) ListChanges(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "objects" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListChanges(ctx, params)
+	return err
+}
+
 // ListClosures converts echo context to params.
 func (w *ServerInterfaceWrapper) ListClosures(ctx echo.Context) error {
 	var err error
@@ -8180,6 +9148,41 @@ func (w *ServerInterfaceWrapper) UpdateRoom(ctx echo.Context) error {
 	return err
 }
 
+// StreamChanges converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamChanges(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamChangesParams
+	// ------------- Optional query parameter "objects" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", ctx.QueryParams(), &params.Objects, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter objects: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamChanges(ctx, params)
+	return err
+}
+
 // GetTicket converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTicket(ctx echo.Context) error {
 	var err error
@@ -8786,6 +9789,303 @@ func (w *ServerInterfaceWrapper) CreateWalkIn(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx, params)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx, params)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, id, params)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, id)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, id, params)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, id, params)
+	return err
+}
+
+// RedeliverWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) RedeliverWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "delivery_id" -------------
+	var deliveryID DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", ctx.Param("delivery_id"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delivery_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RedeliverWebhook(ctx, id, deliveryID, params)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, id, params)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, id, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -8912,6 +10212,22 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
 	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
 	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
+	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
+	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
+	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
 	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
@@ -8925,7 +10241,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 type AppointmentMissingApplicationProblemPlusJSONResponse Problem
 
+type CalendarFeedMissingApplicationProblemPlusJSONResponse Problem
+
 type ClosureMissingApplicationProblemPlusJSONResponse Problem
+
+type DeliveryMissingApplicationProblemPlusJSONResponse Problem
 
 type DoctorMissingApplicationProblemPlusJSONResponse Problem
 
@@ -8998,6 +10318,8 @@ type UnexpectedApplicationProblemPlusJSONResponse Problem
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
+
+type WebhookMissingApplicationProblemPlusJSONResponse Problem
 
 type ListAPIKeysRequestObject struct {
 	Params ListAPIKeysParams
@@ -14879,6 +16201,1088 @@ type ListNextAvailable503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNextAvailable503ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeedsRequestObject struct {
+	Params ListCalendarFeedsParams
+}
+
+type ListCalendarFeedsResponseObject interface {
+	VisitListCalendarFeedsResponse(w http.ResponseWriter) error
+}
+
+type ListCalendarFeeds200JSONResponse CalendarFeedList
+
+func (response ListCalendarFeeds200JSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds400ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds401ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds406ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds422ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds429ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds500ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarFeeds503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendarFeeds503ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeedRequestObject struct {
+	Params CreateCalendarFeedParams
+	Body   *CreateCalendarFeedJSONRequestBody
+}
+
+type CreateCalendarFeedResponseObject interface {
+	VisitCreateCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type CreateCalendarFeed201ResponseHeaders struct {
+	Location string
+}
+
+type CreateCalendarFeed201JSONResponse struct {
+	Body    CalendarFeedCreated
+	Headers CreateCalendarFeed201ResponseHeaders
+}
+
+func (response CreateCalendarFeed201JSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed400ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	DoctorMissingApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed404ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed406ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed409ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed413ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed422ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed429ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed500ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendarFeed503ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeedRequestObject struct {
+	ID CalendarFeedID `json:"id"`
+}
+
+type GetCalendarFeedResponseObject interface {
+	VisitGetCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type GetCalendarFeed200JSONResponse CalendarFeed
+
+func (response GetCalendarFeed200JSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed400ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed406ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed422ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed429ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed500ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendarFeed503ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeedRequestObject struct {
+	ID     CalendarFeedID `json:"id"`
+	Params RevokeCalendarFeedParams
+}
+
+type RevokeCalendarFeedResponseObject interface {
+	VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error
+}
+
+type RevokeCalendarFeed200JSONResponse CalendarFeed
+
+func (response RevokeCalendarFeed200JSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed400ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed401ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed404ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed406ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed409ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed422ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed429ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed500ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCalendarFeed503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCalendarFeed503ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarRequestObject struct {
+	Token  string `json:"token"`
+	Params GetCalendarParams
+}
+
+type GetCalendarResponseObject interface {
+	VisitGetCalendarResponse(w http.ResponseWriter) error
+}
+
+type GetCalendar200ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar200TextCalendarResponse struct {
+	Body          io.Reader
+	Headers       GetCalendar200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetCalendar200TextCalendarResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/calendar")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetCalendar304ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetCalendar304Response struct {
+	Headers GetCalendar304ResponseHeaders
+}
+
+func (response GetCalendar304Response) VisitGetCalendarResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetCalendar400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar404ApplicationProblemPlusJSONResponse struct {
+	CalendarFeedMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar406ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar422ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar429ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar500ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar503ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges406ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges422ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges500ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -23143,6 +25547,193 @@ func (response UpdateRoom503ApplicationProblemPlusJSONResponse) VisitUpdateRoomR
 	return err
 }
 
+type StreamChangesRequestObject struct {
+	Params StreamChangesParams
+}
+
+type StreamChangesResponseObject interface {
+	VisitStreamChangesResponse(w http.ResponseWriter) error
+}
+
+type StreamChanges200TextEventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response StreamChanges200TextEventStreamResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type StreamChanges400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges400ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges401ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges406ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges422ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges429ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges500ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StreamChanges503ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTicketRequestObject struct {
 	ID TicketID `json:"id"`
 }
@@ -25951,6 +28542,1737 @@ func (response CreateWalkIn503ApplicationProblemPlusJSONResponse) VisitCreateWal
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse WebhookList
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks406ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks422ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks429ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks500ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Params CreateWebhookParams
+	Body   *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookCreated
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook406ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook413ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook429ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook500ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook503ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params DeleteWebhookParams
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook400ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook406ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook412ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook422ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook429ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook500ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook503ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook400ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook401ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook406ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook422ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook429ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook500ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params UpdateWebhookParams
+	Body   *UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook400ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook401ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook404ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook406ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook412ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook413ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook422ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook429ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook500ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook503ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200JSONResponse DeliveryList
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries406ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries422ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries429ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries500ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries503ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	ID         WebhookID  `json:"id"`
+	DeliveryID DeliveryID `json:"delivery_id"`
+	Params     RedeliverWebhookParams
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook200JSONResponse Delivery
+
+func (response RedeliverWebhook200JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook400ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook401ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook404ApplicationProblemPlusJSONResponse struct {
+	DeliveryMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook404ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook406ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook409ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook422ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook429ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook500ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook503ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params RotateWebhookSecretParams
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	ETag string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookCreated
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret406ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret409ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret422ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret429ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret500ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params TestWebhookParams
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook200JSONResponse Delivery
+
+func (response TestWebhook200JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook401ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404ApplicationProblemPlusJSONResponse struct {
+	WebhookMissingApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook406ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	KeyInUseApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook422ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook429ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook500ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook503ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAPIKeys List API keys
@@ -26040,6 +30362,24 @@ type StrictServerInterface interface {
 	// ListNextAvailable Find the first free time of each doctor
 	// (GET /availability/next)
 	ListNextAvailable(ctx context.Context, request ListNextAvailableRequestObject) (ListNextAvailableResponseObject, error)
+	// ListCalendarFeeds List calendar feeds
+	// (GET /calendar-feeds)
+	ListCalendarFeeds(ctx context.Context, request ListCalendarFeedsRequestObject) (ListCalendarFeedsResponseObject, error)
+	// CreateCalendarFeed Make a calendar feed
+	// (POST /calendar-feeds)
+	CreateCalendarFeed(ctx context.Context, request CreateCalendarFeedRequestObject) (CreateCalendarFeedResponseObject, error)
+	// GetCalendarFeed Read a calendar feed's record
+	// (GET /calendar-feeds/{id})
+	GetCalendarFeed(ctx context.Context, request GetCalendarFeedRequestObject) (GetCalendarFeedResponseObject, error)
+	// RevokeCalendarFeed Revoke a calendar feed
+	// (POST /calendar-feeds/{id}/revoke)
+	RevokeCalendarFeed(ctx context.Context, request RevokeCalendarFeedRequestObject) (RevokeCalendarFeedResponseObject, error)
+	// GetCalendar A calendar, for calendar programs
+	// (GET /calendars/{token})
+	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
+	// ListChanges Follow what changes
+	// (GET /changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
 	// ListClosures List closures
 	// (GET /closures)
 	ListClosures(ctx context.Context, request ListClosuresRequestObject) (ListClosuresResponseObject, error)
@@ -26172,6 +30512,9 @@ type StrictServerInterface interface {
 	// UpdateRoom Change a room
 	// (PATCH /rooms/{id})
 	UpdateRoom(ctx context.Context, request UpdateRoomRequestObject) (UpdateRoomResponseObject, error)
+	// StreamChanges Watch what changes
+	// (GET /stream)
+	StreamChanges(ctx context.Context, request StreamChangesRequestObject) (StreamChangesResponseObject, error)
 	// GetTicket Read a ticket
 	// (GET /tickets/{id})
 	GetTicket(ctx context.Context, request GetTicketRequestObject) (GetTicketResponseObject, error)
@@ -26214,6 +30557,33 @@ type StrictServerInterface interface {
 	// CreateWalkIn Take a walk-in
 	// (POST /walk-ins)
 	CreateWalkIn(ctx context.Context, request CreateWalkInRequestObject) (CreateWalkInResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Have changes sent
+	// (POST /webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Read a webhook
+	// (GET /webhooks/{id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List messages of a webhook
+	// (GET /webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RedeliverWebhook Send a message again
+	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RotateWebhookSecret Get a new signing secret
+	// (POST /webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test message
+	// (POST /webhooks/{id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -27169,6 +31539,181 @@ func (sh *strictHandler) ListNextAvailable(ctx echo.Context, params ListNextAvai
 		return err
 	} else if validResponse, ok := response.(ListNextAvailableResponseObject); ok {
 		return validResponse.VisitListNextAvailableResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCalendarFeeds operation middleware
+func (sh *strictHandler) ListCalendarFeeds(ctx echo.Context, params ListCalendarFeedsParams) error {
+	var request ListCalendarFeedsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCalendarFeeds(ctx.Request().Context(), request.(ListCalendarFeedsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCalendarFeeds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCalendarFeedsResponseObject); ok {
+		return validResponse.VisitListCalendarFeedsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateCalendarFeed operation middleware
+func (sh *strictHandler) CreateCalendarFeed(ctx echo.Context, params CreateCalendarFeedParams) error {
+	var request CreateCalendarFeedRequestObject
+
+	request.Params = params
+
+	var body CreateCalendarFeedJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCalendarFeed(ctx.Request().Context(), request.(CreateCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateCalendarFeedResponseObject); ok {
+		return validResponse.VisitCreateCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendarFeed operation middleware
+func (sh *strictHandler) GetCalendarFeed(ctx echo.Context, id CalendarFeedID) error {
+	var request GetCalendarFeedRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendarFeed(ctx.Request().Context(), request.(GetCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarFeedResponseObject); ok {
+		return validResponse.VisitGetCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeCalendarFeed operation middleware
+func (sh *strictHandler) RevokeCalendarFeed(ctx echo.Context, id CalendarFeedID, params RevokeCalendarFeedParams) error {
+	var request RevokeCalendarFeedRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeCalendarFeed(ctx.Request().Context(), request.(RevokeCalendarFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeCalendarFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeCalendarFeedResponseObject); ok {
+		return validResponse.VisitRevokeCalendarFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendar operation middleware
+func (sh *strictHandler) GetCalendar(ctx echo.Context, token string, params GetCalendarParams) error {
+	var request GetCalendarRequestObject
+
+	request.Token = token
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendar(ctx.Request().Context(), request.(GetCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarResponseObject); ok {
+		return validResponse.VisitGetCalendarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(ctx echo.Context, params ListChangesParams) error {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx.Request().Context(), request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		return validResponse.VisitListChangesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -28626,6 +33171,31 @@ func (sh *strictHandler) UpdateRoom(ctx echo.Context, id RoomID, params UpdateRo
 	return nil
 }
 
+// StreamChanges operation middleware
+func (sh *strictHandler) StreamChanges(ctx echo.Context, params StreamChangesParams) error {
+	var request StreamChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StreamChanges(ctx.Request().Context(), request.(StreamChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StreamChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StreamChangesResponseObject); ok {
+		return validResponse.VisitStreamChangesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTicket operation middleware
 func (sh *strictHandler) GetTicket(ctx echo.Context, id TicketID) error {
 	var request GetTicketRequestObject
@@ -29051,567 +33621,957 @@ func (sh *strictHandler) CreateWalkIn(ctx echo.Context, params CreateWalkInParam
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context, params ListWebhooksParams) error {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context, params CreateWebhookParams) error {
+	var request CreateWebhookRequestObject
+
+	request.Params = params
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, id WebhookID, params DeleteWebhookParams) error {
+	var request DeleteWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, id WebhookID) error {
+	var request GetWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, id WebhookID, params UpdateWebhookParams) error {
+	var request UpdateWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(ctx echo.Context, id WebhookID, deliveryID DeliveryID, params RedeliverWebhookParams) error {
+	var request RedeliverWebhookRequestObject
+
+	request.ID = id
+	request.DeliveryID = deliveryID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx.Request().Context(), request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		return validResponse.VisitRedeliverWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id WebhookID, params RotateWebhookSecretParams) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error {
+	var request TestWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jc9s4tjb8V1Ca+1XH3ZQiyXYSyzX1vu4stzPdWcZxT2Y6ypgwCVm4pgA1AVpRz83329/COQAJUqQ2",
-	"b0naUzXVsSSSIJazPuc5/2lFcjKVggmtWoP/tNgnOpkmDP59NJ1KLvSECW3+VNlkQtN5a9D6iSYjQgUZ",
-	"yyxtBa1LmmTM/OIsG41YekpHmqWnEy4ybW7UDdwXZ2wkU1b6JkoZ1Sw+pbo1aPW7/UftXq/d3z3pPhl0",
-	"u4Nut9OF//3WClqxjLRMT3ncGvSCVpylVHMpirvtdoMWE/Gp5hOGN3vc7u62u72T7sFg19zM3MVePqWa",
-	"M6Hd3VIpJ/BvkSVJ0FIs5Uz5H2ia6vo7d92dlaY6U61BS0VjFmcJi1tBS8+nzLtPNo3Xe93PnwN//p/C",
-	"NK23CuvMU+X1m16v18Vh/dDtDbpdGNQzuDuO57WUaXlMRwSf7o9nlCXJqaBw72dph5iryE80jqmZIDVl",
-	"EacJ/wNGaX7C0gnVMpHnc++B6z1qg920fFR2Xrg6pZHml6w10GnGgpa8ZOmZlBenEZ3C/l06/A3X+y0u",
-	"ypEQ1Te1y1U6azzV49MYdkWrd/Bkr93tt/sHrY2OFJtQnrQGLSpEZ5IpzdL/awVAR6bnZpZ4qrSbJjOw",
-	"YmpiJjQfcZaq1uDDx6CV0OKXr+BeraA1Sc2c4AN7u62gNR1LYX7xw16P7O2R/f190u2R/u6Wc4X78Koz",
-	"ts001L5u49t9NmMeMxrDdP2n9XRMk4SJczywTEUpn9oN9JOcES0JzfTYzHBENSMPjl88JQe9XpcoFpnf",
-	"kV6v86jT2+mY0eNQW4PWj4ymLCUpo8nkr8PWhE3UsGXOWDRmE2oeNaGffmHiXI9bg34X5YBmsEb//kDa",
-	"///HH/7LyiwjxnTKxTnM9vMTer440n+wVJmxyBHRY0ZSFsk0DshIpiR8OWq/ojoah+URDls9GFHKfs94",
-	"ymJ3rmpHuFce4LD1ods++PjDsFU/yF9kZA9hdaBvqR67UQo2syMtj+whLaStethbOsaRNGe8NWhlKW+n",
-	"bMRSJiJmtntlehcHeUw1+4VPuF4c5fsx1YQrkrCRDkiYhsSMgCmtAkJFDKNXLJIiViTUIcmE5gmhSWJe",
-	"jcOlZzS6qE54ZHZaOmwdpn/tHuq/9vpNG6LXXZhv2v7DzPdh+lec+kNt/1G/AsdMp/Mjo/0X3+6dHbmW",
-	"ZEa5JmgLEJ3OuTgn9JxyURp5f60F4ELv9nHi+SSbtAa7j8xbTLjAP3v5MLnQ7JyleBKnNKUTpu1hPAI1",
-	"UrMeksSSKaLHXOG2Nksw5krLdD4glJjjT2RKKImZuuiQE3rBBKHKroYxCFgcDMVZpokUyZyczY3C5kJp",
-	"miSwWcmM67HMtH/euRSH8DnhOiCzsWSXLCVcDYUvFGIS8xh+gZuDK4ICxjyanwuZsrgzFKXdMEql0DBY",
-	"I8jNS+IlraDlRNnzV+/aR1avNm+TCRf532Up8u/hMDNiug3/7b2A/zx+8fF7841q+LL5qvqN5llGL58t",
-	"rtzJmBHvOH+nCC+f9p59+ynV4+Ldebz01P9XykatQesvDwuL+SF+qx6+fFYd18l8ytYYGzEvd3sDfJpI",
-	"laWNA4vw61scT5aqurNnBhMK9kmfRvCL0InvKT1nVnYEJBPRmIpzBmOF8f2esXReDBAvXqoBm3fyUfs3",
-	"2v6j2z44bTcJPLRNm2YT7dPbm8yfZBI3jWUsk/j2RvIyZpOp1ExE85/ZfHFEr+gFAymp6IgZlaCYU3BG",
-	"pFq9h1phYKVpLAUjUkQMBZ6RifOhoELNUOSZq8FOI1KwDtnr90nIi3G0L9i8nbJMsThE4UqF1GOWDoV9",
-	"3CHZ6x4sXsNFO1MsJLMxT5j3FK5IJoy4ndF5h/zMpnoojI7o74FHpqqy9wnr7h48fsLae914v723y560",
-	"z6KD3fajJwd7dP/x6GC3v9cklb35bJsJbdrQ+/vLNvRw+Knfaw+Hnx4/b9rQL0dgtdWvGLw8njhUZ9w3",
-	"/IjSPEnImKLCJKExGsPCdB2K3Hbd7fQ6vZ0BgRVNiTJrSRNiNJueE03PVWA+D78PQetSMe8MxXurKH1N",
-	"5w2IKzKhMSNcmN+TiCpWXQFnfNZPsTVYtxMWw6H6/sFw+P3/Pnj/cOf/DFsf/j1sffx+2Hpgvgjg2/IX",
-	"O9/vmE8bVkFESRbX+AbHMNNgRNmNDzv5jCkeM8JoNPZ1y2E+szQ1pqOxeozdcDYnkZxMqCrJgg+twmey",
-	"nvVH8/U0kWYoI5ooVi9luR2uP3NcswkGlISxw5pu7pam+LYyG2DavcSb9WEB7B+FZUfTlIKvLfjvGbNf",
-	"G6H1OWgpPUfDR6YTc7Of2bxJQh69fUku2Pz2hGSDG3CkyUQqTZQkE7OTYSbNtoaNb/RfaXT73fpFSeDu",
-	"/pBiNqJZoq0F12xC91da0Ln73TSXdjlvby7fJlQ0Diah4vZGcizlpGkkqZST2xvJOwhiNo0FQ5y3N5oT",
-	"Hl2wxg2j4dvbG817ynXCVeN4ZvZ7o5PSW5MJn83VaiqFWgjAv+JKGYE4+E8rkkLbkDydThPrMT6cpvIs",
-	"YZMf/kdhCGS9577Fq/Dh5XkIPVXSFlK3RzITcTgwWjcFhStkyZUBXQRSysxW4W3cxditJ9M4bvv94pjR",
-	"pL+LIaNebBwxfr044BcyPeNxzMStDnbknoqjJBhlwniJkJqM6SXai1OWTsxkSqPAqDXfBGOxOiRh8WUI",
-	"wRTjE8BL/USVt/nVrb7amKq2Hwy0b2itXGPf+t+CMzLJjMLWdI6Dl0l8FxvI+HiN2yfhl+gFLu6gl+KS",
-	"Jjy+1bHCE+Hm7RHlCYvzWUbXL99IE2OU43DN4FIa6UMSsjSVqQqJkdEKfUFyySXG1DrO0hO/Knarb9Xg",
-	"Ow48t9G9YLEKF2yO0ULjPhUupX2JuxH8HIbftJesqby4k17RxNiV7Hb30sQ9tW0nt7KXIirMTjozn9CY",
-	"PDhL5QUT5G/v3rwOyBmNya8nL9pPAkIJ2NAEfQ8UV/k+jFkkY7YDr/maThjEem/1NY2AbGvz2HDgghfg",
-	"Qucut/kFDlDqoyhiU03Pkts9AWbL0PzRdiFCHEzo3HaaJHIGO2nCYk4hBuppBzllmLO2Tq6CjQYvZv2O",
-	"uzgU1qdpPBT2+8VDYXyTOxlwQkXzaBMqFodqnJe7GKpxjBqHar5cHCp6N3cxWPScGoeLX9cMWNNbPovT",
-	"FHJuvE7L5raMjaATxUWEFtulTety4adxybGRndwGZcHqiVnEY0aoYDN4Q3Tx7mJJ0H1sXBL8enFJTviE",
-	"vRmN7mbEE9aWo1F1zM7MN0sDI58wIkejmrFL+QtNz295R9F5Imnc1lK2E/N0O+gzGYMNA5+lRpQLm65O",
-	"L83fEO5/8GiP/Mx/JJlImAJrbsTPs5TFBFTZjCurXk+kfEXF/Nhmv29XElHN2hA7g8MykWluRyh8L1Be",
-	"LD7ENLbLCrvEvDk0kAZvQx4c4A8e7qOU/q8bo/3tw+KHLq/ezhPrS68rUvDweifzKbvr2IFR72sFEMAO",
-	"WNjpv5bT3rf6Gln52Q12sNkDxqSErAVmq4zJCD4OeUDFfCjMRtrpEMj+YuQ+tywVnZPZeI7ZCm+vvH//",
-	"vn3kPX3V0heYIniTXwW9pDy5dQswK57rRBrV9Iwq5hnimWIxAXuPkYnEZIWxaI3dPaNq6BK7wbLMIAGg",
-	"aeW8DUUoMx3JCWtn4kLIWR6hkELYBNSMKpJI44RBTo+6HJL5/IxxcT4UIJ2MT3GIToOFq5jRmDE6Pbiw",
-	"aFc4qr8K9mnKotve4lxolgqatMGnNq4FgTyBy7ijDMetm8hz0ExcW0cVrHu7KKc8Du2BVdl0KlPN4lfG",
-	"vr/l7Zc/vA3eBYgf54g8xWG0jVgM3Tk1PlSd9wFqC97IhYvvQpK6UHQbQtGNcrQcsa5K0c8uDm3jyrw2",
-	"Le8QaBdsCstPhRNxRo1NUzM1mmNs2keZrghtC6WpAEXmLjqb18OtMIOryxC2CzYf9GrAdXeJQSqh0Zux",
-	"H2Q2liD3EiZiCrohZTQaM3VIRJYkYD4IKVg1ueBn5x7t+dm5g273ce/goL+/93ive3DQK6fqzE1R4mPy",
-	"oZq6g4QuT5nabN3wLVflLywo1sh2e/vqCjNhpsCIWfOjgGiJGgCg6XZKZuZXghmZ0/ImIjaGGSDUSzth",
-	"t1/aCP1u4xwUS4fZmtrNb0Zj43EjmZb34TEbsTRlKTHShSblcfTufkem7FJerDH19nf+dNtvhNQ3Neep",
-	"TNiqPXRsfgOSSk5RyJRf4gVALac01QIiXwmIpRxpsOzW78wtK2iC7hoIgs9+Pu8DJvhg+9g3ygfrC4QS",
-	"BL8k9ErHr7RilbPzMR+bPPsfFsEhRKldVILQGF17mrz1JLPFaVQwBbkgN0fujIGg7RAHqQmLUYXWfkXb",
-	"FdA3ZM5oGhhrDXAJ5rMRv2TG0srfGXUpYzHASxChZRGvAUYcZOKEItpMZW1Skqar5cxWQuxbPfbfxMny",
-	"D9WqzV+jco8A139vrNwbK+sbKxd1JvAJSgJbxfLP9tHbl+2f2TzskHdjObMgLCmi8iRAqc1p7/Rvv3d/",
-	"u/h7b9yd9JMnT7vi94u3u3I/fawOdC/bvdyfPf50MO/9sXu0/+NyOVIpfYHbY+XFaQmX/J+93c+1K35v",
-	"id1bYveW2DVYYignmlXSL1zVrPIbYUsV5MhpJbWolvIJa0SjKozCWOBnQM7mFom21lxbP78y2dXZNuew",
-	"qLRYdc/X7JO2VRsLawJPKN+tfuJKdeVVTX4mzVK41AdEZ3zskxQ5vnRAwqJyOSTZlGgZkLNMDyHOiLhk",
-	"Ls4DErrC8DAgszGPxkaulC6eJpkyFm2lXDqss1br69wXIPP4hY1SGrNa2Gfb1zFGMiQ3acqIjKJsys17",
-	"S1lWsEvBuo98rG63Toc21N43jdYGOu9suBEVEbPFcav24lP/t5+D7cw8C0dfcQHCAhdsqdVWxmL9/YoH",
-	"2d/b9QArKCc1uHYbSF6yNOXxylu/cb/7nHMHrIxp2p99LrMNrDOqnI2hCUR9ZwapRwzRDKqu6HOzKLEi",
-	"NLndkXqUDmtvG0dhsUqt5PL7HV7w2SO6WKfg8c7Wz+cYWHNW6gwPb0OXzQ03C8Ue9vdMaVVqRIN31Jvk",
-	"dlCvfPKlq1g83vuu0MQoSzeMK1muApTZi/aNkLrJvGeJgswFhqNSNmGTM5YaW9hl1KOECx59B2XUo1GH",
-	"vMvSVGaYflNTGhnNCsn5ibxklWL+9zxJAJJcShRqrIPkMUVjzDOk9xedhupmKpyI4fBdvdVP1WY66xiv",
-	"qG4xe6NVC7ZlILB0FiVYWx3yUiuSwLuDYbRgBUFm+2xObA0RTCVWLi+uOhXzU7P7a0QBvWBQnacyDvhA",
-	"tCe0TTuNUsY65MiDAwJOnFD8GSTMlcwr5iFTS7RMyotv39tO3ZmUCaPibhT3WCbxKSADGqpeAIcqR4Qi",
-	"Mhve+YKxqcVzGklQ3tg/P/7b33d/+7H/au+fj072//X398+PT377tb+7t1/ez3vdBcewUtrcbz+uLQK9",
-	"kk2wjYZf/eOtVJmnj9aoB/KPX6Nw98ax4mw+v6z1bYxX6OpnIbvqnUWMmc/gKGAMwPkNNScsquc5Aclq",
-	"Lo2hBPpFlgJGGH+uyITOjbClcWzlpS3NNCLAKA6EPJh/jVl0ccqFe2f40uxAbRSTkKdqLGfGUWb00nyC",
-	"8h/c9liCN+0osMyuZOm5+S+fTGWqy2Wf9skLW5AuYeSwpBcQr7Svi0QbgL0q+CtCNMBKWKMKx4YX5ZIA",
-	"YVO0UudVZsxYHmVqVhi3E3Xawuu5TWE4SuXktDAwyyv72jeYzRIb/5194soRxfj71edXy3E6btuyGDcu",
-	"F6fTVJ6nTClv+8b5bsXL/b080qdWtZyCajlVjIlWYJb14zqxzFpj56UgMyjZno3ndtPOjULLEgs3wloE",
-	"Kcg0S6dSsaWGzFWsltvZhBsrgtxoqmEjkTGLCf4CtaQfHKjMxe5GU0Hbf5w2qL8v2PncSg/K0629uopi",
-	"BI/C6h4no8vn2n9cvrb2aKx2fnxdW1LCbklWaN2fkJmpQS+O6XTKBESsKqp37cDsc6gzQw0eEJnETGks",
-	"69ogJFsxEkrB2Z45aNXwbG2UdcVUrI5K+zWMgYOLMTLjIjZOnVOtVF2w2GVgypNkFr4mNYDkKLgBHYYQ",
-	"7+orXBBpfhklnO+8hsbo7NKjC5Hos292C/bNVamSGot4pUhfEp+vjr0co4edDgbdRtH6Iix+YyH7oGWm",
-	"5vQP4ClcftkJn7DfzO9Aiqxa6cLFvpHF7t/wYq+RykBRBzKu5U/jiqN4XBjDm/nqDo2ppRU5h7Z2x9Ya",
-	"YwyDC/9Gvet1xv21KE3bnbrV2ziojVr9yBZSfm2a/fPyXfeuwdB+D+5QWf/ZCHWHhLllHQYkzE1r+CO3",
-	"rcNgKELPug5BzoW5hR1ibmjuVTN9p3ICy5wZZijM6x6SMDfHzWOsPW7v2WCThySWkCEfCufios3Byj7u",
-	"IdEpo0YOE1sKAMlDquwIuTi3FFF34ViUHOEqZXRJDVVYBetyphdcxEaqXnJVFzC4T1jeYMJSJjKrCVY8",
-	"hc+BjyzHVAWEqpJ++0ufPY7dE526elxSXo9LnstfPnTbB7Q9+vifR/XAnyvkQE95rOqDLhCtt0fLpudH",
-	"0sWm1jJuUPivsGmuQTesq4Y8Zu8aEQkyhQNzQPHKa2nDekTTrwBnySPXKTunaYyZE8Vgn9IoMqMsWz/v",
-	"LrggIHy+OIgTROYbLAs3gRQmDoL0UABKl5gagSsL5doywVQVcNOMW83eqOu4hp1rhkCmCY1YhzyfTPU8",
-	"cFSB5gbXu4/LpPD1Z0o55ajqDxYOkmh5jpMJHloBuFZhgLQnZzLeAHxVZqsvvcl+zYtcU7rU4rRqXP4N",
-	"k5xW1i7OcEmElXant0H8U791ntRo4GtJvUGSSxpLZRN9bSn8usFXp7tXjfxL0uN2rK2/9PYf7UfdVvBl",
-	"6PZvSE2X1a+dbxTx99r4ytrYzmdDWOFeO38L2rm+gGbhbK6hzjYKFoPi2gzLvHD1FUHNZW/4C0Y3m/G9",
-	"dXzaG5gKTyHcpxYzFWg1AKX2492DRzsDQs+U+RzhU8pyEK4OC94HBP40AYFv1mi4txLuffZ7q2DRKljU",
-	"SFnMNeqUejWP2gOzcpYaDtbZ665SySrV93h6b9FrZyyiE2ZkG5Bs+qlAj32OK3JuO0Ag21ll87SGro9a",
-	"r79L9vbJo8fQvqF8qCBhvjKTizqhecQzqlYNt4xKgkHH+aC3GRPOeg1kSDsmT38y3kJruUWRsjyPaZ+R",
-	"T0Bgl+5j0zZ5LnQdgsLskoQL5hL61PyW6JTyZFt4opd3wVAMIkbiPBoDXjdgDkupkvzLRQBcHENWptYI",
-	"FUzPZHpB7I9QU0wYGaWlvJ/HWse1YsmovAq9g36n2+l3HlfyzftrrPdmxedoAjZMot/2aC2b2ZMAVcDJ",
-	"oihkKVUsXtrZAZYRf1c0p7Njzv+2yC3byWw9kPbahUu4bevrt20yrK7NX9FopAIXWIRBwxNqc8bmhPLY",
-	"2zUUiKhvL1+cc1TVT0D+9cu4AMp6O9uIMuN01WxwPF1v62bpUXcl3m/JfhnLCZw5KSKWiiqlgNcG6PZm",
-	"sRi7Wjp4haPHRSZqLGcbHL2q8dHr1h25Jhjk+/E8KBWGI9S5s8AwsVbld87T1gBuxO9BEXLUfYk8XwaK",
-	"aHV7fzv47en+P7r/rFFNKweksoZTXAC912PXWAHmMToFwvzugYWuKM2Kf7A8pKN0FxUioQJQ9HeSh3u0",
-	"grSQ5o1qd3UIhgmd8g0DL/aaSrhFsNkWuMXCOPjSAi4/8lSPn9E69LX51Lw9tP4NQNeT3kG32+722t2e",
-	"I73IK820jOn80Bx0qo2YpHPoupmyEfJVKlLTt6DATkYyZiQcZTpLWVhtPlZqOFzCr1VPTtlNXOccPaVJ",
-	"YiZywzDTC+R8mXSuRsdUWbbi2rrFegp9QupPPC0Y+6XxJs1yrRhbI5eNdirPNibhqlzucZvoLmOPNPR5",
-	"LgYIYFufa/aQhHLKRM5SSTWhSeKbzRfQCRDry0B0VUBF9vsFlZ03XVFLuFfssIyfG0uI0TqfZC158TZ/",
-	"yBoGZyoT1iDCcBjfKSAQU2s/3hGYFA9+VOPyL1E/AxIaZYNANCoIjwMSZoql9iPAsqXykscwOnsrbFsI",
-	"y/bl00JVzm2hG2G/ulUp75dg5fEuszfUcN9gmdu8Gtk2+z8H0NUweLmvNuR8W1GBbJ5aLUG++VLiGy8d",
-	"zksuStO2asGOm43QlatVafN4aiV5sWE8WmgzLlC5p1Ei0UBKGUbSWkEL/3HKxSkQEhvJpsesvl+k95ga",
-	"pShiHteaBe/khEG93wxo3CCSl1NMT1mqpAigsNio/IRrnQBqtKA41JJQdVGD2zB2xumc0RoN9y9G09wW",
-	"KSsjTQCdWtZIB0/2luUhDg4OnviK6GCJxe3ponX96wkA8k/rQ+OI/E+YkVYqKFDp6J+klYj40fffk1ff",
-	"m/8tet0ri+on6cpj8er4Nai1sRTslIk6Z+4XqjTRM+NUnHNXsMEIXEJEZs796hVp9XcrErxcZLC84mxJ",
-	"2/wFX8W8dHkJAn9rld619lBjc7s6oDCwKuV5scL6teF+IYFI0eYA1DUxKd4ggc0SBjkkMl0oKXk6TrnS",
-	"E8i7fVksjVvV910TRK9Um+exkNjdtwlYzu6+7UByrjFjhdoLygE8Di9jZoEDe2qG4soFqPt7cd9usQWL",
-	"+zdJwNkYWG3p3AkUPEtN9WobO371rI71IwIR1zCgwFKhVW2b6xzan/wg1qFxVh6ORiJbewg8TgioFcdk",
-	"Ixf1pBCjETSPOKWVxpkNSRj/bkXR4mHO89wLut3u1YsX6+OdUaGhllq89mfV6XWXBw1vvWTmV0fa7M03",
-	"C7W5ixahTQwcyI0qQfPX/sIibfVBtqOCMthIHkAn7e7uHpBRliRtI012akNvxoJt9/rt3e7NSSUz4p9k",
-	"hr1ZNq29HMskVkQKQoni4hwkq2ZQ8cpo7ESsERMAkKhxBxIZXagGP9hr9jWT6QU8iOtDwhDoUA75rLVt",
-	"ntH5j+aJ1QNYA8ZZ0k6ouJtePHh2FeyL1e8RO4hNFb/SKdPROKf8pPPA2gDECOvd6K/E/cucqXodv+ql",
-	"nov4zSifJCS3WaMM+s3oWQ3k0nHjmOfWToWsp7E5KsoiixTlNZjZ5rzlHttqMsvX5pfXWzLl7WnrT1Sc",
-	"iZXIIHnJUnPBaUSn69T3mt8+pdNFBM/msJprsqSLVVgYUrkApfSqm5nYuIBbWthugRpqT7bdRRsj+r/i",
-	"zVJZ9yVL3rx6qw0RizXbyA5x+LQFM8SMEUL4mxojBfPtl2WLFLtvmYDFN1bWB8FQrxrLmbCcJ1TMieY6",
-	"YSWCyaFYZJjMw/6afbIt/tIJTbjCeODrF08PsUO5TEg0pimNNEvVUOAtIINYzQk+SzvktZQp+YnGMSCf",
-	"viw/COf4qgh2d8ivAbZ+PbLpasKoEbp0l9Jo8XhU4NOL8QLL9ils0MDCsgPS2zer1nvSDciZhF/UhA52",
-	"l2LkzcVeaHq/LhD9fEJ5UkfHQVjbfJUD9WDb7O/2+/BJ20xVDsr+PZMa+N0jObHMMulQcHHJFT9LmHcO",
-	"i/5F/f09IiPNNIBcoPU7NPQgOuWTCYt3OuRnNoVg9izlWjMBlPIAgFGLIsIc+smUpixugIp3iEWS04kU",
-	"5zmmqCoLqBCdSaY0S/+v/bAj03PfA2IwY5X+D2UZsbtGrskzgRdPA00S48pGF+DWBKTbHaCz1t8bdLsY",
-	"6jeSmUx4LPj5uILP6fUH3W4lHVYa4H5JiD148KHb+wih8f/tf+i2dz/uDD502/vuI/PMnVrJ9BOjiR43",
-	"oLZSGQHCUxGa8Msav6yJhfAomdG5IqG8qKRv5UVVNq/MpuIj6jTXTzKJG0Pz2m/BmAnNE6O6bK+Ka/IT",
-	"vgoG+xtt/bMMtfhGJHMLBQb7CX7pYz3F/PagI98aGeEykvg7JIav8+Ma2QhrOd7X53Uv9Z3xzm+TqNjS",
-	"y0NpIiGIdVv83j9BynwppViwUG73BfF13yyLNXaIL7nHvX63jlI/kUBsjqTgFQwsXLKsPNE3vXa7N3F0",
-	"twYErqTQLvZ7Y2rEzEngagoUUqjf68V7vfiVk/TW9gh4P5bskqXQdR5CGFSRsGgqECJ2ScqLPBFx+90C",
-	"viaV7qCyX4Jqf/mspq4oZkLzEYe6W0wNHJJzfsmE0c1FAU+AXRkJotKBGJwcoXs7FP1/7++SNukFRElU",
-	"vVBzCqWNJGU0ZqnNbIFjQSOdzCvO6BWWZfFA5C+VbmzDIDILX6Lgix1TBeDN2Zildc7dXGk2aarftbeE",
-	"cOCAUPLr8UsCBVxqLFNdU3dJx5dfXCH3JU0y1lDmCO9XfoXH+486vf7uXmf/0eMnnYPHX9j7VD1nXD/3",
-	"lrVnx0rOGhMBQABQvQTxizwXbYO9RI5GiumAnDE9Y0wMRZGTLhiGIdSbp6d7J/3dwf7BYP+gcwD/+61D",
-	"XvEoldaiIzRlQ2Ec9oCMuID6OkAZRpk2z6tGenwC64MrcRovbIyXQrP0ktbF1fz8Ks6NB7CqzbAi1upa",
-	"oFRXB9TU49PqNser49c13CAs5hFNXC03npLBMtlqS2xdmgApHYYClpY8eEYnkx0UTCNu9gDK2FlqLHf8",
-	"jdlD+KmeWUEMTNdqRqfTxVwAVI13exWIaa9M/fFkPUxp0HrF0nP2NmWXnM0aMECUQGcWMpNZEpNY1jh6",
-	"S4FEJyBP8b3gFiOZJHJWQImuBztUix6SYpTwqHlUDprhJl5esjShUx/mBN2OYQK4cvkZx2eBPWNoynKL",
-	"5Wbew2juOk/nlU2LaAq9Qcx2BPwMJCmyaQIFQqVhOfi9ixFPLVsAooYBtVHGz9vvF/HW+aB3F8e7aefH",
-	"+sZKrfzFg/IW8xe29mSb5TpmClznpXs65vEVtjNuZHP2b34r32+BlcC91+yTPsprR2qtHoDqQnwpbxvs",
-	"0o4Q2YK/y0m2KxY9Bi2VSL2skZHXeEogjRAX5KBLXMnQQrHAVQZzJzq5IbCzQj9fK/KiNIQq2AZWaOWO",
-	"qsdhvCjvqPVBGD9akREQDRLFJQWpmJOEKn0IYVbLRwYZQfZ7RpP1SxvLx2F1+5itOn40gDKWN73wUB0L",
-	"0/KWqjyCgaiOMOdbgYTilJ6zCvNOcXw6K6ERy0pvjtq/0fYf3fbBabvBXPLT8UvJan+SMzIxS2ktjBxn",
-	"gk0kyk1ORJHOc9gAFhMphsL2+oL4jbVNDtFdzw0PMEInMoV7CAy6GZMSOhhoyFhXTMjlKfmVtHVvvK4a",
-	"G3jpx1nCFL6n48SqtjRzMPb54iFawnvR1Ak2wNxoXnVfaeRUKLiTGRfKGnq4PIoxhaAGD1q1vHTztl37",
-	"NGsshYavOsQzVNBC1Y6sY0Zdcyrz6ZiL85JQqTqE0IPOxlYc6RssYcroRbUjnTUuZKYVj1l7JlPz+/YY",
-	"sNUuota2e7kIq+Wf1FVvej9fboRMuHASriLdglYG4Ar7tTn7CyWxGZYxL+mq+7YwahbiCa5fSSNU17Ov",
-	"VojXgqhi2z4NzIFmlmKc4Uc5j5N9QgMCfZHP6dCBs1wpZHP7rScYveig77pOEGO3vzqIgXVX66C83kKp",
-	"7sY45jwgWduI0trdjgehNuoYEEajMclqgT1rMwMVgdEKuHJRhUPh1+ZTsmH17Mqbj207sGuCSmOdq7fe",
-	"/osGyzyZ8ipuBp62p33LvLrbD1qSlJ1zpVlNazxqHMjT3E9bTcp9bG9F2CUThI+IWl2ijoELvI6t2QN7",
-	"S2G1mdzZ/gD/aQ7mJsetCjavPy5LdvpzI9c3LoCaeykX7pTDhhYcWGrWOvEpI8kzaOAFAEtW7gtWk4Lx",
-	"eeTyPoEWF/ElWW/rt/F3C/MJWmLX4BCT3HNQWqbgNRTLsWloC9uWlnqN33xgC5a7nucpheq5PMROrD8F",
-	"Xb29nqqH1jkEtjJ4zJXZyhocZAbrsKkxNm5qN+u3ibWO4uTm2sXWvA+kd2ucCD5xrprxHMYsWb8KBECr",
-	"az0cIrA1Ec1jsJ+VlwnBXxIugIeN5/TR6xFMuQjjOmPaNGoZtBRLeZ0jdsyiLDXHveTrr0/mjLdda9Ca",
-	"Rxes7jz/gyuEPsEB+T1j2frTdgI3XW8AM8p1Uhsde+6IBZ3jiT9cexTv7QVNR3RVswv/wAY+pyvuvYW8",
-	"gjuq+boWs+u9pjs4Tngtkdyri7d8q2Pt6q2ccHShfMsoelCNgQ12b1PKVXtmvoBaLjsuyO9saKecVPMh",
-	"lTC6+2pL6KJ/+ZKRX7lEypk3K2qkAhKKLElCEiXM8iyt7PRxb/F/jRb/4k4rCBUbcp+i4H0GnjJFHoSf",
-	"2gV7X7hzSEJfMA5cI+WwTG2GAUCKAcL6OGDMUxYZkTqwlO3FB2DTA/UckkK4X+R/5z+wlBn5B5Ygjidc",
-	"5/d1S7nwt7so/wBkv/8BKonSJ+AIlbWDu3Hps3xEdbPVClrQZrf4GahgdyP8w33llIv7Nv87H39CRfF2",
-	"8Ef+dKOF3FcXbK5K/8ZfleKqte+wEF/z9mVNmibVtjs7/Mr5Y35xLFldGzsUaxXHkiW1sUdCfHG4u7fu",
-	"DC8EhTwiOUIVmTI5TZh1b7kekD2oqdy3yLDATmFAYqlVMBQqoWps/h7Pp2MmVECmNGVCj5kynwIHKUkY",
-	"hekPfwjrSxSHolKjaB9TnVrbVWN/f590e6TKalcJ0e4tza2R74fDH/7Pgw/kwU7nYfvj9wBJ2vnPXtDb",
-	"/5x/WD+XCa2RZK/ZDPOtefLn0hq7mKewidOICuDoY2x6N9j/G2S0W2Ie4lxs4b2byTYqbZ0+OHdIQrca",
-	"UBDkNuVGEd+EiqPpNJlvaKIBRbM0nl4C0bCEiqWxl/pOAlA4AUfZLqDLsAQbsfvUdjHaLDMWtCYyLkej",
-	"W8Z6WuhvahyZs7nxxwE+Q5OEcGyer1MqFDLj+/aAvQtNklOZntrsY1k52Z8sxsxql2ur6Pz7sZyYBTML",
-	"ZQSISzwzcd10gjcvLr5A9sGxTPkfUpzGdF4pY9urOzkjmnpsybDlIyhJTKS8QPnukDVF5cFyztvuqmKD",
-	"L5gg8TrxVk1C7mVt5YM5zSB5rGW3SoxtGAuWmY5knTGJROgDpDKbThPOYjJnukNCMBrDQaHgwaeznOrG",
-	"14ixmmkoQmsehgPnkHDl4x2EnHVIaCPJC3d0EWbFRcSGAh5gZMOMKjKhMeuQkE+mUgFbBI7UCC74fpQy",
-	"872Q+lSxBEgG3bsYJ9PcrQBAs5RZchl4NWtxOdDEFKqO4BsAIsAb5W1BzL+KUSB3d/7Isgy1d1qk9E/l",
-	"WVJb9AId6NwcBnldb86AjBc68yplZo1jM83Qj0Ao82bIbFE+GQ/tlerhAvRjmc1eriwrbvKBtv9oAmfh",
-	"lqgranjtMzbDwtkq4z8zvnJlaaS39jCvX0aBni9/vDX3K/GcoKmVfk0n4Cjf47GMskkeZDvY23+805C5",
-	"Z/Ep8nfUNmCDI8UFdIJpgz0E9okVPu7CAhKHcHLUNllq3DpjSVVhNgLQgNskht4h1cjKwJV7NYx8r/+G",
-	"8PM7e1FMWKz/jka2UM0vG1+MYsSB4o6fUaFdSdTAJhwpkNnrIlsG4h2wwCOZGsFfFECjLgJuIcysOpoh",
-	"PTa/t0cNUBsOj67HTAzFwu8imSSMnmcsp6evANZBp6yXZUqkXtn9ZAVNMOwBiKm1XVWGXfgSyLW+vOYG",
-	"S39cV4fGMTtF2s6D9+FgCYpmfVLevJ9EuQVrc3nSarlvq/XMNXhgTgtqoo1Pv7tF6XxveryWTi0mz/z9",
-	"gAVuQIubU1Wjgca1MgbahpnRZwvzW9swKGa6lj0MaXvpdMoEiwmCqd2wtCSxBKx5ACcfY3SLSBOHzU9S",
-	"RuM5mJGV5ifcwrFdwX2l+WuNCQOdTBqndbGnmJvYSy6TvFplrWn8h7uijoW7OVrwOWhxsEKi2qCwHjuZ",
-	"ZBuuVIzBSro1NxmylLdTNmKpcf3qehbWNMVNz6H7i5aNB9yih/GnVih5fSZV3rL3XGKOOmetuEbzpqad",
-	"ZClDs35zrJTVo4Ds2yZUtIXUbetBeXvDenS5V3PFE7hBkHBZJ8kXUA8L0+3auVl/DQtsv1MkkecdcpQo",
-	"SRRiurCfEnIThP9sH+N17ZfPwg3aTdZ53LU0b+aU/3Ry8taaMIGlUPCftNc9WBaI2D848HbDXre2oAJo",
-	"RZuh/NjLnIzYjMxkGiszI0A/lysos20h5jafNssp2x3OWCerG2O6D5YQT2g7PGv5UGXrOQYkLNw12xaN",
-	"qCQ775B3wPV0SM5SKqIxgkK4WttfXEdawAJv6DlWHAz41q1KvjlyXeIJwNL+XuJsvEuy8xqnlLoCxNy5",
-	"NutHXkNFT8oEnTCAv2HxORVYmzJhVHBxfggkR1KwvMU8jeNyi60JTcyUsbhddL/KRKl3IM7qGY9jiBek",
-	"VLN2wiccvzLSZCQz4eVT2/5ndoX8jzwB3/i5ec3Sl8ZzK31gFGZbjkalD20auPTZWCZx6YNcCroPXB61",
-	"zYRO56WvrJVSfjD4MOWR8/YFK185YXos8cHWWbKzRaOITbXtXQbQiDYU5pZw6PlHixaoN9E5RKlsW9tW",
-	"O/k97BpwkdOFL0y19x3M9LLfll8pXxjH0+ZPeabsJ021Pm4V1yn7sc8q/hSyDZ9YeaWlbE+omLcxM+Kv",
-	"tNV3i2udN40T0gwD2ttXLFNIRYD91uaiDRl5l5lvQ38FuPpMxnN4O4CIUdWuosaoasspE9XPF31//8Oq",
-	"uwwhBmAK4Z6JB3M1TySN22YOEorghUyobIrYtvaExZy2rdhasBFdTMi84JSCEOAxm0ylZiKaw9ZOmY0z",
-	"Vr/gop0BEMJoq1TQpO1a7ZW79NmASzsT0A2tHItcWPsFXfN3mPelKDmLwqtJsKzdoWJpxtTefxFPV/Dk",
-	"bA2bvE7gHG5yM2+1fWKh5NT8AmyGpNwjfXd53ad1pJcVf64B2wtc1sONs04vHgNCgSm1nJg3ogJtwRry",
-	"Jpib00uW1iOd/oFf5OW3VNMzqhjB68zsZKpsK/W3NPGbmBOXEgeDyKnYrPDZlvTBQXVCamddJk2dt/Iq",
-	"oiJpYpOEZqxGp3EpuDKevANJBTnreYDQ4qEAv8JBfEmIB9/6XXImivY/eWNcB2PFVlUknFBBz1kaDoZQ",
-	"1zzHYL1bRKYuMFMLGiaAILUKwGxSAaDEgeMbwFEBQViX6gxFCACpfCilApNwSlMtzCPREDtPKQS+nbkl",
-	"03MquAKJGgxFUehPpEjmjgjGuFAXDIMAKpJTpjokpPGEC+eGYZltKd3jT2yuI2EDwCQ4YBd8ZkcJDekn",
-	"vCJhKzdakK/HtSSsR2aiIvQefMVVMBm55YKaC0Vsn8trANFccycZJI/drjVIfTs6y8ReT9SOPk0UOeRo",
-	"sRBmoknvi4OjXRPqxpaS+a1pNgHXmMnZspYSF7ihD812DWXu98wGFWqNhYNm8KtLHEBOb1TfAFcsGmMb",
-	"lDCAzPvS6hfMoK5cAgA79xp6pFyjcG0sI/5TnJSFZX5nLIAGS8vYtGeMnKdUaNsgnFjl/h3YEAPEVNu4",
-	"L0LOMEytBjRJQlTPQ4GNmbmZPhqNmeOdsJk2rknMY4j4TegFM/qbJaOy/VEF3q+E0K8Nh18JZvdeaBtk",
-	"+ruGorsjMwmLZXeBbexUdDNFM9IYNZDHspHlOaF1RLHLE6Av3U2uOatZky78OrjKt+MQX4NEP6tzX6Dp",
-	"z/7evl15gA6aXw7Ii+Pnfw/Iy9cnz4//cfRLQJ6++fX1iTlOv74+eflLQH7817Ojf5n/vHrz+uQn8++h",
-	"eP/zu5MqCt7c56/vnz//+Zd/HcI9/vroEK7968mvy+mmDhropf56OAh+aEIxbccLvjlz17WZhbAu/hAq",
-	"XNmN6KQajuwqzeMG5iXKhB/heNfS2sL3Re7rjEU2AA91YXF9WWB9lvvHTQ/6RknroqR4nQrhakDA1a3i",
-	"0Jtn6ikVEUs2Bk5zO1cK9bW5xxLarlEqJ6dl4Pua7fqlbtKgLFGs6NGXMrR7WNzEA1Y2In6iithSJJvz",
-	"XM4MsYwv7lZ4vnLajBWYk4glmNA/xis2YJmwG2JL36xO48LiSHlxWw1lToyNs6qhjNkepbP+JbaWkeLU",
-	"hwUV9RcjTD7WHAgErABqjtrO00Wu108I2luoC17hWbNfLGw+6VH9repSCL+76d449zbAmjbAokv9B7DL",
-	"ItVo0b3PdpAzIpy8PHp9BFWch9UD6QRqWZQ+z8zpfPhblnKo2PFm4dHeMq8MJ+Gjx7f5Q2P53/bthNYz",
-	"QmBHNQvF+k7278sGBLYh1zabjxq4DjG8EnJaAeA7hKkXdHaUp3PEmiZIFTqS62eoNsV8NkLEvd8s5WO9",
-	"nXY622ApGwtSSs1ezcIWnqMRHli64Ve5o9nrCjYq6c969uyrlmLcWZnFNfdocIuwsOmaD+VxXn1yNfPV",
-	"rKNLKM0OLWxRaYigrcWZcSWDZK1Q8+0bIFub7AuWy2aGSknphMYiCW/ddmksiTmy2cC77Rg25iPtFVX6",
-	"A3wnMfdvviUJ1Qz57BlNE85SW1LBzkH7LBtxGRSw64+xvdtb3sfsVI7M6NYJQbwZPbNsTYtHvJYu3+96",
-	"G0EXkTPmJLJNV+JRuYsS3Luq4DJTtTr7soyb3hz2TfK2zRkbPzFeTdvAG4GcLdZoS1vlerE0W4XNEHC+",
-	"VbisFi8DawC3XcWb/26hI0L1kOQ08yPOkvgO2FieMSNLZCLP519cGtxis5aSdyMkAgDX+VzmxHnL+ByW",
-	"EHH4vS+N73XRroDIb9YwpkmyCbk3EMjhRb5Zb9T0nEHEc4sGZCubzW+X29gA+7ehFrjzOOUxVWMsRydz",
-	"pjRLYzoH0mfL1v9lRy0RNVmjl6xqcLVTRiXQeYAti3p5RvicTtX6VsoidLG+7GbDwNRUWlzuosAA8jjb",
-	"tmUsAfPm3qHiCudHK5YMbV3z4yu+21rNZbeo6QMs8oilKYtP68qqCqAsGmI3WTa1+h1vgEvIQlft7q3k",
-	"sSry3qsMyXeKlQcLM+lL4c2yWqUlqhPgKfPpt43eAnVlRIqIVYeE5kzFKZ25cmzoT9jmyG2Ridis2VCE",
-	"3ojDQY5+tKtdu9AlLIFD+7o3Bcz4KeApmcLGHxAGSdhIl+enFbTyIZY9u+KeDar8xN5l4ygAsnBc2VW4",
-	"F/6roWPLuWgKX3BxGosgNbYhhRYiZkKhy2ql3u/JoNutTExpWvZL0/DgQ7f3ESjo/rf/odve/bgz+NBt",
-	"7+NHDbajGeio0TE15wmCSzn1nIVMyQXU1DdFQndjR+BHGkFvoZNxlqr468rULjQ48ANZlzRyfed4kgiU",
-	"jjqlXKCsmzBmpR6I4LJI9K64lpzRLfLx2enJVeRmWhBO35YZatvpcXTd3G7fBlnbF8yEdi9cvmLhsj78",
-	"pHS6a7FbwrK9mlMcFBAuLyuHBUSLMZrRCNjRTleQ2NTdzW8C7Uh4esFG3UWWkdY0tN+UaGSsDqCPFgvX",
-	"3fVBw3svmfzVYWQ3/xvh+N1FizFhJuJNuxLk7/2Fofrz4HDtFORyCObiD6BKpdiVwQpUwF3k3+a1ilcA",
-	"W9Sar9q1Rd5Iec4Yu0BvP2VTRrXCOAcOdE6kCEgmNE+KBq3aPYucsXMuamzeM2PVqyXxSGtCQ8n1obGh",
-	"9UwWQIu8FWqHPJ9M9TzwryniLDK9WL/PCGMXP5pRlTfX47oeQHC0+CU7dcmTOjWOc0NykD40DLkpTVlt",
-	"elIeYeDmu27v/qOpgPa9zVSnmXBeZ8VxkZNJXeOmp/B5XoUAUjXjiYZ9c0igqh7DY7ZavDwru6M+PYh6",
-	"69C2QGaCRnrNKmCuiLui4jx2ep3uOg88l82P+m9JUpYw6pg+S6++SIt5Lnud/qPOk3Ueu1WWat3KaFvy",
-	"utWMVPade2Tg9kZpxmrWa1W+q+CoqtdMkKuZ2RiY4xDKBcCE6gg7/7oHD0gI2pBhT2nkeT2T8TyAMmA6",
-	"Ye4rr2YXTE0MdlUPwGpwQf4GTyUiDJYSknFFZqkU5yXesZwPBqUv8NbSJPN4d9RCR+NJpjRQwmhitqQm",
-	"vf1qiqZ2p+WT0MxWY2PaYyj6TufGa7J8TPnF5bEsCrR6wiG7Mk1BTluVblZrQCj527s3r8lbvASL4R4d",
-	"dHs7hCpCya/HL8kopecITQv/Am1LgAgYfBlzj/IY//KwphahPF2rNj/shnx9l+7mpzm3+qodgGdTdUho",
-	"ZSUQCxOVRWNb7mfmv5h4oEGeghkdDixvUNEaHFqBkzCSkzMuqGXoNCdFy3PEuxk5ZRzhIXRNsNmYII8G",
-	"Fw8i4SjTWcrCAUmgqgLpu6XxpYYiZJ+m3AaSCRpOFnlq06uKnAPhJwIDwKAwy4MNq4yJWC2Ut/MctBzD",
-	"CLChMUth5L2Rc15yjVq4avZ+RZqhyEXAZ6cIU8ePvT8wju0OPrIuG3fQPAMmAbbS1A7Q0ruUPaviiQvb",
-	"vtzhrDk3jYkmQL5EcsIIHxGKRqPFoTpI2WZJ6ornU8n4utbgt5SpvlIotN4DUc4wVNb0CIhijIRlytRw",
-	"6+YK9ayT14PCu4Fw7YQrxeJTYENSSyhk8AeIMY6ZcWEQ+Zowcz5V2ZLtXplX5gZDPU+x3tbpECqAPOTL",
-	"D/ggYVWzU+2QpGOWxPlEWFmxFI5913TnKCrVZqf8NhB2paHVKfBNAQRqBVzrGQqm3DsBzJYPFhIVM2UT",
-	"cFXz/h0O37WWkmCu05DTAw3ITWpUimqOpQUFAHi/M6DtNWVF6gtQgKypvDOKeaktivUBgjZ5kkMPHK9d",
-	"WbDXgBU2SbeUbJKrt7+fZrquAWyD4PlT6/F7NbjgkV5V5i7FF5d/fQVpdpXatOJ8rzyMq8P07oQRhq2X",
-	"NwrXVy++EgPPkt7NX0DQvqLImqBVAqZiXsCpCtcWaLO5iOUMaN+MWVxt6FMgmEAwg4OIjlYJ9VT4j+vi",
-	"n97T5OLl1r3PSAT9oalAy3E2lpOBo+s75XEIqfAayXoPlvraBVyzGKo9I3lWZFPtr3TKdDQu5WxGlo9+",
-	"xthFYKEYxMzNbvRX4v5FmIjroRYre0yL+M0oz+HA3TeoRApaZlhxHRDtWQF9gGTY2Zy8fPeGPHnU7QWk",
-	"Rx68kiKm8x2zex+TB+8y+Gt9hO/j5bjlyoq5Ubo3BP+lfvGQjfknIGPeGCBZFEBgFi4oeqkliUvrwtr+",
-	"YU3zyoJ9spSU9ewpxvwssurmNlgd4ZgZ1lIwz6hm+Hol5bLXmFvftDgemg2YB0DFCxfLE7dD4TK3zfXz",
-	"BDqRoQGGTdN8L908RUh8ZLWwZqP87zKhtlHxvUvl1q8ilkd7iU4oTIesb5G1FU4C1GVrLRuahV1Ac/J5",
-	"3i5lbVAAZrZX9HyqAUvYVwv83bp4lICRJ8pSrufvzENdYJX/zGoDthdsnttN0CrA8rIE0EkQqxXDt2/e",
-	"nZCHllteocadsAkwwKmhQG8tDIgay5mL3L9jwFkG2W9y8ss7YKC13Z7MozEP44g6B61/to/evmybURZz",
-	"gaP+HLTOGE0xwIT/euEE1N/enyzQjBwJYORTRkVfMEEe/O39yY47BW+mTLx8Rp5KIVikyTSVlzyG4nls",
-	"xz8U/iwQnWZKq4Bkyqy4IpC7ebzfJYrOkZ4JEOr5l08e9/fNx0MB3di6j56YXw6I4ueC6iyFBrQ2kwkP",
-	"/k6RaXaWcDVmMUynLRAVQ0HVfDJhOuURocm5TLkeTwLClcpYGgAvMBMRA+pgntqphY0GVdk4Y/lcjrWe",
-	"tj5/ho44I4kZQaEpVj/bJTCy5dXzV+/IhHKhKRfonWdp0hq0HsYywl5KC/LI1rdzcU7OaHRhFh44iYnM",
-	"tPOsUaj4hMzWQ3ZlfUNR6sB1xvSMoayZdMhr6RfhCFnUECjQ0+5M6hmPWDAUYzmDjyE8bNuWT1OzJYZg",
-	"0g5bBJcbW5JglzNXW19cia1dhsJSfDPXOxJHNRRD8Ze/EHOm1VB8T6yvhfL3g1n/3d3dg48PzNSrwcOH",
-	"s9msk46iNgOa5I5Mzx+mo8j83/xup1h4QuRopJgXh5gbKfwg/C0MSPhDd3+w2zX/agOQPNzpECvYXUWS",
-	"mXq8A1fmdrb8MYDsS2bMV22zMxNGBfBpF9ljFPiYQ/sDSycq7/bryVMrGH4L/THKTHfIKx6lUkFnAPz1",
-	"BZvqQzIyu8mMBXvFwzdRphEjJzBpLDMRs5hk0/IjE87y7dA76Hbb3V672zsBhP2g2/0N1u3g4OBJu9dv",
-	"7/ZOAHE/2D/oHMD/foO7HZWbXUVGLCkfYltr3CHatkOMzwoSgsFbadIzTzavY54t3bdwt+J76Mwl80Zy",
-	"MI4Q4bpc+ZTVtXjVsiuRK+4OOYKJItQ8HnutFhfL6EJhxpXCXY2v198NSH+3sx+Q/l5n3wjv/n6utmEL",
-	"G0ddDQX8x23xEBSaBRZ7/mnYIW+pUuXP4NwbERjaD4KhgB2SH7FKTlYFubcEMCzjsh+S0JgCIWxK5SSy",
-	"2cEz20sJqj0h40rQocZ9JKf094wN3HSfZTyB/E/KaFw6qpaZdijCt0cnT3+yywDZeehbYsRKNCYPPji+",
-	"2nUOL/Da7gyGgrost8t2WKpbIOiwpJ5cBe4to4TRVAGT/HNwNVKmZJZGzCzaUFBBwucn9Dw8JMqq0nyS",
-	"X47ar8xIw7wm2u4D6E4FZx0P6F6vDybbUOSc+XDEoRMwVZiFh6l5b1sJAuUF1UPx1qbziW0FA2prolhy",
-	"yXIdRY7evgQL4kGYq+9wJ3ASF381FKiGSxv8O3dfPS908IPwKNPQjhuU74D8CErMCLj3KNmGgnGzkQZk",
-	"r9sjYaU/UNghz6nx46YMQ5vQCst2fypYah3kaSgEY7EKio56Zm4/tYtfhoe5SOXaPHOXhHkHInMQ8l8a",
-	"K0hCXltOSCoTpsgDn+g+yPtkWr58VODwCXDk7xDzT/ArhsJS7AYF2ABp+h23/QWbG5lvVaKj1K1rXGC7",
-	"Q5c6FxwWJL75tTOLAkvZOTfbAhOoDmAMdLzBUNT0D8gHV+b97RCIlQDc4ozNJWxTaul/bfG+JtChiDzY",
-	"6+7tgMRTXJwnDM4tHhhBEiOTOkZ8l+0yiwQYCpC5dr+j7psTb1cgK7FxECc0GnPBvoPWACSRcornKY6N",
-	"YRCQhBkZCF4/HJRY+rgqsz3A5lPSHZljBmHHocDjC1ZyaCupzOl96fWnMQfDQo+G4sGHOKUj3eZMj9pG",
-	"wBjLutrNBn/c7j4uZJDx2HRqLKy0Y64FKRTL6OFYT5KHm9wT5FUPytP298k0NebeWcJ82gQ5InOZpSQa",
-	"S2NTkTOmNKFklDI1Jr/++vJZzlAIrWPFuQ2IQYkmWv+58Hdot7JKMFsIetQB47EcaePHKzyVxlgx9+/v",
-	"oaYaoPCEu4ODgQFB2E1WYXHXtnVUwHOGAqvxbG9clZeBmE3XC8yJDshe/yAg+58+wR3tUO29rEYBcJ7t",
-	"kOvgedb/1WDfGBPMke40vmshnK1y3Ov3SVjf3shInjFPmIc04ooozZOEGCspNQaXGf/BUIT1jZDCDvnZ",
-	"+BNyRGIOAV1hqRJSZS2uCWO6sAEmXOebGX9nJxk+seckP2cADTcaA7STsow++fTRocA8VIeEx1QzuL21",
-	"JvK/229lwqN52HAkUqoZ9HezG1e1e90rnIa62+3sDIUU7hWtcc8AjoA6PGEjfehEGCiB/gEJ/dZzoaU4",
-	"D408mLePRpqlIP8cnK2YkzTllxbeZmMJM5kCTZuxgo2KNrtqKJwON7tZRFaR7hvt43WyCs2kO7cV7Ss0",
-	"h/L+9saG5BPmVvg5tGt1Kwy9sdAAqrYSN8vhmomvYwFB0/EdG5EKjcMZ4m41w8RGO8bDtBpK1HdiPCTh",
-	"fz8/ITmrW2j82oRysATZBPpDDYUN9rlDdpYyagxes340gfuqwD8ztqetTGOUEG5uBkaZlYwHkAg7IHVQ",
-	"v5sPdncCYtaa2LUmD/b6Bztm39tmheZH3R1j7aZSnBNobmb571Ki+B/M/OBRQPZ6RtD09ncCosZ0aj7u",
-	"94eipkmua2iTJEWfXOV2grkcItHc8TUoDbcyQ3A+8YJmtXbCwudunED2ln87FKXLKj9z7fiIuyHX2gj/",
-	"B3tdMzG2q54LRIIB4qpq7E/saKxT5D51g698jO0jzL87Q3EEUtqJLs9H8DQMtZjUTs15Ka4B8wOUlrkA",
-	"jWdHMOQHBtxtbdNK7OtqVNahuf1QhJVeciXfhTqr3FwtU/iPmbIxvTQOrREPNGYDoMUcijM2MsLCSFMz",
-	"Lm4fVHFdjJItqSEj/sVIdixKPbTt6hX58I5N/sHS4vwqNrlkcG53BrDHOFpF/yNTYq8upsUoU2qsdmoc",
-	"ewy64DeCzYhtgsvBTBwV59FoQXO+oMvnUJjxu0YfqErAmjOXACgcm4Gep3I2gIQkxgpB8s5l5pSvmVg4",
-	"+SiQtSTn0vxjQlMbdwtjNk0ZugDIKuGKGwpI+ZMusM25ebanLPzULq5tU6egPrVVJhTT4WFugQtjRPLc",
-	"PVYkomk6H4rwmb0eJt/Kzcd7+2vJzcd7+zs7AQnf4dOc3H2yf7C3zvXmdzs7tmlt+AsXF6GZHtsXfCgg",
-	"0iOUZtRmehMeMaGYF/I7mhr7v92HAgoM9PnPpfA1PNNeqx7+8vLp89fvnsM1RT/gFgQOj96+bHnVHLY0",
-	"43PQklMm6JS3Bq3dTrezi3ijMcSm87iy+eO8jvIK4xLmUEKAFBL7xqa7xDi8MVEwI40dZrWUHXLifu15",
-	"rbnFZo4qOApGP8MJKzy5AQnNddAMJMRpy/3Jl3Fr0DJ7+Agi06rlFSGo1uBDffC/+MlDsHpan4OVP3R4",
-	"gY9BK2VqKs3Mm4npd7sudsuEtpjpxDo6D//HVt1iumF1wad5CQBpQGC4GaZhJqRjlnEPH19313yYD185",
-	"5YhX9FZf8Wulzy9ct7v6uhd5N2C44tHqK15LfVR0vTVX9furr3ppYfLw+4PVvz+R8hUVc9vwG6Lm++vM",
-	"3K+CfZpCKSxesrvW1OWtTSH5k00mNJ3bU+MCNFAmTc/NHm0dQW6k9TFo+aGO1qCVb3vLJ1VzEl+hcwvu",
-	"DOZAXUWWO3A2WJC3ZsxtLqtEsACKJYoNjOWdzAklY6rGGNpwDN8dEmLEI4RDi7UhfvchQhNwQNDmNM+N",
-	"qBiiCzbjCrmmSTYtZRkK1sdDa/E7ntQEgm4g34spUQ2SARr91IoGTIThudpYNnjhAsh6fcwbdv8o4/ka",
-	"p96mX0FOTGWqKVRugab1JP4xAyajlNifBK0UOm16TRtx6s1eqWlw9BFkxSYSxgJ/PpeTmjrN2OcF6da7",
-	"+nv6hRmtfrf/qN3rtfu7J5AsGXS7HcT4/+bBTM/MeTEqqsQOMhBZkpQh4FgG23g/c1EvMAepNWhN2ESd",
-	"9k7/9nv3t4u/98bdST958rQrfr94uyv308fqQPey3cv92eNPB/PeH7tH+z+2LL+F8f3gcTiA5oVDDej9",
-	"9HaWMq7TF69obHz9X6SzhWwVm4sb2NAlBgk7rcAmgGEV3UVNg7A/fZj/Dp7/ZSujvdVXIKT+lZEuiGDY",
-	"UoV111BJP7P5S/Grwgt6u2vpsF+gfTdcsL/OvOVNvl8ZN9jTrg0H2rr6P2xmtry1VPQ1e7DGnR4QmihL",
-	"4+2C6GkBF6poF9AE4LwZdYA4/q9K6b9CJnen99dW+ygQzL1yc/zhf3j8udEmd44euFEuWGZUt0NaXbD5",
-	"ppb1OdO57tzC6v3i9cIXLtzrThS0N7Ui+1sQuT+z+dXl7TfrMhwzGnvS4zunrjf3HjayfI1uetb6/HFB",
-	"+jzEQwAHeqs7NvkxzwHGgRkobfNJ3KUBLNqnQ47N0/1gnA3oqbzaeFMHAd/nOh2EG40N1EmEY5RL2CsN",
-	"t0eObTD+3b2c2N4u+4YFi9k0VzZMciXXLrpO1h/wH6W8UPY8F82uKh3XzJEH7FZKhaIRYgUgpXw2hwQM",
-	"ZBayhKmhkKMCBlvo2hDjHh4K2/wuh2+HgIhVRT4BcyHCwgxgZAFYT5DT8CBcsTSDs6g3EDOhGQgilgTJ",
-	"e8gdH//6y3Pz0BfHz/9OHjw7evnLvwKCvd+MoQud4n75147fVg4hNENR216OPHDYHpnGXNDEoskU6Z/8",
-	"an7c7r04RnM6v/dQFC3pyIPSdxB3ef/zuxOPla7btU2NuADQ9ZzR1M/awWRDzk8KMNaBrsNnw8QJ8Vr4",
-	"hAPbhAcgKwoWD59hy3EPSagu+DQkCaOX5uNMW0p0rCnimN+3K+Q1+gFsQiLFOWAUBHM54Q55zpGFhCKg",
-	"10a5ACOCCKq6nq0LCmPRclsSWXrn2qVeTXGsDj8fGVv3iiGoGWMXybxkgns2dK+uYHW3W2nMhB2UynVH",
-	"PddYcVWfQ78Mv+Av65/0LHD0h25v0O22NrCTS61Hry2etcmzbcfgGr2M36yIwIAgyjv+eRGY5yf0fFX0",
-	"BX7zOfh2ozW3Fqaw27ktpG5Dzj0MXEVj+TNf5en5lHnfYqt9KSfeZ50rGyu3NgW4C9u5ALf5WBDaSG8M",
-	"QYU6nZunYM8yjeKbCqs0+ITltaFtB1UoULIJvwCypj9ZDAwrZI00bHPRnlKlw68srGWEW26/Vbo3e6ak",
-	"1Y+LpmRNfKTBpNwg6kX9Lu0ADfCeUvDxBki3b2085MKwQGWOOG+/MMFsUQvmGkDLR4KFZxFLwPyAJ5uH",
-	"QaWVsxHUCsNiWcgtNypuzJnMm7/XVw9dTR99E5kAnKH7yNSKyJTdKxuf+O3CUnhvLzJVKyse4uHcPEbl",
-	"3b4pTIWN8lXe2dcCyxLOCB1jrC6GFIbrMAuofaNTudnoQcF+LEfg3uQuVZIENd7v9u4JDPTW3JOXIyh/",
-	"uS1PhiblTIKjt8/dEntr2LOIvzPH2L+ktk/tXrDsVpt6JbgN1/JKbkO043gS45IUUr4SKfy2Rf5t29K+",
-	"52AsPl9geX4DxGfCmg0ZurgH0APYfD2IHWcz31Z6eg0t9k7T5G6S2d+gdsWzmutX2D55f3HYCDdgZJuR",
-	"eY3Rr115vpKX7HpUJwQjoU6kWXUOAECQN6LDuF+MwG9oGokUvQX8PR0K470XAec82Oxi1W5kKEDxJRyE",
-	"lQu8Dp73nSIzOt9aeRdP+lYVOLQYL+nj2ihjTXPwVq872O3CPhbsk7a931aqdb/5eW9jVX5cHIw7UefN",
-	"QUZzppoVutfspi72fa/ub0zdX0nXg3OQ6/q6SGRtrPEabIIvJdq4EDEM7OvWhxAPa8uH8sDivfVyy5g3",
-	"ecluw3bR8ylbVaRSZQW21SqLujnmKTN7br6q0CS/3wk8fkE3V6s2krl9MNg7ERXkQWjURrhjI4nm1D8I",
-	"gUot3Cn4rEoccEjEBTxN0DijoGni6hSPRMvXaZZk6EzKhFFg7vvaSmFK07xOTczCSt8XyHyNBTILy+hJ",
-	"i2MpJ5afCr5ZFBvlU9xcN3MUI96MIzXWJVdcD8hYzhBawDXSRiAI4izDfgYUeX64Lvr1Ak+Wx4QFgk7K",
-	"CdLgRFE25SwmWkqojMHuQlxbs4ylrENeQyG2+Xkm+O8ZQyoCmQH1B03NxSSC0knjH0WRmc1l0mt1MUzp",
-	"ZN1tVYy64OLpmCFFaG7E43yfAsykwCL0ukErkonMUjO6PnscAxNmPWjBCsd3F4ARNA8w/gKL1alZHSdP",
-	"y2yosMV8kvzNELulab3JEptNJ81+g3W2xVf107kBKNvnXP/wsWklLEKkUFN27tdbIfNv+4Tex9ULVibf",
-	"Xzr+7de2ThEdxfFaWA/BZvUVN/d4j9t0P9ZyqAawYkC2YMvkHa1c3iSOfYJuBDcbijUa4oReMHHvn1yP",
-	"nXEUA6i+amlsaWgsc05y8ELMElZHYP4MPjemCOyznIIFOTUyxeJDxyRjCWpiBnLUnLXtzAAcypXNABcw",
-	"XPQC9ppe8xspWTHzdTtY9J+oOvI7MG8ezfhmzzDuqLpjXBDP+VN3pbMdrAE+MsqhOpStogxQdFc9nFes",
-	"vrs3Gb88k7GuZ9WfG3R1PYL1my8GvCa7ZTsMVmVju4Qv2AKLcCnHkTVmjnbKMnHlVd4PqmS/O5aplLum",
-	"ouSCsanCYhAnL/JYiwvNcL8NKTbM3so4QllwvcbROsERmIA2TMAPtQlTKc4rGdNF2bm3v72EeosDvt3s",
-	"5hpS8qnN5ZCi8Pkes3QTLvGSygZEL63lMwP8P/eTubZ0wbfrId/n+24ZrYSsijftUm+Q6lM52B9rAWKv",
-	"mtwB/p+OpVTMYvhFLGcDozFcQwAM/pRuCVv6++/htt9/j30WuFrsFXAIdxmlcmLZC7UMA3Im9bj5ptCJ",
-	"XrFIf//9UBC8erEBAtyIljoVXHI2I2AEAygKnm052R2lYlGrB+QrSXkARVN+8yMs5PR6ucELeHcggqap",
-	"nNnUu9K23hYb2QFHLtZQWMZbquxMBDANdj7yctxtqyQqmdiVWdijLVs7lHoo5RWLvVZ9KtZsnNa6+vcZ",
-	"5geC6lBfWJ5c6LWRdw6D+e2QIxL+ELrx2o4ik0zpggtVkfD/6/8YNo28aNLR8A62m+R67+D1r13+GrbB",
-	"f/4mhwQQYMi8jBukYcRPVo4YGtteebyQp188GMBwbg5DtSNb7fr7TaLXG9CzzcbiTukagyn1CN1sNKus",
-	"W6Rsb33FmIIN8QT3UIKvE0qAQF8qCKjXS5og1Zg9Gt+pphBhSbWsW8q0hPaC5gDknOds5I/EktN75JyK",
-	"9Ls9RB+YS4fC8T8H4AOfJfPA8ncWPWTGxgFmDEDRM54kRimgkw1Nt4wxhMBCr5OBb7DZJrVGJZ846HOu",
-	"HC1he6lVH7SMwm5raNmgxQU9RvCyoRhl0GTtAbRWKJe87hz6lgfm0hRQoQ9FTUW2/bmdP+/XNa7JjmU6",
-	"B3bUMwmkQfDjg0VoobnvfIr4CgSAA0gTZi7A5yADO1nuI1VdoZ2g0p/wATaHWLhJM8gR2TpGXDdeax5H",
-	"k0TOWHkIKuNwyt2swf6zC2NDKTAN36kKQzzOkcy04jFr2+/a8J0dDhfQnBF2pRyNAMSWSIWrbC42X7Xl",
-	"aFRZMa6Q79W+il0GSy9f3Qz+j3P7s/pj87ZwMryfwgzkvwPPFRrH2fkAcx9/KWQbfmwuDnc6Q5EXSFXq",
-	"hoVsI2uMefu8c89sLIF3xJLYjhlPXXOHk/woGMMcEsUJZ9D0RszJeWrhh0euC0peM09sybzXnQHpT4qW",
-	"btDSK0fN5g2FBKOAr4TBAOm2+SFNNEsFNXtJWY8GWG/ytQd6FxAzsCvAHxqRSCYJo+cZKygqSkF0sPnn",
-	"xFj4+EA7Puza59hirCRzfcUK64VoKQ+d5ILgXtETLDRLl/KYhdD+h+Qtm7CzBKHIEyQFmWbpVCrHG08J",
-	"Fu65Vl9DccGmegBHj9jdjHPo7/agEMGwnkaC2pKRUvfDoERRaXuPOI7FnJRmRFNiGzC5CbYvZEZxGtFp",
-	"SOCsqq0rQ8yNjkqV9l8D8cyYJqOfIGtU/zj3W99CywFUW8QzbxJ8tc27bPcWV+KU8fbTPdDoKyeWWTQt",
-	"IPI6lkl8F1Qz/mnAN3mD6raUnfBVDwZkSlRTrpVnOTjR81z9erKo3kn3YLCLvzFCqagZ+0/DPYvfL72n",
-	"fS6soKY8sQlaB+1NjJk/twqiZDU7Un3Q/S6oaA3+MlhMywwtZzBC0DLngrhXgJ7VEKCIzPAeVnwTK35h",
-	"Alvd3t8Ofnu6/4/uP/GtdAadyw+K7h8nJcPLkacV7Yfztk4Py4bYJknudTY+JLbihpKeDUzhYCvr11yV",
-	"n5NMwWeH0NgRQ6MlS6piLwXYTajGDg48G7d4MWd0Bp73kn9WMUzhAJcM0C+cBakEJjGn6KV4S9HhLRKS",
-	"7uBUWvtCgNK6hkXUz+burrbj+/3yjl9wQKEhV92uL7mioKALmqYXwNJU/25PZZqyCDtS9f2GYAlXGlu8",
-	"QSM39BaU67ro+lZhC6lW0MIfgWSMZGzGNuGCT7JJy5NALrRbdE3aNyafhHAGLPdCEtiYdPaGI+zJXnc/",
-	"pOCEZIxrU+31qH7gWmXvBAXZ5KK0tHR95QF5ItbI5+tdXjeLuUiFPpAYvLftt+rWeoGA67qEXA2z14PG",
-	"PnGLnF9DMcOwT/FmXJEZS8AjnLAYCNW0lHBunIT4yjjCRAM12CYxtoZ84AbUYBV0Xh0FGGIKrsDbdSXH",
-	"zMXUP14Z63e3HsrJNTkf3wSgzZure1zbJri2q8bit4W01XGLXZFVrHr3VdRiVRSFjTI1saLY6JdR+fFQ",
-	"YBAsyJtrYQctP4YI8T8M1HXIi1ROICaJLCm5HISgarlvffeAhBx3VxtYVjiEHwKbDygClkjore3NsNms",
-	"zQ3oTLky6Amd28aY0G/fA3dBc/4r8p7dbojslrlTrG9xpC4qNup1UJf5UbQ74S9boV4qJGb+SfkzoQJv",
-	"Ue1sHRuy0uIkFxbl5j8oJk6drW9PrjHOKyGYUrBFkfx3h3kH3IgKJ0yMcFnmVj7sOUG+cUTltdRkKpXi",
-	"Z0kuTcvCrs73WJSZ1+V81EhjaMpvGSXOWDFVyJ1lVEF5wJ17vORdsrvdtGv0EJLzbS5uzmo5Kedsxyxl",
-	"AxLmxgoGunJzJSRnLJLGUggtbuCUixoQINAxLFXz5uqX4qvQ83ejKJ9Jwe515JeoI29I8ouV6qlzXz/q",
-	"Y9ZZdOGl/7lYXwD74qlR9EpjCGl2s6IXRmLOs7xk6cB4aKfQ/5kp5ctaO5Z4K1FrL76Xtfey9l7W3sva",
-	"bWStFSEwTyBwrlvWgn15O1auojzGGBZgYAFoa+Rs2ez1ZK+zfbePaeEt7gXwvQC+F8D3AngrAQwS5BYi",
-	"DmOutEznKyo1sRATaXprEIsBkUkMaGaEJ3stzbHMH8vJuO4M/RCAwjAXkpaQV89fvcP+55TYUZExvWTY",
-	"RP5asrw/2Ze9csoWCwRK8VGu2QRFO9LZW/BvKzB/yxQr9YQmMVPw4QbcK0t6PQIxtYt+2n7o0jgx+O9q",
-	"10ebcHDd0IF3xf25GmsXtLQs4r+58mx93pJ30S1HQ1baboJvg4PqPrO8dmYZBMeYTqdMABXrl59qhpa4",
-	"t2PNQgWLI8w6Y1ycE8WYEYhegBaCuHWhhaEIzQ1O7Q1O4Qan5gZ5Yhiz0K6SZYv4A0zGve17b/ve2773",
-	"tu8WOuC11BaIT0tS73pDELZG8HaEdsyxqHAx7NCUbRPy1AzPSeWhqIhl8hoyxmA4F4W8NbVEm8tvId+N",
-	"5exegN8L8HsBfi/AtxXg1FVhX6/YvkrHu3UlN7a92wjWWW1dlzery3tNyNRyFciUKHbJUppYca1YUNO8",
-	"znIgdMhLbUuuuVZDweO8V7Z1j13LMEdH4QFBuUZwppVNM6qwpFwmcUFSYTa3JZ2Y0bmvUwSbAQzfMVl0",
-	"yBvhMV4XL8+NX+EpNaiZCaCDWaZYiSaguMifLu8tgYPCkURqL4S0lCly4z593zTgNKcDAJmYn8v3Dnns",
-	"vg28cqki1tQ3Ry/v9+eRsAuowceSMP/apsBRr1cqO9ouRnR3nfxWWAFeI78/qxlwJ1SXywuza/vsfdXm",
-	"B2gMCImFb9+8OyElpRjm7EN5YRrWDihosGepLlaXzn4dnfdubRlqygQXiwE7X2OPvxvPJ8Ec3Rp8FXZ2",
-	"wd9SiYLm3rQfCt3CI4Z3uneI7x3ie4f43iHeQvS+g+DcDWGpMhHLG5S3SMhHowskEKZKezAAXGvLv2f9",
-	"tAmNGVItFwS9QzFNGdDdxnR+iP6hZRlDbhXrdXLdIUeuCgZ2tCP3dT4oXjsUjQ5zQNgnc15y33FCLYzg",
-	"jJ1nAgKnUIPkQQ+Gwm8W70gAzcSKbRJg5sJ7bXGvLe61hfNfAuyd6vsn/nEOwL8ZitUOjtsi6Nls57V8",
-	"s2rmVxHLQkpP5CW7kqbJYq5XwMJmLhaYIiNA7Dq5B0SwWQ4IG5DZWAYocWEjoMaAsKdNb+US1IUzqc67",
-	"woOs0CnliVl8wIXEbQmU2/hELlhs7jWmaszUIQknbKKGAt6AXLKUj+YhGXERwy6CqCMVc1QDPFdc4BCb",
-	"oafMzB0EeFMGNLpmEG9GQ0EFYSlVLC6YMY2Ws01zijpOOx1zMpEpO8zBxylDCk4lJ6BlOkNxzGhshqH9",
-	"V+RasWREzGJoJkgsZ6Im5GnebgXhvvnJc6GhY/s6bc9x2qWIWCrUbRKYN40FhhDRJGEpiXm5w3rrgs0H",
-	"Tcz+Kjv7HwbkQsVAJvTTLxCVbw363W7QmnDh/u4BVE6z1Nzq3x/+PRxm3W6324b/9l7Afx6/+Pi9+UY1",
-	"fNl81X8VdcZKpyDQG14a3tc7C2dzCPV7S1uegnOm3+KsN8xDfmXTTDxaOhFH7d9o+49u+6DT/vjDWq9R",
-	"ykubvYwM/nfe3uDHtcfUv7EGBl8V976RHeuw7jOUL/eE+18j1BLQIqAmQfn49gKo/5pIYK52rJmAt+cJ",
-	"16tA5M76s3m9SGZJ7LGtO3GPXDdBuSGQje8NRd4SKNXOyzxPOVyN+MVaI3IGzzImQM5B4WjVZzRn5kdW",
-	"nQ55X6actq0ARoGjTVdBudnHjOsx3IyneX87c8exTGJl3lPoQ8f7U3QNxh5A1KWFBcs5z4fCfAbcpVqa",
-	"GQJjlzyDOUAic2M9mxE7qnzIEhhX11ogdk5HMsW3NI8NKnD6Sscjciazgvon1eYtjRmpNDnoG8fd2F40",
-	"rYEU+XtghUXi75YVFsnJmCkX2FXE2HuHeeacGiuKmcs1mn6RnEyoKkn0D72g/9H8PU2AXnFEE8U26QNj",
-	"Ef2rLZjAKNSX+OuetSzcn7nKpGlKjTPfUnqeOLbH1qKicqvsOsiUmdxhHjrkKVXIBkmjCLZgLB29ombl",
-	"1jel5qkNxlLpEU2WQm+ZzTQcvlvHOngB7P4lx9+9p7l2ANaOq3QI3GEK8l3gWj7YU7WOVWrue3WT9DlN",
-	"E84cLeot9nUq57uvwRCCYKSqs9GuvcfTtY/dbB8lSSLF+aE59TEb0SyByTafOTJ/kLGKzlWHHNsh5JD5",
-	"0O6H8qtBE+M6wVAtulm7WZi98JVjeV18mROrugZW3Bq5row+ShKjaKIL1IguikpsSwsyyRLNpwkGYCWZ",
-	"gJ+Jjymfh/2G067ZtPZ97GzilUxkk9bgw37Q6wa9/aDfDXa7waPux8Cx1A5aXGhoJz2hn4AH1/kS+Md+",
-	"Lg640OycpXVz8AszGsmsCxoGXrsar/2E1+WhSlV5d021bsla93E9UrBSyRmIiGahkhekrcPkviHr+seg",
-	"JdgnfRrhy9kSsrxPoJGYWSqn7OFvWcqjMZSONUmQDYBB7xK5llOCLV7MlvpaqsduLUS7YS8DAD4sNkXo",
-	"3LtUiy7VC25ZPHHr+d6Ub/fWOFVVA3rRt3pojtsq6mRgSTaeRESTJCjQERCFLUYGbjuNxtasAt/BfjQU",
-	"ZWMwINnUOCEHXesBjBmNIZ6bd3zCmyPSwtX/4tdCaixcMJqMWtoFBeHpnAc1VInUoXm8ESG2lTgYdwBb",
-	"xW5FCkkcIEfw38+Nd+fNTHgVh+Q1++SckoTdeyT3HslX6pGUzGGbQr3TeKvRxpi6g0S/J26I9D6q9Ckr",
-	"jRp/3jDOKWCQa4zX4jJrwhYfVHbVxzW3x73Hce9x3LzHcf3uQZMDYDRuBfN/XW7BwhkrC3vzks0+wgZ+",
-	"QEltNzkEJ4uWz707cO8O3K47sNr8vrKb4LISa6Rf3E8xA2HTAZowERujFUOCrv3/2dx8juVm8aKN7frz",
-	"L7evn7qxrTCtC7EMef/SgMoxyju3c76mLK6d/nVCJm5r3Cdyv8bO6VFxzpwweWoPaI0gKZ3d5l7oZve4",
-	"JiFgEQ6IkM6Kx1bdgs2Kdt1+Z8WF1tKdofhvfsmInkl3mJVt04vyEZxHxK7NxjJhJKZzx2iAjw/ImdTj",
-	"oeDYeym20QKeF4cimMvWvBq55bq8YbtfeJjL5tZINDuHy5gdoVGtPVVXBvZerchznHKlJ1SVQ8JmKk9j",
-	"qnNx2Ou3+/utoGUmduGLR4VAfJrfbwM7zM7Edffv3eLhcZ18O4phl4R0NILTdlpGBSRlEKO/iQr4wX03",
-	"3qvL3u4asvRnNn8pflX3PSuui0LSCG/fmy/E35pKoiQOy6Zm3sgvZo4zvRIzhM9LRudWAhfvv7XAdXUR",
-	"izbWXtOY42+Db9BO2dUrCO7B9XCc3kyZX9OEhQvbHaRgzfaXzedmpet1znRxZq4YVqo3NNASik/X4DGt",
-	"RpbA8Djp73oOGoagFiyRupiTuXqvdHU2jdcbyuaGTVNYyS3Nn7pQ6dpEzDfeKNPtlm19s41Unl2UnKw0",
-	"llFzYOgIvX8IBmGwHwsubGvmvCO2cu2OLWOzkYNnqZwplgJ1TyJprHJkLfyEJYpBrU+nTjg9M6NaKZk0",
-	"+6QfjvUkKfsE5Qyg+d9iIqf21JqX3Vq7f1M72+xSFmUpgLY/fPT3rJko6A6OffyNu58Zf8llYt0WfjdX",
-	"mk1qNvA0O0t4hPaizZKuiEy6XOrZHNqSupAj1H0pRtNoTIodTgRNU2gcyMCBGwotz6Goa0CoC04AFBN7",
-	"jdMksWySKUOiq0WFGvOUmetWgAVsInxVLPNHds6FMCfBRi9GWZLgmyHQgoo5mcnUupqb5c6FbEyJwn+2",
-	"KXhaM1VulgMjM5Ws7Veb/Ieaq9iD1UdUkAehTjMW7gDBG5b0PQgBqhHuFND60kshvLXuXbg6xXNUeg07",
-	"sDMpE0bF1xdWxoOwTlTZTu59UPlrzF3FubxzQt9JwEWpXxahzTHloxiKXhzyzB26UhmQFBEjmUiYUiTM",
-	"T1AIiDNzDpcJ8FWx22cu53aHoVuQ4aua/eNAMbj52lywvvPiX3p9Qdkt32CrsS8L5rpoKewHKGCL49Rs",
-	"FattBZvZ1uT3odv70O3XKHyP4jgXkRsKXy9Wa6X32qFa6hr65wyvUGxJMmWO3ZEzrRG3K+al/j9DUbSu",
-	"lgJgVZiiCzxWBBxAbDODY6rapXTMzuFQKKZLEl9LlPiQMWQ03k7y44O3lfx/3hgyzth1kdAsv+onqkoU",
-	"Jfeh51wc4J4qnFsHLPVPz3ZiYt1IND74O+X06jYONEZ98AReMSJ9F9bHSU4y+ecO+l6XTPjWY75bae/t",
-	"Qr54Z0fjB8pqEcpjOYqMgTxhk7OcXT2PipEHf3v35jWZsPQcKFaj8Q6GdDxhYBkTIAZkjYUSb5unuweo",
-	"uEOitJxWcEJUD4Xx8Qa2LyAY8VgrUFAaWH5A7sKDRGVRxFisOsRXFENBEzNtc+c/Kk3n25kJmEe6FjNh",
-	"Hc8QZroNM/1DnZTLm4p5sVnEXMnSdPpU7EW4CYuLPm8q+t7iS9wu03qz1H3qU4DV7bh7WZzedor/3sG7",
-	"OjYHGVSv18d76LCWa+DAc4POoSEdIFzdMB78hE/Ym9HoHg5+J3F7O/vrBO5zmOy9J/unAZHTRblwK5iF",
-	"sgFbmzZ4LTFEheyxRc0eq8DRy6bRIgid/De/ZENxZRB6HuACQdgMQw/KOHTzVQMaOSBKghQeCiUn7EzG",
-	"c8iMTOQlI1wPsAc3Iix0BbLsS0agMgVj2nZmsiRFZgDkQVGO1Au63e6Ooz7D+1YyMcY4n9E0Vkuk/ap8",
-	"S6PAv82EC7yJkFZU+h2Nim88K7q+FLL3uNTOqOim3eJJIphSS0oke7uVVkhBa8bYRaU/k9twJZN+EdHf",
-	"fdzu1iL6zRcH/sAuqZ+d2EhH3A2kv/Twe0j/nzISfJ9NupF2jFdV7au8jof/gcpuORqdrplw4hr9eqvB",
-	"y8qnVEsGYOutlBCOYWsl9OfN/dgpu68fuKZTeEIvmFd9CC1VtjuB6yZt8kdZ89VmL7arJihO0BVzN85W",
-	"2rKWYB3Oit6jxcoCaQQRktRtYrb1b7bKwM1qQ76p8MH/zFHOa5NE33bKyT/yt+y11yKF3Vi+U6TSuMER",
-	"50ypHnusWIX1sD11LBDpLJgoM+TzbgOf9yoOvWpPQWsxwTbCqnJsMMWlUB3y3uXixbz4GabJrFmDMVUy",
-	"8znFsXFJFfbo7rGliLas5T/BS15ZTjv3tHCK87eGzXGWyOgC/8mEGUHvCXrFtgFkq7cHnu7HoFVyUXfb",
-	"vS7smPwGNb/YX8EUhN/hkjSMpl8eTdeOzrxWTOetQc+Mwf72cWXku0t+u+q+u2bkDJxTfslOSxStvXa3",
-	"1/r8cQMFUVrTBi1R2ln3CbH7MO+64ITvVHnv3EGsN6uRw8dsmtDIyNokKduu1QF3yFEhdG23hf/H3tdu",
-	"t3Ejad8Kjs57ju03TVofdhxTP3Zkx5lkduN4bM14dtJeN8QGSayaAAOAppk5ubP9tze2B1WF/mLzU5Rk",
-	"yT1/JqbIbjQaqCpUPfU80HwGUvlJdRcmbKqczPBydaH7z877zwcWkrA8KBxi5jRWg6mbGsGgIG+Z0/7n",
-	"PNNK9KA7DgXuSeCwGA+nv4SrA4aSz2NVujOmYkvP0OgsgDy1y85U4XqAbDBWkOjCB9fI/OpNaUBLnuZQ",
-	"MbSPUTlhnmqBxT5/M/9ricoOL+CrgAvJdJ9nSA+IKv3vcxW3Pn7LXsoJ40GOA5g0hUojnDYU8ihhPIZ8",
-	"QtSupyQIJx0bgaCXZW4m+yJiHMfKzFQVzYaxwonSfVQZ7UOJSjpLd3Yl3TP6g1Bpl9GzQLp8LISLGM+s",
-	"jpX/p0yVHI78RwY1KK0zwvVHvTod6JjPmZ1wWAvjpnQ/8s1QWxD7xY8OUhf+ZV4IofJ0fFSrT8RKT52V",
-	"KU4pvuyAcqHSBX2hUwlhkkdd9lrXwxKlY1U46V75XS8NNa6QWTG4TWtRx3WDZtpQ5e6EKjcHIFoXJr0T",
-	"lGqsGVYAQ8zBArRgohZMdEfVpYXbV0hXyvGPBM/c6Pe1p+Xjw8M6GfLE6L6woIcZYJ0YwpxS8OX4Bbci",
-	"KLlyS+20CyfaH2EMB9doOOgOTXXGTH76sskC9tn0/1P1zfFMVsRjN+r1hzAUlMgbERz/LsQkR3AMgFab",
-	"UA6kFsAvgJUZAcChXtss8t2Llb/CyaH/+reHh8yKvlYpAEML7YCLqZ0j0/gnYeZwK5FZ0WUv8AZQDxYq",
-	"hUjMx4yJ05dCJaDd5J/mI/07zwhZPhZ56yrGTz7In08ELm34PoAu7EjPkBqfAQkGO4MwnVTJceFPrUhJ",
-	"BU5pGJ7TALGTTRprpTL3WtDFjzpLbxdx4WY6EJGXI7Nq+n6B6xxY0eldHvSOjg9XpOYPa4iKjQMVPznX",
-	"2Ru75NF3LnI0z9J6um7xeSKNsI03PK7ekO5Uoi4PtRKtx6V/rmcAjw5gD/j9/uwvfz3554vjn5/849vz",
-	"p//51/ev3p7/82/HJ0+eEjNDft2d3l0jOORHkW3SIex3YosBuUXS8UUC8YjtxETu1+eeaMhvVikfUgjr",
-	"9e7LgvlB9Z6kc5K+VoNM9l0SK5DwBP1yxf1Zzia5NP4Nx9c3toQgDIKLdwZcZoIWBFiojlSdCbeO1sOd",
-	"ieS9dVuk6Fyj3L8YGJTCsbXN36981BRsYuDe2Dn6wLvsFn1sBbV5pdL7ArTxs9WibPa0g4BhnLOR8KG2",
-	"t5s1mM0Oe2kTuA2vBvfWySxjcIBcvZNWlXNpF12xjPu1B6NXiDOX1VuvFD3+0Zqsr6XIOsINvIvp2a20",
-	"6l9Lzvs5FpsBXUBMHpprYcqCjqPRY8htQIER5fp5lgnUmE913qzCeKwmRg8NH0O+L6s27s2Cxr8RA+CR",
-	"WbCHVmSDpRTGcMurG8EJN04JsywTgebkUkLV5FKAMH0+RHh3i8I7Ub1r34ctGms8+f0gxXbx36Lv8MK9",
-	"o60oiPHplzEQw19bXr07ZhvejzTjY/ZT2TD0+8I2mQS/NTCW1xOh+ER25xy5cDfBr5V4fCN2MXeYdIX/",
-	"wA76GbfMxzhOqMbs+0v69Xb7LwxxD3S9YfgtZe9ayl5kyQCe3m3T9hRnrePoDV9jF3PEWSg+FhEBWNaz",
-	"9saqRtvLyqy9QXZxS9reMKbVLedvwgNuTduLmBNTYEv8c3bZ+QwQOimCZBy/FIpxGzAqfhryLzOpmJAg",
-	"I6lNKgx7mHDFxtOEDaQ/eZ8pxX6eWieM/12sfv7f/wEve6YUf7SWVxceuGh397O3AzXw0V6pgUVnzGUW",
-	"Mq6nrB8ewU6N0VOotjA7AYDXCpZgrlR3DBPzJ/qwq81wydMJf8tlj3dyXH28kx0fD95pKofS5XnkyUgr",
-	"wdR0fCFMxLjz0Y9f2SMjRJe9Kvp1L6YuVvRbaZkcKg1wIJgXjVgrwWFqfhdG2x5LDo+eHbGnT5+yw6Pj",
-	"E1ousUq+efKc0V/gD/U14D9cppjrR7t8lpZP0n/F8Tf/9vBX9vBR93Hnw///9bDz/MOjf51ER0//yD/8",
-	"f9utkrFIZZ9ngdIFp/A0rAs/LaP5ZCRUfY2wX5RA1dpY9Ueif4lvxE/qzGg19P9RhJrVmYH/HS2bnbFZ",
-	"yjR9Ul1A31Xmxs8G63z4ZqMJeA+JW5n6oGoghUl6JMGLE4C8NrWNMPq0ZMTFZT5aNPTXuMHrI6dbJggz",
-	"w5eKD1Ed/rOn33aPjk+edJ9+++y77vNna59lvw9xl8g5yE9tQs4RHF8b/t9FWu1JEZCESC2PURpitXKQ",
-	"s5xX+60YSgv6CEU4VadvQwyD874nMDlCtIY+O1bktCOsPUHQFWFMdiGg9NQj5i3/1NwEigjmjByPpRpG",
-	"sfqbkn2dCqa0GfNMWtgI7OHrH14+oqYX6w8imfd1kERIfKzzp1eFj08wEkq4UmXXn2CwRSAMwFJPcaeJ",
-	"ktHHx3xy+DxWCUQFHQjPkogIQ3LQs+VzMr2hNgxPdsoKSwThXaymSv42DVhwRIDM+JzgucW36UaPIEp9",
-	"l0NbKsgRDJnrISGkWQinbcSQm5Q5DROFhT2K/aIcUA7XupDGjRDtrU0tEhkDvD3/bqwmwlgfMcOYJ9pa",
-	"eZGJTj6BCZUUxwDFYn2uUumvbLvsP7S+jHIdGGxsCqkiwA5TMZJnmZ59LK7I5IDWSg7zQezN+Uz78ehJ",
-	"Bm7DPzGs2+LJcLBBih4+IiT5UACQfikLab5V1uFjaLvdMimJUmtJTGmgCHk4U2oLKtPKT68H6bLFE+w0",
-	"9iY3GOxcSwV/S1TwG1b4y+sELPE5B1xQOQUrnD+39Q7OlAZ7GPwW2PPwmkv5rOrZssveYZbhYh7+4jQc",
-	"lCih7d87kDtN4QiK9wg/hkDUOq76PmZ8XPLJtKMhNXxwePSX5/98+fTvh/9AJL2b2oPek8Pn0YGTDiLc",
-	"V5VBscBGWjxAEZmGSbKPS75pm5TwKkBE2d318scNUzritnEOY7Xow1b8uviu/2WDJ+lVYZ01TxRsu7Sx",
-	"KibolCWFy0mYE1kG+M1MOpdhttICTlKAZ+T28rbQLfeyWEX+Nw8btwxLS5CT8NneJAfC+ttWc0BaNoGO",
-	"tDJx2wPLRtJHv/PQfo26BLEiYQKKjxaECXYKNPCaOwcaXy/xDE1ZqzrwpagOlDfhCtmBLWzFpgw29LsV",
-	"ugPrKwBD4YpNeMU68m3Eu6hbCX++Eujk5PC7xRkvsWp74wuM5N4dr4urgWvEm+yhP09rBaVFWR/gV8qV",
-	"tzcDdt8BMrvFG7thY+jKX4ZIgppmWcL6meDGMgzck4glkMRJmDaxSiC9A+SeCZHfTzO/72rxu7C4QznE",
-	"OoQnD1O1W+CCPFf7CVz2IYMw1p9EWuNthYN9rfoGHfD59Kg5G2uQXC66wqFKSGgfLIb1Dr55csSePKFC",
-	"G3v+fKvTGM7RrUgmrPAYrWbCDYaXN9bvUD7eQ6fDhsd26br5tu+gg6ei3YLj77b927cqBrHf8/djYbgV",
-	"BH/c3VM2FptQh6ZOSI6JmwAoLSXz/KmBIsdgjyBJp62gpRcrqZyGpl8fSg61TntULkGLHqG5j0p1j6hc",
-	"q0EHACNiSjvB9AD8sDSV80rEnOxfCocYgxmXDrBIQjkjhUWTWf4+cLtEJEUkYpVnEqzjTlon+/7ORZHj",
-	"ge2y9yMqXfBpKh1zxjsk4ugZVKYGUxCxAnysD4nIaxWlHvjxA8v6Iy4VEc1AZNFlL3j/cjqxbMxTEciM",
-	"sPHA3ytWpbeTEx8h1QWlO1ZEB7B0GqMD+MuXUT6xlxgX5A4+J/YsnZmQXYDOJyAcYKQDjJdi2DNw3Dk+",
-	"7O7g9l/B9vpy3D6Mp/X698vrj7jt6IlQ1YRkr2JFvJev2CwwxpkUjI+AGNTArp+qVBg24/NTRpxlY0Q4",
-	"Qia/HiDAPq/accUS/PNHb6uTNge/twgAtm5jAHDmXcgq7y/ICi16/89++jYDi+dYW+hdA3iIVsV4cv+X",
-	"r4WHf/7+zVvGjZP9TFh29BQxG8eHEfvxpzdnZ+zJU/byh7fs6Nsn3afHTx71Vvl+lrv+yirOj9LShLx9",
-	"xKzwfjr34tGCC4/Q00bUvKLRsWpDlH5prLyTBY64Vf4PJq/ZAcKfrpRS3M7N4HtsMvi5g28T/7dpoxdt",
-	"J7yylcYzIvDRQObElVBfBRJK5rQO1vX+2jycpFKUWjY5W5lA2iFXSQku2k94W9dzevoZTk9AhRXq5nmJ",
-	"o1S3xOUAeDHItxuuLO87MFVAcNp4sMkNYDCVdQtJfRoFym2gs0zPTmNVTS3SiQu+XgKbFS0P+pOPJ4gR",
-	"VOYPgBSmSnRj9SLIcJG44GQiGnFdwNGEkDgfmkwnwJkUApdy6+B5bdJkCsB5iz8IdKF+wnpg+f26whA4",
-	"l8QCj3dy+F0Uq6A0G9wDfTtgCBfyJis8Bnyj0WHAX5b3oGx5ZIo2z8Cu/+oZyq5eleipCuoJbwfwM8fb",
-	"n6t+ho13w+cquOlbYadZo6v9GfNjeLSfcctSv8DbE9Ud9NZYbsi5czAydTPNRvyTaDhHeSuX8UlUCPjF",
-	"qkLikJyiRB/S7PZFBtZaD5jg0AEnTVMClr5DN49VkYWlXE5+vGrTsTcbmMBeZ7wML1fALy3tjhnaMVm0",
-	"5hijMzHikxSzpUe1dyM9s5UDFLbvUmt9VO60R18eFa37IJWLPTp8HuExrU9lTlJ93Mmr0aDRWK9prCyn",
-	"4zDsDaUHeoS+HouFwKfSR3Tc3DZUcTZXEw25bufyht7yMi6wnCmhdS335iBYNfJs0cbfd64DoN03EFeX",
-	"DSqu9VTvZkevfM7LuFrBU/vG6Im2AE5VYlbQ1WJt6ZO00lVVKYrUWX8k0inAUU2sfIgh/Q6Lcln1CzGc",
-	"Ksx/6Wl/RIdAf4cetStwI6zDYx/+IChFxAru/MAyPVNRYJ3q6ywTfDjNl5mdiL7kmfwd+660qasZYccW",
-	"QlT4hRWqLyJ/4HKaJSNt5O9afUz53CbU2iUdNTITAKVEwksobovrJUdg+JU+gTnkGXbIS4WxEBSnH1jv",
-	"icDnvCbVYWlDdm5BtAALWoV0wUMrRKwI59IoQ5nkksYAQr8E1mHiNvbvFXnBbFETi5VfEHBE9NYBgMeO",
-	"jbV1wG0N054LSWvdGXM17+Cn1O1V9Z1+da1vQMq4ut3yGcgMbyA/XKX/ahAjPukcHnl3VVo8B71nTerE",
-	"J53DYzARY22Ut+w1UE/4eOndl8j9Hdd0mZcSg323K2Wwf123I4gMC6XB2fjP1UY9UH5Btt1Ptyt4fGMh",
-	"SN1A9QBP4D2UKlmzU1gU4NU4syN/sjOo8NMeIvcT+vjtyTjwnZS1GcjjluMeCEYagp7CjdDJ0X+QN9Zs",
-	"QknpfxGBFhL5sJrcSemUiEpFcAyjxAWwuoEPX+biViLu0b1dX21siVU8v6q9ux/np4yrFn2+Fn2Oa3Sz",
-	"jbgj6DzjqnrswFjVL/z5DrWlcLmlhSX9ic4UtONJF60a+kYYjS+KaxgRTjCUKDLCG2yLNuJC9HlhH7rs",
-	"jM5CLhgQiuGZlaiAhlsRT708FbGSlmVi4FA6jz1M6AchYs+bSvKf+qsC/DvQn+M/gHcgipWlrBypm4H8",
-	"XqFnlvhhJj0a5QUd3U7xYfLmP7qk0jN/j4RqTYEQAY8H6G+7QHLwUZuPlDdLeg2luVPkzvCf4o1rd4pi",
-	"pfwfZThS+AcFBns6fZRuzXD+dzhkwALbyxnji6s38Syr1JvGOgWapMqrgR1fr0yVkvYfZepn4yg6/hCF",
-	"K/jlsu2Z4Aw28k1jAJc4v7NwfD3Pl07rB+9eErFuD3pg+crZp35IFaNFYVZDwd1b2lNvwgC7BAKhbDaa",
-	"t6j+20H1c2PmFGYwPXU7xfxEF7E84kdGMHAYuELoJ6BJlVdTzt78RFUi6dhYcGVL3M6apZq0t7CDs4FB",
-	"Ey96Pp+IDZTFnfjsHo/c3mhg/SO2FLBrKGBfLbz9rXlgAzfJv2w2HS4/ZYZXQp2R4Z4PLEv8bRMC5Dh9",
-	"6leb+DzJuFQ2jzVrK6+Rebi03japLQIzZygfLg6oSkhIKkNU1g90hBMOOoNUVvQTsHM5kQb/zl9jk7pi",
-	"u11uYbsAmeIVNstvUzEVaxiTsbaD3UawMPM0EMiPz/PW1Tzen2grsW4zIIT0bATYkCawMgxhZRbmrzDI",
-	"NRvoPdwHLlbZKEdLKu55Qv5K5fZGati8uSrl81M/QakY8GnmUHG9uo0rtYfGgXJXJbtdNabvMbO/MKpf",
-	"VDbP3yHgKCS2fk1rLK3+FWHpomksxBu16WjO4Ybv8Ed3jsYUV90aAlOa0/sBXN9XreC+Z9xy+/cbGaZg",
-	"cnHJLFrcwsSVrO7jPs+yjhKf3fIa/ktOnajAJjXiFlDQIgWZYmFd3tCCQ+qy9yC2N9OMmCknUEGD7c5d",
-	"rDSUyeHvgQafG9LgSJeZ5hU1YJ5lr/0D3GoFGAgQlmizbilTAg9zw2kQtJKNBAj4WiAPgoam7YS864VN",
-	"2FIdMZ64OWREkGGQS2fre7lNYOwrgQFdgYJ5U9uAfF1ttEtZDODD3ExIPtc8zTXiKbdvBO+PBPYO+neO",
-	"SyYgHrQSsQJj/UkYPwxU1Y4QcTSTVrCnhycsmRYPm2DNwX88G8lM5Kl+0D/3Ud5o6qBRPAXAVS53xTLN",
-	"U3bBM676wgArMmruA78xtMMsCcffQj+KsPY6K6PFTRq5c3k6v1+a9rsu8yXnwpdcVYTwrTDbC+Ebrcfr",
-	"5HTgO/6MIxvih6q02FJhm7dwnzXnOzjC4N1Ixk2xh4l3zskj6llQ2rGHyYBn1n+Wg+0qJxw84TVKN9iP",
-	"vO/kp+ppi1IVF1pnAsoVd+wU4+d2EyUGmNlWhuGO+Tb/ZvHVlfY2bCdE50Kie3GT1yT/lmoxnKUpcNtq",
-	"PQ7CA+THCMZKOstsqjJvZZJ8DwGID3Zil73mY2FjhdwNoEHQrBJQFohaZUvWYVL9839ZJxKyMH5gbCvp",
-	"RP+L6yS+rw90CzldgrIWVpNMa/VZI6Lh2+CSW05LY+U4TVs6/Vui01/zKz4WSJzfnmr2YvnP0pQs846W",
-	"v3yw8T/bhutcQ3v6AtP5KZ5TciBTKsA08EaOrk3sOQ5lN3v+9RKP+/lqWce/FNZx2CxrKMd32LebUo/7",
-	"2+90MPMHfdx4VyQbv2cxBoDS/KR+1dnX/diY+14ouoJ73g2o7e9wDdTgXfZ9cOXYAusfLFbW6YmFYPoi",
-	"EORIxaQLx8LTvHWfjovA+7lbKIBbfA+hwD6ovPuZtjXOzpKNgmPvlpbmVri3l5m4lnj7ywivaoemFvl6",
-	"S3zW+zllEVRki9Y3aMmAX+2CmqK68pXjN2iVXtGAEJQIEEQAMRh9sHmg19SIXW2Zpv9T2n8Rr4+ws6Cg",
-	"LMNojiCbKXFCjwqxuxK2CfpcBsIYkX50OlzvOqLI5cX9oqj/dZtTnKE2llwXS7qwnbcBG20bKuHLyFv9",
-	"yiYL4Erb9/qVrhitBDmVeaminGl/aoD8A4oMY2QT2wGjlJvCL7SH7MaRRd9rJVpc0bXaoxvGFUk0bR18",
-	"nx3wcOADkwhVVsLfiz+Eagg0Y2F3VhBCBXZAUJycGiOUC1jhnbj87jeyiF8FUlQ1sNrHXE5ci5E9rxHt",
-	"XwihmBVCnRZrIGJywLiaR0EaH5LiFcV4JLrdwQrT1VpL3Fri1hK3lnjPlvgHqaQd5YQxezLImeCfrt8a",
-	"A5VEKBBdCKmGZJetZqku82CU7HNhkmO1q02Gx2sNcmuQW4PcGuQ9G+TX2hWN1WVD52duu7apZdYZ2BGv",
-	"3TpLW2cerTEGFd2x7EJkGlQiNAoQceNQEfDq8TNcrLXVra1ubXVrq/dsq1+IoVT7jp1DieVaDPSfZeCH",
-	"y9UxieMarQBaZaHSXOcfNHmqfbvYOAWlfEtdV8BXjTh3qHChKXeFxQ/CpcIIMjRk3Ps8EyrlBq451P6K",
-	"WhWeoxjc9qY/zOTNW/8rYeBzSu9lvbnHoZp38APyt4q+9m9sIpXUqrt9le08LLkbpjZeUeMr6ozopop1",
-	"cFpDqQOvKaLUW0z6orO7OeJhdDxKu85AT1WKGuVEtlN82r0fLjU8mFTUtoNelmfQ69qRqgPWKckbWmNF",
-	"NlYWPCLIudLK/NyO934ngJo5OEKtvM8KAvr4endx5tSAvBlQBcIv6lgObO1GDw0fIyEq0bf5JW943xWy",
-	"4DlTDqhT/E6KMQtQlr/TYK7xkBFusQSpQU9nW0KqNYRU7wnxaaaKNBC2ajkOIo9ruo6DBCRx/8Lq4Y5C",
-	"N+AGn/kQbcxT1J1ETsE8+q9FYOGmq7uU34ehbdKoHAYYlj5tz02YqUpYpqtRUVUGcmOkT2Ga7irtUxj/",
-	"K+XMfJPOaZrhtnf6LvZOo6BcvrGDrcr3+qK1qhiL5a3Tr7UTtp4BRb0okCeQA8B0jUXgIx8YIXq5O7Uh",
-	"22gjEGFCFj1g36tKI0HAxtX8Qqfz09zcZMC46P/k5hNxirlIqYbsQriZECpWycDocQKOOEER/FgBeRRX",
-	"5S4lhrTkfZFlIo2Ynwb//5DK1SbwmIMkH/C0+weS/vA7GIBI7WLuM3C5+20zL0jXa7xWOXGgdLEaSGd7",
-	"dN4eCVAHNMwJxcZSTf00D4J4VY4fCwEG3kValtCI/JPiCvfjT4WPQPxdiO+cCHmg7ubHLsfegcCdwyPR",
-	"+JX47Fa4knVN6hUzc7vd6vZSqpr0LQ73I83vQe/kMDrwC2alDtECDLe6UqEpzoy505ke+kd2unS5o+Pz",
-	"o51ljSqTeZ398gtTtQQKvQXyOSRELEZSG8/9M7xUqU0ON+dHWKf2oHdYRUvDx+Ef272oJgR1/d2VhuNN",
-	"TmkyrgNWXd09DQ7am99NmADAPrQJl1tMuASxySK3EjXkWzAtUWy2jl9kdzMfs6CuWVLELSlrglgvneNb",
-	"Lrh9yVlNXS1Xsnv8V0qWhM/Wciic5yEJqlRZlviILzV8ppLTEBEGHU7IpgyEwSoElBWuHH2E210x/tiK",
-	"XeF9eMT7wa8Qpu7OFVfD8ujAEuxgF2sSImvs0UUWb3hb3uaKzxMfPzHKCHfbumlhTM75pShbk8FgD+Zk",
-	"U14HtCKBRhLMBMADJR6ntBK75LmGwtUNwxW7B9uI+Y5EzOdXjob/aI3719SQGKwJrppdk2dbhR3hynmD",
-	"YiXweszhBWyPOKlcdllC74XWl8TSGxJBkL2rqQ+SpHeZ6CfZKVDDh/kFbNDdQPztD1FRIpVqMlUvkNZ1",
-	"/em+9BbaM/5XE+Yq3YEtipGtj4YUALu0Cf+mqPbUfwQUNU27lnGMuWI1GwkVMcvnUQVzRlqeAyME42oe",
-	"+pN3DpFvbILA58DFOwMuM9Dq1IYlUCXoSNWZcOsKzAcaOmwaHE7pEHd3iBIx2V833Hs67D+mCsI1OR0w",
-	"/7Z4CaXTP7rdUxaAiyURgZA12sXt0PPcuN+5sZJuI44cH5pAenS0aqHkX40jaNMaFeZKrInu02Jmlx2p",
-	"7HKdIwR0lwrlI80wP5ozZ1bL0oEPJRSYAb8G9fFYYYIAXjPFgfhJU/kc7jTT5hL2OeRTBhAUAMOtiNVA",
-	"zIR1YFy77PUUCfPMVLGB0WN2BN8GGXK6h79Cyufhzghwi8JjxGrIJzbv39QmFcb/gzDnQZMJwEuOXwrI",
-	"wfVHon8JFYFTxklsD4rsyLyLpH1uJvuY8jljNN9wBf9cVJavItV75Zmxwk81vaYCJFCOh9A20vfHUz8n",
-	"2lzCrKEAuJ46K1PR8R9LNeyM9NTYJIpV4m/vd2LyaAfiAKqWZ5c/qdstkxPIokrsjgD2t9yOSC5+LqwT",
-	"xq8A8UkoqYbdLeviYMcQtrlM1Kp2wa2yQH4er7NC3rKFXQ9bmDcGG5x4r8go1ha0r6OgfedbCBa7BJZZ",
-	"e1YY+6ihjwDBbAmirOC3NgnAq5KXBshYzU8HH52fsNtq+J4KWOT3t+4SqKLA/RqU3sv2fv3gD34Xghtv",
-	"b3/94N0u6E8tFb6WyjqeZfimofoN30/xcJvq/jSk8KYmO+gdPAZXTqNt7N5G9Usf3HEjgE+jWyCa31Cc",
-	"ddAs3zsxfpn7D6DiNtL+935NjiMM9ahVMu/5wxUrDdOz8m1QobDpLgC0JHwnrOwoT7bMYcCIqESFcUrC",
-	"YCQJeEyo25Zu9JIG0nwnQ62xFuJBNsl4X0SFevmlVCm4j9DT7n/AjShdv0542jBtcixKulwV6S26yBku",
-	"Qpn55bJ4BczpQqQKo9EqDzbzmmcF3TnSWWrL168KETTIQ6+F35aulp9wFq9UvhE+svG7oPTjd8JIsWwQ",
-	"gGE1oleE2/5pwhsCUQ3/BoqgPwIFadKEzO9B6sQLt3gNHYZjUchJ0qVLyt2wpqVldup9ZDaH5VbeHxlX",
-	"y4Y/5n4wsHR67OzNT+xSzG1YTnBVbi8p7A1vpt8HHb+G65GESArH8os5nLsK1vBLQOkOinNhePMzSs0I",
-	"w6s74WyayqZ39qPgmRtFeZMSnNLIrPBCqRya2gpTVH6l2Lzyx4c//i8AAP//",
+	"7L0Jc9s4ti/+VfDX3H913E0pkmwnsVxd97mz3Hg62zhOZzpRxoRJyMKYAtQEZEU9N++zv8I5AAlSpDZv",
+	"SdpTNdWxuAEHwNnP7/ynEcnRWAomtGr0/tNgn+lonDD498F4LLnQIya0+VNNRiOazhq9xnOaDAgVZCgn",
+	"aSNoXNBkwswdp5PBgKUndKBZejLiYqLNi9qBu3DKBjJlhStRyqhm8QnVjV6j2+4+aHY6ze72cftRr93u",
+	"tdutNvzvQyNoxDLSMj3hcaPXCRrxJKWaS5G/bbsdNJiITzQfMXzZw2Z7u9nuHLf3etvmZeYt9vEx1ZwJ",
+	"7d6WSjmCf4tJkgQNxVLOlP+DpqmufnPbvVlpqieq0WuoaMjiScLiRtDQszHz3jMZx6tN98uXwKf/YyDT",
+	"aquwCp1K06+bXqeNw/qp3em12zCoJ/B2HM8rKdPimA4Ift0fz2CSJCeCwrufpC1iniLPaRxTQyA1ZhGn",
+	"Cf8TRmluYemIapnIs5n3wdU+tcZuWjwqSxeuTmik+QVr9HQ6YUFDXrD0VMrzk4iOYf8uHP6a6/0GF+VA",
+	"iPJM7XIVzhpP9fAkhl3R6Ow92mm2u83uXmOtI8VGlCeNXoMK0RpNlGbp/7EMoCXTM0MlnirtyGQGlpMm",
+	"ZkLzAWepavQ+fgoaCc3vfAnvagSNUWpogh/sbDeCxngohbnjp50O2dkhu7u7pN0h3e0NaYX78LIU24QM",
+	"ldOtnd0XM+YhozGQ6z+NxzQassdS6FQmcGaZilI+tnvo/VCyC5YSqs5ZTEZ0Rs4ZGxOuA0JFbH5WhJ5R",
+	"Lgij0ZCYc0vuHT17TPY6nQ5RLDLvIbutbqu71TLzw8k0eo1xyi+oZgERshmZMTSCRsr+mPCUxW6PG/Y1",
+	"omZUI/r5BRNnetjoddrINTSDFf3XR9L8v59++i/L4QzT0ykXZ7A2j4c0SZg4Y/Mzey6nREtCJ3potk9E",
+	"dT7ydjbyTqf1oNUpDf0XRlOWkpTRZPRzvzFiI9VvNGqG211nuFJoJvQxPZsf7+MhFWdMkemQCaKHjER4",
+	"M4klU/tkIFMSHg6ar6RgzZdUR8OwOOh+Y/T76W+im+5F7bcPJ48Gv/6x/flpZwoj34jw/cbHg+YH2vyz",
+	"3dw7aX76qd+ontXTyvn8xlJlKCwHMJuURTKNg2we1VPorD7anbnBtpt79YN8ISPLN8sDfUP10I1SsKkd",
+	"aXFk92kuINX9zsIxDqRhy41eY5LyZsoGLGUiMru/vGnmB3lENXvBR1xXHVSqCVckYQMdkDANiRkBU1rh",
+	"STWjVyySIlYk1CGZCM0TQpPETI3Do6c0Oi8TPDLnJ+039tOf2/v65063sfrmoM0/Db3305+R9Pva/qN6",
+	"BY6YTmcHRmGbn91bO3ItyZRyTVB9IzqdcXGGDKgw8u5KC8CF3u4i4floMmr0th+YWYy4wD872TC50OyM",
+	"pcg8xzSlI6Yt/zwAyV/FOOFkEj3kCre1WYIhV1qmsx6hxHBsIlNCSczUeYsc03MmCFV2NYwOx+KgL04n",
+	"mkiRzMjpzOhYXChNkwQ2K5lyPZQT7XMxLsU+/A5Memr5N1d94bO6mMQ8zti4GSNBmWA+zc+ETFnc6ovC",
+	"bhik0rAbps6N7DWTxEcaQcNJn6cv3zYPrCpUv01GXGR/F3njv/r9iZGsTfhv5xn85+GzTz+aK6rmYv1T",
+	"1RvNU2YPn8yv3PGQEe84/6AIL572jp39mOphPnceLzz1/5WyQaPX+Nv93Mi5j1fV/cMn5XEdz8ZshbER",
+	"M7mbG+BjmjAR0/QZY3Hd6CJ7DxkwFt/g0BKpJmktzSK8fIPjmaSqii2YwYSCfdYnEdwROskypmfMsrWA",
+	"TEQE0h7GCuP7Y8LSWT5AfHihylF/yApCu/qIPGEJv2DprI6eI6YUPVuZnrF93cnlCYs2WN240A67uWV+",
+	"LpPakzCUyQ0egMOYjcZSMxHNfmWz+RG9pOcMRIuiA2bkqGJOKzByyCoLKEp7VgTFUjAiRcRQShhBMusL",
+	"KtQU5YR5GuwRIgVrkZ1ul4Q8H0fznM2aKZsoFocokaiQesjSvrCf2yc77b35Z7hoThQLyXTIE+Z9hSsy",
+	"EUZGTemsRX5lY90XRrB2d8DzoMoC6xFrb+89fMSaO+14t7mzzR41T6O97eaDR3s7dPfhYG+7u1Mnyjx6",
+	"Ng1B647a7u6io9bvf+52mv3+54dP647a4QBU3eoVQ0UfeAHqANzXlonSPEnIkKKWQUKjaYe5FdMXmRmz",
+	"3eq0Ols9AiuaEmXWkibEqAN6RjQ9U4H5PfwxBFWFilmrL95b7cJXD7wBcUVGNGaEC3M/iahi5RVwGns1",
+	"ia2Wvxkb6/fVj/f6/R//9977+1v/3W98/Fe/8enHfuOeuRDA1eKFrR+3zK91q2AMp5qVOMAdv93ecfS3",
+	"lAY1zSwBkBUuqUor0pC/m5HfrMsq9F+LlLnht4Ce7fnt2bbbs44wIkomcYX9fARbEFRyyxHgiJ8yxWOG",
+	"3gBPU9nPthxNjSFidGijhZ7OSCRHI6oKTPJjI3eaWNfaJ3N5nEgzlAFNFKsWjNwO1ycB12yEHmVhtPq6",
+	"l2eOiexqiRpgKBziy7qwM+0fuZ1A05SCs03wPybMXjbc/EvQUHqGarRMR+Zlv7Ja8Xrw5pCcs9nNSY8a",
+	"o/JAk5FUmihJRuaIAyXNeQeOYFSWwuh229WLksDb/SHFbEAnibb2QL1B1l1qj2X+tzpa2uW8OVq+Saio",
+	"HUxCxc2N5EjKUd1IUilHNzeStxDFqBsLxjhubjTHPDpntRtGw9WbG817ynXCVe14pva6ERbpDfKE9+x0",
+	"KOV57bDw8k2N54t5Wo2lUHMRwZdcKcOge/9pWJ+o+ScdjxPrD7k/TuVpwkY//Vuhg2+1777Bp/DjRQKE",
+	"nmhrCqmbAzkRcdgzGkAKmpGQBUMdZCNwTUOtki19GxNwdnrT2Om1U1CTaFg06UFN4ZpMqSIpu5DnLDa/",
+	"GB2UfR6bxcXpocF9KzPDT9fOyV6fXxJn9N7GoO1pqh20vV4cNAmdYV14jmtYDiGdmV4xVdB7bmOiqHHV",
+	"zhMvzw/4mUxPeRwzcaODHbiv4igJesPRryukIfMFmmhjlo4MMaVRjai1mARjsdonYX4xBKevMcNhUs+p",
+	"8tiYutGpDalq+kELO0NrWJr9418F+380MaqgpjMcvExuhXENZVLPr8xpAMfL/A46FBc04fGNjhW+CC9v",
+	"DihPWJxRGb0t2UYaGbsNh2sGl9JI75OQpalMVUiM9FfofiEXXKLvv+VsCPFOsRudVY27pud5atwE81U4",
+	"Z7PcXM69OHYStyPCOQy/bi9ZI2x+J72kibFY2M3upZH7atMSt7SXIirMTjo1v9CY3DtN5TkT5O9vX78K",
+	"yCmNybvjZ81HAaEErDOCVi2yq2wfxiySMduCab6iIwYxqRudpmGQTW0+G/acvxDcJpmXy9yBA5T6IIrY",
+	"WNPT5GZPgNkyNPu0XYgQBxM6TxlNEjm1YjjmFGI1nnSQY4bpUNZ9omCjwcSsRXsbh8Jay7WHwl6fPxTG",
+	"6r2VASdU1I82oWJ+qMYsvo2hGpO7dqjm4vxQ0W6+jcGiTV5vGMDligFresNncZxCbgCvkrKZLmPDaURx",
+	"EaHGdmHTT7jw003IkeGd3MZBQOuJWcRjRqhgU5ghOg9uY0nQMVG7JHh5fkmO+Yi9HgxuZ8Qj1pSDQXnM",
+	"Ts23ZgpkjcnBoGLsUr6g6dkN7yg6SySNm1rKZmK+bgd9KmPQYeC31LByYdNq0gvzN0TY7j3YIb/yX8hE",
+	"JEyBNjfgZ5PUWMlmsaZcWfF6LOVLKmZHNkvnZjkR1awJXlk4LCOZZnqEwnmB8GLxPqbbuOwVl0BkDg2k",
+	"6zQhXwfStLyUwkKaUtUY7b338xtd/k8zSwBa+FyeKgTTO56N2W17gYx4X8kVBHrA3E5/V0zPudFpTIrf",
+	"rtGDzR4wKqXzAHFUGcHGIfeomPWF2UhbLQJZKhgTyjRLRWdkOrRRLW+vvH//vnngfX3Z0ucZnTCTd4Je",
+	"UJ7cuAY4yb/rWBrV9JQq5iniE8ViAvoeIyOJYTCj0Rq9e0pV32V5BIuC8QRqGErnrS9COdGRHLHmRJwL",
+	"Oc08FFIIG3ScUkUSaYwwCKNTF7Y1v58yLs76AriTsSn20WiwaXVmNGaMTg7OLdoljuo7wT6PWXTTW5wL",
+	"zVJBkybY1Ma0IBCBcuk3yMNx6ybyDCQT19ZQBe3eLsoJj0N7YNVkPJapZvFLo9/f8PbLPt4E6wLYjzNE",
+	"bBpx07DF0J1TY0NVWR8gtmBGLhBxK/5P++0mBDnq3aCFWMg8F7Uxi2/GgwuBFvt2jGrwyuwdl917zsaw",
+	"ZalwbNmI3nFqllNzjIz4RRdLAitCaSpA+LqHTmfVqayY6KGL6cHnbNbrVCQu32Z+Z6E4qz5FjEyHUnnZ",
+	"ilwbDhgNmdonYpIkoPIIKVg5tOXHqh/s+LHqvXb7YWdvr7u783CnvbfXKQauzUtRSmHoqxzIhvQGnjK1",
+	"3rrhLJdFz2yNiJFH9vXlFWbCBXXMTQHREqUWVGpZkkDlgWCGTzY8QsRGmYSCrcJO2O4WNkK3XUuDfOkw",
+	"Vli5+c1orA9xINPiPjxiA5amLCWGI9KkOI7O7e9IGydbSnp7n09ue0VIfV00T2XClu2hI3MPcCo5RiZT",
+	"nMQzSGMf01QL8NYlwJayvJtFr35rXlnKrWmvkE/zxY8mf8TwMmwfO6NssD5DKFSkFZhe4fgVVqx0dj5l",
+	"Y5On/2YRHELk2nlhJI3RHUGTNx5ntllL5dSyTL/W0uiMhtG2iMu8C/NRhVbnRn0bksTIjNE0MBomZOmY",
+	"3wb8ghntMJszyn/GYki2wkROW00QoJdEJo4pop5XlCYFbrqcz2zExL7XY/9dnCz/UC3b/BUi9wBqpu6U",
+	"lTtlZXVl5bxKBT5GTmArBP/ZPHhz2PyVzcIWeTuUU5uSKEVUJAIUZ550Tv7+R/vD+T86w/aomzx63BZ/",
+	"nL/ZlrvpQ7WnO5Pti93pw897s86f2we7vyzmI6WyQng9VrWdFAor/rOz/aVyxe80sTtN7E4TuwJNDPlE",
+	"vUh6wVXFKr8WttZKDpxUUvNiKSNYbW62Qs+RTYMOyOnM5kGuRGtr55eIXaa2OYd5qdiyd75in7UtO5tb",
+	"E/hC8W3VhCvArJQl+amEdD8brgGPkp+vJUWWbd0jYQ7kEZLJmGgZkNOJ7oNvFLP0uTgLSOhwUsKATIc8",
+	"Ghq+Unh4nEyU0WhL6CFhlbZaDfsyV1mDF6xn1ajVwn7bTscoyRCQpSkjMoomY27mLWVRwC5MXX/gZ663",
+	"q2RoDRRN3Witc/bWhhtRETFbeLxsLz727/0SbKbm2eKMJQ9gKuOcLrVcy5iHo1nyIXu/XQ/QgjKMnyvX",
+	"geQFS1MeL331a3fflwxKZ6kX0972pQi+s8qoMnCiupKCW1NIPZyk+hKDkjw3ixIrQpObHamHcLTytnGI",
+	"TsvESsa/3+IDXzzcp1WKyW9t/XzInRWpUqV4eBu6qG44KuR72N8zhVWpYA3eUa/j20G18MmWrqTxePNd",
+	"IomRl67pV7LoNsiz5/UbIXWdes8SBSELdEelbMRGpyw1urDLAogSLnj0A0BUDAYt8naSpnKCIUM1ppGR",
+	"rJBQMJIXrASU8p4nCaRRF4KbGsuleUxRGfMU6d15o6G8mXIjot9/W631U7WezDrCJ8pbzL5o2YJt6Ags",
+	"nEUJ2laLHGpFEpg7KEZzWhBE409nxFbUASkRFWJ+1amYnZjdX8EK6DmDIl414ZDTiPqEtmGnQcpYixx4",
+	"KYyQ204o3gZBfiUzNBKILhMtk+Li23lb0p1KmTAqbkdwD2USn0A2Q00NGOTOygGhmE0Ocz5nbGxzUA0n",
+	"KG7sXx/+/R/bH37pvtz554Pj3d//8f7p0fGHd93tnd3ift5pzxmGJWyGbvNhZa34pXSCTST88ps3EmWe",
+	"PFqhCs0/frXM3RvHkrP59KLStjFWoSuzh+iqdxbRZz6Fo4A+AGc3VJywqBpDCjireTQGpIRnkxTymvF2",
+	"Bbhqp4zQOLb80hYqGxZgBAemaZh/DVl0fsKFmzNcNDtQG8Ek5IkayqkxlBm9ML8g/wezPZZgTTtESLMr",
+	"WXpm/stHY5nqYhG0/fLcFqQL0I4soBD4K+10EcQI8sVybKAwwzDL86NK+EWel0tC2p2ipSrDIhrRYi9T",
+	"vcC4Ga/TBlbPTTLDQSpHJ7mCWVzZV77CbJbY2O/sM1cOhMvfrz7caJZb5LYti3HjcnEyTuVZypTytm+c",
+	"7VZ83N/LA31iRcsJiJYTxZhoBGZZP63iy6xUdg4FmQKAwXQ4s5t2ZgTaJLEpUlg/IQUZT9KxVGyhInMZ",
+	"reVmNuHagiBTmirglGTMYoJ3oJT0nQMlWmyvRQra/POkRvx9xcbnRnJQnmxs1ZUEI1gUVvY4Hl081/7n",
+	"srW1R2O58ePL2oIQdkuyROo+R9S7Grk4pOMxE+CxKonelR2zT6E2DiV4QGQSM6WxFG0Nl2xJSSg4Zzvt",
+	"9rx7ttLLuoQUy73Sft1l4NLFGJlyERujzolWRGS1EZgikczCV4QGEEMJN6DLe8S3+gIXWJpf+gnnO6v7",
+	"MTK78OmcJfpg1O0cjHpZqKRCI17K0hf458tjL/roYaeDQreWtz53i1+byz5oGNKc/AmwvYsfO+Yj9sHc",
+	"B1xk2UrnJva1LHb3mhd7hVAGsjrgcQ2fjEuO4lGuDK9nq7tsTC0ty9m39Ua2Php9GFz4L+pcrTHur0WB",
+	"bLdqVm9ioNZK9QNb/PmtSfYvi3fd2xpF+z2YQ0X5Zz3ULRJmmnUYkDBTreGPTLcOg74IPe06BD4XZhp2",
+	"iLGhmVeB9YPKwIEznKS+MNPdJ2GmjpvPWH3cvrNGJw9JLCFC3hfOxEWdgxVt3H2iU0YNHya2fAGCh1TZ",
+	"EXJxZuHPbsOwKBjC5Q4KBTFUQmytipmecxEbrnrBVZXD4C5geY0BS5nISYWz4jH8DrCFWU5VQKgqyLe/",
+	"ddnD2H3RiauHBeH1sGC5/O1ju7lHm4NP/3lQnfhziRjoCY9VtdMFvPX2aNnw/EA639RKyg0y/yU6zRXI",
+	"hlXFkNfoooJFAk/hgHaQT3klaVid0fQO0lkyz3XKzmgaY+REMWxxEEVmlEXt5+05FwSYz1eX4gSe+RrN",
+	"whGQAuHASQ9Fq3SBqhG4UlauLXpNWQDXUdxK9lpZxzXsXDMEMk5oxFrk6WisZ4FDFDUvuNp9XOyRUn2m",
+	"lBOOqvpg4SCJlmdITLDQ8oRrFQYI1XIq4zWSr4rNWwoz2a2YyBWFS22eVoXJv2aQ0/LaeQoXWFhhd3ob",
+	"xD/1G8dJjQS+ktAbBLmk0VTWkdcW0LIdfHOye9nIvyY5bsfa+Ftn98Fu1G4EX4ds/47EdFH8Wnoji7+T",
+	"xpeWxpaeNW6FO+n8PUjn6gKaubO5gjhby1kMgmu9XOa5py+Z1Fy0hr/i7GYzvjcO7H0NVcE14ZqLVKDW",
+	"AMjvD7f3Hmz1CD1V5ndMn1IWN3G5W/DOIfCXcQh8t0rDnZZwZ7PfaQXzWsG8RJrEXKNMqRbzKD0wKmfh",
+	"7GCdvfZQpahSdf+89zZ77ZRFdMQMbwNgUD8U6CHmcUXObKMYRGgrbZ5G37UV7XS3yc4uefAQWpMUDxUE",
+	"zJdGclEm1I94StWy4RazkmDQcTboTcaEVK9IGdIOfdQnxhvotDrPUhbHMe03MgIEduk+1W2Tp0JXZVCY",
+	"XZLwrP0MoeZeolPKk03TE724C7piMGMkzrwxYHVDzmEhVJJdnE+Ai2OIylQqoYLpqUzPib0JJcWIkUFa",
+	"iPt5SHtcK5YMiqvQ2eu22q1u62Ep3ry7wnqvV3yOKmANEf2+bSvpzB4HKCeczLNCllLF4oV9TmAZ8b68",
+	"8acdc/a3zdyyXSJXS9JeuXAJt211/bYNhlW1UM3b7pTSBebToOELlTFjc0J57O0aCuDZNxcvznC1qgmQ",
+	"XT6M80RZb2cbVmaMrooNjqfrTRWVHrSX5vst2C9DOYIzJ0XEUlGGFPC6hd0cFfOxq4WDVzh6XGSihnK6",
+	"xtErKx+ddtWRq0uDfD+cBYXCcEx1bs0hTKxU+Z1hy9UkN+J1EIQcZV8izxYlRTTanb/vfXi8+1v7nxWi",
+	"aemA1KTmFOeJ3quhayxJ5jEyBdz87oO5rChQxT9YXqajdA/lLKGUoOjvJC/v0TLSnJvXit3lLhgmdMrX",
+	"dLzYZ0ruFsGmG+Qt5srB1+Zw+YWneviEVmVfm1/N7KETfgCynnT22u1mu9NsdxzoRVZppmVMZ/vmoFNt",
+	"2CSdQUfjlA0QY1ORil4Lee5kJGNGwsFET1IWlhvrFfrvF/LXyienaCauco78Lj8roPoVW+3coeVcFVoO",
+	"VyVFcjqUSb69bgs2pxp/hIlY5UqAz+SvE/DlCoEEtd8GGtFUaA5kM5ST9GuBsTGnzOLY7BeG/QMaeq7J",
+	"bZYsV6qArTAEzTl+krbIcxrHYDLdAeBsmOhbLvKzcZRrQfDz+fRmOQRF1l0A8/PB+KCH0ilz3f2Jkrae",
+	"FsvczphWOYPqi0wAZm8/nZGE0QsLzywnuodLNGJUAHa7XoQe2McmSGQiNE8soKCl1FLwv2+f314NHOFf",
+	"jWmUzuXckVztPNVCA96pPHcqz53Kc6fy/DUx/yZpUlNimy+L9YgEhBLFopRpay8jeq8s9TDwQP6zMsG+",
+	"kIMeGRuVYKj1WPXu3w8zZzA+5pY/i9HP42qW7Ob7bojq/oiNVEST9XA2WzxSPlUnKW+mbMBSJqKy6d0t",
+	"7qIHRdSMipHUQXL2++azy6XctWmfuOTLZOZyr1NBbK7nfIInLpXpU3BrfG1ep8c0Scxr1tTgn6EYHbUu",
+	"B4Fdqy3VDZXVwGnQvLOjHDEFR761oYauHfe3DWy5KkJs3GRF3TkXFYMFvKp8gMC5/J5E+ySUYyaybiZU",
+	"E5okfqjynM2gAvScCXQXlwq57PW5MEnWnFctkJp2WCM6I7GE0+LiwCudlzfZR1YI8qUyYapWKCTAquGe",
+	"lT/vQGPzDz+oSLNY4PLvkdBoxygzqCA8Dkg4USzt5WJknMoLHsPo7KsgwoXL9vVr2qVzm8cjYL+6VSnu",
+	"l2Dp8S4iZlboHggtNCtnE5r9nxUtVhhF7tKahu0S1Dfz1TLs2/XDt107XFsGc1Eg27IFO6oP/C1dLceT",
+	"XPTJcvJ8w3jtw8y4QLc+iRKJQamUYfZSI2jgP064OIHGVYaz6SGmicyFzr3PVAQiRMzjylDMWzli4Hya",
+	"gmUM2VNZK7IxS5UUAYC5EapIwrVOoFI3byuhpdEyK2pleKqHJzNGKyTc74ymWfynKIw0gYrgokTae7Sz",
+	"KPdzb2/vkS+I9hZEOT1ZtKoFOAIt+qTatEK0hYQZbqWCHAkAY8JpyWI6+PFH8vJH87/5TIelQIajdOmx",
+	"eHn0CsSaMcxOjF09P+AXVGmip5LE/Iw7kAxG4BEiJubcL1+RRne7xMGLxs9ilB/QzlfUws2ki0sQ+Fur",
+	"MNfKQ70gvy7HfDNzt2kp5MA2VJF5WhVeUtY6TpnXSAVzCRHSmv2MN4YVuVdFbO018Ea8J0+0LTNfMw9/",
+	"Pe9ZItUkXfqZx/Y280Sm21fljGZuhzMJmaiZ1OCuMW/piAziDw/id4/X0hB8Q68aPgpT1mozLPzMx3Vg",
+	"KzfEp65KYS367wgXtwZ7MZTJUtb43NxTSPhauFtgoV9np3JBEle+Hj9gNpcckHAq03Muzk6GcpKqMCj4",
+	"qK6KLrWJSGsgarsk7sX6uBzlmNVL04zxLgAIis6ZXo4OBHc5QCE5GKyCJ/R6MGhkKcoLYbqwyWQxlS8g",
+	"lMTSQmWG1i8SGiMBy3dDMAXsCQz3ywoUVyRETcc8k4NUFl4RuHxkYw+D0mHBRYrcw4cPy9SoUrKcx0a2",
+	"q+Dn+v3WIiA614XyhLmc3EXUdW01sxydwlZe+jTe/BzuLcvHDP+IZkpfTVKU78pyjLBeWFa7n1zxExdE",
+	"pjFL13I62USrDcHZqjJkK11No8pk8mPE1kkZtrqmScooJvov5/Il51WlgJPkTBKjJk9tsQZimwJ+lsu9",
+	"BR6ub0DSrQSYBXSq3wCva3wBB+UUXvKKTeG3MsAPINASOdGY4zqTE4sNBLqkbyT5ilHGE60Iynje3KEL",
+	"vIRhK4gt861QmMpnzmONubrzqYaLVJpTuYpUJhB0R8nq2/LQiS3bERKinraWR11RwPMaG1EsiCehmjIH",
+	"Dfd4mHKlR1A/93UFUzfC6bwiqI0CxqbXTaAqsLAE9MLuvk0TVfDpUoseENxeLx4jr4FHn5ihONgv6v6e",
+	"37cbbMH8/XVWNQatYzpzdhiepTrcybUTOKu7s1WPCMzmmgEFtqVR2V92lUP7ix/Eqqr6pYejPusE7/Kw",
+	"3QHzGYsGuagGdx8MoHH9iY+YuaCYyn9bDj66n/Vr7QTtdvvyIKTVdQvrGvFlzdL+HtTMegHlV4hd4o3r",
+	"RS3dQ/OBSwZBibUQXT3fxVcVu6xOlveSCw3nAZSB7e3tPTKYJEnTcJOtyhT6vb29R81Ot7ndvj6uZEb8",
+	"3Bky62KoGh0PPUJEcXEGnFUzQK5lNHYs1rAJKHSucDEnMjpXC5JyXH6UTM/hQ1zvE4YFy8Uw4krb5gmd",
+	"/WK+WD6AFUX1diEXv03PHzy7CnZi1XvEDmJdwa90ynQ0zFr30VlgdQBimPV29DNx/zJnqlrGL5vUUxG/",
+	"HmREwiYVK7kfnlRAp7geF+a7laRgCb9gVWWxB2TElDL8BhwFU3Y6lLIiRmHk3mhcxcafyymRA51nAemU",
+	"l8R7Z1FIAquNl2NSbKLur5W5Zqe4NP8J5kfMIzebAgWDxOhWZbAtHwGYUGJ+dFhK6e6BacxYydS2Tnxm",
+	"9guhQhnbPCa77fZS3ei2GzcAfVQtarDNUJifm7eS6EDWQy7OClSB6OzCqJrvIF0tpgYibpU9x92WM0+U",
+	"FpVf645bvUS5UEmsWamSuOQlKEXzNuxysZJjfPG4rhsRe4WeFY4zF9sQ3nmWF3qWq9wGi5y6WT+PTIqV",
+	"/AjlszgvEYrspcCMFwnc5Tq+Fb/r6fjuoauoi810g69Oxy8ejTlChGMGvRTDnk3GUdCETKb2T2Sa2HUI",
+	"dr55G4vN7UY8wm/U/HnGL5ggk7GNt3Z3IBFdFRJU8FMYFMD3wL9pXMowye6bNwBkdUuwgzyFPId7uAJX",
+	"p7F5skyM5YHXV+bOq4Wf9uwK69MtOXSXoizJC5aaB04iOl6lV4K59zEdz6MhrQ9RdEXezHwV5oZUBPMt",
+	"THU9Nycu4IZeTrdANTi+m+6itdFRv+HNUlr3BUtev3rLBYXF7VpLTjisrzlXkBkj1jGs6RDKszS+LlmR",
+	"775FDBZnrJxWjVJjKKfC9o+iYkY01wkrNOvti/luvVk6r2afrRqejmjCFeb5vXr2eJ9EUuhUJiQa0pRG",
+	"mqWqL/AVgMZQrhN5krbIKynTyvqgr8AXjTS+LBqoO+RXAAF6NbzpcsyoNhx+m9xo/niUoCjnYza2c7Kw",
+	"gRsLcRmQzq5Ztc6jdkBOJdxREb7ZXmgdm4c922m3ylh6OqI8qWptRFjTXMpAz2Db7G53u/BL05AqA7j8",
+	"YyI1F2eBMU9sl660L7i44IqfJsw7h0EWW+ju7hAZaaYhXePd8bPmIyjiMtrjaMTirRb5lY0hSXWacq2Z",
+	"CMjpRINFqeZZhDn0ozFNWVwDu9kiFpWTjqQ4y/CZyryACtEaTZRm6f+xP7Zkeuab+QwoVjLx5wyrpSa+",
+	"54acPw00SUhkroFrOSDtdg8d5t2dXruNuWWGM5MRjwU/G5as/k63V3Yb7RYGuFtgYvfufWx3PkHK6/92",
+	"P7ab25+2eh/bzV33k/nmViVnes5oooc1CFipjAAtTxFqNPd5+VnnMjpIpnSmSCjPS2UZ8rzMm5dWSeAn",
+	"qiTXc5tBWJkeoX3gmwyLwFbQXZGdcPPdzzaIgG+ET7DqlBYhwL0WycyWhoP+BHf6XiUxuzmX0vfW2DVv",
+	"cF7RWX42Zrc0nWUlrgXgNDeJfHWWt4n1sloK1bDe+a1jFRtaechNJAQSW+RQK5JYia9IWB4h+vlOZ8Qa",
+	"bqjnzsbshwqeU9+e8TmUwixszxjMQZcvSSK/STa1diPo/HQuv1mxSGZFJ9Y8hurt+eBaYhQFu3ZlMA54",
+	"ZBHUu696bbev4+huXOhb+PTi/V6bnmJoEjh8VmNgnDNxJxfv5OI33vD8nFUWVEp2wVKiAAWGg00SmgNw",
+	"Ag+EmFgs5XmWDFJUW399+Pd/bH/4pfty558Pjnd//8f7p0fHH951t3d2l7YeLqVVd5sPa4Jy35JIdyXw",
+	"X4NoP3xSgdEcM6H5gEMPAxfOxFjF6cxDJAkQJ4cgwieGO2xlXl90/7W7TZqkkyOoAX4/wMQD+A5LbXYR",
+	"GBY00smsZIxeaaFQNql0bR0GKy5xEnnv7SFVUJQ9HbK0yribKc1GdYVk9pXgDuwRSt4dHRIIFauhTHUF",
+	"hj0dXnx1uD0XNJmwGsh4mF9xCg93H7Q63e2d1u6Dh49aew+/bhQ1u35ulpVnx3LOChUB4tCABA3+iywf",
+	"0Dp7iRwMFNMBOWV6ypjoizwvMO/WDq7eLEWwc9zd7u3u9Xb3Wnvwvw8t8pJHqbQaHaEp6wtjsAdkwAVg",
+	"lUP1cDTR5ntlT0+eY3jc3rtUf/i5jXEoNEsvaJVfzc9xQ9p4Se6VWW6Y734l6eyXT2qurhGo2hwvj15V",
+	"9FliMY9o4opZ8ZT0FvFW267AhQmwPU5fwNKSe0/oaLSFjGkAJT7IY6ep0dzxHrOH8Fc9tYwYqp7UlI7H",
+	"87EAzInrlErHO8U2So9WqxUPGi9ZesbepOyCs2lNagklI3MTmcpJEpNYLqzLrow2GX6K84JXDGSSyGme",
+	"zn01+duVGdxSDBIe1Y/Kpcc6wssLliZ07Keaa0iqMAQAoE9Ey7a9gXRWFOc0luuZh5HcVZbOSxsWgawF",
+	"GHwOaxZPxgkA/xSG5bIWnI94bDuvIBoAZM4Wsxbs9XkchWzQ2/PjXbfmt3SG87I0O/GguMX8ha082Wa5",
+	"jpgC03nhno55fIntjBvZnP3r38p3W2Bp8cQr9lkfZJgw1bhtUBI1SBlaQYgYj1o+eLbg72KQ7ZJgZkFD",
+	"JbJiG77y2zClDOPEAluycUH22sRBAc0lQV5mMLcik2scO0vk85VmXhSGUE62gRVauqOq8zCeFXfU6kkY",
+	"v1iWERANHMUFBamY2bzj01nW2xEiguyPCU1WhywrHod5JjN/ZqGi909z2lcoN/hg7qtLysjfVEfWxzXl",
+	"4G+oyjwYmNURZvi7EFAc0zNW6mKWH5/WpVLRlwOg+OH4hY2/n8spGZmltBpGjgWLnQg9XgaVJM717XID",
+	"WEyk6IvxJB1L28LS6ib7aK5nigcooVCTr4fUYo0isA4jRqOZhx1dHJJfWm5haJDyeN1Iw9EkYYiunvUX",
+	"TCXILEHsNF0p4Wz+EC3oIbSf7Y8M6l1pOhgEGBvNOpj4uccFjfp4yoWyih4uj2JMYVKDl1q1GJLtxiF5",
+	"J7UQh3CpRTxFBTVU7RofTenMwTZ5JQ01fOoA3ud8K66BJixhyui5t3x+VqycaMVj1rSgAU0HGoD0bNq9",
+	"nLvVsl+qUNm82xcrISMuHIcrcbegMYHkCnvZnP05qLsJwhParVbFuN7kSs2cPwEvLUjV9fSrJew1b/qz",
+	"aXUTc0kzC+vM4KasJ95iaO753nj7LjnLQZy1ar0Xj9B70ULb9cNmNSlzS4+176tkeb0BCL6185gzh6Sq",
+	"0t+s3u2qhyq9jgFhNBqSSWViz8pd1nLHaCm5cl6EQ/HB+iRZExVv6cvhpqtLlUb8Om+9/YkGiyyZ4iqu",
+	"lzxtT/uGcXW3H7QkKTvjSleh/VBjQJ5kdlpBp6iWovZVhF0wQfiAqOXQk+i4wOdK6Xm1MfUNmdV6fGfz",
+	"A/yXOZjrHLdysnn1cVmw058avr52EfrMC7lwJxzW1OBAU7Paid9+lzxBwKNpyjXzV/OHqjbCfk9OwLr0",
+	"mr1/TdpbNcbuooX5PJZpldqRJJnloLRMwWrIl2Nd19ZT8EJ799yEYwuWuxq/PQUEg8zFTqw9xXURAm3f",
+	"GodQ4QafuXTnxxoDmcE6rKuMDblZm1kdvXMAVT1kow3R3TyyP71YmfYQ3q0wIvjImWrGchiyZPUqEAdp",
+	"ufzj4IGt8GgeWZzYPBKCdxIuoBkMz1rxrwYcnwNLLh/T+mCVOQDl3CwmqTnuBVt/9cb4GWLl8kEjvlvF",
+	"GH7jClOf4ID8MWGT1cmWQ2AuH4DDlavY4a5JqzM88caVRzEH/LhsMCXW6h9YH+7O7r25uII7qh6InqOu",
+	"N013cBzzWsC5lxdv+VrHytVbWfPmufItI+hBNAbW2b1JKVflmfkKarnsuCC+s6aeclyOh5Tc6O7ShqmL",
+	"/uMLRn7pEimn3iypkQpIKCZJEpIoYRY/fVnJ1J3G/01q/PM7LW+UUhP7FHkPfeg/oMi98HMz78oRbu2T",
+	"0GeMPWldvmGxZQE6ACk6CKv9gDFPWWRYas8oc43A+wF0emgpgcBc7o7s7+wGC1uW/WAbP/CE6+y9binn",
+	"/nYPZT8A7/d/QCFR+AUMoaJ0cC8u/JaNqIpajaBxARI4uw1EsHsR/uEuOeHirmZ/Z+NPqMhnB39kXzdS",
+	"yF06ZzNV+HdGRuQj2QcQz2n+b3c/9LhyV/EPvFSH8po/Oueq87Z4RcQnta270V3hTDu/zpYsL7Pti5Xq",
+	"bMmCMtsDIb66FL43jh3M+Ze8XhOEKjJmcpwwaylz3SM7UJ65a5PMAkvCgMRSq6AvVELV0Pw9nI2HTKiA",
+	"jGnKhB4yZX6FNkUkYRTIH/4UVlc79kWp3NF+pkzan3Y6ZGeH7O7uknaHlBtflLy9OwvDdOTHfv+n/773",
+	"kdzbat1vfvoRspu2/rMTdHa/ZD9W0zKhFUzxFZti6DaLI11YvRlDHjYGG1EB0MuMjW+njOAaAYoXaJpI",
+	"iw0cAYbYRjquoETeJqbw8tyEIFNP13IeJ1QcjMfJbE1tD7q4SWM0JuBYS6hY6MY54VUWPNRgwFG2C+iC",
+	"NcFaYI2udU9h9dYLsgWNkYyLju2GUcQaQYVNdDozpj1k4tAkAZR8wYhOqVA0csk4Wf4SvoUmyYlMT2wg",
+	"syic7C3z7rfK5drI0f9+KEdmwcxCGQbiYthMXDU69PWzi68QTHooU/6nFCcxnZUq4naqTs6Apl5DNdjy",
+	"EVQ3JlKeI393STp5EcPitljtZXULXzHe9VWmbtUxucPKIgpzmoHzWM1uGRtb060sJzqSVcok9krsITLt",
+	"eJw4IEsSgtIY9nIBD+ahbbtozJYYC6P6IrTqYdhztg10EspSJ4SctkhondJzb3TOasVFxPoCPmB4w5Qq",
+	"aJreIiEfjaUC4AkcqWFccH2QMnNdSH2iWAKY0W4uxl41b8tzqW3bjFNGYGpW43L5F2MoYIIrkNMAM8qs",
+	"APOvfBTY3i/7ZJGH2jfNd/1M5WlSWT8DzbwcDYOsRDhrkoYPOvUqBxTElqUOe3PK9bB4Mu7bJ9X9uSyS",
+	"RTp7qdFx9pKPtPlnXZ4Xbomq+ohXflM3WDhbsPxXTtVcWmXprT3Q9euo9Stij2Zr7hf1OUZTyf3qTsBB",
+	"tsdjGU1Gmb9ub2f34VZNEgCLLYJkVTDhve2Pd0ETHjdBHwL9xDIf92CeXYeZ6ShtJqkx64wmVc7YEZBY",
+	"uEmMKcckXewDc1NDJ/rqM4Tbb22iGPtYfY6Gt1DNL2onRtHjQHHHT6nQrrqqZ2OXFPpd6jzwBuwd0ooH",
+	"MjWMP6+lRlkEMEUYpHWIRXpo7net7OmIZanteshEX8zdF8kkYfRswrIOlqXcd5ApqwWsEqmXNkhe0vUB",
+	"9gC455quwMMufCFftrpS5xqriFzj19oxO0HazOIAYW9BQs4aTeJdy9nCQHfrK52W831b+IctJ82BOVkN",
+	"jrjy9LtXFM73usdrIWkxDufvB6yVgy4HWecRVNC4VkZBWzPI+mSOvpU9xWOmK4HICvDLBPOy3bC0hI5d",
+	"7LMO4OSjj24+acWl+WNTNVAjyyDMNrPb1e4XFZ4q3R8QiGvJCnwWznhzQHkCeiYS9oLLJCt8WYmMv7kn",
+	"qpqq1HsLvgQNDlpIVOkU1sO8cSz0ZC4pg6XIbaYyTFLeTNmApcb0mysHqKIUBoNPuNCy9oDbRGS81TKl",
+	"LCUWlHJbMeoatGYAGFeo3lQ01ywEe1bvn5+y6oQiO9uEiqaQumktKG9vWIsus2oueQLXcBLaXVCpZj6D",
+	"0logt73N2WtYq/uDIok8a5GDREnAgibW9BsizEH4z+YRPtc8fFKCdGt3/r734fHub+1/VtgZVRZ3JWKc",
+	"OeXPj4/fWBUmsGgM/pd22nuLHBG7hU4CO+3K2gxAKK2vCggMWSgZsCmZyjRWhiKAZJcJKLNtwec2G9fz",
+	"KWwtANpJRb1NJfLHQgwLbYdnNR+qbGlIj4S5uRbakIRKJmct8hZgo/bJaUpFNMT8Eq5WthdX4RawwGta",
+	"jiUDwyLP46p4YPNWlngMsLC/Fxgbb5PJWYVRSl0tY2Zcm/Ujr6A4KGWCjhhk0mEdOxVY5jJiVHBxtg94",
+	"SVKwYgNK39c6ookhGYubeYP8iaATo1dqUHhipOopj2PwF6RUs2bCRxwvGW4ykBPhhWab/m92hfyfPAZf",
+	"+7uZZuGisdwKPxiB2ZSDQeFHG1Eu/DaUSVz4IeOC7gcXkm1C+8zCJaulFD8MNkxx5Lx5zopP2rBrkRgW",
+	"3r44ZhsWbw4YKw50xPRQ4k/W3rIEp1HExnBQXJJ8E8qEC1nx2U/zSqy3VlnCVFE9t80Xs3fYZeQiAy+f",
+	"Wy3vGizWonuLU8rW1qHG+as2UfaXusojtxFWKUKy38r/FLIJv1iWp6VsjqiYNTG44m8WKzLnt4vZc3Zl",
+	"zDBYmm8bj5pWBWxy0YT8AJcn0ISOW/D0qYxnMDtIWKOqWc5ho6opx0yUf593H/g/li1u8FIAbgn3tESg",
+	"1SyRNG4aGiQUUykmQk3GmGnXHLGY06blfHNqpnMrmQmOKfARHrPRWGomohmcjpRZV2X5AhfNCaRlGIGX",
+	"Cpo0scsGsKKs0DXz2TQn4lzIqSi6M+fWfk5c/QPovjBnz+YEVsRoVu5ZtjDoat8/n92Xo/ZsnMR5lWl8",
+	"uMkN3Sp7f0EBrLkD1A6MO+bI0Jfu/LVSl2YbOHHjrBKtR5DkwJRaDBMcUYHqZAWUFNDm5IKl1XlXv+GF",
+	"rBiYanpKFSP4nKHORBXVre6GVkJ7cb+hahhjYDkltRd+2xDMOCgTpJLqMqlrZpTVNOVxFxtnNGM1Mo1L",
+	"wZUOe1kGX5BhsAeY6NwXYJq4hGMS4sG3ppucirwhpEskypJqsXkpCUdU0DOWhr0+VFnP0N/vFpGpcwz2",
+	"goQJwM+tAtC8VAA564A4DqlaAcEkM9XqixDStbKhFMpdwjFNtTCfRF3uLKXgO3cam0zPqOAKOGrQFzns",
+	"AJEimTlYGmOFnTP0I6hIjplqkZDGIy6cJYdFv4WIkU9YvyG4JYJLM4Pf7CjNb+atRQ5betEcfz2qhIQ9",
+	"MISK0ADxBVeOq+SWCypAlFnCK8rDueK+Nghlu1mjkuoGxRYXvho2Hs2iKHJ5rPlCGEKTzleX0XZFiTu2",
+	"sM1vlLNOfo4hzoaVnbjANV1xNmtvc7dn1qiXqy1jNINfXnABfHqtagt4Yl4ZW6OgAnje11ZNYQZ16YIE",
+	"2LlX0LHlCplrbVHzX+KkzC3zW6MB1GhaRqc9ZeQspUJj2jQlVrj/ADpED9OyresYs9bQ0616NElCFM99",
+	"MR3yaEi4IR+NhsyhYNhgHdck5jE4DUf0nBn5zZJBUf8olwEsTehfOTl/aWp9KTPem98mue5vayoCDwxN",
+	"5msCA9t1Km93j1ql0XEgMmZ91TNCq1BsF4dUD91LrjhOWhGA/DaA1DcDOF8B4X9SZc1AR6LdnV278pCM",
+	"aO7skWdHT/8RkMNXx0+Pfjt4EZDHr9+9Ojan692r48MXAfnl9ycHv5v/vHz96vi5+XdfvP/17XE5r968",
+	"5+f3T5/++uL3fXjHzw/24dmfj98txsLaq8G++nm/F/xUlxe1GWj5+rBiV6Ylwrr4QygBedfmO1UAeJcx",
+	"KNfQNpEn/IIdb6swd+F6Hk07ZZF16UPRWlxds1gdN/9l3YO+Vhg8r3depXy57B9wRbU49HpKPaYiYsna",
+	"qdjc0kqh+DbvWIApNkjl6KSYSr/aYRdS1wlUliiWNxBMGapBLK4DKSvqFM+pIra4yUZRF8NW3HZf9RzT",
+	"Y0kWS8QSTBE4wifWgMCwG2JDU61K4sLiSHl+U91ujo3Ks6zbjdkehbP+Nfa9keLETzTKKzoGGM6saqwP",
+	"KTCQh0cxaceLHvshRvsKdc5LIHD2wnyXdw+HcFkLRbjvuhv33OkAK+oA8xb2nwB9izioeWtB297OsHBy",
+	"ePDqAOpC98sH0jHUIit9OjGn8/6HScqhBshvMr+zyEhDInzywEB/qi0o3LzX0WpKCOyoeqb4hNbKoVyB",
+	"MJSFc4fYxvBgVQ7y0iTWUkq/y1n1fNAOj3WG2asJ4pgO5OoBq3WzSGuTzr17FoLF3kyvn02yM2tLXAqd",
+	"aM3C5pajYR5YDOKX4KPa60pAStHQamjvyxZ33FrhxhU3kHCLMLfp6g/lUVbPcjn11ayjiy9N920ipNLg",
+	"UFsJ0ONSCslKnuebV0A2VtnnNJf1FJWC0AmNRhLeuO5SW2RzYIODt9vObMgH2ivT9Af4VmIqgLlKEqoZ",
+	"gu0zmiacpbZIg52B9Fk04mKOwLY/xuZ2Z3GTtRM5MKNbxQXxevDEQknNH/FKLH+/JW8ELU5OmePINnqJ",
+	"R+U2inpvqybMkGp5MGYRcL457OuEcesDOH6cvBzFgRkBn83XaENd5WpTazZym2EK+0bussr0GVgDeO0y",
+	"UP+3c+0ayockw8AfcJbEt4Dv8oQZXiITeTb76qLiNlVrIbI4ZkhACndGywzVbxFCxAJoD78xp7G9zpul",
+	"tPTrVYxpkqyDPA7odviQr9YbMT1j4PHcoDva0k74m8U21kgFXFMK3Lqf8oiqIRa4kxlTmqUxnQEitW0l",
+	"8HV7LTGJskIuWdHgqrGMSKCzAPspdbIA8Rkdq9W1lPlMxupCnjUdU2Np03TnGQYg29meMkMJKXBuDiVT",
+	"ODtasWSo65qbLzm3lTrfblAlCKnJA5amLD6pKtTK82ZREbvOQqzlc7wGdCKbyWp3bymOVeL3Xq1JtlMs",
+	"P5ijpM+F14tqFZaoioGnzMcGN3ILxJVhKSJWLRKaMxWndOoKvKF5YpMjWsZExGbN+iL0Rhz2smRIu9qV",
+	"C11ILXDJv26mkEJ+AumVTGFXEnCDJGygi/RpBI1siEXLLn9njSg/tm9Z2wuAuB6XNhXumP/yTLLF6Da5",
+	"LThPxtxJjT1Sob+JISi0gC1VED7qtdslwhTIslsgw72P7c4nALX73+7HdnP701bvY7u5iz/V6I5moINa",
+	"w9ScJ3AuZWB2NoNKziVRfVewdtd2BH6hETQ+Oh5OUhV/W5Haue4LviPrgkauKR5PEoHcUaeUC+R1I8Ys",
+	"1wMWXGSJ3hNXEjO6QYQ/S55MRK4nBeH0bRihtm0oB1eNFvd9wL99xdhqd8zlG2Yuq6efFE53Ze6WsPix",
+	"5hQHeQqXF5XDeqJ5H81gAHhrJ0tgcare5neodrA+nWCt1ieLYHBqeoNKVDKWO9AH86Xw7vmgZt4LiL/c",
+	"jezov1Zav3to3ifMRLxuy4Rs3l9Zkn/mHK4kQcaHgBZ/AvgqxZYRlqFC3kV2NStdvESyRaX6ql3P5rWE",
+	"55Sxc7T2UzZmVCv0c+BAZ0SKgEyE5knePVa7b5FTdsZFhc57arR6tcAfaVVoqMDeNzq0nso80SLr09oi",
+	"T0djPQv8Z3I/i0zPV2+Cwtj5L2ZUxc31sKpBERwtfsFOXPCkSowjbUiWsw/dTK5LUpY7shRHGDh6V+3d",
+	"3+rqad/bSHU6Ec7qLBkucjSq6ir1GH7PihKAq054omHf7BMoskf3mC0eL1Jle9Cle1FnFSAYiEzQSK9Y",
+	"FMwVcU+UjMdWp9Ve5YNnsv5T/yNJyhJGHXZoYerzQJtnstPqPmg9WuWzG0WpVi2UthWwG1GktO/cJwO3",
+	"NwoUq1ivZfGuHPWqWjJBrGZqfWAOlShjACOqI2xL7D7cIyFIQ4YNrxE59lTGswCqgumIuUteCS+omujs",
+	"Kh+A5ckF2QweS8wwWAhxxhWZplKcFZDMMoQZ5L6AhEuTiYfko+baLY8mSgPIjCZmS2rS2S2HaCp3WkaE",
+	"evwb69MeQg14OjNWk0V4yh4ujmWeoVVDGNmVqXNy2iJ1s1o9Qsnf375+Rd7gI1gb92Cv3dkiVBFK3h0d",
+	"kkFKzzA1Lfwb9FQBaGGwZcw7imP82/2KWoQiuZZtftgN2fou3M2PM7T2ZTsAz6ZqkdDySoAqJmoSDW31",
+	"n6F/TngAVh6DGh32LBJR3rcc+pSTMJKjUy6oxfw0J0XLM8x3M3zKGMJ96MNgozFB5g3OP0TCwURPUhb2",
+	"SAJVFQgILo0t1Rch+zzm1pFMUHGymac2vKrIGUCIYmIAKBRmebCbllERy3Xzls5BwwGOAL4as6BI3oyc",
+	"8ZJJ1NxUs+/Lwwx5LAJ+O8E0dfzZ+wP92O7gI46zMQfNN4AIsJXGdoAW7aVoWeVfnNv2xfZr9bFpDDRB",
+	"5kskR4zwAaGoNNo8VJdStl6QumT5lCK+rm/5DUWqL+UKrbZAlFMMlVU9AqIYI2ERhDXcuF1DNY7l1WTh",
+	"XYO7dsSVYvEJgCOpBYgyeAPmGMfMmDCY+Zowcz5VUZNtXxpm5hpdPY+x/NbJECoAS+Trd/ggflW9Ue0y",
+	"SYcsiTNCWF6xMB37tgHUkVWq9U75TWTYFYZWJcDXTSBQS9K1niBjyqwTyNnyk4VESU1ZJ7mqfv/2+28b",
+	"C2E1V+kW6iUNyHVqVPJqjoUFBZDwfmuJtlcUFakuQAHspuLOyOlSWRTrJwja4EmWeuBg7oqMvSJZYZ1w",
+	"S0EnuXxv/vFEV3WnrWE8f2k5ficG5yzSy/LchfnFxbsvwc0uU5uWn++lh3G5m96dMMKwL/Ra7vryw5cC",
+	"5FnQWPorcNqXBFldapUAUszydKrctAUgbi5iOQUUOKMWl1sE5RlMwJjBQERDq5D1lNuPq+Y/vafJ+eHG",
+	"3dRIBM2rqUDNcTqUo55D7zvhcQih8ArOepcs9a0zuHo2VHlGEDi57nBYTB8oB1Ao668ov8k9dFqVFwY9",
+	"P2JGSmm0jXM263UWF2OvWHRQXfdYGEa19w5r+2Ra4UZBTy3lpXSJIwZZkCkZy1RDY6TFw7/t7RpzAIGO",
+	"TxYkJHhdAYiach0NWUygqcHAJ0yOWFUkCZZhRoyb57NeZTud9ldPHCaANvX1xCOmFPWPzEo1oKuyBoBF",
+	"rfo4j4Zzh7XnUFShKuWcixiA+7DDBlTUha0fwxZ5b1PyqZjNNzady7SCMmXzwgEd8QRThsxniivsGSet",
+	"H0ux7OKibhcXkTb/PPn0U7/fumf/+b/9/o9blWvhtfJpr9RDdQOjL2hM0qSOO86tdQ+0bq3HitA4Tpmy",
+	"wKtAXTJRLLVZAUA/G74oEg6e7t2/b/HjWvZKS6Zn90eo9yySdt0CNeFl/927f//j/9f8v6u0WgBl1cy4",
+	"yAvdxsv3/zybKLD0NY1RFEIbmqEW+991caRxFcjT6oz9csz7pvnRHUO4FEP4K51tM9mlp68yN8+dMFuF",
+	"rViUuvogDgiidzrhnU54pxPekk6Ix7Ha26P4mYDCcLinRd4O5VS4+q6olH84HSoWnbwc/PqPvfTR//z6",
+	"+x/p8fTf7948eXT44s2HQ9l9QV/Qt9PFYYntRwX64ytzFKif7v9cc8zuBNmdZvtta7bZSVwgZFdw7uKN",
+	"azp17UOXc+ZaV9BX58bFcb0bx+tbBy8tfrqWloesAvm0vsTHQkCuM8DRb1fSX5Mwu2Pvd3bKAk5dcehd",
+	"tv667gClU6ajYaGWYGA7r04ZOw9siSAxx2A7+pm4fxEm4uoSwGVM7qmIXw+y2gJ4+xoIWUHDDCuuKpB+",
+	"kpfkQZHG6Ywcvn1NHj1odwLSIfdeShHT2ZZhbw/JvbcT+Gt15ImHi/E0SvzajdLNEPJqqjk2Ng18Dj0D",
+	"1y7cz4F5sDokcInBgGlqy41gbf+0KSOlBftsOydVo3obKZJXe5nXIGqPQwxeSVY+oZrh9ArHeae25mtd",
+	"0FZoq2s+AOeai8UFRX3hKorqcV3JKyOpMDEAzSs/e8x8RUj8ZBnwaa26pEXyay1QWFdiVL2KCNvpFeAA",
+	"YCpUI+XVRMJxgKoqItu0w5YDUpAiWWPwlYvVsOKqpDKV90BFEZ+dWuDv1vmjhNbdJOV69tZ81CX88l9Z",
+	"ZSLxOZtlKiA0xbV44QG6TlB0vnn99pjct11UFUaCDVc3T6u+QPU2DIgCWxEzyt8ygba8Mc6PX7yFRmm4",
+	"T7j5NNYHuH5SvcY/mwdvDptmlDktcNRfgsYpoykmPuK/njkG9ff3x3Pw1wcCGscoo8OdM0Hu/f398ZY7",
+	"Ba/HTBw+IY+lECzSZJzKCx4DqCuF3d8XPhWITidKq8AIwZhQRaCm4OFumyg6w7YBgJySXXz0sLtrfu4L",
+	"c+de+8Ejc2cPrGqqJykzh81W2MCHf1BkPDlNuBqyGMhpXWaiL6iajUZMpzwiNDmTKdfDUUC4UhOWBtC+",
+	"jomIQYc7nlrSwkYDRQopltHSyNTGly/Q+30gsVJFaIqonHYJDG95+fTlWzKiXGjKBWaNgSrRuB/LSM15",
+	"t9BlgLirXJyRUxqdM1S+qCByol3GFzIVv2+gzdxycHN94VelklOmpwx5zahFXkkfHErIHNtGgZx2Z1JP",
+	"ecSCvhjKKfwMactYMkPGRrEhfUi16DcILjc23x5JSC+0mK/5k+ia6gvbiRIaRQAbhFH1RV/87W/EnGnV",
+	"Fz8Saycj//1o1n97e3vv0z2nG02n01Y6iJoMuvmBapQOIvN/c99WvvCEyMFAMS8/bma48L3wQxiQ8Kf2",
+	"bm+7bf7VBICTcKtFLGPPlDbh3sCVeZ2F5QugKmCiGNShQdXAiFEBbR/zqiZk+Fjb8SdC+pTm9u74sWUM",
+	"H0J/jHKiW+Qlj1KpoIEt3n3OxnqfDMxuMmOJ+Rm374kmGmu3BRYzyYmIWUwm4+InE86y7dDZa7eb7U6z",
+	"3TkG5Jdeu/0B1m1vb+9Rs9NtbneOAQmmt7vX2oP/fYC3GabgZZJGhi0pH/qhUrlDFIgWMeY2cAgGs9Kk",
+	"Y75spmO+Ld1VeFt+ncQSKmlcYaoZR4gwElz5nRUrcRSKKS6Z4G6RAyAUoebzaAflD8voXGElEIW3Dqki",
+	"3e2AdLdbuwHp7rR2DfPu7mZiG7bwC6606gv4j9viIQg0C3jhGdxhi7yhShV/g3NvWGBofwj6AnZIdsRK",
+	"tUIqyLJ4oDx4TM/YPgmNKhDCplSOI5sdPMVOTIhCCJVABD0EuI/kmP4xYT1H7tMJT6AuIWU0LhxV20Ct",
+	"L8I3B8ePn9tlgKoxaK9t2Eo0JPc+urZqqxxeaL+21esL6qqvXJjDdmQD4GjbbIqrwM0yShhNFTQ8fQqm",
+	"RsqUnKQRM4vWF1SQ8OkxPQv3jY0GojQj8uGg+dKMNMywOu0+4MqddTygO50uqGx9kbV2hSNuCDqgCqvD",
+	"gDQYLJkhFDPVffHGlpkR27EcxNZIseSCZTKKHLw5BA3iXpiJ73ArcBwX7+oLFMOFDf6De6+e5TL4Xngw",
+	"0UOZ2sSkHvkFhJhhcNZu7wvGzUbqkZ12h4SlTvhhizylxo4bM0y5NaQHVG8jcLNmaq4Uty8EY7EKiE3q",
+	"Axkefm7md4b7GUvl2nxzm4RZr31zELI7jRYkod5KjkgqE6bIPb8fqxN3Rq2Ctq4owOEXaOW6Rcw/wa7o",
+	"C2tFB3kRHHaTdS1Yz9nM8HwrEl3nt6r+uljNWmywu5/3msuenVofVcrOuNkWWNjjgC+ga1zQFxVtbrPB",
+	"FdvTtQh4vaAM8JTNJGxTarvUWVBZTaCRPrm3097ZAo6nuDhLGJxbPDCCJIYntQz7LupltkKtL4Dn2v1u",
+	"PTvE2xXYPM8YiCMaDblgP0AHW5JIOcbz5DweCTM8EKx+OCix9Ot9zfYAnU9Jd2SOGKTD9gUeX9CSQ+vY",
+	"M6f30Gujbg6GLYnti3sf45QOdJMzPWgaBmM063LTdby52X6Y8yBjsenUaFhpyzwLXCiW0f2hHiX313kn",
+	"8KsOwKbt7pJxatS904T5cL5yQGZykpJoKI1ORU6Z0uD+YWpI3r07fJJ1zjF7zJAIsykAOhC1/4z5uyrs",
+	"okgwW4ieUbBUzfe0seMVnkqjrJj3d3dQUvWsA9W8HQwMTFSF3WQFFrciw/IZKBvtC0SJA6ZIE5XBE5lN",
+	"1wnMiQ7ITncvILufP8Mb7VDtu6xEgaJxmGaOFmDtXw36jVHBHBh87Vxz5myF4063S8LqLvyG8wx5wrwK",
+	"WK6I0jxJiNGSUqNwmfHv9UVY3a8/bJFfjT0hByTmkGgsLIRvqqzGNWJM5zrAiOtsM+N9lsjwiz0n2TkD",
+	"yBIjMUA6KYs0n5GP9gXWR7RIeEQ1g9dbbSL7u/lGJjyahTVHIqWaJXAfblzV7LQvcRqqXre11RdSuCla",
+	"5Z5B4BlleMIGet+xMBAC3T0Smlc14V0sDm0nztDwg1nzYKBZCvzPlVnnNElTfmHLrq0vYSpTaB9itGAj",
+	"os2u6gsnw81uFpEVpLtG+kwEvaAc3CWhIbozW1G/QnUoi4QbHZKPmFvhp2kq02yFmfkLFSDb4MPIk4nR",
+	"js1ygPm6s/twFQ3I3Le1ZT1SoTE4Q9ytZpjYD95YmFZCCWzDlCMVnKZGP9gn4f88PSZZt5HQ2LUJ5aAJ",
+	"shE46/vCOvvcITtNGTUKr1k/msB7VeCfGRe5TmPkEI42PSPMCsoDcIQt4Doo380P21sBMWtN7FqTezvd",
+	"vS2z75OBTEf4VHvLaLupFGdkxGJOs7iB4n8yc8ODgOx0DKPp7G4FRA3p2Pzc7fZFCGXhIKWaA8oTaO2C",
+	"alOSkAuHDaDcTjCPgyeaOxxhpeFVZgjOJp6TrFZPmPvdjROakGRX+6LwWOk2LrBbMHEv5Fob5n9vp20I",
+	"M0U/rnNEggLi0J7sLXY01ihyv7rBl37GLsfm362+OAAu7ViXZyN4EoZarIRWxXnJnwH1I0u2QeXZAd/7",
+	"jgH3WsPnTm0+O4isffP6vghtn5qmQ2Lwx0WdVm6elin8x5BsSC+MQWvYA41ZD9o19cUpG0iMxwAuP7cf",
+	"KpkuRsgWxJBh/2IgWxY9JSQDmSRyqsjHt2z0G0vz86vY6ILBud3qwR7jqBX9W6bEPp2TxQhTarR2agx7",
+	"dLrgFcGmKMnQO4ndrSydjBQ050uZufaFGb/rR42iBLQ58wiAlcBt5CyV0x4UyqCvEDjvTE6c8DWEhZOP",
+	"DFlLcibNP0Y0tX63MGbjlKEJgGjHDnQnhzp51IYuKI7O9pSFn5v5s03qBNTnppoIxXS4n2ngwiiRPDOP",
+	"FYloms76InxinwfiW775cGd3Jb75cGd3aysg4Vv8muO7j3b3dlZ53ty3tYWWCwlfcHEeGvJMsatOX4Cn",
+	"RyjNqK1ASnjEhGKey+9gbPT/ZheAfdDR53+XwmX4pn1W3X9x+Pjpq7dP4Rnwumtw+YPj8ODNYcNDGbKQ",
+	"QV+ChhwzQce80Wtst9qtbayDHYJvOvMrmz/OqtKS0C9hDiU4SCFHweh0F+iHNyoKVkoZ4WJ2iGyRY3e3",
+	"Z7VmGps5qmAoGPkMJyy35HokNM9BT+oQyZbZk4dxo9cwe/gAPNOA8p15NBq9j9XO//yW+6D1NL4ES290",
+	"CRCfgkbK1FgayhvCdNtt57tlQlssj8QaOvf/bRPtMNywHIjQTALyS8AxXJ9hYgjSMsu4g5+vems2zPsv",
+	"nXDEJzrLn3hXFMX43Pby5545WY1PPFj+xCupDyJjlrsgzE63u/ypQwvfAvfvLb//WMqXVMyOrOJnnttd",
+	"hXLvBPs8BohGfGR7JdI5AYfBn8loRNOZPTXOQQPwnfTM7NHGAcRGGp+Chu/qwLRY24od+xxUnMSXaNyC",
+	"OYMxUIcU5g6cdRYQCCehqLJqNQoRBOZiiWI9o3knM0LJkKohujZc58kWCdHjEcKhRcwiv0k+oQkYIKhz",
+	"mu9GVPTRBJtyhT0QyWRciDLk3Yj2rcbv+ncl4HQD/p6TRNVwBmhAX8kaMBCG52pt3uC5CyDq9QlDgEzp",
+	"X2Q8W+HU2/Ar8AmbOtT7TwMkrcfx57OLzPQbvYalLASRJKTefKxqvP8JeMU6HMYWaXwpBjVtnkqJu3Uu",
+	"P08/j7zRbXcfNDudZnf7GIIlvXa7hdgzH4pJej0QUQXU6p6YJEkRmgThGWvfZx7qBOYgNXqNERupk87J",
+	"3/9ofzj/R2fYHnWTR4/b4o/zN9tyN32o9nRnsn2xO334eW/W+XP7YPeXhsVdNrYffA4HUL9wKAG9W29m",
+	"KeMqefGSxsbWfyGdLmTR1ZzfwLou0UnYagQ2AAyr6B6qG4S99X52H3z/6xZGO8ufQKiXl4a7YAbDhiKs",
+	"vYJI+pXNDsU7hQ90tleSYS9oemYf2F2FbmoyNnuTxS+NGexJ15oDbU39n9ZTW97YFqkVe7DCnO4Rmijb",
+	"XtI50dM8XagkXUASgPFmxAHiy3xTQv8ldhh1cn9lsY8MwbwrU8fv/4fHX2p1cmfogRnlnGVGdLtMq3M2",
+	"W1ezPmM6k50baL1fvVz4ypl71Yk6xhIbYNnfA8v9lc0uz2+/W5PhiNHY4x4/OHG9vvWwluZrZNOTxpdP",
+	"c9znPh4CONAbvbHOjnkKaRwYgdI2nsRdGMBm+7TIkfm674zL0s4dCua6BgLO5yoNhGv1DVRxhCPkSy1y",
+	"mGlzWW6Dse/u+MTmetl3zFjMprm0YpIJuaaClu8o6asO+C9Q24TnGXqKWzd1NElTJiIbguKY7gt952iE",
+	"uQIQUj6dQQAGIguThKm+kIM8DTaXtSH6PbwsbHNflr4dQkasyuMJGAsRNs0ARhaA9gQxDS+FK5ZmcDbr",
+	"DdhMaAaCGUsC0lB3d3d2ydHRuxdPzUefHT39B7n35ODwxe8Bef/06a8vfjeK7svXr46fv/h9KyCHr46f",
+	"Hv128CIgmELTF49fv3t1bG569+r48EVAfvn9ycHv5J7L7ZFpzAVNbDaZIt3jd+bmZufZEarT2bv74pff",
+	"4Q983r8Gfpf3v7499rqltNu22T4XkHQ9YzT1o3ZAbIj5SQHKOsBI+12akCBea/mwZ5vDQ8qKgsXDb1iY",
+	"yH0SqnM+DknC6IX5eaJtq07EuuIY37cr5DWgh9yERIozyFEQzMWEW+QpR3Rsigm91ssFOSKYQWUhmOUA",
+	"9xRUC8wJjHnNbYFn6S3u+ssKjuXu5wOj617SBTVl7DyZFVRwT4fuVAEpbreDhreqjR529i/iYXWChjkK",
+	"jV7D7Pmfca/vw2b++cE+bOKfj98VAV29vhrd445NHP2p3em124019GSk/1X7s9b59i+IE1chl/HKEg+M",
+	"rbe3CICeB+bpMT1b5n2Be74E36+35sbcFHY7N4XUTYi5h4FD2iv+5os8PRsz7yoUYaRSjrzfWpdWVm6M",
+	"BLgLmxkDt/FYYNrYdg+cClUyNwvBnk40sm8qrNDgI5ZhFjZdqkKeJZvwc2gi8BfzgSFyo+GGTS6aY6p0",
+	"+I25tQxzy/Q3SMf0mqjlqqSVj/OqZIV/pEalXMPrRS0rxY5lWvmDUnmfuADbwFodDzGabaIyxzxvvzDB",
+	"bFGbzNUjI4mJNhEVEUtA/YAvm49BpZXTEdQSxWKRyy1TKq7NmLRfqHEvXVIefReRAKTQnWdqiWfK7pW1",
+	"T/xmbil8t+eZquQV9/Fwru+j8l5f56Z6DK9WtnQVKxkwq57QIfrqYqzixwo8zNo3MpWbjR7kXfnkAMyb",
+	"zKRKkqDC+t3cPIGB3ph5cjiA8pebsmRoUowkOESrzCyxr4Y9i/l35hj7j5iFOCm33dkJFr1qXasEt+FK",
+	"VslNsHYcT2JMkpzLlzyF3zfLv2ld2rccjMbnMyzPbgD/TFixIUPn9wB4ABuvB7bjdOabCk+vIMXeaprc",
+	"TjD7O5SueFYz+QrbB7OqlcbEjWtQss3IrNi6FuH5Ul6wqxGd4IyEOpF60dmDBAJbA+QQR2JM/I7pLCDY",
+	"Oi5Pf0/7wljvucM5czY7X7UbGTJQnIRLYeUCn4Pv/aDIlM42Ft75l75XAZ5Q20Myk8eVXsbcYXgiBycA",
+	"r9PotHvbbdjHgn3WT+hsJbGuhnygzRtUo9dZW5Qf5QfjVsR5vZPRnKl6ge41Ya/yfd+J+2sT95eS9WAc",
+	"ZLK+yhNZ6Wu8Ap3ga/E2znkMAzvdahfifmX5UOZYvNNebjjnTV6wm9BdMkDCBUUq5W51tlplXjbHPGVm",
+	"z82WFZpk7zu2qKMl2Vyu2khm9sOg70RUkHuhERvhlvUkmlN/LwQotXArx7OqwGQEnCZo6JzDNHF1gkei",
+	"4cu0MnrjCnL9KyuFKZB5lZqYuZW+K5D5Fgtk5pbR4xZHUo4sPhVcmWcbxVNcXzdzEGO+mcUlveCK6x4Z",
+	"yimmFnCNsBGYBHE6wT67FHF+uMYAgoWs6wsPCQsYnZQjhMGJosmYs5hoKaEyBrvec23VMpayFnkFhdjm",
+	"dkQNRSgCOQHoD5rGgHsLpZPGPooiQ81F3Gt5MUzhZN1uVYw65+LxkCFEaKbEI71PIM0kz0XotINGJBM5",
+	"Sc3ouuxhDEiY1UkLljm+PYccQfMBYy+wWJ2Y1XH8tNilC7aY37x1vYzdAlmvs8RmXaLZK1hnm1+qJuca",
+	"Sdl+L9CPn+pWwmaI5GLK0n61FTL/tl/ofFq+YEUU9YXj33xtqwTRQRyvlOsh2LS64uYu3+MmzY+VDKoe",
+	"rBiALdgyeQcrB2zcqG3sM3TJvV5XrJEQx/SciTv75Gr0jIMYkurLmsaGisYi4yRLXohZwqoaaz6B340q",
+	"Avssg2BBTI2JYvG+Q5KxADUxAz5qztpmagAO5dJqgHMYzlsBO3XT/E5KVgy9biYX/TlV3jqpDbwZ3+0Z",
+	"xh1VdYxz4DmfdJc628EKyUdGOJSHspGXAYruyofzktV3dyrj16cyHg8rNsxfOunqahjrd18MeEV6y2Y5",
+	"WKWN7QK+oAvMp0s5jKwhc7BTFokrq/K+Vwb73bJIpVw5tNNzxsYKi0Ecv8h8Lc41wy1yHT5hGPJmyhHy",
+	"gqtVjlZxjgABmkCAnyoDplKclSKm87xzZ3dzDvUGB3yz0c0VuORjG8sheeHzXc7SdZjECyobMHtpJZsZ",
+	"0v8zO5lrCxd8sxbyXbzvhrOVEFXxuk3qNUJ9Kkv2x1qA2Ksmdwn/j4dSKmZz+EUspz0jMVxDAHT+FF4J",
+	"W/rHH+G1P/6IfRa4mu8VsA9vGaRyZNELtQwDcir1sP6lXBjBwSL94499QfDp+QYI8CJa6FRwwdmUgBIM",
+	"SVHwbYvJ7iAV81o9AF9JigOwQ7c3YSFnpqbbCXhvIIKmqZza0LvStt4WCIhNWbCGwiLeUmUpEQAZLD2y",
+	"ctxNqyRKkdilUdiDDVs7FHooZRWLnUZ1KBaaG64qf59gfCAoD/WZxcmFXhtZ5zCgb4sckPCn0I3XdhQZ",
+	"TZTOsVAVCf//7i9h3cjzJh01czCLtfIcskaky6aBFcP5TPYJZIAh8jJukJoRP1o6Yi2vYrwQp58/GIBw",
+	"bg5DuSNb5fpn1bQrD+jJemNxp3SFwXgVuuuOZpl2i5DtjW84p2DNfIK7VIJvM5UAE32pICBeL2iCUGP2",
+	"aPyg6lyEBdGyainTAtgLmiUgZzhnA38kFpzeA+dUpNvuYPaBebQvHP5zADbwaTILLH5n3kNmaAxgxiAp",
+	"esqTxAgFNLKh6ZZRhjCx0Otk4CtshjfGmFtw7FKfM+FoAdsLrfqgZRR2W0PNBjUu6DGCj/XFYAJN1u5B",
+	"a4ViyevWvq95YCxNARR6X1RUZNvbLf28uytMky2LdA7oqKcSQIPg5r351ELz3tkY8yswARySNIFyAX4H",
+	"EdjJYhupbAptBaX+hPewOcTcS+qTHBGtY8B17bPmczRJ5JQVh6AmHE65oxrsP7sw1pUCZPhBlRDikUZy",
+	"ohWPWdNea8I1OxwuoDkj7Eo5GEASWyIVrrJ52FxqysGgtGJcId6rnYpdBgsvX94M/s2Z/lm+2cwWToZ3",
+	"K1Aguw/bD4sZcfQAdR/vFLIJN5uHw61WX2QFUqW6YSGbiBpjZp917pkOJeCOWBDbIeOpa+5wnB0Fo5hD",
+	"oDjhDJreiBk5S2364YHrgpLVzBNbMu91Z0D4k7ylG7T0yrJms4ZCglHIr4TBAOi2uZEmmqWCmr2krEUD",
+	"qDfZ2gO8C7AZ2BVgDw1IJJOE0bMJyyEqCk500PlnxGj4+EE7Puza59BiLCdzfcVy7YVoKfcd5wLnXt4T",
+	"LDRLl/KYhdD+h2Qtm7CzBKGIEyQFGU/SsVQON54SLNxzrb764pyNdQ+OHrG7GWno7/YgZ8GwnoaD2pKR",
+	"QvfDoABRaXuPOIzFDJRmQFNiGzA5AtsJmVGcRHQcEjirauPKEPOig0Kl/bcAPDOkyeA5RI2qP+fu9TW0",
+	"LIFqA3/mdSZfbTKXzWZxKUwZvwX6XaLRtw0sM69agOd1KJP4NqBm/NOAM3mN4rYQnfBFDzpkClBTrpVn",
+	"0TnR8Uz9arCoznF7r7eN9ximlNeM/afmnfn9C99pvwsrqClPbIDWpfYmRs2fWQFR0JodqD7IfudUtAp/",
+	"MVlMywlqzqCEoGbOBXFTgJ7V4KCIzPDul2wTy36BgI125+97Hx7v/tb+J85KT6Bz+V7e/eO4oHg58LS8",
+	"/XDW1ul+URFbJ8i9ysaHwFZcU9KzhiocbKT9mqeyczJR8Ns+NHZE12hBkyrpSwF2E6rQgwNPx80n5pTO",
+	"wLNest9Kiikc4IIC+pWjIBWSScwpOhRvKBq8eUDSHZxSa19wUFrTMPf62djd5XZ8t1vc8XMGKDTkqtr1",
+	"BVMUBHQO0/QMUJqq5/ZYpimLsCNV128IlnClscUbNHJDa0G5rouubxW2kGoEDbwJOGMkYzO2ERd8NBk1",
+	"PA7kXLt516Rdo/JJcGfAcs8FgY1KZ184wJ7sVe9DCE4Ixrg21V6P6nuuVfZWkINNznNLC9dXHJDHYg1/",
+	"vtrldVTMWCr0gUTnvW2/VbXWcwBcV8XkKpC97tX2iZvH/OqLKbp98plxRaYsAYtwxGIAVNNSwrlxHOIb",
+	"wwgTNdBg6/jYauKBa0CDlbLzqiDAMKfgErhdlzLMnE/906Vz/W7XQjm+IuPju0ho82h1l9e2Tl7bZX3x",
+	"m6a0VWGLXRJVrPz2ZdBi5SwK62WqQ0Wx3i8j8uO+QCdYkDXXwg5avg8R/H/oqGuRZ6kcgU8SUVIyPghO",
+	"1WLf+vYeCTnuriagrHBwPwQ2HpA7LBHQW9uXYbNZGxvQE+XKoEd0ZhtjQr99L7kLmvNfEvfsZl1kN4yd",
+	"Ym2LA3Ve0lGvArrM96LdCn7ZEvFSAjHzT8pfKSvwBsXOxr4hyy2OM2ZRbP6DbOLE6fr25BrlvOSCKThb",
+	"FMnu28864EZUOGZimMsis/J+xzHytT0qr6QmY6kUP00yblpkdlW2xzzPvCrjo4IbQ1N+iyhxynJSIXaW",
+	"EQXFAbfu8iVvE93tuk2j+xCcb3JxfVrLcTFmO2Qp65EwU1bQ0ZWpKyE5ZZE0mkJo8wZOuKhIAgQ4hoVi",
+	"3jx9KL4JOX87gvKJFOxORn6NMvKaOL9YKp5ad/Wjfs46i8698D8XqzNgnz3Vsl5pFCHNrpf1wkjMeZYX",
+	"LO0ZC+0E+j8zpXxea8cSb8Rq7cN3vPaO197x2jteuwmvtSwE6AQM56p5LeiXN6PlKspj9GFBDiwk2ho+",
+	"W1R7Pd7rdN/NfVr4ijsGfMeA7xjwHQPeiAEDB7kBj8OQKy3T2ZJKTSzERJjeiozFgMgkhmxmTE/2Wppj",
+	"mT+Wk3Hd6vsuAIVuLgQtIS+fvnyL/c8psaMiQ3rBsIn8lUR5n9vJXjpkiwUCBf8o12yErB3h7G3ybyMw",
+	"f8sUK/WEJjFT8OMa2CsLej0CMLXzftp+6NIYMfjvctdHG3Bw3dABd8X9uTzXLmhomft/M+HZ+LIh7qJb",
+	"jpqotN0E3wcG1V1keeXIMjCOIR2PmQAo1q8/1AwtcW9Gm4UKFgeYdcq4OCOKMcMQPQctOHGrXAt9EZoX",
+	"nNgXnMALTswLssAwRqFdJcsG/gcgxp3ue6f73um+d7rvBjLgldQ2EZ8WuN7VuiBsjeDNMO2YY1HhvNuh",
+	"Ltom5IkZnuPKfVFiy+QVRIxBcc4LeStqidbn30K+HcrpHQO/Y+B3DPyOgW/KwKmrwr5atn2Zjnercm5s",
+	"e7dWWme5dV3WrC7rNSFTi1UgU6LYBUtpYtm1YkFF8zqLgdAih9qWXHOt+oLHWa9sax67lmEOjsJLBOUa",
+	"kzMtb5pShSXlMolzkAqzuS3oxJTOfJki2BTS8B2SRYu8Fh7idT55buwKT6hBzUwAHcwmihVgAvKHfHJ5",
+	"swQMCgcSqT0X0kKkyLX79H3XCacZHADwxOxcvneZx+5q4JVL5b6mrjl6Wb8/D4RdQA0+loT5z9Y5jjqd",
+	"QtnRZj6i2+vkt0QL8Br5/VXVgFuBulxcmF3ZZ++bVj9AYoBLLHzz+u0xKQjFMEMfygrTsHZAQYM9C3Wx",
+	"vHT22+i8d2PLUFEmOF8M2PoWe/xdezwJaHRj6auws3P8lpIXNLOmfVfoBhYxzOnOIL4ziO8M4juDeAPW",
+	"+xacc9eUSzURsbxGfouAfDQ6RwBhqrSXBoBrbfH3rJ02ojFDqOUcoLcvxikDuNuYzvbRPrQoY4itYq1O",
+	"rlvkwFXBwI524L7OBsVn+6LWYA4I+2zOS2Y7jqhNIzhlZxMBjlOoQfJSD/rCbxbvQAANYcUmATDz4J20",
+	"uJMWd9LC2S8B9k717RP/OAdg3/TFcgPHbRG0bDazWr5bMfNOxDLn0iN5wS4laSYx10vSwqbOF5giIkDs",
+	"OrkHRLBplhDWI9OhDJDjwkZAiQFuTxveyjioc2dSnXWFB16hU8oTs/iQFxI3JUBu4xe5YLF515CqIVP7",
+	"JByxkeoLmAG5YCkfzEIy4CKGXQReRypmKAZ4JrjAIDZDT5mhHTh4UwYwumYQrwd9QQVhKVUszpExjZSz",
+	"TXPyOk5LjhkZyZTtZ8nHKUMITiVHIGVafXHEaGyGof0pcq1YMiBmMTQTJJZTUeHyNLNbArhvbnkqNHRs",
+	"X6XtOZJdioilQt0kgHndWGAIEU0SlpKYFzusN87ZrFeH7K8mp/9mAC6UD2REP78Ar3yj1223g8aIC/d3",
+	"B1LlNEvNq/718V/9/qTdbreb8N/OM/jPw2effjRXVM3F+qf+K68zVjoFhl4zaZivdxZOZ+Dq95a2SIIz",
+	"pt8g1WvokD1ZR4kHCwlx0PxAm3+2m3ut5qefVppGIS5t9jIi+N96e4NfVh5T99oaGHxT2PuGd6yCus+Q",
+	"v9wB7n+LqZaQLQJiEoSPry+A+K/wBGZix6oJ+HqecL0sidxpfzauF8lJEnto647dI9ZNUGwIZP17fZG1",
+	"BEq1szLPUg5PY/5ipRI5hW8ZFSDDoHCw6lOaIfMjqk6LvC9CTttWAIPAwaaroNjsY8r1EF7G06y/nXnj",
+	"UCaxMvMUet/h/uRdg7EHEHVhYcEyzPO+ML8BdqmWhkKg7JInQAMEMjfasxmxg8qHKIExda0GYmk6kCnO",
+	"0nw2KKXTlzoekVM5yaF/Um1madRIpcle1xjuRveiaUVKkb8Hlmgk/m5ZopEcD5lyjl1FjL63n0XOqdGi",
+	"mHlco+oXydGIqgJH/9gJup/M3+ME4BUHNFFsnT4wNqN/uQYTGIF6iHd3rGbh/sxEJk1Taoz5htKzxKE9",
+	"NuYFlVtl10GmiOQOdGiRx1QhGiSNItiCsXTwipoVW98UmqfWKEv/j71vbW7b5tb9KxjPmUmySynyrWnk",
+	"OXO2m6RN3re5vLWzs3erbBMWIQvbFKASkBW10392vp0/dgZrLYCkRFlX27HDfmksUSQAAuv6rGeVHjHP",
+	"Uti9zmbqdE6WsQ5+Anb/kuPv5+l+2wZrx1c6RP4wRWEX+JYPdKqWsUrdfTc3SV/xLJXC06LeYl+ncr57",
+	"C4YQBCNNlY229R5PWx+72z5Gs1SriyN36hPR46MUFtt95sn8QcYaPjFN9isNIUDmY9oP5alBE+MqwTBd",
+	"dLN0szD64VvP8jo7mVNSXW0St06uG6eP0tQpmu4lakQfRWXU0oINRqmVwxQDsJoNwM/Ex5TPw+Gc027F",
+	"sHI+tJr4S6FGg53274fRbivaPYz2WtF+K/q+9TnyLLXtHakstJMe8C/Ag+t9CfzjMIgDqay4EFnVGvwi",
+	"nEZy7wUNg0K7mkL7iUKXh2mqyrtrqnVL1noR16OVKJWcgYiYL1RCQdoyTO4rsq5/jnaU+GLPujg5KiEL",
+	"fQKdxBxleiie/jbKZLcPpWPzJMgKwKCTVC/llGCLF7el7kv12K2FaFfsZQDAh9mmCM3apZp1qX6SxOKJ",
+	"W6/oTRXt3gqnatqAnvWtnrrjtog6GViSnSfR5Wka5egIiMLmIwO3nXf7ZFaB70AfdVTZGIzYaOickOct",
+	"8gD6gicQzw0dn/DmiLTw9b/4tdIWCxecJuNEu2AgPB14UGOTahu7xzsRQq3EwbgD2Cp2KzJI4gA5gp9f",
+	"Oe+usDLxJg7JO/HFOyWpqD2S2iO5px5JyRymFOqdxludNsbUHST6C+KG6cJHU33KSqPGy+eMcwgY5Arj",
+	"Nf8ZmbD5B1O76vOS26P2OGqP4+Y9ju27B/McAKdxpzD/23ILZs5YWdi7Sc73EVbwA0pqe55DcDpr+dTu",
+	"QO0O3K47sNj83thN8J3yGz0hErNEEgaug9wyoB2uMP2iEia+DEF1QT9SaPrJ89ajeuxtvdO+kFlHUQdD",
+	"YcD4dcbepXIXeeDDrF0OD77eIH9Bk/kJ5rIqdO6rSqEWp7JU0MJNuc6j3sfG5f4I4jssnOgX5S9mz3R+",
+	"JOb3JH8LIFznpVDP0JFKREZ2C88fDjUOfMAevx/ZVOvLiP2s9UUqInY8HKbiCeCSDOO+KPWRCb/FKiOo",
+	"EwpmQQwuOTbh7es0h/NC81zpp9ZR0H7s8PDg8Inz3zW0aHKioNzoFB8uc/aavI9JNxOJ25Y8jdhIWZlC",
+	"03OoZEXhBP3DnWwybcIAylL3dUrgIspQpFBSS9WnCBTrqD43fXfK8OeXYmih6hRtXAAXGj0Q0OJY+mrT",
+	"yMPVQoltcPsANTzmkyMGKWkIeUB4g+q1Jk127B2eLldswC+94CWWBicqw6sDwTpHXl5DNAl9c4tyZmOw",
+	"8WadTvrTNmjZxiQT+YO7zC3Dy6zJXvMk4Ss1eCvO9yY7B8/OBtc7OVuCvM1fej4pINWmLG7c0XA3jJ/T",
+	"Fyk39mxk6EHE6jZ/6dxE4ZgULh9l6U47Nw3M04EYmC5Pz3bP/vFH67fLf+32W4O99IcXLfXH5Yd9fZg9",
+	"M8/t7mj/6nD87Mvzye6f+8eHPzZl12z2ZpLK0lmeiAUtkSW2EtdZErF4lKUxYibo6PhpTQHFH2z34+t/",
+	"gfG5bWHFr//VP8Xkjfpo6s4i26rKdGqBl+2H1c2HAmy77Ays0HDRd8cHBk7dgzSCu8fKVvyFsFMaacO4",
+	"xv2Vw2uKznnBDBSID4MPszjfmhBzQavFsnx45FXjBn7GSjZi8V0FFswKQfMU9//q1YgzD5jnCb1SAJl0",
+	"j/SNeiHniajQYaa7whjM2XhjwtcPHbQOsAJF6THTWHtxBeBJ5xJgSaKv5CCMKGUjKzysvq95QRhV5AsN",
+	"L4UYrm7G47Jt34y/hbhGlaj6FaWgc6/8Tp0q76sF2Ma21wOWeG733IhNZJ7+ZfWlUEtaRNxL2zCSYtiD",
+	"hahHxN6+On39/mX7w8cff3lz8voJVbeiAAKSLXBaQpDjCIwrzyg2zrS6iGZDHQkL4Y28qesBxCIQ002h",
+	"j9Bb3XAqpwMJdJxHbkFcIhh9ih6SoPgIpyc06z5BPTxCVCd8gg+lC3Z/8GAQYnWPSsXe/j7PSrfxXWW/",
+	"b+HPIkBzALp8z9lqR+EKCrE8Crh7vCG3RBUWOoqWJ2IsnwCoXyL49uT0+PTjSfvF8bsXr3755dXLuMni",
+	"j29exkSJ5lvrYmwnPnn1r4+v3r14FbNMGkEbALRKR+X17mWgALxmNzWIfvvcoYncH5dQbah71PCJ6gvG",
+	"OktMR+keGwo9RO4EiYD6E0HTj1+d8osYS+7dPN70Gu+0Eg2o8I6pIMAChRtUEVA5g9NIVDDJHu+3Dp4s",
+	"MM2XwLpgHemwQCxK5wEcckLwOFUbN2XXTGGF1483UFp1yG2/iCe+FOpaSPHm1X3zCtwWFt+790MF+Iv1",
+	"rhVfbJBIZaVbmMIhejCt2QFVegZ5GFcq9vH0p8YPU6GRF7zbF40XWtlMp4viI3Cxv/bvaKkC/Bc4w1CG",
+	"v486dP5QfdAniEKSIZR+v+vxr2Of1G7PhkaA6I4yqCP7/XPRJDgu7O8exNPL5vhKCZfh6DyVXTIM0N5f",
+	"kDL1XoGv9nCOf5Y4zeexI9QeBeuUDRE1DyLM8qKTgg1SOgpywU12bC7zPAhDFDWiotytCgwl7onn4kIq",
+	"BeQmzsFgcQF6HXfUuTAyERjAmegRMbAQFTTYCKjkOD0z+DvtvBjOYGMBTMskQB6HnZoBsWnH0s2hr8eQ",
+	"6wAAkBHZFZhKzs7ywCFoVo9q+tjzxPDhUPDMdBQoS7ca5Ap09WAgrRUJ1d/BvclcyA0kyxIxFKBNlXPI",
+	"ZCpYPNCZiIHlDtQATA1dOPIKQae+cstPo8B+93lYucmADjOWqpuOEvG/8dMY1iY1mnV5lkli3C76MGDO",
+	"QSrILTU3l1E+cQ7lfM4txDwTuZ5lc+9CKwE5Iv+BW3Pd66iJHmXu190+O584PykKg4CSPXai2ZiyaxYy",
+	"gnAtDc5tzlFG9Ak9nV0IS2SqmMwHRzYT9Pg+4dYI6OW9syZ734OdmoVNr7EsnYwBCnohUtg/mWKGj4F2",
+	"gWXCcqniJ76fBA7V7yfgmKWNzdHy+RSEP54fX8UIC1nYmO0APImpdtL/TcHIqKOK0JU4YrERbv2oxtFZ",
+	"wPjTqu5BEYut7F6K/O5/jMRI5Lcec2lTaeyZUDabhKv8x+EuaL+6f2U61FcWnnfmNDr+vKPiRGbCXT8J",
+	"vx9j9ekZVJ/isAbiTPd6dCsqQvUz8cKQArIh64h+h7MTK/KNEW5y3UOpAS073B44As79zCqRhS8htJEI",
+	"YqVouheGmxDSpCOVsFReikA+7F6df6x/P49olxryTLy8K3R/KuxGJBQxVme+EToHc3g09NRMgEIvGqVH",
+	"4BGpgshzQ6ngcYyCm4H70WqWAFbdal9t7MTIbAyHzsMC8ArpkxuHrVSzR4QzS7zSuRfiU2lVCHUQhE4I",
+	"OUfOHW5QZpcIXpo9mm4ByqZ+sRGY36vz6CiAlcOsScvBG3+eff7ucUT/eLIcsUZMor2d10PQbgQtbUR6",
+	"NYVj3Qnh1ao5kMYozcFDjemHFcjizzfcc8xOYTIrMiFUqrVz3Et++z75+GLHeRLQZjiUIpQTI/i2ym94",
+	"x3/sL/LFBAW/mEbq5uwUdbh7qWIsH8YqWRLY4dcBPt0z/EGosVT3DTGp01SPi+xPJdOePpm16YvCmSx7",
+	"YmpYAg3pL0VpRxQJlgmVCB/fp2po4KQQiij4KzKjU7p4npbwY1sQgsmh6rAgpQGV67bvvPbjXsEycfmX",
+	"QWT6rVELknsJyszP2XR0oEqGFM/ufCym2z2i6Dw5J9oD/cjXEePAyxJwihDMfnzQeo72fMPZ80+aHfWz",
+	"vBLMjrU/zIgf5IQZB7cdXS+EYCZ8EkBQ8PiInWvb7yiyShLKWQYIIxHcUR8QhR6VNOh1Gwg58BBpr5Bo",
+	"tIaLQYh44d3iD7v9TBo74KZcJu+W8izhNojD3b3G3uEOATymv/g+F4gvwv1WsVFwJbaNTFzj4ZXZ2eME",
+	"dknMez04bWdlpqS0TOxY3EQ5JdPaBK3Rg8To1Wi7+9JW2wnvYqghF39LKomSOCybmgFrh07VrOp4CZ+X",
+	"jM61BC7ef22B25ubqjqYN+aHgjnDJds871ITDsNxej8UqhRGvuBSrXeQoiXwGEBsMffcLHS9LoTNz8yG",
+	"sZhqQ2MFWOp0tS0YHqd7+wUHrVQykVsiVXW47tcHpV+PhslyQ1ndsJmbg6ZX802Tt29NxDx4RGs4imv5",
+	"ZqvBS/FZAbqa6O78wNAxev+Ii+pjERskK5XNeBddMgP5SPJTTCFRm+mxERkUlqWaJ3neCy4RqRFQUNas",
+	"Ek4vNYBfloGP9O0gnQsd2V0JOeImu7Z2f1A7+xoAglsoqaxwG8D564nujpy/5Nlp/BY+mRgrBgtAB4Rv",
+	"WxCZ9IWG5xNIXfuQIyALjeBZt8/yHc4UzzI9xjytNLajrL4Aovt2qOBGesqBs/2AiynPCMsrUZHwmkpM",
+	"zgtmEjnQoljmjx7CELJ2ozTFmSH5FFcTgMcRJG4lPiGl59LEwP/WyTYtSR90Gopjp5hs7i0hEmQSkwLV",
+	"cJcr9ji22UjETxhWs7p5PI4hqxM/yemGS5NCfF5lAs2c4TkqTYMGdq51Kri6f2FlPAjLRJVpceug8n3k",
+	"80iCvPNC30vAWalfFqHzY8rHCVS1eDY+f+hK1OiAmxqpVBjD4nCCoHQWzuF1AnxR7Pal5yG5w9AtyPA5",
+	"L8dfR2cMg5vv3A+Wd16KP72ZcvEVZrDW2K8L5l5XSu1befvqwTp0W4du75/wPU6SICJXFL6FWC1J76VD",
+	"tdzDK0PXe0Spjow7doHgA8uF1KRYHRJ1VDdUqgAG06fookKnKALgUGawz02jlI55ctRRRtiSxLcaJT5k",
+	"DAVP1pP8+OB1Jf+3G0O+TbKF19yU2rbVoecgDnBP5c5twNIX12stMbFsJDpU15FeXceBxqgPnsANI9J3",
+	"YX2chmq9bzvouy2Z8NBjvmtp7/VCvnhnzyUAymoWykNwaWcgD8Tg3B3vclSMPf7Hyft3bCCyC2g73+0/",
+	"wZBOQRhQFymIAVUVuxd0dxsVd8yM1cMpnBC3HeV8vDZV1RaQ7HmbJ+qZLH14kJlRtwusgayoKDqKp27Z",
+	"Jt5/NJZP1jMTMI+0FTNhGc8QVroBK/1dlZSDQgWIyeSxWaovKS3nTlQASYdwE+KQ/15V9H3ASSzjM247",
+	"nFQldV8U26JW0ivUsvi2U/y1g7c5NoeqBbfq4z31WMslcODBoAu8AwQINzeMBz+VA/EeSmZqOPjtx+1p",
+	"9ZcJ3AeYbO3JfjMgcj4rF24Fs1A2YCvTBu80hqiwo37ex0BMwdHLptEsCJ39LK9ER20MQg8BrrystxKG",
+	"HpVx6O6rOWjkiBkNUrijAjkvkOnqK8GkbRer5e0UZLkoGaG9u2fSkSYw2bgBsMc5Rftu1Gq1nvh2sFQB",
+	"X87EOON8zH0pa7W0X5RvmSvwbzPhAjNRmkRlHmdVLP+mYEVXt4fYfYYq5LvWbrvVgigGh2ftyDRVwphr",
+	"2kbs7pd+687eWIjL8nA++Q1XMulnEf2tZ41WJaLfffG8OLArXsxOrKQj7gbSX3p4DemvaXdrZ2Nj1e5U",
+	"5xZU+yKv4+lfvh7+bMmEk0RWsSJzfK58SrVk83gKFishHMPaSujbzf3QktX1A1s6hadIfh387XPevVzv",
+	"BC6btAmPIvOVshfrVRPkJ2jD3I23ldasJVimj9fu97OVBdoJImS1XsVs27vZKgO/qnPyTbkP/i1HObcm",
+	"iR52yql45G/Za69ECvuxPDJMJpXNBKdYL3PrYf12+tBccMZEIZapBrBMLceHOxMkhW1kqHOY21ZSqwKf",
+	"EFeT/DJMk5FZgzFVRmNgMAa4zQzs0d9jTRH9CZ/wGia5sZz27mnuFIdZw+Y4T3X3Ev8plBvB7g/oFYMs",
+	"dX8fgKf7Odopuaj7jd0W7Jhwg4orDhd0T8Tv8JXMGc1eeTQtGp2bVsInO+1dNwa69tnUyPevuXbRfffd",
+	"yAU4p/JKnJXa1u82Wrs7f39eQUGU3ukcLVHaWXVCrA7zLgtOeGTKe+cOYr2jCjn8qximvOtkbZqWbdfp",
+	"ATfZcS50ifQbis+kNR0Vl09hjN3W8HZ8UuTiAx4trcQjA0FY7nk0MXLaUb2RHWXCMwcSSXiqlWhDdRzc",
+	"Y5gJI5QtjMeT7/m7A4aSTzqq8GQMxRbmUKksoKF8kx2rXPVAA+aOgkAXTlxjN3wnSj1a8ihAxVA+RsWA",
+	"eaBSdw9zvyZy7h/hUsCFpLrLU2yZjDynn4DWlGr63VXmUg4ZJzZB7C4uVBLhsg00tBjPMR4XfEjt7o+w",
+	"2RyTlvX5cChU4F3lOFaWjVRebEhUskx3u6MsE6orfN8sfLLVBdpO/EKopMloLhAuHwhhkQqyo9yfMlHy",
+	"ou8+IgpWYzNhu/32dIv0AZ8wM+SwFwZV4X7km6GyIPbejQ5CF+5lnguhQjg+mspPdJQeWeCzdaPHl+1R",
+	"LpS6oAsaJRMmftJk7/S0WaJ0R+VKul1813NNjQ0iKxke0ymr46ZBM7Wpcn9MldsDEC0yk04EhRqnBCuA",
+	"ISbU1KAGE9Vgovto050Iuy2TrhDj7wue2v6fC73lvVbLnaNUqws6T741FWgd37IWTJgjMr4sP+dGeAJl",
+	"bqicdsajfQ1j2LlBwUFPqMozpvLq6yYL2GbR/5vym+MpViyvVOsPZij0Q6tEcPxTiGFAcPR0lrcgHveB",
+	"lZqfO0vVIgDY52uBwXiUItEz94ZTu6PcHfZb7vLvWy1mRFcr7LiMBqbbi+cjM8n7DMCjRGpEk/2ID4B8",
+	"sFAJWGLQ2wU6r8TQisbN5oz+DhEhYL73patoPzkjfzIUuLXhegBdmL5vIc+ABIMdg5keiPDdxh8ZkRCz",
+	"utIwPKsBYkeWeMkiK5G4LwJdvNbpHXdHtmP9VqqRFeaaFsnJCEd+NvCX7rdgj7p3udPe3WtdE5pvTSEq",
+	"ljZU3OLcZG3snKmvneSoXqXq1EfreXvfJyyKrT6nH7hXfiA9iSjs4cGUK9F6UPhz3stoPc/zJNi9qL3z",
+	"z2f/+Nf+bz/uvT34z+9PD//rX59e/Xr628e9/YNDYmYI913r3VWCQ16LdJkKYXcSawzIrIE4Z5MPM32e",
+	"isF3q6nWD/irqtfke1k0lLaNnh6pQi+J8mcFqddwe6bwLdMZdp0ofNbcGJpyW0sAIYT4w/uTU/a0jGAK",
+	"9Ta+xwNCHlFl9DIhqBlZ3NWql8qujTsK226kVmSKO1/OgG64C/v61rbQbLsL2BAgoRpSNYbcWNoP98aS",
+	"d9JtlqKzVBY7a4LNGgYFc2xh8Tc0mfUysdRQaB3rA5+ynvWxEtTmlUoeCtDGrVaNstnSCQKGcc76wpna",
+	"Tm5OwWzWOEvRUt1TS8a9sTJNGTiQ15+k69K5dIo2TON+68boBnbmvHzrRtbj37XI+laSrH08wOuInvVS",
+	"q+61BN7PgVgO6DLua2oTBUtGTRCxE5lKEEkPcq3QFivRoViF8Y7yjeK7XGGONC/cG+tRmrBzd/se8MjM",
+	"yEMj0l48v39vKrbAF0Fd3uZFIlCcXErImlyKibNdwhDh3dGblqm0VKQfTVftO7NFY44nPA9CbL6v1KWY",
+	"tHdXoiDG2c/vgpuKrObVu2ey4VNfMz5gb4qCodsVpkokuKOBtrweCsWHsjnhyIW7DH6twOMbsfOJxaAr",
+	"/AMr6MccG5paoSqj7y/o16udPz/ELdD1+uHXlL0LKXuRJWNETetWCtv7vpULqsb9Zex8gjgLBQ3lEZex",
+	"mLW3o6Zoe1mRtZduviptb7kl6ryS8w9+givT9iLmJMuxJW6eTXY6pu72MDbLL4Vi3HiMiluGcDGTignp",
+	"pkltlB/HXLHBKGY9aFd5rBR7OzJWZNiK+O3/+7+gZY+V4k8W8urChAtt6EfGrkENvLtVamDRGHCZ+ojr",
+	"Eev6KZhRlukRZFuYGQLA6xqWYK5UcwAL8+/0YVNnF3NmJ9wj501vf688vf01pwfvNJEX0oY48rCvlWBq",
+	"NDiHttPQW9bt7H4mRJO9yut1z0e2o+i30jB5oXTmW0EbjVgrwWFp/hSZNm0Wt3af7bLDw0PW2t3bp+3S",
+	"UfF3B88ZfQNfTO8B9+GcVYLRzl+l+Yv0353Od//n8e/s8ZPm08bnf/u91Xj++clf+9Hu4d/hw/+12i4Z",
+	"iER2eeopXXAJj/y+cMvSnwz7Qk3vEfZewS2M6KhuX3Qv8Y24RR1nGpt756ZmeWXgv915qzPI5jJN75c3",
+	"0A/lRq2txnPW+PzdUgtAbbgTZ1T1pMjiNk6GFoAaU5cPQv9qXm/WcJszg4L+Bg/49MjpkTHCzPCl4iTK",
+	"w392+H1zd2//oHn4/bMfms+fLZzLdidxn8g5SE8tQ87hFV9t/t9HWu1hbpB4Sy3YKBW2WtHImc+r/au4",
+	"kAb6I+Tm1DR9G2IYsNc4MTmCtYY6u6NIaUeYewKjK0Kb7FxA6qlNzFtu1jzzFBHMZnIwkOoi6qiPSnZ1",
+	"IpjS2YCn0sBBYI/f/fTiCRW9GOeIpE7XQRAhdrbOv7/KdXyMllDMlSqq/hiNLQJhAJZ6hCdNFIQ+TvOg",
+	"9byjYrAKGmCexb5BfwA9Gz4h0etzwzCzI5ZLIjDvOmqk5B8jjwVHBMiYTwiem19ND3oCVupJgLaUkCNo",
+	"Mk+bhBBmIZx2Ji54ljCrYaEwsUe2X97NHe51LjPbR7S3zqYskQHA28O1HTUUmXEWM4x5qI2R56lohAWM",
+	"KaU4ACgW63KVSHdn02S/aH0ZhT4wWNjkQ0WAHaZkJE9TPT7L78hkj/ZKgPkg9uZ0rN149DAFteFmDPs2",
+	"nxkOllE3dviIkOQXAoD0c1lIw1FZhI+h43bHpCRKLSQxpYEi5OFYqRWoTEs/vRmkywozWGvsVWrQy7ma",
+	"Cv6OqOCXzPAX9wlI4lMOuKBiCFZY57e1d46VBnno9RbIc/+aC/Gssm/ZZCcYZTif+G+sBkeJAtruvQO5",
+	"0whcUHyG/zEYosZy1XU249OCTqYTDaHhndbuP57/9uLwP1r/iUh6OzI77YPW82jHSgsW7qvSoJhnI80n",
+	"kFumfpHM04JuWiUkfB0goqju2mG6fkn73FSuYUfN6rBrfp1f635ZoUnaZVjnlCbysl2ajsoX6IjFucqJ",
+	"mRVpCvjNVFqbYrTSAE5SgGbk5vKu0C0PMllF+jeYjSuapQXIif9say0H/P5bteeANGwIFWlF4rZHhvWl",
+	"s34nvvwa+xJ0FDUmIPtopjHBWoYG3nNtQ+PbJZ6hJau7DnwtXQeKh/CatgMryIplGWzod9f0HVicAbgQ",
+	"Nj+EG+aR78Lexb6V8PVGoJP91g+zK15g1XbCFxjJnTpeZFcD14gT2RfOn9YKUotyeoDfKFfe1gTYQwfI",
+	"rGdvrIeNoTt/HU0S1ChNY9ZNBc8MQ8M9jlgMQZyY6ayjYgjvALlnTOT3o9Sduyn7XRg8oRxsHcKT+6Va",
+	"z3BBnqvtGC7baIMw0FcimeJtBcd+KvsGFfBhedSEDTS0XM6rwiFLSGgfTIa1d7472GUHB5RoY8+fr+SN",
+	"4RrdScuEazRG3TPhFs3LW6t3KLr3UOmwpNsubTMc+wYqeErazSj+Zl2/fafNILbrfz8VGTeC4I/ra8rK",
+	"ZBP2oZkmJMfAjQeUFoJ5zmsgy9HLIwjSaSNo63WUVFZD0a8zJS+0TtqULkGJHqG4jwp5j6iYq0EFACNi",
+	"SlvBdA/0sMxK/krErOxeCosYgzGXFrBIQtlMCoMis3g9cLtE1IpIdFSIJBjLrTRWdt2T8yTHI9Nkn/qU",
+	"uuCjRFpmM6eQiKOnV1oaDEF0FOBjnUlEWitP9cCPHxnW7XOpiGgGLIsm+5F3L0dDwwY8EZ7MCAsP3LM6",
+	"qvB2AvERUl1QuOMa6wC2TqV1AN98HekTc4l2QVDwgdiz4DMhuwD5J9A4IJMWMF6KYc3AXmOv1VxD7b+C",
+	"4/X1qH0YT631H5bW73PT0EOhygHJdkmKOC1fklkgjFMpGO8DMWgGp36kEpGxMZ8cMeIsGyDCESL50wYC",
+	"nPOyHFcsxq/PnKyO6xj81iwAOLqVBsCxUyHXaX9BUmhW+39xy7ccWDxgbaF2DeAhWuXjCfov7IXHP7/8",
+	"8CvjmZXdVBi2e4iYjb1WxF6/+XB8zA4O2YuffmW73x80D/cOnrSv0/0sqP7SLg6utMx83D5iRjg9HbR4",
+	"NKPCI9S0ERWvaFSsOiNKv6SjnJIFjrjr9B8sXrUChK82CimupmbwPVYJ/KDg68D/XcroWdkJr+xa4RkR",
+	"+KgnA3El5FeBhJJZrb10fbgyDxepYKUWRc5KIpBOyCYhwVn5CW/rZrynt+A9ARWWz5uHFEchb4nbAfBi",
+	"EG/PuDK8a0FUAcFppWMTBKAXldMSkuo0cpRbT6epHh91VDm0SB4XXF4Am+UlD/rK2RPECCrDBJDCVIlm",
+	"R/3o23BRc8HhUFTiuoCjCSFxzjQZDYEzyRsuxdLB06lFkwkA5w3+wNOFugVrg+R3+wpN4NASCzTefuuH",
+	"qKN8p1mvHuhqjyGciZtcozHgikqFAd/Mr0FZ0WWKlo/ALr70GNuubkr0VAb1+LcD+Jm91f2qt3Dwbtmv",
+	"gof+KsworVS1bzE+hq79mBuWuA1ee1T3UFtjuiFw56Blasea9fmVqPCjnJRL+TDKG/h1VInEIT7CFn1I",
+	"s9sVKUhr3WOCQwWczKoCsHQNPbyj8igsxXKCe1WHY2/XMIGzzngRXq6AX1qaNSO0A5Jo1TZGY5iJKynG",
+	"c121k74em5IDheW7VFofFSvtUZdHeek+tMrFGh0+idBN61Kak7o+rqXVaNAorBcUVhbDcWj2+tQDTaGr",
+	"B2LG8CnVEe1Vlw2VlM1mTUNuWrl8oLc8jwssMCXUquXBOIJlIc9mZfxD5zoA2v0M7OqiQMW9nuj15OjG",
+	"fl7K1TU8tR8yPdQGwKlKjHO6WswtXUkjbbkrRR466/ZFMgI4atZRzsSQ7oRFoa36ubgYKYx/6VG3T06g",
+	"e0KbyhV4JoxFtw9/4DtFdBQ8+ZFheqwizzrV1Wkq+MUobDMzFF3JU/kn1l3pbLqbEVZsIUSFnxuhuiJy",
+	"DpfVLO7rTP6p1VnCJyam0i5pqZCZACgFEl5CcRvcLwGB4Xb6ENaQp1ghLxXaQpCcfmScJgKd8466Dkvj",
+	"o3MzTQswoZW3LnhshOgowrlUtqGMQ0tjAKFfAuswcRu794q8YCbPiXWU2xDgIjrpAMBjywbaWOC2hmUP",
+	"jaS1bgy4mjTwU6r2KutOt7sWFyClXN1t+gzaDC/RfrhM/1XRjHi/0dp16qqweXbaz6q6E+83WnsgIgY6",
+	"U06yT4F6/Mdznz6n3d/eVF/mucRgP6xLGexe1900RIaNUqFs3OdqqRootyHr6qe7bXh8aybItIBqA57A",
+	"aShVkGZHsClAq3Fm+s6zy7DDT+1Ebsf0cceTceA7KfZmII1btHvAGKkwenI1Qp6j+yAU1ixDSel+EUEv",
+	"JNJhU+1OCl4idioCN4wCF8DqBjp8noq7FnGP6u3mcmNzpOLppvLuYfhPKVc1+nwh+hz36HIHcU3QecpV",
+	"2e1AW9Vt/MkauSV/u7mJJX1FPgWdeOqLVjZ9I7TGZ5trZMJ7MBQoyoQT2AZlxLno8lw+NNkx+ULWCxCy",
+	"4ZmR2AENjyJ6vTwRHSUNS0XPYus89jimH3iLPRSVhJ+6uwL829Of4x/AOxB1lKGoHHU3g/Z7eT+z2A0z",
+	"btMoz8l1O8LJhOI/uqXSY/eMmHJNnhAB3QPUt00gOTjT2RnFzeJ2RWruCLkz3Kf44KknRR2l3JfSuxRu",
+	"osBgT95H4dEM138NJwM22FZ8jK8u38TTtJRvGugEaJJKrwZO/HRmqhC0P5OJW43daO9z5O/gtsuqPsEx",
+	"HOTbxgDOUX7H3n09DVun1oP3L4g4LQ/aIPmK0aeuDxWjRGFGQ8LdSdojJ8IAuwQNQtm4P6lR/XeD6udZ",
+	"NiEzg+mRXcvmJ7qI+RY/MoKBwsAdQj+BnlQhm3L84Q1liaRlA8GVKXA7a5Zo6r2FFZwVDJp409PJUCzR",
+	"WdyKL/Zp326NBtZNsaaAXUAB+2rm7a/MA+u5Sf4y6ehivpfpXwlVRvpnPjIsdo+NCZBj9ZHbbeLLMOVS",
+	"mWBrTu28Subhwn5bJrcIzJw+fTg7oDIhIXUZorS+pyMccugzSGlFtwBrpxNp8CfuHsvkFevjcgfHBcgU",
+	"Nzgsf4zESCxgTMbcDlYbwcYMYSBoPz4JpavB3h9qIzFv0yOE9LgP2JAqsDIM4doozL9gkAsO0Cd4Dtys",
+	"dFB252TcQ0B+o3R7JTVsKK5K+OTILVAienyUWuy4Xj7GpdxD5UC5LZPdXjemlxjZnxnVe5VOwjsEHIXE",
+	"0q/RFEure0WYuqgaC/FGLTuaU3jgCf7o3tGY4q5bQGBKa/owgOvbyhU89IhbkH9/kGDyIhe3zKzEzUVc",
+	"Qeo+7fI0bSjxxc7P4b/gVIkKbFJ9bgAFLRJoUyyMDQUtOKQm+wTN9saaETPlEDJocNy57SgNaXL43tPg",
+	"84x6cCTzRPM1OWCepu/cBO40AwwECHN6s67YpgQmc8thEJSSlQQI+FogDoKCpq6EvO+JTThSDTEY2glE",
+	"RJBhkEtrps9yHcDYVgADqgIFc6K2Avl6vdAuRDGAD3O5RvKh52noEU+x/Uzwbl9g7aB757hlPOJBK9FR",
+	"IKyvROaGgV21I0QcjaUR7LC1z+JRPtkYcw7u43FfpiKE+qH/ubPy+iMLheIJAK5CuyuWap6wc55y1RUZ",
+	"sCJjz33gN4ZymDnm+K9QjyKMucnMaP6QSu5cnkweVk/7dbf5HL/wBVelRvhGZKs3ws+0HixqpwPXOB9H",
+	"VtgP5dZicxvb/ArPWeDfgQuDT6M2boo9jp1yjp9QzYLSlj2Oezw17rMAtit5OOjhVbZuMGe8a+VV2dui",
+	"UMW51qmAdMU982Lc2i7TiQFWtm7DcM90m3uz+OoKZxuOE6JzIdA9e8inWv7N7cVwnCTAbav1wDceID1G",
+	"MFbqs8xGKnVSJg5nCEB8cBKb7B0fCNNRyN0APQiquwQUG0RdJ0sWYVLd/L8uj4QkjBsYW6l1ovvFTRLf",
+	"Tw90hXa6BGXNpSaJ1vJcI6LhW+KWKy5LZeY4SWo6/Tui01/wKz4QSJxfezVbkfzHSUKSeU3JX3Rs3M9W",
+	"4TrXUJ4+w3R+hH5KADIlAkQDr+ToWkae41DWk+ffLvG4W6+adfxrYR2Hw7KAcnyNc7ss9bh7/FqOmXP0",
+	"8eBtSDb+wGwMAKW5Rf2mo6/bkTEPPVG0gXpeD6jtnnAD1OBN9tKrciyBdRPrKGP10IAxfe4JcqRi0nq3",
+	"8CiU7pO7CLyf65kCeMS3YApsg8q7m2ozxdlZkFHg9q4oae6Ee3ueiKuJt78O82rKaaqRr3fEZ70dL8vY",
+	"TPDBfHYUSMB4SpNiiVtXDwbSQmn6+QS4lSGan5W7QiF9M3zRMEJZIE5W1rDHn14fn376mb0+fftLxIyA",
+	"8g72vLn3pM1iuKZNj40jFsukHeNd4aNHhnUhSh2xOOGWt2PGOyrGpYmDXZuTuqDQwA7ycHMoR6HH9EWa",
+	"6pi4U/BR0gTqNeE0ilsjdi4upDJN9sbSPz3ZmlBJaGovnMOJxf2cpdpY1tVK0fQMUcMCphJ6w7mRGxb/",
+	"wo1tvHLDabx5GVMeLrR/8VwBkeeUwUIfPbJNdsxS6St7cFQdldMXaOXekycTZ7uHbqU15NT6QoXbidQI",
+	"aN7aZkrjDXs6Ywfh8o5CXHMoICpMShrnUucEcrQNYONwRmtHK6JYX48y6oArLQNdHeWJyUsxwfaEV04z",
+	"+xJKoZBRoZsCyU3oMuuskSZ7P8R7YW0SkohxBI9kEGnTKbweCroBM57TG6qj4p9fnbKntLvjJvsx02Mj",
+	"MvOIwbs40aOsK3wOB14ed0M8QtpTbPcL04MV7wnb7c/aEXT7+T4N3oNMoGUQubFMYr/hAJ2LWzrEPjLR",
+	"FfJqKsW0c9xLfvs++fjCo+hQCeaZptIenNcnfO+6PuH//ftx4zfe+LPVeH62bM92SKB5+YJzMoJdSoV8",
+	"7r7NpBFuVaxInLBxooebJvtE59ydDN2jPX6JHSr9PsVtMOAT3C3l5u+FdndWDsSZ7vXmYAz1+f+IrjVr",
+	"Lgtv/Hn2+bvHEf3jSWU//yWxzPCuG7nYLlqAaNAWLMCdoojrKJm0md8GHQWSk/31t9uxJYk758LODgrd",
+	"zk67E3ZTZyfq7HALn1WQQXgfFy5zM4YLCwvfxDHD97jI01cUvjqTScctbidHU/m/MVTW8XZuZ7o/2LRa",
+	"CxoJD4+J2MfTnxo/uA1SeK/PW61nu8+f7x0ePDtoPX8+9Vr/u9MZudl9rnyfVYzC8CDkRiFGTiMTgbJS",
+	"2jrRed8omJx/RCWvQXx7g8wL9FlDrKgR0AojwO4KBARQGAu/Wge7Tui+jaNoYFFdUwbq+0EhlBMiYfTB",
+	"8uG2KjqcMnEN/U9pdyHeH8H/XhBLP5pdyClLXNDdvOVwAWEO1cY9kWUiObPa3+8mYnnzIZY5tPLbdmpx",
+	"heqI3qKInvXHeRXI96oBK3wZgXChKLIANL4640LhjtG1UPMiO2gU+h2NMqBgA6jHADld10CKB1H4lVby",
+	"3zq++6VWokZ336g8umV0t0TR1sD32QANBzowjrDXnf8+/8K7l1ASjzXyvh09eM7gW42yzBnQVLG1FqPy",
+	"w8Z3802A3WUBq53NZcWNCNnTqXZH50IoZoRQR/keiJjsMa4m0P3djybx7MeFdgNrSGG6Wy2Ja0lcS+Ja",
+	"Em9ZEv8klTT9QNu3JYGcCn5189IY4vw+nXEupLoguWw0hsGr5HMukjtqXZkM06sFci2Qa4FcC+QtC+R3",
+	"2ub0NkVB51ZuteL1edIZOKpvXDpLM83/PsXbmHOUsHORaujVpbENJM8s9mXe3H6Gm9WyupbVtayuZfWW",
+	"ZfWP4kKqbdvOPsVyIwL6Z+lZekOPcuo0glJgBrID1SFT7CmIPAFApaHad+gagtWGkOFCUW5zie/bx4tM",
+	"kKAh4d7lqVAJz+CeF9rdUatcc+SDW130+5W8fem/USViaKwyjyFlz2fzdn5CFn2AITE9lEpq1Vw9y3bq",
+	"t9wtN5i4JseX5xlRTeX74GiqVhDY5bFWsK4MnFV2t9f+ARWP0rbR0yOVxKB2iPIw/7T5MFSqn5hUVDyN",
+	"WpanwDjSkKoB0ikO6L2OIhkrczY3ZL6rmy3ejfY+QciiV4RaOZ3FVVHjraPMiQZmOaAKmF/EG+N75mT6",
+	"IuMDpKUnEl235TPetRE1sC/wFUKPsD+pb98MlOU/aDA36GT4R8xBatDsTE0LuoAW9BPV3WQjRZ2oViJ+",
+	"8a22F3C/+Ebc1IEBdg+3ZLoBfH3sTLQBT7D7N8JGg/U/ZYH5h17PFfPJD20Zuhg/QL/16Xguww9awDJt",
+	"RghaGsitUW/6Zbqv5Jt+/K+UzSbL8NfQCtfAzvvIYINtfcPB9rIqnPVZaVUSFvMJbN5pK8x0BBS7dkKT",
+	"KNkDTNdA+K4wvUyIdlCnxkcbTQStMJHLGDiQyw0qwWDjanKuk8lREDcpYJvdV3YyFEcYi5Tqgp0LOxZC",
+	"dVTcy/QAq1Biq7EvP1B4clWsFWfYHKYr0lQkEXPL4P6PtSmZ7yYDjZGhW46bkHTOb68nskrsgO+o447N",
+	"JG99M8UuGuibpe2onrSmTf52X0CP5oxZodhAqpFb5p5vIRrwY97AwKdIw2IakZsp7nA3/kR0oRIGu9pA",
+	"tQzQIkLezY1dDpwCgSf7KdH4lfhir1Eli6iCSmLmbjmDzKVUZSd9hMM9o/Xdae+3oh23Ya7tBjkDwy3v",
+	"VKAmyAbc6lRfuClbXbjd7t7p7trNJUuLeZOsRTNLNQcKvQLy2QdEDFpSS6/9M7xVgawAD+cZ7FOz026V",
+	"0dLwsf9jtRdVhaCefneF4TiRU1iMm4BVl09PhYJ24ncZPiaQD3XA5Q4DLr7ldx5biSriLRiWyA9bw22y",
+	"+xmPmelxnpewFvubS5X78TUj77aaio7sVKxkffuvECzxny1ksjoNJgn2CjUsdhZfkvGxio+8Rei7oUM0",
+	"pScyzEJgqfCm1od/3Ib2x0ocV5/8FB8Gy5VfunuXXPXbowFbsIFcIrG3rLFIE3upwNtyMld8GTr7iVFE",
+	"uFnnTXNhcsovRVGa9HpbECfLsmuhFPFk3iAmAB4o0Z3SSqwT57oQdlowbFg9WFvM98RiPt3YGv67Fu7f",
+	"UkGilya4a9YNnq1kdvg7hwLFkuH1lMMLWB1xUrrtvIDej1pfUq8EHwiC6N1UD+j4w/uTU/a0SLcYr2Wo",
+	"4WTegwy6H4i/7SEqCtSeVaLqRyTXX+zdFzkoah//WzFzlW7AEUXL1llDCoBdOvN/k1V75D4CZoeqU8s4",
+	"2lwdNe4LFTHDJ1EJc0Yd1XuZEMCNRfXJa5vIt7ZAoHPg5o0elyl0TNcZiyFL0JCqMeTG5pgPFHRYNHgx",
+	"Iifu/tBVY7B/WnBvydl/ShmEG1I6IP5N/hIK3j+q3SPmgYuFVk4+arSO2qH53LreubWUbiWOHCdNID1y",
+	"rWoo+TejCOqwRok/vEt0g9uTmOllQyozv9skAroLifK+JlLDwF9eTkt7PhSfYAb8GuTHOwoDBPCayQ7E",
+	"T6rS5/Cksc4u4ZxDPKUHRgH0GRAd1RNjYSwI1yZ7N0La4mykWC/TA7YLVwve7ftnuDskfDLNkEnT6KgL",
+	"PjShflNnicjcH4Q5950xAbxk+aWAGFy3L7qXkBE4YpxaHkOSHfsfIHWyHcsuhnyOGa033MHNi9LyZaR6",
+	"u7gyRrilpteUgwSK9hDKRrp+MHJrorNLWLXHB63nLNYja2QiGu5jqS4afT3KTBx1VOwe705i/GQN4gDK",
+	"lqeXb9TdpskJZFFur4MA9l+56TMjVVewiTBWZG4HiCuhpLporpgXBzmGsM15rUWnbrhSFMit401myGu2",
+	"sJthC3PCYAmPd0NGsTqhfRMJ7XtfQjBbJTBP2rNc2EcVdQQIZosRZQW/NbEHXhW0NEDGpvS019HBw66z",
+	"4VtKYJHeX6dKYCzO+1pfLmrVCWkxunRex07//QIQtn/gqqbA14Uxxlksgy72y1LDi+8jvHicb9fFlLGl",
+	"EzAfWfyaO09pIIxxW8QQpNb5R2QKBJcEOWjRU3F2ulZA1X9iuXMAEuYPU0cZPjHscd/aoWk/fToej5uG",
+	"Lgr7r6sHT9qMY6gU+ffDoW1IQG35v5wKMJYPhnFHAcDYf2HkheJ2lImYPY6vdqM44HRfvz1+0Th5fbx3",
+	"+D3wuCcRC3eBi5zCiNg5N+L7gyfgi3QUQHWlYfFfnnc6Yp2d8Dv8M+GWd3b+jiMq24VmAmA+cXZNN4GI",
+	"Gd1RgMTxDPr83F0SnDSb8SuRmnZOFO9BXG5pJnqUMT1W7FJM0C1TFFB289v78gUuk4rttgJfP/pr4d02",
+	"2bGaFMj7ncWXSZEgCz76lB11kemxu2TIR0aYCN7+3gFw8BvgdlPUcQf3CzH5Y+0zNsuDLQT3ZOeTjooz",
+	"kYhUXoksdiMI2wqx7IRDONhtAcfFWFroKq57vSZ7i88wtFLQBAyWpKN4lskr8EHB50WAtvZNDaCZn7bk",
+	"8lJcXV+JDD84nzDOUm7d2ilBd8/5j/AZRwQYx28TCZELZWkEBujh/S3xeGCQlB2HtXHrQQMFd9ovcUCw",
+	"F/c7vNR4lKUxesPngsH5abJjXDBAkAP1dykW8MjAtlDCgv/MM7dIvZER2AWB8Y4qvCsDaHZqcmtD54VH",
+	"7htorm4YT1M9dt8N0EV3h8xtiNiIbiYsVhcrqnCnLehWX2k8EG5vXaOOF7rmeOHd+ubOZONp2WGe6tsO",
+	"DlzG6ErEXIBALiYJ/82J5VGW7rR3vDAc8swqkTXpcU2dXTwdiIFZCXyBa3STfnfFCqzgUftLz53m0kPh",
+	"XvaiBUykcWovOcsEhwGhXywUfBr6nVPIA/aiU3J9I7pnb3v//Nfz7Ief//lff2Sn4//5+OHlD29++fDb",
+	"G733C/+Fn4yvfz/Let43/iqTKuvtLU/EAk9dWlN3Ab7VLsD/FJM36qOpq863ZN2+5lcitHQxZcKYJSzc",
+	"ChdyhS7A9BPqHET2g7EyTZ0lfJ4bxdKupdhwBGsrtm+3/y8t2eaJwjoVV27lOw57cfVDtgyiODwhZKpA",
+	"R6HWXidWcyFsfn42hBB/5abN122ozIP60iv8xpEN25JXDx7ru478WRPjiz9fvpcw2dWIzYPDCHXvfcEK",
+	"vwE0AEUrANijez2KQVA7wT4fDoUybNyXqchLvn00IjcpMBKxlmGBAmE7hsU2ugnrXq8kVoOAW7WRME3p",
+	"I8zvtpsJXyPpSv2Eg9lYI7vu1l6r/a/tdQjexDKccb+eUuBXimUyegMf7rW6aEAqREwBEATNSeqexwc+",
+	"FAqRSm189DdHO/FMsEsxtBDFfsYSPgG5Hi5130P42n2/39owi/gyn+2NpxOr2ZmA6aVMxuSmtx0mJpre",
+	"JDAxfd7YFIfBlZrPW2eWugXj1orB0Jqd9u7eLJpnXs/QvBYv5cae0U2mfrZX9TO4XmSZznbaO5R9EW6+",
+	"FOMWCTsEUhK40MN6DlutaEeJL+VHUb0f9B8t94zdifK2pGV8EL0n6gg62+0U1DQ8CTuq4lNW0Kn+9S2T",
+	"JfZHsQ4jfEPJ5SB/Add6Ryb6dTrk6V/078mZ+yLkFdcolsifuFjk+oNzbWXFCfUu97k2yqmCcnHug1NH",
+	"Uc5uOZP+I4op4NYr1FyE1Ota/kFYoa0m1W7I7PbLXCWb3oB9TYnaEJJ9GNLJz3tb5RArJC4eOolt6TBu",
+	"yaTNtOVWNHwC8q/NwhGVsuQt4TaUGPuQKfupAMPIJbWzX428UIJQIufa9iNmdN5KJFgxXa48gEdfiawA",
+	"5dApQickSJ4Lba1QTfarmyfAVADJ4b4RZKjrNPHQCQutVNcTTrCQtB4nuJx3I5/qvPfXmPcuhlhgc0tr",
+	"CkciYqavx8rXK3ZFHXrZio1bKxGvRH4Wvg+Ih0AZL6W2oUisMDekP6ZtUd2DOHaQyk336HgqzEJqxFmh",
+	"mRjCqWSpvMRS9Hn1v4ulvHtUbX3WcuPbMz7dzvdHcD2RUabFd7tbunPQ/v2z81rPBc+c7/v7Z3cwEMdZ",
+	"xR/v9KhUxvI0xdIXsA3h+gS1Z6K7I89pgpr+KRw2GnJlOzuhh6mAalewQYVQzTyw+IEwzRVhSvhxxrsW",
+	"SuQAMNDX7vcQx40QSUsYgtAECaO8EgDQhce8REbriqcA8zQRXkOpTxTYJyYwYKSYRsAPmcEIpwWCaiCy",
+	"KzzoBQ2k+kkZ9QpDwDUbprwrohxMdCmdNNa90OTP/YBnonD/X7UeGAwAgLVWsWxy4Om/CWWNUcHCTY5x",
+	"O8rUbZfZOyDJDaLg3Wic+U4VUoEErkR33ddpYor3LxTvVi6EXshHXrhbKPmevVPxQTjlzJ2Cwo9PMMhe",
+	"PQgg9c5EO68/drPxbygkCPIq6IidT3wvxvwZWLM0+4h30HJpEFjCw8uHqJlfURyHGTlZnE5guxXPR8rV",
+	"vOEPuBsMbJ02O/7whl2KifHbCe7KzSXVAfs30+0KU3U/v29xrOE4US8V02bvRzYF7f+z1hepiNjx0Bn0",
+	"szuf9YRIqodMeLkEqBDOJ1DrfoRbXxrMvsDSTG2uMSVNRcbLh+14lEg770nowSZRQP63GYexOcXc02mq",
+	"xxHjzNhM8AGtWqh4ymdFMnj2Ia8FT50L7bvPQPk9iUeUnp4SvyhSi1sTu5L8/fnv/x8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -51,6 +51,11 @@ const (
 	AuditRead            Permission = "audit:read"
 	KeysRead             Permission = "keys:read"
 	KeysWrite            Permission = "keys:write"
+	ChangesRead          Permission = "changes:read"
+	WebhooksRead         Permission = "webhooks:read"
+	WebhooksWrite        Permission = "webhooks:write"
+	FeedsRead            Permission = "feeds:read"
+	FeedsWrite           Permission = "feeds:write"
 
 	// Self is had by whoever is authenticated, Public by everybody.
 	Self   Permission = "self"
@@ -64,7 +69,7 @@ const ScopeRecordsAll = "records:all"
 // desk is what reception does all day.
 var desk = []Permission{
 	DirectoryRead, CalendarRead, AvailabilityRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite,
-	AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, WaitlistRead, WaitlistWrite, PlansRead,
+	AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, WaitlistRead, WaitlistWrite, PlansRead, ChangesRead,
 }
 
 // permissionsOf is the one table of what a role may do.
@@ -72,22 +77,22 @@ var permissionsOf = map[Role][]Permission{
 	RoleReceptionist: desk,
 	RoleDoctor: {
 		DirectoryRead, CalendarRead, CalendarWrite, AvailabilityRead, PatientsRead, AppointmentsRead, AppointmentsWrite,
-		AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite,
+		AppointmentsOverride, VisitsWrite, QueueRead, QueueWrite, ChangesRead, FeedsRead, FeedsWrite,
 	},
 	RoleManager: slices.Concat(desk, []Permission{
-		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PlansWrite,
+		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PlansWrite, FeedsRead, FeedsWrite,
 	}),
-	RoleAuditor: {DirectoryRead, AuditRead, KeysRead},
+	RoleAuditor: {DirectoryRead, AuditRead, KeysRead, FeedsRead},
 	RolePartner: {DirectoryRead, AvailabilityRead},
 	RoleAdmin: slices.Concat(desk, []Permission{
 		DirectoryWrite, CalendarWrite, ClosuresWrite, PatientsMerge, PatientsExport, PatientsErase, PlansWrite,
-		AuditRead, KeysRead, KeysWrite,
+		AuditRead, KeysRead, KeysWrite, WebhooksRead, WebhooksWrite, FeedsRead, FeedsWrite,
 	}),
 }
 
 // grantable are the permissions that a partner's scopes can add.
 var grantable = []Permission{
-	CalendarRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite, WaitlistRead, WaitlistWrite,
+	CalendarRead, PatientsRead, PatientsWrite, AppointmentsRead, AppointmentsWrite, WaitlistRead, WaitlistWrite, ChangesRead,
 }
 
 // Roles lists every role.
@@ -105,8 +110,8 @@ func Scopes() []string {
 // Caller is who asks.
 type Caller struct {
 	// Subject names the caller for good: "key:12", "user:" and the identity
-	// provider's subject, "open" when nobody is authenticated, "system" for what
-	// the server does by itself.
+	// provider's subject, "open" when nobody is authenticated, "feed:12" for whoever
+	// reads a calendar feed, "system" for what the server does by itself.
 	Subject string
 	Roles   []Role
 	Scopes  []string // a partner's

@@ -60,6 +60,9 @@ const (
 	CodeUnauthenticated         Code = "unauthenticated"
 	CodeForbidden               Code = "forbidden"
 	CodeKeyNotFound             Code = "api-key-not-found"
+	CodeWebhookNotFound         Code = "webhook-not-found"
+	CodeDeliveryNotFound        Code = "delivery-not-found"
+	CodeFeedNotFound            Code = "calendar-feed-not-found"
 	CodeHasOpenAppointments     Code = "has-open-appointments"
 	CodeIdempotencyKeyReused    Code = "idempotency-key-reused"
 	CodeIdempotencyKeyInUse     Code = "idempotency-key-in-use"
@@ -159,6 +162,9 @@ var (
 	ErrPreconditionFailed  = &Error{Code: CodePreconditionFailed}
 	ErrUnauthenticated     = &Error{Code: CodeUnauthenticated}
 	ErrKeyNotFound         = &Error{Code: CodeKeyNotFound}
+	ErrWebhookNotFound     = &Error{Code: CodeWebhookNotFound}
+	ErrDeliveryNotFound    = &Error{Code: CodeDeliveryNotFound}
+	ErrFeedNotFound        = &Error{Code: CodeFeedNotFound}
 	ErrHasOpenAppointments = &Error{Code: CodeHasOpenAppointments}
 	ErrIdempotencyReused   = &Error{Code: CodeIdempotencyKeyReused}
 	ErrIdempotencyInUse    = &Error{Code: CodeIdempotencyKeyInUse}

@@ -80,9 +80,12 @@ func (k *APIKey) Caller() Caller {
 
 // Valid reports whether the key may be used with this secret now.
 func (k *APIKey) Valid(secret string, now time.Time) bool {
-	hash := sha256.Sum256([]byte(secret))
-	same := subtle.ConstantTimeCompare(hash[:], k.Hash[:]) == 1
-	return same && k.RevokedAt == nil && now.Before(k.ExpiresAt)
+	return isSecret(secret, k.Hash) && k.RevokedAt == nil && now.Before(k.ExpiresAt)
+}
+
+func isSecret(secret string, hash [sha256.Size]byte) bool {
+	given := sha256.Sum256([]byte(secret))
+	return subtle.ConstantTimeCompare(given[:], hash[:]) == 1
 }
 
 // NewKeySecret draws the secret part of a key, 256 random bits, and its hash.
@@ -98,14 +101,18 @@ func NewKeySecret() (secret string, hash [sha256.Size]byte) {
 const keyPrefix = "mems_"
 
 // FormatKey is the key as its owner gets it.
-func FormatKey(id int64, secret string) string {
-	return keyPrefix + strconv.FormatInt(id, 10) + "_" + secret
-}
+func FormatKey(id int64, secret string) string { return formatSecret(keyPrefix, id, secret) }
 
 // ParseKey takes a key apart; ok is false for what cannot be one.
-func ParseKey(key string) (id int64, secret string, ok bool) {
-	number, secret, found := strings.Cut(strings.TrimPrefix(key, keyPrefix), "_")
+func ParseKey(key string) (id int64, secret string, ok bool) { return parseSecret(keyPrefix, key) }
+
+func formatSecret(prefix string, id int64, secret string) string {
+	return prefix + strconv.FormatInt(id, 10) + "_" + secret
+}
+
+func parseSecret(prefix, text string) (id int64, secret string, ok bool) {
+	number, secret, found := strings.Cut(strings.TrimPrefix(text, prefix), "_")
 	id, err := strconv.ParseInt(number, 10, 64)
-	ok = found && err == nil && id > 0 && len(secret) == 43 && strings.HasPrefix(key, keyPrefix) && FormatKey(id, secret) == key
+	ok = found && err == nil && id > 0 && len(secret) == 43 && formatSecret(prefix, id, secret) == text
 	return id, secret, ok
 }

@@ -4,6 +4,7 @@
 package contracttest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
@@ -122,13 +123,28 @@ func (c *Client) Try(r Request) (*Response, error) {
 		return nil, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	received, err := io.ReadAll(answer.Body)
+	received, err := readBody(answer)
 	if err != nil {
 		return nil, err
 	}
 	response := &Response{Status: answer.StatusCode, Header: answer.Header, Body: received}
 	c.check(request, response)
 	return response, nil
+}
+
+// readBody reads an answer, of a stream that does not end its first event.
+func readBody(answer *http.Response) ([]byte, error) {
+	if !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
+		return io.ReadAll(answer.Body)
+	}
+	var body []byte
+	for lines := bufio.NewReader(answer.Body); ; {
+		line, err := lines.ReadBytes('\n')
+		body = append(body, line...)
+		if err != nil || len(line) <= 1 {
+			return body, err
+		}
+	}
 }
 
 // check holds the answer to the contract.

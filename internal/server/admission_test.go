@@ -39,6 +39,7 @@ func TestOverloadIsShed(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.MaxAtOnce = 2 })
 	patient, doctor := s.patient(), s.doctor()
+	feed := s.feed(doctor)
 	holder, err := s.db.DB.Beginx()
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,8 @@ func TestOverloadIsShed(t *testing.T) {
 			t.Error("no Retry-After")
 		}
 	})
-	client.Get("/healthz").Want(t, 200, "") // whoever watches is answered
+	client.Get(feed.URL).Want(t, 503, "unavailable") // public, and as much work as any other
+	client.Get("/healthz").Want(t, 200, "")          // whoever watches is answered
 	if err := holder.Rollback(); err != nil {
 		t.Fatal(err)
 	}

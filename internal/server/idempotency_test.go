@@ -226,6 +226,8 @@ func TestEveryPostIsIdempotent(t *testing.T) {
 	post(planned+"/no-show", nil, 409)
 	kept := id(post("/api-keys", object{"name": "x", "role": "partner"}, 201))
 	post(fmt.Sprintf("/api-keys/%d/revoke", kept), nil, 200)
+	feed := id(post("/calendar-feeds", object{"doctor_id": doctor, "name": "x"}, 201))
+	post(fmt.Sprintf("/calendar-feeds/%d/revoke", feed), nil, 200)
 	gone := id(post("/patients", object{"first_name": "Gone", "last_name": "Soon"}, 201))
 	post(fmt.Sprintf("/patients/%d/erase", gone), object{"reason": "asked"}, 200)
 }

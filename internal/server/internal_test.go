@@ -140,7 +140,7 @@ func TestNewRefusesHalfAConfiguration(t *testing.T) {
 
 func TestDraining(t *testing.T) {
 	t.Parallel()
-	s := &Server{}
+	s := &Server{streams: streams{ending: make(chan struct{})}}
 	s.SetDraining()
 	if _, err := s.GetReadiness(t.Context(), api.GetReadinessRequestObject{}); !errors.Is(err, clinic.ErrUnavailable) {
 		t.Errorf("ready while draining: %v", err)

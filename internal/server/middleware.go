@@ -106,7 +106,8 @@ type nonceKey struct{}
 // database.
 func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.RequestTimeout)
+		client := c.Request().Context()
+		ctx, cancel := context.WithTimeout(context.WithValue(client, clientKey{}, client), s.cfg.RequestTimeout)
 		defer cancel()
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)

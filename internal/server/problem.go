@@ -52,6 +52,21 @@ var problemTypes = []problemType{
 		"No API key has this id.",
 	},
 	{
+		api.ProblemSlugWebhookNotFound, 404, "Webhook not found",
+		"Check the webhook's id.",
+		"No webhook has this id.",
+	},
+	{
+		api.ProblemSlugDeliveryNotFound, 404, "Message not found",
+		"Check the message's id.",
+		"The webhook has no message with this id. Messages that were taken are kept for 7 days, dead ones for 30.",
+	},
+	{
+		api.ProblemSlugCalendarFeedNotFound, 404, "There is no such calendar feed",
+		"Check the feed's id or address; ask the clinic for a new address if this one has ended.",
+		"No calendar feed has this id or this address, or it was revoked or has expired. The answer does not say which.",
+	},
+	{
 		api.ProblemSlugHasOpenAppointments, 409, "The patient is still expected",
 		"Complete or cancel what is open, then erase.",
 		"The patient has an appointment, a place in the queue or an offer of the waitlist that is not over. Whoever is erased cannot be called any more.",

@@ -52,6 +52,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// CORSOrigins are the origins whose pages may use the API from a browser.
 	CORSOrigins []string
+	// WebhooksInside takes webhooks whose address is not https: the settings allow
+	// some within the clinic's own network.
+	WebhooksInside bool
 	// Now is the clock for limits and tokens; nil is the real one.
 	Now func() time.Time
 	// Observe is told of every request when it has been answered: for metrics and
@@ -69,6 +72,8 @@ type Server struct {
 	limits    *limits
 	admission *admission
 	tokens    *tokens // nil: none are taken
+	feed      *feed
+	streams   streams
 }
 
 // New builds a Server. It fails when any operation of the contract would be
@@ -106,6 +111,8 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
 	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
 	s.admission = newAdmission(cfg.MaxAtOnce)
+	s.feed = newFeed(cfg.Store)
+	s.streams.ending = make(chan struct{})
 	if cfg.Tokens != nil {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)
 	}
@@ -128,4 +135,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // SetDraining makes /readyz answer 503 from now on, so that a load balancer
 // sends work elsewhere while the last requests are finished.
-func (s *Server) SetDraining() { s.draining.Store(true) }
+//
+// Streams end: their clients find another server.
+func (s *Server) SetDraining() {
+	if !s.draining.Swap(true) {
+		close(s.streams.ending)
+	}
+}

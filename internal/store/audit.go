@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -145,7 +144,7 @@ func (r *AuditReport) fault(format string, args ...any) {
 // and finds what was altered, removed or put elsewhere; known are heads from an
 // earlier report. progress is told the number of entries now and then.
 func (s *Store) VerifyAudit(ctx context.Context, known []Head, progress func(int64)) (AuditReport, error) {
-	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	t, err := s.snapshot(ctx)
 	if err != nil {
 		return AuditReport{}, translate(ctx, err)
 	}

@@ -248,6 +248,7 @@ func useHold(ctx context.Context, t *tx, b clinic.Booking) error {
 	if err := row.hold().CheckUse(t.now, b); err != nil {
 		return err
 	}
+	t.note(clinic.ChangedHold, row.ID, row.hold(), nil)
 	_, err = t.exec(ctx, `DELETE FROM holds WHERE id = ?`, row.ID)
 	return err
 }

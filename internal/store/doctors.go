@@ -83,6 +83,9 @@ func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) erro
 		if err := match.check(d.Version); err != nil {
 			return err
 		}
+		if err := t.noteGone(ctx, "doctor", id); err != nil {
+			return err
+		}
 		t.record(ctx, "doctor", id, 0, d, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM doctors WHERE id = ?`, id)
 		return err

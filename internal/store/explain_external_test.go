@@ -38,7 +38,17 @@ func TestPlans(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := f.DB.Exec(`ANALYZE TABLE appointments, patients, doctors`); err != nil {
+	// The feed has its places, and a webhook its messages.
+	if _, err := f.store.ListChanges(t.Context(), store.ChangesQuery{Limit: 1}); err != nil {
+		t.Fatal(err)
+	}
+	f.DB.MustExec(`
+		INSERT INTO webhooks (id, url, types, secret, created_by, version, created_at, updated_at)
+		VALUES (7, 'https://example.org', '[]', '01234567890123456789012345678901', 'test', 1, '2027-01-01', '2027-01-01')`)
+	f.DB.MustExec(`
+		INSERT INTO webhook_deliveries (webhook_id, position, at, type, object, object_id, status, since, last_at, created_at)
+		SELECT 7, position, at, type, object, object_id, 'delivered', at, at, at FROM changes`)
+	if _, err := f.DB.Exec(`ANALYZE TABLE appointments, patients, doctors, changes, webhook_deliveries`); err != nil {
 		t.Fatal(err)
 	}
 	one, err := sqlx.Connect("mysql", f.DSN)

@@ -33,6 +33,12 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		return explained{statement: statement, args: args}
 	}
 	around := []any{7, day.Start, day.End, day.End, day.Start, 0}
+	doctor := int64(7)
+	feed := func(build func(*int64, clinic.Interval) (string, []any), of *int64, days int, key string) explained {
+		statement, args := build(of, clinic.Interval{Start: day.Start, End: day.Start.AddDate(0, 0, days)})
+		return explained{statement: statement, args: args, key: key}
+	}
+	sorted := func(e explained) explained { e.ordered = true; return e }
 	with := func(e explained, key string) explained { e.key = key; return e }
 	for name, e := range map[string]explained{
 		"GuardDoctor":       {statement: busyTimesOfDoctorSQL, args: around, key: "appointments_doctor"},
@@ -43,12 +49,18 @@ func ExplainHotQueries(t *testing.T, db *sqlx.DB) {
 		"DaySecondPage":     with(list(AppointmentQuery{Window: day, After: After{Start: day.Start.Add(time.Hour), ID: 9}}), "appointments_start"),
 		"IntervalOfDoctor":  with(list(AppointmentQuery{Window: cross, DoctorID: 7}), "appointments_doctor"),
 		"HistoryOfPatient":  with(list(AppointmentQuery{Window: clinic.Window{Unbounded: true}, PatientID: 7}), "appointments_patient"),
+		"FeedOfDoctor":      sorted(feed(feedVisitsSQL, &doctor, 180, "appointments_doctor")),
+		"FeedOfClinic":      sorted(feed(feedVisitsSQL, nil, 7, "appointments_start")), // of a hundred days; a clinic has years
+		"FeedTimeOff":       feed(feedAbsencesSQL, &doctor, 180, "time_off_doctor"),
 		"PatientsByName":    with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patients_last_name"),
 		"PatientsFirstName": with(patients(PatientQuery{Name: "name12"}, patientRow{}), "patients_first_name"),
 		"PatientByEmail":    with(patients(PatientQuery{Email: "p12@example.org"}, patientRow{}), "patients_email_key"),
 		"PatientsByPhone":   with(patients(PatientQuery{Phone: "123456"}, patientRow{}), "patients_phone_key"),
 		"SearchOfOneDoctor": {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfDoctorsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_doctor"},
 		"SearchOfOneRoom":   {statement: strings.NewReplacer("IN (?)", "= ?").Replace(busyTimesOfRoomsSQL), args: []any{7, day.Start, day.End, 0, 7, day.Start, day.End, day.Start, ""}, key: "appointments_room"},
+		"Changes":           {statement: strings.NewReplacer("IN (?)", "IN ('appointment', 'patient')").Replace(changesSQL("")), args: []any{10, 60, 50}, key: "changes_position", ordered: true},
+		"PendingChanges":    {statement: pendingChangesSQL, key: "changes_position"},
+		"DueDeliveries":     {statement: dueDeliveriesSQL, args: []any{7, day.Start, 4}, key: "webhook_deliveries_order"},
 	} {
 		t.Run(name, func(t *testing.T) { e.check(t, db) })
 	}

@@ -17,23 +17,28 @@ import (
 // WorkingHours reads a doctor's working hours, without any timetable when there
 // are none. Errors: clinic.ErrDoctorNotFound.
 func (s *Store) WorkingHours(ctx context.Context, doctorID int64) (clinic.WorkingHours, error) {
+	h, err := workingHours(ctx, s.db, doctorID)
+	return h, translate(ctx, err)
+}
+
+func workingHours(ctx context.Context, q sqlx.QueryerContext, doctorID int64) (clinic.WorkingHours, error) {
 	var row struct {
 		Zone    *string `db:"hours_time_zone"`
 		Version int64   `db:"hours_version"`
 	}
-	err := s.db.GetContext(ctx, &row, `SELECT hours_time_zone, hours_version FROM doctors WHERE id = ?`, doctorID)
+	err := sqlx.GetContext(ctx, q, &row, `SELECT hours_time_zone, hours_version FROM doctors WHERE id = ?`, doctorID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return clinic.WorkingHours{}, clinic.ErrDoctorNotFound
 	}
 	if err != nil {
-		return clinic.WorkingHours{}, translate(ctx, err)
+		return clinic.WorkingHours{}, err
 	}
 	h := clinic.WorkingHours{}
 	if row.Zone != nil {
 		always := clinic.Interval{Start: clinic.MinInstant, End: clinic.MaxInstant}
-		hours, err := readHours(ctx, s.db, map[int64]string{doctorID: *row.Zone}, always)
+		hours, err := readHours(ctx, q, map[int64]string{doctorID: *row.Zone}, always)
 		if err != nil {
-			return h, translate(ctx, err)
+			return h, err
 		}
 		h = hours[doctorID]
 	}

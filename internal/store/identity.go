@@ -281,6 +281,13 @@ func follow(ctx context.Context, t *tx, id, duplicateID int64) error {
 	if err != nil {
 		return err
 	}
+	if err := t.noteOfPatients(ctx, updated, duplicateID); err != nil {
+		return err
+	}
+	err = t.noteRows(ctx, clinic.ChangedPatient, updated, `SELECT id, NULL AS doctor_id, made_by_key FROM patients WHERE merged_into = ?`, duplicateID)
+	if err != nil {
+		return err
+	}
 	var moving []int64
 	if err := t.SelectContext(ctx, &moving, `SELECT id FROM appointments WHERE patient_id = ?`, duplicateID); err != nil {
 		return err

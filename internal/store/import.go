@@ -201,5 +201,9 @@ func insertAppointments(ctx context.Context, t *tx, as []clinic.Appointment) err
 		SELECT id, version, created_at, ?, status, start_time, duration_minutes, doctor_id, patient_id, room_id
 		FROM appointments
 		WHERE id >= ? AND doctor_id = ?`, string(clinic.ActionImport), first, as[0].DoctorID)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.noteRows(ctx, clinic.ChangedAppointment, "booked",
+		`SELECT id, doctor_id, made_by_key FROM appointments WHERE id >= ? AND doctor_id = ?`, first, as[0].DoctorID)
 }

@@ -62,6 +62,7 @@ type Store struct {
 	log  *slog.Logger
 
 	observe Observe
+	changed signal // a change was committed here
 
 	// Of the audit trail.
 	macKey  MACKey // writes

@@ -62,6 +62,9 @@ func (s *Store) CreatePatients(ctx context.Context, ps []clinic.Patient) ([]int6
 			}
 		}
 		t.recordMany(ctx, clinic.AuditCreated, "patient", ids)
+		for i, id := range ids {
+			t.note(clinic.ChangedPatient, id, nil, ps[i])
+		}
 		return nil
 	})
 	return ids, err
@@ -142,6 +145,9 @@ func (s *Store) DeletePatient(ctx context.Context, id int64, match Versions) err
 			return err
 		}
 		if err := match.check(p.Version); err != nil {
+			return err
+		}
+		if err := t.noteGone(ctx, "patient", id); err != nil {
 			return err
 		}
 		t.record(ctx, "patient", id, id, p, nil, nil)

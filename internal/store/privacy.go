@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"time"
 
@@ -34,7 +33,7 @@ func (s *Store) ExportPatient(ctx context.Context, id int64) (PatientFile, error
 	if err := s.recordRead(ctx, "patient", id, id); err != nil { // first, so that it is in the file
 		return PatientFile{}, err
 	}
-	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	t, err := s.snapshot(ctx)
 	if err != nil {
 		return PatientFile{}, translate(ctx, err)
 	}
@@ -170,6 +169,14 @@ func (s *Store) ErasePatient(ctx context.Context, id int64, reason string) (clin
 		}
 		if open {
 			return clinic.ErrHasOpenAppointments
+		}
+		if err := t.noteOfPatients(ctx, deleted, ids...); err != nil {
+			return err
+		}
+		for _, other := range ids {
+			if other != id {
+				t.note(clinic.ChangedPatient, other, struct{}{}, struct{}{})
+			}
 		}
 		for _, statement := range erasures {
 			query, args, err := sqlx.In(statement, ids)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"mems/internal/clinic"
 )
 
@@ -134,6 +136,17 @@ func (s *Store) leastBusy(ctx context.Context, t *tx, specialization string, day
 	return best, nil
 }
 
+// positionOf counts who is before a ticket that waits, and the ticket itself.
+func positionOf(ctx context.Context, q sqlx.QueryerContext, k *clinic.Ticket) error {
+	if k.Status != clinic.TicketWaiting {
+		return nil
+	}
+	return sqlx.GetContext(ctx, q, &k.Position, `
+		SELECT COUNT(*)
+		FROM tickets
+		WHERE doctor_id = ? AND day = ? AND number <= ? AND status = 'waiting'`, k.DoctorID, k.Day.String(), k.Number)
+}
+
 // Ticket reads one ticket. Errors: clinic.ErrTicketNotFound.
 func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 	var row ticketRow
@@ -148,13 +161,7 @@ func (s *Store) Ticket(ctx context.Context, id int64) (clinic.Ticket, error) {
 	if !clinic.AccessOf(ctx).Reach.Calendar(k.DoctorID) {
 		return clinic.Ticket{}, clinic.ErrTicketNotFound
 	}
-	if k.Status == clinic.TicketWaiting {
-		err = s.db.GetContext(ctx, &k.Position, `
-			SELECT COUNT(*)
-			FROM tickets
-			WHERE doctor_id = ? AND day = ? AND number <= ? AND status = 'waiting'`, k.DoctorID, k.Day.String(), k.Number)
-	}
-	if err != nil {
+	if err := positionOf(ctx, s.db, &k); err != nil {
 		return k, translate(ctx, err)
 	}
 	return k, s.recordRead(ctx, "ticket", k.ID, k.PatientID)

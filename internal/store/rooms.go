@@ -104,6 +104,9 @@ func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error 
 		if err := match.check(r.Version); err != nil {
 			return err
 		}
+		if err := t.noteGone(ctx, "room", id); err != nil {
+			return err
+		}
 		t.record(ctx, "room", id, 0, r, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM rooms WHERE id = ?`, id)
 		return err

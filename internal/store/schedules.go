@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"time"
 
@@ -119,7 +118,7 @@ func growing(window clinic.Interval) func(yield func(clinic.Interval) bool) {
 // search prepares a reader on a snapshot, cuts what has passed off the window,
 // and runs work.
 func (s *Store) search(ctx context.Context, q *AvailabilityQuery, work func(*reader) error) error {
-	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	t, err := s.snapshot(ctx)
 	if err != nil {
 		return translate(ctx, err)
 	}

@@ -331,7 +331,12 @@ func insertSeries(ctx context.Context, t *tx, s clinic.Series) (int64, error) {
 
 func countSeries(ctx context.Context, t *tx, id int64) error {
 	t.record(ctx, "series", id, 0, struct{}{}, struct{}{}, nil)
-	_, err := t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
+	// Whose it is, for the feed.
+	err := t.GetContext(ctx, &t.changes[len(t.changes)-1].Place, `SELECT doctor_id AS doctorid, made_by_key AS madeby FROM appointment_series WHERE id = ?`, id)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE appointment_series SET version = version + 1, updated_at = ? WHERE id = ?`, t.now, id)
 	return err
 }
 

@@ -172,8 +172,8 @@ func newEntry(ctx context.Context, at time.Time) clinic.AuditEntry {
 }
 
 // record notes a change for the trail, which is written when the transaction
-// commits. before is nil for a new record, after for one that is gone; patient is
-// 0 when it concerns none.
+// commits, and for the feed. before is nil for a new record, after for one that is
+// gone; patient is 0 when it concerns none.
 func (t *tx) record(ctx context.Context, object string, id, patient int64, before, after any, reason *string) {
 	e := newEntry(ctx, t.now)
 	e.Action, e.Object, e.Reason = clinic.AuditChanged, object, reason
@@ -191,9 +191,12 @@ func (t *tx) record(ctx context.Context, object string, id, patient int64, befor
 	}
 	e.Changes = clinic.Diff(before, after)
 	t.trail = append(t.trail, e)
+	if clinic.IsChangeObject(object) {
+		t.note(clinic.ChangeObject(object), id, before, after)
+	}
 }
 
-// recordMany notes one change of many records at once.
+// recordMany notes one change of many records at once, for the trail alone.
 func (t *tx) recordMany(ctx context.Context, action clinic.AuditAction, object string, patients []int64) {
 	e := newEntry(ctx, t.now)
 	e.Action, e.Object, e.PatientIDs = action, object, patients

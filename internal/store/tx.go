@@ -32,6 +32,9 @@ type tx struct {
 	// wrote says that something may have been changed, trail what has been.
 	wrote bool
 	trail []clinic.AuditEntry
+	// changes are for the feed.
+	changes  []clinic.RecordChange
+	ofSeries []dateOfSeries // appointments among them
 }
 
 // errFree is what a write answers in a transaction that only looks: it has found
@@ -121,6 +124,9 @@ func (s *Store) attempt(ctx context.Context, body func(*tx) error, answer []any)
 	err = commit(t)
 	if err == nil {
 		*st = *end
+		if len(t.changes) > 0 {
+			s.changed.give()
+		}
 	}
 	known = !errors.Is(err, clinic.ErrOutcomeUnknown)
 	return err
@@ -134,7 +140,7 @@ func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error
 		if err := body(t); err != nil {
 			return nil, err
 		}
-		return s.writeTrail(ctx, t, st)
+		return s.writeDown(ctx, t, st)
 	}
 	if given, err := claimKey(ctx, t, once, answer); err != nil || given {
 		return nil, err
@@ -142,11 +148,19 @@ func (s *Store) run(ctx context.Context, t *tx, st *strand, body func(*tx) error
 	if err := body(t); err != nil {
 		return nil, err
 	}
-	end, err := s.writeTrail(ctx, t, st)
+	end, err := s.writeDown(ctx, t, st)
 	if err != nil {
 		return nil, err
 	}
 	return end, keepAnswer(ctx, t, once, answer)
+}
+
+// writeDown writes what was done for the feed and for the trail.
+func (s *Store) writeDown(ctx context.Context, t *tx, st *strand) (*strand, error) {
+	if err := writeChanges(ctx, t); err != nil {
+		return nil, err
+	}
+	return s.writeTrail(ctx, t, st)
 }
 
 func commit(t *tx) error {
@@ -174,10 +188,15 @@ func forWantOfTime(err error) bool {
 	return errors.As(err, &refusal) && (!refusal.Conflict.Start.IsZero() || refusal.Code == clinic.CodeSeriesConflict)
 }
 
+// snapshot begins a transaction that reads one consistent state and locks nothing.
+func (s *Store) snapshot(ctx context.Context) (*sqlx.Tx, error) {
+	return s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+}
+
 // look runs body in a transaction that reads one consistent snapshot and locks
 // nothing. It always ends with an error: body's, or errFree.
 func (s *Store) look(ctx context.Context, body func(*tx) error) error {
-	t, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	t, err := s.snapshot(ctx)
 	if err != nil {
 		return err
 	}

@@ -121,6 +121,9 @@ func (s *Store) DeleteType(ctx context.Context, id int64, match Versions) error 
 		if err := match.check(k.Version); err != nil {
 			return err
 		}
+		if err := t.noteGone(ctx, "appointment_type", id); err != nil {
+			return err
+		}
 		t.record(ctx, "appointment_type", id, 0, k, nil, nil)
 		_, err = t.exec(ctx, `DELETE FROM appointment_types WHERE id = ?`, id)
 		return err

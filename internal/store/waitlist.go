@@ -247,11 +247,21 @@ func (s *Store) PassOnExpiredOffers(ctx context.Context) (int, error) {
 		return passed, translate(ctx, err)
 	}
 	return passed, s.inTx(ctx, func(t *tx) error {
+		var ids []int64
+		err := t.SelectContext(ctx, &ids, `SELECT id FROM waitlist WHERE status = 'waiting' AND to_time <= ? ORDER BY id LIMIT 1000 FOR UPDATE`, t.now)
+		if err != nil || len(ids) == 0 {
+			return err // somebody was faster
+		}
+		err = t.noteRows(ctx, clinic.ChangedWaitlistEntry, updated, `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE id IN (?)`, ids)
+		if err != nil {
+			return err
+		}
 		t.recordMany(ctx, clinic.AuditChanged, "waitlist_entry", nil)
-		_, err := t.exec(ctx, `
-			UPDATE waitlist
-			SET status = 'expired', version = version + 1, updated_at = ?
-			WHERE status = 'waiting' AND to_time <= ?`, t.now, t.now)
+		query, args, err := sqlx.In(`UPDATE waitlist SET status = 'expired', version = version + 1, updated_at = ? WHERE id IN (?)`, t.now, ids)
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, query, args...)
 		return err
 	})
 }
@@ -301,6 +311,7 @@ func (s *Store) passOn(ctx context.Context, t *tx, id int64, match Versions, end
 		return err
 	}
 	h := row.hold()
+	t.note(clinic.ChangedHold, h.ID, h, nil)
 	return s.offerFreed(ctx, t, h.DoctorID, clinic.Interval{
 		Start: h.Time.Start.Add(-h.Buffers.Before), End: h.Time.End.Add(h.Buffers.After),
 	})
@@ -389,6 +400,7 @@ func (s *Store) offer(ctx context.Context, t *tx, e clinic.WaitlistEntry, doctor
 	if h.ID, err = insertHold(ctx, t, h); err != nil {
 		return false, err
 	}
+	t.note(clinic.ChangedHold, h.ID, nil, h)
 	e.Status = clinic.WaitlistOffered
 	e.Offer = &clinic.Offer{HoldID: h.ID, Slot: clinic.Slot{DoctorID: b.DoctorID, Time: b.Time()}, ExpiresAt: h.ExpiresAt}
 	return true, updateEntry(ctx, t, e)

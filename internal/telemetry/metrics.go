@@ -35,6 +35,7 @@ type metrics struct {
 	transactions   *prometheus.HistogramVec
 	guards         prometheus.Histogram
 	outcomeUnknown prometheus.Counter
+	attempts       *prometheus.CounterVec
 }
 
 func newMetrics(cfg Config) *metrics {
@@ -71,10 +72,17 @@ func newMetrics(cfg Config) *metrics {
 			Name: "mems_guard_wait_seconds", Buckets: buckets,
 			Help: "Time that writing a guard row (doctor, patient, room) took: the wait for whoever books the same.",
 		}),
+		attempts: in.NewCounterVec(prometheus.CounterOpts{
+			Name: "mems_webhook_attempts_total",
+			Help: "Messages sent to webhooks, by whether the receiver took them; one that is refused is tried again for 24 hours.",
+		}, []string{"outcome"}),
 		outcomeUnknown: in.NewCounter(prometheus.CounterOpts{
 			Name: "mems_outcome_unknown_total",
 			Help: "Transactions whose connection was lost during COMMIT: it is not known whether the change was made.",
 		}),
+	}
+	for _, outcome := range []string{"taken", "refused"} {
+		m.attempts.WithLabelValues(outcome) // 0 is worth telling
 	}
 	in.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "mems_build_info",

@@ -73,6 +73,11 @@ func (t *Telemetry) Answered(ctx context.Context, a server.Answered) {
 	describeSpan(ctx, a)
 }
 
+// Delivered is for delivery.Config.Observe.
+func (t *Telemetry) Delivered(taken bool) {
+	t.metrics.attempts.WithLabelValues(map[bool]string{true: "taken", false: "refused"}[taken]).Inc()
+}
+
 // Store is for store.Config.Observe.
 func (t *Telemetry) Store() store.Observe {
 	return store.Observe{Transaction: t.metrics.transaction, Retry: t.metrics.retry, Guard: t.metrics.guard}

@@ -169,6 +169,10 @@ func TestNobodysNameGetsOut(t *testing.T) {
 	f.Get("/patients?email=planted%40example.org").Want(t, 200, "")
 	f.Get("/patients?phone=%2B41445559876").Want(t, 200, "")
 	f.Get("/patients/"+name).Want(t, 422, "validation-failed")
+	var feed struct{ URL string }
+	f.Post("/calendar-feeds", object{"doctor_id": nil, "name": name}).Want(t, 201, "").Decode(t, &feed)
+	f.Get(feed.URL).Want(t, 200, "") // its address is a secret
+	f.Get("/calendars/memscal_planted").Want(t, 404, "calendar-feed-not-found")
 	f.Get("/"+name+"?"+name+"="+email).Want(t, 404, "not-found")
 	f.Send(request(http.MethodGet, "/version", nil, "User-Agent", name, "X-Forwarded-For", name, "Baggage", "who="+name,
 		"Traceparent", "00-"+callersTrace+"-00f067aa0ba902b7-01", "Tracestate", "who="+name, "X-Request-Id", name)).Want(t, 200, "")
@@ -209,7 +213,7 @@ func TestNobodysNameGetsOut(t *testing.T) {
 		t.Error("no span of the statement that the database refused")
 	}
 	for _, text := range told {
-		for _, planted := range []string{name, email, "planted", "555 98 76", "5559876"} {
+		for _, planted := range []string{name, email, "planted", "555 98 76", "5559876", "memscal"} {
 			if strings.Contains(strings.ToLower(text), strings.ToLower(planted)) {
 				t.Errorf("%q gets out in %s", planted, text)
 			}

@@ -1,0 +1,9 @@
+// The TypeScript client of MEMS. The README beside this package has examples.
+export { createMems, type Mems, type MemsOptions, type Secret } from "./mems.js";
+export { etag, type Failure, type Result, type Success, unwrap } from "./result.js";
+export { isProblem, NoAnswer, type Problem, ProblemError, type ProblemOf, problemOf } from "./errors.js";
+export { type RetryPolicy } from "./retries.js";
+export { pages } from "./pages.js";
+export type * from "./generated/types.gen.js";
+export { instant, instantAt, toDate, type WallTime, wallTime } from "./times.js";
+export { follow, type FollowOptions, type StreamEvent } from "./follow.js";

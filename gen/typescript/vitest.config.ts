@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  cacheDir: "../node_modules/.vite", // keeps this folder clean
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: "test/server.ts",
+    testTimeout: 20_000,
+    hookTimeout: 180_000,
+  },
+});

@@ -1,0 +1,119 @@
+package clinic
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Webhook is where changes are sent to.
+type Webhook struct {
+	ID             int64
+	URL            string
+	Description    *string  // nil: none given
+	Types          []string // "appointment.booked", "appointment.*"; none: all
+	Enabled        bool
+	DisabledReason *string // why the server switched it off; nil when it did not
+	// Secrets sign messages: the newest first, the one before for SecretOverlap.
+	Secrets   []WebhookSecret `json:"-"`
+	CreatedBy string
+	Version   int64 // counts changes; the record's ETag
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// WebhookSecret signs messages (Standard Webhooks 1.0: 24 to 64 random bytes).
+type WebhookSecret [32]byte
+
+// SecretOverlap is how long messages are signed with an old secret too.
+const SecretOverlap = 24 * time.Hour
+
+// NewWebhookSecret makes a secret.
+func NewWebhookSecret() WebhookSecret {
+	var s WebhookSecret
+	_, _ = rand.Read(s[:]) // never fails
+	return s
+}
+
+// String writes a secret as receivers' libraries take it.
+func (s WebhookSecret) String() string { return "whsec_" + base64.StdEncoding.EncodeToString(s[:]) }
+
+// Check normalises the texts and refuses an address that nothing can be sent to:
+// CodeValidationFailed. Whether its host may be reached is found when it is.
+func (w *Webhook) Check(allowHTTP bool) error {
+	var vs []Violation
+	if w.Description != nil {
+		d := Text(*w.Description)
+		w.Description = &d
+		vs = checkLength(vs, "#/description", d, 200)
+	}
+	u, err := url.Parse(w.URL)
+	switch {
+	case err != nil, u.Hostname() == "", u.Opaque != "", u.Fragment != "", u.User != nil, strings.Contains(w.URL, "#"):
+		vs = append(vs, Violation{Pointer: "#/url", Code: "format", Detail: "must be the address of a page, without a user name or a fragment"})
+	case u.Scheme != "https" && !allowHTTP:
+		vs = append(vs, Violation{Pointer: "#/url", Code: "pattern", Detail: "must begin with https://"})
+	}
+	for _, t := range w.Types {
+		if object, _, _ := strings.Cut(t, "."); !IsChangeObject(object) {
+			vs = append(vs, Violation{Pointer: "#/types", Code: "enum", Detail: "must be types of changes, such as appointment.booked or appointment.*"})
+			break
+		}
+	}
+	return invalid(vs)
+}
+
+// Wants reports whether a change of a type is sent.
+func (w *Webhook) Wants(changeType string) bool {
+	object, _, _ := strings.Cut(changeType, ".")
+	return len(w.Types) == 0 || slices.Contains(w.Types, changeType) || slices.Contains(w.Types, object+".*")
+}
+
+// TestMessage is the type of a message that tells of no change.
+const TestMessage = "webhook.test"
+
+// DeliveryStatus is what has become of a message.
+type DeliveryStatus string
+
+// The statuses; the contract and a CHECK constraint list the same.
+const (
+	DeliveryPending   DeliveryStatus = "pending"
+	DeliveryDelivered DeliveryStatus = "delivered"
+	DeliveryDead      DeliveryStatus = "dead"
+)
+
+// Delivery is one message to a webhook.
+type Delivery struct {
+	ID          int64
+	WebhookID   int64
+	Change      RecordChange // Object "" in a test
+	Status      DeliveryStatus
+	Attempts    int // of this round, the one under way included
+	Since       time.Time
+	NextAt      *time.Time
+	LastAt      *time.Time
+	LastStatus  *int
+	LastError   *string
+	CreatedAt   time.Time
+	Destination Webhook // for whoever sends it
+}
+
+// DeliveryLife is how long a message is tried.
+const DeliveryLife = 24 * time.Hour
+
+// pauses follow the attempts of a message; the last one is used again. Together
+// with it they end within DeliveryLife.
+var pauses = []time.Duration{
+	5 * time.Second, 30 * time.Second, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour,
+}
+
+// Pause is how long to wait after an attempt, counted from 1, that was not taken;
+// false when the message was tried for long enough.
+func (d *Delivery) Pause(now time.Time) (time.Duration, bool) {
+	pause := pauses[min(max(d.Attempts, 1), len(pauses))-1]
+	return pause, !now.Add(pause).After(d.Since.Add(DeliveryLife))
+}

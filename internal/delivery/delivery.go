@@ -1,0 +1,215 @@
+// Package delivery sends the messages of webhooks: it takes those that are due from
+// the store, signs and posts them, and writes down what came of it. Any number of
+// processes may run it on one database; each message is sent by one at a time.
+//
+// Messages leave the clinic's network, to addresses that callers have chosen, so
+// what may be connected to is decided when the connection is made, by the address
+// that the name leads to: no name of a machine inside, no redirect and no second
+// look-up gets past that.
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"code.dny.dev/ssrf"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// Config is what a Sender needs.
+type Config struct {
+	Store *store.Store
+	// Message writes the body of a message.
+	Message func(clinic.Delivery) ([]byte, error)
+	// Inside are networks that are not public and may be sent to all the same.
+	Inside []netip.Prefix
+	// Version goes into the User-Agent.
+	Version string
+	Now     func() time.Time
+	Log     *slog.Logger
+	// Observe is told what came of each attempt; it may be nil.
+	Observe func(taken bool)
+}
+
+const (
+	// attemptLimit is how long a receiver may take, connection and all.
+	attemptLimit = 10 * time.Second
+	// atOnce bounds the messages of one webhook that are under way at once.
+	atOnce = 4
+	// interval is how often other processes' changes, and what is to be tried again,
+	// are looked for. What this process commits is sent at once.
+	interval = 500 * time.Millisecond
+	// storeLimit bounds one turn's work with the database.
+	storeLimit = 10 * time.Second
+)
+
+// Sender sends messages.
+type Sender struct {
+	cfg    Config
+	client *http.Client
+}
+
+// New builds a Sender.
+func New(cfg Config) *Sender {
+	var v4, v6 []netip.Prefix
+	for _, p := range cfg.Inside {
+		if p.Addr().Is4() {
+			v4 = append(v4, p)
+		} else {
+			v6 = append(v6, p)
+		}
+	}
+	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
+	return &Sender{cfg: cfg, client: &http.Client{
+		Timeout: attemptLimit,
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: attemptLimit,
+			MaxIdleConnsPerHost: atOnce, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 16 << 10,
+			Proxy: nil, // a proxy would be asked for addresses that it may reach and we may not
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Run gives changes their places in the feed and sends what is due, until ctx ends.
+func (s *Sender) Run(ctx context.Context) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var turns sync.WaitGroup
+	defer turns.Wait()
+	for {
+		changed := s.cfg.Store.Changed()
+		if s.turn(ctx, &turns) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// turn begins to send what is due and reports whether there is more to do at once.
+func (s *Sender) turn(ctx context.Context, turns *sync.WaitGroup) (more bool) {
+	limit, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	more, err := s.cfg.Store.PlaceChanges(limit)
+	if err != nil {
+		s.cfg.Log.DebugContext(ctx, "changes were not given their places", "cause", err)
+		return false
+	}
+	due, err := s.cfg.Store.ClaimDeliveries(limit, atOnce)
+	if err != nil {
+		s.cfg.Log.DebugContext(ctx, "messages were not taken", "cause", err)
+	}
+	for _, d := range due {
+		turns.Go(func() { s.deliver(ctx, d) })
+	}
+	return more && err == nil
+}
+
+// deliver sends a message and writes down what came of it, even when the process is
+// about to stop.
+func (s *Sender) deliver(ctx context.Context, d clinic.Delivery) {
+	o := s.send(ctx, d)
+	if ctx.Err() != nil && !o.Taken {
+		return // stopping, not refused: another process takes it over
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
+	defer cancel()
+	if err := s.cfg.Store.FinishDelivery(limit, d, o); err != nil {
+		s.cfg.Log.WarnContext(ctx, "what came of a message was not written down; it is sent again", "message", d.ID, "cause", err)
+	}
+	if s.cfg.Observe != nil {
+		s.cfg.Observe(o.Taken)
+	}
+}
+
+// send posts a message once.
+func (s *Sender) send(ctx context.Context, d clinic.Delivery) store.DeliveryOutcome {
+	body, err := s.cfg.Message(d)
+	if err != nil {
+		return store.DeliveryOutcome{Reason: "the message cannot be written"}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.Destination.URL, bytes.NewReader(body))
+	if err != nil {
+		return store.DeliveryOutcome{Reason: "the address cannot be used"}
+	}
+	if err := s.sign(r, d, body); err != nil {
+		return store.DeliveryOutcome{Reason: "the message cannot be signed"}
+	}
+	response, err := s.client.Do(r)
+	if err != nil {
+		return store.DeliveryOutcome{Reason: reason(err)}
+	}
+	_, _ = io.CopyN(io.Discard, response.Body, 4<<10) // so that the connection can be used again
+	_ = response.Body.Close()
+	status := response.StatusCode
+	o := store.DeliveryOutcome{Taken: status >= 200 && status < 300, Status: &status, Gone: status == http.StatusGone}
+	if !o.Taken {
+		o.Reason = fmt.Sprintf("the receiver answered %d", status)
+	}
+	return o
+}
+
+// sign writes the headers of Standard Webhooks 1.0.
+func (s *Sender) sign(r *http.Request, d clinic.Delivery, body []byte) error {
+	id, at := fmt.Sprintf("msg_%d_%d", d.WebhookID, d.ID), s.cfg.Now()
+	var signatures []string
+	for _, secret := range d.Destination.Secrets {
+		signer, err := standardwebhooks.NewWebhookRaw(secret[:])
+		if err != nil {
+			return err
+		}
+		signature, err := signer.Sign(id, at, body)
+		if err != nil {
+			return err
+		}
+		signatures = append(signatures, signature)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "MEMS/"+s.cfg.Version)
+	r.Header.Set(standardwebhooks.HeaderWebhookID, id)
+	r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+	r.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return nil
+}
+
+// reason says what went wrong in words that tell nothing of the network inside.
+func reason(err error) string {
+	var dns *net.DNSError
+	var operation *net.OpError
+	switch {
+	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
+		return "the address is not a public one; MEMS_WEBHOOK_NETWORKS allows others"
+	case errors.As(err, &dns):
+		return "the host's name leads nowhere"
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return "the receiver did not answer in time"
+	case errors.As(err, &operation) && operation.Op == "dial":
+		return "no connection to the receiver"
+	}
+	return "the connection to the receiver failed"
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}

@@ -1,0 +1,406 @@
+package delivery_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"mems/internal/clinic"
+	"mems/internal/delivery"
+	"mems/internal/server"
+	"mems/internal/store"
+	"mems/internal/storetest"
+)
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// message is what a receiver got.
+type message struct {
+	header http.Header
+	body   []byte
+	Type   string `json:"type"`
+	Data   struct {
+		ObjectID int64  `json:"object_id"`
+		Cursor   string `json:"cursor"`
+	} `json:"data"`
+}
+
+// receiver is a partner's server.
+type receiver struct {
+	*httptest.Server
+	got    chan message
+	answer atomic.Pointer[func(message) int]
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{got: make(chan message, 1000)}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		m := message{header: request.Header}
+		m.body, _ = io.ReadAll(request.Body)
+		if err := json.Unmarshal(m.body, &m); err != nil {
+			t.Error(err)
+		}
+		status := 204
+		if answer := r.answer.Load(); answer != nil {
+			status = (*answer)(m)
+		}
+		w.WriteHeader(status)
+		r.got <- m
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) answers(answer func(message) int) { r.answer.Store(&answer) }
+
+func (r *receiver) next(t *testing.T) message {
+	t.Helper()
+	select {
+	case m := <-r.got:
+		return m
+	case <-time.After(20 * time.Second):
+		t.Fatal("no message came")
+	}
+	return message{}
+}
+
+// fixture is a clinic whose time the test decides.
+type fixture struct {
+	t      *testing.T
+	db     *storetest.Database
+	st     *store.Store
+	passed atomic.Int64
+	doctor clinic.Doctor
+}
+
+var start = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
+
+func (f *fixture) now() time.Time { return start.Add(time.Duration(f.passed.Load())) }
+
+func setup(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{t: t, db: storetest.New(t)}
+	f.st = f.db.Open(t, f.now, time.UTC)
+	var err error
+	if f.doctor, err = f.st.CreateDoctor(t.Context(), clinic.Doctor{FullName: "Dr. Noor Haddad", Specialization: "Dermatology", IsActive: true}); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// send runs a sender, as one more process would, until the test ends or by stop.
+func (f *fixture) send(inside []netip.Prefix) (stop func()) {
+	f.t.Helper()
+	s := delivery.New(delivery.Config{
+		Store: f.db.Open(f.t, f.now, time.UTC), Message: server.WebhookMessage, Inside: inside, Version: "test", Now: f.now, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(f.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	stop = func() { cancel(); running.Wait() }
+	f.t.Cleanup(stop)
+	return stop
+}
+
+func (f *fixture) hook(url string, types ...string) (clinic.Webhook, string) {
+	f.t.Helper()
+	w, secret, err := f.st.CreateWebhook(f.t.Context(), clinic.Webhook{URL: url, Types: types}, true)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return w, secret
+}
+
+func (f *fixture) room(name string) clinic.Room {
+	f.t.Helper()
+	r, err := f.st.CreateRoom(f.t.Context(), clinic.Room{Name: name, IsActive: true})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return r
+}
+
+// deliveries waits until all of a webhook's messages have a status.
+func (f *fixture) settled(w clinic.Webhook, want clinic.DeliveryStatus, n int) []clinic.Delivery {
+	f.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		p, err := f.st.ListDeliveries(f.t.Context(), w.ID, want, 0, 200)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if len(p.Items) == n {
+			return p.Items
+		}
+		if time.Now().After(deadline) {
+			all, _ := f.st.ListDeliveries(f.t.Context(), w.ID, "", 0, 200)
+			f.t.Fatalf("%d are %s, not %d: %+v", len(p.Items), want, n, all.Items)
+		}
+	}
+}
+
+func verify(m message, secret string) error {
+	w, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		return err
+	}
+	return w.VerifyIgnoringTimestamp(m.body, m.header)
+}
+
+// A message is signed as Standard Webhooks says, names the record and holds nothing
+// of it; only what was asked for is sent; secrets can be changed without a gap.
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	f, r := setup(t), newReceiver(t)
+	w, secret := f.hook(r.URL, "patient.*", "room.created")
+	f.send(loopback)
+	f.room("Room 1")
+	m := r.next(t)
+	if m.Type != "room.created" || m.Data.Cursor == "" || !strings.HasPrefix(m.header.Get("User-Agent"), "MEMS/") {
+		t.Errorf("%s %v", m.body, m.header)
+	}
+	if err := verify(m, secret); err != nil {
+		t.Error(err)
+	}
+	if m.header.Get("webhook-timestamp") != fmt.Sprint(start.Unix()) {
+		t.Errorf("%v", m.header)
+	}
+	p, err := f.st.CreatePatient(t.Context(), clinic.Patient{FirstName: "Marker", LastName: "Person"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m = r.next(t); m.Type != "patient.created" || m.Data.ObjectID != p.ID || strings.Contains(string(m.body), "Marker") {
+		t.Errorf("%s", m.body)
+	}
+	_, fresh, err := f.st.RotateWebhookSecret(t.Context(), w.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.room("Room 2")
+	m = r.next(t)
+	if verify(m, secret) != nil || verify(m, fresh) != nil || verify(m, clinic.NewWebhookSecret().String()) == nil {
+		t.Errorf("%v", m.header)
+	}
+	f.passed.Store(int64(clinic.SecretOverlap + time.Second))
+	f.room("Room 3")
+	if m = r.next(t); verify(m, secret) == nil || verify(m, fresh) != nil {
+		t.Errorf("%v", m.header)
+	}
+	if _, err := f.st.TestWebhook(t.Context(), w.ID); err != nil {
+		t.Fatal(err)
+	}
+	if m = r.next(t); m.Type != clinic.TestMessage {
+		t.Errorf("%s", m.body)
+	}
+	f.settled(w, clinic.DeliveryDelivered, 5)
+}
+
+// What is not taken is tried again, with growing pauses; messages about one record
+// wait for each other, those about another one do not. After a day a message is dead,
+// and can be sent again.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	f, r := setup(t), newReceiver(t)
+	w, _ := f.hook(r.URL, "room.*")
+	room := f.room("Room 1")
+	r.answers(func(m message) int {
+		if m.Data.ObjectID == room.ID {
+			return 500
+		}
+		return 200
+	})
+	if _, err := f.st.UpdateRoom(t.Context(), room.ID, clinic.RoomPatch{Name: clinic.ChangeTo("Renamed")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.room("Room 2")
+	f.send(loopback)
+	first, other := r.next(t), r.next(t)
+	if first.Data.ObjectID != room.ID {
+		first, other = other, first
+	}
+	if first.Type != "room.created" || other.Data.ObjectID == room.ID {
+		t.Errorf("%s %s", first.body, other.body)
+	}
+	f.settled(w, clinic.DeliveryDelivered, 1)
+	// Now the receiver is mended: the first message comes again, the same, and the
+	// second one after it.
+	r.answers(func(message) int { return 200 })
+	f.passed.Add(int64(10 * time.Second))
+	again, renamed := r.next(t), r.next(t)
+	if again.header.Get("webhook-id") != first.header.Get("webhook-id") || string(again.body) != string(first.body) || renamed.Type != "room.updated" {
+		t.Errorf("%s %s", again.body, renamed.body)
+	}
+	f.settled(w, clinic.DeliveryDelivered, 3)
+
+	r.answers(func(message) int { return 503 })
+	f.room("Room 3")
+	attempts := 0
+	for range 30 {
+		for more := true; more; {
+			select {
+			case <-r.got:
+				attempts++
+			case <-time.After(700 * time.Millisecond):
+				more = false
+			}
+		}
+		f.passed.Add(int64(time.Hour))
+		if p, _ := f.st.ListDeliveries(t.Context(), w.ID, clinic.DeliveryDead, 0, 10); len(p.Items) == 1 {
+			break
+		}
+	}
+	dead := f.settled(w, clinic.DeliveryDead, 1)[0]
+	if attempts < 6 || dead.Attempts != attempts || dead.LastStatus == nil || *dead.LastStatus != 503 || dead.LastError == nil {
+		t.Errorf("%d attempts, %+v", attempts, dead)
+	}
+	r.answers(func(message) int { return 200 })
+	if _, err := f.st.Redeliver(t.Context(), w.ID, dead.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.next(t)
+	f.settled(w, clinic.DeliveryDelivered, 4)
+	f.passed.Add(int64(8 * 24 * time.Hour))
+	if err := f.st.DeleteOldDeliveries(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.settled(w, clinic.DeliveryDelivered, 0)
+}
+
+// Several processes send, each message once; one that dies while it sends does not
+// take the message with it.
+func TestSenders(t *testing.T) {
+	t.Parallel()
+	f, r := setup(t), newReceiver(t)
+	w, _ := f.hook(r.URL, "room.*")
+	for range 3 {
+		f.send(loopback)
+	}
+	const n = 40
+	for i := range n {
+		f.room(fmt.Sprint("Room ", i))
+	}
+	f.settled(w, clinic.DeliveryDelivered, n)
+	seen := map[string]bool{}
+	for range n {
+		id := r.next(t).header.Get("webhook-id")
+		if seen[id] {
+			t.Errorf("%s came twice", id)
+		}
+		seen[id] = true
+	}
+	select {
+	case m := <-r.got:
+		t.Errorf("one too many: %s", m.body)
+	default:
+	}
+	f.room("The last one")
+	for { // claimed by one that does not go on
+		claimed, err := f.st.ClaimDeliveries(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(claimed) > 0 || len(f.pending(w)) == 0 {
+			break
+		}
+	}
+	f.passed.Add(int64(2 * time.Minute))
+	r.next(t)
+	f.settled(w, clinic.DeliveryDelivered, n+1)
+}
+
+func (f *fixture) pending(w clinic.Webhook) []clinic.Delivery {
+	f.t.Helper()
+	if _, err := f.st.PlaceChanges(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	p, err := f.st.ListDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 10)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return p.Items
+}
+
+// Nothing inside of the clinic's network is reached, under whatever name; nor by
+// being sent on.
+func TestNothingInsideIsReached(t *testing.T) {
+	t.Parallel()
+	f, r := setup(t), newReceiver(t)
+	f.send(nil)
+	port := r.URL[strings.LastIndexByte(r.URL, ':'):]
+	for _, url := range []string{
+		r.URL, "http://localhost" + port, "http://[::1]" + port, "http://[::ffff:127.0.0.1]" + port, "http://0.0.0.0" + port,
+		"http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.1/", "http://100.64.0.1/", "http://169.254.169.254/latest/meta-data",
+		"http://[fd00::1]/", "http://[fe80::1]/", "http://[64:ff9b::7f00:1]/", "http://2130706433" + port + "/",
+	} {
+		w, _ := f.hook(url)
+		if _, err := f.st.TestWebhook(t.Context(), w.ID); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			if d := f.pending(w); len(d) == 1 && d[0].LastError != nil {
+				if e := *d[0].LastError; !strings.Contains(e, "not a public one") && !strings.Contains(e, "leads nowhere") {
+					t.Errorf("%s: %s", url, e)
+				}
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s was not tried", url)
+			}
+		}
+	}
+	if len(r.got) > 0 {
+		t.Errorf("%s arrived", (<-r.got).body)
+	}
+}
+
+// A receiver may send nobody on, and may say that it wants no more.
+func TestRedirectsAndGone(t *testing.T) {
+	t.Parallel()
+	f, r := setup(t), newReceiver(t)
+	onward := httptest.NewServer(http.RedirectHandler(r.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(onward.Close)
+	f.send(loopback)
+	away, _ := f.hook(onward.URL, "room.*")
+	f.room("Room 1")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if d := f.pending(away); len(d) == 1 && d[0].LastStatus != nil {
+			if *d[0].LastStatus != 307 || len(r.got) > 0 {
+				t.Errorf("%+v", d[0])
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was sent")
+		}
+	}
+	w, _ := f.hook(r.URL, "room.*")
+	r.answers(func(message) int { return 410 })
+	f.room("Room 2")
+	r.next(t)
+	f.settled(w, clinic.DeliveryDead, 1)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		now, err := f.st.Webhook(t.Context(), w.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !now.Enabled && now.DisabledReason != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", now)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/ical"
+	"mems/internal/store"
+)
+
+// CreateCalendarFeed makes a feed: POST /calendar-feeds.
+func (s *Server) CreateCalendarFeed(ctx context.Context, r api.CreateCalendarFeedRequestObject) (api.CreateCalendarFeedResponseObject, error) {
+	f, token, err := s.cfg.Store.CreateCalendarFeed(ctx, clinic.CalendarFeed{
+		DoctorID: orNil(r.Body.DoctorID), Name: r.Body.Name, ExpiresAt: r.Body.ExpiresAt,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := feedToAPI(f)
+	return api.CreateCalendarFeed201JSONResponse{
+		Body: api.CalendarFeedCreated{
+			ID: a.ID, DoctorID: a.DoctorID, Name: a.Name, CreatedAt: a.CreatedAt, CreatedBy: a.CreatedBy, ExpiresAt: a.ExpiresAt,
+			RevokedAt: a.RevokedAt, LastUsedAt: a.LastUsedAt, URL: "/calendars/" + token + feedSuffix,
+		},
+		Headers: api.CreateCalendarFeed201ResponseHeaders{Location: "/calendar-feeds/" + strconv.FormatInt(f.ID, 10)},
+	}, nil
+}
+
+// feedSuffix ends a calendar's address: some programs take nothing else for one.
+const feedSuffix = ".ics"
+
+// ListCalendarFeeds lists feeds: GET /calendar-feeds.
+func (s *Server) ListCalendarFeeds(ctx context.Context, r api.ListCalendarFeedsRequestObject) (api.ListCalendarFeedsResponseObject, error) {
+	list := filter{"calendar-feeds"}
+	after, err := decodeCursor(list, r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.cfg.Store.ListCalendarFeeds(ctx, after.ID, limitOf(r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	return api.ListCalendarFeeds200JSONResponse{
+		Items:      items(page.Items, feedToAPI),
+		NextCursor: nextCursor(list, page, func(f clinic.CalendarFeed) store.After { return store.After{ID: f.ID} }),
+	}, nil
+}
+
+// GetCalendarFeed reads a feed's record: GET /calendar-feeds/{id}.
+func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedRequestObject) (api.GetCalendarFeedResponseObject, error) {
+	f, err := s.cfg.Store.CalendarFeed(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetCalendarFeed200JSONResponse(feedToAPI(f)), nil
+}
+
+// RevokeCalendarFeed ends a feed: POST /calendar-feeds/{id}/revoke.
+func (s *Server) RevokeCalendarFeed(ctx context.Context, r api.RevokeCalendarFeedRequestObject) (api.RevokeCalendarFeedResponseObject, error) {
+	f, err := s.cfg.Store.RevokeCalendarFeed(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.RevokeCalendarFeed200JSONResponse(feedToAPI(f)), nil
+}
+
+// GetCalendar answers with a calendar: GET /calendars/{token}.
+func (s *Server) GetCalendar(ctx context.Context, r api.GetCalendarRequestObject) (api.GetCalendarResponseObject, error) {
+	token, ok := strings.CutSuffix(r.Token, feedSuffix)
+	if !ok {
+		return nil, clinic.ErrFeedNotFound
+	}
+	c, err := s.cfg.Store.ReadCalendarFeed(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	text, err := ical.Encode(c)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(text)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(hash[:16]) + `"`
+	return calendarAnswer{text: text, tag: tag, known: hasTag(deref(r.Params.IfNoneMatch), tag)}, nil
+}
+
+// hasTag reports whether an If-None-Match names a tag (RFC 9110 section 13.1.2;
+// the comparison is weak).
+func hasTag(header, tag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimSpace(candidate)
+		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// calendarAnswer is a calendar, or that it is known.
+type calendarAnswer struct {
+	text  []byte
+	tag   string
+	known bool
+}
+
+// VisitGetCalendarResponse writes the answer.
+func (a calendarAnswer) VisitGetCalendarResponse(w http.ResponseWriter) error {
+	h := w.Header()
+	h.Set("ETag", a.tag)
+	h.Set(echo.HeaderCacheControl, "private, no-cache")
+	if a.known {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set(echo.HeaderContentType, ical.MediaType)
+	// A browser would name the file by the address, and the address is a secret.
+	h.Set(echo.HeaderContentDisposition, `attachment; filename="calendar.ics"`)
+	h.Set(echo.HeaderContentLength, strconv.Itoa(len(a.text)))
+	_, err := w.Write(a.text)
+	return err
+}
+
+func feedToAPI(f clinic.CalendarFeed) api.CalendarFeed {
+	return api.CalendarFeed{
+		ID: f.ID, DoctorID: orNull(f.DoctorID), Name: f.Name, CreatedAt: f.CreatedAt, CreatedBy: f.CreatedBy,
+		ExpiresAt: orNull(f.ExpiresAt), RevokedAt: orNull(f.RevokedAt), LastUsedAt: orNull(f.LastUsedAt),
+	}
+}

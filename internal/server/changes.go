@@ -1,0 +1,90 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/store"
+)
+
+// theFeed is the name of the one feed: a place in it is good for any parameters.
+var theFeed = filter{"changes"}
+
+// changeCursor writes a position of the feed; 0 is its beginning.
+func changeCursor(position int64) string {
+	return encodeCursor(theFeed, store.After{ID: position + 1}) // no place in a list is 0
+}
+
+func changePosition(cursor *string) (int64, error) {
+	after, err := decodeCursor(theFeed, cursor)
+	if err != nil || cursor == nil {
+		return 0, err
+	}
+	return after.ID - 1, nil
+}
+
+// ListChanges answers with the next changes: GET /changes.
+func (s *Server) ListChanges(ctx context.Context, r api.ListChangesRequestObject) (api.ListChangesResponseObject, error) {
+	after, err := changePosition(r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.cfg.Store.ListChanges(ctx, store.ChangesQuery{
+		After: after, Limit: limitOf(r.Params.Limit), Objects: kinds(r.Params.Objects), Records: r.Params.Include != nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.ListChanges200JSONResponse{
+		Items: items(page.Items, changeToAPI), NextCursor: changeCursor(page.Next), More: page.More,
+	}, nil
+}
+
+// kinds are those of a list with commas.
+func kinds(list *string) []string {
+	if list == nil {
+		return nil
+	}
+	return strings.Split(*list, ",")
+}
+
+func changeToAPI(c clinic.RecordChange) api.Change {
+	a := api.Change{
+		Cursor: changeCursor(c.Position), At: c.At, Type: c.Type, Object: api.ChangeObject(c.Object), ObjectID: c.ObjectID,
+		DoctorID: orNull(c.Place.DoctorID), Deleted: c.Deleted(),
+	}
+	addRecord(&a, c.Record)
+	return a
+}
+
+// addRecord puts a record where the contract has its kind.
+func addRecord(a *api.Change, record any) {
+	switch r := record.(type) {
+	case clinic.Appointment:
+		a.Appointment = new(appointmentToAPI(r))
+	case clinic.Series:
+		a.Series = new(seriesToAPI(r))
+	case clinic.Hold:
+		a.Hold = new(holdToAPI(r))
+	case clinic.Ticket:
+		a.Ticket = new(ticketToAPI(r))
+	case clinic.WaitlistEntry:
+		a.WaitlistEntry = new(entryToAPI(r))
+	case clinic.Patient:
+		a.Patient = new(patientToAPI(r))
+	case clinic.Doctor:
+		a.Doctor = new(doctorToAPI(r))
+	case clinic.Room:
+		a.Room = new(roomToAPI(r))
+	case clinic.AppointmentType:
+		a.AppointmentType = new(typeToAPI(r))
+	case clinic.WorkingHours:
+		a.WorkingHours = new(hoursToAPI(r))
+	case clinic.TimeOff:
+		a.TimeOff = new(timeOffToAPI(r))
+	case clinic.Closure:
+		a.Closure = new(closureToAPI(r))
+	}
+}

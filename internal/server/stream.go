@@ -1,0 +1,170 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+const (
+	// heartbeat is how often a silent stream says that it is alive, and whether the
+	// caller may still read it.
+	heartbeat = 15 * time.Second
+	// streamLife is when a client is asked to come again, so that connections spread
+	// over the servers.
+	streamLife = time.Hour
+	// streamWrite is how long a client may take to read what it was sent.
+	streamWrite = 10 * time.Second
+	// maxStreams bounds the streams of one process.
+	maxStreams = 1000
+)
+
+// streams are the open streams of this process.
+type streams struct {
+	open atomic.Int64
+	// ending is closed when the process stops.
+	ending chan struct{}
+}
+
+// StreamChanges sends changes as they are committed: GET /stream.
+func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestObject) (api.StreamChangesResponseObject, error) {
+	after, err := changePosition(r.Params.LastEventID)
+	if err != nil {
+		if refused := (*clinic.Error)(nil); errors.As(err, &refused) {
+			refused.Violations[0].Parameter = "Last-Event-ID"
+		}
+		return nil, err
+	}
+	told, err := clinic.AccessOf(ctx).Told(kinds(r.Params.Objects))
+	if err != nil {
+		return nil, err
+	}
+	if s.streams.open.Add(1) > maxStreams {
+		s.streams.open.Add(-1)
+		return nil, clinic.ErrUnavailable
+	}
+	end, err := s.feed.join(ctx)
+	if err != nil {
+		s.streams.open.Add(-1)
+		return nil, err
+	}
+	leave := func() {
+		s.feed.leave()
+		s.streams.open.Add(-1)
+	}
+	if r.Params.LastEventID == nil {
+		after = end
+	}
+	if after > end {
+		leave()
+		return nil, clinic.Invalid(clinic.Violation{
+			Parameter: "Last-Event-ID", Code: "expired", Detail: "is ahead of the feed, which was restored from a backup; leave it out",
+		})
+	}
+	// The request's deadline is for answers that end.
+	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamLife)
+	if client, ok := ctx.Value(clientKey{}).(context.Context); ok {
+		context.AfterFunc(client, cancel) //nolint:contextcheck // the client's, which the request's deadline does not end
+	}
+	return &stream{s: s, ctx: lasting, after: after, told: told, close: func() {
+		cancel()
+		leave()
+	}}, nil
+}
+
+// clientKey is the key of the context that ends when the client goes, and not when
+// a request has taken too long.
+type clientKey struct{}
+
+// stream is the answer of StreamChanges.
+type stream struct {
+	s     *Server
+	ctx   context.Context //nolint:containedctx // the answer's own
+	after int64
+	told  []clinic.ChangeObject
+	close func()
+}
+
+// VisitStreamChangesResponse writes events until either side ends it.
+func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
+	defer st.close()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // or nginx would keep events back
+	w.WriteHeader(http.StatusOK)
+	if st.send(w, fmt.Sprintf("event: hello\nid: %s\ndata: {}\n\n", changeCursor(st.after))) != nil {
+		return nil // the client is gone
+	}
+	access := clinic.AccessOf(st.ctx)
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		changes, after, wait, err := st.s.feed.since(st.ctx, st.after, st.told, access.Reach)
+		if err != nil {
+			return nil // the client comes again
+		}
+		st.after = after
+		if len(changes) > 0 {
+			if st.send(w, eventsOf(changes)) != nil {
+				return nil
+			}
+			beat.Reset(heartbeat)
+		}
+		if wait == nil {
+			continue
+		}
+		select {
+		case <-wait:
+		case <-beat.C:
+			if !st.s.stillMay(st.ctx, access) || st.send(w, ": alive\n\n") != nil {
+				return nil
+			}
+		case <-st.ctx.Done():
+			return nil
+		case <-st.s.streams.ending:
+			return nil
+		}
+	}
+}
+
+// send writes and waits for no client that does not read.
+func (st *stream) send(w http.ResponseWriter, text string) error {
+	control := http.NewResponseController(w)
+	if err := control.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil && !errors.Is(err, http.ErrNotSupported) { //nolint:forbidigo // the connection's clock
+		return err
+	}
+	if _, err := w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return control.Flush()
+}
+
+func eventsOf(changes []clinic.RecordChange) string {
+	var b strings.Builder
+	for _, c := range changes {
+		a := changeToAPI(c)
+		data, err := json.Marshal(a)
+		if err != nil {
+			continue // no value of ours does that
+		}
+		fmt.Fprintf(&b, "event: change\nid: %s\ndata: %s\n\n", a.Cursor, data)
+	}
+	return b.String()
+}
+
+// stillMay asks again whether a caller may read: a key that was revoked ends the
+// streams that it opened.
+func (s *Server) stillMay(ctx context.Context, a clinic.Access) bool {
+	if a.KeyID == 0 {
+		return true
+	}
+	k, err := s.cfg.Store.Key(ctx, a.KeyID)
+	return err == nil && k.RevokedAt == nil && s.cfg.Now().Before(k.ExpiresAt)
+}

@@ -1,0 +1,154 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/server"
+	"mems/internal/storetest"
+)
+
+// event is one of a stream; the zero value is its end.
+type event struct{ name, id, data string }
+
+// listen opens a stream and answers with its events. It ends with the test, or by
+// hang.
+func listen(t *testing.T, url string, header http.Header) (events <-chan event, hang func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if header != nil {
+		r.Header = header
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); _ = response.Body.Close() })
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%s %v", response.Status, response.Header)
+	}
+	found := make(chan event, 100)
+	go func() {
+		defer close(found)
+		var e event
+		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+			switch name, value, _ := strings.Cut(lines.Text(), ": "); name {
+			case "event":
+				e.name = value
+			case "id":
+				e.id = value
+			case "data":
+				e.data = value
+			case "":
+				if e.name != "" {
+					found <- e
+				}
+				e = event{}
+			}
+		}
+	}()
+	return found, cancel
+}
+
+// next waits for an event.
+func next(t *testing.T, events <-chan event) event {
+	t.Helper()
+	select {
+	case e := <-events:
+		return e
+	case <-time.After(20 * time.Second):
+		t.Fatal("no event came")
+	}
+	return event{}
+}
+
+// What one server commits reaches those who listen to another one, once and in order;
+// whoever was away is told what happened meanwhile.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	one := setup(t, "UTC")
+	two := setupOn(t, one.db, "UTC")
+	patient, doctor := one.patient(), one.doctor()
+	events, hang := listen(t, two.url, nil)
+	hello := next(t, events)
+	if hello.name != "hello" || hello.id == "" {
+		t.Fatalf("%+v", hello)
+	}
+	var last event
+	var delays []time.Duration
+	for n := range 20 {
+		since := time.Now()
+		a := one.booked(patient, doctor, fmt.Sprintf("2027-03-%02dT09:00:00Z", n+2), 30)
+		last = next(t, events)
+		delays = append(delays, time.Since(since))
+		var c api.Change
+		if err := json.Unmarshal([]byte(last.data), &c); err != nil {
+			t.Fatal(err)
+		}
+		if last.name != "change" || c.Type != "appointment.booked" || c.ObjectID != a.ID || c.Cursor != last.id || c.Appointment != nil {
+			t.Errorf("%+v", last)
+		}
+	}
+	slices.Sort(delays)
+	t.Logf("from a booking's request at one server to the event at another: median %s, longest %s", delays[len(delays)/2], delays[len(delays)-1])
+	hang()
+	var missed []int64
+	for n := range 5 {
+		missed = append(missed, one.booked(patient, doctor, fmt.Sprintf("2027-04-%02dT09:00:00Z", n+2), 30).ID)
+	}
+	events, _ = listen(t, two.url, http.Header{"Last-Event-Id": {last.id}})
+	if again := next(t, events); again.name != "hello" || again.id != last.id {
+		t.Errorf("%+v", again)
+	}
+	for _, id := range missed {
+		var c api.Change
+		if err := json.Unmarshal([]byte(next(t, events).data), &c); err != nil || c.ObjectID != id {
+			t.Errorf("%+v, not %d (%v)", c, id, err)
+		}
+	}
+	one.With("Last-Event-ID", "AAAA").Get("/stream").Want(t, 422, "validation-failed")
+	one.Get("/stream", "objects", "nothing").Want(t, 422, "validation-failed")
+}
+
+// A stream ends when its key is revoked, and when the server stops.
+func TestStreamsEnd(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	c := &clock{}
+	st := db.Open(t, c.now, time.UTC)
+	s, err := server.New(server.Config{Store: st, Zone: time.UTC, Open: true, Now: c.now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	open, _ := listen(t, h.URL, nil)
+	next(t, open)
+	secure := setupSecured(t, nil)
+	var made api.APIKeyCreated
+	secure.Post("/api-keys", object{"name": "desk", "role": "receptionist"}).Want(t, 201, "").Decode(t, &made)
+	bound, _ := listen(t, secure.url, http.Header{"X-Api-Key": {made.Key}})
+	next(t, bound)
+	secure.Post(fmt.Sprintf("/api-keys/%d/revoke", made.ID), nil).Want(t, 200, "")
+	if e := next(t, bound); e.name != "" {
+		t.Errorf("a revoked key is told %+v", e)
+	}
+	s.SetDraining()
+	if e := next(t, open); e.name != "" {
+		t.Errorf("%+v", e)
+	}
+}

@@ -1,0 +1,282 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// makeDeliveries writes a message for each change that a webhook wants.
+func (s *Store) makeDeliveries(ctx context.Context, t *sqlx.Tx, changes []changeRow) error {
+	var rows []webhookRow
+	if err := t.SelectContext(ctx, &rows, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id`); err != nil {
+		return err
+	}
+	now := clinic.Instant(s.now())
+	var args []any
+	flush := func() error {
+		if len(args) == 0 {
+			return nil
+		}
+		// Safety: the text is a constant and placeholders.
+		_, err := t.ExecContext(ctx, `
+			INSERT INTO webhook_deliveries (webhook_id, position, at, type, object, object_id, doctor_id, status, since, next_at, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)`, len(args)/10-1), args...)
+		args = args[:0]
+		return err
+	}
+	for i := range rows {
+		w, err := rows[i].webhook()
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			if !w.Wants(c.Type) {
+				continue
+			}
+			args = append(args, w.ID, c.Position, c.At, c.Type, c.Object, c.ObjectID, c.DoctorID, now, now, now)
+			if len(args) == 10*maxNoted {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return flush()
+}
+
+// sendingTime is how long a message that is being sent is left alone. The time
+// limit of sending is well below it.
+const sendingTime = time.Minute
+
+// dueDeliveriesSQL finds what is due and waits for nothing before it. Indexes
+// webhook_deliveries_due and, for what is before, webhook_deliveries_order.
+const dueDeliveriesSQL = `
+	SELECT ` + deliveryColumns + `
+	FROM webhook_deliveries AS d
+	WHERE webhook_id = ? AND status = 'pending' AND next_at <= ?
+	  AND (resent = 1 OR object IS NULL OR NOT EXISTS (
+	    SELECT 1 FROM webhook_deliveries AS earlier
+	    WHERE earlier.webhook_id = d.webhook_id AND earlier.object = d.object AND earlier.object_id = d.object_id
+	      AND earlier.status = 'pending' AND earlier.id < d.id AND earlier.resent = 0))
+	ORDER BY next_at, id
+	LIMIT ?`
+
+// ClaimDeliveries takes messages that are due, at most so many of each webhook, to
+// be sent by the caller alone. A message waits while an earlier one about the same record is pending.
+//
+// A claim is one guarded UPDATE of next_at: whoever changes it first has the message.
+func (s *Store) ClaimDeliveries(ctx context.Context, each int) ([]clinic.Delivery, error) {
+	var hooks []webhookRow
+	if err := s.db.SelectContext(ctx, &hooks, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id`); err != nil {
+		return nil, translate(ctx, err)
+	}
+	now := clinic.Instant(s.now())
+	var claimed []clinic.Delivery
+	for i := range hooks {
+		w, err := hooks[i].webhook()
+		if err != nil {
+			return claimed, err
+		}
+		hooks[i].signedUntil(now, &w)
+		var rows []deliveryRow
+		err = s.db.SelectContext(ctx, &rows, dueDeliveriesSQL, w.ID, now, each)
+		if err != nil {
+			return claimed, translate(ctx, err)
+		}
+		for _, r := range rows {
+			result, err := s.db.ExecContext(ctx, `
+				UPDATE webhook_deliveries
+				SET attempts = attempts + 1, last_at = ?, next_at = ?
+				WHERE id = ? AND status = 'pending' AND attempts = ? AND next_at = ?`, now, now.Add(sendingTime), r.ID, r.Attempts, r.NextAt)
+			if err != nil {
+				return claimed, translate(ctx, err)
+			}
+			if n, err := result.RowsAffected(); err != nil || n == 0 {
+				continue // another process has it
+			}
+			r.Attempts++
+			d := r.delivery()
+			d.Destination = w
+			claimed = append(claimed, d)
+		}
+	}
+	return claimed, nil
+}
+
+// DeliveryOutcome is what came of sending a message.
+type DeliveryOutcome struct {
+	Taken  bool
+	Status *int   // what the receiver answered; nil for nothing
+	Reason string // why it was not taken
+	// Gone: the receiver wants no more messages.
+	Gone bool
+}
+
+// FinishDelivery writes down what came of an attempt: taken, to be tried again
+// later, or given up after clinic.DeliveryLife. It does nothing when another process
+// has taken the message over meanwhile.
+func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o DeliveryOutcome) error {
+	now := clinic.Instant(s.now())
+	status, next := clinic.DeliveryDelivered, (*time.Time)(nil)
+	var reason *string
+	if !o.Taken {
+		status, reason = clinic.DeliveryDead, &o.Reason
+		if pause, again := d.Pause(now); again && !o.Gone {
+			at := clinic.Instant(now.Add(pause + rand.N(pause/10))) //nolint:gosec // G404: spreads load, guards nothing
+			status, next = clinic.DeliveryPending, &at
+		}
+	}
+	_, err := s.db.ExecContext(ctx, `
+		UPDATE webhook_deliveries
+		SET status = ?, next_at = ?, last_status = ?, last_error = ?
+		WHERE id = ? AND status = 'pending' AND attempts = ? AND since = ?`,
+		string(status), next, o.Status, reason, d.ID, d.Attempts, d.Since)
+	if err != nil || !o.Gone {
+		return translate(ctx, err)
+	}
+	_, err = s.changeWebhook(ctx, d.WebhookID, nil, func(t *tx, w *clinic.Webhook) error {
+		w.Enabled, w.DisabledReason = false, &o.Reason
+		_, err := t.exec(ctx, `
+			UPDATE webhook_deliveries
+			SET status = 'dead', next_at = NULL, last_error = ?
+			WHERE webhook_id = ? AND status = 'pending'`, o.Reason, d.WebhookID)
+		return err
+	})
+	return err
+}
+
+// TestWebhook makes a message that tells of no change. Errors:
+// clinic.ErrWebhookNotFound.
+func (s *Store) TestWebhook(ctx context.Context, id int64) (clinic.Delivery, error) {
+	var d clinic.Delivery
+	err := s.inTx(ctx, func(t *tx) error {
+		if _, err := lockWebhook(ctx, t, id); err != nil {
+			return err
+		}
+		d = clinic.Delivery{
+			WebhookID: id, Change: clinic.RecordChange{At: t.now, Type: clinic.TestMessage}, Status: clinic.DeliveryPending,
+			Since: t.now, NextAt: &t.now, CreatedAt: t.now,
+		}
+		var err error
+		d.ID, err = t.insert(ctx, `
+			INSERT INTO webhook_deliveries (webhook_id, at, type, status, since, next_at, created_at)
+			VALUES (?, ?, ?, 'pending', ?, ?, ?)`, id, t.now, clinic.TestMessage, t.now, t.now, t.now)
+		t.record(ctx, "webhook", id, 0, struct{}{}, struct{ Tested int64 }{d.ID}, nil)
+		return err
+	}, &d)
+	return d, err
+}
+
+// Redeliver sends a message again. Errors: clinic.ErrWebhookNotFound,
+// clinic.ErrDeliveryNotFound.
+func (s *Store) Redeliver(ctx context.Context, webhook, id int64) (clinic.Delivery, error) {
+	var d clinic.Delivery
+	err := s.inTx(ctx, func(t *tx) error {
+		if _, err := lockWebhook(ctx, t, webhook); err != nil {
+			return err
+		}
+		var row deliveryRow
+		err := t.GetContext(ctx, &row, `SELECT `+deliveryColumns+` FROM webhook_deliveries WHERE id = ? AND webhook_id = ? FOR UPDATE`, id, webhook)
+		if err != nil {
+			return notFound(err, clinic.ErrDeliveryNotFound)
+		}
+		if row.Status != string(clinic.DeliveryPending) {
+			row.Resent = true
+		}
+		row.Status, row.Attempts, row.Since, row.NextAt = string(clinic.DeliveryPending), 0, t.now, &t.now
+		d = row.delivery()
+		t.record(ctx, "webhook", webhook, 0, struct{}{}, struct{ Redelivered int64 }{id}, nil)
+		_, err = t.exec(ctx, `
+			UPDATE webhook_deliveries
+			SET status = 'pending', resent = ?, attempts = 0, since = ?, next_at = ?
+			WHERE id = ?`, row.Resent, t.now, t.now, id)
+		return err
+	}, &d)
+	return d, err
+}
+
+// ListDeliveries reads a page of a webhook's messages, newest first. status "" is any.
+// Errors: clinic.ErrWebhookNotFound.
+func (s *Store) ListDeliveries(ctx context.Context, webhook int64, status clinic.DeliveryStatus, before int64, limit int) (Page[clinic.Delivery], error) {
+	if _, err := s.Webhook(ctx, webhook); err != nil {
+		return Page[clinic.Delivery]{}, err
+	}
+	var rows []deliveryRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT `+deliveryColumns+`
+		FROM webhook_deliveries
+		WHERE webhook_id = ? AND (? = 0 OR id < ?) AND (? = '' OR status = ?)
+		ORDER BY id DESC
+		LIMIT ?`, webhook, before, before, string(status), string(status), limit+1)
+	if err != nil {
+		return Page[clinic.Delivery]{}, translate(ctx, err)
+	}
+	items := make([]clinic.Delivery, len(rows))
+	for i := range rows {
+		items[i] = rows[i].delivery()
+	}
+	return page(items, limit), nil
+}
+
+// How long messages are kept for whoever wants to know what came of them.
+const (
+	keepDelivered = 7 * 24 * time.Hour
+	keepDead      = 30 * 24 * time.Hour
+)
+
+// DeleteOldDeliveries deletes messages that were kept for long enough. Index
+// webhook_deliveries_age.
+func (s *Store) DeleteOldDeliveries(ctx context.Context) error {
+	now := clinic.Instant(s.now())
+	for status, keep := range map[clinic.DeliveryStatus]time.Duration{clinic.DeliveryDelivered: keepDelivered, clinic.DeliveryDead: keepDead} {
+		_, err := s.db.ExecContext(ctx, `DELETE FROM webhook_deliveries WHERE status = ? AND last_at < ? ORDER BY last_at LIMIT 1000`,
+			string(status), now.Add(-keep))
+		if err != nil {
+			return translate(ctx, fmt.Errorf("delete old messages: %w", err))
+		}
+	}
+	return nil
+}
+
+// deliveryColumns are those of deliveryRow.
+const deliveryColumns = `id, webhook_id, position, at, type, object, object_id, doctor_id, status, resent, attempts, since, next_at,
+	last_at, last_status, last_error, created_at`
+
+type deliveryRow struct {
+	ID         int64      `db:"id"`
+	WebhookID  int64      `db:"webhook_id"`
+	Position   *int64     `db:"position"`
+	At         time.Time  `db:"at"`
+	Type       string     `db:"type"`
+	Object     *string    `db:"object"`
+	ObjectID   *int64     `db:"object_id"`
+	DoctorID   *int64     `db:"doctor_id"`
+	Status     string     `db:"status"`
+	Resent     bool       `db:"resent"`
+	Attempts   int        `db:"attempts"`
+	Since      time.Time  `db:"since"`
+	NextAt     *time.Time `db:"next_at"`
+	LastAt     *time.Time `db:"last_at"`
+	LastStatus *int       `db:"last_status"`
+	LastError  *string    `db:"last_error"`
+	CreatedAt  time.Time  `db:"created_at"`
+}
+
+func (r *deliveryRow) delivery() clinic.Delivery {
+	d := clinic.Delivery{
+		ID: r.ID, WebhookID: r.WebhookID, Change: clinic.RecordChange{At: r.At, Type: r.Type, Place: clinic.Place{DoctorID: r.DoctorID}},
+		Status: clinic.DeliveryStatus(r.Status), Attempts: r.Attempts, Since: r.Since, NextAt: r.NextAt, LastAt: r.LastAt,
+		LastStatus: r.LastStatus, LastError: r.LastError, CreatedAt: r.CreatedAt,
+	}
+	if r.Position != nil && r.Object != nil && r.ObjectID != nil {
+		d.Change.Position, d.Change.Object, d.Change.ObjectID = *r.Position, clinic.ChangeObject(*r.Object), *r.ObjectID
+	}
+	return d
+}

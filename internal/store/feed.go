@@ -1,0 +1,409 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// The change feed. A transaction writes its changes without a place in the feed:
+// ids are given out when a row is written, so a reader who has seen id 8 can miss
+// id 7, whose transaction commits later. Places are given afterwards, to what has
+// been committed, by one transaction at a time, and never to anything before what
+// has a place already. So whoever has seen place n has seen everything up to n.
+// What depends on another change has waited for its locks, and follows it.
+
+// note keeps a change for the feed, which is written when the transaction commits.
+func (t *tx) note(object clinic.ChangeObject, id int64, before, after any) {
+	c := clinic.NewRecordChange(t.now, object, id, before, after)
+	t.changes = append(t.changes, c)
+	if a, ok := after.(clinic.Appointment); ok && a.SeriesID != nil {
+		t.ofSeries = append(t.ofSeries, dateOfSeries{*a.SeriesID, c.Place})
+	}
+}
+
+// What happens to many records at once, by a statement that names none of them.
+const (
+	updated = "updated"
+	deleted = "deleted"
+)
+
+// noteRows notes that something happens to the records that a query finds, by
+// columns id, doctor_id and made_by_key.
+func (t *tx) noteRows(ctx context.Context, object clinic.ChangeObject, verb, query string, args ...any) error {
+	query, args, err := sqlx.In(query, args...)
+	if err != nil {
+		return err
+	}
+	var rows []changeRow
+	if err := t.SelectContext(ctx, &rows, query, args...); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		c := r.change()
+		c.At, c.Type, c.Object, c.ObjectID = t.now, string(object)+"."+verb, object, r.ID
+		t.changes = append(t.changes, c)
+	}
+	return nil
+}
+
+// followers of a record, which go with it. What an appointment refers to cannot be
+// deleted.
+var goWith = map[string]map[clinic.ChangeObject]string{
+	"doctor": {
+		clinic.ChangedHours:   `SELECT id, id AS doctor_id, NULL AS made_by_key FROM doctors WHERE id = ?`,
+		clinic.ChangedTimeOff: `SELECT id, doctor_id, NULL AS made_by_key FROM time_off WHERE doctor_id = ?`,
+		clinic.ChangedHold:    `SELECT id, doctor_id, made_by_key FROM holds WHERE doctor_id = ?`,
+	},
+	"patient": {
+		clinic.ChangedHold:          `SELECT id, doctor_id, made_by_key FROM holds WHERE patient_id = ?`,
+		clinic.ChangedWaitlistEntry: `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE patient_id = ?`,
+	},
+	"appointment_type": {
+		clinic.ChangedHold:          `SELECT id, doctor_id, made_by_key FROM holds WHERE type_id = ?`,
+		clinic.ChangedWaitlistEntry: `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE type_id = ?`,
+	},
+	"room": {
+		clinic.ChangedHold: `SELECT id, doctor_id, made_by_key FROM holds WHERE room_id = ?`,
+	},
+}
+
+// noteGone notes what goes with a record that is about to be deleted.
+func (t *tx) noteGone(ctx context.Context, object string, id int64) error {
+	for follower, query := range goWith[object] {
+		if err := t.noteRows(ctx, follower, deleted, query, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ofPatients are the records that tell who somebody is, or what was written of him.
+var ofPatients = map[clinic.ChangeObject]string{
+	clinic.ChangedAppointment:   `SELECT id, doctor_id, made_by_key FROM appointments WHERE patient_id IN (?)`,
+	clinic.ChangedSeries:        `SELECT id, doctor_id, made_by_key FROM appointment_series WHERE patient_id IN (?)`,
+	clinic.ChangedTicket:        `SELECT id, doctor_id, NULL AS made_by_key FROM tickets WHERE patient_id IN (?)`,
+	clinic.ChangedWaitlistEntry: `SELECT id, NULL AS doctor_id, made_by_key FROM waitlist WHERE patient_id IN (?)`,
+	clinic.ChangedHold:          `SELECT id, doctor_id, made_by_key FROM holds WHERE patient_id IN (?)`,
+}
+
+// noteOfPatients notes that whatever refers to patients is about to change.
+func (t *tx) noteOfPatients(ctx context.Context, holds string, ids ...int64) error {
+	for object, query := range ofPatients {
+		verb := updated
+		if object == clinic.ChangedHold {
+			verb = holds
+		}
+		if err := t.noteRows(ctx, object, verb, query, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seriesToo notes the series of appointments that changed: reading one shows its
+// appointments.
+func (t *tx) seriesToo() {
+	noted := map[int64]bool{}
+	for _, c := range t.changes {
+		if c.Object == clinic.ChangedSeries {
+			noted[c.ObjectID] = true
+		}
+	}
+	for _, id := range t.ofSeries {
+		if !noted[id.series] {
+			noted[id.series] = true
+			t.changes = append(t.changes, clinic.RecordChange{
+				At: t.now, Type: "series.updated", Object: clinic.ChangedSeries, ObjectID: id.series, Place: id.place,
+			})
+		}
+	}
+}
+
+type dateOfSeries struct {
+	series int64
+	place  clinic.Place
+}
+
+// maxNoted bounds the rows of one statement.
+const maxNoted = 500
+
+// writeChanges appends what was noted.
+func writeChanges(ctx context.Context, t *tx) error {
+	t.seriesToo()
+	for rest := t.changes; len(rest) > 0; {
+		part := rest[:min(len(rest), maxNoted)]
+		rest = rest[len(part):]
+		args := make([]any, 0, 7*len(part))
+		for _, c := range part {
+			args = append(args, c.At, c.Type, string(c.Object), c.ObjectID, c.Place.DoctorID, c.Place.LeftDoctor, c.Place.MadeBy)
+		}
+		// Safety: the text is a constant and placeholders.
+		_, err := t.ExecContext(ctx, `
+			INSERT INTO changes (at, type, object, object_id, doctor_id, left_doctor, made_by_key)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?)`, len(part)-1), args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxPlaced bounds the changes that are given their places together.
+const maxPlaced = 1000
+
+// PlaceChanges gives committed changes their places in the feed, and makes the
+// messages to webhooks of them, in the same transaction. It answers with whether
+// there may be more. Any number of processes may do it at once; they take turns.
+//
+// Lock order: the feed's head, then changes that nobody else writes any more.
+func (s *Store) PlaceChanges(ctx context.Context) (more bool, err error) {
+	var pending bool
+	if err := s.db.GetContext(ctx, &pending, pendingChangesSQL); err != nil || !pending {
+		return false, translate(ctx, err)
+	}
+	for attempt := 1; ; attempt++ {
+		more, err = s.placeChanges(ctx)
+		if err == nil || attempt == maxAttempts || !isTransient(err) {
+			return more, translate(ctx, err)
+		}
+	}
+}
+
+func (s *Store) placeChanges(ctx context.Context) (more bool, err error) {
+	t, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = t.Rollback() }() // after a commit this does nothing
+	if _, err := t.ExecContext(ctx, `UPDATE change_head SET turns = turns + 1 WHERE id = 1`); err != nil {
+		return false, err
+	}
+	var head int64
+	if err := t.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`); err != nil {
+		return false, err
+	}
+	// A plain read at READ COMMITTED: what is not committed yet is not there, and is
+	// not waited for.
+	var rows []changeRow
+	err = t.SelectContext(ctx, &rows, `SELECT `+changeColumns+` FROM changes WHERE position IS NULL ORDER BY id LIMIT ?`, maxPlaced)
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	ids := make([]int64, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+		rows[i].Position = head + int64(i) + 1
+	}
+	// FIELD is an id's place in the list, from 1.
+	query, args, err := sqlx.In(`UPDATE changes SET position = ? + FIELD(id, ?) WHERE id IN (?)`, head, ids, ids)
+	if err != nil {
+		return false, err
+	}
+	if _, err := t.ExecContext(ctx, query, args...); err != nil {
+		return false, err
+	}
+	if _, err := t.ExecContext(ctx, `UPDATE change_head SET position = ? WHERE id = 1`, head+int64(len(rows))); err != nil {
+		return false, err
+	}
+	if err := s.makeDeliveries(ctx, t, rows); err != nil {
+		return false, err
+	}
+	return len(rows) == maxPlaced, t.Commit()
+}
+
+// ChangesQuery says which changes to read.
+type ChangesQuery struct {
+	After   int64 // position; 0 is the beginning
+	Limit   int
+	Objects []string // kinds; none: every one that the caller may be told of
+	Records bool     // with the records as they are now
+}
+
+// ChangesPage is what ListChanges found.
+type ChangesPage struct {
+	Items []clinic.RecordChange
+	Next  int64 // the position to go on after
+	More  bool
+}
+
+// maxLooked bounds how far one page looks for changes that its caller may see.
+const maxLooked = 20_000
+
+// maxTurns bounds how long one reader gives places to what others have written.
+const maxTurns = 5
+
+// ListChanges reads the next changes that the caller may be told of, of what was
+// committed before it was called. Errors: clinic.CodeValidationFailed (a kind that
+// does not exist, or a position beyond the end).
+func (s *Store) ListChanges(ctx context.Context, q ChangesQuery) (ChangesPage, error) {
+	access := clinic.AccessOf(ctx)
+	told, err := access.Told(q.Objects)
+	if err != nil {
+		return ChangesPage{}, err
+	}
+	backlog := true
+	for turn := 0; backlog && turn < maxTurns; turn++ {
+		if backlog, err = s.PlaceChanges(ctx); err != nil {
+			return ChangesPage{}, err
+		}
+	}
+	p, err := s.readChanges(ctx, q, access.Reach, told)
+	p.More = p.More || backlog
+	if err != nil || !q.Records {
+		return p, translate(ctx, err)
+	}
+	var patients []int64
+	for _, c := range p.Items {
+		patients = append(patients, patientsOf(c.Record)...)
+	}
+	if len(patients) == 0 {
+		return p, nil
+	}
+	return p, s.recordRead(ctx, "change", 0, idsOf(patients, func(id int64) int64 { return id })...)
+}
+
+// readChanges reads a page, and its records, in one snapshot. Index changes_position.
+func (s *Store) readChanges(ctx context.Context, q ChangesQuery, reach clinic.Reach, told []clinic.ChangeObject) (ChangesPage, error) {
+	t, err := s.snapshot(ctx)
+	if err != nil {
+		return ChangesPage{}, err
+	}
+	defer func() { _ = t.Rollback() }() // nothing was changed
+	var head int64
+	if err := t.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`); err != nil {
+		return ChangesPage{}, err
+	}
+	if q.After > head {
+		return ChangesPage{}, clinic.Invalid(clinic.Violation{
+			Parameter: "cursor", Code: "expired", Detail: "is ahead of the feed, which was restored from a backup; start again from the beginning",
+		})
+	}
+	p := ChangesPage{Next: min(head, q.After+maxLooked)}
+	if len(told) > 0 {
+		condition, values := changeReach(reach)
+		query, args, err := sqlx.In(changesSQL(condition), append(append([]any{q.After, p.Next, told}, values...), q.Limit)...)
+		if err != nil {
+			return p, err
+		}
+		var rows []changeRow
+		if err := t.SelectContext(ctx, &rows, query, args...); err != nil {
+			return p, err
+		}
+		for i := range rows {
+			p.Items = append(p.Items, rows[i].change())
+		}
+		if len(rows) == q.Limit {
+			p.Next = rows[len(rows)-1].Position
+		}
+	}
+	p.More = p.Next < head
+	if q.Records {
+		err = s.addRecords(ctx, t, reach, p.Items)
+	}
+	return p, err
+}
+
+// changesSQL reads changes in order, within a bounded range of the index
+// changes_position.
+func changesSQL(condition string) string {
+	return `
+		SELECT ` + changeColumns + `
+		FROM changes
+		WHERE position > ? AND position <= ? AND object IN (?)` + condition + `
+		ORDER BY changes.position
+		LIMIT ?`
+}
+
+// pendingChangesSQL finds whether there are changes without a place. Index
+// changes_position: most of the time there are none, and nobody waits.
+const pendingChangesSQL = `SELECT EXISTS (SELECT 1 FROM changes WHERE position IS NULL)`
+
+// changeReach is the condition for a change to be within reach; Reach.Sees is the
+// same rule.
+//
+// Safety: constants only; every value is an argument. No id is 0.
+func changeReach(r clinic.Reach) (string, []any) {
+	if r.All {
+		return "", nil
+	}
+	return ` AND (object IN ('doctor', 'room', 'appointment_type', 'working_hours', 'time_off', 'closure')
+		OR doctor_id = ? OR left_doctor = ? OR made_by_key = ?)`, []any{r.DoctorID, r.DoctorID, r.KeyID}
+}
+
+// LastChange is the position at which the feed ends.
+func (s *Store) LastChange(ctx context.Context) (int64, error) {
+	var head int64
+	err := s.db.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`)
+	return head, translate(ctx, err)
+}
+
+// PruneChanges deletes changes that are older than an instant and are not the last
+// of their record, and answers with how many: a replay needs the last ones only.
+func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, error) {
+	var gone int64
+	for {
+		var ids []int64
+		// Index changes_age, and of each record the end of changes_object.
+		err := s.db.SelectContext(ctx, &ids, `
+			SELECT c.id
+			FROM changes AS c
+			WHERE c.at < ? AND c.position IS NOT NULL
+			  AND EXISTS (SELECT 1 FROM changes AS later
+			              WHERE later.object = c.object AND later.object_id = c.object_id AND later.id > c.id AND later.position > c.position)
+			LIMIT 1000`, before)
+		if err != nil || len(ids) == 0 {
+			return gone, translate(ctx, err)
+		}
+		query, args, err := sqlx.In(`DELETE FROM changes WHERE id IN (?)`, ids)
+		if err != nil {
+			return gone, err
+		}
+		result, err := s.db.ExecContext(ctx, query, args...)
+		if err != nil {
+			return gone, translate(ctx, err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return gone, err
+		}
+		gone += n
+	}
+}
+
+// changeColumns are those of changeRow.
+const changeColumns = `id, COALESCE(position, 0) AS position, at, type, object, object_id, doctor_id, left_doctor, made_by_key`
+
+// signal wakes whoever waits for something to have happened.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// next is closed when it happens for the next time.
+func (g *signal) next() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ch == nil {
+		g.ch = make(chan struct{})
+	}
+	return g.ch
+}
+
+func (g *signal) give() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ch != nil {
+		close(g.ch)
+		g.ch = nil
+	}
+}
+
+// Changed is closed when this process commits its next change. What other
+// processes change does not close it.
+func (s *Store) Changed() <-chan struct{} { return s.changed.next() }

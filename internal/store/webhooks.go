@@ -1,0 +1,220 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// CreateWebhook has changes sent from now on, and answers with the webhook and its
+// one secret. allowHTTP takes addresses that are not encrypted too. Errors:
+// clinic.CodeValidationFailed.
+func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP bool) (clinic.Webhook, string, error) {
+	if err := w.Check(allowHTTP); err != nil {
+		return w, "", err
+	}
+	// What was committed before gets its place before, and is not sent.
+	for more := true; more; {
+		var err error
+		if more, err = s.PlaceChanges(ctx); err != nil {
+			return w, "", err
+		}
+	}
+	var secret string
+	err := s.inTx(ctx, func(t *tx) error {
+		w.Enabled, w.DisabledReason = true, nil
+		w.Secrets = []clinic.WebhookSecret{clinic.NewWebhookSecret()}
+		w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt = clinic.AccessOf(ctx).Subject, 1, t.now, t.now
+		secret = w.Secrets[0].String()
+		var err error
+		w.ID, err = t.insert(ctx, `
+			INSERT INTO webhooks (url, description, types, enabled, secret, created_by, version, created_at, updated_at)
+			VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+			w.URL, w.Description, list(w.Types), w.Secrets[0][:], w.CreatedBy, w.Version, w.CreatedAt, w.UpdatedAt)
+		if err != nil {
+			return err
+		}
+		t.record(ctx, "webhook", w.ID, 0, nil, w, nil)
+		return nil
+	}, &w, &secret)
+	return w, secret, err
+}
+
+// Webhook reads a webhook. Errors: clinic.ErrWebhookNotFound.
+func (s *Store) Webhook(ctx context.Context, id int64) (clinic.Webhook, error) {
+	var row webhookRow
+	if err := s.db.GetContext(ctx, &row, `SELECT `+webhookColumns+` FROM webhooks WHERE id = ?`, id); err != nil {
+		return clinic.Webhook{}, translate(ctx, notFound(err, clinic.ErrWebhookNotFound))
+	}
+	return row.webhook()
+}
+
+// ListWebhooks reads a page of webhooks by id.
+func (s *Store) ListWebhooks(ctx context.Context, after int64, limit int) (Page[clinic.Webhook], error) {
+	var rows []webhookRow
+	err := s.db.SelectContext(ctx, &rows, `SELECT `+webhookColumns+` FROM webhooks WHERE id > ? ORDER BY id LIMIT ?`, after, limit+1)
+	if err != nil {
+		return Page[clinic.Webhook]{}, translate(ctx, err)
+	}
+	items := make([]clinic.Webhook, len(rows))
+	for i := range rows {
+		if items[i], err = rows[i].webhook(); err != nil {
+			return Page[clinic.Webhook]{}, err
+		}
+	}
+	return page(items, limit), nil
+}
+
+// WebhookUpdate says what to change of a webhook; nil leaves a member as it is.
+type WebhookUpdate struct {
+	URL         *string
+	Description clinic.Change[*string]
+	Types       *[]string
+	Enabled     *bool
+}
+
+// UpdateWebhook changes a webhook. Errors: clinic.ErrWebhookNotFound,
+// clinic.ErrPreconditionFailed, clinic.CodeValidationFailed.
+func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, allowHTTP bool, match Versions) (clinic.Webhook, error) {
+	return s.changeWebhook(ctx, id, match, func(t *tx, w *clinic.Webhook) error {
+		if u.URL != nil {
+			w.URL = *u.URL
+		}
+		if u.Description.Set {
+			w.Description = u.Description.Value
+		}
+		if u.Types != nil {
+			w.Types = *u.Types
+		}
+		if u.Enabled != nil && *u.Enabled != w.Enabled {
+			w.Enabled, w.DisabledReason = *u.Enabled, nil
+			if !w.Enabled {
+				// What waits is not sent later: nobody expects it any more.
+				_, err := t.exec(ctx, `
+					UPDATE webhook_deliveries
+					SET status = 'dead', next_at = NULL, last_at = ?, last_error = 'the webhook was switched off'
+					WHERE webhook_id = ? AND status = 'pending'`, t.now, id)
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return w.Check(allowHTTP)
+	})
+}
+
+// RotateWebhookSecret gives a webhook a new secret, and answers with it. Messages are
+// signed with the old one too for clinic.SecretOverlap. Errors:
+// clinic.ErrWebhookNotFound.
+func (s *Store) RotateWebhookSecret(ctx context.Context, id int64) (clinic.Webhook, string, error) {
+	var w clinic.Webhook
+	var secret string
+	err := s.inTx(ctx, func(t *tx) error {
+		var err error
+		w, err = s.writeWebhook(ctx, t, id, nil, func(t *tx, w *clinic.Webhook) error {
+			fresh := clinic.NewWebhookSecret()
+			secret = fresh.String()
+			_, err := t.exec(ctx, `UPDATE webhooks SET secret = ?, old_secret = ?, old_until = ? WHERE id = ?`,
+				fresh[:], w.Secrets[0][:], t.now.Add(clinic.SecretOverlap), id)
+			return err
+		})
+		return err
+	}, &w, &secret)
+	return w, secret, err
+}
+
+// DeleteWebhook deletes a webhook and its messages. Errors:
+// clinic.ErrWebhookNotFound, clinic.ErrPreconditionFailed.
+func (s *Store) DeleteWebhook(ctx context.Context, id int64, match Versions) error {
+	return s.inTx(ctx, func(t *tx) error {
+		w, err := lockWebhook(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(w.Version); err != nil {
+			return err
+		}
+		t.record(ctx, "webhook", id, 0, w, nil, nil)
+		_, err = t.exec(ctx, `DELETE FROM webhooks WHERE id = ?`, id)
+		return err
+	})
+}
+
+func (s *Store) changeWebhook(ctx context.Context, id int64, match Versions, change func(*tx, *clinic.Webhook) error) (clinic.Webhook, error) {
+	var w clinic.Webhook
+	err := s.inTx(ctx, func(t *tx) error {
+		var err error
+		w, err = s.writeWebhook(ctx, t, id, match, change)
+		return err
+	}, &w)
+	return w, err
+}
+
+// writeWebhook changes a webhook under its lock.
+func (s *Store) writeWebhook(ctx context.Context, t *tx, id int64, match Versions, change func(*tx, *clinic.Webhook) error) (clinic.Webhook, error) {
+	w, err := lockWebhook(ctx, t, id)
+	if err != nil {
+		return w, err
+	}
+	if err := match.check(w.Version); err != nil {
+		return w, err
+	}
+	before := w
+	if err := change(t, &w); err != nil {
+		return w, err
+	}
+	w.Version++
+	w.UpdatedAt = t.now
+	t.record(ctx, "webhook", id, 0, before, w, nil)
+	_, err = t.exec(ctx, `
+		UPDATE webhooks
+		SET url = ?, description = ?, types = ?, enabled = ?, disabled_reason = ?, version = ?, updated_at = ?
+		WHERE id = ?`, w.URL, w.Description, list(w.Types), w.Enabled, w.DisabledReason, w.Version, w.UpdatedAt, id)
+	return w, err
+}
+
+// Primary key; exclusive lock on the row. Errors: clinic.ErrWebhookNotFound.
+func lockWebhook(ctx context.Context, t *tx, id int64) (clinic.Webhook, error) {
+	var row webhookRow
+	if err := t.GetContext(ctx, &row, `SELECT `+webhookColumns+` FROM webhooks WHERE id = ? FOR UPDATE`, id); err != nil {
+		return clinic.Webhook{}, notFound(err, clinic.ErrWebhookNotFound)
+	}
+	return row.webhook()
+}
+
+// webhookColumns are those of webhookRow.
+const webhookColumns = `id, url, description, types, enabled, disabled_reason, secret, old_secret, old_until, created_by, version, created_at, updated_at`
+
+type webhookRow struct {
+	ID             int64      `db:"id"`
+	URL            string     `db:"url"`
+	Description    *string    `db:"description"`
+	Types          []byte     `db:"types"` // JSON
+	Enabled        bool       `db:"enabled"`
+	DisabledReason *string    `db:"disabled_reason"`
+	Secret         []byte     `db:"secret"`
+	OldSecret      []byte     `db:"old_secret"`
+	OldUntil       *time.Time `db:"old_until"`
+	CreatedBy      string     `db:"created_by"`
+	Version        int64      `db:"version"`
+	CreatedAt      time.Time  `db:"created_at"`
+	UpdatedAt      time.Time  `db:"updated_at"`
+}
+
+func (r *webhookRow) webhook() (clinic.Webhook, error) {
+	w := clinic.Webhook{
+		ID: r.ID, URL: r.URL, Description: r.Description, Enabled: r.Enabled, DisabledReason: r.DisabledReason,
+		Secrets: []clinic.WebhookSecret{clinic.WebhookSecret(r.Secret)}, CreatedBy: r.CreatedBy, Version: r.Version,
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	return w, json.Unmarshal(r.Types, &w.Types)
+}
+
+// signedUntil adds the old secret while messages are signed with it too.
+func (r *webhookRow) signedUntil(now time.Time, w *clinic.Webhook) {
+	if r.OldUntil != nil && now.Before(*r.OldUntil) {
+		w.Secrets = append(w.Secrets, clinic.WebhookSecret(r.OldSecret))
+	}
+}
