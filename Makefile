@@ -21,6 +21,7 @@ TESTARGS  ?=
 GOLANGCI_VERSION    := v2.15.0
 ACTIONLINT_VERSION  := v1.7.12
 GOVULNCHECK_VERSION := v1.9.0
+OASDIFF_VERSION     := v1.35.0
 SCALAR_VERSION      := 1.46.4
 SCALAR_SHA256       := 81b8d2bdab4a42ab81465386441b9a0f928b68631364360f00e8cce620cc1efb
 
@@ -31,6 +32,7 @@ TOOLS       := $(abspath .tools)
 GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 ACTIONLINT  := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)/actionlint
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
+OASDIFF     := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)/oasdiff
 PROFILE     := $(TOOLS)/cover.out
 COVER_MIN   := 85.0
 GEN         := gen
@@ -188,6 +190,35 @@ docs-assets: ## fetch the pinned Scalar again into internal/server/docs
 	@gzip -n9 < $(TOOLS)/scalar/package/dist/browser/standalone.js > internal/server/docs/scalar.js.gz
 	@echo "internal/server/docs/scalar.js.gz is Scalar $(SCALAR_VERSION)"
 
+.PHONY: check-breaking
+check-breaking: $(OASDIFF) ## fail when openapi.yaml breaks who builds on the newest release
+	@OASDIFF=$(OASDIFF) $(GO) test -count=1 -tags oasdiff -run TestGate ./internal/publish
+	@$(GO) run ./internal/publish -oasdiff $(OASDIFF) check
+
+.PHONY: publish
+publish: $(OASDIFF) ## site/: the contract as a static site that opens without a network
+	@$(GO) run ./internal/publish -oasdiff $(OASDIFF) site
+
+# The mock server stands apart from gen/, which every run of CI installs.
+MOCK := internal/publish/conformance/node_modules/.package-lock.json
+
+.PHONY: mock
+mock: $(MOCK) ## a mock server for partners, from the examples in openapi.yaml
+	@cd internal/publish/conformance && npm run --silent mock
+
+.PHONY: check-mock
+check-mock: $(MOCK) ## start the mock server and see that it answers
+	@.ci/mock
+
+$(MOCK): internal/publish/conformance/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
+	@echo "installing the mock server into internal/publish/conformance/node_modules"
+	@cd internal/publish/conformance && npm ci --no-progress && touch node_modules/.package-lock.json
+
+.PHONY: release-spec
+release-spec: go-present ## keep openapi.yaml as the release of its version (FORCE=1 replaces one)
+	@$(GO) run ./internal/publish $(if $(FORCE),-force) release
+
 ##@ Care
 
 .PHONY: fmt
@@ -214,7 +245,7 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
-	rm -rf bin .tools gen/node_modules gen/typescript/dist
+	rm -rf bin site .tools gen/node_modules gen/typescript/dist internal/publish/conformance/node_modules
 
 $(GOLANGCI): | go-present
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into .tools (first time: minutes)"
@@ -223,6 +254,10 @@ $(GOLANGCI): | go-present
 $(ACTIONLINT): | go-present
 	@echo "installing actionlint $(ACTIONLINT_VERSION) into .tools"
 	@GOBIN=$(@D) $(GO) install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+
+$(OASDIFF): | go-present
+	@echo "installing oasdiff $(OASDIFF_VERSION) into .tools"
+	@GOBIN=$(@D) $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 
 $(GOVULNCHECK): | go-present
 	@echo "installing govulncheck $(GOVULNCHECK_VERSION) into .tools"

@@ -134,6 +134,27 @@ ever, unless set. Run it from cron, as the user mems_migrate:
 			runRetain,
 		},
 		{
+			"conformance", "Hold a server, or a partner's client, to the contract",
+			"mems conformance --url URL [--key KEY] [--doctor ID] [--junit FILE] | --proxy ADDRESS --upstream URL [--probe]",
+			`  --url       books, moves and cancels at a test installation, and holds every answer
+              to the contract. It leaves two patients, a doctor and cancelled visits.
+  --key       the API key to use, where the server wants one
+  --doctor    a doctor with working hours to book with; without it, one is added,
+              which takes a manager's key
+  --junit     write the result to a file too, for a CI system
+
+  --proxy     listen here, pass everything on to --upstream, and tell at the end what
+              the client did that is against the contract, or unwise
+  --probe     add a member that no client knows to each answer, as a later version
+              may: a client that breaks on it would break then
+
+Exits with 1 when anything is against the contract:
+
+    mems conformance --url https://staging.example.org --key "$KEY"
+    mems conformance --proxy 127.0.0.1:9000 --upstream https://staging.example.org`,
+			runConformance,
+		},
+		{
 			"version", "Say which version this is", "mems version",
 			`Prints the version, the commit it was built from, and the Go version: what a
 report of a fault should begin with.`,
@@ -180,7 +201,7 @@ func printHelp(w io.Writer) {
 	var b strings.Builder
 	b.WriteString("MEMS keeps the appointments of an outpatient clinic, and never books anybody twice.\n\n    mems COMMAND\n\nCommands (\"mems help COMMAND\" says more):\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
+		fmt.Fprintf(&b, "  %-11s %s\n", c.name, c.summary)
 	}
 	b.WriteString("\nTry it out: \"mems serve\", then \"mems demo\" in a second terminal.\n\nConfiguration, by environment variables or, all but MEMS_DATABASE_URL, by flags\n(--http-addr for MEMS_HTTP_ADDR, and so on):\n\n")
 	for _, s := range settings() {

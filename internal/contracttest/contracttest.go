@@ -15,48 +15,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-
 	"mems/gen/api"
+	"mems/internal/conformance"
 )
 
 // Client sends requests to one server. It is safe for concurrent use.
 type Client struct {
-	t          testing.TB
-	base       string
-	doc        *openapi3.T
-	operations []operation
-	http       *http.Client
-	header     http.Header // sent with every request
+	t        testing.TB
+	base     string
+	contract *conformance.Contract
+	http     *http.Client
+	header   http.Header // sent with every request
 	// Allow5xx accepts 503 answers: for tests that take the database away.
 	// Otherwise a 5xx fails the test.
 	Allow5xx bool
 }
 
-type operation struct {
-	method   string
-	segments []string
-	route    *routers.Route
-}
-
 // New makes a client for the server at base, such as http://127.0.0.1:8080.
 func New(t testing.TB, base string) *Client {
 	t.Helper()
-	doc, err := api.GetSpec()
+	contract, err := conformance.NewContract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{t: t, base: base, doc: doc}
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			c.operations = append(c.operations, operation{
-				method: method, segments: strings.Split(path, "/"),
-				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-			})
-		}
-	}
+	c := &Client{t: t, base: base, contract: contract}
 	transport := &http.Transport{MaxIdleConnsPerHost: 128}
 	t.Cleanup(transport.CloseIdleConnections)
 	c.http = &http.Client{
@@ -168,97 +150,13 @@ func readBody(answer *http.Response) ([]byte, error) {
 // check holds the answer to the contract.
 func (c *Client) check(request *http.Request, r *Response) {
 	c.t.Helper()
-	fail := func(format string, args ...any) {
-		c.t.Helper()
-		c.t.Errorf(request.Method+" "+request.URL.Path+" answered "+http.StatusText(r.Status)+" off the contract: "+format+"\n%s", append(args, r.Body)...)
-	}
+	faults := c.contract.CheckAnswer(request, conformance.Answer{Status: r.Status, Header: r.Header, Body: r.Body})
 	if r.Status >= 500 && (!c.Allow5xx || r.Status != http.StatusServiceUnavailable) {
-		fail("a fault of the server")
+		faults = append(faults, "a fault of the server")
 	}
-	if r.Status >= 400 {
-		if got := r.Header.Get("Content-Type"); got != "application/problem+json" {
-			fail("media type %q", got)
-		}
+	for _, fault := range faults {
+		c.t.Errorf("%s %s answered %s off the contract: %s\n%s", request.Method, request.URL.Path, http.StatusText(r.Status), fault, r.Body)
 	}
-	if r.Header.Get("X-Request-ID") == "" {
-		fail("no X-Request-ID")
-	}
-	if request.Method == http.MethodHead {
-		if len(r.Body) > 0 {
-			fail("a body")
-		}
-		return
-	}
-	if r.Status >= 400 { // the router's own answers are problem documents too
-		c.checkProblem(request, r, fail)
-	}
-	route := c.find(request)
-	if route == nil {
-		return
-	}
-	input := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, Route: route},
-		Status:                 r.Status, Header: r.Header,
-		Options: &openapi3filter.Options{
-			IncludeResponseStatus: true, MultiError: true,
-			// Pages and the contract itself have no schema worth checking.
-			ExcludeResponseBody: !strings.Contains(r.Header.Get("Content-Type"), "json"),
-		},
-	}
-	input.SetBodyBytes(r.Body)
-	if err := openapi3filter.ValidateResponse(request.Context(), input); err != nil {
-		fail("%v", err)
-	}
-}
-
-// checkProblem holds a problem document to what a schema cannot say: it agrees
-// with the answer that it is in, and its type is one of the contract's.
-func (c *Client) checkProblem(request *http.Request, r *Response, fail func(string, ...any)) {
-	var p map[string]any
-	if err := json.Unmarshal(r.Body, &p); err != nil {
-		fail("%v", err)
-		return
-	}
-	if err := c.doc.Components.Schemas["Problem"].Value.VisitJSON(p); err != nil {
-		fail("%v", err)
-	}
-	slugs := c.doc.Components.Schemas["ProblemSlug"].Value
-	if err := slugs.VisitJSON(r.Type()); err != nil {
-		fail("type %q is not one of the contract's", r.Type())
-	}
-	if p["status"] != float64(r.Status) || p["request_id"] != r.Header.Get("X-Request-ID") {
-		fail("status %v and request_id %v are not the answer's", p["status"], p["request_id"])
-	}
-	if path, _ := p["instance"].(string); path == "" || !strings.HasPrefix(request.URL.EscapedPath(), path) {
-		fail("instance %v is not the request's path", p["instance"])
-	}
-	if (r.Type() == "validation-failed") != (p["errors"] != nil) {
-		fail("errors go with validation-failed, and with nothing else")
-	}
-}
-
-// find is the operation that a request is for; a path without parameters wins.
-func (c *Client) find(request *http.Request) *routers.Route {
-	path := strings.Split(request.URL.EscapedPath(), "/")
-	var found *routers.Route
-	for _, op := range c.operations {
-		if op.method != request.Method || len(op.segments) != len(path) {
-			continue
-		}
-		matches, literal := true, true
-		for i, segment := range op.segments {
-			if strings.HasPrefix(segment, "{") {
-				literal = false
-				matches = matches && path[i] != ""
-			} else {
-				matches = matches && segment == path[i]
-			}
-		}
-		if matches && (literal || found == nil) {
-			found = op.route
-		}
-	}
-	return found
 }
 
 // Get sends a GET; query values are name, value, name, value, ...

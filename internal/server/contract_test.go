@@ -115,5 +115,8 @@ func TestArchitecture(t *testing.T) {
 	forbid("localdb", deps("mems/internal/localdb"), "mems/internal/clinic", "mems/internal/store", "mems/internal/server", "mems/gen")
 	forbid("server", imports("mems/internal/server"), "github.com/jmoiron/sqlx", "github.com/go-sql-driver", "database/sql", "mems/internal/localdb", "mems/db")
 	forbid("server", deps("mems/internal/server"), "mems/internal/telemetry", "github.com/prometheus", "go.opentelemetry.io")
+	forbid("server", deps("mems/internal/server"), "mems/internal/conformance", "mems/internal/publish")
+	forbid("conformance", imports("mems/internal/conformance"), "mems/internal/store", "mems/internal/localdb", "mems/internal/contracttest", "github.com/labstack")
+	forbid("cmd", deps("mems/cmd/mems"), "mems/internal/publish", "mems/internal/contracttest", "github.com/yuin/goldmark")
 	forbid("cmd", imports("mems/cmd/mems"), "github.com/jmoiron/sqlx", "github.com/go-sql-driver", "github.com/labstack")
 }

@@ -10,10 +10,10 @@ import (
 
 var errFormat = errors.New("does not have the format")
 
-// useFormats gives the contract's string formats their meaning, by the parsers
+// UseFormats gives the contract's string formats their meaning, by the parsers
 // of the domain. Without this kin-openapi does not check e-mail addresses at
 // all, and takes 1990-02-31 for a date.
-func useFormats(doc *openapi3.T) {
+func UseFormats(doc *openapi3.T) {
 	set := func(name string, ok func(string) bool) {
 		doc.SetStringFormatValidator(name, openapi3.NewCallbackValidator(func(s string) error {
 			if !ok(s) {

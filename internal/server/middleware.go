@@ -135,7 +135,7 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 		AllowHeaders: []string{
 			echo.HeaderContentType, echo.HeaderAuthorization, headerAPIKey, headerIdempotencyKey, "If-Match", headerRequestID, "MEMS-Actor",
 		},
-		ExposeHeaders: []string{"ETag", echo.HeaderLocation, headerRequestID, "Retry-After", "RateLimit", "RateLimit-Policy"},
+		ExposeHeaders: []string{"ETag", echo.HeaderLocation, headerRequestID, "Retry-After", "RateLimit", "RateLimit-Policy", "Deprecation", "Sunset", "Link"},
 		MaxAge:        600,
 	})
 }

@@ -114,7 +114,7 @@ var problemPage = template.Must(template.New("problems").Parse(`<!doctype html>
 <h1>{{.Title}}</h1>
 {{if .All}}<p>Every error of this API is a problem document (RFC 9457). Its <code>type</code> is one of these and never changes its meaning.</p>{{end}}
 {{range .Problems}}<section id="{{.Slug}}">
-{{if $.All}}<h2><a href="/problems/{{.Slug}}">{{.Name}}</a></h2>{{end}}
+{{if $.All}}<h2><a href="/problems/{{.Slug}}">{{.Title}}</a></h2>{{end}}
 <p class="type"><code>/problems/{{.Slug}}</code> <span class="status">{{.Status}} {{.StatusText}}</span></p>
 <p>{{.Explanation}}</p>
 <p class="next"><strong>What to do:</strong> {{.Next}}</p>
@@ -125,20 +125,13 @@ var problemPage = template.Must(template.New("problems").Parse(`<!doctype html>
 `))
 
 func renderProblems(types []problemType, title string) ([]byte, error) {
-	type row struct {
-		Slug, Name, StatusText, Explanation, Next string
-		Status                                    int
-	}
 	data := struct {
 		Title    string
 		All      bool
-		Problems []row
+		Problems []ProblemType
 	}{Title: title, All: len(types) > 1}
 	for _, t := range types {
-		data.Problems = append(data.Problems, row{
-			Slug: string(t.slug), Name: t.title, Status: t.status, StatusText: http.StatusText(t.status),
-			Explanation: t.explanation, Next: t.detail,
-		})
+		data.Problems = append(data.Problems, t.public())
 	}
 	var page bytes.Buffer
 	err := problemPage.Execute(&page, data)

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 	"golang.org/x/time/rate"
 
@@ -80,6 +81,15 @@ type Server struct {
 // New builds a Server. It fails when any operation of the contract would be
 // served without a validator.
 func New(cfg Config) (*Server, error) {
+	doc, err := api.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded contract: %w", err)
+	}
+	return newWith(cfg, doc)
+}
+
+// newWith is New with a contract that a test may have altered.
+func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if cfg.Store == nil || cfg.Zone == nil || cfg.Log == nil {
 		return nil, errors.New("server: Store, Zone and Log are required")
 	}
@@ -95,11 +105,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
-	doc, err := api.GetSpec()
-	if err != nil {
-		return nil, fmt.Errorf("read the embedded contract: %w", err)
-	}
-	useFormats(doc)
+	UseFormats(doc)
 	validators, err := newValidators(doc, cfg.MaxBodyBytes)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type validator struct {
 	maxBody  int64
 	needs    clinic.Permission
 	once     bool // takes an Idempotency-Key
+	goes     *deprecation
 }
 
 func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
@@ -56,6 +57,9 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 			}
 			var err error
 			if v.needs, err = permissionOf(op); err != nil {
+				return nil, err
+			}
+			if v.goes, err = deprecationOf(method, path, op); err != nil {
 				return nil, err
 			}
 			for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
@@ -97,7 +101,7 @@ func mediaTypes(content openapi3.Content) []string {
 func (vs validators) middlewares(s *Server) map[string][]echo.MiddlewareFunc {
 	m := map[string][]echo.MiddlewareFunc{}
 	for id, v := range vs {
-		m[id] = []echo.MiddlewareFunc{s.authorise(id, v.needs), v.middleware(s)}
+		m[id] = []echo.MiddlewareFunc{v.goes.announce(s.authorise(id, v.needs)), v.middleware(s)}
 	}
 	return m
 }

@@ -21,7 +21,7 @@ func FuzzValidator(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	useFormats(doc)
+	UseFormats(doc)
 	vs, err := newValidators(doc, 4<<10)
 	if err != nil {
 		f.Fatal(err)

@@ -1,0 +1,210 @@
+// Package conformance holds others to the contract: a server that is to answer
+// as openapi.yaml says, and a partner's client that is to ask as it says.
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+
+	"mems/gen/api"
+	"mems/internal/server"
+)
+
+// Contract is openapi.yaml, ready to hold requests and answers to. It is safe
+// for concurrent use.
+type Contract struct {
+	doc        *openapi3.T
+	operations []operation
+}
+
+type operation struct {
+	method   string
+	segments []string
+	route    *routers.Route
+}
+
+// Answer is what a server answered.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// NewContract reads the contract that this program was built with.
+func NewContract() (*Contract, error) {
+	doc, err := api.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded contract: %w", err)
+	}
+	server.UseFormats(doc)
+	c := &Contract{doc: doc}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			c.operations = append(c.operations, operation{
+				method: method, segments: strings.Split(path, "/"),
+				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+			})
+		}
+	}
+	return c, nil
+}
+
+// Version is info.version of the contract.
+func (c *Contract) Version() string { return c.doc.Info.Version }
+
+// find is the operation that a request is for, with the path's parameters; a
+// path without parameters wins.
+func (c *Contract) find(request *http.Request) (*routers.Route, map[string]string) {
+	path := strings.Split(request.URL.EscapedPath(), "/")
+	var found *routers.Route
+	var parameters map[string]string
+	for _, op := range c.operations {
+		if op.method != request.Method || len(op.segments) != len(path) {
+			continue
+		}
+		values := map[string]string{}
+		matches := true
+		for i, segment := range op.segments {
+			if name, ok := strings.CutPrefix(segment, "{"); ok {
+				value, err := url.PathUnescape(path[i])
+				values[strings.TrimSuffix(name, "}")] = value
+				matches = matches && path[i] != "" && err == nil
+			} else {
+				matches = matches && segment == path[i]
+			}
+		}
+		if matches && (len(values) == 0 || found == nil) {
+			found, parameters = op.route, values
+		}
+	}
+	return found, parameters
+}
+
+// CheckAnswer says what of an answer is not as the contract has it.
+func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
+	var faults []string
+	fail := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if got := a.Header.Get("Content-Type"); a.Status >= 400 && got != "application/problem+json" {
+		fail("media type %q", got)
+	}
+	if a.Header.Get("X-Request-ID") == "" {
+		fail("no X-Request-ID")
+	}
+	if request.Method == http.MethodHead {
+		if len(a.Body) > 0 {
+			fail("a body")
+		}
+		return faults
+	}
+	if a.Status >= 400 { // the router's own answers are problem documents too
+		c.checkProblem(request, a, fail)
+	}
+	route, _ := c.find(request)
+	if route == nil {
+		return faults
+	}
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, Route: route},
+		Status:                 a.Status, Header: a.Header,
+		Options: &openapi3filter.Options{
+			IncludeResponseStatus: true, MultiError: true,
+			// Pages and the contract itself have no schema worth checking.
+			ExcludeResponseBody: !strings.Contains(a.Header.Get("Content-Type"), "json"),
+		},
+	}
+	input.SetBodyBytes(a.Body)
+	if err := openapi3filter.ValidateResponse(request.Context(), input); err != nil {
+		fail("%v", err)
+	}
+	return faults
+}
+
+// checkProblem holds a problem document to what a schema cannot say: it agrees
+// with the answer that it is in, and its type is one of the contract's.
+func (c *Contract) checkProblem(request *http.Request, a Answer, fail func(string, ...any)) {
+	var p map[string]any
+	if err := json.Unmarshal(a.Body, &p); err != nil {
+		fail("%v", err)
+		return
+	}
+	if err := c.doc.Components.Schemas["Problem"].Value.VisitJSON(p); err != nil {
+		fail("%v", err)
+	}
+	kind, _ := p["type"].(string)
+	slug := strings.TrimPrefix(kind, "/problems/")
+	if err := c.doc.Components.Schemas["ProblemSlug"].Value.VisitJSON(slug); err != nil {
+		fail("type %q is not one of the contract's", kind)
+	}
+	if p["status"] != float64(a.Status) || p["request_id"] != a.Header.Get("X-Request-ID") {
+		fail("status %v and request_id %v are not the answer's", p["status"], p["request_id"])
+	}
+	if path, _ := p["instance"].(string); path == "" || !strings.HasPrefix(request.URL.EscapedPath(), path) {
+		fail("instance %v is not the request's path", p["instance"])
+	}
+	if (slug == "validation-failed") != (p["errors"] != nil) {
+		fail("errors go with validation-failed, and with nothing else")
+	}
+}
+
+// checkRequest says what of a request is not as the contract has it.
+func (c *Contract) checkRequest(ctx context.Context, route *routers.Route, parameters map[string]string, request *http.Request, body []byte) []string {
+	var faults []string
+	query := request.URL.Query()
+	for name := range query {
+		known := slices.ContainsFunc(slices.Concat(route.PathItem.Parameters, route.Operation.Parameters), func(p *openapi3.ParameterRef) bool {
+			return p.Value.In == openapi3.ParameterInQuery && p.Value.Name == name
+		})
+		if !known {
+			faults = append(faults, fmt.Sprintf("the query parameter %q is not one of the contract's", name))
+		}
+	}
+	copied := request.Clone(ctx)
+	copied.Body = io.NopCloser(bytes.NewReader(body))
+	err := openapi3filter.ValidateRequest(ctx, &openapi3filter.RequestValidationInput{
+		Request: copied, PathParams: parameters, QueryParams: query, Route: route,
+		Options: &openapi3filter.Options{
+			MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+			SchemaValidationOptions: c.doc.GetSchemaValidationOptions(),
+		},
+	})
+	return append(faults, reasons(err)...)
+}
+
+// reasons takes an error of the validator apart.
+func reasons(err error) []string {
+	var many openapi3.MultiError
+	var request *openapi3filter.RequestError
+	var schema *openapi3.SchemaError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &request) && request.Err != nil && request.Parameter == nil:
+		return reasons(request.Err)
+	case errors.As(err, &many) && request == nil:
+		var all []string
+		for _, one := range many {
+			all = append(all, reasons(one)...)
+		}
+		return all
+	case errors.As(err, &schema):
+		where := "/" + strings.Join(schema.JSONPointer(), "/")
+		if request != nil && request.Parameter != nil {
+			where = request.Parameter.Name
+		}
+		return []string{where + ": " + schema.Reason}
+	default:
+		return []string{err.Error()}
+	}
+}

@@ -1,0 +1,170 @@
+//go:build oasdiff
+
+// These need the pinned oasdiff: `make check-breaking` builds it, sets OASDIFF
+// and runs them.
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+type object = map[string]any
+
+// in walks into a contract.
+func in(doc object, names ...string) object {
+	for _, name := range names {
+		doc = doc[name].(object)
+	}
+	return doc
+}
+
+// deprecate marks an operation or a member.
+func deprecate(at object, sunset string) {
+	at["deprecated"], at["x-deprecated-at"], at["x-sunset"] = true, "2019-01-01", sunset
+}
+
+// TestGate plants changes into the contract and sees which of them pass.
+func TestGate(t *testing.T) {
+	t.Parallel()
+	rooms := func(doc object) object { return in(doc, "paths", "/rooms", "post") }
+	member := func(doc object) object { return in(doc, "components", "schemas", "RoomCreate", "properties", "name") }
+	drop := func(doc object) {
+		delete(in(doc, "components", "schemas", "RoomCreate", "properties"), "name")
+		in(doc, "components", "schemas", "RoomCreate")["required"] = []any{}
+	}
+	cases := []struct {
+		name         string
+		released     func(object) // what the released contract had
+		changed      func(object)
+		minor, major string // what the refusal says; empty: it passes
+	}{
+		{name: "nothing"},
+		{
+			name:    "a new operation",
+			changed: func(doc object) { in(doc, "paths")["/more"] = in(doc, "paths", "/healthz") },
+		},
+		{
+			name: "an enum value is gone",
+			changed: func(doc object) {
+				s := in(doc, "components", "schemas", "CancellationReason")
+				s["enum"] = s["enum"].([]any)[1:]
+			},
+			minor: "enum-value-removed",
+		},
+		{
+			name: "a member is required",
+			changed: func(doc object) {
+				s := in(doc, "components", "schemas", "PatientCreate")
+				s["required"] = append(s["required"].([]any), "phone")
+			},
+			minor: "request-property-became-required",
+		},
+		{
+			name:    "a path is gone without notice",
+			changed: func(doc object) { delete(in(doc, "paths"), "/queue") },
+			minor:   "api-path-removed-without-deprecation", major: "api-path-removed-without-deprecation",
+		},
+		{
+			name:     "an operation is gone before its sunset",
+			released: func(doc object) { deprecate(rooms(doc), "2099-01-01") },
+			changed:  func(doc object) { delete(in(doc, "paths", "/rooms"), "post") },
+			minor:    "api-removed-before-sunset", major: "api-removed-before-sunset",
+		},
+		{
+			name:     "an operation is gone after its sunset",
+			released: func(doc object) { deprecate(rooms(doc), "2020-01-01") },
+			changed:  func(doc object) { delete(in(doc, "paths", "/rooms"), "post") },
+			minor:    "after its sunset",
+		},
+		{
+			name:    "a member is gone without notice",
+			changed: drop,
+			minor:   "request-property-removed", major: "request-property-removed",
+		},
+		{
+			name:     "a member is gone after its sunset",
+			released: func(doc object) { deprecate(member(doc), "2020-01-01") },
+			changed:  drop,
+			minor:    "request-property-removed",
+		},
+		{
+			name:    "a sunset too near",
+			changed: func(doc object) { deprecate(rooms(doc), "2020-01-01") },
+			minor:   "sunset-date-too-small", major: "sunset-date-too-small",
+		},
+		{
+			name:    "a deprecation without a date",
+			changed: func(doc object) { rooms(doc)["deprecated"] = true },
+			minor:   "sunset-missing", major: "sunset-missing",
+		},
+		{
+			name:    "a deprecation with notice",
+			changed: func(doc object) { deprecate(rooms(doc), "2099-01-01") },
+		},
+	}
+	for _, c := range cases {
+		for version, want := range map[string]string{"1.1.0": c.minor, "2.0.0": c.major} {
+			t.Run(c.name+" in "+version, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				if err := os.Mkdir(filepath.Join(dir, "released"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				contract, err := os.ReadFile("../../openapi.yaml")
+				if err != nil {
+					t.Fatal(err)
+				}
+				write := func(path, version string, edits ...func(object)) {
+					var doc object
+					if err := yaml.Unmarshal(contract, &doc); err != nil {
+						t.Fatal(err)
+					}
+					in(doc, "info")["version"] = version
+					for _, edit := range edits {
+						if edit != nil {
+							edit(doc)
+						}
+					}
+					data, err := yaml.Marshal(doc)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(dir, path), data, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				write("released/1.0.0.yaml", "1.0.0", c.released)
+				write("new.yaml", version, c.released, c.changed)
+				var out strings.Builder
+				err = check(t.Context(), os.Getenv("OASDIFF"), filepath.Join(dir, "new.yaml"), filepath.Join(dir, "released"), &out)
+				switch {
+				case want == "" && err != nil:
+					t.Errorf("refused: %v\n%s", err, &out)
+				case want != "" && (err == nil || !strings.Contains(out.String(), want)):
+					t.Errorf("%v, want a refusal for %s\n%s", err, want, &out)
+				}
+			})
+		}
+	}
+}
+
+// An older version than the released one, and an empty folder, are told as such.
+func TestGateNeedsARelease(t *testing.T) {
+	dir := t.TempDir()
+	if err := check(t.Context(), os.Getenv("OASDIFF"), "../../openapi.yaml", dir, io.Discard); err == nil || !strings.Contains(err.Error(), "make release-spec") {
+		t.Errorf("without a release: %v", err)
+	}
+	contract := "openapi: 3.0.3\ninfo: {title: x, version: 9.0.0}\npaths: {}\n"
+	if err := os.WriteFile(filepath.Join(dir, "9.0.0.yaml"), []byte(contract), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(t.Context(), os.Getenv("OASDIFF"), "../../openapi.yaml", dir, io.Discard); err == nil || !strings.Contains(err.Error(), "older") {
+		t.Errorf("an older contract: %v", err)
+	}
+}

@@ -1,0 +1,46 @@
+// Command publish keeps what is promised to those who build on the contract:
+// it refuses changes that would break them, keeps every released contract, and
+// builds the site that tells of it. README.md says how a release is made.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+// What the commands read and write, from the repository's root.
+const (
+	contractFile = "openapi.yaml"
+	releasedDir  = "internal/publish/released"
+)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+		_, _ = fmt.Fprintf(os.Stderr, "publish: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run is main without its process.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("publish", flag.ContinueOnError)
+	oasdiff := flags.String("oasdiff", "", "the oasdiff program")
+	force := flags.Bool("force", false, "release: replace a released contract of the same version")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch flags.Arg(0) {
+	case "check":
+		return check(ctx, *oasdiff, contractFile, releasedDir, out)
+	case "site":
+		diff := func(base, revision spec) (changes, error) { return compare(ctx, *oasdiff, base, revision) }
+		return buildSite(".", "site", diff, out)
+	case "release":
+		return release(contractFile, releasedDir, *force, out)
+	default:
+		return fmt.Errorf("say check, release or site, not %q", flags.Arg(0))
+	}
+}

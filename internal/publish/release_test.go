@@ -1,0 +1,81 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// writeSpec writes a small contract.
+func writeSpec(t *testing.T, path, version, title string) {
+	t.Helper()
+	text := "openapi: 3.0.3\ninfo:\n  title: " + title + "\n  version: " + version + "\npaths: {}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What was released stays as it is, unless it is said twice.
+func TestReleaseKeepsWhatWasReleased(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	contract := filepath.Join(dir, "contract")
+	released := filepath.Join(dir, "released")
+	if err := os.Mkdir(released, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	content := func(want string) {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(released, "1.2.0.yaml"))
+		if err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%v: %s, want %s", err, data, want)
+		}
+	}
+	writeSpec(t, contract, "1.2.0", "first")
+	for range 2 { // the same again is fine
+		if err := release(contract, released, false, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeSpec(t, contract, "1.2.0", "second")
+	if err := release(contract, released, false, io.Discard); err == nil || !strings.Contains(err.Error(), "FORCE=1") {
+		t.Errorf("another contract of the same version: %v", err)
+	}
+	content("first")
+	if err := release(contract, released, true, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	content("second")
+}
+
+// Versions are ordered as numbers, and a file says what it holds.
+func TestReleasedSpecs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, version := range []string{"1.10.0", "1.9.0", "0.1.0"} {
+		writeSpec(t, filepath.Join(dir, version+".yaml"), version, "x")
+	}
+	specs, err := releasedSpecs(dir)
+	if err != nil || len(specs) != 3 || specs[0].version != "0.1.0" || specs[2].version != "1.10.0" {
+		t.Errorf("%v: %v", err, specs)
+	}
+	writeSpec(t, filepath.Join(dir, "1.11.0.yaml"), "1.12.0", "x")
+	if _, err := releasedSpecs(dir); err == nil || !strings.Contains(err.Error(), "rename") {
+		t.Errorf("a file under another name: %v", err)
+	}
+	writeSpec(t, filepath.Join(dir, "1.11.0.yaml"), "1.11", "x")
+	if _, err := releasedSpecs(dir); err == nil || !strings.Contains(err.Error(), "three numbers") {
+		t.Errorf("a version of two numbers: %v", err)
+	}
+}
+
+// The repository's own released contracts can be read.
+func TestReleasedHere(t *testing.T) {
+	t.Parallel()
+	specs, err := releasedSpecs("released")
+	if err != nil || len(specs) == 0 {
+		t.Errorf("%d released: %v", len(specs), err)
+	}
+}

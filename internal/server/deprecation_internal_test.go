@@ -1,0 +1,79 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"mems/gen/api"
+	"mems/internal/storetest"
+)
+
+// A deprecated operation tells so in every answer, and no other does.
+func TestDeprecationIsAnnounced(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	op := doc.Paths.Value("/patients/{id}").Get
+	op.Deprecated = true
+	op.Extensions["x-deprecated-at"], op.Extensions["x-sunset"] = "2027-03-01", "2027-12-31"
+	now := func() time.Time { return time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC) }
+	s, err := newWith(Config{
+		Store: storetest.New(t).Open(t, now, time.UTC), Zone: time.UTC, Log: slog.New(slog.DiscardHandler), Now: now,
+	}, doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := func(path string, open bool, status int) http.Header {
+		t.Helper()
+		s.cfg.Open = open
+		answer := httptest.NewRecorder()
+		s.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if answer.Code != status {
+			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
+		}
+		return answer.Header()
+	}
+	for open, status := range map[bool]int{true: http.StatusNotFound, false: http.StatusUnauthorized} {
+		h := headers("/patients/1", open, status)
+		if h.Get("Deprecation") != "@1803859200" || h.Get("Sunset") != "Fri, 31 Dec 2027 00:00:00 GMT" ||
+			h.Get("Link") != `</docs#tag/patients/GET/patients/%7Bid%7D>; rel="deprecation"; type="text/html"` {
+			t.Errorf("deprecated, answered %d: %v", status, h)
+		}
+	}
+	if h := headers("/doctors/1", true, http.StatusNotFound); h.Get("Deprecation") != "" || h.Get("Sunset") != "" || h.Get("Link") != "" {
+		t.Errorf("not deprecated: %v", h)
+	}
+}
+
+// A deprecated operation without both dates keeps the server from starting.
+func TestDeprecationNeedsItsDates(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	op := doc.Paths.Value("/doctors/{id}").Get
+	op.Deprecated = true
+	cases := []struct {
+		at, sunset any
+		fine       bool
+	}{
+		{"2027-03-01", "2027-12-31", true},
+		{nil, "2027-12-31", false},
+		{"2027-03-01", nil, false},
+		{"2027-03-01", "soon", false},
+		{20270301, "2027-12-31", false},
+		{"2027-12-31", "2027-12-31", false},
+	}
+	for _, c := range cases {
+		op.Extensions["x-deprecated-at"], op.Extensions["x-sunset"] = c.at, c.sunset
+		if _, err := newValidators(doc, 1000); (err == nil) != c.fine {
+			t.Errorf("%v to %v: %v", c.at, c.sunset, err)
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"mems/gen/api"
+	"mems/internal/contracttest"
+)
+
+// exampleRequest is one request made of the contract's own examples.
+type exampleRequest struct {
+	name string // "bookAppointment", "bookAppointment/halfHour", "listPatients?name"
+	contracttest.Request
+}
+
+// Every example of a request does what the contract says that it does: sent to
+// an empty clinic, after the steps that stories (examples_stories_test.go) names
+// for it, it succeeds. The client holds the answer to the contract.
+func TestExamplesAreExecuted(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "Europe/Zurich")
+	empty := f.emptier()
+	requests := requestsOfExamples(t)
+	known := map[string]bool{}
+	for _, r := range requests {
+		known[r.name] = true
+		operation := r.operation()
+		if reason := notExecuted[r.name]; reason != "" {
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) {
+			empty()
+			f := *f
+			f.t = t
+			story, told := stories[r.name]
+			if !told {
+				story = stories[operation]
+			}
+			f.base(operation)
+			for _, step := range story {
+				f.step(step, requests)
+			}
+			answer := f.Send(r.Request)
+			if answer.Status < 200 || answer.Status > 299 {
+				t.Errorf("the example %s was answered %d, want success: tell in stories what comes before it\n%s %s\n%v\n%s",
+					r.name, answer.Status, r.Method, r.Path, r.Body, answer.Body)
+			}
+		})
+	}
+	for _, r := range requests {
+		known[r.operation()] = true
+	}
+	for name := range stories {
+		if !known[name] {
+			t.Errorf("stories has %s, which is no example of the contract any more: take it out", name)
+		}
+	}
+	for name := range notExecuted {
+		if !known[name] {
+			t.Errorf("notExecuted has %s, which is no example of the contract any more: take it out", name)
+		}
+	}
+}
+
+func (r exampleRequest) operation() string {
+	operation, _, _ := strings.Cut(r.name, "/")
+	operation, _, _ = strings.Cut(operation, "?")
+	return operation
+}
+
+// requestsOfExamples are all requests that the contract's examples make, in the
+// order of their names: one for each example of a body, or one for an operation
+// that has none, each with the headers that always fit, and one more for each
+// other parameter that may be left out.
+func requestsOfExamples(t *testing.T) []exampleRequest {
+	t.Helper()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []exampleRequest
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			all = append(all, requestsOf(t, method, path, slices.Concat(item.Parameters, op.Parameters), op)...)
+		}
+	}
+	slices.SortFunc(all, func(a, b exampleRequest) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+func requestsOf(t *testing.T, method, path string, parameters openapi3.Parameters, op *openapi3.Operation) []exampleRequest {
+	t.Helper()
+	query, header := url.Values{}, http.Header{}
+	for name, value := range alongside[op.OperationID] {
+		query.Set(name, value)
+	}
+	var optional []*openapi3.Parameter
+	for _, p := range parameters {
+		p := p.Value
+		switch {
+		case p.In == openapi3.ParameterInPath && p.Example != nil:
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(asText(p.Example)))
+		case p.In == openapi3.ParameterInQuery && p.Required && p.Example != nil:
+			query.Set(p.Name, exampleText(p.Example))
+		case p.Required:
+			t.Errorf("%s: give the parameter %s an example", op.OperationID, p.Name)
+		case p.Name == "Idempotency-Key" || p.Name == "MEMS-Actor":
+			header.Set(p.Name, exampleText(p.Example))
+		case p.Example != nil:
+			optional = append(optional, p)
+		}
+	}
+	request := func(name string, query url.Values, header http.Header, body any) exampleRequest {
+		full := path
+		if len(query) > 0 {
+			full += "?" + query.Encode()
+		}
+		return exampleRequest{name, contracttest.Request{Method: method, Path: full, Header: header, Body: body}}
+	}
+	var all []exampleRequest
+	for mediaType, body := range bodyExamples(t, op) {
+		for name, value := range body {
+			typed := header.Clone()
+			typed.Set("Content-Type", mediaType)
+			all = append(all, request(op.OperationID+"/"+name, query, typed, value))
+		}
+	}
+	if op.RequestBody == nil {
+		all = append(all, request(op.OperationID, query, header, nil))
+	}
+	if len(all) == 0 {
+		t.Errorf("%s: give the request an example", op.OperationID)
+		return nil
+	}
+	slices.SortFunc(all, func(a, b exampleRequest) int { return strings.Compare(a.name, b.name) })
+	first := all[0]
+	for _, p := range optional {
+		name := op.OperationID + "?" + p.Name
+		more, header := maps.Clone(query), first.Header.Clone()
+		if others, ok := instead[name]; ok {
+			more = url.Values{}
+			for name, value := range others {
+				more.Set(name, value)
+			}
+		}
+		if p.In == openapi3.ParameterInHeader {
+			header.Set(p.Name, exampleText(p.Example))
+		} else {
+			more.Set(p.Name, exampleText(p.Example))
+		}
+		all = append(all, request(name, more, header, first.Body))
+	}
+	return all
+}
+
+// bodyExamples are the examples of a request's body, by media type and name.
+func bodyExamples(t *testing.T, op *openapi3.Operation) map[string]map[string]string {
+	t.Helper()
+	all := map[string]map[string]string{}
+	if op.RequestBody == nil {
+		return nil
+	}
+	for mediaType, media := range op.RequestBody.Value.Content {
+		values := map[string]any{}
+		if media.Example != nil {
+			values["example"] = media.Example
+		}
+		for name, e := range media.Examples {
+			values[name] = e.Value.Value
+		}
+		all[mediaType] = map[string]string{}
+		for name, value := range values {
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[mediaType][name] = string(text)
+		}
+	}
+	return all
+}
+
+// exampleText writes a value as a parameter does: lists with commas.
+func exampleText(v any) string {
+	if list, ok := v.([]any); ok {
+		var texts []string
+		for _, item := range list {
+			texts = append(texts, fmt.Sprint(item))
+		}
+		return strings.Join(texts, ",")
+	}
+	return fmt.Sprint(v)
+}
+
+// step does one step of a story: another example, or one of the steps by name.
+func (f *fixture) step(name string, requests []exampleRequest) {
+	f.t.Helper()
+	if do, ok := steps[name]; ok {
+		do(f)
+		return
+	}
+	i := slices.IndexFunc(requests, func(r exampleRequest) bool { return r.name == name })
+	if i < 0 {
+		f.t.Fatalf("the step %q is neither an example nor one of steps", name)
+	}
+	request := requests[i].Request
+	request.Header = request.Header.Clone()
+	request.Header.Del("Idempotency-Key") // every example has the same
+	if answer := f.Send(request); answer.Status > 299 {
+		f.t.Fatalf("the step %s was answered %d %s", name, answer.Status, answer.Body)
+	}
+}
+
+// emptier gives a function that makes the clinic as new: no rows, ids from 1,
+// and the clock at now. A database for each example would take minutes.
+func (f *fixture) emptier() func() {
+	f.t.Helper()
+	var names, filled []string
+	if err := f.db.DB.Select(&names, "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"); err != nil {
+		f.t.Fatal(err)
+	}
+	for _, name := range names {
+		var n int
+		if err := f.db.DB.Get(&n, "SELECT COUNT(*) FROM "+name); err != nil {
+			f.t.Fatal(err)
+		}
+		if n > 0 { // a migration put it there
+			filled = append(filled, name)
+		}
+	}
+	return func() {
+		connection, err := f.db.DB.Connx(f.t.Context())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		defer func() { _ = connection.Close() }()
+		statements := []string{"SET SESSION foreign_key_checks = 0"}
+		for _, name := range names {
+			if !slices.Contains(filled, name) {
+				statements = append(statements, "TRUNCATE TABLE "+name)
+			}
+		}
+		for _, s := range append(statements, "SET SESSION foreign_key_checks = 1") {
+			if _, err := connection.ExecContext(f.t.Context(), s); err != nil {
+				f.t.Fatalf("%s: %v", s, err)
+			}
+		}
+		f.clock.passed.Store(int64(-time.Hour)) // 08:00 at the clinic
+	}
+}
+
+// An example of an answer that its schema does not allow is found: the contract
+// is validated with its examples (TestEveryOperationIsComplete), which is held
+// here to notice one.
+func TestExamplesOfAnswersAreValidated(t *testing.T) {
+	t.Parallel()
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoilt := 0
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			for status, response := range op.Responses.Map() {
+				for mediaType, media := range response.Value.Content {
+					for name, e := range media.Examples {
+						value := e.Value.Value
+						e.Value.Value = map[string]any{"id": "one"}
+						if err := doc.Paths.Value(path).Validate(t.Context()); err == nil {
+							t.Errorf("%s %s %s %s: the spoilt example %s was not noticed", method, path, status, mediaType, name)
+						}
+						e.Value.Value = value
+						spoilt++
+					}
+				}
+			}
+		}
+	}
+	if spoilt < 20 {
+		t.Errorf("%d examples of answers were looked at", spoilt)
+	}
+}
