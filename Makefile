@@ -182,6 +182,12 @@ check-desk: $(DESK)/node_modules/.package-lock.json ## types and tests of the de
 	@diff -rq internal/reception/dist $(TOOLS)/desk || { \
 	  echo; echo "internal/reception/dist is not what internal/reception/web gives: run 'make desk' and commit it" >&2; exit 1; }
 
+.PHONY: e2e
+e2e: go-present $(DESK)/node_modules/.package-lock.json ## the reception desk in a real browser (Chromium); pictures in internal/reception/web/test-results
+	@command -v "$${CHROMIUM:-/usr/bin/chromium}" >/dev/null || { \
+	  echo "Chromium is missing: apt-get install chromium, or set CHROMIUM to its path" >&2; exit 1; }
+	@cd $(DESK) && npm run --silent e2e
+
 .PHONY: docs-assets
 docs-assets: ## fetch the pinned Scalar again into internal/server/docs
 	@rm -rf $(TOOLS)/scalar && mkdir -p $(TOOLS)/scalar
