@@ -75,8 +75,8 @@ A small one, quickly:
 Roles: receptionist, doctor (needs --doctor), manager, auditor, admin, partner. A
 partner sees doctors and free times; --scope adds, as often as needed,
 calendar:read, patients:read, patients:write, appointments:read,
-appointments:write, waitlist:read, waitlist:write, and records:all for records
-that it did not make itself. A key is valid for a year, or for --days.
+appointments:write, waitlist:read, waitlist:write, changes:read, and records:all
+for records that it did not make itself. A key is valid for a year, or for --days.
 
     mems keys create --role partner --scope appointments:write 'Referrer portal'`,
 			runKeys,
@@ -128,10 +128,18 @@ all of them. Two databases that print the same hold the same.`,
 			`Erases patients of whom nothing was heard for MEMS_RETAIN_PATIENT_YEARS, as
 POST /patients/{id}/erase does, and removes entries of the audit trail older than
 MEMS_RETAIN_AUDIT_YEARS; what is left can be verified as before. Both are 0, for
-ever, unless set. Run it from cron, as the user mems_migrate:
+ever, unless set. Of the change feed it removes what is older than
+MEMS_RETAIN_CHANGES_DAYS and was followed by another change of the same record.
+Run it from cron, as the user mems_migrate:
 
     MEMS_RETAIN_PATIENT_YEARS=10 MEMS_RETAIN_AUDIT_YEARS=10 mems retain`,
 			runRetain,
+		},
+		{
+			"health", "Ask whether the server on this machine is ready", "mems health",
+			`Asks /readyz at MEMS_HTTP_ADDR and exits with 0 when the server is ready, with 1
+when it is not: for containers, in which there is no other program to ask with.`,
+			runHealth,
 		},
 		{
 			"conformance", "Hold a server, or a partner's client, to the contract",
