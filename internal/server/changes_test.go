@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -379,5 +380,36 @@ func TestChangesReach(t *testing.T) {
 	p := s.problem(s.Get("/changes", "cursor", all.cursor), 422, "validation-failed")
 	if len(p.Errors) != 1 || p.Errors[0].Code != "expired" {
 		t.Errorf("%+v", p.Errors)
+	}
+}
+
+// Old changes go, but for the last one of each record: a replay still has everything.
+func TestChangesArePruned(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	patient, doctor := f.patient(), f.doctor()
+	a := f.booked(patient, doctor, "2027-03-02T09:00:00Z", 30)
+	f.act(a.ID, "confirm").Want(t, 200, "")
+	f.cancel(a.ID)
+	feed := newFollower(t, f.Client)
+	feed.follow()
+	st := f.db.Open(t, f.clock.now, nil)
+	if n, err := st.PruneChanges(t.Context(), now); err != nil || n != 0 {
+		t.Errorf("%d changes that are not old went (%v)", n, err)
+	}
+	if n, err := st.PruneChanges(t.Context(), now.Add(time.Hour)); err != nil || n != 2 {
+		t.Errorf("%d changes went (%v)", n, err)
+	}
+	again := newFollower(t, f.Client)
+	again.follow()
+	if diff := cmp.Diff(feed.records, again.records); diff != "" {
+		t.Error(diff)
+	}
+	if want := fmt.Sprint("appointment.cancelled ", a.ID); again.order[len(again.order)-1] != want || len(again.order) != 3 {
+		t.Errorf("%q", again.order)
+	}
+	feed.follow()
+	if len(feed.order) != 5 {
+		t.Errorf("whoever had read on is told again: %q", feed.order)
 	}
 }

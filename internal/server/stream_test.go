@@ -152,3 +152,27 @@ func TestStreamsEnd(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// A stream tells a doctor of the own calendar, as the feed does.
+func TestStreamReach(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, nil)
+	mine, theirs, patient := s.doctor(), s.doctor(), s.patient()
+	var made api.APIKeyCreated
+	s.Post("/api-keys", object{"name": "own", "role": "doctor", "doctor_id": mine}).Want(t, 201, "").Decode(t, &made)
+	events, _ := listen(t, s.url, http.Header{"X-Api-Key": {made.Key}})
+	next(t, events)
+	s.booked(patient, theirs, "2027-03-02T09:00:00Z", 30)
+	s.patient()
+	room := s.room()
+	own := s.booked(patient, mine, "2027-03-02T10:00:00Z", 30)
+	for _, want := range []struct {
+		kind string
+		id   int64
+	}{{"room.created", room}, {"appointment.booked", own.ID}} {
+		var c api.Change
+		if err := json.Unmarshal([]byte(next(t, events).data), &c); err != nil || c.Type != want.kind || c.ObjectID != want.id {
+			t.Errorf("%+v (%v), want %v", c, err, want)
+		}
+	}
+}
