@@ -4,8 +4,8 @@
 // A request's way: middleware (request id, log, limits) -> the operation's
 // contract validator -> the generated strict handler -> a handler of this
 // package, which makes one call to the store. Errors of every layer, the
-// router's included, become problem documents in one place (problem.go). No
-// business rule lives here.
+// router's included, become problem documents in one place (answer.go),
+// by one table (problem.go). No business rule lives here.
 package server
 
 import (

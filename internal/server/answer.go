@@ -1,0 +1,182 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// retryAfter is the seconds that a client is asked to wait after a 503.
+const retryAfter = 2
+
+// problem is an error of the HTTP layer itself.
+type problem struct {
+	slug   api.ProblemSlug
+	detail string      // "": the table's
+	header http.Header // sent too
+	cause  error       // for the log only
+}
+
+func (p *problem) Error() string {
+	if p.cause != nil {
+		return string(p.slug) + ": " + p.cause.Error()
+	}
+	return string(p.slug)
+}
+
+func (p *problem) Unwrap() error { return p.cause }
+
+// answerError is the one place where an error, of whatever layer, becomes an
+// answer. What is not known becomes internal-error; its text goes to the log
+// and never to the client.
+func (s *Server) answerError(err error, c echo.Context) {
+	if c.Response().Committed {
+		// Too late to say anything; the client sees a broken answer.
+		s.cfg.Log.ErrorContext(c.Request().Context(), "answer failed half way", "request_id", requestID(c), "cause", err)
+		return
+	}
+	p, header := describe(err)
+	p.Instance = instance(c.Request().URL)
+	p.RequestID = requestID(c)
+	c.Set(problemKey, p.Type)
+	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
+		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
+			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
+	}
+	maps.Copy(c.Response().Header(), header)
+	body, err := json.Marshal(p)
+	if err != nil { // no value of ours does that
+		s.cfg.Log.ErrorContext(c.Request().Context(), "problem cannot be written", "cause", err)
+		c.Response().WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	_ = c.Blob(int(p.Status), "application/problem+json", body) // if the client is gone, nobody is there to tell
+}
+
+// instance is the path of a request, as a URI reference and no longer than the
+// contract allows.
+func instance(u *url.URL) string {
+	const limit = 2000
+	path := u.EscapedPath()
+	if len(path) <= limit {
+		return path
+	}
+	path = path[:limit]
+	if i := strings.LastIndexByte(path, '%'); i > limit-3 {
+		path = path[:i] // no half of an escaped octet
+	}
+	return path
+}
+
+// describe translates an error into a problem document and headers.
+func describe(err error) (api.Problem, http.Header) {
+	var rule *clinic.Error
+	var own *problem
+	var router *echo.HTTPError
+	switch {
+	case errors.As(err, &rule):
+		return describeRule(rule)
+	case errors.As(err, &own):
+		return newProblem(own.slug, own.detail, own.header)
+	case errors.As(err, &router):
+		switch router.Code {
+		case http.StatusNotFound:
+			return newProblem(api.ProblemSlugNotFound, "", nil)
+		case http.StatusMethodNotAllowed:
+			return newProblem(api.ProblemSlugMethodNotAllowed, "", nil)
+		case http.StatusUnsupportedMediaType:
+			return newProblem(api.ProblemSlugUnsupportedMediaType, "", nil)
+		case http.StatusBadRequest: // the generated binder, on what the validator let through
+			return newProblem(api.ProblemSlugMalformedRequest, "A value could not be read.", nil)
+		}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return newProblem(api.ProblemSlugUnavailable, "", nil)
+	}
+	return newProblem(api.ProblemSlugInternalError, "", nil)
+}
+
+func describeRule(e *clinic.Error) (api.Problem, http.Header) {
+	p, header := newProblem(api.ProblemSlug(e.Code), "", nil)
+	switch e.Code {
+	case clinic.CodeValidationFailed:
+		for _, v := range e.Violations {
+			violation := api.Violation{Code: api.ViolationCode(v.Code), Detail: v.Detail}
+			if v.Parameter != "" {
+				violation.Parameter = &v.Parameter
+			} else {
+				violation.Pointer = &v.Pointer
+			}
+			p.Errors = append(p.Errors, violation)
+		}
+	case clinic.CodeDoctorOverlap, clinic.CodePatientOverlap, clinic.CodeRoomOverlap, clinic.CodeNoRoomFree,
+		clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff:
+		if !e.Conflict.Start.IsZero() {
+			p.Conflict = &api.Interval{StartTime: e.Conflict.Start, EndTime: e.Conflict.End}
+		}
+		p.Alternatives = items(e.Alternatives, slotToAPI)
+	case clinic.CodeInvalidTicketTransition:
+		current := api.TicketStatus(e.Ticket)
+		p.CurrentTicketStatus = &current
+		for _, status := range e.AllowedTicket {
+			p.AllowedTicketStatuses = append(p.AllowedTicketStatuses, api.TicketStatus(status))
+		}
+	case clinic.CodeForbidden:
+		if e.Permission != "" {
+			permission := api.Permission(e.Permission)
+			p.Permission = &permission
+		}
+	case clinic.CodeUnauthenticated:
+		header = http.Header{"WWW-Authenticate": {`Bearer realm="mems"`}}
+	case clinic.CodePatientMerged:
+		p.MergedInto = &e.MergedInto
+	case clinic.CodePossibleDuplicate:
+		p.Candidates = items(e.Candidates, candidateToAPI)
+	case clinic.CodeMergeConflict:
+		p.Appointments = items(e.Appointments, appointmentToAPI)
+	case clinic.CodeSeriesConflict:
+		p.Dates = items(e.Dates, seriesDateToAPI)
+	case clinic.CodePlanNotApplied:
+		p.Report = items(e.Report, planItemToAPI)
+	case clinic.CodeInvalidTransition:
+		current := api.AppointmentStatus(e.Current)
+		p.CurrentStatus = &current
+		var words []string
+		for _, s := range e.Allowed {
+			p.AllowedStatuses = append(p.AllowedStatuses, api.AppointmentStatus(s))
+			words = append(words, string(s))
+		}
+		p.Detail = "The appointment is " + string(e.Current) + "; nothing can follow that."
+		if len(words) > 0 {
+			p.Detail = "The appointment is " + string(e.Current) + "; it can become " + strings.Join(words, ", ") + "."
+		}
+	default: // the code says it all
+	}
+	return p, header
+}
+
+// newProblem fills a problem document from the table.
+func newProblem(slug api.ProblemSlug, detail string, header http.Header) (api.Problem, http.Header) {
+	t, ok := problemBySlug[slug]
+	if !ok {
+		t = problemBySlug[api.ProblemSlugInternalError]
+	}
+	if detail == "" {
+		detail = t.detail
+	}
+	if t.status == http.StatusServiceUnavailable {
+		header = http.Header{"Retry-After": {strconv.Itoa(retryAfter)}}
+	}
+	return api.Problem{
+		Type: "/problems/" + string(t.slug), Title: t.title, Status: int32(t.status), Detail: detail, //nolint:gosec // G115: a status
+	}, header
+}
