@@ -24,7 +24,7 @@ func (s *Server) CreateCalendarFeed(ctx context.Context, r api.CreateCalendarFee
 	if err != nil {
 		return nil, err
 	}
-	a := feedToAPI(f)
+	a := calendarFeedToAPI(f)
 	return api.CreateCalendarFeed201JSONResponse{
 		Body: api.CalendarFeedCreated{
 			ID: a.ID, DoctorID: a.DoctorID, Name: a.Name, CreatedAt: a.CreatedAt, CreatedBy: a.CreatedBy, ExpiresAt: a.ExpiresAt,
@@ -49,7 +49,7 @@ func (s *Server) ListCalendarFeeds(ctx context.Context, r api.ListCalendarFeedsR
 		return nil, err
 	}
 	return api.ListCalendarFeeds200JSONResponse{
-		Items:      items(page.Items, feedToAPI),
+		Items:      items(page.Items, calendarFeedToAPI),
 		NextCursor: nextCursor(list, page, func(f clinic.CalendarFeed) store.After { return store.After{ID: f.ID} }),
 	}, nil
 }
@@ -60,7 +60,7 @@ func (s *Server) GetCalendarFeed(ctx context.Context, r api.GetCalendarFeedReque
 	if err != nil {
 		return nil, err
 	}
-	return api.GetCalendarFeed200JSONResponse(feedToAPI(f)), nil
+	return api.GetCalendarFeed200JSONResponse(calendarFeedToAPI(f)), nil
 }
 
 // RevokeCalendarFeed ends a feed: POST /calendar-feeds/{id}/revoke.
@@ -69,14 +69,14 @@ func (s *Server) RevokeCalendarFeed(ctx context.Context, r api.RevokeCalendarFee
 	if err != nil {
 		return nil, err
 	}
-	return api.RevokeCalendarFeed200JSONResponse(feedToAPI(f)), nil
+	return api.RevokeCalendarFeed200JSONResponse(calendarFeedToAPI(f)), nil
 }
 
 // GetCalendar answers with a calendar: GET /calendars/{token}.
 func (s *Server) GetCalendar(ctx context.Context, r api.GetCalendarRequestObject) (api.GetCalendarResponseObject, error) {
 	token, ok := strings.CutSuffix(r.Token, feedSuffix)
 	if !ok {
-		return nil, clinic.ErrFeedNotFound
+		return nil, clinic.ErrCalendarFeedNotFound
 	}
 	c, err := s.cfg.Store.ReadCalendarFeed(ctx, token)
 	if err != nil {
@@ -127,7 +127,7 @@ func (a calendarAnswer) VisitGetCalendarResponse(w http.ResponseWriter) error {
 	return err
 }
 
-func feedToAPI(f clinic.CalendarFeed) api.CalendarFeed {
+func calendarFeedToAPI(f clinic.CalendarFeed) api.CalendarFeed {
 	return api.CalendarFeed{
 		ID: f.ID, DoctorID: orNull(f.DoctorID), Name: f.Name, CreatedAt: f.CreatedAt, CreatedBy: f.CreatedBy,
 		ExpiresAt: orNull(f.ExpiresAt), RevokedAt: orNull(f.RevokedAt), LastUsedAt: orNull(f.LastUsedAt),

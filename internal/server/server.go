@@ -74,7 +74,7 @@ type Server struct {
 	limits    *limits
 	admission *admission
 	tokens    *tokens // nil: none are taken
-	feed      *feed
+	feed      *changeFeed
 	streams   streams
 }
 
@@ -113,7 +113,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
 	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
 	s.admission = newAdmission(cfg.MaxAtOnce)
-	s.feed = newFeed(cfg.Store)
+	s.feed = newChangeFeed(cfg.Store)
 	s.streams.ending = make(chan struct{})
 	if cfg.Tokens != nil {
 		s.tokens = newTokens(*cfg.Tokens, cfg.Now)

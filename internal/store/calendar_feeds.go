@@ -44,15 +44,15 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 	return f, token, err
 }
 
-// CalendarFeed reads the record of a feed. Errors: clinic.ErrFeedNotFound.
+// CalendarFeed reads the record of a feed. Errors: clinic.ErrCalendarFeedNotFound.
 func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
-	var row feedRow
-	if err := s.db.GetContext(ctx, &row, `SELECT `+feedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
-		return clinic.CalendarFeed{}, translate(ctx, notFound(err, clinic.ErrFeedNotFound))
+	var row calendarFeedRow
+	if err := s.db.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
+		return clinic.CalendarFeed{}, translate(ctx, notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f := row.feed()
 	if !f.Within(clinic.AccessOf(ctx).Reach) {
-		return clinic.CalendarFeed{}, clinic.ErrFeedNotFound
+		return clinic.CalendarFeed{}, clinic.ErrCalendarFeedNotFound
 	}
 	return f, nil
 }
@@ -60,9 +60,9 @@ func (s *Store) CalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed
 // ListCalendarFeeds reads a page of the records of feeds by id.
 func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (Page[clinic.CalendarFeed], error) {
 	reach := clinic.AccessOf(ctx).Reach
-	var rows []feedRow
+	var rows []calendarFeedRow
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT `+feedColumns+`
+		SELECT `+calendarFeedColumns+`
 		FROM calendar_feeds
 		WHERE id > ? AND (? OR doctor_id = ?)
 		ORDER BY id
@@ -78,17 +78,17 @@ func (s *Store) ListCalendarFeeds(ctx context.Context, after int64, limit int) (
 }
 
 // RevokeCalendarFeed ends a feed: no request that begins after this was answered
-// can read it, in any process. Errors: clinic.ErrFeedNotFound.
+// can read it, in any process. Errors: clinic.ErrCalendarFeedNotFound.
 func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.CalendarFeed, error) {
 	var f clinic.CalendarFeed
 	err := s.inTx(ctx, func(t *tx) error {
-		var row feedRow
-		if err := t.GetContext(ctx, &row, `SELECT `+feedColumns+` FROM calendar_feeds WHERE id = ? FOR UPDATE`, id); err != nil {
-			return notFound(err, clinic.ErrFeedNotFound)
+		var row calendarFeedRow
+		if err := t.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ? FOR UPDATE`, id); err != nil {
+			return notFound(err, clinic.ErrCalendarFeedNotFound)
 		}
 		f = row.feed()
 		if !f.Within(clinic.AccessOf(ctx).Reach) {
-			return clinic.ErrFeedNotFound
+			return clinic.ErrCalendarFeedNotFound
 		}
 		if f.RevokedAt != nil {
 			return nil
@@ -104,19 +104,19 @@ func (s *Store) RevokeCalendarFeed(ctx context.Context, id int64) (clinic.Calend
 
 // ReadCalendarFeed reads the calendar that a token is for. The database is asked
 // each time, so that a revoked feed is refused at once. Every reading is written
-// down, as one by the feed. Errors: clinic.ErrFeedNotFound.
+// down, as one by the feed. Errors: clinic.ErrCalendarFeedNotFound.
 func (s *Store) ReadCalendarFeed(ctx context.Context, token string) (clinic.FeedCalendar, error) {
 	id, secret, ok := clinic.ParseFeedToken(token)
 	if !ok {
-		return clinic.FeedCalendar{}, clinic.ErrFeedNotFound
+		return clinic.FeedCalendar{}, clinic.ErrCalendarFeedNotFound
 	}
-	var row feedRow
-	if err := s.db.GetContext(ctx, &row, `SELECT `+feedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
-		return clinic.FeedCalendar{}, translate(ctx, notFound(err, clinic.ErrFeedNotFound))
+	var row calendarFeedRow
+	if err := s.db.GetContext(ctx, &row, `SELECT `+calendarFeedColumns+` FROM calendar_feeds WHERE id = ?`, id); err != nil {
+		return clinic.FeedCalendar{}, translate(ctx, notFound(err, clinic.ErrCalendarFeedNotFound))
 	}
 	f, now := row.feed(), clinic.Instant(s.now())
 	if !f.Valid(secret, now) {
-		return clinic.FeedCalendar{}, clinic.ErrFeedNotFound
+		return clinic.FeedCalendar{}, clinic.ErrCalendarFeedNotFound
 	}
 	if f.LastUsedAt == nil || now.Sub(*f.LastUsedAt) > time.Hour {
 		// To the hour, so that a feed that is read all day does not cost a write each time.
@@ -141,7 +141,7 @@ func (s *Store) feedCalendar(ctx context.Context, f clinic.CalendarFeed, now tim
 	}
 	if f.DoctorID != nil {
 		if err := s.db.GetContext(ctx, &c.Doctor, `SELECT full_name FROM doctors WHERE id = ?`, *f.DoctorID); err != nil {
-			return c, notFound(err, clinic.ErrFeedNotFound) // deleted in this moment, and the feed with it
+			return c, notFound(err, clinic.ErrCalendarFeedNotFound) // deleted in this moment, and the feed with it
 		}
 	}
 	window := clinic.FeedWindow(now, s.zone, f.DoctorID == nil)
@@ -232,10 +232,10 @@ type feedAbsenceRow struct {
 	UpdatedAt time.Time `db:"updated_at"`
 }
 
-// feedColumns are those of feedRow.
-const feedColumns = `id, doctor_id, name, secret_hash, created_by, created_at, expires_at, revoked_at, last_used_at`
+// calendarFeedColumns are those of calendarFeedRow.
+const calendarFeedColumns = `id, doctor_id, name, secret_hash, created_by, created_at, expires_at, revoked_at, last_used_at`
 
-type feedRow struct {
+type calendarFeedRow struct {
 	ID         int64      `db:"id"`
 	DoctorID   *int64     `db:"doctor_id"`
 	Name       string     `db:"name"`
@@ -247,7 +247,7 @@ type feedRow struct {
 	LastUsedAt *time.Time `db:"last_used_at"`
 }
 
-func (r *feedRow) feed() clinic.CalendarFeed {
+func (r *calendarFeedRow) feed() clinic.CalendarFeed {
 	f := clinic.CalendarFeed{
 		ID: r.ID, DoctorID: r.DoctorID, Name: r.Name, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt,
 		ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt, LastUsedAt: r.LastUsedAt,

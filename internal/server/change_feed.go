@@ -10,9 +10,9 @@ import (
 	"mems/internal/store"
 )
 
-// feed follows the change feed for all streams of this process: one reader of the
+// changeFeed follows the change feed for all streams of this process: one reader of the
 // database, however many streams there are.
-type feed struct {
+type changeFeed struct {
 	store *store.Store
 
 	mu      sync.Mutex
@@ -34,10 +34,12 @@ const (
 	lookLimit = 5 * time.Second
 )
 
-func newFeed(st *store.Store) *feed { return &feed{store: st, woken: make(chan struct{})} }
+func newChangeFeed(st *store.Store) *changeFeed {
+	return &changeFeed{store: st, woken: make(chan struct{})}
+}
 
 // join adds a reader and answers with where the feed ends.
-func (f *feed) join(ctx context.Context) (int64, error) {
+func (f *changeFeed) join(ctx context.Context) (int64, error) {
 	for more := true; more; {
 		var err error
 		if more, err = f.store.PlaceChanges(ctx); err != nil {
@@ -59,14 +61,14 @@ func (f *feed) join(ctx context.Context) (int64, error) {
 }
 
 // leave takes a reader away; the last one ends the reading.
-func (f *feed) leave() {
+func (f *changeFeed) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.readers--
 }
 
 // follow reads what is new until nobody wants it.
-func (f *feed) follow() {
+func (f *changeFeed) follow() {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
@@ -90,7 +92,7 @@ func (f *feed) follow() {
 }
 
 // look reads once and reports whether there is more.
-func (f *feed) look(end int64) (more bool) {
+func (f *changeFeed) look(end int64) (more bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookLimit) // the server's own: it is told of everything
 	defer cancel()
 	page, err := f.store.ListChanges(ctx, store.ChangesQuery{After: end, Limit: maxSent})
@@ -115,7 +117,7 @@ const maxSent = 200
 // since answers with changes after a position that are within reach, with the
 // position to go on after, and with what to wait for before asking again, nil when
 // there is no need to.
-func (f *feed) since(ctx context.Context, after int64, told []clinic.ChangeObject, reach clinic.Reach) ([]clinic.RecordChange, int64, <-chan struct{}, error) {
+func (f *changeFeed) since(ctx context.Context, after int64, told []clinic.ChangeObject, reach clinic.Reach) ([]clinic.RecordChange, int64, <-chan struct{}, error) {
 	f.mu.Lock()
 	behind := f.end - after
 	if behind <= 0 {
