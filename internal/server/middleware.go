@@ -107,7 +107,7 @@ type nonceKey struct{}
 func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		client := c.Request().Context()
-		ctx, cancel := context.WithTimeout(context.WithValue(client, clientKey{}, client), s.cfg.RequestTimeout)
+		ctx, cancel := context.WithTimeout(context.WithValue(client, clientKey{}, c.Request()), s.cfg.RequestTimeout)
 		defer cancel()
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)

@@ -71,26 +71,31 @@ func (s *Server) StreamChanges(ctx context.Context, r api.StreamChangesRequestOb
 	}
 	// The request's deadline is for answers that end.
 	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamLife)
-	if client, ok := ctx.Value(clientKey{}).(context.Context); ok {
-		context.AfterFunc(client, cancel) //nolint:contextcheck // the client's, which the request's deadline does not end
+	request, ok := ctx.Value(clientKey{}).(*http.Request)
+	if !ok {
+		cancel()
+		leave()
+		return nil, errors.New("server: a stream outside of limitTime")
 	}
-	return &stream{s: s, ctx: lasting, after: after, told: told, close: func() {
+	context.AfterFunc(request.Context(), cancel) //nolint:contextcheck // the client's, which the request's deadline does not end
+	return &stream{s: s, ctx: lasting, request: request, after: after, told: told, close: func() {
 		cancel()
 		leave()
 	}}, nil
 }
 
-// clientKey is the key of the context that ends when the client goes, and not when
-// a request has taken too long.
+// clientKey is the key of the request as it came, whose context ends when the client
+// goes and not when the answer has taken too long.
 type clientKey struct{}
 
 // stream is the answer of StreamChanges.
 type stream struct {
-	s     *Server
-	ctx   context.Context //nolint:containedctx // the answer's own
-	after int64
-	told  []clinic.ChangeObject
-	close func()
+	s       *Server
+	ctx     context.Context //nolint:containedctx // the answer's own
+	request *http.Request
+	after   int64
+	told    []clinic.ChangeObject
+	close   func()
 }
 
 // VisitStreamChangesResponse writes events until either side ends it.
@@ -123,7 +128,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 		select {
 		case <-wait:
 		case <-beat.C:
-			if !st.s.stillMay(st.ctx, access) || st.send(w, ": alive\n\n") != nil {
+			if !st.s.stillMay(st.request) || st.send(w, ": alive\n\n") != nil {
 				return nil
 			}
 		case <-st.ctx.Done():
@@ -159,12 +164,13 @@ func eventsOf(changes []clinic.RecordChange) string {
 	return b.String()
 }
 
-// stillMay asks again whether a caller may read: a key that was revoked ends the
-// streams that it opened.
-func (s *Server) stillMay(ctx context.Context, a clinic.Access) bool {
-	if a.KeyID == 0 {
-		return true
+// stillMay authenticates whoever opened a stream once more: one whose key was revoked
+// or whose token has expired meanwhile is told nothing further. That it cannot be found
+// out at this moment is no reason to end it.
+func (s *Server) stillMay(r *http.Request) bool {
+	caller, err := s.authenticate(r)
+	if err != nil {
+		return !errors.Is(err, clinic.ErrUnauthenticated)
 	}
-	k, err := s.cfg.Store.Key(ctx, a.KeyID)
-	return err == nil && k.RevokedAt == nil && s.cfg.Now().Before(k.ExpiresAt)
+	return caller.May(clinic.ChangesRead)
 }

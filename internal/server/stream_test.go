@@ -3,6 +3,9 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -12,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"mems/gen/api"
 	"mems/internal/server"
@@ -124,7 +129,8 @@ func TestStream(t *testing.T) {
 	one.Get("/stream", "objects", "nothing").Want(t, 422, "validation-failed")
 }
 
-// A stream ends when its key is revoked, and when the server stops.
+// A stream ends when its key is revoked or its token has expired, and when the server
+// stops.
 func TestStreamsEnd(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
@@ -138,14 +144,31 @@ func TestStreamsEnd(t *testing.T) {
 	t.Cleanup(h.Close)
 	open, _ := listen(t, h.URL, nil)
 	next(t, open)
-	secure := setupSecured(t, nil)
+	p := newProvider(t)
+	secure := setupSecured(t, func(c *server.Config) {
+		c.Tokens = &server.TokenConfig{Issuer: p.URL, Audience: "mems", RolesClaim: "roles", DoctorClaim: "mems_doctor_id"}
+	})
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.publish("one", &key.PublicKey)
+	token := sign(t, jose.ES256, key, "one", object{
+		"iss": p.URL, "aud": "mems", "sub": "ann", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "roles": []string{"receptionist"},
+	})
+	short, _ := listen(t, secure.url, http.Header{"Authorization": {"Bearer " + token}})
+	next(t, short)
 	var made api.APIKeyCreated
 	secure.Post("/api-keys", object{"name": "desk", "role": "receptionist"}).Want(t, 201, "").Decode(t, &made)
 	bound, _ := listen(t, secure.url, http.Header{"X-Api-Key": {made.Key}})
 	next(t, bound)
 	secure.Post(fmt.Sprintf("/api-keys/%d/revoke", made.ID), nil).Want(t, 200, "")
+	secure.pass(2 * time.Hour)
 	if e := next(t, bound); e.name != "" {
 		t.Errorf("a revoked key is told %+v", e)
+	}
+	if e := next(t, short); e.name != "" {
+		t.Errorf("an expired token is told %+v", e)
 	}
 	s.SetDraining()
 	if e := next(t, open); e.name != "" {
