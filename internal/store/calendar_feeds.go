@@ -20,7 +20,7 @@ func (s *Store) CreateCalendarFeed(ctx context.Context, f clinic.CalendarFeed) (
 	var token string
 	err := s.inTx(ctx, func(t *tx) error {
 		if f.DoctorID != nil {
-			if err := checkListed(ctx, t, clinic.AppointmentType{DoctorIDs: []int64{*f.DoctorID}}); err != nil {
+			if err := checkDoctors(ctx, t, *f.DoctorID); err != nil {
 				return err
 			}
 		}

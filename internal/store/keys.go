@@ -21,7 +21,7 @@ func (s *Store) CreateKey(ctx context.Context, k clinic.APIKey) (clinic.APIKey, 
 	var key string
 	err := s.inTx(ctx, func(t *tx) error {
 		if k.DoctorID != nil {
-			if err := checkListed(ctx, t, clinic.AppointmentType{DoctorIDs: []int64{*k.DoctorID}}); err != nil {
+			if err := checkDoctors(ctx, t, *k.DoctorID); err != nil {
 				return err
 			}
 		}

@@ -145,28 +145,32 @@ func lockType(ctx context.Context, t *tx, id int64) (clinic.AppointmentType, err
 
 // checkListed refuses a type that lists a doctor or a room that does not exist.
 func checkListed(ctx context.Context, t *tx, k clinic.AppointmentType) error {
-	for _, list := range []struct {
-		ids       []int64
-		statement string
-		missing   error
-	}{
-		{k.DoctorIDs, `SELECT COUNT(*) FROM doctors WHERE id IN (?)`, clinic.ErrDoctorNotFound},
-		{k.RoomIDs, `SELECT COUNT(*) FROM rooms WHERE id IN (?)`, clinic.ErrRoomNotFound},
-	} {
-		if len(list.ids) == 0 {
-			continue
-		}
-		statement, args, err := sqlx.In(list.statement, list.ids)
-		if err != nil {
-			return err
-		}
-		var n int
-		if err := t.GetContext(ctx, &n, statement, args...); err != nil {
-			return err
-		}
-		if n != len(list.ids) {
-			return list.missing
-		}
+	if err := checkDoctors(ctx, t, k.DoctorIDs...); err != nil {
+		return err
+	}
+	return checkExist(ctx, t, `SELECT COUNT(*) FROM rooms WHERE id IN (?)`, k.RoomIDs, clinic.ErrRoomNotFound)
+}
+
+// checkDoctors refuses ids that are no doctor's: clinic.ErrDoctorNotFound.
+func checkDoctors(ctx context.Context, t *tx, ids ...int64) error {
+	return checkExist(ctx, t, `SELECT COUNT(*) FROM doctors WHERE id IN (?)`, ids, clinic.ErrDoctorNotFound)
+}
+
+// checkExist answers with missing unless a count of ids finds every one.
+func checkExist(ctx context.Context, t *tx, count string, ids []int64, missing error) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	statement, args, err := sqlx.In(count, ids)
+	if err != nil {
+		return err
+	}
+	var n int
+	if err := t.GetContext(ctx, &n, statement, args...); err != nil {
+		return err
+	}
+	if n != len(ids) {
+		return missing
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (s *Store) CreateWaitlistEntry(ctx context.Context, e clinic.WaitlistEntry)
 		if reached, err := reachesPatient(ctx, t, e.PatientID); err != nil || !reached {
 			return firstError(err, clinic.ErrPatientNotFound)
 		}
-		if err := checkListed(ctx, t, clinic.AppointmentType{DoctorIDs: e.DoctorIDs}); err != nil {
+		if err := checkDoctors(ctx, t, e.DoctorIDs...); err != nil {
 			return err
 		}
 		if e.TypeID != nil {
