@@ -143,12 +143,18 @@ func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o Deliver
 	}
 	_, err = s.changeWebhook(ctx, d.WebhookID, nil, func(t *tx, w *clinic.Webhook) error {
 		w.Enabled, w.DisabledReason = false, &o.Reason
-		_, err := t.exec(ctx, `
-			UPDATE webhook_deliveries
-			SET status = 'dead', next_at = NULL, last_error = ?
-			WHERE webhook_id = ? AND status = 'pending'`, o.Reason, d.WebhookID)
-		return err
+		return endDeliveries(ctx, t, d.WebhookID, o.Reason)
 	})
+	return err
+}
+
+// endDeliveries gives up what waits to be sent to a webhook that is switched off:
+// nobody expects it any more when it is on again. Index webhook_deliveries_due.
+func endDeliveries(ctx context.Context, t *tx, webhook int64, reason string) error {
+	_, err := t.exec(ctx, `
+		UPDATE webhook_deliveries
+		SET status = 'dead', next_at = NULL, last_at = ?, last_error = ?
+		WHERE webhook_id = ? AND status = 'pending'`, t.now, reason, webhook)
 	return err
 }
 

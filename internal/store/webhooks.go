@@ -16,11 +16,8 @@ func (s *Store) CreateWebhook(ctx context.Context, w clinic.Webhook, allowHTTP b
 		return w, "", err
 	}
 	// What was committed before gets its place before, and is not sent.
-	for more := true; more; {
-		var err error
-		if more, err = s.PlaceChanges(ctx); err != nil {
-			return w, "", err
-		}
+	if _, err := s.LastChange(ctx); err != nil {
+		return w, "", err
 	}
 	var secret string
 	err := s.inTx(ctx, func(t *tx) error {
@@ -91,12 +88,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, id int64, u WebhookUpdate, al
 		if u.Enabled != nil && *u.Enabled != w.Enabled {
 			w.Enabled, w.DisabledReason = *u.Enabled, nil
 			if !w.Enabled {
-				// What waits is not sent later: nobody expects it any more.
-				_, err := t.exec(ctx, `
-					UPDATE webhook_deliveries
-					SET status = 'dead', next_at = NULL, last_at = ?, last_error = 'the webhook was switched off'
-					WHERE webhook_id = ? AND status = 'pending'`, t.now, id)
-				if err != nil {
+				if err := endDeliveries(ctx, t, id, "the webhook was switched off"); err != nil {
 					return err
 				}
 			}
