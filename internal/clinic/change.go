@@ -80,17 +80,23 @@ func (a Access) Told(wanted []string) ([]ChangeObject, error) {
 	return told, nil
 }
 
-// Bound reports whether a caller bound to a calendar or a key is told of those
-// within reach only. Hours, absences and the directory are for everybody.
-func (o ChangeObject) Bound() bool {
-	needs := changeNeeds[o]
-	return needs != DirectoryRead && needs != CalendarRead
+// Unbound are the kinds that a caller bound to a calendar or a key is told of
+// wherever they belong: hours, absences and the directory are for everybody.
+func Unbound() []ChangeObject {
+	var unbound []ChangeObject
+	for object, needs := range changeNeeds {
+		if needs == DirectoryRead || needs == CalendarRead {
+			unbound = append(unbound, object)
+		}
+	}
+	slices.Sort(unbound)
+	return unbound
 }
 
 // Sees reports whether a change is within reach.
 func (r Reach) Sees(c *RecordChange) bool {
 	is := func(id *int64, mine int64) bool { return id != nil && mine != 0 && *id == mine }
-	return r.All || !c.Object.Bound() ||
+	return r.All || slices.Contains(Unbound(), c.Object) ||
 		is(c.Place.DoctorID, r.DoctorID) || is(c.Place.LeftDoctor, r.DoctorID) || is(c.Place.MadeBy, r.KeyID)
 }
 

@@ -40,12 +40,6 @@ func newChangeFeed(st *store.Store) *changeFeed {
 
 // join adds a reader and answers with where the feed ends.
 func (f *changeFeed) join(ctx context.Context) (int64, error) {
-	for more := true; more; {
-		var err error
-		if more, err = f.store.PlaceChanges(ctx); err != nil {
-			return 0, err
-		}
-	}
 	end, err := f.store.LastChange(ctx)
 	if err != nil {
 		return 0, err

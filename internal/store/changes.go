@@ -52,8 +52,8 @@ func (t *tx) noteRows(ctx context.Context, object clinic.ChangeObject, verb, que
 	return nil
 }
 
-// followers of a record, which go with it. What an appointment refers to cannot be
-// deleted.
+// goWith is what is deleted with a record: the queries find it by the record's id.
+// What an appointment refers to cannot be deleted.
 var goWith = map[string]map[clinic.ChangeObject]string{
 	"doctor": {
 		clinic.ChangedHours:   `SELECT id, id AS doctor_id, NULL AS made_by_key FROM doctors WHERE id = ?`,
@@ -75,8 +75,8 @@ var goWith = map[string]map[clinic.ChangeObject]string{
 
 // noteGone notes what goes with a record that is about to be deleted.
 func (t *tx) noteGone(ctx context.Context, object string, id int64) error {
-	for follower, query := range goWith[object] {
-		if err := t.noteRows(ctx, follower, deleted, query, id); err != nil {
+	for gone, query := range goWith[object] {
+		if err := t.noteRows(ctx, gone, deleted, query, id); err != nil {
 			return err
 		}
 	}
@@ -324,27 +324,34 @@ func changesSQL(condition string) string {
 // changes_position: most of the time there are none, and nobody waits.
 const pendingChangesSQL = `SELECT EXISTS (SELECT 1 FROM changes WHERE position IS NULL)`
 
-// changeReach is the condition for a change to be within reach; Reach.Sees is the
-// same rule.
+// changeReach is Reach.Sees as a condition.
 //
 // Safety: constants only; every value is an argument. No id is 0.
 func changeReach(r clinic.Reach) (string, []any) {
 	if r.All {
 		return "", nil
 	}
-	return ` AND (object IN ('doctor', 'room', 'appointment_type', 'working_hours', 'time_off', 'closure')
-		OR doctor_id = ? OR left_doctor = ? OR made_by_key = ?)`, []any{r.DoctorID, r.DoctorID, r.KeyID}
+	return ` AND (object IN (?) OR doctor_id = ? OR left_doctor = ? OR made_by_key = ?)`,
+		[]any{clinic.Unbound(), r.DoctorID, r.DoctorID, r.KeyID}
 }
 
-// LastChange is the position at which the feed ends.
+// LastChange is the position at which the feed ends, when everything that was
+// committed before it was called has its place.
 func (s *Store) LastChange(ctx context.Context) (int64, error) {
+	for more := true; more; {
+		var err error
+		if more, err = s.PlaceChanges(ctx); err != nil {
+			return 0, err
+		}
+	}
 	var head int64
 	err := s.db.GetContext(ctx, &head, `SELECT position FROM change_head WHERE id = 1`)
 	return head, translate(ctx, err)
 }
 
 // PruneChanges deletes changes that are older than an instant and are not the last
-// of their record, and answers with how many: a replay needs the last ones only.
+// of their record, and answers with how many: a replay needs the last ones only. What
+// left a doctor's calendar stays: the doctor is told of nothing that came after.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, error) {
 	var gone int64
 	for {
@@ -353,7 +360,7 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) (int64, erro
 		err := s.db.SelectContext(ctx, &ids, `
 			SELECT c.id
 			FROM changes AS c
-			WHERE c.at < ? AND c.position IS NOT NULL
+			WHERE c.at < ? AND c.position IS NOT NULL AND c.left_doctor IS NULL
 			  AND EXISTS (SELECT 1 FROM changes AS later
 			              WHERE later.object = c.object AND later.object_id = c.object_id AND later.id > c.id AND later.position > c.position)
 			LIMIT 1000`, before)
