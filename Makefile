@@ -151,8 +151,7 @@ check-generated: ## fail when gen/ is not what openapi.yaml gives
 lint-spec: gen/node_modules/.package-lock.json ## Redocly and Spectral (OWASP) on openapi.yaml
 	@cd gen && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npm run --silent lint
 
-gen/node_modules/.package-lock.json: gen/package-lock.json gen/package.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
+gen/node_modules/.package-lock.json: gen/package-lock.json gen/package.json | npm-present
 	@echo "installing the linters and generators into gen/node_modules"
 	@cd gen && npm ci --no-progress && touch node_modules/.package-lock.json
 
@@ -165,8 +164,7 @@ postman: go-present gen/node_modules/.package-lock.json ## run the Postman colle
 	@cd gen && node postman.run.mjs
 
 DESK := internal/reception/web
-$(DESK)/node_modules/.package-lock.json: $(DESK)/package-lock.json $(DESK)/package.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
+$(DESK)/node_modules/.package-lock.json: $(DESK)/package-lock.json $(DESK)/package.json | npm-present
 	@echo "installing what builds the reception desk"
 	@cd $(DESK) && npm ci --no-progress && touch node_modules/.package-lock.json
 
@@ -216,8 +214,7 @@ mock: $(MOCK) ## a mock server for partners, from the examples in openapi.yaml
 check-mock: $(MOCK) ## start the mock server and see that it answers
 	@.ci/mock
 
-$(MOCK): internal/publish/conformance/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
+$(MOCK): internal/publish/conformance/package-lock.json | npm-present
 	@echo "installing the mock server into internal/publish/conformance/node_modules"
 	@cd internal/publish/conformance && npm ci --no-progress && touch node_modules/.package-lock.json
 
@@ -251,7 +248,7 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call; needs the network
 
 .PHONY: clean
 clean: ## remove what was built; private databases in .mems stay
-	rm -rf bin site .tools gen/node_modules gen/typescript/dist internal/publish/conformance/node_modules
+	rm -rf bin site .tools gen/node_modules gen/typescript/dist internal/publish/conformance/node_modules $(DESK)/node_modules $(DESK)/test-results
 
 $(GOLANGCI): | go-present
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into .tools (first time: minutes)"
@@ -268,6 +265,10 @@ $(OASDIFF): | go-present
 $(GOVULNCHECK): | go-present
 	@echo "installing govulncheck $(GOVULNCHECK_VERSION) into .tools"
 	@GOBIN=$(@D) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+.PHONY: npm-present
+npm-present:
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
 
 .PHONY: go-present
 go-present:

@@ -59,6 +59,35 @@ test("booked by keyboard alone, and seen in another browser at once", async ({ b
   await expect(one.locator(".toasts")).toContainText("Ann Muster is booked");
 });
 
+test("what changes elsewhere is shown, and only what changed is read again", async ({ browser }) => {
+  const page = await desk(browser, "2027-06-07");
+  await expect(page.getByText("Live")).toBeVisible();
+  await page.waitForTimeout(1000);
+  const asked: string[] = [];
+  page.on("request", (r) => asked.push(new URL(r.url()).pathname));
+  const send = async (path: string, body: unknown) => {
+    const answer = await fetch(`${process.env.DESK_URL}${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-API-Key": process.env.DESK_KEY ?? "" },
+      body: JSON.stringify(body),
+    });
+    expect(answer.status).toBe(201);
+  };
+  await send("/appointments", { patient_id: 1, doctor_id: 1, start_time: "2027-06-07T07:00:00Z", duration_minutes: 30 });
+  await expect(visits(page)).toHaveCount(1);
+  expect(asked.filter((p) => p.startsWith("/doctors"))).toEqual([]);
+  expect(asked.length).toBeLessThanOrEqual(4);
+  await send("/doctors/2/time-off", { start_time: "2027-06-07T08:00:00Z", end_time: "2027-06-07T09:00:00Z", reason: "training" });
+  await expect(page.locator(".blocked").getByText("Training")).toBeVisible();
+  expect(asked.filter((p) => p.startsWith("/doctors") && !p.startsWith("/doctors/2/"))).toEqual([]);
+  // The board follows its queues.
+  await page.keyboard.press("q");
+  await page.keyboard.press("t");
+  await expect(page.getByRole("region", { name: "Here" })).toContainText("Nobody");
+  await send("/walk-ins", { patient_id: 1, doctor_id: 3 });
+  await expect(page.getByRole("region", { name: "Here" })).toContainText("Walk-in");
+});
+
 test("a conflict between two browsers leads to what is free", async ({ browser }) => {
   const one = await desk(browser, "2027-06-02");
   const two = await desk(browser, "2027-06-02");

@@ -77,7 +77,10 @@ class Desk {
   private toastId = 0;
   private ending: AbortController | undefined;
   private soon: ReturnType<typeof setTimeout> | undefined;
-  private stale = new Set<number>();
+  /** Doctors of whom more than the visits is to be read again. */
+  private stale = { calendar: new Set<number>(), queue: new Set<number>() };
+  private calendarsFrom = "";
+  private queuesOf = "";
 
   may(p: Permission): boolean {
     return this.caller?.permissions.includes(p) ?? false;
@@ -164,7 +167,7 @@ class Desk {
         ),
         all(pages(mems.listClosures, { query: { from: iso(window.start), limit: 200 } })),
         this.readCalendars(of, iso(window.start)),
-        this.readQueue(),
+        this.readQueues(),
       ]);
       if (turn !== this.asked) return;
       this.visits = visits;
@@ -181,26 +184,43 @@ class Desk {
     }
   }
 
+  // Hours, absences and queues of a doctor are read again when they changed, not with
+  // every booking: a desk has its share of requests, and twelve doctors would use it up.
   private async readCalendars(doctors: Doctor[], from: string): Promise<void> {
-    await Promise.all(
-      doctors.map(async (d) => {
-        const [hours, away] = await Promise.all([
-          this.hours[d.id] && !this.stale.has(d.id) ? this.hours[d.id] : unwrap(mems.getWorkingHours({ path: { id: d.id } })),
-          all(pages(mems.listTimeOff, { path: { id: d.id }, query: { from, limit: 50 } })),
-        ]);
-        this.stale.delete(d.id);
-        if (hours) this.hours = { ...this.hours, [d.id]: hours };
-        this.away = { ...this.away, [d.id]: away };
-      }),
-    );
+    const known = this.calendarsFrom === from;
+    this.calendarsFrom = from;
+    const wanted = doctors.filter((d) => !known || !this.hours[d.id] || this.stale.calendar.has(d.id));
+    for (const d of wanted) this.stale.calendar.delete(d.id);
+    const read = await Promise.all(
+      wanted.map(async (d) => ({
+        id: d.id,
+        hours: await unwrap(mems.getWorkingHours({ path: { id: d.id } })),
+        away: await all(pages(mems.listTimeOff, { path: { id: d.id }, query: { from, limit: 50 } })),
+      })),
+    ).catch((error: unknown) => {
+      this.calendarsFrom = ""; // what was not read is read the next time
+      throw error;
+    });
+    if (read.length === 0) return;
+    this.hours = { ...this.hours, ...Object.fromEntries(read.map((c) => [c.id, c.hours])) };
+    this.away = { ...this.away, ...Object.fromEntries(read.map((c) => [c.id, c.away])) };
   }
 
-  private async readQueue(): Promise<void> {
+  private async readQueues(): Promise<void> {
     if (this.view !== "board" || !this.may("queue:read")) return;
-    const queues = await Promise.all(
-      this.doctors.map((d) => all(pages(mems.getQueue, { query: { doctor_id: d.id, date: this.date, limit: 200 } }))),
-    );
-    this.tickets = queues.flat();
+    const date = this.date;
+    const known = this.queuesOf === date;
+    this.queuesOf = date;
+    const wanted = this.doctors.filter((d) => !known || this.stale.queue.has(d.id));
+    for (const d of wanted) this.stale.queue.delete(d.id);
+    const read = await Promise.all(
+      wanted.map((d) => all(pages(mems.getQueue, { query: { doctor_id: d.id, date, limit: 200 } }))),
+    ).catch((error: unknown) => {
+      this.queuesOf = "";
+      throw error;
+    });
+    const others = known ? this.tickets.filter((t) => !wanted.some((d) => d.id === t.doctor_id)) : [];
+    this.tickets = [...others, ...read.flat()];
   }
 
   show(view: View, date = this.date): void {
@@ -230,11 +250,14 @@ class Desk {
     this.ending = ending;
     const poll = setInterval(() => {
       this.now = Date.now();
-      if (this.line !== "live") void this.read();
+      if (this.line === "live") return;
+      this.forget();
+      void this.read();
     }, 5000);
     ending.signal.addEventListener("abort", () => clearInterval(poll));
     const onState = (state: "live" | "lost") => {
-      if (state === "live" && this.line === "lost") this.refresh();
+      if (state === "lost") this.forget(); // nobody tells what changes meanwhile
+      else this.refresh(); // and what changed before somebody told
       this.line = state;
     };
     try {
@@ -243,14 +266,24 @@ class Desk {
       }
     } catch (error) {
       this.line = "lost";
+      this.forget();
       if (isProblem(problemOf(error), "unauthenticated")) this.signOut();
     }
+  }
+
+  private forget(): void {
+    this.calendarsFrom = "";
+    this.queuesOf = "";
   }
 
   private heed(c: Change): void {
     switch (c.object) {
       case "working_hours":
-        this.stale.add(c.object_id);
+      case "time_off":
+        if (c.doctor_id !== null) this.stale.calendar.add(c.doctor_id);
+        break;
+      case "ticket":
+        if (c.doctor_id !== null) this.stale.queue.add(c.doctor_id);
         break;
       case "doctor":
       case "room":
@@ -258,8 +291,6 @@ class Desk {
         void this.readHouse().then(() => this.refresh(), () => this.refresh());
         return;
       case "appointment":
-      case "ticket":
-      case "time_off":
       case "closure":
       case "patient":
         break;
@@ -269,10 +300,12 @@ class Desk {
     this.refresh();
   }
 
-  /** Reads again, once for what happens together. */
+  /** Reads again soon, once for what happens until then. */
   refresh(): void {
-    clearTimeout(this.soon);
-    this.soon = setTimeout(() => void this.read(), 50);
+    this.soon ??= setTimeout(() => {
+      this.soon = undefined;
+      void this.read();
+    }, 100);
   }
 
   say(text: string, undo?: () => Promise<void>): void {
