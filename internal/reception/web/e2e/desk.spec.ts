@@ -188,7 +188,12 @@ test("days on which the clocks change, seen from another zone", async ({ browser
 
 test("looks, and can be used by everybody, in every view", async ({ browser }) => {
   for (const colorScheme of ["light", "dark"] as const) {
-    const page = await desk(browser, "2027-06-01", { colorScheme });
+    const page = await desk(browser, "2027-06-08", { colorScheme });
+    if (colorScheme === "light") {
+      await book(page, "muster", 4);
+      await expect(page.getByRole("dialog")).toHaveCount(0);
+    }
+    await expect(visits(page)).toHaveCount(1);
     const check = async (name: string) => {
       await page.waitForTimeout(300);
       const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
