@@ -22,6 +22,9 @@ GOLANGCI_VERSION    := v2.15.0
 ACTIONLINT_VERSION  := v1.7.12
 GOVULNCHECK_VERSION := v1.9.0
 OASDIFF_VERSION     := v1.35.0
+# The newest that builds with Go 1.26.
+GORELEASER_VERSION  := v2.15.1
+CYCLONEDX_VERSION   := v1.10.0
 SCALAR_VERSION      := 1.46.4
 SCALAR_SHA256       := 81b8d2bdab4a42ab81465386441b9a0f928b68631364360f00e8cce620cc1efb
 
@@ -33,6 +36,8 @@ GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 ACTIONLINT  := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)/actionlint
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 OASDIFF     := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)/oasdiff
+GORELEASER  := $(TOOLS)/goreleaser-$(GORELEASER_VERSION)/goreleaser
+CYCLONEDX   := $(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 PROFILE     := $(TOOLS)/cover.out
 COVER_MIN   := 85.0
 GEN         := gen
@@ -222,6 +227,30 @@ $(MOCK): internal/publish/conformance/package-lock.json | npm-present
 release-spec: go-present ## keep openapi.yaml as the release of its version (FORCE=1 replaces one)
 	@$(GO) run ./internal/publish $(if $(FORCE),-force) release
 
+##@ Release
+
+.PHONY: lint-deploy
+lint-deploy: go-present ## check image, Compose, Kubernetes, systemd and release files
+	@cd .deploy/lint && $(GO) test -count=1 ./...
+
+.PHONY: sbom
+sbom: build $(CYCLONEDX) ## bin/mems.cdx.json: what the binary was built of (CycloneDX)
+	@# Its warnings are about licences that it does not recognise; what counts is checked.
+	@$(CYCLONEDX) bin -json -std -licenses -version $(VERSION) -output bin/mems.cdx.json bin/mems 2>$(TOOLS)/sbom.log || \
+	  { cat $(TOOLS)/sbom.log; exit 1; }
+	@for module in $$($(GO) version -m bin/mems | awk '$$1 == "dep" { print $$2 "@" $$3 }'); do \
+	  grep -qF "pkg:golang/$$module" bin/mems.cdx.json || { echo "bin/mems.cdx.json lacks $$module" >&2; exit 1; }; \
+	done
+	@echo "bin/mems.cdx.json names $$(grep -c '"purl"' bin/mems.cdx.json) modules"
+
+.PHONY: release-check
+release-check: $(GORELEASER) $(CYCLONEDX) ## try a release, into bin/release; publishes nothing
+	@PATH="$(dir $(CYCLONEDX)):$$PATH" $(GORELEASER) release --snapshot --clean --skip=publish
+
+.PHONY: release
+release: $(GORELEASER) $(CYCLONEDX) ## build and publish the release of a tag; for the workflow
+	@PATH="$(dir $(CYCLONEDX)):$$PATH" $(GORELEASER) release --clean
+
 ##@ Care
 
 .PHONY: fmt
@@ -269,6 +298,14 @@ $(GOVULNCHECK): | go-present
 .PHONY: npm-present
 npm-present:
 	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer" >&2; exit 1; }
+
+$(GORELEASER): | go-present
+	@echo "installing goreleaser $(GORELEASER_VERSION) into .tools (first time: minutes)"
+	@GOBIN=$(@D) $(GO) install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
+
+$(CYCLONEDX): | go-present
+	@echo "installing cyclonedx-gomod $(CYCLONEDX_VERSION) into .tools"
+	@GOBIN=$(@D) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 
 .PHONY: go-present
 go-present:

@@ -1,76 +1,225 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"io/fs"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// What .deploy sets is what the program knows, and can be used as it is.
-func TestDeployedSettings(t *testing.T) {
+// deployed is one way in which the files of .deploy start MEMS.
+type deployed struct {
+	args    []string
+	environ map[string]string
+	grace   time.Duration // from SIGTERM to SIGKILL; 0 when it ends by itself
+}
+
+// Every way of installing starts MEMS with settings that it knows and can use, asks
+// who its callers are, and leaves it the time to stop. Wrong names of members are
+// found by make lint-deploy.
+func TestDeployment(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{}
-	for _, s := range settings() {
-		known[s.name] = true
+	all := composeServices(t)
+	maps.Copy(all, pods(t))
+	maps.Copy(all, units(t))
+	want := []string{
+		"backup", "deployment.yaml", "mems", "mems-backup.service", "mems-migrate.service", "mems.service", "migrate", "migrate/job.yaml",
 	}
-	seen := 0
-	err := filepath.WalkDir("../../.deploy", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".md") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, name := range regexp.MustCompile(`MEMS_[A-Z_]+`).FindAllString(string(text), -1) {
-			seen++
-			if !known[name] {
-				t.Errorf("%s sets %s, which is no setting", path, name)
+	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
+		t.Fatalf("found %q, want %q", got, want)
+	}
+	for name, d := range all {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := d.fault(t); err != nil {
+				t.Error(err)
 			}
-		}
-		if filepath.Ext(path) == ".yaml" {
-			for documents := yaml.NewDecoder(bytes.NewReader(text)); ; {
-				var document map[string]any
-				if err := documents.Decode(&document); errors.Is(err, io.EOF) {
-					break
-				} else if err != nil {
-					t.Errorf("%s: %v", path, err)
-					break
-				}
-				if document["kind"] == "ConfigMap" {
-					checkConfigMap(t, document)
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil || seen < 10 {
-		t.Errorf("%d settings, %v", seen, err)
+		})
 	}
 }
 
-func checkConfigMap(t *testing.T, document map[string]any) {
-	t.Helper()
-	data, _ := document["data"].(map[string]any)
-	var environ []string
-	for name, value := range data {
-		text, ok := value.(string)
-		if !ok {
-			t.Errorf("%s is not text: quote it", name)
+// A test that finds no fault in anything would be worth nothing.
+func TestDeploymentFindsFaults(t *testing.T) {
+	t.Parallel()
+	good := composeServices(t)["mems"]
+	for name, change := range map[string]func(d *deployed){
+		"unknown variable": func(d *deployed) { d.environ["MEMS_PORT"] = "tcp://10.0.0.1:80" },
+		"bad value":        func(d *deployed) { d.environ["MEMS_LOG_FORMAT"] = "xml" },
+		"open":             func(d *deployed) { delete(d.environ, "MEMS_AUTH") },
+		"no database":      func(d *deployed) { delete(d.environ, "MEMS_DATABASE_URL_FILE") },
+		"killed too soon":  func(d *deployed) { d.grace = 10 * time.Second },
+		"no such command":  func(d *deployed) { d.args = []string{"server"} },
+	} {
+		bad := deployed{good.args, maps.Clone(good.environ), good.grace}
+		change(&bad)
+		if bad.fault(t) == nil {
+			t.Errorf("%s: not found", name)
 		}
-		environ = append(environ, name+"="+text)
 	}
-	slices.Sort(environ)
-	if _, err := readConfig(environ); err != nil || len(environ) == 0 {
-		t.Errorf("%v: %v", environ, err)
+}
+
+// fault is what would keep the program from starting or stopping well.
+func (d deployed) fault(t *testing.T) error {
+	t.Helper()
+	if c, known := commandNamed(d.args[0]); !known {
+		return fmt.Errorf("there is no command %q", c.name)
 	}
+	var environ []string
+	for name, value := range d.environ {
+		switch name {
+		case "MEMS_DATABASE_URL_FILE":
+			value = writeSecret(t, someURL)
+		case "MEMS_AUDIT_KEYS_FILE":
+			value = writeSecret(t, someKeys)
+		}
+		environ = append(environ, name+"="+value)
+	}
+	c, err := readConfig(environ)
+	if err != nil {
+		return err
+	}
+	if c.DatabaseURL == "" {
+		return fmt.Errorf("it would start a private database")
+	}
+	if d.args[0] != "serve" {
+		return nil
+	}
+	if c.AuditKeys == "" || c.open() {
+		return fmt.Errorf("the audit trail is not bound, or anybody may do anything")
+	}
+	if d.grace <= c.ShutdownTimeout {
+		return fmt.Errorf("it is killed after %s, and may need %s to stop", d.grace, c.ShutdownTimeout)
+	}
+	return (&program{config: c}).checkOpen()
+}
+
+func readYAML(t *testing.T, file string, into any) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("../../.deploy", file))
+	if err == nil {
+		err = yaml.Unmarshal(content, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// composeServices are those services that run MEMS.
+func composeServices(t *testing.T) map[string]deployed {
+	t.Helper()
+	var file struct {
+		Services map[string]struct {
+			Image       string
+			Command     []string
+			Environment map[string]string
+			StopGrace   time.Duration `yaml:"stop_grace_period"`
+		}
+	}
+	readYAML(t, "compose.yaml", &file)
+	all := map[string]deployed{}
+	for name, s := range file.Services {
+		if strings.HasPrefix(s.Image, "mysql:") {
+			continue
+		}
+		if name == "backup" { // its words come from the command line
+			s.Command = []string{"backup"}
+		}
+		for variable, value := range s.Environment {
+			if strings.HasPrefix(value, "${MEMS_CLINIC_TIME_ZONE:?") {
+				s.Environment[variable] = "Europe/Zurich"
+			}
+		}
+		all[name] = deployed{s.Command, s.Environment, s.StopGrace}
+	}
+	return all
+}
+
+// pods are those of Kubernetes.
+func pods(t *testing.T) map[string]deployed {
+	t.Helper()
+	all := map[string]deployed{}
+	for _, file := range []string{"deployment.yaml", "migrate/job.yaml"} {
+		var object struct {
+			Spec struct {
+				Template struct {
+					Spec struct {
+						EnableServiceLinks *bool `yaml:"enableServiceLinks"`
+						Grace              int   `yaml:"terminationGracePeriodSeconds"`
+						Containers         []struct {
+							Args      []string
+							EnvFrom   []any                          `yaml:"envFrom"`
+							Env       []struct{ Name, Value string } `yaml:"env"`
+							Lifecycle struct {
+								PreStop struct{ Sleep struct{ Seconds int } } `yaml:"preStop"`
+							}
+						}
+					}
+				}
+			}
+		}
+		readYAML(t, filepath.Join("kubernetes", file), &object)
+		pod := object.Spec.Template.Spec
+		c := pod.Containers[0]
+		environ := map[string]string{}
+		if len(c.EnvFrom) > 0 {
+			environ = envFile(t, "kubernetes/mems.env")
+		}
+		for _, e := range c.Env {
+			environ[e.Name] = e.Value
+		}
+		if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
+			environ["MEMS_PORT"] = "tcp://10.0.0.1:80" // what the service "mems" would add
+		}
+		all[file] = deployed{c.Args, environ, time.Duration(pod.Grace-c.Lifecycle.PreStop.Sleep.Seconds) * time.Second}
+	}
+	return all
+}
+
+// units are those of systemd.
+func units(t *testing.T) map[string]deployed {
+	t.Helper()
+	all := map[string]deployed{}
+	for _, name := range []string{"mems.service", "mems-migrate.service", "mems-backup.service"} {
+		content, err := os.ReadFile(filepath.Join("../../.deploy/systemd", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		environ := envFile(t, "systemd/mems.env")
+		for _, e := range regexp.MustCompile(`(MEMS_\w+)=(\S+)`).FindAllStringSubmatch(string(content), -1) {
+			environ[e[1]] = e[2]
+		}
+		args := regexp.MustCompile(`ExecStart=.*/usr/bin/mems (.*)`).FindStringSubmatch(string(content))
+		stop := regexp.MustCompile(`TimeoutStopSec=(\d+)`).FindStringSubmatch(string(content))
+		d := deployed{strings.Fields(args[1]), environ, 0}
+		if stop != nil {
+			d.grace, err = time.ParseDuration(stop[1] + "s")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = d
+	}
+	return all
+}
+
+func envFile(t *testing.T, file string) map[string]string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("../../.deploy", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	environ := map[string]string{}
+	for line := range strings.Lines(string(content)) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), "="); found && !strings.HasPrefix(name, "#") {
+			environ[name] = value
+		}
+	}
+	return environ
 }

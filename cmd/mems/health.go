@@ -6,43 +6,62 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
-// runHealth is the command "mems health": for machines that watch a container in
-// which there is no other program.
-func runHealth(ctx context.Context, p *program, args []string) error {
-	if len(args) > 0 {
-		return usageError{"health takes nothing more; it asks the server at MEMS_HTTP_ADDR"}
+// health is the command "mems health". It is there for container images, which
+// have neither a shell nor curl to ask with.
+func health(ctx context.Context, p *program, args []string) error {
+	if err := parse(newFlags("health"), args); err != nil {
+		return err
 	}
-	host, port, err := net.SplitHostPort(p.HTTPAddr)
+	url, err := p.readyURL()
 	if err != nil {
 		return err
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost" // every address of this machine is also this one
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	// The certificate is for the clinic's name, and this is the machine itself, to
+	// which nothing secret is sent. No proxy of the environment is asked.
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+	}}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w\nIs \"mems serve\" running, with the same MEMS_HTTP_ADDR?", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s: it is stopping, or its database cannot be used (\"mems migrate status\")", url, response.Status)
+	}
+	p.say("ready")
+	return nil
+}
+
+// readyURL is where the server of this configuration is asked from its own machine.
+func (p *program) readyURL() (string, error) {
+	host, port, err := net.SplitHostPort(p.HTTPAddr)
+	if err != nil {
+		return "", err
+	}
+	if port == "0" {
+		return "", fmt.Errorf("MEMS_HTTP_ADDR=%s leaves the port to the system: name the one that \"mems serve\" printed", p.HTTPAddr)
+	}
+	// A server on every address is asked on the loopback one.
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip.Is6() {
+			host = "::1"
+		}
 	}
 	scheme := "http"
 	if p.TLSCertFile != "" {
 		scheme = "https"
 	}
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		// The certificate is for the clinic's name, and this machine has another one;
-		// nothing secret is sent.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // G402: see above
-	}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	answer, err := client.Do(r)
-	if err != nil {
-		return fmt.Errorf("no server answers at %s: %w", p.HTTPAddr, err)
-	}
-	_ = answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the server at %s is not ready: it answers %d", p.HTTPAddr, answer.StatusCode)
-	}
-	p.say("ready")
-	return nil
+	return scheme + "://" + net.JoinHostPort(host, port) + "/readyz", nil
 }

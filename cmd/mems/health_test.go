@@ -1,29 +1,70 @@
 package main
 
 import (
-	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"mems/internal/storetest"
 )
 
-// health tells a server that is ready from none.
-func TestHealth(t *testing.T) {
+// The answer of "mems health" is that of /readyz.
+func TestHealthCommand(t *testing.T) {
 	t.Parallel()
-	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN)
-	if code, output := runMEMS(t, []string{"health"}, "MEMS_HTTP_ADDR="+p.URL[len("http://"):]); code != exitOK || !contains(output, "ready") {
-		t.Errorf("%d %s", code, output)
+	var ready atomic.Bool
+	ready.Store(true)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" || !ready.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	address := "MEMS_HTTP_ADDR=" + strings.TrimPrefix(s.URL, "http://")
+	if code, said := runMEMS(t, []string{"health"}, address); code != exitOK {
+		t.Errorf("a ready server: exit %d\n%s", code, said)
 	}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	ready.Store(false)
+	if code, said := runMEMS(t, []string{"health"}, address); code != exitFailed || !contains(said, "503", "mems migrate status") {
+		t.Errorf("a server that is not ready: exit %d\n%s", code, said)
 	}
-	free := l.Addr().String()
-	_ = l.Close()
-	if code, output := runMEMS(t, []string{"health"}, "MEMS_HTTP_ADDR="+free); code != exitFailed || !contains(output, "no server answers") {
-		t.Errorf("%d %s", code, output)
+	s.Close()
+	if code, said := runMEMS(t, []string{"health"}, address); code != exitFailed || !contains(said, "MEMS_HTTP_ADDR") {
+		t.Errorf("no server: exit %d\n%s", code, said)
 	}
-	if code, _ := runMEMS(t, []string{"health", "now"}); code != exitUsage {
-		t.Errorf("%d", code)
+	if code, said := runMEMS(t, []string{"health"}, "MEMS_HTTP_ADDR=127.0.0.1:0"); code != exitFailed || !contains(said, "port") {
+		t.Errorf("no port: exit %d\n%s", code, said)
+	}
+}
+
+// It asks the real server too, also by TLS.
+func TestHealthOfAServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePair(t, cert, key, 1)
+	tls := []string{"MEMS_TLS_CERT_FILE=" + cert, "MEMS_TLS_KEY_FILE=" + key}
+	p := startMEMS(t, append(tls, "MEMS_DATABASE_URL="+storetest.New(t).DSN)...)
+	address := "MEMS_HTTP_ADDR=" + strings.TrimPrefix(p.URL, "https://")
+	if code, said := runMEMS(t, []string{"health"}, append(tls, address)...); code != exitOK {
+		t.Errorf("exit %d\n%s", code, said)
+	}
+}
+
+// A server on every address is asked on the loopback one.
+func TestReadyURL(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		":8080":               "http://127.0.0.1:8080/readyz",
+		"0.0.0.0:8080":        "http://127.0.0.1:8080/readyz",
+		"[::]:8080":           "http://[::1]:8080/readyz",
+		"192.0.2.1:80":        "http://192.0.2.1:80/readyz",
+		"mems.example.org:80": "http://mems.example.org:80/readyz",
+	} {
+		p := program{config: config{HTTPAddr: address}}
+		if got, err := p.readyURL(); got != want || err != nil {
+			t.Errorf("%s is asked at %s (%v), want %s", address, got, err, want)
+		}
 	}
 }

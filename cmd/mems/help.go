@@ -30,6 +30,12 @@ next time. That is for trying MEMS out; a clinic gives it a real server:
 			serve,
 		},
 		{
+			"health", "Ask whether the server is ready", "mems health",
+			`Asks /readyz of the server on MEMS_HTTP_ADDR of this machine, for health checks of
+containers; exits with 1 when it is not ready or not there.`,
+			health,
+		},
+		{
 			"migrate", "Bring the database schema up to date, or back, or show it", "mems migrate up|down|status",
 			`  up       create the database if need be and run every pending migration
   down     undo the newest migration (one step)
@@ -134,12 +140,6 @@ Run it from cron, as the user mems_migrate:
 
     MEMS_RETAIN_PATIENT_YEARS=10 MEMS_RETAIN_AUDIT_YEARS=10 mems retain`,
 			runRetain,
-		},
-		{
-			"health", "Ask whether the server on this machine is ready", "mems health",
-			`Asks /readyz at MEMS_HTTP_ADDR and exits with 0 when the server is ready, with 1
-when it is not: for containers, in which there is no other program to ask with.`,
-			runHealth,
 		},
 		{
 			"conformance", "Hold a server, or a partner's client, to the contract",

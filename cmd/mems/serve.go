@@ -81,7 +81,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	api, err := server.New(server.Config{
-		Store: st, Zone: p.zone, Version: version, Commit: commit, Log: log,
+		Store: st, Zone: p.zone, Version: version, Commit: builtFrom(), Log: log,
 		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
 		Open: p.open(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
 		WebhooksInside: len(inside) > 0, Desk: desk,

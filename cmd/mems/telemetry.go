@@ -16,7 +16,7 @@ import (
 // startTelemetry prepares metrics and traces. stop sends what is left of them.
 func (p *program) startTelemetry(ctx context.Context, log *slog.Logger) (watch *telemetry.Telemetry, stop func(), err error) {
 	watch, err = telemetry.New(ctx, telemetry.Config{
-		Version: version, Commit: commit, Schema: strconv.Itoa(db.Latest), Log: log,
+		Version: version, Commit: builtFrom(), Schema: strconv.Itoa(db.Latest), Log: log,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -1,0 +1,168 @@
+package lint
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// with plants a mistake, and fails when there is nothing to plant it in.
+func with(t *testing.T, content, old, mistake string) string {
+	t.Helper()
+	if !strings.Contains(content, old) {
+		t.Fatalf("nothing says %q any more: plant the mistake elsewhere", old)
+	}
+	return strings.Replace(content, old, mistake, 1)
+}
+
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	good, zone := read(t, "compose.yaml"), map[string]string{"MEMS_CLINIC_TIME_ZONE": "Europe/Zurich"}
+	check := func(content string, environ map[string]string) error {
+		return Compose(t.Context(), "../compose.yaml", []byte(content), environ)
+	}
+	if err := check(good, zone); err != nil {
+		t.Error(err)
+	}
+	if err := check(good, nil); err == nil || !strings.Contains(err.Error(), "Write it into .env") {
+		t.Errorf("without a time zone: %v", err)
+	}
+	for _, mistake := range [][2]string{
+		{"read_only: true", "readonly: true"},
+		{"secrets: [app-url, audit-keys]", "secrets: [app-uri]"},
+		{"rights: {condition: service_completed_successfully}", "right: {condition: service_completed_successfully}"},
+		{"condition: service_healthy", "condition: healthy"},
+		{"stop_grace_period: 2m", "stop_grace_period: soon"},
+		{"networks: [inside, outside]", "networks: [outsight]"},
+	} {
+		if err := check(with(t, good, mistake[0], mistake[1]), zone); err == nil {
+			t.Errorf("%q is not refused", mistake[1])
+		}
+	}
+}
+
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	good := read(t, "Dockerfile")
+	if warnings, err := Dockerfile(t.Context(), []byte(good)); err != nil || len(warnings) > 0 {
+		t.Error(err, warnings)
+	}
+	for _, mistake := range [][2]string{
+		{"COPY --from=build /out/mems /usr/local/bin/mems\nCOPY", "COPY --form=build /out/mems /usr/local/bin/mems\nCOPY"},
+		{"--from=build", "--from=Build_stage:"},
+		{"ENTRYPOINT [\"/usr/local/bin/mems\"]", "ENTRYPOINTS [\"/usr/local/bin/mems\"]"},
+		{"CMD [\"serve\"]", "CMD serve"},
+		{"MEMS_LOG_FORMAT=json", "MEMS_API_TOKEN=hush"},
+		{" AS build", " as build"},
+		{"HEALTHCHECK --interval=10s", "HEALTHCHECK --interval=often"},
+	} {
+		if warnings, err := Dockerfile(t.Context(), []byte(with(t, good, mistake[0], mistake[1]))); err == nil && len(warnings) == 0 {
+			t.Errorf("%q is not refused", mistake[1])
+		}
+	}
+}
+
+// The build gets what it reads, and neither secrets nor history.
+func TestDockerignore(t *testing.T) {
+	t.Parallel()
+	want := []string{"cmd/mems/main.go", "db/migrations/00001_clinic.sql", "gen/api/api.gen.go", "go.mod", "internal/server/server.go"}
+	for _, file := range want {
+		read(t, filepath.Join("..", file)) // is there
+	}
+	in, err := InContext(read(t, "../.dockerignore"), append(slices.Clone(want),
+		".git/config", ".deploy/secrets/app-url", ".mems/db/data/ibdata1", "bin/mems", "cmd/mems/serve_test.go", "gen/node_modules/x/y.js"))
+	if err != nil || !slices.Equal(in, want) {
+		t.Errorf("%v: the build gets %q, want %q", err, in, want)
+	}
+}
+
+func TestKubernetes(t *testing.T) {
+	t.Parallel()
+	for dir, want := range map[string][]string{
+		"../kubernetes":         {"ConfigMap", "Deployment", "Ingress", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "Service"},
+		"../kubernetes/migrate": {"Job"},
+	} {
+		built, err := Kustomize(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds, err := Manifests(built)
+		slices.Sort(kinds)
+		if err != nil || !slices.Equal(kinds, want) {
+			t.Errorf("%s: %v, %v, want %v", dir, err, kinds, want)
+		}
+	}
+	if _, err := Manifests([]byte(read(t, "kubernetes/secret.example.yaml"))); err != nil {
+		t.Error(err)
+	}
+	for _, mistake := range [][3]string{
+		{"deployment.yaml", "maxSurge", "maxSurges"},
+		{"deployment.yaml", "sleep: # ", "wait: # "},
+		{"deployment.yaml", "replicas: 3", "replicas: three"},
+		{"deployment.yaml", "apps/v1", "apps/v1beta1"},
+		{"deployment.yaml", "  labels:\n        app.kubernetes.io/name: mems", "  labels:\n        app.kubernetes.io/name: nems"},
+		{"deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false"},
+		{"deployment.yaml", "drop: [ALL]", "drop: []"},
+		{"deployment.yaml", "- name: secrets\n          secret:", "- name: secret\n          secret:"},
+		{"ingress.yaml", "ingressClassName", "ingressClass"},
+		{"service.yaml", "targetPort", "target"},
+		{"networkpolicy.yaml", "podSelector", "selector"},
+		{"poddisruptionbudget.yaml", "minAvailable", "minimum"},
+		{"migrate/job.yaml", "backoffLimit", "backoff"},
+	} {
+		file := filepath.Join("kubernetes", mistake[0])
+		if _, err := Manifests([]byte(with(t, read(t, file), mistake[1], mistake[2]))); err == nil {
+			t.Errorf("%q is not refused in %s", mistake[2], file)
+		}
+	}
+}
+
+func TestGoreleaser(t *testing.T) {
+	t.Parallel()
+	good := read(t, "../.goreleaser.yaml")
+	if err := Goreleaser(good); err != nil {
+		t.Error(err)
+	}
+	for _, mistake := range [][2]string{{"ldflags:", "ldflag:"}, {"nfpms:", "nfpm:"}, {"artifacts: binary", "artefacts: binary"}} {
+		if err := Goreleaser(with(t, good, mistake[0], mistake[1])); err == nil {
+			t.Errorf("%q is not refused", mistake[1])
+		}
+	}
+}
+
+// On a machine without systemd-analyze, both answers are empty: there is nothing to
+// compare them with, and the units are tried wherever there is one.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../systemd/mems*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	units := map[string]string{}
+	for _, file := range files {
+		if ext := filepath.Ext(file); ext == ".service" || ext == ".timer" {
+			units[filepath.Base(file)] = read(t, filepath.Join("systemd", filepath.Base(file)))
+		}
+	}
+	if len(units) != 4 {
+		t.Fatalf("%d units, want 4", len(units))
+	}
+	if said, err := Units(t.Context(), t.TempDir(), units); err != nil || said != "" {
+		t.Error(err, said)
+	}
+	units["mems.service"] = with(t, units["mems.service"], "ProtectClock", "ProtectClocks")
+	if said, err := Units(t.Context(), t.TempDir(), units); !strings.Contains(said, "ProtectClocks") && SystemdIsHere() {
+		t.Errorf("%v: a misspelt name is not told: %q", err, said)
+	}
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Makes the database users of grants.sql, with their rights and with the passwords
+# that stand in their secrets. Run as root of the database, before the migration
+# for mems_migrate and after it, when the tables are there, for all. Running it
+# again changes nothing, or takes over new passwords.
+#
+#   users.sh migrate|app|backup ...
+#
+# SECRETS is the folder with migrate-url, app-url and backup-url; GRANTS is
+# db/grants.sql; DB_HOST is the server, none for the one on this
+# machine, whose socket DB_SOCKET names when it is not the client's own idea.
+set -euo pipefail
+
+secrets=${SECRETS:-/run/secrets}
+grants=${GRANTS:-/grants.sql}
+if [ -r "$secrets/root-password" ]; then
+  MYSQL_PWD=$(<"$secrets/root-password")
+  export MYSQL_PWD
+fi
+
+fail() {
+  echo "users.sh: $*" >&2
+  exit 1
+}
+
+client=$(command -v mysql || command -v mariadb) ||
+  fail "neither mysql nor mariadb is on PATH; install the package mariadb-client or mysql-client"
+
+for name in "$@"; do
+  user=mems_$name
+  url=$(<"$secrets/$name-url")
+  [[ $url =~ ^mysql://$user:([A-Za-z0-9]{16,})@ ]] ||
+    fail "$name-url has to begin with mysql://$user:PASSWORD@, the password of 16 or more letters and digits"
+  password=${BASH_REMATCH[1]}
+  statements=$(grep "'$user'@" "$grants") || fail "$grants knows no user $user"
+  # grants.sql speaks of users on the database's own machine; these come from others.
+  {
+    sed -E "s/'localhost'/'%'/; s/'replace-this-[0-9]+'/'$password'/" <<<"$statements"
+    echo "ALTER USER '$user'@'%' IDENTIFIED BY '$password';"
+  } | "$client" --user=root ${DB_HOST:+"--host=$DB_HOST"} ${DB_SOCKET:+"--socket=$DB_SOCKET"}
+  echo "users.sh: $user is up to date"
+done

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// writeSecret writes a file that ends in a line break, as an editor leaves it.
+func writeSecret(t *testing.T, content string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(content+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const (
+	someURL  = "mysql://mems_app:hush@db/mems"
+	someKeys = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+)
+
+// A secret in a file is the secret in the variable.
+func TestSecretFiles(t *testing.T) {
+	t.Parallel()
+	c, err := readConfig([]string{
+		"MEMS_DATABASE_URL_FILE=" + writeSecret(t, someURL),
+		"MEMS_AUDIT_KEYS_FILE=" + writeSecret(t, someKeys),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.DatabaseURL != someURL || len(c.macKeys()) != 1 {
+		t.Errorf("read %q and %d keys", c.DatabaseURL, len(c.macKeys()))
+	}
+}
+
+// One that cannot be used stops the start: without a database URL, MEMS would
+// serve an empty private database instead of the clinic's. It is not shown.
+func TestSecretFilesThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		environ []string
+		says    string
+	}{
+		"missing": {[]string{"MEMS_DATABASE_URL_FILE=" + filepath.Join(t.TempDir(), "none")}, "MEMS_DATABASE_URL_FILE: open"},
+		"empty":   {[]string{"MEMS_DATABASE_URL_FILE=" + writeSecret(t, "")}, "is empty"},
+		"both":    {[]string{"MEMS_DATABASE_URL=" + someURL, "MEMS_DATABASE_URL_FILE=" + writeSecret(t, someURL)}, "both set"},
+		"bad":     {[]string{"MEMS_AUDIT_KEYS_FILE=" + writeSecret(t, "hush")}, "MEMS_AUDIT_KEYS cannot be"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := readConfig(test.environ)
+			if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "hush") {
+				t.Errorf("error %v, want %q", err, test.says)
+			}
+		})
+	}
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What the linker is told, by the Makefile, the Dockerfile and goreleaser alike, is
+// what the program says of itself.
+func TestVersionFromTheLinker(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "mems")
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", file,
+		"-ldflags", "-X main.version=v1.2.3 -X main.commit=0badc0de", ".")
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	said, err := exec.CommandContext(t.Context(), file, "version").Output()
+	if err != nil || !strings.HasPrefix(string(said), "mems v1.2.3 0badc0de (") {
+		t.Errorf("%v: it says %q", err, said)
+	}
+}
