@@ -115,6 +115,16 @@ func TestPlans(t *testing.T) {
 			t.Errorf("history %+v", history.Items)
 		}
 	})
+	t.Run("NobodyLeft", func(t *testing.T) {
+		last := f.doctorOf("Urology")
+		f.hours(last, "UTC", "09:00-11:00")
+		visit := f.booked(f.patient(), last, "2027-03-02T09:00:00Z", 30)
+		f.Patch(fmt.Sprintf("/doctors/%d", last), object{"is_active": false}).Want(t, 200, "")
+		plan, _ := f.planned(object{"doctor_id": last, "first_date": "2027-03-02", "last_date": "2027-03-02"})
+		if diff := cmp.Diff([]string{fmt.Sprintf("%d -> nowhere impossible", visit.ID)}, told(plan.Items)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
 	t.Run("Each", func(t *testing.T) {
 		ill := f.doctorOf("Surgery")
 		f.hours(ill, "UTC", "09:00-10:30")

@@ -60,10 +60,8 @@ func readCalendars(ctx context.Context, t *tx, specialization string, visits []c
 	if c.PatientBusy, err = busyTimesButFor(ctx, t, `patient_id`, patients, moving, window); err != nil {
 		return c, err
 	}
-	if len(r.rooms) > 0 {
-		if c.RoomBusy, err = busyTimesButFor(ctx, t, `room_id`, r.rooms, moving, window); err != nil {
-			return c, err
-		}
+	if c.RoomBusy, err = busyTimesButFor(ctx, t, `room_id`, r.rooms, moving, window); err != nil {
+		return c, err
 	}
 	for _, id := range r.rooms {
 		c.RoomBusy[id] = append(c.RoomBusy[id], held.rooms[id]...)
@@ -107,6 +105,9 @@ func readTypes(ctx context.Context, q sqlx.QueryerContext, visits []clinic.Appoi
 //
 // Safety: party is one of the three names of columns above.
 func busyTimesButFor(ctx context.Context, t *tx, party string, ids, except []int64, window clinic.Interval) (map[int64][]clinic.Interval, error) {
+	if len(ids) == 0 { // every doctor has been deactivated, or there are no rooms
+		return map[int64][]clinic.Interval{}, nil
+	}
 	from, to := reach(clinic.Interval{Start: window.Start, End: window.End.Add(clinic.MaxDuration)})
 	buffers := `buffer_before_minutes, buffer_after_minutes`
 	if party == `patient_id` {

@@ -1,0 +1,40 @@
+import { type Browser, expect, type Page } from "@playwright/test";
+
+/** A desk that is signed in, at a date. */
+export async function desk(browser: Browser, date: string, options: { timezoneId?: string; colorScheme?: "light" | "dark"; width?: number; height?: number } = {}): Promise<Page> {
+  const { width = 1280, height = 800, ...rest } = options;
+  const context = await browser.newContext({ ...rest, viewport: { width, height } });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("console", (message) => {
+    // A refusal is an answer that the desk shows; a violated policy is not.
+    if (message.type() === "error" && !/status of (401|409)/.test(message.text())) faults.push(message.text());
+  });
+  page.on("close", () => expect(faults).toEqual([]));
+  await page.goto(`${process.env.DESK_URL}/reception/`);
+  await page.getByLabel("Key").fill(process.env.DESK_KEY ?? "");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await go(page, date);
+  return page;
+}
+
+export async function go(page: Page, date: string) {
+  await page.getByLabel("Go to a date").fill(date);
+  await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+  await expect(page.locator("main:not(.busy)")).toBeVisible();
+}
+
+/** Books by the keyboard alone, at the cursor some steps further down. */
+export async function book(page: Page, patient: string, down: number) {
+  await page.keyboard.press("b");
+  for (let i = 0; i < down; i++) await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("dialog", { name: "Book a visit" })).toBeVisible();
+  await page.keyboard.type(patient, { delay: 20 });
+  await expect(page.getByRole("option").first()).toContainText(new RegExp(patient, "i"));
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+}
+
+export const visits = (page: Page) => page.locator("[data-visit]");
