@@ -5,7 +5,7 @@ const METHODS = ["get", "put", "post", "patch", "delete"];
 
 // What an operation's {id} or example stands for, where the path does not tell.
 // Changes that cannot be taken back go to records that nothing else here needs.
-const SAVES = { createPatient: "newPatientId", createDoctor: "newDoctorId", createWalkIn: "ticketId", transferTicket: "ticketId", acceptOffer: "appointmentId" };
+const SAVES = { createPatient: "newPatientId", createDoctor: "newDoctorId", createWalkIn: "ticketId", transferTicket: "ticketId", acceptOffer: "appointmentId", bookFhirAppointment: "appointmentId" };
 const TAKES = {
   deletePatient: "newPatientId",
   updateDoctor: "newDoctorId",
@@ -18,6 +18,8 @@ const ASKS = {
   listNextAvailable: ["doctor_id", "duration_minutes"],
   listAppointments: ["date"],
 };
+// The records that resources of FHIR are.
+const RESOURCES = { Patient: "patientId", Practitioner: "doctorId", Schedule: "doctorId", Appointment: "appointmentId" };
 const MEMBERS = { type_id: "appointmentTypeId", duplicate_id: "otherPatientId" };
 
 /** The folders, made from what the converter wrote, and the names of the variables that they use. */
@@ -71,17 +73,20 @@ function makeItem(contract, name, { path, method, operation, shared }, variables
     const [, parameter] = /^\{(.*)\}$/.exec(part) ?? [];
     if (!parameter) return part;
     const { schema, example } = parameters.find((one) => one.in === "path" && one.name === parameter);
+    if (path.startsWith("/fhir/") && RESOURCES[parts[index - 1]]) return use(RESOURCES[parts[index - 1]]);
     if (resolve(contract, schema).type !== "integer") return String(example);
     return use(index === 1 && TAKES[operation.operationId] ? TAKES[operation.operationId] : variableOf(parts[index - 1]));
   });
   const query = parameters
     .filter((one) => one.in === "query")
-    .map(({ name, required, example, description = "" }) => ({
-      key: name,
-      value: own(Array.isArray(example) ? example.join(",") : String(example ?? ""), name, use),
-      description: description.trim(),
-      ...(!required && !ASKS[operation.operationId]?.includes(name) && { disabled: true }),
-    }));
+    .flatMap(({ name, required, example, explode, description = "" }) =>
+      (Array.isArray(example) && !explode ? [example.join(",")] : [example ?? ""].flat()).map((value) => ({
+        key: name,
+        value: own(String(value), name, use),
+        description: description.trim(),
+        ...(!required && !ASKS[operation.operationId]?.includes(name) && { disabled: true }),
+      })),
+    );
   const header = parameters
     .filter((one) => one.in === "header")
     .map(({ name, example, description = "" }) => ({
@@ -124,6 +129,9 @@ function bodyOf(contract, operationId, { examples = {}, example }, use) {
 
 // own makes one value of an example that of this run.
 function own(value, name, use) {
+  const [, resource] = /^([A-Z]\w+)\/\d+$/.exec(value) ?? [];
+  if (RESOURCES[resource]) return `${resource}/${use(RESOURCES[resource])}`;
+  if (name === "_id") return value; // of any resource
   if (/_id$/.test(name) && /^[\d,]+$/.test(String(value))) return use(MEMBERS[name] ?? variableOf(name.slice(0, -3)));
   return typeof value === "string" ? current(value) : value;
 }
@@ -158,12 +166,17 @@ function testOf(contract, path, { operationId, responses }) {
     `});`,
     `pm.test("the documented media type", () => pm.expect(documented[code]).to.satisfy((types) => types.length === 0 ? pm.response.responseSize === 0 : types.includes(type)));`,
     `if (code >= 400) {`,
-    `  const answer = pm.response.json();`,
+    ...(path.startsWith("/fhir/")
+      ? [
+          `  const [issue] = pm.response.json().issue;`,
+          `  const answer = { type: issue.details.coding[0].code, title: issue.details.text, detail: issue.diagnostics, status: code };`,
+        ]
+      : [`  const answer = pm.response.json();`]),
     `  pm.test("a problem document, but none about the request's form", () => {`,
     `    pm.expect(answer).to.include.keys("type", "title", "status", "detail");`,
     `    pm.expect(answer.status).to.equal(code);`,
     `    pm.expect([400, 401, 403, 406, 413, 415]).to.not.include(code);`,
-    `    pm.expect(answer.type).to.not.equal("/problems/validation-failed");`,
+    `    pm.expect(answer.type).to.not.match(/validation-failed$/);`,
     `  });`,
     `}`,
   ];

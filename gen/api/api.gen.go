@@ -291,6 +291,756 @@ func (e DeliveryStatus) Valid() bool {
 	}
 }
 
+// Defines values for FhirAppointmentResourceType.
+const (
+	FhirAppointmentResourceTypeAppointment FhirAppointmentResourceType = "Appointment"
+)
+
+// Valid indicates whether the value is a known member of the FhirAppointmentResourceType enum.
+func (e FhirAppointmentResourceType) Valid() bool {
+	switch e {
+	case FhirAppointmentResourceTypeAppointment:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirAppointmentStatus.
+const (
+	FhirAppointmentStatusBooked    FhirAppointmentStatus = "booked"
+	FhirAppointmentStatusCancelled FhirAppointmentStatus = "cancelled"
+	FhirAppointmentStatusCheckedIn FhirAppointmentStatus = "checked-in"
+	FhirAppointmentStatusFulfilled FhirAppointmentStatus = "fulfilled"
+	FhirAppointmentStatusNoshow    FhirAppointmentStatus = "noshow"
+	FhirAppointmentStatusProposed  FhirAppointmentStatus = "proposed"
+)
+
+// Valid indicates whether the value is a known member of the FhirAppointmentStatus enum.
+func (e FhirAppointmentStatus) Valid() bool {
+	switch e {
+	case FhirAppointmentStatusBooked:
+		return true
+	case FhirAppointmentStatusCancelled:
+		return true
+	case FhirAppointmentStatusCheckedIn:
+		return true
+	case FhirAppointmentStatusFulfilled:
+		return true
+	case FhirAppointmentStatusNoshow:
+		return true
+	case FhirAppointmentStatusProposed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirAppointmentBundleResourceType.
+const (
+	FhirAppointmentBundleResourceTypeBundle FhirAppointmentBundleResourceType = "Bundle"
+)
+
+// Valid indicates whether the value is a known member of the FhirAppointmentBundleResourceType enum.
+func (e FhirAppointmentBundleResourceType) Valid() bool {
+	switch e {
+	case FhirAppointmentBundleResourceTypeBundle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirAppointmentBundleType.
+const (
+	FhirAppointmentBundleTypeSearchset FhirAppointmentBundleType = "searchset"
+)
+
+// Valid indicates whether the value is a known member of the FhirAppointmentBundleType enum.
+func (e FhirAppointmentBundleType) Valid() bool {
+	switch e {
+	case FhirAppointmentBundleTypeSearchset:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirAppointmentRequestResourceType.
+const (
+	FhirAppointmentRequestResourceTypeAppointment FhirAppointmentRequestResourceType = "Appointment"
+)
+
+// Valid indicates whether the value is a known member of the FhirAppointmentRequestResourceType enum.
+func (e FhirAppointmentRequestResourceType) Valid() bool {
+	switch e {
+	case FhirAppointmentRequestResourceTypeAppointment:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirAppointmentRequestStatus.
+const (
+	FhirAppointmentRequestStatusBooked   FhirAppointmentRequestStatus = "booked"
+	FhirAppointmentRequestStatusPending  FhirAppointmentRequestStatus = "pending"
+	FhirAppointmentRequestStatusProposed FhirAppointmentRequestStatus = "proposed"
+)
+
+// Valid indicates whether the value is a known member of the FhirAppointmentRequestStatus enum.
+func (e FhirAppointmentRequestStatus) Valid() bool {
+	switch e {
+	case FhirAppointmentRequestStatusBooked:
+		return true
+	case FhirAppointmentRequestStatusPending:
+		return true
+	case FhirAppointmentRequestStatusProposed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityResourceType.
+const (
+	FhirCapabilityResourceTypeAppointment  FhirCapabilityResourceType = "Appointment"
+	FhirCapabilityResourceTypePatient      FhirCapabilityResourceType = "Patient"
+	FhirCapabilityResourceTypePractitioner FhirCapabilityResourceType = "Practitioner"
+	FhirCapabilityResourceTypeSchedule     FhirCapabilityResourceType = "Schedule"
+	FhirCapabilityResourceTypeSlot         FhirCapabilityResourceType = "Slot"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityResourceType enum.
+func (e FhirCapabilityResourceType) Valid() bool {
+	switch e {
+	case FhirCapabilityResourceTypeAppointment:
+		return true
+	case FhirCapabilityResourceTypePatient:
+		return true
+	case FhirCapabilityResourceTypePractitioner:
+		return true
+	case FhirCapabilityResourceTypeSchedule:
+		return true
+	case FhirCapabilityResourceTypeSlot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityResourceVersioning.
+const (
+	FhirCapabilityResourceVersioningNoVersion FhirCapabilityResourceVersioning = "no-version"
+	FhirCapabilityResourceVersioningVersioned FhirCapabilityResourceVersioning = "versioned"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityResourceVersioning enum.
+func (e FhirCapabilityResourceVersioning) Valid() bool {
+	switch e {
+	case FhirCapabilityResourceVersioningNoVersion:
+		return true
+	case FhirCapabilityResourceVersioningVersioned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityRestMode.
+const (
+	FhirCapabilityRestModeServer FhirCapabilityRestMode = "server"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityRestMode enum.
+func (e FhirCapabilityRestMode) Valid() bool {
+	switch e {
+	case FhirCapabilityRestModeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityStatementFhirVersion.
+const (
+	FhirCapabilityStatementFhirVersionN401 FhirCapabilityStatementFhirVersion = "4.0.1"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityStatementFhirVersion enum.
+func (e FhirCapabilityStatementFhirVersion) Valid() bool {
+	switch e {
+	case FhirCapabilityStatementFhirVersionN401:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityStatementFormat.
+const (
+	FhirCapabilityStatementFormatApplicationFhirJSON FhirCapabilityStatementFormat = "application/fhir+json"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityStatementFormat enum.
+func (e FhirCapabilityStatementFormat) Valid() bool {
+	switch e {
+	case FhirCapabilityStatementFormatApplicationFhirJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityStatementKind.
+const (
+	FhirCapabilityStatementKindInstance FhirCapabilityStatementKind = "instance"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityStatementKind enum.
+func (e FhirCapabilityStatementKind) Valid() bool {
+	switch e {
+	case FhirCapabilityStatementKindInstance:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityStatementResourceType.
+const (
+	FhirCapabilityStatementResourceTypeCapabilityStatement FhirCapabilityStatementResourceType = "CapabilityStatement"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityStatementResourceType enum.
+func (e FhirCapabilityStatementResourceType) Valid() bool {
+	switch e {
+	case FhirCapabilityStatementResourceTypeCapabilityStatement:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirCapabilityStatementStatus.
+const (
+	FhirCapabilityStatementStatusActive FhirCapabilityStatementStatus = "active"
+)
+
+// Valid indicates whether the value is a known member of the FhirCapabilityStatementStatus enum.
+func (e FhirCapabilityStatementStatus) Valid() bool {
+	switch e {
+	case FhirCapabilityStatementStatusActive:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirContactPointSystem.
+const (
+	FhirContactPointSystemEmail FhirContactPointSystem = "email"
+	FhirContactPointSystemPhone FhirContactPointSystem = "phone"
+)
+
+// Valid indicates whether the value is a known member of the FhirContactPointSystem enum.
+func (e FhirContactPointSystem) Valid() bool {
+	switch e {
+	case FhirContactPointSystemEmail:
+		return true
+	case FhirContactPointSystemPhone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirHumanNameUse.
+const (
+	FhirHumanNameUseOfficial FhirHumanNameUse = "official"
+)
+
+// Valid indicates whether the value is a known member of the FhirHumanNameUse enum.
+func (e FhirHumanNameUse) Valid() bool {
+	switch e {
+	case FhirHumanNameUseOfficial:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirIdentifierUse.
+const (
+	FhirIdentifierUseSecondary FhirIdentifierUse = "secondary"
+	FhirIdentifierUseUsual     FhirIdentifierUse = "usual"
+)
+
+// Valid indicates whether the value is a known member of the FhirIdentifierUse enum.
+func (e FhirIdentifierUse) Valid() bool {
+	switch e {
+	case FhirIdentifierUseSecondary:
+		return true
+	case FhirIdentifierUseUsual:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirInteractionCode.
+const (
+	FhirInteractionCodeRead       FhirInteractionCode = "read"
+	FhirInteractionCodeSearchType FhirInteractionCode = "search-type"
+)
+
+// Valid indicates whether the value is a known member of the FhirInteractionCode enum.
+func (e FhirInteractionCode) Valid() bool {
+	switch e {
+	case FhirInteractionCodeRead:
+		return true
+	case FhirInteractionCodeSearchType:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirIssueCode.
+const (
+	FhirIssueCodeBusinessRule FhirIssueCode = "business-rule"
+	FhirIssueCodeConflict     FhirIssueCode = "conflict"
+	FhirIssueCodeDuplicate    FhirIssueCode = "duplicate"
+	FhirIssueCodeException    FhirIssueCode = "exception"
+	FhirIssueCodeForbidden    FhirIssueCode = "forbidden"
+	FhirIssueCodeInvalid      FhirIssueCode = "invalid"
+	FhirIssueCodeLogin        FhirIssueCode = "login"
+	FhirIssueCodeNotFound     FhirIssueCode = "not-found"
+	FhirIssueCodeNotSupported FhirIssueCode = "not-supported"
+	FhirIssueCodeProcessing   FhirIssueCode = "processing"
+	FhirIssueCodeRequired     FhirIssueCode = "required"
+	FhirIssueCodeStructure    FhirIssueCode = "structure"
+	FhirIssueCodeThrottled    FhirIssueCode = "throttled"
+	FhirIssueCodeTimeout      FhirIssueCode = "timeout"
+	FhirIssueCodeTooLong      FhirIssueCode = "too-long"
+	FhirIssueCodeTransient    FhirIssueCode = "transient"
+	FhirIssueCodeValue        FhirIssueCode = "value"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueCode enum.
+func (e FhirIssueCode) Valid() bool {
+	switch e {
+	case FhirIssueCodeBusinessRule:
+		return true
+	case FhirIssueCodeConflict:
+		return true
+	case FhirIssueCodeDuplicate:
+		return true
+	case FhirIssueCodeException:
+		return true
+	case FhirIssueCodeForbidden:
+		return true
+	case FhirIssueCodeInvalid:
+		return true
+	case FhirIssueCodeLogin:
+		return true
+	case FhirIssueCodeNotFound:
+		return true
+	case FhirIssueCodeNotSupported:
+		return true
+	case FhirIssueCodeProcessing:
+		return true
+	case FhirIssueCodeRequired:
+		return true
+	case FhirIssueCodeStructure:
+		return true
+	case FhirIssueCodeThrottled:
+		return true
+	case FhirIssueCodeTimeout:
+		return true
+	case FhirIssueCodeTooLong:
+		return true
+	case FhirIssueCodeTransient:
+		return true
+	case FhirIssueCodeValue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirIssueSeverity.
+const (
+	FhirIssueSeverityError FhirIssueSeverity = "error"
+	FhirIssueSeverityFatal FhirIssueSeverity = "fatal"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueSeverity enum.
+func (e FhirIssueSeverity) Valid() bool {
+	switch e {
+	case FhirIssueSeverityError:
+		return true
+	case FhirIssueSeverityFatal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirLinkRelation.
+const (
+	FhirLinkRelationNext FhirLinkRelation = "next"
+	FhirLinkRelationSelf FhirLinkRelation = "self"
+)
+
+// Valid indicates whether the value is a known member of the FhirLinkRelation enum.
+func (e FhirLinkRelation) Valid() bool {
+	switch e {
+	case FhirLinkRelationNext:
+		return true
+	case FhirLinkRelationSelf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirOperationOutcomeResourceType.
+const (
+	FhirOperationOutcomeResourceTypeOperationOutcome FhirOperationOutcomeResourceType = "OperationOutcome"
+)
+
+// Valid indicates whether the value is a known member of the FhirOperationOutcomeResourceType enum.
+func (e FhirOperationOutcomeResourceType) Valid() bool {
+	switch e {
+	case FhirOperationOutcomeResourceTypeOperationOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirParticipantStatus.
+const (
+	FhirParticipantStatusAccepted    FhirParticipantStatus = "accepted"
+	FhirParticipantStatusNeedsAction FhirParticipantStatus = "needs-action"
+	FhirParticipantStatusTentative   FhirParticipantStatus = "tentative"
+)
+
+// Valid indicates whether the value is a known member of the FhirParticipantStatus enum.
+func (e FhirParticipantStatus) Valid() bool {
+	switch e {
+	case FhirParticipantStatusAccepted:
+		return true
+	case FhirParticipantStatusNeedsAction:
+		return true
+	case FhirParticipantStatusTentative:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirPatientResourceType.
+const (
+	FhirPatientResourceTypePatient FhirPatientResourceType = "Patient"
+)
+
+// Valid indicates whether the value is a known member of the FhirPatientResourceType enum.
+func (e FhirPatientResourceType) Valid() bool {
+	switch e {
+	case FhirPatientResourceTypePatient:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirPatientBundleResourceType.
+const (
+	FhirPatientBundleResourceTypeBundle FhirPatientBundleResourceType = "Bundle"
+)
+
+// Valid indicates whether the value is a known member of the FhirPatientBundleResourceType enum.
+func (e FhirPatientBundleResourceType) Valid() bool {
+	switch e {
+	case FhirPatientBundleResourceTypeBundle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirPatientBundleType.
+const (
+	FhirPatientBundleTypeSearchset FhirPatientBundleType = "searchset"
+)
+
+// Valid indicates whether the value is a known member of the FhirPatientBundleType enum.
+func (e FhirPatientBundleType) Valid() bool {
+	switch e {
+	case FhirPatientBundleTypeSearchset:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirPatientLinkType.
+const (
+	FhirPatientLinkTypeReplacedBy FhirPatientLinkType = "replaced-by"
+)
+
+// Valid indicates whether the value is a known member of the FhirPatientLinkType enum.
+func (e FhirPatientLinkType) Valid() bool {
+	switch e {
+	case FhirPatientLinkTypeReplacedBy:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirPractitionerResourceType.
+const (
+	FhirPractitionerResourceTypePractitioner FhirPractitionerResourceType = "Practitioner"
+)
+
+// Valid indicates whether the value is a known member of the FhirPractitionerResourceType enum.
+func (e FhirPractitionerResourceType) Valid() bool {
+	switch e {
+	case FhirPractitionerResourceTypePractitioner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirPractitionerBundleResourceType.
+const (
+	FhirPractitionerBundleResourceTypeBundle FhirPractitionerBundleResourceType = "Bundle"
+)
+
+// Valid indicates whether the value is a known member of the FhirPractitionerBundleResourceType enum.
+func (e FhirPractitionerBundleResourceType) Valid() bool {
+	switch e {
+	case FhirPractitionerBundleResourceTypeBundle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirPractitionerBundleType.
+const (
+	FhirPractitionerBundleTypeSearchset FhirPractitionerBundleType = "searchset"
+)
+
+// Valid indicates whether the value is a known member of the FhirPractitionerBundleType enum.
+func (e FhirPractitionerBundleType) Valid() bool {
+	switch e {
+	case FhirPractitionerBundleTypeSearchset:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirRequestedParticipantRequired.
+const (
+	FhirRequestedParticipantRequiredInformationOnly FhirRequestedParticipantRequired = "information-only"
+	FhirRequestedParticipantRequiredOptional        FhirRequestedParticipantRequired = "optional"
+	FhirRequestedParticipantRequiredRequired        FhirRequestedParticipantRequired = "required"
+)
+
+// Valid indicates whether the value is a known member of the FhirRequestedParticipantRequired enum.
+func (e FhirRequestedParticipantRequired) Valid() bool {
+	switch e {
+	case FhirRequestedParticipantRequiredInformationOnly:
+		return true
+	case FhirRequestedParticipantRequiredOptional:
+		return true
+	case FhirRequestedParticipantRequiredRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirRequestedParticipantStatus.
+const (
+	FhirRequestedParticipantStatusAccepted    FhirRequestedParticipantStatus = "accepted"
+	FhirRequestedParticipantStatusDeclined    FhirRequestedParticipantStatus = "declined"
+	FhirRequestedParticipantStatusNeedsAction FhirRequestedParticipantStatus = "needs-action"
+	FhirRequestedParticipantStatusTentative   FhirRequestedParticipantStatus = "tentative"
+)
+
+// Valid indicates whether the value is a known member of the FhirRequestedParticipantStatus enum.
+func (e FhirRequestedParticipantStatus) Valid() bool {
+	switch e {
+	case FhirRequestedParticipantStatusAccepted:
+		return true
+	case FhirRequestedParticipantStatusDeclined:
+		return true
+	case FhirRequestedParticipantStatusNeedsAction:
+		return true
+	case FhirRequestedParticipantStatusTentative:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirScheduleResourceType.
+const (
+	FhirScheduleResourceTypeSchedule FhirScheduleResourceType = "Schedule"
+)
+
+// Valid indicates whether the value is a known member of the FhirScheduleResourceType enum.
+func (e FhirScheduleResourceType) Valid() bool {
+	switch e {
+	case FhirScheduleResourceTypeSchedule:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirScheduleBundleResourceType.
+const (
+	FhirScheduleBundleResourceTypeBundle FhirScheduleBundleResourceType = "Bundle"
+)
+
+// Valid indicates whether the value is a known member of the FhirScheduleBundleResourceType enum.
+func (e FhirScheduleBundleResourceType) Valid() bool {
+	switch e {
+	case FhirScheduleBundleResourceTypeBundle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirScheduleBundleType.
+const (
+	FhirScheduleBundleTypeSearchset FhirScheduleBundleType = "searchset"
+)
+
+// Valid indicates whether the value is a known member of the FhirScheduleBundleType enum.
+func (e FhirScheduleBundleType) Valid() bool {
+	switch e {
+	case FhirScheduleBundleTypeSearchset:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirSearchModeMode.
+const (
+	FhirSearchModeModeMatch FhirSearchModeMode = "match"
+)
+
+// Valid indicates whether the value is a known member of the FhirSearchModeMode enum.
+func (e FhirSearchModeMode) Valid() bool {
+	switch e {
+	case FhirSearchModeModeMatch:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirSearchParamType.
+const (
+	FhirSearchParamTypeDate      FhirSearchParamType = "date"
+	FhirSearchParamTypeNumber    FhirSearchParamType = "number"
+	FhirSearchParamTypeReference FhirSearchParamType = "reference"
+	FhirSearchParamTypeString    FhirSearchParamType = "string"
+	FhirSearchParamTypeToken     FhirSearchParamType = "token"
+)
+
+// Valid indicates whether the value is a known member of the FhirSearchParamType enum.
+func (e FhirSearchParamType) Valid() bool {
+	switch e {
+	case FhirSearchParamTypeDate:
+		return true
+	case FhirSearchParamTypeNumber:
+		return true
+	case FhirSearchParamTypeReference:
+		return true
+	case FhirSearchParamTypeString:
+		return true
+	case FhirSearchParamTypeToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirSlotResourceType.
+const (
+	FhirSlotResourceTypeSlot FhirSlotResourceType = "Slot"
+)
+
+// Valid indicates whether the value is a known member of the FhirSlotResourceType enum.
+func (e FhirSlotResourceType) Valid() bool {
+	switch e {
+	case FhirSlotResourceTypeSlot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirSlotStatus.
+const (
+	FhirSlotStatusBusy FhirSlotStatus = "busy"
+	FhirSlotStatusFree FhirSlotStatus = "free"
+)
+
+// Valid indicates whether the value is a known member of the FhirSlotStatus enum.
+func (e FhirSlotStatus) Valid() bool {
+	switch e {
+	case FhirSlotStatusBusy:
+		return true
+	case FhirSlotStatusFree:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirSlotBundleResourceType.
+const (
+	FhirSlotBundleResourceTypeBundle FhirSlotBundleResourceType = "Bundle"
+)
+
+// Valid indicates whether the value is a known member of the FhirSlotBundleResourceType enum.
+func (e FhirSlotBundleResourceType) Valid() bool {
+	switch e {
+	case FhirSlotBundleResourceTypeBundle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirSlotBundleType.
+const (
+	FhirSlotBundleTypeSearchset FhirSlotBundleType = "searchset"
+)
+
+// Valid indicates whether the value is a known member of the FhirSlotBundleType enum.
+func (e FhirSlotBundleType) Valid() bool {
+	switch e {
+	case FhirSlotBundleTypeSearchset:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MergePreviewGained.
 const (
 	MergePreviewGainedBirthDate MergePreviewGained = "birth_date"
@@ -1002,6 +1752,27 @@ func (e WaitlistStatus) Valid() bool {
 	}
 }
 
+// Defines values for FhirFormat.
+const (
+	FhirFormatApplicationFhirJSON FhirFormat = "application/fhir+json"
+	FhirFormatApplicationJSON     FhirFormat = "application/json"
+	FhirFormatJSON                FhirFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the FhirFormat enum.
+func (e FhirFormat) Valid() bool {
+	switch e {
+	case FhirFormatApplicationFhirJSON:
+		return true
+	case FhirFormatApplicationJSON:
+		return true
+	case FhirFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAppointmentsParamsInclude.
 const (
 	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
@@ -1125,6 +1896,294 @@ const (
 func (e ListChangesParamsInclude) Valid() bool {
 	switch e {
 	case ListChangesParamsIncludeRecord:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SearchFhirAppointmentsParamsFormat.
+const (
+	SearchFhirAppointmentsParamsFormatApplicationFhirJSON SearchFhirAppointmentsParamsFormat = "application/fhir+json"
+	SearchFhirAppointmentsParamsFormatApplicationJSON     SearchFhirAppointmentsParamsFormat = "application/json"
+	SearchFhirAppointmentsParamsFormatJSON                SearchFhirAppointmentsParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the SearchFhirAppointmentsParamsFormat enum.
+func (e SearchFhirAppointmentsParamsFormat) Valid() bool {
+	switch e {
+	case SearchFhirAppointmentsParamsFormatApplicationFhirJSON:
+		return true
+	case SearchFhirAppointmentsParamsFormatApplicationJSON:
+		return true
+	case SearchFhirAppointmentsParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BookFhirAppointmentParamsFormat.
+const (
+	BookFhirAppointmentParamsFormatApplicationFhirJSON BookFhirAppointmentParamsFormat = "application/fhir+json"
+	BookFhirAppointmentParamsFormatApplicationJSON     BookFhirAppointmentParamsFormat = "application/json"
+	BookFhirAppointmentParamsFormatJSON                BookFhirAppointmentParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the BookFhirAppointmentParamsFormat enum.
+func (e BookFhirAppointmentParamsFormat) Valid() bool {
+	switch e {
+	case BookFhirAppointmentParamsFormatApplicationFhirJSON:
+		return true
+	case BookFhirAppointmentParamsFormatApplicationJSON:
+		return true
+	case BookFhirAppointmentParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindFhirAppointmentsParamsFormat.
+const (
+	FindFhirAppointmentsParamsFormatApplicationFhirJSON FindFhirAppointmentsParamsFormat = "application/fhir+json"
+	FindFhirAppointmentsParamsFormatApplicationJSON     FindFhirAppointmentsParamsFormat = "application/json"
+	FindFhirAppointmentsParamsFormatJSON                FindFhirAppointmentsParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the FindFhirAppointmentsParamsFormat enum.
+func (e FindFhirAppointmentsParamsFormat) Valid() bool {
+	switch e {
+	case FindFhirAppointmentsParamsFormatApplicationFhirJSON:
+		return true
+	case FindFhirAppointmentsParamsFormatApplicationJSON:
+		return true
+	case FindFhirAppointmentsParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadFhirAppointmentParamsFormat.
+const (
+	ReadFhirAppointmentParamsFormatApplicationFhirJSON ReadFhirAppointmentParamsFormat = "application/fhir+json"
+	ReadFhirAppointmentParamsFormatApplicationJSON     ReadFhirAppointmentParamsFormat = "application/json"
+	ReadFhirAppointmentParamsFormatJSON                ReadFhirAppointmentParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ReadFhirAppointmentParamsFormat enum.
+func (e ReadFhirAppointmentParamsFormat) Valid() bool {
+	switch e {
+	case ReadFhirAppointmentParamsFormatApplicationFhirJSON:
+		return true
+	case ReadFhirAppointmentParamsFormatApplicationJSON:
+		return true
+	case ReadFhirAppointmentParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SearchFhirPatientsParamsFormat.
+const (
+	SearchFhirPatientsParamsFormatApplicationFhirJSON SearchFhirPatientsParamsFormat = "application/fhir+json"
+	SearchFhirPatientsParamsFormatApplicationJSON     SearchFhirPatientsParamsFormat = "application/json"
+	SearchFhirPatientsParamsFormatJSON                SearchFhirPatientsParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the SearchFhirPatientsParamsFormat enum.
+func (e SearchFhirPatientsParamsFormat) Valid() bool {
+	switch e {
+	case SearchFhirPatientsParamsFormatApplicationFhirJSON:
+		return true
+	case SearchFhirPatientsParamsFormatApplicationJSON:
+		return true
+	case SearchFhirPatientsParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadFhirPatientParamsFormat.
+const (
+	ReadFhirPatientParamsFormatApplicationFhirJSON ReadFhirPatientParamsFormat = "application/fhir+json"
+	ReadFhirPatientParamsFormatApplicationJSON     ReadFhirPatientParamsFormat = "application/json"
+	ReadFhirPatientParamsFormatJSON                ReadFhirPatientParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ReadFhirPatientParamsFormat enum.
+func (e ReadFhirPatientParamsFormat) Valid() bool {
+	switch e {
+	case ReadFhirPatientParamsFormatApplicationFhirJSON:
+		return true
+	case ReadFhirPatientParamsFormatApplicationJSON:
+		return true
+	case ReadFhirPatientParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SearchFhirPractitionersParamsFormat.
+const (
+	SearchFhirPractitionersParamsFormatApplicationFhirJSON SearchFhirPractitionersParamsFormat = "application/fhir+json"
+	SearchFhirPractitionersParamsFormatApplicationJSON     SearchFhirPractitionersParamsFormat = "application/json"
+	SearchFhirPractitionersParamsFormatJSON                SearchFhirPractitionersParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the SearchFhirPractitionersParamsFormat enum.
+func (e SearchFhirPractitionersParamsFormat) Valid() bool {
+	switch e {
+	case SearchFhirPractitionersParamsFormatApplicationFhirJSON:
+		return true
+	case SearchFhirPractitionersParamsFormatApplicationJSON:
+		return true
+	case SearchFhirPractitionersParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadFhirPractitionerParamsFormat.
+const (
+	ReadFhirPractitionerParamsFormatApplicationFhirJSON ReadFhirPractitionerParamsFormat = "application/fhir+json"
+	ReadFhirPractitionerParamsFormatApplicationJSON     ReadFhirPractitionerParamsFormat = "application/json"
+	ReadFhirPractitionerParamsFormatJSON                ReadFhirPractitionerParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ReadFhirPractitionerParamsFormat enum.
+func (e ReadFhirPractitionerParamsFormat) Valid() bool {
+	switch e {
+	case ReadFhirPractitionerParamsFormatApplicationFhirJSON:
+		return true
+	case ReadFhirPractitionerParamsFormatApplicationJSON:
+		return true
+	case ReadFhirPractitionerParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SearchFhirSchedulesParamsFormat.
+const (
+	SearchFhirSchedulesParamsFormatApplicationFhirJSON SearchFhirSchedulesParamsFormat = "application/fhir+json"
+	SearchFhirSchedulesParamsFormatApplicationJSON     SearchFhirSchedulesParamsFormat = "application/json"
+	SearchFhirSchedulesParamsFormatJSON                SearchFhirSchedulesParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the SearchFhirSchedulesParamsFormat enum.
+func (e SearchFhirSchedulesParamsFormat) Valid() bool {
+	switch e {
+	case SearchFhirSchedulesParamsFormatApplicationFhirJSON:
+		return true
+	case SearchFhirSchedulesParamsFormatApplicationJSON:
+		return true
+	case SearchFhirSchedulesParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadFhirScheduleParamsFormat.
+const (
+	ReadFhirScheduleParamsFormatApplicationFhirJSON ReadFhirScheduleParamsFormat = "application/fhir+json"
+	ReadFhirScheduleParamsFormatApplicationJSON     ReadFhirScheduleParamsFormat = "application/json"
+	ReadFhirScheduleParamsFormatJSON                ReadFhirScheduleParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ReadFhirScheduleParamsFormat enum.
+func (e ReadFhirScheduleParamsFormat) Valid() bool {
+	switch e {
+	case ReadFhirScheduleParamsFormatApplicationFhirJSON:
+		return true
+	case ReadFhirScheduleParamsFormatApplicationJSON:
+		return true
+	case ReadFhirScheduleParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SearchFhirSlotsParamsStatus.
+const (
+	SearchFhirSlotsParamsStatusFree SearchFhirSlotsParamsStatus = "free"
+)
+
+// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsStatus enum.
+func (e SearchFhirSlotsParamsStatus) Valid() bool {
+	switch e {
+	case SearchFhirSlotsParamsStatusFree:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SearchFhirSlotsParamsFormat.
+const (
+	SearchFhirSlotsParamsFormatApplicationFhirJSON SearchFhirSlotsParamsFormat = "application/fhir+json"
+	SearchFhirSlotsParamsFormatApplicationJSON     SearchFhirSlotsParamsFormat = "application/json"
+	SearchFhirSlotsParamsFormatJSON                SearchFhirSlotsParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsFormat enum.
+func (e SearchFhirSlotsParamsFormat) Valid() bool {
+	switch e {
+	case SearchFhirSlotsParamsFormatApplicationFhirJSON:
+		return true
+	case SearchFhirSlotsParamsFormatApplicationJSON:
+		return true
+	case SearchFhirSlotsParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadFhirSlotParamsFormat.
+const (
+	ReadFhirSlotParamsFormatApplicationFhirJSON ReadFhirSlotParamsFormat = "application/fhir+json"
+	ReadFhirSlotParamsFormatApplicationJSON     ReadFhirSlotParamsFormat = "application/json"
+	ReadFhirSlotParamsFormatJSON                ReadFhirSlotParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ReadFhirSlotParamsFormat enum.
+func (e ReadFhirSlotParamsFormat) Valid() bool {
+	switch e {
+	case ReadFhirSlotParamsFormatApplicationFhirJSON:
+		return true
+	case ReadFhirSlotParamsFormatApplicationJSON:
+		return true
+	case ReadFhirSlotParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetFhirCapabilitiesParamsFormat.
+const (
+	GetFhirCapabilitiesParamsFormatApplicationFhirJSON GetFhirCapabilitiesParamsFormat = "application/fhir+json"
+	GetFhirCapabilitiesParamsFormatApplicationJSON     GetFhirCapabilitiesParamsFormat = "application/json"
+	GetFhirCapabilitiesParamsFormatJSON                GetFhirCapabilitiesParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the GetFhirCapabilitiesParamsFormat enum.
+func (e GetFhirCapabilitiesParamsFormat) Valid() bool {
+	switch e {
+	case GetFhirCapabilitiesParamsFormatApplicationFhirJSON:
+		return true
+	case GetFhirCapabilitiesParamsFormatApplicationJSON:
+		return true
+	case GetFhirCapabilitiesParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -2583,6 +3642,978 @@ type Email = string
 //
 // Example: 12:00
 type EndOfBlock = string
+
+// FhirAppointment An appointment, as an Appointment of FHIR R4. A proposal has no `id`.
+type FhirAppointment struct {
+	// CancelationReason Something that is coded, said in words, or both.
+	CancelationReason *FhirCodeableConcept `json:"cancelationReason,omitempty"`
+
+	// Created A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Created *Instant `json:"created,omitempty"`
+
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// ID The id of a FHIR resource.
+	//
+	// Example: 1
+	ID *FhirID `json:"id,omitempty"`
+
+	// Meta The version of a resource.
+	Meta *FhirMeta `json:"meta,omitempty"`
+
+	// MinutesDuration The length in minutes.
+	//
+	// Example: 30
+	MinutesDuration int32 `json:"minutesDuration"`
+
+	// Participant The patient and the doctor.
+	Participant []FhirParticipant `json:"participant"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Appointment
+	ResourceType FhirAppointmentResourceType `json:"resourceType"`
+
+	// ServiceType The appointment type.
+	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+
+	// Slot The slot that is proposed.
+	Slot []FhirReference `json:"slot,omitempty"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+
+	// Status Where it stands.
+	//
+	// Example: proposed
+	Status FhirAppointmentStatus `json:"status"`
+}
+
+// FhirAppointmentResourceType The kind of resource.
+//
+// Example: Appointment
+type FhirAppointmentResourceType string
+
+// FhirAppointmentStatus Where it stands.
+//
+// Example: proposed
+type FhirAppointmentStatus string
+
+// FhirAppointmentBundle A page of Appointment resources. There is no `total`; the last page has no link `next`.
+type FhirAppointmentBundle struct {
+	// Entry What was found; absent when that is nothing.
+	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
+
+	// Link This page and the next.
+	Link []FhirLink `json:"link"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Bundle
+	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
+
+	// Type What kind of bundle.
+	//
+	// Example: searchset
+	Type FhirAppointmentBundleType `json:"type"`
+}
+
+// FhirAppointmentBundleResourceType The kind of resource.
+//
+// Example: Bundle
+type FhirAppointmentBundleResourceType string
+
+// FhirAppointmentBundleType What kind of bundle.
+//
+// Example: searchset
+type FhirAppointmentBundleType string
+
+// FhirAppointmentEntry A Appointment that was found.
+type FhirAppointmentEntry struct {
+	// FullURL Its address.
+	//
+	// Example: https://mems.example.org/fhir/Appointment/1
+	FullURL *string `json:"fullUrl,omitempty"`
+
+	// Resource An appointment, as an Appointment of FHIR R4. A proposal has no `id`.
+	Resource FhirAppointment `json:"resource"`
+
+	// Search Why an entry is there.
+	Search FhirSearchMode `json:"search"`
+}
+
+// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4 with no more than this.
+type FhirAppointmentRequest struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End *Instant `json:"end,omitempty"`
+
+	// MinutesDuration Not looked at; `start` and `end` say it.
+	//
+	// Example: 30
+	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
+
+	// Participant One patient, and one practitioner unless a slot names the doctor.
+	Participant []FhirRequestedParticipant `json:"participant"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Appointment
+	ResourceType FhirAppointmentRequestResourceType `json:"resourceType"`
+
+	// ServiceType An appointment type, as `urn:mems:appointment-type`.
+	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+
+	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
+	Slot []struct {
+		// Reference Its type and id.
+		//
+		// Example: Slot/1-20270301T0900Z-30
+		Reference string `json:"reference"`
+	} `json:"slot,omitempty"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start *Instant `json:"start,omitempty"`
+
+	// Status Not looked at: it will be booked.
+	//
+	// Example: proposed
+	Status FhirAppointmentRequestStatus `json:"status"`
+}
+
+// FhirAppointmentRequestResourceType The kind of resource.
+//
+// Example: Appointment
+type FhirAppointmentRequestResourceType string
+
+// FhirAppointmentRequestStatus Not looked at: it will be booked.
+//
+// Example: proposed
+type FhirAppointmentRequestStatus string
+
+// FhirCapabilityResource A kind of resource.
+type FhirCapabilityResource struct {
+	// Interaction What can be done.
+	Interaction []FhirInteraction `json:"interaction"`
+
+	// Operation Its operations.
+	Operation []FhirOperation `json:"operation,omitempty"`
+
+	// SearchParam How to find it.
+	SearchParam []FhirSearchParam `json:"searchParam"`
+
+	// Type Which.
+	//
+	// Example: Appointment
+	Type FhirCapabilityResourceType `json:"type"`
+
+	// Versioning Versions are told, and old ones not kept.
+	//
+	// Example: versioned
+	Versioning FhirCapabilityResourceVersioning `json:"versioning"`
+}
+
+// FhirCapabilityResourceType Which.
+//
+// Example: Appointment
+type FhirCapabilityResourceType string
+
+// FhirCapabilityResourceVersioning Versions are told, and old ones not kept.
+//
+// Example: versioned
+type FhirCapabilityResourceVersioning string
+
+// FhirCapabilityRest What the facade can do.
+type FhirCapabilityRest struct {
+	// Documentation What else there is to know.
+	//
+	// Example: See the contract.
+	Documentation string `json:"documentation"`
+
+	// Mode It is a server.
+	//
+	// Example: server
+	Mode FhirCapabilityRestMode `json:"mode"`
+
+	// Resource The resources.
+	Resource []FhirCapabilityResource `json:"resource"`
+}
+
+// FhirCapabilityRestMode It is a server.
+//
+// Example: server
+type FhirCapabilityRestMode string
+
+// FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
+type FhirCapabilityStatement struct {
+	// Date A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Date Instant `json:"date"`
+
+	// FhirVersion R4.
+	//
+	// Example: 4.0.1
+	FhirVersion FhirCapabilityStatementFhirVersion `json:"fhirVersion"`
+
+	// Format The media types.
+	Format []FhirCapabilityStatementFormat `json:"format"`
+
+	// Implementation This installation.
+	Implementation FhirImplementation `json:"implementation"`
+
+	// Kind It is about this installation.
+	//
+	// Example: instance
+	Kind FhirCapabilityStatementKind `json:"kind"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: CapabilityStatement
+	ResourceType FhirCapabilityStatementResourceType `json:"resourceType"`
+
+	// Rest One server.
+	Rest []FhirCapabilityRest `json:"rest"`
+
+	// Software The program.
+	Software FhirSoftware `json:"software"`
+
+	// Status It holds.
+	//
+	// Example: active
+	Status FhirCapabilityStatementStatus `json:"status"`
+}
+
+// FhirCapabilityStatementFhirVersion R4.
+//
+// Example: 4.0.1
+type FhirCapabilityStatementFhirVersion string
+
+// FhirCapabilityStatementFormat Example: application/fhir+json
+type FhirCapabilityStatementFormat string
+
+// FhirCapabilityStatementKind It is about this installation.
+//
+// Example: instance
+type FhirCapabilityStatementKind string
+
+// FhirCapabilityStatementResourceType The kind of resource.
+//
+// Example: CapabilityStatement
+type FhirCapabilityStatementResourceType string
+
+// FhirCapabilityStatementStatus It holds.
+//
+// Example: active
+type FhirCapabilityStatementStatus string
+
+// FhirCodeableConcept Something that is coded, said in words, or both.
+type FhirCodeableConcept struct {
+	// Coding The codes.
+	Coding []FhirCoding `json:"coding,omitempty"`
+
+	// Text The words.
+	//
+	// Example: Dermatology
+	Text *string `json:"text,omitempty"`
+}
+
+// FhirCoding A code of a system.
+type FhirCoding struct {
+	// Code The code.
+	//
+	// Example: 1
+	Code string `json:"code"`
+
+	// Display The code in words.
+	//
+	// Example: Consultation
+	Display *string `json:"display,omitempty"`
+
+	// System The system.
+	//
+	// Example: urn:mems:appointment-type
+	System string `json:"system"`
+}
+
+// FhirContactPoint How to reach a person.
+type FhirContactPoint struct {
+	// System By what.
+	//
+	// Example: phone
+	System FhirContactPointSystem `json:"system"`
+
+	// Value The number or address.
+	//
+	// Example: +41 44 555 01 77
+	Value string `json:"value"`
+}
+
+// FhirContactPointSystem By what.
+//
+// Example: phone
+type FhirContactPointSystem string
+
+// FhirHumanName The name of a person.
+type FhirHumanName struct {
+	// Family The last name.
+	//
+	// Example: Muster
+	Family *string `json:"family,omitempty"`
+
+	// Given The first names, in one text.
+	Given []string `json:"given,omitempty"`
+
+	// Text All of it.
+	//
+	// Example: Ann Muster
+	Text *string `json:"text,omitempty"`
+
+	// Use What it is used for.
+	//
+	// Example: official
+	Use *FhirHumanNameUse `json:"use,omitempty"`
+}
+
+// FhirHumanNameUse What it is used for.
+//
+// Example: official
+type FhirHumanNameUse string
+
+// FhirID The id of a FHIR resource.
+//
+// Example: 1
+type FhirID = string
+
+// FhirIdentifier A number of a patient.
+type FhirIdentifier struct {
+	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
+	//
+	// Example: urn:mems:mrn
+	System string `json:"system"`
+
+	// Use What it is used for.
+	//
+	// Example: usual
+	Use *FhirIdentifierUse `json:"use,omitempty"`
+
+	// Value The number.
+	//
+	// Example: 00000018
+	Value string `json:"value"`
+}
+
+// FhirIdentifierUse What it is used for.
+//
+// Example: usual
+type FhirIdentifierUse string
+
+// FhirImplementation This installation.
+type FhirImplementation struct {
+	// Description What it is.
+	//
+	// Example: The FHIR facade of MEMS
+	Description string `json:"description"`
+
+	// URL Its address.
+	//
+	// Example: https://mems.example.org/fhir
+	URL string `json:"url"`
+}
+
+// FhirInteraction What can be done with a resource.
+type FhirInteraction struct {
+	// Code How FHIR calls it.
+	//
+	// Example: read
+	Code FhirInteractionCode `json:"code"`
+}
+
+// FhirInteractionCode How FHIR calls it.
+//
+// Example: read
+type FhirInteractionCode string
+
+// FhirIssue What is wrong.
+type FhirIssue struct {
+	// Code What kind of issue, by FHIR.
+	//
+	// Example: structure
+	Code FhirIssueCode `json:"code"`
+
+	// Details Something that is coded, said in words, or both.
+	Details FhirCodeableConcept `json:"details"`
+
+	// Diagnostics What to do.
+	//
+	// Example: The doctor already has an appointment in this time.
+	Diagnostics *string `json:"diagnostics,omitempty"`
+
+	// Expression The member or parameter that is wrong.
+	Expression []string `json:"expression,omitempty"`
+
+	// Severity How bad.
+	//
+	// Example: error
+	Severity FhirIssueSeverity `json:"severity"`
+}
+
+// FhirIssueCode What kind of issue, by FHIR.
+//
+// Example: structure
+type FhirIssueCode string
+
+// FhirIssueSeverity How bad.
+//
+// Example: error
+type FhirIssueSeverity string
+
+// FhirLink Another page.
+type FhirLink struct {
+	// Relation Which.
+	//
+	// Example: self
+	Relation FhirLinkRelation `json:"relation"`
+
+	// URL Its address.
+	//
+	// Example: https://mems.example.org/fhir/Patient?_count=50
+	URL string `json:"url"`
+}
+
+// FhirLinkRelation Which.
+//
+// Example: self
+type FhirLinkRelation string
+
+// FhirMeta The version of a resource.
+type FhirMeta struct {
+	// LastUpdated A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	LastUpdated Instant `json:"lastUpdated"`
+
+	// VersionID Counts the changes of the record.
+	//
+	// Example: 1
+	VersionID string `json:"versionId"`
+}
+
+// FhirOperation An operation.
+type FhirOperation struct {
+	// Definition Names its definition, which is in this contract.
+	//
+	// Example: urn:mems:operation:Appointment-book
+	Definition string `json:"definition"`
+
+	// Name Its name, without the dollar sign.
+	//
+	// Example: book
+	Name string `json:"name"`
+}
+
+// FhirOperationOutcome An error, as an OperationOutcome of FHIR R4.
+type FhirOperationOutcome struct {
+	// Issue What is wrong: one, or every violation.
+	Issue []FhirIssue `json:"issue"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: OperationOutcome
+	ResourceType FhirOperationOutcomeResourceType `json:"resourceType"`
+}
+
+// FhirOperationOutcomeResourceType The kind of resource.
+//
+// Example: OperationOutcome
+type FhirOperationOutcomeResourceType string
+
+// FhirParticipant Who takes part.
+type FhirParticipant struct {
+	// Actor Another resource.
+	Actor FhirReference `json:"actor"`
+
+	// Status Whether they come.
+	//
+	// Example: accepted
+	Status FhirParticipantStatus `json:"status"`
+}
+
+// FhirParticipantStatus Whether they come.
+//
+// Example: accepted
+type FhirParticipantStatus string
+
+// FhirPatient A patient, as a Patient of FHIR R4.
+type FhirPatient struct {
+	// Active Whether the record is in use.
+	//
+	// Example: true
+	Active bool `json:"active"`
+
+	// BirthDate A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
+	//
+	// Example: 2027-03-01
+	BirthDate *Date `json:"birthDate,omitempty"`
+
+	// ID The id of a FHIR resource.
+	//
+	// Example: 1
+	ID FhirID `json:"id"`
+
+	// Identifier The medical record number, and numbers that others gave.
+	Identifier []FhirIdentifier `json:"identifier,omitempty"`
+
+	// Link After a merge.
+	Link []FhirPatientLink `json:"link,omitempty"`
+
+	// Meta The version of a resource.
+	Meta FhirMeta `json:"meta"`
+
+	// Name The name.
+	Name []FhirHumanName `json:"name,omitempty"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Patient
+	ResourceType FhirPatientResourceType `json:"resourceType"`
+
+	// Telecom Phone and e-mail.
+	Telecom []FhirContactPoint `json:"telecom,omitempty"`
+}
+
+// FhirPatientResourceType The kind of resource.
+//
+// Example: Patient
+type FhirPatientResourceType string
+
+// FhirPatientBundle A page of Patient resources. There is no `total`; the last page has no link `next`.
+type FhirPatientBundle struct {
+	// Entry What was found; absent when that is nothing.
+	Entry []FhirPatientEntry `json:"entry,omitempty"`
+
+	// Link This page and the next.
+	Link []FhirLink `json:"link"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Bundle
+	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
+
+	// Type What kind of bundle.
+	//
+	// Example: searchset
+	Type FhirPatientBundleType `json:"type"`
+}
+
+// FhirPatientBundleResourceType The kind of resource.
+//
+// Example: Bundle
+type FhirPatientBundleResourceType string
+
+// FhirPatientBundleType What kind of bundle.
+//
+// Example: searchset
+type FhirPatientBundleType string
+
+// FhirPatientEntry A Patient that was found.
+type FhirPatientEntry struct {
+	// FullURL Its address.
+	//
+	// Example: https://mems.example.org/fhir/Patient/1
+	FullURL *string `json:"fullUrl,omitempty"`
+
+	// Resource A patient, as a Patient of FHIR R4.
+	Resource FhirPatient `json:"resource"`
+
+	// Search Why an entry is there.
+	Search FhirSearchMode `json:"search"`
+}
+
+// FhirPatientLink The record that goes on for this one.
+type FhirPatientLink struct {
+	// Other Another resource.
+	Other FhirReference `json:"other"`
+
+	// Type How.
+	//
+	// Example: replaced-by
+	Type FhirPatientLinkType `json:"type"`
+}
+
+// FhirPatientLinkType How.
+//
+// Example: replaced-by
+type FhirPatientLinkType string
+
+// FhirPractitioner A doctor, as a Practitioner of FHIR R4.
+type FhirPractitioner struct {
+	// Active Whether the doctor takes bookings.
+	//
+	// Example: true
+	Active bool `json:"active"`
+
+	// ID The id of a FHIR resource.
+	//
+	// Example: 1
+	ID FhirID `json:"id"`
+
+	// Meta The version of a resource.
+	Meta FhirMeta `json:"meta"`
+
+	// Name The name.
+	Name []FhirHumanName `json:"name"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Practitioner
+	ResourceType FhirPractitionerResourceType `json:"resourceType"`
+}
+
+// FhirPractitionerResourceType The kind of resource.
+//
+// Example: Practitioner
+type FhirPractitionerResourceType string
+
+// FhirPractitionerBundle A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+type FhirPractitionerBundle struct {
+	// Entry What was found; absent when that is nothing.
+	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
+
+	// Link This page and the next.
+	Link []FhirLink `json:"link"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Bundle
+	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
+
+	// Type What kind of bundle.
+	//
+	// Example: searchset
+	Type FhirPractitionerBundleType `json:"type"`
+}
+
+// FhirPractitionerBundleResourceType The kind of resource.
+//
+// Example: Bundle
+type FhirPractitionerBundleResourceType string
+
+// FhirPractitionerBundleType What kind of bundle.
+//
+// Example: searchset
+type FhirPractitionerBundleType string
+
+// FhirPractitionerEntry A Practitioner that was found.
+type FhirPractitionerEntry struct {
+	// FullURL Its address.
+	//
+	// Example: https://mems.example.org/fhir/Practitioner/1
+	FullURL *string `json:"fullUrl,omitempty"`
+
+	// Resource A doctor, as a Practitioner of FHIR R4.
+	Resource FhirPractitioner `json:"resource"`
+
+	// Search Why an entry is there.
+	Search FhirSearchMode `json:"search"`
+}
+
+// FhirReference Another resource.
+type FhirReference struct {
+	// Display Its name.
+	//
+	// Example: Dr. Noor Haddad
+	Display *string `json:"display,omitempty"`
+
+	// Reference Its type and id.
+	//
+	// Example: Practitioner/1
+	Reference string `json:"reference"`
+}
+
+// FhirRequestedParticipant Who is to take part.
+type FhirRequestedParticipant struct {
+	// Actor The patient or the doctor.
+	Actor struct {
+		// Display Its name; not looked at.
+		//
+		// Example: Ann Muster
+		Display *string `json:"display,omitempty"`
+
+		// Reference Its type and id.
+		//
+		// Example: Patient/1
+		Reference string `json:"reference"`
+	} `json:"actor"`
+
+	// Required Not looked at.
+	//
+	// Example: required
+	Required *FhirRequestedParticipantRequired `json:"required,omitempty"`
+
+	// Status Not looked at.
+	//
+	// Example: accepted
+	Status *FhirRequestedParticipantStatus `json:"status,omitempty"`
+}
+
+// FhirRequestedParticipantRequired Not looked at.
+//
+// Example: required
+type FhirRequestedParticipantRequired string
+
+// FhirRequestedParticipantStatus Not looked at.
+//
+// Example: accepted
+type FhirRequestedParticipantStatus string
+
+// FhirSchedule The calendar of a doctor, as a Schedule of FHIR R4.
+type FhirSchedule struct {
+	// Active Whether the doctor takes bookings.
+	//
+	// Example: true
+	Active bool `json:"active"`
+
+	// Actor The doctor.
+	Actor []FhirReference `json:"actor"`
+
+	// ID The id of a FHIR resource.
+	//
+	// Example: 1
+	ID FhirID `json:"id"`
+
+	// Meta The version of a resource.
+	Meta FhirMeta `json:"meta"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Schedule
+	ResourceType FhirScheduleResourceType `json:"resourceType"`
+
+	// Specialty The specialization.
+	Specialty []FhirCodeableConcept `json:"specialty"`
+}
+
+// FhirScheduleResourceType The kind of resource.
+//
+// Example: Schedule
+type FhirScheduleResourceType string
+
+// FhirScheduleBundle A page of Schedule resources. There is no `total`; the last page has no link `next`.
+type FhirScheduleBundle struct {
+	// Entry What was found; absent when that is nothing.
+	Entry []FhirScheduleEntry `json:"entry,omitempty"`
+
+	// Link This page and the next.
+	Link []FhirLink `json:"link"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Bundle
+	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
+
+	// Type What kind of bundle.
+	//
+	// Example: searchset
+	Type FhirScheduleBundleType `json:"type"`
+}
+
+// FhirScheduleBundleResourceType The kind of resource.
+//
+// Example: Bundle
+type FhirScheduleBundleResourceType string
+
+// FhirScheduleBundleType What kind of bundle.
+//
+// Example: searchset
+type FhirScheduleBundleType string
+
+// FhirScheduleEntry A Schedule that was found.
+type FhirScheduleEntry struct {
+	// FullURL Its address.
+	//
+	// Example: https://mems.example.org/fhir/Schedule/1
+	FullURL *string `json:"fullUrl,omitempty"`
+
+	// Resource The calendar of a doctor, as a Schedule of FHIR R4.
+	Resource FhirSchedule `json:"resource"`
+
+	// Search Why an entry is there.
+	Search FhirSearchMode `json:"search"`
+}
+
+// FhirSearchMode Why an entry is there.
+type FhirSearchMode struct {
+	// Mode It was asked for.
+	//
+	// Example: match
+	Mode FhirSearchModeMode `json:"mode"`
+}
+
+// FhirSearchModeMode It was asked for.
+//
+// Example: match
+type FhirSearchModeMode string
+
+// FhirSearchParam A search parameter.
+type FhirSearchParam struct {
+	// Documentation What it means.
+	//
+	// Example: The day of birth.
+	Documentation string `json:"documentation"`
+
+	// Name Its name.
+	//
+	// Example: birthdate
+	Name string `json:"name"`
+
+	// Type Its type.
+	//
+	// Example: number
+	Type FhirSearchParamType `json:"type"`
+}
+
+// FhirSearchParamType Its type.
+//
+// Example: number
+type FhirSearchParamType string
+
+// FhirSlot A time that can be booked, as a Slot of FHIR R4.
+type FhirSlot struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// ID The id of a FHIR resource.
+	//
+	// Example: 1
+	ID FhirID `json:"id"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Slot
+	ResourceType FhirSlotResourceType `json:"resourceType"`
+
+	// Schedule Another resource.
+	Schedule FhirReference `json:"schedule"`
+
+	// ServiceType The appointment type that was asked for.
+	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+
+	// Status Whether it can be booked.
+	//
+	// Example: free
+	Status FhirSlotStatus `json:"status"`
+}
+
+// FhirSlotResourceType The kind of resource.
+//
+// Example: Slot
+type FhirSlotResourceType string
+
+// FhirSlotStatus Whether it can be booked.
+//
+// Example: free
+type FhirSlotStatus string
+
+// FhirSlotBundle A page of Slot resources. There is no `total`; the last page has no link `next`.
+type FhirSlotBundle struct {
+	// Entry What was found; absent when that is nothing.
+	Entry []FhirSlotEntry `json:"entry,omitempty"`
+
+	// Link This page and the next.
+	Link []FhirLink `json:"link"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Bundle
+	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
+
+	// Type What kind of bundle.
+	//
+	// Example: searchset
+	Type FhirSlotBundleType `json:"type"`
+}
+
+// FhirSlotBundleResourceType The kind of resource.
+//
+// Example: Bundle
+type FhirSlotBundleResourceType string
+
+// FhirSlotBundleType What kind of bundle.
+//
+// Example: searchset
+type FhirSlotBundleType string
+
+// FhirSlotEntry A Slot that was found.
+type FhirSlotEntry struct {
+	// FullURL Its address.
+	//
+	// Example: https://mems.example.org/fhir/Slot/1
+	FullURL *string `json:"fullUrl,omitempty"`
+
+	// Resource A time that can be booked, as a Slot of FHIR R4.
+	Resource FhirSlot `json:"resource"`
+
+	// Search Why an entry is there.
+	Search FhirSearchMode `json:"search"`
+}
+
+// FhirSoftware The program.
+type FhirSoftware struct {
+	// Name Its name.
+	//
+	// Example: MEMS
+	Name string `json:"name"`
+
+	// Version Its version.
+	//
+	// Example: v0.1.0
+	Version string `json:"version"`
+}
 
 // Health The process is alive.
 type Health struct {
@@ -4675,6 +6706,22 @@ type DeliveryID = ID
 // Example: 1
 type DoctorID = ID
 
+// FhirCount defines model for FhirCount.
+type FhirCount = int32
+
+// FhirFormat defines model for FhirFormat.
+type FhirFormat string
+
+// FhirResourceID The id of a FHIR resource.
+//
+// Example: 1
+type FhirResourceID = FhirID
+
+// FhirSlotID The id of a FHIR resource.
+//
+// Example: 1
+type FhirSlotID = FhirID
+
 // HoldID Identifies a record; given by the server, never used again. At most
 // 2^53 - 1, so that every JSON reader holds it exactly.
 //
@@ -4758,6 +6805,12 @@ type DeliveryMissing = Problem
 
 // DoctorMissing A problem document (RFC 9457).
 type DoctorMissing = Problem
+
+// FhirLater An error, as an OperationOutcome of FHIR R4.
+type FhirLater = FhirOperationOutcome
+
+// FhirRefused An error, as an OperationOutcome of FHIR R4.
+type FhirRefused = FhirOperationOutcome
 
 // Forbidden A problem document (RFC 9457).
 type Forbidden = Problem
@@ -5428,6 +7481,264 @@ type ReplaceWorkingHoursParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// SearchFhirAppointmentsParams defines parameters for SearchFhirAppointments.
+type SearchFhirAppointmentsParams struct {
+	// UnderscoreID The id of an appointment.
+	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+
+	// Patient Who comes.
+	Patient *string `form:"patient,omitempty" json:"patient,omitempty"`
+
+	// Practitioner Who is seen.
+	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+
+	// Actor Either of the two.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Date When it starts, with a prefix; twice for a window.
+	Date []string `form:"date,omitempty" json:"date,omitempty"`
+
+	// Status Statuses of FHIR, separated by commas.
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// UnderscoreCount At most so many resources in this page.
+	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *SearchFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// SearchFhirAppointmentsParamsFormat defines parameters for SearchFhirAppointments.
+type SearchFhirAppointmentsParamsFormat string
+
+// BookFhirAppointmentParams defines parameters for BookFhirAppointment.
+type BookFhirAppointmentParams struct {
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *BookFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
+	// answer is the first one. 422 `idempotency-key-reused` with another
+	// request; 409 `idempotency-key-in-use` while the first is under way. Kept
+	// for 24 hours.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// BookFhirAppointmentParamsFormat defines parameters for BookFhirAppointment.
+type BookFhirAppointmentParamsFormat string
+
+// FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
+type FindFhirAppointmentsParams struct {
+	// Practitioner Doctors, separated by commas; without it, all.
+	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+
+	// Specialty The whole specialization of the doctor.
+	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
+
+	// ServiceType An appointment type: its length, buffers, rooms and doctors count.
+	ServiceType *string `form:"service-type,omitempty" json:"service-type,omitempty"`
+
+	// Duration Minutes, of this facade; 30 unless given or the type says.
+	Duration *int32 `form:"duration,omitempty" json:"duration,omitempty"`
+
+	// Start When it begins, with a prefix; twice for a window.
+	Start []string `form:"start,omitempty" json:"start,omitempty"`
+
+	// UnderscoreCount At most so many resources in this page.
+	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *FindFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// FindFhirAppointmentsParamsFormat defines parameters for FindFhirAppointments.
+type FindFhirAppointmentsParamsFormat string
+
+// ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
+type ReadFhirAppointmentParams struct {
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *ReadFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// ReadFhirAppointmentParamsFormat defines parameters for ReadFhirAppointment.
+type ReadFhirAppointmentParamsFormat string
+
+// SearchFhirPatientsParams defines parameters for SearchFhirPatients.
+type SearchFhirPatientsParams struct {
+	// UnderscoreID The id of a patient.
+	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+
+	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
+	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
+
+	// Name The beginning of the first or last name, or of both.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Family The beginning of the last name.
+	Family *string `form:"family,omitempty" json:"family,omitempty"`
+
+	// Given The beginning of the first name.
+	Given *string `form:"given,omitempty" json:"given,omitempty"`
+
+	// Birthdate The day of birth.
+	Birthdate *Date `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+
+	// Email The whole e-mail address.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// Phone The last digits of the phone number.
+	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
+
+	// UnderscoreCount At most so many resources in this page.
+	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *SearchFhirPatientsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// SearchFhirPatientsParamsFormat defines parameters for SearchFhirPatients.
+type SearchFhirPatientsParamsFormat string
+
+// ReadFhirPatientParams defines parameters for ReadFhirPatient.
+type ReadFhirPatientParams struct {
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *ReadFhirPatientParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// ReadFhirPatientParamsFormat defines parameters for ReadFhirPatient.
+type ReadFhirPatientParamsFormat string
+
+// SearchFhirPractitionersParams defines parameters for SearchFhirPractitioners.
+type SearchFhirPractitionersParams struct {
+	// UnderscoreID The id of a practitioner.
+	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+
+	// Name The beginning of a word of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Active Whether the doctor takes bookings.
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
+
+	// UnderscoreCount At most so many resources in this page.
+	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *SearchFhirPractitionersParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// SearchFhirPractitionersParamsFormat defines parameters for SearchFhirPractitioners.
+type SearchFhirPractitionersParamsFormat string
+
+// ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
+type ReadFhirPractitionerParams struct {
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *ReadFhirPractitionerParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// ReadFhirPractitionerParamsFormat defines parameters for ReadFhirPractitioner.
+type ReadFhirPractitionerParamsFormat string
+
+// SearchFhirSchedulesParams defines parameters for SearchFhirSchedules.
+type SearchFhirSchedulesParams struct {
+	// UnderscoreID The id of a schedule.
+	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+
+	// Actor Whose schedule it is.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Specialty The whole specialization of the doctor.
+	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
+
+	// Active Whether the doctor takes bookings.
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
+
+	// UnderscoreCount At most so many resources in this page.
+	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *SearchFhirSchedulesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// SearchFhirSchedulesParamsFormat defines parameters for SearchFhirSchedules.
+type SearchFhirSchedulesParamsFormat string
+
+// ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
+type ReadFhirScheduleParams struct {
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *ReadFhirScheduleParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// ReadFhirScheduleParamsFormat defines parameters for ReadFhirSchedule.
+type ReadFhirScheduleParamsFormat string
+
+// SearchFhirSlotsParams defines parameters for SearchFhirSlots.
+type SearchFhirSlotsParams struct {
+	// Schedule Schedules, separated by commas; without it, all.
+	Schedule *string `form:"schedule,omitempty" json:"schedule,omitempty"`
+
+	// Specialty The whole specialization of the doctor.
+	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
+
+	// ServiceType An appointment type: its length, buffers, rooms and doctors count.
+	ServiceType *string `form:"service-type,omitempty" json:"service-type,omitempty"`
+
+	// Duration Minutes, of this facade; 30 unless given or the type says.
+	Duration *int32 `form:"duration,omitempty" json:"duration,omitempty"`
+
+	// Start When it begins, with a prefix; twice for a window.
+	Start []string `form:"start,omitempty" json:"start,omitempty"`
+
+	// Status Only free slots are ever found.
+	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// UnderscoreCount At most so many resources in this page.
+	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, unchanged.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *SearchFhirSlotsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// SearchFhirSlotsParamsStatus defines parameters for SearchFhirSlots.
+type SearchFhirSlotsParamsStatus string
+
+// SearchFhirSlotsParamsFormat defines parameters for SearchFhirSlots.
+type SearchFhirSlotsParamsFormat string
+
+// ReadFhirSlotParams defines parameters for ReadFhirSlot.
+type ReadFhirSlotParams struct {
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *ReadFhirSlotParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// ReadFhirSlotParamsFormat defines parameters for ReadFhirSlot.
+type ReadFhirSlotParamsFormat string
+
+// GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
+type GetFhirCapabilitiesParams struct {
+	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
+	UnderscoreFormat *GetFhirCapabilitiesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+}
+
+// GetFhirCapabilitiesParamsFormat defines parameters for GetFhirCapabilities.
+type GetFhirCapabilitiesParamsFormat string
+
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
@@ -5919,6 +8230,9 @@ type CreateTimeOffJSONRequestBody = TimeOffCreate
 // ReplaceWorkingHoursJSONRequestBody defines body for ReplaceWorkingHours for application/json ContentType.
 type ReplaceWorkingHoursJSONRequestBody = WorkingHours
 
+// BookFhirAppointmentApplicationFhirPlusJSONRequestBody defines body for BookFhirAppointment for application/fhir+json ContentType.
+type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirAppointmentRequest
+
 // CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
 type CreateHoldJSONRequestBody = HoldCreate
 
@@ -6119,6 +8433,45 @@ type ServerInterface interface {
 	// ReplaceWorkingHours Set a doctor's working hours
 	// (PUT /doctors/{id}/working-hours)
 	ReplaceWorkingHours(ctx echo.Context, id DoctorID, params ReplaceWorkingHoursParams) error
+	// SearchFhirAppointments Find appointments, as FHIR
+	// (GET /fhir/Appointment)
+	SearchFhirAppointments(ctx echo.Context, params SearchFhirAppointmentsParams) error
+	// BookFhirAppointment Book an appointment, as FHIR
+	// (POST /fhir/Appointment/$book)
+	BookFhirAppointment(ctx echo.Context, params BookFhirAppointmentParams) error
+	// FindFhirAppointments Find times, as proposed appointments
+	// (GET /fhir/Appointment/$find)
+	FindFhirAppointments(ctx echo.Context, params FindFhirAppointmentsParams) error
+	// ReadFhirAppointment An appointment, as FHIR
+	// (GET /fhir/Appointment/{id})
+	ReadFhirAppointment(ctx echo.Context, id FhirResourceID, params ReadFhirAppointmentParams) error
+	// SearchFhirPatients Find patients, as FHIR
+	// (GET /fhir/Patient)
+	SearchFhirPatients(ctx echo.Context, params SearchFhirPatientsParams) error
+	// ReadFhirPatient A patient, as FHIR
+	// (GET /fhir/Patient/{id})
+	ReadFhirPatient(ctx echo.Context, id FhirResourceID, params ReadFhirPatientParams) error
+	// SearchFhirPractitioners Find practitioners, as FHIR
+	// (GET /fhir/Practitioner)
+	SearchFhirPractitioners(ctx echo.Context, params SearchFhirPractitionersParams) error
+	// ReadFhirPractitioner A practitioner, as FHIR
+	// (GET /fhir/Practitioner/{id})
+	ReadFhirPractitioner(ctx echo.Context, id FhirResourceID, params ReadFhirPractitionerParams) error
+	// SearchFhirSchedules Find schedules, as FHIR
+	// (GET /fhir/Schedule)
+	SearchFhirSchedules(ctx echo.Context, params SearchFhirSchedulesParams) error
+	// ReadFhirSchedule A schedule, as FHIR
+	// (GET /fhir/Schedule/{id})
+	ReadFhirSchedule(ctx echo.Context, id FhirResourceID, params ReadFhirScheduleParams) error
+	// SearchFhirSlots Find free times, as FHIR
+	// (GET /fhir/Slot)
+	SearchFhirSlots(ctx echo.Context, params SearchFhirSlotsParams) error
+	// ReadFhirSlot A slot, as FHIR
+	// (GET /fhir/Slot/{id})
+	ReadFhirSlot(ctx echo.Context, id FhirSlotID, params ReadFhirSlotParams) error
+	// GetFhirCapabilities What the FHIR facade can do
+	// (GET /fhir/metadata)
+	GetFhirCapabilities(ctx echo.Context, params GetFhirCapabilitiesParams) error
 	// GetHealth Is the process alive
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
@@ -8344,6 +10697,600 @@ func (w *ServerInterfaceWrapper) ReplaceWorkingHours(ctx echo.Context) error {
 	return err
 }
 
+// SearchFhirAppointments converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchFhirAppointments(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchFhirAppointmentsParams
+	// ------------- Optional query parameter "_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_id", ctx.QueryParams(), &params.UnderscoreID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _id: %s", err))
+	}
+
+	// ------------- Optional query parameter "patient" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "patient", ctx.QueryParams(), &params.Patient, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter patient: %s", err))
+	}
+
+	// ------------- Optional query parameter "practitioner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "practitioner", ctx.QueryParams(), &params.Practitioner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter practitioner: %s", err))
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "date", ctx.QueryParams(), &params.Date, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter date: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "_count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_count", ctx.QueryParams(), &params.UnderscoreCount, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _count: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchFhirAppointments(ctx, params)
+	return err
+}
+
+// BookFhirAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) BookFhirAppointment(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BookFhirAppointmentParams
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BookFhirAppointment(ctx, params)
+	return err
+}
+
+// FindFhirAppointments converts echo context to params.
+func (w *ServerInterfaceWrapper) FindFhirAppointments(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FindFhirAppointmentsParams
+	// ------------- Optional query parameter "practitioner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "practitioner", ctx.QueryParams(), &params.Practitioner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter practitioner: %s", err))
+	}
+
+	// ------------- Optional query parameter "specialty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "specialty", ctx.QueryParams(), &params.Specialty, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter specialty: %s", err))
+	}
+
+	// ------------- Optional query parameter "service-type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "service-type", ctx.QueryParams(), &params.ServiceType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter service-type: %s", err))
+	}
+
+	// ------------- Optional query parameter "duration" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "duration", ctx.QueryParams(), &params.Duration, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter duration: %s", err))
+	}
+
+	// ------------- Optional query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "start", ctx.QueryParams(), &params.Start, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter start: %s", err))
+	}
+
+	// ------------- Optional query parameter "_count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_count", ctx.QueryParams(), &params.UnderscoreCount, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _count: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FindFhirAppointments(ctx, params)
+	return err
+}
+
+// ReadFhirAppointment converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadFhirAppointment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id FhirResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFhirAppointmentParams
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadFhirAppointment(ctx, id, params)
+	return err
+}
+
+// SearchFhirPatients converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchFhirPatientsParams
+	// ------------- Optional query parameter "_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_id", ctx.QueryParams(), &params.UnderscoreID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _id: %s", err))
+	}
+
+	// ------------- Optional query parameter "identifier" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "identifier", ctx.QueryParams(), &params.Identifier, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identifier: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "family" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "family", ctx.QueryParams(), &params.Family, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter family: %s", err))
+	}
+
+	// ------------- Optional query parameter "given" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "given", ctx.QueryParams(), &params.Given, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter given: %s", err))
+	}
+
+	// ------------- Optional query parameter "birthdate" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birthdate: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "phone" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "phone", ctx.QueryParams(), &params.Phone, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter phone: %s", err))
+	}
+
+	// ------------- Optional query parameter "_count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_count", ctx.QueryParams(), &params.UnderscoreCount, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _count: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchFhirPatients(ctx, params)
+	return err
+}
+
+// ReadFhirPatient converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadFhirPatient(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id FhirResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFhirPatientParams
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadFhirPatient(ctx, id, params)
+	return err
+}
+
+// SearchFhirPractitioners converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchFhirPractitioners(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchFhirPractitionersParams
+	// ------------- Optional query parameter "_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_id", ctx.QueryParams(), &params.UnderscoreID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _id: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", ctx.QueryParams(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter active: %s", err))
+	}
+
+	// ------------- Optional query parameter "_count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_count", ctx.QueryParams(), &params.UnderscoreCount, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _count: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchFhirPractitioners(ctx, params)
+	return err
+}
+
+// ReadFhirPractitioner converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadFhirPractitioner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id FhirResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFhirPractitionerParams
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadFhirPractitioner(ctx, id, params)
+	return err
+}
+
+// SearchFhirSchedules converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchFhirSchedules(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchFhirSchedulesParams
+	// ------------- Optional query parameter "_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_id", ctx.QueryParams(), &params.UnderscoreID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _id: %s", err))
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "specialty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "specialty", ctx.QueryParams(), &params.Specialty, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter specialty: %s", err))
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", ctx.QueryParams(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter active: %s", err))
+	}
+
+	// ------------- Optional query parameter "_count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_count", ctx.QueryParams(), &params.UnderscoreCount, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _count: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchFhirSchedules(ctx, params)
+	return err
+}
+
+// ReadFhirSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadFhirSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id FhirResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFhirScheduleParams
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadFhirSchedule(ctx, id, params)
+	return err
+}
+
+// SearchFhirSlots converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchFhirSlots(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchFhirSlotsParams
+	// ------------- Optional query parameter "schedule" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "schedule", ctx.QueryParams(), &params.Schedule, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// ------------- Optional query parameter "specialty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "specialty", ctx.QueryParams(), &params.Specialty, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter specialty: %s", err))
+	}
+
+	// ------------- Optional query parameter "service-type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "service-type", ctx.QueryParams(), &params.ServiceType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter service-type: %s", err))
+	}
+
+	// ------------- Optional query parameter "duration" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "duration", ctx.QueryParams(), &params.Duration, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter duration: %s", err))
+	}
+
+	// ------------- Optional query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "start", ctx.QueryParams(), &params.Start, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter start: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "_count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_count", ctx.QueryParams(), &params.UnderscoreCount, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _count: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchFhirSlots(ctx, params)
+	return err
+}
+
+// ReadFhirSlot converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadFhirSlot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id FhirSlotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFhirSlotParams
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadFhirSlot(ctx, id, params)
+	return err
+}
+
+// GetFhirCapabilities converts echo context to params.
+func (w *ServerInterfaceWrapper) GetFhirCapabilities(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetFhirCapabilitiesParams
+	// ------------- Optional query parameter "_format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetFhirCapabilities(ctx, params)
+	return err
+}
+
 // GetHealth converts echo context to params.
 func (w *ServerInterfaceWrapper) GetHealth(ctx echo.Context) error {
 	var err error
@@ -10228,6 +13175,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
 	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
+	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
+	router.GET(options.BaseURL+"/fhir/Patient", wrapper.SearchFhirPatients, options.OperationMiddlewares["searchFhirPatients"]...)
+	router.GET(options.BaseURL+"/fhir/Patient/:id", wrapper.ReadFhirPatient, options.OperationMiddlewares["readFhirPatient"]...)
+	router.GET(options.BaseURL+"/fhir/Practitioner", wrapper.SearchFhirPractitioners, options.OperationMiddlewares["searchFhirPractitioners"]...)
+	router.GET(options.BaseURL+"/fhir/Practitioner/:id", wrapper.ReadFhirPractitioner, options.OperationMiddlewares["readFhirPractitioner"]...)
+	router.GET(options.BaseURL+"/fhir/Schedule", wrapper.SearchFhirSchedules, options.OperationMiddlewares["searchFhirSchedules"]...)
+	router.GET(options.BaseURL+"/fhir/Schedule/:id", wrapper.ReadFhirSchedule, options.OperationMiddlewares["readFhirSchedule"]...)
+	router.GET(options.BaseURL+"/fhir/Slot", wrapper.SearchFhirSlots, options.OperationMiddlewares["searchFhirSlots"]...)
+	router.GET(options.BaseURL+"/fhir/Slot/:id", wrapper.ReadFhirSlot, options.OperationMiddlewares["readFhirSlot"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
+	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
 	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
@@ -10248,6 +13208,18 @@ type ClosureMissingApplicationProblemPlusJSONResponse Problem
 type DeliveryMissingApplicationProblemPlusJSONResponse Problem
 
 type DoctorMissingApplicationProblemPlusJSONResponse Problem
+
+type FhirLaterResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+type FhirLaterApplicationFhirPlusJSONResponse struct {
+	Body FhirOperationOutcome
+
+	Headers FhirLaterResponseHeaders
+}
+
+type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
 type ForbiddenApplicationProblemPlusJSONResponse Problem
 
@@ -20324,6 +23296,2238 @@ func (response ReplaceWorkingHours503ApplicationProblemPlusJSONResponse) VisitRe
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointmentsRequestObject struct {
+	Params SearchFhirAppointmentsParams
+}
+
+type SearchFhirAppointmentsResponseObject interface {
+	VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error
+}
+
+type SearchFhirAppointments200ApplicationFhirPlusJSONResponse FhirAppointmentBundle
+
+func (response SearchFhirAppointments200ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirAppointments400ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirAppointments401ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirAppointments403ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirAppointments404ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirAppointments406ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirAppointments422ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirAppointments429ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirAppointments500ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirAppointments503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type SearchFhirAppointments503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers SearchFhirAppointments503ResponseHeaders
+}
+
+func (response SearchFhirAppointments503ApplicationFhirPlusJSONResponse) VisitSearchFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointmentRequestObject struct {
+	Params BookFhirAppointmentParams
+	Body   *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+}
+
+type BookFhirAppointmentResponseObject interface {
+	VisitBookFhirAppointmentResponse(w http.ResponseWriter) error
+}
+
+type BookFhirAppointment201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type BookFhirAppointment201ApplicationFhirPlusJSONResponse struct {
+	Body    FhirAppointment
+	Headers BookFhirAppointment201ResponseHeaders
+}
+
+func (response BookFhirAppointment201ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response BookFhirAppointment400ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment401ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment403ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment404ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment406ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment409ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment409ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment413ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment413ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment415ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment415ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment422ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response BookFhirAppointment429ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response BookFhirAppointment500ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BookFhirAppointment503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type BookFhirAppointment503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers BookFhirAppointment503ResponseHeaders
+}
+
+func (response BookFhirAppointment503ApplicationFhirPlusJSONResponse) VisitBookFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointmentsRequestObject struct {
+	Params FindFhirAppointmentsParams
+}
+
+type FindFhirAppointmentsResponseObject interface {
+	VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error
+}
+
+type FindFhirAppointments200ApplicationFhirPlusJSONResponse FhirAppointmentBundle
+
+func (response FindFhirAppointments200ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response FindFhirAppointments400ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response FindFhirAppointments401ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response FindFhirAppointments403ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response FindFhirAppointments404ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response FindFhirAppointments406ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response FindFhirAppointments422ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response FindFhirAppointments429ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response FindFhirAppointments500ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindFhirAppointments503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type FindFhirAppointments503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers FindFhirAppointments503ResponseHeaders
+}
+
+func (response FindFhirAppointments503ApplicationFhirPlusJSONResponse) VisitFindFhirAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointmentRequestObject struct {
+	ID     FhirResourceID `json:"id"`
+	Params ReadFhirAppointmentParams
+}
+
+type ReadFhirAppointmentResponseObject interface {
+	VisitReadFhirAppointmentResponse(w http.ResponseWriter) error
+}
+
+type ReadFhirAppointment200ResponseHeaders struct {
+	ETag string
+}
+
+type ReadFhirAppointment200ApplicationFhirPlusJSONResponse struct {
+	Body    FhirAppointment
+	Headers ReadFhirAppointment200ResponseHeaders
+}
+
+func (response ReadFhirAppointment200ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirAppointment400ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirAppointment401ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirAppointment403ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirAppointment404ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirAppointment406ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirAppointment422ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirAppointment429ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirAppointment500ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirAppointment503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type ReadFhirAppointment503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers ReadFhirAppointment503ResponseHeaders
+}
+
+func (response ReadFhirAppointment503ApplicationFhirPlusJSONResponse) VisitReadFhirAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatientsRequestObject struct {
+	Params SearchFhirPatientsParams
+}
+
+type SearchFhirPatientsResponseObject interface {
+	VisitSearchFhirPatientsResponse(w http.ResponseWriter) error
+}
+
+type SearchFhirPatients200ApplicationFhirPlusJSONResponse FhirPatientBundle
+
+func (response SearchFhirPatients200ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirPatients400ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPatients401ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPatients403ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPatients404ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPatients406ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPatients422ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirPatients429ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPatients500ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPatients503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type SearchFhirPatients503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers SearchFhirPatients503ResponseHeaders
+}
+
+func (response SearchFhirPatients503ApplicationFhirPlusJSONResponse) VisitSearchFhirPatientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatientRequestObject struct {
+	ID     FhirResourceID `json:"id"`
+	Params ReadFhirPatientParams
+}
+
+type ReadFhirPatientResponseObject interface {
+	VisitReadFhirPatientResponse(w http.ResponseWriter) error
+}
+
+type ReadFhirPatient200ResponseHeaders struct {
+	ETag string
+}
+
+type ReadFhirPatient200ApplicationFhirPlusJSONResponse struct {
+	Body    FhirPatient
+	Headers ReadFhirPatient200ResponseHeaders
+}
+
+func (response ReadFhirPatient200ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirPatient400ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPatient401ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPatient403ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPatient404ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPatient406ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPatient422ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirPatient429ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPatient500ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPatient503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type ReadFhirPatient503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers ReadFhirPatient503ResponseHeaders
+}
+
+func (response ReadFhirPatient503ApplicationFhirPlusJSONResponse) VisitReadFhirPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitionersRequestObject struct {
+	Params SearchFhirPractitionersParams
+}
+
+type SearchFhirPractitionersResponseObject interface {
+	VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error
+}
+
+type SearchFhirPractitioners200ApplicationFhirPlusJSONResponse FhirPractitionerBundle
+
+func (response SearchFhirPractitioners200ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirPractitioners400ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPractitioners401ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPractitioners403ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPractitioners404ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPractitioners406ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPractitioners422ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirPractitioners429ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirPractitioners500ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirPractitioners503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type SearchFhirPractitioners503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers SearchFhirPractitioners503ResponseHeaders
+}
+
+func (response SearchFhirPractitioners503ApplicationFhirPlusJSONResponse) VisitSearchFhirPractitionersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitionerRequestObject struct {
+	ID     FhirResourceID `json:"id"`
+	Params ReadFhirPractitionerParams
+}
+
+type ReadFhirPractitionerResponseObject interface {
+	VisitReadFhirPractitionerResponse(w http.ResponseWriter) error
+}
+
+type ReadFhirPractitioner200ResponseHeaders struct {
+	ETag string
+}
+
+type ReadFhirPractitioner200ApplicationFhirPlusJSONResponse struct {
+	Body    FhirPractitioner
+	Headers ReadFhirPractitioner200ResponseHeaders
+}
+
+func (response ReadFhirPractitioner200ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirPractitioner400ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPractitioner401ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPractitioner403ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPractitioner404ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPractitioner406ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPractitioner422ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirPractitioner429ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirPractitioner500ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirPractitioner503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type ReadFhirPractitioner503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers ReadFhirPractitioner503ResponseHeaders
+}
+
+func (response ReadFhirPractitioner503ApplicationFhirPlusJSONResponse) VisitReadFhirPractitionerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedulesRequestObject struct {
+	Params SearchFhirSchedulesParams
+}
+
+type SearchFhirSchedulesResponseObject interface {
+	VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error
+}
+
+type SearchFhirSchedules200ApplicationFhirPlusJSONResponse FhirScheduleBundle
+
+func (response SearchFhirSchedules200ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirSchedules400ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSchedules401ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSchedules403ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSchedules404ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSchedules406ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSchedules422ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirSchedules429ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSchedules500ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSchedules503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type SearchFhirSchedules503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers SearchFhirSchedules503ResponseHeaders
+}
+
+func (response SearchFhirSchedules503ApplicationFhirPlusJSONResponse) VisitSearchFhirSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirScheduleRequestObject struct {
+	ID     FhirResourceID `json:"id"`
+	Params ReadFhirScheduleParams
+}
+
+type ReadFhirScheduleResponseObject interface {
+	VisitReadFhirScheduleResponse(w http.ResponseWriter) error
+}
+
+type ReadFhirSchedule200ResponseHeaders struct {
+	ETag string
+}
+
+type ReadFhirSchedule200ApplicationFhirPlusJSONResponse struct {
+	Body    FhirSchedule
+	Headers ReadFhirSchedule200ResponseHeaders
+}
+
+func (response ReadFhirSchedule200ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirSchedule400ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSchedule401ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSchedule403ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSchedule404ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSchedule406ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSchedule422ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirSchedule429ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSchedule500ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSchedule503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type ReadFhirSchedule503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers ReadFhirSchedule503ResponseHeaders
+}
+
+func (response ReadFhirSchedule503ApplicationFhirPlusJSONResponse) VisitReadFhirScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlotsRequestObject struct {
+	Params SearchFhirSlotsParams
+}
+
+type SearchFhirSlotsResponseObject interface {
+	VisitSearchFhirSlotsResponse(w http.ResponseWriter) error
+}
+
+type SearchFhirSlots200ApplicationFhirPlusJSONResponse FhirSlotBundle
+
+func (response SearchFhirSlots200ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirSlots400ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSlots401ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSlots403ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSlots404ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSlots406ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSlots422ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response SearchFhirSlots429ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response SearchFhirSlots500ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchFhirSlots503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type SearchFhirSlots503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers SearchFhirSlots503ResponseHeaders
+}
+
+func (response SearchFhirSlots503ApplicationFhirPlusJSONResponse) VisitSearchFhirSlotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlotRequestObject struct {
+	ID     FhirSlotID `json:"id"`
+	Params ReadFhirSlotParams
+}
+
+type ReadFhirSlotResponseObject interface {
+	VisitReadFhirSlotResponse(w http.ResponseWriter) error
+}
+
+type ReadFhirSlot200ApplicationFhirPlusJSONResponse FhirSlot
+
+func (response ReadFhirSlot200ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirSlot400ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot401ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSlot401ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot403ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSlot403ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot404ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSlot404ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSlot406ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSlot422ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response ReadFhirSlot429ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response ReadFhirSlot500ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFhirSlot503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type ReadFhirSlot503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers ReadFhirSlot503ResponseHeaders
+}
+
+func (response ReadFhirSlot503ApplicationFhirPlusJSONResponse) VisitReadFhirSlotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFhirCapabilitiesRequestObject struct {
+	Params GetFhirCapabilitiesParams
+}
+
+type GetFhirCapabilitiesResponseObject interface {
+	VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error
+}
+
+type GetFhirCapabilities200ApplicationFhirPlusJSONResponse FhirCapabilityStatement
+
+func (response GetFhirCapabilities200ApplicationFhirPlusJSONResponse) VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFhirCapabilities400ApplicationFhirPlusJSONResponse struct {
+	FhirRefusedApplicationFhirPlusJSONResponse
+}
+
+func (response GetFhirCapabilities400ApplicationFhirPlusJSONResponse) VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFhirCapabilities406ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response GetFhirCapabilities406ApplicationFhirPlusJSONResponse) VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFhirCapabilities422ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response GetFhirCapabilities422ApplicationFhirPlusJSONResponse) VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFhirCapabilities429ApplicationFhirPlusJSONResponse struct {
+	FhirLaterApplicationFhirPlusJSONResponse
+}
+
+func (response GetFhirCapabilities429ApplicationFhirPlusJSONResponse) VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFhirCapabilities500ApplicationFhirPlusJSONResponse FhirOperationOutcome
+
+func (response GetFhirCapabilities500ApplicationFhirPlusJSONResponse) VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFhirCapabilities503ResponseHeaders struct {
+	RateLimit  *string
+	RetryAfter int32
+}
+
+type GetFhirCapabilities503ApplicationFhirPlusJSONResponse struct {
+	Body    FhirOperationOutcome
+	Headers GetFhirCapabilities503ResponseHeaders
+}
+
+func (response GetFhirCapabilities503ApplicationFhirPlusJSONResponse) VisitGetFhirCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
@@ -30428,6 +35632,45 @@ type StrictServerInterface interface {
 	// ReplaceWorkingHours Set a doctor's working hours
 	// (PUT /doctors/{id}/working-hours)
 	ReplaceWorkingHours(ctx context.Context, request ReplaceWorkingHoursRequestObject) (ReplaceWorkingHoursResponseObject, error)
+	// SearchFhirAppointments Find appointments, as FHIR
+	// (GET /fhir/Appointment)
+	SearchFhirAppointments(ctx context.Context, request SearchFhirAppointmentsRequestObject) (SearchFhirAppointmentsResponseObject, error)
+	// BookFhirAppointment Book an appointment, as FHIR
+	// (POST /fhir/Appointment/$book)
+	BookFhirAppointment(ctx context.Context, request BookFhirAppointmentRequestObject) (BookFhirAppointmentResponseObject, error)
+	// FindFhirAppointments Find times, as proposed appointments
+	// (GET /fhir/Appointment/$find)
+	FindFhirAppointments(ctx context.Context, request FindFhirAppointmentsRequestObject) (FindFhirAppointmentsResponseObject, error)
+	// ReadFhirAppointment An appointment, as FHIR
+	// (GET /fhir/Appointment/{id})
+	ReadFhirAppointment(ctx context.Context, request ReadFhirAppointmentRequestObject) (ReadFhirAppointmentResponseObject, error)
+	// SearchFhirPatients Find patients, as FHIR
+	// (GET /fhir/Patient)
+	SearchFhirPatients(ctx context.Context, request SearchFhirPatientsRequestObject) (SearchFhirPatientsResponseObject, error)
+	// ReadFhirPatient A patient, as FHIR
+	// (GET /fhir/Patient/{id})
+	ReadFhirPatient(ctx context.Context, request ReadFhirPatientRequestObject) (ReadFhirPatientResponseObject, error)
+	// SearchFhirPractitioners Find practitioners, as FHIR
+	// (GET /fhir/Practitioner)
+	SearchFhirPractitioners(ctx context.Context, request SearchFhirPractitionersRequestObject) (SearchFhirPractitionersResponseObject, error)
+	// ReadFhirPractitioner A practitioner, as FHIR
+	// (GET /fhir/Practitioner/{id})
+	ReadFhirPractitioner(ctx context.Context, request ReadFhirPractitionerRequestObject) (ReadFhirPractitionerResponseObject, error)
+	// SearchFhirSchedules Find schedules, as FHIR
+	// (GET /fhir/Schedule)
+	SearchFhirSchedules(ctx context.Context, request SearchFhirSchedulesRequestObject) (SearchFhirSchedulesResponseObject, error)
+	// ReadFhirSchedule A schedule, as FHIR
+	// (GET /fhir/Schedule/{id})
+	ReadFhirSchedule(ctx context.Context, request ReadFhirScheduleRequestObject) (ReadFhirScheduleResponseObject, error)
+	// SearchFhirSlots Find free times, as FHIR
+	// (GET /fhir/Slot)
+	SearchFhirSlots(ctx context.Context, request SearchFhirSlotsRequestObject) (SearchFhirSlotsResponseObject, error)
+	// ReadFhirSlot A slot, as FHIR
+	// (GET /fhir/Slot/{id})
+	ReadFhirSlot(ctx context.Context, request ReadFhirSlotRequestObject) (ReadFhirSlotResponseObject, error)
+	// GetFhirCapabilities What the FHIR facade can do
+	// (GET /fhir/metadata)
+	GetFhirCapabilities(ctx context.Context, request GetFhirCapabilitiesRequestObject) (GetFhirCapabilitiesResponseObject, error)
 	// GetHealth Is the process alive
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
@@ -32242,6 +37485,359 @@ func (sh *strictHandler) ReplaceWorkingHours(ctx echo.Context, id DoctorID, para
 	return nil
 }
 
+// SearchFhirAppointments operation middleware
+func (sh *strictHandler) SearchFhirAppointments(ctx echo.Context, params SearchFhirAppointmentsParams) error {
+	var request SearchFhirAppointmentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchFhirAppointments(ctx.Request().Context(), request.(SearchFhirAppointmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchFhirAppointments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SearchFhirAppointmentsResponseObject); ok {
+		return validResponse.VisitSearchFhirAppointmentsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BookFhirAppointment operation middleware
+func (sh *strictHandler) BookFhirAppointment(ctx echo.Context, params BookFhirAppointmentParams) error {
+	var request BookFhirAppointmentRequestObject
+
+	request.Params = params
+
+	var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BookFhirAppointment(ctx.Request().Context(), request.(BookFhirAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BookFhirAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BookFhirAppointmentResponseObject); ok {
+		return validResponse.VisitBookFhirAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// FindFhirAppointments operation middleware
+func (sh *strictHandler) FindFhirAppointments(ctx echo.Context, params FindFhirAppointmentsParams) error {
+	var request FindFhirAppointmentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FindFhirAppointments(ctx.Request().Context(), request.(FindFhirAppointmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FindFhirAppointments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(FindFhirAppointmentsResponseObject); ok {
+		return validResponse.VisitFindFhirAppointmentsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadFhirAppointment operation middleware
+func (sh *strictHandler) ReadFhirAppointment(ctx echo.Context, id FhirResourceID, params ReadFhirAppointmentParams) error {
+	var request ReadFhirAppointmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFhirAppointment(ctx.Request().Context(), request.(ReadFhirAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFhirAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadFhirAppointmentResponseObject); ok {
+		return validResponse.VisitReadFhirAppointmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SearchFhirPatients operation middleware
+func (sh *strictHandler) SearchFhirPatients(ctx echo.Context, params SearchFhirPatientsParams) error {
+	var request SearchFhirPatientsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchFhirPatients(ctx.Request().Context(), request.(SearchFhirPatientsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchFhirPatients")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SearchFhirPatientsResponseObject); ok {
+		return validResponse.VisitSearchFhirPatientsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadFhirPatient operation middleware
+func (sh *strictHandler) ReadFhirPatient(ctx echo.Context, id FhirResourceID, params ReadFhirPatientParams) error {
+	var request ReadFhirPatientRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFhirPatient(ctx.Request().Context(), request.(ReadFhirPatientRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFhirPatient")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadFhirPatientResponseObject); ok {
+		return validResponse.VisitReadFhirPatientResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SearchFhirPractitioners operation middleware
+func (sh *strictHandler) SearchFhirPractitioners(ctx echo.Context, params SearchFhirPractitionersParams) error {
+	var request SearchFhirPractitionersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchFhirPractitioners(ctx.Request().Context(), request.(SearchFhirPractitionersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchFhirPractitioners")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SearchFhirPractitionersResponseObject); ok {
+		return validResponse.VisitSearchFhirPractitionersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadFhirPractitioner operation middleware
+func (sh *strictHandler) ReadFhirPractitioner(ctx echo.Context, id FhirResourceID, params ReadFhirPractitionerParams) error {
+	var request ReadFhirPractitionerRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFhirPractitioner(ctx.Request().Context(), request.(ReadFhirPractitionerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFhirPractitioner")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadFhirPractitionerResponseObject); ok {
+		return validResponse.VisitReadFhirPractitionerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SearchFhirSchedules operation middleware
+func (sh *strictHandler) SearchFhirSchedules(ctx echo.Context, params SearchFhirSchedulesParams) error {
+	var request SearchFhirSchedulesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchFhirSchedules(ctx.Request().Context(), request.(SearchFhirSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchFhirSchedules")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SearchFhirSchedulesResponseObject); ok {
+		return validResponse.VisitSearchFhirSchedulesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadFhirSchedule operation middleware
+func (sh *strictHandler) ReadFhirSchedule(ctx echo.Context, id FhirResourceID, params ReadFhirScheduleParams) error {
+	var request ReadFhirScheduleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFhirSchedule(ctx.Request().Context(), request.(ReadFhirScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFhirSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadFhirScheduleResponseObject); ok {
+		return validResponse.VisitReadFhirScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SearchFhirSlots operation middleware
+func (sh *strictHandler) SearchFhirSlots(ctx echo.Context, params SearchFhirSlotsParams) error {
+	var request SearchFhirSlotsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchFhirSlots(ctx.Request().Context(), request.(SearchFhirSlotsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchFhirSlots")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SearchFhirSlotsResponseObject); ok {
+		return validResponse.VisitSearchFhirSlotsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadFhirSlot operation middleware
+func (sh *strictHandler) ReadFhirSlot(ctx echo.Context, id FhirSlotID, params ReadFhirSlotParams) error {
+	var request ReadFhirSlotRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFhirSlot(ctx.Request().Context(), request.(ReadFhirSlotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFhirSlot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadFhirSlotResponseObject); ok {
+		return validResponse.VisitReadFhirSlotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetFhirCapabilities operation middleware
+func (sh *strictHandler) GetFhirCapabilities(ctx echo.Context, params GetFhirCapabilitiesParams) error {
+	var request GetFhirCapabilitiesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFhirCapabilities(ctx.Request().Context(), request.(GetFhirCapabilitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFhirCapabilities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetFhirCapabilitiesResponseObject); ok {
+		return validResponse.VisitGetFhirCapabilitiesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetHealth operation middleware
 func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 	var request GetHealthRequestObject
@@ -33904,674 +39500,794 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jc9s4ti/+VfDX3H913E0pkmwnsVxd97mz3Hg62zhOZzpRxoRJyMKYAtQEZEU9N++zv8I5AAlSpDZv",
-	"SdpTNdWxuAEHwNnP7/ynEcnRWAomtGr0/tNgn+lonDD498F4LLnQIya0+VNNRiOazhq9xnOaDAgVZCgn",
-	"aSNoXNBkwswdp5PBgKUndKBZejLiYqLNi9qBu3DKBjJlhStRyqhm8QnVjV6j2+4+aHY6ze72cftRr93u",
-	"tdutNvzvQyNoxDLSMj3hcaPXCRrxJKWaS5G/bbsdNJiITzQfMXzZw2Z7u9nuHLf3etvmZeYt9vEx1ZwJ",
-	"7d6WSjmCf4tJkgQNxVLOlP+DpqmufnPbvVlpqieq0WuoaMjiScLiRtDQszHz3jMZx6tN98uXwKf/YyDT",
-	"aquwCp1K06+bXqeNw/qp3em12zCoJ/B2HM8rKdPimA4Ift0fz2CSJCeCwrufpC1iniLPaRxTQyA1ZhGn",
-	"Cf8TRmluYemIapnIs5n3wdU+tcZuWjwqSxeuTmik+QVr9HQ6YUFDXrD0VMrzk4iOYf8uHP6a6/0GF+VA",
-	"iPJM7XIVzhpP9fAkhl3R6Ow92mm2u83uXmOtI8VGlCeNXoMK0RpNlGbp/7EMoCXTM0MlnirtyGQGlpMm",
-	"ZkLzAWepavQ+fgoaCc3vfAnvagSNUWpogh/sbDeCxngohbnjp50O2dkhu7u7pN0h3e0NaYX78LIU24QM",
-	"ldOtnd0XM+YhozGQ6z+NxzQassdS6FQmcGaZilI+tnvo/VCyC5YSqs5ZTEZ0Rs4ZGxOuA0JFbH5WhJ5R",
-	"Lgij0ZCYc0vuHT17TPY6nQ5RLDLvIbutbqu71TLzw8k0eo1xyi+oZgERshmZMTSCRsr+mPCUxW6PG/Y1",
-	"omZUI/r5BRNnetjoddrINTSDFf3XR9L8v59++i/L4QzT0ykXZ7A2j4c0SZg4Y/Mzey6nREtCJ3potk9E",
-	"dT7ydjbyTqf1oNUpDf0XRlOWkpTRZPRzvzFiI9VvNGqG211nuFJoJvQxPZsf7+MhFWdMkemQCaKHjER4",
-	"M4klU/tkIFMSHg6ar6RgzZdUR8OwOOh+Y/T76W+im+5F7bcPJ48Gv/6x/flpZwoj34jw/cbHg+YH2vyz",
-	"3dw7aX76qd+ontXTyvn8xlJlKCwHMJuURTKNg2we1VPorD7anbnBtpt79YN8ISPLN8sDfUP10I1SsKkd",
-	"aXFk92kuINX9zsIxDqRhy41eY5LyZsoGLGUiMru/vGnmB3lENXvBR1xXHVSqCVckYQMdkDANiRkBU1rh",
-	"STWjVyySIlYk1CGZCM0TQpPETI3Do6c0Oi8TPDLnJ+039tOf2/v65063sfrmoM0/Db3305+R9Pva/qN6",
-	"BY6YTmcHRmGbn91bO3ItyZRyTVB9IzqdcXGGDKgw8u5KC8CF3u4i4floMmr0th+YWYy4wD872TC50OyM",
-	"pcg8xzSlI6Yt/zwAyV/FOOFkEj3kCre1WYIhV1qmsx6hxHBsIlNCSczUeYsc03MmCFV2NYwOx+KgL04n",
-	"mkiRzMjpzOhYXChNkwQ2K5lyPZQT7XMxLsU+/A5Memr5N1d94bO6mMQ8zti4GSNBmWA+zc+ETFnc6ovC",
-	"bhik0rAbps6N7DWTxEcaQcNJn6cv3zYPrCpUv01GXGR/F3njv/r9iZGsTfhv5xn85+GzTz+aK6rmYv1T",
-	"1RvNU2YPn8yv3PGQEe84/6AIL572jp39mOphPnceLzz1/5WyQaPX+Nv93Mi5j1fV/cMn5XEdz8ZshbER",
-	"M7mbG+BjmjAR0/QZY3Hd6CJ7DxkwFt/g0BKpJmktzSK8fIPjmaSqii2YwYSCfdYnEdwROskypmfMsrWA",
-	"TEQE0h7GCuP7Y8LSWT5AfHihylF/yApCu/qIPGEJv2DprI6eI6YUPVuZnrF93cnlCYs2WN240A67uWV+",
-	"LpPakzCUyQ0egMOYjcZSMxHNfmWz+RG9pOcMRIuiA2bkqGJOKzByyCoLKEp7VgTFUjAiRcRQShhBMusL",
-	"KtQU5YR5GuwRIgVrkZ1ul4Q8H0fznM2aKZsoFocokaiQesjSvrCf2yc77b35Z7hoThQLyXTIE+Z9hSsy",
-	"EUZGTemsRX5lY90XRrB2d8DzoMoC6xFrb+89fMSaO+14t7mzzR41T6O97eaDR3s7dPfhYG+7u1Mnyjx6",
-	"Ng1B647a7u6io9bvf+52mv3+54dP647a4QBU3eoVQ0UfeAHqANzXlonSPEnIkKKWQUKjaYe5FdMXmRmz",
-	"3eq0Ols9AiuaEmXWkibEqAN6RjQ9U4H5PfwxBFWFilmrL95b7cJXD7wBcUVGNGaEC3M/iahi5RVwGns1",
-	"ia2Wvxkb6/fVj/f6/R//9977+1v/3W98/Fe/8enHfuOeuRDA1eKFrR+3zK91q2AMp5qVOMAdv93ecfS3",
-	"lAY1zSwBkBUuqUor0pC/m5HfrMsq9F+LlLnht4Ce7fnt2bbbs44wIkomcYX9fARbEFRyyxHgiJ8yxWOG",
-	"3gBPU9nPthxNjSFidGijhZ7OSCRHI6oKTPJjI3eaWNfaJ3N5nEgzlAFNFKsWjNwO1ycB12yEHmVhtPq6",
-	"l2eOiexqiRpgKBziy7qwM+0fuZ1A05SCs03wPybMXjbc/EvQUHqGarRMR+Zlv7Ja8Xrw5pCcs9nNSY8a",
-	"o/JAk5FUmihJRuaIAyXNeQeOYFSWwuh229WLksDb/SHFbEAnibb2QL1B1l1qj2X+tzpa2uW8OVq+Saio",
-	"HUxCxc2N5EjKUd1IUilHNzeStxDFqBsLxjhubjTHPDpntRtGw9WbG817ynXCVe14pva6ERbpDfKE9+x0",
-	"KOV57bDw8k2N54t5Wo2lUHMRwZdcKcOge/9pWJ+o+ScdjxPrD7k/TuVpwkY//Vuhg2+1777Bp/DjRQKE",
-	"nmhrCqmbAzkRcdgzGkAKmpGQBUMdZCNwTUOtki19GxNwdnrT2Om1U1CTaFg06UFN4ZpMqSIpu5DnLDa/",
-	"GB2UfR6bxcXpocF9KzPDT9fOyV6fXxJn9N7GoO1pqh20vV4cNAmdYV14jmtYDiGdmV4xVdB7bmOiqHHV",
-	"zhMvzw/4mUxPeRwzcaODHbiv4igJesPRryukIfMFmmhjlo4MMaVRjai1mARjsdonYX4xBKevMcNhUs+p",
-	"8tiYutGpDalq+kELO0NrWJr9418F+380MaqgpjMcvExuhXENZVLPr8xpAMfL/A46FBc04fGNjhW+CC9v",
-	"DihPWJxRGb0t2UYaGbsNh2sGl9JI75OQpalMVUiM9FfofiEXXKLvv+VsCPFOsRudVY27pud5atwE81U4",
-	"Z7PcXM69OHYStyPCOQy/bi9ZI2x+J72kibFY2M3upZH7atMSt7SXIirMTjo1v9CY3DtN5TkT5O9vX78K",
-	"yCmNybvjZ81HAaEErDOCVi2yq2wfxiySMduCab6iIwYxqRudpmGQTW0+G/acvxDcJpmXy9yBA5T6IIrY",
-	"WNPT5GZPgNkyNPu0XYgQBxM6TxlNEjm1YjjmFGI1nnSQY4bpUNZ9omCjwcSsRXsbh8Jay7WHwl6fPxTG",
-	"6r2VASdU1I82oWJ+qMYsvo2hGpO7dqjm4vxQ0W6+jcGiTV5vGMDligFresNncZxCbgCvkrKZLmPDaURx",
-	"EaHGdmHTT7jw003IkeGd3MZBQOuJWcRjRqhgU5ghOg9uY0nQMVG7JHh5fkmO+Yi9HgxuZ8Qj1pSDQXnM",
-	"Ts23ZgpkjcnBoGLsUr6g6dkN7yg6SySNm1rKZmK+bgd9KmPQYeC31LByYdNq0gvzN0TY7j3YIb/yX8hE",
-	"JEyBNjfgZ5PUWMlmsaZcWfF6LOVLKmZHNkvnZjkR1awJXlk4LCOZZnqEwnmB8GLxPqbbuOwVl0BkDg2k",
-	"6zQhXwfStLyUwkKaUtUY7b338xtd/k8zSwBa+FyeKgTTO56N2W17gYx4X8kVBHrA3E5/V0zPudFpTIrf",
-	"rtGDzR4wKqXzAHFUGcHGIfeomPWF2UhbLQJZKhgTyjRLRWdkOrRRLW+vvH//vnngfX3Z0ucZnTCTd4Je",
-	"UJ7cuAY4yb/rWBrV9JQq5iniE8ViAvoeIyOJYTCj0Rq9e0pV32V5BIuC8QRqGErnrS9COdGRHLHmRJwL",
-	"Oc08FFIIG3ScUkUSaYwwCKNTF7Y1v58yLs76AriTsSn20WiwaXVmNGaMTg7OLdoljuo7wT6PWXTTW5wL",
-	"zVJBkybY1Ma0IBCBcuk3yMNx6ybyDCQT19ZQBe3eLsoJj0N7YNVkPJapZvFLo9/f8PbLPt4E6wLYjzNE",
-	"bBpx07DF0J1TY0NVWR8gtmBGLhBxK/5P++0mBDnq3aCFWMg8F7Uxi2/GgwuBFvt2jGrwyuwdl917zsaw",
-	"ZalwbNmI3nFqllNzjIz4RRdLAitCaSpA+LqHTmfVqayY6KGL6cHnbNbrVCQu32Z+Z6E4qz5FjEyHUnnZ",
-	"ilwbDhgNmdonYpIkoPIIKVg5tOXHqh/s+LHqvXb7YWdvr7u783CnvbfXKQauzUtRSmHoqxzIhvQGnjK1",
-	"3rrhLJdFz2yNiJFH9vXlFWbCBXXMTQHREqUWVGpZkkDlgWCGTzY8QsRGmYSCrcJO2O4WNkK3XUuDfOkw",
-	"Vli5+c1orA9xINPiPjxiA5amLCWGI9KkOI7O7e9IGydbSnp7n09ue0VIfV00T2XClu2hI3MPcCo5RiZT",
-	"nMQzSGMf01QL8NYlwJayvJtFr35rXlnKrWmvkE/zxY8mf8TwMmwfO6NssD5DKFSkFZhe4fgVVqx0dj5l",
-	"Y5On/2YRHELk2nlhJI3RHUGTNx5ntllL5dSyTL/W0uiMhtG2iMu8C/NRhVbnRn0bksTIjNE0MBomZOmY",
-	"3wb8ghntMJszyn/GYki2wkROW00QoJdEJo4pop5XlCYFbrqcz2zExL7XY/9dnCz/UC3b/BUi9wBqpu6U",
-	"lTtlZXVl5bxKBT5GTmArBP/ZPHhz2PyVzcIWeTuUU5uSKEVUJAIUZ550Tv7+R/vD+T86w/aomzx63BZ/",
-	"nL/ZlrvpQ7WnO5Pti93pw897s86f2we7vyzmI6WyQng9VrWdFAor/rOz/aVyxe80sTtN7E4TuwJNDPlE",
-	"vUh6wVXFKr8WttZKDpxUUvNiKSNYbW62Qs+RTYMOyOnM5kGuRGtr55eIXaa2OYd5qdiyd75in7UtO5tb",
-	"E/hC8W3VhCvArJQl+amEdD8brgGPkp+vJUWWbd0jYQ7kEZLJmGgZkNOJ7oNvFLP0uTgLSOhwUsKATIc8",
-	"Ghq+Unh4nEyU0WhL6CFhlbZaDfsyV1mDF6xn1ajVwn7bTscoyRCQpSkjMoomY27mLWVRwC5MXX/gZ663",
-	"q2RoDRRN3Witc/bWhhtRETFbeLxsLz727/0SbKbm2eKMJQ9gKuOcLrVcy5iHo1nyIXu/XQ/QgjKMnyvX",
-	"geQFS1MeL331a3fflwxKZ6kX0972pQi+s8qoMnCiupKCW1NIPZyk+hKDkjw3ixIrQpObHamHcLTytnGI",
-	"TsvESsa/3+IDXzzcp1WKyW9t/XzInRWpUqV4eBu6qG44KuR72N8zhVWpYA3eUa/j20G18MmWrqTxePNd",
-	"IomRl67pV7LoNsiz5/UbIXWdes8SBSELdEelbMRGpyw1urDLAogSLnj0A0BUDAYt8naSpnKCIUM1ppGR",
-	"rJBQMJIXrASU8p4nCaRRF4KbGsuleUxRGfMU6d15o6G8mXIjot9/W631U7WezDrCJ8pbzL5o2YJt6Ags",
-	"nEUJ2laLHGpFEpg7KEZzWhBE409nxFbUASkRFWJ+1amYnZjdX8EK6DmDIl414ZDTiPqEtmGnQcpYixx4",
-	"KYyQ204o3gZBfiUzNBKILhMtk+Li23lb0p1KmTAqbkdwD2USn0A2Q00NGOTOygGhmE0Ocz5nbGxzUA0n",
-	"KG7sXx/+/R/bH37pvtz554Pj3d//8f7p0fGHd93tnd3ift5pzxmGJWyGbvNhZa34pXSCTST88ps3EmWe",
-	"PFqhCs0/frXM3RvHkrP59KLStjFWoSuzh+iqdxbRZz6Fo4A+AGc3VJywqBpDCjireTQGpIRnkxTymvF2",
-	"Bbhqp4zQOLb80hYqGxZgBAemaZh/DVl0fsKFmzNcNDtQG8Ek5IkayqkxlBm9ML8g/wezPZZgTTtESLMr",
-	"WXpm/stHY5nqYhG0/fLcFqQL0I4soBD4K+10EcQI8sVybKAwwzDL86NK+EWel0tC2p2ipSrDIhrRYi9T",
-	"vcC4Ga/TBlbPTTLDQSpHJ7mCWVzZV77CbJbY2O/sM1cOhMvfrz7caJZb5LYti3HjcnEyTuVZypTytm+c",
-	"7VZ83N/LA31iRcsJiJYTxZhoBGZZP63iy6xUdg4FmQKAwXQ4s5t2ZgTaJLEpUlg/IQUZT9KxVGyhInMZ",
-	"reVmNuHagiBTmirglGTMYoJ3oJT0nQMlWmyvRQra/POkRvx9xcbnRnJQnmxs1ZUEI1gUVvY4Hl081/7n",
-	"srW1R2O58ePL2oIQdkuyROo+R9S7Grk4pOMxE+CxKonelR2zT6E2DiV4QGQSM6WxFG0Nl2xJSSg4Zzvt",
-	"9rx7ttLLuoQUy73Sft1l4NLFGJlyERujzolWRGS1EZgikczCV4QGEEMJN6DLe8S3+gIXWJpf+gnnO6v7",
-	"MTK78OmcJfpg1O0cjHpZqKRCI17K0hf458tjL/roYaeDQreWtz53i1+byz5oGNKc/AmwvYsfO+Yj9sHc",
-	"B1xk2UrnJva1LHb3mhd7hVAGsjrgcQ2fjEuO4lGuDK9nq7tsTC0ty9m39Ua2Php9GFz4L+pcrTHur0WB",
-	"bLdqVm9ioNZK9QNb/PmtSfYvi3fd2xpF+z2YQ0X5Zz3ULRJmmnUYkDBTreGPTLcOg74IPe06BD4XZhp2",
-	"iLGhmVeB9YPKwIEznKS+MNPdJ2GmjpvPWH3cvrNGJw9JLCFC3hfOxEWdgxVt3H2iU0YNHya2fAGCh1TZ",
-	"EXJxZuHPbsOwKBjC5Q4KBTFUQmytipmecxEbrnrBVZXD4C5geY0BS5nISYWz4jH8DrCFWU5VQKgqyLe/",
-	"ddnD2H3RiauHBeH1sGC5/O1ju7lHm4NP/3lQnfhziRjoCY9VtdMFvPX2aNnw/EA639RKyg0y/yU6zRXI",
-	"hlXFkNfoooJFAk/hgHaQT3klaVid0fQO0lkyz3XKzmgaY+REMWxxEEVmlEXt5+05FwSYz1eX4gSe+RrN",
-	"whGQAuHASQ9Fq3SBqhG4UlauLXpNWQDXUdxK9lpZxzXsXDMEMk5oxFrk6WisZ4FDFDUvuNp9XOyRUn2m",
-	"lBOOqvpg4SCJlmdITLDQ8oRrFQYI1XIq4zWSr4rNWwoz2a2YyBWFS22eVoXJv2aQ0/LaeQoXWFhhd3ob",
-	"xD/1G8dJjQS+ktAbBLmk0VTWkdcW0LIdfHOye9nIvyY5bsfa+Ftn98Fu1G4EX4ds/47EdFH8Wnoji7+T",
-	"xpeWxpaeNW6FO+n8PUjn6gKaubO5gjhby1kMgmu9XOa5py+Z1Fy0hr/i7GYzvjcO7H0NVcE14ZqLVKDW",
-	"AMjvD7f3Hmz1CD1V5ndMn1IWN3G5W/DOIfCXcQh8t0rDnZZwZ7PfaQXzWsG8RJrEXKNMqRbzKD0wKmfh",
-	"7GCdvfZQpahSdf+89zZ77ZRFdMQMbwNgUD8U6CHmcUXObKMYRGgrbZ5G37UV7XS3yc4uefAQWpMUDxUE",
-	"zJdGclEm1I94StWy4RazkmDQcTboTcaEVK9IGdIOfdQnxhvotDrPUhbHMe03MgIEduk+1W2Tp0JXZVCY",
-	"XZLwrP0MoeZeolPKk03TE724C7piMGMkzrwxYHVDzmEhVJJdnE+Ai2OIylQqoYLpqUzPib0JJcWIkUFa",
-	"iPt5SHtcK5YMiqvQ2eu22q1u62Ep3ry7wnqvV3yOKmANEf2+bSvpzB4HKCeczLNCllLF4oV9TmAZ8b68",
-	"8acdc/a3zdyyXSJXS9JeuXAJt211/bYNhlW1UM3b7pTSBebToOELlTFjc0J57O0aCuDZNxcvznC1qgmQ",
-	"XT6M80RZb2cbVmaMrooNjqfrTRWVHrSX5vst2C9DOYIzJ0XEUlGGFPC6hd0cFfOxq4WDVzh6XGSihnK6",
-	"xtErKx+ddtWRq0uDfD+cBYXCcEx1bs0hTKxU+Z1hy9UkN+J1EIQcZV8izxYlRTTanb/vfXi8+1v7nxWi",
-	"aemA1KTmFOeJ3quhayxJ5jEyBdz87oO5rChQxT9YXqajdA/lLKGUoOjvJC/v0TLSnJvXit3lLhgmdMrX",
-	"dLzYZ0ruFsGmG+Qt5srB1+Zw+YWneviEVmVfm1/N7KETfgCynnT22u1mu9NsdxzoRVZppmVMZ/vmoFNt",
-	"2CSdQUfjlA0QY1ORil4Lee5kJGNGwsFET1IWlhvrFfrvF/LXyienaCauco78Lj8roPoVW+3coeVcFVoO",
-	"VyVFcjqUSb69bgs2pxp/hIlY5UqAz+SvE/DlCoEEtd8GGtFUaA5kM5ST9GuBsTGnzOLY7BeG/QMaeq7J",
-	"bZYsV6qArTAEzTl+krbIcxrHYDLdAeBsmOhbLvKzcZRrQfDz+fRmOQRF1l0A8/PB+KCH0ilz3f2Jkrae",
-	"FsvczphWOYPqi0wAZm8/nZGE0QsLzywnuodLNGJUAHa7XoQe2McmSGQiNE8soKCl1FLwv2+f314NHOFf",
-	"jWmUzuXckVztPNVCA96pPHcqz53Kc6fy/DUx/yZpUlNimy+L9YgEhBLFopRpay8jeq8s9TDwQP6zMsG+",
-	"kIMeGRuVYKj1WPXu3w8zZzA+5pY/i9HP42qW7Ob7bojq/oiNVEST9XA2WzxSPlUnKW+mbMBSJqKy6d0t",
-	"7qIHRdSMipHUQXL2++azy6XctWmfuOTLZOZyr1NBbK7nfIInLpXpU3BrfG1ep8c0Scxr1tTgn6EYHbUu",
-	"B4Fdqy3VDZXVwGnQvLOjHDEFR761oYauHfe3DWy5KkJs3GRF3TkXFYMFvKp8gMC5/J5E+ySUYyaybiZU",
-	"E5okfqjynM2gAvScCXQXlwq57PW5MEnWnFctkJp2WCM6I7GE0+LiwCudlzfZR1YI8qUyYapWKCTAquGe",
-	"lT/vQGPzDz+oSLNY4PLvkdBoxygzqCA8Dkg4USzt5WJknMoLHsPo7KsgwoXL9vVr2qVzm8cjYL+6VSnu",
-	"l2Dp8S4iZlboHggtNCtnE5r9nxUtVhhF7tKahu0S1Dfz1TLs2/XDt107XFsGc1Eg27IFO6oP/C1dLceT",
-	"XPTJcvJ8w3jtw8y4QLc+iRKJQamUYfZSI2jgP064OIHGVYaz6SGmicyFzr3PVAQiRMzjylDMWzli4Hya",
-	"gmUM2VNZK7IxS5UUAYC5EapIwrVOoFI3byuhpdEyK2pleKqHJzNGKyTc74ymWfynKIw0gYrgokTae7Sz",
-	"KPdzb2/vkS+I9hZEOT1ZtKoFOAIt+qTatEK0hYQZbqWCHAkAY8JpyWI6+PFH8vJH87/5TIelQIajdOmx",
-	"eHn0CsSaMcxOjF09P+AXVGmip5LE/Iw7kAxG4BEiJubcL1+RRne7xMGLxs9ilB/QzlfUws2ki0sQ+Fur",
-	"MNfKQ70gvy7HfDNzt2kp5MA2VJF5WhVeUtY6TpnXSAVzCRHSmv2MN4YVuVdFbO018Ea8J0+0LTNfMw9/",
-	"Pe9ZItUkXfqZx/Y280Sm21fljGZuhzMJmaiZ1OCuMW/piAziDw/id4/X0hB8Q68aPgpT1mozLPzMx3Vg",
-	"KzfEp65KYS367wgXtwZ7MZTJUtb43NxTSPhauFtgoV9np3JBEle+Hj9gNpcckHAq03Muzk6GcpKqMCj4",
-	"qK6KLrWJSGsgarsk7sX6uBzlmNVL04zxLgAIis6ZXo4OBHc5QCE5GKyCJ/R6MGhkKcoLYbqwyWQxlS8g",
-	"lMTSQmWG1i8SGiMBy3dDMAXsCQz3ywoUVyRETcc8k4NUFl4RuHxkYw+D0mHBRYrcw4cPy9SoUrKcx0a2",
-	"q+Dn+v3WIiA614XyhLmc3EXUdW01sxydwlZe+jTe/BzuLcvHDP+IZkpfTVKU78pyjLBeWFa7n1zxExdE",
-	"pjFL13I62USrDcHZqjJkK11No8pk8mPE1kkZtrqmScooJvov5/Il51WlgJPkTBKjJk9tsQZimwJ+lsu9",
-	"BR6ub0DSrQSYBXSq3wCva3wBB+UUXvKKTeG3MsAPINASOdGY4zqTE4sNBLqkbyT5ilHGE60Iynje3KEL",
-	"vIRhK4gt861QmMpnzmONubrzqYaLVJpTuYpUJhB0R8nq2/LQiS3bERKinraWR11RwPMaG1EsiCehmjIH",
-	"Dfd4mHKlR1A/93UFUzfC6bwiqI0CxqbXTaAqsLAE9MLuvk0TVfDpUoseENxeLx4jr4FHn5ihONgv6v6e",
-	"37cbbMH8/XVWNQatYzpzdhiepTrcybUTOKu7s1WPCMzmmgEFtqVR2V92lUP7ix/Eqqr6pYejPusE7/Kw",
-	"3QHzGYsGuagGdx8MoHH9iY+YuaCYyn9bDj66n/Vr7QTtdvvyIKTVdQvrGvFlzdL+HtTMegHlV4hd4o3r",
-	"RS3dQ/OBSwZBibUQXT3fxVcVu6xOlveSCw3nAZSB7e3tPTKYJEnTcJOtyhT6vb29R81Ot7ndvj6uZEb8",
-	"3Bky62KoGh0PPUJEcXEGnFUzQK5lNHYs1rAJKHSucDEnMjpXC5JyXH6UTM/hQ1zvE4YFy8Uw4krb5gmd",
-	"/WK+WD6AFUX1diEXv03PHzy7CnZi1XvEDmJdwa90ynQ0zFr30VlgdQBimPV29DNx/zJnqlrGL5vUUxG/",
-	"HmREwiYVK7kfnlRAp7geF+a7laRgCb9gVWWxB2TElDL8BhwFU3Y6lLIiRmHk3mhcxcafyymRA51nAemU",
-	"l8R7Z1FIAquNl2NSbKLur5W5Zqe4NP8J5kfMIzebAgWDxOhWZbAtHwGYUGJ+dFhK6e6BacxYydS2Tnxm",
-	"9guhQhnbPCa77fZS3ei2GzcAfVQtarDNUJifm7eS6EDWQy7OClSB6OzCqJrvIF0tpgYibpU9x92WM0+U",
-	"FpVf645bvUS5UEmsWamSuOQlKEXzNuxysZJjfPG4rhsRe4WeFY4zF9sQ3nmWF3qWq9wGi5y6WT+PTIqV",
-	"/AjlszgvEYrspcCMFwnc5Tq+Fb/r6fjuoauoi810g69Oxy8ejTlChGMGvRTDnk3GUdCETKb2T2Sa2HUI",
-	"dr55G4vN7UY8wm/U/HnGL5ggk7GNt3Z3IBFdFRJU8FMYFMD3wL9pXMowye6bNwBkdUuwgzyFPId7uAJX",
-	"p7F5skyM5YHXV+bOq4Wf9uwK69MtOXSXoizJC5aaB04iOl6lV4K59zEdz6MhrQ9RdEXezHwV5oZUBPMt",
-	"THU9Nycu4IZeTrdANTi+m+6itdFRv+HNUlr3BUtev3rLBYXF7VpLTjisrzlXkBkj1jGs6RDKszS+LlmR",
-	"775FDBZnrJxWjVJjKKfC9o+iYkY01wkrNOvti/luvVk6r2afrRqejmjCFeb5vXr2eJ9EUuhUJiQa0pRG",
-	"mqWqL/AVgMZQrhN5krbIKynTyvqgr8AXjTS+LBqoO+RXAAF6NbzpcsyoNhx+m9xo/niUoCjnYza2c7Kw",
-	"gRsLcRmQzq5Ztc6jdkBOJdxREb7ZXmgdm4c922m3ylh6OqI8qWptRFjTXMpAz2Db7G53u/BL05AqA7j8",
-	"YyI1F2eBMU9sl660L7i44IqfJsw7h0EWW+ju7hAZaaYhXePd8bPmIyjiMtrjaMTirRb5lY0hSXWacq2Z",
-	"CMjpRINFqeZZhDn0ozFNWVwDu9kiFpWTjqQ4y/CZyryACtEaTZRm6f+xP7Zkeuab+QwoVjLx5wyrpSa+",
-	"54acPw00SUhkroFrOSDtdg8d5t2dXruNuWWGM5MRjwU/G5as/k63V3Yb7RYGuFtgYvfufWx3PkHK6/92",
-	"P7ab25+2eh/bzV33k/nmViVnes5oooc1CFipjAAtTxFqNPd5+VnnMjpIpnSmSCjPS2UZ8rzMm5dWSeAn",
-	"qiTXc5tBWJkeoX3gmwyLwFbQXZGdcPPdzzaIgG+ET7DqlBYhwL0WycyWhoP+BHf6XiUxuzmX0vfW2DVv",
-	"cF7RWX42Zrc0nWUlrgXgNDeJfHWWt4n1sloK1bDe+a1jFRtaechNJAQSW+RQK5JYia9IWB4h+vlOZ8Qa",
-	"bqjnzsbshwqeU9+e8TmUwixszxjMQZcvSSK/STa1diPo/HQuv1mxSGZFJ9Y8hurt+eBaYhQFu3ZlMA54",
-	"ZBHUu696bbev4+huXOhb+PTi/V6bnmJoEjh8VmNgnDNxJxfv5OI33vD8nFUWVEp2wVKiAAWGg00SmgNw",
-	"Ag+EmFgs5XmWDFJUW399+Pd/bH/4pfty558Pjnd//8f7p0fHH951t3d2l7YeLqVVd5sPa4Jy35JIdyXw",
-	"X4NoP3xSgdEcM6H5gEMPAxfOxFjF6cxDJAkQJ4cgwieGO2xlXl90/7W7TZqkkyOoAX4/wMQD+A5LbXYR",
-	"GBY00smsZIxeaaFQNql0bR0GKy5xEnnv7SFVUJQ9HbK0yribKc1GdYVk9pXgDuwRSt4dHRIIFauhTHUF",
-	"hj0dXnx1uD0XNJmwGsh4mF9xCg93H7Q63e2d1u6Dh49aew+/bhQ1u35ulpVnx3LOChUB4tCABA3+iywf",
-	"0Dp7iRwMFNMBOWV6ypjoizwvMO/WDq7eLEWwc9zd7u3u9Xb3Wnvwvw8t8pJHqbQaHaEp6wtjsAdkwAVg",
-	"lUP1cDTR5ntlT0+eY3jc3rtUf/i5jXEoNEsvaJVfzc9xQ9p4Se6VWW6Y734l6eyXT2qurhGo2hwvj15V",
-	"9FliMY9o4opZ8ZT0FvFW267AhQmwPU5fwNKSe0/oaLSFjGkAJT7IY6ep0dzxHrOH8Fc9tYwYqp7UlI7H",
-	"87EAzInrlErHO8U2So9WqxUPGi9ZesbepOyCs2lNagklI3MTmcpJEpNYLqzLrow2GX6K84JXDGSSyGme",
-	"zn01+duVGdxSDBIe1Y/Kpcc6wssLliZ07Keaa0iqMAQAoE9Ey7a9gXRWFOc0luuZh5HcVZbOSxsWgawF",
-	"GHwOaxZPxgkA/xSG5bIWnI94bDuvIBoAZM4Wsxbs9XkchWzQ2/PjXbfmt3SG87I0O/GguMX8ha082Wa5",
-	"jpgC03nhno55fIntjBvZnP3r38p3W2Bp8cQr9lkfZJgw1bhtUBI1SBlaQYgYj1o+eLbg72KQ7ZJgZkFD",
-	"JbJiG77y2zClDOPEAluycUH22sRBAc0lQV5mMLcik2scO0vk85VmXhSGUE62gRVauqOq8zCeFXfU6kkY",
-	"v1iWERANHMUFBamY2bzj01nW2xEiguyPCU1WhywrHod5JjN/ZqGi909z2lcoN/hg7qtLysjfVEfWxzXl",
-	"4G+oyjwYmNURZvi7EFAc0zNW6mKWH5/WpVLRlwOg+OH4hY2/n8spGZmltBpGjgWLnQg9XgaVJM717XID",
-	"WEyk6IvxJB1L28LS6ib7aK5nigcooVCTr4fUYo0isA4jRqOZhx1dHJJfWm5haJDyeN1Iw9EkYYiunvUX",
-	"TCXILEHsNF0p4Wz+EC3oIbSf7Y8M6l1pOhgEGBvNOpj4uccFjfp4yoWyih4uj2JMYVKDl1q1GJLtxiF5",
-	"J7UQh3CpRTxFBTVU7RofTenMwTZ5JQ01fOoA3ud8K66BJixhyui5t3x+VqycaMVj1rSgAU0HGoD0bNq9",
-	"nLvVsl+qUNm82xcrISMuHIcrcbegMYHkCnvZnP05qLsJwhParVbFuN7kSs2cPwEvLUjV9fSrJew1b/qz",
-	"aXUTc0kzC+vM4KasJ95iaO753nj7LjnLQZy1ar0Xj9B70ULb9cNmNSlzS4+176tkeb0BCL6185gzh6Sq",
-	"0t+s3u2qhyq9jgFhNBqSSWViz8pd1nLHaCm5cl6EQ/HB+iRZExVv6cvhpqtLlUb8Om+9/YkGiyyZ4iqu",
-	"lzxtT/uGcXW3H7QkKTvjSleh/VBjQJ5kdlpBp6iWovZVhF0wQfiAqOXQk+i4wOdK6Xm1MfUNmdV6fGfz",
-	"A/yXOZjrHLdysnn1cVmw058avr52EfrMC7lwJxzW1OBAU7Paid9+lzxBwKNpyjXzV/OHqjbCfk9OwLr0",
-	"mr1/TdpbNcbuooX5PJZpldqRJJnloLRMwWrIl2Nd19ZT8EJ799yEYwuWuxq/PQUEg8zFTqw9xXURAm3f",
-	"GodQ4QafuXTnxxoDmcE6rKuMDblZm1kdvXMAVT1kow3R3TyyP71YmfYQ3q0wIvjImWrGchiyZPUqEAdp",
-	"ufzj4IGt8GgeWZzYPBKCdxIuoBkMz1rxrwYcnwNLLh/T+mCVOQDl3CwmqTnuBVt/9cb4GWLl8kEjvlvF",
-	"GH7jClOf4ID8MWGT1cmWQ2AuH4DDlavY4a5JqzM88caVRzEH/LhsMCXW6h9YH+7O7r25uII7qh6InqOu",
-	"N013cBzzWsC5lxdv+VrHytVbWfPmufItI+hBNAbW2b1JKVflmfkKarnsuCC+s6aeclyOh5Tc6O7ShqmL",
-	"/uMLRn7pEimn3iypkQpIKCZJEpIoYRY/fVnJ1J3G/01q/PM7LW+UUhP7FHkPfeg/oMi98HMz78oRbu2T",
-	"0GeMPWldvmGxZQE6ACk6CKv9gDFPWWRYas8oc43A+wF0emgpgcBc7o7s7+wGC1uW/WAbP/CE6+y9binn",
-	"/nYPZT8A7/d/QCFR+AUMoaJ0cC8u/JaNqIpajaBxARI4uw1EsHsR/uEuOeHirmZ/Z+NPqMhnB39kXzdS",
-	"yF06ZzNV+HdGRuQj2QcQz2n+b3c/9LhyV/EPvFSH8po/Oueq87Z4RcQnta270V3hTDu/zpYsL7Pti5Xq",
-	"bMmCMtsDIb66FL43jh3M+Ze8XhOEKjJmcpwwaylz3SM7UJ65a5PMAkvCgMRSq6AvVELV0Pw9nI2HTKiA",
-	"jGnKhB4yZX6FNkUkYRTIH/4UVlc79kWp3NF+pkzan3Y6ZGeH7O7uknaHlBtflLy9OwvDdOTHfv+n/773",
-	"kdzbat1vfvoRspu2/rMTdHa/ZD9W0zKhFUzxFZti6DaLI11YvRlDHjYGG1EB0MuMjW+njOAaAYoXaJpI",
-	"iw0cAYbYRjquoETeJqbw8tyEIFNP13IeJ1QcjMfJbE1tD7q4SWM0JuBYS6hY6MY54VUWPNRgwFG2C+iC",
-	"NcFaYI2udU9h9dYLsgWNkYyLju2GUcQaQYVNdDozpj1k4tAkAZR8wYhOqVA0csk4Wf4SvoUmyYlMT2wg",
-	"syic7C3z7rfK5drI0f9+KEdmwcxCGQbiYthMXDU69PWzi68QTHooU/6nFCcxnZUq4naqTs6Apl5DNdjy",
-	"EVQ3JlKeI393STp5EcPitljtZXULXzHe9VWmbtUxucPKIgpzmoHzWM1uGRtb060sJzqSVcok9krsITLt",
-	"eJw4IEsSgtIY9nIBD+ahbbtozJYYC6P6IrTqYdhztg10EspSJ4SctkhondJzb3TOasVFxPoCPmB4w5Qq",
-	"aJreIiEfjaUC4AkcqWFccH2QMnNdSH2iWAKY0W4uxl41b8tzqW3bjFNGYGpW43L5F2MoYIIrkNMAM8qs",
-	"APOvfBTY3i/7ZJGH2jfNd/1M5WlSWT8DzbwcDYOsRDhrkoYPOvUqBxTElqUOe3PK9bB4Mu7bJ9X9uSyS",
-	"RTp7qdFx9pKPtPlnXZ4Xbomq+ohXflM3WDhbsPxXTtVcWmXprT3Q9euo9Stij2Zr7hf1OUZTyf3qTsBB",
-	"tsdjGU1Gmb9ub2f34VZNEgCLLYJkVTDhve2Pd0ETHjdBHwL9xDIf92CeXYeZ6ShtJqkx64wmVc7YEZBY",
-	"uEmMKcckXewDc1NDJ/rqM4Tbb22iGPtYfY6Gt1DNL2onRtHjQHHHT6nQrrqqZ2OXFPpd6jzwBuwd0ooH",
-	"MjWMP6+lRlkEMEUYpHWIRXpo7net7OmIZanteshEX8zdF8kkYfRswrIOlqXcd5ApqwWsEqmXNkhe0vUB",
-	"9gC455quwMMufCFftrpS5xqriFzj19oxO0HazOIAYW9BQs4aTeJdy9nCQHfrK52W831b+IctJ82BOVkN",
-	"jrjy9LtXFM73usdrIWkxDufvB6yVgy4HWecRVNC4VkZBWzPI+mSOvpU9xWOmK4HICvDLBPOy3bC0hI5d",
-	"7LMO4OSjj24+acWl+WNTNVAjyyDMNrPb1e4XFZ4q3R8QiGvJCnwWznhzQHkCeiYS9oLLJCt8WYmMv7kn",
-	"qpqq1HsLvgQNDlpIVOkU1sO8cSz0ZC4pg6XIbaYyTFLeTNmApcb0mysHqKIUBoNPuNCy9oDbRGS81TKl",
-	"LCUWlHJbMeoatGYAGFeo3lQ01ywEe1bvn5+y6oQiO9uEiqaQumktKG9vWIsus2oueQLXcBLaXVCpZj6D",
-	"0logt73N2WtYq/uDIok8a5GDREnAgibW9BsizEH4z+YRPtc8fFKCdGt3/r734fHub+1/VtgZVRZ3JWKc",
-	"OeXPj4/fWBUmsGgM/pd22nuLHBG7hU4CO+3K2gxAKK2vCggMWSgZsCmZyjRWhiKAZJcJKLNtwec2G9fz",
-	"KWwtANpJRb1NJfLHQgwLbYdnNR+qbGlIj4S5uRbakIRKJmct8hZgo/bJaUpFNMT8Eq5WthdX4RawwGta",
-	"jiUDwyLP46p4YPNWlngMsLC/Fxgbb5PJWYVRSl0tY2Zcm/Ujr6A4KGWCjhhk0mEdOxVY5jJiVHBxtg94",
-	"SVKwYgNK39c6ookhGYubeYP8iaATo1dqUHhipOopj2PwF6RUs2bCRxwvGW4ykBPhhWab/m92hfyfPAZf",
-	"+7uZZuGisdwKPxiB2ZSDQeFHG1Eu/DaUSVz4IeOC7gcXkm1C+8zCJaulFD8MNkxx5Lx5zopP2rBrkRgW",
-	"3r44ZhsWbw4YKw50xPRQ4k/W3rIEp1HExnBQXJJ8E8qEC1nx2U/zSqy3VlnCVFE9t80Xs3fYZeQiAy+f",
-	"Wy3vGizWonuLU8rW1qHG+as2UfaXusojtxFWKUKy38r/FLIJv1iWp6VsjqiYNTG44m8WKzLnt4vZc3Zl",
-	"zDBYmm8bj5pWBWxy0YT8AJcn0ISOW/D0qYxnMDtIWKOqWc5ho6opx0yUf593H/g/li1u8FIAbgn3tESg",
-	"1SyRNG4aGiQUUykmQk3GmGnXHLGY06blfHNqpnMrmQmOKfARHrPRWGomohmcjpRZV2X5AhfNCaRlGIGX",
-	"Cpo0scsGsKKs0DXz2TQn4lzIqSi6M+fWfk5c/QPovjBnz+YEVsRoVu5ZtjDoat8/n92Xo/ZsnMR5lWl8",
-	"uMkN3Sp7f0EBrLkD1A6MO+bI0Jfu/LVSl2YbOHHjrBKtR5DkwJRaDBMcUYHqZAWUFNDm5IKl1XlXv+GF",
-	"rBiYanpKFSP4nKHORBXVre6GVkJ7cb+hahhjYDkltRd+2xDMOCgTpJLqMqlrZpTVNOVxFxtnNGM1Mo1L",
-	"wZUOe1kGX5BhsAeY6NwXYJq4hGMS4sG3ppucirwhpEskypJqsXkpCUdU0DOWhr0+VFnP0N/vFpGpcwz2",
-	"goQJwM+tAtC8VAA564A4DqlaAcEkM9XqixDStbKhFMpdwjFNtTCfRF3uLKXgO3cam0zPqOAKOGrQFzns",
-	"AJEimTlYGmOFnTP0I6hIjplqkZDGIy6cJYdFv4WIkU9YvyG4JYJLM4Pf7CjNb+atRQ5betEcfz2qhIQ9",
-	"MISK0ADxBVeOq+SWCypAlFnCK8rDueK+Nghlu1mjkuoGxRYXvho2Hs2iKHJ5rPlCGEKTzleX0XZFiTu2",
-	"sM1vlLNOfo4hzoaVnbjANV1xNmtvc7dn1qiXqy1jNINfXnABfHqtagt4Yl4ZW6OgAnje11ZNYQZ16YIE",
-	"2LlX0LHlCplrbVHzX+KkzC3zW6MB1GhaRqc9ZeQspUJj2jQlVrj/ADpED9OyresYs9bQ0616NElCFM99",
-	"MR3yaEi4IR+NhsyhYNhgHdck5jE4DUf0nBn5zZJBUf8olwEsTehfOTl/aWp9KTPem98mue5vayoCDwxN",
-	"5msCA9t1Km93j1ql0XEgMmZ91TNCq1BsF4dUD91LrjhOWhGA/DaA1DcDOF8B4X9SZc1AR6LdnV278pCM",
-	"aO7skWdHT/8RkMNXx0+Pfjt4EZDHr9+9Ojan692r48MXAfnl9ycHv5v/vHz96vi5+XdfvP/17XE5r968",
-	"5+f3T5/++uL3fXjHzw/24dmfj98txsLaq8G++nm/F/xUlxe1GWj5+rBiV6Ylwrr4QygBedfmO1UAeJcx",
-	"KNfQNpEn/IIdb6swd+F6Hk07ZZF16UPRWlxds1gdN/9l3YO+Vhg8r3depXy57B9wRbU49HpKPaYiYsna",
-	"qdjc0kqh+DbvWIApNkjl6KSYSr/aYRdS1wlUliiWNxBMGapBLK4DKSvqFM+pIra4yUZRF8NW3HZf9RzT",
-	"Y0kWS8QSTBE4wifWgMCwG2JDU61K4sLiSHl+U91ujo3Ks6zbjdkehbP+Nfa9keLETzTKKzoGGM6saqwP",
-	"KTCQh0cxaceLHvshRvsKdc5LIHD2wnyXdw+HcFkLRbjvuhv33OkAK+oA8xb2nwB9izioeWtB297OsHBy",
-	"ePDqAOpC98sH0jHUIit9OjGn8/6HScqhBshvMr+zyEhDInzywEB/qi0o3LzX0WpKCOyoeqb4hNbKoVyB",
-	"MJSFc4fYxvBgVQ7y0iTWUkq/y1n1fNAOj3WG2asJ4pgO5OoBq3WzSGuTzr17FoLF3kyvn02yM2tLXAqd",
-	"aM3C5pajYR5YDOKX4KPa60pAStHQamjvyxZ33FrhxhU3kHCLMLfp6g/lUVbPcjn11ayjiy9N920ipNLg",
-	"UFsJ0ONSCslKnuebV0A2VtnnNJf1FJWC0AmNRhLeuO5SW2RzYIODt9vObMgH2ivT9Af4VmIqgLlKEqoZ",
-	"gu0zmiacpbZIg52B9Fk04mKOwLY/xuZ2Z3GTtRM5MKNbxQXxevDEQknNH/FKLH+/JW8ELU5OmePINnqJ",
-	"R+U2inpvqybMkGp5MGYRcL457OuEcesDOH6cvBzFgRkBn83XaENd5WpTazZym2EK+0bussr0GVgDeO0y",
-	"UP+3c+0ayockw8AfcJbEt4Dv8oQZXiITeTb76qLiNlVrIbI4ZkhACndGywzVbxFCxAJoD78xp7G9zpul",
-	"tPTrVYxpkqyDPA7odviQr9YbMT1j4PHcoDva0k74m8U21kgFXFMK3Lqf8oiqIRa4kxlTmqUxnQEitW0l",
-	"8HV7LTGJskIuWdHgqrGMSKCzAPspdbIA8Rkdq9W1lPlMxupCnjUdU2Np03TnGQYg29meMkMJKXBuDiVT",
-	"ODtasWSo65qbLzm3lTrfblAlCKnJA5amLD6pKtTK82ZREbvOQqzlc7wGdCKbyWp3bymOVeL3Xq1JtlMs",
-	"P5ijpM+F14tqFZaoioGnzMcGN3ILxJVhKSJWLRKaMxWndOoKvKF5YpMjWsZExGbN+iL0Rhz2smRIu9qV",
-	"C11ILXDJv26mkEJ+AumVTGFXEnCDJGygi/RpBI1siEXLLn9njSg/tm9Z2wuAuB6XNhXumP/yTLLF6Da5",
-	"LThPxtxJjT1Sob+JISi0gC1VED7qtdslwhTIslsgw72P7c4nALX73+7HdnP701bvY7u5iz/V6I5moINa",
-	"w9ScJ3AuZWB2NoNKziVRfVewdtd2BH6hETQ+Oh5OUhV/W5Haue4LviPrgkauKR5PEoHcUaeUC+R1I8Ys",
-	"1wMWXGSJ3hNXEjO6QYQ/S55MRK4nBeH0bRihtm0oB1eNFvd9wL99xdhqd8zlG2Yuq6efFE53Ze6WsPix",
-	"5hQHeQqXF5XDeqJ5H81gAHhrJ0tgcare5neodrA+nWCt1ieLYHBqeoNKVDKWO9AH86Xw7vmgZt4LiL/c",
-	"jezov1Zav3to3ifMRLxuy4Rs3l9Zkn/mHK4kQcaHgBZ/AvgqxZYRlqFC3kV2NStdvESyRaX6ql3P5rWE",
-	"55Sxc7T2UzZmVCv0c+BAZ0SKgEyE5knePVa7b5FTdsZFhc57arR6tcAfaVVoqMDeNzq0nso80SLr09oi",
-	"T0djPQv8Z3I/i0zPV2+Cwtj5L2ZUxc31sKpBERwtfsFOXPCkSowjbUiWsw/dTK5LUpY7shRHGDh6V+3d",
-	"3+rqad/bSHU6Ec7qLBkucjSq6ir1GH7PihKAq054omHf7BMoskf3mC0eL1Jle9Cle1FnFSAYiEzQSK9Y",
-	"FMwVcU+UjMdWp9Ve5YNnsv5T/yNJyhJGHXZoYerzQJtnstPqPmg9WuWzG0WpVi2UthWwG1GktO/cJwO3",
-	"NwoUq1ivZfGuHPWqWjJBrGZqfWAOlShjACOqI2xL7D7cIyFIQ4YNrxE59lTGswCqgumIuUteCS+omujs",
-	"Kh+A5ckF2QweS8wwWAhxxhWZplKcFZDMMoQZ5L6AhEuTiYfko+baLY8mSgPIjCZmS2rS2S2HaCp3WkaE",
-	"evwb69MeQg14OjNWk0V4yh4ujmWeoVVDGNmVqXNy2iJ1s1o9Qsnf375+Rd7gI1gb92Cv3dkiVBFK3h0d",
-	"kkFKzzA1Lfwb9FQBaGGwZcw7imP82/2KWoQiuZZtftgN2fou3M2PM7T2ZTsAz6ZqkdDySoAqJmoSDW31",
-	"n6F/TngAVh6DGh32LBJR3rcc+pSTMJKjUy6oxfw0J0XLM8x3M3zKGMJ96MNgozFB5g3OP0TCwURPUhb2",
-	"SAJVFQgILo0t1Rch+zzm1pFMUHGymac2vKrIGUCIYmIAKBRmebCbllERy3Xzls5BwwGOAL4as6BI3oyc",
-	"8ZJJ1NxUs+/Lwwx5LAJ+O8E0dfzZ+wP92O7gI46zMQfNN4AIsJXGdoAW7aVoWeVfnNv2xfZr9bFpDDRB",
-	"5kskR4zwAaGoNNo8VJdStl6QumT5lCK+rm/5DUWqL+UKrbZAlFMMlVU9AqIYI2ERhDXcuF1DNY7l1WTh",
-	"XYO7dsSVYvEJgCOpBYgyeAPmGMfMmDCY+Zowcz5VUZNtXxpm5hpdPY+x/NbJECoAS+Trd/ggflW9Ue0y",
-	"SYcsiTNCWF6xMB37tgHUkVWq9U75TWTYFYZWJcDXTSBQS9K1niBjyqwTyNnyk4VESU1ZJ7mqfv/2+28b",
-	"C2E1V+kW6iUNyHVqVPJqjoUFBZDwfmuJtlcUFakuQAHspuLOyOlSWRTrJwja4EmWeuBg7oqMvSJZYZ1w",
-	"S0EnuXxv/vFEV3WnrWE8f2k5ficG5yzSy/LchfnFxbsvwc0uU5uWn++lh3G5m96dMMKwL/Ra7vryw5cC",
-	"5FnQWPorcNqXBFldapUAUszydKrctAUgbi5iOQUUOKMWl1sE5RlMwJjBQERDq5D1lNuPq+Y/vafJ+eHG",
-	"3dRIBM2rqUDNcTqUo55D7zvhcQih8ArOepcs9a0zuHo2VHlGEDi57nBYTB8oB1Ao668ov8k9dFqVFwY9",
-	"P2JGSmm0jXM263UWF2OvWHRQXfdYGEa19w5r+2Ra4UZBTy3lpXSJIwZZkCkZy1RDY6TFw7/t7RpzAIGO",
-	"TxYkJHhdAYiach0NWUygqcHAJ0yOWFUkCZZhRoyb57NeZTud9ldPHCaANvX1xCOmFPWPzEo1oKuyBoBF",
-	"rfo4j4Zzh7XnUFShKuWcixiA+7DDBlTUha0fwxZ5b1PyqZjNNzady7SCMmXzwgEd8QRThsxniivsGSet",
-	"H0ux7OKibhcXkTb/PPn0U7/fumf/+b/9/o9blWvhtfJpr9RDdQOjL2hM0qSOO86tdQ+0bq3HitA4Tpmy",
-	"wKtAXTJRLLVZAUA/G74oEg6e7t2/b/HjWvZKS6Zn90eo9yySdt0CNeFl/927f//j/9f8v6u0WgBl1cy4",
-	"yAvdxsv3/zybKLD0NY1RFEIbmqEW+991caRxFcjT6oz9csz7pvnRHUO4FEP4K51tM9mlp68yN8+dMFuF",
-	"rViUuvogDgiidzrhnU54pxPekk6Ix7Ha26P4mYDCcLinRd4O5VS4+q6olH84HSoWnbwc/PqPvfTR//z6",
-	"+x/p8fTf7948eXT44s2HQ9l9QV/Qt9PFYYntRwX64ytzFKif7v9cc8zuBNmdZvtta7bZSVwgZFdw7uKN",
-	"azp17UOXc+ZaV9BX58bFcb0bx+tbBy8tfrqWloesAvm0vsTHQkCuM8DRb1fSX5Mwu2Pvd3bKAk5dcehd",
-	"tv667gClU6ajYaGWYGA7r04ZOw9siSAxx2A7+pm4fxEm4uoSwGVM7qmIXw+y2gJ4+xoIWUHDDCuuKpB+",
-	"kpfkQZHG6Ywcvn1NHj1odwLSIfdeShHT2ZZhbw/JvbcT+Gt15ImHi/E0SvzajdLNEPJqqjk2Ng18Dj0D",
-	"1y7cz4F5sDokcInBgGlqy41gbf+0KSOlBftsOydVo3obKZJXe5nXIGqPQwxeSVY+oZrh9ArHeae25mtd",
-	"0FZoq2s+AOeai8UFRX3hKorqcV3JKyOpMDEAzSs/e8x8RUj8ZBnwaa26pEXyay1QWFdiVL2KCNvpFeAA",
-	"YCpUI+XVRMJxgKoqItu0w5YDUpAiWWPwlYvVsOKqpDKV90BFEZ+dWuDv1vmjhNbdJOV69tZ81CX88l9Z",
-	"ZSLxOZtlKiA0xbV44QG6TlB0vnn99pjct11UFUaCDVc3T6u+QPU2DIgCWxEzyt8ygba8Mc6PX7yFRmm4",
-	"T7j5NNYHuH5SvcY/mwdvDptmlDktcNRfgsYpoykmPuK/njkG9ff3x3Pw1wcCGscoo8OdM0Hu/f398ZY7",
-	"Ba/HTBw+IY+lECzSZJzKCx4DqCuF3d8XPhWITidKq8AIwZhQRaCm4OFumyg6w7YBgJySXXz0sLtrfu4L",
-	"c+de+8Ejc2cPrGqqJykzh81W2MCHf1BkPDlNuBqyGMhpXWaiL6iajUZMpzwiNDmTKdfDUUC4UhOWBtC+",
-	"jomIQYc7nlrSwkYDRQopltHSyNTGly/Q+30gsVJFaIqonHYJDG95+fTlWzKiXGjKBWaNgSrRuB/LSM15",
-	"t9BlgLirXJyRUxqdM1S+qCByol3GFzIVv2+gzdxycHN94VelklOmpwx5zahFXkkfHErIHNtGgZx2Z1JP",
-	"ecSCvhjKKfwMactYMkPGRrEhfUi16DcILjc23x5JSC+0mK/5k+ia6gvbiRIaRQAbhFH1RV/87W/EnGnV",
-	"Fz8Saycj//1o1n97e3vv0z2nG02n01Y6iJoMuvmBapQOIvN/c99WvvCEyMFAMS8/bma48L3wQxiQ8Kf2",
-	"bm+7bf7VBICTcKtFLGPPlDbh3sCVeZ2F5QugKmCiGNShQdXAiFEBbR/zqiZk+Fjb8SdC+pTm9u74sWUM",
-	"H0J/jHKiW+Qlj1KpoIEt3n3OxnqfDMxuMmOJ+Rm374kmGmu3BRYzyYmIWUwm4+InE86y7dDZa7eb7U6z",
-	"3TkG5Jdeu/0B1m1vb+9Rs9NtbneOAQmmt7vX2oP/fYC3GabgZZJGhi0pH/qhUrlDFIgWMeY2cAgGs9Kk",
-	"Y75spmO+Ld1VeFt+ncQSKmlcYaoZR4gwElz5nRUrcRSKKS6Z4G6RAyAUoebzaAflD8voXGElEIW3Dqki",
-	"3e2AdLdbuwHp7rR2DfPu7mZiG7bwC6606gv4j9viIQg0C3jhGdxhi7yhShV/g3NvWGBofwj6AnZIdsRK",
-	"tUIqyLJ4oDx4TM/YPgmNKhDCplSOI5sdPMVOTIhCCJVABD0EuI/kmP4xYT1H7tMJT6AuIWU0LhxV20Ct",
-	"L8I3B8ePn9tlgKoxaK9t2Eo0JPc+urZqqxxeaL+21esL6qqvXJjDdmQD4GjbbIqrwM0yShhNFTQ8fQqm",
-	"RsqUnKQRM4vWF1SQ8OkxPQv3jY0GojQj8uGg+dKMNMywOu0+4MqddTygO50uqGx9kbV2hSNuCDqgCqvD",
-	"gDQYLJkhFDPVffHGlpkR27EcxNZIseSCZTKKHLw5BA3iXpiJ73ArcBwX7+oLFMOFDf6De6+e5TL4Xngw",
-	"0UOZ2sSkHvkFhJhhcNZu7wvGzUbqkZ12h4SlTvhhizylxo4bM0y5NaQHVG8jcLNmaq4Uty8EY7EKiE3q",
-	"Axkefm7md4b7GUvl2nxzm4RZr31zELI7jRYkod5KjkgqE6bIPb8fqxN3Rq2Ctq4owOEXaOW6Rcw/wa7o",
-	"C2tFB3kRHHaTdS1Yz9nM8HwrEl3nt6r+uljNWmywu5/3msuenVofVcrOuNkWWNjjgC+ga1zQFxVtbrPB",
-	"FdvTtQh4vaAM8JTNJGxTarvUWVBZTaCRPrm3097ZAo6nuDhLGJxbPDCCJIYntQz7LupltkKtL4Dn2v1u",
-	"PTvE2xXYPM8YiCMaDblgP0AHW5JIOcbz5DweCTM8EKx+OCix9Ot9zfYAnU9Jd2SOGKTD9gUeX9CSQ+vY",
-	"M6f30Gujbg6GLYnti3sf45QOdJMzPWgaBmM063LTdby52X6Y8yBjsenUaFhpyzwLXCiW0f2hHiX313kn",
-	"8KsOwKbt7pJxatS904T5cL5yQGZykpJoKI1ORU6Z0uD+YWpI3r07fJJ1zjF7zJAIsykAOhC1/4z5uyrs",
-	"okgwW4ieUbBUzfe0seMVnkqjrJj3d3dQUvWsA9W8HQwMTFSF3WQFFrciw/IZKBvtC0SJA6ZIE5XBE5lN",
-	"1wnMiQ7ITncvILufP8Mb7VDtu6xEgaJxmGaOFmDtXw36jVHBHBh87Vxz5myF4063S8LqLvyG8wx5wrwK",
-	"WK6I0jxJiNGSUqNwmfHv9UVY3a8/bJFfjT0hByTmkGgsLIRvqqzGNWJM5zrAiOtsM+N9lsjwiz0n2TkD",
-	"yBIjMUA6KYs0n5GP9gXWR7RIeEQ1g9dbbSL7u/lGJjyahTVHIqWaJXAfblzV7LQvcRqqXre11RdSuCla",
-	"5Z5B4BlleMIGet+xMBAC3T0Smlc14V0sDm0nztDwg1nzYKBZCvzPlVnnNElTfmHLrq0vYSpTaB9itGAj",
-	"os2u6gsnw81uFpEVpLtG+kwEvaAc3CWhIbozW1G/QnUoi4QbHZKPmFvhp2kq02yFmfkLFSDb4MPIk4nR",
-	"js1ygPm6s/twFQ3I3Le1ZT1SoTE4Q9ytZpjYD95YmFZCCWzDlCMVnKZGP9gn4f88PSZZt5HQ2LUJ5aAJ",
-	"shE46/vCOvvcITtNGTUKr1k/msB7VeCfGRe5TmPkEI42PSPMCsoDcIQt4Doo380P21sBMWtN7FqTezvd",
-	"vS2z75OBTEf4VHvLaLupFGdkxGJOs7iB4n8yc8ODgOx0DKPp7G4FRA3p2Pzc7fZFCGXhIKWaA8oTaO2C",
-	"alOSkAuHDaDcTjCPgyeaOxxhpeFVZgjOJp6TrFZPmPvdjROakGRX+6LwWOk2LrBbMHEv5Fob5n9vp20I",
-	"M0U/rnNEggLi0J7sLXY01ihyv7rBl37GLsfm362+OAAu7ViXZyN4EoZarIRWxXnJnwH1I0u2QeXZAd/7",
-	"jgH3WsPnTm0+O4isffP6vghtn5qmQ2Lwx0WdVm6elin8x5BsSC+MQWvYA41ZD9o19cUpG0iMxwAuP7cf",
-	"KpkuRsgWxJBh/2IgWxY9JSQDmSRyqsjHt2z0G0vz86vY6ILBud3qwR7jqBX9W6bEPp2TxQhTarR2agx7",
-	"dLrgFcGmKMnQO4ndrSydjBQ050uZufaFGb/rR42iBLQ58wiAlcBt5CyV0x4UyqCvEDjvTE6c8DWEhZOP",
-	"DFlLcibNP0Y0tX63MGbjlKEJgGjHDnQnhzp51IYuKI7O9pSFn5v5s03qBNTnppoIxXS4n2ngwiiRPDOP",
-	"FYloms76InxinwfiW775cGd3Jb75cGd3aysg4Vv8muO7j3b3dlZ53ty3tYWWCwlfcHEeGvJMsatOX4Cn",
-	"RyjNqK1ASnjEhGKey+9gbPT/ZheAfdDR53+XwmX4pn1W3X9x+Pjpq7dP4Rnwumtw+YPj8ODNYcNDGbKQ",
-	"QV+ChhwzQce80Wtst9qtbayDHYJvOvMrmz/OqtKS0C9hDiU4SCFHweh0F+iHNyoKVkoZ4WJ2iGyRY3e3",
-	"Z7VmGps5qmAoGPkMJyy35HokNM9BT+oQyZbZk4dxo9cwe/gAPNOA8p15NBq9j9XO//yW+6D1NL4ES290",
-	"CRCfgkbK1FgayhvCdNtt57tlQlssj8QaOvf/bRPtMNywHIjQTALyS8AxXJ9hYgjSMsu4g5+vems2zPsv",
-	"nXDEJzrLn3hXFMX43Pby5545WY1PPFj+xCupDyJjlrsgzE63u/ypQwvfAvfvLb//WMqXVMyOrOJnnttd",
-	"hXLvBPs8BohGfGR7JdI5AYfBn8loRNOZPTXOQQPwnfTM7NHGAcRGGp+Chu/qwLRY24od+xxUnMSXaNyC",
-	"OYMxUIcU5g6cdRYQCCehqLJqNQoRBOZiiWI9o3knM0LJkKohujZc58kWCdHjEcKhRcwiv0k+oQkYIKhz",
-	"mu9GVPTRBJtyhT0QyWRciDLk3Yj2rcbv+ncl4HQD/p6TRNVwBmhAX8kaMBCG52pt3uC5CyDq9QlDgEzp",
-	"X2Q8W+HU2/Ar8AmbOtT7TwMkrcfx57OLzPQbvYalLASRJKTefKxqvP8JeMU6HMYWaXwpBjVtnkqJu3Uu",
-	"P08/j7zRbXcfNDudZnf7GIIlvXa7hdgzH4pJej0QUQXU6p6YJEkRmgThGWvfZx7qBOYgNXqNERupk87J",
-	"3/9ofzj/R2fYHnWTR4/b4o/zN9tyN32o9nRnsn2xO334eW/W+XP7YPeXhsVdNrYffA4HUL9wKAG9W29m",
-	"KeMqefGSxsbWfyGdLmTR1ZzfwLou0UnYagQ2AAyr6B6qG4S99X52H3z/6xZGO8ufQKiXl4a7YAbDhiKs",
-	"vYJI+pXNDsU7hQ90tleSYS9oemYf2F2FbmoyNnuTxS+NGexJ15oDbU39n9ZTW97YFqkVe7DCnO4Rmijb",
-	"XtI50dM8XagkXUASgPFmxAHiy3xTQv8ldhh1cn9lsY8MwbwrU8fv/4fHX2p1cmfogRnlnGVGdLtMq3M2",
-	"W1ezPmM6k50baL1fvVz4ypl71Yk6xhIbYNnfA8v9lc0uz2+/W5PhiNHY4x4/OHG9vvWwluZrZNOTxpdP",
-	"c9znPh4CONAbvbHOjnkKaRwYgdI2nsRdGMBm+7TIkfm674zL0s4dCua6BgLO5yoNhGv1DVRxhCPkSy1y",
-	"mGlzWW6Dse/u+MTmetl3zFjMprm0YpIJuaaClu8o6asO+C9Q24TnGXqKWzd1NElTJiIbguKY7gt952iE",
-	"uQIQUj6dQQAGIguThKm+kIM8DTaXtSH6PbwsbHNflr4dQkasyuMJGAsRNs0ARhaA9gQxDS+FK5ZmcDbr",
-	"DdhMaAaCGUsC0lB3d3d2ydHRuxdPzUefHT39B7n35ODwxe8Bef/06a8vfjeK7svXr46fv/h9KyCHr46f",
-	"Hv128CIgmELTF49fv3t1bG569+r48EVAfvn9ycHv5J7L7ZFpzAVNbDaZIt3jd+bmZufZEarT2bv74pff",
-	"4Q983r8Gfpf3v7499rqltNu22T4XkHQ9YzT1o3ZAbIj5SQHKOsBI+12akCBea/mwZ5vDQ8qKgsXDb1iY",
-	"yH0SqnM+DknC6IX5eaJtq07EuuIY37cr5DWgh9yERIozyFEQzMWEW+QpR3Rsigm91ssFOSKYQWUhmOUA",
-	"9xRUC8wJjHnNbYFn6S3u+ssKjuXu5wOj617SBTVl7DyZFVRwT4fuVAEpbreDhreqjR529i/iYXWChjkK",
-	"jV7D7Pmfca/vw2b++cE+bOKfj98VAV29vhrd445NHP2p3em124019GSk/1X7s9b59i+IE1chl/HKEg+M",
-	"rbe3CICeB+bpMT1b5n2Be74E36+35sbcFHY7N4XUTYi5h4FD2iv+5os8PRsz7yoUYaRSjrzfWpdWVm6M",
-	"BLgLmxkDt/FYYNrYdg+cClUyNwvBnk40sm8qrNDgI5ZhFjZdqkKeJZvwc2gi8BfzgSFyo+GGTS6aY6p0",
-	"+I25tQxzy/Q3SMf0mqjlqqSVj/OqZIV/pEalXMPrRS0rxY5lWvmDUnmfuADbwFodDzGabaIyxzxvvzDB",
-	"bFGbzNUjI4mJNhEVEUtA/YAvm49BpZXTEdQSxWKRyy1TKq7NmLRfqHEvXVIefReRAKTQnWdqiWfK7pW1",
-	"T/xmbil8t+eZquQV9/Fwru+j8l5f56Z6DK9WtnQVKxkwq57QIfrqYqzixwo8zNo3MpWbjR7kXfnkAMyb",
-	"zKRKkqDC+t3cPIGB3ph5cjiA8pebsmRoUowkOESrzCyxr4Y9i/l35hj7j5iFOCm33dkJFr1qXasEt+FK",
-	"VslNsHYcT2JMkpzLlzyF3zfLv2ld2rccjMbnMyzPbgD/TFixIUPn9wB4ABuvB7bjdOabCk+vIMXeaprc",
-	"TjD7O5SueFYz+QrbB7OqlcbEjWtQss3IrNi6FuH5Ul6wqxGd4IyEOpF60dmDBAJbA+QQR2JM/I7pLCDY",
-	"Oi5Pf0/7wljvucM5czY7X7UbGTJQnIRLYeUCn4Pv/aDIlM42Ft75l75XAZ5Q20Myk8eVXsbcYXgiBycA",
-	"r9PotHvbbdjHgn3WT+hsJbGuhnygzRtUo9dZW5Qf5QfjVsR5vZPRnKl6ge41Ya/yfd+J+2sT95eS9WAc",
-	"ZLK+yhNZ6Wu8Ap3ga/E2znkMAzvdahfifmX5UOZYvNNebjjnTV6wm9BdMkDCBUUq5W51tlplXjbHPGVm",
-	"z82WFZpk7zu2qKMl2Vyu2khm9sOg70RUkHuhERvhlvUkmlN/LwQotXArx7OqwGQEnCZo6JzDNHF1gkei",
-	"4cu0MnrjCnL9KyuFKZB5lZqYuZW+K5D5Fgtk5pbR4xZHUo4sPhVcmWcbxVNcXzdzEGO+mcUlveCK6x4Z",
-	"yimmFnCNsBGYBHE6wT67FHF+uMYAgoWs6wsPCQsYnZQjhMGJosmYs5hoKaEyBrvec23VMpayFnkFhdjm",
-	"dkQNRSgCOQHoD5rGgHsLpZPGPooiQ81F3Gt5MUzhZN1uVYw65+LxkCFEaKbEI71PIM0kz0XotINGJBM5",
-	"Sc3ouuxhDEiY1UkLljm+PYccQfMBYy+wWJ2Y1XH8tNilC7aY37x1vYzdAlmvs8RmXaLZK1hnm1+qJuca",
-	"Sdl+L9CPn+pWwmaI5GLK0n61FTL/tl/ofFq+YEUU9YXj33xtqwTRQRyvlOsh2LS64uYu3+MmzY+VDKoe",
-	"rBiALdgyeQcrB2zcqG3sM3TJvV5XrJEQx/SciTv75Gr0jIMYkurLmsaGisYi4yRLXohZwqoaaz6B340q",
-	"Avssg2BBTI2JYvG+Q5KxADUxAz5qztpmagAO5dJqgHMYzlsBO3XT/E5KVgy9biYX/TlV3jqpDbwZ3+0Z",
-	"xh1VdYxz4DmfdJc628EKyUdGOJSHspGXAYruyofzktV3dyrj16cyHg8rNsxfOunqahjrd18MeEV6y2Y5",
-	"WKWN7QK+oAvMp0s5jKwhc7BTFokrq/K+Vwb73bJIpVw5tNNzxsYKi0Ecv8h8Lc41wy1yHT5hGPJmyhHy",
-	"gqtVjlZxjgABmkCAnyoDplKclSKm87xzZ3dzDvUGB3yz0c0VuORjG8sheeHzXc7SdZjECyobMHtpJZsZ",
-	"0v8zO5lrCxd8sxbyXbzvhrOVEFXxuk3qNUJ9Kkv2x1qA2Ksmdwn/j4dSKmZz+EUspz0jMVxDAHT+FF4J",
-	"W/rHH+G1P/6IfRa4mu8VsA9vGaRyZNELtQwDcir1sP6lXBjBwSL94499QfDp+QYI8CJa6FRwwdmUgBIM",
-	"SVHwbYvJ7iAV81o9AF9JigOwQ7c3YSFnpqbbCXhvIIKmqZza0LvStt4WCIhNWbCGwiLeUmUpEQAZLD2y",
-	"ctxNqyRKkdilUdiDDVs7FHooZRWLnUZ1KBaaG64qf59gfCAoD/WZxcmFXhtZ5zCgb4sckPCn0I3XdhQZ",
-	"TZTOsVAVCf//7i9h3cjzJh01czCLtfIcskaky6aBFcP5TPYJZIAh8jJukJoRP1o6Yi2vYrwQp58/GIBw",
-	"bg5DuSNb5fpn1bQrD+jJemNxp3SFwXgVuuuOZpl2i5DtjW84p2DNfIK7VIJvM5UAE32pICBeL2iCUGP2",
-	"aPyg6lyEBdGyainTAtgLmiUgZzhnA38kFpzeA+dUpNvuYPaBebQvHP5zADbwaTILLH5n3kNmaAxgxiAp",
-	"esqTxAgFNLKh6ZZRhjCx0Otk4CtshjfGmFtw7FKfM+FoAdsLrfqgZRR2W0PNBjUu6DGCj/XFYAJN1u5B",
-	"a4ViyevWvq95YCxNARR6X1RUZNvbLf28uytMky2LdA7oqKcSQIPg5r351ELz3tkY8yswARySNIFyAX4H",
-	"EdjJYhupbAptBaX+hPewOcTcS+qTHBGtY8B17bPmczRJ5JQVh6AmHE65oxrsP7sw1pUCZPhBlRDikUZy",
-	"ohWPWdNea8I1OxwuoDkj7Eo5GEASWyIVrrJ52FxqysGgtGJcId6rnYpdBgsvX94M/s2Z/lm+2cwWToZ3",
-	"K1Aguw/bD4sZcfQAdR/vFLIJN5uHw61WX2QFUqW6YSGbiBpjZp917pkOJeCOWBDbIeOpa+5wnB0Fo5hD",
-	"oDjhDJreiBk5S2364YHrgpLVzBNbMu91Z0D4k7ylG7T0yrJms4ZCglHIr4TBAOi2uZEmmqWCmr2krEUD",
-	"qDfZ2gO8C7AZ2BVgDw1IJJOE0bMJyyEqCk500PlnxGj4+EE7Puza59BiLCdzfcVy7YVoKfcd5wLnXt4T",
-	"LDRLl/KYhdD+h2Qtm7CzBKGIEyQFGU/SsVQON54SLNxzrb764pyNdQ+OHrG7GWno7/YgZ8GwnoaD2pKR",
-	"QvfDoABRaXuPOIzFDJRmQFNiGzA5AtsJmVGcRHQcEjirauPKEPOig0Kl/bcAPDOkyeA5RI2qP+fu9TW0",
-	"LIFqA3/mdSZfbTKXzWZxKUwZvwX6XaLRtw0sM69agOd1KJP4NqBm/NOAM3mN4rYQnfBFDzpkClBTrpVn",
-	"0TnR8Uz9arCoznF7r7eN9ximlNeM/afmnfn9C99pvwsrqClPbIDWpfYmRs2fWQFR0JodqD7IfudUtAp/",
-	"MVlMywlqzqCEoGbOBXFTgJ7V4KCIzPDul2wTy36BgI125+97Hx7v/tb+J85KT6Bz+V7e/eO4oHg58LS8",
-	"/XDW1ul+URFbJ8i9ysaHwFZcU9KzhiocbKT9mqeyczJR8Ns+NHZE12hBkyrpSwF2E6rQgwNPx80n5pTO",
-	"wLNest9Kiikc4IIC+pWjIBWSScwpOhRvKBq8eUDSHZxSa19wUFrTMPf62djd5XZ8t1vc8XMGKDTkqtr1",
-	"BVMUBHQO0/QMUJqq5/ZYpimLsCNV128IlnClscUbNHJDa0G5rouubxW2kGoEDbwJOGMkYzO2ERd8NBk1",
-	"PA7kXLt516Rdo/JJcGfAcs8FgY1KZ184wJ7sVe9DCE4Ixrg21V6P6nuuVfZWkINNznNLC9dXHJDHYg1/",
-	"vtrldVTMWCr0gUTnvW2/VbXWcwBcV8XkKpC97tX2iZvH/OqLKbp98plxRaYsAYtwxGIAVNNSwrlxHOIb",
-	"wwgTNdBg6/jYauKBa0CDlbLzqiDAMKfgErhdlzLMnE/906Vz/W7XQjm+IuPju0ho82h1l9e2Tl7bZX3x",
-	"m6a0VWGLXRJVrPz2ZdBi5SwK62WqQ0Wx3i8j8uO+QCdYkDXXwg5avg8R/H/oqGuRZ6kcgU8SUVIyPghO",
-	"1WLf+vYeCTnuriagrHBwPwQ2HpA7LBHQW9uXYbNZGxvQE+XKoEd0ZhtjQr99L7kLmvNfEvfsZl1kN4yd",
-	"Ym2LA3Ve0lGvArrM96LdCn7ZEvFSAjHzT8pfKSvwBsXOxr4hyy2OM2ZRbP6DbOLE6fr25BrlvOSCKThb",
-	"FMnu28864EZUOGZimMsis/J+xzHytT0qr6QmY6kUP00yblpkdlW2xzzPvCrjo4IbQ1N+iyhxynJSIXaW",
-	"EQXFAbfu8iVvE93tuk2j+xCcb3JxfVrLcTFmO2Qp65EwU1bQ0ZWpKyE5ZZE0mkJo8wZOuKhIAgQ4hoVi",
-	"3jx9KL4JOX87gvKJFOxORn6NMvKaOL9YKp5ad/Wjfs46i8698D8XqzNgnz3Vsl5pFCHNrpf1wkjMeZYX",
-	"LO0ZC+0E+j8zpXxea8cSb8Rq7cN3vPaO197x2jteuwmvtSwE6AQM56p5LeiXN6PlKspj9GFBDiwk2ho+",
-	"W1R7Pd7rdN/NfVr4ijsGfMeA7xjwHQPeiAEDB7kBj8OQKy3T2ZJKTSzERJjeiozFgMgkhmxmTE/2Wppj",
-	"mT+Wk3Hd6vsuAIVuLgQtIS+fvnyL/c8psaMiQ3rBsIn8lUR5n9vJXjpkiwUCBf8o12yErB3h7G3ybyMw",
-	"f8sUK/WEJjFT8OMa2CsLej0CMLXzftp+6NIYMfjvctdHG3Bw3dABd8X9uTzXLmhomft/M+HZ+LIh7qJb",
-	"jpqotN0E3wcG1V1keeXIMjCOIR2PmQAo1q8/1AwtcW9Gm4UKFgeYdcq4OCOKMcMQPQctOHGrXAt9EZoX",
-	"nNgXnMALTswLssAwRqFdJcsG/gcgxp3ue6f73um+d7rvBjLgldQ2EZ8WuN7VuiBsjeDNMO2YY1HhvNuh",
-	"Ltom5IkZnuPKfVFiy+QVRIxBcc4LeStqidbn30K+HcrpHQO/Y+B3DPyOgW/KwKmrwr5atn2Zjnercm5s",
-	"e7dWWme5dV3WrC7rNSFTi1UgU6LYBUtpYtm1YkFF8zqLgdAih9qWXHOt+oLHWa9sax67lmEOjsJLBOUa",
-	"kzMtb5pShSXlMolzkAqzuS3oxJTOfJki2BTS8B2SRYu8Fh7idT55buwKT6hBzUwAHcwmihVgAvKHfHJ5",
-	"swQMCgcSqT0X0kKkyLX79H3XCacZHADwxOxcvneZx+5q4JVL5b6mrjl6Wb8/D4RdQA0+loT5z9Y5jjqd",
-	"QtnRZj6i2+vkt0QL8Br5/VXVgFuBulxcmF3ZZ++bVj9AYoBLLHzz+u0xKQjFMEMfygrTsHZAQYM9C3Wx",
-	"vHT22+i8d2PLUFEmOF8M2PoWe/xdezwJaHRj6auws3P8lpIXNLOmfVfoBhYxzOnOIL4ziO8M4juDeAPW",
-	"+xacc9eUSzURsbxGfouAfDQ6RwBhqrSXBoBrbfH3rJ02ojFDqOUcoLcvxikDuNuYzvbRPrQoY4itYq1O",
-	"rlvkwFXBwI524L7OBsVn+6LWYA4I+2zOS2Y7jqhNIzhlZxMBjlOoQfJSD/rCbxbvQAANYcUmATDz4J20",
-	"uJMWd9LC2S8B9k717RP/OAdg3/TFcgPHbRG0bDazWr5bMfNOxDLn0iN5wS4laSYx10vSwqbOF5giIkDs",
-	"OrkHRLBplhDWI9OhDJDjwkZAiQFuTxveyjioc2dSnXWFB16hU8oTs/iQFxI3JUBu4xe5YLF515CqIVP7",
-	"JByxkeoLmAG5YCkfzEIy4CKGXQReRypmKAZ4JrjAIDZDT5mhHTh4UwYwumYQrwd9QQVhKVUszpExjZSz",
-	"TXPyOk5LjhkZyZTtZ8nHKUMITiVHIGVafXHEaGyGof0pcq1YMiBmMTQTJJZTUeHyNLNbArhvbnkqNHRs",
-	"X6XtOZJdioilQt0kgHndWGAIEU0SlpKYFzusN87ZrFeH7K8mp/9mAC6UD2REP78Ar3yj1223g8aIC/d3",
-	"B1LlNEvNq/718V/9/qTdbreb8N/OM/jPw2effjRXVM3F+qf+K68zVjoFhl4zaZivdxZOZ+Dq95a2SIIz",
-	"pt8g1WvokD1ZR4kHCwlx0PxAm3+2m3ut5qefVppGIS5t9jIi+N96e4NfVh5T99oaGHxT2PuGd6yCus+Q",
-	"v9wB7n+LqZaQLQJiEoSPry+A+K/wBGZix6oJ+HqecL0sidxpfzauF8lJEnto647dI9ZNUGwIZP17fZG1",
-	"BEq1szLPUg5PY/5ipRI5hW8ZFSDDoHCw6lOaIfMjqk6LvC9CTttWAIPAwaaroNjsY8r1EF7G06y/nXnj",
-	"UCaxMvMUet/h/uRdg7EHEHVhYcEyzPO+ML8BdqmWhkKg7JInQAMEMjfasxmxg8qHKIExda0GYmk6kCnO",
-	"0nw2KKXTlzoekVM5yaF/Um1madRIpcle1xjuRveiaUVKkb8Hlmgk/m5ZopEcD5lyjl1FjL63n0XOqdGi",
-	"mHlco+oXydGIqgJH/9gJup/M3+ME4BUHNFFsnT4wNqN/uQYTGIF6iHd3rGbh/sxEJk1Taoz5htKzxKE9",
-	"NuYFlVtl10GmiOQOdGiRx1QhGiSNItiCsXTwipoVW98UmqfWKEv/j71vbW7b5tb9KxjPmUmySynyrWnk",
-	"OXO2m6RN3re5vLWzs3erbBMWIQvbFKASkBW10392vp0/dgZrLYCkRFlX27HDfmksUSQAAuv6rGeVHjHP",
-	"Uti9zmbqdE6WsQ5+Anb/kuPv5+l+2wZrx1c6RP4wRWEX+JYPdKqWsUrdfTc3SV/xLJXC06LeYl+ncr57",
-	"C4YQBCNNlY229R5PWx+72z5Gs1SriyN36hPR46MUFtt95sn8QcYaPjFN9isNIUDmY9oP5alBE+MqwTBd",
-	"dLN0szD64VvP8jo7mVNSXW0St06uG6eP0tQpmu4lakQfRWXU0oINRqmVwxQDsJoNwM/Ex5TPw+Gc027F",
-	"sHI+tJr4S6FGg53274fRbivaPYz2WtF+K/q+9TnyLLXtHakstJMe8C/Ag+t9CfzjMIgDqay4EFnVGvwi",
-	"nEZy7wUNg0K7mkL7iUKXh2mqyrtrqnVL1noR16OVKJWcgYiYL1RCQdoyTO4rsq5/jnaU+GLPujg5KiEL",
-	"fQKdxBxleiie/jbKZLcPpWPzJMgKwKCTVC/llGCLF7el7kv12K2FaFfsZQDAh9mmCM3apZp1qX6SxOKJ",
-	"W6/oTRXt3gqnatqAnvWtnrrjtog6GViSnSfR5Wka5egIiMLmIwO3nXf7ZFaB70AfdVTZGIzYaOickOct",
-	"8gD6gicQzw0dn/DmiLTw9b/4tdIWCxecJuNEu2AgPB14UGOTahu7xzsRQq3EwbgD2Cp2KzJI4gA5gp9f",
-	"Oe+usDLxJg7JO/HFOyWpqD2S2iO5px5JyRymFOqdxludNsbUHST6C+KG6cJHU33KSqPGy+eMcwgY5Arj",
-	"Nf8ZmbD5B1O76vOS26P2OGqP4+Y9ju27B/McAKdxpzD/23ILZs5YWdi7Sc73EVbwA0pqe55DcDpr+dTu",
-	"QO0O3K47sNj83thN8J3yGz0hErNEEgaug9wyoB2uMP2iEia+DEF1QT9SaPrJ89ajeuxtvdO+kFlHUQdD",
-	"YcD4dcbepXIXeeDDrF0OD77eIH9Bk/kJ5rIqdO6rSqEWp7JU0MJNuc6j3sfG5f4I4jssnOgX5S9mz3R+",
-	"JOb3JH8LIFznpVDP0JFKREZ2C88fDjUOfMAevx/ZVOvLiP2s9UUqInY8HKbiCeCSDOO+KPWRCb/FKiOo",
-	"EwpmQQwuOTbh7es0h/NC81zpp9ZR0H7s8PDg8Inz3zW0aHKioNzoFB8uc/aavI9JNxOJ25Y8jdhIWZlC",
-	"03OoZEXhBP3DnWwybcIAylL3dUrgIspQpFBSS9WnCBTrqD43fXfK8OeXYmih6hRtXAAXGj0Q0OJY+mrT",
-	"yMPVQoltcPsANTzmkyMGKWkIeUB4g+q1Jk127B2eLldswC+94CWWBicqw6sDwTpHXl5DNAl9c4tyZmOw",
-	"8WadTvrTNmjZxiQT+YO7zC3Dy6zJXvMk4Ss1eCvO9yY7B8/OBtc7OVuCvM1fej4pINWmLG7c0XA3jJ/T",
-	"Fyk39mxk6EHE6jZ/6dxE4ZgULh9l6U47Nw3M04EYmC5Pz3bP/vFH67fLf+32W4O99IcXLfXH5Yd9fZg9",
-	"M8/t7mj/6nD87Mvzye6f+8eHPzZl12z2ZpLK0lmeiAUtkSW2EtdZErF4lKUxYibo6PhpTQHFH2z34+t/",
-	"gfG5bWHFr//VP8Xkjfpo6s4i26rKdGqBl+2H1c2HAmy77Ays0HDRd8cHBk7dgzSCu8fKVvyFsFMaacO4",
-	"xv2Vw2uKznnBDBSID4MPszjfmhBzQavFsnx45FXjBn7GSjZi8V0FFswKQfMU9//q1YgzD5jnCb1SAJl0",
-	"j/SNeiHniajQYaa7whjM2XhjwtcPHbQOsAJF6THTWHtxBeBJ5xJgSaKv5CCMKGUjKzysvq95QRhV5AsN",
-	"L4UYrm7G47Jt34y/hbhGlaj6FaWgc6/8Tp0q76sF2Ma21wOWeG733IhNZJ7+ZfWlUEtaRNxL2zCSYtiD",
-	"hahHxN6+On39/mX7w8cff3lz8voJVbeiAAKSLXBaQpDjCIwrzyg2zrS6iGZDHQkL4Y28qesBxCIQ002h",
-	"j9Bb3XAqpwMJdJxHbkFcIhh9ih6SoPgIpyc06z5BPTxCVCd8gg+lC3Z/8GAQYnWPSsXe/j7PSrfxXWW/",
-	"b+HPIkBzALp8z9lqR+EKCrE8Crh7vCG3RBUWOoqWJ2IsnwCoXyL49uT0+PTjSfvF8bsXr3755dXLuMni",
-	"j29exkSJ5lvrYmwnPnn1r4+v3r14FbNMGkEbALRKR+X17mWgALxmNzWIfvvcoYncH5dQbah71PCJ6gvG",
-	"OktMR+keGwo9RO4EiYD6E0HTj1+d8osYS+7dPN70Gu+0Eg2o8I6pIMAChRtUEVA5g9NIVDDJHu+3Dp4s",
-	"MM2XwLpgHemwQCxK5wEcckLwOFUbN2XXTGGF1483UFp1yG2/iCe+FOpaSPHm1X3zCtwWFt+790MF+Iv1",
-	"rhVfbJBIZaVbmMIhejCt2QFVegZ5GFcq9vH0p8YPU6GRF7zbF40XWtlMp4viI3Cxv/bvaKkC/Bc4w1CG",
-	"v486dP5QfdAniEKSIZR+v+vxr2Of1G7PhkaA6I4yqCP7/XPRJDgu7O8exNPL5vhKCZfh6DyVXTIM0N5f",
-	"kDL1XoGv9nCOf5Y4zeexI9QeBeuUDRE1DyLM8qKTgg1SOgpywU12bC7zPAhDFDWiotytCgwl7onn4kIq",
-	"BeQmzsFgcQF6HXfUuTAyERjAmegRMbAQFTTYCKjkOD0z+DvtvBjOYGMBTMskQB6HnZoBsWnH0s2hr8eQ",
-	"6wAAkBHZFZhKzs7ywCFoVo9q+tjzxPDhUPDMdBQoS7ca5Ap09WAgrRUJ1d/BvclcyA0kyxIxFKBNlXPI",
-	"ZCpYPNCZiIHlDtQATA1dOPIKQae+cstPo8B+93lYucmADjOWqpuOEvG/8dMY1iY1mnV5lkli3C76MGDO",
-	"QSrILTU3l1E+cQ7lfM4txDwTuZ5lc+9CKwE5Iv+BW3Pd66iJHmXu190+O584PykKg4CSPXai2ZiyaxYy",
-	"gnAtDc5tzlFG9Ak9nV0IS2SqmMwHRzYT9Pg+4dYI6OW9syZ734OdmoVNr7EsnYwBCnohUtg/mWKGj4F2",
-	"gWXCcqniJ76fBA7V7yfgmKWNzdHy+RSEP54fX8UIC1nYmO0APImpdtL/TcHIqKOK0JU4YrERbv2oxtFZ",
-	"wPjTqu5BEYut7F6K/O5/jMRI5Lcec2lTaeyZUDabhKv8x+EuaL+6f2U61FcWnnfmNDr+vKPiRGbCXT8J",
-	"vx9j9ekZVJ/isAbiTPd6dCsqQvUz8cKQArIh64h+h7MTK/KNEW5y3UOpAS073B44As79zCqRhS8htJEI",
-	"YqVouheGmxDSpCOVsFReikA+7F6df6x/P49olxryTLy8K3R/KuxGJBQxVme+EToHc3g09NRMgEIvGqVH",
-	"4BGpgshzQ6ngcYyCm4H70WqWAFbdal9t7MTIbAyHzsMC8ArpkxuHrVSzR4QzS7zSuRfiU2lVCHUQhE4I",
-	"OUfOHW5QZpcIXpo9mm4ByqZ+sRGY36vz6CiAlcOsScvBG3+eff7ucUT/eLIcsUZMor2d10PQbgQtbUR6",
-	"NYVj3Qnh1ao5kMYozcFDjemHFcjizzfcc8xOYTIrMiFUqrVz3Et++z75+GLHeRLQZjiUIpQTI/i2ym94",
-	"x3/sL/LFBAW/mEbq5uwUdbh7qWIsH8YqWRLY4dcBPt0z/EGosVT3DTGp01SPi+xPJdOePpm16YvCmSx7",
-	"YmpYAg3pL0VpRxQJlgmVCB/fp2po4KQQiij4KzKjU7p4npbwY1sQgsmh6rAgpQGV67bvvPbjXsEycfmX",
-	"QWT6rVELknsJyszP2XR0oEqGFM/ufCym2z2i6Dw5J9oD/cjXEePAyxJwihDMfnzQeo72fMPZ80+aHfWz",
-	"vBLMjrU/zIgf5IQZB7cdXS+EYCZ8EkBQ8PiInWvb7yiyShLKWQYIIxHcUR8QhR6VNOh1Gwg58BBpr5Bo",
-	"tIaLQYh44d3iD7v9TBo74KZcJu+W8izhNojD3b3G3uEOATymv/g+F4gvwv1WsVFwJbaNTFzj4ZXZ2eME",
-	"dknMez04bWdlpqS0TOxY3EQ5JdPaBK3Rg8To1Wi7+9JW2wnvYqghF39LKomSOCybmgFrh07VrOp4CZ+X",
-	"jM61BC7ef22B25ubqjqYN+aHgjnDJds871ITDsNxej8UqhRGvuBSrXeQoiXwGEBsMffcLHS9LoTNz8yG",
-	"sZhqQ2MFWOp0tS0YHqd7+wUHrVQykVsiVXW47tcHpV+PhslyQ1ndsJmbg6ZX802Tt29NxDx4RGs4imv5",
-	"ZqvBS/FZAbqa6O78wNAxev+Ii+pjERskK5XNeBddMgP5SPJTTCFRm+mxERkUlqWaJ3neCy4RqRFQUNas",
-	"Ek4vNYBfloGP9O0gnQsd2V0JOeImu7Z2f1A7+xoAglsoqaxwG8D564nujpy/5Nlp/BY+mRgrBgtAB4Rv",
-	"WxCZ9IWG5xNIXfuQIyALjeBZt8/yHc4UzzI9xjytNLajrL4Aovt2qOBGesqBs/2AiynPCMsrUZHwmkpM",
-	"zgtmEjnQoljmjx7CELJ2ozTFmSH5FFcTgMcRJG4lPiGl59LEwP/WyTYtSR90Gopjp5hs7i0hEmQSkwLV",
-	"cJcr9ji22UjETxhWs7p5PI4hqxM/yemGS5NCfF5lAs2c4TkqTYMGdq51Kri6f2FlPAjLRJVpceug8n3k",
-	"80iCvPNC30vAWalfFqHzY8rHCVS1eDY+f+hK1OiAmxqpVBjD4nCCoHQWzuF1AnxR7Pal5yG5w9AtyPA5",
-	"L8dfR2cMg5vv3A+Wd16KP72ZcvEVZrDW2K8L5l5XSu1befvqwTp0W4du75/wPU6SICJXFL6FWC1J76VD",
-	"tdzDK0PXe0Spjow7doHgA8uF1KRYHRJ1VDdUqgAG06fookKnKALgUGawz02jlI55ctRRRtiSxLcaJT5k",
-	"DAVP1pP8+OB1Jf+3G0O+TbKF19yU2rbVoecgDnBP5c5twNIX12stMbFsJDpU15FeXceBxqgPnsANI9J3",
-	"YX2chmq9bzvouy2Z8NBjvmtp7/VCvnhnzyUAymoWykNwaWcgD8Tg3B3vclSMPf7Hyft3bCCyC2g73+0/",
-	"wZBOQRhQFymIAVUVuxd0dxsVd8yM1cMpnBC3HeV8vDZV1RaQ7HmbJ+qZLH14kJlRtwusgayoKDqKp27Z",
-	"Jt5/NJZP1jMTMI+0FTNhGc8QVroBK/1dlZSDQgWIyeSxWaovKS3nTlQASYdwE+KQ/15V9H3ASSzjM247",
-	"nFQldV8U26JW0ivUsvi2U/y1g7c5NoeqBbfq4z31WMslcODBoAu8AwQINzeMBz+VA/EeSmZqOPjtx+1p",
-	"9ZcJ3AeYbO3JfjMgcj4rF24Fs1A2YCvTBu80hqiwo37ex0BMwdHLptEsCJ39LK9ER20MQg8BrrystxKG",
-	"HpVx6O6rOWjkiBkNUrijAjkvkOnqK8GkbRer5e0UZLkoGaG9u2fSkSYw2bgBsMc5Rftu1Gq1nvh2sFQB",
-	"X87EOON8zH0pa7W0X5RvmSvwbzPhAjNRmkRlHmdVLP+mYEVXt4fYfYYq5LvWbrvVgigGh2ftyDRVwphr",
-	"2kbs7pd+687eWIjL8nA++Q1XMulnEf2tZ41WJaLfffG8OLArXsxOrKQj7gbSX3p4DemvaXdrZ2Nj1e5U",
-	"5xZU+yKv4+lfvh7+bMmEk0RWsSJzfK58SrVk83gKFishHMPaSujbzf3QktX1A1s6hadIfh387XPevVzv",
-	"BC6btAmPIvOVshfrVRPkJ2jD3I23ldasJVimj9fu97OVBdoJImS1XsVs27vZKgO/qnPyTbkP/i1HObcm",
-	"iR52yql45G/Za69ECvuxPDJMJpXNBKdYL3PrYf12+tBccMZEIZapBrBMLceHOxMkhW1kqHOY21ZSqwKf",
-	"EFeT/DJMk5FZgzFVRmNgMAa4zQzs0d9jTRH9CZ/wGia5sZz27mnuFIdZw+Y4T3X3Ev8plBvB7g/oFYMs",
-	"dX8fgKf7Odopuaj7jd0W7Jhwg4orDhd0T8Tv8JXMGc1eeTQtGp2bVsInO+1dNwa69tnUyPevuXbRfffd",
-	"yAU4p/JKnJXa1u82Wrs7f39eQUGU3ukcLVHaWXVCrA7zLgtOeGTKe+cOYr2jCjn8qximvOtkbZqWbdfp",
-	"ATfZcS50ifQbis+kNR0Vl09hjN3W8HZ8UuTiAx4trcQjA0FY7nk0MXLaUb2RHWXCMwcSSXiqlWhDdRzc",
-	"Y5gJI5QtjMeT7/m7A4aSTzqq8GQMxRbmUKksoKF8kx2rXPVAA+aOgkAXTlxjN3wnSj1a8ihAxVA+RsWA",
-	"eaBSdw9zvyZy7h/hUsCFpLrLU2yZjDynn4DWlGr63VXmUg4ZJzZB7C4uVBLhsg00tBjPMR4XfEjt7o+w",
-	"2RyTlvX5cChU4F3lOFaWjVRebEhUskx3u6MsE6orfN8sfLLVBdpO/EKopMloLhAuHwhhkQqyo9yfMlHy",
-	"ou8+IgpWYzNhu/32dIv0AZ8wM+SwFwZV4X7km6GyIPbejQ5CF+5lnguhQjg+mspPdJQeWeCzdaPHl+1R",
-	"LpS6oAsaJRMmftJk7/S0WaJ0R+VKul1813NNjQ0iKxke0ymr46ZBM7Wpcn9MldsDEC0yk04EhRqnBCuA",
-	"ISbU1KAGE9Vgovto050Iuy2TrhDj7wue2v6fC73lvVbLnaNUqws6T741FWgd37IWTJgjMr4sP+dGeAJl",
-	"bqicdsajfQ1j2LlBwUFPqMozpvLq6yYL2GbR/5vym+MpViyvVOsPZij0Q6tEcPxTiGFAcPR0lrcgHveB",
-	"lZqfO0vVIgDY52uBwXiUItEz94ZTu6PcHfZb7vLvWy1mRFcr7LiMBqbbi+cjM8n7DMCjRGpEk/2ID4B8",
-	"sFAJWGLQ2wU6r8TQisbN5oz+DhEhYL73patoPzkjfzIUuLXhegBdmL5vIc+ABIMdg5keiPDdxh8ZkRCz",
-	"utIwPKsBYkeWeMkiK5G4LwJdvNbpHXdHtmP9VqqRFeaaFsnJCEd+NvCX7rdgj7p3udPe3WtdE5pvTSEq",
-	"ljZU3OLcZG3snKmvneSoXqXq1EfreXvfJyyKrT6nH7hXfiA9iSjs4cGUK9F6UPhz3stoPc/zJNi9qL3z",
-	"z2f/+Nf+bz/uvT34z+9PD//rX59e/Xr628e9/YNDYmYI913r3VWCQ16LdJkKYXcSawzIrIE4Z5MPM32e",
-	"isF3q6nWD/irqtfke1k0lLaNnh6pQi+J8mcFqddwe6bwLdMZdp0ofNbcGJpyW0sAIYT4w/uTU/a0jGAK",
-	"9Ta+xwNCHlFl9DIhqBlZ3NWql8qujTsK226kVmSKO1/OgG64C/v61rbQbLsL2BAgoRpSNYbcWNoP98aS",
-	"d9JtlqKzVBY7a4LNGgYFc2xh8Tc0mfUysdRQaB3rA5+ynvWxEtTmlUoeCtDGrVaNstnSCQKGcc76wpna",
-	"Tm5OwWzWOEvRUt1TS8a9sTJNGTiQ15+k69K5dIo2TON+68boBnbmvHzrRtbj37XI+laSrH08wOuInvVS",
-	"q+61BN7PgVgO6DLua2oTBUtGTRCxE5lKEEkPcq3QFivRoViF8Y7yjeK7XGGONC/cG+tRmrBzd/se8MjM",
-	"yEMj0l48v39vKrbAF0Fd3uZFIlCcXErImlyKibNdwhDh3dGblqm0VKQfTVftO7NFY44nPA9CbL6v1KWY",
-	"tHdXoiDG2c/vgpuKrObVu2ey4VNfMz5gb4qCodsVpkokuKOBtrweCsWHsjnhyIW7DH6twOMbsfOJxaAr",
-	"/AMr6MccG5paoSqj7y/o16udPz/ELdD1+uHXlL0LKXuRJWNETetWCtv7vpULqsb9Zex8gjgLBQ3lEZex",
-	"mLW3o6Zoe1mRtZduviptb7kl6ryS8w9+givT9iLmJMuxJW6eTXY6pu72MDbLL4Vi3HiMiluGcDGTignp",
-	"pkltlB/HXLHBKGY9aFd5rBR7OzJWZNiK+O3/+7+gZY+V4k8W8urChAtt6EfGrkENvLtVamDRGHCZ+ojr",
-	"Eev6KZhRlukRZFuYGQLA6xqWYK5UcwAL8+/0YVNnF3NmJ9wj501vf688vf01pwfvNJEX0oY48rCvlWBq",
-	"NDiHttPQW9bt7H4mRJO9yut1z0e2o+i30jB5oXTmW0EbjVgrwWFp/hSZNm0Wt3af7bLDw0PW2t3bp+3S",
-	"UfF3B88ZfQNfTO8B9+GcVYLRzl+l+Yv0353Od//n8e/s8ZPm08bnf/u91Xj++clf+9Hu4d/hw/+12i4Z",
-	"iER2eeopXXAJj/y+cMvSnwz7Qk3vEfZewS2M6KhuX3Qv8Y24RR1nGpt756ZmeWXgv915qzPI5jJN75c3",
-	"0A/lRq2txnPW+PzdUgtAbbgTZ1T1pMjiNk6GFoAaU5cPQv9qXm/WcJszg4L+Bg/49MjpkTHCzPCl4iTK",
-	"w392+H1zd2//oHn4/bMfms+fLZzLdidxn8g5SE8tQ87hFV9t/t9HWu1hbpB4Sy3YKBW2WtHImc+r/au4",
-	"kAb6I+Tm1DR9G2IYsNc4MTmCtYY6u6NIaUeYewKjK0Kb7FxA6qlNzFtu1jzzFBHMZnIwkOoi6qiPSnZ1",
-	"IpjS2YCn0sBBYI/f/fTiCRW9GOeIpE7XQRAhdrbOv7/KdXyMllDMlSqq/hiNLQJhAJZ6hCdNFIQ+TvOg",
-	"9byjYrAKGmCexb5BfwA9Gz4h0etzwzCzI5ZLIjDvOmqk5B8jjwVHBMiYTwiem19ND3oCVupJgLaUkCNo",
-	"Mk+bhBBmIZx2Ji54ljCrYaEwsUe2X97NHe51LjPbR7S3zqYskQHA28O1HTUUmXEWM4x5qI2R56lohAWM",
-	"KaU4ACgW63KVSHdn02S/aH0ZhT4wWNjkQ0WAHaZkJE9TPT7L78hkj/ZKgPkg9uZ0rN149DAFteFmDPs2",
-	"nxkOllE3dviIkOQXAoD0c1lIw1FZhI+h43bHpCRKLSQxpYEi5OFYqRWoTEs/vRmkywozWGvsVWrQy7ma",
-	"Cv6OqOCXzPAX9wlI4lMOuKBiCFZY57e1d46VBnno9RbIc/+aC/Gssm/ZZCcYZTif+G+sBkeJAtruvQO5",
-	"0whcUHyG/zEYosZy1XU249OCTqYTDaHhndbuP57/9uLwP1r/iUh6OzI77YPW82jHSgsW7qvSoJhnI80n",
-	"kFumfpHM04JuWiUkfB0goqju2mG6fkn73FSuYUfN6rBrfp1f635ZoUnaZVjnlCbysl2ajsoX6IjFucqJ",
-	"mRVpCvjNVFqbYrTSAE5SgGbk5vKu0C0PMllF+jeYjSuapQXIif9say0H/P5bteeANGwIFWlF4rZHhvWl",
-	"s34nvvwa+xJ0FDUmIPtopjHBWoYG3nNtQ+PbJZ6hJau7DnwtXQeKh/CatgMryIplGWzod9f0HVicAbgQ",
-	"Nj+EG+aR78Lexb6V8PVGoJP91g+zK15g1XbCFxjJnTpeZFcD14gT2RfOn9YKUotyeoDfKFfe1gTYQwfI",
-	"rGdvrIeNoTt/HU0S1ChNY9ZNBc8MQ8M9jlgMQZyY6ayjYgjvALlnTOT3o9Sduyn7XRg8oRxsHcKT+6Va",
-	"z3BBnqvtGC7baIMw0FcimeJtBcd+KvsGFfBhedSEDTS0XM6rwiFLSGgfTIa1d7472GUHB5RoY8+fr+SN",
-	"4RrdScuEazRG3TPhFs3LW6t3KLr3UOmwpNsubTMc+wYqeErazSj+Zl2/fafNILbrfz8VGTeC4I/ra8rK",
-	"ZBP2oZkmJMfAjQeUFoJ5zmsgy9HLIwjSaSNo63WUVFZD0a8zJS+0TtqULkGJHqG4jwp5j6iYq0EFACNi",
-	"SlvBdA/0sMxK/krErOxeCosYgzGXFrBIQtlMCoMis3g9cLtE1IpIdFSIJBjLrTRWdt2T8yTHI9Nkn/qU",
-	"uuCjRFpmM6eQiKOnV1oaDEF0FOBjnUlEWitP9cCPHxnW7XOpiGgGLIsm+5F3L0dDwwY8EZ7MCAsP3LM6",
-	"qvB2AvERUl1QuOMa6wC2TqV1AN98HekTc4l2QVDwgdiz4DMhuwD5J9A4IJMWMF6KYc3AXmOv1VxD7b+C",
-	"4/X1qH0YT631H5bW73PT0EOhygHJdkmKOC1fklkgjFMpGO8DMWgGp36kEpGxMZ8cMeIsGyDCESL50wYC",
-	"nPOyHFcsxq/PnKyO6xj81iwAOLqVBsCxUyHXaX9BUmhW+39xy7ccWDxgbaF2DeAhWuXjCfov7IXHP7/8",
-	"8CvjmZXdVBi2e4iYjb1WxF6/+XB8zA4O2YuffmW73x80D/cOnrSv0/0sqP7SLg6utMx83D5iRjg9HbR4",
-	"NKPCI9S0ERWvaFSsOiNKv6SjnJIFjrjr9B8sXrUChK82CimupmbwPVYJ/KDg68D/XcroWdkJr+xa4RkR",
-	"+KgnA3El5FeBhJJZrb10fbgyDxepYKUWRc5KIpBOyCYhwVn5CW/rZrynt+A9ARWWz5uHFEchb4nbAfBi",
-	"EG/PuDK8a0FUAcFppWMTBKAXldMSkuo0cpRbT6epHh91VDm0SB4XXF4Am+UlD/rK2RPECCrDBJDCVIlm",
-	"R/3o23BRc8HhUFTiuoCjCSFxzjQZDYEzyRsuxdLB06lFkwkA5w3+wNOFugVrg+R3+wpN4NASCzTefuuH",
-	"qKN8p1mvHuhqjyGciZtcozHgikqFAd/Mr0FZ0WWKlo/ALr70GNuubkr0VAb1+LcD+Jm91f2qt3Dwbtmv",
-	"gof+KsworVS1bzE+hq79mBuWuA1ee1T3UFtjuiFw56Blasea9fmVqPCjnJRL+TDKG/h1VInEIT7CFn1I",
-	"s9sVKUhr3WOCQwWczKoCsHQNPbyj8igsxXKCe1WHY2/XMIGzzngRXq6AX1qaNSO0A5Jo1TZGY5iJKynG",
-	"c121k74em5IDheW7VFofFSvtUZdHeek+tMrFGh0+idBN61Kak7o+rqXVaNAorBcUVhbDcWj2+tQDTaGr",
-	"B2LG8CnVEe1Vlw2VlM1mTUNuWrl8oLc8jwssMCXUquXBOIJlIc9mZfxD5zoA2v0M7OqiQMW9nuj15OjG",
-	"fl7K1TU8tR8yPdQGwKlKjHO6WswtXUkjbbkrRR466/ZFMgI4atZRzsSQ7oRFoa36ubgYKYx/6VG3T06g",
-	"e0KbyhV4JoxFtw9/4DtFdBQ8+ZFheqwizzrV1Wkq+MUobDMzFF3JU/kn1l3pbLqbEVZsIUSFnxuhuiJy",
-	"DpfVLO7rTP6p1VnCJyam0i5pqZCZACgFEl5CcRvcLwGB4Xb6ENaQp1ghLxXaQpCcfmScJgKd8466Dkvj",
-	"o3MzTQswoZW3LnhshOgowrlUtqGMQ0tjAKFfAuswcRu794q8YCbPiXWU2xDgIjrpAMBjywbaWOC2hmUP",
-	"jaS1bgy4mjTwU6r2KutOt7sWFyClXN1t+gzaDC/RfrhM/1XRjHi/0dp16qqweXbaz6q6E+83WnsgIgY6",
-	"U06yT4F6/Mdznz6n3d/eVF/mucRgP6xLGexe1900RIaNUqFs3OdqqRootyHr6qe7bXh8aybItIBqA57A",
-	"aShVkGZHsClAq3Fm+s6zy7DDT+1Ebsf0cceTceA7KfZmII1btHvAGKkwenI1Qp6j+yAU1ixDSel+EUEv",
-	"JNJhU+1OCl4idioCN4wCF8DqBjp8noq7FnGP6u3mcmNzpOLppvLuYfhPKVc1+nwh+hz36HIHcU3QecpV",
-	"2e1AW9Vt/MkauSV/u7mJJX1FPgWdeOqLVjZ9I7TGZ5trZMJ7MBQoyoQT2AZlxLno8lw+NNkx+ULWCxCy",
-	"4ZmR2AENjyJ6vTwRHSUNS0XPYus89jimH3iLPRSVhJ+6uwL829Of4x/AOxB1lKGoHHU3g/Z7eT+z2A0z",
-	"btMoz8l1O8LJhOI/uqXSY/eMmHJNnhAB3QPUt00gOTjT2RnFzeJ2RWruCLkz3Kf44KknRR2l3JfSuxRu",
-	"osBgT95H4dEM138NJwM22FZ8jK8u38TTtJRvGugEaJJKrwZO/HRmqhC0P5OJW43daO9z5O/gtsuqPsEx",
-	"HOTbxgDOUX7H3n09DVun1oP3L4g4LQ/aIPmK0aeuDxWjRGFGQ8LdSdojJ8IAuwQNQtm4P6lR/XeD6udZ",
-	"NiEzg+mRXcvmJ7qI+RY/MoKBwsAdQj+BnlQhm3L84Q1liaRlA8GVKXA7a5Zo6r2FFZwVDJp409PJUCzR",
-	"WdyKL/Zp326NBtZNsaaAXUAB+2rm7a/MA+u5Sf4y6ehivpfpXwlVRvpnPjIsdo+NCZBj9ZHbbeLLMOVS",
-	"mWBrTu28Subhwn5bJrcIzJw+fTg7oDIhIXUZorS+pyMccugzSGlFtwBrpxNp8CfuHsvkFevjcgfHBcgU",
-	"Nzgsf4zESCxgTMbcDlYbwcYMYSBoPz4JpavB3h9qIzFv0yOE9LgP2JAqsDIM4doozL9gkAsO0Cd4Dtys",
-	"dFB252TcQ0B+o3R7JTVsKK5K+OTILVAienyUWuy4Xj7GpdxD5UC5LZPdXjemlxjZnxnVe5VOwjsEHIXE",
-	"0q/RFEure0WYuqgaC/FGLTuaU3jgCf7o3tGY4q5bQGBKa/owgOvbyhU89IhbkH9/kGDyIhe3zKzEzUVc",
-	"Qeo+7fI0bSjxxc7P4b/gVIkKbFJ9bgAFLRJoUyyMDQUtOKQm+wTN9saaETPlEDJocNy57SgNaXL43tPg",
-	"84x6cCTzRPM1OWCepu/cBO40AwwECHN6s67YpgQmc8thEJSSlQQI+FogDoKCpq6EvO+JTThSDTEY2glE",
-	"RJBhkEtrps9yHcDYVgADqgIFc6K2Avl6vdAuRDGAD3O5RvKh52noEU+x/Uzwbl9g7aB757hlPOJBK9FR",
-	"IKyvROaGgV21I0QcjaUR7LC1z+JRPtkYcw7u43FfpiKE+qH/ubPy+iMLheIJAK5CuyuWap6wc55y1RUZ",
-	"sCJjz33gN4ZymDnm+K9QjyKMucnMaP6QSu5cnkweVk/7dbf5HL/wBVelRvhGZKs3ws+0HixqpwPXOB9H",
-	"VtgP5dZicxvb/ArPWeDfgQuDT6M2boo9jp1yjp9QzYLSlj2Oezw17rMAtit5OOjhVbZuMGe8a+VV2dui",
-	"UMW51qmAdMU982Lc2i7TiQFWtm7DcM90m3uz+OoKZxuOE6JzIdA9e8inWv7N7cVwnCTAbav1wDceID1G",
-	"MFbqs8xGKnVSJg5nCEB8cBKb7B0fCNNRyN0APQiquwQUG0RdJ0sWYVLd/L8uj4QkjBsYW6l1ovvFTRLf",
-	"Tw90hXa6BGXNpSaJ1vJcI6LhW+KWKy5LZeY4SWo6/Tui01/wKz4QSJxfezVbkfzHSUKSeU3JX3Rs3M9W",
-	"4TrXUJ4+w3R+hH5KADIlAkQDr+ToWkae41DWk+ffLvG4W6+adfxrYR2Hw7KAcnyNc7ss9bh7/FqOmXP0",
-	"8eBtSDb+wGwMAKW5Rf2mo6/bkTEPPVG0gXpeD6jtnnAD1OBN9tKrciyBdRPrKGP10IAxfe4JcqRi0nq3",
-	"8CiU7pO7CLyf65kCeMS3YApsg8q7m2ozxdlZkFHg9q4oae6Ee3ueiKuJt78O82rKaaqRr3fEZ70dL8vY",
-	"TPDBfHYUSMB4SpNiiVtXDwbSQmn6+QS4lSGan5W7QiF9M3zRMEJZIE5W1rDHn14fn376mb0+fftLxIyA",
-	"8g72vLn3pM1iuKZNj40jFsukHeNd4aNHhnUhSh2xOOGWt2PGOyrGpYmDXZuTuqDQwA7ycHMoR6HH9EWa",
-	"6pi4U/BR0gTqNeE0ilsjdi4upDJN9sbSPz3ZmlBJaGovnMOJxf2cpdpY1tVK0fQMUcMCphJ6w7mRGxb/",
-	"wo1tvHLDabx5GVMeLrR/8VwBkeeUwUIfPbJNdsxS6St7cFQdldMXaOXekycTZ7uHbqU15NT6QoXbidQI",
-	"aN7aZkrjDXs6Ywfh8o5CXHMoICpMShrnUucEcrQNYONwRmtHK6JYX48y6oArLQNdHeWJyUsxwfaEV04z",
-	"+xJKoZBRoZsCyU3oMuuskSZ7P8R7YW0SkohxBI9kEGnTKbweCroBM57TG6qj4p9fnbKntLvjJvsx02Mj",
-	"MvOIwbs40aOsK3wOB14ed0M8QtpTbPcL04MV7wnb7c/aEXT7+T4N3oNMoGUQubFMYr/hAJ2LWzrEPjLR",
-	"FfJqKsW0c9xLfvs++fjCo+hQCeaZptIenNcnfO+6PuH//ftx4zfe+LPVeH62bM92SKB5+YJzMoJdSoV8",
-	"7r7NpBFuVaxInLBxooebJvtE59ydDN2jPX6JHSr9PsVtMOAT3C3l5u+FdndWDsSZ7vXmYAz1+f+IrjVr",
-	"Lgtv/Hn2+bvHEf3jSWU//yWxzPCuG7nYLlqAaNAWLMCdoojrKJm0md8GHQWSk/31t9uxJYk758LODgrd",
-	"zk67E3ZTZyfq7HALn1WQQXgfFy5zM4YLCwvfxDHD97jI01cUvjqTScctbidHU/m/MVTW8XZuZ7o/2LRa",
-	"CxoJD4+J2MfTnxo/uA1SeK/PW61nu8+f7x0ePDtoPX8+9Vr/u9MZudl9rnyfVYzC8CDkRiFGTiMTgbJS",
-	"2jrRed8omJx/RCWvQXx7g8wL9FlDrKgR0AojwO4KBARQGAu/Wge7Tui+jaNoYFFdUwbq+0EhlBMiYfTB",
-	"8uG2KjqcMnEN/U9pdyHeH8H/XhBLP5pdyClLXNDdvOVwAWEO1cY9kWUiObPa3+8mYnnzIZY5tPLbdmpx",
-	"heqI3qKInvXHeRXI96oBK3wZgXChKLIANL4640LhjtG1UPMiO2gU+h2NMqBgA6jHADld10CKB1H4lVby",
-	"3zq++6VWokZ336g8umV0t0TR1sD32QANBzowjrDXnf8+/8K7l1ASjzXyvh09eM7gW42yzBnQVLG1FqPy",
-	"w8Z3802A3WUBq53NZcWNCNnTqXZH50IoZoRQR/keiJjsMa4m0P3djybx7MeFdgNrSGG6Wy2Ja0lcS+Ja",
-	"Em9ZEv8klTT9QNu3JYGcCn5189IY4vw+nXEupLoguWw0hsGr5HMukjtqXZkM06sFci2Qa4FcC+QtC+R3",
-	"2ub0NkVB51ZuteL1edIZOKpvXDpLM83/PsXbmHOUsHORaujVpbENJM8s9mXe3H6Gm9WyupbVtayuZfWW",
-	"ZfWP4kKqbdvOPsVyIwL6Z+lZekOPcuo0glJgBrID1SFT7CmIPAFApaHad+gagtWGkOFCUW5zie/bx4tM",
-	"kKAh4d7lqVAJz+CeF9rdUatcc+SDW130+5W8fem/USViaKwyjyFlz2fzdn5CFn2AITE9lEpq1Vw9y3bq",
-	"t9wtN5i4JseX5xlRTeX74GiqVhDY5bFWsK4MnFV2t9f+ARWP0rbR0yOVxKB2iPIw/7T5MFSqn5hUVDyN",
-	"WpanwDjSkKoB0ikO6L2OIhkrczY3ZL6rmy3ejfY+QciiV4RaOZ3FVVHjraPMiQZmOaAKmF/EG+N75mT6",
-	"IuMDpKUnEl235TPetRE1sC/wFUKPsD+pb98MlOU/aDA36GT4R8xBatDsTE0LuoAW9BPV3WQjRZ2oViJ+",
-	"8a22F3C/+Ebc1IEBdg+3ZLoBfH3sTLQBT7D7N8JGg/U/ZYH5h17PFfPJD20Zuhg/QL/16Xguww9awDJt",
-	"RghaGsitUW/6Zbqv5Jt+/K+UzSbL8NfQCtfAzvvIYINtfcPB9rIqnPVZaVUSFvMJbN5pK8x0BBS7dkKT",
-	"KNkDTNdA+K4wvUyIdlCnxkcbTQStMJHLGDiQyw0qwWDjanKuk8lREDcpYJvdV3YyFEcYi5Tqgp0LOxZC",
-	"dVTcy/QAq1Biq7EvP1B4clWsFWfYHKYr0lQkEXPL4P6PtSmZ7yYDjZGhW46bkHTOb68nskrsgO+o447N",
-	"JG99M8UuGuibpe2onrSmTf52X0CP5oxZodhAqpFb5p5vIRrwY97AwKdIw2IakZsp7nA3/kR0oRIGu9pA",
-	"tQzQIkLezY1dDpwCgSf7KdH4lfhir1Eli6iCSmLmbjmDzKVUZSd9hMM9o/Xdae+3oh23Ya7tBjkDwy3v",
-	"VKAmyAbc6lRfuClbXbjd7t7p7trNJUuLeZOsRTNLNQcKvQLy2QdEDFpSS6/9M7xVgawAD+cZ7FOz026V",
-	"0dLwsf9jtRdVhaCefneF4TiRU1iMm4BVl09PhYJ24ncZPiaQD3XA5Q4DLr7ldx5biSriLRiWyA9bw22y",
-	"+xmPmelxnpewFvubS5X78TUj77aaio7sVKxkffuvECzxny1ksjoNJgn2CjUsdhZfkvGxio+8Rei7oUM0",
-	"pScyzEJgqfCm1od/3Ib2x0ocV5/8FB8Gy5VfunuXXPXbowFbsIFcIrG3rLFIE3upwNtyMld8GTr7iVFE",
-	"uFnnTXNhcsovRVGa9HpbECfLsmuhFPFk3iAmAB4o0Z3SSqwT57oQdlowbFg9WFvM98RiPt3YGv67Fu7f",
-	"UkGilya4a9YNnq1kdvg7hwLFkuH1lMMLWB1xUrrtvIDej1pfUq8EHwiC6N1UD+j4w/uTU/a0SLcYr2Wo",
-	"4WTegwy6H4i/7SEqCtSeVaLqRyTXX+zdFzkoah//WzFzlW7AEUXL1llDCoBdOvN/k1V75D4CZoeqU8s4",
-	"2lwdNe4LFTHDJ1EJc0Yd1XuZEMCNRfXJa5vIt7ZAoHPg5o0elyl0TNcZiyFL0JCqMeTG5pgPFHRYNHgx",
-	"Iifu/tBVY7B/WnBvydl/ShmEG1I6IP5N/hIK3j+q3SPmgYuFVk4+arSO2qH53LreubWUbiWOHCdNID1y",
-	"rWoo+TejCOqwRok/vEt0g9uTmOllQyozv9skAroLifK+JlLDwF9eTkt7PhSfYAb8GuTHOwoDBPCayQ7E",
-	"T6rS5/Cksc4u4ZxDPKUHRgH0GRAd1RNjYSwI1yZ7N0La4mykWC/TA7YLVwve7ftnuDskfDLNkEnT6KgL",
-	"PjShflNnicjcH4Q5950xAbxk+aWAGFy3L7qXkBE4YpxaHkOSHfsfIHWyHcsuhnyOGa033MHNi9LyZaR6",
-	"u7gyRrilpteUgwSK9hDKRrp+MHJrorNLWLXHB63nLNYja2QiGu5jqS4afT3KTBx1VOwe705i/GQN4gDK",
-	"lqeXb9TdpskJZFFur4MA9l+56TMjVVewiTBWZG4HiCuhpLporpgXBzmGsM15rUWnbrhSFMit401myGu2",
-	"sJthC3PCYAmPd0NGsTqhfRMJ7XtfQjBbJTBP2rNc2EcVdQQIZosRZQW/NbEHXhW0NEDGpvS019HBw66z",
-	"4VtKYJHeX6dKYCzO+1pfLmrVCWkxunRex07//QIQtn/gqqbA14Uxxlksgy72y1LDi+8jvHicb9fFlLGl",
-	"EzAfWfyaO09pIIxxW8QQpNb5R2QKBJcEOWjRU3F2ulZA1X9iuXMAEuYPU0cZPjHscd/aoWk/fToej5uG",
-	"Lgr7r6sHT9qMY6gU+ffDoW1IQG35v5wKMJYPhnFHAcDYf2HkheJ2lImYPY6vdqM44HRfvz1+0Th5fbx3",
-	"+D3wuCcRC3eBi5zCiNg5N+L7gyfgi3QUQHWlYfFfnnc6Yp2d8Dv8M+GWd3b+jiMq24VmAmA+cXZNN4GI",
-	"Gd1RgMTxDPr83F0SnDSb8SuRmnZOFO9BXG5pJnqUMT1W7FJM0C1TFFB289v78gUuk4rttgJfP/pr4d02",
-	"2bGaFMj7ncWXSZEgCz76lB11kemxu2TIR0aYCN7+3gFw8BvgdlPUcQf3CzH5Y+0zNsuDLQT3ZOeTjooz",
-	"kYhUXoksdiMI2wqx7IRDONhtAcfFWFroKq57vSZ7i88wtFLQBAyWpKN4lskr8EHB50WAtvZNDaCZn7bk",
-	"8lJcXV+JDD84nzDOUm7d2ilBd8/5j/AZRwQYx28TCZELZWkEBujh/S3xeGCQlB2HtXHrQQMFd9ovcUCw",
-	"F/c7vNR4lKUxesPngsH5abJjXDBAkAP1dykW8MjAtlDCgv/MM7dIvZER2AWB8Y4qvCsDaHZqcmtD54VH",
-	"7htorm4YT1M9dt8N0EV3h8xtiNiIbiYsVhcrqnCnLehWX2k8EG5vXaOOF7rmeOHd+ubOZONp2WGe6tsO",
-	"DlzG6ErEXIBALiYJ/82J5VGW7rR3vDAc8swqkTXpcU2dXTwdiIFZCXyBa3STfnfFCqzgUftLz53m0kPh",
-	"XvaiBUykcWovOcsEhwGhXywUfBr6nVPIA/aiU3J9I7pnb3v//Nfz7Ief//lff2Sn4//5+OHlD29++fDb",
-	"G733C/+Fn4yvfz/Let43/iqTKuvtLU/EAk9dWlN3Ab7VLsD/FJM36qOpq863ZN2+5lcitHQxZcKYJSzc",
-	"ChdyhS7A9BPqHET2g7EyTZ0lfJ4bxdKupdhwBGsrtm+3/y8t2eaJwjoVV27lOw57cfVDtgyiODwhZKpA",
-	"R6HWXidWcyFsfn42hBB/5abN122ozIP60iv8xpEN25JXDx7ru478WRPjiz9fvpcw2dWIzYPDCHXvfcEK",
-	"vwE0AEUrANijez2KQVA7wT4fDoUybNyXqchLvn00IjcpMBKxlmGBAmE7hsU2ugnrXq8kVoOAW7WRME3p",
-	"I8zvtpsJXyPpSv2Eg9lYI7vu1l6r/a/tdQjexDKccb+eUuBXimUyegMf7rW6aEAqREwBEATNSeqexwc+",
-	"FAqRSm189DdHO/FMsEsxtBDFfsYSPgG5Hi5130P42n2/39owi/gyn+2NpxOr2ZmA6aVMxuSmtx0mJpre",
-	"JDAxfd7YFIfBlZrPW2eWugXj1orB0Jqd9u7eLJpnXs/QvBYv5cae0U2mfrZX9TO4XmSZznbaO5R9EW6+",
-	"FOMWCTsEUhK40MN6DlutaEeJL+VHUb0f9B8t94zdifK2pGV8EL0n6gg62+0U1DQ8CTuq4lNW0Kn+9S2T",
-	"JfZHsQ4jfEPJ5SB/Add6Ryb6dTrk6V/078mZ+yLkFdcolsifuFjk+oNzbWXFCfUu97k2yqmCcnHug1NH",
-	"Uc5uOZP+I4op4NYr1FyE1Ota/kFYoa0m1W7I7PbLXCWb3oB9TYnaEJJ9GNLJz3tb5RArJC4eOolt6TBu",
-	"yaTNtOVWNHwC8q/NwhGVsuQt4TaUGPuQKfupAMPIJbWzX428UIJQIufa9iNmdN5KJFgxXa48gEdfiawA",
-	"5dApQickSJ4Lba1QTfarmyfAVADJ4b4RZKjrNPHQCQutVNcTTrCQtB4nuJx3I5/qvPfXmPcuhlhgc0tr",
-	"CkciYqavx8rXK3ZFHXrZio1bKxGvRH4Wvg+Ih0AZL6W2oUisMDekP6ZtUd2DOHaQyk336HgqzEJqxFmh",
-	"mRjCqWSpvMRS9Hn1v4ulvHtUbX3WcuPbMz7dzvdHcD2RUabFd7tbunPQ/v2z81rPBc+c7/v7Z3cwEMdZ",
-	"xR/v9KhUxvI0xdIXsA3h+gS1Z6K7I89pgpr+KRw2GnJlOzuhh6mAalewQYVQzTyw+IEwzRVhSvhxxrsW",
-	"SuQAMNDX7vcQx40QSUsYgtAECaO8EgDQhce8REbriqcA8zQRXkOpTxTYJyYwYKSYRsAPmcEIpwWCaiCy",
-	"KzzoBQ2k+kkZ9QpDwDUbprwrohxMdCmdNNa90OTP/YBnonD/X7UeGAwAgLVWsWxy4Om/CWWNUcHCTY5x",
-	"O8rUbZfZOyDJDaLg3Wic+U4VUoEErkR33ddpYor3LxTvVi6EXshHXrhbKPmevVPxQTjlzJ2Cwo9PMMhe",
-	"PQgg9c5EO68/drPxbygkCPIq6IidT3wvxvwZWLM0+4h30HJpEFjCw8uHqJlfURyHGTlZnE5guxXPR8rV",
-	"vOEPuBsMbJ02O/7whl2KifHbCe7KzSXVAfs30+0KU3U/v29xrOE4US8V02bvRzYF7f+z1hepiNjx0Bn0",
-	"szuf9YRIqodMeLkEqBDOJ1DrfoRbXxrMvsDSTG2uMSVNRcbLh+14lEg770nowSZRQP63GYexOcXc02mq",
-	"xxHjzNhM8AGtWqh4ymdFMnj2Ia8FT50L7bvPQPk9iUeUnp4SvyhSi1sTu5L8/fnv/x8AAP//",
+	"7L0Jd9u2ti/+VfDXeWs1aSlFku0kllfXfW6GW7eZju00p4lyTZiEJBxTgEpAVtTevM/+X9gbIEGK1OQp",
+	"6clZ967G4oRhY8/7t/9qRHI8kYIJrRq9vxrsEx1PEgb/PpxMJBd6zIQ2f6rpeEzTeaPX+JkmA0IFGclp",
+	"2ggalzSZMnPH+XQwYOkZHWiWno25mGrzonbgLpyzgUxZ4UqUMqpZfEZ1o9fotrsPm51Os7tz2n7ca7d7",
+	"7XarDf973wgasYy0TM943Oh1gkY8TanmUuRv22kHDSbiM83HDF/2qNneabY7p+393o55mXmLfXxCNWdC",
+	"u7elUo7h32KaJEFDsZQz5f+gaaqr39x2b1aa6qlq9BoqGrF4mrC4ETT0fMK890wn8XrT/fw58Nf/CSzT",
+	"eruwzjqVpl83vU4bh/VDu9Nrt2FQT+HtOJ5XUqbFMR0S/Lo/nsE0Sc4EhXc/TVvEPEV+pnFMzQKpCYs4",
+	"TfifMEpzC0vHVMtEDufeB9f71AbUtHxUdl24OqOR5pes0dPplAUNecnScykvziI6AfpdOvwN9/sNbsqh",
+	"EOWZ2u0qnDWe6tFZDFTR6Ow/3m22u83ufmOjI8XGlCeNXoMK0RpPlWbp/7UMoCXToVklnirtlskMLF+a",
+	"mAnNB5ylqtH78DFoJDS/8yW8qxE0xqlZE/xgZ6cRNCYjKcwdP+x2yO4u2dvbI+0O6e5suVZIh1ddsW2W",
+	"oXK6tbP7bMY8YjSG5fqr8YRGI/ZECp3KBM4sU1HKJ5aG3o0ku2QpoeqCxWRM5+SCsQnhOiBUxOZnReiQ",
+	"ckEYjUbEnFty7/j5E7Lf6XSIYpF5D9lrdVvd+y0zP5xMo9eYpPySahYQIZuRGUMjaKTsjylPWexo3LCv",
+	"MTWjGtNPL5gY6lGj12kj19AMdvR/PpDm//v4w/+xHM4wPZ1yMYS9eTKiScLEkC3O7Gc5I1oSOtUjQz4R",
+	"1fnI29nIO53Ww1anNPSfGE1ZSlJGk/GP/caYjVW/0agZbneT4UqhmdCndLg43icjKoZMkdmICaJHjER4",
+	"M4klUwdkIFMSHg2ar6RgzZdUR6OwOOh+Y/z7+W+im+5H7ZNH08eDX//Y+fSsM4ORb7Xw/caHw+Z72vyz",
+	"3dw/a378od+ontWzyvn8xlJlVlgOYDYpi2QaB9k8qqfQWX+0uwuDbTf36wf5fMTTynGejhi5rBoroYpQ",
+	"MmP0ghgC0nOi6TAwvz7/+eiYjKgiXB+QcMw0bdk3HMUh4QpeouiYtZZOJp/4uwdu6j5h7QaNMRfuz73C",
+	"dM0Tyyf8QkZWUJRn/IbqkZuqYDM73eJWPKC5RqAedJbOYyCNHGr0GtOUN1M2YCkTEStNxtDW4iCPqWYv",
+	"+JjrKs5EtVnLhA10QMI0JGYETGmFrAnWmEVSxIqEOiRToXlCaJKYqXF49JxGF2UKiwzDSPuNg/TH9oH+",
+	"sdNtrH8aaPNPs94H6Y+49Afa/qN6B46ZTueHRkNdnN2JHbmWZEa5JqivEp3OuRgixy2MvLvWBnChd7q4",
+	"8Hw8HTd6Ow/NLMZc4J+dbJhcaDZkKUqLCU3pmGkrMA5B1amSFMCKiB5xhefYbMGIKy3TeY9QYkQUkSmh",
+	"JGbqokVO6QUTBI6J2Q2jtLI46IvzqSZSJHNyPjdKJRdK0yQBYiUzrkdyqn22zaU4gN9BKs2swOKqL3ze",
+	"HpOYx5ncMmMkKATNp/lQyJTFrb4oUMMglYa/MnVhlA0zSXykETScuH328qR5aHW/ejLxjmmnKAz+p9+f",
+	"GlWiCf/tPIf/PHr+8XtzRdVcrH+qmtA87f3oaTWH847zd4rw4mnv2NlPqB7lc+fx0lP/f1I2aPQa/3iQ",
+	"W3UP8Kp6cPS0PK7T+YStMTZiJnd7A3xCEyZimj5nLK4bXWTvIQPG4lscWiLVNK1dswgv3+J4pqmqYgtm",
+	"MKFgn/RZBHeETrJM6JBZthaQqYhAvYGxwvj+mLJ0ng8QH16qY9UfsoKWUn1EnrKEX7J0XreeY6YUHa69",
+	"nrF93dnVFxaNzrpxoeF5e9ts1KQncioqBPKhJmOpNFGSjKmYk5QpOU0jpggXyHDNlhdGudeu3u2zCD7h",
+	"jy1mAzpNtGWo9RKtu1Kg4SSe2zeUZ/HLyetXTkUDIYSfMn+njHB1QJQcMzJJ5TClY0UUnRM9whvmZEaF",
+	"JlwXlYp/KylqyPrMTqSg9gkz8g/uMTqZJFbMPaj4aTDi6Q/w+8c6tfbYbkQdDbmNAioyEpRHI1wCqosq",
+	"b3FencZ1E5kZrUdoJ4msFVgqkdoOGPRwxWgajciQXrKFDeg0u+3uo/YOeMna7ffNnfZNDv1nmdRKi5FM",
+	"blFIHMVsPJGaiWj+K5svjuglvWCgfik6YEbXVMxpzkZXswo1qps9q6bFUpiTETHUpIyyNe8LKtQMdSnz",
+	"NDgpiBSsRXa7XRLyfBzNCzZvpmyqWByi1kaFNIerL+znDshue3/xGS6aU8VCQ54J877CFZkKo8fN6LxF",
+	"fmUT3RdG+ezugjtSlZW6x6y9s//oMWvutuO95u4Oe9w8j/Z3mg8f7+/SvUeD/Z3ubp26561n0yxonTja",
+	"21smjvr9T91Os9//9OhZnTg6GoD9W71jaP2DvEQWxQtmqdI8ScD8BKYbGvM7zF0bfZH5NnZanVbnfo/A",
+	"jqZEmb2kiWfNqsD8Hn4fgjpPxbzVF++sBu6r0N6AuCJjGjPD840QiKhi5R1wtmz1ElvTfztR3++r7+/1",
+	"+9//7713D+7/V7/x4X/6jY/f9xv3zIUArhYv3P/+vvm1bhdeScFqduIQKX6nvevW3640mDJmC2BZ4ZKq",
+	"dC2Z5e9my2/2ZZ3132gpc2/QkvVsL5Jn25Jn3cKIKJnGFU61YyBBMFstR4Ajfs4Ujxm6CD1t/iAjOZoa",
+	"Y93YmcZSO5+TSI7HVBWY5IdG7km1/vaP5vIkkWYoA5ooVi1luR2uvwRcs7HyxW31yzNvZXa1tBqgehzh",
+	"y7pAmfaPXPWgaUrBAy/4H1NmLxtu/jloKD1HU1OmY/OyX1mtCnr45ohcsPntSY8ax0tZz4OV3FzHS+Dt",
+	"N6XiWad83Vra7by9tXyTUFE7mISK2xvJsZTjWk1QyvHtjeQEQpu1Ch5cvb3RnPLogtUSjIartzead5Tr",
+	"hKva8czsdSMs0lvkCe/Y+UjKi9ph4eXbGs9n87SaSKEW0gRecqUMg+791bCBEvNP33KapPI8YWM0nnp/",
+	"rfndN/gUfry4AKEn2ppC6uZATkUc9jLbkQhZcGaBbASuaVar5G+6iwk4X1ZzwFhcOwU1jUZFtxeoKVyT",
+	"GVUkZZfygsXmF6ODsk8Ts7k4PXRK3cnM8NO1c7LXF7fEOYbuYtD2NNUO2l4vDpqEzvlUeI5r2A4hnSur",
+	"Yqqg99zFRFHjqp0nXl4csLG5X1AbP6kZbO4fWXuk5rWvJwyTVV5PdSTHrGrYr6QmQs56RMvM5eUiUDb6",
+	"EVNNz6liJKJCSE3OGTGWb4scKrScZzhNVJ76wkwipZEOiKIcI4yClMeCRoAXwi9EyapmZu99kN/owk/N",
+	"LP609Lk8UvU59yoNzFTWXXo/mwv38/UlSxM6MT9kiRFcKfOPD+adMfh9pRgkPAK1nGnKE4UfjIFE8/ss",
+	"BUn7zqCh5kqzMQQdRW/Mxqo3cQT4MWho9kkXPKhIaZoMUsbM4sScDoVUmkeqeB9NUkbjORwmKgrs3KnA",
+	"mmNkF4wbrueNXoOlqUzhy87Zdoo6azWdXS+d2p3KY3LWuUOVFAqcOPZk2SuYPWaIbxmJtgi64abDzKOP",
+	"CwwxGucJMttjng1hZ1t2D1u4gaGhZENOMj3ncczErTKdgfsqchuCkV+MYRpSGNFLdLVMWDo2TFEK5+k1",
+	"xMJYrA5ImF8MIcCpwPv4OWj8TJWnjqhbndqIqqYfoLcztA4iIF3vKpDAeGpMOk3nOHiZ3IkCMpJJvd5h",
+	"pBo4UBclwZG4pAmPb3Ws8EV4eXNAecLibJXRa5oR0pjqyA7XHZ4DEgJLUCExWrw9aeSSS4xzt5wvQLxV",
+	"7FZnVeN27XkeVzfBfBcu2Dx3e+XeWDuJu1HFOQy/jpasM2WRkl7SZCDTMbtdWhq7rzbt4pZoKVcfjPQh",
+	"985TecEE+eXk9auAnNOYvD193nwcEErAy0LQO4XsKqPDmBlufB+m+YqOGeRf3Oo0DYNsavPZsOf8/uD+",
+	"zLzVArKizAClPowiNtH0PLndE2BIhmafthsR4mBC5/GmSSJnVp2OOUWZl0sH6cSydYMqIDSYmPVM3cWh",
+	"sF6v2kNhry8eijcJFXcy4ISK+tEmVCwO9VjK8V0MNZVyXDtUc3FxqOj/uovBom+t3sCHyxUD1vSWz+Ik",
+	"hTw4XiVlM13Gpo4QxUWEGpvL1zSKZ55LSo4N7+Q2nglaT8wiHjNCBZvBDNEJeBdbgg7G2i3By4tbcsrH",
+	"7PVgcDcjHrOmHAzKY3aWknU3QEq4HAwqxi7lC5oOb5mi6DyRNG5qKZuJ+bod9LmMQYeB34yZRIVNIU0v",
+	"zd8QKb/3cJf8yn8iU5EwBdrcgA+nKYsJiLIZV1a8nkr5kor5sfUH3C4nopo1IboCh2Us00yPUDgvEF4s",
+	"PsDU0swqtCmn5tB4vgHIwb5LZ4OxlO/am2vE+1ouXdADFij9bTEV9VanMS1+u0YPNjRgVErnybXuELBx",
+	"yD0q5n1hCOk+Wv02tptplorOyWw0X3BMvXv3rnnofX3V1uflGjCTt4JeUp7cugY4zb/rWFq1H49g3hcZ",
+	"SwxnG43W6N0zqvouozFYllRDoECxdN76IpTozWlOxYWQs8xDIYWwyQMzqkgijREG6TDUpV+Y388ZF0Nw",
+	"1Ay4sSkO0GiwKeRmNGaMTg4uehO3P6pvBfs0YdFtkzgXmqWCJk2wqY1pQSCS7BxTyMORdBM5tKUZ1lAF",
+	"7d5uyhmPQ3tg1XQykalm8Uuj398y+WUfb4J1AezHGSK2Rqhp2GLozqmxoaqsDxBbMCMXULyTOIb9dhOC",
+	"lfXhjEJMc5GL2tjjVxOJaeSuXBud5JVZeK6S5YJNgGSpcGzZiN5JarZTc3Sd+xWVKwKkQmkqQPi6h87n",
+	"1WUbmLBVSpq8YPNep6JI5y5rGQqV1/Xp0GQ2ksrLzOfacMBoxNQBEdMkAZVHSMHKIWo/5+Thrp9zst9u",
+	"P+rs73f3dh/ttvf3O8UEFPNSlFIYwi4npECaEk+Z2mzfcJarouC2ANTIozNaWSjFhAvOYhxAS5RaUIZt",
+	"lwTKCgUzfLLhLURslEmoxi5Qwk63QAjddu0a5FuHMf9K4jejsT7EgUyLdHjMBixNWUoMR6RJcRydu6dI",
+	"G+9eufT2Pn+57RUh9U2teSoTtoqGjs09wKnkxMbnCpN4DiVbE5pqAd66BNhSlj+37NUn5pWlHLn2Gnlx",
+	"n/2skA+YJgLkY2eUDdZnCIVy8wLTKxy/wo6Vzk6eQi/P/80iOITItXPUAxqjO4ImbzzObLMPyymimX6t",
+	"pdEZDaNtEZdBG+ajCq3Ojfo2JHuSOaNpYDRMyLYzvw34JTPaYTZnlP+MxZA0iQnZtnIuQC+JTBxTRD2v",
+	"KE0K3HQ1n9mKif1dj/3f4mT5h2oV8VeI3EOoD/6mrHxTVtZXVi6qVOBT5AS2/P9fzcM3R81f2TxskZOR",
+	"nNm8Cimi4iIA8sJZ5+yXP9rvL/7ZGbXH3eTxk7b44+LNjtxLH6l93ZnuXO7NHn3an3f+3Dnc+2k5Hylh",
+	"BsDrsYL7rFBE+NfuzufKHf+miX3TxL5pYtegiSGfqBdJL7iq2OXXwtYVy4GTSmpRLGULVltjodBzZMsZ",
+	"AnI+t/nMa621tfNLi11ebXMO87LoVe98xT5pW2K9sCfwheLbqheugKFWluTnEtJ2bbgGPEp+3qUUWdVE",
+	"j4Q5SldIphOiZUDOp7oPvlGstuFiGJDQgaCFXllp4eFJMlVGoy1Bg4VV2mo1pttChRxesJ5VDml5+G2X",
+	"wSdiDMjSlBEZRdMJN/OWsihgl5agPPQrUNpVMrQGZ65utNY5e2fDjaiImAXZWEWLT/x7PwfbqXm2yGrF",
+	"A5iSvKBLrdYyFrHmVnzI3m/3A7SgDMDv2nUgecnSlMcrX/3a3fc5w8lb6cW0t30uIuutM6oMebCuNOjO",
+	"FFIPBLG+VKgkz82mxIrQ5HZH6sEXrk02Dq5xlVjJ+PcJPvDZA3VcBzjlzvbPx9Nbc1WqFA+PoIvqhluF",
+	"nIZ9minsSgVr8I56Hd8OqoVPtnUljceb7wpJjLx0Q7+Sha5Dnr2o3wip69R7lihMzZaYSzhm43OWGl3Y",
+	"ZQFECRc8+g7gmAaDFjmZpqmcYshQTWhkJCskFIzlJSsBQrzjSQJp1IXgpkbYAx5TVMY8RXpv0WgoE1Nu",
+	"RPT7J9VaP1WbyaxjfKJMYvZFqzZsS0dg4SxK0LZa5EgrksDcQTFa0IIgGn8+J7YyFpYSEZAWd52K+Zmh",
+	"/gpWQC8YFOOrKYecRtQntA07DVLGWuTQS2GE3HZC8TYI8iuZIW9BdJlomRQ3387bLt25lAmj4m4E90gm",
+	"8RlkM9TUckLurBwQitnkMOcLxiaqWL+RE/avj3755877n7ovd//18HTv93++e3Z8+v5td2d3r0jPu+0F",
+	"w7CEQ9RtPqrEfLiSTrCNhF9981aizJNHa1ST+sevlrl741hxNp9dVto2xip0cBmDUtEO+sxncBTQB+Ds",
+	"hooTFlXjJQJnNY/GgHjyfJpCXjPergA09ZwRGseWX1rAAcMCjODANA3zrxGLLs64cHOGi4YCtRFMQp6p",
+	"kZwZQ5nRS/ML8n8w22MJ1rSDezZUydKh+S8fT2Sqi2AG9ssLJEiXIPtZ8DzwV9rpImAf5IvlOHhhBlCa",
+	"50eVsPo8L5eEtDtFS9XCReS95V6meoFxO16nLaye22SGg1SOz3IFs1TB6CvMZouN/c4+ceUAJ3169bHE",
+	"s9wiR7YsRsLl4gygsZhSHvnGGbXi4z4tD/SZFS1nIFrOFGOiEZht/biOL7NS2TkSZAZAJLPR3BLt3Ai0",
+	"aWJTpLB+QgoymaYTqdhSReYqWsvtEOHGgiBTmiqgA2XMYlseiFLSdw6U1mJno6WgzT/PasTfF2x8biUH",
+	"5dnWVl1JMIJFYWWP49HFc+1/LttbezRWGz++rC0IYbclK6Tuz4jwWiMXR3QyYQI8ViXRu7Zj9hnUxqEE",
+	"D4hMYqY0lqJt4JItKQkF52yn3V50z1Z6WVcsxWqvtF93GeR1tzMuYmPUOdGKcOs2AlNcJLPxFaEBxEJD",
+	"AnR5j/hWX+ACS/NLP+F8Z3U/RmYXPp2zRL/TRDvvNLEqVFKhEa9k6Uv88+WxF330QOmg0G3krc/d4jfm",
+	"sg8aZmnO/gRM/uWPnfIxe2/uAy6yaqdzE/tGNrt7w5u9RigDWR3wuIa/jCuO4nGuDG9mq7tsTC0tyzmw",
+	"9Ua2Php9GFz4L+pcrzHu70Vh2e7UrN7GQK2V6oe2+PNrk+yfl1PdSY2i/Q7MoRJeBHqoWyTMNOswIGGm",
+	"WsMfmW4dBn0Retp1CHwuzDTsEGNDc68C6zuVAeFneGd9YaZ7QMJMHTefsfq4fWeNTh6SWEKEvC+ciYs6",
+	"ByvauAdEp4waPkxs+QIED6myI+RiaGEM78KwKBjC5fZIBTFUQieviplecBEbrnrJVZXD4FvA8gYDljKR",
+	"0wpnxRP4HeBHs5yqgFBVkG//6LJHsfuiE1ePCsLrUcFy+ceHdnOfNgcf/3pYnfhzhRjoGY9VtdMFvPX2",
+	"aNnw/EA639Rayg0y/xU6zTXIhnXFkNfFqoJFAk/hgHaQT3ktaVid0fQW0lkyz3XKhjSNMXKiGPYviiIz",
+	"yqL2c3LBBQHm88WlOIFnvkazcAtIYeHASQ9Fq3SJqhG4UlauLXpNWQDXrbiV7LWyjmugXDMEMkloxFrk",
+	"2Xii54FDBjYvuF46LjZAqz5TyglHVX2wcJBEyyEuJlhoecK1CgOEajmX8QbJV8XObIWZ7FVM5JrCpTZP",
+	"q8Lk3zDIaXnt4goXWFiBOj0C8U/91nFSI4GvJfQGQS5pNJVN5LUFpm0HX53sXjXyL0mO27E2/tHZe7gX",
+	"tRvBlyHb/0Ziuih+7Xoji/8mja8sje161rgVvknnv4N0ri6gWTiba4izjZzFILg2y2VeePqKSc1Fa/gL",
+	"zm4243vjmjZsoCq4DpsLkQrUGqCDw6Od/Yf3e4SeK/M7pk8pi5u42i34zSHwH+MQ+NsqDd+0hG82+zet",
+	"YFErWJRI05hrlCnVYh6lB0blLJwd7LPXCrEUVaruFfvOZq+ds4iOGfRD++Xk9Ss/FOgh5nFFhrbhEyK0",
+	"lYin0Xc9wzvdHbK7Rx4+Kncehnj5OpFclAn1I55RtWq4xawkGHScDXqbMeGqV6QMaYc+6i/GG2ijvshS",
+	"lscx7TeyBQjs1n2sI5NnQldlUBgqSXjWRopQcy/RKeXJtumJXtwFXTGYMRJn3hiwuiHnsBAqyS4uJsDF",
+	"MURlKpVQwfRMphfE3oSSYszIIC3E/TykPa4VSwalBn773Va71W09KsWb99bY782Kz1EFrFlEv0fpWjqz",
+	"xwHKCSeLrJClVLF4ab8i2Ea8L29ybcec/W0zt2xH5PWStNcuXEKyra7ftsGwqlaRefusUrrAYho0fKEy",
+	"ZmxOKI89qqEAnn178eIMV6t6AbLLR3GeKOtRtmFlxuiqIHA8XW+qVulhe2W+3xJ6GckxnDkpIpaKMqSA",
+	"1/Xv9lYxH7taOniFo8dNJmokZxscvbLy0WlXHbm6NMh3o3lQKAzHVOfWAsLEWpXfGbZcXftVuA6CkKPs",
+	"S+RwWVJEo935Zf/9k73f2v+qEE0rB6SmNac4T/ReD11jRTKPkSnY29Z+MJcVhVXxD5aX6SjdQzlLKCUo",
+	"+pTk5T1aRppz81qxu9oFw4RO+YaOF/tMyd0i2GyLvMVcOfjSHC4/8VSPntKq7Gvzq5n9ubklAFlPOvvt",
+	"drPdabY7DvQiqzTTMqbzA3PQqTZsks6he3+KbUvMsajotZDnTkKLkXAw1dOUheUGmZ39x7vNdrfZ3S/n",
+	"r5VPTtFMXOcc+d261kD1K7bM+oaWc11oOVyVFMnZSCY5ed0VbE41/ggTscqVAJ/J3yTgyzUCCdpOObj6",
+	"iKZCcyCbkZymXwqMjTllFsfmoDDs79DQcy2KsmS5UgVshSFozvHTtEV+pnEMJtM3AJwtE33LRX42jnIj",
+	"CH4+n94uh6DIugtgfj4YH/RQOmdWWwyIkraeFsvchkyrnEH1RSYAs7efz0nC6KWFZ5ZT3cMtGjMqsB//",
+	"MvTAPjZBIlOheWIBBe1KrQT/+/r57fXAEf6nMY3SuVw4kuudp1powG8qzzeV55vK803l+c/E/JumSU2J",
+	"bb4t1iMSEEoUi1Kmrb2M6L2y1MPAA/nPygT7Qg56ZGJUgpHWE9V78CDMnMH4mNv+LEa/iKtZspsfuCGq",
+	"B2M2VhFNNsPZbPFI+as6TXkzZQOWMhGVTe9ukYoeFlEzKkZSB8nZ75vPrpZyN6Z94pavkpmrvU4FsbmZ",
+	"8wmeuFKmT8Gt8aV5nZ7QJHkFzXs30uCfoxgdt64GgV2rLdUNldXAadC8s6McMwVHvrWlhq4d97cNbLkq",
+	"QmzcZkXdBRcVgwW8qnyAwLn8nkQHJJQTJrJuJlQTmiR+qPKCzaEC9IIJdBeXCrns9YUwSdacVy2RmnZY",
+	"YzonsYTT4uLAa52XN9lH1gjypTJhqlYoJMCq4Z61P+9AY/MPP6xIs1ji8u+R0GjHKDOoIDwOSDhVLO3l",
+	"YmSSyksew+jsqyDChdv25WvapXObxyOAXt2uFOklWHm8i4iZFboHQgvNy9mEhv6zosUKo8hd2tCwXYH6",
+	"Zr5ahn27efi2G4dry2AuCsu2asOO6wN/K3fL8SQXfbKcPCcYr32YGRfo1mdRIjEolTLMXmoEDfzHGRdn",
+	"2B8+aEBRdJG1LX6mIhAhYh5XhmJO5JiB82kGljFkT2WtyCYsVVIEAOZGqCIJ1zqBSt28rYSWRsusqJXh",
+	"qR6dzRmtkHC/M5pm8Z+iMNIEKoKLEmn/8e6y3M/9/f3HviDaXxLl9GTRuhbgGLTos2rTCtEWEma4lQpy",
+	"JACMCacli+nw++/Jy+/N/xYzHVYCGY7Tlcfi5fErEGvGMDszdvXigF9QpYmeSRLzIXcgGYzAI0RMzblf",
+	"vSON7k6JgxeNn+UoP6Cdr6mFm0kXtyDwSasw18pDvSS/Lsd8M3O3aSnk0DZUkXlaFV5S1jpOmddIBXMJ",
+	"EdKa/Yg3hhW5V0Vs7Q3wRrwnz7QtM98wD38z71ki1TRd+Zkn9jbzRKbbV+WMZm6HoYRM1ExqcNeYt3RE",
+	"BvH7h/HbJxtpCL6hVw0fhSlrtRkWfubjJrCVW+JTV6WwFv13hIs7g70YyWQla/zZ3FNI+FpKLbDRr7NT",
+	"uSSJK9+P7zCbSw5IOJPpBRfDs5GcpioMCj6q61qX2kSkDRC1XRL3cn1cjnPM6pVpxngXAARFF0yvRgeC",
+	"uxygkBwM1sETej0YNLIU5aUwXdhkspjKFxBKYmmhMkPrFwmNkYDluyGYAvYEhgdlBYorEqKmY57JQSoL",
+	"rwhcPrKxh0HpsOAiRe7hw4dlalQpWc5jIztV8HP9fmsZEJ3rQnnGXE7ustV1bTWzHJ0CKa98Gm/+Ge4t",
+	"y8cM/4hmSl9NUpTvynKMsF5YVrufXPETF0SmMUs3cjrZRKstwdmqMmQrXU3jymTyU8TWSRm2uqZJyigm",
+	"+q/m8iXnVaWAk2QoiVGTZ7ZYA7FNAT/L5d4CD9e3IOnWAsyCdaongNc1voDDcgovecVm8FsZ4AcQaImc",
+	"asxxncupxQYCXdI3knzFKOOJVgRlPG/h0AVewrAVxJb5VihM5TPnscZc3flYw0UqzalcRSovEHRHyerb",
+	"8tCJLdsREqKetpZHXVPA8wYbUSyJJ6GasgAN92SUcqXHUD/3ZQVTt8LpvCaojQLGptdNoCqwsAL0wlLf",
+	"tokq+HSpRQ8Ibq8Xj5HXwKPPzFAc7Bd1fy/S7RYkmL+/zqrGoHVM584Ow7NUhzu5cQJndXe26hGB2Vwz",
+	"oMC2NCr7y65zaP/hB7Gqqn7l4ajPOsG7PGx3wHzGokEuqsHdBwNoXH/mI2YuKaby35aDjx5k/Vo7Qbvd",
+	"vjoIaXXdwqZGfFmztL8HNbNesvJrxC7xxs2ilu6hxcAlg6DERoiunu/ii4pdVifLe8mFhvMAysDOzs4+",
+	"GUyTpGm4yf3KFPr9/f3HzU63udO+Oa5kRvyzM2Q2xVA1Oh56hIjiYgicVTNArmU0dizWsAkodK5wMScy",
+	"ulBLknJcfpRML+BDXB8QhgXLxTDiWmTzlM5/Ml8sH8CKonq7kcvfphcPnt0FO7FqGrGD2FTwK50yHY2y",
+	"1n10HlgdgBhmvRP9SNy/zJmqlvGrJvVMxK8H2SJhk4q13A9PK6BTXI8L893KpWAJv2RVZbGHZMyUMvwG",
+	"HAUzdj6SsiJGYeTeeFLFxn+WMyIHOs8C0ikviffOspAEVhuvxqTYRt3fKHPNTnFl/hPMj5hHbjcFCgaJ",
+	"0a3KYFs+AjChxOLosJTS3QPTmLOSqW2d+MzQC6FCGds8Jnvt9krd6K4bN8D6qFrUYJuhsDg3byfRgaxH",
+	"XAwLqwLR2aVRNd9Bul5MDUTcOjTHHcmZJ0qbym+U4tYvUS5UEmtWqiQueQlK0bwtu1ys5RhfPq6bRsRe",
+	"o2eF48zFNoTfPMtLPctVboNlTt2sn0cmxUp+hPJZXJQIRfZSYMbLBO5qHd+K3810fPfQddTFZrrBF6fj",
+	"F4/GwkKEEwa9FMOeTcZR0IRMpvZPZJrYdQgo37yNxeZ2Ix7hN2r+HPJLJsh0YuOt3V1IRFeFBBX8FAYF",
+	"8D3wbxqXMkyy+xYNAFndEuwwTyHP4R6uwdVpbJ4sE2N14PWVufN64ac9u8L6dEsO3ZUoS/KSpeaBs4hO",
+	"1umVYO59QieLaEibQxRdkzcz34WFIRXBfAtT3czNiRu4pZfTbVANju+2VLQxOupXTCylfV+y5fW7t1pQ",
+	"WNyujeSEw/pacAWZMWIdw4YOoTxL48uSFTn1LWOwOGPltGqUGiM5E7Z/FBVzorlOWKFZb18sduvN0nk1",
+	"+2TV8HRME64wz+/V8ycHJJJCpzIh0YimNNIsVX2BrwA0hnKdyNO0RV5JmVbWB30Bvmhc46uigbpDfg0Q",
+	"oNfDm67GjGrD4XfJjRaPRwmKcjFmYzsnCxu4sRCXAensmV3rPG4H5FzCHRXhm52l1rF52LOd9qqMpWdj",
+	"ypOq1kaENc2lDPQMyGZvp9uFX5pmqTKAyz+mUnMxDIx5Yrt0pX3BxSVX/Dxh3jkMsthCd2+XyEgzDeka",
+	"b0+fNx9DEZfRHsdjFt9vkV/ZBJJUZynXmomAnE81WJRqkUWYQz+e0JTFNbCbLWJROelYimGGz1TmBVSI",
+	"1niqNEv/r/2xJdOhb+YzWLGSib9gWK008T035OJpoElCInMNXMsBabd76DDv7vbabcwtM5yZjHks+HBU",
+	"svo73V7ZbbRXGOBegYndu/eh3fkIKa//2/3Qbu58vN/70G7uuZ/MN+9XcqbnI54eFtNGt25rANhRVBDv",
+	"fUZ8Pv/56Jgc77bIITFMSCqaWMxHEvIqFzDmuZcy5JedYzOJJzJmZrueGBKc+CXam+U4XKuL1AzMpncz",
+	"Tde5+6W57zNsteEijvtU6yhJxnrs7duzlurMxFTziE+o0Mvx3ZxAR76/tkJk5vvG+0ZRM6rCSVNymkas",
+	"ug9W0bOGd/p2qE/lBcPzcHkejmLpJV/20TJE90bzryBbL+pTUUKVyJrNMFcyhF48aBsg1ZmxHGeVsStH",
+	"sU7MxTspamlDOp41ofPdBnYGWYFK3oqtCa3YBtNkwG3DtWLzNei9VvQt5C9b7g8rkJjn/fKjRIuHs3hU",
+	"qpTsEpv9aSriZHOD09kzPoN1I1Ytcup1Ow+11DQJsf4+oUrjw5bvJlxckNDIn8oInK7tozujigyM4D5w",
+	"mqdFyqXOoe4CAGtTnd8Ud02IOTP8qkNgzbSMH5kJbjSWF+bFN8uG7NYXyNP+VsF8lni03UfO4eFCi3RG",
+	"02ikWInP5T9veAqsfxhWfQ3izlCEN6Jtn6Z1gdSqPStvq1ANjnQGZVDUpxwkwZiNVctTCx8MRjz1814e",
+	"LBaNLjUf+/2Tmk7idg03PAIoccxGrfPgCdz5Usasdg8b2fvW2LpjW923da/aDBW9V68Ior9ASEyU1iOK",
+	"ABBbpQJ4MmalxvRKapJgvhTVBzYtIc9KDImi8zJizwodanf3akoUOqlAiXLVXoxMjKUFa89SB7JPUbwj",
+	"0P6WqpbdXBZ/5TpXRS81sDzCaSp65oD3vMtNczm8A5XsEHYsKCca+ZsbLNIgxGC4IHSYMoaFvxZgtNjx",
+	"YOnpLJ6iHO+kkl1CU5nck+n1skikftBpdtvdR+2ddue0vd9uv2/ulKzSh/tF1JQCc4RX5MUErebHvzrB",
+	"w93P/2cNCeQGXcW1bkU3LbCLHqSB8CQpdRdZVFbzMJZVW69XEV1H0XxCJ/ScJ1zPjz0htJE0rjrUJde5",
+	"0CxdCvZve7E4vP+1z9+R9+Ziw4vFzV6ChW6IO7usNhrB6+ytq76PovUNTem4BnBEkoFZS76ZInrivbcw",
+	"hp0KdbhOSeTRqI4ZB40c5f2Nx5IaQePENawPgAVsxLcvWaq4FOavhfH8htcwFKBlYnsHyASkHiZWXbCJ",
+	"9ods32ftuqb9szgk/57lZ8rqsT7lFoZc3M61TtdWqhIUK9OIxgzOSCwrMXemZpHpkvMFeBra2Xxa5lVP",
+	"OQ9nzIJTC22mXNGtZJvQSLXGO5ZxpYwxo6MWAqxopphfyjYK/LZCn65KWXJW8EaSfpFRrsi6LXdYMVMO",
+	"SrvljXU1DZ1oqtkWntdqQkIPLKl4ve+IXaS2NTKJ/fSIEU/taV7cDXy/2+PdVrvVKW4x/lSxw07Prs7a",
+	"iTnNuw9mO+wV+CU8gvUHk+6Hf6syn6i+pYqOl+nD3LytcDJXirPiE7XwVPagnMuphdYzmiO1SDH+msLv",
+	"VjXKp5f9uuTsbKfEVxFr4dNVN1SPosYEynnDdkd3DaVQDvSMpmtZ4yfu3iXK4ZEtLCgUmWJktEh0Lkdl",
+	"O23PZupbfKhsEgtkWDyT2VGya17LhUqGzmYc6ESOGXj7Mu9fJGPAm6YcKpJmMo0xb/pc6lFFmEfGlYrC",
+	"qe2moDa12hbOb4XCpi1q3+InYbhF8fmUmWWUiRzOb05wfq7fHbs8m5Veyhi7thI1V5qNK9ed1a96KQ55",
+	"LVCrNWApXE0SOq8fSkZEpZJDKdQ0ySj/6pke1cPD5auJtWRL6zVPqvM+lDN4t3AnlmtWcGgBbmX98Raa",
+	"RvqNGcyGZGQtl5TRaESoRehapKS6JfppDvWOBQvZdrDD2HvRJraXFq0JmkxrKBUhpAxvqXT32taBe3t7",
+	"pN0hj0oN27p7u9d4eCs3BodetzM/T8dUuIyrDbYFZk7H9nzX7cqAjnlSc6wgErTYX/Al5Evc4GGCPOEa",
+	"qFiowgbPJnT4lAIzw4p6Xm6Bips89EuViGrZcZgkZj/KUO+HQpCqZd27zuFO1fJybehc5Gq27UmUgwGP",
+	"OC0dwuzXteXT0dPq/eQxkidYGwV9sk6qPNxdC4ukVYe6BaOJmdB8wBHqdiOJ6XgJnCn0iqzP6hBVy74C",
+	"Fr1FDokayVRnR/Xls5cnUCWSiQiejdZDNxXQNnXC0shIDiZAnaqRMQ6w7mpiZTsCmqop0IlikRQxTeel",
+	"Fp328ubsvNRdDv7XeXxjGsh2vPtowQDciIFX2HUlW9x/oH5nimtl1hDOm/UGWKK7QUY5vb7w67UEXMsl",
+	"zt646uHQy97mLVwwnpPb5kEv8ZlXa95G2YLNi2iSKCdI7GGzTXHRMYnqZOG02evLV2Opmnik1JRtGfGd",
+	"pRKzPdaZZyFrgZuvQj69mXrBLajTaaQRGCKbhDuVQYNjeyFE3G1CggAowmKQcKheO58qLphSzRSd2Ikc",
+	"cmsTn/M4BuhuPUql1pgvpFMqlHWFaz5mcgqJPp+MSYzko6VsJhIcxOabajqZyFRjGdMUnUoM1yBiSpkN",
+	"KPo0vQlVIEZqypNt45Ixp0MhleZRbd2utP7lIrOwGdoWpQzSgspVjbYtg1mSyo6jqzlJDetgnyaGQ9Rm",
+	"NbqG5CmZ0JSOmXYNJ3yCq9AM//HAZWltYalvow9Cz1qu59VH+pwWQoQOW3lAdVn3cpdWyCf3NWv25bRT",
+	"d7Jf2DSpjRJ6AfsZ0qgWz3XK6oHGS8EmxZKBLT4pe/jhwk0KFIeV+V9nkZwK/eNe+yZETLYYy+XLS5v4",
+	"u6GZZ8NSri1/nUQx9txbLHHbwIFvX35U4YV+YlZMFTp6F+CJlyry3aVHbU1A5nxwQWF6dQv82g8Bb5a7",
+	"noWHq9SwARe8JpEIsnC4ViS/K7BgfFxlnNMPulWo8NnHe15QtXku5cW1aPbVUF7mQKGd4WosMJkoSWhK",
+	"FB+WALgXR7N3U+q3rfrz1n3lhr+e6khu7EQ5FAQYrqtWKL9uaaSMO2VpiT7UI1Iw8Hsbjj0nl1zmyv76",
+	"WRDwpaI7u33d+VkLS1lg1QtXNwxj4GLVbeObYmLcRtqntLVlE5pWgaitg5m9kPC+JEfdFbbNAb2hGPMx",
+	"qhjqkWgTQrRHMBarprUqSgGh/IGla0kt3qgdVv0qZujRG6aSu6xDRSixb1lK+usU/uUQ51yQqWJrFR+f",
+	"+y28V4NZbVZ3wwt+oerAckQTN3J0RGBmCv4bG54SUIsUGdLLDZOZ8u8Xz3Jn3bT2Q0BWoGTM0iHbsLYG",
+	"dnUxqb3i25vWJ1WLF+eg3miYuTd81SCvxuzcUSmcxzwNajH3niUskhU+P+xIaEgEKyw3jFN6UZnl2QYr",
+	"uCtUopjtCLzQ8zImccWqE8ckvvqKEzuRb9UmX221SWEHN6VnR8e3XWViv3snFSZe94hbri7xhdDmZrAV",
+	"y7BVrrULdhuGjqEVFjH2rtpU+aum/J+LKPIpmyQ0YnHzfF52wuYXVlE7js/eVbtofkrudrA0TrPzi0mu",
+	"qt4VcB02Api5yVLpr1EV8fe3qI8Uk7E3s7cWNYIl/dPLdHZV7cAntK9fRfBm801P+Hr1hIVt3FhZ8Mn6",
+	"1jUG7+N3ozb43Oj2dYdjv3RtiyhGvd+8NvfQOUhbN44vVbc721XrLSOVzspmPx9tls3HH26iXK+2+HRz",
+	"tx8WuhgFZJXvb0NF00GZyLRUXrsh3RxAHVNWN7heThhQ0FqYZNdLM9UGyW6RWvaLSEP2of/1Ce7+Awju",
+	"/NUJOg+vTC35nUsrMouKeZYmICe46ZApgGnwXIqmFMmCzp49U9U6ZHVJ6KZuYEN1UcJFuSR0Q49w3QHL",
+	"yvY2p/2s8wMEGwvmg3vrHZoOtBr79XTbIvh1MW5u0mS5mrKWbXWBjry6zUWCRqA7XZMVXETNu8Fi+S3s",
+	"l3zowZon4IqGTEbyX70R42byzYD5ag2Y4hZuStIZKd+24eI+fCdGS8YIb99g8V6yqW4LHf+BQWQNwBf3",
+	"qbbE2uwtdC8vJ2uPAXO2QLD40ypiHS/LGT0pwh5s1iIIns1z+7YrfueajBkVFXnQtnEeRJVbN1h7sTzB",
+	"ppRHYwaz2Pxq7xqHU83SnP7vkwTGtfPqUvuOoKHlBcPydU8/zyeRPbdWIo/lbsW9rKUnC6GzESFBF1Tt",
+	"JWEj4IrTXBO5PJ/h5rA+r6jdLYBuwC9VWp2n8m+W6rIppGUuQApM5uYgla4PXxIsEF6iEX+9ByljmDZe",
+	"shDthc1d8CrXxCsBJJedgqsqr4bqv37FNZHfovNfsdKabd/GCmuGYXubyioAnd2Fomr4+h0oqR4WxqZe",
+	"0lQOU1qBKbCJMrRYmXadetBlHTCNGYy9WBzPZbvVabVvq8zQqkcelNXCJv3MaKJHNZDbWGQEUDEJv6yw",
+	"Eepk4WEyo3NFQnkRFudfTvHutleWotTnpP4sk7i2Zb2TCRdsoslUaJ4Yycw+TXhlp96tejehT/Bs3V5M",
+	"sYULPRvn/R2W5qCW2kFs1xjfTvlmOnLaUEZle7/XIpnnCTT2Tr/Tn5jfXpu/VMpxfRNCKceF1pKC3WoD",
+	"ws2b+JvX1E7HXLyj6VT11spPSYFe8knku1NYjYoD4x2AAmEXGnHVsYotO28hN5GAwdQihrO7VgiKhOUR",
+	"Iqjq+ZzYZlrYe2g+Yd9V8Bwq5mdm5lXJYEkMXY7UlEOraCDRjKcZayEgWsr1etzcPpsqsoXVn/RO5+qb",
+	"EQtAFVqWdYwgWayLTKQYur0ro2bAI/V4yw8LvY532jdxdFfNtVxo7h0k79PL6b1SQgo2gzWx/bS4VgQc",
+	"Mt/k4je5+HXLRXArViGnsEuWEsVEDG3lqCKhOQBn8EBIxnQO7pqsQX9Rbf310S//3Hn/U/fl7r8enu79",
+	"/s93z45P37/t7uzuLU1n6LYXsl+6zUdLnKpfi0h33tsvQbRXYQNllVAKKpqxxTT2jz2fwx4jDGRABNAF",
+	"QM/YFrSH2HKsL7r/s7dDmqQTECVR9GKN5S8nr1+RlNGYpQjMiIYFjXQyLzUIu8K2LB6Iq8MOwSQy4CHw",
+	"xrFEsVl1AGh9GKIeoeTt8RFApHl4RKV206PLa7F7r7NX4oYwQY/2HrY63Z3d1t7DR49b+4++sPlsDjLk",
+	"OGeFigBOeagvh55yx8+fkJ2dnX3XgJPIwUAxHZBzpmeMib7o7LfbzXan2e6ctts9+L/34BHd399/3Ox0",
+	"mzud0+5Ob2+/t7ff2of/vW+RlzxKpdXoCE1ZXxiDPSADLlhKYj40ukk01eZ75e573Xb3UbO9A1/ct19c",
+	"o8V+BZNeIAxA6rmkSWWvBZ0yHY0AqwDWJsw5GzHbsxP9SLT9F3FcrdLTvbHSsoVQXPSn5Fw4G0EVcbw8",
+	"frU4/ZdVNay9ZbwVoR2cqkkJNNbqC9hacu8pHY/vI2MacEMDyGOhuB23H4sf4Vc9s4x4xlJG1IxOJov9",
+	"WS2W107pcD4qbPrj9eAigsZLlg7Zm5RdcjarcYjbclkyk9MkrkRY90JclR2ApXJRL3jFQCaJnAFgEezW",
+	"2qGEUm8fH1wcfczlkIKDMqodlcXjyBZeXrI0oZN8bBjhwQXgyvXMda1kEDGepizTWG5mHkZyV1k6L22r",
+	"WugkD4MngxQMaUYyOKVKkG/Xt9MBhkJU/Qyi2OsBinptFBbHO8kr6ZetQ1ZJVzrDk6yQ2E48KJKYv7GV",
+	"J9ts1zFTYDovpemYx1cgZyRkc/ZvnpS/kUBhW6q2/RX7pA8vKbfqfj1A6iBlaAUVs3SlzdpdTOFcyKnZ",
+	"xPyv7mn0ytg6NrqbxZUt8B0XZL9NYjoHp1rZgLnSYO5EJtc4dlbI52vthl8YQvFWu0MrKaq6N/7zIkWt",
+	"3xj/J8syAqKBozgQISrmkFFwAG5Wiy0HXZrZH1OarI/kXjwOi0ymApSXj9nZn+a0r3j1KR+z9+a+ukb5",
+	"+ZvqlvVJ1pO/BAhBVebBwE77oXUm2SbPEzp0roLF49NaWU60cJqq4HHP6uBx/Rbpvn+20js7NltpNYys",
+	"9z9WU/m8DFGarevb9WtnMZGiLybTdGKIY0znTjc5QHM9UzxACS22/8va3xmNRkSspEIu78Pnu4UrvcJm",
+	"DVK+cVrm8TRhFgAGvFGMnKcSZJYgdpqIFTMbzavg8lzz6oVkz4OMPqKECx59B637B4MAY6Ou6Zu/5qVM",
+	"xxkXyip6uD2KQWWFHtl9U9eT/Hidpn1qlrPGrWkutYinqKCGaoEoGZnRuTVbKlOKygZhmqU9U1dugluY",
+	"MnrhbV8BGXuqFY9ZcyZTc39zJKepyjxqTUvLuVst+6WoepQurlJCxlzUJMIFjSk0vLeXzdlfyPqAFQ0c",
+	"qVUxLg8hqgYE6jvlgfsVSdjTr1aw158yFKfPwXYRCtTtVtz/DG4yd6dUZV9YyPpDmnFOtRlVBO8v5qgJ",
+	"WTpVvvfiMXovWmi7ruPE2OmudmKAMnfm0mWWapkA7+/ACNbVlXK8q6r6NR/Ryl+ggtcxIND2AWnPinF7",
+	"4/qCvA73qluVwke3WpJxulLBenn8CvT60Rr6AaA6ARIpAk5uQrxV/niEaPf2259osMySKe5i4TQVRrfk",
+	"tG8ZV3f0AL0/hlxVpudTY0Ce5cjHvk5RLUXtqwi7ZILwAVFyzM5lPCezkXSCFZxUdMxsWwt0XOBzJRT8",
+	"2pj6lsxqM76z/QH+jzmYmxy30smpOS5LKP2Z4evbVNtka8ydcNhQgwNNzWondBpzTXRKedIiTyUoLrOU",
+	"a+bv5ndV2ZB+8XmWXG/zIr4k7W0h3XSVwvHs00SmNf1SnOWgtEzBaljWemO5a+sZeKG9e27DsQXbXRmF",
+	"gyAkkZmLnVh7iuuAyCRmxu42NH5gjcOZ+QU+s/5ozccr0uNrDGT2CdHqN1PGRtzszbxuva0mjobiuDi1",
+	"bZb92eXaaw/h3Qojgo+dqWYshxFL4rUHAkmra30cPLAVHs1j0J+VFwnBOwkXWhbQytYakAfXtnpMm3ot",
+	"of6nqtuImcU0Nce9YOuvPeoTfO1ag9Y8umBV5/k3rjD1CQ7IH1M2XX/ZTuGl6w1gRrlOKr1j5mhxhJpD",
+	"wxNvXHsU7+wDdUd0VVNZ/8AGnlPZ0t5CXMEd1Wxf89X1pukOjmNeSzh3tdPwtWBZmZGvdazlOPSknAWU",
+	"t/U5wK2zrmSB1w3MgyzZ/sxUlgwJ9kmfRZkvb5U/0nr96tyG/tuWLCrEd7YouSjEQ0pudHdpy9RF//El",
+	"I38D9cKbjfyJ7R2gpado3Tt+/oQ82tl/eL/nzPCxjQQpTecBCcU0SUISJYxa9xUX/qc61+Se+Kbx363G",
+	"v0hpLB3zmpYwGPv0mjUQgNUh98JPzUn2XHj/gIQ+Y+xJ6/INwc/OWMxiQ47oAKToIKz2A8Y8ZZFhqT3b",
+	"XSn/AXR6Y5JbyBx3R/Z3dkMi1TRlKvuBYlQDWha7p9xWLvztHsp+AN7v/4BCovALGEJF6eBeXPgtG1HV",
+	"ajWCxiVI4Ow2EMHuRfiHu+SEi7ua/Z2NP6Einx38kX3dSCF36YLNVeHf2TIiH8k+wM5HUl4s/u3uHxjS",
+	"cFfxD7xUbgW+uBwLrjqPxCsiPqn2u3A6046cTNNUTkVslCg1oRGDDCqSsrG8BGsAq1E1+2QMoL4QMh3T",
+	"hCskzlfPnxxg3xCZGB07pZE2XAJfAWkc5dSahX6YX0AK3xvHDhb8S4CcbtMUqSITJicJs5Yy1z2ya1ah",
+	"s2eTzAK7hAGJpVZBX6iEqpH5ezSfjJhQAZnQlAk9Ysr8alaXkoRRWP7wh7BFfjVGOlXwCc1EQM6nui+M",
+	"ia0Wdqq8tMUust2dpd7e3aVhOvJ9v//Df937QO7dbz1ofvwespvu/7UbdPY+Zz9Wr2VCq1rQsBmGbrM4",
+	"0qXVmzHkYWOwERVCanLB2ORuygi2CN2v7emu1zRxLbZwBJjFNtJxDSVyq1T4a3Itr85NCDL1dCPncULF",
+	"4WSSzLdrF03No4YlJlQsdeOc8SoLHmow4CjbDXTBmoDQZP0mCxaRrbh7mwXZAg9oxzq2G0YRawQVNtH5",
+	"POv3Q5Mk62CcUqEQ+a/QBQ7fQpPkTKZnNpBZ6gZHa9B5KrdrK0f/u5Ecmw0zG2UYiIthM9HzE2exNW2Y",
+	"ZcvCHENUhw0d2eugM8LfV0472oJd5MOpy3OZjWSSwQLlIfe6yF850FeWrkXhWhXjG8mU/ynFWUznpYq4",
+	"3aqTM6ApoQNtgRKB5COobkykvED+7pJ08iKG3WX5EPvtVXUL2Z4tLtoLWr9mAeEiSqYLfYmvc/WuM3Wr",
+	"jskdVRZRmNMMnMdqdqvY2IZuZZm3Kyt+N5QTJsIeBA0MD+UsJnOmWyQEpTHs5QIezEONOADGbImxMKov",
+	"Qqsehj1n27hOdJg6IeSsRULrlF54o3NWKy4i1hfwAcMbZlSRMY1Zi4R8PJFK8fOE4UgN40KUjpSZ60Lq",
+	"M8USFml4P8zF2KvmbXkuNUuBss8ZgalZjcvlX0yggAmuIAyVmVFmBZh/5aPAZqzZJ0vdzPFNC7Q1SeV5",
+	"Ulk/w/WIZGsYZCXCjvztg069SpnD+EFQJKHMzGLI2ymejAf2SfVgIYtkmc5eLFLLX/KBNv+sy/NCkqiq",
+	"j8jzNt3G2YLl/+RUzZVVlt7ew7p+GbV+Pv/x9twv6pN5M79F7ld3Ag4zGneQbeiv29/de3S/JgmAxWcI",
+	"BVIVTMAjZds1N7HLsrlkmY97MM+uw8x0lDbTNAU0bsHKGTsCEgu3iTGdIGrJSh+Ymxo60defIdx+ZxPF",
+	"2Mf6czS8BXCq6yZG0eNAkeJnFNsDmuPUs7FLmjKlrRmas3dIKx7I1DD+vJYaZZFZAIlBWoolnUSPzP32",
+	"qEECiEtt1yMm+mLhvkgmCaPDad6ZtpT7DjJlvYCVBWDK1+phxVItDT8jDYB7rukKPOzGF/Jlqyt1brCK",
+	"iIqYGwWsdsxOkDazOEDYW5KQs/ZQn7gvlxoe1lc6reb7tvDPPIMH5ixHOdr49LtXFM73psdr6dJiHM6n",
+	"B6yVMw9ZUwvzH7gAnIfZBuccg6xPF9a3U0UF2CG8xqc+opMJEywmmJfthgUd4yFtPYCTjz66a24h3/GJ",
+	"1msNn6YyrV1W4LOI5z+gPAE9c9sWu7+5JxaP0zJvweegwUELiSqdwnqUd8uGfhclZbAUuc1UhmnKmznq",
+	"akWz/cUUYggGn3GhZe0Bt4nIeKtlSllKLCjltmK0rrPazdTMTwrBnhVBJncnaEHVCUV2tgkVTSF101pQ",
+	"Hm1Yiy6zaq54AjdwEloqqFQzn0NpLSy3vc3Za1ir+50iiRy2yGGiJFGYHgaXRwhzEP6raZuqNI+eliDd",
+	"2p1f9t8/2fut/a8KO2PtdhfmlP98evrGqjCBRWPwv7Tb3l/miNjb3/eoYbddWZuhua4rfTOGbGCWhZIB",
+	"m5GZTGNlVgSQ7DIBZcgWfG4O6LiKTyEUKbGgruV6m3XhlHMMC22Hl8NVYmlIj4S5uRbakIRKpsMWOQHY",
+	"qANynlIRjTC/hKu17cV1uEWnvbnlWDIwLMIn7oqHYGtliccAC/S9xNg4SabD6i761tHijGuzf+QVFAel",
+	"TNAxg0w6rGOntqfTmFHBxfAA8JKkYMrpKzSOi8C+Y5qYJWNx0w4TfL10avRKDQpPjKt6zuMYga+pZs2E",
+	"jzleMtwEMEi9kg//N7tD/k8eg6/93UyzcNFYboUfjMBsysGg8KONKBd+G8kkLvyQcUH3gwvJNgHCt3DJ",
+	"ainFD4MNUxw5b16w4pM27FpcDJZww2+LY7Zh8eaAseJAx0yPJP5k7S274NgOh6KHBxI1mlAmXMiKz35a",
+	"VGK9vcoSporquW2KmL3DbiMXWc+Rhd3yrsFmLbu3OKVsbx1qnL9rU2V/qas8coSwThGS/Vb+p5BN+MXh",
+	"WEvZHFMxb2JwxScWKzIXycXQnN0ZMwxAfy8ptxDNABWwyUUT8gNcnkCTjSfQt0XIcxnPYXaQsEZVs5zD",
+	"RlVTTpgo/77oPvB/LFvc4KUA3BLuaYmwVvNE0rhp1iChmEoxFWo6wUy75pjFnDYt51tQM51byUxwQoGP",
+	"8JiNJ1IzEc3hdKTMuirLF7hoTiEtwwi8VNCkCTousqKs0DXz2TSn4kLImSi6Mxf2fkFc/RPWfWnOns0J",
+	"rIjRbNJ6vz7oat+/mN2Xo/ZsncR5nWl8SORm3ar6/WIBrLkD1A6MO2Y7sbO8CrWdoUbXlqKukUSYNWZw",
+	"46wSrceQ5MCUWg4THFGB6mQFlBSszVktXvJveCErBqaanlPFCD5nVmeqiupWd0sroQ7HcSmMMbCcktoL",
+	"v20JZhyUF6Ry1WVSB8Ge1TTlcRcbZzRjNTKNS8GVDntZBl+QNUILMNG5L8A0cQnHJMSDb003ORN5qzaX",
+	"SJQl1YIh0yLhmAo6ZGnY60OV9Rz9/W4TmbrAYC9ImAD83CoAzUsFkLPOxTAAM0kFBJPMVKsvQkjXyoZS",
+	"KHcJJzTVwnwSdblhSsF37jQ2mQ6p4Ao4atAXOewAkSKZO1gaY4VdMPQjqEhOmGqRkMZjLpwlh0W/hYiR",
+	"v7CZjAQCgEVwaWbwmx2l+c28tdwNsPCiBf56XAkJe0ig7zciRHqCK8dV8jrrmQnK2XXBea6dJaPO1mnP",
+	"h1C20JzP6NUbNeirxn5/izmrDiEiZUOaQo5bZJgImEVR5PJY840wC006X1xG2zUl7tjCtnxTNsvPMYuz",
+	"ZWUnbrA0VlJF0n6RSGy2Au73N5q5lnq52jJGM/jVBRfApzeqtoAnFpWxDQoqgOd9adUUZlBXLkgAyl1R",
+	"jbBO+cE1Mtfaoub/iJOysM0nRgOo0bRsJ6dhSoXGtGlKrHD/DnSIHqZlW9cxZq2hp1v1aJKEKJ77Yjbi",
+	"0Yhws3w0GjGHgmGDdVyTmMfgNBzTC2bkN0sGRf2jXAawMqF/7eT8lan1pcx4b37b5Lqf1FQEHpo1WawJ",
+	"hB5r3Lo9Xdc1EYOOA5Ex66ueE1qFYrs8pHrkXnLNcdKKAOTXAaS+HcD5Ggj/0yprxrDFvb3dPbvzkIxo",
+	"7uyR58fP/hmQo1enz45/O3wRkCev3746Nafr7avToxcB+en3p4e/m/+8fP3q9Gfz77549+vJaTmv3rzn",
+	"x3fPnv364vcDeMePDw/g2R9P3y7Hwtqvwb768aAX/FCXF7UdaPnmsGLXpiWmtotzNoQSkHdtvlMFgHcZ",
+	"g3IDbRN5wk9wvCsxd+F6Hk07Z5F16UPRWlxds1gdN/9p04O+URg8r3dep3y57B9wRbU49PqVekJFxJKN",
+	"U7G5XSuF4tu8Ywmm2CCV47NiKv16h11IXSdQWaIgXRQTM1OGahCL60DKijrFz1QRW9xko6jLYSuWgdnd",
+	"CghZhumxIoslYgmmCBzjExtAYFiC2NJUq5K4sDlSXtxWt5tTo/Ks6nZjyKNw1r/EvjdSnPmJRnlFxwDD",
+	"mRUHAlNgIA+PYtKOFz0u9A7FV6gLXgKBsxcWiE96OITL5pHhFd50455vOsCaOsCihf0nQN8iDipNEhIl",
+	"Mrpw7e0MCydHh68OoS70oHwgHUMtstJnU3M6H7yfphxqgLxVeLi7zEjDRfjogYH+UFtQuH2vo/WUEKCo",
+	"eqb4lNbKoVyBMCsL5w6xjeHBqhzklUmspZR+l7Pq+aAdHuscs1cTxDHdpMHxplmktUnn3j1LwWJvp9fP",
+	"NtmZtSUuvjsENja3HA3zwGIQvwQf1V5XAlKKhlZDe1+1uOPOCjeuuYGE24QFoqs/lMfM7yW+vfpq9tHF",
+	"l2YHNhFSaXCorQXocSWFZC3P8+0rIFur7Auay2aKSkHohEYjCW9dd6ktsjm0wcG7bWc24gPtlWn6AzyR",
+	"mApgrpKEaoZg+4ymCWepLdJgQ5A+y0ZczBHY8cfY3Oksb7J2JgdmdOu4IF4PnlooqcUjXonl77fkjaDF",
+	"SdYd30Uv8ajcRVHvXdWEmaVaHYxZBpxvDvsmYdz6AI4fJy9HcWBGwGfzPdpSV7ne1Jqt3GaYwr6Vu6wy",
+	"fQb2AF67CtT/ZKFdQ/mQZBj4A86S+A7wXZ4yw0tkIofzLy4qblO1liKLY4YEpHBna5mh+i1DiFgC7eE3",
+	"5jS210WzlJZ+s4oxTZJNkMcB3Q4f8tV6I6bnDDyeW3RHqxlmvjfbxTY2SAXcUArcuZ/ymKoRFriTOVOa",
+	"pTGdAyK1bSXwZXstMYmyQi5Z0eCqsYxIoPMA+yl1sgDxkE7U+lrKYiZjdSHPho6pibRpuosMA5DtbE+Z",
+	"kYQUODeHkimcHa1YMtR1zc1XnNtanW+3qBKE1OQBS1MWn1UVauV5s6iI3WQh1uo53gA6kc1ktdRbimOV",
+	"+L1Xa5JRiuUHCyvpc+HNolqFLapi4CnzscGN3AJxZViKiFWLhOZMxSmduQJvaJ7Y5IiWMRWx2bO+CL0R",
+	"h70sGdLuduVGF1ILXPKvmymkkJ9BeiVT2JUE3CAJG+ji+jSCRjbEomWXv7NGlJ/at2zsBUBcjyubCt+Y",
+	"/+pMsuXoNrktuLiMuZMae6RCfxOzoNACtlRB+LjXbpcWprAse4VluPeh3fkIoHb/2/3Qbu58vN/70G7u",
+	"4U81uqMZ6KDWMDXnCZxLGZidzaCSC0lUfytYuxs7Aj/RCBofnY6mqYq/rkjtQvcF35F1SSPXFI8niUDu",
+	"qFPKBfK6MWOW6wELLrJE74lriRndIsKfXZ5MRG4mBeH0bRmhtm0oB9eNFvf3gH/7grHVvjGXr5i5rJ9+",
+	"UjjdlblbwuLHmlMc5ClcXlQO64kWfTSDAeCtna2Axal6m9+h2sH6dIKNWp8sg8Gp6Q0qUclY7UAfLJbC",
+	"u+eDmnkvWfzVbmS3/hul9buHFn3CTMSbtkzI5v2FJflnzuHKJcj4EKzFnwC+SrFlhGWokHeRXc1KF6+Q",
+	"bFGpvmrXs3kj4Tlj7AKt/ZRNGNUK/Rw40DmRIiBToXmSd4/V7lvknA25qNB5z41Wr5b4I60KDRXYB0aH",
+	"1jOZJ1pkfVpb5Nl4oueB/0zuZ5HpxfpNUBi7+MmMqkhcj6oaFMHR4pfszAVPqsQ4rg3Jcvahm8lNScpy",
+	"R5biCAO33lW0+1tdPe07G6lOp8JZnSXDRY7HVV2lnsDvWVECcNUpTzTQzQGBInt0j9ni8eKq7Ay6dD/q",
+	"rAMEA5EJGuk1i4K5Iu6JkvHY6rTa63xwKOs/9d+SpCxh1GGHFqa+CLQ5lJ1W92Hr8Tqf3SpKtW6htK2A",
+	"3WpFSnTnPhk42iisWMV+rYp35ahX1ZIJYjUz6wNzqEQZAxhTHWFbYvfhHglBGjJseI3IsecyngdQFUzH",
+	"zF3ySnhB1URnV/kArE4uyGbwRGKGwVKIM67ILJViWEAyyxBmkPsCEi5Nph6Sj1potzyeKg0gM5oYktSk",
+	"s1cO0VRSWrYI9fg31qc9ghrwdG6sJovwlD1cHMsiQ6uGMLI7U+fktEXqZrd6hJJfTl6/Im/wEayNe7jf",
+	"7twnVBFK3h4fkUFKh5iaFv4DeqoAtDDYMuYdxTH+40FFLUJxuVYRP1BDtr9LqflJhta+igLwbKoWCS2v",
+	"BKhioqbRyFb/mfXPFx6AlSegRoc9i0SU9y2HPuUkjOT4nAtqMT/NSdFyiPluhk8ZQ7gPfRhsNCbIvMH5",
+	"h0g4mOppysIeSaCqAgHBpbGl+iJknybcOpIJKk4289SGVxUZAoQoJgaAQmG2B7tpGRWxXDdv1zloOMAR",
+	"wFdjFhTJm5EzXjKJmptq9n15mCGPRcBvZ5imjj97f6Af2x18xHE25qD5BiwCkNLEDtCivRQtq/yLC2Rf",
+	"bL9WH5vGQBNkvkRyzAgfEIpKo81DdSllmwWpS5ZPKeLr+pbfUqT6Sq7QagtEOcVQWdUjIIoxEhZBWMOt",
+	"2zVU41heTxbeDbhrx1wpFp8BOJJagiiDN2COccyMCYOZrwkz51MVNdn2lWFmbtDV8wTLb50MoQKwRL58",
+	"hw/iV9Ub1S6TdMSSOFsIyyuWpmPfNYA6skq12Sm/jQy7wtCqBPimCQRqRbrWU2RMmXUCOVt+spAoqSmb",
+	"JFfV02+/f9JYCqu5TrdQL2lAblKjkldzLC0ogIT3O0u0vaaoSHUBCmA3FSkjX5fKolg/QdAGT7LUAwdz",
+	"V2TsFckKm4RbCjrJ1XvzT6a6qjttDeP5j5bj38TggkV6VZ67NL+4ePcVuNlVatPy873yMK5207sTRhj2",
+	"hd7IXV9++EqAPEsaS38BTvuSIKtLrRKwFPM8nSo3bQGIm4tYzgAFzqjF5RZBeQYTMGYwENHQKmQ95fbj",
+	"uvlP72hycbR1NzUSQfNqKlBznI3kuOfQ+854HEIovIKzfkuW+toZXD0bqjwjCJxcdzgspg+UAyiU9deU",
+	"3+QeOq/KC4OeHzEjpTTaxgWb9zrLi7HXLDqornssDKPae4e1fTKtcKOgp5byUrrEMYMsyJRMZKqhMdLy",
+	"4d81ucYcQKDjsyUJCV5XAKJmXEcjFhNoajDwFyZHrCouCZZhRoyb57NeZbud9he/OEzA2tTXE4+ZUtQ/",
+	"MmvVgK7LGgAWterjPBotHNaeQ1GFqpQLLmIA7sMOG1BRF7a+D1vknU3Jp2K+2Nh0IdMKypTNCwd0zBNM",
+	"GTKfKe6wZ5y0vi/FsoubulPcRNr88+zjD/1+65795//2+9/fr9wLr5VPe60eqlsYfUFjmiZ13HFhr3ug",
+	"dWs9UYTGccqUBV6F1SVTxVKbFQDrZ8MXxYWDp3sPHlj8uJa90pLp8MEY9Z5l0q5bWE142X/1Hjz48P81",
+	"/986rRZAWTUzLvJCR3g5/S+yiQJL39AYRSG0pRlqsf9dF0caV4E8rc/Yr8a8b5sffWMIV2II/0ln20x2",
+	"5emrzM1zJ8xWYSsWpa4+iAOC6Ded8JtO+E0nvCOdEI9jtbdH8aGAwnC4p0VORnImXH1XVMo/nI0Ui85e",
+	"Dn795376+L9//f2P9HT277dvnj4+evHm/ZHsvqAv6MlseVhi53Fh/fGVOQrUDw9+rDlm3wTZN83269Zs",
+	"s5O4RMiu4dzFGzd06tqHrubMta6gL86Ni+N6O4k3tw5eWvx0LS0PWQfyaXOJj4WAXGeAo1+vpL8hYfaN",
+	"vX+zU5Zw6opD77L1N3UHKJ0yHY0KtQQD23l1xthFYEsEiTkGO9GPxP2LMBFXlwCuYnLPRPx6kNUWwNs3",
+	"QMgKGmZYcVWB9NO8JA+KNM7n5OjkNXn8sN0JSIfceylFTOf3DXt7RO6dTOGv9ZEnHi3H0yjxazdKN0PI",
+	"q6nm2Ng08GfoGbhx4X4OzIPVIYFLDAZMU1tuBHv7p00ZKW3YJ9s5qRrV20iRvNrLvAZRexxi8Fqy8inV",
+	"DKdXOM67tTVfm4K2Qltd8wE411wsLyjqC1dRVI/rSl4ZSYWJAWhe+dlj5itC4ifLgE8b1SUtk18bgcK6",
+	"EqPqXUTYTq8ABwBToRopryYSjgNUVRHZph22HJCCFMkag69drIYVVyWVqUwDFUV8dmqBT62LRwmtu2nK",
+	"9fzEfNQl/PJfWWUi8QWbZyogNMW1eOEBuk5QdL55fXJKHtguqgojwYarm6dVX6B6GwZEga2IGeUnTKAt",
+	"b4zz0xcn0CgN6YSbT2N9gOsn1Wv8q3n45qhpRpmvBY76c9A4ZzTFxEf813PHoH55d7oAf30ooHGMMjrc",
+	"BRPk3i/vTu+7U/B6wsTRU/JECsEiTSapvOQxgLpSoP6+8FeB6HSqtAqMEIwJVQRqCh7ttYmic2wbAMgp",
+	"2cXHj7p75ue+MHfutx8+Nnf2wKqmepoyc9hshQ18+DtFJtPzhKsRi2E5rctM9AVV8/GY6ZRHhCZDmXI9",
+	"GgeEKzVlaQDt65iIGHS446ldWiA0UKRwxbK1NDK18fkz9H4fSKxUEZoiKqfdAsNbXj57eULGlAtNucCs",
+	"MVAlGg9iGakF7xa6DBB3lYshOafRBUPliwoip9plfCFT8fsG2swtBzfXF35VKjlnesaQ14xb5JX0waGE",
+	"zLFtFMhpdyb1jEcs6IuRnMHPkLaMJTNkYhQb0odUi36D4HZj8+2xhPRCi/maP4muqb6wnSihUQSwQRhV",
+	"X/TFP/5BzJlWffE9sXYy8t8PZv93dnb2P95zutFsNmulg6jJoJsfqEbpIDL/b+67n288IXIwUMzLj5sb",
+	"LnwvfB8GJPyhvdfbaZt/NQHgJLzfIpaxZ0qbcG/gyrzOwvIFUBUwVQzq0KBqYMyogLaPeVUTMnys7fgT",
+	"IX1Kc3t7+sQyhvehP0Y51S3ykkepVNDAFu++YBN9QAaGmsxYYj7k9j3RVGPttsBiJjkVMYvJdFL8ZMJZ",
+	"Rg6d/Xa72e40251TQH7ptdvvYd/29/cfNzvd5k7nFJBgenv7rX3433t4m2EKXiZpZNiS8qEfKpU7RIFo",
+	"EWNuA4dgMCtNOubLZjrm29Jdhbfl10ksoZLGFaaacYQII8GV31mxEkehmOKSCe4WOYSFItR8Hu2g/GEZ",
+	"XSisBKLw1hFVpLsTkO5Oay8g3d3WnmHe3b1MbAMJv+BKq76A/zgSD0GgWcALz+AOW+QNVar4G5x7wwJD",
+	"+0PQF0Ah2REr1QqpIMvigfLgCR2yAxIaVSAEolSOIxsKnmEnJkQhhEoggh4CpCM5oX9MWc8t9/mUJ1CX",
+	"kDIaF46qbaDWF+Gbw9MnP9ttgKoxaK9t2Eo0Ivc+uLZq6xxeaL92v9cX1FVfuTCH7cgGwNG22RRXgZtl",
+	"lDCaKmh4+gxMjZQpOU0jZjatL6gg4bNTOgwPjI0GojRb5KNB86UZaZhhdVo64MqddTygu50uqGx9kbV2",
+	"hSNuFnRAFVaHwdJgsGSOUMxU98UbW2ZGbMdyEFtjxZJLlskocvjmCDSIe2EmvsP7geO4eFdfoBguEPh3",
+	"7r16nsvge+HhVI9kahOTeuQnEGKGwVm7vS8YN4TUI7vtDglLnfDDFnlGjR03YZhya5YeUL2NwM2aqblS",
+	"3L4QjMUqIDapD2R4+KmZ3xkeZCyVa/PNHRJmvfbNQcjuNFqQhHorOSapTJgi9/x+rE7cGbUK2rqiAIdf",
+	"oJXrfWL+CXZFX1grOsiL4LCbrGvBesHmhudbkeg6v1X118Vq1mKD3YO811z27Mz6qFI25IYssLDHAV9A",
+	"17igLyra3GaDK7anaxHwekEZ4DmbSyBTarvUWVBZTaCRPrm32969DxxPcTFMGJxbPDCCJIYntQz7Lupl",
+	"tkKtL4DnWnq3nh3iUQU2zzMG4phGIy7Yd9DBliRSTvA8OY9HwgwPBKsfDkos/XpfQx6g8ynpjswxg3TY",
+	"vsDjC1pyaB175vQeeW3UzcGwJbF9ce9DnNKBbnKmB03DYIxmXW66jjc3249yHmQsNp0aDSttmWeBC8Uy",
+	"ejDS4+TBJu8EftUB2LS9PTJJjbp3njAfzlcOyFxOUxKNpNGpyDlTGtw/TI3I27dHT7POOYbGzBJhNgVA",
+	"B6L2nzF/V4VdFAmGhOiQgqVqvqeNHa/wVBplxby/u4uSqmcdqObtYGBgoipQkxVY3IoMy2egbLQvECUO",
+	"mCJNVAZPZIiuE5gTHZDd7n5A9j59gjfaodp3WYkCReMwzRwtwNq/GvQbo4I5MPjauebM2QrH3W6XhNVd",
+	"+A3nGfGEeRWwXBGleZIQoyWlRuEy49/vi7C6X3/YIr8ae0IOSMwh0VhYCN9UWY1rzJjOdYAx1xkx4312",
+	"keEXe06ycwaQJUZigHRSFmk+Wz7aF1gf0SLhMdUMXm+1iezv5huZ8Gge1hyJlGqWwH1IuKrZaV/hNFS9",
+	"7v79vpDCTdEq9wwCzyjDEzbQB46FgRDo7pPQvKoJ72JxaDtxhoYfzJuHA81S4H+uzDpfkzTll7bs2voS",
+	"ZjKF9iFGCzYi2lBVXzgZbqhZRFaQ7hnpMxX0knJwl4Rm0Z3ZivoVqkNZJNzokHzM3A4/S1OZZjvMzF+o",
+	"ANkGH0aeTI12bLYDzNfdvUfraEDmvvv3rUcqNAZniNRqhon94I2FaSWUwDZMOVLBeWr0gwMS/vezU5J1",
+	"GwmNXZtQDpogG4Ozvi+ss88dsvOUUaPwmv2jCbxXBf6ZcZHrNEYO4damZ4RZQXkAjnAfuA7Kd/PDzv2A",
+	"mL0mdq/Jvd3u/n1D98lApmN8qn3faLupFEMyZjGnWdxA8T+ZueFhQHY7htF09u4HRI3oxPzc7fZFCGXh",
+	"IKWaA8oTaO2CalOSkEuHDaAcJZjHwRPNHY6w0vAqMwRnEy9IVqsnLPzuxglNSLKrfVF4rHQbF9gtmLgX",
+	"cq0N87+32zYLM0M/rnNEggLi0J7sLXY01ihyv7rBl37GLsfm362+OAQu7ViXZyN4EoZarIRWxXnJnwH1",
+	"I0u2QeXZAd/7jgH3WsPnzm0+O4isA/P6vghtn5qmQ2Lwx0WdVm6elin8xyzZiF4ag9awBxqzHrRr6otz",
+	"NpAYjwFcfm4/VDJdjJAtiCHD/sVAtix6SkgGMknkTJEPJ2z8G0vz86vY+JLBub3fAxrjqBX9W6bEPp0v",
+	"ixGm1Gjt1Bj26HTBK4LNUJKhdxK7W9l1MlLQnC9l5toXZvyuHzWKEtDmzCMAVgK3kWEqZz0olEFfIXDe",
+	"uZw64WsWFk4+MmQtyVCaf4xpav1uYcwmKUMTANGOHehODnXyuA1dUNw621MWfmrmzzapE1CfmmoqFNPh",
+	"QaaBC6NE8sw8ViSiaTrvi/CpfR4W3/LNR7t7a/HNR7t79+8HJDzBrzm++3hvf3ed58199++j5ULCF1xc",
+	"hGZ5ZthVpy/A0yOUZtRWICU8YkIxz+V3ODH6f7MLwD7o6PO/S+EyfNM+qx68OHry7NXJM3gGvO4aXP7g",
+	"ODx8c9TwUIYsZNDnoCEnTNAJb/QaO612awfrYEfgm878yuaPYVVaEvolzKEEBynkKBid7hL98EZFwUop",
+	"I1wMhcgWOXV3e1ZrprGZowqGgpHPcMJyS65HQvMc9KQOcdkye/IobvQahoYPwTMNKN+ZR6PR+1Dt/M9v",
+	"eQBaT+NzsPJGlwDxMWikTE2kWXmzMN122/lumdAWyyOxhs6Df9tEOww3rAYiNJOA/BJwDNdnmJgFaZlt",
+	"3MXPV701G+aDl0444hOd1U+8LYpifG5n9XPPnazGJx6ufuKV1IeRMctdEGa321391JGFb4H791fffyrl",
+	"Syrmx1bxM8/trbNybwX7NAGIRnxkZ62lcwIOgz/T8Zimc3tqnIMG4Dvp0NBo4xBiI42PQcN3dWBarG3F",
+	"jn0OKk7iSzRuwZzBGKhDCnMHzjoLCISTUFRZtRqFCAJzsUSxntG8kzmhZETVCF0brvNki4To8Qjh0CJm",
+	"kd8kn9AEDBDUOc13Iyr6aILNuMIeiGQ6KUQZ8m5EB1bjd/27EnC6AX/Pl0TVcAZoQF/JGjAQhudqY97g",
+	"uQsg6vURQ4BM6Z9kPF/j1NvwK/AJmzrU+6sBktbj+IvZRWb6jV7DriwEkSSk3nyoarz/EXjFJhzGFml8",
+	"LgY1bZ5Kibt1rj5PP4+80W13HzY7nWZ35xSCJb12u4XYM++LSXo9EFEF1OqemCZJEZoE4Rlr32ce6gTm",
+	"IDV6jTEbq7PO2S9/tN9f/LMzao+7yeMnbfHHxZsduZc+Uvu6M9253Js9+rQ/7/y5c7j3U8PiLhvbDz6H",
+	"A6jfOJSA3q23s5Vxlbx4SWNj67+QThey6GrOb2Bdl+gkbDUCGwCGXXQP1Q3C3voguw++/2ULo93VTyDU",
+	"y0vDXTCDYUsR1l5DJP3K5kfircIHOjtrybAXNB3aB/bWWTc1nRjaZPFLYwZ70rXmQFtT/4fN1JY3tkVq",
+	"BQ1WmNM9QhNl20s6J3qapwuVpAtIAjDejDhAfJmvSui/xA6jTu6vLfaRIZh3Zer4g794/LlWJ3eGHphR",
+	"zllmRLfLtLpg80016yHTmezcQuv94uXCF87cq07UKZbYAMv+O7DcX9n86vz2b2syHDMae9zjOyeuN7ce",
+	"NtJ8jWx62vj8cYH7PMBDAAd6qzfW2THPII0DI1DaxpO4CwPYbJ8WOTZf951xWdq5Q8Hc1EDA+VyngXCj",
+	"voEqjnCMfKlFjjJtLsttMPbdNz6xvV72N2YshmiurJhkQq6poOU7SvqqA/4T1DbheYae4tZNHU3TlInI",
+	"hqA4pvtC3zkaYa4AhJTP5xCAgcjCNGGqL+QgT4PNZW2Ifg8vC9vcl6Vvh5ARq/J4AsZChE0zgJEFoD1B",
+	"TMNL4YqlGZzNegM2E5qBYMaSgDTUvb3dPXJ8/PbFM/PR58fP/knuPT08evF7QN49e/bri9+Novvy9avT",
+	"n1/8fj8gR69Onx3/dvgiIJhC0xdPXr99dWpuevvq9OhFQH76/enh7+Sey+2RacwFTWw2mSLd07fm5mbn",
+	"+TGq09m7++Kn3+EPfN6/Bn6Xd7+enHrdUtpt22yfC0i6njOa+lE7WGyI+UkByjrASPtdmnBBvNbyYc82",
+	"h4eUFQWbh9+wMJEHJFQXfBKShNFL8/NU21adiHXFMb5vd8hrQA+5CYkUQ8hREMzFhFvkGUd0bIoJvdbL",
+	"BTkimEFlIZjlAGkKqgUWBMai5rbEs3SCVH9VwbHa/XxodN0ruqBmjF0k84IK7unQnSogxZ120PB2tdHD",
+	"zv5FPKxO0DBHodFrGJr/EWn9AIj5x4cHQMQ/nr4tArp6fTW6px2bOPpDu9Nrtxsb6Mm4/tftz9rk2z8h",
+	"TlyFXMYrKzwwtt7eIgB6Hphnp3S4yvsC93wO/r7emltzU1hybgqpmxBzDwOHtFf8zRd5ej5h3lUowkil",
+	"HHu/ta6srNzaEiAVNjMGbuOxwLSx7R44FapkbhaCPZ9qZN9UWKHBxyzDLGy6VIU8SzbhF9BE4D/MB4bI",
+	"jYYbNrloTqjS4Vfm1jLMLdPfIB3Ta6KWq5JWPi6qkhX+kRqVcgOvF7WsFDuWaeUPSuV94gJsA2t1PMRo",
+	"tonKHPO8/cIEQ6I2matHxhITbSIqIpaA+gFfNh+DSiunI6gVisUyl1umVNyYMWm/UONeuqI8+ltEAnCF",
+	"vnmmVnimLK1sfOK3c0vhuz3PVCWveICHc3Mflff6OjfVE3i1sqWrWMmAWfWEjtBXF2MVP1bgYda+kanc",
+	"EHqQd+WTAzBvMpMqSYIK63d78wQGemvmydEAyl9uy5KhSTGS4BCtMrPEvhpoFvPvzDH2HzEbcVZuu7Mb",
+	"LHvVplYJkuFaVsltsHYcT2JMkpzLlzyFf2+Wf9u6tG85/P/s/W132za2Pwx/FSyvc6/EU0qRHaep5XWv",
+	"83eTtMlMm2QS9/T8W+WYsAhZOKYADQFZ0bT9Zte764tdC3tvgKREWg+W7djhvJjGkkgCILAff/u3ncVX",
+	"FFgFvwHiM3HFhox93APoAShfD2LH28y3lZ5eQYt9tDy9m2T2A9SueFaDfoXtg6hqYxG4cQNGthsZqa0b",
+	"UZ4/60uxHdUJwUioE6lXnV0AEFANkGccSRD4nfBZxLB1XA5/z3rKee95wDkEm32s2o8MBShOwkNYpcLr",
+	"4HmPDJvy2cbKO3/SQ1XgKacekkEfV0YZ84DhqR6cAr3Ozl6n+7QD+1iJz/Yln62k1s1QDqy7g9np7q2t",
+	"yj/kB+NO1Hl9kNGdqXqFXmjCXhX7btT9jan7a+l6cA6Crq+KRFbGGrdgE3wp0caFiGFE060OIR5Vlg+F",
+	"wGJjvdwy5k1fituwXQIh4RVFKvPd6qhaZVE3JzITbs/NlhWahPudEOvonG6er9pIZ/RgsHf6XLHHsVMb",
+	"8S5FEt2pfxwDlVq8m/NZVXAyAk8TNHTOaZqkOcUjsVPUafPsjSvo9S+sFKa0zKvUxCy86aZA5j4WyCy8",
+	"xoK0+KD1iPip4JtFsVE+xfV1M8cJ4s2Il/RSGmm7bKinCC2QFmkjEARxNsE+uxx5fqTFBAJR1vVUgQkL",
+	"BJ3WI6TB6fcnYykSZrWGyhjsei8tmWUiE232Fgqx3c+RNRSpCPQEqD94lgDvLZROOv+o33ereZX0Wl4M",
+	"UzpZd1sVYy6kejEUSBEajHhc71OAmeRYhL1OtNPXqZ5kbnT74nkCTJjVoAUSjh8vACPoHuD8BZGYU/d2",
+	"vDwtd+mCLVZs3roeYre0rDdZYrPuotE3WGebf1W9nGuAsou9QH//VPcmCCGSqyla+9XekPs3PWHv0/IX",
+	"VmZRv3L8m7/bKkV0nCQrYT2UmFZX3DR4j9t0P1ZyqLrwxoBsgcrkPa0ciHFntonP0CX3ZkOxTkOc8Auh",
+	"Gv9kO3bGcQKg+nlLY0ND4yrnJIAXEpGKqsaaL+FzZ4rAPgsULMipMTEiOfJMMkRQkwiQo+6sbWYG4FCu",
+	"bQb4gOGiF3BQN80HUrLi1ut2sOivuSm8J7NBNOPBnmHcUVXHOCeeKy7dtc52tAL4yCmH+aFsFGWAorv5",
+	"w3nN6rvGZPzyTMaTYcWG+apBV9sRrA++GHBLdstmGKy5je0TvmALLMKlPEfWUHjaKWLiClXej+fJfneJ",
+	"qVQaz3Z6IcTYYDGIlxch1uJDM5KY6/AKJ5A3M45QFmzXOFolOAIL0IIF+KYyYarV+VzGdFF2HjzbXEK9",
+	"xwHfbnZzBSn5gnI5LC98bjBLN+ESX1HZgOillXxmgP8HP1laogu+XQ+5yffdMloJWRVv2qVeI9VnAtgf",
+	"awGSQjW5B/y/GGptBGH4VaKnXacxfEMADP6Ubglb+m9/g9v+7W/YZ0GaxV4BR3CXQaZHxF5odRyxM22H",
+	"9TeVyikO0bd/+1tPMbx6sQEC3IiXOhVcSjFlYAQDKAqeTZzsnlIxr9UD8pW0PAAaOv0ICzmDmU4TKNyB",
+	"KZ5lekqpd2Op3hYWEJuyYA0FMd5yQysRwTLQeoRy3E2rJOYysUuzsMcbtnYo9VAKFYt7O9WpWGhuuKr+",
+	"fYn5gWh+qD8QTy702gidw2B92+yYxd/EfrzUUWQ0MTbnQjUs/v/tfx/XjTxv0lEzB/eyVp5DaES6bBpY",
+	"MZzP5IgBAgyZl3GD1Iz4u6Ujtnob44U8/eLBAIZzdxjmO7JVvv9QTbvygF6uNxZ/SlcYTKFCd93RLLNu",
+	"kbJ95x5jCtbEEzRQgvsJJUCgL1cM1OslT5FqjI7GI1MXIiypllVLma6gveABgBx4zgbFkRA5fYGc07D9",
+	"zh6iD9ylPeX5nyPwgc/SWUT8nXkPmaFzgIUAUPRUpqlTCuhkQ9MtZwwhsLDQyaBosDnZmCC24MRDn4Ny",
+	"JML2Uqs+aBmF3dbQskGLC3qM4GU9NZhAk7XH0FqhXPK6e1S0PDCXZoAKvacqKrLp57R+hV9XuCa7xHQO",
+	"7KhnGkiD4MeHi9BCd9/ZGPEVCAAHkCasXITPQQZ2drWPNO8K7UZz/QkfY3OIhZvUgxyRrWMgbe217nE8",
+	"TfVUlIdgJhJOuV812H/0YiiUAsvwyMwxxOMa6Yk1MhEt+q4F39FwpILmjLAr9WAAILZUG3zL7mL3VUsP",
+	"BnNvTBrke6Wp0Gsgevn5zVD8cbA/53/sZgsno/BTWIHwO2w/rGbMrweY+/hLpVvwY3dxvNvuqVAgNVc3",
+	"rHQLWWPc7EPnnulQA+8IkdgOhcx8c4eTcBScYQ6J4lQKaHqjZuw8I/jhse+CEmrmGZXMF7ozIP1J3tIN",
+	"WnoF1GxoKKQEB3wlDAZIt90PeWpFprjbS4Y8GmC9Ce8e6F1AzMCuAH9owPo6TQU/n4icoqIURAebf8ac",
+	"hY8PpPFh1z7PFkOSzPcVy60XZrU+8pILgnt5T7DYvbpMJiKG9j8stGzCzhKMI0+QVmw8ycbaeN54zrBw",
+	"z7f66qkLMbZdOHqMdjOuYXG3R7kIhvfpJCiVjJS6H0YlikrqPeI5FgMpzYBnjBow+QWmCblRnPb5OGZw",
+	"Vs3GlSHuRselSvv7QDwz5OngNWSNqh/nf1u00AKAaoN45k2CrzaZy2azuBanTLEFegM0ut/EMoumBURe",
+	"hzpN7oJqpngacCbvUN2WshNF1YMBmRLVlG/lWQ5O7BVc/WqyqL2TzmH3Kf7GCaW8ZuyPmnvmv7/ynvRc",
+	"eIOWy5QStB7amzozf0YKomQ1e1J90P0+qEgGfxksZvUELWcwQtAyl4r5KUDPaghQ9N3wnsz5JiR+YQF3",
+	"Ont/P/ztxbP/6vw3zspOoHP5Yd7946RkeHnytLz9cGjr9KRsiK2T5F5l40NiK6kp6VnDFI42sn7dVeGc",
+	"TAx8dgSNHTE0WrKk5uylCLsJVdjBUcHGzSfmjc6o4L2Ez+YMUzjAJQP0C2dBKoFJ3Cl6o95zdHjzhKQ/",
+	"OHOtfSFASa5hHvWj3N31dvz+fnnHLzig0JCrateXXFFQ0DlN0w/A0lQ9txc6y0QfO1LtFxuCpdJYbPEG",
+	"jdzQWzC+66LvW4UtpHaiHfwRSMa+TtzYRlLJ0WS0U5BAPrSbd0165kw+DeEMeN0LSWBn0tENB9iTvep+",
+	"SMEJyRjfprrQo/qxb5W9G+Vkk4vSkuj6ygMqiFgnn7f7ev0qBpEKfSAxeE/tt6re9QIB17aEXAWz1+Pa",
+	"PnGLnF89NcWwTz4zadhUpOARjkQChGpWazg3XkLcM44wVUMNtk6MrSYfuAY12Bw6r4oCDDEF1+DtupZj",
+	"5mPqn66N9btbD+VkS87HgwC0FdaqwbWtg2u7bix+U0hbFbfYNVnF5u++jFpsHkVBUaY6VhSKfjmVn/QU",
+	"BsGi0FwLO2gVY4gQ/8NAXZv9kOkRxCSRJSXIQQiqlvvWdw5ZLHF3tYBlRUL4IaJ8QB6wREJvSzfDZrOU",
+	"G7AT48ugR3xGjTGZtCVwl7F8Zq7Je3a7IbJb5k4h3+LYXMzZqNugLitG0e6Ev2yJepkjMSuelK8JFXiL",
+	"amfj2BBJi5MgLMrNf1BMnHpbn06uM87nQjClYIth4XdHoQNunysvTJxwucqtfLLnBfnaEZW32rKxNkae",
+	"pUGaloVdle+xKDO35XxUSGNoyk+MEmciXyrkznKqoDzgdoOXvEt2t5t2jZ5Acr4l1c1ZLSflnO1QZKLL",
+	"4mCsYKArmCsxOxN97SyFmHADp1JVgACBjuFKNe+ufqPuhZ6/G0X5UivR6MgvUUfekORXS9VTu6kfLWLW",
+	"Rf+ikP6XanUBXBRPtaJXO0PIipsVvTASd571pci6zkM7hf7PwpiirKWxJBuJWrq4kbWNrG1kbSNrN5G1",
+	"JEJgnUDgbFvWgn15O1au4TLBGBZgYAFo6+Rs2ewtyF5v+24e08JbNAK4EcCNAG4E8EYCGCTILUQchtJY",
+	"nc2WVGpiISbS9FYgFiOm0wTQzAhPLrQ0xzJ/LCeTtt0rhgAMhrmQtIT9/Ornj9j/nDMaFRvyS4FN5LeS",
+	"5X1Nk712yhYLBErxUWnFCEU70tkT+Hcncn/rDCv1lGWJMPDhGtwrV/R6BGJqH/2kfujaOTH47/muj5Rw",
+	"8N3QgXfF/7kcaxftWJ3Hf4Py3PlrQ95F/zpqstK0CR4GB1WTWV45swyCY8jHY6GAivXLTzVDS9zbsWah",
+	"gsUTZp0Jqc6ZEcIJxEKAFoK4VaGFnordDU7pBqdwg1N3g5AYxiy0r2TZIP4Ai9HYvo3t29i+je27gQ54",
+	"qy0B8XlJ6m03BEE1grcjtBOJRYWLYYe6bJvSp254Xir31JxYZm8hYwyGc17IW1FLtL78VvrjUE8bAd4I",
+	"8EaANwJ8UwHOfRX2dsX2dTrerSq5se3dWrDO+dZ1oVld6DWhM+Iq0Bkz4lJkPCVxbURU0byOOBDa7I2l",
+	"kmtpTU/JJPTKJvfYtwzzdBQFIKi0CM4k2TTlBkvKdZrkJBVucxPpxJTPijpFiSnA8D2TRZu9UwXG63zy",
+	"0vkVBaUGNTMRdDCbGFGiCcgvKi5XYZbAQeFJIm0hhHQlU+TaffoeNOA00AGATAzn8lePPPbfRoVyqTzW",
+	"tO+OXuj3VyBhV1CDjyVhxWvrAkd7e6Wyo81iRHfXyW+JFVBo5Pe1mgF3QnV5dWF2ZZ+9e21+gMaAkFj8",
+	"/t3HE1ZSinFgHwqFaVg7YKDBHlFdLC+dvR+d927tNVSUCS4WA7bvY4+/G88nwRrdGnwVdnbO3zIXBQ3e",
+	"dDEUuoFHDHNqHOLGIW4c4sYh3kD0foTg3A1hqSYq0Tcob5GQj/cvkECYG1uAAeC7Jv498tNGPBFItZwT",
+	"9PbUOBNAd5vw2RH6h8Qyhtwq5HVK22bHvgoGdrQn9/U+KF7bU7UOc8TEZ3degu844gQjOBPnEwWBU6hB",
+	"KkAPeqrYLN6TALqFVZskwNyFjbZotEWjLbz/EmHv1KJ/UjzOEfg3PbXcwfFbBD2bzbyWB6tmflGJzqX0",
+	"SF+Ka2maSSLtEljY1McCM2QESHwn94gpMQ2AsC6bDnWEEhc2AmoMCHtSeitIUB/O5DZ0hQdZYTMuU/fy",
+	"AReStDRQbuMTpRKJu9eQm6EwRyweiZHpKZgBuxSZHMxiNpAqgV0EUUeuZqgGZFBc4BC7oWfCrR0EeDMB",
+	"NLpuEO8GPcUVExk3IsmZMZ2Wo6Y5eR0nLceMjXQmjgL4OBNIwWn0CLRMu6c+CJ64YdjiFKU1Ih0w9zKs",
+	"UCzRU1UR8nSzW0K4737ySlno2L5K23Ncdq36IlPmNgnM68YCQ+jzNBUZS2S5w/rOhZh165j9zeTsfwWQ",
+	"C+UDGfHPP0FUfqe73+lEOyOp/N97AJWzInO3+p/f/6fXm3Q6nU4L/rv3A/zn+Q+f/ua+MTVf1l/1H3md",
+	"sbEZCPSaScN8C2fhbAah/sKrLS/BubDvcdVr1iFcWbcS3165EMet33jr353WYbv16ZuVplHKS7u9jAz+",
+	"d97e4PuVx7R/Yw0M7hX3vpMdq7DuC5QvDeH+fYRaAloE1CQon6K9AOq/IhIY1A6ZCXh7mUq7DETurT/K",
+	"6/X1JE0KbOte3CPXTVRuCETxvZ4KLYEy673M80zC1YhfrDQip/AsZwIEDgpPqz7lgZkfWXXa7Ncy5TS1",
+	"AhhEnjbdROVmH1Nph3AzmYX+du6OQ50mxs1T2SPP+5N3DcYeQNynhZUInOc95T4D7lKr3QqBsctewhog",
+	"kbmznt2IPVU+ZAmcq0sWCK3pQGc4S/fYaA5OP9fxiJ3pSU79k1k3S2dGGssO953j7mwvnlVAiop7YIlF",
+	"UtwtSyySk6EwPrBrmLP3jkLmnDsrSrjLLZp+fT0acVOS6L/vRfuf3N/jFOgVBzw1Yp0+MIToX27BRE6h",
+	"vsFf75Fl4f8MKpNnGXfO/I6xs9SzPe4sKir/ln0HmTKTO6xDm73gBtkgeb8PWzDRnl7RinLrm1Lz1Bpj",
+	"qfSIOkth7yqbqdf7uIp18AOw+5ccfz9Pd20XrB1f6RD5wxSFXeBbPtCpWsUqdfe9vkn6imepFJ4W9Rb7",
+	"OpXz3VswhCAYaapstK33eNr62N32MZqlWp0fuVOfiAGfpLDY7jNP5g8y1vCZabMPNIQAmY9pP5SnBk2M",
+	"qwTDfNHNys3C6MKfPcvr4mROSHV1Sdw6uW6cPkpTp2j6F6gRfRSVUUsLNpqkVo5TDMBqNgI/Ex9TPg/P",
+	"ak67FePK+dBq4pVCTUY73d+fRXudaO9ZtN+JnnaibzufIs9S292RykI76RH/DDy43pfAP54FcSCVFeci",
+	"q1qDn4TTSO69oGFQaFdTaD9R6PIwT1V5d021bslaL+J6tBKlkjMQEfVCJRSkrcLkvibr+qdoR4nP9rSP",
+	"k6MSstAn0EnMSabH4slvk0z2h1A6VidB1gAGfUz1Sk4JtnhxW+q+VI/dWoh2zV4GAHxYbIrQblyqRZfq",
+	"B0ksnrj1it5U0e6tcKrmDehF3+qJO27LqJOBJdl5En2eplGOjoAobD4ycNt5f0hmFfgO9FFPlY3BiE3G",
+	"zgk57JAHMBQ8gXhu6PiEN0ekha//xa+Vtli44DQZJ9oFA+HpwIMam1Tb2D3eiRBqJQ7GHcBWsVuRQRIH",
+	"yBH8+Mp5d4WVia/jkLwVn71TkorGI2k8knvqkZTMYUqh3mm81WljTN1Bor8gbpgufDTXp6w0avx5zTjH",
+	"gEGuMF7zy8iEzT+Y21WfVtwejcfReBw373Fs3z2ocwCcxp3D/G/LLVg4Y2Vh7yZZ7yOs4QeU1HadQ3Cy",
+	"aPk07kDjDtyuO7Dc/L62m+A75bcGQiRmhSQM/A5yy4B2uMT0i0qY+DwG1QX9SKHpJ89bj+qpt/VOhkJm",
+	"PUUdDIUB49cZexfK/cgDHxbtcnjw1Qb5C5rMDzCXdaFzX1QKtTiVlYIWbspNHvU+Ni73RxDfYeFEvyh/",
+	"sXim8yNR35P8ZwDhOi+FeoZOVCIyslt4/nCoceAj9vjdxKZaX0TsR63PUxGx4/E4FbuASzKM+6LURyZc",
+	"i1VGUCcUzIIYXHJswjvUaQ7nhea50k+tp6D92LNnB892nf+uoUWTEwXlRqf4cJmz1+R9TPqZSNy25GnE",
+	"JsrKFJqeQyUrCifoH+5kk+kSBlCWuq9TAhdRhiKFklqqPkWgWE8NuRm6U4aXX4ixhapTtHEBXGj0SECL",
+	"Y+mrTSMPVwsltsHtA9TwlM+OGKSkIeQB4Q2q15q12bF3ePpcsRG/8IKXWBqcqAyvDgRrjby8gmgS+uYW",
+	"5cy1wcbX63QynLdByzYmmcjv3c/cMrzM2uw1TxK+VoO34nxvsnPw4mxwvZPTFcjb/E/PZgWk2pzFjTsa",
+	"7obxc/oi5caeTgw9iFjd6pfOTRSOSeHnkyzd6eamgXkyEiPT5+np3unf/9X57eKfe8POaD/97kVH/evi",
+	"/VP9LHtuDu3e5Onls+nzz4ezvX8/PX72fVv2zfXeTFJZOssTsaQlssRW4jpLIhZPsjRGzAQdHT+tOaD4",
+	"g+1+fPUVGJ/bFlb86qv+IWZv1C+m6SyyrapMpxZ42X5Y33wowLbLzsAaDRd9d3xg4NQDSCO4e6xtxZ8L",
+	"O6eRrhnXuL9yeEPRWRfMQIH4MPgwi/NtCDGXtFosy4dHXjVew89Yy0YsvqvAglkhaJ7g/l+/GnHhAXWe",
+	"0CsFkEn3SN+oF3KeiAodZ7ovjMGcjTcmfP3QQecAK1CUnjKNtReXAJ50LgGWJPpKDsKIUjaywsMa+poX",
+	"hFFFvtDwQojx+mY8Ltv2zfhbiGtUiaoPKAWde+V36lx5XyPArm17PWCJ53bPjdhE5skfVl8ItaJFxL20",
+	"DSMphj1YiHpE7OdXJ6/fvey+/+X7n958fL1L1a0ogIBkC5yWEOQ4AuPKM4pNM63Oo8VQR8JCeCNv6noA",
+	"sQjEdFPoI/RWN5zK6UACHeeRWxCXCEafo4ckKD7C6QnN+pSgHh4hqhM+w4fSD/a+82AQYnWPSsXe/j7P",
+	"S7fxXWW/7eBlEaA5AF2+72y1o/ALCrE8Crh7vCG3RBUWOoqWJ2IsnwGoXyL49uPJ8ckvH7svjt++ePXT",
+	"T69exm0W//LmZUyUaL61LsZ24o+v/vnLq7cvXsUsk0bQBgCt0lN5vXsZKACv2U0Not8+d2gi98cFVBvq",
+	"ATV8ovqCqc4S01N6wMZCj5E7QSKg/qOg6cevTvh5jCX3bh5vBq23WokWVHjHVBBggcINqgionMFpJCqY",
+	"ZI+fdg52l5jmK2BdsI50XCAWpfMADjkheJyqjduyb+awwpvHGyitOuZ2WMQTXwh1JaT4+tV9dQVuS4vv",
+	"3fuhAvzleteKzzZIpLLSLUzhGXowncUBVXoGeRhXKvbLyQ+t7+ZCIy94fyhaL7SymU6XxUfgx/63f0Ur",
+	"FeC/wBmGMvynqEPrh+qDPkEUkgyh9Ptdj38T+6Rxe65pBIj+JIM6st8/FU2C48L+HkA8vWyOr5VwGU/O",
+	"UtknwwDt/SUpU+8V+GoP5/hnidN8HjtC7VGwTtkQUfMowiwvOinYIKWnIBfcZsfmIs+DMERRIyrK3arA",
+	"UOKeeCbOpVJAbuIcDBYXoNdxT50JIxOBAZyZnhADC1FBg42ASo7TM4O/082L4Qw2FsC0TALkcdipGRCb",
+	"dirdHIZ6CrkOAAAZkV2CqeTsLA8cgmb1qKaPPU8MH48Fz0xPgbJ0q0GuQF+PRtJakVD9HdybzIXcQLIs",
+	"EWMB2lQ5h0ymgsUjnYkYWO5ADcDU0IUjrxB06iu3/DQK7Hefh5XbDOgwY6n66SQR/3/8NIa1SY1mfZ5l",
+	"khi3iz4MmHOQCnJLzc1FlE+cQzmfcwsxz0SuZ9ncO9dKQI7If+DWXA96aqYnmbu6P2RnM+cnRWEQULLH",
+	"Pmo2peyahYwg/JYG5zbnJCP6hIHOzoUlMlVM5oMjmwl6/JBwawT08t5Zm70bwE7NwqbXWJZOxgAFvRAp",
+	"7J9MMcPHQLvAMmG5VPGu7yeBQ/X7CThmaWNztHx+DcIfz4+vYoSFLGzMbgCexFQ76f+mYGTUU0XoShyx",
+	"2Ai3flTj6CxgvLSqe1DEYiv7FyK/+78mYiLyW0+5tKk09lQom83Cr/zH4S5ov7p/ZTrUVxaed+o0Ol7e",
+	"U3EiM+F+PwvXT7H69BSqT3FYI3GqBwO6FRWh+pl4YUgB2ZB1RL/D2YkV+cYIN7keoNSAlh1uDxwB535m",
+	"lcjClxDaSASxUrTdC8NNCGnSiUpYKi9EIB92r84/1r+fR7RLDXkmXt4Vuj8VdiMSihirM98InYM5PBl7",
+	"aiZAoReN0iPwiFRB5LmhVPA4RsHNwP1oNUsAq261rzZ2YmQxhkPnYQl4hfTJjcNWqtkjwpklXuncC/Gp",
+	"tCqEOghCJ4ScI+cONyizCwQvLR5NtwBlU7/YCMzv1To6CmDlMBvScvDWv08/ffM4on/srkasEZNo7+b1",
+	"ELQbQUsbkV7O4Vh3Qni1ag6kMUpz8FBjurACWfzphnuO2TlMZkUmhEq1do4HyW/fJr+82HGeBLQZDqUI",
+	"5cQIvq3yG97xH/sf+WKCgl9MI3Vzdoo63L1UMZYPY50sCezwqwCf7hn+IDRYqvuGmNRpqqdF9qeSaU+f",
+	"LNr0ReFMlj0xNayAhvQ/RWlHFAmWCZUIH9+namjgpBCKKPgrMqNzurhOS/ixLQnB5FB1WJDSgMp123de",
+	"+3GvYJm4/KsgMv3WaATJvQRl5udsPjpQJUOKZ7cei+l2jyg6T86J9kA/8nXENPCyBJwiBLMfH3QO0Z5v",
+	"OXt+t91TP8pLwexU+8OM+EFOmHFw29H1QghmwmcBBAWPj9iZtsOeIqskoZxlgDASwR31AVHoUUmDXreB",
+	"kAMPkfYKiUZruByEiD+8W/xhf5hJY0fclMvk3VKeJtwGcbi339p/tkMAj/kvvs0F4otwv3VsFFyJbSMT",
+	"N3h4ZXb2OIFdEvPBAE7baZkpKS0TOxY3UU7JtDFBa/QgMXoN2u6+tNV2wrsYasjF34pKoiQOy6ZmwNqh",
+	"U7WoOl7C5yWjcyOBi/ffWOAOalNVB3VjfiiYM1yy6+ddGsJhOE7vxkKVwsjnXKrNDlK0Ah4DiC1qz81S",
+	"1+tc2PzMXDMWU21orAFLna+2BcPjZP9pwUErlUzklkhVHa67+qB09WScrDaU9Q2b2hw0vZqvmrx9ayLm",
+	"wSNaw1HcyDdbD16KzwrQ1UT36wNDx+j9Iy5qiEVskKxUNuN9dMkM5CPJTzGFRG2mp0ZkUFiWap7keS/4",
+	"iUiNgIKydpVweqkB/LIKfGRoR2ktdGRvLeSIm+zG2v1B7ewrAAhuoaSywm0A568nuj9x/pJnp/Fb+OPM",
+	"WDFaAjogfNuSyKQvNDybQerahxwBWWgEz/pDlu9wpniW6SnmaaWxPWX1ORDdd0MFN9JTjpztB1xMeUZY",
+	"XoqKhNdcYrIumEnkQMtimd97CEPI2k3SFGeG5FNczQAeR5C4tfiElK6liYH/bJJtWpE+6CQUx84x2dxb",
+	"QiTIJCYFquE+V+xxbLOJiHcZVrO6eTyOIasT7+Z0w6VJIT6vMoFmTvEclaZBAzvTOhVc3b+wMh6EVaLK",
+	"tLhNUPk+8nkkQd55oe8l4KLUL4vQ+pjycQJVLZ6Nzx+6EjU64KYmKhXGsDicICidhXN4lQBfFrt96XlI",
+	"7jB0CzK85uX439EZw+DmW3fB6s5L8dKbKRdfYwYbjf2qYO5VpdS+lbevHmxCt03o9v4J3+MkCSJyTeFb",
+	"iNWS9F45VMs9vDJ0vUeU6sS4YxcIPrBcSM2K1SFRT/VDpQpgMH2KLip0iiIADmUGh9y0SumY3aOeMsKW",
+	"JL7VKPEhYyh4spnkxwdvKvm/3hjybZItvOam1LatCT0HcYB7KnduA5a+uF4biYlVI9Ghuo706iYONEZ9",
+	"8AReMyJ9F9bHSajW+7qDvtuSCQ895ruR9t4s5It39lwCoKwWoTwEl3YG8kiMztzxLkfF2OO/f3z3lo1E",
+	"dg5t5/vDXQzpFIQBdZGCGFBVsXtBd3dRccfMWD2ewwlx21POx+tSVW0ByZ63eaKeydKHB5mZ9PvAGsiK",
+	"iqKneOqWbeb9R2P5bDMzAfNIWzETVvEMYaVbsNLfVEk5KFSAmEwem6X6ktJy7kQFkHQINyEO+a91Rd97",
+	"nMQqPuO2w0lVUvdFsS1qJb1CI4tvO8XfOHjXx+ZQteBWfbwnHmu5Ag48GHSBd4AA4eaG8eAnciTeQclM",
+	"Awe//bg9rf4qgfsAk2082a8GRM4X5cKtYBbKBmxl2uCtxhAVdtTP+xiIOTh62TRaBKGzH+Wl6Klrg9BD",
+	"gCsv662EoUdlHLr7qgaNHDGjQQr3VCDnBTJdfSmYtN1itbydgywXJSO0d/dMOtIEJhs3APY4p2jfizqd",
+	"zq5vB0sV8OVMjDPOp9yXslZL+2X5llqBf5sJF5iJ0iQq8zirYvk3BSu6uj3E3nNUId909rqdDkQxODxr",
+	"R6apEsZc0TZi72npWnf2pkJclIfzq99wJZN+EdHfed7qVCL63ReHxYFd8mJ2Yi0dcTeQ/tLDG0h/Q7vb",
+	"OBvXVu1OdW5BtS/zOp784evhT1dMOElkFSsyx+fKp1RLVsdTsFwJ4Rg2VkJfb+6HlqypH9jSKTxB8uvg",
+	"b5/x/sVmJ3DVpE14FJmvlL3YrJogP0HXzN14W2nDWoJV+njtfbtYWaCdIEJW63XMtv2brTLwq1qTb8p9",
+	"8K85yrk1SfSwU07FI3/LXnslUtiP5ZFhMqlsJjjHeplbD5u304fmggsmCrFMtYBlajU+3IUgKWwjQ53D",
+	"3LaSWhX4hLia5T/DNBmZNRhTZTQGBmOA2yzAHv09NhTRv+ITXsMkry2nvXuaO8Vh1rA5zlLdv8B/CuVG",
+	"sPcdesUgS93fB+Dpfop2Si7q09ZeB3ZMuEHFL54t6Z6I3+ErqRnNfnk0HRqdm1bCZzvdPTcG+u3zuZE/",
+	"veK3y+771I1cgHMqL8VpqW39Xquzt/PXpzUUROmd1miJ0s5qEmJNmHdVcMIjU947dxDrnVTI4Q9inPK+",
+	"k7VpWrZd5wfcZse50CXSbyg+k9b0VFw+hTF2W8Pb8VmRiw94tLQSjwwEYbnn0cTIaU8NJnaSCc8cSCTh",
+	"qVaiC9VxcI9xJoxQtjAeT77n7w4YSj7rqcKTMRRbmEOlsoCG8m12rHLVAw2YewoCXThxjd3wnSj1aMmj",
+	"ABVD+RgVA+aBSt09zF1N5Nzfw08BF5LqPk+xZTLynP4KtKZU0+9+ZS7kmHFiE8Tu4kIlES7bSEOL8Rzj",
+	"cc7H1O7+CJvNMWnZkI/HQgXeVY5jZdlE5cWGRCXLdL8/yTKh+sL3zcInW12g7cQvhErajOYC4fKREBap",
+	"IHvK/SkTJc+H7iOiYDU2E7Y/7M63SB/xGTNjDnthVBXuR74ZKgti79zoIHThXuaZECqE46O5/ERP6YkF",
+	"Pls3enzZHuVCqQv6QatkwsS7bfZWz5slSvdUrqS7xXdda2pcI7KS4TGdszpuGjTTmCr3x1S5PQDRMjPp",
+	"o6BQ45xgBTDEjJoaNGCiBkx0H226j8Juy6QrxPgHQ5k9KQAta93mH4B3t9SexOfZCCtU6FplLLcT02ax",
+	"E6NQwAX04pLaspioADMdZ2IgPwvD4nMRRyw+R5Zr7v4/hU9S+EScEVm0+FccIS85GEGlrP0jw5x47ik0",
+	"UgJ86FxCdh2tD6JImkqV6Cl2KoHxCtNlsZM1ySQViaem1s4oGcHfmWAxKlc3oP5Q9C9EciqxRM3/3ZIK",
+	"uLWlOgUuf2FMuJXTZTbcajBJBzJFCudY6VMz1FO8ldLwb/cQX28TI4l9nIqBPSV77/RMSHV+aoRQdMv8",
+	"54vKfpEfvErfYyH+D0OZHZfrDpa2VpFJRT+ZElBrrwaVhbGg1XSAGxkEo3Y+t9zmbVGRNXZTWYxR/eqb",
+	"GJeH8h5pvJ/UDYlovuuq0g+uInV+7G+++5+/d1qHn/7Yi/a+/auC2Hl+DpkYCDB7a+YhDXPvem4mwODg",
+	"fiWy+ukUfrThnIqP2ebEXknol03H2E71BtPjBK9cZV6Hle/qz+Jzdp9s870tCj7GSeodVQmk4vR/3zkX",
+	"eaJiJ9pJbfjzWyfixedxqpMruQnAlC2uDVFsLyxScVnEv/48F3+e2z9T8Wdq/zT8T3Hm3/rBX49b+K/9",
+	"4r9O/L+64aP8X71e26/p4V+7/7n7n49/+/P3b1qfFq7ZdV/u/mflqo/45zc49oOcpDvL+GzxlcCkF9+G",
+	"F/Ruu/3w+s2Havr40gYk5u8aDgu436rcFd+W13ic6bE2IvlzLFQi1fmf+Kg/eZbJS5H8GfTDn0Gs/4ma",
+	"4U+hrPM0W1K1RJbp7M9c+fzpuzfsPo5u/BG7f3Siw1WOSC6el/iKTr6/0BO1bu+AFW77g85G3K4LvXWz",
+	"+GY9P2VOe34/UUlayTF2HHC4ReW8OrLAPeiDGEzMGq7GwjVPN7jmYINrvl3/mlWM+YVrDle75iduRbay",
+	"KT/3lGerrho9ZZF0o/jCwZx14qhgx8Ofizb8ghFXbcY/+Q930KFrbSXO9nutLwg/F79/9/GEPSnj69zV",
+	"BpB0oRNQNkmdgawBPA46M8I/CorT2b2g6LyprpxtC8otNqm2sQ9Z5pwxGD+VI2GOoLfNpeyLE+wmA+2N",
+	"uOqpYpjOyZOcEDrDV+JGmYniB/B3SPHBBFBWo+ugeuqdN3vfTawzENl0qI1gcSIsl6lp97UTmHHoK2TS",
+	"SWB6Gmf6LKUoYb2NXR9Uc8s7JySujZzdQAauEokrib9iOG7I08FrPcnKITkISRWhFZ3u0xKadswzK/ty",
+	"zN2jfv+DTLfuHwUjqmid/xV5HeusvL4YozNdd13ZWKy+GMW/nmS40ZwYLr0GH0grz6KMCQ639Qp2HTjI",
+	"3JunsML1MbjX11RVOup7CngvJWSZc/vWDLG5kdw8+PahK8zO4frX7G0wn1XCc1+HMnfHYy7osak6vyIs",
+	"9+Q/BlIlS4JzluA4lAkrZ4OUnoKqPZeXvs0eKMJilTWTirRkT8VessURNejFvKdmMdgWcfBkUVZja/QC",
+	"f+NIcIUWBgTf4c+BznrKGQJYauJtBSzquUYwUCUQC/SiqKdK0UD2OM5lubua/vL/RA5AXydUAPuwVE9F",
+	"Rh3hoBi5p6CJYaDmUGwyHosMDKG9A+wOnbpdcsS4ZdAK+nAfPq6wFTDQK1Npr+DTcO993WgcVZdWOrd5",
+	"slhCnjS9oWjSt50Nw0mPoyu+dP7m3uF1YzJ1DJdzENrN+CztbCMqy/V6OK8a/Twu57jdr7uQN09hDBE7",
+	"mwwGwm2VTOsRJpg9USak8FcL4JLdjqOp3RBX7YdJprojMTLdwnDhdr3en+tGG+sW42epJlaYCF8zsAz2",
+	"eSKO2NOOpyFEigyNOAZ3OwBglBbhaacmzDbJFolMB2hud3eksk/3dyCEJUeT0U537ztcD/rrWZiVVFac",
+	"ozIrT0tNRmciuyLECD117yTEiCbzVxtjbEJaVSEtNCB42sSzvoZ4FhieYPl6w7GOuKzOFJ43h2osYc9z",
+	"WGkIfxA8MfM5SPbGg+cQc4f9Y8dCj1PRZUpgAkpB6bnS0LDaaAV9zsaZruKhXS2V6r64bpQH3xNGKwiD",
+	"/wWLhTrs8pZCA42b/6DlyPFWvOg50UGhxCWus+/q7fwkgJc6wyYi3G65WYH4bA31HDjzHQBAoIBkARAM",
+	"V7Oe6nMj2iyWiVBWDqTIIG7G2Ugkss9TT3OFVh0EyWMDvRb+hGiqkyglmVNuDH81dIMmvQ5sI/jxd47Y",
+	"OF55iXDg+DV1N/GUGiI1gp3zS1GeT3AzRpn6Eyv59r6ra4od3lydS/N0/9YdOvfGzhYaTyBqOituXWxB",
+	"cabtsLwCP0+MFZu0lrhB7zV8vtJswyTXmNiAj2Q6++Knlsub8tyOlaqZGDisX9q8iEznTGbzu2/v8LtO",
+	"q7Pf6jytmQ9cs4BYuZJVEL2w1fAfeeRHtEZcpj6HMdf9X6n2CLbT/6EP2zo7rxmxcPep7cfy7KD0Bp5e",
+	"9Qb2O9uSEHBEEnkubcjOjIdaCZKV5dl29p4/rwv0uYtWxFUdlKf2Tad1yB7vPmm3Pv0N/O7SJw1iZFFH",
+	"ktJeybUm/d541l+BZ+1f9hoGcclWXDSGV/Kh88TOO+XBEWSQTblBAuGESWU140qDCy2x0ow6ijmLOZXq",
+	"wjCrmbQ99TimYqKkdTaDTuFrm7jepX4f4LkPzp32U6ttbhfM9MaNboRGlRud47OuLzCKmb6rXeia7n6b",
+	"9BAoOLKF56/nzRYuvHuXdsHY59gY0LcyWjD4X/Mk4ck98dJ+HUJfxkWaTs/PuWITvRU66DVGYmFfr5aE",
+	"KRygxlz8GszF4htfQwXMt6eo1AGrWY51FGQriP5g4JUhJg/PyivOr87Um9Nhjb3XnPpqe68Iwd/Cif9I",
+	"NbBLLD5fKmva7BWU/RaosLQSETmNMvGAYV+8fE2j0A9vLYPQD/aLqEg1IowHcYU3XPN4W7WcXw+wrrF5",
+	"b09X+vO+ir2by6TG1n34tm5429vUeqvYuFAQ5iU46Jct2LxB7T5AezfMrcbWLarnxs5tTnylnes3yVZO",
+	"e6rtNetpojIDju91zw2Lf3x1wp4UEY0xEPF1qfoFyFqmOnM30hMbCPB8EPUR81w91FlGq3TGBpkQ2HbZ",
+	"XT7QE5UAW6BMAk2g7A8LPfeBky4B6PdQT1mq1XlU5KTNgCbynEuFRStNUc6KRTkFX8S9zmV+yMdcTa1f",
+	"kRPUUm3xRa42NqnECfefr8Kp/qKpwGkqcJoKnKYC50tm+XkXtGWubcWlyEhnlg6U+9nq5D5Cub3yO171",
+	"qcEwLZj5qV4JwJS/nMZP/wr8dHjdeYXQiqj+KwqC3D5bLRflNhm1QGdotkF8GiRBl8VuZDGbDiVGYp1h",
+	"bKxM09zSj1h8NjGzGIx0oKxUTKtNLcfg6zv3YxM/3134pfr4bk51/n2qbXPUH7yDnmq7pRM+EpYn3PLV",
+	"+rhw9oKP6U4fLbcCjG0i+WMfDtjjg3anvbeLdOme/gf8MScSkFq9p8JZBac1hpHEEXWh5cCJr40I1qs7",
+	"PhnvW+JlZ4CCNDV9W0DF+0FKYTY6/bd6niuWtO54V/z0Gqf9az9Roj/JpJ0hE32xcSySqeCmRtcJNFai",
+	"V0D4Tc5S2ccDNhQ8tcN/Lz1a+52OO8ypVudEos7Gme47N809FvsdUN+KI+q4YfkZNyJAgc2FAIN74Ti8",
+	"hjHs3CBbPD2hyg5N5aXYuH/jbbSaWZte/Ipt86b85niKCUe/Xz5CRd2yHaPTxNTTCf5DiHFo2+383FCH",
+	"N0XaYn6mJ0Ae5Gwq36QXRPEkxQgh95nTbk+5OzztuJ9/2+kwI/paJQbMM+gq4vaiM8ngSUA4Hkr+2ux7",
+	"fACEZpHztKekNSwGXyyG6KybzSn9XeYI9LFTbJqhEohA4NaG30O00Qz1VGFIdigyaPji7ohWJm18ICFU",
+	"0OFDaRie1UxAxHJj1kDsn/hap8ndttm2U02BnBL3X7lnow/GnI78T592YI+6d7nT3dvvXNGPsTPXRntl",
+	"aj23ONtuab3C1DfubFm9StX9LjuHSKX4G8QvxjITpvKB++UH0pMI4Q0PpgaZWo8Kf9a9jM5h3hwT4xnd",
+	"nX88//s/n/72/f7PB//97cmz//vPX199OPntl/2nB88ooBPuu9G7q+wI/lqkq7AQupPYNP5e7ApSs8mJ",
+	"yXRN6/A9XlX1mnwRT0tp2wIvO45YjLu+/Nl8nLnwLZR6u/1Z+Kx97X7kt7UEv9bS6nLvswyFCulFrzIG",
+	"mRAUOoauE6ns27inIKPGUysyxa28FAZ0w100Vbm1LQRmENy8NeASml9A7b+TUC2pWmNuLO2He9O+xUk3",
+	"spAKxleJ1W91ekgwx0L8q64B+yufxAbrhFumVV9sbH3gUzazPtbqr/5KJQ+lu7pbraa1+pZO0I9QVMqG",
+	"IkW2qfne6hucpWil0FLJuMfoMDiQG9JCOecXT9E1e/d+7cboNezMujjWtazHvxqR9bV01h3iAd5E9GzW",
+	"T9e9Fuim69T/SKwWFZ8ONcW7YcmwDxaCzZxVSeTMAG1LU5FBC9REQ3NczJj1FLQw4yOI90FjXMCrwZVT",
+	"PUkThJFBtHNRHhqRDupE4At45PWF4JhnloqTqyIRKE4ugDx750LMnO0ShgjvbjEJEc2jBp3ZorGxZ3ge",
+	"hNjO/lf0Ld64u7dOnIJmXyOF8HXcAxOokQ3l+LxmfMTeFAVDvy9MlUhwRwNteT0Wio9le8ZH6WrHupR7",
+	"itjZzGLQFf7BIVA65YY5G8dit7jF00dXr3f+/BDrsHXufwuYmJotTgP4oqPwt7b1rojen7iXnej+hOhD",
+	"1wrbe1qH2n31kzR2LfbDofAoilw59ZTiWaanyM4mjWVWn0N5VDenkWGjibHEmwidxkHBZAIBf5twwbgn",
+	"rUp0+H0tZV6ZUY6dTD1FLKR7+YVQjBvfmBwobfyPod0pNS/MEpGxxzFXbDSJ2QDg48dKMSSlw+Tyz//v",
+	"/wNa9lgpvttmL7jBdeX9Pix+oiEMNAJ8Hk44h6m51ds2HUSv93ERf7c6Z9oR6/spmEmW6QlkW5gZQ1f/",
+	"8mxuiF5tnoDx6YbTW8KXFjFunfXjdvYwE4LqXe3QzfdsYnuKrpWGyXOloQc8rIvGBvuCw9L8W2TadFnc",
+	"2Xu+x549e8Y6e/tPabv0VPzNwSGjb+CL+T3gPtyEqO3p/hUcdL3eN//5+Hf2eLf9xDO17f7xNNp79lf4",
+	"8D/W2yWV7J1Hfl+4ZRnOxkOh5vdIzjPVU9BrEN8IdA/OtDovtPdaWBlk8qxbnVFWS5H4tLyBvisDwjut",
+	"Q9aqhH9XYIAhcFuge+1S/TPxk1bU+fLh5VLu0VNkPL3JAz4/cnpkjGAZfKlVxIHPn33b3tt/etB+9u3z",
+	"79qHzzfmUd1sEks8pp/kSK4Fp/10g1gE0lNO3VZZRO+gqd6m3H6N+f9FmP8lsr6CpRZslKW0W1ENvOKD",
+	"OJcGmirl5hRYDmWvQDBjne4hyYvWGursniKlTWVhYHRFaJOdCUg9dVFCMTdr7u7CB850sZkcjaQ6j3rq",
+	"FyX7OhFM6WzEU2mwYufx2x9e7FJVmXGOSOp0HQQRYmfr/J9XuY73Tcy5UkXVHxO2DkEYbXbMkgmetFJP",
+	"R5jmQeewp2KwClpgngV8XqIFJtIMn5Ho9blhmNkRyyURmHc9NVHyXxMw5AICZMpn7PFB57AoEOlByFj4",
+	"MUBbSsgRNJnnTUIIs1B1VybOeZYwq2GhMLFHth9aC+FeQIJL3e2zOUtkxGfujfnf9tRYZMZZzDDmsTZG",
+	"nqWiFRYwppTiCKBYrM9VIqEsr81+0vqC7BThXksxVIRVgZiM5Gmqp6f5HZkc0F4p0W2D8ezGo8cpqA03",
+	"Y9i3+cxwsIxwbPDRSANW81xYKNijvVvvDyzDx2xKDblViAxXtQgC/zOvExDycKzUzurho9KlN4N0WWMG",
+	"G429Sg16ObdSu0klpn6zNHCPa2vltRASxX0CkviEAy6oGIKFLroQuUJuWK+3QJ7711yIZ83xcbOPGGU4",
+	"m/lvrAZHiQLa7r0Dyf0EXFB8RoHMGwuHoSnsk4JOphMNoeGdzt7fD3978ey/Ov9d6Oh60DmMdqy0YOG+",
+	"Kg2K8dTp6VlhArll6hfJPCnopnVCwlcBIorqrhum65cUOxQvrmFPLeqwK67Of+uurNAk3TKsc04Tedku",
+	"TU/lC3TE4lzlxMyKNAX8ZiqtTTFaaQAnKUAzcnNxV+iWB5msIv0bzMY1zdIC5MR/thR18hI+d6YqBQAg",
+	"0jfl7jVfCjiwiTPx/P7DJLualXq/9FTfnd40FQkyHkjVTyeJSCK3X8Y8s14NBFKBoXTW78zzGzhD8Ez0",
+	"FA4zIftoyE2rBMnayNDAe25saKyFhsHlfCB4GFqy6+eXV+lz/JqbUl62gdIEwYCbquBNBu6M6pZta8iK",
+	"VSA1WgUe80dmucV/FZImP4TXzCPfhb17PT73HHTytPPd4oqfDCv4+o+W29Xu5YDIPnf+tIamzUzOD/DB",
+	"4qRvSYA9dIDMZvbGZtgYujPAYyBy3B8uHocXQ67OidBoJEZnThiVc5Ds8d8/vnuLB4XBXXYXomwYJMGQ",
+	"OB0uTuElpvS0zWI1SdOY9VPBM8PQcI8jFkMQJ2Y666kYwjunziKOMUaXAYucmrPfhcETysHWITy5X6rN",
+	"DJfJOOHbMlxWCY3AWrZgLSudx5G+FNDVvlhE7Bz7uewbltf65VEzNtKZ2IlydxOzhIT2wWRYd+ebgz12",
+	"cECJNnZ4uJY3hmv0Hie8SoBl68mCKo2Bu5hCu1Ub8KvGLm7ZvLy1eoeiew+VDiu67dK2w7FvoYKPu4UA",
+	"SUHxtzcwfxsP/NraEM/r1v3vJyLjRhD8cXNNWZlsOgHeP5EDHEADYeDGA0oLwTznNZDl6OURBOm0EbT1",
+	"egqaREkbgSl5rnXSpXQJSvQIxX1UyHtExVwNKgAYEXRpZnoAelhmJX8lYlb2L4RFjMGUSwtYJKFsJoVB",
+	"kVn8PTOWz3BMZXpCY7mVxso+stX4oNcj02ahBJ9PEmmZzZxCwt7SHjdCS4MhiJ4KNIuktfJUD1z8yLD+",
+	"kEsFgzFoWbTZ97x/MRkbNuKJYGdioDNBhQfuWT1VeDsTZWXq7jcDS4bCHVdYB7B1Kq0D+ObLSJ+YC7QL",
+	"goLHntxlnwnZBcg/YVIB4hEwXophzcB+a7/T3kDtv4Lj9eWofRhPo/UfltYfctPSY6HKAcluSYo4LV+S",
+	"WSCMUykYd2/SGQvu1E9UIjI25bMj4BiwQzFChCNE8ucNBDjnZTmuWIxfnzpZHTcx+K1ZAHB0Kw2AY6dC",
+	"rtL+gqTQovb/7JZvRWYkj7WF2jWAh2iVjyfov7AXHv/48v0HxjMr+6kwbO8ZYjb2OxF7/eb98TE7eMZe",
+	"/PCB7X170H62f7DbvUr3s6D6S7s4uNIy83H7iBnh9HTQ4tGCCo9Q00ZUvKJRserMaVAFhoZTsnpQybGR",
+	"ryosXrUChK+uFVJcT83ge6wS+EHBN4H/u5TRi7ITXtmVwtP3vRnIVJBtCPlVrcQjw6zWXro+XJmHi1Sw",
+	"UosiZy0RSCfkOiHBRfkJb+tmvKefA2t6yJuHFEchbympQ5JUGG/PuDK8b0FUSWt6qtKxCQLQi8p5CUl1",
+	"GjnKbaDTVE+PeqocWiSPC35eAJvlJQ/60tkTQwGwPBkm4MwRpZVo99T31OcGlcuQj8eiEtcFHE0IiXOm",
+	"yWQMnEnecCmWDp7MLZpMADhv8AJPke8WrAuS3+0rNIExQuvhJE8730U9RWxSQT3Qrz2GcCFucoXGgF9U",
+	"Kgz4pr4GZU2XKVo9Arv8p8fQHuraRE9lUI9/O4Cf2V/fr/oZDt4t+1Xw0A/CTNJKVfszxsfQtZ9ywxK3",
+	"wRuP6h5qa0w3BO4ctEztVLMhvxQVfpSTcikfR1C0BsZqT5VIHOIjNtKXIK0QjwLSWg+Y4FABJ7OqACz9",
+	"hh7eU4V26RjLCe5VE469XcMEzjrjRXi5809AxW0WoR2RRKu2MVrjTFxKMa111T4O9dSUHCgs36XS+qhY",
+	"aY+6PMpL96XxyPUpn0XopvUpzak0eg+baDUaNArrFVosBhAJmL0+9UBT6OuRWDB8SnVE+3XdHArKZl5f",
+	"rKp3nK12o4U9sEjv6S3XcYEFpoRGtTwYR7As5NmijH/oXAfcwoSdXV0UqLjXS4zEa8jRa/t5KVdX8NS+",
+	"z/RYGwCnKjHN6Woxt3QpjbTlDkR56IyaISUA4XAmhnQnLCKXCFq/TLDdltUTYBT3/H5dKlfgmTAW3T68",
+	"ANI6kHqCJz8yTE9VaB7T12kq+PkkbLP5TklZXoFEg4WKLYSo8DMjVF9EzuGymsVDncl/a3Wa8JmJqbRL",
+	"Wt+4NwttDL3bhChug/slIDDcTh/DGvIUK+SlQlsIktOPjNNEoHPeov6BgjKMznWLI63os8AeGyF6inAu",
+	"1AIJdalbxZYeDOJdPxIAoV8A6zBxG7v3mlC7tpAT6ym3IcBFdNIBgMfUAWy/08EXbqjcy2rdGnE1a+Gn",
+	"VO1V1p1udy0vQEq5utv0mXvJZVTNr4BYgs+jOsZeSBgALKnEueXUVWHz7HSfRzspr/jlPoiIkc6Uk+xz",
+	"oB7/ce3Tq2nG9vZLTMBXEIN9tyllsHtd2y6kWv3JVcrGfa5WqoFyG7KpflrXBnkJG+/emSDzAqoLeAKn",
+	"oVRBmh3BpqBmY2boPLsMxGK7cSK3Y/q448k48J2Evr+PjNe4RbsHjJEKoydXI+Q5ug+ubmc0R0nproig",
+	"jSDpMGzPgBgQVfISnYFCbhgFLoDVDXR4nYq7EnGP6u3mcmM1UvHkuvLuYfhPKVcN+nwp+hz36GoHcUPQ",
+	"ecpV2e1AW9Vt/NkGuSV/u9rEkr4kn4JOvNUVpm+E1vhic41MFJonq8QZ905gG5QRZ6LPc/nQZsfkC1kv",
+	"QMiGZ0aqvgimB3q9PBE9JQ1LxcAynmJvX7rAW+yhqCRc6u4K8G9Pf45/AO9A1FOGonLUqdgA3Mt9hz2K",
+	"3TDjLo3yjFy3I5xMKP6jWyo9dc+IKdfkCRHQPUB92waSg1OdnVLcLO5WpOaOkDvDfYoPnntS1FPKfSm9",
+	"S+EmCgz25H0UHs1w/TdwMmCDbcXH+OLyTTxNS/mmETQ93Sm/Gjjx85mpQtD+VCZuNfai/U+Rv4PbLuv6",
+	"BMdwkG8bA1ij/I69+3oStk6jB+9fEHFeHnRB8hWjT30fKkaJwoyGhLuTtEdOhAF2CVois+lw1qD67wbV",
+	"z7NsRmYG0xO7kc1PdBH1Fj8ygoHCwB1Cl2BXbJ9NOX7/hrJE0rKR4MoUuJ01SzT13sIKzgoGTbzpyWws",
+	"zHKz3orP9snQbo0G1k2xoYBdQgH7auHtr80D67lJ/jDp5Lzey/SvxDfMpeseGRa7x8YEyLH6yO028Xmc",
+	"cqlMsDXndl4l83Bhv62SWwRmTp8+XBxQmZCQugxRWt/TEY459Bn0Tb3TyfnG6UQa/Ed3j1Xyis1xuYPj",
+	"AmSK1zgs/5qIiVjCmIy5Haw2go0ZwkAJnzmHxJeuBnt/rI3EvM2AENLTIWBDqsDKMIQrozD/hEEuOUC/",
+	"wnPgZqWDsleTcQ8B+Wul2yupYUNxVcJnR26BEjHgk9RJioTPyse4lHuoHCi3ZbLbq8b0EiP7C6N6p9JZ",
+	"eIeAo5BY+jWZY2l1rwhTF1VjId6oVUdzAg/8iBfdOxpT3HVLCExpTR8GcH1buYKHHnEL8u9fJJi8yMUt",
+	"syhxcxFXkLpP+jxNW0p8tvU5/BecKlGBTWrIDaCgRQJtioWxoaAFh9Rmv0KzvalmxEw5hgwaHHdue0pD",
+	"mhy+9zT4PKMeHEmdaL4iB8zT9K2bwJ1mgIEAoaY365ptSmAytxwGQSlZSYCArwXiIChomkrI+57YhCPV",
+	"EqOxnUFEBBkGubRm/iw3AYxtBTCgKlAwJ2orkK9XC+1CFAP4MFdrJB96noYe8RTbzwTvDwXWDrp3jlvG",
+	"Ix60Ej0FwvpSZG4Y2FU7QsTRVBrBnnWesniSTzbGnIP7eDqUqQihfuh/7qy84cRCoXgCgKvQ7oqlmifs",
+	"jKdc9UUGrMiGTXV2AfzGUA5TY45/gHoUYcxNZkbzh1Ry5/Jk9rB62m+6zWv8whdclRrhG5Gt3wg/03q0",
+	"rJ0O/Mb5OLLCfii3FqttbPMBnrPEvwMXBp9GbdwUexw75RzvUs2C0pY9jgc8Ne6zALYreTjo4VW2bjCn",
+	"vG/lZdnbolDFmdapgHTFPfNi3Nqu0okBVrZpw3DPdJt7s/jqCmcbjhOicyHQvXjI51r+1fZiOE4S4LbV",
+	"euQbD5AeIxgr9VlmE5U6KROHMwQgPjiJbfaWj4TpKeRugB4E1V0Cig2irpIlyzCpbv5flkdCEsYNjK3V",
+	"OtFdcZPE9/MDXaOdLkFZc6lJorU814ho+Fa45ZrLUpk5TpKGTv+O6PSXXMVHAonzG69mK5L/OElIMm8o",
+	"+YuOjbtsHa5zDeXpC0znR+inBCBTIkA08EqOrlXkOQ5lM3n+9RKPu/VqWMe/FNZxOCxLKMc3OLerUo+7",
+	"x2/kmDlHHw/eNcnGH5iNAaA0t6hfdfR1OzLmoSeKrqGeNwNquyfcADV4m730qhxLYN3EespYPTZgTJ95",
+	"ghypmLTeLTwKpfvkLgLv52amAB7xLZgC26Dy7qfazHF2FmQUuL1rSpo74d6uE3EN8faXYV7NOU0N8vWO",
+	"+Ky342UZmwk+qmdHgQSMpzQplrj19WgkLZSmn82AWxmi+Vm5KxTSN8MXLSOUBeJkZQ17/Ovr45Nff2Sv",
+	"T37+KWJGQHkHO2zv73ZZDL/p0mPjiMUy6cZ4V/jokWF9iFJHLE645d2Y8Z6KcWniYNfmpC4oNLCDPNwc",
+	"ylHoMUORpjom7hR8lDSBek04jeLWiJ2Jc6lMm72x9E9PtiZUEpraC+dwYnE/Z6k2lvW1UjQ9Q9SwgKmE",
+	"3nBu5IbFP3FjW6/ccFpvXsaUhwvtXzxXQOQ5ZbDQR09smx2zVPrKHhxVT+X0BVq59+TJxNneM7fSGnJq",
+	"Q6HC7URqBDRv7TKl8YYDnbGD8POeQlxzKCAqTEoa51LnBHK0DWDjcEZrRyui2FBPMuqAKy0DXR3lickL",
+	"McP2hJdOM/sSSqGQUaGfAslN6DLrrJE2ezfGe2FtEpKIcQSPZBBp0ym8Hgq6ATOe0xuqp+IfX52wJ7S7",
+	"4zb7PtNTIzLziMG7+KgnWV/4HA68PO6GeIS0p9juF6YHKz4Qtj9ctCPo9vU+Dd6DTKBVELmxTGK/4QCd",
+	"i1s6xD4y0Rfyci7FtHM8SH77NvnlhUfRoRLMM02lPVjXJ3z/qj7h//P7ces33vp3p3V4umrPdkigefmC",
+	"czKCXUiFfO6+zaQRblWsSJywcaKHmzb7lc65Oxl6QHv8AjtU+n2K22DEZ7hbys3fC+3urByJUz0Y1GAM",
+	"9dn/ir41Gy4Lb/379NM3jyP6x25lP/8Vsczwrlu52C5agGjQFizAnaKI6ymZdJnfBj0FkpP98ZfbsSWJ",
+	"W/PD3g4K3d5Otxd2U28n6u1wC59VkEF4Hxd+5mYMPywsfBvHDN/jIs//ovDVqUx6bnF7OZrK/42hsp63",
+	"c3vz/cHm1VrQSHh4TMR+Ofmh9Z3bIIX3etjpPN87PNx/dvD8oHN4OPda/6fXm7jZfap8n1WMwvAg5EYh",
+	"Rk4jE4GyUtom0XnfKJicf0Qlr0F8e4PMC/RFQ6yoEdAKI8DuGgQEUBgLV22CXSd037WjaGBRXVEG6vtB",
+	"IZQTImH0werhtio6nDJxDf1HafdDvD+C/70gln40e5BTlrige3nL4QLCHKqNByLLRHJqtb/fTcTy6iGW",
+	"ObTy63ZqcYWaiN6yiJ71x3kdyPe6ASt8GYFwoSiyADS+PuNC4Y7RlVDzIjtoFPodTTKgYAOoxwg5XTdA",
+	"igdR+IVW8t86vvulVqJBd9+oPLpldLdE0dbC99kCDQc6MI6w153/Pv/Cu5dQEo818r4dPXjO4FtNsswZ",
+	"0FSxtRGj8sPGd/PrALvLAlY7m8uKGxGyJ3Ptjs6EUMwIoY7yPRAxOWBczaD7ux9N4tmPC+0GNpDCdLdG",
+	"EjeSuJHEjSTesiT+QSpphoG2b0sCORX88ualMcT5fTrjTEh1TnLZaAyDV8nnXCT31KYyGabXCORGIDcC",
+	"uRHIWxbIb7XN6W2Kgs6t3HrF63XSGTiqb1w6SzPP/z7H25hzlLAzkWro1aWxDSTPLPZlvr79DDdrZHUj",
+	"qxtZ3cjqLcvq78W5VNu2nX2K5UYE9I/Ss/SGHuXUaQSlwAJkB6pD5thTEHkCgEpDte/QNQSrDSHDhaLc",
+	"5hLft48XmSBBQ8K9z1OhEp7BPc+1u6NWuebIB7e+6PcrefvS/1qViKGxSh1Dyr7P5u38gCz6AENieiyV",
+	"1Kq9fpbtxG+5W24wcUWOL88zoprK98HRXK0gsMtjrWBTGbio7G6v/QMqHqVta6AnKolB7RDlYf5p+2Go",
+	"VD8xqah4GrUsT4FxpCVVC6RTHNB7PUUyVuZsbsh81zRbvBvt/REhi14RauV0FldFjbeJMicamNWAKmB+",
+	"EW+M75mT6fOMj5CWnkh03ZbPeN9G1MC+wFcIPcL+TX37FqAs/0WDuUEnwz+iBqlBszMNLegSWtBfqe4m",
+	"myjqRLUW8Ytvtb2E+8U34qYODLB7uCXTDeDrU2eijXiC3b8RNhqs/zkLzD/0aq6YX/3QVqGL8QP0W5+O",
+	"5yr8oAUs0/UIQUsDuTXqTb9M95V804//lbLZbBX+GlrhBth5HxlssK1vONheVoWzviitSsKinsDmrbbC",
+	"zEdAsWsnNImSA8B0jYTvCjPIhOgGdWp8tNFE0AoTuYyBA7ncoBIMNq5mZzqZHQVxkwK22X1lZ2NxhLFI",
+	"qc7ZmbBTIVRPxYNMj7AKJbYa+/IDhSdXxVpxhs1h+iJNRRIxtwzuv1ibkvluMtAYGbrluAlJ5/wOBiKr",
+	"xA74jjru2Mzy1jdz7KKBvlnanhpIa7rkbw8F9GjOmBWKjaSauGUe+BaiAT/mDQx8ijQsphG5meIOd+NP",
+	"RB8qYbCrDVTLAC0i5N3c2OXIKRB4sp8SjV+Jz/YKVbKMKqgkZu6WM8hcSFV20ic43FNa353u00604zbM",
+	"ld0gF2C45Z0K1ATZiFud6nM3ZasLt9vbP9nbuLlkaTFvkrVoYalqoNBrIJ99QMSgJbXy2j/HWxXICvBw",
+	"nsI+NTvdThktDR/7P9Z7UVUI6vl3VxiOEzmFxbgJWHX59FQoaCd+V+FjAvnQBFzuMODiW37nsZWoIt6C",
+	"YYn8sLXcJruf8ZiFHud5CWuxv7lUuR/fMPJuq6noxM7FSja3/wrBEv/ZUiark2CSYK9Qw2Jn8SUZn6r4",
+	"yFuEvhs6RFMGIsMsBJYKX9f68I+7pv2xFsfVr36KD4Plyi/dvUuu+u3Rgi3YQi6R2FvWWKSJvVTgbTmZ",
+	"Kz6Pnf3EKCLcbvKmuTA54ReiKE0Ggy2Ik1XZtVCKeDJvEBMAD5ToTmklNolznQs7LxiuWT3YWMz3xGI+",
+	"ubY1/Fcj3L+mgkQvTXDXbBo8W8vs8HcOBYolw+sJhxewPuKkdNu6gN73Wl9QrwQfCILo3VwP6Pj9u48n",
+	"7EmRbjHeyFDDybwDGXQ/EH/bQ1QUqD2rRNX3SK6/3LsvclA0Pv7XYuYq3YIjipats4YUALt05v8mq/bI",
+	"fQTMDlWnlnG0uXpqOhQqYobPohLmjDqqDzIhgBuL6pM3NpFvbYFA58DNWwMuU+iYrjMWQ5agJVVrzI3N",
+	"MR8o6LBo8HxCTtz9oavGYP+84N6Ss/+EMgg3pHRA/Jv8JRS8f1S7R8wDFwutnHzUaBO1Q/O5db1zaynd",
+	"Shw5TppAeuRaNVDyr0YRNGGNEn94n+gGtycx04uWVKa+2yQCuguJ8qEmUsPAX15OS3s+FJ9gBvwa5Md7",
+	"CgME8JrJDsRPqtLn8KSpzi7gnEM8ZQBGAfQZED01EFNhLAjXNns7QdribKLYINMjtge/Frw/9M9wd0j4",
+	"bJ4hk6bRU+d8bEL9ps4Skbk/CHPuO2MCeMnyCwExuP5Q9C8gI3DEOLU8hiQ79j9A6mQ7lX0M+RwzWm+4",
+	"g5sXpeXLSPVucWWMcEtNrykHCRTtIZSN9PvRxK2Jzi5g1R4fdA5ZrCfWyES03MdSnbeGepKZOOqp2D3e",
+	"ncR4dwPiAMqWpxdv1N2myQlkUW6vgwD2D9wMmZGqL9hMGCsytwPEpVBSnbfXzIuDHEPYZl1r0bkbrhUF",
+	"cut4kxnyhi3sZtjCnDBYweO9JqNYk9C+iYT2vS8hWKwSqJP2LBf2UUUdAYLZYkRZwbUm9sCrgpYGyNic",
+	"nvY6OnjYTTZ8Swks0vubVAlMxdlQ64tlrTohLUY/revY6b9fAsL2D1zXFPiyMMY4i1XQxX5ZGnjxfYQX",
+	"T/PtupwytnQC6pHFr7nzlEbCGLdFDEFqnX9EpkBwSZCDFj0VZ6drBVT9Hy13DkDC/GHqKcNnhj0eWjs2",
+	"3SdPptNp29CPwv7r69Ful3EMlSL/fji0LQmoLf+XUwHG8tE47ikAGPsvjDxX3E4yEbPH8eVeFAec7uuf",
+	"j1+0Pr4+3n/2LfC4JxELd4EfOYURsTNuxLcHu+CL9BRAdaVh8R+edzpivZ1wHf6ZcMt7O3/FEZXtQjMB",
+	"MJ84u6KbQMSM7ilA4ngGfX7mfhKcNJvxS5Gabk4U70FcbmlmepIxPVXsQszQLVMUUHbz2//8GX4mFdvr",
+	"BL5+9NfCu22zYzUrkPc7iy+TIkEWfPQpe+o801P3kzGfGGEiePv7B8DBb4DbTVHHHdwvxOSPtc/YLA+2",
+	"ENyTnc16Ks5EIlJ5KbLYjSBsK8SyEw7hYK8DHBdTaaGruB4M2uxnfIahlYImYLAkPcWzTF6CDwo+LwK0",
+	"tW9qAM38tCWXl+Lq+lJk+MHZjHGWcuvWTgm6e85/hM84IsA4fptIiFwoSyMwQA/vb4nHA4Ok7DisjVsP",
+	"Gii4036JA4K9uN/hpcaTLI3RGz4TDM5Pmx3jggGCHKi/S7GARwa2hRIW/GeeuUUaTIzALgiM91ThXRlA",
+	"s1OTWxs6Lzxy30BzdcN4muqp+26ELro7ZG5DxEb0M2GxulhRhTttQbf6SuOBcHvrCnW81DXHH96tb+5M",
+	"Np6WHea5vu3gwGWMfomYCxDIxSTh35xYnmTpTnfHC8Mxz6wSWZse19bZ+ZORGJm1wBe4Rjfpd1eswBoe",
+	"tf/pmdNceizcy162gIk0Tu0lp5ngMCD0i4WCT0O/cwp5wF50Sm5oRP/058E//nmYfffjP/7vv7KT6f/+",
+	"8v7ld29+ev/bG73/E/+Jf5xe/X5W9bxv/FUmVdbbzzwRSzx1aU3TBfhWuwD/Q8zeqF9MU3W+Jev2Nb8U",
+	"oaWLKRPGrGDhVriQa3QBpkuocxDZD8bKNHWW8FluFEu7kWLDEWys2L7e/r+0ZNdPFDapuHIr32nYi+sf",
+	"slUQxeEJIVMFOgq19iaxmnNh8/NzTQjxF27afNmGSh3Ul17hV45s2Ja8evBY303kz4YYX7x89V7CZFcj",
+	"Ng8OI9S9DwUrXANoAIpWALBHDwYUg6B2gkM+Hgtl2HQoU5GXfPtoRG5SYCRiI8MCBcJ2DIttdBPWg0FJ",
+	"rAYBt24jYZrSLzC/224mfIWkK/UTDmZjg+y6W3ut8b+21yH4Opbhgvv1hAK/UqyS0Rv5cK/VRQNSIWIK",
+	"gCBoTlL3PD7yoVCIVGrjo7852olngl2IsYUo9nOW8BnI9fBT9z2Er933TzvXzCK+zGd74+nEanYmYHop",
+	"kzG56W2HiYmmNwtMTJ+ubYrD4ErN560zS92CcWvFaGzNTndvfxHNU9czNK/FS7mxp3STucv2qy6D34ss",
+	"09lOd4eyL8LNl2LcImHPgJQEfuhhPc86nWhHic/lR1G9H/QfLfeM3YnytqRlfBC9J+oIutjtFNQ0PAk7",
+	"quJT1tCp/vWtkiX2R7EJI3xFyeUgfwHXekcm+lU65Mkf9O/Zqfsi5BU3KJbIn7hc5PqDc2VlxUfqXe5z",
+	"bZRTBeXi3AenjqKc3XIh/UcUU8CtV6i5CKnXjfyDsEJbTardkNntl7lKNr0B+5oStSEk+zCkk5/3tsoh",
+	"1khcPHQS29Jh3JJJm2nLrWj5BOQf1wtHVMqSnwm3ocTUh0zZDwUYRi6pnf1q5LkShBI503YYMaPzViLB",
+	"iulz5QE8+lJkBSiHThE6IUHynGtrhWqzD26eAFMBJIf7RpChrtPEQycstFLdTDjBQtJ6fMTlvBv51OS9",
+	"v8S8dzHEAptbWlM4EhEzQz1Vvl6xL5rQy1Zs3EaJeCXyo/B9QDwEyngptQ1FYoW5If0xb4vqAcSxg1Ru",
+	"u0fHc2EWUiPOCs3EGE4lS+UFlqLX1f8ul/LuUY312ciNr8/4dDvfH8HNREaZFt/tbunOQff3T85rPRM8",
+	"c77v75/cwUAcZxV/vNOjUhnL0xRLX8A2hN8nqD0T3Z94ThPU9E/gsNGQK9vZCT1OBVS7gg0qhGrngcX3",
+	"hGmuCFPCxRnvWyiRA8DAULvrIY4bIZKWMAShCRJGeSUAoAuPeYmM1hVPAeZpIryGUp8osE/MYMBIMY2A",
+	"HzKDEU4LBNVAZFd40AsaSPWTMuoVhoBrNk55X0Q5mOhCOmmsB6HJn7uAZ6Jw/w9ajwwGAMBaq1g2OfL0",
+	"34Syxqhg4SbHuB1l6rbL4h2Q5AZR8G40znynCqlAAleiux7qNDHF+xeKdysXQi/lIy/cLZR8L96p+CCc",
+	"cuZOQeHijxhkrx4EkHpnopvXH7vZ+DcUEgR5FXTEzma+F2P+DKxZWnzEW2i5NAos4eHlQ9TMryiOw0yc",
+	"LE5nsN2K5yPlqm74I+4GA1uny47fv2EXYmb8doK7cnNBdcD+zfT7wlTdz+9bHGs4TtRLxXTZu4lNQfv/",
+	"qPV5KiJ2PHYG/eLOZwMhkrrzTCeHG/b6p+fsh9dvPrAPBxGtjzYoJsxY8AsmLdY3RMwInvWHERtIkJbA",
+	"eoN9N1TSU253E/zcbR4C3UfIixWxXG7i203lCBpeGezMkQPRjxiE9MFT7ql33jR5N7Ful7ZZ/OOrE/Zk",
+	"MJTZk5GwHGs5rEhTg4cXT6s0aNrQorgZVr49gg4mwApxNoOy/yO8kTSYiIJdMnfOppQ/Fhkvy53jSSJt",
+	"3ZPQmU+iUATRdcsokFF+oNNUTyPGmbGZ4CPaQKH4K3/BpI4WH/Ja8NQOo9CIB5gISFOgIvHdAYrapXhK",
+	"sUHLX5/++v8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -96,7 +96,12 @@ func (c *Contract) find(request *http.Request) (*routers.Route, map[string]strin
 func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	var faults []string
 	fail := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	if got := a.Header.Get("Content-Type"); a.Status >= 400 && got != "application/problem+json" {
+	ofFHIR := strings.HasPrefix(request.URL.Path, "/fhir/")
+	errorType := "application/problem+json"
+	if ofFHIR {
+		errorType = "application/fhir+json"
+	}
+	if got := a.Header.Get("Content-Type"); a.Status >= 400 && got != errorType {
 		fail("media type %q", got)
 	}
 	if a.Header.Get("X-Request-ID") == "" {
@@ -108,7 +113,10 @@ func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 		}
 		return faults
 	}
-	if a.Status >= 400 { // the router's own answers are problem documents too
+	switch {
+	case a.Status >= 400 && ofFHIR:
+		c.checkOutcome(a, fail)
+	case a.Status >= 400: // the router's own answers are problem documents too
 		c.checkProblem(request, a, fail)
 	}
 	route, _ := c.find(request)
@@ -156,6 +164,40 @@ func (c *Contract) checkProblem(request *http.Request, a Answer, fail func(strin
 	if (slug == "validation-failed") != (p["errors"] != nil) {
 		fail("errors go with validation-failed, and with nothing else")
 	}
+}
+
+// checkOutcome holds an OperationOutcome to the same: it names one of the
+// contract's problem types, in each issue the same.
+func (c *Contract) checkOutcome(a Answer, fail func(string, ...any)) {
+	var outcome map[string]any
+	if err := json.Unmarshal(a.Body, &outcome); err != nil {
+		fail("%v", err)
+		return
+	}
+	if err := c.doc.Components.Schemas["FhirOperationOutcome"].Value.VisitJSON(outcome); err != nil {
+		fail("%v", err)
+	}
+	for _, slug := range OutcomeProblems(a.Body) {
+		if err := c.doc.Components.Schemas["ProblemSlug"].Value.VisitJSON(slug); err != nil {
+			fail("code %q is not one of the contract's problem types", slug)
+		}
+	}
+}
+
+// OutcomeProblems are the slugs of the problem types that the issues of an
+// OperationOutcome name; none when a body is no such thing.
+func OutcomeProblems(body []byte) []string {
+	var outcome api.FhirOperationOutcome
+	if err := json.Unmarshal(body, &outcome); err != nil || outcome.ResourceType != "OperationOutcome" {
+		return nil
+	}
+	var slugs []string
+	for _, issue := range outcome.Issue {
+		for _, coding := range issue.Details.Coding {
+			slugs = append(slugs, coding.Code)
+		}
+	}
+	return slugs
 }
 
 // checkRequest says what of a request is not as the contract has it.

@@ -198,13 +198,21 @@ func (r *Response) Decode(t testing.TB, v any) {
 	}
 }
 
-// Type is the slug of the answer's problem type; "" when it is no problem.
+// Type is the slug of the answer's problem type, also when it is said as an
+// OperationOutcome; "" when it is no problem.
 func (r *Response) Type() string {
+	if slugs := conformance.OutcomeProblems(r.Body); len(slugs) > 0 {
+		return slugs[0]
+	}
 	var p struct {
 		Type string `json:"type"`
 	}
 	_ = json.Unmarshal(r.Body, &p) // no JSON, no type
-	return strings.TrimPrefix(p.Type, "/problems/")
+	slug, found := strings.CutPrefix(p.Type, "/problems/")
+	if !found {
+		return "" // something else that has a type
+	}
+	return slug
 }
 
 // Want fails the test unless the answer has this status and, for an error,

@@ -14,6 +14,7 @@ import (
 
 	"mems/gen/api"
 	"mems/internal/clinic"
+	"mems/internal/fhir"
 )
 
 // retryAfter is the seconds that a client is asked to wait after a 503.
@@ -54,13 +55,18 @@ func (s *Server) answerError(err error, c echo.Context) {
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
 	maps.Copy(c.Response().Header(), header)
-	body, err := json.Marshal(p)
+	var said any = p
+	mediaType := "application/problem+json"
+	if strings.HasPrefix(c.Request().URL.Path, "/fhir/") {
+		said, mediaType = fhir.Outcome(p), "application/fhir+json"
+	}
+	body, err := json.Marshal(said)
 	if err != nil { // no value of ours does that
 		s.cfg.Log.ErrorContext(c.Request().Context(), "problem cannot be written", "cause", err)
 		c.Response().WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	_ = c.Blob(int(p.Status), "application/problem+json", body) // if the client is gone, nobody is there to tell
+	_ = c.Blob(int(p.Status), mediaType, body) // if the client is gone, nobody is there to tell
 }
 
 // instance is the path of a request, as a URI reference and no longer than the

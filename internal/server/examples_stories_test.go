@@ -53,6 +53,7 @@ var stories = map[string][]string{
 		"createRoom/one", "createAppointmentType/skinCheck",
 	},
 	"noShowAppointment":     {"bookAppointment/halfHour", "two hours pass"},
+	"readFhirAppointment":   {"bookAppointment/halfHour"},
 	"rescheduleAppointment": {"bookAppointment/halfHour"},
 	"rescheduleSeries":      {"createSeries/weekly"},
 	"revokeApiKey":          {"createApiKey/portal"},

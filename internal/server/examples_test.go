@@ -156,7 +156,7 @@ func requestsOf(t *testing.T, method, path string, parameters openapi3.Parameter
 		if p.In == openapi3.ParameterInHeader {
 			header.Set(p.Name, exampleText(p.Example))
 		} else {
-			more.Set(p.Name, exampleText(p.Example))
+			more[p.Name] = exampleTexts(p)
 		}
 		all = append(all, request(name, more, header, first.Body))
 	}
@@ -188,6 +188,20 @@ func bodyExamples(t *testing.T, op *openapi3.Operation) map[string]map[string]st
 		}
 	}
 	return all
+}
+
+// exampleTexts writes a parameter's example: a list that is exploded is given
+// item by item.
+func exampleTexts(p *openapi3.Parameter) []string {
+	list, ok := p.Example.([]any)
+	if !ok || p.Explode == nil || !*p.Explode {
+		return []string{exampleText(p.Example)}
+	}
+	var texts []string
+	for _, item := range list {
+		texts = append(texts, fmt.Sprint(item))
+	}
+	return texts
 }
 
 // exampleText writes a value as a parameter does: lists with commas.

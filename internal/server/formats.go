@@ -4,9 +4,15 @@ import (
 	"errors"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"mems/internal/clinic"
 )
+
+// FHIR's media type is JSON.
+func init() { //nolint:gochecknoinits // kin-openapi keeps its decoders in a global
+	openapi3filter.RegisterBodyDecoder("application/fhir+json", openapi3filter.JSONBodyDecoder)
+}
 
 var errFormat = errors.New("does not have the format")
 

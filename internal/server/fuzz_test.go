@@ -104,7 +104,10 @@ func drawRequest(r *rapid.T, method, path string, parameters openapi3.Parameters
 	}
 	request := contracttest.Request{Method: method, Path: path, Header: header}
 	if op.RequestBody != nil {
-		for _, media := range op.RequestBody.Value.Content {
+		for mediaType, media := range op.RequestBody.Value.Content {
+			if _, hostile := header["Content-Type"]; !hostile {
+				header["Content-Type"] = []string{mediaType}
+			}
 			body, err := json.Marshal(drawValue(r, "body", media.Schema.Value, valid))
 			if err != nil {
 				r.Fatal(err)

@@ -9,6 +9,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"mems/gen/api"
+	"mems/internal/fhir"
 	"mems/internal/store"
 )
 
@@ -69,6 +71,7 @@ type Server struct {
 	cfg      Config
 	echo     *echo.Echo
 	contract string // version of the contract
+	fhir     api.FhirCapabilityStatement
 	draining atomic.Bool
 
 	limits    *limits
@@ -111,6 +114,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, echo: echo.New(), contract: doc.Info.Version}
+	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown")); err != nil {
+		return nil, fmt.Errorf("contract: %w", err)
+	}
 	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
 	s.admission = newAdmission(cfg.MaxAtOnce)
 	s.feed = newChangeFeed(cfg.Store)

@@ -29,6 +29,7 @@ type validator struct {
 	options  *openapi3filter.Options
 	path     []string        // names of path parameters
 	query    map[string]bool // names of query parameters
+	repeats  map[string]bool // those of them that may be given several times
 	consumes []string        // media types of the request's body; empty: no body
 	produces []string        // media types of the answers that are no errors
 	maxBody  int64
@@ -53,7 +54,7 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 			}
 			v := &validator{
 				route:   &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-				options: options, query: map[string]bool{}, maxBody: maxBody,
+				options: options, query: map[string]bool{}, repeats: map[string]bool{}, maxBody: maxBody,
 			}
 			var err error
 			if v.needs, err = permissionOf(op); err != nil {
@@ -69,6 +70,7 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 						v.path = append(v.path, p.Value.Name)
 					case openapi3.ParameterInQuery:
 						v.query[p.Value.Name] = true
+						v.repeats[p.Value.Name] = p.Value.Explode != nil && *p.Value.Explode
 					case openapi3.ParameterInHeader:
 						v.once = v.once || p.Value.Name == headerIdempotencyKey
 					}
@@ -263,9 +265,9 @@ func (v *validator) checkParameters(c echo.Context, query url.Values) []clinic.V
 		switch {
 		case !v.query[name]:
 			add(name, "unknown", "is not a parameter of this operation")
-		case len(values) > 1:
+		case len(values) > 1 && !v.repeats[name]:
 			add(name, "repeated", "must be given once")
-		case !isText(values[0]):
+		case slices.ContainsFunc(values, func(value string) bool { return !isText(value) }):
 			add(name, "format", "must be UTF-8 text")
 		}
 	}

@@ -77,10 +77,12 @@ func (s *Store) People(ctx context.Context, patientIDs, doctorIDs []int64) (map[
 
 // AppointmentQuery chooses a page of appointments.
 type AppointmentQuery struct {
+	ID        int64 // 0: any
 	Window    clinic.Window
-	DoctorID  int64 // 0: any
-	PatientID int64 // 0: any
-	After     After // the last item of the page before; zero: first page
+	DoctorID  int64           // 0: any
+	PatientID int64           // 0: any
+	Statuses  []clinic.Status // empty: any
+	After     After           // the last item of the page before; zero: first page
 	Limit     int
 
 	reach clinic.Reach
@@ -139,11 +141,21 @@ func appointmentListSQL(q AppointmentQuery) (string, []any) {
 		where = append(where, condition)
 		args = append(args, values...)
 	}
+	if q.ID != 0 {
+		and(`id = ?`, q.ID)
+	}
 	if q.DoctorID != 0 {
 		and(`doctor_id = ?`, q.DoctorID)
 	}
 	if q.PatientID != 0 {
 		and(`patient_id = ?`, q.PatientID)
+	}
+	if len(q.Statuses) > 0 {
+		values := make([]any, len(q.Statuses))
+		for i, status := range q.Statuses {
+			values[i] = string(status)
+		}
+		and(`status IN (?`+strings.Repeat(`, ?`, len(values)-1)+`)`, values...)
 	}
 	if condition, values := recordReach(q.reach); condition != "" {
 		and(condition, values...)

@@ -16,6 +16,9 @@ type PatientQuery struct {
 	Phone string // the last digits
 	// Identifier: with its system; both or neither.
 	IdentifierSystem, Identifier string
+	ID                           int64  // 0: any
+	LastName, FirstName          string // beginnings
+	BirthDate                    *clinic.Date
 	After                        int64 // id of the last item of the page before; 0: first page
 	Limit                        int
 
@@ -85,6 +88,18 @@ func patientListSQL(q PatientQuery, after patientRow) (string, []any) {
 		and(`id IN (SELECT patient_id FROM patient_identifiers WHERE id_system = ? AND id_value = ?)`,
 			clinic.Text(q.IdentifierSystem), clinic.Text(q.Identifier))
 	}
+	if q.ID != 0 {
+		and(`id = ?`, q.ID)
+	}
+	if q.LastName != "" {
+		and(`last_name LIKE ?`, prefix(clinic.Text(q.LastName)))
+	}
+	if q.FirstName != "" {
+		and(`first_name LIKE ?`, prefix(clinic.Text(q.FirstName)))
+	}
+	if q.BirthDate != nil {
+		and(`birth_date = ?`, q.BirthDate.String())
+	}
 	if after.ID != 0 {
 		and(`last_name >= ? AND (last_name > ? OR first_name > ? OR (first_name = ? AND id > ?))`,
 			after.LastName, after.LastName, after.FirstName, after.FirstName, after.ID)
@@ -144,6 +159,7 @@ func prefix(s string) string {
 
 // DoctorQuery chooses a page of doctors; zero values do not narrow it.
 type DoctorQuery struct {
+	ID             int64  // 0: any
 	Name           string // beginning of the name or of a word in it
 	Specialization string // the whole of it
 	IsActive       *bool
@@ -162,6 +178,9 @@ func (s *Store) ListDoctors(ctx context.Context, q DoctorQuery) (Page[clinic.Doc
 	and := func(condition string, values ...any) {
 		where = append(where, condition)
 		args = append(args, values...)
+	}
+	if q.ID != 0 {
+		and(`id = ?`, q.ID)
 	}
 	if q.Name != "" {
 		begins := prefix(clinic.Text(q.Name))

@@ -2188,6 +2188,721 @@ export type Problem = {
 };
 
 /**
+ * The id of a FHIR resource.
+ */
+export type FhirId = string;
+
+/**
+ * The version of a resource.
+ */
+export type FhirMeta = {
+    /**
+     * Counts the changes of the record.
+     */
+    versionId: string;
+    lastUpdated: Instant;
+};
+
+/**
+ * A code of a system.
+ */
+export type FhirCoding = {
+    /**
+     * The system.
+     */
+    system: string;
+    /**
+     * The code.
+     */
+    code: string;
+    /**
+     * The code in words.
+     */
+    display?: string;
+};
+
+/**
+ * Something that is coded, said in words, or both.
+ */
+export type FhirCodeableConcept = {
+    /**
+     * The codes.
+     */
+    coding?: Array<FhirCoding>;
+    /**
+     * The words.
+     */
+    text?: string;
+};
+
+/**
+ * Another resource.
+ */
+export type FhirReference = {
+    /**
+     * Its type and id.
+     */
+    reference: string;
+    /**
+     * Its name.
+     */
+    display?: string;
+};
+
+/**
+ * A number of a patient.
+ */
+export type FhirIdentifier = {
+    /**
+     * What it is used for.
+     */
+    use?: 'usual' | 'secondary';
+    /**
+     * Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
+     */
+    system: string;
+    /**
+     * The number.
+     */
+    value: string;
+};
+
+/**
+ * The name of a person.
+ */
+export type FhirHumanName = {
+    /**
+     * What it is used for.
+     */
+    use?: 'official';
+    /**
+     * All of it.
+     */
+    text?: string;
+    /**
+     * The last name.
+     */
+    family?: string;
+    /**
+     * The first names, in one text.
+     */
+    given?: Array<string>;
+};
+
+/**
+ * How to reach a person.
+ */
+export type FhirContactPoint = {
+    /**
+     * By what.
+     */
+    system: 'phone' | 'email';
+    /**
+     * The number or address.
+     */
+    value: string;
+};
+
+/**
+ * The record that goes on for this one.
+ */
+export type FhirPatientLink = {
+    other: FhirReference;
+    /**
+     * How.
+     */
+    type: 'replaced-by';
+};
+
+/**
+ * A patient, as a Patient of FHIR R4.
+ */
+export type FhirPatient = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Patient';
+    id: FhirId;
+    meta: FhirMeta;
+    /**
+     * The medical record number, and numbers that others gave.
+     */
+    identifier?: Array<FhirIdentifier>;
+    /**
+     * Whether the record is in use.
+     */
+    active: boolean;
+    /**
+     * The name.
+     */
+    name?: Array<FhirHumanName>;
+    /**
+     * Phone and e-mail.
+     */
+    telecom?: Array<FhirContactPoint>;
+    birthDate?: Date;
+    /**
+     * After a merge.
+     */
+    link?: Array<FhirPatientLink>;
+};
+
+/**
+ * A doctor, as a Practitioner of FHIR R4.
+ */
+export type FhirPractitioner = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Practitioner';
+    id: FhirId;
+    meta: FhirMeta;
+    /**
+     * Whether the doctor takes bookings.
+     */
+    active: boolean;
+    /**
+     * The name.
+     */
+    name: Array<FhirHumanName>;
+};
+
+/**
+ * The calendar of a doctor, as a Schedule of FHIR R4.
+ */
+export type FhirSchedule = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Schedule';
+    id: FhirId;
+    meta: FhirMeta;
+    /**
+     * Whether the doctor takes bookings.
+     */
+    active: boolean;
+    /**
+     * The specialization.
+     */
+    specialty: Array<FhirCodeableConcept>;
+    /**
+     * The doctor.
+     */
+    actor: Array<FhirReference>;
+};
+
+/**
+ * A time that can be booked, as a Slot of FHIR R4.
+ */
+export type FhirSlot = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Slot';
+    id: FhirId;
+    /**
+     * The appointment type that was asked for.
+     */
+    serviceType?: Array<FhirCodeableConcept>;
+    schedule: FhirReference;
+    /**
+     * Whether it can be booked.
+     */
+    status: 'free' | 'busy';
+    start: Instant;
+    end: Instant;
+};
+
+/**
+ * Who takes part.
+ */
+export type FhirParticipant = {
+    actor: FhirReference;
+    /**
+     * Whether they come.
+     */
+    status: 'accepted' | 'tentative' | 'needs-action';
+};
+
+/**
+ * An appointment, as an Appointment of FHIR R4. A proposal has no `id`.
+ */
+export type FhirAppointment = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Appointment';
+    id?: FhirId;
+    meta?: FhirMeta;
+    /**
+     * Where it stands.
+     */
+    status: 'proposed' | 'booked' | 'checked-in' | 'fulfilled' | 'cancelled' | 'noshow';
+    cancelationReason?: FhirCodeableConcept;
+    /**
+     * The appointment type.
+     */
+    serviceType?: Array<FhirCodeableConcept>;
+    start: Instant;
+    end: Instant;
+    /**
+     * The length in minutes.
+     */
+    minutesDuration: number;
+    /**
+     * The slot that is proposed.
+     */
+    slot?: Array<FhirReference>;
+    created?: Instant;
+    /**
+     * The patient and the doctor.
+     */
+    participant: Array<FhirParticipant>;
+};
+
+/**
+ * Who is to take part.
+ */
+export type FhirRequestedParticipant = {
+    /**
+     * The patient or the doctor.
+     */
+    actor: {
+        /**
+         * Its type and id.
+         */
+        reference: string;
+        /**
+         * Its name; not looked at.
+         */
+        display?: string;
+    };
+    /**
+     * Not looked at.
+     */
+    required?: 'required' | 'optional' | 'information-only';
+    /**
+     * Not looked at.
+     */
+    status?: 'accepted' | 'tentative' | 'needs-action' | 'declined';
+};
+
+/**
+ * What is to be booked: an Appointment of FHIR R4 with no more than this.
+ */
+export type FhirAppointmentRequest = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Appointment';
+    /**
+     * Not looked at: it will be booked.
+     */
+    status: 'proposed' | 'pending' | 'booked';
+    start?: Instant;
+    end?: Instant;
+    /**
+     * Not looked at; `start` and `end` say it.
+     */
+    minutesDuration?: number;
+    /**
+     * A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
+     */
+    slot?: Array<{
+        /**
+         * Its type and id.
+         */
+        reference: string;
+    }>;
+    /**
+     * An appointment type, as `urn:mems:appointment-type`.
+     */
+    serviceType?: Array<FhirCodeableConcept>;
+    /**
+     * One patient, and one practitioner unless a slot names the doctor.
+     */
+    participant: Array<FhirRequestedParticipant>;
+};
+
+/**
+ * Another page.
+ */
+export type FhirLink = {
+    /**
+     * Which.
+     */
+    relation: 'self' | 'next';
+    /**
+     * Its address.
+     */
+    url: string;
+};
+
+/**
+ * Why an entry is there.
+ */
+export type FhirSearchMode = {
+    /**
+     * It was asked for.
+     */
+    mode: 'match';
+};
+
+/**
+ * A Patient that was found.
+ */
+export type FhirPatientEntry = {
+    /**
+     * Its address.
+     */
+    fullUrl?: string;
+    resource: FhirPatient;
+    search: FhirSearchMode;
+};
+
+/**
+ * A page of Patient resources. There is no `total`; the last page has no link `next`.
+ */
+export type FhirPatientBundle = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Bundle';
+    /**
+     * What kind of bundle.
+     */
+    type: 'searchset';
+    /**
+     * This page and the next.
+     */
+    link: Array<FhirLink>;
+    /**
+     * What was found; absent when that is nothing.
+     */
+    entry?: Array<FhirPatientEntry>;
+};
+
+/**
+ * A Practitioner that was found.
+ */
+export type FhirPractitionerEntry = {
+    /**
+     * Its address.
+     */
+    fullUrl?: string;
+    resource: FhirPractitioner;
+    search: FhirSearchMode;
+};
+
+/**
+ * A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+ */
+export type FhirPractitionerBundle = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Bundle';
+    /**
+     * What kind of bundle.
+     */
+    type: 'searchset';
+    /**
+     * This page and the next.
+     */
+    link: Array<FhirLink>;
+    /**
+     * What was found; absent when that is nothing.
+     */
+    entry?: Array<FhirPractitionerEntry>;
+};
+
+/**
+ * A Schedule that was found.
+ */
+export type FhirScheduleEntry = {
+    /**
+     * Its address.
+     */
+    fullUrl?: string;
+    resource: FhirSchedule;
+    search: FhirSearchMode;
+};
+
+/**
+ * A page of Schedule resources. There is no `total`; the last page has no link `next`.
+ */
+export type FhirScheduleBundle = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Bundle';
+    /**
+     * What kind of bundle.
+     */
+    type: 'searchset';
+    /**
+     * This page and the next.
+     */
+    link: Array<FhirLink>;
+    /**
+     * What was found; absent when that is nothing.
+     */
+    entry?: Array<FhirScheduleEntry>;
+};
+
+/**
+ * A Slot that was found.
+ */
+export type FhirSlotEntry = {
+    /**
+     * Its address.
+     */
+    fullUrl?: string;
+    resource: FhirSlot;
+    search: FhirSearchMode;
+};
+
+/**
+ * A page of Slot resources. There is no `total`; the last page has no link `next`.
+ */
+export type FhirSlotBundle = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Bundle';
+    /**
+     * What kind of bundle.
+     */
+    type: 'searchset';
+    /**
+     * This page and the next.
+     */
+    link: Array<FhirLink>;
+    /**
+     * What was found; absent when that is nothing.
+     */
+    entry?: Array<FhirSlotEntry>;
+};
+
+/**
+ * A Appointment that was found.
+ */
+export type FhirAppointmentEntry = {
+    /**
+     * Its address.
+     */
+    fullUrl?: string;
+    resource: FhirAppointment;
+    search: FhirSearchMode;
+};
+
+/**
+ * A page of Appointment resources. There is no `total`; the last page has no link `next`.
+ */
+export type FhirAppointmentBundle = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Bundle';
+    /**
+     * What kind of bundle.
+     */
+    type: 'searchset';
+    /**
+     * This page and the next.
+     */
+    link: Array<FhirLink>;
+    /**
+     * What was found; absent when that is nothing.
+     */
+    entry?: Array<FhirAppointmentEntry>;
+};
+
+/**
+ * What is wrong.
+ */
+export type FhirIssue = {
+    /**
+     * How bad.
+     */
+    severity: 'error' | 'fatal';
+    /**
+     * What kind of issue, by FHIR.
+     */
+    code: 'structure' | 'required' | 'value' | 'invalid' | 'not-found' | 'conflict' | 'business-rule' | 'login' | 'forbidden' | 'throttled' | 'transient' | 'timeout' | 'exception' | 'too-long' | 'not-supported' | 'duplicate' | 'processing';
+    details: FhirCodeableConcept;
+    /**
+     * What to do.
+     */
+    diagnostics?: string;
+    /**
+     * The member or parameter that is wrong.
+     */
+    expression?: Array<string>;
+};
+
+/**
+ * An error, as an OperationOutcome of FHIR R4.
+ */
+export type FhirOperationOutcome = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'OperationOutcome';
+    /**
+     * What is wrong: one, or every violation.
+     */
+    issue: Array<FhirIssue>;
+};
+
+/**
+ * The program.
+ */
+export type FhirSoftware = {
+    /**
+     * Its name.
+     */
+    name: string;
+    /**
+     * Its version.
+     */
+    version: string;
+};
+
+/**
+ * This installation.
+ */
+export type FhirImplementation = {
+    /**
+     * What it is.
+     */
+    description: string;
+    /**
+     * Its address.
+     */
+    url: string;
+};
+
+/**
+ * What can be done with a resource.
+ */
+export type FhirInteraction = {
+    /**
+     * How FHIR calls it.
+     */
+    code: 'read' | 'search-type';
+};
+
+/**
+ * A search parameter.
+ */
+export type FhirSearchParam = {
+    /**
+     * Its name.
+     */
+    name: string;
+    /**
+     * Its type.
+     */
+    type: 'number' | 'date' | 'string' | 'token' | 'reference';
+    /**
+     * What it means.
+     */
+    documentation: string;
+};
+
+/**
+ * An operation.
+ */
+export type FhirOperation = {
+    /**
+     * Its name, without the dollar sign.
+     */
+    name: string;
+    /**
+     * Names its definition, which is in this contract.
+     */
+    definition: string;
+};
+
+/**
+ * A kind of resource.
+ */
+export type FhirCapabilityResource = {
+    /**
+     * Which.
+     */
+    type: 'Appointment' | 'Patient' | 'Practitioner' | 'Schedule' | 'Slot';
+    /**
+     * What can be done.
+     */
+    interaction: Array<FhirInteraction>;
+    /**
+     * Versions are told, and old ones not kept.
+     */
+    versioning: 'versioned' | 'no-version';
+    /**
+     * How to find it.
+     */
+    searchParam: Array<FhirSearchParam>;
+    /**
+     * Its operations.
+     */
+    operation?: Array<FhirOperation>;
+};
+
+/**
+ * What the facade can do.
+ */
+export type FhirCapabilityRest = {
+    /**
+     * It is a server.
+     */
+    mode: 'server';
+    /**
+     * What else there is to know.
+     */
+    documentation: string;
+    /**
+     * The resources.
+     */
+    resource: Array<FhirCapabilityResource>;
+};
+
+/**
+ * What the facade can do, as a CapabilityStatement of FHIR R4.
+ */
+export type FhirCapabilityStatement = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'CapabilityStatement';
+    /**
+     * It holds.
+     */
+    status: 'active';
+    date: Instant;
+    /**
+     * It is about this installation.
+     */
+    kind: 'instance';
+    software: FhirSoftware;
+    implementation: FhirImplementation;
+    /**
+     * R4.
+     */
+    fhirVersion: '4.0.1';
+    /**
+     * The media types.
+     */
+    format: Array<'application/fhir+json'>;
+    /**
+     * One server.
+     */
+    rest: Array<FhirCapabilityRest>;
+};
+
+/**
  * Makes it safe to send the same request again: it is done once, and every
  * answer is the first one. 422 `idempotency-key-reused` with another
  * request; 409 `idempotency-key-in-use` while the first is under way. Kept
@@ -2292,6 +3007,26 @@ export type Limit = number;
  * The `next_cursor` of the page before, unchanged.
  */
 export type Cursor = string;
+
+/**
+ * The resource's id, which is that of the record.
+ */
+export type FhirResourceId = FhirId;
+
+/**
+ * The slot's id, as a search gave it.
+ */
+export type FhirSlotId = FhirId;
+
+/**
+ * At most so many resources in this page.
+ */
+export type FhirCount = number;
+
+/**
+ * JSON is the only format there is; some programs say that they want it.
+ */
+export type FhirFormat = 'json' | 'application/json' | 'application/fhir+json';
 
 /**
  * Make the change only if the record still has this `ETag` (RFC 9110
@@ -10356,6 +11091,1257 @@ export type GetCalendarResponses = {
 };
 
 export type GetCalendarResponse = GetCalendarResponses[keyof GetCalendarResponses];
+
+export type GetFhirCapabilitiesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/metadata';
+};
+
+export type GetFhirCapabilitiesErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type GetFhirCapabilitiesError = GetFhirCapabilitiesErrors[keyof GetFhirCapabilitiesErrors];
+
+export type GetFhirCapabilitiesResponses = {
+    /**
+     * The CapabilityStatement.
+     */
+    200: FhirCapabilityStatement;
+};
+
+export type GetFhirCapabilitiesResponse = GetFhirCapabilitiesResponses[keyof GetFhirCapabilitiesResponses];
+
+export type SearchFhirPatientsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The id of a patient.
+         */
+        _id?: FhirId;
+        /**
+         * A medical record number, or `system|value` of a number that somebody else gave.
+         */
+        identifier?: string;
+        /**
+         * The beginning of the first or last name, or of both.
+         */
+        name?: string;
+        /**
+         * The beginning of the last name.
+         */
+        family?: string;
+        /**
+         * The beginning of the first name.
+         */
+        given?: string;
+        /**
+         * The day of birth.
+         */
+        birthdate?: Date;
+        /**
+         * The whole e-mail address.
+         */
+        email?: string;
+        /**
+         * The last digits of the phone number.
+         */
+        phone?: string;
+        /**
+         * At most so many resources in this page.
+         */
+        _count?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Patient';
+};
+
+export type SearchFhirPatientsErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type SearchFhirPatientsError = SearchFhirPatientsErrors[keyof SearchFhirPatientsErrors];
+
+export type SearchFhirPatientsResponses = {
+    /**
+     * A page of patients.
+     */
+    200: FhirPatientBundle;
+};
+
+export type SearchFhirPatientsResponse = SearchFhirPatientsResponses[keyof SearchFhirPatientsResponses];
+
+export type ReadFhirPatientData = {
+    body?: never;
+    path: {
+        /**
+         * The resource's id, which is that of the record.
+         */
+        id: FhirId;
+    };
+    query?: {
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Patient/{id}';
+};
+
+export type ReadFhirPatientErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type ReadFhirPatientError = ReadFhirPatientErrors[keyof ReadFhirPatientErrors];
+
+export type ReadFhirPatientResponses = {
+    /**
+     * The patient.
+     */
+    200: FhirPatient;
+};
+
+export type ReadFhirPatientResponse = ReadFhirPatientResponses[keyof ReadFhirPatientResponses];
+
+export type SearchFhirPractitionersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The id of a practitioner.
+         */
+        _id?: FhirId;
+        /**
+         * The beginning of a word of the name.
+         */
+        name?: string;
+        /**
+         * Whether the doctor takes bookings.
+         */
+        active?: boolean;
+        /**
+         * At most so many resources in this page.
+         */
+        _count?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Practitioner';
+};
+
+export type SearchFhirPractitionersErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type SearchFhirPractitionersError = SearchFhirPractitionersErrors[keyof SearchFhirPractitionersErrors];
+
+export type SearchFhirPractitionersResponses = {
+    /**
+     * A page of practitioners.
+     */
+    200: FhirPractitionerBundle;
+};
+
+export type SearchFhirPractitionersResponse = SearchFhirPractitionersResponses[keyof SearchFhirPractitionersResponses];
+
+export type ReadFhirPractitionerData = {
+    body?: never;
+    path: {
+        /**
+         * The resource's id, which is that of the record.
+         */
+        id: FhirId;
+    };
+    query?: {
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Practitioner/{id}';
+};
+
+export type ReadFhirPractitionerErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type ReadFhirPractitionerError = ReadFhirPractitionerErrors[keyof ReadFhirPractitionerErrors];
+
+export type ReadFhirPractitionerResponses = {
+    /**
+     * The practitioner.
+     */
+    200: FhirPractitioner;
+};
+
+export type ReadFhirPractitionerResponse = ReadFhirPractitionerResponses[keyof ReadFhirPractitionerResponses];
+
+export type SearchFhirSchedulesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The id of a schedule.
+         */
+        _id?: FhirId;
+        /**
+         * Whose schedule it is.
+         */
+        actor?: string;
+        /**
+         * The whole specialization of the doctor.
+         */
+        specialty?: string;
+        /**
+         * Whether the doctor takes bookings.
+         */
+        active?: boolean;
+        /**
+         * At most so many resources in this page.
+         */
+        _count?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Schedule';
+};
+
+export type SearchFhirSchedulesErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type SearchFhirSchedulesError = SearchFhirSchedulesErrors[keyof SearchFhirSchedulesErrors];
+
+export type SearchFhirSchedulesResponses = {
+    /**
+     * A page of schedules.
+     */
+    200: FhirScheduleBundle;
+};
+
+export type SearchFhirSchedulesResponse = SearchFhirSchedulesResponses[keyof SearchFhirSchedulesResponses];
+
+export type ReadFhirScheduleData = {
+    body?: never;
+    path: {
+        /**
+         * The resource's id, which is that of the record.
+         */
+        id: FhirId;
+    };
+    query?: {
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Schedule/{id}';
+};
+
+export type ReadFhirScheduleErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type ReadFhirScheduleError = ReadFhirScheduleErrors[keyof ReadFhirScheduleErrors];
+
+export type ReadFhirScheduleResponses = {
+    /**
+     * The schedule.
+     */
+    200: FhirSchedule;
+};
+
+export type ReadFhirScheduleResponse = ReadFhirScheduleResponses[keyof ReadFhirScheduleResponses];
+
+export type SearchFhirSlotsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Schedules, separated by commas; without it, all.
+         */
+        schedule?: string;
+        /**
+         * The whole specialization of the doctor.
+         */
+        specialty?: string;
+        /**
+         * An appointment type: its length, buffers, rooms and doctors count.
+         */
+        'service-type'?: string;
+        /**
+         * Minutes, of this facade; 30 unless given or the type says.
+         */
+        duration?: number;
+        /**
+         * When it begins, with a prefix; twice for a window.
+         */
+        start?: Array<string>;
+        /**
+         * Only free slots are ever found.
+         */
+        status?: 'free';
+        /**
+         * At most so many resources in this page.
+         */
+        _count?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Slot';
+};
+
+export type SearchFhirSlotsErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type SearchFhirSlotsError = SearchFhirSlotsErrors[keyof SearchFhirSlotsErrors];
+
+export type SearchFhirSlotsResponses = {
+    /**
+     * A page of free slots.
+     */
+    200: FhirSlotBundle;
+};
+
+export type SearchFhirSlotsResponse = SearchFhirSlotsResponses[keyof SearchFhirSlotsResponses];
+
+export type ReadFhirSlotData = {
+    body?: never;
+    path: {
+        /**
+         * The slot's id, as a search gave it.
+         */
+        id: FhirId;
+    };
+    query?: {
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Slot/{id}';
+};
+
+export type ReadFhirSlotErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type ReadFhirSlotError = ReadFhirSlotErrors[keyof ReadFhirSlotErrors];
+
+export type ReadFhirSlotResponses = {
+    /**
+     * The slot.
+     */
+    200: FhirSlot;
+};
+
+export type ReadFhirSlotResponse = ReadFhirSlotResponses[keyof ReadFhirSlotResponses];
+
+export type SearchFhirAppointmentsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The id of an appointment.
+         */
+        _id?: FhirId;
+        /**
+         * Who comes.
+         */
+        patient?: string;
+        /**
+         * Who is seen.
+         */
+        practitioner?: string;
+        /**
+         * Either of the two.
+         */
+        actor?: string;
+        /**
+         * When it starts, with a prefix; twice for a window.
+         */
+        date?: Array<string>;
+        /**
+         * Statuses of FHIR, separated by commas.
+         */
+        status?: string;
+        /**
+         * At most so many resources in this page.
+         */
+        _count?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Appointment';
+};
+
+export type SearchFhirAppointmentsErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type SearchFhirAppointmentsError = SearchFhirAppointmentsErrors[keyof SearchFhirAppointmentsErrors];
+
+export type SearchFhirAppointmentsResponses = {
+    /**
+     * A page of appointments.
+     */
+    200: FhirAppointmentBundle;
+};
+
+export type SearchFhirAppointmentsResponse = SearchFhirAppointmentsResponses[keyof SearchFhirAppointmentsResponses];
+
+export type ReadFhirAppointmentData = {
+    body?: never;
+    path: {
+        /**
+         * The resource's id, which is that of the record.
+         */
+        id: FhirId;
+    };
+    query?: {
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Appointment/{id}';
+};
+
+export type ReadFhirAppointmentErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type ReadFhirAppointmentError = ReadFhirAppointmentErrors[keyof ReadFhirAppointmentErrors];
+
+export type ReadFhirAppointmentResponses = {
+    /**
+     * The appointment.
+     */
+    200: FhirAppointment;
+};
+
+export type ReadFhirAppointmentResponse = ReadFhirAppointmentResponses[keyof ReadFhirAppointmentResponses];
+
+export type FindFhirAppointmentsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Doctors, separated by commas; without it, all.
+         */
+        practitioner?: string;
+        /**
+         * The whole specialization of the doctor.
+         */
+        specialty?: string;
+        /**
+         * An appointment type: its length, buffers, rooms and doctors count.
+         */
+        'service-type'?: string;
+        /**
+         * Minutes, of this facade; 30 unless given or the type says.
+         */
+        duration?: number;
+        /**
+         * When it begins, with a prefix; twice for a window.
+         */
+        start?: Array<string>;
+        /**
+         * At most so many resources in this page.
+         */
+        _count?: number;
+        /**
+         * The `next_cursor` of the page before, unchanged.
+         */
+        cursor?: string;
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Appointment/$find';
+};
+
+export type FindFhirAppointmentsErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type FindFhirAppointmentsError = FindFhirAppointmentsErrors[keyof FindFhirAppointmentsErrors];
+
+export type FindFhirAppointmentsResponses = {
+    /**
+     * A page of proposals.
+     */
+    200: FhirAppointmentBundle;
+};
+
+export type FindFhirAppointmentsResponse = FindFhirAppointmentsResponses[keyof FindFhirAppointmentsResponses];
+
+export type BookFhirAppointmentData = {
+    body: FhirAppointmentRequest;
+    headers?: {
+        /**
+         * Makes it safe to send the same request again: it is done once, and every
+         * answer is the first one. 422 `idempotency-key-reused` with another
+         * request; 409 `idempotency-key-in-use` while the first is under way. Kept
+         * for 24 hours.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: {
+        /**
+         * JSON is the only format there is; some programs say that they want it.
+         */
+        _format?: 'json' | 'application/json' | 'application/fhir+json';
+    };
+    url: '/fhir/Appointment/$book';
+};
+
+export type BookFhirAppointmentErrors = {
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    400: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    401: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    403: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    404: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    406: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    409: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    413: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    415: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    422: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    429: FhirOperationOutcome;
+    /**
+     * Refused, for the same reasons and with the same status as everywhere in this
+     * contract. The slug of the problem type is the code in `issue.details.coding`.
+     *
+     */
+    500: FhirOperationOutcome;
+    /**
+     * Not now: too many requests, or the database cannot be used. As everywhere in this
+     * contract, said as an OperationOutcome.
+     *
+     */
+    503: FhirOperationOutcome;
+};
+
+export type BookFhirAppointmentError = BookFhirAppointmentErrors[keyof BookFhirAppointmentErrors];
+
+export type BookFhirAppointmentResponses = {
+    /**
+     * Booked. `Location` is the address of the appointment.
+     */
+    201: FhirAppointment;
+};
+
+export type BookFhirAppointmentResponse = BookFhirAppointmentResponses[keyof BookFhirAppointmentResponses];
 
 export type ListAuditEntriesData = {
     body?: never;

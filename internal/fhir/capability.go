@@ -1,0 +1,82 @@
+package fhir
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"mems/gen/api"
+)
+
+// changed is when the facade was changed last, as a CapabilityStatement tells it.
+var changed = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+
+// Capabilities reads from the contract what the facade can do: its paths are the
+// resources, and a query parameter with x-fhir-type is one of its searches. So
+// there is no second list that could differ. It fails on a parameter without.
+func Capabilities(doc *openapi3.T, version string) (api.FhirCapabilityStatement, error) {
+	resources := map[string]*api.FhirCapabilityResource{}
+	for path, item := range doc.Paths.Map() {
+		parts := strings.Split(strings.TrimPrefix(path, "/fhir/"), "/")
+		if !strings.HasPrefix(path, "/fhir/") || parts[0] == "metadata" {
+			continue
+		}
+		kind := parts[0]
+		r := resources[kind]
+		if r == nil {
+			r = &api.FhirCapabilityResource{Type: api.FhirCapabilityResourceType(kind), Versioning: "no-version", SearchParam: []api.FhirSearchParam{}}
+			resources[kind] = r
+		}
+		switch {
+		case len(parts) == 1:
+			r.Interaction = append(r.Interaction, api.FhirInteraction{Code: "search-type"})
+			for _, p := range item.Get.Parameters {
+				if !searches(p.Value) {
+					continue
+				}
+				kind, ok := p.Value.Extensions["x-fhir-type"].(string)
+				if !ok {
+					return api.FhirCapabilityStatement{}, fmt.Errorf("%s: parameter %s has no x-fhir-type", path, p.Value.Name)
+				}
+				r.SearchParam = append(r.SearchParam, api.FhirSearchParam{
+					Name: p.Value.Name, Type: api.FhirSearchParamType(kind), Documentation: p.Value.Description,
+				})
+			}
+		case strings.HasPrefix(parts[1], "$"):
+			name := parts[1][1:]
+			r.Operation = append(r.Operation, api.FhirOperation{Name: name, Definition: "urn:mems:operation:" + kind + "-" + name})
+		default:
+			r.Interaction = append(r.Interaction, api.FhirInteraction{Code: "read"})
+			if item.Get.Responses.Value("200").Value.Headers["ETag"] != nil {
+				r.Versioning = "versioned"
+			}
+		}
+	}
+	rest := api.FhirCapabilityRest{
+		Mode: "server",
+		Documentation: "Read, search, find a free time and book. Authentication, limits and idempotency keys as in the OpenAPI contract at /openapi.yaml; " +
+			"unknown search parameters are refused.",
+	}
+	for _, kind := range slices.Sorted(maps.Keys(resources)) {
+		r := resources[kind]
+		slices.SortFunc(r.Interaction, func(a, b api.FhirInteraction) int { return strings.Compare(string(a.Code), string(b.Code)) })
+		slices.SortFunc(r.Operation, func(a, b api.FhirOperation) int { return strings.Compare(a.Name, b.Name) })
+		rest.Resource = append(rest.Resource, *r)
+	}
+	return api.FhirCapabilityStatement{
+		ResourceType: "CapabilityStatement", Status: "active", Kind: "instance", FhirVersion: "4.0.1", Date: changed,
+		Format: []api.FhirCapabilityStatementFormat{"application/fhir+json"}, Rest: []api.FhirCapabilityRest{rest},
+		Software:       api.FhirSoftware{Name: "MEMS", Version: version},
+		Implementation: api.FhirImplementation{Description: "The scheduling of an outpatient clinic"},
+	}, nil
+}
+
+// searches tells whether a parameter is about what is searched for, not about how
+// it is answered.
+func searches(p *openapi3.Parameter) bool {
+	return p.In == openapi3.ParameterInQuery && !slices.Contains([]string{"cursor", "_count", "_format"}, p.Name)
+}

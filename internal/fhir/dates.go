@@ -1,0 +1,103 @@
+package fhir
+
+import (
+	"strings"
+	"time"
+
+	"mems/internal/clinic"
+)
+
+// Dates is what searches for a date ask for together: from (included) to (not
+// included); a zero bound is none.
+type Dates struct {
+	From, To time.Time
+}
+
+// ParseDates reads the values of a search parameter of type date
+// (https://hl7.org/fhir/R4/search.html#date): each a prefix and a date, of which a
+// day, month or year is one of zone's. An instant is as long as it is written: to
+// the minute, the second, or a part of one.
+//
+// Errors: clinic.CodeValidationFailed for parameter.
+func ParseDates(parameter string, values []string, zone *time.Location) (Dates, error) {
+	var d Dates
+	for _, value := range values {
+		comparison, text := "eq", value
+		if len(value) > 2 && value[0] >= 'a' {
+			comparison, text = value[:2], value[2:]
+		}
+		span, ok := parseDate(text, zone)
+		if !ok {
+			return d, clinic.Invalid(clinic.Violation{
+				Parameter: parameter, Code: "format",
+				Detail: "must be a prefix (ge, gt, sa, le, lt, eb, eq or none) and a date or an instant with an offset, from 1900 to 9998",
+			})
+		}
+		switch comparison {
+		case "ge":
+			d.notBefore(span.Start)
+		case "gt", "sa":
+			d.notBefore(span.End)
+		case "lt", "eb":
+			d.before(span.Start)
+		case "le":
+			d.before(span.End)
+		default:
+			d.notBefore(span.Start)
+			d.before(span.End)
+		}
+	}
+	return d, nil
+}
+
+func (d *Dates) notBefore(t time.Time) {
+	if t.After(d.From) {
+		d.From = t
+	}
+}
+
+func (d *Dates) before(t time.Time) {
+	if d.To.IsZero() || t.Before(d.To) {
+		d.To = t
+	}
+}
+
+// parseDate is the interval that a date of FHIR stands for.
+func parseDate(s string, zone *time.Location) (clinic.Interval, bool) {
+	switch len(s) {
+	case len("2006"):
+		return days(s+"-01-01", 1, 0, zone)
+	case len("2006-01"):
+		return days(s+"-01", 0, 1, zone)
+	case len("2006-01-02"):
+		return days(s, 0, 0, zone)
+	}
+	length := time.Second
+	switch minute := len("2006-01-02T15:04"); {
+	case len(s) <= minute:
+		return clinic.Interval{}, false
+	case s[minute] != ':':
+		s, length = s[:minute]+":00"+s[minute:], time.Minute
+	case strings.Contains(s, "."):
+		length = time.Microsecond
+	}
+	start, ok := clinic.ParseInstant(s)
+	return clinic.Interval{Start: start, End: start.Add(length)}, ok
+}
+
+// days is the time from the beginning of a first day of zone to the beginning of
+// the day that is so many years or months later, or of the next day.
+func days(first string, years, months int, zone *time.Location) (clinic.Interval, bool) {
+	from, ok := clinic.ParseDate(first)
+	if !ok {
+		return clinic.Interval{}, false
+	}
+	if years == 0 && months == 0 {
+		return clinic.Day(from, zone), true
+	}
+	next := clinic.DateOf(time.Date(from.Year+years, from.Month+time.Month(months), 1, 0, 0, 0, 0, time.UTC))
+	if clinic.MaxDate.Before(next) {
+		return clinic.Interval{Start: clinic.Day(from, zone).Start, End: clinic.MaxInstant}, true
+	}
+	return clinic.Interval{Start: clinic.Day(from, zone).Start, End: clinic.Day(next, zone).Start}, true
+}

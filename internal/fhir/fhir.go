@@ -1,0 +1,134 @@
+// Package fhir says the clinic's records as resources of HL7 FHIR R4
+// (https://hl7.org/fhir/R4/), in the types of the contract. It is pure: what is
+// read, and who may read it, is decided where it is for every other operation.
+//
+// README.md lists where it departs from FHIR.
+package fhir
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	openapi_types "github.com/oapi-codegen/runtime/types"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+)
+
+// The systems of codes and numbers that are MEMS's own. They name, and lead nowhere.
+const (
+	SystemMRN             = "urn:mems:mrn"
+	SystemAppointmentType = "urn:mems:appointment-type"
+	SystemProblem         = "urn:mems:problem"
+
+	// shortSystem goes before a system of numbers that is no URI.
+	shortSystem = "urn:mems:identifier:"
+)
+
+// Base is the address under which the facade is reached, without a slash at the
+// end, such as https://mems.example.org/fhir.
+type Base string
+
+// Of is the address of a resource.
+func (b Base) Of(kind, id string) *string {
+	address := string(b) + "/" + kind + "/" + id
+	return &address
+}
+
+// Match is what a search's entries say of themselves.
+var Match = api.FhirSearchMode{Mode: "match"}
+
+// ParseID reads the id of a record. What is no number is nobody's id.
+func ParseID(id string) (int64, bool) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	return n, err == nil && n > 0 && n < 1<<53 && ID(n) == id
+}
+
+// ID is a record's id as FHIR has ids: text.
+func ID(id int64) string { return strconv.FormatInt(id, 10) }
+
+// ParseReference reads a reference to a resource of a kind: "Patient/12", or "12"
+// alone.
+func ParseReference(kind, reference string) (int64, bool) {
+	return ParseID(strings.TrimPrefix(reference, kind+"/"))
+}
+
+// Patient says a patient. A record that was merged into another is not active and
+// says no more than where it goes on.
+func Patient(p clinic.Patient) api.FhirPatient {
+	out := api.FhirPatient{
+		ResourceType: "Patient", ID: ID(p.ID), Active: p.MergedInto == nil && p.ErasedAt == nil,
+		Meta: api.FhirMeta{VersionID: ID(p.Version), LastUpdated: p.UpdatedAt},
+	}
+	if p.MergedInto != nil {
+		out.Link = []api.FhirPatientLink{{Type: "replaced-by", Other: api.FhirReference{Reference: "Patient/" + ID(*p.MergedInto)}}}
+		return out
+	}
+	usual, official, text := api.FhirIdentifierUse("usual"), api.FhirHumanNameUse("official"), p.FirstName+" "+p.LastName
+	out.Identifier = []api.FhirIdentifier{{Use: &usual, System: SystemMRN, Value: clinic.MRN(p.ID)}}
+	for _, i := range p.Identifiers {
+		secondary := api.FhirIdentifierUse("secondary")
+		out.Identifier = append(out.Identifier, api.FhirIdentifier{Use: &secondary, System: systemURI(i.System), Value: i.Value})
+	}
+	out.Name = []api.FhirHumanName{{Use: &official, Text: &text, Family: &p.LastName, Given: []string{p.FirstName}}}
+	if p.Phone != nil {
+		out.Telecom = append(out.Telecom, api.FhirContactPoint{System: "phone", Value: *p.Phone})
+	}
+	if p.Email != nil {
+		out.Telecom = append(out.Telecom, api.FhirContactPoint{System: "email", Value: *p.Email})
+	}
+	if p.BirthDate != nil {
+		out.BirthDate = &openapi_types.Date{Time: clinic.Day(*p.BirthDate, utc).Start}
+	}
+	return out
+}
+
+// systemURI is a system of numbers as a URI without spaces, as FHIR wants it.
+func systemURI(system string) string {
+	if u, err := url.Parse(system); err == nil && u.Scheme != "" && !strings.ContainsAny(system, " \t") {
+		return system
+	}
+	return shortSystem + url.PathEscape(system)
+}
+
+// ParseIdentifier reads the search for a number: `value`, which is a medical
+// record number, or `system|value`.
+func ParseIdentifier(token string) (system, value string) {
+	system, value, both := strings.Cut(token, "|")
+	if !both {
+		return SystemMRN, token
+	}
+	if short, ok := strings.CutPrefix(system, shortSystem); ok {
+		if name, err := url.PathUnescape(short); err == nil {
+			return name, value
+		}
+	}
+	return system, value
+}
+
+// Practitioner says a doctor.
+func Practitioner(d clinic.Doctor) api.FhirPractitioner {
+	return api.FhirPractitioner{
+		ResourceType: "Practitioner", ID: ID(d.ID), Active: d.IsActive, Name: []api.FhirHumanName{{Text: &d.FullName}},
+		Meta: api.FhirMeta{VersionID: ID(d.Version), LastUpdated: d.UpdatedAt},
+	}
+}
+
+// Schedule says that a doctor has a calendar, and of what it is.
+func Schedule(d clinic.Doctor) api.FhirSchedule {
+	return api.FhirSchedule{
+		ResourceType: "Schedule", ID: ID(d.ID), Active: d.IsActive,
+		Meta:      api.FhirMeta{VersionID: ID(d.Version), LastUpdated: d.UpdatedAt},
+		Specialty: []api.FhirCodeableConcept{{Text: &d.Specialization}},
+		Actor:     []api.FhirReference{{Reference: "Practitioner/" + ID(d.ID), Display: &d.FullName}},
+	}
+}
+
+// appointmentType says an appointment type by its id; nil says none.
+func appointmentType(id *int64) []api.FhirCodeableConcept {
+	if id == nil {
+		return nil
+	}
+	return []api.FhirCodeableConcept{{Coding: []api.FhirCoding{{System: SystemAppointmentType, Code: ID(*id)}}}}
+}

@@ -1,0 +1,235 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/fhir"
+	"mems/internal/store"
+)
+
+// GetFhirCapabilities tells what the facade can do: GET /fhir/metadata.
+func (s *Server) GetFhirCapabilities(ctx context.Context, _ api.GetFhirCapabilitiesRequestObject) (api.GetFhirCapabilitiesResponseObject, error) {
+	statement := s.fhir
+	statement.Implementation.URL = string(s.fhirBase(ctx))
+	return api.GetFhirCapabilities200ApplicationFhirPlusJSONResponse(statement), nil
+}
+
+// fhirBase is the facade's address as the client wrote it.
+func (s *Server) fhirBase(ctx context.Context) fhir.Base {
+	request, ok := ctx.Value(clientKey{}).(*http.Request)
+	if !ok {
+		return "/fhir" // no request of a server of ours
+	}
+	scheme := "http"
+	if originOf(request, s.cfg.TrustedProxies).secure {
+		scheme = "https"
+	}
+	return fhir.Base(scheme + "://" + request.Host + "/fhir")
+}
+
+// fhirLinks are the addresses of this page of a search and, unless next is "",
+// of the one after it.
+func (s *Server) fhirLinks(ctx context.Context, kind, next string) []api.FhirLink {
+	query := url.Values{}
+	if request, ok := ctx.Value(clientKey{}).(*http.Request); ok {
+		query = request.URL.Query()
+	}
+	link := func(relation api.FhirLinkRelation) api.FhirLink {
+		address := string(s.fhirBase(ctx)) + "/" + kind
+		if len(query) > 0 {
+			address += "?" + query.Encode()
+		}
+		return api.FhirLink{Relation: relation, URL: address}
+	}
+	links := []api.FhirLink{link("self")}
+	if next != "" {
+		query.Set("cursor", next)
+		links = append(links, link("next"))
+	}
+	return links
+}
+
+// nextPage is the cursor of the page after this one, "" when it is the last.
+func nextPage[T any](list filter, p store.Page[T], place func(T) store.After) string {
+	if !p.More {
+		return ""
+	}
+	return encodeCursor(list, place(p.Items[len(p.Items)-1]))
+}
+
+func weak(version int64) string { return "W/" + etag(version) }
+
+// SearchFhirPatients finds patients: GET /fhir/Patient.
+func (s *Server) SearchFhirPatients(ctx context.Context, r api.SearchFhirPatientsRequestObject) (api.SearchFhirPatientsResponseObject, error) {
+	p := r.Params
+	q := store.PatientQuery{
+		Name: deref(p.Name), LastName: deref(p.Family), FirstName: deref(p.Given), Email: deref(p.Email), Phone: deref(p.Phone),
+		BirthDate: dateFromAPI(p.Birthdate), Limit: limitOf(p.UnderscoreCount),
+	}
+	nobody := false
+	if p.UnderscoreID != nil {
+		id, ok := fhir.ParseID(*p.UnderscoreID)
+		q.ID, nobody = id, !ok
+	}
+	if p.Identifier != nil {
+		system, value := fhir.ParseIdentifier(*p.Identifier)
+		if system == fhir.SystemMRN {
+			id, ok := clinic.ParseMRN(value)
+			nobody = nobody || !ok || q.ID != 0 && q.ID != id
+			q.ID = id
+		} else {
+			nobody = nobody || system == "" || value == ""
+			q.IdentifierSystem, q.Identifier = system, value
+		}
+	}
+	list := filter{
+		"fhir-patients", q.Name, q.LastName, q.FirstName, q.Email, q.Phone, deref(p.Identifier), deref(p.UnderscoreID), dateText(q.BirthDate),
+	}
+	after, err := decodeCursor(list, p.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	q.After = after.ID
+	var page store.Page[clinic.Patient]
+	if !nobody {
+		if page, err = s.cfg.Store.ListPatients(ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	base := s.fhirBase(ctx)
+	return api.SearchFhirPatients200ApplicationFhirPlusJSONResponse{
+		ResourceType: "Bundle", Type: "searchset",
+		Link: s.fhirLinks(ctx, "Patient", nextPage(list, page, func(p clinic.Patient) store.After { return store.After{ID: p.ID} })),
+		Entry: items(page.Items, func(p clinic.Patient) api.FhirPatientEntry {
+			return api.FhirPatientEntry{FullURL: base.Of("Patient", fhir.ID(p.ID)), Resource: fhir.Patient(p), Search: fhir.Match}
+		}),
+	}, nil
+}
+
+func dateText(d *clinic.Date) string {
+	if d == nil {
+		return ""
+	}
+	return d.String()
+}
+
+// ReadFhirPatient reads one: GET /fhir/Patient/{id}.
+func (s *Server) ReadFhirPatient(ctx context.Context, r api.ReadFhirPatientRequestObject) (api.ReadFhirPatientResponseObject, error) {
+	id, ok := fhir.ParseID(r.ID)
+	if !ok {
+		return nil, clinic.ErrPatientNotFound
+	}
+	p, err := s.cfg.Store.Patient(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return api.ReadFhirPatient200ApplicationFhirPlusJSONResponse{
+		Body: fhir.Patient(p), Headers: api.ReadFhirPatient200ResponseHeaders{ETag: weak(p.Version)},
+	}, nil
+}
+
+// SearchFhirPractitioners finds doctors: GET /fhir/Practitioner.
+func (s *Server) SearchFhirPractitioners(ctx context.Context, r api.SearchFhirPractitionersRequestObject) (api.SearchFhirPractitionersResponseObject, error) {
+	p := r.Params
+	q := store.DoctorQuery{Name: deref(p.Name), IsActive: p.Active, Limit: limitOf(p.UnderscoreCount)}
+	page, next, err := s.fhirDoctors(ctx, q, p.UnderscoreID, p.Cursor, "fhir-practitioners")
+	if err != nil {
+		return nil, err
+	}
+	base := s.fhirBase(ctx)
+	return api.SearchFhirPractitioners200ApplicationFhirPlusJSONResponse{
+		ResourceType: "Bundle", Type: "searchset", Link: s.fhirLinks(ctx, "Practitioner", next),
+		Entry: items(page, func(d clinic.Doctor) api.FhirPractitionerEntry {
+			return api.FhirPractitionerEntry{FullURL: base.Of("Practitioner", fhir.ID(d.ID)), Resource: fhir.Practitioner(d), Search: fhir.Match}
+		}),
+	}, nil
+}
+
+// SearchFhirSchedules finds the doctors' calendars: GET /fhir/Schedule.
+func (s *Server) SearchFhirSchedules(ctx context.Context, r api.SearchFhirSchedulesRequestObject) (api.SearchFhirSchedulesResponseObject, error) {
+	p := r.Params
+	id := p.UnderscoreID
+	if p.Actor != nil {
+		actor, _ := fhir.ParseReference("Practitioner", *p.Actor)
+		if text := fhir.ID(actor); id == nil || *id == text {
+			id = &text
+		} else {
+			id = new(string) // two at once are nobody
+		}
+	}
+	q := store.DoctorQuery{Specialization: deref(p.Specialty), IsActive: p.Active, Limit: limitOf(p.UnderscoreCount)}
+	page, next, err := s.fhirDoctors(ctx, q, id, p.Cursor, "fhir-schedules")
+	if err != nil {
+		return nil, err
+	}
+	base := s.fhirBase(ctx)
+	return api.SearchFhirSchedules200ApplicationFhirPlusJSONResponse{
+		ResourceType: "Bundle", Type: "searchset", Link: s.fhirLinks(ctx, "Schedule", next),
+		Entry: items(page, func(d clinic.Doctor) api.FhirScheduleEntry {
+			return api.FhirScheduleEntry{FullURL: base.Of("Schedule", fhir.ID(d.ID)), Resource: fhir.Schedule(d), Search: fhir.Match}
+		}),
+	}, nil
+}
+
+// fhirDoctors reads a page of doctors, and the cursor of the next one.
+func (s *Server) fhirDoctors(ctx context.Context, q store.DoctorQuery, id, cursor *string, name string) ([]clinic.Doctor, string, error) {
+	list := filter{name, q.Name, q.Specialization, deref(id)}
+	if q.IsActive != nil {
+		list = append(list, strconv.FormatBool(*q.IsActive))
+	}
+	after, err := decodeCursor(list, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	q.After = after.ID
+	if id != nil {
+		var ok bool
+		if q.ID, ok = fhir.ParseID(*id); !ok {
+			return nil, "", nil
+		}
+	}
+	page, err := s.cfg.Store.ListDoctors(ctx, q)
+	return page.Items, nextPage(list, page, func(d clinic.Doctor) store.After { return store.After{ID: d.ID} }), err
+}
+
+// ReadFhirPractitioner reads a doctor: GET /fhir/Practitioner/{id}.
+func (s *Server) ReadFhirPractitioner(ctx context.Context, r api.ReadFhirPractitionerRequestObject) (api.ReadFhirPractitionerResponseObject, error) {
+	d, err := s.fhirDoctor(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.ReadFhirPractitioner200ApplicationFhirPlusJSONResponse{
+		Body: fhir.Practitioner(d), Headers: api.ReadFhirPractitioner200ResponseHeaders{ETag: weak(d.Version)},
+	}, nil
+}
+
+// ReadFhirSchedule reads a doctor's calendar: GET /fhir/Schedule/{id}.
+func (s *Server) ReadFhirSchedule(ctx context.Context, r api.ReadFhirScheduleRequestObject) (api.ReadFhirScheduleResponseObject, error) {
+	d, err := s.fhirDoctor(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.ReadFhirSchedule200ApplicationFhirPlusJSONResponse{
+		Body: fhir.Schedule(d), Headers: api.ReadFhirSchedule200ResponseHeaders{ETag: weak(d.Version)},
+	}, nil
+}
+
+func (s *Server) fhirDoctor(ctx context.Context, id string) (clinic.Doctor, error) {
+	n, ok := fhir.ParseID(id)
+	if !ok {
+		return clinic.Doctor{}, clinic.ErrDoctorNotFound
+	}
+	return s.cfg.Store.Doctor(ctx, n)
+}
+
+// isMissing tells that somebody or something that is searched by is not there:
+// the search finds nothing.
+func isMissing(err error) bool {
+	return errors.Is(err, clinic.ErrDoctorNotFound) || errors.Is(err, clinic.ErrTypeNotFound)
+}
