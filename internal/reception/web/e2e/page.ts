@@ -1,3 +1,4 @@
+import AxeBuilder from "@axe-core/playwright";
 import { type Browser, expect, type Page } from "@playwright/test";
 
 /** A desk that is signed in, at a date. */
@@ -25,12 +26,17 @@ export async function go(page: Page, date: string) {
   await expect(page.locator("main:not(.busy)")).toBeVisible();
 }
 
+/** Waits until a dialog asks for the patient, and typing is heard there. */
+export async function asked(page: Page) {
+  await expect(page.getByRole("dialog").getByLabel("Patient", { exact: true })).toBeFocused();
+}
+
 /** Books by the keyboard alone, at the cursor some steps further down. */
 export async function book(page: Page, patient: string, down: number) {
   await page.keyboard.press("b");
   for (let i = 0; i < down; i++) await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("dialog", { name: "Book a visit" })).toBeVisible();
+  await asked(page);
   await page.keyboard.type(patient, { delay: 20 });
   await expect(page.getByRole("option").first()).toContainText(new RegExp(patient, "i"));
   await page.keyboard.press("Enter");
@@ -38,3 +44,11 @@ export async function book(page: Page, patient: string, down: number) {
 }
 
 export const visits = (page: Page) => page.locator("[data-visit]");
+
+/** Keeps a picture of what is shown, which everybody must be able to use (WCAG 2.2 AA). */
+export async function looks(page: Page, name: string) {
+  await page.waitForTimeout(300);
+  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
+  expect(violations.map((v) => `${name}: ${v.id} ${v.nodes.map((n) => n.html).join(" ").slice(0, 300)}`)).toEqual([]);
+  await page.screenshot({ path: `test-results/${name}.png` });
+}

@@ -23,6 +23,8 @@ export default async function setup(): Promise<() => Promise<void>> {
     const doctor = await send("POST", "/doctors", { full_name: name, specialization });
     await send("PUT", `/doctors/${doctor.id}/working-hours`, { timetables: [{ effective_from: "2020-01-01", blocks: week }], exceptions: [] });
   }
+  // Works at any time, so that a walk-in can be taken whenever the tests run.
+  await send("POST", "/doctors", { full_name: "Dr. Zoe Frei", specialization: "Urgent care" });
   await send("POST", "/appointment-types", { name: "Consultation", duration_minutes: 45, specializations: ["Allergology"] });
   for (const [first_name, last_name] of [["Ann", "Muster"], ["Tom", "Keller"], ["Lea", "Brunner"]]) {
     await send("POST", "/patients", { first_name, last_name, birth_date: "1980-02-03" });

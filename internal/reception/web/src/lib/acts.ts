@@ -1,6 +1,7 @@
 // What is done to visits, with what to say about it and how to take it back.
-import { type Appointment, type AppointmentCancel, isProblem, type NoAnswer, type Problem, type Result } from "mems-client";
-import { desk } from "./desk.svelte.js";
+import { type Appointment, type AppointmentCancel, isProblem, type NoAnswer, type Override, type Problem, type Result } from "mems-client";
+import { desk, type Move } from "./desk.svelte.js";
+import { breakable } from "./override.js";
 import { mems } from "./session.js";
 import { clock, shortDate, dateAt } from "./time.js";
 
@@ -52,11 +53,11 @@ export async function cancel(a: Appointment, body: AppointmentCancel): Promise<P
 }
 
 /** Moves a visit. What is in the way is shown with what is free instead. */
-export async function reschedule(a: Appointment, to: { doctor: number; start: number; minutes?: number }): Promise<Problem | NoAnswer | undefined> {
+export async function reschedule(a: Appointment, to: Move, override?: Override): Promise<Problem | NoAnswer | undefined> {
   const old = { doctor: a.doctor_id, start: Date.parse(a.start_time), minutes: a.duration_minutes };
-  const error = await move(a, to);
+  const error = await move(a, to, override);
   if (error) {
-    if (isProblem(error) && error.alternatives?.length) desk.refused = { visit: a, problem: error };
+    if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor))) desk.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
     else desk.complain(error);
     return error;
   }
@@ -68,13 +69,14 @@ export async function reschedule(a: Appointment, to: { doctor: number; start: nu
   return undefined;
 }
 
-async function move(a: Appointment, to: { doctor: number; start: number; minutes?: number }): Promise<Problem | NoAnswer | undefined> {
+async function move(a: Appointment, to: Move, override?: Override): Promise<Problem | NoAnswer | undefined> {
   const answer = await mems.rescheduleAppointment({
     path: { id: a.id },
     body: {
       doctor_id: to.doctor,
       start_time: new Date(to.start).toISOString(),
       ...(to.minutes ? { duration_minutes: to.minutes } : {}),
+      ...(override ? { override } : {}),
     },
   });
   desk.refresh();

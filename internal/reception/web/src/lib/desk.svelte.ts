@@ -9,6 +9,7 @@ import {
   follow,
   isProblem,
   type NoAnswer,
+  type Override,
   pages,
   type Permission,
   type Problem,
@@ -19,6 +20,7 @@ import {
   unwrap,
   type WorkingHours,
 } from "mems-client";
+import { people } from "./people.svelte.js";
 import { mems, setKey } from "./session.js";
 import { addDays, dateAt, dayWindow, monday } from "./time.js";
 
@@ -38,6 +40,13 @@ export interface Draft {
   start: number;
   minutes?: number;
   patient?: { id: number; name: string };
+}
+
+/** Where a visit is to be moved. */
+export interface Move {
+  doctor: number;
+  start: number;
+  minutes?: number;
 }
 
 class Desk {
@@ -68,7 +77,9 @@ class Desk {
   open = $state<number>(); // the visit whose card is open
   moving = $state.raw<Appointment>();
   /** A move that was refused, with what is free instead. */
-  refused = $state.raw<{ visit: Appointment; problem: Problem }>();
+  refused = $state.raw<{ visit: Appointment; problem: Problem; to: Move; broken: readonly Override["rules"][number][] }>();
+  /** A walk-in is being taken, with this doctor unless 0. */
+  walkIn = $state<number>();
 
   shown = $derived(this.doctors.filter((d) => !this.hidden.includes(d.id)));
   today = $derived(dateAt(this.now, this.zone));
@@ -130,6 +141,8 @@ class Desk {
     setKey(undefined);
     this.caller = undefined;
     this.visits = [];
+    this.tickets = [];
+    people.forget();
     this.phase = "signed-out";
   }
 
