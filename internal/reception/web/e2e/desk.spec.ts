@@ -164,6 +164,7 @@ test("looks, and can be used by everybody, in every view", async ({ browser }) =
     await page.keyboard.press("?");
     await check("shortcuts");
     await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toHaveCount(0);
     await page.keyboard.press("w");
     await check("week");
     await page.keyboard.press("q");
@@ -175,6 +176,7 @@ test("looks, and can be used by everybody, in every view", async ({ browser }) =
     await visits(page).first().click();
     await check("visit");
     await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toHaveCount(0);
     await page.keyboard.press("b");
     await page.keyboard.press("Enter");
     await asked(page);
