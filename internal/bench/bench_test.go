@@ -19,7 +19,7 @@ import (
 func TestStatementsAreTheStores(t *testing.T) {
 	t.Parallel()
 	stores := map[string]bool{}
-	for _, file := range []string{"booking.go", "decide.go", "history.go", "trail.go"} {
+	for _, file := range []string{"booking.go", "decide.go", "history.go", "trail.go", "changes.go"} {
 		source, err := parser.ParseFile(token.NewFileSet(), "../store/"+file, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestStatementsAreTheStores(t *testing.T) {
 		})
 	}
 	for _, ours := range []string{
-		guardDoctorSQL, guardPatientSQL, doctorFactsSQL, blockedTimesSQL, busyDoctorSQL, busyPatientSQL, insertSQL, insertEventSQL, insertAuditSQL,
+		guardDoctorSQL, guardPatientSQL, doctorFactsSQL, blockedTimesSQL, busyDoctorSQL, busyPatientSQL, insertSQL, insertEventSQL, insertAuditSQL, insertChangeSQL,
 	} {
 		if !stores[ours] {
 			t.Errorf("internal/store has no such statement: %s", ours)

@@ -65,6 +65,9 @@ const (
 		INSERT INTO audit_entries (chain, seq, at, subject, address, request_id, operation, action, object, object_id,
 		                           patient_id, patient_ids, details, secret, mac_key, hash)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertChangeSQL = `
+			INSERT INTO changes (at, type, object, object_id, doctor_id, left_doctor, made_by_key)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`
 )
 
 // openDirect opens a pool whose sessions are set as the store's are (configureSession
@@ -144,6 +147,9 @@ func bookDirectly(ctx context.Context, db *sqlx.DB, b clinic.Booking) error {
 	seq := directSeq.Add(1)
 	if _, err := t.ExecContext(ctx, insertAuditSQL, 1, seq, now, "bench", nil, nil, "bookAppointment", "create", "appointment", id,
 		b.PatientID, nil, []byte(`{"changes":[{"member":"status","before":null,"after":"scheduled"}]}`), false, nil, make([]byte, 32)); err != nil {
+		return err
+	}
+	if _, err := t.ExecContext(ctx, insertChangeSQL, now, "appointment.booked", "appointment", id, b.DoctorID, nil, nil); err != nil {
 		return err
 	}
 	return t.Commit()
