@@ -1854,7 +1854,7 @@ export type WebhookCreate = {
      */
     description?: string;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
 };
@@ -1872,7 +1872,7 @@ export type WebhookUpdate = {
      */
     description?: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
     /**
@@ -1895,7 +1895,7 @@ export type Webhook = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -1928,7 +1928,7 @@ export type WebhookCreated = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
