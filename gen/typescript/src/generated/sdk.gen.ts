@@ -634,9 +634,9 @@ export const listAvailability = <ThrowOnError extends boolean = false>(options: 
  * Find the first free time of each doctor
  *
  * Answers, in one call, with the first free time of each doctor, or of each
- * specialization, up to 90 days ahead: who is free first comes first, who is not
- * free at all comes last, with a `slot` of null. What counts as free is said at
- * `GET /availability`.
+ * specialization, within 90 days of `from`: who is free first comes first, who is
+ * not free at all before `searched_to` comes last, with a `slot` of null. What counts
+ * as free is said at `GET /availability`.
  *
  * Permission: `availability:read`.
  *
@@ -897,7 +897,9 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
  *
  * Books every date of a recurrence rule in one transaction, each by all the rules
  * of `POST /appointments`. The wall clock of `time_zone` shows the same time on
- * every date, whatever the clocks do in between.
+ * every date, whatever the clocks do in between: a time that they skip becomes the
+ * moment after the gap, and of one that they show twice the first is taken. The date
+ * of `start_time` itself starts at `start_time`.
  *
  * `rule` is an RFC 5545 RRULE of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, either
  * COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),

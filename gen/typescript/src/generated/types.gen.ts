@@ -706,7 +706,7 @@ export type NextAvailable = {
     doctor_id: Id;
     specialization: Specialization;
     /**
-     * Null when there is none within 90 days.
+     * Null when there is none before `searched_to`.
      */
     slot: {
         doctor_id: Id;
@@ -723,6 +723,7 @@ export type NextAvailableList = {
      * By start, those without any last; by doctor among equals.
      */
     items: Array<NextAvailable>;
+    searched_to: Instant;
     time_zone: TimeZone;
 };
 
@@ -915,9 +916,12 @@ export type SeriesReschedule = {
 export type SeriesDate = {
     start_time: Instant;
     /**
-     * Whether the date was booked or moved.
+     * `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+     * in a `series-conflict` only: nothing was in the way, but no date was booked or
+     * moved.
+     *
      */
-    outcome: 'done' | 'refused';
+    outcome: 'done' | 'free' | 'refused';
     /**
      * The appointment; null when there is none.
      */
