@@ -138,7 +138,7 @@ func TestNextAvailable(t *testing.T) {
 		"One":            {ask("doctor_id", fmt.Sprint(later)), []string{of(later, "04-16 00:00")}},
 		"Per":            {ask("per", "specialization"), []string{of(soon, "03-01 08:15"), of(other, "03-02 00:00"), of(never, "none")}},
 		"From":           {ask("from", "2027-05-29T23:40:00Z", "doctor_id", fmt.Sprint(soon)), []string{of(soon, "05-29 23:45")}},
-		"FarAhead":         {ask("from", "2027-06-29T23:40:00Z", "doctor_id", fmt.Sprint(soon)), []string{of(soon, "06-29 23:45")}},
+		"FarAhead":       {ask("from", "2027-06-29T23:40:00Z", "doctor_id", fmt.Sprint(soon)), []string{of(soon, "06-29 23:45")}},
 	} {
 		if diff := cmp.Diff(test.want, test.got); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)
