@@ -13221,7 +13221,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13287,7 +13294,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13357,10 +13371,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13524,10 +13541,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13604,10 +13624,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13744,10 +13767,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13919,10 +13945,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14120,10 +14149,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14196,10 +14228,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14344,10 +14379,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14528,10 +14566,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14622,10 +14663,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14774,10 +14818,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14866,10 +14913,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15008,10 +15058,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15177,10 +15230,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15255,10 +15311,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15392,10 +15451,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15606,10 +15668,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15790,10 +15855,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15884,10 +15952,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16026,10 +16097,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16195,10 +16269,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16271,10 +16348,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16420,10 +16500,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16604,10 +16687,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16698,10 +16784,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16849,10 +16938,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17062,10 +17154,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17275,10 +17370,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17479,10 +17577,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17662,10 +17763,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17875,10 +17979,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18089,10 +18196,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18181,10 +18291,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18330,10 +18443,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18543,10 +18659,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18747,10 +18866,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18905,10 +19027,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19077,10 +19202,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19249,10 +19377,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19416,10 +19547,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19496,10 +19630,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19638,10 +19775,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19813,10 +19953,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20173,10 +20316,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20331,10 +20477,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20500,10 +20649,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20564,10 +20716,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20701,10 +20856,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20899,10 +21057,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21184,10 +21345,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21353,10 +21517,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21417,10 +21584,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21554,10 +21724,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21768,10 +21941,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21952,10 +22128,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22032,10 +22211,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22175,10 +22357,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22361,10 +22546,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22441,10 +22629,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22579,10 +22770,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22778,10 +22972,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22960,10 +23157,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23144,10 +23344,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23224,10 +23427,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25694,10 +25900,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25770,10 +25979,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25905,10 +26117,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26103,10 +26318,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26276,10 +26494,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26545,10 +26766,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26714,10 +26938,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26776,10 +27003,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26913,10 +27143,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27141,10 +27374,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27325,10 +27561,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27419,10 +27658,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27571,10 +27813,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27649,10 +27894,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27791,10 +28039,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27989,10 +28240,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28083,10 +28337,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28234,10 +28491,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28433,10 +28693,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28511,10 +28774,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28661,10 +28927,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28845,10 +29114,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28939,10 +29211,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29304,10 +29579,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29487,10 +29765,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29565,10 +29846,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29809,10 +30093,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29978,10 +30265,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30042,10 +30332,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30179,10 +30472,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30393,10 +30689,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30577,10 +30876,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30673,10 +30975,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30844,10 +31149,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31010,10 +31318,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31193,10 +31504,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31406,10 +31720,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31619,10 +31936,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31832,10 +32152,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32048,10 +32371,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32140,10 +32466,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32387,10 +32716,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32556,10 +32888,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32632,10 +32967,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32769,10 +33107,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32981,10 +33322,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33166,10 +33510,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33377,10 +33724,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33592,10 +33942,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33668,10 +34021,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33810,10 +34166,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33979,10 +34338,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34043,10 +34405,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34180,10 +34545,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34378,10 +34746,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34562,10 +34933,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34642,10 +35016,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34785,10 +35162,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34961,10 +35341,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35160,10 +35543,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35351,10 +35737,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39500,794 +39889,797 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jd9u2ti/+VfDXeWs1aSlFku0kllfXfW6GW7eZju00p4lyTZiEJBxTgEpAVtTevM/+X9gbIEGK1OQp",
-	"6clZ967G4oRhY8/7t/9qRHI8kYIJrRq9vxrsEx1PEgb/PpxMJBd6zIQ2f6rpeEzTeaPX+JkmA0IFGclp",
-	"2ggalzSZMnPH+XQwYOkZHWiWno25mGrzonbgLpyzgUxZ4UqUMqpZfEZ1o9fotrsPm51Os7tz2n7ca7d7",
-	"7XarDf973wgasYy0TM943Oh1gkY8TanmUuRv22kHDSbiM83HDF/2qNneabY7p+393o55mXmLfXxCNWdC",
-	"u7elUo7h32KaJEFDsZQz5f+gaaqr39x2b1aa6qlq9BoqGrF4mrC4ETT0fMK890wn8XrT/fw58Nf/CSzT",
-	"eruwzjqVpl83vU4bh/VDu9Nrt2FQT+HtOJ5XUqbFMR0S/Lo/nsE0Sc4EhXc/TVvEPEV+pnFMzQKpCYs4",
-	"TfifMEpzC0vHVMtEDufeB9f71AbUtHxUdl24OqOR5pes0dPplAUNecnScykvziI6AfpdOvwN9/sNbsqh",
-	"EOWZ2u0qnDWe6tFZDFTR6Ow/3m22u83ufmOjI8XGlCeNXoMK0RpPlWbp/7UMoCXToVklnirtlskMLF+a",
-	"mAnNB5ylqtH78DFoJDS/8yW8qxE0xqlZE/xgZ6cRNCYjKcwdP+x2yO4u2dvbI+0O6e5suVZIh1ddsW2W",
-	"oXK6tbP7bMY8YjSG5fqr8YRGI/ZECp3KBM4sU1HKJ5aG3o0ku2QpoeqCxWRM5+SCsQnhOiBUxOZnReiQ",
-	"ckEYjUbEnFty7/j5E7Lf6XSIYpF5D9lrdVvd+y0zP5xMo9eYpPySahYQIZuRGUMjaKTsjylPWexo3LCv",
-	"MTWjGtNPL5gY6lGj12kj19AMdvR/PpDm//v4w/+xHM4wPZ1yMYS9eTKiScLEkC3O7Gc5I1oSOtUjQz4R",
-	"1fnI29nIO53Ww1anNPSfGE1ZSlJGk/GP/caYjVW/0agZbneT4UqhmdCndLg43icjKoZMkdmICaJHjER4",
-	"M4klUwdkIFMSHg2ar6RgzZdUR6OwOOh+Y/z7+W+im+5H7ZNH08eDX//Y+fSsM4ORb7Xw/caHw+Z72vyz",
-	"3dw/a378od+ontWzyvn8xlJlVlgOYDYpi2QaB9k8qqfQWX+0uwuDbTf36wf5fMTTynGejhi5rBoroYpQ",
-	"MmP0ghgC0nOi6TAwvz7/+eiYjKgiXB+QcMw0bdk3HMUh4QpeouiYtZZOJp/4uwdu6j5h7QaNMRfuz73C",
-	"dM0Tyyf8QkZWUJRn/IbqkZuqYDM73eJWPKC5RqAedJbOYyCNHGr0GtOUN1M2YCkTEStNxtDW4iCPqWYv",
-	"+JjrKs5EtVnLhA10QMI0JGYETGmFrAnWmEVSxIqEOiRToXlCaJKYqXF49JxGF2UKiwzDSPuNg/TH9oH+",
-	"sdNtrH8aaPNPs94H6Y+49Afa/qN6B46ZTueHRkNdnN2JHbmWZEa5JqivEp3OuRgixy2MvLvWBnChd7q4",
-	"8Hw8HTd6Ow/NLMZc4J+dbJhcaDZkKUqLCU3pmGkrMA5B1amSFMCKiB5xhefYbMGIKy3TeY9QYkQUkSmh",
-	"JGbqokVO6QUTBI6J2Q2jtLI46IvzqSZSJHNyPjdKJRdK0yQBYiUzrkdyqn22zaU4gN9BKs2swOKqL3ze",
-	"HpOYx5ncMmMkKATNp/lQyJTFrb4oUMMglYa/MnVhlA0zSXykETScuH328qR5aHW/ejLxjmmnKAz+p9+f",
-	"GlWiCf/tPIf/PHr+8XtzRdVcrH+qmtA87f3oaTWH847zd4rw4mnv2NlPqB7lc+fx0lP/f1I2aPQa/3iQ",
-	"W3UP8Kp6cPS0PK7T+YStMTZiJnd7A3xCEyZimj5nLK4bXWTvIQPG4lscWiLVNK1dswgv3+J4pqmqYgtm",
-	"MKFgn/RZBHeETrJM6JBZthaQqYhAvYGxwvj+mLJ0ng8QH16qY9UfsoKWUn1EnrKEX7J0XreeY6YUHa69",
-	"nrF93dnVFxaNzrpxoeF5e9ts1KQncioqBPKhJmOpNFGSjKmYk5QpOU0jpggXyHDNlhdGudeu3u2zCD7h",
-	"jy1mAzpNtGWo9RKtu1Kg4SSe2zeUZ/HLyetXTkUDIYSfMn+njHB1QJQcMzJJ5TClY0UUnRM9whvmZEaF",
-	"JlwXlYp/KylqyPrMTqSg9gkz8g/uMTqZJFbMPaj4aTDi6Q/w+8c6tfbYbkQdDbmNAioyEpRHI1wCqosq",
-	"b3FencZ1E5kZrUdoJ4msFVgqkdoOGPRwxWgajciQXrKFDeg0u+3uo/YOeMna7ffNnfZNDv1nmdRKi5FM",
-	"blFIHMVsPJGaiWj+K5svjuglvWCgfik6YEbXVMxpzkZXswo1qps9q6bFUpiTETHUpIyyNe8LKtQMdSnz",
-	"NDgpiBSsRXa7XRLyfBzNCzZvpmyqWByi1kaFNIerL+znDshue3/xGS6aU8VCQ54J877CFZkKo8fN6LxF",
-	"fmUT3RdG+ezugjtSlZW6x6y9s//oMWvutuO95u4Oe9w8j/Z3mg8f7+/SvUeD/Z3ubp26561n0yxonTja",
-	"21smjvr9T91Os9//9OhZnTg6GoD9W71jaP2DvEQWxQtmqdI8ScD8BKYbGvM7zF0bfZH5NnZanVbnfo/A",
-	"jqZEmb2kiWfNqsD8Hn4fgjpPxbzVF++sBu6r0N6AuCJjGjPD840QiKhi5R1wtmz1ElvTfztR3++r7+/1",
-	"+9//7713D+7/V7/x4X/6jY/f9xv3zIUArhYv3P/+vvm1bhdeScFqduIQKX6nvevW3640mDJmC2BZ4ZKq",
-	"dC2Z5e9my2/2ZZ3132gpc2/QkvVsL5Jn25Jn3cKIKJnGFU61YyBBMFstR4Ajfs4Ujxm6CD1t/iAjOZoa",
-	"Y93YmcZSO5+TSI7HVBWY5IdG7km1/vaP5vIkkWYoA5ooVi1luR2uvwRcs7HyxW31yzNvZXa1tBqgehzh",
-	"y7pAmfaPXPWgaUrBAy/4H1NmLxtu/jloKD1HU1OmY/OyX1mtCnr45ohcsPntSY8ax0tZz4OV3FzHS+Dt",
-	"N6XiWad83Vra7by9tXyTUFE7mISK2xvJsZTjWk1QyvHtjeQEQpu1Ch5cvb3RnPLogtUSjIartzead5Tr",
-	"hKva8czsdSMs0lvkCe/Y+UjKi9ph4eXbGs9n87SaSKEW0gRecqUMg+791bCBEvNP33KapPI8YWM0nnp/",
-	"rfndN/gUfry4AKEn2ppC6uZATkUc9jLbkQhZcGaBbASuaVar5G+6iwk4X1ZzwFhcOwU1jUZFtxeoKVyT",
-	"GVUkZZfygsXmF6ODsk8Ts7k4PXRK3cnM8NO1c7LXF7fEOYbuYtD2NNUO2l4vDpqEzvlUeI5r2A4hnSur",
-	"Yqqg99zFRFHjqp0nXl4csLG5X1AbP6kZbO4fWXuk5rWvJwyTVV5PdSTHrGrYr6QmQs56RMvM5eUiUDb6",
-	"EVNNz6liJKJCSE3OGTGWb4scKrScZzhNVJ76wkwipZEOiKIcI4yClMeCRoAXwi9EyapmZu99kN/owk/N",
-	"LP609Lk8UvU59yoNzFTWXXo/mwv38/UlSxM6MT9kiRFcKfOPD+adMfh9pRgkPAK1nGnKE4UfjIFE8/ss",
-	"BUn7zqCh5kqzMQQdRW/Mxqo3cQT4MWho9kkXPKhIaZoMUsbM4sScDoVUmkeqeB9NUkbjORwmKgrs3KnA",
-	"mmNkF4wbrueNXoOlqUzhy87Zdoo6azWdXS+d2p3KY3LWuUOVFAqcOPZk2SuYPWaIbxmJtgi64abDzKOP",
-	"CwwxGucJMttjng1hZ1t2D1u4gaGhZENOMj3ncczErTKdgfsqchuCkV+MYRpSGNFLdLVMWDo2TFEK5+k1",
-	"xMJYrA5ImF8MIcCpwPv4OWj8TJWnjqhbndqIqqYfoLcztA4iIF3vKpDAeGpMOk3nOHiZ3IkCMpJJvd5h",
-	"pBo4UBclwZG4pAmPb3Ws8EV4eXNAecLibJXRa5oR0pjqyA7XHZ4DEgJLUCExWrw9aeSSS4xzt5wvQLxV",
-	"7FZnVeN27XkeVzfBfBcu2Dx3e+XeWDuJu1HFOQy/jpasM2WRkl7SZCDTMbtdWhq7rzbt4pZoKVcfjPQh",
-	"985TecEE+eXk9auAnNOYvD193nwcEErAy0LQO4XsKqPDmBlufB+m+YqOGeRf3Oo0DYNsavPZsOf8/uD+",
-	"zLzVArKizAClPowiNtH0PLndE2BIhmafthsR4mBC5/GmSSJnVp2OOUWZl0sH6cSydYMqIDSYmPVM3cWh",
-	"sF6v2kNhry8eijcJFXcy4ISK+tEmVCwO9VjK8V0MNZVyXDtUc3FxqOj/uovBom+t3sCHyxUD1vSWz+Ik",
-	"hTw4XiVlM13Gpo4QxUWEGpvL1zSKZ55LSo4N7+Q2nglaT8wiHjNCBZvBDNEJeBdbgg7G2i3By4tbcsrH",
-	"7PVgcDcjHrOmHAzKY3aWknU3QEq4HAwqxi7lC5oOb5mi6DyRNG5qKZuJ+bod9LmMQYeB34yZRIVNIU0v",
-	"zd8QKb/3cJf8yn8iU5EwBdrcgA+nKYsJiLIZV1a8nkr5kor5sfUH3C4nopo1IboCh2Us00yPUDgvEF4s",
-	"PsDU0swqtCmn5tB4vgHIwb5LZ4OxlO/am2vE+1ouXdADFij9bTEV9VanMS1+u0YPNjRgVErnybXuELBx",
-	"yD0q5n1hCOk+Wv02tptplorOyWw0X3BMvXv3rnnofX3V1uflGjCTt4JeUp7cugY4zb/rWFq1H49g3hcZ",
-	"SwxnG43W6N0zqvouozFYllRDoECxdN76IpTozWlOxYWQs8xDIYWwyQMzqkgijREG6TDUpV+Y388ZF0Nw",
-	"1Ay4sSkO0GiwKeRmNGaMTg4uehO3P6pvBfs0YdFtkzgXmqWCJk2wqY1pQSCS7BxTyMORdBM5tKUZ1lAF",
-	"7d5uyhmPQ3tg1XQykalm8Uuj398y+WUfb4J1AezHGSK2Rqhp2GLozqmxoaqsDxBbMCMXULyTOIb9dhOC",
-	"lfXhjEJMc5GL2tjjVxOJaeSuXBud5JVZeK6S5YJNgGSpcGzZiN5JarZTc3Sd+xWVKwKkQmkqQPi6h87n",
-	"1WUbmLBVSpq8YPNep6JI5y5rGQqV1/Xp0GQ2ksrLzOfacMBoxNQBEdMkAZVHSMHKIWo/5+Thrp9zst9u",
-	"P+rs73f3dh/ttvf3O8UEFPNSlFIYwi4npECaEk+Z2mzfcJarouC2ANTIozNaWSjFhAvOYhxAS5RaUIZt",
-	"lwTKCgUzfLLhLURslEmoxi5Qwk63QAjddu0a5FuHMf9K4jejsT7EgUyLdHjMBixNWUoMR6RJcRydu6dI",
-	"G+9eufT2Pn+57RUh9U2teSoTtoqGjs09wKnkxMbnCpN4DiVbE5pqAd66BNhSlj+37NUn5pWlHLn2Gnlx",
-	"n/2skA+YJgLkY2eUDdZnCIVy8wLTKxy/wo6Vzk6eQi/P/80iOITItXPUAxqjO4ImbzzObLMPyymimX6t",
-	"pdEZDaNtEZdBG+ajCq3Ojfo2JHuSOaNpYDRMyLYzvw34JTPaYTZnlP+MxZA0iQnZtnIuQC+JTBxTRD2v",
-	"KE0K3HQ1n9mKif1dj/3f4mT5h2oV8VeI3EOoD/6mrHxTVtZXVi6qVOBT5AS2/P9fzcM3R81f2TxskZOR",
-	"nNm8Cimi4iIA8sJZ5+yXP9rvL/7ZGbXH3eTxk7b44+LNjtxLH6l93ZnuXO7NHn3an3f+3Dnc+2k5Hylh",
-	"BsDrsYL7rFBE+NfuzufKHf+miX3TxL5pYtegiSGfqBdJL7iq2OXXwtYVy4GTSmpRLGULVltjodBzZMsZ",
-	"AnI+t/nMa621tfNLi11ebXMO87LoVe98xT5pW2K9sCfwheLbqheugKFWluTnEtJ2bbgGPEp+3qUUWdVE",
-	"j4Q5SldIphOiZUDOp7oPvlGstuFiGJDQgaCFXllp4eFJMlVGoy1Bg4VV2mo1pttChRxesJ5VDml5+G2X",
-	"wSdiDMjSlBEZRdMJN/OWsihgl5agPPQrUNpVMrQGZ65utNY5e2fDjaiImAXZWEWLT/x7PwfbqXm2yGrF",
-	"A5iSvKBLrdYyFrHmVnzI3m/3A7SgDMDv2nUgecnSlMcrX/3a3fc5w8lb6cW0t30uIuutM6oMebCuNOjO",
-	"FFIPBLG+VKgkz82mxIrQ5HZH6sEXrk02Dq5xlVjJ+PcJPvDZA3VcBzjlzvbPx9Nbc1WqFA+PoIvqhluF",
-	"nIZ9minsSgVr8I56Hd8OqoVPtnUljceb7wpJjLx0Q7+Sha5Dnr2o3wip69R7lihMzZaYSzhm43OWGl3Y",
-	"ZQFECRc8+g7gmAaDFjmZpqmcYshQTWhkJCskFIzlJSsBQrzjSQJp1IXgpkbYAx5TVMY8RXpv0WgoE1Nu",
-	"RPT7J9VaP1WbyaxjfKJMYvZFqzZsS0dg4SxK0LZa5EgrksDcQTFa0IIgGn8+J7YyFpYSEZAWd52K+Zmh",
-	"/gpWQC8YFOOrKYecRtQntA07DVLGWuTQS2GE3HZC8TYI8iuZIW9BdJlomRQ3387bLt25lAmj4m4E90gm",
-	"8RlkM9TUckLurBwQitnkMOcLxiaqWL+RE/avj3755877n7ovd//18HTv93++e3Z8+v5td2d3r0jPu+0F",
-	"w7CEQ9RtPqrEfLiSTrCNhF9981aizJNHa1ST+sevlrl741hxNp9dVto2xip0cBmDUtEO+sxncBTQB+Ds",
-	"hooTFlXjJQJnNY/GgHjyfJpCXjPergA09ZwRGseWX1rAAcMCjODANA3zrxGLLs64cHOGi4YCtRFMQp6p",
-	"kZwZQ5nRS/ML8n8w22MJ1rSDezZUydKh+S8fT2Sqi2AG9ssLJEiXIPtZ8DzwV9rpImAf5IvlOHhhBlCa",
-	"50eVsPo8L5eEtDtFS9XCReS95V6meoFxO16nLaye22SGg1SOz3IFs1TB6CvMZouN/c4+ceUAJ3169bHE",
-	"s9wiR7YsRsLl4gygsZhSHvnGGbXi4z4tD/SZFS1nIFrOFGOiEZht/biOL7NS2TkSZAZAJLPR3BLt3Ai0",
-	"aWJTpLB+QgoymaYTqdhSReYqWsvtEOHGgiBTmiqgA2XMYlseiFLSdw6U1mJno6WgzT/PasTfF2x8biUH",
-	"5dnWVl1JMIJFYWWP49HFc+1/LttbezRWGz++rC0IYbclK6Tuz4jwWiMXR3QyYQI8ViXRu7Zj9hnUxqEE",
-	"D4hMYqY0lqJt4JItKQkF52yn3V50z1Z6WVcsxWqvtF93GeR1tzMuYmPUOdGKcOs2AlNcJLPxFaEBxEJD",
-	"AnR5j/hWX+ACS/NLP+F8Z3U/RmYXPp2zRL/TRDvvNLEqVFKhEa9k6Uv88+WxF330QOmg0G3krc/d4jfm",
-	"sg8aZmnO/gRM/uWPnfIxe2/uAy6yaqdzE/tGNrt7w5u9RigDWR3wuIa/jCuO4nGuDG9mq7tsTC0tyzmw",
-	"9Ua2Php9GFz4L+pcrzHu70Vh2e7UrN7GQK2V6oe2+PNrk+yfl1PdSY2i/Q7MoRJeBHqoWyTMNOswIGGm",
-	"WsMfmW4dBn0Retp1CHwuzDTsEGNDc68C6zuVAeFneGd9YaZ7QMJMHTefsfq4fWeNTh6SWEKEvC+ciYs6",
-	"ByvauAdEp4waPkxs+QIED6myI+RiaGEM78KwKBjC5fZIBTFUQieviplecBEbrnrJVZXD4FvA8gYDljKR",
-	"0wpnxRP4HeBHs5yqgFBVkG//6LJHsfuiE1ePCsLrUcFy+ceHdnOfNgcf/3pYnfhzhRjoGY9VtdMFvPX2",
-	"aNnw/EA639Rayg0y/xU6zTXIhnXFkNfFqoJFAk/hgHaQT3ktaVid0fQW0lkyz3XKhjSNMXKiGPYviiIz",
-	"yqL2c3LBBQHm88WlOIFnvkazcAtIYeHASQ9Fq3SJqhG4UlauLXpNWQDXrbiV7LWyjmugXDMEMkloxFrk",
-	"2Xii54FDBjYvuF46LjZAqz5TyglHVX2wcJBEyyEuJlhoecK1CgOEajmX8QbJV8XObIWZ7FVM5JrCpTZP",
-	"q8Lk3zDIaXnt4goXWFiBOj0C8U/91nFSI4GvJfQGQS5pNJVN5LUFpm0HX53sXjXyL0mO27E2/tHZe7gX",
-	"tRvBlyHb/0Ziuih+7Xoji/8mja8sje161rgVvknnv4N0ri6gWTiba4izjZzFILg2y2VeePqKSc1Fa/gL",
-	"zm4243vjmjZsoCq4DpsLkQrUGqCDw6Od/Yf3e4SeK/M7pk8pi5u42i34zSHwH+MQ+NsqDd+0hG82+zet",
-	"YFErWJRI05hrlCnVYh6lB0blLJwd7LPXCrEUVaruFfvOZq+ds4iOGfRD++Xk9Ss/FOgh5nFFhrbhEyK0",
-	"lYin0Xc9wzvdHbK7Rx4+Kncehnj5OpFclAn1I55RtWq4xawkGHScDXqbMeGqV6QMaYc+6i/GG2ijvshS",
-	"lscx7TeyBQjs1n2sI5NnQldlUBgqSXjWRopQcy/RKeXJtumJXtwFXTGYMRJn3hiwuiHnsBAqyS4uJsDF",
-	"MURlKpVQwfRMphfE3oSSYszIIC3E/TykPa4VSwalBn773Va71W09KsWb99bY782Kz1EFrFlEv0fpWjqz",
-	"xwHKCSeLrJClVLF4ab8i2Ea8L29ybcec/W0zt2xH5PWStNcuXEKyra7ftsGwqlaRefusUrrAYho0fKEy",
-	"ZmxOKI89qqEAnn178eIMV6t6AbLLR3GeKOtRtmFlxuiqIHA8XW+qVulhe2W+3xJ6GckxnDkpIpaKMqSA",
-	"1/Xv9lYxH7taOniFo8dNJmokZxscvbLy0WlXHbm6NMh3o3lQKAzHVOfWAsLEWpXfGbZcXftVuA6CkKPs",
-	"S+RwWVJEo935Zf/9k73f2v+qEE0rB6SmNac4T/ReD11jRTKPkSnY29Z+MJcVhVXxD5aX6SjdQzlLKCUo",
-	"+pTk5T1aRppz81qxu9oFw4RO+YaOF/tMyd0i2GyLvMVcOfjSHC4/8VSPntKq7Gvzq5n9ubklAFlPOvvt",
-	"drPdabY7DvQiqzTTMqbzA3PQqTZsks6he3+KbUvMsajotZDnTkKLkXAw1dOUheUGmZ39x7vNdrfZ3S/n",
-	"r5VPTtFMXOcc+d261kD1K7bM+oaWc11oOVyVFMnZSCY5ed0VbE41/ggTscqVAJ/J3yTgyzUCCdpOObj6",
-	"iKZCcyCbkZymXwqMjTllFsfmoDDs79DQcy2KsmS5UgVshSFozvHTtEV+pnEMJtM3AJwtE33LRX42jnIj",
-	"CH4+n94uh6DIugtgfj4YH/RQOmdWWwyIkraeFsvchkyrnEH1RSYAs7efz0nC6KWFZ5ZT3cMtGjMqsB//",
-	"MvTAPjZBIlOheWIBBe1KrQT/+/r57fXAEf6nMY3SuVw4kuudp1powG8qzzeV55vK803l+c/E/JumSU2J",
-	"bb4t1iMSEEoUi1Kmrb2M6L2y1MPAA/nPygT7Qg56ZGJUgpHWE9V78CDMnMH4mNv+LEa/iKtZspsfuCGq",
-	"B2M2VhFNNsPZbPFI+as6TXkzZQOWMhGVTe9ukYoeFlEzKkZSB8nZ75vPrpZyN6Z94pavkpmrvU4FsbmZ",
-	"8wmeuFKmT8Gt8aV5nZ7QJHkFzXs30uCfoxgdt64GgV2rLdUNldXAadC8s6McMwVHvrWlhq4d97cNbLkq",
-	"QmzcZkXdBRcVgwW8qnyAwLn8nkQHJJQTJrJuJlQTmiR+qPKCzaEC9IIJdBeXCrns9YUwSdacVy2RmnZY",
-	"YzonsYTT4uLAa52XN9lH1gjypTJhqlYoJMCq4Z61P+9AY/MPP6xIs1ji8u+R0GjHKDOoIDwOSDhVLO3l",
-	"YmSSyksew+jsqyDChdv25WvapXObxyOAXt2uFOklWHm8i4iZFboHQgvNy9mEhv6zosUKo8hd2tCwXYH6",
-	"Zr5ahn27efi2G4dry2AuCsu2asOO6wN/K3fL8SQXfbKcPCcYr32YGRfo1mdRIjEolTLMXmoEDfzHGRdn",
-	"2B8+aEBRdJG1LX6mIhAhYh5XhmJO5JiB82kGljFkT2WtyCYsVVIEAOZGqCIJ1zqBSt28rYSWRsusqJXh",
-	"qR6dzRmtkHC/M5pm8Z+iMNIEKoKLEmn/8e6y3M/9/f3HviDaXxLl9GTRuhbgGLTos2rTCtEWEma4lQpy",
-	"JACMCacli+nw++/Jy+/N/xYzHVYCGY7Tlcfi5fErEGvGMDszdvXigF9QpYmeSRLzIXcgGYzAI0RMzblf",
-	"vSON7k6JgxeNn+UoP6Cdr6mFm0kXtyDwSasw18pDvSS/Lsd8M3O3aSnk0DZUkXlaFV5S1jpOmddIBXMJ",
-	"EdKa/Yg3hhW5V0Vs7Q3wRrwnz7QtM98wD38z71ki1TRd+Zkn9jbzRKbbV+WMZm6HoYRM1ExqcNeYt3RE",
-	"BvH7h/HbJxtpCL6hVw0fhSlrtRkWfubjJrCVW+JTV6WwFv13hIs7g70YyWQla/zZ3FNI+FpKLbDRr7NT",
-	"uSSJK9+P7zCbSw5IOJPpBRfDs5GcpioMCj6q61qX2kSkDRC1XRL3cn1cjnPM6pVpxngXAARFF0yvRgeC",
-	"uxygkBwM1sETej0YNLIU5aUwXdhkspjKFxBKYmmhMkPrFwmNkYDluyGYAvYEhgdlBYorEqKmY57JQSoL",
-	"rwhcPrKxh0HpsOAiRe7hw4dlalQpWc5jIztV8HP9fmsZEJ3rQnnGXE7ustV1bTWzHJ0CKa98Gm/+Ge4t",
-	"y8cM/4hmSl9NUpTvynKMsF5YVrufXPETF0SmMUs3cjrZRKstwdmqMmQrXU3jymTyU8TWSRm2uqZJyigm",
-	"+q/m8iXnVaWAk2QoiVGTZ7ZYA7FNAT/L5d4CD9e3IOnWAsyCdaongNc1voDDcgovecVm8FsZ4AcQaImc",
-	"asxxncupxQYCXdI3knzFKOOJVgRlPG/h0AVewrAVxJb5VihM5TPnscZc3flYw0UqzalcRSovEHRHyerb",
-	"8tCJLdsREqKetpZHXVPA8wYbUSyJJ6GasgAN92SUcqXHUD/3ZQVTt8LpvCaojQLGptdNoCqwsAL0wlLf",
-	"tokq+HSpRQ8Ibq8Xj5HXwKPPzFAc7Bd1fy/S7RYkmL+/zqrGoHVM584Ow7NUhzu5cQJndXe26hGB2Vwz",
-	"oMC2NCr7y65zaP/hB7Gqqn7l4ajPOsG7PGx3wHzGokEuqsHdBwNoXH/mI2YuKaby35aDjx5k/Vo7Qbvd",
-	"vjoIaXXdwqZGfFmztL8HNbNesvJrxC7xxs2ilu6hxcAlg6DERoiunu/ii4pdVifLe8mFhvMAysDOzs4+",
-	"GUyTpGm4yf3KFPr9/f3HzU63udO+Oa5kRvyzM2Q2xVA1Oh56hIjiYgicVTNArmU0dizWsAkodK5wMScy",
-	"ulBLknJcfpRML+BDXB8QhgXLxTDiWmTzlM5/Ml8sH8CKonq7kcvfphcPnt0FO7FqGrGD2FTwK50yHY2y",
-	"1n10HlgdgBhmvRP9SNy/zJmqlvGrJvVMxK8H2SJhk4q13A9PK6BTXI8L893KpWAJv2RVZbGHZMyUMvwG",
-	"HAUzdj6SsiJGYeTeeFLFxn+WMyIHOs8C0ikviffOspAEVhuvxqTYRt3fKHPNTnFl/hPMj5hHbjcFCgaJ",
-	"0a3KYFs+AjChxOLosJTS3QPTmLOSqW2d+MzQC6FCGds8Jnvt9krd6K4bN8D6qFrUYJuhsDg3byfRgaxH",
-	"XAwLqwLR2aVRNd9Bul5MDUTcOjTHHcmZJ0qbym+U4tYvUS5UEmtWqiQueQlK0bwtu1ys5RhfPq6bRsRe",
-	"o2eF48zFNoTfPMtLPctVboNlTt2sn0cmxUp+hPJZXJQIRfZSYMbLBO5qHd+K3810fPfQddTFZrrBF6fj",
-	"F4/GwkKEEwa9FMOeTcZR0IRMpvZPZJrYdQgo37yNxeZ2Ix7hN2r+HPJLJsh0YuOt3V1IRFeFBBX8FAYF",
-	"8D3wbxqXMkyy+xYNAFndEuwwTyHP4R6uwdVpbJ4sE2N14PWVufN64ac9u8L6dEsO3ZUoS/KSpeaBs4hO",
-	"1umVYO59QieLaEibQxRdkzcz34WFIRXBfAtT3czNiRu4pZfTbVANju+2VLQxOupXTCylfV+y5fW7t1pQ",
-	"WNyujeSEw/pacAWZMWIdw4YOoTxL48uSFTn1LWOwOGPltGqUGiM5E7Z/FBVzorlOWKFZb18sduvN0nk1",
-	"+2TV8HRME64wz+/V8ycHJJJCpzIh0YimNNIsVX2BrwA0hnKdyNO0RV5JmVbWB30Bvmhc46uigbpDfg0Q",
-	"oNfDm67GjGrD4XfJjRaPRwmKcjFmYzsnCxu4sRCXAensmV3rPG4H5FzCHRXhm52l1rF52LOd9qqMpWdj",
-	"ypOq1kaENc2lDPQMyGZvp9uFX5pmqTKAyz+mUnMxDIx5Yrt0pX3BxSVX/Dxh3jkMsthCd2+XyEgzDeka",
-	"b0+fNx9DEZfRHsdjFt9vkV/ZBJJUZynXmomAnE81WJRqkUWYQz+e0JTFNbCbLWJROelYimGGz1TmBVSI",
-	"1niqNEv/r/2xJdOhb+YzWLGSib9gWK008T035OJpoElCInMNXMsBabd76DDv7vbabcwtM5yZjHks+HBU",
-	"svo73V7ZbbRXGOBegYndu/eh3fkIKa//2/3Qbu58vN/70G7uuZ/MN+9XcqbnI54eFtNGt25rANhRVBDv",
-	"fUZ8Pv/56Jgc77bIITFMSCqaWMxHEvIqFzDmuZcy5JedYzOJJzJmZrueGBKc+CXam+U4XKuL1AzMpncz",
-	"Tde5+6W57zNsteEijvtU6yhJxnrs7duzlurMxFTziE+o0Mvx3ZxAR76/tkJk5vvG+0ZRM6rCSVNymkas",
-	"ug9W0bOGd/p2qE/lBcPzcHkejmLpJV/20TJE90bzryBbL+pTUUKVyJrNMFcyhF48aBsg1ZmxHGeVsStH",
-	"sU7MxTspamlDOp41ofPdBnYGWYFK3oqtCa3YBtNkwG3DtWLzNei9VvQt5C9b7g8rkJjn/fKjRIuHs3hU",
-	"qpTsEpv9aSriZHOD09kzPoN1I1Ytcup1Ow+11DQJsf4+oUrjw5bvJlxckNDIn8oInK7tozujigyM4D5w",
-	"mqdFyqXOoe4CAGtTnd8Ud02IOTP8qkNgzbSMH5kJbjSWF+bFN8uG7NYXyNP+VsF8lni03UfO4eFCi3RG",
-	"02ikWInP5T9veAqsfxhWfQ3izlCEN6Jtn6Z1gdSqPStvq1ANjnQGZVDUpxwkwZiNVctTCx8MRjz1814e",
-	"LBaNLjUf+/2Tmk7idg03PAIoccxGrfPgCdz5Usasdg8b2fvW2LpjW923da/aDBW9V68Ior9ASEyU1iOK",
-	"ABBbpQJ4MmalxvRKapJgvhTVBzYtIc9KDImi8zJizwodanf3akoUOqlAiXLVXoxMjKUFa89SB7JPUbwj",
-	"0P6WqpbdXBZ/5TpXRS81sDzCaSp65oD3vMtNczm8A5XsEHYsKCca+ZsbLNIgxGC4IHSYMoaFvxZgtNjx",
-	"YOnpLJ6iHO+kkl1CU5nck+n1skikftBpdtvdR+2ddue0vd9uv2/ulKzSh/tF1JQCc4RX5MUErebHvzrB",
-	"w93P/2cNCeQGXcW1bkU3LbCLHqSB8CQpdRdZVFbzMJZVW69XEV1H0XxCJ/ScJ1zPjz0htJE0rjrUJde5",
-	"0CxdCvZve7E4vP+1z9+R9+Ziw4vFzV6ChW6IO7usNhrB6+ytq76PovUNTem4BnBEkoFZS76ZInrivbcw",
-	"hp0KdbhOSeTRqI4ZB40c5f2Nx5IaQePENawPgAVsxLcvWaq4FOavhfH8htcwFKBlYnsHyASkHiZWXbCJ",
-	"9ods32ftuqb9szgk/57lZ8rqsT7lFoZc3M61TtdWqhIUK9OIxgzOSCwrMXemZpHpkvMFeBra2Xxa5lVP",
-	"OQ9nzIJTC22mXNGtZJvQSLXGO5ZxpYwxo6MWAqxopphfyjYK/LZCn65KWXJW8EaSfpFRrsi6LXdYMVMO",
-	"SrvljXU1DZ1oqtkWntdqQkIPLKl4ve+IXaS2NTKJ/fSIEU/taV7cDXy/2+PdVrvVKW4x/lSxw07Prs7a",
-	"iTnNuw9mO+wV+CU8gvUHk+6Hf6syn6i+pYqOl+nD3LytcDJXirPiE7XwVPagnMuphdYzmiO1SDH+msLv",
-	"VjXKp5f9uuTsbKfEVxFr4dNVN1SPosYEynnDdkd3DaVQDvSMpmtZ4yfu3iXK4ZEtLCgUmWJktEh0Lkdl",
-	"O23PZupbfKhsEgtkWDyT2VGya17LhUqGzmYc6ESOGXj7Mu9fJGPAm6YcKpJmMo0xb/pc6lFFmEfGlYrC",
-	"qe2moDa12hbOb4XCpi1q3+InYbhF8fmUmWWUiRzOb05wfq7fHbs8m5Veyhi7thI1V5qNK9ed1a96KQ55",
-	"LVCrNWApXE0SOq8fSkZEpZJDKdQ0ySj/6pke1cPD5auJtWRL6zVPqvM+lDN4t3AnlmtWcGgBbmX98Raa",
-	"RvqNGcyGZGQtl5TRaESoRehapKS6JfppDvWOBQvZdrDD2HvRJraXFq0JmkxrKBUhpAxvqXT32taBe3t7",
-	"pN0hj0oN27p7u9d4eCs3BodetzM/T8dUuIyrDbYFZk7H9nzX7cqAjnlSc6wgErTYX/Al5Evc4GGCPOEa",
-	"qFiowgbPJnT4lAIzw4p6Xm6Bips89EuViGrZcZgkZj/KUO+HQpCqZd27zuFO1fJybehc5Gq27UmUgwGP",
-	"OC0dwuzXteXT0dPq/eQxkidYGwV9sk6qPNxdC4ukVYe6BaOJmdB8wBHqdiOJ6XgJnCn0iqzP6hBVy74C",
-	"Fr1FDokayVRnR/Xls5cnUCWSiQiejdZDNxXQNnXC0shIDiZAnaqRMQ6w7mpiZTsCmqop0IlikRQxTeel",
-	"Fp328ubsvNRdDv7XeXxjGsh2vPtowQDciIFX2HUlW9x/oH5nimtl1hDOm/UGWKK7QUY5vb7w67UEXMsl",
-	"zt646uHQy97mLVwwnpPb5kEv8ZlXa95G2YLNi2iSKCdI7GGzTXHRMYnqZOG02evLV2Opmnik1JRtGfGd",
-	"pRKzPdaZZyFrgZuvQj69mXrBLajTaaQRGCKbhDuVQYNjeyFE3G1CggAowmKQcKheO58qLphSzRSd2Ikc",
-	"cmsTn/M4BuhuPUql1pgvpFMqlHWFaz5mcgqJPp+MSYzko6VsJhIcxOabajqZyFRjGdMUnUoM1yBiSpkN",
-	"KPo0vQlVIEZqypNt45Ixp0MhleZRbd2utP7lIrOwGdoWpQzSgspVjbYtg1mSyo6jqzlJDetgnyaGQ9Rm",
-	"NbqG5CmZ0JSOmXYNJ3yCq9AM//HAZWltYalvow9Cz1qu59VH+pwWQoQOW3lAdVn3cpdWyCf3NWv25bRT",
-	"d7Jf2DSpjRJ6AfsZ0qgWz3XK6oHGS8EmxZKBLT4pe/jhwk0KFIeV+V9nkZwK/eNe+yZETLYYy+XLS5v4",
-	"u6GZZ8NSri1/nUQx9txbLHHbwIFvX35U4YV+YlZMFTp6F+CJlyry3aVHbU1A5nxwQWF6dQv82g8Bb5a7",
-	"noWHq9SwARe8JpEIsnC4ViS/K7BgfFxlnNMPulWo8NnHe15QtXku5cW1aPbVUF7mQKGd4WosMJkoSWhK",
-	"FB+WALgXR7N3U+q3rfrz1n3lhr+e6khu7EQ5FAQYrqtWKL9uaaSMO2VpiT7UI1Iw8Hsbjj0nl1zmyv76",
-	"WRDwpaI7u33d+VkLS1lg1QtXNwxj4GLVbeObYmLcRtqntLVlE5pWgaitg5m9kPC+JEfdFbbNAb2hGPMx",
-	"qhjqkWgTQrRHMBarprUqSgGh/IGla0kt3qgdVv0qZujRG6aSu6xDRSixb1lK+usU/uUQ51yQqWJrFR+f",
-	"+y28V4NZbVZ3wwt+oerAckQTN3J0RGBmCv4bG54SUIsUGdLLDZOZ8u8Xz3Jn3bT2Q0BWoGTM0iHbsLYG",
-	"dnUxqb3i25vWJ1WLF+eg3miYuTd81SCvxuzcUSmcxzwNajH3niUskhU+P+xIaEgEKyw3jFN6UZnl2QYr",
-	"uCtUopjtCLzQ8zImccWqE8ckvvqKEzuRb9UmX221SWEHN6VnR8e3XWViv3snFSZe94hbri7xhdDmZrAV",
-	"y7BVrrULdhuGjqEVFjH2rtpU+aum/J+LKPIpmyQ0YnHzfF52wuYXVlE7js/eVbtofkrudrA0TrPzi0mu",
-	"qt4VcB02Api5yVLpr1EV8fe3qI8Uk7E3s7cWNYIl/dPLdHZV7cAntK9fRfBm801P+Hr1hIVt3FhZ8Mn6",
-	"1jUG7+N3ozb43Oj2dYdjv3RtiyhGvd+8NvfQOUhbN44vVbc721XrLSOVzspmPx9tls3HH26iXK+2+HRz",
-	"tx8WuhgFZJXvb0NF00GZyLRUXrsh3RxAHVNWN7heThhQ0FqYZNdLM9UGyW6RWvaLSEP2of/1Ce7+Awju",
-	"/NUJOg+vTC35nUsrMouKeZYmICe46ZApgGnwXIqmFMmCzp49U9U6ZHVJ6KZuYEN1UcJFuSR0Q49w3QHL",
-	"yvY2p/2s8wMEGwvmg3vrHZoOtBr79XTbIvh1MW5u0mS5mrKWbXWBjry6zUWCRqA7XZMVXETNu8Fi+S3s",
-	"l3zowZon4IqGTEbyX70R42byzYD5ag2Y4hZuStIZKd+24eI+fCdGS8YIb99g8V6yqW4LHf+BQWQNwBf3",
-	"qbbE2uwtdC8vJ2uPAXO2QLD40ypiHS/LGT0pwh5s1iIIns1z+7YrfueajBkVFXnQtnEeRJVbN1h7sTzB",
-	"ppRHYwaz2Pxq7xqHU83SnP7vkwTGtfPqUvuOoKHlBcPydU8/zyeRPbdWIo/lbsW9rKUnC6GzESFBF1Tt",
-	"JWEj4IrTXBO5PJ/h5rA+r6jdLYBuwC9VWp2n8m+W6rIppGUuQApM5uYgla4PXxIsEF6iEX+9ByljmDZe",
-	"shDthc1d8CrXxCsBJJedgqsqr4bqv37FNZHfovNfsdKabd/GCmuGYXubyioAnd2Fomr4+h0oqR4WxqZe",
-	"0lQOU1qBKbCJMrRYmXadetBlHTCNGYy9WBzPZbvVabVvq8zQqkcelNXCJv3MaKJHNZDbWGQEUDEJv6yw",
-	"Eepk4WEyo3NFQnkRFudfTvHutleWotTnpP4sk7i2Zb2TCRdsoslUaJ4Yycw+TXhlp96tejehT/Bs3V5M",
-	"sYULPRvn/R2W5qCW2kFs1xjfTvlmOnLaUEZle7/XIpnnCTT2Tr/Tn5jfXpu/VMpxfRNCKceF1pKC3WoD",
-	"ws2b+JvX1E7HXLyj6VT11spPSYFe8knku1NYjYoD4x2AAmEXGnHVsYotO28hN5GAwdQihrO7VgiKhOUR",
-	"Iqjq+ZzYZlrYe2g+Yd9V8Bwq5mdm5lXJYEkMXY7UlEOraCDRjKcZayEgWsr1etzcPpsqsoXVn/RO5+qb",
-	"EQtAFVqWdYwgWayLTKQYur0ro2bAI/V4yw8LvY532jdxdFfNtVxo7h0k79PL6b1SQgo2gzWx/bS4VgQc",
-	"Mt/k4je5+HXLRXArViGnsEuWEsVEDG3lqCKhOQBn8EBIxnQO7pqsQX9Rbf310S//3Hn/U/fl7r8enu79",
-	"/s93z45P37/t7uzuLU1n6LYXsl+6zUdLnKpfi0h33tsvQbRXYQNllVAKKpqxxTT2jz2fwx4jDGRABNAF",
-	"QM/YFrSH2HKsL7r/s7dDmqQTECVR9GKN5S8nr1+RlNGYpQjMiIYFjXQyLzUIu8K2LB6Iq8MOwSQy4CHw",
-	"xrFEsVl1AGh9GKIeoeTt8RFApHl4RKV206PLa7F7r7NX4oYwQY/2HrY63Z3d1t7DR49b+4++sPlsDjLk",
-	"OGeFigBOeagvh55yx8+fkJ2dnX3XgJPIwUAxHZBzpmeMib7o7LfbzXan2e6ctts9+L/34BHd399/3Ox0",
-	"mzud0+5Ob2+/t7ff2of/vW+RlzxKpdXoCE1ZXxiDPSADLlhKYj40ukk01eZ75e573Xb3UbO9A1/ct19c",
-	"o8V+BZNeIAxA6rmkSWWvBZ0yHY0AqwDWJsw5GzHbsxP9SLT9F3FcrdLTvbHSsoVQXPSn5Fw4G0EVcbw8",
-	"frU4/ZdVNay9ZbwVoR2cqkkJNNbqC9hacu8pHY/vI2MacEMDyGOhuB23H4sf4Vc9s4x4xlJG1IxOJov9",
-	"WS2W107pcD4qbPrj9eAigsZLlg7Zm5RdcjarcYjbclkyk9MkrkRY90JclR2ApXJRL3jFQCaJnAFgEezW",
-	"2qGEUm8fH1wcfczlkIKDMqodlcXjyBZeXrI0oZN8bBjhwQXgyvXMda1kEDGepizTWG5mHkZyV1k6L22r",
-	"WugkD4MngxQMaUYyOKVKkG/Xt9MBhkJU/Qyi2OsBinptFBbHO8kr6ZetQ1ZJVzrDk6yQ2E48KJKYv7GV",
-	"J9ts1zFTYDovpemYx1cgZyRkc/ZvnpS/kUBhW6q2/RX7pA8vKbfqfj1A6iBlaAUVs3SlzdpdTOFcyKnZ",
-	"xPyv7mn0ytg6NrqbxZUt8B0XZL9NYjoHp1rZgLnSYO5EJtc4dlbI52vthl8YQvFWu0MrKaq6N/7zIkWt",
-	"3xj/J8syAqKBozgQISrmkFFwAG5Wiy0HXZrZH1OarI/kXjwOi0ymApSXj9nZn+a0r3j1KR+z9+a+ukb5",
-	"+ZvqlvVJ1pO/BAhBVebBwE77oXUm2SbPEzp0roLF49NaWU60cJqq4HHP6uBx/Rbpvn+20js7NltpNYys",
-	"9z9WU/m8DFGarevb9WtnMZGiLybTdGKIY0znTjc5QHM9UzxACS22/8va3xmNRkSspEIu78Pnu4UrvcJm",
-	"DVK+cVrm8TRhFgAGvFGMnKcSZJYgdpqIFTMbzavg8lzz6oVkz4OMPqKECx59B637B4MAY6Ou6Zu/5qVM",
-	"xxkXyip6uD2KQWWFHtl9U9eT/Hidpn1qlrPGrWkutYinqKCGaoEoGZnRuTVbKlOKygZhmqU9U1dugluY",
-	"MnrhbV8BGXuqFY9ZcyZTc39zJKepyjxqTUvLuVst+6WoepQurlJCxlzUJMIFjSk0vLeXzdlfyPqAFQ0c",
-	"qVUxLg8hqgYE6jvlgfsVSdjTr1aw158yFKfPwXYRCtTtVtz/DG4yd6dUZV9YyPpDmnFOtRlVBO8v5qgJ",
-	"WTpVvvfiMXovWmi7ruPE2OmudmKAMnfm0mWWapkA7+/ACNbVlXK8q6r6NR/Ryl+ggtcxIND2AWnPinF7",
-	"4/qCvA73qluVwke3WpJxulLBenn8CvT60Rr6AaA6ARIpAk5uQrxV/niEaPf2259osMySKe5i4TQVRrfk",
-	"tG8ZV3f0AL0/hlxVpudTY0Ce5cjHvk5RLUXtqwi7ZILwAVFyzM5lPCezkXSCFZxUdMxsWwt0XOBzJRT8",
-	"2pj6lsxqM76z/QH+jzmYmxy30smpOS5LKP2Z4evbVNtka8ydcNhQgwNNzWondBpzTXRKedIiTyUoLrOU",
-	"a+bv5ndV2ZB+8XmWXG/zIr4k7W0h3XSVwvHs00SmNf1SnOWgtEzBaljWemO5a+sZeKG9e27DsQXbXRmF",
-	"gyAkkZmLnVh7iuuAyCRmxu42NH5gjcOZ+QU+s/5ozccr0uNrDGT2CdHqN1PGRtzszbxuva0mjobiuDi1",
-	"bZb92eXaaw/h3Qojgo+dqWYshxFL4rUHAkmra30cPLAVHs1j0J+VFwnBOwkXWhbQytYakAfXtnpMm3ot",
-	"of6nqtuImcU0Nce9YOuvPeoTfO1ag9Y8umBV5/k3rjD1CQ7IH1M2XX/ZTuGl6w1gRrlOKr1j5mhxhJpD",
-	"wxNvXHsU7+wDdUd0VVNZ/8AGnlPZ0t5CXMEd1Wxf89X1pukOjmNeSzh3tdPwtWBZmZGvdazlOPSknAWU",
-	"t/U5wK2zrmSB1w3MgyzZ/sxUlgwJ9kmfRZkvb5U/0nr96tyG/tuWLCrEd7YouSjEQ0pudHdpy9RF//El",
-	"I38D9cKbjfyJ7R2gpado3Tt+/oQ82tl/eL/nzPCxjQQpTecBCcU0SUISJYxa9xUX/qc61+Se+Kbx363G",
-	"v0hpLB3zmpYwGPv0mjUQgNUh98JPzUn2XHj/gIQ+Y+xJ6/INwc/OWMxiQ47oAKToIKz2A8Y8ZZFhqT3b",
-	"XSn/AXR6Y5JbyBx3R/Z3dkMi1TRlKvuBYlQDWha7p9xWLvztHsp+AN7v/4BCovALGEJF6eBeXPgtG1HV",
-	"ajWCxiVI4Ow2EMHuRfiHu+SEi7ua/Z2NP6Einx38kX3dSCF36YLNVeHf2TIiH8k+wM5HUl4s/u3uHxjS",
-	"cFfxD7xUbgW+uBwLrjqPxCsiPqn2u3A6046cTNNUTkVslCg1oRGDDCqSsrG8BGsAq1E1+2QMoL4QMh3T",
-	"hCskzlfPnxxg3xCZGB07pZE2XAJfAWkc5dSahX6YX0AK3xvHDhb8S4CcbtMUqSITJicJs5Yy1z2ya1ah",
-	"s2eTzAK7hAGJpVZBX6iEqpH5ezSfjJhQAZnQlAk9Ysr8alaXkoRRWP7wh7BFfjVGOlXwCc1EQM6nui+M",
-	"ia0Wdqq8tMUust2dpd7e3aVhOvJ9v//Df937QO7dbz1ofvwespvu/7UbdPY+Zz9Wr2VCq1rQsBmGbrM4",
-	"0qXVmzHkYWOwERVCanLB2ORuygi2CN2v7emu1zRxLbZwBJjFNtJxDSVyq1T4a3Itr85NCDL1dCPncULF",
-	"4WSSzLdrF03No4YlJlQsdeOc8SoLHmow4CjbDXTBmoDQZP0mCxaRrbh7mwXZAg9oxzq2G0YRawQVNtH5",
-	"POv3Q5Mk62CcUqEQ+a/QBQ7fQpPkTKZnNpBZ6gZHa9B5KrdrK0f/u5Ecmw0zG2UYiIthM9HzE2exNW2Y",
-	"ZcvCHENUhw0d2eugM8LfV0472oJd5MOpy3OZjWSSwQLlIfe6yF850FeWrkXhWhXjG8mU/ynFWUznpYq4",
-	"3aqTM6ApoQNtgRKB5COobkykvED+7pJ08iKG3WX5EPvtVXUL2Z4tLtoLWr9mAeEiSqYLfYmvc/WuM3Wr",
-	"jskdVRZRmNMMnMdqdqvY2IZuZZm3Kyt+N5QTJsIeBA0MD+UsJnOmWyQEpTHs5QIezEONOADGbImxMKov",
-	"Qqsehj1n27hOdJg6IeSsRULrlF54o3NWKy4i1hfwAcMbZlSRMY1Zi4R8PJFK8fOE4UgN40KUjpSZ60Lq",
-	"M8USFml4P8zF2KvmbXkuNUuBss8ZgalZjcvlX0yggAmuIAyVmVFmBZh/5aPAZqzZJ0vdzPFNC7Q1SeV5",
-	"Ulk/w/WIZGsYZCXCjvztg069SpnD+EFQJKHMzGLI2ymejAf2SfVgIYtkmc5eLFLLX/KBNv+sy/NCkqiq",
-	"j8jzNt3G2YLl/+RUzZVVlt7ew7p+GbV+Pv/x9twv6pN5M79F7ld3Ag4zGneQbeiv29/de3S/JgmAxWcI",
-	"BVIVTMAjZds1N7HLsrlkmY97MM+uw8x0lDbTNAU0bsHKGTsCEgu3iTGdIGrJSh+Ymxo60defIdx+ZxPF",
-	"2Mf6czS8BXCq6yZG0eNAkeJnFNsDmuPUs7FLmjKlrRmas3dIKx7I1DD+vJYaZZFZAIlBWoolnUSPzP32",
-	"qEECiEtt1yMm+mLhvkgmCaPDad6ZtpT7DjJlvYCVBWDK1+phxVItDT8jDYB7rukKPOzGF/Jlqyt1brCK",
-	"iIqYGwWsdsxOkDazOEDYW5KQs/ZQn7gvlxoe1lc6reb7tvDPPIMH5ixHOdr49LtXFM73psdr6dJiHM6n",
-	"B6yVMw9ZUwvzH7gAnIfZBuccg6xPF9a3U0UF2CG8xqc+opMJEywmmJfthgUd4yFtPYCTjz66a24h3/GJ",
-	"1msNn6YyrV1W4LOI5z+gPAE9c9sWu7+5JxaP0zJvweegwUELiSqdwnqUd8uGfhclZbAUuc1UhmnKmznq",
-	"akWz/cUUYggGn3GhZe0Bt4nIeKtlSllKLCjltmK0rrPazdTMTwrBnhVBJncnaEHVCUV2tgkVTSF101pQ",
-	"Hm1Yiy6zaq54AjdwEloqqFQzn0NpLSy3vc3Za1ir+50iiRy2yGGiJFGYHgaXRwhzEP6raZuqNI+eliDd",
-	"2p1f9t8/2fut/a8KO2PtdhfmlP98evrGqjCBRWPwv7Tb3l/miNjb3/eoYbddWZuhua4rfTOGbGCWhZIB",
-	"m5GZTGNlVgSQ7DIBZcgWfG4O6LiKTyEUKbGgruV6m3XhlHMMC22Hl8NVYmlIj4S5uRbakIRKpsMWOQHY",
-	"qANynlIRjTC/hKu17cV1uEWnvbnlWDIwLMIn7oqHYGtliccAC/S9xNg4SabD6i761tHijGuzf+QVFAel",
-	"TNAxg0w6rGOntqfTmFHBxfAA8JKkYMrpKzSOi8C+Y5qYJWNx0w4TfL10avRKDQpPjKt6zuMYga+pZs2E",
-	"jzleMtwEMEi9kg//N7tD/k8eg6/93UyzcNFYboUfjMBsysGg8KONKBd+G8kkLvyQcUH3gwvJNgHCt3DJ",
-	"ainFD4MNUxw5b16w4pM27FpcDJZww2+LY7Zh8eaAseJAx0yPJP5k7S274NgOh6KHBxI1mlAmXMiKz35a",
-	"VGK9vcoSporquW2KmL3DbiMXWc+Rhd3yrsFmLbu3OKVsbx1qnL9rU2V/qas8coSwThGS/Vb+p5BN+MXh",
-	"WEvZHFMxb2JwxScWKzIXycXQnN0ZMwxAfy8ptxDNABWwyUUT8gNcnkCTjSfQt0XIcxnPYXaQsEZVs5zD",
-	"RlVTTpgo/77oPvB/LFvc4KUA3BLuaYmwVvNE0rhp1iChmEoxFWo6wUy75pjFnDYt51tQM51byUxwQoGP",
-	"8JiNJ1IzEc3hdKTMuirLF7hoTiEtwwi8VNCkCTousqKs0DXz2TSn4kLImSi6Mxf2fkFc/RPWfWnOns0J",
-	"rIjRbNJ6vz7oat+/mN2Xo/ZsncR5nWl8SORm3ar6/WIBrLkD1A6MO2Y7sbO8CrWdoUbXlqKukUSYNWZw",
-	"46wSrceQ5MCUWg4THFGB6mQFlBSszVktXvJveCErBqaanlPFCD5nVmeqiupWd0sroQ7HcSmMMbCcktoL",
-	"v20JZhyUF6Ry1WVSB8Ge1TTlcRcbZzRjNTKNS8GVDntZBl+QNUILMNG5L8A0cQnHJMSDb003ORN5qzaX",
-	"SJQl1YIh0yLhmAo6ZGnY60OV9Rz9/W4TmbrAYC9ImAD83CoAzUsFkLPOxTAAM0kFBJPMVKsvQkjXyoZS",
-	"KHcJJzTVwnwSdblhSsF37jQ2mQ6p4Ao4atAXOewAkSKZO1gaY4VdMPQjqEhOmGqRkMZjLpwlh0W/hYiR",
-	"v7CZjAQCgEVwaWbwmx2l+c28tdwNsPCiBf56XAkJe0ig7zciRHqCK8dV8jrrmQnK2XXBea6dJaPO1mnP",
-	"h1C20JzP6NUbNeirxn5/izmrDiEiZUOaQo5bZJgImEVR5PJY840wC006X1xG2zUl7tjCtnxTNsvPMYuz",
-	"ZWUnbrA0VlJF0n6RSGy2Au73N5q5lnq52jJGM/jVBRfApzeqtoAnFpWxDQoqgOd9adUUZlBXLkgAyl1R",
-	"jbBO+cE1Mtfaoub/iJOysM0nRgOo0bRsJ6dhSoXGtGlKrHD/DnSIHqZlW9cxZq2hp1v1aJKEKJ77Yjbi",
-	"0Yhws3w0GjGHgmGDdVyTmMfgNBzTC2bkN0sGRf2jXAawMqF/7eT8lan1pcx4b37b5Lqf1FQEHpo1WawJ",
-	"hB5r3Lo9Xdc1EYOOA5Ex66ueE1qFYrs8pHrkXnLNcdKKAOTXAaS+HcD5Ggj/0yprxrDFvb3dPbvzkIxo",
-	"7uyR58fP/hmQo1enz45/O3wRkCev3746Nafr7avToxcB+en3p4e/m/+8fP3q9Gfz77549+vJaTmv3rzn",
-	"x3fPnv364vcDeMePDw/g2R9P3y7Hwtqvwb768aAX/FCXF7UdaPnmsGLXpiWmtotzNoQSkHdtvlMFgHcZ",
-	"g3IDbRN5wk9wvCsxd+F6Hk07Z5F16UPRWlxds1gdN/9p04O+URg8r3dep3y57B9wRbU49PqVekJFxJKN",
-	"U7G5XSuF4tu8Ywmm2CCV47NiKv16h11IXSdQWaIgXRQTM1OGahCL60DKijrFz1QRW9xko6jLYSuWgdnd",
-	"CghZhumxIoslYgmmCBzjExtAYFiC2NJUq5K4sDlSXtxWt5tTo/Ks6nZjyKNw1r/EvjdSnPmJRnlFxwDD",
-	"mRUHAlNgIA+PYtKOFz0u9A7FV6gLXgKBsxcWiE96OITL5pHhFd50455vOsCaOsCihf0nQN8iDipNEhIl",
-	"Mrpw7e0MCydHh68OoS70oHwgHUMtstJnU3M6H7yfphxqgLxVeLi7zEjDRfjogYH+UFtQuH2vo/WUEKCo",
-	"eqb4lNbKoVyBMCsL5w6xjeHBqhzklUmspZR+l7Pq+aAdHuscs1cTxDHdpMHxplmktUnn3j1LwWJvp9fP",
-	"NtmZtSUuvjsENja3HA3zwGIQvwQf1V5XAlKKhlZDe1+1uOPOCjeuuYGE24QFoqs/lMfM7yW+vfpq9tHF",
-	"l2YHNhFSaXCorQXocSWFZC3P8+0rIFur7Auay2aKSkHohEYjCW9dd6ktsjm0wcG7bWc24gPtlWn6AzyR",
-	"mApgrpKEaoZg+4ymCWepLdJgQ5A+y0ZczBHY8cfY3Oksb7J2JgdmdOu4IF4PnlooqcUjXonl77fkjaDF",
-	"SdYd30Uv8ajcRVHvXdWEmaVaHYxZBpxvDvsmYdz6AI4fJy9HcWBGwGfzPdpSV7ne1Jqt3GaYwr6Vu6wy",
-	"fQb2AF67CtT/ZKFdQ/mQZBj4A86S+A7wXZ4yw0tkIofzLy4qblO1liKLY4YEpHBna5mh+i1DiFgC7eE3",
-	"5jS210WzlJZ+s4oxTZJNkMcB3Q4f8tV6I6bnDDyeW3RHqxlmvjfbxTY2SAXcUArcuZ/ymKoRFriTOVOa",
-	"pTGdAyK1bSXwZXstMYmyQi5Z0eCqsYxIoPMA+yl1sgDxkE7U+lrKYiZjdSHPho6pibRpuosMA5DtbE+Z",
-	"kYQUODeHkimcHa1YMtR1zc1XnNtanW+3qBKE1OQBS1MWn1UVauV5s6iI3WQh1uo53gA6kc1ktdRbimOV",
-	"+L1Xa5JRiuUHCyvpc+HNolqFLapi4CnzscGN3AJxZViKiFWLhOZMxSmduQJvaJ7Y5IiWMRWx2bO+CL0R",
-	"h70sGdLuduVGF1ILXPKvmymkkJ9BeiVT2JUE3CAJG+ji+jSCRjbEomWXv7NGlJ/at2zsBUBcjyubCt+Y",
-	"/+pMsuXoNrktuLiMuZMae6RCfxOzoNACtlRB+LjXbpcWprAse4VluPeh3fkIoHb/2/3Qbu58vN/70G7u",
-	"4U81uqMZ6KDWMDXnCZxLGZidzaCSC0lUfytYuxs7Aj/RCBofnY6mqYq/rkjtQvcF35F1SSPXFI8niUDu",
-	"qFPKBfK6MWOW6wELLrJE74lriRndIsKfXZ5MRG4mBeH0bRmhtm0oB9eNFvf3gH/7grHVvjGXr5i5rJ9+",
-	"UjjdlblbwuLHmlMc5ClcXlQO64kWfTSDAeCtna2Axal6m9+h2sH6dIKNWp8sg8Gp6Q0qUclY7UAfLJbC",
-	"u+eDmnkvWfzVbmS3/hul9buHFn3CTMSbtkzI5v2FJflnzuHKJcj4EKzFnwC+SrFlhGWokHeRXc1KF6+Q",
-	"bFGpvmrXs3kj4Tlj7AKt/ZRNGNUK/Rw40DmRIiBToXmSd4/V7lvknA25qNB5z41Wr5b4I60KDRXYB0aH",
-	"1jOZJ1pkfVpb5Nl4oueB/0zuZ5HpxfpNUBi7+MmMqkhcj6oaFMHR4pfszAVPqsQ4rg3Jcvahm8lNScpy",
-	"R5biCAO33lW0+1tdPe07G6lOp8JZnSXDRY7HVV2lnsDvWVECcNUpTzTQzQGBInt0j9ni8eKq7Ay6dD/q",
-	"rAMEA5EJGuk1i4K5Iu6JkvHY6rTa63xwKOs/9d+SpCxh1GGHFqa+CLQ5lJ1W92Hr8Tqf3SpKtW6htK2A",
-	"3WpFSnTnPhk42iisWMV+rYp35ahX1ZIJYjUz6wNzqEQZAxhTHWFbYvfhHglBGjJseI3IsecyngdQFUzH",
-	"zF3ySnhB1URnV/kArE4uyGbwRGKGwVKIM67ILJViWEAyyxBmkPsCEi5Nph6Sj1potzyeKg0gM5oYktSk",
-	"s1cO0VRSWrYI9fg31qc9ghrwdG6sJovwlD1cHMsiQ6uGMLI7U+fktEXqZrd6hJJfTl6/Im/wEayNe7jf",
-	"7twnVBFK3h4fkUFKh5iaFv4DeqoAtDDYMuYdxTH+40FFLUJxuVYRP1BDtr9LqflJhta+igLwbKoWCS2v",
-	"BKhioqbRyFb/mfXPFx6AlSegRoc9i0SU9y2HPuUkjOT4nAtqMT/NSdFyiPluhk8ZQ7gPfRhsNCbIvMH5",
-	"h0g4mOppysIeSaCqAgHBpbGl+iJknybcOpIJKk4289SGVxUZAoQoJgaAQmG2B7tpGRWxXDdv1zloOMAR",
-	"wFdjFhTJm5EzXjKJmptq9n15mCGPRcBvZ5imjj97f6Af2x18xHE25qD5BiwCkNLEDtCivRQtq/yLC2Rf",
-	"bL9WH5vGQBNkvkRyzAgfEIpKo81DdSllmwWpS5ZPKeLr+pbfUqT6Sq7QagtEOcVQWdUjIIoxEhZBWMOt",
-	"2zVU41heTxbeDbhrx1wpFp8BOJJagiiDN2COccyMCYOZrwkz51MVNdn2lWFmbtDV8wTLb50MoQKwRL58",
-	"hw/iV9Ub1S6TdMSSOFsIyyuWpmPfNYA6skq12Sm/jQy7wtCqBPimCQRqRbrWU2RMmXUCOVt+spAoqSmb",
-	"JFfV02+/f9JYCqu5TrdQL2lAblKjkldzLC0ogIT3O0u0vaaoSHUBCmA3FSkjX5fKolg/QdAGT7LUAwdz",
-	"V2TsFckKm4RbCjrJ1XvzT6a6qjttDeP5j5bj38TggkV6VZ67NL+4ePcVuNlVatPy873yMK5207sTRhj2",
-	"hd7IXV9++EqAPEsaS38BTvuSIKtLrRKwFPM8nSo3bQGIm4tYzgAFzqjF5RZBeQYTMGYwENHQKmQ95fbj",
-	"uvlP72hycbR1NzUSQfNqKlBznI3kuOfQ+854HEIovIKzfkuW+toZXD0bqjwjCJxcdzgspg+UAyiU9deU",
-	"3+QeOq/KC4OeHzEjpTTaxgWb9zrLi7HXLDqornssDKPae4e1fTKtcKOgp5byUrrEMYMsyJRMZKqhMdLy",
-	"4d81ucYcQKDjsyUJCV5XAKJmXEcjFhNoajDwFyZHrCouCZZhRoyb57NeZbud9he/OEzA2tTXE4+ZUtQ/",
-	"MmvVgK7LGgAWterjPBotHNaeQ1GFqpQLLmIA7sMOG1BRF7a+D1vknU3Jp2KOjU3JYRa5w7Jkrshutxtk",
-	"xURZdxNi5Cs63vF2KVixD/xCphaUOZsBDeiYJ5hyZIZZpBDPuGl9X4qFF4lip0gEtPnn2ccf+v3WPfvP",
-	"/+33v79fuZdeK6D2Wj1YtzAag8Y0Teq46wKt9EBr13qiCI3jlCkL3Aq7Q6aKpTarANbPhj+KCwdP9x48",
-	"sPhzLXulJdPhgzHqTcukZbewmvCy/+o9ePDh/2v+v3VaNYCya2Zc5KWOcPPzs8hmCiJhQ2MWhdiWZqzt",
-	"HeC6QNK4CiRqfcFwNeZ/2/zsG0O5U4byn8QbzGRXnt7K3EB3Qm0VuGJR6uqTOCCYftNJv+mk33TSO9JJ",
-	"8ThWe5sUHwooTId7WuRkBCIA68uiUv7jbKRYdPZy8Os/99PH//3r73+kp7N/v33z9PHRizfvj2T3BX1B",
-	"T2bLwyI7jwvrj6/MUah+ePBjzTH7Jgi/adb/2Zp1dpKXCOk1nNN444ZOafvQ1ZzR1pX1xbmhcVxvJ/Hm",
-	"1slLi/+upeVB60BWba4xYCEj1xlg6terKdyQMPwmHr7ZSTfI6SuYhqtW2NSdoXTKdDQq1FIMbOfZGWMX",
-	"gS2RJOYY7UQ/EvcvwkRcXQK5ikk+E/HrQVZbAW/fACEsaJhhxVUF4k/zkkQoUjmfk6OT1+Txw3YnIB1y",
-	"76UUMZ3fN+zxEbl3MoW/1kfeeLQcT6TE790o3Qwhr6ia42PTxJ+hZ+LGwAU5MBFWxwQuMRowXW25Fezt",
-	"nzZlprRhn2znqGpUcyOF8mo38xpELXKIyWvJ2qdUM5xe4Tjv1ta8bQpaC22FzQfgXHOxvKCqL1xFVT2u",
-	"LXllJB0mRqB552fPma8IiZ8sA15tVJe1TP5tBIrrSqyqdxFhS70CJACMhWqsvJpKOA5QVUVlm5bYckgK",
-	"UihrjL52sR5WnJVUrjINVBQx2qkFPrUuHiW0Lqcp1/MT81GX8Mx/ZZWJ1BdsnqmQ0BTY4qUH6LpB0fvm",
-	"9ckpeWC7yCqMhBuubp5WfYHqcRgQNUK5GrEWOWECfQmXLCWnL06gURzSCTefxvoI10+r1/hX8/DNUdOM",
-	"Ml8LHPXnoHHOaIqJn/iv545B/fLudAH++1BA4xxldMALJsi9X96d3nen4PWEiaOn5IkUgkWaTFJ5yWMA",
-	"taVA/X3hrwLR6VRpFRghGBOqCNRUPNprE0Xn2DYBkGOyi48fdffMz31h7txvP3xs7uyBVU/1NGXmsNkK",
-	"I/jwd4pMpucJVyMWw3Jal53oC6rm4zHTKY8ITYYy5Xo0DghXasrSANr3MREx6PDHU7u0QGigiOGKZWtp",
-	"ZGrj82fofT+QWKkjNEVUUrsFhre8fPbyhIwpF5pygVlzoEo0HsQyUgveNXRZIO4sF0NyTqMLhsobFURO",
-	"tct4Q6bi9020mWtOUesLvyqXnDM9Y8hrxi3ySvrgWELm2D4K5LQ7k3rGIxb0xUjO4GdI28aSITIxig3p",
-	"Q6pJv0Fwu7H5+FhCeqXFvM2fRNdYX9hOnNAoA9ggjKov+uIf/yDmTKu++J5YOxv57wez/zs7O/sf7znd",
-	"aDabtdJB1GTQzRBUo3QQmf83993PN54QORgo5uUHzg0Xvhe+DwMS/tDe6+20zb+aAPAS3m8Ry9gzpU24",
-	"N3BlXmdhCQOoipgqBnV4UDUxZlRA28u8qgsZPta2/ImQRqW5vT19YhnD+9Afo5zqFnnJo1QqaOCLd1+w",
-	"iT4gA0NNZiwxH3L7nmiqsXZdYDGXnIqYxWQ6KX4y4Swjh85+u91sd5rtzikg3/Ta7fewb/v7+4+bnW5z",
-	"p3MKSDi9vf3WPvzvPbzNMAUvkzYybEn50BeVyh2iYLSIMdeBQzCYlSYd82UzHfNt6a7C2/LrJJZQSeQK",
-	"c804QoTR4MrvLFmJI1FM8ckEd4scwkIRaj6PdlT+sIwuFFZCUXjriCrS3QlId6e1F5DubmvPMO/uXia2",
-	"gYRfGMuoL+A/jsRDEGgW8MMz2MMWeUOVKv4G596wwND+EPQFUEh2xEq1UirIspigPHpCh+yAhEYVCIEo",
-	"lePIhoJn2IkKURihEoqghwHpSE7oH1PWc8t9PuUJ1GWkjMaFo2obyPVF+Obw9MnPdhugag7aixu2Eo3I",
-	"vQ+urdw6hxfaz93v9QV11WcuzGI70gFwtm22xVXgZhkljKYKGr4+A1MjZUpO04iZTesLKkj47JQOwwNj",
-	"o4EozRb5aNB8aUYaZlaupQOu3FnHA7rb6YLK1hdZa1s44mZBB1RhdRwsDQZr5ghFTXVfvLFldsR2bAex",
-	"NVYsuWSZjCKHb45Ag7gXZuI7vB84jot39QWK4QKBf+feq+e5DL4XHk71SKY2MatHfgIhZhictfv7gnFD",
-	"SD2y2+6QcCroVI/MayKo7muRZ9TYcROGKcdm6QHV3AjcrJmcK0XuC8FYrAJikxpBhoefmvmd4UHGUrk2",
-	"39wh4UCm5zyOmTAHIbvTaEES6s3kmKQyYYrc8/vROnFn1Cpoa4sCHH6BVrb3ifkn2BV9Ya3oIC8CxG66",
-	"rgXtBZsbnm9Fout8V9VfGKt5iw2GD/Jee9mzM+vjStmQG7LAwiYH/AFd84K+qGjzmw2u2J6vRcBrBmWQ",
-	"52wugUyp7dJnQXU1GQAju7fb3r0PHE9xMUwYnFs8MNZpA16eol5mK/T6AniupXfrGSIeVWDzQGMgjmk0",
-	"4oJ9Bx18SSLlBM+T83gkzPBAsPrhoMTSr3c25AE6n5LuyBwzSAfuCzy+oCWH1jFoTu+R10beHAxbEtwX",
-	"9z7EKR3oJmd60DQMxmjW5abzeHOz/SjnQcZi06nRsNKWeRa4UCyjByM9Th5s8k7gVx2AjdvbI5PUqHvn",
-	"CfPhjOWAzOU0JdFIGp2KnDOlwf3D1Ii8fXv0NOscZGjMLBFmgwB0Imr/GfN3VehFkWBIiA4pWKrme9rY",
-	"8QpPpVFWzPu7uyipetYBa94OBgY6+ICarMDiVmRYPgNls32BKHnAFGmiMngmQ3SdwJzogOx29wOy9+kT",
-	"vNEO1b7LShQomodp5mgJ1v7VoN8YFcyB4dfONWfOVjjudrskLO9RyqDDxYExUhPmVQBzRZTmSUKMlpQa",
-	"hcuMf78vFl7BRXOqjNryq7En5IDEHBKthYUwTpXVuMaM6VwHGHOdETPeZxcZfrHnJDtnANliJAZIJ2WR",
-	"9rPlo32B9SEtEh5TzeD1VpvI/m6+kQmP5mHNkUipZgnch4Srmp32FU5D1evu3+8LKdwUrXLPIPCNMjxh",
-	"A33gWBgIge4+Cc2rmvAuFoe2E2lo+MG8eTjQLAX+58rM8zVJU35py86tL2EmU2ifYrRgI6INVfWFk+GG",
-	"mkVkBemekT5TQS8pB3dJaBbdma2oX6E6lEXijQ7Jx8zt8LM0lWm2w8z8hQqQbXBi5MnUaMdmO8B83d17",
-	"tI4GZO67f996pEJjcIZIrWaY2A/fWJhWQglsQ5UjNZynRj84IOF/PzslWbeV0Ni1CeWgCbIxOPv7wjr7",
-	"3CE7Txk1Cq/ZP5rAe1XgnxkXOU9j5BBubXpGmBWUB+AI94HroHw3P+zcD4jZa2L3mtzb7e7fN3SfDGQ6",
-	"xqfa9422m0oxJGMWc5rFDRT/k5kbHgZkt2MYTWfvfkDUiE7Mz91uX4RQFg9SqjmgPIHWNqg2JUkeulCO",
-	"Eszj4InmDkdZaXiVGYKziRckq9UTFn5344QmLNnVvig8VrqNC+yWTNwLudaG+d/bbZuFmaEf1zkiQQFx",
-	"aFf2FjsaaxS5X93gSz9jl2fz71ZfHAKXdqzLsxE8CUMtVkSr4rzkz4D6kSX7oPLsgP99x4B7reFz5zaf",
-	"H0TWgXl9X4S2T0/TIVH446JOKzdPyxT+Y5ZsRC+NQWvYA41ZD9pV9cU5G0iMx0BfAm4/VDJdjJAtiCHD",
-	"/sVAtix6TEgGMknkTJEPJ2z8G0vz86vY+JLBub3fAxrjqBX9W6bEPp0vixGm1Gjt1Bj26HTBK4LNUJKh",
-	"dxK7e9l1MlLQnC9l5toXZvyuHzeKEgzByQGCtcBtZJjKWQ8KhdBXCJx3LqdO+JqFhZOPDFlLMpTmH2Oa",
-	"Wr9bGLNJytAEQLRnBzqUQ708bkMXGLfO9pSFn5r5s03qBNSnppoKxXR4kGngwiiRPDOPFYloms77Inxq",
-	"n4fFt3zz0e7eWnzz0e7e/fsBCU/wa47vPt7b313neXPf/ftouZDwBRcXoVmeGXYV6gvw9AilGbUVWAmP",
-	"mFDMc/kdToz+3+wCsBE6+vzvUrgM37TPqgcvjp48e3XyDJ4Br7sGlz84Dg/fHDU8lCULmfQ5aMgJE3TC",
-	"G73GTqvd2sE64BH4pjO/svljWJUW9SIP3BqFBnIcjE53iX54o6JgpRiEdImWskVO3d2e1ZppbBD+NeqK",
-	"kc9wwnJLrkdC8xz05A5x2TJ78ihu9BqGhg/BMw0o55lHo9H7UO38z295AFpP43Ow8kaXQPExaKRMTaRZ",
-	"ebMw3Xbb+W6Z0BbLJLGGzoN/20Q/DDesBmI0k4D8FHAM12eomAVpmW3cxc9XvTUb5oOXTjjiE53VT7wt",
-	"imJ8bmf1c8+drMYnHq5+4pXUh5Exy10QZrfbXf3UkYWvgfv3V99/KuVLKubHVvEzz+2ts3JvBfs0AYhK",
-	"fGRnraVzAg6DP9PxmKZze2qcgwbgS+nQ0GjjEGIjjY9Bw3d1YFqubUWPfR4qTuJLNG7BnMEYqENKcwfO",
-	"OgsIhJNQVFm1GoUIApOxRLGe0byTOaFkRNUIXRuu82aLhOjxCOHQImaTlp7jgiZggKDOab4bUdFHE2zG",
-	"FfaAJNNJIcqQd2M6sBq/61+WgNMN+Hu+JKqGM0AD/krWgIEwPFcb8wbPXQBRr48YAmRK/yTj+Rqn3oZf",
-	"gU/Y1KPeXw2QtB7HX8xOMtNv9Bp2ZSGIJCF150Oh8zjOu/EReMUmHMYWmXwuBjVtnkqJu3WuPk8/j73R",
-	"bXcfNjudZnfnFIIlvXa7hdg774tJfj0QUQXU7p6YJkkRmgXhKWvfZx7qBOYgNXqNMRurs87ZL3+031/8",
-	"szNqj7vJ4ydt8cfFmx25lz5S+7oz3bncmz36tD/v/LlzuPdTw+JOG9sPPocDqN84lIDerbezlXGVvHhJ",
-	"Y2Prv5BOF7Locs5vYF2X6CRsNQIbAIZddA/VDcLe+iC7D77/ZQuj3dVPINTNS8NdMINhSxHWXkMk/crm",
-	"R+Ktwgc6O2vJsBc0HdoH9tZZNzWdGNpk8UtjBnvSteZAW1P/h83Ulje2RWwFDVaY0z1CE2Xbazonepqn",
-	"C5WkC0gCMN6MOEB8na9K6L/EDqtO7q8t9pEhmHdl6viDv3j8uVYnd4YemFHOWWZEt8u0umDzTTXrIdOZ",
-	"7NxC6/3i5cIXztyrTtQplvgAy/47sNxf2fzq/PZvazIcMxp73OM7J643tx420nyNbHra+Pxxgfs8wEMA",
-	"B3qrN9bZMc8gjQMjUNrGk7gLA9hsnxY5Nl/3nXFZ2rpDAd3UQMD5XKeBcKO+gSqOcIx8qUWOMm0uy20w",
-	"9t03PrG9XvY3ZiyGaK6smGRCrqmg5T1K+qoD/hPURuF5hp7q1k0dTdOUiciGoDim+0LfPRphrgCElM/n",
-	"EICByMI0Yaov5CBPg81lbYh+Dy8L29yXpW+HkBGr8ngCxkKETTOAkQWgPUFMw0vhiqUZnM16AzYTmoFg",
-	"xpKANNS9vd09cnz89sUz89Hnx8/+Se49PTx68XtA3j179uuL342i+/L1q9OfX/x+PyBHr06fHf92+CIg",
-	"mELTF09ev311am56++r06EVAfvr96eHv5J7L7ZFpzAVNbDaZIt3Tt+bmZuf5MarT2bv74qff4Q983r8G",
-	"fpd3v56cet1i2m2YODqIZpLMGU39qB0sNsT8pABlHWC0/S5VuCBea/2wZ5vjQ8qKgs3Db1iYzAMSqgs+",
-	"CUnC6KX5eaptq1LE+uIY37c75DXgh9yERIoh5CgI5mLCLfKMIzo4xYRe6+WCHBHMoLIQ1HKANAXVAgsC",
-	"Y1FzW+JZOkGqv6rgWO1+PjS67hVdUDPGLpJ5QQX3dOhOFZDkTjtoeLva6DXMphVBQ82T5ig0eg1D8z8i",
-	"rR8AMf/48ACI+MfTt0VAW6+vSPe0YxNHf2h3eu12YwM9Gdf/uv1Zm3z7J8TJq5DLeGWFB8bW+1sERM8D",
-	"8+yUDld5X+Cez8Hf11tza24KS85NIXUTYu5h4JAGi7/5Ik/PJ8y7CkUYqZRj77fWlZWVW1sCpMJmxsBt",
-	"PBaYNrYdBKdClczNQrDnU43smworNPiYZZiNTZeqkGfJJvwCmij8h/nAELnScMMmF80JVTr8ytxahrll",
-	"+hukY3pN5HJV0srHRVWywj9So1Ju4PWilpVixzat/EGpvE9egG1wrY6HGNU2UZljnrdfmGBI1CZz9chY",
-	"YqJNREXEElA/4MvmY1Bp5XQEtUKxWOZyy5SKGzMm7Rdq3EtXlEd/i0gArtA3z9QKz5SllY1P/HZuKXy3",
-	"55mq5BUP8HBu7qPyXl/npnoCr1a2dBUrGTCrntAR+upirOLHCjzM2jcylRtCD/KuhPL/Z+9vu9u2sf1h",
-	"+KtgeZ17JZ5Siuw4TS2ve52/m6RNZtokk7in598qx4RFyMIxBWgIyIqm7Te73l1f7FrYewMkJdJ6sGzH",
-	"DufFNJZEEgCB/fjbvz0A9ya4VGkaVXi/m7snMNBbc0/eDKD85bY8GZ6WMwmeUSu4JXRr2LOIv3PHuHiJ",
-	"exGn822HDqKrbrWuV4LbcCWv5DZEO44ndS5JLuXnIoUPW+Tfti1d9BycxVcUWAW/AeIzccWGjH3cA+gB",
-	"KF8PYsfbzLeVnl5Bi320PL2bZPYD1K54VoN+he2DqGpjEbhxA0a2GxmprRtRnj/rS7Ed1QnBSKgTqVed",
-	"XQAQUA2QZxxJEPid8FnEsHVeDn/Pesp573nAOQSbfazajwwFKE7CQ1ilwuvgeY8Mm/LZxso7f9JDVeAp",
-	"px6aQR9XRhnzgOGpHpwCvc7OXqf7tAP7WInP9iWfraTWzVAOrLuD2enura3KP+QH407UeX2Q0Z2peoVe",
-	"aEJfFftu1P2Nqftr6XpwDoKur4pEVsYat2ATfCnRxoWIYUTTrQ4hHlWWD4XAYmO93DLmTV+K27BdAqHh",
-	"FUUq8936qFplUTcnMhNuz82WFZqE+50Qa+mcbp6v2khn9GCwd/pcscexUxvxLkUS3al/HAOVWryb81lV",
-	"cDoCTxM0tM5pmqQ5xSOxU9Rp8+yPK+j1L6wUprTMq9TELLzppkDmPhbILLzGgrT4oPWI+Kngm0WxUT7F",
-	"9XUzxwnizYjX9FIaabtsqKcILZAWaSMQBHE2wT7DHHl+pMUEAlHW9VSBCQsEndYjpMHp9ydjKRJmtYbK",
-	"GOz6Ly2ZZSITbfYWCrHdz5E1FKkI9ASoP3iWAG8ulE46/6jfd6t5lfRaXgxTOll3WxVjLqR6MRRIERqM",
-	"eFzvU4CZ5FiEvU6009epnmRudPvieQJMmNWgBRKOHy8AI+ge4PwFkZhT93a8PC13KYMtVmxeux5it7Ss",
-	"N1lis+6i0TdYZ5t/Vb2ca4Cyi71Qf/9U9yYIIZKrKVr71d6Q+zc9Ye/T8hdWZmG/cvybv9sqRXScJCth",
-	"PZSYVlfcNHiP23Q/VnKouvDGgGyByuQ9rRyIcWe2ic/QJfhmQ7FOQ5zwC6Ea/2Q7dsZxAqD6eUtjQ0Pj",
-	"KuckgBcSkYqqxqIv4XNnisA+CxQsyKkxMSI58kwyRFCTCJCj7qxtZgbgUK5tBviA4aIXcFA3zQdSsuLW",
-	"63aw6K+5Kbwns0E048GeYdxRVcc4J54rLt21zna0AvjIKYf5oWwUZYCiu/nDec3qu8Zk/PJMxpNhxYb5",
-	"qkFX2xGsD74YcEt2y2YYrLmN7RO+YAsswqU8R9ZQeNopYuIKVd6P58l+d4mpVBrPdnohxNhgMYiXFyHW",
-	"4kMzkpjr8AonkDczjlAWbNc4WiU4AgvQggX4pjJhqtX5XMZ0UXYePNtcQr3HAd9udnMFKfmCcjksL3xu",
-	"MEs34RJfUdmA6KWVfGaA/wc/WVqiC75dD7nJ990yWglZFW/apV4j1WcC2B9rAZJCNbkH/L8Yam0EYfhV",
-	"oqddpzF8QwAM/pRuCVv6b3+D2/7tb9hnQZrFXgFHcJdBpkfEXmh1HLEzbYf1N5XKKQ7Rt3/7W08xvHqx",
-	"AQLciJc6FVxKMWVgBAMoCp5NnOyeUjGv1QPylbQ8ABo6/QgLOYOZThMo3IEpnmV6Sql3Y6neFhYQm7Jg",
-	"DQUx3nJDKxHBMtB6hHLcTask5jKxS7Owxxu2dij1UAoVi3s71alYaI64qv59ifmBaH6oPxBPLvTaCJ3D",
-	"YH3b7JjF38R+vNRRZDQxNudCNSz+/+1/H9eNPG/SUTMH97JWnkNoZLpsGlgxnM/kiAECDJmXcYPUjPi7",
-	"pSO2ehvjhTz94sEAhnN3GOY7slW+/1BNu/KAXq43Fn9KVxhMoUJ33dEss26Rsn3nHmMK1sQTNFCC+wkl",
-	"QKAvVwzU6yVPkWqMjsYjUxciLKmWVUuZrqC94AGAHHjOBsWREDl9gZzTsP3OHqIP3KU95fmfI/CBz9JZ",
-	"RPydeQ+ZoXOAhQBQ9FSmqVMK6GRD0y1nDCGwsNDJoGiwOdmYILbgxEOfg3IkwvZSqz5oGYXd1tCyQYsL",
-	"eozgZT01mECTtcfQWqFc8rp7VLQ8MJdmgAq9pyoqsunntH6FX1e4JrvEdA7sqGcaSIPgx4eL0EJ339kY",
-	"8RUIAAeQJqxchM9BBnZ2tY807wrtRnP9CR9jc4iFm9SDHJGtYyBt7bXucTxN9VSUh2AmEk65XzXYf/Ri",
-	"KJQCy/DIzDHE4xrpiTUyES36rgXf0XCkguaMsCv1YAAgtlQbfMvuYvdVSw8Gc29MGuR7panQayB6+fnN",
-	"UPxxsD/nf+xmCyej8FNYgfA7bF+sZsyvB5j7+EulW/Bjd3G82+6pUCA1VzesdAtZY9zsQ+ee6VAD7wiR",
-	"2A6FzHxzh5NwFJxhDoniVApoeqNm7Dwj+OGx74ISauYZlcwXujMg/Une0g1aegXUbGgopAQHfCUMBki3",
-	"3Q95akWmuNtLhjwaYL0J7x7oXUDMwK4Af2jA+jpNBT+fiJyiohREB5t/xpyFjw+k8WHXPs8WQ5LM9xXL",
-	"rRdmtT7ykguCe3lPsNi9ukwmIob2Pyy0bMLOEowjT5BWbDzJxtp43njOsHDPt/rqqQsxtl04eox2M65h",
-	"cbdHuQiG9+kkKJWMlLofRiWKSuo94jkWAynNgGeMGjD5BaYJuVGc9vk4ZnBWzcaVIe5Gx6VK+/tAPDPk",
-	"6eA1ZI2qH+d/W7TQAoBqg3jmTYKvNpnLZrO4FqdMsQV6AzS638Qyi6YFRF6HOk3ugmqmeBpwJu9Q3Zay",
-	"E0XVgwGZEtWUb+VZDk7sFVz9arKovZPOYfcp/sYJpbxm7I+ae+a/v/Ke9Fx4g5bLlBK0HtqbOjN/Rgqi",
-	"ZDV7Un3Q/T6oSAZ/GSxm9QQtZzBC0DKXivkpQM9qCFD03fCezPkmJH5hAXc6e38//O3Fs//q/DfOyk6g",
-	"c/lh3v3jpGR4efK0vP1waOv0pGyIrZPkXmXjQ2IrqSnpWcMUjjayft1V4ZxMDHx2BI0dMTRasqTm7KUI",
-	"uwlV2MFRwcbNJ+aNzqjgvYTP5gxTOMAlA/QLZ0EqgUncKXqj3nN0ePOEpD84c619IUBJrmEe9aPc3fV2",
-	"/P5+eccvOKDQkKtq15dcUVDQOU3TD8DSVD23FzrLRB87Uu0XG4Kl0lhs8QaN3NBbML7rou9bhS2kdqId",
-	"/BFIxr5O3NhGUsnRZLRTkEA+tJt3TXrmTD4N4Qx43QtJYGfS0Q0H2JO96n5IwQnJGN+mutCj+rFvlb0b",
-	"5WSTi9KS6PrKAyqIWCeft/t6/SoGkQp9IDF4T+23qt71AgHXtoRcBbPX49o+cYucXz01xbBPPjNp2FSk",
-	"4BGORAKEalZrODdeQtwzjjBVQw22ToytJh+4BjXYHDqvigIMMQXX4O26lmPmY+qfro31u1sP5WRLzseD",
-	"ALQV1qrBta2Da7tuLH5TSFsVt9g1WcXm776MWmweRUFRpjpWFIp+OZWf9BQGwaLQXAs7aBVjiBD/w0Bd",
-	"m/2Q6RHEJJElJchBCKqW+9Z3DlkscXe1gGVFQvghonxAHrBEQm9LN8Nms5QbsBPjy6BHfEaNMaHffgHc",
-	"Bc35r8l7drshslvmTiHf4thczNmo26AuK0bR7oS/bIl6mSMxK56UrwkVeItqZ+PYEEmLkyAsys1/UEyc",
-	"elufTq4zzudCMKVgi2Hhd0ehA26fKy9MnHC5yq18sucF+doRlbfasrE2Rp6lQZqWhV2V77EoM7flfFRI",
-	"Y2jKT4wSZyJfKuTOcqqgPOB2g5e8S3a3m3aNnkByviXVzVktJ+Wc7VBkosviYKxgoCuYKzE7E33tLIWY",
-	"cAOnUlWAAIGO4Uo1765+o+6Fnr8bRflSK9HoyC9RR96Q5FdL1VO7qR8tYtZF/6KQ/pdqdQFcFE+1olc7",
-	"Q8iKmxW9MBJ3nvWlyLrOQzuF/s/CmKKspbEkG4lauriRtY2sbWRtI2s3kbUkQmCdQOBsW9aCfXk7Vq7h",
-	"MsEYFmBgAWjr5GzZ7C3IXm/7bh7Twls0ArgRwI0AbgTwRgIYJMgtRByG0lidzZZUamIhJtL0ViAWI6bT",
-	"BNDMCE8utDTHMn8sJ5O23SuGAAyGuZC0hP386ueP2P+cMxoVG/JLgU3kt5LlfU2TvXbKFgsESvFRacUI",
-	"RTvS2RP4dydyf+sMK/WUZYkw8OEa3CtX9HoEYmof/aR+6No5Mfjv+a6PlHDw3dCBd8X/uRxrF+1Yncd/",
-	"g/Lc+WtD3kX/Omqy0rQJHgYHVZNZXjmzDIJjyMdjoYCK9ctPNUNL3NuxZqGCxRNmnQmpzpkRwgnEQoAW",
-	"grhVoYWeit0NTukGp3CDU3eDkBjGLLSvZNkg/gCL0di+je3b2L6N7buBDnirLQHxeUnqbTcEQTWCtyO0",
-	"E4lFhYthh7psm9KnbnheKvfUnFhmbyFjDIZzXshbUUu0vvxW+uNQTxsB3gjwRoA3AnxTAc59FfZ2xfZ1",
-	"Ot6tKrmx7d1asM751nWhWV3oNaEz4irQGTPiUmQ8JXFtRFTRvI44ENrsjaWSa2lNT8kk9Mom99i3DPN0",
-	"FAUgqLQIziTZNOUGS8p1muQkFW5zE+nElM+KOkWJKcDwPZNFm71TBcbrfPLS+RUFpQY1MxF0MJsYUaIJ",
-	"yC8qLldhlsBB4UkibSGEdCVT5Np9+h404DTQAYBMDOfyV4889t9GhXKpPNa0745e6PdXIGFXUIOPJWHF",
-	"a+sCR3t7pbKjzWJEd9fJb4kVUGjk97WaAXdCdXl1YXZln717bX6AxoCQWPz+3ccTVlKKcWAfCoVpWDtg",
-	"oMEeUV0sL529H533bu01VJQJLhYDtu9jj78bzyfBGt0afBV2ds7fMhcFDd50MRS6gUcMc2oc4sYhbhzi",
-	"xiHeQPR+hODcDWGpJirRNyhvkZCP9y+QQJgbW4AB4Lsm/j3y00Y8EUi1nBP09tQ4E0B3m/DZEfqHxDKG",
-	"3CrkdUrbZse+CgZ2tCf39T4oXttTtQ5zxMRnd16C7zjiBCM4E+cTBYFTqEEqQA96qtgs3pMAuoVVmyTA",
-	"3IWNtmi0RaMtvP8SYe/Uon9SPM4R+Dc9tdzB8VsEPZvNvJYHq2Z+UYnOpfRIX4praZpJIu0SWNjUxwIz",
-	"ZARIfCf3iCkxDYCwLpsOdYQSFzYCagwIe1J6K0hQH87kNnSFB1lhMy5T9/IBF5K0NFBu4xOlEom715Cb",
-	"oTBHLB6JkekpmAG7FJkczGI2kCqBXQRRR65mqAZkUFzgELuhZ8KtHQR4MwE0um4Q7wY9xRUTGTciyZkx",
-	"nZajpjl5HSctx4yNdCaOAvg4E0jBafQItEy7pz4Inrhh2OIUpTUiHTD3MqxQLNFTVRHydLNbQrjvfvJK",
-	"WejYvkrbc1x2rfoiU+Y2CczrxgJD6PM0FRlLZLnD+s6FmHXrmP3N5Ox/BZAL5QMZ8c8/QVR+p7vf6UQ7",
-	"I6n833sAlbMic7f6n9//p9ebdDqdTgv+u/cD/Of5D5/+5r4xNV/WX/UfeZ2xsRkI9JpJw3wLZ+FsBqH+",
-	"wqstL8G5sO9x1WvWIVxZtxLfXrkQx63feOvfndZhu/Xpm5WmUcpLu72MDP533t7g+5XHtH9jDQzuFfe+",
-	"kx2rsO4LlC8N4f59hFoCWgTUJCifor0A6r8iEhjUDpkJeHuZSrsMRO6tP8rr9fUkTQps617cI9dNVG4I",
-	"RPG9ngotgTLrvczzTMLViF+sNCKn8CxnAgQOCk+rPuWBmR9Zddrs1zLlNLUCGESeNt1E5WYfU2mHcDOZ",
-	"hf527o5DnSbGzVPZI8/7k3cNxh5A3KeFlQic5z3lPgPuUqvdCoGxy17CGiCRubOe3Yg9VT5kCZyrSxYI",
-	"relAZzhL99hoDk4/1/GInelJTv2TWTdLZ0Yayw73nePubC+eVUCKintgiUVS3C1LLJKToTA+sGuYs/eO",
-	"QuacOytKuMstmn59PRpxU5Lov+9F+5/c3+MU6BUHPDVinT4whOhfbsFETqG+wV/vkWXh/wwqk2cZd878",
-	"jrGz1LM97iwqKv+WfQeZMpM7rEObveAG2SB5vw9bMNGeXtGKcuubUvPUGmOp9Ig6S2HvKpup1/u4inXw",
-	"A7D7lxx/P093bResHV/pEPnDFIVd4Fs+0KlaxSp1972+SfqKZ6kUnhb1Fvs6lfPdWzCEIBhpqmy0rfd4",
-	"2vrY3fYxmqVanR+5U5+IAZ+ksNjuM0/mDzLW8Jlpsw80hACZj2k/lKcGTYyrBMN80c3KzcLowp89y+vi",
-	"ZE5IdXVJ3Dq5bpw+SlOnaPoXqBF9FJVRSws2mqRWjlMMwGo2Aj8TH1M+D89qTrsV48r50GrilUJNRjvd",
-	"359Fe51o71m034medqJvO58iz1Lb3ZHKQjvpEf8MPLjel8A/ngVxIJUV5yKrWoOfhNNI7r2gYVBoV1No",
-	"P1Ho8jBPVXl3TbVuyVov4nq0EqWSMxAR9UIlFKStwuS+Juv6p2hHic/2tI+ToxKy0CfQScxJpsfiyW+T",
-	"TPaHUDpWJ0HWAAZ9TPVKTgm2eHFb6r5Uj91aiHbNXgYAfFhsitBuXKpFl+oHSSyeuPWK3lTR7q1wquYN",
-	"6EXf6ok7bsuok4El2XkSfZ6mUY6OgChsPjJw23l/SGYV+A70UU+VjcGITcbOCTnskAcwFDyBeG7o+IQ3",
-	"R6SFr//Fr5W2WLjgNBkn2gUD4enAgxqbVNvYPd6JEGolDsYdwFaxW5FBEgfIEfz4ynl3hZWJr+OQvBWf",
-	"vVOSisYjaTySe+qRlMxhSqHeabzVaWNM3UGivyBumC58NNenrDRq/HnNOMeAQa4wXvPLyITNP5jbVZ9W",
-	"3B6Nx9F4HDfvcWzfPahzAJzGncP8b8stWDhjZWHvJlnvI6zhB5TUdp1DcLJo+TTuQOMO3K47sNz8vrab",
-	"4DvltwZCJGaFJAz8DnLLgHa4xPSLSpj4PAbVBf1Ioeknz1uP6qm39U6GQmY9RR0MhQHj1xl7F8r9yAMf",
-	"Fu1yePDVBvkLmswPMJd1oXNfVAq1OJWVghZuyk0e9T42LvdHEN9h4US/KH+xeKbzI1Hfk/xnAOE6L4V6",
-	"hk5UIjKyW3j+cKhx4CP2+N3EplpfROxHrc9TEbHj8TgVu4BLMoz7otRHJlyLVUZQJxTMghhccmzCO9Rp",
-	"DueF5rnST62noP3Ys2cHz3ad/66hRZMTBeVGp/hwmbPX5H1M+plI3LbkacQmysoUmp5DJSsKJ+gf7mST",
-	"6RIGUJa6r1MCF1GGIoWSWqo+RaBYTw25GbpThpdfiLGFqlO0cQFcaPRIQItj6atNIw9XCyW2we0D1PCU",
-	"z44YpKQh5AHhDarXmrXZsXd4+lyxEb/wgpdYGpyoDK8OBGuNvLyCaBL65hblzLXBxtfrdDKct0HLNiaZ",
-	"yO/dz9wyvMza7DVPEr5Wg7fifG+yc/DibHC9k9MVyNv8T89mBaTanMWNOxruhvFz+iLlxp5ODD2IWN3q",
-	"l85NFI5J4eeTLN3p5qaBeTISI9Pn6ene6d//1fnt4p97w85oP/3uRUf96+L9U/0se24O7d7k6eWz6fPP",
-	"h7O9fz89fvZ9W/bN9d5MUlk6yxOxpCWyxFbiOksiFk+yNEbMBB0dP605oPiD7X589RUYn9sWVvzqq/4h",
-	"Zm/UL6bpLLKtqkynFnjZfljffCjAtsvOwBoNF313fGDg1ANII7h7rG3Fnws7p5GuGde4v3J4Q9FZF8xA",
-	"gfgw+DCL820IMZe0WizLh0deNV7Dz1jLRiy+q8CCWSFonuD+X78aceEBdZ7QKwWQSfdI36gXcp6ICh1n",
-	"ui+MwZyNNyZ8/dBB5wArUJSeMo21F5cAnnQuAZYk+koOwohSNrLCwxr6mheEUUW+0PBCiPH6Zjwu2/bN",
-	"+FuIa1SJqg8oBZ175XfqXHlfI8CubXs9YInnds+N2ETmyR9WXwi1okXEvbQNIymGPViIekTs51cnr9+9",
-	"7L7/5fuf3nx8vUvVrSiAgGQLnJYQ5DgC48ozik0zrc6jxVBHwkJ4I2/qegCxCMR0U+gj9FY3nMrpQAId",
-	"55FbEJcIRp+jhyQoPsLpCc36lKAeHiGqEz7Dh9IP9r7zYBBidY9Kxd7+Ps9Lt/FdZb/t4GURoDkAXb7v",
-	"bLWj8AsKsTwKuHu8IbdEFRY6ipYnYiyfAahfIvj248nxyS8fuy+O37549dNPr17GbRb/8uZlTJRovrUu",
-	"xnbij6/++curty9exSyTRtAGAK3SU3m9exkoAK/ZTQ2i3z53aCL3xwVUG+oBNXyi+oKpzhLTU3rAxkKP",
-	"kTtBIqD+o6Dpx69O+HmMJfduHm8GrbdaiRZUeMdUEGCBwg2qCKicwWkkKphkj592DnaXmOYrYF2wjnRc",
-	"IBal8wAOOSF4nKqN27Jv5rDCm8cbKK065nZYxBNfCHUlpPj61X11BW5Li+/d+6EC/OV614rPNkikstIt",
-	"TOEZejCdxQFVegZ5GFcq9svJD63v5kIjL3h/KFovtLKZTpfFR+DH/rd/RSsV4L/AGYYy/KeoQ+uH6oM+",
-	"QRSSDKH0+12PfxP7pHF7rmkEiP4kgzqy3z8VTYLjwv4eQDy9bI6vlXAZT85S2SfDAO39JSlT7xX4ag/n",
-	"+GeJ03weO0LtUbBO2RBR8yjCLC86KdggpacgF9xmx+Yiz4MwRFEjKsrdqsBQ4p54Js6lUkBu4hwMFheg",
-	"13FPnQkjE4EBnJmeEAMLUUGDjYBKjtMzg7/TzYvhDDYWwLRMAuRx2KkZEJt2Kt0chnoKuQ4AABmRXYKp",
-	"5OwsDxyCZvWopo89TwwfjwXPTE+BsnSrQa5AX49G0lqRUP0d3JvMhdxAsiwRYwHaVDmHTKaCxSOdiRhY",
-	"7kANwNTQhSOvEHTqK7f8NArsd5+HldsM6DBjqfrpJBH/f/w0hrVJjWZ9nmWSGLeLPgyYc5AKckvNzUWU",
-	"T5xDOZ9zCzHPRK5n2dw710pAjsh/4NZcD3pqpieZu7o/ZGcz5ydFYRBQssc+ajal7JqFjCD8lgbnNuck",
-	"I/qEgc7OhSUyVUzmgyObCXr8kHBrBPTy3lmbvRvATs3CptdYlk7GAAW9ECnsn0wxw8dAu8AyYblU8a7v",
-	"J4FD9fsJOGZpY3O0fH4Nwh/Pj69ihIUsbMxuAJ7EVDvp/6ZgZNRTRehKHLHYCLd+VOPoLGC8tKp7UMRi",
-	"K/sXIr/7vyZiIvJbT7m0qTT2VCibzcKv/MfhLmi/un9lOtRXFp536jQ6Xt5TcSIz4X4/C9dPsfr0FKpP",
-	"cVgjcaoHA7oVFaH6mXhhSAHZkHVEv8PZiRX5xgg3uR6g1ICWHW4PHAHnfmaVyMKXENpIBLFStN0Lw00I",
-	"adKJSlgqL0QgH3avzj/Wv59HtEsNeSZe3hW6PxV2IxKKGKsz3widgzk8GXtqJkChF43SI/CIVEHkuaFU",
-	"8DhGwc3A/Wg1SwCrbrWvNnZiZDGGQ+dhCXiF9MmNw1aq2SPCmSVe6dwL8am0KoQ6CEInhJwj5w43KLML",
-	"BC8tHk23AGVTv9gIzO/VOjoKYOUwG9Jy8Na/Tz998ziif+yuRqwRk2jv5vUQtBtBSxuRXs7hWHdCeLVq",
-	"DqQxSnPwUGO6sAJZ/OmGe47ZOUxmRSaESrV2jgfJb98mv7zYcZ4EtBkOpQjlxAi+rfIb3vEf+x/5YoKC",
-	"X0wjdXN2ijrcvVQxlg9jnSwJ7PCrAJ/uGf4gNFiq+4aY1Gmqp0X2p5JpT58s2vRF4UyWPTE1rICG9D9F",
-	"aUcUCZYJlQgf36dqaOCkEIoo+Csyo3O6uE5L+LEtCcHkUHVYkNKAynXbd177ca9gmbj8qyAy/dZoBMm9",
-	"BGXm52w+OlAlQ4pntx6L6XaPKDpPzon2QD/ydcQ08LIEnCIEsx8fdA7Rnm85e3633VM/ykvB7FT7w4z4",
-	"QU6YcXDb0fVCCGbCZwEEBY+P2Jm2w54iqyShnGWAMBLBHfUBUehRSYNet4GQAw+R9gqJRmu4HISIP7xb",
-	"/GF/mEljR9yUy+TdUp4m3AZxuLff2n+2QwCP+S++zQXii3C/dWwUXIltIxM3eHhldvY4gV0S88EATttp",
-	"mSkpLRM7FjdRTsm0MUFr9CAxeg3a7r601XbCuxhqyMXfikqiJA7LpmbA2qFTtag6XsLnJaNzI4GL999Y",
-	"4A5qU1UHdWN+KJgzXLLr510awmE4Tu/GQpXCyOdcqs0OUrQCHgOILWrPzVLX61zY/MxcMxZTbWisAUud",
-	"r7YFw+Nk/2nBQSuVTOSWSFUdrrv6oHT1ZJysNpT1DZvaHDS9mq+avH1rIubBI1rDUdzIN1sPXorPCtDV",
-	"RPfrA0PH6P0jLmqIRWyQrFQ24310yQzkI8lPMYVEbaanRmRQWJZqnuR5L/iJSI2AgrJ2lXB6qQH8sgp8",
-	"ZGhHaS10ZG8t5Iib7Mba/UHt7CsACG6hpLLCbQDnrye6P3H+kmen8Vv448xYMVoCOiB825LIpC80PJtB",
-	"6tqHHAFZaATP+kOW73CmeJbpKeZppbE9ZfU5EN13QwU30lOOnO0HXEx5RlheioqE11xisi6YSeRAy2KZ",
-	"33sIQ8jaTdIUZ4bkU1zNAB5HkLi1+ISUrqWJgf9skm1akT7oJBTHzjHZ3FtCJMgkJgWq4T5X7HFss4mI",
-	"dxlWs7p5PI4hqxPv5nTDpUkhPq8ygWZO8RyVpkEDO9M6FVzdv7AyHoRVosq0uE1Q+T7yeSRB3nmh7yXg",
-	"otQvi9D6mPJxAlUtno3PH7oSNTrgpiYqFcawOJwgKJ2Fc3iVAF8Wu33peUjuMHQLMrzm5fjf0RnD4OZb",
-	"d8Hqzkvx0pspF19jBhuN/apg7lWl1L6Vt68ebEK3Tej2/gnf4yQJInJN4VuI1ZL0XjlUyz28MnS9R5Tq",
-	"xLhjFwg+sFxIzYrVIVFP9UOlCmAwfYouKnSKIgAOZQaH3LRK6Zjdo54ywpYkvtUo8SFjKHiymeTHB28q",
-	"+b/eGPJtki285qbUtq0JPQdxgHsqd24Dlr64XhuJiVUj0aG6jvTqJg40Rn3wBF4zIn0X1sdJqNb7uoO+",
-	"25IJDz3mu5H23izki3f2XAKgrBahPASXdgbySIzO3PEuR8XY479/fPeWjUR2Dm3n+8NdDOkUhAF1kYIY",
-	"UFWxe0F3d1Fxx8xYPZ7DCXHbU87H61JVbQHJnrd5op7J0ocHmZn0+8AayIqKoqd46pZt5v1HY/lsMzMB",
-	"80hbMRNW8QxhpVuw0t9USTkoVICYTB6bpfqS0nLuRAWQdAg3IQ75r3VF33ucxCo+47bDSVVS90WxLWol",
-	"vUIji287xd84eNfH5lC14FZ9vCcea7kCDjwYdIF3gADh5obx4CdyJN5ByUwDB7/9uD2t/iqB+wCTbTzZ",
-	"rwZEzhflwq1gFsoGbGXa4K3GEBV21M/7GIg5OHrZNFoEobMf5aXoqWuD0EOAKy/rrYShR2UcuvuqBo0c",
-	"MaNBCvdUIOcFMl19KZi03WK1vJ2DLBclI7R390w60gQmGzcA9jinaN+LOp3Orm8HSxXw5UyMM86n3Jey",
-	"Vkv7ZfmWWoF/mwkXmInSJCrzOKti+TcFK7q6PcTec1Qh33T2up0ORDE4PGtHpqkSxlzRNmLvaelad/am",
-	"QlyUh/Or33Alk34R0d953upUIvrdF4fFgV3yYnZiLR1xN5D+0sMbSH9Du9s4G9dW7U51bkG1L/M6nvzh",
-	"6+FPV0w4SWQVKzLH58qnVEtWx1OwXAnhGDZWQl9v7oeWrKkf2NIpPEHy6+Bvn/H+xWYncNWkTXgUma+U",
-	"vdismiA/QdfM3XhbacNaglX6eO19u1hZoJ0gQlbrdcy2/ZutMvCrWpNvyn3wrznKuTVJ9LBTTsUjf8te",
-	"eyVS2I/lkWEyqWwmOMd6mVsPm7fTh+aCCyYKsUy1gGVqNT7chSApbCNDncPctpJaFfiEuJrlP8M0GZk1",
-	"GFNlNAYGY4DbLMAe/T02FNG/4hNewySvLae9e5o7xWHWsDnOUt2/wH8K5Uaw9x16xSBL3d8H4Ol+inZK",
-	"LurT1l4Hdky4QcUvni3pnojf4SupGc1+eTQdGp2bVsJnO909Nwb67fO5kT+94rfL7vvUjVyAcyovxWmp",
-	"bf1eq7O389enNRRE6Z3WaInSzmoSYk2Yd1VwwiNT3jt3EOudVMjhD2Kc8r6TtWlatl3nB9xmx7nQJdJv",
-	"KD6T1vRUXD6FMXZbw9vxWZGLD3i0tBKPDARhuefRxMhpTw0mdpIJzxxIJOGpVqIL1XFwj3EmjFC2MB5P",
-	"vufvDhhKPuupwpMxFFuYQ6WygIbybXasctUDDZh7CgJdOHGN3fCdKPVoyaMAFUP5GBUD5oFK3T3MXU3k",
-	"3N/DTwEXkuo+T7FlMvKc/gq0plTT735lLuSYcWITxO7iQiURLttIQ4vxHONxzsfU7v4Im80xadmQj8dC",
-	"Bd5VjmNl2UTlxYZEJct0vz/JMqH6wvfNwidbXaDtxC+EStqM5gLh8pEQFqkge8r9KRMlz4fuI6JgNTYT",
-	"tj/szrdIH/EZM2MOe2FUFe5HvhkqC2Lv3OggdOFe5pkQKoTjo7n8RE/piQU+Wzd6fNke5UKpC/pBq2TC",
-	"xLtt9lbPmyVK91SupLvFd11ralwjspLhMZ2zOm4aNNOYKvfHVLk9ANEyM+mjoFDjnGAFMMSMmho0YKIG",
-	"THQfbbqPwm7LpCvE+AdDmT0pAC1r3eYfgHe31J7E59kIK1ToWmUstxPTZrETo1DABfTiktqymKgAMx1n",
-	"YiA/C8PicxFHLD5Hlmvu/j+FT1L4RJwRWbT4VxwhLzkYQaWs/SPDnHjuKTRSAnzoXEJ2Ha0PokiaSpXo",
-	"KXYqgfEK02WxkzXJJBWJp6bWzigZwd+ZYDEqVzeg/lD0L0RyKrFEzf/dkgq4taU6BS5/YUy4ldNlNtxq",
-	"MEkHMkUK51jpUzPUU7yV0vBv9xBfbxMjiX2cioE9JXvv9ExIdX5qhFB0y/zni8p+kR+8St9jIf4PQ5kd",
-	"l+sOlrZWkUlFP5kSUGuvBpWFsaDVdIAbGQSjdj633OZtUZE1dlNZjFH96psYl4fyHmm8n9QNiWi+66rS",
-	"D64idX7sb777n793Woef/tiL9r79q4LYeX4OmRgIMHtr5iENc+96bibA4OB+JbL66RR+tOGcio/Z5sRe",
-	"SeiXTcfYTvUG0+MEr1xlXoeV7+rP4nN2n2zzvS0KPsZJ6h1VCaTi9H/fORd5omIn2klt+PNbJ+LF53Gq",
-	"kyu5CcCULa4NUWwvLFJxWcS//jwXf57bP1PxZ2r/NPxPcebf+sFfj1v4r/3iv078v7rho/xfvV7br+nh",
-	"X7v/ufufj3/78/dvWp8Wrtl1X+7+Z+Wqj/jnNzj2g5ykO8v4bPGVwKQX34YX9G67/fD6zYdq+vjSBiTm",
-	"7xoOC7jfqtwV35bXeJzpsTYi+XMsVCLV+Z/4qD95lslLkfwZ9MOfQaz/iZrhT6Gs8zRbUrVElunsz1z5",
-	"/Om7N+w+jm78Ebt/dKLDVY5ILp6X+IpOvr/QE7Vu74AVbvuDzkbcrgu9dbP4Zj0/ZU57fj9RSVrJMXYc",
-	"cLhF5bw6ssA96IMYTMwarsbCNU83uOZgg2u+Xf+aVYz5hWsOV7vmJ25FtrIpP/eUZ6uuGj1lkXSj+MLB",
-	"nHXiqGDHw5+LNvyCEVdtxj/5D3fQoWttJc72e60vCD8Xv3/38YQ9KePr3NUGkHShE1A2SZ2BrAE8Djoz",
-	"wj8KitPZvaDovKmunG0Lyi02qbaxD1nmnDEYP5UjYY6gt82l7IsT7CYD7Y246qlimM7Jk5wQOsNX4kaZ",
-	"ieIH8HdI8cEEUFaj66B66p03e99NrDMQ2XSojWBxIiyXqWn3tROYcegrZNJJYHoaZ/ospShhvY1dH1Rz",
-	"yzsnJK6NnN1ABq4SiSuJv2I4bsjTwWs9ycohOQhJFaEVne7TEpp2zDMr+3LM3aN+/4NMt+4fBSOqaJ3/",
-	"FXkd66y8vhijM113XdlYrL4Yxb+eZLjRnBguvQYfSCvPoowJDrf1CnYdOMjcm6ewwvUxuNfXVFU66nsK",
-	"eC8lZJlz+9YMsbmR3Dz49qErzM7h+tfsbTCfVcJzX4cyd8djLuixqTq/Iiz35D8GUiVLgnOW4DiUCStn",
-	"g5Segqo9l5e+zR4owmKVNZOKtGRPxV6yxRE16MW8p2Yx2BZx8GRRVmNr9AJ/40hwhRYGBN/hz4HOesoZ",
-	"Alhq4m0FLOq5RjBQJRAL9KKop0rRQPY4zmW5u5r+8v9EDkBfJ1QA+7BUT0VGHeGgGLmnoIlhoOZQbDIe",
-	"iwwMob0D7A6dul1yxLhl0Ar6cB8+rrAVMNArU2mv4NNw733daBxVl1Y6t3myWEKeNL2haNK3nQ3DSY+j",
-	"K750/ube4XVjMnUMl3MQ2s34LO1sIyrL9Xo4rxr9PC7nuN2vu5A3T2EMETubDAbCbZVM6xEmmD1RJqTw",
-	"Vwvgkt2Oo6ndEFfth0mmuiMxMt3CcOF2vd6f60Yb6xbjZ6kmVpgIXzOwDPZ5Io7Y046nIUSKDI04Bnc7",
-	"AGCUFuFppybMNskWiUwHaG53d6SyT/d3IIQlR5PRTnfvO1wP+utZmJVUVpyjMitPS01GZyK7IsQIPXXv",
-	"JMSIJvNXG2NsQlpVIS00IHjaxLO+hngWGJ5g+XrDsY64rM4UnjeHaixhz3NYaQh/EDwx8zlI9saD5xBz",
-	"h/1jx0KPU9FlSmACSkHpudLQsNpoBX3Oxpmu4qFdLZXqvrhulAffE0YrCIP/BYuFOuzylkIDjZv/oOXI",
-	"8Va86DnRQaHEJa6z7+rt/CSAlzrDJiLcbrlZgfhsDfUcOPMdAECggGQBEAxXs57qcyPaLJaJUFYOpMgg",
-	"bsbZSCSyz1NPc4VWHQTJYwO9Fv6EaKqTKCWZU24MfzV0gya9Dmwj+PF3jtg4XnmJcOD4NXU38ZQaIjWC",
-	"nfNLUZ5PcDNGmfoTK/n2vqtrih3eXJ1L83T/1h0698bOFhpPIGo6K25dbEFxpu2wvAI/T4wVm7SWuEHv",
-	"NXy+0mzDJNeY2ICPZDr74qeWy5vy3I6VqpkYOKxf2ryITOdMZvO7b+/wu06rs9/qPK2ZD1yzgFi5klUQ",
-	"vbDV8B955Ee0RlymPocx1/1fqfYIttP/oQ/bOjuvGbFw96ntx/LsoPQGnl71BvY725IQcEQSeS5tyM6M",
-	"h1oJkpXl2Xb2nj+vC/S5i1bEVR2Up/ZNp3XIHu8+abc+/Q387tInDWJkUUeS0l7JtSb93njWX4Fn7V/2",
-	"GgZxyVZcNIZX8qHzxM475cERZJBNuUEC4YRJZTXjSoMLLbHSjDqKOYs5lerCMKuZtD31OKZioqR1NoNO",
-	"4WubuN6lfh/guQ/OnfZTq21uF8z0xo1uhEaVG53js64vMIqZvqtd6Jrufpv0ECg4soXnr+fNFi68e5d2",
-	"wdjn2BjQtzJaMPhf8yThyT3x0n4dQl/GRZpOz8+5YhO9FTroNUZiYV+vloQpHKDGXPwazMXiG19DBcy3",
-	"p6jUAatZjnUUZCuI/mDglSEmD8/KK86vztSb02GNvdec+mp7rwjB38KJ/0g1sEssPl8qa9rsFZT9Fqiw",
-	"tBIROY0y8YBhX7x8TaPQD28tg9AP9ouoSDUijAdxhTdc83hbtZxfD7CusXlvT1f6876KvZvLpMbWffi2",
-	"bnjb29R6q9i4UBDmJTjoly3YvEHtPkB7N8ytxtYtqufGzm1OfKWd6zfJVk57qu0162miMgOO73XPDYt/",
-	"fHXCnhQRjTEQ8XWp+gXIWqY6czfSExsI8HwQ9RHzXD3UWUardMYGmRDYdtldPtATlQBboEwCTaDsDws9",
-	"94GTLgHo91BPWarVeVTkpM2AJvKcS4VFK01RzopFOQVfxL3OZX7Ix1xNrV+RE9RSbfFFrjY2qcQJ95+v",
-	"wqn+oqnAaSpwmgqcpgLnS2b5eRe0Za5txaXISGeWDpT72erkPkK5vfI7XvWpwTAtmPmpXgnAlL+cxk//",
-	"Cvx0eN15hdCKqP4rCoLcPlstF+U2GbVAZ2i2QXwaJEGXxW5kMZsOJUZinWFsrEzT3NKPWHw2MbMYjHSg",
-	"rFRMq00tx+DrO/djEz/fXfil+vhuTnX+faptc9QfvIOearulEz4Slifc8tX6uHD2go/pTh8ttwKMbSL5",
-	"Yx8O2OODdqe9t4t06Z7+B/wxJxKQWr2nwlkFpzWGkcQRdaHlwImvjQjWqzs+Ge9b4mVngII0NX1bQMX7",
-	"QUphNjr9t3qeK5a07nhX/PQap/1rP1GiP8mknSETfbFxLJKp4KZG1wk0VqJXQPhNzlLZxwM2FDy1w38v",
-	"PVr7nY47zKlW50SizsaZ7js3zT0W+x1Q34oj6rhh+Rk3IkCBzYUAg3vhOLyGMezcIFs8PaHKDk3lpdi4",
-	"f+NttJpZm178im3zpvzmeIoJR79fPkJF3bIdo9PE1NMJ/kOIcWjb7fzcUIc3RdpifqYnQB7kbCrfpBdE",
-	"8STFCCH3mdNuT7k7PO24n3/b6TAj+lolBswz6Cri9qIzyeBJQDgeSv7a7Ht8AIRmkfO0p6Q1LAZfLIbo",
-	"rJvNKf1d5gj0sVNsmqESiEDg1obfQ7TRDPVUYUh2KDJo+OLuiFYmbXwgIVTQ4UNpGJ7VTEDEcmPWQOyf",
-	"+Fqnyd222bZTTYGcEvdfuWejD8acjvxPn3Zgj7p3udPd2+9c0Y+xM9dGe2VqPbc4225pvcLUN+5sWb1K",
-	"1f0uO4dIpfgbxC/GMhOm8oH75QfSkwjhDQ+mBplajwp/1r2MzmHeHBPjGd2dfzz/+z+f/vb9/s8H//3t",
-	"ybP/+89fX304+e2X/acHzyigE+670bur7Aj+WqSrsBC6k9g0/l7sClKzyYnJdE3r8D1eVfWafBFPS2nb",
-	"Ai87jliMu7782XycufAtlHq7/Vn4rH3tfuS3tQS/1tLqcu+zDIUK6UWvMgaZEBQ6hq4TqezbuKcgo8ZT",
-	"KzLFrbwUBnTDXTRVubUtBGYQ3Lw14BKaX0Dtv5NQLalaY24s7Yd7077FSTeykArGV4nVb3V6SDDHQvyr",
-	"rgH7K5/EBuuEW6ZVX2xsfeBTNrM+1uqv/kolD6W7ulutprX6lk7Qj1BUyoYiRbap+d7qG5ylaKXQUsm4",
-	"x+gwOJAb0kI55xdP0TV7937txug17My6ONa1rMe/GpH1tXTWHeIB3kT0bNZP170W6Kbr1P9IrBYVnw41",
-	"xbthybAPFoLNnFVJ5MwAbUtTkUEL1ERDc1zMmPUUtDDjI4j3QWNcwKvBlVM9SROEkUG0c1EeGpEO6kTg",
-	"C3jk9YXgmGeWipOrIhEoTi6APHvnQsyc7RKGCO9uMQkRzaMGndmisbFneB6E2M7+V/Qt3ri7t06cgmZf",
-	"I4XwddwDE6iRDeX4vGZ8xN4UBUO/L0yVSHBHA215PRaKj2V7xkfpase6lHuK2NnMYtAV/sEhUDrlhjkb",
-	"x2K3uMXTR1evd/78EOuwde5/C5iYmi1OA/iio/C3tvWuiN6fuJed6P6E6EPXCtt7WofaffWTNHYt9sOh",
-	"8CiKXDn1lOJZpqfIziaNZVafQ3lUN6eRYaOJscSbCJ3GQcFkAgF/m3DBuCetSnT4fS1lXplRjp1MPUUs",
-	"pHv5hVCMG9+YHCht/I+h3Sk1L8wSkbHHMVdsNInZAODjx0oxJKXD5PLP/+//A1r2WCm+22YvuMF15f0+",
-	"LH6iIQw0AnweTjiHqbnV2zYdRK/3cRF/tzpn2hHr+ymYSZbpCWRbmBlDV//ybG6IXm2egPHphtNbwpcW",
-	"MW6d9eN29jATgupd7dDN92xie4qulYbJc6WhBzysi8YG+4LD0vxbZNp0WdzZe77Hnj17xjp7+09pu/RU",
-	"/M3BIaNv4Iv5PeA+3ISo7en+FRx0vd43//n4d/Z4t/3EM7Xt/vE02nv2V/jwP9bbJZXsnUd+X7hlGc7G",
-	"Q6Hm90jOM9VT0GsQ3wh0D860Oi+091pYGWTyrFudUVZLkfi0vIG+KwPCO61D1qqEf1dggCFwW6B77VL9",
-	"M/GTVtT58uHlUu7RU2Q8vckDPj9yemSMYBl8qVXEgc+ffdve23960H727fPv2ofPN+ZR3WwSSzymn+RI",
-	"rgWn/XSDWATSU07dVllE76Cp3qbcfo35/0WY/yWyvoKlFmyUpbRbUQ284oM4lwaaKuXmFFgOZa9AMGOd",
-	"7iHJi9Ya6uyeIqVNZWFgdEVok50JSD11UUIxN2vu7sIHznSxmRyNpDqPeuoXJfs6EUzpbMRTabBi5/Hb",
-	"H17sUlWZcY5I6nQdBBFiZ+v8n1e5jvdNzLlSRdUfE7YOQRhtdsySCZ60Uk9HmOZB57CnYrAKWmCeBXxe",
-	"ogUm0gyfkej1uWGY2RHLJRGYdz01UfJfEzDkAgJkymfs8UHnsCgQ6UHIWPgxQFtKyBE0medNQgizUHVX",
-	"Js55ljCrYaEwsUe2H1oL4V5Agkvd7bM5S2TEZ+6N+d/21FhkxlnMMOaxNkaepaIVFjCmlOIIoFisz1Ui",
-	"oSyvzX7S+oLsFOFeSzFUhFWBmIzkaaqnp/kdmRzQXinRbYPx7MajxymoDTdj2Lf5zHCwjHBs8NFIA1bz",
-	"XFgo2KO9W+8PLMPHbEoNuVWIDFe1CAL/M68TEPJwrNTO6uGj0qU3g3RZYwYbjb1KDXo5t1K7SSWmfrM0",
-	"cI9ra+W1EBLFfQKS+IQDLqgYgoUuuhC5Qm5Yr7dAnvvXXIhnzfFxs48YZTib+W+sBkeJAtruvQPJ/QRc",
-	"UHxGgcwbC4ehKeyTgk6mEw2h4Z3O3t8Pf3vx7L86/13o6HrQOYx2rLRg4b4qDYrx1OnpWWECuWXqF8k8",
-	"KeimdULCVwEiiuquG6brlxQ7FC+uYU8t6rArrs5/666s0CTdMqxzThN52S5NT+ULdMTiXOXEzIo0Bfxm",
-	"Kq1NMVppACcpQDNyc3FX6JYHmawi/RvMxjXN0gLkxH+2FHXyEj53pioFACDSN+XuNV8KOLCJM/H8/sMk",
-	"u5qVer/0VN+d3jQVCTIeSNVPJ4lIIrdfxjyzXg0EUoGhdNbvzPMbOEPwTPQUDjMh+2jITasEydrI0MB7",
-	"bmxorIWGweV8IHgYWrLr55dX6XP8mptSXraB0gTBgJuq4E0G7ozqlm1ryIpVIDVaBR7zR2a5xX8VkiY/",
-	"hNfMI9+FvXs9PvccdPK0893iip8MK/j6j5bb1e7lgMg+d/60hqbNTM4P8MHipG9JgD10gMxm9sZm2Bi6",
-	"M8BjIHLcHy4ehxdDrs6J0GgkRmdOGJVzkOzx3z++e4sHhcFddheibBgkwZA4HS5O4SWm9LTNYjVJ05j1",
-	"U8Ezw9BwjyMWQxAnZjrrqRjCO6fOIo4xRpcBi5yas9+FwRPKwdYhPLlfqs0Ml8k44dsyXFYJjcBatmAt",
-	"K53Hkb4U0NW+WETsHPu57BuW1/rlUTM20pnYiXJ3E7OEhPbBZFh355uDPXZwQIk2dni4ljeGa/QeJ7xK",
-	"gGXryYIqjYG7mEK7VRvwq8Yubtm8vLV6h6J7D5UOK7rt0rbDsW+hgo+7hQBJQfG3NzB/Gw/82toQz+vW",
-	"/e8nIuNGEPxxc01ZmWw6Ad4/kQMcQANh4MYDSgvBPOc1kOXo5REE6bQRtPV6CppESRuBKXmuddKldAlK",
-	"9AjFfVTIe0TFXA0qABgRdGlmegB6WGYlfyViVvYvhEWMwZRLC1gkoWwmhUGRWfw9M5bPcExlekJjuZXG",
-	"yj6y1fig1yPTZqEEn08SaZnNnELC3tIeN0JLgyGIngo0i6S18lQPXPzIsP6QSwWDMWhZtNn3vH8xGRs2",
-	"4olgZ2KgM0GFB+5ZPVV4OxNlZeruNwNLhsIdV1gHsHUqrQP45stIn5gLtAuCgsee3GWfCdkFyD9hUgHi",
-	"ETBeimHNwH5rv9PeQO2/guP15ah9GE+j9R+W1h9y09JjocoByW5JijgtX5JZIIxTKRh3b9IZC+7UT1Qi",
-	"MjblsyPgGLBDMUKEI0Ty5w0EOOdlOa5YjF+fOlkdNzH4rVkAcHQrDYBjp0Ku0v6CpNCi9v/slm9FZiSP",
-	"tYXaNYCHaJWPJ+i/sBce//jy/QfGMyv7qTBs7xliNvY7EXv95v3xMTt4xl788IHtfXvQfrZ/sNu9Svez",
-	"oPpLuzi40jLzcfuIGeH0dNDi0YIKj1DTRlS8olGx6sxpUAWGhlOyelDJsZGvKixetQKEr64VUlxPzeB7",
-	"rBL4QcE3gf+7lNGLshNe2ZXC0/e9GchUkG0I+VWtxCPDrNZeuj5cmYeLVLBSiyJnLRFIJ+Q6IcFF+Qlv",
-	"62a8p58Da3rIm4cURyFvKalDklQYb8+4MrxvQVRJa3qq0rEJAtCLynkJSXUaOcptoNNUT496qhxaJI8L",
-	"fl4Am+UlD/rS2RNDAbA8GSbgzBGllWj31PfU5waVy5CPx6IS1wUcTQiJc6bJZAycSd5wKZYOnswtmkwA",
-	"OG/wAk+R7xasC5Lf7Ss0gTFC6+EkTzvfRT1FbFJBPdCvPYZwIW5yhcaAX1QqDPimvgZlTZcpWj0Cu/yn",
-	"x9Ae6tpET2VQj387gJ/ZX9+v+hkO3i37VfDQD8JM0kpV+zPGx9C1n3LDErfBG4/qHmprTDcE7hy0TO1U",
-	"syG/FBV+lJNyKR9HULQGxmpPlUgc4iM20pcgrRCPAtJaD5jgUAEns6oALP2GHt5ThXbpGMsJ7lUTjr1d",
-	"wwTOOuNFeLnzT0DFbRahHZFEq7YxWuNMXEoxrXXVPg711JQcKCzfpdL6qFhpj7o8ykv3pfHI9SmfReim",
-	"9SnNqTR6D5toNRo0CusVWiwGEAmYvT71QFPo65FYMHxKdUT7dd0cCspmXl+sqnecrXajhT2wSO/pLddx",
-	"gQWmhEa1PBhHsCzk2aKMf+hcB9zChJ1dXRSouNdLjMRryNFr+3kpV1fw1L7P9FgbAKcqMc3pajG3dCmN",
-	"tOUORHnojJohJQDhcCaGdCcsIpcIWr9MsN2W1RNgFPf8fl0qV+CZMBbdPrwA0jqQeoInPzJMT1VoHtPX",
-	"aSr4+SRss/lOSVlegUSDhYothKjwMyNUX0TO4bKaxUOdyX9rdZrwmYmptEta37g3C20MvduEKG6D+yUg",
-	"MNxOH8Ma8hQr5KVCWwiS04+M00Sgc96i/oGCMozOdYsjreizwB4bIXqKcC7UAgl1qVvFlh4M4l0/EgCh",
-	"XwDrMHEbu/eaULu2kBPrKbchwEV00gGAx9QBbL/TwRduqNzLat0acTVr4adU7VXWnW53LS9ASrm62/SZ",
-	"e8llVM2vgFiCz6M6xl5IGAAsqcS55dRVYfPsdJ9HOymv+OU+iIiRzpST7HOgHv9x7dOracb29ktMwFcQ",
-	"g323KWWwe13bLqRa/clVysZ9rlaqgXIbsql+WtcGeQkb796ZIPMCqgt4AqehVEGaHcGmoGZjZug8uwzE",
-	"YrtxIrdj+rjjyTjwnYS+v4+M17hFuweMkQqjJ1cj5Dm6D65uZzRHSemuiKCNIOkwbM+AGBBV8hKdgUJu",
-	"GAUugNUNdHidirsScY/q7eZyYzVS8eS68u5h+E8pVw36fCn6HPfoagdxQ9B5ylXZ7UBb1W382Qa5JX+7",
-	"2sSSviSfgk681RWmb4TW+GJzjUwUmierxBn3TmAblBFnos9z+dBmx+QLWS9AyIZnRqq+CKYHer08ET0l",
-	"DUvFwDKeYm9fusBb7KGoJFzq7grwb09/jn8A70DUU4aictSp2ADcy32HPYrdMOMujfKMXLcjnEwo/qNb",
-	"Kj11z4gp1+QJEdA9QH3bBpKDU52dUtws7lak5o6QO8N9ig+ee1LUU8p9Kb1L4SYKDPbkfRQezXD9N3Ay",
-	"YINtxcf44vJNPE1L+aYRND3dKb8aOPHzmalC0P5UJm419qL9T5G/g9su6/oEx3CQbxsDWKP8jr37ehK2",
-	"TqMH718QcV4edEHyFaNPfR8qRonCjIaEu5O0R06EAXYJWiKz6XDWoPrvBtXPs2xGZgbTE7uRzU90EfUW",
-	"PzKCgcLAHUKXYFdsn005fv+GskTSspHgyhS4nTVLNPXewgrOCgZNvOnJbCzMcrPeis/2ydBujQbWTbGh",
-	"gF1CAftq4e2vzQPruUn+MOnkvN7L9K/EN8yl6x4ZFrvHxgTIsfrI7TbxeZxyqUywNed2XiXzcGG/rZJb",
-	"BGZOnz5cHFCZkJC6DFFa39MRjjn0GfRNvdPJ+cbpRBr8R3ePVfKKzXG5g+MCZIrXOCz/moiJWMKYjLkd",
-	"rDaCjRnCQAmfOYfEl64Ge3+sjcS8zYAQ0tMhYEOqwMowhCujMP+EQS45QL/Cc+BmpYOyV5NxDwH5a6Xb",
-	"K6lhQ3FVwmdHboESMeCT1EmKhM/Kx7iUe6gcKLdlsturxvQSI/sLo3qn0ll4h4CjkFj6NZljaXWvCFMX",
-	"VWMh3qhVR3MCD/yIF907GlPcdUsITGlNHwZwfVu5gocecQvy718kmLzIxS2zKHFzEVeQuk/6PE1bSny2",
-	"9Tn8F5wqUYFNasgNoKBFAm2KhbGhoAWH1Ga/QrO9qWbETDmGDBocd257SkOaHL73NPg8ox4cSZ1oviIH",
-	"zNP0rZvAnWaAgQChpjfrmm1KYDK3HAZBKVlJgICvBeIgKGiaSsj7ntiEI9USo7GdQUQEGQa5tGb+LDcB",
-	"jG0FMKAqUDAnaiuQr1cL7UIUA/gwV2skH3qehh7xFNvPBO8PBdYOuneOW8YjHrQSPQXC+lJkbhjYVTtC",
-	"xNFUGsGedZ6yeJJPNsacg/t4OpSpCKF+6H/urLzhxEKheAKAq9DuiqWaJ+yMp1z1RQasyIZNdXYB/MZQ",
-	"DlNjjn+AehRhzE1mRvOHVHLn8mT2sHrab7rNa/zCF1yVGuEbka3fCD/TerSsnQ78xvk4ssJ+KLcWq21s",
-	"8wGes8S/AxcGn0Zt3BR7HDvlHO9SzYLSlj2OBzw17rMAtit5OOjhVbZuMKe8b+Vl2duiUMWZ1qmAdMU9",
-	"82Lc2q7SiQFWtmnDcM90m3uz+OoKZxuOE6JzIdC9eMjnWv7V9mI4ThLgttV65BsPkB4jGCv1WWYTlTop",
-	"E4czBCA+OIlt9paPhOkp5G6AHgTVXQKKDaKukiXLMKlu/l+WR0ISxg2MrdU60V1xk8T38wNdo50uQVlz",
-	"qUmitTzXiGj4VrjlmstSmTlOkoZO/47o9JdcxUcCifMbr2Yrkv84SUgybyj5i46Nu2wdrnMN5ekLTOdH",
-	"6KcEIFMiQDTwSo6uVeQ5DmUzef71Eo+79WpYx78U1nE4LEsoxzc4t6tSj7vHb+SYOUcfD941ycYfmI0B",
-	"oDS3qF919HU7MuahJ4quoZ43A2q7J9wANXibvfSqHEtg3cR6ylg9NmBMn3mCHKmYtN4tPAql++QuAu/n",
-	"ZqYAHvEtmALboPLup9rMcXYWZBS4vWtKmjvh3q4TcQ3x9pdhXs05TQ3y9Y74rLfjZRmbCT6qZ0eBBIyn",
-	"NCmWuPX1aCQtlKafzYBbGaL5WbkrFNI3wxctI5QF4mRlDXv86+vjk19/ZK9Pfv4pYkZAeQc7bO/vdlkM",
-	"v+nSY+OIxTLpxnhX+OiRYX2IUkcsTrjl3ZjxnopxaeJg1+akLig0sIM83BzKUegxQ5GmOibuFHyUNIF6",
-	"TTiN4taInYlzqUybvbH0T0+2JlQSmtoL53BicT9nqTaW9bVSND1D1LCAqYTecG7khsU/cWNbr9xwWm9e",
-	"xpSHC+1fPFdA5DllsNBHT2ybHbNU+soeHFVP5fQFWrn35MnE2d4zt9IacmpDocLtRGoENG/tMqXxhgOd",
-	"sYPw855CXHMoICpMShrnUucEcrQNYONwRmtHK6LYUE8y6oArLQNdHeWJyQsxw/aEl04z+xJKoZBRoZ8C",
-	"yU3oMuuskTZ7N8Z7YW0SkohxBI9kEGnTKbweCroBM57TG6qn4h9fnbAntLvjNvs+01MjMvOIwbv4qCdZ",
-	"X/gcDrw87oZ4hLSn2O4XpgcrPhC2P1y0I+j29T4N3oNMoFUQubFMYr/hAJ2LWzrEPjLRF/JyLsW0czxI",
-	"fvs2+eWFR9GhEswzTaU9WNcnfP+qPuH/8/tx6zfe+nendXi6as92SKB5+YJzMoJdSIV87r7NpBFuVaxI",
-	"nLBxooebNvuVzrk7GXpAe/wCO1T6fYrbYMRnuFvKzd8L7e6sHIlTPRjUYAz12f+KvjUbLgtv/fv00zeP",
-	"I/rHbmU//xWxzPCuW7nYLlqAaNAWLMCdoojrKZl0md8GPQWSk/3xl9uxJYlb88PeDgrd3k63F3ZTbyfq",
-	"7XALn1WQQXgfF37mZgw/LCx8G8cM3+Miz/+i8NWpTHpucXs5msr/jaGynrdze/P9webVWtBIeHhMxH45",
-	"+aH1ndsghfd62Ok83zs83H928Pygc3g491r/p9ebuNl9qnyfVYzC8CDkRiFGTiMTgbJS2ibRed8omJx/",
-	"RCWvQXx7g8wL9EVDrKgR0AojwO4aBARQGAtXbYJdJ3TftaNoYFFdUQbq+0EhlBMiYfTB6uG2KjqcMnEN",
-	"/Udp90O8P4L/vSCWfjR7kFOWuKB7ecvhAsIcqo0HIstEcmq1v99NxPLqIZY5tPLrdmpxhZqI3rKInvXH",
-	"eR3I97oBK3wZgXChKLIANL4+40LhjtGVUPMiO2gU+h1NMqBgA6jHCDldN0CKB1H4hVby3zq++6VWokF3",
-	"36g8umV0t0TR1sL32QINBzowjrDXnf8+/8K7l1ASjzXyvh09eM7gW02yzBnQVLG1EaPyw8Z38+sAu8sC",
-	"Vjuby4obEbInc+2OzoRQzAihjvI9EDE5YFzNoPu7H03i2Y8L7QY2kMJ0t0YSN5K4kcSNJN6yJP5BKmmG",
-	"gbZvSwI5Ffzy5qUxxPl9OuNMSHVOctloDINXyedcJPfUpjIZptcI5EYgNwK5EchbFshvtc3pbYqCzq3c",
-	"esXrddIZOKpvXDpLM8//PsfbmHOUsDORaujVpbENJM8s9mW+vv0MN2tkdSOrG1ndyOoty+rvxblU27ad",
-	"fYrlRgT0j9Kz9IYe5dRpBKXAAmQHqkPm2FMQeQKASkO179A1BKsNIcOFotzmEt+3jxeZIEFDwr3PU6ES",
-	"nsE9z7W7o1a55sgHt77o9yt5+9L/WpWIobFKHUPKvs/m7fyALPoAQ2J6LJXUqr1+lu3Eb7lbbjBxRY4v",
-	"zzOimsr3wdFcrSCwy2OtYFMZuKjsbq/9AyoepW1roCcqiUHtEOVh/mn7YahUPzGpqHgatSxPgXGkJVUL",
-	"pFMc0Hs9RTJW5mxuyHzXNFu8G+39ESGLXhFq5XQWV0WNt4kyJxqY1YAqYH4Rb4zvmZPp84yPkJaeSHTd",
-	"ls9430bUwL7AVwg9wv5NffsWoCz/RYO5QSfDP6IGqUGzMw0t6BJa0F+p7iabKOpEtRbxi2+1vYT7xTfi",
-	"pg4MsHu4JdMN4OtTZ6KNeILdvxE2Gqz/OQvMP/Rqrphf/dBWoYvxA/Rbn47nKvygBSzT9QhBSwO5NepN",
-	"v0z3lXzTj/+VstlsFf4aWuEG2HkfGWywrW842F5WhbO+KK1KwqKewOattsLMR0Cxayc0iZIDwHSNhO8K",
-	"M8iE6AZ1any00UTQChO5jIEDudygEgw2rmZnOpkdBXGTArbZfWVnY3GEsUipztmZsFMhVE/Fg0yPsAol",
-	"thr78gOFJ1fFWnGGzWH6Ik1FEjG3DO6/WJuS+W4y0BgZuuW4CUnn/A4GIqvEDviOOu7YzPLWN3PsooG+",
-	"WdqeGkhruuRvDwX0aM6YFYqNpJq4ZR74FqIBP+YNDHyKNCymEbmZ4g53409EHyphsKsNVMsALSLk3dzY",
-	"5cgpEHiynxKNX4nP9gpVsowqqCRm7pYzyFxIVXbSJzjcU1rfne7TTrTjNsyV3SAXYLjlnQrUBNmIW53q",
-	"czdlqwu329s/2du4uWRpMW+StWhhqWqg0Gsgn31AxKAltfLaP8dbFcgK8HCewj41O91OGS0NH/s/1ntR",
-	"VQjq+XdXGI4TOYXFuAlYdfn0VChoJ35X4WMC+dAEXO4w4OJbfuexlagi3oJhifywtdwmu5/xmIUe53kJ",
-	"a7G/uVS5H98w8m6rqejEzsVKNrf/CsES/9lSJquTYJJgr1DDYmfxJRmfqvjIW4S+GzpEUwYiwywElgpf",
-	"1/rwj7um/bEWx9WvfooPg+XKL929S6767dGCLdhCLpHYW9ZYpIm9VOBtOZkrPo+d/cQoItxu8qa5MDnh",
-	"F6IoTQaDLYiTVdm1UIp4Mm8QEwAPlOhOaSU2iXOdCzsvGK5ZPdhYzPfEYj65tjX8VyPcv6aCRC9NcNds",
-	"Gjxby+zwdw4FiiXD6wmHF7A+4qR027qA3vdaX1CvBB8IgujdXA/o+P27jyfsSZFuMd7IUMPJvAMZdD8Q",
-	"f9tDVBSoPatE1fdIrr/cuy9yUDQ+/tdi5irdgiOKlq2zhhQAu3Tm/yar9sh9BMwOVaeWcbS5emo6FCpi",
-	"hs+iEuaMOqoPMiGAG4vqkzc2kW9tgUDnwM1bAy5T6JiuMxZDlqAlVWvMjc0xHyjosGjwfEJO3P2hq8Zg",
-	"/7zg3pKz/4QyCDekdED8m/wlFLx/VLtHzAMXC62cfNRoE7VD87l1vXNrKd1KHDlOmkB65Fo1UPKvRhE0",
-	"YY0Sf3if6Aa3JzHTi5ZUpr7bJAK6C4nyoSZSw8BfXk5Lez4Un2AG/Brkx3sKAwTwmskOxE+q0ufwpKnO",
-	"LuCcQzxlAEYB9BkQPTUQU2EsCNc2eztB2uJsotgg0yO2B78WvD/0z3B3SPhsniGTptFT53xsQv2mzhKR",
-	"uT8Ic+47YwJ4yfILATG4/lD0LyAjcMQ4tTyGJDv2P0DqZDuVfQz5HDNab7iDmxel5ctI9W5xZYxwS02v",
-	"KQcJFO0hlI30+9HErYnOLmDVHh90DlmsJ9bIRLTcx1Kdt4Z6kpk46qnYPd6dxHh3A+IAypanF2/U3abJ",
-	"CWRRbq+DAPYP3AyZkaov2EwYKzK3A8SlUFKdt9fMi4McQ9hmXWvRuRuuFQVy63iTGfKGLexm2MKcMFjB",
-	"470mo1iT0L6JhPa9LyFYrBKok/YsF/ZRRR0BgtliRFnBtSb2wKuClgbI2Jye9jo6eNhNNnxLCSzS+5tU",
-	"CUzF2VDri2WtOiEtRj+t69jpv18CwvYPXNcU+LIwxjiLVdDFflkaePF9hBdP8+26nDK2dALqkcWvufOU",
-	"RsIYt0UMQWqdf0SmQHBJkIMWPRVnp2sFVP0fLXcOQML8Yeopw2eGPR5aOzbdJ0+m02nb0I/C/uvr0W6X",
-	"cQyVIv9+OLQtCagt/5dTAcby0TjuKQAY+y+MPFfcTjIRs8fx5V4UB5zu65+PX7Q+vj7ef/Yt8LgnEQt3",
-	"gR85hRGxM27Etwe74Iv0FEB1pWHxH553OmK9nXAd/plwy3s7f8URle1CMwEwnzi7optAxIzuKUDieAZ9",
-	"fuZ+Epw0m/FLkZpuThTvQVxuaWZ6kjE9VexCzNAtUxRQdvPb//wZfiYV2+sEvn7018K7bbNjNSuQ9zuL",
-	"L5MiQRZ89Cl76jzTU/eTMZ8YYSJ4+/sHwMFvgNtNUccd3C/E5I+1z9gsD7YQ3JOdzXoqzkQiUnkpstiN",
-	"IGwrxLITDuFgrwMcF1Npoau4Hgza7Gd8hqGVgiZgsCQ9xbNMXoIPCj4vArS1b2oAzfy0JZeX4ur6UmT4",
-	"wdmMcZZy69ZOCbp7zn+EzzgiwDh+m0iIXChLIzBAD+9viccDg6TsOKyNWw8aKLjTfokDgr243+GlxpMs",
-	"jdEbPhMMzk+bHeOCAYIcqL9LsYBHBraFEhb8Z565RRpMjMAuCIz3VOFdGUCzU5NbGzovPHLfQHN1w3ia",
-	"6qn7boQuujtkbkPERvQzYbG6WFGFO21Bt/pK44Fwe+sKdbzUNccf3q1v7kw2npYd5rm+7eDAZYx+iZgL",
-	"EMjFJOHfnFieZOlOd8cLwzHPrBJZmx7X1tn5k5EYmbXAF7hGN+l3V6zAGh61/+mZ01x6LNzLXraAiTRO",
-	"7SWnmeAwIPSLhYJPQ79zCnnAXnRKbmhE//TnwT/+eZh99+M//u+/spPp//7y/uV3b356/9sbvf8T/4l/",
-	"nF79flb1vG/8VSZV1tvPPBFLPHVpTdMF+Fa7AP9DzN6oX0xTdb4l6/Y1vxShpYspE8asYOFWuJBrdAGm",
-	"S6hzENkPxso0dZbwWW4US7uRYsMRbKzYvt7+v7Rk108UNqm4civfadiL6x+yVRDF4QkhUwU6CrX2JrGa",
-	"c2Hz83NNCPEXbtp82YZKHdSXXuFXjmzYlrx68FjfTeTPhhhfvHz1XsJkVyM2Dw4j1L0PBStcA2gAilYA",
-	"sEcPBhSDoHaCQz4eC2XYdChTkZd8+2hEblJgJGIjwwIFwnYMi210E9aDQUmsBgG3biNhmtIvML/bbiZ8",
-	"haQr9RMOZmOD7Lpbe63xv7bXIfg6luGC+/WEAr9SrJLRG/lwr9VFA1IhYgqAIGhOUvc8PvKhUIhUauOj",
-	"vznaiWeCXYixhSj2c5bwGcj18FP3PYSv3fdPO9fMIr7MZ3vj6cRqdiZgeimTMbnpbYeJiaY3C0xMn65t",
-	"isPgSs3nrTNL3YJxa8VobM1Od29/Ec1T1zM0r8VLubGndJO5y/arLoPfiyzT2U53h7Ivws2XYtwiYc+A",
-	"lAR+6GE9zzqdaEeJz+VHUb0f9B8t94zdifK2pGV8EL0n6gi62O0U1DQ8CTuq4lPW0Kn+9a2SJfZHsQkj",
-	"fEXJ5SB/Add6Ryb6VTrkyR/079mp+yLkFTcolsifuFzk+oNzZWXFR+pd7nNtlFMF5eLcB6eOopzdciH9",
-	"RxRTwK1XqLkIqdeN/IOwQltNqt2Q2e2XuUo2vQH7mhK1IST7MKSTn/e2yiHWSFw8dBLb0mHckkmbacut",
-	"aPkE5B/XC0dUypKfCbehxNSHTNkPBRhGLqmd/WrkuRKEEjnTdhgxo/NWIsGK6XPlATz6UmQFKIdOEToh",
-	"QfKca2uFarMPbp4AUwEkh/tGkKGu08RDJyy0Ut1MOMFC0np8xOW8G/nU5L2/xLx3McQCm1taUzgSETND",
-	"PVW+XrEvmtDLVmzcRol4JfKj8H1APATKeCm1DUVihbkh/TFvi+oBxLGDVG67R8dzYRZSI84KzcQYTiVL",
-	"5QWWotfV/y6X8u5RjfXZyI2vz/h0O98fwc1ERpkW3+1u6c5B9/dPzms9Ezxzvu/vn9zBQBxnFX+806NS",
-	"GcvTFEtfwDaE3yeoPRPdn3hOE9T0T+Cw0ZAr29kJPU4FVLuCDSqEaueBxfeEaa4IU8LFGe9bKJEDwMBQ",
-	"u+shjhshkpYwBKEJEkZ5JQCgC495iYzWFU8B5mkivIZSnyiwT8xgwEgxjYAfMoMRTgsE1UBkV3jQCxpI",
-	"9ZMy6hWGgGs2TnlfRDmY6EI6aawHocmfu4BnonD/D1qPDAYAwFqrWDY58vTfhLLGqGDhJse4HWXqtsvi",
-	"HZDkBlHwbjTOfKcKqUACV6K7Huo0McX7F4p3KxdCL+UjL9wtlHwv3qn4IJxy5k5B4eKPGGSvHgSQemei",
-	"m9cfu9n4NxQSBHkVdMTOZr4XY/4MrFlafMRbaLk0Cizh4eVD1MyvKI7DTJwsTmew3YrnI+Wqbvgj7gYD",
-	"W6fLjt+/YRdiZvx2grtyc0F1wP7N9PvCVN3P71scazhO1EvFdNm7iU1B+/+o9XkqInY8dgb94s5nAyGS",
-	"uvNMJ4cb9vqn5+yH128+sA8HEa2PNigmzFjwCyYt1jdEzAie9YcRG0iQlsB6g303VNJTbncT/NxtHgLd",
-	"R8iLFbFcbuLbTeUIGl4Z7MyRA9GPGIT0wVPuqXfeNHk3sW6Xtln846sT9mQwlNmTkbAcazmsSFODhxdP",
-	"qzRo2tCiuBlWvj2CDibACnE2g7L/I7yRNJiIgl0yd86mlD8WGS/LneNJIm3dk9CZT6JQBNF1yyiQUX6g",
-	"01RPI8aZsZngI9pAofgrf8GkjhYf8lrw1A6j0IgHmAhIU6Ai8d0BitqleEqxQctfn/76/wIAAP//",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTNz/T77/6AK6I3d3LTZ",
+	"M57z3o3F3rAUaq9f/asRyfFECiaMbvT+1WCf6XiSMPj34WQiuTBjJoz9U0/HY6rmjV7jBU0GhAoyklPV",
+	"CBqXNJkye8f5dDBg6owODFNnYy6mxr6oHfgL52wgFStciRSjhsVn1DR6jW67+7DZ6TS7O6ftx712u9du",
+	"t9rwvw+NoBHLyEh1xuNGrxM04qmihkuRvW2nHTSYiM8MHzN82aNme6fZ7py293s79mX2Le7xCTWcCePf",
+	"pqQcw7/FNEmChmaKM53/wVBlqt/c9m/WhpqpbvQaOhqxeJqwuBE0zHzCcu+ZTuL1pvvlS5Bf/yewTOvt",
+	"wjrrVJp+3fQ6bRzWT+1Or92GQT2Ft+N4XkupimM6JPj1/HgG0yQ5ExTe/VS1iH2KvKBxTO0C6QmLOE34",
+	"XzBKewtTY2pkIofz3AfX+9QG1LR8VG5duD6jkeGXrNEzasqChrxk6lzKi7OIToB+lw5/w/1+i5tyKER5",
+	"pm67CmeNKzM6i4EqGp39x7vNdrfZ3W9sdKTYmPKk0WtQIVrjqTZM/V/HAFpSDe0qcaWNXyY7sGxpYiYM",
+	"H3CmdKP38VPQSGh25yt4VyNojJVdE/xgZ6cRNCYjKewdP+12yO4u2dvbI+0O6e5suVZIh1ddsW2WoXK6",
+	"tbP7Ysc8YjSG5fpX4zCK2MQ8E5GMuRjCqWU6UnziqCjE5TXzkMxGTDFiRoycy3hOZlQTy7IV05rFPaKZ",
+	"iAk3hGr7f7km946fPyH7nU6baBbZ15HOXmuv1Xl4v2WnivNq9Br+C/YMRiM2psD+xXTc6H3MLn5CFma5",
+	"mlF2qHYiT2g0Yk+kMEomi2N/P5LskilC9QWLyZjOyQVjE8JNQKiI7c+a0CHlgjAajYjlOumgO+mg91rd",
+	"Vrc05Inil9SwgAjZjOwYGkFDsT+nXLHYn9BsLmP6+SUTQzNq9Dpt5HmGAT3+z0fS/H+ffvo/jcrJjWiS",
+	"MDFkizN7IWfESEKnZmSXJ6KGVS13p/Ww1SkN/RdGFVNEMZqMf+43xmys+41GzXB3NhmuFIYJc0orqOjJ",
+	"iIoh05aEBFBQhDeTWDJ9QAZSkfBo0HwtBWu+oiYahcVB9xvjP85/F121H7VPHk0fD377c+fzs84MRr7V",
+	"wvcbHw+bH2jzr3Zz/6z56ad+o3pWzyrn8ztT2q6wHMBsFIukioN0HtVT6Kw/2t2Fwbab+/WDfD7iqnKc",
+	"pyNGLqvGak8pJTNGLwieL2LoMLC/Pn9xdExGcIgPSDhmhrbcG47i0B5r+xJNx6y1dDLZxN8/8FPPTbC7",
+	"GzTGXPg/9wrTtU8sn/BLGTkxV57xW2pGfqqCzdx0i1vxgGb6jH7QWTqPgbRStNFrTBVvKjZgiomIlSZj",
+	"aWtxkMfUsJd8zE0VZ6LAIhM2MAEJVUjsCJg2GlkTrDGLpIg1CU1IpsLwhNAksVND7npOo4syhUWWYah+",
+	"40D93D4wP3e6jfVPA23+Zdf7QP2MS39g3D+qd+CYGTU/tPr14uxO3MiNJDPKDUFtmxg152KIHLcw8u5a",
+	"G8CF2eniwvOxFQ47D+0sxlzgn510mFwYNmQKZd2EKjpmJhV3RqpKSQGsiJgR13iO7RaMuDZSzXuEEitg",
+	"iVSEkpjpixY5pRdMZLLOqtwsDvrifGqIFMmcnM+tSsyFNjRJgFjJjJuRnJo82+ZSHMDvIJVmTmBx3Rd5",
+	"3h6TmMep3LJjJCjC7af5UEjF4lZfFKhhoKTlr0xfWFXJThIfaQQNryw8e3XSPHSaaz2Z5I5ppygM/qff",
+	"n1pFqAn/7TyH/zx6/ulHe0XXXKx/qprQcrbH0dNqDpc7zj9owounveNmP6FmlM2dx0tP/f9RbNDoNf72",
+	"ILNJH+BV/eDoaXlcp/MJW2NsxE7u9gb4hCZMxFQ9ZyyuG13k7iEDxuJbHFoi9VTVrlmEl29xPFOlq9iC",
+	"HUwo2GdzFsEdoZcsEzpkjq0FZCoiUG9grDC+P6dMzbMB4sN1h6y7/JAVtJTqI/KUJfySqXndeo6Z1nS4",
+	"9nrG7nVnV19YNJnrxoVm8+1ts1WTnsipqBDIh4aMpTZESzKmYk4U03KqIqYJF8hw7ZYXRrnXrt7tswg+",
+	"kR9bzAZ0mhjHUOslWnelQMNJPHdvKM/i15M3r72KBkIIP2X/VoxwfUC0HDMyUXKo6FgTTefEjPAGa9AJ",
+	"Q7gpKhX/1FLUkPWZm0iV2eYeo5NJ4sTcg4qfBiOufoLfP9WptcduI+poyG8UUJGVoDwa4RJQU1R5i/Pq",
+	"NK6byOxoc4R2kshagaUTadyAQQ/XjKpoRIb0ki1sQKfZbXcftXfAx9duf2jutG9y6C9kUistRjK5RSFx",
+	"FLPxRBomovlvbL44olf0goH6pemAWV0THBDeOvEKNaqbPaemxVLYkxEx1KSssjXvCyr0DHUp+zS4WIgU",
+	"rEV2u10S8mwczQs2byo21SwOUWujQtrD1Rfucwdkt72/+AwXzalmoSXPhOW+wjWZCqvHzei8RX5jE9MX",
+	"Vvns7oIzVZeVusesvbP/6DFr7rbjvebuDnvcPI/2d5oPH+/v0r1Hg/2d7m6dupdbz6Zd0DpxtLe3TBz1",
+	"+5+7nWa///nRszpxdDQA+7d6x9D6B3mJLIoXzFJteJKA+QlMN7Tmd5i5Nvoi9W3stDqtzv0egR1VRNu9",
+	"pEnOmtWB/T38MQR1nop5qy/eOw08r0LnBsQ1GdOYWZ5vhUBENSvvgLdlq5fYmf7bifp+X/94r9//8X/v",
+	"vX9w/7/6jY//0298+rHfuGcvBHC1eOH+j/ftr3W78FoKVrMTh0jxO+1dv/5upcGUsVsAywqXdKVryS5/",
+	"N11+uy/rrP9GS5l5g5asZ3uRPNuOPOsWRkTJNK5wqh0DCYLZ6jgCHPFzpnnM0EWY0+YPUpKjyhrr1s60",
+	"ltr5nERyPKa6wCQ/NjI/sIsWfLKXJ4m0QxnQRLNqKcvdcPNLwA0b67y4rX556q1Mr5ZWA1SPI3xZFyjT",
+	"/ZGpHlQpCvEDwf+cMnfZcvMvQUObOZqaUo3ty35jtSro4dsjcsHmtyc9ahwvZT0PVnJzHS+Bt9+UiudC",
+	"CnVr6bbz9tbybUJF7WASKm5vJMdSjms1QSnHtzeSEwjM1ip4cPX2RnPKowtWSzAGrt7eaN5TbhKua8cz",
+	"c9etsFC3yBPes/ORlBe1w8LLtzWeL/ZpPZFCLyQ5vOJau2icC5TYf+Ytp4mS5wkbo/HU+9ea332LT+HH",
+	"S3G+nGhrCmmaAzkVcdhLbUciZMGZBbIRuKZdrZK/6S4m4H1ZzQFjce0U9DQaFd1eoKZwA/FMxS7lBYvt",
+	"L1YHZZ8ndnNxeuiUupOZ4adr5+SuL26JdwzdxaDdaaodtLteHDQJvfOp8Bw3sB1CeldWxVRB77mLiaLG",
+	"VTtPvLw4YGtzv6QuflIz2Mw/svZI7WvfTBim2ryZmkiOWdWwX0tDhJz1iJGpy8tHoFz0I6aGnlPNSESF",
+	"kIacM2It3xY51Gg5Y0KAU576wk5C0cgERFOOEUZBymNBIyCXgFCIklXNzN37ILvRh5+aafxp6XNZpOpL",
+	"5lUa2Kmsu/T5XDTczzeXTCV0Yn9I0zq41vYfH+07Y/D7SjFIeARqOTOUJxo/iJkW2X2OgqR7Z9DQc23Y",
+	"GIKOojdmY92beAL8FDQM+2wKHlSkNEMGijG7ODGnQyG14ZEu3kcTxWg8h8NERYGdexXYcIzsgnHDzbzR",
+	"azClpIIve2fbKeqs1XR2vXTqdiqLyTnnDtVSaHDiuJPlrmDumyW+ZSTaIuiGmw5Tjz4uMMRovCfIbo99",
+	"NoSdbbk9bOEGhpaSLTlJdc7jmIlbZToD/1XkNgQjvxjDtKQwopfoapkwNbZMUQrv6bXEwlisD0iYXQwh",
+	"wKmd9zF3PN+/f988zIUiV522LGkFhv2C6pxeo291jUZUN/ORfrdUztMEZyB3FWhpPLW2oaFzYNEvZHIn",
+	"msxIJvUKjBWP4IldFClH4pImPL7VscIX4eXNAeUJi9NVRvdrSpFjaiI3XH8KD0gIvEWHxJoD7siSSy4x",
+	"YN7yTgXxTrNbnVWN/7aXc936CWa7cMHmmf8sc+u6SdyNTs9h+HW05Lwyi5T0iiYDqcbsdmlp7L/adItb",
+	"oqVMD7FijNw7V/KCCfLryZvXATmnMXl3+rz5OCCUgLuGoJsL+V5KhzGzbP0+TPM1HTNI5LjVaVpO2zT2",
+	"s2HPBxDAj5q6vQWkV9kBSoMJmvQ8ud0TYEmGpp92GxHiYELvOqdJImdOL485ReGZiRnp5bvzp2ogNJiY",
+	"c3HdxaFw7rPaQ+GuLx6KtwkVdzLghIr60SZULA71WMrxXQxVSTmuHaq9uDhUdKTdxWDRSVfvKYDLFQM2",
+	"9JbP4kRBQh2vkrKpLuNyUIjmIkLVzyd+Wg02S0olx5Z3chcYBa0nZhGPGaGCzWCG6E28iy1BT2XtluDl",
+	"xS055WP2ZjC4mxGPWVMOBuUxe5PL+S0gt1wOBhVjl/IlVcNbpig6TySNm0bKZmK/7gYNif1cE/jN2ltU",
+	"uFxUdWn/hpD7vYe75Df+C5mKhGnQ5gZ8OFUsJiDKZlw78Xoq5Ssq5sfOsXC7nIga1oQwDRyWsVSpHqFx",
+	"XiC8WHyAOaqpeelyV+2hyTkZwtYdey2syX3XbmEr3tfyDYMesEDp74o5rbc6jWnx2zV6sKUBq1J6l7Dz",
+	"q4CNQ+5RMe8LS0j3WyQs28Uh0XSunUHzc7/B0RY7g/f1G756huIHnLMZXBt9AeH1h4/22vdb5FAQNp6Y",
+	"OYkUg9IXmnhtC/LKwLUhpFh0pF3RUn8n6CXlya0rmtPsu55zVvsdCeapkbHE8LtVnK16P6O67zMwg2VJ",
+	"QATKQUvHui9Cid6n5lRcCDlLPSpSCJfsYDcrkdbWg/Qd6tNF7O/njIshOJYG3JouB2ibuJR3Oxo7Ri9u",
+	"F72f23OEd4J9nrDotk8SF4YpQZMmULq1YAhEvr0jDUUFOtgSOXSlJM4eBiPCbcoZj0PHF/R0MpHKsPiV",
+	"NSNumfzSjzfBiAEu5+0dV9PUtNw39OzAmmpVRg5IxwCyYVJZCl6m7D2+zi5cIAS0rJr5QrxlxFAq2/uS",
+	"D7veSbTHfbsJId36oE8h8rsoIlyE9puJVzUyh7eL4fLKXEVf73PBJnBQqPAyx+oVE2WJyHAMMOSrZleE",
+	"kYU2VIBm4R86n1cXt2BaWym19ILNe52KUqa7rPgoVNfXJ42T2UjqXP0CN5bvRiOmD4iYJgnocyAmS4H8",
+	"fGbOw918Zs5+u/2os7/f3dt9tNve3+8U03TsS1E2YqC/nLYDyVxcMb3ZvuEsV+UKuCJfKwXPaGU5GRM+",
+	"hI3REiNRVkKpvVsSKL4UzHLnRm4hYqspQ8V9gRJ2ugVC6LZr1yDbOsyMqCR+OxrnIB1IVaTDYzZgSjFF",
+	"LB+mSXEcnbunSJcVsHLp3X355XZXhDQ3teZKJmwVDR3be4BTyYmLYhYm8RwK2yZUGQGuyATYUppluOzV",
+	"J/aVpUzC9hrZg1/yuTMfMZkGyMfNKB1sniEUIAUKTK9w/Ao7Vjo7WaGBPP8ni+AQItfOkC1ojL4WmrzN",
+	"cWaXo1lOpE2NByOtpmoZbYv4POMwG1XoDAo0JiAllswZVYHVayEn0f424JdWsw/TOaPWwVgMqaWYtu7q",
+	"CwN0AcnEM0VUKorSpMBNV/OZrZjYv+ux/7c4WflDtYr4K0TuIVRRf1dWvisr6ysrF1Uq8ClyAgeS8I/m",
+	"4duj5m9sHrbIyUjOXPaJFFFxEQCf4qxz9uuf7Q8Xf++M2uNu8vhJW/x58XZH7qlHet90pjuXe7NHn/fn",
+	"nb92Dvd+Wc5HSsgK8Hqscz8rlFr+a3fnS+WOf9fEvmti3zWxa9DEkE/Ui6SXXFfs8hvhqq/lwEslvSiW",
+	"0gWrrUTR6K9yRR8BOZ+7rO+11trZ+aXFLq+2PYdZ8fiqd75mn40rRF/YE/hC8W3VC1fAyStL8nMJyc0u",
+	"FgV+rHx2qhRpbUmPhBkSW0imE2JkQM6npg8eWaxJ4mIYkNAD3YW54tvCw5Nkqq1GW4J/C6u01WrcvoU6",
+	"Qrzg/Lkckhfx2z7PUcQYbaaKERlF0wm385ayKGCXFuo8zNfptKtkaA2WYN1onUv4zoYbURExB0Wyihaf",
+	"5O/9Emyn5rlStBUPYOL2gi61WstYxBNc8SF3v9sP0IJSkMZr14HkJVOKxytf/cbf9yXFQlzpxXS3fSmi",
+	"J64zqhRdsq6A6s4U0hzQZX1BVUme202JNaHJ7Y40B1G5Ntl4SM5VYiXl3yf4wJcccOc68DJ3tn95zMQ1",
+	"V6VK8cgRdFHd8KuQ0XCeZgq7UsEacke9jm8H1cIn3bqSxpOb7wpJjLx0Q7+SA/hDnr2o3whp6tR7lmhM",
+	"YJeYKDlm43OmrC7sUxyihAse/QCgVYNBi5xMlZJTDFTqCY2sZIVsibG8ZCXYjPc8SSDZvBBSNQgOwWOK",
+	"ylhOkd5bNBrKxJQZEf3+SbXWT/VmMusYnyiTmHvRqg3b0hFYOIsStK0WOTKaJDB3UIwWtCBINTifE1c/",
+	"DEuJOFGLu07F/MxSfwUroBcMIAv0lEPCJuoTxoWdBoqxFjnM5WdCBQCheBvkxmqZ4pNBTJsYmRQ3383b",
+	"Ld25lAmj4m4E90gmLrWipuIVkizkgFBMlYc5XzA20cUql4ywf3v06993PvzSfbX7j4ene3/8/f2z49MP",
+	"77o7u3tFet5tLxiGJbSmbvNRJTLGlXSCbST86pu3EmU5ebRGzW3++NUy99w4VpzNZ5eVto21Cj2oyKBU",
+	"2oQ+8xkcBfQBeLuh4oRF1aiSwFntozHgwjyfKkjaxts1QMueM0Lj2PFLB8tgWYAVHJgcYv81YtHFGRd+",
+	"znDRUqCxgknIMz2SM2soM3ppf0H+D2Z7LMGa9pDeliqZGtr/8vFEKlOEfHBfXiBBugT/0EEMgr/STRdh",
+	"DSEZLkMLDFMY1yz5q4RomPNySciD0LRUU13EJ1zuZaoXGLfjddrC6rlNZjhQcnyWKZilOs+8wmy32Nrv",
+	"7DPXHpYzT695vPg0o8mTLYuRcLk4AwAxpnWOfOOUWvHxPC0PzJkTLWcgWs40Y6IR2G39tI4vs1LZORJk",
+	"BnAts9HcEe3cCrRp4hKzsDhECjKZqonUbKkicxWt5XaIcGNBkCpNFQCLMmaxK6JEKZl3DpTWYmejpaDN",
+	"v85qxN9XbHxuJQfl2dZWXUkwgkXhZI/n0cVznf9curfuaKw2fvKytiCE/ZaskLovEAe3Ri6O6GTCBHis",
+	"SqJ3bcfsMyj8QwkeEJnETBuss9vAJVtSEgrO2U67veierfSyrliK1V7pfFFpkFUnz7iIrVHnRSuC0rsI",
+	"THGR7MZXhAYQMQ4J0Gdb4lvzAhdYWr6uFc53WtQEScj5T2csMd9NpJ11E1kVKqnQiFey9CX++fLYiz56",
+	"oHRQ6Dby1mdu8Rtz2QcNuzRnf0HfheWPnfIx+2DvAy6yaqczE/tGNrt7w5u9RigDWR3wuEZ+GVccxeNM",
+	"Gd7MVvfZmEY6lnPgiqlc8Tf6MLjIv6hzvcZ4fi8Ky3anZvU2BmqtVD90la3fmmT/spzqTmoU7fdY31F0",
+	"A6GHukXCVLMOAxKmqjX8kerWYdAXYU67DoHPhamGHWJsaJ4rL/tBp+0CUlS4vrDTPSBhqo7bzzh93L2z",
+	"RicPSSwhQt4X3sRFnYMVbdwDYhSjlg8TVzQBwUOq3Qi5GDqwx7swLAqGcLkFVkEMlTDcq2KmF1zElqte",
+	"cl3lMPgesLzBgKVM5LTCWfEEfgeQ1jSnKiBUF+Tb37rsUey/6MXVo4LwelSwXP72sd3cp83Bp389rE78",
+	"uUIM9IzHutrpAt56d7RceH4gvW9qLeUGmf8KneYaZMO6YijXqayCRQJP4QDlkE15LWlYndH0DtJZUs+1",
+	"YkOqYoycaIZdnqLIjrKo/ZxccEGA+Xx1KU7gma/RLPwCUlg4cNJDRS5domoEvk6XG4fxUxbAdSvuJHut",
+	"rOMGKNcOgUwSGrEWeTaemHng8ZPtC66XjotN7qrPlPbCUVcfLBwkMXKIiwkWWpZwrcMAcWjOZbxB8lWx",
+	"+15hJnsVE7mmcKnL06ow+TcMcjpeu7jCBRZWoM4cgeRP/dZxUiuBryX0BkEuaTWVTeS1g+9tB9+c7F41",
+	"8q9JjruxNv7W2Xu4F7Ubwdch2/+NxHRR/Lr1Rhb/XRpfWRq79axxK3yXzv8O0rm6gGbhbK4hzjZyFoPg",
+	"2iyXeeHpKyY1F63hrzi72Y7vrW9tsYGq4PuQLkQqUGsAII5HO/sP7/cIPdf2d0yf0g4UcrVb8LtD4D/G",
+	"IfBvqzR81xK+2+zftYJFrWBRIk1jblCmVIt5lB4YlXNYfbDPuYaRpahSdUfd9y577ZxFdMyga9yvJ29e",
+	"50OBOThArsnQtcUaebSoUucl1xe+090hu3vk4aNyf2aIl68TyUWZUD/iGdWrhlvMSoJBx+mgtxkTrnpF",
+	"ypDx0Kr5xXgLrfIXWcryOKb7RroAgdu6T3Vk8kyYqgwKSyUJT5ttEWrvJUZRnmybnpiLu6ArBjNG4tQb",
+	"A1Y35BwWQiXpxcUEuDiGqEylEiqYmUl1QdxNKCnGjAxUIe6XgxHkRrNkUGpzuN9ttVvd1qNSvHlvjf3e",
+	"rPgcVcCaRcx3cl1LZ85xgHLCySIrZIpqFi/t6gTbiPdlrcDdmNO/XeaW6xu9XpL22oVLSLbV9dsuGFbV",
+	"UDNrMlZKF1hMg4YvVMaM7QnlcY5qKCCD3168OEXzql6A9PJRnCXK5ijbsjJrdFUQOJ6ut1Wr9LC9Mt9v",
+	"Cb2M5BjOnBQRU6IMKZDrjXh7q5iNXS8dvMbR4yYTPZKzDY5eWfnotKuOXF0a5PvRPCgUhmOqc2sBYWKt",
+	"yu8U0a6uSS1cB0HIUfYlcrgsKaLR7vy6/+HJ3u/tf1SIppUD0tOaU5wleq+HrrEimcfKFOwA7D6YyYrC",
+	"quQPVi7TUfqHMpZQSlDMU1Iu79Ex0oyb14rd1S4YJoziGzpe3DMld4tgsy3yFjPl4GtzuPzClRk9pVXZ",
+	"1/ZXO/tze0sAsp509tvtZrvTbHc86EVaaWZkTOcH9qBTY9kknROu+8IhoNpjUdFIIsudhEYs4WBqpoqF",
+	"5Tainf3Hu812t9ndL+evlU9O0Uxc5xzle5qtgepXbCz2HS3nutByuC4pkrORTDLyuivYnGr8ESZinSkB",
+	"eSZ/k4Av1wgk6PoJ4eojmgrNgGxGcqq+Fhgbe8ocjs1BYdg/oKHnGzmlyXKlCtgKQ9Ce46eqRV7QOAaT",
+	"6TsAzpaJvuUiPxdHuREEvzyf3i6HoMi6C2B+eTA+aBB1zpy2GBAtXT0tlrkNmdEZg+qLVACmbz+fk4TR",
+	"SwcKLaemh1s0ZlQAML1Zhh7YR1RxMhWGJw5Q0K3USvC/b5/fXg8c4X8a0yidy4Ujud55qoUG/K7yfFd5",
+	"vqs831We/0zMv6lKakpss21xHpGAUKJZpJhx9jKi98pS54Rca4G0TLAv5KBHJlYlGBkz0b0HD8LUGYyP",
+	"+e1PY/SLuJolu/mBH6J+MGZjHdFkM5zNFo90flWnijcVGzDFRFQ2vbtFKnpYRM2oGEkdJGe/bz+7Wsrd",
+	"mPaJW75KZq72OhXE5mbOJ3jiSpk+BbfG1+Z1ekKT5DW0ON5Ig3+OYnTcuhoEdq22VDdUVgOnQbO2lXLM",
+	"NBz51pYauvHc37X55boIsXGbFXUXXFQMFvCqsgEC58o3XDogoZwwkfZQoYbQJMmHKi/YHCpAL5hAd3Gp",
+	"kMtdXwiTpC2M9RKp6YY1pnMSSzgtPg681nl5m35kjSCfkgnTtUIhAVYN96z9eQ8am334YUWaxRKXf4+E",
+	"VjtGmUEF4XFAwqlmqpeJkYmSlzyG0blXQYQLt+3r17RL5zaLRwC9+l0p0kuw8ngXETMrdA+EFpqXswkt",
+	"/adFixVGkb+0oWG7AvXNfrUM+3bz8G03DteWwlwUlm3Vhh3XB/5W7pbnST765Dh5RjC5pmV2XKBbn0WJ",
+	"xKCUYpi91Aga+I8zLs6wi37QgKLoImtb/ExFIELEPK4MxZzIMQPn0wwsY8ieShugTZjSUgQA5kaoJgk3",
+	"JoFK3aythJFWy6yoleHKjM7mjFZIuD8YVWn8pyiMDIGK4KJE2n+8uyz3c39//3FeEO0viXLmZNG6FuAY",
+	"tOizatMK0RYSZrmVDjIkAIwJq5LFdPjjj+TVj/Z/i5kOK4EMx2rlsXh1/BrEmjXMzqxdvTjgl1QbYmaS",
+	"xHzIPUgGI/AIEVN77lfvSKO7U+LgReNnOcoPaOdrauF20sUtCPKkVZhr5aFekl+XYb7Zubu0FHLoGqrI",
+	"LK0KL2lnHSuWa6SCuYQIac1+xhvDityrIrb2BngjuSfPjCsz3zAPfzPvWSL1VK38zBN3m30i1e2rckZT",
+	"t8NQQiZqKjW47zpcOiKD+MPD+N2TjTSEvKFXDR+FKWu1GRb5zMdNYCu3xKeuSmEt+u8IF3cGezGSyUrW",
+	"+MLeU0j4WkotsNFv0lO5JIkr248fMJtLDkg4k+qCi+HZSE6VDoOCj+q61qU2EWkDRG2fxL1cH5fjDLN6",
+	"ZZox3gUAQdEFM6vRgeAuDygkB4N18ITeDAaNNEV5KUwXtrYspvIFhJJYOqjM0PlFQmskYPluCKaAO4Hh",
+	"QVmB4pqEqOnYZzKQysIrAp+PbO1hUDocuEiRe+Thw1I1qpQsl2MjO1Xwc/1+axkQne9CecZ8Tu6y1fVt",
+	"NdMcnQIpr3wab34B95blY4p/RFOlryYpKu/K8oywXlhWu5988RMXRKqYqY2cTi7RaktwtqoM2UpX07gy",
+	"mfwUsXUUwz7eNFGMYqL/ai5fcl5VCjhJhpJYNXnmijUQ2xTws3zuLfBwcwuSbi3ALFinegJ4U+MLOCyn",
+	"8JLXbAa/lQF+AIGWyKnBHNe5nDpsINAl80ZSXjFKeaITQSnPWzh0QS5h2Alix3wrFKbymcuxxkzd+VTD",
+	"RSrNqUxFKi8QdEdJ69uy0Ikr2xESop6ulkdfU8DzBhtRLIknoZqyAA33ZKS4NmOon/u6gqlb4XReE9RG",
+	"AWMz102gKrCwAvTCUd+2iSr4dKlFDwjuXC8eK6+BR5/F0J0eYb+o/3uRbrcgwez9dVY1Bq1jOvd2GJ6l",
+	"OtzJjRM4q7uzVY8IzOaaAQWupVHZX3adQ/sPP4hVVfUrD0d91gnelcN2B8xnLBrkohrcfTCAdvlnecTM",
+	"JcVU+bdl4KMHab/WTtBut68OQlpdt7CpEV/WLN3vQc2sl6z8GrFLvHGzqKV/aDFwySAosRGia8538VXF",
+	"LquT5XPJhZbzAMrAzs7OPhlMk6Rpucn9yhT6/f39x81Ot7nTvjmuZEf8whsym2KoWh0PPUJEczEEzmoY",
+	"INcyGnsWa9kEFDpXuJgTGV3oJUk5Pj9Kqgv4EDcHhGHBcjGMuBbZPKXzX+wXywewoqjebeTyt5nFg+d2",
+	"wU2smkbcIDYV/NooZqJR2rqPzgOnAxDLrHein4n/lz1T1TJ+1aSeifjNIF0kbFKxlvvhaQV0iu9xYb9b",
+	"uRQs4Zesqiz2kIyZ1pbfgKNgxs5HUlbEKKzcG0+q2PgLOSNyYLIsIKN4Sbx3loUksNp4NSbFNur+Rplr",
+	"boor859gfsQ+crspUDBIjG5VBtuyEYAJJRZHh6WU/h6YxpyVTG3nxGeWXggV2trmMdlrt1fqRnfduAHW",
+	"R9eiBrsMhcW55XYSHchmxMWwsCoQnV0aVcs7SNeLqYGIW4fmuCc5+0RpU/mNUtz6JcqFSmLDSpXEJS9B",
+	"KZq3ZZeLtRzjy8d104jYa/Ss8Jy52Ibwu2d5qWe5ym2wzKmb9vNIpVjJj1A+i4sSocheCsx4mcBdreM7",
+	"8buZju8fuo662FQ3+Op0/OLRWFiIcMKgl2LYc8k4GpqQSeX+RKaJXYeA8u3bWGxvt+IRfqP2zyG/ZIJM",
+	"Jy7e2t2FRHRdSFDBT2FQAN8D/6ZxKcMkvW/RAJDVLcEOsxTyDO7hGlyd1uZJMzFWB15f2zuvF346Z1c4",
+	"n27JobsSZUleMmUfOIvoZJ1eCfbeJ3SyiIa0OUTRNXkzs11YGFIRzLcw1c3cnLiBW3o5/QbV4PhuS0Ub",
+	"o6N+w8RS2vclW16/e6sFhcPt2khOeKyvBVeQHSPWMWzoEMqyNL4uWZFR3zIGizPWXqtGqTGSM+H6R1Ex",
+	"J4abhBWa9fbFYrfeNJ3XsM9ODVdjmnCNeX6vnz85IJEURsmERCOqaGSY0n2BrwA0hnKdyFPVIq+lVJX1",
+	"QV+BLxrX+KpooP6QXwME6PXwpqsxo9pw+F1yo8XjUYKiXIzZuM7JwgVuHMRlQDp7dtc6j9sBOZdwR0X4",
+	"ZmepdWwfztlOe1XG0rMx5UlVayPCmvZSCnoGZLO30+3CL027VCnA5Z9TabgYBtY8cV26VF9wcck1P09Y",
+	"7hwGaWyhu7dLZGSYgXSNd6fPm4+hiMtqj+Mxi++3yG9sAkmqM8WNYSIg51MDFqVeZBH20I8nVLG4Bnaz",
+	"RRwqJx1LMUzxmcq8gArRGk+1Yer/uh9bUg3zZj6DFSuZ+AuG1UoTP+eGXDwNNElIZK+Bazkg7XYPHebd",
+	"3V67jbllljOTMY8FH45KVn+n2yu7jfYKA9wrMLF79z62O58g5fV/ux/bzZ1P93sf2809/5P95v1KzvR8",
+	"xNVhMW1067YGgB1FBcm9z4rP5y+OjsnxboscEsuEpKaJw3wkIa9yAWOeeylDftk5tpN4ImNmt+uJJcFJ",
+	"vkR7sxyHa3WR2oG59G5m6Dp3v7L3fYGttlzEc59qHSVJWY+7fXvWUp2ZqAyP+IQKsxzfzQt05PtrK0R2",
+	"vm9z3yhqRlU4aVpOVcSq+2AVPWt4Z94OzVN5wfA8XJ6Ho5m65Ms+Wobo3mj+FWSbi/pUlFAlsmYz7JUU",
+	"oRcP2gZIdXYsx2ll7MpRrBNzyZ0UvbQhHU+b0OXdBm4GaYFK1oqtCa3YBtNkwF3DtWLzNei9VvQtZC9b",
+	"7g8rkFjO+5WPEi0ezuJRqVKyS2z2l6mIk80NTm/P5BmsH7FukdNct/PQSEOTEOvvE6oNPuz4bsLFBQmt",
+	"/KmMwJnaProzqsnACu4Dr3k6pFzqHeo+ALA21eWb4q4JMWeHX3UInJmW8iM7wY3G8tK++GbZkNv6Anm6",
+	"3yqYzxKPtv/IOTxcaJHOqIpGmpX4XPbzhqfA+Ydh1dcg7hRFeCPaztO0KZBatWflXRWqwZFJoQyK+pSH",
+	"JBizsW7l1MIHgxFX+byXB4tFo0vNx37/pKaTuFvDDY8AShy7Ues8eAJ3vpIxq93DRvq+Nbbu2FX3bd2r",
+	"NkVF79UrgugvEBITpc2IIgDEVqkAORmzUmN6LQ1JMF+KmgOXlpBlJYZE03kZsWeFDrW7ezUlCp1UoET5",
+	"ai9GJtbSgrVnyoPsUxTvCLS/parlNpfF37jOVdFLDSyPcKpEzx7wXu5y014O70AlO4QdC8qJRvnNDRZp",
+	"EGIwXBA6VIxh4a8DGC12PFh6OounKMM7qWSX0FQm82Tmelkk0jzoNLvt7qP2Trtz2t5vtz80d0pW6cP9",
+	"ImpKgTnCK7Jiglbz0786wcPdL/9nDQnkB13FtW5FNy2wix6kgfAkKXUXWVRWszCWU1uvVxFdR9F8Qif0",
+	"nCfczI9zQmgjaVx1qEuuc2GYWgr273qxeLz/tc/fUe7NxYYXi5u9BAvdEnd6WW80gjfpW1d9H0XrW6ro",
+	"uAZwRJKBXUu+mSJ6kntvYQw7FepwnZLIo1EdMw4aGcr72xxLagSNE9+wPgAWsBHfvmRKcynsXwvj+R2v",
+	"YSjAyMT1DpAJSD1MrLpgE5Mfsnufs+ua7s/ikPL3LD9TTo/NU25hyMXtXOt0baUqQbEyjWjM4IzEshJz",
+	"Z2oXmS45X4CnYbzNZ2RW9ZTxcMYcOLUwdsoV3Uq2CY1Ua7xjGVfKGDs66iDAimaK/aVso8BvK/TpqpQl",
+	"bwVvJOkXGeWKrNtyhxU75aC0W7mxrqahE0MN28LzWk1I6IElFa/PO2IXqW2NTOJ8esSIK3eaF3cD3+/3",
+	"eLfVbnWKW4w/Veyw17Ors3ZiTrPug+kO5wr8Eh7B+oNJ99M/dZlPVN9SRcfL9GFu31Y4mSvFWfGJWngq",
+	"d1DO5dRB61nNkTqkmPyawu9ONcqml/665Oxsp8RXEWvh01U3VI+ixgTKeMN2R3cNpVAOzIyqtazxE3/v",
+	"EuXwyBUWFIpMMTJaJDqfo7Kdtucy9R0+VDqJBTIsnsn0KLk1r+VCJUNnMw50IscMvH2p9y+SMeBNUw4V",
+	"STOpYsybPpdmVBHmkXGlonDquinoTa22hfNbobAZh9q3+EkYblF8PmV2GWUih/ObE5xf6nfHLc9mpZcy",
+	"xq6tRM+1YePKdWf1q16KQ14L1GoNWArXk4TO64eSElGp5FAKPU1Syr96pkf18HD5amIt6dLmmifVeR/K",
+	"GbxbuBPLNSs4tAC3sv54C0Mj89YOZkMycpaLYjQaEeoQuhYpqW6JfplDvWPBQnYd7DD2XrSJ3aVFa4Im",
+	"0xpKRQgpy1sq3b2udeDe3h5pd8ijUsO27t7uNR7eyo3BodftzIvpmAqfcbXBtsDM6did77pdGdAxT2qO",
+	"FUSCFvsLvoJ8iRs8TJAnXAMVC1XY4NmEDp9SYGZYUc/LLFBxk4d+qRJRLTsOk8TuRxnq/VAIUrWse9c5",
+	"3KleXq4NnYt8zbY7iXIw4BGnpUOY/rq2fDp6Wr2fPEbyBGujoE/WSZWHu2thkbTqULdgNDEThg84Qt1u",
+	"JDE9L4EzhV6R9Vkdomq5V8Cit8gh0SOpTHpUXz17dQJVIqmI4Oloc+imAtqmTpiKrORgAtSpGhnjAeuu",
+	"Jla2I6CpngKdaBZJEVM1L7XodJc3Z+el7nLwv87jG9NAtuPdRwsG4EYMvMKuK9ni+Qfqd6a4VnYN4bw5",
+	"b4AjuhtklNPrC79eS8C1XOKcG1c9HHrZ27yFCybn5HZ50Et85tWat1W2YPMimiTaCxJ32FxTXHRMojpZ",
+	"OG3u+vLVWKomHmk9ZVtGfGdKYrbHOvMsZC1w+1XIp7dTL7gFjZpGBoEh0kn4Uxk0OLYXQsTdJiQIgCIs",
+	"BgmH6rXzqeaCad1U6MRO5JA7m/icxzFAd5uRksZgvpBRVGjnCjd8zOQUEn0+W5MYycdI2UwkOIjtN/V0",
+	"MpHKYBnTFJ1KDNcgYlrbDSj6NHMTqkCMNJQn28YlY06HQmrDo9q6Xen8y0Vm4TK0HUoZpAWVqxpdWwa7",
+	"JJUdR1dzkhrWwT5PLIeozWr0DckVmVBFx8z4hhN5gqvQDP/2wGdpbWGpb6MPQs9abubVR/qcFkKEHlt5",
+	"QE1Z9/KXVsgn/zVn9mW0U3eyX7o0qY0SegH7GdKoFs+1YvVA46Vgk2bJwBWflD38cOEmBYrHyvyvs0hO",
+	"hfl5r30TIiZdjOXy5ZVL/N3QzHNhKd+Wv06iWHvuHZa4beDAdy8/qvBCP7ErpgsdvQvwxEsV+e7So7Ym",
+	"IHM2uKAwvboFfpMPAW+Wu56Gh6vUsAEXvCaRCLJwuNEkuytwYHxcp5wzH3SrUOHTj/dyQdXmuZQX16LZ",
+	"V0N52QOFdoavscBkoiShimg+LAFwL45m76bUb1f1l1v3lRv+ZmoiubET5VAQYLi+WqH8uqWRMu6VpSX6",
+	"UI9IwcDvbTn2nFxymSn762dBwJeK7uz2dednLSxlgVUvXN0wjIGLVbeNb4uJcRtpn9LVlk2oqgJRWwcz",
+	"eyHhfUmOui9smwN6QzHmY1Ux1CPRJoRoj2As1k1nVZQCQtkDS9eSOrxRN6z6VUzRozdMJfdZh5pQ4t6y",
+	"lPTXKfzLIM65IFPN1io+Ps+38F4NZrVZ3Q0v+IWqA8sRTfzI0RGBmSn4b2x4SkAt0mRILzdMZsq+XzzL",
+	"nXXT2g8BWYGSMVNDtmFtDezqYlJ7xbc3rU+qFi/eQb3RMDNv+KpBXo3Z+aNSOI9ZGtRi7j1LWCQrfH7Y",
+	"kdCSCFZYbhinzEVllmcbrOCuUIlityPIhZ6XMYkrVp14JvHNV5y4iXyvNvlmq00KO7gpPXs6vu0qE/fd",
+	"O6kwyXWPuOXqkrwQ2twMdmIZtsq3dsFuw9AxtMIixt5Vmyp/1ZT/oogir9gkoRGLm+fzshM2u7CK2nF8",
+	"7q7aRcun5G4HS+M1u3wxyVXVuwKuw0YAMzdZKv0tqiL5/S3qI8Vk7M3srUWNYEn/9DKdXVU7yBPat68i",
+	"5GbzXU/4dvWEhW3cWFnIk/Wtawy5j9+N2pDnRrevOxznS9e2iGLU+81rcw+9g7R14/hSdbuzXbXeMlLp",
+	"rGz288ll2Xz66SbK9WqLTzd3+2Ghi1VAVvn+NlQ0PZSJVKXy2g3p5gDqmNK6wfVywoCC1sIku16aqTZI",
+	"dovUsl9EGnIP/W+e4O4/gODOvzpB5+GVqSW7c2lFZlExT9ME5AQ3HTIFMA2eS9GUIlnQ2dNnqlqHrC4J",
+	"3dQNbKkuSrgol4Ru6BGuO2Bp2d7mtJ92foBgY8F88G+9Q9OBVmO/nm5bBL8uxs1NmixXU9bSrS7QUa5u",
+	"c5GgEejO1GQFF1HzbrBYfgv7JRt6sOYJuKIhk5L8N2/E+Jl8N2C+WQOmuIWbknRKyrdtuPgP34nRkjLC",
+	"2zdYci/ZVLeFjv/AINIG4Iv7VFtibfcWupeXk7XHgDlbIFj8aRWxjpfljJ4UYQ82axEEz2a5fdsVv3ND",
+	"xoyKijxo1zgPosqtG6y9WJ5gU8qjsYNZbH61d43DqWZpXv/PkwTGtbPqUveOoGHkBcPy9Zx+nk0ifW6t",
+	"RB7H3Yp7WUtPDkJnI0KCLqgml4SNgCtec03k8nyGm8P6vKJ2twC6Ab9UaXU5lX+zVJdNIS0zAVJgMjcH",
+	"qXR9+JJggfASjeTXe6AYw7TxkoXoLmzugteZJl4JILnsFFxVebVU/+0rron8Hp3/hpXWdPs2VlhTDNvb",
+	"VFYB6OwuFFXL1+9ASc1hYWzqJVVyqGgFpsAmytBiZdp16kGXdcA0djDuYnE8l+1Wp9W+rTJDpx7loKwW",
+	"NukFo4kZ1UBuY5ERQMUk/LLCRqiThYfJjM41CeVFWJx/OcW7215ZilKfk/pCJnFty3ovEy7YxJCpMDyx",
+	"kpl9nvDKTr1b9W5Cn+DZur2YYgcXejbO+jsszUEttYPYrjG+m/LNdOR0oYzK9n5vRDLPEmjcnflOf2J+",
+	"e23+lJTj+iaEUo4LrSUFu9UGhJs38bevqZ2OvXhH06nqrZWdkgK9ZJPIdqewGhUHJncACoRdaMRVxyq2",
+	"7LyF3EQCBlOLWM7uWyFoEpZHiKCq53Pimmlh76H5hP1QwXOomJ/ZmVclgyUxdDnSUw6tooFEU55mrYWA",
+	"GCnX63Fz+2yqyBZWfzJ3OlffjFgAutCyrGMFyWJdZCLF0O9dGTUDHqnHW35Y6HW8076Jo7tqruVC89xB",
+	"yn16Ob1XSkjBZrAmrp8WN5qAQ+a7XPwuF79tuQhuxSrkFHbJFNFMxNBWjmoS2gNwBg+EZEzn4K5JG/QX",
+	"1dbfHv36950Pv3Rf7f7j4eneH39//+z49MO77s7u3tJ0hm57Iful23y0xKn6rYh07739GkR7FTZQWgml",
+	"oaIZW0xj/9jzOewxwkAGRABdAPSMa0F7iC3H+qL7P3s7pEk6AdESRS/WWP568uY1UYzGTCEwIxoWNDLJ",
+	"vNQg7Arbsnggrg47BJNIgYfAG8cSzWbVAaD1YYh6hJJ3x0cAkZbDIyq1mx5dXovde529EjeECXq097DV",
+	"6e7stvYePnrc2n/0lc1nc5AhzzkrVARwykN9OfSUO37+hOzs7Oz7BpxEDgaamYCcMzNjTPRFZ7/dbrY7",
+	"zXbntN3uwf/7AB7R/f39x81Ot7nTOe3u9Pb2e3v7rX3434cWecUjJZ1GR6hifWEN9oAMuGCKxHxodZNo",
+	"auz3yt33uu3uo2Z7B7647764Rov9Cia9QBiA1HNJk8peC0YxE40AqwDWJsw4G7HbsxP9TIz7F/FcrdLT",
+	"vbHSsoVQXPSnZFw4HUEVcbw6fr04/VdVNay9ZbwVoR28qkkJNNbqC9hacu8pHY/vI2MacEsDyGOhuB23",
+	"H4sf4Vczc4x4xhQjekYnk8X+rA7La6d0OB8VNv3xenARQeMVU0P2VrFLzmY1DnFXLktmcprElQjruRBX",
+	"ZQdgqX3UC14xkEkiZwBYBLu1diih1NsnDy6OPuZySMFDGdWOyuFxpAsvL5lK6CQbG0Z4cAG49j1zfSsZ",
+	"RIyniqUay83Mw0ruKkvnlWtVC53kYfBkoMCQZiSFU6oE+fZ9Oz1gKETVzyCKvR6gaK6NwuJ4J1kl/bJ1",
+	"SCvpSmd4khYSu4kHRRLLb2zlybbbdcw0mM5LaTrm8RXIGQnZnv2bJ+XvJFDYlqptf80+m8NLyp26Xw+Q",
+	"OlAMraBilq50WbuLKZwLOTWbmP/VPY1eW1vHRXfTuLIDvuOC7LdJTOfgVCsbMFcazJ3I5BrHzgr5fK3d",
+	"8AtDKN7qdmglRVX3xn9epKj1G+P/4lhGQAxwFA8iRMUcMgoOwM3qsOWgSzP7c0qT9ZHci8dhkclUgPLy",
+	"MTv7y572Fa8+5WP2wd5X1yg/e1Pdsj5Je/KXACGoTj0Y2Gk/dM4k1+R5QofeVbB4fFory4kWTlMVPO5Z",
+	"HTxuvkV63j9b6Z0d2610Gkba+x+rqfK8DFGanevb92tnMZGiLyZTNbHEMaZzr5scoLmeKh6ghBbb/6Xt",
+	"76xGIyJWUiGX9+HLu4UrvcJ2DRTfOC3zeJowBwAD3ihGzpUEmSWImyZixcxG8yq4PN+8eiHZ8yCljyjh",
+	"gkc/QOv+wSDA2Khv+pZf81Km44wL7RQ93B7NoLLCjNy+6etJfrxO017Z5axxa9pLLZJTVFBDdUCUjMzo",
+	"3JktlSlFZYNQpWnP1Jeb4BYqRi9y21dAxp4azWPWnEll72+O5FTp1KPWdLScudXSX4qqR+niKiVkzEVN",
+	"IlzQmELDe3fZnv2FrA9Y0cCTWhXjyiFE1YBA/aBz4H5FEs7pVyvY6y8pitOXYLsIBep2K+5/BjfZuxXV",
+	"6RcWsv6QZrxTbUY1wfuLOWpClk5V3nvxGL0XLbRd13Fi7HRXOzFAmTvz6TJLtUyA9/dgBOvqShneVVX9",
+	"Wh7RKr9ABa9jQKDtA9KeE+PuxvUFeR3uVbcqhY9utSRjtVLBenX8GvT60Rr6AaA6ARIpAk5uQrxV/niE",
+	"aM/td36iwTJLpriLhdNUGN2S075lXN3TA/T+GHJdmZ5PrQF5liEf53WKainqXkXYJROED4iWY3Yu4zmZ",
+	"jaQXrOCkomPm2lqg4wKfK6Hg18bUt2RWm/Gd7Q/wf8zB3OS4lU5OzXFZQunPLF/fptomXWPuhcOGGhxo",
+	"ak47odOYG2IU5UmLPJWguMwUNyy/mz9UZUPmi8/T5HqXF/E1aW8L6aarFI5nnydS1fRL8ZaDNlKB1bCs",
+	"9cZy19Yz8ELn7rkNxxZsd2UUDoKQRKYuduLsKW4CIpOYWbvb0viBMw5n9hf4zPqjtR+vSI+vMZDZZ0Sr",
+	"30wZG3G7N/O69XaaOBqK4+LUtln2Z5drrz2EdyuMCD72ppq1HEYsidceCCStrvVx8MBWeDSPQX/WuUgI",
+	"3km4MLKAVrbWgHJwbavHtKnXEup/qrqN2FlMlT3uBVt/7VGf4GvXGrTh0QWrOs+/c42pT3BA/pyy6frL",
+	"dgovXW8AM8pNUukds0eLI9QcGp5449qjeO8eqDuiq5rK5g9skHMqO9pbiCv4o5rua7a6uWn6g+OZ1xLO",
+	"Xe00fCNYWmaU1zrWchzmpJwDlHf1OcCt065kQa4bWA6yZPszU1kyJNhncxalvrxV/kjn9atzG+bftmRR",
+	"Ib6zRclFIR5ScqP7S1umLuYfXzLyt1AvvNnIn7jeAUbmFK17x8+fkEc7+w/v97wZPnaRIG3oPCChmCZJ",
+	"SKKEUee+4iL/qc41uSe+a/x3q/EvUhpTY17TEgZjn7lmDQRgdci98HNzkj4X3j8gYZ4x9qRz+YbgZ2cs",
+	"ZrElR3QAUnQQVvsBY65YZFlqz3VXyn4And6a5A4yx9+R/p3ekEg9VUynP1CMakDLYv+U38qFv/1D6Q/A",
+	"+/M/oJAo/AKGUFE6+BcXfktHVLVajaBxCRI4vQ1EsH8R/uEveeHir6Z/p+NPqMhmB3+kX7dSyF+6YHNd",
+	"+He6jMhH0g+w85GUF4t/+/sHljT8VfwDL5VbgS8ux4KrLkfiFREfZfJdOL1pR06mSsmpiK0SpSc0YpBB",
+	"RRQby0uwBrAa1bDP1gDqCyHVmCZcI3G+fv7kAPuGyMTq2IpGxnIJfAWkcZRTaxb6YX4FKXxvPTtY8C8B",
+	"crpLU6SaTJicJMxZytz0yK5dhc6eSzIL3BIGJJZGB32hE6pH9u/RfDJiQgdkQhUTZsS0/dWuLiUJo7D8",
+	"4U9hi/xmjXSq4ROGiYCcT01fWBNbL+xUeWmLXWS7O0u9vbtLw3Tkx37/p/+695Hcu9960Pz0I2Q33f/X",
+	"btDZ+5L+WL2WCa1qQcNmGLpN40iXTm/GkIeLwUZUCGnIBWOTuykj2CJ0v7anu17TxLXYwhFgF9tKxzWU",
+	"yK1S4a/Jtbw6NyFI1dONnMcJFYeTSTLfrl00tY9alphQsdSNc8arLHiowYCj7DbQB2sCQpP1myw4RLbi",
+	"7m0WZAtyQDvOsd2wilgjqLCJzudpvx+aJGkHY0WFRuS/Qhc4fAtNkjOpzlwgs9QNjtag81Ru11aO/vcj",
+	"ObYbZjfKMhAfw2ail0+cxda0YZotC3MMUR22dOSug84If1857WgLdpENpy7PZTaSSQoLlIXc6yJ/5UBf",
+	"WboWhWtVjG8kFf9LirOYzksVcbtVJ2dAFaED44ASgeQjqG5MpLxA/u6TdLIiht1l+RD77VV1C+meLS7a",
+	"S1q/ZgHhIkqmC32Jr3P1rjN1q47JHVUWUdjTDJzHaXar2NiGbmWZtSsrfjeUEybCHgQNLA/lLCZzZlok",
+	"BKUx7GUCHsxDgzgA1myJsTCqL0KnHoY9b9v4TnSYOiHkrEVC55ReeKN3VmsuItYX8AHLG2ZUkzGNWYuE",
+	"fDyRWvPzhOFILeNClA7F7HUhzZlmCYsMvB/mYu1V+7Ysl5opoOxzRmBqTuPy+RcTKGCCKwhDZWeUWgH2",
+	"X9kosBlr+slSN3N80wJtTZQ8TyrrZ7gZkXQNg7RE2JO/e9CrV4p5jB8ERRLaziyGvJ3iyXjgntQPFrJI",
+	"lunsxSK17CUfafOvujwvJImq+ogsb9NvnCtY/k9O1VxZZZnbe1jXr6PWL89/cnueL+qTWTO/Re5XdwIO",
+	"Uxr3kG3or9vf3Xt0vyYJgMVnCAVSFUzAI+XaNTexy7K95JiPfzDLrsPMdJQ2U6UAjVuwcsaOgMTCbWJM",
+	"J4hastIH5qeGTvT1Zwi339lEMfax/hwtbwGc6rqJUfQ4UKT4GcX2gPY49VzskiqmjTNDM/YOacUDqSzj",
+	"z2qpURbZBZAYpKVY0knMyN7vjhokgPjUdjNioi8W7otkkjA6nGadaUu57yBT1gtYOQCmbK0eVizV0vAz",
+	"0gC455q+wMNtfCFftrpS5wariKiIuVXAasfsBWkzjQOEvSUJOWsP9Yn/cqnhYX2l02q+7wr/7DN4YM4y",
+	"lKONT79/ReF8b3q8li4txuHy9IC1cvYhZ2ph/gMXgPMw2+CcY5D16cL6dqqoADuE1/jUR3QyYYLFBPOy",
+	"/bCgYzykrQdw8tFHd80t5Dt5os21hldKqtplBT6LeP4DyhPQM7dtsfu7f2LxOC3zFnwJGhy0kKjSKWxG",
+	"Wbds6HdRUgZLkdtUZZgq3sxQVyua7S+mEEMw+IwLI2sPuEtExlsdU0pTYkEpdxWjdZ3VbqZmflII9qwI",
+	"Mvk7QQuqTihys02oaAppms6CytGGs+hSq+aKJ3ADJ6Gjgko18zmU1sJyu9u8vYa1uj9okshhixwmWhKN",
+	"6WFweYQwB+E/mq6pSvPoaQnSrd35df/Dk73f2/+osDPWbndhT/mL09O3ToUJHBpD/ku77f1ljoi9/f0c",
+	"Ney2K2szDDd1pW/WkA3sslAyYDMykyrWdkUAyS4VUJZswefmgY6r+BRCkRIH6lqut1kXTjnDsDBueBlc",
+	"JZaG9EiYmWuhC0noZDpskROAjTog54qKaIT5JVyvbS+uwy067c0tx5KB4RA+cVdyCLZOluQYYIG+lxgb",
+	"J8l0WN1F3zlavHFt94+8huIgxQQdM8ikwzp26no6jRkVXAwPAC9JCqa9vkLjuAjsO6aJXTIWN90wwddL",
+	"p1avNKDwxLiq5zyOEfiaGtZM+JjjJctNAIM0V/KR/83tUP6nHIOv/d1Os3DRWm6FH6zAbMrBoPCjiygX",
+	"fhvJJC78kHJB/4MPyTYBwrdwyWkpxQ+DDVMcOW9esOKTLuxaXAyWcMtvi2N2YfHmgLHiQMfMjCT+5Owt",
+	"t+DYDoeihwcSNZpQJlzIik9/WlRic3uVJkwV1XPXFDF9h9tGLtKeIwu7lbsGm7Xs3uKU0r31qHH5XZtq",
+	"90td5ZEnhHWKkNy3sj+FbMIvHsdayuaYinkTgyt5YnEic5FcLM25nbHDAPT3knIL0QxQAZtcNCE/wOcJ",
+	"NNl4An1bhDyX8RxmBwlrVDfLOWxUN+WEifLvi+6D/I9lixu8FIBbwnNaIqzVPJE0bto1SCimUkyFnk4w",
+	"0645ZjGnTcf5FtRM71ayE5xQ4CM8ZuOJNExEczgdijlXZfkCF80ppGVYgacETZqg4yIrSgtdU59Ncyou",
+	"hJyJojtzYe8XxNXfYd2X5uy5nMCKGM0mrffrg67u/YvZfRlqz9ZJnNeZxodEbtetqt8vFsDaO0DtwLhj",
+	"uhM7y6tQ2ylqdG0p6hpJhGljBj/OKtF6DEkOTOvlMMERFahOVkBJwdqc1eIl/44X0mJgaug51Yzgc3Z1",
+	"prqobnW3tBLqcByXwhgDyympvfDblmDGQXlBKlddJnUQ7GlNUxZ3cXFGO1Yr07gUXJuwl2bwBWkjtAAT",
+	"nfsCTBOfcExCPPjOdJMzkbVq84lEaVItGDItEo6poEOmwl4fqqzn6O/3m8j0BQZ7QcIE4OfWAWheOoCc",
+	"dS6GAZhJOiCYZKZbfRFCulY6lEK5Szihygj7SdTlhoqC79xrbFINqeAaOGrQFxnsAJEimXtYGmuFXTD0",
+	"I+hITphukZDGYy68JYdFv4WIUX5hUxkJBACL4NPM4Dc3SvubfWu5G2DhRQv89bgSEvaQQN9vRIjMCa4M",
+	"VynXWc9OUM6uC85z7SwZfbZOez6EsoXmfFav3qhBXzX2+zvMWfUIEYoNqYIct8gyETCLosjnsWYbYRea",
+	"dL66jLZrStxxhW3ZpmyWn2MXZ8vKTtxgaa2kiqT9IpG4bAXc7+80cy31crVljHbwqwsugE9vVG0BTywq",
+	"YxsUVADP+9qqKeygrlyQAJS7ohphnfKDa2SutUXN/xEnZWGbT6wGUKNpuU5OQ0WFwbRpSpxw/wF0iB6m",
+	"ZTvXMWatoadb92iShCie+2I24tGIcLt8NBoxj4LhgnXckJjH4DQc0wtm5TdLBkX9o1wGsDKhf+3k/JWp",
+	"9aXM+Nz8tsl1P6mpCDy0a7JYEwg91rhze/quayIGHQciY85XPSe0CsV2eUj1yL/kmuOkFQHIbwNIfTuA",
+	"8zUQ/qdV1oxli3t7u3tu5yEZ0d7ZI8+Pn/09IEevT58d/374MiBP3rx7fWpP17vXp0cvA/LLH08P/7D/",
+	"efXm9ekL++++eP/byWk5r96+5+f3z5799vKPA3jHzw8P4NmfT98tx8Lar8G++vmgF/xUlxe1HWj55rBi",
+	"16YlKtfFOR1CCci7Nt+pAsC7jEG5gbaJPOEXON6VmLtwPYumnbPIufShaC2urlmsjpv/sulB3ygMntU7",
+	"r1O+XPYP+KJaHHr9Sj2hImLJxqnY3K2VRvFt37EEU2yg5PismEq/3mEX0tQJVJZoSBfFxEzFUA1icR1I",
+	"WVGneEE1ccVNLoq6HLZiGZjdrYCQpZgeK7JYIpZgisAxPrEBBIYjiC1NtSqJC5sj5cVtdbs5tSrPqm43",
+	"ljwKZ/1r7HsjxVk+0Sir6BhgOLPiQGAKDOThUUzayUWPC71D8RX6gpdA4NyFBeKTORzCZfNI8QpvunHP",
+	"dx1gTR1g0cL+C6BvEQeVJgmJEhld+PZ2loWTo8PXh1AXelA+kJ6hFlnps6k9nQ8+TBWHGqDcKjzcXWak",
+	"4SJ8yoGB/lRbULh9r6P1lBCgqHqm+JTWyqFMgbArC+cOsY3hwaoc5JVJrKWUfp+zmvNBezzWOWavJohj",
+	"ukmD402zSGuTznP3LAWLvZ1eP9tkZ9aWuOTdIbCxmeVomQcWg+RL8FHt9SUgpWhoNbT3VYs77qxw45ob",
+	"SPhNWCC6+kN5zPK9xLdXX+0++vjS7MAlQmoDDrW1AD2upJCs5Xm+fQVka5V9QXPZTFEpCJ3QaiThresu",
+	"tUU2hy44eLftzEZ8YHJlmvkBnkhMBbBXSUINQ7B9RlXCmXJFGmwI0mfZiIs5Ajv5MTZ3OsubrJ3JgR3d",
+	"Oi6IN4OnDkpq8YhXYvnnW/JG0OIk7Y7vo5d4VO6iqPeuasLsUq0OxiwDzreHfZMwbn0AJx8nL0dxYEbA",
+	"Z7M92lJXud7Umq3cZpjCvpW7rDJ9BvYAXrsK1P9koV1D+ZCkGPgDzpL4DvBdnjLLS2Qih/OvLiruUrWW",
+	"IotjhgSkcKdrmaL6LUOIWALtkW/MaW2vi2YpLf1mFWOaJJsgjwO6HT6UV+utmJ4z8Hhu0R2tZpjZ3mwX",
+	"29ggFXBDKXDnfspjqkdY4E7mTBumYjoHRGrXSuDr9lpiEmWFXHKiwVdjWZFA5wH2U+qkAeIhnej1tZTF",
+	"TMbqQp4NHVMT6dJ0FxkGINu5njIjCSlwfg4lUzg9WrFkqOvam684t7U6325RJQipyQOmFIvPqgq1srxZ",
+	"VMRushBr9RxvAJ3IZbI66i3FsUr8PldrklKK4wcLK5nnwptFtQpbVMXAFctjg1u5BeLKshQR6xYJ7ZmK",
+	"FZ35Am9ontjkiJYxFbHds74IcyMOe2kypNvtyo0upBb45F8/U0ghP4P0SqaxKwm4QRI2MMX1aQSNdIhF",
+	"yy57Z40oP3Vv2dgLgLgeVzYVvjP/1Zlky9FtMltwcRkzJzX2SIX+JnZBoQVsqYLwca/dLi1MYVn2Cstw",
+	"72O78wlA7f63+7Hd3Pl0v/ex3dzDn2p0RzvQQa1has8TOJdSMDuXQSUXkqj+rWDtbuwI/EIjaHx0Opoq",
+	"HX9bkdqF7gt5R9YljXxTPJ4kArmjUZQL5HVjxhzXAxZcZIm5J64lZnSLCH9ueVIRuZkUhNO3ZYTataEc",
+	"XDda3L8H/NtXjK32nbl8w8xl/fSTwumuzN0SDj/WnuIgS+HKReWwnmjRRzMYAN7a2QpYnKq35TtUe1if",
+	"TrBR65NlMDg1vUElKhmrHeiDxVJ4/3xQM+8li7/ajezXf6O0fv/Qok+YiXjTlgnpvL+yJP/UOVy5BCkf",
+	"grX4C8BXKbaMcAwV8i7Sq2np4hWSLSrVV+N7Nm8kPGeMXaC1r9iEUaPRz4EDnRMpAjIVhidZ91jjv0XO",
+	"2ZCLCp333Gr1eok/0qnQUIF9YHVoM5NZokXap7VFno0nZh7kn8n8LFJdrN8EhbGLX+yoisT1qKpBERwt",
+	"fsnOfPCkSozj2pA0Zx+6mdyUpCx3ZCmOMPDrXUW7v9fV0753kWo1Fd7qLBkucjyu6ir1BH5PixKAq055",
+	"YoBuDggU2aN7zBWPF1dlZ9Cl+1FnHSAYiEzQyKxZFMw18U+UjMdWp9Ve54NDWf+p/5ZEsYRRjx1amPoi",
+	"0OZQdlrdh63H63x2qyjVuoXSrgJ2qxUp0Z3/ZOBpo7BiFfu1Kt6VoV5VSyaI1cycD8yjEqUMYExNhG2J",
+	"/Yd7JARpyLDhNSLHnst4HkBVMB0zfylXwguqJjq7ygdgdXJBOoMnEjMMlkKccU1mSophAcksRZhB7gtI",
+	"uDSZ5pB89EK75fFUGwCZMcSSpCGdvXKIppLS0kWox79xPu0R1ICrubWaHMJT+nBxLIsMrRrCyO1MnZPT",
+	"Fanb3eoRSn49efOavMVHsDbu4X67c59QTSh5d3xEBooOMTUt/Bv0VAFoYbBl7DuKY/zbg4pahOJyrSJ+",
+	"oIZ0f5dS85MUrX0VBeDZ1C0SOl4JUMVET6ORq/6z658tPAArT0CNDnsOiSjrWw59ykkYyfE5F9RhftqT",
+	"YuQQ890sn7KGcB/6MLhoTJB6g7MPkXAwNVPFwh5JoKoCAcGltaX6ImSfJ9w5kgkqTi7z1IVXNRkChCgm",
+	"BoBCYbcHu2lZFbFcN+/WOWh4wBHAV2MOFCk3I2+8pBI1M9Xc+7IwQxaLgN/OME0df879gX5sf/ARx9ma",
+	"g/YbsAhAShM3QIf2UrSssi8ukH2x/Vp9bBoDTZD5EskxI3xAKCqNLg/Vp5RtFqQuWT6liK/vW35Lkeor",
+	"uUKrLRDtFUPtVI+AaMZIWARhDbdu11CNY3k9WXg34K4dc61ZfAbgSHoJogzegDnGMbMmDGa+JsyeT13U",
+	"ZNtXhpm5QVfPEyy/9TKECsAS+fodPohfVW9U+0zSEUvidCEcr1iajn3XAOrIKvVmp/w2MuwKQ6sS4Jsm",
+	"EOgV6VpPkTGl1gnkbOWThURJTdkkuaqefvv9k8ZSWM11uoXmkgbkJjUqWTXH0oICSHi/s0Tba4qKVBeg",
+	"AHZTkTKydaksis0nCLrgSZp64GHuioy9Illhk3BLQSe5em/+ydRUdaetYTz/0XL8uxhcsEivynOX5hcX",
+	"774CN7tKbVp2vlcextVuen/CCMO+0Bu568sPXwmQZ0lj6a/AaV8SZHWpVQKWYp6lU2WmLQBxcxHLGaDA",
+	"WbW43CIoy2ACxgwGIhpahaynzH5cN//pPU0ujrbupkYiaF5NBWqOs5Ec9zx63xmPQwiFV3DW78lS3zqD",
+	"q2dDlWcEgZPrDofD9IFyAI2y/prym/xD51V5YdDzI2aklEbbuGDzXmd5MfaaRQfVdY+FYVR777C2T6oK",
+	"Nwp6aikvpUscM8iCVGQilYHGSMuHf9fkGnMAgY7PliQk5LoCED3jJhqxmEBTg0F+YTLEquKSYBlmxLh9",
+	"Pu1Vtttpf/WLwwSsTX098ZhpTfNHZq0a0HVZA8CiVn2cR6OFw9rzKKpQlXLBRQzAfdhhAyrqwtaPYYu8",
+	"dyn5VMyxsSk5TCN3WJbMNdntdoO0mCjtbkKsfEXHO94uBSv2gV/I1IIyZzugAR3zBFOO7DCLFJIzblo/",
+	"lmLhRaLYKRIBbf519umnfr91z/3zf/v9H+9X7mWuFVB7rR6sWxiNQWOqkjruukArPdDajZloQuNYMe2A",
+	"W2F3yFQz5bIKYP1c+KO4cPB078EDhz/XcldaUg0fjFFvWiYtu4XVhJf9V+/Bg4//X/P/rdOqAZRdO+Mi",
+	"L/WEm52fRTZTEAkbGrMoxLY0Y13vAN8FksZVIFHrC4arMf/b5mffGcqdMpT/JN5gJ7vy9FbmBvoT6qrA",
+	"NYuUr0/igGD6XSf9rpN+10nvSCfF41jtbdJ8KKAwHe5pkZMRiACsL4tK+Y+zkWbR2avBb3/fV4//+7c/",
+	"/lSns3++e/v08dHLtx+OZPclfUlPZsvDIjuPC+uPr8xQqH568HPNMfsuCL9r1v/ZmnV6kpcI6TWc03jj",
+	"hk5p99DVnNHOlfXVuaFxXO8m8ebWySuH/26k40HrQFZtrjFgISM3KWDqt6sp3JAw/C4evttJN8jpK5iG",
+	"r1bY1J2hjWImGhVqKQau8+yMsYvAlUgSe4x2op+J/xdhIq4ugVzFJJ+J+M0gra2At2+AEBY07LDiqgLx",
+	"p1lJIhSpnM/J0ckb8vhhuxOQDrn3SoqYzu9b9viI3DuZwl/rI288Wo4nUuL3fpR+hpBXVM3xsWniC+iZ",
+	"uDFwQQZMhNUxgU+MBkxXV24Fe/uXS5kpbdhn1zmqGtXcSqGs2s2+BlGLPGLyWrL2KTUMp1c4zru1NW+b",
+	"gtZCW2H7ATjXXCwvqOoLX1FVj2tLXltJh4kRaN7ls+fsV4TET5YBrzaqy1om/zYCxfUlVtW7iLCluQIk",
+	"AIyFaqysmkp4DlBVReWalrhySApSKG2MvnaxHlaclVSuMg1UFDG6qQV5al08SmhdThU38xP7UZ/wzH9j",
+	"lYnUF2yeqpDQFNjhpQfoukHR+/bNySl54LrIaoyEW65un9Z9gepxGBA9QrkasRY5YQJ9CZdMkdOXJ9Ao",
+	"DumE209jfYTvp9Vr/KN5+PaoaUeZrQWO+kvQOGdUYeIn/uu5Z1C/vj9dgP8+FNA4R1sd8IIJcu/X96f3",
+	"/Sl4M2Hi6Cl5IoVgkSETJS95DKC2FKi/L/KrQIyaaqMDKwRjQjWBmopHe22i6RzbJgByTHrx8aPunv25",
+	"L+yd++2Hj+2dPbDqqZkqZg+bqzCCD/+gyWR6nnA9YjEsp3PZib6gej4eM6N4RGgylIqb0TggXOspUwG0",
+	"72MiYtDhjyu3tEBooIjhiqVraWVq48sX6H0/kFipIwxFVFK3BZa3vHr26oSMKReGcoFZc6BKNB7EMtIL",
+	"3jV0WSDuLBdDck6jC4bKGxVETo3PeEOmku+b6DLXvKLWF/mqXHLOzIwhrxm3yGuZB8cSMsP20SCn/Zk0",
+	"Mx6xoC9GcgY/Q9o2lgyRiVVsSB9STfoNgtuNzcfHEtIrHeZt9iS6xvrCdeKERhnABmFUfdEXf/sbsWda",
+	"98WPxNnZyH8/2v3f2dnZ/3TP60az2aylBlGTQTdDUI3UILL/3953P9t4QuRgoFkuP3BuufC98EMYkPCn",
+	"9l5vp23/1QSAl/B+izjGniptwr+Ba/s6B0sYQFXEVDOow4OqiTGjAtpeZlVdyPCxtuUvhDQqze3d6RPH",
+	"GD6E+THKqWmRVzxSUkMDX7z7gk3MARlYarJjifmQu/dEU4O16wKLueRUxCwm00nxkwlnKTl09tvtZrvT",
+	"bHdOAfmm125/gH3b399/3Ox0mzudU0DC6e3tt/bhfx/gbZYp5DJpI8uWdB76olK5QxSMFrHmOnAIBrMy",
+	"pGO/bKdjvy39VXhbdp3EEiqJfGGuHUeIMBpc5ztLVuJIFFN8UsHdIoewUITaz6MdlT0sowuNlVAU3jqi",
+	"mnR3AtLdae0FpLvb2rPMu7uXim0g4ZfWMuoL+I8n8RAEmgP8yBnsYYu8pVoXf4Nzb1lg6H4I+gIoJD1i",
+	"pVopHaRZTFAePaFDdkBCqwqEQJTac2RLwTPsRIUojFAJRdDDgHQkJ/TPKev55T6f8gTqMhSjceGougZy",
+	"fRG+PTx98sJtA1TNQXtxy1aiEbn30beVW+fwQvu5+72+oL76zIdZXEc6AM52zba4Dvwso4RRpaHh6zMw",
+	"NRTTcqoiZjetL6gg4bNTOgwPrI0GojRd5KNB85UdaZhauY4OuPZnHQ/obqcLKltfpK1t4YjbBR1QjdVx",
+	"sDQYrJkjFDU1ffHWldkR17EdxNZYs+SSpTKKHL49Ag3iXpiK7/B+4Dku3tUXKIYLBP6Df6+ZZzL4Xng4",
+	"NSOpXGJWj/wCQswyOGf39wXjlpB6ZLfdIeFU0KkZ2ddEUN3XIs+oteMmDFOO7dIDqrkVuGkzOV+K3BeC",
+	"sVgHxCU1ggwPPzezO8ODlKVyY7+5Q8KBVOc8jpmwByG902pBEurN5JgomTBN7uX70XpxZ9UqaGuLAhx+",
+	"gVa294n9J9gVfeGs6CArAsRuur4F7QWbW57vRKLvfFfVXxireYsNhg+yXnvpszPn41JsyC1ZYGGTB/6A",
+	"rnlBX1S0+U0HV2zP1yLgNYMyyHM2l0Cm1HXpc6C6hgyAkd3bbe/eB46nuRgmDM4tHhjntAEvT1EvcxV6",
+	"fQE819G78wyRHFVg80BrII5pNOKC/QAdfEki5QTPk/d4JMzyQLD64aDEMl/vbMkDdD4t/ZE5ZpAO3Bd4",
+	"fEFLDp1j0J7eo1wbeXswXElwX9z7GCs6ME3OzKBpGYzVrMtN5/HmZvtRxoOsxWaU1bBUyz4LXCiW0YOR",
+	"GScPNnkn8KsOwMbt7ZGJsureecLycMZyQOZyqkg0klanIudMG3D/MD0i794dPU07B1kas0uE2SAAnYja",
+	"f8r8fRV6USRYEqJDCpaq/Z6xdrzGU2mVFfv+7i5Kqp5zwNq3g4GBDj6gJiewuBMZjs9A2WxfIEoeMEWa",
+	"6BSeyRJdJ7AnOiC73f2A7H3+DG90Q3XvchIFiuZhmhlagrN/Deg3VgXzYPi1c82YsxOOu90uCct7pBh0",
+	"uDiwRmrCchXAXBNteJIQqyUpq3DZ8e/3xcIruGhOtVVbfrP2hByQmEOitXAQxko7jWvMmMl0gDE3KTHj",
+	"fW6R4Rd3TtJzBpAtVmKAdNIOaT9dPtoXWB/SIuExNQxe77SJ9O/mW5nwaB7WHAlFDUvgPiRc3ey0r3Aa",
+	"ql53/35fSOGn6JR7BoFvlOEJG5gDz8JACHT3SWhf1YR3sTh0nUhDyw/mzcOBYQr4ny8zz9ZEKX7pys6d",
+	"L2EmFbRPsVqwFdGWqvrCy3BLzSJygnTPSp+poJeUg7sktIvuzVbUr1AdSiPxVofkY+Z3+JlSUqU7zOxf",
+	"qAC5BidWnkytdmy3A8zX3b1H62hA9r77951HKrQGZ4jUaoeJ/fCthekklMA2VBlSw7my+sEBCf/72SlJ",
+	"u62E1q5NKAdNkI3B2d8XztnnD9m5YtQqvHb/aALv1UH+zPjIuYqRQ/i16VlhVlAegCPcB66D8t3+sHM/",
+	"IHavidtrcm+3u3/f0n0ykGqMT7XvW21XSTEkYxZzmsYNNP+L2RseBmS3YxlNZ+9+QPSITuzP3W5fhFAW",
+	"D1KqOaA8gdY2qDYlSRa60J4S7OPgieYeR1kbeJUdgreJFySr0xMWfvfjhCYs6dW+KDxWuo0L7JZM/Au5",
+	"MZb539tt24WZoR/XOyJBAfFoV+4WNxpnFPlf/eBLP2OXZ/vvVl8cApf2rCtnI+QkDHVYEa2K85I9A+pH",
+	"muyDyrMH/s87BvxrLZ87d/n8ILIO7Ov7InR9epoeiSI/Luq1cvu0VPAfu2QjemkNWsseaMx60K6qL87Z",
+	"QGI8BvoScPehkulihWxBDFn2Lway5dBjQjKQSSJnmnw8YePfmcrOr2bjSwbn9n4PaIyjVvRPqYh7OlsW",
+	"K0yp1dqpNezR6YJXBJuhJEPvJHb3cutkpaA9X9rOtS/s+H0/bhQlGIKTAwRrgdvIUMlZDwqF0FcInHcu",
+	"p1742oWFk48M2UgylPYfY6qc3y2M2UQxNAEQ7dmDDmVQL4/b0AXGr7M7ZeHnZvZsk3oB9bmpp0IzEx6k",
+	"GriwSiRPzWNNIqrUvC/Cp+55WHzHNx/t7q3FNx/t7t2/H5DwBL/m+e7jvf3ddZ63992/j5YLCV9ycRHa",
+	"5ZlhV6G+AE+P0IZRV4GV8IgJzXIuv8OJ1f+bXQA2Qkdf/rsULsM33bP6wcujJ89enzyDZ8DrbsDlD47D",
+	"w7dHjRzKkoNM+hI05IQJOuGNXmOn1W7tYB3wCHzTqV/Z/jGsSot6mQVurUIDOQ5Wp7tEP7xVUbBSDEK6",
+	"xEjZIqf+7pzVmmpsEP616oqVz3DCMkuuR0L7HPTkDnHZUnvyKG70GpaGD8EzDSjnqUej0ftY7fzPbnkA",
+	"Wk/jS7DyRp9A8SloKKYn0q68XZhuu+19t0wYh2WSOEPnwT9doh+GG1YDMdpJQH4KOIbrM1TsgrTsNu7i",
+	"56vemg7zwSsvHPGJzuon3hVFMT63s/q5515W4xMPVz/xWprDyJrlPgiz2+2ufurIwdfA/fur7z+V8hUV",
+	"82On+Nnn9tZZuXeCfZ4ARCU+srPW0nkBh8Gf6XhM1dydGu+gAfhSOrQ02jiE2EjjU9DIuzowLde1osc+",
+	"DxUn8RUat2DOYAzUI6X5A+ecBQTCSSiqnFqNQgSByViiWc9q3smcUDKieoSuDd95s0VC9HiEcGgRs8nI",
+	"nOOCJmCAoM5pvxtR0UcTbMY19oAk00khypB1YzpwGr/vX5aA0w34e7YkuoYzQAP+StaAgTA8Vxvzhpy7",
+	"AKJenzAEyLT5RcbzNU69C78Cn3CpR71/NUDS5jj+YnaSnX6j13ArC0EkCak7Hwudx3HejU/AKzbhMK7I",
+	"5EsxqOnyVErcrXP1eebz2Bvddvdhs9NpdndOIVjSa7dbiL3zoZjk1wMRVUDt7olpkhShWRCesvZ99qFO",
+	"YA9So9cYs7E+65z9+mf7w8XfO6P2uJs8ftIWf1683ZF76pHeN53pzuXe7NHn/Xnnr53DvV8aDnfa2n7w",
+	"ORxA/cahBMzdejtbGVfJi1c0trb+S+l1IYcu5/0GznWJTsJWI3ABYNhF/1DdINytD9L74PtftzDaXf0E",
+	"Qt28stwFMxi2FGHtNUTSb2x+JN5pfKCzs5YMe0nV0D2wt8666enE0iaLX1kzOCddaw60M/V/2kxteeta",
+	"xFbQYIU53SM00a69pneiqyxdqCRdQBKA8WbFAeLrfFNC/xV2WPVyf22xjwzBvitVxx/8i8dfanVyb+iB",
+	"GeWdZVZ0+0yrCzbfVLMeMpPKzi203q9eLnzlzL3qRJ1iiQ+w7H8Hlvsbm1+d3/7bmgzHjMY57vGDF9eb",
+	"Ww8bab5WNj1tfPm0wH0e4CGAA73VG+vsmGeQxoERKOPiSdyHAVy2T4sc26/nnXFp2rpHAd3UQMD5XKeB",
+	"cKO+gSqOcIx8qUWOUm0uzW2w9t13PrG9XvZvzFgs0VxZMUmFXFNDy3uU9FUH/BeojcLzDD3VnZs6mirF",
+	"RORCUBzTfaHvHo0wVwBCyudzCMBAZGGaMN0XcpClwWayNkS/Ry4L296Xpm+HkBGrs3gCxkKESzOAkQWg",
+	"PUFMI5fCFUs7OJf1BmwmtAPBjCUBaah7e7t75Pj43ctn9qPPj5/9ndx7enj08o+AvH/27LeXf1hF99Wb",
+	"16cvXv5xPyBHr0+fHf9++DIgmELTF0/evHt9am969/r06GVAfvnj6eEf5J7P7ZEq5oImLptMk+7pO3tz",
+	"s/P8GNXp9N198csf8Ac+n78Gfpf3v52c5rrFtNswcXQQzSSZM6ryUTtYbIj5SQHKOsBo57tU4YLkWuuH",
+	"PdccH1JWNGwefsPBZB6QUF/wSUgSRi/tz1PjWpUi1hfH+L7boVwDfshNSKQYQo6CYD4m3CLPOKKDU0zo",
+	"dV4uyBHBDCoHQS0HSFNQLbAgMBY1tyWepROk+qsKjtXu50Or617RBTVj7CKZF1TwnA7dqQKS3GkHjdyu",
+	"NnoNu2lF0FD7pD0KjV7D0vzPSOsHQMw/PzwAIv759F0R0DbXV6R72nGJoz+1O712u7GBnozrf93+rE2+",
+	"/Qvi5FXIZbyywgPj6v0dAmLOA/PslA5XeV/gni/Bv6+35tbcFI6cm0KaJsTcw8AjDRZ/y4s8M5+w3FUo",
+	"wlBSjnO/ta6srNzaEiAVNlMG7uKxwLSx7SA4FapkbhqCPZ8aZN9UOKHBxyzFbGz6VIUsSzbhF9BE4T/M",
+	"B4bIlZYbNrlo/v/s/W132za2Pwx/FSyvc6/EU0qRHaep5XWv83eTtMlMm2QS9/T8W+WYsAhZOKYADQFZ",
+	"0bT9Zte764tdC3tvgKREWg+W7djhvJjGkkgCILAff/u3x9zY+J6FtZxwC/YbwDELTeRyU5L046IpWREf",
+	"qTEp14h6cRKl2LHNmuKgTN4nL8I2uGTjIUc1AZUl4ryLhQluixKYq8tGGoE2fa76IgXzA57sHgaVVt5G",
+	"MEsMi6tCbsGouDFnkp5QE166pj56EJkAXKEmMrUkMkV7Ze0Tv1lYCu9diExVyooneDjXj1EVbl8XpnoB",
+	"tzZUuoqVDIiqZ3yIsboEq/ixAg9R+06nSrfRo7wroR6AexNcqjSNKrzfzd0TGOituSdvBlD+clueDE/L",
+	"mQTPqBXcEro17FnE37ljXLzEvYjT+bZDB9FVt1rXK8FtuJJXchuiHceTOpckl/JzkcKHLfJv25Yueg7O",
+	"4isKrILfAPGZuGJDxj7uAfQAlK8HseNt5ttKT6+gxT5ant5NMvsBalc8q0G/wvZBVLWxCNy4ASPbjYzU",
+	"1o0oz5/1pdiO6oRgJNSJ1KvOLgAIqAbIM44kCPxO+Cxi2Dovh79nPeW89zzgHILNPlbtR4YCFCfhIaxS",
+	"4XXwvEeGTflsY+WdP+mhKvCUUw/NoI8ro4x5wPBUD06BXmdnr9N92oF9rMRn+5LPVlLrZigH1t3B7HT3",
+	"1lblH/KDcSfqvD7I6M5UvUIvNKGvin036v7G1P21dD04B0HXV0UiK2ONW7AJvpRo40LEMKLpVocQjyrL",
+	"h0JgsbFebhnzpi/FbdgugdDwiiKV+W59VK2yqJsTmQm352bLCk3C/U6ItXRON89XbaQzejDYO32u2OPY",
+	"qY14lyKJ7tQ/joFKLd7N+awqOB2BpwkaWuc0TdKc4pHYKeq0efbHFfT6F1YKU1rmVWpiFt50UyBzHwtk",
+	"Fl5jQVp80HpE/FTwzaLYKJ/i+rqZ4wTxZsRreimNtF021FOEFkiLtBEIgjibYJ9hjjw/0mICgSjreqrA",
+	"hAWCTusR0uD0+5OxFAmzWkNlDHb9l5bMMpGJNnsLhdju58gailQEegLUHzxLgDcXSiedf9Tvu9W8Snot",
+	"L4Ypnay7rYoxF1K9GAqkCA1GPK73KcBMcizCXifa6etUTzI3un3xPAEmzGrQAgnHjxeAEXQPcP6CSMyp",
+	"eztenpa7lMEWKzavXQ+xW1rWmyyxWXfR6Buss82/ql7ONUDZxV6ov3+qexOEEMnVFK39am/I/ZuesPdp",
+	"+Qsrs7BfOf7N322VIjpOkpWwHkpMqytuGrzHbbofKzlUXXhjQLZAZfKeVg7EuDPbxGfoEnyzoVinIU74",
+	"hVCNf7IdO+M4AVD9vKWxoaFxlXMSwAuJSEVVY9GX8LkzRWCfBQoW5NSYGJEceSYZIqhJBMhRd9Y2MwNw",
+	"KNc2A3zAcNELOKib5gMpWXHrdTtY9NfcFN6T2SCa8WDPMO6oqmOcE88Vl+5aZztaAXzklMP8UDaKMkDR",
+	"3fzhvGb1XWMyfnkm48mwYsN81aCr7QjWB18MuCW7ZTMM1tzG9glfsAUW4VKeI2soPO0UMXGFKu/H82S/",
+	"u8RUKo1nO70QYmywGMTLixBr8aEZScx1eIUTyJsZRygLtmscrRIcgQVowQJ8U5kw1ep8LmO6KDsPnm0u",
+	"od7jgG83u7mClHxBuRyWFz43mKWbcImvqGxA9NJKPjPA/4OfLC3RBd+uh9zk+24ZrYSsijftUq+R6jMB",
+	"7I+1AEmhmtwD/l8MtTaCMPwq0dOu0xi+IQAGf0q3hC39t7/Bbf/2N+yzIM1ir4AjuMsg0yNiL7Q6jtiZ",
+	"tsP6m0rlFIfo27/9racYXr3YAAFuxEudCi6lmDIwggEUBc8mTnZPqZjX6gH5SloeAA2dfoSFnMFMpwkU",
+	"7sAUzzI9pdS7sVRvCwuITVmwhoIYb7mhlYhgGWg9QjnuplUSc5nYpVnY4w1bO5R6KIWKxb2d6lQsNEdc",
+	"Vf++xPxAND/UH4gnF3pthM5hsL5tdszib2I/XuooMpoYm3OhGhb///a/j+tGnjfpqJmDe1krzyE0Ml02",
+	"DawYzmdyxAABhszLuEFqRvzd0hFbvY3xQp5+8WAAw7k7DPMd2Srff6imXXlAL9cbiz+lKwymUKG77miW",
+	"WbdI2b5zjzEFa+IJGijB/YQSINCXKwbq9ZKnSDVGR+ORqQsRllTLqqVMV9Be8ABADjxng+JIiJy+QM5p",
+	"2H5nD9EH7tKe8vzPEfjAZ+ksIv7OvIfM0DnAQgAoeirT1CkFdLKh6ZYzhhBYWOhkUDTYnGxMEFtw4qHP",
+	"QTkSYXupVR+0jMJua2jZoMUFPUbwsp4aTKDJ2mNorVAued09KloemEszQIXeUxUV2fRzWr/Crytck11i",
+	"Ogd21DMNpEHw48NFaKG772yM+AoEgANIE1YuwucgAzu72kead4V2o7n+hI+xOcTCTepBjsjWMZC29lr3",
+	"OJ6meirKQzATCafcrxrsP3oxFEqBZXhk5hjicY30xBqZiBZ914LvaDhSQXNG2JV6MAAQW6oNvmV3sfuq",
+	"pQeDuTcmDfK90lToNRC9/PxmKP442J/zP3azhZNR+CmsQPgdti9WM+bXA8x9/KXSLfixuzjebfdUKJCa",
+	"qxtWuoWsMW72oXPPdKiBd4RIbIdCZr65w0k4Cs4wh0RxKgU0vVEzdp4R/PDYd0EJNfOMSuYL3RmQ/iRv",
+	"6QYtvQJqNjQUUoIDvhIGA6Tb7oc8tSJT3O0lQx4NsN6Edw/0LiBmYFeAPzRgfZ2mgp9PRE5RUQqig80/",
+	"Y87CxwfS+LBrn2eLIUnm+4rl1guzWh95yQXBvbwnWOxeXSYTEUP7HxZaNmFnCcaRJ0grNp5kY208bzxn",
+	"WLjnW3311IUY2y4cPUa7GdewuNujXATD+3QSlEpGSt0PoxJFJfUe8RyLgZRmwDNGDZj8AtOE3ChO+3wc",
+	"MzirZuPKEHej41Kl/X0gnhnydPAaskbVj/O/LVpoAUC1QTzzJsFXm8xls1lci1Om2AK9ARrdb2KZRdMC",
+	"Iq9DnSZ3QTVTPA04k3eobkvZiaLqwYBMiWrKt/IsByf2Cq5+NVnU3knnsPsUf+OEUl4z9kfNPfPfX3lP",
+	"ei68QctlSglaD+1NnZk/IwVRspo9qT7ofh9UJIO/DBazeoKWMxghaJlLxfwUoGc1BCj6bnhP5nwTEr+w",
+	"gDudvb8f/vbi2X91/htnZSfQufww7/5xUjK8PHla3n44tHV6UjbE1klyr7LxIbGV1JT0rGEKRxtZv+6q",
+	"cE4mBj47gsaOGBotWVJz9lKE3YQq7OCoYOPmE/NGZ1TwXsJnc4YpHOCSAfqFsyCVwCTuFL1R7zk6vHlC",
+	"0h+cuda+EKAk1zCP+lHu7no7fn+/vOMXHFBoyFW160uuKCjonKbpB2Bpqp7bC51loo8dqfaLDcFSaSy2",
+	"eINGbugtGN910fetwhZSO9EO/ggkY18nbmwjqeRoMtopSCAf2s27Jj1zJp+GcAa87oUksDPp6IYD7Mle",
+	"dT+k4IRkjG9TXehR/di3yt6NcrLJRWlJdH3lARVErJPP2329fhWDSIU+kBi8p/ZbVe96gYBrW0Kugtnr",
+	"cW2fuEXOr56aYtgnn5k0bCpS8AhHIgFCNas1nBsvIe4ZR5iqoQZbJ8ZWkw9cgxpsDp1XRQGGmIJr8HZd",
+	"yzHzMfVP18b63a2HcrIl5+NBANoKa9Xg2tbBtV03Fr8ppK2KW+yarGLzd19GLTaPoqAoUx0rCkW/nMpP",
+	"egqDYFForoUdtIoxRIj/YaCuzX7I9AhiksiSEuQgBFXLfes7hyyWuLtawLIiIfwQUT4gD1giobelm2Gz",
+	"WcoN2InxZdAjPqPGmNBvvwDugub81+Q9u90Q2S1zp5BvcWwu5mzUbVCXFaNod8JftkS9zJGYFU/K14QK",
+	"vEW1s3FsiKTFSRAW5eY/KCZOva1PJ9cZ53MhmFKwxbDwu6PQAbfPlRcmTrhc5VY+2fOCfO2Iyltt2Vgb",
+	"I8/SIE3Lwq7K91iUmdtyPiqkMTTlJ0aJM5EvFXJnOVVQHnC7wUveJbvbTbtGTyA535Lq5qyWk3LOdigy",
+	"0WVxMFYw0BXMlZidib52lkJMuIFTqSpAgEDHcKWad1e/UfdCz9+NonyplWh05JeoI29I8qul6qnd1I8W",
+	"Meuif1FI/0u1ugAuiqda0audIWTFzYpeGIk7z/pSZF3noZ1C/2dhTFHW0liSjUQtXdzI2kbWNrK2kbWb",
+	"yFoSIbBOIHC2LWvBvrwdK9dwmWAMCzCwALR1crZs9hZkr7d9N49p4S0aAdwI4EYANwJ4IwEMEuQWIg5D",
+	"aazOZksqNbEQE2l6KxCLEdNpAmhmhCcXWppjmT+Wk0nb7hVDAAbDXEhawn5+9fNH7H/OGY2KDfmlwCby",
+	"W8nyvqbJXjtliwUCpfiotGKEoh3p7An8uxO5v3WGlXrKskQY+HAN7pUrej0CMbWPflI/dO2cGPz3fNdH",
+	"Sjj4bujAu+L/XI61i3aszuO/QXnu/LUh76J/HTVZadoED4ODqsksr5xZBsEx5OOxUEDF+uWnmqEl7u1Y",
+	"s1DB4gmzzoRU58wI4QRiIUALQdyq0EJPxe4Gp3SDU7jBqbtBSAxjFtpXsmwQf4DFaGzfxvZtbN/G9t1A",
+	"B7zVloD4vCT1thuCoBrB2xHaicSiwsWwQ122TelTNzwvlXtqTiyzt5AxBsM5L+StqCVaX34r/XGop40A",
+	"bwR4I8AbAb6pAOe+Cnu7Yvs6He9WldzY9m4tWOd867rQrC70mtAZcRXojBlxKTKekrg2IqpoXkccCG32",
+	"xlLJtbSmp2QSemWTe+xbhnk6igIQVFoEZ5JsmnKDJeU6TXKSCre5iXRiymdFnaLEFGD4nsmizd6pAuN1",
+	"Pnnp/IqCUoOamQg6mE2MKNEE5BcVl6swS+Cg8CSRthBCupIpcu0+fQ8acBroAEAmhnP5q0ce+2+jQrlU",
+	"Hmvad0cv9PsrkLArqMHHkrDitXWBo729UtnRZjGiu+vkt8QKKDTy+1rNgDuhury6MLuyz969Nj9AY0BI",
+	"LH7/7uMJKynFOLAPhcI0rB0w0GCPqC6Wl87ej857t/YaKsoEF4sB2/exx9+N55NgjW4Nvgo7O+dvmYuC",
+	"Bm+6GArdwCOGOTUOceMQNw5x4xBvIHo/QnDuhrBUE5XoG5S3SMjH+xdIIMyNLcAA8F0T/x75aSOeCKRa",
+	"zgl6e2qcCaC7TfjsCP1DYhlDbhXyOqVts2NfBQM72pP7eh8Ur+2pWoc5YuKzOy/BdxxxghGcifOJgsAp",
+	"1CAVoAc9VWwW70kA3cKqTRJg7sJGWzTaotEW3n+JsHdq0T8pHucI/JueWu7g+C2Cns1mXsuDVTO/qETn",
+	"UnqkL8W1NM0kkXYJLGzqY4EZMgIkvpN7xJSYBkBYl02HOkKJCxsBNQaEPSm9FSSoD2dyG7rCg6ywGZep",
+	"e/mAC0laGii38YlSicTda8jNUJgjFo/EyPQUzIBdikwOZjEbSJXALoKoI1czVAMyKC5wiN3QM+HWDgK8",
+	"mQAaXTeId4Oe4oqJjBuR5MyYTstR05y8jpOWY8ZGOhNHAXycCaTgNHoEWqbdUx8ET9wwbHGK0hqRDph7",
+	"GVYoluipqgh5utktIdx3P3mlLHRsX6XtOS67Vn2RKXObBOZ1Y4Eh9HmaiowlstxhfedCzLp1zP5mcva/",
+	"AsiF8oGM+OefICq/093vdKKdkVT+7z2AylmRuVv9z+//0+tNOp1OpwX/3fsB/vP8h09/c9+Ymi/rr/qP",
+	"vM7Y2AwEes2kYb6Fs3A2g1B/4dWWl+Bc2Pe46jXrEK6sW4lvr1yI49ZvvPXvTuuw3fr0zUrTKOWl3V5G",
+	"Bv87b2/w/cpj2r+xBgb3invfyY5VWPcFypeGcP8+Qi0BLQJqEpRP0V4A9V8RCQxqh8wEvL1MpV0GIvfW",
+	"H+X1+nqSJgW2dS/ukesmKjcEovheT4WWQJn1XuZ5JuFqxC9WGpFTeJYzAQIHhadVn/LAzI+sOm32a5ly",
+	"mloBDCJPm26icrOPqbRDuJnMQn87d8ehThPj5qnskef9ybsGYw8g7tPCSgTO855ynwF3qdVuhcDYZS9h",
+	"DZDI3FnPbsSeKh+yBM7VJQuE1nSgM5yle2w0B6ef63jEzvQkp/7JrJulMyONZYf7znF3thfPKiBFxT2w",
+	"xCIp7pYlFsnJUBgf2DXM2XtHIXPOnRUl3OUWTb++Ho24KUn03/ei/U/u73EK9IoDnhqxTh8YQvQvt2Ai",
+	"p1Df4K/3yLLwfwaVybOMO2d+x9hZ6tkedxYVlX/LvoNMmckd1qHNXnCDbJC834ctmGhPr2hFufVNqXlq",
+	"jbFUekSdpbB3lc3U631cxTr4Adj9S46/n6e7tgvWjq90iPxhisIu8C0f6FStYpW6+17fJH3Fs1QKT4t6",
+	"i32dyvnuLRhCEIw0VTba1ns8bX3sbvsYzVKtzo/cqU/EgE9SWGz3mSfzBxlr+My02QcaQoDMx7QfylOD",
+	"JsZVgmG+6GblZmF04c+e5XVxMiekurokbp1cN04fpalTNP0L1Ig+isqopQUbTVIrxykGYDUbgZ+Jjymf",
+	"h2c1p92KceV8aDXxSqEmo53u78+ivU609yza70RPO9G3nU+RZ6nt7khloZ30iH8GHlzvS+Afz4I4kMqK",
+	"c5FVrcFPwmkk917QMCi0qym0nyh0eZinqry7plq3ZK0XcT1aiVLJGYiIeqESCtJWYXJfk3X9U7SjxGd7",
+	"2sfJUQlZ6BPoJOYk02Px5LdJJvtDKB2rkyBrAIM+pnolpwRbvLgtdV+qx24tRLtmLwMAPiw2RWg3LtWi",
+	"S/WDJBZP3HpFb6po91Y4VfMG9KJv9cQdt2XUycCS7DyJPk/TKEdHQBQ2Hxm47bw/JLMKfAf6qKfKxmDE",
+	"JmPnhBx2yAMYCp5APDd0fMKbI9LC1//i10pbLFxwmowT7YKB8HTgQY1Nqm3sHu9ECLUSB+MOYKvYrcgg",
+	"iQPkCH585by7wsrE13FI3orP3ilJReORNB7JPfVISuYwpVDvNN7qtDGm7iDRXxA3TBc+mutTVho1/rxm",
+	"nGPAIFcYr/llZMLmH8ztqk8rbo/G42g8jpv3OLbvHtQ5AE7jzmH+t+UWLJyxsrB3k6z3EdbwA0pqu84h",
+	"OFm0fBp3oHEHbtcdWG5+X9tN8J3yWwMhErNCEgZ+B7llQDtcYvpFJUx8HoPqgn6k0PST561H9dTbeidD",
+	"IbOeog6GwoDx64y9C+V+5IEPi3Y5PPhqg/wFTeYHmMu60LkvKoVanMpKQQs35SaPeh8bl/sjiO+wcKJf",
+	"lL9YPNP5kajvSf4zgHCdl0I9QycqERnZLTx/ONQ48BF7/G5iU60vIvaj1uepiNjxeJyKXcAlGcZ9Ueoj",
+	"E67FKiOoEwpmQQwuOTbhHeo0h/NC81zpp9ZT0H7s2bODZ7vOf9fQosmJgnKjU3y4zNlr8j4m/Uwkblvy",
+	"NGITZWUKTc+hkhWFE/QPd7LJdAkDKEvd1ymBiyhDkUJJLVWfIlCsp4bcDN0pw8svxNhC1SnauAAuNHok",
+	"oMWx9NWmkYerhRLb4PYBanjKZ0cMUtIQ8oDwBtVrzdrs2Ds8fa7YiF94wUssDU5UhlcHgrVGXl5BNAl9",
+	"c4ty5tpg4+t1OhnO26BlG5NM5PfuZ24ZXmZt9ponCV+rwVtxvjfZOXhxNrjeyekK5G3+p2ezAlJtzuLG",
+	"HQ13w/g5fZFyY08nhh5ErG71S+cmCsek8PNJlu50c9PAPBmJkenz9HTv9O//6vx28c+9YWe0n373oqP+",
+	"dfH+qX6WPTeHdm/y9PLZ9Pnnw9nev58eP/u+Lfvmem8mqSyd5YlY0hJZYitxnSURiydZGiNmgo6On9Yc",
+	"UPzBdj+++gqMz20LK371Vf8QszfqF9N0FtlWVaZTC7xsP6xvPhRg22VnYI2Gi747PjBw6gGkEdw91rbi",
+	"z4Wd00jXjGvcXzm8oeisC2agQHwYfJjF+TaEmEtaLZblwyOvGq/hZ6xlIxbfVWDBrBA0T3D/r1+NuPCA",
+	"Ok/olQLIpHukb9QLOU9EhY4z3RfGYM7GGxO+fuigc4AVKEpPmcbai0sATzqXAEsSfSUHYUQpG1nhYQ19",
+	"zQvCqCJfaHghxHh9Mx6Xbftm/C3ENapE1QeUgs698jt1rryvEWDXtr0esMRzu+dGbCLz5A+rL4Ra0SLi",
+	"XtqGkRTDHixEPSL286uT1+9edt//8v1Pbz6+3qXqVhRAQLIFTksIchyBceUZxaaZVufRYqgjYSG8kTd1",
+	"PYBYBGK6KfQReqsbTuV0IIGO88gtiEsEo8/RQxIUH+H0hGZ9SlAPjxDVCZ/hQ+kHe995MAixukelYm9/",
+	"n+el2/iust928LII0ByALt93ttpR+AWFWB4F3D3ekFuiCgsdRcsTMZbPANQvEXz78eT45JeP3RfHb1+8",
+	"+umnVy/jNot/efMyJko031oXYzvxx1f//OXV2xevYpZJI2gDgFbpqbzevQwUgNfspgbRb587NJH74wKq",
+	"DfWAGj5RfcFUZ4npKT1gY6HHyJ0gEVD/UdD041cn/DzGkns3jzeD1lutRAsqvGMqCLBA4QZVBFTO4DQS",
+	"FUyyx087B7tLTPMVsC5YRzouEIvSeQCHnBA8TtXGbdk3c1jhzeMNlFYdczss4okvhLoSUnz96r66Arel",
+	"xffu/VAB/nK9a8VnGyRSWekWpvAMPZjO4oAqPYM8jCsV++Xkh9Z3c6GRF7w/FK0XWtlMp8viI/Bj/9u/",
+	"opUK8F/gDEMZ/lPUofVD9UGfIApJhlD6/a7Hv4l90rg91zQCRH+SQR3Z75+KJsFxYX8PIJ5eNsfXSriM",
+	"J2ep7JNhgPb+kpSp9wp8tYdz/LPEaT6PHaH2KFinbIioeRRhlhedFGyQ0lOQC26zY3OR50EYoqgRFeVu",
+	"VWAocU88E+dSKSA3cQ4GiwvQ67inzoSRicAAzkxPiIGFqKDBRkAlx+mZwd/p5sVwBhsLYFomAfI47NQM",
+	"iE07lW4OQz2FXAcAgIzILsFUcnaWBw5Bs3pU08eeJ4aPx4JnpqdAWbrVIFegr0cjaa1IqP4O7k3mQm4g",
+	"WZaIsQBtqpxDJlPB4pHORAwsd6AGYGrowpFXCDr1lVt+GgX2u8/Dym0GdJixVP10koj/P34aw9qkRrM+",
+	"zzJJjNtFHwbMOUgFuaXm5iLKJ86hnM+5hZhnItezbO6dayUgR+Q/cGuuBz0105PMXd0fsrOZ85OiMAgo",
+	"2WMfNZtSds1CRhB+S4Nzm3OSEX3CQGfnwhKZKibzwZHNBD1+SLg1Anp576zN3g1gp2Zh02ssSydjgIJe",
+	"iBT2T6aY4WOgXWCZsFyqeNf3k8Ch+v0EHLO0sTlaPr8G4Y/nx1cxwkIWNmY3AE9iqp30f1MwMuqpInQl",
+	"jlhshFs/qnF0FjBeWtU9KGKxlf0Lkd/9XxMxEfmtp1zaVBp7KpTNZuFX/uNwF7Rf3b8yHeorC887dRod",
+	"L++pOJGZcL+fheunWH16CtWnOKyRONWDAd2KilD9TLwwpIBsyDqi3+HsxIp8Y4SbXA9QakDLDrcHjoBz",
+	"P7NKZOFLCG0kglgp2u6F4SaENOlEJSyVFyKQD7tX5x/r388j2qWGPBMv7wrdnwq7EQlFjNWZb4TOwRye",
+	"jD01E6DQi0bpEXhEqiDy3FAqeByj4GbgfrSaJYBVt9pXGzsxshjDofOwBLxC+uTGYSvV7BHhzBKvdO6F",
+	"+FRaFUIdBKETQs6Rc4cblNkFgpcWj6ZbgLKpX2wE5vdqHR0FsHKYDWk5eOvfp5++eRzRP3ZXI9aISbR3",
+	"83oI2o2gpY1IL+dwrDshvFo1B9IYpTl4qDFdWIEs/nTDPcfsHCazIhNCpVo7x4Pkt2+TX17sOE8C2gyH",
+	"UoRyYgTfVvkN7/iP/Y98MUHBL6aRujk7RR3uXqoYy4exTpYEdvhVgE/3DH8QGizVfUNM6jTV0yL7U8m0",
+	"p08WbfqicCbLnpgaVkBD+p+itCOKBMuESoSP71M1NHBSCEUU/BWZ0TldXKcl/NiWhGByqDosSGlA5brt",
+	"O6/9uFewTFz+VRCZfms0guRegjLzczYfHaiSIcWzW4/FdLtHFJ0n50R7oB/5OmIaeFkCThGC2Y8POodo",
+	"z7ecPb/b7qkf5aVgdqr9YUb8ICfMOLjt6HohBDPhswCCgsdH7EzbYU+RVZJQzjJAGIngjvqAKPSopEGv",
+	"20DIgYdIe4VEozVcDkLEH94t/rA/zKSxI27KZfJuKU8TboM43Ntv7T/bIYDH/Bff5gLxRbjfOjYKrsS2",
+	"kYkbPLwyO3ucwC6J+WAAp+20zJSUlokdi5sop2TamKA1epAYvQZtd1/aajvhXQw15OJvRSVREodlUzNg",
+	"7dCpWlQdL+HzktG5kcDF+28scAe1qaqDujE/FMwZLtn18y4N4TAcp3djoUph5HMu1WYHKVoBjwHEFrXn",
+	"ZqnrdS5sfmauGYupNjTWgKXOV9uC4XGy/7TgoJVKJnJLpKoO1119ULp6Mk5WG8r6hk1tDppezVdN3r41",
+	"EfPgEa3hKG7km60HL8VnBehqovv1gaFj9P4RFzXEIjZIViqb8T66ZAbykeSnmEKiNtNTIzIoLEs1T/K8",
+	"F/xEpEZAQVm7Sji91AB+WQU+MrSjtBY6srcWcsRNdmPt/qB29hUABLdQUlnhNoDz1xPdnzh/ybPT+C38",
+	"cWasGC0BHRC+bUlk0hcans0gde1DjoAsNIJn/SHLdzhTPMv0FPO00tiesvociO67oYIb6SlHzvYDLqY8",
+	"IywvRUXCay4xWRfMJHKgZbHM7z2EIWTtJmmKM0PyKa5mAI8jSNxafEJK19LEwH82yTatSB90Eopj55hs",
+	"7i0hEmQSkwLVcJ8r9ji22UTEuwyrWd08HseQ1Yl3c7rh0qQQn1eZQDOneI5K06CBnWmdCq7uX1gZD8Iq",
+	"UWVa3CaofB/5PJIg77zQ9xJwUeqXRWh9TPk4gaoWz8bnD12JGh1wUxOVCmNYHE4QlM7CObxKgC+L3b70",
+	"PCR3GLoFGV7zcvzv6IxhcPOtu2B156V46c2Ui68xg43GflUw96pSat/K21cPNqHbJnR7/4TvcZIEEbmm",
+	"8C3Eakl6rxyq5R5eGbreI0p1YtyxCwQfWC6kZsXqkKin+qFSBTCYPkUXFTpFEQCHMoNDblqldMzuUU8Z",
+	"YUsS32qU+JAxFDzZTPLjgzeV/F9vDPk2yRZec1Nq29aEnoM4wD2VO7cBS19cr43ExKqR6FBdR3p1Ewca",
+	"oz54Aq8Zkb4L6+MkVOt93UHfbcmEhx7z3Uh7bxbyxTt7LgFQVotQHoJLOwN5JEZn7niXo2Ls8d8/vnvL",
+	"RiI7h7bz/eEuhnQKwoC6SEEMqKrYvaC7u6i4Y2asHs/hhLjtKefjdamqtoBkz9s8Uc9k6cODzEz6fWAN",
+	"ZEVF0VM8dcs28/6jsXy2mZmAeaStmAmreIaw0i1Y6W+qpBwUKkBMJo/NUn1JaTl3ogJIOoSbEIf817qi",
+	"7z1OYhWfcdvhpCqp+6LYFrWSXqGRxbed4m8cvOtjc6hacKs+3hOPtVwBBx4MusA7QIBwc8N48BM5Eu+g",
+	"ZKaBg99+3J5Wf5XAfYDJNp7sVwMi54ty4VYwC2UDtjJt8FZjiAo76ud9DMQcHL1sGi2C0NmP8lL01LVB",
+	"6CHAlZf1VsLQozIO3X1Vg0aOmNEghXsqkPMCma6+FEzabrFa3s5BlouSEdq7eyYdaQKTjRsAe5xTtO9F",
+	"nU5n17eDpQr4cibGGedT7ktZq6X9snxLrcC/zYQLzERpEpV5nFWx/JuCFV3dHmLvOaqQbzp73U4Hohgc",
+	"nrUj01QJY65oG7H3tHStO3tTIS7Kw/nVb7iSSb+I6O88b3UqEf3ui8PiwC55MTuxlo64G0h/6eENpL+h",
+	"3W2cjWurdqc6t6Dal3kdT/7w9fCnKyacJLKKFZnjc+VTqiWr4ylYroRwDBsroa8390NL1tQPbOkUniD5",
+	"dfC3z3j/YrMTuGrSJjyKzFfKXmxWTZCfoGvmbryttGEtwSp9vPa+Xaws0E4QIav1Ombb/s1WGfhVrck3",
+	"5T741xzl3Joketgpp+KRv2WvvRIp7MfyyDCZVDYTnGO9zK2HzdvpQ3PBBROFWKZawDK1Gh/uQpAUtpGh",
+	"zmFuW0mtCnxCXM3yn2GajMwajKkyGgODMcBtFmCP/h4biuhf8QmvYZLXltPePc2d4jBr2Bxnqe5f4D+F",
+	"ciPY+w69YpCl7u8D8HQ/RTslF/Vpa68DOybcoOIXz5Z0T8Tv8JXUjGa/PJoOjc5NK+Gzne6eGwP99vnc",
+	"yJ9e8dtl933qRi7AOZWX4rTUtn6v1dnb+evTGgqi9E5rtERpZzUJsSbMuyo44ZEp7507iPVOKuTwBzFO",
+	"ed/J2jQt267zA26z41zoEuk3FJ9Ja3oqLp/CGLut4e34rMjFBzxaWolHBoKw3PNoYuS0pwYTO8mEZw4k",
+	"kvBUK9GF6ji4xzgTRihbGI8n3/N3Bwwln/VU4ckYii3MoVJZQEP5NjtWueqBBsw9BYEunLjGbvhOlHq0",
+	"5FGAiqF8jIoB80Cl7h7mriZy7u/hp4ALSXWfp9gyGXlOfwVaU6rpd78yF3LMOLEJYndxoZIIl22kocV4",
+	"jvE452Nqd3+EzeaYtGzIx2OhAu8qx7GybKLyYkOikmW6359kmVB94ftm4ZOtLtB24hdCJW1Gc4Fw+UgI",
+	"i1SQPeX+lImS50P3EVGwGpsJ2x9251ukj/iMmTGHvTCqCvcj3wyVBbF3bnQQunAv80wIFcLx0Vx+oqf0",
+	"xAKfrRs9vmyPcqHUBf2gVTJh4t02e6vnzRKleypX0t3iu641Na4RWcnwmM5ZHTcNmmlMlftjqtwegGiZ",
+	"mfRRUKhxTrACGGJGTQ0aMFEDJrqPNt1HYbdl0hVi/IOhzJ4UgJa1bvMPwLtbak/i82yEFSp0rTKW24lp",
+	"s9iJUSjgAnpxSW1ZTFSAmY4zMZCfhWHxuYgjFp8jyzV3/5/CJyl8Is6ILFr8K46QlxyMoFLW/pFhTjz3",
+	"FBopAT50LiG7jtYHUSRNpUr0FDuVwHiF6bLYyZpkkorEU1NrZ5SM4O9MsBiVqxtQfyj6FyI5lVii5v9u",
+	"SQXc2lKdApe/MCbcyukyG241mKQDmSKFc6z0qRnqKd5Kafi3e4ivt4mRxD5OxcCekr13eiakOj81Qii6",
+	"Zf7zRWW/yA9epe+xEP+HocyOy3UHS1uryKSin0wJqLVXg8rCWNBqOsCNDIJRO59bbvO2qMgau6ksxqh+",
+	"9U2My0N5jzTeT+qGRDTfdVXpB1eROj/2N9/9z987rcNPf+xFe9/+VUHsPD+HTAwEmL0185CGuXc9NxNg",
+	"cHC/Eln9dAo/2nBOxcdsc2KvJPTLpmNsp3qD6XGCV64yr8PKd/Vn8Tm7T7b53hYFH+Mk9Y6qBFJx+r/v",
+	"nIs8UbET7aQ2/PmtE/Hi8zjVyZXcBGDKFteGKLYXFqm4LOJff56LP8/tn6n4M7V/Gv6nOPNv/eCvxy38",
+	"137xXyf+X93wUf6vXq/t1/Twr93/3P3Px7/9+fs3rU8L1+y6L3f/s3LVR/zzGxz7QU7SnWV8tvhKYNKL",
+	"b8MLerfdfnj95kM1fXxpAxLzdw2HBdxvVe6Kb8trPM70WBuR/DkWKpHq/E981J88y+SlSP4M+uHPINb/",
+	"RM3wp1DWeZotqVoiy3T2Z658/vTdG3YfRzf+iN0/OtHhKkckF89LfEUn31/oiVq3d8AKt/1BZyNu14Xe",
+	"ull8s56fMqc9v5+oJK3kGDsOONyicl4dWeAe9EEMJmYNV2PhmqcbXHOwwTXfrn/NKsb8wjWHq13zE7ci",
+	"W9mUn3vKs1VXjZ6ySLpRfOFgzjpxVLDj4c9FG37BiKs245/8hzvo0LW2Emf7vdYXhJ+L37/7eMKelPF1",
+	"7moDSLrQCSibpM5A1gAeB50Z4R8FxensXlB03lRXzrYF5RabVNvYhyxzzhiMn8qRMEfQ2+ZS9sUJdpOB",
+	"9kZc9VQxTOfkSU4IneErcaPMRPED+Duk+GACKKvRdVA99c6bve8m1hmIbDrURrA4EZbL1LT72gnMOPQV",
+	"MukkMD2NM32WUpSw3sauD6q55Z0TEtdGzm4gA1eJxJXEXzEcN+Tp4LWeZOWQHISkitCKTvdpCU075pmV",
+	"fTnm7lG//0GmW/ePghFVtM7/iryOdVZeX4zRma67rmwsVl+M4l9PMtxoTgyXXoMPpJVnUcYEh9t6BbsO",
+	"HGTuzVNY4foY3Otrqiod9T0FvJcSssy5fWuG2NxIbh58+9AVZudw/Wv2NpjPKuG5r0OZu+MxF/TYVJ1f",
+	"EZZ78h8DqZIlwTlLcBzKhJWzQUpPQdWey0vfZg8UYbHKmklFWrKnYi/Z4oga9GLeU7MYbIs4eLIoq7E1",
+	"eoG/cSS4QgsDgu/w50BnPeUMASw18bYCFvVcIxioEogFelHUU6VoIHsc57LcXU1/+X8iB6CvEyqAfViq",
+	"pyKjjnBQjNxT0MQwUHMoNhmPRQaG0N4BdodO3S45YtwyaAV9uA8fV9gKGOiVqbRX8Gm4975uNI6qSyud",
+	"2zxZLCFPmt5QNOnbzobhpMfRFV86f3Pv8LoxmTqGyzkI7WZ8lna2EZXlej2cV41+Hpdz3O7XXcibpzCG",
+	"iJ1NBgPhtkqm9QgTzJ4oE1L4qwVwyW7H0dRuiKv2wyRT3ZEYmW5huHC7Xu/PdaONdYvxs1QTK0yErxlY",
+	"Bvs8EUfsacfTECJFhkYcg7sdADBKi/C0UxNmm2SLRKYDNLe7O1LZp/s7EMKSo8lop7v3Ha4H/fUszEoq",
+	"K85RmZWnpSajM5FdEWKEnrp3EmJEk/mrjTE2Ia2qkBYaEDxt4llfQzwLDE+wfL3hWEdcVmcKz5tDNZaw",
+	"5zmsNIQ/CJ6Y+Rwke+PBc4i5w/6xY6HHqegyJTABpaD0XGloWG20gj5n40xX8dCulkp1X1w3yoPvCaMV",
+	"hMH/gsVCHXZ5S6GBxs1/0HLkeCte9JzooFDiEtfZd/V2fhLAS51hExFut9ysQHy2hnoOnPkOACBQQLIA",
+	"CIarWU/1uRFtFstEKCsHUmQQN+NsJBLZ56mnuUKrDoLksYFeC39CNNVJlJLMKTeGvxq6QZNeB7YR/Pg7",
+	"R2wcr7xEOHD8mrqbeEoNkRrBzvmlKM8nuBmjTP2JlXx739U1xQ5vrs6lebp/6w6de2NnC40nEDWdFbcu",
+	"tqA403ZYXoGfJ8aKTVpL3KD3Gj5fabZhkmtMbMBHMp198VPL5U15bsdK1UwMHNYvbV5EpnMms/ndt3f4",
+	"XafV2W91ntbMB65ZQKxcySqIXthq+I888iNaIy5Tn8OY6/6vVHsE2+n/0IdtnZ3XjFi4+9T2Y3l2UHoD",
+	"T696A/udbUkIOCKJPJc2ZGfGQ60EycrybDt7z5/XBfrcRSviqg7KU/um0zpkj3eftFuf/gZ+d+mTBjGy",
+	"qCNJaa/kWpN+bzzrr8Cz9i97DYO4ZCsuGsMr+dB5Yued8uAIMsim3CCBcMKksppxpcGFllhpRh3FnMWc",
+	"SnVhmNVM2p56HFMxUdI6m0Gn8LVNXO9Svw/w3AfnTvup1Ta3C2Z640Y3QqPKjc7xWdcXGMVM39UudE13",
+	"v016CBQc2cLz1/NmCxfevUu7YOxzbAzoWxktGPyveZLw5J54ab8OoS/jIk2n5+dcsYneCh30GiOxsK9X",
+	"S8IUDlBjLn4N5mLxja+hAubbU1TqgNUsxzoKshVEfzDwyhCTh2flFedXZ+rN6bDG3mtOfbW9V4Tgb+HE",
+	"f6Qa2CUWny+VNW32Csp+C1RYWomInEaZeMCwL16+plHoh7eWQegH+0VUpBoRxoO4whuuebytWs6vB1jX",
+	"2Ly3pyv9eV/F3s1lUmPrPnxbN7ztbWq9VWxcKAjzEhz0yxZs3qB2H6C9G+ZWY+sW1XNj5zYnvtLO9Ztk",
+	"K6c91faa9TRRmQHH97rnhsU/vjphT4qIxhiI+LpU/QJkLVOduRvpiQ0EeD6I+oh5rh7qLKNVOmODTAhs",
+	"u+wuH+iJSoAtUCaBJlD2h4We+8BJlwD0e6inLNXqPCpy0mZAE3nOpcKilaYoZ8WinIIv4l7nMj/kY66m",
+	"1q/ICWqptvgiVxubVOKE+89X4VR/0VTgNBU4TQVOU4HzJbP8vAvaMte24lJkpDNLB8r9bHVyH6HcXvkd",
+	"r/rUYJgWzPxUrwRgyl9O46d/BX46vO68QmhFVP8VBUFun62Wi3KbjFqgMzTbID4NkqDLYjeymE2HEiOx",
+	"zjA2VqZpbulHLD6bmFkMRjpQViqm1aaWY/D1nfuxiZ/vLvxSfXw3pzr/PtW2OeoP3kFPtd3SCR8JyxNu",
+	"+Wp9XDh7wcd0p4+WWwHGNpH8sQ8H7PFBu9Pe20W6dE//A/6YEwlIrd5T4ayC0xrDSOKIutBy4MTXRgTr",
+	"1R2fjPct8bIzQEGamr4toOL9IKUwG53+Wz3PFUtad7wrfnqN0/61nyjRn2TSzpCJvtg4FslUcFOj6wQa",
+	"K9ErIPwmZ6ns4wEbCp7a4b+XHq39Tscd5lSrcyJRZ+NM952b5h6L/Q6ob8URddyw/IwbEaDA5kKAwb1w",
+	"HF7DGHZukC2enlBlh6byUmzcv/E2Ws2sTS9+xbZ5U35zPMWEo98vH6GibtmO0Wli6ukE/yHEOLTtdn5u",
+	"qMObIm0xP9MTIA9yNpVv0guieJJihJD7zGm3p9wdnnbcz7/tdJgRfa0SA+YZdBVxe9GZZPAkIBwPJX9t",
+	"9j0+AEKzyHnaU9IaFoMvFkN01s3mlP4ucwT62Ck2zVAJRCBwa8PvIdpohnqqMCQ7FBk0fHF3RCuTNj6Q",
+	"ECro8KE0DM9qJiBiuTFrIPZPfK3T5G7bbNuppkBOifuv3LPRB2NOR/6nTzuwR9273Onu7Xeu6MfYmWuj",
+	"vTK1nlucbbe0XmHqG3e2rF6l6n6XnUOkUvwN4hdjmQlT+cD98gPpSYTwhgdTg0ytR4U/615G5zBvjonx",
+	"jO7OP57//Z9Pf/t+/+eD//725Nn//eevrz6c/PbL/tODZxTQCffd6N1VdgR/LdJVWAjdSWwafy92BanZ",
+	"5MRkuqZ1+B6vqnpNvoinpbRtgZcdRyzGXV/+bD7OXPgWSr3d/ix81r52P/LbWoJfa2l1ufdZhkKF9KJX",
+	"GYNMCAodQ9eJVPZt3FOQUeOpFZniVl4KA7rhLpqq3NoWAjMIbt4acAnNL6D230mollStMTeW9sO9ad/i",
+	"pBtZSAXjq8Tqtzo9JJhjIf5V14D9lU9ig3XCLdOqLza2PvApm1kfa/VXf6WSh9Jd3a1W01p9SyfoRygq",
+	"ZUORItvUfG/1Dc5StFJoqWTcY3QYHMgNaaGc84un6Jq9e792Y/QadmZdHOta1uNfjcj6WjrrDvEAbyJ6",
+	"Nuun614LdNN16n8kVouKT4ea4t2wZNgHC8FmzqokcmaAtqWpyKAFaqKhOS5mzHoKWpjxEcT7oDEu4NXg",
+	"yqmepAnCyCDauSgPjUgHdSLwBTzy+kJwzDNLxclVkQgUJxdAnr1zIWbOdglDhHe3mISI5lGDzmzR2Ngz",
+	"PA9CbGf/K/oWb9zdWydOQbOvkUL4Ou6BCdTIhnJ8XjM+Ym+KgqHfF6ZKJLijgba8HgvFx7I946N0tWNd",
+	"yj1F7GxmMegK/+AQKJ1yw5yNY7Fb3OLpo6vXO39+iHXYOve/BUxMzRanAXzRUfhb23pXRO9P3MtOdH9C",
+	"9KFrhe09rUPtvvpJGrsW++FQeBRFrpx6SvEs01NkZ5PGMqvPoTyqm9PIsNHEWOJNhE7joGAygYC/Tbhg",
+	"3JNWJTr8vpYyr8wox06mniIW0r38QijGjW9MDpQ2/sfQ7pSaF2aJyNjjmCs2msRsAPDxY6UYktJhcvnn",
+	"//f/AS17rBTfbbMX3OC68n4fFj/REAYaAT4PJ5zD1NzqbZsOotf7uIi/W50z7Yj1/RTMJMv0BLItzIyh",
+	"q395NjdErzZPwPh0w+kt4UuLGLfO+nE7e5gJQfWudujmezaxPUXXSsPkudLQAx7WRWODfcFhaf4tMm26",
+	"LO7sPd9jz549Y529/ae0XXoq/ubgkNE38MX8HnAfbkLU9nT/Cg66Xu+b/3z8O3u8237imdp2/3ga7T37",
+	"K3z4H+vtkkr2ziO/L9yyDGfjoVDzeyTnmeop6DWIbwS6B2danRfaey2sDDJ51q3OKKulSHxa3kDflQHh",
+	"ndYha1XCvyswwBC4LdC9dqn+mfhJK+p8+fByKffoKTKe3uQBnx85PTJGsAy+1CriwOfPvm3v7T89aD/7",
+	"9vl37cPnG/OobjaJJR7TT3Ik14LTfrpBLALpKaduqyyid9BUb1Nuv8b8/yLM/xJZX8FSCzbKUtqtqAZe",
+	"8UGcSwNNlXJzCiyHslcgmLFO95DkRWsNdXZPkdKmsjAwuiK0yc4EpJ66KKGYmzV3d+EDZ7rYTI5GUp1H",
+	"PfWLkn2dCKZ0NuKpNFix8/jtDy92qarMOEckdboOggixs3X+z6tcx/sm5lypouqPCVuHIIw2O2bJBE9a",
+	"qacjTPOgc9hTMVgFLTDPAj4v0QITaYbPSPT63DDM7IjlkgjMu56aKPmvCRhyAQEy5TP2+KBzWBSI9CBk",
+	"LPwYoC0l5AiazPMmIYRZqLorE+c8S5jVsFCY2CPbD62FcC8gwaXu9tmcJTLiM/fG/G97aiwy4yxmGPNY",
+	"GyPPUtEKCxhTSnEEUCzW5yqRUJbXZj9pfUF2inCvpRgqwqpATEbyNNXT0/yOTA5or5TotsF4duPR4xTU",
+	"hpsx7Nt8ZjhYRjg2+GikAat5LiwU7NHerfcHluFjNqWG3CpEhqtaBIH/mdcJCHk4Vmpn9fBR6dKbQbqs",
+	"MYONxl6lBr2cW6ndpBJTv1kauMe1tfJaCIniPgFJfMIBF1QMwUIXXYhcITes11sgz/1rLsSz5vi42UeM",
+	"MpzN/DdWg6NEAW333oHkfgIuKD6jQOaNhcPQFPZJQSfTiYbQ8E5n7++Hv7149l+d/y50dD3oHEY7Vlqw",
+	"cF+VBsV46vT0rDCB3DL1i2SeFHTTOiHhqwARRXXXDdP1S4odihfXsKcWddgVV+e/dVdWaJJuGdY5p4m8",
+	"bJemp/IFOmJxrnJiZkWaAn4zldamGK00gJMUoBm5ubgrdMuDTFaR/g1m45pmaQFy4j9bijp5CZ87U5UC",
+	"ABDpm3L3mi8FHNjEmXh+/2GSXc1KvV96qu9Ob5qKBBkPpOqnk0QkkdsvY55ZrwYCqcBQOut35vkNnCF4",
+	"JnoKh5mQfTTkplWCZG1kaOA9NzY01kLD4HI+EDwMLdn188ur9Dl+zU0pL9tAaYJgwE1V8CYDd0Z1y7Y1",
+	"ZMUqkBqtAo/5I7Pc4r8KSZMfwmvmke/C3r0en3sOOnna+W5xxU+GFXz9R8vtavdyQGSfO39aQ9NmJucH",
+	"+GBx0rckwB46QGYze2MzbAzdGeAxEDnuDxePw4shV+dEaDQSozMnjMo5SPb47x/fvcWDwuAuuwtRNgyS",
+	"YEicDhen8BJTetpmsZqkacz6qeCZYWi4xxGLIYgTM531VAzhnVNnEccYo8uARU7N2e/C4AnlYOsQntwv",
+	"1WaGy2Sc8G0ZLquERmAtW7CWlc7jSF8K6GpfLCJ2jv1c9g3La/3yqBkb6UzsRLm7iVlCQvtgMqy7883B",
+	"Hjs4oEQbOzxcyxvDNXqPE14lwLL1ZEGVxsBdTKHdqg34VWMXt2xe3lq9Q9G9h0qHFd12advh2LdQwcfd",
+	"QoCkoPjbG5i/jQd+bW2I53Xr/vcTkXEjCP64uaasTDadAO+fyAEOoIEwcOMBpYVgnvMayHL08giCdNoI",
+	"2no9BU2ipI3AlDzXOulSugQleoTiPirkPaJirgYVAIwIujQzPQA9LLOSvxIxK/sXwiLGYMqlBSySUDaT",
+	"wqDILP6eGctnOKYyPaGx3EpjZR/ZanzQ65Fps1CCzyeJtMxmTiFhb2mPG6GlwRBETwWaRdJaeaoHLn5k",
+	"WH/IpYLBGLQs2ux73r+YjA0b8USwMzHQmaDCA/esniq8nYmyMnX3m4ElQ+GOK6wD2DqV1gF882WkT8wF",
+	"2gVBwWNP7rLPhOwC5J8wqQDxCBgvxbBmYL+132lvoPZfwfH6ctQ+jKfR+g9L6w+5aemxUOWAZLckRZyW",
+	"L8ksEMapFIy7N+mMBXfqJyoRGZvy2RFwDNihGCHCESL58wYCnPOyHFcsxq9PnayOmxj81iwAOLqVBsCx",
+	"UyFXaX9BUmhR+392y7ciM5LH2kLtGsBDtMrHE/Rf2AuPf3z5/gPjmZX9VBi29wwxG/udiL1+8/74mB08",
+	"Yy9++MD2vj1oP9s/2O1epftZUP2lXRxcaZn5uH3EjHB6OmjxaEGFR6hpIype0ahYdeY0qAJDwylZPajk",
+	"2MhXFRavWgHCV9cKKa6nZvA9Vgn8oOCbwP9dyuhF2Qmv7Erh6fveDGQqyDaE/KpW4pFhVmsvXR+uzMNF",
+	"KlipRZGzlgikE3KdkOCi/IS3dTPe08+BNT3kzUOKo5C3lNQhSSqMt2dcGd63IKqkNT1V6dgEAehF5byE",
+	"pDqNHOU20Gmqp0c9VQ4tkscFPy+AzfKSB33p7ImhAFieDBNw5ojSSrR76nvqc4PKZcjHY1GJ6wKOJoTE",
+	"OdNkMgbOJG+4FEsHT+YWTSYAnDd4gafIdwvWBcnv9hWawBih9XCSp53vop4iNqmgHujXHkO4EDe5QmPA",
+	"LyoVBnxTX4OypssUrR6BXf7TY2gPdW2ipzKox78dwM/sr+9X/QwH75b9KnjoB2EmaaWq/RnjY+jaT7lh",
+	"idvgjUd1D7U1phsCdw5apnaq2ZBfigo/ykm5lI8jKFoDY7WnSiQO8REb6UuQVohHAWmtB0xwqICTWVUA",
+	"ln5DD++pQrt0jOUE96oJx96uYQJnnfEivNz5J6DiNovQjkiiVdsYrXEmLqWY1rpqH4d6akoOFJbvUml9",
+	"VKy0R10e5aX70njk+pTPInTT+pTmVBq9h020Gg0ahfUKLRYDiATMXp96oCn09UgsGD6lOqL9um4OBWUz",
+	"ry9W1TvOVrvRwh5YpPf0luu4wAJTQqNaHowjWBbybFHGP3SuA25hws6uLgpU3OslRuI15Oi1/byUqyt4",
+	"at9neqwNgFOVmOZ0tZhbupRG2nIHojx0Rs2QEoBwOBNDuhMWkUsErV8m2G7L6gkwint+vy6VK/BMGItu",
+	"H14AaR1IPcGTHxmmpyo0j+nrNBX8fBK22XynpCyvQKLBQsUWQlT4mRGqLyLncFnN4qHO5L+1Ok34zMRU",
+	"2iWtb9ybhTaG3m1CFLfB/RIQGG6nj2ENeYoV8lKhLQTJ6UfGaSLQOW9R/0BBGUbnusWRVvRZYI+NED1F",
+	"OBdqgYS61K1iSw8G8a4fCYDQL4B1mLiN3XtNqF1byIn1lNsQ4CI66QDAY+oAtt/p4As3VO5ltW6NuJq1",
+	"8FOq9irrTre7lhcgpVzdbfrMveQyquZXQCzB51EdYy8kDACWVOLccuqqsHl2us+jnZRX/HIfRMRIZ8pJ",
+	"9jlQj/+49unVNGN7+yUm4CuIwb7blDLYva5tF1Kt/uQqZeM+VyvVQLkN2VQ/rWuDvISNd+9MkHkB1QU8",
+	"gdNQqiDNjmBTULMxM3SeXQZisd04kdsxfdzxZBz4TkLf30fGa9yi3QPGSIXRk6sR8hzdB1e3M5qjpHRX",
+	"RNBGkHQYtmdADIgqeYnOQCE3jAIXwOoGOrxOxV2JuEf1dnO5sRqpeHJdefcw/KeUqwZ9vhR9jnt0tYO4",
+	"Ieg85arsdqCt6jb+bIPckr9dbWJJX5JPQSfe6grTN0JrfLG5RiYKzZNV4ox7J7ANyogz0ee5fGizY/KF",
+	"rBcgZMMzI1VfBNMDvV6eiJ6ShqViYBlPsbcvXeAt9lBUEi51dwX4t6c/xz+AdyDqKUNROepUbADu5b7D",
+	"HsVumHGXRnlGrtsRTiYU/9EtlZ66Z8SUa/KECOgeoL5tA8nBqc5OKW4WdytSc0fIneE+xQfPPSnqKeW+",
+	"lN6lcBMFBnvyPgqPZrj+GzgZsMG24mN8cfkmnqalfNMImp7ulF8NnPj5zFQhaH8qE7cae9H+p8jfwW2X",
+	"dX2CYzjIt40BrFF+x959PQlbp9GD9y+IOC8PuiD5itGnvg8Vo0RhRkPC3UnaIyfCALsELZHZdDhrUP13",
+	"g+rnWTYjM4Ppid3I5ie6iHqLHxnBQGHgDqFLsCu2z6Ycv39DWSJp2UhwZQrczpolmnpvYQVnBYMm3vRk",
+	"NhZmuVlvxWf7ZGi3RgPrpthQwC6hgH218PbX5oH13CR/mHRyXu9l+lfiG+bSdY8Mi91jYwLkWH3kdpv4",
+	"PE65VCbYmnM7r5J5uLDfVsktAjOnTx8uDqhMSEhdhiit7+kIxxz6DPqm3unkfON0Ig3+o7vHKnnF5rjc",
+	"wXEBMsVrHJZ/TcRELGFMxtwOVhvBxgxhoITPnEPiS1eDvT/WRmLeZkAI6ekQsCFVYGUYwpVRmH/CIJcc",
+	"oF/hOXCz0kHZq8m4h4D8tdLtldSwobgq4bMjt0CJGPBJ6iRFwmflY1zKPVQOlNsy2e1VY3qJkf2FUb1T",
+	"6Sy8Q8BRSCz9msyxtLpXhKmLqrEQb9SqozmBB37Ei+4djSnuuiUEprSmDwO4vq1cwUOPuAX59y8STF7k",
+	"4pZZlLi5iCtI3Sd9nqYtJT7b+hz+C06VqMAmNeQGUNAigTbFwthQ0IJDarNfodneVDNiphxDBg2OO7c9",
+	"pSFNDt97GnyeUQ+OpE40X5ED5mn61k3gTjPAQIBQ05t1zTYlMJlbDoOglKwkQMDXAnEQFDRNJeR9T2zC",
+	"kWqJ0djOICKCDINcWjN/lpsAxrYCGFAVKJgTtRXI16uFdiGKAXyYqzWSDz1PQ494iu1ngveHAmsH3TvH",
+	"LeMRD1qJngJhfSkyNwzsqh0h4mgqjWDPOk9ZPMknG2POwX08HcpUhFA/9D93Vt5wYqFQPAHAVWh3xVLN",
+	"E3bGU676IgNWZMOmOrsAfmMoh6kxxz9APYow5iYzo/lDKrlzeTJ7WD3tN93mNX7hC65KjfCNyNZvhJ9p",
+	"PVrWTgd+43wcWWE/lFuL1Ta2+QDPWeLfgQuDT6M2boo9jp1yjnepZkFpyx7HA54a91kA25U8HPTwKls3",
+	"mFPet/Ky7G1RqOJM61RAuuKeeTFubVfpxAAr27RhuGe6zb1ZfHWFsw3HCdG5EOhePORzLf9qezEcJwlw",
+	"22o98o0HSI8RjJX6LLOJSp2UicMZAhAfnMQ2e8tHwvQUcjdAD4LqLgHFBlFXyZJlmFQ3/y/LIyEJ4wbG",
+	"1mqd6K64SeL7+YGu0U6XoKy51CTRWp5rRDR8K9xyzWWpzBwnSUOnf0d0+kuu4iOBxPmNV7MVyX+cJCSZ",
+	"N5T8RcfGXbYO17mG8vQFpvMj9FMCkCkRIBp4JUfXKvIch7KZPP96icfdejWs418K6zgcliWU4xuc21Wp",
+	"x93jN3LMnKOPB++aZOMPzMYAUJpb1K86+rodGfPQE0XXUM+bAbXdE26AGrzNXnpVjiWwbmI9ZaweGzCm",
+	"zzxBjlRMWu8WHoXSfXIXgfdzM1MAj/gWTIFtUHn3U23mODsLMgrc3jUlzZ1wb9eJuIZ4+8swr+acpgb5",
+	"ekd81tvxsozNBB/Vs6NAAsZTmhRL3Pp6NJIWStPPZsCtDNH8rNwVCumb4YuWEcoCcbKyhj3+9fXxya8/",
+	"stcnP/8UMSOgvIMdtvd3uyyG33TpsXHEYpl0Y7wrfPTIsD5EqSMWJ9zybsx4T8W4NHGwa3NSFxQa2EEe",
+	"bg7lKPSYoUhTHRN3Cj5KmkC9JpxGcWvEzsS5VKbN3lj6pydbEyoJTe2FczixuJ+zVBvL+lopmp4haljA",
+	"VEJvODdyw+KfuLGtV244rTcvY8rDhfYvnisg8pwyWOijJ7bNjlkqfWUPjqqncvoCrdx78mTibO+ZW2kN",
+	"ObWhUOF2IjUCmrd2mdJ4w4HO2EH4eU8hrjkUEBUmJY1zqXMCOdoGsHE4o7WjFVFsqCcZdcCVloGujvLE",
+	"5IWYYXvCS6eZfQmlUMio0E+B5CZ0mXXWSJu9G+O9sDYJScQ4gkcyiLTpFF4PBd2AGc/pDdVT8Y+vTtgT",
+	"2t1xm32f6akRmXnE4F181JOsL3wOB14ed0M8QtpTbPcL04MVHwjbHy7aEXT7ep8G70Em0CqI3Fgmsd9w",
+	"gM7FLR1iH5noC3k5l2LaOR4kv32b/PLCo+hQCeaZptIerOsTvn9Vn/D/+f249Rtv/bvTOjxdtWc7JNC8",
+	"fME5GcEupEI+d99m0gi3KlYkTtg40cNNm/1K59ydDD2gPX6BHSr9PsVtMOIz3C3l5u+FdndWjsSpHgxq",
+	"MIb67H9F35oNl4W3/n366ZvHEf1jt7Kf/4pYZnjXrVxsFy1ANGgLFuBOUcT1lEy6zG+DngLJyf74y+3Y",
+	"ksSt+WFvB4Vub6fbC7uptxP1driFzyrIILyPCz9zM4YfFha+jWOG73GR539R+OpUJj23uL0cTeX/xlBZ",
+	"z9u5vfn+YPNqLWgkPDwmYr+c/ND6zm2Qwns97HSe7x0e7j87eH7QOTyce63/0+tN3Ow+Vb7PKkZheBBy",
+	"oxAjp5GJQFkpbZPovG8UTM4/opLXIL69QeYF+qIhVtQIaIURYHcNAgIojIWrNsGuE7rv2lE0sKiuKAP1",
+	"/aAQygmRMPpg9XBbFR1OmbiG/qO0+yHeH8H/XhBLP5o9yClLXNC9vOVwAWEO1cYDkWUiObXa3+8mYnn1",
+	"EMscWvl1O7W4Qk1Eb1lEz/rjvA7ke92AFb6MQLhQFFkAGl+fcaFwx+hKqHmRHTQK/Y4mGVCwAdRjhJyu",
+	"GyDFgyj8Qiv5bx3f/VIr0aC7b1Qe3TK6W6Joa+H7bIGGAx0YR9jrzn+ff+HdSyiJxxp5344ePGfwrSZZ",
+	"5gxoqtjaiFH5YeO7+XWA3WUBq53NZcWNCNmTuXZHZ0IoZoRQR/keiJgcMK5m0P3djybx7MeFdgMbSGG6",
+	"WyOJG0ncSOJGEm9ZEv8glTTDQNu3JYGcCn5589IY4vw+nXEmpDonuWw0hsGr5HMukntqU5kM02sEciOQ",
+	"G4HcCOQtC+S32ub0NkVB51ZuveL1OukMHNU3Lp2lmed/n+NtzDlK2JlINfTq0tgGkmcW+zJf336GmzWy",
+	"upHVjaxuZPWWZfX34lyqbdvOPsVyIwL6R+lZekOPcuo0glJgAbID1SFz7CmIPAFApaHad+gagtWGkOFC",
+	"UW5zie/bx4tMkKAh4d7nqVAJz+Ce59rdUatcc+SDW1/0+5W8fel/rUrE0FiljiFl32fzdn5AFn2AITE9",
+	"lkpq1V4/y3bit9wtN5i4IseX5xlRTeX74GiuVhDY5bFWsKkMXFR2t9f+ARWP0rY10BOVxKB2iPIw/7T9",
+	"MFSqn5hUVDyNWpanwDjSkqoF0ikO6L2eIhkrczY3ZL5rmi3ejfb+iJBFrwi1cjqLq6LG20SZEw3MakAV",
+	"ML+IN8b3zMn0ecZHSEtPJLpuy2e8byNqYF/gK4QeYf+mvn0LUJb/osHcoJPhH1GD1KDZmYYWdAkt6K9U",
+	"d5NNFHWiWov4xbfaXsL94htxUwcG2D3ckukG8PWpM9FGPMHu3wgbDdb/nAXmH3o1V8yvfmir0MX4Afqt",
+	"T8dzFX7QApbpeoSgpYHcGvWmX6b7Sr7px/9K2Wy2Cn8NrXAD7LyPDDbY1jccbC+rwllflFYlYVFPYPNW",
+	"W2HmI6DYtROaRMkBYLpGwneFGWRCdIM6NT7aaCJohYlcxsCBXG5QCQYbV7MzncyOgrhJAdvsvrKzsTjC",
+	"WKRU5+xM2KkQqqfiQaZHWIUSW419+YHCk6tirTjD5jB9kaYiiZhbBvdfrE3JfDcZaIwM3XLchKRzfgcD",
+	"kVViB3xHHXdsZnnrmzl20UDfLG1PDaQ1XfK3hwJ6NGfMCsVGUk3cMg98C9GAH/MGBj5FGhbTiNxMcYe7",
+	"8SeiD5Uw2NUGqmWAFhHybm7scuQUCDzZT4nGr8Rne4UqWUYVVBIzd8sZZC6kKjvpExzuKa3vTvdpJ9px",
+	"G+bKbpALMNzyTgVqgmzErU71uZuy1YXb7e2f7G3cXLK0mDfJWrSwVDVQ6DWQzz4gYtCSWnntn+OtCmQF",
+	"eDhPYZ+anW6njJaGj/0f672oKgT1/LsrDMeJnMJi3ASsunx6KhS0E7+r8DGBfGgCLncYcPEtv/PYSlQR",
+	"b8GwRH7YWm6T3c94zEKP87yEtdjfXKrcj28YebfVVHRi52Ilm9t/hWCJ/2wpk9VJMEmwV6hhsbP4koxP",
+	"VXzkLULfDR2iKQORYRYCS4Wva334x13T/liL4+pXP8WHwXLll+7eJVf99mjBFmwhl0jsLWss0sReKvC2",
+	"nMwVn8fOfmIUEW43edNcmJzwC1GUJoPBFsTJquxaKEU8mTeICYAHSnSntBKbxLnOhZ0XDNesHmws5nti",
+	"MZ9c2xr+qxHuX1NBopcmuGs2DZ6tZXb4O4cCxZLh9YTDC1gfcVK6bV1A73utL6hXgg8EQfRurgd0/P7d",
+	"xxP2pEi3GG9kqOFk3oEMuh+Iv+0hKgrUnlWi6nsk11/u3Rc5KBof/2sxc5VuwRFFy9ZZQwqAXTrzf5NV",
+	"e+Q+AmaHqlPLONpcPTUdChUxw2dRCXNGHdUHmRDAjUX1yRubyLe2QKBz4OatAZcpdEzXGYshS9CSqjXm",
+	"xuaYDxR0WDR4PiEn7v7QVWOwf15wb8nZf0IZhBtSOiD+Tf4SCt4/qt0j5oGLhVZOPmq0idqh+dy63rm1",
+	"lG4ljhwnTSA9cq0aKPlXowiasEaJP7xPdIPbk5jpRUsqU99tEgHdhUT5UBOpYeAvL6elPR+KTzADfg3y",
+	"4z2FAQJ4zWQH4idV6XN40lRnF3DOIZ4yAKMA+gyInhqIqTAWhGubvZ0gbXE2UWyQ6RHbg18L3h/6Z7g7",
+	"JHw2z5BJ0+ipcz42oX5TZ4nI3B+EOfedMQG8ZPmFgBhcfyj6F5AROGKcWh5Dkh37HyB1sp3KPoZ8jhmt",
+	"N9zBzYvS8mWkere4Mka4pabXlIMEivYQykb6/Wji1kRnF7Bqjw86hyzWE2tkIlruY6nOW0M9yUwc9VTs",
+	"Hu9OYry7AXEAZcvTizfqbtPkBLIot9dBAPsHbobMSNUXbCaMFZnbAeJSKKnO22vmxUGOIWyzrrXo3A3X",
+	"igK5dbzJDHnDFnYzbGFOGKzg8V6TUaxJaN9EQvvelxAsVgnUSXuWC/uooo4AwWwxoqzgWhN74FVBSwNk",
+	"bE5Pex0dPOwmG76lBBbp/U2qBKbibKj1xbJWnZAWo5/Wdez03y8BYfsHrmsKfFkYY5zFKuhivywNvPg+",
+	"woun+XZdThlbOgH1yOLX3HlKI2GM2yKGILXOPyJTILgkyEGLnoqz07UCqv6PljsHIGH+MPWU4TPDHg+t",
+	"HZvukyfT6bRt6Edh//X1aLfLOIZKkX8/HNqWBNSW/8upAGP5aBz3FACM/RdGnituJ5mI2eP4ci+KA073",
+	"9c/HL1ofXx/vP/sWeNyTiIW7wI+cwojYGTfi24Nd8EV6CqC60rD4D887HbHeTrgO/0y45b2dv+KIynah",
+	"mQCYT5xd0U0gYkb3FCBxPIM+P3M/CU6azfilSE03J4r3IC63NDM9yZieKnYhZuiWKQoou/ntf/4MP5OK",
+	"7XUCXz/6a+HdttmxmhXI+53Fl0mRIAs++pQ9dZ7pqfvJmE+MALQ4S7kVGU2Xs/iDsNmsdTywIosZNxe4",
+	"Q6SN4L/7B8DXb4AHTlF3Hnh+TxHtPxZKY2c92G8wACfI40wkIpWXIovdaMMWRNw7YRYO9jrAhzGVFjqQ",
+	"68GgzX7GZxhaVWgYBsvXUzzL5CX4q+AfI5hb+wYI0PhPW3KPKQavL0WGH5zNGKcFcJfg3XOuJHzGEYHL",
+	"8dtEQpRDWRqBASp5f0s8ShhQZcfh3LnloIGC6+1fR0C7F88GbIB4kqUxes5ngsFZa7NjXDBAmwNNeClu",
+	"8MjAFlLCgq/NM7dIg4kR2DGB8Z7y43ELDMh3aohrQ5eGR+4baMRuGE9TPXXfjdCddwfSbZ7YiH4mLFYi",
+	"K6qGp+3qVl9p3E1uH16hupe68fjDu/XjnXnH07JzPdfjHZy9jNEvEZ8BwruYUPybE+GTLN3p7njBOeaZ",
+	"VSJr0+PaOjt/MhIjsxZQA9foJn30ihVYw/v2Pz1zWk6PhXvZyxYwkcapyOQ0ExwGhD60UPBp6I1O4RHY",
+	"i04hDo3on/48+Mc/D7PvfvzH//1XdjL931/ev/zuzU/vf3uj93/iP/GP06vfz6pe+o2/yqTK0vuZJ2KJ",
+	"Vy+taToG32rH4H+I2Rv1i2kq1LdkCb/mlyK0fzFlcpkVrOEKd3ONjsF0CXUZIvvBWJmmzmo+yw1oaTdS",
+	"bDiCjRXb19srmJbs+knFJm1Xbvs7DXtx/UO2Cvo4PCFktUBHodbeJK5zLmx+fq4JN/7CTZsv21CpgwXT",
+	"K/zKURDbklcPHhe8ifzZEA+Ml6/ed5jsasTxwWGEGvmhYIVrIIZC0QoAAenBgGIQ1HpwyMdjoQybDmUq",
+	"8vJwH43ITQqMRGxkWKBA2I5hsY3Ow3owKInVIODWbTpMU/oF5nfbjYevkHSl3sPBbGxQYHdrrzX+1/a6",
+	"CV/HMlxwv55Q4FeKVbJ/Ix/utbpoQCpEVwFoBM1J6rTHRz4UCpFKbXz0N0dG8UywCzG2EMV+zhI+A7ke",
+	"fuq+h+i1+/5p55oZx5f5bG889VjN5ASsMGXiJje97bA20fRmgbXp07VNcRhcqVG9dWapWzBurRiNrdnp",
+	"7u0vIn/q+ovmdXspN/aUbjJ32X7VZfB7kWU62+nuUKZGuPlSjFsk7BkQmMAPPQToWacT7Sjxufwoqg2E",
+	"XqXl/rI7Ud7CtIwlovdE3UMXO6OCmoYnYfdVfMoaOtW/vlUyyv4oNmGErygRHeQvYGDvyES/Soc8+YP+",
+	"PTt1X4S84gaFFfkTl4tcf3CurML4SH3Ofa6N8q+gXJz74NRRlDNhLqT/iI4KePgK9Rkh9bqRfxBWaKtJ",
+	"tRsyu/0yV8mmN2BfU6I2hGQfhnTy895W6cQaiYuHTnhbOoxbMmkzbbkVLZ+A/ON64YhKWfIzYTyUmPqQ",
+	"KfuhAMPIJbWzX408V4IQJWfaDiNmdN52JFgxfa482EdfiqwA5dApQickSJ5zba1QbfbBzRMgLQDkcN8I",
+	"MtR1mnjohIW2q5sJJ1hIWo+PuJx3I5+avPeXmPcuhlhgc0trCkciYmaop8rXNvZFE3rZio3bKBGvRH4U",
+	"vmeIh0AZL6W2oUisMDekP+ZtUT2AOHaQym336HguzEJqxFmhmRjDqWSpvMCy9bpa4eVS3j2qsT4bufH1",
+	"GZ9u5/sjuJnIKFPou90t3Tno/v7Jea1ngmfO9/39kzsYiOOs4pp3elQqY3maYpkM2Ibw+wS1Z6L7E89/",
+	"gpr+CRw2GnJl6zuhx6mAyliwQYVQ7Tyw+J7wzxVhSrg4430L5XQAGBhqdz3EcSNE0hKGIDRMwiivBLB0",
+	"4TEvkf264inAUk3k2FAWFAWmihkMGOmoEfBDZjDCaYHMGkjvCg96QQOpflJGfcUQnM3GKe+LKAcTXUgn",
+	"jfUgNAQEyHUmCvf/oPXIYAAArLWKZZMjTxVOIGuMChZucozbUaZuuyzeAQlxEDHvRuPMd6qmCoRxJWrs",
+	"oU4TU7x/odC3ciH0Uu7ywt1CefjinYoPwiln7hQULv6IQfbqQQABeCa6ea2ym41/QyFBkFdMR+xs5vs2",
+	"5s/A+qbFR7yF9kyjwCgeXj5EzfyK4jjMxMnidAbbrXg+Uq7qhj/ibjCwdbrs+P0bdiFmxm8nuCs3F1Qz",
+	"7N9Mvy9M1f38vsWxhuNEfVdMl72b2BS0/49an6ciYsdjZ9Av7nw2ECKpO890crhhr396zn54/eYD+3AQ",
+	"0fpog2LCjAW/YNJiLUTEjOBZfxixgQRpCQw52KNDJT3ldjfBz93mIdB9hBxaEcvlJr7dVI6gOZbBLh45",
+	"EP2IQUgfPOWeeudNk3cT63Zpm8U/vjphTwZDmT0ZCcux7sOKNDV4ePG0SoOmDS2Km2Hl2yPoYAIMEmcz",
+	"oAg4whtJg4ko2CVz52xK+WOR8bLcOZ4k0tY9CZ35JApFEF23jALZ5wc6TfU0YpwZmwk+og0UCsXyF0zq",
+	"aPEhrwVP7TAKTXuAtYA0BSoS30mgqF2KpxSbufz16a//LwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
