@@ -2979,6 +2979,11 @@ type AuditList struct {
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
 
+// CalendarDate A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
+//
+// Example: 2027-03-01
+type CalendarDate = openapi_types.Date
+
 // CalendarFeed What is kept of a calendar feed.
 type CalendarFeed struct {
 	// CreatedAt A point in time, RFC 3339 with an offset, between
@@ -3100,16 +3105,6 @@ type CalendarFeedList struct {
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
-}
-
-// CallNext For whom.
-type CallNext struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
-	//
-	//
-	// Example: 1
-	DoctorID ID `json:"doctor_id"`
 }
 
 // Caller Who a request comes from.
@@ -3398,11 +3393,6 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
-//
-// Example: 2027-03-01
-type Date = openapi_types.Date
-
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -3411,7 +3401,7 @@ type DateHours struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 }
 
 // DayBlock A stretch of one day, `start <= t < end`.
@@ -4188,7 +4178,7 @@ type FhirPatient struct {
 	// BirthDate A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	BirthDate *Date `json:"birthDate,omitempty"`
+	BirthDate *CalendarDate `json:"birthDate,omitempty"`
 
 	// ID The id of a FHIR resource.
 	//
@@ -4972,6 +4962,16 @@ type NextAvailableList struct {
 // NextCursor Pass it as `cursor` for the next page; null when there is none.
 type NextCursor = string
 
+// NextTicketCall For whom.
+type NextTicketCall struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+}
+
 // OverbookCap How many of the doctor's other appointments one that is overbooked on
 // purpose may overlap; so there are never more than this and one at once.
 //
@@ -5514,7 +5514,7 @@ type Queue struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 
 	// Items The tickets of this page, by number.
 	Items []Ticket `json:"items"`
@@ -5978,7 +5978,7 @@ type Ticket struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 
 	// DoctorID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -6214,7 +6214,7 @@ type Version struct {
 
 	// ContractVersion Version of this contract.
 	//
-	// Example: 0.1.0
+	// Example: 0.2.0
 	ContractVersion string `json:"contract_version"`
 
 	// GoVersion Go release that it was built with.
@@ -6229,7 +6229,7 @@ type Version struct {
 
 	// Version Version of the program.
 	//
-	// Example: 0.1.0
+	// Example: 0.2.0
 	Version string `json:"version"`
 }
 
@@ -6524,7 +6524,7 @@ type Webhook struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
 	// UpdatedAt A point in time, RFC 3339 with an offset, between
@@ -6548,7 +6548,7 @@ type WebhookCreate struct {
 	// Example: Referrer portal
 	Description *string `json:"description,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
 	// URL Where messages are sent: an https address, without a user name or a fragment.
@@ -6599,7 +6599,7 @@ type WebhookCreated struct {
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
 	// UpdatedAt A point in time, RFC 3339 with an offset, between
@@ -6637,7 +6637,7 @@ type WebhookUpdate struct {
 	// Example: true
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
 	// URL Where messages are sent: an https address, without a user name or a fragment.
@@ -7022,7 +7022,7 @@ type UpdateAppointmentTypeParams struct {
 // ListAppointmentsParams defines parameters for ListAppointments.
 type ListAppointmentsParams struct {
 	// Date A calendar day of the clinic, in the clinic's time zone.
-	Date *Date `form:"date,omitempty" json:"date,omitempty"`
+	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// From First instant of the window. A `+` in the offset must be sent as `%2B`.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
@@ -7602,7 +7602,7 @@ type SearchFhirPatientsParams struct {
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
 	// Birthdate The day of birth.
-	Birthdate *Date `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7897,7 +7897,7 @@ type GetQueueParams struct {
 	DoctorID ID `form:"doctor_id" json:"doctor_id"`
 
 	// Date The clinic's day; by default today.
-	Date *Date `form:"date,omitempty" json:"date,omitempty"`
+	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// Status Only tickets in this status.
 	Status *TicketStatus `form:"status,omitempty" json:"status,omitempty"`
@@ -8271,7 +8271,7 @@ type CreatePlanJSONRequestBody = PlanCreate
 type ApplyPlanJSONRequestBody = PlanApply
 
 // CallNextJSONRequestBody defines body for CallNext for application/json ContentType.
-type CallNextJSONRequestBody = CallNext
+type CallNextJSONRequestBody = NextTicketCall
 
 // CreateRoomJSONRequestBody defines body for CreateRoom for application/json ContentType.
 type CreateRoomJSONRequestBody = RoomCreate
@@ -13237,7 +13237,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13303,7 +13310,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13373,10 +13387,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13540,10 +13557,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13620,10 +13640,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13760,10 +13783,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13935,10 +13961,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14136,10 +14165,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14212,10 +14244,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14360,10 +14395,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14544,10 +14582,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14638,10 +14679,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14790,10 +14834,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14882,10 +14929,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15024,10 +15074,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15193,10 +15246,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15271,10 +15327,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15408,10 +15467,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15622,10 +15684,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15806,10 +15871,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15900,10 +15968,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16042,10 +16113,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16211,10 +16285,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16287,10 +16364,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16436,10 +16516,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16620,10 +16703,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16714,10 +16800,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16865,10 +16954,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17078,10 +17170,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17291,10 +17386,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17495,10 +17593,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17678,10 +17779,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17891,10 +17995,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18105,10 +18212,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18197,10 +18307,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18346,10 +18459,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18559,10 +18675,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18763,10 +18882,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18921,10 +19043,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19093,10 +19218,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19265,10 +19393,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19432,10 +19563,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19512,10 +19646,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19654,10 +19791,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19829,10 +19969,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20189,10 +20332,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20347,10 +20493,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20516,10 +20665,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20580,10 +20732,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20717,10 +20872,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20915,10 +21073,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21200,10 +21361,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21369,10 +21533,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21433,10 +21600,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21570,10 +21740,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21784,10 +21957,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21968,10 +22144,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22048,10 +22227,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22191,10 +22373,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22377,10 +22562,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22457,10 +22645,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22595,10 +22786,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22794,10 +22988,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22976,10 +23173,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23160,10 +23360,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23240,10 +23443,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25710,10 +25916,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25786,10 +25995,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25921,10 +26133,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26119,10 +26334,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26292,10 +26510,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26561,10 +26782,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26730,10 +26954,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26792,10 +27019,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26929,10 +27159,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27157,10 +27390,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27341,10 +27577,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27435,10 +27674,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27587,10 +27829,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27665,10 +27910,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27807,10 +28055,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28005,10 +28256,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28099,10 +28353,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28250,10 +28507,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28449,10 +28709,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28527,10 +28790,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28677,10 +28943,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28861,10 +29130,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28955,10 +29227,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29320,10 +29595,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29503,10 +29781,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29581,10 +29862,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29825,10 +30109,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29994,10 +30281,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30058,10 +30348,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30195,10 +30488,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30409,10 +30705,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30593,10 +30892,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30689,10 +30991,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30860,10 +31165,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31026,10 +31334,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31209,10 +31520,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31422,10 +31736,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31635,10 +31952,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31848,10 +32168,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32064,10 +32387,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32156,10 +32482,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32403,10 +32732,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32572,10 +32904,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32648,10 +32983,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32785,10 +33123,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32997,10 +33338,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33182,10 +33526,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33393,10 +33740,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33608,10 +33958,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33684,10 +34037,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33826,10 +34182,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33995,10 +34354,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34059,10 +34421,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34196,10 +34561,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34394,10 +34762,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34578,10 +34949,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34658,10 +35032,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34801,10 +35178,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34977,10 +35357,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35176,10 +35559,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35367,10 +35753,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39516,796 +39905,801 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxu3li/+VfDnfVWxkyZNUpJtUZWap3iZKPF2JTm+selRQ90giatugGmAopmM32f/F84Bem9u2uxc",
-	"35qpWOwNy8HZz+/81QpkPJWCCa1ag79a7BONpxGDfx9Op5ILHTOhzZ9qFsc0WbQGrZ9pNCJUkImcJS2v",
-	"dUmjGTN3nM9GI5ac0ZFmyVnMxUybF3U9d+GcjWTCCleChFHNwjOqW4NWv9t/2O712v2d0+7jQbc76HY7",
-	"Xfjf+5bXCmWgZXLGw9ag57XCWUI1lyJ7207XazERnmkeM3zZo3Z3p93tnXb3BzvmZeYt9vEp1ZwJ7d6W",
-	"SBnDv8UsiryWYglnKv+Dpomuf3PXvVlpqmeqNWipYMLCWcTCltfSiynLvWc2Ddeb7ufPXn79n8AyrbcL",
-	"66xTafpN0+t1cVg/dHuDbhcG9RTejuN5JWVSHNMhwa/nxzOaRdGZoPDup0mHmKfIzzQMqVkgNWUBpxH/",
-	"E0ZpbmFJTLWM5HiR++B6n9qAmpaPyq4LV2c00PyStQY6mTGvJS9Zci7lxVlAp0C/S4e/4X6/wU05FKI8",
-	"U7tdhbPGEz05C4EqWr39x7vtbr/d329tdKRYTHnUGrSoEJ14pjRL/q9lAB2ZjM0q8URpt0xmYNnShExo",
-	"PuIsUa3Bh49eK6LZnS/hXS2vFSdmTfCDvZ2W15pOpDB3/LDbI7u7ZG9vj3R7pL+z5VohHV51xbZZhtrp",
-	"Ns7usxnzhNEQluuv1hMaTNgTKXQiIzizTAUJn1oaejeR7JIlhKoLFpKYLsgFY1PCtUeoCM3PitAx5YIw",
-	"GkyIObfk3vHzJ2S/1+sRxQLzHrLX6Xf69ztmfjiZ1qA1Tfgl1cwjQrYDM4aW10rYHzOesNDRuGFfMTWj",
-	"iumnF0yM9aQ16HWRa2gGO/o/H0j7/3384f9YDmeYnk64GMPePJnQKGJizKoz+1nOiZaEzvTEkE9AdTby",
-	"bjryXq/zsNMrDf0nRhOWkITRKP5x2IpZrIatVsNw+5sMVwrNhD6l4+p4n0yoGDNF5hMmiJ4wEuDNJJRM",
-	"HZCRTIh/NGq/koK1X1IdTPzioIet+Pfz30Q/2Q+6J49mj0e//rHz6VlvDiPfauGHrQ+H7fe0/We3vX/W",
-	"/vjDsFU/q2e18/mNJcqssBzBbBIWyCT00nnUT6G3/mh3K4PttvebB/l8wpPacZ5OGLmsGyuhilAyZ/SC",
-	"GALSC6Lp2DO/Pv/56JhMqCJcHxA/Zpp27BuOQp9wBS9RNGadpZPJJv7ugZt6nrB2vVbMhftzrzBd88Ty",
-	"Cb+QgRUU5Rm/oXripirY3E63uBUPaKYRqAe9pfMYSSOHWoPWLOHthI1YwkTASpMxtFUd5DHV7AWPua7j",
-	"TFSbtYzYSHvET3xiRsCUVsiaYI1ZIEWoiK99MhOaR4RGkZkah0fPaXBRprDAMIxk2DpIfuwe6B97/db6",
-	"p4G2/zTrfZD8iEt/oO0/6nfgmOlkcWg01OrsTuzItSRzyjVBfZXoZMHFGDluYeT9tTaAC73Tx4Xn8Sxu",
-	"DXYemlnEXOCfvXSYXGg2ZglKiylNaMy0FRiHoOrUSQpgRURPuMJzbLZgwpWWyWJAKDEiisiEUBIyddEh",
-	"p/SCCQLHxOyGUVpZ6A3F+UwTKaIFOV8YpZILpWkUAbGSOdcTOdN5ts2lOIDfQSrNrcDiaijyvD0kIQ9T",
-	"uWXGSFAImk/zsZAJCztDUaCGUSINf2XqwigbZpL4SMtrOXH77OVJ+9Dqfs1kkjumvaIw+J/hcGZUiTb8",
-	"t/cc/vPo+cfvzRXVcLH5qXpCy2nvR0/rOVzuOH+nCC+e9p6d/ZTqSTZ3Hi499f8nYaPWoPWPB5lV9wCv",
-	"qgdHT8vjOl1M2RpjI2ZytzfAJzRiIqTJc8bCptEF9h4yYiy8xaFFUs2SxjUL8PItjmeWqDq2YAbjC/ZJ",
-	"nwVwh+8ky5SOmWVrHpmJANQbGCuM748ZSxbZAPHhpTpW8yEraCn1R+Qpi/glSxZN6xkzpeh47fUM7evO",
-	"rr6waHQ2jQsNz9vbZqMmPZEzUSOQDzWJpdJESRJTsSAJU3KWBEwRLpDhmi0vjHKvW7/bZwF8Ij+2kI3o",
-	"LNKWoTZLtP5KgYaTeG7fUJ7FLyevXzkVDYQQfsr8nTDC1QFRMmZkmshxQmNFFF0QPcEbFmROhSZcF5WK",
-	"fyspGsj6zE6koPYJM/IP7jE6nUZWzD2o+Wk04ckP8PvHJrX22G5EEw25jQIqMhKUBxNcAqqLKm9xXr3W",
-	"dROZGW2O0E4i2SiwVCS1HTDo4YrRJJiQMb1klQ3otfvd/qPuDnjJut337Z3uTQ79Zxk1SouJjG5RSByF",
-	"LJ5KzUSw+JUtqiN6SS8YqF+KjpjRNRVzmrPR1axCjermwKppoRTmZAQMNSmjbC2Gggo1R13KPA1OCiIF",
-	"65Ddfp/4PBtH+4It2gmbKRb6qLVRIc3hGgr7uQOy292vPsNFe6aYb8gzYrmvcEVmwuhxc7rokF/ZVA+F",
-	"UT77u+COVGWl7jHr7uw/eszau91wr727wx63z4P9nfbDx/u7dO/RaH+nv9uk7uXWs20WtEkc7e0tE0fD",
-	"4ad+rz0cfnr0rEkcHY3A/q3fMbT+QV4ii+IFs1RpHkVgfgLT9Y357WeujaFIfRs7nV6nd39AYEcTosxe",
-	"0ihnzSrP/O5/74M6T8WiMxTvrAaeV6FzA+KKxDRkhucbIRBQxco74GzZ+iW2pv92on44VN/fGw6//997",
-	"7x7c/69h68P/DFsfvx+27pkLHlwtXrj//X3za9MuvJKCNezEIVL8TnfXrb9daTBlzBbAssIlVetaMsvf",
-	"T5ff7Ms667/RUmbeoCXr2a2SZ9eSZ9PCiCCahTVOtWMgQTBbLUeAI37OFA8Zughz2vxBSnI0Mca6sTON",
-	"pXa+IIGMY6oKTPJDK/OkWn/7R3N5GkkzlBGNFKuXstwON78EXLNY5cVt/ctTb2V6tbQaoHoc4cv6QJn2",
-	"j0z1oElCwQMv+B8zZi8bbv7Zaym9QFNTJrF52a+sUQU9fHNELtji9qRHg+OlrOfBSm6u40Xw9ptS8axT",
-	"vmkt7Xbe3lq+iahoHExExe2N5FjKuFETlDK+vZGcQGizUcGDq7c3mlMeXLBGgtFw9fZG845yHXHVOJ65",
-	"vW6ERXKLPOEdO59IedE4LLx8W+P5bJ5WUylUJU3gJVfKMOjBXy0bKDH/zFtO00SeRyxG42nw15rffYNP",
-	"4ceLC+DnRFtbSN0eyZkI/UFqOxIhC84skI3ANc1qlfxNdzEB58tqjxgLG6egZsGk6PYCNYVrMqeKJOxS",
-	"XrDQ/GJ0UPZpajYXp4dOqTuZGX66cU72enVLnGPoLgZtT1PjoO314qCJ75xPhee4hu0Q0rmyaqYKes9d",
-	"TBQ1rsZ54uXqgI3N/YLa+EnDYDP/yNojNa99PWWYrPJ6pgMZs7phv5KaCDkfEC1Tl5eLQNnoR0g1PaeK",
-	"kYAKITU5Z8RYvh1yqNBynuM0UXkaCjOJhAbaI4pyjDAKUh4LGgG5EH4hSlY3M3vvg+xGF35qp/Gnpc9l",
-	"karPmVdpZKay7tLns7lwP19fsiSiU/NDmhjBlTL/+GDeGYLfV4pRxANQy5mmPFL4wRBINLvPUpC07/Ra",
-	"aqE0iyHoKAYxi9Vg6gjwo9fS7JMueFCR0jQZJYyZxQk5HQupNA9U8T4aJYyGCzhMVBTYuVOBNcfILhg3",
-	"XC9agxZLEpnAl52z7RR11no6u146tTuVxeSsc4cqKRQ4cezJslcwe8wQ3zIS7RB0w83GqUcfFxhiNM4T",
-	"ZLbHPOvDznbsHnZwA31DyYacZHLOw5CJW2U6I/dV5DYEI78YwzSkMKGX6GqZsiQ2TFEK5+k1xMJYqA6I",
-	"n130IcCpwPv42Wv9TFVOHVG3OrUJVe18gN7O0DqIgHRzV4EE4pkx6TRd4OBldCcKyERGzXqHkWrgQK1K",
-	"giNxSSMe3upY4Yvw8vaI8oiF6Sqj1zQlpJjqwA7XHZ4D4gNLUD4xWrw9aeSSS4xzd5wvQLxV7FZn1eB2",
-	"HeQ8rm6C2S5csEXm9sq8sXYSd6OKcxh+Ey1ZZ0qVkl7SaCSTmN0uLcXuq227uCVaytQHI33IvfNEXjBB",
-	"fjl5/coj5zQkb0+ftx97hBLwshD0TiG7SukwZIYb34dpvqIxg/yLW52mYZBtbT7rD5zfH9yfqbdaQFaU",
-	"GaDUh0HAppqeR7d7AgzJ0PTTdiN8HIzvPN40iuTcqtMhpyjzMukgnVi2blAFhAYTs56puzgU1uvVeCjs",
-	"9eqheBNRcScDjqhoHm1ERXWox1LGdzHURMq4cajmYnWo6P+6i8Gib63ZwIfLNQPW9JbP4jSBPDheJ2VT",
-	"XcamjhDFRYAam8vXNIpnlktKjg3v5DaeCVpPyAIeMkIFm8MM0Ql4F1uCDsbGLcHL1S055TF7PRrdzYhj",
-	"1pajUXnMzlKy7gZICZejUc3YpXxBk/EtUxRdRJKGbS1lOzJft4M+lyHoMPCbMZOosCmkyaX5GyLl9x7u",
-	"kl/5T2QmIqZAmxvx8SxhIQFRNufKitdTKV9SsTi2/oDb5URUszZEV+CwxDJJ9QiF8wLhxcIDTC1NrUKb",
-	"cmoOTc43ADnYd+lsMJbyXXtzjXhfy6ULekCF0t8WU1FvdRqz4rcb9GBDA0aldJ5c6w4BG4fco2IxFIaQ",
-	"7qPVb2O7qWap6ILMJ4uKY+rdu3ftw9zXV219Vq4BM3kr6CXl0a1rgLPsu46l1fvxCOZ9kVhiONtotEbv",
-	"nlM1dBmN3rKkGgIFiqXzNhS+RG9OeyYuhJynHgophE0emFNFImmMMEiHoS79wvx+zrgYg6NmxI1NcYBG",
-	"g00hN6MxY3RysOpN3P6ovhXs05QFt03iXGiWCBq1waY2pgWBSLJzTCEPR9KN5NiWZlhDFbR7uylnPPTt",
-	"gVWz6VQmmoUvjX5/y+SXfrwN1gWwH2eI2BqhtmGLvjunxoaqsz5AbMGMXEDxTuIY9tttCFY2hzMKMc0q",
-	"F7Wxx68mEtPKXLk2Oslrs/BcJcsFmwLJUuHYshG908Rsp+boOs9XVK4IkAqlqQDh6x46X9SXbWDCVilp",
-	"8oItBr2aIp27rGUoVF43p0OT+USqXGY+14YDBhOmDoiYRRGoPEIKVg5R53NOHu7mc072u91Hvf39/t7u",
-	"o93u/n6vmIBiXopSCkPY5YQUSFPiCVOb7RvOclUU3BaAGnl0RmsLpZhwwVmMA2iJUgvKsO2SQFmhYIZP",
-	"tnILERplEqqxC5Sw0y8QQr/buAbZ1mHMv5b4zWisD3EkkyIdHrMRSxKWEMMRaVQcR+/uKdLGu1cuvb0v",
-	"v9z2ipD6ptY8kRFbRUPH5h7gVHJq43OFSTyHkq0pTbQAb10EbCnNn1v26hPzylKOXHeNvLjP+ayQD5gm",
-	"AuRjZ5QONs8QCuXmBaZXOH6FHSudnSyFXp7/mwVwCJFrZ6gHNER3BI3e5DizzT4sp4im+rWWRmc0jLZD",
-	"XAatn43Ktzo36tuQ7EkWjCae0TAh2878NuKXzGiH6ZxR/jMWQtIkJmTbyjkPvSQyckwR9byiNClw09V8",
-	"Zism9nc99n+Lk5U/VKuIv0bkHkJ98Ddl5Zuysr6yclGnAp8iJ7Dl//9qH745av/KFn6HnEzk3OZVSBEU",
-	"FwGQF856Z7/80X1/8c/epBv3o8dPuuKPizc7ci95pPZ1b7ZzuTd/9Gl/0ftz53Dvp+V8pIQZAK/HCu6z",
-	"QhHhX7s7n2t3/Jsm9k0T+6aJXYMmhnyiWSS94Kpml18LW1csR04qqapYShesscZCoefIljN45Hxh85nX",
-	"Wmtr55cWu7za5hxmZdGr3vmKfdK2xLqyJ/CF4tvqF66AoVaW5OcS0nZtuAY8Svm8SynSqokB8TOULp/M",
-	"pkRLj5zP9BB8o1htw8XYI74DQfNzZaWFh6fRTBmNtgQN5tdpq/WYbpUKObxgPasc0vLw2y6DT4QYkKUJ",
-	"IzIIZlNu5i1lUcAuLUF5mK9A6dbJ0AacuabRWufsnQ03oCJgFmRjFS0+yd/72dtOzbNFVisewJTkii61",
-	"WsuoYs2t+JC93+4HaEEpgN+160DykiUJD1e++rW773OKk7fSi2lv+1xE1ltnVCnyYFNp0J0ppDkQxOZS",
-	"oZI8N5sSKkKj2x1pDr5wbbJxcI2rxErKv0/wgc85UMd1gFPubP/yeHprrkqd4pEj6KK64VYho+E8zRR2",
-	"pYY15I56E9/26oVPunUljSc33xWSGHnphn4lC12HPLuq3wipm9R7FilMzZaYSxiz+JwlRhd2WQBBxAUP",
-	"vgM4ptGoQ05mSSJnGDJUUxoYyQoJBbG8ZCVAiHc8iiCNuhDc1Ah7wEOKylhOkd6rGg1lYsqMiOHwpF7r",
-	"p2ozmXWMT5RJzL5o1YZt6QgsnEUJ2laHHGlFIpg7KEYVLQii8ecLYitjYSkRAam661Qszgz117ACesGg",
-	"GF/NOOQ0oj6hbdhplDDWIYe5FEbIbScUb4Mgv5Ip8hZEl4mWUXHz7bzt0p1LGTEq7kZwT2QUnkE2Q0Mt",
-	"J+TOyhGhmE0Oc75gbKqK9RsZYf/66Jd/7rz/qf9y918PT/d+/+e7Z8en79/2d3b3ivS8260YhiUcon77",
-	"US3mw5V0gm0k/OqbtxJlOXm0RjVp/vg1MvfcOFaczWeXtbaNsQodXMaoVLSDPvM5HAX0ATi7oeaEBfV4",
-	"icBZzaMhIJ48nyWQ14y3KwBNPWeEhqHllxZwwLAAIzgwTcP8a8KCizMu3JzhoqFAbQSTkGdqIufGUGb0",
-	"0vyC/B/M9lCCNe3gng1VsmRs/svjqUx0EczAfrlCgnQJsp8FzwN/pZ0uAvZBvliGg+enAKVZflQJqy/n",
-	"5ZKQdqdoqVq4iLy33MvULDBux+u0hdVzm8xwlMj4LFMwSxWMeYXZbLGx39knrhzgZJ5e81jiaW6RI1sW",
-	"IuFycQbQWEypHPmGKbXi43laHukzK1rOQLScKcZEyzPb+nEdX2atsnMkyByASOaThSXahRFos8imSGH9",
-	"hBRkOkumUrGlisxVtJbbIcKNBUGqNNVAB8qQhbY8EKVk3jlQWoudjZaCtv88axB/X7DxuZUclGdbW3Ul",
-	"wQgWhZU9jkcXz3X+c+ne2qOx2vjJy9qCEHZbskLq/owIrw1ycUKnUybAY1USvWs7Zp9BbRxKcI/IKGRK",
-	"YynaBi7ZkpJQcM72ut2qe7bWy7piKVZ7pfN1l15WdzvnIjRGnROtCLduIzDFRTIbXxMaQCw0JECX94hv",
-	"zQtcYGn50k8432ndj5HZhU9nLDHfaaKbdZpYFSqp0YhXsvQl/vny2Is+eqB0UOg28tZnbvEbc9l7LbM0",
-	"Z38CJv/yx055zN6b+4CLrNrpzMS+kc3u3/BmrxHKQFYHPK6VX8YVR/E4U4Y3s9VdNqaWluUc2HojWx+N",
-	"Pgwu8i/qXa8xnt+LwrLdqVm9jYHaKNUPbfHn1ybZPy+nupMGRfsdmEMlvAj0UHeIn2rWvkf8VLWGP1Ld",
-	"2veGws9p1z7wOT/VsH2MDS1yFVjfqRQIP8U7Gwoz3QPip+q4+YzVx+07G3Ryn4QSIuRD4Uxc1DlY0cY9",
-	"IDph1PBhYssXIHhIlR0hF2MLY3gXhkXBEC63RyqIoRI6eV3M9IKL0HDVS67qHAbfApY3GLCUkZzVOCue",
-	"wO8AP5rmVHmEqoJ8+0efPQrdF524elQQXo8Klss/PnTb+7Q9+vjXw/rEnyvEQM94qOqdLuCtt0fLhudH",
-	"0vmm1lJukPmv0GmuQTasK4ZyXaxqWCTwFA5oB9mU15KG9RlNbyGdJfVcJ2xMkxAjJ4ph/6IgMKMsaj8n",
-	"F1wQYD5fXIoTeOYbNAu3gBQWDpz0ULRKl6ganitl5dqi15QFcNOKW8neKOu4Bso1QyDTiAasQ57FU73w",
-	"HDKwecH10nGxAVr9mVJOOKr6g4WDJFqOcTHBQssSrpXvIVTLuQw3SL4qdmYrzGSvZiLXFC61eVo1Jv+G",
-	"QU7La6srXGBhBerMEUj+1G8dJzUS+FpCbxDkkkZT2UReW2DarvfVye5VI/+S5Lgda+sfvb2He0G35X0Z",
-	"sv1vJKaL4teuN7L4b9L4ytLYrmeDW+GbdP47SOf6AprK2VxDnG3kLAbBtVkuc+XpKyY1F63hLzi72Yzv",
-	"jWvasIGq4DpsViIVqDVAB4dHO/sP7w8IPVfmd0yfUhY3cbVb8JtD4D/GIfC3VRq+aQnfbPZvWkFVK6hK",
-	"pFnINcqUejGP0gOjchbODvY51wqxFFWq7xX7zmavnbOAxgz6of1y8vpVPhSYQ8zjioxtwydEaCsRT2vo",
-	"eob3+jtkd488fFTuPAzx8nUiuSgTmkc8p2rVcItZSTDoMB30NmPCVa9JGdIOfTS/GG+gjXqVpSyPY9pv",
-	"pAvg2a372EQmz4Suy6AwVBLxtI0UoeZeohPKo23TE3NxF3TFYMZImHpjwOqGnMNCqCS9WE2AC0OIytQq",
-	"oYLpuUwuiL0JJUXMyCgpxP1ySHtcKxaNSg389vudbqffeVSKN++tsd+bFZ+jCtiwiPkepWvpzDkOUE44",
-	"qbJCllDFwqX9imAb8b6sybUdc/q3zdyyHZHXS9Jeu3AJyba+ftsGw+paRWbts0rpAtU0aPhCbczYnFAe",
-	"5qiGAnj27cWLU1yt+gVILx+FWaJsjrINKzNGVw2B4+l6U7dKD7sr8/2W0MtExnDmpAhYIsqQArmuf7e3",
-	"itnY1dLBKxw9bjJREznf4OiVlY9et+7INaVBvpssvEJhOKY6dyoIE2tVfqfYck3tV+E6CEKOsi+S42VJ",
-	"Ea1u75f990/2fuv+q0Y0rRyQmjWc4izRez10jRXJPEamYG9b+8FMVhRWJX+wcpmO0j2UsYRSgmKeknJ5",
-	"j5aRZty8UeyudsEwoRO+oePFPlNytwg23yJvMVMOvjSHy0880ZOntC772vxqZn9ubvFA1pPefrfb7vba",
-	"3Z4DvUgrzbQM6eLAHHSqDZukC+jen2DbEnMsanotZLmT0GLEH830LGF+uUFmb//xbrvbb/f3y/lr5ZNT",
-	"NBPXOUf5bl1roPoVW2Z9Q8u5LrQcrkqK5Hwio4y87go2px5/hIlQZUpAnsnfJODLNQIJ2k45uPqIpkIz",
-	"IJuJnCVfCoyNOWUWx+agMOzv0NBzLYrSZLlSBWyNIWjO8dOkQ36mYQgm0zcAnC0TfctFfjaOciMIfnk+",
-	"vV0OQZF1F8D88mB80EPpnFlt0SNK2npaLHMbM60yBjUUqQBM336+IBGjlxaeWc70ALcoZlRgP/5l6IFD",
-	"bIJEZkLzyAIK2pVaCf739fPb64Ej/E9jGqVzWTmS652nRmjAbyrPN5Xnm8rzTeX5z8T8myVRQ4ltti3W",
-	"I+IRShQLEqatvYzovbLUwyAH8p+WCQ6FHA3I1KgEE62navDggZ86g/Ext/1pjL6Kq1mymx+4IaoHMYtV",
-	"QKPNcDY7PFD5VZ0lvJ2wEUuYCMqmd79IRQ+LqBk1I2mC5BwOzWdXS7kb0z5xy1fJzNVep4LY3Mz5BE9c",
-	"KdOn4Nb40rxOT2gUvYLmvRtp8M9RjMadq0FgN2pLTUNlDXAaNOvsKGOm4Mh3ttTQteP+toEtV0WIjdus",
-	"qLvgomawgFeVDRA4V74n0QHx5ZSJtJsJ1YRGUT5UecEWUAF6wQS6i0uFXPZ6JUySNudVS6SmHVZMFySU",
-	"cFpcHHit8/Im/cgaQb5ERkw1CoUIWDXcs/bnHWhs9uGHNWkWS1z+A+Ib7RhlBhWEhx7xZ4olg0yMTBN5",
-	"yUMYnX0VRLhw2758Tbt0brN4BNCr25UivXgrj3cRMbNG90BooUU5m9DQf1q0WGMUuUsbGrYrUN/MV8uw",
-	"bzcP33bjcG0pzEVh2VZt2HFz4G/lbjme5KJPlpNnBJNrH2bGBbr1WRBJDEolDLOXWl4L/3HGxRn2h/da",
-	"UBRdZG3Vz9QEIkTIw9pQzImMGTif5mAZQ/ZU2opsyhIlhQdgboQqEnGtI6jUzdpKaGm0zJpaGZ7oydmC",
-	"0RoJ9zujSRr/KQojTaAiuCiR9h/vLsv93N/ff5wXRPtLopw5WbSuBRiDFn1Wb1oh2kLEDLdSXoYEgDHh",
-	"pGQxHX7/PXn5vflfNdNhJZBhnKw8Fi+PX4FYM4bZmbGrqwN+QZUmei5JyMfcgWQwAo8QMTPnfvWOtPo7",
-	"JQ5eNH6Wo/yAdr6mFm4mXdwCL09ahbnWHuol+XUZ5puZu01LIYe2oYrM0qrwkrLWccJyjVQwlxAhrdmP",
-	"eKNfk3tVxNbeAG8k9+SZtmXmG+bhb+Y9i6SaJSs/88TeZp5Idfu6nNHU7TCWkImaSg3uGvOWjsgofP8w",
-	"fPtkIw0hb+jVw0dhylpjhkU+83ET2Mot8anrUliL/jvCxZ3BXkxktJI1/mzuKSR8LaUW2OjX6alcksSV",
-	"7cd3mM0lR8Sfy+SCi/HZRM4S5XsFH9V1rUtjItIGiNouiXu5Pi7jDLN6ZZox3gUAQcEF06vRgeAuBygk",
-	"R6N18IRej0atNEV5KUwXNpkspvJ5hJJQWqhM3/pFfGMkYPmuD6aAPYH+QVmB4or4qOmYZzKQysIrPJeP",
-	"bOxhUDosuEiRe+Thw1I1qpQsl2MjO3Xwc8NhZxkQnetCecZcTu6y1XVtNdMcnQIpr3wab/4Z7i3LxxT/",
-	"iKZKX0NSVN6V5Rhhs7Csdz+54icuiExClmzkdLKJVluCs9VlyNa6muLaZPJTxNZJGLa6plHCKCb6r+by",
-	"JedVrYCTZCyJUZPntlgDsU0BP8vl3gIP17cg6dYCzIJ1aiaA1w2+gMNyCi95xebwWxngBxBoiZxpzHFd",
-	"yJnFBgJdMm8k5RWjlCdaEZTyvMqh83IJw1YQW+ZbozCVz1yONWbqzscGLlJrTmUqUnmBoDtKWt+WhU5s",
-	"2Y6QEPW0tTzqmgKeN9iIYkk8CdWUCjTck0nClY6hfu7LCqZuhdN5TVAbBYzNXDeBusDCCtALS33bJqrg",
-	"06UWPSC4c714jLwGHn1mhuJgv6j7u0q3W5Bg9v4mqxqD1iFdODsMz1IT7uTGCZz13dnqRwRmc8OAPNvS",
-	"qOwvu86h/YcfxLqq+pWHoznrBO/KYbsD5jMWDXJRD+4+GkHj+rM8YuaSYqr82zLw0YO0X2vP63a7Vwch",
-	"ra9b2NSIL2uW9nevYdZLVn6N2CXeuFnU0j1UDVwyCEpshOia8118UbHL+mT5XHKh4TyAMrCzs7NPRrMo",
-	"ahtucr82hX5/f/9xu9dv73RvjiuZEf/sDJlNMVSNjoceIaK4GANn1QyQaxkNHYs1bAIKnWtczJEMLtSS",
-	"pByXHyWTC/gQ1weEYcFyMYy4Ftk8pYufzBfLB7CmqN5u5PK36erBs7tgJ1ZPI3YQmwp+pROmg0nauo8u",
-	"PKsDEMOsd4IfifuXOVP1Mn7VpJ6J8PUoXSRsUrGW++FpDXSK63Fhvlu7FCzil6yuLPaQxEwpw2/AUTBn",
-	"5xMpa2IURu7F0zo2/rOcEznSWRaQTnhJvPeWhSSw2ng1JsU26v5GmWt2iivzn2B+xDxyuylQMEiMbtUG",
-	"27IRgAklqqPDUkp3D0xjwUqmtnXiM0MvhAplbPOQ7HW7K3Wju27cAOujGlGDbYZCdW65nUQHsp5wMS6s",
-	"CkRnl0bV8g7S9WJqIOLWoTnuSM48UdpUfqMUt36JcqGSWLNSJXHJS1CK5m3Z5WItx/jycd00IvYaPSsc",
-	"Zy62IfzmWV7qWa5zGyxz6qb9PFIpVvIjlM9iVSIU2UuBGS8TuKt1fCt+N9Px3UPXUReb6gZfnI5fPBqV",
-	"hfCnDHop+gObjKOgCZlM7J/INLHrEFC+eRsLze1GPMJv1Pw55pdMkNnUxlv7u5CIrgoJKvgpDArge+Df",
-	"NCxlmKT3VQ0AWd8S7DBLIc/gHq7B1WlsnjQTY3Xg9ZW583rhp3N2hfXplhy6K1GW5CVLzANnAZ2u0yvB",
-	"3PuETqtoSJtDFF2TNzPbhcqQimC+halu5ubEDdzSy+k2qAHHd1sq2hgd9SsmltK+L9ny5t1bLSgsbtdG",
-	"csJhfVVcQWaMWMewoUMoy9L4smRFRn3LGCzOWDmtGqXGRM6F7R9FxYJoriNWaNY7FNVuvWk6r2afrBqe",
-	"xDTiCvP8Xj1/ckACKXQiIxJMaEIDzRI1FPgKQGMo14k8TTrklZRJbX3QF+CLxjW+KhqoO+TXAAF6Pbzp",
-	"asyoMRx+l9yoejxKUJTVmI3tnCxs4MZCXHqkt2d2rfe465FzCXfUhG92llrH5uGc7bRXZyw9iymP6lob",
-	"EdY2l1LQMyCbvZ1+H35pm6VKAS7/mEnNxdgz5ont0pUMBReXXPHziOXOoZfGFvp7u0QGmmlI13h7+rz9",
-	"GIq4jPYYxyy83yG/sikkqc4TrjUTHjmfabAoVZVFmEMfT2nCwgbYzQ6xqJw0lmKc4jOVeQEVohPPlGbJ",
-	"/7U/dmQyzpv5DFasZOJXDKuVJn7ODVk9DTSKSGCugWvZI93uAB3m/d1Bt4u5ZYYzk5iHgo8nJau/1x+U",
-	"3UZ7hQHuFZjYvXsfur2PkPL6v/0P3fbOx/uDD932nvvJfPN+LWd6PuHJYTFtdOu2BoAdRQXJvc+Iz+c/",
-	"Hx2T490OOSSGCUlFI4v5SHxe5wLGPPdShvyyc2wm8USGzGzXE0OC03yJ9mY5DtfqIjUDs+ndTNN17n5p",
-	"7vsMW224iOM+9TpKlLIee/v2rKU+MzHRPOBTKvRyfDcn0JHvr60Qmfm+yX2jqBnV4aQpOUsCVt8Hq+hZ",
-	"wzvzdmieyguG5+HyPBzFkku+7KNliO6N5l9DtrmoT00JVSQbNsNcSRF68aBtgFRnxnKcVsauHMU6MZfc",
-	"SVFLG9LxtAld3m1gZ5AWqGSt2NrQim00i0bcNlwrNl+D3mtF30L2suX+sAKJ5bxf+ShR9XAWj0qdkl1i",
-	"sz/NRBhtbnA6eybPYN2IVYec5rqd+1pqGvlYfx9RpfFhy3cjLi6Ib+RPbQRON/bRnVNFRkZwHzjN0yLl",
-	"UudQdwGAtaku3xR3TYg5M/y6Q2DNtJQfmQluNJYX5sU3y4bs1hfI0/5Ww3yWeLTdR87h4UKLdEaTYKJY",
-	"ic9lP294Cqx/GFZ9DeJOUYQ3ou08TesCqdV7Vt7WoRoc6RTKoKhPOUiCmMWqk1MLH4wmPMnnvTyoFo0u",
-	"NR+Hw5OGTuJ2DTc8AihxzEat8+AJ3PlShqxxD1vp+9bYumNb3bd1r9oUFX3QrAiiv0BITJTWE4oAEFul",
-	"AuRkzEqN6ZXUJMJ8KaoPbFpClpXoE0UXZcSeFTrU7u7VlCh0UoES5aq9GJkaSwvWniUOZJ+ieEeg/S1V",
-	"Lbu5LPzKda6aXmpgefizRAzMAR/kLrfNZf8OVLJD2DGvnGiU31yvSoMQg+GC0HHCGBb+WoDRYseDpaez",
-	"eIoyvJNadglNZTJPZq6XRST1g1673+0/6u50e6fd/W73fXunZJU+3C+iphSYI7wiKybotD/+1fMe7n7+",
-	"P2tIIDfoOq51K7ppgV0MIA2ER1Gpu0hVWc3CWFZtvV5FdB1F8wmd0nMecb04zgmhjaRx3aEuuc6FZslS",
-	"sH/bi8Xh/a99/o5yby42vKhu9hIsdEPc6WW10Qhep29d9X0UrW9oQuMGwBFJRmYt+WaK6EnuvYUx7NSo",
-	"w01KIg8mTczYa2Uo729yLKnltU5cw3oPWMBGfPuSJYpLYf6qjOc3vIahAC0j2ztARiD1MLHqgk11fsj2",
-	"fdaua9s/i0PK37P8TFk9Nk+5hSEXt3Ot07WVqgTFyjSgIYMzEspazJ2ZWWS65HwBnoZ2Np+WWdVTxsMZ",
-	"s+DUQpsp13Qr2SY0Uq/xxjKslTFmdNRCgBXNFPNL2UaB31bo03UpS84K3kjSVxnliqzbcocVM2WvtFu5",
-	"sa6moRNNNdvC81pPSOiBJTWvzztiq9S2RiZxPj1iwhN7mqu7ge93e7zb6XZ6xS3Gn2p22OnZ9Vk7IadZ",
-	"98F0h3MFfhEPYP3BpPvh36rMJ+pvqaPjZfowN28rnMyV4qz4RCM8lT0o53JmofWM5kgtUkx+TeF3qxpl",
-	"00t/XXJ2tlPi64i18Om6G+pH0WACZbxhu6O7hlIoR3pOk7Ws8RN37xLl8MgWFhSKTDEyWiQ6l6OynbZn",
-	"M/UtPlQ6iQoZFs9kepTsmjdyoZKhsxkHOpExA29f6v0LZAh405RDRdJcJiHmTZ9LPakJ88iwVlE4td0U",
-	"1KZWW+X81ihs2qL2VT8Jwy2Kz6fMLKOM5Hhxc4Lzc/Pu2OXZrPRShti1laiF0iyuXXfWvOqlOOS1QK02",
-	"gKVwNY3oonkoKRGVSg6lULMopfyrZ3rUDw+XryHWki5trnlSk/ehnMG7hTuxXLOCQ/NwK5uPt9A00G/M",
-	"YDYkI2u5JIwGE0ItQleVkpqW6KcF1DsWLGTbwQ5j70Wb2F6qWhM0mjVQKkJIGd5S6+61rQP39vZIt0ce",
-	"lRq29fd2r/Hw1m4MDr1pZ36exVS4jKsNtgVmTmN7vpt2ZURjHjUcK4gEVfsLvoR8iRs8TJAn3AAVC1XY",
-	"4NmEDp9SYGZYUc/LLFBxk4d+qRJRLzsOo8jsRxnq/VAIUrese9c53JlaXq4NnYtczbY9iXI04gGnpUOY",
-	"/rq2fDp6Wr+fPETyBGujoE82SZWHu2thkXSaULdgNCETmo84Qt1uJDEdL4EzhV6R9VkdomrZV8Cid8gh",
-	"UROZ6PSovnz28gSqRFIRwdPR5tBNBbRNnbIkMJKDCVCnGmSMA6y7mljZjoBmagZ0olggRUiTRalFp728",
-	"OTsvdZeD//Ue35gGsh3vPqoYgBsx8Bq7rmSL5x9o3pniWpk1hPNmvQGW6G6QUc6uL/x6LQHXcolzblzN",
-	"cOhlb/MWLpick9vmQS/xmddr3kbZgs0LaBQpJ0jsYbNNcdExiepk4bTZ68tXY6maeKTUjG0Z8Z0nErM9",
-	"1plnIWuBm69CPr2ZesEtqJNZoBEYIp2EO5Vei2N7IUTcbUOCACjCYhRxqF47nykumFLtBJ3YkRxzaxOf",
-	"8zAE6G49SaTWmC+kEyqUdYVrHjM5g0SfT8YkRvLRUrYjCQ5i8001m05lorGMaYZOJYZrEDClzAYUfZq5",
-	"CdUgRmrKo23jkiGnYyGV5kFj3a60/uUis7AZ2halDNKCylWNti2DWZLajqOrOUkD62CfpoZDNGY1uobk",
-	"CZnShMZMu4YTeYKr0Qz/8cBlaW1hqW+jD0LPWq4X9Uf6nBZChA5beUR1Wfdyl1bIJ/c1a/ZltNN0sl/Y",
-	"NKmNEnoB+xnSqKrnOmHNQOOlYJNi0cgWn5Q9/HDhJgWKw8r8r7NAzoT+ca97EyImXYzl8uWlTfzd0Myz",
-	"YSnXlr9Johh77i2WuG3gwLcvP6rxQj8xK6YKHb0L8MRLFfn+0qO2JiBzNjivML2mBX6dDwFvlruehofr",
-	"1LARF7whkQiycLhWJLvLs2B8XKWcMx90q1Hh048PckHV9rmUF9ei2ddDeZkDhXaGq7HAZKIooglRfFwC",
-	"4K6OZu+m1G9b9Zdb95Ub/nqmA7mxE+VQEGC4rlqh/LqlkTLulKUl+tCASMHA72049oJccpkp++tnQcCX",
-	"iu7s7nXnZ1WWssCqK1c3DGPgYjVt45tiYtxG2qe0tWVTmtSBqK2DmV1JeF+So+4K2xaA3lCM+RhVDPVI",
-	"tAkh2iMYC1XbWhWlgFD2wNK1pBZv1A6reRVT9OgNU8ld1qEilNi3LCX9dQr/MohzLshMsbWKj8/zLbxX",
-	"g1ltVnfDC36h+sByQCM3cnREYGYK/hsbnhJQixQZ08sNk5my7xfPcm/dtPZDQFagJGbJmG1YWwO7Wk1q",
-	"r/n2pvVJ9eLFOag3GmbmDV81yKsxO3dUCucxS4Oq5t6ziAWyxueHHQkNiWCF5YZxylxUZnm2wQruCpUo",
-	"Zju8XOh5GZO4YtWJYxJffcWJnci3apOvttqksIOb0rOj49uuMrHfvZMKk1z3iFuuLskLoc3NYCuWYatc",
-	"axfsNgwdQ2ssYuxdtanyV0/5PxdR5BM2jWjAwvb5ouyEzS6sonYcn72rcdHyKbnbwdI4zS5fTHJV9a6A",
-	"67ARwMxNlkp/japIfn+L+kgxGXsze6uqESzpn16ms6tqB3lC+/pVhNxsvukJX6+eUNnGjZWFPFnfusaQ",
-	"+/jdqA15bnT7usNxvnRtiyhGs9+8MffQOUg7N44v1bQ721XrLSOV3spmPx9tls3HH26iXK+x+HRztx8W",
-	"uhgFZJXvb0NF00GZyKRUXrsh3RxAHVNaN7heThhQ0FqYZNdLM/UGyW6RWvaLSEP2of/NE9z9BxDc+avn",
-	"9R5emVqyO5dWZBYV8zRNQE5x0yFTANPguRRtKaKKzp4+U9c6ZHVJ6KZuYEN1QcRFuSR0Q49w0wFLy/Y2",
-	"p/208wMEGwvmg3vrHZoOtB779XTbIvh1MW5u0mS5mrKWbnWBjnJ1m1WCRqA73ZAVXETNu8Fi+S3sl2zo",
-	"3pon4IqGTEryX70R42byzYD5ag2Y4hZuStIpKd+24eI+fCdGS8oIb99gyb1kU90WOv4Dg0gbgFf3qbHE",
-	"2uwtdC8vJ2vHgDlbIFj8aRWxxstyRk+KsAebtQiCZ7Pcvu2K37kmMaOiJg/aNs6DqHLnBmsvlifYlPJo",
-	"zGCqza/2rnE49SzN6f95ksC4dlZdat/htbS8YFi+ntPPs0mkz62VyGO5W3EvG+nJQuhsREjQBVXnkrAR",
-	"cMVprpFcns9wc1ifV9TuKqAb8EudVpdT+TdLddkU0jITIAUmc3OQSteHLwkWCC/RSH69RwljmDZeshDt",
-	"hc1d8CrTxGsBJJedgqsqr4bqv37FNZLfovNfsdKabt/GCmuKYXubyioAnd2Fomr4+h0oqTksjE29pIkc",
-	"J7QGU2ATZahamXadetBlEzCNGYy9WBzPZbfT63Rvq8zQqkc5KKvKJv3MaKQnDZDbWGQEUDERv6yxEZpk",
-	"4WE0pwtFfHnhF+dfTvHud1eWojTnpP4so7CxZb2TCRdsqslMaB4Zycw+TXltp96tejehT/Bs3V5MoYUL",
-	"PYuz/g5Lc1BL7SC2a4xvp3wzHTltKKO2vd9rES2yBBp7Z77Tn1jcXpu/RMq4uQmhlHGhtaRgt9qAcPMm",
-	"/uY1jdMxF+9oOnW9tbJTUqCXbBLZ7hRWo+bA5A5AgbALjbiaWMWWnbeQm0jAYOoQw9ldKwRF/PIIEVT1",
-	"fEFsMy3sPbSYsu9qeA4VizMz87pksCiELkdqxqFVNJBoytOMteARLeV6PW5un00V2cLqT+ZO5+qbEQtA",
-	"FVqW9YwgqdZFRlKM3d6VUTPgkWa85YeFXsc73Zs4uqvmWi40zx2k3KeX03uthBRsDmti+2lxrQg4ZL7J",
-	"xW9y8euWi+BWrENOYZcsIYqJENrKUUV8cwDO4AGfxHQB7pq0QX9Rbf310S//3Hn/U//l7r8enu79/s93",
-	"z45P37/t7+zuLU1n6Hcr2S/99qMlTtWvRaQ77+2XINrrsIHSSigFFc3YYhr7x54vYI8RBtIjAugCoGds",
-	"C9pDbDk2FP3/2dshbdLziJIoerHG8peT169IwmjIEgRmRMOCBjpalBqEXWFbqgfi6rBDMIkUeAi8cSxS",
-	"bF4fAFofhmhAKHl7fAQQaTk8olK76cnltdi919krcUOYoEd7Dzu9/s5uZ+/ho8ed/Udf2Hw2BxlynLNG",
-	"RQCnPNSXQ0+54+dPyM7Ozr5rwEnkaKSY9sg503PGxFD09rvddrfX7vZOu90B/N978Iju7+8/bvf67Z3e",
-	"aX9nsLc/2Nvv7MP/3nfISx4k0mp0hCZsKIzB7pERFywhIR8b3SSYafO9cve9frf/qN3dgS/u2y+u0WK/",
-	"hklXCAOQei5pVNtrQSdMBxPAKoC18TPORsz27AQ/Em3/RRxXq/V0b6y0bCEUq/6UjAunI6gjjpfHr6rT",
-	"f1lXwzpYxlsR2sGpmpRAY62hgK0l957SOL6PjGnEDQ0gj4Xidtx+LH6EX/XcMuI5SxhRczqdVvuzWiyv",
-	"ndLhfFTY9MfrwUV4rZcsGbM3CbvkbN7gELflsmQuZ1FYi7CeC3HVdgCWykW94BUjGUVyDoBFsFtrhxJK",
-	"vX3y4OLoYy6HFByUUeOoLB5HuvDykiURnWZjwwgPLgBXrmeuayWDiPE0YanGcjPzMJK7ztJ5aVvVQid5",
-	"GDwZJWBIM5LCKdWCfLu+nQ4wFKLqZxDFXg9QNNdGoTreaVZJv2wd0kq60hmepoXEduJekcTyG1t7ss12",
-	"HTMFpvNSmg55eAVyRkI2Z//mSfkbCRS2pW7bX7FP+vCScqvuNwOkjhKGVlAxS1farN1qCmclp2YT87++",
-	"p9ErY+vY6G4aVxaMnLORTBjxMfDEjAUHorVsxlxpSHcimRvcOyuk9LX2xC8MoXir3aeVdFXfIf95ka7W",
-	"b4//k2UcHtHAVxyUEBULyCs4AGerRZiDXs3sjxmN1sdzLx6KKqtp6sMDlLeJZ4LH7OxPwylWPHPKY/be",
-	"3NfUZD///fx7m7bmSdrdvwQtQVXqC8Ge/b51S9l20VM6dk6H6kHsrCxMqpzIOqDdsyag3Xyz9bynt9bP",
-	"GxtysLoKEsN3CmFU8ulFCvGerRPddX5nIZFiKKazZGoILKYLp+UcoOGfqjCgzhYbCaaN9IxuJAJWUkaX",
-	"d/TLO5hr/ctmDRK+cYLn8SxiFkoG/FqMnCcSpJ8gdpqIOjOfLOqA91wb7Era6EFKH0HEBQ++U+ZwjkYe",
-	"Rlld+7j8mpdyJudcKKsy4vYoBjUaemL3TV1PGuV1OgkSs5wNDlJzqUNyKg/quhbSkpE5XVgDqDY5qWxa",
-	"JmkCNXWFK7iFCaMXue0rYGzPtOIha89lYu5vT+QsUalvrm1pOXPQpb8UlZjSxVXqTMxFQ0qd15pB63x7",
-	"2Zz9Sv4IrKjnSK2OceWwphrgpL5TOZjAIgnnNLUVzPanFA/qs7ddrAO1xBX3P4ObzN0JVekXKvmDSDPO",
-	"PTeniuD9xWw3IUunKu8HeYx+kA5aweu4Q3b6q90hoBaeucSbpfoqNApwsAbr6lsZclZdJVweGyu/QAX/",
-	"pUeggQTSnlUF7I3rKwNNCFr9umRAutWSxMlKJe3l8SuwECZraAuADwWYpghduQnx1nn2Eew9t9/5iXrL",
-	"bKLiLhZOU2F0S077lhF6Rw/QRWTMVW2iPzWm6FmGoZzXKeqlqH0VYZdMED4iSsbsXIYLMp9IJ1jB3UVj",
-	"ZhtkoAsEnyvh6TdG57dkVpvxne0P8H/MwdzkuJVOTsNxWULpzwxf36ZuJ11j7oTDhhocaGpWO6GzkGui",
-	"E8qjDnkqQXGZJ1yz/G5+V5dXmS9jT9P0bYbFl6S9VRJXVykczz5NZdLQecVZDkrLBKyGZU08ljvJnoE/",
-	"O3fPbbjIYLtr43kQziQyddYTa09x7REZhczY7obGD6xxODe/wGfWH635eE2ifYORzT4h7v1mytiEm71Z",
-	"NK231cTRUIyLU9tm2Z9drr32ECiuMSJ47Ew1YzlMWBSuPRBIf13r4+DLrfGNHoP+rHIxFbyTcKFlAfds",
-	"rQHlgN9Wj2lT/ydUEtX1LTGzmCXmuBds/bVHfYKvXWvQmgcXrO48/8YVJlHBAfljxmbrL9spvHS9Acwp",
-	"11Gth80cLY6gdWh44o1rj+KdfaDpiK5qT5s/sF7OPW1prxKhcEc13ddsdXPTdAfHMa8lnLve8fhasLRg",
-	"Ka91rOV8zEk5C01vK32AW6f9zbxcX7Ec+Mn2Z6a2+EiwT/osSH15q3ya1uvX5ETMv23JokKkaIvijUJk",
-	"peSKd5e2TILMP75k5G+g8nizkT+xXQi0zCla946fPyGPdvYf3h84Mzy2MSWl6cIjvphFkU+CiFHrvuIi",
-	"/6neNbknvmn8d6vxVymNJTFvaC6DUdRc2wcCAD3knv+pPU2f8+8fED/PGAfSunx98LMzFrLQkCM6ACk6",
-	"COv9gCFPWGBY6sD2acp+AJ3emOQWfMfdkf6d3hBJNUuYSn+gGBmB5sfuKbeVlb/dQ+kPwPvzP6CQKPwC",
-	"hlBROrgXF35LR1S3Wi2vdQkSOL0NRLB7Ef7hLjnh4q6mf6fjj6jIZgd/pF83UshdumALVfh3uozIR9IP",
-	"sPOJlBfVv939I0Ma7ir+gZfKTcWry1Fx1eVIvCbik+h8P09n2pGTWZLImQiNEqWmNGCQi0USFstLsAaw",
-	"rlWzT8YAGgohk5hGXCFxvnr+5AA7kMjI6NgJDbThEvgKSAgpJ+lUOmt+AcmAbxw7qPiXAIPdJjxSRaZM",
-	"TiNmLWWuB2TXrEJvz6areXYJPRJKrbyhUBFVE/P3ZDGdMKE8MqUJE3rClPnVrC4lEaOw/P4Pfof8aox0",
-	"quATmgmPnM/0UBgTW1V2qry0xX60/Z2l3t7dpWE68v1w+MN/3ftA7t3vPGh//B7ypO7/tev19j6nP9av",
-	"ZUTrmtmwOYZ/0zjSpdWbMeRh47gBFUJqcsHY9G4KErYI/6/t6W7WNHEttnAEmMU20nENJXKrpPprci2v",
-	"zm/wUvV0I+dxRMXhdBottms8Tc2jhiVGVCx145zxOgseqjngKNsNdMEaj9Bo/XYNFtutuHubBdm8HGSP",
-	"dWy3jCLW8mpsovNF2jmIRlHaCzmhQiGGYKGfHL6FRtGZTM5sILPUV4424PzUbtdWjv53ExmbDTMbZRiI",
-	"i2EzMcin4GKTWz/Nu4U5+qgOGzqy10FnhL+vnMC0BbvIhtOUKzOfyCgFGMpC7k2Rv3Kgryxdi8K1LsY3",
-	"kQn/U4qzkC5KtXW7dSdnRBNCR9pCLgLJB1AnGUl5gfzdJfpk5RC7y/Ih9rurKiDSPasu2gvavGYe4SKI",
-	"ZpUOx9e5eteZ/tXE5I5qyzHMaQbOYzW7VWxsQ7eyzBqfFb/ryykT/gCCBoaHchaSBdMd4oPS6A8yAQ/m",
-	"oUZEAWO2hFhiNRS+VQ/9gbNtXE87TJ0Qct4hvnVKV97onNWKi4ANBXzA8IY5VSSmIesQn8dTqRQ/jxiO",
-	"1DAuxPtImLkupD5TLGKBhvfDXIy9at6WZWWzBCj7nBGYmtW4XP7FFEqh4AoCWpkZpVaA+Vc2Cmzrmn6y",
-	"1Bcd31ShrWkiz6PaShyuJyRdQy8tNnbkbx906lXCHFoQwisJZWYWQt5O8WQ8sE+qB5UskmU6e7HcLXvJ",
-	"B9r+synPC0mirtIiywB1G2dLn/+T0z1X1mvm9h7W9cuoGszzn9ye58sDZdYWsMr9mk7AYUrjDvwN/XX7",
-	"u3uP7jckAbDwDEFF6oIJeKRs4+c29ms2lyzzcQ9m2XWY447SZpYkgOstWDljR0Bi4TYxphPEP1npA3NT",
-	"Qyf6+jOE2+9sohj7WH+OhrcA4nXTxCh6HChS/Jxio0FznAY2dkkTprQ1QzP2DqnJI5kYxp9VZaMsMgsg",
-	"MUhLsTiU6Im53x41SABxSfJ6wsRQVO4LZBQxOp5lPW5LWfQgU9YLWFkop2ytHtYs1dLwM9IAuOfarlTE",
-	"bnwhX7a+5ucG65GoCLlRwBrH7ARpO40D+IMlCTlrD/WJ+3KpdWJzzdRqvm9LCM0zeGDOMrykjU+/e0Xh",
-	"fG96vJYuLcbh8vSAVXfmIWtqYf4DF4AYMd/gnGOQ9WllfXt1VIC9xht86hM6nTLBQoJ52W5Y0Hse0tY9",
-	"OPnoo7vmZvS9PNHmmswniUwalxX4LHYGGFEegZ65bbPe39wT1eO0zFvw2Wtx0EKCWqewnmR9t6FzRkkZ",
-	"LEVuU5VhlvB2ht9a07a/mkIMweAzLrB0ovaA20RkvNUypTQlFpRyW3va1KPtZqrvp4Vgz4ogk7sTtKD6",
-	"hCI724iKtpC6bS2oHG1Yiy61aq54AjdwEloqqFUzn0ORLiy3vc3Za1j1+50ikRx3yGGkJFGYHgaXJwiY",
-	"4P+rbduztI+elsDhur1f9t8/2fut+68aO2PtxhnmlP98evrGqjCexXXIf2m3u7/MEbG3v5+jht1ubW2G",
-	"5rqpiM4Ysp5ZFkpGbE7mMgmVWRHAxEsFlCFb8Lk5yOQ6PoWgpsTCw5brbdYFZs7QMLQdXgZ8iaUhA+Jn",
-	"5ppvQxIqmo075AQAqA7IeUJFMMH8Eq7WthfX4Ra97uaWY8nAsFihuCs5LFwrS3IMsEDfS4yNk2g2ru/H",
-	"bx0tzrg2+0deQXFQwgSNGWTSYUU8td2hYkYFF+MDQF6Sgimnr9AwLEIExzQyS8bCth0m+HrpzOiVGhSe",
-	"EFf1nIchQmhTzdoRjzleMtwE0ExzJR/53+wO5X/KMfjG3800CxeN5Vb4wQjMthyNCj/aiHLht4mMwsIP",
-	"KRd0P7iQbBvAgAuXrJZS/DDYMMWR8/YFKz5pw67FxWARN/y2OGYbFm+PGCsONGZ6IvEna2/ZBcfGOhQ9",
-	"PJCo0YaC40JWfPpTVYnN7VWaMFVUz217xfQddhu5SLuXVHYrdw02a9m9xSmle+vw5/K7NlP2l6bKI0cI",
-	"6xQh2W9lfwrZhl8cIraU7ZiKRRuDK3lisSKzSi6G5uzOmGEAjnxJuYVoBqiAbS7akB/g8gTaLJ5CBxgh",
-	"z2W4gNlBwhpV7XIOG1VtOWWi/HvVfZD/sWxxg5cCEFB4TkuEtVpEkoZtswYRxVSKmVCzKWbatWMWctq2",
-	"nK+iZjq3kpnglAIf4SGLp1IzESzgdCTMuirLF7hozyAtwwi8RNCoDTousqK0WDb12bRn4kLIuSi6Myt7",
-	"XxFX/4R1X5qzZ3MCa2I0mzTxbw662vdXs/sy/J+tkzivM40PidysW13nYCyANXeA2oFxx3QndpZXoXZT",
-	"/OnGUtQ1kgjTFg9unHWi9RiSHJhSywGHAypQnawBpYK1OWtEXv4NL6TFwFTTc6oYwefM6sxUUd3qb2kl",
-	"NCFCLgVEBpZTUnvhty1hkb3ygtSuuoyawNzTmqYs7mLjjGasRqZxKbjS/iDN4PPSlmoeJjoPBZgmLuGY",
-	"+Hjwrekm5yJr+uYSidKkWjBkOsSPqaBjlviDIVRZL9Df7zaRqQsM9oKE8cDPrTzQvJQHOetcjD0wk5RH",
-	"MMlMdYbCh3StdCiFchd/ShMtzCdRlxsnFHznTmOTyZgKroCjekORQRcQKaKFA7gxVtgFQz+CCuSUqQ7x",
-	"aRhz4Sw5LPotRIzyC5vKSCAAWASXZga/2VGa38xby30FCy+q8NfjWnDZQwIdxBFrMie4MoSmXI8+M0E5",
-	"vy5g0LWzZNTZOo3+EBQX2vwZvXqjVn/1KPJvMWfVoUwkbEwTyHELDBMBsygIXB5rthFmoUnvi8tou6bE",
-	"HVvYlm3KZvk5ZnG2rOzEDZbGSqpJ2i8Sic1WwP3+RjPXUi/XWMZoBr+64AL49EbVFvBEVRnboKACeN6X",
-	"Vk1hBnXlggSg3BXVCOuUH1wjc20sav6POCmVbT4xGkCDpmV7Qo0TKjSmTVNihft3oEMMMC3buo4xaw09",
-	"3WpAo8hH8TwU8wkPJoSb5aPBhDkUDBus45qEPASnYUwvmJHfLBoV9Y9yGcDKhP61k/NXptaXMuNz89sm",
-	"1/2koSLw0KxJtSYQurVx6/Z0/dtECDoORMasr3pBaB0e7vKQ6pF7yTXHSWsCkF8HJPt2UOlr9AqY1Vkz",
-	"hi3u7e3u2Z2HZERz54A8P372T48cvTp9dvzb4QuPPHn99tWpOV1vX50evfDIT78/Pfzd/Ofl61enP5t/",
-	"D8W7X09Oy3n15j0/vnv27NcXvx/AO358eADP/nj6djkW1n4D9tWPBwPvh6a8qO3gzzcHGbs2LTGx/aDT",
-	"IZQgwRvznWqgwMtolhtom8gTfoLjXYveC9ezaNo5C6xLH4rWwvqaxfq4+U+bHvSNwuBZvfM65ctl/4Ar",
-	"qsWhN6/UEyoCFm2cis3tWikU3+YdSzDFRomMz4qp9OsddiF1k0BlkYJ0UUzMTBiqQSxsAikr6hQ/U0Vs",
-	"cZONoi6HrVgGZncrIGQppseKLJaARZgicIxPbACBYQliS1OtTuLC5kh5cVt9c06NyrOqb44hj8JZ/xI7",
-	"6Ehxlk80yio6RhjOrDkQmAIDeXgUk3Zy0eNCF1J8hbrgJRA4e6FCfDKHQ7hsHile4U23APqmA6ypA1Qt",
-	"bHPF5tHMaRSRIJLBhWuUZ1g4OTp8dQh1oQflA+kYapGVPpuZ0/ng/SzhUAOUW4WHu8uMNFyEjzkw0B8a",
-	"Cwq375q0nhICFNXMFJ/SRjmUKRBmZeHcIUoyPFiXg7wyibWU0u9yVnM+aIfHusDs1QhxTDdplbxpFmlj",
-	"0nnunqVgsbfTNWib7MzmEpdQCmaDB7CxmeVomAcWg5AVRSwd4puN872hgJSgSp4lBBSK1SnZ01D6S4Ss",
-	"+f5Q1FSjhKh52+i5K0YpxWXr4cqvWmZyZyUk19wUw5FDhfyb2cMxy/dH316RNhvqIl3zA5uSqTS49taC",
-	"FrmSarSWD/z2VaGtjYeKDrWZylQQf77Rjfxb16Iay30ObZjyblu0TfhI5wpG8wM8kZiUYK6SiGqGDQQY",
-	"TSLOElsuwsYgB5eNuJitsJMfY3unt7xx3JkcmdGt4wx5PXpqQa2qR7y2P0G+zXAAbVvSjv8ujopH5S7K",
-	"i++qOs0s1eqw0LI2AOawbxJQbg4l5SP25XgSzAj4bLZHW2pN15vks5UDb4M+BGsl8sAewGtXtRc4qTSf",
-	"KB+SFI1/xFkU3gHSzFNmeImM5HjxxcXnbdLYUoxzzNUAzTFdyxRfcBlWxRKQkXyzUWMFXrRLCfI3q6LT",
-	"KNoEAx1w9vChvIFhxPSCge91i45vDcPM9ma7KMsGSYkbSoE795geUzXBUnuyYEqzJKQLwMa2TQ2+bP8p",
-	"pnPWyCUrGlxdmBEJxuqCHlG9NFQ9plO1vpZSzamsLyna0EU2lTZhuMowAGPPdsiZSEjGc3MoGeXp0Qol",
-	"Q13X3HzFua3VzXeLekVIkh6xJEm77TRl8KIidpMlYavneAM4STan1lJvKaJW4ve5qpeUUiw/qKxkngtv",
-	"Fl8rbFEdA09YHqXcyC0QV4aliFB1iG/OVJjQuSs1h4aQbY64HTMRmj0bCj83Yn+QpmXa3a7d6IIjxKUh",
-	"u5lCMvsZJHoyhf1RwA0SsZEurk/La6VDLFp22TsbRPmpfcvGXgBEGLmyqfCN+a/OaVuOs5PZgtVlzNzl",
-	"2PcVOq2YBYW2tqVaxseDbre0MIVl2Sssw70P3d5HgNf73/6Hbnvn4/3Bh257D39q0B3NQEeNhqk5T+Bc",
-	"SmH1bC6XrKRz/a0A9m7sCPxEA2jBdDqZJSr8umLGlT4QeUfWJQ1ciz8eRQK5o04oF8jrYsYs1wMWXGSJ",
-	"uSeuJXp1i1iDdnlSEbmZFITTt2Ws3LbWHF03bt3fA4juC0Z5+8ZcvmLmsn4iTOF012aRCYtka06xlyWT",
-	"5eJzWNlU9dGMRoD8drYCoKfubfmu2w5gqOdt1IRlGSBPXbsL8KGP1nOgj6pF+e55r2HeSxZ/tRvZrf9G",
-	"BQbuoapPmIlw0+YN6by/sHKD1DlcuwQpH4K1+BNgYCk2r7AMFTJA0qtpEeUV0j5q1Vft+lBvJDznjF2g",
-	"tZ+wKaNaoZ8DB7ogUnhkJjSPsj622n2LnLMxFzU677nR6tUSf6RVoaEW/MDo0Hous5SPtGNshzyLp3rh",
-	"5Z/J/CwyuVi/HQtjFz+ZURWJ61FdqyQ4WvySnbngSZ0Yx7UhafUA9FW5KUlZ7g1THKHn1ruOdn9rqux9",
-	"ZyPVyUw4q7NkuMg4rutv9QR+T8sjgKvOeKSBbg4IlPuje8yWsRdXZWfUp/tBbx1IGohM0ECvWZ7MFXFP",
-	"lIzHTq/TXeeDY9n8qf+WJGERow7FtDD1KuTnWPY6/Yedx+t8dqso1bol27YWd6sVKdGd+6TnaKOwYjX7",
-	"tSreleFv1UsmiNXMrQ/M4SOlDCCmOsAGye7DA+KDNGTYehsxbM9luPCgPpnGzF3KFRODqonOrvIBWJ1c",
-	"kM7gicQMg6Vga1yReSLFuICplmLdIPcFTF4azXKYQqrS+DmeKQ1wN5oYktSkt1cO0dRSWroIzUg81qc9",
-	"gWr0ZGGsJos1lT5cHEuVodWDKdmdaXJy2hwts1sDQskvJ69fkTf4CFbpPdzv9u4Tqgglb4+PyCihY0yS",
-	"8/8B3V0gwwtsGfOO4hj/8aCmKqK4XKuIH6gh3d+l1PwkxY1fRQF4NlWH+JZXAmgyUbNgYusQzfpnCw8Q",
-	"z1NQo/2BxUTKOqhDx3TiBzI+54Ja9FFzUrQcYyGi4VMe5LqBBMVojJd6g7MPEX8007OE+QMSQX0HQpNL",
-	"Y0sNhc8+Tbl1JBNUnGwOrA2vKjIGMFNMDACFwmwP9vUyKmK5gt+us9dy0CeA9MYsPFNuRs54SSVqZqrZ",
-	"92VhhiwWAb+dYcI8/pz7A/3Y7uAjorQxB803YBGAlKZ2gBZ3pmhZZV+skH2xEVxzbBoDTZD5EsiYET4i",
-	"FJVGmxHrUso2C1KXLJ9SxNd1UL+lSPWVXKH1FohyiqGyqodHFGPEL8LB+ls3jqhH1LyeLLwbcNfGXCkW",
-	"ngFMk1qCbYM3YLZzyIwJgzm4ETPnUxU12e6VAW9u0NXzBAuBnQyhAlBNvnyHDyJpNRvVLpN0wqIwXQjL",
-	"K5Ymht81lDuySrXZKb+NDLvC0OoE+KYJBGpFutZTZEypdQI5W/lkIVFSUzZJrmqm3+HwpLUU4HOdvqW5",
-	"pAG5SbVMVleytLQBEt7vLNH2mqIi9aUwgCJVpIxsXWrLc/MJgjZ4kqYeOMC9ImOvSVbYJNxS0Em2DLo4",
-	"tUVLMp3puj65DYznP1qOfxODFYv0qjx3aX5x8e4rcLOrVMll53vlYVztpncnjDDsUL2Ru7788JWggZa0",
-	"uP4CnPYlQdaUWiVgKRZZOlVm2gIkOBehnAMenVGLy+VhWQYTMGYwENHQKmQ9ZfbjuvlP72h0cbR1XzcS",
-	"QBttKlBznE9kPHA4gmc89CEUXsNZvyVLfe0MrpkN1Z4RhHBuOhwWXQjKARTK+mvKb3IPndflhUH3kZCR",
-	"Uhpt64ItBr3lZeFrFh3U1z0WhlHvvcPaPpnUuFHQU0t5KV3imEEWZEKmMtHQomn58O+aXEMOcNTh2ZKE",
-	"hFx/AqLmXAcTFhJorzDKL0yGnVVcEizDDBg3z6dd03Z73S9+cZiAtWkGeouZUjR/ZNaqAV2XNQBAa93H",
-	"eTCpHNaBw3OFqpQLLkKAEMReH1BR53e+9zvknU3Jp2JRbbFaybSCMmXzwhGNeYQpQ+YzxR3OGSed70ux",
-	"7OKm7hQ3kbb/PPv4w3DYuWf/+b/D4ff3a/ci11Sou1Y31y2MPq81S6Im7ljZ6wFo3VpPFaFhmDBlIWBh",
-	"dclMscRmBcD62fBFceHg6cGDBxbJrmOvdGQyfhCj3rNM2vULqwkv+6/Bgwcf/r/2/1un6QMoq2bGRV7o",
-	"CC+j/yqbKLD0DY1RFEJbmqG2C4HrJ0nDOrip9Rn71Zj3bfOjbwzhSgzhP+lsm8muPH21uXnuhNkqbMWC",
-	"xNUHccAy/aYTftMJv+mEd6QT4nGs9/YoPhZQGA73dMjJRM6Fq+8KSvmH84liwdnL0a//3E8e//evv/+R",
-	"nM7//fbN08dHL968P5L9F/QFPZkvD0vsPC6sP74yw6P64cGPDcfsmyD7ptl+3ZptehKXCNk1nLt444ZO",
-	"XfvQ1Zy51hX0xblxcVxvp+Hm1sFLi+SupeUh60A+bS7xsRCQ6xT69OuV9DckzL6x9292yhJOXXPoXbb+",
-	"pu4ApROmg0mhlmBke8DOGbvwbIkgMcdgJ/iRuH8RJsL6EsBVTO6ZCF+P0toCePsGCFleywwrrCuQfpqV",
-	"5EGRxvmCHJ28Jo8fdnse6ZF7L6UI6eK+YW+PyL2TGfy1PvLEo+V4GiV+7UbpZgh5NfUcG9sX/gzdCzcu",
-	"3M+AebA6xMvAGw2r5Rk06J82ZaS0YZ9sD6d6fHEjRbJqL/MaRO1x2MVrycqnVDOcXuE47zbWfG0KHwsN",
-	"fs0H4FxzsbygaChcRVEzwix5ZSQVJgageZXPHjNfERI/WQZ82qguaZn82gie1pUY1e8iAojmCnAAuhWq",
-	"kbJqIuE4QF0VkW0fYssBKUiRtEX52sVqWHFVUpnKNFBTxGen5uWptXqU0LqbJVwvTsxHXcIv/5XVJhJf",
-	"sEWqAkJ7Xotc7qHrBEXnm9cnp+SB7eeqMBJsuLp5Wg0Fqre+RxTYiphRfsIE2vLGOD99cQIIq0gn3Hwa",
-	"6wNcZ6tB61/twzdHbTPKbC1w1J+91jmjCSY+4r+eOwb1y7vTChD3oYAWNsrocBdMkHu/vDu9707B6ykT",
-	"R0/JEykECzSZJvKSh9BthwL1D0V+FYhOZkorzwjBkFBFoKbg0V6XKLrABgaAnJJefPyov2d+Hgpz5373",
-	"4WNz5wCsaqpnCTOHzVbYwIe/U2Q6O4+4mrAQltO6zMRQULWIY6YTHhAajWXC9ST2CFdqxhIPGukxETDo",
-	"tccTu7RAaKBI4Yqla2lkauvzZ+hCP5JYqSI0RVROuwWGt7x89vKExJQLTbnArDFQJVoPQhmoincLXQaI",
-	"u8rFmJzT4IKh8kUFkTPtMr6QqeQ7GNrMLQc3NxT5qlRyzvScIa+JO+SVzINDCZlh2yiQ0+5M6jkPmDcU",
-	"EzmHnyFtGUtmyNQoNmQIqRbDFsHtxjbgsYT0Qov5mj2JrqmhsD0xoWUFsEEY1VAMxT/+QcyZVkPxPbF2",
-	"MvLfD2b/d3Z29j/ec7rRfD7vJKOgzaCvIKhGySgw/2/uu59tPCFyNFIslx+3MFz4nv/e94j/Q3dvsNM1",
-	"/2oDwIl/v0MsY0+VNuHewJV5nYXl86AqYKYY1KFB1UDMqIAGlFlVEzJ8rO34EyF9SnN7e/rEMob3fn6M",
-	"cqY75CUPEqmglS7efcGm+oCMDDWZsYR8zO17gpnG2m2BxUxyJkIWktm0+MmIs5Qcevvdbrvba3d7p4D8",
-	"Muh238O+7e/vP273+u2d3ikgwQz29jv78L/38DbDFHKZpIFhSyoP/VCr3CEKRIcYcxs4BINZadIzXzbT",
-	"Md+W7iq8LbtOQgmVNK4w1YzDRxgJrvI9HmtxFIopLqng7pBDWChCzefRDsoelsGFwkogCm+dUEX6Ox7p",
-	"73T2PNLf7ewZ5t3fS8U2kPALrrQaCviPI3EfBJoFvMgZ3H6HvKFKFX+Dc29YoG9/8IYCKCQ9YqVaIeWl",
-	"WTxQHjylY3ZAfKMK+ECUynFkQ8Fz7AmFKIRQCUTQQ4B0JKf0jxkbuOU+n/EI6hISRsPCUbWt3IbCf3N4",
-	"+uRnuw1QNQaNvg1bCSbk3gfX4G2dwwuN4O4PhoK66isX5rC94QA42ra94spzswwiRhMFrVefgamRMCVn",
-	"ScDMpg0FFcR/dkrH/oGx0UCUpot8NGq/NCP1U6xOSwdcubOOB3S31weVbSjSJrNwxM2CjqjC6jBYGgyW",
-	"LBCKmeqheGPLzIjtnQ5iK1YsumSpjCKHb45Ag7jnp+Lbv+85jot3DQWK4QKBf+feqxeZDL7nH870RCY2",
-	"MWlAfgIhZhictduHgnFDSAOy2+0Rv9ST3++QZ9TYcVOGKbdm6QHV2wjctK2bK8UdCsFYqDxik/pAhvuf",
-	"2tmd/kHKUrk239whftr13xyE9E6jBUmot5IxSWTEFLmX7wzrxJ1Rq6DBLApw+AWayt4n5p9gVwyFtaK9",
-	"rAgO+9q6ZrAXbGF4vhWJrgddXadfrGYttvo9yLrepc/OrY8qYWNuyAILexzwBfSv84aipuFuOrhio7wO",
-	"Aa8XlAGes4UEMqW2X54FldUEWvqTe7vd3fvA8RQX44jBucUDI0hkeFLHsO+iXmYr1IYCeK6ld+vZITmq",
-	"wDZ+xkCMaTDhgn0HvXRJJOUUz5PzeETM8ECw+uGghDJf72vIA3Q+Jd2ROWaQDjsUeHxBS/atY8+c3qNc",
-	"Q3dzMGxJ7FDc+xAmdKTbnOlR2zAYo1mX27/jze3uo4wHGYtNJ0bDSjrmWeBCoQweTHQcPdjkncCvegCb",
-	"trdHpolR984jlofzlSOykLOEBBNpdCpyzpQG9w9TE/L27dHTtIePoTGzRJhNAdCBqP2nzN9VYRdFgiEh",
-	"OqZgqZrvaWPHKzyVRlkx7+/voqQaWAeqeTsYGJioCtRkBRa3IsPyGSgbHQpEiQOmSCOVwhMZout55kR7",
-	"ZLe/75G9T5/gjXao9l1WokDROEwzQwuw9q8G/caoYA4MvnGuGXO2wnG33yd+eY8SBh0eDoyRGrFcBSxX",
-	"RGkeRcRoSQn2pdjt7g9F5RVctGfKqC2/GntCjkjIIdFYWAjfRFmNK2ZMZzpAzHVKzHifXWT4xZ6T9JwB",
-	"ZImRGCCdlEWaT5ePDgXWR3SIf0w1g9dbbSL9u/1GRjxY+A1HIqGaRXAfEq5q97pXOA11r7t/fyikcFO0",
-	"yj2DwDPK8IiN9IFjYSAE+vvEN69qw7tY6NueoL7hB4v24UizBPifK7PO1iRJ+KUtu7a+hLlMoJGI0YKN",
-	"iDZUNRROhhtqFoEVpHtG+swEvaQc3CW+WXRntqJ+hepQGgk3OiSPmdvhZ0kik3SHmfkLFSDb4MPIk5nR",
-	"js12gPm6u/doHQ3I3Hf/vvVI+cbg9JFazTCxM72xMK2EEtgQKkMqOE+MfnBA/P9+dkrSbiO+sWsjykET",
-	"ZDE464fCOvvcITtPGDUKr9k/GsF7lZc/My5ynYTIIdzaDIwwKygPwBHuA9dB+W5+2LnvEbPXxO41ubfb",
-	"379v6D4aySTGp7r3jbabSDEmMQs5TeMGiv/JzA0PPbLbM4ymt3ffI2pCp+bnfn8ofCgLBynVHlEeQWsX",
-	"VJuiiFw6bADlKME8Dp5o7nCElYZXmSE4m7giWa2eUPndjROakKRXh6LwWOk2LrBvMXEv5Fob5n9vt2sW",
-	"Zo5+XOeIBAXEoT3ZW+xorFHkfnWDL/2M/ZbNvztDcQhc2rGunI2QkzDUYiV0as5L9gyoH2myDSrPDvg+",
-	"7xhwrzV87tzms4PIOjCvHwrf9qlpOySG/Lio08rN0zKB/5glm9BLY9Aa9kBDNoDGUUNxzkYS4zGAy8/t",
-	"h0qmixGyBTFk2L8YyY5FT/HJSEaRnCvy4YTFv7EkO7+KxZcMzu39AdAYR63o3zIh9ulsWYwwpUZrp8aw",
-	"R6cLXhFsjpIMvZPYZ8uuk5GC5nwpM9ehMON3nbFRlIA2Zx4BsBK4jYwTOR9AoQz6CoHzLuTMCV+zsHDy",
-	"kSFrScbS/COmifW7+SGbJgxNAEQ7dqA7GdTJ4y50QXHrbE+Z/6mdPdumTkB9aquZUEz7B6kGLowSyVPz",
-	"WJGAJsliKPyn9nlYfMs3H+3urcU3H+3u3b/vEf8Ev+b47uO9/d11njf33b+PlgvxX3Bx4ZvlmWNXnaEA",
-	"T49QmlFbgRTxgAnFci6/w6nR/9t9APZBR1/+uxQuwzfts+rBi6Mnz16dPINnwOuuweUPjsPDN0etHMqQ",
-	"hQz67LXklAk65a1Ba6fT7exgHewEfNOpX9n8Ma5LS0K/hDmU4CCFHAWj012iH96oKFgpZYSLoRDZIafu",
-	"7pzVmmps5qiCoWDkM5ywzJIbEN88B92xfVy21J48CluDlqHhQ/BMA8p36tFoDT7UO/+zWx6A1tP67K28",
-	"0SVAfPRaCVNTaVbeLEy/23W+Wya0xfKIrKHz4N820Q7DDauBCM0kIL8EHMPNGSZmQTpmG3fx83VvTYf5",
-	"4KUTjvhEb/UTb4uiGJ/bWf3ccyer8YmHq594JfVhYMxyF4TZ7fdXP3Vk4Vvg/v3V959K+ZKKxbFV/Mxz",
-	"e+us3FvBPk0BohEf2Vlr6ZyAw+DPLI5psrCnxjloAL6Tjg2Ntg4hNtL66LXyrg5Mi7VN4bHPQc1JfInG",
-	"LZgzGAN1SGHuwFlnQdp+L9W5rBBBYC4WKTYwmne0IJRMqJqga8P1wOwQHz0ePhxaxCzKt+snNAIDBHVO",
-	"892AiiGaYHOusBsjmU0LUYasG9GB1fhd/64InG7A37MlUQ2cAVrh17IGDIThudqYN+TcBRD1+oghQKb0",
-	"TzJcrHHqbfgV+IRNHRr81QJJm+P41ewiM/3WoGVXFoJIElJvPhR6gOO8Wx+BV2zCYWyRxudiUNPmqZS4",
-	"W+/q88znkbf63f7Ddq/X7u+cQrBk0O12EHvmfTFJbwAiqoBaPRCzKCpCkyA8Y+P7zEM9zxyk1qAVs1id",
-	"9c5++aP7/uKfvUk37kePn3TFHxdvduRe8kjt695s53Jv/ujT/qL3587h3k8ti7tsbD/4HA6geeNQAuZu",
-	"vZ2tDOvkxUsaGlv/hXS6kEVXc34D67pEJ2Gn5dkAMOyie6hpEPbWB+l98P0vWxjtrn4CoV5eGu6CGQxb",
-	"irDuGiLpV7Y4Em8VPtDbWUuGvaDJ2D6wt866qdnU0CYLXxozOCddGw60NfV/2ExteWNbpNbQYI05PSA0",
-	"Ura9pHOiJ1m6UEm6gCQA482IA8SX+aqE/kvsMOrk/tpiHxmCeVeqjj/4i4efG3VyZ+iBGeWcZUZ0u0yr",
-	"C7bYVLMeM53Kzi203i9eLnzhzL3uRJ1iiQ2w7L8Dy/2VLa7Ob/+2JsMxo2GOe3znxPXm1sNGmq+RTU9b",
-	"nz9WuM8DPARwoLd6Y5Md8wzSODACpW08ibswgM326ZBj8/W8My5NO3comJsaCDif6zQQbtQ3UMcRjpEv",
-	"dchRqs2luQ3GvvvGJ7bXy/7GjMUQzZUVk1TItbF/P0r6ugP+E9Q24XmGnuLWTR3MkoSJwIagOKb7Qt85",
-	"GmCuAISUzxcQgIHIwixiaijkKEuDzWStj36PXBa2uS9N3/YhI1Zl8QSMhQibZgAj80B7gphGLoUrlGZw",
-	"Nutt4EB9XXBiQdQFn5JzFkgbVhsKl8OImMsTRsZ0ik53q5DlHp7IOaZKFsPL4PHHGZmR4aTzzZGsbydL",
-	"c8tfBWbom+XCvCoBybJ7e7t75Pj47YtnZhzPj5/9k9x7enj04nePvHv27NcXvxt1/OXrV6c/v/j9vkeO",
-	"Xp0+O/7t8IVHMNFnKJ68fvvq1Nz09tXp0QuP/PT708PfyT2XgSSTkAsa2Zw3Rfqnb83N7d7zY1T603cP",
-	"xU+/wx/4fP4aLNO7X09Ocz1dul1YBHRjzSVZMJrkY4uwOhCZlAJMClj46oLkGuD7A9vCHhJrFJAYfsOC",
-	"WR4Q32ysTyJGL83PM20biiIiF8csBEtHuTb5kEERSTGGTArBXOS6Q55xxPCmmHZsfXGQyYJ5XhYoWo6Q",
-	"8qGmoSLWqvrlEv/XCZ7Nq4q31U7yQ6ORX9FRNmfsIloUDIWcpt+rg3vc6Xqt3K62Bi2zaUVoT/OkOQqt",
-	"QcvQ/I9I6wdAzD8+PAAi/vH0bRF2Ntf9o3/as+mtP3R7g263tYE2j+t/3V63Tb79E6LZ1WgPeGWFn8ii",
-	"Alicwpyf6NkpHa/yEcE9n72/r0/p1pwplpzbQuo2ZAb4nsMDLP6WF8x6MWW5q1AqkkgZ537rXFmlurUl",
-	"QCpspwzcRo2BaWNzQHB91GkGaaD4fKaRfVNhhQaPWYqs2HYJFVkub8QvoNXBf5inDvElDTdsc9GeUqX9",
-	"r8z5ZphbqmVC0miu1Vum8Fr5WFV4a7w4DYrvBr45alkp9lUzalvuK1k3Ow+b1VpNFJGkbTo1x2z0fPmE",
-	"IVGbcjYgscR0oICKgEWgfsCXzcegHszpCGqFYrHMMZgqFTdm8tovNDjBriiP/hbxClyh/5+9v+1u28b2",
-	"h+GvguV17pV4Simy4zS1vO51/m6SNplpk0zinp5/qxwTFiELxxSgISArmrbf7Hp3fbFrYe8NkJRI68Gy",
-	"HTucF9NYEkkABPbjb/92Ez9bEj+jvbL2id8seIb3LsTPKmXFEzyc60fSCrevC6a9gFsbKrDFegvE/jM+",
-	"xIhiglwDWCeItQVOp0q30aO8d6AegHsTXKo0jSp89M3dExjorbknbwZQpHNbngxPy/kOz7sV3BK6NexZ",
-	"RAm6Y1y8xL2I0/nmQAfRVbda1yvBbbiSV3Iboh3HkzqXJJfyc/HMhy3yb9uWLnoOzuIrCqyC3wDxmbhi",
-	"Q8Y+7gEkBoQqALHjbebbSqKvoMU+Wp7eTcr9AWpXPKtBv8L2Qey3sQgvuQEj242M1NaNKM+f9aXYjuqE",
-	"YCRUs9Srzi7AHKhSyfOiJAhPT/gsYtjgLgfpZz3lvPc8LB5C4j6i7keWx41zoK1UeB0875FhUz7bWHnn",
-	"T3qoCjzl1Oky6OPKKGMeMDzVg1MgAdrZ63SfdmAfK/HZvuSzldS6GcqBdXcwO929tVX5h/xg3Ik6rw8y",
-	"ujNVr9ALreKrYt+Nur8xdX8tXQ/OQdD1VZHIyljjFmyCLyXauBAxjGi61SHEo8oipxBYbKyXW0bm6Utx",
-	"G7ZLoE28opRmvqce1dQs6uZEZsLtudmycphwvxPiRp3TzfO1JemMHgz2Tp8r9jh2aiPepUiiO/WPYyB8",
-	"i3dz1q0K5khgk4K20zmZlDSneCR2ijptnmNyBb3+hRXslJZ5lcqdhTfdlPHcxzKehddYkBYftB4RixZ8",
-	"syg2yqe4vrrnOEFUHLGnXkojbZcN9RShBdIiuQWCIM4m2A2YIxuRtJhAIGK9nirwdYGg03qEZD39/mQs",
-	"RcKs1lC/g735pSWzTGSizd5Cubj7OXKbImGCngBBCc8SYOeFAk/nH/X7bjWvkl7LS3ZKJ+tua3fMhVQv",
-	"hgKJTIMRj+t9CjCTHIuw14l2+jrVk8yNbl88T4Cvsxq0QMLx4wUgGd0DnL8gEnPq3o6Xp+VeYrDFii1m",
-	"18MVl5b1JguB1l00+gargfOvqpdzDeh4sWPp75/q3gQhRHI1RWu/2hty/6Yn7H1a/sLKXO9Xjn/zd1ul",
-	"iI6TZCWshxLT6rqgBu9xm+7HSg5VF94YUEJQMb+HFoIYd2ab+Ay9fG82FOs0xAm/EKrxT7ZjZxwnAP2f",
-	"tzQ2NDSuck4CeCERqahq//kSPnemCOyzQBSDzB8TI5Ijz3dDNDqJADnqztpmZgAO5dpmgA8YLnoBB3XT",
-	"fCCFNW69bgcx/5qbwnsyG0QzHuwZxh1VdYxzerzi0l3rbEcrgI+ccpgfykZRBigNnD+c16wRbEzGL89k",
-	"PBlWbJivGnS1HcH64EsWt2S3bIbBmtvYPuELtsAiXMozeQ2FJ8civrBQi/54npJ4l/hUpfGcrBdCjA0W",
-	"g3h5EWItPjQjiV8Pr3ACeTPjCGXBdo2jVYIjsAAtWIBvKhOmWp3PZUwXZefBs80l1Hsc8O1mN1eQki8o",
-	"l8Py8uwGs3QTLvEVlQ2IXlrJZwb4f/CTpSVS49v1kJt83y2jlZD78aZd6jVSfSaA/bEWICnUvHvA/4uh",
-	"1kYQhl8letp1GsO3LcDgT+mWsKX/9je47d/+ht0gpFnsaHAEdxlkekQci1bHETvTdlh/U6mc4hB9+7e/",
-	"9RTDqxfbNMCNeKmfwqUUUwZGMICi4NnEHO+JH/NaPaCIScsDoKHTj7CQM5jpNIHCHZjiWaanlHo3lqqC",
-	"YQGxdQzWUBAvLze0EhEsA61HKBretEpiLhO7NAt7vGEDilKnp1CxuLdTnYqFFoyr6t+XmB+I5of6A7H5",
-	"QkeQ0N8M1rfNjln8TezHS31PRhNjc8ZWw+L/3/73cd3I81YiNXNwL2vlOYR2qcumkZdq40yOGCDAkB8a",
-	"N0jNiL9bOmKrtzFeyNMvHgzgYXeHYb5vXOX7D9W0Kw/o5Xpj8ad0hcEUKnTXHc0y6xaJ5XfuMaZgTTxB",
-	"AyW4n1ACBPpyxUC9XvIUCdHoaDwydSHCkmpZtZTpCnIOHgDIgY1tUBwJUegXKEQN2+/sIfrAXdpTnrMi",
-	"Ah/4LJ1FxDKad7oZOgdYCABFT2WaOqWATja0BnPGEAILC/0Wigabk40JYgtOPPQ5KEeilS81FITGVtgT",
-	"Di0btLigEwpe1lODCbSCewwNIMolr7tHRcsDc2kGCNt7qqIim35O61f4dYVrskt87MDheqaB2gh+fLgI",
-	"LXT3nY0RX4EAcABpwspF+BzkiWdX+0jzrtBuNNdF8TG2sFi4ST3IEdk6BtLWXusex9NUT0V5CGYi4ZT7",
-	"VYP9Ry+GQimwDI/MHI89rpGeWCMT0aLvWvAdDUcqaCEJu1IPBgBiS7XBt+wudl+19GAw98akQVZamgq9",
-	"BiLBn98MxR8H+3P+x262cDIKP4UVCL/DJslqxvx6gLmPv1S6BT92F8e77Z4KBVJzdcNKt5Dbxs0+9Bea",
-	"DjXwjhDV7lDIzLegOAlHwRnmkChOpYDWPGrGzjOCHx77Xi2hZp5RyXyhhwTSn+SN56DxWEDNhrZHSnDA",
-	"V8JggBrc/ZCnVmSKu71kyKMBbp7w7oHeBcQM7Arwhwasr9NU8POJyCkqSkF0sPlnzFn4+EAaH/LyeLYY",
-	"kmS++1luvTCr9ZGXXBDcyzuXxe7VZTIRMTQpYqGxFPa/YBzZjLRi40k21saz23OGhXu+IVlPXYix7cLR",
-	"Y7SbcQ2Luz3KRTC8TydBqWSk1KMxKhFpUocUzwQZSGkGPGPUJsovME3IjeK0z8cxg7NqNq4McTc6LlXa",
-	"3wfimSFPB68ha1T9OP/booUWAFQbxDNvEny1yVw2m8W1OGWKjdoboNH9JpZZNC0g8jrUaXIXVDPF04Az",
-	"eYfqtpSdKKoeDMiUqKZ8w9FycGKv4OpXk0XtnXQOu0/xN04o5TVjf9TcM//9lfek58IbtFymlKD10N7U",
-	"mfkzUhAlq9lT/4Pu90HFIoldAItZPUHLGYwQtMylYn4K0FkbAhR9N7wnc74JiV9YwJ3O3t8Pf3vx7L86",
-	"/42zshPor36Y9yg5KRlenjwtb5Icmk89KRti6yS5V9n4kNhKakp61jCFo42sX3dVOCcTA58dQftJDI2W",
-	"LKk5eynCnkcVdnBUsHHziXmjMyp4L+GzOcMUDnDJAP3CWZBKYBJ3it6o9xwd3jwh6Q/OXANiCFCSa5hH",
-	"/Sh3d70dv79f3vELDii0Dava9SVXFBR0TtP0A7A0Vc/thc4y0ce+WfvFtmWpNBYb0UG7OfQWjO8N6btr",
-	"YaOrnWgHfwSSsa8TN7aRVHI0Ge0UJJAP7ea9nZ45k09DOANe90IS2Jl0dMMBdo6vuh8ShUIyxjfTLnTS",
-	"fuwbeu9GOdnkorQkur7ygAoi1snn7b5ev4pBpEK3SgzeU5Owqne9QMC1LSFXwez1uLab3SLnV09NMeyT",
-	"z0waNhUpeIQjkQChmtUazo2XEPeMI0zVUIOtE2OryQeuQQ02h86rogBDTME1eLuu5Zj5mPqna2P97tZD",
-	"OdmS8/EgAG2FtWpwbevg2q4bi98U0lbFLXZNVrH5uy+jFptHUVCUqY4VhaJfTuUnPYVBsCi0AMM+X8UY",
-	"IsT/MFDXZj9kegQxSWRJCXIQgqrl7vqdQxZL3F0tYFmREH6IKB+QByyRdtzSzbAlLuUG7MT4MugRn1H7",
-	"TiZtCdxlLJ+Za/Ke3W6I7Ja5U8i3ODYXczbqNqjLilG0O+EvW6Je5kjMiifla0IF3qLa2Tg2RNLiJAiL",
-	"cosiFBOn3tank+uM87kQTCnYYlj43VHo09vnygsTJ1yuciuf7HlBvnZE5a22bKyNkWdpkKZlYVfleyzK",
-	"zG05HxXSuOtOADFKnIl8qZA7y6mC8oDbDV7yLtndbto1egLJ+ZZUN2e1nJRztkORiS6Lg7GCga5grsSh",
-	"j0dMuIFTqSpAgEDHcKWad1e/UfdCz9+NonyplWh05JeoI29I8qul6qnd1I8WMeuif1FI/0u1ugAuiqda",
-	"0audIWTFzYpeGIk7z/pSZF3noZ1Cl2phTFHW0liSjUQtXdzI2kbWNrK2kbWbyFoSIbBOIHC2LWvBvrwd",
-	"K9dwmRQazAHQ1snZstlbkL3e9t08poW3aARwI4AbAdwI4I0EMEiQW4g4DKWxOpstqdTEQkyk6a1ALEZM",
-	"pwmgmRGeXGi8jmX+WE4mbbtXDAEYDHMhaQn7+dXPH7FLO2c0KjbklwJb3W8ly/uaJnvtlC0WCJTio9KK",
-	"EYp2pLMn8O9O5P7WGVbqKcsSYeDDNbhXruj1CMTUPvpJXdu1c2Lw3/NdHynh4Hu2A++K/3M51i7asTqP",
-	"/wblufPXhryL/nXUZKVpEzwMDqoms7xyZhkEx5CPx0IBFeuXn2qGlri3Y81CBYsnzDoTUp0zA22YiwFa",
-	"COJWhRZ6KnY3OKUbnMINTt0NQmIYs9C+kmWD+AMsRmP7NrZvY/s2tu8GOuCttgTE5yWpt90QBNUI3o7Q",
-	"TiQWFS6GHeqybUqfuuF5qdxTc2KZvYWMMRjOeSFvRS3R+vJb6Y9DPW0EeCPAGwHeCPBNBTj3VdjbFdvX",
-	"6Xi3quTGtndrwTrnW9eFZnWh14TOiKtAZ8yIS5HxlMS1EVFF8zriQGizN5ZKrqU1PSWT0Cub3GPfMszT",
-	"URSAoNIiOJNk05QbLCnXaZKTVLjNTaQTUz4r6hQlpgDD90wWbfZOFRiv88lL51cUlBrUzETQwWxiRIkm",
-	"IL+ouFyFWQIHhSeJtIUQ0pVMkWv36XvQgNNABwAyMZzLXz3y2H8bFcql8ljTvjt6od9fgYRdQQ0+loQV",
-	"r60LHO3tlcqONosR3V0nvyVWQKGR39dqBtwJ1eXVhdmVffbutfkBGgNCYvH7dx9PWEkpxoF9KBSmYe2A",
-	"gQZ7RHWxvHT2fnTeu7XXUFEmuFgM2L6PPf5uPJ8Ea3Rr8FXY2Tl/y1wUNHjTxVDoBh4xzKlxiBuHuHGI",
-	"G4d4A9H7EYJzN4SlmqhE36C8RUI+3r9AAmFubAEGgO+a+PfITxvxRCDVck7Q21PjTADdbcJnR+gfEssY",
-	"cquQ1yltmx37KhjY0Z7c1/ugeG1P1TrMEROf3XkJvuOIE4zgTJxPFAROoQapAD3oqWKzeE8C6BZWbZIA",
-	"cxc22qLRFo228P5LhL1Ti/5J8ThH4N/01HIHx28R9Gw281oerJr5RSU6l9IjfSmupWkmibRLYGFTHwvM",
-	"kBEg8Z3cI6bENADCumw61BFKXNgIqDEg7EnprSBBfTiT29AVHmSFzbhM3csHXEjS0kC5jU+USiTuXkNu",
-	"hsIcsXgkRqanYAbsUmRyMIvZQKoEdhFEHbmaoRqQQXGBQ+yGngm3dhDgzQTQ6LpBvBv0FFdMZNyIJGfG",
-	"dFqOmubkdZy0HDM20pk4CuDjTCAFp9Ej0DLtnvogeOKGYYtTlNaIdMDcy7BCsURPVUXI081uCeG++8kr",
-	"ZaFj+yptz3HZteqLTJnbJDCvGwsMoc/TVGQskeUO6zsXYtatY/Y3k7P/FUAulA9kxD//BFH5ne5+pxPt",
-	"jKTyf+8BVM6KzN3qf37/n15v0ul0Oi34794P8J/nP3z6m/vG1HxZf9V/5HXGxmYg0GsmDfMtnIWzGYT6",
-	"C6+2vATnwr7HVa9Zh3Bl3Up8e+VCHLd+461/d1qH7danb1aaRikv7fYyMvjfeXuD71ce0/6NNTC4V9z7",
-	"TnaswrovUL40hPv3EWoJaBFQk6B8ivYCqP+KSGBQO2Qm4O1lKu0yELm3/iiv19eTNCmwrXtxj1w3Ubkh",
-	"EMX3eiq0BMqs9zLPMwlXI36x0oicwrOcCRA4KDyt+pQHZn5k1WmzX8uU09QKYBB52nQTlZt9TKUdws1k",
-	"FvrbuTsOdZoYN09ljzzvT941GHsAcZ8WViJwnveU+wy4S612KwTGLnsJa4BE5s56diP2VPmQJXCuLlkg",
-	"tKYDneEs3WOjOTj9XMcjdqYnOfVPZt0snRlpLDvcd467s714VgEpKu6BJRZJcbcssUhOhsL4wK5hzt47",
-	"Cplz7qwo4S63aPr19WjETUmi/74X7X9yf49ToFcc8NSIdfrAEKJ/uQUTOYX6Bn+9R5aF/zOoTJ5l3Dnz",
-	"O8bOUs/2uLOoqPxb9h1kykzusA5t9oIbZIPk/T5swUR7ekUryq1vSs1Ta4yl0iPqLIW9q2ymXu/jKtbB",
-	"D8DuX3L8/TzdtV2wdnylQ+QPUxR2gW/5QKdqFavU3ff6JukrnqVSeFrUW+zrVM53b8EQgmCkqbLRtt7j",
-	"aetjd9vHaJZqdX7kTn0iBnySwmK7zzyZP8hYw2emzT7QEAJkPqb9UJ4aNDGuEgzzRTcrNwujC3/2LK+L",
-	"kzkh1dUlcevkunH6KE2doulfoEb0UVRGLS3YaJJaOU4xAKvZCPxMfEz5PDyrOe1WjCvnQ6uJVwo1Ge10",
-	"f38W7XWivWfRfid62om+7XyKPEttd0cqC+2kR/wz8OB6XwL/eBbEgVRWnIusag1+Ek4jufeChkGhXU2h",
-	"/UShy8M8VeXdNdW6JWu9iOvRSpRKzkBE1AuVUJC2CpP7mqzrn6IdJT7b0z5OjkrIQp9AJzEnmR6LJ79N",
-	"MtkfQulYnQRZAxj0MdUrOSXY4sVtqftSPXZrIdo1exkA8GGxKUK7cakWXaofJLF44tYrelNFu7fCqZo3",
-	"oBd9qyfuuC2jTgaWZOdJ9HmaRjk6AqKw+cjAbef9IZlV4DvQRz1VNgbxJlKxww66AHpApgEEdUPbJ3wC",
-	"wi18ETB8neOQnDrj0OQMLI/YCJ71hyI5db4HXpnyUD3MWWxSbWP3QCdcqMk4mH2mpzg91xnIHN2/+MdX",
-	"zu8rrFl8HVflrfjs3ZVUNL5K46vcU1+lZChTcvVOI7FOT2NSDyAABUHEdOGjuQ5mpVHjz2vGOQZ0coVZ",
-	"m19Gxm3+wdyu+rTi9mh8kcYXuXlfZPuOQ51r4DTuXDXAthyGhTNWFvZukgWDINzmWetppySZ6l2MNdyI",
-	"km6v8ydOFg2nxptovInb9SaWW+/X9jJ8o/3WQIjErJDDgd9BahrAEpeYvVEJE5/HoN+gnSn0DOV551I9",
-	"9QbhyVDIrKeoAaIwYCE7i/BCuR953MSi8Q4Pvtpqf0GT+QHmsi7y7ovKwBanslLMw025ScPex77n/gji",
-	"Oyyc6BflLxbPdH4k6lua/wwYXufKUMvRiUpERsYNzx8OJRJ8xB6/m9hU64uI/aj1eSoidjwep2IXYE2G",
-	"cV/T+siEa7FICcqMgu0Qg9+OPXyHOs3RwNB7V/qp9RR0L3v27ODZrnPyNXR4cqKg3CcVHy5z8pu8DUo/",
-	"E4nbljyN2ERZmULPdCiEReEE7cedbDJdghDKUvN2yv8iSFGkUJFLxauIM+upITdDd8rw8gsxtlC0ioYw",
-	"YBONHgnokCx9sWrk0W6hQjf4hgA6nvLZEYOMNgRLIAZC5V6zNjv2XlGfKzbiF17wEsmDE5Xh1YFgrZGX",
-	"V/BUQtvdopy5Nlb5eo1ShvOGatkQJTv6vfuZW4aXWZu95knC1+oPV5zvTTYeXpwNrndyugL3m//p2awA",
-	"dJszy3FHw90w/E5fpNzY04mhBxEpXP3SuYnCMSn8fJKlO93cNDBPRmJk+jw93Tv9+786v138c2/YGe2n",
-	"373oqH9dvH+qn2XPzaHdmzy9fDZ9/vlwtvfvp8fPvm/Lvrnem0kqK295IpZ0VJbYiVxnScTiSZbGCLmg",
-	"o+OnNYczf7DNk6++AoN424KaX33VP8TsjfrFNI1JtlXU6dQCL9sP65sPBdR32RlYo1+jb64PBJ56AFkI",
-	"d4+1rfhzYec00jWDH/dXDm8oOuuCGSgQHwadZnG+DZ/mkk6NZfnwyKvGa/gZa9mIxXcVSDQrBM0T3P/r",
-	"FzMuPKDOE3qlAHHpHun7/ELKFEGl40z3hTGY2PHGhC8/OugcYAGL0lOmsXTjErCXziXAikZfCEIQU0pZ",
-	"VnhYQ18yg7nQyNcpXggxXt+Mx2Xbvhl/C3GNKlH1AaWgc6/8Tp2rDmwE2LVtrwcs8dzuuRGbyDz5w+oL",
-	"oVa0iLiXtmEkxbAHC1GPiP386uT1u5fd9798/9Obj693qTgWBRBwdIHTEoIcR2BceUKyaabVebQY6khY",
-	"CG/kPWEPIBaBkHAKfYTW7IZTNR5IoOM8cgviErHsc+yShORHND6BYZ8SUMQDTHXCZ/hQ+sHed/QLTwof",
-	"lWrF/X2el27jm9J+28HLIsZtTwE4fd/ZakfhFxRieRRg+3hDbolpLDQkLU/EWD6DmgCJ2N2PJ8cnv3zs",
-	"vjh+++LVTz+9ehm3WfzLm5cxMar5zrwY24k/vvrnL6/evngVs0waQRsAtEpP5eXyZTQBvGY3NYh++wSj",
-	"idwfF1CsqAfUL4rKE6Y6S0xP6QEbCz1G6gWJePyPgqYfvzrh5zFW7Lt5vBm03molWlAgHlM9gQUGOChC",
-	"oGoIp5Go3pI9fto52F1imq8AiMEy1HGBl5TOAzjkBPNxqjZuy76ZgxpvHm+g3OuY22ERjnwh1JWI5OsX",
-	"B9bVxy2t3Xfvh+r3l+tdKz7bIJHKSrcwhWfowXQWB1TpGeRhXKnYLyc/tL6bC4284P2haL3QymY6XRYf",
-	"gR/73/4VrVS//wJnGKr4n6IOrR+qD/oEUUgyhHL0dz3+TeyTxu25phEg+pMMytB+/1Q0CY4L+3sA8fSy",
-	"Ob5WwmU8OUtlnwwDtPeXpEy9V+CLRZzjnyVO83mACXVXwTJnQzzPowizvOikYH+VnoJccJsdm4s8D8IQ",
-	"hI3QKXerAsGJe+KZOJdKATeKczBYXEBuxz11JoxMBAZwZnpCBC7EJA02Aio5Ts8M/k43r6Uz2JcA0zIJ",
-	"YD6x0TPAOu1UujkM9RRyHYASMiK7BFPJ2VkeXQS97lFNH3uaGT4eC56ZngJl6VaDXIG+Ho2ktSKh8j24",
-	"N5kLuYFkWSLGArSpcg6ZTAWLRzoTMYBTQQ3A1NCFI68QdOort/w0CmyXn4eV2wzYNGOp+ukkEf9//DSG",
-	"tUmNZn2eZZIIu4s+DJhzkApyS83NRZRPnEM1oHMLMc9ErmfZ3DvXSkCOyH/g1lwPemqmJ5m7uj9kZzPn",
-	"J0VhEFDxxz5qNqXsmoWMIPyWBuc25yQj9oWBzs6FJS5WTOaDI5sJevyQwG2EBvPeWZu9G8BOzcKm11jV",
-	"TsYABb0QaOyfTDHDx8DawDJhuVTxrm9HgUP1+wkoamljc7R8fg3CH8+PL4KEhSxszG4AnsRUeun/pmBk",
-	"1FNF6EocsdgIt35UIuksYLy0qvlQxGIr+xciv/u/JmIi8ltPubSpNPZUKJvNwq/8x+EuaL+6f2U6lGcW",
-	"nnfqNDpe3lNxIjPhfj8L10+xePUUildxWCNxqgcDuhXVsPqZeGFIAdmQdUS/w9mJFfnGCDe5HqDUgI4f",
-	"bg8cAWV/ZpXIwpcQ2kgEkVq03QvDTQhp0olKWCovROAudq/OP9a/n0e0Sw15Jl7eFZpHFXYj8pEYqzPf",
-	"R52DOTwZe2YnPqRD5o3SI/CIVEHkuaFU0EBGwc3A/Wg1SwAEb7UvVnZiZDGGQ+dhCXiF9MmNw1aqySfC",
-	"mSVa6twL8am0Khg7CEInhJwj5w43KLMLBC8tHk23AGVTv9hHzO/VOjYLIPUwG7J68Na/Tz998ziif+yu",
-	"xssRk2jv5uUUtBtBSxuRXs6BXXdCeLVqDqQxSnPweGS6sAJ+/OmGW5bZOeBmRSaEKr12jgfJb98mv7zY",
-	"cZ4EdCkO9QrlxAi+rfIb3vEf+x/5ioOCX0wjdXN2ijrcvVRwlg9jnSwJ7PCrAJ/uGf4gNFiq+4aY1Gmq",
-	"p0XyqJJpT58s2vRF4UyWPRE9rICG9D9FaUcMC5YJlYgk1DpBxRRQWghFDP4VmdE5XVynJfzYloRgcjw7",
-	"LEhpQOWy7zsvELlXsExc/lUQmX5rNILkXoIy83M2Hx2okiHFs1uPxXS7RxSdJ+dEe6Af+TpiGmhdAk4R",
-	"gtmPDzqHaM+3nD2/2+6pH+WlYHaq/WFG/CAnzDi47eh6IQQz4bMAgoLHR+xM22FPkVWSUM4yQBiJH4/a",
-	"iCj0qKRBr9tAyIGHSHuFRKM1XA5CxB/eLf6wP8yksSNuylX2bilPE26DONzbb+0/2yGAx/wX3+YC8UW4",
-	"3zo2Cq7EtpGJGzy8Mjt7nMAuiflgAKfttEy0lJZ5IYubKGd02pjfNXqQGL0GbXdfunI74V0MNeTib0Ul",
-	"URKHZVMzYO3QqVpUHS/h85LRuZHAxftvLHAHtamqg7oxPxTMGS7Z9fMuDV8xHKd3Y6FKYeRzLtVmByla",
-	"AY8BvBi152ap63UubH5mrhmLqTY01oClzpfkguFxsv+04KCVSiZyS6SqWNddfVC6ejJOVhvK+oZNbQ6a",
-	"Xs1Xzf2+NRHz4BGt4Shu5JutBy/FZwXoaqL79YGhY/T+ERc1xCI2SFYqm/E+umQG8pHkp5hCojbTUyMy",
-	"KCxLNU/yvBf8RKRGQEFZu0o4vdQAflkFPjK0o7QWOrK3FnLETXZj7f6gdvYVAAS3UFJZ4TaA89cT3Z84",
-	"f8lT2Pgt/HFmrBgtAR0Qvm1JZNIXGp7NIHXtQ46ALESeBZbvcKZ4lukp5mmlsT1l9Tnw5HdDBTeyW46c",
-	"7QcsTnlGWF6KioTXXGKyLphJDELLYpnfewhDyNpN0hRnhtxVXM0AHkeQuLVIh5Su5ZKB/2ySbVqRY+gk",
-	"FMfO0d3cW9YkyCQmBabiPlfscWyziYh3GVazunk8jiGrE+/mbMWlSSE+rzKBZk7xHJWmQQM70zoVXN2/",
-	"sDIehFWiyrS4TVD5PvJ5JEHeeaHvJeCi1C+L0PqY8nECVS2ezM8fuhKzOuCmJioVxrA4nCAonYVzeJUA",
-	"Xxa7fel5SO4wdAsyvObl+N/RGcPg5lt3werOS/HSmykXX2MGG439qmDuVaXUvhO4rx5sQrdN6Pb+Cd/j",
-	"JAkick3hW4jVkvReOVTLPbwyNM1HlOrEuGMXCD6wXEjNitUhUU/1Q6UKYDB9ii4qNJoiAA5lBofctErp",
-	"mN2jnjLCliS+1SjxIWMoeLKZ5McHbyr5v94Y8m2SLbzmptT1rQk9B3GAeyp3bgOWvrheG4mJVSPRobqO",
-	"9OomDjRGffAEXjMifRfWx0mo1vu6g77bkgkPPea7kfbeLOSLd/ZcAqCsFqE8BJd2BvJIjM7c8S5Hxdjj",
-	"v39895aNRHYOXev7w10M6RSEATWhghhQVbF7QXd3UXHHzFg9nsMJcdtTzsfrUlVtAcmed4milsvShweZ",
-	"mfT7wBrIioqip3jqlm3m/Udj+WwzMwHzSFsxE1bxDGGlW7DS31RJOShUgJhMHpul+pLScu5EBZB0CDch",
-	"DvmvdUXfe5zEKj7jtsNJVVL3RbGraiW9QiOLbzvF3zh418fmULXgVn28Jx5ruQIOPBh0gXeAAOHmhvHg",
-	"J3Ik3kHJTAMHv/24Pa3+KoH7AJNtPNmvBkTOF+XCrWAWygZsZdrgrcYQFTbkz5sdiDk4etk0WgShsx/l",
-	"peipa4PQQ4ArL+uthKFHZRy6+6oGjRwxo0EK91Qg5wUyXX0pmLTdYrW8nYMsFyUjdIf3TDrSBCYbNwD2",
-	"OKdo34s6nc6u7yZLFfDlTIwzzqfcl7JWS/tl+ZZagX+bCReYidIkKvM4q2L5NwUrurqHxN5zVCHfdPa6",
-	"nQ5EMTg8a0emqRLGXNFbYu9p6Vp39qZCXJSH86vfcCWTfhHR33ne6lQi+t0Xh8WBXfJidmItHXE3kP7S",
-	"wxtIf0O72zgb11btTnVuQbUv8zqe/OHr4U9XTDhJZBUrMsfnyqdUS1bHU7BcCeEYNlZCX2/uh5asqR/Y",
-	"0ik8QfLr4G+f8f7FZidw1aRNeBSZr5S92KyaID9B18zdeFtpw1qCVZp97X27WFmgnSBCVut1zLb9m60y",
-	"8Ktak2/KffCvOcq5NUn0sFNOxSN/y157JVLYj+WRYTKp7Dg4x3qZWw+bd+OHDoQLJgqxTLWAZWo1PtyF",
-	"IClsI0Odw9y2kloV+IS4muU/wzQZmTUYU2U0BgZjgNsswB79PTYU0b/iE17DJK8tp717mjvFYdawOc5S",
-	"3b/AfwrlRrD3HXrFIEvd3wfg6X6Kdkou6tPWXgd2TLhBxS+ewXVXNmgPr6RmNPvl0XRodG5aCZ/tdPfc",
-	"GOi3z+dG/vSK3y6771M3cgHOqbwUp6Wu93utzt7OX5/WUBCld1qjJUo7q0mINWHeVcEJj0x579xBrHdS",
-	"IYc/iHHK+07WpmnZdp0fcJsd50KXSL+h+Exa01Nx+RTG2G0Nb8dnRS4+4NHSSjwyEITlnkcTI6c9NZjY",
-	"SSY8cyCRhKdaiS5Ux8E9xpkwQtnCeDz5nr87YCj5rKcKT8ZQbGEOlcoCWtG32bHKVQ90ae4pCHThxDU2",
-	"03ei1KMljwJUDOVjVAyYByp19zB3NZFzfw8/BVxIqvs8xb7KyHP6K9CaUk2/+5W5kGPGiU0QW5ALlUS4",
-	"bCMNfchzjMc5H1NP/CNsNsekZUM+HgsVeFc5jpVlE5UXGxKVLNP9/iTLhOoL3zcLn2x1gbYTvxAqaTOa",
-	"C4TLR0JYpILsKfenTJQ8H7qPiILV2EzY/rA730d9xGfMjDnshVFVuB/5ZqgsiL1zo4PQhXuZZ0KoEI6P",
-	"5vITPaUnFvhs3ejxZXuUC6Uu6AetkgkT77bZWz1vlijdU7mS7hbfda2pcY3ISobHdM7quGnQTGOq3B9T",
-	"5fYARMvMpI+CQo1zghXAEDNqatCAiRow0X206T4Kuy2TrhDjHwxl9qQAtKx1m38A3t1SexKfZyOsUKFr",
-	"lbHcTkybxU6MQgEX0ItLastiogLMdJyJgfwsDIvPRRyx+BxZrrn7/xQ+SeETcUZk0eJfcYS85GAElbL2",
-	"jwxz4rmn0EgJ8KFzCdl1tD6IImkqVaKn2KkExitMl8VO1iSTVCSemlo7o2QEf2eCxahc3YD6Q9G/EMmp",
-	"xBI1/3dLKuDWluoUuPyFMeFWTpfZcKvBJB3IFCmcY6VPzVBP8VZKw7/dQ3y9TYwk9nEqBvaU7L3TMyHV",
-	"+akRQtEt858vKvtFfvAqfY+F+D8MZXZcrjtY2lpFJhX9ZEpArb0aVBbGglbTAW5kEIza+dxym7dFRdbY",
-	"TWUxRvWrb2JcHsp7pPF+Ujckovmuq0o/uIrU+bG/+e5//t5pHX76Yy/a+/avCmLn+TlkYiDA7K2ZhzTM",
-	"veu5mQCDg/uVyOqnU/jRhnMqPmabE3sloV82HWM71RtMjxO8cpV5HVa+qz+Lz9l9ss33tij4GCepd1Ql",
-	"kIrT/33nXOSJip1oJ7Xhz2+diBefx6lOruQmAFO2uDZEsb2wSMVlEf/681z8eW7/TMWfqf3T8D/FmX/r",
-	"B389buG/9ov/OvH/6oaP8n/1em2/pod/7f7n7n8+/u3P379pfVq4Ztd9ufuflas+4p/f4NgPcpLuLOOz",
-	"xVcCk158G17Qu+32w+s3H6rp40sbkJi/azgs4H6rcld8W17jcabH2ojkz7FQiVTnf+Kj/uRZJi9F8mfQ",
-	"D38Gsf4naoY/hbLO02xJ1RJZprM/c+Xzp+/esPs4uvFH7P7RiQ5XOSK5eF7iKzr5/kJP1Lq9A1a47Q86",
-	"G3G7LvTWzeKb9fyUOe35/UQlaSXH2HHA4RaV8+rIAvegD2IwMWu4GgvXPN3gmoMNrvl2/WtWMeYXrjlc",
-	"7ZqfuBXZyqb83FOerbpq9JRF0o3iCwdz1omjgh0Pfy7a8AtGXLUZ/+Q/3EGHrrWVONvvtb4g/Fz8/t3H",
-	"E/akjK9zVxtA0oVOQNkkdQayBvA46MwI/ygoTmf3gqLzprpyti0ot9ik2sY+ZJlzxmD8VI6EOYLeNpey",
-	"L06wmwy0N+Kqp4phOidPckLoDF+JG2Umih/A3yHFBxNAWY2ug+qpd97sfTexzkBk06E2gsWJsFympt3X",
-	"TmDGoa+QSSeB6Wmc6bOUooT1NnZ9UM0t75yQuDZydgMZuEokriT+iuG4IU8Hr/UkK4fkICRVhFZ0uk9L",
-	"aNoxz6zsyzF3j/r9DzLdun8UjKiidf5X5HWss/L6YozOdN11ZWOx+mIU/3qS4UZzYrj0GnwgrTyLMiY4",
-	"3NYr2HXgIHNvnsIK18fgXl9TVemo7yngvZSQZc7tWzPE5kZy8+Dbh64wO4frX7O3wXxWCc99HcrcHY+5",
-	"oMem6vyKsNyT/xhIlSwJzlmC41AmrJwNUnoKqvZcXvo2e6AIi1XWTCrSkj0Ve8kWR9SgF/OemsVgW8TB",
-	"k0VZja3RC/yNI8EVWhgQfIc/BzrrKWcIYKmJtxWwqOcawUCVQCzQi6KeKkUD2eM4l+XuavrL/xM5AH2d",
-	"UAHsw1I9FRl1hINi5J6CJoaBmkOxyXgsMjCE9g6wO3TqdskR45ZBK+jDffi4wlbAQK9Mpb2CT8O993Wj",
-	"cVRdWunc5sliCXnS9IaiSd92NgwnPY6u+NL5m3uH143J1DFczkFoN+OztLONqCzX6+G8avTzuJzjdr/u",
-	"Qt48hTFE7GwyGAi3VTKtR5hg9kSZkMJfLYBLdjuOpnZDXLUfJpnqjsTIdAvDhdv1en+uG22sW4yfpZpY",
-	"YSJ8zcAy2OeJOGJPO56GECkyNOIY3O0AgFFahKedmjDbJFskMh2gud3dkco+3d+BEJYcTUY73b3vcD3o",
-	"r2dhVlJZcY7KrDwtNRmdieyKECP01L2TECOazF9tjLEJaVWFtNCA4GkTz/oa4llgeILl6w3HOuKyOlN4",
-	"3hyqsYQ9z2GlIfxB8MTM5yDZGw+eQ8wd9o8dCz1ORZcpgQkoBaXnSkPDaqMV9DkbZ7qKh3a1VKr74rpR",
-	"HnxPGK0gDP4XLBbqsMtbCg00bv6DliPHW/Gi50QHhRKXuM6+q7fzkwBe6gybiHC75WYF4rM11HPgzHcA",
-	"AIECkgVAMFzNeqrPjWizWCZCWTmQIoO4GWcjkcg+Tz3NFVp1ECSPDfRa+BOiqU6ilGROuTH81dANmvQ6",
-	"sI3gx985YuN45SXCgePX1N3EU2qI1Ah2zi9FeT7BzRhl6k+s5Nv7rq4pdnhzdS7N0/1bd+jcGztbaDyB",
-	"qOmsuHWxBcWZtsPyCvw8MVZs0lriBr3X8PlKsw2TXGNiAz6S6eyLn1oub8pzO1aqZmLgsH5p8yIynTOZ",
-	"ze++vcPvOq3OfqvztGY+cM0CYuVKVkH0wlbDf+SRH9EacZn6HMZc93+l2iPYTv+HPmzr7LxmxMLdp7Yf",
-	"y7OD0ht4etUb2O9sS0LAEUnkubQhOzMeaiVIVpZn29l7/rwu0OcuWhFXdVCe2jed1iF7vPuk3fr0N/C7",
-	"S580iJFFHUlKeyXXmvR741l/BZ61f9lrGMQlW3HRGF7Jh84TO++UB0eQQTblBgmEEyaV1YwrDS60xEoz",
-	"6ijmLOZUqgvDrGbS9tTjmIqJktbZDDqFr23iepf6fYDnPjh32k+ttrldMNMbN7oRGlVudI7Pur7AKGb6",
-	"rnaha7r7bdJDoODIFp6/njdbuPDuXdoFY59jY0DfymjB4H/Nk4Qn98RL+3UIfRkXaTo9P+eKTfRW6KDX",
-	"GImFfb1aEqZwgBpz8WswF4tvfA0VMN+eolIHrGY51lGQrSD6g4FXhpg8PCuvOL86U29OhzX2XnPqq+29",
-	"IgR/Cyf+I9XALrH4fKmsabNXUPZboMLSSkTkNMrEA4Z98fI1jUI/vLUMQj/YL6Ii1YgwHsQV3nDN423V",
-	"cn49wLrG5r09XenP+yr2bi6TGlv34du64W1vU+utYuNCQZiX4KBftmDzBrX7AO3dMLcaW7eonhs7tznx",
-	"lXau3yRbOe2pttesp4nKDDi+1z03LP7x1Ql7UkQ0xkDE16XqFyBrmerM3UhPbCDA80HUR8xz9VBnGa3S",
-	"GRtkQmDbZXf5QE9UAmyBMgk0gbI/LPTcB066BKDfQz1lqVbnUZGTNgOayHMuFRatNEU5KxblFHwR9zqX",
-	"+SEfczW1fkVOUEu1xRe52tikEifcf74Kp/qLpgKnqcBpKnCaCpwvmeXnXdCWubYVlyIjnVk6UO5nq5P7",
-	"COX2yu941acGw7Rg5qd6JQBT/nIaP/0r8NPhdecVQiui+q8oCHL7bLVclNtk1AKdodkG8WmQBF0Wu5HF",
-	"bDqUGIl1hrGxMk1zSz9i8dnEzGIw0oGyUjGtNrUcg6/v3I9N/Hx34Zfq47s51fn3qbbNUX/wDnqq7ZZO",
-	"+EhYnnDLV+vjwtkLPqY7fbTcCjC2ieSPfThgjw/anfbeLtKle/of8MecSEBq9Z4KZxWc1hhGEkfUhZYD",
-	"J742Iliv7vhkvG+Jl50BCtLU9G0BFe8HKYXZ6PTf6nmuWNK6413x02uc9q/9RIn+JJN2hkz0xcaxSKaC",
-	"mxpdJ9BYiV4B4Tc5S2UfD9hQ8NQO/730aO13Ou4wp1qdE4k6G2e679w091jsd0B9K46o44blZ9yIAAU2",
-	"FwIM7oXj8BrGsHODbPH0hCo7NJWXYuP+jbfRamZtevErts2b8pvjKSYc/X75CBV1y3aMThNTTyf4DyHG",
-	"oW2383NDHd4UaYv5mZ4AeZCzqXyTXhDFkxQjhNxnTrs95e7wtON+/m2nw4zoa5UYMM+gq4jbi84kgycB",
-	"4Xgo+Wuz7/EBEJpFztOektawGHyxGKKzbjan9HeZI9DHTrFphkogAoFbG34P0UYz1FOFIdmhyKDhi7sj",
-	"Wpm08YGEUEGHD6VheFYzARHLjVkDsX/ia50md9tm2041BXJK3H/lno0+GHM68j992oE96t7lTndvv3NF",
-	"P8bOXBvtlan13OJsu6X1ClPfuLNl9SpV97vsHCKV4m8QvxjLTJjKB+6XH0hPIoQ3PJgaZGo9KvxZ9zI6",
-	"h3lzTIxndHf+8fzv/3z62/f7Px/897cnz/7vP3999eHkt1/2nx48o4BOuO9G766yI/hrka7CQuhOYtP4",
-	"e7ErSM0mJybTNa3D93hV1WvyRTwtpW0LvOw4YjHu+vJn83HmwrdQ6u32Z+Gz9rX7kd/WEvxaS6vLvc8y",
-	"FCqkF73KGGRCUOgYuk6ksm/jnoKMGk+tyBS38lIY0A130VTl1rYQmEFw89aAS2h+AbX/TkK1pGqNubG0",
-	"H+5N+xYn3chCKhhfJVa/1ekhwRwL8a+6BuyvfBIbrBNumVZ9sbH1gU/ZzPpYq7/6K5U8lO7qbrWa1upb",
-	"OkE/QlEpG4oU2abme6tvcJailUJLJeMeo8PgQG5IC+WcXzxF1+zd+7Ubo9ewM+viWNeyHv9qRNbX0ll3",
-	"iAd4E9GzWT9d91qgm65T/yOxWlR8OtQU74Ylwz5YCDZzViWRMwO0LU1FBi1QEw3NcTFj1lPQwoyPIN4H",
-	"jXEBrwZXTvUkTRBGBtHORXloRDqoE4Ev4JHXF4JjnlkqTq6KRKA4uQDy7J0LMXO2SxgivLvFJEQ0jxp0",
-	"ZovGxp7heRBiO/tf0bd44+7eOnEKmn2NFMLXcQ9MoEY2lOPzmvERe1MUDP2+MFUiwR0NtOX1WCg+lu0Z",
-	"H6WrHetS7iliZzOLQVf4B4dA6ZQb5mwci93iFk8fXb3e+fNDrMPWuf8tYGJqtjgN4IuOwt/a1rsien/i",
-	"Xnai+xOiD10rbO9pHWr31U/S2LXYD4fCoyhy5dRTimeZniI7mzSWWX0O5VHdnEaGjSbGEm8idBoHBZMJ",
-	"BPxtwgXjnrQq0eH3tZR5ZUY5djL1FLGQ7uUXQjFufGNyoLTxP4Z2p9S8MEtExh7HXLHRJGYDgI8fK8WQ",
-	"lA6Tyz//v/8PaNljpfhum73gBteV9/uw+ImGMNAI8Hk44Rym5lZv23QQvd7HRfzd6pxpR6zvp2AmWaYn",
-	"kG1hZgxd/cuzuSF6tXkCxqcbTm8JX1rEuHXWj9vZw0wIqne1Qzffs4ntKbpWGibPlYYe8LAuGhvsCw5L",
-	"82+RadNlcWfv+R579uwZ6+ztP6Xt0lPxNweHjL6BL+b3gPtwE6K2p/tXcND1et/85+Pf2ePd9hPP1Lb7",
-	"x9No79lf4cP/WG+XVLJ3Hvl94ZZlOBsPhZrfIznPVE9Br0F8I9A9ONPqvNDea2FlkMmzbnVGWS1F4tPy",
-	"BvquDAjvtA5ZqxL+XYEBhsBtge61S/XPxE9aUefLh5dLuUdPkfH0Jg/4/MjpkTGCZfClVhEHPn/2bXtv",
-	"/+lB+9m3z79rHz7fmEd1s0ks8Zh+kiO5Fpz20w1iEUhPOXVbZRG9g6Z6m3L7Neb/F2H+l8j6CpZasFGW",
-	"0m5FNfCKD+JcGmiqlJtTYDmUvQLBjHW6hyQvWmuos3uKlDaVhYHRFaFNdiYg9dRFCcXcrLm7Cx8408Vm",
-	"cjSS6jzqqV+U7OtEMKWzEU+lwYqdx29/eLFLVWXGOSKp03UQRIidrfN/XuU63jcx50oVVX9M2DoEYbTZ",
-	"MUsmeNJKPR1hmgedw56KwSpogXkW8HmJFphIM3xGotfnhmFmRyyXRGDe9dREyX9NwJALCJApn7HHB53D",
-	"okCkByFj4ccAbSkhR9BknjcJIcxC1V2ZOOdZwqyGhcLEHtl+aC2EewEJLnW3z+YskRGfuTfmf9tTY5EZ",
-	"ZzHDmMfaGHmWilZYwJhSiiOAYrE+V4mEsrw2+0nrC7JThHstxVARVgViMpKnqZ6e5ndkckB7pUS3Dcaz",
-	"G48ep6A23Ixh3+Yzw8EywrHBRyMNWM1zYaFgj/ZuvT+wDB+zKTXkViEyXNUiCPzPvE5AyMOxUjurh49K",
-	"l94M0mWNGWw09io16OXcSu0mlZj6zdLAPa6tlddCSBT3CUjiEw64oGIIFrroQuQKuWG93gJ57l9zIZ41",
-	"x8fNPmKU4Wzmv7EaHCUKaLv3DiT3E3BB8RkFMm8sHIamsE8KOplONISGdzp7fz/87cWz/+r8d6Gj60Hn",
-	"MNqx0oKF+6o0KMZTp6dnhQnklqlfJPOkoJvWCQlfBYgoqrtumK5fUuxQvLiGPbWow664Ov+tu7JCk3TL",
-	"sM45TeRluzQ9lS/QEYtzlRMzK9IU8JuptDbFaKUBnKQAzcjNxV2hWx5ksor0bzAb1zRLC5AT/9lS1MlL",
-	"+NyZqhQAgEjflLvXfCngwCbOxPP7D5Psalbq/dJTfXd601QkyHggVT+dJCKJ3H4Z88x6NRBIBYbSWb8z",
-	"z2/gDMEz0VM4zITsoyE3rRIkayNDA++5saGxFhoGl/OB4GFoya6fX16lz/Frbkp52QZKEwQDbqqCNxm4",
-	"M6pbtq0hK1aB1GgVeMwfmeUW/1VImvwQXjOPfBf27vX43HPQydPOd4srfjKs4Os/Wm5Xu5cDIvvc+dMa",
-	"mjYzOT/AB4uTviUB9tABMpvZG5thY+jOAI+ByHF/uHgcXgy5OidCo5EYnTlhVM5Bssd///juLR4UBnfZ",
-	"XYiyYZAEQ+J0uDiFl5jS0zaL1SRNY9ZPBc8MQ8M9jlgMQZyY6aynYgjvnDqLOMYYXQYscmrOfhcGTygH",
-	"W4fw5H6pNjNcJuOEb8twWSU0AmvZgrWsdB5H+lJAV/tiEbFz7Oeyb1he65dHzdhIZ2Inyt1NzBIS2geT",
-	"Yd2dbw722MEBJdrY4eFa3hiu0Xuc8CoBlq0nC6o0Bu5iCu1WbcCvGru4ZfPy1uodiu49VDqs6LZL2w7H",
-	"voUKPu4WAiQFxd/ewPxtPPBra0M8r1v3v5+IjBtB8MfNNWVlsukEeP9EDnAADYSBGw8oLQTznNdAlqOX",
-	"RxCk00bQ1uspaBIlbQSm5LnWSZfSJSjRIxT3USHvERVzNagAYETQpZnpAehhmZX8lYhZ2b8QFjEGUy4t",
-	"YJGEspkUBkVm8ffMWD7DMZXpCY3lVhor+8hW44Nej0ybhRJ8PkmkZTZzCgl7S3vcCC0NhiB6KtAsktbK",
-	"Uz1w8SPD+kMuFQzGoGXRZt/z/sVkbNiIJ4KdiYHOBBUeuGf1VOHtTJSVqbvfDCwZCndcYR3A1qm0DuCb",
-	"LyN9Yi7QLggKHntyl30mZBcg/4RJBYhHwHgphjUD+639TnsDtf8KjteXo/ZhPI3Wf1haf8hNS4+FKgck",
-	"uyUp4rR8SWaBME6lYNy9SWcsuFM/UYnI2JTPjoBjwA7FCBGOEMmfNxDgnJfluGIxfn3qZHXcxOC3ZgHA",
-	"0a00AI6dCrlK+wuSQova/7NbvhWZkTzWFmrXAB6iVT6eoP/CXnj848v3HxjPrOynwrC9Z4jZ2O9E7PWb",
-	"98fH7OAZe/HDB7b37UH72f7Bbvcq3c+C6i/t4uBKy8zH7SNmhNPTQYtHCyo8Qk0bUfGKRsWqM6dBFRga",
-	"TsnqQSXHRr6qsHjVChC+ulZIcT01g++xSuAHBd8E/u9SRi/KTnhlVwpP3/dmIFNBtiHkV7USjwyzWnvp",
-	"+nBlHi5SwUotipy1RCCdkOuEBBflJ7ytm/Gefg6s6SFvHlIchbylpA5JUmG8PePK8L4FUSWt6alKxyYI",
-	"QC8q5yUk1WnkKLeBTlM9PeqpcmiRPC74eQFslpc86EtnTwwFwPJkmIAzR5RWot1T31OfG1QuQz4ei0pc",
-	"F3A0ISTOmSaTMXAmecOlWDp4MrdoMgHgvMELPEW+W7AuSH63r9AExgith5M87XwX9RSxSQX1QL/2GMKF",
-	"uMkVGgN+Uakw4Jv6GpQ1XaZo9Qjs8p8eQ3uoaxM9lUE9/u0AfmZ/fb/qZzh4t+xXwUM/CDNJK1Xtzxgf",
-	"Q9d+yg1L3AZvPKp7qK0x3RC4c9AytVPNhvxSVPhRTsqlfBxB0RoYqz1VInGIj9hIX4K0QjwKSGs9YIJD",
-	"BZzMqgKw9Bt6eE8V2qVjLCe4V0049nYNEzjrjBfh5c4/ARW3WYR2RBKt2sZojTNxKcW01lX7ONRTU3Kg",
-	"sHyXSuujYqU96vIoL92XxiPXp3wWoZvWpzSn0ug9bKLVaNAorFdosRhAJGD2+tQDTaGvR2LB8CnVEe3X",
-	"dXMoKJt5fbGq3nG22o0W9sAivae3XMcFFpgSGtXyYBzBspBnizL+oXMdcAsTdnZ1UaDiXi8xEq8hR6/t",
-	"56VcXcFT+z7TY20AnKrENKerxdzSpTTSljsQ5aEzaoaUAITDmRjSnbCIXCJo/TLBdltWT4BR3PP7dalc",
-	"gWfCWHT78AJI60DqCZ78yDA9VaF5TF+nqeDnk7DN5jslZXkFEg0WKrYQosLPjFB9ETmHy2oWD3Um/63V",
-	"acJnJqbSLml9494stDH0bhOiuA3ul4DAcDt9DGvIU6yQlwptIUhOPzJOE4HOeYv6BwrKMDrXLY60os8C",
-	"e2yE6CnCuVALJNSlbhVbejCId/1IAIR+AazDxG3s3mtC7dpCTqyn3IYAF9FJBwAeUwew/U4HX7ihci+r",
-	"dWvE1ayFn1K1V1l3ut21vAAp5epu02fuJZdRNb8CYgk+j+oYeyFhALCkEueWU1eFzbPTfR7tpLzil/sg",
-	"IkY6U06yz4F6/Me1T6+mGdvbLzEBX0EM9t2mlMHudW27kGr1J1cpG/e5WqkGym3IpvppXRvkJWy8e2eC",
-	"zAuoLuAJnIZSBWl2BJuCmo2ZofPsMhCL7caJ3I7p444n48B3Evr+PjJe4xbtHjBGKoyeXI2Q5+g+uLqd",
-	"0RwlpbsigjaCpMOwPQNiQFTJS3QGCrlhFLgAVjfQ4XUq7krEPaq3m8uN1UjFk+vKu4fhP6VcNejzpehz",
-	"3KOrHcQNQecpV2W3A21Vt/FnG+SW/O1qE0v6knwKOvFWV5i+EVrji801MlFonqwSZ9w7gW1QRpyJPs/l",
-	"Q5sdky9kvQAhG54ZqfoimB7o9fJE9JQ0LBUDy3iKvX3pAm+xh6KScKm7K8C/Pf05/gG8A1FPGYrKUadi",
-	"A3Av9x32KHbDjLs0yjNy3Y5wMqH4j26p9NQ9I6ZckydEQPcA9W0bSA5OdXZKcbO4W5GaO0LuDPcpPnju",
-	"SVFPKfel9C6Fmygw2JP3UXg0w/XfwMmADbYVH+OLyzfxNC3lm0bQ9HSn/GrgxM9npgpB+1OZuNXYi/Y/",
-	"Rf4Obrus6xMcw0G+bQxgjfI79u7rSdg6jR68f0HEeXnQBclXjD71fagYJQozGhLuTtIeOREG2CVoicym",
-	"w1mD6r8bVD/PshmZGUxP7EY2P9FF1Fv8yAgGCgN3CF2CXbF9NuX4/RvKEknLRoIrU+B21izR1HsLKzgr",
-	"GDTxpiezsTDLzXorPtsnQ7s1Glg3xYYCdgkF7KuFt782D6znJvnDpJPzei/TvxLfMJeue2RY7B4bEyDH",
-	"6iO328TnccqlMsHWnNt5lczDhf22Sm4RmDl9+nBxQGVCQuoyRGl9T0c45tBn0Df1TifnG6cTafAf3T1W",
-	"ySs2x+UOjguQKV7jsPxrIiZiCWMy5naw2gg2ZggDJXzmHBJfuhrs/bE2EvM2A0JIT4eADakCK8MQrozC",
-	"/BMGueQA/QrPgZuVDspeTcY9BOSvlW6vpIYNxVUJnx25BUrEgE9SJykSPisf41LuoXKg3JbJbq8a00uM",
-	"7C+M6p1KZ+EdAo5CYunXZI6l1b0iTF1UjYV4o1YdzQk88CNedO9oTHHXLSEwpTV9GMD1beUKHnrELci/",
-	"f5Fg8iIXt8yixM1FXEHqPunzNG0p8dnW5/BfcKpEBTapITeAghYJtCkWxoaCFhxSm/0KzfammhEz5Rgy",
-	"aHDcue0pDWly+N7T4POMenAkdaL5ihwwT9O3bgJ3mgEGAoSa3qxrtimBydxyGASlZCUBAr4WiIOgoGkq",
-	"Ie97YhOOVEuMxnYGERFkGOTSmvmz3AQwthXAgKpAwZyorUC+Xi20C1EM4MNcrZF86HkaesRTbD8TvD8U",
-	"WDvo3jluGY940Er0FAjrS5G5YWBX7QgRR1NpBHvWecriST7ZGHMO7uPpUKYihPqh/7mz8oYTC4XiCQCu",
-	"QrsrlmqesDOectUXGbAiGzbV2QXwG0M5TI05/gHqUYQxN5kZzR9SyZ3Lk9nD6mm/6Tav8QtfcFVqhG9E",
-	"tn4j/Ezr0bJ2OvAb5+PICvuh3FqstrHNB3jOEv8OXBh8GrVxU+xx7JRzvEs1C0pb9jge8NS4zwLYruTh",
-	"oIdX2brBnPK+lZdlb4tCFWdapwLSFffMi3Fru0onBljZpg3DPdNt7s3iqyucbThOiM6FQPfiIZ9r+Vfb",
-	"i+E4SYDbVuuRbzxAeoxgrNRnmU1U6qRMHM4QgPjgJLbZWz4SpqeQuwF6EFR3CSg2iLpKlizDpLr5f1ke",
-	"CUkYNzC2VutEd8VNEt/PD3SNdroEZc2lJonW8lwjouFb4ZZrLktl5jhJGjr9O6LTX3IVHwkkzm+8mq1I",
-	"/uMkIcm8oeQvOjbusnW4zjWUpy8wnR+hnxKATIkA0cArObpWkec4lM3k+ddLPO7Wq2Ed/1JYx+GwLKEc",
-	"3+Dcrko97h6/kWPmHH08eNckG39gNgaA0tyiftXR1+3ImIeeKLqGet4MqO2ecAPU4G320qtyLIF1E+sp",
-	"Y/XYgDF95glypGLSerfwKJTuk7sIvJ+bmQJ4xLdgCmyDyrufajPH2VmQUeD2rilp7oR7u07ENcTbX4Z5",
-	"Nec0NcjXO+Kz3o6XZWwm+KieHQUSMJ7SpFji1tejkbRQmn42A25liOZn5a5QSN8MX7SMUBaIk5U17PGv",
-	"r49Pfv2RvT75+aeIGQHlHeywvb/bZTH8pkuPjSMWy6Qb413ho0eG9SFKHbE44ZZ3Y8Z7KsaliYNdm5O6",
-	"oNDADvJwcyhHoccMRZrqmLhT8FHSBOo14TSKWyN2Js6lMm32xtI/PdmaUEloai+cw4nF/Zyl2ljW10rR",
-	"9AxRwwKmEnrDuZEbFv/EjW29csNpvXkZUx4utH/xXAGR55TBQh89sW12zFLpK3twVD2V0xdo5d6TJxNn",
-	"e8/cSmvIqQ2FCrcTqRHQvLXLlMYbDnTGDsLPewpxzaGAqDApaZxLnRPI0TaAjcMZrR2tiGJDPcmoA660",
-	"DHR1lCcmL8QM2xNeOs3sSyiFQkaFfgokN6HLrLNG2uzdGO+FtUlIIsYRPJJBpE2n8Hoo6AbMeE5vqJ6K",
-	"f3x1wp7Q7o7b7PtMT43IzCMG7+KjnmR94XM48PK4G+IR0p5iu1+YHqz4QNj+cNGOoNvX+zR4DzKBVkHk",
-	"xjKJ/YYDdC5u6RD7yERfyMu5FNPO8SD57dvklxceRYdKMM80lfZgXZ/w/av6hP/P78et33jr353W4emq",
-	"PdshgeblC87JCHYhFfK5+zaTRrhVsSJxwsaJHm7a7Fc65+5k6AHt8QvsUOn3KW6DEZ/hbik3fy+0u7Ny",
-	"JE71YFCDMdRn/yv61my4LLz179NP3zyO6B+7lf38V8Qyw7tu5WK7aAGiQVuwAHeKIq6nZNJlfhv0FEhO",
-	"9sdfbseWJG7ND3s7KHR7O91e2E29nai3wy18VkEG4X1c+JmbMfywsPBtHDN8j4s8/4vCV6cy6bnF7eVo",
-	"Kv83hsp63s7tzfcHm1drQSPh4TER++Xkh9Z3boMU3uthp/N87/Bw/9nB84PO4eHca/2fXm/iZvep8n1W",
-	"MQrDg5AbhRg5jUwEykppm0TnfaNgcv4RlbwG8e0NMi/QFw2xokZAK4wAu2sQEEBhLFy1CXad0H3XjqKB",
-	"RXVFGajvB4VQToiE0Qerh9uq6HDKxDX0H6XdD/H+CP73glj60exBTlnigu7lLYcLCHOoNh6ILBPJqdX+",
-	"fjcRy6uHWObQyq/bqcUVaiJ6yyJ61h/ndSDf6was8GUEwoWiyALQ+PqMC4U7RldCzYvsoFHodzTJgIIN",
-	"oB4j5HTdACkeROEXWsl/6/jul1qJBt19o/LoltHdEkVbC99nCzQc6MA4wl53/vv8C+9eQkk81sj7dvTg",
-	"OYNvNckyZ0BTxdZGjMoPG9/NrwPsLgtY7WwuK25EyJ7MtTs6E0IxI4Q6yvdAxOSAcTWD7u9+NIlnPy60",
-	"G9hACtPdGkncSOJGEjeSeMuS+AeppBkG2r4tCeRU8Mubl8YQ5/fpjDMh1TnJZaMxDF4ln3OR3FObymSY",
-	"XiOQG4HcCORGIG9ZIL/VNqe3KQo6t3LrFa/XSWfgqL5x6SzNPP/7HG9jzlHCzkSqoVeXxjaQPLPYl/n6",
-	"9jPcrJHVjaxuZHUjq7csq78X51Jt23b2KZYbEdA/Ss/SG3qUU6cRlAILkB2oDpljT0HkCQAqDdW+Q9cQ",
-	"rDaEDBeKcptLfN8+XmSCBA0J9z5PhUp4Bvc81+6OWuWaIx/c+qLfr+TtS/9rVSKGxip1DCn7Ppu38wOy",
-	"6AMMiemxVFKr9vpZthO/5W65wcQVOb48z4hqKt8HR3O1gsAuj7WCTWXgorK7vfYPqHiUtq2BnqgkBrVD",
-	"lIf5p+2HoVL9xKSi4mnUsjwFxpGWVC2QTnFA7/UUyViZs7kh813TbPFutPdHhCx6RaiV01lcFTXeJsqc",
-	"aGBWA6qA+UW8Mb5nTqbPMz5CWnoi0XVbPuN9G1ED+wJfIfQI+zf17VuAsvwXDeYGnQz/iBqkBs3ONLSg",
-	"S2hBf6W6m2yiqBPVWsQvvtX2Eu4X34ibOjDA7uGWTDeAr0+diTbiCXb/RthosP7nLDD/0Ku5Yn71Q1uF",
-	"LsYP0G99Op6r8IMWsEzXIwQtDeTWqDf9Mt1X8k0//lfKZrNV+GtohRtg531ksMG2vuFge1kVzvqitCoJ",
-	"i3oCm7faCjMfAcWundAkSg4A0zUSvivMIBOiG9Sp8dFGE0ErTOQyBg7kcoNKMNi4mp3pZHYUxE0K2Gb3",
-	"lZ2NxRHGIqU6Z2fCToVQPRUPMj3CKpTYauzLDxSeXBVrxRk2h+mLNBVJxNwyuP9ibUrmu8lAY2ToluMm",
-	"JJ3zOxiIrBI74DvquGMzy1vfzLGLBvpmaXtqIK3pkr89FNCjOWNWKDaSauKWeeBbiAb8mDcw8CnSsJhG",
-	"5GaKO9yNPxF9qITBrjZQLQO0iJB3c2OXI6dA4Ml+SjR+JT7bK1TJMqqgkpi5W84gcyFV2Umf4HBPaX13",
-	"uk870Y7bMFd2g1yA4ZZ3KlATZCNudarP3ZStLtxub/9kb+PmkqXFvEnWooWlqoFCr4F89gERg5bUymv/",
-	"HG9VICvAw3kK+9TsdDtltDR87P9Y70VVIajn311hOE7kFBbjJmDV5dNToaCd+F2FjwnkQxNwucOAi2/5",
-	"ncdWoop4C4Yl8sPWcpvsfsZjFnqc5yWsxf7mUuV+fMPIu62mohM7FyvZ3P4rBEv8Z0uZrE6CSYK9Qg2L",
-	"ncWXZHyq4iNvEfpu6BBNGYgMsxBYKnxd68M/7pr2x1ocV7/6KT4Mliu/dPcuueq3Rwu2YAu5RGJvWWOR",
-	"JvZSgbflZK74PHb2E6OIcLvJm+bC5IRfiKI0GQy2IE5WZddCKeLJvEFMADxQojulldgkznUu7LxguGb1",
-	"YGMx3xOL+eTa1vBfjXD/mgoSvTTBXbNp8Gwts8PfORQolgyvJxxewPqIk9Jt6wJ632t9Qb0SfCAIondz",
-	"PaDj9+8+nrAnRbrFeCNDDSfzDmTQ/UD8bQ9RUaD2rBJV3yO5/nLvvshB0fj4X4uZq3QLjihats4aUgDs",
-	"0pn/m6zaI/cRMDtUnVrG0ebqqelQqIgZPotKmDPqqD7IhABuLKpP3thEvrUFAp0DN28NuEyhY7rOWAxZ",
-	"gpZUrTE3Nsd8oKDDosHzCTlx94euGoP984J7S87+E8og3JDSAfFv8pdQ8P5R7R4xD1wstHLyUaNN1A7N",
-	"59b1zq2ldCtx5DhpAumRa9VAyb8aRdCENUr84X2iG9yexEwvWlKZ+m6TCOguJMqHmkgNA395OS3t+VB8",
-	"ghnwa5Af7ykMEMBrJjsQP6lKn8OTpjq7gHMO8ZQBGAXQZ0D01EBMhbEgXNvs7QRpi7OJYoNMj9ge/Frw",
-	"/tA/w90h4bN5hkyaRk+d87EJ9Zs6S0Tm/iDMue+MCeAlyy8ExOD6Q9G/gIzAEePU8hiS7Nj/AKmT7VT2",
-	"MeRzzGi94Q5uXpSWLyPVu8WVMcItNb2mHCRQtIdQNtLvRxO3Jjq7gFV7fNA5ZLGeWCMT0XIfS3XeGupJ",
-	"ZuKop2L3eHcS490NiAMoW55evFF3myYnkEW5vQ4C2D9wM2RGqr5gM2GsyNwOEJdCSXXeXjMvDnIMYZt1",
-	"rUXnbrhWFMit401myBu2sJthC3PCYAWP95qMYk1C+yYS2ve+hGCxSqBO2rNc2EcVdQQIZosRZQXXmtgD",
-	"rwpaGiBjc3ra6+jgYTfZ8C0lsEjvb1IlMBVnQ60vlrXqhLQY/bSuY6f/fgkI2z9wXVPgy8IY4yxWQRf7",
-	"ZWngxfcRXjzNt+tyytjSCahHFr/mzlMaCWPcFjEEqXX+EZkCwSVBDlr0VJydrhVQ9X+03DkACfOHqacM",
-	"nxn2eGjt2HSfPJlOp21DPwr7r69Hu13GMVSK/Pvh0LYkoLb8X04FGMtH47inAGDsvzDyXHE7yUTMHseX",
-	"e1EccLqvfz5+0fr4+nj/2bfA455ELNwFfuQURsTOuBHfHuyCL9JTANWVhsV/eN7piPV2wnX4Z8It7+38",
-	"FUdUtgvNBMB84uyKbgIRM7qnAInjGfT5mftJcNJsxi9Faro5UbwHcbmlmelJxvRUsQsxQ7dMUUDZzW//",
-	"82f4mVRsrxP4+tFfC++2zY7VrEDe7yy+TIoEWfDRp+yp80xP3U/GfGKEieDt7x8AB78BbjdFHXdwvxCT",
-	"P9Y+Y7M82EJwT3Y266k4E4lI5aXIYjeCsK0Qy044hIO9DnBcTKWFruJ6MGizn/EZhlYKmoDBkvQUzzJ5",
-	"CT4o+LwI0Na+qQE089OWXF6Kq+tLkeEHZzPGWcqtWzsl6O45/xE+44gA4/htIiFyoSyNwAA9vL8lHg8M",
-	"krLjsDZuPWig4E77JQ4I9uJ+h5caT7I0Rm/4TDA4P212jAsGCHKg/i7FAh4Z2BZKWPCfeeYWaTAxArsg",
-	"MN5ThXdlAM1OTW5t6LzwyH0DzdUN42mqp+67Ebro7pC5DREb0c+ExepiRRXutAXd6iuNB8LtrSvU8VLX",
-	"HH94t765M9l4WnaY5/q2gwOXMfolYi5AIBeThH9zYnmSpTvdHS8MxzyzSmRtelxbZ+dPRmJk1gJf4Brd",
-	"pN9dsQJreNT+p2dOc+mxcC972QIm0ji1l5xmgsOA0C8WCj4N/c4p5AF70Sm5oRH9058H//jnYfbdj//4",
-	"v//KTqb/+8v7l9+9+en9b2/0/k/8J/5xevX7WdXzvvFXmVRZbz/zRCzx1KU1TRfgW+0C/A8xe6N+MU3V",
-	"+Zas29f8UoSWLqZMGLOChVvhQq7RBZguoc5BZD8YK9PUWcJnuVEs7UaKDUewsWL7evv/0pJdP1HYpOLK",
-	"rXynYS+uf8hWQRSHJ4RMFego1NqbxGrOhc3PzzUhxF+4afNlGyp1UF96hV85smFb8urBY303kT8bYnzx",
-	"8tV7CZNdjdg8OIxQ9z4UrHANoAEoWgHAHj0YUAyC2gkO+XgslGHToUxFXvLtoxG5SYGRiI0MCxQI2zEs",
-	"ttFNWA8GJbEaBNy6jYRpSr/A/G67mfAVkq7UTziYjQ2y627ttcb/2l6H4OtYhgvu1xMK/EqxSkZv5MO9",
-	"VhcNSIWIKQCCoDlJ3fP4yIdCIVKpjY/+5mgnngl2IcYWotjPWcJnINfDT933EL523z/tXDOL+DKf7Y2n",
-	"E6vZmYDppUzG5Ka3HSYmmt4sMDF9urYpDoMrNZ+3zix1C8atFaOxNTvdvf1FNE9dz9C8Fi/lxp7STeYu",
-	"26+6DH4vskxnO90dyr4IN1+KcYuEPQNSEvihh/U863SiHSU+lx9F9X7Qf7TcM3YnytuSlvFB9J6oI+hi",
-	"t1NQ0/Ak7KiKT1lDp/rXt0qW2B/FJozwFSWXg/wFXOsdmehX6ZAnf9C/Z6fui5BX3KBYIn/icpHrD86V",
-	"lRUfqXe5z7VRThWUi3MfnDqKcnbLhfQfUUwBt16h5iKkXjfyD8IKbTWpdkNmt1/mKtn0BuxrStSGkOzD",
-	"kE5+3tsqh1gjcfHQSWxLh3FLJm2mLbei5ROQf1wvHFEpS34m3IYSUx8yZT8UYBi5pHb2q5HnShBK5Ezb",
-	"YcSMzluJBCumz5UH8OhLkRWgHDpF6IQEyXOurRWqzT64eQJMBZAc7htBhrpOEw+dsNBKdTPhBAtJ6/ER",
-	"l/Nu5FOT9/4S897FEAtsbmlN4UhEzAz1VPl6xb5oQi9bsXEbJeKVyI/C9wHxECjjpdQ2FIkV5ob0x7wt",
-	"qgcQxw5Sue0eHc+FWUiNOCs0E2M4lSyVF1iKXlf/u1zKu0c11mcjN74+49PtfH8ENxMZZVp8t7ulOwfd",
-	"3z85r/VM8Mz5vr9/cgcDcZxV/PFOj0plLE9TLH0B2xB+n6D2THR/4jlNUNM/gcNGQ65sZyf0OBVQ7Qo2",
-	"qBCqnQcW3xOmuSJMCRdnvG+hRA4AA0Ptroc4boRIWsIQhCZIGOWVAIAuPOYlMlpXPAWYp4nwGkp9osA+",
-	"MYMBI8U0An7IDEY4LRBUA5Fd4UEvaCDVT8qoVxgCrtk45X0R5WCiC+mksR6EJn/uAp6Jwv0/aD0yGAAA",
-	"a61i2eTI038TyhqjgoWbHON2lKnbLot3QJIbRMG70TjznSqkAglcie56qNPEFO9fKN6tXAi9lI+8cLdQ",
-	"8r14p+KDcMqZOwWFiz9ikL16EEDqnYluXn/sZuPfUEgQ5FXQETub+V6M+TOwZmnxEW+h5dIosISHlw9R",
-	"M7+iOA4zcbI4ncF2K56PlKu64Y+4GwxsnS47fv+GXYiZ8dsJ7srNBdUB+zfT7wtTdT+/b3Gs4ThRLxXT",
-	"Ze8mNgXt/6PW56mI2PHYGfSLO58NhEjqzjOdHG7Y65+esx9ev/nAPhxEtD7aoJgwY8EvmLRY3xAxI3jW",
-	"H0ZsIEFaAusN9t1QSU+53U3wc7d5CHQfIS9WxHK5iW83lSNoeGWwM0cORD9iENIHT7mn3nnT5N3Eul3a",
-	"ZvGPr07Yk8FQZk9GwnKs5bAiTQ0eXjyt0qBpQ4viZlj59gg6mAArxNkMyv6P8EbSYCIKdsncOZtS/lhk",
-	"vCx3jieJtHVPQmc+iUIRRNcto0BG+YFOUz2NGGfGZoKPaAOF4q/8BZM6WnzIa8FTO4xCIx5gIiBNgYrE",
-	"dwcoapfiKcUGLX99+uv/CwAA//8=",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTNz/T77/6AK6I3d3LTZ",
+	"M57z3o3F3rAUaq9f/asRyfFECiaMbvT+1WCf6XiSMPj34WQiuTBjJoz9U0/HY6rmjV7jBU0GhAoyklPV",
+	"CBqXNJkye8f5dDBg6owODFNnYy6mxr6oHfgL52wgFStciRSjhsVn1DR6jW67+7DZ6TS7O6ftx712u9du",
+	"t9rwvw+NoBHLyEh1xuNGrxM04qmihkuRvW2nHTSYiM8MHzN82aNme6fZ7py293s79mX2Le7xCTWcCePf",
+	"pqQcw7/FNEmChmaKM53/wVBlqt/c9m/WhpqpbvQaOhqxeJqwuBE0zHzCcu+ZTuL1pvvlS5Bf/yewTOvt",
+	"wjrrVJp+3fQ6bRzWT+1Or92GQT2Ft+N4XkupimM6JPj1/HgG0yQ5ExTe/VS1iH2KvKBxTO0C6QmLOE34",
+	"XzBKewtTY2pkIofz3AfX+9QG1LR8VG5duD6jkeGXrNEzasqChrxk6lzKi7OIToB+lw5/w/1+i5tyKER5",
+	"pm67CmeNKzM6i4EqGp39x7vNdrfZ3W9sdKTYmPKk0WtQIVrjqTZM/V/HAFpSDe0qcaWNXyY7sGxpYiYM",
+	"H3CmdKP38VPQSGh25yt4VyNojJVdE/xgZ6cRNCYjKewdP+12yO4u2dvbI+0O6e5suVZIh1ddsW2WoXK6",
+	"tbP7Ysc8YjSG5fpX4zCK2MQ8E5GMuRjCqWU6UnziqCjE5TXzkMxGTDFiRoycy3hOZlQTy7IV05rFPaKZ",
+	"iAk3hGr7f7km946fPyH7nU6baBbZ15HOXmuv1Xl4v2WnivNq9Br+C/YMRiM2psD+xXTc6H3MLn5CFma5",
+	"mlF2qHYiT2g0Yk+kMEomi2N/P5LskilC9QWLyZjOyQVjE8JNQKiI7c+a0CHlgjAajYjlOumgO+mg91rd",
+	"Vrc05Inil9SwgAjZjOwYGkFDsT+nXLHYn9BsLmP6+SUTQzNq9Dpt5HmGAT3+z0fS/H+ffvo/jcrJjWiS",
+	"MDFkizN7IWfESEKnZmSXJ6KGVS13p/Ww1SkN/RdGFVNEMZqMf+43xmys+41GzXB3NhmuFIYJc0orqOjJ",
+	"iIoh05aEBFBQhDeTWDJ9QAZSkfBo0HwtBWu+oiYahcVB9xvjP85/F121H7VPHk0fD377c+fzs84MRr7V",
+	"wvcbHw+bH2jzr3Zz/6z56ad+o2ZWyMNeysjx1fLU3lIzInIAsxJsRhSLpIqLw39AMwGqH3SWjnkgLdtu",
+	"9BpTxZuKDZhiIrL0lZtM105mcazPKtf+d6a0pQY3RhxfkK559XJ31l/Z3YWFbTf36xf0+YirynGejhi5",
+	"rBqr5SiUzBi9IMgLiKHDwP76/MXRMRkBwzkg4ZgZ2nJvOIpDy4LsSzQds9bSyWQTf//ATz2/2rtBY8yF",
+	"/3OvMF37xPIJH1PDXvIxN1UMigKnTNjABCRUIbGDZNpo5FAwfBZJEWsSmpBMheEJoUliFwiZ7DmNLsqb",
+	"F1m+ofqNA/Vz+8D83Ok21j8UtPmXncqB+hlndWDcP2omx4yaH1o1e3F2J27kRpIZ5Yag0k2MmnMxRMZb",
+	"GHl3rWPBhdnp4gbxsZUROw/tLMZc4J+ddJhcGDZkCkXehCo6ZiaVekaqSoEBHImYEdd4ROwWjLg2Us17",
+	"hBIrZ4lUhJKY6YsWOaUXTGQiz2reLA764nxqiBTJnJzPrWbMhTY0SYCFkBk3Izk1ee7NpTiA30E4zZzc",
+	"4rov8iw+JjGPU/Flx0hQkttP86GQisWtvihQw0BJy2aZvrAak50kPtIIGl5nePbqpHnoFNh6MsmdgE5R",
+	"JvxPvz+1+lAT/tt5Dv959PzTj/aKrrlY/1Q1oeVMkKOn1cwjx2R/0IQXeXDHzX5CzSibO4+XMob/o9ig",
+	"0Wv87UFmmj7Aq/rB0dPyuE7nE7bG2Iid3O0N8AlNmIipes5YXDe6yN1DBozFtzi0ROqpql2zCC/f4nim",
+	"SlexBTuYULDP5iyCO0IvnyZ0yBxbC8hURKDlwFhhfH9OmZpnA8SH6w5Zd/khKygr1UfkKUv4JVPzuvUc",
+	"M63pcO31jN3rzq6+sGg5140Lrefb22argTyRU1EhkA8NGUttiJZkTMWcKKblVEVMEy6Q4dotL4xyr129",
+	"22cRfCI/tpgN6DQxjqHWS7TuSoGGk3ju3lCexa8nb1577QeEEH7K/q0Y4fqAaDlmZKLkUNGxJprOiRnh",
+	"DdauE4ZwU1Qq/qmlqCHrMzeRKuvNPUYnk8SJuQcVPw1GXP0Ev3+q0xiP3UbU0ZDfKKAiK0F5NMIloKao",
+	"TRbn1WlcN5HZ0eYI7SSRtQJLJ9K4AYOKqxlV0YgM6SVb2IBOs9vuPmrvgKuv3f7Q3Gnf5NBfyKRWWoxk",
+	"cotC4ihm44k0TETz39h8cUSv6AUD9UvTAbO6JvghvOLvFWpUN3tOTYulsCcjYqhJWWVr3hdU6BnqUvZp",
+	"8LQQKViL7Ha7JOTZOJoXbN5UbKpZHKLWRoW0h6sv3OcOyG57f/EZLppTzUJLngnLfYVrMhVWj5vReYv8",
+	"xiamL6zy2d0Fn6ouK3WPWXtn/9Fj1txtx3vN3R32uHke7e80Hz7e36V7jwb7O93dOnUvt55Nu6B14mhv",
+	"b5k46vc/dzvNfv/zo2d14uhoAKZl9Y6hEwDkJbIoXrD4tOFJApYdMN3QWrZh5uHoi9TFsdPqtDr3ewR2",
+	"VBFt95ImOUNRB/b38McQ1Hkq5q2+eO808LwKnRsQ12RMY2Z5vhUCEdWsvAPeTKxeYmdVbyfq+339471+",
+	"/8f/vff+wf3/6jc+/k+/8enHfuOevRDA1eKF+z/et7/W7cJrKVjNThwixe+0d/36u5UGU8ZuASwrXNKV",
+	"Hia7/N10+e2+rLP+Gy1l5hRasp7tRfJsO/KsWxgRJdO4wrd2DCQIZqvjCHDEz5nmMUNPYU6bP0hJjipr",
+	"rFs701pq53MSyfGY6gKT/NjI3MEuaPDJXp4k0g5lQBPNqqUsd8PNLwE3bKzz4rb65anTMr1aWg1QPY7w",
+	"ZV2gTPdHpnpQpSiEEQT/c8rcZcvNvwQNbeZoako1ti/7jdWqoIdvj8gFm9+e9KhxvJT1PFjJzXW8BN5+",
+	"UyqeiyzUraXbzttby7cJFbWDSai4vZEcSzmu1QSlHN/eSE4gPlur4MHV2xvNKY8uWC3BGLh6e6N5T7lJ",
+	"uK4dz8xdt8JC3SJPeM/OR1Je1A4LL9/WeL7Yp/VECr2Q6/CKa+2Cci5eYv+Zt5wmSp4nbIzGU+9fa373",
+	"LT6FHy+F+3KirSmkaQ7kVMRhL7UdiZAFZxbIRuCadrVK/qa7mID3ZTUHjMW1U9DTaFR0e4Gawg2ENRW7",
+	"lBcstr9YHZR9ntjNxemhU+pOZoafrp2Tu764Jd4xdBeDdqepdtDuenHQJPTOp8Jz3MB2COldWRVTBb3n",
+	"LiaKGlftPPHy4oCtzf2SuvhJzWAz/8jaI7WvfTNhmHHzZmoiOWZVw34tDRFy1iNGpi4vH4Fy0Y+YGnpO",
+	"NSMRFUIacs6ItXxb5FCj5Yx5AU556gs7CUUjExBNOQbvBCmPBY2AXB5CIUpWNTN374PsRh9+aqbxp6XP",
+	"ZZGqL5lXaWCnsu7S51PScD/fXDKV0In9Ic3u4Frbf3y074zB7yvFIOERqOXMUJ5o/CAmXGT3OQqS7p1B",
+	"Q8+1YWMIBYvemI11b+IJ8FPQMOyzKXhQkdIMGSjG7OLEnA6F1IZHungfTRSj8RwOExUFdu5VYMMxaArG",
+	"DTfzRq/BlJIKvuydbaeos1bT2fXSqdupLCbnnDtUS6HBieNOlruCKXCW+JaRaIugG246TD36uMAQo/Ge",
+	"ILs99tkQdrbl9rCFGxhaSrbkJNU5j2MmbpXpDPxXkdsQjPxiDNOSwoheoqtlwtTYMkUpvKfXEgtjsT4g",
+	"YXYxhACndt7H3PF8//598zAXilx12rLcFRj2C6pzeo2+1TUaUd3M51+4pXKeJjgDuatAS+OptQ0NnQOL",
+	"fiGTO9FkRjKpV2CseARP7KJIORKXNOHxrY4Vvggvbw4oT1icrjK6X1OKHFMTueH6U3hAQuAtOiTWHHBH",
+	"llxyiQHzlncqiHea3eqsavy3vZzr1k8w24ULNs/8Z5lb103ibnR6DsOvoyXnlVmkpFc0GUg1ZrdLS2P/",
+	"1aZb3BItZXqIFWPk3rmSF0yQX0/evA7IOY3Ju9PnzccBoQTcNQTdXMj3UjqMmWXr92Gar+mYQSLHrU7T",
+	"ctqmsZ8Nez6AAH7U1O0tIHPJDlAazNOk58ntngBLMjT9tNuIEAcTetc5TRI5c3p5zCkKz0zMSC/fnT9V",
+	"A6HBxJyL6y4OhXOf1R4Kd33xULxNqLiTASdU1I82oWJxqMdSju9iqErKce1Q7cXFoaIj7S4Gi066ek8B",
+	"XK4YsKG3fBYnChLqeJWUTXUZl4NCNBcRqn4+p9JqsFm+Jzm2vJO7wChoPTGLeMwIFWwGM0Rv4l1sCXoq",
+	"a7cELy9uySkfszeDwd2MeMyacjAoj9mbXM5vASnmcjCoGLuUL6ka3jJF0Xkiadw0UjYT+3U3aMjv55rA",
+	"b9beosLloqpL+zeE3O893CW/8V/IVCRMgzY34MOpYjEBUTbj2onXUylfUTE/do6F2+VE1LAmhGngsIyl",
+	"SvUIjfMC4cXiA8xRTc1Ll7tqD03OyRC27thrYU3uu3YLW/G+lm8Y9IAFSn9XzGm91WlMi9+u0YMtDViV",
+	"0ruEnV8FbBxyj4p5X1hCut8iYdkuDommc+0Mmp/7DY622Bm8r9/wRTQUP+CczeDa6AsIrz98tNe+3yKH",
+	"grDxxMxJpBhUwNDEa1uQVwauDSHFoiPtipb6O0EvKU9uXdGcZt/1nLPa70gwT42MJYbfreJs1fsZ1X2f",
+	"gRksSwIiUBVaOtZ9EUr0PjWn4kLIWepRkUK4ZAe7WYm0th6k71CfLmJ/P2dcDMGxNODWdDlA28SlvNvR",
+	"2DF6cbvo/dyeI7wT7POERbd9krgwTAmaNIHSrQVDIPLtHWkoKtDBlsihq9Jw9jAYEW5TzngcOr6gp5OJ",
+	"VIbFr6wZccvkl368CUYMcDlv77jSpqblvqFnB9ZUqzJyQDoGkA2TylLwMmXv8eV24QIhoGXVzNfjLSOG",
+	"UvXel3zY9U6iPe7bTQjp1gd9CpHfRRHhIrTfTLyqkTm8XQyXV+Yq+nqfCzaBg0KFlzlWr5goS0SGY4Ah",
+	"Xzy7IowstKECNAv/0Pm8urgF09pKqaUXbN7rVBSY3WXFR6HIvj5pnMxGUufqF7ixfDcaMX1AxDRJQJ8D",
+	"MVkK5Oczcx7u5jNz9tvtR539/e7e7qPd9v5+p5imY1+KshED/eW0HUjm4orpzfYNZ7kqV8DV+lopeEYr",
+	"y8mY8CFsjJYYibISKu7dkkANpmCWOzdyCxFbTRkK7wuUsNMtEEK3XbsG2dZhZkQl8dvROAfpQKoiHR6z",
+	"AVOKKWL5ME2K4+jcPUW6rICVS+/uyy+3uyKkuak1VzJhq2jo2N4DnEpOXBSzMInnUNg2ocoIcEUmwJbS",
+	"LMNlrz6xryxlErbXyB78ks+d+YjJNEA+bkbpYPMMoYAsUGB6heNX2LHS2ckKDeT5P1kEhxC5dgZwQWP0",
+	"tdDkbY4zuxzNciJtajwYaTVVy2hbxOcZh9moQmdQoDEBKbFkzqgKrF4LOYn2twG/tJp9mM4ZtQ7GYkgt",
+	"xbR1V18YoAtIJp4polJRlCYFbrqaz2zFxP5dj/2/xcnKH6pVxF8hcg+htv27svJdWVlfWbmoUoFPkRM4",
+	"/IF/NA/fHjV/Y/OwRU5GcuayT6SIiosAMBVnnbNf/2x/uPh7Z9Qed5PHT9riz4u3O3JPPdL7pjPdudyb",
+	"Pfq8P+/8tXO498tyPlICLYDXY537WaHU8l+7O18qd/y7JvZdE/uuiV2DJoZ8ol4kveS6YpffCFd9LQde",
+	"KulFsZQuWG0likZ/lSv6CMj53GV9r7XWzs4vLXZ5te05zIrHV73zNftsXCH6wp7AF4pvq164AlxeWZKf",
+	"S0hudrEo8GPls1OlSGtLeiTMANlCMp0QIwNyPjV98MhiTRIXw4CEHu8uzBXfFh6eJFNtNdoSClxYpa1W",
+	"w/ct1BHiBefP5ZC8iN/2eY4ixmgzVYzIKJpOuJ23lEUBu7RQ52G+TqddJUNrIAXrRutcwnc23IiKiDko",
+	"klW0+CR/75dgOzXPlaKteAATtxd0qdVaxiKs4IoPufvdfoAWlGI1XrsOJC+ZUjxe+eo3/r4vKSTiSi+m",
+	"u+1LEURxnVGlIJN1BVR3ppDm8C7rC6pK8txuSqwJTW53pDmkyrXJxiNzrhIrKf8+wQe+5PA714GXubP9",
+	"y0MnrrkqVYpHjqCL6oZfhYyG8zRT2JUK1pA76nV8O6gWPunWlTSe3HxXSGLkpRv6lRzOH/LsRf1GSFOn",
+	"3rNEYwK7xETJMRufM2V1YZ/iECVc8OgHAK0aDFrkZKqUnGKgUk9oZCUrZEuM5SUrwWa850kCyeaFkKpB",
+	"cAgeU1TGcor03qLRUCamzIjo90+qtX6qN5NZx/hEmcTci1Zt2JaOwMJZlKBttciR0SSBuYNitKAFQarB",
+	"+Zy4+mFYSsSJWtx1KuZnlvorWAG9YABZoKccEjZRnzAu7DRQjLXIYS4/EyoACMXbIDdWyxSfDGLaxMik",
+	"uPlu3m7pzqVMGBV3I7hHMnGpFTUVr5BkIQeEYqo8zPmCsYkuVrlkhP3bo1//vvPhl+6r3X88PN374+/v",
+	"nx2ffnjX3dndK9LzbnvBMCyhNXWbjyqRMa6kE2wj4VffvJUoy8mjNWpu88evlrnnxrHibD67rLRtrFXo",
+	"QUUGpdIm9JnP4CigD8DbDRUnLKrG+gTOah+NARfm+VRB0jbergFh9pwRGseOXzpYBssCrODA5BD7rxGL",
+	"Ls648HOGi5YCjRVMQp7pkZxZQ5nRS/sL8n8w22MJ1rRH9rZUydTQ/pePJ1KZIuSD+/ICCdIl+IcOYhD8",
+	"lW66CGsIyXAZWmCYorlmyV8lRMOcl0tCHoSmpZrqIj7hci9TvcC4Ha/TFlbPbTLDgZLjs0zBLNV55hVm",
+	"u8XWfmefufawnHl6zcPGpxlNnmxZjITLxRkAiDGtc+Qbp9SKj+dpeWDOnGg5A9FyphkTjcBu66d1fJmV",
+	"ys6RIDOAa5mN5o5o51agTROXmIXFIVKQyVRNpGZLFZmraC23Q4QbC4JUaaoAWJQxi10RJUrJvHOgtBY7",
+	"Gy0Fbf51ViP+vmLjcys5KM+2tupKghEsCid7PI8unuv859K9dUdjtfGTl7UFIey3ZIXUfYE4uDVycUQn",
+	"EybAY1USvWs7Zp9B4R9K8IDIJGbaYJ3dBi7ZkpJQcM522u1F92yll3XFUqz2SueLSoOsOnnGRWyNOi9a",
+	"EZveRWCKi2Q3viI0gIhxSIA+2xLfmhe4wNLyda1wvtOiJkhCzn86Y4n5piLtrKnIqlBJhUa8kqUv8c+X",
+	"x1700QOlg0K3kbc+c4vfmMs+aNilOfsL2i8sf+yUj9kHex9wkVU7nZnYN7LZ3Rve7DVCGcjqgMc18su4",
+	"4igeZ8rwZra6z8Y00rGcA1dM5Yq/0YfBRf5Fnes1xvN7UVi2OzWrtzFQa6X6oats/dYk+5flVHdSo2i/",
+	"x/qOohsIPdQtEqaadRiQMFWt4Y9Utw6Dvghz2nUIfC5MNewQY0PzXHnZDzptF5CiwvWFne4BCVN13H7G",
+	"6ePunTU6eUhiCRHyvvAmLuocrGjjHhCjGLV8mLiiCQgeUu1GyMXQgT3ehWFRMITLnbAKYqiE4V4VM73g",
+	"IrZc9ZLrKofB94DlDQYsZSKnFc6KJ/A7gLSmOVUBobog3/7WZY9i/0Uvrh4VhNejguXyt4/t5j5tDj79",
+	"62F14s8VYqBnPNbVThfw1ruj5cLzA+l9U2spN8j8V+g01yAb1hVDuYZlFSwSeAoHKIdsymtJw+qMpneQ",
+	"zpJ6rhUbUhVj5EQzbPYURXaURe3n5IILAsznq0txAs98jWbhF5DCwoGTHipy6RJVI/B1utw4jJ+yAK5b",
+	"cSfZa2UdN0C5dghkktCItciz8cTMA4+fbF9wvXRc7HVXfaa0F466+mDhIImRQ1xMsNCyhGsdBohDcy7j",
+	"DZKvik34CjPZq5jINYVLXZ5Whcm/YZDT8drFFS6wsAJ15ggkf+q3jpNaCXwtoTcIckmrqWwirx18bzv4",
+	"5mT3qpF/TXLcjbXxt87ew72o3Qi+Dtn+bySmi+LXrTey+O/S+MrS2K1njVvhu3T+d5DO1QU0C2dzDXG2",
+	"kbMYBNdmucwLT18xqbloDX/F2c12fG99a4sNVAXfjnQhUoFaAwBxPNrZf3i/R+i5tr9j+pR2oJCr3YLf",
+	"HQL/MQ6Bf1ul4buW8N1m/64VLGoFixJpGnODMqVazKP0wKicw+qDfc41jCxFlao76r532WvnLKJjBl3j",
+	"fj158zofCszBAXJNhq4t1sijRZU6L7n28J3uDtndIw8flVsfQ7x8nUguyoT6Ec+oXjXcYlYSDDpOB73N",
+	"mHDVK1KGjIdWzS/GW+iYv8hSlscx3TfSBQjc1n2qI5NnwlRlUFgqSXjabItQey8xivJk2/TEXNwFXTGY",
+	"MRKn3hiwuiHnsBAqSS8uJsDFMURlKpVQwcxMqgvibkJJMWZkoApxvxyMIDeaJYNSm8P9bqvd6rYeleLN",
+	"e2vs92bF56gC1ixivpPrWjpzjgOUE04WWSFTVLN4aVcn2Ea8L2sF7sac/u0yt1zf6PWStNcuXEKyra7f",
+	"dsGwqoaaWZOxUrrAYho0fKEyZmxPKI9zVEMBGfz24sUpmlf1AqSXj+IsUTZH2ZaVWaOrgsDxdL2tWqWH",
+	"7ZX5fkvoZSTHcOakiJgSZUiBXG/E21vFbOx66eA1jh43meiRnG1w9MrKR6dddeTq0iDfj+ZBoTAcU51b",
+	"CwgTa1V+p4h2dU1q4ToIQo6yL5HDZUkRjXbn1/0PT/Z+b/+jQjStHJCe1pziLNF7PXSNFck8VqZgB2D3",
+	"wUxWFFYlf7BymY7SP5SxhFKCYp6ScnmPjpFm3LxW7K52wTBhFN/Q8eKeKblbBJttkbeYKQdfm8PlF67M",
+	"6Cmtyr62v9rZn9tbApD1pLPfbjfbnWa740Ev0kozI2M6P7AHnRrLJumccN0XDgHVHouKRhJZ7iQ0YgkH",
+	"UzNVLCy3Ee3sP95ttrvN7n45f618copm4jrnyPc0q16EwwzSxc4IvEc7Ozv7ZDBNkqYdwf3Kpdnf33/c",
+	"7HSbO+26BMyNZ1I78uesSuFYwCMstkT7jvNzXTg/XJdU4NlIJtnBuCvAn2rkFCZinakvefF0k1A11wiB",
+	"6Doh4eojDgzNIHhGcqq+FgAee8ocAs9BYdg/oInqW1ClaX6l2t0KE9ae46eqRV7QOAZj7zt0z5YpyuXy",
+	"RBcBuhHswTyf3i77oci6CzCEeRhBaG11zpyeGxAtXSUwFugNmdEZg+qLVHSnbz+fk4TRSwdnLaemh1s0",
+	"ZlQApL5ZhnvYRzx0MhWGJw4K0a3UStjCb5/fXg+Q4n8a0yidy4Ujud55qgU1/K7yfFd5vqs831We/0y0",
+	"wqlKaoqDs21xvpyAUKJZpJhx5iziDstSz4dcU4S0wLEv5KBHJlYlGBkz0b0HD8LUjY2P+e1PswsWEUFL",
+	"Fv8DP0T9YMzGOqLJZgihLR7p/KpOFW8qNmCKiahsaneLVPSwiPdRMZI6MNF+3352tZS7Me0Tt3yVzFzt",
+	"LyuIzc3cZvDElXKUCm6Nr81f9gSa8FYLfpp1sZRjpuEctbZUe41nqa7rL9dFxI3bLLC74KJisABflQ0Q",
+	"2EG+/9IBCeWEibSlCjWEJkk+cnnB5lAQesEEeo9LdV3u+kLUJO1orJeIIjesMZ2TWAIJ+rDwWkT4Nv3I",
+	"GjE/JROmazltAvwP7ln78x5DNvvww4qsiyURgB4JrcqJjJgKwuOAhFPNVC/jzRMlL3kMo3OvgoAXbtvX",
+	"r76WTnAWngB69btSpJc8260+3kUAzQqBjkhD83JyoaX/tIaxwtLwlza0FleAwNmvllHgbh7N7cbR21LU",
+	"i8Kyrdqw4/o44Mrd8jzJB6McJ88IJtfDzI4LFNazKJEYo1IMk5kaQQP/ccbFGTbVDxpQI11kbYufqfDu",
+	"i5jHlUGJEzlm4NGZgbkJyVRpP7QJU1qKALDdCNUk4cYkULibdZkw0qpuFaUzXJnR2ZzRCgn3B6MqDQcV",
+	"hZEhUCBclEj7j3eXpYLu7+8/zgui/SVBz5wsWtesGoNqelZtryD4QsIst9JBBgyAIWJVMkMOf/yRvPrR",
+	"/m8x8WElruFYrTwWr45fg1iz1s6ZNVYXB/ySakPMTJKYD7nHzGAEHiFias/96h1pdHdKHLxoUSwH/QGV",
+	"d03V1k66uAVBnrQKc6081EvS7TIIODt3l6VCDl1/FZllWeEl7UxOxXJ9VTC1EBGu2c94Y1iRilWE2t4A",
+	"fiT35JlxVecbpuVv5pJKpJ6qlZ954m6zT6QKc1UKaWrLDyUkpqZSg/smxKUjMog/PIzfPdlIQ8hbT9Vo",
+	"UpjBVptwkU+E3ATFcku46qqM1qJTjHBxZygYI5msZI0v7D2F/K+l1AIb/SY9lUtyurL9+AGTu+SAhDOp",
+	"LrgYno3kVOkwKDh+rmtdavOSNgDY9jndy/VxOc4grFdmHeNdgBcUXTCzGiwI7vL4QnIwWAde6M1g0Egz",
+	"lpeidmGny2JmX0AoiaVDzgydsyG0RgJW84ZgCrgTGB6UFSiuSYiajn0mw6wsvCLw6cnWHgalw2GNFLlH",
+	"Hk0sVaNKuXM5NrJThUbX77eW4dL5ppRnzKfoLltd32UzTdkpkPLKp/HmF3BvWT6mcEg0VfpqcqTy/iHP",
+	"COuFZbVPx9dCcUGkipnayJPj8q62xGqrSpit9N+MK3PLTxFqRzFs600TxSjm/a/m8iWPUKWAk2QoiVWT",
+	"Z652A6FOAU7Lp+ICDze3IOnWws+CdaongDc1voDDckYvec1m8FsZ7wcAaYmcGkx5ncupgwoCXTJvJOUV",
+	"o5QnOhGU8ryFQxfk8oedIHbMt0JhKp+5HGvM1J1PNVyk0pzKVKTyAkGzlLTcLYtHuCoeISGU6Ep79DVF",
+	"EW+wL8WSIA2qKQtIcU9GimszhnK6rytCuRVs5zUhbxQgN3PNBaq89SswMBz1bZv9gU+XOvaA4M615rHy",
+	"Gnj0WQzN6hEFjPq/F+l2CxLM3l9nVWMkOKZzb4fhWbq5LMh0hjVmc82AAtfhqOwvu86h/YcfxKoi+5WH",
+	"oz6VA+/KQb0DBDTWEHJRjfU+GED3/LM8gOaS2qr82zIs0oO0fWsnaLfbV8ckrS5j2NSIL2uW7vegZtZL",
+	"Vn6NgCDeuFko0D+0GA1kEJTYCOA157v4qgKCT6lhL7xZsClAqdWY0L9CNBdD4FOGASwso7FnWPbQQRVx",
+	"hcM2kdGFXpI34lN4pLqAD3FzQBhWAxeDcmttwlM6/8V+sUzOFRXrjiGvE+iFzPuFTDDkuG6C1SvvBrOp",
+	"ONVGMRON0v54dB44yUosC9yJfib+X5ZSqyXnqsk9E/GbQbpY2AliLaP+aQU+iW8kYb9buRQs4Zesqvb0",
+	"kIyZ1vYUg/k9Y+cjKSs8/1aajCdVzPGFnBE5MFnCilG8JDQ7yxz9WNK7GvhhGyV6oyQrN8WVqTowP2If",
+	"ud1sHRgkxowqQ1jZCMAwEYujw3pFfw9MY85KBqxzjTNLL4QKbS3emOy12ys1jrvujgDro2uheV3cf3Fu",
+	"uZ1Et6wZcTEsrArEPJfGqvJux/UiVSA41qE57knOPlHaVH6jFLd+HXChXNewUrluyfYuxci2bCWxlrt5",
+	"+bhuGnZ6jcYQnjMXe/1999cu9ddWGePLXKVp04xUipWs8/JZXJQIRfZSYMbLBO5qzdmJ3800Z//QdRSf",
+	"prrBV6c5F4/GwkKEEwYNC8OeS3HR0OlLKvcnMk1s7QOUb9/GYnu7FY/wG7V/DvklE2Q6cVHM7i7kTOtC",
+	"2gd+Cl3t+B74N41LeRvpfQv86qms7rt1mGU7Z5gK1+BAHEyTJM1vWB3OfG3vvF6M55x94TylJTfpSigj",
+	"ecmUfeAsopN1GhLYe5/QySLk0OY4QNfkI8x2YWFIRcTcwlQ3cx7iBm7pO/QbVAOWuy0VbQxB+g0TS2nf",
+	"l2x5/e6tFhQOHGsjOeEBtRYcLHaMmHK/oZsly334umRFRn3LGCzOWHutGqXGSM6Ea9JExZwYbhJW6Ijb",
+	"F4stcdMkWcM+OzVcjWnCNWbPvX7+5IBEUhglExKNqKKRYUr3Bb4CIA/KJQ1PVYu8llJVlrJ8BR5eXOOr",
+	"Qm76Q34NOJvXw5uuxoxqg8x3yY0Wj0cJ73ExEuLaEwsXDnE4kgHp7Nld6zxuB+Rcwh0VQZGdpdaxfThn",
+	"O+1VGUvPxpQnVf2DCGvaSymyGJDN3k63C7807VKlKJJ/TqXhYhhY88S1wlJ9wcUl1/w8YblzGKQe++7e",
+	"LpGRYQaSIN6dPm8+hnojqz2Oxyy+3yK/sQmkfs4UN4aJgJxPDViUepFF2EM/nlDF4hpsyxZx0Jd0LMUw",
+	"BUEq8wIqRGs81Yap/+t+bEk1zJv5DFasZOIvGFYrTfycG3LxNNAkIZG9Bi7mgLTbPUQv6e722m3M2LKc",
+	"mYx5LPhwVLL6O91e2W20VxjgXoGJ3bv3sd35BImk/9v92G7ufLrf+9hu7vmf7DfvV3Km5yOuDovJmFv3",
+	"DgCAJipI7n1WfD5/cXRMjndb5JBYJiQ1TRywIgl5lQsYs8dLeefLzrGdxBMZM7tdTywJTvLVxJtlDlyr",
+	"i9QOzCVNM0PXufuVve8LbLXlIp77VOsoScp63O3bs5bqfD9leMQnVJjlIGpeoCPfX1shsvN9m/tGUTOq",
+	"AiPTcqoiVt1squhZwzvzdmieyguG5+Hy7BbN1CVf9tEyDvZG868g21z0p6IwKZE1m2GvpDC4eNA2gIOz",
+	"YzlOizhXjmKdmEvupOilXd942ukt7zZwM0jLPrJ+Z03odzaYJgPuupoVO5xBg7OibyF72XJ/WIHEct6v",
+	"fJRo8XAWj0qVkl1is79MRZxsbnB6eybPYP2IdYuc5lqKh0YamoRYKp5QbfBhx3cTLi5IaOVPZQTO1Dar",
+	"nVFNBlZwH3jN08HRUu9Q9wGAtaku33l2TRw3O/yqQ+DMtJQf2QluNJaX9sU3y4bc1hfI0/1WwXyWeLT9",
+	"R87h4UIfckZVNNKsxOeynzc8Bc4/DKu+BnGnUL0b0Xaepk2B1Ko9K++qCvCPTFp1X9SnfPX8mI11K6cW",
+	"PhiMuMpnkzxYLMVcaj72+yc17brdGm54BFDi2I1a58ETuPOVjFntHjbS962xdceuZm7rhrAp9HivXhFE",
+	"f4GQmH5sRhSxCrZKBcjJmJUa02tpSIJZSNQcuLSELNcvJJrOy+AyK3So3d2rKVHopAIlytdQMTKxlhas",
+	"PVMeyZ6ieEc0+y1VLbe5LP7Gda6KhmVgeYRTJXr2gPdyl5v2cngHKtkh7FhQTjjKb26wSIMQg+GC0KFi",
+	"DMtpHYpnsa3A0tNZPEUZNEclu4TOLZknM9cwIpHmQafZbXcftXfandP2frv9oblTskof7hcBPgrMEV6R",
+	"pei3mp/+1Qke7n75P2tIID/oKq51K7ppgV30IA2EJ0mphceispqFsZzaer2K6DqK5hM6oec84WZ+nBNC",
+	"G0njqkNdcp0Lw9RSRH3X8MSD6q99/o5yby52lVjc7CWA45a408t6oxG8Sd+66vsoWt9SRcc1MB6SDOxa",
+	"8s0U0ZPcewtj2KlQh+uURB6N6phx0Mig1N/mWFIjaJz4rvABsICN+PYlU5pLYf9aGM/veA1DAUYmDqBf",
+	"JiD1MLHqgk1Mfsjufc6ua7o/i0PK37P8TDk9Nk+5hSEXt3Ot07WVqgQlwDSiMYMzEstKJJupXWS65HwB",
+	"SoXxNp+RWS1RxsMZcwjQwtgpV7QE2SY0Uq3xjmVcKWPs6KhDqyqaKfaXso0Cv63Qp6tSlrwVvJGkX2SU",
+	"K7Jvy21M7JSD0m7lxrqahk4MNWwLz2s1IaEHllS8Pu+IXaS2NTKK8+kRI67caV7cDXy/3+PdVrvVKW4x",
+	"/lSxw17Prs7aiTnNWvylO5wrm0t4BOsPJt1P/9RlPlF9SxUdL9OHuX1b4WSuFGfFJ2pBn9xBOZdThwJn",
+	"NUfq8Ffyawq/O9Uom17665Kzs50SX0WshU9X3VA9ihoTKOMN2x3dNZRCOTAzqtayxk/8vUuUwyNXYFAo",
+	"3cTIaJHofI7Kdtqey9R3qEvpJBbIsHgm06Pk1ryWC5UMnc040IkcM/D2pd6/SMYAjUw51PnMpIoxb/pc",
+	"mlFFmEfGlYrCqWtZoDe12hbOb4XCZtjnGhYDwy2Kz6fMLqNM5HB+c4LzS/3uuOXZrKBRxtgalei5Nmxc",
+	"ue6sftVLcchrQQWtgSDhepLQef1QUiIqFfJJoadJSvlXz/SoHh4uX02sJV3aXIeiOu9DOYN3C3diuWYF",
+	"hxbgVtYfb2FoZN7awWxIRs5yUYxGI0Id7tUiJdUt0S9zqCIsWMiuTRzG3os2sbu0aE3QZFpDqQjMZHlL",
+	"pbvX9efb29sj7Q55VOqK1t3bvcbDW7kxOPS6nXkxHVPhM6422BaYOR278123KwM65knNsYJI0GITv1eQ",
+	"L3GDhwnyhGtQTaG2GTyb0EZTCswMK+p5mQUqbvLQL1UiqmXHYZLY/Sijkh8KQaqWde86hzvVy4ugoT2Q",
+	"r4R2J1EOBjzitHQI01/Xlk9HT6v3k8dInmBtFPTJOqnycHcthI9WHZYVjCZmwvABRwDZjSSm5yVwptAr",
+	"sj6rQ6wq9wpY9BY5JHoklUmP6qtnr06gSiQVETwdbQ4zVEBv0glTkZUcTIA6VSNjPAzc1cTKdgQ01VOg",
+	"E80iKWKq5qU+mO7y5uy81MIN/td5fGMayHa8+2jBANyIgVfYdSVbPP9A/c4U18quIZw35w1wRHeDjHJ6",
+	"feHXawm4lkucc+OqR+4ue5u3cMHknNwuD3qJz7xa87bKFmxeRJNEe0HiDpvrPIuOSVQnC6fNXV++GkvV",
+	"xCOtp2zLiO9MScz2WGeehawFbr8K+fR26gW3oFHTyCDcQjoJfyqDBsdOOIhj24QEAVCExSDhUL12PtVc",
+	"MK2bCp3YiRxyZxOf8zgGQGwzUtIYzBcyigrtXOGGj5mcQqLPZ2sSI/kYKZuJBAex/aaeTiZSGSxjmqJT",
+	"ieEaRExruwFFn2ZuQhU4jIbyZNu4ZMzpUEhteFRbtyudf7nILFyGtsP+grSgclWj6yBgl6SyredqTlLD",
+	"OtjnieUQtVmNvuu3IhOq6JgZ3xshT3AVmuHfHvgsrS0s9W30QWgMy828+kif00KI0CMWD6gp617+0gr5",
+	"5L/mzL6MdupO9kuXJrVRQi8gKkMa1eK5VqwevrsUbNIsGbjik7KHHy7cpEDxCJT/dRbJqTA/77VvQsSk",
+	"i7Fcvrxyib8bmnkuLOV739dJFGvPvcMStw0c+O7lRxVe6Cd2xXShbXYB9HepIt9detTWhDnOBhcUple3",
+	"wG/yIeDNctfT8HCVGjbggtckEkEWDjeaZHcFDuKO65Rz5oNuFSp8+vFeLqjaPJfy4lo0+2qALN/DP0hr",
+	"LDCZKEmoIpoPS7DWi6PZuyn121X95dZ95Ya/mZpIbuxEORQEGK6vVii/bmmkjHtlaYk+1CNSMPB7W449",
+	"J5dcZsr++lkQ8KWiO7t93flZC0tZYNULVzcMY+Bi1W3j22Ji3Ebap3S1ZROqqqDJ1kGiXkh4X5Kj7gvb",
+	"5oDeUIz5WFUM9Ui0CSHaIxiLddNZFaWAUPbA0rWkDsXTDat+FVNM5g1TyX3WoSaUuLcsJf11Cv8y4HAu",
+	"yFSztYqPz/N9stcHtdqs/oYX/EPVAeaIJn4G6JDADBX8N/boJKAeaTKklxsmNWXfL57pzrrp7YeAsEDJ",
+	"mKkh27DGBnZ3Mbm94tub1ilVixnvqN5omJlXfNUgr8b0/JEpnMssHWoxB58lLJIVvj9somdJBCstN4xX",
+	"5qIzy7MOVnBZqEix2xHkQtDLmMUVq088s/jmK0/cRL5XnXyzVSeFHdyUnj0d33a1ifvunVSa5Hoz3HKV",
+	"SV4IbW4OO7EMW+Ubp2CDXGhyWWEZY2eoTZXAasp/UcRoV2yS0IjFzfN52RmbXVhF7Tg+d1ftouVTc7eD",
+	"p/EaXr6o5KpqXgHfYSOgmZssmf4WVZH8/hb1kWJS9mZ216JGsKTld5nOrqod5Ant21cRcrP5rid8u3rC",
+	"wjZurCzkyfrWNYbcx+9Gbchzo9vXHY7zJWxbRDPq/ee1OYjeUdq6cZyput3ZrmpvGal0VrbS+eSybT79",
+	"dBNle7VFqJu7/7DgxSogq3yAGyqaHtJEqlKZ7YZ0cwD1TGn94Hq5YUBBa2GTXS/NVBsku0Vq2S8iDrmH",
+	"/jdPcPcfQJDnX52g8/DK1JLdubQys6iYp+kCcoKbDhkDmA7PpWhKkSzo7OkzVY05VpeGbuoOtlQXJVyU",
+	"S0M39AzXHbC0fG9z2k87LkLQsWA++LfeoelAqzFgT7cthl8X6+YmTZarKWvpVhfoKFe/uUjQCHhnarKD",
+	"i+h5N1g0v4X9kg09WPMEXNGQSUn+mzdi/Ey+GzDfrAFT3MJNSTol5ds2XPyH78RoSRnh7RssuZdsqttC",
+	"P31gEGl77cV9qi21tnsLvcHLSdtjwJ4tECz+tIpYx8tyR0+K8AebtQqCZ7Mcv+2K4LkhY0ZFRT60a0sH",
+	"0eXWDdZgLE+0KeXT2MEsNrzbu8bhVLM0r//nSQLj2lmVqXtH0DDygmEZe04/zyaRPrdWQo/jbsW9rKUn",
+	"B6WzESFBj1GTS8ZG4BWvuSZyeV7DzWF+XlG7WwDfgF+qtLqcyr9Zysum0JaZACkwmZuDVro+nEmwQHiJ",
+	"RvLrPVCMYfp4yUJ0FzZ3wetME68Eklx2Cq6qvFqq//YV10R+j85/w0prun0bK6wplu1tKqsAeHYXiqrl",
+	"63egpOYwMTb1kio5VLQCW2ATZWixQu069aDLOoAaOxh3sTiey3ar02rfVrmhU49ykFYLm/SC0cSMaqC3",
+	"sdgIIGMSfllhI9TJwsNkRueahPIiLM6/nOrdba8sSanPTX0hk7i2IbyXCRdsYshUGJ5Yycw+T3hlH9yt",
+	"ejihT/Bs3Z5MsYMNPRtnfR6W9sUotYXYru28m/LNdOZ0oYzKNn9vRDLPEmjcnfmOf2J+e+3+lJTj+maE",
+	"Uo4LLSYFu9VGhJu3yLevqZ2OvXhH06nqsZWdkgK9ZJPIdqfUtH/hwBT6+OcIu9CQq45VbNmBC7mJBCym",
+	"FrGc3bdE0CQsjxDBVc/nxDXVwh5E8wn7oYLnUDE/szOvSgZLYuh2pKccWkcDiaY8zVoLATFSrtfr5vbZ",
+	"VJEtrP5k7nSuvhkxAXShdVnHCpLF+shEiqHfuzJ6BjxSj7v8sNDzeKd9E0d31VzLBee5g5T79HJ6r23I",
+	"PwJ4TKgn50YTcMh8l4vf5eK3LRfBrViFoMIumSKaiRjay1FNQnsAzuCBkIzpHNw1acP+otr626Nf/77z",
+	"4Zfuq91/PDzd++Pv758dn354193Z3VuaztBtL2S/dJuPljhVvxWR7r23X4Nor8IISiuhNFQ2Y6tp7CN7",
+	"Poc9RjjIgAigC4Cgca1oD7H1WF90/2dvhzRJJyBaoujFWstfT968JorRmCkEaETDgkYmmZcahV1hWxYP",
+	"xNXhh2ASKQAReONYotmsOgC0PhxRj1Dy7vgIoNJyuESlttOjy2uxe6+zZ+KGcEGP9h62Ot2d3dbew0eP",
+	"W/uPvrL5bA425DlnhYoATnmoM4fecsfPn5CdnZ1934iTyMFAMxOQc2ZmjIm+6Oy32812p9nunLbbPfh/",
+	"H8Ajur+//7jZ6TZ3Oqfdnd7efm9vv7UP//vQIq94pKTT6AhVrC+swR6QARdMkZgPrW4STY39XrkLX7fd",
+	"fdRs78AX990X12i1X8GkFwgDEHsuaVLZc8EoZqIRYBbA2oQZZyN2e3ain4lx/yKeq1V6ujdWWrYQiov+",
+	"lIwLpyOoIo5Xx68Xp/+qqoa1t4y3IsSDVzUpgQZbfQFbS+49pePxfWRMA25pAHksFLnj9mPxI/xqZo4R",
+	"z5hiRM/oZLLYp9Vheu2UDuejwqY/Xg82Imi8YmrI3ip2ydmsxiHuymXJTE6TuBJpPRfiquwELLWPesEr",
+	"BjJJ5AyAi2C31g4llHr85EHG0cdcDil4SKPaUTlcjnTh5SVTCZ1kY8MIDy4A1753rm8pg8jxVLFUY7mZ",
+	"eVjJXWXpvHIta6GjPAyeDBQY0oyksEqVYN++f6cHDoWo+hlEsdcDFs21U1gc7ySrqF+2DmklXekMT9JC",
+	"YjfxoEhi+Y2tPNl2u46ZBtN5KU3HPL4COSMh27N/86T8nQQK21K17a/ZZ3N4SblT9+uBUgeKoRVUzNKV",
+	"Lmt3MYVzIadmE/O/urfRa2vruOhuGlcWjJyzgVSMhBh4YtaCA9FaNmOuNKQ7kcw17p0VUvpae+MXhlC8",
+	"1e3TSrqq7pT/vEhX67fJ/8UxjoAY4CseUoiKOeQVHICz1SHNQc9m9ueUJuvjuhcPxSKrqevHA5S3iWeC",
+	"j9nZX5ZTrHjmlI/ZB3tfXbP9/Pfz763bmidpl/8StATVqS8Ee/eHzi3l2kZP6NA7HRYPYmtlYdLCiawC",
+	"3D2rA9y1Iz/l0QUzT2iSbGjxPpeKzEZyfEXeVHs6qpY63yU+75qudEyPLf065Qpf+4NG3Jd8PpRGoGrn",
+	"9fct61lMpOiLyVRN7IkY07lXyw7QU5HqXKB/Fzsgph0ArTInIlbSnpe3Isx7xCsd4nYNFN84I/V4mjCH",
+	"fQOOOEbOlQRxLYibJsLkzEbzKsRA3797Ic/1ICXoKOGCRz9oy00GgwDDwr7vXX7NS0meMy6003FxezSD",
+	"ohIzcvumryfv8zq9GsouZ41H115qkZyOhsq5w+JkZEbnzmKrzKYq28IqzfimvtIGt1AxepHbvgI4+NRo",
+	"HrPmTCp7f3Mkp0qnzsSmo+XMo5j+UtS6ShdX6V9jLmpyAIPGFHr+u8uWWS0kvMCKBp7Uqo5/DiSrBgfr",
+	"B53DNyyScE61XMGWfkmBrL4E2wVnUK1dcf8zuMnerahOv7CQ8Ig04/2JM6oJ3l9MzxOydKryjpvH6Lhp",
+	"odm+jv9mp7vafwN67JnPFFqqYEOHA4/DsK6CmEF9VZXu5cG88gtUcLgGBDpfIO053cXduL72Ugf51a3K",
+	"XqRbLclYrdQqXx2/BpNmtIZ6A4BWAMaKmJubEG9VKAJR6nP7nZ9osMyIK+5i4TQVRrfktG+ZUuDpAdqf",
+	"DLmurEyg1nY+y8Cf8zpFtRR1ryLskgnCB0TLMTuX8dyqQl6wgn+Ojpnr7IE+G3yu1AigNp1gS2a1Gd/Z",
+	"/gD/xxzMTY5b6eTUHJcllP7M8vVtCo3SNeZeOGyowYGm5rQTOo25IUZRnrTIUwmKy0xxw/K7+UNVImi+",
+	"7j6tK3ApIV+T9raQabtK4Xj2eSJVTcsYbzloIxVYDcu6jyz36j0DB3zuntvw6cF2VwYgIf5KZBpdIM6e",
+	"4iYgMomZNujKOnDW7Mz+Ap9Zf7T24xWVATVeAfYZAfs3U8ZG3O7NvG69nSaOhuK4OLVtlv3Z5dprD5Ht",
+	"CiOCj72pZi2HEUvitQcC+bprfRyczxXO3GPQn3UuCIR3Ei6MLAC1rTWgHFLd6jFt6rCF0qeqhit2FlNl",
+	"j3vB1l971Cf42rUGbcCDUjGG37nGrC84IH9O2XT9ZUO3zHoDmFFukkqXoD1aHFH20PDEG9cexXv3QN0R",
+	"XdVXN39gg5w/3dHeQkjFH9V0X7PVzU3THxzPvJZw7mpP6RvB0gqrvNaxlrc0J+Ucpr4rTQJunTZmC3IN",
+	"0XJoLdufmcpqKcE+m7ModT6ucsI6N2Wd1zP/tiWLCqGtLapNCqGgksvQX9rSa5h/fMnI30Kp9GYjf+La",
+	"JxiZU7TuHT9/Qh7t7D+83/Nm+NgFwbSh84CEYpokIYkSRp37iov8pzrX5J74rvHfrca/SGlMjXlNVxwM",
+	"++b6VRBAFCL3ws/NSfpceP+AhHnG2JPO5RtCYICxmMWWHNEBSNFBWO0HjLlikWWpPddgKvsBdHprkju0",
+	"IH9H+nd6QyL1VDGd/kAxlANdm/1TfisX/vYPpT8A78//gEKi8AsYQkXp4F9c+C0dUdVqNYLGJUjg9DYQ",
+	"wf5F+Ie/5IWLv5r+nY4/oSKbHfyRft1KIX/pgs114d/pMiIfST/AzkdSXiz+7e8fWNLwV/EPvFTuhr64",
+	"HAuuuhyJV4SolMk3IvWmHTmZKiWnIrZKlJ7QiEHyGFFsLC/BGsBCXMM+WwOoL4RUY5pwjcT5+vmTA2yd",
+	"IhOrYysaGcsl8BWQwVLOKlpoCfoVZC++9exgwb8EoPEuQ5NqMmFykjBnKXPTI7t2FTp7Lr8ucEsYkFga",
+	"HfSFTqge2b9H88mICR2QCVVMmBHT9le7upQkjMLyhz+FLfKbNdKphk8YJgJyPjV9YU1svbBT5aUtNtLt",
+	"7iz19u4ujSuSH/v9n/7r3kdy737rQfPTj5DYdf9fu0Fn70v6Y/VaJrSqCw+bYbw6jSNdOr0ZQx4u8BxR",
+	"IaQhF4xN7qaCYot8hbU93fWaJq7FFo4Au9hWOq6hRG5VBXBNruXVCRlBqp5u5DxOqDicTJL5dh2zqX3U",
+	"ssSEiqVunDNeZcFD+QkcZbeBPlgTEJqs31/CgdEVd2+zIFuQwxhyju2GVcQaQYVNdD5PWx7RJEmbOCsq",
+	"NIIeFhrh4VtokpxJdeYCmaWGeLQGmKhyu7Zy9L8fybHdMLtRloH4GDYTvXzOMHbnDdNEYZhjiOqwpSN3",
+	"HXRG+PvKGVdbsItsOHXJPbORTFJEpCzkXhf5Kwf6ytK1KFyrYnwjqfhfUpzFdF4qBtytOjkDqggdGIcR",
+	"CSQfQWFnIuUF8nefmZTVb+wuy4fYb68q2Uj3bHHRXtL6NQsIF1EyXWjNfJ2rd535anVM7qiyfsSeZuA8",
+	"TrNbxcY2dCvLrGNb8buhnDAR9iBoYHkoZzGZM9MiISiNYS8T8GAeGoRAsGZLjDVhfRE69TDsedvGN+PD",
+	"1AkhZy0SOqf0whu9s1pzEbG+gA9Y3jCjmoxpzFok5OOJ1JqfJwxHahkXApQoZq8Lac40S1hk4P0wF2uv",
+	"2rdlaeRMAWWfMwJTcxqXz7+YQO0WXEEELjuj1Aqw/8pGgf1o00+WGrrjmxZoa6LkeVJZOsTNiKRrGKTV",
+	"0Z783YNevVLMwxshHpTQdmYx5O0UT8YD96R+sJBFskxnL9bnZS/5SJt/1SWmIUlUlYZkKat+41yt9n9y",
+	"furKAtPc3sO6fh1ljnn+k9vzfD2jzPoZLnK/uhNwmNK4R6tDf93+7t6j+zVJACw+QxSUqmACHinXsbqJ",
+	"jabtJcd8/INZdh0m5aO0mSoFQOSClTN2BCQWbhNjOkHAlpU+MD81dKKvP0O4/c4mirGP9edoeQtAdNdN",
+	"jKLHgSLFzyh2SLTHqedil1QxbZwZmrF3yKUeSGUZf1ZGjrLILoDEIC3FalZiRvZ+d9QgAcRn9ZsRE32x",
+	"cF8kk4TR4TRrzltK+weZsl7AymFPZWv1sGKploafkQbAPdf0tS1u4wv5stVFSjdYQEVFzK0CVjtmL0ib",
+	"aRwg7C1JyFl7qE/8l0u9HuuLvFbzfVfzaJ/BA3OWATxtfPr9Kwrne9PjtXRpMQ6XpwcsE7QPOVML8x+4",
+	"AIiL2QbnHIOsTxfWt1NFBdgkvcanPqKTCRMsJpiX7YcFTfMhzz6Ak48+umvuot/JE22uO75SUtUuK/BZ",
+	"bGUwoDwBPXPbLsO/+ycWj9Myb8GXoMFBC4kqncJmlDUMh1YfJWWwFLlNVYap4s0McHYBhK8qhRiCwWdc",
+	"YK1H5QF3ich4q2NKaUosKOWuWLauqdzNwAVMCsGeFUEmfydoQdUJRW62CRVNIU3TWVA52nAWXWrVXPEE",
+	"buAkdFRQqWY+h6piWG53m7fXsEz5B00SOWyRw0RLojE9DC6PEOEh/EfT9ZNpHj0todm1O7/uf3iy93v7",
+	"HxV2xtqdPuwpf3F6+tapMIEDosh/abe9v8wRsbe/n6OG3XZlbYbhpq7qzxqygV0WSgZsRmZSxdquCID4",
+	"pQLKki343DzGcxWfQhRW4vBsywVC6yJJZ/Adxg0vQ+rE0pAeCTNzLXQhCZ1Mhy1yAohZB+RcURGNML+E",
+	"67XtxXW4Rae9ueVYMjAcuCnuSg6818mSHAMs0PcSY+MkmQ4rjFLqyzhT49ruH3kNxUGKCTpmkEmHJfzU",
+	"tbMaMyq4GB4AVJQUTHt9hcZxEdN4TBO7ZCxuumGCr5dOrV5pQOGJcVXPeRwj5jc1rJnwMcdLlpsA/Gqu",
+	"5CP/m9uh/E85Bl/7u51m4aK13Ao/WIHZlINB4UcXUS78NpJJXPgh5YL+Bx+SbQJ6ceGS01KKHwYbpjhy",
+	"3rxgxSdd2LW4GCzhlt8Wx+zC4s0BY8WBjpkZSfzJ2VtuwbETEEUPDyRqNKFCupAVn/60qMTm9ipNmCqq",
+	"564fZPoOt41cpO1WFnYrdw02a9m9xSmle+sB8/K7NtXul7rKI08I6xQhuW9lfwrZhF88hLeUzTEV8yYG",
+	"V/LE4kTmIrlYmnM7Y4cBwPcl5RaiGaACNrloQn6AzxNosvEEWtYIeS7jOcwOEtaobpZz2KhuygkT5d8X",
+	"3Qf5H8sWN3gpALKF57REWKt5ImnctGuQUEylmAo9nWCmXXPMYk6bjvMtqJnerWQnOKHAR3jMxhNpmIjm",
+	"cDoUc67K8gUumlNIy7ACTwmaNEHHRVaUVvemPpvmVFwIORNFd+bC3i+Iq7/Dui/N2XM5gRUxmjXSp564",
+	"g+ztjiXBV/edxSy/DLho62TO60znQ2K361fV8hgLYe0doH5g/DHdkZ3l1ajtFDi7tiR1jWTCtDeFH2eV",
+	"iD2GZAem9XKk5IgKVCsr0LRgbc5qIaN/xwtpUTA19JxqRvA5uzpTXVS7ultaC3VQlkuRnIH1lNRf+G1L",
+	"POegvCCVqy6TOhT6tLYpi7+4eKMdq5VtXAquTdhLM/mCtBdcgAnPfQEmik88JiEyAGfCyZnIutX5hKI0",
+	"uRYMmhYJx1TQIVNhrw/V1nP0+/tNZPoCg74gaQLwd+sANDAdQO46F8MAzCUdEEw2062+CCFtKx1Koewl",
+	"nFBlhP0k6nRDRcGH7jU3qYZUcA2cNeiLDHOBSJHMPTKPtcYuGPoTdCQnTLdISOMxF96iw+LfQuQov7Cp",
+	"rAQCgEXw6Wbwmxul/c2+tdwQsfCiBT57XImKe0ig9TmCZOYEWAYtlWsuaCcoZ9eFaLp2tow+W6dDIaL5",
+	"Qn9Cq19v1KOwGv7+HeauengMxYZUQa5bZJkImEdR5PNZs42wC006X11m2zUl8LgCt2xTNsvTsYuzZYUn",
+	"brC01lJF8n6RSFzWAu73d5q5lrq52nJGO/jVhRfApzequoAnFpWxDQorgOd9bVUVdlBXLkwAyl1RlbBO",
+	"GcI1Mtfa4ub/iJOysM0nVgOo0bRcM6uhosJg+jQlTrj/ADpED9OznQsZs9fQ4617NElCFM99MRvxaES4",
+	"XT4ajZhHw3BBO25IzGNwHo7pBbPymyWDov5RLgdYmdi/dpL+yhT7UoZ8bn7b5Lyf1FQGHto1WawNhDZz",
+	"3Lk/feM5EYOOAxEy57OeE1oF5Ls8tHrkX3LN8dKKQOS3gSW/Hcb7Gk0OplXWjGWLe3u7e27nISnR3tkj",
+	"z4+f/T0gR69Pnx3/fvgyIE/evHt9ak/Xu9enRy8D8ssfTw//sP959eb16Qv77754/9vJaTm/3r7n5/fP",
+	"nv328o8DeMfPDw/g2Z9P3y0H8dqvAe36+aAX/FSXH7Udbvvm6GjXpiUq18g6HUIJy7w276kCw7wMw7mB",
+	"tok84Rc43pWww3A9i6qds8i59qF4La6uXayOn/+y6UHfKBye1T2vU8Zc9g/44locev1KPaEiYsnGKdnc",
+	"rZVG8W3fsQRbbKDk+KyYUr/eYRfS1AlUlmhIG8UETcVQDWJxHVhZUad4QTVxRU4umrocvmIZCt+tgJGl",
+	"2B4rslkilmCqwDE+sQEUhiOILU21KokLmyPlxW01/Dm1Ks+qhj+WPApn/Wts/SPFWT7hKKvsGGBYs+JA",
+	"YCoM5ONRTN7JRZEL7VPxFfqCl8Dg3IUF4pM5PMJl80hxC2+6d9F3HWBNHWDRwrZXXD7NjCYJiRIZXfgO",
+	"f5aFk6PD14dQH3pQPpCeoRZZ6bOpPZ0PPkwVh1qg3Co83F1mpOEifMqhmP5UW1i4fbun9ZQQoKh6pviU",
+	"1sqhTIGwKwvnDuGd4cGqXOSVyayl1H6fu5rzQXsg2TlmsSaIZ7pJj+dNs0lrk89z9yxFub2ddkfbZGnW",
+	"l7rEUjAXPICNzSxHyzywKISsKGZpkdBuXBj0BaQGLeRbQkChWKWSPQ0lwETIiu/3RUVVSoyat4ui+6KU",
+	"Uny2Gmf9quUmd1ZKcs3dPDw5LJB/PXs4ZvnG7tsr0nZDfaRrduBSM7UB195aECNXUo3W8oHfviq0tfGw",
+	"oENtpjIVxF9odaPw1rWo2rKfQxemvNveciM+MLnC0fwATyQmJdirJKGGYecDRlXCmXJlI2wIcnDZiIvZ",
+	"Cjv5MTZ3Oss73p3JgR3dOs6QN4OnDtxq8YhXNlbI90eOoN/MOfO82cVR8ajcRZnxXVWp2aVaHRZa1r/A",
+	"HvZNAsr1oaR8xL4cT4IZAZ/N9mhLrel6k3y2cuBt0EBhrUQe2AN47aq+CCcLXTPKhyRF5R9wlsR3gDjz",
+	"lFleIhM5nH918XmXNLYU6xxzNUBzTNcyxRlchlmxBGwk3yXVWoEXzVKi/M2q6DRJNsFCB7w9fChvYFgx",
+	"PWfge92iVV3NMLO92S7KskVy4obS4M49p8dUj7D0nsyZNkzFdA5Y2a7JwdftR8W0zgr55ESErxOzosFa",
+	"X9DkqpOGrId0otfXVhZzK6tLjDZ0lU2kSyBeZByAueda/IwkJOX5OZSM8/SIxZKhzmtvvuLc1mpHvEX9",
+	"IiRND5hSabugukxeVMhuskRs9RxvADfJ5dY66i1F1kp8P1cFk1KK4wcLK5nnxpvF2QpbVMXIFcujllv5",
+	"BWLLshQR6xYJ7ZmKFZ350nPoaNnkiOMxFbHds74IcyMOe2l6ptvtyo0uOER8OrKfKSS3n0HCJ9PYLwXc",
+	"IQkbmOL6NIJGOsSihZe9s0akn7q3bOwNQMSRK5sM35n/6ty25bg7mU24uIyZ2xwb10LnFbug0Je3VNv4",
+	"uNdulxamsCx7hWW497Hd+QRwe//b/dhu7ny63/vYbu7hTzU6pB3ooNZAtecJnEwpzJ7L6ZILaV3/VoB7",
+	"N3YEfqERtGQ6HU2Vjr+t2PFCX4i8Q+uSRr5HIU8SgdzRKMoF8roxY47rAQsussTcE9cSxbpF7EG3PKmI",
+	"3EwKwunbMmbueoMOrhvH7t8DmO4rRn37zly+YeayfkJM4XRXZpMJh2xrT3GQJZXl4nRY4bToqxkMAAnu",
+	"bAVgT9Xb8m3DPeBQJ9ioKcsygJ6q9hfgSx+s50gfLBbp++eDmnkvWfzV7mS//hsVGviHFn3DTMSbNnNI",
+	"5/2VlR2kTuLKJUj5EKzFXwALS7GZhWOokAmSXk2LKa+Q/lGpvhrfSHsj4Tlj7AKtfcUmjBqNfg4c6JxI",
+	"EZCpMDzJGvEa/y1yzoZcVOi851ar10v8kk6FhtrwA6tDm5nMUj/SDrIt8mw8MfMg/0zmZ5HqYv32LIxd",
+	"/GJHVSSuR1Wtk+Bo8Ut25oMoVWIc14akVQTQZ+WmJGW5V0xxhIFf7yra/b2uwve9i1irqfBWZ8lwkeNx",
+	"Vb+rJ/B7WiYBXHXKEwN0c0Cg/B/dY66svbgqO4Mu3Y8660DUQISCRmbNMmWuiX+iZDy2uq32Oh8cyvpP",
+	"/bckiiWMelTTwtQXIUCHstPqPmw9XuezW0Wr1i3ddjW5W61Iie78JwNPG4UVq9ivVXGvDI+rWjJBzGbm",
+	"fGAeLyllAGNqImyY7D/cIyFIQ4a9wxHT9lzG8wDqlOmY+Uu5omJQNdHZVT4Aq5MM0hk8kZhpsBR8jWsy",
+	"U1IMCxhrKfYNcl/A6KXJNIcxpBcaQY+n2gD8jSGWJA3p7JVDNZWUli5CPTKP82mPoCpdza3V5LCn0oeL",
+	"Y1lkaNXgSm5n6pycLlfL7laPUPLryZvX5C0+gtV6D/fbnfuEakLJu+MjMlB0iMly4d+g2wtkeoEtY99R",
+	"HOPfHlRURxSXaxXxAzWk+7uUmp+kOPKrKADPpm6R0PFKAFEmehqNXD2iXf9s4QHyeQJqdNhzGElZR3Xo",
+	"oE7CSI7PuaAOjdSeFCOHWJBo+VQAOW8gQTEaE6Te4OxDJBxMzVSxsEcSqPNAqHJpbam+CNnnCXeOZIKK",
+	"k8uFdWFWTYYAbooJAqBQ2O3BPl9WRSxX8rt1DhoeCgWQ35iDa8rNyBsvqUTNTDX3vizMkMUi4LczTJzH",
+	"n3N/oB/bH3xEmLbmoP0GLAKQ0sQN0OHQFC2r7IsLZF9sDFcfo8ZAE2TARHLMCB8Qikqjy4z1qWWbBatL",
+	"lk8p8us7qt9SxPpKrtBqC0R7xVA71SMgmjESFuFhw60bSVQjbF5PNt4NuGvHXGsWnwFsk16CcYM3YNZz",
+	"zKwJg7m4CbPnUxc12faVgW9u0NXzBAuCvQyhAtBNvn6HDyJr1RvVPqN0xJI4XQjHK5YmiN81tDuySr3Z",
+	"Kb+NTLvC0KoE+KYJBHpF2tZTZEypdQK5W/mkIVFSUzZJsqqn337/pLEU8HOdPqa5pAG5SdVMVl+ytMQB",
+	"Et/vLOH2mqIi1SUxgCZVpIxsXSrLdPOJgi54kqYeeAC+ImOvSFbYJNxS0Em2DLp4tcVIMpmaqr65NYzn",
+	"P1qOfxeDCxbpVXnu0jzj4t1X4GZXqZbLzvfKw7jaTe9PGGHYsXojd3354StBBC1pef0VOO1LgqwutUrA",
+	"UsyzdKrMtAWIcC5iOQNcOqsWl8vEsgwmYMxgIKKhVch6yuzHdfOf3tPk4mjrPm8kgrbaVKDmOBvJcc/j",
+	"CZ7xOIRQeAVn/Z4s9a0zuHo2VHlGENK57nA4lCEoC9Ao668pv8k/dF6VFwbdSGJGSmm0jQs273WWl4ev",
+	"WXxQXf9YGEa19w5r/KSqcKOgp5byUrrEMYMsSEUmUhlo2bR8+HdNrjEHeOr4bElCQq5fAdEzbqIRiwm0",
+	"WxjkFybD0CouCZZjRozb59Muarud9le/OEzA2tQDvo2Z1jR/ZNaqBV2XNQBQa9XHeTRaOKw9j+sK1SkX",
+	"XMQAJYi9P6CyLmz9GLbIe5eST8UcW66SwzRyh+XJXJPdbjdIi4rSvivEyld0vOPtUrBih/qFTC0od7YD",
+	"GtAxTzDlyA6zSCE546b1YykWXiSKnSIR0OZfZ59+6vdb99w//7ff//F+5V7mmhS11+oOu4XRGDSmKqnj",
+	"rgu00gOt3ZiJJjSOFdMOShZ2h0w1Uy6rANbPhT+KCwdP9x48cIh4LXelJdXwwRj1pmXSsltYTXjZf/Ue",
+	"PPj4/zX/3zpNJEDZtTMu8lJPuNn5WWQzBZGwoTGLQmxLM9Z1NfD9KWlcBVu1vmC4GvO/bX72naHcKUP5",
+	"T+INdrIrT29lbqA/oa4aXLNI+fokDpiq33XS7zrpd530jnRSPI7V3ibNhwIK1OGeFjkZgQjA+rKolP84",
+	"G2kWnb0a/Pb3ffX4v3/74091Ovvnu7dPHx+9fPvhSHZf0pf0ZLY8LLLzuLD++MoMF+unBz/XHLPvgvC7",
+	"Zv2frVmnJ3mJkF7DOY03buiUdg9dzRntXFlfnRsax/VuEm9unbxyiPRGOh60DnTV5hoDFjJyk0K4frua",
+	"wg0Jw+/i4buddIOcvoJp+GqFTd0Z2ihmolGhlmLgeuLOGLsIXIkkscdoJ/qZ+H8RJuLqEshVTPKZiN8M",
+	"0toKePsGSGFBww4rrioQf5qVJEKRyvmcHJ28IY8ftjsB6ZB7r6SI6fy+ZY+PyL2TKfy1PvLGo+V4IiV+",
+	"70fpZwh5RdUcH9s5voBujhsDF2QARVgdE2QglpZV8wwi9S+XMlPasM+ul1U1zrqVQlm1m30Nohd5DOe1",
+	"ZO1TahhOr3Ccd2tr3jaF0YWGx/YDcK65WF5Q1Re+oqoeaZe8tpIOEyPQvMtnz9mvCImfLANfbVSXtUz+",
+	"bQTT60usqncRgVRzBUgAYQvVWFk1lfAcoKqKyrVRceWQFKRQ2rJ97WI9rDgrqVxlGqgoYnRTC/LUuniU",
+	"0LqcKm7mJ/ajPuGZ/8bmh1MzqpJzF2yeqpHQstihuAfovkHx+/bNySl54HrcaoyGW85un9Z9gSpyGBA9",
+	"QtkasRY5YQL9CZdMkdOXJ4A2i7TC7aexRsJ3+eo1/tE8fHvU/I3Ns+3FkdvlOmdUYfIn/uu5Z1K/vj9d",
+	"ACU/FNDOR1s98IIJcu/X96f3/Ul4M2Hi6Cl5IoVgkSETJS95DJ2HKJyAvsivAjFqqo0OrCCMCdUE6ioe",
+	"7bWJpnNs5gDoMenFx4+6e/bnvrB37rcfPrZ39sCyp2aqmD1wrsoIPvyDJpPpecL1iMWwnM5tJ/qC6vl4",
+	"zIziEaHJUCpuRuOAcK2nTAXQVJCJiEHfQa7c0gKxgTKGK5aupZWrjS9foDP/QGK1jjAUEUrdFlj+8urZ",
+	"qxMyplwYygVmzoE60XgQy0gveNjQbYEYtFwMyTmNLhgqcFQQOTU+6w0ZS76bo8te88paX+Qrc8k5MzOG",
+	"/GbcIq9lHiBLyAzfR4Os9ufSzHjEgr4YyRn8DKnbWDZEJla5IX1IN+k3CG43tkYfS0ixdPi32ZPoHusL",
+	"1x8U2ncAK4RR9UVf/O1vxJ5r3Rc/EmdrIw/+aPd/Z2dn/9M9rx/NZrOWGkRNBj0WQT1Sg8j+f3vf/Wzj",
+	"CZGDgWa5HMG55cT3wg9hQMKf2nu9nbb9VxNAXsL7LeKYe6q4Cf8Gru3rHERhAJURU82gFg8qJ8aMCmjG",
+	"mVV2IdPH+pa/ENaoNLd3p08cY/gQ5scop6ZFXvFISQ3thfHuCzYxB2RgqcmOJeZD7t4TTQ3Wrwss6JJT",
+	"EbOYTCfFTyacpeTQ2W+3m+1Os905BfSbXrv9AfZtf3//cbPTbe50TgENp7e339qH/32At1mmkMumjSxb",
+	"0nn4i0oFD5EwWsSa7MAhGMzKkI79sp2O/bb0V+Ft2XUSS6gm8sW5dhwhQmlwne93WYklUUzzSYV3ixzC",
+	"QhFqP4+2VPawjC40VkNReOuIatLdCUh3p7UXkO5ua88y7+5eKrqBhF9a66gv4D+exEMQag70I2e0hy3y",
+	"lmpd/A3OvWWBofsh6AugkPSIleqldJBmMkGJ9IQO2QEJrToQAlFqz5EtBc+wPxYiMkI1FEEvA9KRnNA/",
+	"p6znl/t8yhOozVCMxoWj6tra9UX49vD0yQu3DVA5B83PLVuJRuTeR9/sbp3DC03x7vf6gvoKNB9qcX3y",
+	"AETbtQDjOvCzjBJGlYY2tM/A3FBMy6mKmN20vqCChM9O6TA8sHYaiNJ0kY8GzVd2pGFq6To64NqfdTyg",
+	"u50uqG19kTbchSNuF3RANVbIwdJgwGaOsNTU9MVbV2pHXD95EFtjzZJLlsoocvj2CDSIe2EqvsP7gee4",
+	"eFdfoBguEPgP/r1mnsnge6HVUqRyyVk98gsIMcvgnO3fF4xbQuqR3XaHhFNBp2ZkXxNBhV+LPKPWlpsw",
+	"TDu2Sw8I51bgpi3ufDlyXwjGYh0Ql9gIMjz83MzuDA9SlsqN/eYOCQdSnfM4ZsIehPROqwVJqDmTY6Jk",
+	"wjS5l++S68WdVaug2S4KcPgFGuzeJ/afYFv0hbOkg6wQEHv8+sa4F2xueb4Tib4fX1XXY6zoLbY9Psg6",
+	"AKbPzpyfS7Eht2SBxU0e/AN6+QV9UdF8OB1csWlgi4DnDEohz9lcAplS1zvQAewaMgBGdm+3vXsfOJ7m",
+	"YpgwOLd4YJzjBjw9Rb3MVen1BfBcR+/OO0RyVIEtDa2ROKbRiAv2A/QVJomUEzxP3uuRMMsDwfKHgxLL",
+	"fM2zJQ/Q+bT0R+aYQUpwX+DxBS05dM5Be3qPck3u7cFwZcF9ce9jrOjANDkzg6ZlMFazLrfEx5ub7UcZ",
+	"D7JWm1FWw1It+yxwoVhGD0ZmnDzY5J3ArzoAHbe3RybKqnvnCctDG8sBmcupItFIWp2KnDNtwAXE9Ii8",
+	"e3f0NO1nZGnMLhFmhAB8Imr/KfP3lehFkWBJiA4pWKv2e8ba8hpPpVVW7Pu7uyipes4Ja98OBgY6+YCa",
+	"nMDiTmQ4PgOls32BSHnAFGmiU4gmS3SdwJ7ogOx29wOy9/kzvNEN1b3LSRQonIdpZogJzgY2oN9YFcwD",
+	"49fONWPOTjjudrskLO+RYtDt4sAaqgnLVQFzTbThSUKslqSwR8due78vFl7BRXOqrdrym7Un5IDEHJKt",
+	"hYMzVtppXGPGTKYDjLlJiRnvc4sMv7hzkp4zgG2xEgOkk3ao++ny0b7AGpEWCY+pYfB6p02kfzffyoRH",
+	"87DmSChqWAL3IeHqZqd9hdNQ9br79/tCCj9Fp9wzCH6jDE/YwBx4FgZCoLtPQvuqJryLxaHrjxpafjBv",
+	"Hg4MU8D/fKl5tiZK8UtXeu78CTOpoKmK1YKtiLZU1RdehltqFpETpHtW+kwFvaQcXCahXXRvtqJ+hepQ",
+	"Go23OiQfM7/Dz5SSKt1hZv9CBcg1O7HyZGq1Y7sdYL7u7j1aRwOy992/77xSoTU4Q6RWO0zs0m8tTCeh",
+	"BDbHytAazpXVDw5I+N/PTknaeSW0dm1COWiCbAwO/75wDj9/yM4Vo1bhtftHE3ivDvJnxkfPVYwcwq9N",
+	"zwqzgvIAHOE+cB2U7/aHnfsBsXtN3F6Te7vd/fuW7pOBVGN8qn3fartKiiEZs5jTNHag+V/M3vAwILsd",
+	"y2g6e/cDokd0Yn/udvsihNJ4kFLNAeUJtLlBtSlJsvCF9pRgHwdvNPdYytrAq+wQvE28IFmdnrDwux8n",
+	"NGRJr/ZF4bHSbVxgD2fiX8iNscz/3m7bLswMfbneGQkKiEe8cre40TijyP/qB1/6GXtP23+3+uIQuLRn",
+	"XTkbISdhqMOLaFWcl+wZUD/ShB9Unn0TgLxjwL/W8rlzl9MPIuvAvr4vQtezp+nRKPLjol4rt09LBf+x",
+	"Szail9agteyBxqwHTbT64pwNJMZkoEcBdx8qmS5WyBbEkGX/YiBbDkEmJAOZJHKmyccTNv6dqez8aja+",
+	"ZHBu7/eAxjhqRf+Uirins2WxwpRarZ1awx6dLnhFsBlKMvRQYs8xt06W6zmh1ReFN9tH2oH9Hhe5X2Fd",
+	"7Rk+yFkxiRy6eN0MZTCzhuohnFwNj9iF8e3HUUbh/XKASDDuLiVnPcKHwq4rvGoupySWqHva/XJaKhba",
+	"DKX9x5gq580LYzZRDA0LxJH2cEYZiMzjNvSZ8bvnzm74uZk926Re7H1u6qnQzIQHqV4vrGrKU6Nbk4gq",
+	"Ne+L8Kl7HrbUceNHu3trceNHu3v37wckPMGveW7+eG9/d53n7X3376M9RMKXXFyEdnlm2LeoL8B/JLRh",
+	"1NV2JTxiQrOcI/FwYq2KJkImofsw/10Kl+Gb7ln94OXRk2evT57BM+DPNxBMAHfk4dujRg6/yYExfQka",
+	"csIEnfBGr7HTard2sMJ4BF7v1Ftt/xhWJVy9zELCVk2C7AmrKV6ih98qPliDBsFiYqRskVN/d84WTvVA",
+	"CCxbJchKfTi3mX3YI6F9DvqPh7hsqZV6FDd6DUvAh+DvBvz01E/S6H2sDitktzwAXarxJVh5o0/N+BQ0",
+	"FNMTaVfeLky33fYeYSaMQ0lJnPn04J8uhRADGashHu0kIPMF3M31uS92QVp2G3fx81VvTYf54JUXufhE",
+	"Z/UT74oCHp/bWf3cc68B4BMPVz/xWprDyBr7Pryz2+2ufurIAePA/fur7z+V8hUV82OnTtrn9tZZuXeC",
+	"fZ4A+CU+srPW0nmxiWGl6XhM1dydGu/2AWBUOrQ02jiEiEvjU9DIO1Aw4de13ccOEhUn8RWazGAkYXTV",
+	"Y7D5A+dcEGmDw1STc6IJIc9YolnP6vPJnFAyonqEDhPfZbRFQvSjhHBoEQ3KyJw7hCZg1qAma78bUdFH",
+	"w27GNfa7JNNJIXaR9Xs6cHaE75CWgCsP+Hu2JLqGM8wUN6ySNWB4Dc/Vxrwh54SAWNonDC4ybX6R8XyN",
+	"U+8Cu8AnXFJT718NELM5jr+Y92Sn3+g13MpCaEpCUtDHQpd1nHfjE/CKTTiMK1/5UgyXugyYEnfrXH2e",
+	"+Qz5RrfdfdjsdJrdnVMIwfTa7Rai+nwopg/2QEQV8MB7YpokRdAXBL6sfZ99qBPYg9ToNcZsrM86Z7/+",
+	"2f5w8ffOqD3uJo+ftMWfF2935J56pPdNZ7pzuTd79Hl/3vlr53Dvl4ZDtLYWJXwOB1C/cSgBc7fezlbG",
+	"VfLiFY1Zi4QvpdeFHG6d90Y4hyi6HluNwIWVYRf9Q3WDcLc+cJ9Pb4dhfN0yaXf1E4il88oyGUyR2FKS",
+	"tdeQTL+x+ZF4p/GBzs5aouwlVUP3wN4666anE0uiLH5lbeyckK05186P8NNm2stb14u2ghQrbPUeoYl2",
+	"fTy9h15l+UglIQMCASxDKxUQwOebkv2vsJWrF/9rS3/kC/ZdqVb+4F88/lKrmntbD6wp74mzEtyncl2w",
+	"+aYK9pCZVIRuofx+9eLhK+fxVSfqFGuIgHP/O7Dc39j86vz239ZyOGY0znGPH7zU3tyI2EgBtrLpaePL",
+	"pwXu8wAPARzord5YZ848gxwRDG8ZF6ziPsbgUola5Nh+Pe/pS/PiPczopnYCzuc67YQbdRFUcYRj5Est",
+	"cpQqdWnihDXzvvOJ7fWyf2PGYonmyopJKuSaGnrro6SvOuC/QPEVnmdo3u584NFUKSYiF9/imE8Mjf1o",
+	"hIkIEK8+n0N0B8IW04TpvpCDLMc2k7Uhuj9yad72vjQ/PIR0W50FKzDQIlwOA4wsAO0JAia5/LBY2sG5",
+	"lLqeR032kY850Rd8Qs5ZJF3Mri98giSCWo8YGdIJOt6dQpZ7eCRnmIdZjF1DOAFnZEeGk853n3IuniyH",
+	"Ln8VmGFolwuTtgRk4u7t7e6R4+N3L5/ZcTw/fvZ3cu/p4dHLPwLy/tmz317+YdXxV29en754+cf9gBy9",
+	"Pn12/Pvhy4BgFlFfPHnz7vWpvend69OjlwH55Y+nh3+Qez69SaqYC5q4hDpNuqfv7M3NzvNjVPrTd/fF",
+	"L3/AH/h8/hos0/vfTk5zTXPabVgE9GbNJJkzqvKBS1gdCHtKASYFLPzigkhxFkkxSHhkwh4JrVkSQtaO",
+	"BhLDbzi00AMS2o0NScLopf15alzHVoQ845ji4OiIY8uAgWIM0jMSKYaQpiGYD4u3yDOOIOkUc5qdSw7S",
+	"ZDCJzCFxy8H/z977drdtY3ujXwXL69yVeEopsuM0tbzOOo+bpE1m2iSTuE+fp1WOCYuQhWMK0BCQFU3b",
+	"b3bf3S92F/beAEmJtP5YtmOH82IaSyIJgMD++9u/jTsfiiYW1NqifXlFGOwjns3rqrflsfJjZ5FfM142",
+	"FeIinZUchYKlv1fFp/m0E+0U3upOd8e9tDJ3qrvSHYWd7o7b8/+Je/0INvN/fnsEm/g/T34p8/oW2qvs",
+	"n+wRdvabzl6309lZw5rH9d928G2dZ3+PdIEV1gN+syRcRLQHRARZCBe9OuHny0JF8Ju/ogcfWrq1mArt",
+	"6pbStgXogzjyvIvlz4r62c7GovAtlKNkWo8Kn7WvbVnd2hLgZmwFOU45ZJDd2IQRIiBVBkJIG59NLEpx",
+	"rkh3yJEIDJYtD9rI8cKpvICWEl9ZwA55PJ1QbEnVGnNj43sWg3MyLhibAEwttNTL7V5Sk4t2b0Uwp8b+",
+	"XSNEx0miYv86Z70VnpJ3DYywKTAZpMjYTZBtiYj3YomG26IEa+uykUbIUZ+rvkjBCoEnu4dBzZk3FcwS",
+	"++Kq+GCwLW7M86Un1MTCrqmWHkTaAleoCaMtCaPRXln7xG8WQ8N7F8JolbLiCR7O9QNqhdvXxdRewK0N",
+	"FfJiTQfWFzA+xMBigpwGWIuI9QtOp0q30aO8R6MegJcTPKs0jSpc9c29FBjorXkpbwZQCHRbDg1Py2kP",
+	"zy8WvBO6NexZRCK6Y1y8xL2I0/kmTAfRVbda1znBbbiSc3Iboh3HkzrPJJfyc2HNhy3yb9uWLnoOzuIr",
+	"CqyC3wBhmrhiQ8Y+/AFkCYQxALHjbebbyqWvoMU+Wp7eTeb9AWpXPKtBv8L2QXy5sQg2uQEj242M1NaN",
+	"KM+f9aXYjuqEmCRUzNSrzi6gHagayvOvJAiBT/gsYthIMC8EyHrKee95dDxExn1g3Y8sDx/nsFup8Dp4",
+	"3iPDpny2sfLOn/RQFXjKqaNo0MeVwcY8bniqB6dANrSz1+k+7cA+VuKzfclnK6l1M5QD6+5gdrp7a6vy",
+	"D/nBuBN1Xh9rdGeqXqEXWvJXhcAbdX9j6v5auh6cg6DrqyKRlbHGLdgEX0q0cSFiGNF0q0OIR5WFVCGw",
+	"2FgvtwzQ05fiNmyXQO94RWHNfO9CqrBZ1M2JzITbc7NlxTHhfifE4Tqnm+crTdIZPRjsnT5X7HHs1Ea8",
+	"S5FEd+ofx0AsF+/m7F4VDJfAWAXtvXPCKmlO8UjsFHXaPBfmCnr9CyvfKS3zKnU8C2+6Keq5j0U9C6+x",
+	"IC0+aD0ipi74ZlFslE9xfa3PcYLgOGJ5vZRG2i4b6ikiDKRFAg3EQpxNsOsyR8YjaTGBQAR+PVXgBANB",
+	"p/UICYH6/clYioRZraGaB4pIAWkHZpnIRJu9hZJ093PkUEVSBj0BEhSeJcAiDOWezj/q991qXiW9lhfw",
+	"lE7W3VbymAupXgwFEqYGIx7X+xTQJjkkYa8T7fR1qieZG92+eJ4AL2g1doGE48cLADS6Bzh/QSTm1L0d",
+	"L0/LPdtgixVb+a4HLy4t602WBa27aPQN1gbnX1Uv5xoI8mJn2N8/1b0JAorkaorWfrU35P5NT9j7tPyF",
+	"lTnprxz/5u+2ShEdJ8lKkA8lptVVQg3s4w4ct5X8qi68OGCfoPJ+DzQEae6sN/EZWiffbETWKYoTfiFU",
+	"46Zsx9w4TqAQYN7g2NDeuMpHCRiGRKSiqtvqS/jcWSSwzwInDZKMTIxIjjy1DjH2JALEqTtrm1kDOJRr",
+	"WwM+brjoDBzUTfOBlNm49bod/PxrbgrvyWwQ1HiwZxh3VNUxzpn4ikt3rbMdrYBBcsphfigbBRugUHD+",
+	"cF6zYrCxHL88y/FkWLFhvmrs1XYE64MvYNyS3bIZFGtuY/u8L9gCi6gpTxo2FJ4ui6jJQmX643n2492c",
+	"FIvoXy+EGBssDfHyIoRcfIRGEpUfXuEE8mbGEcqC7RpHq8RIYAFasADfVOZNtTqfS5wuys6DZ5tLqPc4",
+	"4NtNcq4gJV9QSoflxdoNdOkmXOIrChwQxLSSzwxVAMFPlpb4k2/XQ27SfrcMWkKayZt2qdfI+JmA+ceS",
+	"gKRQAe9x/y+GWhtBUH6V6GnXaQzfIQGDP6Vbwpb+29/gtn/7GzaekGaxecIR3GWQ6RERL1odR+xM22H9",
+	"TaVyikP07d/+1lMMr17sCAE34qXWDZdSTBkYwYCNgmcTSb1ng8wr94AwJi0PgIZOP8KyzmCm0wQKd2CK",
+	"Z5meUgbeWKoRhgXELjVYSkEUwNzQSkSwDLQeoYR402KJuYTs0mTs8Ya9LkqNpUL94t5OdUYWOkauqn9f",
+	"0IBeYrogmh/yD0QgDE1IQls1WOc2O2bxN7EfN7VaGU2MzUliDYv/n/3v47oZ5N1LaubiXtrKcwldXpdN",
+	"Iy/gxpkcMQCEISU1bpSaEX+3dMRWb2O8kLZfPCBA/e4OxXy7usp9EGpsVx7Qy/XG4k/rCoMp1O2uO5pl",
+	"Vi5y2e/cY4jBmvCCBllwP5EFiPvlioGaveQp0qTR0Xhk6kKFJRWzamXTFZQdPOCRA0fboDgSYu0v8Isa",
+	"tt/ZQzCCu7SnPJNFBL7wWTqLiII0b64zdI6wEICRnso0dUoBnW3oRuaMIsQZFlo8FA03JxsThBqceCR0",
+	"UJLEZF/qYwi9tLANHVo4aHlB8xW8rKcGE+g+9xh6TpQrYHePihYI5tQMcMT3VEWBNv2c1q/w6woXZZco",
+	"4IHg9UwD4RH8+HARaejuOxsj3ALx4IDZhJWL8DlITc+u9pXmXaLdaK5542PsmrFwk3rMI3J4DKStvdY9",
+	"jqepnoryEMxEwin3qwb7j14MhVRgGR6ZOep8XCM9sUYmokXfteA7Go5U0LkSdqUeDADTlmqDb9ld7L5q",
+	"6cFg7o1Jg5S1NBV6DcS7P78Zij8Oduj8j91s4WQUfgorEH6HvZ3VjPn1ALMff6l0C37sLo532z0V6qXm",
+	"yoiVbiHjjZt9aGk0HWpgIyEe3qGQme96cRKOgjPQIWGcSgHdgNSMnWeERjz27WFCCT2jCvpC2wokRcl7",
+	"3UGvswCiDZ2WlOAAt4TBAG+4+yFPrcgUd3vJkGcDjD3h3QPpC4gZ2BXgFw1YX6ep4OcTkRNXlILpYPvP",
+	"mLP08YE0PmTr8RwyJMl8w7XcemFW6yMvuSDIlzdLi92ry2QiYuiLxEIvK6TrZxw5jrRi40k21sZT33OG",
+	"dXy+B1pPXYix7cLRY7SbcQ2Luz3KRTC8TydBqYKk1BYyKtFrUlMWzw8ZqGoGPGPUmcovME3IjeK0z8cx",
+	"g7NqNi4UcTc6LhXe3wc6miFPB68he1T9OP/booUW8FQbxDVvEou1yVw2m8W1mGaK/eEb3NGDoJtZtDAg",
+	"EDvUaXIXBDTFQ4EzeYdat5SsKGogjM+UeKh8q9NyjGKv4PFXM0ntnXQOu0/xN0425ZVkf9TcM//9lfek",
+	"58IbtFymlK/1gN/UWfsz0hMl49m3BwATwMcYiwx3ATvmOw35plRookvF/CSgszdEKvpugE/mnBSSw7CE",
+	"O529vx/+9uLZ/+78H5yXnUB/98O8k8lJyQLz3Gp5g+bQ+OpJ2SJbJ+u9ytaHTFdSU+qzhk0cbWQGu6vC",
+	"SZkY+OwIWl9irLRkUs0ZThH2W6owiKOCsZtPzFufUcGNCZ/NWahwhEuW6BfOjlRCl7hz9Ea95+j55hlK",
+	"f3Tmmh9DpJJ8xDz8R8m86+34/f3yjl/wRKFlWdWuL/mkoKlz+qYfgL2pem4vdJaJPvbs2i+2TEulsdgE",
+	"D1rdodtgfF9K39kLm2ztRDv4I5CNfZ24sY2kkqPJaKcgg3yMN+8A9czZfhriGvC6F7LCzrajGw6wa33V",
+	"/ZBHFLIzvpF3oYv3Y99MfDfKuSgX5SWx+ZUHVBCyTkJv9/X6VQxCFTplYjSfGpRVvesFYq5tCbkKxq/H",
+	"tZ30FrnAemqK8Z98ZtKwqUjBNRyJBIjWrNZwbryEuGfcYaqGMmydYFtNgnANyrA5uF4VNRiCDK7B53Ut",
+	"D80H1z9dG/x3t67KyZa8kAeBcCusVQN0Wwfodt2g/KYYtyrOsWuyjc3ffRnl2DysgsJNdWwpFAZzKj/p",
+	"KYyGRaFRGHYDKwYTIRCIEbs2+yHTIwhOIntKkIMQXS139u8cslji7moB+4qEOEREiYE8coms5JZuhu14",
+	"KUlgJ8aXR4/4jFqHMmlLaC9j+cxckw/tdmNlt8ypQr7FsbmYs1G3QWlWDKfdCa/ZEvUyR25WPClfE0zw",
+	"FtXOxtEhkhYnQViUOxihmDj1tj6dXGeczwVhSuEWw8LvjkKP4D5XXpg44XKVW/lkzwvytSMqb7VlY22M",
+	"PEuDNC0LuyrfY1Fmbsv5qJDGXXcCiGniTORLhZxaThWUB9xuAJR3yfp2067RE8jSt6S6OavlpJy8HYpM",
+	"dFkcjBUMdAVzJQ5tPmICEJxKVYEKBJqGK9W8u/qNuhd6/m4U5UutRKMjv0QdeUOSXy1VT+2moLQIYhf9",
+	"iwIOQKrVBXBRPNWKXu0MIStuVvTCSNx51pci6zoP7RR6WQtjirKWxpJsJGrp4kbWNrK2kbWNrN1E1pII",
+	"gXUCgbNtWQv25e1YuYbLpNB/DhC3Ts6Wzd6C7PW27+YxLbxFI4AbAdwI4EYAbySAQYLcQsRhKI3V2WxJ",
+	"6SZWZiJ9bwV0MWI6TQDWjDjlQl92rPvHujJp271iCMBgmAtZTNjPr37+iE3cOaNRsSG/FNgJfytZ3tc0",
+	"2WunbLFSoBQflVaMULQjzT2hgHci97fOsGRPWZYIAx+uQcZyRStIIKz20U9q6q6dE4P/nm8KSQkH39Id",
+	"iFj8n8vRdtGO1Xn8NyjPnb825GP0r6MmK02b4GGQUjWZ5ZUzyyA4hnw8FgooWr/8VDN0zL0daxZKWTyD",
+	"1pmQ6pwZ6NJcDNBCELcqtNBTsbvBKd3gFG5w6m4QEsOYhfYlLRvEH2AxGtu3sX0b27exfTfQAW+1JSg+",
+	"L0m97YYgqFjwdoR2IrG6cDHsUJdtU/rUDc9L5Z6aE8vsLWSMwXDOK3oriorWl99KfxzqaSPAGwHeCPBG",
+	"gG8qwLkvx96u2L5OJ7xVJTe2w1sL1jnf0i40sQs9KHRGpAU6Y0ZcioynJK6NiCqa2hEZQpu9sVR7La3p",
+	"KZmEHtrkHvtWYp6XogAElRbBmSSbptxgbblOk5ytwm1uYp+Y8llRpygxBRi+p7Ros3eqQIGdT146v6Kg",
+	"1KBmJoLOZhMjSnwB+UXF5SrMEsgoPGukLYSQrqSOXLt/34MGnAZeAJCJ4Vz+6pHH/tuoUC6Vx5r23dEL",
+	"fQALrOwKivGxJKx4bV3gaG+vVHa0WYzo7jr8LbECCg3+vlYz4E64L68uza7sv3evzQ/QGBASi9+/+3jC",
+	"SkoxDjREoTANawcMNN4jzovlpbP3oyPfrb2GijLBxWLA9n3s/Xfj+SRYo1uDr8LOzolc5qKgwZsuhkI3",
+	"8IhhTo1D3DjEjUPcOMQbiN6PEJy7ISzVRCX6BuUtMvPx/gUyCnNjCzAAfNdExEd+2ognArmXc8benhpn",
+	"AnhvEz47Qv+Q6MaQW4W8Tmnb7NhXwcCO9my/3gfFa3uq1mGOmPjszkvwHUecYARn4nyiIHAKNUgF6EFP",
+	"FZvIezZAt7BqkwSYu7DRFo22aLSF918i7Kla9E+KxzkC/6anljs4fougZ7OZ1/Jg1cwvKtG5lB7pS3Et",
+	"TTNJpF0CC5v6WGCGjACJ7/AeMSWmARDWZdOhjlDiwkZAjQFhT0pvBQnqw5nchm7xICtsxmXqXj7gQpKW",
+	"Bu5tfKJUInH3GnIzFOaIxSMxMj0FM2CXIpODWcwGUiWwiyDqyNUM1YAMigscYjf0TLi1gwBvJoBP1w3i",
+	"3aCnuGIi40YkOUWm03LURSev46TlmLGRzsRRAB9nArk4jR6Blmn31AfBEzcMW5yitEakA+ZehhWKJXqq",
+	"KkKebnZLGPjdT14pC53cV2mHjsuuVV9kytwmk3ndWGAIfZ6mImOJLHde37kQs24d1b+ZnP2PAHKhfCAj",
+	"/vkniMrvdPc7nWhnJJX/ew+gclZk7lb//ft/93qTTqfTacF/936A/zz/4dPf3Dem5sv6q/4jrzM2NgOB",
+	"XjNpmG/hLJzNINRfeLXlJTgX9j2ues06hCvrVuLbKxfiuPUbb/270zpstz59s9I0Snlpt5eRyv/O+xx8",
+	"v/KY9m+sk8G9IuF3smMV+n2B8qVh3r+PUEtAi4CaBOVTtBdA/VdEAoPaITMBby9TaZeByL31R3m9vp6k",
+	"SYF23Yt75LqJyh2CKL7XU6FHUGa9l3meSbga8YuVRuQUnuVMgMBB4fnVpzxQ9COrTpv9Wuaepp4Ag8jz",
+	"p5uo3PVjKu0Qbiaz0PDO3XGo08S4eSp75Hl/8jbC2BSI+7SwEoH8vKfcZ8BearVbITB22UtYA2Q0d9az",
+	"G7HnzIcsgXN1yQKhNR3oDGfpHhvNwennWiCxMz3JqX8y62bpzEhj2eG+c9yd7cWzCkhRcQ8ssUiKu2WJ",
+	"RXIyFMYHdg1z9t5RyJxzZ0UJd7lF06+vRyNuShL9971o/5P7e5wCveKAp0as0xCGEP3LLZjIKdQ3+Os9",
+	"siz8n0Fl8izjzpnfMXaWerbHnUVF5d+ybyVTpnSHdWizF9wgGyTv92ELJtrTK1pR7oFT6qZaYyyVHlFn",
+	"KexdZTP1eh9XsQ5+AJr/kuPv5+mu7YK14ysdIn+YorALfO8HOlWrWKXuvtc3SV/xLJXC06LeYoOncr57",
+	"C4YQBCNNlY229WZPWx+72z5Gs1Sr8yN36hMx4JMUFtt95ln9QcYaPjNt9oGGECDzMe2H8tSgq3GVYJgv",
+	"ull1Ei/pwp89y+viZE5IdXVJ3Dq5bpw+SlOnaPoXqBF9FJVRbws2mqRWjlMMwGo2Aj8TH1M+D89qTrsV",
+	"48r50GrilUJNRjvd359Fe51o71m034medqJvO58iz1Lb3ZHKQn/pEf8MPLjel8A/ngVxIJUV5yKrWoOf",
+	"hNNI7r2gYVDoW1PoQ1Fo9zBPVXl33bVuyVov4nq0EqWSMxAR9UIlFKStwuW+Ju/6p2hHic/2tI+ToxKy",
+	"0DjQScxJpsfiyW+TTPaHUDpWJ0HWAAZ9TPVKTgn2enFb6r5Uj91aiHbNbgYAfFhsi9BuXKpFl+oHSSye",
+	"uPWK3lTR7q1wquYN6EXf6ok7bsuok4El2XkSfZ6mUY6OgChsPjJw23l/SGYV+A70UU+VjUG8iVTssIMu",
+	"gB6QaQBB3dD/CZ+AcAtfBAxf5zgkp844dDsDyyM2gmf9oUhOne+BV6Y8VA9zFptU29g90AkX6joOZp/p",
+	"KU7PdQYyR/cv/vGV8/sKaxZfx1V5Kz57dyUVja/S+Cr31FcpGcqUXL3TSKzT05jUAwhAQRAxXfhorpVZ",
+	"adT485pxjgGdXGHW5peRcZt/MLerPq24PRpfpPFFbt4X2b7jUOcaOI07Vw2wLYdh4YyVhb2bZMEgCLd5",
+	"1nraKUmmehdjDTeipNvr/ImTRcOp8SYab+J2vYnl1vu1vQzfeb81ECIxK+Rw4HeQmgawxCVmb1TCxOcx",
+	"6DfoawrNQ3newlRPvUF4MhQy6ynqhCgMWMjOIrxQ7kceN7FovMODr7bafdf+H2Au6yLvvqgMbHEqK8U8",
+	"3JSbNOx9bIDujyC+w8KJflH+YvFM50eivrf5z4Dhda4M9R6dqERkZNzw/OFQIsFH7PG7iU21vojYj1qf",
+	"pyJix+NxKnYB1mQY9zWtj0y4FouUoMwo2A4x+O3YzHeo0xwNDE14pZ9aT0H3smfPDp7tOidfQ4cnJwrK",
+	"DVPx4TInv8nboPQzkbhtydOITZSVKTRPh0JYFE7Qh9zJJtMlCKEsdXGn/C+CFEUKFblUvIo4s54acjN0",
+	"pwwvvxBjC0WraAgDNtHokYBWydIXq0Ye7RYqdINvCKDjKZ8dMchoQ7AEYiBU7jVrs2PvFfW5YiN+4QUv",
+	"kTw4URleHQjWGnl5BU8ltIMtyplrY5Wv1yhlOG+olg1RsqPfu5+5ZXiZtdlrniR8rf5wxfneZAfixdng",
+	"eienK3C/+Z+ezQpAtzmzHHc03A3D7/RFyo09nRh6EJHC1S+dmygck8LPJ1m6081NA/NkJEamz9PTvdO/",
+	"/6vz28U/94ad0X763YuO+tfF+6f6WfbcHNq9ydPLZ9Pnnw9ne/9+evzs+7bsm+u9maSy8pYnYklrZYkt",
+	"yXWWRCyeZGmMkAs6On5aczjzh95F+eorMJa3LcT51Vf9Q8zeqF9M059kW7WdTjvwshmxvhVRAH+XfYI1",
+	"2jb6ZvvA46kHkIxw91jbmD8Xdk4xXTMGcn/F8YYStC6mgXLxYbBqFufb0GouadhYlg+PvIa8hruxlqlY",
+	"fFeBS7NC0DzB/b9+TePCA+ocolcKgJfukb7dL2ROEVs6znRfGIP5HW9T+Cqkg84B1rEoPWUaKzguAYLp",
+	"PAMsbPT1IIQ0pcxlhaM19JUzmBKNfLnihRDj9a15XLbtW/O3EN6oElUfUAo6L8vv1LkiwUaAXdv2esAS",
+	"z+2eG7GJzJM/rL4QakWLiHtpG0ZSjH6wEPyI2M+vTl6/e9l9/8v3P735+HqXamRRAAFVF/guIdZxBMaV",
+	"5yWbZlqdR4sRj4SFKEfeGvYAQhKIDKcISOjQbjgV5YEEOs4DuCAuEdI+RzJJgH4E5RMm9inhRTzOVCd8",
+	"hg+lH+x9R7/w3PBRqWTc3+d56Ta+N+23HbwsYtz2FGDU952tdhR+QZGWRwG9jzfklgjHQl/S8kSM5TMo",
+	"DZAI4f14cnzyy8fui+O3L1799NOrl3Gbxb+8eRkTsZpv0Ishnvjjq3/+8urti1cxy6QRtAFAq/RUXjVf",
+	"BhXAa3ZTgyC4zzOayP1xATWLekBto6hKYaqzxPSUHrCx0GNkYJAIy/8oaPrxqxN+HmPhvpvHm0HrrVai",
+	"BXXiMZUVWCCCg1oEKopwGonKLtnjp52D3SWm+Qq4GKxGHRfoSek8gF9OaB+nauO27Js5xPHmYQdKwY65",
+	"HRZRyRdCXQlMvn6NYF2Z3NISfvd+qIx/ud614rMNEqmsdAtTeIYeTGdxQJWeQR7NlYr9cvJD67u5CMkL",
+	"3h+K1gutbKbTpWES92P/27+ilcr4X+AMQzH/U9Sh9UP1sZ8gCkmGUKr+rse/iX3SuD3XNAJEf5JBNdrv",
+	"n4omwXFhfw8grF42x9fKu4wnZ6nsk2GA9v6SzKn3CnzNiHP8s8RpPo8zoSYrWO1siO55FGGyF50UbLPS",
+	"U5ASbrNjc5GnQxhisRFB5W5V4DlxTzwT51IpoEhxDgaLCwDuuKfOhJGJwADOTE+Ix4UIpcFGQCXH6ZnB",
+	"3+nmJXUG2xNgdiYB6Cf2ewZ0p51KN4ehnkLKA8BCRmSXYCo5O8uDjKDlParpY882w8djwTPTU6As3WqQ",
+	"K9DXo5G0ViRUxQf3JnMhN5AsS8RYgDZVziGTqWDxSGciBowqqAGYGrpw5BWCTn3llp9GgV3z8+hymwGp",
+	"ZixVP50k4j/x0xjWJjWa9XmWSeLtLvowYM5BRsgtNTcXUT5xDkWBzi3EdBO5nmVz71wrAaki/4Fbcz3o",
+	"qZmeZO7q/pCdzZyfFIVBQOEf+6jZlJJsFhKD8FsanNuck4xIGAY6OxeWKFkxpw+ObCbo8UPCuBEozHtn",
+	"bfZuADs1C5teY3E7GQMU9EK8sX8yxQwfA3kDy4TlUsW7visFDtXvJ2CqpY3N0fL5NQh/PD++FhIWsrAx",
+	"uwF/ElMFpv+bgpFRTxURLHHEYiPc+lGlpLOA8dKqHkQRi63sX4j87v+aiInIbz3l0qbS2FOhbDYLv/If",
+	"h7ug/er+lelQpVl43qnT6Hh5T8WJzIT7/SxcP8Ua1lOoYcVhjcSpHgzoVlTK6mfihSEFZEPyEf0OZydW",
+	"pB0j3OR6gFIDGn+4PXAEzP2ZVSILX0JoIxHEbdF2Lww3IWRLJyphqbwQgcLYvTr/WP9+HtEuNeSZeHlX",
+	"6CFV2I1IS2Ksznw7dQ7m8GTsCZ74kA6ZN0qPwCNSBZHnhlLBBhkFNwP3o9UsASy81b5m2YmRxRgOnYcl",
+	"GBbSJzeOXqnmoAhnltipcy/EZ9Sq0OwgCJ0Qco6cO9ygzC4Qw7R4NN0ClE39Yjsxv1frSC2A28NsSO7B",
+	"W/8+/fTN44j+sbsaPUdMor2bV1XQbgQtbUR6OYd53Qnh1ao5kMYozcHDkunCChTypxvuXGbn8JsVmRAq",
+	"+No5HiS/fZv88mLHeRLQrDiULZQTI/i2ym94x3/sf+QLDwp+MY3Uzdkp6nD3Ut1ZPox1siSww6/Cfbpn",
+	"+IPQQKruG3BSp6meFjmkSqY9fbJo0xeFM1n2xPewAijS/xSlHREtWCZUIpJQ8gSFU8BsIRQR+VdkRud0",
+	"cZ2W8GNbEoLJYe2wIKUBlau/77xO5F6hM3H5VwFm+q3RCJJ7ic3Mz9l8dKBKhhTPbj0k0+0eUXSenBPt",
+	"8X7k64hpYHcJcEUIZj8+6ByiPd9y9vxuu6d+lJeC2an2hxlhhJyg4+C2o+uFSMyEzwIWCh4fsTNthz1F",
+	"VklCOcuAZCSaPOomotCjkga9bgMhBx4i7RUSjdZwORYRf3i3MMT+MJPGjrgpF9u7pTxNuA3icG+/tf9s",
+	"hwAe8198mwvEF+F+69gouBLbBihu8PDK7OxxArsk5oMBnLbTMt9SWqaHLG6inNhpY5rX6CFD9RrQ3X3p",
+	"0e1keDHikEvBFXVFSSqWLc4AuUPfalGDvITPS7bnRnIX77+x3B3UZqwO6sb8UKBnuGTXT7807MVwnN6N",
+	"hSpFk8+5VJsdpGgFWAawZNSem6Ue2Lmw+Zm5Zkim2t5YA506X6AL9sfJ/tOCn1YqoMgNkqrSXXf1Qenq",
+	"yThZbSjr2ze1qWh6NV81E/zWRMyDB7aGo7iRi7YeyhSfFRCsie7Xx4eOMQiA8KghlrRBzlLZjPfRMzOQ",
+	"liR3xRTytZmeGpFBmVmqeZKnv+AnIjUCysvaVcLppQYMzCookqEdpbUIkr21ACRushtr9we1s6/AIbiF",
+	"ksoKtwGc257o/sS5TZ7Qxm/hjzNjxWgJ9oBgbksClL7s8GwGGWwfeQSAIbIusHyHM8WzTE8xXSuN7Smr",
+	"z4E1vxvquZHrcuRsP+B0yhPD8lJU5L3m8pN1MU3iE1oW0vzeIxlC8m6SpjgzZLLiagYoOULGrUVBpHQt",
+	"swz8Z5Ok04qMQyehVHaO/ObecihBQjEp8Bb3uWKPY5tNRLzLsLbVzeNxDMmdeDfnLi5NCmF6lXk0c4rn",
+	"qDQNGtiZ1qng6v5Fl/EgrBJcpsVtYsv3kd0jCfLOC30vARelflmE1oeWjxMobvHUfv7QlXjWAT41Uakw",
+	"hsXhBEEhLZzDqwT4shDuS89KcocRXJDhNS/H/47OGEYI37oLVndeipfeTPH4GjPYaOxXxXSvKqz2fcF9",
+	"EWETwW0iuPdWBh8nSZCUa8rgQsiWhPjKEVvuwZahkz5iVifGnb7A+oHFQ2pWrBWJeqof6lYAkekTdlGh",
+	"+xTBcShPOOSmVUrO7B71lBG2JPitRsEP+UPBk80UAD54UwXw9YaSb5N64TU3pVZwTQQ6iAPcU7mPG5D1",
+	"xfXaSEysGpAOtXakXjfxozH4gyfwmoHpuzBCTkLt3tcd+92WTHjood+NtPdmkV+8s2cWAGW1COwh8LSz",
+	"k0didOaOdzk4xh7//eO7t2wksnNoZd8f7mJkpyAMqDMVhIKqSt8LuruLijtmxurxHGqI255yrl6XamwL",
+	"uPa8dRT1YZY+SsjMpN8HKkFWVBQ9xVO3bDPvRhrLZ5uZCZhO2oqZsIqDCCvdgpX+pkrKQdkChGbyEC1V",
+	"m5SWcycqQKZD1AlRyX+tK/re4yRWcR23HVWqkroviq1WK8kWGll825n+xsG7PkSHage36uM98cjLFVDh",
+	"waALLAQEDzc3jA4/kSPxDgpoGnD47YfvafVXid8H0GzjyX41kHK+KBduBbpQNmArswdvNYaosEt/3gFB",
+	"zIHTy6bRIiSd/SgvRU9dG5IeAlx5kW8lKD0qo9LdVzXY5IgZDVK4pwJjLzDs6kvBpO0Wa+ftHIC5KBmh",
+	"Zbzn1ZEm8Nq4AbDHOW/7XtTpdHZ9i1mqhy8nZJxxPuW+sLVa2i9Lu9QK/NvMu8BMlCZRmcdZFcu/KVjR",
+	"1Y0l9p6jCvmms9ftdCCKweFZOzJNlTDmioYTe09L17qzNxXiojycX/2GK5n0i/j+zvNWpxLf7744LA7s",
+	"khezE2vpiLsB+Jce3gD8Gy7eJqm0LQ3vNOgWNPwy5+PJH75I/nTFvJNEqrEiq3yug0oFZnXkBct1EY5h",
+	"Y1309aaAaMmaaoItncITZMQObvcZ719sdgJXzd2ER5EVS0mMzWoL8hN0zRSON5k2rCxYpRHY3reLdQba",
+	"CSKkul7Hetu/2ZoDv6o1aafcFf+ag51bk0QPO/NUPPK37LxX4ob9WB4ZJpPKboRzVJi59bB5p37oTrhg",
+	"ohD1VAuop1YjyV2IlcI2MtRVzG0rqVWBZIirWf4zzJaRWYOhVUZjYDAGuM0CCNLfY0MR/Ss+4TVM8tpy",
+	"2nupuW8cZg2b4yzV/Qv8p1BuBHvfoXMMstT9fQAO76dop+SpPm3tdWDHhBtU/OIZXHdl8/bwSmpGs18e",
+	"TYdG56aV8NlOd8+NgX77fG7kT6/47bL7PnUjF+CjyktxWuqIv9fq7O389WkNBVF6pzVaorSzmrxYE+1d",
+	"FaPwyJT3zh2EfCcVcviDGKe872RtmpZt1/kBt9lxLnSJCRxK0aQ1PRWXT2GMndjwdnxWJOgDci2txCMD",
+	"sVjuyTUxgNpTg4mdZMLTCRJzeKqV6EKtHNxjnAkjlC2MxzPy+bsDlJLPeqrwZIzIFuZQqSygTX2bHatc",
+	"9UAH556CeBdOXGOjfSdKPWjyKCDGUD5Gxbh54Fd3D3NXE2P39/BTgIekus9T7LmM5Ke/AtcpVfi7X5kL",
+	"OWacKAaxPblQSYTLNtLQozyHepzzMfXLP8JGdExaNuTjsVCBjJXjWFk2UXnpIfHLMt3vT7JMqL7wPbXw",
+	"yVYXuDzxC6GSNqO5QNR8JIRFfsiecn/KRMnzofuIeFmNzYTtD7vzPdZHfMbMmMNeGFVF/ZGEhoqE2Ds3",
+	"OghduJd5JoQKUfloLk3RU3pigeTWjR5ftge7UAaDftAqmTDxbpu91fNmidI9lSvpbvFd15oa14isZHhM",
+	"56yOm8bONKbK/TFVbg9HtMxM+igo1DgnWAETMaNOBw2mqMEU3Ueb7qOw2zLpCjH+wVBmTwp4y1q3+Qcg",
+	"4y31LPHpNoIMFVpZGcvtxLRZ7MQolHMB57ikXi0mKqBNx5kYyM/CsPhcxBGLz5H6mrv/T+GTFD4RZ8Qg",
+	"Lf4VR0hWDkZQKXn/yDAnnnsKjZSAIjqXkGRH64MIk6ZSJXqK7UtgvMJ0WexkTTJJReL5qrUzSkbwdyZY",
+	"jMrVDag/FP0LkZxKLFjzf7ekAsJtqU6B4F8YE27ldJkNtxpM0oFMkdc5VvrUDPUUb6U0/Ns9xJfdxMhs",
+	"H6diYE/J3js9E1KdnxohFN0y//misl8kDa/S91iW/8NQZsfl8oOl/VZkUtFkpoTX2qsBZ2EsaDUd4EYG",
+	"waidzy23eVtUco0tVhZjVL/6BsflobxHbu8ndUMi7u+6GvWDq5ieH/ub7/7X753W4ac/9qK9b/+qYHue",
+	"n0MmBgLM3pp5SMPcu56bCfA5uF+JrH46hR9tOKfiY7Y5sVcSemnTMbZTvcH0OKEsV5nXYeW7+rP4nN0n",
+	"23xvi4KPcZJ6R1UCqTj933fORZ6o2Il2Uhv+/NaJePF5nOrkSqYCMGWLa0O82wuLVFwW8a8/z8Wf5/bP",
+	"VPyZ2j8N/1Oc+bd+8NfjFv5rv/ivE/+vbvgo/1ev1/ZrevjX7n/t/tfj3/78/ZvWp4Vrdt2Xu/9Vueoj",
+	"/vkNjv0gZ+7OMj5bfCUw6cW34QW9224/vH7zoZpTvrQBiQ68htEC7rcqk8W35TUeZ3qsjUj+HAuVSHX+",
+	"Jz7qT55l8lIkfwb98GcQ63+iZvhTKOs8zZZULZFlOvszVz5/+pYOu4+jG3/E7h+d6HCVI5KL5yW+opPv",
+	"L/RErdtQYIXb/qCzEbfrInDdLL5Zz0+Z057fT1SSVjKOHQc4blE5r44scA/6IAYTs4arsXDN0w2uOdjg",
+	"mm/Xv2YVY37hmsPVrvmJW5GtbMrPPeXZqqtGT1mk4Ci+cDBnnTgq2PHw56INv2DEVZvxT/7DHXRoZVsJ",
+	"t/1e6wuC0cXv3308YU/KMDt3tQFAXWgPlE1SZyBrwJCDzozwj4LidHYvKDpvqitn24Jyi02qbexDljmD",
+	"DMZP5UiYI2h4cyn74gRbzEDPI656qhimc/IkZ4nO8JW4UWai+AH8HVJ8MAGU1eg6qJ56583edxPrDEQ2",
+	"HWojWJwIy2Vq2n3tBGYcmg2ZdBJ4n8aZPkspSlhvY9cH1dzyzgmJawNoN5CBq0TiSuKvGI4b8nTwWk+y",
+	"ckgOQlJFaEWn+7QEqh3zzMq+HHP3qN//INOt+0fBiCpa539FXsc6K68vxuhM111XNharL0bxrycZbjQn",
+	"hkuvwQfSyrMoQ4PDbb2CXQcOMvfmKaxwfSju9TVVlY76ngLeS+lZ5ty+NUNsbiS3hsF96Hqzc7j+NXsb",
+	"zGeVKN3XodPdKZmLfWyq1a+Izj35j4FUyZIYnSVUDiXEykkhpaegcc/lpW/BB/qwWHPNpCJl2VOxF3Bx",
+	"RM17Mf2pWQwmRhwcWhTZ2Da9QOo4ElyhoQExePhzoLOecvYAFp54kwFLfK4RE1QJhAS9ROqpUlCQPY5z",
+	"ke6upr/8P5EY0FcNFTA/LNVTkVG3OChN7ilocBiIOhSbjMciA3to7wA7R6dulxwxbhm0iT7ch48rTAaM",
+	"98pU2ivYNdx7XzcoR7WmlT5unjOWkC5Nbyio9G1nw6jS4+iKL53buXd43dBMHe3lHJJ2M5JLO9uI33K9",
+	"/s6rBkGPy6lu9+supM9TGEPEziaDgXBbJdN6hHlmz54JmfzV4rhkvuNoajfEVfthkqnuSIxMtzBcuF2v",
+	"9+e6Qce6xfhZqokVJsLXDNSDfZ6II/a047kJkTBDI5zB3Q5wGKVFeNqpibZNskV20wFa3d0dqezT/R2I",
+	"ZMnRZLTT3fsO14P+ehZmJZUV56jMytNSk9GZyK6INEK/3TuJNKLl/NWGGpvIVlVkCw0InjZhra8hrAWG",
+	"J1i+3nCsozGrM4XnzaEaS9izHlYawh8ET8x8KpK98Rg6hN5hb9mx0ONUdJkSmIdSUIiuNDSzNlpBD7Rx",
+	"pqvIaVfLqLovrhvswfeEQQuC4n/BYqEOwrylCEHj5j9oOXK8FS96TnRQRHGJ6+w7fjs/CVCmzrCJCL5b",
+	"7mAgPltDjQjOfFsAECggWQALw9Wsp/rciDaLZSKUlQMpMgifcTYSiezz1JNeoVUHsfLYQAOGPyGo6iRK",
+	"SeaUm8ZfjeCgSa+D3gh+/J0DN45XXiIcOH5NLU88wYZIjWDn/FKU5xPcjFGm/sSCvr3v6hpmhzdX59I8",
+	"3b91h869sbOFbhQIns6KWxf7UpxpOyyvwM8TY8Um/SZu0HsNn6802zDJNSY24COZzr74qeXypjy3Y6Vq",
+	"JgYO65c2L6LWOZPZ/O7bO/yu0+rstzpPa+YD1ywAV67s60Xgxpfoja0GB8kjQKI14jL1KY3yaLlS7RFs",
+	"q/9FH7Z1dl4zcuHuU9us5dlB6U08vepN7He2JSngqCTyXNqQrBkPtRIkM8uz7ew9f14X8HMXrQizOihP",
+	"7ZtO65A93n3Sbn36G/jfpU8aAMmiriTlvZKLTXq+8bC/Ag/bv+w1DOOSzbhoFK/kS+cJnnfKYyXIMJty",
+	"g7TCCZPKasaVBldaYuEZtRtzlnMq1YVhVjNpe+pxTLVFSetsBt3E1zZ1vWv9PqB1H5xb7adW2/kumOuN",
+	"O90IjSp3OodrXV9gFDN+V7vSNa3/NuksUHBoC89fz6stXHj3ru2C0c+xa6Dvc7Rg+L/mScKTe+Kt/TqE",
+	"po2L5J2etXPFDnsrtNdrjMTCvl4tGVM4QI25+DWYi8U3voYKmG9aUakDVrMc6xjJVhD9wcArQ00enpVX",
+	"nF+dqTenwxp7rzn11fZeEZG/hRP/kUpil1h8vnLWtNkrqAIuMGNpJSJyGmXi8cO+lvmaRqEf3loGoR/s",
+	"F1GgakQYD+ILb7gE8rZKO78egF1j896ervTnfRV7N5dJja378G3d8La3qfVWsXGhPsxLcNAvW7B5g9p9",
+	"gPZumFuNrVtUz42d25z4SjvXb5KtnPZU22vW1URlQhzfCJ8bFv/46oQ9KSIbY+Dl61IVDHC3THXmbqQn",
+	"NvDh+SDqI+ape6jfjFbpjA0yIbAZs7t8oCcqAfJAmQTWQNkfFhryA0VdAhDwoZ6yVKvzqEhRmwFr5DmX",
+	"CotXmuKcFYtzCr6Ie53L/JCPuZpavzInqKXaIoxcbWxSkRPuP1+NU/1FU4nTVOI0lThNJc6XTPrzLmjL",
+	"XNuKS5GRziwdKPez1bl+hHJ75Xe86lODYVow81O9EoApfzmNn/4V+OnwuvNKoRXR/VcUBrl9tlouym0y",
+	"aozO0GyD+DRIgi6L3chiNh1KjMQ6w9hYmaa5pR+x+GxiZjEY6cBgqZhWm1qOwdd37scmfr678Ev18d2c",
+	"6vz7VNvmqD94Bz3VdksnfCQsT7jlq7V14ewFH9OdPlpuBRjbxPnHPhywxwftTntvF9nTPRsQ+GNOJCDT",
+	"ek+FswpOawwjiSPqTcuBIl8bEaxXd3wy3rdE084ABWlq2riAiveDlMJsdPpv9TxXLGnd8a746TVO+9d+",
+	"okR/kkk7Q2L6YjtZJFXBTY2uE2isRK+A8JucpbKPB2woeGqH/156tPY7HXeYU63OiVOdjTPdd26aeyy2",
+	"P6A2FkfUgMPyM25EgAKbCwEG98JxeA1j2LlB8nh6QpUdmspLsXE7x9voPLM22/gV2+ZN+c3xFBOOfr98",
+	"hMq6ZTtGp4mpZxf8hxDj0Mzb+bmhHm+KLMb8TE+ARMjZVL51L4jiSYoRQu4zp92ecnd42nE//7bTYUb0",
+	"tUoMmGfQZMTtRWeSwZOAfzyU/rXZ9/gACM0iBWpPSWtYDL5YDNFZN5tT+rtMGehjp9hDQyUQgcCtDb+H",
+	"aKMZ6qnCkOxQZND/xd0RrUza+MBJqKDhh9IwPKuZgIjlxiSC2E7xtU6Tu22+baeaAjklKsByC0cfjDkd",
+	"+Z8+7cAede9yp7u337miPWNnrrn2ykx7bnG23eh6halv3OiyepWq2192DpFZ8TeIX4xlJkzlA/fLD6Qn",
+	"EcIbHkz9MrUeFf6sexmdw7xXJsYzujv/eP73fz797fv9nw/+z7cnz/7vP3999eHkt1/2nx48o4BOuO9G",
+	"766yT/hrka5CSuhOYtMOvLZXSM1eJ37TNY3E93hV1dvytTwtpW0LnO04YjFu/vJn8+HmwrdQ+e22aeGz",
+	"9rW7lN/WEvxaS7bLvesyFCpkGb3mGGRCUAQZelGksm/jnoLEGk+tyBS38lIYUBF30Wrl1rYQWENw89aA",
+	"S2iJAVQATlC1pGqNubG0H+5NUxcn5MhQKthgJZK/1dkiwSoLYbC6tuyvfC4bjBRumVZ9sbERgk/ZzAhZ",
+	"q+v6K5U8lJ7rbrWahutbOkE/Qm0pG4oUyafmO65vcJailSJMJRsfg8TgR27IEuV8YDxF1+zo+7XbpNcw",
+	"N+vCWdcyIv9qRNbX0m93iAd4E9GzWZdd91qgx65T/yOxWnB8OtQU9oYlw+5YiDlzViVxNQPCLU1FBo1R",
+	"Ew0tczFx1lPQ2IyPIOwH7XIBtgZXTvUkTRBNBkHPRXloRDqoE4Ev4JHXF4JjnlmqUa4KSKA4uQAu7Z0L",
+	"MXO2SxgivLvFXEQ0Dx50ZovGdp/heRBpO/sf0bd44+7eOuEKmn2NFMLXcQ9MoEY2lMP0mvERe1MUDP2+",
+	"MFUiwR0NtOX1WCg+lu0ZH6WrHetSCipiZzOLsVf4B4d46ZQb5mwciz3kFk8fXb3e+fNDrIPYuf8tQGNq",
+	"tjgN4IsOxt/a1rsiiH/iXnai+xNiE10reu/ZHWr31U/S2LXIEIfCgyly5dRTimeZniJZmzSWWX0OVVLd",
+	"nE2GjSbGEo0i9B8HBZMJxP1tQgnjnrQq7+H3tQx6ZYI5djL1jLGQ9eUXQjFufLtyYLbxP4YmqNTSMEtE",
+	"xh7HXLHRJGYDQJEfK8WQow5zzD//f/8vaNljpfhum73gBteV9/uw+ImGMNAIYHo44Ryt5lZv26wQvd7H",
+	"RRje6tRpR6zvp2AmWaYnkHRhZgy9/suzuSGWtXk+xqcbTm8JbVrEuHXWj9vZw0wIKnu1Qzffs4ntKbpW",
+	"GibPlYbO8LAuGtvuCw5L82+RadNlcWfv+R579uwZ6+ztP6Xt0lPxNweHjL6BL+b3gPtwE762p/tXUNH1",
+	"et/81+Pf2ePd9hNP2Lb7x9No79lf4cP/WG+XVJJ5Hvl94ZZlOBsPhZrfIzndVE9BB0J8I9BTONPqvND0",
+	"a2FlkNizbnVGWS1j4tPyBvqujAvvtA5ZqxIFXgEFhsBtgf21S2XQRFdaUe7Lh5dLqUhPkQD1Jg/4/Mjp",
+	"kTFiZvClVvEHPn/2bXtv/+lB+9m3z79rHz7fmFZ1s0ks8Zh+kiO5Fqr20w1CEkhPOXVbZRG9g1Z7m1L8",
+	"Neb/F2H+lzj7CpZasFGWsm9FNSiLD+JcGuixlJtTYDmUvQLBjHW6hyQvWmuos3uKlDZVh4HRFaFNdiYg",
+	"9dRFCcXcrLm7Cx8408VmcjSS6jzqqV+U7OtEMKWzEU+lwcKdx29/eLFLxWXGOSKp03UQRIidrfO/XuU6",
+	"3rc250oVVX9MEDvEYrTZMUsmeNJKnR5hmgedw56KwSpogXkWYHqJFphIM3xGoteniGFmRyyXRGDe9dRE",
+	"yX9NwJALQJApn7HHB53DokCkByFx4ceAcCkBSNBknjcJIcxCRV6ZOOdZwqyGhcLEHtl+aC2EewEnLvW8",
+	"z+YskRGfuTfmf9tTY5EZZzHDmMfaGHmWilZYwJhSiiNAZLE+V4mE6rw2+0nrC7JThHstxVARFgdiMpKn",
+	"qZ6e5ndkckB7pcS+DcazG48ep6A23Ixh3+Yzw8EygrPBRyMNkM1zYaFuj/ZuvT+wDCazKUPkVpEyXNUC",
+	"CfzPvE5AQMGxUjurh49Kl94M4GWNGWw09io16OXcSk0olZj6zdKgPralnNcCShS3CwjkEw4ooWIkFlrs",
+	"QgALmWK9+gKx7t92Iaw1x87NPmKw4Wzmv7Ea/CWKa7vXD9T3E/BE8RkFam8sI4aOsU8KqpkONkSIdzp7",
+	"fz/87cWz/935P4V2rwedw2jHSguG7qvSoBhPnbqeFSaQG6h+kcyTgopaJzJ8FS6iqPW6Ybp+SbF98eIa",
+	"9tSiKrvi6vy37soKhdItgzznFJIX8dL0VL5ARyzONU/MrEhTQHOm0toUg5YGUJMCFCQ3F3cFcnmQOStS",
+	"w8F6XNM6LSBP/GdLwScv4XNnsVIcAAJ+U+5e86WAA5s4S8/vP8y1q1mpI0xP9d3pTVORIP+BVP10kogk",
+	"cvtlzDPrtUGgGBhKZwTPPNuBswfPRE/hMBMyk4bctErIrI3sDbznxvbGWqAYXM4HAouhJbt+mnmV7sev",
+	"uSmlZxtETRAMuKkKTmVg0qhu5LaGrFgFWaNVYDV/ZJYb/lcBavJDeM108l2Yvddjd8+xJ0873y2u+Mmw",
+	"gr3/aLl57V4OiOxz51ZraOXM5PwAHzpq+pbk2EOHy2xmdmyGlKE7A1gG4sj94eKpeDHk6pxYjkZidOZk",
+	"UjkjyR7//eO7t3heGNxldyHmhiETDJDTGeMUbGJKT9ssVpM0jVk/FTwzDO33OGIxhHRiprOeiiHYc+oM",
+	"4xgjdhlQy6k5M14YPKgcTB5Cl/ul2sx+mYwTvi37ZZVACaxlC9ay0occ6UsBLe+LlcXOzZ/LxWHNrV8e",
+	"NWMjnYmdKPc6MWdI2B9MjXV3vjnYYwcHlHZjh4drOWW4Ru9xwquEW7aeOqhSHLiLKdBbtQG/aiTjlq3M",
+	"W6t+KHr5UPewovcubTsc+xbq+bhbiJMU9H97Ayu4ccSvrQ3xvG7dDX8iMm4EgSE315SVqacTIAMUOdwB",
+	"NBDGbzy8tBDTc84DGZBeHkGsThtBW6+noHOUtBFYlOdaJ11KnqBEj1DcR4UsSFTM3KACgBFBC2emB6CH",
+	"ZVZyWyJmZf9CWEQcTLm0gEwSymZSGBSZxd8zY/kMx1TmLDSWW2ms7COFjY99PTJtFury+SSRltnMKSRs",
+	"PO1RJLQ0GInoqcC9SForT/zAxY8M6w+5VDAYg5ZFm33P+xeTsWEjngh2JgY6E1SG4J7VU4W3M1FWpu5+",
+	"M7BkKOpxhXUAW6fSOoBvvoxkirlAuyAoeGzYXXadkHKA3BQmFeAfAfGlGFYQ7Lf2O+0N1P4rOF5fjtqH",
+	"8TRa/2Fp/SE3LT0WqhyX7JakiNPyJZkFwjiVgnH3Jp2x4E79RCUiY1M+OwLiATsUI8Q7QkB/3kCAc16W",
+	"44rF+PWpk9VxE4rfmgUAR7fSADh2KuQq7S9ICi1q/89u+VakS/LIW6hkA7CIVvl4gv4Le+Hxjy/ff2A8",
+	"s7KfCsP2niGCY78Tsddv3h8fs4Nn7MUPH9jetwftZ/sHu92rdD8Lqr+0i4MrLTMfvo+YEU5PBy0eLajw",
+	"CDVtRKUsGhWrzpwGVWBoOCWrB5XEG/mqwuJVK0D46lqRxfXUDL7HKoEfFHwT/79LGb0oO+GVXSk8fTOc",
+	"gUwF2YaQZtVKPDLMau2l68OVebhIBSu1KHLWEoF0Qq4TElyUn/C2bsZ7+jlQqYf0ech0FNKXktomSYVh",
+	"94wrw/sWRJW0pqcqHZsgAL2onJeQVLWRY94GOk319KinyqFF8rjg5wXoWV4AoS+dPTEUANKTYQLOHFFa",
+	"iXZPfU/Nb1C5DPl4LCpRXkDchAA5Z5pMxkCk5A2XYiHhydyiyQRg9AYv8Lz5bsG6IPndvkITGCO0HlXy",
+	"tPNd1FNEMRXUA/3aIwoX4iZXaAz4RaXCgG/qK1LWdJmi1SOwy396DD2jrs3+VMb2+LcDMJr99f2qn+Hg",
+	"3bJfBQ/9IMwkrVS1P2N8DF37KTcscRu88ajuobbGdENg0kHL1E41G/JLUeFHOSmX8nEEJWxgrPZUidIh",
+	"PmIjfQnSCmEpIK31gAkO9XAyqwrA0m/o4T1V6KGOsZzgXjXh2Ns1TOCsM14Emzv/BFTcZhHaEUm0ahuj",
+	"Nc7EpRTTWlft41BPTcmBwmJeKrSPinX3qMujvJBfGo9jn/JZhG5an9KcSqP3sIlWo0GjsF6h72LAkoDZ",
+	"61MPNIW+HokFw6dUVbRf1+KhoGzm9cWqesfZajda5gOL9J7ech0zWOBNaFTLg3EEy0KeLcr4h858wC1M",
+	"2NnVRYGKe71EU7yGHL22n5dydQV57ftMj7UBjKoS05zDFnNLl9JIW25LlIfOqENSAhAOZ2JId8Iicomg",
+	"H8wEe3BZPQGacc/216XiBZ4JY9HtwwsgrQOpJ3jyI8P0VIWOMn2dpoKfT8I2m2+flOX1SDRYqN9CiAo/",
+	"M0L1ReQcLqtZPNSZ/LdWpwmfmZgKvaT13Xyz0NvQu00I5ja4XwICw+30MawhT7FeXiq0hSA5/cg4TQQ6",
+	"5y3qHygvw+hctzjSiuYL7LERoqcI50J9kVCXulVs6cEg3vUjASz6BVARE+Gxe68J9XALObGechsCXEQn",
+	"HQB/TG3B9jsdfOGGir+s1q0RV7MWfkq1X2Xd6XbX8nKklKu7TZ+5l1xG1fwKiCX4PKqj8YWEAcCSSgxc",
+	"Tl0VNs9O93m0k/KKX+6DiBjpTDnJPgfq8R/XPr2adGxvv0QPfAVN2Heb8gi717XtsqrVn1ylbNznaqWK",
+	"KLchm1qoDU2Rl7D/7p0lMi+nugArcIpKFYTaEewNakRmhs7By0A6thtfcjsWkDuljAMJSugJ/Mh4xVs0",
+	"f8AmqbB9cm1CDqT74OpWR3M8le6KCFoMkirD1g0IBVElZ9HZKeSNUfwCqN5Alddpuivx96jlbi5FViMc",
+	"T64r9h6GG5Vy1YDQl4LQcY+udhA3xJ6nXJW9DzRZ3cafbZBi8rerzS/pS3It6MRbXWEBR2iULzbeyESh",
+	"sbJKnI3vBLZBGXEm+jyXD212TC6R9QKETHlmpOqLYIGg88sT0VPSsFQMLOMp9v2lC7zhHkpMwqXuroAC",
+	"95zo+AeQEUQ9ZSg4R12MDaC+3HfYv9gNM+7SKM/IgzvCyYRSQLql0lP3jJhSTp4lAb0E1LdtYD441dkp",
+	"hc/ibkWG7ggJNdyn+OC5J0U9pdyX0nsWbqJAa09OSOHRDNd/A18DNthWXI0vLu3E07SUdhpBQ9Sd8quB",
+	"Ez+foCrE7k9l4lZjL9r/FPk7uO2yrmtwDAf5tqGANcrv2HuxJ2HrNHrw/sUS5+VBFyRfMQjV9xFjlCjM",
+	"aMi7O0l75EQYQJigXTKbDmcNuP9uwP08y2ZkZjA9sRvZ/EQeUW/xI00YKAzcIXQJdsz2SZXj928oWSQt",
+	"GwmuTIHwWbNEU18urOesoNXEm57MxsIsN+ut+GyfDO3WuGHdFBte2CW8sK8W3v7a5LCeqeQPk07O671M",
+	"/0p8M1267pFhsXtsTLgcq4/cbhOfxymXygRbc27nVdIRF/bbKilGoOv0WcTFAZVZCqn1EGX3PUfhmEMP",
+	"Qt/wO52cb5xVpMF/dPdYJb3YHJc7OC7AsHiNw/KviZiIJTTKmOLBoiPYmCEMlPCZc0h8BWuw98faSEzf",
+	"DAgoPR0CRKQKswxDuDIK808Y5JID9Cs8B25WOih7NYn3EJe/Vta9ki821FglfHbkFigRAz5JnaRI+Kx8",
+	"jEspiMqBcltmwF3Cvy9UwrOXGOhfGN07lc7CuwRYhcRKsMkchat7VZjJqBoTsUmtOqoTeOBHvOjecZzi",
+	"7lvCbkpr+jBw7NvKGTz0yFuQg/8iAeVFL26ZRcmbi7qC9H3S52naUuKzrU/pv+BUmAocU0NuABQtEmhl",
+	"LIwN9S04pDb7FTrxTTUj2soxJNTguHPbUxqy5vC958jnGTXoSOpE9BUpYZ6mb90E7jQhDHwINf1b14iH",
+	"uImgxHKrfttBEXxyJSsCvhyIiqC4acoj73uaEw5WS4zGdgbxEWQf5NKa+RPdhDO2Fc6AUkHBnMCtgMNe",
+	"LboLMQ3gylyt5Xxoixq6yVOkPxO8PxRYUOjeOW4ZD4PQSvQUiOxLkblhYP/tCGFIU2kEe9Z5yuJJPtkY",
+	"MxDu4+lQpiIE/qFTurP1hhML1eMJoLBCRyyWap6wM55y1RcZECcbNtXZBVAgQ41MjXH+AYpUhDE3mSfN",
+	"H1JJr8uT2cPqfr/pNq/xEl9wVWqZb0S2fsv8TOvRso478Bvn8cgKK6Lcfay2980HeM4Sbw8cGXwadXpT",
+	"7HHslHO8S4UMSlv2OB7w1LjPAgKv5Oegv1fZ3cGc8r6Vl2XfiwIXZ1qnApIX98yXcWu7SrMGWNmmU8M9",
+	"023uzeKrK5xtOE4I2YWw9+Ihn+sKWNuu4ThJgPdW65HvTUB6jLCt1IqZTVTqpEwczhAg++AkttlbPhKm",
+	"p5DQAdoUVDcSKPaQukqWLAOquvl/WX4JSRg3MLZWd0V3xU1y488PdI2Ou4RvzaUmidbyXCPi5lvhlmsu",
+	"S2UeOUkaxv27ZdxfchUfCeTWb5ybrSiA4yQhAb2hAij6N+6ydejQNZSuL5ChH6G7EtBNiQAJwSv5u1YR",
+	"6ziUzcT618tN7tarISb/UojJ4bAsYSXf4Nyuyk7uHr+Rf+b8fTx41+Qjf2CmBiDV3KJ+1UHY7ciYh541",
+	"uoZ63gy97Z5wA7ThbfbSq3Isj3UT6ylj9diATX3myXOkYtJ67/AolPWT1wicoJuZAnjEt2AKbIPmu59q",
+	"M8fnWZBR4P2uKWnuhJe7TsQ1pNxfhnk15zQ1cNg74rrejpdlbCb4qJ45BfIwnu6kWPfW16ORtFC2fjYD",
+	"3mUI6mflxlFI7QxftIxQFkiVlTXs8a+vj09+/ZG9Pvn5p4gZATUf7LC9v9tlMfymS4+NIxbLpBvjXeGj",
+	"R4b1IVgdsTjhlndjxnsqxqWJg12bE76g0MBe83BzqFGhxwxFmuqYeFXwUdIEWjbhNIpbI3YmzqUybfbG",
+	"0j89EZtQSWh/L5zDiYX/nKXaWNbXStH0DNHGAtAS2se5kRsW/8SNbb1yw2m9eRlTOi50iPE8ApHnm8Hq",
+	"Hz2xbXbMUunLfXBUPZVTG2jl3pMnGmd7z9xKa0itDYUKtxOpEdDmtcuUxhsOdMYOws97CsHOoaqoMClp",
+	"nEudk8vRNoCNwxmtHa2IYkM9yahXrrQMdHWU5ycvxAw7GF46zezrKoVCtoV+CgQ4oR+ts0ba7N0Y74UF",
+	"S0gwxhFJkkHATafweij2Bqx5Tm+onop/fHXCntDujtvs+0xPjcjMIwbv4qOeZH3hUznw8rgb4hFSomJj",
+	"YJgerPhA2P5w0Y6g29f7NHgPMoFWgenGMon9hgPILm7pEPvIRF/Iy7lM087xIPnt2+SXFx5Sh0owTziV",
+	"9mBdR/H9qzqK//fvx63feOvfndbh6ard3SGP5uULzskIdiEVcr37TpRGuFWxInHCxokebtrsVzrn7mTo",
+	"Ae3xC2xi6fcpboMRn+FuKbeJL3TEs3IkTvVgUAM41Gf/I/rWbLgsvPXv00/fPI7oH7uVnf9XBDjDu27l",
+	"YrtoAaJBW7AAd4oirqdk0mV+G/QUSE72x19ux5Ykbs0PezsodHs73V7YTb2dqLfDLXxWQRThfVz4mZsx",
+	"/LCw8G0cM3yPizz/i8JXpzLpucXt5dAq/zeGynrezu3NtxCbV2tBI+HhMRH75eSH1ndugxTe62Gn83zv",
+	"8HD/2cHzg87h4dxr/e9eb+Jm96nyfVaxDcODkDeF2DqNTATKSmmbfOd9o2dy/hHVwQbx7Q0yL9AXDbGi",
+	"RkArjNC7a7ASQLUsXLUJoJ1AfteOooFFdUVtqO8VhbhOiITRB6uH26qocsqkNvQfpd0P8f5YEeAFsfSj",
+	"2YPUssQF3cu7Ehfg5lCCPBBZJpJTq/39biKWV4+0zBGWX7dTiyvURPSWRfSsP87r4L/XDVjhywgsDEWR",
+	"BQjy9WkYCneMrsSdF5lDo9ALaZIBPRsgPkbI97oBbDyIwi+0vP/WYd4vtRINyPtG5dEtg7wlirYWvs8W",
+	"aDjQgXGEffD89/kX3r2EOnksnPcd68FzBt9qkmXOgKbyrY3Ylh82zJtfB99dFrDa2VxW3IiQPZlrhXQm",
+	"hGJGCHWU74GIyQHjagYN4v1oEs+MXGhFsIEUprs1kriRxI0kbiTxliXxD1JJMwxcflsSyKnglzcvjSHO",
+	"79MZZ0Kqc5LLRmMYvEo+5yK5pzaVyTC9RiA3ArkRyI1A3rJAfqttznlTFHRu5darZK+TzsBffePSWZp5",
+	"bvg5MsecuISdiVRDHy+NLSJ5ZrFn8/XtZ7hZI6sbWd3I6kZWb1lWfy/Opdq27exTLDcioH+Unro39C+n",
+	"LiQoBRYgO1AdMkelgsgTAFQaKoGHjiJYdAgZLhTlNpf4vrW8yAQJGhLufeJEgnuea3dHrXLNkQ9ufdHv",
+	"V/L2pf+1ChJD05U6upR9n83b+QGp9QGGxPRYKqlVe/0s24nfcrfcfOKKHF+eZ0Q1le+Do7mSQaCcx5LB",
+	"pkCwVufdXmsI1D9K29ZAT1QSg/YhOsT80/bD0Kx+YlJRKTUqW54C/0hLqhYIqTiA+HqKRK3MGd6QFa/p",
+	"x3g3SvwjIhe9PtTKqS6uiopvE51OpDCr4VXACiMWGd9WJ9PnGR8hZT0R7Lotn/G+jajHfYHLENqI/Zta",
+	"+y0gWv43DeYGfQ3/iBrABs3ONJShSyhDf6Xym2yiqFnVWjQwvhv3EiYY36ubujPA7uGWLDhAsU+dpTbi",
+	"CTYIR/RocALmDDH/0KuZY371Q1uFPMYP0G99Op6rcIcWIE3XIwstDeTW6Dj9Mt1XQk4//lfKZrNV2Gxo",
+	"hRt8533ks8HOv+Fge1kVzvqitCoJi3o6m7faCjMfCMXGntBASg4A2jUSvmPMIBOiG9Sp8UFHE0G3TOQ5",
+	"Bn7kcg9LMNi4mp3pZHYUxE0KEGf3lZ2NxRGGJKU6Z2fCToVQPRUPMj3CYpTYamzdD7SeXBVLxhk2jumL",
+	"NBVJxNwyuP9iiUrmO81A72TopOMmJJ0PPBiIrBJC4LvtuGMzy9vizDGOBmpnaXtqIK3pkts9FNDGOWNW",
+	"KDaSauKWeeC7jAYYmTcw8CnSsJhG5GaKO9yNPxF9KIjBjjdQNAMkiZB+c2OXI6dA4Ml+SjR+JT7bK1TJ",
+	"MuKgkpi5WwYhcyFV2Vef4HBPaX13uk870Y7bMFc2jFxA45Z3KjAUZCNudarP3ZStLtxub/9kb+P+k6XF",
+	"vEkOo4WlqkFErwGA9nERg5bUymv/HG9V4CzAw3kK+9TsdDtl0DR87P9Y70VVAann311hOE7kFBbjJtDV",
+	"5dNToaCd+F2FnQnkQxN3ufu4i28OnodYooqwC0Yn8jPXcnvtfoZlFrqh5wWtxU7oUuXufEPTu62+oxM7",
+	"FzLZ3AwsxEz8Z0t5rU6CZYLtRA2LneGXZHyq4iNvGPq+6RBUGYgMcxJYOHxdI8Q/7ppmyFqMV7/6KT4M",
+	"ziu/dPcu1eq3Rwu2YAuZRWJvYGPJJrZbgbflZK74PHZmFKPAcLvJoubC5IRfiKI0GQy2IE5W5dpCKeIZ",
+	"vkFMAFhQolelldgk3HUu7LxguGYtYWM43xPD+eTaRvFfjXD/msoTvTTBXbNpDG0ts8PfOZQrlgyvJxxe",
+	"wPr4k9Jt6+J632t9QQ0UfDwIgnhzbaLj9+8+nrAnRfLFeCNDDSfzDmTQ/cD/bQ9fUSD6rBJV3yPj/nIn",
+	"v8hI0bj6X5m1q3QLTioauM4oUoD20pn/m4zbI/cR0D1UHV7G0fTqqelQqIgZPotKQDTqvT7IhADCLCpa",
+	"3thSvrUFAtUDN28NuEyht7rOWAw5g5ZUrTE3NkeAoLzDSsLzCfly94fDGkP/8/J7Sz7/E8on3JDuAS1g",
+	"8pdQCAKg9j1iHs1YaPPkg0ebaB+az62rn1tL8FaCy3HShNwjD6vBl381iqCJbpRIxfvEQbg9iZletKQy",
+	"9f0oEeVdSJsPNTEdBlLzcpLak6T4dDOg2SBb3lMYJ4DXTOYgflKVTIcnTXV2AeccwioDMAqg+YDoqYGY",
+	"CmNBuLbZ2wlyGWcTxQaZHrE9+LXg/aF/hrtDwmfztJk0jZ4652MTijp1lojM/UFAdN87E6BMll8ICMX1",
+	"h6J/AYmBI8apOTKk3LEpAvIp26nsY+TnmNF6wx3cvChJX4avd4srY4RbanpNOWSgaA+hbKTfjyZuTXR2",
+	"Aav2+KBzyGI9sUYmouU+luq8NdSTzMRRT8Xu8e4kxrsbsAlQ7jy9eKPuNmlOkIty6x1EtX/gZsiMVH3B",
+	"ZsJYkbkdIC6Fkuq8vWaWHOQYgjjrmo/O3XCtYJBbx5vMlzcUYjdDIeaEwQqO7zVpxpr09g2mt+99XcFi",
+	"6UCd0Ge5zI8qigsQ4RYj9AquNbFHYxWUNeDI5tS1V9XB0W5y41tKZ5H636R0YCrOhlpfLOvmCUky+mld",
+	"U0///RJktn/guhbBlwU8xlmsAjn2y9Jgju8j5niab9fldLKlE1APN37NncM0Esa4LWIIZ+vcJLIIgmeC",
+	"/LTosDhzXSug8f9oufMDEuYPU08ZPjPs8dDasek+eTKdTtuGfhT2X1+PdruMY8QUufnDoW1JwHD5v5wK",
+	"MJaPxnFPAerYf2HkueJ2komYPY4v96I4gHdf/3z8ovXx9fH+s2+B4z2JWLgL/MgpjIidcSO+PdgFl6Sn",
+	"AL8rDYv/8JzUEevthOvwz4Rb3tv5K46opBcaDYAVxdkVnQYiZnRPAS7Hs+vzM/eT4KvZjF+K1HRzEnkP",
+	"6XJLM9OTjOmpYhdiht6Zoriym9/+58/wM6nYXidw+aPbFt5tmx2rWYHY3xl+mRQJMuSja9lT55meup+M",
+	"+cQIgJCzlFuR0XQ5iz8Im81axwMrsphxc4E7RNoI/rt/AFz+BjjiFHXugef3FLUEwCJq7LoH+w0G4AR5",
+	"nIlEpPJSZLEbbdiCCIYnBMPBXge4MqbSQpNyPRi02c/4DEOrCs3EYPl6imeZvAS3FdxkRHhr3xwBmgJq",
+	"S14yheL1pcjwg7MZ47QA7hK8e86jhM84IsQ5fptICHYoSyMwQDPvb4lHCeOq7DicO7ccNFDwwP3rCBD4",
+	"4tmADRBPsjRGB/pMMDhrbXaMCwYQdKAQL4UPHhnYQkpYcLl55hZpMDECuykw3lN+PG6BAQ5PPXNt6ODw",
+	"yH0DvdoN42mqp+67EXr17kC6zRMb0c+ExSplRZXytF3d6iuNu8ntwytU91JvHn94t+68M+94Wvax59rA",
+	"g8+XMfolojVAeBfTi39zInySpTvdHS84xzyzSmRtelxbZ+dPRmJk1oJt4BrdpKtesQJrOOH+p2dOy+mx",
+	"cC972QIm0jgVmZxmgsOA0JUWCj4N7dMpSgJ70SnEoRH9058H//jnYfbdj//4v//KTqb/88v7l9+9+en9",
+	"b2/0/k/8J/5xevX7WdVZv/FXmVRZej/zRCxx7qU1TVPhu2gq/A8xe6N+MU31+pYM4tf8UoQOMabMP7OC",
+	"UVzhda7RVJguoUZEZEYYK9PUGc9nuR0t7Ub6DUewsX77etsJ05JdP8XYJPHKnYGnYS+uf8hWgSSHJ4Qc",
+	"F6gqVN6bhHfOhc3PzzUxyF+4hfNl2yt1WGF6hV85JmJb8urBg4U3kT8bgoTx8tVbE5N5jag+OIxQPz8U",
+	"rHANhFIoaAGQID0YUCiCuhMO+XgslGHToUxFXjrugxK5SYEBiY0MCxQI2zEsttGcWA8GJbEaBNy6fYlp",
+	"Sr/A/G67N/EVkq7UnjiYjQ0m7G7ttcb/2l7D4etYhgvu1xOK/0qxShJw5KO+VhcNSIVYK4CQoDlJzfj4",
+	"yEdEIWCpjQ8C5zgpngl2IcYWgtnPWcJnINfDT933EMR23z/tXDPx+DKf7Y1nIKtZnoAxpkzq5Ka3HUYn",
+	"mt4sMDp9urYpDoMr9bK3zix1C8atFaOxNTvdvf1FHFBdC9K8mC/lxp7STeYu26+6DH4vskxnO90dStgI",
+	"N18KdYuEPQNyE/ihBwQ963SiHSU+lx9FBYPQzrTcgnYnyruclpFF9J6owehi81RQ0/AkbNCKT1lDp/rX",
+	"t0pi2R/FJozwFeWjg/wFROwdmehX6ZAnf9C/Z6fui5Be3KDMIn/icpHrD86VNRkfqRW6T7lRGhaUi3Mf",
+	"nDqKcpbMhSwgUVUBR1+hWiNkYDfyD8IKbTW3dkNmt1/mKtn0BuxryteGkOzDkE5+3tsqpFgjcfHQyXBL",
+	"h3FLJm2mLbei5fOQf1wvHFEpS34mqIcSUx8yZT8U0Bi5pHb2q5HnShCw5EzbYcSMzjuTBCumz5XH/OhL",
+	"kRUQHTpFBIUEyXOurRWqzT64eQKyBfAc7htBhrpOE4+gsNCZdTPhBAtJ6/ERl/Nu5FOT/v4S09/FEAts",
+	"bmlN4UhEzAz1VPlKx75oQi9bsXEbJeKVyI/CtxXxSCjjpdQ2FIkV5ob0x7wtqgcQxw5Sue0eHc+FWUiN",
+	"OCs0E2M4lSyVF1jEXlc5vFzKu0c11mcjN74+49PtfH8ENxMZZXp9t7vlP8TseGKHO93fPznP9UzwzPm/",
+	"v39yhwMhnVVc9E6XSmUsT1OsmAH7EH6foAZNdH/iiVFQ2z+BA0fDruyQJ/Q4FVArC3aoEKqdBxffExS6",
+	"IlQJF2e8b6HADkADQ+2uh1huhKBawhGEvkoY6ZWAmy485iWyY1c8BVisiTwbKoSiwF0xgwEjXTWCfsgU",
+	"RmQtkF0DG17hQS9oINVPyqj9GOK02TjlfRHlgKIL6SSyHoS+gYC+zkTh/h+0HhkMAoDFVrFscuSpxAlv",
+	"jZHBwk2OcUvK1G2ZxTsgUw6C591onAlPhVWBSa5EnT3UaWKK9y+U/lYuhF7KbV64WygYX7xT8UE45cyd",
+	"hMLFHzHQXj0IIAjPRDevXnaz8W8oJAnyGuqInc18e8f8GVjqtPiIt9DFaRQYx8PLh8iZX1Ech5k4eZzO",
+	"YLsVz0fKVd3wR9wNBrZOlx2/f8MuxMz47QR35eaCqoj9m+n3ham6n9+3ONZwnKgvi+mydxObggXwo9bn",
+	"qYjY8dgZ9Ys7nw2ESOrOM50cbtjrn56zH16/+cA+HES0PtqgmDBjwS+YtFgWETEjeNYfRmwgQWICZw72",
+	"8FBJT7ndTUh0t3kIfx8huVbEctmJbzeVI+ihZbDLR45JP2IQ1gdvuafeefPk3cS6Xdpm8Y+vTtiTwVBm",
+	"T0bCciwBsSJNDR5ePK3SoHlDi+JmWPn2CD6YAKfE2QxIA47wRtJgMgp2ydw5m1IOWWS8LHeOJ4m0dU9C",
+	"hz6JQj1E1y2jQHb6gU5TPY0YZ8Zmgo9oA4WasfwFk0pafMhrwVM7jEJTH+AxIE2BisR3Gihql+IpxWYv",
+	"f3366/8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -22,7 +22,7 @@ export type Instant = string;
 /**
  * A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
  */
-export type Date = string;
+export type CalendarDate = string;
 
 /**
  * Part of a person's name. Surrounding spaces are removed and the text is
@@ -327,7 +327,7 @@ export type Timetable = {
  * What holds on a single date instead of the timetable.
  */
 export type DateHours = {
-    date: Date;
+    date: CalendarDate;
     /**
      * When the doctor works on it; empty, not at all.
      */
@@ -1162,7 +1162,7 @@ export type TicketStatus = 'waiting' | 'called' | 'in_progress' | 'done' | 'left
 export type Ticket = {
     id: Id;
     doctor_id: Id;
-    date: Date;
+    date: CalendarDate;
     /**
      * Of this doctor and day, from 1 without gaps.
      */
@@ -1202,7 +1202,7 @@ export type Queue = {
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
-    date: Date;
+    date: CalendarDate;
     /**
      * How many wait in all.
      */
@@ -1212,7 +1212,7 @@ export type Queue = {
 /**
  * For whom.
  */
-export type CallNext = {
+export type NextTicketCall = {
     doctor_id: Id;
 };
 
@@ -1858,7 +1858,7 @@ export type WebhookCreate = {
      */
     description?: string;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
 };
@@ -1876,7 +1876,7 @@ export type WebhookUpdate = {
      */
     description?: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
     /**
@@ -1899,7 +1899,7 @@ export type Webhook = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -1932,7 +1932,7 @@ export type WebhookCreated = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -2344,7 +2344,7 @@ export type FhirPatient = {
      * Phone and e-mail.
      */
     telecom?: Array<FhirContactPoint>;
-    birthDate?: Date;
+    birthDate?: CalendarDate;
     /**
      * After a merge.
      */
@@ -3103,7 +3103,8 @@ export type ListPatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3172,7 +3173,8 @@ export type CreatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3197,7 +3199,9 @@ export type CreatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3261,7 +3265,8 @@ export type DeletePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3337,7 +3342,8 @@ export type GetPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3414,7 +3420,8 @@ export type UpdatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3443,7 +3450,9 @@ export type UpdatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3522,7 +3531,8 @@ export type MergePatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3554,7 +3564,9 @@ export type MergePatientsErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3614,7 +3626,8 @@ export type PreviewMergeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3686,7 +3699,8 @@ export type ExportPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3769,7 +3783,8 @@ export type ErasePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3796,7 +3811,9 @@ export type ErasePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3867,7 +3884,8 @@ export type ListDoctorsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3936,7 +3954,8 @@ export type CreateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3957,7 +3976,9 @@ export type CreateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4021,7 +4042,8 @@ export type DeleteDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4097,7 +4119,8 @@ export type GetDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4174,7 +4197,8 @@ export type UpdateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4199,7 +4223,9 @@ export type UpdateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4254,7 +4280,8 @@ export type GetWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4331,7 +4358,8 @@ export type ReplaceWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4356,7 +4384,9 @@ export type ReplaceWorkingHoursErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4424,7 +4454,8 @@ export type ListTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4502,7 +4533,8 @@ export type CreateTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4527,7 +4559,9 @@ export type CreateTimeOffErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4595,7 +4629,8 @@ export type DeleteTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4671,7 +4706,8 @@ export type GetTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4747,7 +4783,8 @@ export type ListClosuresErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4816,7 +4853,8 @@ export type CreateClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4837,7 +4875,9 @@ export type CreateClosureErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4901,7 +4941,8 @@ export type DeleteClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4973,7 +5014,8 @@ export type GetClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5049,7 +5091,8 @@ export type ListRoomsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5118,7 +5161,8 @@ export type CreateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5139,7 +5183,9 @@ export type CreateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5203,7 +5249,8 @@ export type DeleteRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5279,7 +5326,8 @@ export type GetRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5356,7 +5404,8 @@ export type UpdateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5385,7 +5434,9 @@ export type UpdateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5448,7 +5499,8 @@ export type ListAppointmentTypesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5517,7 +5569,8 @@ export type CreateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5542,7 +5595,9 @@ export type CreateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5606,7 +5661,8 @@ export type DeleteAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5682,7 +5738,8 @@ export type GetAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5759,7 +5816,8 @@ export type UpdateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5788,7 +5846,9 @@ export type UpdateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5879,7 +5939,8 @@ export type ListAvailabilityErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5975,7 +6036,8 @@ export type ListNextAvailableErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6031,7 +6093,7 @@ export type ListAppointmentsData = {
         /**
          * A calendar day of the clinic, in the clinic's time zone.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * First instant of the window. A `+` in the offset must be sent as `%2B`.
          */
@@ -6071,7 +6133,8 @@ export type ListAppointmentsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6147,7 +6210,8 @@ export type BookAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6177,7 +6241,9 @@ export type BookAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6239,7 +6305,8 @@ export type GetAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6331,7 +6398,8 @@ export type CancelAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6360,7 +6428,9 @@ export type CancelAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6439,7 +6509,8 @@ export type ConfirmAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6539,7 +6610,8 @@ export type CheckInAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6639,7 +6711,8 @@ export type StartAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6739,7 +6812,8 @@ export type CompleteAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6839,7 +6913,8 @@ export type NoShowAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6939,7 +7014,8 @@ export type LeaveAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7039,7 +7115,8 @@ export type UndoAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7141,7 +7218,8 @@ export type RescheduleAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7172,7 +7250,9 @@ export type RescheduleAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7227,7 +7307,8 @@ export type GetAppointmentHistoryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7307,7 +7388,8 @@ export type CreateSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7334,7 +7416,9 @@ export type CreateSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7389,7 +7473,8 @@ export type GetSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7481,7 +7566,8 @@ export type CancelSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7512,7 +7598,9 @@ export type CancelSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7591,7 +7679,8 @@ export type RescheduleSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7624,7 +7713,9 @@ export type RescheduleSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7684,7 +7775,8 @@ export type CreateHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7711,7 +7803,9 @@ export type CreateHoldErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7775,7 +7869,8 @@ export type DeleteHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7847,7 +7942,8 @@ export type GetHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7920,7 +8016,8 @@ export type CreatePlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7945,7 +8042,9 @@ export type CreatePlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8000,7 +8099,8 @@ export type GetPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8092,7 +8192,8 @@ export type ApplyPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8121,7 +8222,9 @@ export type ApplyPlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8181,7 +8284,8 @@ export type CreateWalkInErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8208,7 +8312,9 @@ export type CreateWalkInErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8255,7 +8361,7 @@ export type GetQueueData = {
         /**
          * The clinic's day; by default today.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * Only tickets in this status.
          */
@@ -8279,7 +8385,8 @@ export type GetQueueErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8329,7 +8436,7 @@ export type GetQueueResponses = {
 export type GetQueueResponse = GetQueueResponses[keyof GetQueueResponses];
 
 export type CallNextData = {
-    body: CallNext;
+    body: NextTicketCall;
     headers?: {
         /**
          * Makes it safe to send the same request again: it is done once, and every
@@ -8352,7 +8459,8 @@ export type CallNextErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8377,7 +8485,9 @@ export type CallNextErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8432,7 +8542,8 @@ export type GetTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8524,7 +8635,8 @@ export type CallTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8626,7 +8738,8 @@ export type StartTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8728,7 +8841,8 @@ export type CompleteTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8830,7 +8944,8 @@ export type LeaveTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8925,7 +9040,8 @@ export type TransferTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8956,7 +9072,9 @@ export type TransferTicketErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9023,7 +9141,8 @@ export type ListWaitlistErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9092,7 +9211,8 @@ export type CreateWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9117,7 +9237,9 @@ export type CreateWaitlistEntryErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9181,7 +9303,8 @@ export type WithdrawWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9257,7 +9380,8 @@ export type GetWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9349,7 +9473,8 @@ export type AcceptOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9444,7 +9569,8 @@ export type DeclineOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9515,7 +9641,8 @@ export type GetCallerErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9583,7 +9710,8 @@ export type ListApiKeysErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9652,7 +9780,8 @@ export type CreateApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9677,7 +9806,9 @@ export type CreateApiKeyErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9732,7 +9863,8 @@ export type GetApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9810,7 +9942,8 @@ export type RevokeApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9894,7 +10027,8 @@ export type ListChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9964,7 +10098,8 @@ export type StreamChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10032,7 +10167,8 @@ export type ListWebhooksErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10101,7 +10237,8 @@ export type CreateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10122,7 +10259,9 @@ export type CreateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10186,7 +10325,8 @@ export type DeleteWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10258,7 +10398,8 @@ export type GetWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10335,7 +10476,8 @@ export type UpdateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10360,7 +10502,9 @@ export type UpdateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10425,7 +10569,8 @@ export type RotateWebhookSecretErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10507,7 +10652,8 @@ export type TestWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10592,7 +10738,8 @@ export type ListWebhookDeliveriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10674,7 +10821,8 @@ export type RedeliverWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10750,7 +10898,8 @@ export type ListCalendarFeedsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10819,7 +10968,8 @@ export type CreateCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10844,7 +10994,9 @@ export type CreateCalendarFeedErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10899,7 +11051,8 @@ export type GetCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10977,7 +11130,8 @@ export type RevokeCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -11185,7 +11339,7 @@ export type SearchFhirPatientsData = {
         /**
          * The day of birth.
          */
-        birthdate?: Date;
+        birthdate?: CalendarDate;
         /**
          * The whole e-mail address.
          */
@@ -12390,7 +12544,8 @@ export type ListAuditEntriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
