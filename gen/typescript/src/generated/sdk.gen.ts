@@ -230,6 +230,10 @@ export const createDoctor = <ThrowOnError extends boolean = false>(options: Opti
  * cancelled ones included, cannot be deleted (409 `has-appointments`);
  * set `is_active` to false instead.
  *
+ * The doctor is taken off the `doctor_ids` of appointment types and waitlist entries.
+ * A type that no other doctor may do is deactivated; whoever waits for this doctor
+ * alone waits for the specialization from then on.
+ *
  * Permission: `directory:write`.
  *
  */
@@ -483,7 +487,9 @@ export const createRoom = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Delete a room without appointments
  *
- * Deletes a room that was never used; others can be deactivated.
+ * Deletes a room that was never used; others can be deactivated. The room is taken
+ * off the `room_ids` of appointment types; a type that can take place in no other
+ * room is deactivated.
  *
  * Permission: `directory:write`.
  *
