@@ -13221,7 +13221,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13287,7 +13294,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13357,10 +13371,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13524,10 +13541,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13604,10 +13624,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13744,10 +13767,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13919,10 +13945,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14120,10 +14149,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14196,10 +14228,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14344,10 +14379,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14528,10 +14566,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14622,10 +14663,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14774,10 +14818,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14866,10 +14913,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15008,10 +15058,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15177,10 +15230,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15255,10 +15311,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15392,10 +15451,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15606,10 +15668,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15790,10 +15855,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15884,10 +15952,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16026,10 +16097,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16195,10 +16269,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16271,10 +16348,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16420,10 +16500,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16604,10 +16687,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16698,10 +16784,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16849,10 +16938,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17062,10 +17154,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17275,10 +17370,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17479,10 +17577,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17662,10 +17763,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17875,10 +17979,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18089,10 +18196,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18181,10 +18291,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18330,10 +18443,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18543,10 +18659,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18747,10 +18866,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18905,10 +19027,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19077,10 +19202,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19249,10 +19377,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19416,10 +19547,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19496,10 +19630,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19638,10 +19775,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19813,10 +19953,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20173,10 +20316,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20331,10 +20477,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20500,10 +20649,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20564,10 +20716,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20701,10 +20856,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20899,10 +21057,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21184,10 +21345,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21353,10 +21517,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21417,10 +21584,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21554,10 +21724,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21768,10 +21941,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21952,10 +22128,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22032,10 +22211,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22175,10 +22357,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22361,10 +22546,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22441,10 +22629,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22579,10 +22770,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22778,10 +22972,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22960,10 +23157,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23144,10 +23344,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23224,10 +23427,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25694,10 +25900,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25770,10 +25979,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25905,10 +26117,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26103,10 +26318,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26276,10 +26494,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26545,10 +26766,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26714,10 +26938,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26776,10 +27003,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26913,10 +27143,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27141,10 +27374,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27325,10 +27561,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27419,10 +27658,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27571,10 +27813,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27649,10 +27894,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27791,10 +28039,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27989,10 +28240,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28083,10 +28337,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28234,10 +28491,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28433,10 +28693,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28511,10 +28774,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28661,10 +28927,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28845,10 +29114,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28939,10 +29211,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29304,10 +29579,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29487,10 +29765,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29565,10 +29846,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29809,10 +30093,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29978,10 +30265,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30042,10 +30332,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30179,10 +30472,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30393,10 +30689,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30577,10 +30876,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30673,10 +30975,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30844,10 +31149,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31010,10 +31318,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31193,10 +31504,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31406,10 +31720,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31619,10 +31936,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31832,10 +32152,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32048,10 +32371,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32140,10 +32466,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32387,10 +32716,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32556,10 +32888,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32632,10 +32967,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32769,10 +33107,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32981,10 +33322,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33166,10 +33510,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33377,10 +33724,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33592,10 +33942,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33668,10 +34021,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33810,10 +34166,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33979,10 +34338,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34043,10 +34405,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34180,10 +34545,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34378,10 +34746,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34562,10 +34933,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34642,10 +35016,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34785,10 +35162,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34961,10 +35341,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35160,10 +35543,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35351,10 +35737,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39500,796 +39889,798 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfDnvKrYSZMmKcm2qErdp3i5VuJtJHk8semrhrpBEqNugGmAoplcv8/+L5wD9N7ctNkz",
-	"nrq3YrE3LAdnP7/zVyuQ8VQKJrRqDf5qsc80nkYM/n04nUoudMyENn+qWRzTZNEatF7QaESoIBM5S1pe",
-	"65JGM2buOJ+NRiw5oyPNkrOYi5k2L+p67sI5G8mEFa4ECaOahWdUtwatfrf/sN3rtfs7p93Hg2530O12",
-	"uvC/Dy2vFcpAy+SMh61Bz2uFs4RqLkX2tp2u12IiPNM8ZviyR+3uTrvbO+3uD3bMy8xb7ONTqjkT2r0t",
-	"kTKGf4tZFHktxRLOVP4HTRNd/+aue7PSVM9Ua9BSwYSFs4iFLa+lF1OWe89sGq433S9fvPz6P4FlWm8X",
-	"1lmn0vSbptfr4rB+6vYG3S4M6im8HcfzWsqkOKZDgl/Pj2c0i6IzQeHdT5MOMU+RFzQMqVkgNWUBpxH/",
-	"E0ZpbmFJTLWM5HiR++B6n9qAmpaPyq4LV2c00PyStQY6mTGvJS9Zci7lxVlAp0C/S4e/4X6/xU05FKI8",
-	"U7tdhbPGEz05C4EqWr39x7vtbr/d329tdKRYTHnUGrSoEJ14pjRL/q9lAB2ZjM0q8URpt0xmYNnShExo",
-	"PuIsUa3Bx09eK6LZna/gXS2vFSdmTfCDvZ2W15pOpDB3/LTbI7u7ZG9vj3R7pL+z5VohHV51xbZZhtrp",
-	"Ns7uixnzhNEQluuv1hMaTNgTKXQiIzizTAUJn1oaej+R7JIlhKoLFpKYLsgFY1PCtUeoCM3PitAx5YIw",
-	"GkyIObfk3vHzJ2S/1+sRxQLzHrLX6Xf69ztmfjiZ1qA1Tfgl1cwjQrYDM4aW10rYHzOesNDRuGFfMTWj",
-	"iunnl0yM9aQ16HWRa2gGO/o/H0n7/3366f9YDmeYnk64GMPePJnQKGJizKozeyHnREtCZ3piyCegOht5",
-	"Nx15r9d52OmVhv4LowlLSMJoFP88bMUsVsNWq2G4/U2GK4VmQp/ScXW8TyZUjJki8wkTRE8YCfBmEkqm",
-	"DshIJsQ/GrVfS8Har6gOJn5x0MNW/Pv5P0Q/2Q+6J49mj0e//bHz+VlvDiPfauGHrY+H7Q+0/We3vX/W",
-	"/vTTsNUwK+QCL2VgOVN5am+pnhA5glkJNicJC2QSFof/gGYiSD3oLR3zSBrG1xq0ZglvJ2zEEiYCQ1/l",
-	"bamO9Vnt2v+DJcpQgx0jjs9L17x+uXvrr+xuZWG77f3mBX0+4UntOE8njFzWjZVQRSiZM3pBDLHrBdF0",
-	"7Jlfn784OiYTqgjXB8SPmaYd+4aj0CdcwUsUjVln6WSyib9/4KaeX+1drxVz4f7cK0zXPLF8wsdUs5c8",
-	"5rqOQVFthhmxkfaIn/jEDJIprZBDwfBZIEWoiK99MhOaR4RGkVkgDo+e0+CivHmB4RvJsHWQ/Nw90D/3",
-	"+q31DwVt/2mmcpD8jLM60PYfDZNjOlkcGkW1OrsTO3ItyZxyTVBtJTpZcDFGxlsYeX+tY8GF3unjBvF4",
-	"FrcGOw/NLGIu8M9eOkwuNBuzBIXGlCY0ZtrKjUPQeOoEBnAkoidc4RExWzDhSstkMSCUGElFZEIoCZm6",
-	"6JBTesEEAQo0u2F0VxZ6Q3E+00SKaEHOF0a35EJpGkXAQsic64mc6Tz35lIcwO8gnOZWbnE1FHkWH5KQ",
-	"h6n4MmMkKAvNp/lYyISFnaEoUMMokYbNMnVhdA4zSXyk5bWc1H326qR9aFXAZjLJnYBeUSb8z3A4MxpF",
-	"G/7bew7/efT804/mimq42PxUPaHllPijp/XMI8dkf1CEF3lwz85+SvUkmzsPlzKG/5OwUWvQ+tuDzLh7",
-	"gFfVg6On5XGdLqZsjbERM7nbG+ATGjER0uQ5Y2HT6AJ7DxkxFt7i0CKpZknjmgV4+RbHM0tUHVswg/EF",
-	"+6zPArjDd/JpSsfMsjWPzEQAWg6MFcb3x4wli2yA+PBSVav5kBWUlfoj8pRF/JIli6b1jJlSdLz2eob2",
-	"dWdXX1i0PZvGhfbn7W2z0UCeyJmoEciHmsRSaaIkialYkIQpOUsCpggXyHDNlhdGudet3+2zAD6RH1vI",
-	"RnQWactQmyVaf6VAw0k8t28oz+LXkzevnfYDQgg/Zf5OGOHqgCgZMzJN5DihsSKKLoie4A0LMqdCE66L",
-	"SsW/lBQNZH1mJ1LQqIQZ+Uf3GJ1OIyvmHtT8NJrw5Cf4/VOTxnhsN6KJhtxGARUZCcqDCS4B1UVtsjiv",
-	"Xuu6icyMNkdoJ5FsFFgqktoOGFRcxWgSTMiYXrLKBvTa/W7/UXcHnGXd7of2Tvcmh/5CRo3SYiKjWxQS",
-	"RyGLp1IzESx+Y4vqiF7RCwbql6IjZnRNxZzmbHQ1q1CjujmwaloohTkZAUNNyihbi6GgQs1RlzJPg6+C",
-	"SME6ZLffJz7PxtG+YIt2wmaKhT5qbVRIc7iGwn7ugOx296vPcNGeKeYb8oxY7itckZkwetycLjrkNzbV",
-	"Q2GUz/4ueCVVWal7zLo7+48es/ZuN9xr7+6wx+3zYH+n/fDx/i7dezTa3+nvNql7ufVsmwVtEkd7e8vE",
-	"0XD4ud9rD4efHz1rEkdHIzAt63cMnQAgL5FF8YLFpzSPIrDsgOn6xrL1Mw/HUKQujp1Or9O7PyCwowlR",
-	"Zi9plDMUlWd+93/0QZ2nYtEZivdWA8+r0LkBcUViGjLD840QCKhi5R1wZmL9ElurejtRPxyqH+8Nhz/+",
-	"7733D+7/17D18X+GrU8/Dlv3zAUPrhYv3P/xvvm1aRdeS8EaduIQKX6nu+vW3640mDJmC2BZ4ZKq9TCZ",
-	"5e+ny2/2ZZ3132gpM6fQkvXsVsmza8mzaWFEEM3CGt/aMZAgmK2WI8ARP2eKhww9hTlt/iAlOZoYY93Y",
-	"mcZSO1+QQMYxVQUm+bGVOVSt2/2TuTyNpBnKiEaK1UtZboebXwKuWazy4rb+5anTMr1aWg1QPY7wZX2g",
-	"TPtHpnrQJKHgiBf8jxmzlw03/+K1lF6gqSmT2LzsN9aogh6+PSIXbHF70qPB8VLW82AlN9fxInj7Tal4",
-	"1jfftJZ2O29vLd9GVDQOJqLi9kZyLGXcqAlKGd/eSE4gwtmo4MHV2xvNKQ8uWCPBaLh6e6N5T7mOuGoc",
-	"z9xeN8IiuUWe8J6dT6S8aBwWXr6t8XwxT6upFKqSLfCKK2UY9OCvlo2XmH/mLadpIs8jFqPxNPhrze++",
-	"xafw48UF8HOirS2kbo/kTIT+ILUdiZAFZxbIRuCaZrVK/qa7mIDzZbVHjIWNU1CzYFJ0e4GawjWZU0US",
-	"dikvWGh+MToo+zw1m4vTQ6fUncwMP904J3u9uiXOMXQXg7anqXHQ9npx0MR3zqfCc1zDdgjpXFk1UwW9",
-	"5y4mihpX4zzxcnXAxuZ+SW38pGGwmX9k7ZGa176ZMsxZeTPTgYxZ3bBfS02EnA+IlqnLy0WgbPQjpJqe",
-	"U8VIQIWQmpwzYizfDjlUaDnPcZqoPA2FmURCA+0RRTkG7wQpjwWNgFwkvxAlq5uZvfdBdqMLP7XT+NPS",
-	"57JI1ZfMqzQyU1l36fNJXbifby5ZEtGp+SHNj+BKmX98NO8Mwe8rxSjiAajlTFMeKfxgCCSa3WcpSNp3",
-	"ei21UJrFEAoWg5jFajB1BPjJa2n2WRc8qEhpmowSxszihJyOhVSaB6p4H40SRsMFHCYqCuzcqcCaY9AU",
-	"jBuuF61BiyWJTODLztl2ijprPZ1dL53ancpicta5Q5UUCpw49mTZK5hEZohvGYl2CLrhZuPUo48LDDEa",
-	"5wky22Oe9WFnO3YPO7iBvqFkQ04yOedhyMStMp2R+ypyG4KRX4xhGlKY0Et0tUxZEhumKIXz9BpiYSxU",
-	"B8TPLvoQ4FTgffzitV5QlVNH1K1ObUJVO582YWdoHURAurmrQALxzJh0mi5w8DK6EwVkIqNmvcNINXCg",
-	"ViXBkbikEQ9vdazwRXh5e0R5xMJ0ldFrmhJSTHVgh+sOzwHxgSUonxgt3p40csklxrk7zhcg3il2q7Nq",
-	"cLsOch5XN8FsFy7YInN7Zd5YO4m7UcU5DL+JlqwzpUpJr2g0kknMbpeWYvfVtl3cEi1l6oORPuTeeSIv",
-	"mCC/nrx57ZFzGpJ3p8/bjz1CCXhZCHqnkF2ldBgyw43vwzRf05hB/sWtTtMwyLY2n/UHzu8P7s/UWy0g",
-	"4cgMUOrDIGBTTc+j2z0BhmRo+mm7ET4OxncebxpFcm7V6ZBTlHmZdJBOLFs3qAJCg4lZz9RdHArr9Wo8",
-	"FPZ69VC8jai4kwFHVDSPNqKiOtRjKeO7GGoiZdw4VHOxOlT0f93FYNG31mzgw+WaAWt6y2dxmkAeHK+T",
-	"sqkuY1NHiOIiQI3NpUIaxTNL0yTHhndyG88ErSdkAQ8ZoYLNYYboBLyLLUEHY+OW4OXqlpzymL0Zje5m",
-	"xDFry9GoPGZnKVl3A2SGy9GoZuxSvqTJ+JYpii4iScO2lrIdma/bQZ/LEHQY+M2YSVTYFNLk0vwNkfJ7",
-	"D3fJb/wXMhMRU6DNjfh4lrCQgCibc2XF66mUr6hYHFt/wO1yIqpZG6IrcFhimaR6hMJ5gfBi4QGmlqZW",
-	"oU05NYcm5xuA9Oa7dDYYS/muvblGvK/l0gU9oELp74qpqLc6jVnx2w16sKEBo1I6T651h4CNQ+5RsRgK",
-	"Q0j30eq3sd1Us1R0QeaTRcUx9f79+/Zh7uurtj6r2oCZvBP0kvLo1jXAWfZdx9Lq/XgE875ILDGcbTRa",
-	"o3fPqRq6jEZvWVINgTrF0nkbCl+iN6c9ExdCzlMPhRTCJg/MqSKRNEYYpMNQl35hfj9nXIzBUTPixqY4",
-	"QKPBppCb0ZgxOjlY9SZuf1TfCfZ5yoLbJnEuNEsEjdpgUxvTgkAk2TmmkIcj6UZybKserKEK2r3dlDMe",
-	"+vbAqtl0KhPNwldGv79l8ks/3gbrAtiPM0RsqVDbsEXfnVNjQ9VZHyC2YEYuoHgncQz77TYEK5vDGYWY",
-	"ZpWL2tjjNxOJaWWuXBud5LVZeK6S5YJNgWSpcGzZiN5pYrZTc3Sd5wsrVwRIhdJUgPB1D50v6ss2MGGr",
-	"lDR5wRaDXk3p1F3WMhQKsJvTocl8IlUuM59rwwGDCVMHRMyiCFQeIQUrh6jzOScPd/M5J/vd7qPe/n5/",
-	"b/fRbnd/v1dMQDEvRSmFIexyQgqkKfGEqc32DWe5Kgpu60CNPDqjtYVSTLjgLMYBtESpBdXYdkmgulAw",
-	"wydbuYUIjTIJRdkFStjpFwih321cg2zrMOZfS/xmNNaHOJJJkQ6P2YglCUuI4Yg0Ko6jd/cUaePdK5fe",
-	"3pdfbntFSH1Ta57IiK2ioWNzD3AqObXxucIknkPJ1pQmWoC3LgK2lObPLXv1iXllKUeuu0Ze3Jd8VshH",
-	"TBMB8rEzSgebZwiFqvMC0yscv8KOlc5OlkIvz//FAjiEyLUz8AMaojuCRm9znNlmH5ZTRFP9WkujMxpG",
-	"2yEug9bPRuVbnRv1bUj2JAtGE89omJBtZ34b8UtmtMN0zij/GQshaRITsm3lnIdeEhk5poh6XlGaFLjp",
-	"aj6zFRP7dz32/xYnK3+oVhF/jcg9hKrt78rKd2VlfWXlok4FPkVOYCvr/9k+fHvU/o0t/A45mci5zauQ",
-	"IiguAgAwnPXOfv2j++Hi771JN+5Hj590xR8Xb3fkXvJI7evebOdyb/7o8/6i9+fO4d4vy/lIqRwfXo8V",
-	"3GeFIsK/dne+1O74d03suyb2XRO7Bk0M+USzSHrJVc0uvxG2rliOnFRSVbGULlhjjYVCz5EtZ/DI+cLm",
-	"M6+11tbOLy12ebXNOczKole98zX7rG2JdWVP4AvFt9UvXAFKrSzJzyWk7dpwDXiU8nmXUqRVEwPiZ2Bd",
-	"PplNiZYeOZ/pIfhGsdqGi7FHfIeF5ufKSgsPT6OZMhptCSHMr9NW66HdKhVyeMF6Vjmk5eG3XQafCDEg",
-	"SxNGZBDMptzMW8qigF1agvIwX4HSrZOhDXBzTaO1ztk7G25ARcAsyMYqWnySv/eLt52aZ4usVjyAKckV",
-	"XWq1llGFnFvxIXu/3Q/QglIcv2vXgeQlSxIernz1G3fflxQub6UX0972pQiwt86oUgDCptKgO1NIc1iI",
-	"zaVCJXluNiVUhEa3O9IciuHaZONQG1eJlZR/n+ADX3LYjusAp9zZ/uVh9dZclTrFI0fQRXXDrUJGw3ma",
-	"KexKDWvIHfUmvu3VC59060oaT26+KyQx8tIN/UoWwQ55dlW/EVI3qfcsUpiaLTGXMGbxOUuMLuyyAIKI",
-	"Cx78AHBMo1GHnMySRM4wZKimNDCSFRIKYnnJSoAQ73kUQRp1IbipEfaAhxSVsZwivVc1GsrElBkRw+FJ",
-	"vdZP1WYy6xifKJOYfdGqDdvSEVg4ixK0rQ450opEMHdQjCpaEETjzxfEVsbCUiICUnXXqVicGeqvYQX0",
-	"gkExvppxyGlEfULbsNMoYaxDDnMpjJDbTijeBkF+JVPkLYguEy2j4ubbedulO5cyYlTcjeCeyCg8g2yG",
-	"hlpOyJ2VI0IxmxzmfMHYVBXrNzLC/u3Rr3/f+fBL/9XuPx+e7v3+9/fPjk8/vOvv7O4V6Xm3WzEMSzhE",
-	"/fajWsyHK+kE20j41TdvJcpy8miNatL88Wtk7rlxrDibzy5rbRtjFTq4jFGpaAd95nM4CugDcHZDzQkL",
-	"6lEsgbOaR0NAPHk+SyCvGW9XgJ16zggNQ8svLeCAYQFGcGCahvnXhAUXZ1y4OcNFQ4HaCCYhz9REzo2h",
-	"zOil+QX5P5jtoQRr2qE+G6pkydj8l8dTmegimIH9coUE6RJkPwueB/5KO10E7IN8sQwHz09xSrP8qBJW",
-	"X87LJSHtTtFStXAReW+5l6lZYNyO12kLq+c2meEokfFZpmCWKhjzCrPZYmO/s89cOcDJPL3mIcXT3CJH",
-	"tixEwuXiDKCxmFI58g1TasXH87Q80mdWtJyBaDlTjImWZ7b10zq+zFpl50iQOQCRzCcLS7QLI9BmkU2R",
-	"wvoJKch0lkylYksVmatoLbdDhBsLglRpqoEOlCELbXkgSsm8c6C0FjsbLQVt/3nWIP6+YuNzKzkoz7a2",
-	"6kqCESwKK3scjy6e6/zn0r21R2O18ZOXtQUh7LZkhdR9gQivDXJxQqdTJsBjVRK9aztmn0FtHEpwj8go",
-	"ZEpjKdoGLtmSklBwzva63ap7ttbLumIpVnul83WXXlZ3O+ciNEadE62Ium4jMMVFMhtfExpALDQkQJf3",
-	"iG/NC1xgafnSTzjfad2PkdmFT2csMd9wops1nFgVKqnRiFey9CX++fLYiz56oHRQ6Dby1mdu8Rtz2Xst",
-	"szRnfwI0//LHTnnMPpj7gIus2unMxL6Rze7f8GavEcpAVgc8rpVfxhVH8ThThjez1V02ppaW5RzYeiNb",
-	"H40+DC7yL+pdrzGe34vCst2pWb2Ngdoo1Q9t8ee3Jtm/LKe6kwZF+z2YQyW8CPRQd4ifata+R/xUtYY/",
-	"Ut3a94bCz2nXPvA5P9WwfYwNLXIVWD+oFAg/xTsbCjPdA+Kn6rj5jNXH7TsbdHKfhBIi5EPhTFzUOVjR",
-	"xj0gOmHU8GFiyxcgeEiVHSEXYwtjeBeGRcEQLndJKoihEjp5Xcz0govQcNVLruocBt8DljcYsJSRnNU4",
-	"K57A7wA/muZUeYSqgnz7W589Ct0Xnbh6VBBejwqWy98+dtv7tD369NfD+sSfK8RAz3io6p0u4K23R8uG",
-	"50fS+abWUm6Q+a/Qaa5BNqwrhnLNrGpYJPAUDmgH2ZTXkob1GU3vIJ0l9VwnbEyTECMnimEboyAwoyxq",
-	"PycXXBBgPl9dihN45hs0C7eAFBYOnPRQtEqXqBqeK2Xl2qLXlAVw04pbyd4o67gGyjVDINOIBqxDnsVT",
-	"vfAcMrB5wfXScbEPWv2ZUk44qvqDhYMkWo5xMcFCyxKule8hVMu5DDdIvio2aCvMZK9mItcULrV5WjUm",
-	"/4ZBTstrqytcYGEF6swRSP7Ubx0nNRL4WkJvEOSSRlPZRF5bYNqu983J7lUj/5rkuB1r62+9vYd7Qbfl",
-	"fR2y/d9ITBfFr11vZPHfpfGVpbFdzwa3wnfp/O8gnesLaCpncw1xtpGzGATXZrnMlaevmNRctIa/4uxm",
-	"M763rmnDBqqCa7RZiVSg1gAdHB7t7D+8PyD0XJnfMX1KWdzE1W7B7w6B/xiHwL+t0vBdS/hus3/XCqpa",
-	"QVUizUKuUabUi3mUHhiVs3B2sM+5VoilqFJ9r9j3NnvtnAU0ZtAP7deTN6/zocAcYh5XZGwbPiFCW4l4",
-	"WkPXOrzX3yG7e+Tho3JTX4iXrxPJRZnQPOI5VauGW8xKgkGH6aC3GROuek3KkHboo/nFeAvd1KssZXkc",
-	"034jXQDPbt2nJjJ5JnRdBoWhkoinbaQINfcSnVAebZuemIu7oCsGM0bC1BsDVjfkHBZCJenFagJcGEJU",
-	"plYJFUzPZXJB7E0oKWJGRkkh7pdD2uNasWhUauC33+90O/3Oo1K8eW+N/d6s+BxVwIZFzPcoXUtnznGA",
-	"csJJlRWyhCoWLu1XBNuI92VNru2Y079t5pbtiLxekvbahUtItvX12zYYVtcqMmufVUoXqKZBwxdqY8bm",
-	"hPIwRzUUwLNvL16c4mrVL0B6+SjMEmVzlG1YmTG6aggcT9fbulV62F2Z77eEXiYyhjMnRcASUYYUyHX9",
-	"u71VzMaulg5e4ehxk4mayPkGR6+sfPS6dUeuKQ3y/WThFQrDMdW5U0GYWKvyO8WWa2q/CtdBEHKUfZEc",
-	"L0uKaHV7v+5/eLL3j+4/a0TTygGpWcMpzhK910PXWJHMY2QK9ra1H8xkRWFV8gcrl+ko3UMZSyglKOYp",
-	"KZf3aBlpxs0bxe5qFwwTOuEbOl7sMyV3i2DzLfIWM+Xga3O4/MITPXlK67Kvza9m9ufmFg9kPentd7vt",
-	"bq/d7TnQi7TSTMuQLg7MQafasEm6gO79CbYtMceiptdCljsJLUb80UzPEuaXG2T29h/vtrv9dn+/nL9W",
-	"PjlFM3Gdc+S6ddUvwmEG6WJmBN6jnZ2dfTKaRVHbjOB+7dLs7+8/bvf67Z1uUwLmxjNpHPlzVqdwVPAI",
-	"i82+vuP8XBfOD1clFXg+kVF2MO4K8KceOYWJUGXqS1483SRUzTVCINoeP7j6iANDMwieiZwlXwsAjzll",
-	"FoHnoDDsH9BEdc2V0jS/Uu1ujQlrzvHTpENe0DAEY+87dM+WKcrl8kQbAboR7ME8n94u+6HIugswhHkY",
-	"Qej+dM6snusRJW0lMBbojZlWGYMailR0p28/X5CI0UsLLC1neoBbFDMqAHVeL8M9HGL7JjITmkcWCtGu",
-	"1ErYwm+f314PkOJ/GtMoncvKkVzvPDWCGn5Xeb6rPN9Vnu8qz38mWuEsiRqKg7Ntsb4cj1CiWJAwbc1Z",
-	"xB2Wpe4LufYEaYHjUMjRgEyNSjDReqoGDx74qRsbH3Pbn2YXVBFBSxb/AzdE9SBmsQpotBlCaIcHKr+q",
-	"s4S3EzZiCRNB2dTuF6noYRHvo2YkTWCiw6H57Gopd2PaJ275Kpm52l9WEJubuc3giSvlKBXcGl+bv+wJ",
-	"tJetF/w0a/QoY6bgHHW2VHu1Y6m2ny1XRcSN2yywu+CiZrAAX5UNENhBvkXRAfHllIm0uQnVhEZRPnJ5",
-	"wRZQEHrBBHqPS3Vd9nolapL26lVLRJEdVkwXJJRAgi4svBYRvk0/skbML5ERU42cNgL+B/es/XmHIZt9",
-	"+GFN1sWSCMCA+EblREZMBeGhR/yZYskg483TRF7yEEZnXwUBL9y2r199LZ3gLDwB9Op2pUgvebZbf7yL",
-	"AJo1Ah2Rhhbl5EJD/2kNY42l4S5taC2uAIEzXy2jwN08mtuNo7elqBeFZVu1YcfNccCVu+V4kgtGWU6e",
-	"EUyum5gZFyisZ0EkMUaVMExmankt/McZF2fYLt5rQY10kbVVP1Pj3RchD2uDEicyZuDRmYO5CclUaWey",
-	"KUuUFB5guxGqSMS1jqBwN+syoaVR3WpKZ3iiJ2cLRmsk3O+MJmk4qCiMNIEC4aJE2n+8uywVdH9//3Fe",
-	"EO0vCXrmZNG6ZlUMqulZvb2C4AsRM9xKeRkwAIaIk5IZcvjjj+TVj+Z/1cSHlbiGcbLyWLw6fg1izVg7",
-	"Z8ZYrQ74JVWa6LkkIR9zh5nBCDxCxMyc+9U70urvlDh40aJYDvoDKu+aqq2ZdHELvDxpFeZae6iXpNtl",
-	"EHBm7jZLhRza/ioyy7LCS8qanAnL9VXB1EJEuGY/441+TSpWEWp7A/iR3JNn2ladb5iWv5lLKpJqlqz8",
-	"zBN7m3kiVZjrUkhTW34sITE1lRrc9ektHZFR+OFh+O7JRhpC3nqqR5PCDLbGhIt8IuQmKJZbwlXXZbQW",
-	"nWKEiztDwZjIaCVrfGHuKeR/LaUW2Og36alcktOV7ccPmNwlR8Sfy+SCi/HZRM4S5XsFx891rUtjXtIG",
-	"ANsup3u5Pi7jDMJ6ZdYx3gV4QcEF06vBguAuhy8kR6N14IXejEatNGN5KWoX9pwsZvZ5hJJQWuRM3zob",
-	"fGMkYDWvD6aAPYH+QVmB4or4qOmYZzLMysIrPJeebOxhUDos1kiRe+TRxFI1qpQ7l2MjO3VodMNhZxku",
-	"nWtKecZciu6y1XVdNtOUnQIpr3wab34B95blYwqHRFOlryFHKu8fcoywWVjW+3RcLRQXRCYhSzby5Ni8",
-	"qy2x2uoSZmv9N3FtbvkpQu0kDDtf0yhhFPP+V3P5kkeoVsBJMpbEqMlzW7uBUKcAp+VScYGH61uQdGvh",
-	"Z8E6NRPAmwZfwGE5o5e8ZnP4rYz3A4C0RM40prwu5MxCBYEumTeS8opRyhOtCEp5XuXQebn8YSuILfOt",
-	"UZjKZy7HGjN151MDF6k1pzIVqbxA0CwlLXfL4hG2ikdICCXa0h51TVHEG+xLsSRIg2pKBSnuySThSsdQ",
-	"Tvd1RSi3gu28JuSNAuRmrrlAnbd+BQaGpb5tsz/w6VLHHhDcudY8Rl4Djz4zQ3EoYNT9XaXbLUgwe3+T",
-	"VY2R4JAunB2GZ+nmsiDTGTaYzQ0D8myHo7K/7DqH9h9+EOuK7FcejuZUDrwrB/UOENBYQ8hFPdb7aAR9",
-	"7M/yAJpLaqvyb8uwSA/S9q09r9vtXh2TtL6MYVMjvqxZ2t+9hlkvWfk1AoJ442ahQPdQNRrIICixEcBr",
-	"znfxVQUEn1LNXjizYFOAUqMxoX+FKC7GwKc0A1hYRkPHsMyhgyriGodtJIMLtSRvxKXwyOQCPsT1AWFY",
-	"DVwMyq21CU/p4hfzxTI511SsW4a8TqAXMu8rmWDIce0E61feDmZTcap0wnQwSfvj0YVnJSsxLHAn+Jm4",
-	"fxlKrZecqyb3TIRvRuliYSeItYz6pzX4JK6RhPlu7VKwiF+yutrTQxIzpcwpBvN7zs4nUtZ4/o00iad1",
-	"zPGFnBM50lnCik54SWj2ljn6saR3NfDDNkr0RklWdoorU3VgfsQ8crvZOjBIjBnVhrCyEYBhIqqjw3pF",
-	"dw9MY8FKBqx1jTNDL4QKZSzekOx1uys1jrvujgDroxqheW3cvzq33E6iW1ZPuBgXVgVinktjVXm343qR",
-	"KhAc69AcdyRnnihtKr9Rilu/DrhQrqtZqVy3ZHuXYmRbtpJYy928fFw3DTu9RmMIx5mLvf6++2uX+mvr",
-	"jPFlrtK0aUYqxUrWefksViVCkb0UmPEygbtac7bidzPN2T10HcWnqW7w1WnOxaNRWQh/yqBhoT+wKS4K",
-	"On3JxP6JTBNb+wDlm7ex0NxuxCP8Rs2fY37JBJlNbRSzvws506qQ9oGfQlc7vgf+TcNS3kZ6X4VfPZX1",
-	"fbcOs2znDFPhGhyIo1kUpfkNq8OZr82d14vxnLMvrKe05CZdCWUkL1liHjgL6HSdhgTm3id0WoUc2hwH",
-	"6Jp8hNkuVIZURMwtTHUz5yFu4Ja+Q7dBDWC521LRxhCk3zCxlPZ9yZY3795qQWHBsTaSEw5Qq+JgMWPE",
-	"lPsN3SxZ7sPXJSsy6lvGYHHGymnVKDUmci5skyYqFkRzHbFCR9yhqLbETZNkNfts1fAkphFXmD33+vmT",
-	"AxJIoRMZkWBCExpolqihwFcA5EG5pOFp0iGvpUxqS1m+Ag8vrvFVITfdIb8GnM3r4U1XY0aNQea75EbV",
-	"41HCe6xGQmx7YmHDIRZH0iO9PbNrvcddj5xLuKMmKLKz1Do2D+dsp706Y+lZTHlU1z+IsLa5lCKLAdns",
-	"7fT78EvbLFWKIvnHTGouxp4xT2wrrGQouLjkip9HLHcOvdRj39/bJTLQTEMSxLvT5+3HUG9ktMc4ZuH9",
-	"DvmNTSH1c55wrZnwyPlMg0WpqizCHPp4ShMWNmBbdoiFvqSxFOMUBKnMC6gQnXimNEv+r/2xI5Nx3sxn",
-	"sGIlE79iWK008XNuyOppoFFEAnMNXMwe6XYHiF7S3x10u5ixZTgziXko+HhSsvp7/UHZbbRXGOBegYnd",
-	"u/ex2/sEiaT/2//Ybe98uj/42G3vuZ/MN+/XcqbnE54cFpMxt+4dAABNVJDc+4z4fP7i6Jgc73bIITFM",
-	"SCoaWWBF4vM6FzBmj5fyzpedYzOJJzJkZrueGBKc5quJN8scuFYXqRmYTZpmmq5z9ytz3xfYasNFHPep",
-	"11GilPXY27dnLfX5fonmAZ9SoZeDqDmBjnx/bYXIzPdt7htFzagOjEzJWRKw+mZTRc8a3pm3Q/NUXjA8",
-	"D5dntyiWXPJlHy3jYG80/xqyzUV/agqTItmwGeZKCoOLB20DODgzluO0iHPlKNaJueROilra9Y2nnd7y",
-	"bgM7g7TsI+t31oZ+Z6NZNOK2q1mxwxk0OCv6FrKXLfeHFUgs5/3KR4mqh7N4VOqU7BKb/WUmwmhzg9PZ",
-	"M3kG60asOuQ011Lc11LTyMdS8YgqjQ9bvhtxcUF8I39qI3C6sVntnCoyMoL7wGmeFo6WOoe6CwCsTXX5",
-	"zrNr4riZ4dcdAmumpfzITHCjsbw0L75ZNmS3vkCe9rca5rPEo+0+cg4PF/qQM5oEE8VKfC77ecNTYP3D",
-	"sOprEHcK1bsRbedpWhdIrd6z8q6uAP9Ip1X3RX3KVc/HLFadnFr4YDThST6b5EG1FHOp+TgcnjS067Zr",
-	"uOERQIljNmqdB0/gzlcyZI172Erft8bWHduaua0bwqbQ44NmRRD9BUJi+rGeUMQq2CoVICdjVmpMr6Um",
-	"EWYhUX1g0xKyXD+fKLoog8us0KF2d6+mRKGTCpQoV0PFyNRYWrD2LHFI9hTFO6LZb6lq2c1l4Teuc9U0",
-	"LAPLw58lYmAO+CB3uW0u+3egkh3CjnnlhKP85npVGoQYDBeEjhPGsJzWongW2wosPZ3FU5RBc9SyS+jc",
-	"knkycw0jIqkf9Nr9bv9Rd6fbO+3ud7sf2jslq/ThfhHgo8Ac4RVZin6n/emvnvdw98v/WUMCuUHXca1b",
-	"0U0L7GIAaSA8ikotPKrKahbGsmrr9Sqi6yiaT+iUnvOI68VxTghtJI3rDnXJdS40S5Yi6tuGJw5Uf+3z",
-	"d5R7c7GrRHWzlwCOG+JOL6uNRvAmfeuq76NofUsTGjfAeEgyMmvJN1NET3LvLYxhp0YdblISeTBpYsZe",
-	"K4NSf5tjSS2vdeK6wnvAAjbi25csUVwK81dlPP/AaxgK0DKyAP0yAqmHiVUXbKrzQ7bvs3Zd2/5ZHFL+",
-	"nuVnyuqxecotDLm4nWudrq1UJSgBpgENGZyRUNYi2czMItMl5wtQKrSz+bTMaokyHs6YRYAW2ky5piXI",
-	"NqGReo03lmGtjDGjoxatqmimmF/KNgr8tkKfrktZclbwRpK+yihXZN+W25iYKXul3cqNdTUNnWiq2Rae",
-	"13pCQg8sqXl93hFbpbY1Morz6RETntjTXN0NfL/b491Ot9MrbjH+VLPDTs+uz9oJOc1a/KU7nCubi3gA",
-	"6w8m3U//UmU+UX9LHR0v04e5eVvhZK4UZ8UnGkGf7EE5lzOLAmc0R2rxV/JrCr9b1SibXvrrkrOznRJf",
-	"R6yFT9fdUD+KBhMo4w3bHd01lEI50nOarGWNn7h7lyiHR7bAoFC6iZHRItG5HJXttD2bqW9Rl9JJVMiw",
-	"eCbTo2TXvJELlQydzTjQiYwZePtS718gQ4BGphzqfOYyCTFv+lzqSU2YR4a1isKpbVmgNrXaKue3RmHT",
-	"7HMDi4HhFsXnU2aWUUZyvLg5wfmleXfs8mxW0ChDbI1K1EJpFteuO2te9VIc8lpQQRsgSLiaRnTRPJSU",
-	"iEqFfFKoWZRS/tUzPeqHh8vXEGtJlzbXoajJ+1DO4N3CnViuWcGhebiVzcdbaBrot2YwG5KRtVwSRoMJ",
-	"oRb3qkpJTUv0ywKqCAsWsm0Th7H3ok1sL1WtCRrNGigVgZkMb6l199r+fHt7e6TbI49KXdH6e7vXeHhr",
-	"NwaH3rQzL2YxFS7jaoNtgZnT2J7vpl0Z0ZhHDccKIkHVJn6vIF/iBg8T5Ak3oJpCbTN4NqGNphSYGVbU",
-	"8zILVNzkoV+qRNTLjsMoMvtRRiU/FILULevedQ53ppYXQUN7IFcJbU+iHI14wGnpEKa/ri2fjp7W7ycP",
-	"kTzB2ijok01S5eHuWggfnSYsKxhNyITmI44AshtJTMdL4EyhV2R9VodYVfYVsOgdckjURCY6Paqvnr06",
-	"gSqRVETwdLQ5zFABvUmnLAmM5GAC1KkGGeNg4K4mVrYjoJmaAZ0oFkgR0mRR6oNpL2/Ozkst3OB/vcc3",
-	"poFsx7uPKgbgRgy8xq4r2eL5B5p3prhWZg3hvFlvgCW6G2SUs+sLv15LwLVc4pwbVzNyd9nbvIULJufk",
-	"tnnQS3zm9Zq3UbZg8wIaRcoJEnvYbOdZdEyiOlk4bfb68tVYqiYeKTVjW0Z854nEbI915lnIWuDmq5BP",
-	"b6ZecAvqZBZohFtIJ+FOpdfi2AkHcWzbkCAAirAYRRyq185nigumVDtBJ3Ykx9zaxOc8DAEQW08SqTXm",
-	"C+mECmVd4ZrHTM4g0eezMYmRfLSU7UiCg9h8U82mU5loLGOaoVOJ4RoETCmzAUWfZm5CNTiMmvJo27hk",
-	"yOlYSKV50Fi3K61/ucgsbIa2xf6CtKByVaPtIGCWpLat52pO0sA62Oep4RCNWY2u63dCpjShMdOuN0Ke",
-	"4Go0w789cFlaW1jq2+iD0BiW60X9kT6nhRChQyweUV3WvdylFfLJfc2afRntNJ3slzZNaqOEXkBUhjSq",
-	"6rlOWDN8dynYpFg0ssUnZQ8/XLhJgeIQKP/rLJAzoX/e696EiEkXY7l8eWUTfzc082xYyvW+b5Ioxp57",
-	"hyVuGzjw7cuParzQT8yKqULb7ALo71JFvr/0qK0Jc5wNzitMr2mB3+RDwJvlrqfh4To1bMQFb0gkgiwc",
-	"rhXJ7vIsxB1XKefMB91qVPj044NcULV9LuXFtWj29QBZroe/l9ZYYDJRFNGEKD4uwVpXR7N3U+q3rfrL",
-	"rfvKDX8z04Hc2IlyKAgwXFetUH7d0kgZd8rSEn1oQKRg4Pc2HHtBLrnMlP31syDgS0V3dve687MqS1lg",
-	"1ZWrG4YxcLGatvFtMTFuI+1T2tqyKU3qoMnWQaKuJLwvyVF3hW0LQG8oxnyMKoZ6JNqEEO0RjIWqba2K",
-	"UkAoe2DpWlKL4mmH1byKKSbzhqnkLutQEUrsW5aS/jqFfxlwOBdkpthaxcfn+T7Z64NabVZ/wwv+ofoA",
-	"c0AjNwN0SGCGCv4be3QSUI8UGdPLDZOasu8Xz3Rv3fT2Q0BYoCRmyZhtWGMDu1tNbq/59qZ1SvVixjmq",
-	"Nxpm5hVfNcirMT13ZArnMkuHqubgs4gFssb3h030DIlgpeWG8cpcdGZ51sEKLgsVKWY7vFwIehmzuGL1",
-	"iWMW33zliZ3I96qTb7bqpLCDm9Kzo+Pbrjax372TSpNcb4ZbrjLJC6HNzWErlmGrXOMUbJALTS5rLGPs",
-	"DLWpElhP+S+KGO0Jm0Y0YGH7fFF2xmYXVlE7js/e1bho+dTc7eBpnIaXLyq5qppXwHfYCGjmJkumv0VV",
-	"JL+/RX2kmJS9md1V1QiWtPwu09lVtYM8oX37KkJuNt/1hG9XT6hs48bKQp6sb11jyH38btSGPDe6fd3h",
-	"OF/CtkU0o9l/3piD6BylnRvHmWrane2q9paRSm9lK51PNtvm0083UbbXWIS6ufsPC16MArLKB7ihoukg",
-	"TWRSKrPdkG4OoJ4prR9cLzcMKGgtbLLrpZl6g2S3SC37RcQh+9D/5gnu/gMI8vzV83oPr0wt2Z1LKzOL",
-	"inmaLiCnuOmQMYDp8FyKthRRRWdPn6lrzLG6NHRTd7ChuiDiolwauqFnuOmApeV7m9N+2nERgo4F88G9",
-	"9Q5NB1qPAXu6bTH8ulg3N2myXE1ZS7e6QEe5+s0qQSPgnW7IDi6i591g0fwW9ks2dG/NE3BFQyYl+W/e",
-	"iHEz+W7AfLMGTHELNyXplJRv23BxH74ToyVlhLdvsOResqluC/30gUGk7bWr+9RYam32FnqDl5O2Y8Ce",
-	"LRAs/rSKWONluaMnRfiDzVoFwbNZjt92RfBck5hRUZMPbdvSQXS5c4M1GMsTbUr5NGYw1YZ3e9c4nHqW",
-	"5vT/PElgXDurMrXv8FpaXjAsY8/p59kk0ufWSuix3K24l430ZKF0NiIk6DGqc8nYCLziNNdILs9ruDnM",
-	"zytqdxXwDfilTqvLqfybpbxsCm2ZCZACk7k5aKXrw5kEC4SXaCS/3qOEMUwfL1mI9sLmLniVaeK1QJLL",
-	"TsFVlVdD9d++4hrJ79H5b1hpTbdvY4U1xbK9TWUVAM/uQlE1fP0OlNQcJsamXtJEjhNagy2wiTJUrVC7",
-	"Tj3osgmgxgzGXiyO57Lb6XW6t1VuaNWjHKRVZZNeMBrpSQP0NhYbAWRMxC9rbIQmWXgYzelCEV9e+MX5",
-	"l1O9+92VJSnNuakvZBQ2NoR3MuGCTTWZCc0jI5nZ5ymv7YO7VQ8n9AmerduTKbSwoWdx1udhaV+MUluI",
-	"7drO2ynfTGdOG8qobfP3RkSLLIHG3pnv+CcWt9fuL5Eybm5GKGVcaDEp2K02Ity8Rb55TeN0zMU7mk5d",
-	"j63slBToJZtEtjulpv2VA1Po458j7EJDriZWsWUHLuQmErCYOsRwdtcSQRG/PEIEVz1fENtUC3sQLabs",
-	"hxqeQ8XizMy8LhksCqHbkZpxaB0NJJryNGMteERLuV6vm9tnU0W2sPqTudO5+mbEBFCF1mU9I0iq9ZGR",
-	"FGO3d2X0DHikGXf5YaHn8U73Jo7uqrmWC85zByn36eX03tiQfwLwmFBPzrUi4JD5Lhe/y8VvWy6CW7EO",
-	"QYVdsoQoJkJoL0cV8c0BOIMHfBLTBbhr0ob9RbX1t0e//n3nwy/9V7v/fHi69/vf3z87Pv3wrr+zu7c0",
-	"naHfrWS/9NuPljhVvxWR7ry3X4Nor8MISiuhFFQ2Y6tp7CN7voA9RjhIjwigC4Cgsa1oD7H12FD0/2dv",
-	"h7RJzyNKoujFWstfT968JgmjIUsQoBENCxroaFFqFHaFbakeiKvDD8EkUgAi8MaxSLF5fQBofTiiAaHk",
-	"3fERQKXlcIlKbacnl9di915nz8QN4YIe7T3s9Po7u529h48ed/YffWXz2RxsyHHOGhUBnPJQZw695Y6f",
-	"PyE7Ozv7rhEnkaORYtoj50zPGRND0dvvdtvdXrvbO+12B/B/H8Ajur+//7jd67d3eqf9ncHe/mBvv7MP",
-	"//vQIa94kEir0RGasKEwBrtHRlywhIR8bHSTYKbN98pd+Prd/qN2dwe+uG+/uEar/RomXSEMQOy5pFFt",
-	"zwWdMB1MALMA1sbPOBsx27MT/Ey0/RdxXK3W072x0rKFUKz6UzIunI6gjjheHb+uTv9VXQ3rYBlvRYgH",
-	"p2pSAg22hgK2ltx7SuP4PjKmETc0gDwWitxx+7H4EX7Vc8uI5yxhRM3pdFrt02oxvXZKh/NRYdMfrwcb",
-	"4bVesWTM3ibskrN5g0PclsuSuZxFYS3Sei7EVdsJWCoX9YJXjGQUyTkAF8FurR1KKPX4yYOMo4+5HFJw",
-	"kEaNo7K4HOnCy0uWRHSajQ0jPLgAXLneua6lDCLH04SlGsvNzMNI7jpL55VtWQsd5WHwZJSAIc1ICqtU",
-	"C/bt+nc64FCIqp9BFHs9YNFcO4XqeKdZRf2ydUgr6UpneJoWEtuJe0USy29s7ck223XMFJjOS2k65OEV",
-	"yBkJ2Zz9myfl7yRQ2Ja6bX/NPuvDS8qtut8MlDpKGFpBxSxdabN2qymclZyaTcz/+t5Gr42tY6O7aVzZ",
-	"AuBxQfa7JKQLcKqVDZgrDeZOZHKDY2eFfL7WrviFIRRvtTu0kqLqe+Q/L1LU+g3yf7EswyMaOIoDE6Ji",
-	"ARkFB+BmtRhz0K2Z/TGj0fqI7sXjUGUyNeC8PGZnf5rTvuLVpzxmH8x9TQ3zszc1LeuTtDd/CRCCqtSD",
-	"gR33fetMss2ep3TsXAXV49NZWU5UOU11MLlnTTC5ZuSnPLhg+gmNog3t1OcyIfOJjK/IURopu26p873d",
-	"8w7lWndybGjPqkT42h8UorXks5gUwktbX71rNM9CIsVQTGfJ1FBzTBdOmTpA/0KqKYHWXOxbmPbtMyqY",
-	"CFhJ513eQDDvx651Y5s1SPjGeaTHs4hZxBpwnzFynkgQsoLYaSK4zXyyqMP5c123K9mpBylBBxEXPPhB",
-	"GU4wGnkYzHXd6vJrXkrNnHOhrGaK26MYlILoid03dT3Zmtfpi0jMcjb4Yc2lDslpVqhSWwRNRuZ0Ye2s",
-	"2hyosgWbpHna1NXH4BYmjF7ktq8A6T3TioesPZeJub89kbNEpS7AtqXlzA+Y/lLUlUoXV2lNMRcNmXte",
-	"awad+u1lw6wqaSqwop4jtbrjn4O2akCv+kHlUAmLJJxTCFewpV9S+Kkv3nYhFVRGV9z/DG4ydydUpV+o",
-	"pCkizTgv4JwqgvcXk+qELJ2qvLvlMbpbOmhsr+N12emv9rqA9nnm8nuWqsXQl8ChJ6yr3GUAXXUFd3kI",
-	"rvwCFdykHoF+FUh7Vu+wN66veTQBdfXrcg7pVksSJys1wlfHr8EQmayh0AAMFUCoIlLmJsRbF0BAbPnc",
-	"fucn6i0zvYq7WDhNhdEtOe1bJgI4eoCmJWOuausJqLF4zzLI5rxOUS9F7asIu2SC8BFRMmbnMlwYVcgJ",
-	"VvCq0ZjZfhzoacHnSvD9jUkAWzKrzfjO9gf4P+ZgbnLcSien4bgsofRnhq9vUx6UrjF3wmFDDQ40Naud",
-	"0FnINdEJ5VGHPJWguMwTrll+N3+oS9/MV8un1QA2keNr0t4q+bGrFI5nn6cyaWj04iwHpWUCVsOyniHL",
-	"fXHPwG2eu+c2PHGw3bVhQ4iaEpnGBIi1p7j2iIxCpjQ6oA6sNTs3v8Bn1h+t+XhNPn+DRc8+I8z+ZsrY",
-	"hJu9WTStt9XE0VCMi1PbZtmfXa699hCPrjEieOxMNWM5TFgUrj0QyLJd6+PgMq5xwR6D/qxyoRu8k3Ch",
-	"ZQFeba0B5fDlVo9pUzcrFCzVtUkxs5gl5rgXbP21R32Cr11r0Bo8KDVj+AdXmKsFB+SPGZutv2zolllv",
-	"AHPKdVTrzjNHiyM2HhqeeOPao3hvH2g6oqu64eYPrJfzglvaqwRC3FFN9zVb3dw03cFxzGsJ5673cr4R",
-	"LK2Lymsda3k6c1LOIuHbgiLg1mk7NS/XxiyHsbL9mamtcRLssz4LUufjKgeqdVM2+Tnzb1uyqBCQ2qJG",
-	"pBDAKbkM3aUtvYb5x5eM/C0UOG828ie26YGWOUXr3vHzJ+TRzv7D+wNnhsc2dKU0XXjEF7Mo8kkQMWrd",
-	"V1zkP9W7JvfEd43/bjX+KqWxJOYNvWwwWJvrMkEAB4jc8z+3p+lz/v0D4ucZ40Bal68PgQHGQhYackQH",
-	"IEUHYb0fMOQJCwxLHdi2UNkPoNMbk9xi/Lg70r/TGyKpZglT6Q8UwzDQa9k95bay8rd7KP0BeH/+BxQS",
-	"hV/AECpKB/fiwm/piOpWq+W1LkECp7eBCHYvwj/cJSdc3NX073T8ERXZ7OCP9OtGCrlLF2yhCv9OlxH5",
-	"SPoBdj6R8qL6t7t/ZEjDXcU/8FK5h3l1OSquuhyJ14SoEp1vH+pMO3IySxI5E6FRotSUBgxSvkjCYnkJ",
-	"1gCWz2r22RhAQyFkEtOIKyTO18+fHGDDExkZHTuhgTZcAl8BeSflXKBKI8+vIOfwrWMHFf8SQL3bvEqq",
-	"yJTJacSspcz1gOyaVejt2aw4zy6hR0KplTcUKqJqYv6eLKYTJpRHpjRhQk+YMr+a1aUkYhSW3//J75Df",
-	"jJFOFXxCM+GR85keCmNiq8pOlZe22P62v7PU27u7NK5IfhwOf/qvex/JvfudB+1PP0I61v2/dr3e3pf0",
-	"x/q1jGhd7xw2x1hzGke6tHozhjxs0DigQkhNLhib3k3dwxa5Bmt7ups1TVyLLRwBZrGNdFxDidwqd/+a",
-	"XMurkym8VD3dyHkcUXE4nUaL7fpcU/OoYYkRFUvdOGe8zoKHohE4ynYDXbDGIzRavyuEhZAr7t5mQTYv",
-	"hwxkHdsto4i1vBqb6HyRNiqiUZS2Xk6oUAhVWGhfh2+hUXQmkzMbyCy1saMNcEK127WVo//9RMZmw8xG",
-	"GQbiYthMDPKZvthT10/Te2GOPqrDho7sddAZ4e8r50ltwS6y4TQl5swnMkpxjLKQe1PkrxzoK0vXonCt",
-	"i/FNZML/lOIspItSCd9u3ckZ0YTQkbbIjkDyAZRjRlJeIH93WUVZ1cXusnyI/e6qQot0z6qL9pI2r5lH",
-	"uAiiWaWh8nWu3nXmmjUxuaPaqg9zmoHzWM1uFRvb0K0ssz5rxe/6csqEP4CggeGhnIVkwXSH+KA0+oNM",
-	"wIN5qBG4wJgtIVZyDYVv1UN/4Gwb10IPUyeEnHeIb53SlTc6Z7XiImBDAR8wvGFOFYlpyDrE5/FUKsXP",
-	"I4YjNYwLYUUSZq4Lqc8Ui1ig4f0wF2Ovmrdlyd8sAco+ZwSmZjUul38xhYoruIK4WWZGqRVg/pWNArvI",
-	"pp8stWHHN1Voa5rI86i24IfrCUnX0Etrmh352wedepUwB0qEKE5CmZmFkLdTPBkP7JPqQSWLZJnOXqyq",
-	"y17ykbb/bEpMQ5KoK+jIEk3dxtkK6//k3NKVZaG5vYd1/TqKE/P8J7fn+SpEmXUhrHK/phNwmNK4w5hD",
-	"f93+7t6j+w1JACw8Q+ySumACHinbZ7qN7aHNJct83INZdh2m0qO0mSUJwIcLVs7YEZBYuE2M6QRhVlb6",
-	"wNzU0Im+/gzh9jubKMY+1p+j4S0ArN00MYoeB4oUP6fY19Acp4GNXdKEKW3N0Iy9Qx70SCaG8WfF3yiL",
-	"zAJIDNJSrEElemLut0cNEkBcLr6eMDEUlfsCGUWMjmdZS91Ssj7IlPUCVhYxKlurhzVLtTT8jDQA7rm2",
-	"q0ixG1/Il60vLbrBsicqQm4UsMYxO0HaTuMA/mBJQs7aQ33ivlzq0NhcmrWa79tKRfMMHpizDJZp49Pv",
-	"XlE435ser6VLi3G4PD1gcZ95yJpamP/ABQBTzDc45xhkfVpZ314dFWBr8waf+oROp0ywkGBethsWtLqH",
-	"PHsPTj766K65930vT7S5nvZJIpPGZQU+iw0IRpRHoGdu2xv4H+6J6nFa5i344rU4aCFBrVNYT7I239Cg",
-	"o6QMliK3qcowS3g7g4mtQOfVpRBDMPiMCy0bD7hNRMZbLVNKU2JBKbclrk2t4G6myH9aCPasCDK5O0EL",
-	"qk8osrONqGgLqdvWgsrRhrXoUqvmiidwAyehpYJaNfM51ALDctvbnL2GxcU/KBLJcYccRkoShelhcHmC",
-	"uAz+P9u2C0z76GkJg67b+3X/w5O9f3T/WWNnrN2fw5zyF6enb60K41n4iPyXdrv7yxwRe/v7OWrY7dbW",
-	"Zmium2r1jCHrmWWhZMTmZC6TUJkVAei9VEAZsgWfm0NmruNTiJ1KLAptuUBoXfznDHRD2+Fl+JpYGjIg",
-	"fmau+TYkoaLZuENOAOfqgJwnVAQTzC/ham17cR1u0etubjmWDAwLSYq7koPctbIkxwAL9L3E2DiJZuP6",
-	"9v/W0eKMa7N/5DUUByVM0JhBJh0W3lPbhCpmVHAxPgCAJymYcvoKDcMiEnFMI7NkLGzbYYKvl86MXqlB",
-	"4QlxVc95GCJSN9WsHfGY4yXDTQA0NVfykf/N7lD+pxyDb/zdTLNw0VhuhR+MwGzL0ajwo40oF36byCgs",
-	"/JByQfeDC8m2AXO4cMlqKcUPgw1THDlvX7DikzbsWlwMFnHDb4tjtmHx9oix4kBjpicSf7L2ll1w7N9D",
-	"0cMDiRptqGsuZMWnP1WV2NxepQlTRfXcdnFM32G3kYu0SUplt3LXYLOW3VucUrq3DuYuv2szZX9pqjxy",
-	"hLBOEZL9VvankG34xQFvS9mOqVi0MbiSJxYrMqvkYmjO7owZBsDVl5RbiGaACtjmog35AS5PoM3iKTSa",
-	"EfJchguYHSSsUdUu57BR1ZZTJsq/V90H+R/LFjd4KQBohee0RFirRSRp2DZrEFFMpZgJNZtipl07ZiGn",
-	"bcv5KmqmcyuZCU4p8BEesngqNRPBAk5HwqyrsnyBi/YM0jKMwEsEjdqg4yIrSitzU59NeyYuhJyLojuz",
-	"svcVcfV3WPelOXs2J7AmRrNG+tQTe5Cd3bEk+Gq/U83yy+CGtk7mvM50PiR2s351jYqxENbcAeoHxh/T",
-	"HdlZXo3aTeGuG0tS10gmTDtKuHHWidhjSHZgSi3HNw6oQLWyBgML1uasEej5H3ghLQqmmp5TxQg+Z1Zn",
-	"popqV39La6EJgHIp/jKwnpL6C79ticLslRekdtVl1IQdn9Y2ZfEXG280YzWyjUvBlfYHaSafl3Zw8zDh",
-	"eSjARHGJx8RHBmBNODkXWY85l1CUJteCQdMhfkwFHbPEHwyh2nqBfn+3iUxdYNAXJI0H/m7lgQamPMhd",
-	"52LsgbmkPILJZqozFD6kbaVDKZS9+FOaaGE+iTrdOKHgQ3eam0zGVHAFnNUbigwvgUgRLRyejrHGLhj6",
-	"E1Qgp0x1iE/DmAtn0WHxbyFylF/YVFYCAcAiuHQz+M2O0vxm3lpuY1h4UYXPHtdi2R4SaFiO0JY5AZYB",
-	"QuVaApoJyvl14ZCunS2jztbpK4gYvNBV0OjXG3UWrAetf4e5qw7aImFjmkCuW2CYCJhHQeDyWbONMAtN",
-	"el9dZts1JfDYArdsUzbL0zGLs2WFJ26wNNZSTfJ+kUhs1gLu93eauZa6ucZyRjP41YUXwKc3qrqAJ6rK",
-	"2AaFFcDzvraqCjOoKxcmAOWuqEpYpwzhGplrY3Hzf8RJqWzzidEAGjQt24JqnFChMX2aEivcfwAdYoDp",
-	"2daFjNlr6PFWAxpFPornoZhPeDAh3CwfDSbMoWHYoB3XJOQhOA9jesGM/GbRqKh/lMsBVib2r52kvzLF",
-	"vpQhn5vfNjnvJw2VgYdmTaq1gdAcjlv3p2sXJ0LQcSBCZn3WC0Lr4HeXh1aP3EuuOV5aE4j8NhDgt0Nm",
-	"X6M1wazOmjFscW9vd8/uPCQlmjsH5Pnxs7975Oj16bPjfxy+9MiTN+9en5rT9e716dFLj/zy+9PD381/",
-	"Xr15ffrC/Hso3v92clrOrzfv+fn9s2e/vfz9AN7x88MDePbn03fLQbz2G0C7fj4YeD815Udth7a+OR7a",
-	"tWmJiW0/nQ6hhEDemPdUgzxeBs/cQNtEnvALHO9asGC4nkXVzllgXftQvBbW1y7Wx89/2fSgbxQOz+qe",
-	"1yljLvsHXHEtDr15pZ5QEbBo45RsbtdKofg271iCLTZKZHxWTKlf77ALqZsEKosUpI1igmbCUA1iYRNY",
-	"WVGneEEVsUVONpq6HL5iGQrfrYCRpdgeK7JZAhZhqsAxPrEBFIYliC1NtTqJC5sj5cVttek5NSrPqjY9",
-	"hjwKZ/1rbNgjxVk+4Sir7BhhWLPmQGAqDOTjUUzeyUWRC01P8RXqgpfA4OyFCvHJHB7hsnmkuIU33XHo",
-	"uw6wpg5QtbD/BMxeBHClUUSCSAYXri+fYeHk6PD1IdSHHpQPpGOoRVb6bGZO54MPs4RDLVBuFR7uLjPS",
-	"cBE+5VBMf2osLNy+SdN6SghQVDNTfEob5VCmQJiVhXOHoMzwYF0u8spk1lJqv8tdzfmgHZDsArNYI8Qz",
-	"3aQz86bZpI3J57l7lqLc3k6Tom2yNBtLXfLuENjYzHI0zAOLQvKl+Kj2ulKQUlS0HpP8qkUed1bAcc2d",
-	"L9wmVIiu+VAes3wT9O3VV7OPLr40P7AJkUqDQ20tYI8rKSRreZ5vXwHZWmWvaC6bKSoFoeMbjcS/dd2l",
-	"sdjm0AYH77YP24SPdK5cMz/AE4mpAOYqiahm2CWA0STiLLHFGmwM0mfZiIs5Ajv5MbZ3esu7w53JkRnd",
-	"Oi6IN6OnFlKqesRrmxDkewkH0Jslbevvopd4VO6iuPeuasPMUq0OxixD/DeHfZMwbnMAJx8nL0dxYEbA",
-	"Z7M92lJXud7Umq3cZpjKvpW7rDZ9BvYAXruqG8FJpc9E+ZCkWPgjzqLwDnBenjLDS2Qkx4uvLipuU7WW",
-	"IoxjhgSkcqdrmaL7LUOKWALxke8oamyvi3YpPf1mFWMaRZsgkAPKHT6UV+uNmF4w8Hhu0datYZjZ3mwX",
-	"29giJXBDaXDn/spjqiZY8E4WTGmWhHQBCNW2tcDX7b3EZMoa+WRFhKvOMqKBLjxsCNVLA8VjOlXrayvV",
-	"jMb6wp4NHVRTadN2q4wDkO5sU5yJhFQ4N4eSSZwesVAy1HnNzVec21qte7eoGoRU5RFLEhae1RVuZfmz",
-	"qJDdZGHW6jneAFqRzWi11FuKZ5X4fq72JKUUyw8qK5nnxptFtwpbVMfIE5bHCjfyC8SWYSkiVB3imzMV",
-	"JnTuCr6h+2ObI3rGTIRmz4bCz43YH6RJkXa3aze6kGLgkoDdTCGl/AzSLJnCLiXgDonYSBfXp+W10iEW",
-	"LbzsnQ0i/dS+ZWNvAOJ8XNlk+M78V2eULUe7yWzC6jJmzmps8gr9TsyCQg/bUkXh40G3W1qYwrLsFZbh",
-	"3sdu7xOA3P1v/2O3vfPp/uBjt72HPzXokGago0YD1ZwncDKl4HY2k0pWkqn+rWDubuwI/EIDaIR0Opkl",
-	"Kvy2IraVbgx5h9YlDVxXPx5FArmjTigXyOtixizXAxZcZIm5J64ldnSLiH92eVIRuZkUhNO3ZaTa9tEc",
-	"XTd63L8HHNxXjLX2nbl8w8xl/TSUwumuzeESFk/WnGIvS+XKReewrqjqqxmNAH/tbAVMTt3b8i22HcxP",
-	"z9uoFcoyWJyG5qYSlYzVjvRRtTTePe81zHvJ4q92J7v13yi93z1U9Q0zEW7aQiGd91eW7J86iWuXIOVD",
-	"sBZ/AhgrxRYSlqFC/kV6NS1hvELSRa36ql3T6Y2E55yxC7T2EzZlVCv0c+BAF0QKj8yE5lHW/la7b5Fz",
-	"NuaiRuc9N1q9WuKXtCo0VGQfGB1az2WWcJH2be2QZ/FUL7z8M5mfRSYX6zdFYeziFzOqInE9qmtYBEeL",
-	"X7IzF0SpE+O4NiTN3YfuJjclKcsdWooj9Nx619HuP5rqat/biHUyE87qLBkuMo7rukw9gd/T4gTgqjMe",
-	"aaCbAwJF9+ges8XkxVXZGfXpftBbBxgGIhQ00GsWB3NF3BMl47HT73TX+eBYNn/qvyVJWMSowxItTL0K",
-	"vDmWvU7/YefxOp/dKlq1bsG0rYTdakVKdOc+6TnaKKxYzX6tintlKFj1kgliNnPrA3MoRSkDiKkOsE2x",
-	"+/CA+CANGXbsRiTZcxkuPKgOpjFzl3KlvKBqorOrfABWJxmkM3giMdNgKeQZV2SeSDEuIJuliDPIfQEZ",
-	"l0azHLKPqrRfjmdKA+iMJoYkNentlUM1tZSWLkIzHo71aU+gFjxZGKvJIj6lDxfHUmVo9ZBGdmeanJy2",
-	"WN3s1oBQ8uvJm9fkLT6CNXIP97u9+4QqQsm74yMySugYU9T8v0GPFYAaBlvGvKM4xr89qKlJKC7XKuIH",
-	"akj3dyk1P0nR21dRAJ5N1SG+5ZUAXUzULJjYKkCz/tnCA9DyFNRof2CRibI+5tC3nPiBjM+5oBYD1JwU",
-	"LceY92b4lDGEh9CXwUZjvNQbnH2I+KOZniXMH5AIqisQIFwaW2oofPZ5yq0jmaDiZDNQbZhVkTFAimKC",
-	"ACgUZnuwu5ZREcv183advZYDIAG8NWZBknIzcsZLKlEzU82+LwszZLEI+O0M09Xx59wf6Md2Bx9xnY05",
-	"aL4BiwCkNLUDtOgvRcsq+2KF7Ivt2Jpj1BhoggyYQMaM8BGhqDTafFSXWrZZsLpk+ZQiv66P+S1FrK/k",
-	"Cq23QJRTDJVVPTyiGCN+EZTV37p9Qz2u5fVk492AuzbmSrHwDMCS1BJkGbwBc41DZkwYzICNmDmfqqjJ",
-	"dq8MN3ODrp4nWIbrZAgVgCny9Tt8EM+q2ah2GaUTFoXpQlhesTQt+64B1ZFVqs1O+W1k2hWGVifAN00g",
-	"UCvStp4iY0qtE8jdyicNiZKaskmSVTP9DocnraUwm+t0D80lDchNalWyqo6lhQWQ+H5nCbfXFBWpL0QB",
-	"DKciZWTrUlscm08UtMGTNPXAwd4VGXtNssIm4ZaCTnL1Xv3Tma7rVtvAeP6j5fh3MVixSK/Kc5fmGRfv",
-	"vgI3u0qNWna+Vx7G1W56d8IIwz7RG7nryw9fCZhnSaPpr8BpXxJkTalVApZikaVTZaYtAHNzEco5oMEZ",
-	"tbjcMijLYALGDAYiGlqFrKfMflw3/+k9jS6Otu6uRgJoZk0Fao7ziYwHDsXvjIc+hMJrOOv3ZKlvncE1",
-	"s6HaM4JAyk2Hw2L7QFmAQll/TflN7qHzurww6AESMlJKo21dsMWgt7woe83ig/r6x8Iw6r13WOMnkxo3",
-	"CnpqKS+lSxwzyIJMyFQmGholLR/+XZNryAEUOjxbkpCQ6xJA1JzrYMJCAk0ORvmFyZCrikuC5ZgB4+b5",
-	"tHfZbq/71S8OE7A2zXXFMVOK5o/MWrWg67IGgEet+zgPJpXDOnBoqlCdcsFFCAB+2HEDKuv8zo9+h7y3",
-	"KflULLDRKTlMI3dYnswV2e33vbSoKO12Qox8Rcc73i4FK/aFr2RqQbmzGdCIxjzClCMzzCKF5Iybzo+l",
-	"WHiRKHaKREDbf559+mk47Nyz//zf4fDH+7V7mWsN1F2rJ+sWRqPXmiVRE3et0MoAtHatp4rQMEyYsgCu",
-	"sDtkplhiswpg/Wz4o7hw8PTgwQOLQ9exVzoyGT+IUW9aJi37hdWEl/3X4MGDj/9f+/+t07oBlF0z4yIv",
-	"dYSbnZ8qmymIhA2NWRRiW5qxtpeA6wpJwzqwqPUFw9WY/23zs+8M5U4Zyn8SbzCTXXl6a3MD3Qm11eCK",
-	"BYmrT+KAZPpdJ/2uk37XSe9IJ8XjWO9tUnwsoEAd7umQkwmIAKwvC0r5j/OJYsHZq9Fvf99PHv/3b7//",
-	"kZzO//Xu7dPHRy/ffjiS/Zf0JT2ZLw+L7DwurD++MkOj+unBzw3H7Lsg/K5Z/2dr1ulJXiKk13BO440b",
-	"OqXtQ1dzRltX1lfnhsZxvZuGm1snrywOvJaWB60DXbW5xoCFjFynwKnfrqZwQ8Lwu3j4bifdIKevYRqu",
-	"WmFTd4bSCdPBpFBLMbKdaOeMXXi2RJKYY7QT/EzcvwgTYX0J5Com+UyEb0ZpbQW8fQOkMK9lhhXWFYg/",
-	"zUoSoUjlfEGOTt6Qxw+7PY/0yL1XUoR0cd+wx0fk3skM/lofeePRcjyREr93o3QzhLyieo6PTRRfQA/F",
-	"jYELMoAirI7xXGI0YLvacivY2z9tykxpwz7bDlL16OZGCmXVbuY1iF7kkJPXkrVPqWY4vcJx3m2sedsU",
-	"vBbaDJsPwLnmYnlB1VC4iqpmfFvy2kg6TIxA8y6fPWe+IiR+sgx8tVFd1jL5txE4riuxqt9FhC/NFSAB",
-	"cCxUY2XVVMJxgLoqKtu8xJZDUpBCaaP0tYv1sOKspHKVaaCmiNFOzctTa/UooXU5S7henJiPuoRn/htb",
-	"HM70pE7OXbBFqkZCo2CLne6h+wbF79s3J6fkge0sqzAabji7eVoNBarIvkfUBGVrwDrkhAn0J1yyhJy+",
-	"PIGmcUgr3HwaayRcb61B65/tw7dH7d/YItteHLlZrnNGE0z+xH89d0zq1/enFSjwQwFNdJTRAy+YIPd+",
-	"fX96352EN1Mmjp6SJ1IIFmgyTeQlDwHglsIJGIr8KhCdzJRWnhGEIaGKQF3Fo70uUXSBLRQAPSa9+PhR",
-	"f8/8PBTmzv3uw8fmzgFY9lTPEmYOnK0ygg//oMh0dh5xNWEhLKd124mhoGoRx0wnPCA0GsuE60nsEa7U",
-	"jCUetPJjImDQ7Y8ndmmB2EAZwxVL19LI1daXL9APfySxWkdoigildgsMf3n17NUJiSkXmnKBmXOgTrQe",
-	"hDJQFQ8bui0Qg5aLMTmnwQVDBY4KImfaZb0hY8n3ULTZa05ZG4p8ZS45Z3rOkN/EHfJa5gGyhMzwfRTI",
-	"ancu9ZwHzBuKiZzDz5C6jWVDZGqUGzKEdJNhi+B2Y0PyWEKKpcW/zZ5E99hQ2K6c0DQDWCGMaiiG4m9/",
-	"I+Zcq6H4kVhbG3nwR7P/Ozs7+5/uOf1oPp93klHQZtDZENSjZBSY/zf33c82nhA5GimWyxFcGE58z//g",
-	"e8T/qbs32Omaf7UB5MW/3yGWuaeKm3Bv4Mq8zkIUelAZMVMMavGgciJmVEALzKyyC5k+1rf8ibBGpbm9",
-	"O31iGcMHPz9GOdMd8ooHiVTQ1BfvvmBTfUBGhprMWEI+5vY9wUxj/brAgi45EyELyWxa/GTEWUoOvf1u",
-	"t93ttbu9U0C/GXS7H2Df9vf3H7d7/fZO7xTQcAZ7+519+N8HeJthCrls2sCwJZWHv6hV8BAJo0OMyQ4c",
-	"gsGsNOmZL5vpmG9LdxXell0noYRqIleca8bhI5QGV/kuk7VYEsU0n1R4d8ghLBSh5vNoS2UPy+BCYTUU",
-	"hbdOqCL9HY/0dzp7HunvdvYM8+7vpaIbSPilsY6GAv7jSNwHoWZBP3JGu98hb6lSxd/g3BsW6NsfvKEA",
-	"CkmPWKleSnlpJhOUSE/pmB0Q36gDPhClchzZUPAcu1IhIiNUQxH0MiAdySn9Y8YGbrnPZzyC2oyE0bBw",
-	"VG0zuaHw3x6ePnlhtwEq56DluGErwYTc++hazK1zeKEV3f3BUFBXgeZCLbY7HYBo28ZbXHlulkHEaKKg",
-	"+eszMDcSpuQsCZjZtKGggvjPTunYPzB2GojSdJGPRu1XZqR+aulaOuDKnXU8oLu9PqhtQ5G2uYUjbhZ0",
-	"RBVWyMHSYMBmgbDUVA/FW1tqR2wXdxBbsWLRJUtlFDl8ewQaxD0/Fd/+fc9xXLxrKFAMFwj8B/devchk",
-	"8D3faCkysclZA/ILCDHD4KztPxSMG0IakN1uj/gzQWd6Yl4TQIVfhzyjxpabMkw7NksPCOdG4KaN5Vw5",
-	"8lAIxkLlEZvYCDLc/9zO7vQPUpbKtfnmDvFHMjnnYciEOQjpnUYLklBzJmOSyIgpci/fm9aJO6NWQYtb",
-	"FODwC7S1vU/MP8G2GAprSXtZISB21nXtaC/YwvB8KxJdF7y6XsNY0VtsNnyQ9d1Ln51bP1fCxtyQBRY3",
-	"OfAP6KDnDUVNy990cMVWfR0CnjMohTxnCwlkSm3HPguwq8kIGNm93e7ufeB4iotxxODc4oGxjhvw9BT1",
-	"MlulNxTAcy29W+8QyVEFNhI0RmJMgwkX7Afo5ksiKad4npzXI2KGB4LlDwcllPmaZ0MeoPMp6Y7MMYOU",
-	"4KHA4wtasm+dg+b0HuVay5uDYcuCh+LexzChI93mTI/ahsEYzbrciB5vbncfZTzIWG06MRpW0jHPAhcK",
-	"ZfBgouPowSbvBH7VA+i4vT0yTYy6dx6xPLSxHJGFnCUkmEijU5FzpjS4gJiakHfvjp6mXYQMjZklwowQ",
-	"gE9E7T9l/q4SvSgSDAnRMQVr1XxPG1te4ak0yop5f38XJdXAOmHN28HAQCcfUJMVWNyKDMtnoHR2KBAp",
-	"D5gijVQK0WSIrueZE+2R3f6+R/Y+f4Y32qHad1mJAoXzMM0MMcHawBr0G6OCOWD8xrlmzNkKx91+n/jl",
-	"PUoYdLs4MIZqxHJVwFwRpXkUEaMlJUbhMuPfH4rKK7hoz5RRW34z9oQckZBDsrWwcMaJshpXzJjOdICY",
-	"65SY8T67yPCLPSfpOQPYFiMxQDopi7qfLh8dCqwR6RD/mGoGr7faRPp3+62MeLDwG45EQjWL4D4kXNXu",
-	"da9wGuped//+UEjhpmiVewbBb5ThERvpA8fCQAj094lvXtWGd7HQt11JfcMPFu3DkWYJ8D9Xap6tSZLw",
-	"S1t6bv0Jc5lAKxWjBRsRbahqKJwMN9QsAitI94z0mQl6STm4THyz6M5sRf0K1aE0Gm90SB4zt8PPkkQm",
-	"6Q4z8xcqQLbZiZEnM6Mdm+0A83V379E6GpC57/5965XyjcHpI7WaYWJvfGNhWgklsCVVhtZwnhj94ID4",
-	"//3slKSdV3xj10aUgybIYnD4D4V1+LlDdp4wahRes380gvcqL39mXPQ8CZFDuLUZGGFWUB6AI9wHroPy",
-	"3fywc98jZq+J3Wtyb7e/f9/QfTSSSYxPde8bbTeRYkxiFnKaxg4U/5OZGx56ZLdnGE1v775H1IROzc/9",
-	"/lD4UBoPUqo9ojyCNjeoNkVRFr5QjhLM4+CN5g5LWWl4lRmCs4krktXqCZXf3TihIUt6dSgKj5Vu4wI7",
-	"JxP3Qq61Yf73drtmYeboy3XOSFBAHOKVvcWOxhpF7lc3+NLP2PHZ/LszFIfApR3rytkIOQlDLV5Ep+a8",
-	"ZM+A+pEm/KDy7JoA5B0D7rWGz53bnH4QWQfm9UPh2549bYdGkR8XdVq5eVom8B+zZBN6aQxawx5oyAbQ",
-	"umooztlIYkwGehRw+6GS6WKEbEEMGfYvRrJjEWR8MpJRJOeKfDxh8T9Ykp1fxeJLBuf2/gBojKNW9C+Z",
-	"EPt0tixGmFKjtVNj2KPTBa8INkdJhh5K7PRl18lwPSu0hqLwZvNI1zPf4yL3K6yrOcMHOSsmkmMbr5uj",
-	"DGbGUD2Ek6vgEbMwruk3yii8X44QCcbelcj5gPCxMOsKr1rIGQkl6p5mv6yWioU2Y2n+EdPEevP8kE0T",
-	"hoYF4kg7OKMMROZxF/rMuN2zZ9f/3M6ebVMn9j631Uwopv2DVK8XRjXlqdGtSECTZDEU/lP7PGyp5caP",
-	"dvfW4saPdvfu3/eIf4Jfc9z88d7+7jrPm/vu30d7iPgvubjwzfLMsW/RUID/SCjNqK3tinjAhGI5R+Lh",
-	"1FgVbYRMQvdh/rsULsM37bPqwcujJ89enzyDZ8CfryGYAO7Iw7dHrRx+kwVj+uK15JQJOuWtQWun0+3s",
-	"YIXxBLzeqbfa/DGuS7h6mYWEjZoE2RNGU7xED79RfLAGDYLFREvZIafu7pwtnOqBEFg2SpCR+nBuM/tw",
-	"QHzzHHT99nHZUiv1KGwNWoaAD8HfDfjpqZ+kNfhYH1bIbnkAulTri7fyRpea8clrJUxNpVl5szD9btd5",
-	"hJnQFiUlsubTg3/ZFEIMZKyGeDSTgMwXcDc3576YBemYbdzFz9e9NR3mg1dO5OITvdVPvCsKeHxuZ/Vz",
-	"z50GgE88XP3Ea6kPA2Psu/DObr+/+qkjC4wD9++vvv9UyldULI6tOmme21tn5d4J9nkK4Jf4yM5aS+fE",
-	"JoaVZnFMk4U9Nc7tA8CodGxotHUIEZfWJ6+Vd6Bgwq9tdo8dJGpO4is0mcFIwuiqw2BzB866IAgEqVAA",
-	"WmUdRRNCnrFIsYHR56MFoWRC1QQdJq63Z4f46Efx4dAiGpSWOXcIjcCsQU3WfDegYoiG3Zwr7DJJZtNC",
-	"7CLr93Rg7QjXIS0CVx7w92xJVANngBb/tawBw2t4rjbmDTknBMTSPmFwkSn9iwwXa5x6G9gFPmGTmgZ/",
-	"tUDM5jh+Ne/JTL81aNmVhdCUhKSgj4Xe5jjv1ifgFZtwGFu+8qUYLrUZMCXu1rv6PPMZ8q1+t/+w3eu1",
-	"+zunEIIZdLsdRPX5UEwfHICIKuCBD8QsioqgLwh82fg+81DPMwepNWjFLFZnvbNf/+h+uPh7b9KN+9Hj",
-	"J13xx8XbHbmXPFL7ujfbudybP/q8v+j9uXO490vLIlobixI+hwNo3jiUgLlbb2crwzp58YqGrEP8l9Lp",
-	"Qha3znkjrEMUXY+dlmfDyrCL7qGmQdhbH9jPp7fDML5umbS7+gnE0nllmAymSGwpybprSKbf2OJIvFP4",
-	"QG9nLVH2kiZj+8DeOuumZlNDoix8ZWzsnJBtONfWj/DTZtrLW9uLtoYUa2z1AaGRsn08nYc+yfKRSkIG",
-	"BAJYhkYqIIDPNyX7X2ErVyf+15b+yBfMu1Kt/MFfPPzSqJo7Ww+sKeeJMxLcpXJdsMWmCvaY6VSEbqH8",
-	"fvXi4Svn8XUn6hRriIBz/zuw3N/Y4ur89t/WcjhmNMxxjx+c1N7ciNhIATay6Wnry6cK93mAhwAO9FZv",
-	"bDJnnkGOCIa3tA1WcRdjsKlEHXJsvp739KV58Q5mdFM7AedznXbCjboI6jjCMfKlDjlKlbo0ccKYed/5",
-	"xPZ62b8xYzFEc2XFJBVybQW99VHS1x3wX6D4Cs8zNG+3PvBgliRMBDa+xTGfGBr70QATESBefb6A6A6E",
-	"LWYRU0MhR1mObSZrfXR/5NK8zX1pfrgP6bYqC1ZgoEXYHAYYmQfaEwRMcvlhoTSDsyl1wGZ8MxBMhxKQ",
-	"47q3t7tHjo/fvXxmPvr8+Nnfyb2nh0cvf/fI+2fPfnv5u1F0X715ffri5e/3PXL0+vTZ8T8OX3oE83OG",
-	"4smbd69PzU3vXp8evfTIL78/Pfyd3HOJQzIJuaCRTVVTpH/6ztzc7j0/RnU6ffdQ/PI7/IHP56+B++X9",
-	"byenuXY03S5MHP1Ec0kWjCb5kCAsNgQUpQBlHXC6822wcEFyPfz9ge3CD/kwCjYPv2FxOA+Iry741CcR",
-	"o5fm55m2vVARTIxj8oDdoVynf0h8iKQYQwKEYC7g3CHPOMKPU8wWts4uSEDB9CyLcS1HSFNQjlARGFXN",
-	"bYmD6QSp/qqCY7UX+tDoulf0RM0Zu4gWBRU8p0P36pAqd7peK7errUHLbFoRldQ8aY5Ca9AyNP8z0voB",
-	"EPPPDw+AiH8+fVdEzM01Lumf9mxW6k/d3qDbbW2gJ+P6X7dba5Nv/4JAfDVyGa+scMRYQAELsZhzxDw7",
-	"peNVThi454v3b++0uTVvhaXqtpC6DXF933OIhsXf8pJPL6YsdxUKPRIp49xvnSvrLLe2BEiM7ZSP2+gs",
-	"8G5sbwi+hTrRmwZkz2cauTgVVnbwmKXYkG2XDpFl4kb8Apo1/Ie5whAh0zDFNhftKVXa/8a8W4bHpWoc",
-	"pHzmmtVlGqUVk1WNssZN0qBZbuD8opajYmc4rfKDUlk/Pg/b7VpVD7GwbTI0x1zyfPGDIVGbMDYgscRk",
-	"noCK/5+9v+1u28b2h+GvguV17pV4Simy4zS1vO51/m6SNplpk0zinp5/qxwTFiELxxSgISArmrbf7Hp3",
-	"fbFrYe8NkJRI68GyHTucF9NYEkkABPbjb/92X6RghcCT3cOgmsubCmaJfXFV5C3YFjfmU9ITaqJM11RL",
-	"DyIhgCvUBKiWBKhor6x94jeLTuG9CwGqSlnxBA/n+qGqwu3rolUv4NaGSmSxWgKR+4wPMWSXIFsAVvlh",
-	"ZYDTqdJt9CjvfqgH4OUEzypNowoneHMvBQZ6a17KmwGU2NyWQ8PTckLBM3cF74RuDXsWMX7uGBcvcS/i",
-	"dL690UF01a3WdU5wG67knNyGaMfxpM4zyaX8XMDwYYv827ali56Ds/iKAqvgN0CYJq7YkLEPfwANAWXv",
-	"Qex4m/m2stQraLGPlqd3k9N+gNoVz2rQr7B9ELltLMI4bsDIdiMjtXUjyvNnfSm2ozohJgm1KPWqsws4",
-	"Aqoz8swmCYLLEz6LGLboyyH2WU857z2PO4eYsw9Z+5GhAMVJeECrVHgdPO+RYVM+21h55096qAo85dSr",
-	"M+jjymBjHjc81YNToPHZ2et0n3ZgHyvx2b7ks5XUuhnKgXV3MDvdvbVV+Yf8YNyJOq+PNbozVa/QC83u",
-	"q0Lgjbq/MXV/LV0PzkHQ9VWRyMpY4xZsgi8l2rgQMYxoutUhxKPKEqUQWGysl1uGvulLcRu2SyBOvKJk",
-	"Zb4rINWuLOrmRGbC7bnZsrKTcL8TYked083zNRzpjB4M9k6fK/Y4dmoj3qVIojv1j2OgbIt3c96sCu5I",
-	"4IKCxtk5FZQ0p3gkdoo6bZ5lcgW9/oUVxpSWeZUKmYU33ZTL3MdymYXXWJAWH7QeEQcWfLMoNsqnuL6K",
-	"5jhB2Bnxp15KI22XDfUUEQbSIjUFYiHOJtjPmCOXkLSYQCBqvJ4qsG2BoNN6hFQ7/f5kLEXCrNZQJwPl",
-	"mYBhA7NMZKLN3kKxt/s5spMi3YGeAL0IzxLg54VCSucf9ftuNa+SXstLY0on625rZMyFVC+GAqlIgxGP",
-	"630KaJMckrDXiXb6OtWTzI1uXzxPgHGzGrtAwvHjBUAF3QOcvyASc+rejpen5W5osMWKTXLXA+6WlvUm",
-	"C27WXTT6Bqtu86+ql3MNbHax5+rvn+reBAFFcjVFa7/aG3L/pifsfVr+wsps71eOf/N3W6WIjpNkJciH",
-	"EtPq+psG9nEHjttKflUXXhzwOlDhvGewA2nurDfxGZoS32xE1imKE34hVOOmbMfcOE4AYj9vcGxob1zl",
-	"owQMQyJSUdXH9CV87iwS2GeB7QXpOyZGJEeetIa4cBIB4tSdtc2sARzKta0BHzdcdAYO6qb5QApY3Hrd",
-	"DjL9NTeF92Q2CGo82DOMO6rqGOccd8Wlu9bZjlbAIDnlMD+UjYINUII3fzivWYvXWI5fnuV4MqzYMF81",
-	"9mo7gvXBlwZuyW7ZDIo1t7F93hdsgUXUlKfjGgpPREWkX6Hm+/E8r/BuTjdFxKoXQowNloZ4eRFCLj5C",
-	"I4kkD69wAnkz4whlwXaNo1ViJLAALViAbyrzplqdzyVOF2XnwbPNJdR7HPDtJjlXkJIvKKXD8jLoBrp0",
-	"Ey7xFQUOCGJayWeGKoDgJ0tLzMS36yE3ab9bBi0hgeNNu9RrZPxMwPxjSUBSqC33uP8XQ62NICi/SvS0",
-	"6zSG7z2AwZ/SLWFL/+1vcNu//Q1bOkiz2JbgCO4yyPSIKA2tjiN2pu2w/qZSOcUh+vZvf+sphlcv9lqA",
-	"G/FSU4RLKaYMjGDARsGzif7d8yzmlXtAxZKWB0BDpx9hWWcw02kChTswxbNMTykDbyxV38ICYv8XLKUg",
-	"cl1uaCUiWAZaj1Ccu2mxxFxCdmky9njDLhKllk2hfnFvpzojC70YV9W/L2hALzFdEM0P+Qei5oX2HqFh",
-	"Gaxzmx2z+JvYj5uamIwmxub0q4bF/7/97+O6GeR9QWrm4l7aynMJ/VOXTQPriPOZHDEAhCHZM26UmhF/",
-	"t3TEVm9jvJC2XzwgQKruDsV8I7jKfRBqbFce0Mv1xuJP6wqDKdTtrjuaZVYussTv3GOIwZrwggZZcD+R",
-	"BYj75YqBmr3kKRKQ0dF4ZOpChSUVs2pl0xVkGDzgkQP72aA4EuLDLzB3Grbf2UMwgru0pzzldAS+8Fk6",
-	"i4jcM29bM3SOsBCAkZ7KNHVKAZ1t6PPljCLEGRaaJxQNNycbE4QanHgkdFCSxBFf6hAIXaqwwRtaOGh5",
-	"QVsTvKynBhPo6/YYujmUK2B3j4oWCObUDLCv91RFgTb9nNav8OsKF2WXyNWBOvVMA5UQ/PhwEWno7jsb",
-	"I9wC8eCA2YSVi/A5SPrOrvaV5l2i3WiuLeJj7EexcJN6zCNyeAykrb3WPY6nqZ6K8hDMRMIp96sG+49e",
-	"DIVUYBkemTlSelwjPbFGJqJF37XgOxqOVNATEnalHgwA05Zqg2/ZXey+aunBYO6NSYNksDQVeg3EaD+/",
-	"GYo/Dnbo/I/dbOFkFH4KKxB+h12T1Yz59QCzH3+pdAt+7C6Od9s9Feql5sqIlW4hl4ybfWgWNB1qYCMh",
-	"htuhkJnvJ3ESjoIz0CFhnEoBfXbUjJ1nhEY89o1XQgk9owr6QkMIJEXJu8hBF7EAog09jJTgALeEwQAj",
-	"t/shT63IFHd7yZBnA1w44d0D6QuIGdgV4BcNWF+nqeDnE5ETV5SC6WD7z5iz9PGBND5sFOg5ZEiS+VZm",
-	"ufXCrNZHXnJBkC9vQxa7V5fJRMTQcYiFLlFIhM84sgdpxcaTbKyNJ5XnDOv4fHexnroQY9uFo8doN+Ma",
-	"Fnd7lItgeJ9OglIFSanhYlQirqR2J555MVDVDHjGqOeTX2CakBvFaZ+PYwZn1WxcKOJudFwqvL8PdDRD",
-	"ng5eQ/ao+nH+t0ULLeCpNohr3iQWa5O5bDaLazHNFDuvN7ijB0E3s2hhQCB2qNPkLghoiocCZ/IOtW4p",
-	"WVHUQBifKfFQ+Sai5RjFXsHjr2aS2jvpHHaf4m+cbMoryf6ouWf++yvvSc+FN2i5TClf6wG/qbP2Z6Qn",
-	"SsazJ94HE8DHGMnuL2PHfA8f3+4JTXSpmJ8E9MyGSEXfDfDJnJNCchiWcKez9/fD3148+6/Of+O87AQ6",
-	"px/mPUJOShaY51bLWx+HllJPyhbZOlnvVbY+ZLqSmlKfNWziaCMz2F0VTsrEwGdH0FQSY6Ulk2rOcIqw",
-	"k1GFQRwVjN18Yt76jApuTPhszkKFI1yyRL9wdqQSusSdozfqPUfPN89Q+qMz11YYIpXkI+bhP0rmXW/H",
-	"7++Xd/yCJwrNwKp2fcknBU2d0zf9AOxN1XN7obNM9LEb1n6xGVkqjcX2ctBEDt0G4zs++p5Z2L5qJ9rB",
-	"H4Fs7OvEjW0klRxNRjsFGeRjvHlvpWfO9tMQ14DXvZAVdrYd3XCA/eCr7ocMnZCd8S2yC/2xH/s23btR",
-	"zkW5KC+Jza88oIKQdRJ6u6/Xr2IQqtCDEqP51Pqr6l0vEHNtS8hVMH49ru1Rt8gF1lNTjP/kM5OGTUUK",
-	"ruFIJEC0ZrWGc+MlxD3jDlM1lGHrBNtqEoRrUIbNwfWqqMEQZHANPq9reWg+uP7p2uC/u3VVTrbkhTwI",
-	"hFthrRqg2zpAt+sG5TfFuFVxjl2TbWz+7ssox+ZhFRRuqmNLoTCYU/lJT2E0LAotuLDPVjGYCIFAjNi1",
-	"2Q+ZHkFwEtlTghyE6Gq5Z37nkMUSd1cL2FckxCEiSgzkkUvk+7Z0M2x0S0kCOzG+PHrEZ9SUE3r9F9Be",
-	"xvKZuSYf2u3Gym6ZU4V8i2NzMWejboPSrBhOuxNesyXqZY7crHhSviaY4C2qnY2jQyQtToKwKPcGQjFx",
-	"6m19OrnOOJ8LwpTCLYaF3x2F7rt9rrwwccLlKrfyyZ4X5GtHVN5qy8baGHmWBmlaFnZVvseizNyW81Eh",
-	"jbvuBBDTxJnIlwo5tZwqKA+43QAo75L17aZdoyeQpW9JdXNWy0k5eTsUmeiyOBgrGOgK5krMzkRfO0sh",
-	"JgDBqVQVqECgabhSzbur36h7oefvRlG+1Eo0OvJL1JE3JPnVUvXUbgpKiyB20b8o4ACkWl0AF8VTrejV",
-	"zhCy4mZFL4zEnWd9KbKu89BOoUu0MKYoa2ksyUaili5uZG0jaxtZ28jaTWQtiRBYJxA425a1YF/ejpVr",
-	"uEwwhgVgWEDcOjlbNnsLstfbvpvHtPAWjQBuBHAjgBsBvJEABglyCxGHoTRWZ7MlpZtYmYn0vRXQxYjp",
-	"NAFYM+KUCx3Pse4f68qkbfeKIQCDYS5kMWE/v/r5I7ZH54xGxYb8UmCP+a1keV/TZK+dssVKgVJ8VFox",
-	"QtGONPeEAt6J3N86w5I9ZVkiDHy4BhnLFa0ggbDaRz+pXbp2Tgz+e74pJCUcfLN0IGLxfy5H20U7Vufx",
-	"36A8d/7akI/Rv46arDRtgodBStVkllfOLIPgGPLxWCigaP3yU83QMfd2rFkoZfEMWmdCqnNmhHACsRCg",
-	"hSBuVWihp2J3g1O6wSnc4NTdICSGMQvtS1o2iD/AYjS2b2P7NrZvY/tuoAPeaktQfF6SetsNQVCx4O0I",
-	"7URideFi2KEu26b0qRuel8o9NSeW2VvIGIPhnFf0VhQVrS+/lf441NNGgDcCvBHgjQDfVIBzX469XbF9",
-	"nU54q0pubIe3FqxzvqVdaGIXelDojEgLdMaMuBQZT0lcGxFVNLUjMoQ2e2Op9lpa01MyCT20yT32rcQ8",
-	"L0UBCCotgjNJNk25wdpynSY5W4Xb3MQ+MeWzok5RYgowfE9p0WbvVIECO5+8dH5FQalBzUwEnc0mRpT4",
-	"AvKListVmCWQUXjWSFsIIV1JHbl2/74HDTgNvAAgE8O5/NUjj/23UaFcKo817bujF/oAFljZFRTjY0lY",
-	"8dq6wNHeXqnsaLMY0d11+FtiBRQa/H2tZsCdcF9eXZpd2X/vXpsfoDEgJBa/f/fxhJWUYhxoiEJhGtYO",
-	"GGi8R5wXy0tn70dHvlt7DRVlgovFgO372PvvxvNJsEa3Bl+FnZ0TucxFQYM3XQyFbuARw5wah7hxiBuH",
-	"uHGINxC9HyE4d0NYqolK9A3KW2Tm4/0LZBTmxhZgAPiuiYiP/LQRTwRyL+eMvT01zgTw3iZ8doT+IdGN",
-	"IbcKeZ3Sttmxr4KBHe3Zfr0Pitf2VK3DHDHx2Z2X4DuOOMEIzsT5REHgFGqQCtCDnio2kfdsgG5h1SYJ",
-	"MHdhoy0abdFoC++/RNhTteifFI9zBP5NTy13cPwWQc9mM6/lwaqZX1Sicyk90pfiWppmkki7BBY29bHA",
-	"DBkBEt/hPWJKTAMgrMumQx2hxIWNgBoDwp6U3goS1IczuQ3d4kFW2IzL1L18wIUkLQ3c2/hEqUTi7jXk",
-	"ZijMEYtHYmR6CmbALkUmB7OYDaRKYBdB1JGrGaoBGRQXOMRu6JlwawcB3kwAn64bxLtBT3HFRMaNSHKK",
-	"TKflqItOXsdJyzFjI52JowA+zgRycRo9Ai3T7qkPgiduGLY4RWmNSAfMvQwrFEv0VFWEPN3sljDwu5+8",
-	"UhY6ua/SDh2XXau+yJS5TSbzurHAEPo8TUXGElnuvL5zIWbdOqp/Mzn7XwHkQvlARvzzTxCV3+nudzrR",
-	"zkgq//ceQOWsyNyt/uf3/+n1Jp1Op9OC/+79AP95/sOnv7lvTM2X9Vf9R15nbGwGAr1m0jDfwlk4m0Go",
-	"v/Bqy0twLux7XPWadQhX1q3Et1cuxHHrN976d6d12G59+malaZTy0m4vI5X/nfc5+H7lMe3fWCeDe0XC",
-	"72THKvT7AuVLw7x/H6GWgBYBNQnKp2gvgPqviAQGtUNmAt5eptIuA5F764/yen09SZMC7boX98h1E5U7",
-	"BFF8r6dCj6DMei/zPJNwNeIXK43IKTzLmQCBg8Lzq095oOhHVp02+7XMPU09AQaR5083Ubnrx1TaIdxM",
-	"ZqHhnbvjUKeJcfNU9sjz/uRthLEpEPdpYSUC+XlPuc+AvdRqt0Jg7LKXsAbIaO6sZzdiz5kPWQLn6pIF",
-	"Qms60BnO0j02moPTz7VAYmd6klP/ZNbN0pmRxrLDfee4O9uLZxWQouIeWGKRFHfLEovkZCiMD+wa5uy9",
-	"o5A5586KEu5yi6ZfX49G3JQk+u970f4n9/c4BXrFAU+NWKchDCH6l1swkVOob/DXe2RZ+D+DyuRZxp0z",
-	"v2PsLPVsjzuLisq/Zd9KpkzpDuvQZi+4QTZI3u/DFky0p1e0otwDp9RNtcZYKj2izlLYu8pm6vU+rmId",
-	"/AA0/yXH38/TXdsFa8dXOkT+MEVhF/jeD3SqVrFK3X2vb5K+4lkqhadFvcUGT+V89xYMIQhGmiobbevN",
-	"nrY+drd9jGapVudH7tQnYsAnKSy2+8yz+oOMNXxm2uwDDSFA5mPaD+WpQVfjKsEwX3Sz6iRe0oU/e5bX",
-	"xcmckOrqkrh1ct04fZSmTtH0L1Aj+igqo94WbDRJrRynGIDVbAR+Jj6mfB6e1Zx2K8aV86HVxCuFmox2",
-	"ur8/i/Y60d6zaL8TPe1E33Y+RZ6ltrsjlYX+0iP+GXhwvS+BfzwL4kAqK85FVrUGPwmnkdx7QcOg0Lem",
-	"0Iei0O5hnqry7rpr3ZK1XsT1aCVKJWcgIuqFSihIW4XLfU3e9U/RjhKf7WkfJ0clZKFxoJOYk0yPxZPf",
-	"JpnsD6F0rE6CrAEM+pjqlZwS7PXittR9qR67tRDtmt0MAPiw2Bah3bhUiy7VD5JYPHHrFb2pot1b4VTN",
-	"G9CLvtUTd9yWUScDS7LzJPo8TaMcHQFR2Hxk4Lbz/pDMKvAd6KOeKhuDEZuMnRNy2CEPYCh4AvHc0PoJ",
-	"b45IC1//i18rbbFwwWkyTrQLBsLTgQc1Nqm2sXu8EyHUWxyMO4CtYtsigyQOkCP48ZXz7gorE1/HIXkr",
-	"PnunJBWNR9J4JPfUIymZw5RCvdN4q9PGmLqDRH9B3DBd+GiuYVlp1PjzmnGOAYNcYbzml5EJm38wt6s+",
-	"rbg9Go+j8Thu3uPYvntQ5wA4jTuH+d+WW7BwxsrC3k2y3kdYww8oqe06h+Bk0fJp3IHGHbhdd2C5+X1t",
-	"N8G3zm8NhEjMCkkY+B3klgHtcInpF5Uw8XkMqgsak0L3T573INVTb+udDIXMeopaGQoDxq8z9i6U+5EH",
-	"Piza5fDgqw1y33b/B5jLutC5LyqFWpzKSkELN+Umj3ofO5j7I4jvsHCiX5S/WDzT+ZGob07+M4BwnZdC",
-	"zUMnKhEZ2S08fzjUOPARe/xuYlOtLyL2o9bnqYjY8Xicil3AJRnGfVHqIxOuxSojqBMKZkEMLjl24x3q",
-	"NIfzQhdd6afWU9B+7Nmzg2e7zn/X0KLJiYJyx1N8uMzZa/I+Jv1MJG5b8jRiE2VlCt3PoZIVhRM0Eney",
-	"yXQJAyhLbdgpgYsoQ5FCSS1VnyJQrKeG3AzdKcPLL8TYQtUp2rgALjR6JKDXsfTVppGHq4US2+D2AWp4",
-	"ymdHDFLSEPKA8AbVa83a7Ng7PH2u2IhfeMFLLA1OVIZXB4K1Rl5eQTQJ/VyLcubaYOPrdToZztugZRuT",
-	"TOT37mduGV5mbfaaJwlfq8Fbcb432UJ4cTa43snpCuRt/qdnswJSbc7ixh0Nd8P4OX2RcmNPJ4YeRKxu",
-	"9UvnJgrHpPDzSZbudHPTwDwZiZHp8/R07/Tv/+r8dvHPvWFntJ9+96Kj/nXx/ql+lj03h3Zv8vTy2fT5",
-	"58PZ3r+fHj/7vi375npvJqksneWJWNIbWWJPcZ0lEYsnWRojZoKOjp/WHFD8obdBvvoKDNNtCzJ+9VX/",
-	"ELM36hfTNBjZVnGm0w68bEasb0UU0Ntln2CNvou+Wz4QceoBZBPcPdY25s+FnVNM1wxv3F9xvKEErYtp",
-	"oFx8GLSYxfk2vJhLOi6W5cMjryGv4W6sZSoW31Ugw6wQNE9w/69flLjwgDqH6JUC5KR7pO/XC6lPBIeO",
-	"M90XxmDqxtsUvozooHOAhShKT5nGEoxLwFA6zwArE31BB0FFKSlZ4WgNfekLoqkiX294IcR4fWsel237",
-	"1vwthDeqRNUHlILOy/I7da7KrxFg17a9HrDEc7vnRmwi8+QPqy+EWtEi4l7ahpEUox8sBD8i9vOrk9fv",
-	"Xnbf//L9T28+vt6lIlcUQMC1Bb5LiHUcgXHlicWmmVbn0WLEI2EhypH3dj2AkARCuykCElqsG05VdSCB",
-	"jvMALohLxKTPsUQSIh9R9QRqfUqIDw8U1Qmf4UPpB3vfeUwIkbtHpZpvf5/npdv45rLfdvCyCEAdADLf",
-	"d7baUfgFRVoeBfg93pBbYgwLjUXLEzGWzwDbLxGD+/Hk+OSXj90Xx29fvPrpp1cv4zaLf3nzMiZmNN9h",
-	"F0M88cdX//zl1dsXr2KWSSNoA4BW6am87L2MF4DX7KYGQXCfQjSR++MCig71gPo+UZnBVGeJ6Sk9YGOh",
-	"x0ihIBFX/1HQ9ONXJ/w8xsp7N483g9ZbrUQLCr1jqguwwOQGxQRU1eA0EtVNssdPOwe7S0zzFSAvWE46",
-	"LvCL0nkAv5yAPE7Vxm3ZN3OQ4c3DDpRdHXM7LMKKL4S6Ell8/SK/ujq3pTX47v1QHf5yvWvFZxskUlnp",
-	"FqbwDD2YzuKAKj2DPJorFfvl5IfWd3MRkhe8PxStF1rZTKdLwyTux/63f0Ur1eG/wBmGavynqEPrh+pj",
-	"P0EUkgyhLPxdj38T+6Rxe65pBIj+JINyst8/FU2C48L+HkBYvWyOr5V3GU/OUtknwwDt/SWZU+8V+KIP",
-	"5/hnidN8HkJCXVKwXNkQX/MowmQvOinYJ6WnICXcZsfmIk+HMARTIzjK3apAVOKeeCbOpVLAceIcDBYX",
-	"ENhxT50JIxOBAZyZnhARCzFCg42ASo7TM4O/081r4gz2F8DsTAIcctiwGYCbdirdHIZ6CikPwAEZkV2C",
-	"qeTsLI8fgp71qKaPPV0MH48Fz0xPgbJ0q0GuQF+PRtJakVAZHtybzIXcQLIsEWMB2lQ5h0ymgsUjnYkY",
-	"yO5ADcDU0IUjrxB06iu3/DQKbHufR5fbDFgxY6n66SQR/3/8NIa1SY1mfZ5lkoi3iz4MmHOQEXJLzc1F",
-	"lE+cQ1Wfcwsx3USuZ9ncO9dKQKrIf+DWXA96aqYnmbu6P2RnM+cnRWEQULnHPmo2pSSbhcQg/JYG5zbn",
-	"JCMWhYHOzoUlTlXM6YMjmwl6/JDga4T38t5Zm70bwE7NwqbXWJ1OxgAFvRAw7J9MMcPHwL7AMmG5VPGu",
-	"byuBQ/X7CahmaWNztHx+DcIfz48vZoSFLGzMbsCfxFRC6f+mYGTUU0UESxyx2Ai3flTq6CxgvLSqiVDE",
-	"Yiv7FyK/+78mYiLyW0+5tKk09lQom83Cr/zH4S5ov7p/ZTqUWRaed+o0Ol7eU3EiM+F+PwvXT7EI9RSK",
-	"UHFYI3GqBwO6FdWi+pl4YUgB2ZB8RL/D2YkVaccIN7keoNSAzh1uDxwB9X5mlcjClxDaSASRU7TdC8NN",
-	"CNnSiUpYKi9E4CB2r84/1r+fR7RLDXkmXt4VmkAVdiPyihirM98PnYM5PBl7hiYAoxeN0iPwiFRB5Lmh",
-	"VNA5RsHNwP1oNUsAsm61Lzp2YmQxhkPnYQmGhfTJjaNXqkkkwpkleuncC/EZtSqgOghCJ4ScI+cONyiz",
-	"C8QwLR5NtwBlU7/YD8zv1TpWCiDnMBuyc/DWv08/ffM4on/srsavEZNo7+ZlEbQbQUsbkV7OwVl3Qni1",
-	"ag6kMUpz8IhjurACYPzphluP2TloZkUmhCq2do4HyW/fJr+82HGeBHQbDhUJ5cQIvq3yG97xH/sf+ZqC",
-	"gl9MI3Vzdoo63L1UOJYPY50sCezwq3Cf7hn+IDSQqvsGnNRpqqdFEqiSaU+fLNr0ReFMlj0RNqwAivQ/",
-	"RWlHTAmWCZUIH9+nomigphCKmPgrMqNzurhOS/ixLQnB5Ih1WJDSgMrl23deAnKv0Jm4/KsAM/3WaATJ",
-	"vcRm5udsPjpQJUOKZ7cekul2jyg6T86J9ng/8nXENNCzBLgiBLMfH3QO0Z5vOXt+t91TP8pLwexU+8OM",
-	"MEJO0HFw29H1QiRmwmcBCwWPj9iZtsOeIqskoZxlQDISzx21A1HoUUmDXreBkAMPkfYKiUZruByLiD+8",
-	"Wxhif5hJY0fclKvl3VKeJtwGcbi339p/tkMAj/kvvs0F4otwv3VsFFyJbQMUN3h4ZXb2OIFdEvPBAE7b",
-	"aZkwKS3zOxY3Uc7MtDFPa/SQoXoN6O6+NNl2MrwYccil4Iq6oiQVyxZngNyhb7WoQV7C5yXbcyO5i/ff",
-	"WO4OajNWB3VjfijQM1yy66dfGvphOE7vxkKVosnnXKrNDlK0AiwDaC5qz81SD+xc2PzMXDMkU21vrIFO",
-	"na+9BfvjZP9pwU8rFVDkBklVVa67+qB09WScrDaU9e2b2lQ0vZqvmsp9ayLmwQNbw1HcyEVbD2WKzwoI",
-	"1kT36+NDxxgEQHjUEEvaIGepbMb76JkZSEuSu2IK+dpMT43IoMws1TzJ01/wE5EaAeVl7Srh9FIDBmYV",
-	"FMnQjtJaBMneWgASN9mNtfuD2tlX4BDcQkllhdsAzm1PdH/i3CbPVeO38MeZsWK0BHtAMLclAUpfdng2",
-	"gwy2jzwCwNAInvWHLN/hTPEs01NM10pje8rqc6C974Z6biSrHDnbD5iZ8sSwvBQVea+5/GRdTJOogpaF",
-	"NL/3SIaQvJukKc4Mqai4mgFKjpBxa7ELKV1LGgP/2STptCKZ0EkolZ3jtbm39EiQUEwKxMN9rtjj2GYT",
-	"Ee8yrG1183gcQ3In3s3Jh0uTQpheZR7NnOI5Kk2DBnamdSq4un/RZTwIqwSXaXGb2PJ9ZPdIgrzzQt9L",
-	"wEWpXxah9aHl4wSKWzw3nz90JaJ0gE9NVCqMYXE4QVBIC+fwKgG+LIT70rOS3GEEF2R4zcvxv6MzhhHC",
-	"t+6C1Z2X4qU3Uzy+xgw2GvtVMd2rCqt9Y29fRNhEcJsI7r2VwcdJEiTlmjK4ELIlIb5yxJZ7sGVohY+Y",
-	"1Ylxpy+wfmDxkJoVa0WinuqHuhVAZPqEXVRoH0VwHMoTDrlplZIzu0c9ZYQtCX6rUfBD/lDwZDMFgA/e",
-	"VAF8vaHk26ReeM1NqZdbE4EO4gD3VO7jBmR9cb02EhOrBqRDrR2p1038aAz+4Am8ZmD6LoyQk1C793XH",
-	"frclEx566Hcj7b1Z5Bfv7JkFQFktAnsIPO3s5JEYnbnjXQ6Oscd///juLRuJ7Bx60feHuxjZKQgDai0F",
-	"oaCq0veC7u6i4o6ZsXo8hxritqecq9elGtsCrj3v/USNlKWPEjIz6feBSpAVFUVP8dQt28y7kcby2WZm",
-	"AqaTtmImrOIgwkq3YKW/qZJyULYAoZk8REvVJqXl3IkKkOkQdUJU8l/rir73OIlVXMdtR5WqpO6LYq/U",
-	"SrKFRhbfdqa/cfCuD9Gh2sGt+nhPPPJyBVR4MOgCCwHBw80No8NP5Ei8gwKaBhx+++F7Wv1V4vcBNNt4",
-	"sl8NpJwvyoVbgS6UDdjK7MFbjSEqbLOfNzcQc+D0smm0CElnP8pL0VPXhqSHAFde5FsJSo/KqHT3VQ02",
-	"OWJGgxTuqcDYCwy7+lIwabvF2nk7B2AuSkbo+e55daQJvDZuAOxxztu+F3U6nV3fI5bq4csJGWecT7kv",
-	"bK2W9svSLrUC/zbzLjATpUlU5nFWxfJvClZ0dc+IveeoQr7p7HU7HYhicHjWjkxTJYy5opfE3tPSte7s",
-	"TYW4KA/nV7/hSib9Ir6/87zVqcT3uy8OiwO75MXsxFo64m4A/qWHNwD/hou3SSptS8M7DboFDb/M+Xjy",
-	"hy+SP10x7ySRaqzIKp/roFKBWR15wXJdhGPYWBd9vSkgWrKmmmBLp/AEGbGD233G+xebncBVczfhUWTF",
-	"UhJjs9qC/ARdM4XjTaYNKwtW6fG19+1inYF2ggiprtex3vZvtubAr2pN2il3xb/mYOfWJNHDzjwVj/wt",
-	"O++VuGE/lkeGyaSy0eAcFWZuPWzeah8aDy6YKEQ91QLqqdVIchdipbCNDHUVc9tKalUgGeJqlv8Ms2Vk",
-	"1mBoldEYGIwBbrMAgvT32FBE/4pPeA2TvLac9l5q7huHWcPmOEt1/wL/KZQbwd536ByDLHV/H4DD+yna",
-	"KXmqT1t7Hdgx4QYVv3i2pLMifoevpGY0++XRdGh0bloJn+1099wY6LfP50b+9IrfLrvvUzdyAT6qvBSn",
-	"pZb2e63O3s5fn9ZQEKV3WqMlSjuryYs10d5VMQqPTHnv3EHId1Ihhz+Iccr7Ttamadl2nR9wmx3nQpeY",
-	"wKEUTVrTU3H5FMbYiQ1vx2dFgj4g19JKPDIQi+WeXBMDqD01mNhJJjydIDGHp1qJLtTKwT3GmTBC2cJ4",
-	"PCOfvztAKfmspwpPxohsYQ6VygKazbfZscpVDzRn7imId+HENXbKd6LUgyaPAmIM5WNUjJsHfnX3MHc1",
-	"MXZ/Dz8FeEiq+zzFdspIfvorcJ1Shb/7lbmQY8aJYhA7jwuVRLhsIw3tx3OoxzkfUyv8I2xEx6RlQz4e",
-	"CxXIWDmOlWUTlZceEr8s0/3+JMuE6gvfUwufbHWByxO/ECppM5oLRM1HQljkh+wp96dMlDwfuo+Il9XY",
-	"TNj+sDvfPn3EZ8yMOeyFUVXUH0loqEiIvXOjg9CFe5lnQqgQlY/m0hQ9pScWSG7d6PFle7ALZTDoB62S",
-	"CRPvttlbPW+WKN1TuZLuFt91ralxjchKhsd0zuq4aexMY6rcH1Pl9nBEy8ykj4JCjXOCFTARM+p00GCK",
-	"GkzRfbTpPgq7LZOuEOMfDGX2pIC3rHWbfwAy3lLPEp9uI8hQoZWVsdxOTJvFToxCORdwjkvq1WKiAtp0",
-	"nImB/CwMi89FHLH4HKmvufv/FD5J4RNxRgzS4l9xhGTlYASVkvePDHPiuafQSAkoonMJSXa0PogwaSpV",
-	"oqfYvgTGK0yXxU7WJJNUJJ6vWjujZAR/Z4LFqFzdgPpD0b8QyanEgjX/d0sqINyW6hQI/oUx4VZOl9lw",
-	"q8EkHcgUeZ1jpU/NUE/xVkrDv91DfNlNjMz2cSoG9pTsvdMzIdX5qRFC0S3zny8q+0XS8Cp9j2X5Pwxl",
-	"dlwuP1jab0UmFU1mSnitvRpwFsaCVtMBbmQQjNr53HKbt0Ul19hiZTFG9atvcFweynvk9n5SNyTi/q6r",
-	"UT+4iun5sb/57n/+3mkdfvpjL9r79q8Ktuf5OWRiIMDsrZmHNMy967mZAJ+D+5XI6qdT+NGGcyo+ZpsT",
-	"eyWhlzYdYzvVG0yPE8pylXkdVr6rP4vP2X2yzfe2KPgYJ6l3VCWQitP/fedc5ImKnWgnteHPb52IF5/H",
-	"qU6uZCoAU7a4NsS7vbBIxWUR//rzXPx5bv9MxZ+p/dPwP8WZf+sHfz1u4b/2i/868f/qho/yf/V6bb+m",
-	"h3/t/ufufz7+7c/fv2l9Wrhm1325+5+Vqz7in9/g2A9y5u4s47PFVwKTXnwbXtC77fbD6zcfqjnlSxuQ",
-	"6MBrGC3gfqsyWXxbXuNxpsfaiOTPsVCJVOd/4qP+5FkmL0XyZ9APfwax/idqhj+Fss7TbEnVElmmsz9z",
-	"5fOnb+mw+zi68Ufs/tGJDlc5Irl4XuIrOvn+Qk/Uug0FVrjtDzobcbsuAtfN4pv1/JQ57fn9RCVpJePY",
-	"cYDjFpXz6sgC96APYjAxa7gaC9c83eCagw2u+Xb9a1Yx5heuOVztmp+4FdnKpvzcU56tumr0lEUKjuIL",
-	"B3PWiaOCHQ9/LtrwC0ZctRn/5D/cQYdWtpVw2++1viAYXfz+3ccT9qQMs3NXGwDUhfZA2SR1BrIGDDno",
-	"zAj/KChOZ/eCovOmunK2LSi32KTaxj5kmTPIYPxUjoQ5goY3l7IvTrDFDPQ84qqnimE6J09ylugMX4kb",
-	"ZSaKH8DfIcUHE0BZja6D6ql33ux9N7HOQGTToTaCxYmwXKam3ddOYMah2ZBJJ4H3aZzps5SihPU2dn1Q",
-	"zS3vnJC4NoB2Axm4SiSuJP6K4bghTwev9SQrh+QgJFWEVnS6T0ug2jHPrOzLMXeP+v0PMt26fxSMqKJ1",
-	"/lfkdayz8vpijM503XVlY7H6YhT/epLhRnNiuPQafCCtPIsyNDjc1ivYdeAgc2+ewgrXh+JeX1NV6ajv",
-	"KeC9lJ5lzu1bM8TmRnJrGNyHrjc7h+tfs7fBfFaJ0n0dOt2dkrnYx6Za/Yro3JP/GEiVLInRWULlUEKs",
-	"nBRSegoa91xe+hZ8oA+LNddMKlKWPRV7ARdH1LwX05+axWBixMGhRZGNbdMLpI4jwRUaGhCDhz8HOusp",
-	"Zw9g4Yk3GbDE5xoxQZVASNBLpJ4qBQXZ4zgX6e5q+sv/E4kBfdVQAfPDUj0VGXWLg9LknoIGh4GoQ7HJ",
-	"eCwysIf2DrBzdOp2yRHjlkGb6MN9+LjCZMB4r0ylvYJdw733dYNyVGta6ePmOWMJ6dL0hoJK33Y2jCo9",
-	"jq740rmde4fXDc3U0V7OIWk3I7m0s434Ldfr77xqEPS4nOp2v+5C+jyFMUTsbDIYCLdVMq1HmGf27JmQ",
-	"yV8tjkvmO46mdkNctR8mmeqOxMh0C8OF2/V6f64bdKxbjJ+lmlhhInzNQD3Y54k4Yk87npsQCTM0whnc",
-	"7QCHUVqEp52aaNskW2Q3HaDV3d2Ryj7d34FIlhxNRjvdve9wPeivZ2FWUllxjsqsPC01GZ2J7IpII/Tb",
-	"vZNII1rOX22osYlsVUW20IDgaRPW+hrCWmB4guXrDcc6GrM6U3jeHKqxhD3rYaUh/EHwxMynItkbj6FD",
-	"6B32lh0LPU5FlymBeSgFhehKQzNroxX0QBtnuoqcdrWMqvviusEefE8YtCAo/hcsFuogzFuKEDRu/oOW",
-	"I8db8aLnRAdFFJe4zr7jt/OTAGXqDJuI4LvlDgbiszXUiODMtwUAgQKSBbAwXM16qs+NaLNYJkJZOZAi",
-	"g/AZZyORyD5PPekVWnUQK48NNGD4E4KqTqKUZE65afzVCA6a9DrojeDH3zlw43jlJcKB49fU8sQTbIjU",
-	"CHbOL0V5PsHNGGXqTyzo2/uurmF2eHN1Ls3T/Vt36NwbO1voRoHg6ay4dbEvxZm2w/IK/DwxVmzSb+IG",
-	"vdfw+UqzDZNcY2IDPpLp7IufWi5vynM7VqpmYuCwfmnzImqdM5nN7769w+86rc5+q/O0Zj5wzQJw5cq+",
-	"XgRufIne2GpwkDwCJFojLlOf0iiPlivVHsG2+j/0YVtn5zUjF+4+tc1anh2U3sTTq97EfmdbkgKOSiLP",
-	"pQ3JmvFQK0Eyszzbzt7z53UBP3fRijCrg/LUvum0Dtnj3Sft1qe/gf9d+qQBkCzqSlLeK7nYpOcbD/sr",
-	"8LD9y17DMC7ZjItG8Uq+dJ7geac8VoIMsyk3SCucMKmsZlxpcKUlFp5RuzFnOadSXRhmNZO2px7HVFuU",
-	"tM5m0E18bVPXu9bvA1r3wbnVfmq1ne+Cud64043QqHKnc7jW9QVGMeN3tStd0/pvk84CBYe28Pz1vNrC",
-	"hXfv2i4Y/Ry7Bvo+RwuG/2ueJDy5J97ar0No2rhI3ulZO1fssLdCe73GSCzs69WSMYUD1JiLX4O5WHzj",
-	"a6iA+aYVlTpgNcuxjpFsBdEfDLwy1OThWXnF+dWZenM6rLH3mlNfbe8VEflbOPEfqSR2icXnK2dNm72C",
-	"KuACM5ZWIiKnUSYeP+xrma9pFPrhrWUQ+sF+EQWqRoTxIL7whksgb6u08+sB2DU27+3pSn/eV7F3c5nU",
-	"2LoP39YNb3ubWm8VGxfqw7wEB/2yBZs3qN0HaO+GudXYukX13Ni5zYmvtHP9JtnKaU+1vWZdTVQmxPGN",
-	"8Llh8Y+vTtiTIrIxBl6+LlXBAHfLVGfuRnpiAx+eD6I+Yp66h/rNaJXO2CATApsxu8sHeqISIA+USWAN",
-	"lP1hoSE/UNQlAAEf6ilLtTqPihS1GbBGnnOpsHilKc5ZsTin4Iu417nMD/mYq6n1K3OCWqotwsjVxiYV",
-	"OeH+89U41V80lThNJU5TidNU4nzJpD/vgrbMta24FBnpzNKBcj9bnetHKLdXfserPjUYpgUzP9UrAZjy",
-	"l9P46V+Bnw6vO68UWhHdf0VhkNtnq+Wi3CajxugMzTaIT4Mk6LLYjSxm06HESKwzjI2VaZpb+hGLzyZm",
-	"FoORDgyWimm1qeUYfH3nfmzi57sLv1Qf382pzr9PtW2O+oN30FNtt3TCR8LyhFu+WlsXzl7wMd3po+VW",
-	"gLFNnH/swwF7fNDutPd2kT3dswGBP+ZEAjKt91Q4q+C0xjCSOKLetBwo8rURwXp1xyfjfUs07QxQkKam",
-	"jQuoeD9IKcxGp/9Wz3PFktYd74qfXuO0f+0nSvQnmbQzJKYvtpNFUhXc1Og6gcZK9AoIv8lZKvt4wIaC",
-	"p3b476VHa7/TcYc51eqcONXZONN956a5x2L7A2pjcUQNOCw/40YEKLC5EGBwLxyH1zCGnRskj6cnVNmh",
-	"qbwUG7dzvI3OM2uzjV+xbd6U3xxPMeHo98tHqKxbtmN0mph6dsF/CDEOzbydnxvq8abIYszP9ARIhJxN",
-	"5Vv3giiepBgh5D5z2u0pd4enHffzbzsdZkRfq8SAeQZNRtxedCYZPAn4x0PpX5t9jw+A0CxSoPaUtIbF",
-	"4IvFEJ11szmlv8uUgT52ij00VAIRCNza8HuINpqhnioMyQ5FBv1f3B3RyqSND5yEChp+KA3Ds5oJiFhu",
-	"TCKI7RRf6zS52+bbdqopkFOiAiy3cPTBmNOR/+nTDuxR9y53unv7nSvaM3bmmmuvzLTnFmfbja5XmPrG",
-	"jS6rV6m6/WXnEJkVf4P4xVhmwlQ+cL/8QHoSIbzhwdQvU+tR4c+6l9E5zHtlYjyju/OP53//59Pfvt//",
-	"+eC/vz159n//+eurDye//bL/9OAZBXTCfTd6d5V9wl+LdBVSQncSm3bgtb1CavY68ZuuaSS+x6uq3pav",
-	"5WkpbVvgbMcRi3Hzlz+bDzcXvoXKb7dNC5+1r92l/LaW4Ndasl3uXZehUCHL6DXHIBOCIsjQiyKVfRv3",
-	"FCTWeGpFpriVl8KAiriLViu3toXAGoKbtwZcQksMoAJwgqolVWvMjaX9cG+aujghR4ZSwQYrkfytzhYJ",
-	"VlkIg9W1ZX/lc9lgpHDLtOqLjY0QfMpmRshaXddfqeSh9Fx3q9U0XN/SCfoRakvZUKRIPjXfcX2DsxSt",
-	"FGEq2fgYJAY/ckOWKOcD4ym6Zkffr90mvYa5WRfOupYR+Vcjsr6WfrtDPMCbiJ7Nuuy61wI9dp36H4nV",
-	"guPToaawNywZdsdCzJmzKomrGRBuaSoyaIyaaGiZi4mznoLGZnwEYT9olwuwNbhyqidpgmgyCHouykMj",
-	"0kGdCHwBj7y+EBzzzFKNclVAAsXJBXBp71yImbNdwhDh3S3mIqJ58KAzWzS2+wzPg0jb2f+KvsUbd/fW",
-	"CVfQ7GukEL6Oe2ACNbKhHKbXjI/Ym6Jg6PeFqRIJ7migLa/HQvGxbM/4KF3tWJdSUBE7m1mMvcI/OMRL",
-	"p9wwZ+NY7CG3ePro6vXOnx9iHcTO/W8BGlOzxWkAX3Qw/ta23hVB/BP3shPdnxCb6FrRe8/uULuvfpLG",
-	"rkWGOBQeTJErp55SPMv0FMnapLHM6nOokurmbDJsNDGWaBSh/zgomEwg7m8TShj3pFV5D7+vZdArE8yx",
-	"k6lnjIWsL78QinHj25UDs43/MTRBpZaGWSIy9jjmio0mMRsAivxYKYYcdZhj/vn//X9Ayx4rxXfb7AU3",
-	"uK6834fFTzSEgUYA08MJ52g1t3rbZoXo9T4uwvBWp047Yn0/BTPJMj2BpAszY+j1X57NDbGszfMxPt1w",
-	"ekto0yLGrbN+3M4eZkJQ2asduvmeTWxP0bXSMHmuNHSGh3XR2HZfcFiaf4tMmy6LO3vP99izZ89YZ2//",
-	"KW2Xnoq/OThk9A18Mb8H3Ieb8LU93b+Ciq7X++Y/H//OHu+2n3jCtt0/nkZ7z/4KH/7HerukkszzyO8L",
-	"tyzD2Xgo1Pweyemmego6EOIbgZ7CmVbnhaZfCyuDxJ51qzPKahkTn5Y30HdlXHindchalSjwCigwBG4L",
-	"7K9dKoMmutKKcl8+vFxKRXqKBKg3ecDnR06PjBEzgy+1ij/w+bNv23v7Tw/az759/l378PnGtKqbTWKJ",
-	"x/STHMm1ULWfbhCSQHrKqdsqi+gdtNrblOKvMf+/CPO/xNlXsNSCjbKUfSuqQVl8EOfSQI+l3JwCy6Hs",
-	"FQhmrNM9JHnRWkOd3VOktKk6DIyuCG2yMwGppy5KKOZmzd1d+MCZLjaTo5FU51FP/aJkXyeCKZ2NeCoN",
-	"Fu48fvvDi10qLjPOEUmdroMgQuxsnf/zKtfxvrU5V6qo+mOC2CEWo82OWTLBk1bq9AjTPOgc9lQMVkEL",
-	"zLMA00u0wESa4TMSvT5FDDM7YrkkAvOupyZK/msChlwAgkz5jD0+6BwWBSI9CIkLPwaESwlAgibzvEkI",
-	"YRYq8srEOc8SZjUsFCb2yPZDayHcCzhxqed9NmeJjPjMvTH/254ai8w4ixnGPNbGyLNUtMICxpRSHAEi",
-	"i/W5SiRU57XZT1pfkJ0i3GsphoqwOBCTkTxN9fQ0vyOTA9orJfZtMJ7dePQ4BbXhZgz7Np8ZDpYRnA0+",
-	"GmmAbJ4LC3V7tHfr/YFlMJlNGSK3ipThqhZI4H/mdQICCo6V2lk9fFS69GYAL2vMYKOxV6lBL+dWakKp",
-	"xNRvlgb1sS3lvBZQorhdQCCfcEAJFSOx0GIXAljIFOvVF4h1/7YLYa05dm72EYMNZzP/jdXgL1Fc271+",
-	"oL6fgCeKzyhQe2MZMXSMfVJQzXSwIUK809n7++FvL579V+e/C+1eDzqH0Y6VFgzdV6VBMZ46dT0rTCA3",
-	"UP0imScFFbVOZPgqXERR63XDdP2SYvvixTXsqUVVdsXV+W/dlRUKpVsGec4pJC/ipempfIGOWJxrnphZ",
-	"kaaA5kyltSkGLQ2gJgUoSG4u7grk8iBzVqSGg/W4pnVaQJ74z5aCT17C585ipTgABPym3L3mSwEHNnGW",
-	"nt9/mGtXs1JHmJ7qu9ObpiJB/gOp+ukkEUnk9suYZ9Zrg0AxMJTOCJ55tgNnD56JnsJhJmQmDblplZBZ",
-	"G9kbeM+N7Y21QDG4nA8EFkNLdv008yrdj19zU0rPNoiaIBhwUxWcysCkUd3IbQ1ZsQqyRqvAav7ILDf8",
-	"rwLU5IfwmunkuzB7r8funmNPnna+W1zxk2EFe//RcvPavRwQ2efOrdbQypnJ+QE+dNT0Lcmxhw6X2czs",
-	"2AwpQ3cGsAzEkfvDxVPxYsjVObEcjcTozMmkckaSPf77x3dv8bwwuMvuQswNQyYYIKczxinYxJSetlms",
-	"Jmkas34qeGYY2u9xxGII6cRMZz0VQ7Dn1BnGMUbsMqCWU3NmvDB4UDmYPIQu90u1mf0yGSd8W/bLKoES",
-	"WMsWrGWlDznSlwJa3hcri52bP5eLw5pbvzxqxkY6EztR7nVizpCwP5ga6+58c7DHDg4o7cYOD9dyynCN",
-	"3uOEVwm3bD11UKU4cBdToLdqA37VSMYtW5m3Vv1Q9PKh7mFF713adjj2LdTzcbcQJyno//YGVnDjiF9b",
-	"G+J53bob/kRk3AgCQ26uKStTTydABihyuANoIIzfeHhpIabnnAcyIL08glidNoK2Xk9B5yhpI7Aoz7VO",
-	"upQ8QYkeobiPClmQqJi5QQUAI4IWzkwPQA/LrOS2RMzK/oWwiDiYcmkBmSSUzaQwKDKLv2fG8hmOqcxZ",
-	"aCy30ljZRwobH/t6ZNos1OXzSSIts5lTSNh42qNIaGkwEtFTgXuRtFae+IGLHxnWH3KpYDAGLYs2+573",
-	"LyZjw0Y8EexMDHQmqAzBPaunCm9noqxM3f1mYMlQ1OMK6wC2TqV1AN98GckUc4F2QVDw2LC77Doh5QC5",
-	"KUwqwD8C4ksxrCDYb+132huo/VdwvL4ctQ/jabT+w9L6Q25aeixUOS7ZLUkRp+VLMguEcSoF4+5NOmPB",
-	"nfqJSkTGpnx2BMQDdihGiHeEgP68gQDnvCzHFYvx61Mnq+MmFL81CwCObqUBcOxUyFXaX5AUWtT+n93y",
-	"rUiX5JG3UMkGYBGt8vEE/Rf2wuMfX77/wHhmZT8Vhu09QwTHfidir9+8Pz5mB8/Yix8+sL1vD9rP9g92",
-	"u1fpfhZUf2kXB1daZj58HzEjnJ4OWjxaUOERatqISlk0KladOQ2qwNBwSlYPKok38lWFxatWgPDVtSKL",
-	"66kZfI9VAj8o+Cb+f5cyelF2wiu7Unj6ZjgDmQqyDSHNqpV4ZJjV2kvXhyvzcJEKVmpR5KwlAumEXCck",
-	"uCg/4W3djPf0c6BSD+nzkOkopC8ltU2SCsPuGVeG9y2IKmlNT1U6NkEAelE5LyGpaiPHvA10murpUU+V",
-	"Q4vkccHPC9CzvABCXzp7YigApCfDBJw5orQS7Z76nprfoHIZ8vFYVKK8gLgJAXLONJmMgUjJGy7FQsKT",
-	"uUWTCcDoDV7gefPdgnVB8rt9hSYwRmg9quRp57uop4hiKqgH+rVHFC7ETa7QGPCLSoUB39RXpKzpMkWr",
-	"R2CX//QYekZdm/2pjO3xbwdgNPvr+1U/w8G7Zb8KHvpBmElaqWp/xvgYuvZTbljiNnjjUd1DbY3phsCk",
-	"g5apnWo25Jeiwo9yUi7l4whK2MBY7akSpUN8xEb6EqQVwlJAWusBExzq4WRWFYCl39DDe6rQQx1jOcG9",
-	"asKxt2uYwFlnvAg2d/4JqLjNIrQjkmjVNkZrnIlLKaa1rtrHoZ6akgOFxbxUaB8V6+5Rl0d5Ib80Hsc+",
-	"5bMI3bQ+pTmVRu9hE61Gg0ZhvULfxYAlAbPXpx5oCn09EguGT6mqaL+uxUNB2czri1X1jrPVbrTMBxbp",
-	"Pb3lOmawwJvQqJYH4wiWhTxblPEPnfmAW5iws6uLAhX3eommeA05em0/L+XqCvLa95keawMYVSWmOYct",
-	"5pYupZG23JYoD51Rh6QEIBzOxJDuhEXkEkE/mAn24LJ6AjTjnu2vS8ULPBPGotuHF0BaB1JP8ORHhump",
-	"Ch1l+jpNBT+fhG023z4py+uRaLBQv4UQFX5mhOqLyDlcVrN4qDP5b61OEz4zMRV6Seu7+Waht6F3mxDM",
-	"bXC/BASG2+ljWEOeYr28VGgLQXL6kXGaCHTOW9Q/UF6G0blucaQVzRfYYyNETxHOhfoioS51q9jSg0G8",
-	"60cCWPQLoCImwmP3XhPq4RZyYj3lNgS4iE46AP6Y2oLtdzr4wg0Vf1mtWyOuZi38lGq/yrrT7a7l5Ugp",
-	"V3ebPnMvuYyq+RUQS/B5VEfjCwkDgCWVGLicuipsnp3u82gn5RW/3AcRMdKZcpJ9DtTjP659ejXp2N5+",
-	"iR74Cpqw7zblEXava9tlVas/uUrZuM/VShVRbkM2tVAbmiIvYf/dO0tkXk51AVbgFJUqCLUj2BvUiMwM",
-	"nYOXgXRsN77kdiwgd0oZBxKU0BP4kfGKt2j+gE1SYfvk2oQcSPfB1a2O5ngq3RURtBgkVYatGxAKokrO",
-	"orNTyBuj+AVQvYEqr9N0V+LvUcvdXIqsRjieXFfsPQw3KuWqAaEvBaHjHl3tIG6IPU+5KnsfaLK6jT/b",
-	"IMXkb1ebX9KX5FrQibe6wgKO0ChfbLyRiUJjZZU4G98JbIMy4kz0eS4f2uyYXCLrBQiZ8sxI1RfBAkHn",
-	"lyeip6RhqRhYxlPs+0sXeMM9lJiES91dAQXuOdHxDyAjiHrKUHCOuhgbQH2577B/sRtm3KVRnpEHd4ST",
-	"CaWAdEulp+4ZMaWcPEsCegmob9vAfHCqs1MKn8XdigzdERJquE/xwXNPinpKuS+l9yzcRIHWnpyQwqMZ",
-	"rv8GvgZssK24Gl9c2omnaSntNIKGqDvlVwMnfj5BVYjdn8rErcZetP8p8ndw22Vd1+AYDvJtQwFrlN+x",
-	"92JPwtZp9OD9iyXOy4MuSL5iEKrvI8YoUZjRkHd3kvbIiTCAMEG7ZDYdzhpw/92A+3mWzcjMYHpiN7L5",
-	"iTyi3uJHmjBQGLhD6BLsmO2TKsfv31CySFo2ElyZAuGzZommvlxYz1lBq4k3PZmNhVlu1lvx2T4Z2q1x",
-	"w7opNrywS3hhXy28/bXJYT1TyR8mnZzXe5n+lfhmunTdI8Ni99iYcDlWH7ndJj6PUy6VCbbm3M6rpCMu",
-	"7LdVUoxA1+mziIsDKrMUUushyu57jsIxhx6EvuF3OjnfOKtIg//o7rFKerE5LndwXIBh8RqH5V8TMRFL",
-	"aJQxxYNFR7AxQxgo4TPnkPgK1mDvj7WRmL4ZEFB6OgSISBVmGYZwZRTmnzDIJQfoV3gO3Kx0UPZqEu8h",
-	"Ln+trHslX2yosUr47MgtUCIGfJI6SZHwWfkYl1IQlQPltsyAu4R/X6iEZy8x0L8wuncqnYV3CbAKiZVg",
-	"kzkKV/eqMJNRNSZik1p1VCfwwI940b3jOMXdt4TdlNb0YeDYt5UzeOiRtyAH/0UCyote3DKLkjcXdQXp",
-	"+6TP07SlxGdbn9J/wakwFTimhtwAKFok0MpYGBvqW3BIbfYrdOKbaka0lWNIqMFx57anNGTN4XvPkc8z",
-	"atCR1InoK1LCPE3fugncaUIY+BBq+reuEQ9xE0GJ5Vb9toMi+ORKVgR8ORAVQXHTlEfe9zQnHKyWGI3t",
-	"DOIjyD7IpTXzJ7oJZ2wrnAGlgoI5gVsBh71adBdiGsCVuVrL+dAWNXSTp0h/Jnh/KLCg0L1z3DIeBqGV",
-	"6CkQ2Zcic8PA/tsRwpCm0gj2rPOUxZN8sjFmINzH06FMRQj8Q6d0Z+sNJxaqxxNAYYWOWCzVPGFnPOWq",
-	"LzIgTjZsqrMLoECGGpka4/wDFKkIY24yT5o/pJJelyezh9X9ftNtXuMlvuCq1DLfiGz9lvmZ1qNlHXfg",
-	"N87jkRVWRLn7WG3vmw/wnCXeHjgy+DTq9KbY49gp53iXChmUtuxxPOCpcZ8FBF7Jz0F/r7K7gznlfSsv",
-	"y74XBS7OtE4FJC/umS/j1naVZg2wsk2nhnum29ybxVdXONtwnBCyC2HvxUM+1xWwtl3DcZIA763WI9+b",
-	"gPQYYVupFTObqNRJmTicIUD2wUlss7d8JExPIaEDtCmobiRQ7CF1lSxZBlR18/+y/BKSMG5gbK3uiu6K",
-	"m+TGnx/oGh13Cd+aS00SreW5RsTNt8It11yWyjxykjSM+3fLuL/kKj4SyK3fODdbUQDHSUICekMFUPRv",
-	"3GXr0KFrKF1fIEM/QncloJsSARKCV/J3rSLWcSibifWvl5vcrVdDTP6lEJPDYVnCSr7BuV2Vndw9fiP/",
-	"zPn7ePCuyUf+wEwNQKq5Rf2qg7DbkTEPPWt0DfW8GXrbPeEGaMPb7KVX5Vge6ybWU8bqsQGb+syT50jF",
-	"pPXe4VEo6yevEThBNzMF8IhvwRTYBs13P9Vmjs+zIKPA+11T0twJL3ediGtIub8M82rOaWrgsHfEdb0d",
-	"L8vYTPBRPXMK5GE83Umx7q2vRyNpoWz9bAa8yxDUz8qNo5DaGb5oGaEskCora9jjX18fn/z6I3t98vNP",
-	"ETMCaj7YYXt/t8ti+E2XHhtHLJZJN8a7wkePDOtDsDpiccIt78aM91SMSxMHuzYnfEGhgb3m4eZQo0KP",
-	"GYo01THxquCjpAm0bMJpFLdG7EycS2Xa7I2lf3oiNqGS0P5eOIcTC/85S7WxrK+VoukZoo0FoCW0j3Mj",
-	"Nyz+iRvbeuWG03rzMqZ0XOgQ43kEIs83g9U/emLb7Jil0pf74Kh6Kqc20Mq9J080zvaeuZXWkFobChVu",
-	"J1IjoM1rlymNNxzojB2En/cUgp1DVVFhUtI4lzonl6NtABuHM1o7WhHFhnqSUa9caRno6ijPT16IGXYw",
-	"vHSa2ddVCoVsC/0UCHBCP1pnjbTZuzHeCwuWkGCMI5Ikg4CbTuH1UOwNWPOc3lA9Ff/46oQ9od0dt9n3",
-	"mZ4akZlHDN7FRz3J+sKncuDlcTfEI6RExcbAMD1Y8YGw/eGiHUG3r/dp8B5kAq0C041lEvsNB5Bd3NIh",
-	"9pGJvpCXc5mmneNB8tu3yS8vPKQOlWCecCrtwbqO4vtXdRT/n9+PW7/x1r87rcPTVbu7Qx7NyxeckxHs",
-	"QirkevedKI1wq2JF4oSNEz3ctNmvdM7dydAD2uMX2MTS71PcBiM+w91SbhNf6Ihn5Uic6sGgBnCoz/5X",
-	"9K3ZcFl469+nn755HNE/dis7/68IcIZ33crFdtECRIO2YAHuFEVcT8mky/w26CmQnOyPv9yOLUncmh/2",
-	"dlDo9na6vbCbejtRb4db+KyCKML7uPAzN2P4YWHh2zhm+B4Xef4Xha9OZdJzi9vLoVX+bwyV9byd25tv",
-	"ITav1oJGwsNjIvbLyQ+t79wGKbzXw07n+d7h4f6zg+cHncPDudf6P73exM3uU+X7rGIbhgchbwqxdRqZ",
-	"CJSV0jb5zvtGz+T8I6qDDeLbG2ReoC8aYkWNgFYYoXfXYCWAalm4ahNAO4H8rh1FA4vqitpQ3ysKcZ0Q",
-	"CaMPVg+3VVHllElt6D9Kux/i/bEiwAti6UezB6lliQu6l3clLsDNoQR5ILJMJKdW+/vdRCyvHmmZIyy/",
-	"bqcWV6iJ6C2L6Fl/nNfBf68bsMKXEVgYiiILEOTr0zAU7hhdiTsvModGoRfSJAN6NkB8jJDvdQPYeBCF",
-	"X2h5/63DvF9qJRqQ943Ko1sGeUsUbS18ny3QcKAD4wj74Pnv8y+8ewl18lg47zvWg+cMvtUky5wBTeVb",
-	"G7EtP2yYN78OvrssYLWzuay4ESF7MtcK6UwIxYwQ6ijfAxGTA8bVDBrE+9Eknhm50IpgAylMd2skcSOJ",
-	"G0ncSOItS+IfpJJmGLj8tiSQU8Evb14aQ5zfpzPOhFTnJJeNxjB4lXzORXJPbSqTYXqNQG4EciOQG4G8",
-	"ZYH8Vtuc86Yo6NzKrVfJXiedgb/6xqWzNPPc8HNkjjlxCTsTqYY+XhpbRPLMYs/m69vPcLNGVjeyupHV",
-	"jazesqz+XpxLtW3b2adYbkRA/yg9dW/oX05dSFAKLEB2oDpkjkoFkScAqDRUAg8dRbDoEDJcKMptLvF9",
-	"a3mRCRI0JNz7xIkE9zzX7o5a5ZojH9z6ot+v5O1L/2sVJIamK3V0Kfs+m7fzA1LrAwyJ6bFUUqv2+lm2",
-	"E7/lbrn5xBU5vjzPiGoq3wdHcyWDQDmPJYNNgWCtzru91hCof5S2rYGeqCQG7UN0iPmn7YehWf3EpKJS",
-	"alS2PAX+kZZULRBScQDx9RSJWpkzvCErXtOP8W6U+EdELnp9qJVTXVwVFd8mOp1IYVbDq4AVRiwyvq1O",
-	"ps8zPkLKeiLYdVs+430bUY/7ApchtBH7N7X2W0C0/BcN5gZ9Df+IGsAGzc40lKFLKEN/pfKbbKKoWdVa",
-	"NDC+G/cSJhjfq5u6M8Du4ZYsOECxT52lNuIJNghH9GhwAuYMMf/Qq5ljfvVDW4U8xg/Qb306nqtwhxYg",
-	"TdcjCy0N5NboOP0y3VdCTj/+V8pms1XYbGiFG3znfeSzwc6/4WB7WRXO+qK0KgmLejqbt9oKMx8Ixcae",
-	"0EBKDgDaNRK+Y8wgE6Ib1KnxQUcTQbdM5DkGfuRyD0sw2LianelkdhTETQoQZ/eVnY3FEYYkpTpnZ8JO",
-	"hVA9FQ8yPcJilNhqbN0PtJ5cFUvGGTaO6Ys0FUnE3DK4/2KJSuY7zUDvZOik4yYknQ88GIisEkLgu+24",
-	"YzPL2+LMMY4Gamdpe2ogremS2z0U0MY5Y1YoNpJq4pZ54LuMBhiZNzDwKdKwmEbkZoo73I0/EX0oiMGO",
-	"N1A0AySJkH5zY5cjp0DgyX5KNH4lPtsrVMky4qCSmLlbBiFzIVXZV5/gcE9pfXe6TzvRjtswVzaMXEDj",
-	"lncqMBRkI251qs/dlK0u3G5v/2Rv4/6TpcW8SQ6jhaWqQUSvAYD2cRGDltTKa/8cb1XgLMDDeQr71Ox0",
-	"O2XQNHzs/1jvRVUBqeffXWE4TuQUFuMm0NXl01OhoJ34XYWdCeRDE3e5+7iLbw6eh1iiirALRifyM9dy",
-	"e+1+hmUWuqHnBa3FTuhS5e58Q9O7rb6jEzsXMtncDCzETPxnS3mtToJlgu1EDYud4ZdkfKriI28Y+r7p",
-	"EFQZiAxzElg4fF0jxD/ummbIWoxXv/opPgzOK7909y7V6rdHC7ZgC5lFYm9gY8kmtluBt+Vkrvg8dmYU",
-	"o8Bwu8mi5sLkhF+IojQZDLYgTlbl2kIp4hm+QUwAWFCiV6WV2CTcdS7svGC4Zi1hYzjfE8P55NpG8V+N",
-	"cP+ayhO9NMFds2kMbS2zw985lCuWDK8nHF7A+viT0m3r4nrfa31BDRR8PAiCeHNtouP37z6esCdF8sV4",
-	"I0MNJ/MOZND9wP9tD19RIPqsElXfI+P+cie/yEjRuPpfmbWrdAtOKhq4zihSgPbSmf+bjNsj9xHQPVQd",
-	"XsbR9Oqp6VCoiBk+i0pANOq9PsiEAMIsKlre2FK+tQUC1QM3bw24TKG3us5YDDmDllStMTc2R4CgvMNK",
-	"wvMJ+XL3h8MaQ//z8ntLPv8TyifckO4BLWDyl1AIAqD2PWIezVho8+SDR5toH5rPraufW0vwVoLLcdKE",
-	"3CMPq8GXfzWKoIlulEjF+8RBuD2JmV60pDL1/SgR5V1Imw81MR0GUvNyktqTpPh0M6DZIFveUxgngNdM",
-	"5iB+UpVMhydNdXYB5xzCKgMwCqD5gOipgZgKY0G4ttnbCXIZZxPFBpkesT34teD9oX+Gu0PCZ/O0mTSN",
-	"njrnYxOKOnWWiMz9QUB03zsToEyWXwgIxfWHon8BiYEjxqk5MqTcsSkC8inbqexj5OeY0XrDHdy8KElf",
-	"hq93iytjhFtqek05ZKBoD6FspN+PJm5NdHYBq/b4oHPIYj2xRiai5T6W6rw11JPMxFFPxe7x7iTGuxuw",
-	"CVDuPL14o+42aU6Qi3LrHUS1f+BmyIxUfcFmwliRuR0gLoWS6ry9ZpYc5BiCOOuaj87dcK1gkFvHm8yX",
-	"NxRiN0Mh5oTBCo7vNWnGmvT2Daa3731dwWLpQJ3QZ7nMjyqKCxDhFiP0Cq41sUdjFZQ14Mjm1LVX1cHR",
-	"bnLjW0pnkfrfpHRgKs6GWl8s6+YJSTL6aV1TT//9EmS2f+C6FsGXBTzGWawCOfbL0mCO7yPmeJpv1+V0",
-	"sqUTUA83fs2dwzQSxrgtYghn69wksgiCZ4L8tOiwOHNdK6Dx/2i58wMS5g9TTxk+M+zx0Nqx6T55Mp1O",
-	"24Z+FPZfX492u4xjxBS5+cOhbUnAcPm/nAowlo/GcU8B6th/YeS54naSiZg9ji/3ojiAd1//fPyi9fH1",
-	"8f6zb4HjPYlYuAv8yCmMiJ1xI7492AWXpKcAvysNi//wnNQR6+2E6/DPhFve2/krjqikFxoNgBXF2RWd",
-	"BiJmdE8BLsez6/Mz95Pgq9mMX4rUdHMSeQ/pcksz05OM6aliF2KG3pmiuLKb3/7nz/AzqdheJ3D5o9sW",
-	"3m2bHatZgdjfGX6ZFAky5KNr2VPnmZ66n4z5xAgTwdvfPwB+fgO8b4q68eB+IZZ/rIvGRnqwheCe7GzW",
-	"U3EmEpHKS5HFbgRhWyHAnVAJB3sd4L+YSguNx/Vg0GY/4zMMrRQ0CIMl6SmeZfISXFFwfRG1rX3DA2j0",
-	"py15vhRe15ciww/OZoyzlFu3dkrQ3XNuJHzGEaHI8dtEQgBDWRqBAep4f0s8HhgrZcdhbdx60EDBq/ZL",
-	"HGDtxf0OLzWeZGmMTvGZYHB+2uwYFwxg5UALXgoJPDKwLZSw4EbzzC3SYGIEdkhgvKcK78oAxJ364NrQ",
-	"leGR+wb6rxvG01RP3Xcj9NTdIXMbIjainwmLlceKqt9pC7rVVxoPhNtbV6jjpR46/vBuXXRnsvG07DfP",
-	"tXYHPy5j9EtEYIBALqYM/+bE8iRLd7o7XhiOeWaVyNr0uLbOzp+MxMisBcXANbpJ97tiBdZwrP1Pz5zm",
-	"0mPhXvayBUykcWovOc0EhwGheywUfBpaolPkA/aiU3JDI/qnPw/+8c/D7Lsf//F//5WdTP/3l/cvv3vz",
-	"0/vf3uj9n/hP/OP06vezqgN+468yqbLefuaJWOKwS2uaRsF30Sj4H2L2Rv1imor0LRm5r/mlCF1fTJlT",
-	"ZgVDt8KTXKNRMF1CzYXIjDBWpqkziM9y21jajfQbjmBj/fb1tgimJbt+2rBJzJW7/U7DXlz/kK0CMw5P",
-	"CHkrUFWovDcJ2ZwLm5+fa+KKv3AL58u2V+rwv/QKv3Kcw7bk1YMHAG8ifzYE/uLlq7cbJvMakXpwGKEm",
-	"fihY4RrABlDQAmA+ejCgUAR1HBzy8Vgow6ZDmYq8HNwHJXKTAgMSGxkWKBC2Y1hso+GwHgxKYjUIuHV7",
-	"DdOUfoH53Xa/4SskXanlcDAbG5zX3dprjf+1vSbC17EMF9yvJxT/lWKVxN7IR32tLhqQCvFTAAtBc5Ia",
-	"7PGRj4hCwFIbHwTOsU88E+xCjC0Es5+zhM9Aroefuu8hiu2+f9q5ZjLxZT7bG88qVjM3AQtMmajJTW87",
-	"LE00vVlgafp0bVMcBlfqT2+dWeoWjFsrRmNrdrp7+4vYnrq2onmBXsqNPaWbzF22X3UZ/F5kmc52ujuU",
-	"hBFuvhTqFgl7BoQl8EMP8nnW6UQ7SnwuP4qKAKFFabmt7E6Udy4to4XoPVHT0MWGqKCm4UnYdBWfsoZO",
-	"9a9vlWSxP4pNGOEryjEH+Qso1zsy0a/SIU/+oH/PTt0XIb24QelE/sTlItcfnCvrLD5Se3OfcqPUKigX",
-	"5z44dRTlzJcLWUCinwLevUIFRsjAbuQfhBXaam7thsxuv8xVsukN2NeUrw0h2Ychnfy8t1UcsUbi4qET",
-	"3JYO45ZM2kxbbkXL5yH/uF44olKW/EzwDSWmPmTKfiigMXJJ7exXI8+VILDImbbDiBmddxsJVkyfK4/j",
-	"0ZciKyA6dIoICgmS51xbK1SbfXDzBLQKADrcN4IMdZ0mHkFhodvqZsIJFpLW4yMu593Ipyb9/SWmv4sh",
-	"Ftjc0prCkYiYGeqp8tWLfdGEXrZi4zZKxCuRH4VvFeKRUMZLqW0oEivMDemPeVtUDyCOHaRy2z06nguz",
-	"kBpxVmgmxnAqWSovsDC9rhp4uZR3j2qsz0ZufH3Gp9v5/ghuJjLKlPlud8t/iNnxxA53ur9/cp7rmeCZ",
-	"839//+QOB0I6q/jlnS6VylieplgFA/Yh/D5BDZro/sSTnaC2fwIHjoZd2fVO6HEqoP4V7FAhVDsPLr4n",
-	"eHNFqBIuznjfQtEcgAaG2l0PsdwIQbWEIwi9kjDSKwELXXjMS2S8rngKMFMTITZU/USBj2IGA0YKagT9",
-	"kCmMyFogsAaGu8KDXtBAqp+UUUsxxF6zccr7IsoBRRfSSWQ9CL0A3QU8E4X7f9B6ZDAIABZbxbLJkacH",
-	"J8A1RgYLNznGLSlTt2UW74DsNwiId6NxJjwVSwV2uBId9lCniSnev1DOW7kQeilfeeFuoQh88U7FB+GU",
-	"M3cSChd/xEB79SCA9DsT3bwi2c3Gv6GQJMjroiN2NvMtG/NnYPnS4iPeQmemUWARDy8fImd+RXEcZuLk",
-	"cTqD7VY8HylXdcMfcTcY2Dpddvz+DbsQM+O3E9yVmwuqDPZvpt8Xpup+ft/iWMNxol4rpsveTWwKFsCP",
-	"Wp+nImLHY2fUL+58NhAiqTvPdHK4Ya9/es5+eP3mA/twENH6aINiwowFv2DSYqlDxIzgWX8YsYEEiQk8",
-	"ONiXQyU95XY3IdHd5iH8fYSEWRHLZSe+3VSOoC+Wwc4dOSb9iEFYH7zlnnrnzZN3E+t2aZvFP746YU8G",
-	"Q5k9GQnLsazDijQ1eHjxtEqD5g0tipth5dsj+GACPBFnMyACOMIbSYPJKNglc+dsSjlkkfGy3DmeJNLW",
-	"PQkd+iQK9RBdt4wCGecHOk31NGKcGZsJPqINFOrA8hdMKmnxIa8FT+0wCo16gJuANAUqEt89oKhdiqcU",
-	"G7j89emv/y8AAP//",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTNz/T77/6AK6I3d3LTZ",
+	"M57z3o3F3rAUaq9f/asRyfFECiaMbvT+1WCf6XiSMPj34WQiuTBjJoz9U0/HY6rmjV7jBU0GhAoyklPV",
+	"CBqXNJkye8f5dDBg6owODFNnYy6mxr6oHfgL52wgFStciRSjhsVn1DR6jW67+7DZ6TS7O6ftx712u9du",
+	"t9rwvw+NoBHLyEh1xuNGrxM04qmihkuRvW2nHTSYiM8MHzN82aNme6fZ7py293s79mX2Le7xCTWcCePf",
+	"pqQcw7/FNEmChmaKM53/wVBlqt/c9m/WhpqpbvQaOhqxeJqwuBE0zHzCcu+ZTuL1pvvlS5Bf/yewTOvt",
+	"wjrrVJp+3fQ6bRzWT+1Or92GQT2Ft+N4XkupimM6JPj1/HgG0yQ5ExTe/VS1iH2KvKBxTO0C6QmLOE34",
+	"XzBKewtTY2pkIofz3AfX+9QG1LR8VG5duD6jkeGXrNEzasqChrxk6lzKi7OIToB+lw5/w/1+i5tyKER5",
+	"pm67CmeNKzM6i4EqGp39x7vNdrfZ3W9sdKTYmPKk0WtQIVrjqTZM/V/HAFpSDe0qcaWNXyY7sGxpYiYM",
+	"H3CmdKP38VPQSGh25yt4VyNojJVdE/xgZ6cRNCYjKewdP+12yO4u2dvbI+0O6e5suVZIh1ddsW2WoXK6",
+	"tbP7Ysc8YjSG5fpX4zCK2MQ8E5GMuRjCqWU6UnziqCjE5TXzkMxGTDFiRoycy3hOZlQTy7IV05rFPaKZ",
+	"iAk3hGr7f7km946fPyH7nU6baBbZ15HOXmuv1Xl4v2WnivNq9Br+C/YMRiM2psD+xXTc6H3MLn5CFma5",
+	"mlF2qHYiT2g0Yk+kMEomi2N/P5LskilC9QWLyZjOyQVjE8JNQKiI7c+a0CHlgjAajYjlOumgO+mg91rd",
+	"Vrc05Inil9SwgAjZjOwYGkFDsT+nXLHYn9BsLmP6+SUTQzNq9Dpt5HmGAT3+z0fS/H+ffvo/jcrJjWiS",
+	"MDFkizN7IWfESEKnZmSXJ6KGVS13p/Ww1SkN/RdGFVNEMZqMf+43xmys+41GzXB3NhmuFIYJc0orqOjJ",
+	"iIoh05aEBFBQhDeTWDJ9QAZSkfBo0HwtBWu+oiYahcVB9xvjP85/F121H7VPHk0fD377c+fzs84MRr7V",
+	"wvcbHw+bH2jzr3Zz/6z56ad+o2ZWyMNeysjx1fLU3lIzInIAsxJsRhSLpIqLw39AMwGqH3SWjnkgLdtu",
+	"9BpTxZuKDZhiIrL0lZtM105mcazPKtf+d6a0pQY3RhxfkK559XJ31l/Z3YWFbTf36xf0+YirynGejhi5",
+	"rBqr5SiUzBi9IMgLiKHDwP76/MXRMRkBwzkg4ZgZ2nJvOIpDy4LsSzQds9bSyWQTf//ATz2/2rtBY8yF",
+	"/3OvMF37xPIJH1PDXvIxN1UMigKnTNjABCRUIbGDZNpo5FAwfBZJEWsSmpBMheEJoUliFwiZ7DmNLsqb",
+	"F1m+ofqNA/Vz+8D83Ok21j8UtPmXncqB+hlndWDcP2omx4yaH1o1e3F2J27kRpIZ5Yag0k2MmnMxRMZb",
+	"GHl3rWPBhdnp4gbxsZUROw/tLMZc4J+ddJhcGDZkCkXehCo6ZiaVekaqSoEBHImYEdd4ROwWjLg2Us17",
+	"hBIrZ4lUhJKY6YsWOaUXTGQiz2reLA764nxqiBTJnJzPrWbMhTY0SYCFkBk3Izk1ee7NpTiA30E4zZzc",
+	"4rov8iw+JjGPU/Flx0hQkttP86GQisWtvihQw0BJy2aZvrAak50kPtIIGl5nePbqpHnoFNh6MsmdgE5R",
+	"JvxPvz+1+lAT/tt5Dv959PzTj/aKrrlY/1Q1oeVMkKOn1cwjx2R/0IQXeXDHzX5CzSibO4+XMob/o9ig",
+	"0Wv87UFmmj7Aq/rB0dPyuE7nE7bG2Iid3O0N8AlNmIipes5YXDe6yN1DBozFtzi0ROqpql2zCC/f4nim",
+	"SlexBTuYULDP5iyCO0IvnyZ0yBxbC8hURKDlwFhhfH9OmZpnA8SH6w5Zd/khKygr1UfkKUv4JVPzuvUc",
+	"M63pcO31jN3rzq6+sGg5140Lrefb22argTyRU1EhkA8NGUttiJZkTMWcKKblVEVMEy6Q4dotL4xyr129",
+	"22cRfCI/tpgN6DQxjqHWS7TuSoGGk3ju3lCexa8nb1577QeEEH7K/q0Y4fqAaDlmZKLkUNGxJprOiRnh",
+	"DdauE4ZwU1Qq/qmlqCHrMzeRKuvNPUYnk8SJuQcVPw1GXP0Ev3+q0xiP3UbU0ZDfKKAiK0F5NMIloKao",
+	"TRbn1WlcN5HZ0eYI7SSRtQJLJ9K4AYOKqxlV0YgM6SVb2IBOs9vuPmrvgKuv3f7Q3Gnf5NBfyKRWWoxk",
+	"cotC4ihm44k0TETz39h8cUSv6AUD9UvTAbO6JvghvOLvFWpUN3tOTYulsCcjYqhJWWVr3hdU6BnqUvZp",
+	"8LQQKViL7Ha7JOTZOJoXbN5UbKpZHKLWRoW0h6sv3OcOyG57f/EZLppTzUJLngnLfYVrMhVWj5vReYv8",
+	"xiamL6zy2d0Fn6ouK3WPWXtn/9Fj1txtx3vN3R32uHke7e80Hz7e36V7jwb7O93dOnUvt55Nu6B14mhv",
+	"b5k46vc/dzvNfv/zo2d14uhoAKZl9Y6hEwDkJbIoXrD4tOFJApYdMN3QWrZh5uHoi9TFsdPqtDr3ewR2",
+	"VBFt95ImOUNRB/b38McQ1Hkq5q2+eO808LwKnRsQ12RMY2Z5vhUCEdWsvAPeTKxeYmdVbyfq+339471+",
+	"/8f/vff+wf3/6jc+/k+/8enHfuOevRDA1eKF+z/et7/W7cJrKVjNThwixe+0d/36u5UGU8ZuASwrXNKV",
+	"Hia7/N10+e2+rLP+Gy1l5hRasp7tRfJsO/KsWxgRJdO4wrd2DCQIZqvjCHDEz5nmMUNPYU6bP0hJjipr",
+	"rFs701pq53MSyfGY6gKT/NjI3MEuaPDJXp4k0g5lQBPNqqUsd8PNLwE3bKzz4rb65anTMr1aWg1QPY7w",
+	"ZV2gTPdHpnpQpSiEEQT/c8rcZcvNvwQNbeZoako1ti/7jdWqoIdvj8gFm9+e9KhxvJT1PFjJzXW8BN5+",
+	"UyqeiyzUraXbzttby7cJFbWDSai4vZEcSzmu1QSlHN/eSE4gPlur4MHV2xvNKY8uWC3BGLh6e6N5T7lJ",
+	"uK4dz8xdt8JC3SJPeM/OR1Je1A4LL9/WeL7Yp/VECr2Q6/CKa+2Cci5eYv+Zt5wmSp4nbIzGU+9fa373",
+	"LT6FHy+F+3KirSmkaQ7kVMRhL7UdiZAFZxbIRuCadrVK/qa7mID3ZTUHjMW1U9DTaFR0e4Gawg2ENRW7",
+	"lBcstr9YHZR9ntjNxemhU+pOZoafrp2Tu764Jd4xdBeDdqepdtDuenHQJPTOp8Jz3MB2COldWRVTBb3n",
+	"LiaKGlftPPHy4oCtzf2SuvhJzWAz/8jaI7WvfTNhmHHzZmoiOWZVw34tDRFy1iNGpi4vH4Fy0Y+YGnpO",
+	"NSMRFUIacs6ItXxb5FCj5Yx5AU556gs7CUUjExBNOQbvBCmPBY2AXB5CIUpWNTN374PsRh9+aqbxp6XP",
+	"ZZGqL5lXaWCnsu7S51PScD/fXDKV0In9Ic3u4Frbf3y074zB7yvFIOERqOXMUJ5o/CAmXGT3OQqS7p1B",
+	"Q8+1YWMIBYvemI11b+IJ8FPQMOyzKXhQkdIMGSjG7OLEnA6F1IZHungfTRSj8RwOExUFdu5VYMMxaArG",
+	"DTfzRq/BlJIKvuydbaeos1bT2fXSqdupLCbnnDtUS6HBieNOlruCKXCW+JaRaIugG246TD36uMAQo/Ge",
+	"ILs99tkQdrbl9rCFGxhaSrbkJNU5j2MmbpXpDPxXkdsQjPxiDNOSwoheoqtlwtTYMkUpvKfXEgtjsT4g",
+	"YXYxhACndt7H3PF8//598zAXilx12rLcFRj2C6pzeo2+1TUaUd3M51+4pXKeJjgDuatAS+OptQ0NnQOL",
+	"fiGTO9FkRjKpV2CseARP7KJIORKXNOHxrY4Vvggvbw4oT1icrjK6X1OKHFMTueH6U3hAQuAtOiTWHHBH",
+	"llxyiQHzlncqiHea3eqsavy3vZzr1k8w24ULNs/8Z5lb103ibnR6DsOvoyXnlVmkpFc0GUg1ZrdLS2P/",
+	"1aZb3BItZXqIFWPk3rmSF0yQX0/evA7IOY3Ju9PnzccBoQTcNQTdXMj3UjqMmWXr92Gar+mYQSLHrU7T",
+	"ctqmsZ8Nez6AAH7U1O0tIHPJDlAazNOk58ntngBLMjT9tNuIEAcTetc5TRI5c3p5zCkKz0zMSC/fnT9V",
+	"A6HBxJyL6y4OhXOf1R4Kd33xULxNqLiTASdU1I82oWJxqMdSju9iqErKce1Q7cXFoaIj7S4Gi066ek8B",
+	"XK4YsKG3fBYnChLqeJWUTXUZl4NCNBcRqn4+p9JqsFm+Jzm2vJO7wChoPTGLeMwIFWwGM0Rv4l1sCXoq",
+	"a7cELy9uySkfszeDwd2MeMyacjAoj9mbXM5vASnmcjCoGLuUL6ka3jJF0Xkiadw0UjYT+3U3aMjv55rA",
+	"b9beosLloqpL+zeE3O893CW/8V/IVCRMgzY34MOpYjEBUTbj2onXUylfUTE/do6F2+VE1LAmhGngsIyl",
+	"SvUIjfMC4cXiA8xRTc1Ll7tqD03OyRC27thrYU3uu3YLW/G+lm8Y9IAFSn9XzGm91WlMi9+u0YMtDViV",
+	"0ruEnV8FbBxyj4p5X1hCut8iYdkuDommc+0Mmp/7DY622Bm8r9/wRTQUP+CczeDa6AsIrz98tNe+3yKH",
+	"grDxxMxJpBhUwNDEa1uQVwauDSHFoiPtipb6O0EvKU9uXdGcZt/1nLPa70gwT42MJYbfreJs1fsZ1X2f",
+	"gRksSwIiUBVaOtZ9EUr0PjWn4kLIWepRkUK4ZAe7WYm0th6k71CfLmJ/P2dcDMGxNODWdDlA28SlvNvR",
+	"2DF6cbvo/dyeI7wT7POERbd9krgwTAmaNIHSrQVDIPLtHWkoKtDBlsihq9Jw9jAYEW5TzngcOr6gp5OJ",
+	"VIbFr6wZccvkl368CUYMcDlv77jSpqblvqFnB9ZUqzJyQDoGkA2TylLwMmXv8eV24QIhoGXVzNfjLSOG",
+	"UvXel3zY9U6iPe7bTQjp1gd9CpHfRRHhIrTfTLyqkTm8XQyXV+Yq+nqfCzaBg0KFlzlWr5goS0SGY4Ah",
+	"Xzy7IowstKECNAv/0Pm8urgF09pKqaUXbN7rVBSY3WXFR6HIvj5pnMxGUufqF7ixfDcaMX1AxDRJQJ8D",
+	"MVkK5Oczcx7u5jNz9tvtR539/e7e7qPd9v5+p5imY1+KshED/eW0HUjm4orpzfYNZ7kqV8DV+lopeEYr",
+	"y8mY8CFsjJYYibISKu7dkkANpmCWOzdyCxFbTRkK7wuUsNMtEEK3XbsG2dZhZkQl8dvROAfpQKoiHR6z",
+	"AVOKKWL5ME2K4+jcPUW6rICVS+/uyy+3uyKkuak1VzJhq2jo2N4DnEpOXBSzMInnUNg2ocoIcEUmwJbS",
+	"LMNlrz6xryxlErbXyB78ks+d+YjJNEA+bkbpYPMMoYAsUGB6heNX2LHS2ckKDeT5P1kEhxC5dgZwQWP0",
+	"tdDkbY4zuxzNciJtajwYaTVVy2hbxOcZh9moQmdQoDEBKbFkzqgKrF4LOYn2twG/tJp9mM4ZtQ7GYkgt",
+	"xbR1V18YoAtIJp4polJRlCYFbrqaz2zFxP5dj/2/xcnKH6pVxF8hcg+htv27svJdWVlfWbmoUoFPkRM4",
+	"/IF/NA/fHjV/Y/OwRU5GcuayT6SIiosAMBVnnbNf/2x/uPh7Z9Qed5PHT9riz4u3O3JPPdL7pjPdudyb",
+	"Pfq8P+/8tXO498tyPlICLYDXY537WaHU8l+7O18qd/y7JvZdE/uuiV2DJoZ8ol4kveS6YpffCFd9LQde",
+	"KulFsZQuWG0likZ/lSv6CMj53GV9r7XWzs4vLXZ5te05zIrHV73zNftsXCH6wp7AF4pvq164AlxeWZKf",
+	"S0hudrEo8GPls1OlSGtLeiTMANlCMp0QIwNyPjV98MhiTRIXw4CEHu8uzBXfFh6eJFNtNdoSClxYpa1W",
+	"w/ct1BHiBefP5ZC8iN/2eY4ixmgzVYzIKJpOuJ23lEUBu7RQ52G+TqddJUNrIAXrRutcwnc23IiKiDko",
+	"klW0+CR/75dgOzXPlaKteAATtxd0qdVaxiKs4IoPufvdfoAWlGI1XrsOJC+ZUjxe+eo3/r4vKSTiSi+m",
+	"u+1LEURxnVGlIJN1BVR3ppDm8C7rC6pK8txuSqwJTW53pDmkyrXJxiNzrhIrKf8+wQe+5PA714GXubP9",
+	"y0MnrrkqVYpHjqCL6oZfhYyG8zRT2JUK1pA76nV8O6gWPunWlTSe3HxXSGLkpRv6lRzOH/LsRf1GSFOn",
+	"3rNEYwK7xETJMRufM2V1YZ/iECVc8OgHAK0aDFrkZKqUnGKgUk9oZCUrZEuM5SUrwWa850kCyeaFkKpB",
+	"cAgeU1TGcor03qLRUCamzIjo90+qtX6qN5NZx/hEmcTci1Zt2JaOwMJZlKBttciR0SSBuYNitKAFQarB",
+	"+Zy4+mFYSsSJWtx1KuZnlvorWAG9YABZoKccEjZRnzAu7DRQjLXIYS4/EyoACMXbIDdWyxSfDGLaxMik",
+	"uPlu3m7pzqVMGBV3I7hHMnGpFTUVr5BkIQeEYqo8zPmCsYkuVrlkhP3bo1//vvPhl+6r3X88PN374+/v",
+	"nx2ffnjX3dndK9LzbnvBMCyhNXWbjyqRMa6kE2wj4VffvJUoy8mjNWpu88evlrnnxrHibD67rLRtrFXo",
+	"QUUGpdIm9JnP4CigD8DbDRUnLKrG+gTOah+NARfm+VRB0jbergFh9pwRGseOXzpYBssCrODA5BD7rxGL",
+	"Ls648HOGi5YCjRVMQp7pkZxZQ5nRS/sL8n8w22MJ1rRH9rZUydTQ/pePJ1KZIuSD+/ICCdIl+IcOYhD8",
+	"lW66CGsIyXAZWmCYorlmyV8lRMOcl0tCHoSmpZrqIj7hci9TvcC4Ha/TFlbPbTLDgZLjs0zBLNV55hVm",
+	"u8XWfmefufawnHl6zcPGpxlNnmxZjITLxRkAiDGtc+Qbp9SKj+dpeWDOnGg5A9FyphkTjcBu66d1fJmV",
+	"ys6RIDOAa5mN5o5o51agTROXmIXFIVKQyVRNpGZLFZmraC23Q4QbC4JUaaoAWJQxi10RJUrJvHOgtBY7",
+	"Gy0Fbf51ViP+vmLjcys5KM+2tupKghEsCid7PI8unuv859K9dUdjtfGTl7UFIey3ZIXUfYE4uDVycUQn",
+	"EybAY1USvWs7Zp9B4R9K8IDIJGbaYJ3dBi7ZkpJQcM522u1F92yll3XFUqz2SueLSoOsOnnGRWyNOi9a",
+	"EZveRWCKi2Q3viI0gIhxSIA+2xLfmhe4wNLyda1wvtOiJkhCzn86Y4n5piLtrKnIqlBJhUa8kqUv8c+X",
+	"x1700QOlg0K3kbc+c4vfmMs+aNilOfsL2i8sf+yUj9kHex9wkVU7nZnYN7LZ3Rve7DVCGcjqgMc18su4",
+	"4igeZ8rwZra6z8Y00rGcA1dM5Yq/0YfBRf5Fnes1xvN7UVi2OzWrtzFQa6X6oats/dYk+5flVHdSo2i/",
+	"x/qOohsIPdQtEqaadRiQMFWt4Y9Utw6Dvghz2nUIfC5MNewQY0PzXHnZDzptF5CiwvWFne4BCVN13H7G",
+	"6ePunTU6eUhiCRHyvvAmLuocrGjjHhCjGLV8mLiiCQgeUu1GyMXQgT3ehWFRMITLnbAKYqiE4V4VM73g",
+	"IrZc9ZLrKofB94DlDQYsZSKnFc6KJ/A7gLSmOVUBobog3/7WZY9i/0Uvrh4VhNejguXyt4/t5j5tDj79",
+	"62F14s8VYqBnPNbVThfw1ruj5cLzA+l9U2spN8j8V+g01yAb1hVDuYZlFSwSeAoHKIdsymtJw+qMpneQ",
+	"zpJ6rhUbUhVj5EQzbPYURXaURe3n5IILAsznq0txAs98jWbhF5DCwoGTHipy6RJVI/B1utw4jJ+yAK5b",
+	"cSfZa2UdN0C5dghkktCItciz8cTMA4+fbF9wvXRc7HVXfaa0F466+mDhIImRQ1xMsNCyhGsdBohDcy7j",
+	"DZKvik34CjPZq5jINYVLXZ5Whcm/YZDT8drFFS6wsAJ15ggkf+q3jpNaCXwtoTcIckmrqWwirx18bzv4",
+	"5mT3qpF/TXLcjbXxt87ew72o3Qi+Dtn+bySmi+LXrTey+O/S+MrS2K1njVvhu3T+d5DO1QU0C2dzDXG2",
+	"kbMYBNdmucwLT18xqbloDX/F2c12fG99a4sNVAXfjnQhUoFaAwBxPNrZf3i/R+i5tr9j+pR2oJCr3YLf",
+	"HQL/MQ6Bf1ul4buW8N1m/64VLGoFixJpGnODMqVazKP0wKicw+qDfc41jCxFlao76r532WvnLKJjBl3j",
+	"fj158zofCszBAXJNhq4t1sijRZU6L7n28J3uDtndIw8flVsfQ7x8nUguyoT6Ec+oXjXcYlYSDDpOB73N",
+	"mHDVK1KGjIdWzS/GW+iYv8hSlscx3TfSBQjc1n2qI5NnwlRlUFgqSXjabItQey8xivJk2/TEXNwFXTGY",
+	"MRKn3hiwuiHnsBAqSS8uJsDFMURlKpVQwcxMqgvibkJJMWZkoApxvxyMIDeaJYNSm8P9bqvd6rYeleLN",
+	"e2vs92bF56gC1ixivpPrWjpzjgOUE04WWSFTVLN4aVcn2Ea8L2sF7sac/u0yt1zf6PWStNcuXEKyra7f",
+	"dsGwqoaaWZOxUrrAYho0fKEyZmxPKI9zVEMBGfz24sUpmlf1AqSXj+IsUTZH2ZaVWaOrgsDxdL2tWqWH",
+	"7ZX5fkvoZSTHcOakiJgSZUiBXG/E21vFbOx66eA1jh43meiRnG1w9MrKR6dddeTq0iDfj+ZBoTAcU51b",
+	"CwgTa1V+p4h2dU1q4ToIQo6yL5HDZUkRjXbn1/0PT/Z+b/+jQjStHJCe1pziLNF7PXSNFck8VqZgB2D3",
+	"wUxWFFYlf7BymY7SP5SxhFKCYp6ScnmPjpFm3LxW7K52wTBhFN/Q8eKeKblbBJttkbeYKQdfm8PlF67M",
+	"6Cmtyr62v9rZn9tbApD1pLPfbjfbnWa740Ev0kozI2M6P7AHnRrLJumccN0XDgHVHouKRhJZ7iQ0YgkH",
+	"UzNVLCy3Ee3sP95ttrvN7n45f618copm4jrnyPc0q16EwwzSxc4IvEc7Ozv7ZDBNkqYdwf3Kpdnf33/c",
+	"7HSbO+26BMyNZ1I78uesSuFYwCMstkT7jvNzXTg/XJdU4NlIJtnBuCvAn2rkFCZinakvefF0k1A11wiB",
+	"6Doh4eojDgzNIHhGcqq+FgAee8ocAs9BYdg/oInqW1ClaX6l2t0KE9ae46eqRV7QOAZj7zt0z5YpyuXy",
+	"RBcBuhHswTyf3i77oci6CzCEeRhBaG11zpyeGxAtXSUwFugNmdEZg+qLVHSnbz+fk4TRSwdnLaemh1s0",
+	"ZlQApL5ZhnvYRzx0MhWGJw4K0a3UStjCb5/fXg+Q4n8a0yidy4Ujud55qgU1/K7yfFd5vqs831We/0y0",
+	"wqlKaoqDs21xvpyAUKJZpJhx5iziDstSz4dcU4S0wLEv5KBHJlYlGBkz0b0HD8LUjY2P+e1PswsWEUFL",
+	"Fv8DP0T9YMzGOqLJZgihLR7p/KpOFW8qNmCKiahsaneLVPSwiPdRMZI6MNF+3352tZS7Me0Tt3yVzFzt",
+	"LyuIzc3cZvDElXKUCm6Nr81f9gSa8FYLfpp1sZRjpuEctbZUe41nqa7rL9dFxI3bLLC74KJisABflQ0Q",
+	"2EG+/9IBCeWEibSlCjWEJkk+cnnB5lAQesEEeo9LdV3u+kLUJO1orJeIIjesMZ2TWAIJ+rDwWkT4Nv3I",
+	"GjE/JROmazltAvwP7ln78x5DNvvww4qsiyURgB4JrcqJjJgKwuOAhFPNVC/jzRMlL3kMo3OvgoAXbtvX",
+	"r76WTnAWngB69btSpJc8260+3kUAzQqBjkhD83JyoaX/tIaxwtLwlza0FleAwNmvllHgbh7N7cbR21LU",
+	"i8Kyrdqw4/o44Mrd8jzJB6McJ88IJtfDzI4LFNazKJEYo1IMk5kaQQP/ccbFGTbVDxpQI11kbYufqfDu",
+	"i5jHlUGJEzlm4NGZgbkJyVRpP7QJU1qKALDdCNUk4cYkULibdZkw0qpuFaUzXJnR2ZzRCgn3B6MqDQcV",
+	"hZEhUCBclEj7j3eXpYLu7+8/zgui/SVBz5wsWtesGoNqelZtryD4QsIst9JBBgyAIWJVMkMOf/yRvPrR",
+	"/m8x8WElruFYrTwWr45fg1iz1s6ZNVYXB/ySakPMTJKYD7nHzGAEHiFias/96h1pdHdKHLxoUSwH/QGV",
+	"d03V1k66uAVBnrQKc6081EvS7TIIODt3l6VCDl1/FZllWeEl7UxOxXJ9VTC1EBGu2c94Y1iRilWE2t4A",
+	"fiT35JlxVecbpuVv5pJKpJ6qlZ954m6zT6QKc1UKaWrLDyUkpqZSg/smxKUjMog/PIzfPdlIQ8hbT9Vo",
+	"UpjBVptwkU+E3ATFcku46qqM1qJTjHBxZygYI5msZI0v7D2F/K+l1AIb/SY9lUtyurL9+AGTu+SAhDOp",
+	"LrgYno3kVOkwKDh+rmtdavOSNgDY9jndy/VxOc4grFdmHeNdgBcUXTCzGiwI7vL4QnIwWAde6M1g0Egz",
+	"lpeidmGny2JmX0AoiaVDzgydsyG0RgJW84ZgCrgTGB6UFSiuSYiajn0mw6wsvCLw6cnWHgalw2GNFLlH",
+	"Hk0sVaNKuXM5NrJThUbX77eW4dL5ppRnzKfoLltd32UzTdkpkPLKp/HmF3BvWT6mcEg0VfpqcqTy/iHP",
+	"COuFZbVPx9dCcUGkipnayJPj8q62xGqrSpit9N+MK3PLTxFqRzFs600TxSjm/a/m8iWPUKWAk2QoiVWT",
+	"Z652A6FOAU7Lp+ICDze3IOnWws+CdaongDc1voDDckYvec1m8FsZ7wcAaYmcGkx5ncupgwoCXTJvJOUV",
+	"o5QnOhGU8ryFQxfk8oedIHbMt0JhKp+5HGvM1J1PNVyk0pzKVKTyAkGzlLTcLYtHuCoeISGU6Ep79DVF",
+	"EW+wL8WSIA2qKQtIcU9GimszhnK6rytCuRVs5zUhbxQgN3PNBaq89SswMBz1bZv9gU+XOvaA4M615rHy",
+	"Gnj0WQzN6hEFjPq/F+l2CxLM3l9nVWMkOKZzb4fhWbq5LMh0hjVmc82AAtfhqOwvu86h/YcfxKoi+5WH",
+	"oz6VA+/KQb0DBDTWEHJRjfU+GED3/LM8gOaS2qr82zIs0oO0fWsnaLfbV8ckrS5j2NSIL2uW7vegZtZL",
+	"Vn6NgCDeuFko0D+0GA1kEJTYCOA157v4qgKCT6lhL7xZsClAqdWY0L9CNBdD4FOGASwso7FnWPbQQRVx",
+	"hcM2kdGFXpI34lN4pLqAD3FzQBhWAxeDcmttwlM6/8V+sUzOFRXrjiGvE+iFzPuFTDDkuG6C1SvvBrOp",
+	"ONVGMRON0v54dB44yUosC9yJfib+X5ZSqyXnqsk9E/GbQbpY2AliLaP+aQU+iW8kYb9buRQs4Zesqvb0",
+	"kIyZ1vYUg/k9Y+cjKSs8/1aajCdVzPGFnBE5MFnCilG8JDQ7yxz9WNK7GvhhGyV6oyQrN8WVqTowP2If",
+	"ud1sHRgkxowqQ1jZCMAwEYujw3pFfw9MY85KBqxzjTNLL4QKbS3emOy12ys1jrvujgDro2uheV3cf3Fu",
+	"uZ1Et6wZcTEsrArEPJfGqvJux/UiVSA41qE57knOPlHaVH6jFLd+HXChXNewUrluyfYuxci2bCWxlrt5",
+	"+bhuGnZ6jcYQnjMXe/1999cu9ddWGePLXKVp04xUipWs8/JZXJQIRfZSYMbLBO5qzdmJ3800Z//QdRSf",
+	"prrBV6c5F4/GwkKEEwYNC8OeS3HR0OlLKvcnMk1s7QOUb9/GYnu7FY/wG7V/DvklE2Q6cVHM7i7kTOtC",
+	"2gd+Cl3t+B74N41LeRvpfQv86qms7rt1mGU7Z5gK1+BAHEyTJM1vWB3OfG3vvF6M55x94TylJTfpSigj",
+	"ecmUfeAsopN1GhLYe5/QySLk0OY4QNfkI8x2YWFIRcTcwlQ3cx7iBm7pO/QbVAOWuy0VbQxB+g0TS2nf",
+	"l2x5/e6tFhQOHGsjOeEBtRYcLHaMmHK/oZsly334umRFRn3LGCzOWHutGqXGSM6Ea9JExZwYbhJW6Ijb",
+	"F4stcdMkWcM+OzVcjWnCNWbPvX7+5IBEUhglExKNqKKRYUr3Bb4CIA/KJQ1PVYu8llJVlrJ8BR5eXOOr",
+	"Qm76Q34NOJvXw5uuxoxqg8x3yY0Wj0cJ73ExEuLaEwsXDnE4kgHp7Nld6zxuB+Rcwh0VQZGdpdaxfThn",
+	"O+1VGUvPxpQnVf2DCGvaSymyGJDN3k63C7807VKlKJJ/TqXhYhhY88S1wlJ9wcUl1/w8YblzGKQe++7e",
+	"LpGRYQaSIN6dPm8+hnojqz2Oxyy+3yK/sQmkfs4UN4aJgJxPDViUepFF2EM/nlDF4hpsyxZx0Jd0LMUw",
+	"BUEq8wIqRGs81Yap/+t+bEk1zJv5DFasZOIvGFYrTfycG3LxNNAkIZG9Bi7mgLTbPUQv6e722m3M2LKc",
+	"mYx5LPhwVLL6O91e2W20VxjgXoGJ3bv3sd35BImk/9v92G7ufLrf+9hu7vmf7DfvV3Km5yOuDovJmFv3",
+	"DgCAJipI7n1WfD5/cXRMjndb5JBYJiQ1TRywIgl5lQsYs8dLeefLzrGdxBMZM7tdTywJTvLVxJtlDlyr",
+	"i9QOzCVNM0PXufuVve8LbLXlIp77VOsoScp63O3bs5bqfD9leMQnVJjlIGpeoCPfX1shsvN9m/tGUTOq",
+	"AiPTcqoiVt1squhZwzvzdmieyguG5+Hy7BbN1CVf9tEyDvZG868g21z0p6IwKZE1m2GvpDC4eNA2gIOz",
+	"YzlOizhXjmKdmEvupOilXd942ukt7zZwM0jLPrJ+Z03odzaYJgPuupoVO5xBg7OibyF72XJ/WIHEct6v",
+	"fJRo8XAWj0qVkl1is79MRZxsbnB6eybPYP2IdYuc5lqKh0YamoRYKp5QbfBhx3cTLi5IaOVPZQTO1Dar",
+	"nVFNBlZwH3jN08HRUu9Q9wGAtaku33l2TRw3O/yqQ+DMtJQf2QluNJaX9sU3y4bc1hfI0/1WwXyWeLT9",
+	"R87h4UIfckZVNNKsxOeynzc8Bc4/DKu+BnGnUL0b0Xaepk2B1Ko9K++qCvCPTFp1X9SnfPX8mI11K6cW",
+	"PhiMuMpnkzxYLMVcaj72+yc17brdGm54BFDi2I1a58ETuPOVjFntHjbS962xdceuZm7rhrAp9HivXhFE",
+	"f4GQmH5sRhSxCrZKBcjJmJUa02tpSIJZSNQcuLSELNcvJJrOy+AyK3So3d2rKVHopAIlytdQMTKxlhas",
+	"PVMeyZ6ieEc0+y1VLbe5LP7Gda6KhmVgeYRTJXr2gPdyl5v2cngHKtkh7FhQTjjKb26wSIMQg+GC0KFi",
+	"DMtpHYpnsa3A0tNZPEUZNEclu4TOLZknM9cwIpHmQafZbXcftXfandP2frv9oblTskof7hcBPgrMEV6R",
+	"pei3mp/+1Qke7n75P2tIID/oKq51K7ppgV30IA2EJ0mphceispqFsZzaer2K6DqK5hM6oec84WZ+nBNC",
+	"G0njqkNdcp0Lw9RSRH3X8MSD6q99/o5yby52lVjc7CWA45a408t6oxG8Sd+66vsoWt9SRcc1MB6SDOxa",
+	"8s0U0ZPcewtj2KlQh+uURB6N6phx0Mig1N/mWFIjaJz4rvABsICN+PYlU5pLYf9aGM/veA1DAUYmDqBf",
+	"JiD1MLHqgk1Mfsjufc6ua7o/i0PK37P8TDk9Nk+5hSEXt3Ot07WVqgQlwDSiMYMzEstKJJupXWS65HwB",
+	"SoXxNp+RWS1RxsMZcwjQwtgpV7QE2SY0Uq3xjmVcKWPs6KhDqyqaKfaXso0Cv63Qp6tSlrwVvJGkX2SU",
+	"K7Jvy21M7JSD0m7lxrqahk4MNWwLz2s1IaEHllS8Pu+IXaS2NTKK8+kRI67caV7cDXy/3+PdVrvVKW4x",
+	"/lSxw17Prs7aiTnNWvylO5wrm0t4BOsPJt1P/9RlPlF9SxUdL9OHuX1b4WSuFGfFJ2pBn9xBOZdThwJn",
+	"NUfq8Ffyawq/O9Uom17665Kzs50SX0WshU9X3VA9ihoTKOMN2x3dNZRCOTAzqtayxk/8vUuUwyNXYFAo",
+	"3cTIaJHofI7Kdtqey9R3qEvpJBbIsHgm06Pk1ryWC5UMnc040IkcM/D2pd6/SMYAjUw51PnMpIoxb/pc",
+	"mlFFmEfGlYrCqWtZoDe12hbOb4XCZtjnGhYDwy2Kz6fMLqNM5HB+c4LzS/3uuOXZrKBRxtgalei5Nmxc",
+	"ue6sftVLcchrQQWtgSDhepLQef1QUiIqFfJJoadJSvlXz/SoHh4uX02sJV3aXIeiOu9DOYN3C3diuWYF",
+	"hxbgVtYfb2FoZN7awWxIRs5yUYxGI0Id7tUiJdUt0S9zqCIsWMiuTRzG3os2sbu0aE3QZFpDqQjMZHlL",
+	"pbvX9efb29sj7Q55VOqK1t3bvcbDW7kxOPS6nXkxHVPhM6422BaYOR278123KwM65knNsYJI0GITv1eQ",
+	"L3GDhwnyhGtQTaG2GTyb0EZTCswMK+p5mQUqbvLQL1UiqmXHYZLY/Sijkh8KQaqWde86hzvVy4ugoT2Q",
+	"r4R2J1EOBjzitHQI01/Xlk9HT6v3k8dInmBtFPTJOqnycHcthI9WHZYVjCZmwvABRwDZjSSm5yVwptAr",
+	"sj6rQ6wq9wpY9BY5JHoklUmP6qtnr06gSiQVETwdbQ4zVEBv0glTkZUcTIA6VSNjPAzc1cTKdgQ01VOg",
+	"E80iKWKq5qU+mO7y5uy81MIN/td5fGMayHa8+2jBANyIgVfYdSVbPP9A/c4U18quIZw35w1wRHeDjHJ6",
+	"feHXawm4lkucc+OqR+4ue5u3cMHknNwuD3qJz7xa87bKFmxeRJNEe0HiDpvrPIuOSVQnC6fNXV++GkvV",
+	"xCOtp2zLiO9MScz2WGeehawFbr8K+fR26gW3oFHTyCDcQjoJfyqDBsdOOIhj24QEAVCExSDhUL12PtVc",
+	"MK2bCp3YiRxyZxOf8zgGQGwzUtIYzBcyigrtXOGGj5mcQqLPZ2sSI/kYKZuJBAex/aaeTiZSGSxjmqJT",
+	"ieEaRExruwFFn2ZuQhU4jIbyZNu4ZMzpUEhteFRbtyudf7nILFyGtsP+grSgclWj6yBgl6SyredqTlLD",
+	"OtjnieUQtVmNvuu3IhOq6JgZ3xshT3AVmuHfHvgsrS0s9W30QWgMy828+kif00KI0CMWD6gp617+0gr5",
+	"5L/mzL6MdupO9kuXJrVRQi8gKkMa1eK5VqwevrsUbNIsGbjik7KHHy7cpEDxCJT/dRbJqTA/77VvQsSk",
+	"i7Fcvrxyib8bmnkuLOV739dJFGvPvcMStw0c+O7lRxVe6Cd2xXShbXYB9HepIt9detTWhDnOBhcUple3",
+	"wG/yIeDNctfT8HCVGjbggtckEkEWDjeaZHcFDuKO65Rz5oNuFSp8+vFeLqjaPJfy4lo0+2qALN/DP0hr",
+	"LDCZKEmoIpoPS7DWi6PZuyn121X95dZ95Ya/mZpIbuxEORQEGK6vVii/bmmkjHtlaYk+1CNSMPB7W449",
+	"J5dcZsr++lkQ8KWiO7t93flZC0tZYNULVzcMY+Bi1W3j22Ji3Ebap3S1ZROqqqDJ1kGiXkh4X5Kj7gvb",
+	"5oDeUIz5WFUM9Ui0CSHaIxiLddNZFaWAUPbA0rWkDsXTDat+FVNM5g1TyX3WoSaUuLcsJf11Cv8y4HAu",
+	"yFSztYqPz/N9stcHtdqs/oYX/EPVAeaIJn4G6JDADBX8N/boJKAeaTKklxsmNWXfL57pzrrp7YeAsEDJ",
+	"mKkh27DGBnZ3Mbm94tub1ilVixnvqN5omJlXfNUgr8b0/JEpnMssHWoxB58lLJIVvj9somdJBCstN4xX",
+	"5qIzy7MOVnBZqEix2xHkQtDLmMUVq088s/jmK0/cRL5XnXyzVSeFHdyUnj0d33a1ifvunVSa5Hoz3HKV",
+	"SV4IbW4OO7EMW+Ubp2CDXGhyWWEZY2eoTZXAasp/UcRoV2yS0IjFzfN52RmbXVhF7Tg+d1ftouVTc7eD",
+	"p/EaXr6o5KpqXgHfYSOgmZssmf4WVZH8/hb1kWJS9mZ216JGsKTld5nOrqod5Ant21cRcrP5rid8u3rC",
+	"wjZurCzkyfrWNYbcx+9Gbchzo9vXHY7zJWxbRDPq/ee1OYjeUdq6cZyput3ZrmpvGal0VrbS+eSybT79",
+	"dBNle7VFqJu7/7DgxSogq3yAGyqaHtJEqlKZ7YZ0cwD1TGn94Hq5YUBBa2GTXS/NVBsku0Vq2S8iDrmH",
+	"/jdPcPcfQJDnX52g8/DK1JLdubQys6iYp+kCcoKbDhkDmA7PpWhKkSzo7OkzVY05VpeGbuoOtlQXJVyU",
+	"S0M39AzXHbC0fG9z2k87LkLQsWA++LfeoelAqzFgT7cthl8X6+YmTZarKWvpVhfoKFe/uUjQCHhnarKD",
+	"i+h5N1g0v4X9kg09WPMEXNGQSUn+mzdi/Ey+GzDfrAFT3MJNSTol5ds2XPyH78RoSRnh7RssuZdsqttC",
+	"P31gEGl77cV9qi21tnsLvcHLSdtjwJ4tECz+tIpYx8tyR0+K8AebtQqCZ7Mcv+2K4LkhY0ZFRT60a0sH",
+	"0eXWDdZgLE+0KeXT2MEsNrzbu8bhVLM0r//nSQLj2lmVqXtH0DDygmEZe04/zyaRPrdWQo/jbsW9rKUn",
+	"B6WzESFBj1GTS8ZG4BWvuSZyeV7DzWF+XlG7WwDfgF+qtLqcyr9Zysum0JaZACkwmZuDVro+nEmwQHiJ",
+	"RvLrPVCMYfp4yUJ0FzZ3wetME68Eklx2Cq6qvFqq//YV10R+j85/w0prun0bK6wplu1tKqsAeHYXiqrl",
+	"63egpOYwMTb1kio5VLQCW2ATZWixQu069aDLOoAaOxh3sTiey3ar02rfVrmhU49ykFYLm/SC0cSMaqC3",
+	"sdgIIGMSfllhI9TJwsNkRueahPIiLM6/nOrdba8sSanPTX0hk7i2IbyXCRdsYshUGJ5Yycw+T3hlH9yt",
+	"ejihT/Bs3Z5MsYMNPRtnfR6W9sUotYXYru28m/LNdOZ0oYzKNn9vRDLPEmjcnfmOf2J+e+3+lJTj+maE",
+	"Uo4LLSYFu9VGhJu3yLevqZ2OvXhH06nqsZWdkgK9ZJPIdqfUtH/hwBT6+OcIu9CQq45VbNmBC7mJBCym",
+	"FrGc3bdE0CQsjxDBVc/nxDXVwh5E8wn7oYLnUDE/szOvSgZLYuh2pKccWkcDiaY8zVoLATFSrtfr5vbZ",
+	"VJEtrP5k7nSuvhkxAXShdVnHCpLF+shEiqHfuzJ6BjxSj7v8sNDzeKd9E0d31VzLBee5g5T79HJ6r23I",
+	"PwJ4TKgn50YTcMh8l4vf5eK3LRfBrViFoMIumSKaiRjay1FNQnsAzuCBkIzpHNw1acP+otr626Nf/77z",
+	"4Zfuq91/PDzd++Pv758dn354193Z3VuaztBtL2S/dJuPljhVvxWR7r23X4Nor8IISiuhNFQ2Y6tp7CN7",
+	"Poc9RjjIgAigC4Cgca1oD7H1WF90/2dvhzRJJyBaoujFWstfT968JorRmCkEaETDgkYmmZcahV1hWxYP",
+	"xNXhh2ASKQAReONYotmsOgC0PhxRj1Dy7vgIoNJyuESlttOjy2uxe6+zZ+KGcEGP9h62Ot2d3dbew0eP",
+	"W/uPvrL5bA425DlnhYoATnmoM4fecsfPn5CdnZ1934iTyMFAMxOQc2ZmjIm+6Oy32812p9nunLbbPfh/",
+	"H8Ajur+//7jZ6TZ3Oqfdnd7efm9vv7UP//vQIq94pKTT6AhVrC+swR6QARdMkZgPrW4STY39XrkLX7fd",
+	"fdRs78AX990X12i1X8GkFwgDEHsuaVLZc8EoZqIRYBbA2oQZZyN2e3ain4lx/yKeq1V6ujdWWrYQiov+",
+	"lIwLpyOoIo5Xx68Xp/+qqoa1t4y3IsSDVzUpgQZbfQFbS+49pePxfWRMA25pAHksFLnj9mPxI/xqZo4R",
+	"z5hiRM/oZLLYp9Vheu2UDuejwqY/Xg82Imi8YmrI3ip2ydmsxiHuymXJTE6TuBJpPRfiquwELLWPesEr",
+	"BjJJ5AyAi2C31g4llHr85EHG0cdcDil4SKPaUTlcjnTh5SVTCZ1kY8MIDy4A1753rm8pg8jxVLFUY7mZ",
+	"eVjJXWXpvHIta6GjPAyeDBQY0oyksEqVYN++f6cHDoWo+hlEsdcDFs21U1gc7ySrqF+2DmklXekMT9JC",
+	"YjfxoEhi+Y2tPNl2u46ZBtN5KU3HPL4COSMh27N/86T8nQQK21K17a/ZZ3N4SblT9+uBUgeKoRVUzNKV",
+	"Lmt3MYVzIadmE/O/urfRa2vruOhuGld2AHhckP02iekcnGplA+ZKg7kTmVzj2Fkhn6+1K35hCMVb3Q6t",
+	"pKjqHvnPixS1foP8XxzLCIgBjuLBhKiYQ0bBAbhZHcYcdGtmf05psj6ie/E4LDKZCnBePmZnf9nTvuLV",
+	"p3zMPtj76hrmZ2+qW9YnaW/+EiAE1akHAzvuh86Z5Jo9T+jQuwoWj09rZTnRwmmqgsk9q4PJtSM/5dEF",
+	"M09okmxopz6XisxGcnxFjlJL2VVLne/tnncoV7qTx5b2nEqEr/1BI1pLPotJI7y089X7RvMsJlL0xWSq",
+	"Jpaax3TulakD9C+kmhJozcW+hWnfPquCiYiVdN7lDQTzfuxKN7ZdA8U3ziM9nibMIdaA+4yRcyVByAri",
+	"pongNrPRvArnz3fdXshOPUgJOkq44NEP2nKCwSDAYK7vVpdf81Jq5owL7TRT3B7NoBTEjNy+6evJ1rxO",
+	"X4Syy1njh7WXWiSnWaFK7RA0GZnRubOzKnOgyhasSvO0qa+PwS1UjF7ktq8A6T01msesOZPK3t8cyanS",
+	"qQuw6Wg58wOmvxR1pdLFVVrTmIuazL2gMYVO/e6yZVYLaSqwooEntarjn4O2qkGv+kHnUAmLJJxTCFew",
+	"pV9S+KkvwXYhFVRGV9z/DG6ydyuq0y8spCkizXgv4IxqgvcXk+qELJ2qvLvlMbpbWmhsr+N12emu9rqA",
+	"9nnm83uWqsXQl8CjJ6yr3GUAXVUFd3kIrvwCFdykAYF+FUh7Tu9wN66vedQBdXWrcg7pVksyVis1wlfH",
+	"r8EQGa2h0AAMFUCoIlLmJsRbFUBAbPncfucnGiwzvYq7WDhNhdEtOe1bJgJ4eoCmJUOuK+sJqLV4zzLI",
+	"5rxOUS1F3asIu2SC8AHRcszOZTy3qpAXrOBVo2Pm+nGgpwWfK8H31yYBbMmsNuM72x/g/5iDuclxK52c",
+	"muOyhNKfWb6+TXlQusbcC4cNNTjQ1Jx2QqcxN8QoypMWeSpBcZkpblh+N3+oSt/MV8un1QAukeNr0t4W",
+	"8mNXKRzPPk+kqmn04i0HbaQCq2FZz5Dlvrhn4DbP3XMbnjjY7sqwIURNiUxjAsTZU9wERCYx0wYdUAfO",
+	"mp3ZX+Az64/Wfrwin7/GomefEWZ/M2VsxO3ezOvW22niaCiOi1PbZtmfXa699hCPrjAi+NibatZyGLEk",
+	"XnsgkGW71sfBZVzhgj0G/VnnQjd4J+HCyAK82loDyuHLrR7Tpm5WKFiqapNiZzFV9rgXbP21R32Cr11r",
+	"0AY8KBVj+J1rzNWCA/LnlE3XXzZ0y6w3gBnlJql059mjxREbDw1PvHHtUbx3D9Qd0VXdcPMHNsh5wR3t",
+	"LQRC/FFN9zVb3dw0/cHxzGsJ5672cr4RLK2Lymsda3k6c1LOIeG7giLg1mk7tSDXxiyHsbL9mamscRLs",
+	"szmLUufjKgeqc1PW+Tnzb1uyqBCQ2qJGpBDAKbkM/aUtvYb5x5eM/C0UOG828ieu6YGROUXr3vHzJ+TR",
+	"zv7D+z1vho9d6EobOg9IKKZJEpIoYdS5r7jIf6pzTe6J7xr/3Wr8i5TG1JjX9LLBYG2uywQBHCByL/zc",
+	"nKTPhfcPSJhnjD3pXL4hBAYYi1lsyREdgBQdhNV+wJgrFlmW2nNtobIfQKe3JrnD+PF3pH+nNyRSTxXT",
+	"6Q8UwzDQa9k/5bdy4W//UPoD8P78DygkCr+AIVSUDv7Fhd/SEVWtViNoXIIETm8DEexfhH/4S164+Kvp",
+	"3+n4Eyqy2cEf6detFPKXLthcF/6dLiPykfQD7Hwk5cXi3/7+gSUNfxX/wEvlHuaLy7HgqsuReEWISpl8",
+	"+1Bv2pGTqVJyKmKrROkJjRikfBHFxvISrAEsnzXsszWA+kJINaYJ10icr58/OcCGJzKxOraikbFcAl8B",
+	"eSflXKCFRp5fQc7hW88OFvxLAPXu8iqpJhMmJwlzljI3PbJrV6Gz57LiAreEAYml0UFf6ITqkf17NJ+M",
+	"mNABmVDFhBkxbX+1q0tJwigsf/hT2CK/WSOdaviEYSIg51PTF9bE1gs7VV7aYvvb7s5Sb+/u0rgi+bHf",
+	"/+m/7n0k9+63HjQ//QjpWPf/tRt09r6kP1avZUKreuewGcaa0zjSpdObMeThgsYRFUIacsHY5G7qHrbI",
+	"NVjb012vaeJabOEIsIttpeMaSuRWufvX5FpenUwRpOrpRs7jhIrDySSZb9fnmtpHLUtMqFjqxjnjVRY8",
+	"FI3AUXYb6IM1AaHJ+l0hHIRccfc2C7IFOWQg59huWEWsEVTYROfztFERTZK09bKiQiNUYaF9Hb6FJsmZ",
+	"VGcukFlqY0dr4IQqt2srR//7kRzbDbMbZRmIj2Ez0ctn+mJP3TBN74U5hqgOWzpy10FnhL+vnCe1BbvI",
+	"hlOXmDMbySTFMcpC7nWRv3Kgryxdi8K1KsY3kor/JcVZTOelEr7dqpMzoIrQgXHIjkDyEZRjJlJeIH/3",
+	"WUVZ1cXusnyI/faqQot0zxYX7SWtX7OAcBEl04WGyte5eteZa1bH5I4qqz7saQbO4zS7VWxsQ7eyzPqs",
+	"Fb8bygkTYQ+CBpaHchaTOTMtEoLSGPYyAQ/moUHgAmu2xFjJ1RehUw/DnrdtfAs9TJ0QctYioXNKL7zR",
+	"O6s1FxHrC/iA5Q0zqsmYxqxFQj6eSK35ecJwpJZxIayIYva6kOZMs4RFBt4Pc7H2qn1blvzNFFD2OSMw",
+	"Nadx+fyLCVRcwRXEzbIzSq0A+69sFNhFNv1kqQ07vmmBtiZKnieVBT/cjEi6hkFa0+zJ3z3o1SvFPCgR",
+	"ojgJbWcWQ95O8WQ8cE/qBwtZJMt09mJVXfaSj7T5V11iGpJEVUFHlmjqN85VWP8n55auLAvN7T2s69dR",
+	"nJjnP7k9z1chyqwL4SL3qzsBhymNe4w59Nft7+49ul+TBMDiM8QuqQom4JFyfaab2B7aXnLMxz+YZddh",
+	"Kj1Km6lSAB8uWDljR0Bi4TYxphOEWVnpA/NTQyf6+jOE2+9sohj7WH+OlrcAsHbdxCh6HChS/IxiX0N7",
+	"nHoudkkV08aZoRl7hzzogVSW8WfF3yiL7AJIDNJSrEElZmTvd0cNEkB8Lr4ZMdEXC/dFMkkYHU6zlrql",
+	"ZH2QKesFrBxiVLZWDyuWamn4GWkA3HNNX5HiNr6QL1tdWnSDZU9UxNwqYLVj9oK0mcYBwt6ShJy1h/rE",
+	"f7nUobG+NGs133eVivYZPDBnGSzTxqffv6Jwvjc9XkuXFuNweXrA4j77kDO1MP+BCwCmmG1wzjHI+nRh",
+	"fTtVVICtzWt86iM6mTDBYoJ52X5Y0Ooe8uwDOPnoo7vm3vedPNHmetorJVXtsgKfxQYEA8oT0DO37Q38",
+	"u39i8Tgt8xZ8CRoctJCo0ilsRlmbb2jQUVIGS5HbVGWYKt7MYGIXoPOqUoghGHzGhZG1B9wlIuOtjiml",
+	"KbGglLsS17pWcDdT5D8pBHtWBJn8naAFVScUudkmVDSFNE1nQeVow1l0qVVzxRO4gZPQUUGlmvkcaoFh",
+	"ud1t3l7D4uIfNEnksEUOEy2JxvQwuDxCXIbwH03XBaZ59LSEQdfu/Lr/4cne7+1/VNgZa/fnsKf8xenp",
+	"W6fCBA4+Iv+l3fb+MkfE3v5+jhp225W1GYabulo9a8gGdlkoGbAZmUkVa7siAL2XCihLtuBz88jMVXwK",
+	"sVOJQ6EtFwiti/+cgW4YN7wMXxNLQ3okzMy10IUkdDIdtsgJ4FwdkHNFRTTC/BKu17YX1+EWnfbmlmPJ",
+	"wHCQpLgrOchdJ0tyDLBA30uMjZNkOqxu/+8cLd64tvtHXkNxkGKCjhlk0mHhPXVNqMaMCi6GBwDwJAXT",
+	"Xl+hcVxEIh7TxC4Zi5tumODrpVOrVxpQeGJc1XMex4jUTQ1rJnzM8ZLlJgCamiv5yP/mdij/U47B1/5u",
+	"p1m4aC23wg9WYDblYFD40UWUC7+NZBIXfki5oP/Bh2SbgDlcuOS0lOKHwYYpjpw3L1jxSRd2LS4GS7jl",
+	"t8Uxu7B4c8BYcaBjZkYSf3L2lltw7N9D0cMDiRpNqGsuZMWnPy0qsbm9ShOmiuq56+KYvsNtIxdpk5SF",
+	"3cpdg81adm9xSuneepi7/K5NtfulrvLIE8I6RUjuW9mfQjbhFw+8LWVzTMW8icGVPLE4kblILpbm3M7Y",
+	"YQBcfUm5hWgGqIBNLpqQH+DzBJpsPIFGM0Key3gOs4OENaqb5Rw2qptywkT590X3Qf7HssUNXgoAWuE5",
+	"LRHWap5IGjftGiQUUymmQk8nmGnXHLOY06bjfAtqpncr2QlOKPARHrPxRBomojmcDsWcq7J8gYvmFNIy",
+	"rMBTgiZN0HGRFaWVuanPpjkVF0LORNGdubD3C+Lq77DuS3P2XE5gRYxmjfSpJ+4ge7tjSfDVfWcxyy+D",
+	"G9o6mfM60/mQ2O36VTUqxkJYeweoHxh/THdkZ3k1ajuFu64tSV0jmTDtKOHHWSVijyHZgWm9HN84ogLV",
+	"ygoMLFibs1qg59/xQloUTA09p5oRfM6uzlQX1a7ultZCHQDlUvxlYD0l9Rd+2xKFOSgvSOWqy6QOOz6t",
+	"bcriLy7eaMdqZRuXgmsT9tJMviDt4BZgwnNfgIniE49JiAzAmXByJrIecz6hKE2uBYOmRcIxFXTIVNjr",
+	"Q7X1HP3+fhOZvsCgL0iaAPzdOgANTAeQu87FMABzSQcEk810qy9CSNtKh1IoewknVBlhP4k63VBR8KF7",
+	"zU2qIRVcA2cN+iLDSyBSJHOPp2OtsQuG/gQdyQnTLRLSeMyFt+iw+LcQOcovbCorgQBgEXy6GfzmRml/",
+	"s28ttzEsvGiBzx5XYtkeEmhYjtCWOQGWAULlWgLaCcrZdeGQrp0to8/W6SuIGLzQVdDq1xt1FqwGrX+H",
+	"uase2kKxIVWQ6xZZJgLmURT5fNZsI+xCk85Xl9l2TQk8rsAt25TN8nTs4mxZ4YkbLK21VJG8XyQSl7WA",
+	"+/2dZq6lbq62nNEOfnXhBfDpjaou4IlFZWyDwgrgeV9bVYUd1JULE4ByV1QlrFOGcI3Mtba4+T/ipCxs",
+	"84nVAGo0LdeCaqioMJg+TYkT7j+ADtHD9GznQsbsNfR46x5NkhDFc1/MRjwaEW6Xj0Yj5tEwXNCOGxLz",
+	"GJyHY3rBrPxmyaCof5TLAVYm9q+dpL8yxb6UIZ+b3zY57yc1lYGHdk0WawOhORx37k/fLk7EoONAhMz5",
+	"rOeEVsHvLg+tHvmXXHO8tCIQ+W0gwG+HzL5Ga4JplTVj2eLe3u6e23lISrR39sjz42d/D8jR69Nnx78f",
+	"vgzIkzfvXp/a0/Xu9enRy4D88sfTwz/sf169eX36wv67L97/dnJazq+37/n5/bNnv7384wDe8fPDA3j2",
+	"59N3y0G89mtAu34+6AU/1eVHbYe2vjke2rVpicq1n06HUEIgr817qkAeL4NnbqBtIk/4BY53JVgwXM+i",
+	"aucscq59KF6Lq2sXq+Pnv2x60DcKh2d1z+uUMZf9A764Fodev1JPqIhYsnFKNndrpVF823cswRYbKDk+",
+	"K6bUr3fYhTR1ApUlGtJGMUFTMVSDWFwHVlbUKV5QTVyRk4umLoevWIbCdytgZCm2x4psloglmCpwjE9s",
+	"AIXhCGJLU61K4sLmSHlxW216Tq3Ks6pNjyWPwln/Ghv2SHGWTzjKKjsGGNasOBCYCgP5eBSTd3JR5ELT",
+	"U3yFvuAlMDh3YYH4ZA6PcNk8UtzCm+449F0HWFMHWLSw/wLMXgRwpUlCokRGF74vn2Xh5Ojw9SHUhx6U",
+	"D6RnqEVW+mxqT+eDD1PFoRYotwoPd5cZabgIn3Iopj/VFhZu36RpPSUEKKqeKT6ltXIoUyDsysK5Q1Bm",
+	"eLAqF3llMmsptd/nruZ80B5Ido5ZrAnimW7SmXnTbNLa5PPcPUtRbm+nSdE2WZq1pS55dwhsbGY5WuaB",
+	"RSH5UnxUe30pSCkqWo1JftUijzsr4Ljmzhd+ExaIrv5QHrN8E/Tt1Ve7jz6+NDtwCZHagENtLWCPKykk",
+	"a3meb18B2VplX9BcNlNUCkIntBpJeOu6S22xzaELDt5tH7YRH5hcuWZ+gCcSUwHsVZJQw7BLAKMq4Uy5",
+	"Yg02BOmzbMTFHIGd/BibO53l3eHO5MCObh0XxJvBUwcptXjEK5sQ5HsJR9CbJW3r76OXeFTuorj3rmrD",
+	"7FKtDsYsQ/y3h32TMG59ACcfJy9HcWBGwGezPdpSV7ne1Jqt3GaYyr6Vu6wyfQb2AF67qhvByUKfifIh",
+	"SbHwB5wl8R3gvDxllpfIRA7nX11U3KVqLUUYxwwJSOVO1zJF91uGFLEE4iPfUdTaXhfNUnr6zSrGNEk2",
+	"QSAHlDt8KK/WWzE9Z+Dx3KKtW80ws73ZLraxRUrghtLgzv2Vx1SPsOCdzJk2TMV0DgjVrrXA1+29xGTK",
+	"CvnkRISvzrKigc4DbAjVSQPFQzrR62srixmN1YU9GzqoJtKl7S4yDkC6c01xRhJS4fwcSiZxesRiyVDn",
+	"tTdfcW5rte7domoQUpUHTCkWn1UVbmX5s6iQ3WRh1uo53gBakctoddRbimeV+H6u9iSlFMcPFlYyz403",
+	"i24VtqiKkSuWxwq38gvElmUpItYtEtozFSs68wXf0P2xyRE9Yypiu2d9EeZGHPbSpEi325UbXUgx8EnA",
+	"fqaQUn4GaZZMY5cScIckbGCK69MIGukQixZe9s4akX7q3rKxNwBxPq5sMnxn/qszypaj3WQ24eIyZs5q",
+	"bPIK/U7sgkIP21JF4eNeu11amMKy7BWW4d7HducTgNz9b/dju7nz6X7vY7u5hz/V6JB2oINaA9WeJ3Ay",
+	"peB2LpNKLiRT/VvB3N3YEfiFRtAI6XQ0VTr+tiK2C90Y8g6tSxr5rn48SQRyR6MoF8jrxow5rgcsuMgS",
+	"c09cS+zoFhH/3PKkInIzKQinb8tIteujObhu9Lh/Dzi4rxhr7Ttz+YaZy/ppKIXTXZnDJRyerD3FQZbK",
+	"lYvOYV3Roq9mMAD8tbMVMDlVb8u32PYwP51go1Yoy2BxapqbSlQyVjvSB4ul8f75oGbeSxZ/tTvZr/9G",
+	"6f3+oUXfMBPxpi0U0nl/Zcn+qZO4cglSPgRr8ReAsVJsIeEYKuRfpFfTEsYrJF1Uqq/GN53eSHjOGLtA",
+	"a1+xCaNGo58DBzonUgRkKgxPsva3xn+LnLMhFxU677nV6vUSv6RToaEi+8Dq0GYms4SLtG9rizwbT8w8",
+	"yD+T+Vmkuli/KQpjF7/YURWJ61FVwyI4WvySnfkgSpUYx7Uhae4+dDe5KUlZ7tBSHGHg17uKdn+vq6t9",
+	"7yLWaiq81VkyXOR4XNVl6gn8nhYnAFed8sQA3RwQKLpH95grJi+uys6gS/ejzjrAMBChoJFZsziYa+Kf",
+	"KBmPrW6rvc4Hh7L+U/8tiWIJox5LtDD1ReDNoey0ug9bj9f57FbRqnULpl0l7FYrUqI7/8nA00ZhxSr2",
+	"a1XcK0PBqpZMELOZOR+YRylKGcCYmgjbFPsP90gI0pBhx25Ekj2X8TyA6mA6Zv5SrpQXVE10dpUPwOok",
+	"g3QGTyRmGiyFPOOazJQUwwKyWYo4g9wXkHFpMs0h++iF9svjqTYAOmOIJUlDOnvlUE0lpaWLUI+H43za",
+	"I6gFV3NrNTnEp/Th4lgWGVo1pJHbmTonpytWt7vVI5T8evLmNXmLj2CN3MP9duc+oZpQ8u74iAwUHWKK",
+	"Wvg36LECUMNgy9h3FMf4twcVNQnF5VpF/EAN6f4upeYnKXr7KgrAs6lbJHS8EqCLiZ5GI1cFaNc/W3gA",
+	"Wp6AGh32HDJR1scc+paTMJLjcy6owwC1J8XIIea9WT5lDeE+9GVw0Zgg9QZnHyLhYGqmioU9kkB1BQKE",
+	"S2tL9UXIPk+4cyQTVJxcBqoLs2oyBEhRTBAAhcJuD3bXsipiuX7erXPQ8AAkgLfGHEhSbkbeeEklamaq",
+	"ufdlYYYsFgG/nWG6Ov6c+wP92P7gI66zNQftN2ARgJQmboAO/aVoWWVfXCD7Yju2+hg1BpogAyaSY0b4",
+	"gFBUGl0+qk8t2yxYXbJ8SpFf38f8liLWV3KFVlsg2iuG2qkeAdGMkbAIyhpu3b6hGtfyerLxbsBdO+Za",
+	"s/gMwJL0EmQZvAFzjWNmTRjMgE2YPZ+6qMm2rww3c4OunidYhutlCBWAKfL1O3wQz6reqPYZpSOWxOlC",
+	"OF6xNC37rgHVkVXqzU75bWTaFYZWJcA3TSDQK9K2niJjSq0TyN3KJw2JkpqySZJVPf32+yeNpTCb63QP",
+	"zSUNyE1qVbKqjqWFBZD4fmcJt9cUFakuRAEMpyJlZOtSWRybTxR0wZM09cDD3hUZe0WywibhloJOcvVe",
+	"/ZOpqepWW8N4/qPl+HcxuGCRXpXnLs0zLt59BW52lRq17HyvPIyr3fT+hBGGfaI3cteXH74SMM+SRtNf",
+	"gdO+JMjqUqsELMU8S6fKTFsA5uYiljNAg7NqcbllUJbBBIwZDEQ0tApZT5n9uG7+03uaXBxt3V2NRNDM",
+	"mgrUHGcjOe55FL8zHocQCq/grN+Tpb51BlfPhirPCAIp1x0Oh+0DZQEaZf015Tf5h86r8sKgB0jMSCmN",
+	"tnHB5r3O8qLsNYsPqusfC8Oo9t5hjZ9UFW4U9NRSXkqXOGaQBanIRCoDjZKWD/+uyTXmAAodny1JSMh1",
+	"CSB6xk00YjGBJgeD/MJkyFXFJcFyzIhx+3zau2y30/7qF4cJWJv6uuIx05rmj8xataDrsgaAR636OI9G",
+	"C4e159FUoTrlgosYAPyw4wZU1oWtH8MWee9S8qmYY6NTcphG7rA8mWuy2+0GaVFR2u2EWPmKjne8XQpW",
+	"7Au/kKkF5c52QAM65gmmHNlhFikkZ9y0fizFwotEsVMkAtr86+zTT/1+65775//2+z/er9zLXGug9lo9",
+	"WbcwGoPGVCV13HWBVnqgtRsz0YTGsWLaAbjC7pCpZsplFcD6ufBHceHg6d6DBw6HruWutKQaPhij3rRM",
+	"WnYLqwkv+6/egwcf/7/m/1undQMou3bGRV7qCTc7P4tspiASNjRmUYhtaca6XgK+KySNq8Ci1hcMV2P+",
+	"t83PvjOUO2Uo/0m8wU525emtzA30J9RVg2sWKV+fxAHJ9LtO+l0n/a6T3pFOisex2tuk+VBAgTrc0yIn",
+	"IxABWF8WlfIfZyPNorNXg9/+vq8e//dvf/ypTmf/fPf26eOjl28/HMnuS/qSnsyWh0V2HhfWH1+ZoVH9",
+	"9ODnmmP2XRB+16z/szXr9CQvEdJrOKfxxg2d0u6hqzmjnSvrq3ND47jeTeLNrZNXDgfeSMeD1oGu2lxj",
+	"wEJGblLg1G9XU7ghYfhdPHy3k26Q01cwDV+tsKk7QxvFTDQq1FIMXCfaGWMXgSuRJPYY7UQ/E/8vwkRc",
+	"XQK5ikk+E/GbQVpbAW/fACksaNhhxVUF4k+zkkQoUjmfk6OTN+Txw3YnIB1y75UUMZ3ft+zxEbl3MoW/",
+	"1kfeeLQcT6TE7/0o/Qwhr6ia42MTxRfQQ3Fj4IIMoAirYwKfGA3Yrq7cCvb2L5cyU9qwz66DVDW6uZVC",
+	"WbWbfQ2iF3nk5LVk7VNqGE6vcJx3a2veNgWvhTbD9gNwrrlYXlDVF76iqh7flry2kg4TI9C8y2fP2a8I",
+	"iZ8sA19tVJe1TP5tBI7rS6yqdxHhS3MFSAAcC9VYWTWV8BygqorKNS9x5ZAUpFDaKH3tYj2sOCupXGUa",
+	"qChidFML8tS6eJTQupwqbuYn9qM+4Zn/xuaHUzOqknMXbJ6qkdAo2GGnB+i+QfH79s3JKXngOstqjIZb",
+	"zm6f1n2BKnIYED1C2RqxFjlhAv0Jl0yR05cn0DQOaYXbT2ONhO+t1Wv8o3n49qj5G5tn24sjt8t1zqjC",
+	"5E/813PPpH59f7oABX4ooImOtnrgBRPk3q/vT+/7k/BmwsTRU/JECsEiQyZKXvIYAG4pnIC+yK8CMWqq",
+	"jQ6sIIwJ1QTqKh7ttYmmc2yhAOgx6cXHj7p79ue+sHfutx8+tnf2wLKnZqqYPXCuygg+/IMmk+l5wvWI",
+	"xbCczm0n+oLq+XjMjOIRoclQKm5G44BwradMBdDKj4mIQbc/rtzSArGBMoYrlq6llauNL1+gH/5AYrWO",
+	"MBQRSt0WWP7y6tmrEzKmXBjKBWbOgTrReBDLSC942NBtgRi0XAzJOY0uGCpwVBA5NT7rDRlLvoeiy17z",
+	"ylpf5CtzyTkzM4b8Ztwir2UeIEvIDN9Hg6z259LMeMSCvhjJGfwMqdtYNkQmVrkhfUg36TcIbjc2JB9L",
+	"SLF0+LfZk+ge6wvXlROaZgArhFH1RV/87W/EnmvdFz8SZ2sjD/5o939nZ2f/0z2vH81ms5YaRE0GnQ1B",
+	"PVKDyP5/e9/9bOMJkYOBZrkcwbnlxPfCD2FAwp/ae72dtv1XE0Bewvst4ph7qrgJ/wau7escRGEAlRFT",
+	"zaAWDyonxowKaIGZVXYh08f6lr8Q1qg0t3enTxxj+BDmxyinpkVe8UhJDU198e4LNjEHZGCpyY4l5kPu",
+	"3hNNDdavCyzoklMRs5hMJ8VPJpyl5NDZb7eb7U6z3TkF9Jteu/0B9m1/f/9xs9Nt7nROAQ2nt7ff2of/",
+	"fYC3WaaQy6aNLFvSefiLSgUPkTBaxJrswCEYzMqQjv2ynY79tvRX4W3ZdRJLqCbyxbl2HCFCaXCd7zJZ",
+	"iSVRTPNJhXeLHMJCEWo/j7ZU9rCMLjRWQ1F464hq0t0JSHentReQ7m5rzzLv7l4quoGEX1rrqC/gP57E",
+	"QxBqDvQjZ7SHLfKWal38Dc69ZYGh+yHoC6CQ9IiV6qV0kGYyQYn0hA7ZAQmtOhACUWrPkS0Fz7ArFSIy",
+	"QjUUQS8D0pGc0D+nrOeX+3zKE6jNUIzGhaPqmsn1Rfj28PTJC7cNUDkHLcctW4lG5N5H32JuncMLreju",
+	"9/qC+go0H2px3ekARNs13uI68LOMEkaVhuavz8DcUEzLqYqY3bS+oIKEz07pMDywdhqI0nSRjwbNV3ak",
+	"YWrpOjrg2p91PKC7nS6obX2RtrmFI24XdEA1VsjB0mDAZo6w1NT0xVtXakdcF3cQW2PNkkuWyihy+PYI",
+	"NIh7YSq+w/uB57h4V1+gGC4Q+A/+vWaeyeB7odVSpHLJWT3yCwgxy+Cc7d8XjFtC6pHddoeEU0GnZmRf",
+	"E0GFX4s8o9aWmzBMO7ZLDwjnVuCmjeV8OXJfCMZiHRCX2AgyPPzczO4MD1KWyo395g4JB1Kd8zhmwh6E",
+	"9E6rBUmoOZNjomTCNLmX703rxZ1Vq6DFLQpw+AXa2t4n9p9gW/SFs6SDrBAQO+v6drQXbG55vhOJvgte",
+	"Va9hrOgtNhs+yPrupc/OnJ9LsSG3ZIHFTR78AzroBX1R0fI3HVyxVV+LgOcMSiHP2VwCmVLXsc8B7Boy",
+	"AEZ2b7e9ex84nuZimDA4t3hgnOMGPD1FvcxV6fUF8FxH7847RHJUgY0ErZE4ptGIC/YDdPMliZQTPE/e",
+	"65EwywPB8oeDEst8zbMlD9D5tPRH5phBSnBf4PEFLTl0zkF7eo9yreXtwXBlwX1x72Os6MA0OTODpmUw",
+	"VrMuN6LHm5vtRxkPslabUVbDUi37LHChWEYPRmacPNjkncCvOgAdt7dHJsqqe+cJy0MbywGZy6ki0Uha",
+	"nYqcM23ABcT0iLx7d/Q07SJkacwuEWaEAHwiav8p8/eV6EWRYEmIDilYq/Z7xtryGk+lVVbs+7u7KKl6",
+	"zglr3w4GBjr5gJqcwOJOZDg+A6WzfYFIecAUaaJTiCZLdJ3AnuiA7Hb3A7L3+TO80Q3VvctJFCich2lm",
+	"iAnOBjag31gVzAPj1841Y85OOO52uyQs75Fi0O3iwBqqCctVAXNNtOFJQqyWpKzCZce/3xcLr+CiOdVW",
+	"bfnN2hNyQGIOydbCwRkr7TSuMWMm0wHG3KTEjPe5RYZf3DlJzxnAtliJAdJJO9T9dPloX2CNSIuEx9Qw",
+	"eL3TJtK/m29lwqN5WHMkFDUsgfuQcHWz077Caah63f37fSGFn6JT7hkEv1GGJ2xgDjwLAyHQ3SehfVUT",
+	"3sXi0HUlDS0/mDcPB4Yp4H++1DxbE6X4pSs9d/6EmVTQSsVqwVZEW6rqCy/DLTWLyAnSPSt9poJeUg4u",
+	"k9AuujdbUb9CdSiNxlsdko+Z3+FnSkmV7jCzf6EC5JqdWHkytdqx3Q4wX3f3Hq2jAdn77t93XqnQGpwh",
+	"UqsdJvbGtxamk1ACW1JlaA3nyuoHByT872enJO28Elq7NqEcNEE2Bod/XziHnz9k54pRq/Da/aMJvFcH",
+	"+TPjo+cqRg7h16ZnhVlBeQCOcB+4Dsp3+8PO/YDYvSZur8m93e7+fUv3yUCqMT7Vvm+1XSXFkIxZzGka",
+	"O9D8L2ZveBiQ3Y5lNJ29+wHRIzqxP3e7fRFCaTxIqeaA8gTa3KDalCRZ+EJ7SrCPgzeaeyxlbeBVdgje",
+	"Jl6QrE5PWPjdjxMasqRX+6LwWOk2LrBzMvEv5MZY5n9vt20XZoa+XO+MBAXEI165W9xonFHkf/WDL/2M",
+	"HZ/tv1t9cQhc2rOunI2QkzDU4UW0Ks5L9gyoH2nCDyrPvglA3jHgX2v53LnL6QeRdWBf3xeh69nT9GgU",
+	"+XFRr5Xbp6WC/9glG9FLa9Ba9kBj1oPWVX1xzgYSYzLQo4C7D5VMFytkC2LIsn8xkC2HIBOSgUwSOdPk",
+	"4wkb/85Udn41G18yOLf3e0BjHLWif0pF3NPZslhhSq3WTq1hj04XvCLYDCUZeiix05dbJ8v1nNDqi8Kb",
+	"7SPtwH6Pi9yvsK72DB/krJhEDl28boYymFlD9RBOroZH7ML4pt8oo/B+OUAkGHeXkrMe4UNh1xVeNZdT",
+	"EkvUPe1+OS0VC22G0v5jTJXz5oUxmyiGhgXiSHs4owxE5nEb+sz43XNnN/zczJ5tUi/2Pjf1VGhmwoNU",
+	"rxdWNeWp0a1JRJWa90X41D0PW+q48aPdvbW48aPdvfv3AxKe4Nc8N3+8t7+7zvP2vvv30R4i4UsuLkK7",
+	"PDPsW9QX4D8S2jDqarsSHjGhWc6ReDixVkUTIZPQfZj/LoXL8E33rH7w8ujJs9cnz+AZ8OcbCCaAO/Lw",
+	"7VEjh9/kwJi+BA05YYJOeKPX2Gm1WztYYTwCr3fqrbZ/DKsSrl5mIWGrJkH2hNUUL9HDbxUfrEGDYDEx",
+	"UrbIqb87ZwuneiAElq0SZKU+nNvMPuyR0D4HXb9DXLbUSj2KG72GJeBD8HcDfnrqJ2n0PlaHFbJbHoAu",
+	"1fgSrLzRp2Z8ChqK6Ym0K28Xpttue48wE8ahpCTOfHrwT5dCiIGM1RCPdhKQ+QLu5vrcF7sgLbuNu/j5",
+	"qremw3zwyotcfKKz+ol3RQGPz+2sfu651wDwiYern3gtzWFkjX0f3tntdlc/deSAceD+/dX3n0r5ior5",
+	"sVMn7XN766zcO8E+TwD8Eh/ZWWvpvNjEsNJ0PKZq7k6Nd/sAMCodWhptHELEpfEpaOQdKJjw65rdYweJ",
+	"ipP4Ck1mMJIwuuox2PyBcy4IAkEqFIBOWUfRhJBnLNGsZ/X5ZE4oGVE9QoeJ7+3ZIiH6UUI4tIgGZWTO",
+	"HUITMGtQk7Xfjajoo2E34xq7TJLppBC7yPo9HTg7wndIS8CVB/w9WxJdwxmgxX8la8DwGp6rjXlDzgkB",
+	"sbRPGFxk2vwi4/kap94FdoFPuKSm3r8aIGZzHH8x78lOv9FruJWF0JSEpKCPhd7mOO/GJ+AVm3AYV77y",
+	"pRgudRkwJe7Wufo88xnyjW67+7DZ6TS7O6cQgum12y1E9flQTB/sgYgq4IH3xDRJiqAvCHxZ+z77UCew",
+	"B6nRa4zZWJ91zn79s/3h4u+dUXvcTR4/aYs/L97uyD31SO+bznTncm/26PP+vPPXzuHeLw2HaG0tSvgc",
+	"DqB+41AC5m69na2Mq+TFKxqzFglfSq8LOdw6741wDlF0PbYagQsrwy76h+oG4W594D6f3g7D+Lpl0u7q",
+	"JxBL55VlMpgisaUka68hmX5j8yPxTuMDnZ21RNlLqobugb111k1PJ5ZEWfzK2tg5IVtzrp0f4afNtJe3",
+	"rhdtBSlW2Oo9QhPt+nh6D73K8pFKQgYEAliGVioggM83JftfYStXL/7Xlv7IF+y7Uq38wb94/KVWNfe2",
+	"HlhT3hNnJbhP5bpg800V7CEzqQjdQvn96sXDV87jq07UKdYQAef+d2C5v7H51fntv63lcMxonOMeP3ip",
+	"vbkRsZECbGXT08aXTwvc5wEeAjjQW72xzpx5BjkiGN4yLljFfYzBpRK1yLH9et7Tl+bFe5jRTe0EnM91",
+	"2gk36iKo4gjHyJda5ChV6tLECWvmfecT2+tl/8aMxRLNlRWTVMg1NfTWR0lfdcB/geIrPM/QvN35wKOp",
+	"UkxELr7FMZ8YGvvRCBMRIF59PofoDoQtpgnTfSEHWY5tJmtDdH/k0rztfWl+eAjptjoLVmCgRbgcBhhZ",
+	"ANoTBExy+WGxtINzKXXAZkI7EEyHEpDjure3u0eOj9+9fGY/+vz42d/JvaeHRy//CMj7Z89+e/mHVXRf",
+	"vXl9+uLlH/cDcvT69Nnx74cvA4L5OX3x5M2716f2pnevT49eBuSXP54e/kHu+cQhqWIuaOJS1TTpnr6z",
+	"Nzc7z49RnU7f3Re//AF/4PP5a+B+ef/byWmuHU27DRNHP9FMkjmjKh8ShMWGgKIUoKwDTne+DRYuSK6H",
+	"f9hzXfghH0bD5uE3HA7nAQn1BZ+EJGH00v48Na4XKoKJcUwecDuU6/QPiQ+JFENIgBDMB5xb5BlH+HGK",
+	"2cLO2QUJKJie5TCu5QBpCsoRFgTGoua2xMF0glR/VcGx2gt9aHXdK3qiZoxdJPOCCp7ToTtVSJU77aCR",
+	"29VGr2E3rYhKap+0R6HRa1ia/xlp/QCI+eeHB0DEP5++KyLm5hqXdE87Liv1p3an1243NtCTcf2v2621",
+	"ybd/QSC+CrmMV1Y4YhyggINYzDlinp3S4SonDNzzJfi3d9rcmrfCUXVTSNOEuH4Y/P/s/W132za2Pwx/",
+	"FSyvc6/EU0qRHaep5XWv83eTtMlMm2QS9/T8W+WYsAhZOKYADQFZ0bT9Zte764tdC3tvgKREWg+W7djh",
+	"vJjGkkgCILAff/u3PaNh+bOi5rOzsSh8C4Uemdajwmfta9sst7YEuBlbQY5TdhZkN7Y3hNhCleoNCdmz",
+	"iUUpzhXpDjkSgRuy5eEQORI3lRfQrOErC4UhQ6YTii2pWmNubHzPoltOxgUzDiCfhWZ1uUVJanLRoqwI",
+	"k9RYlmsEvzhJVOwMZ01xUCbvxxdhu10y9ZALm8DQErHkxeIHt0UJMNZlI41gnj5XfZGCFQJPdg+Dai5v",
+	"Kpgl9sVVkbdgW9yYT0lPqIkyXVMtPYiEAK5QE6BaEqCivbL2id8sOoX3LgSoKmXFEzyc64eqCrevi1a9",
+	"gFsbKpHFaglE7jM+xJBdgmwBWOWHlQFOp0q30aO8+6EegJcTPKs0jSqc4M29FBjorXkpbwZQYnNbDg1P",
+	"ywkFz9wVvBO6NexZxPi5Y1y8xL2I0/n2RgfRVbda1znBbbiSc3Iboh3HkzrPJJfycwHDhy3yb9uWLnoO",
+	"zuIrCqyC3wBhmrhiQ8Y+/AE0BJS9B7HjbebbylKvoMU+Wp7eTU77AWpXPKtBv8L2QeS2sQjjuAEj242M",
+	"1NaNKM+f9aXYjuqEmCTUotSrzi7gCKjOyDObJAguT/gsYtiiL4fYZz3lvPc87hxizj5k7UeGAhQn4QGt",
+	"UuF18LxHhk35bGPlnT/poSrwlFOvzqCPK4ONedzwVA9OgcZnZ6/TfdqBfazEZ/uSz1ZS62YoB9bdwex0",
+	"99ZW5R/yg3En6rw+1ujOVL1CLzS7rwqBN+r+xtT9tXQ9OAdB11dFIitjjVuwCb6UaONCxDCi6VaHEI8q",
+	"S5RCYLGxXm4Z+qYvxW3YLoE48YqSlfmugFS7sqibE5kJt+dmy8pOwv1OiB11TjfP13CkM3ow2Dt9rtjj",
+	"2KmNeJciie7UP46Bsi3ezXmzKrgjgQsKGmfnVFDSnOKR2CnqtHmWyRX0+hdWGFNa5lUqZBbedFMucx/L",
+	"ZRZeY0FafNB6RBxY8M2i2Cif4voqmuMEYWfEn3opjbRdNtRTRBhIi9QUiIU4m2A/Y45cQtJiAoGo8Xqq",
+	"wLYFgk7rEVLt9PuTsRQJs1pDnQyUZwKGDcwykYk2ewvF3u7nyE6KdAd6AvQiPEuAnxcKKZ1/1O+71bxK",
+	"ei0vjSmdrLutkTEXUr0YCqQiDUY8rvcpoE1ySMJeJ9rp61RPMje6ffE8AcbNauwCCcePFwAVdA9w/oJI",
+	"zKl7O16elruhwRYrNsldD7hbWtabLLhZd9HoG6y6zb+qXs41sNnFnqu/f6p7EwQUydUUrf1qb8j9m56w",
+	"92n5CyuzvV85/s3fbZUiOk6SlSAfSkyr628a2McdOG4r+VVdeHHA60CF857BDqS5s97EZ2hKfLMRWaco",
+	"TviFUI2bsh1z4zgBiP28wbGhvXGVjxIwDIlIRVUf05fwubNIYJ8Fthek75gYkRx50hriwkkEiFN31jaz",
+	"BnAo17YGfNxw0Rk4qJvmAylgcet1O8j019wU3pPZIKjxYM8w7qiqY5xz3BWX7lpnO1oBg+SUw/xQNgo2",
+	"QAne/OG8Zi1eYzl+eZbjybBiw3zV2KvtCNYHXxq4JbtlMyjW3Mb2eV+wBRZRU56Oayg8ERWRfoWa78fz",
+	"vMK7Od0UEateCDE2WBri5UUIufgIjSSSPLzCCeTNjCOUBds1jlaJkcACtGABvqnMm2p1Ppc4XZSdB882",
+	"l1DvccC3m+RcQUq+oJQOy8ugG+jSTbjEVxQ4IIhpJZ8ZqgCCnywtMRPfrofcpP1uGbSEBI437VKvkfEz",
+	"AfOPJQFJobbc4/5fDLU2gqD8KtHTrtMYvvcABn9Kt4Qt/be/wW3/9jds6SDNYluCI7jLINMjojS0Oo7Y",
+	"mbbD+ptK5RSH6Nu//a2nGF692GsBbsRLTREupZgyMIIBGwXPJvp3z7OYV+4BFUtaHgANnX6EZZ3BTKcJ",
+	"FO7AFM8yPaUMvLFUfQsLiP1fsJSCyHW5oZWIYBloPUJx7qbFEnMJ2aXJ2OMNu0iUWjaF+sW9neqMLPRi",
+	"XFX/vqABvcR0QTQ/5B+Imhfae4SGZbDObXbM4m9iP25qYjKaGJvTrxoW///2v4/rZpD3BamZi3tpK88l",
+	"9E9dNg2sI85ncsQAEIZkz7hRakb83dIRW72N8ULafvGAAKm6OxTzjeAq90GosV15QC/XG4s/rSsMplC3",
+	"u+5ollm5yBK/c48hBmvCCxpkwf1EFiDulysGavaSp0hARkfjkakLFZZUzKqVTVeQYfCARw7sZ4PiSIgP",
+	"v8Dcadh+Zw/BCO7SnvKU0xH4wmfpLCJyz7xtzdA5wkIARnoq09QpBXS2oc+XM4oQZ1honlA03JxsTBBq",
+	"cOKR0EFJEkd8qUMgdKnCBm9o4aDlBW1N8LKeGkygr9tj6OZQroDdPSpaIJhTM8C+3lMVBdr0c1q/wq8r",
+	"XJRdIlcH6tQzDVRC8OPDRaShu+9sjHALxIMDZhNWLsLnIOk7u9pXmneJdqO5toiPsR/Fwk3qMY/I4TGQ",
+	"tvZa9ziepnoqykMwEwmn3K8a7D96MRRSgWV4ZOZI6XGN9MQamYgWfdeC72g4UkFPSNiVejAATFuqDb5l",
+	"d7H7qqUHg7k3Jg2SwdJU6DUQo/38Zij+ONih8z92s4WTUfgprED4HXZNVjPm1wPMfvyl0i34sbs43m33",
+	"VKiXmisjVrqFXDJu9qFZ0HSogY2EGG6HQma+n8RJOArOQIeEcSoF9NlRM3aeERrx2DdeCSX0jCroCw0h",
+	"kBQl7yIHXcQCiDb0MFKCA9wSBgOM3O6HPLUiU9ztJUOeDXDhhHcPpC8gZmBXgF80YH2dpoKfT0ROXFEK",
+	"poPtP2PO0scH0viwUaDnkCFJ5luZ5dYLs1ofeckFQb68DVnsXl0mExFDxyEWukQhET7jyB6kFRtPsrE2",
+	"nlSeM6zj893FeupCjG0Xjh6j3YxrWNztUS6C4X06CUoVJKWGi1GJuJLanXjmxUBVM+AZo55PfoFpQm4U",
+	"p30+jhmcVbNxoYi70XGp8P4+0NEMeTp4Ddmj6sf53xYttICn2iCueZNYrE3mstksrsU0U+y83uCOHgTd",
+	"zKKFAYHYoU6TuyCgKR4KnMk71LqlZEVRA2F8psRD5ZuIlmMUewWPv5pJau+kc9h9ir9xsimvJPuj5p75",
+	"76+8Jz0X3qDlMqV8rQf8ps7an5GeKBnPnngfTAAfYyS7v4wd8z18fLsnNNGlYn4S0DMbIhV9N8Anc04K",
+	"yWFYwp3O3t8Pf3vx7L86/43zshPonH6Y9wg5KVlgnlstb30cWko9KVtk62S9V9n6kOlKakp91rCJo43M",
+	"YHdVOCkTA58dQVNJjJWWTKo5wynCTkYVBnFUMHbziXnrMyq4MeGzOQsVjnDJEv3C2ZFK6BJ3jt6o9xw9",
+	"3zxD6Y/OXFthiFSSj5iH/yiZd70dv79f3vELnig0A6va9SWfFDR1Tt/0A7A3Vc/thc4y0cduWPvFZmSp",
+	"NBbby0ETOXQbjO/46HtmYfuqnWgHfwSysa8TN7aRVHI0Ge0UZJCP8ea9lZ45209DXANe90JW2Nl2dMMB",
+	"9oOvuh8ydEJ2xrfILvTHfuzbdO9GORflorwkNr/ygApC1kno7b5ev4pBqEIPSozmU+uvqne9QMy1LSFX",
+	"wfj1uLZH3SIXWE9NMf6Tz0waNhUpuIYjkQDRmtUazo2XEPeMO0zVUIatE2yrSRCuQRk2B9erogZDkME1",
+	"+Lyu5aH54Pqna4P/7tZVOdmSF/IgEG6FtWqAbusA3a4blN8U41bFOXZNtrH5uy+jHJuHVVC4qY4thcJg",
+	"TuUnPYXRsCi04MI+W8VgIgQCMWLXZj9kegTBSWRPCXIQoqvlnvmdQxZL3F0tYF+REIeIKDGQRy6R79vS",
+	"zbDRLSUJ7MT48ugRn1FTTuj1X0B7Gctn5pp8aLcbK7tlThXyLY7NxZyNug1Ks2I47U54zZaolzlys+JJ",
+	"+ZpggreodjaODpG0OAnCotwbCMXEqbf16eQ643wuCFMKtxgWfncUuu/2ufLCxAmXq9zKJ3tekK8dUXmr",
+	"LRtrY+RZGqRpWdhV+R6LMnNbzkeFNO66E0BME2ciXyrk1HKqoDzgdgOgvEvWt5t2jZ5Alr4l1c1ZLSfl",
+	"5O1QZKLL4mCsYKArmCsxOxN97SyFmAAEp1JVoAKBpuFKNe+ufqPuhZ6/G0X5UivR6MgvUUfekORXS9VT",
+	"uykoLYLYRf+igAOQanUBXBRPtaJXO0PIipsVvTASd571pci6zkM7hS7RwpiirKWxJBuJWrq4kbWNrG1k",
+	"bSNrN5G1JEJgnUDgbFvWgn15O1au4TLBGBaAYQFx6+Rs2ewtyF5v+24e08JbNAK4EcCNAG4E8EYCGCTI",
+	"LUQchtJYnc2WlG5iZSbS91ZAFyOm0wRgzYhTLnQ8x7p/rCuTtt0rhgAMhrmQxYT9/Ornj9genTMaFRvy",
+	"S4E95reS5X1Nk712yhYrBUrxUWnFCEU70twTCngncn/rDEv2lGWJMPDhGmQsV7SCBMJqH/2kdunaOTH4",
+	"7/mmkJRw8M3SgYjF/7kcbRftWJ3Hf4Py3PlrQz5G/zpqstK0CR4GKVWTWV45swyCY8jHY6GAovXLTzVD",
+	"x9zbsWahlMUzaJ0Jqc6ZEcIJxEKAFoK4VaGFnordDU7pBqdwg1N3g5AYxiy0L2nZIP4Ai9HYvo3t29i+",
+	"je27gQ54qy1B8XlJ6m03BEHFgrcjtBOJ1YWLYYe6bJvSp254Xir31JxYZm8hYwyGc17RW1FUtL78Vvrj",
+	"UE8bAd4I8EaANwJ8UwHOfTn2dsX2dTrhrSq5sR3eWrDO+ZZ2oYld6EGhMyIt0Bkz4lJkPCVxbURU0dSO",
+	"yBDa7I2l2mtpTU/JJPTQJvfYtxLzvBQFIKi0CM4k2TTlBmvLdZrkbBVucxP7xJTPijpFiSnA8D2lRZu9",
+	"UwUK7Hzy0vkVBaUGNTMRdDabGFHiC8gvKi5XYZZARuFZI20hhHQldeTa/fseNOA08AKATAzn8lePPPbf",
+	"RoVyqTzWtO+OXugDWGBlV1CMjyVhxWvrAkd7e6Wyo81iRHfX4W+JFVBo8Pe1mgF3wn15dWl2Zf+9e21+",
+	"gMaAkFj8/t3HE1ZSinGgIQqFaVg7YKDxHnFeLC+dvR8d+W7tNVSUCS4WA7bvY++/G88nwRrdGnwVdnZO",
+	"5DIXBQ3edDEUuoFHDHNqHOLGIW4c4sYh3kD0foTg3A1hqSYq0Tcob5GZj/cvkFGYG1uAAeC7JiI+8tNG",
+	"PBHIvZwz9vbUOBPAe5vw2RH6h0Q3htwq5HVK22bHvgoGdrRn+/U+KF7bU7UOc8TEZ3degu844gQjOBPn",
+	"EwWBU6hBKkAPeqrYRN6zAbqFVZskwNyFjbZotEWjLbz/EmFP1aJ/UjzOEfg3PbXcwfFbBD2bzbyWB6tm",
+	"flGJzqX0SF+Ka2maSSLtEljY1McCM2QESHyH94gpMQ2AsC6bDnWEEhc2AmoMCHtSeitIUB/O5DZ0iwdZ",
+	"YTMuU/fyAReStDRwb+MTpRKJu9eQm6EwRyweiZHpKZgBuxSZHMxiNpAqgV0EUUeuZqgGZFBc4BC7oWfC",
+	"rR0EeDMBfLpuEO8GPcUVExk3IskpMp2Woy46eR0nLceMjXQmjgL4OBPIxWn0CLRMu6c+CJ64YdjiFKU1",
+	"Ih0w9zKsUCzRU1UR8nSzW8LA737ySlno5L5KO3Rcdq36IlPmNpnM68YCQ+jzNBUZS2S58/rOhZh166j+",
+	"zeTsfwWQC+UDGfHPP0FUfqe73+lEOyOp/N97AJWzInO3+p/f/6fXm3Q6nU4L/rv3A/zn+Q+f/ua+MTVf",
+	"1l/1H3mdsbEZCPSaScN8C2fhbAah/sKrLS/BubDvcdVr1iFcWbcS3165EMet33jr353WYbv16ZuVplHK",
+	"S7u9jFT+d97n4PuVx7R/Y50M7hUJv5Mdq9DvC5QvDfP+fYRaAloE1CQon6K9AOq/IhIY1A6ZCXh7mUq7",
+	"DETurT/K6/X1JE0KtOte3CPXTVTuEETxvZ4KPYIy673M80zC1YhfrDQip/AsZwIEDgrPrz7lgaIfWXXa",
+	"7Ncy9zT1BBhEnj/dROWuH1Nph3AzmYWGd+6OQ50mxs1T2SPP+5O3EcamQNynhZUI5Oc95T4D9lKr3QqB",
+	"sctewhogo7mznt2IPWc+ZAmcq0sWCK3pQGc4S/fYaA5OP9cCiZ3pSU79k1k3S2dGGssO953j7mwvnlVA",
+	"iop7YIlFUtwtSyySk6EwPrBrmLP3jkLmnDsrSrjLLZp+fT0acVOS6L/vRfuf3N/jFOgVBzw1Yp2GMITo",
+	"X27BRE6hvsFf75Fl4f8MKpNnGXfO/I6xs9SzPe4sKir/ln0rmTKlO6xDm73gBtkgeb8PWzDRnl7RinIP",
+	"nFI31RpjqfSIOkth7yqbqdf7uIp18APQ/Jccfz9Pd20XrB1f6RD5wxSFXeB7P9CpWsUqdfe9vkn6imep",
+	"FJ4W9RYbPJXz3VswhCAYaapstK03e9r62N32MZqlWp0fuVOfiAGfpLDY7jPP6g8y1vCZabMPNIQAmY9p",
+	"P5SnBl2NqwTDfNHNqpN4SRf+7FleFydzQqqrS+LWyXXj9FGaOkXTv0CN6KOojHpbsNEktXKcYgBWsxH4",
+	"mfiY8nl4VnParRhXzodWE68UajLa6f7+LNrrRHvPov1O9LQTfdv5FHmW2u6OVBb6S4/4Z+DB9b4E/vEs",
+	"iAOprDgXWdUa/CScRnLvBQ2DQt+aQh+KQruHearKu+uudUvWehHXo5UolZyBiKgXKqEgbRUu9zV51z9F",
+	"O0p8tqd9nByVkIXGgU5iTjI9Fk9+m2SyP4TSsToJsgYw6GOqV3JKsNeL21L3pXrs1kK0a3YzAODDYluE",
+	"duNSLbpUP0hi8cStV/SminZvhVM1b0Av+lZP3HFbRp0MLMnOk+jzNI1ydAREYfORgdvO+0Myq8B3oI96",
+	"qmwMRmwydk7IYYc8gKHgCcRzQ+snvDkiLXz9L36ttMXCBafJONEuGAhPBx7U2KTaxu7xToRQb3Ew7gC2",
+	"im2LDJI4QI7gx1fOuyusTHwdh+St+OydklQ0HknjkdxTj6RkDlMK9U7jrU4bY+oOEv0FccN04aO5hmWl",
+	"UePPa8Y5BgxyhfGaX0YmbP7B3K76tOL2aDyOxuO4eY9j++5BnQPgNO4c5n9bbsHCGSsLezfJeh9hDT+g",
+	"pLbrHIKTRcuncQcad+B23YHl5ve13QTfOr81ECIxKyRh4HeQWwa0wyWmX1TCxOcxqC5oTArdP3neg1RP",
+	"va13MhQy6ylqZSgMGL/O2LtQ7kce+LBol8ODrzbIfdv9H2Au60LnvqgUanEqKwUt3JSbPOp97GDujyC+",
+	"w8KJflH+YvFM50eivjn5zwDCdV4KNQ+dqERkZLfw/OFQ48BH7PG7iU21vojYj1qfpyJix+NxKnYBl2QY",
+	"90Wpj0y4FquMoE4omAUxuOTYjXeo0xzOC110pZ9aT0H7sWfPDp7tOv9dQ4smJwrKHU/x4TJnr8n7mPQz",
+	"kbhtydOITZSVKXQ/h0pWFE7QSNzJJtMlDKAstWGnBC6iDEUKJbVUfYpAsZ4acjN0pwwvvxBjC1WnaOMC",
+	"uNDokYBex9JXm0YerhZKbIPbB6jhKZ8dMUhJQ8gDwhtUrzVrs2Pv8PS5YiN+4QUvsTQ4URleHQjWGnl5",
+	"BdEk9HMtyplrg42v1+lkOG+Dlm1MMpHfu5+5ZXiZtdlrniR8rQZvxfneZAvhxdngeienK5C3+Z+ezQpI",
+	"tTmLG3c03A3j5/RFyo09nRh6ELG61S+dmygck8LPJ1m6081NA/NkJEamz9PTvdO//6vz28U/94ad0X76",
+	"3YuO+tfF+6f6WfbcHNq9ydPLZ9Pnnw9ne/9+evzs+7bsm+u9maSydJYnYklvZIk9xXWWRCyeZGmMmAk6",
+	"On5ac0Dxh94G+eorMEy3Lcj41Vf9Q8zeqF9M02BkW8WZTjvwshmxvhVRQG+XfYI1+i76bvlAxKkHkE1w",
+	"91jbmD8Xdk4xXTO8cX/F8YYStC6mgXLxYdBiFufb8GIu6bhYlg+PvIa8hruxlqlYfFeBDLNC0DzB/b9+",
+	"UeLCA+ocolcKkJPukb5fL6Q+ERw6znRfGIOpG29T+DKig84BFqIoPWUaSzAuAUPpPAOsTPQFHQQVpaRk",
+	"haM19KUviKaKfL3hhRDj9a15XLbtW/O3EN6oElUfUAo6L8vv1Lkqv0aAXdv2esASz+2eG7GJzJM/rL4Q",
+	"akWLiHtpG0ZSjH6wEPyI2M+vTl6/e9l9/8v3P735+HqXilxRAAHXFvguIdZxBMaVJxabZlqdR4sRj4SF",
+	"KEfe2/UAQhII7aYISGixbjhV1YEEOs4DuCAuEZM+xxJJiHxE1ROo9SkhPjxQVCd8hg+lH+x95zEhRO4e",
+	"lWq+/X2el27jm8t+28HLIgB1AMh839lqR+EXFGl5FOD3eENuiTEsNBYtT8RYPgNsv0QM7seT45NfPnZf",
+	"HL998eqnn169jNss/uXNy5iY0XyHXQzxxB9f/fOXV29fvIpZJo2gDQBapafysvcyXgBes5saBMF9CtFE",
+	"7o8LKDrUA+r7RGUGU50lpqf0gI2FHiOFgkRc/UdB049fnfDzGCvv3TzeDFpvtRItKPSOqS7AApMbFBNQ",
+	"VYPTSFQ3yR4/7RzsLjHNV4C8YDnpuMAvSucB/HIC8jhVG7dl38xBhjcPO1B2dcztsAgrvhDqSmTx9Yv8",
+	"6urcltbgu/dDdfjL9a4Vn22QSGWlW5jCM/RgOosDqvQM8miuVOyXkx9a381FSF7w/lC0XmhlM50uDZO4",
+	"H/vf/hWtVIf/AmcYqvGfog6tH6qP/QRRSDKEsvB3Pf5N7JPG7bmmESD6kwzKyX7/VDQJjgv7ewBh9bI5",
+	"vlbeZTw5S2WfDAO095dkTr1X4Is+nOOfJU7zeQgJdUnBcmVDfM2jCJO96KRgn5SegpRwmx2bizwdwhBM",
+	"jeAod6sCUYl74pk4l0oBx4lzMFhcQGDHPXUmjEwEBnBmekJELMQIDTYCKjlOzwz+TjeviTPYXwCzMwlw",
+	"yGHDZgBu2ql0cxjqKaQ8AAdkRHYJppKzszx+CHrWo5o+9nQxfDwWPDM9BcrSrQa5An09GklrRUJleHBv",
+	"MhdyA8myRIwFaFPlHDKZChaPdCZiILsDNQBTQxeOvELQqa/c8tMosO19Hl1uM2DFjKXqp5NE/P/x0xjW",
+	"JjWa9XmWSSLeLvowYM5BRsgtNTcXUT5xDlV9zi3EdBO5nmVz71wrAaki/4Fbcz3oqZmeZO7q/pCdzZyf",
+	"FIVBQOUe+6jZlJJsFhKD8FsanNuck4xYFAY6OxeWOFUxpw+ObCbo8UOCrxHey3tnbfZuADs1C5teY3U6",
+	"GQMU9ELAsH8yxQwfA/sCy4TlUsW7vq0EDtXvJ6CapY3N0fL5NQh/PD++mBEWsrAxuwF/ElMJpf+bgpFR",
+	"TxURLHHEYiPc+lGpo7OA8dKqJkIRi63sX4j87v+aiInIbz3l0qbS2FOhbDYLv/Ifh7ug/er+lelQZll4",
+	"3qnT6Hh5T8WJzIT7/SxcP8Ui1FMoQsVhjcSpHgzoVlSL6mfihSEFZEPyEf0OZydWpB0j3OR6gFIDOne4",
+	"PXAE1PuZVSILX0JoIxFETtF2Lww3IWRLJyphqbwQgYPYvTr/WP9+HtEuNeSZeHlXaAJV2I3IK2Ksznw/",
+	"dA7m8GTsGZoAjF40So/AI1IFkeeGUkHnGAU3A/ej1SwByLrVvujYiZHFGA6dhyUYFtInN45eqSaRCGeW",
+	"6KVzL8Rn1KqA6iAInRByjpw73KDMLhDDtHg03QKUTf1iPzC/V+tYKYCcw2zIzsFb/z799M3jiP6xuxq/",
+	"RkyivZuXRdBuBC1tRHo5B2fdCeHVqjmQxijNwSOO6cIKgPGnG249ZuegmRWZEKrY2jkeJL99m/zyYsd5",
+	"EtBtOFQklBMj+LbKb3jHf+x/5GsKCn4xjdTN2SnqcPdS4Vg+jHWyJLDDr8J9umf4g9BAqu4bcFKnqZ4W",
+	"SaBKpj19smjTF4UzWfZE2LACKNL/FKUdMSVYJlQifHyfiqKBmkIoYuKvyIzO6eI6LeHHtiQEkyPWYUFK",
+	"AyqXb995Cci9Qmfi8q8CzPRboxEk9xKbmZ+z+ehAlQwpnt16SKbbPaLoPDkn2uP9yNcR00DPEuCKEMx+",
+	"fNA5RHu+5ez53XZP/SgvBbNT7Q8zwgg5QcfBbUfXC5GYCZ8FLBQ8PmJn2g57iqyShHKWAclIPHfUDkSh",
+	"RyUNet0GQg48RNorJBqt4XIsIv7wbmGI/WEmjR1xU66Wd0t5mnAbxOHefmv/2Q4BPOa/+DYXiC/C/dax",
+	"UXAltg1Q3ODhldnZ4wR2ScwHAzhtp2XCpLTM71jcRDkz08Y8rdFDhuo1oLv70mTbyfBixCGXgivqipJU",
+	"LFucAXKHvtWiBnkJn5dsz43kLt5/Y7k7qM1YHdSN+aFAz3DJrp9+aeiH4Ti9GwtViiafc6k2O0jRCrAM",
+	"oLmoPTdLPbBzYfMzc82QTLW9sQY6db72FuyPk/2nBT+tVECRGyRVVbnu6oPS1ZNxstpQ1rdvalPR9Gq+",
+	"air3rYmYBw9sDUdxIxdtPZQpPisgWBPdr48PHWMQAOFRQyxpg5ylshnvo2dmIC1J7oop5GszPTUigzKz",
+	"VPMkT3/BT0RqBJSXtauE00sNGJhVUCRDO0prESR7awFI3GQ31u4PamdfgUNwCyWVFW4DOLc90f2Jc5s8",
+	"V43fwh9nxorREuwBwdyWBCh92eHZDDLYPvIIAEMjeNYfsnyHM8WzTE8xXSuN7Smrz4H2vhvquZGscuRs",
+	"P2BmyhPD8lJU5L3m8pN1MU2iCloW0vzeIxlC8m6SpjgzpKLiagYoOULGrcUupHQtaQz8Z5Ok04pkQieh",
+	"VHaO1+be0iNBQjEpEA/3uWKPY5tNRLzLsLbVzeNxDMmdeDcnHy5NCmF6lXk0c4rnqDQNGtiZ1qng6v5F",
+	"l/EgrBJcpsVtYsv3kd0jCfLOC30vARelflmE1oeWjxMobvHcfP7QlYjSAT41UakwhsXhBEEhLZzDqwT4",
+	"shDuS89KcocRXJDhNS/H/47OGEYI37oLVndeipfeTPH4GjPYaOxXxXSvKqz2jb19EWETwW0iuPdWBh8n",
+	"SZCUa8rgQsiWhPjKEVvuwZahFT5iVifGnb7A+oHFQ2pWrBWJeqof6lYAkekTdlGhfRTBcShPOOSmVUrO",
+	"7B71lBG2JPitRsEP+UPBk80UAD54UwXw9YaSb5N64TU3pV5uTQQ6iAPcU7mPG5D1xfXaSEysGpAOtXak",
+	"XjfxozH4gyfwmoHpuzBCTkLt3tcd+92WTHjood+NtPdmkV+8s2cWAGW1COwh8LSzk0didOaOdzk4xh7/",
+	"/eO7t2wksnPoRd8f7mJkpyAMqLUUhIKqSt8LuruLijtmxurxHGqI255yrl6XamwLuPa89xM1UpY+SsjM",
+	"pN8HKkFWVBQ9xVO3bDPvRhrLZ5uZCZhO2oqZsIqDCCvdgpX+pkrKQdkChGbyEC1Vm5SWcycqQKZD1AlR",
+	"yX+tK/re4yRWcR23HVWqkrovir1SK8kWGll825n+xsG7PkSHage36uM98cjLFVDhwaALLAQEDzc3jA4/",
+	"kSPxDgpoGnD47YfvafVXid8H0GzjyX41kHK+KBduBbpQNmArswdvNYaosM1+3txAzIHTy6bRIiSd/Sgv",
+	"RU9dG5IeAlx5kW8lKD0qo9LdVzXY5IgZDVK4pwJjLzDs6kvBpO0Wa+ftHIC5KBmh57vn1ZEm8Nq4AbDH",
+	"OW/7XtTpdHZ9j1iqhy8nZJxxPuW+sLVa2i9Lu9QK/NvMu8BMlCZRmcdZFcu/KVjR1T0j9p6jCvmms9ft",
+	"dCCKweFZOzJNlTDmil4Se09L17qzNxXiojycX/2GK5n0i/j+zvNWpxLf7744LA7skhezE2vpiLsB+Jce",
+	"3gD8Gy7eJqm0LQ3vNOgWNPwy5+PJH75I/nTFvJNEqrEiq3yug0oFZnXkBct1EY5hY1309aaAaMmaaoIt",
+	"ncITZMQObvcZ719sdgJXzd2ER5EVS0mMzWoL8hN0zRSON5k2rCxYpcfX3reLdQbaCSKkul7Hetu/2ZoD",
+	"v6o1aafcFf+ag51bk0QPO/NUPPK37LxX4ob9WB4ZJpPKRoNzVJi59bB5q31oPLhgohD1VAuop1YjyV2I",
+	"lcI2MtRVzG0rqVWBZIirWf4zzJaRWYOhVUZjYDAGuM0CCNLfY0MR/Ss+4TVM8tpy2nupuW8cZg2b4yzV",
+	"/Qv8p1BuBHvfoXMMstT9fQAO76dop+SpPm3tdWDHhBtU/OLZks6K+B2+kprR7JdH06HRuWklfLbT3XNj",
+	"oN8+nxv50yt+u+y+T93IBfio8lKcllra77U6ezt/fVpDQZTeaY2WKO2sJi/WRHtXxSg8MuW9cwch30mF",
+	"HP4gxinvO1mbpmXbdX7AbXacC11iAodSNGlNT8XlUxhjJza8HZ8VCfqAXEsr8chALJZ7ck0MoPbUYGIn",
+	"mfB0gsQcnmolulArB/cYZ8IIZQvj8Yx8/u4ApeSznio8GSOyhTlUKgtoNt9mxypXPdCcuacg3oUT19gp",
+	"34lSD5o8CogxlI9RMW4e+NXdw9zVxNj9PfwU4CGp7vMU2ykj+emvwHVKFf7uV+ZCjhknikHsPC5UEuGy",
+	"jTS0H8+hHud8TK3wj7ARHZOWDfl4LFQgY+U4VpZNVF56SPyyTPf7kywTqi98Ty18stUFLk/8QqikzWgu",
+	"EDUfCWGRH7Kn3J8yUfJ86D4iXlZjM2H7w+58+/QRnzEz5rAXRlVRfyShoSIh9s6NDkIX7mWeCaFCVD6a",
+	"S1P0lJ5YILl1o8eX7cEulMGgH7RKJky822Zv9bxZonRP5Uq6W3zXtabGNSIrGR7TOavjprEzjalyf0yV",
+	"28MRLTOTPgoKNc4JVsBEzKjTQYMpajBF99Gm+yjstky6Qox/MJTZkwLestZt/gHIeEs9S3y6jSBDhVZW",
+	"xnI7MW0WOzEK5VzAOS6pV4uJCmjTcSYG8rMwLD4XccTic6S+5u7/U/gkhU/EGTFIi3/FEZKVgxFUSt4/",
+	"MsyJ555CIyWgiM4lJNnR+iDCpKlUiZ5i+xIYrzBdFjtZk0xSkXi+au2MkhH8nQkWo3J1A+oPRf9CJKcS",
+	"C9b83y2pgHBbqlMg+BfGhFs5XWbDrQaTdCBT5HWOlT41Qz3FWykN/3YP8WU3MTLbx6kY2FOy907PhFTn",
+	"p0YIRbfMf76o7BdJw6v0PZbl/zCU2XG5/GBpvxWZVDSZKeG19mrAWRgLWk0HuJFBMGrnc8tt3haVXGOL",
+	"lcUY1a++wXF5KO+R2/tJ3ZCI+7uuRv3gKqbnx/7mu//5e6d1+OmPvWjv278q2J7n55CJgQCzt2Ye0jD3",
+	"rudmAnwO7lciq59O4Ucbzqn4mG1O7JWEXtp0jO1UbzA9TijLVeZ1WPmu/iw+Z/fJNt/bouBjnKTeUZVA",
+	"Kk7/951zkScqdqKd1IY/v3UiXnwepzq5kqkATNni2hDv9sIiFZdF/OvPc/Hnuf0zFX+m9k/D/xRn/q0f",
+	"/PW4hf/aL/7rxP+rGz7K/9Xrtf2aHv61+5+7//n4tz9//6b1aeGaXffl7n9WrvqIf36DYz/ImbuzjM8W",
+	"XwlMevFteEHvttsPr998qOaUL21AogOvYbSA+63KZPFteY3HmR5rI5I/x0IlUp3/iY/6k2eZvBTJn0E/",
+	"/BnE+p+oGf4UyjpPsyVVS2SZzv7Mlc+fvqXD7uPoxh+x+0cnOlzliOTieYmv6OT7Cz1R6zYUWOG2P+hs",
+	"xO26CFw3i2/W81PmtOf3E5WklYxjxwGOW1TOqyML3IM+iMHErOFqLFzzdINrDja45tv1r1nFmF+45nC1",
+	"a37iVmQrm/JzT3m26qrRUxYpOIovHMxZJ44Kdjz8uWjDLxhx1Wb8k/9wBx1a2VbCbb/X+oJgdPH7dx9P",
+	"2JMyzM5dbQBQF9oDZZPUGcgaMOSgMyP8o6A4nd0Lis6b6srZtqDcYpNqG/uQZc4gg/FTORLmCBreXMq+",
+	"OMEWM9DziKueKobpnDzJWaIzfCVulJkofgB/hxQfTABlNboOqqfeebP33cQ6A5FNh9oIFifCcpmadl87",
+	"gRmHZkMmnQTep3Gmz1KKEtbb2PVBNbe8c0Li2gDaDWTgKpG4kvgrhuOGPB281pOsHJKDkFQRWtHpPi2B",
+	"asc8s7Ivx9w96vc/yHTr/lEwoorW+V+R17HOyuuLMTrTddeVjcXqi1H860mGG82J4dJr8IG08izK0OBw",
+	"W69g14GDzL15CitcH4p7fU1VpaO+p4D3UnqWObdvzRCbG8mtYXAfut7sHK5/zd4G81klSvd16HR3SuZi",
+	"H5tq9Suic0/+YyBVsiRGZwmVQwmxclJI6Slo3HN56VvwgT4s1lwzqUhZ9lTsBVwcUfNeTH9qFoOJEQeH",
+	"FkU2tk0vkDqOBFdoaEAMHv4c6KynnD2AhSfeZMASn2vEBFUCIUEvkXqqFBRkj+NcpLur6S//TyQG9FVD",
+	"BcwPS/VUZNQtDkqTewoaHAaiDsUm47HIwB7aO8DO0anbJUeMWwZtog/34eMKkwHjvTKV9gp2Dffe1w3K",
+	"Ua1ppY+b54wlpEvTGwoqfdvZMKr0OLriS+d27h1eNzRTR3s5h6TdjOTSzjbit1yvv/OqQdDjcqrb/boL",
+	"6fMUxhCxs8lgINxWybQeYZ7Zs2dCJn+1OC6Z7zia2g1x1X6YZKo7EiPTLQwXbtfr/blu0LFuMX6WamKF",
+	"ifA1A/VgnyfiiD3teG5CJMzQCGdwtwMcRmkRnnZqom2TbJHddIBWd3dHKvt0fwciWXI0Ge10977D9aC/",
+	"noVZSWXFOSqz8rTUZHQmsisijdBv904ijWg5f7WhxiayVRXZQgOCp01Y62sIa4HhCZavNxzraMzqTOF5",
+	"c6jGEvash5WG8AfBEzOfimRvPIYOoXfYW3Ys9DgVXaYE5qEUFKIrDc2sjVbQA22c6Spy2tUyqu6L6wZ7",
+	"8D1h0IKg+F+wWKiDMG8pQtC4+Q9ajhxvxYueEx0UUVziOvuO385PApSpM2wigu+WOxiIz9ZQI4Iz3xYA",
+	"BApIFsDCcDXrqT43os1imQhl5UCKDMJnnI1EIvs89aRXaNVBrDw20IDhTwiqOolSkjnlpvFXIzho0uug",
+	"N4Iff+fAjeOVlwgHjl9TyxNPsCFSI9g5vxTl+QQ3Y5SpP7Ggb++7uobZ4c3VuTRP92/doXNv7GyhGwWC",
+	"p7Pi1sW+FGfaDssr8PPEWLFJv4kb9F7D5yvNNkxyjYkN+Eimsy9+arm8Kc/tWKmaiYHD+qXNi6h1zmQ2",
+	"v/v2Dr/rtDr7rc7TmvnANQvAlSv7ehG48SV6Y6vBQfIIkGiNuEx9SqM8Wq5UewTb6v/Qh22dndeMXLj7",
+	"1DZreXZQehNPr3oT+51tSQo4Kok8lzYka8ZDrQTJzPJsO3vPn9cF/NxFK8KsDspT+6bTOmSPd5+0W5/+",
+	"Bv536ZMGQLKoK0l5r+Rik55vPOyvwMP2L3sNw7hkMy4axSv50nmC553yWAkyzKbcIK1wwqSymnGlwZWW",
+	"WHhG7cac5ZxKdWGY1UzannocU21R0jqbQTfxtU1d71q/D2jdB+dW+6nVdr4L5nrjTjdCo8qdzuFa1xcY",
+	"xYzf1a50Teu/TToLFBzawvPX82oLF969a7tg9HPsGuj7HC0Y/q95kvDknnhrvw6haeMieadn7Vyxw94K",
+	"7fUaI7Gwr1dLxhQOUGMufg3mYvGNr6EC5ptWVOqA1SzHOkayFUR/MPDKUJOHZ+UV51dn6s3psMbea059",
+	"tb1XRORv4cR/pJLYJRafr5w1bfYKqoALzFhaiYicRpl4/LCvZb6mUeiHt5ZB6Af7RRSoGhHGg/jCGy6B",
+	"vK3Szq8HYNfYvLenK/15X8XezWVSY+s+fFs3vO1tar1VbFyoD/MSHPTLFmzeoHYfoL0b5lZj6xbVc2Pn",
+	"Nie+0s71m2Qrpz3V9pp1NVGZEMc3wueGxT++OmFPisjGGHj5ulQFA9wtU525G+mJDXx4Poj6iHnqHuo3",
+	"o1U6Y4NMCGzG7C4f6IlKgDxQJoE1UPaHhYb8QFGXAAR8qKcs1eo8KlLUZsAaec6lwuKVpjhnxeKcgi/i",
+	"XucyP+RjrqbWr8wJaqm2CCNXG5tU5IT7z1fjVH/RVOI0lThNJU5TifMlk/68C9oy17biUmSkM0sHyv1s",
+	"da4fodxe+R2v+tRgmBbM/FSvBGDKX07jp38Ffjq87rxSaEV0/xWFQW6frZaLcpuMGqMzNNsgPg2SoMti",
+	"N7KYTYcSI7HOMDZWpmlu6UcsPpuYWQxGOjBYKqbVppZj8PWd+7GJn+8u/FJ9fDenOv8+1bY56g/eQU+1",
+	"3dIJHwnLE275am1dOHvBx3Snj5ZbAcY2cf6xDwfs8UG7097bRfZ0zwYE/pgTCci03lPhrILTGsNI4oh6",
+	"03KgyNdGBOvVHZ+M9y3RtDNAQZqaNi6g4v0gpTAbnf5bPc8VS1p3vCt+eo3T/rWfKNGfZNLOkJi+2E4W",
+	"SVVwU6PrBBor0Ssg/CZnqezjARsKntrhv5cerf1Oxx3mVKtz4lRn40z3nZvmHovtD6iNxRE14LD8jBsR",
+	"oMDmQoDBvXAcXsMYdm6QPJ6eUGWHpvJSbNzO8TY6z6zNNn7FtnlTfnM8xYSj3y8fobJu2Y7RaWLq2QX/",
+	"IcQ4NPN2fm6ox5siizE/0xMgEXI2lW/dC6J4kmKEkPvMaben3B2edtzPv+10mBF9rRID5hk0GXF70Zlk",
+	"8CTgHw+lf232PT4AQrNIgdpT0hoWgy8WQ3TWzeaU/i5TBvrYKfbQUAlEIHBrw+8h2miGeqowJDsUGfR/",
+	"cXdEK5M2PnASKmj4oTQMz2omIGK5MYkgtlN8rdPkbptv26mmQE6JCrDcwtEHY05H/qdPO7BH3bvc6e7t",
+	"d65oz9iZa669MtOeW5xtN7peYeobN7qsXqXq9pedQ2RW/A3iF2OZCVP5wP3yA+lJhPCGB1O/TK1HhT/r",
+	"XkbnMO+VifGM7s4/nv/9n09/+37/54P//vbk2f/956+vPpz89sv+04NnFNAJ993o3VX2CX8t0lVICd1J",
+	"bNqB1/YKqdnrxG+6ppH4Hq+qelu+lqeltG2Bsx1HLMbNX/5sPtxc+BYqv902LXzWvnaX8ttagl9ryXa5",
+	"d12GQoUso9ccg0wIiiBDL4pU9m3cU5BY46kVmeJWXgoDKuIuWq3c2hYCawhu3hpwCS0xgArACaqWVK0x",
+	"N5b2w71p6uKEHBlKBRusRPK3OlskWGUhDFbXlv2Vz2WDkcIt06ovNjZC8CmbGSFrdV1/pZKH0nPdrVbT",
+	"cH1LJ+hHqC1lQ5Ei+dR8x/UNzlK0UoSpZONjkBj8yA1ZopwPjKfomh19v3ab9BrmZl0461pG5F+NyPpa",
+	"+u0O8QBvIno267LrXgv02HXqfyRWC45Ph5rC3rBk2B0LMWfOqiSuZkC4panIoDFqoqFlLibOegoam/ER",
+	"hP2gXS7A1uDKqZ6kCaLJIOi5KA+NSAd1IvAFPPL6QnDMM0s1ylUBCRQnF8ClvXMhZs52CUOEd7eYi4jm",
+	"wYPObNHY7jM8DyJtZ/8r+hZv3N1bJ1xBs6+RQvg67oEJ1MiGcpheMz5ib4qCod8XpkokuKOBtrweC8XH",
+	"sj3jo3S1Y11KQUXsbGYx9gr/4BAvnXLDnI1jsYfc4umjq9c7f36IdRA7978FaEzNFqcBfNHB+FvbelcE",
+	"8U/cy050f0JsomtF7z27Q+2++kkauxYZ4lB4MEWunHpK8SzTUyRrk8Yyq8+hSqqbs8mw0cRYolGE/uOg",
+	"YDKBuL9NKGHck1blPfy+lkGvTDDHTqaeMRayvvxCKMaNb1cOzDb+x9AElVoaZonI2OOYKzaaxGwAKPJj",
+	"pRhy1GGO+ef/9/8BLXusFN9tsxfc4Lryfh8WP9EQBhoBTA8nnKPV3OptmxWi1/u4CMNbnTrtiPX9FMwk",
+	"y/QEki7MjKHXf3k2N8SyNs/H+HTD6S2hTYsYt876cTt7mAlBZa926OZ7NrE9RddKw+S50tAZHtZFY9t9",
+	"wWFp/i0ybbos7uw932PPnj1jnb39p7Rdeir+5uCQ0TfwxfwecB9uwtf2dP8KKrpe75v/fPw7e7zbfuIJ",
+	"23b/eBrtPfsrfPgf6+2SSjLPI78v3LIMZ+OhUPN7JKeb6inoQIhvBHoKZ1qdF5p+LawMEnvWrc4oq2VM",
+	"fFreQN+VceGd1iFrVaLAK6DAELgtsL92qQya6Eoryn358HIpFekpEqDe5AGfHzk9MkbMDL7UKv7A58++",
+	"be/tPz1oP/v2+Xftw+cb06puNoklHtNPciTXQtV+ukFIAukpp26rLKJ30GpvU4q/xvz/Isz/EmdfwVIL",
+	"NspS9q2oBmXxQZxLAz2WcnMKLIeyVyCYsU73kORFaw11dk+R0qbqMDC6IrTJzgSknroooZibNXd34QNn",
+	"uthMjkZSnUc99YuSfZ0IpnQ24qk0WLjz+O0PL3apuMw4RyR1ug6CCLGzdf7Pq1zH+9bmXKmi6o8JYodY",
+	"jDY7ZskET1qp0yNM86Bz2FMxWAUtMM8CTC/RAhNphs9I9PoUMczsiOWSCMy7npoo+a8JGHIBCDLlM/b4",
+	"oHNYFIj0ICQu/BgQLiUACZrM8yYhhFmoyCsT5zxLmNWwUJjYI9sPrYVwL+DEpZ732ZwlMuIz98b8b3tq",
+	"LDLjLGYY81gbI89S0QoLGFNKcQSILNbnKpFQnddmP2l9QXaKcK+lGCrC4kBMRvI01dPT/I5MDmivlNi3",
+	"wXh249HjFNSGmzHs23xmOFhGcDb4aKQBsnkuLNTt0d6t9weWwWQ2ZYjcKlKGq1oggf+Z1wkIKDhWamf1",
+	"8FHp0psBvKwxg43GXqUGvZxbqQmlElO/WRrUx7aU81pAieJ2AYF8wgElVIzEQotdCGAhU6xXXyDW/dsu",
+	"hLXm2LnZRww2nM38N1aDv0Rxbff6gfp+Ap4oPqNA7Y1lxNAx9klBNdPBhgjxTmfv74e/vXj2X53/LrR7",
+	"PegcRjtWWjB0X5UGxXjq1PWsMIHcQPWLZJ4UVNQ6keGrcBFFrdcN0/VLiu2LF9ewpxZV2RVX5791V1Yo",
+	"lG4Z5DmnkLyIl6an8gU6YnGueWJmRZoCmjOV1qYYtDSAmhSgILm5uCuQy4PMWZEaDtbjmtZpAXniP1sK",
+	"PnkJnzuLleIAEPCbcveaLwUc2MRZen7/Ya5dzUodYXqq705vmooE+Q+k6qeTRCSR2y9jnlmvDQLFwFA6",
+	"I3jm2Q6cPXgmegqHmZCZNOSmVUJmbWRv4D03tjfWAsXgcj4QWAwt2fXTzKt0P37NTSk92yBqgmDATVVw",
+	"KgOTRnUjtzVkxSrIGq0Cq/kjs9zwvwpQkx/Ca6aT78LsvR67e449edr5bnHFT4YV7P1Hy81r93JAZJ87",
+	"t1pDK2cm5wf40FHTtyTHHjpcZjOzYzOkDN0ZwDIQR+4PF0/FiyFX58RyNBKjMyeTyhlJ9vjvH9+9xfPC",
+	"4C67CzE3DJlggJzOGKdgE1N62maxmqRpzPqp4JlhaL/HEYshpBMznfVUDMGeU2cYxxixy4BaTs2Z8cLg",
+	"QeVg8hC63C/VZvbLZJzwbdkvqwRKYC1bsJaVPuRIXwpoeV+sLHZu/lwuDmtu/fKoGRvpTOxEudeJOUPC",
+	"/mBqrLvzzcEeOzigtBs7PFzLKcM1eo8TXiXcsvXUQZXiwF1Mgd6qDfhVIxm3bGXeWvVD0cuHuocVvXdp",
+	"2+HYt1DPx91CnKSg/9sbWMGNI35tbYjndetu+BORcSMIDLm5pqxMPZ0AGaDI4Q6ggTB+4+GlhZiecx7I",
+	"gPTyCGJ12gjaej0FnaOkjcCiPNc66VLyBCV6hOI+KmRBomLmBhUAjAhaODM9AD0ss5LbEjEr+xfCIuJg",
+	"yqUFZJJQNpPCoMgs/p4Zy2c4pjJnobHcSmNlHylsfOzrkWmzUJfPJ4m0zGZOIWHjaY8ioaXBSERPBe5F",
+	"0lp54gcufmRYf8ilgsEYtCza7Hvev5iMDRvxRLAzMdCZoDIE96yeKrydibIydfebgSVDUY8rrAPYOpXW",
+	"AXzzZSRTzAXaBUHBY8PusuuElAPkpjCpAP8IiC/FsIJgv7XfaW+g9l/B8fpy1D6Mp9H6D0vrD7lp6bFQ",
+	"5bhktyRFnJYvySwQxqkUjLs36YwFd+onKhEZm/LZERAP2KEYId4RAvrzBgKc87IcVyzGr0+drI6bUPzW",
+	"LAA4upUGwLFTIVdpf0FSaFH7f3bLtyJdkkfeQiUbgEW0yscT9F/YC49/fPn+A+OZlf1UGLb3DBEc+52I",
+	"vX7z/viYHTxjL374wPa+PWg/2z/Y7V6l+1lQ/aVdHFxpmfnwfcSMcHo6aPFoQYVHqGkjKmXRqFh15jSo",
+	"AkPDKVk9qCTeyFcVFq9aAcJX14osrqdm8D1WCfyg4Jv4/13K6EXZCa/sSuHpm+EMZCrINoQ0q1bikWFW",
+	"ay9dH67Mw0UqWKlFkbOWCKQTcp2Q4KL8hLd1M97Tz4FKPaTPQ6ajkL6U1DZJKgy7Z1wZ3rcgqqQ1PVXp",
+	"2AQB6EXlvISkqo0c8zbQaaqnRz1VDi2SxwU/L0DP8gIIfensiaEAkJ4ME3DmiNJKtHvqe2p+g8plyMdj",
+	"UYnyAuImBMg502QyBiIlb7gUCwlP5hZNJgCjN3iB5813C9YFye/2FZrAGKH1qJKnne+iniKKqaAe6Nce",
+	"UbgQN7lCY8AvKhUGfFNfkbKmyxStHoFd/tNj6Bl1bfanMrbHvx2A0eyv71f9DAfvlv0qeOgHYSZppar9",
+	"GeNj6NpPuWGJ2+CNR3UPtTWmGwKTDlqmdqrZkF+KCj/KSbmUjyMoYQNjtadKlA7xERvpS5BWCEsBaa0H",
+	"THCoh5NZVQCWfkMP76lCD3WM5QT3qgnH3q5hAmed8SLY3PknoOI2i9COSKJV2xitcSYupZjWumofh3pq",
+	"Sg4UFvNSoX1UrLtHXR7lhfzSeBz7lM8idNP6lOZUGr2HTbQaDRqF9Qp9FwOWBMxen3qgKfT1SCwYPqWq",
+	"ov26Fg8FZTOvL1bVO85Wu9EyH1ik9/SW65jBAm9Co1oejCNYFvJsUcY/dOYDbmHCzq4uClTc6yWa4jXk",
+	"6LX9vJSrK8hr32d6rA1gVJWY5hy2mFu6lEbacluiPHRGHZISgHA4E0O6ExaRSwT9YCbYg8vqCdCMe7a/",
+	"LhUv8EwYi24fXgBpHUg9wZMfGaanKnSU6es0Ffx8ErbZfPukLK9HosFC/RZCVPiZEaovIudwWc3ioc7k",
+	"v7U6TfjMxFToJa3v5puF3obebUIwt8H9EhAYbqePYQ15ivXyUqEtBMnpR8ZpItA5b1H/QHkZRue6xZFW",
+	"NF9gj40QPUU4F+qLhLrUrWJLDwbxrh8JYNEvgIqYCI/de02oh1vIifWU2xDgIjrpAPhjagu23+ngCzdU",
+	"/GW1bo24mrXwU6r9KutOt7uWlyOlXN1t+sy95DKq5ldALMHnUR2NLyQMAJZUYuBy6qqweXa6z6OdlFf8",
+	"ch9ExEhnykn2OVCP/7j26dWkY3v7JXrgK2jCvtuUR9i9rm2XVa3+5Cpl4z5XK1VEuQ3Z1EJtaIq8hP13",
+	"7yyReTnVBViBU1SqINSOYG9QIzIzdA5eBtKx3fiS27GA3CllHEhQQk/gR8Yr3qL5AzZJhe2TaxNyIN0H",
+	"V7c6muOpdFdE0GKQVBm2bkAoiCo5i85OIW+M4hdA9QaqvE7TXYm/Ry13cymyGuF4cl2x9zDcqJSrBoS+",
+	"FISOe3S1g7gh9jzlqux9oMnqNv5sgxSTv11tfklfkmtBJ97qCgs4QqN8sfFGJgqNlVXibHwnsA3KiDPR",
+	"57l8aLNjcomsFyBkyjMjVV8ECwSdX56InpKGpWJgGU+x7y9d4A33UGISLnV3BRS450THP4CMIOopQ8E5",
+	"6mJsAPXlvsP+xW6YcZdGeUYe3BFOJpQC0i2VnrpnxJRy8iwJ6CWgvm0D88Gpzk4pfBZ3KzJ0R0io4T7F",
+	"B889Keop5b6U3rNwEwVae3JCCo9muP4b+BqwwbbianxxaSeepqW00wgaou6UXw2c+PkEVSF2fyoTtxp7",
+	"0f6nyN/BbZd1XYNjOMi3DQWsUX7H3os9CVun0YP3L5Y4Lw+6IPmKQai+jxijRGFGQ97dSdojJ8IAwgTt",
+	"ktl0OGvA/XcD7udZNiMzg+mJ3cjmJ/KIeosfacJAYeAOoUuwY7ZPqhy/f0PJImnZSHBlCoTPmiWa+nJh",
+	"PWcFrSbe9GQ2Fma5WW/FZ/tkaLfGDeum2PDCLuGFfbXw9tcmh/VMJX+YdHJe72X6V+Kb6dJ1jwyL3WNj",
+	"wuVYfeR2m/g8TrlUJtiaczuvko64sN9WSTECXafPIi4OqMxSSK2HKLvvOQrHHHoQ+obf6eR846wiDf6j",
+	"u8cq6cXmuNzBcQGGxWscln9NxEQsoVHGFA8WHcHGDGGghM+cQ+IrWIO9P9ZGYvpmQEDp6RAgIlWYZRjC",
+	"lVGYf8IglxygX+E5cLPSQdmrSbyHuPy1su6VfLGhxirhsyO3QIkY8EnqJEXCZ+VjXEpBVA6U2zID7hL+",
+	"faESnr3EQP/C6N6pdBbeJcAqJFaCTeYoXN2rwkxG1ZiITWrVUZ3AAz/iRfeO4xR33xJ2U1rTh4Fj31bO",
+	"4KFH3oIc/BcJKC96ccssSt5c1BWk75M+T9OWEp9tfUr/BafCVOCYGnIDoGiRQCtjYWyob8Ehtdmv0Ilv",
+	"qhnRVo4hoQbHndue0pA1h+89Rz7PqEFHUieir0gJ8zR96yZwpwlh4EOo6d+6RjzETQQlllv12w6K4JMr",
+	"WRHw5UBUBMVNUx5539OccLBaYjS2M4iPIPsgl9bMn+gmnLGtcAaUCgrmBG4FHPZq0V2IaQBX5mot50Nb",
+	"1NBNniL9meD9ocCCQvfOcct4GIRWoqdAZF+KzA0D+29HCEOaSiPYs85TFk/yycaYgXAfT4cyFSHwD53S",
+	"na03nFioHk8AhRU6YrFU84Sd8ZSrvsiAONmwqc4ugAIZamRqjPMPUKQijLnJPGn+kEp6XZ7MHlb3+023",
+	"eY2X+IKrUst8I7L1W+ZnWo+WddyB3ziPR1ZYEeXuY7W9bz7Ac5Z4e+DI4NOo05tij2OnnONdKmRQ2rLH",
+	"8YCnxn0WEHglPwf9vcruDuaU9628LPteFLg40zoVkLy4Z76MW9tVmjXAyjadGu6ZbnNvFl9d4WzDcULI",
+	"LoS9Fw/5XFfA2nYNx0kCvLdaj3xvAtJjhG2lVsxsolInZeJwhgDZByexzd7ykTA9hYQO0KagupFAsYfU",
+	"VbJkGVDVzf/L8ktIwriBsbW6K7orbpIbf36ga3TcJXxrLjVJtJbnGhE33wq3XHNZKvPISdIw7t8t4/6S",
+	"q/hIILd+49xsRQEcJwkJ6A0VQNG/cZetQ4euoXR9gQz9CN2VgG5KBEgIXsnftYpYx6FsJta/Xm5yt14N",
+	"MfmXQkwOh2UJK/kG53ZVdnL3+I38M+fv48G7Jh/5AzM1AKnmFvWrDsJuR8Y89KzRNdTzZuht94QboA1v",
+	"s5delWN5rJtYTxmrxwZs6jNPniMVk9Z7h0ehrJ+8RuAE3cwUwCO+BVNgGzTf/VSbOT7PgowC73dNSXMn",
+	"vNx1Iq4h5f4yzKs5p6mBw94R1/V2vCxjM8FH9cwpkIfxdCfFure+Ho2khbL1sxnwLkNQPys3jkJqZ/ii",
+	"ZYSyQKqsrGGPf319fPLrj+z1yc8/RcwIqPlgh+393S6L4TddemwcsVgm3RjvCh89MqwPweqIxQm3vBsz",
+	"3lMxLk0c7Nqc8AWFBvaah5tDjQo9ZijSVMfEq4KPkibQsgmnUdwasTNxLpVpszeW/umJ2IRKQvt74RxO",
+	"LPznLNXGsr5WiqZniDYWgJbQPs6N3LD4J25s65UbTuvNy5jScaFDjOcRiDzfDFb/6Ilts2OWSl/ug6Pq",
+	"qZzaQCv3njzRONt75lZaQ2ptKFS4nUiNgDavXaY03nCgM3YQft5TCHYOVUWFSUnjXOqcXI62AWwczmjt",
+	"aEUUG+pJRr1ypWWgq6M8P3khZtjB8NJpZl9XKRSyLfRTIMAJ/WidNdJm78Z4LyxYQoIxjkiSDAJuOoXX",
+	"Q7E3YM1zekP1VPzjqxP2hHZ33GbfZ3pqRGYeMXgXH/Uk6wufyoGXx90Qj5ASFRsDw/RgxQfC9oeLdgTd",
+	"vt6nwXuQCbQKTDeWSew3HEB2cUuH2Ecm+kJezmWado4HyW/fJr+88JA6VIJ5wqm0B+s6iu9f1VH8f34/",
+	"bv3GW//utA5PV+3uDnk0L19wTkawC6mQ6913ojTCrYoViRM2TvRw02a/0jl3J0MPaI9fYBNLv09xG4z4",
+	"DHdLuU18oSOelSNxqgeDGsChPvtf0bdmw2XhrX+ffvrmcUT/2K3s/L8iwBnedSsX20ULEA3aggW4UxRx",
+	"PSWTLvPboKdAcrI//nI7tiRxa37Y20Gh29vp9sJu6u1EvR1u4bMKogjv48LP3Izhh4WFb+OY4Xtc5Plf",
+	"FL46lUnPLW4vh1b5vzFU1vN2bm++hdi8WgsaCQ+PidgvJz+0vnMbpPBeDzud53uHh/vPDp4fdA4P517r",
+	"//R6Eze7T5Xvs4ptGB6EvCnE1mlkIlBWStvkO+8bPZPzj6gONohvb5B5gb5oiBU1AlphhN5dg5UAqmXh",
+	"qk0A7QTyu3YUDSyqK2pDfa8oxHVCJIw+WD3cVkWVUya1of8o7X6I98eKAC+IpR/NHqSWJS7oXt6VuAA3",
+	"hxLkgcgykZxa7e93E7G8eqRljrD8up1aXKEmorcsomf9cV4H/71uwApfRmBhKIosQJCvT8NQuGN0Je68",
+	"yBwahV5Ikwzo2QDxMUK+1w1g40EUfqHl/bcO836plWhA3jcqj24Z5C1RtLXwfbZAw4EOjCPsg+e/z7/w",
+	"7iXUyWPhvO9YD54z+FaTLHMGNJVvbcS2/LBh3vw6+O6ygNXO5rLiRoTsyVwrpDMhFDNCqKN8D0RMDhhX",
+	"M2gQ70eTeGbkQiuCDaQw3a2RxI0kbiRxI4m3LIl/kEqaYeDy25JATgW/vHlpDHF+n844E1Kdk1w2GsPg",
+	"VfI5F8k9talMhuk1ArkRyI1AbgTylgXyW21zzpuioHMrt14le510Bv7qG5fO0sxzw8+ROebEJexMpBr6",
+	"eGlsEckziz2br28/w80aWd3I6kZWN7J6y7L6e3Eu1bZtZ59iuREB/aP01L2hfzl1IUEpsADZgeqQOSoV",
+	"RJ4AoNJQCTx0FMGiQ8hwoSi3ucT3reVFJkjQkHDvEycS3PNcuztqlWuOfHDri36/krcv/a9VkBiartTR",
+	"pez7bN7OD0itDzAkpsdSSa3a62fZTvyWu+XmE1fk+PI8I6qpfB8czZUMAuU8lgw2BYK1Ou/2WkOg/lHa",
+	"tgZ6opIYtA/RIeafth+GZvUTk4pKqVHZ8hT4R1pStUBIxQHE11MkamXO8IaseE0/xrtR4h8Ruej1oVZO",
+	"dXFVVHyb6HQihVkNrwJWGLHI+LY6mT7P+Agp64lg1235jPdtRD3uC1yG0Ebs39TabwHR8l80mBv0Nfwj",
+	"agAbNDvTUIYuoQz9lcpvsomiZlVr0cD4btxLmGB8r27qzgC7h1uy4ADFPnWW2ogn2CAc0aPBCZgzxPxD",
+	"r2aO+dUPbRXyGD9Av/XpeK7CHVqANF2PLLQ0kFuj4/TLdF8JOf34XymbzVZhs6EVbvCd95HPBjv/hoPt",
+	"ZVU464vSqiQs6uls3morzHwgFBt7QgMpOQBo10j4jjGDTIhuUKfGBx1NBN0ykecY+JHLPSzBYONqdqaT",
+	"2VEQNylAnN1XdjYWRxiSlOqcnQk7FUL1VDzI9AiLUWKrsXU/0HpyVSwZZ9g4pi/SVCQRc8vg/oslKpnv",
+	"NAO9k6GTjpuQdD7wYCCySgiB77bjjs0sb4szxzgaqJ2l7amBtKZLbvdQQBvnjFmh2EiqiVvmge8yGmBk",
+	"3sDAp0jDYhqRmynucDf+RPShIAY73kDRDJAkQvrNjV2OnAKBJ/sp0fiV+GyvUCXLiINKYuZuGYTMhVRl",
+	"X32Cwz2l9d3pPu1EO27DXNkwcgGNW96pwFCQjbjVqT53U7a6cLu9/ZO9jftPlhbzJjmMFpaqBhG9BgDa",
+	"x0UMWlIrr/1zvFWBswAP5ynsU7PT7ZRB0/Cx/2O9F1UFpJ5/d4XhOJFTWIybQFeXT0+FgnbidxV2JpAP",
+	"Tdzl7uMuvjl4HmKJKsIuGJ3Iz1zL7bX7GZZZ6IaeF7QWO6FLlbvzDU3vtvqOTuxcyGRzM7AQM/GfLeW1",
+	"OgmWCbYTNSx2hl+S8amKj7xh6PumQ1BlIDLMSWDh8HWNEP+4a5ohazFe/eqn+DA4r/zS3btUq98eLdiC",
+	"LWQWib2BjSWb2G4F3paTueLz2JlRjALD7SaLmguTE34hitJkMNiCOFmVawuliGf4BjEBYEGJXpVWYpNw",
+	"17mw84LhmrWEjeF8Twznk2sbxX81wv1rKk/00gR3zaYxtLXMDn/nUK5YMryecHgB6+NPSreti+t9r/UF",
+	"NVDw8SAI4s21iY7fv/t4wp4UyRfjjQw1nMw7kEH3A/+3PXxFgeizSlR9j4z7y538IiNF4+p/Zdau0i04",
+	"qWjgOqNIAdpLZ/5vMm6P3EdA91B1eBlH06unpkOhImb4LCoB0aj3+iATAgizqGh5Y0v51hYIVA/cvDXg",
+	"MoXe6jpjMeQMWlK1xtzYHAGC8g4rCc8n5MvdHw5rDP3Py+8t+fxPKJ9wQ7oHtIDJX0IhCIDa94h5NGOh",
+	"zZMPHm2ifWg+t65+bi3BWwkux0kTco88rAZf/tUogia6USIV7xMH4fYkZnrRksrU96NElHchbT7UxHQY",
+	"SM3LSWpPkuLTzYBmg2x5T2GcAF4zmYP4SVUyHZ401dkFnHMIqwzAKIDmA6KnBmIqjAXh2mZvJ8hlnE0U",
+	"G2R6xPbg14L3h/4Z7g4Jn83TZtI0euqcj00o6tRZIjL3BwHRfe9MgDJZfiEgFNcfiv4FJAaOGKfmyJBy",
+	"x6YIyKdsp7KPkZ9jRusNd3DzoiR9Gb7eLa6MEW6p6TXlkIGiPYSykX4/mrg10dkFrNrjg84hi/XEGpmI",
+	"lvtYqvPWUE8yE0c9FbvHu5MY727AJkC58/TijbrbpDlBLsqtdxDV/oGbITNS9QWbCWNF5naAuBRKqvP2",
+	"mllykGMI4qxrPjp3w7WCQW4dbzJf3lCI3QyFmBMGKzi+16QZa9LbN5jevvd1BYulA3VCn+UyP6ooLkCE",
+	"W4zQK7jWxB6NVVDWgCObU9deVQdHu8mNbymdRep/k9KBqTgban2xrJsnJMnop3VNPf33S5DZ/oHrWgRf",
+	"FvAYZ7EK5NgvS4M5vo+Y42m+XZfTyZZOQD3c+DV3DtNIGOO2iCGcrXOTyCIIngny06LD4sx1rYDG/6Pl",
+	"zg9ImD9MPWX4zLDHQ2vHpvvkyXQ6bRv6Udh/fT3a7TKOEVPk5g+HtiUBw+X/cirAWD4axz0FqGP/hZHn",
+	"ittJJmL2OL7ci+IA3n398/GL1sfXx/vPvgWO9yRi4S7wI6cwInbGjfj2YBdckp4C/K40LP7Dc1JHrLcT",
+	"rsM/E255b+evOKKSXmg0AFYUZ1d0GoiY0T0FuBzPrs/P3E+Cr2YzfilS081J5D2kyy3NTE8ypqeKXYgZ",
+	"emeK4spufvufP8PPpGJ7ncDlj25beLdtdqxmBWJ/Z/hlUiTIkI+uZU+dZ3rqfjLmEyMAQs5SbkVG0+Us",
+	"/iBsNmsdD6zIYsbNBe4QaSP47/4BcPkb4IhT1LkHnt9T1BIAi6ix6x7sNxiAE+RxJhKRykuRxW60YQsi",
+	"GJ4QDAd7HeDKmEoLTcr1YNBmP+MzDK0qNBOD5espnmXyEtxWcJMR4a19cwRoCqgteckUiteXIsMPzmaM",
+	"0wK4S/DuOY8SPuOIEOf4bSIh2KEsjcAAzby/JR4ljKuy43Du3HLQQMED968jQOCLZwM2QDzJ0hgd6DPB",
+	"4Ky12TEuGEDQgUK8FD54ZGALKWHB5eaZW6TBxAjspsB4T/nxuAUGODz1zLWhg8Mj9w30ajeMp6meuu9G",
+	"6NW7A+k2T2xEPxMWq5QVVcrTdnWrrzTuJrcPr1DdS715/OHduvPOvONp2ceeawMPPl/G6JeI1gDhXUwv",
+	"/s2J8EmW7nR3vOAc88wqkbXpcW2dnT8ZiZFZC7aBa3STrnrFCqzhhPufnjktp8fCvexlC5hI41RkcpoJ",
+	"DgNCV1oo+DS0T6coCexFpxCHRvRPfx7845+H2Xc//uP//is7mf7vL+9ffvfmp/e/vdH7P/Gf+Mfp1e9n",
+	"VWf9xl9lUmXp/cwTscS5l9Y0TYXvoqnwP8TsjfrFNNXrWzKIX/NLETrEmDL/zApGcYXXuUZTYbqEGhGR",
+	"GWGsTFNnPJ/ldrS0G+k3HMHG+u3rbSdMS3b9FGOTxCt3Bp6Gvbj+IVsFkhyeEHJcoKpQeW8S3jkXNj8/",
+	"18Qgf+EWzpdtr9RhhekVfuWYiG3JqwcPFt5E/mwIEsbLV29NTOY1ovrgMEL9/FCwwjUQSqGgBUCC9GBA",
+	"oQjqTjjk47FQhk2HMhV56bgPSuQmBQYkNjIsUCBsx7DYRnNiPRiUxGoQcOv2JaYp/QLzu+3exFdIulJ7",
+	"4mA2Npiwu7XXGv9rew2Hr2MZLrhfTyj+K8UqScCRj/paXTQgFWKtAEKC5iQ14+MjHxGFgKU2Pgic46R4",
+	"JtiFGFsIZj9nCZ+BXA8/dd9DENt9/7RzzcTjy3y2N56BrGZ5AsaYMqmTm952GJ1oerPA6PTp2qY4DK7U",
+	"y946s9QtGLdWjMbW7HT39hdxQHUtSPNivpQbe0o3mbtsv+oy+L3IMp3tdHcoYSPcfCnULRL2DMhN4Ice",
+	"EPSs04l2lPhcfhQVDEI703IL2p0o73JaRhbRe6IGo4vNU0FNw5OwQSs+ZQ2d6l/fKollfxSbMMJXlI8O",
+	"8hcQsXdkol+lQ578Qf+enbovQnpxgzKL/InLRa4/OFfWZHykVug+5UZpWFAuzn1w6ijKWTIXsoBEVQUc",
+	"fYVqjZCB3cg/CCu01dzaDZndfpmrZNMbsK8pXxtCsg9DOvl5b6uQYo3ExUMnwy0dxi2ZtJm23IqWz0P+",
+	"cb1wRKUs+ZmgHkpMfciU/VBAY+SS2tmvRp4rQcCSM22HETM670wSrJg+Vx7zoy9FVkB06BQRFBIkz7m2",
+	"Vqg2++DmCcgWwHO4bwQZ6jpNPILCQmfWzYQTLCStx0dczruRT036+0tMfxdDLLC5pTWFIxExM9RT5Ssd",
+	"+6IJvWzFxm2UiFciPwrfVsQjoYyXUttQJFaYG9If87aoHkAcO0jltnt0PBdmITXirNBMjOFUslReYBF7",
+	"XeXwcinvHtVYn43c+PqMT7fz/RHcTGSU6fXd7pb/ELPjiR3udH//5DzXM8Ez5//+/skdDoR0VnHRO10q",
+	"lbE8TbFiBuxD+H2CGjTR/YknRkFt/wQOHA27skOe0ONUQK0s2KFCqHYeXHxPUOiKUCVcnPG+hQI7AA0M",
+	"tbseYrkRgmoJRxD6KmGkVwJuuvCYl8iOXfEUYLEm8myoEIoCd8UMBox01Qj6IVMYkbVAdg1seIUHvaCB",
+	"VD8po/ZjiNNm45T3RZQDii6kk8h6EPoGAvo6E4X7f9B6ZDAIABZbxbLJkacSJ7w1RgYLNznGLSlTt2UW",
+	"74BMOQied6NxJjwVVgUmuRJ19lCniSnev1D6W7kQeim3eeFuoWB88U7FB+GUM3cSChd/xEB79SCAIDwT",
+	"3bx62c3Gv6GQJMhrqCN2NvPtHfNnYKnT4iPeQhenUWAcDy8fImd+RXEcZuLkcTqD7VY8HylXdcMfcTcY",
+	"2Dpddvz+DbsQM+O3E9yVmwuqIvZvpt8Xpup+ft/iWMNxor4spsveTWwKFsCPWp+nImLHY2fUL+58NhAi",
+	"qTvPdHK4Ya9/es5+eP3mA/twENH6aINiwowFv2DSYllExIzgWX8YsYEEiQmcOdjDQyU95XY3IdHd5iH8",
+	"fYTkWhHLZSe+3VSOoIeWwS4fOSb9iEFYH7zlnnrnzZN3E+t2aZvFP746YU8GQ5k9GQnLsQTEijQ1eHjx",
+	"tEqD5g0tipth5dsj+GACnBJnMyANOMIbSYPJKNglc+dsSjlkkfGy3DmeJNLWPQkd+iQK9RBdt4wC2ekH",
+	"Ok31NGKcGZsJPqINFGrG8hdMKmnxIa8FT+0wCk19gMeANAUqEt9poKhdiqcUm7389emv/y8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
