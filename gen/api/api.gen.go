@@ -1503,6 +1503,7 @@ func (e SeriesCreateOnConflict) Valid() bool {
 // Defines values for SeriesDateOutcome.
 const (
 	SeriesDateOutcomeDone    SeriesDateOutcome = "done"
+	SeriesDateOutcomeFree    SeriesDateOutcome = "free"
 	SeriesDateOutcomeRefused SeriesDateOutcome = "refused"
 )
 
@@ -1510,6 +1511,8 @@ const (
 func (e SeriesDateOutcome) Valid() bool {
 	switch e {
 	case SeriesDateOutcomeDone:
+		return true
+	case SeriesDateOutcomeFree:
 		return true
 	case SeriesDateOutcomeRefused:
 		return true
@@ -4865,7 +4868,7 @@ type NextAvailable struct {
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Slot Null when there is none within 90 days.
+	// Slot Null when there is none before `searched_to`.
 	Slot nullable.Nullable[struct {
 		// DoctorID Identifies a record; given by the server, never used again. At most
 		// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -4903,6 +4906,14 @@ type NextAvailable struct {
 type NextAvailableList struct {
 	// Items By start, those without any last; by doctor among equals.
 	Items []NextAvailable `json:"items"`
+
+	// SearchedTo A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	SearchedTo Instant `json:"searched_to"`
 
 	// TimeZone The clinic's time zone, a name of the IANA time zone database.
 	//
@@ -5763,7 +5774,10 @@ type SeriesDate struct {
 	// Conflict A stretch of time, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// Outcome Whether the date was booked or moved.
+	// Outcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+	// in a `series-conflict` only: nothing was in the way, but no date was booked or
+	// moved.
+	//
 	//
 	// Example: done
 	Outcome SeriesDateOutcome `json:"outcome"`
@@ -5782,7 +5796,9 @@ type SeriesDate struct {
 	StartTime Instant `json:"start_time"`
 }
 
-// SeriesDateOutcome Whether the date was booked or moved.
+// SeriesDateOutcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+// in a `series-conflict` only: nothing was in the way, but no date was booked or
+// moved.
 //
 // Example: done
 type SeriesDateOutcome string
@@ -13184,7 +13200,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13250,7 +13273,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13320,10 +13350,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13487,10 +13520,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13567,10 +13603,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13707,10 +13746,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13882,10 +13924,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14083,10 +14128,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14159,10 +14207,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14307,10 +14358,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14491,10 +14545,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14585,10 +14642,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14737,10 +14797,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14829,10 +14892,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14971,10 +15037,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15140,10 +15209,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15218,10 +15290,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15355,10 +15430,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15569,10 +15647,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15753,10 +15834,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15847,10 +15931,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15989,10 +16076,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16158,10 +16248,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16234,10 +16327,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16383,10 +16479,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16567,10 +16666,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16661,10 +16763,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16812,10 +16917,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17025,10 +17133,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17238,10 +17349,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17442,10 +17556,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17625,10 +17742,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17838,10 +17958,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18052,10 +18175,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18144,10 +18270,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18293,10 +18422,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18506,10 +18638,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18710,10 +18845,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18868,10 +19006,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19040,10 +19181,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19212,10 +19356,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19379,10 +19526,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19459,10 +19609,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19601,10 +19754,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19776,10 +19932,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20136,10 +20295,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20294,10 +20456,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20463,10 +20628,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20527,10 +20695,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20664,10 +20835,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20862,10 +21036,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21147,10 +21324,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21316,10 +21496,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21380,10 +21563,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21517,10 +21703,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21731,10 +21920,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21915,10 +22107,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21995,10 +22190,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22138,10 +22336,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22324,10 +22525,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22404,10 +22608,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22542,10 +22749,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22741,10 +22951,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22923,10 +23136,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23107,10 +23323,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23187,10 +23406,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25657,10 +25879,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25733,10 +25958,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25868,10 +26096,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26066,10 +26297,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26239,10 +26473,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26508,10 +26745,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26677,10 +26917,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26739,10 +26982,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26876,10 +27122,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27104,10 +27353,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27288,10 +27540,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27382,10 +27637,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27534,10 +27792,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27612,10 +27873,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27754,10 +28018,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27952,10 +28219,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28046,10 +28316,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28197,10 +28470,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28396,10 +28672,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28474,10 +28753,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28624,10 +28906,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28808,10 +29093,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28902,10 +29190,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29267,10 +29558,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29450,10 +29744,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29528,10 +29825,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29772,10 +30072,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29941,10 +30244,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30005,10 +30311,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30142,10 +30451,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30356,10 +30668,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30540,10 +30855,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30636,10 +30954,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30807,10 +31128,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30973,10 +31297,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31156,10 +31483,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31369,10 +31699,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31582,10 +31915,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31795,10 +32131,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32011,10 +32350,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32103,10 +32445,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32350,10 +32695,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32519,10 +32867,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32595,10 +32946,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32732,10 +33086,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32944,10 +33301,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33129,10 +33489,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33340,10 +33703,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33555,10 +33921,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33631,10 +34000,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33773,10 +34145,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33942,10 +34317,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34006,10 +34384,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34143,10 +34524,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34341,10 +34725,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34525,10 +34912,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34605,10 +34995,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34748,10 +35141,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34924,10 +35320,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35123,10 +35522,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35314,10 +35716,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39463,798 +39868,805 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxu3li/+VfDnfVWxkyZNUpJtUZWap3gZK/F2JTm+selRQ90giasmwACgaCbj99n/hXOA3tjNTZtz",
-	"41szFYu9YTk4+/mdPxuRHE+kYMLoRu/PBvtMx5OEwb8PJxPJhRkzYeyfejoeUzVv9BovaDIgVJCRnKpG",
-	"0LikyZTZO86ngwFTZ3RgmDobczE19kXtwF84ZwOpWOFKpBg1LD6jptFrdNvdh81Op9ndOW0/7rXbvXa7",
-	"1Yb/fWgEjVhGRqozHjd6naARTxU1XIrsbTvtoMFEfGb4mOHLHjXbO81257S939uxL7NvcY9PqOFMGP82",
-	"JeUY/i2mSRI0NFOc6fwPhipT/ea2f7M21Ex1o9fQ0YjF04TFjaBh5hOWe890Eq833S9fgvz6P4FlWm8X",
-	"1lmn0vTrptdp47B+aHd67TYM6im8HcfzWkpVHNMhwa/nxzOYJsmZoPDup6pF7FPkBY1jahdIT1jEacL/",
-	"gFHaW5gaUyMTOZznPrjepzagpuWjcuvC9RmNDL9kjZ5RUxY05CVT51JenEV0AvS7dPgb7vdb3JRDIcoz",
-	"ddtVOGtcmdFZDFTR6Ow/3m22u83ufmOjI8XGlCeNXoMK0RpPtWHq/zoG0JJqaFeJK238MtmBZUsTM2H4",
-	"gDOlG72Pn4JGQrM7X8G7GkFjrOya4Ac7O42gMRlJYe/4YbdDdnfJ3t4eaXdId2fLtUI6vOqKbbMMldOt",
-	"nd0XO+YRozEs15+NJzQasSdSGCUTOLNMR4pPHA29H0l2yRSh+oLFZEzn5IKxCeEmIFTE9mdN6JByQRiN",
-	"RsSeW3Lv+PkTst/pdIhmkX0P2Wt1W937LTs/nEyj15gofkkNC4iQzciOoRE0FPt9yhWLPY1b9jWmdlRj",
-	"+vklE0MzavQ6beQahsGO/s9H0vx/n374P47DWaZnFBdD2JsnI5okTAzZ4sxeyBkxktCpGVnyiajJRt5O",
-	"R97ptB62OqWh/8SoYoooRpPxj/3GmI11v9GoGW53k+FKYZgwp3S4ON4nIyqGTJPZiAliRoxEeDOJJdMH",
-	"ZCAVCY8GzddSsOYraqJRWBx0vzH+7fxX0VX7Ufvk0fTx4Jffdz4/68xg5FstfL/x8bD5gTb/aDf3z5qf",
-	"fug3amaFXOCljBxnKk/tLTUjIgcwK8FmRLFIqrg4/Ac0E0H6QWfpmAfSMr5GrzFVvKnYgCkmIktf5W1Z",
-	"HOuzyrX/lSltqcGNEccXpGtevdyd9Vd2d2Fh2839+gV9PuKqcpynI0Yuq8ZKqCaUzBi9IJbYzZwYOgzs",
-	"r89fHB2TEdWEmwMSjpmhLfeGozgkXMNLNB2z1tLJZBN//8BPPb/au0FjzIX/c68wXfvE8gkfU8Ne8jE3",
-	"VQyKGjvMhA1MQEIVEjtIpo1GDgXDZ5EUsSahCclUGJ4QmiR2gTg8ek6ji/LmRZZvqH7jQP3YPjA/drqN",
-	"9Q8Fbf5hp3KgfsRZHRj3j5rJMaPmh1ZRXZzdiRu5kWRGuSGothKj5lwMkfEWRt5d61hwYXa6uEF8PB03",
-	"ejsP7SzGXOCfnXSYXBg2ZAqFxoQqOmbGyY1D0HiqBAZwJGJGXOMRsVsw4tpINe8RSqykIlIRSmKmL1rk",
-	"lF4wQYAC7W5Y3ZXFQV+cTw2RIpmT87nVLbnQhiYJsBAy42YkpybPvbkUB/A7CKeZk1tc90Wexcck5nEq",
-	"vuwYCcpC+2k+FFKxuNUXBWoYKGnZLNMXVuewk8RHGkHDS91nr06ah04FrCeT3AnoFGXC//T7U6tRNOG/",
-	"nefwn0fPP31vr+iai/VPVRNaTok/elrNPHJM9jtNeJEHd9zsJ9SMsrnzeClj+D+KDRq9xj8eZMbdA7yq",
-	"Hxw9LY/rdD5ha4yN2Mnd3gCf0ISJmKrnjMV1o4vcPWTAWHyLQ0uknqraNYvw8i2OZ6p0FVuwgwkF+2zO",
-	"Irgj9PJpQofMsbWATEUEWg6MFcb3+5SpeTZAfHipqlV/yArKSvURecoSfsnUvG49x0xrOlx7PWP3urOr",
-	"LyzannXjQvvz9rbZaiBP5FRUCORDQ8ZSG6IlGVMxJ4ppOVUR04QLZLh2ywuj3GtX7/ZZBJ/Ijy1mAzpN",
-	"jGOo9RKtu1Kg4SSeuzeUZ/HzyZvXXvsBIYSfsn8rRrg+IFqOGZkoOVR0rImmc2JGeMOczKgwhJuiUvFv",
-	"LUUNWZ+5iRQ0KmFH/tE/RieTxIm5BxU/DUZc/QC/f6rTGI/dRtTRkN8ooCIrQXk0wiWgpqhNFufVaVw3",
-	"kdnR5gjtJJG1Aksn0rgBg4qrGVXRiAzpJVvYgE6z2+4+au+As6zd/tDcad/k0F/IpFZajGRyi0LiKGbj",
-	"iTRMRPNf2HxxRK/oBQP1S9MBs7qmZl5ztrqaU6hR3ew5NS2Wwp6MiKEmZZWteV9QoWeoS9mnwVdBpGAt",
-	"stvtkpBn42hesHlTsalmcYhaGxXSHq6+cJ87ILvt/cVnuGhONQsteSYs9xWuyVRYPW5G5y3yC5uYvrDK",
-	"Z3cXvJK6rNQ9Zu2d/UePWXO3He81d3fY4+Z5tL/TfPh4f5fuPRrs73R369S93Ho27YLWiaO9vWXiqN//",
-	"3O00+/3Pj57ViaOjAZiW1TuGTgCQl8iieMHi04YnCVh2wHRDa9mGmYejL1IXx06r0+rc7xHYUUW03Uua",
-	"5AxFHdjfw+9DUOepmLf64r3TwPMqdG5AXJMxjZnl+VYIRFSz8g54M7F6iZ1VvZ2o7/f19/f6/e//9977",
-	"B/f/q9/4+D/9xqfv+4179kIAV4sX7n9/3/5atwuvpWA1O3GIFL/T3vXr71YaTBm7BbCscElXepjs8nfT",
-	"5bf7ss76b7SUmVNoyXq2F8mz7cizbmFElEzjCt/aMZAgmK2OI8ARP2eaxww9hTlt/iAlOaqssW7tTGup",
-	"nc9JJMdjqgtM8mMjc6g6t/sne3mSSDuUAU00q5ay3A03vwTcsLHOi9vql6dOy/RqaTVA9TjCl3WBMt0f",
-	"mepBlaLgiBf89ylzly03/xI0tJmjqSnV2L7sF1argh6+PSIXbH570qPG8VLW82AlN9fxEnj7Tal4zjdf",
-	"t5ZuO29vLd8mVNQOJqHi9kZyLOW4VhOUcnx7IzmBCGetggdXb280pzy6YLUEY+Dq7Y3mPeUm4bp2PDN3",
-	"3QoLdYs84T07H0l5UTssvHxb4/lin9YTKfRCtsArrrVl0L0/Gy5eYv+Zt5wmSp4nbIzGU+/PNb/7Fp/C",
-	"jxcXIMyJtqaQpjmQUxGHvdR2JEIWnFkgG4Fr2tUq+ZvuYgLel9UcMBbXTkFPo1HR7QVqCjdkRjVR7FJe",
-	"sNj+YnVQ9nliNxenh06pO5kZfrp2Tu764pZ4x9BdDNqdptpBu+vFQZPQO58Kz3ED2yGkd2VVTBX0nruY",
-	"KGpctfPEy4sDtjb3S+riJzWDzfwja4/UvvbNhGHOypupieSYVQ37tTREyFmPGJm6vHwEykU/YmroOdWM",
-	"RFQIacg5I9bybZFDjZbzDKeJylNf2EkoGpmAaMoxeCdIeSxoBOQi+YUoWdXM3L0Psht9+KmZxp+WPpdF",
-	"qr5kXqWBncq6S59P6sL9fHPJVEIn9oc0P4Jrbf/x0b4zBr+vFIOER6CWM0N5ovGDMZBodp+jIOneGTT0",
-	"XBs2hlCw6I3ZWPcmngA/BQ3DPpuCBxUpzZCBYswuTszpUEhteKSL99FEMRrP4TBRUWDnXgU2HIOmYNxw",
-	"M2/0GkwpqeDL3tl2ijprNZ1dL526ncpics65Q7UUGpw47mS5K5hEZolvGYm2CLrhpsPUo48LDDEa7wmy",
-	"22OfDWFnW24PW7iBoaVkS05SnfM4ZuJWmc7AfxW5DcHIL8YwLSmM6CW6WiZMjS1TlMJ7ei2xMBbrAxJm",
-	"F0MIcGrwPn4JGi+ozqkj+lanNqK6mU+bcDN0DiIg3dxVIIHx1Jp0hs5x8DK5EwVkJJN6vcNKNXCgLkqC",
-	"I3FJEx7f6ljhi/Dy5oDyhMXpKqPXNCWkMTWRG64/PAckBJagQ2K1eHfSyCWXGOdueV+AeKfZrc6qxu3a",
-	"y3lc/QSzXbhg88ztlXlj3STuRhXnMPw6WnLOlEVKekWTgVRjdru0NPZfbbrFLdFSpj5Y6UPunSt5wQT5",
-	"+eTN64Cc05i8O33efBwQSsDLQtA7hewqpcOYWW58H6b5mo4Z5F/c6jQtg2wa+9mw5/3+4P5MvdUCEo7s",
-	"AKU5jCI2MfQ8ud0TYEmGpp92GxHiYELv8aZJImdOnY45RZmXSQfpxbJzg2ogNJiY80zdxaFwXq/aQ+Gu",
-	"Lx6KtwkVdzLghIr60SZULA71WMrxXQxVSTmuHaq9uDhU9H/dxWDRt1Zv4MPligEbestncaIgD45XSdlU",
-	"l3GpI0RzEaHG5lMhreKZpWmSY8s7uYtngtYTs4jHjFDBZjBDdALexZagg7F2S/Dy4pac8jF7MxjczYjH",
-	"rCkHg/KYvaXk3A2QGS4Hg4qxS/mSquEtUxSdJ5LGTSNlM7Ffd4M+lzHoMPCbNZOocCmk6tL+DZHyew93",
-	"yS/8JzIVCdOgzQ34cKpYTECUzbh24vVUyldUzI+dP+B2ORE1rAnRFTgsY6lSPULjvEB4sfgAU0tTq9Cl",
-	"nNpDk/MNQHrzXTobrKV8195cK97XcumCHrBA6e+Kqai3Oo1p8ds1erClAatSek+uc4eAjUPuUTHvC0tI",
-	"99Hqd7HdVLPUdE5mo/mCY+r9+/fNw9zXV219VrUBM3kn6CXlya1rgNPsu56lVfvxCOZ9kbHEcLbVaK3e",
-	"PaO67zMag2VJNQTqFEvnrS9Cid6c5lRcCDlLPRRSCJc8MKOaJNIaYZAOQ336hf39nHExBEfNgFub4gCN",
-	"BpdCbkdjx+jl4KI3cfuj+k6wzxMW3TaJc2GYEjRpgk1tTQsCkWTvmEIejqSbyKGrenCGKmj3blPOeBy6",
-	"A6unk4lUhsWvrH5/y+SXfrwJ1gWwH2+IuFKhpmWLoT+n1oaqsj5AbMGMfEDxTuIY7ttNCFbWhzMKMc1F",
-	"Lupij3+ZSEwjc+W66CSvzMLzlSwXbAIkS4Vny1b0TpTdTsPRdZ4vrFwRIBXaUAHC1z90Pq8u28CErVLS",
-	"5AWb9zoVpVN3WctQKMCuT4cms5HUucx8biwHjEZMHxAxTRJQeYQUrByizuecPNzN55zst9uPOvv73b3d",
-	"R7vt/f1OMQHFvhSlFIawywkpkKbEFdOb7RvOclUU3NWBWnl0RisLpZjwwVmMAxiJUguqsd2SQHWhYJZP",
-	"NnILEVtlEoqyC5Sw0y0QQrdduwbZ1mHMv5L47WicD3EgVZEOj9mAKcUUsRyRJsVxdO6eIl28e+XSu/vy",
-	"y+2uCGluas2VTNgqGjq29wCnkhMXnytM4jmUbE2oMgK8dQmwpTR/btmrT+wrSzly7TXy4r7ks0I+YpoI",
-	"kI+bUTrYPEMoVJ0XmF7h+BV2rHR2shR6ef5vFsEhRK6dgR/QGN0RNHmb48wu+7CcIprq10ZandEy2hbx",
-	"GbRhNqrQ6dyob0OyJ5kzqgKrYUK2nf1twC+Z1Q7TOaP8ZyyGpElMyHaVcwF6SWTimSLqeUVpUuCmq/nM",
-	"VkzsP/XY/0ecrPyhWkX8FSL3EKq2vykr35SV9ZWViyoV+BQ5gaus/1fz8O1R8xc2D1vkZCRnLq9Ciqi4",
-	"CADAcNY5+/n39oeLf3ZG7XE3efykLX6/eLsj99QjvW86053Lvdmjz/vzzh87h3s/LecjpXJ8eD1WcJ8V",
-	"igj/3N35Urnj3zSxb5rYN03sGjQx5BP1Iukl1xW7/Ea4umI58FJJL4qldMFqayw0eo5cOUNAzucun3mt",
-	"tXZ2fmmxy6ttz2FWFr3qna/ZZ+NKrBf2BL5QfFv1whWg1MqS/FxC2q4L14BHKZ93KUVaNdEjYQbWFZLp",
-	"hBgZkPOp6YNvFKttuBgGJPRYaGGurLTw8CSZaqvRlhDCwipttRrabaFCDi84zyqHtDz8ts/gEzEGZKli",
-	"REbRdMLtvKUsCtilJSgP8xUo7SoZWgM3Vzda55y9s+FGVETMgWysosUn+Xu/BNupea7IasUDmJK8oEut",
-	"1jIWIedWfMjd7/YDtKAUx+/adSB5yZTi8cpXv/H3fUnh8lZ6Md1tX4oAe+uMKgUgrCsNujOFNIeFWF8q",
-	"VJLndlNiTWhyuyPNoRiuTTYetXGVWEn59wk+8CWH7bgOcMqd7V8eVm/NValSPHIEXVQ3/CpkNJynmcKu",
-	"VLCG3FGv49tBtfBJt66k8eTmu0ISIy/d0K/kEOyQZy/qN0KaOvWeJRpTsyXmEo7Z+Jwpqwv7LIAo4YJH",
-	"3wEc02DQIidTpeQUQ4Z6QiMrWSGhYCwvWQkQ4j1PEkijLgQ3DcIe8JiiMpZTpPcWjYYyMWVGRL9/Uq31",
-	"U72ZzDrGJ8ok5l60asO2dAQWzqIEbatFjowmCcwdFKMFLQii8edz4ipjYSkRAWlx16mYn1nqr2AF9IJB",
-	"Mb6ecshpRH3CuLDTQDHWIoe5FEbIbScUb4Mgv5Yp8hZEl4mRSXHz3bzd0p1LmTAq7kZwj2QSn0E2Q00t",
-	"J+TOygGhmE0Oc75gbKKL9RsZYf/y6Od/7nz4qftq918PT/d+++f7Z8enH951d3b3ivS8214wDEs4RN3m",
-	"o0rMhyvpBNtI+NU3byXKcvJojWrS/PGrZe65caw4m88uK20baxV6uIxBqWgHfeYzOAroA/B2Q8UJi6pR",
-	"LIGz2kdjQDx5PlWQ14y3a8BOPWeExrHjlw5wwLIAKzgwTcP+a8SiizMu/JzhoqVAYwWTkGd6JGfWUGb0",
-	"0v6C/B/M9liCNe1Rny1VMjW0/+XjiVSmCGbgvrxAgnQJsp8DzwN/pZsuAvZBvliGgxemOKVZflQJqy/n",
-	"5ZKQdqdpqVq4iLy33MtULzBux+u0hdVzm8xwoOT4LFMwK5RnrPbySGxUkHBB0wzzm2ZKmqUlDSFNX7DP",
-	"XJssvEUFsaSOPt0hE0xRI5UlGzkhNJezAomi9vV0LCExCeJgU+age+r5a2cdX2elMnQkyAyASmajuSPq",
-	"uRV408SlUGF9hRRkMlUTqdlSRecqWs3tEOnGgiJVqiqgBWXMYlc+iFI07zworcXORktBm3+c1YjHr9g4",
-	"3UpOyrOtrb6S4ASLw8kmz8OL5z7/uXRv3dFYbRzlZXFBSPstWSGVXyACbI3cHNHJhAnwaJVE89qO22dQ",
-	"O4cSPiAyiZk2WKq2gcu2pEQUnLeddnvRfVvphV2xFKu91vm6zCCry51xEVujz4teRGV3EZriItmNrwgd",
-	"IFYaEqDPi8S35nk7sLR8aSic77QuyMr0wqczlphvSNHOGlKsCqVUaMwrWfoS/3157EUfPlA6KHwbefMz",
-	"t/mNufSDhl2asz8Aun/5Y6d8zD7Y+4CLrNrpzAS/kc3u3vBmrxHqQFYHPK6RX8YVR/E4U5Y3s+V9tqaR",
-	"juUcuHokVz+NPg4u8i/qXK+xnt+LwrLdqdm9jQFbK9UPXXHoX02yf1lOdSc1ivh7MJdKeBLowW6RMG3m",
-	"EwYkTNP64Q9rMrL4jIsw6IuQizMApmVah8DnQm9AxiHGjua5Cq3vdAqUn+Kh9YWd7gEJnU6Hn3G2p3tn",
-	"wgbmzLmDzsAddKYZEyGJJUTQ+8KbwKhzsKINfECMYhTsA1feAKYA1W6EXAwdzKEzlPO9jNLZe3sZJg8I",
-	"iOnUc3ZznJrJ+HjeiK6cRNFQLndRKoihEnp5VUz1govYctVLrqscCt8CmjcY0JSJnFY4M57A7wBPmuZc",
-	"BYTqgnz7R5c9iv0Xvbh6VBBejwqWyz8+tpv7tDn49OfD6sSgK8RIz3isq50y4M13R8uF7wfS+67WUm6Q",
-	"+a/Qaa5BNqwrhnLNripYJPAUDmgI2ZTXkobVGU/vIN0l9WwrNqQqxsiKZtjmKIrsKIvaz8kFFwSYz1eX",
-	"AgWe+xrNwi8ghYUDJz4UtdIlqkbgS125ceg2ZQFct+JOstfKOm6Acu0QyCShEWuRZ+OJmQceOdi+4Hrp",
-	"uNgnrfpMaS8cdfXBwkESI4e4mGChZQnZOgwQyuVcxhskZxUbuBVmslcxkWsKp7o8rgqTf8MgqOO1iytc",
-	"YGEF6swRSP7Ubx1HtRL4WkJzEASTVlO5fXl9kI/1he3w+gRi0PjcTOF127cizW9xMpvKevIPpYbD8/Pi",
-	"EP/R2Xu4F5UGet2qQGHsDffJ/zBZv7kML26EFSnhaiFTWEoHp/1Nzl+jnC/uCnDPTbcFHvqmDdygNlBd",
-	"0LNwjNcQnxs5p0FQbpZbvfD0FZOsi9b3V5xtbcf31jeR2EA18Y0/FyIjqKVAR4lHO/sP7/cIPdf2d0zn",
-	"0g7HcbUb8psD4m/jgPhb6xfffATffAR/N61gUSJNY25QplSLeZQeGAV08Hqwz7nWjKUoVnXv2vcum+6c",
-	"RXTMwOD6+eTN63IOkfsE12ToGlAhYlyJeBp938q8090hu3vk4aNyk2GIz68TOUaZUD/iGdWrhuuynQgk",
-	"O+Gg43TQ24wJV70iRcl4NNT8YryF7u6LLGV53NR9I12AwG3dpzoyeSZMVcaGpZKEp22tCLX3EqMoT7ZN",
-	"l8zFedD1gxkqcer9AeR3yIEshGbSi4sJeXEMUaBKJVQwM5PqgribUFKMGRmoQpwxh/zHjWbJoNRQcL/b",
-	"are6rUel+PbeGvu9WTE8qoA1i5jvmbqWzpzjAOUEl0VWyBTVLF7aPwm2Ee/Lmm67Mad/u0wx16F5vaTx",
-	"tQupkGyr68ld8K2qdWXWzquUnrCYlg1fqIxR2xPK4xzVUADzvr34dIrzVb0A6eWjOEvczVG2ZWXW6Kog",
-	"cDxdb6tW6WF7ZX7hEnoZyTGcOSkipkQZ4iDXhfD2VjEbu146eI2jx00meiRnGxy9svLRaVcdubq0y/ej",
-	"eVAoVMfU69YC4sValegp1l1dO1i4DoKQo+xL5HBZEkaj3fl5/8OTvV/b/6oQTSsHpKc1pzhLPF8P7WNF",
-	"8pCVKdhr130wkxWFVckfrFxmpfQPZSyhlBCZp6RcnqVjpBk3rxW7q10wTBjFN3S8uGdK7hbBZlvkSWbK",
-	"wdfmcPmJKzN6Squyve2vdvbn9pYAZD3p7LfbzXan2e54EI608s3ImM4P7EGnxrJJOidc94XCNir2WFT0",
-	"fshyNaHlSTiYmqliYblhZ2f/8W6z3W1298v5cuWTUzQT1zlHvntY9SIcZhAzdkbgPdrZ2dkng2mSNO0I",
-	"7lcuzf7+/uNmp9vcadclfG48k9qRP2dVCscCPmKx+dg33KHrwh3iuqQCz0YyyQ7GXQEQVSO5MBHrTH3J",
-	"i6ebhM65RkhG13MIVx9xaWgGCTSSU/W1AALZU+YQgQ4Kw/4OTVTf7ClNKyzVEleYsPYcP1Ut8oLGMRh7",
-	"36CEtkyJLpdLugjQjWAh5vn0dtkWRdZdgEXMwxpCN6pz5vTcgGjpKpOxYHDIjM4YVF+kojt9+/mcJIxe",
-	"OqBrOTU93KIxowJQ8M0yHMY+tpMiU2F44qAZ3UqthFH86/Pb6wF2/LsxjdK5XDiS652nWpDFbyrPN5Xn",
-	"m8rzTeX5e6InTlVSU4ycbYvz5QSEEs0ixYwzZxEHWZa6QeTaJaQFlX0hBz0ysSrByJiJ7j14EKZubHzM",
-	"b3+aXbCIUFqy+B/4IeoHYzbWEU02Qyxt8UjnV3WqeFOxAVNMRGVTu1ukoodF/JGKkdSBm/b79rOrpdyN",
-	"aZ+45atk5mp/WUFsbuY2gyeulKNUcGt8bf6yJ9Dutlrw06zxpBwzDeeotaXaazxLdf11uS4igNxmQd8F",
-	"FxWDBTitbIDADvItkw5IKCdMpM1WqCE0SfKRyws2hwLUCybQe1yqI3PXF6Imae9gvUQUuWGN6ZzEEkjQ",
-	"h4XXIsK36UfWiPkpmTBdy2kT4H9wz9qf95i22YcfVmRdLIkA9EhoVU5kxFQQHgcknGqmehlvnih5yWMY",
-	"nXsVBLxw275+9bV0grPwBNCr35UiveTZbvXxLgJ6Vgh0RD6al5MLLf2nNZMVloa/tKG1uAKUzn61jEp3",
-	"8+hyN44ml6JsFJZt1YYd18cBV+6W50k+GOU4eUYwue5mdlygsJ5FicQYlWKYzNQIGviPMy7OsH190ICa",
-	"7CJrW/xMhXdfxDyuDEqcyDEDj84MzE1Ipko7pU2Y0lIEgDVHqCYJNyaBQuGs64WRVnWrKNXhyozO5oxW",
-	"SLjfGFVpOKgojAyBguSiRNp/vLssFXR/f/9xXhDtLwl65mTRumbVGFTTs2p7BcEeEma5lQ4yIAIMEauS",
-	"GXL4/ffk1ff2f4uJDytxFsdq5bF4dfwaxJq1ds6ssbo44JdUG2JmksR8yD1GByPwCBFTe+5X70iju1Pi",
-	"4EWLYjnIEKi8a6q2dtLFLQjypFWYa+WhXpJul0HS2bm7LBVy6Pq9yCzLCi9pZ3IiSJfr84KphYi4zX7E",
-	"G8OKVKwi9PcGcCe5J8+Mq3LfMC1/M5dUIvVUrfzME3ebfSJVmKtSSFNbfighMTWVGtz3DS4dkUH84WH8",
-	"7slGGkLeeqpGr8IMttqEi3wi5CaomlvCZ1dltBadYoSLO0PdGMlkJWt8Ye8p5H8tpRbY6DfpqVyS05Xt",
-	"x3eY3CUHJJxJdcHF8Gwkp0qHQcHxc13rUpuXtAHgt8/pXq6Py3EGqb0y6xjvAnyi6IKZ1eBEcJfHM5KD",
-	"wTpwRm8Gg0aasbwUJQx7YBYz+wJCSSwdkmfonA2hNRKwejgEU8CdwPCgrEBxTULUdOwzGYZm4RWBT0+2",
-	"9jAoHQ7bpMg98uhlqRpVyp3LsZGdKvS7fr+1DAfPN8k8Yz5Fd9nq+q6facpOgZRXPo03v4B7y/IxhV+i",
-	"qdJXkyOV9w95RlgvLKt9Or4WigsiVczURp4cl3e1JTZcVcJspf9mXJlbforQPophJ26aKEYx7381ly95",
-	"hCoFnCRDSayaPHO1Gwi9CvBdPhUXeLi5BUm3Fl4XrFM9Abyp8QUcljN6yWs2g9/K+EIAkEvk1GDK61xO",
-	"HTQR6JJ5IymvGKU80YmglOctHLoglz/sBLFjvhUKU/nM5Vhjpu58quEileZUpiKVFwiat6Tlblk8wlXx",
-	"CAmhRFfao68piniDfTKWBGlQTVlApnsyUlybMZTTfV0Ryq1gQq8J6aMA8ZlrdlDlrV+BueGob9vsD3y6",
-	"1EEIBHeuVZCV18Cjz+xQPOoY9X8v0u0WJJi9v86qxkhwTOfeDsOzdHNZkOkMa8zmmgEFruNS2V92nUP7",
-	"mx/EqiL7lYejPpUD78pBzwPkNNYQclGNPT8YQF/9szxg55LaqvzbMuzTg7SdbCdot9tXx0CtLmPY1Igv",
-	"a5bu96Bm1ktWfo2AIN64WSjQP7QYDWQQlNgIUDbnu/iqAoJPqWEvvFmwKSCq1ZjQv0I0F0PgU4YBDC2j",
-	"sWdY9tBBFXGFwzaR0YVekjfiU3ikuoAPcXNAGFYDF4Nya23CUzr/yX6xTM4VFeuOIa8T6IXM+4VMMOS4",
-	"boLVK+8Gs6k41UYxE43Sfn10HjjJSiwL3Il+JP5fllKrJeeqyT0T8ZtBuljYmWIto/5pBT6Jb2xhv1u5",
-	"FCzhl6yq9vSQjJnW9hSD+T1j5yMpKzz/VpqMJ1XM8YWcETkwWcKKUbwkNDvLHP1Y0rsa+GEbJXqjJCs3",
-	"xZWpOjA/Yh+53WwdGCTGjCpDWNkIwDARi6PDekV/D0xjzkoGrHONM0svhAptLd6Y7LXbKzWOu+7GAOuj",
-	"a6GAXdx/cW65nUS3rBlxMSysCsQ8l8aq8m7H9SJVIDjWoTnuSc4+UdpUfqMUt34dcKFc17BSuW7J9i7F",
-	"yLZsXbGWu3n5uG4a5nqNRhSeMxd7D37z1y7111YZ48tcpWmTjlSKlazz8llclAhF9lJgxssE7mrN2Ynf",
-	"zTRn/9B1FJ+musFXpzkXj8bCQoQTBg0Uw55LcdHQeUwq9ycyTWwlBJRv38Zie7sVj/AbtX8O+SUTZDpx",
-	"UczuLuRM60LaB34KXe34Hvg3jUt5G+l9C/zqqazuA3aYZTtnmArX4EAcTJMkzW9YHc58be+8XkzpnH3h",
-	"PKUlN+lKKCN5yZR94Cyik3UaINh7n9DJIuTQ5jhA1+QjzHZhYUhFhN7CVDdzHuIGbuk79BtUA867LRVd",
-	"kTquDbr0ziioRAxL6KB+S1dLD4eYtZHw8ChbC14XO0bMw9/Q95IlRHxdAiQjyWVcF2esvaqNomQkZ8J1",
-	"iqJiTgw3CSu07e2Lxb69aeasYZ+dbq7GNOEaU+peP39yQCIpjJIJiUZU0cgwpfsCXwE4COU6h6eqRV5L",
-	"qSrrW74Cty+u8VVxOD0juAbwzTtiWOtFnu+SGy0ejxII5GJ4xPVQFi5G4sAlA9LZs7vWedwOyLmEOyoi",
-	"JTtLTWb7cM6g2quyoJ6NKU+qmhgR1rSXUrgxIJu9nW4XfmnapUqhJX+fSsPFMLA2i+vHpfqCi0uu+XnC",
-	"cucwSN343b1dIiPDDGRGvDt93nwMRUhWpRyPWXy/RX5hE8gHnSluDBMBOZ8aMDP1Iouwh348oYrFNYCX",
-	"LeLwMLFVp0dGKvMCKkRrPNWGqf/rfmxJNczb/gxWrGT3L1hbK+3+nG9y8TTQJCGRvQZ+54C02z2ENOnu",
-	"9tptTOOynJmMeSz4cFRyBXS6vbIvaa8wwL0CE7t372O78wmyS/+3+7Hd3Pl0v/ex3dzzP9lv3q/kTM9H",
-	"XB0WMzS3bmAAqE1UkNz7rPh8/uLomBzvtsghsUxIapo4tEUS8iq/MKaUl5LRl51jO4knMmZ2u55YEpzk",
-	"S4w3Sye4Vr+pHZjLpGaGrnP3K3vfF9hqy0U896nWUZKU9bjbt2ct1UmAyvCIT6gwy5HVvEBHvr+2QmTn",
-	"+zb3jaJmVIVQpuVURay641XR3YZ35o3TPJUXrNHD5SkvmqlLvuyjZXDsjeZfQba5kFBFtVIiazbDXkmx",
-	"cfGgbYARZ8dynFZ2rhzFOoGY3EnRS1vP8bTdXN6X4GaQ1oJkTdea0HRtME0G3LVWK7ZZgy5rRYdD9rLl",
-	"TrICieVcYvnQ0eLhLB6VKiW7xGZ/moo42dwK9fZMnsH6EesWOc31PQ+NNDQJsX48odrgw47vJlxckNDK",
-	"n8qwnKntmDujmgys4D7wmqfDqKXey+6jAmtTXb797Zrgbnb4VYfAmWkpP7IT3GgsL+2Lb5YNua0vkKf7",
-	"rYL5LHFz+4+cw8P5T2hGVTTSrMTnsp83PAXOaQyrvgZxp/i9G9F2nqZNgdSq3S3vqqryj0xail/Up3xJ",
-	"/ZiNdSunFj4YjLjKp5g8WKzPXGo+9vsnNT3D3RpueARQ4tiNWufBE7jzlYxZ7R420vetsXXHrpBu6660",
-	"KR55r14RRH+BkJiTbEYUAQy2yg/IyZiVGtNraUiCqUnUHLhchSwBMCSazsuIMyt0qN3dqylR6KQCJcoX",
-	"VjEysZYWrD1THt6eonhHiPstVS23uSz+i+tcFV3TwPIIp0r07AHv5S437eXwDlSyQ9ixoJyFlN/cYJEG",
-	"ITDDBaFDxRjW2Dpoz2KvgaWns3iKMryOSnYJ7VwyT2aui0QizYNOs9vuPmrvtDun7f12+0Nzp2SVPtwv",
-	"on4UmCO8IsvbbzU//dkJHu5++T9rSCA/6CqudSu6aYFd9CA3hCdJqa/HorKaxbac2nq9iug6iuYTOqHn",
-	"POFmfpwTQhtJ46pDXXKdC8PUUph91wXFI+2vff6Ocm8utppY3OwlKOSWuNPLeqMRvEnfuur7KFrfUkXH",
-	"NdgekgzsWvLNFNGT3HsLY9ipUIfrlEQejeqYcdDI8NXf5lhSI2ic+Nb0AbCAjfj2JVOaS2H/WhjPr3gN",
-	"QwFGJg61XyYg9TDb6oJNTH7I7n3Ormu6P4tDyt+z/Ew5PTZPuYUhF7dzrdO1laoEdcE0ojGDMxLLSnib",
-	"qV1kuuR8AXSF8TafkVmBUcbDGXOw0MLYKVf0CdkmNFKt8Y5lXClj7Oiog7Aqmin2l7KNAr+t0Ker8pi8",
-	"FbyRpF9klCtScsu9TeyUg9Ju5ca6moZODDVsC89rNSGhB5ZUvD7viF2ktjXSjPM5EyOu3Gle3A18v9/j",
-	"3Va71SluMf5UscNez65O5Yk5zfr+pTucq6VLeATrDybdD//WZT5RfUsVHS/Th7l9W+FkrhRnxSdqkaDc",
-	"QTmXUwcNZzVH6kBZ8msKvzvVKJte+uuSs7OdEl9FrIVPV91QPYoaEyjjDdsd3TWUQjkwM6rWssZP/L1L",
-	"lMMjV3VQqOfEyGiR6Hziynbankvfd1BM6SQWyLB4JtOj5Na8lguVDJ3NONCJHDPw9qXev0jGgJdMORT/",
-	"zKSKMZn6XJpRRZhHxpWKwqnrY6A3tdoWzm+FwmbY5xoWA8Mtis+nzC6jTORwfnOC80v97rjl2azKUcbY",
-	"L5XouTZsXLnurH7VS3HIa4EKrcEl4XqS0Hn9UFIiKlX3SaGnSUr5V8/0qB4eLl9NrCVd2lzbojrvQzmt",
-	"dwt3YrmQBYcW4FbWH29haGTe2sFsSEbOclGMRiNCHRjWIiXVLdFPcygtLFjIrnccxt6LNrG7tGhN0GRa",
-	"Q6mI1mR5S6W71zXt29vbI+0OeVRqldbd273Gw1u5MTj0up15MR1T4TOuNtgWmDkdu/NdtysDOuZJzbGC",
-	"SNBiZ79XkC9xg4cJkodroE6h4Bk8m9BbUwrMDCvqeZkFKm7y0C9VIqplx2GS2P0oQ5UfCkGqlnXvOoc7",
-	"1csro6FnkC+PdidRDgY84rR0CNNf15ZPR0+r95PHSJ5gbRT0yTqp8nB3LdiPVh3AFYwmZsLwAUdU2Y0k",
-	"puclcKbQK7I+q0MAK/cKWPQWOSR6JJVJj+qrZ69OoHQkFRE8HW0OSFRAw9IJU5GVHEyAOlUjYzw23NXE",
-	"ynYENNVToBPNIiliqual5pju8ubsvNTXDf7XeXxjGsh2vPtowQDciIFX2HUlWzz/QP3OFNfKriGcN+cN",
-	"cER3g4xyen3h12sJuJbrnnPjqofzLnubt3DB5JzcLg96ic+8WvO2yhZsXkSTRHtB4g6ba0eLjklUJwun",
-	"zV1fvhpL1cQjradsy4jvTEnM9lhnnoWsBW6/Cvn0duoFt6BR08ggBkM6CX8qgwbH9jgIbtuEBAFQhMUg",
-	"4VDSdj7VXDCtmwqd2IkccmcTn/M4BpRsM1LSGMwXMooK7Vzhho+ZnEKiz2drEiP5GCmbiQQHsf2mnk4m",
-	"UhmsbZqiU4nhGkRMa7sBRZ9mbkIV4IyG8mTbuGTM6VBIbXhUW8wrnX+5yCxchrYDBIO0oHKpo2srYJek",
-	"stfnak5SwzrY54nlELVZjb4VuCITquiYGd8wIU9wFZrhPx74LK0tLPVt9EHoFsvNvPpIn9NCiNDDGA+o",
-	"Kete/tIK+eS/5sy+jHbqTvZLlya1UUIvwCxDGtXiuVasHtO7FGzSLBm44pOyhx8u3KRA8bCU/3UWyakw",
-	"P+61b0LEpIuxXL68com/G5p5LizlG+LXSRRrz73DurcNHPju5UcVXugndsV0oZd2AQl4qSLfXXrU1sQ+",
-	"zgYXFKZXt8Bv8iHgzXLX0/BwlRo24ILXJBJBFg43mmR3BQ73juuUc+aDbhUqfPrxXi6o2jyX8uJaNPtq",
-	"1Czf2D9IaywwmShJqCKaD0tY14uj2bsp9dtV/eXWfeWGv5maSG7sRDkUBBiur1Yov25ppIx7ZWmJPtQj",
-	"UjDwe1uOPSeXXGbK/vpZEPCloju7fd35WQtLWWDVC1c3DGPgYtVt49tiYtxG2qd0tWUTqqrwytaBp15I",
-	"eF+So+4L2+YA6VCM+VhVDPVItAkh2iMYi3XTWRWlgFD2wNK1pA7a0w2rfhVToOYNU8l91qEmlLi3LCX9",
-	"dQr/MjRxLshUs7XK18/zzbPXR7rarP6GF/xD1QHmiCZ+BuiQwAwV/Dc27iSgHmkypJcbJjVl3y+e6c66",
-	"6e2HALtAyZipIduwxgZ2dzG5veLbm9YpVYsZ76jeaJiZV3zVIK/G9PyRKZzLLB1qMQefJSySFb4/7Kxn",
-	"SQQrLTeMV+aiM8uzDlZwWahIsdsR5ELQy5jFFatPPLP4y1eeuIl8qzr5y1adFHZwU3r2dHzb1Sbuu3dS",
-	"aZJr2HDLVSZ5IbS5OezEMmyV76aCXXOh82WFZYztojZVAqsp/0URuF2xSUIjFjfP52VnbHZhFbXj+Nxd",
-	"tYuWT83dDrPGa3j5opKrqnkFfIeNoIpusmT6r6iK5Pe3qI8Uk7I3s7sWNYIlfcDLdHZV7SBPaH99FSE3",
-	"m296wl9XT1jYxo2VhTxZ37rGkPv43agNeW50+7rDcb6EbYtoRr3/vDYH0TtKWzeOM1W3O9tV7S0jlc7K",
-	"/jqfXLbNpx9uomyvtgh1c/cfFrxYBWSVD3BDRdNDmkhVKrPdkG4OoJ4prR9cLzcMKGgtbLLrpZlqg2S3",
-	"SC37RcQh99D/5gnu/gMI8vzZCToPr0wt2Z1LKzOLinmaLiAnuOmQMYDp8FyKphTJgs6ePlPVrWN1aeim",
-	"7mBLdVHCRbk0dEPPcN0BS8v3Nqf9tA0jBB0L5oN/6x2aDrQaGPZ022L4dbFubtJkuZqylm51gY5y9ZuL",
-	"BI2Ad6YmO7iInneDRfNb2C/Z0IM1T8AVDZmU5P/yRoyfyTcD5i9rwBS3cFOSTkn5tg0X/+E7MVpSRnj7",
-	"BkvuJZvqttBkHxhE2nN7cZ9qS63t3kLD8HLS9hiwZwsEiz+tItbxstzRkyL8wWb9g+DZLMdvuyJ4bsiY",
-	"UVGRD+161UF0uXWDNRjLE21K+TR2MItd8PaucTjVLM3r/3mSwLh2VmXq3hE0jLxgWMae08+zSaTPrZXQ",
-	"47hbcS9r6clB6WxESNB41OSSsRF4xWuuiVye13BzmJ9X1O4WwDfglyqtLqfyb5bysim0ZSZACkzm5qCV",
-	"rg9nEiwQXqKR/HoPFGOYPl6yEN2FzV3wOtPEK4Ekl52Cqyqvlur/+oprIr9F5//CSmu6fRsrrCmW7W0q",
-	"qwB4dheKquXrd6Ck5jAxNvWSKjlUtAJbYBNlaLFC7Tr1oMs6gBo7GHexOJ7LdqvTat9WuaFTj3KQVgub",
-	"9ILRxIxqoLex2AggYxJ+WWEj1MnCw2RG55qE8qLYLKZRTvXutleWpNTnpr6QSVzbJd7LhAs2MWQqDE+s",
-	"ZGafJ7yyOe5WjZ3QJ3i2bqOm2MGGno2zPg9L+2KU2kJs14veTflm2nW6UEZl7783IplnCTTuznwbQDG/",
-	"vR6ASspxfYdCKceFvpOC3Wp3ws375tvX1E7HXryj6VQ13spOSYFesklku1Pq5L9wYArN/XOEXejSVccq",
-	"tmzLhdxEAhZTi1jO7lsiaBKWR4jgqrmOWcbtx3cVPIeK+ZmdeVUyWBJDtyM95dBPGkg05WnWWgiIkXK9",
-	"Xje3z6aKbGH1J3Onc/XNiAlQ0/84kWLodwtaaOe7l3W67aI86nSXYi8/LDRD3lnshlzoc9bptq/hOK+a",
-	"f7kIPXe4cp9efgZqO/ePADITasy50QScNN9k5TdZ+deWleBqrEJVYZdMEc1EDC3nqCahPQBn8EBIxnQO",
-	"Lpy0s39Rlf3l0c//3PnwU/fV7r8enu799s/3z45PP7zr7uzuLU1x6LYXMmK6zUdLHK1/FTHvPbpfg7iv",
-	"wg1Kq6M0VDtjT2psOHs+hz1GiMiACKALgKVxPWsPsR1ZX3T/Z2+HNEknIFqiOMb6y59P3rwmitGYKQRt",
-	"RGODRiaZl5qHXWFbFg/E1SGJYBIpKBF46Fii2aw6KLQ+RFGPUPLu+Ajg03JYRaX+1KPLa7GFr7OP4oYQ",
-	"Qo/2HrY63Z3d1t7DR49b+4++svlsDkDkOWeFigCOeqg9h35zx8+fkJ2dnX3fnJPIwUAzE5BzZmaMib7o",
-	"7LfbzXan2e6ctts9+L8P4CXd399/3Ox0mzud0+5Ob2+/t7ff2of/fWiRVzxS0ml5hCrWF9aID8iAC6ZI",
-	"zIdWN4mmxn6v3Jmv2+4+arZ34Iv77otr9OSvYNILhAEoPpc0qezDYBQz0QhwDGBtwoyzEbs9O9GPxLh/",
-	"Ec/VKr3fGystWwjFRR9LxoXTEVQRx6vj14vTf1VV19pbxlsR9sGrmpRA062+gK0l957S8fg+MqYBtzSA",
-	"PBYK33H7sSASfjUzx4hnTDGiZ3QyWezd6nC+dkqH81Fh0x+vByURNF4xNWRvFbvkbFbjJHcltGQmp0lc",
-	"ib6eC3tVdgeW2kfC4BUDmSRyBmBGsFtrhxdKfX/ywOPody6HGTzMUe2oHFZHuvDykqmETrKxYdQHF4Br",
-	"30/Xt5lBNHmqWKqx3Mw8rOSusnReuTa20HoeBk8GCoxrRlKopUoAcN/T04OJQqT9DCLb64GN5losLI53",
-	"klXZL1uHtLqudIYnaXGxm3hQJLH8xlaebLtdx0yDKbuUpmMeX4GckZDt2b95Uv5GAoVtqdr21+yzObyk",
-	"3Kn79eCpA8XQCipm7kqXybuY1rmQZ7OJ+V/d7+i1tXVcxDeNNTtQPC7IfpvEdA6OtrIBc6XB3IlMrnHs",
-	"rJDP19opvzCE4q1uh1ZSVHXf/OdFilq/af5PjmUExABH8QBDVMwhywDdfQ53Djo4s9+nNFkf5b14HBaZ",
-	"TAVgLx+zsz/saV/x6lM+Zh/sfXVN9LM31S3rk7RffwkkgurUg4Fd+EPnTHINoCd06F0Fi8entbLEaOE0",
-	"VUHnntVB59qRn/LogpknNEk2tFOfS0VmIzm+Ikeppeyqpc73e690Mo8tvTk1CF/1nUbUlnw2k0aYaeez",
-	"9w3nWUyk6IvJVE0sBY/p3CtQB+hTSLUj0JSL/QvT/n1W7RIRa/UFOm4dzVvrPWyHOVWLKCyGAm3cPo/D",
-	"dJZsUU1e3ocw7wpvV/ki7LIpvnE66vE0YQ74BjxujJwrCXJZELdKiJEzG82r4AJ98+6FJNeD9AxECRc8",
-	"+k5b5jEYBBgT9k3v8ltWyvCccaGdMovLphlUlJiRW3B9PUmf1+m+UHY5a1y39lKL5JQx1MIdECcjMzp3",
-	"plllKlXZ6FVpujf1ZTa4hYrRi9z2FZDBp0bzmDVnUtn7myM5VTr1GjbdUchch+kvRfWqdHGVojXmoiYB",
-	"MGhMoeG/u2z520K2C6xo4EmtimPkELJqQLC+0zlwwyIJ53TIFZzspxTF6kuwXRQG9dcV9z+Dm+zdiur0",
-	"CwvZjkgz3nE4o5rg/cXcPCFLpyrvoXmMHpoW2ufrOGp2uqsdNaCwnvk0oaWaNLQ38CAM6+qDGc5XVd1e",
-	"Hskrv0AFz2pAoO0F0p5TVdyN6ysrdXhf3arURbrVkozVSiXy1fFrsF1Ga+hAgGYFSKwIuLkJ8VbFHBCi",
-	"Prff+YkGy6y14i4WTlNhdEtO+5b5BJ4eoPfJkOvKsgRqjeSzDPl5sQWae5SwSyYIHxAtx+xcxnOrLXlB",
-	"Co43OmaujQc6Y/A5e0zzoXEYbLhGPkEh5A23fAm2ZWGbcaPtj/Xf5rhucghL56nmEC2h/2eW229Te5Su",
-	"MfciY0O9DvQ3p7PQacwNMYrypEWeSlBnZooblt/N76pyQ/Ol+GmpgYPG/5p0uoXk21VqyLPPE6lqush4",
-	"c0QbqcAUWdaQZLlT7xn433P33IZLD7a7Mv4I4Vci0+ACcUYaNwGRSWxtIKDxA2cWz+wv8Jn1R2s/XlEs",
-	"UOMaYJ8Rw38zFW3E7d7M69bb6edofY6LU9tm2Z9drr32ENiuMC342Btw1p4YsSReeyCQwrvWx8H3HFcJ",
-	"QqtV61wMCO8kXBhZwG5ba0A58LrVY9rUXwvVUFU9WOwspsoe94IDYe1Rn+Br1xq0AVdMxRh+5RqTvuCA",
-	"/D5l0/WXDf076w1gRrlJKv2C9mhxBN5DcxRvXHsU790DdUd0Vavd/IENcu50R3sLERV/VNN9zVY3N01/",
-	"cDzzWsK5q92lbwRLi67yWsdaLtOclHMw+65aCbh12qstyPVIywG4bH9mKguoBPtszqLUi7nKE+v8nXUO",
-	"0/zbliwqRLa2KEApRIJKvkd/aUv3Y/7xJSN/C9XTm438ieuoYGRO0bp3/PwJebSz//B+zxvnYxcD04bO",
-	"AxKKaZKEJEoYdU4tLvKf6lyT0+Kbxn+3Gv8ipTE15jWNcjDqm2thQQBkiNwLPzcn6XPh/QMS5hljTzpH",
-	"cAgRBsZiFltyRLcgRbdhtXcw5opFlqX2XM+p7AfQ6a2h7gCE/B3p3+kNidRTxXT6A8V4DjRy9k/5rVz4",
-	"2z+U/gC8P/8DConCL2AIFaWDf3Hht3REVavVCBqXIIHT20AE+xfhH/6SFy7+avp3Ov6Eimx28Ef6dSuF",
-	"/KULNteFf6fLiHwk/QA7H0l5sfi3v39gScNfxT/wUrlB+uJyLDjwciReEetSJt+b1Jt25GSqlJyK2CpR",
-	"ekIjBrljRLGxvARrAGtzDftsDaC+EFKNacI1Eufr508OsJuKTKyOrWhkLJfAV0ACSzmpaKFL6FeQvPjW",
-	"s4MFrxPgyLsETarJhMlJwpylzE2P7NpV6Oy59LrALWFAYml00Bc6oXpk/x7NJyMmdEAmVDFhRkzbX+3q",
-	"UpIwCssf/hC2yC/WSKcaPmGYCMj51PSFNbH1wk6Vl7bYW7e7s9QHvLs0QEm+7/d/+K97H8m9+60HzU/f",
-	"Q17X/T93g87el/TH6rVMaFVjHjbDoHUaXbp0ejMGQlwkLqJCSEMuGJvcTQHFFkkLa/u/6zVNXIstHAF2",
-	"sa10XEOJ3KoI4JoczquzMoJUPd3IpZxQcTiZJPPtmmhT+6hliQkVS904Z7zKgofqEzjKbgN9CCcgNFm/",
-	"5YTDpyvu3maht6AGdsiaQOfztOkRTZK0jbOiQiPsYdGjbfW3sNAdjwIUEU2SM6nOXICz1CWPVqAVFTze",
-	"eEu1KpVQsVVM4P1Iju0u2t2zXMWHu5no5fOIsYtvmCYPw0qEqCNb4nLXQZGEv6+chbUFD8mGU5f2MxvJ",
-	"JEVOyqLzdUHCckywLHKLErcqHDiSiv8hxVlM5zVFgwOqCB0YBx8JpB9BzWci5QXyecvxS8WEu6Vawt1l",
-	"6RP77aWlHMVCwl1vD1Sv40tav4wB4SJKpgtdna9zQa8zua2OGR5VlplYNgAcymmAq9jdhu5nmTV7K343",
-	"lBMmwh4EFyyv5Swmc2ZaJATlMuxligCYkQbRE6x5E2PpWF+ETo0Me94G8n38MPFCyFmLhM55vfBG79TW",
-	"XESsL+ADll3MqCZjGrMWCfl4IrXm5wnDkVr2htgmitnrQpozzRIWGXg/zMXatfZtWbY5U0D554zA1Jxm",
-	"5rM3JlDiBVcQvMvOKLUW7L+yUWAr2/STpV7w+KYF2pooeZ5UVhhxMyLpGgZpYbUnf/egV8MU88hICCUl",
-	"tJ1ZDFk/xZPxwD2pHyzkoCzT7YtlfNlLPtLmH3WZcEgSVRUkWWar3zhX5v13TmZdWYea23tY16+jGjLP",
-	"f3J7ni97lFkrxEXuV3cCDlMa90B36Nfb3917dL8mhYDFZwigUhV0wCPlml03sUe1veSYj38wy83D3H2U",
-	"NlOlAMNcsHK+j4Csxm1iUSeI9bLSV+anhs729WcIt9/ZRDFGsv4cLW8BdO+6iVH0TFCk+BnF5or2OPVc",
-	"jJMqpo0zVzP2DonXA6ks48+qzVEW2QWQGMylWPRKzMje744apJP45H8zYqIvFu6LZJIwOpxmfX1L1QEg",
-	"U9YLbDnYqmytHlYs1dIwNdIAuPGavgTGbXwhWbe6lukG66yoiLlVwGrH7AVpM40XhL0l6T1rD/WJ/3Kp",
-	"TWR9Ldhqvu9KI+0zeGDOMmyojU+/f0XhfG96vJYuLcbr8vSA1YT2IWd9YZ4EF4CEMdvgnGMw9unC+naq",
-	"qAD7q9f43kd0MmGCxQSTwv2woN8+JPYHcPLRl3fNDfg7eaLNNdZXSqraZQU+i10QBpQnoGdu26D4V//E",
-	"4nFa5lX4EjQ4aCFRpfPYjLJe45AYX1IGSxHeVGWYKt7MsGoX8PuqEpAhaHzGhZG1B9ylMeOtjimlCbWg",
-	"lLua2rp+dDeDKjApBIVWBKP8naAFVSceudkmVDSFNE1nQeVow1l0qVVzxRO4gTPRUUGlmvkcio9huX0V",
-	"hbPXsJr5O00SOWyRw0RLojGNDC6PEAgi/FfTtaJpHj0tAeG1Oz/vf3iy92v7XxV2xtpNQuwpf3F6+tap",
-	"MIHDq8h/abe9v8wvsbe/n6OG3XZlZYfhpq440BqygV0WSgZsRmZSxdquCOD/pQLKki046zw8dBWfQgBX",
-	"4qBwyxVJ64JQZygfxg0vA/nEwpIeCTNzLXShC51Mhy1yAmBbB+RcURGNMA+F67XtxXW4Rae9ueVYMjAc",
-	"LiruSg7318mSHAMs0PcSY+MkmQ4rjFLqqz1T49ruH3kNlUmKCTpmkHGHlf6+tmjMqOBieACFSVIw7fUV",
-	"GsdFOOQxTeySsbjphgk+YTq1eqUBhSfGVT3ncYxw4dSwZsLHHC9ZbgLIrbmCkfxvbofyP+UYfO3vdpqF",
-	"i9ZyK/xgBWZTDgaFH13kufDbSCZx4YeUC/offOi2CcDHhUtOSyl+GGyY4sh584IVn3Th2eJisIRbflsc",
-	"swufNweMFQc6ZmYk8Sdnb7kFxyZCFD08kNDRhELqQk59+tOiEpvbqzSxqqieu1aS6TvcNnKRdmpZ2K3c",
-	"NdisZfcWp5Turcfay+/aVLtf6uqWPCGsU8LkvpX9KWQTfvHo31I2x1TMmxiEyROLE5mL5GJpzu2MHQa4",
-	"kkvKLcQ8QAVsctGEPAKfT9Bk4wl0uxHyXMZzmB0ktlHdLOe6Ud2UEybKvy+6D/I/li1u8FIAsgvPaYmw",
-	"VvNE0rhp1yChmHIxFXo6wYy85pjFnDYd51tQM71byU5wQoGP8JiNJ9IwEc3hdCjmXJXlC1w0p5C+YQWe",
-	"EjRpgo6LrCgtBU59Ns2puBByJoruzIW9XxBX/4R1X5rb53IHK8I2a6RZPXEH2dsdS4K07juL2YAZvtHW",
-	"SZ/XmfaHxG7Xr74K194B6gfGKdMd2Vley9pOMbdrC1rXSDpM21r4cVaJ2GNIimBaLwdZjqhAtbICdAvW",
-	"5qwWbfpXvJBWJFNDz6lmBJ+zqzPVRbWru6W10K4B5VsKAg2sp6T+wm9bQkEH5QWpXHWZ1AHYp5VSWfzF",
-	"hSDtWK1s41JwbcJemvEXpG3kAkyM7gswUXyCMgmRATgTTs5E1ujOJx6lSbhg0LRIOKaCDpkKe30o9Z6j",
-	"399vItMXGAcGSROAv1sHoIHpAHLcuRgGYC7pgGBSmm71RQjpXelQCuUx4YQqI+wnUacbKgo+dK+5STWk",
-	"gmvgrEFfZAANRIpk7qvKrTV2wdCfoCM5YbpFQhqPufAWHZYOFyJH+YVNZSUQACyCT0uD39wo7W/2reVe",
-	"ioUXLfDZ40pA3UMCXdMRSzMnwDIEqlxfQjtBObsu4NO1s2r02TrNDREIGFobWv16o/aG1cj57zDH1WNp",
-	"KDakCnLiIstEwDyKIp/3mm2EXWjS+eoy4K4p0ccVwmWbslk+j12cLetDcYOltZYqkvyvRCTFBAZLJeFq",
-	"uimkJrgknf98QqrqpFC30aurNoB5b1SyAU8samgbVGUAI/zaSjLsoK5c1QDUvaKkYZ0ahmvkuLXY63+L",
-	"k7KwzSdWLahRv1xzrKGiwmDuNSVO4n8HikUPc7udXxmz3NANrns0SUKU2X0xG/FoRLhdPhqNmAfYcJE8",
-	"bkjMY/AojukFs0KdJYOiUlKuJVhZFbB2hv/K/PxSen1uftskzJ/UlBUe2jVZLCyEtnXc+UR9IzsRg+ID",
-	"YTPnyJ4TWgUCvDzeeuRfcs1B1Iro5F8Dh347fPg1miZMq0wcyxb39nb33M5DJqO9s0eeHz/7Z0COXp8+",
-	"O/718GVAnrx59/rUnq53r0+PXgbkp9+eHv5m//PqzevTF/bfffH+l5PTcnK+fc+P7589++Xlbwfwjh8f",
-	"HsCzP56+Ww4ltl8DHfbjQS/4oS5pajvM981R2a5NdVSuMXY6hBIOem0yVAX+eRnCcwMVFHnCT3C8KyGL",
-	"4XoWajtnkfP3Q+VbXF34WB1U/2nTg75RjDwrml6nBrrsNPCVuTj0+pV6QkXEko1Tt7lbK43i275jCVzZ",
-	"QMnxWTEff73DLqSpE6gs0ZBLilmbiqEaxOI6/LOiTvGCauIqpFyIdTn2xTIswFvBN0uBQVakuEQswfyB",
-	"Y3xiAxwNRxBb2m9VEhc2R8qL22ogdGpVnlUNhCx5FM7619hKSIqzfBZSBf1jOgzk5FFM4MlFkssoRzwp",
-	"1IQMMGCqL3gJYc5dWFYJMnBVyjKHe7hscik+4k03SPqmGKypGCya3X8AnDBiy9IkIVEiowvfRtDydXJ0",
-	"+PoQKk4PyqfUc9kif302tUf2wYep4lBblFuFh7vLLDdchE85gNUfaksVt+8ftZ5mAhRVzymf0lrhlGkV",
-	"dmXhdCJeNDxYlbW8Mu21VATgs1xz3mqPcTvHfNcEYVc3aSS9ad5pbZp67p6lALy30z9pm3zO2qKYvI8E",
-	"NjYzJy3zwPKRfHE/6sK+aKQUP62GS79qOcidlXpcc1MOvwkLRFd/KI9Zvmf79jqt3UcfiZoduNRJbcDL",
-	"thZUyJW0lLXiGrevlWytx39N6syWukttWc6hCyPebYu4ER+YmlrPE4lJA/YqSahh2MCAUZVwplxZBxuC",
-	"9Fk24mI2wU5+jM2dzvLGdWdyYEe3jl/izeCpA6laPOKV/RHyrY8jaBtzzjxHdnFOPCp3URl8V1VkdqlW",
-	"R2iWNSOwh32TgG99VCcfUS+HdmBGwGezPdpSV7neJJytfGmY9L6VD60y0Qb2AF67qlHCyUILjPIhSSH7",
-	"B5wl8R0gxzxllpfIRA7nX1383CV1LUUyx1wKSPpO1zLFC1yGPbEENCTf7NTaXhfNUiL7zSrGNEk2QToH",
-	"3Dx8KK/WWzE9Z+AG3aLjXM0ws73ZLuCxRfLghtLgzp2Yx1SPsDSezJk2TMV0DsjYroXB1+3SxLTLCvnk",
-	"RISv47Kigc4D7FXVSaPHQzrR62sri7mP1SVAGzqoJtIl+C4yDsDOc/16RhKS5vwcSiZxesRiyVDntTdf",
-	"cW5rdRXeor4QkpoHTCkWn1WVeGWZtqiQ3WQJ1+o53gD+kct9ddRbCnKV+H6uSiWlFMcPFlYyz403C3kV",
-	"tqiKkSuWRx+38gvElmUpItYtEtozFSs686Xh0JiyyRFnYypiu2d9EeZGHPbS9Em325UbXcg78OnCfqaQ",
-	"fH4GCZlMYzcUcIckbGCK69MIGukQixZe9s4akX7q3rKxNwARQa5sMnxj/qvTzJbj4mQ24eIyZs5q7D8L",
-	"fVXsgkJ73VLt4eNeu11amMKy7BWW4d7HducTwOb9b/dju7nz6X7vY7u5hz/V6JB2oINaA9WeJ3AypXB5",
-	"Lr1KLmRY/UcB593YEfiJRtBw6XQ0VTr+a4VxF/o75B1alzTyDQd5kgjkjkZRLpDXjRlzXA9YcJEl5p64",
-	"ltjRLWIIuuVJReRmUhBO35bha9fic3Dd0HP/GVhyXzEq2zfm8hdmLuvnphROd2Vil3AItfYUB1l+Vy46",
-	"hxVIi76awQCQ2s5WAOpUvS3f/dsDAnWCjZqrLAPQqem7KlHJWO1IHywW0fvng5p5L1n81e5kv/4b5fz7",
-	"hxZ9w0zEmzZlSOf9lVUApE7iyiVI+RCsxR+A90qxKYVjqJB/kV5Nix2vkHRRqb4a3w97I+E5Y+wCrX3F",
-	"JowajX4OHOicSBGQqTA8yTrzGv8tcs6GXFTovOdWq9dL/JJOhYba7QOrQ5uZzBIu0vayLfJsPDHzIP9M",
-	"5meR6mL9NiuMXfxkR1UkrkdVLZDgaPFLduaDKFViHNeGpAn90C/lpiRluedLcYSBX+8q2v21rgL3vYtY",
-	"q6nwVmfJcJHjcVXfqifwe1qxAFx1yhMDdHNAoDwf3WOu7Ly4KjuDLt2POutAyECEgkZmzTJirol/omQ8",
-	"trqt9jofHMr6T/23JIoljHrU0cLUFyE6h7LT6j5sPV7ns1tFq9YtrXY1s1utSInu/CcDTxuFFavYr1Vx",
-	"rwwvq1oyQcxm5nxgHs8oZQBjaiJsh+w/3CMhSEOGzcQRc/ZcxvMA6ojpmPlLuaJfUDXR2VU+AKuTDNIZ",
-	"PJGYabAUHI1rMlNSDAsYaCk2DXJfwNClyTSHAaQX2jyPp9oAPI0hliQN6eyVQzWVlJYuQj1yjvNpj6Bq",
-	"XM2t1eSwodKHi2NZZGjV4EduZ+qcnK6s3e5Wj1Dy88mb1+QtPoKFcw/32537hGpCybvjIzJQdIgpauE/",
-	"oGsLgBKDLWPfURzjPx5UFCoUl2sV8QM1pPu7lJqfVOLBV1EAnk3dIqHjlQByTPQ0GrnSQLv+2cIDJPME",
-	"1Oiw5zCMsnbr0F6dhJEcn3NBHVqoPSlGDjHvzfIpawj3odODi8YEqTc4+xAJB1MzVSzskQRKLhBqXFpb",
-	"qi9C9nnCnSOZoOLkMlBdmFWTIYCPYoIAKBR2e7Bfl1URy5X2bp2DhocqAWQ25uCUcjPyxksqUTNTzb0v",
-	"CzNksQj47Qxz2PHn3B/ox/YHHxGgrTlovwGLAKQ0cQN0ODFFyyr74gLZFxu81ceoMdAEGTCRHDPCB4Si",
-	"0ujyUX1q2WbB6pLlU4r8+n7ptxSxvpIrtNoC0V4x1E71CIhmjIRF+NZw64YQ1QiY15ONdwPu2jHXmsVn",
-	"AKukl2DQ4A2Yaxwza8JgBmzC7PnURU22fWVgmht09TzB2lwvQ6gA9JGv3+GDyFf1RrXPKB2xJE4XwvGK",
-	"pWnZdw29jqxSb3bKbyPTrjC0KgG+aQKBXpG29RQZU2qdQO5WPmlIlNSUTZKs6um33z9pLAXkXKcfaS5p",
-	"QG5Sq5JVdSwtLIDE9ztLuL2mqEh1IQqgPRUpI1uXyorZfKKgC56kqQceIK/I2CuSFTYJtxR0ki2DLl5t",
-	"MZJMpqaq/20N4/lby/FvYnDBIr0qz12aZ1y8+wrc7Co1atn5XnkYV7vp/QkjDDtPb+SuLz98JbSeJa2r",
-	"vwKnfUmQ1aVWCViKeZZOlZm2AOHNRSxngBtn1eJyc6EsgwkYMxiIaGgVsp4y+3Hd/Kf3NLk42ro1G4mg",
-	"PTYVqDnORnLc83h/ZzwOIRRewVm/JUv91RlcPRuqPCMIuVx3OBzgD5QFaJT115Tf5B86r8oLg24hMSOl",
-	"NNrGBZv3OsuLstcsPqiufywMo9p7hzV+UlW4UdBTS3kpXeKYQRakIhOpDLRUWj78uybXmAN8dHy2JCEh",
-	"10+A6Bk30YjFBNohDPILk8FZFZcEyzEjxu3zaZez3U77q18cJmBt6uuKx0xrmj8ya9WCrssaAEi16uM8",
-	"Gi0c1p7HXYXqlAsuYkD1w94cUFkXtr4PW+S9S8mnYo6tU8lhGrnD8mSuyW63G6RFRWlfFGLlKzre8XYp",
-	"WLHT/EKmFpQ72wEN6JgnmHJkh1mkkJxx0/q+FAsvEsVOkQho84+zTz/0+6177p//2+9/f79yL3NNhNpr",
-	"dXndwmgMGlOV1HHXBVrpgdZuzEQTGseKaQf1CrtDppopl1UA6+fCH8WFg6d7Dx44cLqWu9KSavhgjHrT",
-	"MmnZLawmvOy/eg8efPz/mv9vnSYPoOzaGRd5qSfc7PwsspmCSNjQmEUhtqUZ67oO+P6RNK5CkFpfMFyN",
-	"+d82P/vGUO6UofydeIOd7MrTW5kb6E+oqwbXLFK+PokDvOk3nfSbTvpNJ70jnRSPY7W3SfOhgAJ1uKdF",
-	"TkYgArC+LCrlP85GmkVnrwa//HNfPf7vX377XZ3O/v3u7dPHRy/ffjiS3Zf0JT2ZLQ+L7DwurD++MkOj",
-	"+uHBjzXH7Jsg/KZZ/7016/QkLxHSazin8cYNndLuoas5o50r66tzQ+O43k3iza2TVw4c3kjHg9aBrtpc",
-	"Y8BCRm5SNNW/rqZwQ8Lwm3j4ZifdIKevYBq+WmFTd4Y2iploVKilGLietTPGLgJXIknsMdqJfiT+X4SJ",
-	"uLoEchWTfCbiN4O0tgLevgFSWNCww4qrCsSfZiWJUKRyPidHJ2/I44ftTkA65N4rKWI6v2/Z4yNy72QK",
-	"f62PvPFoOZ5Iid/7UfoZQl5RNcfHdosvoNvixsAFGUARVscEPjEasF1duRXs7R8uZaa0YZ9dr6lqyHMr",
-	"hbJqN/saRC/ycMprydqn1DCcXuE479bWvG0KXgsNie0H4Fxzsbygqi98RVU9vi15bSUdJkageZfPnrNf",
-	"ERI/WQa+2qgua5n82wgc15dYVe8iwpfmCpAAOBaqsbJqKuE5QFUVleto4sohKUihtKX62sV6WHFWUrnK",
-	"NFBRxOimFuSpdfEooXU5VdzMT+xHfcIz/4XND6dmVCXnLtg8VSOhpbADVA/QfYPi9+2bk1PywPWg1RgN",
-	"t5zdPq37AlXkMCB6hLI1Yi1ywgT6Ey6ZIqcvT6C9HNIKt5/GGgnfhavX+Ffz8O1R8xc2z7YXR26X65xR",
-	"hcmf+K/nnkn9/P60scDUBXTW0VYPvGCC3Pv5/el9fxLeTJg4ekqeSCFYZMhEyUseA8AthRPQF/lVIEZN",
-	"tdGBFYQxoZpAXcWjvTbRdI59FQA9Jr34+FF3z/7cF/bO/fbDx/bOHlj21EwVswfOVRnBh7/TZDI9T7ge",
-	"sRiW07ntRF9QPR+PmVE8IjQZSsXNaBwQrvWUqQCa/jERMegLyJVbWiA2UMZwxdK1tHK18eULdM4fSKzW",
-	"EYYiQqnbAstfXj17dULGlAtDucDMOVAnGg9iGekFDxu6LRCDloshOafRBUMFjgoip8ZnvSFjyXdbdNlr",
-	"Xlnri3xlLjlnZsaQ34xb5LXMA2QJmeH7aJDV/lyaGY9Y0BcjOYOfIXUby4bIxCo3pA/pJv0Gwe3G1uVj",
-	"CSmWDv82exLdY33h+ndCJw1ghTCqvuiLf/yD2HOt++J74mxt5MEf7f7v7Ozsf7rn9aPZbNZSg6jJoAci",
-	"qEdqENn/t/fdzzaeEDkYaJbLEZxbTnwv/BAGJPyhvdfbadt/NQHkJbzfIo65p4qb8G/g2r7OQRQGUBkx",
-	"1Qxq8aByYsyogGaZWWUXMn2sb/kDYY1Kc3t3+sQxhg9hfoxyalrkFY+U1ND+F+++YBNzQAaWmuxYYj7k",
-	"7j3R1GD9usCCLjkVMYvJdFL8ZMJZSg6d/Xa72e40251TQL/ptdsfYN/29/cfNzvd5k7nFNBwenv7rX34",
-	"3wd4m2UKuWzayLIlnYe/qFTwEAmjRazJDhyCwawM6dgv2+nYb0t/Fd6WXSexhGoiX5xrxxEilAbX+X6U",
-	"lVgSxTSfVHi3yCEsFKH282hLZQ/L6EJjNRSFt46oJt2dgHR3WnsB6e629izz7u6lohtI+KW1jvoC/uNJ",
-	"PASh5kA/ckZ72CJvqdbF3+DcWxYYuh+CvgAKSY9YqV5KB2kmE5RIT+iQHZDQqgMhEKX2HNlS8AxbVSEi",
-	"I1RDEfQyIB3JCf19ynp+uc+nPIHaDMVoXDiqrsNcX4RvD0+fvHDbAJVz0JzcspVoRO599H3n1jm80J/u",
-	"fq8vqK9A86EW17IOQLRdNy6uAz/LKGFUaWgT+wzMDcW0nKqI2U3rCypI+OyUDsMDa6eBKE0X+WjQfGVH",
-	"GqaWrqMDrv1ZxwO62+mC2tYXaUNcOOJ2QQdUY4UcLA0GbOYIS01NX7x1pXbE9XsHsTXWLLlkqYwih2+P",
-	"QIO4F6biO7wfeI6Ld/UFiuECgX/n32vmmQy+F1otRSqXnNUjP4EQswzO2f59wbglpB7ZbXdIOBV0akb2",
-	"NRFU+LXIM2ptuQnDtGO79IBwbgVu2m3OlyP3hWAs1gFxiY0gw8PPzezO8CBlqdzYb+6QcCDVOY9jJuxB",
-	"SO+0WpCEmjM5JkomTJN7+S62XtxZtQqa4aIAh1+gAe59Yv8JtkVfOEs6yAoBsQevb1x7weaW5zuR6Fvj",
-	"VXUlxoreYlvig6wZX/rszPm5FBtySxZY3OTBP6CtXtAXFc2B08EV+/e1CHjOoBTynM0lkCl1bfwcwK4h",
-	"A2Bk93bbu/eB42kuhgmDc4sHxjluwNNT1MtclV5fAM919O68QyRHFdhd0BqJYxqNuGDfQd9fkkg5wfPk",
-	"vR4JszwQLH84KLHM1zxb8gCdT0t/ZI4ZpAT3BR5f0JJD5xy0p/co14TeHgxXFtwX9z7Gig5MkzMzaFoG",
-	"YzXrcst6vLnZfpTxIGu1GWU1LNWyzwIXimX0YGTGyYNN3gn8qgPQcXt7ZKKsuneesDy0sRyQuZwqEo2k",
-	"1anIOdMGXEBMj8i7d0dP09ZClsbsEmFGCMAnovafMn9fiV4UCZaE6JCCtWq/Z6wtr/FUWmXFvr+7i5Kq",
-	"55yw9u1gYKCTD6jJCSzuRIbjM1A62xeIlAdMkSY6hWiyRNcJ7IkOyG53PyB7nz/DG91Q3bucRIHCeZhm",
-	"hpjgbGAD+o1VwTwwfu1cM+bshONut0vC8h4pBt0uDqyhmrBcFTDXRBueJMRqScoqXHb8+32x8AoumlNt",
-	"1ZZfrD0hByTmkGwtHJyx0k7jGjNmMh1gzE1KzHifW2T4xZ2T9JwBbIuVGCCdtEPdT5eP9gXWiLRIeEwN",
-	"g9c7bSL9u/lWJjyahzVHQlHDErgPCVc3O+0rnIaq192/3xdS+Ck65Z5B8BtleMIG5sCzMBAC3X0S2lc1",
-	"4V0sDl2r0tDyg3nzcGCYAv7nS82zNVGKX7rSc+dPmEkFrVSsFmxFtKWqvvAy3FKziJwg3bPSZyroJeXg",
-	"MgntonuzFfUrVIfSaLzVIfmY+R1+ppRU6Q4z+xcqQK7ZiZUnU6sd2+0A83V379E6GpC97/5955UKrcEZ",
-	"IrXaYWIXfWthOgklsCVVhtZwrqx+cEDC/352StLOK6G1axPKQRNkY3D494Vz+PlDdq4YtQqv3T+awHt1",
-	"kD8zPnquYuQQfm16VpgVlAfgCPeB66B8tz/s3A+I3Wvi9prc2+3u37d0nwykGuNT7ftW21VSDMmYxZym",
-	"sQPN/2D2hocB2e1YRtPZux8QPaIT+3O32xchlMaDlGoOKE+gzQ2qTUmShS+0pwT7OHijucdS1gZeZYfg",
-	"beIFyer0hIXf/TihIUt6tS8Kj5Vu4wLbKRP/Qm6MZf73dtt2YWboy/XOSFBAPOKVu8WNxhlF/lc/+NLP",
-	"2Aba/rvVF4fApT3rytkIOQlDHV5Eq+K8ZM+A+pEm/KDy7JsA5B0D/rWWz527nH4QWQf29X0Rup49TY9G",
-	"kR8X9Vq5fVoq+I9dshG9tAatZQ80Zj1oXdUX52wgMSYDPQq4+1DJdLFCtiCGLPsXA9lyCDIhGcgkkTNN",
-	"Pp6w8a9MZedXs/Elg3N7vwc0xlEr+rdUxD2dLYsVptRq7dQa9uh0wSuCzVCSoYcSO325dbJczwmtvii8",
-	"2T7SDuz3uMj9Cutqz/BBzopJ5NDF62Yog5k1VA/h5Gp4xC6M7wSOMgrvlwNEgnF3KTnrET4Udl3hVXM5",
-	"JbFE3dPul9NSsdBmKO0/xlQ5b14Ys4liaFggjrSHM8pAZB63oc+M3z13dsPPzezZJvVi73NTT4VmJjxI",
-	"9XphVVOeGt2aRFSpeV+ET93zsKWOGz/a3VuLGz/a3bt/PyDhCX7Nc/PHe/u76zxv77t/H+0hEr7k4iK0",
-	"yzPDvkV9Af4joQ2jrrYr4RETmuUciYcTa1U0ETIJ3Yf571K4DN90z+oHL4+ePHt98gyeAX++gWACuCMP",
-	"3x41cvhNDozpS9CQEybohDd6jZ1Wu7WDFcYj8Hqn3mr7x7Aq4eplFhK2ahJkT1hN8RI9/FbxwRo0CBYT",
-	"I2WLnPq7c7ZwqgdCYNkqQVbqw7nN7MMeCe1z0Ao8xGVLrdSjuNFrWAI+BH834KenfpJG72N1WCG75QHo",
-	"Uo0vwcobfWrGp6ChmJ5Iu/J2YbrttvcIM2EcSkrizKcH/3YphBjIWA3xaCcBmS/gbq7PfbEL0rLbuIuf",
-	"r3prOswHr7zIxSc6q594VxTw+NzO6ueeew0An3i4+onX0hxG1tj34Z3dbnf1U0cOGAfu3199/6mUr6iY",
-	"Hzt10j63t87KvRPs8wTAL/GRnbWWzotNDCtNx2Oq5u7UeLcPAKPSoaXRxiFEXBqfgkbegYIJv64DPnaQ",
-	"qDiJr9BkBiMJo6seg80fOOeCIBCkQgHolHUUTQh5xhLNelafT+aEkhHVI3SY+N6eLRKiHyWEQ4toUEbm",
-	"3CE0AbMGNVn73YiKPhp2M66xyySZTgqxi6zf04GzI3yHtARcecDfsyXRNZwB+v5XsgYMr+G52pg35JwQ",
-	"EEv7hMFFps1PMp6vcepdYBf4hEtq6v3ZADGb4/iLeU92+o1ew60shKYkJAV9LDQ8x3k3PgGv2ITDuPKV",
-	"L8VwqcuAKXG3ztXnmc+Qb3Tb3YfNTqfZ3TmFEEyv3W4hqs+HYvpgD0RUAQ+8J6ZJUgR9QeDL2vfZhzqB",
-	"PUiNXmPMxvqsc/bz7+0PF//sjNrjbvL4SVv8fvF2R+6pR3rfdKY7l3uzR5/3550/dg73fmo4RGtrUcLn",
-	"cAD1G4cSMHfr7WxlXCUvXtGYtUj4UnpdyOHWeW+Ec4ii67HVCFxYGXbRP1Q3CHfrA/f59HYYxtctk3ZX",
-	"P4FYOq8sk8EUiS0lWXsNyfQLmx+Jdxof6OysJcpeUjV0D+yts256OrEkyuJX1sbOCdmac+38CD9spr28",
-	"db1oK0ixwlbvEZpo18fTe+hVlo9UEjIgEMAytFIBAXz+UrL/FbZy9eJ/bemPfMG+K9XKH/zJ4y+1qrm3",
-	"9cCa8p44K8F9KtcFm2+qYA+ZSUXoFsrvVy8evnIeX3WiTrGGCDj3fwLL/YXNr85v/2Mth2NG4xz3+M5L",
-	"7c2NiI0UYCubnja+fFrgPg/wEMCB3uqNdebMM8gRwfCWccEq7mMMLpWoRY7t1/OevjQv3sOMbmon4Hyu",
-	"0064URdBFUc4Rr7UIkepUpcmTlgz7xuf2F4v+w9mLJZorqyYpEKuqaG3Pkr6qgP+ExRf4XmG5u3OBx5N",
-	"lWIicvEtjvnE0NiPRpiIAPHq8zlEdyBsMU2Y7gs5yHJsM1kbovsjl+Zt70vzw0NIt9VZsAIDLcLlMMDI",
-	"AtCeIGCSyw+LpR2cS6kDNhPagWA6lIAc17293T1yfPzu5TP70efHz/5J7j09PHr5W0DeP3v2y8vfrKL7",
-	"6s3r0xcvf7sfkKPXp8+Ofz18GRDMz+mLJ2/evT61N717fXr0MiA//fb08DdyzycOSRVzQROXqqZJ9/Sd",
-	"vbnZeX6M6nT67r746Tf4A5/PXwP3y/tfTk5z7WjabZg4+olmkswZVfmQICw2BBSlAGUdcLrzbbBwQXI9",
-	"/MOe68IP+TAaNg+/4XA4D0ioL/gkJAmjl/bnqXG9UBFMjGPygNuhXKd/SHxIpBhCAoRgPuDcIs84wo9T",
-	"zBZ2zi5IQMH0LIdxLQdIU1COsCAwFjW3JQ6mE6T6qwqO1V7oQ6vrXtETNWPsIpkXVPCcDt2pQqrcaQeN",
-	"3K42eg27aUVUUvukPQqNXsPS/I9I6wdAzD8+PAAi/vH0XRExN9e4pHvacVmpP7Q7vXa7sYGejOt/3W6t",
-	"Tb79EwLxVchlvLLCEeMABRzEYs4R8+yUDlc5YeCeL/8/e3/b3baN7Q/DXwXL69wr8ZRSZMdpannd6/zd",
-	"JG0y0yaZxD09/1Y5JixCFo4pQENAVjRtv9n17vpi18LeGyApkdaDZTt2OC+msSSSAAjsx9/+7ejBB21u",
-	"LVpBu7qltG1BXj+OPKNh+bOi5rOzsSh8C4Uemdajwmfta9sst7YEuBlbQY5TdhZkN7Y3hNhCleoNCdmz",
-	"iUUpzhXpDjkSgRuy5eEQORI3lRfQrOErC4UhQ6YTii2pWmNubHzPoltOxgUzDiCfhWZ1uUVJanLRoqwI",
-	"k9RYlmsEvzhJVOwMZ01xUCbvxxdhu10y9ZALm8DQErHkxeIHt0UJMNZlI41gnj5XfZGCFQJPdg+Dai5v",
-	"Kpgl9sVVkbdgW9yYT0lPqIkyXVMtPYiEAK5QE6BaEqCivbL2id8sOoX3LgSoKmXFEzyc64eqCrevi1a9",
-	"gFsbKpHFaglE7jM+xJBdgmwBWOWHlQFOp0q30aO8+6EegJcTPKs0jSqc4M29FBjorXkpbwZQYnNbDg1P",
-	"ywkFz9wVvBO6NexZxPi5Y1y8xL2I0/n2RgfRVbda1znBbbiSc3Iboh3HkzrPJJfycwHDhy3yb9uWLnoO",
-	"zuIrCqyC3wBhmrhiQ8Y+/AE0BJS9B7HjbebbylKvoMU+Wp7eTU77AWpXPKtBv8L2QeS2sQjjuAEj242M",
-	"1NaNKM+f9aXYjuqEmCTUotSrzi7gCKjOyDObJAguT/gsYtiiL4fYZz3lvPc87hxizj5k7UeGAhQn4QGt",
-	"UuF18LxHhk35bGPlnT/poSrwlFOvzqCPK4ONedzwVA9OgcZnZ6/TfdqBfazEZ/uSz1ZS62YoB9bdwex0",
-	"99ZW5R/yg3En6rw+1ujOVL1CLzS7rwqBN+r+xtT9tXQ9OAdB11dFIitjjVuwCb6UaONCxDCi6VaHEI8q",
-	"S5RCYLGxXm4Z+qYvxW3YLoE48YqSlfmugFS7sqibE5kJt+dmy8pOwv1OiB11TjfP13CkM3ow2Dt9rtjj",
-	"2KmNeJciie7UP46Bsi3ezXmzKrgjgQsKGmfnVFDSnOKR2CnqtHmWyRX0+hdWGFNa5lUqZBbedFMucx/L",
-	"ZRZeY0FafNB6RBxY8M2i2Cif4voqmuMEYWfEn3opjbRdNtRTRBhIi9QUiIU4m2A/Y45cQtJiAoGo8Xqq",
-	"wLYFgk7rEVLt9PuTsRQJs1pDnQyUZwKGDcwykYk2ewvF3u7nyE6KdAd6AvQiPEuAnxcKKZ1/1O+71bxK",
-	"ei0vjSmdrLutkTEXUr0YCqQiDUY8rvcpoE1ySMJeJ9rp61RPMje6ffE8AcbNauwCCcePFwAVdA9w/oJI",
-	"zKl7O16elruhwRYrNsldD7hbWtabLLhZd9HoG6y6zb+qXs41sNnFnqu/f6p7EwQUydUUrf1qb8j9m56w",
-	"92n5CyuzvV85/s3fbZUiOk6SlSAfSkyr628a2McdOG4r+VVdeHHA60CF857BDqS5s97EZ2hKfLMRWaco",
-	"TviFUI2bsh1z4zgBiP28wbGhvXGVjxIwDIlIRVUf05fwubNIYJ8Fthek75gYkRx50hriwkkEiFN31jaz",
-	"BnAo17YGfNxw0Rk4qJvmAylgcet1O8j019wU3pPZIKjxYM8w7qiqY5xz3BWX7lpnO1oBg+SUw/xQNgo2",
-	"QAne/OG8Zi1eYzl+eZbjybBiw3zV2KvtCNYHXxq4JbtlMyjW3Mb2eV+wBRZRU56Oayg8ERWRfoWa78fz",
-	"vMK7Od0UEateCDE2WBri5UUIufgIjSSSPLzCCeTNjCOUBds1jlaJkcACtGABvqnMm2p1Ppc4XZSdB882",
-	"l1DvccC3m+RcQUq+oJQOy8ugG+jSTbjEVxQ4IIhpJZ8ZqgCCnywtMRPfrofcpP1uGbSEBI437VKvkfEz",
-	"AfOPJQFJobbc4/5fDLU2gqD8KtHTrtMYvvcABn9Kt4Qt/be/wW3/9jds6SDNYluCI7jLINMjojS0Oo7Y",
-	"mbbD+ptK5RSH6Nu//a2nGF692GsBbsRLTREupZgyMIIBGwXPJvp3z7OYV+4BFUtaHgANnX6EZZ3BTKcJ",
-	"FO7AFM8yPaUMvLFUfQsLiP1fsJSCyHW5oZWIYBloPUJx7qbFEnMJ2aXJ2OMNu0iUWjaF+sW9neqMLPRi",
-	"XFX/vqABvcR0QTQ/5B+Imhfae4SGZbDObXbM4m9iP25qYjKaGJvTrxoW///2v4/rZpD3BamZi3tpK88l",
-	"9E9dNg2sI85ncsQAEIZkz7hRakb83dIRW72N8ULafvGAAKm6OxTzjeAq90GosV15QC/XG4s/rSsMplC3",
-	"u+5ollm5yBK/c48hBmvCCxpkwf1EFiDulysGavaSp0hARkfjkakLFZZUzKqVTVeQYfCARw7sZ4PiSIgP",
-	"v8Dcadh+Zw/BCO7SnvKU0xH4wmfpLCJyz7xtzdA5wkIARnoq09QpBXS2oc+XM4oQZ1honlA03JxsTBBq",
-	"cOKR0EFJEkd8qUMgdKnCBm9o4aDlBW1N8LKeGkygr9tj6OZQroDdPSpaIJhTM8C+3lMVBdr0c1q/wq8r",
-	"XJRdIlcH6tQzDVRC8OPDRaShu+9sjHALxIMDZhNWLsLnIOk7u9pXmneJdqO5toiPsR/Fwk3qMY/I4TGQ",
-	"tvZa9ziepnoqykMwEwmn3K8a7D96MRRSgWV4ZOZI6XGN9MQamYgWfdeC72g4UkFPSNiVejAATFuqDb5l",
-	"d7H7qqUHg7k3Jg2SwdJU6DUQo/38Zij+ONih8z92s4WTUfgprED4HXZNVjPm1wPMfvyl0i34sbs43m33",
-	"VKiXmisjVrqFXDJu9qFZ0HSogY2EGG6HQma+n8RJOArOQIeEcSoF9NlRM3aeERrx2DdeCSX0jCroCw0h",
-	"kBQl7yIHXcQCiDb0MFKCA9wSBgOM3O6HPLUiU9ztJUOeDXDhhHcPpC8gZmBXgF80YH2dpoKfT0ROXFEK",
-	"poPtP2PO0scH0viwUaDnkCFJ5luZ5dYLs1ofeckFQb68DVnsXl0mExFDxyEWukQhET7jyB6kFRtPsrE2",
-	"nlSeM6zj893FeupCjG0Xjh6j3YxrWNztUS6C4X06CUoVJKWGi1GJuJLanXjmxUBVM+AZo55PfoFpQm4U",
-	"p30+jhmcVbNxoYi70XGp8P4+0NEMeTp4Ddmj6sf53xYttICn2iCueZNYrE3mstksrsU0U+y83uCOHgTd",
-	"zKKFAYHYoU6TuyCgKR4KnMk71LqlZEVRA2F8psRD5ZuIlmMUewWPv5pJau+kc9h9ir9xsimvJPuj5p75",
-	"76+8Jz0X3qDlMqV8rQf8ps7an5GeKBnPnngfTAAfYyS7v4wd8z18fLsnNNGlYn4S0DMbIhV9N8Anc04K",
-	"yWFYwp3O3t8Pf3vx7L86/43zshPonH6Y9wg5KVlgnlstb30cWko9KVtk62S9V9n6kOlKakp91rCJo43M",
-	"YHdVOCkTA58dQVNJjJWWTKo5wynCTkYVBnFUMHbziXnrMyq4MeGzOQsVjnDJEv3C2ZFK6BJ3jt6o9xw9",
-	"3zxD6Y/OXFthiFSSj5iH/yiZd70dv79f3vELnig0A6va9SWfFDR1Tt/0A7A3Vc/thc4y0cduWPvFZmSp",
-	"NBbby0ETOXQbjO/46HtmYfuqnWgHfwSysa8TN7aRVHI0Ge0UZJCP8ea9lZ45209DXANe90JW2Nl2dMMB",
-	"9oOvuh8ydEJ2xrfILvTHfuzbdO9GORflorwkNr/ygApC1kno7b5ev4pBqEIPSozmU+uvqne9QMy1LSFX",
-	"wfj1uLZH3SIXWE9NMf6Tz0waNhUpuIYjkQDRmtUazo2XEPeMO0zVUIatE2yrSRCuQRk2B9erogZDkME1",
-	"+Lyu5aH54Pqna4P/7tZVOdmSF/IgEG6FtWqAbusA3a4blN8U41bFOXZNtrH5uy+jHJuHVVC4qY4thcJg",
-	"TuUnPYXRsCi04MI+W8VgIgQCMWLXZj9kegTBSWRPCXIQoqvlnvmdQxZL3F0tYF+REIeIKDGQRy6R79vS",
-	"zbDRLSUJ7MT48ugRn1FTTuj1X0B7Gctn5pp8aLcbK7tlThXyLY7NxZyNug1Ks2I47U54zZaolzlys+JJ",
-	"+ZpggreodjaODpG0OAnCotwbCMXEqbf16eQ643wuCFMKtxgWfncUuu/2ufLCxAmXq9zKJ3tekK8dUXmr",
-	"LRtrY+RZGqRpWdhV+R6LMnNbzkeFNO66E0BME2ciXyrk1HKqoDzgdgOgvEvWt5t2jZ5Alr4l1c1ZLSfl",
-	"5O1QZKLL4mCsYKArmCsxOxN97SyFmAAEp1JVoAKBpuFKNe+ufqPuhZ6/G0X5UivR6MgvUUfekORXS9VT",
-	"uykoLYLYRf+igAOQanUBXBRPtaJXO0PIipsVvTASd571pci6zkM7hS7RwpiirKWxJBuJWrq4kbWNrG1k",
-	"bSNrN5G1JEJgnUDgbFvWgn15O1au4TLBGBaAYQFx6+Rs2ewtyF5v+24e08JbNAK4EcCNAG4E8EYCGCTI",
-	"LUQchtJYnc2WlG5iZSbS91ZAFyOm0wRgzYhTLnQ8x7p/rCuTtt0rhgAMhrmQxYT9/Ornj9genTMaFRvy",
-	"S4E95reS5X1Nk712yhYrBUrxUWnFCEU70twTCngncn/rDEv2lGWJMPDhGmQsV7SCBMJqH/2kdunaOTH4",
-	"7/mmkJRw8M3SgYjF/7kcbRftWJ3Hf4Py3PlrQz5G/zpqstK0CR4GKVWTWV45swyCY8jHY6GAovXLTzVD",
-	"x9zbsWahlMUzaJ0Jqc6ZEcIJxEKAFoK4VaGFnordDU7pBqdwg1N3g5AYxiy0L2nZIP4Ai9HYvo3t29i+",
-	"je27gQ54qy1B8XlJ6m03BEHFgrcjtBOJ1YWLYYe6bJvSp254Xir31JxYZm8hYwyGc17RW1FUtL78Vvrj",
-	"UE8bAd4I8EaANwJ8UwHOfTn2dsX2dTrhrSq5sR3eWrDO+ZZ2oYld6EGhMyIt0Bkz4lJkPCVxbURU0dSO",
-	"yBDa7I2l2mtpTU/JJPTQJvfYtxLzvBQFIKi0CM4k2TTlBmvLdZrkbBVucxP7xJTPijpFiSnA8D2lRZu9",
-	"UwUK7Hzy0vkVBaUGNTMRdDabGFHiC8gvKi5XYZZARuFZI20hhHQldeTa/fseNOA08AKATAzn8lePPPbf",
-	"RoVyqTzWtO+OXugDWGBlV1CMjyVhxWvrAkd7e6Wyo81iRHfX4W+JFVBo8Pe1mgF3wn15dWl2Zf+9e21+",
-	"gMaAkFj8/t3HE1ZSinGgIQqFaVg7YKDxHnFeLC+dvR8d+W7tNVSUCS4WA7bvY++/G88nwRrdGnwVdnZO",
-	"5DIXBQ3edDEUuoFHDHNqHOLGIW4c4sYh3kD0foTg3A1hqSYq0Tcob5GZj/cvkFGYG1uAAeC7JiI+8tNG",
-	"PBHIvZwz9vbUOBPAe5vw2RH6h0Q3htwq5HVK22bHvgoGdrRn+/U+KF7bU7UOc8TEZ3degu844gQjOBPn",
-	"EwWBU6hBKkAPeqrYRN6zAbqFVZskwNyFjbZotEWjLbz/EmFP1aJ/UjzOEfg3PbXcwfFbBD2bzbyWB6tm",
-	"flGJzqX0SF+Ka2maSSLtEljY1McCM2QESHyH94gpMQ2AsC6bDnWEEhc2AmoMCHtSeitIUB/O5DZ0iwdZ",
-	"YTMuU/fyAReStDRwb+MTpRKJu9eQm6EwRyweiZHpKZgBuxSZHMxiNpAqgV0EUUeuZqgGZFBc4BC7oWfC",
-	"rR0EeDMBfLpuEO8GPcUVExk3IskpMp2Woy46eR0nLceMjXQmjgL4OBPIxWn0CLRMu6c+CJ64YdjiFKU1",
-	"Ih0w9zKsUCzRU1UR8nSzW8LA737ySlno5L5KO3Rcdq36IlPmNpnM68YCQ+jzNBUZS2S58/rOhZh166j+",
-	"zeTsfwWQC+UDGfHPP0FUfqe73+lEOyOp/N97AJWzInO3+p/f/6fXm3Q6nU4L/rv3A/zn+Q+f/ua+MTVf",
-	"1l/1H3mdsbEZCPSaScN8C2fhbAah/sKrLS/BubDvcdVr1iFcWbcS3165EMet33jr353WYbv16ZuVplHK",
-	"S7u9jFT+d97n4PuVx7R/Y50M7hUJv5Mdq9DvC5QvDfP+fYRaAloE1CQon6K9AOq/IhIY1A6ZCXh7mUq7",
-	"DETurT/K6/X1JE0KtOte3CPXTVTuEETxvZ4KPYIy673M80zC1YhfrDQip/AsZwIEDgrPrz7lgaIfWXXa",
-	"7Ncy9zT1BBhEnj/dROWuH1Nph3AzmYWGd+6OQ50mxs1T2SPP+5O3EcamQNynhZUI5Oc95T4D9lKr3QqB",
-	"sctewhogo7mznt2IPWc+ZAmcq0sWCK3pQGc4S/fYaA5OP9cCiZ3pSU79k1k3S2dGGssO953j7mwvnlVA",
-	"iop7YIlFUtwtSyySk6EwPrBrmLP3jkLmnDsrSrjLLZp+fT0acVOS6L/vRfuf3N/jFOgVBzw1Yp2GMITo",
-	"X27BRE6hvsFf75Fl4f8MKpNnGXfO/I6xs9SzPe4sKir/ln0rmTKlO6xDm73gBtkgeb8PWzDRnl7RinIP",
-	"nFI31RpjqfSIOkth7yqbqdf7uIp18APQ/Jccfz9Pd20XrB1f6RD5wxSFXeB7P9CpWsUqdfe9vkn6imep",
-	"FJ4W9RYbPJXz3VswhCAYaapstK03e9r62N32MZqlWp0fuVOfiAGfpLDY7jPP6g8y1vCZabMPNIQAmY9p",
-	"P5SnBl2NqwTDfNHNqpN4SRf+7FleFydzQqqrS+LWyXXj9FGaOkXTv0CN6KOojHpbsNEktXKcYgBWsxH4",
-	"mfiY8nl4VnParRhXzodWE68UajLa6f7+LNrrRHvPov1O9LQTfdv5FHmW2u6OVBb6S4/4Z+DB9b4E/vEs",
-	"iAOprDgXWdUa/CScRnLvBQ2DQt+aQh+KQruHearKu+uudUvWehHXo5UolZyBiKgXKqEgbRUu9zV51z9F",
-	"O0p8tqd9nByVkIXGgU5iTjI9Fk9+m2SyP4TSsToJsgYw6GOqV3JKsNeL21L3pXrs1kK0a3YzAODDYluE",
-	"duNSLbpUP0hi8cStV/SminZvhVM1b0Av+lZP3HFbRp0MLMnOk+jzNI1ydAREYfORgdvO+0Myq8B3oI96",
-	"qmwMRmwydk7IYYc8gKHgCcRzQ+snvDkiLXz9L36ttMXCBafJONEuGAhPBx7U2KTaxu7xToRQb3Ew7gC2",
-	"im2LDJI4QI7gx1fOuyusTHwdh+St+OydklQ0HknjkdxTj6RkDlMK9U7jrU4bY+oOEv0FccN04aO5hmWl",
-	"UePPa8Y5BgxyhfGaX0YmbP7B3K76tOL2aDyOxuO4eY9j++5BnQPgNO4c5n9bbsHCGSsLezfJeh9hDT+g",
-	"pLbrHIKTRcuncQcad+B23YHl5ve13QTfOr81ECIxKyRh4HeQWwa0wyWmX1TCxOcxqC5oTArdP3neg1RP",
-	"va13MhQy6ylqZSgMGL/O2LtQ7kce+LBol8ODrzbIfdv9H2Au60LnvqgUanEqKwUt3JSbPOp97GDujyC+",
-	"w8KJflH+YvFM50eivjn5zwDCdV4KNQ+dqERkZLfw/OFQ48BH7PG7iU21vojYj1qfpyJix+NxKnYBl2QY",
-	"90Wpj0y4FquMoE4omAUxuOTYjXeo0xzOC110pZ9aT0H7sWfPDp7tOv9dQ4smJwrKHU/x4TJnr8n7mPQz",
-	"kbhtydOITZSVKXQ/h0pWFE7QSNzJJtMlDKAstWGnBC6iDEUKJbVUfYpAsZ4acjN0pwwvvxBjC1WnaOMC",
-	"uNDokYBex9JXm0YerhZKbIPbB6jhKZ8dMUhJQ8gDwhtUrzVrs2Pv8PS5YiN+4QUvsTQ4URleHQjWGnl5",
-	"BdEk9HMtyplrg42v1+lkOG+Dlm1MMpHfu5+5ZXiZtdlrniR8rQZvxfneZAvhxdngeienK5C3+Z+ezQpI",
-	"tTmLG3c03A3j5/RFyo09nRh6ELG61S+dmygck8LPJ1m6081NA/NkJEamz9PTvdO//6vz28U/94ad0X76",
-	"3YuO+tfF+6f6WfbcHNq9ydPLZ9Pnnw9ne/9+evzs+7bsm+u9maSydJYnYklvZIk9xXWWRCyeZGmMmAk6",
-	"On5ac0Dxh94G+eorMEy3Lcj41Vf9Q8zeqF9M02BkW8WZTjvwshmxvhVRQG+XfYI1+i76bvlAxKkHkE1w",
-	"91jbmD8Xdk4xXTO8cX/F8YYStC6mgXLxYdBiFufb8GIu6bhYlg+PvIa8hruxlqlYfFeBDLNC0DzB/b9+",
-	"UeLCA+ocolcKkJPukb5fL6Q+ERw6znRfGIOpG29T+DKig84BFqIoPWUaSzAuAUPpPAOsTPQFHQQVpaRk",
-	"haM19KUviKaKfL3hhRDj9a15XLbtW/O3EN6oElUfUAo6L8vv1Lkqv0aAXdv2esASz+2eG7GJzJM/rL4Q",
-	"akWLiHtpG0ZSjH6wEPyI2M+vTl6/e9l9/8v3P735+HqXilxRAAHXFvguIdZxBMaVJxabZlqdR4sRj4SF",
-	"KEfe2/UAQhII7aYISGixbjhV1YEEOs4DuCAuEZM+xxJJiHxE1ROo9SkhPjxQVCd8hg+lH+x95zEhRO4e",
-	"lWq+/X2el27jm8t+28HLIgB1AMh839lqR+EXFGl5FOD3eENuiTEsNBYtT8RYPgNsv0QM7seT45NfPnZf",
-	"HL998eqnn169jNss/uXNy5iY0XyHXQzxxB9f/fOXV29fvIpZJo2gDQBapafysvcyXgBes5saBMF9CtFE",
-	"7o8LKDrUA+r7RGUGU50lpqf0gI2FHiOFgkRc/UdB049fnfDzGCvv3TzeDFpvtRItKPSOqS7AApMbFBNQ",
-	"VYPTSFQ3yR4/7RzsLjHNV4C8YDnpuMAvSucB/HIC8jhVG7dl38xBhjcPO1B2dcztsAgrvhDqSmTx9Yv8",
-	"6urcltbgu/dDdfjL9a4Vn22QSGWlW5jCM/RgOosDqvQM8miuVOyXkx9a381FSF7w/lC0XmhlM50uDZO4",
-	"H/vf/hWtVIf/AmcYqvGfog6tH6qP/QRRSDKEsvB3Pf5N7JPG7bmmESD6kwzKyX7/VDQJjgv7ewBh9bI5",
-	"vlbeZTw5S2WfDAO095dkTr1X4Is+nOOfJU7zeQgJdUnBcmVDfM2jCJO96KRgn5SegpRwmx2bizwdwhBM",
-	"jeAod6sCUYl74pk4l0oBx4lzMFhcQGDHPXUmjEwEBnBmekJELMQIDTYCKjlOzwz+TjeviTPYXwCzMwlw",
-	"yGHDZgBu2ql0cxjqKaQ8AAdkRHYJppKzszx+CHrWo5o+9nQxfDwWPDM9BcrSrQa5An09GklrRUJleHBv",
-	"MhdyA8myRIwFaFPlHDKZChaPdCZiILsDNQBTQxeOvELQqa/c8tMosO19Hl1uM2DFjKXqp5NE/P/x0xjW",
-	"JjWa9XmWSSLeLvowYM5BRsgtNTcXUT5xDlV9zi3EdBO5nmVz71wrAaki/4Fbcz3oqZmeZO7q/pCdzZyf",
-	"FIVBQOUe+6jZlJJsFhKD8FsanNuck4xYFAY6OxeWOFUxpw+ObCbo8UOCrxHey3tnbfZuADs1C5teY3U6",
-	"GQMU9ELAsH8yxQwfA/sCy4TlUsW7vq0EDtXvJ6CapY3N0fL5NQh/PD++mBEWsrAxuwF/ElMJpf+bgpFR",
-	"TxURLHHEYiPc+lGpo7OA8dKqJkIRi63sX4j87v+aiInIbz3l0qbS2FOhbDYLv/Ifh7ug/er+lelQZll4",
-	"3qnT6Hh5T8WJzIT7/SxcP8Ui1FMoQsVhjcSpHgzoVlSL6mfihSEFZEPyEf0OZydWpB0j3OR6gFIDOne4",
-	"PXAE1PuZVSILX0JoIxFETtF2Lww3IWRLJyphqbwQgYPYvTr/WP9+HtEuNeSZeHlXaAJV2I3IK2Ksznw/",
-	"dA7m8GTsGZoAjF40So/AI1IFkeeGUkHnGAU3A/ej1SwByLrVvujYiZHFGA6dhyUYFtInN45eqSaRCGeW",
-	"6KVzL8Rn1KqA6iAInRByjpw73KDMLhDDtHg03QKUTf1iPzC/V+tYKYCcw2zIzsFb/z799M3jiP6xuxq/",
-	"RkyivZuXRdBuBC1tRHo5B2fdCeHVqjmQxijNwSOO6cIKgPGnG249ZuegmRWZEKrY2jkeJL99m/zyYsd5",
-	"EtBtOFQklBMj+LbKb3jHf+x/5GsKCn4xjdTN2SnqcPdS4Vg+jHWyJLDDr8J9umf4g9BAqu4bcFKnqZ4W",
-	"SaBKpj19smjTF4UzWfZE2LACKNL/FKUdMSVYJlQifHyfiqKBmkIoYuKvyIzO6eI6LeHHtiQEkyPWYUFK",
-	"AyqXb995Cci9Qmfi8q8CzPRboxEk9xKbmZ+z+ehAlQwpnt16SKbbPaLoPDkn2uP9yNcR00DPEuCKEMx+",
-	"fNA5RHu+5ez53XZP/SgvBbNT7Q8zwgg5QcfBbUfXC5GYCZ8FLBQ8PmJn2g57iqyShHKWAclIPHfUDkSh",
-	"RyUNet0GQg48RNorJBqt4XIsIv7wbmGI/WEmjR1xU66Wd0t5mnAbxOHefmv/2Q4BPOa/+DYXiC/C/dax",
-	"UXAltg1Q3ODhldnZ4wR2ScwHAzhtp2XCpLTM71jcRDkz08Y8rdFDhuo1oLv70mTbyfBixCGXgivqipJU",
-	"LFucAXKHvtWiBnkJn5dsz43kLt5/Y7k7qM1YHdSN+aFAz3DJrp9+aeiH4Ti9GwtViiafc6k2O0jRCrAM",
-	"oLmoPTdLPbBzYfMzc82QTLW9sQY6db72FuyPk/2nBT+tVECRGyRVVbnu6oPS1ZNxstpQ1rdvalPR9Gq+",
-	"air3rYmYBw9sDUdxIxdtPZQpPisgWBPdr48PHWMQAOFRQyxpg5ylshnvo2dmIC1J7oop5GszPTUigzKz",
-	"VPMkT3/BT0RqBJSXtauE00sNGJhVUCRDO0prESR7awFI3GQ31u4PamdfgUNwCyWVFW4DOLc90f2Jc5s8",
-	"V43fwh9nxorREuwBwdyWBCh92eHZDDLYPvIIAEMjeNYfsnyHM8WzTE8xXSuN7Smrz4H2vhvquZGscuRs",
-	"P2BmyhPD8lJU5L3m8pN1MU2iCloW0vzeIxlC8m6SpjgzpKLiagYoOULGrcUupHQtaQz8Z5Ok04pkQieh",
-	"VHaO1+be0iNBQjEpEA/3uWKPY5tNRLzLsLbVzeNxDMmdeDcnHy5NCmF6lXk0c4rnqDQNGtiZ1qng6v5F",
-	"l/EgrBJcpsVtYsv3kd0jCfLOC30vARelflmE1oeWjxMobvHcfP7QlYjSAT41UakwhsXhBEEhLZzDqwT4",
-	"shDuS89KcocRXJDhNS/H/47OGEYI37oLVndeipfeTPH4GjPYaOxXxXSvKqz2jb19EWETwW0iuPdWBh8n",
-	"SZCUa8rgQsiWhPjKEVvuwZahFT5iVifGnb7A+oHFQ2pWrBWJeqof6lYAkekTdlGhfRTBcShPOOSmVUrO",
-	"7B71lBG2JPitRsEP+UPBk80UAD54UwXw9YaSb5N64TU3pV5uTQQ6iAPcU7mPG5D1xfXaSEysGpAOtXak",
-	"XjfxozH4gyfwmoHpuzBCTkLt3tcd+92WTHjood+NtPdmkV+8s2cWAGW1COwh8LSzk0didOaOdzk4xh7/",
-	"/eO7t2wksnPoRd8f7mJkpyAMqLUUhIKqSt8LuruLijtmxurxHGqI255yrl6XamwLuPa89xM1UpY+SsjM",
-	"pN8HKkFWVBQ9xVO3bDPvRhrLZ5uZCZhO2oqZsIqDCCvdgpX+pkrKQdkChGbyEC1Vm5SWcycqQKZD1AlR",
-	"yX+tK/re4yRWcR23HVWqkrovir1SK8kWGll825n+xsG7PkSHage36uM98cjLFVDhwaALLAQEDzc3jA4/",
-	"kSPxDgpoGnD47YfvafVXid8H0GzjyX41kHK+KBduBbpQNmArswdvNYaosM1+3txAzIHTy6bRIiSd/Sgv",
-	"RU9dG5IeAlx5kW8lKD0qo9LdVzXY5IgZDVK4pwJjLzDs6kvBpO0Wa+ftHIC5KBmh57vn1ZEm8Nq4AbDH",
-	"OW/7XtTpdHZ9j1iqhy8nZJxxPuW+sLVa2i9Lu9QK/NvMu8BMlCZRmcdZFcu/KVjR1T0j9p6jCvmms9ft",
-	"dCCKweFZOzJNlTDmil4Se09L17qzNxXiojycX/2GK5n0i/j+zvNWpxLf7744LA7skhezE2vpiLsB+Jce",
-	"3gD8Gy7eJqm0LQ3vNOgWNPwy5+PJH75I/nTFvJNEqrEiq3yug0oFZnXkBct1EY5hY1309aaAaMmaaoIt",
-	"ncITZMQObvcZ719sdgJXzd2ER5EVS0mMzWoL8hN0zRSON5k2rCxYpcfX3reLdQbaCSKkul7Hetu/2ZoD",
-	"v6o1aafcFf+ag51bk0QPO/NUPPK37LxX4ob9WB4ZJpPKRoNzVJi59bB5q31oPLhgohD1VAuop1YjyV2I",
-	"lcI2MtRVzG0rqVWBZIirWf4zzJaRWYOhVUZjYDAGuM0CCNLfY0MR/Ss+4TVM8tpy2nupuW8cZg2b4yzV",
-	"/Qv8p1BuBHvfoXMMstT9fQAO76dop+SpPm3tdWDHhBtU/OLZks6K+B2+kprR7JdH06HRuWklfLbT3XNj",
-	"oN8+nxv50yt+u+y+T93IBfio8lKcllra77U6ezt/fVpDQZTeaY2WKO2sJi/WRHtXxSg8MuW9cwch30mF",
-	"HP4gxinvO1mbpmXbdX7AbXacC11iAodSNGlNT8XlUxhjJza8HZ8VCfqAXEsr8chALJZ7ck0MoPbUYGIn",
-	"mfB0gsQcnmolulArB/cYZ8IIZQvj8Yx8/u4ApeSznio8GSOyhTlUKgtoNt9mxypXPdCcuacg3oUT19gp",
-	"34lSD5o8CogxlI9RMW4e+NXdw9zVxNj9PfwU4CGp7vMU2ykj+emvwHVKFf7uV+ZCjhknikHsPC5UEuGy",
-	"jTS0H8+hHud8TK3wj7ARHZOWDfl4LFQgY+U4VpZNVF56SPyyTPf7kywTqi98Ty18stUFLk/8QqikzWgu",
-	"EDUfCWGRH7Kn3J8yUfJ86D4iXlZjM2H7w+58+/QRnzEz5rAXRlVRfyShoSIh9s6NDkIX7mWeCaFCVD6a",
-	"S1P0lJ5YILl1o8eX7cEulMGgH7RKJky822Zv9bxZonRP5Uq6W3zXtabGNSIrGR7TOavjprEzjalyf0yV",
-	"28MRLTOTPgoKNc4JVsBEzKjTQYMpajBF99Gm+yjstky6Qox/MJTZkwLestZt/gHIeEs9S3y6jSBDhVZW",
-	"xnI7MW0WOzEK5VzAOS6pV4uJCmjTcSYG8rMwLD4XccTic6S+5u7/U/gkhU/EGTFIi3/FEZKVgxFUSt4/",
-	"MsyJ555CIyWgiM4lJNnR+iDCpKlUiZ5i+xIYrzBdFjtZk0xSkXi+au2MkhH8nQkWo3J1A+oPRf9CJKcS",
-	"C9b83y2pgHBbqlMg+BfGhFs5XWbDrQaTdCBT5HWOlT41Qz3FWykN/3YP8WU3MTLbx6kY2FOy907PhFTn",
-	"p0YIRbfMf76o7BdJw6v0PZbl/zCU2XG5/GBpvxWZVDSZKeG19mrAWRgLWk0HuJFBMGrnc8tt3haVXGOL",
-	"lcUY1a++wXF5KO+R2/tJ3ZCI+7uuRv3gKqbnx/7mu//5e6d1+OmPvWjv278q2J7n55CJgQCzt2Ye0jD3",
-	"rudmAnwO7lciq59O4Ucbzqn4mG1O7JWEXtp0jO1UbzA9TijLVeZ1WPmu/iw+Z/fJNt/bouBjnKTeUZVA",
-	"Kk7/951zkScqdqKd1IY/v3UiXnwepzq5kqkATNni2hDv9sIiFZdF/OvPc/Hnuf0zFX+m9k/D/xRn/q0f",
-	"/PW4hf/aL/7rxP+rGz7K/9Xrtf2aHv61+5+7//n4tz9//6b1aeGaXffl7n9WrvqIf36DYz/ImbuzjM8W",
-	"XwlMevFteEHvttsPr998qOaUL21AogOvYbSA+63KZPFteY3HmR5rI5I/x0IlUp3/iY/6k2eZvBTJn0E/",
-	"/BnE+p+oGf4UyjpPsyVVS2SZzv7Mlc+fvqXD7uPoxh+x+0cnOlzliOTieYmv6OT7Cz1R6zYUWOG2P+hs",
-	"xO26CFw3i2/W81PmtOf3E5WklYxjxwGOW1TOqyML3IM+iMHErOFqLFzzdINrDja45tv1r1nFmF+45nC1",
-	"a37iVmQrm/JzT3m26qrRUxYpOIovHMxZJ44Kdjz8uWjDLxhx1Wb8k/9wBx1a2VbCbb/X+oJgdPH7dx9P",
-	"2JMyzM5dbQBQF9oDZZPUGcgaMOSgMyP8o6A4nd0Lis6b6srZtqDcYpNqG/uQZc4gg/FTORLmCBreXMq+",
-	"OMEWM9DziKueKobpnDzJWaIzfCVulJkofgB/hxQfTABlNboOqqfeebP33cQ6A5FNh9oIFifCcpmadl87",
-	"gRmHZkMmnQTep3Gmz1KKEtbb2PVBNbe8c0Li2gDaDWTgKpG4kvgrhuOGPB281pOsHJKDkFQRWtHpPi2B",
-	"asc8s7Ivx9w96vc/yHTr/lEwoorW+V+R17HOyuuLMTrTddeVjcXqi1H860mGG82J4dJr8IG08izK0OBw",
-	"W69g14GDzL15CitcH4p7fU1VpaO+p4D3UnqWObdvzRCbG8mtYXAfut7sHK5/zd4G81klSvd16HR3SuZi",
-	"H5tq9Suic0/+YyBVsiRGZwmVQwmxclJI6Slo3HN56VvwgT4s1lwzqUhZ9lTsBVwcUfNeTH9qFoOJEQeH",
-	"FkU2tk0vkDqOBFdoaEAMHv4c6KynnD2AhSfeZMASn2vEBFUCIUEvkXqqFBRkj+NcpLur6S//TyQG9FVD",
-	"BcwPS/VUZNQtDkqTewoaHAaiDsUm47HIwB7aO8DO0anbJUeMWwZtog/34eMKkwHjvTKV9gp2Dffe1w3K",
-	"Ua1ppY+b54wlpEvTGwoqfdvZMKr0OLriS+d27h1eNzRTR3s5h6TdjOTSzjbit1yvv/OqQdDjcqrb/boL",
-	"6fMUxhCxs8lgINxWybQeYZ7Zs2dCJn+1OC6Z7zia2g1x1X6YZKo7EiPTLQwXbtfr/blu0LFuMX6WamKF",
-	"ifA1A/VgnyfiiD3teG5CJMzQCGdwtwMcRmkRnnZqom2TbJHddIBWd3dHKvt0fwciWXI0Ge10977D9aC/",
-	"noVZSWXFOSqz8rTUZHQmsisijdBv904ijWg5f7WhxiayVRXZQgOCp01Y62sIa4HhCZavNxzraMzqTOF5",
-	"c6jGEvash5WG8AfBEzOfimRvPIYOoXfYW3Ys9DgVXaYE5qEUFKIrDc2sjVbQA22c6Spy2tUyqu6L6wZ7",
-	"8D1h0IKg+F+wWKiDMG8pQtC4+Q9ajhxvxYueEx0UUVziOvuO385PApSpM2wigu+WOxiIz9ZQI4Iz3xYA",
-	"BApIFsDCcDXrqT43os1imQhl5UCKDMJnnI1EIvs89aRXaNVBrDw20IDhTwiqOolSkjnlpvFXIzho0uug",
-	"N4Iff+fAjeOVlwgHjl9TyxNPsCFSI9g5vxTl+QQ3Y5SpP7Ggb++7uobZ4c3VuTRP92/doXNv7GyhGwWC",
-	"p7Pi1sW+FGfaDssr8PPEWLFJv4kb9F7D5yvNNkxyjYkN+Eimsy9+arm8Kc/tWKmaiYHD+qXNi6h1zmQ2",
-	"v/v2Dr/rtDr7rc7TmvnANQvAlSv7ehG48SV6Y6vBQfIIkGiNuEx9SqM8Wq5UewTb6v/Qh22dndeMXLj7",
-	"1DZreXZQehNPr3oT+51tSQo4Kok8lzYka8ZDrQTJzPJsO3vPn9cF/NxFK8KsDspT+6bTOmSPd5+0W5/+",
-	"Bv536ZMGQLKoK0l5r+Rik55vPOyvwMP2L3sNw7hkMy4axSv50nmC553yWAkyzKbcIK1wwqSymnGlwZWW",
-	"WHhG7cac5ZxKdWGY1UzannocU21R0jqbQTfxtU1d71q/D2jdB+dW+6nVdr4L5nrjTjdCo8qdzuFa1xcY",
-	"xYzf1a50Teu/TToLFBzawvPX82oLF969a7tg9HPsGuj7HC0Y/q95kvDknnhrvw6haeMieadn7Vyxw94K",
-	"7fUaI7Gwr1dLxhQOUGMufg3mYvGNr6EC5ptWVOqA1SzHOkayFUR/MPDKUJOHZ+UV51dn6s3psMbea059",
-	"tb1XRORv4cR/pJLYJRafr5w1bfYKqoALzFhaiYicRpl4/LCvZb6mUeiHt5ZB6Af7RRSoGhHGg/jCGy6B",
-	"vK3Szq8HYNfYvLenK/15X8XezWVSY+s+fFs3vO1tar1VbFyoD/MSHPTLFmzeoHYfoL0b5lZj6xbVc2Pn",
-	"Nie+0s71m2Qrpz3V9pp1NVGZEMc3wueGxT++OmFPisjGGHj5ulQFA9wtU525G+mJDXx4Poj6iHnqHuo3",
-	"o1U6Y4NMCGzG7C4f6IlKgDxQJoE1UPaHhYb8QFGXAAR8qKcs1eo8KlLUZsAaec6lwuKVpjhnxeKcgi/i",
-	"XucyP+RjrqbWr8wJaqm2CCNXG5tU5IT7z1fjVH/RVOI0lThNJU5TifMlk/68C9oy17biUmSkM0sHyv1s",
-	"da4fodxe+R2v+tRgmBbM/FSvBGDKX07jp38Ffjq87rxSaEV0/xWFQW6frZaLcpuMGqMzNNsgPg2SoMti",
-	"N7KYTYcSI7HOMDZWpmlu6UcsPpuYWQxGOjBYKqbVppZj8PWd+7GJn+8u/FJ9fDenOv8+1bY56g/eQU+1",
-	"3dIJHwnLE275am1dOHvBx3Snj5ZbAcY2cf6xDwfs8UG7097bRfZ0zwYE/pgTCci03lPhrILTGsNI4oh6",
-	"03KgyNdGBOvVHZ+M9y3RtDNAQZqaNi6g4v0gpTAbnf5bPc8VS1p3vCt+eo3T/rWfKNGfZNLOkJi+2E4W",
-	"SVVwU6PrBBor0Ssg/CZnqezjARsKntrhv5cerf1Oxx3mVKtz4lRn40z3nZvmHovtD6iNxRE14LD8jBsR",
-	"oMDmQoDBvXAcXsMYdm6QPJ6eUGWHpvJSbNzO8TY6z6zNNn7FtnlTfnM8xYSj3y8fobJu2Y7RaWLq2QX/",
-	"IcQ4NPN2fm6ox5siizE/0xMgEXI2lW/dC6J4kmKEkPvMaben3B2edtzPv+10mBF9rRID5hk0GXF70Zlk",
-	"8CTgHw+lf232PT4AQrNIgdpT0hoWgy8WQ3TWzeaU/i5TBvrYKfbQUAlEIHBrw+8h2miGeqowJDsUGfR/",
-	"cXdEK5M2PnASKmj4oTQMz2omIGK5MYkgtlN8rdPkbptv26mmQE6JCrDcwtEHY05H/qdPO7BH3bvc6e7t",
-	"d65oz9iZa669MtOeW5xtN7peYeobN7qsXqXq9pedQ2RW/A3iF2OZCVP5wP3yA+lJhPCGB1O/TK1HhT/r",
-	"XkbnMO+VifGM7s4/nv/9n09/+37/54P//vbk2f/956+vPpz89sv+04NnFNAJ993o3VX2CX8t0lVICd1J",
-	"bNqB1/YKqdnrxG+6ppH4Hq+qelu+lqeltG2Bsx1HLMbNX/5sPtxc+BYqv902LXzWvnaX8ttagl9ryXa5",
-	"d12GQoUso9ccg0wIiiBDL4pU9m3cU5BY46kVmeJWXgoDKuIuWq3c2hYCawhu3hpwCS0xgArACaqWVK0x",
-	"N5b2w71p6uKEHBlKBRusRPK3OlskWGUhDFbXlv2Vz2WDkcIt06ovNjZC8CmbGSFrdV1/pZKH0nPdrVbT",
-	"cH1LJ+hHqC1lQ5Ei+dR8x/UNzlK0UoSpZONjkBj8yA1ZopwPjKfomh19v3ab9BrmZl0461pG5F+NyPpa",
-	"+u0O8QBvIno267LrXgv02HXqfyRWC45Ph5rC3rBk2B0LMWfOqiSuZkC4panIoDFqoqFlLibOegoam/ER",
-	"hP2gXS7A1uDKqZ6kCaLJIOi5KA+NSAd1IvAFPPL6QnDMM0s1ylUBCRQnF8ClvXMhZs52CUOEd7eYi4jm",
-	"wYPObNHY7jM8DyJtZ/8r+hZv3N1bJ1xBs6+RQvg67oEJ1MiGcpheMz5ib4qCod8XpkokuKOBtrweC8XH",
-	"sj3jo3S1Y11KQUXsbGYx9gr/4BAvnXLDnI1jsYfc4umjq9c7f36IdRA7978FaEzNFqcBfNHB+FvbelcE",
-	"8U/cy050f0JsomtF7z27Q+2++kkauxYZ4lB4MEWunHpK8SzTUyRrk8Yyq8+hSqqbs8mw0cRYolGE/uOg",
-	"YDKBuL9NKGHck1blPfy+lkGvTDDHTqaeMRayvvxCKMaNb1cOzDb+x9AElVoaZonI2OOYKzaaxGwAKPJj",
-	"pRhy1GGO+ef/9/8BLXusFN9tsxfc4Lryfh8WP9EQBhoBTA8nnKPV3OptmxWi1/u4CMNbnTrtiPX9FMwk",
-	"y/QEki7MjKHXf3k2N8SyNs/H+HTD6S2hTYsYt876cTt7mAlBZa926OZ7NrE9RddKw+S50tAZHtZFY9t9",
-	"wWFp/i0ybbos7uw932PPnj1jnb39p7Rdeir+5uCQ0TfwxfwecB9uwtf2dP8KKrpe75v/fPw7e7zbfuIJ",
-	"23b/eBrtPfsrfPgf6+2SSjLPI78v3LIMZ+OhUPN7JKeb6inoQIhvBHoKZ1qdF5p+LawMEnvWrc4oq2VM",
-	"fFreQN+VceGd1iFrVaLAK6DAELgtsL92qQya6Eoryn358HIpFekpEqDe5AGfHzk9MkbMDL7UKv7A58++",
-	"be/tPz1oP/v2+Xftw+cb06puNoklHtNPciTXQtV+ukFIAukpp26rLKJ30GpvU4q/xvz/Isz/EmdfwVIL",
-	"NspS9q2oBmXxQZxLAz2WcnMKLIeyVyCYsU73kORFaw11dk+R0qbqMDC6IrTJzgSknroooZibNXd34QNn",
-	"uthMjkZSnUc99YuSfZ0IpnQ24qk0WLjz+O0PL3apuMw4RyR1ug6CCLGzdf7Pq1zH+9bmXKmi6o8JYodY",
-	"jDY7ZskET1qp0yNM86Bz2FMxWAUtMM8CTC/RAhNphs9I9PoUMczsiOWSCMy7npoo+a8JGHIBCDLlM/b4",
-	"oHNYFIj0ICQu/BgQLiUACZrM8yYhhFmoyCsT5zxLmNWwUJjYI9sPrYVwL+DEpZ732ZwlMuIz98b8b3tq",
-	"LDLjLGYY81gbI89S0QoLGFNKcQSILNbnKpFQnddmP2l9QXaKcK+lGCrC4kBMRvI01dPT/I5MDmivlNi3",
-	"wXh249HjFNSGmzHs23xmOFhGcDb4aKQBsnkuLNTt0d6t9weWwWQ2ZYjcKlKGq1oggf+Z1wkIKDhWamf1",
-	"8FHp0psBvKwxg43GXqUGvZxbqQmlElO/WRrUx7aU81pAieJ2AYF8wgElVIzEQotdCGAhU6xXXyDW/dsu",
-	"hLXm2LnZRww2nM38N1aDv0Rxbff6gfp+Ap4oPqNA7Y1lxNAx9klBNdPBhgjxTmfv74e/vXj2X53/LrR7",
-	"PegcRjtWWjB0X5UGxXjq1PWsMIHcQPWLZJ4UVNQ6keGrcBFFrdcN0/VLiu2LF9ewpxZV2RVX5791V1Yo",
-	"lG4Z5DmnkLyIl6an8gU6YnGueWJmRZoCmjOV1qYYtDSAmhSgILm5uCuQy4PMWZEaDtbjmtZpAXniP1sK",
-	"PnkJnzuLleIAEPCbcveaLwUc2MRZen7/Ya5dzUodYXqq705vmooE+Q+k6qeTRCSR2y9jnlmvDQLFwFA6",
-	"I3jm2Q6cPXgmegqHmZCZNOSmVUJmbWRv4D03tjfWAsXgcj4QWAwt2fXTzKt0P37NTSk92yBqgmDATVVw",
-	"KgOTRnUjtzVkxSrIGq0Cq/kjs9zwvwpQkx/Ca6aT78LsvR67e449edr5bnHFT4YV7P1Hy81r93JAZJ87",
-	"t1pDK2cm5wf40FHTtyTHHjpcZjOzYzOkDN0ZwDIQR+4PF0/FiyFX58RyNBKjMyeTyhlJ9vjvH9+9xfPC",
-	"4C67CzE3DJlggJzOGKdgE1N62maxmqRpzPqp4JlhaL/HEYshpBMznfVUDMGeU2cYxxixy4BaTs2Z8cLg",
-	"QeVg8hC63C/VZvbLZJzwbdkvqwRKYC1bsJaVPuRIXwpoeV+sLHZu/lwuDmtu/fKoGRvpTOxEudeJOUPC",
-	"/mBqrLvzzcEeOzigtBs7PFzLKcM1eo8TXiXcsvXUQZXiwF1Mgd6qDfhVIxm3bGXeWvVD0cuHuocVvXdp",
-	"2+HYt1DPx91CnKSg/9sbWMGNI35tbYjndetu+BORcSMIDLm5pqxMPZ0AGaDI4Q6ggTB+4+GlhZiecx7I",
-	"gPTyCGJ12gjaej0FnaOkjcCiPNc66VLyBCV6hOI+KmRBomLmBhUAjAhaODM9AD0ss5LbEjEr+xfCIuJg",
-	"yqUFZJJQNpPCoMgs/p4Zy2c4pjJnobHcSmNlHylsfOzrkWmzUJfPJ4m0zGZOIWHjaY8ioaXBSERPBe5F",
-	"0lp54gcufmRYf8ilgsEYtCza7Hvev5iMDRvxRLAzMdCZoDIE96yeKrydibIydfebgSVDUY8rrAPYOpXW",
-	"AXzzZSRTzAXaBUHBY8PusuuElAPkpjCpAP8IiC/FsIJgv7XfaW+g9l/B8fpy1D6Mp9H6D0vrD7lp6bFQ",
-	"5bhktyRFnJYvySwQxqkUjLs36YwFd+onKhEZm/LZERAP2KEYId4RAvrzBgKc87IcVyzGr0+drI6bUPzW",
-	"LAA4upUGwLFTIVdpf0FSaFH7f3bLtyJdkkfeQiUbgEW0yscT9F/YC49/fPn+A+OZlf1UGLb3DBEc+52I",
-	"vX7z/viYHTxjL374wPa+PWg/2z/Y7V6l+1lQ/aVdHFxpmfnwfcSMcHo6aPFoQYVHqGkjKmXRqFh15jSo",
-	"AkPDKVk9qCTeyFcVFq9aAcJX14osrqdm8D1WCfyg4Jv4/13K6EXZCa/sSuHpm+EMZCrINoQ0q1bikWFW",
-	"ay9dH67Mw0UqWKlFkbOWCKQTcp2Q4KL8hLd1M97Tz4FKPaTPQ6ajkL6U1DZJKgy7Z1wZ3rcgqqQ1PVXp",
-	"2AQB6EXlvISkqo0c8zbQaaqnRz1VDi2SxwU/L0DP8gIIfensiaEAkJ4ME3DmiNJKtHvqe2p+g8plyMdj",
-	"UYnyAuImBMg502QyBiIlb7gUCwlP5hZNJgCjN3iB5813C9YFye/2FZrAGKH1qJKnne+iniKKqaAe6Nce",
-	"UbgQN7lCY8AvKhUGfFNfkbKmyxStHoFd/tNj6Bl1bfanMrbHvx2A0eyv71f9DAfvlv0qeOgHYSZppar9",
-	"GeNj6NpPuWGJ2+CNR3UPtTWmGwKTDlqmdqrZkF+KCj/KSbmUjyMoYQNjtadKlA7xERvpS5BWCEsBaa0H",
-	"THCoh5NZVQCWfkMP76lCD3WM5QT3qgnH3q5hAmed8SLY3PknoOI2i9COSKJV2xitcSYupZjWumofh3pq",
-	"Sg4UFvNSoX1UrLtHXR7lhfzSeBz7lM8idNP6lOZUGr2HTbQaDRqF9Qp9FwOWBMxen3qgKfT1SCwYPqWq",
-	"ov26Fg8FZTOvL1bVO85Wu9EyH1ik9/SW65jBAm9Co1oejCNYFvJsUcY/dOYDbmHCzq4uClTc6yWa4jXk",
-	"6LX9vJSrK8hr32d6rA1gVJWY5hy2mFu6lEbacluiPHRGHZISgHA4E0O6ExaRSwT9YCbYg8vqCdCMe7a/",
-	"LhUv8EwYi24fXgBpHUg9wZMfGaanKnSU6es0Ffx8ErbZfPukLK9HosFC/RZCVPiZEaovIudwWc3ioc7k",
-	"v7U6TfjMxFToJa3v5puF3obebUIwt8H9EhAYbqePYQ15ivXyUqEtBMnpR8ZpItA5b1H/QHkZRue6xZFW",
-	"NF9gj40QPUU4F+qLhLrUrWJLDwbxrh8JYNEvgIqYCI/de02oh1vIifWU2xDgIjrpAPhjagu23+ngCzdU",
-	"/GW1bo24mrXwU6r9KutOt7uWlyOlXN1t+sy95DKq5ldALMHnUR2NLyQMAJZUYuBy6qqweXa6z6OdlFf8",
-	"ch9ExEhnykn2OVCP/7j26dWkY3v7JXrgK2jCvtuUR9i9rm2XVa3+5Cpl4z5XK1VEuQ3Z1EJtaIq8hP13",
-	"7yyReTnVBViBU1SqINSOYG9QIzIzdA5eBtKx3fiS27GA3CllHEhQQk/gR8Yr3qL5AzZJhe2TaxNyIN0H",
-	"V7c6muOpdFdE0GKQVBm2bkAoiCo5i85OIW+M4hdA9QaqvE7TXYm/Ry13cymyGuF4cl2x9zDcqJSrBoS+",
-	"FISOe3S1g7gh9jzlqux9oMnqNv5sgxSTv11tfklfkmtBJ97qCgs4QqN8sfFGJgqNlVXibHwnsA3KiDPR",
-	"57l8aLNjcomsFyBkyjMjVV8ECwSdX56InpKGpWJgGU+x7y9d4A33UGISLnV3BRS450THP4CMIOopQ8E5",
-	"6mJsAPXlvsP+xW6YcZdGeUYe3BFOJpQC0i2VnrpnxJRy8iwJ6CWgvm0D88Gpzk4pfBZ3KzJ0R0io4T7F",
-	"B889Keop5b6U3rNwEwVae3JCCo9muP4b+BqwwbbianxxaSeepqW00wgaou6UXw2c+PkEVSF2fyoTtxp7",
-	"0f6nyN/BbZd1XYNjOMi3DQWsUX7H3os9CVun0YP3L5Y4Lw+6IPmKQai+jxijRGFGQ97dSdojJ8IAwgTt",
-	"ktl0OGvA/XcD7udZNiMzg+mJ3cjmJ/KIeosfacJAYeAOoUuwY7ZPqhy/f0PJImnZSHBlCoTPmiWa+nJh",
-	"PWcFrSbe9GQ2Fma5WW/FZ/tkaLfGDeum2PDCLuGFfbXw9tcmh/VMJX+YdHJe72X6V+Kb6dJ1jwyL3WNj",
-	"wuVYfeR2m/g8TrlUJtiaczuvko64sN9WSTECXafPIi4OqMxSSK2HKLvvOQrHHHoQ+obf6eR846wiDf6j",
-	"u8cq6cXmuNzBcQGGxWscln9NxEQsoVHGFA8WHcHGDGGghM+cQ+IrWIO9P9ZGYvpmQEDp6RAgIlWYZRjC",
-	"lVGYf8IglxygX+E5cLPSQdmrSbyHuPy1su6VfLGhxirhsyO3QIkY8EnqJEXCZ+VjXEpBVA6U2zID7hL+",
-	"faESnr3EQP/C6N6pdBbeJcAqJFaCTeYoXN2rwkxG1ZiITWrVUZ3AAz/iRfeO4xR33xJ2U1rTh4Fj31bO",
-	"4KFH3oIc/BcJKC96ccssSt5c1BWk75M+T9OWEp9tfUr/BafCVOCYGnIDoGiRQCtjYWyob8Ehtdmv0Ilv",
-	"qhnRVo4hoQbHndue0pA1h+89Rz7PqEFHUieir0gJ8zR96yZwpwlh4EOo6d+6RjzETQQlllv12w6K4JMr",
-	"WRHw5UBUBMVNUx5539OccLBaYjS2M4iPIPsgl9bMn+gmnLGtcAaUCgrmBG4FHPZq0V2IaQBX5mot50Nb",
-	"1NBNniL9meD9ocCCQvfOcct4GIRWoqdAZF+KzA0D+29HCEOaSiPYs85TFk/yycaYgXAfT4cyFSHwD53S",
-	"na03nFioHk8AhRU6YrFU84Sd8ZSrvsiAONmwqc4ugAIZamRqjPMPUKQijLnJPGn+kEp6XZ7MHlb3+023",
-	"eY2X+IKrUst8I7L1W+ZnWo+WddyB3ziPR1ZYEeXuY7W9bz7Ac5Z4e+DI4NOo05tij2OnnONdKmRQ2rLH",
-	"8YCnxn0WEHglPwf9vcruDuaU9628LPteFLg40zoVkLy4Z76MW9tVmjXAyjadGu6ZbnNvFl9d4WzDcULI",
-	"LoS9Fw/5XFfA2nYNx0kCvLdaj3xvAtJjhG2lVsxsolInZeJwhgDZByexzd7ykTA9hYQO0KagupFAsYfU",
-	"VbJkGVDVzf/L8ktIwriBsbW6K7orbpIbf36ga3TcJXxrLjVJtJbnGhE33wq3XHNZKvPISdIw7t8t4/6S",
-	"q/hIILd+49xsRQEcJwkJ6A0VQNG/cZetQ4euoXR9gQz9CN2VgG5KBEgIXsnftYpYx6FsJta/Xm5yt14N",
-	"MfmXQkwOh2UJK/kG53ZVdnL3+I38M+fv48G7Jh/5AzM1AKnmFvWrDsJuR8Y89KzRNdTzZuht94QboA1v",
-	"s5delWN5rJtYTxmrxwZs6jNPniMVk9Z7h0ehrJ+8RuAE3cwUwCO+BVNgGzTf/VSbOT7PgowC73dNSXMn",
-	"vNx1Iq4h5f4yzKs5p6mBw94R1/V2vCxjM8FH9cwpkIfxdCfFure+Ho2khbL1sxnwLkNQPys3jkJqZ/ii",
-	"ZYSyQKqsrGGPf319fPLrj+z1yc8/RcwIqPlgh+393S6L4TddemwcsVgm3RjvCh89MqwPweqIxQm3vBsz",
-	"3lMxLk0c7Nqc8AWFBvaah5tDjQo9ZijSVMfEq4KPkibQsgmnUdwasTNxLpVpszeW/umJ2IRKQvt74RxO",
-	"LPznLNXGsr5WiqZniDYWgJbQPs6N3LD4J25s65UbTuvNy5jScaFDjOcRiDzfDFb/6Ilts2OWSl/ug6Pq",
-	"qZzaQCv3njzRONt75lZaQ2ptKFS4nUiNgDavXaY03nCgM3YQft5TCHYOVUWFSUnjXOqcXI62AWwczmjt",
-	"aEUUG+pJRr1ypWWgq6M8P3khZtjB8NJpZl9XKRSyLfRTIMAJ/WidNdJm78Z4LyxYQoIxjkiSDAJuOoXX",
-	"Q7E3YM1zekP1VPzjqxP2hHZ33GbfZ3pqRGYeMXgXH/Uk6wufyoGXx90Qj5ASFRsDw/RgxQfC9oeLdgTd",
-	"vt6nwXuQCbQKTDeWSew3HEB2cUuH2Ecm+kJezmWado4HyW/fJr+88JA6VIJ5wqm0B+s6iu9f1VH8f34/",
-	"bv3GW//utA5PV+3uDnk0L19wTkawC6mQ6913ojTCrYoViRM2TvRw02a/0jl3J0MPaI9fYBNLv09xG4z4",
-	"DHdLuU18oSOelSNxqgeDGsChPvtf0bdmw2XhrX+ffvrmcUT/2K3s/L8iwBnedSsX20ULEA3aggW4UxRx",
-	"PSWTLvPboKdAcrI//nI7tiRxa37Y20Gh29vp9sJu6u1EvR1u4bMKogjv48LP3Izhh4WFb+OY4Xtc5Plf",
-	"FL46lUnPLW4vh1b5vzFU1vN2bm++hdi8WgsaCQ+PidgvJz+0vnMbpPBeDzud53uHh/vPDp4fdA4P517r",
-	"//R6Eze7T5Xvs4ptGB6EvCnE1mlkIlBWStvkO+8bPZPzj6gONohvb5B5gb5oiBU1AlphhN5dg5UAqmXh",
-	"qk0A7QTyu3YUDSyqK2pDfa8oxHVCJIw+WD3cVkWVUya1of8o7X6I98eKAC+IpR/NHqSWJS7oXt6VuAA3",
-	"hxLkgcgykZxa7e93E7G8eqRljrD8up1aXKEmorcsomf9cV4H/71uwApfRmBhKIosQJCvT8NQuGN0Je68",
-	"yBwahV5Ikwzo2QDxMUK+1w1g40EUfqHl/bcO836plWhA3jcqj24Z5C1RtLXwfbZAw4EOjCPsg+e/z7/w",
-	"7iXUyWPhvO9YD54z+FaTLHMGNJVvbcS2/LBh3vw6+O6ygNXO5rLiRoTsyVwrpDMhFDNCqKN8D0RMDhhX",
-	"M2gQ70eTeGbkQiuCDaQw3a2RxI0kbiRxI4m3LIl/kEqaYeDy25JATgW/vHlpDHF+n844E1Kdk1w2GsPg",
-	"VfI5F8k9talMhuk1ArkRyI1AbgTylgXyW21zzpuioHMrt14le510Bv7qG5fO0sxzw8+ROebEJexMpBr6",
-	"eGlsEckziz2br28/w80aWd3I6kZWN7J6y7L6e3Eu1bZtZ59iuREB/aP01L2hfzl1IUEpsADZgeqQOSoV",
-	"RJ4AoNJQCTx0FMGiQ8hwoSi3ucT3reVFJkjQkHDvEycS3PNcuztqlWuOfHDri36/krcv/a9VkBiartTR",
-	"pez7bN7OD0itDzAkpsdSSa3a62fZTvyWu+XmE1fk+PI8I6qpfB8czZUMAuU8lgw2BYK1Ou/2WkOg/lHa",
-	"tgZ6opIYtA/RIeafth+GZvUTk4pKqVHZ8hT4R1pStUBIxQHE11MkamXO8IaseE0/xrtR4h8Ruej1oVZO",
-	"dXFVVHyb6HQihVkNrwJWGLHI+LY6mT7P+Agp64lg1235jPdtRD3uC1yG0Ebs39TabwHR8l80mBv0Nfwj",
-	"agAbNDvTUIYuoQz9lcpvsomiZlVr0cD4btxLmGB8r27qzgC7h1uy4ADFPnWW2ogn2CAc0aPBCZgzxPxD",
-	"r2aO+dUPbRXyGD9Av/XpeK7CHVqANF2PLLQ0kFuj4/TLdF8JOf34XymbzVZhs6EVbvCd95HPBjv/hoPt",
-	"ZVU464vSqiQs6uls3morzHwgFBt7QgMpOQBo10j4jjGDTIhuUKfGBx1NBN0ykecY+JHLPSzBYONqdqaT",
-	"2VEQNylAnN1XdjYWRxiSlOqcnQk7FUL1VDzI9AiLUWKrsXU/0HpyVSwZZ9g4pi/SVCQRc8vg/oslKpnv",
-	"NAO9k6GTjpuQdD7wYCCySgiB77bjjs0sb4szxzgaqJ2l7amBtKZLbvdQQBvnjFmh2EiqiVvmge8yGmBk",
-	"3sDAp0jDYhqRmynucDf+RPShIAY73kDRDJAkQvrNjV2OnAKBJ/sp0fiV+GyvUCXLiINKYuZuGYTMhVRl",
-	"X32Cwz2l9d3pPu1EO27DXNkwcgGNW96pwFCQjbjVqT53U7a6cLu9/ZO9jftPlhbzJjmMFpaqBhG9BgDa",
-	"x0UMWlIrr/1zvFWBswAP5ynsU7PT7ZRB0/Cx/2O9F1UFpJ5/d4XhOJFTWIybQFeXT0+FgnbidxV2JpAP",
-	"Tdzl7uMuvjl4HmKJKsIuGJ3Iz1zL7bX7GZZZ6IaeF7QWO6FLlbvzDU3vtvqOTuxcyGRzM7AQM/GfLeW1",
-	"OgmWCbYTNSx2hl+S8amKj7xh6PumQ1BlIDLMSWDh8HWNEP+4a5ohazFe/eqn+DA4r/zS3btUq98eLdiC",
-	"LWQWib2BjSWb2G4F3paTueLz2JlRjALD7SaLmguTE34hitJkMNiCOFmVawuliGf4BjEBYEGJXpVWYpNw",
-	"17mw84LhmrWEjeF8Twznk2sbxX81wv1rKk/00gR3zaYxtLXMDn/nUK5YMryecHgB6+NPSreti+t9r/UF",
-	"NVDw8SAI4s21iY7fv/t4wp4UyRfjjQw1nMw7kEH3A/+3PXxFgeizSlR9j4z7y538IiNF4+p/Zdau0i04",
-	"qWjgOqNIAdpLZ/5vMm6P3EdA91B1eBlH06unpkOhImb4LCoB0aj3+iATAgizqGh5Y0v51hYIVA/cvDXg",
-	"MoXe6jpjMeQMWlK1xtzYHAGC8g4rCc8n5MvdHw5rDP3Py+8t+fxPKJ9wQ7oHtIDJX0IhCIDa94h5NGOh",
-	"zZMPHm2ifWg+t65+bi3BWwkux0kTco88rAZf/tUogia6USIV7xMH4fYkZnrRksrU96NElHchbT7UxHQY",
-	"SM3LSWpPkuLTzYBmg2x5T2GcAF4zmYP4SVUyHZ401dkFnHMIqwzAKIDmA6KnBmIqjAXh2mZvJ8hlnE0U",
-	"G2R6xPbg14L3h/4Z7g4Jn83TZtI0euqcj00o6tRZIjL3BwHRfe9MgDJZfiEgFNcfiv4FJAaOGKfmyJBy",
-	"x6YIyKdsp7KPkZ9jRusNd3DzoiR9Gb7eLa6MEW6p6TXlkIGiPYSykX4/mrg10dkFrNrjg84hi/XEGpmI",
-	"lvtYqvPWUE8yE0c9FbvHu5MY727AJkC58/TijbrbpDlBLsqtdxDV/oGbITNS9QWbCWNF5naAuBRKqvP2",
-	"mllykGMI4qxrPjp3w7WCQW4dbzJf3lCI3QyFmBMGKzi+16QZa9LbN5jevvd1BYulA3VCn+UyP6ooLkCE",
-	"W4zQK7jWxB6NVVDWgCObU9deVQdHu8mNbymdRep/k9KBqTgban2xrJsnJMnop3VNPf33S5DZ/oHrWgRf",
-	"FvAYZ7EK5NgvS4M5vo+Y42m+XZfTyZZOQD3c+DV3DtNIGOO2iCGcrXOTyCIIngny06LD4sx1rYDG/6Pl",
-	"zg9ImD9MPWX4zLDHQ2vHpvvkyXQ6bRv6Udh/fT3a7TKOEVPk5g+HtiUBw+X/cirAWD4axz0FqGP/hZHn",
-	"ittJJmL2OL7ci+IA3n398/GL1sfXx/vPvgWO9yRi4S7wI6cwInbGjfj2YBdckp4C/K40LP7Dc1JHrLcT",
-	"rsM/E255b+evOKKSXmg0AFYUZ1d0GoiY0T0FuBzPrs/P3E+Cr2YzfilS081J5D2kyy3NTE8ypqeKXYgZ",
-	"emeK4spufvufP8PPpGJ7ncDlj25beLdtdqxmBWJ/Z/hlUiTIkI+uZU+dZ3rqfjLmEyNMBG9//wD4+Q3w",
-	"vinqxoP7hVj+sS4aG+nBFoJ7srNZT8WZSEQqL0UWuxGEbYUAd0IlHOx1gP9iKi00HteDQZv9jM8wtFLQ",
-	"IAyWpKd4lslLcEXB9UXUtvYND6DRn7bk+VJ4XV+KDD84mzHOUm7d2ilBd8+5kfAZR4Qix28TCQEMZWkE",
-	"Bqjj/S3xeGCslB2HtXHrQQMFr9ovcYC1F/c7vNR4kqUxOsVngsH5abNjXDCAlQMteCkk8MjAtlDCghvN",
-	"M7dIg4kR2CGB8Z4qvCsDEHfqg2tDV4ZH7hvov24YT1M9dd+N0FN3h8xtiNiIfiYsVh4rqn6nLehWX2k8",
-	"EG5vXaGOl3ro+MO7ddGdycbTst8819od/LiM0S8RgQECuZgy/JsTy5Ms3enueGE45plVImvT49o6O38y",
-	"EiOzFhQD1+gm3e+KFVjDsfY/PXOaS4+Fe9nLFjCRxqm95DQTHAaE7rFQ8GloiU6RD9iLTskNjeif/jz4",
-	"xz8Ps+9+/Mf//Vd2Mv3fX96//O7NT+9/e6P3f+I/8Y/Tq9/Pqg74jb/KpMp6+5knYonDLq1pGgXfRaPg",
-	"f4jZG/WLaSrSt2TkvuaXInR9MWVOmRUM3QpPco1GwXQJNRciM8JYmabOID7LbWNpN9JvOIKN9dvX2yKY",
-	"luz6acMmMVfu9jsNe3H9Q7YKzDg8IeStQFWh8t4kZHMubH5+rokr/sItnC/bXqnD/9Ir/MpxDtuSVw8e",
-	"ALyJ/NkQ+IuXr95umMxrROrBYYSa+KFghWsAG0BBC4D56MGAQhHUcXDIx2OhDJsOZSrycnAflMhNCgxI",
-	"bGRYoEDYjmGxjYbDejAoidUg4NbtNUxT+gXmd9v9hq+QdKWWw8FsbHBed2uvNf7X9poIX8cyXHC/nlD8",
-	"V4pVEnsjH/W1umhAKsRPASwEzUlqsMdHPiIKAUttfBA4xz7xTLALMbYQzH7OEj4DuR5+6r6HKLb7/mnn",
-	"msnEl/lsbzyrWM3cBCwwZaImN73tsDTR9GaBpenTtU1xGFypP711ZqlbMG6tGI2t2enu7S9ie+raiuYF",
-	"eik39pRuMnfZftVl8HuRZTrb6e5QEka4+VKoWyTsGRCWwA89yOdZpxPtKPG5/CgqAoQWpeW2sjtR3rm0",
-	"jBai90RNQxcbooKahidh01V8yho61b++VZLF/ig2YYSvKMcc5C+gXO/IRL9Khzz5g/49O3VfhPTiBqUT",
-	"+ROXi1x/cK6ss/hI7c19yo1Sq6BcnPvg1FGUM18uZAGJfgp49woVGCEDu5F/EFZoq7m1GzK7/TJXyaY3",
-	"YF9TvjaEZB+GdPLz3lZxxBqJi4dOcFs6jFsyaTNtuRUtn4f843rhiEpZ8jPBN5SY+pAp+6GAxsgltbNf",
-	"jTxXgsAiZ9oOI2Z03m0kWDF9rjyOR1+KrIDo0CkiKCRInnNtrVBt9sHNE9AqAOhw3wgy1HWaeASFhW6r",
-	"mwknWEhaj4+4nHcjn5r095eY/i6GWGBzS2sKRyJiZqinylcv9kUTetmKjdsoEa9EfhS+VYhHQhkvpbah",
-	"SKwwN6Q/5m1RPYA4dpDKbffoeC7MQmrEWaGZGMOpZKm8wML0umrg5VLePaqxPhu58fUZn27n+yO4mcgo",
-	"U+a73S3/IWbHEzvc6f7+yXmuZ4Jnzv/9/ZM7HAjprOKXd7pUKmN5mmIVDNiH8PsENWii+xNPdoLa/gkc",
-	"OBp2Zdc7ocepgPpXsEOFUO08uPie4M0VoUq4OON9C0VzABoYanc9xHIjBNUSjiD0SsJIrwQsdOExL5Hx",
-	"uuIpwExNhNhQ9RMFPooZDBgpqBH0Q6YwImuBwBoY7goPekEDqX5SRi3FEHvNxinviygHFF1IJ5H1IPQC",
-	"dBfwTBTu/0HrkcEgAFhsFcsmR54enADXGBks3OQYt6RM3ZZZvAOy3yAg3o3GmfBULBXY4Up02EOdJqZ4",
-	"/0I5b+VC6KV85YW7hSLwxTsVH4RTztxJKFz8EQPt1YMA0u9MdPOKZDcb/4ZCkiCvi47Y2cy3bMyfgeVL",
-	"i494C52ZRoFFPLx8iJz5FcVxmImTx+kMtlvxfKRc1Q1/xN1gYOt02fH7N+xCzIzfTnBXbi6oMti/mX5f",
-	"mKr7+X2LYw3HiXqtmC57N7EpWAA/an2eiogdj51Rv7jz2UCIpO4808nhhr3+6Tn74fWbD+zDQUTrow2K",
-	"CTMW/IJJi6UOETOCZ/1hxAYSJCbw4GBfDpX0lNvdhER3m4fw9xESZkUsl534dlM5gr5YBjt35Jj0IwZh",
-	"ffCWe+qdN0/eTazbpW0W//jqhD0ZDGX2ZCQsx7IOK9LU4OHF0yoNmje0KG6GlW+P4IMJ8ESczYAI4Ahv",
-	"JA0mo2CXzJ2zKeWQRcbLcud4kkhb9yR06JMo1EN03TIKZJwf6DTV04hxZmwm+Ig2UKgDy18wqaTFh7wW",
-	"PLXDKDTqAW4C0hSoSHz3gKJ2KZ5SbODy16e//r8AAAD//w==",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTO5fp/9f1AF9MZubtqc",
+	"iee8d2OxNyyF2utXfzYiOZ5IwYTRjd6fDfaZjicJg38fTiaSCzNmwtg/9XQ8pmre6DVe0GRAqCAjOVWN",
+	"oHFJkymzd5xPBwOmzujAMHU25mJq7Ivagb9wzgZSscKVSDFqWHxGTaPX6La7D5udTrO7c9p+3Gu3e+12",
+	"qw3/+9AIGrGMjFRnPG70OkEjnipquBTZ23baQYOJ+MzwMcOXPWq2d5rtzml7v7djX2bf4h6fUMOZMP5t",
+	"Ssox/FtMkyRoaKY40/kfDFWm+s1t/2ZtqJnqRq+hoxGLpwmLG0HDzCcs957pJF5vul++BPn1fwLLtN4u",
+	"rLNOpenXTa/TxmH90O702m0Y1FN4O47ntZSqOKZDgl/Pj2cwTZIzQeHdT1WL2KfICxrH1C6QnrCI04T/",
+	"AaO0tzA1pkYmcjjPfXC9T21ATctH5daF6zMaGX7JGj2jpixoyEumzqW8OIvoBOh36fA33O+3uCmHQpRn",
+	"6rarcNa4MqOzGKii0dl/vNtsd5vd/cZGR4qNKU8avQYVojWeasPU/3UMoCXV0K4SV9r4ZbIDy5YmZsLw",
+	"AWdKN3ofPwWNhGZ3voJ3NYLGWNk1wQ92dhpBYzKSwt7xw26H7O6Svb090u6Q7s6Wa4V0eNUV22YZKqdb",
+	"O7svdswjRmNYrj8bh1HEJuaZiGTMxRBOLdOR4hNHRSEur5mHZDZiihEzYuRcxnMyo5pYlq2Y1izuEc1E",
+	"TLghVNv/yzW5d/z8CdnvdNpEs8i+jnT2WnutzsP7LTtVnFej1/BfsGcwGrExBfYvpuNG72N28ROyMMvV",
+	"jLJDtRN5QqMReyKFUTJZHPv7kWSXTBGqL1hMxnROLhibEG4CQkVsf9aEDikXhNFoRCzXSQfdSQe91+q2",
+	"uqUhTxS/pIYFRMhmZMfQCBqK/T7lisX+hGZzGdPPL5kYmlGj12kjzzMM6PF/PpLm//v0w/9pVE5uRJOE",
+	"iSFbnNkLOSNGEjo1I7s8ETWsark7rYetTmnoPzGqmCKK0WT8Y78xZmPdbzRqhruzyXClMEyYU1pBRU9G",
+	"VAyZtiQkgIIivJnEkukDMpCKhEeD5mspWPMVNdEoLA663xj/dv6r6Kr9qH3yaPp48MvvO5+fdWYw8q0W",
+	"vt/4eNj8QJt/tJv7Z81PP/QbNbNCHvZSRo6vlqf2lpoRkQOYlWAzolgkVVwc/gOaCVD9oLN0zANp2Xaj",
+	"15gq3lRswBQTkaWv3GS6djKLY31Wufa/MqUtNbgx4viCdM2rl7uz/sruLixsu7lfv6DPR1xVjvN0xMhl",
+	"1VgtR6FkxugFQV5ADB0G9tfnL46OyQgYzgEJx8zQlnvDURxaFmRfoumYtZZOJpv4+wd+6vnV3g0aYy78",
+	"n3uF6donlk/4mBr2ko+5qWJQFDhlwgYmIKEKiR0k00Yjh4Lhs0iKWJPQhGQqDE8ITRK7QMhkz2l0Ud68",
+	"yPIN1W8cqB/bB+bHTrex/qGgzT/sVA7UjzirA+P+UTM5ZtT80KrZi7M7cSM3kswoNwSVbmLUnIshMt7C",
+	"yLtrHQsuzE4XN4iPrYzYeWhnMeYC/+ykw+TCsCFTKPImVNExM6nUM1JVCgzgSMSMuMYjYrdgxLWRat4j",
+	"lFg5S6QilMRMX7TIKb1gIhN5VvNmcdAX51NDpEjm5HxuNWMutKFJAiyEzLgZyanJc28uxQH8DsJp5uQW",
+	"132RZ/ExiXmcii87RoKS3H6aD4VULG71RYEaBkpaNsv0hdWY7CTxkUbQ8DrDs1cnzUOnwNaTSe4EdIoy",
+	"4X/6/anVh5rw385z+M+j55++t1d0zcX6p6oJLWeCHD2tZh45JvudJrzIgztu9hNqRtncebyUMfwfxQaN",
+	"XuMfDzLT9AFe1Q+OnpbHdTqfsDXGRuzkbm+AT2jCREzVc8biutFF7h4yYCy+xaElUk9V7ZpFePkWxzNV",
+	"uoot2MGEgn02ZxHcEXr5NKFD5thaQKYiAi0Hxgrj+33K1DwbID5cd8i6yw9ZQVmpPiJPWcIvmZrXreeY",
+	"aU2Ha69n7F53dvWFRcu5blxoPd/eNlsN5ImcigqBfGjIWGpDtCRjKuZEMS2nKmKacIEM1255YZR77erd",
+	"PovgE/mxxWxAp4lxDLVeonVXCjScxHP3hvIsfj5589prPyCE8FP2b8UI1wdEyzEjEyWHio410XROzAhv",
+	"sHadMISbolLxby1FDVmfuYlUWW/uMTqZJE7MPaj4aTDi6gf4/VOdxnjsNqKOhvxGARVZCcqjES4BNUVt",
+	"sjivTuO6icyONkdoJ4msFVg6kcYNGFRczaiKRmRIL9nCBnSa3Xb3UXsHXH3t9ofmTvsmh/5CJrXSYiST",
+	"WxQSRzEbT6RhIpr/wuaLI3pFLxioX5oOmNU1wQ/hFX+vUKO62XNqWiyFPRkRQ03KKlvzvqBCz1CXsk+D",
+	"p4VIwVpkt9slIc/G0bxg86ZiU83iELU2KqQ9XH3hPndAdtv7i89w0ZxqFlryTFjuK1yTqbB63IzOW+QX",
+	"NjF9YZXP7i74VHVZqXvM2jv7jx6z5m473mvu7rDHzfNof6f58PH+Lt17NNjf6e7WqXu59WzaBa0TR3t7",
+	"y8RRv/+522n2+58fPasTR0cDMC2rdwydACAvkUXxgsWnDU8SsOyA6YbWsg0zD0dfpC6OnVan1bnfI7Cj",
+	"imi7lzTJGYo6sL+H34egzlMxb/XFe6eB51Xo3IC4JmMaM8vzrRCIqGblHfBmYvUSO6t6O1Hf7+vv7/X7",
+	"3//vvfcP7v9Xv/Hxf/qNT9/3G/fshQCuFi/c//6+/bVuF15LwWp24hApfqe969ffrTSYMnYLYFnhkq70",
+	"MNnl76bLb/dlnfXfaCkzp9CS9WwvkmfbkWfdwogomcYVvrVjIEEwWx1HgCN+zjSPGXoKc9r8QUpyVFlj",
+	"3dqZ1lI7n5NIjsdUF5jkx0bmDnZBg0/28iSRdigDmmhWLWW5G25+CbhhY50Xt9UvT52W6dXSaoDqcYQv",
+	"6wJluj8y1YMqRSGMIPjvU+YuW27+JWhoM0dTU6qxfdkvrFYFPXx7RC7Y/PakR43jpaznwUpuruMl8Pab",
+	"UvFcZKFuLd123t5avk2oqB1MQsXtjeRYynGtJijl+PZGcgLx2VoFD67e3mhOeXTBagnGwNXbG817yk3C",
+	"de14Zu66FRbqFnnCe3Y+kvKidlh4+bbG88U+rSdS6IVch1dcaxeUc/ES+8+85TRR8jxhYzSeen+u+d23",
+	"+BR+vBTuy4m2ppCmOZBTEYe91HYkQhacWSAbgWva1Sr5m+5iAt6X1RwwFtdOQU+jUdHtBWoKNxDWVOxS",
+	"XrDY/mJ1UPZ5YjcXp4dOqTuZGX66dk7u+uKWeMfQXQzanabaQbvrxUGT0DufCs9xA9shpHdlVUwV9J67",
+	"mChqXLXzxMuLA7Y290vq4ic1g838I2uP1L72zYRhxs2bqYnkmFUN+7U0RMhZjxiZurx8BMpFP2Jq6DnV",
+	"jERUCGnIOSPW8m2RQ42WM+YFOOWpL+wkFI1MQDTlGLwTpDwWNAJyeQiFKFnVzNy9D7Ibffipmcaflj6X",
+	"Raq+ZF6lgZ3KukufT0nD/XxzyVRCJ/aHNLuDa23/8dG+Mwa/rxSDhEegljNDeaLxg5hwkd3nKEi6dwYN",
+	"PdeGjSEULHpjNta9iSfAT0HDsM+m4EFFSjNkoBizixNzOhRSGx7p4n00UYzGczhMVBTYuVeBDcegKRg3",
+	"3MwbvQZTSir4sne2naLOWk1n10unbqeymJxz7lAthQYnjjtZ7gqmwFniW0aiLYJuuOkw9ejjAkOMxnuC",
+	"7PbYZ0PY2ZbbwxZuYGgp2ZKTVOc8jpm4VaYz8F9FbkMw8osxTEsKI3qJrpYJU2PLFKXwnl5LLIzF+oCE",
+	"2cUQApzaeR9zx/P9+/fNw1woctVpy3JXYNgvqM7pNfpW12hEdTOff+GWynma4AzkrgItjafWNjR0Diz6",
+	"hUzuRJMZyaRegbHiETyxiyLlSFzShMe3Olb4Iry8OaA8YXG6yuh+TSlyTE3khutP4QEJgbfokFhzwB1Z",
+	"csklBsxb3qkg3ml2q7Oq8d/2cq5bP8FsFy7YPPOfZW5dN4m70ek5DL+OlpxXZpGSXtFkINWY3S4tjf1X",
+	"m25xS7SU6SFWjJF750peMEF+PnnzOiDnNCbvTp83HweEEnDXEHRzId9L6TBmlq3fh2m+pmMGiRy3Ok3L",
+	"aZvGfjbs+QAC+FFTt7eAzCU7QGkwT5OeJ7d7AizJ0PTTbiNCHEzoXec0SeTM6eUxpyg8MzEjvXx3/lQN",
+	"hAYTcy6uuzgUzn1Weyjc9cVD8Tah4k4GnFBRP9qEisWhHks5vouhKinHtUO1FxeHio60uxgsOunqPQVw",
+	"uWLAht7yWZwoSKjjVVI21WVcDgrRXESo+vmcSqvBZvme5NjyTu4Co6D1xCziMSNUsBnMEL2Jd7El6Kms",
+	"3RK8vLglp3zM3gwGdzPiMWvKwaA8Zm9yOb8FpJjLwaBi7FK+pGp4yxRF54mkcdNI2Uzs192gIb+fawK/",
+	"WXuLCpeLqi7t3xByv/dwl/zCfyJTkTAN2tyAD6eKxQRE2YxrJ15PpXxFxfzYORZulxNRw5oQpoHDMpYq",
+	"1SM0zguEF4sPMEc1NS9d7qo9NDknQ9i6Y6+FNbnv2i1sxftavmHQAxYo/V0xp/VWpzEtfrtGD7Y0YFVK",
+	"7xJ2fhWwccg9KuZ9YQnpfouEZbs4JJrOtTNofuw3ONpiZ/C+fsMX0VD8gHM2g2ujLyC8/vDRXvt+ixwK",
+	"wsYTMyeRYlABQxOvbUFeGbg2hBSLjrQrWurvBL2kPLl1RXOafddzzmq/I8E8NTKWGH63irNV72dU930G",
+	"ZrAsCYhAVWjpWPdFKNH71JyKCyFnqUdFCuGSHexmJdLaepC+Q326iP39nHExBMfSgFvT5QBtE5fybkdj",
+	"x+jF7aL3c3uO8E6wzxMW3fZJ4sIwJWjSBEq3FgyByLd3pKGoQAdbIoeuSsPZw2BEuE0543Ho+IKeTiZS",
+	"GRa/smbELZNf+vEmGDHA5by940qbmpb7hp4dWFOtysgB6RhANkwqS8HLlL3Hl9uFC4SAllUzX4+3jBhK",
+	"1Xtf8mHXO4n2uG83IaRbH/QpRH4XRYSL0P5l4lWNzOHtYri8MlfR1/tcsAkcFCq8zLF6xURZIjIcAwz5",
+	"4tkVYWShDRWgWfiHzufVxS2Y1lZKLb1g816nosDsLis+CkX29UnjZDaSOle/wI3lu9GI6QMipkkC+hyI",
+	"yVIgP5+Z83A3n5mz324/6uzvd/d2H+229/c7xTQd+1KUjRjoL6ftQDIXV0xvtm84y1W5Aq7W10rBM1pZ",
+	"TsaED2FjtMRIlJVQce+WBGowBbPcuZFbiNhqylB4X6CEnW6BELrt2jXItg4zIyqJ347GOUgHUhXp8JgN",
+	"mFJMEcuHaVIcR+fuKdJlBaxcendffrndFSHNTa25kglbRUPH9h7gVHLiopiFSTyHwrYJVUaAKzIBtpRm",
+	"GS579Yl9ZSmTsL1G9uCXfO7MR0ymAfJxM0oHm2cIBWSBAtMrHL/CjpXOTlZoIM//zSI4hMi1M4ALGqOv",
+	"hSZvc5zZ5WiWE2lT48FIq6laRtsiPs84zEYVOoMCjQlIiSVzRlVg9VrISbS/Dfil1ezDdM6odTAWQ2op",
+	"pq27+sIAXUAy8UwRlYqiNClw09V8Zism9p967P8jTlb+UK0i/gqRewi17d+UlW/KyvrKykWVCnyKnMDh",
+	"D/yrefj2qPkLm4ctcjKSM5d9IkVUXASAqTjrnP38e/vDxT87o/a4mzx+0ha/X7zdkXvqkd43nenO5d7s",
+	"0ef9eeePncO9n5bzkRJoAbwe69zPCqWWf+7ufKnc8W+a2DdN7Jsmdg2aGPKJepH0kuuKXX4jXPW1HHip",
+	"pBfFUrpgtZUoGv1VrugjIOdzl/W91lo7O7+02OXVtucwKx5f9c7X7LNxhegLewJfKL6teuEKcHllSX4u",
+	"IbnZxaLAj5XPTpUirS3pkTADZAvJdEKMDMj51PTBI4s1SVwMAxJ6vLswV3xbeHiSTLXVaEsocGGVtloN",
+	"37dQR4gXnD+XQ/IiftvnOYoYo81UMSKjaDrhdt5SFgXs0kKdh/k6nXaVDK2BFKwbrXMJ39lwIyoi5qBI",
+	"VtHik/y9X4Lt1DxXirbiAUzcXtClVmsZi7CCKz7k7nf7AVpQitV47TqQvGRK8Xjlq9/4+76kkIgrvZju",
+	"ti9FEMV1RpWCTNYVUN2ZQprDu6wvqCrJc7spsSY0ud2R5pAq1yYbj8y5Sqyk/PsEH/iSw+9cB17mzvYv",
+	"D5245qpUKR45gi6qG34VMhrO00xhVypYQ+6o1/HtoFr4pFtX0nhy810hiZGXbuhXcjh/yLMX9RshTZ16",
+	"zxKNCewSEyXHbHzOlNWFfYpDlHDBo+8AtGowaJGTqVJyioFKPaGRlayQLTGWl6wEm/GeJwkkmxdCqgbB",
+	"IXhMURnLKdJ7i0ZDmZgyI6LfP6nW+qneTGYd4xNlEnMvWrVhWzoCC2dRgrbVIkdGkwTmDorRghYEqQbn",
+	"c+Lqh2EpESdqcdepmJ9Z6q9gBfSCAWSBnnJI2ER9wriw00Ax1iKHufxMqAAgFG+D3FgtU3wyiGkTI5Pi",
+	"5rt5u6U7lzJhVNyN4B7JxKVW1FS8QpKFHBCKqfIw5wvGJrpY5ZIR9i+Pfv7nzoefuq92//XwdO+3f75/",
+	"dnz64V13Z3evSM+77QXDsITW1G0+qkTGuJJOsI2EX33zVqIsJ4/WqLnNH79a5p4bx4qz+eyy0raxVqEH",
+	"FRmUSpvQZz6Do4A+AG83VJywqBrrEzirfTQGXJjnUwVJ23i7BoTZc0ZoHDt+6WAZLAuwggOTQ+y/Riy6",
+	"OOPCzxkuWgo0VjAJeaZHcmYNZUYv7S/I/8FsjyVY0x7Z21IlU0P7Xz6eSGWKkA/uywskSJfgHzqIQfBX",
+	"uukirCEkw2VogWGK5polf5UQDXNeLgl5EJqWaqqL+ITLvUz1AuN2vE5bWD23yQwHSo7PMgWzQnnGmjiP",
+	"V0cFCRc0zTC/aaakWVrSENL0BfvMtcnCW1QQS+ro0x0ywRQ1UlmykRNCc5kykAVrX0/HEtKhIA42ZQ7g",
+	"qJ6/dtbxdVYqQ0eCzADOZTaaO6KeW4E3TVziFhaPSEEmUzWRmi1VdK6i1dwOkW4sKFKlqgKAUcYsdkWW",
+	"KEXzzoPSWuxstBS0+cdZjXj8io3TreSkPNva6isJTrA4nGzyPLx47vOfS/fWHY3VxlFeFheEtN+SFVL5",
+	"BeLk1sjNEZ1MmACPVkk0r+24fQaFgSjhAyKTmGmDdXgbuGxLSkTBedtptxfdt5Ve2BVLsdprnS86DbLq",
+	"5RkXsTX6vOhF7HoXoSkukt34itABIsohAfpsTHxrnrcDS8vXvcL5ToueIEk5/+mMJeabjrSzpiOrQikV",
+	"GvNKlr7Ef18ee9GHD5QOCt9G3vzMbX5jLv2gYZfm7A9oz7D8sVM+Zh/sfcBFVu10ZoLfyGZ3b3iz1wh1",
+	"IKsDHtfIL+OKo3icKcub2fI+W9NIx3IOXLGVKw5HHwcX+Rd1rtdYz+9FYdnu1OzexoCtleqHrvL1rybZ",
+	"vyynupMaRfw91n8U3UTowW6RMG3YFAYkTIsJ4A9rMrL4jIsw6IuQizOA72Vah8DnQm9AxiHGjua58rPv",
+	"dNpOIEWN6ws73QMSOp0OP+NsT/fOhA3MmXMHnYE76EwzJkISS4ig94U3gVHnYEUb+IAYxSjYB66oAkwB",
+	"qt0IuRg6MEhnKOf7VaWz9/YyTB5wItOp5+zmODWT8fG8EV05iaKhXO6UVRBDJYz3qpjqBRex5aqXXFc5",
+	"FL4FNG8woCkTOa1wZjyB3wHENc25CgjVBfn2jy57FPsvenH1qCC8HhUsl398bDf3aXPw6c+H1YlBV4iR",
+	"nvFYVztlwJvvjpYL3w+k912tpdwg81+h01yDbFhXDOUamlWwSOApHKAesimvJQ2rM57eQbpL6tlWbEhV",
+	"jJEVzbAZVBTZURa1n5MLLggwn68uBQo89zWahV9ACgsHTnyo2KVLVI3A1/Fy4zCAygK4bsWdZK+VddwA",
+	"5dohkElCI9Yiz8YTMw88vrJ9wfXScbEXXvWZ0l446uqDhYMkRg5xMcFCyxKydRggTs25jDdIzio26SvM",
+	"ZK9iItcUTnV5XBUm/4ZBUMdrF1e4wMIK1JkjkPyp3zqOaiXwtYTmIAgmraZy+/L6IB/rC9vh9QnEoPG5",
+	"mYIQt29Fmt/iZDaV9eQfSg2H5+fFIf6js/dwLyoN9LpVgcLYG+6T/2GyfnMZXtwIK1LC1UKmsJQOdPyb",
+	"nL9GOV/cFeCem24LPPRNG7hBbaC6oGfhGK8hPjdyToOg3Cy3euHpKyZZF63vrzjb2o7vrW+1sYFq4tuj",
+	"LkRGUEsBYJBHO/sP7/cIPdf2d0zn0g6kcrUb8psD4m/jgPhb6xfffATffAR/N61gUSJNY25QplSLeZQe",
+	"GAV02IGwz7kGlqUoVnWH3/cum+6cRXTMwOD6+eTN63IOkfsE12To2nSNPHpVqROUa1ff6e6Q3T3y8FG5",
+	"FTPE59eJHKNMqB/xjOpVw3XZTgSSnXDQcTrobcaEq16RomQ81Gt+Md5CB/9FlrI8buq+kS5A4LbuUx2Z",
+	"PBOmKmPDUknC0+ZfhNp7iVGUJ9umS+biPOj6wQyVOPX+AD4+5EAWQjPpxcWEvDiGKFClEiqYmUl1QdxN",
+	"KCnGjAxUIc6YgzXkRrNkUGq7uN9ttVvd1qNSfHtvjf3erBgeVcCaRcx3ll1LZ85xgHKCyyIrZIpqFi/t",
+	"MgXbiPdlrcndmNO/XaaY62O9XtL42oVUSLbV9eQu+FbV4DNrelZKT1hMy4YvVMao7QnlcY5qKCCV3158",
+	"OkUXq16A9PJRnCXu5ijbsjJrdFUQOJ6ut1Wr9LC9Mr9wCb2M5BjOnBQRU6IMcZDr1Xh7q5iNXS8dvMbR",
+	"4yYTPZKzDY5eWfnotKuOXF3a5fvRPCgUqmPqdWsB8WKtSvQUYa+uaS5cB0HIUfYlcrgsCaPR7vy8/+HJ",
+	"3q/tf1WIppUD0tOaU5wlnq+H9rEiecjKFOxI7D6YyYrCquQPVi6zUvqHMpZQSojMU1Iuz9Ix0oyb14rd",
+	"1S4YJoziGzpe3DMld4tgsy3yJDPl4GtzuPzElRk9pVXZ3vZXO/tze0sAsp509tvtZrvTbHc8CEda+WZk",
+	"TOcH9qBTY9kknROu+8IhstpjUdHYIsvVhMYw4WBqpoqF5bamnf3Hu812t9ndL+fLlU9O0Uxc5xz5HmvV",
+	"i3CYQczYGYH3aGdnZ58MpknStCO4X7k0+/v7j5udbnOnXZfwufFMakf+nFUpHAv4iMUWbd9wh64Ld4jr",
+	"kgo8G8kkOxh3BUBUjeTCRKwz9SUvnm4SOucaIRldZyZcfcSloRkk0EhO1dcCCGRPmUMEOigM+zs0UX1L",
+	"rDStsFRLXGHC2nP8VLXICxrHYOx9gxLaMiW6XC7pIkA3goWY59PbZVsUWXcBFjEPawitts6Z03MDoqWr",
+	"TMaCwSEzOmNQfZGK7vTt53OSMHrp4LXl1PRwi8aMCoD4N8twGPuIz06mwvDEQTO6lVoJo/jX57fXA+z4",
+	"d2MapXO5cCTXO0+1IIvfVJ5vKs83leebyvP3RE+cqqSmGDnbFufLCQglmkWKGWfOIg6yLPWgyDVpSAsq",
+	"+0IOemRiVYKRMRPde/AgTN3Y+Jjf/jS7YBGhtGTxP/BD1A/GbKwjmmyGWNrikc6v6lTxpmIDppiIyqZ2",
+	"t0hFD4v4IxUjqQM37fftZ1dLuRvTPnHLV8nM1f6ygtjczG0GT1wpR6ng1vja/GVPoClwteCnWVdNOWYa",
+	"zlFrS7XXeJbquhBzXUQAuc2CvgsuKgYLcFrZAIEd5PtBHZBQTphIW7xQQ2iS5COXF2wOBagXTKD3uFRH",
+	"5q4vRE3SDst6iShywxrTOYklkKAPC69FhG/Tj6wR81MyYbqW0ybA/+CetT/vMW2zDz+syLpYEgHokdCq",
+	"nMiIqSA8Dkg41Uz1Mt48UfKSxzA69yoIeOG2ff3qa+kEZ+EJoFe/K0V6ybPd6uNdBPSsEOiIfDQvJxda",
+	"+k9rJissDX9pQ2txBSid/WoZle7m0eVuHE0uRdkoLNuqDTuujwOu3C3Pk3wwynHyjGByPdXsuEBhPYsS",
+	"iTEqxTCZqRE08B9nXJxhk/+gATXZRda2+JkK776IeVwZlDiRYwYenRmYm5BMlfZnmzClpQgAa45QTRJu",
+	"TAKFwlnXCyOt6lZRqsOVGZ3NGa2QcL8xqtJwUFEYGQIFyUWJtP94d1kq6P7+/uO8INpfEvTMyaJ1zaox",
+	"qKZn1fYKgj0kzHIrHWRABBgiViUz5PD778mr7+3/FhMfVuIsjtXKY/Hq+DWINWvtnFljdXHAL6k2xMwk",
+	"ifmQe4wORuARIqb23K/ekUZ3p8TBixbFcpAhUHnXVG3tpItbEORJqzDXykO9JN0ug6Szc3dZKuTQ9XuR",
+	"WZYVXtLO5ESQLtfnBVMLEXGb/Yg3hhWpWEXo7w3gTnJPnhlX5b5hWv5mLqlE6qla+Zkn7jb7RKowV6WQ",
+	"prb8UEJiaio1uG+KXDoig/jDw/jdk400hLz1VI1ehRlstQkX+UTITVA1t4TPrspoLTrFCBd3hroxkslK",
+	"1vjC3lPI/1pKLbDRb9JTuSSnK9uP7zC5Sw5IOJPqgovh2UhOlQ6DguPnutalNi9pA8Bvn9O9XB+X4wxS",
+	"e2XWMd4F+ETRBTOrwYngLo9nJAeDdeCM3gwGjTRjeSlKGHbeLGb2BYSSWDokz9A5G0JrJGD1cAimgDuB",
+	"4UFZgeKahKjp2GcyDM3CKwKfnmztYVA6HLZJkXvk0ctSNaqUO5djIztV6Hf9fmsZDp5vknnGfIrustX1",
+	"XT/TlJ0CKa98Gm9+AfeW5WMKv0RTpa8mRyrvH/KMsF5YVvt0fC0UF0SqmKmNPDku72pLbLiqhNlK/824",
+	"Mrf8FKF9FMM24zRRjGLe/2ouX/IIVQo4SYaSWDV55mo3EHoV4Lt8Ki7wcHMLkm4tvC5Yp3oCeFPjCzgs",
+	"Z/SS12wGv5XxhQAgl8ipwZTXuZw6aCLQJfNGUl4xSnmiE0Epz1s4dEEuf9gJYsd8KxSm8pnLscZM3flU",
+	"w0UqzalMRSovEDRvScvdsniEq+IREkKJrrRHX1MU8Qb7ZCwJ0qCasoBM92SkuDZjKKf7uiKUW8GEXhPS",
+	"RwHiM9fsoMpbvwJzw1Hfttkf+HSpgxAI7lyrICuvgUefxdA8H1HHqP97kW63IMHs/XVWNUaCYzr3dhie",
+	"pZvLgkxnWGM21wwocB2Xyv6y6xza3/wgVhXZrzwc9akceFcOeh4gp7GGkItq7PnBALr5n+UBO5fUVuXf",
+	"lmGfHqTtZDtBu92+OgZqdRnDpkZ8WbN0vwc1s16y8msEBPHGzUKB/qHFaCCDoMRGgLI538VXFRB8Sg17",
+	"4c2CTQFRrcaE/hWiuRgCnzIMYGgZjT3DsocOqogrHLaJjC70krwRn8Ij1QV8iJsDwrAauBiUW2sTntL5",
+	"T/aLZXKuqFh3DHmdQC9k3i9kgiHHdROsXnk3mE3FqTaKmWiU9uuj88BJVmJZ4E70I/H/spRaLTlXTe6Z",
+	"iN8M0sXCzhRrGfVPK/BJfGML+93KpWAJv2RVtaeHZMy0tqcYzO8ZOx9JWeH5t9JkPKliji/kjMiByRJW",
+	"jOIlodlZ5ujHkt7VwA/bKNEbJVm5Ka5M1YH5EfvI7WbrwCAxZlQZwspGAIaJWBwd1iv6e2Aac1YyYJ1r",
+	"nFl6IVRoa/HGZK/dXqlx3HU3BlgfXQsF7OL+i3PL7SS6Zc2Ii2FhVSDmuTRWlXc7rhepAsGxDs1xT3L2",
+	"idKm8huluPXrgAvluoaVynVLtncpRrZl64q13M3Lx3XTMNdrNKLwnLnYe/Cbv3apv7bKGF/mKk2bdKRS",
+	"rGSdl8/iokQospcCM14mcFdrzk78bqY5+4euo/g01Q2+Os25eDQWFiKcMGigGPZciouGzmNSuT+RaWIr",
+	"IaB8+zYW29uteITfqP1zyC+ZINOJi2J2dyFnWhfSPvBT6GrH98C/aVzK20jvW+BXT2V1H7DDLNs5w1S4",
+	"BgfiYJokaX7D6nDma3vn9WJK5+wL5yktuUlXQhnJS6bsA2cRnazTAMHe+4ROFiGHNscBuiYfYbYLC0Mq",
+	"IvQWprqZ8xA3cEvfod+gGnDebanoitRxbdCld0ZBJWJYQgf1W7paejjErI2Eh0fZWvC62DFiHv6Gvpcs",
+	"IeLrEiAZSS7jujhj7VVtFCUjOROuUxQVc2K4SVihbW9fLPbtTTNnDfvsdHM1pgnXmFL3+vmTAxJJYZRM",
+	"SDSiikaGKd0X+ArAQSjXOTxVLfJaSlVZ3/IVuH1xja+Kw+kZwTWAb94Rw1ov8nyX3GjxeJRAIBfDI66H",
+	"snAxEgcuGZDOnt21zuN2QM4l3FERKdlZajLbh3MG1V6VBfVsTHlS1cSIsKa9lMKNAdns7XS78EvTLlUK",
+	"Lfn7VBouhoG1WVw/LtUXXFxyzc8TljuHQerG7+7tEhkZZiAz4t3p8+ZjKEKyKuV4zOL7LfILm0A+6Exx",
+	"Y5gIyPnUgJmpF1mEPfTjCVUsrgG8bBGHh4mtOj0yUpkXUCFa46k2TP1f92NLqmHe9mewYiW7f8HaWmn3",
+	"53yTi6eBJgmJ7DXwOwek3e4hpEl3t9duYxqX5cxkzGPBh6OSK6DT7ZV9SXuFAe4VmNi9ex/bnU+QXfq/",
+	"3Y/t5s6n+72P7eae/8l+834lZ3o+4uqwmKG5dQMDQG2iguTeZ8Xn8xdHx+R4t0UOiWVCUtPEoS2SkFf5",
+	"hTGlvJSMvuwc20k8kTGz2/XEkuAkX2K8WTrBtfpN7cBcJjUzdJ27X9n7vsBWWy7iuU+1jpKkrMfdvj1r",
+	"qU4CVIZHfEKFWY6s5gU68v21FSI737e5bxQ1oyqEMi2nKmLVHa+K7ja8M2+c5qm8YI0eLk950Uxd8mUf",
+	"LYNjbzT/CrLNhYQqqpUSWbMZ9kqKjYsHbQOMODuW47Syc+Uo1gnE5E6KXtp6jqft5vK+BDeDtBYka7rW",
+	"hKZrg2ky4K61WrHNGnRZKzocspctd5IVSCznEsuHjhYPZ/GoVCnZJTb701TEyeZWqLdn8gzWj1i3yGmu",
+	"73lopKFJiPXjCdUGH3Z8N+HigoRW/lSG5Uxtx9wZ1WRgBfeB1zwdRi31XnYfFVib6vLtb9cEd7PDrzoE",
+	"zkxL+ZGd4EZjeWlffLNsyG19gTzdbxXMZ4mb23/kHB7Of0IzqqKRZiU+l/284SlwTmNY9TWIO8Xv3Yi2",
+	"8zRtCqRW7W55V1WVf2TSUvyiPuVL6sdsrFs5tfDBYMRVPsXkwWJ95lLzsd8/qekZ7tZwwyOAEsdu1DoP",
+	"nsCdr2TMavewkb5vja07doV0W3elTfHIe/WKIPoLhMScZDOiCGCwVX5ATsas1JheS0MSTE2i5sDlKmQJ",
+	"gCHRdF5GnFmhQ+3uXk2JQicVKFG+sIqRibW0YO2Z8vD2FMU7QtxvqWq5zWXxX1znquiaBpZHOFWiZw94",
+	"L3e5aS+Hd6CSHcKOBeUspPzmBos0CIEZLggdKsawxtZBexZ7DSw9ncVTlOF1VLJLaOeSeTJzXSQSaR50",
+	"mt1291F7p905be+32x+aOyWr9OF+EfWjwBzhFVnefqv56c9O8HD3y/9ZQwL5QVdxrVvRTQvsoge5ITxJ",
+	"Sn09FpXVLLbl1NbrVUTXUTSf0Ak95wk38+OcENpIGlcd6pLrXBimlsLsuy4oHml/7fN3lHtzsdXE4mYv",
+	"QSG3xJ1e1huN4E361lXfR9H6lio6rsH2kGRg15Jvpoie5N5bGMNOhTpcpyTyaFTHjINGhq/+NseSGkHj",
+	"xLemD4AFbMS3L5nSXAr718J4fsVrGAowMnGo/TIBqYfZVhdsYvJDdu9zdl3T/VkcUv6e5WfK6bF5yi0M",
+	"ubida52urVQlqAumEY0ZnJFYVsLbTO0i0yXnC6ArjLf5jMwKjDIezpiDhRbGTrmiT8g2oZFqjXcs40oZ",
+	"Y0dHHYRV0Uyxv5RtFPhthT5dlcfkreCNJP0io1yRklvubWKnHJR2KzfW1TR0YqhhW3heqwkJPbCk4vV5",
+	"R+wita2RZpzPmRhx5U7z4m7g+/0e77barU5xi/Gnih32enZ1Kk/Madb3L93hXC1dwiNYfzDpfvi3LvOJ",
+	"6luq6HiZPszt2wonc6U4Kz5RiwTlDsq5nDpoOKs5UgfKkl9T+N2pRtn00l+XnJ3tlPgqYi18uuqG6lHU",
+	"mEAZb9ju6K6hFMqBmVG1ljV+4u9dohweuaqDQj0nRkaLROcTV7bT9lz6voNiSiexQIbFM5keJbfmtVyo",
+	"ZOhsxoFO5JiBty/1/kUyBrxkyqH4ZyZVjMnU59KMKsI8Mq5UFE5dHwO9qdW2cH4rFDbDPtewGBhuUXw+",
+	"ZXYZZSKH85sTnF/qd8ctz2ZVjjLGfqlEz7Vh48p1Z/WrXopDXgtUaA0uCdeThM7rh5ISUam6Two9TVLK",
+	"v3qmR/XwcPlqYi3p0ubaFtV5H8ppvVu4E8uFLDi0ALey/ngLQyPz1g5mQzJylotiNBoR6sCwFimpbol+",
+	"mkNpYcFCdr3jMPZetIndpUVrgibTGkpFtCbLWyrdva5p397eHml3yKNSq7Tu3u41Ht7KjcGh1+3Mi+mY",
+	"Cp9xtcG2wMzp2J3vul0Z0DFPao4VRIIWO/u9gnyJGzxMkDxcA3UKBc/g2YTemlJgZlhRz8ssUHGTh36p",
+	"ElEtOw6TxO5HGar8UAhStax71zncqV5eGQ09g3x5tDuJcjDgEaelQ5j+urZ8OnpavZ88RvIEa6OgT9ZJ",
+	"lYe7a8F+tOoArmA0MROGDziiym4kMT0vgTOFXpH1WR0CWLlXwKK3yCHRI6lMelRfPXt1AqUjqYjg6Whz",
+	"QKICGpZOmIqs5GAC1KkaGeOx4a4mVrYjoKmeAp1oFkkRUzUvNcd0lzdn56W+bvC/zuMb00C2491HCwbg",
+	"Rgy8wq4r2eL5B+p3prhWdg3hvDlvgCO6G2SU0+sLv15LwLVc95wbVz2cd9nbvIULJufkdnnQS3zm1Zq3",
+	"VbZg8yKaJNoLEnfYXDtadEyiOlk4be768tVYqiYeaT1lW0Z8Z0pitsc68yxkLXD7Vcint1MvuAWNmkYG",
+	"MRjSSfhTGTQ4tsdBcNsmJAiAIiwGCYeStvOp5oJp3VToxE7kkDub+JzHMaBkm5GSxmC+kFFUaOcKN3zM",
+	"5BQSfT5bkxjJx0jZTCQ4iO039XQykcpgbdMUnUoM1yBiWtsNKPo0cxOqAGc0lCfbxiVjTodCasOj2mJe",
+	"6fzLRWbhMrQdIBikBZVLHV1bAbsklb0+V3OSGtbBPk8sh6jNavStwBWZUEXHzPiGCXmCq9AM//HAZ2lt",
+	"Yalvow9Ct1hu5tVH+pwWQoQexnhATVn38pdWyCf/NWf2ZbRTd7JfujSpjRJ6AWYZ0qgWz7Vi9ZjepWCT",
+	"ZsnAFZ+UPfxw4SYFioel/K+zSE6F+XGvfRMiJl2M5fLllUv83dDMc2Ep3xC/TqJYe+4d1r1t4MB3Lz+q",
+	"8EI/sSumC720C0jASxX57tKjtib2cTa4oDC9ugV+kw8Bb5a7noaHq9SwARe8JpEIsnC40SS7K3C4d1yn",
+	"nDMfdKtQ4dOP93JB1ea5lBfXotlXo2b5xv5BWmOByURJQhXRfFjCul4czd5Nqd+u6i+37is3/M3URHJj",
+	"J8qhIMBwfbVC+XVLI2XcK0tL9KEekYKB39ty7Dm55DJT9tfPgoAvFd3Z7evOz1pYygKrXri6YRgDF6tu",
+	"G98WE+M20j6lqy2bUFWFV7YOPPVCwvuSHHVf2DYHSIdizMeqYqhHok0I0R7BWKybzqooBYSyB5auJXXQ",
+	"nm5Y9auYAjVvmErusw41ocS9ZSnpr1P4l6GJc0Gmmq1Vvn6eb569PtLVZvU3vOAfqg4wRzTxM0CHBGao",
+	"4L+xcScB9UiTIb3cMKkp+37xTHfWTW8/BNgFSsZMDdmGNTawu4vJ7RXf3rROqVrMeEf1RsPMvOKrBnk1",
+	"puePTOFcZulQizn4LGGRrPD9YWc9SyJYablhvDIXnVmedbCCy0JFit2OIBeCXsYsrlh94pnFX77yxE3k",
+	"W9XJX7bqpLCDm9Kzp+PbrjZx372TSpNcw4ZbrjLJC6HNzWEnlmGrfDcV7JoLnS8rLGNsF7WpElhN+S+K",
+	"wO2KTRIasbh5Pi87Y7MLq6gdx+fuql20fGrudpg1XsPLF5VcVc0r4DtsBFV0kyXTf0VVJL+/RX2kmJS9",
+	"md21qBEs6QNeprOragd5Qvvrqwi52XzTE/66esLCNm6sLOTJ+tY1htzH70ZtyHOj29cdjvMlbFtEM+r9",
+	"57U5iN5R2rpxnKm63dmuam8ZqXRW9tf55LJtPv1wE2V7tUWom7v/sODFKiCrfIAbKpoe0kSqUpnthnRz",
+	"APVMaf3gerlhQEFrYZNdL81UGyS7RWrZLyIOuYf+N09w9x9AkOfPTtB5eGVqye5cWplZVMzTdAE5wU2H",
+	"jAFMh+dSNKVIFnT29Jmqbh2rS0M3dQdbqosSLsqloRt6husOWFq+tzntp20YIehYMB/8W+/QdKDVwLCn",
+	"2xbDr4t1c5Mmy9WUtXSrC3SUq99cJGgEvDM12cFF9LwbLJrfwn7Jhh6seQKuaMikJP+XN2L8TL4ZMH9Z",
+	"A6a4hZuSdErKt224+A/fidGSMsLbN1hyL9lUt4Um+8Ag0p7bi/tUW2pt9xYahpeTtseAPVsgWPxpFbGO",
+	"l+WOnhThDzbrHwTPZjl+2xXBc0PGjIqKfGjXqw6iy60brMFYnmhTyqexg1nsgrd3jcOpZmle/8+TBMa1",
+	"sypT946gYeQFwzL2nH6eTSJ9bq2EHsfdintZS08OSmcjQoLGoyaXjI3AK15zTeTyvIabw/y8ona3AL4B",
+	"v1RpdTmVf7OUl02hLTMBUmAyNwetdH04k2CB8BKN5Nd7oBjD9PGShegubO6C15kmXgkkuewUXFV5tVT/",
+	"11dcE/ktOv8XVlrT7dtYYU2xbG9TWQXAs7tQVC1fvwMlNYeJsamXVMmhohXYApsoQ4sVatepB13WAdTY",
+	"wbiLxfFctludVvu2yg2depSDtFrYpBeMJmZUA72NxUYAGZPwywoboU4WHiYzOtcklBfFZjGNcqp3t72y",
+	"JKU+N/WFTOLaLvFeJlywiSFTYXhiJTP7POGVzXG3auyEPsGzdRs1xQ429Gyc9XlY2hej1BZiu170bso3",
+	"067ThTIqe/+9Eck8S6Bxd+bbAIr57fUAVFKO6zsUSjku9J0U7Fa7E27eN9++pnY69uIdTaeq8VZ2Sgr0",
+	"kk0i251SJ/+FA1No7p8j7EKXrjpWsWVbLuQmErCYWsRydt8SQZOwPEIEV811zDJuP76r4DlUzM/szKuS",
+	"wZIYuh3pKYd+0kCiKU+z1kJAjJTr9bq5fTZVZAurP5k7natvRkyAmv7HiRRDv1vQQjvfvazTbRflUae7",
+	"FHv5YaEZ8s5iN+RCn7NOt30Nx3nV/MtF6LnDlfv08jNQ27l/BJCZUGPOjSbgpPkmK7/Jyr+2rARXYxWq",
+	"CrtkimgmYmg5RzUJ7QE4gwdCMqZzcOGknf2Lquwvj37+586Hn7qvdv/18HTvt3++f3Z8+uFdd2d3b2mK",
+	"Q7e9kBHTbT5a4mj9q4h579H9GsR9FW5QWh2lodoZe1Jjw9nzOewxQkQGRABdACyN61l7iO3I+qL7P3s7",
+	"pEk6AdESxTHWX/588uY1UYzGTCFoIxobNDLJvNQ87Arbsnggrg5JBJNIQYnAQ8cSzWbVQaH1IYp6hJJ3",
+	"x0cAn5bDKir1px5dXostfJ19FDeEEHq097DV6e7stvYePnrc2n/0lc1ncwAizzkrVARw1EPtOfSbO37+",
+	"hOzs7Oz75pxEDgaamYCcMzNjTPRFZ7/dbrY7zXbntN3uwf/7AF7S/f39x81Ot7nTOe3u9Pb2e3v7rX34",
+	"34cWecUjJZ2WR6hifWGN+IAMuGCKxHxodZNoauz3yp35uu3uo2Z7B7647764Rk/+Cia9QBiA4nNJk8o+",
+	"DEYxE40AxwDWJsw4G7HbsxP9SIz7F/FcrdL7vbHSsoVQXPSxZFw4HUEVcbw6fr04/VdVda29ZbwVYR+8",
+	"qkkJNN3qC9hacu8pHY/vI2MacEsDyGOh8B23Hwsi4Vczc4x4xhQjekYnk8XerQ7na6d0OB8VNv3xelAS",
+	"QeMVU0P2VrFLzmY1TnJXQktmcprElejrubBXZXdgqX0kDF4xkEkiZwBmBLu1dnih1PcnDzyOfudymMHD",
+	"HNWOymF1pAsvL5lK6CQbG0Z9cAG49v10fZsZRJOniqUay83Mw0ruKkvnlWtjC63nYfBkoMC4ZiSFWqoE",
+	"APc9PT2YKETazyCyvR7YaK7FwuJ4J1mV/bJ1SKvrSmd4khYXu4kHRRLLb2zlybbbdcw0mLJLaTrm8RXI",
+	"GQnZnv2bJ+VvJFDYlqptf80+m8NLyp26Xw+eOlAMraBi5q50mbyLaZ0LeTabmP/V/Y5eW1vHRXzTWLNg",
+	"5JwNpGIkxGAUsxYciNayGXOlId2JZK5x76yQ0tfaL78whOKtbp9W0lV19/znRbpav3X+T45xBMQAX/Ew",
+	"Q1TMIdcAnX4OfQ76OLPfpzRZH+u9eCgWWU1djx6gvE08E3zMzv6wnGLFM6d8zD7Y++oa8Oe/n39v3dY8",
+	"STv/l+AmqE59IdjPP3RuKddKekKH3umweBBbK4uVFk5kFQjvWR0Irx35KY8umHlCk2RDi/e5VGQ2kuMr",
+	"8qba01G11PnO8ZXu6rGlWadQ4au+04j/ks+L0ghY7bz/vnU9i4kUfTGZqok9BWM696rYAXonUj0LdO5i",
+	"J8S0E6BV4ETEWn2BLmB3bkaWAtphTmkjCsuqQK+3z+MwnU1cVLiXdzTMO9XbVV4Nu2yKb5zYejxNmIPQ",
+	"Ad8dI+dKgoQXxK0Sou3MRvMq4EHfBnwhXfYgPQNRwgWPvtOWAQ0GAUaXffu8/JaVckVnXGinFuOyaQa1",
+	"KWbkFlxfT/rodTpClF3OGiewvdQiObUO9XkH6cnIjM6dkVeZlFU2n1WaOE59wQ5uoWL0Ird9BYzxqdE8",
+	"Zs2ZVPb+5khOlU79j013FDInZPpLUVErXVylso25qEklDBpTwX+fMnfZ8reFvBlY0cCTWhXHyGFt1cBp",
+	"fadzMIlFEs5poys42U8pHtaXYLt4DmrCK+5/BjfZuxXV6RcW8iaRZrwLckY1wfuLWX5Clk5V3tfzGH09",
+	"LbT013H57HRXu3xA9T3zCUdLdXJolODhHNbVKTPEsKoKwDwmWH6BCj7agEADDaQ9p+64G9dXeOqQw7pV",
+	"SZB0qyUZq5WK6Kvj12AFjdbQiAAXCzBdEbpzE+Ktil4g2H1uv/MTDZbZfcVdLJymwuiWnPYtMxM8PUAX",
+	"lSHXlQUO1JrbZxmG9GIzNfcoYZdMED4gWo7ZuYznVlvyghRceHTMXEMQdOvgc/aY5oPsMNhwjcyEQvAc",
+	"bvkSbMvCNuNG2x/rv81x3eQQls5TzSFaQv/PLLffpoopXWPuRcaGeh3ob05nodOYG2IU5UmLPJWgzswU",
+	"Nyy/m99VZZnmi/rTogUHsv816XQLabyr1JBnnydS1fSj8eaINlKBKbKstcly9+Az8OTn7rkN5yBsd2Uk",
+	"EwK5RKZhCuKMNG4CIpPY2kBA4wfOLJ7ZX+Az64/Wfryi7KDGvcA+YzeAzVS0Ebd7M69bb6efo/U5Lk5t",
+	"m2V/drn22kOIvMK04GNvwFl7YsSSeO2BQDLwWh8HL3ZcJQitVq1z0SS8k3BhZAEFbq0B5WDwVo9pU88v",
+	"1FVVdXOxs5gqe9wLDoS1R32Cr11r0AZcMRVj+JVrTB+DA/L7lE3XXzb076w3gBnlJqn0LdqjxRHCD81R",
+	"vHHtUbx3D9Qd0VVNe/MHNsg55h3tLcRm/FFN9zVb3dw0/cHxzGsJ5652ub4RLC3fymsda7ldc1LOAfa7",
+	"uifg1mnXtyDXbS0HBbP9maksxRLsszmLUi/mKm+u83fWuU/zb1uyqBAj26KUpRBTKvke/aUt3Y/5x5eM",
+	"/C3UYW828ieuN4OROUXr3vHzJ+TRzv7D+z1vnI9dNE0bOg9IKKZJEpIoYdQ5tbjIf6pzTU6Lbxr/3Wr8",
+	"i5TG1JjXtNzB+HGuGQYBuCJyL/zcnKTPhfcPSJhnjD3pHMEhRBgYi1lsyRHdghTdhtXewZgrFlmW2nPd",
+	"q7IfQKe3hrqDIvJ3pH+nNyRSTxXT6Q8UY0LQEto/5bdy4W//UPoD8P78DygkCr+AIVSUDv7Fhd/SEVWt",
+	"ViNoXIIETm8DEexfhH/4S164+Kvp3+n4Eyqy2cEf6detFPKXLthcF/6dLiPykfQD7Hwk5cXi3/7+gSUN",
+	"fxX/wEvlVuuLy7HgwMuReEWsS5l8l1Nv2pGTqVJyKmKrROkJjRhkoRHFxvISrAGs8jXsszWA+kJINaYJ",
+	"10icr58/OcC+LDKxOraikbFcAl8BqTDl9KSFfqNfQRrkW88OFrxOgEjvUj2pJhMmJwlzljI3PbJrV6Gz",
+	"5xL1AreEAYml0UFf6ITqkf17NJ+MmNABmVDFhBkxbX+1q0tJwigsf/hD2CK/WCOdaviEYSIg51PTF9bE",
+	"1gs7VV7aYpfe7s5SH/Du0gAl+b7f/+G/7n0k9+63HjQ/fQ8ZYvf/3A06e1/SH6vXMqFVLX7YDAPfaXTp",
+	"0unNGAhxkbiICiENuWBscjelGFskPqzt/67XNHEttnAE2MW20nENJXKrcoJrcjivzuwIUvV0I5dyQsXh",
+	"ZJLMt2vHTe2jliUmVCx145zxKgse6ljgKLsN9CGcgNBk/eYVDumuuHubhd6CGgAjawKdz9P2STRJ0obQ",
+	"igqNAIpFj7bV38JCnz0KoEY0Sc6kOnMBzlK/PVqBe1TweOMt1apUQsVWMYH3Izm2u2h3z3IVH+5mopfP",
+	"SMZ+wGGahgwrEaKObInLXQdFEv6+cj7XFjwkG05d6tBsJJMUgymLztcFCcsxwbLILUrcqnDgSCr+hxRn",
+	"MZ3XlB8OqCJ0YBwQJZB+BNWjiZQXyOctxy+VJe6WqhJ3l6VP7LeXFoUUSxJ3vT1QvY4vaf0yBoSLKJku",
+	"9Ie+zgW9zgS5OmZ4VFmwYtkAcCinAa5idxu6n2XWNq743VBOmAh7EFywvJazmMyZaZEQlMuwlykCYEYa",
+	"xGGw5k2MRWh9ETo1Mux5G8h3BMTECyFnLRI65/XCG71TW3MRsb6AD1h2MaOajGnMWiTk44nUmp8nDEdq",
+	"2RuipChmrwtpzjRLWGTg/TAXa9fat2V560wB5Z8zAlNzmpnP3phAsRhcQRgwO6PUWrD/ykaBTXHTT5a6",
+	"yuObFmhrouR5UlmrxM2IpGsYpCXanvzdg14NU8xjLCEoldB2ZjFk/RRPxgP3pH6wkIOyTLcvFgRmL/lI",
+	"m3/UZcIhSVTVomQ5sn7jXMH43zkhdmVFa27vYV2/jrrKPP/J7Xm+gFJmTRUXuV/dCThMadxD5qFfb393",
+	"79H9mhQCFp8hFEtV0AGPlGub3cRu1/aSYz7+wSw3D6sAUNpMlQI0dMHK+T4Cshq3iUWdIGrMSl+Znxo6",
+	"29efIdx+ZxPFGMn6c7S8BXDC6yZG0TNBkeJnFNs02uPUczFOqpg2zlzN2Dskbw+ksow/q1tHWWQXQGIw",
+	"l2L5LDEje787apBO4ssIzIiJvli4L5JJwuhwmnUILtUZgExZL7DlALCytXpYsVRLw9RIA+DGa/piGrfx",
+	"hWTd6qqoG6zYoiLmVgGrHbMXpM00XhD2lqT3rD3UJ/7LpYaT9VVlq/m+K7K0z+CBOctQpjY+/f4VhfO9",
+	"6fFaurQYr8vTA9Yl2oec9YV5ElwApsZsg3OOwdinC+vbqaIC7NRe43sf0cmECRYTTAr3w4LO/ZDYH8DJ",
+	"R1/eNbfy7+SJNteiXympapcV+Cz2UxhQnoCeuW2r41/9E4vHaZlX4UvQ4KCFRJXOYzPKupZDYnxJGSxF",
+	"eFOVYap4M0O9XUACrEpAhqDxGRdYXFJ5wF0aM97qmFKaUAtKuavOretsdzP4BJNCUGhFMMrfCVpQdeKR",
+	"m21CRVNI03QWVI42nEWXWjVXPIEbOBMdFVSqmc+hjBmW21dROHsN66K/0ySRwxY5TLQkGtPI4PIIISXC",
+	"fzVdU5vm0dMSpF678/P+hyd7v7b/VWFnrN1uxJ7yF6enb50KEzjki/yXdtv7y/wSe/v7OWrYbVdWdhhu",
+	"6soMrSEb2GWhZMBmZCZVrO2KAJJgKqAs2YKzzgNNV/EphIIlDlS3XJG0Lpx1hhdi3PAyuFAsLOmRMDPX",
+	"Qhe60Ml02CInANt1QM4VFdEI81C4XtteXIdbdNqbW44lA8MhrOKu5BCEnSzJMcACfS8xNk6S6bDCKKW+",
+	"bjQ1ru3+kddQmaSYoGMGGXeIGeBri8aMCi6GB1CYJAXTXl+hcVwEVh7TxC4Zi5tumOATplOrVxpQeGJc",
+	"1XMexwg8Tg1rJnzM8ZLlJoABmysYyf/mdij/U47B1/5up1m4aC23wg9WYDblYFD40UWeC7+NZBIXfki5",
+	"oP/Bh26bAKFcuOS0lOKHwYYpjpw3L1jxSReeLS4GS7jlt8Uxu/B5c8BYcaBjZkYSf3L2lltwbEdE0cMD",
+	"CR1NKMku5NSnPy0qsbm9ShOriuq5a0qZvsNtIxdpz5eF3cpdg81adm9xSuneetS+/K5Ntfulrm7JE8I6",
+	"JUzuW9mfQjbhF48jLmVzTMW8iUGYPLE4kblILpbm3M7YYYAruaTcQswDVMAmF03II/D5BE02nkDfHCHP",
+	"ZTyH2UFiG9XNcq4b1U05YaL8+6L7IP9j2eIGLwVgxPCclghrNU8kjZt2DRKKKRdToacTzMhrjlnMadNx",
+	"vgU107uV7AQnFPgIj9l4Ig0T0RxOh2LOVVm+wEVzCukbVuApQZMm6LjIitJy4tRn05yKCyFnoujOXNj7",
+	"BXH1T1j3pbl9LnewImyzRprVE3eQvd2xJEjrvrOYDZghJW2d9HmdaX9I7Hb96qtw7R2gfmCcMt2RneW1",
+	"rO0Uvbu2oHWNpMO0QYYfZ5WIPYakCKb1crjmiApUKyvgu2Btzmpxq3/FC2lFMjX0nGpG8Dm7OlNdVLu6",
+	"W1oL7Rp4v6Vw0sB6Suov/LYlqHRQXpDKVZdJHRR+WimVxV9cCNKO1co2LgXXJuylGX9B2pAuwMTovgAT",
+	"xScokxAZgDPh5ExkLfN84lGahAsGTYuEYyrokKmw14dS7zn6/f0mMn2BcWCQNAH4u3UAGpgOIMedi2EA",
+	"5pIOCCal6VZfhJDelQ6lUB4TTqgywn4SdbqhouBD95qbVEMquAbOGvRFBvJApEjmvqrcWmMXDP0JOpIT",
+	"plskpPGYC2/RYelwIXKUX9hUVgIBwCL4tDT4zY3S/mbfWu7KWHjRAp89roTmPSTQfx1ROXMCLMOyynU4",
+	"tBOUs+uCUF07q0afrdMmESGFoUmi1a83apRYjcH/DnNcPR6HYkOqICcuskwEzKMo8nmv2UbYhSadry4D",
+	"7poSfVwhXLYpm+Xz2MXZsj4UN1haa6kiyf9KRFJMYLBUEq6mm0JqgkvS+c8npKqeDHUbvbpqA5j3RiUb",
+	"8MSihrZBVQYwwq+tJMMO6spVDUDdK0oa1qlhuEaOW4vi/rc4KQvbfGLVghr1y7XZGioqDOZeU+Ik/neg",
+	"WPQwt9v5lTHLDd3gukeTJESZ3RezEY9GhNvlo9GIeYANF8njhsQ8Bo/imF4wK9RZMigqJeVagpVVAWtn",
+	"+K/Mzy+l1+fmt03C/ElNWeGhXZPFwkJogMedT9S3xBMxKD4QNnOO7DmhVXDCy+OtR/4l1xxErYhO/jUQ",
+	"7bdDml+j/cK0ysSxbHFvb3fP7TxkMto7e+T58bN/BuTo9emz418PXwbkyZt3r0/t6Xr3+vToZUB++u3p",
+	"4W/2P6/evD59Yf/dF+9/OTktJ+fb9/z4/tmzX17+dgDv+PHhATz74+m75VBi+zXQYT8e9IIf6pKmtkOP",
+	"3xyj7dpUR+VabKdDKCGq1yZDVSCpl8FAN1BBkSf8BMe7EvwYrmehtnMWOX8/VL7F1YWP1UH1nzY96BvF",
+	"yLOi6XVqoMtOA1+Zi0OvX6knVEQs2Th1m7u10ii+7TuWwJUNlByfFfPx1zvsQpo6gcoSDbmkmLWpGKpB",
+	"LK7DPyvqFC+oJq5CyoVYl2NfLMMCvBV8sxQYZEWKS8QSzB84xic2wNFwBLGl/VYlcWFzpLy4rVZEp1bl",
+	"WdWKyJJH4ax/jU2JpDjLZyFV0D+mw0BOHsUEnlwkuYxyxJNCTcgAA6b6gpcQ5tyFZZUgA1elLHO4h8sm",
+	"l+Ij3nSrpW+KwZqKwaLZba+4zJsZTRISJTK68A0JLV8nR4evD6Hi9KB8Sj2XLfLXZ1N7ZB98mCoOtUW5",
+	"VXi4u8xyw0X4lANY/aG2VHH7TlTraSZAUfWc8imtFU6ZVmFXFk4nIk/Dg1VZyyvTXktFAD7LNeet9hi3",
+	"c8x3TRB2dZOW1JvmndamqefuWQrAezudmLbJ56wviomlYC7MABubmZOWeWD5CFlR9tIiod24MOgLSCJa",
+	"yMyE0EOxniV7GoqKiZAV3++LivqVGNVxF2/35SulSG41BPxVC1PurOjkmhuNeHJYIP969nDM8n3ot9eu",
+	"7Yb6mNjswCVxagP+vrVAS66kL60VYbl9/Whri+JrUqy21KJqC4QOXUDzbtvejfjA1FSdnkhMX7BXSUIN",
+	"w6YMjKqEM+UKTNgQ5OCyERfzGnbyY2zudJY34zuTAzu6dTwkbwZPHVzW4hGv7PmQb+ccQSucc+Z5s4u4",
+	"4lG5ixrlu6pns0u1Ola0rLWCPeybhJ7r40v52H45yAQzAj6b7dGWWtP1pgNt5dXboLfDWik/sAfw2lUt",
+	"G04WGnqUD0naPGDAWRLfAYbNU2Z5iUzkcP7VRfJdetlSTHXM6gDNMV3LFLlwGQrGEviSfANXawVeNEsp",
+	"9TerotMk2QRzHRD88KG8gWHF9JyBQ3aLLno1w8z2ZrvQyxZpjBtKgzt3px5TPcIifTJn2jAV0zlgdLtm",
+	"Cl+3cxUTQCvkkxMRvqLMigZrfUH/rU4axx7SiV5fW1nMwqwuRtrQVTaRLtV4kXEAip/rPjSSkL7n51Ay",
+	"ztMjFkuGOq+9+YpzW6tT8haVjpBePWBKpZ2M6nJ+USG7yWKy1XO8ASQml4XrqLcUbivx/Vy9TEopjh8s",
+	"rGSeG28WfCtsURUjVyyPg27lF4gty1JErFsktGcqVnTmi9Sh2WaTI+LHVMR2z/oizI047KWJnG63Kze6",
+	"4BDxict+ppAGfwapoUxjXxZwhyRsYIrr0wga6RCLFl72zhqRfuresrE3ALFJrmwyfGP+qxPeliP0ZDbh",
+	"4jJmbnPsqQsdXuyCQsvgUhXk4167XVqYwrLsFZbh3sd25xMA+P1v92O7ufPpfu9ju7mHP9XokHagg1oD",
+	"1Z4ncDKlwH0u0Usu5Hr9R0H43dgR+IlG0PrpdDRVOv5rBZQXOk3kHVqXNPLtE3mSCOSORlEukNeNGXNc",
+	"D1hwkSXmnriWKNYtohm65UlF5GZSEE7floF017Z0cN0geP8ZqHZfMT7cN+byF2Yu62fJFE53ZYqZcFi5",
+	"9hQHWaZZLk6HtVCLvprBADDjzlZA+1S9Ld/R3EMTdYKN2rwsg/KpaqgBvvTBeo70wWI5v38+qJn3ksVf",
+	"7U72679R9YF/aNE3zES8aXuIdN5fWS1C6iSuXIKUD8Fa/AHIsxTbYziGCpkg6dW07PIK6R+V6qvxPb43",
+	"Ep4zxi7Q2ldswqjR6OfAgc6JFAGZCsOTrEew8d8i52zIRYXOe261er3EL+lUaKgiP7A6tJnJLPUjbXTb",
+	"Is/GEzMP8s9kfhapLtZv+MLYxU92VEXielTVjAmOFr9kZz6IUiXGcW1IWloAnVtuSlKWu88URxj49a6i",
+	"3V/raoHfu4i1mgpvdZYMFzkeV3XQegK/p7UTwFWnPDFANwcEgALQPeYK4IursjPo0v2osw6YDUQoaGTW",
+	"LGjmmvgnSsZjq9tqr/PBoaz/1H9LoljCqMc/LUx9ESx0KDut7sPW43U+u1W0at0ib1e9u9WKlOjOfzLw",
+	"tFFYsYr9WhX3ypC7qiUTxGxmzgfmkZVSBjCmJsLGzP7DPRKCNGTY1hzRb89lPA+gopmOmb+UKz8GVROd",
+	"XeUDsDrJIJ3BE4mZBkth2rgmMyXFsIDGlqLkIPcFNF+aTHNoRHqh4fR4qg0A5RhiSdKQzl45VFNJaeki",
+	"1GP4OJ/2COrX1dxaTQ6lKn24OJZFhlYNw+R2ps7J6XK17G71CCU/n7x5Td7iI1jC93C/3blPqCaUvDs+",
+	"IgNFh5gsF/4D+sdAphfYMvYdxTH+40FFyURxuVYRP1BDur9LqflJJTJ9FQXg2dQtEjpeCXDLRE+jkStS",
+	"tOufLTyAQ09AjQ57Dk0pa/wOjd5JGMnxORfU4Zbak2LkEKsULZ8KIOcNJChGY4LUG5x9iISDqZkqFvZI",
+	"AsUfCHourS3VFyH7POHOkUxQcXK5sC7MqskQYFAxQQAUCrs92DnMqojlmn+3zkHDg6YARhxzwE65GXnj",
+	"JZWomanm3peFGbJYBPx2htn0+HPuD/Rj+4OPWNTWHLTfgEUAUpq4ATrEmqJllX1xgeyLrebqY9QYaIIM",
+	"mEiOGeEDQlFpdJmxPrVss2B1yfIpRX595/ZbilhfyRVabYForxhqp3oERDNGwiKQbLh1a4pqLM7ryca7",
+	"AXftmGvN4jMAeNJL0HDwBsx6jpk1YTAXN2H2fOqiJtu+MkTODbp6nmCVsJchVAAOytfv8EEMrnqj2meU",
+	"jlgSpwvheMXSBPG7BoFHVqk3O+W3kWlXGFqVAN80gUCvSNt6iowptU4gdyufNCRKasomSVb19NvvnzSW",
+	"QoOu0xk1lzQgN6mayepLlpY4QOL7nSXcXlNUpLokBnCnipSRrUtl7W4+UdAFT9LUAw/VV2TsFckKm4Rb",
+	"CjrJlkEXr7YYSSZTU9WJt4bx/K3l+DcxuGCRXpXnLs0zLt59BW52lWq57HyvPIyr3fT+hBGGPbA3cteX",
+	"H74SbtCSJtpfgdO+JMjqUqsELMU8S6fKTFsAE+ciljNAsLNqcblMLMtgAsYMBiIaWoWsp8x+XDf/6T1N",
+	"Lo62bhJHImjUTQVqjrORHPc88uAZj0MIhVdw1m/JUn91BlfPhirPCII/1x0OBz0EZQEaZf015Tf5h86r",
+	"8sKgb0nMSCmNtnHB5r3O8vLwNYsPqusfC8Oo9t5hjZ9UFW4U9NRSXkqXOGaQBanIRCoDzZ2WD/+uyTXm",
+	"AGQdny1JSMh1NiB6xk00YjGBxgyD/MJkwFrFJcFyzIhx+3zab2230/7qF4cJWJt6FLgx05rmj8xataDr",
+	"sgaAdK36OI9GC4e15xFgoTrlgosY8AWxSwhU1oWt78MWee9S8qmYYxNXcphG7rA8mWuy2+0GaVFR2qGF",
+	"WPmKjne8XQpW7Hm/kKkF5c52QAM65gmmHNlhFikkZ9y0vi/FwotEsVMkAtr84+zTD/1+65775//2+9/f",
+	"r9zLXDuj9lr9ZrcwGoPGVCV13HWBVnqgtRsz0YTGsWLagc7C7pCpZsplFcD6ufBHceHg6d6DBw4mr+Wu",
+	"tKQaPhij3rRMWnYLqwkv+6/egwcf/7/m/1un3QQou3bGRV7qCTc7P4tspiASNjRmUYhtaca6/ge+kyWN",
+	"q7Cs1hcMV2P+t83PvjGUO2UofyfeYCe78vRW5gb6E+qqwTWLlK9P4gC0+k0n/aaTftNJ70gnxeNY7W3S",
+	"fCigQB3uaZGTEYgArC+LSvmPs5Fm0dmrwS//3FeP//uX335Xp7N/v3v79PHRy7cfjmT3JX1JT2bLwyI7",
+	"jwvrj6/McLF+ePBjzTH7Jgi/adZ/b806PclLhPQazmm8cUOntHvoas5o58r66tzQOK53k3hz6+SVg6k3",
+	"0vGgdaCrNtcYsJCRmxTX9a+rKdyQMPwmHr7ZSTfI6SuYhq9W2NSdoY1iJhoVaikGrnvujLGLwJVIEnuM",
+	"dqIfif8XYSKuLoFcxSSfifjNIK2tgLdvgBQWNOyw4qoC8adZSSIUqZzPydHJG/L4YbsTkA6590qKmM7v",
+	"W/b4iNw7mcJf6yNvPFqOJ1Li936UfoaQV1TN8bHx4wvo+7gxcEEGUITVMUEGYmlZNc8gUv9wKTOlDfvs",
+	"ul5Vg69bKZRVu9nXIHqRB3ZeS9Y+pYbh9ArHebe25m1TGF1ojWw/AOeai+UFVX3hK6rqkXbJayvpMDEC",
+	"zbt89pz9ipD4yTLw1UZ1Wcvk30Ywvb7EqnoXEUg1V4AEELZQjZVVUwnPAaqqqFxvFVcOSUEKpc3d1y7W",
+	"w4qzkspVpoGKIkY3tSBPrYtHCa3LqeJmfmI/6hOe+S9sfjg1oyo5d8HmqRoJzY0dtHuA7hsUv2/fnJyS",
+	"B64brsZouOXs9mndF6gihwHRI5StEWuREybQn3DJFDl9eQJos0gr3H4aayR8P7Be41/Nw7dHzV/YPNte",
+	"HLldrnNGFSZ/4r+eeyb18/vTxgJTF9DjR1s98IIJcu/n96f3/Ul4M2Hi6Cl5IoVgkSETJS95DO2IKJyA",
+	"vsivAjFqqo0OrCCMCdUE6ioe7bWJpnPs8ADoMenFx4+6e/bnvrB37rcfPrZ39sCyp2aqmD1wrsoIPvyd",
+	"JpPpecL1iMWwnM5tJ/qC6vl4zIziEaHJUCpuRuOAcK2nTAXQfpCJiEGHQq7c0gKxgTKGK5aupZWrjS+W",
+	"RLgYSKzWEYYiQqnbAstfXj17dULGlAtDucDMOVAnGg9iGekFDxu6LRCDloshOafRBUMFjgoip8ZnvSFj",
+	"yfd9dNlrXlnri3xlLjlnZsaQ34xb5LXMA2QJmeH7aJDV/lyaGY9Y0BcjOYOfIXUby4bIxCo3pA/pJv0G",
+	"we3GJupjCSmWDv82exLdY33hOolCTw9ghTCqvuiLf/yD2HOt++J74mxt5MEf7f7v7Ozsf7rn9aPZbNZS",
+	"g6jJoBsjqEdqENn/b++7n208IXIw0CyXIzi3nPhe+CEMSPhDe6+307b/agLIS3i/RRxzTxU34d/AtX2d",
+	"gygMoDJiqhnU4kHlxJhRAW07s8ouZPpY3/IHwhqV5vbu9IljDB/C/Bjl1LTIKx4pqaERMd59wSbmgAws",
+	"NdmxxHzI3XuiqcH6dYEFXXIqYhaT6aT4yYSzlBw6++12s91ptjungH7Ta7c/wL7t7+8/bna6zZ3OKaDh",
+	"9Pb2W/vwvw/wNssUctm0kWVLOg9/UangIRJGi1iTHTgEg1kZ0rFfttOx35b+Krwtu05iCdVEvjjXjiNE",
+	"KA2u850xK7Ekimk+qfBukUNYKELt59GWyh6W0YXGaigKbx1RTbo7AenutPYC0t1t7Vnm3d1LRTeQ8Etr",
+	"HfUF/MeTeAhCzYF+5Iz2sEXeUq2Lv8G5tywwdD8EfQEUkh6xUr2UDtJMJiiRntAhOyChVQdCIErtObKl",
+	"4Bk2zUJERqiGIuhlQDqSE/r7lPX8cp9PeQK1GYrRuHBUXa+7vgjfHp4+eeG2ASrnoE26ZSvRiNz76Dvg",
+	"rXN4oVPe/V5fUF+B5kMtrnkegGi7vmBcB36WUcKo0tCw9hmYG4ppOVURs5vWF1SQ8NkpHYYH1k4DUZou",
+	"8tGg+cqONEwtXUcHXPuzjgd0t9MFta0v0ta8cMTtgg6oxgo5WBoM2MwRlpqavnjrSu2I6zwPYmusWXLJ",
+	"UhlFDt8egQZxL0zFd3g/8BwX7+oLFMMFAv/Ov9fMMxl8L7RailQuOatHfgIhZhmcs/37gnFLSD2y2+6Q",
+	"cCro1IzsayKo8GuRZ9TachOGacd26QHh3ArctO+dL0fuC8FYrAPiEhtBhoefm9md4UHKUrmx39wh4UCq",
+	"cx7HTNiDkN5ptSAJNWdyTJRMmCb38v10vbizahW05UUBDr9AK977xP4TbIu+cJZ0kBUCYjdg30L3gs0t",
+	"z3ci0Tfpq+qPjBW9xQbJB1lbwPTZmfNzKTbkliywuMmDf0CDv6AvKtoUp4MrdhJsEfCcQSnkOZtLIFPq",
+	"Ggo6gF1DBsDI7u22d+8Dx9NcDBMG5xYPjHPcgKenqJe5Kr2+AJ7r6N15h0iOKrDPoTUSxzQaccG+gw7E",
+	"JJFygufJez0SZnkgWP5wUGKZr3m25AE6n5b+yBwzSAnuCzy+oCWHzjloT+9Rrh2+PRiuLLgv7n2MFR2Y",
+	"Jmdm0LQMxmrW5eb5eHOz/SjjQdZqM8pqWKplnwUuFMvowciMkwebvBP4VQeg4/b2yERZde88YXloYzkg",
+	"czlVJBpJq1ORc6YNuICYHpF3746epk2OLI3ZJcKMEIBPRO0/Zf6+Er0oEiwJ0SEFa9V+z1hbXuOptMqK",
+	"fX93FyVVzzlh7dvBwEAnH1CTE1jciQzHZ6B0ti8QKQ+YIk10CtFkia4T2BMdkN3ufkD2Pn+GN7qhunc5",
+	"iQKF8zDNDDHB2cAG9Burgnlg/Nq5ZszZCcfdbpeE5T1SDLpdHFhDNWG5KmCuiTY8SYjVkhT26Nht7/fF",
+	"wiu4aE61VVt+sfaEHJCYQ7K1cHDGSjuNa8yYyXSAMTcpMeN9bpHhF3dO0nMGsC1WYoB00g51P10+2hdY",
+	"I9Ii4TE1DF7vtIn07+ZbmfBoHtYcCUUNS+A+JFzd7LSvcBqqXnf/fl9I4afolHsGwW+U4QkbmAPPwkAI",
+	"dPdJaF/VhHexOHRNU0PLD+bNw4FhCvifLzXP1kQpfulKz50/YSYVNFWxWrAV0Zaq+sLLcEvNInKCdM9K",
+	"n6mgl5SDyyS0i+7NVtSvUB1Ko/FWh+Rj5nf4mVJSpTvM7F+oALlmJ1aeTK12bLcDzNfdvUfraED2vvv3",
+	"nVcqtAZniNRqh4n9/K2F6SSUwOZYGVrDubL6wQEJ//vZKUk7r4TWrk0oB02QjcHh3xfO4ecP2bli1Cq8",
+	"dv9oAu/VQf7M+Oi5ipFD+LXpWWFWUB6AI9wHroPy3f6wcz8gdq+J22tyb7e7f9/SfTKQaoxPte9bbVdJ",
+	"MSRjFnOaxg40/4PZGx4GZLdjGU1n735A9IhO7M/dbl+EUBoPUqo5oDyBNjeoNiVJFr7QnhLs4+CN5h5L",
+	"WRt4lR2Ct4kXJKvTExZ+9+OEhizp1b4oPFa6jQts7Ez8C7kxlvnf223bhZmhL9c7I0EB8YhX7hY3GmcU",
+	"+V/94Es/Y0Nq++9WXxwCl/asK2cj5CQMdXgRrYrzkj0D6kea8IPKs28CkHcM+NdaPnfucvpBZB3Y1/dF",
+	"6Hr2ND0aRX5c1Gvl9mmp4D92yUb00hq0lj3QmPWgiVZfnLOBxJgM9Cjg7kMl08UK2YIYsuxfDGTLIciE",
+	"ZCCTRM40+XjCxr8ylZ1fzcaXDM7t/R7QGEet6N9SEfd0tixWmFKrtVNr2KPTBa8INkNJhh5K7Dnm1sly",
+	"PSe0+qLwZvtIO7Df4yL3K6yrPcMHOSsmkUMXr5uhDGbWUD2Ek6vhEbswvic5yii8Xw4QCcbdpeSsR/hQ",
+	"2HWFV83llMQSdU+7X05LxUKbobT/GFPlvHlhzCaKoWGBONIezigDkXnchj4zfvfc2Q0/N7Nnm9SLvc9N",
+	"PRWamfAg1euFVU15anRrElGl5n0RPnXPw5Y6bvxod28tbvxod+/+/YCEJ/g1z80f7+3vrvO8ve/+fbSH",
+	"SPiSi4vQLs8M+xb1BfiPhDaMutquhEdMaJZzJB5OrFXRRMgkdB/mv0vhMnzTPasfvDx68uz1yTN4Bvz5",
+	"BoIJ4I48fHvUyOE3OTCmL0FDTpigE97oNXZa7dYOVhiPwOudeqvtH8OqhKuXWUjYqkmQPWE1xUv08FvF",
+	"B2vQIFhMjJQtcurvztnCqR4IgWWrBFmpD+c2sw97JLTPQVPyEJcttVKP4kavYQn4EPzdgJ+e+kkavY/V",
+	"YYXslgegSzW+BCtv9KkZn4KGYnoi7crbhem2294jzIRxKCmJM58e/NulEGIgYzXEo50EZL6Au7k+98Uu",
+	"SMtu4y5+vuqt6TAfvPIiF5/orH7iXVHA43M7q5977jUAfOLh6ideS3MYWWPfh3d2u93VTx05YBy4f3/1",
+	"/adSvqJifuzUSfvc3jor906wzxMAv8RHdtZaOi82Maw0HY+pmrtT490+AIxKh5ZGG4cQcWl8Chp5Bwom",
+	"/Lpe/NhBouIkvkKTGYwkjK56DDZ/4JwLIm1wmGpyTjQh5BlLNOtZfT6ZE0pGVI/QYeK7jLZIiH6UEA4t",
+	"okEZmXOH0ATMGtRk7XcjKvpo2M24xn6XZDopxC6yfk8Hzo7wHdIScOUBf8+WRNdwhpnihlWyBgyv4bna",
+	"mDfknBAQS/uEwUWmzU8ynq9x6l1gF/iES2rq/dkAMZvj+It5T3b6jV7DrSyEpiQkBX0stF7HeTc+Aa/Y",
+	"hMO48pUvxXCpy4ApcbfO1eeZz5BvdNvdh81Op9ndOYUQTK/dbiGqz4di+mAPRFQBD7wnpklSBH1B4Mva",
+	"99mHOoE9SI1eY8zG+qxz9vPv7Q8X/+yM2uNu8vhJW/x+8XZH7qlHet90pjuXe7NHn/fnnT92Dvd+ajhE",
+	"a2tRwudwAPUbhxIwd+vtbGVcJS9e0Zi1SPhSel3I4dZ5b4RziKLrsdUIXFgZdtE/VDcId+sD9/n0dhjG",
+	"1y2Tdlc/gVg6ryyTwRSJLSVZew3J9AubH4l3Gh/o7Kwlyl5SNXQP7K2zbno6sSTK4lfWxs4J2Zpz7fwI",
+	"P2ymvbx1vWgrSLHCVu8RmmjXx9N76FWWj1QSMiAQwDK0UgEBfP5Ssv8VtnL14n9t6Y98wb4r1cof/Mnj",
+	"L7Wqubf1wJrynjgrwX0q1wWbb6pgD5lJRegWyu9XLx6+ch5fdaJOsYYIOPd/Asv9hc2vzm//Yy2HY0bj",
+	"HPf4zkvtzY2IjRRgK5ueNr58WuA+D/AQwIHe6o115swzyBHB8JZxwSruYwwulahFju3X856+NC/ew4xu",
+	"aifgfK7TTrhRF0EVRzhGvtQiR6lSlyZOWDPvG5/YXi/7D2YslmiurJikQq6pobc+SvqqA/4TFF/heYbm",
+	"7c4HHk2VYiJy8S2O+cTQ2I9GmIgA8erzOUR3IGwxTZjuCznIcmwzWRui+yOX5m3vS/PDQ0i31VmwAgMt",
+	"wuUwwMgC0J4gYJLLD4ulHZxLqet51GQf+ZgTfcEn5JxF0sXs+sInSCKo9YiRIZ2g490pZLmHR3KGeZjF",
+	"2DWEE3BGdmQ46Xz3KefiyXLo8leBGYZ2uTBpS0Am7t7e7h45Pn738pkdx/PjZ/8k954eHr38LSDvnz37",
+	"5eVvVh1/9eb16YuXv90PyNHr02fHvx6+DAhmEfXFkzfvXp/am969Pj16GZCffnt6+Bu559ObpIq5oIlL",
+	"qNOke/rO3tzsPD9GpT99d///Z+99u9u2sb3Rr4Llde5KPKUU2XGaWl5nncdN0iYzbZJJ3KfP0yrHhEXI",
+	"wjEFaAjIiqbtN7vv7he7C3tvgKREWn8s27HDeTGNJZEEQGD//e3fVt//X/gDry9+B8v06z8+nhSa5nQ6",
+	"sAgYzZpqNhM8KyYuYXUg7akVuBSw8IsLotVpX6tBKvs27rLYuSUxoHYMbDF8BrGFHrHYvdiYpYJfuo8n",
+	"ljq2IuWZRIgD7SOJLQMGmRAAz0i1OgeYhhI+Ld5mrySSpHPENFNIDmAyCCIjJm49wJ0PRRMLam3Rvrwi",
+	"DPYRz+Z11dvyWPmxs8ivGS+bCnGRzkqOQsHS36vi03zaiXYKb3Wnu+NeWpk71V3pjsJOd8ft+f/EvX4E",
+	"m/k/vz2CTfyfJ7+UeX0L7VX2T/YIO/tNZ6/b6eysYc3j+m87+LbOs79HusAK6wG/WRIuItoDIoIshIte",
+	"nfDzZaEi+M1f0YMPLd1aTIV2dUtp2wL0QRx53sXyZ0X9bGdjUfgWylEyrUeFz9rXtqxubQlwM7aCHKcc",
+	"MshubMIIEZAqAyGkjc8mFqU4V6Q75EgEBsuWB23keOFUXkBLia8sYIc8nk4otqRqjbmx8T2LwTkZF4xN",
+	"AKYWWurldi+pyUW7tyKYU2P/rhGi4yRRsX+ds94KT8m7BkbYFJgMUmTsJsi2RMR7sUTDbVGCtXXZSCPk",
+	"qM9VX6RghcCT3cOg5sybCmaJfXFVfDDYFjfm+dITamJh11RLDyJtgSvUhNGWhNFor6x94jeLoeG9C2G0",
+	"SlnxBA/n+gG1wu3rYmov4NaGCnmxpgPrCxgfYmAxQU4DrEXE+gWnU6Xb6FHeo1EPwMsJnlWaRhWu+uZe",
+	"Cgz01ryUNwMoBLoth4an5bSH5xcL3gndGvYsIhHdMS5e4l7E6XwTpoPoqlut65zgNlzJObkN0Y7jSZ1n",
+	"kkv5ubDmwxb5t21LFz0HZ/EVBVbBb4AwTVyxIWMf/gCyBMIYgNjxNvNt5dJX0GIfLU/vJvP+ALUrntWg",
+	"X2H7IL7cWASb3ICR7UZGautGlOfP+lJsR3VCTBIqZupVZxfQDlQN5flXEoTAJ3wWMWwkmBcCZD3lvPc8",
+	"Oh4i4z6w7keWh49z2K1UeB0875FhUz7bWHnnT3qoCjzl1FE06OPKYGMeNzzVg1MgG9rZ63SfdmAfK/HZ",
+	"vuSzldS6GcqBdXcwO929tVX5h/xg3Ik6r481ujNVr9ALLfmrQuCNur8xdX8tXQ/OQdD1VZHIyljjFmyC",
+	"LyXauBAxjGi61SHEo8pCqhBYbKyXWwbo6UtxG7ZLoHe8orBmvnchVdgs6uZEZsLtudmy4phwvxPicJ3T",
+	"zfOVJumMHgz2Tp8r9jh2aiPepUiiO/WPYyCWi3dzdq8KhktgrIL23jlhlTSneCR2ijptngtzBb3+hZXv",
+	"lJZ5lTqehTfdFPXcx6KehddYkBYftB4RUxd8syg2yqe4vtbnOEFwHLG8XkojbZcN9RQRBtIigQZiIc4m",
+	"2HWZI+ORtJhAIAK/nipwgoGg03qEhED9/mQsRcKs1lDNA0WkgLQDs0xkos3eQkm6+zlyqCIpg54ACQrP",
+	"EmARhnJP5x/1+241r5Jeywt4Sifrbit5zIVUL4YCCVODEY/rfQpokxySsNeJdvo61ZPMjW5fPE+AF7Qa",
+	"u0DC8eMFABrdA5y/IBJz6t6Ol6flnm2wxYqtfNeDF5eW9SbLgtZdNPoGa4Pzr6qXcw0EebEz7O+f6t4E",
+	"AUVyNUVrv9obcv+mJ+x9Wv7Cypz0V45/83dbpYiOk2QlyIcS0+oqoQb2cQeO20p+VRdeHLBPUHm/BxqC",
+	"NHfWm/gMrZNvNiLrFMUJvxCqcVO2Y24cJ1AIMG9wbGhvXOWjBAxDIlJR1W31JXzuLBLYZ4GTBklGJkYk",
+	"R55ahxh7EgHi1J21zawBHMq1rQEfN1x0Bg7qpvlAymzcet0Ofv41N4X3ZDYIajzYM4w7quoY50x8xaW7",
+	"1tmOVsAgOeUwP5SNgg1QKDh/OK9ZMdhYjl+e5XgyrNgwXzX2ajuC9cEXMG7JbtkMijW3sX3eF2yBRdSU",
+	"Jw0bCk+XRdRkoTL98Tz78W5OikX0rxdCjA2Whnh5EUIuPkIjicoPr3ACeTPjCGXBdo2jVWIksAAtWIBv",
+	"KvOmWp3PJU4XZefBs80l1Hsc8O0mOVeQki8opcPyYu0GunQTLvEVBQ4IYlrJZ4YqgOAnS0v8ybfrITdp",
+	"v1sGLSHN5E271Gtk/EzA/GNJQFKogPe4/xdDrY0gKL9K9LTrNIbvkIDBn9ItYUv/7W9w27/9DRtPSLPY",
+	"POEI7jLI9IiIF62OI3am7bD+plI5xSH69m9/6ymGVy92hIAb8VLrhksppgyMYMBGwbOJpN6zQeaVe0AY",
+	"k5YHQEOnH2FZZzDTaQKFOzDFs0xPKQNvLNUIwwJilxospSAKYG5oJSJYBlqPUEK8abHEXEJ2aTL2eMNe",
+	"F6XGUqF+cW+nOiMLHSNX1b8vaEAvMV0QzQ/5ByIQhiYkoa0arHObHbP4m9iPm1qtjCbG5iSxhsX/z/73",
+	"cd0M8u4lNXNxL23luYQur8umkRdw40yOGADCkJIaN0rNiL9bOmKrtzFeSNsvHhCgfneHYr5dXeU+CDW2",
+	"Kw/o5Xpj8ad1hcEU6nbXHc0yKxe57HfuMcRgTXhBgyy4n8gCxP1yxUDNXvIUadLoaDwydaHCkopZtbLp",
+	"CsoOHvDIgaNtUBwJsfYX+EUN2+/sIRjBXdpTnskiAl/4LJ1FREGaN9cZOkdYCMBIT2WaOqWAzjZ0I3NG",
+	"EeIMCy0eioabk40JQg1OPBI6KElisi/1MYReWtiGDi0ctLyg+Qpe1lODCXSfeww9J8oVsLtHRQsEc2oG",
+	"OOJ7qqJAm35O61f4dYWLsksU8EDweqaB8Ah+fLiINHT3nY0RboF4cMBswspF+BykpmdX+0rzLtFuNNe8",
+	"8TF2zVi4ST3mETk8BtLWXusex9NUT0V5CGYi4ZT7VYP9Ry+GQiqwDI/MHHU+rpGeWCMT0aLvWvAdDUcq",
+	"6FwJu1IPBoBpS7XBt+wudl+19GAw98akQcpamgq9BuLdn98MxR8HO3T+x262cDIKP4UVCL/D3s5qxvx6",
+	"gNmPv1S6BT92F8e77Z4K9VJzZcRKt5Dxxs0+tDSaDjWwkRAP71DIzHe9OAlHwRnokDBOpYBuQGrGzjNC",
+	"Ix779jChhJ5RBX2hbQWSouS97qDXWQDRhk5LSnCAW8JggDfc/ZCnVmSKu71kyLMBxp7w7oH0BcQM7Arw",
+	"iwasr9NU8POJyIkrSsF0sP1nzFn6+EAaH7L1eA4ZkmS+4VpuvTCr9ZGXXBDky5ulxe7VZTIRMfRFYqGX",
+	"FdL1M44cR1qx8SQba+Op7znDOj7fA62nLsTYduHoMdrNuIbF3R7lIhjep5OgVEFSagsZleg1qSmL54cM",
+	"VDUDnjHqTOUXmCbkRnHa5+OYwVk1GxeKuBsdlwrv7wMdzZCng9eQPap+nP9t0UILeKoN4po3icXaZC6b",
+	"zeJaTDPF/vAN7uhB0M0sWhgQiB3qNLkLApriocCZvEOtW0pWFDUQxmdKPFS+1Wk5RrFX8PirmaT2TjqH",
+	"3af4Gyeb8kqyP2rumf/+ynvSc+ENWi5Tytd6wG/qrP0Z6YmS8ezbA4AJ4GOMRYa7gB3znYZ8Uyo00aVi",
+	"fhLQ2RsiFX03wCdzTgrJYVjCnc7e3w9/e/Hsf3f+D87LTqC/+2HeyeSkZIF5brW8QXNofPWkbJGtk/Ve",
+	"ZetDpiupKfVZwyaONjKD3VXhpEwMfHYErS8xVloyqeYMpwj7LVUYxFHB2M0n5q3PqODGhM/mLFQ4wiVL",
+	"9AtnRyqhS9w5eqPec/R88wylPzpzzY8hUkk+Yh7+o2Te9Xb8/n55xy94otCyrGrXl3xS0NQ5fdMPwN5U",
+	"PbcXOstEH3t27RdbpqXSWGyCB63u0G0wvi+l7+yFTbZ2oh38EcjGvk7c2EZSydFktFOQQT7Gm3eAeuZs",
+	"Pw1xDXjdC1lhZ9vRDQfYtb7qfsgjCtkZ38i70MX7sW8mvhvlXJSL8pLY/MoDKghZJ6G3+3r9KgahCp0y",
+	"MZpPDcqq3vUCMde2hFwF49fj2k56i1xgPTXF+E8+M2nYVKTgGo5EAkRrVms4N15C3DPuMFVDGbZOsK0m",
+	"QbgGZdgcXK+KGgxBBtfg87qWh+aD65+uDf67W1flZEteyINAuBXWqgG6rQN0u25QflOMWxXn2DXZxubv",
+	"voxybB5WQeGmOrYUCoM5lZ/0FEbDotAoDLuBFYOJEAjEiF2b/ZDpEQQnkT0lyEGIrpY7+3cOWSxxd7WA",
+	"fUVCHCKixEAeuURWcks3w3a8lCSwE+PLo0d8Rq1DmbQltJexfGauyYd2u7GyW+ZUId/i2FzM2ajboDQr",
+	"htPuhNdsiXqZIzcrnpSvCSZ4i2pn4+gQSYuTICzKHYxQTJx6W59OrjPO54IwpXCLYeF3R6FHcJ8rL0yc",
+	"cLnKrXyy5wX52hGVt9qysTZGnqVBmpaFXZXvsSgzt+V8VEjjrjsBxDRxJvKlQk4tpwrKA243AMq7ZH27",
+	"adfoCWTpW1LdnNVyUk7eDkUmuiwOxgoGuoK5Eoc2HzEBCE6lqkAFAk3DlWreXf1G3Qs9fzeK8qVWotGR",
+	"X6KOvCHJr5aqp3ZTUFoEsYv+RQEHINXqArgonmpFr3aGkBU3K3phJO4860uRdZ2Hdgq9rIUxRVlLY0k2",
+	"ErV0cSNrG1nbyNpG1m4ia0mEwDqBwNm2rAX78nasXMNlUug/B4hbJ2fLZm9B9nrbd/OYFt6iEcCNAG4E",
+	"cCOANxLAIEFuIeIwlMbqbLakdBMrM5G+twK6GDGdJgBrRpxyoS871v1jXZm07V4xBGAwzIUsJuznVz9/",
+	"xCbunNGo2JBfCuyEv5Us72ua7LVTtlgpUIqPSitGKNqR5p5QwDuR+1tnWLKnLEuEgQ/XIGO5ohUkEFb7",
+	"6Cc1ddfOicF/zzeFpISDb+kORCz+z+Vou2jH6jz+G5Tnzl8b8jH611GTlaZN8DBIqZrM8sqZZRAcQz4e",
+	"CwUUrV9+qhk65t6ONQulLJ5B60xIdc4MdGkuBmghiFsVWuip2N3glG5wCjc4dTcIiWHMQvuSlg3iD7AY",
+	"je3b2L6N7dvYvhvogLfaEhSfl6TedkMQVCx4O0I7kVhduBh2qMu2KX3qhuelck/NiWX2FjLGYDjnFb0V",
+	"RUXry2+lPw71tBHgjQBvBHgjwDcV4NyXY29XbF+nE96qkhvb4a0F65xvaRea2IUeFDoj0gKdMSMuRcZT",
+	"EtdGRBVN7YgMoc3eWKq9ltb0lExCD21yj30rMc9LUQCCSovgTJJNU26wtlynSc5W4TY3sU9M+ayoU5SY",
+	"AgzfU1q02TtVoMDOJy+dX1FQalAzE0Fns4kRJb6A/KLichVmCWQUnjXSFkJIV1JHrt2/70EDTgMvAMjE",
+	"cC5/9chj/21UKJfKY0377uiFPoAFVnYFxfhYEla8ti5wtLdXKjvaLEZ0dx3+llgBhQZ/X6sZcCfcl1eX",
+	"Zlf237vX5gdoDAiJxe/ffTxhJaUYBxqiUJiGtQMGGu8R58Xy0tn70ZHv1l5DRZngYjFg+z72/rvxfBKs",
+	"0a3BV2Fn50Quc1HQ4E0XQ6EbeMQwp8YhbhzixiFuHOINRO9HCM7dEJZqohJ9g/IWmfl4/wIZhbmxBRgA",
+	"vmsi4iM/bcQTgdzLOWNvT40zAby3CZ8doX9IdGPIrUJep7RtduyrYGBHe7Zf74PitT1V6zBHTHx25yX4",
+	"jiNOMIIzcT5REDiFGqQC9KCnik3kPRugW1i1SQLMXdhoi0ZbNNrC+y8R9lQt+ifF4xyBf9NTyx0cv0XQ",
+	"s9nMa3mwauYXlehcSo/0pbiWppkk0i6BhU19LDBDRoDEd3iPmBLTAAjrsulQRyhxYSOgxoCwJ6W3ggT1",
+	"4UxuQ7d4kBU24zJ1Lx9wIUlLA/c2PlEqkbh7DbkZCnPE4pEYmZ6CGbBLkcnBLGYDqRLYRRB15GqGakAG",
+	"xQUOsRt6JtzaQYA3E8Cn6wbxbtBTXDGRcSOSnCLTaTnqopPXcdJyzNhIZ+IogI8zgVycRo9Ay7R76oPg",
+	"iRuGLU5RWiPSAXMvwwrFEj1VFSFPN7slDPzuJ6+UhU7uq7RDx2XXqi8yZW6TybxuLDCEPk9TkbFEljuv",
+	"71yIWbeO6t9Mzv5HALlQPpAR//wTROV3uvudTrQzksr/vQdQOSsyd6v//v2/e71Jp9PptOC/ez/Af57/",
+	"8Olv7htT82X9Vf+R1xkbm4FAr5k0zLdwFs5mEOovvNryEpwL+x5XvWYdwpV1K/HtlQtx3PqNt/7daR22",
+	"W5++WWkapby028tI5X/nfQ6+X3lM+zfWyeBekfA72bEK/b5A+dIw799HqCWgRUBNgvIp2gug/isigUHt",
+	"kJmAt5eptMtA5N76o7xeX0/SpEC77sU9ct1E5Q5BFN/rqdAjKLPeyzzPJFyN+MVKI3IKz3ImQOCg8Pzq",
+	"Ux4o+pFVp81+LXNPU0+AQeT5001U7voxlXYIN5NZaHjn7jjUaWLcPJU98rw/eRthbArEfVpYiUB+3lPu",
+	"M2AvtdqtEBi77CWsATKaO+vZjdhz5kOWwLm6ZIHQmg50hrN0j43m4PRzLZDYmZ7k1D+ZdbN0ZqSx7HDf",
+	"Oe7O9uJZBaSouAeWWCTF3bLEIjkZCuMDu4Y5e+8oZM65s6KEu9yi6dfXoxE3JYn++160/8n9PU6BXnHA",
+	"UyPWaQhDiP7lFkzkFOob/PUeWRb+z6AyeZZx58zvGDtLPdvjzqKi8m/Zt5IpU7rDOrTZC26QDZL3+7AF",
+	"E+3pFa0o98ApdVOtMZZKj6izFPauspl6vY+rWAc/AM1/yfH383TXdsHa8ZUOkT9MUdgFvvcDnapVrFJ3",
+	"3+ubpK94lkrhaVFvscFTOd+9BUMIgpGmykbberOnrY/dbR+jWarV+ZE79YkY8EkKi+0+86z+IGMNn5k2",
+	"+0BDCJD5mPZDeWrQ1bhKMMwX3aw6iZd04c+e5XVxMiekurokbp1cN04fpalTNP0L1Ig+isqotwUbTVIr",
+	"xykGYDUbgZ+Jjymfh2c1p92KceV8aDXxSqEmo53u78+ivU609yza70RPO9G3nU+RZ6nt7khlob/0iH8G",
+	"HlzvS+Afz4I4kMqKc5FVrcFPwmkk917QMCj0rSn0oSi0e5inqry77lq3ZK0XcT1aiVLJGYiIeqESCtJW",
+	"4XJfk3f9U7SjxGd72sfJUQlZaBzoJOYk02Px5LdJJvtDKB2rkyBrAIM+pnolpwR7vbgtdV+qx24tRLtm",
+	"NwMAPiy2RWg3LtWiS/WDJBZP3HpFb6po91Y4VfMG9KJv9cQdt2XUycCS7DyJPk/TKEdHQBQ2Hxm47bw/",
+	"JLMKfAf6qKfKxiDeRCp22EEXQA/INICgbuj/hE9AuIUvAoavcxySU2ccup2B5REbwbP+UCSnzvfAK1Me",
+	"qoc5i02qbewe6IQLdR0Hs8/0FKfnOgOZo/sX//jK+X2FNYuv46q8FZ+9u5KKxldpfJV76quUDGVKrt5p",
+	"JNbpaUzqAQSgIIiYLnw018qsNGr8ec04x4BOrjBr88vIuM0/mNtVn1bcHo0v0vgiN++LbN9xqHMNnMad",
+	"qwbYlsOwcMbKwt5NsmAQhNs8az3tlCRTvYuxhhtR0u11/sTJouHUeBONN3G73sRy6/3aXobvvN8aCJGY",
+	"FXI48DtITQNY4hKzNyph4vMY9Bv0NYXmoTxvYaqn3iA8GQqZ9RR1QhQGLGRnEV4o9yOPm1g03uHBV1vt",
+	"vmv/DzCXdZF3X1QGtjiVlWIebspNGvY+NkD3RxDfYeFEvyh/sXim8yNR39v8Z8DwOleGeo9OVCIyMm54",
+	"/nAokeAj9vjdxKZaX0TsR63PUxGx4/E4FbsAazKM+5rWRyZci0VKUGYUbIcY/HZs5jvUaY4Ghia80k+t",
+	"p6B72bNnB892nZOvocOTEwXlhqn4cJmT3+RtUPqZSNy25GnEJsrKFJqnQyEsCifoQ+5kk+kShFCWurhT",
+	"/hdBiiKFilwqXkWcWU8NuRm6U4aXX4ixhaJVNIQBm2j0SECrZOmLVSOPdgsVusE3BNDxlM+OGGS0IVgC",
+	"MRAq95q12bH3ivpcsRG/8IKXSB6cqAyvDgRrjby8gqcS2sEW5cy1scrXa5QynDdUy4Yo2dHv3c/cMrzM",
+	"2uw1TxK+Vn+44nxvsgPx4mxwvZPTFbjf/E/PZgWg25xZjjsa7obhd/oi5caeTgw9iEjh6pfOTRSOSeHn",
+	"kyzd6eamgXkyEiPT5+np3unf/9X57eKfe8POaD/97kVH/evi/VP9LHtuDu3e5Onls+nzz4ezvX8/PX72",
+	"fVv2zfXeTFJZecsTsaS1ssSW5DpLIhZPsjRGyAUdHT+tOZz5Q++ifPUVGMvbFuL86qv+IWZv1C+m6U+y",
+	"rdpOpx142YxY34oogL/LPsEabRt9s33g8dQDSEa4e6xtzJ8LO6eYrhkDub/ieEMJWhfTQLn4MFg1i/Nt",
+	"aDWXNGwsy4dHXkNew91Yy1QsvqvApVkhaJ7g/l+/pnHhAXUO0SsFwEv3SN/uFzKniC0dZ7ovjMH8jrcp",
+	"fBXSQecA61iUnjKNFRyXAMF0ngEWNvp6EEKaUuaywtEa+soZTIlGvlzxQojx+tY8Ltv2rflbCG9UiaoP",
+	"KAWdl+V36lyRYCPArm17PWCJ53bPjdhE5skfVl8ItaJFxL20DSMpRj9YCH5E7OdXJ6/fvey+/+X7n958",
+	"fL1LNbIogICqC3yXEOs4AuPK85JNM63Oo8WIR8JClCNvDXsAIQlEhlMEJHRoN5yK8kACHecBXBCXCGmf",
+	"I5kkQD+C8gkT+5TwIh5nqhM+w4fSD/a+o194bvioVDLu7/O8dBvfm/bbDl4WMW57CjDq+85WOwq/oEjL",
+	"o4DexxtyS4RjoS9peSLG8hmUBkiE8H48OT755WP3xfHbF69++unVy7jN4l/evIyJWM036MUQT/zx1T9/",
+	"efX2xauYZdII2gCgVXoqr5ovgwrgNbupQRDc5xlN5P64gJpFPaC2UVSlMNVZYnpKD9hY6DEyMEiE5X8U",
+	"NP341Qk/j7Fw383jzaD1VivRgjrxmMoKLBDBQS0CFUU4jURll+zx087B7hLTfAVcDFajjgv0pHQewC8n",
+	"tI9TtXFb9s0c4njzsAOlYMfcDouo5AuhrgQmX79GsK5MbmkJv3s/VMa/XO9a8dkGiVRWuoUpPEMPprM4",
+	"oErPII/mSsV+Ofmh9d1chOQF7w9F64VWNtPp0jCJ+7H/7V/RSmX8L3CGoZj/KerQ+qH62E8QhSRDKFV/",
+	"1+PfxD5p3J5rGgGiP8mgGu33T0WT4LiwvwcQVi+b42vlXcaTs1T2yTBAe39J5tR7Bb5mxDn+WeI0n8eZ",
+	"UJMVrHY2RPc8ijDZi04KtlnpKUgJt9mxucjTIQyx2Iigcrcq8Jy4J56Jc6kUUKQ4B4PFBQB33FNnwshE",
+	"YABnpifE40KE0mAjoJLj9Mzg73TzkjqD7QkwO5MA9BP7PQO6006lm8NQTyHlAWAhI7JLMJWcneVBRtDy",
+	"HtX0sWeb4eOx4JnpKVCWbjXIFejr0UhaKxKq4oN7k7mQG0iWJWIsQJsq55DJVLB4pDMRA0YV1ABMDV04",
+	"8gpBp75yy0+jwK75eXS5zYBUM5aqn04S8Z/4aQxrkxrN+jzLJPF2F30YMOcgI+SWmpuLKJ84h6JA5xZi",
+	"uolcz7K5d66VgFSR/8CtuR701ExPMnd1f8jOZs5PisIgoPCPfdRsSkk2C4lB+C0Nzm3OSUYkDAOdnQtL",
+	"lKyY0wdHNhP0+CFh3AgU5r2zNns3gJ2ahU2vsbidjAEKeiHe2D+ZYoaPgbyBZcJyqeJd35UCh+r3EzDV",
+	"0sbmaPn8GoQ/nh9fCwkLWdiY3YA/iakC0/9Nwciop4oIljhisRFu/ahS0lnAeGlVD6KIxVb2L0R+939N",
+	"xETkt55yaVNp7KlQNpuFX/mPw13QfnX/ynSo0iw879RpdLy8p+JEZsL9fhaun2IN6ynUsOKwRuJUDwZ0",
+	"Kypl9TPxwpACsiH5iH6HsxMr0o4RbnI9QKkBjT/cHjgC5v7MKpGFLyG0kQjitmi7F4abELKlE5WwVF6I",
+	"QGHsXp1/rH8/j2iXGvJMvLwr9JAq7EakJTFWZ76dOgdzeDL2BE98SIfMG6VH4BGpgshzQ6lgg4yCm4H7",
+	"0WqWABbeal+z7MTIYgyHzsMSDAvpkxtHr1RzUIQzS+zUuRfiM2pVaHYQhE4IOUfOHW5QZheIYVo8mm4B",
+	"yqZ+sZ2Y36t1pBbA7WE2JPfgrX+ffvrmcUT/2F2NniMm0d7NqypoN4KWNiK9nMO87oTwatUcSGOU5uBh",
+	"yXRhBQr50w13LrNz+M2KTAgVfO0cD5Lfvk1+ebHjPAloVhzKFsqJEXxb5Te84z/2P/KFBwW/mEbq5uwU",
+	"dbh7qe4sH8Y6WRLY4VfhPt0z/EFoIFX3DTip01RPixxSJdOePlm06YvCmSx74ntYARTpf4rSjogWLBMq",
+	"EUkoeYLCKWC2EIqI/Csyo3O6uE5L+LEtCcHksHZYkNKAytXfd14ncq/Qmbj8qwAz/dZoBMm9xGbm52w+",
+	"OlAlQ4pntx6S6XaPKDpPzon2eD/ydcQ0sLsEuCIEsx8fdA7Rnm85e3633VM/ykvB7FT7w4wwQk7QcXDb",
+	"0fVCJGbCZwELBY+P2Jm2w54iqyShnGVAMhJNHnUTUehRSYNet4GQAw+R9gqJRmu4HIuIP7xbGGJ/mElj",
+	"R9yUi+3dUp4m3AZxuLff2n+2QwCP+S++zQXii3C/dWwUXIltAxQ3eHhldvY4gV0S88EATttpmW8pLdND",
+	"FjdRTuy0Mc1r9JCheg3o7r706HYyvBhxyKXgirqiJBXLFmeA3KFvtahBXsLnJdtzI7mL999Y7g5qM1YH",
+	"dWN+KNAzXLLrp18a9mI4Tu/GQpWiyedcqs0OUrQCLANYMmrPzVIP7FzY/MxcMyRTbW+sgU6dL9AF++Nk",
+	"/2nBTysVUOQGSVXprrv6oHT1ZJysNpT17ZvaVDS9mq+aCX5rIubBA1vDUdzIRVsPZYrPCgjWRPfr40PH",
+	"GARAeNQQS9ogZ6lsxvvomRlIS5K7Ygr52kxPjcigzCzVPMnTX/ATkRoB5WXtKuH0UgMGZhUUydCO0loE",
+	"yd5aABI32Y21+4Pa2VfgENxCSWWF2wDObU90f+LcJk9o47fwx5mxYrQEe0AwtyUBSl92eDaDDLaPPALA",
+	"EFkXWL7DmeJZpqeYrpXG9pTV58Ca3w313Mh1OXK2H3A65YlheSkq8l5z+cm6mCbxCS0LaX7vkQwheTdJ",
+	"U5wZMllxNQOUHCHj1qIgUrqWWQb+s0nSaUXGoZNQKjtHfnNvOZQgoZgUeIv7XLHHsc0mIt5lWNvq5vE4",
+	"huROvJtzF5cmhTC9yjyaOcVzVJoGDexM61Rwdf+iy3gQVgku0+I2seX7yO6RBHnnhb6XgItSvyxC60PL",
+	"xwkUt3hqP3/oSjzrAJ+aqFQYw+JwgqCQFs7hVQJ8WQj3pWclucMILsjwmpfjf0dnDCOEb90FqzsvxUtv",
+	"pnh8jRlsNParYrpXFVb7vuC+iLCJ4DYR3Hsrg4+TJEjKNWVwIWRLQnzliC33YMvQSR8xqxPjTl9g/cDi",
+	"ITUr1opEPdUPdSuAyPQJu6jQfYrgOJQnHHLTKiVndo96yghbEvxWo+CH/KHgCEo4CWU0eb82PUAZkNO8",
+	"GKBoLbJkOuMLs4Qe1RiaxPTUcbEDBnXcCE4FnxGOLhEwMncKjwJc1d3NUNtIaQJAkadaidKX8/Zz8KkV",
+	"lmxuoNtwTTfVbV9vlPw2WSVec1PqctcE14Okwz2Vu++haKC4XhtJwFVj7aGMkCyHTUIEGNfCE3jNmPtd",
+	"2Fe5PP26w9rbkgkPPaq9kWGyWVAb7+xJE0BZLWKWCBfu9OtIjM7c8S7H/djjv39895aNRHYOXfr7w10M",
+	"WhWEATXdgihXVVV/wSzpok0SM2P1eA4QxW1POS+2S+XDBch+3hVr3lZgZtLvA0siKyoKZ0K4ZZt5D9lY",
+	"PtvMTMBM2VbMhFV8X1jpFqz0N1VSDioyIOqUR5+pkKa0nDtRAQ0eAmoIuP5rXdH3Hiexile87YBZldR9",
+	"UewiW8kj0cji2wYxNL7r9dFHVBa5Vff1iQeVrgB4DwZdIFgg5Lu5YeD7iRyJd1Ab1ODebz8zQau/Smoi",
+	"4IEbT/arQcvzRblwK6iMsgFbmRh5qzH6BuMqNHcQc7j7smm0iLZnP8pL0VPXRtuH2F1ev1yJt4/KgHv3",
+	"VQ3sOmJGgxTuqUBGDOTB+lIwabtFWgA7h80uSkbohu8pg6QJlD0QynucU9LvRZ1OZ9d3z6VS/3KuyRnn",
+	"U+5rdqul/bKMUq3Av82UEsxEaRKVeQhZsfybghVd3TNj7zmqkG86e91OB6IYHJ61I9NUCWOu6KWx97R0",
+	"rTt7UyEuysP51W+4kkm/WLrQed7qVJYuuC8OiwO75MXEy1o64m5qF0oPb2oXGprhJl+2LQ3vNOgWNPwy",
+	"5+PJH77+/3TFlJpEFrUiYX6ug0q1c3W8DMt1EY5hY1309aaAaMmaQoktncITJPsObvcZ719sdgJXzd2E",
+	"R5EVS0mMzcom8hN0zRSON5k2LJpYpcfZ3reLJRTaCSJk8V7Hetu/2XIKv6o1aafcFf+ag51bk0QPO/NU",
+	"PPK37LxXQqL9WB4ZJpPKRotzLJ+59XAl1+fyxosLJgqxarWAVWs1/t+FWClsI0MN09y2kloV+JO4muU/",
+	"w2wZmTUYWmU0BgZjgNss4Dv9PTYU0b/iE17DJK8tp72XmvvGYdawOc5S3b/AfwrlRrD3HTrHIEvd3wfg",
+	"8H6Kdkqe6tPWXgd2TLhBxS+ewXVX9qUPr6RmNPvl0XRodG5aCZ/tdPfcGOi3z+dG/vSK3y6771M3cgE+",
+	"qrwUp6Vm/3utzt7OX5/WUBCld1qjJUo7q8mLNdHeVTEKj0x579xByHdSIYc/iHHK+07WpmnZdp0fcJsd",
+	"50KXSM4BNCit6am4fApjbDKHt+OzIvcg8IZpJR4ZiMVyzxuKAdSeGkzsJBOeKZFI0VOtRBfKAOEe40wY",
+	"gFGG8XiyQX93QInyWU8VnowR2cIcKpUFdOBvs2OVqx5oTt1TEO/CiUPndjc1G/CgRwExhvIxKsbNA3W8",
+	"e5i7msjIv4efAjwk1X2eYjtp5HX9FWhcibzA/cpcyDHjxJ6IndeFSiJctpEGYGkO9TjnY+yqbo6wxx6T",
+	"lg35eCxU4JnlOFaWTVReVUnUuUz3+5MsE6ovfLswfLLVBZpS/EKopM1oLhA1Hwlhkfqyp9yfMlHyfOg+",
+	"IspZYzNh+8PufPv4EZ8xM+awF0ZVUX/k16H6J/bOjQ5CF+5lngmhQlQ+mktT9JSeWODvdaPHl+3BLpTB",
+	"oB+0SiZMvNtmb/W8WaJ0T+VKult817WmxjUiKxke0zmr46axM42pcn9MldvDES0zkz4KCjXOCVbARMyo",
+	"iUODKWowRffRpvso7LZMukKMfzCU2ZMC3rLWbf4BeIZL7Vh8uo0gQ4UuXcZyOzFtFjsxCpVqQKcuqQ2N",
+	"iQpo03EmBvKzMCw+F3HE4nNk9ebu/1P4JIVPxBmRY4t/xRHysIMRVErePzLMieeeQiMloIjOJSTZ0fog",
+	"LqipVImeYmcWGK8wXRY7WZNMUpF4Km7tjJIR/J0JFqNydQPqD0X/QiSnEmvx/N8tqYBLXKpT6F0gjAm3",
+	"crrMhlsNJulApkhZHSt9aoZ6irdSGv7tHuIrimIk7Y9TMbCnZO+dngmpzk+NEIpumf98Udkv8qFX6Xtk",
+	"HPhhKLPjcvnB0lYyMqnon1PCa+3VgLMwFrSaDnAjg2DUzueW27wtqibH7jGLMapffe/m8lDeI235k7oh",
+	"Ea15Xfn9wVUk1o/9zXf/6/dO6/DTH3vR3rd/VRBZz88hEwMBZm/NPKRh7l3PzQSoKtyvRFY/ncKPNpxT",
+	"8THbnNgrCVVmdIztVG8wPU4oy1XmdVj5rv4sPmf3yTbf26LgY5yk3lGVQCpO//edc5EnKnaindSGP791",
+	"Il58Hqc6uZKEAUzZ4toQpfjCIhWXRfzrz3Px57n9MxV/pvZPw/8UZ/6tH/z1uIX/2i/+68T/qxs+yv/V",
+	"67X9mh7+tftfu//1+Lc/f/+m9Wnhml335e5/Va76iH9+g2M/yEnJs4zPFl8JTHrxbXhB77bbD6/ffKim",
+	"yy9tQGI6ryHrgPutStLxbXmNx5keayOSP8dCJVKd/4mP+pNnmbwUyZ9BP/wZxPqfqBn+FMo6T7MlVUtk",
+	"mc7+zJXPn76uc/dxdOOP2P2jEx2uckRy8bzEV3Ty/YWeqHV7Jaxw2x90NuJ2XQSum8U36/kpc9rz+4lK",
+	"0koyteMAxy0q59WRBe5BH8RgYtZwNRauebrBNQcbXPPt+tesYswvXHO42jU/cSuylU35uac8W3XV6CmL",
+	"7CLFFw7mrBNHBTse/ly04ReMuGoz/sl/uIMOXXor4bbfa31BMLr4/buPJ+xJGWbnrjYAqAudj7JJ6gxk",
+	"DRhy0JkR/lFQnM7uBUXnTXXlbFtQbrFJtY19yDInx8H4qRwJcwS9fC5lX5xg9xxo58RVT83Xr+cE2Bm+",
+	"EjfKTBQ/gL9Dig8mgLIaXQfVU++82ftuYp2ByKZDbQSLE2G5TE27r53AjEMfJZNOAqXVONNnKUUJ623s",
+	"+qCaW945IXFtAO0GMnCVSFxJ/BXDcUOeDl7rSVYOyUFIqgit6HSflkC1Y55Z2Zdj7h71+x9kunX/KBhR",
+	"Rev8r8jrWGfl9cUYnem668rGYvXFKP71JMON5sRw6TX4QFp5FmVocLitV7DrwEHm3jyFFa4Pxb2+pqrS",
+	"Ud9TwHsp88yc27dmiM2N5NYwuA9db3YO179mb4P5rBKl+zp0ujslc7GPTbX6FdG5J/8xkCpZEqOzhMqh",
+	"hFg5KaT0FDTuubz03QVBHxZrrplUpCx7KvYCLo6oLzGmPzWLwcSIg0OLIhs7whf4KkeCKzQ0IAYPfw50",
+	"1lPOHsDCE28yYInPNWKCKoGQoJdIPVUKCrLHcS7S3dX0l/8nch76qqEC5oeleioyaoQHpck9Bb0bA1GH",
+	"YpPxWGRgD+0dYFPs1O2SI8Ytgw7Yh/vwcYXJgPFemUp7BbuGe+/rBuWo1rTSx81zxhLSpekNBZW+7WwY",
+	"VXocXfGlczv3Dq8bmqlj9JxD0m7G32lnG1F3rte6etUg6LFa4IDqQvo8hTFE7GwyGAi3VTKtR5hn9sSg",
+	"kMlfLY5L5juOpnZDXLUfJpnqjsTIdAvDhdv1en+uG3SsW4yfpZpYYSJ8zcCq2OeJOGJPO552EQkziK4K",
+	"KLGMO7vFRXjaqYm2TbJF4tYBWt3dHans0/0diGTJ0WS00937DteD/noWZiWVFeeozMrTUpPRmciuiDRC",
+	"K+E7iTSi5fzVhhqbyFZVZAsNCJ42Ya2vIawFhidYvt5wrKMxqzOF582hGkvYEzpWGsIfBE/MfCqSvfEY",
+	"OoTeYdvcsdDjVHSZEpiHUlCIrjT06TZaQXu3caareHdXy6i6L64b7MH3hEELguJ/wWKhDsK8pQhB4+Y/",
+	"aDlyvBUvek50UERxievsm5k7PwlQps6wiQi+W27OID5bQz0WznzHAxAoIFkAC8PVrKf63Ig2i2UilJUD",
+	"KTIIn3E2Eons89STXqFVB7Hy2EBviT8hqOokSknmlPvhX43goEmvg94IfvydAzeOV14iHDh+Td1cPMGG",
+	"SI1g5/xSlOcT3IxRpv7Egr697+p6gYc3V+fSPN2/dYfOvbGzhUYbCJ7OilsXW26caTssr8DPE2PFJq00",
+	"btB7DZ+vNNswyTUmNuAjmc6++Knl8qY8t2OlaiYGDuuXNi+i1jmT2fzu2zv8rtPq7Lc6T2vmA9csAFeu",
+	"bFlG4MaX6I2tBgfJI0CiNeIy9SmN8mi5Uu0RbKv/RR+2dXZeM3Lh7lPbh+bZQelNPL3qTex3tiUp4Kgk",
+	"8lzakKwZD7USJDPLs+3sPX9eF/BzF60IszooT+2bTuuQPd590m59+hv436VPGgDJoq4k5b2Si016vvGw",
+	"vwIP27/sNQzjks24aBSv5EvnCZ53ymMlyDCbcoO0wgmTymrGFTYOkFh4Rp3UnOWcSnVhmNVM2p56HFNt",
+	"UdI6m0Gj9LVNXe9avw9o3QfnVvup1Tb1C+Z64043QqPKnc7hWtcXGMWM39WudE1Xw006CxQc2sLz1/Nq",
+	"CxfevWu7YPRzbIjoWzgtGP6veZLw5J54a78OoR/lInmnZ+1csXngCp0DGyOxsK9XS8YUDlBjLn4N5mLx",
+	"ja+hAuabVlTqgNUsxzpGshVEfzDwylCTh2flFedXZ+rN6bDG3mtOfbW9V0Tkb+HEf6SS2CUWn6+cNW32",
+	"CqqAC8xYWomInEaZePywr2W+plHoh7eWQegH+0UUqBoRxoP4whsugbyt0s6vB2DX2Ly3pyv9eV/F3s1l",
+	"UmPrPnxbN7ztbWq9VWxcqA/zEhz0yxZs3qB2H6C9G+ZWY+sW1XNj5zYnvtLO9ZtkK6c91faadTVRmRDH",
+	"9/jnhsU/vjphT4rIxhh4+bpUBQPcLVOduRvpiQ18eD6I+oh56h7qN6NVOmODTAjsM+0uH+iJSoA8UCaB",
+	"NVD2h2EcwMDjLh44m1xPWarVeVSkqM2ANfKcS4XFK01xzorFOQVfxL3OZX7Ix1xNrV+ZE9RSbRFGrjY2",
+	"qcgJ95+vxqn+oqnEaSpxmkqcphLnSyb9eRe0Za5txaXISGeWDpT72epcP0K5vfI7XvWpwTAtmPmpXgnA",
+	"lL+cxk//Cvx0eN15pdCK6P4rCoPcPlstF+U2GTVGZ2i2QXwaJEGXxW5kMZsOJUZinWFsrEzT3NKPWHw2",
+	"MbMYjHRgsFRMq00tx+DrO/djEz/fXfil+vhuTnX+faptc9QfvIOearulEz4Slifc8tXaunD2go/pTh8t",
+	"twKMbeL8Yx8O2OODdqe9t4vs6Z4NCPwxJxKQab2nwlkFpzWGkcQR9ablQJGvjQjWqzs+Ge9bomlngII0",
+	"NW1cQMX7QUphNjr9t3qeK5a07nhX/PQap/1rP1GiP8mknSExfbGdLJKq4KZG1wk0VqJXQPhNzlLZxwM2",
+	"FDy1w38vPVr7nY47zKlW58SpzsaZ7js3zT0W2x9QG4sjasBh+Rk3IkCBzYUAg3vhOLyGMezcIHk8PaHK",
+	"Dk3lpdi4neNtdJ5Zm238im3zpvzmeIoJR79fPkJl3bIdo9PE1LML/kOIcWjm7fzcUI83RRZjfqYnQCLk",
+	"bCrfuhdE8STFCCH3mdNuT7k7PO24n3/b6TAj+lolBswzaDLi9qIzyeBJwD8eSv/a7Ht8AIRmkQK1p6Q1",
+	"LAZfLIborJvNKf1dpgz0sVPsoaESiEDg1obfQ7TRDPVUYUh2KDLo/+LuiFYmbXzgJFTQ8ENpGJ7VTEDE",
+	"cmMSQWyn+Fqnyd0237ZTTYGcEhVguYWjD8acjvxPn3Zgj7p3udPd2+9c0Z6xM9dce2WmPbc42250vcLU",
+	"N250Wb1K1e0vO4fIrPgbxC/GMhOm8oH75QfSkwjhDQ+mfplajwp/1r2MzmHeKxPjGd2dfzz/+z+f/vb9",
+	"/s8H/+fbk2f/95+/vvpw8tsv+08PnlFAJ9x3o3dX2Sf8tUhXISV0J7FpB17bK6RmrxO/6ZpG4nu8qupt",
+	"+VqeltK2Bc52HLEYN3/5s/lwc+FbqPx227TwWfvaXcpvawl+rSXb5d51GQoVsoxecwwyISiCDL0oUtm3",
+	"cU9BYo2nVmSKW3kpDKiIu2i1cmtbCKwhuHlrwCW0xAAqACeoWlK1xtxY2g/3pqmLE3JkKBVssBLJ3+ps",
+	"kWCVhTBYXVv2Vz6XDUYKt0yrvtjYCMGnbGaErNV1/ZVKHkrPdbdaTcP1LZ2gH6G2lA1FiuRT8x3XNzhL",
+	"0UoRppKNj0Fi8CM3ZIlyPjCeomt29P3abdJrmJt14axrGZF/NSLra+m3O8QDvIno2azLrnst0GPXqf+R",
+	"WC04Ph1qCnvDkmF3LMScOauSuJoB4ZamIoPGqImGlrmYOOspaGzGRxD2g3a5AFuDK6d6kiaIJoOg56I8",
+	"NCId1InAF/DI6wvBMc8s1ShXBSRQnFwAl/bOhZg52yUMEd7dYi4imgcPOrNFY7vP8DyItJ39j+hbvHF3",
+	"b51wBc2+Rgrh67gHJlAjG8phes34iL0pCoZ+X5gqkeCOBtryeiwUH8v2jI/S1Y51KQUVsbOZxdgr/IND",
+	"vHTKDXM2jsUecounj65e7/z5IdZB7Nz/FqAxNVucBvBFB+NvbetdEcQ/cS870f0JsYmuFb337A61++on",
+	"aexaZIhD4cEUuXLqKcWzTE+RrE0ay6w+hyqpbs4mw0YTY4lGEfqPg4LJBOL+NqGEcU9alffw+1oGvTLB",
+	"HDuZesZYyPryC6EYN75dOTDb+B9DE1RqaZglImOPY67YaBKzAaDIj5ViyFGHOeaf/7//F7TssVJ8t81e",
+	"cIPryvt9WPxEQxhoBDA9nHCOVnOrt21WiF7v4yIMb3XqtCPW91MwkyzTE0i6MDOGXv/l2dwQy9o8H+PT",
+	"Dae3hDYtYtw668ft7GEmBJW92qGb79nE9hRdKw2T50pDZ3hYF41t9wWHpfm3yLTpsriz93yPPXv2jHX2",
+	"9p/Sdump+JuDQ0bfwBfze8B9uAlf29P9K6joer1v/uvx7+zxbvuJJ2zb/eNptPfsr/Dhf6y3SyrJPI/8",
+	"vnDLMpyNh0LN75GcbqqnoAMhvhHoKZxpdV5o+rWwMkjsWbc6o6yWMfFpeQN9V8aFd1qHrFWJAq+AAkPg",
+	"tsD+2qUyaKIrrSj35cPLpVSkp0iAepMHfH7k9MgYMTP4Uqv4A58/+7a9t//0oP3s2+fftQ+fb0yrutkk",
+	"lnhMP8mRXAtV++kGIQmkp5y6rbKI3kGrvU0p/hrz/4sw/0ucfQVLLdgoS9m3ohqUxQdxLg30WMrNKbAc",
+	"yl6BYMY63UOSF6011Nk9RUqbqsPA6IrQJjsTkHrqooRibtbc3YUPnOliMzkaSXUe9dQvSvZ1IpjS2Yin",
+	"0mDhzuO3P7zYpeIy4xyR1Ok6CCLEztb5X69yHe9bm3Oliqo/JogdYjHa7JglEzxppU6PMM2DzmFPxWAV",
+	"tMA8CzC9RAtMpBk+I9HrU8QwsyOWSyIw73pqouS/JmDIBSDIlM/Y44POYVEg0oOQuPBjQLiUACRoMs+b",
+	"hBBmoSKvTJzzLGFWw0JhYo9sP7QWwr2AE5d63mdzlsiIz9wb87/tqbHIjLOYYcxjbYw8S0UrLGBMKcUR",
+	"ILJYn6tEQnVem/2k9QXZKcK9lmKoCIsDMRnJ01RPT/M7MjmgvVJi3wbj2Y1Hj1NQG27GsG/zmeFgGcHZ",
+	"4KORBsjmubBQt0d7t94fWAaT2ZQhcqtIGa5qgQT+Z14nIKDgWKmd1cNHpUtvBvCyxgw2GnuVGvRybqUm",
+	"lEpM/WZpUB/bUs5rASWK2wUE8gkHlFAxEgstdiGAhUyxXn2BWPdvuxDWmmPnZh8x2HA2899YDf4SxbXd",
+	"6wfq+wl4oviMArU3lhFDx9gnBdVMBxsixDudvb8f/vbi2f/u/J9Cu9eDzmG0Y6UFQ/dVaVCMp05dzwoT",
+	"yA1Uv0jmSUFFrRMZvgoXUdR63TBdv6TYvnhxDXtqUZVdcXX+W3dlhULplkGecwrJi3hpeipfoCMW55on",
+	"ZlakKaA5U2ltikFLA6hJAQqSm4u7Ark8yJwVqeFgPa5pnRaQJ/6zpeCTl/C5s1gpDgABvyl3r/lSwIFN",
+	"nKXn9x/m2tWs1BGmp/ru9KapSJD/QKp+OklEErn9MuaZ9dogUAwMpTOCZ57twNmDZ6KncJgJmUlDblol",
+	"ZNZG9gbec2N7Yy1QDC7nA4HF0JJdP828Svfj19yU0rMNoiYIBtxUBacyMGlUN3JbQ1asgqzRKrCaPzLL",
+	"Df+rADX5IbxmOvkuzN7rsbvn2JOnne8WV/xkWMHef7TcvHYvB0T2uXOrNbRyZnJ+gA8dNX1Lcuyhw2U2",
+	"Mzs2Q8rQnQEsA3Hk/nDxVLwYcnVOLEcjMTpzMqmckWSP//7x3Vs8LwzusrsQc8OQCQbI6YxxCjYxpadt",
+	"FqtJmsasnwqeGYb2exyxGEI6MdNZT8UQ7Dl1hnGMEbsMqOXUnBkvDB5UDiYPocv9Um1mv0zGCd+W/bJK",
+	"oATWsgVrWelDjvSlgJb3xcpi5+bP5eKw5tYvj5qxkc7ETpR7nZgzJOwPpsa6O98c7LGDA0q7scPDtZwy",
+	"XKP3OOFVwi1bTx1UKQ7cxRTordqAXzWScctW5q1VPxS9fKh7WNF7l7Ydjn0L9XzcLcRJCvq/vYEV3Dji",
+	"19aGeF637oY/ERk3gsCQm2vKytTTCZABihzuABoI4zceXlqI6TnngQxIL48gVqeNoK3XU9A5StoILMpz",
+	"rZMuJU9Qokco7qNCFiQqZm5QAcCIoIUz0wPQwzIruS0Rs7J/ISwiDqZcWkAmCWUzKQyKzOLvmbF8hmMq",
+	"cxYay600VvaRwsbHvh6ZNgt1+XySSMts5hQSNp72KBJaGoxE9FTgXiStlSd+4OJHhvWHXCoYjEHLos2+",
+	"5/2LydiwEU8EOxMDnQkqQ3DP6qnC25koK1N3vxlYMhT1uMI6gK1TaR3AN19GMsVcoF0QFDw27C67Tkg5",
+	"QG4Kkwrwj4D4UgwrCPZb+532Bmr/FRyvL0ftw3garf+wtP6Qm5YeC1WOS3ZLUsRp+ZLMAmGcSsG4e5PO",
+	"WHCnfqISkbEpnx0B8YAdihHiHSGgP28gwDkvy3HFYvz61MnquAnFb80CgKNbaQAcOxVylfYXJIUWtf9n",
+	"t3wr0iV55C1UsgFYRKt8PEH/hb3w+MeX7z8wnlnZT4Vhe88QwbHfidjrN++Pj9nBM/bihw9s79uD9rP9",
+	"g93uVbqfBdVf2sXBlZaZD99HzAinp4MWjxZUeISaNqJSFo2KVWdOgyowNJyS1YNK4o18VWHxqhUgfHWt",
+	"yOJ6agbfY5XADwq+if/fpYxelJ3wyq4Unr4ZzkCmgmxDSLNqJR4ZZrX20vXhyjxcpIKVWhQ5a4lAOiHX",
+	"CQkuyk94WzfjPf0cqNRD+jxkOgrpS0ltk6TCsHvGleF9C6JKWtNTlY5NEIBeVM5LSKrayDFvA52menrU",
+	"U+XQInlc8PMC9CwvgNCXzp4YCgDpyTABZ44orUS7p76n5jeoXIZ8PBaVKC8gbkKAnDNNJmMgUvKGS7GQ",
+	"8GRu0WQCMHqDF3jefLdgXZD8bl+hCYwRWo8qedr5LuopopgK6oF+7RGFC3GTKzQG/KJSYcA39RUpa7pM",
+	"0eoR2OU/PYaeUddmfypje/zbARjN/vp+1c9w8G7Zr4KHfhBmklaq2p8xPoau/ZQblrgN3nhU91BbY7oh",
+	"MOmgZWqnmg35pajwo5yUS/k4ghI2MFZ7qkTpEB+xkb4EaYWwFJDWesAEh3o4mVUFYOk39PCeKvRQx1hO",
+	"cK+acOztGiZw1hkvgs2dfwIqbrMI7YgkWrWN0Rpn4lKKaa2r9nGop6bkQGExLxXaR8W6e9TlUV7IL43H",
+	"sU/5LEI3rU9pTqXRe9hEq9GgUViv0HcxYEnA7PWpB5pCX4/EguFTqirar2vxUFA28/piVb3jbLUbLfOB",
+	"RXpPb7mOGSzwJjSq5cE4gmUhzxZl/ENnPuAWJuzs6qJAxb1eoileQ45e289LubqCvPZ9psfaAEZViWnO",
+	"YYu5pUtppC23JcpDZ9QhKQEIhzMxpDthEblE0A9mgj24rJ4Azbhn++tS8QLPhLHo9uEFkNaB1BM8+ZFh",
+	"eqpCR5m+TlPBzydhm823T8ryeiQaLNRvIUSFnxmh+iJyDpfVLB7qTP5bq9OEz0xMhV7S+m6+Weht6N0m",
+	"BHMb3C8BgeF2+hjWkKdYLy8V2kKQnH5knCYCnfMW9Q+Ul2F0rlscaUXzBfbYCNFThHOhvkioS90qtvRg",
+	"EO/6kQAW/QKoiInw2L3XhHq4hZxYT7kNAS6ikw6AP6a2YPudDr5wQ8VfVuvWiKtZCz+l2q+y7nS7a3k5",
+	"UsrV3abP3Esuo2p+BcQSfB7V0fhCwgBgSSUGLqeuCptnp/s82kl5xS/3QUSMdKacZJ8D9fiPa59eTTq2",
+	"t1+iB76CJuy7TXmE3evadlnV6k+uUjbuc7VSRZTbkE0t1IamyEvYf/fOEpmXU12AFThFpQpC7Qj2BjUi",
+	"M0Pn4GUgHduNL7kdC8idUsaBBCX0BH5kvOItmj9gk1TYPrk2IQfSfXB1q6M5nkp3RQQtBkmVYesGhIKo",
+	"krPo7BTyxih+AVRvoMrrNN2V+HvUcjeXIqsRjifXFXsPw41KuWpA6EtB6LhHVzuIG2LPU67K3gearG7j",
+	"zzZIMfnb1eaX9CW5FnTira6wgCM0yhcbb2Si0FhZJc7GdwLboIw4E32ey4c2OyaXyHoBQqY8M1L1RbBA",
+	"0PnliegpaVgqBpbxFPv+0gXecA8lJuFSd1dAgXtOdPwDyAiinjIUnKMuxgZQX+477F/shhl3aZRn5MEd",
+	"4WRCKSDdUumpe0ZMKSfPkoBeAurbNjAfnOrslMJncbciQ3eEhBruU3zw3JOinlLuS+k9CzdRoLUnJ6Tw",
+	"aIbrv4GvARtsK67GF5d24mlaSjuNoCHqTvnVwImfT1AVYvenMnGrsRftf4r8Hdx2Wdc1OIaDfNtQwBrl",
+	"d+y92JOwdRo9eP9iifPyoAuSrxiE6vuIMUoUZjTk3Z2kPXIiDCBM0C6ZTYezBtx/N+B+nmUzMjOYntiN",
+	"bH4ij6i3+JEmDBQG7hC6BDtm+6TK8fs3lCySlo0EV6ZA+KxZoqkvF9ZzVtBq4k1PZmNhlpv1Vny2T4Z2",
+	"a9ywbooNL+wSXthXC29/bXJYz1Tyh0kn5/Vepn8lvpkuXffIsNg9NiZcjtVHbreJz+OUS2WCrTm38yrp",
+	"iAv7bZUUI9B1+izi4oDKLIXUeoiy+56jcMyhB6Fv+J1OzjfOKtLgP7p7rJJebI7LHRwXYFi8xmH510RM",
+	"xBIaZUzxYNERbMwQBkr4zDkkvoI12PtjbSSmbwYElJ4OASJShVmGIVwZhfknDHLJAfoVngM3Kx2UvZrE",
+	"e4jLXyvrXskXG2qsEj47cguUiAGfpE5SJHxWPsalFETlQLktM+Au4d8XKuHZSwz0L4zunUpn4V0CrEJi",
+	"JdhkjsLVvSrMZFSNidikVh3VCTzwI1507zhOcfctYTelNX0YOPZt5QweeuQtyMF/kYDyohe3zKLkzUVd",
+	"Qfo+6fM0bSnx2dan9F9wKkwFjqkhNwCKFgm0MhbGhvoWHFKb/Qqd+KaaEW3lGBJqcNy57SkNWXP43nPk",
+	"84wadCR1IvqKlDBP07duAneaEAY+hJr+rWvEQ9xEUGK5Vb/toAg+uZIVAV8OREVQ3DTlkfc9zQkHqyVG",
+	"YzuD+AiyD3JpzfyJbsIZ2wpnQKmgYE7gVsBhrxbdhZgGcGWu1nI+tEUN3eQp0p8J3h8KLCh07xy3jIdB",
+	"aCV6CkT2pcjcMLD/doQwpKk0gj3rPGXxJJ9sjBkI9/F0KFMRAv/QKd3ZesOJherxBFBYoSMWSzVP2BlP",
+	"ueqLDIiTDZvq7AIokKFGpsY4/wBFKsKYm8yT5g+ppNflyexhdb/fdJvXeIkvuCq1zDciW79lfqb1aFnH",
+	"HfiN83hkhRVR7j5W2/vmAzxnibcHjgw+jTq9KfY4dso53qVCBqUtexwPeGrcZwGBV/Jz0N+r7O5gTnnf",
+	"ysuy70WBizOtUwHJi3vmy7i1XaVZA6xs06nhnuk292bx1RXONhwnhOxC2HvxkM91Baxt13CcJMB7q/XI",
+	"9yYgPUbYVmrFzCYqdVImDmcIkH1wEtvsLR8J01NI6ABtCqobCRR7SF0lS5YBVd38vyy/hCSMGxhbq7ui",
+	"u+ImufHnB7pGx13Ct+ZSk0Rrea4RcfOtcMs1l6Uyj5wkDeP+3TLuL7mKjwRy6zfOzVYUwHGSkIDeUAEU",
+	"/Rt32Tp06BpK1xfI0I/QXQnopkSAhHAbkhAe7kJ3Mt1O6Ck9wFMZU+tsE0PSIce84DSOGMfccDD/3PVs",
+	"nPI+1Gsojc/tKX//4oM30ie4Bpvpk6+XFN2tV8OI/qUwosNhWEKHvoHAWJUW3T1+I8fwXFg6eNckQn9g",
+	"No4XoF939Hc7Muahp6uuYRdsBht3T7gBvvI2e+lVOdbluon1lLF6bMCYP/OsPVIxab1behT4BMhdBTLS",
+	"zUwBPOJbMAW2wS/eT7WZIxItyChwu9eUNHdCCF4n4ho28C/DvJrz1hoc7h2RbG/HvTM2E3xUT9kCCSDP",
+	"s1IsuOvr0UhaqJc/mwHhM2QTsnLHKuSUhi9aRigLbM7KGvb419fHJ7/+yF6f/PxTxIyAYhN22N7f7bIY",
+	"ftOlx8YRi2XSjfGu8NEjw/oQJY9YnHDLuzHjPRXj0sTBrs2ZZlBoYJN7uDkUx9BjhiJNdUyELvgoaQIf",
+	"nHAaxa0ROxPnUpk2e2Ppn54BTqgk9N0XztNFxgHOUm0s62ulaHqG+GoB4Ql969zIDYt/4sa2XrnhtN68",
+	"jCkPGFrTeAKDyBPdYNmRntg2O2ap9HVGOKqeyjkVtHLvyTOcs71nbqU15PSGQoXbidQI6C/bdf4y3HCg",
+	"M3YQft5TiLIO5UyFSaFLnbPa0TaAjcMZrR2tiGJDPcmoSa+0DHR1lCdGL8QMWydeOs3sCzqFQpqHfgrM",
+	"O6ERrrNG2uzdGO+FlVLIbMYRwpJBPEGn8Hoo6Ad0fU5vqJ6Kf3x1wp7Q7o7b7PtMT43IzCMG7+KjnmR9",
+	"4XNI8PK4G+IRcrFiR2KYHqz4QNj+cNGOoNvX+zR4DzKBVsEHxzKJ/YYDrDBu6RB0yURfyMu5FNfO8SD5",
+	"7dvklxcey4dKMM90lfZgXSvz/atamf/378et33jr353W4emqbeUhgeflC87JCHYhFZLM+xaYRrhVsSJx",
+	"wsaJHm7a7Fc65+5k6AHt8Qvsnun3KW6DEZ/hbin3py+04rNyJE71YFCDdNRn/yP61my4LLz179NP3zyO",
+	"6B+7f6tamhWR1fCuW7nYLlqAaNAWLMCdoojrKZl0md8GPQWSk/3xl9uxJYlb88PeDgrd3k63F3ZTbyfq",
+	"7XALn1UwVHgfF37mZgw/LCx8G8cM3+Miz/+i8NWpTHpucXs5psv/jaGynrdze/O9y+bVWtBIeHhMxH45",
+	"+aH1ndsghfd62Ok83zs83H928Pygc3g491r/u9ebuNl9qnyfVTTH8CAkbCGaUCMTgbJS2ibRet94oZx/",
+	"RAW4QXx7g8wL9EVDrKgR0Aoj2PAadAhQpgtXbYKkJ3ThtaNoYFFdUZTqm1QhoBQiYfTB6uG2Ko6eMpsO",
+	"/Udp90O8P5YieEEs/Wj2IKctcUH38nbIBZw71D4PRJaJ5NRqf7+biOXVQzxzaOfX7dTiCjURvWURPeuP",
+	"8zrA83UDVvgyAv1DUWQBdH19/ofCHaMrAe9FytIoNGGaZMALB1CTERLNboBXD6LwC+UVuHV8+UutRIMu",
+	"v1F5dMvocomirYXvswUaDnRgHGEDPv99/oV3L6FAHyv2fat88JzBt5pkmTOgqW5sI5rnh40v59cBlpcF",
+	"rHY2lxU3ImRP5nownQmhmBFCHeV7IGJywLiaQWd6P5rEUzIXeiBsIIXpbo0kbiRxI4kbSbxlSfyDVNIM",
+	"A4nglgRyKvjlzUtjiPP7dMaZkOqc5LLRGAavks+5SO6pTWUyTK8RyI1AbgRyI5C3LJDfapuT7RQFnVu5",
+	"9Uro66QzEGffuHSWZp6Ufo5FMmdMYWci1dBATGNvSp5ZbBZ9ffsZbtbI6kZWN7K6kdVbltXfi3Optm07",
+	"+xTLjQjoH6XnDA6N06n9CUqBBcgOlIfMcbgg8gQAlYZq76GVCVY7QoYLRbnNJb7vaS8yQYKGhHufyJjg",
+	"nufa3VGrXHPkg1tf9PuVvH3pf61KyNDtpY6nZd9n83Z+QE5/gCExPZZKatVeP8t24rfcLXe9uCLHl+cZ",
+	"UU3l++BorlYRuO6xVrGpTKzVebfXkwL1j9K2NdATlcSgfYiHMf+0/TA0q5+YVFTDjcqWp0B80pKqBUIq",
+	"DiC+niJRK3NqOaTjaxpB3o0S/4jIRa8PtXKqi6ui4ttEpxMbzWp4FbDCiL7G9/PJ9HnGR8iVT8y+bstn",
+	"vG8jaq5fIFGE/mX/pp6CC4iW/02DuUFfwz+iBrBBszMNV+kSrtJfqfwmmyjqkrUW/4xvA76EgsY3Cae2",
+	"ELB7uCULDlDsU2epjXiCnckRPRqcgDlDzD/0asqaX/3QVmGt8QP0W5+O5yqkpQVI0/VYSksDuTUeUL9M",
+	"95UJ1I//lbLZbBUaHVrhBt95H4l0sOVwONheVoWzviitSsKinkfnrbbCzAdCsaModK6SA4B2jYRvVTPI",
+	"hOgGdWp80NFE0KYTCZaBmLncPBMMNq5mZzqZHQVxkwLE2X1lZ2NxhCFJqc7ZmbBTIVRPxYNMj7AYJbY6",
+	"BqEIfKJclXgYsGNNX6SpSCLmlsH9F0tUMt/iBpo2QwsfNyFpgOBBZJUQAt/mxx2bWd6PZ47qNHBKS9tT",
+	"A2lNl9zuoYD+0RmzQrGRVBO3zAPf3jTAyLyBgU+RhsU0IjdT3OFu/InoQ0EMttqBohlgZ4T0mxu7HDkF",
+	"Ak/2U6LxK/HZXqFKljEWlcTM3VIXmQupyr76BId7Suu7033aiXbchrmyU+UCGre8U4GhIBtxq1N97qZs",
+	"deF2e/snexs3viwt5k2SJy0sVQ0ieg0AtI+LGLSkVl7753irAmcBHs5T2Kdmp9spg6bhY//Hei+qCkg9",
+	"/+4Kw3Eip7AYN4GuLp+eCgXtxO8qtFAgH5q4y93HXXxX8jzEElWEXTA6kZ+5lttr9zMss9CGPS9oLbZg",
+	"lyp35xt+4G01PJ3YuZDJ5mZgIWbiP1tKqHUSLBPsY2pY7Ay/JONTFR95w9A3bIegykBkmJPAwuHrGiH+",
+	"cdc0Q9ZivPrVT/FhcF75pbt3qVa/PVqwBVvILBJ7AxtLNrHPC7wtJ3PF57EzoxgFhttNFjUXJif8QhSl",
+	"CVHbXU+crMq1hVLEU4uDmACwoESvSiuxSbjrXNh5wXDNWsLGcL4nhvPJtY3ivxrh/jWVJ3ppgrtm0xja",
+	"WmaHv3MoVywZXk84vID18Sel29bF9b7X+oI6N/h4EATx5vpTx+/ffTxhT4rki/FGhhpO5h3IoPuB/9se",
+	"vqJA9Fklqr5Hqv/lTn6RkaJx9b8ya1fpFpxUNHCdUaQA7aUz/zcZt0fuI6B7qDq8jKPp1VPToVARM3wW",
+	"lYBo1PR9kAkBhFlUtLyxpXxrCwSqB27eGnCZQlN3nbEYcgYtqVpjbmyOAEF5h5WE5xPy5e4PeTaG/ufl",
+	"95Z8/ieUT7gh3QNawOQvoRAEQO17xDyasdBfygePNtE+NJ9bVz+3luCtBJfjpAm5Rx5Wgy//ahRBE90o",
+	"kYr3iYNwexIzvWhJZeobYSLKu5A2H2piOgyk5uUktSdJ8elmQLNBtrynME4Ar5nMQfykKpkOT5rq7ALO",
+	"OYRVBmAUQNcD0VMDMRXGgnBts7cT5DLOJooNMj1ie/BrwftD/wx3h4TP5mkzaRo9dc7HJhR16iwRmfuD",
+	"gOi+aSdAmaBxAjS9Gor+BSQGjhinrsyQcsduDMinbKeyj5GfY0brDXdw86IkfRm+3i2ujBFuqek15ZCB",
+	"oj2EspF+P5q4NdHZBaza44POIYv1xBqZiJb7WKrz1lBPMhNHPRW7x7uTGO9uwCZAufP04o2626Q5QS7K",
+	"PX8Q1f6BmyEzUvUFmwljReZ2gLgUSqrz9ppZcpBjCOKs63o6d8O1gkFuHW8yX95QiN0MhZgTBis4vtek",
+	"GWvS2zeY3r73dQWLpQN1Qp/lMj+qKC5AhFuM0Cu41sQejVVQ1oAjm1PXXlUHR7vJjW8pnUXqf5PSgak4",
+	"G2p9sayNKCTJ6Kd13UT990uQ2f6B61oEXxbwGGexCuTYL0uDOb6PmONpvl2X08mWTkA93Pg1dw7TSBjj",
+	"toghnK1zk8giCJ4J8tOiw+LMda2Axv+j5c4PSJg/TD1l+Mywx0Nrx6b75Ml0Om0b+lHYf3092u0yjhFT",
+	"5OYPh7YlAcPl/3IqwFg+Gsc9Bahj/4WR54rbSSZi9ji+3IviAN59/fPxi9bH18f7z74FjvckYuEu8COn",
+	"MCJ2xo349mAXXJKeAvyuNCz+w3NSR6y3E67DPxNueW/nrziikl5oNABWFGdXdBqImNE9Bbgcz67Pz9xP",
+	"gq9mM34pUtPNSeQ9pMstzUxPMqanil2IGXpniuLKbn77nz/Dz6Rie53A5Y9uW3i3bXasZgVif2f4ZVIk",
+	"yJCPrmVPnWd66n4y5hMjAELOUm5FRtPlLP4gbDZrHQ+syGLGzQXuEGkj+O/+AXD5G+CIU9S5B57fU9QS",
+	"AIuosd0f7DcYgBPkcSYSkcpLkcVutGELIhieEAwHex3gyphKC93R9WDQZj/jMwytKjQTg+XrKZ5l8hLc",
+	"VnCTEeGtfXME6EaoLXnJFIrXlyLDD85mjNMCuEvw7jmPEj7jiBDn+G0iIdihLI3AAM28vyUeJYyrsuNw",
+	"7txy0EDBA/evI0Dgi2cDNkA8ydIYHegzweCstdkxLhhA0IFCvBQ+eGRgCylhweXmmVukwcQI7KbAeE/5",
+	"8bgFBjg8Neu1oYPDI/cNNIk3jKepnrrvRujVuwPpNk9sRD8TFquUFVXK03Z1q6807ia3D69Q3Uu9efzh",
+	"3brzzrzjadnHnus/Dz5fxuiXiNYA4V1ML/7NifBJlu50d7zgHPPMKpG16XFtnZ0/GYmRWQu2gWt0k656",
+	"xQqs4YT7n545LafHwr3sZQuYSONUZHKaCQ4DQldaKPg09G2nKAnsRacQh0b0T38e/OOfh9l3P/7j//4r",
+	"O5n+zy/vX3735qf3v73R+z/xn/jH6dXvZ1Vn/cZfZVJl6f3ME7HEuZfWNN2M76Kb8T/E7I36xTTV61sy",
+	"iF/zSxE6xJgy/8wKRnGF17lGN2O6hBoRkRlhrExTZzyf5Xa0tBvpNxzBxvrt620nTEt2/RRjk8Qrdwae",
+	"hr24/iFbBZIcnhByXKCqUHlvEt45FzY/P9fEIH/hFs6Xba/UYYXpFX7lmIhtyasHDxbeRP5sCBLGy1dv",
+	"TUzmNaL64DBC/fxQsMI1EEqhoAVAgvRgQKEI6k445OOxUIZNhzIVeem4D0rkJgUGJDYyLFAgbMew2EZz",
+	"Yj0YlMRqEHDr9iWmKf0C87vt3sRXSLpSe+JgNjaYsLu11xr/a3sNh69jGS64X08o/ivFKknAkY/6Wl00",
+	"IBVirQBCguYkNePjIx8RhYClNj4InOOkeCbYhRhbCGY/ZwmfgVwPP3XfQxDbff+0c83E48t8tjeegaxm",
+	"eQLGmDKpk5vedhidaHqzwOj06dqmOAyu1MveOrPULRi3VozG1ux09/YXcUB1LUjzYr6UG3tKN5m7bL/q",
+	"Mvi9yDKd7XR3KGEj3Hwp1C0S9gzITeCHHhD0rNOJdpT4XH4UFQxCO9NyC9qdKO9yWkYW0XuiBqOLzVNB",
+	"TcOTsEErPmUNnepf3yqJZX8UmzDCV5SPDvIXELF3ZKJfpUOe/EH/np26L0J6cYMyi/yJy0WuPzhX1mR8",
+	"pFboPuVGaVhQLs59cOooylkyF7KARFUFHH2Fao2Qgd3IPwgrtNXc2g2Z3X6Zq2TTG7CvKV8bQrIPQzr5",
+	"eW+rkGKNxMVDJ8MtHcYtmbSZttyKls9D/nG9cESlLPmZoB5KTH3IlP1QQGPkktrZr0aeK0HAkjNthxEz",
+	"Ou9MEqyYPlce86MvRVZAdOgUERQSJM+5tlaoNvvg5gnIFsBzuG8EGeo6TTyCwkJn1s2EEywkrcdHXM67",
+	"kU9N+vtLTH8XQyywuaU1hSMRMTPUU+UrHfuiCb1sxcZtlIhXIj8K31bEI6GMl1LbUCRWmBvSH/O2qB5A",
+	"HDtI5bZ7dDwXZiE14qzQTIzhVLJUXmARe13l8HIp7x7VWJ+N3Pj6jE+38/0R3ExklOn13e6W/xCz44kd",
+	"7nR//+Q81zPBM+f//v7JHQ6EdFZx0TtdKpWxPE2xYgbsQ/h9gho00f2JJ0ZBbf8EDhwNu7JDntDjVECt",
+	"LNihQqh2Hlx8T1DoilAlXJzxvoUCOwANDLW7HmK5EYJqCUcQ+iphpFcCbrrwmJfIjl3xFGCxJvJsqBCK",
+	"AnfFDAaMdNUI+iFTGJG1QHYNbHiFB72ggVQ/KaP2Y4jTZuOU90WUA4oupJPIehD6BgL6OhOF+3/QemQw",
+	"CAAWW8WyyZGnEie8NUYGCzc5xi0pU7dlFu+ATDkInnejcSY8FVYFJrkSdfZQp4kp3r9Q+lu5EHopt3nh",
+	"bqFgfPFOxQfhlDN3EgoXf8RAe/UggCA8E928etnNxr+hkCTIa6gjdjbz7R3zZ2Cp0+Ij3kIXp1FgHA8v",
+	"HyJnfkVxHGbi5HE6g+1WPB8pV3XDH3E3GNg6XXb8/g27EDPjtxPclZsLqiL2b6bfF6bqfn7f4ljDcaK+",
+	"LKbL3k1sChbAj1qfpyJix2Nn1C/ufDYQIqk7z3RyuGGvf3rOfnj95gP7cBDR+miDYsKMBb9g0mJZRMSM",
+	"4Fl/GLGBBIkJnDnYw0MlPeV2NyHR3eYh/H2E5FoRy2Unvt1UjqCHlsEuHzkm/YhBWB+85Z56582TdxPr",
+	"dmmbxT++OmFPBkOZPRkJy7EExIo0NXh48bRKg+YNLYqbYeXbI/hgApwSZzMgDTjCG0mDySjYJXPnbEo5",
+	"ZJHxstw5niTS1j0JHfokCvUQXbeMAtnpBzpN9TRinBmbCT6iDRRqxvIXTCpp8SGvBU/tMApNfYDHgDQF",
+	"KhLfaaCoXYqnFJu9/PXpr/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
