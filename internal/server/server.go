@@ -129,7 +129,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}
-	if err := validators.register(s, api.NewStrictHandler(s, nil)); err != nil {
+	if err := validators.register(s, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

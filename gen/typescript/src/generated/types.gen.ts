@@ -389,11 +389,11 @@ export type TimeOff = {
     /**
      * Why.
      */
-    reason: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
+    reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
      * What else is to be remembered; for the clinic's staff.
      */
-    note: string | null;
+    note?: string | null;
     created_at: Instant;
     updated_at: Instant;
 };
@@ -435,7 +435,7 @@ export type ClosureCreate = {
      */
     last_date?: string;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
 };
@@ -448,7 +448,7 @@ export type Closure = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
     created_at: Instant;
@@ -755,6 +755,20 @@ export type Override = {
 };
 
 /**
+ * Rules that were broken on purpose.
+ */
+export type AppointmentOverride = {
+    /**
+     * The rules that the booking breaks.
+     */
+    rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
+    /**
+     * Why; for the clinic's staff, kept with the appointment.
+     */
+    reason?: string;
+};
+
+/**
  * An appointment to book. Its length is `duration_minutes`, or by default the type's.
  */
 export type AppointmentCreate = {
@@ -805,7 +819,7 @@ export type AppointmentEvent = {
     /**
      * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
      */
-    actor: string | null;
+    actor?: string | null;
     /**
      * Null when it did not exist before.
      */
@@ -818,7 +832,7 @@ export type AppointmentEvent = {
     /**
      * In words why, or why a rule was broken on purpose.
      */
-    note: string | null;
+    note?: string | null;
     start_time: Instant;
     duration_minutes: DurationMinutes;
     doctor_id: Id;
@@ -1066,7 +1080,7 @@ export type Cancellation = {
     /**
      * What else was to be remembered.
      */
-    note: string | null;
+    note?: string | null;
     cancelled_at: Instant;
 };
 
@@ -1106,7 +1120,7 @@ export type Appointment = {
     status: AppointmentStatus;
     patient?: Patient;
     doctor?: Doctor;
-    override?: Override;
+    override?: AppointmentOverride;
     cancellation?: Cancellation;
     created_at: Instant;
     updated_at: Instant;
@@ -1176,7 +1190,7 @@ export type Ticket = {
     /**
      * What else is to be remembered; for the clinic's staff.
      */
-    note: string | null;
+    note?: string | null;
     /**
      * The ticket that goes on for this one.
      */
@@ -1360,7 +1374,7 @@ export type WaitlistEntry = {
     /**
      * What else is to be remembered; for the clinic's staff.
      */
-    note: string | null;
+    note?: string | null;
     status: WaitlistStatus;
     /**
      * The time that is held for the patient; null when there is none.
@@ -1654,11 +1668,11 @@ export type AuditChange = {
     /**
      * What it was, as JSON; null when the record did not exist or had none.
      */
-    before: string | null;
+    before?: string | null;
     /**
      * What it became, as JSON; null when the record is gone or has none.
      */
-    after: string | null;
+    after?: string | null;
 };
 
 /**
@@ -1706,7 +1720,7 @@ export type AuditEntry = {
     /**
      * Why, when it was stated.
      */
-    reason: string | null;
+    reason?: string | null;
     /**
      * The patient was erased, and the changes and the reason with it.
      */
