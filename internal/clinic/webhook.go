@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,11 +58,16 @@ func (w *Webhook) Check(allowHTTP bool) error {
 	case u.Scheme != "https" && !allowHTTP:
 		vs = append(vs, Violation{Pointer: "#/url", Code: "pattern", Detail: "must begin with https://"})
 	}
-	for _, t := range w.Types {
-		if object, _, _ := strings.Cut(t, "."); !IsChangeObject(object) {
-			vs = append(vs, Violation{Pointer: "#/types", Code: "enum", Detail: "must be types of changes, such as appointment.booked or appointment.*"})
-			break
+	types := ChangeTypes()
+	for i, t := range w.Types {
+		object, verb, _ := strings.Cut(t, ".")
+		if slices.Contains(types, t) || verb == "*" && IsChangeObject(object) {
+			continue
 		}
+		vs = append(vs, Violation{
+			Pointer: "#/types/" + strconv.Itoa(i), Code: "enum",
+			Detail: "must be a type of change, or a kind of record with .*: " + strings.Join(types, ", "),
+		})
 	}
 	return invalid(vs)
 }
