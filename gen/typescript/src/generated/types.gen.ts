@@ -22,7 +22,7 @@ export type Instant = string;
 /**
  * A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
  */
-export type Date = string;
+export type CalendarDate = string;
 
 /**
  * Part of a person's name. Surrounding spaces are removed and the text is
@@ -327,7 +327,7 @@ export type Timetable = {
  * What holds on a single date instead of the timetable.
  */
 export type DateHours = {
-    date: Date;
+    date: CalendarDate;
     /**
      * When the doctor works on it; empty, not at all.
      */
@@ -1172,7 +1172,7 @@ export type TicketStatus = 'waiting' | 'called' | 'in_progress' | 'done' | 'left
 export type Ticket = {
     id: Id;
     doctor_id: Id;
-    date: Date;
+    date: CalendarDate;
     /**
      * Of this doctor and day, from 1 without gaps.
      */
@@ -1212,7 +1212,7 @@ export type Queue = {
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
-    date: Date;
+    date: CalendarDate;
     /**
      * How many wait in all.
      */
@@ -1222,7 +1222,7 @@ export type Queue = {
 /**
  * For whom.
  */
-export type CallNext = {
+export type NextTicketCall = {
     doctor_id: Id;
 };
 
@@ -1868,7 +1868,7 @@ export type WebhookCreate = {
      */
     description?: string;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
 };
@@ -1886,7 +1886,7 @@ export type WebhookUpdate = {
      */
     description?: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
     /**
@@ -1909,7 +1909,7 @@ export type Webhook = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -1942,7 +1942,7 @@ export type WebhookCreated = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -2354,7 +2354,7 @@ export type FhirPatient = {
      * Phone and e-mail.
      */
     telecom?: Array<FhirContactPoint>;
-    birthDate?: Date;
+    birthDate?: CalendarDate;
     /**
      * After a merge.
      */
@@ -6041,7 +6041,7 @@ export type ListAppointmentsData = {
         /**
          * A calendar day of the clinic, in the clinic's time zone.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * First instant of the window. A `+` in the offset must be sent as `%2B`.
          */
@@ -8265,7 +8265,7 @@ export type GetQueueData = {
         /**
          * The clinic's day; by default today.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * Only tickets in this status.
          */
@@ -8339,7 +8339,7 @@ export type GetQueueResponses = {
 export type GetQueueResponse = GetQueueResponses[keyof GetQueueResponses];
 
 export type CallNextData = {
-    body: CallNext;
+    body: NextTicketCall;
     headers?: {
         /**
          * Makes it safe to send the same request again: it is done once, and every
@@ -11195,7 +11195,7 @@ export type SearchFhirPatientsData = {
         /**
          * The day of birth.
          */
-        birthdate?: Date;
+        birthdate?: CalendarDate;
         /**
          * The whole e-mail address.
          */
