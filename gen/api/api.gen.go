@@ -72,45 +72,6 @@ func (e AppointmentEventAction) Valid() bool {
 	}
 }
 
-// Defines values for AppointmentEventFromStatus.
-const (
-	AppointmentEventFromStatusCancelled            AppointmentEventFromStatus = "cancelled"
-	AppointmentEventFromStatusCheckedIn            AppointmentEventFromStatus = "checked_in"
-	AppointmentEventFromStatusCompleted            AppointmentEventFromStatus = "completed"
-	AppointmentEventFromStatusConfirmed            AppointmentEventFromStatus = "confirmed"
-	AppointmentEventFromStatusInProgress           AppointmentEventFromStatus = "in_progress"
-	AppointmentEventFromStatusLeftWithoutBeingSeen AppointmentEventFromStatus = "left_without_being_seen"
-	AppointmentEventFromStatusLessThanNil          AppointmentEventFromStatus = "<nil>"
-	AppointmentEventFromStatusNoShow               AppointmentEventFromStatus = "no_show"
-	AppointmentEventFromStatusScheduled            AppointmentEventFromStatus = "scheduled"
-)
-
-// Valid indicates whether the value is a known member of the AppointmentEventFromStatus enum.
-func (e AppointmentEventFromStatus) Valid() bool {
-	switch e {
-	case AppointmentEventFromStatusCancelled:
-		return true
-	case AppointmentEventFromStatusCheckedIn:
-		return true
-	case AppointmentEventFromStatusCompleted:
-		return true
-	case AppointmentEventFromStatusConfirmed:
-		return true
-	case AppointmentEventFromStatusInProgress:
-		return true
-	case AppointmentEventFromStatusLeftWithoutBeingSeen:
-		return true
-	case AppointmentEventFromStatusLessThanNil:
-		return true
-	case AppointmentEventFromStatusNoShow:
-		return true
-	case AppointmentEventFromStatusScheduled:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for AppointmentOverrideRules.
 const (
 	AppointmentOverrideRulesDoctorOverlap       AppointmentOverrideRules = "doctor-overlap"
@@ -1563,6 +1524,7 @@ func (e SeriesCreateOnConflict) Valid() bool {
 // Defines values for SeriesDateOutcome.
 const (
 	SeriesDateOutcomeDone    SeriesDateOutcome = "done"
+	SeriesDateOutcomeFree    SeriesDateOutcome = "free"
 	SeriesDateOutcomeRefused SeriesDateOutcome = "refused"
 )
 
@@ -1570,6 +1532,8 @@ const (
 func (e SeriesDateOutcome) Valid() bool {
 	switch e {
 	case SeriesDateOutcomeDone:
+		return true
+	case SeriesDateOutcomeFree:
 		return true
 	case SeriesDateOutcomeRefused:
 		return true
@@ -2593,8 +2557,9 @@ type AppointmentEvent struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// FromStatus Null when it did not exist before.
-	FromStatus nullable.Nullable[AppointmentEventFromStatus] `json:"from_status"`
+	// FromStatus The status before, an `AppointmentStatus`; null when the appointment did not
+	// exist. Without an enum, for generators stop at one that has null among its values.
+	FromStatus nullable.Nullable[string] `json:"from_status"`
 
 	// Note In words why, or why a rule was broken on purpose.
 	//
@@ -2638,9 +2603,6 @@ type AppointmentEvent struct {
 //
 // Example: book
 type AppointmentEventAction string
-
-// AppointmentEventFromStatus Null when it did not exist before.
-type AppointmentEventFromStatus string
 
 // AppointmentHistory What happened to an appointment.
 type AppointmentHistory struct {
@@ -2804,17 +2766,17 @@ type AppointmentType struct {
 
 // AppointmentTypeCreate An appointment type to add.
 type AppointmentTypeCreate struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as
+	// Colour Colour in a calendar, as #rrggbb; by default `#1565c0`.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
@@ -2827,7 +2789,7 @@ type AppointmentTypeCreate struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// IsActive Whether it can be booked.
+	// IsActive Whether it can be booked; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -2837,7 +2799,7 @@ type AppointmentTypeCreate struct {
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
@@ -3556,6 +3518,7 @@ type Doctor struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3587,13 +3550,14 @@ type DoctorCreate struct {
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// IsActive Whether the doctor takes new bookings.
+	// IsActive Whether the doctor takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3640,6 +3604,7 @@ type DoctorPatch struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -4752,7 +4717,7 @@ type HoldCreate struct {
 	// Example: 1
 	RoomID *ID `json:"room_id,omitempty"`
 
-	// Seconds How long to hold it.
+	// Seconds How long to hold it; by default `120`.
 	//
 	// Example: 120
 	Seconds *int32 `json:"seconds,omitempty"`
@@ -4940,7 +4905,7 @@ type NextAvailable struct {
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Slot Null when there is none within 90 days.
+	// Slot Null when there is none before `searched_to`.
 	Slot nullable.Nullable[struct {
 		// DoctorID Identifies a record; given by the server, never used again. At most
 		// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -4979,6 +4944,14 @@ type NextAvailableList struct {
 	// Items By start, those without any last; by doctor among equals.
 	Items []NextAvailable `json:"items"`
 
+	// SearchedTo A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	SearchedTo Instant `json:"searched_to"`
+
 	// TimeZone The clinic's time zone, a name of the IANA time zone database.
 	//
 	// Example: Europe/Zurich
@@ -5000,6 +4973,7 @@ type NextTicketCall struct {
 
 // OverbookCap How many of the doctor's other appointments one that is overbooked on
 // purpose may overlap; so there are never more than this and one at once.
+// A new doctor has `0` unless the request gives another number.
 //
 // Example: 0
 type OverbookCap = int32
@@ -5100,7 +5074,7 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// AllowDuplicate Register even if somebody who may be the same person is registered.
+	// AllowDuplicate Register even if somebody who may be the same person is registered; by default `false`.
 	//
 	// Example: false
 	AllowDuplicate *bool `json:"allow_duplicate,omitempty"`
@@ -5329,13 +5303,13 @@ type PlanApply struct {
 	// AppointmentIds Only these visits; absent, all.
 	AppointmentIds []ID `json:"appointment_ids,omitempty"`
 
-	// Mode One by one, or all in one transaction.
+	// Mode One by one, or all in one transaction; by default `each`.
 	//
 	// Example: each
 	Mode *PlanApplyMode `json:"mode,omitempty"`
 }
 
-// PlanApplyMode One by one, or all in one transaction.
+// PlanApplyMode One by one, or all in one transaction; by default `each`.
 //
 // Example: each
 type PlanApplyMode string
@@ -5362,7 +5336,7 @@ type PlanCreate struct {
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// HorizonDays How far after the absence to look for times.
+	// HorizonDays How far after the absence to look for times; by default `14`.
 	//
 	// Example: 14
 	HorizonDays *int32 `json:"horizon_days,omitempty"`
@@ -5614,7 +5588,7 @@ type Room struct {
 
 // RoomCreate A room to add.
 type RoomCreate struct {
-	// IsActive Whether the room takes new bookings.
+	// IsActive Whether the room takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -5769,7 +5743,7 @@ type SeriesCreate struct {
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// OnConflict What to do when a date is not free.
+	// OnConflict What to do when a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesCreateOnConflict `json:"on_conflict,omitempty"`
@@ -5819,7 +5793,7 @@ type SeriesCreate struct {
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// SeriesCreateOnConflict What to do when a date is not free.
+// SeriesCreateOnConflict What to do when a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesCreateOnConflict string
@@ -5837,7 +5811,10 @@ type SeriesDate struct {
 	// Conflict A stretch of time, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// Outcome Whether the date was booked or moved.
+	// Outcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+	// in a `series-conflict` only: nothing was in the way, but no date was booked or
+	// moved.
+	//
 	//
 	// Example: done
 	Outcome SeriesDateOutcome `json:"outcome"`
@@ -5856,7 +5833,9 @@ type SeriesDate struct {
 	StartTime Instant `json:"start_time"`
 }
 
-// SeriesDateOutcome Whether the date was booked or moved.
+// SeriesDateOutcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+// in a `series-conflict` only: nothing was in the way, but no date was booked or
+// moved.
 //
 // Example: done
 type SeriesDateOutcome string
@@ -13258,7 +13237,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13324,7 +13310,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13394,10 +13387,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13561,10 +13557,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13641,10 +13640,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13781,10 +13783,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13956,10 +13961,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14157,10 +14165,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14233,10 +14244,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14381,10 +14395,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14565,10 +14582,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14659,10 +14679,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14811,10 +14834,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14903,10 +14929,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15045,10 +15074,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15214,10 +15246,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15292,10 +15327,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15429,10 +15467,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15643,10 +15684,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15827,10 +15871,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15921,10 +15968,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16063,10 +16113,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16232,10 +16285,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16308,10 +16364,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16457,10 +16516,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16641,10 +16703,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16735,10 +16800,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16886,10 +16954,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17099,10 +17170,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17312,10 +17386,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17516,10 +17593,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17699,10 +17779,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17912,10 +17995,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18126,10 +18212,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18218,10 +18307,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18367,10 +18459,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18580,10 +18675,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18784,10 +18882,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18942,10 +19043,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19114,10 +19218,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19286,10 +19393,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19453,10 +19563,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19533,10 +19646,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19675,10 +19791,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19850,10 +19969,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20210,10 +20332,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20368,10 +20493,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20537,10 +20665,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20601,10 +20732,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20738,10 +20872,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20936,10 +21073,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21221,10 +21361,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21390,10 +21533,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21454,10 +21600,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21591,10 +21740,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21805,10 +21957,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21989,10 +22144,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22069,10 +22227,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22212,10 +22373,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22398,10 +22562,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22478,10 +22645,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22616,10 +22786,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22815,10 +22988,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22997,10 +23173,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23181,10 +23360,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23261,10 +23443,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25731,10 +25916,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25807,10 +25995,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25942,10 +26133,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26140,10 +26334,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26313,10 +26510,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26582,10 +26782,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26751,10 +26954,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26813,10 +27019,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26950,10 +27159,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27178,10 +27390,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27362,10 +27577,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27456,10 +27674,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27608,10 +27829,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27686,10 +27910,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27828,10 +28055,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28026,10 +28256,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28120,10 +28353,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28271,10 +28507,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28470,10 +28709,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28548,10 +28790,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28698,10 +28943,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28882,10 +29130,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28976,10 +29227,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29341,10 +29595,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29524,10 +29781,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29602,10 +29862,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29846,10 +30109,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30015,10 +30281,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30079,10 +30348,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30216,10 +30488,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30430,10 +30705,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30614,10 +30892,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30710,10 +30991,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30881,10 +31165,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31047,10 +31334,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31230,10 +31520,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31443,10 +31736,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31656,10 +31952,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31869,10 +32168,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32085,10 +32387,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32177,10 +32482,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32424,10 +32732,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32593,10 +32904,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32669,10 +32983,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32806,10 +33123,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33018,10 +33338,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33203,10 +33526,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33414,10 +33740,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33629,10 +33958,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33705,10 +34037,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33847,10 +34182,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34016,10 +34354,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34080,10 +34421,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34217,10 +34561,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34415,10 +34762,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34599,10 +34949,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34679,10 +35032,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34822,10 +35178,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34998,10 +35357,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35197,10 +35559,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35388,10 +35753,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39537,807 +39905,816 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfDnvKrYSZMmKcm2qErdp3i5VuJtJHk8Y9NXhLpBEqMmwACgaCbX77P/C+cAvTc3bfbE",
-	"U/dWLPaG5eDs53f+bIRyMpWCCaMbvT8b7DOdTGMG/z6cTiUXZsKEsX/q2WRC1aLRa7yg8ZBQQcZyphpB",
-	"45LGM2bvOJ8Nh0yd0aFh6mzCxczYF7UDf+GcDaViuSuhYtSw6IyaRq/RbXcfNjudZnfntP2412732u1W",
-	"G/73oRE0Ihkaqc541Oh1gkY0U9RwKdK37bSDBhPRmeEThi971GzvNNud0/Z+b8e+zL7FPT6lhjNh/NuU",
-	"lBP4t5jFcdDQTHGmsz8Yqkz1m9v+zdpQM9ONXkOHYxbNYhY1goZZTFnmPbNptN50v3wJsuv/BJZpvV1Y",
-	"Z50K06+bXqeNw/qp3em12zCop/B2HM9rKVV+TIcEv54dz3AWx2eCwrufqhaxT5EXNIqoXSA9ZSGnMf8D",
-	"RmlvYWpCjYzlaJH54Hqf2oCalo/KrQvXZzQ0/JI1ekbNWNCQl0ydS3lxFtIp0O/S4W+4329xUw6FKM7U",
-	"bVfurHFlxmcRUEWjs/94t9nuNrv7jY2OFJtQHjd6DSpEazLThqn/6xhAS6qRXSWutPHLZAeWLk3EhOFD",
-	"zpRu9D5+ChoxTe98Be9qBI2JsmuCH+zsNILGdCyFveOn3Q7Z3SV7e3uk3SHdnS3XCunwqiu2zTJUTrd2",
-	"dl/smMeMRrBcfzae0HDMnkhhlIzhzDIdKj51NPR+LNklU4TqCxaRCV2QC8amhJuAUBHZnzWhI8oFYTQc",
-	"E3tuyb3j50/IfqfTIZqF9j1kr9Vtde+37PxwMo1eY6r4JTUsIEI2QzuGRtBQ7PcZVyzyNG7Z14TaUU3o",
-	"55dMjMy40eu0kWsYBjv6Px9J8/99+un/OA5nmZ5RXIxgb56MaRwzMWLlmb2Qc2IkoTMztuQTUpOOvJ2M",
-	"vNNpPWx1CkP/hVHFFFGMxpOf+40Jm+h+o1Ez3O4mw5XCMGFO6ag83idjKkZMk/mYCWLGjIR4M4kk0wdk",
-	"KBUZHA2br6VgzVfUhONBftD9xuRf5/8QXbUftk8ezR4Pf/t95/OzzhxGvtXC9xsfD5sfaPOPdnP/rPnp",
-	"p36jZlbIBV7K0HGm4tTeUjMmcgizEmxOFAulivLDf0BTEaQfdJaOeSgt42v0GjPFm4oNmWIitPRV3Jby",
-	"WJ9Vrv0/mNKWGtwYcXxBsubVy91Zf2V3Swvbbu7XL+jzMVeV4zwdM3JZNVZCNaFkzugFscRuFsTQUWB/",
-	"ff7i6JiMqSbcHJDBhBnacm84igaEa3iJphPWWjqZdOLvH/ipZ1d7N2hMuPB/7uWma59YPuFjathLPuGm",
-	"ikFRY4cZs6EJyEANiB0k00Yjh4Lhs1CKSJOBGZCZMDwmNI7tAnF49JyGF8XNCy3fUP3Ggfq5fWB+7nQb",
-	"6x8K2vzDTuVA/YyzOjDuHzWTY0YtDq2iWp7diRu5kWROuSGothKjFlyMkPHmRt5d61hwYXa6uEF8Mps0",
-	"ejsP7SwmXOCfnWSYXBg2YgqFxpQqOmHGyY1D0HiqBAZwJGLGXOMRsVsw5tpItegRSqykIlIRSiKmL1rk",
-	"lF4wQYAC7W5Y3ZVFQV+czwyRIl6Q84XVLbnQhsYxsBAy52YsZybLvbkUB/A7CKe5k1tc90WWxUck4lEi",
-	"vuwYCcpC+2k+ElKxqNUXOWoYKmnZLNMXVuewk8RHGkHDS91nr06ah04FrCeTzAno5GXC//T7M6tRNOG/",
-	"nefwn0fPP/1or+iai/VPVRNaRok/elrNPDJM9gdNeJ4Hd9zsp9SM07nzaClj+D+KDRu9xt8epMbdA7yq",
-	"Hxw9LY7rdDFla4yN2Mnd3gCf0JiJiKrnjEV1owvdPWTIWHSLQ4ulnqnaNQvx8i2OZ6Z0FVuwgxkI9tmc",
-	"hXDHwMunKR0xx9YCMhMhaDkwVhjf7zOmFukA8eGlqlb9IcspK9VH5CmL+SVTi7r1nDCt6Wjt9Yzc686u",
-	"vrBoe9aNC+3P29tmq4E8kTNRIZAPDZlIbYiWZELFgiim5UyFTBMukOHaLc+Ncq9dvdtnIXwiO7aIDeks",
-	"No6h1ku07kqBhpN47t5QnMWvJ29ee+0HhBB+yv6tGOH6gGg5YWSq5EjRiSaaLogZ4w0LMqfCEG7ySsW/",
-	"tRQ1ZH3mJpLTqIQd+Uf/GJ1OYyfmHlT8NBxz9RP8/qlOYzx2G1FHQ36jgIqsBOXhGJeAmrw2mZ9Xp3Hd",
-	"RGZHmyG0k1jWCiwdS+MGDCquZlSFYzKil6y0AZ1mt9191N4BZ1m7/aG5077Job+Qca20GMv4FoXEUcQm",
-	"U2mYCBe/sUV5RK/oBQP1S9Mhs7qmZl5ztrqaU6hR3ew5NS2Swp6MkKEmZZWtRV9QoeeoS9mnwVdBpGAt",
-	"stvtkgFPx9G8YIumYjPNogFqbVRIe7j6wn3ugOy298vPcNGcaTaw5BmzzFe4JjNh9bg5XbTIb2xq+sIq",
-	"n91d8ErqolL3mLV39h89Zs3ddrTX3N1hj5vn4f5O8+Hj/V2692i4v9PdrVP3MuvZtAtaJ4729paJo37/",
-	"c7fT7Pc/P3pWJ46OhmBaVu8YOgFAXiKL4jmLTxsex2DZAdMdWMt2kHo4+iJxcey0Oq3O/R6BHVVE272k",
-	"ccZQ1IH9ffDjANR5KhatvnjvNPCsCp0ZENdkQiNmeb4VAiHVrLgD3kysXmJnVW8n6vt9/eO9fv/H/733",
-	"/sH9/+o3Pv5Pv/Hpx37jnr0QwNX8hfs/3re/1u3CaylYzU4cIsXvtHf9+ruVBlPGbgEsK1zSlR4mu/zd",
-	"ZPntvqyz/hstZeoUWrKe7TJ5th151i2MCONZVOFbOwYSBLPVcQQ44udM84ihpzCjzR8kJEeVNdatnWkt",
-	"tfMFCeVkQnWOSX5spA5V53b/ZC9PY2mHMqSxZtVSlrvhZpeAGzbRWXFb/fLEaZlcLawGqB5H+LIuUKb7",
-	"I1U9qFIUHPGC/z5j7rLl5l+ChjYLNDWlmtiX/cZqVdDDt0fkgi1uT3rUOF6Keh6s5OY6XgxvvykVz/nm",
-	"69bSbeftreXbmIrawcRU3N5IjqWc1GqCUk5ubyQnEOGsVfDg6u2N5pSHF6yWYAxcvb3RvKfcxFzXjmfu",
-	"rlthoW6RJ7xn52MpL2qHhZdvazxf7NN6KoUuZQu84lpbBt37s+HiJfafWctpquR5zCZoPPX+XPO7b/Ep",
-	"/Hh+AQYZ0dYU0jSHciaiQS+xHYmQOWcWyEbgmna1Cv6mu5iA92U1h4xFtVPQs3Ccd3uBmsINmVNNFLuU",
-	"Fyyyv1gdlH2e2s3F6aFT6k5mhp+unZO7Xt4S7xi6i0G701Q7aHc9P2gy8M6n3HPcwHYI6V1ZFVMFvecu",
-	"JooaV+088XJ5wNbmfkld/KRmsKl/ZO2R2te+mTLMWXkzM6GcsKphv5aGCDnvESMTl5ePQLnoR0QNPaea",
-	"kZAKIQ05Z8Ravi1yqNFynuM0UXnqCzsJRUMTEE05Bu8EKY4FjYBMJD8XJauambv3QXqjDz81k/jT0ufS",
-	"SNWX1Ks0tFNZd+mzSV24n28umYrp1P6Q5Edwre0/Ptp3RuD3lWIY8xDUcmYojzV+MAISTe9zFCTdO4OG",
-	"XmjDJhAKFr0Jm+je1BPgp6Bh2GeT86AipRkyVIzZxYk4HQmpDQ91/j4aK0ajBRwmKnLs3KvAhmPQFIwb",
-	"bhaNXoMpJRV82TvbTlFnraaz66VTt1NpTM45d6iWQoMTx50sdwWTyCzxLSPRFkE33GyUePRxgSFG4z1B",
-	"dnvsswPY2ZbbwxZu4MBSsiUnqc55FDFxq0xn6L+K3IZg5BdjmJYUxvQSXS1TpiaWKUrhPb2WWBiL9AEZ",
-	"pBcHEODU4H38EjReUJ1RR/StTm1MdTObNuFm6BxEQLqZq0ACk5k16Qxd4OBlfCcKyFjG9XqHlWrgQC1L",
-	"giNxSWMe3epY4Yvw8uaQ8phFySqj1zQhpAk1oRuuPzwHZAAsQQ+I1eLdSSOXXGKcu+V9AeKdZrc6qxq3",
-	"ay/jcfUTTHfhgi1St1fqjXWTuBtVnMPw62jJOVPKlPSKxkOpJux2aWniv9p0i1ugpVR9sNKH3DtX8oIJ",
-	"8uvJm9cBOacReXf6vPk4IJSAl4WgdwrZVUKHEbPc+D5M8zWdMMi/uNVpWgbZNPazg573+4P7M/FWC0g4",
-	"sgOU5jAM2dTQ8/h2T4AlGZp82m3EAAcz8B5vGsdy7tTpiFOUeal0kF4sOzeoBkKDiTnP1F0cCuf1qj0U",
-	"7nr5ULyNqbiTAcdU1I82pqI81GMpJ3cxVCXlpHao9mJ5qOj/uovBom+t3sCHyxUDNvSWz+JUQR4cr5Ky",
-	"iS7jUkeI5iJEjc2nQlrFM03TJMeWd3IXzwStJ2Ihjxihgs1hhugEvIstQQdj7Zbg5fKWnPIJezMc3s2I",
-	"J6wph8PimL2l5NwNkBkuh8OKsUv5kqrRLVMUXcSSRk0jZTO2X3eDPpcR6DDwmzWTqHAppOrS/g2R8nsP",
-	"d8lv/BcyEzHToM0N+WimWERAlM25duL1VMpXVCyOnT/gdjkRNawJ0RU4LBOpEj1C47xAeLHoAFNLE6vQ",
-	"pZzaQ5PxDUB68106G6ylfNfeXCve13Lpgh5QovR3+VTUW53GLP/tGj3Y0oBVKb0n17lDwMYh96hY9IUl",
-	"pPto9bvYbqJZarog8/Gi5Jh6//598zDz9VVbn1ZtwEzeCXpJeXzrGuAs/a5nadV+PIJ5X2QiMZxtNVqr",
-	"d8+p7vuMxmBZUg2BOsXCeeuLgURvTnMmLoScJx4KKYRLHphTTWJpjTBIh6E+/cL+fs64GIGjZsitTXGA",
-	"RoNLIbejsWP0crDsTdz+qL4T7POUhbdN4lwYpgSNm2BTW9OCQCTZO6aQhyPpxnLkqh6coQravduUMx4N",
-	"3IHVs+lUKsOiV1a/v2XySz7eBOsC2I83RFypUNOyxYE/p9aGqrI+QGzBjHxA8U7iGO7bTQhW1oczcjHN",
-	"Mhd1scdvJhLTSF25LjrJK7PwfCXLBZsCyVLh2bIVvVNlt9NwdJ1nCytXBEiFNlSA8PUPnS+qyzYwYauQ",
-	"NHnBFr1ORenUXdYy5Aqw69OhyXwsdSYznxvLAcMx0wdEzOIYVB4hBSuGqLM5Jw93szkn++32o87+fndv",
-	"99Fue3+/k09AsS9FKYUh7GJCCqQpccX0ZvuGs1wVBXd1oFYendHKQikmfHAW4wBGotSCamy3JFBdKJjl",
-	"k43MQkRWmYSi7Bwl7HRzhNBt165BunUY868kfjsa50McSpWnw2M2ZEoxRSxHpHF+HJ27p0gX71659O6+",
-	"7HK7K0Kam1pzJWO2ioaO7T3AqeTUxedyk3gOJVtTqowAb10MbCnJn1v26hP7ykKOXHuNvLgv2ayQj5gm",
-	"AuTjZpQMNssQclXnOaaXO365HSucnTSFXp7/m4VwCJFrp+AHNEJ3BI3fZjizyz4spogm+rWRVme0jLZF",
-	"fAbtIB3VwOncqG9DsidZMKoCq2FCtp39bcgvmdUOkzmj/GcsgqRJTMh2lXMBeklk7Jki6nl5aZLjpqv5",
-	"zFZM7D/12P9HnKzsoVpF/BUi9xCqtr8rK9+VlfWVlYsqFfgUOYGrrP9n8/DtUfM3thi0yMlYzl1ehRRh",
-	"fhEAgOGsc/br7+0PF3/vjNuTbvz4SVv8fvF2R+6pR3rfdGY7l3vzR5/3F50/dg73flnORwrl+PB6rOA+",
-	"yxUR/rm786Vyx79rYt81se+a2DVoYsgn6kXSS64rdvmNcHXFcuilki6LpWTBamssNHqOXDlDQM4XLp95",
-	"rbV2dn5hsYurbc9hWha96p2v2WfjSqxLewJfyL+teuFyUGpFSX4uIW3XhWvAo5TNu5QiqZrokUEK1jUg",
-	"sykxMiDnM9MH3yhW23AxCsjAY6ENMmWluYen8UxbjbaAEDao0larod1KFXJ4wXlWOaTl4bd9Bp+IMCBL",
-	"FSMyDGdTbuctZV7ALi1BeZitQGlXydAauLm60Trn7J0NN6QiZA5kYxUtPsne+yXYTs1zRVYrHsCU5JIu",
-	"tVrLKEPOrfiQu9/tB2hBCY7ftetA8pIpxSO2mpMkR/aNf+RLgpy30qHpbvuSx9pbZ4AJFmFdldCd6aYZ",
-	"WMT6qqGCaLf7E2lC49sdaQbQcG0K8gCOa9PFCT7wJQPzuA6Gyp3tXxZhb81VqdJBMgSd1zz8KqQ0nKWZ",
-	"3K5UcInMqa9j4UG1HEq2rqD8ZOa7QigjW93QxeTA7JB9l1UdIU2dps9ijVnaEtMKJ2xyzpRVi31CQBhz",
-	"wcMfAJlpOGyRk5lScobRQz2loRWykFswkZesgA3xnscxZFTn4pwGERB4RFEvy+jUe2X7oUhMqT3R759U",
-	"GwBUbya+jvGJIom5F63asC19grmzKEHxapEjo0kMcwcdqaQQQWD+fEFckSwsJYIhlXedisWZpf4KVkAv",
-	"GNTl6xmH9EZULYyLQA0VYy1ymMlmhDR3QvE2iPdrmYBwQaCZGBnnN9/N2y3duZQxo+JuZPhYxtEZJDbU",
-	"lHVCGq0cEoqJ5TDnC8amOl/KkRL2b49+/fvOh1+6r3b/+fB0719/f//s+PTDu+7O7l6ennfbJRuxAEnU",
-	"bT6qhH9YXz2o0Am2kfCrb95KlGXk0RqFpdnjV8vcM+NYcTafXVaaOdZA9MgZw0L9DrrP53AU0B3gTYiK",
-	"ExZWA1oCZ7WPRgB+8nymIMUZb9cAo3rOCI0ixy8d9oBlAVZwYMaG/deYhRdnXPg5w0VLgcYKJiHP9FjO",
-	"rc3M6KX9Bfk/WPCRBMPaA0BbqmRqZP/LJ1OpTB7XwH25RIJ0Ccifw9ED16WbLmL3QepYCok3SCBL01Sp",
-	"AmxfxuElIQNP00LhcB6Eb7nDqV5g3IIDKmh8btJZxAFx1P5Kh0P4UdIpb4YyYiMmmuyzUbRp6AjJqHi/",
-	"PQlbmFG3yVKHSk7OUjW1UBKZVbstoQhpCPvMtUewzFJ9FqM8SVbyxM8iJH8uzgBri2mdOQRRQvP4ePZE",
-	"DM2ZE1BnIKDONGOiEVji+LSOc7RSZToSZA7IJvPxwpH+worFWexyrrAgQwoynamp1GypOnQV3edbIuWN",
-	"hVKiwFUgGsqIRa5qESV21mdRWNGdjRaUNv84qxLFhXWgcfyV28ZbiWl5trXRWZDbYPA40ZhnFNnPJNu8",
-	"2hjLyv6cUuD3YIUW8ALBZ2vk9JhOp0yAM62gCqztM34GZXuoUQRExhHTBqvkNvAWF5SWnN+4026XPceV",
-	"DuAVS7HaYZ4tCQ3SkuA5F5E1Mr2oR0B4FxzKL5Ld8YqoBcK0IcX5lEx8a1YBAOaYrUqFM56UJFkdIvfp",
-	"lLlme2G0014Yq6I4FRr6SuGwJHRQHHs+fACUDgrmRoGE1GN/Y9GEoGGX5uwP6Bqw/LFTPmEf7H3ANlbt",
-	"dGry38hmd294s9eIsiCPA+bWyC7jiqP4JmPeFSr1ZzFzuJuwBpVaRf7M1YnM9+NFnScnwEzT5IQXGF+6",
-	"1qdzLvSBy3AHQ0Yzpsm5ND46sYYX59vUXKxiV3PQVbpJWDgkL7gYkXPF6IXOne1iiA20RXiQJo+BSWgf",
-	"LeqOTkmWM6N5xJpzqez9TcC0TERjBvDCF3f6X6rg6zK3L4Gx29kUxq7oPYO1W3EIjlMLdTMHms+WNtLJ",
-	"3QNXD+jwC5Akuci+qHO9HrLsIcnxjjv1dW3jNarVZQ9dcfa3ps9+WU51JzV263vwURTwXDBs1CKDxFAd",
-	"BGSQWKrwR2KqDoK+GGSM1QEI+0FisA4wdrvIVEj+oJNGFQkeYV/Y6R6QQWLd2s8489a9s8bEHZBIQgZL",
-	"X3i/E2rcLO94OiBGMcuDBHHlRRDcp9qNkIuRgxm9Czs9x7aKXcxyDKvQPaCK4V5wEVnV4pLrKi/e94SC",
-	"G0wokLGcVXgQn8DvAA+c5DwGhOqc4vG3LnsU+S96XeJRTrN4lNMs/vax3dynzeGnPx9WJ+ZdIUfhjEe6",
-	"2hMKITR3tFz6zFB6h/FaGj4y/xWK/TXIhnXFUKbZXAWLBJ7CAY0knfJa0rA64/AdaBJJOEmxEVURhjM1",
-	"wzZjYWhHmVdLTy64IMB8vroURAiX1WgWfgFT3Q+LyukSVSPwpebcOHSpogCuW3En2WtlHTdAuXYIZBrT",
-	"kLXIs8nULAKP3G1fcL10nO9TWH2mtBeOuvpg4SCJkSNcTDBi0oIIPQgQSulcRhskR+YbKOZmslcxkWvK",
-	"YXB5lBV+rw0zDxyvLa9wjoXlqDNDINlTv3XygpXA1xIPh8iztJrKJvLaAUe3g29Odq8a+dckx91YG3/r",
-	"7D3cC9uN4OuQ7f9BYjovft16I4v/Lo2vLI3deta4Fb5L5/8E6Vxd4FY6m2uIs40iJiC4Nqs1KD19xaKD",
-	"vDX8FVcf2PG99U1VNlAVfCPcUrgOtQbosPJoZ//h/R6h59r+jjmN2uGarnYLfncI/GUcAv+xSsN3LeG7",
-	"zf5dKyhrBWWJNIu4QZlSLeZRemBo2sFNwj5nWpUWokrVvZzfu5TScxbSCYN+hb+evHmdjYdnEC25JiPX",
-	"kA0RFAvE0+j71v6d7g7Z3SMPHxWbbkPSyMoI97XFSlGy1M97TvWqSedTBWHqUTL1u5sZUkBFNqDxSMXZ",
-	"jXk7loJVsLfliQXuG5/qKPSZMFUZTJZAY550mCN2/IYYRXm8bbpyJuSDXiBM1YoSRxAY/JCDnIvSJBfL",
-	"WcRRBAGhSv1XMDOX6oK4m1BITRgZqlzIMQPCyY1m8bDQ23O/22q3uq1HhXyPvTWyeTbDpUDts2YRs+2L",
-	"11LXM8ynmPBV5sJMUc2ipa3MYBvxvrT/vRtz8rfLnnTN0tcr2li7phHJthrawcXhqrrIpp31Cuk65bII",
-	"+EJluNoeSB5lqIYCrv7thaoTyL3qBUguH0Vp4nyGsi3/s/ZeBYHj6XpbtUoPq1Ypn3O7hF7GcgJnToqQ",
-	"KVFEG8k0BL29VUzHrpcOXuPocZOJHsv5BkevqPd02lVHbkleVZDDjMDSh1YJfOb2pFQKXlnX3xmugwzm",
-	"KHZjOVqW1dFod37d//Bk7x/tf1bIs5V8Vc9qeEFaPrIefM+KlDwrmbB5tvtgKnFyq5I9npkEZekfShlL",
-	"Ic04S48JF05FQa3MXu06YsIovqHDyD1TcBMJNt8i6TjVLL42R9EvXJnxU1pVhGF/tbM/t7cEoCiQzn67",
-	"3Wx3mu2OB9NJkh2NjOjiwHIJaiyPpQvCdV8obIdkT0NFD5c0LRJaFw2GMzNTbFBsvNvZf7zbbHeb3f1i",
-	"8mnxwOTN23WOj+8CWL0IhylUlJ0ReL12dnb2yXAWx007gvuVS7O/v/+42ek2d9p12dMbz6R25M9ZlbZS",
-	"wjnNNxH8jh92XfhhXBf05/lYxunBuCsgsWpEJiYineo+Wal0kxBY1wit6nqH4eojvhRNob3Gcqa+FmAv",
-	"e8ocstdBbtg/oDnrm7Yl6YmF9PEKc9ee46eqRV7QKAJL8Tsk2Jb1BcVaZxe5uhFM0yyf3i5rI8+6c/Cm",
-	"WXhS6Cp3zpySHBAtHawAVvuOmNEpg+qLRHQnbz9fkJjRSwdYL2emh1s0YVRgEv4yPNU+toUjM2F47CBW",
-	"3UqthEP99vnt9QC0/tWYRuFclo7keuepFiz1u8rzXeX5rvJ8V3n+miioMxXXVPen2+JcOAGhRLNQMePM",
-	"WcQzl4WuLpm2J0l1cl/IYY9MrUowNmaqew8eDBIfOD7mtz/JiigjDRcs/gd+iPrBhE10SOPNkIdbPNTZ",
-	"VZ0p3lRsyBT48/JU1M1T0cM8eFDFSOpAivt9+9nVUu7GtE/c8lUyc7W/LCc2N3ObwRNXyq3KuTW+Nn/Z",
-	"E2hbXS34adpAVk6YhnPU2lLtTQpeXZ9srvPwPbdZGHjBRcVgAQsvHSCwg2zrswMykFMmkqZJ1BAax9mw",
-	"5wVbQDX3BRPoNC7Uo7nrpZBL0gNcLxFFblgTuiCRBBL0IeS1iPBt8pE1AoZK1pYv4zB+0NAbQq/9eY9N",
-	"nX74YUW2yBLHf48MrMqJjJgKwqOADGaaqV7Km6dKXvIIRudeBdEy3LavX30tnOA0KgH06nclTy9Ztlt9",
-	"vPPAvBUCHWHLFsWkSEv/Se1lhaXhL21oLa5AlLRfLUJK3jw05I1F1q4XUDLIr/qq/T6uj0Gu3GzP0nwI",
-	"ywmClN4yTQ7tuEDfPQtjiSEuxTCHqxE08B9nXJxBez3LGM0YM1ZKUfzMZ9aBUnpCRcSjyjDHiZww8BHN",
-	"wYCFtLKkh+KUKS1FANCThGoSc2NiKGFO++EYaZXBiiIirsz4bMFohcz8F6MqCTDlxZshUCqdl3H7j3eX",
-	"JcXu7+8/zoq2/SXR04x0W9dQm4Cye1ZtASEWS8ws/9NBCpGAEWtVMGwOf/yRvPrR/q+ch7ESdnWiVh6R",
-	"V8evQVBa++nMmr/lAb+k2hAzlyTiI+4hdBiBR4iYWU6yekca3Z2CTMjbKMtxwECJXlNZtpPOb0GQJa3c",
-	"XCvP+ZLEwxSh0s7dJc2QQ9cJSqZJX3hJOyNWsUwHKEyyRCx+9jPeOKjIDMs3BdgAjSjz5Jlx9fcbFihs",
-	"5uSKpZ6plZ954m6zTyQqeFUybeIdGElI0U3kEPcdxQtHZBh9eBi9e7KRzpG1x6qxXjGhrjZzI5sSugnI",
-	"7pbA+lW5vXk3G+HizvBAxjJeyRpf2Hty6WhLqQU2+k1yKpekmKX78QPmmskhGThUnjNA5RkEOVfSda1L",
-	"bZrUBvj/Prt9uYYvJynC/sr8a7wL4MPCC2ZWY4fBXR5uTA6H66CNvbGKmF+CpSB+2B03n2gYEEoi6YB9",
-	"B859MbBmB9Y1D8C4cCdwcFDUqbgmA1R+7DMppG7uFYFP1LYWNigdDnUlzz2yGFuJZlVI5cuwkZ0qgMp+",
-	"v1ULVfklaPj2uWfMZwwvW13fDzhJAsqR8sqn8eYXcG9RPiboaDTRA2uSrbIeJ88I64VltZfIV4VxQaSK",
-	"mNrIN+QyubaEbqzK3630CE0q8+NPEXRIMezRT2PFKFZArObyBR9TpYCTZCSJVZPnrooFkZgBWc5nBgMP",
-	"N7cg6daC04N1qieANzXehcNigjF5zebwWxH5CPCyiZwZzMBdyJkDTQJdMms3ZRWjhCc6EZTwvNKhCzLp",
-	"zE4QO+ZboTAVz1yGNabqzqcaLlLFAZ6kKlJxgaCtU1L4l0Y4XD2TkBCcdEVO+prikjfYQWdJ2AfVlKFU",
-	"LfIWW6VhAnzehQxZw/beYp1j48lYcW0mUIH4FXmXqi3orSB/rwm/JIfem+mbUhU7WIEk4ih321wUfLrQ",
-	"lwyEfqYBmZX1wN/P7FA8lhr1f5dpfgvyTd9fZ5FjXDqiC2/D4Tm8uZzMZIY1JnfNgALXx63ovbvOof31",
-	"DvHWoIYlTIOVp6g+AwXvyrS7AAB7LNnkorrfxXDIQji/GdDeJfVk2bel+McHSTfrTtBut6+Og1xdurGp",
-	"p6Covrrfg5pZL1n5NeKYeONmEUz/UDmIySCWshGodMZB8lXFMZ9Sw15422NTPFirlqETh2guRsDQDAMo",
-	"akYjz9nsoYOi7QqvcCzDC70k3cVnHkl1AR/i5oAwLL7OxxLX2oSndPGL/WKRnCsAAhznXic+DQUDpQQ2",
-	"ZM1ugtUr7wazqdzVRjETjpN2oXQROBFMLAvcCX8m/l+WUqtF7KrJPRPRm2GyWNgNZy3PwdMKOBjfTMd+",
-	"t3IpWMwvWVW97SGZMK3tKQYbf87Ox1JWhBesNJlMq5jjCzkncmjSPBujeEG6dpZFE7D2eTXOxjaa+ka5",
-	"YW6KKzOMYH7EPnK7SUYwSIxVVYbO0hGA9SPKo8MaTX8PTGPBClay878zSy+ECm3N6ojstdsrNY477e3i",
-	"10fXIiG7dIXy3DI7ib5fM+ZilFsVCNUuDYhlfZvrhcNAcKxDc9yTnH2isKn8Rilu/drnXImyYYUS5YKB",
-	"XwjEbdPCZl2f9vJx3TTK9xrdZzxnzvc7/e4UXuoUrrLal/ljkw49iRQrmPHFs1iWCHn2kmPGywTuas3Z",
-	"id/NNGf/0HXUzCa6wVenOeePRmkhBlMGTVsHPZeZo6HboVTuT2Sa2JgMKN++jUX2dise4Tdq/xzxSybI",
-	"bOpCpd1dSPXWuXQT/BT68/E98G8aFfJFkvtK/OqprO49eJgmaac4EtfgpRzO4jhJolgdM31t77xeSO2M",
-	"feHcsQVf7ErkKHnJlH3gLKTTdfo/2Huf0GkZ4Wlz2KVrciamu1AaUh6gODfVzbyMuIFbOhn9BtVgE29L",
-	"RRsjvn7DxFLY9yVbXr97qwVFpjPR2nLC45eVHCx2jFgpsKGbJU2w+LpkRUp9yxgszlh7rRqlxljOhWsM",
-	"R8WCGG5ilusK3hfltuBJbq9hn50ariY05hpT9F4/f3JAQimMkjEJx1TR0DCl+wJfAUgNxUqMp6pFXkup",
-	"KitwvgIPL67xVRFO/SG/BljT6+FNV2NGtZHsu+RG5eNRgNcsh0xci3bh4iYOtjMgnT27a53H7QD7o1VG",
-	"T3aWWsf24YzttFdlLD2bUB5XtWsirGkvJWhqQDZ7O90u/NK0S5WAdv4+k4aLUWDNE9d+T/UFF5dc8/OY",
-	"Zc5hkHjsu3u7RIaGGci0eHf6vPkYyqSs9jiZsOh+i/zGppBfOlfcGCYCcj4zYFHqMouwh34ypYpFNVCi",
-	"LeKQRulEilEC/FTkBVSI1mSmDVP/1/3YkmqUNfMZrFjBxC8ZVitN/IwbsnwaaByT0F4DF3NA2u0egq50",
-	"d3vtNqaFWc5MJjwSfDQuWP2dbq/oNtrLDXAvx8Tu3fvY7nyCbNX/7X5sN3c+3e99bDf3/E/2m/crOdPz",
-	"MVeH+YzPrVs1AJwUFSTzPis+n784OibHuy1ySCwTkprGDseSDHiVCxiz1gv57svOsZ3EExkxu11PLAlO",
-	"s0XQm6UnXKuL1A7MZWYzQ9e5+5W97wtsteUinvtU6yhxwnrc7duzluqkQmV4yKdUmOXAcV6gI99fWyGy",
-	"832b+UZeM6oCYNNypkJW3dsr71nDO7N2aJbKc4bn4fIUGs3UJV/20SLs+EbzryDbTPSnop4qljWbYa8k",
-	"qMN40DaAwLNjOU5qT1eOYp2YS+ak6KVN9njSWC/rNnAzSMpN0vZyTWgvN5zFQ+6ayOUbykE/ubxvIX3Z",
-	"cn9YjsQy3q9slKh8OPNHpUrJLrDZX2Yiijc3OL09k2WwfsS6RTB7kCNnNdLQeIAV7jHVBh92fDfm4oIM",
-	"rPypjMCZ2gbZc6rJ0AruA695Otxe6h3qPgCwNtVlu12vCT9nh191CJyZlvAjO8GNxvLSvvhm2ZDb+hx5",
-	"ut8qmM8Sj7b/yDk8nP2EZlSFY80KfC79ecNT4PzDsOprEHcCT7wRbWdp2uRIrdqz8q4KN+DIJGABeX3K",
-	"F/1P2ES3Mmrhg+GYq2w2yYNyBelS87HfP/mpBnQB13DDI4ASx27UOg+ewJ2vZMRq97CRvG+NrTt2tXpb",
-	"999NkN579Yog+guExBxnM6YIsbBVKkBGxqzUmF5LQ2LMQqLmwKUlpEmBA6LpooiJs0KH2t29mhKFTipQ",
-	"onyhFiNTa2nB2jPlGwdQFO/YPGBLVcttLou+cZ2roj8cWB6DmRI9e8B7mctNe3lwByrZIexYUEw4ym5u",
-	"UKZBiMFwQehIMYZlvA58NN/FYenpLLaD91pdJbuERjmpJzPTnyOW5kGn2W13H7V32p3T9n67/aG5U7BK",
-	"H+7ncUlyzBFekdYBtJqf/uwED3e//J81JJAfdBXXuhXdNMcuepAGwuO40DGlrKymYSyntl6vIrqOovmE",
-	"Tuk5j7lZHGeE0EbSuOpQF1znwjC1tIuA6y/jGwmsff6OMm/ON/Eob/YSkHVL3MllvdEI3iRvXfV9FK1v",
-	"qaKTGvQRSYZ2LflmiuhJ5r35TvwV6nCdksjDcR0zDhopfPzbDEtqBI0T34Q/ABawEd++ZEpzKexfpfH8",
-	"A69hKMDI2DUlkDFIPUysumBTkx2ye5+z65ruz/yQsvcsP1NOj81Sbm7I+e1c63RtpSpBnTENacTgjESy",
-	"EoBnZheZLjlfAK5hvM1nZFqwlPJwxhxwtTB2yhW9U7YJjVRrvBOrhlYcQzs66kC28maK/aVoo8BvK/Tp",
-	"qpQlbwVvJOnLjHJF9m2xU4udclDYrcxYV9PQiaGGbeF5rSYk9MCSitdnHbFlalsjozibHjHmyp3m8m7g",
-	"+/0e77barU5+i/Gnih32enZ11k7EadpRMdnhTG1ezENYfzDpfvq3LvKJ6luq6HiZPszt23Inc6U4yz9R",
-	"i1XlDsq5nDnwOqs5Uof7kl1T+N2pRun0kl+XnJ3tlPgqYs19uuqG6lHUmEApb9ju6K6hFMqhmVO1ljV+",
-	"4u9dohweuQKDXH0oRkbzROdzVLbT9lymvgOLSiZRIsP8mUyOklvzWi5UMHQ240AncsLA25d4/0IZAaIz",
-	"5VDnM5cqwrzpc2nGFWEeGVUqCqeu04Le1Gornd8Khc2wzzUsBoabF59PmV1GGcvR4uYEZynoXF3WmZnj",
-	"xsWQMsLmtEQvtGGTyq1g9RtRCE1eC75pDfQJ19OYLuqHktBVobZPCj2Lk8Nw9eSP6uHh8tWEX5KlzTRq",
-	"qnNIFJN6t/AwFstYcGgBbmX9iReGhuatHcyGZOSMGcVoOCbU4W2VKaluiX5ZQGFhzmh2zfEwHJ83k92l",
-	"soFB41kNpSIglGU3lR5g1yFxb2+PtDvkUaE5XHdv9xrPc+XG4NDrdubFbEKFT8LaYFtg5nTiznfdrgzp",
-	"hMc1xwqCQ+XWha8gheIGDxOkDtfgs0JdNDg7oZGpFJgsllf9UqNU3OShX6pXVIuTwzi2+1HEVz8UglQt",
-	"6951DnemlxdQQ6OjocxZYnI45CGnhUOY/LpaZDkiPnpavZ88QvIEAySnYtZJlYe7ayGLtOowtGA0EROG",
-	"DzlC4W4kMT0vgTOFjpL1WR1iZLlXwKK3yCHRY6lMclRfPXt1AoUjiYjgyWgz6KcCusNOmQqt5GACNKwa",
-	"GePh564mVrYjoJmeAZ1oFkoRUbUotAN1lzdn54UedPC/zuMb00C2491HJZtwIwZeYeoVzPPsA/U7k18r",
-	"u4Zw3pyDwBHdTTHKaqV1dn1B2msJyxYLoTPjqoclL/qkt3DUZFzhLlt6iWe9Whm3+hfsZ0jjWHvZ4s6f",
-	"68mL7kvUMHMH0F1fvhpLNccjrWdsy7jwXEnMCVlnnrncBm6/Cln3duo556FRs9AgKEMyCX9QgwbHNj/g",
-	"NjZNSCMA3VgMYw4m1vlMc8G0bip0dcdyxJ3lfM6jCNC+zVhJYzCryCgqtHOYGz5hcgbpQJ+t4YzkY6Rs",
-	"xhKOgv2mnk2nUhksdpqh64nhGoRMa7sBec9nZkIVkJCG8njb6GXE6UhIbXhYW90rnRc6zz9cHreDIYPk",
-	"oWLto2uPYJeksuHpauZSI8HZ56nlELW5j74VuyJTquiEGd/4IUtwFcri3x74XK4t7PltVERomcvNovpI",
-	"n9NcINHjKQ+pKapj/tIKkeW/5izBlHbqTvZLl0y1Udov4D1DslX5XCtWj01eCElpFg9diUoxDgAX1usW",
-	"smXWj4uA/ddZKGfC/LzXvgkRkyzGcvnyyqUHb2j5ueAVKqr1EsWaeO+wEG4DN797+VGFr/qJXTGdayie",
-	"wx9eqtt3lx61NRGX08EFuenVLfCbbKB4swz3JIhcpZkNueA16UaQq8ONJuldgUPb4zrhnNnQXIVWn3y8",
-	"lwm9Ns+lvLgWZb8ab8seKDQ9fCUGphzFMVVE81EBYbs8mr2b0shdbWBm3Vdu+JuZCeXGfpVDQYDh+pqG",
-	"4uuWxtO4V5aW6EM9IgUD77jl2AtyyWWq/6+fKwFfyju929edxVVayhyrLl3dMNiBi1W3jW/z6XMbaZ/S",
-	"VaBNqaoCMFsHFLuUFr8kk92Xvy0A4yEfGbKqGOqRaCZCTEgwFummsyoKYaP0gaVrSR2gqBtW/Som8NAb",
-	"Jpz73ERNKHFvWUr665QHphjmXJCZZmuVKJ9nm4CvD321WZUOz7mMqsPQIY39DNBHgXks+G9sQEpAPdJk",
-	"RC83TH1Kv58/0511k+APAYeBkglTI7ZhJQ7sbjkFvuLbm1YzVYsZ77veaJipo3zVIK/G9PyRyZ3LNGmq",
-	"nKnPYhbKCncgdgi0JIL1mBtGNTMBm+W5CSu4LNSt2O0IMoHqZcziijUqnll88/UpbiLfa1O+2dqU3A5u",
-	"Ss+ejm+7JsV9907qUTJtIm65FiUrhDY3h51Yhq3yPVyw+y908KywjLFv1aZKYDXlv8jDxSs2jWnIoub5",
-	"ouiMTS+sonYcn7urdtGyCbzbgdh4DS9benJVNS+HArERHM1NFlZ/i6pIdn/z+kg+dXszu6usESzpZ16k",
-	"s6tqB1lC+/ZVhMxsvusJ366eUNrGjZWFLFnfusaQ+fjdqA1ZbnT7usNxttBti2hGvf+8Ni3RO0pbN45G",
-	"Vbc729X2LSOVzsquPp9cAs6nn26iuK+2VHVz9x+WxVgFZJUPcENF0wOfSFUoxt2Qbg6g6impMlwvXQwo",
-	"aC0Es+ulmWqDZDdPLft5XCL30P9mCe7+Awjy/NkJOg+vTC3pnUvrN/OKeZIuIKe46ZAxgEnzXIqmFHFJ",
-	"Z0+eqWrfsbqAdFN3sKW6MOaiWEC6oWe47oAlRX6b037SbwWCjjnzwb/1Dk0HWo0Ue7ptyfy6iDg3abJc",
-	"TVlLtjpHR5kqzzJBIyyeqUkYzmPs3WBp/Rb2Szr0YM0TcEVDJiH5b96I8TP5bsB8swZMfgs3JemElG/b",
-	"cPEfvhOjJWGEt2+wZF6yqW4L3f6BQSSdvsv7VFuQbfcW2pQX87gngFCbI1j8aRWxTpbljp7kQRI2aygE",
-	"z6Y5ftuVynNDJoyKihRp1+UOosutGyzLWJ5oU8insYMp98/bu8bhVLM0r/9nSQLj2mktapLvbeQFw2L3",
-	"jH6eTiJ5bq2EHsfd8ntZS08OcGcjQoJ2pyaTjI3wLF5zjeXyvIabQwa9onZXguiAX6q0uozKv1nKy6YA",
-	"mKkAyTGZmwNguj40SrBAeIFGsus9VIxh+njBQnQXNnfB61QTr4SbXHYKrqq8Wqr/9hXXWH6Pzn/DSmuy",
-	"fRsrrAni7W0qqwCLdheKquXrd6CkZpAzNvWSKjlStAJuYBNlqFy0dp160GUdjI0djLuYH89lu9VptW+r",
-	"AtGpRxngq9ImvWA0NuMagG4sNgJgmZhfVtgIdbLwMJ7ThSYDeTHIz7+Y6t1tryxJqc9NfSHjqLY3vZcJ",
-	"F2xqyEwYHlvJzD5PeWW33K06PaFP8Gzdzk2RAxc9m6TdIJZ2zyg0j9iuA76b8s3073ShjMpmgG9EvEgT",
-	"aNyd2b6AYnF7TQGVlJP6loVSTnKNKAW71XaFm3fct6+pnY69eEfTqerElZ6SHL2kk0h3J7caFQcmcwBy",
-	"hJ1r21XHKrbs04XcRAJiU4tYzu4bJ2gyKI4QIVjPF8S13sJORYsp+6GC51CxOLMzr0oGiyPoiaRnHBpM",
-	"A4kmPM1aC0GpR31tR5zbZ1N5trD6k5nTufpmhAnQuQZnHStIyvWRsRQjv3dFQA14pB6d+WGuM/JO+yaO",
-	"7qq5FgvOMwcp8+nl9F7btn8MIJpQT86NJuCQ+S4Xv8vFb1sugluxClSFXTJFNBMRNKGjmgzsATiDBwZk",
-	"Qhfgrkna+ufV1t8e/fr3nQ+/dF/t/vPh6d6//v7+2fHph3fdnd29pekM3XYp+6XbfLTEqfqtiHTvvf0a",
-	"RHsVbFBSCaWhshkbUmO32fMF7DGCRgZEAF0AKo1rWHuIDcr6ovs/ezukSToB0RJFL9Za/nry5jVRjEZM",
-	"IYwjGhY0NPGi0E7sCttSPhBXRySCSSSYROCNY7Fm8+oA0PoIRT1CybvjI0BPy0AVFZpTjy+vxe69zs6K",
-	"GyIIPdp72Op0d3Zbew8fPW7tP/rK5rM5/pDnnBUqAjjloc4cOtAdP39CdnZ29n27TiKHQ81MQM6ZmTMm",
-	"+qKz3243251mu3Pabvfg/z6AR3R/f/9xs9Nt7nROuzu9vf3e3n5rH/73oUVe8VBJp9ERqlhfWIM9IEMu",
-	"mCIRH1ndJJwZ+71ir75uu/uo2d6BL+67L67RkL+CSZcIAxB7Lmlc2ZnBKGbCMWAWwNoMUs5G7PbshD8T",
-	"4/5FPFer9HRvrLRsIRTL/pSUCycjqCKOV8evy9N/VVXD2lvGWxHiwaualEAbrr6ArSX3ntLJ5D4ypiG3",
-	"NIA8Forccfux+BF+NXPHiOdMMaLndDotd3N1MF87hcP5KLfpj9eDjQgar5gasbeKXXI2r3GIu3JZMpez",
-	"OKrEY8+EuCr7BUvto17wiqGMYzkH4CLYrbVDCYVOQFkocvQxF0MKHtKodlQOlyNZeHnJVEyn6dgwwoML",
-	"wLXvsOsbzyC+PFUs0VhuZh5WcldZOq9cY1voOw+DJ0MFhjQjCaxSJSS47/LpsUQhqn4GUez1sEYzTRfK",
-	"452mFfXL1iGppCuc4WlSSOwmHuRJLLuxlSfbbtcx02A6L6XpiEdXIGckZHv2b56Uv5NAbluqtv01+2wO",
-	"Lyl36n49dupQMbSC8lm60mXtllM4Szk1m5j/1R2QXltbx0V3k7iyA8Djguy3SUQX4FQrGjBXGsydyOQa",
-	"x84K+XytvfNzQ8jf6nZoJUVVd9J/nqeo9dvo/+JYRkAMcBQPJkTFAjIKDsDN6jDmoKcz+31G4/Vx3/PH",
-	"ocxkKvB6+YSd/WFP+4pXn/IJ+2Dvq2urn76pblmfJB38C4AQVCceDOzLP3DOJNcSekpH3lVQPj6tleVE",
-	"pdNUhZx7Voeca0d+ysMLZp7QON7QTn0uFZmP5eSKHKWWsquWOtsBPutQrnQnTyztOZUIX/uDRrSWbBaT",
-	"RsRp56v37ehZRKToi+lMTS01T+jCK1MH6F9INCXQmvPdDZPuflYFEyEr6LzL2wxm/diVbmy7BopvnEd6",
-	"PIuZQ6wB9xkj50qCkBXETRPBbebjRRXOn+/NXcpOPUgIOoy54OEP2nKC4TDAYK7vaZdd80Jq5pwL7TRT",
-	"3B7NoBTEjN2+6evJ1rxOX4Syy1njh7WXWiSjWaFK7RA0GZnThbOzKnOgihasSvK0qa+PwS1UjF5kti+H",
-	"8j0zmkesOZfK3t8cy5nSiQuw6Wg59QMmv+R1pcLFVVrThIuazL2gMYN+/u6yZValNBVY0cCTWtXxz0Bb",
-	"1aBX/aAzqIR5Es4ohCvY0i8J/NSXYLuQCiqjK+5/BjfZuxXVyRdKaYpIM94LOKea4P35pDohC6cq6255",
-	"jO6WFhrb63hddrqrvS6gfZ75/J6lajG0KvDoCesqdylAV1XBXRaCK7tAOTdpQKCFBdKe0zvcjetrHnVA",
-	"Xd2qnEO61ZJM1EqN8NXxazBExmsoNABDBRCqiJS5CfFWBRAQbj6z39mJBstMr/wu5k5TbnRLTvuWiQCe",
-	"HqCPyYjrynoCai3esxSyOatTVEtR9yrCLpkgfEi0nLBzGS2sKuQFK3jV6IS5Fh3oacHnCoj+tUkAWzKr",
-	"zfjO9gf4L3MwNzluhZNTc1yWUPozy9e3KQ9K1ph74bChBgeamtNO6CzihhhFedwiTyUoLnPFDcvu5g9V",
-	"6ZvZavmkGsAlcnxN2lspP3aVwvHs81Sqmt4v3nLQRiqwGpa1EVnui3sGbvPMPbfhiYPtrgwbQtSUyCQm",
-	"QJw9xU1AZBwxbdABdeCs2bn9BT6z/mjtxyvy+WssevYZYfY3U8bG3O7Nom69nSaOhuIkP7Vtlv3Z5dpr",
-	"D/HoCiOCT7ypZi2HMYujtQcCWbZrfRxcxhUu2GPQn3UmdIN3Ei6MzMGrrTWgDL7c6jFt6maFgqWqzil2",
-	"FjNlj3vO1l971Cf42rUGbcCDUjGGf3CNuVpwQH6fsdn6y4ZumfUGMKfcxJXuPHu0OGLjoeGJN649ivfu",
-	"gbojuqpnbvbABhkvuKO9UiDEH9VkX9PVzUzTHxzPvJZw7mov5xvBkrqorNaxlqczI+UcEr4rKAJunXRY",
-	"CzKdzTIYK9ufmcoaJ8E+m7MwcT6ucqA6N2WdnzP7tiWLCgGpLWpEcgGcgsvQX9rSa5h9fMnI30KB82Yj",
-	"f+KaHhiZUbTuHT9/Qh7t7D+83/Nm+MSFrrShi4AMxCyOBySMGXXuKy6yn+pck3viu8Z/txp/mdKYmvCa",
-	"XjYYrM10mSCAA0TuDT43p8lzg/sHZJBljD3pXL4DCAwwFrHIkiM6ACk6CKv9gBFXLLQstefaQqU/gE5v",
-	"TXKH8ePvSP5Oboilnimmkx8ohmGgI7N/ym9l6W//UPID8P7sDygkcr+AIZSXDv7Fud+SEVWtViNoXIIE",
-	"Tm4DEexfhH/4S164+KvJ38n4YyrS2cEfydetFPKXLthC5/6dLCPykeQD7Hws5UX5b3//0JKGv4p/4KVi",
-	"p/PycpRcdRkSrwhRKZPtKOpNO3IyU0rORGSVKD2lIYOUL6LYRF6CNYDls4Z9tgZQXwipJjTmGonz9fMn",
-	"B9jwRMZWx1Y0NJZL4Csg76SYC1Tq7fkV5By+9eyg5F8CqHeXV0k1mTI5jZmzlLnpkV27Cp09lxUXuCUM",
-	"SCSNDvpCx1SP7d/jxXTMhA7IlComzJhp+6tdXUpiRmH5Bz8NWuQ3a6RTDZ8wTATkfGb6wprYurRTxaXN",
-	"d8Tt7iz19u4ujSuSH/v9n/7r3kdy737rQfPTj5COdf/P3aCz9yX5sXotY1rVO4fNMdacxJEund6MIQ8X",
-	"NA6pENKQC8amd1P3sEWuwdqe7npNE9diC0eAXWwrHddQIrfK3b8m1/LqZIogUU83ch7HVBxOp/Fiu9bX",
-	"1D5qWWJMxVI3zhmvsuChaASOsttAH6wJCI3X7wrhIOTyu7dZkC3IIAM5x3bDKmKNoMImOl8kjYpoHCfd",
-	"mBUVGqEKc+3r8C00js+kOnOBzEIbO1oDJ1S5XVs5+t+P5cRumN0oy0B8DJuJXjbTF9vsDpL0XpjjANVh",
-	"S0fuOuiM8PeV86S2YBfpcOoSc+ZjGSc4RmnIvS7yVwz0FaVrXrhWxfjGUvE/pDiL6KJQwrdbdXKGVBE6",
-	"NA7ZEUg+hHLMWMoL5O8+qyituthdlg+x315VaJHsWXnRXtL6NQsIF2E8K/VYvs7Vu85cszomd1RZ9WFP",
-	"M3Aep9mtYmMbupVl2mct/92BnDIx6EHQwPJQziKyYKZFBqA0DnqpgAfz0CBwgTVbIqzk6ouBUw8HPW/b",
-	"+BZ6mDoh5LxFBs4pXXqjd1ZrLkLWF/AByxvmVJMJjViLDPhkKrXm5zHDkVrGhbAiitnrQpozzWIWGng/",
-	"zMXaq/ZtafI3U0DZ54zA1JzG5fMvplBxBVcQN8vOKLEC7L/SUWAX2eSThc7s+KYSbU2VPI8rC364GZNk",
-	"DYOkptmTv3vQq1eKeVAiRHES2s4sgryd/Ml44J7UD0pZJMt09nxVXfqSj7T5R11iGpJEVUFHmmjqN85V",
-	"WP+Vc0tXloVm9h7W9esoTszyn8yeZ6sQZdqFsMz96k7AYULjHmMO/XX7u3uP7tckAbDoDLFLqoIJeKRc",
-	"n+kmtoe2lxzz8Q+m2XWYSo/SZqYUwIcLVszYEZBYuE2M6QRhVlb6wPzU0Im+/gzh9jubKMY+1p+j5S0A",
-	"rF03MYoeB4oUP6fY19Aep56LXVLFtHFmaMreIQ96KJVl/GnxN8oiuwASg7QUa1CJGdv73VGDBBCfi2/G",
-	"TPRF6b5QxjGjo1naUreQrA8yZb2AlUOMStfqYcVSLQ0/Iw2Ae67pK1LcxufyZatLi26w7ImKiFsFrHbM",
-	"XpA2kzjAoLckIWftoT7xXy50aKwvzVrN912lon0GD8xZCsu08en3r8id702P19KlxThclh6wuM8+5Ewt",
-	"zH/gAoAp5huccwyyPi2tb6eKCrC1eY1PfUynUyZYRDAv2w8LWt1Dnn0AJx99dNfc+76TJdpMT3ulpKpd",
-	"VuCz2IBgSHkMeua2vYH/4Z8oH6dl3oIvQYODFhJWOoXNOG3zDQ06CspgIXKbqAwzxZspTGwJOq8qhRiC",
-	"wWdcGFl7wF0iMt7qmFKSEgtKuStxrWsFdzNF/tNcsGdFkMnfCVpQdUKRm21MRVNI03QWVIY2nEWXWDVX",
-	"PIEbOAkdFVSqmc+hFhiW293m7TUsLv5Bk1iOWuQw1pJoTA+Dy2PEZRj8s+m6wDSPnhYw6NqdX/c/PNn7",
-	"R/ufFXbG2v057Cl/cXr61qkwgYOPyH5pt72/zBGxt7+foYbddmVthuGmrlbPGrKBXRZKhmxO5lJF2q4I",
-	"QO8lAsqSLfjcPDJzFZ9C7FTiUGiLBULr4j+noBvGDS/F18TSkB4ZpObawIUkdDwbtcgJ4FwdkHNFRTjG",
-	"/BKu17YX1+EWnfbmlmPBwHCQpLgrGchdJ0syDDBH30uMjZN4Nqpu/+8cLd64tvtHXkNxkGKCThhk0mHh",
-	"PXVNqCaMCi5GBwDwJAXTXl+hUZRHIp7Q2C4Zi5pumODrpTOrVxpQeCJc1XMeRYjUTQ1rxnzC8ZLlJgCa",
-	"min5yP7mdij7U4bB1/5up5m7aC233A9WYDblcJj70UWUc7+NZRzlfki4oP/Bh2SbgDmcu+S0lPyHwYbJ",
-	"j5w3L1j+SRd2zS8Gi7nlt/kxu7B4c8hYfqATZsYSf3L2lltw7N9D0cMDiRpNqGvOZcUnP5WV2MxeJQlT",
-	"efXcdXFM3uG2kYukSUpptzLXYLOW3ZufUrK3HuYuu2sz7X6pqzzyhLBOEZL7VvqnkE34xQNvS9mcULFo",
-	"YnAlSyxOZJbJxdKc2xk7DICrLyi3EM0AFbDJRRPyA3yeQJNNptBoRshzGS1gdpCwRnWzmMNGdVNOmSj+",
-	"XnYfZH8sWtzgpQCgFZ7REmGtFrGkUdOuQUwxlWIm9GyKmXbNCYs4bTrOV1IzvVvJTnBKgY/wiE2m0jAR",
-	"LuB0KOZclcULXDRnkJZhBZ4SNG6CjousKKnMTXw2zZm4EHIu8u7M0t6XxNXfYd2X5uy5nMCKGM0a6VNP",
-	"3EH2dseS4Kv7TjnLL4Ub2jqZ8zrT+ZDY7fpVNSrGQlh7B6gfGH9MdmRneTVqO4G7ri1JXSOZMOko4cdZ",
-	"JWKPIdmBab0c3zikAtXKCgwsWJuzWqDnf+CFpCiYGnpONSP4nF2dmc6rXd0trYU6AMql+MvAegrqL/y2",
-	"JQpzUFyQylWXcR12fFLblMZfXLzRjtXKNi4F12bQSzL5gqSDW4AJz30BJopPPCYDZADOhJNzkfaY8wlF",
-	"SXItGDQtMphQQUdMDXp9qLZeoN/fbyLTFxj0BUkTgL9bB6CB6QBy17kYBWAu6YBgsplu9cUA0raSoeTK",
-	"XgZTqoywn0SdbqQo+NC95ibViAqugbMGfZHiJRAp4oXH07HW2AVDf4IO5ZTpFhnQaMKFt+iw+DcXOcou",
-	"bCIrgQBgEXy6GfzmRml/s28ttjHMvajEZ48rsWwPCTQsR2jLjABLAaEyLQHtBOX8unBI186W0Wfr9BVE",
-	"DF7oKmj16406C1aD1r/D3FUPbaHYiCrIdQstEwHzKAx9Pmu6EXahSeery2y7pgQeV+CWbspmeTp2cbas",
-	"8MQNltZaqkjezxOJy1rA/f5OM9dSN1dbzmgHv7rwAvj0RlUX8ERZGdugsAJ43tdWVWEHdeXCBKDcFVUJ",
-	"65QhXCNzrS1u/kuclNI2n1gNoEbTci2oRooKg+nTlDjh/gPoED1Mz3YuZMxeQ4+37tE4HqB47ov5mIdj",
-	"wu3y0XDMPBqGC9pxQyIegfNwQi+Yld8sHub1j2I5wMrE/rWT9Fem2Bcy5DPz2ybn/aSmMvDQrkm5NhCa",
-	"w3Hn/vTt4kQEOg5EyJzPekFoFfzu8tDqkX/JNcdLKwKR3wYC/HbI7Gu0JphVWTOWLe7t7e65nYekRHtn",
-	"jzw/fvb3gBy9Pn12/I/DlwF58ubd61N7ut69Pj16GZBf/vX08F/2P6/evD59Yf/dF+9/Ozkt5tfb9/z8",
-	"/tmz317+6wDe8fPDA3j259N3y0G89mtAu34+6AU/1eVHbYe2vjke2rVpicq1n06GUEAgr817qkAeL4Jn",
-	"bqBtIk/4BY53JVgwXE+jaucsdK59KF6LqmsXq+Pnv2x60DcKh6d1z+uUMRf9A764Fodev1JPqAhZvHFK",
-	"NndrpVF823cswRYbKjk5y6fUr3fYhTR1ApXFGtJGMUFTMVSDWFQHVpbXKV5QTVyRk4umLoevWIbCdytg",
-	"ZAm2x4pslpDFmCpwjE9sAIXhCGJLU61K4sLmSHlxW216Tq3Ks6pNjyWP3Fn/Ghv2SHGWTThKKzuGGNas",
-	"OBCYCgP5eBSTdzJR5FzTU3yFvuAFMDh3oUR8MoNHuGweCW7hTXcc+q4DrKkDlC3sPwCzFwFcaRyTMJbh",
-	"he/LZ1k4OTp8fQj1oQfFA+kZap6VPpvZ0/ngw0xxqAXKrMLD3WVGGi7CpwyK6U+1hYXbN2laTwkBiqpn",
-	"ik9prRxKFQi7snDuEJQZHqzKRV6ZzFpI7fe5qxkftAeSXWAWa4x4ppt0Zt40m7Q2+Txzz1KU29tpUrRN",
-	"lmZtqUvWHQIbm1qOlnlgUUi2FB/VXl8KUoiKVmOSX7XI484KOK6584XfhBLR1R/KY5Ztgr69+mr30ceX",
-	"5gcuIVIbcKitBexxJYVkLc/z7SsgW6vsJc1lM0UlJ3QGViMZ3LruUltsc+iCg3fbh23MhyZTrpkd4InE",
-	"VAB7lcTUMOwSwKiKOVOuWIONQPosG3E+R2AnO8bmTmd5d7gzObSjW8cF8Wb41EFKlY94ZROCbC/hEHqz",
-	"JG39ffQSj8pdFPfeVW2YXarVwZhliP/2sG8Sxq0P4GTj5MUoDswI+Gy6R1vqKtebWrOV2wxT2bdyl1Wm",
-	"z8AewGtXdSM4KfWZKB6SBAt/yFkc3QHOy1NmeYmM5Wjx1UXFXarWUoRxzJCAVO5kLRN0v2VIEUsgPrId",
-	"Ra3tddEspKffrGJM43gTBHJAucOHsmq9FdMLBh7PLdq61Qwz3ZvtYhtbpARuKA3u3F95TPUYC97JgmnD",
-	"VEQXgFDtWgt8xd7LoPG5SWcRh/x/+yuFFOHPTUmnvBnKiI2YaLLPRtGmoSM8VMX7LQ/FlMwKKecEja/x",
-	"sgKGLgJsK9VJws0jOtXr6zzlvMjq8qAN3VxT6ZJ/y+wH8PJca52xhIQ6P4eCYZ0c1Egy1JztzVec21oN",
-	"gLeoPYSE5yFTikVnVeVfaRYuqnU3Wd61eo43gHnk8mId9RaiYgXpkalgSSiltIRZZr5ZcCy3N1VyQLEs",
-	"1LgVfyD1LEcSkW6RgT1MkaJzXy8OzSObHME3ZiKym9UXg8yIB70kp9Jtc+UO5zIUfA6xnylkpJ9BlibT",
-	"2OQEvCkxG5r8+jSCRjLEvIGYvrNGIzh1b9nYmYAwIVe2OL7LjtUJacvBclKTsryMqa8be8RCuxS7oNAC",
-	"t1CQ+LjXbhcWJrcse7lluPex3fkEGHn/2/3Ybu58ut/72G7u4U81Kqgd6LDWvrXnCXxUCTaeS8SSpVys",
-	"/yiUvBs7Ar/QEPoonY5nSkdffcC3VmXyPzZd0ngvJ2k2U6mCxrK3fckFnUsNJbI+uUsa+saEPI4Fcmij",
-	"KBc4lwljjvOCGMiz5cwTX+MSfO3AiZtJf+A6Wwb4XfvR4XWD7v1noOh9xRB135lqRRbN7TO0a3EQL8ne",
-	"yZ3uytQ34WB47SkO0gy4TFATy7HKLq7hEGDrzlagC1W9LduZ3KMjdYKNOsgsQxOq6QkrUblaHX8YlhEF",
-	"/PNBzbyXLP5qL7xf/42qIvxDZZc6E9GmnSeSeX9lNRKJb71yCRI+BGvxB2DYUuy84RgqpK0kV5PKzyvk",
-	"qlSq7cb36t5IeM4Zu0D3hmJTRo1Gxw4OdEGkCMhMGB6nXYON/xY5ZyMuKnT9c2vN6CXuXGc6QCH7gbUd",
-	"zFymeSpJu9sWeTaZmkWQfSZ1LEl1sX4vGcYufrGjyhPXo6o+T3C0+CU787GnKjGOa0OSkgdoCnNTkrLY",
-	"2CY/wsCvdxXt/qOuHPm9C/SrmfDWdsFgk5NJVXOuJ/B7UtMBXHXGYwN0c0AAqwD9ga4GP78qO8Mu3Q87",
-	"6+DpQGCHhmbNmmquiX+iYDS3uq32Oh8cyfpP/bckisWMegjW3NTLeKUj2Wl1H7Yer/PZrYJ869aZuwLi",
-	"rVakQHf+k4GnjdyKVezXqnBhCh5WLZkg1DV3vj8P7pQwgAk1IXZ39h/ukQFIQ4aNzhGA91xGiwCKqumE",
-	"+UuZCmhQNdHJVzwAq3Mzkhk8kZigsRQpjmsyV1KMcoBwCVAPcl8AFKbxLAOIpEtdqyczbQCrxxBLkoZ0",
-	"9ooRrkpKSxahHkbIOfHHUEKvFtZqckBZycP5sZQZWjUSlNuZOueuq/G3u9UjlPx68uY1eYuPYGnhw/12",
-	"5z6hmlDy7viIDBUdYWbf4G/QmgYQmsGWse/Ij/FvDypKOfLLtYr4gRqS/V1KzU8S0PtVFIBnU7fIwPFK",
-	"QHwmehaOXfGkXf904QGfegpq9KDnAJ3S9u/Q7p0MQjk554I66FR7UowcYbqg5VPWEO5DOwsXfgoSL3j6",
-	"ITIYzsxMsUGPxFCUgrjq0tpSfTFgn6fcOdAJKk4ucddFpzUZARIr5lWAQmG3B5uSWRWxCDvg1jloeNwW",
-	"gKljDlsqMyNvvCQSNTXV3PvSuEoafIHfzjDLH3/O/IH+e3/wEQ7bmoP2G7AIQEpTN0AHmpO3rNIvlsg+",
-	"38WuPrSPkTVIHArlhBE+JBSVRpfG6zPyNovxFyyfQsDct3+/pUD/lVzA1RaI9oqhdqpHQDRjZJDHsh1s",
-	"3fWiGg70epIYb8BNPeFas+gMMKb0EkAevAFTtCNmTRhMHI6ZPZ86r8m2r4zSc4OunidYvexlCBUAxfJX",
-	"STxAMLF609yn845ZHCXL6TjO0pz4u0azR4arN+MVt5HmmBtalRqwad6FXpEz9xTZW2LjQOJcNmNLFJSd",
-	"TTLc6k9Bv3/SWIpxuk7r1kyuhdykUCgtqVla1QFVB3eW7XxNsZTqKiAA0MpTRroulZXJ2SzNJFXDgw3m",
-	"5UJFcscm0ZqcSrNlzMZrPUaS6cxU9Qiu4Th/aTXguxQtGbRXZbZLs7vzd1+BjV2lMjA92CsP42ovvz9h",
-	"hGF37o28/cWHrwSHtKS991fg8y9IsLqMNAFLsUiz0FLLGODQuYjkHDD4rFZdbNSUJn4BYwb7Eu20XLJY",
-	"an6umzb2nsYXR1v3tCMhtBCnAlXG+VhOeh478YxHA4ikV3DW7zlm3zqDq2dDlWcE4avrDodDVIJiDI2y",
-	"/prSwvxD51XpdNB5JWKkkHbcuGCLXmd5KfyaJR/VVae5YVQ7/7CyUqoKLww6eikvZFscM0geVWQqlYH2",
-	"VMuH/zVZtTSGGuaIAzp3dLYkxSHTroHoOTfhmEUEuk0Ms2uVQojlVwnrYkPG7fNJE7ndTvtbXC8mYLnq",
-	"a74nTGuaPVhr1emuy0AAurbq4zwcl450zyPdQuXQBRcRgCtiNxSoehy0fhy0yHtX6EDFApvQksMkPIil",
-	"41yT3W43SAq+kk40xEph9O7j7VKwfM/+UjoYlKLbAQ3phMeY12SHmSeajAnU+rEQcM/TyU6eLmjzj7NP",
-	"P/X7rXvun//b7/94v5InZNo2tdfql7uFTRk0Ziqu48ElWumBbm/MVBMaRYppB64Lu0NmmimXugDr52Is",
-	"+YWDp3sPHjiMwJa70pJq9GCC2tUymdrNrSa87L96Dx58/P+a/2+dthqgEtsZ5zmuJ9z0/JQ5T05wbGjy",
-	"oqjb0th1fR58x04aVQF5rS8+riYibluD+c5Q7pSh/JV4g53sytNbmYDoT6ir1NcsVL7qiwPK7HfN9bvm",
-	"+l1z/ao1Vzy01Z4rzUcCIAbgnhY5GYOgwBK/sJCKOR9rFp69Gv729331+L9/+9fv6nT+73dvnz4+evn2",
-	"w5HsvqQv6cl8eWxl53FuS/CVKZ7YTw9+rjmM38Xld/37r61/Jyd5iShfw9GNN27o4HYPXc2x7dxiX51L",
-	"G8f1bhptbsO8ckj+RjoetA742OZ6BdaScpNA336j+sTNCcPv4uG7NXWDnL6CafjCiU2dHtooZsJxrqxj",
-	"6HoJzxm7CFy1JrHHaCf8mfh/ESai6mrMVUzymYjeDJMyD3j7BlhvQcMOK6qq0X+aVkdCvcz5ghydvCGP",
-	"H7Y7AemQe6+kiOjivmWPj8i9kxn8tT7qyaPlWC4Ffu9H6WcIyUnVHB/bYL6ALpgbY0ekEFNYqBP4HG1A",
-	"53WVX7C3f7i8m8KGfXY9wKrx6a0USgvv7GsQf8pjX68la59Sw3B6ueO8W1t+tyn8MDSKth+Ac83F8tqu",
-	"vvDFXfUIxeS1lXSYZIEWXzYFz35FSPxkEbpsoxKxZfJvI3hjX+1VvYsIQJuphQLoXygMSwu7hOcAVQVd",
-	"rv2Mq8ykIIWSVvdr1w1i8VtB5SrSQEU9pZtakKXW8lFC63KmuFmc2I/63Gv+G1sczsy4Ss5dsEWiRkKr",
-	"Z4d+H6CTB8Xv2zcnp+SB6w2sMbJuObt9WvcFqsiDgOgxytaQtcgJE+hiuGSKnL48gbZ/SCvcfhrLNXx3",
-	"tF7jn83Dt0fN39gi3V4cuV2uc0YVZpDiv557JvXr+9MSmPuhgDZI2uqBF0yQe7++P73vT8KbKRNHT8kT",
-	"KQQLDZkqeckjgCimcAL6IrsKxKiZNjqwgjAiVBMo8Xi01yaaLrAJBgD4JBcfP+ru2Z/7wt6533742N7Z",
-	"A8uempli9sC5gif48A+aTGfnMddjFsFyOuee6AuqF5MJM4qHhMYjqbgZTwLCtZ4xFRDv2IB+jVy5pQVi",
-	"A2UMVyxZSytXG18siXAxlFg4JAxFjFm3BZa/vHr26oRMKBeGcoFZeKBONB5EMtQlPxy6LRBFmIsROafh",
-	"BUMFjgoiZ8Zn0CFjyXbBdJlwXlnri2yRMDlnZs6Q30xa5LXMgpMJmUIsaZDV/lyaOQ9Z0BdjOYefIYsc",
-	"K5jI1Co3pA+pK/0Gwe3GlvITCXmaDsE4fRI9Zn3h+qpC2xNghTCqvuiLv/2N2HOt++JH4mxt5MEf7f7v",
-	"7Ozsf7rn9aP5fN5Sw7DJoDclqEdqGNr/t/fdTzeeEDkcapbJN1xYTnxv8GEQkMFP7b3eTtv+qwk4O4P7",
-	"LeKYe6K4Cf8Gru3rHMhkAEUaM82gLBCKOCaMCmhimhaZIdPHUps/EFmqMLd3p08cY/gwyI5RzkyLvOKh",
-	"khraMuPdF2xqDsjQUpMdS8RH3L0nnBkspRdYWyZnImIRmU3zn4w5S8ihs99uN9udZrtzCgBEvXb7A+zb",
-	"/v7+42an29zpnAIgUW9vv7UP//sAb7NMIZOSG1q2pLNIHJUKHoJytIg12YFDMJiVIR37ZTsd+23pr8Lb",
-	"0uskklDY5OuE7TgGiOrBdbZPaCWsRT5lKBHeLXIIC0Wo/TzaUunDMrzQWJhF4a1jqkl3JyDdndZeQLq7",
-	"rT3LvLt7iegGEn5praO+gP94Eh+AUHP4IxmjfdAib6nW+d/g3FsWOHA/BH0BFJIcsULplg6SrCio1p7S",
-	"ETsgA6sODIAotefIloLn2FcMMTWhMIuglwHpSE7p7zPW88t9PuMxlIkoRqPcUXXtAPti8Pbw9MkLtw1Q",
-	"xAdN4y1bCcfk3kffJHCdwwvNBO/3+oL6YjgfkHH9BQEG3bVO4zrwswxjRpWG9r3PwNxQTMuZCpndtL6g",
-	"ggyendLR4MDaaSBKk0U+GjZf2ZEOEkvX0QHX/qzjAd3tdEFt64ukUTEccbugQ6qxWA+WBsM6CwQWp6Yv",
-	"3rqqP+L68IPYmmgWX7JERpHDt0egQdwbJOJ7cD/wHBfv6gsUwzkC/8G/1yxSGXxvYLUUqVyiV4/8AkLM",
-	"Mjhn+/cF45aQemS33SGDmaAzM7avCaHYsEWeUWvLTRmmMNulB4x6K3CT1oC+MrovBGORDohLkgQZPvjc",
-	"TO8cHCQslRv7zR0yGEp1zqOICXsQkjutFiSh/E1OiJIx0+RetruwF3dWrYImxSjA4RdoTHyf2H+CbdEX",
-	"zpIO0ppE7I3sGwpfsIXl+U4k+j6GVd2isbg43y76IO2cmDw7d34uxUbckgXWWXkcEuiBGPRFRdPmZHD5",
-	"ZostAp4zqMo8ZwsJZEpdz0UHkWzIEBjZvd327n3geJqLUczg3OKBcY4b8PTk9TJXMNgXwHMdvTvvEMlQ",
-	"BbaCtEbihIZjLtgP0I+ZxFJO8Tx5r0fMLA8Eyx8OSiSz5deWPEDn0xKOjHc1TqiySzRII009TO8cANgC",
-	"ykZoL1mkf7gLKl+ZDvoCvc8wZ7g/IPPxIrVtLTuZ00UABZgRj1Kh3SKnruWiZ6l9kf8Iqt6Oy3gNJtM/",
-	"k8SMXiIBTawQ7wE5gEx2dMft0rgtD/I7nQAweUQcCQ/OlTQsnX3gSrrwe0hQVtV22E3k1MsJQKhIM2aR",
-	"rQ2ZfT2QmlGMTgLfvMOuzgwVRiB2X43ry/D1QeIsD9JzYV+HeufzF0fHJKRKLYoFzUZaFgyU0CKJX9lS",
-	"HY21JGN6ybKb7uDPBrAN9FzO0FeAv/ZQ1sdWAUqkogI8q+QER375gUq4AiJ164wrS0ko45jR0czSMMgW",
-	"KGIGUcFdO5ZMb1hLTk5dNqxFXrKhsZvrpCvKJsQgdVN2TSS4QKaBVqUlOB6zCtGcDazPFTeGiRY5sSLY",
-	"H4rkvVAQjhbtoJU/K0BC9n4riQvy05olEYn5BcOtwXMEcD26LxJ8BLe2cDKsCPNi3y2fl3DHDKoB+gLP",
-	"ARi1A+fLt8L2KGKTqTRMhAuQYw5QoC/ufYwUHZomZ2bYtPqANYR55u4Ltmjizc32o1RliKihRlmDSLXs",
-	"s6A0RDJ8MDaT+MEm7wT1ogNgm3t7ZKqsdXYesyyWvByShZwpEo6lNYHIOdMGPLZMj8m7d0dPk7Ztdnft",
-	"vmGaFwDOorGe6GoewyKvwdnjT0cUnEv2e4YJYhmwFaL2eNr3d3dRsey5mIl9O/gDkISB+TsGxB0ZObYI",
-	"Rfd9gdiioMPQWCe8xcqITmAFcEB2u/sB2fv8Gd7ozzm+yymAALkB00yxVpzLyoA5Yi0m34mkdq6pLuVO",
-	"7W63SwbFPVIM2gsduGOS4gdwy3x5HBNr1CgCvHu3vd8XpVdw0Zxpa2X8Zs1/OSQRhzoL4fDjlXYG0oQx",
-	"k6rsE2DKzzInwC0ysnkUawk/AMAnezpAmdSuzUmyfLQvsDysRQbH1DB4vVP+k7+bb2XMw8Wg5kgoalgM",
-	"9yHh6manfYXTUPW6+/f7Qgo/RSfJGKSvIMuI2dAceI0DdLbuPhnYVzXhXSwauDbQA8sPFs3DoWEK1BUP",
-	"UpGuiVL80oFWOPffXAJjA6PVCmBLVVbqoMptqdnyZKCWPasszgS9pBw8nAO76N7LhOYQWi9JPo01+fiE",
-	"+R1+ppRUyQ4z+xfaK0XZZ7cDvE27e4/WMVjsfffvOyfywCymaI9q4ClWmkTAeZ1CKbAHYIrzcq6sOn9A",
-	"Bv/97JQkra4GhH2expQLJ8doHLf6wvnn/SE7V4xa+9TuH43hvU4zcGfGJ7uoCDmEX5ue1T1zuj5whPvA",
-	"dVAdtz/s3A+I3Wvi9prc2+3u37d0Hw+lmuBT7fvWOFVSjMiERZwmoT7N/2D2hocB2e1YRtPZux8QPaZT",
-	"+3O32xcDANUApbI5pDyGvmJo5cRxGm3UnhLs4xA84h52Xht4lR2Cd2GVFGGnFJR+9+OEDljJ1b7IPVa4",
-	"jQtsVU/8C7kxlvnf223bhZlj6MXHDsBe8Fh57hY3GufD8L/6wRd+xhb79t+tvjgELu1ZV8akz0gY6pBm",
-	"WhXnJX0GrIVE2UCl0Hddyfrx/Gstnzt35Twgsg7s6/ti4JqkNT2OTXZc1Gub9mmp4D92yUDVO2eWPdCI",
-	"9aBXYF+cs6HEECo0heHuQwVPgxWyOTFk2b8YypbDnhqQoYxjOdfk4wmb/IOp9PxqNrlkcG7v94DGOBox",
-	"/5aKuKfTZbHClFoj29oIXumDK4LNUZKh+oWtFd06Wa7nhFZf5N5sH2kH9ntcZH6FdbVn+CCjncdy5MLr",
-	"c5TBTNvNh5Or4RG7ME63c7os3i+HiCHl7lJy3iN8JOy6wqsWckYiiaai3S9nVGKN3UjafzhN0xruEZsq",
-	"hn4ARN73QGgp/NTjNjT28rvnzu7gczN9tkm92Pvc1DOhmRkcJGa4sJYkT3xkGk2Hvhg8dc/Dljpu/Gh3",
-	"by1u/Gh37/79gAxO8Guemz/e299d53l73/37zkIYvOTiYmCXZ46N4voC3L1CG0ZdWWfMQyY0y/j9D6c0",
-	"HLMmgq2htz/7XQqX4ZvuWf3g5dGTZ69PnsEzEH4zEPuD6MHh26NGBvnNwbh9CRpyygSd8kavsdNqt3YQ",
-	"VWAMQaokuGT/GFXlR75MMzismgTJTlZTvMSAnFV8sPwUcjuIkRKtSrg747pK9EDIA7FKkJX6cG5Td06P",
-	"DOxzPWtKDHDZEqfSUdToNSwBH0J4ClpNJG7NRu9jdRQwveUB6FKNL8HKG30m1aegoZieSrvydmG67bYP",
-	"4DBhHL5S7LwdD/7tkoAx7rgaHNZOAhLVIDpUn6pmF6Rlt3EXP1/11mSYD155kYtPdFY/8S4v4PG5ndXP",
-	"PfcaAD7xcPUTr6U5DEM2TaKxu93u6qeOHKQW3L+/+v5TKV9RsTh26qR9bm+dlXsn2OcpwObiIztrLZ0X",
-	"mxgFnk0mVC3cqfFeWoBUBpiej41DCJA2PgWNrL8Ts/iR7F2znYqT+ApNZjCSMBnCozf6A+ccPARiyigA",
-	"nbKOognBElmsWc/q8/GCUDKmeoz+Td9MuUUG6H5CrwriyOX8VjQGswY1WfvdkIo+GnZzrrGtL5lNc6HG",
-	"tMHegbMjfEvKGDzvwN/TJdE1nGGuuGGVrAGj4XiuNuYNGScEhL4/YS4A0+YXGS3WOPUuDwP4hMtB7P3Z",
-	"ADGb4fjlNEU7/Uav4VYWIskScvg+ZnPc3Lwbn4BXbMJhXE3al3x2g0tYK3C3ztXnmS17aXTb3YfNTqfZ",
-	"3TmFiGmv3W4hHtiHfLZvD0RUrnNAT8ziOA/0hJC5te+zD3UCe5AavcaETfRZ5+zX39sfLv7eGbcn3fjx",
-	"k7b4/eLtjtxTj/S+6cx2Lvfmjz7vLzp/7Bzu/dJwWPjWooTP4QDqNw4lYObW29nKqEpevKIRa5HBS+l1",
-	"IYd46b0RLn7hHHONwGWBwC76h+oG4W594D6f3A7D+Lpl0u7qJxA/65VlMpjRtKUka68hmX5jiyPxTuMD",
-	"nZ21RNlLqkbugb111k3PppZEWfTK2tgZIVtzrp0f4afNtJe3rvl3BSlW2Oo99N1DHpsPqKk0xFIQMiAQ",
-	"wDK0UgFBu74p2f8Ke2d78b+29Ee+YN+VaOUP/uTRl1rV3Nt6YE15T5yV4D7z8oItNlWwR8wkInQL5fer",
-	"Fw9fOY+vOlGnaUil8Z/Acn9ji6vz2/9Yy+GY0SjDPX7wUntzI2IjBdjKpqeNL59K3OcBHgI40Fu9sc6c",
-	"eQYpXRjeMi5YxX2MwWX+tcix/XrW05eUsfz/7L1td9s2tgb6V7C8zl2xp5QiO05by+usOc5bk5k2ySTu",
-	"6ZlWOSYsQhaOKUBDQFY0bf/Z/Xb/2F3YewMkJcp6tR07nA/TWBJJAAT267Of7QmKV/UTcD7b9BNuNERQ",
-	"JRE+oFxqsjfBqAs4J+fm1XJifbvsAQsWt2k2NkyCkmsYkUmv6asO+DOolcTznHArfAy8O8oywFBAfksi",
-	"/B9aofIu4oYgX30+gewOpC1GqTAdpXs5JD7XtTGGPwpVGe53oZwjBnS8yZMVmGhRBDmCkUU58KYA50y0",
-	"GxwhYEHMxG4giF5UAEl/+vTwKfvw4ecfX7qHvvrw8h9s98XJmx//GbFfXr78+4//dIbuT+/enr7+8Z97",
-	"EXvz9vTlh/8++TFiCKfrqOfvfn576n7089vTNz9G7Nk/X5z8k+16nJ/OEql4SshSww5Of3Y/buy/+oDm",
-	"dLh3Rz37J/yB1xe/g/DLL3//eFpoZNVqwcQxTjTWbCJ4VkwJwmIjMEaBsQ4M/8UGerggWp11teqlsmvj",
-	"NoudwR8DfM3Ay8NnEPfuMYvNpRzGHvakR5baRiOPoETwAL0hQsX0MiEA+JBqdQEACCV8wrnJXkpsXMAR",
-	"3E/BLsCLIZqS2PF1D/cUVA/NKIxZy+2aANNH3PWbKo7FUegT6Ou4WSRqLMRlOimZ4AUber+KpPZJK9op",
-	"vNWd9o57aWUmYnelOwo77R235/8T9/oxbOb//PYYNvF/nv5cZskutDw6ON0nEPk3rf12q7Wzgp2M67/t",
-	"sNYqz36GHJwVehm/WRCIIUoQYlctBGJenvKLRUEY+M2f0YMP2txatIJ2dUNp24C8fhx5MtPyZ0XNZydD",
-	"UfgW6rIyrQeFz5ob2yy3tgS4GRtBjlN2FmQ3NkaF2EKV6g0J2fORRSnOFekOORCBFrbh4RA5cD6Vl9Dm",
-	"5SsLhSE5rhOKDakaQ25sfM+iW07GBTMOENqFNpe5RUlqctairAiTzLEsVwh+cZKoCFK1pjgok3fyjLBB",
-	"ucdYA3kz1S4QnrdYqwQAWASMtdlAI5iny1VXpGCFwJPdw6D40psKZoF9cV3kLdgWN+ZT0hPmRJk2VEsP",
-	"IiGAK1QHqBYEqGivrHzi14tO4b0LAapKWfEYD+fqoarC7edFq57DrQ1VtGNxExbaMN7HkF2C5B5YlIuF",
-	"PE6nSrfRo7xvqu6BlxM8qzSNKpzg9b0UGOiteSlvelARd1sODU/LCQXPvRe8E7o17FnE+LljXLzEvYiz",
-	"6cZoh9F1t1rVOcFtuJRzchuiHceThnofUpWlgOHDFvm3bUsXPQdn8RUFVsFvgDBNXLEhYx/+ANYQyt6D",
-	"2PE2821lqZfQYh8tT+8mp/0AtSue1aBfYfsgcttYhHHcgJHtRkZq60aU50+ayhw3Vp0Qk4RalPmqsw04",
-	"Aqoz8kRECYLLEz6JGDb3zCH2WUc57z2PO4eYsw9Z+5GhAMVJeECrVHgdPO+RYWM+WVt55096qAo85dTl",
-	"N+jjymBjHjc8070zYN3a2W+1n7RgHyvx2b7gk6XUuunLnnV3MDvt/ZVV+Yf8YNyJOp8fa3Rnar5C90XB",
-	"3LKqEHit7m9M3W+k68E5CLq+KhJZGWvcgk3wpUQbZyKGEU23OoR4XFmiFAKLtfVyy9A3fSVuw3YJPKfX",
-	"lKxMdwKl2pVZ3ZzITLg9N1lUdhLud0pkxlO6ebqGI53Qg8He6XLFdmOnNuI9iiS6U78bA8NivJfT3FVQ",
-	"vQJ1G7Tcz5nbpDnDI7FT1GnTpLBL6PUvrDCmtMzLVMjMvOm6XOY+lsvMvMaCtPig9YAo6+CbWbFRPsXz",
-	"q2hOEoSdEd3xlTTStllfjxFhIC1SUyAW4nyEndA5Un9JiwkEYrLsqAI5HnKL6AEyY3W7o6EUCbNaE3WM",
-	"JupqMMtEJprsLRR7u58jmTDSHSCJyAXPEqDThkJK5x91u241r5Nei0tjSifrbmtkzKVUz/sCmYODEY/r",
-	"fQZokxySsN+Kdro61aPMje5AfJcAQW41doGE48dLgAq6Bzh/QSTmzL0dL0/LjRBhixUbY68G3C0t600W",
-	"3Ky6aPQNVt3mX1Uv5wrY7GK75d8+zXsTBBTJ1RSt/XJvyP2bnrD/afELKzdnuHb867/bKkV0kiRLQT6U",
-	"GFfX39Swjztw3Jbyq5ClCXgdqHDeE06CNHfWm/gM/chvNiLrFMUpvxSqdlO2Y26cJACxnzY41rQ3rvNR",
-	"AoYhEamoamH8Aj53Fgnss8D2gvQdIyOSY09aQ1w4iQBx6s7aetYADmVja8DHDWedgcN503wgBSxuvW4H",
-	"mf6am8J7MmsENR7sGcYdVXWMc0rK4tJtdLajJTBITjlMD2WtYAOU4E0fzg1r8WrL8cuzHE/7FRvmq8Ze",
-	"bUewPvjSwC3ZLetBsaY2ts/7gi0wi5rydFyB7dSTfoWa791pGvC9nG6KeJAvhRgaLA3x8iKEXHyERhJJ",
-	"Hl7hBPJ6xhHKgu0aR8vESGABGrAA31TmTbW6mEqczsrOw6frS6j3OODbTXIuISWfU0qH5WXQNXTpJlzi",
-	"awocEMS0lM8MVQDBT5aWiMRv10Ou0363DFpCAsebdqlXyPiZgPnHkoCkUFvucf/P+1obQVB+lehx22kM",
-	"3yoEgz+lW8KW/stf4LZ/+Qt2YJFmtovIMdyll+kBURpaHUfsXNv+/JsCkbgRXfuXv3QUw6tnW6PAjXip",
-	"h8mVFGMGRjBgo+DZ1K3B8yzmlXtAxZKWB0BDpx9hWWcw02kChTswxbNMjykDbyxV38ICYrsmLKUgcl1u",
-	"aCUiWAZaj1Ccu26xxFRCdmEy9mTNpi+lDmuhfnF/pzojC61Tl9W/z2lALzBdEE0P+RVR80I3ntBfENa5",
-	"yU5Y/E3sx009hwYjY3P6VcPi/+fgWTxvBnkbnzlzcS9t6bmEdseLpoF1xPlMjhkAwpDsGTfKnBF/v3DE",
-	"Vm9jvJC2nz0gQKruDsV038bKfRBqbJce0IvVxuJP6xKDKdTtrjqaRVYussTv3GOIwYrwghpZcD+RBYj7",
-	"LfbrQP5MPBqPzLxQYUnFLFvZdA0ZBg945MB+1iuOhPjwC8ydhh209hGM4C7tKE85HYEvfJ5OIiL3zLtM",
-	"9Z0jLARgpMcyTZ1SQGcb2vI5owhxhoXmCUXDzcnGBKEGpx4JHZQkccSXGnpCUznsx9imdjHuIdCFCC/r",
-	"qN4I2jDuQjeHcgXs3nHRAsGcmgH29Y6qKNCmn9P6FX5d4aLsEbk6UKeea6ASgh8fzSIN3X0nQ4RbIB4c",
-	"MJuwchE+B0nf2fW+0rRLtBdNdTHdxX4UMzeZj3lEDo+etHOvdY/jaarHojwEM5Jwyv2qwf6jF0MhFViG",
-	"R2aKlB7XSI+skYlo0HcN+I6GIxW0cIVdqXs9wLSl2uBbdhe7rxq615t6Y9IgGSxNhV4DMdpPb4bij4Md",
-	"Ov1jN1s4GYWfwgqE32GTczVhfj3A7MdfKt2AH7uL471mR4V6qakyYqUbyCXjZh96e437GthIiOEWmghR",
-	"P4nTcBScgQ4J41QKaIulJuwiIzTiiW+8EkroGVXQFxpCIClK3vQRmv4FEG1oOaYEB7glDAYYud0PeWpF",
-	"prjbS4Y8G+DCCe8eSF9AzMCuAL+olzc+yokrSsF0aoHlLH18II0P+3p6DhmSZL7zYG69MKv1sZdcEOTL",
-	"uwbG7tVlMhExNAhjoakbEuEzjuxBWrHhKBtq40nlue/ARM2MOupSDG0bjh6j3ezbY+W7PcpFMLxPJ0Gp",
-	"gqTUHzUqEVdSuxPPvBioano8Y9SizS8wTciN4qzLhzGDs2rWLhRxNzopFd7fBzqaPk97ryF7VP04/9ui",
-	"hRbwVGvENW8Si7XOXNabxUZMM4X9VOOOHgbdzKyFAYHYvk6TuyCgKR4KnMk71LqlZEVRA2F8psRD5Xv+",
-	"lmMU+wWPv5pJav+0ddR+gr9xsimvJPt9zj3z3197T3ouvEHLZUr5Wg/4TZ21PyE9UTKePfE+mAA+xkh2",
-	"fxk75nv4+HZPaKJLxfwkoMU9RCq6boCPp5wUksOwhDut/b8d/fr86X+3/gfnZUdmp33YOsp7hJyWLDDP",
-	"rZZ3Kg8tpR6XLbJVst7LbH3IdCVzSn1WsImjtcxgd1U4KSMDnx1DD1iMlZZMqinDKcJORhUGcVQwdvOJ",
-	"eeszKrgx4bMpCxWOcMkS/cLZkUroEneO3qj3HD3fPEPpj85UF3CIVJKPmIf/KJm32Y4/OCjv+BlPFJqB",
-	"Ve36kk8Kmjqnb3oF7E3Vc3uus0x0sRvWQbEZWSqNxfZy0EQO3QbjOz76nlnYvmon2sEfgWzs6sSNbSCV",
-	"HIwGOwUZ5GO8eW+lp8720xDXgNc9kxV2th3d0GlYbivvhwydkJ3xHe0L7ex3fVf9vSjnopyVl8TmVx5Q",
-	"Qcg6Cb3d1+tXMQhV6EGJ0Xxq/VX1rmeIubYl5CoYv3bn9qib5QLrqDHGf/KZScPGIgXXcCASIFqzWsO5",
-	"8RLinnGHqTmUYasE2+YkCFegDJuC61VRgyHIYAM+r408NB9c/7Qx+O9uXZXTLXkhDwLhVlirGui2CtBt",
-	"06D8uhi3Ks6xDdnGpu++iHJsGlZB4aZ5bCkUBnMqP/Ht7aPQggv7bBWDiRAIxIhdk73K9ACCk8ieEuQg",
-	"RFd9v13sytw6YrHE3dUA9hUJcYiIEgN55BL5vi3dDBvdUpLAjowvjx7wCTXlZNKW0F7G8onZkA/tdmNl",
-	"t8ypQr7FibmcslG3QWlWDKfdCa/ZAvUyRW5WPClfE0zwFtXO2tEhkhanQViUewOhmDjztj6dXGecTwVh",
-	"SuEWw8LvjkP33S5XXpg44XKdW/l43wvylSMqb7VlQ22MPE+DNC0LuyrfY1Zmbsv5qJDGbXcCiGniXORL",
-	"hZxaThWUB9ysAZR3yfp2067RY8jSN6S6OavltJy87YtMtFkcjBUMdAVzJWbnoqudpRATgOBMqgpUINA0",
-	"XKvm3dVv1L3Q83ejKF9oJWod+SXqyBuS/GqhemrWBaVFELvoXhZwAFItL4CL4mmu6NXOELLiZkUvjMSd",
-	"Z30lsrbz0M6gS7QwpihraSzJWqKWLq5lbS1ra1lby9p1ZC2JEFgnEDjblrVgX96OlWu4TDCGBWBYQNw6",
-	"OVs2ewuy19u+68e08Ba1AK4FcC2AawG8lgAGCXILEYe+NFZnkwWlm1iZifS9FdDFiOk0AVgz4pQLHc+x",
-	"7h/ryqRtdoohAINhLmQxYT+9/OkjtkfnjEbF+vxKYI/5rWR5X9NkN07ZYqVAKT4qrRigaEeae0IB70Tu",
-	"b51hyZ6yLBEGPlyBjOWaVpBAWO2jn9QuXTsnBv893RSSEg6+WToQsfg/F6Ptoh2r8/hvUJ47f67Jx+hf",
-	"x5ysNG2Ch0FKVWeWl84sg+Do8+FQKKBo/fJTzdAx93asWShl8Qxa50KqC2aEcAKxEKCFIG5VaKGjYneD",
-	"M7rBGdzgzN0gJIYxC+1LWtaIP8Bi1LZvbfvWtm9t+66hA95qS1B8XpJ62w1BULHg7QjtRGJ14WzYYV62",
-	"TekzNzwvlTtqSiyzt5AxBsM5r+itKCpaXX4r/bGvx7UArwV4LcBrAb6uAOe+HHu7YnuTTnjLSm5sh7cS",
-	"rHO6pV1oYhd6UOiMSAt0xoy4EhlPSVwbEVU0tSMyhCZ7Y6n2WlrTUTIJPbTJPfatxDwvRQEIKi2CM0k2",
-	"jbnB2nKdJjlbhdvcxD4x5pOiTlFiDDB8T2nRZO9UgQI7n7x0fkVBqUHNTASdzUZGlPgC8ouKy1WYJZBR",
-	"eNZIWwghXUsduXL/vgcNOA28ACATw7n8xSOP/bdRoVwqjzUduKMX+gAWWNkVFONjSVjx2nmBo/39UtnR",
-	"ejGiu+vwt8AKKDT4+1rNgDvhvry+NLuy/969Nj9AY0BILH7/7uMpKynFONAQhcI0rB0w0HiPOC8Wl87e",
-	"j458t/YaKsoEZ4sBm/ex99+N55NgjW4Nvgo7OydymYqCBm+6GApdwyOGOdUOce0Q1w5x7RCvIXo/QnDu",
-	"hrBUI5XoG5S3yMzHu5fIKMyNLcAA8F0TER/5aQOeCORezhl7O2qYCeC9TfjkGP1DohtDbhXyOqVtshNf",
-	"BQM72rP9eh8Ur+2ouQ5zxMRnd16C7zjgBCM4FxcjBYFTqEEqQA86qthE3rMBuoVV6yTA3IW1tqi1Ra0t",
-	"vP8SYU/Von9SPM4R+DcdtdjB8VsEPZv1vJYHq2Z+VonOpfRAX4mNNM0okXYBLGzsY4EZMgIkvsN7xJQY",
-	"B0BYm437OkKJCxsBNQaEPSm9FSSoD2dyG7rFg6ywGZepe/mAC0kaGri38YlSicTdq89NX5hjFg/EwHQU",
-	"zIBdiUz2JjHrSZXALoKoI1cTVAMyKC5wiN3QM+HWDgK8mQA+XTeId72O4oqJjBuR5BSZTstRF528jpOW",
-	"Y8IGOhPHAXycCeTiNHoAWqbZUR8ET9wwbHGK0hqR9ph7GVYoluixqgh5utktYOB3P3mpLHRyX6YdOi67",
-	"Vl2RKXObTObzxgJD6PI0FRlLZLnz+s6lmLTnUf2b0fn/CSAXygcy4J9/hKj8Tvug1Yp2BlL5v/cBKmdF",
-	"5m71v7/9b6czarVarQb8d/8V/Oe7V5/+4r4xc76cf9V/5HXGxmYg0OdMGuZbOAvnEwj1F15teQkuhH2P",
-	"qz5nHcKV81bi22sX4qTxK2/8u9U4ajY+fbPUNEp5abeXkcr/zvscPFt6TAc31sngXpHwO9mxDP2+QPlS",
-	"M+/fR6gloEVATYLyKdoLoP4rIoFB7ZCZgLeXqbSLQOTe+qO8XleP0qRAu+7FPXLdROUOQRTf66jQIyiz",
-	"3su8yCRcjfjFSiNyDM9yJkDgoPD86mMeKPqRVafJfilzT1NPgF7k+dNNVO76MZa2DzeTWWh45+7Y12li",
-	"3DyVPfa8P3kbYWwKxH1aWIlAft5R7jNgL7XarRAYu+wFrAEymjvr2Y3Yc+ZDlsC5umSB0Jr2dIazdI+N",
-	"puD0Uy2Q2Lke5dQ/mXWzdGaksezowDnuzvbiWQWkqLgHFlgkxd2ywCI57QvjA7uGOXvvOGTOubOihLvc",
-	"ounX1YMBNyWJ/tt+dPDJ/T1MgV6xx1MjVmkIQ4j+xRZM5BTqG/z1PlkW/s+gMnmWcefM7xg7ST3b486s",
-	"ovJv2beSKVO6wzo02XNukA2Sd7uwBRPt6RWtKPfAKXVTnWMslR4xz1LYv85m6nQ+LmMdvAKa/5Lj7+fp",
-	"rm2DteMrHSJ/mKKwC3zvBzpVy1il7r6bm6QveZZK4WlRb7HBUznfvQVDCIKRpspG23qzp62P3W0fo1mq",
-	"1cWxO/WJ6PFRCovtPvOs/iBjDZ+YJvtAQwiQ+Zj2Q3lq0NW4SjBMF90sO4kXdOFPnuV1djKnpLraJG6d",
-	"XDdOH6WpUzTdS9SIPorKqLcFG4xSK4cpBmA1G4CfiY8pn4enc067FcPK+dBq4pVCjQY77d+eRvutaP9p",
-	"dNCKnrSib1ufIs9S296RykJ/6QH/DDy43pfAP54GcSCVFRciq1qDH4XTSO69oGFQ6FtT6ENRaPcwTVV5",
-	"d921bslaL+J6tBKlkjMQEfOFSihIW4bLfUXe9U/RjhKf7VkXJ0clZKFxoJOYo0wPxeNfR5ns9qF0bJ4E",
-	"WQEY9DHVSzkl2OvFban7Uj12ayHaFbsZAPBhti1Cs3apZl2qV5JYPHHrFb2pot1b4VRNG9CzvtVjd9wW",
-	"UScDS7LzJLo8TaMcHQFR2Hxk4Lbzbp/MKvAd6KOOKhuDERsNnRNy1CIPoC94AvHc0PoJb45IC1//i18r",
-	"bbFwwWkyTrQLBsLTgQc1Nqm2sXu8EyHUWxyMO4CtYtsigyQOkCP44aXz7gorE2/ikLwVn71TkoraI6k9",
-	"knvqkZTMYUqh3mm81WljTN1Bor8gbpgufDTVsKw0avz5nHEOAYNcYbzml5EJm38wtas+Lbk9ao+j9jhu",
-	"3uPYvnswzwFwGncK878tt2DmjJWFvZvkfB9hBT+gpLbnOQSns5ZP7Q7U7sDtugOLze+N3QTfOr/REyIx",
-	"SyRh4HeQWwa0wxWmX1TCxOchqC5oTArdP3neg1SPva132hcy6yhqZSgMGL/O2LtU7kce+DBrl8ODrzfI",
-	"fdv9VzCXVaFzX1QKtTiVpYIWbsp1HvU+djD3RxDfYeFEPy9/MXum8yMxvzn5TwDCdV4KNQ8dqURkZLfw",
-	"/OFQ48AHbPfdyKZaX0bsB60vUhGxk+EwFXuASzKM+6LURyZci1VGUCcUzIIYXHLsxtvXaQ7nhS660k+t",
-	"o6D92NOnh0/3nP+uoUWTEwXljqf4cJmz1+R9TLqZSNy25GnERsrKFLqfQyUrCidoJO5kk2kTBlCW2rBT",
-	"AhdRhiKFklqqPkWgWEf1uem7U4aXX4qhhapTtHEBXGj0QECvY+mrTSMPVwsltsHtA9TwmE+OGaSkIeQB",
-	"4Q2q15o02Yl3eLpcsQG/9IKXWBqcqAyvDgTrHHl5DdEk9HMtypmNwcabdTrpT9ugZRuTTOT37mduGV5k",
-	"TfaaJwlfqcFbcb432UJ4dja43snZEuRt/qfnkwJSbcrixh0Nd8P4OX2RcmPPRoYeRKxu85fOTRSOSeHn",
-	"oyzdaeemgXk8EAPT5enZ/tnf/tX69fIf+/3W4CD9/nlL/evy/RP9NPvOHNn90ZOrp+PvPh9N9v/95OTp",
-	"s6bsms3eTFJZOssTsaA3ssSe4jpLIhaPsjRGzAQdHT+tKaD4Q2+DfP0VGKbbFmT8+qv+LiZv1M+mbjCy",
-	"reJMpx142YxY3YoooLfLPsEKfRd9t3wg4tQ9yCa4e6xszF8IO6WYNgxv3F9xvKYEnRfTQLn4MGgxi/Ot",
-	"eTEXdFwsy4dHXkNu4G6sZCoW31Ugw6wQNI9x/69elDjzgHkO0UsFyEn3SN+vF1KfCA4dZrorjMHUjbcp",
-	"fBnRYesQC1GUHjONJRhXgKF0ngFWJvqCDoKKUlKywtHq+9IXRFNFvt7wUojh6tY8Ltv2rflbCG9UiaoP",
-	"KAWdl+V36lSVXy3ANra9HrDEc7vnRmwi8/h3qy+FWtIi4l7ahpEUox8sBD8i9tPL09fvXrTf//zsxzcf",
-	"X+9RkSsKIODaAt8lxDqOwbjyxGLjTKuLaDbikbAQ5ch7ux5CSAKh3RQBCS3WDaeqOpBAJ3kAF8QlYtKn",
-	"WCIJkY+oegK1PiHEhweK6oRP8KH0g/3vPSaEyN2jUs23v893pdv45rLftvCyCEAdADI/cLbacfgFRVoe",
-	"Bfg93pBbYgwLjUXLEzGWTwDbLxGD+/H05PTnj+3nJ2+fv/zxx5cv4iaLf37zIiZmNN9hF0M88ceX//j5",
-	"5dvnL2OWSSNoA4BW6ai87L2MF4DX7KYGQXCfQjSR++MSig51j/o+UZnBWGeJ6SjdY0Ohh0ihIBFX/1HQ",
-	"9OOXp/wixsp7N483vcZbrUQDCr1jqguwwOQGxQRU1eA0EtVNst0nrcO9Bab5EpAXLCcdFvhF6TyAX05A",
-	"Hqdq46bsminI8PphB8quDrntF2HFl0JdiyzevMhvXp3bwhp8936oDn+x3rXisw0Sqax0C1N4ih5Ma3ZA",
-	"lZ5BHs2Viv18+qrx/VSE5Dnv9kXjuVY20+nCMIn7sf/tn9FSdfjPcYahGv8J6tD5Q/WxnyAKSYZQFv6u",
-	"x7+OfVK7PRsaAaI7yqCc7LdPRZPgpLC/exBWL5vjK+VdhqPzVHbJMEB7f0Hm1HsFvujDOf5Z4jSfh5BQ",
-	"lxQsVzbE1zyIMNmLTgr2SekoSAk32Ym5zNMhDMHUCI5ytyoQlbgnnosLqRRwnDgHg8UFBHbcUefCyERg",
-	"AGeiR0TEQozQYCOgkuP0zODvtPOaOIP9BTA7kwCHHDZsBuCmHUs3h74eQ8oDcEBGZFdgKjk7y+OHoGc9",
-	"qukTTxfDh0PBM9NRoCzdapAr0NWDgbRWJFSGB/cmcyE3kCxLxFCANlXOIZOpYPFAZyIGsjtQAzA1dOHI",
-	"KwSd+tItP40C297n0eUmA1bMWKpuOkrEf+KnMaxNajTr8iyTRLxd9GHAnIOMkFtqbi6jfOIcqvqcW4jp",
-	"JnI9y+behVYCUkX+A7fmutdREz3K3NXdPjufOD8pCoOAyj32UbMxJdksJAbhtzQ4tzlHGbEo9HR2ISxx",
-	"qmJOHxzZTNDj+wRfI7yX986a7F0PdmoWNr3G6nQyBijohYBh/2SKGe4C+wLLhOVSxXu+rQQO1e8noJql",
-	"jc3R8vklCH88P76YERaysDHbAX8SUwml/5uCkVFHFREsccRiI9z6Uamjs4Dx0qomQhGLrexeivzu/xqJ",
-	"kchvPebSptLYM6FsNgm/8h+Hu6D96v6V6VBmWXjemdPoeHlHxYnMhPv9JFw/xiLUMyhCxWENxJnu9ehW",
-	"VIvqZ+KFIQVkQ/IR/Q5nJ1akHSPc5LqHUgM6d7g9cAzU+5lVIgtfQmgjEURO0XQvDDchZEtHKmGpvBSB",
-	"g9i9Ov9Y/34e0S415Jl4eVdoAlXYjcgrYqzOfD90DubwaOgZmgCMXjRKj8EjUgWR54ZSQecYBTcD96PV",
-	"LAHIutW+6NiJkdkYDp2HBRgW0ic3jl6pJpEIZ5bopXMvxGfUqoDqIAidEHKOnDvcoMwuEcM0ezTdApRN",
-	"/WI/ML9X57FSADmHWZOdgzf+ffbpm92I/rG3HL9GTKK9nZdF0G4ELW1EejUFZ90J4dWqOZDGKM3BI47p",
-	"wgqA8acbbj1mp6CZFZkQqtjaOeklv36b/Px8x3kS0G04VCSUEyP4tspveMd/7H/kawoKfjGN1M3ZKepw",
-	"91LhWD6MVbIksMOvw326Z/iDUEOq7htwUqepHhdJoEqmPX0ya9MXhTNZ9kTYsAQo0v8UpR0xJVgmVCJ8",
-	"fJ+KooGaQihi4q/IjE7p4nlawo9tQQgmR6zDgpQGVC7fvvMSkHuFzsTlXwaY6bdGLUjuJTYzP2fT0YEq",
-	"GVI8u/MhmW73iKLz5Jxoj/cjX0eMAz1LgCtCMHv3sHWE9nzD2fN7zY76QV4JZsfaH2aEEXKCjoPbjq4X",
-	"IjETPglYKHh8xM617XcUWSUJ5SwDkpF47qgdiEKPShr0ug2EHHiItFdINFrDxVhE/OHdwhC7/UwaO+Cm",
-	"XC3vlvIs4TaIw/2DxsHTHQJ4TH/xbS4Qn4f7rWKj4EpsG6C4xsMrs7MnCeySmPd6cNrOyoRJaZnfsbiJ",
-	"cmamtXlao4cM1atBd/elybaT4cWIQy4Fl9QVJalYtjgD5A59q1kN8gI+L9mea8ldvP/acrc3N2N1OG/M",
-	"DwV6hku2efqlph+G4/RuKFQpmnzBpVrvIEVLwDKA5mLuuVnogV0Im5+ZDUMy1fbGCujU6dpbsD9OD54U",
-	"/LRSAUVukFRV5bqrD0tXj4bJckNZ3b6Zm4qmV/NVU7lvTcQ8eGBrOIpruWiroUzxWQHBmuju/PjQCQYB",
-	"EB7Vx5I2yFkqm/EuemYG0pLkrphCvjbTYyMyKDNLNU/y9Bf8RKRGQHlZs0o4vdCAgVkGRdK3g3QugmR/",
-	"JQCJm+za2v1B7exrcAhuoaSywm0A57YnujtybpPnqvFb+OPEWDFYgD0gmNuCAKUvOzyfQAbbRx4BYGgE",
-	"z7p9lu9wpniW6TGma6WxHWX1BdDet0M9N5JVDpztB8xMeWJYXomKvNdUfnJeTJOoghaFNJ95JENI3o3S",
-	"FGeGVFRcTQAlR8i4ldiFlJ5LGgP/WSfptCSZ0GkolZ3itbm39EiQUEwKxMNdrthubLORiPcY1ra6eezG",
-	"kNyJ93Ly4dKkEKZXmUczZ3iOStOggZ1rnQqu7l90GQ/CMsFlWtw6tnwf2T2SIO+80PcScFbql0Xo/NDy",
-	"SQLFLZ6bzx+6ElE6wKdGKhXGsDicICikhXN4nQBfFMJ94VlJ7jCCCzJ8zsvxv6MzhhHCt+6C5Z2X4qU3",
-	"Uzy+wgzWGvt1Md3rCqt9Y29fRFhHcOsI7r2VwSdJEiTlijK4ELIlIb50xJZ7sGVohY+Y1ZFxpy+wfmDx",
-	"kJoUa0WijuqGuhVAZPqEXVRoH0VwHMoT9rlplJIze8cdZYQtCX6rUfBD/lDwZD0FgA9eVwF8vaHk26Re",
-	"eM1NqZdbHYEO4gD3VO7jBmR9cb3WEhPLBqRDrR2p13X8aAz+4AncMDB9F0bIaajd+7pjv9uSCQ899LuW",
-	"9l4v8ot39swCoKxmgT0EnnZ28kAMzt3xLgfH2O7fPr57ywYiu4Be9N3+HkZ2CsKAWktBKKiq9L2gu9uo",
-	"uGNmrB5OoYa47Sjn6rWpxraAa897P1EjZemjhMyMul2gEmRFRdFRPHXLNvFupLF8sp6ZgOmkrZgJyziI",
-	"sNINWOlvqqQclC1AaCYP0VK1SWk5d6ICZDpEnRCV/Oeqou89TmIZ13HbUaUqqfu82Cu1kmyhlsW3nemv",
-	"HbzNITpUO7hVH++xR14ugQoPBl1gISB4uLlhdPipHIh3UEBTg8NvP3xPq79M/D6AZmtP9quBlPNZuXAr",
-	"0IWyAVuZPXirMUSFbfbz5gZiCpxeNo1mIensB3klOmpjSHoIcOVFvpWg9KiMSndfzcEmR8xokMIdFRh7",
-	"gWFXXwkmbbtYO2+nAMxFyQg93z2vjjSB18YNgO3mvO37UavV2vM9YqkevpyQccb5mPvC1mppvyjtMlfg",
-	"32beBWaiNInKPM6qWP5NwYqu7hmx/x2qkG9a++1WC6IYHJ61I9NUCWOu6SWx/6R0rTt7YyEuy8P5xW+4",
-	"kkk/i+9vfddoVeL73RdHxYFd8WJ2YiUdcTcA/9LDa4B/zcVbJ5W2peGdBt2Chl/kfDz+3RfJny2Zd5JI",
-	"NVZklc91UKnAbB55wWJdhGNYWxd9vSkgWrK6mmBLp/AUGbGD233Ou5frncBlczfhUWTFUhJjvdqC/ARt",
-	"mMLxJtOalQXL9Pja/3a2zkA7QYRU16tYbwc3W3PgV3VO2il3xb/mYOfWJNHDzjwVj/wtO++VuGE/lkeG",
-	"yaSy0eAUFWZuPazfah8aD86YKEQ91QDqqeVIcmdipbCNDHUVc9tKalUgGeJqkv8Ms2Vk1mBoldEYGIwB",
-	"bjMDgvT3WFNE/4JPeA2T3FhOey81943DrGFznKe6e4n/FMqNYP97dI5Blrq/D8Hh/RTtlDzVJ439FuyY",
-	"cIOKXzxd0FkRv8NXMmc0B+XRtGh0bloJn+y0990Y6LffTY38yTW/XXTfJ27kAnxUeSXOSi3t9xut/Z0/",
-	"P62gIErvdI6WKO2sOi9WR3uXxSg8MuW9cwch31GFHP4ghinvOlmbpmXbdXrATXaSC11iAodSNGlNR8Xl",
-	"UxhjJza8HZ8UCfqAXEsr8chALJZ7ck0MoHZUb2RHmfB0gsQcnmol2lArB/cYZsIIZQvj8Yx8/u4ApeST",
-	"jio8GSOyhTlUKgtoNt9kJypXPdCcuaMg3oUT19gp34lSD5o8DogxlI9RMW4e+NXdw9zVxNj9DH4K8JBU",
-	"d3mK7ZSR/PQX4DqlCn/3K3Mph4wTxSB2HhcqiXDZBhraj+dQjws+pFb4x9iIjknL+nw4FCqQsXIcK8tG",
-	"Ki89JH5ZprvdUZYJ1RW+pxY+2eoClyd+IVTSZDQXiJoPhLDID9lR7k+ZKHnRdx8RL6uxmbDdfnu6ffqA",
-	"T5gZctgLg6qoP5LQUJEQe+dGB6EL9zLPhVAhKh9NpSk6So8skNy60ePL9mAXymDQDxolEybea7K3etos",
-	"UbqjciXdLr7ruabGBpGVDI/plNVx09iZ2lS5P6bK7eGIFplJHwWFGqcEK2AiJtTpoMYU1Zii+2jTfRR2",
-	"WyZdIcbf68vscQFvOddtfgVkvKWeJT7dRpChQisrY7kdmSaLnRiFci7gHJfUq8VEBbTpMBM9+VkYFl+I",
-	"OGLxBVJfc/f/KXySwifinBikxb/iCMnKwQgqJe8fGebEc0ehkRJQRBcSkuxofRBh0liqRI+xfQmMV5g2",
-	"i52sSUapSDxftXZGyQD+zgSLUbm6AXX7onspkjOJBWv+74ZUQLgt1RkQ/Atjwq2cLrPhVr1R2pMp8jrH",
-	"Sp+Zvh7jrZSGf7uH+LKbGJnt41T07BnZe2fnQqqLMyOEolvmP59V9rOk4VX6HsvyX/VldlIuP1jYb0Um",
-	"FU1mSnit/TngLIwFLacD3MggGLXzueE2b4NKrrHFymyM6hff4Lg8lPfI7f143pCI+3tejfrhdUzPu/7m",
-	"e3/9rdU4+vT7frT/7Z8VbM/Tc8hET4DZO2ce0jD3rqdmAnwO7lcimz+dwo/WnFPxMduc2EsJvbTpGNux",
-	"XmN6nFCWy8zrqPJd/VF8zt7jbb63WcHHOEm94yqBVJz+bzsXIk9U7EQ7qQ1/futEvPg8THVyLVMBmLLF",
-	"tSHe7ZlFKi6L+NcfF+KPC/tHKv5I7R+G/yHO/Vs//HO3gf86KP7r1P+rHT7K/9XpNP2aHv2599e9v+7+",
-	"+sdv3zQ+zVyz577c+2vlqg/45zc49sOcuTvL+GT2lcCkZ9+GF/Ruu716/eZDNad8aQMSHfgcRgu437JM",
-	"Ft+W13iY6aE2IvljKFQi1cUf+Kg/eJbJK5H8EfTDH0Gs/4Ga4Q+hrPM0G1I1RJbp7I9c+fzhWzrs7UY3",
-	"/oi931vR0TJHJBfPC3xFJ9+f65FataHAErd9pbMBt6sicN0svlnNT5nSns9GKkkrGcdOAhy3qJyXRxa4",
-	"B30QvZFZwdWYuebJGtccrnHNt6tfs4wxP3PN0XLX/MityJY25aee8nTZVaOnzFJwFF84mLNOHBXsePhz",
-	"1oafMeKqzfjH/+EOOrSyrYTbPtP6kmB08ft3H0/Z4zLMzl1tAFAX2gNlo9QZyBow5KAzI/yjoDid3QuK",
-	"zpvqytm2oNxik2ob+5BlziCD8VM5EOYYGt5cya44xRYz0POIq44qhumcPMlZojN8JW6UmSh+AH+HFB9M",
-	"AGU1ug6qo955s/fdyDoDkY372ggWJ8JymZpmVzuBGYdmQyYdBd6nYabPU4oSzrex5wfV3PJOCYmNAbRr",
-	"yMBlInEl8VcMx/V52nutR1k5JAchqSK0otV+UgLVDnlmZVcOuXvUb7+T6db+vWBEFa3zPyOvY52V1xVD",
-	"dKbnXVc2FqsvRvGvRxluNCeGS6/BB9LKsyhDg8NtvYJdBQ4y9eYprLA5FHdzTVWlo55RwHshPcuU27di",
-	"iM2N5NYwuA9db7aOVr9mf435LBOl+zp0ujslU7GPdbX6NdG5x//RkypZEKOzhMqhhFg5KaT0GDTuhbzy",
-	"LfhAHxZrrplUpCw7KvYCLo6oeS+mPzWLwcSIg0OLIhvbphdIHQeCKzQ0IAYPf/Z01lHOHsDCE28yYInP",
-	"BjFBlUBI0EukjioFBdlunIt0dzX95f+JxIC+aqiA+WGpHouMusVBaXJHQYPDQNSh2Gg4FBnYQ/uH2Dk6",
-	"dbvkmHHLoE300QF8XGEyYLxXptJew67h3vuqQTmqNa30cfOcsYR0aXpDQaVvW2tGlXaja750buf+0aah",
-	"mXm0l1NI2vVILu1kLX7L1fo7LxsEPSmnut2v25A+T2EMETsf9XrCbZVM6wHmmT17JmTyl4vjkvmOo5m7",
-	"Ia7bD6NMtQdiYNqF4cLtOp0/Vg06zluMn6QaWWEifM1APdjliThmT1qemxAJMzTCGdztAIdRWoQnrTnR",
-	"tlE2y27aQ6u7vSOVfXKwA5EsORgNdtr73+N60F9Pw6yksuIClVl5Wmo0OBfZNZFG6Ld7J5FGtJy/2lBj",
-	"HdmqimyhAcHTOqz1NYS1wPAEy9cbjvNozOaZwtPm0BxL2LMeVhrCHwRPzHQqkr3xGDqE3mFv2aHQw1S0",
-	"mRKYh1JQiK40NLM2WkEPtGGmq8hpl8uoui82Dfbge8KgBUHxv2CxMA/CvKUIQe3mP2g5crIVL3pKdFBE",
-	"cYHr7Dt+Oz8JUKbOsIkIvlvuYCA+W0ONCM59WwAQKCBZAAvD1aSjutyIJotlIpSVPSkyCJ9xNhCJ7PLU",
-	"k16hVQex8thAA4Y/IKjqJEpJ5pSbxl+P4KBJr4LeCH78nQM3TpZeIhw4fk0tTzzBhkiNYBf8SpTnE9yM",
-	"Qab+wIK+/e/nNcwOb26eS/Pk4NYdOvfGzme6USB4OituXexLca5tv7wCP42MFev0m7hB7zV8vtRswyRX",
-	"mFiPD2Q6+eKnlsub8txOlJozMXBYv7R5EbXOucymd9/+0fetRuug0XoyZz5wzQxw5dq+XgRufIHe2HJw",
-	"kDwCJBoDLlOf0iiPlivVHMC2+i/6sKmzizkjF+4+c5u1PD0svYkn172Jg9a2JAUclUReSBuSNcO+VoJk",
-	"Znm2rf3vvpsX8HMXLQmzOixP7ZtW44jt7j1uNj79Bfzv0ic1gGRWV5LyXsrFJj1fe9hfgYftX/YKhnHJ",
-	"Zpw1ipfypfMEzzvlsRJkmI25QVrhhEllNeNKgystsfCM2o05yzmV6tIwq5m0HbUbU21R0jifQDfxlU1d",
-	"71q/D2jdB+dW+6nN7XwXzPXana6FRpU7ncO1NhcYxYzf9a70nNZ/63QWKDi0heev5tUWLrx713bG6OfY",
-	"NdD3OZox/F/zJOHJPfHWfulD08ZZ8k7P2rlkh70l2uvVRmJhXy+XjCkcoNpc/BrMxeIbX0EFTDetqNQB",
-	"y1mO8xjJlhD9wcArQ00enpVXnN88U29Kh9X2Xn3qq+29IiJ/Cyf+I5XELrD4fOWsabKXUAVcYMbSSkTk",
-	"NMrE44d9LfOGRqEf3koGoR/sF1GgakQYD+ILb7gE8rZKO78egF1t896ervTnfRl7N5dJta378G3d8La3",
-	"qfWWsXGhPsxLcNAvW7B5g9p9gPZumNscW7eonms7tz7xlXau3yRbOe2pthvW1URlQhzfCJ8bFv/w8pQ9",
-	"LiIbY+Dla1MVDHC3jHXmbqRHNvDh+SDqI+ape6jfjFbphPUyIbAZs7u8p0cqAfJAmQTWQNntFxryA0Vd",
-	"AhDwvh6zVKuLqEhRmwFr5AWXCotX6uKcJYtzCr6Ie52L/JCPuZpavTInqKW5RRi52linIifcf7oap/qL",
-	"uhKnrsSpK3HqSpwvmfTnXdCWubYVVyIjnVk6UO5ny3P9COX2ym941acawzRj5qd6KQBT/nJqP/0r8NPh",
-	"deeVQkui+68pDHL7bLlclNtk1BidodkG8WmQBG0Wu5HFbNyXGIl1hrGxMk1zSz9i8fnITGIw0oHBUjGt",
-	"1rUcg6/v3I91/Hx34Zfq47s5zfPvU23ro/7gHfRU2y2d8IGwPOGWL9fWhbPnfEh3+mi5FWBsE+cf+3DI",
-	"dg+breb+HrKnezYg8MecSECm9Y4KZxWc1hhGEkfUm5YDRb42Iliv7vhkvGuJpp0BCtLMaeMCKt4PUgqz",
-	"1um/1fNcsaTzjnfFTzc47V/7iRLdUSbtBInpi+1kkVQFNzW6TqCxEr0Ewm90nsouHrC+4Knt/3vh0Tpo",
-	"tdxhTrW6IE51Nsx017lp7rHY/oDaWBxTAw7Lz7kRAQpsLgUY3DPH4TWMYecGyePpCVV2aCqvxNrtHG+j",
-	"88zKbOPXbJs35TfHU0w4+v3yESrrFu0YnSZmPrvg34UYhmbezs8N9XhjZDHm53oEJELOpvKte0EUj1KM",
-	"EHKfOW13lLvDk5b7+betFjOiq1ViwDyDJiNuLzqTDJ4E/OOh9K/JnuEDIDSLFKgdJa1hMfhiMURn3WzO",
-	"6O8yZaCPnWIPDZVABAK3Nvweoo2mr8cKQ7J9kUH/F3dHtDJp4wMnoYKGH0rD8KxmAiKWa5MIYjvF1zpN",
-	"7rb5th1rCuSUqADLLRx9MOZs4H/6pAV71L3Lnfb+Qeua9oytqebaSzPtucXZdqPrJaa+dqPL6lWqbn/Z",
-	"OkJmxV8hfjGUmTCVDzwoP5CeRAhveDD1y9R6UPhz3stoHeW9MjGe0d75+3d/+8eTX58d/HT4P9+ePv3n",
-	"P355+eH0158Pnhw+pYBOuO9a766yT/hrkS5DSuhOYt0OfG6vkDl7nfhNVzQS3+NVVW/L1/I0lLYNcLbj",
-	"iMW4+cufTYebC99C5bfbpoXPmht3Kb+tJfhlLtku965LX6iQZfSao5cJQRFk6EWRyq6NOwoSazy1IlPc",
-	"yithQEXcRauVW9tCYA3BzRs9LqElBlABOEHVkKox5MbSfrg3TV2ckCNDqWCDlUj+lmeLBKsshMHmtWV/",
-	"6XPZYKRwy7TqirWNEHzKekbISl3XX6rkofRcd6tVN1zf0gn6AWpLWV+kSD413XF9jbMULRVhKtn4GCQG",
-	"P3JNlijnA+Mp2rCj79duk25gbs4LZ21kRP5Zi6yvpd9uHw/wOqJnvS677rVAj12n/gdiueD4uK8p7A1L",
-	"ht2xEHPmrEriagaEW5qKDBqjJhpa5mLirKOgsRkfQNgP2uUCbA2uHOtRmiCaDIKes/LQiLQ3TwQ+h0du",
-	"LgSHPLNUo1wVkEBxcglc2juXYuJslzBEeHezuYhoGjzozBaN7T7D8yDSdv5/omvxxu39VcIVNPs5Ughf",
-	"xz0wgWrZUA7Ta8YH7E1RMHS7wlSJBHc00JbXQ6H4UDYnfJAud6xLKaiInU8sxl7hHxzipWNumLNxLPaQ",
-	"mz19dPVq588PcR7Ezv1vBhozZ4vTAL7oYPytbb1rgvin7mUnujsiNtGVovee3WHuvvpRGrsSGWJfeDBF",
-	"rpw6SvEs02Mka5PGMqsvoEqqnbPJsMHIWKJRhP7joGAygbi/dShh3JOW5T18NpdBr0wwx07HnjEWsr78",
-	"UijGjW9XDsw2/sfQBJVaGmaJyNhuzBUbjGLWAxT5iVIMOeowx/zT//f/gpY9UYrvNdlzbnBdebcLi59o",
-	"CAMNAKaHE87Ram71ts0K0el8nIXhLU+ddsy6fgpmlGV6BEkXZobQ6788mxtiWZvmY3yy5vQW0KZFjFtn",
-	"/bid3c+EoLJX23fzPR/ZjqJrpWHyQmnoDA/rorHtvuCwNP8WmTZtFrf2v9tnT58+Za39gye0XToq/ubw",
-	"iNE38MX0HnAfrsPX9uTgGiq6Tuebv+7+xnb3mo89Ydve70+i/ad/hg//Y7VdUknmeez3hVuW/mTYF2p6",
-	"j+R0Ux0FHQjxjUBP4Uyri0LTr5mVQWLPeaszyOYyJj4pb6Dvy7jwVuOINSpR4BVQYAjcFthf21QGTXSl",
-	"FeW+vH+1kIr0DAlQb/KAT4+cHhkjZgZfahV/4HdPv23uHzw5bD799rvvm0ffrU2rut4kFnhMP8qBXAlV",
-	"++kGIQmkp5y6rbKI3kGrvXUp/mrz/4sw/0ucfQVLLdgoC9m3ojkoiw/iQhrosZSbU2A5lL0CwYx1uock",
-	"L1prqLM7ipQ2VYeB0RWhTXYuIPXURgnF3Ky5uwvvOdPFZnIwkOoi6qiflezqRDClswFPpcHCnd23r57v",
-	"UXGZcY5I6nQdBBFiZ+v818tcx/vW5lypouqPCWKHWIwmO2HJCE9aqdMjTPOwddRRMVgFDTDPAkwv0QIT",
-	"aYZPSPT6FDHM7JjlkgjMu44aKfmvERhyAQgy5hO2e9g6KgpEehASF34MCJcSgARN5mmTEMIsVOSViQue",
-	"JcxqWChM7JHth9ZCuBdw4lLP+2zKEhnwiXtj/rcdNRSZcRYzjHmojZHnqWiEBYwppTgARBbrcpVIqM5r",
-	"sh+1viQ7RbjXUgwVYXEgJiN5murxWX5HJnu0V0rs22A8u/HoYQpqw80Y9m0+MxwsIzgbfDTQANm8EBbq",
-	"9mjvzvcHFsFk1mWI3CpShqu5QAL/M68TEFBwotTO8uGj0qU3A3hZYQZrjb1KDXo5t1QTSiXGfrPUqI9t",
-	"KeeVgBLF7QIC+ZQDSqgYiYUWuxDAQqZYr75ArPu3XQhrTbFzs48YbDif+G+sBn+J4tru9QP1/Qg8UXxG",
-	"gdoby4ihY+zjgmqmgw0R4p3W/t+Ofn3+9L9b/1No93rYOop2rLRg6L4sDYrx1KnrSWECuYHqF8k8Lqio",
-	"VSLD1+EiilqvHabrlxTbF8+uYUfNqrJrrs5/666sUCjtMshzSiF5ES9NR+ULdMziXPPEzIo0BTRnKq1N",
-	"MWhpADUpQEFyc3lXIJcHmbMiNRysxxWt0wLyxH+2EHzyAj53FivFASDgN+buNV8JOLCJs/T8/sNcu5qU",
-	"OsJ0VNed3jQVCfIfSNVNR4lIIrdfhjyzXhsEioG+dEbwxLMdOHvwXHQUDjMhM6nPTaOEzFrL3sB7rm1v",
-	"rASKweV8ILAYWrLN08zLdD9+zU0pPVsjaoJgwE1VcCoDk0Z1I7cVZMUyyBqtAqv5I7PY8L8OUJMfwg3T",
-	"yXdh9m7G7p5jT560vp9d8dN+BXv/8WLz2r0cENkXzq3W0MqZyekBPnTU9C3JsYcOl1nP7FgPKUN3BrAM",
-	"xJG7/dlT8bzP1QWxHA3E4NzJpHJGku3+7eO7t3heGNxlbybmhiETDJDTGeMUbGJKj5ssVqM0jVk3FTwz",
-	"DO33OGIxhHRiprOOiiHYc+YM4xgjdhlQy6kpM14YPKgcTB5Cl/ulWs9+GQ0Tvi37ZZlACaxlA9ay0occ",
-	"6CsBLe+LlcXOzZ/KxWHNrV8eNWEDnYmdKPc6MWdI2B9MjbV3vjncZ4eHlHZjR0crOWW4Ru9xwsuEW7ae",
-	"OqhSHLiLKdBbtQG/aiTjlq3MW6t+KHr5UPewpPcubTMc+wbq+bhdiJMU9H9zDSu4dsQ31oZ4Xrfuhj8W",
-	"GTeCwJDra8rK1NMpkAGKHO4AGgjjNx5eWojpOeeBDEgvjyBWp42grddR0DlK2ggsygutkzYlT1CiRyju",
-	"o0IWJCpmblABwIighTPTPdDDMiu5LRGzsnspLCIOxlxaQCYJZTMpDIrM4u+ZsXyCYypzFhrLrTRWdpHC",
-	"xse+HpkmC3X5fJRIy2zmFBI2nvYoEloajER0VOBeJK2VJ37g4keGdftcKhiMQcuiyZ7x7uVoaNiAJ4Kd",
-	"i57OBJUhuGd1VOHtjJSVqbvfBCwZinpcYx3A1qm0DuCbLyOZYi7RLggKHht2l10npBwgN4VJBfhHQHwp",
-	"hhUEB42DVnMNtf8SjteXo/ZhPLXWf1hav89NQw+FKscl2yUp4rR8SWaBME6lYNy9SWcsuFM/UonI2JhP",
-	"joF4wPbFAPGOENCfNhDgnJfluGIxfn3mZHVch+K3ZgHA0a00AE6cCrlO+wuSQrPa/7NbviXpkjzyFirZ",
-	"ACyiVT6eoP/CXtj94cX7D4xnVnZTYdj+U0RwHLQi9vrN+5MTdviUPX/1ge1/e9h8enC4175O97Og+ku7",
-	"OLjSMvPh+4gZ4fR00OLRjAqPUNNGVMqiUbHqzGlQBYaGU7K6V0m8ka8qLF61AoSvNoosrqZm8D1WCfyg",
-	"4Ov4/13K6FnZCa/sWuHpm+H0ZCrINoQ0q1bikWFWay9dH67Mw0UqWKlFkbOSCKQTsklIcFZ+wtu6Ge/p",
-	"p0ClHtLnIdNRSF9KapskFYbdM64M71oQVdKajqp0bIIA9KJyWkJS1UaOeevpNNXj444qhxbJ44KfF6Bn",
-	"eQGEvnL2RF8ASE+GCThzRGklmh31jJrfoHLp8+FQVKK8gLgJAXLONBkNgUjJGy7FQsLTqUWTCcDoDV7g",
-	"efPdgrVB8rt9hSYwRmg9quRJ6/uoo4hiKqgH+rVHFM7ETa7RGPCLSoUB38yvSFnRZYqWj8Au/ukJ9Iza",
-	"mP2pjO3xbwdgNAer+1U/wcG7Zb8KHvpBmFFaqWp/wvgYuvZjbljiNnjtUd1DbY3phsCkg5apHWvW51ei",
-	"wo9yUi7lwwhK2MBY7agSpUN8zAb6CqQVwlJAWuseExzq4WRWFYCl39DDO6rQQx1jOcG9qsOxt2uYwFln",
-	"vAg2d/4JqLj1IrQDkmjVNkZjmIkrKcZzXbWPfT02JQcKi3mp0D4q1t2jLo/yQn5pPI59zCcRumldSnMq",
-	"jd7DOlqNBo3Ceom+iwFLAmavTz3QFLp6IGYMn1JV0cG8Fg8FZTOtL5bVO85Wu9EyH1ik9/SW5zGDBd6E",
-	"WrU8GEewLOTZrIx/6MwH3MKEnV1dFKi410s0xSvI0Y39vJSra8hr32d6qA1gVJUY5xy2mFu6kkbaclui",
-	"PHRGHZISgHA4E0O6ExaRSwT9YEbYg8vqEdCMe7a/NhUv8EwYi24fXgBpHUg9wZMfGabHKnSU6eo0Ffxi",
-	"FLbZdPukLK9HosFC/RZCVPi5EaorIudwWc3ivs7kv7U6S/jExFToJa3v5puF3obebUIwt8H9EhAYbqcP",
-	"YQ15ivXyUqEtBMnpR8ZpItA5b1H/QHkZRufaxZFWNF9gu0aIjiKcC/VFQl3qVrGhe714z48EsOiXQEVM",
-	"hMfuvSbUwy3kxDrKbQhwEZ10APwxtQU7aLXwhRsq/rJaNwZcTRr4KdV+lXWn212Ly5FSru42feZechlV",
-	"8wsgluDzaB6NLyQMAJZUYuBy6qqweXba30U7Ka/45QGIiIHOlJPsU6Ae//Hcp1eTju0flOiBr6EJ+35d",
-	"HmH3urZdVrX8k6uUjftcLVUR5TZkXQu1pinyAvbfvbNEpuVUG2AFTlGpglA7hr1BjchM3zl4GUjHZu1L",
-	"bscCcqeUcSBBCT2BHxmveIvmD9gkFbZPrk3IgXQfXN/qaIqn0l0RQYtBUmXYugGhIKrkLDo7hbwxil8A",
-	"1Ruo8nma7lr8PWq5m0uRzRGOp5uKvYfhRqVc1SD0hSB03KPLHcQ1secpV2XvA01Wt/Ena6SY/O3m5pf0",
-	"FbkWdOKtrrCAIzTKZxtvZKLQWFklzsZ3AtugjDgXXZ7LhyY7IZfIegFCpjwzUnVFsEDQ+eWJ6ChpWCp6",
-	"lvEU+/7SBd5wDyUm4VJ3V0CBe050/APICKKOMhScoy7GBlBf7jvsX+yGGbdplOfkwR3jZEIpIN1S6bF7",
-	"RkwpJ8+SgF4C6tsmMB+c6eyMwmdxuyJDd4yEGu5TfPDUk6KOUu5L6T0LN1GgtScnpPBohuu/hq8BG2wr",
-	"rsYXl3biaVpKOw2gIepO+dXAiZ9OUBVi92cycauxHx18ivwd3HZZ1TU4gYN821DAOcrvxHuxp2Hr1Hrw",
-	"/sUSp+VBGyRfMQjV9RFjlCjMaMi7O0l77EQYQJigXTIb9yc1uP9uwP08yyZkZjA9smvZ/EQeMd/iR5ow",
-	"UBi4Q+gS7Jjtkyon799QskhaNhBcmQLhs2aJpr5cWM9ZQauJNz2dDIVZbNZb8dk+7tutccO6Kda8sAt4",
-	"YV/OvP2VyWE9U8nvJh1dzPcy/SvxzXTpukeGxe6xMeFyrD52u018HqZcKhNszamdV0lHXNhvy6QYga7T",
-	"ZxFnB1RmKaTWQ5Td9xyFQw49CH3D73R0sXZWkQb/0d1jmfRifVzu4LgAw+IGh+VfIzESC2iUMcWDRUew",
-	"MUMYKOET55D4CtZg7w+1kZi+6RFQetwHiEgVZhmGcG0U5h8wyAUH6Bd4DtysdFD25yTeQ1x+o6x7JV9s",
-	"qLFK+OTYLVAienyUOkmR8En5GJdSEJUD5bbMgLuAf1+ohGcvMNA/M7p3Kp2EdwmwComVYKMpClf3qjCT",
-	"UTUmYpNadlSn8MCPeNG94zjF3beA3ZTW9GHg2LeVM3jokbcgB/9FAsqLXtwys5I3F3UF6fu4y9O0ocRn",
-	"Oz+l/5xTYSpwTPW5AVC0SKCVsTA21LfgkJrsF+jEN9aMaCuHkFCD485tR2nImsP3niOfZ9SgI5knoq9J",
-	"CfM0fesmcKcJYeBDmNO/dYV4iJsISiy36rcdFMEnV7Ii4MuBqAiKm7o88r6nOeFgNcRgaCcQH0H2QS6t",
-	"mT7RdThjW+EMKBUUzAncCjjs9aK7ENMArszlWs6HtqihmzxF+jPBu32BBYXuneOW8TAIrURHgci+Epkb",
-	"BvbfjhCGNJZGsKetJywe5ZONMQPhPh73ZSpC4B86pTtbrz+yUD2eAAordMRiqeYJO+cpV12RAXGyYWOd",
-	"XQIFMtTIzDHOP0CRijDmJvOk+UMq6XV5MnlY3e/X3eZzvMTnXJVa5huRrd4yP9N6sKjjDvzGeTyywooo",
-	"dx+b2/vmAzxngbcHjgw+jTq9KbYbO+Uc71Ehg9KW7cY9nhr3WUDglfwc9PcquzuYM9618qrse1Hg4lzr",
-	"VEDy4p75Mm5tl2nWACtbd2q4Z7rNvVl8dYWzDccJIbsQ9p495FNdAee2azhJEuC91XrgexOQHiNsK7Vi",
-	"ZiOVOikThzMEyD44iU32lg+E6SgkdIA2BdWNBIo9pK6TJYuAqm7+X5ZfQhLGDYyt1F3RXXGT3PjTA12h",
-	"4y7hW3OpSaK1PNeIuPmWuOWKy1KZR06SmnH/bhn3F1zFBwK59WvnZisK4CRJSECvqQCK/o27bBU6dA2l",
-	"6zNk6MforgR0UyJAQvBK/q5lxDoOZT2x/vVyk7v1qonJvxRicjgsC1jJ1zi3y7KTu8ev5Z85fx8P3oZ8",
-	"5A/M1ACkmlvUrzoIux0Z89CzRhuo5/XQ2+4JN0Ab3mQvvCrH8lg3sY4yVg8N2NTnnjxHKiat9w6PQ1k/",
-	"eY3ACbqeKYBHfAumwDZovrupNlN8ngUZBd7vipLmTni554m4mpT7yzCvppymGg57R1zX2/GyjM0EH8xn",
-	"ToE8jKc7Kda9dfVgIC2UrZ9PgHcZgvpZuXEUUjvDFw0jlAVSZWUN2/3l9cnpLz+w16c//RgxI6Dmgx01",
-	"D/baLIbftOmxccRimbRjvCt89MiwLgSrIxYn3PJ2zHhHxbg0cbBrc8IXFBrYax5uDjUq9Ji+SFMdE68K",
-	"PkqaQMsmnEZxa8TOxYVUpsneWPqnJ2ITKgnt74VzOLHwn7NUG8u6WimaniHaWABaQvs4N3LD4h+5sY2X",
-	"bjiNNy9iSseFDjGeRyDyfDNY/aNHtslOWCp9uQ+OqqNyagOt3HvyRONs/6lbaQ2ptb5Q4XYiNQLavLaZ",
-	"0njDns7YYfh5RyHYOVQVFSYljXOpc3I52gawcTijtaMVUayvRxn1ypWWga6O8vzkpZhgB8Mrp5l9XaVQ",
-	"yLbQTYEAJ/SjddZIk70b4r2wYAkJxjgiSTIIuOkUXg/F3oA1z+kN1VHxDy9P2WPa3XGTPcv02IjMPGLw",
-	"Lj7qUdYVPpUDL4+7IR4jJSo2BobpwYr3hO32Z+0Iuv18nwbvQSbQMjDdWCax33AA2cUtHWIfmegKeTWV",
-	"ado56SW/fpv8/NxD6lAJ5gmn0h6c11H84LqO4v/720njV974d6txdLZsd3fIo3n5gnMygl1KhVzvvhOl",
-	"EW5VrEicsHGih5sm+4XOuTsZukd7/BKbWPp9ittgwCe4W8pt4gsd8awciDPd680BHOrz/xNda9ZcFt74",
-	"99mnb3Yj+sdeZef/JQHO8K4budguWoBo0BYswJ2iiOsombSZ3wYdBZKT/f6n27EliTvnh50dFLqdnXYn",
-	"7KbOTtTZ4RY+qyCK8D4u/MzNGH5YWPgmjhm+x0We/kXhqzOZdNzidnJolf8bQ2Udb+d2pluITau1oJHw",
-	"8JiI/Xz6qvG92yCF93rUan23f3R08PTwu8PW0dHUa/3fTmfkZvep8n1WsQ3Dg5A3hdg6jUwEykpp63zn",
-	"faNncv4R1cEG8e0NMi/QZw2xokZAK4zQuyuwEkC1LFy1DqCdQH4bR9HAorqmNtT3ikJcJ0TC6IPlw21V",
-	"VDllUhv6j9Luh3h/rAjwglj60exDalnigu7nXYkLcHMoQe6JLBPJmdX+fjcRy5uPtMwRll+3U4srVEf0",
-	"FkX0rD/Oq+C/Vw1Y4csILAxFkQUI8tVpGAp3jK7FnReZQ6PQC2mUAT0bID4GyPe6Bmw8iMIvtLz/1mHe",
-	"L7QSNcj7RuXRLYO8JYq2Br7PBmg40IFxhH3w/Pf5F969hDp5LJz3HevBcwbfapRlzoCm8q212JYfNsyb",
-	"b4LvLgtY7WwuK25EyJ5OtUI6F0IxI4Q6zvdAxGSPcTWBBvF+NIlnRi60IlhDCtPdaklcS+JaEteSeMuS",
-	"+JVU0vQDl9+WBHIq+NXNS2OI8/t0xrmQ6oLkstEYBq+Sz7lI7qh1ZTJMrxbItUCuBXItkLcskN9qm3Pe",
-	"FAWdW7nVKtnnSWfgr75x6SzNNDf8FJljTlzCzkWqoY+XxhaRPLPYs3lz+xluVsvqWlbXsrqW1VuW1c/E",
-	"hVTbtp19iuVGBPQP0lP3hv7l1IUEpcAMZAeqQ6aoVBB5AoBKQyXw0FEEiw4hw4Wi3OYS37eWF5kgQUPC",
-	"vUucSHDPC+3uqFWuOfLBrS76/UrevvTfqCAxNF2ZR5dy4LN5O6+QWh9gSEwPpZJaNVfPsp36LXfLzSeu",
-	"yfHleUZUU/k+OJ4qGQTKeSwZrAsE5+q822sNgfpHadvo6ZFKYtA+RIeYf9p8GJrVT0wqKqVGZctT4B9p",
-	"SNUAIRUHEF9HkaiVOcMbsuLV/RjvRol/ROSi14daOdXFVVHxraPTiRRmObwKWGHEIuPb6mT6IuMDpKwn",
-	"gl235TPetRH1uC9wGUIbsX9Ta78ZRMt/02Bu0Nfwj5gD2KDZmZoydAFl6C9UfpONFDWrWokGxnfjXsAE",
-	"43t1U3cG2D3ckgUHKPaxs9QGPMEG4YgeDU7AlCHmH3o9c8wvfmjLkMf4AfqtT8dzGe7QAqRpM7LQ0kBu",
-	"jY7TL9N9JeT043+pbDZZhs2GVrjGd95HPhvs/BsOtpdV4azPSquSsJhPZ/NWW2GmA6HY2BMaSMkeQLsG",
-	"wneM6WVCtIM6NT7oaCLolok8x8CPXO5hCQYbV5NznUyOg7hJAeLsvrKToTjGkKRUF+xc2LEQqqPiXqYH",
-	"WIwSW42t+4HWk6tiyTjDxjFdkaYiiZhbBvdfLFHJfKcZ6J0MnXTchKTzgXs9kVVCCHy3HXdsJnlbnCnG",
-	"0UDtLG1H9aQ1bXK7+wLaOGfMCsUGUo3cMvd8l9EAI/MGBj5FGhbTiNxMcYe78SeiCwUx2PEGimaAJBHS",
-	"b27scuAUCDzZT4nGr8Rne40qWUQcVBIzd8sgZC6lKvvqIxzuGa3vTvtJK9pxG+bahpEzaNzyTgWGgmzA",
-	"rU71hZuy1YXb7R+c7q/df7K0mDfJYTSzVHMQ0SsAoH1cxKAltfTaf4e3KnAW4OE8g31qdtqtMmgaPvZ/",
-	"rPaiqoDU0++uMBwncgqLcRPo6vLpqVDQTvwuw84E8qGOu9x93MU3B89DLFFF2AWjE/mZa7i9dj/DMjPd",
-	"0POC1mIndKlyd76m6d1W39GRnQqZrG8GFmIm/rOFvFanwTLBdqKGxc7wSzI+VvGxNwx933QIqvREhjkJ",
-	"LBze1Ajxj9vQDFmJ8eoXP8WHwXnll+7epVr99mjAFmwgs0jsDWws2cR2K/C2nMwVn4fOjGIUGG7WWdRc",
-	"mJzyS1GUJr3eFsTJslxbKEU8wzeICQALSvSqtBLrhLsuhJ0WDBvWEtaG8z0xnE83Nor/rIX711Se6KUJ",
-	"7pp1Y2grmR3+zqFcsWR4PebwAlbHn5RuOy+u90zrS2qg4ONBEMSbahMdv3/38ZQ9LpIvxmsZajiZdyCD",
-	"7gf+b3v4igLRZ5WoeoaM+4ud/CIjRe3qf2XWrtINOKlo4DqjSAHaS2f+bzJuj91HQPdQdXgZR9Oro8Z9",
-	"oSJm+CQqAdGo93ovEwIIs6hoeW1L+dYWCFQP3LzR4zKF3uo6YzHkDBpSNYbc2BwBgvIOKwkvRuTL3R8O",
-	"awz9T8vvLfn8jymfcEO6B7SAyV9CIQiA2veYeTRjoc2TDx6to31oPreufm4twVsJLsdJE3KPPKwaX/7V",
-	"KII6ulEiFe8SB+H2JGZ62ZDKzO9HiSjvQtq8r4npMJCal5PUniTFp5sBzQbZ8o7COAG8ZjIH8ZOqZDo8",
-	"aayzSzjnEFbpgVEAzQdER/XEWBgLwrXJ3o6QyzgbKdbL9IDtw68F7/b9M9wdEj6Zps2kaXTUBR+aUNSp",
-	"s0Rk7g8CovvemQBlsvxSQCiu2xfdS0gMHDNOzZEh5Y5NEZBP2Y5lFyM/J4zWG+7g5kVJ+jJ8vV1cGSPc",
-	"UtNryiEDRXsIZSP9fjBya6KzS1i13cPWEYv1yBqZiIb7WKqLRl+PMhNHHRW7x7uTGO+twSZAufP08o26",
-	"26Q5QS7KrXcQ1f6Bmz4zUnUFmwhjReZ2gLgSSqqL5opZcpBjCOKc13x06oYrBYPcOt5kvrymELsZCjEn",
-	"DJZwfDekGavT2zeY3r73dQWzpQPzhD7LZX5UUVyACLcYoVdwrYk9GqugrAFHNqWuvaoOjnadG99SOovU",
-	"/zqlA2Nx3tf6clE3T0iS0U/nNfX03y9AZvsHrmoRfFnAY5zFMpBjvyw15vg+Yo7H+XZdTCdbOgHz4cav",
-	"uXOYBsIYt0UM4Wydm0QWQfBMkJ8WHRZnrmsFNP4fLXd+QML8YeoowyeG7fatHZr248fj8bhp6Edh/3X1",
-	"YK/NOEZMkZs/HNqGBAyX/8upAGP5YBh3FKCO/RdGXihuR5mI2W58tR/FAbz7+qeT542Pr08Onn4LHO9J",
-	"xMJd4EdOYUTsnBvx7eEeuCQdBfhdaVj8u+ekjlhnJ1yHfybc8s7On3FEJb3QaACsKM6u6TQQMaM7CnA5",
-	"nl2fn7ufBF/NZvxKpKadk8h7SJdbmokeZUyPFbsUE/TOFMWV3fwOPn+Gn0nF9luByx/dtvBum+xETQrE",
-	"/s7wy6RIkCEfXcuOusj02P1kyEdGmAje/sEh8PMb4H1T1I0H9wux/GNdNDbSgy0E92Tnk46KM5GIVF6J",
-	"LHYjCNsKAe6ESjjcbwH/xVhaaDyue70m+wmfYWiloEEYLElH8SyTV+CKguuLqG3tGx5Aoz9tyfOl8Lq+",
-	"Ehl+cD5hnKXcurVTgu6ecyPhM44JRY7fJhICGMrSCAxQx/tb4vHAWCk7CWvj1oMGCl61X+IAay/ud3ip",
-	"8ShLY3SKzwWD89NkJ7hgACsHWvBSSOCRgW2hhAU3mmdukXojI7BDAuMdVXhXBiDu1AfXhq4Mj9w30H/d",
-	"MJ6meuy+G6Cn7g6Z2xCxEd1MWKw8VlT9TlvQrb7SeCDc3rpGHS/00PGHd+uiO5ONp2W/eaq1O/hxGaNf",
-	"IgIDBHIxZfgXJ5ZHWbrT3vHCcMgzq0TWpMc1dXbxeCAGZiUoBq7RTbrfFSuwgmPtf3ruNJceCveyFy1g",
-	"Io1Te8lZJjgMCN1joeDT0BKdIh+wF52S6xvRPfup9/d/HGXf//D3f/4rOx3/38/vX3z/5sf3v77RBz/y",
-	"H/nH8fXvZ1kH/MZfZVJlvf3EE7HAYZfW1I2C76JR8N/F5I362dQV6Vsycl/zKxG6vpgyp8wShm6FJ7lC",
-	"o2C6hJoLkRlhrExTZxCf57axtGvpNxzB2vrt620RTEu2edqwTsyVu/2Ow15c/ZAtAzMOTwh5K1BVqLzX",
-	"CdlcCJufnw1xxV+4hfNl2yvz8L/0Cr9ynMO25NWDBwCvI3/WBP7i5cu3GybzGpF6cBihJr4vWOEawAZQ",
-	"0AJgPrrXo1AEdRzs8+FQKMPGfZmKvBzcByVykwIDEmsZFigQtmNYbKPhsO71SmI1CLhVew3TlH6G+d12",
-	"v+FrJF2p5XAwG2uc193aa7X/tb0mwptYhjPu12OK/0qxTGJv4KO+VhcNSIX4KYCFoDlJDfb4wEdEIWCp",
-	"jQ8C59gnngl2KYYWgtnfsYRPQK6Hn7rvIYrtvn/S2jCZ+CKf7Y1nFauZm4AFpkzU5Ka3HZYmmt4ksDR9",
-	"2tgUh8GV+tNbZ5a6BePWisHQmp32/sEstmdeW9G8QC/lxp7RTaYuO6i6DH4vskxnO+0dSsIIN18KdYuE",
-	"PQXCEvihB/k8bbWiHSU+lx9FRYDQorTcVnYnyjuXltFC9J6oaehsQ1RQ0/AkbLqKT1lBp/rXt0yy2B/F",
-	"OozwFeWYg/wFlOsdmejX6ZDHv9O/J2fui5BeXKN0In/iYpHrD861dRYfqb25T7lRahWUi3MfnDqKcubL",
-	"mSwg0U8B716hAiNkYNfyD8IKbTW3dkNmt1/mKtn0BuxryteGkOzDkE5+3tsqjlghcfHQCW5Lh3FLJm2m",
-	"Lbei4fOQv28WjqiUJT8RfEOJsQ+ZslcFNEYuqZ39auSFEgQWOde2HzGj824jwYrpcuVxPPpKZAVEh04R",
-	"QSFB8lxoa4Vqsg9unoBWAUCH+0aQoa7TxCMoLHRbXU84wULSenzE5bwb+VSnv7/E9HcxxAKbW1pTOBIR",
-	"M309Vr56sSvq0MtWbNxaiXgl8oPwrUI8Esp4KbUNRWKFuSH9MW2L6h7EsYNUbrpHx1NhFlIjzgrNxBBO",
-	"JUvlJRamz6sGXizl3aNq67OWG1+f8el2vj+C64mMMmW+293y72JyMrL9nfZvn5znei545vzf3z65w4GQ",
-	"zip+eadLpTKWpylWwYB9CL9PUIMmujvyZCeo7R/DgaNhV3a9E3qYCqh/BTtUCNXMg4vvCd5cEaqEizPe",
-	"tVA0B6CBvnbXQyw3QlAt4QhCrySM9ErAQhce8wIZryueAszURIgNVT9R4KOYwICRghpBP2QKI7IWCKyB",
-	"4a7woOc0kOonZdRSDLHXbJjyrohyQNGldBJZ90IvQHcBz0Th/h+0HhgMAoDFVrFscuDpwQlwjZHBwk1O",
-	"cEvK1G2Z2Tsg+w0C4t1onAlPxVKBHa5Eh93XaWKK9y+U81YuhF7IV164WygCn71T8UE45cydhMLFHzHQ",
-	"Xj0IIP3ORDuvSHaz8W8oJAnyuuiInU98y8b8GVi+NPuIt9CZaRBYxMPLh8iZX1Echxk5eZxOYLsVz0fK",
-	"1bzhD7gbDGydNjt5/4Zdionx2wnuys0lVQb7N9PtClN1P79vcazhOFGvFdNm70Y2BQvgB60vUhGxk6Ez",
-	"6md3PusJkcw7z3RyuGGvf/yOvXr95gP7cBjR+miDYsIMBb9k0mKpQ8SM4Fm3H7GeBIkJPDjYl0MlHeV2",
-	"NyHR3eYh/H2EhFkRy2Unvt1UDqAvlsHOHTkm/ZhBWB+85Y56582TdyPrdmmTxT+8PGWPe32ZPR4Iy7Gs",
-	"w4o0NXh48bRKg+YNLYqbYeXbI/hgAjwR5xMgAjjGG0mDySjYJVPnbEw5ZJHxstw5GSXSznsSOvRJFOoh",
-	"2m4ZBTLO93Sa6nHEODM2E3xAGyjUgeUvmFTS7ENeC57afhQa9QA3AWkKVCS+e0BRuxRPKTZw+fPTn/9/",
-	"AAAA//8=",
+	"7L0Jdxs3li/+VfBnv3NiJ0WapCTbok7OPMXL2Em8tCW3u2N6VFAVSGJUBBgAJZrp8fvs/4N7gdpYxU2b",
+	"M3Gf9yYWa8Nycff7u/9uRXI6k4IJo1uDf7fYZzqdJQz+fTybSS7MlAlj/9TpdErVojVovaDJiFBBJjJV",
+	"raB1SZOU2TvO09GIqTM6MkydTblIjX1RN/AXztlIKla6EilGDYvPqGkNWv1u/2G712v39067jwfd7qDb",
+	"7XThf7+1glYsIyPVGY9bg17QilNFDZcif9teN2gxEZ8ZPmX4skft7l672zvtHg727MvsW9zjM2o4E8a/",
+	"TUk5hX+LNEmClmaKM138wVBl6t/c9W/WhppUtwYtHU1YnCYsbgUts5ixwnvSWbzZdL98CYrr/wSWabNd",
+	"2GSdKtNvml6vi8P6odsbdLswqKfwdhzPaylVeUzHBL9eHM8oTZIzQeHdT1WH2KfICxrH1C6QnrGI04T/",
+	"AaO0tzA1pUYmcrwofHCzT21BTatH5daF6zMaGX7JWgOjUha05CVT51JenEV0BvS7cvhb7vdb3JRjIaoz",
+	"ddtVOmtcmclZDFTR6h0+3m93++3+YWurI8WmlCetQYsK0Zmm2jD1fx0D6Eg1tqvElTZ+mezA8qWJmTB8",
+	"xJnSrcHHT0Erofmdr+BdraA1VXZN8IO9vVbQmk2ksHf8sN8j+/vk4OCAdHukv7fjWiEdXnXFdlmG2uk2",
+	"zu6LHfOE0RiW69+t4yhiM/NMRDLmYgynlulI8ZmjohCX1yxCMp8wxYiZMHIu4wWZU00sy1ZMaxYPiGYi",
+	"JtwQqu3/5Zrce/f8CTns9bpEs8i+jvQOOged3sP7HTtVnFdr0PJfsGcwmrApBfYv0mlr8DG/+AlZmOVq",
+	"Rtmh2ok8odGEPZHCKJksj/3DRLJLpgjVFywmU7ogF4zNCDcBoSK2P2tCx5QLwmg0IZbrZIPuZYM+6PQ7",
+	"/cqQZ4pfUsMCImQ7smNoBS3Ffk+5YrE/oflcpvTzr0yMzaQ16HWR5xkG9PhfH0n7/3364f+0aic3oUnC",
+	"xJgtz+yFnBMjCU3NxC5PRA2rW+5e52GnVxn6T4wqpohiNJn+OGxN2VQPW62G4e5tM1wpDBPmlNZQ0ZMJ",
+	"FWOmLQkJoKAIbyaxZPqIjKQi4ctR+7UUrP2KmmgSlgc9bE3/df4P0VeHUffkUfp49Mvve5+f9eYw8p0W",
+	"ftj6eNz+jbb/6LYPz9qffhi2GmaFPOxXGTm+Wp3aW2omRI5gVoLNiWKRVHF5+A9oLkD1g97KMY+kZdut",
+	"QStVvK3YiCkmIktfhcn07WSWx/qsdu3/wZS21ODGiOMLsjWvX+7e5iu7v7Sw3fZh84I+n3BVO87TCSOX",
+	"dWO1HIWSOaMXBHkBMXQc2F+fv3j5jkyA4RyRcMoM7bg3vIxDy4LsSzSdss7KyeQT//DAT7242vtBa8qF",
+	"//OgNF37xOoJv6OG/cqn3NQxKAqcMmEjE5BQhcQOkmmjkUPB8FkkRaxJaEKSCsMTQpPELhAy2XMaXVQ3",
+	"L7J8Qw1bR+rH7pH5sddvbX4oaPsPO5Uj9SPO6si4fzRMjhm1OLZq9vLsTtzIjSRzyg1BpZsYteBijIy3",
+	"NPL+RseCC7PXxw3iUysj9h7aWUy5wD972TC5MGzMFIq8GVV0ykwm9YxUtQIDOBIxE67xiNgtmHBtpFoM",
+	"CCVWzhKpCCUx0xcdckovmMhFntW8WRwMxXlqiBTJgpwvrGbMhTY0SYCFkDk3E5maIvfmUhzB7yCc5k5u",
+	"cT0URRYfk5jHmfiyYyQoye2n+VhIxeLOUJSoYaSkZbNMX1iNyU4SH2kFLa8zPHt10j52CmwzmRROQK8s",
+	"E/5rOEytPtSG//aew38ePf/0vb2iGy42P1VPaAUT5OXTeuZRYLLfacLLPLjnZj+jZpLPnccrGcP/UWzU",
+	"GrT+9iA3TR/gVf3g5dPquE4XM7bB2Iid3O0N8AlNmIipes5Y3DS6yN1DRozFtzi0ROpUNa5ZhJdvcTyp",
+	"0nVswQ4mFOyzOYvgjtDLpxkdM8fWApKKCLQcGCuM7/eUqUU+QHy46ZD1Vx+ykrJSf0SesoRfMrVoWs8p",
+	"05qON17P2L3u7OoLi5Zz07jQer69bbYayBOZihqBfGzIVGpDtCRTKhZEMS1TFTFNuECGa7e8NMqDbv1u",
+	"n0XwieLYYjaiaWIcQ22WaP21Ag0n8dy9oTqLn0/evPbaDwgh/JT9WzHC9RHRcsrITMmxolNNNF0QM8Eb",
+	"rF0nDOGmrFT8t5aigazP3ETqrDf3GJ3NEifmHtT8NJpw9QP8/qlJY3znNqKJhvxGARVZCcqjCS4BNWVt",
+	"sjyvXuu6icyOtkBoJ4lsFFg6kcYNGFRczaiKJmRML9nSBvTa/W7/UXcPXH3d7m/tve5NDv2FTBqlxUQm",
+	"tygkXsZsOpOGiWjxC1ssj+gVvWCgfmk6YlbXBD+EV/y9Qo3q5sCpabEU9mREDDUpq2wthoIKPUddyj4N",
+	"nhYiBeuQ/X6fhDwfR/uCLdqKpZrFIWptVEh7uIbCfe6I7HcPl5/hop1qFlryTFjhK1yTVFg9bk4XHfIL",
+	"m5mhsMpnfx98qrqq1D1m3b3DR49Ze78bH7T399jj9nl0uNd++Phwnx48Gh3u9feb1L3CerbtgjaJo4OD",
+	"VeJoOPzc77WHw8+PnjWJo5cjMC3rdwydACAvkUXxksWnDU8SsOyA6YbWsg1zD8dQZC6OvU6v07s/ILCj",
+	"imi7lzQpGIo6sL+H34egzlOx6AzFB6eBF1XowoC4JlMaM8vzrRCIqGbVHfBmYv0SO6t6N1E/HOrv7w2H",
+	"3//PvQ8P7v/HsPXxv4atT98PW/fshQCuli/c//6+/bVpF15LwRp24hgpfq+779ffrTSYMnYLYFnhkq71",
+	"MNnl72fLb/dlk/Xfailzp9CK9ewuk2fXkWfTwogoSeMa39o7IEEwWx1HgCN+zjSPGXoKC9r8UUZyVFlj",
+	"3dqZ1lI7X5BITqdUl5jkx1buDnZBg0/28iyRdigjmmhWL2W5G25xCbhhU10Ut/Uvz5yW2dXKaoDq8RJf",
+	"1gfKdH/kqgdVikIYQfDfU+YuW27+JWhps0BTU6qpfdkvrFEFPX77klywxe1JjwbHS1XPg5XcXsdL4O03",
+	"peK5yELTWrrtvL21fJtQ0TiYhIrbG8k7KaeNmqCU09sbyQnEZxsVPLh6e6M55dEFayQYA1dvbzQfKDcJ",
+	"143jmbvrVlioW+QJH9j5RMqLxmHh5dsazxf7tJ5JoZdyHV5xrV1QzsVL7D+LltNMyfOETdF4Gvx7w+++",
+	"xafw45VwX0G0tYU07ZFMRRwOMtuRCFlyZoFsBK5pV6vib7qLCXhfVnvEWNw4BZ1Gk7LbC9QUbiCsqdil",
+	"vGCx/cXqoOzzzG4uTg+dUncyM/x045zc9eUt8Y6huxi0O02Ng3bXy4MmoXc+lZ7jBrZDSO/Kqpkq6D13",
+	"MVHUuBrniZeXB2xt7l+pi580DDb3j2w8UvvaNzOGGTdvUhPJKasb9mtpiJDzATEyc3n5CJSLfsTU0HOq",
+	"GYmoENKQc0as5dshxxotZ8wLcMrTUNhJKBqZgGjKMXgnSHUsaAQU8hBKUbK6mbl7H+Q3+vBTO4s/rXwu",
+	"j1R9yb1KIzuVTZe+mJKG+/nmkqmEzuwPWXYH19r+46N9Zwx+XylGCY9ALWeG8kTjBzHhIr/PUZB07wxa",
+	"eqENm0IoWAymbKoHM0+An4KWYZ9NyYOKlGbISDFmFyfmdCykNjzS5ftoohiNF3CYqCixc68CG45BUzBu",
+	"uFm0Bi2mlFTwZe9sO0WdtZ7OrpdO3U7lMTnn3KFaCg1OHHey3BVMgbPEt4pEOwTdcOk48+jjAkOMxnuC",
+	"7PbYZ0PY2Y7bww5uYGgp2ZKTVOc8jpm4VaYz8l9FbkMw8osxTEsKE3qJrpYZU1PLFKXwnl5LLIzF+oiE",
+	"+cUQApzaeR8Lx/PDhw/t40Ioct1py3NXYNgvqC7oNfpW12hCdbuYf+GWynma4AwUrgItTVNrGxq6ABb9",
+	"QiZ3oslMZNKswFjxCJ7YZZHyUlzShMe3Olb4Iry8PaI8YXG2yuh+zShySk3khutP4REJgbfokFhzwB1Z",
+	"csklBsw73qkg3mt2q7Nq8N8OCq5bP8F8Fy7YIvef5W5dN4m70ek5DL+JlpxXZpmSXtFkJNWU3S4tTf1X",
+	"225xK7SU6yFWjJF750peMEF+PnnzOiDnNCbvT5+3HweEEnDXEHRzId/L6DBmlq3fh2m+plMGiRy3Ok3L",
+	"advGfjYc+AAC+FEzt7eAzCU7QGkwT5OeJ7d7AizJ0OzTbiNCHEzoXec0SeTc6eUxpyg8czEjvXx3/lQN",
+	"hAYTcy6uuzgUzn3WeCjc9eVD8Tah4k4GnFDRPNqEiuWhvpNyehdDVVJOG4dqLy4PFR1pdzFYdNI1ewrg",
+	"cs2ADb3lszhTkFDH66Rspsu4HBSiuYhQ9fM5lVaDzfM9yTvLO7kLjILWE7OIx4xQweYwQ/Qm3sWWoKey",
+	"cUvw8vKWnPIpezMa3c2Ip6wtR6PqmL3J5fwWkGIuR6OasUv5K1XjW6YoukgkjdtGynZiv+4GDfn9XBP4",
+	"zdpbVLhcVHVp/4aQ+72H++QX/hNJRcI0aHMjPk4ViwmIsjnXTryeSvmKisU751i4XU5EDWtDmAYOy1Sq",
+	"TI/QOC8QXiw+whzVzLx0uav20BScDGHnjr0W1uS+a7ewFe8b+YZBD1ii9PflnNZbnUZa/naDHmxpwKqU",
+	"3iXs/Cpg45B7VCyGwhLS/Q4Jq3ZxSDRdaGfQ/DhscbTFzuB9w5YvoqH4AedsBtfGUEB4/eGjg+79DjkW",
+	"hE1nZkEixaAChiZe24K8MnBtCCmWHWlXtNTfC3pJeXLrimaaf9dzznq/I8E8NTKVGH63irNV7+dUD30G",
+	"ZrAqCYhAVWjlWA9FKNH71E7FhZDzzKMihXDJDnazEmltPUjfoT5dxP5+zrgYg2NpxK3pcoS2iUt5t6Ox",
+	"Y/Tidtn7uTtHeC/Y5xmLbvskcWGYEjRpA6VbC4ZA5Ns70lBUoIMtkWNXpeHsYTAi3Kac8Th0fEGns5lU",
+	"hsWvrBlxy+SXfbwNRgxwOW/vuNKmtuW+oWcH1lSrM3JAOgaQDZPJUvAy5e/x5XbhEiGgZdUu1uOtIoZK",
+	"9d6XYtj1TqI97tttCOk2B31Kkd9lEeEitH+aeFUrd3i7GC6vzVX09T4XbAYHhQovc6xeMVOWiAzHAEOx",
+	"eHZNGFloQwVoFv6h80V9cQumtVVSSy/YYtCrKTC7y4qPUpF9c9I4mU+kLtQvcGP5bjRh+oiINElAnwMx",
+	"WQnkFzNzHu4XM3MOu91HvcPD/sH+o/3u4WGvnKZjX4qyEQP91bQdSObiiunt9g1nuS5XwNX6Wil4RmvL",
+	"yZjwIWyMlhiJshIq7t2SQA2mYJY7twoLEVtNGQrvS5Sw1y8RQr/buAb51mFmRC3x29E4B+lIqjIdvmMj",
+	"phRTxPJhmpTH0bt7inRZAWuX3t1XXG53RUhzU2uuZMLW0dA7ew9wKjlzUczSJJ5DYduMKiPAFZkAW8qy",
+	"DFe9+sS+spJJ2N0ge/BLMXfmIybTAPm4GWWDLTKEErJAiemVjl9pxypnJy80kOf/zSI4hMi1c4ALGqOv",
+	"hSZvC5zZ5WhWE2kz48FIq6laRtshPs84zEcVOoMCjQlIiSULRlVg9VrISbS/jfil1ezDbM6odTAWQ2op",
+	"pq27+sIAXUAy8UwRlYqyNClx0/V8Zicm9r/12P+vOFnFQ7WO+GtE7jHUtn9TVr4pK5srKxd1KvApcgKH",
+	"P/DP9vHbl+1f2CLskJOJnLvsEymi8iIATMVZ7+zn37u/Xfy9N+lO+8njJ13x+8XbPXmgHulD00v3Lg/m",
+	"jz4fLnp/7B0f/LSaj1RAC+D1WOd+Viq1/Pf+3pfaHf+miX3TxL5pYtegiSGfaBZJv3Jds8tvhKu+liMv",
+	"lfSyWMoWrLESRaO/yhV9BOR84bK+N1prZ+dXFru62vYc5sXj6975mn02rhB9aU/gC+W31S9cCS6vKsnP",
+	"JSQ3u1gU+LGK2alSZLUlAxLmgGwhSWfEyICcp2YIHlmsSeJiHJDQ492FheLb0sOzJNVWo62gwIV12mo9",
+	"fN9SHSFecP5cDsmL+G2f5yhijDZTxYiMonTG7bylLAvYlYU6D4t1Ot06GdoAKdg0WucSvrPhRlREzEGR",
+	"rKPFJ8V7vwS7qXmuFG3NA5i4vaRLrdcylmEF13zI3e/2A7SgDKvx2nUgecmU4jFbz0myI/vGP/IlQ0dc",
+	"69B0t30p4yluMsAMb7KplurOdNMC9GVzbVVFtNv9iTWhye2OtABauTEFeZDOjeniBB/4UoDy3ARp5s72",
+	"r4iiuOGq1OkgBYIuax5+FXIaLtJMaVdquETh1Dex8KBeDmVbV1F+CvNdI5SRrW7pYnKQf8i+l1UdIU2T",
+	"ps8SjbnsEnMmp2x6zpRVi322Q5RwwaPvAL9qNOqQk1QpmWLMUs9oZIUsJE5M5SWrIGh84EkCeeel6KpB",
+	"nAgeU9TLCjr1wbL9UCWm3J4YDk/qDQCqtxNf7/CJKom5F63bsB19gqWzKEHx6pCXRpME5g460pJCBFkH",
+	"5wviSolhKREyannXqVicWeqvYQX0ggF6gU455G6iamFcBGqkGOuQ40KqJhQDEIq3QZqslhlUGYS3iZFJ",
+	"efPdvN3SnUuZMCruRoZPZOKyLBqKXyHfQo4Ixax5mPMFYzNdLnjJCfuXRz//fe+3n/qv9v/58PTgX3//",
+	"8Ozd6W/v+3v7B2V63u8u2YgV4KZ++1EtSMbm6kGNTrCLhF9/806irCCPNii/LR6/RuZeGMeas/nsstbM",
+	"sQaixxcZVaqc0H0+h6OA7gBvQtScsKge9hM4q300BoiY56mC/G28XQPY7DkjNI4dv3QIDZYFWMGBeSL2",
+	"XxMWXZxx4ecMFy0FGiuYhDzTEzm3NjOjl/YX5P9gwccSDGsP8m2pkqmx/S+fzqQyZfQH9+UlEqQroBAd",
+	"2iC4Lt10EeEQ8uJy4MAwA3bN88Aq4IYFh5eElAhNK+XVZajC1Q6nZoFxCw6ooPW5TdOYAy6r/ZWORvCj",
+	"pDPejmTMxky02WejaNvQMZJR9X57EnYwo26TpY6UnJ7lamqNCo5Fdh4AjwoSLumrYXHrTUU/tQQmpBkK",
+	"9plrk8fLqCD2wKCTeMwEU9RIZYlPzggtpN5AWq19PZ1KyK+CwFrKHGJSM5fubeI8rVWpXgoyB3yY+WTh",
+	"jsbCis00cZlgWI0iBZmlaiY1W6kuXUU3+jOR+tZCK1PwanAhZcxiV/uJEr3o06is6N5WC0rbf5zVierK",
+	"OtAk+cpt553EuDzb2SityHUwiJzoLDOS4meybV5vrBV1g5LS4PdgjZbwAiF8G+T4hM5mTICzraIqbOxT",
+	"fgY1i6hxBEQmMdMGSwS38CZXlJqSX7nX7S57lmsdxGuWYr1DvVgPG+SF1XMuYmuEelUAYfVd8Ki8SHbH",
+	"a6IaCHaHFOcTRfGtRSkBzLFYkgtnPKvHgvzp4qdz5lrsh9LN+6Gsi/LUaPBrhcOK0EJ17OXwAlA6KKBb",
+	"BRpyj/6NRRuCll2asz+gc8Tqx075lP1m7wO2sW6nc5fAjWx2/4Y3e4MoDPI4YG6t4jKuOYpvCuZfBe8g",
+	"TZhDL4U1qNUqymeuSWR+mCyaPD0BZqJmJ7zC+PK1Pp1zoY9c3j0YOpoxTc6l8dGLDbw8f07NxSp2DQdd",
+	"5ZuEmd7ygosxOVeMXujS2a6G4EBbhAdp9hiYjPbRqu7oTEeZGs1j1p5LZe9vAzJoJhoLsCG+stX/UgcC",
+	"WLh9BRjg3rZggFXvGqzdmkPwLrdgt3Ow+WxqI53cPXLFkA68AUmSi+KLetfrQSsekhLvuFNf2C5epUZd",
+	"9thVpv/Z9Nkvq6nupMGu/YD1WWXfLYaVOiTMGqqFAQmzYh/4Y8KiCxafcREGQxFycQbw2kzrEIR96L06",
+	"cYix3UWhPPQ7nbX7yFAdh8JO94iEzrjBzziHkHtnwkbmzPloz8BHe6YZEyGJJWS4DIX3S6HGzcqOqSNi",
+	"FKNgbruiJ7CsqXYj5GLswFodCyr2k8tm751YMHnAcc2mXnBmxZnvCh8verZqJ1FmW9VOdiWGVenBUMdw",
+	"L7iIrWpxyXWdl+9bwsENJhzIRKY1HsYn8DuALGc5kQGhuqR4/K3PHsX+i16XeFTSLB6VNIu/fey2D2l7",
+	"9OnfD+sT966Qw3DGY13vKYUQmztaLr1mJL1DeSMNH5n/GsX+GmTDpmKo0HCwhkUCT+EAxZJPeSNpWJ+R",
+	"+B40iSzcpNiYqhjDnZphs7YosqMsq6UnF1wQYD5fXYoihNMaNAu/gLnuhxX1dIWqEfg6e24cRldVADet",
+	"uJPsjbKOG6BcOwQyS2jEOuTZdGYWgcc/ty+4Xjou96qsP1PaC0ddf7BwkMTIMS4mGDF5wYQOA8SROpfx",
+	"FsmT5SaapZkc1EzkmnIcXJ5ljd9ry8wEx2uXV7jEwkrUWSCQ4qnfObnBSuBriZdDZFpaTeX25fVRMQAf",
+	"dsPrE4jWBM1Awru3Is1vcTLbynryN6XG4/Pz8hD/1jt4eBBVBnrdqkBp7C33yf9lsn57GV7eCCtSwvVC",
+	"prSUrinANzl/jXK+vCvAPbfdFnjomzZwg9pAfcHd0jHeQHxuFaEBQbld7cPS01csgihb319xNYQd31vf",
+	"CmcL1cS3L14KD6KWAsA9j/YOH94fEHqu7e+YY6kdiOx6N+Q3B8RfxgHxl9YvvvkIvvkI/mpawbJESmNu",
+	"UKbUi3mUHhgKd9iesM+FBrOVKFZ9B+4PLsX1nEV0ysDg+vnkzetqSp77BNdk7NroTTy6XKVT2w/7PbK/",
+	"T3r9PbJ/QB4+qrZKhySVtRH1a4vNomRpnvec6nWTdimIBDIQcepxNvW7mxlSQE32ofGw0MWNeTuRgtWw",
+	"t9WJDO4bn5oo9JkwdRlTlkATnvUFJHb8hhhFebJr+nQhxIReJ0wNizPHE7TOgJzoUlQou7ic1RzHEICq",
+	"1X8FM3OpLoi7CYXUlJGRKoU4C4in3GiWjCodWQ/7nW6n33lUyS852CB7aDucDNQ+Gxax2HR6I3W9wHyq",
+	"CWbLXJgpqlm8sgEdbCPeF2RhTDfm7G+Xrela3G9WRLJxjSWSbT3UhIv71fX+zfshVtKDlss04Au14XF7",
+	"IHlcoBoKTQxuLzSeAQ/WL0B2+WWcJ/IXKNvyP2vv1RA4nq63dav0sG6Vyjm+K+hlIqdw5qSImBJV9JNC",
+	"G9fbW8V87Hrl4DWOHjeZ6Imcb3H0qnpPr1t35FbkcQUlDAssxegsgeHcnpTKITybunLDdZDBHMVuIser",
+	"skha3d7Ph789OfhH95818mwtX9VpAy/Iy1k2gxNakwJoJRO2PHcfzCVOaVWKx7OQEC39QzljqaQ1F+kx",
+	"48K5KGiU2etdR0wYxbd0GLlnKm4iweY7JDnnmsXX5ij6iSszeUrrij7sr3b25/aWABQF0jvsdtvdXrvb",
+	"8+A+WXKlkTFdHFkuQY3lsXRBuB4Kh/RsT0NNw5w8DRMaToWj1KSKhdV2yb3Dx/vtbr/dP6wmu1YPTNm8",
+	"3eT4+N6N9YtwnENX2RmB12tvb++QjNIkadsR3K9dmsPDw8ftXr+9123K1t56Jo0jf87qtJUl3NVy68dv",
+	"eGbXhWfGdUV/nk9kkh+MuwI2q0eIYiLWue5TlEo3Ccl1jVCvruMbrj7iXdEcamwiU/W1AI3ZU+aQxo5K",
+	"w/4OzVnfai9Lh6ykq9eYu/YcP1Ud8oLGMViK3yDKdqxnqNZeu8jVjWCsFvn0blkiZdZdglstwqVCC79z",
+	"5pTkgGjpYA6w+njMjM4Z1FBkojt7+/mCJIxeOth+mZoBbtGUUYFJ/6vwXYfY94GkwvDEQb66lVoLz/rn",
+	"57fXAxj7V2MalXO5dCQ3O0+N4K3fVJ5vKs83leebyvPXRGVNVdKAJpBvi3PhBIQSzSLFjDNnEV9dVnrb",
+	"FJq/ZNXQQyFHAzKzKsHEmJkePHgQZj5wfMxvf5YVsYx8XLH4H/gh6gdTNtURTbZDQu7wSBdXNVW8rdiI",
+	"KfDnlamoX6aih2Uwo5qRNIEmD4f2s+ul3I1pn7jl62Tmen9ZSWxu5zaDJ66UW1Vya3xt/rIn0Gy8XvDT",
+	"vFuvnDIN56izo9qbFdi67uZcl+GEbrMQ8YKLmsECNl8+QGAHxT5zRySUMyay1lHUEJokxbDnBVtA9fgF",
+	"E+g0rtS/uetLIZesc7teIYrcsKZ0QWIJJOhDyBsR4dvsIxsEDJVsLJfGYXynoVeF3vjzHis7//DDmmyR",
+	"FY7/AQmtyomMmArC44CEqWZqkPPmmZKXPIbRuVdBtAy37etXXysnOI9KAL36XSnTS5Ht1h/vMlBwjUBH",
+	"GLVFNSnS0n9W61ljafhLW1qLaxAu7VerEJc3D1V5Y5G16wW4DMqrvm6/3zXHINdutmdpPoTlBEFOb4VW",
+	"j3ZcoO+eRYnEEJdimMPVClr4jzMuzqDJoGWMZoIZK0tR/MJnNoFuekJFzOPaMMeJnDLwEc3BgIW0sqyT",
+	"5IwpLUUAUJiEapJwYxIomc778xhplcGaoiWuzORswWiNzPwXoyoLMJXFmyFQml2WcYeP91clxR4eHj4u",
+	"irbDFdHTgnTb1FCbgrJ7Vm8BIfZLwiz/00EOyYARa1UxbI6//568+t7+bzkPYy0M7FStPSKv3r0GQWnt",
+	"pzNr/i4P+FeqDTFzSWI+5h6yhxF4hIjUcpL1O9Lq71VkQtlGWY07Bkr0hsqynXR5C4IiaZXmWnvOVyQe",
+	"5oiZdu4uaYYcu85UMk/6wkvaGbGI/uc6UmGSJfYGYD/ijWFNZli5ScEW6EeFJ8+Mq/ffskBhOydXInWq",
+	"1n7mibvNPpGp4HXJtJl3YCwhRTeTQ9y3b68ckVH828P4/ZOtdI6iPVaPPYsJdY2ZG8WU0G1Af3cE+q/L",
+	"7S272QgXd4Y/MpHJWtb4wt5TSkdbSS2w0W+yU7kixSzfj+8w10yOSOhQgM4ABSgMSq6k61qXxjSpLfoR",
+	"+Oz21Rq+nOaI/2vzr/EugCuLLphZj1UGd3l4MzkabYJu9sYqYn4JVoIGYo/gcqJhQCiJpQMaDp37IrRm",
+	"B9ZRh2BcuBMYHlV1Kq5JiMqPfSaH+C29IvCJ2tbCBqXDobyUuUcR0yvTrCqpfAU2slcHiDkcdhqhMb8E",
+	"Ld/O94z5jOFVq+v7E2dJQCVSXvs03vwC7q3KxwyNjWZ6YEOyVdHj5Blhs7Cs9xL5qjAuiFQxU1v5hlwm",
+	"145QkXX5u7UeoWltfvwpghwpRux1QhPFKFZArOfyFR9TrYCTZCyJVZPnrooFkaEByc5nBgMPN7cg6TaC",
+	"74N1aiaANw3eheNqgjF5zebwWxVpCfC7iUwNZuAuZOpAmkCXLNpNRcUo44lOBGU8b+nQBYV0ZieIHfOt",
+	"UZiqZ67AGnN151MDF6njAE9yFam6QNBmKiv8yyMcrp5JSAhOuiInfU1xyRvs6LMi7INqykiqDnmLrdsw",
+	"Ab7sQoasYXtvtc6x9WSiuDZTqED8irxL9Rb0ThDD14SXUkILLvRxqYsdrEEucZS7ay4KPl3pkwZCv9AQ",
+	"zcp64O9ndigeu436v5dpfgfyzd/fZJFjXDqmC2/D4Tm8uZzMbIYNJnfDgALXV67qvbvOof31DvHOIIpL",
+	"mAZrT1FzBgreVWi/AYD5WLLJRX3/jdGIRXB+CyDBK+rJim/L8ZaPsu7avaDb7V4dd7m+dGNbT0FVfXW/",
+	"Bw2zXrHyG8Qx8cbtIpj+oeUgJoNYylYg1gUHyVcVx3xKDXvhbY9t8WetWoZOHKK5GANDMwygrxmNPWez",
+	"hw6Ktmu8womMLvSKdBefeSTVBXyImyPCsPi6HEvcaBOe0sVP9otVcq4BCHCce5P4NBQMLCWwIWt2E6xf",
+	"eTeYbeWuNoqZaJK1L6WLwIlgYlngXvQj8f+ylFovYtdN7pmI34yyxcLuPBt5Dp7WwMH45j72u7VLwRJ+",
+	"yerqbY/JlGltTzHY+HN2PpGyJrxgpcl0VsccX8g5kSOT59kYxSvStbcqmoC1z+txNnbR1LfKDXNTXJth",
+	"BPMj9pHbTTKCQWKsqjZ0lo8ArB+xPDqs0fT3wDQWrGIlO/87s/RCqNDWrI7JQbe7VuO4014yfn10I/Ky",
+	"S1dYnlthJ9H3ayZcjEurAqHalQGxom9zs3AYCI5NaI57krNPVDaV3yjFbV77XCpRNqxSolwx8CuBuF1a",
+	"5mzq0149rptGFd+g243nzOX+q9+cwiudwnVW+yp/bNYRKJNiFTO+ehaXJUKZvZSY8SqBu15zduJ3O83Z",
+	"P3QdNbOZbvDVac7lo7G0EOGMQRPZcOAyczR0X5TK/YlMExuhAeXbt7HY3m7FI/xG7Z9jfskESWcuVNrf",
+	"h1RvXUo3wU+hPx/fA/+mcSVfJLtviV89lfW9EI/zJO0cR+IavJSjNEmyJIr1MdPX9s7rhfAu2BfOHVvx",
+	"xa5FjpKXTNkHziI626TfhL33CZ0tIzxtD7t0Tc7EfBeWhlQGRC5NdTsvI27gjk5Gv0ENWMi7UtEVqePa",
+	"kGLvjIIqxLCCDpq3dL30KLRH2lh4eFCzJa+LHSOWD2zpe8mzLr4uAZKT5CquizPWXtVGUTKRc+G601Gx",
+	"IIabhJValw/Fcu/yLOHXsM9ON1dTmnCNeXuvnz85IpEURsmERBOqaGSY0kOBrwD4hmp5xlPVIa+lVLVl",
+	"OV+B2xfX+Kqwp54RXAPW6R0xrM3C23fJjZaPRwVzczmO4vrICxdMcVieAekd2F3rPe4G2KStNqSyt9Jk",
+	"tg8XDKqDOgvq2ZTypK5nFGFteymDWAOyOdjr9+GXtl2qDMnz91QaLsaBtVlcD0A1FFxccs3PE1Y4h0Hm",
+	"xu8f7BMZGWYg/eL96fP2Y6idsirldMri+x3yC5tB0ulccWOYCMh5asDM1Msswh766YwqFjfgi3aIgx/F",
+	"RsMeDarKC6gQnWmqDVP/1/3YkWpctP0ZrFjF7l+yttba/QXf5PJpoElCInsN/M4B6XYHiMTS3x90u5gr",
+	"ZjkzmfJY8PGk4gro9QdVX9JBaYAHJSZ2797Hbu8TpLD+T/9jt7336f7gY7d94H+y37xfy5meT7g6LqeB",
+	"7twvAjCmqCCF91nx+fzFy3fk3X6HHBPLhKSmiQO3JCGv8wtjKnslCX7VObaTeCJjZrfriSXBWbEyeruc",
+	"hWv1m9qBuXRtZugmd7+y932BrbZcxHOfeh0lyViPu3131lKfaagMj/iMCrMaTc4LdOT7GytEdr5vC98o",
+	"a0Z1qGxapipi9Q3Gyu42vLNonBapvGSNHq/Oq9FMXfJVH61ikW81/xqyLYSEaoqsEtmwGfZKBkWMB20L",
+	"XDw7lndZQeraUWwSiCmcFL2y0x/PuvsVfQluBlkNSt7jrg097kZpMuKuk125qx00tSs7HPKXrXaSlUis",
+	"4BIrho6WD2f5qNQp2RU2+1Mq4mR7K9TbM0UG60esOwRTCjlyViMNTUIse0+oNviw47sJFxcktPKnNixn",
+	"Grt0z6kmIyu4j7zm6cB8qfey+6jAxlRXbLm9ISadHX7dIXBmWsaP7AS3Gsuv9sU3y4bc1pfI0/1Ww3xW",
+	"uLn9R87h4eInNKMqmmhW4XP5z1ueAuc0hlXfgLgzzOKtaLtI06ZEavXulvd1YAIvTYYgUNanPBLAlE11",
+	"p6AWPhhNuCqmmDxYLitdaT4Ohyc/NCAx4BpueQRQ4tiN2uTBE7jzlYxZ4x62svdtsHXvXAHfzk2AM/j3",
+	"QbMiiP4CITHx2Uwo4i7slB9QkDFrNabX0pAEU5OoOXK5CnmmYEg0XVSBctboUPv7V1Oi0EkFSpSv3mJk",
+	"Zi0tWHumfDcBiuIdOwrsqGq5zWXxn1znqmlSB5ZHmCoxsAd8ULjctpfDO1DJjmHHgmoWUnFzg2UahMAM",
+	"F4SOFWNY2+sQScutHVaezmpPeq/V1bJL6J6TezILTTsSaR702v1u/1F3r9s77R52u7+19ypW6cPDMlhJ",
+	"iTnCK/LigE770797wcP9L/9nAwnkB13HtW5FNy2xiwHkhvAkqbRRWVZW89iWU1uvVxHdRNF8Qmf0nCfc",
+	"LN4VhNBW0rjuUFdc58IwtbK1gGs647sLbHz+XhbeXO7ssbzZK5DXLXFnl/VWI3iTvXXd91G0vqWKThsg",
+	"SSQZ2bXk2ymiJ4X3lsawV6MONymJPJo0MeOglWPKvy2wpFbQOnE5DfaflrNtw7cvmdJcCvvX0nj+gdcw",
+	"FGBk4joVyASkHmZbXbCZKQ7Zvc/ZdW33Z3lIxXtWnymnxxYptzTk8nZudLp2UpWg+JhGNGZwRmJZi8qT",
+	"2kWmK84XIG4Yb/MZmVcx5TycMYdmLYydck1DlV1CI/Ua79SqoTXH0I6OOuStsplif6naKPDbGn26Lo/J",
+	"W8FbSfplRrkmJbfavsVOOajsVmGs62noxFDDdvC81hMSemBJzeuLjthlatsgzbiYMzHhyp3m5d3A9/s9",
+	"3u90O73yFuNPNTvs9ez6VJ6Y07zNYrbDhYK9hEew/mDS/fDfuson6m+po+NV+jC3byudzLXirPxEI4CV",
+	"OyjnMnWIdlZzpA4Mprim8LtTjfLpZb+uODu7KfF1xFr6dN0N9aNoMIFy3rDb0d1AKZQjM6dqI2v8xN+7",
+	"Qjl86aoOSkWjGBktE51PXNlN23Pp+w5BKpvEEhmWz2R2lNyaN3KhiqGzHQc6kVMG3r7M+xfJGGCeKYfi",
+	"n7lUMSZTn0szqQnzyLhWUTh17Rf0tlbb0vmtUdgM+9zAYmC4ZfH5lNlllIkcL25OcC4FnetrPQtz3LpC",
+	"UsbYsZbohTZsWrsVrHkjKqHJawE9bcBD4XqW0EXzUDK6qhT8SaHTJDsMV0/+qB8eLl9D+CVb2kL3piaH",
+	"RDXTdwcPY7W2BYcW4FY2n3hhaGTe2sFsSUbOmFGMRhNCHQjXMiU1LdFPC6g2LBnNrmMehuPLZrK7tGxg",
+	"0CRtoFREibLsptYD7NomHhwckG6PPKp0jOsf7F/jea7dGBx60868SKdU+CSsLbYFZk6n7nw37cqITnnS",
+	"cKwgOLTcz/AVpFDc4GGCfOIG0FYolgZnJ3Q3lQKTxcqqX26Uips89Cv1inpxcpwkdj+qoOvHQpC6ZT24",
+	"zuGmenVVNXQ/GsmSJSZHIx5xWjmE2a/rRZYj4pdP6/eTx0ieYICUVMwmqfJwfyO4kU4TsBaMJmbC8BFH",
+	"fNytJKbnJXCm0FGyOatD4Cz3Clj0DjkmeiKVyY7qq2evTqCaJBMRPBttARJVQMvYGVORlRxMgIbVIGM8",
+	"Jt3VxMpuBJTqFOhEs0iKmKpFpUeou7w9O680poP/9R7fmAayG+9+uWQTbsXAa0y9inlefKB5Z8prZdcQ",
+	"zptzEDiiuylGWa+0ptcXpL2WsGy1Orowrmas8qpPegdHTcEV7rKlV3jW65Vxq3/BfkY0SbSXLe78uUa9",
+	"6L5EDbN0AN311auxUnN8qXXKdowLz5XEnJBN5lnKbeD2q5B1b6dech4alUYGkRqySfiDGrQ49v4Bt7Fp",
+	"QxoB6MZilHAwsc5TzQXTuq3Q1Z3IMXeW8zmPY4AANxMljcGsIqOo0M5hbviUyRTSgT5bwxnJx0jZTiQc",
+	"BftNnc5mUhmsgErR9cRwDSKmtd2AsuezMKEanEhDebJr9DLmdCykNjxqLPmVzgtd5h8uj9thk0HyULUg",
+	"0vVMsEtS2wV1PXNpkODs88xyiMbcR9+fXZEZVXTKjO8GUSS4GmXxbw98LtcO9vwuKiL00eVmUX+kz2kp",
+	"kOhBlkfUVNUxf2mNyPJfc5ZgTjtNJ/tXl0y1VdovgEBDstXyuVasGbC8EpLSLBm5EpVqHAAubNZCZMes",
+	"HxcB+4+zSKbC/HjQvQkRky3GavnyyqUHb2n5ueAVKqrNEsWaeO+xOm4LN797+csaX/UTu2K61GW8BEq8",
+	"UrfvrzxqG8Iw54MLStNrWuA3xUDxdhnuWRC5TjMbccEb0o0gV4cbTfK7AgfBx3XGOYuhuRqtPvv4oBB6",
+	"bZ9LeXEtyn49CJc9UGh6+EoMTDlKEqqI5uMK7PbyaA5uSiN3tYGFdV+74W9SE8mt/SrHggDD9TUN1det",
+	"jKdxryyt0IcGRAoG3nHLsRfkkstc/988VwK+VHZ6d687i2tpKUuseunqlsEOXKymbXxbTp/bSvuUrgJt",
+	"RlUdqtkmSNlLafErMtl9+dsCgB/KkSGriqEeiWYixIQEY7FuO6uiEjbKH1i5ltShjLphNa9ihhm9ZcK5",
+	"z03UhBL3lpWkv0l5YA5szgVJNduoyP282Bl8czys7ap0eMllVB+GjmjiZ4A+CsxjwX9jV1IC6pEmY3q5",
+	"ZepT/v3yme5tmgR/DOAMlEyZGrMtK3Fgd5dT4Gu+vW01U72Y8b7rrYaZO8rXDfJqTM8fmdK5zJOmljP1",
+	"WcIiWeMOxLaBlkSwHnPLqGYhYLM6N2ENl4W6FbsdQSFQvYpZXLFGxTOLP319ipvIt9qUP21tSmkHt6Vn",
+	"T8e3XZPivnsn9SiF3hG3XItSFELbm8NOLMNW+cYu2BIY2nrWWMbYzGpbJbCe8l+UMeQVmyU0YnH7fFF1",
+	"xuYX1lE7js/d1bhoxQTe3ZBtvIZXLD25qppXQoHYCtDoJgur/4yqSHF/y/pIOXV7O7trWSNY0eS8SmdX",
+	"1Q6KhPbnVxEKs/mmJ/x59YSlbdxaWSiS9a1rDIWP343aUORGt687vCsWuu0QzWj2nzemJXpHaefG0aia",
+	"dme32r5VpNJb2+rnk0vA+fTDTRT3NZaqbu/+w7IYq4Cs8wFuqWh64BOpKsW4W9LNEVQ9ZVWGm6WLAQVt",
+	"hGB2vTRTb5Dsl6nlsIxL5B76nyLB3X8AQZ5/94LewytTS37nyvrNsmKepQvIGW46ZAxg0jyXoi1FsqSz",
+	"Z8/U9fRYX0C6rTvYUl2UcFEtIN3SM9x0wLIiv+1pP2vCAkHHkvng33qHpgOth4893bVkflNEnJs0Wa6m",
+	"rGVbXaKjQpXnMkEjLJ5pSBguY+zdYGn9DvZLPvRgwxNwRUMmI/k/vRHjZ/LNgPnTGjDlLdyWpDNSvm3D",
+	"xX/4ToyWjBHevsFSeMm2uu2CUEGAQWTtv5f3qbEg2+4t9C6v5nFPAaG2RLD40zpina7KHT0pgyRs12UI",
+	"ns1z/HYrleeGTBkVNSnSrvUdRJc7N1iWsTrRppJPYwez3FTv4BqHU8/SvP5fJAmMa+e1qFm+t5EXDIvd",
+	"C/p5PonsuY0Sehx3K+9lIz05wJ2tCAl6oJpCMjbCs3jNNZGr8xpuDhn0itrdEkQH/FKn1RVU/u1SXrYF",
+	"wMwFSInJ3BwA0/WhUYIFwis0UlzvkWIM08crFqK7sL0LXueaeC3c5KpTcFXl1VL9n19xTeS36PyfWGnN",
+	"tm9rhTVDvL1NZRVg0e5CUbV8/Q6U1AJyxrZeUiXHitbADWyjDC0XrV2nHnTZBGNjB+Mulsdz2e30Ot3b",
+	"qkB06lEB+Gppk14wmphJA0A3FhsBsEzCL2tshCZZeJzM6UKTUF6UW8q0qqne/e7akpTm3NQXMokbG9Z7",
+	"mXDBZoakwvDESmb2ecZrW+ju1P4JfYJnm7Zzih246Nk07waxsntGpXnEbm3x3ZRvpqmnC2XUdgh8I5JF",
+	"nkDj7iw2CxSL2+sUqKScNvcxlHJa6k4p2K32MNy+Db99TeN07MU7mk5de678lJToJZ9Evjul1ag5MIUD",
+	"UCLsUi+vJlaxY/Mu5CYSEJs6xHJ23zhBk7A6QoRgLfTVMm4/vqvhOVQszuzM65LBkhh6IumUQ9dpINGM",
+	"p1lrIVhqXN/YEef22VSZLaz/ZOF0rr8ZYQIauiQnUoz9bkGj7WKPs16/W5ZHvf5KhOaHpZbJe8s9k0vd",
+	"0Hr97jUc53XzrxahFw5X4dOrz0Bjf/8JAGtCjTk3moCT5pus/CYr/9yyElyNdUAr7JIpopmIoTEd1SS0",
+	"B+AMHgjJlC7AhZP1/y+rsr88+vnve7/91H+1/8+Hpwf/+vuHZ+9Of3vf39s/WJni0O8uZcT0249WOFr/",
+	"LGLee3S/BnFfByWUVUdpqHbGztXYlvZ8AXuMQJIBEUAXgFTjOtseY9Oyoej/18EeaZNeQLREcYz1lz+f",
+	"vHlNFKMxUwjtiMYGjUyyqLQYu8K2LB+Iq6MUwSQynCLw0LFEs3l9UGhz1KIBoeT9u5eAqFaAL6p0sZ5c",
+	"XostfJ3dFrdEFXp08LDT6+/tdw4ePnrcOXz0lc1ne0wizzlrVARw1EPtOXSle/f8Cdnb2zv0LTyJHI00",
+	"MwE5Z2bOmBiK3mG32+722t3eabc7gP/3G3hJDw8PH7d7/fZe77S/Nzg4HBwcdg7hf791yCseKem0PEIV",
+	"GwprxAdkxAVTJOZjq5tEqbHfq/bv63f7j9rdPfjiofviBp37a5j0EmEAis8lTWq7NRjFTDQBHANYmzDn",
+	"bMRuz170IzHuX8RztVrv99ZKyw5CcdnHknPhbAR1xPHq3evl6b+qq2sdrOKtCPvgVU1KoDXXUMDWkntP",
+	"6XR6HxnTiFsaQB4Lhe+4/VgQCb+auWPEc6YY0XM6my13eHXQX3uVw/motOmPN4OSCFqvmBqzt4pdcjZv",
+	"cJK7Eloyl2kS12K0F8JetT2EpfaRMHjFSCaJnAOYEezWxuGFSnegIjw5+p2rYQYPc9Q4KofVkS28vGQq",
+	"obN8bBj1wQXg2nfd9c1oEHOeKpZpLDczDyu56yydV67ZLTSoh8GTkQLjmpEMaqkWJtx3/vT4ohBpP4PI",
+	"9mb4o4VGDMvjneVV9qvWIauuq5zhWVZc7CYelEmsuLG1J9tu1zumwZRdSdMxj69AzkjI9uzfPCl/I4HS",
+	"ttRt+2v22RxfUu7U/WY81ZFiaAWVM3ely+RdTutcyrPZxvyv74r02to6LuKbxZoFI+dsJBUjIQajmLXg",
+	"QLRWzZgrDelOJHODe2eNlL7WrvqlIZRvdfu0lq7qe+w/L9PV5g32f3KMIyAG+IqHGaJiAbkG6PRz6HPQ",
+	"7Zn9ntJkc0T48qFYZjVNnXyA8rbxTPApO/vDcoo1z5zyKfvN3tfUpr/4/eJ7m7bGdf1fhpugOvOFYNf/",
+	"0LmlXMPpGR17p8PyQeysLVZaOpF1uLxnTbi8duSnPLpg5glNki0t3udSkflETq/ImxpPR91SF/vL17qr",
+	"p5ZmnUKFr/pOI/5LMS9KI4a18/77BvcsJlIMxSxVM3sKpnThVbEj9E5kehbo3OV+iVm/QKvAiYh1hgJd",
+	"wO7cTCwFdMOC0kYUllWBXm+fx2E6m7iscK/ue1h0qnfrvBp22RTfOrH1XZowB6EDvjtGzpUECS+IWyVE",
+	"25lPFnXAg75Z+FK67FF2BqKECx59py0DGo0CjC77JnvFLavkis650E4txmXTDGpTzMQtuL6e9NHrdIQo",
+	"u5wNTmB7qUMKah3q8w7Sk5E5XTgjrzYpq2o+qyxxnPqCHdxCxehFYftKsOOp0Txm7blU9v72RKZKZ/7H",
+	"tjsKuRMy+6WsqFUurlPZplw0pBIGrVTw31PmLlv+tpQ3AysaeFKr4xgFrK0GOK3vdAEmsUzCBW10DSf7",
+	"KcPD+hLsFs9BTXjN/c/gJnu3ojr7wlLeJNKMd0HOqSZ4fznLT8jKqSr6eh6jr6eDlv4mLp+9/nqXD6i+",
+	"Zz7haKVODr0TPJzDpjpljhhWVwFYxAQrLlDJRxsQ6KmBtOfUHXfj5gpPE3JYvy4Jku60JFO1VhF99e41",
+	"WEGTDTQiwMUCTFeE7tyGeOuiF4h/X9jv4kSDVXZfeRdLp6k0uhWnfcfMBE8P0FhlzHVtgQO15vZZjiG9",
+	"3HLNPUrYJROEj4iWU3Yu44XVlrwgBRcenTLXIwTdOvicPabFIDsMNtwgM6EUPIdbvgS7srDtuNHux/ov",
+	"c1y3OYSV89RwiFbQ/zPL7XepYsrWmHuRsaVeB/qb01loGnNDjKI86ZCnEtSZueKGFXfzu7os02JRf1a0",
+	"4ED2vyadbimNd50a8uzzTKqGFjXeHNFGKjBFVnU7We0efAae/MI9t+EchO2ujWRCIJfILExBnJHGTUBk",
+	"ElsbCGj8yJnFc/sLfGbz0dqP15QdNLgX2GfsBrCdijbhdm8WTevt9HO0Pqflqe2y7M8uN157CJHXmBZ8",
+	"6g04a09MWBJvPBBIBt7o4+DFjusEodWqdSGahHcSLowsocBtNKACDN76MW3r+YW6qroGL3YWqbLHveRA",
+	"2HjUJ/jajQZtwBVTM4Z/cI3pY3BAfk9ZuvmyoX9nswHMKTdJrW/RHi2OEH5ojuKNG4/ig3ug6Yiua+1b",
+	"PLBBwTHvaG8pNuOParav+eoWpukPjmdeKzh3vcv1jWBZ+VZR69jI7VqQcg6w39U9AbfOGsEFhQZsBSiY",
+	"3c9MbSmWYJ/NWZR5Mdd5c52/s8l9WnzbikWFGNkOpSylmFLF9+gv7eh+LD6+YuRvoQ57u5E/cb0ZjCwo",
+	"WvfePX9CHu0dPrw/8Mb51EXTtKGLgIQiTZKQRAmjzqnFRfFTvWtyWnzT+O9W41+mNKamvKHlDsaPC80w",
+	"CMAVkXvh5/Ysey68f0TCImMcSOcIDiHCwFjMYkuO6Bak6Das9w7GXLHIstSB616V/wA6vTXUHRSRvyP7",
+	"O7shkTpVTGc/UIwJQeNo/5TfyqW//UPZD8D7iz+gkCj9AoZQWTr4F5d+y0ZUt1qtoHUJEji7DUSwfxH+",
+	"4S954eKvZn9n40+oyGcHf2Rft1LIX7pgC136d7aMyEeyD7DziZQXy3/7+0eWNPxV/AMvVRuyLy/HkgOv",
+	"QOI1sS5lio1PvWlHTlKlZCpiq0TpGY0YZKERxabyEqwBrPI17LM1gIZCSDWlCddInK+fPznCviwysTq2",
+	"opGxXAJfAakw1fSkpRakX0Ea5FvPDpa8ToBI71I9qSYzJmcJc5YyNwOyb1ehd+AS9QK3hAGJpdHBUOiE",
+	"6on9e7KYTZjQAZlRxYSZMG1/tatLScIoLH/4Q9ghv1gjnWr4hGEiIOepGQprYuulnaoubblxb39vpQ94",
+	"f2WAknw/HP7wH/c+knv3Ow/an76HDLH7/94Pegdfsh/r1zKhdS1+2BwD31l06dLpzRgIcZG4iAohDblg",
+	"bHY3pRg7JD5s7P9u1jRxLXZwBNjFttJxAyVyp3KCa3I4r8/sCDL1dCuXckLF8WyWLHbr0E3to5YlJlSs",
+	"dOOc8ToLHupY4Ci7DfQhnIDQZPPmFQ7prrx724XeggYAI2sCnS+y9kk0SbIe0YoKjQCKZY+21d/CUp89",
+	"CqBGNEnOpDpzAc5Kvz1ag3tU8njjLfWqVELFTjGBDxM5tbtod89yFR/uZmJQzEjGFsFhloYMKxGijmyJ",
+	"y10HRRL+vnI+1w48JB9OU+rQfCKTDIMpj843BQmrMcGqyC1L3Lpw4EQq/ocUZzFdNJQfjqgidGQcECWQ",
+	"fgTVo4mUF8jnLcevlCXuV6oS91elTxx2VxaFlEsS9709UL+Ov9LmZQwIF1GSLrWMvs4Fvc4EuSZm+LK2",
+	"YMWyAeBQTgNcx+62dD/LvG1c+buhnDERDiC4YHktZzFZMNMhISiX4SBXBMCMNIjDYM2bGIvQhiJ0amQ4",
+	"8DaQ7wiIiRdCzjskdM7rpTd6p7bmImJDAR+w7GJONZnSmHVIyKczqTU/TxiO1LI3RElRzF4X0pxplrDI",
+	"wPthLtautW/L89aZAso/ZwSm5jQzn70xg2IxuIIwYHZGmbVg/5WPApviZp+sNJrHNy3R1kzJ86S2Vomb",
+	"CcnWMMhKtD35uwe9GqaYx1hCUCqh7cxiyPopn4wH7kn9YCkHZZVuXy4IzF/ykbb/aMqEQ5Koq0XJc2T9",
+	"xrmC8b9yQuzaitbC3sO6fh11lUX+U9jzYgGlzJsqLnO/phNwnNG4h8xDv97h/sGj+w0pBCw+QyiWuqAD",
+	"HinXNruN3a7tJcd8/IN5bh5WAaC0SZUCNHTBqvk+ArIad4lFnSBqzFpfmZ8aOts3nyHcfmcTxRjJ5nO0",
+	"vAVwwpsmRtEzQZHi5xTbNNrjNHAxTqqYNs5czdk7JG+PpLKMP69bR1lkF0BiMJdi+SwxE3u/O2qQTuLL",
+	"CMyEiaFYui+SScLoOM07BFfqDECmbBbYcgBY+Vo9rFmqlWFqpAFw47V9MY3b+FKybn1V1A1WbFERc6uA",
+	"NY7ZC9J2Fi8IByvSezYe6hP/5UrDyeaqsvV83xVZ2mfwwJzlKFNbn37/itL53vZ4rVxajNcV6QHrEu1D",
+	"zvrCPAkuAFNjvsU5x2Ds06X17dVRAXZqb/C9T+hsxgSLCSaF+2FB535I7A/g5KMv75pb+feKRFto0a+U",
+	"VI3LCnwW+ymMKE9Az9y11fE//BPLx2mVV+FL0OKghUS1zmMzybuWQ2J8RRmsRHgzlSFVvJ2j3i4hAdYl",
+	"IEPQ+IwLLC6pPeAujRlvdUwpS6gFpdxV5zZ1trsZfIJZKSi0Jhjl7wQtqD7xyM02oaItpGk7C6pAG86i",
+	"y6yaK57ALZyJjgpq1cznUMYMy+2rKJy9hnXR32mSyHGHHCdaEo1pZHB5gpAS4T/brqlN++XTCqRet/fz",
+	"4W9PDv7R/WeNnbFxuxF7yl+cnr51KkzgkC+KX9rvHq7ySxwcHhaoYb9bW9lhuGkqM7SGbGCXhZIRm5O5",
+	"VLG2KwJIgpmAsmQLzjoPNF3HpxAKljhQ3WpF0qZw1jleiHHDy+FCsbBkQMLcXAtd6EIn6bhDTgC264ic",
+	"KyqiCeahcL2xvbgJt+h1t7ccKwaGQ1jFXSkgCDtZUmCAJfpeYWycJOm4xiilvm40M67t/pHXUJmkmKBT",
+	"Bhl3iBnga4umjAouxkdQmCQF015foXFcBlae0sQuGYvbbpjgE6ap1SsNKDwxruo5j2MEHqeGtRM+5XjJ",
+	"chPAgC0UjBR/cztU/KnA4Bt/t9MsXbSWW+kHKzDbcjQq/egiz6XfJjKJSz9kXND/4EO3bYBQLl1yWkr5",
+	"w2DDlEfO2xes/KQLz5YXgyXc8tvymF34vD1irDzQKTMTiT85e8stOLYjoujhgYSONpRkl3Lqs5+WldjC",
+	"XmWJVWX13DWlzN7htpGLrOfL0m4VrsFmrbq3PKVsbz1qX3HXUu1+aapb8oSwSQmT+1b+p5Bt+MXjiEvZ",
+	"nlKxaGMQpkgsTmQuk4ulObczdhjgSq4otxDzABWwzUUb8gh8PkGbTWfQN0fIcxkvYHaQ2EZ1u5rrRnVb",
+	"zpio/r7sPij+WLW4wUsBGDG8oCXCWi0SSeO2XYOEYspFKnQ6w4y89pTFnLYd51tSM71byU5wRoGP8JhN",
+	"Z9IwES3gdCjmXJXVC1y0U0jfsAJPCZq0QcdFVpSVE2c+m3YqLoSci7I7c2nvl8TV32HdV+b2udzBmrDN",
+	"BmlWT9xB9nbHiiCt+85yNmCOlLRz0ud1pv0hsdv1a67CtXeA+oFxymxH9lbXsnYz9O7GgtYNkg6zBhl+",
+	"nHUi9h0kRTCtV8M1R1SgWlkD3wVrc9aIW/0PvJBVJFNDz6lmBJ+zq5PqstrV39Fa6DbA+62EkwbWU1F/",
+	"4bcdQaWD6oLUrrpMmqDws0qpPP7iQpB2rFa2cSm4NuEgy/gLsoZ0ASZGDwWYKD5BmYTIAJwJJ+cib5nn",
+	"E4+yJFwwaDoknFJBx0yFgyGUei/Q7+83kekLjAODpAnA360D0MB0ADnuXIwDMJd0QDApTXeGIoT0rmwo",
+	"pfKYcEaVEfaTqNONFQUfutfcpBpTwTVw1mAocpAHIkWy8FXl1hq7YOhP0JGcMd0hIY2nXHiLDkuHS5Gj",
+	"4sJmshIIABbBp6XBb26U9jf71mpXxtKLlvjsu1po3mMC/dcRlbMgwHIsq0KHQztBOb8uCNWNs2r02SZt",
+	"EhFSGJokWv16q0aJ9Rj87zHH1eNxKDamCnLiIstEwDyKIp/3mm+EXWjS++oy4K4p0ccVwuWbsl0+j12c",
+	"HetDcYOltZZqkvyvRCTlBAZLJeF6uimlJrgknf/9hFTXk6Fpo9dXbQDz3qpkA55Y1tC2qMoARvi1lWTY",
+	"QV25qgGoe01JwyY1DNfIcRtR3P8SJ2Vpm0+sWtCgfrk2W2NFhcHca0qcxP8OFIsB5nY7vzJmuaEbXA9o",
+	"koQos4diPuHRhHC7fDSaMA+w4SJ53JCYx+BRnNILZoU6S0ZlpaRaS7C2KmDjDP+1+fmV9PrC/HZJmD9p",
+	"KCs8tmuyXFgIDfC484n6lngiBsUHwmbOkb0gtA5OeHW89aV/yTUHUWuik38ORPvdkOY3aL+Q1pk4li0e",
+	"HOwfuJ2HTEZ754A8f/fs7wF5+fr02bt/HP8akCdv3r8+tafr/evTl78G5Kd/PT3+l/3PqzevT1/Yfw/F",
+	"h19OTqvJ+fY9P3549uyXX/91BO/48eERPPvj6fvVUGKHDdBhPx4Ngh+akqZ2Q4/fHqPt2lRH5VpsZ0Oo",
+	"IKo3JkPVIKlXwUC3UEGRJ/wEx7sW/Biu56G2cxY5fz9UvsX1hY/1QfWftj3oW8XI86LpTWqgq04DX5mL",
+	"Q29eqSdURCzZOnWbu7XSKL7tO1bAlY2UnJ6V8/E3O+xCmiaByhINuaSYtakYqkEsbsI/K+sUL6gmrkLK",
+	"hVhXY1+swgK8FXyzDBhkTYpLxBLMH3iHT2yBo+EIYkf7rU7iwuZIeXFbrYhOrcqzrhWRJY/SWf8amxJJ",
+	"cVbMQqqhf0yHgZw8igk8hUhyFeWIJ6WakBEGTPUFryDMuQurKkFGrkpZFnAPV00uw0e86VZL3xSDDRWD",
+	"ZbPbXnGZN3OaJCRKZHThGxJavk5eHr8+horTo+op9Vy2zF+fpfbIPvgtVRxqiwqr8HB/leWGi/CpALD6",
+	"Q2Op4u6dqDbTTICimjnlU9oonHKtwq4snE5EnoYH67KW16a9VooAfJZrwVvtMW4XmO+aIOzqNi2pt807",
+	"bUxTL9yzEoD3djox7ZLP2VwUE0vBXJgBNjY3Jy3zwPIRsqbspUNCu3FhMBSQRLSUmQmhh3I9S/40FBUT",
+	"IWu+PxQ19SsxquMu3u7LVyqR3HoI+KsWptxZ0ck1Nxrx5LBE/s3s4R0r9qHfXbu2G+pjYvMjl8SpDfj7",
+	"NgItuZK+tFGE5fb1o50tiq9JsdpRi2osEDp2Ac27bXs34SPTUHV6IjF9wV4lCTUMmzIwqhLOlCswYWOQ",
+	"g6tGXM5r2CuOsb3XW92M70yO7Og28ZC8GT11cFnLR7y250OxnXMErXDOmefNLuKKR+UuapTvqp7NLtX6",
+	"WNGq1gr2sG8Tem6OLxVj+9UgE8wI+Gy+RztqTdebDrSTV2+L3g4bpfzAHsBr17VsOFlq6FE9JFnzgBFn",
+	"SXwHGDZPmeUlMpHjxVcXyXfpZSsx1TGrAzTHbC0z5MJVKBgr4EuKDVytFXjRrqTU36yKTpNkG8x1QPDD",
+	"h4oGhhXTCwYO2R266DUMM9+b3UIvO6QxbikN7tyd+o7qCRbpkwXThqmYLgCj2zVT+Iqdq0Hrc5umMYea",
+	"BfsrhbTmz21JZ7wdyZiNmWizz0bRtqFjPFTV+y0PxTTSGinnBI2vS7MCxtpw0MWrl0XDx3SmN9d5lnM5",
+	"60uatnS4zaRLWF5mP4AF6HoYTSQkAfo5VEz87KDGkqHmbG++4tw26re8Q70kJGmPmFJZP6SmzGFU626y",
+	"JG39HG8Az8nl8jrqrQTtKtKjUHWTUcrSEhaZ+Xaxu9Le1MkBxYow6lb8gdSzHEnEukNCe5hiRee+xh16",
+	"dbY5AoakIrabNRRhYcThIMsDddtcu8Mlf4rPe/YzhSz6M8gsZRrbuoA3JWEjU16fVtDKhlg2EPN3NmgE",
+	"p+4tWzsTENrkyhbHN9mxPl9uNcBPblIuL2PudceWvNAgxi4odByuFFE+HnS7lYUpLctBaRnufez2PgH+",
+	"3//0P3bbe5/uDz522wf4U4MKagc6arRv7XkCH1WG++fyxORSqtj/KgTAGzsCP9EIOkedTlKl468+Ht2o",
+	"Mvkf2y7RfVCSNNupVEFr1du+lGLiS80yij65Sxr5DpA8SQRyaKMoFziXKWOO84IYKLPlwhNf4xJ87aCQ",
+	"20l/4Do75h+4bq+j68YO/N8BBvgVw+p9Y6o1ST63z9CuxUG8IrmodLprM/OEgxi2pzjIE/QK4U0sIVt2",
+	"cY1GALV3tgYRqe5txUbwHtGpF2zVHWcVAlJdHxIIQYw2iz+MllEQ/PNBw7xXLP56L7xf/62KNvxDyy51",
+	"JuJtu2pk8/7KSjgy33rtEmR8CNbiDwDspdhVxDFUSKDJrmbVqlfImqlV241vjb6V8JwzdoHuDcVmjBqN",
+	"jh0c6IJIEZBUGJ7krZWN/xY5Z2MuanT9c2vN6BXuXGc6QPH9kbUdzFzmGTNZf+AOeTadmUVQfCZ3LEl1",
+	"sXmfHMYufrKjKhPXo7oeVnC0+CU787GnOjGOa0OyigxoeHNTkrLatKc8wsCvdx3t/qOphPqDC/SrVHhr",
+	"u2Kwyem0rvHYE/g9KzkBrpryxADdHBHAV0B/oMMNKK/K3qhPD6PeJhhAENihkdmwDpxr4p+oGM2dfqe7",
+	"yQfHsvlT/ymJYgmjHja2NPVljNWx7HX6DzuPN/nsTkG+TWvjXdHzTitSoTv/ycDTRmnFavZrXbgwBzyr",
+	"l0wQ6po7358HpMoYwJSaCPtZ+w8PSAjSkGE3eAQNPpfxIoBCcDpl/lKhahtUTXTyVQ/A+tyMbAZPJCZo",
+	"rES345rMlRTjEohdBi6E3BdAkGmSFkCc9FKf7mmqDeALGWJJ0pDeQTXCVUtp2SI0Qx85J/4Eyv7VwlpN",
+	"Dtwre7g8lmWGVo9e5XamybnrUtzsbg0IJT+fvHlN3uIjWPn48LDbu0+oJpS8f/eSjBQdY45h+DdouwMJ",
+	"cmDL2HeUx/i3BzWVJuXlWkf8QA3Z/q6k5ie1gP51FIBnU3dI6HgloFQTnUYTV9tp1z9feMDUnoEaHQ4c",
+	"CFXeLx/645MwktNzLqiDe7UnxcgxFndaPhVAqiBIUAw/BZkXPP8QCUepSRULBySBmhnEipfWlhqKkH2e",
+	"cedAJ6g4uRRiF53WZAzosZhXAQqF3R5suGZVxCpUglvnoOWxZgBajzk8rMKMvPGSSdTcVHPvy+MqefAF",
+	"fjvDIgT8ufAH+u/9wUcIb2sO2m/AIgApzdwAHdBP2bLKv7hE9uUOfc2hfYysQeJQJKeM8BGhqDS6hGKf",
+	"kbddjL9i+VQC5r7h/S0F+q/kAq63QLRXDLVTPQKiGSNhGX833LmjRz2E6fUkMd6Am3rKtWbxGeBi6RUg",
+	"QngDJovHzJowmMKcMHs+dVmT7V4ZWegGXT1PsLjayxAqAD7mr5J4gABozaa5T+edsCTOltNxnJXZ+XeN",
+	"wI8MV2/HK24jzbE0tDo1YNu8C70mZ+4psrfMxoHEuWLGlqgoO9tkuDWfguHwpLUSl3WTtrSFXAu5TclS",
+	"Xtyzsr4Eqg7uLNv5mmIp9fVIAPpVpox8XWoLp4tZmlmqhgdILMuFmuSObaI1JZVmx5iN13qMJLPU1PU/",
+	"buA4f2k14JsUXTJor8psV2Z3l+++Ahu7So1ifrDXHsb1Xn5/wgjDzuNbefurD18JrWlF6/KvwOdfkWBN",
+	"GWkClmKRZ6HlljFAuHMRyzngBlqtulqclyd+AWMG+xLttFKyWG5+bpo29oEmFy93bs1HImiPTgWqjPOJ",
+	"nA483uMZj0OIpNdw1m85Zn92BtfMhmrPCEJuNx0OB/gExRgaZf01pYX5h87r0umgW0zMSCXtuHXBFoPe",
+	"6qL8DUs+6qtOS8Ood/5hZaVUNV4YdPRSXsm2eMcgeVSRmVQGWmqtHv7XZNXSBKqpYw6I4vHZihSHQosJ",
+	"oufcRBMWE+iQMSquVY5wVl4lrIuNGLfPZ43v9nvdP+N6MQHL1YzQN2Va0+LB2qhOd1MGAnC7dR/n0WTp",
+	"SA88Oi9UDl1wEQP2I3ZwgarHsPN92CEfXKEDFQtssEuOs/Aglo5zTfb7/SAr+Mq65xArhdG7j7dLgVpL",
+	"g55y7ErR7YBGdMoTzGuywywTTcEE6nxfCbiX6WSvTBe0/cfZpx+Gw84998//GQ6/v1/LEwqtprob9QLe",
+	"waYMWqlKmnjwEq0MQLc3ZqYJjWPFtAMEht0hqWbKpS7A+rkYS3nh4OnBgwcOwrDjrnSkGj+Yona1Sqb2",
+	"S6sJL/uPwYMHH/+/9v/bpBUIqMR2xmWO6wk3Pz/LnKckOLY0eVHU7Wjsut4UvssojetwxjYXH1cTEbet",
+	"wXxjKHfKUP5KvMFOdu3prU1A9CfUVeprFilf9cUBBPeb5vpNc/2muX7Vmise2nrPleZjARADcE+HnExA",
+	"UGCJX1RJxZxPNIvOXo1++fuhevyfv/zrd3U6/+/3b58+fvnr299eyv6v9Fd6Ml8dW9l7XNoSfGWObPbD",
+	"gx8bDuM3cflN//5r69/ZSV4hyjdwdOONWzq43UNXc2w7t9hX59LGcb2fxdvbMK9cowEjHQ/aBHxse70C",
+	"a0m5yZB5/6T6xM0Jw2/i4Zs1dYOcvoZp+MKJbZ0e2ihmokmprGPk+h/PGbsIXLUmscdoL/qR+H8RJuL6",
+	"asx1TPKZiN+MsjIPePsWWG9Byw4rrqvRf5pXR0K9zPmCvDx5Qx4/7PYC0iP3XkkR08V9yx4fkXsnKfy1",
+	"OerJo9VYLhV+70fpZwjJSfUcH1t3voDOnVtjR+QQU1ioE+QwpJZV8xzk9g+Xd1PZsM+ub1k9fL6VQnnh",
+	"nX0N4k95aO6NZO1TahhOr3Sc9xvL77YFQobm1vYDcK65WF3bNRS+uKsZK5m8tpIOkyzQ4ium4NmvCImf",
+	"rEKXbVUitkr+bQW07Ku96ncRoXALtVAAQgyFYXlhl/AcoK6gy3XHcZWZFKRQ1p5/47pBLH6rqFxVGqip",
+	"p3RTC4rUunyU0LpMFTeLE/tRn3vNf2GL49RM6uTcBVtkaiS0p3bg/AE6eVD8vn1zckoeuH7GGiPrlrPb",
+	"p/VQoIocBkRPULZGrENOmEAXwyVT5PTXE8ALRlrh9tNYruE7ug1a/2wfv33Z/oUt8u3FkdvlOmdUYQYp",
+	"/uu5Z1I/fzhtLTF1AV2atNUDL5gg937+cHrfn4Q3MyZePiVPpBAsMmSm5CWPoaEUhRMwFMVVIEal2ujA",
+	"CsKYUE2gxOPRQZdousAeHQDgk118/Kh/YH8eCnvnYffhY3vnACx7alLF7IFzBU/w4e80maXnCdcTFsNy",
+	"OueeGAqqF9MpM4pHhCZjqbiZTAPCtU6ZCoh3bECPSa7c0gKxgTKGK5atpZWrrS+WRLgYSSwcEoYixqzb",
+	"AstfXj17dUKmlAtDucAsPFAnWg9iGeklPxy6LRBFmIsxOafRBUMFjgoiU+Mz6JCxFDt3ukw4r6wNRbFI",
+	"mJwzM2fIb6Yd8loWwcmEzCGWNMhqfy7NnEcsGIqJnMPPkEWOFUxkZpUbMoTUlWGL4HZjG/yphDxNh2Cc",
+	"P4kes6FwvWChKwuwQhjVUAzF3/5G7LnWQ/E9cbY28uCPdv/39vYOP93z+tF8Pu+oUdRm0E8T1CM1iuz/",
+	"t/fdzzeeEDkaaVbIN1xYTnwv/C0MSPhD92Cw17X/agPOTni/QxxzzxQ34d/AtX2dA5kMoEgj1QzKAqGI",
+	"Y8qogMareZEZMn0stfkDkaUqc3t/+sQxht/C4hhlajrkFY+U1NBKGu++YDNzREaWmuxYYj7m7j1RarCU",
+	"XmBtmUxFzGKSzsqfTDjLyKF32O22u712t3cKAESDbvc32LfDw8PH7V6/vdc7BUCiwcFh5xD+9xu8zTKF",
+	"QkpuZNmSLiJx1Cp4CMrRIdZkBw7BYFaG9OyX7XTst6W/Cm/Lr5NYQmGTrxO24wgR1YPrYm/TWliLcspQ",
+	"Jrw75BgWilD7ebSl8odldKGxMIvCWydUk/5eQPp7nYOA9Pc7B5Z59w8y0Q0k/Ku1joYC/uNJPASh5vBH",
+	"CkZ72CFvqdbl3+DcWxYYuh+CoQAKyY5YpXRLB1lWFFRrz+iYHZHQqgMhEKX2HNlS8BzbniGmJhRmEfQy",
+	"IB3JGf09ZQO/3OcpT6BMRDEal46q61Y4FOHb49MnL9w2QBEfNLq3bCWakHsffQ/DTQ4v9Dq8PxgK6ovh",
+	"fEDGtT8EGHTX2Y3rwM8yShhVGloOPwNzQzEtUxUxu2lDQQUJn53ScXhk7TQQpdkivxy1X9mRhpml6+iA",
+	"a3/W8YDu9/qgtg1F1lwZjrhd0BHVWKwHS4NhnQUCi1MzFG9d1R/hMROGj0BsTTVLLlkmo8jx25egQdwL",
+	"M/Ed3g88x8W7hgLFcInAv/PvNYtcBt8LrZYilUv0GpCfQIhZBuds/6Fg3BLSgOx3eyRMBU3NxL4mgmLD",
+	"DnlGrS03Y5jCbJceMOqtwM06F/rK6KEQjMU6IC5JEmR4+Lmd3xkeZSyVG/vNPRKOpDrnccyEPQjZnVYL",
+	"klD+JqdEyYRpcq/YEdmLO6tWQWNlFODwCzRTvk/sP8G2GApnSQd5TSL2c/ZNkC/YwvJ8JxJ9m8W6DtdY",
+	"XFxucX2UN3bMnp07P5diY27JAuusPA4JtGgMhqKm0XQ2uHIvyA4BzxlUZZ6zhQQypa4lpININmQEjOze",
+	"fnf/PnA8zcU4YXBu8cA4xw14esp6mSsYHArguY7enXeIFKgCO1VaI3FKowkX7DvoIU0SKWd4nrzXI2GW",
+	"B4LlDwcllsXya0seoPNpCUfGuxqnVNklCvNI0wDTO0MAW0DZCN0vq/QPd0HlK9PBUKD3GeYM9wdkPlnk",
+	"tq1lJ9BYYz6REKTLhHaHnLqOkJ6lDkX5I6h6Oy7jNZhCe0+SMHqJBDS1QnwA5AAy2dEdt0vjtjwo73QG",
+	"wOQRcSQ8OFfSsHz2gSvpwu8hQVlV22E3kVMvJwChIs+YRbY2Yvb1QGpGMToNfPMOuzopKoxA7L4a15fh",
+	"66PMWR7k58K+DvXO5y9eviMRVWpRLWg20rJgoIQOyfzKlupooiWZ0EtW3HQHfxbCNtBzmaKvAH8doKxP",
+	"rAKUSUUFeFbZCY798gOVcAVE6tYZV5aSSCYJo+PU0jDIFihiBlHBXWOYQutaS05OXTasQ35lI2M310lX",
+	"lE2IQeqm7JpIcIFMA61KS3A8YTWiuRhYnytuDBMdcmJFsD8U2XuhIBwt2rBTPitAQvZ+K4kr8tOaJTFJ",
+	"+AXDrcFzBHA9eigyfAS3tnAyrAjzYt8tn5dw7xhUAwwFngMwakPny7fC9mXMpjNpmIgWIMccoMBQ3PsY",
+	"Kzoybc7MqG31AWsI88LdF2zRxpvb3Ue5yhBTQ42yBpHq2GdBaYhl9GBipsmDbd4J6kUPwDYPDshMWevs",
+	"PGFFLHk5IguZKhJNpDWByDnTBjy2TE/I+/cvn2Zd5ezu2n3DNC8AnEVjPdPVPIZFWYOzx5+OKTiX7PcM",
+	"E8QyYCtE7fG07+/vo2I5cDET+3bwByAJA/N3DIg7MnJsEYruhwKxRUGHoYnOeIuVEb3ACuCA7PcPA3Lw",
+	"+TO80Z9zfJdTAAFyA6aZY604l5UBc8RaTL4TSeNcc13Kndr9fp+E1T1SDNoLHbljkuMHcMt8eZIQa9Qo",
+	"bIq03z0ciqVXcNFOtbUyfrHmvxyRmEOdhXD48Uo7A2nKmMlV9ikw5WeFE+AWGdk8irWMHwDgkz0doExq",
+	"1+YkWz46FFge1iHhO2oYvN4p/9nf7bcy4dEibDgSihqWwH1IuLrd617hNNS97v79oZDCT9FJMgbpK8gy",
+	"EjYyR17jAJ2tf0hC+6o2vIvFoetSHVp+sGgfjwxToK54kIp8TZTilw60wrn/5hIYGxitVgBbqrJSB1Vu",
+	"S82WJwO1HFhlMRX0knLwcIZ20b2XCc0htF6yfBpr8vEp8zv8TCmpsh1m9i+0V6qyz24HeJv2Dx5tYrDY",
+	"++7fd07k0CxmaI9q4ClWmsTAeZ1CKbAbYY7zcq6sOn9Ewv98dkqyVlchYZ9nCeXCyTGaJJ2hcP55f8jO",
+	"FaPWPrX7RxN4r9MM3JnxyS4qRg7h12Zgdc+Srg8c4T5wHVTH7Q979wNi95q4vSb39vuH9y3dJyOppvhU",
+	"9741TpUUYzJlMadZqE/zP5i94WFA9nuW0fQO7gdET+jM/tzvD0UIoBqgVLZHlCfQVwytnCTJo43aU4J9",
+	"HIJH3MPOawOvskPwLqwlRdgpBUu/+3FCB6zs6lCUHqvcxgV20if+hdwYy/zv7Xftwswx9OJjB2AveKw8",
+	"d4sbjfNh+F/94Cs/wzfh352hOAYu7VlXwaQvSBjqkGY6NeclfwashUzZQKXQd10p+vH8ay2fO3flPCCy",
+	"juzrhyJ0TdLaHsemOC7qtU37tFTwH7tkoOqdM8seaMwG0LVwKM7ZSGIIFZrCcPehiqfBCtmSGLLsX4xk",
+	"x2FPhWQkk0TONfl4wqb/YCo/v5pNLxmc2/sDoDGORsx/S0Xc0/myWGFKrZFtbQSv9MEVweYoyVD9wiaP",
+	"bp0s13NCayhKb7aPdAP7PS4Kv8K62jN8VNDOEzl24fU5ymCm7ebDydXwiF0Yp9s5XRbvlyPEkHJ3KTkf",
+	"ED4Wdl3hVQuZkliiqWj3yxmVWGM3lvYfTtO0hnvMZoqhHwCR9z0QWg4/9bgLjb387rmzG35u58+2qRd7",
+	"n9s6FZqZ8Cgzw4W1JHnmI9NoOgxF+NQ9D1vquPGj/YONuPGj/YP79wMSnuDXPDd/fHC4v8nz9r77952F",
+	"EP7KxUVol2eOjeKGAty9QhtGXVlnwiMmNCv4/Y9nNJqwNoKtobe/+F0Kl+Gb7ln94NeXT569PnkGz0D4",
+	"zUDsD6IHx29ftgrIbw7G7UvQkjMm6Iy3Bq29Trezh6gCEwhSZcEl+8e4Lj/y1zyDw6pJkOxkNcVLDMhZ",
+	"xQfLTyG3gxgp0aqEuwuuq0wPhDwQqwRZqQ/nNnfnDEhonxtYUyLEZcucSi/j1qBlCfgYwlPQaiJza7YG",
+	"H+ujgPktD0CXan0J1t7oM6k+BS3F9EzalbcL0+92fQCHCePwlRLn7Xjw3y4JGOOO68Fh7SQgUQ2iQ82p",
+	"anZBOnYb9/HzdW/NhvnglRe5+ERv/RPvywIen9tb/9xzrwHgEw/XP/FamuMoYrMsGrvf769/6qWD1IL7",
+	"D9fffyrlKyoW75w6aZ872GTl3gv2eQawufjI3kZL58UmRoHT6ZSqhTs13ksLkMoA0/OxdQwB0tanoFX0",
+	"d2IWP5K9a7ZTcxJfockMRhImQ3j0Rn/gnIMn6yibaXJONCFYIks0G1h9PlkQSiZUT9C/6ds6d0iI7if0",
+	"qiCOXMlvRRMwa1CTtd+NqBiiYTfnGhsMk3RWCjXmDfaOnB3hW1Im4HkH/p4viW7gDHPFDatlDRgNx3O1",
+	"NW8oOCEg9P0JcwGYNj/JeLHBqXd5GMAnXA7i4N8tELMFjr+cpmin3xq03MpCJFlCDt/HYo6bm3frE/CK",
+	"bTiMq0n7Us5ucAlrFe7Wu/o8i2UvrX63/7Dd67X7e6cQMR10ux3EA/utnO07ABFV6hwwEGmS/P/svWt3",
+	"2ziWNvpXsLzmrNhdlCLfKmV5zZrXuVXSnVsnrsnbVcqYsAhZHFOAioCsqKvqn51v54+dhb03QFIiravt",
+	"2GF/6IolkQRAYF+f/ewi0RNS5lbez160G9iDtNXeGoiBPts9+/vvrV8v/7nbbw32kp+eteTvlx/21WH6",
+	"RB+Z3dH+1eH4ydejye6/908On24RF771KOFxOIDqF4caMPfT23mVUZm+eMsj0WThG+VsIWK8dNEIyl9Q",
+	"YG4rIBQIvEV3UdUg6KeP6fH+5zCMb1snHcy/Avmz3lohg4imFTVZawHN9A8xeS1/0XjB7v5CquwNTy/o",
+	"gsNF1k2PhnaLiuit9bFzSrbiXFMc4YflrJcP1Py7ZCuW+OptjN0Djs0l1NIsxTKlZEAhgGdotQKSdt0r",
+	"3f8We2c79b+w9ke5YO/lrfLHf8TRX5WmufP1wJtykTirwR3y8lJMljWwL4TxKnQF4/ebVw/fuIwvO1Gn",
+	"WUpl6yGI3H+Iyfry9sF6Dh8Fj3LS45HT2ss7EUsZwFY3Pd/668uM9HmMhwAO9Ep3rHJnXgCkC9NbhpJV",
+	"scsxEPKvyT7ap+cjfb6MxREUL+sn4Hw26SfcaIigTCJ8RLnUZK+9UedxTtbNq+XE6nbZAxYsdtOsbZh4",
+	"JdfQIo2dpi874E+hVhLPc8SNcDHw7ihNAUMB+a0Y4f/QCpV3ETcE+erzCWR3IG0xSoTuSNXLIPGZrg0x",
+	"/JGryrC/8+UcIaDjdZaswESLJMgRjCzIgDc5OGek7OAIAdt2fOsu8zFh+jIesnPRVZSz60iHZ0Y6/L5g",
+	"F3yIgXcyyHIX99UYYdPF3DWkE3BGdmQ46XzfOgrxZJDX/LcgDEO7XIixlACcPzw8OGQfP/7y5oUdx8uP",
+	"L/7Jtp+fvH7zr4B9fvHiH2/+Zc3xt+/fnb5686+dgL1+d/ri43+fvAkYgv468tn7X96d2h/98u709ZuA",
+	"Pf3X85N/sW2HRlRpFEueEP5Vs73TX+yPG7svP6LR7+/dkU//BX/g9fnvYJk+/+PTaa7dVqsFi4DRrLFi",
+	"E8HTfOISVgfhOxJcClj42QVR8qyrZC+JuyZss9C6JSGA7DRsMXwGMQQfs9C+2NCBs9TIUHNrZDuMEeJA",
+	"+4iwO71UCIBnJEpeAExDCpcWb7IXMbZX4FiCQCE5QLUh5pM4/FUPdz7UOM2otVn78pow2Cc8m+uqt/mx",
+	"8hPoPrlevGwsxGUyKTgKOUt/t4xKd78VbOXe6lZ7y760Il+yvdIeha32lt3z/4l7/Rg283/+eAyb+D9P",
+	"fylyeecaM+2d7hLU/YfWbrvV2lrCmsf133TwbZlnP0Wm0BLrAb+ZEy4i4hLigM2Fi16c8ot5oSL4zV/B",
+	"gw8t3VpMhXZ1QyrTAPRBGDjK1eJnef1sJkOR+xaqx1KlBrnPmmtbVre2BLgZG16OUw4ZZDe2b4UISJmB",
+	"4NPG5yODUpxL0h3xQHjy2oYDbWTw/iS+hGY031nADil8rVBsxLIx5NqE9ywGZ2WcNzYBR55rxpnZvaQm",
+	"Z+3ekmBOhf27RIiOk0RFKK213nJPyfqNBthG3SHBgWKaKiwIdZyvqAKYLsLa2mygEHLU5bIrErBC4Mn2",
+	"YVAi6kwFPce+uC4+6G2LG/N86QkVsbA11dKDSFvgCtVhtDlhNNorS5/41WJoeO9cGK1UVjzGw7l8QC13",
+	"+6qY2jO4taa6eyzBwnIgxvsYWIyQggRLh7HcyOrU2G70IOvuqnrg5XjPKkmCEld9dS8FBnprXsrrHtTt",
+	"3ZZDw5Ni2sMxBHrvhG4NexaRiPYY5y+xL+Jsun3bQXDdrZZ1TnAbLuSc3IZox/EkviqJVGUhrPmwRf5t",
+	"29J5z8FafHmBlfMbIEwTlmzI0IU/gNuEMAYgdpzNfFu59AW02CfDk7vJvD9A7Ypn1etX2D6IL9cGwSY3",
+	"YGTbkZHauhHl+VZRMebaqhNiklAxU60624B2oGooR5cUIQQ+4pOAYQvSrBAg7UjrvWfRcR8Zd4F1N7Is",
+	"fJzBbmOJ18HzHmk25pOVlXf2pIeqwBNOvYi9Pi4NNmZxwzPVOwNusK3dVnu/BftYiq/mOZ8spNZ1P+4Z",
+	"ewe91d5dWpV/zA7Gnajz6lijPVPVCt2VLnPDykLgtbq/MXW/lq4H58Dr+rJIZGmscQM2wbcSbZyJGAY0",
+	"3fIQ4nFpIZUPLNbWyy0D9NSVuA3bxbOxXlNYM92vlCpsZnVzFKfC7rnJvOIYf79Tolye0s3TlSbJhB4M",
+	"9k6XS7YdWrUR7lAk0Z767RB4IMOdjIyvhJAWCOZ+H4l0kvHLxfoMj8RWXqdNU9cuoNe/sfKdwjIvUscz",
+	"86brop77WNQz8xpz0uKjUgMi1oNvZsVG8RRX1/qcRAiOI1Lmq1jHps36aowIg9gggQZiIc5H2K+dI0FZ",
+	"bDCBQHybHZmj8EMGFDVA/q5udzSMRcSMUkRwo4hgG8wykYomewcl6fbnSHmMpAxIdXLB0whIv6Hc0/pH",
+	"3a5dzeuk1/wCnsLJuttKHn0Zy2d9gfzG3ojH9T4DtEkGSdhtBVtdlahRake3J55EQONbjl0g4fjpEgCN",
+	"9gHWXxCRPrNvx8nTYrtG2GL59t3LwYsLy3qTZUHLLhp9g7XB2Vfly7kEgjzfFPq3L1VvgoAimZqitV/s",
+	"Ddl/0xN2v8x/YcUWEteOf/V3W6aITqJoIciHFOPyKqEa9nEHjttCfhVySQH7BJX3O6AhSHNrvYmv0DX9",
+	"ZiOyVlGc8kshazdlM+bGSQSFANMGx4r2xnU+iscwRCIRZY2Wn8Pn1iKBfeY5aZBkZKRFdOyodYixJxIg",
+	"Tu1ZW80awKGsbQ24uOGsM3BQNc0HUmZj1+t28POvuM69J71CUOPBnmHcUWXHOCPOzC/dWmc7WACDZJXD",
+	"9FBWCjZAoeD04VyzYrC2HL89y/G0X7Jhvmvs1WYE64MvYNyQ3bIaFGtqY7u8L9gCs6gpRxrmOVkdNZmv",
+	"TN+eJivfyUixiK35UoihxtIQJy98yMVFaGKi8sMrrEBezThCWbBZ42iRGAksQAMW4IfSvKmSF1OJ01nZ",
+	"eXC4uoT6gAO+3STnAlLyGaV0WFasXUOXbsIlvqbAAUFMC/nMUAXg/eTYEN357XrIddrvlkFLSDN50y71",
+	"Ehk/7TH/WBIQ5SrgHe7/WV8pLQjKLyM1bluN4RqaYPCncEvY0n/7G9z2b3/DPjGxnu11cgx36aVqQMSL",
+	"RoUBO1emX31ToDvXomv+9reOZHj1bAMXuBEvdFq5isWYgREM2Ch4NvWUcGyQWeUeEMYkxQHQ0OlHWNbp",
+	"zXSaQO4OTPI0VWPKwGtDNcKwgNhUCkspiAKYa1qJAJaB1sOXEK9aLDGVkJ2bjD1ZsTVNoQ+cr1/c3SrP",
+	"yEKD10X17zMa0HNMFwTTQ35JBMLQM8h3QYR1brITFv4QunFTZ6TBSJuMJFaz8P/ZexpWzSBrNlQxF/vS",
+	"Fp6Lb8o8bxpZATfO5JgBIAwpqXGjVIz4p7kjNmoT44W0/ewBAep3eyimu0uW7gNfY7vwgJ4vNxZ3WhcY",
+	"TK5ud9nRzLNykct+6x5DDJaEF9TIgvuJLEDcb76rCLJ84tF4pKtChQUVs2hl0zWUHdzjkT1HWy8/EmLt",
+	"z/GLarbX2kUwgr20Ix2TRQC+8HkyCYiCNOuF1beOsBCAkR7HSWKVAjrb0DzQGkWIM8y1eMgbblY2Rgg1",
+	"OHVIaK8kicm+0HYUWt9h18g2NbWxD4FeSXhZR/ZG0CxyG3pOFCtgd47zFgjm1DRwxHdkSYE2/ZzWL/fr",
+	"EhdlhyjggeD1XAHhEfz4aBZpaO87GSLcAvHggNmElQvwOUhNz673laZdop1gqtfqNnbNmLlJNeYROTx6",
+	"sam81j6OJ4kai+IQ9CiGU+5WDfYfvRgKqcAyPNJT1Pm4RmpkdByJBn3XgO9oOLGERrOwK1WvB5i2RGl8",
+	"y/Zi+1VD9XpTbyzWSFlLU6HXQLz705sh/2Nvh07/2M4WTkbup7AC/nfYil1OmFsPMPvxl1I14Mf24nCn",
+	"2ZG+XmqqjFiqBjLe2Nn7DmTjvgI2EuLhhVZH1PXi1B8Fa6BDwjiJBTTvkhN2kRIa8cS1h/El9Iwq6HNt",
+	"K5AUJWtNCa0JPYjWN0aTggPcEgYDvOH2hzwxIpXc7iVNng0w9vh3D6QvIGZgV4Bf1MvaM2XEFYVgOjXq",
+	"spY+PpDGh2w9jkOGJJnrj5hZL8wodewkFwT5st6GoX11aRyJENqYMd96Dun6GUeOIyXZcJQOlXbU99z1",
+	"iaKWSx15KYamDUeP0W52Tbyy3R5kIhjep5WgVEFS6OIaFOg1qSmL44f0VDU9njJqJOcWmCZkR3HW5cOQ",
+	"wVnVKxeK2BudFArv7wMdTZ8nvVeQPSp/nPtt3kLzeKoV4po3icVaZS6rzWItppncfqpxRw+DbmbWwoBA",
+	"bF8l0V0Q0OQPBc7kPWrdQrIir4EwPlPgoXKdiYsxit2cx1/OJLV72jpq7+NvrGzKKsn+qLhn9vtr70nP",
+	"hTdoeJxQvtYBfhNr7U9ITxSMZ9ceAEwAF2PMM9x57JjrNOSaUqGJHkvmJgGN+CFS0bUDfDzlpJAchiXc",
+	"au3+/ejXZ4f/3fq/OC8z0lvtg9ZR1snktGCBOW61rJ+6b3z1uGiRLZP1XmTrQ6Yrqij1WcImDlYyg+1V",
+	"/qSMNHx2DJ1qMVZaMKmmDKcA+y2VGMRBztjNJuaszyDnxvjPpixUOMIFS/QbZ0cqoEvsOXotP3D0fLMM",
+	"pTs6U73KIVJJPmIW/qNk3no7fm+vuONnPFFoWVa26ws+KWjqjL7pJbA3lc/tmUpT0cWeXXv5lmlJrA02",
+	"wYNWd+g2aNeX0nX2wiZbW8EW/ghkY1dFdmyDWMaD0WArJ4NcjDfrAHVobT8FcQ143TNZYWvb0Q2thuWm",
+	"9H7IIwrZGdd3P9d0f9v1/t8JMi7KWXlJbH7FAeWErJXQm329bhW9UIVOmRjNpwZlZe96hphrU0KuhPFr",
+	"u7KT3iwXWEeOMf6TzSzWbCwScA0HIgKiNaMUnBsnIe4Zd5isoAxbJthWkSBcgjJsCq5XRg2GIIM1+LzW",
+	"8tBccP3L2uC/u3VVTjfkhTwIhFturWqg2zJAt3WD8qti3Mo4x9ZkG5u++zzKsWlYBYWbqthSKAxmVX7k",
+	"mvAHvlEYdgPLBxMhEIgRuyZ7maoBBCeRPcXLQYiuuq7A2Du6dcTCGHdXA9hXYohDBJQYyCKXyEpu6GbY",
+	"jpeSBGakXXn0gE+odSiLTQHtpQ2f6DX50G43VnbLnCrkW5zoyykbdROUZvlw2p3wms1RL1PkZvmT8j3B",
+	"BG9R7awcHSJpceqFRbGDEYqJM2fr08m1xvlUEKYQbtHM/+7Y9wjucumEiRUu17mVj3edIF86ovJOGTZU",
+	"WsfniZemRWFX5nvMysxNOR8l0rhtTwAxTZyLbKmQU8uqguKAmzWA8i5Z327aNXoMWfpGLG/OajktJm/7",
+	"IhVtFnpjBQNd3lwJfZuPkAAEZ7EsQQUCTcO1at5e/VreCz1/N4ryuZKi1pHfoo68Ickv56qnZl1Qmgex",
+	"i+5lDgcQy8UFcF48VYpeZQ0hI25W9MJI7HlWVyJtWw/tDHpZC63zspbGEq0kauniWtbWsraWtbWsXUXW",
+	"kgiBdQKBs2lZC/bl7Vi5msdRrv8cIG6tnC2avTnZ62zf1WNaeItaANcCuBbAtQBeSQCDBLmFiEM/1kal",
+	"kzmlm1iZifS9JdDFgKkkAlgz4pRzfdmx7h/rymLT7ORDABrDXMhiwt6+ePsJm7hzRqNifX4lsBP+RrK8",
+	"r2iya6dssVKgEB+NjRigaEeae0IBbwX2b5ViyZ40LBIaPlyCjOWaVpBAWO2in9TUXVknBv893RSSEg6u",
+	"pTsQsbg/56Ptgi2jsvivV55bf63Ix+heR0VWmjbBwyClqjPLC2eWQXD0+XAoJFC0fvupZuiYezvWLJSy",
+	"OAatcxHLC6ahS3M+QAtB3LLQQkeG9gZndIMzuMGZvYFPDGMW2pW0rBB/gMWobd/a9q1t39r2XUEHvFOG",
+	"oPi8IPU2G4KgYsHbEdpRjNWFs2GHqmybVGd2eE4qd+SUWGbvIGMMhnNW0VtSVLS8/JbqU1+NawFeC/Ba",
+	"gNcCfFUBzl059mbF9jqd8BaV3NgObylY53RLO9/EzvegUCmRFqiUaXElUp6QuNYiKGlqR2QITfbaUO11",
+	"bHRHxpHvoU3usWsl5ngpckDQ2CA4k2TTmGusLVdJlLFV2M1N7BNjPsnrFCnGAMN3lBZN9l7mKLCzycfW",
+	"r8gpNaiZCaCz2UiLAl9AdlF+uXKzBDIKxxppciGka6kjl+7f96ABp54XAGSiP5efHfLYfRvkyqWyWNOe",
+	"PXq+D2COlV1CMT6WhOWvrQoc7e4Wyo5WixHdXYe/OVZArsHf92oG3An35fWl2aX99+61+QEaA0Ji4Yf3",
+	"n05ZQSmGnobIF6Zh7YCGxnvEeTG/dPZ+dOS7tddQUiY4WwzYvI+9/248nwRrdGvwVdjZGZHLVBTUe9P5",
+	"UOgKHjHMqXaIa4e4dohrh3gF0fsJgnM3hKUayUjdoLxFZj7evURGYa5NDgaA75qI+MhPG/BIIPdyxtjb",
+	"kcNUAO9txCfH6B8S3Rhyq5DXGZsmO3FVMLCjHduv80Hx2o6sdJgDJr7a8+J9xwEnGMG5uBhJCJxCDVIO",
+	"etCR+Sbyjg3QLqxcJQFmL6y1Ra0tam3h/JcAe6rm/ZP8cQ7Av+nI+Q6O2yLo2azmtTxYNfOLjFQmpQfq",
+	"SqylaUZRbObAwsYuFpgiI0DkOrwHTIqxB4S12bivApS4sBFQY0DYk9JbXoK6cCY3vls8yAqT8jixLx9w",
+	"IVFDAfc2PjGWIrL36nPdF/qYhQMx0B0JM2BXIo17k5D1YhnBLoKoI5cTVAOxV1zgENuhp8KuHQR4UwF8",
+	"unYQ73sdySUTKdciyigyrZajLjpZHSctx4QNVCqOPfg4FcjFqdUAtEyzIz8KHtlhmPwUY6NF0mP2ZRgh",
+	"WaTGsiTkaWc3h4Hf/uSFNNDJfZF26LjsSnZFKvVtMplXjQWG0OVJIlIWxcXO61uXYtKuovrXo/P/FUAu",
+	"lA1kwL++gaj8Vnuv1Qq2BrF0f+8CVM6I1N7qf377n05n1Gq1Wg347+5L+M+Tl1/+Zr/RFV9WX/UfWZ2x",
+	"NikI9IpJw3xzZ+F8AqH+3KstLsGFMB9w1SvWwV9ZtRI/XrsQJ41feePfrcZRs/Hlh4WmUchL272MVP53",
+	"3ufg6cJj2ruxTgb3ioTfyo5F6PcFypeaef8+Qi0BLQJqEpRP3l4A9V8SCfRqh8wEvH2cxGYeiNxZf5TX",
+	"66pREuVo1524R66boNghiOJ7Hel7BKXGeZkXaQxXI36x1Igcw7OsCeA5KBy/+ph7in5k1Wmyz0XuaeoJ",
+	"0Ascf7oOil0/xrHpw83i1De8s3fsqyTSdp7SHDven6yNMDYF4i4tLIUnP+9I+xmwlxplVwiMXfYc1gAZ",
+	"za31bEfsOPMhS2BdXbJAaE17KsVZ2scGU3D6qRZI7FyNMuqf1NhZWjNSG3a0Zx13a3vxtARSlN8DcyyS",
+	"/G6ZY5Gc9oV2gV3NrL137DPn3FpRwl5u0PTrqsGA64JE/2032Pti/x4mQK/Y44kWyzSEIUT/fAsmsAr1",
+	"Nf56lywL96dXmTxNuXXmt7SZJI7tcWtWUbm37FrJFCndYR2a7BnXyAbJu13YgpFy9IpGFHvgFLqpVhhL",
+	"hUdUWQq719lMnc6nRayDl0DzX3D83TzttW2wdlylQ+AOU+B3gev9QKdqEavU3nd9k/QFT5NYOFrUW2zw",
+	"VMx3b8AQgmCkLrPRNt7saeNjt9tHK5YoeXFsT30kenyUwGLbzxyrP8hYzSe6yT7SEDxkPqT9UJwadDUu",
+	"EwzTRTeLTuI5XfjWsbzOTuaUVFebxK2V69rqoySxiqZ7iRrRRVEZ9bZgg1Fi4mGCAVjFBuBn4mOK5+Gw",
+	"4rQbMSydD60mXinkaLDV/u0w2G0Fu4fBXivYbwU/tr4EjqW2vRVLA/2lB/wr8OA6XwL/OPTiIJZGXIi0",
+	"bA3eCKuR7HtBwyDXtybXhyLX7mGaqvLuumvdkrWex/UoKQolZyAiqoWKL0hbhMt9Sd71L8GWFF/NWRcn",
+	"RyVkvnGglZijVA3F419HadztQ+lYlQRZAhj0KVELOSXY68VuqftSPXZrIdoluxkA8GG2LUKzdqlmXaqX",
+	"MbF44tbLe1N5u7fEqZo2oGd9q8f2uM2jTgaWZOtJdHmSBBk6AqKw2cjAbefdPplV4DvQRx1ZNAbxJrFk",
+	"Ry10AVSPTAMI6vr+T/gEhFu4ImD4OsMhWXXGodsZWB6hFjzt9kV0Zn0PvDLhvnqYs1AnyoT2gVa4UNdx",
+	"MPt0R3J6rjWQObp/4c8vrN+XW7NwHVflnfjq3JVE1L5K7avcU1+lYChTcvVOI7FWT2NSDyAAOUHEVO6j",
+	"qVZmhVHjzyvGOQR0colZm11Gxm32wdSu+rLg9qh9kdoXuXlfZPOOQ5VrYDXuVDXAphyGmTNWFPZ2kjmD",
+	"wN/msLHfKkimahdjCTeioNur/InTWcOp9iZqb+J2vYn51vvaXobrvN/oCRHpBXI48DtITQNY4gqzNzJi",
+	"4usQ9Bv0NYXmoTxrYarGziA87Ys47UjqhCg0WMjWIryU9kcONzFrvMODr7faXdf+lzCXZZF331QGNj+V",
+	"hWIedsp1GvY+NkB3RxDfYe5EPyt+MXumsyNR3dv8LWB4rStDvUdHMhIpGTc8eziUSPAB234/MolSlwH7",
+	"WamLRATsZDhMxA7AmjTjrqb1kfbXYpESlBl52yEEvx2b+fZVkqGBoQlv7KbWkdC97PDw4HDHOvkKOjxZ",
+	"UVBsmIoPjzPym6wNSjcVkd2WPAnYSJo4gebpUAiLwgn6kFvZpNsEIYwLXdwp/4sgRZFARS4VryLOrCP7",
+	"XPftKcPLL8XQQNEqGsKATdRqIKBVcuyKVQOHdvMVut43BNDxmE+OGWS0IVgCMRAq95o02YnzirpcsgG/",
+	"dIKXSB6sqPSvDgRrhby8hqcS2sHm5czaWOX1GqX0pw3VoiFKdvQH+zO7DM/TJnvFo4gv1R8uP9+b7EA8",
+	"Oxtc7+hsAe4399PzSQ7oNmWW446Gu2H4nb5IuDZnI00PIlK46qWzE4Vjkvv5KE222plpoB8PxEB3eXK2",
+	"e/b331u/Xv5zt98a7CU/PWvJ3y8/7KvD9Ik+Mruj/avD8ZOvR5Pdf++fHD5txl293puJSitveSTmtFaO",
+	"sSW5SqOAhaM0CRFyQUfHTWsKZ/7QuyhffwXG8jaFOL/+qn+IyWv5i677k2yqttNqB140I5a3InLg76JP",
+	"sETbRtdsH3g8VQ+SEfYeSxvzF8JMKaY1YyD3VxyvKEGrYhooFx8Gq2Z+vjWt5pyGjUX58MhpyDXcjaVM",
+	"xfy78lyaJYLmMe7/5WsaZx5Q5RC9kAC8tI907X4hc4rY0mGqukJrzO84m8JVIR20DrCORaoxU1jBcQUQ",
+	"TOsZYGGjqwchpCllLkscrb6rnMGUaODKFS+FGC5vzeOybd6av4XwRpmo+ohS0HpZbqdOFQnWAmxt2+sB",
+	"Szy7e27EJtKP/zDqUsgFLSLupK0fST76wXzwI2BvX5y+ev+8/eGXp29ef3q1QzWyKICAqgt8Fx/rOAbj",
+	"yvGSjVMlL4LZiEfEfJQjaw17ACEJRIZTBMR3aNecivJAAp1kAVwQlwhpnyKZJEA/gvIJE7tPeBGHM1UR",
+	"n+BD6Qe7P9EvHDd8UCgZd/d5UriN6037YwsvCxg3HQkY9T1rqx37X1Ck5ZFH7+MNuSHCMd+XtDgRbfgE",
+	"SgNihPB+Oj05/eVT+9nJu2cv3rx58TxssvCX189DIlZzDXoxxBN+evHPX168e/YiZGmsBW0A0CodmVXN",
+	"F0EF8Jrt1CAI7vKMOrB/XELNoupR2yiqUhirNNIdqXpsKNQQGRhihOV/EjT98MUpvwixcN/O43Wv8U5J",
+	"0YA68ZDKCgwQwUEtAhVFWI1EZZdse791sDPHNF8AF4PVqMMcPSmdB/DLCe1jVW3YjLt6CnG8etiBUrBD",
+	"bvp5VPKlkNcCk9evEawqk5tbwm/fD5Xxz9e7Rnw1XiIVlW5uCofowbRmB1TqGWTR3FiyX05fNn6aipA8",
+	"492+aDxT0qQqmRsmsT92v/0rWKiM/xnO0Bfz76MOrR6qi/14UUgyhFL1dz3+VeyT2u1Z0wgQ3VEK1Wi/",
+	"fcmbBCe5/d2DsHrRHF8q7zIcnSdxlwwDtPfnZE6dV+BqRqzjn0ZW8zmcCTVZwWpnTXTPgwCTveikYJuV",
+	"joSUcJOd6MssHcIQi40IKnurHM+JfeK5uIilBIoU62CwMAfgDjvyXOg4EhjAmagR8bgQoTTYCKjkOD3T",
+	"+zvtrKROY3sCzM5EAP3Efs+A7jTj2M6hr8aQ8gCwkBbpFZhK1s5yICNoeY9q+sSxzfDhUPBUdyQoS7sa",
+	"5Ap01WAQGyMiquKDe5O5kBlIhkViKECbSuuQxYlg4UClIgSMKqgBmBq6cOQVgk59YZefRoFd87PocpMB",
+	"qWYYy24yisR/4qchrE2iFevyNI2Jtzvvw4A5Bxkhu9RcXwbZxDkUBVq3ENNN5HoWzb0LJQWkitwHds1V",
+	"ryMnapTaq7t9dj6xflLgBwGFf+yTYmNKshlIDMJvaXB2c45SImHoqfRCGKJkxZw+OLKpoMf3CeNGoDDn",
+	"nTXZ+x7s1NRveoXF7WQMUNAL8cbuyRQz3AbyBpYKw2MZ7riuFDhUt5+AqZY2NkfL57MX/nh+XC0kLGRu",
+	"Y7Y9/iSkCkz3NwUjg47MI1jCgIVa2PWjSklrAeOlZT2IAhaauHspsrv/PhIjkd16zGOTxNqcCWnSif+V",
+	"+9jfBe1X+69U+SrN3PPOrEbHyzsyjOJU2N9P/PVjrGE9gxpWHNZAnKlej25FpaxuJk4YUkDWJx/R77B2",
+	"YknaMcBNrnooNaDxh90Dx8DcnxopUv8lhDYiQdwWTfvCcBNCtnQkI5bEl8JTGNtX5x7r3s8j2qWaPBMn",
+	"73I9pHK7EWlJtFGpa6fOwRweDR3BE+/TIXNG6TF4RDIn8uxQStggA+9m4H40ikWAhTfK1SxbMTIbw6Hz",
+	"MAfDQvrkxtEr5RwU/swSO3XmhbiMWhmaHQShFULWkbOHG5TZJWKYZo+mXYCiqZ9vJ+b2ahWpBXB76BXJ",
+	"PXjj32dfftgO6B87i9FzhCTa21lVBe1G0NJaJFdTmNctH14tmwNpjMIcHCyZLixBIX+54c5lZgq/WZIJ",
+	"oYKvrZNe9OuP0S/PtqwnAc2KfdlCMTGCb6v4hrfcx+5HrvAg5xfTSO2craL2dy/UnWXDWCZLAjv8Otyn",
+	"fYY7CDWk6r4BJ1WSqHGeQ6pg2tMnszZ9XjiTZU98DwuAIt1PUdoR0YJhQkYi8iVPUDgFzBZCEpF/SWZ0",
+	"ShdXaQk3tjkhmAzWDgtSGFCx+vvO60TuFToTl38RYKbbGrUguZfYzOycTUcHymRI/uxWQzLt7hF558k6",
+	"0Q7vR76OGHt2Fw9XhGD29kHrCO35hrXnd5od+XN8JZgZK3eYEUbICToObju6XojEjPjEY6Hg8QE7V6bf",
+	"kWSVRJSz9EhGosmjbiISPapYo9etIeTAfaS9RKLRGs7HIuIP7xaG2O2nsTYDrovF9nYpzyJuvDjc3Wvs",
+	"HW4RwGP6ix8zgfjM328ZGwVXYtMAxRUeXpqdPYlgl4S814PTdlbkW0qK9JD5TZQRO61M8xo8ZKheDbq7",
+	"Lz26rQzPRxwyKbigrihIxaLF6SF36FvNapDn8HnB9lxJ7uL9V5a7vcqM1UHVmB8K9AyXbP30S81eDMfp",
+	"/VDIQjT5gsdytYMULADLAJaMynMz1wO7ECY7M2uGZMrtjSXQqdMFumB/nO7t5/y0QgFFZpCUle7aqw8K",
+	"V4+G0WJDWd6+qUxF06v5rpngNyZiHjyw1R/FlVy05VCm+CyPYI1Utzo+dIJBAIRH9bGkDXKW0qS8i56Z",
+	"hrQkuSs6l69N1ViLFMrMEsWjLP0FPxGJFlBe1iwTTs8VYGAWQZH0zSCpRJDsLgUgsZNdWbs/qJ19DQ7B",
+	"LlQsjbAbwLrtkeqOrNvkCG3cFv400UYM5mAPCOY2J0Dpyg7PJ5DBdpFHABgi6wLLdjiTPE3VGNO1sTYd",
+	"adQFsOa3fT03cl0OrO0HnE5ZYji+EiV5r6n8ZFVMk/iE5oU0nzokg0/ejZIEZ4ZMVlxOACVHyLilKIik",
+	"qmSWgf+sknRakHHo1JfKTpHf3FsOJUgoRjne4i6XbDs06UiEOwxrW+08tkNI7oQ7GXdxYVII0yvNo+kz",
+	"PEeFadDAzpVKBJf3L7qMB2GR4DItbh1bvo/sHpGXd07oOwk4K/WLIrQ6tHwSQXGLo/Zzh67Asw7wqZFM",
+	"hNYs9CcICmnhHF4nwOeFcJ87VpI7jOCCDK94Oe53dMYwQvjOXrC485K/9GaKx5eYwUpjvy6me11htesL",
+	"7ooI6whuHcG9tzL4JIq8pFxSBudCtiTEF47Ycge29J30EbM60vb0edYPLB6Sk3ytSNCRXV+3AohMl7AL",
+	"ct2nCI5DecI+141CcmbnuCO1MAXBbxQKfsgfCo6ghFNfRpP1a1M9lAEZzYsGitY8S6Y1vjBL6FCNvklM",
+	"R57kO2BQxw3vVPAJ4egiASOzp/DYw1Xt3TS1jYy1ByjyRElR+HLafvY+tcSSzRV0G67pqrrt+42S3yar",
+	"xCuuC13u6uC6l3S4pzL33RcN5NdrJQm4aKzdlxGS5bBKiADjWngC14y534V9lcnT7zusvSmZ8NCj2isZ",
+	"JqsFtfHOjjQBlNUsZolw4Va/DsTg3B7vYtyPbf/90/t3bCDSC+jS3+3vYNAqJwyo6RZEucqq+nNmSRtt",
+	"kpBpo4ZTgChuOtJ6sW0qH85B9rOuWNO2AtOjbhdYElleUVgTwi7bxHnI2vDJamYCZso2YiYs4vvCSjdg",
+	"pX8ok3JQkQFRpyz6TIU0heXcCnJocB9QQ8D1X8uKvg84iUW84k0HzMqk7rN8F9lSHolaFt82iKH2XddH",
+	"H1FZ5Ebd18cOVLoA4N0bdJ5ggZDv+oaB76fxQLyH2qAa9377mQla/UVSEx4PXHuy3w1ans/KhVtBZRQN",
+	"2NLEyDuF0TcYV665g5jC3RdNo1m0Pfs5vhIduTba3sfusvrlUrx9UATc268qYNcB0wqkcEd6MmIgD1ZX",
+	"gsWmnacFMFPY7LxkhG74jjIo1p6yB0J52xkl/W7QarV2XPdcKvUv5pqscT7mrma3XNrPyyhVCvzbTCnB",
+	"TKQiUZmFkCXLvslZ0eU9M3afoAr5obXbbrUgisHhWVtxkkih9TW9NHb3C9faszcW4rI4nM9uwxVM+tnS",
+	"hdaTRqu0dMF+cZQf2BXPJ16W0hF3U7tQeHhdu1DTDNf5sk1peKtBN6Dh5zkfj/9w9f9nC6bUYmRRyxPm",
+	"ZzqoUDtXxcswXxfhGFbWRd9vCoiWrC6U2NApPEWyb+92n/Pu5WoncNHcjX8UWbGUxFitbCI7QWumcJzJ",
+	"tGLRxCI9znZ/nC2hUFYQIYv3Mtbb3s2WU7hVrUg7Za749xzs3JgketiZp/yRv2XnvRQS7cbySLM4Km20",
+	"OMXymVkP13J9zm+8OGOiEKtWA1i1FuP/nYmVwjbS1DDNbqtYyRx/EpeT7GeYLSOzBkOrjMbAYAxwmxl8",
+	"p7vHiiL6Mz7hFUxybTntvNTMN/azhs1xnqjuJf5TSDuC3Z/QOQZZav8+AIf3S7BV8FT3G7st2DH+BiW/",
+	"OITrru1L719JxWj2iqNp0ejstCI+2Wrv2jHQb59MjXz/mt/Ou+++HbkAHzW+EmeFZv+7jdbu1l9fllAQ",
+	"hXdaoSUKO6vOi9XR3kUxCo90ce/cQch3VCKHP4phwrtW1iZJ0XadHnCTnWRCl0jOATQYG92RYfEUhthk",
+	"Dm/HJ3nuQeANU1I80hCL5Y43FAOoHdkbmVEqHFMikaInSoo2lAHCPYap0ACj9ONxZIPu7oAS5ZOOzD0Z",
+	"I7K5OZQqC+jA32QnMlM90Jy6IyHehROHzu12asbjQY89YgzlY5CPm3vqePswezWRkT+FnwI8JFFdnmA7",
+	"aeR1/Qw0rkReYH+lL+Mh48SeiJ3XhYwCXLaBAmBpBvW44EPsqq6Pscceiw3r8+FQSM8zy3GsLB3JrKqS",
+	"qHOZ6nZHaSpkV7h2Yfhko3I0pfiFkFGT0Vwgaj4QwiD1ZUfaP+NIxhd9+xFRzmqTCtPtt6fbxw/4hOkh",
+	"h70wKIv6I78O1T+x93Z0ELqwL/NcCOmj8sFUmqIj1cgAf68dPb5sB3ahDAb9oFEwYcKdJnunps0SqToy",
+	"U9Lt/LuuNDXWiKykeEynrI6bxs7Upsr9MVVuD0c0z0z6JCjUOCVYARMxoSYONaaoxhTdR5vukzCbMuly",
+	"Mf5eP04f5/CWlW7zS+AZLrRjcek2ggzlunRpw81IN1loxShUqgGdekxtaHSQQ5sOU9GLvwrNwgsRBiy8",
+	"QFZvbv8/gU8S+EScEzm2+D0MkIcdjKBC8v6RZlY8dyQaKR5FdBFDkh2tD+KCGscyUmPszALjFbrNQitr",
+	"olEiIkfFraxRMoC/U8FCVK52QN2+6F6K6CzGWjz3dyOWwCUeyzPoXSC09reyusz4W/VGSS9OkLI6lOpM",
+	"99UYbyUV/Ns+xFUUhUjaHyaiZ87I3js7F7G8ONNCSLpl9vNZZT/Lh16m75Fx4GU/Tk+K5QdzW8nEUUn/",
+	"nAJea7cCnIWxoMV0gB0ZBKO2vjbs5m1QNTl2j5mNUX12vZuLQ/mAtOWPq4ZEtOZV5fcH15FYb7ub7/zX",
+	"b63G0Zc/doPdH/8qIbKenkMqegLM3op5xJrZdz01E6CqsL8SafV0cj9acU75x2xyYi9iqDKjY2zGaoXp",
+	"cUJZLjKvo9J39Wf+OTuPN/neZgUf4yT1jssEUn76v21diCxRsRVsJcb/+aMV8eLrMFHRtSQMYMrm14Yo",
+	"xWcWKb8s4vc/L8SfF+bPRPyZmD81/1Ocu7d+8Nd2A/+1l//XqftX23+U/avTabo1Pfpr5792/mv71z9/",
+	"+6HxZeaaHfvlzn+VrvqAf32NYz/ISMnTlE9mXwlMevZtOEFvt9vLV68/ltPlFzYgMZ1XkHXA/RYl6fix",
+	"uMbDVA2VFtGfQyGjWF78iY/6k6dpfCWiP71++NOL9T9RM/wppLGeZiOWDZGmKv0zUz5/urrOne3gxh+x",
+	"80crOFrkiGTieY6vaOX7MzWSy/ZKWOC2L1U64GZZBK6dxQ/L+SlT2vPpSEZJKZnaiYfj5pXz4sgC+6CP",
+	"ojfSS7gaM9fsr3DNwQrX/Lj8NYsY8zPXHC12zRtuRLqwKT/1lMNFV42eMssukn/hYM5acZSz4+HPWRt+",
+	"xogrN+Mf/4c96NCltxRu+1SpS4LRhR/efzplj4swO3u1BkCd73yUjhJrICvAkIPODPCPnOK0di8oOmeq",
+	"S2vbgnILdaJM6EKWGTkOxk/jgdDH0MvnKu6KU+yeA+2cuOzI6fr1jAA7xVdiR5mK/Afwt0/xwQRQVqPr",
+	"IDvyvTN734+MNRDZuK+0YGEkDI8T3ewqKzBD30dJJyNPaTVM1XlCUcJqG7s6qGaXd0pIrA2gXUEGLhKJ",
+	"K4i/fDiuz5PeKzVKiyE5CEnloRWt9n4BVDvkqYm78ZDbR/32B5lu7T9yRlTeOv8rcDrWWnldMURnuuq6",
+	"orFYfjGKfzVKcaNZMVx4DS6QVpxFERrsb+sU7DJwkKk3T2GF9aG462uqMh31lALec5lnpty+JUNsdiS3",
+	"hsF96HqzdbT8NbsrzGeRKN33odPtKZmKfayq1a+Jzj3+j14sozkxOkOoHEqIFZNCUo1B417EV667IOjD",
+	"fM01iyUpy44MnYALA+pLjOlPxUIwMULv0KLIxo7wOb7KgeASDQ2IwcOfPZV2pLUHsPDEmQxY4rNGTFBG",
+	"EBJ0EqkjC0FBth1mIt1eTX+5fyLnoasaymF+WKLGIqVGeFCa3JHQu9ETdUg2Gg5FCvbQ7gE2xU7sLjlm",
+	"3DDogH20Bx+XmAwY742T2FzDrmHf+7JBOao1LfVxs5xxDOnS5IaCSj+2VowqbQfXfGndzt2jdUMzVYye",
+	"U0ja1fg7zWQl6s7lWlcvGgQ9kTMcUG1InycwhoCdj3o9YbdKqtQA88yOGBQy+YvFccl8x9FUbojr9sMo",
+	"le2BGOh2brhwu07nz2WDjlWL8TaWIyN0gK8ZWBW7PBLHbL/laBeRMIPoqoASS9uzm1+E/VZFtG2UzhK3",
+	"9tDqbm/F0uzvbUEkKx6MBlvt3Z9wPeivQz+rWBpxgcqsOC05GpyL9JpII7QSvpNII1rO322osY5slUW2",
+	"0IDgSR3W+h7CWmB4guXrDMcqGrMqU3jaHKqwhB2hY6kh/FHwSE+nItlrh6FD6B22zR0KNUxEm0mBeSgJ",
+	"hehSQZ9urSS0dxumqox3d7GMqv1i3WAPvicMWhAU/xsWC1UQ5g1FCGo3/0HLkZONeNFTooMiinNcZ9fM",
+	"3PpJgDK1hk1A8N1icwbx1WjqsXDuOh6AQAHJAlgYLicd2eVaNFkYR0KauBeLFMJnnA1EFHd54kiv0KqD",
+	"WHmoobfEnxBUtRKlIHOK/fCvR3DQpJdBb3g//s6BGycLLxEOHL+mbi6OYEMkWrALfiWK8/FuxiCVf2JB",
+	"3+5PVb3A/Zurcmn2927dobNv7Hym0QaCp9P81sWWG+fK9Isr8HakjVillcYNeq/+84Vm6ye5xMR6fBAn",
+	"k29+apm8Kc7tRMqKiYHD+q3Ni6h1zuN0evftHv3UarT2Gq39ivnANTPAlWtblhG48Tl6Y4vBQbIIkGgM",
+	"eJy4lEZxtFzK5gC21f+hD5sqvagYubD3qexDc3hQeBP7172JvdamJAUclSi+iI1P1gz7SgqSmcXZtnaf",
+	"PKkK+NmLFoRZHRSn9kOrccS2dx43G1/+Bv534ZMaQDKrK0l5L+Rik56vPezvwMN2L3sJw7hgM84axQv5",
+	"0lmC5710WAkyzMZcI61wxGJpFOMSGwfEWHhGndSs5ZzE8lIzo1hsOnI7pNqiqHE+gUbpS5u6zrX+4NG6",
+	"D86tdlOrbOrnzfXana6FRpk7ncG11hcY+Yzf9a50RVfDVToL5Bza3POX82pzF969aztj9HNsiOhaOM0Y",
+	"/q94FPHonnhrn/vQj3KWvNOxdi7YPHCBzoG1kZjb14slY3IHqDYXvwdzMf/Gl1AB000rSnXAYpZjFSPZ",
+	"AqLfG3hFqMnDs/Ly86sy9aZ0WG3v1ae+3N7LI/I3cOI/UUnsHIvPVc7qJnsBVcA5ZiwlRUBOYxw5/LCr",
+	"ZV7TKHTDW8ogdIP9JgpUtfDjQXzhDZdA3lZp5/cDsKtt3tvTle68L2LvZjKptnUfvq3r3/Ymtd4iNi7U",
+	"hzkJDvplAzavV7sP0N71c6uwdfPqubZz6xNfaue6TbKR054os2ZdTVAkxHE9/rlm4c8vTtnjPLIxBF6+",
+	"NlXBAHfLWKX2RmpkPB+eC6I+Yo66h/rNKJlMWC8VAvtM28t7aiQjIA+MI88aGHf7fhzAwGMv7lmbXI1Z",
+	"ouRFkKeoTYE18oLHEotX6uKcBYtzcr6IfZ3z/JBPmZpavjLHq6XKIoxMbaxSkePvP12NU/5FXYlTV+LU",
+	"lTh1Jc63TPrz3mvLTNuKK5GSziwcKPuzxbl+hLR75Te86kuNYZox8xO1EIApezm1n/4d+OnwurNKoQXR",
+	"/dcUBtl9tlguym4yaozO0GyD+DRIgjYL7chCNu7HGIm1hrE2cZJkln7AwvORnoRgpAODpWRKrmo5el/f",
+	"uh+r+Pn2wm/Vx7dzqvLvE2Xqo/7gHfREmQ2d8IEwPOKGL9bWhbNnfEh3+mS4EWBsE+cf+3jAtg+arebu",
+	"DrKnOzYg8MesSECm9Y70ZxWc1hBGEgbUm5YDRb7Swluv9vikvGuIpp0BClJXtHEBFe8GGQu90um/1fNc",
+	"sqRVx7vkp2uc9u/9RInuKI3NBInp8+1kkVQFNzW6TqCxIrUAwm90nsRdPGB9wRPT//fco7XXatnDnCh5",
+	"QZzqbJiqrnXT7GOx/QG1sTimBhyGn3MtPBRYXwowuGeOwysYw9YNksfTE8rs0CS+Eiu3c7yNzjNLs41f",
+	"s21eF98cTzDh6PbLJ6ism7djVBLpanbBfwgx9M28rZ/r6/HGyGLMz9UISISsTeVa94IoHiUYIeQuc9ru",
+	"SHuH/Zb9+Y+tFtOiq2SkwTyDJiN2L1qTDJ4E/OO+9K/JnuIDIDSLFKgdGRvNQvDFQojO2tmc0d9FykAX",
+	"O8UeGjKCCARubfg9RBt1X40lhmT7IoX+L/aOaGXSxgdOQgkNP6SC4RnFBEQsVyYRxHaKr1QS3W3zbTNW",
+	"FMgpUAEWWzi6YMzZwP10vwV71L7LrfbuXuua9oytqebaCzPt2cXZdKPrBaa+cqPL8lUqb3/ZOkJmxV8h",
+	"fjGMU6FLH7hXfCA9iRDe8GDql6nUIPdn1ctoHWW9MjGe0d76x5O//3P/16d7bw/+74+nh//65+cXH09/",
+	"/WVv/+CQAjr+viu9u9I+4a9EsggpoT2JdTvwyl4hFXud+E2XNBI/4FVlb8vV8jSkMg1wtsOAhbj5i59N",
+	"h5tz30Llt92muc+aa3cpv60l+FxJtsud69IX0mcZnebopUJQBBl6USRx14QdCYk1nhiRSm7iK6FBRdxF",
+	"q5Vb20JgDcHNGz0eQ0sMoAKwgqoRy8aQa0P74d40dbFCjgylnA1WIPlbnC0SrDIfBqtqy/7C5bLBSOGG",
+	"KdkVKxsh+JTVjJCluq6/kNFD6bluV6tuuL6hE/Qz1JayvkiQfGq64/oKZylYKMJUsPExSAx+5IosUdYH",
+	"xlO0Zkff790mXcPcrApnrWVE/lWLrO+l324fD/Aqome1Lrv2tUCPXav+B2Kx4Pi4ryjsDUuG3bEQc2at",
+	"SuJqBoRbkogUGqNGClrmYuKsI6GxGR9A2A/a5QJsDa4cq1ESIZoMgp6z8lCLpFclAp/BI9cXgkOeGqpR",
+	"LgtIoDi5BC7trUsxsbaLHyK8u9lcRDANHrRmi8J2n/55EGk7/1/RNXjj9u4y4QqafYUUwtdxD0ygWjYU",
+	"w/SK8QF7nRcM3a7QZSLBHg205dVQSD6MmxM+SBY71oUUVMDOJwZjr/APDvHSMdfM2jgGe8jNnj66ernz",
+	"54ZYBbGz/5uBxlRscRrANx2Mv7Wtd00Q/9S+7Eh1R8QmulT03rE7VO6rN7E2S5Eh9oUDU2TKqSMlT1M1",
+	"RrK2WBtm1AVUSbUzNhk2GGlDNIrQfxwUTCoQ97cKJYx90qK8h08rGfSKBHPsdOwYYyHryy+FZFy7duXA",
+	"bON+DE1QqaVhGomUbYdcssEoZD1AkZ9IyZCjDnPMb/+//xe07ImUfKfJnnGN68q7XVj8SEEYaAAwPZxw",
+	"hlazq7dpVohO59MsDG9x6rRj1nVT0KM0VSNIujA9hF7/xdncEMvaNB/j/orTm0ObFjBurPVjd3Y/FYLK",
+	"Xk3fzvd8ZDqSro01iy+kgs7wsC4K2+4LDkvzb5Eq3WZha/fJLjs8PGSt3b192i4dGf5wcMToG/hieg/Y",
+	"D1fha9vfu4aKrtP54b+2f2PbO83HjrBt54/9YPfwL//hfyy3S0rJPI/dvrDL0p8M+0JO75GMbqojoQMh",
+	"vhHoKZwqeZFr+jWzMkjsWbU6g7SSMXG/uIF+KuLCW40j1ihFgZdAgSFwm2N/bVMZNNGVlpT78v7VXCrS",
+	"MyRAvckDPj1yemSImBl8qWX8gU8Of2zu7u0fNA9/fPJT8+jJyrSqq01ijsf0Jh7ES6Fqv9wgJIH0lFW3",
+	"ZRbRe2i1tyrFX23+fxPmf4GzL2epeRtlLvtWUIGy+CguYg09ljJzCiyHolcgmDZW95DkRWsNdXZHktKm",
+	"6jAwugK0yc4FpJ7aKKGYnTW3d+E9a7qYNB4MYnkRdOQvMu6qSDCp0gFPYo2FO9vvXj7boeIybR2RxOo6",
+	"CCKE1tb5Py8yHe9am3Mp86o/JIgdYjGa7IRFIzxphU6PMM2D1lFHhmAVNMA88zC9SAlMpGk+IdHrUsQw",
+	"s2OWSSIw7zpyJOPfR2DIeSDImE/Y9kHrKC8Q6UFIXPjJI1wKABI0madNQgizUJFXKi54GjGjYKEwsUe2",
+	"H1oL/l7AiUs979MpS2TAJ/aNud925FCk2lrMMOah0jo+T0TDL2BIKcUBILJYl8sohuq8Jnuj1CXZKcK+",
+	"lnyoCIsDMRnJk0SNz7I7srhHe6XAvg3Gsx2PGiagNuyMYd9mM8PBMoKzwUcDBZDNC2Ggbo/2brU/MA8m",
+	"sypD5EaRMlxWAgncz5xOQEDBiZRbi4ePCpfeDOBliRmsNPYyNejk3EJNKKUYu81Soz42pZyXAkrktwsI",
+	"5FMOKKF8JBZa7EIAC5linfoCse7edi6sNcXOzT5hsOF84r4xCvwlimvb1w/U9yPwRPEZOWpvLCOGjrGP",
+	"c6qZDjZEiLdau38/+vXZ4X+3/m+u3etB6yjYMrEBQ/dFYVCMJ1ZdT3ITyAxUt0j6cU5FLRMZvg4Xkdd6",
+	"bT9dt6TYvnh2DTtyVpVdc3X2W3tliUJpF0GeUwrJifhYd2S2QMcszDRPyIxIEkBzJrExCQYtNaAmBShI",
+	"ri/vCuTyIHNWpIa99bikdZpDnrjP5oJPnsPn1mKlOAAE/MbcvuYrAQc2spae23+Ya5eTQkeYjuza05sk",
+	"IkL+g1h2k1EkosDulyFPjdMGnmKgH1sjeOLYDqw9eC46EocZkZnU57pRQGatZG/gPVe2N5YCxeByPhBY",
+	"DC3Z+mnmRbofv+K6kJ6tETVeMOCmyjmVnkmjvJHbErJiEWSNkp7V/JGeb/hfB6jJDuGa6eS7MHvXY3fP",
+	"sCf7rZ9mV/y0X8LefzzfvLYvB0T2hXWrFbRyZvH0AB86avqW5NhDh8usZnashpShOwNYBuLI3f7sqXjW",
+	"5/KCWI4GYnBuZVIxI8m2//7p/Ts8LwzusjMTc8OQCQbI6YxxCjYxqcZNFspRkoSsmwieaob2exiwEEI6",
+	"IVNpR4YQ7DmzhnGIEbsUqOXklBkvNB5UDiYPocvdUq1mv4yGEd+U/bJIoATWsgFrWepDDtSVgJb3+cpi",
+	"6+ZP5eKw5tYtj5ywgUrFVpB5nZgzJOwPpsbaWz8c7LKDA0q7saOjpZwyXKMPOOFFwi0bTx2UKQ7cxRTo",
+	"LduA3zWSccNW5q1VP+S9fKh7WNB7j03TH/sG6vmwnYuT5PR/cwUruHbE19aGeF437oY/FinXgsCQq2vK",
+	"0tTTKZABigzuABoI4zcOXpqL6VnngQxIJ48gVqe0oK3XkdA5KjYBWJQXSkVtSp6gRA9Q3Ae5LEiQz9yg",
+	"AoARQQtnpnqgh+O04LYEzMTdS2EQcTDmsQFkkpAmjYVGkZn/PdOGT3BMRc5CbbiJtYm7SGHjYl+PdJP5",
+	"unw+imLDTGoVEjaedigSWhqMRHSk514krZUlfuDiR5p1+zyWMBiNlkWTPeXdy9FQswGPBDsXPZUKKkOw",
+	"z+rI3NsZSRMn9n4TsGQo6nGNdQBbp9Q6gG++jWSKvkS7wCt4bNhddJ2QcoDcFBZLwD8C4ksyrCDYa+y1",
+	"miuo/RdwvL4dtQ/jqbX+w9L6fa4baihkMS7ZLkgRq+ULMguEcRILxu2btMaCPfUjGYmUjfnkGIgHTF8M",
+	"EO8IAf1pAwHOeVGOSxbi12dWVod1KH5jFgAc3VID4MSqkOu0vyApNKv9v9rlW5AuySFvoZINwCJKZuPx",
+	"+s/vhe2fn3/4yHhq4m4iNNs9RATHXitgr15/ODlhB4fs2cuPbPfHg+bh3sFO+zrdz7zqL+xi70rHqQvf",
+	"B0wLq6e9Fg9mVHiAmjagUhaFilWlVoNKMDSsklW9UuKNbFVh8coVIHy1VmRxOTWD77FM4HsFX8f/71JG",
+	"z8pOeGXXCk/XDKcXJ4JsQ0izKikeaWaUctL14co8XKSclZoXOUuJQDoh64QEZ+UnvK2b8Z7eeip1nz73",
+	"mY5c+jKmtkmxxLB7yqXmXQOiKja6I0sdGy8AnaiclpBUtZFh3noqSdT4uCOLoUXyuODnOehZVgChrqw9",
+	"0RcA0ov9BKw5IpUUzY58Ss1vULn0+XAoSlFeQNyEADlrmoyGQKTkDJd8IeHp1KLFEcDoNV7gePPtgrVB",
+	"8tt9hSYwRmgdqmS/9VPQkUQx5dUD/dohCmfiJtdoDPhFqcKAb6orUpZ0mYLFI7Dzf3oCPaPWZn8qYnvc",
+	"2wEYzd7yftVbOHi37FfBQz8KPUpKVe1bjI+haz/mmkV2g9ce1T3U1phu8Ew6aJmasWJ9fiVK/Cgr5RI+",
+	"DKCEDYzVjixQOoTHbKCuQFohLAWkteoxwaEeLk7LArD0G3p4R+Z6qGMsx7tXdTj2dg0TOOuM58Hm1j8B",
+	"FbdahHZAEq3cxmgMU3EVi3Glq/apr8a64EBhMS8V2gf5unvU5UFWyB9rh2Mf80mAblqX0pxSofewilaj",
+	"QaOwXqDvoseSgNnrUg80ha4aiBnDp1BVtFfV4iGnbKb1xaJ6x9pqN1rmA4v0gd5yFTOY502oVcuDcQSL",
+	"Qp7NyviHznzADUzY2tV5gYp7vUBTvIQcXdvPS7i8hrz2Q6qGSgNGVYpxxmGLuaWrWMem2JYoC51Rh6QI",
+	"IBzWxIjtCQvIJYJ+MCPswWXUCGjGHdtfm4oXeCq0QbcPL4C0DqSe4MmPNFNj6TvKdFWSCH4x8ttsun1S",
+	"mtUj0WChfgshKvxcC9kVgXW4jGJhX6Xxv5U8i/hEh1ToFRvXzTf1vQ2d24Rgbo37xSMw7E4fwhryBOvl",
+	"Y4m2ECSnH2mriUDnvEP9A+VlGJ1r50da0nyBbWshOpJwLtQXCXWpXcWG6vXCHTcSwKJfAhUxER7b9xpR",
+	"DzefE+tIuyHARbTSAfDH1BZsr9XCF66p+Mso1RhwOWngp1T7VdSddnfNL0dKuLzb9Jl9yUVUzWdALMHn",
+	"QRWNLyQMAJZUYOCy6iq3ebbaT4KthJf8cg9ExECl0kr2KVCP+7jy6eWkY7t7BXrga2jCflqVR9i+rk2X",
+	"VS3+5DJlYz+XC1VE2Q1Z10KtaIo8h/137yyRaTnVBliBVVQyJ9SOYW9QIzLdtw5eCtKxWfuSm7GA7Cll",
+	"HEhQfE/gR9op3rz5AzZJie2TaRNyIO0H17c6muKptFcE0GKQVBm2bkAoiCw4i9ZOIW+M4hdA9QaqvErT",
+	"XYu/Ry13cymyCuF4uq7YexhuVMJlDUKfC0LHPbrYQVwRe55wWfQ+0GS1G3+yQorJ3a4yv6SuyLWgE29U",
+	"iQUcoFE+23gjFbnGyjKyNr4V2BplxLno8kw+NNkJuUTGCRAy5ZmOZVd4CwSdXx6Jjow1S0TPMJ5g31+6",
+	"wBnuvsTEX2rvCihwx4mOfwAZQdCRmoJz1MVYA+rLfof9i+0wwzaN8pw8uGOcjC8FpFtKNbbPCCnl5FgS",
+	"0EtAfdsE5oMzlZ5R+Cxsl2TojpFQw36KD556UtCR0n4ZO8/CThRo7ckJyT2a4fqv4GvABtuIq/HNpZ14",
+	"khTSTgNoiLpVfDVw4qcTVLnY/Vkc2dXYDfa+BO4Odrss6xqcwEG+bShghfI7cV7sqd86tR68f7HEaXnQ",
+	"BsmXD0J1XcQYJQrTCvLuVtIeWxEGECZol8zG/UkN7r8bcD9P0wmZGUyNzEo2P5FHVFv8SBMGCgN3CF2C",
+	"HbNdUuXkw2tKFsWGDQSXOkf4rFikqC8X1nOW0GriTU8nQ6Hnm/VGfDWP+2Zj3LB2ijUv7Bxe2Bczb39p",
+	"cljHVPKHTkYX1V6meyWumS5d90iz0D42JFyOUcd2t4mvw4THUntbc2rnldIR5/bbIilGoOt0WcTZARVZ",
+	"Cqn1EGX3HUfhkEMPQtfwOxldrJxVpMF/svdYJL1YH5c7OC7AsLjGYfl9JEZiDo0ypniw6Ag2pg8DRXxi",
+	"HRJXwert/aHSMaZvegSUHvcBIlKGWYYhXBuF+ScMcs4B+gzPgZsVDspuReLdx+XXyrqX8sX6GquIT47t",
+	"AkWix0eJlRQRnxSPcSEFUTpQbooMuHP494WMePocA/0zo3svk4l/lwCriLESbDRF4WpfFWYyysZEbFKL",
+	"juoUHvgJL7p3HKe4++awm9KaPgwc+6ZyBg898ubl4O8koJzoxS0zK3kzUZeTvo+7PEkaUnw11Sn9Z5wK",
+	"U4Fjqs81gKJFBK2MhTa+vgWH1GSfoRPfWDGirRxCQg2OOzcdqSBrDt87jnyeUoOOqEpEX5MS5knyzk7g",
+	"ThPCwIdQ0b91iXiInQhKLLvqtx0UwSeXsiLgy4GoCIqbujzyvqc54WA1xGBoJhAfQfZBHhs9faLrcMam",
+	"whlQKiiYFbglcNjrRXcupgFcmYu1nPdtUX03eYr0p4J3+wILCu07xy3jYBBKio4EkX0lUjsM7L8dIAxp",
+	"HGvBDlv7LBxlkw0xA2E/HvfjRPjAP3RKt7Zef2SgejwCFJbviMUSxSN2zhMuuyIF4mTNxiq9BApkqJGp",
+	"MM4/QpGK0Pom86TZQ0rpdXk0eVjd71fd5hVe4jMuCy3ztUiXb5mfKjWY13EHfmM9nrjEiih2H6vsffMR",
+	"njPH2wNHBp9Gnd4k2w6tcg53qJBBKsO2wx5PtP3MI/AKfg76e6XdHfQZ75r4quh7UeDiXKlEQPLinvky",
+	"dm0XadYAK1t3arhnus2+WXx1ubMNxwkhuxD2nj3kU10BK9s1nEQR8N4qNXC9CUiPEbaVWjGzkUyslAn9",
+	"GQJkH5zEJnvHB0J3JBI6QJuC8kYC+R5S18mSeUBVO/9vyy8hCWMHxpbqrmivuElu/OmBLtFxl/CtmdQk",
+	"0Vqca0DcfAvccsllKc0jR1HNuH+3jPtzruIDgdz6tXOzEQVwEkUkoFdUAHn/xl62DB26gtL1GTL0Y3RX",
+	"PLopEiAh7IYkhIe90J5MuxM6UvXwVIbUOluHkHTIMC84jWPGMTfszT97PRsmvAv1GlLhczvS3T//4JX0",
+	"Ca7Bavrk+yVFt+tVM6J/K4zocBjm0KGvIDAWpUW3j1/JMbwQhg7emkToD8zGcQL0+47+bkbGPPR01Rp2",
+	"wWqwcfuEG+Arb7LnTpVjXa6dWEdqo4YajPlzx9oTSxYb55Yeez4BcleBjHQ1UwCP+AZMgU3wi3cTpaeI",
+	"RHMyCtzuJSXNnRCCV4m4mg382zCvpry1God7RyTbm3HvtEkFH1RTtkACyPGs5AvuumowiA3Uy59PgPAZ",
+	"sglpsWMVckrDFw0tpAE2Z2k02/786uT088/s1enbNwHTAopN2FFzb6fNQvhNmx4bBiyMo3aId4WPHmnW",
+	"hSh5wMKIG94OGe/IEJcm9HZtxjSDQgOb3MPNoTiGHtMXSaJCInTBR8Xa88EJq1HsGrFzcRFL3WSvDf3T",
+	"McAJGfm++8J6usg4wFmitGFdJSVNTxNfLSA8oW+dHblm4RuuTeOFHU7j9fOQ8oC+NY0jMAgc0Q2WHamR",
+	"abITlsSuzghH1ZEZp4KS9j05hnO2e2hXWkFOry+kv51ItID+sm3rL8MNeyplB/7nHYkoa1/OlJsUutQZ",
+	"qx1tA9g4nNHa0YpI1lejlJr0xoaBrg6yxOilmGDrxCurmV1Bp5BI89BNgHnHN8K11kiTvR/ivbBSCpnN",
+	"OEJYUognqAReDwX9gK7P6g3ZkeHPL07ZY9rdYZM9TdVYi1Q/YvAuPqlR2hUuhwQvj9shHiMXK3YkhunB",
+	"iveE6fZn7Qi6fbVPg/cgE2gRfHAYR6HbcIAVxi3tgy6p6Ir4airFtXXSi379MfrlmcPyoRLMMl2FPVjV",
+	"ynzvulbm//PbSeNX3vh3q3F0tmhbeUjgOfmCc9KCXcYSSeZdC0wt7KoYEVlhY0UP1032mc65PRmqR3v8",
+	"Ertnun2K22DAJ7hbiv3pc634TDwQZ6rXq0A6qvP/FV2jV1wW3vj32ZcftgP6x87fypZmQWQ1vOtGJrbz",
+	"FiAatDkLcCsv4joyjtrMbYOOBMnJ/vjL7tiCxK34YWcLhW5nq93xu6mzFXS2uIHPShgqnI8LP7Mzhh/m",
+	"Fr6JY4bvcZGnf5H76iyOOnZxOxmmy/2NobKOs3M7073LptWa10h4eHTAfjl92fjJbpDcez1qtZ7sHh3t",
+	"HR48OWgdHU291v/pdEZ2dl9K32cZzTE8CAlbiCZUx5FAWRmbOtF633ihrH9EBbhefDuDzAn0WUMsrxHQ",
+	"CiPY8BJ0CFCmC1etgqQndOHaUTSwqK4pSnVNqhBQCpEw+mDxcFsZR0+RTYf+I5X9Id4fSxGcII7daHYh",
+	"px3jgu5m7ZBzOHeofe6JNBXRmVHufjcRy6uGeGbQzu/bqcUVqiN68yJ6xh3nZYDnywas8GV4+oe8yALo",
+	"+vL8D7k7BtcC3vOUpYFvwjRKgRcOoCYDJJpdAa/uReE3yitw6/jy50qKGl1+o/LoltHlMYq2Br7PBmg4",
+	"0IFhgA343PfZF869hAJ9rNh3rfLBcwbfapSm1oCmurGVaJ4fNr6crwMsLwpYZW0uI25EyJ5O9WA6F0Iy",
+	"LYQ8zvZAwOIe43ICnendaCJHyZzrgbCCFKa71ZK4lsS1JK4l8YYl8ctYxrrvSQQ3JJATwa9uXhpDnN+l",
+	"M85FLC9ILmuFYfAy+ZyJ5I5cVSbD9GqBXAvkWiDXAnnDAvmdMhnZTl7Q2ZVbroS+SjoDcfaNS+dYT5PS",
+	"T7FIZowp7FwkChqIKexNyVODzaLXt5/hZrWsrmV1LatrWb1hWf1UXMRy07azS7HciID+OXacwb5xOrU/",
+	"QSkwA9mB8pApDhdEngCgUlPtPbQywWpHyHChKDeZxHc97UUqSNCQcO8SGRPc80LZOyqZaY5scMuLfreS",
+	"ty/916qE9N1eqnha9lw2b+slcvoDDImpYSxjJZvLZ9lO3Za75a4X1+T4sjwjqqlsHxxP1SoC1z3WKtaV",
+	"iZU67/Z6UqD+kco0emokoxC0D/EwZp82H4ZmdROLJdVwo7LlCRCfNGLZACEVehBfR5KojTNqOaTjqxtB",
+	"3o0S/4TIRacPlbSqi8u84ltFpxMbzWJ4FbDCiL7G9fNJ1UXKB8iVT8y+dsunvGsCaq6fI1GE/mX/pp6C",
+	"M4iW/6bB3KCv4R5RAdig2emaq3QOV+lnKr9JR5K6ZC3FP+PagM+hoHFNwqktBOwebsiCAxT72FpqAx5h",
+	"Z3JEj3onYMoQcw+9nrLmsxvaIqw1boBu69PxXIS0NAdpWo+ltDCQW+MBdct0X5lA3fhfSJNOFqHRoRWu",
+	"8Z33kUgHWw77g+1klT/rs9KqICyqeXTeKSP0dCAUO4pC56q4B9CugXCtanqpEG2vTrULOuoA2nQiwTIQ",
+	"MxebZ4LBxuXkXEWTYy9uEoA426/MZCiOMSQZywt2LsxYCNmRYS9VAyxGCY0KQSgCnyiXBR4G7FjTFUki",
+	"ooDZZbD/xRKV1LW4gabN0MLHTijWQPAg0lIIgWvzY4/NJOvHM0V16jmlY9ORvdjoNrndfQH9o1NmhGSD",
+	"WI7sMvdce1MPI3MGBj4l1iykEdmZ4g63449EFwpisNUOFM0AOyOk3+zY44FVIPBkNyUavxRfzTWqZB5j",
+	"UUHM3C11kb6MZdFXH+Fwz2h9t9r7rWDLbphrO1XOoHGLOxUYCtIBNypRF3bKRuVut7t3urty48vCYt4k",
+	"edLMUlUgopcAQLu4iEZLauG1f4K3ynEW4OE8g32qt9qtImgaPnZ/LPeiyoDU0+8uNxwrcnKLcRPo6uLp",
+	"KVHQVvwuQgsF8qGOu9x93MV1Jc9CLEFJ2AWjE9mZa9i9dj/DMjNt2LOC1nwL9lhm7nzND7yphqcjMxUy",
+	"Wd0MzMVM3GdzCbVOvWWCfUw1C63hF6V8LMNjZxi6hu0QVOmJFHMSWDi8rhHiHremGbIU49VnN8WHwXnl",
+	"lu7epVrd9mjAFmwgs0joDGws2cQ+L/C2rMwVX4fWjGIUGG7WWdRMmJzyS5GXJkRtt544WZRrC6WIoxYH",
+	"MQFgwRi9KiXFKuGuC2GmBcOatYS14XxPDOfTtY3iv2rh/j2VJzppgrtm1RjaUmaHu7MvVywYXo85vIDl",
+	"8SeF21bF9Z4qdUmdG1w8CIJ4U/2pww/vP52yx3nyxXAlQw0n8x5k0P3A/20OX5Ej+iwTVU+R6n++k59n",
+	"pKhd/e/M2pWqAScVDVxrFElAe6nU/U3G7bH9COgeyg4v42h6deS4L2TANJ8EBSAaNX3vpUIAYRYVLa9s",
+	"Kd/aAoHqgZs3ejxOoKm7SlkIOYNGLBtDrk2GAEF5h5WEFyPy5e4PeTaG/qfl94Z8/seUT7gh3QNaQGcv",
+	"IRcEQO17zByaMddfygWPVtE+NJ9bVz+3luAtBZfjpAm5Rx5WjS//bhRBHd0okIp3iYNwcxIzuWzEUlc3",
+	"wkSUdy5t3lfEdOhJzYtJakeS4tLNgGaDbHlHYpwAXjOZg/hJWTIdnjRW6SWccwir9MAogK4HoiN7Yiy0",
+	"AeHaZO9GyGWcjiTrpWrAduHXgnf77hn2DhGfTNNm0jQ68oIPtS/qVGkkUvsHAdFd006AMkHjBGh61Rfd",
+	"S0gMHDNOXZkh5Y7dGJBP2YzjLkZ+ThitN9zBzouS9EX4eju/MlrYpabXlEEG8vYQykb6/WBk10Sll7Bq",
+	"2wetIxaqkdFxJBr241heNPpqlOow6MjQPt6exHBnBTYByp0nl6/l3SbNCXJR7PmDqPaPXPeZjmVXsInQ",
+	"RqR2B4grIWN50VwySw5yDEGcVV1Pp264VDDIruNN5strCrGboRCzwmABx3dNmrE6vX2D6e17X1cwWzpQ",
+	"JfRZJvODkuICRLiFCL2Ca3Xo0Fg5ZQ04sil17VS1d7Tr3PiG0lmk/lcpHRiL875Sl/PaiEKSjH5a1U3U",
+	"fT8Hme0euKxF8G0Bj3EWi0CO3bLUmOP7iDkeZ9t1Pp1s4QRUw41fceswDYTWdotowtlaN4ksAu+ZID8t",
+	"OizWXFcSaPw/GW79gIi5w9SRmk802+4bM9Ttx4/H43FT04/8/uuqwU6bcYyYIje/P7SNGDBc7i+rArTh",
+	"g2HYkYA6dl/o+EJyM0pFyLbDq90g9ODdV29PnjU+vTrZO/wRON6jgPm7wI+swgjYOdfix4MdcEk6EvC7",
+	"sWbhH46TOmCdLX8d/hlxwztbf4UBlfRCowGwoji7ptNAwLTqSMDlOHZ9fm5/4n01k/Irkeh2RiLvIF12",
+	"aSZqlDI1luxSTNA7kxRXtvPb+/oVfhZLttvyXP7otvl322QncpIj9reGXxqLCBny0bXsyItUje1Phnyk",
+	"BUDIWcKNSGm6nIUfhUknjZOeEWnIuL7EHRKbAP67dwBc/ho44iR17oHndyS1BMAiamz3B/sNBmAFeZiK",
+	"SCTxlUhDO1q/BREMTwiGg90WcGWMYwPd0VWv12Rv8RmaVhWaicHydSRP0/gK3FZwkxHhrVxzBOhGqAx5",
+	"yRSKV1cixQ/OJ4zTAthL8O4ZjxI+45gQ5/htFEOwQxoagQaaeXdLPEoYV2Un/tzZ5aCBggfuXoeHwOfP",
+	"BmyAcJQmITrQ54LBWWuyE1wwgKADhXghfPBIwxaSwoDLzVO7SL2RFthNgfGOdOOxCwxweGrWa3wHh0f2",
+	"G2gSrxlPEjW23w3Qq7cH0m6eUItuKgxWKUuqlKftaldfKtxNdh9eo7rnevP4w7t15615x5Oijz3Vfx58",
+	"vpTRLxGtAcI7n178mxXhozTZam85wTnkqZEibdLjmiq9eDwQA70UbAPX6CZd9ZIVWMIJdz89t1pODYV9",
+	"2fMWMIq1VZHRWSo4DAhdaSHhU9+3naIksBetQuxr0T172/vHP4/Sn37+x79+T0/H//vLh+c/vX7z4dfX",
+	"au8Nf8M/ja9/P4s66zf+KqMyS+8tj8Qc5z42uu5mfBfdjP8hJq/lL7quXt+QQfyKXwnfIUYX+WcWMIpL",
+	"vM4luhnTJdSIiMwIbeIkscbzeWZHx2Yl/YYjWFm/fb/thGnJ1k8x1km8Ymfgsd+Lyx+yRSDJ/gk+xwWq",
+	"CpX3KuGdC2Gy87MmBvkbt3C+bXulCitMr/A7x0RsSl49eLDwKvJnRZAwXr54a2IyrxHVB4cR6uf7guWu",
+	"gVAKBS0AEqR6PQpFUHfCPh8OhdRs3I8TkZWOu6BEZlJgQGIlwwIFwmYMi000J1a9XkGsegG3bF9imtIv",
+	"ML/b7k18jaQrtCf2ZmONCbtbe632vzbXcHgdy3DG/XpM8d9YLJIEHLior1F5A1Ii1gogJGhOUjM+PnAR",
+	"UQhYKu2CwBlOiqeCXYqhgWD2ExbxCch1/1P7PQSx7ff7rTUTj8+z2d54BrKc5QkYY4qkTnZ6m2F0oulN",
+	"PKPTl7VNcRhcoZe9sWapXTBujBgMjd5q7+7N4oCqWpBmxXwJ1+aMbjJ12V7ZZfB7kaYq3WpvUcJG2PlS",
+	"qFtE7BDITeCHDhB02GoFW1J8LT6KCgahnWmxBe1WkHU5LSKL6D1Rg9HZ5qmgpuFJ2KAVn7KETnWvb5HE",
+	"sjuKdRjhO8pHe/kLiNg7MtGv0yGP/6B/T87sFz69uEKZRfbE+SLXHZxrazI+USt0l3KjNCwoF+s+WHUU",
+	"ZCyZM1lAoqoCjr5ctYbPwK7kH/gV2mhu7YbMbrfMZbLpNdjXlK/1IdmHIZ3cvDdVSLFE4uKhk+EWDuOG",
+	"TNpUGW5Ew+Uh/1gvHFEqS94S1EOKsQuZspc5NEYmqa39quMLKQhYcq5MP2BaZZ1JvBXT5dJhftSVSHOI",
+	"DpUggiIGyXOhjBGyyT7aeQKyBfAc9htBhrpKIoegMNCZdTXhBAtJ6/EJl/Nu5FOd/v4W09/5EAts7tjo",
+	"3JEImO6rsXSVjl1Rh142YuPWSsQpkZ+FayvikFDaSalNKBIj9A3pj2lbVPUgju2lctM+OpwKs5AasVZo",
+	"KoZwKlkSX2IRe1Xl8Hwpbx9VW5+13Pj+jE+7890RXE1kFOn17e6O/yEmJyPT32r/9sV6rueCp9b//e2L",
+	"PRwI6Szjore6NJba8CTBihmwD+H3EWrQSHVHjhgFtf1jOHA07NIOeUINEwG1smCHCiGbWXDxA0GhS0KV",
+	"cHHKuwYK7AA00Ff2eojlBgiqJRyB76uEkd4YcNO5xzxHduySpwCLNZFnQ4VQ4LkrJjBgpKtG0A+Zwois",
+	"BbJrYMPLPegZDaT8SSm1H0OcNhsmvCuCDFB0GVuJrHq+byCgr1ORu/9HpQYagwBgsZUsWzxwVOKEt8bI",
+	"YO4mJ7gl48Rumdk7IFMOguftaKwJT4VVnkmuQJ3dV0mk8/fPlf6WLoSay22eu5svGJ+9U/5BOOXUnoTc",
+	"xZ8w0F4+CCAIT0U7q162s3FvyCcJshrqgJ1PXHvH7BlY6jT7iHfQxWngGcf9y4fImVtRHIceWXmcTGC7",
+	"5c9HwmXV8AfcDga2TpudfHjNLsVEu+0Ed+X6kqqI3ZvpdoUuu5/btzhWf5yoL4tus/cjk4AF8LNSF4kI",
+	"2MnQGvWzO5/1hIiqzjOdHK7ZqzdP2MtXrz+yjwcBrY/SKCb0UPBLFhssiwiYFjzt9gPWi0FiAmcO9vCQ",
+	"UUfa3U1IdLt5CH8fILlWwDLZiW83iQfQQ0tjl48Mk37MIKwP3nJHvnfmyfuRsbu0ycKfX5yyx71+nD4e",
+	"CMOxBMSIJNF4ePG0xhrNG1oUO8PSt0fwwQg4Jc4nQBpwjDeKNSajYJdMnbMx5ZBFyoty52QUxabqSejQ",
+	"R4Gvh2jbZRTITt9TSaLGAeNMm1TwAW0gXzOWvWBSSbMPeSV4YvqBb+oDPAakKVCRuE4Dee2SP6XY7OWv",
+	"L3/9/wEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -165,7 +165,7 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered.
+     * Register even if somebody who may be the same person is registered; by default `false`.
      */
     allow_duplicate?: boolean;
 };
@@ -226,7 +226,7 @@ export type DoctorCreate = {
     full_name: DoctorName;
     specialization: Specialization;
     /**
-     * Whether the doctor takes new bookings.
+     * Whether the doctor takes new bookings; by default `true`.
      */
     is_active?: boolean;
     overbook_cap?: OverbookCap;
@@ -275,6 +275,7 @@ export type DoctorList = {
 /**
  * How many of the doctor's other appointments one that is overbooked on
  * purpose may overlap; so there are never more than this and one at once.
+ * A new doctor has `0` unless the request gives another number.
  *
  */
 export type OverbookCap = number;
@@ -486,7 +487,7 @@ export type RoomCreate = {
      */
     name: string;
     /**
-     * Whether the room takes new bookings.
+     * Whether the room takes new bookings; by default `true`.
      */
     is_active?: boolean;
 };
@@ -543,15 +544,15 @@ export type AppointmentTypeCreate = {
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before it in which doctor and room are occupied too; by default `0`.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after it in which doctor and room are occupied too; by default `0`.
      */
     buffer_after_minutes?: number;
     /**
-     * Colour in a calendar, as
+     * Colour in a calendar, as #rrggbb; by default `#1565c0`.
      */
     colour?: string;
     /**
@@ -563,7 +564,7 @@ export type AppointmentTypeCreate = {
      */
     doctor_ids?: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
      */
     needs_room?: boolean;
     /**
@@ -571,7 +572,7 @@ export type AppointmentTypeCreate = {
      */
     room_ids?: Array<Id>;
     /**
-     * Whether it can be booked.
+     * Whether it can be booked; by default `true`.
      */
     is_active?: boolean;
 };
@@ -706,7 +707,7 @@ export type NextAvailable = {
     doctor_id: Id;
     specialization: Specialization;
     /**
-     * Null when there is none within 90 days.
+     * Null when there is none before `searched_to`.
      */
     slot: {
         doctor_id: Id;
@@ -723,6 +724,7 @@ export type NextAvailableList = {
      * By start, those without any last; by doctor among equals.
      */
     items: Array<NextAvailable>;
+    searched_to: Instant;
     time_zone: TimeZone;
 };
 
@@ -821,9 +823,11 @@ export type AppointmentEvent = {
      */
     actor?: string | null;
     /**
-     * Null when it did not exist before.
+     * The status before, an `AppointmentStatus`; null when the appointment did not
+     * exist. Without an enum, for generators stop at one that has null among its values.
+     *
      */
-    from_status: 'scheduled' | 'confirmed' | 'checked_in' | 'in_progress' | 'completed' | 'cancelled' | 'no_show' | 'left_without_being_seen' | null;
+    from_status: string | null;
     to_status: AppointmentStatus;
     /**
      * The coded reason of a cancellation.
@@ -879,7 +883,7 @@ export type SeriesCreate = {
     any_room?: boolean;
     override?: Override;
     /**
-     * What to do when a date is not free.
+     * What to do when a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
 };
@@ -929,9 +933,12 @@ export type SeriesReschedule = {
 export type SeriesDate = {
     start_time: Instant;
     /**
-     * Whether the date was booked or moved.
+     * `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+     * in a `series-conflict` only: nothing was in the way, but no date was booked or
+     * moved.
+     *
      */
-    outcome: 'done' | 'refused';
+    outcome: 'done' | 'free' | 'refused';
     /**
      * The appointment; null when there is none.
      */
@@ -997,7 +1004,7 @@ export type HoldCreate = {
      */
     any_room?: boolean;
     /**
-     * How long to hold it.
+     * How long to hold it; by default `120`.
      */
     seconds?: number;
 };
@@ -1258,7 +1265,7 @@ export type PlanCreate = {
      */
     last_date?: string;
     /**
-     * How far after the absence to look for times.
+     * How far after the absence to look for times; by default `14`.
      */
     horizon_days?: number;
 };
@@ -1268,7 +1275,7 @@ export type PlanCreate = {
  */
 export type PlanApply = {
     /**
-     * One by one, or all in one transaction.
+     * One by one, or all in one transaction; by default `each`.
      */
     mode?: 'each' | 'all_or_nothing';
     /**
@@ -3113,7 +3120,8 @@ export type ListPatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3182,7 +3190,8 @@ export type CreatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3207,7 +3216,9 @@ export type CreatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3271,7 +3282,8 @@ export type DeletePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3347,7 +3359,8 @@ export type GetPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3424,7 +3437,8 @@ export type UpdatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3453,7 +3467,9 @@ export type UpdatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3532,7 +3548,8 @@ export type MergePatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3564,7 +3581,9 @@ export type MergePatientsErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3624,7 +3643,8 @@ export type PreviewMergeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3696,7 +3716,8 @@ export type ExportPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3779,7 +3800,8 @@ export type ErasePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3806,7 +3828,9 @@ export type ErasePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3877,7 +3901,8 @@ export type ListDoctorsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3946,7 +3971,8 @@ export type CreateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3967,7 +3993,9 @@ export type CreateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4031,7 +4059,8 @@ export type DeleteDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4107,7 +4136,8 @@ export type GetDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4184,7 +4214,8 @@ export type UpdateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4209,7 +4240,9 @@ export type UpdateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4264,7 +4297,8 @@ export type GetWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4341,7 +4375,8 @@ export type ReplaceWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4366,7 +4401,9 @@ export type ReplaceWorkingHoursErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4434,7 +4471,8 @@ export type ListTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4512,7 +4550,8 @@ export type CreateTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4537,7 +4576,9 @@ export type CreateTimeOffErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4605,7 +4646,8 @@ export type DeleteTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4681,7 +4723,8 @@ export type GetTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4757,7 +4800,8 @@ export type ListClosuresErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4826,7 +4870,8 @@ export type CreateClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4847,7 +4892,9 @@ export type CreateClosureErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4911,7 +4958,8 @@ export type DeleteClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4983,7 +5031,8 @@ export type GetClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5059,7 +5108,8 @@ export type ListRoomsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5128,7 +5178,8 @@ export type CreateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5149,7 +5200,9 @@ export type CreateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5213,7 +5266,8 @@ export type DeleteRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5289,7 +5343,8 @@ export type GetRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5366,7 +5421,8 @@ export type UpdateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5395,7 +5451,9 @@ export type UpdateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5458,7 +5516,8 @@ export type ListAppointmentTypesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5527,7 +5586,8 @@ export type CreateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5552,7 +5612,9 @@ export type CreateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5616,7 +5678,8 @@ export type DeleteAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5692,7 +5755,8 @@ export type GetAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5769,7 +5833,8 @@ export type UpdateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5798,7 +5863,9 @@ export type UpdateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5889,7 +5956,8 @@ export type ListAvailabilityErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5985,7 +6053,8 @@ export type ListNextAvailableErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6081,7 +6150,8 @@ export type ListAppointmentsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6157,7 +6227,8 @@ export type BookAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6187,7 +6258,9 @@ export type BookAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6249,7 +6322,8 @@ export type GetAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6341,7 +6415,8 @@ export type CancelAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6370,7 +6445,9 @@ export type CancelAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6449,7 +6526,8 @@ export type ConfirmAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6549,7 +6627,8 @@ export type CheckInAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6649,7 +6728,8 @@ export type StartAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6749,7 +6829,8 @@ export type CompleteAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6849,7 +6930,8 @@ export type NoShowAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6949,7 +7031,8 @@ export type LeaveAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7049,7 +7132,8 @@ export type UndoAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7151,7 +7235,8 @@ export type RescheduleAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7182,7 +7267,9 @@ export type RescheduleAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7237,7 +7324,8 @@ export type GetAppointmentHistoryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7317,7 +7405,8 @@ export type CreateSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7344,7 +7433,9 @@ export type CreateSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7399,7 +7490,8 @@ export type GetSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7491,7 +7583,8 @@ export type CancelSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7522,7 +7615,9 @@ export type CancelSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7601,7 +7696,8 @@ export type RescheduleSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7634,7 +7730,9 @@ export type RescheduleSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7694,7 +7792,8 @@ export type CreateHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7721,7 +7820,9 @@ export type CreateHoldErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7785,7 +7886,8 @@ export type DeleteHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7857,7 +7959,8 @@ export type GetHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7930,7 +8033,8 @@ export type CreatePlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7955,7 +8059,9 @@ export type CreatePlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8010,7 +8116,8 @@ export type GetPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8102,7 +8209,8 @@ export type ApplyPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8131,7 +8239,9 @@ export type ApplyPlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8191,7 +8301,8 @@ export type CreateWalkInErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8218,7 +8329,9 @@ export type CreateWalkInErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8289,7 +8402,8 @@ export type GetQueueErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8362,7 +8476,8 @@ export type CallNextErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8387,7 +8502,9 @@ export type CallNextErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8442,7 +8559,8 @@ export type GetTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8534,7 +8652,8 @@ export type CallTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8636,7 +8755,8 @@ export type StartTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8738,7 +8858,8 @@ export type CompleteTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8840,7 +8961,8 @@ export type LeaveTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8935,7 +9057,8 @@ export type TransferTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8966,7 +9089,9 @@ export type TransferTicketErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9033,7 +9158,8 @@ export type ListWaitlistErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9102,7 +9228,8 @@ export type CreateWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9127,7 +9254,9 @@ export type CreateWaitlistEntryErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9191,7 +9320,8 @@ export type WithdrawWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9267,7 +9397,8 @@ export type GetWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9359,7 +9490,8 @@ export type AcceptOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9454,7 +9586,8 @@ export type DeclineOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9525,7 +9658,8 @@ export type GetCallerErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9593,7 +9727,8 @@ export type ListApiKeysErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9662,7 +9797,8 @@ export type CreateApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9687,7 +9823,9 @@ export type CreateApiKeyErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9742,7 +9880,8 @@ export type GetApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9820,7 +9959,8 @@ export type RevokeApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9904,7 +10044,8 @@ export type ListChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9974,7 +10115,8 @@ export type StreamChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10042,7 +10184,8 @@ export type ListWebhooksErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10111,7 +10254,8 @@ export type CreateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10132,7 +10276,9 @@ export type CreateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10196,7 +10342,8 @@ export type DeleteWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10268,7 +10415,8 @@ export type GetWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10345,7 +10493,8 @@ export type UpdateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10370,7 +10519,9 @@ export type UpdateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10435,7 +10586,8 @@ export type RotateWebhookSecretErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10517,7 +10669,8 @@ export type TestWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10602,7 +10755,8 @@ export type ListWebhookDeliveriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10684,7 +10838,8 @@ export type RedeliverWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10760,7 +10915,8 @@ export type ListCalendarFeedsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10829,7 +10985,8 @@ export type CreateCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10854,7 +11011,9 @@ export type CreateCalendarFeedErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10909,7 +11068,8 @@ export type GetCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10987,7 +11147,8 @@ export type RevokeCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -12400,7 +12561,8 @@ export type ListAuditEntriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
