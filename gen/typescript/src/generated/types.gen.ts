@@ -799,7 +799,10 @@ export type AppointmentReschedule = {
 export type AppointmentEvent = {
     at: Instant;
     /**
-     * What was done. Further actions may be added.
+     * What was done; the other members say what the appointment was after it, so an
+     * `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+     * be added.
+     *
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
@@ -2074,7 +2077,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -2180,6 +2183,10 @@ export type Problem = {
      *
      */
     alternatives?: Array<Slot>;
+    /**
+     * With `too-early`: from when on the step is possible.
+     */
+    earliest?: string;
     current_status?: AppointmentStatus;
     /**
      * With `invalid-transition`: the statuses that may follow the current one; absent when none may.
@@ -6552,7 +6559,10 @@ export type CheckInAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6652,7 +6662,10 @@ export type StartAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6752,7 +6765,10 @@ export type CompleteAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -8538,7 +8554,7 @@ export type CallTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8640,7 +8656,7 @@ export type StartTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8742,7 +8758,7 @@ export type CompleteTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8844,7 +8860,7 @@ export type LeaveTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;

@@ -54,18 +54,13 @@ export async function cancel(a: Appointment, body: AppointmentCancel): Promise<P
 
 /** Moves a visit. What is in the way is shown with what is free instead. */
 export async function reschedule(a: Appointment, to: Move, override?: Override): Promise<Problem | NoAnswer | undefined> {
-  const old = { doctor: a.doctor_id, start: Date.parse(a.start_time), minutes: a.duration_minutes };
   const error = await move(a, to, override);
   if (error) {
     if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor))) desk.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
     else desk.complain(error);
     return error;
   }
-  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, async () => {
-    const back = await move(a, old);
-    if (back) desk.complain(back);
-    else desk.say(`${who(a)} is back at ${clock(old.start, desk.zone)}.`);
-  });
+  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, () => undo(a));
   return undefined;
 }
 
