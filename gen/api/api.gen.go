@@ -2984,6 +2984,11 @@ type AuditList struct {
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
 
+// CalendarDate A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
+//
+// Example: 2027-03-01
+type CalendarDate = openapi_types.Date
+
 // CalendarFeed What is kept of a calendar feed.
 type CalendarFeed struct {
 	// CreatedAt A point in time, RFC 3339 with an offset, between
@@ -3105,16 +3110,6 @@ type CalendarFeedList struct {
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
-}
-
-// CallNext For whom.
-type CallNext struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
-	//
-	//
-	// Example: 1
-	DoctorID ID `json:"doctor_id"`
 }
 
 // Caller Who a request comes from.
@@ -3403,11 +3398,6 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
-//
-// Example: 2027-03-01
-type Date = openapi_types.Date
-
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -3416,7 +3406,7 @@ type DateHours struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 }
 
 // DayBlock A stretch of one day, `start <= t < end`.
@@ -4193,7 +4183,7 @@ type FhirPatient struct {
 	// BirthDate A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	BirthDate *Date `json:"birthDate,omitempty"`
+	BirthDate *CalendarDate `json:"birthDate,omitempty"`
 
 	// ID The id of a FHIR resource.
 	//
@@ -4969,6 +4959,16 @@ type NextAvailableList struct {
 // NextCursor Pass it as `cursor` for the next page; null when there is none.
 type NextCursor = string
 
+// NextTicketCall For whom.
+type NextTicketCall struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+}
+
 // OverbookCap How many of the doctor's other appointments one that is overbooked on
 // purpose may overlap; so there are never more than this and one at once.
 //
@@ -5516,7 +5516,7 @@ type Queue struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 
 	// Items The tickets of this page, by number.
 	Items []Ticket `json:"items"`
@@ -5975,7 +5975,7 @@ type Ticket struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 
 	// DoctorID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -6211,7 +6211,7 @@ type Version struct {
 
 	// ContractVersion Version of this contract.
 	//
-	// Example: 0.1.0
+	// Example: 0.2.0
 	ContractVersion string `json:"contract_version"`
 
 	// GoVersion Go release that it was built with.
@@ -6226,7 +6226,7 @@ type Version struct {
 
 	// Version Version of the program.
 	//
-	// Example: 0.1.0
+	// Example: 0.2.0
 	Version string `json:"version"`
 }
 
@@ -7019,7 +7019,7 @@ type UpdateAppointmentTypeParams struct {
 // ListAppointmentsParams defines parameters for ListAppointments.
 type ListAppointmentsParams struct {
 	// Date A calendar day of the clinic, in the clinic's time zone.
-	Date *Date `form:"date,omitempty" json:"date,omitempty"`
+	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// From First instant of the window. A `+` in the offset must be sent as `%2B`.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
@@ -7599,7 +7599,7 @@ type SearchFhirPatientsParams struct {
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
 	// Birthdate The day of birth.
-	Birthdate *Date `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7894,7 +7894,7 @@ type GetQueueParams struct {
 	DoctorID ID `form:"doctor_id" json:"doctor_id"`
 
 	// Date The clinic's day; by default today.
-	Date *Date `form:"date,omitempty" json:"date,omitempty"`
+	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// Status Only tickets in this status.
 	Status *TicketStatus `form:"status,omitempty" json:"status,omitempty"`
@@ -8268,7 +8268,7 @@ type CreatePlanJSONRequestBody = PlanCreate
 type ApplyPlanJSONRequestBody = PlanApply
 
 // CallNextJSONRequestBody defines body for CallNext for application/json ContentType.
-type CallNextJSONRequestBody = CallNext
+type CallNextJSONRequestBody = NextTicketCall
 
 // CreateRoomJSONRequestBody defines body for CreateRoom for application/json ContentType.
 type CreateRoomJSONRequestBody = RoomCreate
@@ -13234,7 +13234,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13300,7 +13307,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13370,10 +13384,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13537,10 +13554,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13617,10 +13637,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13757,10 +13780,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13932,10 +13958,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14133,10 +14162,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14209,10 +14241,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14357,10 +14392,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14541,10 +14579,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14635,10 +14676,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14787,10 +14831,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14879,10 +14926,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15021,10 +15071,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15190,10 +15243,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15268,10 +15324,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15405,10 +15464,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15619,10 +15681,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15803,10 +15868,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15897,10 +15965,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16039,10 +16110,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16208,10 +16282,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16284,10 +16361,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16433,10 +16513,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16617,10 +16700,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16711,10 +16797,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16862,10 +16951,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17075,10 +17167,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17288,10 +17383,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17492,10 +17590,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17675,10 +17776,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17888,10 +17992,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18102,10 +18209,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18194,10 +18304,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18343,10 +18456,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18556,10 +18672,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18760,10 +18879,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18918,10 +19040,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19090,10 +19215,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19262,10 +19390,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19429,10 +19560,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19509,10 +19643,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19651,10 +19788,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19826,10 +19966,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20186,10 +20329,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20344,10 +20490,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20513,10 +20662,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20577,10 +20729,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20714,10 +20869,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20912,10 +21070,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21197,10 +21358,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21366,10 +21530,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21430,10 +21597,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21567,10 +21737,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21781,10 +21954,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21965,10 +22141,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22045,10 +22224,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22188,10 +22370,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22374,10 +22559,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22454,10 +22642,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22592,10 +22783,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22791,10 +22985,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22973,10 +23170,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23157,10 +23357,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23237,10 +23440,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25707,10 +25913,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25783,10 +25992,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25918,10 +26130,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26116,10 +26331,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26289,10 +26507,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26558,10 +26779,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26727,10 +26951,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26789,10 +27016,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26926,10 +27156,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27154,10 +27387,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27338,10 +27574,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27432,10 +27671,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27584,10 +27826,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27662,10 +27907,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27804,10 +28052,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28002,10 +28253,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28096,10 +28350,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28247,10 +28504,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28446,10 +28706,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28524,10 +28787,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28674,10 +28940,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28858,10 +29127,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28952,10 +29224,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29317,10 +29592,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29500,10 +29778,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29578,10 +29859,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29822,10 +30106,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29991,10 +30278,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30055,10 +30345,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30192,10 +30485,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30406,10 +30702,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30590,10 +30889,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30686,10 +30988,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30857,10 +31162,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31023,10 +31331,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31206,10 +31517,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31419,10 +31733,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31632,10 +31949,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31845,10 +32165,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32061,10 +32384,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32153,10 +32479,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32400,10 +32729,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32569,10 +32901,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32645,10 +32980,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32782,10 +33120,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32994,10 +33335,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33179,10 +33523,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33390,10 +33737,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33605,10 +33955,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33681,10 +34034,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33823,10 +34179,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33992,10 +34351,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34056,10 +34418,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34193,10 +34558,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34391,10 +34759,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34575,10 +34946,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34655,10 +35029,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34798,10 +35175,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34974,10 +35354,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35173,10 +35556,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35364,10 +35750,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39513,801 +39902,805 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfDnvKrYSZMmKcm2qErdp3i5VuJtJHk8semrhrpBEqNugGmAoplcv8/+L5wD9N7ctNkz",
-	"nrq3YrE3LAdnP7/zVyuQ8VQKJrRqDf5qsc80nkYM/n04nUoudMyENn+qWRzTZNEatF7QaESoIBM5S1pe",
-	"65JGM2buOJ+NRiw5oyPNkrOYi5k2L+p67sI5G8mEFa4ECaOahWdUtwatfrf/sN3rtfs7p93Hg2530O12",
-	"uvC/Dy2vFcpAy+SMh61Bz2uFs4RqLkX2tp2u12IiPNM8ZviyR+3uTrvbO+3uD3bMy8xb7ONTqjkT2r0t",
-	"kTKGf4tZFHktxRLOVP4HTRNd/+aue7PSVM9Ua9BSwYSFs4iFLa+lF1OWe89sGq433S9fvPz6P4FlWm8X",
-	"1lmn0vSbptfr4rB+6vYG3S4M6im8HcfzWsqkOKZDgl/Pj2c0i6IzQeHdT5MOMU+RFzQMqVkgNWUBpxH/",
-	"E0ZpbmFJTLWM5HiR++B6n9qAmpaPyq4LV2c00PyStQY6mTGvJS9Zci7lxVlAp0C/S4e/4X6/xU05FKI8",
-	"U7tdhbPGEz05C4EqWr39x7vtbr/d329tdKRYTHnUGrSoEJ14pjRL/q9lAB2ZjM0q8URpt0xmYNnShExo",
-	"PuIsUa3Bx09eK6LZna/gXS2vFSdmTfCDvZ2W15pOpDB3/LTbI7u7ZG9vj3R7pL+z5VohHV51xbZZhtrp",
-	"Ns7uixnzhNEQluuv1hMaTNgTKXQiIzizTAUJn1oaej+R7JIlhKoLFpKYLsgFY1PCtUeoCM3PitAx5YIw",
-	"GkyIObfk3vHzJ2S/1+sRxQLzHrLX6Xf69ztmfjiZ1qA1Tfgl1cwjQrYDM4aW10rYHzOesNDRuGFfMTWj",
-	"iunnl0yM9aQ16HWRa2gGO/o/H0n7/3366f9YDmeYnk64GMPePJnQKGJizKozeyHnREtCZ3piyCegOht5",
-	"Nx15r9d52OmVhv4LowlLSMJoFP88bMUsVsNWq2G4/U2GK4VmQp/ScXW8TyZUjJki8wkTRE8YCfBmEkqm",
-	"DshIJsQ/GrVfS8Har6gOJn5x0MNW/Pv5P0Q/2Q+6J49mj0e//bHz+VlvDiPfauGHrY+H7Q+0/We3vX/W",
-	"/vTTsFU/q2e18/kHS5RZYTmC2SQskEnopfOon0Jv/dHuVgbbbe83D/L5hCe14zydMHJZN1ZCFaFkzugF",
-	"MQSkF0TTsWd+ff7i6JhMqCJcHxA/Zpp27BuOQp9wBS9RNGadpZPJJv7+gZt6nrB2vVbMhftzrzBd88Ty",
-	"Cb+UgRUU5Rm/pXripirY3E63uBUPaKYRqAe9pfMYSSOHWoPWLOHthI1YwkTASpMxtFUd5DHV7CWPua7j",
-	"TFSbtYzYSHvET3xiRsCUVsiaYI1ZIEWoiK99MhOaR4RGkZkah0fPaXBRprDAMIxk2DpIfu4e6J97/db6",
-	"p4G2/zTrfZD8jEt/oO0/6nfgmOlkcWg01OrsTuzItSRzyjVBfZXoZMHFGDluYeT9tTaAC73Tx4Xn8Sxu",
-	"DXYemlnEXOCfvXSYXGg2ZglKiylNaMy0FRiHoOrUSQpgRURPuMJzbLZgwpWWyWJAKDEiisiEUBIyddEh",
-	"p/SCCQLHxOyGUVpZ6A3F+UwTKaIFOV8YpZILpWkUAbGSOdcTOdN5ts2lOIDfQSrNrcDiaijyvD0kIQ9T",
-	"uWXGSFAImk/zsZAJCztDUaCGUSINf2XqwigbZpL4SMtrOXH77NVJ+9Dqfs1kkjumvaIw+J/hcGZUiTb8",
-	"t/cc/vPo+acfzRXVcLH5qXpCy2nvR0/rOVzuOP+gCC+e9p6d/ZTqSTZ3Hi499f8nYaPWoPW3B5lV9wCv",
-	"qgdHT8vjOl1M2RpjI2ZytzfAJzRiIqTJc8bCptEF9h4yYiy8xaFFUs2SxjUL8PItjmeWqDq2YAbjC/ZZ",
-	"nwVwh+8ky5SOmWVrHpmJANQbGCuM748ZSxbZAPHhpTpW8yEraCn1R+Qpi/glSxZN6xkzpeh47fUM7evO",
-	"rr6waHQ2jQsNz9vbZqMmPZEzUSOQDzWJpdJESRJTsSAJU3KWBEwRLpDhmi0vjHKvW7/bZwF8Ij+2kI3o",
-	"LNKWoTZLtP5KgYaTeG7fUJ7FrydvXjsVDYQQfsr8nTDC1QFRMmZkmshxQmNFFF0QPcEbFmROhSZcF5WK",
-	"fykpGsj6zE6koPYJM/KP7jE6nUZWzD2o+Wk04clP8PunJrX22G5EEw25jQIqMhKUBxNcAqqLKm9xXr3W",
-	"dROZGW2O0E4i2SiwVCS1HTDo4YrRJJiQMb1klQ3otfvd/qPuDnjJut0P7Z3uTQ79hYwapcVERrcoJI5C",
-	"Fk+lZiJY/MYW1RG9ohcM1C9FR8zomoo5zdnoalahRnVzYNW0UApzMgKGmpRRthZDQYWaoy5lngYnBZGC",
-	"dchuv098no2jfcEW7YTNFAt91NqokOZwDYX93AHZ7e5Xn+GiPVPMN+QZsdxXuCIzYfS4OV10yG9sqofC",
-	"KJ/9XXBHqrJS95h1d/YfPWbt3W64197dYY/b58H+Tvvh4/1duvdotL/T321S93Lr2TYL2iSO9vaWiaPh",
-	"8HO/1x4OPz961iSOjkZg/9bvGFr/IC+RRfGCWao0jyIwP4Hp+sb89jPXxlCkvo2dTq/Tuz8gsKMJUWYv",
-	"aZSzZpVnfvd/9EGdp2LRGYr3VgPPq9C5AXFFYhoyw/ONEAioYuUdcLZs/RJb0387UT8cqh/vDYc//u+9",
-	"9w/u/9ew9fF/hq1PPw5b98wFD64WL9z/8b75tWkXXkvBGnbiECl+p7vr1t+uNJgyZgtgWeGSqnUtmeXv",
-	"p8tv9mWd9d9oKTNv0JL17FbJs2vJs2lhRBDNwhqn2jGQIJitliPAET9niocMXYQ5bf4gJTmaGGPd2JnG",
-	"UjtfkEDGMVUFJvmxlXlSrb/9k7k8jaQZyohGitVLWW6Hm18Crlms8uK2/uWptzK9WloNUD2O8GV9oEz7",
-	"R6Z60CSh4IEX/I8Zs5cNN//itZReoKkpk9i87DfWqIIevj0iF2xxe9KjwfFS1vNgJTfX8SJ4+02peNYp",
-	"37SWdjtvby3fRlQ0Diai4vZGcixl3KgJShnf3khOILTZqODB1dsbzSkPLlgjwWi4enujeU+5jrhqHM/c",
-	"XjfCIrlFnvCenU+kvGgcFl6+rfF8MU+rqRSqkibwiitlGPTgr5YNlJh/5i2naSLPIxaj8TT4a83vvsWn",
-	"8OPFBfBzoq0tpG6P5EyE/iC1HYmQBWcWyEbgmma1Sv6mu5iA82W1R4yFjVNQs2BSdHuBmsI1mVNFEnYp",
-	"L1hofjE6KPs8NZuL00On1J3MDD/dOCd7vbolzjF0F4O2p6lx0PZ6cdDEd86nwnNcw3YI6VxZNVMFvecu",
-	"JooaV+M88XJ1wMbmfklt/KRhsJl/ZO2Rmte+mTJMVnkz04GMWd2wX0tNhJwPiJapy8tFoGz0I6SanlPF",
-	"SECFkJqcM2Is3w45VGg5z3GaqDwNhZlEQgPtEUU5RhgFKY8FjYBcCL8QJaubmb33QXajCz+10/jT0uey",
-	"SNWXzKs0MlNZd+nz2Vy4n28uWRLRqfkhTYzgSpl/fDTvDMHvK8Uo4gGo5UxTHin8YAgkmt1nKUjad3ot",
-	"tVCaxRB0FIOYxWowdQT4yWtp9lkXPKhIaZqMEsbM4oScjoVUmgeqeB+NEkbDBRwmKgrs3KnAmmNkF4wb",
-	"rhetQYsliUzgy87Zdoo6az2dXS+d2p3KYnLWuUOVFAqcOPZk2SuYPWaIbxmJdgi64Wbj1KOPCwwxGucJ",
-	"MttjnvVhZzt2Dzu4gb6hZENOMjnnYcjErTKdkfsqchuCkV+MYRpSmNBLdLVMWRIbpiiF8/QaYmEsVAfE",
-	"zy76EOBU4H384rVeUJVTR9StTm1CVTsfoLcztA4iIN3cVSCBeGZMOk0XOHgZ3YkCMpFRs95hpBo4UKuS",
-	"4Ehc0oiHtzpW+CK8vD2iPGJhusroNU0JKaY6sMN1h+eA+MASlE+MFm9PGrnkEuPcHecLEO8Uu9VZNbhd",
-	"BzmPq5tgtgsXbJG5vTJvrJ3E3ajiHIbfREvWmVKlpFc0GskkZrdLS7H7atsubomWMvXBSB9y7zyRF0yQ",
-	"X0/evPbIOQ3Ju9Pn7cceoQS8LAS9U8iuUjoMmeHG92Gar2nMIP/iVqdpGGRbm8/6A+f3B/dn6q0WkBVl",
-	"Bij1YRCwqabn0e2eAEMyNP203QgfB+M7jzeNIjm36nTIKcq8TDpIJ5atG1QBocHErGfqLg6F9Xo1Hgp7",
-	"vXoo3kZU3MmAIyqaRxtRUR3qsZTxXQw1kTJuHKq5WB0q+r/uYrDoW2s28OFyzYA1veWzOE0gD47XSdlU",
-	"l7GpI0RxEaDG5vI1jeKZ5ZKSY8M7uY1ngtYTsoCHjFDB5jBDdALexZagg7FxS/BydUtOeczejEZ3M+KY",
-	"teVoVB6zs5SsuwFSwuVoVDN2KV/SZHzLFEUXkaRhW0vZjszX7aDPZQg6DPxmzCQqbAppcmn+hkj5vYe7",
-	"5Df+C5mJiCnQ5kZ8PEtYSECUzbmy4vVUyldULI6tP+B2ORHVrA3RFTgssUxSPULhvEB4sfAAU0tTq9Cm",
-	"nJpDk/MNQA72XTobjKV8195cI97XcumCHlCh9HfFVNRbncas+O0GPdjQgFEpnSfXukPAxiH3qFgMhSGk",
-	"+2j129huqlkquiDzyaLimHr//n37MPf1VVuflWvATN4Jekl5dOsa4Cz7rmNp9X48gnlfJJYYzjYardG7",
-	"51QNXUajtyyphkCBYum8DYUv0ZvTnokLIeeph0IKYZMH5lSRSBojDNJhqEu/ML+fMy7G4KgZcWNTHKDR",
-	"YFPIzWjMGJ0crHoTtz+q7wT7PGXBbZM4F5olgkZtsKmNaUEgkuwcU8jDkXQjObalGdZQBe3ebsoZD317",
-	"YNVsOpWJZuEro9/fMvmlH2+DdQHsxxkitkaobdii786psaHqrA8QWzAjF1C8kziG/XYbgpXN4YxCTLPK",
-	"RW3s8ZuJxLQyV66NTvLaLDxXyXLBpkCyVDi2bETvNDHbqTm6zvMVlSsCpEJpKkD4uofOF/VlG5iwVUqa",
-	"vGCLQa+mSOcuaxkKldfN6dBkPpEql5nPteGAwYSpAyJmUQQqj5CClUPU+ZyTh7v5nJP9bvdRb3+/v7f7",
-	"aLe7v98rJqCYl6KUwhB2OSEF0pR4wtRm+4azXBUFtwWgRh6d0dpCKSZccBbjAFqi1IIybLskUFYomOGT",
-	"rdxChEaZhGrsAiXs9AuE0O82rkG2dRjzryV+MxrrQxzJpEiHx2zEkoQlxHBEGhXH0bt7irTx7pVLb+/L",
-	"L7e9IqS+qTVPZMRW0dCxuQc4lZza+FxhEs+hZGtKEy3AWxcBW0rz55a9+sS8spQj110jL+5LPivkI6aJ",
-	"APnYGaWDzTOEQrl5gekVjl9hx0pnJ0uhl+f/YgEcQuTaGeoBDdEdQaO3Oc5ssw/LKaKpfq2l0RkNo+0Q",
-	"l0HrZ6Pyrc6N+jYke5IFo4lnNEzItjO/jfglM9phOmeU/4yFkDSJCdm2cs5DL4mMHFNEPa8oTQrcdDWf",
-	"2YqJ/bse+3+Lk5U/VKuIv0bkHkJ98Hdl5buysr6yclGnAp8iJ7Dl//9sH749av/GFn6HnEzk3OZVSBEU",
-	"FwGQF856Z7/+0f1w8ffepBv3o8dPuuKPi7c7ci95pPZ1b7ZzuTd/9Hl/0ftz53Dvl+V8pIQZAK/HCu6z",
-	"QhHhX7s7X2p3/Lsm9l0T+66JXYMmhnyiWSS95Kpml98IW1csR04qqapYShesscZCoefIljN45Hxh85nX",
-	"Wmtr55cWu7za5hxmZdGr3vmafda2xLqyJ/CF4tvqF66AoVaW5OcS0nZtuAY8Svm8SynSqokB8TOULp/M",
-	"pkRLj5zP9BB8o1htw8XYI74DQfNzZaWFh6fRTBmNtgQN5tdpq/WYbpUKObxgPasc0vLw2y6DT4QYkKUJ",
-	"IzIIZlNu5i1lUcAuLUF5mK9A6dbJ0AacuabRWufsnQ03oCJgFmRjFS0+yd/7xdtOzbNFVisewJTkii61",
-	"WsuoYs2t+JC93+4HaEEpgN+160DykiUJD1e++o2770uKk7fSi2lv+1JE1ltnVCnyYFNp0J0ppDkQxOZS",
-	"oZI8N5sSKkKj2x1pDr5wbbJxcI2rxErKv0/wgS85UMd1gFPubP/yeHprrkqd4pEj6KK64VYho+E8zRR2",
-	"pYY15I56E9/26oVPunUljSc33xWSGHnphn4lC12HPLuq3wipm9R7FilMzZaYSxiz+JwlRhd2WQBBxAUP",
-	"fgA4ptGoQ05mSSJnGDJUUxoYyQoJBbG8ZCVAiPc8iiCNuhDc1Ah7wEOKylhOkd6rGg1lYsqMiOHwpF7r",
-	"p2ozmXWMT5RJzL5o1YZt6QgsnEUJ2laHHGlFIpg7KEYVLQii8ecLYitjYSkRAam661Qszgz117ACesGg",
-	"GF/NOOQ0oj6hbdhplDDWIYe5FEbIbScUb4Mgv5Ip8hZEl4mWUXHz7bzt0p1LGTEq7kZwT2QUnkE2Q0Mt",
-	"J+TOyhGhmE0Oc75gbKqK9RsZYf/26Ne/73z4pf9q958PT/d+//v7Z8enH971d3b3ivS8260YhiUcon77",
-	"US3mw5V0gm0k/OqbtxJlOXm0RjVp/vg1MvfcOFaczWeXtbaNsQodXMaoVLSDPvM5HAX0ATi7oeaEBfV4",
-	"icBZzaOhFOwAkYMgsxm5q7LpMda7UigAzX3PM4eMiqHwZyKUPtJnwhyCs02RZoTRJOKGrfKYeWUjoUOe",
-	"zxL4Ng5WkZguhuKcERqGKcCdRTwwPMhILswTMf+asODijAu36HDRHAFtJKOQZ2oi58ZSZ/TS/IICCPwG",
-	"oQRz3o3WHAuWjM1/eTyViS6iKdgvV84AXQItaNH7wGFq1xsRAyFhLQPi81OE1CxBqwQWmHOzScj7U7RU",
-	"rlyE/lvu5mqWWLfj9trC7LpNbjxKZHyWabilEsq8xm62WEhN2GeuHOJlJ0eveTDzNLnJkS0LkXC5OANs",
-	"LqZUjnzDlFrx8Twtj/SZlW1nINvOFGOi5Zlt/bSOM7VW2zoSZA5IKPPJwhLtwpxnc5IhRwsLOKQg01ky",
-	"lYot1aSuojbdDhFuLIlSra0Gu1CGLLT1icgG896J0lrsbLQUtP3nWYP8/Yqt360EsTzb2qwsSWYwaazw",
-	"czy6eK7zn0v31h6N1dZXXtgXtAC3JSvE/guEmG0QzBM6nTIBLrOS7F/bM/wMivNQhfCIjEKmNNbCbeAT",
-	"LmkpBe9wr9ut+odr3bwrlmK1Wzxf+Ollhb9zLkJjVTrRinjvNgRUXCSz8TWxCQRjQwJ0iZf41rzABZaW",
-	"rz2F850WHhmZXfh0xhLzrS66WauLVbGaGpV8JUtfEiAoj70YJABKB2Vso3BB5pe/sZiB1zJLc/YnNAVY",
-	"/tgpj9kHcx9wkVU7ndn4N7LZ/Rve7DViKcjqgMe18su44igeZ8rwZs4Clw6qpWU5B7bgyRZooxOFi/yL",
-	"etfrDcjvRWHZ7tSu38ZCbpTqh7b69FuT7F+WU91Jg6L9HsyhEmAFusg7xE81a98jfqpawx+pbu17Q+Hn",
-	"tGsf+Jyfatg+BqcWuRKwH1SKxJ8Crg2Fme4B8VN13HzG6uP2nQ06uU9CCSH6oXBWLuocDMxc4qzcA6IT",
-	"Rg0fJrZ+AqKXVNkRcjEuGsK3algUDOFyf6aCGCrBo9cFbS+4CA1XveSqzmPxPWJ6gxFTGclZjbPiCfwO",
-	"+KdpUpdHqCrIt7/12aPQfdGJq0cF4fWoYLn87WO3vU/bo09/PazPPLpCEPaMh6re6QLhAnu0bH7ASDrn",
-	"2FrKDTL/FTrNNciGdcVQro1WDYsEnsIBbiGb8lrSsD6l6h3k06Su84SNaRJi6EYxbKAUBGaURe3n5IIL",
-	"Asznq8uxgtBAg2bhFpDCwkGUAKpm6RJVw3O1tFxb+JyyAG5acSvZG2Ud10C5ZghkGtGAdcizeKoXnoMm",
-	"Bn/ptdJxsQNb/ZlSTjiq+oOFgyRajnExwULLMr6V7yFWzLkMN8j+KraGK8xkr2Yi1xSvtYliNSb/hlFW",
-	"y2urK1xgYQXqzBFI/tRvHag1EvhaYn8QZZNGU9lEXltk3K73zcnuVSP/muS4HWvrb729h3tBt+V9HbL9",
-	"30hMF8WvXW9k8d+l8ZWlsV3PBrfCd+n87yCd6yt4KmdzDXG2kbMYBNdmydSVp6+YVV20hr/i9Gozvreu",
-	"a8QGqoJr8VmJVKDWAC0kHu3sP7w/IPRcmd/TDAMAblztFvzuEPiPcQj82yoN37WE7zb7d62gqhVUJdIs",
-	"5BplSr2YR+nhMs0ATw/2OdeLsRRVqm9W+96mz52zgMYMGrL9evLmdT4UmIPs44qMbccphIgrEU9r6JqW",
-	"9/o7ZHePPHxUbn0M8fJ1IrkoE5pHPKdq1XCLWUkw6DAd9DZjwlWvSRnSDv40vxhvoY97laUsj2Pab6QL",
-	"4Nmt+9REJs+ErsugMFQS8bSPFaHmXqITyqMt8yPzCV3oisGMkTD1xoDVDTmHhVBJerGaABeGEJWpVUIF",
-	"03OZXBB7E0qKmJFRUoj75aD+uFYsGpU6CO73O91Ov/OoFG/eW2O/N6t+RxWwYRHzTVLX0plzHKCccFJl",
-	"hSyhioVLGybBNuJ9WZdtO+b0b5u5ZVsyr5clvnblFJJtfQG5DYbV9arM+neV0gWqedjwhdqYsTmhPMxR",
-	"DQX07tuLF6fAXvULkF4+CrNE2RxlG1ZmjK4aAsfT9bZulR52V+b7LaGXiYzhzEkRsESUMQ1ybQdvbxWz",
-	"saulg1c4etxkoiZyvsHRKysfvW7dkWtKg3w/WXiFynRMde5UIC7WKj1Pwe2a+r/CdRCEHGVfJMfLkiJa",
-	"3d6v+x+e7P2j+88a0bRyQGrWcIqzRO/14D1WJPMYmYLNde0HM1lRWJX8wcplOkr3UMYSSgmKeUrK5T1a",
-	"Rppx80axu9oFw4RO+IaOF/tMyd0i2HyLvMVMOfjaHC6/8ERPntK67Gvzq5n9ubnFA1lPevvdbrvba3d7",
-	"DnUjLXXTMqSLA3PQqTZski4IV0ORYN8Ucyxqmj1kuZPQ48QfzfQsYX65Q2dv//Fuu9tv9/fL+Wvlk1M0",
-	"E9c5R/l2YWvAChZ7dn2H67kuuB6uSorkfCKjjLzuCrenHgCFiVBlSkCeyd8k4sw1IhnaVj24+gjnQjMk",
-	"nYmcJV8Ljo45ZRZI56Aw7B/Q0HM9ktJkuVIJbo0haM7x06RDXtAwBJPpOwLPlom+5SpDG0e5EQjBPJ/e",
-	"LoegyLoLaIJ5NEBo4nTOrLYIFYVY0ItlbmOmVcaghiIVgOnbzxckYvTS4kPLmR7gFsWMCgCP18vgC4fY",
-	"hYnMhOaRRTS0K7USffDb57fXg4f4n8Y0SueyciTXO0+N2ITfVZ7vKs93lee7yvOfCTo4S6KGEttsW6xH",
-	"xCOUKBYkTFt7GeGDZamJQq7LQFomOBRyNCBToxJMtJ6qwYMHfuoMxsfc9qcx+iqwZ8lufuCGqB7ELFYB",
-	"jTYD+uzwQOVXdZbwdsJGLGEiKJve/SIVPSzCdtSMpAkTdDg0n10t5W5M+8QtXyUzV3udCmJzM+cTPHGl",
-	"TJ+CW+Nr8zo9oVH0GroHb6TBP0cxGneuhsHdqC01DZU1wGnQrLWkjJmCI9/ZUkPXjvvbDrpcFSE2brOi",
-	"7oKLmsECYFY2QOBc+aZIB8SXUybSdipUExpF+VDlBVtABegFE+guLhVy2euVMEnaHVgtkZp2WDFdkFDC",
-	"aXFx4LXOy9v0I2sE+RIZMdUoFCJg1XDP2p93qLXZhx/WpFkscfkPiG+0Y5QZVBAeesSfKZYMMjEyTeQl",
-	"D2F09lUQ4cJt+/o17dK5zeIRQK9uV4r04q083kXIzhrdA7GNFuVsQkP/adFijVHkLm1o2K6AnTNfLePO",
-	"3Tx+3I3jxaUwF4VlW7Vhx82Bv5W75XiSiz5ZTp4RTK5/mRkX6NZnQSQxKJUwzF5qeS38xxkXZ9ig3mtB",
-	"UXSRtVU/UxOIECEPa0MxJzJm4Hyag2UM2VNpL7QpS5QUHqDJEapIxLWOoFI362uhpdEya2pleKInZwtG",
-	"ayTc74wmafynKIw0gYrgokTaf7y7LPdzf3//cV4Q7S+JcuZk0boWYAxa9Fm9aYVoCxEz3Ep5GRIAxoST",
-	"ksV0+OOP5NWP5n/VTIeVSIpxsvJYvDp+DWLNGGZnxq6uDvglVZrouSQhH3MHksEIPELEzJz71TvS6u+U",
-	"OHjR+FmO8gPa+ZpauJl0cQu8PGkV5lp7qJfk12Wgc2buNi2FHNqOLjJLq8JLylrHCct1csFcQsTUZj/j",
-	"jX5N7lUR3HsDvJHck2falplvmIe/mfcskmqWrPzME3ubeSLV7etyRlO3w1hCJmoqNbjrDFw6IqPww8Pw",
-	"3ZONNIS8oVcPH4Upa40ZFvnMx01wM7cEyK5LYS367wgXdwZ7MZHRStb4wtxTSPhaSi2w0W/SU7kkiSvb",
-	"jx8wm0uOiD+XyQUX47OJnCXK9wo+qutal8ZEpA0gvV0S93J9XMYZaPbKNGO8CwCCggumV6MDwV0OUEiO",
-	"RuvgCb0ZjVppivJSmC7scllM5fMIJaG0WJ2+9Yv4xkjA8l0fTAF7Av2DsgLFFfFR0zHPZCCVhVd4Lh/Z",
-	"2MOgdFhwkSL3yMOHpWpUKVkux0Z26uDnhsPOMiA61wbzjLmc3GWr6/p6pjk6BVJe+TTe/ALuLcvHFP+I",
-	"pkpfQ1JU3pXlGGGzsKx3P7niJy6ITEKWbOR0solWW4Kz1WXI1rqa4tpk8lPE1kkY9tqmUcIoJvqv5vIl",
-	"51WtgJNkLIlRk+e2WAOxTQE/y+XeAg/XtyDp1gLMgnVqJoA3Db6Aw3IKL3nN5vBbGeAHEGiJnGnMcV3I",
-	"mcUGAl0ybyTlFaOUJ1oRlPK8yqHzcgnDVhBb5lujMJXPXI41ZurOpwYuUmtOZSpSeYGgPUta35aFTmzZ",
-	"jpAQ9bS1POqaAp432AljSTwJ1ZQKNNyTScKVjqF+7usKpm6F03lNUBsFjM1cO4O6wMIK0AtLfdsmquDT",
-	"pR5BILhzzYCMvAYefWaG4mC/qPu7SrdbkGD2/iarGoPWIV04OwzPUhPu5MYJnPXt4epHBGZzw4A821Op",
-	"7C+7zqH9hx/Euqr6lYejOesE78qBywPmMxYNclGPLj8aQef8szxi5pJiqvzbMvDRg7RhbM/rdrtXByGt",
-	"r1vY1Igva5b2d69h1ktWfo3YJd64WdTSPVQNXDIISmyE6JrzXXxVscv6ZPlccqHhPIAysLOzs09Gsyhq",
-	"G25yvzaFfn9//3G712/vdG+OK5kRv3CGzKYYqkbHQ48QUVyMgbNqBsi1jIaOxRo2AYXONS7mSAYXaklS",
-	"jsuPkskFfIjrA8KwYLkYRlyLbJ7SxS/mi+UDWFNUbzdy+dt09eDZXbATq6cRO4hNBb/SCdPBJO0dSBee",
-	"1QGIYdY7wc/E/cucqXoZv2pSz0T4ZpQuEjapWMv98LQGOsX1uDDfrV0KFvFLVlcWe0hippThN+AomLPz",
-	"iZQ1MQoj9+JpHRt/IedEjnSWBaQTXhLvvWUhCaw2Xo1JsY26v1Hmmp3iyvwnmB8xj9xuChQMEqNbtcG2",
-	"bARgQonq6LCU0t0D01iwkqltnfjM0AuhQhnbPCR73e5K3eiuGzfA+qhG1GCboVCdW24n0YGsJ1yMC6sC",
-	"0dmlUbW8g3S9mBqIuHVojjuSM0+UNpXfKMWtX6JcqCTWrFRJXPISlKJ5W3a5WMsxvnxcN42IvUbPCseZ",
-	"i30Qv3uWl3qW69wGy5y6aT+PVIqV/Ajls1iVCEX2UmDGywTuah3fit/NdHz30HXUxaa6wVen4xePRmUh",
-	"/CmDZo7+wCbjKOiCJhP7JzJN7DoElG/exkJzuxGP8Bs1f475JRNkNrXx1v4uJKKrQoIKfgqDAvge+DcN",
-	"Sxkm6X1VA0DWtwQ7zFLIM7iHa3B1GpsnzcRYHXh9be68XvjpnF1hfbolh+5KlCV5yRLzwFlAp+v0SjD3",
-	"PqHTKhrS5hBF1+TNzHahMqQimG9hqpu5OXEDt/Ryug1qwPHdloo2Rkf9homltO9Ltrx591YLCovbtZGc",
-	"cFhfFVeQGSPWMWzoEMqyNL4uWZFR3zIGizNWTqtGqTGRc2H7R1GxIJrriBW6BQ9FtV1wms6r2Werhicx",
-	"jbjCPL/Xz58ckEAKnciIBBOa0ECzRA0FvgLQGMp1Ik+TDnktZVJbH/QV+KJxja+KBuoO+TVAgF4Pb7oa",
-	"M2oMh98lN6oejxIUZTVmY1s3Cxu4sRCXHuntmV3rPe565FzCHTXhm52l1rF5OGc77dUZS89iyqO61kaE",
-	"tc2lFPQMyGZvp9+HX9pmqVKAyz9mUnMx9ox5Yrt0JUPBxSVX/DxiuXPopbGF/t4ukYFmGtI13p0+bz+G",
-	"Ii6jPcYxC+93yG9sCkmq84RrzYRHzmcaLEpVZRHm0MdTmrCwAXazQywqJ42lGKf4TGVeQIXoxDOlWfJ/",
-	"7Y8dmYzzZj6DFSuZ+BXDaqWJn3NDVk8DjSISmGu2RW+3O0CHeX930O1ibpnhzCTmoeDjScnq7/UHZbfR",
-	"XmGAewUmdu/ex27vE6S8/m//Y7e98+n+4GO3ved+Mt+8X8uZnk94clhMG926rQFgR1FBcu8z4vP5i6Nj",
-	"crzbIYfEMCGpaGQxH4nP61zAmOdeypBfdo7NJJ7IkJntemJIcJov0d4sx+FaXaRmYDa9m2m6zt2vzH1f",
-	"YKsNF3Hcp15HiVLWY2/fnrXUZyYmmgd8SoVeju/mBDry/bUVIjPft7lvFDWjOpw0JWdJwOr7YBU9a3hn",
-	"3g7NU3nB8DxcnoejWHLJl320DNG90fxryDYX9akpoYpkw2aYKylCLx60DZDqzFiO08rYlaNYJ+aSOylq",
-	"aUM6njahy7sN7AzSApWsFVsbWrGNZtGI24ZrxeZr0Hut6FvIXrbcH1YgsZz3Kx8lqh7O4lGpU7JLbPaX",
-	"mQijzQ1OZ8/kGawbseqQ01y3c19LTSMf6+8jqjQ+bPluxMUF8Y38qY3A6cY+unOqyMgI7gOneVqkXOoc",
-	"6i4AsDbV5ZvirgkxZ4ZfdwismZbyIzPBjcby0rz4ZtmQ3foCedrfapjPEo+2+8g5PFxokc5oEkwUK/G5",
-	"7OcNT4H1D8Oqr0HcKYrwRrSdp2ldILV6z8q7OlSDI51CGRT1KQdJELNYdXJq4YPRhCf5vJcH1aLRpebj",
-	"cHjS0EncruGGRwAljtmodR48gTtfyZA17mErfd8aW3dsq/u27lWboqIPmhVB9BcIiYnSekIRAGKrVICc",
-	"jFmpMb2WmkSYL0X1gU1LyLISfaLooozYs0KH2t29mhKFTipQoly1FyNTY2nB2rPEgexTFO8ItL+lqmU3",
-	"l4XfuM5V00sNLA9/loiBOeCD3OW2uezfgUp2CDvmlRON8pvrVWkQYjBcEDpOGMPCXwswWux4sPR0Fk9R",
-	"hndSyy6hqUzmycz1soikftBr97v9R92dbu+0u9/tfmjvlKzSh/tF1JQCc4RXZMUEnfanv3rew90v/2cN",
-	"CeQGXce1bkU3LbCLAaSB8CgqdRepKqtZGMuqrderiK6jaD6hU3rOI64XxzkhtJE0rjvUJde50CxZCvZv",
-	"e7E4vP+1z99R7s3FhhfVzV6ChW6IO72sNhrBm/Stq76PovUtTWjcADgiycisJd9MET3Jvbcwhp0adbhJ",
-	"SeTBpIkZe60M5f1tjiW1vNaJa1jvAQvYiG9fskRxKcxflfH8A69hKEDLyPYOkBFIPUysumBTnR+yfZ+1",
-	"69r2z+KQ8vcsP1NWj81TbmHIxe1c63RtpSpBsTINaMjgjISyFnNnZhaZLjlfgKehnc2nZVb1lPFwxiw4",
-	"tdBmyjXdSrYJjdRrvLEMa2WMGR21EGBFM8X8UrZR4LcV+nRdypKzgjeS9FVGuSLrttxhxUzZK+1Wbqyr",
-	"aehEU8228LzWExJ6YEnN6/OO2Cq1rZFJnE+PmPDEnubqbuD73R7vdrqdXnGL8aeaHXZ6dn3WTshp1n0w",
-	"3eFcgV/EA1h/MOl++pcq84n6W+roeJk+zM3bCidzpTgrPtEIT2UPyrmcWWg9ozlSixSTX1P43apG2fTS",
-	"X5ecne2U+DpiLXy67ob6UTSYQBlv2O7orqEUypGe02Qta/zE3btEOTyyhQWFIlOMjBaJzuWobKft2Ux9",
-	"iw+VTqJChsUzmR4lu+aNXKhk6GzGgU5kzMDbl3r/AhkC3jTlUJE0l0mIedPnUk9qwjwyrFUUTm03BbWp",
-	"1VY5vzUKm7aofdVPwnCL4vMpM8soIzle3Jzg/NK8O3Z5Niu9lCF2bSVqoTSLa9edNa96KQ55LVCrDWAp",
-	"XE0jumgeSkpEpZJDKdQsSin/6pke9cPD5WuItaRLm2ue1OR9KGfwbuFOLNes4NA83Mrm4y00DfRbM5gN",
-	"ychaLgmjwYRQi9BVpaSmJfplAfWOBQvZdrDD2HvRJraXqtYEjWYNlIoQUoa31Lp7bevAvb090u2RR6WG",
-	"bf293Ws8vLUbg0Nv2pkXs5gKl3G1wbbAzGlsz3fTroxozKOGYwWRoGp/wVeQL3GDhwnyhBugYqEKGzyb",
-	"0OFTCswMK+p5mQUqbvLQL1Ui6mXHYRSZ/ShDvR8KQeqWde86hztTy8u1oXORq9m2J1GORjzgtHQI01/X",
-	"lk9HT+v3k4dInmBtFPTJJqnycHctLJJOE+oWjCZkQvMRR6jbjSSm4yVwptArsj6rQ1Qt+wpY9A45JGoi",
-	"E50e1VfPXp1AlUgqIng62hy6qYC2qVOWBEZyMAHqVIOMcYB1VxMr2xHQTM2AThQLpAhpsii16LSXN2fn",
-	"pe5y8L/e4xvTQLbj3UcVA3AjBl5j15Vs8fwDzTtTXCuzhnDerDfAEt0NMsrZ9YVfryXgWi5xzo2rGQ69",
-	"7G3ewgWTc3LbPOglPvN6zdsoW7B5AY0i5QSJPWy2KS46JlGdLJw2e335aixVE4+UmrEtI77zRGK2xzrz",
-	"LGQtcPNVyKc3Uy+4BXUyCzQCQ6STcKfSa3FsL4SIu21IEABFWIwiDtVr5zPFBVOqnaATO5Jjbm3icx6G",
-	"AN2tJ4nUGvOFdEKFsq5wzWMmZ5Do89mYxEg+Wsp2JMFBbL6pZtOpTDSWMc3QqcRwDQKmlNmAok8zN6Ea",
-	"xEhNebRtXDLkdCyk0jxorNuV1r9cZBY2Q9uilEFaULmq0bZlMEtS23F0NSdpYB3s89RwiMasRteQPCFT",
-	"mtCYaddwIk9wNZrh3x64LK0tLPVt9EHoWcv1ov5In9NCiNBhK4+oLute7tIK+eS+Zs2+jHaaTvZLmya1",
-	"UUIvYD9DGlX1XCesGWi8FGxSLBrZ4pOyhx8u3KRAcViZ/3UWyJnQP+91b0LEpIuxXL68som/G5p5Nizl",
-	"2vI3SRRjz73DErcNHPj25Uc1XugnZsVUoaN3AZ54qSLfX3rU1gRkzgbnFabXtMBv8iHgzXLX0/BwnRo2",
-	"4oI3JBJBFg7XimR3eRaMj6uUc+aDbjUqfPrxQS6o2j6X8uJaNPt6KC9zoNDOcDUWmEwURTQhio9LANzV",
-	"0ezdlPptq/5y675yw9/MdCA3dqIcCgIM11UrlF+3NFLGnbK0RB8aECkY+L0Nx16QSy4zZX/9LAj4UtGd",
-	"3b3u/KzKUhZYdeXqhmEMXKymbXxbTIzbSPuUtrZsSpM6ELV1MLMrCe9LctRdYdsC0BuKMR+jiqEeiTYh",
-	"RHsEY6FqW6uiFBDKHli6ltTijdphNa9iih69YSq5yzpUhBL7lqWkv07hXwZxzgWZKbZW8fF5voX3ajCr",
-	"zepueMEvVB9YDmjkRo6OCMxMwX9jw1MCapEiY3q5YTJT9v3iWe6tm9Z+CMgKlMQsGbMNa2tgV6tJ7TXf",
-	"3rQ+qV68OAf1RsPMvOGrBnk1ZueOSuE8ZmlQ1dx7FrFA1vj8sCOhIRGssNwwTpmLyizPNljBXaESxWyH",
-	"lws9L2MSV6w6cUzim684sRP5Xm3yzVabFHZwU3p2dHzbVSb2u3dSYZLrHnHL1SV5IbS5GWzFMmyVa+2C",
-	"3YahY2iNRYy9qzZV/uop/0URRT5h04gGLGyfL8pO2OzCKmrH8dm7Ghctn5K7HSyN0+zyxSRXVe8KuA4b",
-	"AczcZKn0t6iK5Pe3qI8Uk7E3s7eqGsGS/ullOruqdpAntG9fRcjN5rue8O3qCZVt3FhZyJP1rWsMuY/f",
-	"jdqQ50a3rzsc50vXtohiNPvNG3MPnYO0c+P4Uk27s1213jJS6a1s9vPJZtl8+ukmyvUai083d/thoYtR",
-	"QFb5/jZUNB2UiUxK5bUb0s0B1DGldYPr5YQBBa2FSXa9NFNvkOwWqWW/iDRkH/rfPMHdfwDBnb96Xu/h",
-	"laklu3NpRWZRMU/TBOQUNx0yBTANnkvRliKq6OzpM3WtQ1aXhG7qBjZUF0RclEtCN/QINx2wtGxvc9pP",
-	"Oz9AsLFgPri33qHpQOuxX0+3LYJfF+PmJk2Wqylr6VYX6ChXt1klaAS60w1ZwUXUvBsslt/CfsmG7q15",
-	"Aq5oyKQk/80bMW4m3w2Yb9aAKW7hpiSdkvJtGy7uw3ditKSM8PYNltxLNtVtoeM/MIi0AXh1nxpLrM3e",
-	"QvfycrJ2DJizBYLFn1YRa7wsZ/SkCHuwWYsgeDbL7duu+J1rEjMqavKgbeM8iCp3brD2YnmCTSmPxgym",
-	"2vxq7xqHU8/SnP6fJwmMa2fVpfYdXkvLC4bl6zn9PJtE+txaiTyWuxX3spGeLITORoQEXVB1LgkbAVec",
-	"5hrJ5fkMN4f1eUXtrgK6Ab/UaXU5lX+zVJdNIS0zAVJgMjcHqXR9+JJggfASjeTXe5QwhmnjJQvRXtjc",
-	"Ba8yTbwWQHLZKbiq8mqo/ttXXCP5PTr/DSut6fZtrLCmGLa3qawC0NldKKqGr9+BkprDwtjUS5rIcUJr",
-	"MAU2UYaqlWnXqQddNgHTmMHYi8XxXHY7vU73tsoMrXqUg7KqbNILRiM9aYDcxiIjgIqJ+GWNjdAkCw+j",
-	"OV0o4ssLvzj/cop3v7uyFKU5J/WFjMLGlvVOJlywqSYzoXlkJDP7POW1nXq36t2EPsGzdXsxhRYu9CzO",
-	"+jsszUEttYPYrjG+nfLNdOS0oYza9n5vRLTIEmjsnflOf2Jxe23+Einj5iaEUsaF1pKC3WoDws2b+JvX",
-	"NE7HXLyj6dT11spOSYFesklku1NYjZoDkzsABcIuNOJqYhVbdt5CbiIBg6lDDGd3rRAU8csjRFDV8wWx",
-	"zbSw99Biyn6o4TlULM7MzOuSwaIQuhypGYdW0UCiKU8z1oJHtJTr9bi5fTZVZAurP5k7natvRiwAVWhZ",
-	"1jOCpFoXGUkxdntXRs2AR5rxlh8Weh3vdG/i6K6aa7nQPHeQcp9eTu+1ElKwOayJ7afFtSLgkPkuF7/L",
-	"xW9bLoJbsQ45hV2yhCgmQmgrRxXxzQE4gwd8EtMFuGvSBv1FtfW3R7/+fefDL/1Xu/98eLr3+9/fPzs+",
-	"/fCuv7O7tzSdod+tZL/024+WOFW/FZHuvLdfg2ivwwZKK6EUVDRji2nsH3u+gD1GGEiPCKALgJ6xLWgP",
-	"seXYUPT/Z2+HtEnPI0qi6MUay19P3rwmCaMhSxCYEQ0LGuhoUWoQdoVtqR6Iq8MOwSRS4CHwxrFIsXl9",
-	"AGh9GKIBoeTd8RFApOXwiErtpieX12L3XmevxA1hgh7tPez0+ju7nb2Hjx539h99ZfPZHGTIcc4aFQGc",
-	"8lBfDj3ljp8/ITs7O/uuASeRo5Fi2iPnTM8ZE0PR2+92291eu9s77XYH8H8fwCO6v7//uN3rt3d6p/2d",
-	"wd7+YG+/sw//+9Ahr3iQSKvREZqwoTAGu0dGXLCEhHxsdJNgps33yt33+t3+o3Z3B764b7+4Rov9GiZd",
-	"IQxA6rmkUW2vBZ0wHUwAqwDWxs84GzHbsxP8TLT9F3FcrdbTvbHSsoVQrPpTMi6cjqCOOF4dv65O/1Vd",
-	"DetgGW9FaAenalICjbWGAraW3HtK4/g+MqYRNzSAPBaK23H7sfgRftVzy4jnLGFEzel0Wu3ParG8dkqH",
-	"81Fh0x+vBxfhtV6xZMzeJuySs3mDQ9yWy5K5nEVhLcJ6LsRV2wFYKhf1gleMZBTJOQAWwW6tHUoo9fbJ",
-	"g4ujj7kcUnBQRo2jsngc6cLLS5ZEdJqNDSM8uABcuZ65rpUMIsbThKUay83Mw0juOkvnlW1VC53kYfBk",
-	"lIAhzUgKp1QL8u36djrAUIiqn0EUez1A0Vwbhep4p1kl/bJ1SCvpSmd4mhYS24l7RRLLb2ztyTbbdcwU",
-	"mM5LaTrk4RXIGQnZnP2bJ+XvJFDYlrptf80+68NLyq263wyQOkoYWkHFLF1ps3arKZyVnJpNzP/6nkav",
-	"ja1jo7tpXNkC33FB9rskpAtwqpUNmCsN5k5kcoNjZ4V8vtZu+IUhFG+1O7SSoup74z8vUtT6jfF/sSzD",
-	"Ixo4igMRomIBGQUH4Ga12HLQpZn9MaPR+kjuxeNQZTI1oLw8Zmd/mtO+4tWnPGYfzH1NjfKzNzUt65O0",
-	"J38JEIKq1IOBnfZ960yyTZ6ndOxcBdXj01lZTlQ5TXXwuGdN8Lj5Ful5/2ytdzY2W2k1jLT3P1ZT5XkZ",
-	"ojRb17fr185CIsVQTGfJ1BBHTBdONzlAcz1VPEAJLbb/S9vfGY1GBKykQi7vw5d3C9d6hc0aJHzjtMzj",
-	"WcQsAAx4oxg5TyTILEHsNBErZj5Z1MHluebVlWTPg5Q+gogLHvwArftHIw9jo67pW37NS5mOcy6UVfRw",
-	"exSDygo9sfumrif58TpN+8QsZ4Nb01zqkJyighqqBaJkZE4X1mypTSkqG4RJmvZMXbkJbmHC6EVu+wrI",
-	"2DOteMjac5mY+9sTOUtU6lFrW1rO3GrpL0XVo3RxlRISc9GQCOe1ZtDw3l42Z7+S9QEr6jlSq2NcOYSo",
-	"BhCoH1QO3K9Iwjn9agV7/SVFcfribRehQN1uxf3P4CZzd0JV+oVK1h/SjHOqzakieH8xR03I0qnKey8e",
-	"o/eig7brOk6Mnf5qJwYoc2cuXWaplgnw/g6MYF1dKcO7qqtfyyNa5Reo4HX0CLR9QNqzYtzeuL4gb8K9",
-	"6tel8NGtliROVipYr45fg14/WUM/AFQnQCJFwMlNiLfOH48Q7bn9zk/UW2bJFHexcJoKo1ty2reMqzt6",
-	"gN4fY65q0/OpMSDPMuTjvE5RL0Xtqwi7ZILwEVEyZucyXJD5RDrBCk4qGjPb1gIdF/hcCQW/Maa+JbPa",
-	"jO9sf4D/Yw7mJsetdHIajssSSn9m+Po21TbpGnMnHDbU4EBTs9oJnYVcE51QHnXIUwmKyzzhmuV384e6",
-	"bMh88XmaXG/zIr4m7a2SbrpK4Xj2eSqThn4pznJQWiZgNSxrvbHctfUMvNC5e27DsQXbXRuFgyAkkamL",
-	"nVh7imuPyChkxu42NH5gjcO5+QU+s/5ozcdr0uMbDGT2GdHqN1PGJtzszaJpva0mjoZiXJzaNsv+7HLt",
-	"tYfwbo0RwWNnqhnLYcKicO2BQNLqWh8HD2yNR/MY9GeVi4TgnYQLLQtoZWsNKAfXtnpMm3otof6nrtuI",
-	"mcUsMce9YOuvPeoTfO1ag9Y8uGB15/kfXGHqExyQP2Zstv6yncJL1xvAnHId1XrHzNHiCDWHhifeuPYo",
-	"3tsHmo7oqqay+QPr5ZzKlvYqcQV3VNN9zVY3N013cBzzWsK5652GbwRLy4zyWsdajsOclLOA8rY+B7h1",
-	"2pXMy3UDy0GWbH9makuGBPusz4LUl7fKH2m9fk1uw/zbliwqxHe2KLkoxENKbnR3acvUxfzjS0b+FuqF",
-	"Nxv5E9s7QMuconXv+PkT8mhn/+H9gTPDYxsJUpouPOKLWRT5JIgYte4rLvKf6l2Te+K7xn+3Gn+V0lgS",
-	"84aWMBj7zDVrIACrQ+75n9vT9Dn//gHx84xxIK3L1wc/O2MhCw05ogOQooOw3g8Y8oQFhqUObHel7AfQ",
-	"6Y1JbiFz3B3p3+kNkVSzhKn0B4pRDWhZ7J5yW1n52z2U/gC8P/8DConCL2AIFaWDe3Hht3REdavV8lqX",
-	"IIHT20AEuxfhH+6SEy7uavp3Ov6Iimx28Ef6dSOF3KULtlCFf6fLiHwk/QA7n0h5Uf3b3T8ypOGu4h94",
-	"qdwKvLocFVddjsRrIj6JznfhdKYdOZkliZyJ0ChRakoDBhlUJGGxvARrAKtRNftsDKChEDKJacQVEufr",
-	"508OsG+IjIyOndBAGy6Br4A0jnJqTaUf5leQwvfWsYOKfwmQ022aIlVkyuQ0YtZS5npAds0q9PZskpln",
-	"l9AjodTKGwoVUTUxf08W0wkTyiNTmjChJ0yZX83qUhIxCsvv/+R3yG/GSKcKPqGZ8Mj5TA+FMbFVZafK",
-	"S1vsItvfWert3V0apiM/Doc//de9j+Te/c6D9qcfIbvp/l+7Xm/vS/pj/VpGtK4FDZtj6DaNI11avRlD",
-	"HjYGG1AhpCYXjE3vpoxgi9D92p7uZk0T12ILR4BZbCMd11Ait0qFvybX8urcBC9VTzdyHkdUHE6n0WK7",
-	"dtHUPGpYYkTFUjfOGa+z4KEGA46y3UAXrPEIjdZvsmAR2Yq7t1mQzcsB7VjHdssoYi2vxiY6X6T9fmgU",
-	"pR2MEyoUIv8VusDhW2gUncnkzAYyS93gaAM6T+12beXofz+Rsdkws1GGgbgYNhODfOIstqb102xZmKOP",
-	"6rChI3sddEb4+8ppR1uwi2w4TXku84mMUligLOTeFPkrB/rK0rUoXOtifBOZ8D+lOAvpolQRt1t3ckY0",
-	"IXSkLVAikHwA1Y2RlBfI312STlbEsLssH2K/u6puId2z6qK9pM1r5hEugmhW6Ut8nat3nalbTUzuqLaI",
-	"wpxm4DxWs1vFxjZ0K8usXVnxu76cMuEPIGhgeChnIVkw3SE+KI3+IBPwYB5qxAEwZkuIhVFD4Vv10B84",
-	"28Z1osPUCSHnHeJbp3Tljc5ZrbgI2FDABwxvmFNFYhqyDvF5PJVK8fOI4UgN40KUjoSZ60LqM8UiFmh4",
-	"P8zF2KvmbVkuNUuAss8ZgalZjcvlX0yhgAmuIAyVmVFqBZh/ZaPAZqzpJ0vdzPFNFdqaJvI8qq2f4XpC",
-	"0jX00hJhR/72QadeJcxh/CAoklBmZiHk7RRPxgP7pHpQySJZprMXi9Syl3yk7T+b8ryQJOrqI7K8Tbdx",
-	"tmD5PzlVc2WVZW7vYV2/jlq/PP/J7Xm+qE9mzfyq3K/pBBymNO4g29Bft7+79+h+QxIAC88QCqQumIBH",
-	"yrZrbmOXZXPJMh/3YJZdh5npKG1mSQJo3IKVM3YEJBZuE2M6QdSSlT4wNzV0oq8/Q7j9ziaKsY/152h4",
-	"C+BUN02MoseBIsXPKbYHNMdpYGOXNGFKWzM0Y++QVjySiWH8WS01yiKzABKDtBRLOomemPvtUYMEEJfa",
-	"ridMDEXlvkBGEaPjWdaZtpT7DjJlvYCVBWDK1uphzVItDT8jDYB7ru0KPOzGF/Jl6yt1brCKiIqQGwWs",
-	"ccxOkLbTOIA/WJKQs/ZQn7gvlxoeNlc6reb7tvDPPIMH5ixDOdr49LtXFM73psdr6dJiHC5PD1grZx6y",
-	"phbmP3ABOA/zDc45BlmfVta3V0cF2CG8wac+odMpEywkmJfthgUd4yFt3YOTjz66a24h38sTba41PE0i",
-	"zuqij7iwWsq2uWfhD7BiCHilDdQqzaZmUR1hN6d2dq+3MBXaCTcSA0gH7EIwojwC7XjbxsD/cE9UmcAy",
-	"H8cXr8VBdwpqXdl6kvX4hi4dJRW2FG9Ol2yW8HaGFVvBz6tLfIYQ9hkXWjayJZs+jbdaVpom8oIpYetc",
-	"m/rB3Uyl/7QQoloRGnN3gu5WnwZlZxtR0RZSt63dl6MNa4emttgV+cYGrk1LBbXK8XMoCIbltrc5KxMr",
-	"jH9QJJLjDjmMlCQKk9rg8gTBGfx/tm0rmPbR0xIQXbf36/6HJ3v/6P6zxjpau0mH4U0vTk/fWsXLsxgS",
-	"+S/tdveXuU/29vdz1LDbra0o0Vw3FewZ89szy0LJiM3JXCahMisC+HupWDVkC55CB89cx10RQJVYKNpy",
-	"ldC6INAZ8oa2w8tANrGgZUD8zMj0bSBFRbNxh5wA2NUBOU+oCCbIbLla28pdh1v0upvbuyWzyOKS4q7k",
-	"cHetBMwxwAJ9LzGRTqLZuL73v3UPOZeA2T/yGkqaEiZozCD/D6vvqe1EFTMquBgfAMqTFEw5LYuGYRGO",
-	"OKaRWTIWtu0wwUNNZ0Yb1qCmhbiq5zwMEa7bSK6IxxwvGW4CyKm5QpX8b3aH8j/lGHzj72aahYvG3iz8",
-	"YIRnW45GhR9tHLzw20RGYeGHlAu6H1wguQ3Aw4VLVrcqfhgsr+LIefuCFZ+0weLiYrCIG35bHLMN5rdH",
-	"jBUHGjM9kfiTtRLtgmMTH4p+KUgvaUNxcyGXP/2pqnrn9ipN8yoaFbaVY/oOu41cpJ1SKruVuwabteze",
-	"4pTSvXVYd/ldmyn7S1O9lCOEdUqn7LeyP4Vswy8OfVvKdkzFoo0hoTyxWJFZJRdDc3ZnzDAAs76kkkMM",
-	"BhTXNhdtyGpw2Q1tFk+h24yQ5zJcwOwgzY6qdjnzjqq2nDJR/r3q9LAzAd01f0PZZwB+FkBe4TmNEdZt",
-	"EUkats1bIorJIDOhZlPMFWzHLOS0bblgReV0jjEz2SkFnsJDFk+lZiJYwElJmHW2li9w0Z5BYokRfomg",
-	"URv0XWRLaalu6nVqz8SFkHNRdMhW6KAiuv4Oe7A069BmNdZEmdZIAHMW05KwsX1/NT8xwx3aOg31OhMR",
-	"keDNutV1LMYSXnMHqCAYOU13Ymd5HW03xb1uLKZdIw0ybS3hxlknZo8hTYMptRzoOKACVcsaMCxYm7NG",
-	"xOd/4IW0nJlqek4VI/icWZ2ZKqpe/S0thiYkyqVAzMB+Siow/LYlHLNXXpDaVZdRE4h8WpWVRY5spNSM",
-	"1cg3LgVX2h+kOYhe2srNw1TtoQAzxaVMEx8PvjXj5FxkzeZcKlSaFgxGTYf4MRV0zBJ/MIQ68QVGLNwm",
-	"MnWB4WqQNh546pUHWpjyIOuei7EHJpPyCKbJqc5Q+JBwlg6lULDjT2mihfkk6nXjhIL332lvMhlTwRVw",
-	"VG8oMuAEIkW0cMA6xiK7YOgJUYGcMtUhPg1jLpxVh2XLhZhXfmFTeQkEAIvgEuXgNztK85t5a7mfYeFF",
-	"Ff56XAtqe0igczliXOaEWIYMlesNaCYo59cFSLp2no86W6fBIILxQntBo2Nv1GKwHr3+HWbdOoyLhI1p",
-	"All6gWEiYCIFgcvEzTbCLDTpfXU5edeUemRL87JN2SzDyCzOlrWpuMHSWEw1ZQdFIrH5Frjf32nmWir+",
-	"GgsxzeBXl4wAn96oXgSeqCpjG5SEAM/72upBzKCuXFIBlLuinmKdAoprZK6NZdn/ESelss0nRgNo0LRs",
-	"L6pxQoXGxG9KrHD/AXSIASaWWzcy5t2h11sNaBT5KJ6HYj7hwYRws3w0mDCH42HDjVyTkIfgQIzpBTPy",
-	"m0Wjov5RLmRYWZKwdnnByuKAUm5/bn7bZOufNNQ0Hpo1qVY1Qpc4bl2grm+cCEHHgdie9VsvCK3D4V0e",
-	"FD5yL7nmSG9NCPXbgILfDqJ9jR4FszprxrDFvb3dPbvzkE5p7hyQ58fP/u6Ro9enz47/cfjSI0/evHt9",
-	"ak7Xu9enRy898svvTw9/N/959eb16Qvz76F4/9vJabkywLzn5/fPnv328vcDeMfPDw/g2Z9P3y1H89pv",
-	"QO/6+WDg/dSU2bUd7PrmwGjXpiUmtg91OoQSFHljxlYNBHkZRXMDbRN5wi9wvGtRg+F6Flk7Z4F170PZ",
-	"XVhfdVkf+f9l04O+USA/q9hepwC77B9wZcE49OaVekJFwKKNk8m5XSuF4tu8Ywkq2iiR8VmxGGC9wy6k",
-	"bhKoLFKQ8IqppQlDNYiFTTBrRZ3iBVXElmfZiOpy4I1lcHy3AqOWopKsyMMJWITpAsf4xAYgHpYgtjTV",
-	"6iQubI6UF7fVr+fUqDyr+vUY8iic9a+xc48UZ/lUqawmZYShzZoDgUk8kB1DMe0oF0kudD/FV6gLXoKx",
-	"sxcqxCdzSIrL5pEiLt5066HvOsCaOkDVwv4TwHsRyZVGEQkiGVy4Bn2GhZOjw9eHUNl6UD6QjqEWWemz",
-	"mTmdDz7MEg5VTLlVeLi7zEjDRfiUgzP9qbEkcvtuTespIUBRzUzxKW2UQ5kCYVYWzh2iM8ODdVnUK9Nw",
-	"S0UJLus254N2iLILzL+NEIl1kxbNm+bBNqbN5+5ZCnd7O92KtskvbSzSybtDYGMzy9EwDyxnyYMIoNrr",
-	"ilhK0dB6cPKrlqfcWenJNbfAcJtQIbrmQ3nM8t3Qt1dfzT66+NL8wCZFKg0OtbUgSa6kkKzleb59BWRr",
-	"lb2iuWymqBSEjm80Ev/WdZfGMqFDGxy824ZsEz7SuULT/ABPJKYCmKskopphuwDMsU5smQkbg/RZNuJi",
-	"jsBOfoztnd7yNnFncmRGt44L4s3oqQXDqh7x2m4E+abCATRpSfv7u+glHpW7KEu+q6o2s1SrgzHLoP/N",
-	"Yd8kjNscwMnHyctRHJgR8Nlsj7bUVa43tWYrtxmms2/lLqtNn4E9gNeuaktwUmk4UT4kKYr/iLMovAOE",
-	"mqfM8BIZyfHiq4uK21StpdjomCEB6dzpWqa4hMswLpaAk+Rbixrb66JdSlG/WcWYRtEm2OmAz4cP5dV6",
-	"I6YXDDyeW5TRNAwz25vtYhsbpAJuKAXu3E95TNUES/TJginNkpAuAFPbNkP4ur2WmERZI5esaHD1ZEYk",
-	"0IWH9V29NEA8plO1vpZSzWSsL+rZ0DE1lTZNt8owAJvPdsWZSEiBc3MomcLp0QolQ13X3HzFua3Vu3eL",
-	"OkdITR6xJGHhWV3RVpY3i4rYTRZlrZ7jDeAr2UxWS72lOFaJ3+fqTlJKsfygspJ5LrxZVKuwRXUMPGF5",
-	"dHMjt0BcGZYiQtUhvjlTYULnrkQd2j+2OeJ9zERo9mwo/NyI/UGaDGl3u3ajC6kFLvnXzRRSyM8gvZIp",
-	"7KsCbpCIjXRxfVpeKx1i0bLL3tkgyk/tWzb2AiAyyZVNhe/Mf3Um2XJ8nswWrC5j5qTGLq9QxmsWFJrY",
-	"lqoJHw+63dLCFJZlr7AM9z52e58Alu9/+x+77Z1P9wcfu+09/KlBdzQDHTUapuY8gXMpheOzGVSykkT1",
-	"bwXMd2NH4BcaQOum08ksUeG3Famt9I/IO7IuaeDa+vEoEsgddUK5QF4XM2a5HrDgIkvMPXEtMaNbxCi0",
-	"y5OKyM2kIJy+LSPUtpHm6Lrx7v49AOy+YnS478zlG2Yu66efFE53be6WsAi45hR7WQpXLiqH9URVH81o",
-	"BIhxZyuAferelu+x7YCJet5GzVuWAfk0dDeVqGSsdqCPqmXx7nmvYd5LFn+1G9mt/0Zp/e6hqk+YiXDT",
-	"pg/pvL+yJP/UOVy7BCkfgrX4E+BjKTa9sAwV8i7Sq2np4hWSLWrVV+26Tm8kPOeMXaC1n7Apo1qhnwMH",
-	"uiBSeGQmNI+y/rfafYucszEXNTrvudHq1RJ/pFWhoRr7wOjQei6zRIu002yHPIuneuHln8n8LDK5WL+N",
-	"C2MXv5hRFYnrUV2LJTha/JKdueBJnRjHtSFpzj70Y7kpSVnuKVMcoefWu452/9FUT/veRqqTmXBWZ8lw",
-	"kXFc1xfrCfyeFiUAV53xSAPdHBAouEf3mC0eL67KzqhP94PeOqAwEJmggV6zKJgr4p4oGY+dXqe7zgfH",
-	"svlT/y1JwiJGHfppYepVqNCx7HX6DzuP1/nsVlGqdQulbQXsVitSojv3Sc/RRmHFavZrVbwrQ8Cql0wQ",
-	"q5lbH5hDKEoZQEx1gI2V3YcHxAdpyLBlN2Lfnstw4UFVMI2Zu5Qr4QVVE51d5QOwOrkgncETiRkGS0Ha",
-	"uCLzRIpxAYstRZtB7gtYvjSa5VB9VKVhdDxTGgBnNDEkqUlvrxyiqaW0dBGasXCsT3sCNeDJwlhNFu0p",
-	"fbg4lipDq4czsjvT5OS0RepmtwaEkl9P3rwmb/ERrI17uN/t3SdUEUreHR+RUULHmJrm/w26wgA4Mtgy",
-	"5h3FMf7tQU0tQnG5VhE/UEO6v0up+UmKN7+KAvBsqg7xLa8EsGWiZsHEVv+Z9c8WHqChp6BG+wOLSpR1",
-	"XodO68QPZHzOBbWopeakaDnGfDfDp4whPIROEjYa46Xe4OxDxB/N9Cxh/oBEUFWBkObS2FJD4bPPU24d",
-	"yQQVJ5t5asOriowBBBUTA0ChMNuD/cCMilium7fr7LUc4AhgrTELkJSbkTNeUomamWr2fVmYIYtFwG9n",
-	"mKaOP+f+QD+2O/iIRG3MQfMNWAQgpakdoEV7KVpW2RcrZF9sINccm8ZAE2S+BDJmhI8IRaXR5qG6lLLN",
-	"gtQly6cU8XWd128pUn0lV2i9BaKcYqis6uERxRjxizCy/tYNJ+qROK8nC+8G3LUxV4qFZwCUpJYgyuAN",
-	"mGMcMmPCYOZrxMz5VEVNtntlmJkbdPU8wfJbJ0OoACyRr9/hg1hWzUa1yySdsChMF8LyiqXp2HcNAY+s",
-	"Um12ym8jw64wtDoBvmkCgVqRrvUUGVNqnUDOVj5ZSJTUlE2Sq5rpdzg8aS2F2Fyn32kuaUBuUqOSVXMs",
-	"LSiAhPc7S7S9pqhIfQEKYDcVKSNbl9qi2HyCoA2epKkHDvKuyNhrkhU2CbcUdJItgy5ObdGSTGe6rr9u",
-	"A+P5j5bj38VgxSK9Ks9dml9cvPsK3OwqtWnZ+V55GFe76d0JIww7W2/kri8/fCVAniWtsb8Cp31JkDWl",
-	"VglYikWWTpWZtgDKzUUo54ACZ9TicpOjLIMJGDMYiGhoFbKeMvtx3fyn9zS6ONq6HxwJoP02Fag5zicy",
-	"Hjj0vjMe+hAKr+Gs35OlvnUG18yGas8Igig3HQ6L6QPlAApl/TXlN7mHzuvywqBrSchIKY22dcEWg97y",
-	"Yuw1iw7q6x4Lw6j33mFtn0xq3CjoqaW8lC5xzCALMiFTmWho7bR8+HdNriEHQOjwbElCQq5DAFFzroMJ",
-	"Cwk0OBjlFyZDrCouCZZhBoyb59Nua7u97le/OEzA2jTXE8dMKZo/MmvVgK7LGgAWte7jPJhUDuvAoahC",
-	"VcoFFyEA92G3Daio8zs/+h3y3qbkU7HA1qzkMI3cYVkyV2S33/fSYqK00wkx8hUd73i7FKzYyb6SqQVl",
-	"zmZAIxrzCFOOzDCLFJIzbjo/lmLhRaLYKRIBbf959umn4bBzz/7zf4fDH+/X7mWumVF3rS6yWxiNXmuW",
-	"RE3ctUIrA9DatZ4qQsMwYcoCt8LukJliic0qgPWz4Y/iwsHTgwcPLP5cx17pyGT8IEa9aZm07BdWE172",
-	"X4MHDz7+f+3/t07bBlB2zYyLvNQRbnZ+qmymIBI2NGZRiG1pxto+Aq6PJQ3rQKLWFwxXY/63zc++M5Q7",
-	"ZSj/SbzBTHbl6a3NDXQn1FaBKxYkrj6JA4Lpd530u076XSe9I50Uj2O9t0nxsYDCdLinQ04mIAKwviwo",
-	"5T/OJ4oFZ69Gv/19P3n837/9/kdyOv/Xu7dPHx+9fPvhSPZf0pf0ZL48LLLzuLD++MoMheqnBz83HLPv",
-	"gvC7Zv2frVmnJ3mJkF7DOY03buiUtg9dzRltXVlfnRsax/VuGm5unbyy+O9aWh60DmTV5hoDFjJynQKm",
-	"fruawg0Jw+/i4buddIOcvoZpuGqFTd0ZSidMB5NCLcXIdqGdM3bh2RJJYo7RTvAzcf8iTIT1JZCrmOQz",
-	"Eb4ZpbUV8PYNEMK8lhlWWFcg/jQrSYQilfMFOTp5Qx4/7PY80iP3XkkR0sV9wx4fkXsnM/hrfeSNR8vx",
-	"REr83o3SzRDyiuo5PjZQfAH9EzcGLsiAibA6xnOJ0YDpasutYG//tCkzpQ37bDtH1aOaGymUVbuZ1yBq",
-	"kUNMXkvWPqWa4fQKx3m3seZtU9BaaDFsPgDnmovlBVVD4SqqmnFtyWsj6TAxAs27fPac+YqQ+Mky4NVG",
-	"dVnL5N9GoLiuxKp+FxG2NFeABICxUI2VVVMJxwHqqqhs0xJbDklBCqWt3dcu1sOKs5LKVaaBmiJGOzUv",
-	"T63Vo4TW5SzhenFiPuoSnvlvrDaR+oItUhUSGgRbvHQPXTcoet++OTklD2xHWYWRcMPVzdNqKFA99j2i",
-	"JihXA9YhJ0ygL+GSJeT05Qk0ikM64ebTWB/h+mkNWv9sH749aptRZmuBo/7itc4ZTTDxE//13DGoX9+f",
-	"VuC/DwU0zlFGB7xggtz79f3pfXcK3kyZOHpKnkghWKDJNJGXPARQWwrUPxT5VSA6mSmtPCMEQ0IVgZqK",
-	"R3tdougC2yYAckx68fGj/p75eSjMnfvdh4/NnQOw6qmeJcwcNlthBB/+QZHp7DziasJCWE7rshNDQdUi",
-	"jplOeEBoNJYJ15PYI1ypGUs8aN/HRMCgwx9P7NICoYEihiuWrqWRqa0vX6AP/khipY7QFFFJ7RYY3vLq",
-	"2asTElMuNOUCs+ZAlWg9CGWgKt41dFkg7iwXY3JOgwuGyhsVRM60y3hDppLvm2gz15yiNhT5qlxyzvSc",
-	"Ia+JO+S1zINjCZlh+yiQ0+5M6jkPmDcUEzmHnyFtG0uGyNQoNmQIqSbDFsHtxkbksYT0Sot5mz2JrrGh",
-	"sJ04oVEGsEEY1VAMxd/+RsyZVkPxI7F2NvLfj2b/d3Z29j/dc7rRfD7vJKOgzaCbIahGySgw/2/uu59t",
-	"PCFyNFIslx+4MFz4nv/B94j/U3dvsNM1/2oDwIt/v0MsY0+VNuHewJV5nYUl9KAqYqYY1OFB1UTMqIC2",
-	"l1lVFzJ8rG35EyGNSnN7d/rEMoYPfn6McqY75BUPEqmggS/efcGm+oCMDDWZsYR8zO17gpnG2nWBxVxy",
-	"JkIWktm0+MmIs5Qcevvdbrvba3d7p4B8M+h2P8C+7e/vP273+u2d3ikg4Qz29jv78L8P8DbDFHKZtIFh",
-	"SyoPfVGr3CEKRocYcx04BINZadIzXzbTMd+W7iq8LbtOQgmVRK4w14zDRxgNrvKdJWtxJIopPqng7pBD",
-	"WChCzefRjsoelsGFwkooCm+dUEX6Ox7p73T2PNLf7ewZ5t3fS8U2kPBLYxkNBfzHkbgPAs0CfuQMdr9D",
-	"3lKlir/BuTcs0Lc/eEMBFJIesVKtlPLSLCYoj57SMTsgvlEFfCBK5TiyoeA5dqJCFEaohCLoYUA6klP6",
-	"x4wN3HKfz3gEdRkJo2HhqNoGckPhvz08ffLCbgNUzUGrccNWggm599G1lVvn8EL7ufuDoaCu+syFWWxH",
-	"OgDOts22uPLcLIOI0URBw9dnYGokTMlZEjCzaUNBBfGfndKxf2BsNBCl6SIfjdqvzEj91Mq1dMCVO+t4",
-	"QHd7fVDZhiJtbQtH3CzoiCqsjoOlwWDNAqGoqR6Kt7bMjtju7SC2YsWiS5bKKHL49gg0iHt+Kr79+57j",
-	"uHjXUKAYLhD4D+69epHJ4Hv+4UxPZGITswbkFxBihsFZu38oGDeENCC73R7xZ4LO9MS8JoDqvg55Ro0d",
-	"N2WYcmyWHlDNjcBNm8m5UuShEIyFyiM2qRFkuP+5nd3pH6QslWvzzR3ij2RyzsOQCXMQ0juNFiSh3kzG",
-	"JJERU+Revh+tE3dGrYK2tijA4RdoZXufmH+CXTEU1or2siJA7KbrWtBesIXh+VYkus53df2FsZq32GD4",
-	"IOu1lz47tz6uhI25IQssbHLAH9A1zxuKmja/6eCK7fk6BLxmUAZ5zhYSyJTaLn0WVFeTETCye7vd3fvA",
-	"8RQX44jBucUDY5024OUp6mW2Qm8ogOdaereeIZKjCmweaAzEmAYTLtgP0MGXRFJO8Tw5j0fEDA8Eqx8O",
-	"Sijz9c6GPEDnU9IdmWMG6cBDgccXtGTfOgbN6T3KtZE3B8OWBA/FvY9hQke6zZketQ2DMZp1uek83tzu",
-	"Psp4kLHYdGI0rKRjngUuFMrgwUTH0YNN3gn8qgewcXt7ZJoYde88Ynk4YzkiCzlLSDCRRqci50xpcP8w",
-	"NSHv3h09TTsHGRozS4TZIACdiNp/yvxdFXpRJBgSomMKlqr5njZ2vMJTaZQV8/7+LkqqgXXAmreDgYEO",
-	"PqAmK7C4FRmWz0DZ7FAgSh4wRRqpFJ7JEF3PMyfaI7v9fY/sff4Mb7RDte+yEgWK5mGaGVqCtX816DdG",
-	"BXNg+I1zzZizFY67/T7xy3uUMOhwcWCM1IjlKoC5IkrzKCJGS0qMwmXGvz8UlVdw0Z4po7b8ZuwJOSIh",
-	"h0RrYSGME2U1rpgxnekAMdcpMeN9dpHhF3tO0nMGkC1GYoB0UhZpP10+OhRYH9Ih/jHVDF5vtYn07/Zb",
-	"GfFg4TcciYRqFsF9SLiq3ete4TTUve7+/aGQwk3RKvcMAt8owyM20geOhYEQ6O8T37yqDe9ioW87kfqG",
-	"HyzahyPNEuB/rsw8W5Mk4Ze27Nz6EuYygfYpRgs2ItpQ1VA4GW6oWQRWkO4Z6TMT9JJycJf4ZtGd2Yr6",
-	"FapDaSTe6JA8Zm6HnyWJTNIdZuYvVIBsgxMjT2ZGOzbbAebr7t6jdTQgc9/9+9Yj5RuD00dqNcPEfvjG",
-	"wrQSSmAbqgyp4Twx+sEB8f/72SlJu634xq6NKAdNkMXg7B8K6+xzh+w8YdQovGb/aATvVV7+zLjIeRIi",
-	"h3BrMzDCrKA8AEe4D1wH5bv5Yee+R8xeE7vX5N5uf/++oftoJJMYn+reN9puIsWYxCzkNI0bKP4nMzc8",
-	"9MhuzzCa3t59j6gJnZqf+/2h8KEsHqRUe0R5BK1tUG2Koix0oRwlmMfBE80djrLS8CozBGcTVySr1RMq",
-	"v7txQhOW9OpQFB4r3cYFdksm7oVca8P87+12zcLM0Y/rHJGggDi0K3uLHY01ityvbvCln7HLs/l3ZygO",
-	"gUs71pWzEXIShlqsiE7NecmeAfUjTfZB5dkB/+cdA+61hs+d23x+EFkH5vVD4ds+PW2HRJEfF3VauXla",
-	"JvAfs2QTemkMWsMeaMgG0K5qKM7ZSGI8BvoScPuhkulihGxBDBn2L0ayY9FjfDKSUSTninw8YfE/WJKd",
-	"X8XiSwbn9v4AaIyjVvQvmRD7dLYsRphSo7VTY9ij0wWvCDZHSYbeSezuZdfJSEFzvpSZ61CY8bt+3ChK",
-	"MAQnRwjWAreRcSLnAygUQl8hcN6FnDnhaxYWTj4yZC3JWJp/xDSxfjc/ZNOEoQmAaM8OdCiDennchS4w",
-	"bp3tKfM/t7Nn29QJqM9tNROKaf8g1cCFUSJ5ah4rEtAkWQyF/9Q+D4tv+eaj3b21+Oaj3b379z3in+DX",
-	"HN99vLe/u87z5r7799FyIf5LLi58szxz7Co0FODpEUozaiuwIh4woVjO5Xc4Nfp/uw/ARujoy3+XwmX4",
-	"pn1WPXh59OTZ65Nn8Ax43TW4/MFxePj2qJVDWbKQSV+8lpwyQae8NWjtdLqdHawDnoBvOvUrmz/GdWlR",
-	"L7PArVFoIMfB6HSX6Ic3KgpWikFIl2gpO+TU3Z2zWlONDcK/Rl0x8hlOWGbJDYhvnoOe3D4uW2pPHoWt",
-	"QcvQ8CF4pgHlPPVotAYf653/2S0PQOtpffFW3ugSKD55rYSpqTQrbxam3+063y0T2mKZRNbQefAvm+iH",
-	"4YbVQIxmEpCfAo7h5gwVsyAds427+Pm6t6bDfPDKCUd8orf6iXdFUYzP7ax+7rmT1fjEw9VPvJb6MDBm",
-	"uQvC7Pb7q586svA1cP/+6vtPpXxFxeLYKn7mub11Vu6dYJ+nAFGJj+ystXROwGHwZxbHNFnYU+McNABf",
-	"SseGRluHEBtpffJaeVcHpuXaVvTY56HmJL5C4xbMGYyBOqQ0d+Css4BAOAlFlVWrUYggMBmLFBsYzTta",
-	"EEomVE3QteE6b3aIjx4PHw4tYjZpmXNc0AgMENQ5zXcDKoZogs25wh6QZDYtRBmybkwHVuN3/csicLoB",
-	"f8+WRDVwBmjAX8saMBCG52pj3pBzF0DU6xOGAJnSv8hwscapt+FX4BM29WjwVwskbY7jV7OTzPRbg5Zd",
-	"WQgiSUjd+VjoPI7zbn0CXrEJh7FFJl+KQU2bp1Libr2rzzOfx97qd/sP271eu79zCsGSQbfbQeydD8Uk",
-	"vwGIqAJq90DMoqgIzYLwlI3vMw/1PHOQWoNWzGJ11jv79Y/uh4u/9ybduB89ftIVf1y83ZF7ySO1r3uz",
-	"ncu9+aPP+4venzuHe7+0LO60sf3gcziA5o1DCZi79Xa2MqyTF69oaGz9l9LpQhZdzvkNrOsSnYSdlmcD",
-	"wLCL7qGmQdhbH6T3wfe/bmG0u/oJhLp5ZbgLZjBsKcK6a4ik39jiSLxT+EBvZy0Z9pImY/vA3jrrpmZT",
-	"Q5ssfGXM4Jx0bTjQ1tT/aTO15a1tEVtDgzXm9IDQSNn2ms6JnmTpQiXpApIAjDcjDhBf55sS+q+ww6qT",
-	"+2uLfWQI5l2pOv7gLx5+adTJnaEHZpRzlhnR7TKtLthiU816zHQqO7fQer96ufCVM/e6E3WKJT7Asv8d",
-	"WO5vbHF1fvtvazIcMxrmuMcPTlxvbj1spPka2fS09eVThfs8wEMAB3qrNzbZMc8gjQMjUNrGk7gLA9hs",
-	"nw45Nl/PO+PStHWHArqpgYDzuU4D4UZ9A3Uc4Rj5Uoccpdpcmttg7LvvfGJ7vezfmLEYormyYpIKubaC",
-	"lvco6esO+C9QG4XnGXqqWzd1MEsSJgIbguKY7gt992iAuQIQUj5fQAAGIguziKmhkKMsDTaTtT76PXJZ",
-	"2Oa+NH3bh4xYlcUTMBYibJoBjMwD7QliGrkUrlCawdmsN2AzvhkIZiwJSEPd29vdI8fH714+Mx99fvzs",
-	"7+Te08Ojl7975P2zZ7+9/N0ouq/evD598fL3+x45en367Pgfhy89gik0Q/HkzbvXp+amd69Pj1565Jff",
-	"nx7+Tu653B6ZhFzQyGaTKdI/fWdubveeH6M6nb57KH75Hf7A5/PXwO/y/reT01y3mG4XJo4OorkkC0aT",
-	"fNQOFhtiflKAsg4w2vkuVbggudb6/sA2x4eUFQWbh9+wMJkHxFcXfOqTiNFL8/NM21aliPXFMb5vdyjX",
-	"gB9yEyIpxpCjIJiLCXfIM47o4BQTeq2XC3JEMIPKQlDLEdIUVAtUBEZVc1viWTpBqr+q4Fjtfj40uu4V",
-	"XVBzxi6iRUEFz+nQvTogyZ2u18rtamvQMptWBA01T5qj0Bq0DM3/jLR+AMT888MDIOKfT98VAW1zfUX6",
-	"pz2bOPpTtzfodlsb6Mm4/tftz9rk278gTl6NXMYrKzwwtt7fIiDmPDDPTul4lfcF7vni/ft6a27NTWHJ",
-	"uS2kbkPM3fcc0mDxt7zI04spy12FIoxEyjj3W+fKysqtLQFSYTtl4DYeC0wb2w6CU6FO5qYh2POZRvZN",
-	"hRUaPGYpZmPbpSpkWbIRv4AmCv9hPjBErjTcsM1Fe0qV9r8xt5Zhbqn+BumYuSZymSpp5WNVlazxjzSo",
-	"lBt4vahlpf8/e3/b3baN7Q/DXwXL69wr8ZRSZMdpannd6/zdJG0y0yaZxD09/1Y5JixCFo4pQENAVjRt",
-	"v9n17vpi18LeGyApkdaDZTt2OC+msUSRAAjs5/37IWObNcVBmZwnL0IaXLLxEKOaCpUl1nkXGxPcFqVi",
-	"ri4baSy06XPVFymYH/Bk9zDotPI2glliWFwVcgtGxY05k/SEmvDSNfXRg8gE4Ao1kaklkSnaK2uf+M3C",
-	"UnjvQmSqUlY8wcO5foyqcPu6MNULuLWh1lXsZMCqesaHGKtLsIsfO/Cwat/pVOk2epSzEuoBuDfBpUrT",
-	"qML73dw9gYHemnvyZgDtL7flyfC0nEnwiFrBLaFbw57F+jt3jIs/cS/idJ526CC66lbreiW4DVfySm5D",
-	"tON4UueS5FJ+LlL4sEX+bdvSRc/BWXxFgVXwGyA+E1dsyNjHPQAegPL1IHa8zXxb6ekVtNhHy9O7SWY/",
-	"QO2KZzXoV9g+WFVtLBZu3ICR7UZGautGlOfP+lJsR3VCMBL6ROpVZxcKCKgHyCOOJFj4nfBZxJA6Ly9/",
-	"z3rKee95wDkEm32s2o8MBShOwpewSoW/g+c9MmzKZxsr7/xJD1WBp5w4NIM+rowy5gHDUz04BXidnb1O",
-	"92kH9rESn+1LPltJrZuhHFh3B7PT3VtblX/ID8adqPP6IKM7U/UKvUBCXxX7btT9jan7a+l6cA6Crq+K",
-	"RFbGGrdgE3wp0caFiGFE060OIR5Vtg+FwGJjvdxyzZu+FLdhuwRAwyuaVObZ+qhbZVE3JzITbs/NljWa",
-	"hPudEGrpnG6e79pIZ/RgsHf6XLHHsVMb8S5FEt2pfxwDlFq8m+NZVWA6Ak4TEFrnME3SnOKR2CnqtHn0",
-	"xxX0+hfWClNa5lV6YhbedNMgcx8bZBZeY0FafNB6RPhU8M2i2Cif4vq+meME680I1/RSGmm7bKinWFog",
-	"LcJGYBHE2QR5hjni/EiLCQSCrOupAhIWCDqtRwiD0+9PxlIkzGoNnTHI+i8tmWUiE232Fhqx3eWIGopQ",
-	"BHoC0B88SwA3F1onnX/U77vVvEp6LW+GKZ2su+2KMRdSvRgKhAgNRjyu9ymUmeS1CHudaKevUz3J3Oj2",
-	"xfMEkDCrixZIOH68gBpB9wDnL4jEnLq34+VpmaUMtliRvHa9it3Sst5ki826i0bfYJ9t/lX1cq5RlF3k",
-	"Qv39U92boAqRXE3R2q/2hty/6Ql7n5a/sDIK+5Xj3/zdVimi4yRZqdZDiWl1x01T73Gb7sdKDlUX3hiA",
-	"LVCbvIeVAzHuzDbxGViCbzYU6zTECb8QqvFPtmNnHCdQVD9vaWxoaFzlnITihUSkoopY9CV87kwR2GcB",
-	"ggUxNSZGJEceSYYAahIBctSdtc3MABzKtc0AHzBc9AIO6qb5QFpW3HrdTi36a24K78lsEM14sGcYd1TV",
-	"Mc6B54pLd62zHa1QfOSUw/xQNooyQNPd/OG8ZvddYzJ+eSbjybBiw3zVRVfbEawPvhlwS3bLZjVYcxvb",
-	"J3zBFlgsl/IYWUPhYacIiSt0eT+eB/vdJaRSaTza6YUQY4PNIF5ehFiLD81IQq7DXziBvJlxhLJgu8bR",
-	"KsERWIAWLMA3lQlTrc7nMqaLsvPg2eYS6j0O+HazmytIyReUy2F543NTs3QTLvEVnQ1YvbSSzwzl/8FP",
-	"lpbggm/XQ27yfbdcrYSoijftUq+R6jOh2B97AZJCN7kv+H8x1NoIquFXiZ52ncbwhAAY/CndErb03/4G",
-	"t/3b35BnQZpFroAjuMsg0yNCL7Q6jtiZtsP6m0rlFIfo27/9racY/nqRAAFuxEtMBZdSTBkYwVAUBc8m",
-	"THYPqZj36gH4SloeAA2dLsJGzmCm0wQKd2CKZ5meUurdWOq3hQVEUhbsoSDEW25oJSJYBlqP0I67aZfE",
-	"XCZ2aRb2eENqhxKHUuhY3NupTsUCOeKq+vcl5gei+aH+QDi5wLURmMNgfdvsmMXfxH68xCgymhibY6Ea",
-	"Fv//9r+P60aek3TUzMG9rJXnEIhMl00DO4bzmRwxqABD5GXcIDUj/m7piK3exnghT794MADh3B2GeUa2",
-	"yvcfumlXHtDL9cbiT+kKgyl06K47mmXWLUK279zjmoI16wmaUoL7WUqAhb5cMVCvlzxFqDE6Go9MXYiw",
-	"pFpWbWW6AvaChwLkgHM2KI6EwOkL4JyG7Xf2sPrA/bSnPP5zBD7wWTqLCL8z55AZOgdYCCiKnso0dUoB",
-	"nWwg3XLGEBYWFpgMigabk40J1hac+NLnoBwJsL1E1QeUUci2hpYNWlzAMYI/66nBBEjWHgO1Qrnldfeo",
-	"aHlgLs0AFHpPVXRk0+W0foWrK1yTXUI6B3TUMw2gQXDx4WJpobvvbIz1FVgADkWasHIRPgcR2NnVPtK8",
-	"K7QbzfETPkZyiIWb1Bc5IlrHQNra37rH8TTVU1EegplIOOV+1WD/0YuhUAoswyMzhxCPa6Qn1shEtOi7",
-	"FnxHw5EKyBlhV+rBAIrYUm3wLbsfu69aejCYe2PSIN4rTYVeA8HLz2+G4sXB/py/2M0WTkbhUliBcB3S",
-	"F6sZ8+sB5j5eqXQLLnY/jnfbPRUapOb6hpVuIWqMm31g7pkONeCOEIjtUMjMkzuchKPgDHNIFKdSAOmN",
-	"mrHzjMoPjz0LSuiZZ9QyX2BnQPiTnNINKL1C1WwgFFKCQ30lDAZAt92FPLUiU9ztJUMeDaDehHcP8C4g",
-	"ZmBXgD80YH2dpoKfT0QOUVEKooPNP2POwscH0viQtc+jxZAk87xiufXCrNZHXnJBcC/nBIvdq8tkImKg",
-	"/2GBsgmZJRhHnCCt2HiSjbXxuPGcYeOep/rqqQsxtl04eox2M65hcbdHuQiG9+kkKLWMlNgPoxJEJXGP",
-	"eIzFAEoz4BkjAia/wDQhN4rTPh/HDM6q2bgzxN3ouNRpfx+AZ4Y8HbyGrFH14/y1RQstFFBtEM+8yeKr",
-	"Teay2SyuhSlTpEBvCo3uN7DMomkBkdehTpO7gJopngacyTtUt6XsRFH1YECmBDXlqTzLwYm9gqtfDRa1",
-	"d9I57D7Fa5xQynvG/qi5Z379lfek58IbtFymlKD1pb2pM/NnpCBKVrMH1Qfd74OKZPCXi8WsnqDlDEYI",
-	"WuZSMT8F4KyGAEXfDe/JnG9C4hcWcKez9/fD3148+6/Of+Os7ASYyw9z9o+TkuHlwdNy+uFA6/SkbIit",
-	"k+ReZeNDYiupaelZwxSONrJ+3a/COZkY+OwIiB0xNFqypObspQjZhCrs4Khg4+YT80ZnVPBewmdzhikc",
-	"4JIB+oWjIJWKSdwpeqPec3R484SkPzhz1L4QoCTXMI/6Ue7uejt+f7+84xccUCDkqtr1JVcUFHQO0/QD",
-	"oDRVz+2FzjLRR0aq/SIhWCqNRYo3IHJDb8F41kXPW4UUUjvRDl4EkrGvEze2kVRyNBntFCSQD+3mrEnP",
-	"nMmnIZwBr3shCexMOrrhADnZq+6HEJyQjPE01QWO6seeKns3ysEmF6UlwfWVB1QQsU4+b/f1+lUMIhV4",
-	"IDF4T/RbVe96AYBrW0KuAtnrcS1P3CLmV09NMeyTz0waNhUpeIQjkQCgmtUazo2XEPcMI0zVQIOtE2Or",
-	"yQeuAQ02V51XBQGGNQXXwO26lmPmY+qfrl3rd7ceysmWnI8HUdBWWKumrm2durbrxuI3LWmrwha7JqrY",
-	"/N2XQYvNV1FQlKkOFYWiX07lJz2FQbAokGshg1YxhgjxPwzUtdkPmR5BTBJRUoIchKBqmbe+c8hiibur",
-	"BSgrEsIPEeUD8oAlAnpbuhmSzVJuwE6Mb4Me8RkRYwLffqG4C8j5r4l7drshslvGTiHf4thczNmo24Au",
-	"K0bR7gS/bIl6mQMxK56Ur6kq8BbVzsaxIZIWJ0FYlMl/UEycelufTq4zzudCMKVgi2HhuqPAgNvnygsT",
-	"J1yuciuf7HlBvnZE5a22bKyNkWdpkKZlYVfleyzKzG05HxXSGEj5CVHiTORLhdhZThWUB9xu6iXvEt3t",
-	"pl2jJ5Ccb0l1c1bLSTlnOxSZ6LI4GCsY6ArmSszORF87SyGmuoFT6WwITcUCoQKvUKRXPP46C6QVB5Sv",
-	"JpZut7fBuV60HADb4UqbwQ3ljboXRsPdaN2XWolG4X6JCveG1IhaquvaLLZatwTP0hnqHWl6iiqPy+W0",
-	"NYdZXXmaewqO8xGL3SOkMBZSnRQwA0C7c6nMZhhfD7gSX/QvCkUNUq2uVopyslahaGfeWXGzCgVG4t62",
-	"vhRZ1/mdp8BqLYwpahAaSxJvIvPpx43Qb4R+I/QboX+vhT7JMlhskHzbFvpgvt+OE2G4TPBdQ4kx1DE7",
-	"gV/2KgpKwLsWm4cM8RaNJmg0QaMJVtYEjQAuCmCQILcQ0BlKY3U2W9IIi32uiIJcoYQjptMEisWx+rvA",
-	"GI8oCtitJ227VwyKGIwikrb++dXPH5FenjMaFRvyS4Ec/VtJor+myV47I479F6Xws7RihKId2QKotnon",
-	"cn/rDBshlWWJMPDhGtA2V1BpAu63Dy4T3bx23hT+e55Uk/I5nmweYG38n8tLGaMdq/PwelCeO39tCGvp",
-	"X0dN0p82wcOA+GoS9ysn7kFwDPl4LBQg3X75mXxgHL4daxYahDwe2ZmQ6pwZIZxALMS/IUZeFePoqdjd",
-	"4JRucAo3OHU3CHl3TPL7RqENAiGwGI3t29i+je3b2L4b6IC32lKfAy9Jve2GIKgF83aEdiKxZ3Mx7FCX",
-	"zFT61A3PS+WemhPL7C0k5MFwzvukK1q11pffSn8c6mkjwBsB3gjwRoBvKsC5b3Lfrti+DqHgqpIbWQXX",
-	"qpqdZwYMXICBykNnBAWhM2bEpch4SuLaiKiCG5AgJtrsjaWOdshmyCRQkZN77BnZPNpHoc5WWqx9Jdk0",
-	"5QY79nWa5BggbnMTpseUz4o6RYkpdDl4oJA2e6cKgOL55PEhRvfURKXCmLx2hkJG9FyvDvNfctJmYZJF",
-	"BE73JAQXKeNwRmEJMnk+tG7toSbZIzXPoxLg9XiVZ2QMnRrDnN2L8TPnVHmI/qgINeEZp7QeMSNVX2yB",
-	"ivFB1xQHxAeQy0E2/OqLy/23UaEjLo937bvjHygdCzj7CjJ82PVX/G1d8Gpvr9RZtlmc6u7IGpdYIgWu",
-	"xq/VFLkTNNOre+8rqRTvtQkEWgvCcvH7dx9PWEkxxwFgKvQeYnuIAQ5FQjNZ3h19P8gVb+01VHSCLvZ7",
-	"tu8jjeON57RgjW6tQjmYHCgI5iKxwaMvhmM38MphTo1T3jjljVPe1Jbd5+jAR/ALb6iwbKISfXOC/xcF",
-	"MBEAVM2NLdRDlHVaF0mJjW9/BRcUKiCKnP8RwNr5btoQMWAF7k/yVYNPC7eLCv6zztw5iDw2fk8NOfTG",
-	"qjZzg0VwEILLE368wcXn9gitOudgu6VTInCCaSV6iitBjO9cwQVuuCIdeAAg/A1BD9Ld6QZ0O60qDpqH",
-	"/CTXfsQTRA5x46Rj1lO+ZCSCmm02koly3j4Am2Z4f6nOkVQVDU6YbFQTSOmpRPRlIiImPjtZFugERpzK",
-	"TM7E+YQanTH7AOglIguI2VzaVBrrI/IENwgATiAeRQKBFMOmfNbFewhlsxk7d7vGzZpLK9X5BtrfzbZR",
-	"/o3yb5S/d0cjZDsuupsYpfRiYArRw+X+qt8i6Kg2yrqkrEGJzOm7a2nsSSLtklrDoJEyRPFIfHw2YkpM",
-	"Q5Vhl02HOsIKQtgKiLIMsXSS0EGG+hg593OgoJnNuEzd64dio6SlASYfnyiVSNy9htwMhTli8UiMnFpy",
-	"M2CXIpODWcwGUiWwj8Ck5GqG7eNShcLH1IrMDT0TI32JGjsTAH3tBvFu4JQsExk3IsnRbIOuNoXea1qO",
-	"GRvpTByFivZMIGyu0SNQvu2e+iB4ArqxOEXS3O5lWKFYoqeqIobtZreEJMNd8krZTIqlJBlAO4DLrlVf",
-	"ZMrcJulA3VhgCH2epiJjiUzKNBEXYtatY+Mwk7P/FQAIlg9kxD//BIbbTne/04l2RlL5v/eg/tKKzN3q",
-	"f37/n15v0ul0Oi34794P8J/nP3z6m/vG1HxZ/6v/yLEBjM1ApNdMGuZbOAtnM7A6C6+2vATnwr7HVa9Z",
-	"h/DLupX49sqFOG79xlv/7rQO261P36w0jVKxg9vLyLpx55Qk3688pv0bIx25V3wZTnaswpQhUL40JBn3",
-	"sX4XoiigJkH5FO0FUP8Vod2gdshMwNvLVNplnQne/iMUqL6epEmBIcGLe8SnisokXhSw7alA45VZ77Ge",
-	"ZxJ+jZ5qpRk5hWc5EyDgxngqhCkPbBqIhNVmv5Zh4om+YxB5qgMTlQl6nNcPN5NZyIi7Ow51mhg3T+W8",
-	"d0yn5kzfyNvFfa2BEoGnADPf4K5a7VYIzF32EtYAyQec/exG7OktIO3j/GOyQGhNBzrDWWKWvNyjMcdS",
-	"xs70JIfryqybJQXUDvdZAsUJ40qQjeIeWGKRFHfLEovkZCiMj9Q7nzydHYVyDO6sKOF+btH06+vRiJuS",
-	"RP99L9r/5P4epwCJOuCpEetwN1GbyHILJnIK9Q1evUeWhf8zqEyeZdy58zvGzlKP0LqzqKj8W/asT2X2",
-	"BViHNnvBDcZheL8PWzDRHhLVijJdVYnwuMZYKj2izlLYu8pm6vU+rmId/ADRsjKsC83T/bYL1o5vn4n8",
-	"YYrCLvCRNjpVq1il7r7XN0lfUdiYcGZuj4utXMCwBUMIgrqmykbbOi/b1sfuto/RLNXq/Mid+kQM+CSF",
-	"xXafeQIOkLGGz0ybfaAhhD6MmPZDeWpAPF4lGOY7uVYm+KMf/uyRmRcnc0Kqq0vi1sl14/RRmjpF079A",
-	"jegjsoxoaNhoklo5TsH4MpqNwM/Ex5TPw7Oa027FuHI+tJr4S6Emo53u78+ivU609yza70RPO9G3nU+R",
-	"R5bu7khlgQJ+xD8DdrX3JfCPZ0EcSGXFuciq1uAn4TQSlHKBYVCgmCpQxhSYWebhZe+OCO+WrPVioZZW",
-	"otTHCCKiXqiELsdV2BfWZEr4FO0o8dme9nFy1JcYuD2dxJxkeiye/DbJZH8I/Yh1EmSNSq+PqV7JKUFa",
-	"Jrel7ktL4q0FadfkH4FKlkUik3bjUi26VD9IQt7FrVf0pop2b4VTNW9AL/pWT9xxWwZ3DsjmmBpM00I2",
-	"EqKw+cjAbef9YSi61Zn/qKfKxmDEJmPnhBx2yAMYCp5APDewtOHNsXTGN5Xj10pb7IZxmowTloeBAHXA",
-	"Lo5Nqm3sHu9ECNH/g3EHtdDIMGYQGQSyBD++ct5dYWXi6zgkb8Vn75SkovFIGo/knnokJXOYkqh3Gm91",
-	"2hiTd1ArUBA3TBc+muMWLI0aL68Z5xiKyiuM1/xnZMLmH8ztqk8rbo/G42g8jpv3OLbvHtQ5AE7jzjVx",
-	"bMstWDhjZWHvJlnvI6zhB5TUdp1DcLJo+TTuQOMO3K47sNz8vrab0OepUAnPWgMhErNCEgaug9wyVDtc",
-	"YvpFJUx8HoPqAg5hIOrlOV2wnnpb72QoZNZTxDoqDBi/zti7UO4iX/iwaJfDg682yF/QZH6AuaxbPPdF",
-	"pVCLU1kpaOGm3ORR79kpd2+W+SOI77Bwol+Uv1g80/mRAMSj6i5nKJx1Xgrx/E5UIjKyW3j+cGha4SP2",
-	"+N3EplpfROxHrc9TEbHj8TgVu1CXZBj3nc6PTPgtto1B41cwC2JwybGgdqjTvDQYCK+ln1pPAWXgs2cH",
-	"z3ad/66hWdeJgjI5MT5c5pBIOfdQPxOJ25Y8jdhEWZlCLzG0R6NwAs5/J5sMNQcE5lXyMTCBi3WGIoU+",
-	"bdHnEyMYFor11JCbIRZ7u59fiLGFXma0caG80OiRgDph6XuYI1+uFvq2g9uXiZ7iUz47YpCShpAHhDeo",
-	"AW/WZsfe4elzxUb8wgteKlJ2ojK8OhCsNfLyCvRS4Louyplrlxtfj51oOG+Dlm1MMpHfD6HefMBeZm32",
-	"micJX4uUsTjfm2T7XpwNrndyugIioL/0bFaoVJuzuHFHw90wfk5fpNzY04mhBxFUYP3SuYnCMSlcPsnS",
-	"nW5uGpgnIzEyfZ6e7p3+/V+d3y7+uTfsjPbT71501L8u3j/Vz7Ln5tDuTZ5ePps+/3w42/v30+Nn37dl",
-	"31zvzSSVvdA8EUtozCXS/+ssiVg8ydIYaybo6PhpzZWKP1jG8qt/gfG5bVWLX/2rf4jZG/WLadiAttVm",
-	"69QCL9sP65sPhbLtsjOwBknqlFBTANZVDyCN4O6xthV/LuycRrpmXOP+yuENRWddMAMF4sMAWS3Ot0FZ",
-	"XUKPWpYPj7xqvIafsZaNWHxXAVq1QtA8wf2/flfnwgPqPKFXCkom3SM9uTbkPLEqdJzpvjAGczbemPAd",
-	"RAedA+xAUXrKNPZeXELxpHMJsPvSd3JQjShlIys8rKHvecEyqsh3J14IMV7fjMdl274ZfwtxjSpR9QGl",
-	"oHOv/E6da/BrBNi1ba8HLPHc7rkRm8g8+cPqC6FWtIi4l7ZhJMWwBwtRj4j9/Ork9buX3fe/fP/Tm4+v",
-	"d6m/FQUQILeB0xKCHEdgXHmYummm1Xm0GOpIWAhv5ETMBxCLwJpuCn1Ao7vSlhlO7XTU5R2CPCAusRh9",
-	"DjaBSvGxnJ6qWZ9SqYevENUJn+FD6YK973wxSOj7LjWO02XPS7fxTNDfdvBnEVRzQHX5vrPVjsIVFGJ5",
-	"FOru8YbcEgBdYAEuT8RYPoOifonFtx9Pjk9++dh9cfz2xauffnr1Mm6z+Jc3L2OCwPPAcxjbiT+++ucv",
-	"r96+eBWzTBpBGwC0Sk/VYQfAa3ZTg+i3zx2ayP1xAd2GekB0ZtRfMNVZYgBLYCz0GMEwJBbUfxQ0/fjV",
-	"CT+P2RnvX8A83gxab7USLejxjqkhwAIuIHQRUDtDERzv8dPOwe4S03yFWhfsJB0X0GrpPIBDThU8TtXG",
-	"bdk3c7XCm8cbKK065nZYrCe+EOrKkuLrd/fVNbgtbb9374da8JfrXSs+2yCRykq3MIVn6MF0FgdU6Rnk",
-	"YVyp2C8nP7S+mwuNvOD9oWi90MpmOl0WH4GL/bV/RSu14L/AGYZG/KeoQ+uH6oM+QRSSDKH0+12PfxP7",
-	"pHF7rmkEiP4kgz6y3z8VTYLjwv4eQDy9bI6vlXAZT85S2SfDAO39JSlT7xX4bg/n+GeJ03y+doQ4d7BP",
-	"2RD69yjCLC86Kci601OQC26zY3OR50EYVlFjVZS7FYp08FYAZVWcS6WksxKcg8HiQul13FNnwshEYABn",
-	"picI0uIhksBGIGAYembwd7p5M5xBtgpMyySABojs6lCxaafSzWGop5DrgAIgI7JLMJWcneULhwDKFdV0",
-	"QJnh47HgmekpUJZuNcgV6OvRSForEuq/g3uTuZAbSJYlYixAmyrnkMlUsHikMxEDRhSoAZgaunDkFYJO",
-	"feWWn0bh9IgphJXbDPBNY6n66SQR/3/8NIa1SY1mfZ5lkhCEij4MmHOQCnJLzc1FlE+cQzufcwsxz0Su",
-	"Z9ncO9dKRAhSix+4NdeDnprpSeZ+3R+ys5nzk6IwCGjZYx81m1J2DaF04FoanNuck4zgEwY6OxeY7O8p",
-	"TOaDI5sJevyQ6tao0Mt7Z232bgA7NQubXmNbOhkDFPTCSmH/ZIoZPgbYBZYJy6WKdz1JCQ7V7ycALqaN",
-	"zdHy+TUIfzw/vosRFrKwMbuh8CSm3kn/NwUjo54qlq7EEYuNcOtHPY7OAsafVlFSRSy2sn8h8rv/ayIm",
-	"Ir+1BxU6BaSgcJX/ONwF7Vf3r0yH/srC806dRsef91ScyEy462fh91PsPj2F7lMc1kic6sGAbkVNqH4m",
-	"XhhSQDZkHdHvcHZiRb4xwk2uByg1gAfG7YEjIHLIrEIspWkAXkoEoVK03QvDTQhp0olKWCovREC0dq/O",
-	"P9a/n0e0S43HnyJ5V6AUK+xGBBQxVju/B67hYA5Pxh6xCqrQi0bpEXhEqiDy3FAqgDmj4GbgfrSaJVCr",
-	"brXvNnZiZDGG49Gxry5eIX1y42Ur1egR4cwSWHnuhfhUWlWFOghCJ4QAwGtAyuxCqqRgl+VH0y1A2dQv",
-	"ssv5vVoHRwGoHGZDWA7e+vfpp28eR/SP3dWANWIS7d28H4J2I2hpI9LLuTrWnRBerZoDaYzSHHypMf2w",
-	"orL40w0T2dm5msyKTAi1au0cD5Lfvk1+ebHjPAkg0Q6tCOXECL6t8hve8R/7i3wzQcEvppG6OTtFHe5e",
-	"6hjLh7FOlgR2+FUFn+4Z/iA0tVT3rWJSp6meFtGfSqY9fbJo0xeFM1n2hNSwQjWkvxSlHUEkWCZUInx8",
-	"n7qhAZNCKOJ1qMiMzuniOi3hx7YkBJOXqk8RoLAwoHLf9p33ftyrskxc/lUqMv3WaATJvSzKzM/ZfHSg",
-	"SoYUz259LabbPaLoPDkn2hf6ka8jpgGXJdQpQjD78UHnEO35lrPnd9s99aO8FMxOtT/MWD/IqWYc3HZ0",
-	"vbAEs4B+jI+P2Jm2w54iqyShnGUoYSSAOyKXUehRSYNet4GQAw+R9gqJRmu4vAgRL7zb+sP+MJPGjrgp",
-	"t8m7pTxNuA3icG+/tf9shwo85r/4NheIL8L91rFRcCW2XZm4wcMrs7PHCeySmA8GcNpOy0hJaRnYsbiJ",
-	"ckimjSFaowdZo9dU290XrnYnvIuhhlz8ragkSuKwbGqGWjt0qhZVx0v4vGR0biRw8f4bC9xBbarqoG7M",
-	"D6XmDJfs+nmXBnIYjtO7sVClMPI5l2qzgxStUI8BwBa152ap63UubH5mrhmLqTY01ihLne+2BcPjZP9p",
-	"wUErtUzklkhVH6779UHp15NxstpQ1jdsanPQ9Gq+avj2rYmYB1/RGo7iRr7ZeuWl+KxQuprofn1g6Bi9",
-	"f6yLGmITGyQrlc14H10yA/lI8lNMIVGb6akRGTSWpZoned4LLhGpEdBQ1q4STi81FL+sUj4ytKO0tnRk",
-	"b63KETfZjbX7g9rZVxQguIWSygq3AZy/nuj+xPlLHp3Gb+GPM2PFaEnRAdW3LYlM+kbDsxmkrn3IESoL",
-	"jeBZf8jyHc4UzzI9xTytNLanrD4HoPtu6OBGeMqRs/0AiynPCMtLUZHwmktM1gUzCRxoWSzze1/CELJ2",
-	"kzTFmSH4FFczKI+jkri18ISUroWJgf9skm1aET7oJDTHziHZ3FtAJMgkJgWo4T5X7HFss4mIdxl2s7p5",
-	"PI4hqxPv5nDDpUlhfV5lAs2c4jkqTYMGdqZ1Kri6f2FlPAirRJVpcZug8n3E80iCvPNC30vARalfFqH1",
-	"MeXjBLpaPBqfP3QlaHSomyLO7jicIGidhXN4lQBfFrt96XFI7jB0CzK85uX46+iMYXDzrfvB6s5L8ac3",
-	"0y6+xgw2GvtVwdyrWqk9P7zvHmxCt03o9v4J3+MkCSJyTeFbiNWS9F45VMt9eaX1CRGsUp0Yd+wCwAe2",
-	"C6lZsTsk6ql+6FSBGkyfoosKTFFUgEOZwSE3rVI6Zveop4ywJYlvNUp8yBgKnmwm+fHBm0r+rzeGfJtg",
-	"C6+5KdG2NaHnIA5wT+XObailL67XRmJi1Uh06K4jvbqJA41RHzyB14xI34X1cRK69b7uoO+2ZMJDj/lu",
-	"pL03C/ninT2WACirxVIeKpd2BvJIjM7c8S5Hxdjjv39895aNRHbu3HfbH+4SxXIuDIhFCmJAVc3uBd3d",
-	"RcUdM2P1eK5OiNuecj5el7pqC5XsOc0T0UNLHx5kZtLvA2ogKyqKnuKpW7aZ9x+N5bPNzATMI23FTFjF",
-	"M4SVbsFKf1Ml5aBRAWIyeWyW+ktKy7kTFYqkQ7gJ65D/Wlf0vcdJrOIzbjucVCV1XxRpUSvhFRpZfNsp",
-	"/sbBu35tDnULbtXHe+JrLVeoAw8GXcAdoIJwc8P14CdyJN5By0xTDn77cXta/VUC96FMtvFkv5oicr4o",
-	"F26lZqFswFamDd5qDFEhp37OYyDmytHLptFiETr7UV6Knrp2EXoIcOVtvZVl6FG5Dt19VVONHDGjQQr3",
-	"VADnBTBdfSmYtN1it7ydK1kuSkagd/dIOtIEJBs3APY4h2jfizqdzq6ng6UO+HImxhnnU+5bWaul/bJ8",
-	"S63Av82EC8xEaRKVeZxVsfybghVdTQ+x9xxVyDedvW6nA1EMDs/akWmqhDFX0EbsPS391p29qRAX5eH8",
-	"6jdcyaRfrOjvPG91Kiv63ReHxYFd8mJ2Yi0dcTcl/aWHNyX9Dexu42xcW7U71bkF1b7M63jyh++HP10x",
-	"4SQRVayIHJ8rn1IvWR1OwXIlhGPYWAl9vbkfWrKmf2BLp/AEwa+Dv33G+xebncBVkzbhUWS+UvZis26C",
-	"/ARdM3fjbaUNewlW4fHa+3axs0A7QYSo1uuYbfs322XgV7Um35T74F9zlHNrkuhhp5yKR/6WvfbKSmE/",
-	"lkeGyaSSTHAO9TK3Hjan0wdywQUThVCmWoAytRoe7kKQFLaRIeYwt62kVgU8Ia5m+WWYJiOzBmOqjMbA",
-	"YAxwm4WyR3+PDUX0r/iE1zDJa8tp757mTnGYNWyOs1T3L/CfQrkR7H2HXjHIUvf3AXi6n6Kdkov6tLXX",
-	"gR0TblBxxbMl7In4Hb6SmtHsl0fTodG5aSV8ttPdc2Oga5/PjfzpFdcuu+9TN3IBzqm8FKcl2vq9Vmdv",
-	"569PayiI0jut0RKlndUkxJow76rFCY9Mee/cQax3UiGHP4hxyvtO1qZp2XadH3CbHedCl0C/oflMWtNT",
-	"cfkUxsi2hrfjsyIWH+BoaSUeGQjCco+jiZHTnhpM7CQTHjmQQMJTrUQXuuPgHuNMGKFsYTwefM/fHWoo",
-	"+aynCk/GUGxhDpXKAgjl2+xY5aoHCJh7CgJdOHGNbPhOlPpqyaNQKobyMSoGzAOUunuY+zWBc38Pl0Jd",
-	"SKr7PEXKZMQ5/RVgTamn311lLuSYcUITRHZxoZIIl22kgWI8r/E452Oiuz9CsjkmLRvy8ViogLvKcaws",
-	"m6i82ZCgZJnu9ydZJlRfeN4sfLLVBdhO/EKopM1oLhAuHwlhEQqyp9yfMlHyfOg+IghWYzNh+8PuPEX6",
-	"iM+YGXPYC6OqcD/izVBbEHvnRgehC/cyz4RQIRwfzeUnekpPLODZutHjy/ZVLpS6oAtaJRMm3m2zt3re",
-	"LFG6p3Il3S2+61pT4xqRlQyP6ZzVcdNFM42pcn9MldsrIFpmJn0UFGqcE6xQDDEjUoOmmKgpJrqPNt1H",
-	"Ybdl0hVi/IOhzJ4UCi1r3eYfAHe3RE/i82xUK1RgrTKW24lps9iJUWjgAnhxSbQsJiqUmY4zMZCfhWHx",
-	"uYgjFp8jyjV3/5/CJyl8Is4ILFr8K44QlxyMoFLW/pFhTjz3FBopoXzoXEJ2Ha0PgkiaSpXoKTKVwHiF",
-	"6bLYyZpkkorEQ1NrZ5SM4O9MsBiVqxtQfyj6FyI5ldii5v9uSQXY2lKdApa/MCbcyukyG241mKQDmSKE",
-	"c6z0qRnqKd5Kafi3e4jvt4kRxD5OxcCekr13eiakOj81Qii6ZX75orJfxAev0vfYiP/DUGbH5b6DpdQq",
-	"MqngkykVau3VVGVhLGg1HeBGBsGonc8tt3lb1GSNbCqLMapfPYlxeSjvEcb7Sd2QCOa7riv94CpQ58f+",
-	"5rv/+Xundfjpj71o79u/KoCd5+eQiYEAs7dmHtIw967nZgIIDu4qkdVPp3DRhnMqPmabE3slgS+bjrGd",
-	"6g2mx6m8cpV5HVa+qz+Lz9l9ss33tij4GCepd1QlkIrT/33nXOSJip1oJ7Xhz2+diBefx6lOrsQmAFO2",
-	"uDYEsb2wSMVlEf/681z8eW7/TMWfqf3T8D/FmX/rB389buG/9ov/OvH/6oaP8n/1em2/pod/7f7n7n8+",
-	"/u3P379pfVr4za77cvc/K1d9xD+/wbEf5CDdWcZni68EJr34Nrygd9vth9dvPlTDx5c2ICF/12BYwP1W",
-	"xa74trzG40yPtRHJn2OhEqnO/8RH/cmzTF6K5M+gH/4MYv1P1Ax/CmWdp9mSqiWyTGd/5srnT8/esPs4",
-	"uvFH7P7RiQ5XOSK5eF7iKzr5/kJP1LrcASvc9gedjbhdt/TWzeKb9fyUOe35/UQlaSXG2HGowy0q59Ur",
-	"C9yDPojBxKzhaiz85ukGvznY4Dffrv+bVYz5hd8crvabn7gV2cqm/NxTnq26avSURdCN4gsHc9aJo4Id",
-	"D38u2vALRly1Gf/kP9xBB9bayjrb77W+oPq5+P27jyfsSbm+zv3aQCVdYALKJqkzkDUUj4POjPCPguJ0",
-	"di8oOm+qK2fbgnKLTapt7EOWOWYMxk/lSJgj4La5lH1xgmwyQG/EVU8Vw3ROnuSA0Bm+EjfKTBQ/gL9D",
-	"ig8mgLIaXQfVU++82ftuYp2ByKZDbQSLE2G5TE27r53AjAOvkEknAelpnOmzlKKE9TZ2fVDNLe+ckLh2",
-	"5ewGMnCVSFxJ/BXDcUOeDl7rSVYOyUFIqlha0ek+LVXTjnlmZV+OuXvU73+Q6db9o2BEFa3zvyKvY52V",
-	"1xdjdKbrflc2Fqt/jOJfTzLcaE4Ml16DD6SVZ1GuCQ639Qp2nXKQuTdPYYXr1+BeX1NV6ajvKeC9FJBl",
-	"zu1bM8TmRnLzxbcPXWF2Dtf/zd4G81klPPd1KHN3POaCHpuq8yvCck/+YyBVsiQ4Z6kchzJh5WyQ0lNQ",
-	"tefy0tPsgSIsdlkzqUhL9lTsJVscEUEv5j01i8G2iIMni7IaqdEL+I0jwRVaGBB8hz8HOuspZwhgq4m3",
-	"FbCp5xrBQJVALNCLop4qRQPZ4ziX5e7X9Jf/J2IA+j6hQrEPS/VUZMQIB83IPQUkhgGaQ7HJeCwyMIT2",
-	"DpAdOnW75Ihxy4AK+nAfPq6wFTDQK1Npr8DTcO993WgcdZdWOrd5slhCnjS9oWjSt50Nw0mPoyu+dP7m",
-	"3uF1YzJ1CJdzJbSb4Vna2UZQlutxOK8a/Twu57jd1V3Im6cwhoidTQYD4bZKpvUIE8weKBNS+KsFcMlu",
-	"x9HUboir9sMkU92RGJluYbhwu17vz3WjjXWL8bNUEytMhK8ZUAb7PBFH7GnHwxAiRIbGOgZ3OyjAKC3C",
-	"005NmG2SLQKZDtDc7u5IZZ/u70AIS44mo53u3ne4HvTXszArqaw4R2VWnpaajM5EdkWIETh17yTEiCbz",
-	"VxtjbEJaVSEtNCB42sSzvoZ4FhieYPl6w7EOuKzOFJ43h2osYY9zWGkIfxA8MfM5SPbGF89hzR3yx46F",
-	"Hqeiy5TABJSC1nOlgbDaaAU8Z+NMV+HQrpZKdV9cN8qD7wmjFVSD/wWLhbra5S2FBho3/0HLkeOteNFz",
-	"ooNCiUtcZ8/q7fwkKC91hk1EdbtlsgLx2RriHDjzDAAgUECyQBEMV7Oe6nMj2iyWiVBWDqTIIG7G2Ugk",
-	"ss9TD3OFVh0EyWMDXAt/QjTVSZSSzCkTw19dukGTXqdsI/jxd16xcbzyEuHA8WtiN/GQGiI1gp3zS1Ge",
-	"T3AzRpn6Ezv59r6rI8UOb67OpXm6f+sOnXtjZwvEE1g1nRW3LlJQnGk7LK/AzxNjxSbUEjfovYbPV5pt",
-	"mOQaExvwkUxnX/zUcnlTntuxUjUTA4f1S5sXgemcyWx+9+0dftdpdfZbnac184HfLFSsXIkqiF7YavUf",
-	"eeRHtEZcpj6HMcf+r1R7BNvp/9CHbZ2d14xYuPvU8rE8Oyi9gadXvYH9zrYkBByRRJ5LG7Iz46FWgmRl",
-	"ebadvefP6wJ97kcr1lUdlKf2Tad1yB7vPmm3Pv0N/O7SJ03FyKKOJKW9kmtN+r3xrL8Cz9q/7DUM4pKt",
-	"uGgMr+RD54mdd8oXR5BBNuUGAYQTJpXVjCsNLrTETjNiFHMWcyrVhWFWM2l76nFMzURJ62wGTOFrm7je",
-	"pX4fynMfnDvtp1ZLbhfM9MaNboRGlRud12ddX2AUM31Xu9A17H6bcAgUHNnC89fzZgs/vHuXdsHY50gM",
-	"6KmMFgz+1zxJeHJPvLRfh8DLuAjT6fE5VyTRW4FBrzESC/t6tSRM4QA15uLXYC4W3/gaKmCenqJSB6xm",
-	"OdZBkK0g+oOBVy4xeXhWXnF+dabenA5r7L3m1Ffbe8US/C2c+I/UA7vE4vOtsqbNXkHbbwEKSysRkdMo",
-	"E18w7JuXr2kU+uGtZRD6wX4RHalGhPFgXeEN9zzeVi/n11NY19i8t6cr/Xlfxd7NZVJj6z58Wze87W1q",
-	"vVVsXGgI8xIc9MsWbN6gdh+gvRvmVmPrFtVzY+c2J77SzvWbZCunPdX2mv00URkBx3Pdc8PiH1+dsCfF",
-	"isYYgPi61P0CYC1Tnbkb6YkNAHg+iPqIeaweYpbRKp2xQSYE0i67nw/0RCWAFiiTABMo+8MC5z5g0iVQ",
-	"+j3UU5ZqdR4VMWkzgIk851Jh00rTlLNiU07BF3Gvc5kf8jFXU+t35AS1VNt8kauNTTpxwv3nu3Cqv2g6",
-	"cJoOnKYDp+nA+ZJRft4FbZlrW3EpMtKZpQPlLlsd3Ecot1d+x199amqYFsz8VK9UwJS/nMZP/wr8dHjd",
-	"eYfQilX9VzQEuX22Wi7KbTKiQGdotkF8GiRBl8VuZDGbDiVGYp1hbKxM09zSj1h8NjGzGIx0gKxUTKtN",
-	"Lcfg6zv3YxM/3/3wS/Xx3Zzq/PtU2+aoP3gHPdV2Syd8JCxPuOWr8bhw9oKP6U4fLbcCjG0C+WMfDtjj",
-	"g3anvbeLcOke/gf8MScSEFq9p8JZBac1hpHEEbHQcsDE10YE69Udn4z3LeGyM6iCNDW8LaDi/SClMBud",
-	"/ls9zxVLWne8Ky69xmn/2k+U6E8yaWeIRF8kjkUwFdzU6DqBxkr0ChV+k7NU9vGADQVP7fDfS4/Wfqfj",
-	"DnOq1TmBqLNxpvvOTXOPRb4D4q04IsYNy8+4EaEU2FwIMLgXjsNrGMPODaLF0xOq7NBUXoqN+Rtvg2pm",
-	"bXjxK7bNm/Kb4ykmHP1++Qgddct2jE4TUw8n+A8hxoG22/m5oQ9virDF/ExPADzI2VSepBdE8STFCCH3",
-	"mdNuT7k7PO24y7/tdJgRfa0SA+YZsIq4vehMMngSAI6Hlr82+x4fAKFZxDztKWkNi8EXiyE662ZzSn+X",
-	"MQJ97BRJM1QCEQjc2nA9RBvNUE8VhmSHIgPCF3dHtDJp4wMIoQKGD6VheFYzARHLjVEDkT/xtU6Tu6XZ",
-	"tlNNgZwS9l+Zs9EHY05H/tKnHdij7l3udPf2O1fwMXbmaLRXhtZzi7NtSusVpr4xs2X1KlXzXXYOEUrx",
-	"N4hfjGUmTOUD98sPpCdRhTc8mAgytR4V/qx7GZ3DnBwT4xndnX88//s/n/72/f7PB//97cmz//vPX199",
-	"OPntl/2nB88ooBPuu9G7q2QEfy3SVVAI3UlsiL8XWUFqNjkhma5pHb7HX1W9Jt/E01LatsDLjiMW464v",
-	"fzYfZy58C63ebn8WPmtfm4/8tpbg11pYXe59lqFQIb3oVcYgE4JCx8A6kcq+jXsKMmo8tSJT3MpLYUA3",
-	"3AWpyq1tITCD4OatAZdAfgG9/05CtaRqjbmxtB/uDX2Lk25kIRWMrxKq3+rwkGCOhfhXHQH7K5/EBuuE",
-	"W6ZVX2xsfeBTNrM+1uJXf6WSh8Ku7laroVbf0gn6EZpK2VCkiDY1z62+wVmKVgotlYx7jA6DA7khLJRz",
-	"fvEUXZO792s3Rq9hZ9bFsa5lPf7ViKyvhVl3iAd4E9GzGZ+uey3ApuvU/0isFhWfDjXFu2HJkAcLi82c",
-	"VUngzFDalqYiAwrURAM5LmbMegoozPgI4n1AjAv1avDLqZ6kCZaRQbRzUR4akQ7qROALeOT1heCYZ5aa",
-	"k6siEShOLgA8e+dCzJztEoYI724xCRHNVw06s0UjsWd4HoTYzv5X9C3euLu3TpyCZl8jhfB13AMTqJEN",
-	"5fi8ZnzE3hQFQ78vTJVIcEcDbXk9FoqPZXvGR+lqx7qUe4rY2cxi0BX+wSFQOuWGORvHIlvc4umjX693",
-	"/vwQ62rr3P8WamJqtjgN4IuOwt/a1rsien/iXnai+xOCD10rbO9hHWr31U/S2LXQD4fCV1HkyqmnFM8y",
-	"PUV0Nmkss/oc2qO6OYwMG02MJdxEYBoHBZMJLPjbBAvGPWlVoMPvayHzyohy7GTqIWIh3csvhGLceGJy",
-	"gLTxFwPdKZEXZonI2OOYKzaaxGwA5ePHSjEEpcPk8s//7/8DWvZYKb7bZi+4wXXl/T4sfqIhDDSC+jyc",
-	"cF6m5lZv23AQvd7Hxfq71THTjljfT8FMskxPINvCzBhY/cuzuSF4tXkAxqcbTm8JXlrEuHXWj9vZw0wI",
-	"6ne1Qzffs4ntKfqtNEyeKw0c8LAuGgn2BYel+bfItOmyuLP3fI89e/aMdfb2n9J26an4m4NDRt/AF/N7",
-	"wH24CVDb0/0rMOh6vW/+8/Hv7PFu+4lHatv942m09+yv8OF/rLdLKtE7j/y+cMsynI2HQs3vkRxnqqeA",
-	"axDfCLAHZ1qdF+i9FlYGkTzrVmeU1UIkPi1voO/KBeGd1iFrVZZ/V9QAQ+C2APfapf5nwiet6PPlw8ul",
-	"2KOniHh6kwd8fuT0yBiLZfClVgEHPn/2bXtv/+lB+9m3z79rHz7fGEd1s0ks8Zh+kiO5VjntpxusRSA9",
-	"5dRtlUX0Dkj1NsX2a8z/L8L8L4H1FSy1YKMshd2KasorPohzaYBUKTenwHIoewWCGet0D0letNZQZ/cU",
-	"KW1qCwOjK0Kb7ExA6qmLEoq5WXN3Fz5wpovN5Ggk1XnUU78o2deJYEpnI55Kgx07j9/+8GKXusqMc0RS",
-	"p+sgiBA7W+f/vMp1vCcx50oVVX9MtXVYhNFmxyyZ4EkrcTrCNA86hz0Vg1XQAvMs1OclWmAizfAZiV6f",
-	"G4aZHbFcEoF511MTJf81AUMuVIBM+Yw9PugcFgUiPQgRCz+G0pZS5QiazPMmIYRZqLsrE+c8S5jVsFCY",
-	"2CPbD62FcC8AwSV2+2zOEhnxmXtj/tqeGovMOIsZxjzWxsizVLTCAsaUUhxBKRbrc5VIaMtrs5+0viA7",
-	"RbjXUgwVYVcgJiN5murpaX5HJge0V0pw22A8u/HocQpqw80Y9m0+Mxwsozo2+GikoVbzXFho2KO9W+8P",
-	"LKuP2RQacqslMlzVVhD4y7xOwJKHY6V2Vg8flX56M5Uua8xgo7FXqUEv51aim1Ri6jdLU+5xba28VoVE",
-	"cZ+AJD7hUBdUDMECiy5ErhAb1ustkOf+NRfiWXN43OwjRhnOZv4bq8FRooC2e+8Acj8BFxSfUQDzxsZh",
-	"IIV9UtDJdKIhNLzT2fv74W8vnv1X578LjK4HncNox0oLFu6r0qAYT52enhUmkFumfpHMk4JuWickfFVB",
-	"RFHddcN0/ZIiQ/HiGvbUog674tf5te6XFZqkWy7rnNNEXrZL01P5Ah2xOFc5MbMiTaF+M5XWphitNFAn",
-	"KUAzcnNxV9UtDzJZRfo3mI1rmqWFkhP/2dKqk5fwuTNVKQAAkb4pd6/5UsCBTZyJ5/cfJtnVrMT90lN9",
-	"d3rTVCSIeCBVP50kIoncfhnzzHo1EEAFhtJZvzOPb+AMwTPRUzjMhOyjITetUknWRoYG3nNjQ2Otahhc",
-	"zgdSD0NLdv388io8x6+5KeVlm1KaIBhwUxW8yYCdUU3ZtoasWKWkRquAY/7ILLf4r6qkyQ/hNfPId2Hv",
-	"Xg/PPS86edr5bnHFT4YVeP1Hy+1q93JAZJ87f1oDaTOT8wN8sHXStyTAHnqBzGb2xma1MXRnKI+ByHF/",
-	"uHgcXgy5OidAo5EYnTlhVM5Bssd///juLR4UBnfZXYiyYZAEQ+J0uDiFl5jS0zaL1SRNY9ZPBc8MQ8M9",
-	"jlgMQZyY6aynYgjvnDqLOMYYXQYocmrOfhcGTygHW4fqyf1SbWa4TMYJ35bhskpoBNayBWtZ6TyO9KUA",
-	"VvtiE7Fz7Oeyb9he65dHzdhIZ2Inyt1NzBJStQ8mw7o73xzssYMDSrSxw8O1vDFco/c44VUCLFtPFlRp",
-	"DNzFFNqt2oBfde3ils3LW+t3KLr30OmwotsubTsc+xYq+LhbCJAUFH97A/O38cCvrQ3xvG7d/34iMm4E",
-	"lT9urikrk00ngPsn8gIH0EAYuPEFpYVgnvMayHL08giCdNoI2no9BSRR0kZgSp5rnXQpXYISPUJxHxXy",
-	"HlExV4MKAEYELM1MD0APy6zkr0TMyv6FsFhjMOXSQi2SUDaTwqDILF7PjOUzHFMZntBYbqWxso9oNT7o",
-	"9ci0WWjB55NEWmYzp5CQW9rXjdDSYAiipwLMImmtPNUDP35kWH/IpYLBGLQs2ux73r+YjA0b8USwMzHQ",
-	"maDGA/esniq8nYmyMnX3m4ElQ+GOK6wD2DqV1gF882WkT8wF2gVBwSMnd9lnQnQB8k+YVFDxCDVeimHP",
-	"wH5rv9PeQO2/guP15ah9GE+j9R+W1h9y09JjocoByW5JijgtX5JZIIxTKRh3b9IZC+7UT1QiMjblsyPA",
-	"GLBDMcIKR4jkzxsIcM7LclyxGL8+dbI6bmLwW7MA4OhWGgDHToVcpf0FSaFF7f/ZLd+KyEi+1hZ616A8",
-	"RKt8PEH/hb3w+MeX7z8wnlnZT4Vhe8+wZmO/E7HXb94fH7ODZ+zFDx/Y3rcH7Wf7B7vdq3Q/C6q/tIuD",
-	"Ky0zH7ePmBFOTwctHi2o8Ag1bUTNKxoVq86cBlVgaDglqweVGBv5qsLiVStA+OpaIcX11Ay+xyqBHxR8",
-	"E/i/Sxm9KDvhlV0pPD3vzUCmgmxDyK9qJR4ZZrX20vXhyjxcpIKVWhQ5a4lAOiHXCQkuyk94WzfjPf0c",
-	"UNND3jykOAp5S0kMSVJhvD3jyvC+BVElrempSscmCEAvKuclJPVp5FVuA52menrUU+XQInlccHmh2Cxv",
-	"edCXzp4YCijLk2ECzhxRWol2T31PPDeoXIZ8PBaVdV2A0YQlcc40mYwBM8kbLsXWwZO5RZMJFM4b/IGH",
-	"yHcL1gXJ7/YVmsAYofXlJE8730U9RWhSQT3Q1b6GcCFucoXGgCsqFQZ8U9+DsqbLFK0egV1+6THQQ10b",
-	"6Klc1OPfDtTP7K/vV/0MB++W/Sp46AdhJmmlqv0Z42Po2k+5YYnb4I1HdQ+1NaYbAnYOWqZ2qtmQX4oK",
-	"P8pJuZSPI2haA2O1p0ogDvERG+lLkFZYjwLSWg+Y4NABJ7OqACxdQw/vqQJdOsZygnvVhGNv1zCBs854",
-	"sbzc+Seg4jaL0I5IolXbGK1xJi6lmNa6ah+HempKDhS271JrfVTstEddHuWt+9L4yvUpn0XopvUpzak0",
-	"eg+baDUaNArrFSgWQxEJmL0+9UBT6OuRWDB8Sn1E+3VsDgVlM68vVtU7zla70cYeWKT39JbrsMACUkKj",
-	"Wh6MI1gW8mxRxj90rANuYcLOri4KVNzrJUTiNeTotf28lKsrcGrfZ3qsDRSnKjHN4Woxt3QpjbRlBqI8",
-	"dEZkSAmUcDgTQ7oTFpFLBNQvE6TbsnoCiOIe369L7Qo8E8ai24c/gLQOpJ7gyY8M01MVyGP6Ok0FP5+E",
-	"bTbPlJTlHUg0WOjYwhIVfmaE6ovIOVxWs3ioM/lvrU4TPjMxtXZJ64l7s0Bj6N0mrOI2uF9CBYbb6WNY",
-	"Q55ih7xUaAtBcvqRcZoIdM5b1D/QUIbRuW5xpBU8C+yxEaKnqM6FKJBQl7pVbOnBIN71I4Ei9AtAHSZs",
-	"Y/deE6JrCzmxnnIbAlxEJx2g8JgYwPY7HXzhhtq9rNatEVezFn5K3V5l3el21/IGpJSru02fuZdcrqr5",
-	"FSqW4POoDrEXEgZQllTC3HLqqrB5drrPo52UV1y5DyJipDPlJPtcUY//uPbp1TBje/slJOArgMG+2xQy",
-	"2L2ubTdSrf7kKmXjPlcr9UC5Ddl0P61rg7yEjXfvTJB5AdWFegKnoVRBmh3BpiCyMTN0nl0GYrHdOJHb",
-	"MX3c8WQc8E4C7+8j4zVu0e4BY6TC6MnVCHmO7oOr6YzmICndLyKgESQdhvQMWAOiSl6iM1DIDaPABaC6",
-	"gQ6vU3FXVtyjeru53FiNVDy5rrx7GP5TylVTfb60+hz36GoHccOi85SrstuBtqrb+LMNckv+drWJJX1J",
-	"PgWdeKsrTN8IrfFFco1MFMiTVeKMeyewDcqIM9HnuXxos2PyhawXIGTDMyNVXwTTA71enoiekoalYmAZ",
-	"T5Hbl37gLfbQVBJ+6u4K5d8e/hz/ANyBqKcMReWIqdhAuZf7DjmK3TDjLo3yjFy3I5xMaP6jWyo9dc+I",
-	"KdfkARHQPUB92waQg1OdnVLcLO5WpOaOEDvDfYoPnntS1FPKfSm9S+EmCgj25H0UHs1w/TdwMmCDbcXH",
-	"+OLyTTxNS/mmEZCe7pRfDZz4+cxUIWh/KhO3GnvR/qfI38Ftl3V9gmM4yLddA1ij/I69+3oStk6jB+9f",
-	"EHFeHnRB8hWjT30fKkaJwoyGhLuTtEdOhEHtElAis+lw1lT1301VP8+yGZkZTE/sRjY/wUXUW/yICAYK",
-	"A3cI/QRZsX025fj9G8oSSctGgitTwHbWLNHEvYUdnBUImnjTk9lYmOVmvRWf7ZOh3RoMrJtiAwG7BAL2",
-	"1cLbXxsH1mOT/GHSyXm9l+lfiSfMpd89Mix2j42pIMfqI7fbxOdxyqUywdac23mVyMOF/bZKbhGQOX36",
-	"cHFAZUBCYhmitL6HIxxz4Bn0pN7p5HzjdCIN/qO7xyp5xea43MFxATDFaxyWf03ERCxBTMbcDnYbwcYM",
-	"YaCEz5xD4ltXg70/1kZi3mZAFdLTIdSGVBUrwxCujML8Ewa55AD9Cs+Bm5UOyl5Nxj0E5K+Vbq+Ehg3N",
-	"VQmfHbkFSsSAT1InKRI+Kx/jUu6hcqDclsFurxrTS4zsL4zqnUpn4R1CHYXE1q/JHEqre0WYuqgaC+FG",
-	"rTqaE3jgR/zRvYMxxV23BMCU1vRhFK5vK1fw0CNuQf79iwSTF7m4ZRYlbi7iClL3SZ+naUuJz7Y+h/+C",
-	"UycqoEkNuYEqaJEATbEwNjS04JDa7Fcg25tqRsiUY8igwXHntqc0pMnhew+DzzPi4EjqRPMVOWCepm/d",
-	"BO40AwwACDXcrGvSlMBkbjkMglKyEgABXwvEQVDQNJ2Q9z2xCUeqJUZjO4OICCIMcmnN/FluAhjbCmBA",
-	"V6BgTtRWVL5eLbQLUQzAw1yNSD5wngaOeIrtZ4L3hwJ7B907xy3jKx60Ej0FwvpSZG4YyKodYcXRVBrB",
-	"nnWesniSTzbGnIP7eDqUqQihfuA/d1becGKhUTyBgqtAd8VSzRN2xlOu+iIDVGTDpjq7AHxjaIepMcc/",
-	"QD+KMOYmM6P5Qyqxc3kye1ic9ptu8xq/8AVXJSJ8I7L1ifAzrUfL6HTgGufjyAr7oUwtVkts8wGes8S/",
-	"AxcGn0Y0boo9jp1yjnepZ0Fpyx7HA54a91kotit5OOjhVVI3mFPet/Ky7G1RqOJM61RAuuKeeTFubVdh",
-	"YoCVbWgY7pluc28WX13hbMNxwupcCHQvHvI5yr9aLobjJAFsW61HnniA9BiVsRLPMpuo1EmZOJwhKOKD",
-	"k9hmb/lImJ5C7AbgIKhmCSgSRF0lS5bVpLr5f1keCUkYNzC2FnWi+8VNAt/PD3QNOl0qZc2lJonW8lwj",
-	"guFb4ZZrLktl5jhJGjj9O4LTX/IrPhIInN94NVuR/MdJQpJ5Q8lfdGzcz9bBOtfQnr6AdH6EfkooZEoE",
-	"iAZeidG1ijzHoWwmz79e4HG3Xg3q+JeCOg6HZQnk+AbndlXocff4jRwz5+jjwbsm2PgDszGgKM0t6lcd",
-	"fd2OjHnoiaJrqOfNCrXdE24AGrzNXnpVji2wbmI9ZaweGzCmzzxAjlRMWu8WHoXWfXIXAfdzM1MAj/gW",
-	"TIFtQHn3U23mMDsLMgrc3jUlzZ1gb9eJuAZ4+8swr+acpqby9Y7wrLfjZRmbCT6qR0eBBIyHNCm2uPX1",
-	"aCQttKafzQBbGaL5WZkVCuGb4YuWEcoCcLKyhj3+9fXxya8/stcnP/8UMSOgvYMdtvd3uyyGa7r02Dhi",
-	"sUy6Md4VPnpkWB+i1BGLE255N2a8p2JcmjjYtTmoCwoNZJCHm0M7Cj1mKNJUx4Sdgo+SJkCvCadR3Bqx",
-	"M3EulWmzN5b+6cHWhEoCqb1wDic293OWamNZXytF0zMEDQs1lcAN50ZuWPwTN7b1yg2n9eZlTHm4QP/i",
-	"sQIijymDjT56YtvsmKXSd/bgqHoqhy/Qyr0nDybO9p65ldaQUxsKFW4nUiOAvLXLlMYbDnTGDsLlPYV1",
-	"zaGBqDApaZxLnQPI0TaAjcMZrR2tiGJDPcmIAVdaBro6yhOTF2KG9ISXTjP7FkqhEFGhnwLITWCZddZI",
-	"m70b472wNwlBxDgWj2QQadMpvB4KugEyntMbqqfiH1+dsCe0u+M2+z7TUyMy84jBu/ioJ1lf+BwOvDzu",
-	"hniEsKdI9wvTgxUfCNsfLtoRdPt6nwbvQSbQKhW5sUxiv+GgOhe3dIh9ZKIv5OVcimnneJD89m3yywtf",
-	"RYdKMM80lfZgHU/4/lU84f/z+3HrN976d6d1eLoqZzsk0Lx8wTkZwS6kQjx3TzNphFsVKxInbJzo4abN",
-	"fqVz7k6GHtAev0CGSr9PcRuM+Ax3S5n8vUB3Z+VInOrBoKbGUJ/9r+hbs+Gy8Na/Tz998ziif+xW8vmv",
-	"WMsM77qVi+2iBYgGbcEC3CmKuJ6SSZf5bdBTIDnZH3+5HVuSuDUX9nZQ6PZ2ur2wm3o7UW+HW/isAgzC",
-	"+7hwmZsxXFhY+DaOGb7HRZ6/ovDVqUx6bnF7eTWV/xtDZT1v5/bm+cHm1VrQSHh4TMR+Ofmh9Z3bIIX3",
-	"etjpPN87PNx/dvD8oHN4OPda/6fXm7jZfap8n1WIwvAgxEYhRE4jE4GyUtom0XnfIJicf0Qtr0F8e4PM",
-	"C/RFQ6yoEdAKo4LdNQAIoDEWfrVJ7TpV9107igYW1RVtoJ4PCks5IRJGH6webquCwykD19B/lHYX4v2x",
-	"+N8LYulHswc5ZYkLupdTDhcqzKHbeCCyTCSnVvv73UQsr77EMi+t/LqdWlyhJqK3LKJn/XFep+R73YAV",
-	"vowAuFAUWVA0vj7iQuGO0ZWl5kV00CjwHU0ygGCDUo8RYrpuUCkeROEX2sl/6/XdL7USTXX3jcqjW67u",
-	"lijaWvg+W6DhQAfGEXLd+e/zL7x7CS3x2CPv6ejBcwbfapJlzoBGJXoEt7JatwTP0ln5DpvBLT/s4m9+",
-	"narvsvTVziCz4kYk8MkcF9KZEIoZIdRR/nojJgeMqxlQw/vRJB4aucBFsIGIprs1YroR042YbsT0bYrp",
-	"H6SSZhgA/7YkrVPBL29eVEOGwCdCzoRU5yS0jcYAepXwzuV1T20qsGF6jbRupHUjrRtpfZvS+q22OWpO",
-	"UQq6BVuvJ75OdAP09Y2LbmnmYeXn4CBz6BN2JlINFGAa2SV5ZpHu+fqWN9ysEeSNIG8EeSPIb1OQfy/O",
-	"pdq21e3TOjcivX+UHhk48KITuwmKiIUyIehImUNswWoXKOI01G8PTCXY4QhZNZTzNlcHnrJeZIKkEEn+",
-	"Pk+FSngG9zzX7o5a5WolH9z6esGv5O2rhmt1PwYylzpUln2fQdz5AZH7ofSJ6bFUUqv2+pm9E7/lbpnU",
-	"4oq8Yp7bRB2W74Ojuf5EQLTH/sSmG3FRE94e5QRqJaVta6AnKolBkRDMYv5p+2HoWz8xqahhG1UwTwHl",
-	"pCVVC6RTHCoGe4pkrMwR5BBtryF4vBvt/RHLJL0i1MrpLK6KGm8TZU7QM6sVx4BlRVg1nqcn0+cZHyEU",
-	"PgH3ui2f8b6NiDS/gJEIvGT/Jq7AhfKZ/6LB3KAH4h9RUx1CszMNFOkSKNJfqdcnmyhiv1oLbMbTey/B",
-	"m/Hk38T6ALuHWzLdoGR+6ky0EU+QcRxLVQnqcsEC8w+9Gp/mVz+0VSBq/AD91qfjuQomaaF+6nogpKWB",
-	"3Brcp1+m+wr46cf/StlstgpmDq1wU0x6H1FzkEo4HGwvq8JZX5RWJWFRD5rzVlth5sOjyBQKxFRyAHVk",
-	"I+GZaAaZEN2gTo0PRZoI6DcRPxlwl8ukmGCwcTU708nsKIibFOqp3Vd2NhZHGKiU6pydCTsVQvVUPMj0",
-	"CDtfYqtjEIoAG8pVsT+dISFNX6SpSCLmlsH9F/thMs9gA2TMwNDjJiSd8zsYiKyyJMGz+LhjM8vpduYQ",
-	"TQNktLQ9NZDWdMnfHgrghc6YFYqNpJq4ZR542tJQs+YNDHyKNCymEbmZ4g53409EH7pvkEkHOnQAihEy",
-	"dm7scuQUCDzZT4nGr8Rne4UqWQZPVBIzd4tTZC6kKjvpExzuKa3vTvdpJ9pxG+ZKBsqF0t/yTgU4hGzE",
-	"rU71uZuy1YXb7e2f7G1MaFlazJtESlpYqpry6zWqrX1AxKAltfLaP8dbFQAS8HCewj41O91OuUIbPvZ/",
-	"rPeiqqq2599dYThO5BQW4yZKucunp0JBO/G7CgYUyIcm4HKHARdPM57HVqKKeAuGJfLD1nKb7H7GYxZ4",
-	"1fO22SKnulS5H9+gAG+LyHRi52Ilm9t/hWCJ/2wpetZJMEmQn9Sw2Fl8ScanKj7yFqFnYIdoykBkmIXA",
-	"9uTrWh/+cde0P9bC1frVT/FhIGv5pbt3mVe/PVqwBVuIXxJ7yxobQ5G/Bd6Wk7ni89jZT4wiwu0mb5oL",
-	"kxN+IYrSZDDYgjhZFdELpYgHEAcxAYWFEt0prcQmca5zYecFwzU7FhuL+Z5YzCfXtob/aoT719QE6aUJ",
-	"7ppNg2drmR3+zqEpsmR4PeHwAtavOCndti6g973WF8TP4ANBEL2b452O37/7eMKeFCEe440MNZzMO5BB",
-	"96MccHsVFQU40SpR9T0C+i/37ou4F42P/7WYuUq34IiiZeusIQWFXTrzf5NVC0WCgCZRdWoZR5urp6ZD",
-	"oSJm+Cwq1ZwRi/sgEwLwuKgnemMT+dYWCHQO3Lw14DIFlnadsRiyBC2pWmNubF7zgYIOexHPJ+TE3R+I",
-	"bAz2zwvuLTn7TyiDcENKB8S/yV9CwftHtXvEfOFigT7KR402UTs0n1vXO7eW0q0sMsdJU5EeuVZNnflX",
-	"owiasEYJs7xPEIfbk5jpRUsqU89wiQXdhUT5UBOQYsBML6elPQaLTzBD/Rrkx3sKAwTwmskOxE+q0ufw",
-	"pKnOLuCcQzxlAEYBcBuInhqIqTAWhGubvZ0gVHI2UWyQ6RHbg6sF7w/9M9wdEj6bR+WkafTUOR+b0Pmp",
-	"s0Rk7g+qOfdsnFC8ZPmFgBhcfyj6F5AROGKcaJYhyY6cCwjXbKeyjyGfY0brDXdw86K0fLlSvVtcGSPc",
-	"UtNryosEivYQyka6fjRxa6KzC1i1xwedQxbriTUyES33sVTnraGeZCaOeip2j3cnMd7dAI+AsuXpxRt1",
-	"t2lyKrIoU/pgAfsHbobMSNUXbCaMFZnbAeJSKKnO22vmxUGOYdlmHZ3p3A3XigK5dbzJDHmDUHYzCGVO",
-	"GKzg8V4TxaxJaN9EQvvetxAsdgnUSXuWC/uooo8Ai9lirLKC35rYF14VtDSUjM3paa+jg4fdZMO3lMAi",
-	"vb9Jl8BUnA21vlhGDwppMbq0jiXUf7+kCNs/cF1T4MuqMcZZrFJd7JelKS++j+XF03y7LoepLZ2A+sri",
-	"19x5SiNhjNsihkpqnX9EpkBwSRD3Fj0VZ6drBfQAHy13DkDC/GHqKcNnhj0eWjs23SdPptNp29BFYf/1",
-	"9Wi3yziGShHzPxzaloSqLf+XUwHG8tE47ikoMPZfGHmuuJ1kImaP48u9KA51uq9/Pn7R+vj6eP/Zt4Ad",
-	"n0Qs3AUucgojYmfciG8PdsEX6Sko1ZWGxX94rOuI9XbC7/DPhFve2/krjqhtFwgMwHzi7AoGg4gZ3VNQ",
-	"ieNR+/mZuyQ4aTbjlyI13Ryc3hdxuaWZ6UnG9FSxCzFDt0xRQNnNb//zZ7hMKrbXCRwB6K+Fd9tmx2pW",
-	"IAxwFl8mRYLI++hT9tR5pqfukjGfGGEiePv7B4D7bwAyThHLD+4XYg/A3mck6IMtBPdkZ7OeijORiFRe",
-	"iix2IwjbCmvZqQ7hYK8DABhTaYHJXA8GbfYzPsPQSgHxGCxJT/Esk5fgg4LPiwXa2hMpAIGgtuTyUlxd",
-	"X4oMPzibMc5Sbt3aKUF3z5GT8BlHVDCO3yYSIhfK0ggMQNL7W+LxwCApOw5r49aDBgrutF/iUMFe3O/w",
-	"UuNJlsboDZ8JBuenzY5xwaCCHODGS7GARwa2hRIW/GeeuUUaTIxA5gXGe6rwrgxUsxOxrg1sD4/cN0Do",
-	"bhhPUz11343QRXeHzG2I2Ih+Jix2FyvqcKct6FZfaTwQbm9doY6XuuZ44d365s5k42nZYZ7jigcHLmN0",
-	"JdZcgEAuJgn/5sTyJEt3ujteGI55ZpXI2vS4ts7On4zEyKxVfIFrdJN+d8UKrOFR+0vPnObSY+Fe9rIF",
-	"TKRxai85zQSHAaFfLBR8GjjWKeQBe9EpuaER/dOfB//452H23Y//+L//yk6m//vL+5ffvfnp/W9v9P5P",
-	"/Cf+cXr1+1nV877xV5lUWW8/80Qs8dSlNQ3z8K0yD/9DzN6oX0zTdb4l6/Y1vxSBRsaUAWNWsHArXMg1",
-	"mIfpJ8RWRPaDsTJNnSV8lhvF0m6k2HAEGyu2r5dzmJbs+onCJhVXpg+ehr24/iFbpaI4PCFkqkBHodbe",
-	"JFZzLmx+fq5ZQvyFmzZftqFSV+pLr/Arr2zYlrx68LW+m8ifDWt88eer8xeTXY21eXAYoe99KFjhN1AN",
-	"QNEKKOzRgwHFIIjCcMjHY6EMmw5lKvKWbx+NyE0KjERsZFigQNiOYbENBmM9GJTEahBw65IX05R+gfnd",
-	"NoHxFZKuxGEczMamsutu7bXG/9oeK/F1LMMF9+sJBX6lWCWjN/LhXquLBqTCiikoBEFzkhj7+MiHQiFS",
-	"qY2P/ubVTjwT7EKMLUSxn7OEz0Cuh0vd9xC+dt8/7Vwzi/gyn+2NpxOr0ZkA6aUMxuSmtx0kJpreLCAx",
-	"fbq2KQ6DKxHeW2eWugXj1orR2Jqd7t7+YjVPHU9p3ouXcmNP6SZzP9uv+hlcL7JMZzvdHcq+CDdfinGL",
-	"hD0DUBK40Jf1POt0oh0lPpcfRf1+wHla5qndiXIq1HJ9EL0nYiFdZFgFNQ1PQhZXfMoaOtW/vlWyxP4o",
-	"NmGEryi5HOQv1LXekYl+lQ558gf9e3bqvgh5xQ2aJfInLhe5/uBc2VnxkfjSfa6NcqqgXJz74NRRlKNb",
-	"LqT/CGIKsPUKPRch9bqRfxBWaKtJtRsyu/0yV8mmN2BfU6I2hGQfhnTy895WO8QaiYuHDmJbOoxbMmkz",
-	"bbkVLZ+A/ON64YhKWfIz1W0oMfUhU/ZDoQwjl9TOfjXyXAmqEjnTdhgxo3OekWDF9LnyBTz6UmSFUg6d",
-	"YumEBMlzrq0Vqs0+uHlCmQpUcrhvBBnqOk186YQF+tbNhBMsJK3HR1zOu5FPTd77S8x7F0MssLmlNYUj",
-	"ETEz1FPl+xX7ogm9bMXGbZSIVyI/Cs8D4kugjJdS21AkVpgb0h/ztqgeQBw7SOW2e3Q8F2YhNeKs0EyM",
-	"4VSyVF5gK3pd/+9yKe8e1Vifjdz4+oxPt/P9EdxMZJRh8d3ulu4cdH//5LzWM8Ez5/v+/skdDKzjrMKP",
-	"d3pUKmN5mmLrC9iGcH2C2jPR/YnHNEFN/wQOGw25kutO6HEqoNsVbFAhVDsPLL6nmuaKMCX8OON9Cy1y",
-	"UDAw1O73EMeNsJKWaggCCRJGeSUUQBce8xIRrSueAsjTBHgNrT5RQJ+YwYARYhoLfsgMxnJaAKgGILvC",
-	"g17QQKqflBENGBZcs3HK+yLKi4kupJPGehAYAN0PeCYK9/+g9chgAACstYplkyMP/01V1hgVLNzkGLej",
-	"TN12WbwDgtxgFbwbjTPfqUMqgMCV4K6HOk1M8f6F5t3KhdBL8cgLdwst34t3Kj4Ip5y5U1D48UcMslcP",
-	"AkC9M9HN+4/dbPwbCgmCvAs6YmczT9SYPwN7lhYf8RYol0YBJTy8fIia+RXFcZiJk8XpDLZb8XykXNUN",
-	"f8TdYGDrdNnx+zfsQsyM305wV24uqA/Yv5l+X5iq+/l9i2MNx4m4VEyXvZvYFLT/j1qfpyJix2Nn0C/u",
-	"fDYQIqk7z3RyuGGvf3rOfnj95gP7cBDR+miDYsKMBb9g0mJ/Q8SM4Fl/GLGBBGkJqDfIu6GSnnK7m8rP",
-	"3eahovsIcbEilstNfLupHAHhlUFmjrwQ/YhBSB885Z56502TdxPrdmmbxT++OmFPBkOZPRkJy7GXw4o0",
-	"NXh48bRKg6YNLYqbYeXbo9LBBFAhzmbQ9n+EN5IGE1GwS+bO2ZTyxyLjZblzPEmkrXsSOvNJFJogum4Z",
-	"BSLKD3Sa6mnEODM2E3xEGyg0f+UvmNTR4kNeC57aYRSIeACJgDQFKhLPDlDULsVTigQtf3366/8LAAD/",
-	"/w==",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhh1A0wDFM3M9fvs/4MqoPfmps2e",
+	"8Zz3biz2hqVQe/3qX61AxlMpmNCqNfhXi32m8TRi8O/D6VRyoWMmtPlTzeKYJovWoPWCRiNCBZnIWdLy",
+	"Wpc0mjFzx/lsNGLJGR1plpzFXMy0eVHXcxfO2UgmrHAlSBjVLDyjujVo9bv9h+1er93fOe0+HnS7g263",
+	"04X/fWh5rVAGWiZnPGwNel4rnCVUcymyt+10vRYT4ZnmMcOXPWp3d9rd3ml3f7BjXmbeYh+fUs2Z0O5t",
+	"iZQx/FvMoshrKZZwpvI/aJro+jd33ZuVpnqmWoOWCiYsnEUsbHktvZiy3Htm03C96X754uXX/wks03q7",
+	"sM46labfNL1eF4f1U7c36HZhUE/h7Tie11ImxTEdEvx6fjyjWRSdCQrvfpp0iHmKvKBhSM0CqSkLOI34",
+	"XzBKcwtLYqplJMeL3AfX+9QG1LR8VHZduDqjgeaXrDXQyYx5LXnJknMpL84COgX6XTr8Dff7LW7KoRDl",
+	"mdrtKpw1nujJWQhU0ertP95td/vt/n5royPFYsqj1qBFhejEM6VZ8n8tA+jIZGxWiSdKu2UyA8uWJmRC",
+	"8xFniWoNPn7yWhHN7nwF72p5rTgxa4If7O20vNZ0IoW546fdHtndJXt7e6TbI/2dLdcK6fCqK7bNMtRO",
+	"t3F2X8yYJ4yGsFz/ah0GAZvqZyKQIRdjOLVMBQmfWirycXn1wifzCUsY0RNGzmW4IHOqiGHZCVOKhQOi",
+	"mAgJ14Qq83+5IveOnz8h+71elygWmNeR3l5nr9N7eL9jporzag1a7gvmDAYTFlNg/2IWtwYfs4ufkIUZ",
+	"rqYTM1QzkSc0mLAnUuhERtWxv59IdskSQtUFC0lMF+SCsSnh2iNUhOZnReiYckEYDSbEcJ100L100Hud",
+	"fqdfGvI04ZdUM48I2Q7MGFpeK2F/znjCQndCs7nE9PNLJsZ60hr0usjzNAN6/J+PpP3/Pv30f1q1k5vQ",
+	"KGJizKozeyHnREtCZ3piliegmtUtd6/zsNMrDf0XRhOWkITRKP552IpZrIatVsNwdzYZrhSaCX1Ka6jo",
+	"yYSKMVOGhARQUIA3k1AydUBGMiH+0aj9WgrWfkV1MPGLgx624j/Ofxf9ZD/onjyaPR799ufO52e9OYx8",
+	"q4Uftj4etj/Q9l/d9v5Z+9NPw1bDrJCHvZSB5avlqb2lekLkCGYl2JwkLJBJWBz+A5oJUPWgt3TMI2nY",
+	"dmvQmiW8nbARS5gIDH3lJtM3k6mO9Vnt2v/OEmWowY4Rx+ela16/3L31V3a3srDd9n7zgj6f8KR2nKcT",
+	"Ri7rxmo4CiVzRi8I8gKi6dgzvz5/cXRMJsBwDogfM0079g1HoW9YkHmJojHrLJ1MNvH3D9zU86u967Vi",
+	"Ltyfe4XpmieWT/iYavaSx1zXMSgKnDJiI+0RP/GJGSRTWiGHguGzQIpQEV/7ZCY0jwiNIrNAyGTPaXBR",
+	"3rzA8I1k2DpIfu4e6J97/db6h4K2/zJTOUh+xlkdaPuPhskxnSwOjZpdnd2JHbmWZE65Jqh0E50suBgj",
+	"4y2MvL/WseBC7/Rxg3hsZMTOQzOLmAv8s5cOkwvNxixBkTelCY2ZTqWelkmtwACORPSEKzwiZgsmXGmZ",
+	"LAaEEiNniUwIJSFTFx1ySi+YyESe0bxZ6A3F+UwTKaIFOV8YzZgLpWkUAQshc64ncqbz3JtLcQC/g3Ca",
+	"W7nF1VDkWXxIQh6m4suMkaAkN5/mYyETFnaGokANo0QaNsvUhdGYzCTxkZbXcjrDs1cn7UOrwDaTSe4E",
+	"9Ioy4X+Gw5nRh9rw395z+M+j559+NFdUw8Xmp+oJLWeCHD2tZx45JvuDIrzIg3t29lOqJ9ncebiUMfyf",
+	"hI1ag9bfHmSm6QO8qh4cPS2P63QxZWuMjZjJ3d4An9CIiZAmzxkLm0YX2HvIiLHwFocWSTVLGtcswMu3",
+	"OJ5ZourYghmML9hnfRbAHb6TT1M6ZpateWQmAtByYKwwvj9nLFlkA8SHmw5Zf/khKygr9UfkKYv4JUsW",
+	"TesZM6XoeO31DO3rzq6+sGg5N40Lrefb22ajgTyRM1EjkA81iaXSREkSU7EgCVNylgRMES6Q4ZotL4xy",
+	"r1u/22cBfCI/tpCN6CzSlqE2S7T+SoGGk3hu31Cexa8nb1477QeEEH7K/J0wwtUBUTJmZJrIcUJjRRRd",
+	"ED3BG4xdJzThuqhU/FNJ0UDWZ3YiddabfYxOp5EVcw9qfhpNePIT/P6pSWM8thvRRENuo4CKjATlwQSX",
+	"gOqiNlmcV6913URmRpsjtJNINgosFUltBwwqrmI0CSZkTC9ZZQN67X63/6i7A66+bvdDe6d7k0N/IaNG",
+	"aTGR0S0KiaOQxVOpmQgWv7FFdUSv6AUD9UvRETO6JvghnOLvFGpUNwdWTQulMCcjYKhJGWVrMRRUqDnq",
+	"UuZp8LQQKViH7Pb7xOfZONoXbNFO2Eyx0EetjQppDtdQ2M8dkN3ufvUZLtozxXxDnhHLfYUrMhNGj5vT",
+	"RYf8xqZ6KIzy2d8Fn6oqK3WPWXdn/9Fj1t7thnvt3R32uH0e7O+0Hz7e36V7j0b7O/3dJnUvt55ts6BN",
+	"4mhvb5k4Gg4/93vt4fDzo2dN4uhoBKZl/Y6hEwDkJbIoXrD4lOZRBJYdMF3fWLZ+5uEYitTFsdPpdXr3",
+	"BwR2NCHK7CWNcoai8szv/o8+qPNULDpD8d5q4HkVOjcgrkhMQ2Z4vhECAVWsvAPOTKxfYmtVbyfqh0P1",
+	"473h8Mf/vff+wf3/GrY+/s+w9enHYeueueDB1eKF+z/eN7827cJrKVjDThwixe90d93625UGU8ZsASwr",
+	"XFK1Hiaz/P10+c2+rLP+Gy1l5hRasp7dKnl2LXk2LYwIollY41s7BhIEs9VyBDji50zxkKGnMKfNH6Qk",
+	"RxNjrBs701hq5wsSyDimqsAkP7Yyd7ANGnwyl6eRNEMZ0UixeinL7XDzS8A1i1Ve3Na/PHVapldLqwGq",
+	"xxG+rA+Uaf/IVA+aJBTCCIL/OWP2suHmX7yW0gs0NWUSm5f9xhpV0MO3R+SCLW5PejQ4Xsp6Hqzk5jpe",
+	"BG+/KRXPRhaa1tJu5+2t5duIisbBRFTc3kiOpYwbNUEp49sbyQnEZxsVPLh6e6M55cEFayQYDVdvbzTv",
+	"KdcRV43jmdvrRlgkt8gT3rPziZQXjcPCy7c1ni/maTWVQlVyHV5xpWxQzsZLzD/zltM0kecRi9F4Gvxr",
+	"ze++xafw46VwX060tYXU7ZGcidAfpLYjEbLgzALZCFzTrFbJ33QXE3C+rPaIsbBxCmoWTIpuL1BTuIaw",
+	"ZsIu5QULzS9GB2Wfp2ZzcXrolLqTmeGnG+dkr1e3xDmG7mLQ9jQ1DtpeLw6a+M75VHiOa9gOIZ0rq2aq",
+	"oPfcxURR42qcJ16uDtjY3C+pjZ80DDbzj6w9UvPaN1OGGTdvZjqQMasb9mupiZDzAdEydXm5CJSNfoRU",
+	"03OqGAmoEFKTc0aM5dshhwotZ8wLsMrTUJhJJDTQHlGUY/BOkPJY0AjI5SEUomR1M7P3PshudOGndhp/",
+	"WvpcFqn6knmVRmYq6y59PiUN9/PNJUsiOjU/pNkdXCnzj4/mnSH4faUYRTwAtZxpyiOFH8SEi+w+S0HS",
+	"vtNrqYXSLIZQsBjELFaDqSPAT15Ls8+64EFFStNklDBmFifkdCyk0jxQxftolDAaLuAwUVFg504F1hyD",
+	"pmDccL1oDVosSWQCX3bOtlPUWevp7Hrp1O5UFpOzzh2qpFDgxLEny17BFDhDfMtItEPQDTcbpx59XGCI",
+	"0ThPkNke86wPO9uxe9jBDfQNJRtyksk5D0MmbpXpjNxXkdsQjPxiDNOQwoReoqtlypLYMEUpnKfXEAtj",
+	"oTogfnbRhwCnst7H3PF8//59+zAXilx12rLcFRj2C6pyeo261TWaUNXO51/YpbKeJjgDuatAS/HM2Iaa",
+	"LoBFv5DRnWgyExk1KzBGPIIntipSjsQljXh4q2OFL8LL2yPKIxamq4zu15QiY6oDO1x3Cg+ID7xF+cSY",
+	"A/bIkksuMWDecU4F8U6xW51Vg/92kHPduglmu3DBFpn/LHPr2kncjU7PYfhNtGS9MlVKekWjkUxidru0",
+	"FLuvtu3ilmgp00OMGCP3zhN5wQT59eTNa4+c05C8O33efuwRSsBdQ9DNhXwvpcOQGbZ+H6b5msYMEjlu",
+	"dZqG07a1+aw/cAEE8KOmbm8BmUtmgFJjniY9j273BBiSoemn7Ub4OBjfuc5pFMm51ctDTlF4ZmJGOvlu",
+	"/akKCA0mZl1cd3EorPus8VDY69VD8Tai4k4GHFHRPNqIiupQj6WM72KoiZRx41DNxepQ0ZF2F4NFJ12z",
+	"pwAu1wxY01s+i9MEEup4nZRNdRmbg0IUFwGqfi6n0miwWb4nOTa8k9vAKGg9IQt4yAgVbA4zRG/iXWwJ",
+	"eiobtwQvV7fklMfszWh0NyOOWVuORuUxO5PL+i0gxVyORjVjl/IlTca3TFF0EUkatrWU7ch83Q4a8vu5",
+	"IvCbsbeosLmoyaX5G0Lu9x7ukt/4L2QmIqZAmxvx8SxhIQFRNufKitdTKV9RsTi2joXb5URUszaEaeCw",
+	"xDJJ9QiF8wLhxcIDzFFNzUubu2oOTc7J4Hfu2GthTO67dgsb8b6Wbxj0gAqlvyvmtN7qNGbFbzfowYYG",
+	"jErpXMLWrwI2DrlHxWIoDCHd7xC/bBf7RNGFsgbNz8MWR1vsDN43bLkiGoofsM5mcG0MBYTXHz7a697v",
+	"kENBWDzVCxIkDCpgaOS0LcgrA9eGkKLqSLuipf5O0EvKo1tXNGfZdx3nrPc7EsxTI7HE8LtRnI16P6dq",
+	"6DIwvWVJQASqQkvHeih8id6n9kxcCDlPPSpSCJvsYDYrksbWg/Qd6tJFzO/njIsxOJZG3JguB2ib2JR3",
+	"MxozRiduq97P7TnCO8E+T1lw2yeJC80SQaM2ULqxYAhEvp0jDUUFOtgiObZVGtYeBiPCbsoZD33LF9Rs",
+	"OpWJZuErY0bcMvmlH2+DEQNcztk7trSpbbiv79iBMdXqjByQjh5kw6SyFLxM2XtcuZ1fIQS0rNr5erxl",
+	"xFCq3vuSD7veSbTHfrsNId3moE8h8lsVETZC+83Eq1qZw9vGcHltrqKr97lgUzgoVDiZY/SKaWKISHMM",
+	"MOSLZ1eEkYXSVIBm4R46X9QXt2BaWym19IItBr2aArO7rPgoFNk3J42T+USqXP0C14bvBhOmDoiYRRHo",
+	"cyAmS4H8fGbOw918Zs5+t/uot7/f39t9tNvd3+8V03TMS1E2YqC/nLYDyVw8YWqzfcNZrsoVsLW+Rgqe",
+	"0dpyMiZcCBujJVqirISKe7skUIMpmOHOrdxChEZThsL7AiXs9AuE0O82rkG2dZgZUUv8ZjTWQTqSSZEO",
+	"j9mIJQlLiOHDNCqOo3f3FGmzAlYuvb0vv9z2ipD6ptY8kRFbRUPH5h7gVHJqo5iFSTyHwrYpTbQAV2QE",
+	"bCnNMlz26hPzylImYXeN7MEv+dyZj5hMA+RjZ5QONs8QCsgCBaZXOH6FHSudnazQQJ7/kwVwCJFrZwAX",
+	"NERfC43e5jizzdEsJ9KmxoOWRlM1jLZDXJ6xn43KtwYFGhOQEksWjCae0WshJ9H8NuKXRrP30zmj1sFY",
+	"CKmlmLZu6ws9dAHJyDFFVCqK0qTATVfzma2Y2L/rsf+3OFn5Q7WK+GtE7iHUtn9XVr4rK+srKxd1KvAp",
+	"cgKLP/CP9uHbo/ZvbOF3yMlEzm32iRRBcREApuKsd/brn90PF3/vTbpxP3r8pCv+vHi7I/eSR2pf92Y7",
+	"l3vzR5/3F72/dg73flnOR0qgBfB6rHM/K5Ra/mt350vtjn/XxL5rYt81sWvQxJBPNIukl1zV7PIbYauv",
+	"5chJJVUVS+mCNVaiKPRX2aIPj5wvbNb3Wmtt7fzSYpdX25zDrHh81Ttfs8/aFqJX9gS+UHxb/cIV4PLK",
+	"kvxcQnKzjUWBHyufnSpFWlsyIH4GyOaT2ZRo6ZHzmR6CRxZrkrgYe8R3eHd+rvi28PA0mimj0ZZQ4Pw6",
+	"bbUevq9SR4gXrD+XQ/IiftvlOYoQo800YUQGwWzKzbylLArYpYU6D/N1Ot06GdoAKdg0WusSvrPhBlQE",
+	"zEKRrKLFJ/l7v3jbqXm2FG3FA5i4XdGlVmsZVVjBFR+y99v9AC0oxWq8dh1IXrIk4eHKV79x931JIRFX",
+	"ejHtbV+KIIrrjCoFmWwqoLozhTSHd9lcUFWS52ZTQkVodLsjzSFVrk02DplzlVhJ+fcJPvAlh9+5DrzM",
+	"ne1fHjpxzVWpUzxyBF1UN9wqZDScp5nCrtSwhtxRb+LbXr3wSbeupPHk5rtCEiMv3dCvZHH+kGdX9Rsh",
+	"dZN6zyKFCewSEyVjFp+zxOjCLsUhiLjgwQ8AWjUadcjJLEnkDAOVakoDI1khWyKWl6wEm/GeRxEkmxdC",
+	"qhrBIXhIURnLKdJ7VaOhTEyZETEcntRr/VRtJrOO8YkyidkXrdqwLR2BhbMoQdvqkCOtSARzB8WoogVB",
+	"qsH5gtj6YVhKxImq7joVizND/TWsgF4wgCxQMw4Jm6hPaBt2GiWMdchhLj8TKgAIxdsgN1bJFJ8MYtpE",
+	"y6i4+XbedunOpYwYFXcjuCcysqkVDRWvkGQhR4RiqjzM+YKxqSpWuWSE/dujX/++8+GX/qvdfzw83fvj",
+	"7++fHZ9+eNff2d0r0vNut2IYltCa+u1HtcgYV9IJtpHwq2/eSpTl5NEaNbf549fI3HPjWHE2n13W2jbG",
+	"KnSgIqNSaRP6zOdwFNAH4OyGmhMW1GN9Amc1j4ZSsAPEV4K0beSuiKQ0d96VQpls7nueOWRUDIU/E6H0",
+	"kT4T5sC6bf43I4wmETdslcfMKxsJHfJ8lsC3cbCKxHQxFOeM0DBMYQAtLoThQUZyYXaK+deEBRdnXLhF",
+	"h4vmCGgjGYU8UxM5N5Y6o5fmFxRA4DcIJZjzbrTmWLBkbP7L46lMdBFzwn65cgboEgBGi3EIDlO73oir",
+	"CNl4GVyhn8LJZtlnJUjFnJtNQiKGoqWi7iJA4nI3V7PEuh231xZm121y41Ei47NMwy0VmuY1drPFQmrC",
+	"PnPlcEE7OXrN49anKVWObFmIhMvFGSCYMaVy5Bum1IqP52l5pM+sbDsD2XamGBMtz2zrp3WcqbXa1pEg",
+	"c8CLmU8WlmgX5jybkwyZYVidIgWZzpKpVGypJnUVtel2iHBjSZRqbTUIjzJkoa3iRDaY906U1mJno6Wg",
+	"7b/OGuTvV2z9biWI5dnWZmVJMoNJY4Wf49HFc53/XLq39mistr7ywr6gBbgtWSH2XyAQb4NgntDplAlw",
+	"mZVk/9qe4WdQeYgqhEdkFDKlsdBvA59wSUspeId73W7VP1zr5l2xFKvd4vmqVi8rj55zERqr0olWBMe3",
+	"IaDiIpmNr4lNIGQdEqBL98S35gUusLR8YS2c77SqCrKg85/OWGK+q0k362qyKlZTo5KvZOlLAgTlsReD",
+	"BEDpoIxtFC7I/PI3FjPwWmZpzv6C/g/LHzvlMftg7gMusmqnMxv/Rja7f8ObvUYsBVkd8LhWfhlXHMXj",
+	"TBnezFng0kG1tCznwFZz2epzdKJwkX9R73q9Afm9KCzbndr121jIjVL90JbWfmuS/ctyqjtpULTfY4FJ",
+	"0Q+FLvIO8VPN2veIn6rW8EeqW/veUPg57doHPuenGraPwalFrr7tB5X2K0hh6YbCTPeA+Kk6bj5j9XH7",
+	"zgad3CehhBD9UDgrF3UOBmYucVbuAdEJo4YPE1u1AdFLquwIuRgXDeFbNSwKhnC5FVdBDJVA5OuCthdc",
+	"hIarXnJV57H4HjG9wYipjOSsxlnxBH4HlNg0qcsjVBXk29/67FHovujE1aOC8HpUsFz+9rHb3qft0ad/",
+	"PazPPLpCEPaMh6re6QLhAnu0bH7ASDrn2FrKDTL/FTrNNciGdcVQrmNaDYsEnsIBSyKb8lrSsD6l6h3k",
+	"06Su84SNaRJi6EYx7DYVBGaURe3n5IILAsznq8uxgtBAg2bhFpDCwkGUAEqC6RJVw3OFwlxbkKGyAG5a",
+	"cSvZG2Ud10C5ZghkGtGAdcizeKoXngNwBn/ptdJxsdle/ZlSTjiq+oOFgyRajnExwULLMr6V7yEQzrkM",
+	"N8j+KnYBLMxkr2Yi1xSvtYliNSb/hlFWy2urK1xgYQXqzBFI/tRvHag1EvhaYn8QZZNGU9lEXlv84K73",
+	"zcnuVSP/muS4HWvrb729h3tBt+V9HbL930hMF8WvXW9k8d+l8ZWlsV3PBrfCd+n87yCd6yt4KmdzDXG2",
+	"kbMYBNdmydSVp6+YVV20hr/i9Gozvreut8YGqoLrh1qJVKDWAEggj3b2H94fEHquzO9phgGgUq52C353",
+	"CPzHOAT+bZWG71rCd5v9u1ZQ1QqqEmkWco0ypV7Mo/RwmWYAFgj7nOtYWYoq1bf0fW/T585ZQGMGbet+",
+	"PXnzOh8KzOERckXGti/XxMFVlVo/2f70vf4O2d0jDx+Vey9DvHydSC7KhOYRz6laNdxiVhIMOkwHvc2Y",
+	"cNVrUoa0w3bNL8ZbaNlfZSnL45j2G+kCeHbrPjWRyTOh6zIoDJVEPO32Rai5l+iE8mjL/Mh8Qhe6YjBj",
+	"JEy9MWB1Q85hIVSSXqwmwIUhRGVqlVDB9FwmF8TehJIiZmSUFOJ+ORxDrhWLRqU+i/v9TrfT7zwqxZv3",
+	"1tjvzarfUQVsWMR8K9m1dOYcBygnnFRZIUuoYuHStlKwjXhf1ovcjjn922Zu2cbV62WJr105hWRbX0Bu",
+	"g2F1HT2zLmeldIFqHjZ8oTZmbE4oD3NUQwGa/PbixSmcWP0CpJePwixRNkfZhpUZo6uGwPF0va1bpYfd",
+	"lfl+S+hlImM4c1IELBFlTINcc8bbW8Vs7Grp4BWOHjeZqImcb3D0yspHr1t35JrSIN9PFl6hMh1TnTsV",
+	"iIu1Ss9TSL2mLrlwHQQhR9kXyfGypIhWt/fr/ocne793/1EjmlYOSM0aTnGW6L0evMeKZB4jU7AFsf1g",
+	"JisKq5I/WLlMR+keylhCKUExT0m5vEfLSDNu3ih2V7tgmNAJ39DxYp8puVsEm2+Rt5gpB1+bw+UXnujJ",
+	"U1qXfW1+NbM/N7d4IOtJb7/bbXd77W7PoW6kpW5ahnRxYA461YZN0gXhaigsBKs5FjWdLLLcSegE449m",
+	"epYwv9zHtLf/eLfd7bf7++X8tfLJKZqJ65wj11StfhEOM0wZMyPwHu3s7OyT0SyK2mYE92uXZn9//3G7",
+	"12/vdJsSMDeeSePIn7M6haMCiFjsyfYdaOi6gIa4KqnA84mMsoNxV4hD9dAtTIQqU1/y4ukmsXKuEYPR",
+	"tmLC1UcgGpphAE3kLPlaEIDMKbMQQAeFYf+AJqrrgZWm+ZWKh2tMWHOOnyYd8oKGIRh737GDtkxRLtdH",
+	"2gjQjYAf5vn0dtkPRdZdwEHM4xhCb61zZvVcqIXEUmQs0BszrTIGNRSp6E7ffr4gEaOXFk9bzvQAtyhm",
+	"VACmv14GvDhEQHYyE5pHFovRrtRK3MRvn99eD5LjfxrTKJ3LypFc7zw1oip+V3m+qzzfVZ7vKs9/Jlzi",
+	"LIkaioOzbbG+HI9QoliQMG3NWQQ+lqWmE7muDGmB41DI0YBMjUow0XqqBg8e+KkbGx9z259mF1QhSUsW",
+	"/wM3RPUgZrEKaLQZRGmHByq/qrOEtxM2YgkTQdnU7hep6GERcKRmJE1opsOh+exqKXdj2idu+SqZudpf",
+	"VhCbm7nN4Ikr5SgV3Bpfm7/sCXQBrhf8NGujKWOm4Bx1tlR7tWOptu0wV0XEjdsssLvgomawgJ+VDRDY",
+	"Qb4B1AHx5ZSJtKcL1YRGUT5yecEWUBB6wQR6j0t1XfZ6JWqStlRWS0SRHVZMFySUQIIuLLwWEb5NP7JG",
+	"zC+REVONnDYC/gf3rP15B2KbffhhTdbFkgjAgPhG5URGTAXhoUf8mWLJIOPN00Re8hBGZ18FAS/ctq9f",
+	"fS2d4Cw8AfTqdqVIL3m2W3+8iwieNQIdoY4W5eRCQ/9pDWONpeEubWgtrkChM18tw9DdPJzcjcPHpagX",
+	"hWVbtWHHzXHAlbvleJILRllOnhFMromaGRcorGdBJDFGlTBMZmp5LfzHGRdn2NXfa0GNdJG1VT9T490X",
+	"IQ9rgxInMmbg0ZmDuQnJVGlDtilLlBQegMsRqkjEtY6gcDdrc6GlUd1qSmd4oidnC0ZrJNwfjCZpOKgo",
+	"jDSBAuGiRNp/vLssFXR/f/9xXhDtLwl65mTRumZVDKrpWb29guALETPcSnkZMACGiJOSGXL444/k1Y/m",
+	"f9XEh5XAinGy8li8On4NYs1YO2fGWK0O+CVVmui5JCEfc4eZwQg8QsTMnPvVO9Lq75Q4eNGiWA76Ayrv",
+	"mqqtmXRxC7w8aRXmWnuol6TbZRh0Zu42S4Uc2gYvMsuywkvKmpwJyzV2wdRChNhmP+ONfk0qVhHrewP4",
+	"kdyTZ9pWnW+Ylr+ZSyqSapas/MwTe5t5IlWY61JIU1t+LCExNZUa3HVBLh2RUfjhYfjuyUYaQt56qkeT",
+	"wgy2xoSLfCLkJjCaW+Jl12W0Fp1ihIs7Q8GYyGgla3xh7inkfy2lFtjoN+mpXJLTle3HD5jcJUfEn8vk",
+	"govx2UTOEuV7BcfPda1LY17SBgjfLqd7uT4u4wxDe2XWMd4FeEHBBdOrwYLgLocvJEejdeCF3oxGrTRj",
+	"eSlqF7baLGb2eYSSUFroTt86G3xjJGA1rw+mgD2B/kFZgeKK+KjpmGcyzMrCKzyXnmzsYVA6LNZIkXvk",
+	"0cRSNaqUO5djIzt1aHTDYWcZLp3rinnGXIrustV1bT7TlJ0CKa98Gm9+AfeW5WMKh0RTpa8hRyrvH3KM",
+	"sFlY1vt0XC0UF0QmIUs28uTYvKstsdrqEmZr/TdxbW75KULtJAz7itMoYRTz/ldz+ZJHqFbASTKWxKjJ",
+	"c1u7gVCnAKflUnGBh+tbkHRr4WfBOjUTwJsGX8BhOaOXvGZz+K2M9wOAtETONKa8LuTMQgWBLpk3kvKK",
+	"UcoTrQhKeV7l0Hm5/GEriC3zrVGYymcuxxozdedTAxepNacyFam8QNCtJS13y+IRtopHSAgl2tIedU1R",
+	"xBtsjLEkSINqSgUp7skk4UrHUE73dUUot4LtvCbkjQLkZq67QZ23fgUGhqW+bbM/8OlSyyAQ3LneQEZe",
+	"A48+C6FbPqKAUfd3lW63IMHs/U1WNUaCQ7pwdhiepZvLgkxn2GA2NwzIsy2Wyv6y6xzaf/hBrCuyX3k4",
+	"mlM58K4c1jxAQGMNIRf1YPOjEbTvP8sDaC6prcq/LcMiPUj7x/a8brd7dUzS+jKGTY34smZpf/caZr1k",
+	"5dcICOKNm4UC3UPVaCCDoMRGAK8538VXFRB8SjV74cyCTQFKjcaE/hWiuBgDn9IMYGEZDR3DMocOqohr",
+	"HLaRDC7UkrwRl8Ijkwv4ENcHhGE1cDEot9YmPKWLX8wXy+RcU7FuGfI6gV7IvK9kgiHHtROsX3k7mE3F",
+	"qdIJ08EkbdBHF56VrMSwwJ3gZ+L+ZSi1XnKumtwzEb4ZpYuFnSDWMuqf1uCTuEYS5ru1S8Eifsnqak8P",
+	"ScyUMqcYzO85O59IWeP5N9IkntYxxxdyTuRIZwkrOuElodlb5ujHkt7VwA/bKNEbJVnZKa5M1YH5EfPI",
+	"7WbrwCAxZlQbwspGAIaJqI4O6xXdPTCNBSsZsNY1zgy9ECqUsXhDstftrtQ47ro7AqyPaoTmtXH/6txy",
+	"O4luWT3hYlxYFYh5Lo1V5d2O60WqQHCsQ3PckZx5orSp/EYpbv064EK5rmalct2S7V2KkW3ZSmItd/Py",
+	"cd007PQajSEcZy42G/zur13qr60zxpe5StOmGakUK1nn5bNYlQhF9lJgxssE7mrN2YrfzTRn99B1FJ+m",
+	"usFXpzkXj0ZlIfwpg46J/sCmuChoNSYT+ycyTWztA5Rv3sZCc7sRj/AbNX+O+SUTZDa1Ucz+LuRMq0La",
+	"B34KXe34Hvg3DUt5G+l9FX71VNb33TrMsp0zTIVrcCCOZlGU5jesDme+NndeL8Zzzr6wntKSm3QllJG8",
+	"ZIl54Cyg03UaEph7n9BpFXJocxyga/IRZrtQGVIRMbcw1c2ch7iBW/oO3QY1gOVuS0UbQ5B+w8RS2vcl",
+	"W968e6sFhQXH2khOOECtioPFjBFT7jd0s2S5D1+XrMiobxmDxRkrp1Wj1JjIubBNmqhYEM11xAoteYei",
+	"2pM3TZLV7LNVw5OYRlxh9tzr508OSCCFTmREgglNaKBZooYCXwGQB+WShqdJh7yWMqktZfkKPLy4xleF",
+	"3HSH/BpwNq+HN12NGTUGme+SG1WPRwnvsRoJsf2RhQ2HWBxJj/T2zK71Hnc9ci7hjpqgyM5S69g8nLOd",
+	"9uqMpWcx5VFd/yDC2uZSiiwGZLO30+/DL22zVCmK5J8zqbkYe8Y8sa2wkqHg4pIrfh6x3Dn0Uo99f2+X",
+	"yEAzDUkQ706ftx9DvZHRHuOYhfc75Dc2hdTPecK1ZsIj5zMNFqWqsghz6OMpTVjYgG3ZIRb6ksZSjFMQ",
+	"pDIvoEJ04pnSLPm/9seOTMZ5M5/BipVM/IphtdLEz7khq6eBRhEJzDXbB7fbHSB6SX930O1ixpbhzCTm",
+	"oeDjScnq7/UHZbfRXmGAewUmdu/ex27vEySS/m//Y7e98+n+4GO3ved+Mt+8X8uZnk94clhMxty6dwAA",
+	"NFFBcu8z4vP5i6NjcrzbIYfEMCGpaGSBFYnP61zAmD1eyjtfdo7NJJ7IkJntemJIcJqvJt4sc+BaXaRm",
+	"YDZpmmm6zt2vzH1fYKsNF3Hcp15HiVLWY2/fnrXU5/slmgd8SoVeDqLmBDry/bUVIjPft7lvFDWjOjAy",
+	"JWdJwOqbTRU9a3hn3g7NU3nB8Dxcnt2iWHLJl320jIO90fxryDYX/akpTIpkw2aYKykMLh60DeDgzFiO",
+	"0yLOlaNYJ+aSOylqadc3nnZ6y7sN7AzSso+s31kb+p2NZtGI265mxQ5n0OCs6FvIXrbcH1YgsZz3Kx8l",
+	"qh7O4lGpU7JLbPaXmQijzQ1OZ8/kGawbseqQ01xLcV9LTSMfS8UjqjQ+bPluxMUF8Y38qY3A6cZmtXOq",
+	"yMgI7gOneVo4Wuoc6i4AsDbV5TvPronjZoZfdwismZbyIzPBjcby0rz4ZtmQ3foCedrfapjPEo+2+8g5",
+	"PFzoQ85oEkwUK/G57OcNT4H1D8Oqr0HcKVTvRrSdp2ldILV6z8q7ugL8I51W3Rf1KVc9H7NYdXJq4YPR",
+	"hCf5bJIH1VLMpebjcHjS0K7bruGGRwAljtmodR48gTtfyZA17mErfd8aW3dsa+a2bgibQo8PmhVB9BcI",
+	"ienHekIRq2CrVICcjFmpMb2WmkSYhUT1gU1LyHL9fKLoogwus0KH2t29mhKFTipQolwNFSNTY2nB2rPE",
+	"IdlTFO+IZr+lqmU3l4XfuM5V07AMLA9/loiBOeCD3OW2uezfgUp2CDvmlROO8pvrVWkQYjBcEDpOGMNy",
+	"WoviWWwrsPR0Fk9RBs1Ryy6hc0vmycw1jIikftBr97v9R92dbu+0u9/tfmjvlKzSh/tFgI8Cc4RXZCn6",
+	"nfanf/W8h7tf/s8aEsgNuo5r3YpuWmAXA0gD4VFUauFRVVazMJZVW69XEV1H0XxCp/ScR1wvjnNCaCNp",
+	"XHeoS65zoVmyFFHfNjxxoPprn7+j3JuLXSWqm70EcNwQd3pZbTSCN+lbV30fRetbmtC4AcZDkpFZS76Z",
+	"InqSe29hDDs16nCTksiDSRMz9loZlPrbHEtqea0T1xXeAxawEd++ZIniUpi/KuP5Ha9hKEDLyAL0ywik",
+	"HiZWXbCpzg/Zvs/adW37Z3FI+XuWnymrx+YptzDk4naudbq2UpWgBJgGNGRwRkJZi2QzM4tMl5wvQKnQ",
+	"zubTMqslyng4YxYBWmgz5ZqWINuERuo13liGtTLGjI5atKqimWJ+Kdso8NsKfbouZclZwRtJ+iqjXJF9",
+	"W25jYqbslXYrN9bVNHSiqWZbeF7rCQk9sKTm9XlHbJXa1sgozqdHTHhiT3N1N/D9bo93O91Or7jF+FPN",
+	"Djs9uz5rJ+Q0a/GX7nCubC7iAaw/mHQ//VOV+UT9LXV0vEwf5uZthZO5UpwVn2gEfbIH5VzOLAqc0Ryp",
+	"xV/Jryn8blWjbHrpr0vOznZKfB2xFj5dd0P9KBpMoIw3bHd011AK5UjPabKWNX7i7l2iHB7ZAoNC6SZG",
+	"RotE53JUttP2bKa+RV1KJ1Ehw+KZTI+SXfNGLlQydDbjQCcyZuDtS71/gQwBGplyqPOZyyTEvOlzqSc1",
+	"YR4Z1ioKp7ZlgdrUaquc3xqFTbPPDSwGhlsUn0+ZWUYZyfHi5gTnl+bdscuzWUGjDLE1KlELpVlcu+6s",
+	"edVLcchrQQVtgCDhahrRRfNQUiIqFfJJoWZRSvlXz/SoHx4uX0OsJV3aXIeiJu9DOYN3C3diuWYFh+bh",
+	"VjYfb6FpoN+awWxIRtZySRgNJoRa3KsqJTUt0S8LqCIsWMi2TRzG3os2sb1UtSZoNGugVARmMryl1t1r",
+	"+/Pt7e2Rbo88KnVF6+/tXuPhrd0YHHrTzryYxVS4jKsNtgVmTmN7vpt2ZURjHjUcK4gEVZv4vYJ8iRs8",
+	"TJAn3IBqCrXN4NmENppSYGZYUc/LLFBxk4d+qRJRLzsOo8jsRxmV/FAIUrese9c53JlaXgQN7YFcJbQ9",
+	"iXI04gGnpUOY/rq2fDp6Wr+fPETyBGujoE82SZWHu2shfHSasKxgNCETmo84AshuJDEdL4EzhV6R9Vkd",
+	"YlXZV8Cid8ghUROZ6PSovnr26gSqRFIRwdPR5jBDBfQmnbIkMJKDCVCnGmSMg4G7mljZjoBmagZ0olgg",
+	"RUiTRakPpr28OTsvtXCD//Ue35gGsh3vPqoYgBsx8Bq7rmSL5x9o3pniWpk1hPNmvQGW6G6QUc6uL/x6",
+	"LQHXcolzblzNyN1lb/MWLpick9vmQS/xmddr3kbZgs0LaBQpJ0jsYbOdZ9Exiepk4bTZ68tXY6maeKTU",
+	"jG0Z8Z0nErM91plnIWuBm69CPr2ZesEtqJNZoBFuIZ2EO5Vei2MnHMSxbUOCACjCYhRxqF47nykumFLt",
+	"BJ3YkRxzaxOf8zAEQGw9SaTWmC+kEyqUdYVrHjM5g0Sfz8YkRvLRUrYjCQ5i8001m05lorGMaYZOJYZr",
+	"EDClzAYUfZq5CdXgMGrKo23jkiGnYyGV5kFj3a60/uUis7AZ2hb7C9KCylWNtoOAWZLatp6rOUkD62Cf",
+	"p4ZDNGY1uq7fCZnShMZMu94IeYKr0Qz/9sBlaW1hqW+jD0JjWK4X9Uf6nBZChA6xeER1Wfdyl1bIJ/c1",
+	"a/ZltNN0sl/aNKmNEnoBURnSqKrnOmHN8N2lYJNi0cgWn5Q9/HDhJgWKQ6D8r7NAzoT+ea97EyImXYzl",
+	"8uWVTfzd0MyzYSnX+75Johh77h2WuG3gwLcvP6rxQj8xK6YKbbMLoL9LFfn+0qO2JsxxNjivML2mBX6T",
+	"DwFvlruehofr1LARF7whkQiycLhWJLvLsxB3XKWcMx90q1Hh048PckHV9rmUF9ei2dcDZLke/l5aY4HJ",
+	"RFFEE6L4uARrXR3N3k2p37bqL7fuKzf8zUwHcmMnyqEgwHBdtUL5dUsjZdwpS0v0oQGRgoHf23DsBbnk",
+	"MlP218+CgC8V3dnd687PqixlgVVXrm4YxsDFatrGt8XEuI20T2lry6Y0qYMmWweJupLwviRH3RW2LQC9",
+	"oRjzMaoY6pFoE0K0RzAWqra1KkoBoeyBpWtJLYqnHVbzKqaYzBumkrusQ0UosW9ZSvrrFP5lwOFckJli",
+	"axUfn+f7ZK8ParVZ/Q0v+IfqA8wBjdwM0CGBGSr4b+zRSUA9UmRMLzdMasq+XzzTvXXT2w8BYYGSmCVj",
+	"tmGNDexuNbm95tub1inVixnnqN5omJlXfNUgr8b03JEpnMssHaqag88iFsga3x820TMkgpWWG8Yrc9GZ",
+	"5VkHK7gsVKSY7fByIehlzOKK1SeOWXzzlSd2It+rTr7ZqpPCDm5Kz46Ob7vaxH73TipNcr0ZbrnKJC+E",
+	"NjeHrViGrXKNU7BBLjS5rLGMsTPUpkpgPeW/KGK0J2wa0YCF7fNF2RmbXVhF7Tg+e1fjouVTc7eDp3Ea",
+	"Xr6o5KpqXgHfYSOgmZssmf4WVZH8/hb1kWJS9mZ2V1UjWNLyu0xnV9UO8oT27asIudl81xO+XT2hso0b",
+	"Kwt5sr51jSH38btRG/Lc6PZ1h+N8CdsW0Yxm/3ljDqJzlHZuHGeqaXe2q9pbRiq9la10Ptlsm08/3UTZ",
+	"XmMR6ubuPyx4MQrIKh/ghoqmgzSRSanMdkO6OYB6prR+cL3cMKCgtbDJrpdm6g2S3SK17BcRh+xD/5sn",
+	"uPsPIMjzr57Xe3hlasnuXFqZWVTM03QBOcVNh4wBTIfnUrSliCo6e/pMXWOO1aWhm7qDDdUFERfl0tAN",
+	"PcNNBywt39uc9tOOixB0LJgP7q13aDrQegzY022L4dfFurlJk+Vqylq61QU6ytVvVgkaAe90Q3ZwET3v",
+	"Bovmt7BfsqF7a56AKxoyKcl/80aMm8l3A+abNWCKW7gpSaekfNuGi/vwnRgtKSO8fYMl95JNdVvopw8M",
+	"Im2vXd2nxlJrs7fQG7yctB0D9myBYPGnVcQaL8sdPSnCH2zWKgiezXL8tiuC55rEjIqafGjblg6iy50b",
+	"rMFYnmhTyqcxg6k2vNu7xuHUszSn/+dJAuPaWZWpfYfX0vKCYRl7Tj/PJpE+t1ZCj+Vuxb1spCcLpbMR",
+	"IUGPUZ1LxkbgFae5RnJ5XsPNYX5eUburgG/AL3VaXU7l3yzlZVNoy0yAFJjMzUErXR/OJFggvEQj+fUe",
+	"JYxh+njJQrQXNnfBq0wTrwWSXHYKrqq8Gqr/9hXXSH6Pzn/DSmu6fRsrrCmW7W0qqwB4dheKquHrd6Ck",
+	"5jAxNvWSJnKc0BpsgU2UoWqF2nXqQZdNADVmMPZicTyX3U6v072tckOrHuUgrSqb9ILRSE8aoLex2Agg",
+	"YyJ+WWMjNMnCw2hOF4r48sIvzr+c6t3vrixJac5NfSGjsLEhvJMJF2yqyUxoHhnJzD5PeW0f3K16OKFP",
+	"8GzdnkyhhQ09i7M+D0v7YpTaQmzXdt5O+WY6c9pQRm2bvzciWmQJNPbOfMc/sbi9dn+JlHFzM0Ip40KL",
+	"ScFutRHh5i3yzWsap2Mu3tF06npsZaekQC/ZJLLdKTXtrxyYQh//HGEXGnI1sYotO3AhN5GAxdQhhrO7",
+	"lgiK+OURIrjq+YLYplrYg2gxZT/U8BwqFmdm5nXJYFEI3Y7UjEPraCDRlKcZa8EjWsr1et3cPpsqsoXV",
+	"n8ydztU3IyaAKrQu6xlBUq2PjKQYu70ro2fAI824yw8LPY93ujdxdFfNtVxwnjtIuU8vp/fGhvwTgMeE",
+	"enKuFQGHzHe5+F0ufttyEdyKdQgq7JIlRDERQns5qohvDsAZPOCTmC7AXZM27C+qrb89+vXvOx9+6b/a",
+	"/cfD070//v7+2fHph3f9nd29pekM/W4l+6XffrTEqfqtiHTnvf0aRHsdRlBaCaWgshlbTWMf2fMF7DHC",
+	"QXpEAF0ABI1tRXuIrceGov8/ezukTXoeURJFL9Za/nry5jVJGA1ZggCNaFjQQEeLUqOwK2xL9UBcHX4I",
+	"JpECEIE3jkWKzesDQOvDEQ0IJe+OjwAqLYdLVGo7Pbm8Frv3OnsmbggX9GjvYafX39nt7D189Liz/+gr",
+	"m8/mYEOOc9aoCOCUhzpz6C13/PwJ2dnZ2XeNOIkcjRTTHjlnes6YGIrefrfb7vba3d5ptzuA//cBPKL7",
+	"+/uP271+e6d32t8Z7O0P9vY7+/C/Dx3yigeJtBodoQkbCmOwe2TEBUtIyMdGNwlm2nyv3IWv3+0/and3",
+	"4Iv79otrtNqvYdIVwgDEnksa1fZc0AnTwQQwC2Bt/IyzEbM9O8HPRNt/EcfVaj3dGystWwjFqj8l48Lp",
+	"COqI49Xx6+r0X9XVsA6W8VaEeHCqJiXQYGsoYGvJvac0ju8jYxpxQwPIY6HIHbcfix/hVz23jHjOEkbU",
+	"nE6n1T6tFtNrp3Q4HxU2/fF6sBFe6xVLxuxtwi45mzc4xG25LJnLWRTWIq3nQly1nYClclEveMVIRpGc",
+	"A3AR7NbaoYRSj588yDj6mMshBQdp1Dgqi8uRLry8ZElEp9nYMMKDC8CV653rWsogcjxNWKqx3Mw8jOSu",
+	"s3Re2Za10FEeBk9GCRjSjKSwSrVg365/pwMOhaj6GUSx1wMWzbVTqI53mlXUL1uHtJKudIanaSGxnbhX",
+	"JLH8xtaebLNdx0yB6byUpkMeXoGckZDN2b95Uv5OAoVtqdv21+yzPryk3Kr7zUCpo4ShFVTM0pU2a7ea",
+	"wlnJqdnE/K/vbfTa2Do2upvGlS0AHhdkv0tCugCnWtmAudJg7kQmNzh2Vsjna+2KXxhC8Va7Qyspqr5H",
+	"/vMiRa3fIP8XyzI8ooGjODAhKhaQUXAAblaLMQfdmtmfMxqtj+hePA5VJlMDzstjdvaXOe0rXn3KY/bB",
+	"3NfUMD97U9OyPkl785cAIahKPRjYcd+3ziTb7HlKx85VUD0+nZXlRJXTVAeTe9YEk2tGfsqDC6af0Cja",
+	"0E59LhMyn8j4ihylkbLrljrf2z3vUK51J8eG9qxKhK/9QSFaSz6LSSG8tPXVu0bzLCRSDMV0lkwNNcd0",
+	"4ZSpA/QvpJoSaM3FvoVp3z6jgomAlXTe5Q0E837sWje2WYOEb5xHejyLmEWsAfcZI+eJBCEriJ0mgtvM",
+	"J4s6nD/XdbuSnXqQEnQQccGDH5ThBKORh8Fc160uv+al1Mw5F8pqprg9ikEpiJ7YfVPXk615nb6IxCxn",
+	"gx/WXOqQnGaFKrVF0GRkThfWzqrNgSpbsEmap01dfQxuYcLoRW77CpDeM614yNpzmZj72xM5S1TqAmxb",
+	"Ws78gOkvRV2pdHGV1hRz0ZC557Vm0KnfXjbMqpKmAivqOVKrO/45aKsG9KofVA6VsEjCOYVwBVv6JYWf",
+	"+uJtF1JBZXTF/c/gJnN3QlX6hUqaItKM8wLOqSJ4fzGpTsjSqcq7Wx6ju6WDxvY6Xped/mqvC2ifZy6/",
+	"Z6laDH0JHHrCuspdBtBVV3CXh+DKL1DBTeoR6FeBtGf1Dnvj+ppHE1BXvy7nkG61JHGyUiN8dfwaDJHJ",
+	"GgoNwFABhCoiZW5CvHUBBMSWz+13fqLeMtOruIuF01QY3ZLTvmUigKMHaFoy5qq2noAai/csg2zO6xT1",
+	"UtS+irBLJggfESVjdi7DhVGFnGAFrxqNme3HgZ4WfK4E39+YBLAls9qM72x/gP9jDuYmx610chqOyxJK",
+	"f2b4+jblQekacyccNtTgQFOz2gmdhVwTnVAedchTCYrLPOGa5Xfzh7r0zXy1fFoNYBM5vibtrZIfu0rh",
+	"ePZ5KpOGRi/OclBaJmA1LOsZstwX9wzc5rl7bsMTB9tdGzaEqCmRaUyAWHuKa4/IKGRKowPqwFqzc/ML",
+	"fGb90ZqP1+TzN1j07DPC7G+mjE242ZtF03pbTRwNxbg4tW2W/dnl2msP8egaI4LHzlQzlsOEReHaA4Es",
+	"27U+Di7jGhfsMejPKhe6wTsJF1oW4NXWGlAOX271mDZ1s0LBUl2bFDOLWWKOe8HWX3vUJ/jatQatwYNS",
+	"M4bfucJcLTggf87YbP1lQ7fMegOYU66jWneeOVocsfHQ8MQb1x7Fe/tA0xFd1Q03f2C9nBfc0l4lEOKO",
+	"arqv2ermpukOjmNeSzh3vZfzjWBpXVRe61jL05mTchYJ3xYUAbdO26l5uTZmOYyV7c9MbY2TYJ/1WZA6",
+	"H1c5UK2bssnPmX/bkkWFgNQWNSKFAE7JZegubek1zD++ZORvocB5s5E/sU0PtMwpWveOnz8hj3b2H94f",
+	"ODM8tqErpenCI76YRZFPgohR677iIv+p3jW5J75r/Her8VcpjSUxb+hlg8HaXJcJAjhA5J7/uT1Nn/Pv",
+	"HxA/zxgH0rp8fQgMMBay0JAjOgApOgjr/YAhT1hgWOrAtoXKfgCd3pjkFuPH3ZH+nd4QSTVLmEp/oBiG",
+	"gV7L7im3lZW/3UPpD8D78z+gkCj8AoZQUTq4Fxd+S0dUt1otr3UJEji9DUSwexH+4S454eKupn+n44+o",
+	"yGYHf6RfN1LIXbpgC1X4d7qMyEfSD7DziZQX1b/d/SNDGu4q/oGXyj3Mq8tRcdXlSLwmRJXofPtQZ9qR",
+	"k1mSyJkIjRKlpjRgkPJFEhbLS7AGsHxWs8/GABoKIZOYRlwhcb5+/uQAG57IyOjYCQ204RL4Csg7KecC",
+	"VRp5fgU5h28dO6j4lwDq3eZVUkWmTE4jZi1lrgdk16xCb89mxXl2CT0SSq28oVARVRPz92QxnTChPDKl",
+	"CRN6wpT51awuJRGjsPz+T36H/GaMdKrgE5oJj5zP9FAYE1tVdqq8tMX2t/2dpd7e3aVxRfLjcPjTf937",
+	"SO7d7zxof/oR0rHu/2vX6+19SX+sX8uI1vXOYXOMNadxpEurN2PIwwaNAyqE1OSCsend1D1skWuwtqe7",
+	"WdPEtdjCEWAW20jHNZTIrXL3r8m1vDqZwkvV042cxxEVh9NptNiuzzU1jxqWGFGx1I1zxusseCgagaNs",
+	"N9AFazxCo/W7QlgIueLubRZk83LIQNax3TKKWMursYnOF2mjIhpFaevlhAqFUIWF9nX4FhpFZzI5s4HM",
+	"Uhs72gAnVLtdWzn6309kbDbMbJRhIC6GzcQgn+mLPXX9NL0X5uijOmzoyF4HnRH+vnKe1BbsIhtOU2LO",
+	"fCKjFMcoC7k3Rf7Kgb6ydC0K17oY30Qm/C8pzkK6KJXw7dadnBFNCB1pi+wIJB9AOWYk5QXyd5dVlFVd",
+	"7C7Lh9jvriq0SPesumgvafOaeYSLIJpVGipf5+pdZ65ZE5M7qq36MKcZOI/V7FaxsQ3dyjLrs1b8ri+n",
+	"TPgDCBoYHspZSBZMd4gPSqM/yAQ8mIcagQuM2RJiJddQ+FY99AfOtnEt9DB1Qsh5h/jWKV15o3NWKy4C",
+	"NhTwAcMb5lSRmIasQ3weT6VS/DxiOFLDuBBWJGHmupD6TLGIBRreD3Mx9qp5W5b8zRKg7HNGYGpW43L5",
+	"F1OouIIriJtlZpRaAeZf2Siwi2z6yVIbdnxThbamiTyPagt+uJ6QdA29tKbZkb990KlXCXOgRIjiJJSZ",
+	"WQh5O8WT8cA+qR5UskiW6ezFqrrsJR9p+6+mxDQkibqCjizR1G2crbD+T84tXVkWmtt7WNevozgxz39y",
+	"e56vQpRZF8Iq92s6AYcpjTuMOfTX7e/uPbrfkATAwjPELqkLJuCRsn2m29ge2lyyzMc9mGXXYSo9SptZ",
+	"kgB8uGDljB0BiYXbxJhOEGZlpQ/MTQ2d6OvPEG6/s4li7GP9ORreAsDaTROj6HGgSPFzin0NzXEa2Ngl",
+	"TZjS1gzN2DvkQY9kYhh/VvyNssgsgMQgLcUaVKIn5n571CABxOXi6wkTQ1G5L5BRxOh4lrXULSXrg0xZ",
+	"L2BlEaOytXpYs1RLw89IA+Cea7uKFLvxhXzZ+tKiGyx7oiLkRgFrHLMTpO00DuAPliTkrD3UJ+7LpQ6N",
+	"zaVZq/m+rVQ0z+CBOctgmTY+/e4VhfO96fFaurQYh8vTAxb3mYesqYX5D1wAMMV8g3OOQdanlfXt1VEB",
+	"tjZv8KlP6HTKBAsJ5mW7YUGre8iz9+Dko4/umnvf9/JEm+tpT5OIs7roIy6slrJt7ln4AyxxAl5pA7VK",
+	"s6lZVEfYzamd3eutpIU+yI3EANIB2yaMKI9AO962o/Hv7okqE1jm4/jitTjoTkGtK1tPsubk0FakpMKW",
+	"4s3pks0S3s7AbSuAf3WJzxDCPuNCy0a2ZNOn8VbLStNEXjAlbGFuUwO7m4EmmBZCVCtCY+5O0N3q06Ds",
+	"bCMq2kLqtrX7crRh7dDUFrsi39jAtWmpoFY5fg4VzLDc9jZnZWJJ9A+KRHLcIYeRkkRhUhtcniCahP+P",
+	"tu1d0z56WkLO6/Z+3f/wZO/37j9qrKO1u4oY3vTi9PStVbw8C3qR/9Jud3+Z+2Rvfz9HDbvd2ooSzXVT",
+	"haExvz2zLJSM2JzMZRIqsyIAGJiKVUO24Cl0eNJ13BURX4nFzi2XNa2LWp1BhWg7vAwVFAtaBsTPjEzf",
+	"BlJUNBt3yAmgcx2Q84SKYILMlqu1rdx1uEWvu7m9WzKLLJAq7koOKNhKwBwDLND3EhPpJJqNa0xp6kpG",
+	"U5eA2T/yGkqaEiZozCD/D+ECqG2dFTMquBgfACyVFEw5LYuGYRE/OaaRWTIWtu0wwUNNZ0Yb1qCmhbiq",
+	"5zwMEV/cSK6IxxwvGW4CUK+5QpX8b3aH8j/lGHzj72aahYvG3iz8YIRnW45GhR9tHLzw20RGYeGHlAu6",
+	"H1wguQ1IyYVLVrcqfhgsr+LIefuCFZ+0weLiYrCIG35bHLMN5rdHjBUHGjM9kfiTtRLtgmPXIYp+KUgv",
+	"aUM1diGXP/2pqnrn9ipN8yoaFbb3ZPoOu41cpK1dKruVuwabteze4pTSvXXgfPldmyn7S1O9lCOEdUqn",
+	"7LeyP4Vswy8OLlzKdkzFoo0hoTyxWJFZJRdDc3ZnzDAAZL+kkkMMBhTXNhdtyGpw2Q1tFk+hPY6Q5zJc",
+	"wOwgzY6qdjnzjqq2nDJR/r3q9LAzAd01f0PZZwB+FoCK4TmNEdZtEUkats1bIorJIDOhZlPMFWzHLOS0",
+	"bblgReV0jjEz2SkFnsJDFk+lZiJYwElJmHW2li9w0Z5BYokRfomgURv0XWRLaW1x6nVqz8SFkHNRdMhW",
+	"6KAiuv4Oe7A069BmNdZEmdZIAHtiD7WznJaEj+13qnmKGWDS1umo15mQiIRv1q+u1TKW8po7QBXBCGq6",
+	"IzvL62m7KWB3Y1HtGumQaU8MN846cXsM6RpMqeUIzQEVqGLWoHjB2pw1QlX/jhfSsmaq6TlVjOBzZnVm",
+	"qqiC9be0HJogNJciSAMbKqnC8NuWONJeeUFqV11GTej3aXVWFkGyEVMzViPnuBRcaX+Q5iJ6aQ86D1O2",
+	"hwLMFZc6TXxkANack3ORdclzKVFpejAYNx3ix1TQMUv8wRDqxRcYuXCbyNQFhq1B6njgsVceaGPKg+x7",
+	"LsYemE7KI5gupzpD4UPiWTqUQuGOP6WJFuaTqN+NEwpRAKfFyWRMBVfAWb2hyBAfiBTRwiECGcvsgqFH",
+	"RAVyylSH+DSMuXDWHZYvF2Jf+YVN5SYQACyCS5iD3+wozW/mreVGjIUXVfjscS0a7yGBlusIzpkTZhmk",
+	"Va6poZmgnF8Xkura+T7qbJ3OiIgiDH0Rja69UW/Eetj9d5h968A5EjamCWTrBYaJgKkUBC4jN9sIs9Ck",
+	"99Xl5l1TCpIt0cs2ZbNMI7M4W9ao4gZLYznVlB8UicTmXeB+f6eZa6n8ayzININfXToCfHqjuhF4oqqM",
+	"bVAaAjzva6sLMYO6cmkFUO6Kuop1Cimukbk2lmf/R5yUyjafGA2gQdOyTbTGCRUaE8ApscL9B9AhBphg",
+	"bt3JmH+H3m81oFHko3geivmEBxPCzfLRYMIcnocNO3JNQh6CIzGmF8zIbxaNivpHuaBhZWnC2mUGK4sE",
+	"Sjn+ufltk7V/0lDbeGjWpFrdCO3tuHWFuoZ3IgQdB2J81n+9ILQOQHh5cPjIveSaI741odRvA8N+O2z5",
+	"NZorzOqsGcMW9/Z29+zOQ1qluXNAnh8/+7tHjl6fPjv+/fClR568eff61Jyud69Pj1565Jc/nh7+Yf7z",
+	"6s3r0xfm30Px/reT03KFgHnPz++fPfvt5R8H8I6fHx7Asz+fvlsOQ7bfADv288HA+6kpw2s7vPjNEd2u",
+	"TUtMbAPtdAglDPXGzK0a7PQy/OcG2ibyhF/geNfCHcP1LMJ2zgLr5ofyu7C++rI+A+CXTQ/6RgH9rHJ7",
+	"nULssn/AlQfj0JtX6gkVAYs2Tirndq0Uim/zjiXoaKNExmfFooD1DruQukmgskhB4iummCYM1SAWNsGt",
+	"FXWKF1QRW6ZlI6vLATiW4QjeCpxaik6yIh8nYBGmDRzjExuAeViC2NJUq5O4sDlSXtxWo6FTo/KsajRk",
+	"yKNw1r/GlkNSnOVTprLalBGGOGsOBCbzQJYMxfSjXES50LYVX6EueAnOzl6oEJ/MISoum0eKvHjTPZO+",
+	"6wBr6gBVC/svQB1GCFoaRSSIZHDhOgsaFk6ODl8fQoXrQflAOoZaZKXPZuZ0PvgwSzhUM+VW4eHuMiMN",
+	"F+FTDof1p8bSyO3bTK2nhABFNTPFp7RRDmUKhFlZOHcIKw0P1mVTr0zHLRUnuOzbnA/aQeEuMA83QkTW",
+	"TXpLb5oP25g+n7tnKU7v7bRZ2ibPtLFYJ+8OgY3NLEfDPLCsJQ8mgGqvK2YpRUXrUdWvWqZyZyUo19y7",
+	"w21CheiaD+Uxy7dx3159Nfvo4kvzA5scqTQ41NaCJrmSQrKW5/n2FZCtVfaK5rKZolIQOr7RSPxb110a",
+	"y4UObXDwbjvJTfhI5wpO8wM8kZgKYK6SiGqGfQ4w1zqx5SZsDNJn2YiLOQI7+TG2d3rL+9udyZEZ3Tou",
+	"iDejpxYUq3rEa9so5LshB9Bd5pw5jmyjl3hU7qI8+a6q28xSrQ7GLOtZYA77JmHc5gBOPk5ejuLAjIDP",
+	"Znu0pa5yvak1W7nNMK19K3dZbfoM7AG8dlU/hZNKp4zyIUnR/EecReEdINU8ZYaXyEiOF19dVNymai3F",
+	"SMcMCUjrTtcyxSdchnWxBKQk3xPV2F4X7VKq+s0qxjSKNsFQB5w+fCiv1hsxvWDg8dyinKZhmNnebBfb",
+	"2CIlcENpcOf+ymOqJliyTxZMaZaEdAEY27Y5wtftvcRkyhr5ZEWEqy8zooEuPKz36qWB4jGdqvW1lWpG",
+	"Y32Rz4YOqqm0abtVxgFYfbatz0RCKpybQ8kkTo9YKBnqvObmK85trebDW9Q9QqryiCUJC8/qiriy/FlU",
+	"yG6ySGv1HG8Ab8lmtFrqLcWzSnw/V4eSUorlB5WVzHPjzaJbhS2qY+QJy6OdG/kFYsuwFBGqDvHNmQoT",
+	"Oncl69C/ss0R/2MmQrNnQ+HnRuwP0qRIu9u1G11IMXBJwG6mkFJ+BmmWTGGfFXCHRGyki+vT8lrpEIsW",
+	"XvbOBpF+at+ysTcAkUqubDJ8Z/6rM8qW4/VkNmF1GTNnNbaphbJes6DQhbdUXfh40O2WFqawLHuFZbj3",
+	"sdv7BDB9/9v/2G3vfLo/+Nht7+FPDTqkGeio0UA15wmcTCk8n82kkpVkqn8roL4bOwK/0ABaOZ1OZokK",
+	"v62IbaWfRN6hdUkD15eQR5FA7qgTygXyupgxy/WABRdZYu6Ja4kd3SJmoV2eVERuJgXh9G0ZqbadQEfX",
+	"jX/37wFo9xWjxX1nLt8wc1k/DaVwumtzuIRFxDWn2MtSuXLROawrqvpqRiNAkDtbAfRT97Z8k3AHVNTz",
+	"NmrmsgzYp6E9q0QlY7UjfVQtk3fPew3zXrL4q93Jbv03Su93D1V9w0yEmzaBSOf9lSX7p07i2iVI+RCs",
+	"xV8AJ0uxCYZlqJB/kV5NSxivkHRRq75q1zZ7I+E5Z+wCrf2ETRnVCv0cONAFkcIjM6F5lDXw1e5b5JyN",
+	"uajRec+NVq+W+CWtCg3V2QdGh9ZzmSVcpJ1nO+RZPNULL/9M5meRycX6bV0Yu/jFjKpIXI/qWi7B0eKX",
+	"7MwFUerEOK4NSXP3oT/LTUnKco+Z4gg9t951tPt7U13texuxTmbCWZ0lw0XGcV2frCfwe1qcAFx1xiMN",
+	"dHNAoAAf3WO2mLy4KjujPt0PeuuAxECEggZ6zeJgroh7omQ8dvqd7jofHMvmT/23JAmLGHVoqIWpV6FD",
+	"x7LX6T/sPF7ns1tFq9YtmLaVsFutSInu3Cc9RxuFFavZr1VxrwwRq14yQcxmbn1gDrEoZQAx1QE2WnYf",
+	"HhAfpCHDnuOIhXsuw4UH1cE0Zu5SrpQXVE10dpUPwOokg3QGTyRmGiwFbeOKzBMpxgVsthR9BrkvYPvS",
+	"aJZD+VGVBtLxTGkAoNHEkKQmvb1yqKaW0tJFaMbGsT7tCdSCJwtjNVn0p/Th4liqDK0e3sjuTJOT0xar",
+	"m90aEEp+PXnzmrzFR7BG7uF+t3efUEUoeXd8REYJHWOKmv836BIDYMlgy5h3FMf4twc1NQnF5VpF/EAN",
+	"6f4upeYnKf78KgrAs6k6xLe8EsCXiZoFE1sFaNY/W3iAip6CGu0PLEpR1okdOq8TP5DxORfUopiak6Ll",
+	"GPPeDJ8yhvAQOkvYaIyXeoOzDxF/NNOzhPkDEkF1BUKcS2NLDYXPPk+5dSQTVJxsBqoNsyoyBlBUTBAA",
+	"hcJsD/YHMypiuX7errPXcgAkgL3GLGBSbkbOeEklamaq2fdlYYYsFgG/nWG6Ov6c+wP92O7gIzK1MQfN",
+	"N2ARgJSmdoAW/aVoWWVfrJB9saFcc4waA02QARPImBE+IhSVRpuP6lLLNgtWlyyfUuTXdWK/pYj1lVyh",
+	"9RaIcoqhsqqHRxRjxC/CyvpbN6CoR+a8nmy8G3DXxlwpFp4BcJJagiyDN2CucciMCYMZsBEz51MVNdnu",
+	"leFmbtDV8wTLcJ0MoQIwRb5+hw9iWzUb1S6jdMKiMF0IyyuWpmXfNSQ8skq12Sm/jUy7wtDqBPimCQRq",
+	"RdrWU2RMqXUCuVv5pCFRUlM2SbJqpt/h8KS1FHJznf6nuaQBuUmtSlbVsbSwABLf7yzh9pqiIvWFKIDh",
+	"VKSMbF1qi2PziYI2eJKmHjgIvCJjr0lW2CTcUtBJtgy6OLVFSzKd6bp+uw2M5z9ajn8XgxWL9Ko8d2me",
+	"cfHuK3Czq9SoZed75WFc7aZ3J4ww7HS9kbu+/PCVgHmWtMr+Cpz2JUHWlFolYCkWWTpVZtoCSDcXoZwD",
+	"GpxRi8tNj7IMJmDMYCCioVXIesrsx3Xzn97T6OJo6/5wJIB23FSg5jifyHjgUPzOeOhDKLyGs35PlvrW",
+	"GVwzG6o9Iwiq3HQ4LLYPlAUolPXXlN/kHjqvywuDLiYhI6U02tYFWwx6y4uy1yw+qK9/LAyj3nuHNX4y",
+	"qXGjoKeW8lK6xDGDLMiETGWiodXT8uHfNbmGHACiw7MlCQm5jgFEzbkOJiwk0PBglF+YDLmquCRYjhkw",
+	"bp5Pu6/t9rpf/eIwAWvTXFccM6Vo/sisVQu6LmsAeNS6j/NgUjmsA4emCtUpF1yEAOCH3Tegss7v/Oh3",
+	"yHubkk/FAlu1ksM0coflyVyR3X7fS4uK0s4nxMhXdLzj7VKwYmf7SqYWlDubAY1ozCNMOTLDLFJIzrjp",
+	"/FiKhReJYqdIBLT919mnn4bDzj37z/8dDn+8X7uXueZG3bW6ym5hNHqtWRI1cdcKrQxAa9d6qggNw4Qp",
+	"C+AKu0NmiiU2qwDWz4Y/igsHTw8ePLA4dB17pSOT8YMY9aZl0rJfWE142X8NHjz4+P+1/986bRxA2TUz",
+	"LvJSR7jZ+amymYJI2NCYRSG2pRlr+wq4vpY0rAOLWl8wXI353zY/+85Q7pSh/CfxBjPZlae3NjfQnVBb",
+	"Da5YkLj6JA5Ipt910u866Xed9I50UjyO9d4mxccCCtThng45mYAIwPqyoJT/OJ8oFpy9Gv329/3k8X//",
+	"9sefyen8n+/ePn189PLthyPZf0lf0pP58rDIzuPC+uMrMzSqnx783HDMvgvC75r1f7ZmnZ7kJUJ6Dec0",
+	"3rihU9o+dDVntHVlfXVuaBzXu2m4uXXyyuLAa2l50DrQVZtrDFjIyHUKnPrtago3JAy/i4fvdtINcvoa",
+	"puGqFTZ1ZyidMB1MCrUUI9uVds7YhWdLJIk5RjvBz8T9izAR1pdArmKSz0T4ZpTWVsDbN0AK81pmWGFd",
+	"gfjTrCQRilTOF+To5A15/LDb80iP3HslRUgX9w17fETunczgr/WRNx4txxMp8Xs3SjdDyCuq5/jYUPEF",
+	"9FPcGLggAyjC6hjPJUYDtqstt4K9/cumzJQ27LPtIFWPbm6kUFbtZl6D6EUOOXktWfuUaobTKxzn3caa",
+	"t03Ba6HlsPkAnGsulhdUDYWrqGrGtyWvjaTDxAg07/LZc+YrQuIny8BXG9VlLZN/G4HjuhKr+l1E+NJc",
+	"ARIAx0I1VlZNJRwHqKuiss1LbDkkBSmUtnpfu1gPK85KKleZBmqKGO3UvDy1Vo8SWpezhOvFifmoS3jm",
+	"v7HF4UxP6uTcBVukaiQ0DbbY6R66b1D8vn1zckoe2C6zCqPhhrObp9VQoIrse0RNULYGrENOmEB/wiVL",
+	"yOnLE2gah7TCzaexRsL11hq0/tE+fHvU/o0tsu3FkZvlOmc0weRP/Ndzx6R+fX9agQI/FNBERxk98IIJ",
+	"cu/X96f33Ul4M2Xi6Cl5IoVggSbTRF7yEABuKZyAocivAtHJTGnlGUEYEqoI1FU82usSRRfYQgHQY9KL",
+	"jx/198zPQ2Hu3O8+fGzuHIBlT/UsYebA2Soj+PAPikxn5xFXExbCclq3nRgKqhZxzHTCA0KjsUy4nsQe",
+	"4UrNWOJBKz8mAgbd/nhilxaIDZQxXLF0LY1cbX35Ar3xRxKrdYSmiFBqt8Dwl1fPXp2QmHKhKReYOQfq",
+	"ROtBKANV8bCh2wIxaLkYk3MaXDBU4KggcqZd1hsylnwPRZu95pS1ochX5pJzpucM+U3cIa9lHiBLyAzf",
+	"R4GsdudSz3nAvKGYyDn8DKnbWDZEpka5IUNINxm2CG43NiePJaRYWvzb7El0jw2F7coJTTOAFcKohmIo",
+	"/vY3Ys61GoofibW1kQd/NPu/s7Oz/+me04/m83knGQVtBp0NQT1KRoH5/+a++9nGEyJHI8VyOYILw4nv",
+	"+R98j/g/dfcGO13zrzaAvPj3O8Qy91RxE+4NXJnXWYhCDyojZopBLR5UTsSMCmiBmVV2IdPH+pa/ENao",
+	"NLd3p08sY/jg58coZ7pDXvEgkQqa+uLdF2yqD8jIUJMZS8jH3L4nmGmsXxdY0CVnImQhmU2Ln4w4S8mh",
+	"t9/ttru9drd3Cug3g273A+zb/v7+43av397pnQIazmBvv7MP//sAbzNMIZdNGxi2pPLwF7UKHiJhdIgx",
+	"2YFDMJiVJj3zZTMd823prsLbsusklFBN5IpzzTh8hNLgKt9lshZLopjmkwrvDjmEhSLUfB5tqexhGVwo",
+	"rIai8NYJVaS/45H+TmfPI/3dzp5h3v29VHQDCb801tFQwH8cifsg1CzoR85o9zvkLVWq+Buce8MCffuD",
+	"NxRAIekRK9VLKS/NZIIS6SkdswPiG3XAB6JUjiMbCp5jVypEZIRqKIJeBqQjOaV/ztjALff5jEdQm5Ew",
+	"GhaOqm0mNxT+28PTJy/sNkDlHLQfN2wlmJB7H12LuXUOL7Siuz8YCuoq0FyoxXanAxBt23iLK8/NMogY",
+	"TRQ0f30G5kbClJwlATObNhRUEP/ZKR37B8ZOA1GaLvLRqP3KjNRPLV1LB1y5s44HdLfXB7VtKNI2t3DE",
+	"zYKOqMIKOVgaDNgsEJaa6qF4a0vtiO3oDmIrViy6ZKmMIodvj0CDuOen4tu/7zmOi3cNBYrhAoH/4N6r",
+	"F5kMvucbLUUmNjlrQH4BIWYYnLX9h4JxQ0gDstvtEX8m6ExPzGsCqPDrkGfU2HJThmnHZukB4dwI3LSx",
+	"nCtHHgrBWKg8YhMbQYb7n9vZnf5BylK5Nt/cIf5IJuc8DJkwByG902hBEmrOZEwSGTFF7uV70zpxZ9Qq",
+	"aHGLAhx+gba294n5J9gWQ2EtaS8rBMTOuq4d7QVbGJ5vRaLrglfXaxgreovNhg+yvnvps3Pr50rYmBuy",
+	"wOImB/4BHfS8oahp+ZsOrtiqr0PAcwalkOdsIYFMqe3YZwF2NRkBI7u32929DxxPcTGOGJxbPDDWcQOe",
+	"nqJeZqv0hgJ4rqV36x0iOarARoLGSIxpMOGC/QDdfEkk5RTPk/N6RMzwQLD84aCEMl/zbMgDdD4l3ZE5",
+	"ZpASPBR4fEFL9q1z0Jzeo1xreXMwbFnwUNz7GCZ0pNuc6VHbMBijWZcb0ePN7e6jjAcZq00nRsNKOuZZ",
+	"4EKhDB5MdBw92OSdwK96AB23t0emiVH3ziOWhzaWI7KQs4QEE2l0KnLOlAYXEFMT8u7d0dO0i5ChMbNE",
+	"mBEC8Imo/afM31WiF0WCISE6pmCtmu9pY8srPJVGWTHv7++ipBpYJ6x5OxgY6OQDarICi1uRYfkMlM4O",
+	"BSLlAVOkkUohmgzR9Txzoj2y29/3yN7nz/BGO1T7LitRoHAeppkhJlgbWIN+Y1QwB4zfONeMOVvhuNvv",
+	"E7+8RwmDbhcHxlCNWK4KmCuiNI8iYrSkxChcZvz7Q1F5BRftmTJqy2/GnpAjEnJIthYWzjhRVuOKGdOZ",
+	"DhBznRIz3mcXGX6x5yQ9ZwDbYiQGSCdlUffT5aNDgTUiHeIfU83g9VabSP9uv5URDxZ+w5FIqGYR3IeE",
+	"q9q97hVOQ93r7t8fCincFK1yzyD4jTI8YiN94FgYCIH+PvHNq9rwLhb6tiupb/jBon040iwB/udKzbM1",
+	"SRJ+aUvPrT9hLhNopWK0YCOiDVUNhZPhhppFYAXpnpE+M0EvKQeXiW8W3ZmtqF+hOpRG440OyWPmdvhZ",
+	"ksgk3WFm/kIFyDY7MfJkZrRjsx1gvu7uPVpHAzL33b9vvVK+MTh9pFYzTOyNbyxMK6EEtqTK0BrOE6Mf",
+	"HBD/v5+dkrTzim/s2ohy0ARZDA7/obAOP3fIzhNGjcJr9o9G8F7l5c+Mi54nIXIItzYDI8wKygNwhPvA",
+	"dVC+mx927nvE7DWxe03u7fb37xu6j0YyifGp7n2j7SZSjEnMQk7T2IHifzFzw0OP7PYMo+nt3feImtCp",
+	"+bnfHwofSuNBSrVHlEfQ5gbVpijKwhfKUYJ5HLzR3GEpKw2vMkNwNnFFslo9ofK7Gyc0ZEmvDkXhsdJt",
+	"XGDnZOJeyLU2zP/ebtcszBx9uc4ZCQqIQ7yyt9jRWKPI/eoGX/oZOz6bf3eG4hC4tGNdORshJ2GoxYvo",
+	"1JyX7BlQP9KEH1SeXROAvGPAvdbwuXOb0w8i68C8fih827On7dAo8uOiTis3T8sE/mOWbEIvjUFr2AMN",
+	"2QBaVw3FORtJjMlAjwJuP1QyXYyQLYghw/7FSHYsgoxPRjKK5FyRjycs/p0l2flVLL5kcG7vD4DGOGpF",
+	"/5QJsU9ny2KEKTVaOzWGPTpd8Ipgc5Rk6KHETl92nQzXs0JrKApvNo90PfM9LnK/wrqaM3yQs2IiObbx",
+	"ujnKYGYM1UM4uQoeMQvjmn6jjML75QiRYOxdiZwPCB8Ls67wqoWckVCi7mn2y2qpWGgzluYfMU2sN88P",
+	"2TRhaFggjrSDM8pAZB53oc+M2z17dv3P7ezZNnVi73NbzYRi2j9I9XphVFOeGt2KBDRJFkPhP7XPw5Za",
+	"bvxod28tbvxod+/+fY/4J/g1x80f7+3vrvO8ue/+fbSHiP+SiwvfLM8c+xYNBfiPhNKM2tquiAdMKJZz",
+	"JB5OjVXRRsgkdB/mv0vhMnzTPqsevDx68uz1yTN4Bvz5GoIJ4I48fHvUyuE3WTCmL15LTpmgU94atHY6",
+	"3c4OVhhPwOudeqvNH+O6hKuXWUjYqEmQPWE0xUv08BvFB2vQIFhMtJQdcuruztnCqR4IgWWjBBmpD+c2",
+	"sw8HxDfPQddvH5cttVKPwtagZQj4EPzdgJ+e+klag4/1YYXslgegS7W+eCtvdKkZn7xWwtRUmpU3C9Pv",
+	"dp1HmAltUVIiaz49+KdNIcRAxmqIRzMJyHwBd3Nz7otZkI7Zxl38fN1b02E+eOVELj7RW/3Eu6KAx+d2",
+	"Vj/33GkA+MTD1U+8lvowMMa+C+/s9vurnzqywDhw//7q+0+lfEXF4tiqk+a5vXVW7p1gn6cAfomP7Ky1",
+	"dE5sYlhpFsc0WdhT49w+AIxKx4ZGW4cQcWl98lp5Bwom/Npm99hBouYkvkKTGYwkjK46DDZ34KwLgkCQ",
+	"CgWgVdZRNCHkGYsUGxh9PloQSiZUTdBh4np7doiPfhQfDi2iQWmZc4fQCMwa1GTNdwMqhmjYzbnCLpNk",
+	"Ni3ELrJ+TwfWjnAd0iJw5QF/z5ZENXAGaPFfyxowvIbnamPekHNCQCztEwYXmdK/yHCxxqm3gV3gEzap",
+	"afCvFojZHMev5j2Z6bcGLbuyEJqSkBT0sdDbHOfd+gS8YhMOY8tXvhTDpTYDpsTdelefZz5DvtXv9h+2",
+	"e712f+cUQjCDbreDqD4fiumDAxBRBTzwgZhFURH0BYEvG99nHup55iC1Bq2Yxeqsd/brn90PF3/vTbpx",
+	"P3r8pCv+vHi7I/eSR2pf92Y7l3vzR5/3F72/dg73fmlZRGtjUcLncADNG4cSMHfr7WxlWCcvXtGQdYj/",
+	"UjpdyOLWOW+EdYii67HT8mxYGXbRPdQ0CHvrA/v59HYYxtctk3ZXP4FYOq8Mk8EUiS0lWXcNyfQbWxyJ",
+	"dwof6O2sJcpe0mRsH9hbZ93UbGpIlIWvjI2dE7IN59r6EX7aTHt5a3vR1pBija0+IDRSto+n89AnWT5S",
+	"SciAQADL0EgFBPD5pmT/K2zl6sT/2tIf+YJ5V6qVP/gXD780qubO1gNrynnijAR3qVwXbLGpgj1mOhWh",
+	"Wyi/X714+Mp5fN2JOsUaIuDc/w4s9ze2uDq//be1HI4ZDXPc4wcntTc3IjZSgI1setr68qnCfR7gIYAD",
+	"vdUbm8yZZ5AjguEtbYNV3MUYbCpRhxybr+c9fWlevIMZ3dROwPlcp51woy6COo5wjHypQ45SpS5NnDBm",
+	"3nc+sb1e9m/MWAzRXFkxSYVcW0FvfZT0dQf8Fyi+wvMMzdutDzyYJQkTgY1vccwnhsZ+NMBEBIhXny8g",
+	"ugNhi1nE1FDIUZZjm8laH90fuTRvc1+aH+5Duq3KghUYaBE2hwFG5oH2BAGTXH5YKM3gbEodsBnfDATT",
+	"oQTkuO7t7e6R4+N3L5+Zjz4/fvZ3cu/p4dHLPzzy/tmz317+YRTdV29en754+cd9jxy9Pn12/PvhS49g",
+	"fs5QPHnz7vWpuend69Ojlx755Y+nh3+Qey5xSCYhFzSyqWqK9E/fmZvbvefHqE6n7x6KX/6AP/D5/DVw",
+	"v7z/7eQ0146m24WJo59oLsmC0SQfEoTFhoCiFKCsA053vg0WLkiuh78/sF34IR9GwebhNywO5wHx1QWf",
+	"+iRi9NL8PNO2FyqCiXFMHrA7lOv0D4kPkRRjSIAQzAWcO+QZR/hxitnC1tkFCSiYnmUxruUIaQrKESoC",
+	"o6q5LXEwnSDVX1VwrPZCHxpd94qeqDljF9GioILndOje/8/e+3a3bWN7o18Fy+vclXhKKbLjNLW8zjqP",
+	"m6RNZtokk7hPn6dVjgmLkIVjCtAQkBVN2292390vdhf23gBJibT+WLZjh/NiGksUCYDA/vvbv13FVPm0",
+	"E+0U3upOd8e9tDIrqfulOwo73R235/8T9/oRbOb//PYINvF/nvxSZswtNC7ZP9kjVOo3nb1up7Ozhp2M",
+	"67/tsNY6z/4eifgq9DJ+syQQQ4QCRLFYCMS8OuHny4IwcM1f0YMP2txatIJ2dUtp24K8fhx5RsPyZ0XN",
+	"Z2djUfgWCj0yrUeFz9rXtllubQlwM7aCHKfsLMhubG8IsYUq1RsSsmcTi1KcK9IdciQCN2TLwyFyJG4q",
+	"L6BZw1cWCkOGTCcUW1K1xtzY+J5Ft5yMC2YcQD4Lzepyi5LU5KJFWREmqbEs1wh+cZKo2BnOmuKgTN6P",
+	"L8J2u2TqIRc2gaElYsmLxQ9uixJgrMtGGsE8fa76IgUrBJ7sHgbVXN5UMEvsi6sib8G2uDGfkp5QE2W6",
+	"plp6EAkBXKEmQLUkQEV7Ze0Tv1l0Cu9dCFBVyooneDjXD1UVbl8XrXoBtzZUIovVEojcZ3yIIbsE2QKw",
+	"yg8rA5xOlW6jR3n3Qz0ALyd4VmkaVTjBm3spMNBb81LeDKDE5rYcGp6WEwqeuSt4J3Rr2LOI8XPHuPgT",
+	"9yJO59sbHURX3Wpd5wS34UrOyW2IdhxP6jyTXMrPBQwftsi/bVu66Dk4i68osAp+A4Rp4ooNGfvwB9AQ",
+	"UPYexI63mW8rS72CFvtoeXo3Oe0HqF3xrAb9CtsHkdvGIozjBoxsNzJSWzeiPH/Wl2I7qhNiklCLUq86",
+	"u4AjoDojz2ySILg84bOIYYu+HGKf9ZTz3vO4c4g5+5C1HxkKUJyEB7RKhb+D5z0ybMpnGyvv/EkPVYGn",
+	"nHp1Bn1cGWzM44anenAKND47e53u0w7sYyU+25d8tpJaN0M5sO4OZqe7t7Yq/5AfjDtR5/WxRnem6hV6",
+	"odl9VQi8Ufc3pu6vpevBOQi6vioSWRlr3IJN8KVEGxcihhFNtzqEeFRZohQCi431csvQN30pbsN2CcSJ",
+	"V5SszHcFpNqVRd2cyEy4PTdbVnYS7ndC7Khzunm+hiOd0YPB3ulzxR7HTm3EuxRJdKf+cQyUbfFuzptV",
+	"wR0JXFDQODungpLmFI/ETlGnzbNMrqDXv7DCmNIyr1Ihs/Cmm3KZ+1gus/AaC9Lig9Yj4sCCbxbFRvkU",
+	"11fRHCcIOyP+1EtppO2yoZ4iwkBapKZALMTZBPsZc+QSkhYTCESN11MFti0QdFqPkGqn35+MpUiY1Rrq",
+	"ZKA8EzBsYJaJTLTZWyj2dpcjOynSHegJ0IvwLAF+XiikdP5Rv+9W8yrptbw0pnSy7rZGxlxI9WIokIo0",
+	"GPG43qeANskhCXudaKevUz3J3Oj2xfMEGDersQskHD9eAFTQPcD5CyIxp+7teHla7oYGW6zYJHc94G5p",
+	"WW+y4GbdRaNvsOo2/6p6OdfAZhd7rv7+qe5NEFAkV1O09qu9IfdvesLep+UvrMz2fuX4N3+3VYroOElW",
+	"gnwoMa2uv2lgH3fguK3kV3XhxQGvAxXOewY7kObOehOfoSnxzUZknaI44RdCNW7KdsyN4wQg9vMGx4b2",
+	"xlU+SsAwJCIVVX1MX8LnziKBfRbYXpC+Y2JEcuRJa4gLJxEgTt1Z28wawKFc2xrwccNFZ+CgbpoPpIDF",
+	"rdftINNfc1N4T2aDoMaDPcO4o6qOcc5xV1y6a53taAUMklMO80PZKNgAJXjzh/OatXiN5fjlWY4nw4oN",
+	"81Vjr7YjWB98aeCW7JbNoFhzG9vnfcEWWERNeTquofBEVET6FWq+H8/zCu/mdFNErHohxNhgaYiXFyHk",
+	"4iM0kkjy8BdOIG9mHKEs2K5xtEqMBBagBQvwTWXeVKvzucTpouw8eLa5hHqPA77dJOcKUvIFpXRYXgbd",
+	"QJduwiW+osABQUwr+cxQBRD8ZGmJmfh2PeQm7XfLoCUkcLxpl3qNjJ8JmH8sCUgKteUe9/9iqLURBOVX",
+	"iZ52ncbwvQcw+FO6JWzpv/0Nbvu3v2FLB2kW2xIcwV0GmR4RpaHVccTOtB3W31QqpzhE3/7tbz3F8NeL",
+	"vRbgRrzUFOFSiikDIxiwUfBson/3PIt55R5QsaTlAdDQ6SIs6wxmOk2gcAemeJbpKWXgjaXqW1hA7P+C",
+	"pRRErssNrUQEy0DrEYpzNy2WmEvILk3GHm/YRaLUsinUL+7tVGdkoRfjqvr3BQ3oJaYLovkh/0DUvNDe",
+	"IzQsg3Vus2MWfxP7cVMTk9HE2Jx+1bD4/9n/Pq6bQd4XpGYu7qWtPJfQP3XZNLCOOJ/JEQNAGJI940ap",
+	"GfF3S0ds9TbGC2n7xQMCpOruUMw3gqvcB6HGduUBvVxvLP60rjCYQt3uuqNZZuUiS/zOPYYYrAkvaJAF",
+	"9xNZgLhfrhio2UueIgEZHY1Hpi5UWFIxq1Y2XUGGwQMeObCfDYojIT78AnOnYfudPQQjuJ/2lKecjsAX",
+	"PktnEZF75m1rhs4RFgIw0lOZpk4poLMNfb6cUYQ4w0LzhKLh5mRjglCDE4+EDkqSOOJLHQKhSxU2eEML",
+	"By0vaGuCP+upwQT6uj2Gbg7lCtjdo6IFgjk1A+zrPVVRoE2X0/oVrq5wUXaJXB2oU880UAnBxYeLSEN3",
+	"39kY4RaIBwfMJqxchM9B0nd2ta807xLtRnNtER9jP4qFm9RjHpHDYyBt7W/d43ia6qkoD8FMJJxyv2qw",
+	"/+jFUEgFluGRmSOlxzXSE2tkIlr0XQu+o+FIBT0hYVfqwQAwbak2+Jbdj91XLT0YzL0xaZAMlqZCr4EY",
+	"7ec3Q/HiYIfOX+xmCyejcCmsQLgOuyarGfPrAWY/Xql0Cy52P4532z0V6qXmyoiVbiGXjJt9aBY0HWpg",
+	"IyGG26GQme8ncRKOgjPQIWGcSgF9dtSMnWeERjz2jVdCCT2jCvpCQwgkRcm7yEEXsQCiDT2MlOAAt4TB",
+	"ACO3u5CnVmSKu71kyLMBLpzw7oH0BcQM7Arwiwasr9NU8POJyIkrSsF0sP1nzFn6+EAaHzYK9BwyJMl8",
+	"K7PcemFW6yMvuSDIl7chi92ry2QiYug4xEKXKCTCZxzZg7Ri40k21saTynOGdXy+u1hPXYix7cLRY7Sb",
+	"cQ2Luz3KRTC8TydBqYKk1HAxKhFXUrsTz7wYqGoGPGPU88kvME3IjeK0z8cxg7NqNi4UcTc6LhXe3wc6",
+	"miFPB68he1T9OH9t0UILeKoN4po3icXaZC6bzeJaTDPFzusN7uhB0M0sWhgQiB3qNLkLApriocCZvEOt",
+	"W0pWFDUQxmdKPFS+iWg5RrFX8PirmaT2TjqH3ad4jZNNeSXZHzX3zK+/8p70XHiDlsuU8rUe8Js6a39G",
+	"eqJkPHvifTABfIyR7P4ydsz38PHtntBEl4r5SUDPbIhU9N0An8w5KSSHYQl3Ont/P/ztxbP/3fk/OC87",
+	"gc7ph3mPkJOSBea51fLWx6Gl1JOyRbZO1nuVrQ+ZrqSm1GcNmzjayAx2vwonZWLgsyNoKomx0pJJNWc4",
+	"RdjJqMIgjgrGbj4xb31GBTcmfDZnocIRLlmiXzg7Ugld4s7RG/Weo+ebZyj90ZlrKwyRSvIR8/AfJfOu",
+	"t+P398s7fsEThWZgVbu+5JOCps7pm34A9qbqub3QWSb62A1rv9iMLJXGYns5aCKHboPxHR99zyxsX7UT",
+	"7eBFIBv7OnFjG0klR5PRTkEG+Rhv3lvpmbP9NMQ14HUvZIWdbUc3HGA/+Kr7IUMnZGd8i+xCf+zHvk33",
+	"bpRzUS7KS2LzKw+oIGSdhN7u6/WrGIQq9KDEaD61/qp61wvEXNsSchWMX49re9QtcoH11BTjP/nMpGFT",
+	"kYJrOBIJEK1ZreHceAlxz7jDVA1l2DrBtpoE4RqUYXNwvSpqMAQZXIPP61oemg+uf7o2+O9uXZWTLXkh",
+	"DwLhVlirBui2DtDtukH5TTFuVZxj12Qbm7/7MsqxeVgFhZvq2FIoDOZUftJTGA2LQgsu7LNVDCZCIBAj",
+	"dm32Q6ZHEJxE9pQgByG6Wu6Z3zlkscTd1QL2FQlxiIgSA3nkEvm+Ld0MG91SksBOjC+PHvEZNeWEXv8F",
+	"tJexfGauyYd2u7GyW+ZUId/i2FzM2ajboDQrhtPuhNdsiXqZIzcrnpSvCSZ4i2pn4+gQSYuTICzKvYFQ",
+	"TJx6W59OrjPO54IwpXCLYeG6o9B9t8+VFyZOuFzlVj7Z84J87YjKW23ZWBsjz9IgTcvCrsr3WJSZ23I+",
+	"KqRx150AYpo4E/lSIaeWUwXlAbcbAOVdsr7dtGv0BLL0Laluzmo5KSdvhyITXRYHYwUDXcFcidmZ6Gtn",
+	"KcQEIDiVzobQhBoIkLwCaq94/HUWelocUOKaOoS7vQ3O9aLlAJwPV9oMbihv1L0wGu5G677USjQK90tU",
+	"uDekRtRSXddmsdW6JXiWzlDvSNNTBEUu42trDrO68jT3FBznIxa7R0hhLOQ8KWAGRHfnUpnNuL8eMDRf",
+	"9C8K6AapVlcrRTlZq1C0M++suFmFAiNxb1tfiqzr/M5T6H0tjClqEBpLEm8i8+nHjdBvhH4j9Buhf6+F",
+	"PskyWGyQfNsW+mC+344TYbhM8F0D1hgAzU7gl72KghLwrsXmIUO8RaMJGk3QaIKVNUEjgIsCGCTILQR0",
+	"htJYnc2WVMZi4SuyI1co4YjpNAHUOMLACw3lkVYBy/akbfeKQRGDUUTS1j+/+vkjdp/njEbFhvxSYAv/",
+	"rSTRX9Nkr50Rx0KMUvhZWjFC0Y5dBAhkvRO5v3WGFZHKskQY+HANrpsrOm0CH7gPLlM3eu28Kfz3fM9N",
+	"yuf4XvTAc+P/XA5mjHaszsPrQXnu/LUh3aV/HTVJf9oED4Pzq0ncr5y4B8Ex5OOxUMCA++Vn8qEh8e1Y",
+	"s1Ap5AnKzoRU58wI4QRiIf4NMfKqGEdPxe4Gp3SDU7jBqbtByLtjkt9XDG0QCIHFaGzfxvZtbN/G9t1A",
+	"B7zVliodeEnqbTcEQbWYtyO0E4nFm4thh7pkptKnbnheKvfUnFhmbyEhD4ZzXjBdUbO1vvxW+uNQTxsB",
+	"3gjwRoA3AnxTAc59tft2xfZ1Gg2uKrmx2+BaqNn5joGhR2Bo8aEz4oTQGTPiUmQ8JXFtRFTRM5C4Jtrs",
+	"jaXSdshmyCS0KCf32Hdq87QfBZyttIh9Jdk05QZL93Wa5GQgbnMTuceUz4o6RYkpVDl4xpA2e6cKDOP5",
+	"5PEhRvfURKXCmBw7QyEjeq5Xh/kvOWmzMMkiJad7ErKMlIk5o7AEmTwfWrf2gEn21M3z9AR4PV7lOzWG",
+	"So1h3vWL8TPnVHnO/qjIOeE7UWk9YkaqvthCi8YHjSkO1A8gl4Ns+NWDy/23UaEiLo937bvjH1o9Foj3",
+	"FWT4sOqv+Nu64NXeXqmybLM41d01cVxiiRR6OH6tpsid0JteXX1f2WLxXptAoLUgLBe/f/fxhJUUcxyY",
+	"pkLtIZaHGOitSLQmy6uj70fTxVt7DRWVoIv1nu372N7xxnNasEa3hlAOJgcKgrlIbPDoi+HYDbxymFPj",
+	"lDdOeeOUN9iy+xwd+Ah+4Q0ByyYq0Tcn+H9RQBMBzNXc2AIeoqzTutis2PjyV3BBAQHBWe7+RcBv56tp",
+	"Q8SAFXqCkq8afFq4XVTwn3XmzkHkyfJ7asihNla1mRsskoMQb57w4w0uPrdHaNU5B9stnRKhSZhWoqe4",
+	"EtQJniu4wA1XpANPAIS/IQ5CujvdgG6nVcVB89yf5NqPeILMIW6cdMx6ykNGIsBss5FMlPP2geE0w/tL",
+	"dY7NVtHghMlGNYGUnkpEXyYiYuKzk2Whv8CIE8zkTJxPqNAZsw/AXiKyQJ3NpU2lsT4iT7yDQOEE4lEk",
+	"EEgxbMpnXbyHUDabsXO3a9ysubRSnW+g/d1sG+XfKP9G+Xt3NMIuyEV3E6OUXgxMIXq43F/1WwQd1UZZ",
+	"l5Q1KJE5fXctjT1JpF2CNQwaKUMWj8THZyOmxDSgDLtsOtQRIghhKyDdMsTSSUIHGepj5NzPgYJmNuMy",
+	"da8fwEZJSwNfPj5RKpG4ew25GQpzxOKRGDm15GbALkUmB7OYDaRKYB+BScnVDMvHpQrAx9SKzA09EyN9",
+	"iRo7E8CB7QbxbuCULBMZNyLJaW2DrjaF2mtajhkb6UwcBUR7JpA/1+gRKN92T30QPAHdWJwiaW73MqxQ",
+	"LNFTVRHDdrNb0jXDXfJK2UyKpV0zoP8ALrtWfZEpc5vdB+rGAkPo8zQVGUtkUu4XcSFm3br2HGZy9j8C",
+	"CMHygYz455/AcNvp7nc60c5IKv/3HuAvrcjcrf779//u9SadTqfTgv/u/QD/ef7Dp7+5b0zNl/W/+o+c",
+	"G8DYDER6zaRhvoWzcDYDq7PwastLcC7se1z1mnUIv6xbiW+vXIjj1m+89e9O67Dd+vTNStMogR3cXsb2",
+	"G3fem+T7lce0f2PdR+5V4wwnO1ZpmSFQvjTdMu4jfheiKKAmQfkU7QVQ/xWh3aB2yEzA28tU2mWVCd7+",
+	"Ixaovp6kSaFVghf3yE8Vlbt6UcC2p0Jfr8x6j/U8k/Br9FQrzcgpPMuZAIE3xvdEmPLQVgOZsNrs1zJf",
+	"PPXxGES+54GJyp16nNcPN5NZyIi7Ow51mhg3T+W8d0yn5q2/sZEX91gDJULDAsx8g7tqtVshMHfZS1gD",
+	"7ELg7Gc3Yt/nAtI+zj8mC4TWdKAznCVmycs1GnNty9iZnuR0XZl1s6SA2uE+SwCcMK4k2SjugSUWSXG3",
+	"LLFITobC+Ei988nT2VGAY3BnRQn3c4umX1+PRtyUJPrve9H+J/f3OAVK1AFPjViniROViSy3YCKnUN/g",
+	"1XtkWfg/g8rkWcadO79j7Cz1DK07i4rKv2Xf/qnchgHWoc1ecINxGN7vwxZMtKdEtaLct6rUAbnGWCo9",
+	"os5S2LvKZur1Pq5iHfwA0bIyrQvN0/22C9aOL5+J/GGKwi7wkTY6VatYpe6+1zdJX1HYmHhmbq8pWxnA",
+	"sAVDCIK6pspG23qDtq2P3W0fo1mq1fmRO/WJGPBJCovtPvOdOEDGGj4zbfaBhhDqMGLaD+WpQSfyKsEw",
+	"X8m16iRe0g9/9szMi5M5IdXVJXHr5Lpx+ihNnaLpX6BG9BFZRv1o2GiSWjlOwfgymo3Az8THlM/Ds5rT",
+	"bsW4cj60mvhLoSajne7vz6K9TrT3LNrvRE870bedT5Fnlu7uSGWhJ/yIfwbuau9L4B/PgjiQyopzkVWt",
+	"wU/CaSSAcoFhUOg1VegdU2jRMk8ve3cd8W7JWi8CtbQSpTpGEBH1QiVUOa7Sf2HNXgmfoh0lPtvTPk6O",
+	"6hJDs08nMSeZHosnv00y2R9CPWKdBFkD6fUx1Ss5JdifyW2p+1KSeGtB2jU7kACSZbGVSbtxqRZdqh8k",
+	"Me/i1it6U0W7t8KpmjegF32rJ+64LaM7B2ZzTA2maSEbCVHYfGTgtvP+MIBudeY/6qmyMRixydg5IYcd",
+	"8gCGgicQzw3t2vDmCJ3xReX4tdIWq2GcJuPE5WEgQB24i2OTahu7xzsR0ma/kmvojFpOT3BWMAcfr6fi",
+	"H185766wMvF1HJK34rN3SlLReCSNR3JPPZKSOUxJ1DuNtzptjMk7wAoUxA3ThY/mmgyWRo2X14xzDKDy",
+	"CuM1/xmZsPkHc7vq04rbo/E4Go/j5j2O7bsHdQ6A07hzRRzbcgsWzlhZ2LtJ1vsIa/gBJbVd5xCcLFo+",
+	"jTvQuAO36w4sN7+v7Sb0eSpUwrPWQIjErJCEgesgtwxoh0tMv6iEic9jUF3QTBg69vK8b7CeelvvZChk",
+	"1lPUflQYMH6dsXeh3EUe+LBol8ODrzbIX9BkfoC5rAue+6JSqMWprBS0cFNu8qj37JS7N8v8EcR3WDjR",
+	"L8pfLJ7p/EgA41F1lTMAZ52XQg1/JyoRGdktPH84FK3wEXv8bmJTrS8i9qPW56mI2PF4nIpdwCUZxn2l",
+	"8yMTfotlY1D4FcyCGFxyBNQOdZpDg6HztfRT6yloGfjs2cGzXee/ayjWdaKg3KUYHy5zSqS891A/E4nb",
+	"ljyN2ERZmUItMZRHo3CC5v9ONhkqDgi9V8nHwAQu4gxFCnXaos8nRjAEivXUkJshgr3dzy/E2EItM9q4",
+	"AC80eiQAJyx9DXPk4Wqhbju4fZnoKT7lsyMGKWkIeUB4gwrwZm127B2ePldsxC+84CWQshOV4dWBYK2R",
+	"l1ewl0IP5qKcuTbc+HrdiYbzNmjZxiQT+f0Q8OYD9jJrs9c8SfhaTRmL873Jtt+Ls8H1Tk5XYAT0l57N",
+	"Cki1OYsbdzTcDePn9EXKjT2dGHoQUQXWL52bKByTwuWTLN3p5qaBeTISI9Pn6ene6d//1fnt4p97w85o",
+	"P/3uRUf96+L9U/0se24O7d7k6eWz6fPPh7O9fz89fvZ9W/bN9d5MUlkLzROxpJ85UAZAT7CIxZMsjREz",
+	"QUfHT2sOKv7QW5df/QsM020LNH71r/4hZm/UL6ZpCrStalunHXjZjFjfiiigt8s+wRq9UqdEngLsrnoA",
+	"2QR3j7WN+XNh5xTTNcMb91ccbyhB62IaKBcfBtdqcb4N2eqSLqll+fDIa8hruBtrmYrFdxUYVisEzRPc",
+	"/+sXdy48oM4heqUAOeke6XtsQ+oTwaHjTPeFMZi68TaFLyQ66BxgIYrSU6axBOMSMJTOM8AiTF/QQVBR",
+	"SkpWOFpDX/qCaKrIFyleCDFe35rHZdu+NX8L4Y0qUfUBpaDzsvxOnavzawTYtW2vByzx3O65EZvIPPnD",
+	"6guhVrSIuJe2YSTF6AcLwY+I/fzq5PW7l933v3z/05uPr3epzBUFEBC4ge8SYh1HYFx5trppptV5tBjx",
+	"SFiIcuT9mA8gJIHQboqAQL270pYZTlV1VOwdYj0gLhGTPseeQIh8RNUTqPUpIT48UFQnfIYPpQv2vvOY",
+	"kFD+Xaofp8uel27jG0J/28GfRQDqAJD5vrPVjsIVFGl5FOD3eENuiYcuNAMuT8RYPgNsv0QM7seT45Nf",
+	"PnZfHL998eqnn169jNss/uXNy5iY8Dz/HIZ44o+v/vnLq7cvXsUsk0bQBgCt0lN1FALwmt3UIAjuU4gm",
+	"cn9cQNGhHlBXMyozmOosMUApMBZ6jJwYEnH1HwVNP351ws9jdsb7FzCPN4PWW61EC0q9Y6oLsEAPCMUE",
+	"VNVQ5Mh7/LRzsLvENF8B8oIFpeMCaS2dB/DLCcjjVG3cln0zBxnePOxA2dUxt8MirPhCqCuRxdcv8qur",
+	"c1tahe/eD1XiL9e7Vny2QSKVlW5hCs/Qg+ksDqjSM8ijuVKxX05+aH03FyF5wftD0Xqhlc10ujRM4i72",
+	"1/4VrVSJ/wJnGOrxn6IOrR+qj/0EUUgyhLLwdz3+TeyTxu25phEg+pMMysl+/1Q0CY4L+3sAYfWyOb5W",
+	"3mU8OUtlnwwDtPeXZE69V+CLPpzjnyVO83kICbXewXJlQyTgowiTveikYPOdnoKUcJsdm4s8HcIQTI3g",
+	"KHcrFOngrQDZqjiXSklnJTgHg8UFBHbcU2fCyERgAGemJ8jV4pmSwEYgfhh6ZvB3unlNnMGmFZidSYAU",
+	"EJusA3DTTqWbw1BPIeUBOCAjskswlZyd5fFDwOiKajqQzfDxWPDM9BQoS7ca5Ar09WgkrRUJleHBvclc",
+	"yA0kyxIxFqBNlXPIZCpYPNKZiIEqCtQATA1dOPIKQae+cstPo3B6xBSiy20GNKexVP10koj/xE9jWJvU",
+	"aNbnWSaJSKjow4A5Bxkht9TcXET5xDlU9Tm3ENNN5HqWzb1zrUSEXLX4gVtzPeipmZ5k7tf9ITubOT8p",
+	"CoOAyj32UbMpJdmQUQeupcG5zTnJiEVhoLNzgTn/nsKcPjiymaDHDwm+Rngv75212bsB7NQsbHqN1elk",
+	"DFDQCwHD/skUM3wM7AssE5ZLFe/6XiU4VL+fgL+YNjZHy+fXIPzx/PhiRljIwsbsBvxJTCWU/m8KRkY9",
+	"VUSwxBGLjXDrR6WOzgLGn1Z1popYbGX/QuR3/9dETER+a88tdAqEQeEq/3G4C9qv7l+ZDmWWheedOo2O",
+	"P++pOJGZcNfPwu+nWIR6CkWoOKyRONWDAd2KalH9TLwwpIBsSD6i3+HsxIq0Y4SbXA9QakA7GLcHjqCf",
+	"Q2YVUipNA/9SIoicou1eGG5CyJZOVMJSeSECsbV7df6x/v08ol1qPA0VybtCZ7HCbkReEWO183vgGg7m",
+	"8GTsiasAjF40So/AI1IFkeeGUsHPGQU3A/ej1SwByLrVvujYiZHFGI4nyb4aw0L65MbRK9UkEuHMEmd5",
+	"7oX4jFoVUB0EoRNCwOM1IGV2IVVSsMvyo+kWoGzqF5vM+b1ax0oB5BxmQ3YO3vr36advHkf0j93V+DVi",
+	"Eu3dvCyCdiNoaSPSyzk4604Ir1bNgTRGaQ4ecUw/rAAYf7rhfnZ2DppZkQmhiq2d40Hy27fJLy92nCcB",
+	"vbRDRUI5MYJvq/yGd/zH/iJfU1Dwi2mkbs5OUYe7lwrH8mGskyWBHX4V7tM9wx+EBlJ134CTOk31tEgC",
+	"VTLt6ZNFm74onMmyJ8KGFUCR/lKUdsSUYJlQifDxfSqKBmoKoai9Q0VmdE4X12kJP7YlIZgcsT5FnsLC",
+	"gMrl23deAnKv0Jm4/KsAM/3WaATJvcRm5udsPjpQJUOKZ7cekul2jyg6T86J9ng/8nXENNCzBLgiBLMf",
+	"H3QO0Z5vOXt+t91TP8pLwexU+8OMMEJO0HFw29H1QiRmgQQZHx+xM22HPUVWSUI5y4BkJJ476jGj0KOS",
+	"Br1uAyEHHiLtFRKN1nA5FhEvvFsYYn+YSWNH3JSr5d1SnibcBnG4t9/af7ZDAI/5L77NBeKLcL91bBRc",
+	"iW0DFDd4eGV29jiBXRLzwQBO22mZMCkt8zsWN1HOzLQxU2v0kKF6DejuvnRudzK8GHHIpeCKuqIkFcsW",
+	"Z4DcoW+1qEFewucl23MjuYv331juDmozVgd1Y34o0DNcsuunXxoCYjhO78ZClaLJ51yqzQ5StAIsA2gu",
+	"as/NUg/sXNj8zFwzJFNtb6yBTp2vvQX742T/acFPKxVQ5AZJVVWu+/VB6deTcbLaUNa3b2pT0fRqvmoy",
+	"962JmAcPbA1HcSMXbT2UKT4rIFgT3a+PDx1jEADhUUMsaYOcpbIZ76NnZiAtSe6KKeRrMz01IoMys1Tz",
+	"JE9/wSUiNQLKy9pVwumlBgzMKiiSoR2ltQiSvbUAJG6yG2v3B7Wzr8AhuIWSygq3AZzbnuj+xLlNnqvG",
+	"b+GPM2PFaAn2gGBuSwKUvuzwbAYZbB95BIChETzrD1m+w5niWaanmK6VxvaU1edAe98N9dxIVjlyth8w",
+	"M+WJYXkpKvJec/nJupgmUQUtC2l+75EMIXk3SVOcGVJRcTUDlBwh49ZiF1K6ljQG/rNJ0mlFMqGTUCo7",
+	"x2tzb+mRIKGYFIiH+1yxx7HNJiLeZVjb6ubxOIbkTrybkw+XJoUwvco8mjnFc1SaBg3sTOtUcHX/ost4",
+	"EFYJLtPiNrHl+8jukQR554W+l4CLUr8sQutDy8cJFLd4bj5/6EpE6QCfog7ecThBUEgL5/AqAb4shPvS",
+	"s5LcYQQXZHjNy/HX0RnDCOFb94PVnZfiT2+meHyNGWw09qtiulcVVvtu8b6IsIngNhHceyuDj5MkSMo1",
+	"ZXAhZEtCfOWILfdgS+vTI4hZnRh3+gLrBxYPqVmxViTqqX6oWwFEpk/YRYX2UQTHoTzhkJtWKTmze9RT",
+	"RtiS4LcaBT/kDwVPNlMA+OBNFcDXG0q+TeqF19yUerk1EeggDnBP5T5uQNYX12sjMbFqQDrU2pF63cSP",
+	"xuAPnsBrBqbvwgg5CbV7X3fsd1sy4aGHfjfS3ptFfvHOnlkAlNUisIfA085OHonRmTve5eAYe/z3j+/e",
+	"spHIzp0Xb/vDXeq7nAsDai0FoaCq0veC7u6i4o6ZsXo8hxritqecq9elGtsCrj3v/UQ9o6WPEjIz6feB",
+	"SpAVFUVP8dQt28y7kcby2WZmAqaTtmImrOIgwkq3YKW/qZJyULYAoZk8REvVJqXl3IkKkOkQdUJU8l/r",
+	"ir73OIlVXMdtR5WqpO6LYq/USrKFRhbfdqa/cfCuD9Gh2sGt+nhPPPJyBVR4MOgCCwHBw80No8NP5Ei8",
+	"gwKaBhx+++F7Wv1V4vcBNNt4sl8NpJwvyoVbgS6UDdjK7MFbjSEqbLSfNzcQc+D0smm0CElnP8pL0VPX",
+	"hqSHAFde5FsJSo/KqHT3VQ02OWJGgxTuqcDYCwy7+lIwabvF2nk7B2AuSkbo+e55daQJvDZuAOxxztu+",
+	"F3U6nV3fI5bq4csJGWecT7kvbK2W9svSLrUC/zbzLjATpUlU5nFWxfJvClZ0dc+IveeoQr7p7HU7HYhi",
+	"cHjWjkxTJYy5opfE3tPSb93ZmwpxUR7Or37DlUz6RXx/53mrU4nvd18cFgd2yYvZibV0xN0A/EsPbwD+",
+	"DRdvk1TaloZ3GnQLGn6Z8/HkD18kf7pi3kki1ViRVT7XQaUCszryguW6CMewsS76elNAtGRNNcGWTuEJ",
+	"MmIHt/uM9y82O4Gr5m7Co8iKpSTGZrUF+Qm6ZgrHm0wbVhas0uNr79vFOgPtBBFSXa9jve3fbM2BX9Wa",
+	"tFPuin/Nwc6tSaKHnXkqHvlbdt4rccN+LI8Mk0llo8E5Kszceti81T40HlwwUYh6qgXUU6uR5C7ESmEb",
+	"Geoq5raV1KpAMsTVLL8Ms2Vk1mBoldEYGIwBbrMAgvT32FBE/4pPeA2TvLac9l5q7huHWcPmOEt1/wL/",
+	"KZQbwd536ByDLHV/H4DD+ynaKXmqT1t7Hdgx4QYVVzxb0lkRv8NXUjOa/fJoOjQ6N62Ez3a6e24MdO3z",
+	"uZE/veLaZfd96kYuwEeVl+K01NJ+r9XZ2/nr0xoKovROa7REaWc1ebEm2rsqRuGRKe+dOwj5Tirk8Acx",
+	"Tnnfydo0Lduu8wNus+Nc6BITOJSiSWt6Ki6fwhg7seHt+KxI0AfkWlqJRwZisdyTa2IAtacGEzvJhKcT",
+	"JObwVCvRhVo5uMc4E0YoWxiPZ+TzdwcoJZ/1VOHJGJEtzKFSWUCz+TY7VrnqgebMPQXxLpy4xk75TpR6",
+	"0ORRQIyhfIyKcfPAr+4e5n5NjN3fw6UAD0l1n6fYThnJT38FrlOq8HdXmQs5ZpwoBrHzuFBJhMs20tB+",
+	"PId6nPMxtcI/wkZ0TFo25OOxUIGMleNYWTZReekh8csy3e9PskyovvA9tfDJVhe4PPELoZI2o7lA1Hwk",
+	"hEV+yJ5yf8pEyfOh+4h4WY3NhO0Pu/Pt00d8xsyYw14YVUX9kYSGioTYOzc6CF24l3kmhApR+WguTdFT",
+	"emKB5NaNHl+2B7tQBoMuaJVMmHi3zd7qebNE6Z7KlXS3+K5rTY1rRFYyPKZzVsdNY2caU+X+mCq3hyNa",
+	"ZiZ9FBRqnBOsgImYUaeDBlPUYIruo033UdhtmXSFGP9gKLMnBbxlrdv8A5DxlnqW+HQbQYYKrayM5XZi",
+	"2ix2YhTKuYBzXFKvFhMV0KbjTAzkZ2FYfC7iiMXnSH3N3f+n8EkKn4gzYpAW/4ojJCsHI6iUvH9kmBPP",
+	"PYVGSkARnUtIsqP1QYRJU6kSPcX2JTBeYbosdrImmaQi8XzV2hklI/g7EyxG5eoG1B+K/oVITiUWrPm/",
+	"W1IB4bZUp0DwL4wJt3K6zIZbDSbpQKbI6xwrfWqGeoq3Uhr+7R7iy25iZLaPUzGwp2TvnZ4Jqc5PjRCK",
+	"bplfvqjsF0nDq/Q9luX/MJTZcbn8YGm/FZlUNJkp4bX2asBZGAtaTQe4kUEwaudzy23eFpVcY4uVxRjV",
+	"r77BcXko75Hb+0ndkIj7u65G/eAqpufH/ua7//V7p3X46Y+9aO/bvyrYnufnkImBALO3Zh7SMPeu52YC",
+	"fA7uKpHVT6dw0YZzKj5mmxN7JaGXNh1jO9UbTI8TynKVeR1Wvqs/i8/ZfbLN97Yo+BgnqXdUJZCK0/99",
+	"51zkiYqdaCe14c9vnYgXn8epTq5kKgBTtrg2xLu9sEjFZRH/+vNc/Hlu/0zFn6n90/A/xZl/6wd/PW7h",
+	"v/aL/zrx/+qGj/J/9Xptv6aHf+3+1+5/Pf7tz9+/aX1a+M2u+3L3vypXfcQ/v8GxH+TM3VnGZ4uvBCa9",
+	"+Da8oHfb7YfXbz5Uc8qXNiDRgdcwWsD9VmWy+La8xuNMj7URyZ9joRKpzv/ER/3Js0xeiuTPoB/+DGL9",
+	"T9QMfwplnafZkqolskxnf+bK50/f0mH3cXTjj9j9oxMdrnJEcvG8xFd08v2Fnqh1GwqscNsfdDbidl0E",
+	"rpvFN+v5KXPa8/uJStJKxrHjAMctKufVkQXuQR/EYGLWcDUWfvN0g98cbPCbb9f/zSrG/MJvDlf7zU/c",
+	"imxlU37uKc9WXTV6yiIFR/GFgznrxFHBjoc/F234BSOu2ox/8h/uoEMr20q47fdaXxCMLn7/7uMJe1KG",
+	"2blfGwDUhfZA2SR1BrIGDDnozAj/KChOZ/eCovOmunK2LSi32KTaxj5kmTPIYPxUjoQ5goY3l7IvTrDF",
+	"DPQ84qqnimE6J09ylugMX4kbZSaKH8DfIcUHE0BZja6D6ql33ux9N7HOQGTToTaCxYmwXKam3ddOYMah",
+	"2ZBJJ4H3aZzps5SihPU2dn1QzS3vnJC4NoB2Axm4SiSuJP6K4bghTwev9SQrh+QgJFWEVnS6T0ug2jHP",
+	"rOzLMXeP+v0PMt26fxSMqKJ1/lfkdayz8vpijM503e/KxmL1j1H860mGG82J4dJr8IG08izK0OBwW69g",
+	"14GDzL15CitcH4p7fU1VpaO+p4D3UnqWObdvzRCbG8mtYXAfut7sHK7/m70N5rNKlO7r0OnulMzFPjbV",
+	"6ldE5578x0CqZEmMzhIqhxJi5aSQ0lPQuOfy0rfgA31YrLlmUpGy7KnYC7g4oua9mP7ULAYTIw4OLYps",
+	"bJteIHUcCa7Q0IAYPPw50FlPOXsAC0+8yYAlPteICaoEQoJeIvVUKSjIHse5SHe/pr/8P5EY0FcNFTA/",
+	"LNVTkVG3OChN7ilocBiIOhSbjMciA3to7wA7R6dulxwxbhm0iT7ch48rTAaM98pU2ivYNdx7XzcoR7Wm",
+	"lT5unjOWkC5Nbyio9G1nw6jS4+iKL53buXd43dBMHe3lHJJ2M5JLO9uI33K9/s6rBkGPy6lud3UX0ucp",
+	"jCFiZ5PBQLitkmk9wjyzZ8+ETP5qcVwy33E0tRviqv0wyVR3JEamWxgu3K7X+3PdoGPdYvws1cQKE+Fr",
+	"BurBPk/EEXva8dyESJihEc7gbgc4jNIiPO3URNsm2SK76QCt7u6OVPbp/g5EsuRoMtrp7n2H60F/PQuz",
+	"ksqKc1Rm5WmpyehMZFdEGqHf7p1EGtFy/mpDjU1kqyqyhQYET5uw1tcQ1gLDEyxfbzjW0ZjVmcLz5lCN",
+	"JexZDysN4Q+CJ2Y+FcneeAwdQu+wt+xY6HEqukwJzEMpKERXGppZG62gB9o401XktKtlVN0X1w324HvC",
+	"oAVB8b9gsVAHYd5ShKBx8x+0HDneihc9JzooorjEdfYdv52fBChTZ9hEBN8tdzAQn62hRgRnvi0ACBSQ",
+	"LICF4WrWU31uRJvFMhHKyoEUGYTPOBuJRPZ56kmv0KqDWHlsoAHDnxBUdRKlJHPKTeOvRnDQpNdBbwQ/",
+	"/s6BG8crLxEOHL+mlieeYEOkRrBzfinK8wluxihTf2JB3953dQ2zw5urc2me7t+6Q+fe2NlCNwoET2fF",
+	"rYt9Kc60HZZX4OeJsWKTfhM36L2Gz1eabZjkGhMb8JFMZ1/81HJ5U57bsVI1EwOH9UubF1HrnMlsfvft",
+	"HX7XaXX2W52nNfOB3ywAV67s60Xgxpfoja0GB8kjQKI14jL1KY3yaLlS7RFsq/9FH7Z1dl4zcuHuU9us",
+	"5dlB6U08vepN7He2JSngqCTyXNqQrBkPtRIkM8uz7ew9f14X8HM/WhFmdVCe2jed1iF7vPuk3fr0N/C/",
+	"S580AJJFXUnKeyUXm/R842F/BR62f9lrGMYlm3HRKF7Jl84TPO+Ux0qQYTblBmmFEyaV1YwrDa60xMIz",
+	"ajfmLOdUqgvDrGbS9tTjmGqLktbZDLqJr23qetf6fUDrPji32k+ttvNdMNcbd7oRGlXudA7Xur7AKGb8",
+	"rnala1r/bdJZoODQFp6/nldb+OHdu7YLRj/HroG+z9GC4f+aJwlP7om39usQmjYuknd61s4VO+yt0F6v",
+	"MRIL+3q1ZEzhADXm4tdgLhbf+BoqYL5pRaUOWM1yrGMkW0H0BwOvDDV5eFZecX51pt6cDmvsvebUV9t7",
+	"RUT+Fk78RyqJXWLx+cpZ02avoAq4wIyllYjIaZSJxw/7WuZrGoV+eGsZhH6wX0SBqhFhPIgvvOESyNsq",
+	"7fx6AHaNzXt7utKf91Xs3VwmNbbuw7d1w9veptZbxcaF+jAvwUG/bMHmDWr3Adq7YW41tm5RPTd2bnPi",
+	"K+1cv0m2ctpTba9ZVxOVCXF8I3xuWPzjqxP2pIhsjIGXr0tVMMDdMtWZu5Ge2MCH54Ooj5in7qF+M1ql",
+	"MzbIhMBmzO7nAz1RCZAHyiSwBsr+sNCQHyjqEoCAD/WUpVqdR0WK2gxYI8+5VFi80hTnrFicU/BF3Otc",
+	"5od8zNXU+pU5QS3VFmHkamOTipxw//lqnOovmkqcphKnqcRpKnG+ZNKfd0Fb5tpWXIqMdGbpQLnLVuf6",
+	"Ecrtld/xV58aDNOCmZ/qlQBM+ctp/PSvwE+H151XCq2I7r+iMMjts9VyUW6TUWN0hmYbxKdBEnRZ7EYW",
+	"s+lQYiTWGcbGyjTNLf2IxWcTM4vBSAcGS8W02tRyDL6+cz828fPdD79UH9/Nqc6/T7VtjvqDd9BTbbd0",
+	"wkfC8oRbvlpbF85e8DHd6aPlVoCxTZx/7MMBe3zQ7rT3dpE93bMBgT/mRAIyrfdUOKvgtMYwkjii3rQc",
+	"KPK1EcF6dccn431LNO0MUJCmpo0LqHg/SCnMRqf/Vs9zxZLWHe+KS69x2r/2EyX6k0zaGRLTF9vJIqkK",
+	"bmp0nUBjJXoFhN/kLJV9PGBDwVM7/PfSo7Xf6bjDnGp1TpzqbJzpvnPT3GOx/QG1sTiiBhyWn3EjAhTY",
+	"XAgwuBeOw2sYw84NksfTE6rs0FReio3bOd5G55m12cav2DZvym+Op5hw9PvlI1TWLdsxOk1MPbvgP4QY",
+	"h2bezs8N9XhTZDHmZ3oCJELOpvKte0EUT1KMEHKfOe32lLvD0467/NtOhxnR1yoxYJ5BkxG3F51JBk8C",
+	"/vFQ+tdm3+MDIDSLFKg9Ja1hMfhiMURn3WxO6e8yZaCPnWIPDZVABAK3NlwP0UYz1FOFIdmhyKD/i7sj",
+	"Wpm08YGTUEHDD6VheFYzARHLjUkEsZ3ia50md9t82041BXJKVIDlFo4+GHM68pc+7cAede9yp7u337mi",
+	"PWNnrrn2ykx7bnG23eh6halv3OiyepWq2192DpFZ8TeIX4xlJkzlA/fLD6QnEcIbHkz9MrUeFf6sexmd",
+	"w7xXJsYzujv/eP73fz797fv9nw/+z7cnz/7vP3999eHkt1/2nx48o4BOuO9G766yT/hrka5CSuhOYtMO",
+	"vLZXSM1eJ37TNY3E9/irqrfla3laStsWONtxxGLc/OXP5sPNhW+h8ttt08Jn7Wt3Kb+tJfi1lmyXe9dl",
+	"KFTIMnrNMciEoAgy9KJIZd/GPQWJNZ5akSlu5aUwoCLuotXKrW0hsIbg5q0Bl9ASA6gAnKBqSdUac2Np",
+	"P9ybpi5OyJGhVLDBSiR/q7NFglUWwmB1bdlf+Vw2GCncMq36YmMjBJ+ymRGyVtf1Vyp5KD3X3Wo1Dde3",
+	"dIJ+hNpSNhQpkk/Nd1zf4CxFK0WYSjY+BonBj9yQJcr5wHiKrtnR92u3Sa9hbtaFs65lRP7ViKyvpd/u",
+	"EA/wJqJnsy677rVAj12n/kditeD4dKgp7A1Lht2xEHPmrEriagaEW5qKDBqjJhpa5mLirKegsRkfQdgP",
+	"2uUCbA1+OdWTNEE0GQQ9F+WhEemgTgS+gEdeXwiOeWapRrkqIIHi5AK4tHcuxMzZLmGI8O4WcxHRPHjQ",
+	"mS0a232G50Gk7ex/RN/ijbt764QraPY1Ughfxz0wgRrZUA7Ta8ZH7E1RMPT7wlSJBHc00JbXY6H4WLZn",
+	"fJSudqxLKaiInc0sxl7hHxzipVNumLNxLPaQWzx99Ov1zp8fYh3Ezv1vARpTs8VpAF90MP7Wtt4VQfwT",
+	"97IT3Z8Qm+ha0XvP7lC7r36Sxq5FhjgUHkyRK6eeUjzL9BTJ2qSxzOpzqJLq5mwybDQxlmgUof84KJhM",
+	"IO5vE0oY96RVeQ+/r2XQKxPMsZOpZ4yFrC+/EIpx49uVA7ONvxiaoFJLwywRGXscc8VGk5gNAEV+rBRD",
+	"jjrMMf/8//2/oGWPleK7bfaCG1xX3u/D4icawkAjgOnhhHO0mlu9bbNC9HofF2F4q1OnHbG+n4KZZJme",
+	"QNKFmTH0+i/P5oZY1ub5GJ9uOL0ltGkR49ZZP25nDzMhqOzVDt18zya2p+i30jB5rjR0hod10dh2X3BY",
+	"mn+LTJsuizt7z/fYs2fPWGdv/yltl56Kvzk4ZPQNfDG/B9yHm/C1Pd2/goqu1/vmvx7/zh7vtp94wrbd",
+	"P55Ge8/+Ch/+x3q7pJLM88jvC7csw9l4KNT8HsnppnoKOhDiG4GewplW54WmXwsrg8SedaszymoZE5+W",
+	"N9B3ZVx4p3XIWpUo8AooMARuC+yvXSqDJrrSinJfPrxcSkV6igSoN3nA50dOj4wRM4MvtYo/8Pmzb9t7",
+	"+08P2s++ff5d+/D5xrSqm01iicf0kxzJtVC1n24QkkB6yqnbKovoHbTa25TirzH/vwjzv8TZV7DUgo2y",
+	"lH0rqkFZfBDn0kCPpdycAsuh7BUIZqzTPSR50VpDnd1TpLSpOgyMrghtsjMBqacuSijmZs3dXfjAmS42",
+	"k6ORVOdRT/2iZF8ngimdjXgqDRbuPH77w4tdKi4zzhFJna6DIELsbJ3/9SrX8b61OVeqqPpjgtghFqPN",
+	"jlkywZNW6vQI0zzoHPZUDFZBC8yzANNLtMBEmuEzEr0+RQwzO2K5JALzrqcmSv5rAoZcAIJM+Yw9Pugc",
+	"FgUiPQiJCz8GhEsJQIIm87xJCGEWKvLKxDnPEmY1LBQm9sj2Q2sh3As4cannfTZniYz4zL0xf21PjUVm",
+	"nMUMYx5rY+RZKlphAWNKKY4AkcX6XCUSqvPa7CetL8hOEe61FENFWByIyUiepnp6mt+RyQHtlRL7NhjP",
+	"bjx6nILacDOGfZvPDAfLCM4GH400QDbPhYW6Pdq79f7AMpjMpgyRW0XKcFULJPCXeZ2AgIJjpXZWDx+V",
+	"fnozgJc1ZrDR2KvUoJdzKzWhVGLqN0uD+tiWcl4LKFHcLiCQTzighIqRWGixCwEsZIr16gvEun/bhbDW",
+	"HDs3+4jBhrOZ/8Zq8Jcoru1eP1DfT8ATxWcUqL2xjBg6xj4pqGY62BAh3uns/f3wtxfP/nfn/xTavR50",
+	"DqMdKy0Yuq9Kg2I8dep6VphAbqD6RTJPCipqncjwVbiIotbrhun6JcX2xYtr2FOLquyKX+fXul9WKJRu",
+	"GeQ5p5C8iJemp/IFOmJxrnliZkWaApozldamGLQ0gJoUoCC5ubgrkMuDzFmRGg7W45rWaQF54j9bCj55",
+	"CZ87i5XiABDwm3L3mi8FHNjEWXp+/2GuXc1KHWF6qu9Ob5qKBPkPpOqnk0QkkdsvY55Zrw0CxcBQOiN4",
+	"5tkOnD14JnoKh5mQmTTkplVCZm1kb+A9N7Y31gLF4HI+EFgMLdn108yrdD9+zU0pPdsgaoJgwE1VcCoD",
+	"k0Z1I7c1ZMUqyBqtAqv5I7Pc8L8KUJMfwmumk+/C7L0eu3uOPXna+W5xxU+GFez9R8vNa/dyQGSfO7da",
+	"QytnJucH+NBR07ckxx46XGYzs2MzpAzdGcAyEEfuDxdPxYshV+fEcjQSozMnk8oZSfb47x/fvcXzwuAu",
+	"uwsxNwyZYICczhinYBNTetpmsZqkacz6qeCZYWi/xxGLIaQTM531VAzBnlNnGMcYscuAWk7NmfHC4EHl",
+	"YPIQutwv1Wb2y2Sc8G3ZL6sESmAtW7CWlT7kSF8KaHlfrCx2bv5cLg5rbv3yqBkb6UzsRLnXiTlDwv5g",
+	"aqy7883BHjs4oLQbOzxcyynDNXqPE14l3LL11EGV4sBdTIHeqg34VSMZt2xl3lr1Q9HLh7qHFb13advh",
+	"2LdQz8fdQpykoP/bG1jBjSN+bW2I53XrbvgTkXEjCAy5uaasTD2dABmgyOEOoIEwfuPhpYWYnnMeyID0",
+	"8ghiddoI2no9BZ2jpI3AojzXOulS8gQleoTiPipkQaJi5gYVAIwIWjgzPQA9LLOS2xIxK/sXwiLiYMql",
+	"BWSSUDaTwqDILF7PjOUzHFOZs9BYbqWxso8UNj729ci0WajL55NEWmYzp5Cw8bRHkdDSYCSipwL3Immt",
+	"PPEDP35kWH/IpYLBGLQs2ux73r+YjA0b8USwMzHQmaAyBPesniq8nYmyMnX3m4ElQ1GPK6wD2DqV1gF8",
+	"82UkU8wF2gVBwWPD7rLrhJQD5KYwqQD/CIgvxbCCYL+132lvoPZfwfH6ctQ+jKfR+g9L6w+5aemxUOW4",
+	"ZLckRZyWL8ksEMapFIy7N+mMBXfqJyoRGZvy2REQD9ihGCHeEQL68wYCnPOyHFcsxq9PnayOm1D81iwA",
+	"OLqVBsCxUyFXaX9BUmhR+392y7ciXZJH3kIlG4BFtMrHE/Rf2AuPf3z5/gPjmZX9VBi29wwRHPudiL1+",
+	"8/74mB08Yy9++MD2vj1oP9s/2O1epftZUP2lXRxcaZn58H3EjHB6OmjxaEGFR6hpIypl0ahYdeY0qAJD",
+	"wylZPagk3shXFRavWgHCV9eKLK6nZvA9Vgn8oOCb+P9dyuhF2Qmv7Erh6ZvhDGQqyDaENKtW4pFhVmsv",
+	"XR+uzMNFKlipRZGzlgikE3KdkOCi/IS3dTPe08+BSj2kz0Omo5C+lNQ2SSoMu2dcGd63IKqkNT1V6dgE",
+	"AehF5byEpKqNHPM20Gmqp0c9VQ4tkscFlxegZ3kBhL509sRQAEhPhgk4c0RpJdo99T01v0HlMuTjsahE",
+	"eQFxEwLknGkyGQORkjdcioWEJ3OLJhOA0Rv8gefNdwvWBcnv9hWawBih9aiSp53vop4iiqmgHuhqjyhc",
+	"iJtcoTHgikqFAd/UV6Ss6TJFq0dgl196DD2jrs3+VMb2+LcDMJr99f2qn+Hg3bJfBQ/9IMwkrVS1P2N8",
+	"DF37KTcscRu88ajuobbGdENg0kHL1E41G/JLUeFHOSmX8nEEJWxgrPZUidIhPmIjfQnSCmEpIK31gAkO",
+	"9XAyqwrA0jX08J4q9FDHWE5wr5pw7O0aJnDWGS+CzZ1/AipuswjtiCRatY3RGmfiUopprav2cainpuRA",
+	"YTEvFdpHxbp71OVRXsgvjcexT/ksQjetT2lOpdF72ESr0aBRWK/QdzFgScDs9akHmkJfj8SC4VOqKtqv",
+	"a/FQUDbz+mJVveNstRst84FFek9vuY4ZLPAmNKrlwTiCZSHPFmX8Q2c+4BYm7OzqokDFvV6iKV5Djl7b",
+	"z0u5uoK89n2mx9oARlWJac5hi7mlS2mkLbclykNn1CEpAQiHMzGkO2ERuUTQD2aCPbisngDNuGf761Lx",
+	"As+Esej24Q8grQOpJ3jyI8P0VIWOMn2dpoKfT8I2m2+flOX1SDRYqN9CiAo/M0L1ReQcLqtZPNSZ/LdW",
+	"pwmfmZgKvaT13Xyz0NvQu00I5ja4XwICw+30MawhT7FeXiq0hSA5/cg4TQQ65y3qHygvw+hctzjSiuYL",
+	"7LERoqcI50J9kVCXulVs6cEg3vUjASz6BVARE+Gxe68J9XALObGechsCXEQnHQB/TG3B9jsdfOGGir+s",
+	"1q0RV7MWfkq1X2Xd6XbX8nKklKu7TZ+5l1xG1fwKiCX4PKqj8YWEAcCSSgxcTl0VNs9O93m0k/KKK/dB",
+	"RIx0ppxknwP1+I9rn15NOra3X6IHvoIm7LtNeYTd69p2WdXqT65SNu5ztVJFlNuQTS3UhqbIS9h/984S",
+	"mZdTXYAVOEWlCkLtCPYGNSIzQ+fgZSAd240vuR0LyJ1SxoEEJfQEfmS84i2aP2CTVNg+uTYhB9J9cHWr",
+	"ozmeSveLCFoMkirD1g0IBVElZ9HZKeSNUfwCqN5Alddpuivx96jlbi5FViMcT64r9h6GG5Vy1YDQl4LQ",
+	"cY+udhA3xJ6nXJW9DzRZ3cafbZBi8rerzS/pS3It6MRbXWEBR2iULzbeyEShsbJKnI3vBLZBGXEm+jyX",
+	"D212TC6R9QKETHlmpOqLYIGg88sT0VPSsFQMLOMp9v2lH3jDPZSYhJ+6uwIK3HOi4x9ARhD1lKHgHHUx",
+	"NoD6ct9h/2I3zLhLozwjD+4IJxNKAemWSk/dM2JKOXmWBPQSUN+2gfngVGenFD6LuxUZuiMk1HCf4oPn",
+	"nhT1lHJfSu9ZuIkCrT05IYVHM1z/DXwN2GBbcTW+uLQTT9NS2mkEDVF3yq8GTvx8gqoQuz+ViVuNvWj/",
+	"U+Tv4LbLuq7BMRzk24YC1ii/Y+/FnoSt0+jB+xdLnJcHXZB8xSBU30eMUaIwoyHv7iTtkRNhAGGCdsls",
+	"Opw14P67AffzLJuRmcH0xG5k8xN5RL3FjzRhoDBwh9BPsGO2T6ocv39DySJp2UhwZQqEz5olmvpyYT1n",
+	"Ba0m3vRkNhZmuVlvxWf7ZGi3xg3rptjwwi7hhX218PbXJof1TCV/mHRyXu9l+lfim+nS7x4ZFrvHxoTL",
+	"sfrI7TbxeZxyqUywNed2XiUdcWG/rZJiBLpOn0VcHFCZpZBaD1F233MUjjn0IPQNv9PJ+cZZRRr8R3eP",
+	"VdKLzXG5g+MCDIvXOCz/moiJWEKjjCkeLDqCjRnCQAmfOYfEV7AGe3+sjcT0zYCA0tMhQESqMMswhCuj",
+	"MP+EQS45QL/Cc+BmpYOyV5N4D3H5a2XdK/liQ41VwmdHboESMeCT1EmKhM/Kx7iUgqgcKLdlBtwl/PtC",
+	"JTx7iYH+hdG9U+ksvEuAVUisBJvMUbi6V4WZjKoxEZvUqqM6gQd+xB/dO45T3H1L2E1pTR8Gjn1bOYOH",
+	"HnkLcvBfJKC86MUtsyh5c1FXkL5P+jxNW0p8tvUp/RecClOBY2rIDYCiRQKtjIWxob4Fh9Rmv0Invqlm",
+	"RFs5hoQaHHdue0pD1hy+9xz5PKMGHUmdiL4iJczT9K2bwJ0mhIEPoaZ/6xrxEDcRlFhu1W87KIJPrmRF",
+	"wJcDUREUN0155H1Pc8LBaonR2M4gPoLsg1xaM3+im3DGtsIZUCoomBO4FXDYq0V3IaYBXJmrtZwPbVFD",
+	"N3mK9GeC94cCCwrdO8ct42EQWomeApF9KTI3DOy/HSEMaSqNYM86T1k8yScbYwbCfTwdylSEwD90Sne2",
+	"3nBioXo8ARRW6IjFUs0TdsZTrvoiA+Jkw6Y6uwAKZKiRqTHOP0CRijDmJvOk+UMq6XV5MntY3e833eY1",
+	"XuILrkot843I1m+Zn2k9WtZxB65xHo+ssCLK3cdqe998gOcs8fbAkcGnUac3xR7HTjnHu1TIoLRlj+MB",
+	"T437LCDwSn4O+nuV3R3MKe9beVn2vShwcaZ1KiB5cc98Gbe2qzRrgJVtOjXcM93m3iy+usLZhuOEkF0I",
+	"ey8e8rmugLXtGo6TBHhvtR753gSkxwjbSq2Y2USlTsrE4QwBsg9OYpu95SNhegoJHaBNQXUjgWIPqatk",
+	"yTKgqpv/l+WXkIRxA2NrdVd0v7hJbvz5ga7RcZfwrbnUJNFanmtE3Hwr3HLNZanMIydJw7h/t4z7S37F",
+	"RwK59RvnZisK4DhJSEBvqACK/o372Tp06BpK1xfI0I/QXQnopkSAhOCV/F2riHUcymZi/evlJnfr1RCT",
+	"fynE5HBYlrCSb3BuV2Und4/fyD9z/j4evGvykT8wUwOQam5Rv+og7HZkzEPPGl1DPW+G3nZPuAHa8DZ7",
+	"6VU5lse6ifWUsXpswKY+8+Q5UjFpvXd4FMr6yWsETtDNTAE84lswBbZB891PtZnj8yzIKPB+15Q0d8LL",
+	"XSfiGlLuL8O8mnOaGjjsHXFdb8fLMjYTfFTPnAJ5GE93Uqx76+vRSFooWz+bAe8yBPWzcuMopHaGL1pG",
+	"KAukysoa9vjX18cnv/7IXp/8/FPEjICaD3bY3t/tshiu6dJj44jFMunGeFf46JFhfQhWRyxOuOXdmPGe",
+	"inFp4mDX5oQvKDSw1zzcHGpU6DFDkaY6Jl4VfJQ0gZZNOI3i1oidiXOpTJu9sfRPT8QmVBLa3wvncGLh",
+	"P2epNpb1tVI0PUO0sQC0hPZxbuSGxT9xY1uv3HBab17GlI4LHWI8j0Dk+Waw+kdPbJsds1T6ch8cVU/l",
+	"1AZauffkicbZ3jO30hpSa0Ohwu1EagS0ee0ypfGGA52xg3B5TyHYOVQVFSYljXOpc3I52gawcTijtaMV",
+	"UWyoJxn1ypWWga6O8vzkhZhhB8NLp5l9XaVQyLbQT4EAJ/SjddZIm70b472wYAkJxjgiSTIIuOkUXg/F",
+	"3oA1z+kN1VPxj69O2BPa3XGbfZ/pqRGZecTgXXzUk6wvfCoHXh53QzxCSlRsDAzTgxUfCNsfLtoRdPt6",
+	"nwbvQSbQKjDdWCax33AA2cUtHWIfmegLeTmXado5HiS/fZv88sJD6lAJ5gmn0h6s6yi+f1VH8f/+/bj1",
+	"G2/9u9M6PF21uzvk0bx8wTkZwS6kQq5334nSCLcqViRO2DjRw02b/Urn3J0MPaA9foFNLP0+xW0w4jPc",
+	"LeU28YWOeFaOxKkeDGoAh/rsf0Tfmg2Xhbf+ffrpm8cR/WO3svP/igBneNetXGwXLUA0aAsW4E5RxPWU",
+	"TLrMb4OeAsnJ/vjL7diSxK25sLeDQre30+2F3dTbiXo73MJnFUQR3seFy9yM4cLCwrdxzPA9LvL8FYWv",
+	"TmXSc4vby6FV/m8MlfW8ndubbyE2r9aCRsLDYyL2y8kPre/cBim818NO5/ne4eH+s4PnB53Dw7nX+t+9",
+	"3sTN7lPl+6xiG4YHIW8KsXUamQiUldI2+c77Rs/k/COqgw3i2xtkXqAvGmJFjYBWGKF312AlgGpZ+NUm",
+	"gHYC+V07igYW1RW1ob5XFOI6IRJGH6webquiyimT2tB/lHYX4v2xIsALYulHswepZYkLupd3JS7AzaEE",
+	"eSCyTCSnVvv73UQsrx5pmSMsv26nFleoiegti+hZf5zXwX+vG7DClxFYGIoiCxDk69MwFO4YXYk7LzKH",
+	"RqEX0iQDejZAfIyQ73UD2HgQhV9oef+tw7xfaiUakPeNyqNbBnlLFG0tfJ8t0HCgA+MI++D57/MvvHsJ",
+	"dfJYOO871oPnDL7VJMucAY1K9AhuZbVuCZ6ls/IdNqNiftgYcH4d8HdZ+mpnkFlxIxL4ZK5P0pkQihkh",
+	"1FH+eiMmB4yrGXSP96NJPG1yoU/BBiKa7taI6UZMN2K6EdO3KaZ/kEqaYWAB3JK0TgW/vHlRDRkCnwg5",
+	"E1Kdk9A2GgPoVcI7l9c9tanAhuk10rqR1o20bqT1bUrrt9rmVDpFKegWbL0C+TrRDbTYNy66pZmnnJ/j",
+	"iMz5UNiZSDW0B9PYeZJnFltBX9/yhps1grwR5I0gbwT5bQry78W5VNu2un1a50ak94/S0wWHnunU+QRF",
+	"xAJMCCpS5uhbEO0CIE5DZffQxQQLHSGrhnLe5urAt7MXmSApRJK/TzxMcM9z7e6oVa5W8sGtrxf8St6+",
+	"arhWEWRo9FJH0bLvM4g7PyCdP0CfmB5LJbVqr5/ZO/Fb7pYbXlyRV8xzm6jD8n1wNFemCDT3WKbYFCXW",
+	"KsTba0eByklp2xroiUpi0CdEwZh/2n4YatdPTCoq30ZNzFPgPGlJ1QIhFQfgYE+RqJU5qxwy8TU9IO9G",
+	"iX9EtKTXh1o51cVVUfFtotOJiGY1jAwYWMRc41v5ZPo84yOkySdSX7flM963EfXVL/AnQuuyf1M7wQUU",
+	"zf+mwdygI+IfUQMSodmZhqZ0CU3pr1Tyk00UNchai3rGdwBfwj7j+4NTRwjYPdySBQfI+amz1EY8wabk",
+	"iFgl+ssFQ8w/9Gq2ml/90FYhrPED9FufjucqfKUFGNX1CEpLA7k1ClC/TPeVBNSP/5Wy2WwVBh1a4QZT",
+	"eh85dLDbcDjYXlaFs74orUrCop5C5622wsxHSbGZKDStkgOAk42E71IzyIToBnVqfETSRNChE7mVgZO5",
+	"3DcTDDauZmc6mR0FcZMCrNp9ZWdjcYTxSqnO2ZmwUyFUT8WDTI+wACa2OgahCFSiXBXL1Bk2q+mLNBVJ",
+	"xNwyuP9iWUzmu9tAv2bo3uMmJJ0PPBiIrBKZ4Dv8uGMzy1vxzLGcBjppaXtqIK3pkts9FNA6OmNWKDaS",
+	"auKWeeA7mwbomjcw8CnSsJhG5GaKO9yNPxF9KMLBLjtQqAPEjJC4c2OXI6dA4Ml+SjR+JT7bK1TJMrKi",
+	"kpi5W9YicyFV2Vef4HBPaX13uk870Y7bMFc2qVxAAJd3KrAiZCNudarP3ZStLtxub/9kb+Oel6XFvEne",
+	"pIWlqkFhrwG69nERg5bUymv/HG9V4EnAw3kK+9TsdDtloDZ87P9Y70VVgbfn311hOE7kFBbjJhDd5dNT",
+	"oaCd+F2FEQrkQxN3ufu4i29InodYooqwC0Yn8jPXcnvtfoZlFjqw50W0xe7rUuXufEMNvK1epxM7FzLZ",
+	"3AwsxEz8Z0u5tE6CZYItTA2LneGXZHyq4iNvGPpe7RBUGYgMcxJYrHxdI8Q/7ppmyFosW7/6KT4Mni2/",
+	"dPcuD+u3Rwu2YAvZTGJvYGOZKLZ4gbflZK74PHZmFKPAcLvJoubC5IRfiKI0GQy2IE5W5fdCKeJZxUFM",
+	"AMxQolelldgk3HUu7LxguGb9YmM43xPD+eTaRvFfjXD/mkoivTTBXbNpDG0ts8PfOZRIlgyvJxxewPr4",
+	"k9Jt6+J632t9QU0bfDwIgnhzranj9+8+nrAnRcLHeCNDDSfzDmTQ/QAHbg9fUSAXrRJV3yPL/3Inv8iC",
+	"0bj6X5m1q3QLTioauM4oUoD20pn/m4xbQA4CxUTV4WUcTa+emg6Fipjhs6gERKN+74NMCCDpokLpjS3l",
+	"W1sgUD1w89aAyxT6ueuMxZAzaEnVGnNjcwQIyjssUDyfkC93f3izMfQ/L7+35PM/oXzCDeke0AImfwmF",
+	"IABq3yPm0YyF1lI+eLSJ9qH53Lr6ubUEbyXyHCdNyD3ysBrw+VejCJroRonIvE+8h9uTmOlFSypT3wMT",
+	"Ud6FtPlQE7tiIFIvJ6k9MYtPNwOaDbLlPYVxAnjNZA7iJ1XJdHjSVGcXcM4hrDIAowAaHoieGoipMBaE",
+	"a5u9nSB/cjZRbJDpEduDqwXvD/0z3B0SPpun6qRp9NQ5H5tQDqqzRGTuDwKi+36dAGWy/EJAKK4/FP0L",
+	"SAwcMU4NmSHljo0YkMPZTmUfIz/HjNYb7uDmRUn6Mny9W1wZI9xS02vKIQNFewhlI10/mrg10dkFrNrj",
+	"g84hi/XEGpmIlvtYqvPWUE8yE0c9FbvHu5MY725AUkC58/TijbrbpDlBLsrtfhDV/oGbITNS9QWbCWNF",
+	"5naAuBRKqvP2mllykGMI4qxreDp3w7WCQW4dbzJf3tCW3QxtmRMGKzi+16Q2a9LbN5jevvd1BYulA3VC",
+	"n+UyP6ooLkCEW4zQK/itiT0aq6CsAUc2p669qg6OdpMb31I6i9T/JqUDU3E21PpiWQdRSJLRpXWNRP33",
+	"S5DZ/oHrWgRfFvAYZ7EK5NgvS4M5vo+Y42m+XZdT2JZOQD3c+DV3DtNIGOO2iCGcrXOTyCIIngly4qLD",
+	"4sx1raB1wEfLnR+QMH+YesrwmWGPh9aOTffJk+l02jZ0Udh/fT3a7TKOEVPsBxAObUsChsv/5VSAsXw0",
+	"jnsKUMf+CyPPFbeTTMTscXy5F8UBvPv65+MXrY+vj/effQu88knEwl3gIqcwInbGjfj2YBdckp4C/K40",
+	"LP7D82BHrLcTfod/Jtzy3s5fcUQlvdDcAKwozq7obhAxo3sKcDme0Z+fuUuCr2YzfilS082J6z2kyy3N",
+	"TE8ypqeKXYgZemeK4spufvufP8NlUrG9TugfgG5beLdtdqxmhWYCzvDLpEiQlR9dy546z/TUXTLmEyMA",
+	"Qs5SbkVG0+Us/iBsNmsdD6zIYsbNBe4QaSP47/4B9A8wQD2nqFsQPL+nqA0BFlFjpz/YbzAAJ8jjTCQi",
+	"lZcii91owxZEMDwhGA72OkCkMZUWGqPrwaDNfsZnGFpVaGAGy9dTPMvkJbit4CYjwlv7hgzQiFBb8pIp",
+	"FK8vRYYfnM0YpwVwP8G75wxM+IwjQpzjt4mEYIeyNAID1Pb+lniUMK7KjsO5c8tBAwUP3L+OAIEvng3Y",
+	"APEkS2N0oM8Eg7PWZse4YABBB9ryUvjgkYEtpIQFl5tnbpEGEyOwgwPjPeXH4xYY4PDUp9eGrhGP3DfQ",
+	"H94wnqZ66r4boVfvDqTbPLER/UxYrFJWVClP29WtvtK4m9w+vEJ1L/Xm8cK7deedecfTso8913oefL6M",
+	"0ZWI1gDhXUwv/s2J8EmW7nR3vOAc88wqkbXpcW2dnT8ZiZFZC7aBa3STrnrFCqzhhPtLz5yW02PhXvay",
+	"BUykcSoyOc0EhwGhKy0UfBpatlOUBPaiU4hDI/qnPw/+8c/D7Lsf//F//5WdTP/nl/cvv3vz0/vf3uj9",
+	"n/hP/OP06vezqrN+468yqbL0fuaJWOLcS2uaRsZ30cj4H2L2Rv1imur1LRnEr/mlCF1pTJl/ZgWjuMLr",
+	"XKORMf2Emh+RGWGsTFNnPJ/ldrS0G+k3HMHG+u3rbWFMS3b9FGOTxCt3I56Gvbj+IVsFkhyeEHJcoKpQ",
+	"eW8S3jkXNj8/18Qgf+EWzpdtr9RhhekVfuWYiG3JqwcPFt5E/mwIEsafr94OmcxrRPXBYYT6+aFghd9A",
+	"KIWCFgAJ0oMBhSKoI+KQj8dCGTYdylTkpeM+KJGbFBiQ2MiwQIGwHcNiGw2R9WBQEqtBwK3bC5mm9AvM",
+	"77b7IV8h6UotkYPZ2GDC7tZea/yv7TU5vo5luOB+PaH4rxSrJAFHPuprddGAVIi1AggJmpPUAJCPfEQU",
+	"Apba+CBwjpPimWAXYmwhmP2cJXwGcj1c6r6HILb7/mnnmonHl/lsbzwDWc3yBIwxZVInN73tMDrR9GaB",
+	"0enTtU1xGFypf751ZqlbMG6tGI2t2enu7S/igOranubFfCk39pRuMvez/aqfwfUiy3S2092hhI1w86VQ",
+	"t0jYMyA3gQs9IOhZpxPtKPG5/CgqGIQWquW2tztR3lm1jCyi90RNTRcbtoKahidhU1h8yho61b++VRLL",
+	"/ig2YYSvKB8d5C8gYu/IRL9Khzz5g/49O3VfhPTiBmUW+ROXi1x/cK6syfhI7dd9yo3SsKBcnPvg1FGU",
+	"s2QuZAGJqgo4+grVGiEDu5F/EFZoq7m1GzK7/TJXyaY3YF9TvjaEZB+GdPLz3lYhxRqJi4dOhls6jFsy",
+	"aTNtuRUtn4f843rhiEpZ8jNBPZSY+pAp+6GAxsgltbNfjTxXgoAlZ9oOI2Z03rYkWDF9rjzmR1+KrIDo",
+	"0CkiKCRInnNtrVBt9sHNE5AtgOdw3wgy1HWaeASFhW6wmwknWEhaj4+4nHcjn5r095eY/i6GWGBzS2sK",
+	"RyJiZqinylc69kUTetmKjdsoEa9EfhS+rYhHQhkvpbahSKwwN6Q/5m1RPYA4dpDKbffoeC7MQmrEWaGZ",
+	"GMOpZKm8wCL2usrh5VLePaqxPhu58fUZn27n+yO4mcgo0+u73S3/IWbHEzvc6f7+yXmuZ4Jnzv/9/ZM7",
+	"HAjprOKid7pUKmN5mmLFDNiHcH2CGjTR/YknRkFt/wQOHA27sn2e0ONUQK0s2KFCqHYeXHxPUOiKUCX8",
+	"OON9CwV2ABoYavd7iOVGCKolHEHoq4SRXgm46cJjXiI7dsVTgMWayLOhQigK3BUzGDDSVSPoh0xhRNYC",
+	"2TWw4RUe9IIGUv2kjDqLIU6bjVPeF1EOKLqQTiLrQWgqCOjrTBTu/0HrkcEgAFhsFcsmR55KnPDWGBks",
+	"3OQYt6RM3ZZZvAMy5SB43o3GmfBUWBWY5ErU2UOdJqZ4/0Lpb+VC6KXc5oW7hYLxxTsVH4RTztxJKPz4",
+	"IwbaqwcBBOGZ6ObVy242/g2FJEFeQx2xs5nv/Zg/A0udFh/xFro4jQLjeHj5EDnzK4rjMBMnj9MZbLfi",
+	"+Ui5qhv+iLvBwNbpsuP3b9iFmBm/neCu3FxQFbF/M/2+MFX38/sWxxqOE/VlMV32bmJTsAB+1Po8FRE7",
+	"HjujfnHns4EQSd15ppPDDXv903P2w+s3H9iHg4jWRxsUE2Ys+AWTFssiImYEz/rDiA0kSEzgzMEeHirp",
+	"Kbe7CYnuNg/h7yMk14pYLjvx7aZyBD20DHb5yDHpRwzC+uAt99Q7b568m1i3S9ss/vHVCXsyGMrsyUhY",
+	"jiUgVqSpwcOLp1UaNG9oUdwMK98ewQcT4JQ4mwFpwBHeSBpMRsEumTtnU8ohi4yX5c7xJJG27kno0CdR",
+	"qIfoumUUyE4/0GmqpxHjzNhM8BFtoFAzlr9gUkmLD3kteGqHUWjqAzwGpClQkfhOA0XtUjyl2Ozlr09/",
+	"/f8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

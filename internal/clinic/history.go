@@ -89,11 +89,9 @@ func (a *Appointment) Move(now time.Time, zone *time.Location, action Action) er
 	if err := a.checkTransition(now, to); err != nil {
 		return err
 	}
-	switch to {
-	case StatusCheckedIn, StatusInProgress, StatusCompleted:
-		if earliest := a.EarliestVisit(zone); now.Before(earliest) {
-			return &Error{Code: CodeTooEarly, Earliest: earliest}
-		}
+	isVisit := to == StatusCheckedIn || to == StatusInProgress || to == StatusCompleted
+	if earliest := a.EarliestVisit(zone); isVisit && now.Before(earliest) {
+		return &Error{Code: CodeTooEarly, Earliest: earliest}
 	}
 	a.Status = to
 	a.changed(now)

@@ -22,7 +22,7 @@ export type Instant = string;
 /**
  * A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
  */
-export type Date = string;
+export type CalendarDate = string;
 
 /**
  * Part of a person's name. Surrounding spaces are removed and the text is
@@ -327,7 +327,7 @@ export type Timetable = {
  * What holds on a single date instead of the timetable.
  */
 export type DateHours = {
-    date: Date;
+    date: CalendarDate;
     /**
      * When the doctor works on it; empty, not at all.
      */
@@ -1161,7 +1161,7 @@ export type TicketStatus = 'waiting' | 'called' | 'in_progress' | 'done' | 'left
 export type Ticket = {
     id: Id;
     doctor_id: Id;
-    date: Date;
+    date: CalendarDate;
     /**
      * Of this doctor and day, from 1 without gaps.
      */
@@ -1201,7 +1201,7 @@ export type Queue = {
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
-    date: Date;
+    date: CalendarDate;
     /**
      * How many wait in all.
      */
@@ -1211,7 +1211,7 @@ export type Queue = {
 /**
  * For whom.
  */
-export type CallNext = {
+export type NextTicketCall = {
     doctor_id: Id;
 };
 
@@ -2347,7 +2347,7 @@ export type FhirPatient = {
      * Phone and e-mail.
      */
     telecom?: Array<FhirContactPoint>;
-    birthDate?: Date;
+    birthDate?: CalendarDate;
     /**
      * After a merge.
      */
@@ -3106,7 +3106,8 @@ export type ListPatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3175,7 +3176,8 @@ export type CreatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3200,7 +3202,9 @@ export type CreatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3264,7 +3268,8 @@ export type DeletePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3340,7 +3345,8 @@ export type GetPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3417,7 +3423,8 @@ export type UpdatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3446,7 +3453,9 @@ export type UpdatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3525,7 +3534,8 @@ export type MergePatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3557,7 +3567,9 @@ export type MergePatientsErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3617,7 +3629,8 @@ export type PreviewMergeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3689,7 +3702,8 @@ export type ExportPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3772,7 +3786,8 @@ export type ErasePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3799,7 +3814,9 @@ export type ErasePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3870,7 +3887,8 @@ export type ListDoctorsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3939,7 +3957,8 @@ export type CreateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3960,7 +3979,9 @@ export type CreateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4024,7 +4045,8 @@ export type DeleteDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4100,7 +4122,8 @@ export type GetDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4177,7 +4200,8 @@ export type UpdateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4202,7 +4226,9 @@ export type UpdateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4257,7 +4283,8 @@ export type GetWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4334,7 +4361,8 @@ export type ReplaceWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4359,7 +4387,9 @@ export type ReplaceWorkingHoursErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4427,7 +4457,8 @@ export type ListTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4505,7 +4536,8 @@ export type CreateTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4530,7 +4562,9 @@ export type CreateTimeOffErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4598,7 +4632,8 @@ export type DeleteTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4674,7 +4709,8 @@ export type GetTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4750,7 +4786,8 @@ export type ListClosuresErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4819,7 +4856,8 @@ export type CreateClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4840,7 +4878,9 @@ export type CreateClosureErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4904,7 +4944,8 @@ export type DeleteClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4976,7 +5017,8 @@ export type GetClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5052,7 +5094,8 @@ export type ListRoomsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5121,7 +5164,8 @@ export type CreateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5142,7 +5186,9 @@ export type CreateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5206,7 +5252,8 @@ export type DeleteRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5282,7 +5329,8 @@ export type GetRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5359,7 +5407,8 @@ export type UpdateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5388,7 +5437,9 @@ export type UpdateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5451,7 +5502,8 @@ export type ListAppointmentTypesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5520,7 +5572,8 @@ export type CreateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5545,7 +5598,9 @@ export type CreateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5609,7 +5664,8 @@ export type DeleteAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5685,7 +5741,8 @@ export type GetAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5762,7 +5819,8 @@ export type UpdateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5791,7 +5849,9 @@ export type UpdateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5882,7 +5942,8 @@ export type ListAvailabilityErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5978,7 +6039,8 @@ export type ListNextAvailableErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6034,7 +6096,7 @@ export type ListAppointmentsData = {
         /**
          * A calendar day of the clinic, in the clinic's time zone.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * First instant of the window. A `+` in the offset must be sent as `%2B`.
          */
@@ -6074,7 +6136,8 @@ export type ListAppointmentsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6150,7 +6213,8 @@ export type BookAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6180,7 +6244,9 @@ export type BookAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6242,7 +6308,8 @@ export type GetAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6334,7 +6401,8 @@ export type CancelAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6363,7 +6431,9 @@ export type CancelAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6442,7 +6512,8 @@ export type ConfirmAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6542,7 +6613,8 @@ export type CheckInAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6645,7 +6717,8 @@ export type StartAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6748,7 +6821,8 @@ export type CompleteAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6851,7 +6925,8 @@ export type NoShowAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6951,7 +7026,8 @@ export type LeaveAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7051,7 +7127,8 @@ export type UndoAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7153,7 +7230,8 @@ export type RescheduleAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7184,7 +7262,9 @@ export type RescheduleAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7239,7 +7319,8 @@ export type GetAppointmentHistoryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7319,7 +7400,8 @@ export type CreateSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7346,7 +7428,9 @@ export type CreateSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7401,7 +7485,8 @@ export type GetSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7493,7 +7578,8 @@ export type CancelSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7524,7 +7610,9 @@ export type CancelSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7603,7 +7691,8 @@ export type RescheduleSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7636,7 +7725,9 @@ export type RescheduleSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7696,7 +7787,8 @@ export type CreateHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7723,7 +7815,9 @@ export type CreateHoldErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7787,7 +7881,8 @@ export type DeleteHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7859,7 +7954,8 @@ export type GetHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7932,7 +8028,8 @@ export type CreatePlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7957,7 +8054,9 @@ export type CreatePlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8012,7 +8111,8 @@ export type GetPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8104,7 +8204,8 @@ export type ApplyPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8133,7 +8234,9 @@ export type ApplyPlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8193,7 +8296,8 @@ export type CreateWalkInErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8220,7 +8324,9 @@ export type CreateWalkInErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8267,7 +8373,7 @@ export type GetQueueData = {
         /**
          * The clinic's day; by default today.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * Only tickets in this status.
          */
@@ -8291,7 +8397,8 @@ export type GetQueueErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8341,7 +8448,7 @@ export type GetQueueResponses = {
 export type GetQueueResponse = GetQueueResponses[keyof GetQueueResponses];
 
 export type CallNextData = {
-    body: CallNext;
+    body: NextTicketCall;
     headers?: {
         /**
          * Makes it safe to send the same request again: it is done once, and every
@@ -8364,7 +8471,8 @@ export type CallNextErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8389,7 +8497,9 @@ export type CallNextErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8444,7 +8554,8 @@ export type GetTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8536,7 +8647,8 @@ export type CallTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8638,7 +8750,8 @@ export type StartTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8740,7 +8853,8 @@ export type CompleteTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8842,7 +8956,8 @@ export type LeaveTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8937,7 +9052,8 @@ export type TransferTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8968,7 +9084,9 @@ export type TransferTicketErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9035,7 +9153,8 @@ export type ListWaitlistErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9104,7 +9223,8 @@ export type CreateWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9129,7 +9249,9 @@ export type CreateWaitlistEntryErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9193,7 +9315,8 @@ export type WithdrawWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9269,7 +9392,8 @@ export type GetWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9361,7 +9485,8 @@ export type AcceptOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9456,7 +9581,8 @@ export type DeclineOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9527,7 +9653,8 @@ export type GetCallerErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9595,7 +9722,8 @@ export type ListApiKeysErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9664,7 +9792,8 @@ export type CreateApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9689,7 +9818,9 @@ export type CreateApiKeyErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9744,7 +9875,8 @@ export type GetApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9822,7 +9954,8 @@ export type RevokeApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9906,7 +10039,8 @@ export type ListChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9976,7 +10110,8 @@ export type StreamChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10044,7 +10179,8 @@ export type ListWebhooksErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10113,7 +10249,8 @@ export type CreateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10134,7 +10271,9 @@ export type CreateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10198,7 +10337,8 @@ export type DeleteWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10270,7 +10410,8 @@ export type GetWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10347,7 +10488,8 @@ export type UpdateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10372,7 +10514,9 @@ export type UpdateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10437,7 +10581,8 @@ export type RotateWebhookSecretErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10519,7 +10664,8 @@ export type TestWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10604,7 +10750,8 @@ export type ListWebhookDeliveriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10686,7 +10833,8 @@ export type RedeliverWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10762,7 +10910,8 @@ export type ListCalendarFeedsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10831,7 +10980,8 @@ export type CreateCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10856,7 +11006,9 @@ export type CreateCalendarFeedErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10911,7 +11063,8 @@ export type GetCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10989,7 +11142,8 @@ export type RevokeCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -11197,7 +11351,7 @@ export type SearchFhirPatientsData = {
         /**
          * The day of birth.
          */
-        birthdate?: Date;
+        birthdate?: CalendarDate;
         /**
          * The whole e-mail address.
          */
@@ -12402,7 +12556,8 @@ export type ListAuditEntriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
