@@ -2074,7 +2074,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -3106,6 +3106,9 @@ export type ListPatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3176,6 +3179,9 @@ export type CreatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3268,6 +3274,9 @@ export type DeletePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3345,6 +3354,9 @@ export type GetPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3423,6 +3435,9 @@ export type UpdatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3534,6 +3549,9 @@ export type MergePatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3629,6 +3647,9 @@ export type PreviewMergeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3702,6 +3723,9 @@ export type ExportPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3786,6 +3810,9 @@ export type ErasePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3887,6 +3914,9 @@ export type ListDoctorsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3957,6 +3987,9 @@ export type CreateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4045,6 +4078,9 @@ export type DeleteDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4122,6 +4158,9 @@ export type GetDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4200,6 +4239,9 @@ export type UpdateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4283,6 +4325,9 @@ export type GetWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4361,6 +4406,9 @@ export type ReplaceWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4457,6 +4505,9 @@ export type ListTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4536,6 +4587,9 @@ export type CreateTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4632,6 +4686,9 @@ export type DeleteTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4709,6 +4766,9 @@ export type GetTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4786,6 +4846,9 @@ export type ListClosuresErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4856,6 +4919,9 @@ export type CreateClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4944,6 +5010,9 @@ export type DeleteClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5017,6 +5086,9 @@ export type GetClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5094,6 +5166,9 @@ export type ListRoomsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5164,6 +5239,9 @@ export type CreateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5252,6 +5330,9 @@ export type DeleteRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5329,6 +5410,9 @@ export type GetRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5407,6 +5491,9 @@ export type UpdateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5502,6 +5589,9 @@ export type ListAppointmentTypesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5572,6 +5662,9 @@ export type CreateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5664,6 +5757,9 @@ export type DeleteAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5741,6 +5837,9 @@ export type GetAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5819,6 +5918,9 @@ export type UpdateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5942,6 +6044,9 @@ export type ListAvailabilityErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6039,6 +6144,9 @@ export type ListNextAvailableErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6136,6 +6244,9 @@ export type ListAppointmentsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6213,6 +6324,9 @@ export type BookAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6308,6 +6422,9 @@ export type GetAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6401,6 +6518,9 @@ export type CancelAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6512,6 +6632,9 @@ export type ConfirmAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6613,6 +6736,9 @@ export type CheckInAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6714,6 +6840,9 @@ export type StartAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6815,6 +6944,9 @@ export type CompleteAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6916,6 +7048,9 @@ export type NoShowAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7017,6 +7152,9 @@ export type LeaveAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7118,6 +7256,9 @@ export type UndoAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7221,6 +7362,9 @@ export type RescheduleAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7310,6 +7454,9 @@ export type GetAppointmentHistoryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7391,6 +7538,9 @@ export type CreateSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7476,6 +7626,9 @@ export type GetSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7569,6 +7722,9 @@ export type CancelSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7682,6 +7838,9 @@ export type RescheduleSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7778,6 +7937,9 @@ export type CreateHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7872,6 +8034,9 @@ export type DeleteHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7945,6 +8110,9 @@ export type GetHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8019,6 +8187,9 @@ export type CreatePlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8102,6 +8273,9 @@ export type GetPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8195,6 +8369,9 @@ export type ApplyPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8287,6 +8464,9 @@ export type CreateWalkInErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8388,6 +8568,9 @@ export type GetQueueErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8462,6 +8645,9 @@ export type CallNextErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8545,6 +8731,9 @@ export type GetTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8638,6 +8827,9 @@ export type CallTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8741,6 +8933,9 @@ export type StartTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8844,6 +9039,9 @@ export type CompleteTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8947,6 +9145,9 @@ export type LeaveTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9043,6 +9244,9 @@ export type TransferTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9144,6 +9348,9 @@ export type ListWaitlistErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9214,6 +9421,9 @@ export type CreateWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9306,6 +9516,9 @@ export type WithdrawWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9383,6 +9596,9 @@ export type GetWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9476,6 +9692,9 @@ export type AcceptOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9572,6 +9791,9 @@ export type DeclineOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9644,6 +9866,9 @@ export type GetCallerErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9713,6 +9938,9 @@ export type ListApiKeysErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9783,6 +10011,9 @@ export type CreateApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9866,6 +10097,9 @@ export type GetApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9945,6 +10179,9 @@ export type RevokeApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10030,6 +10267,9 @@ export type ListChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10101,6 +10341,9 @@ export type StreamChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10170,6 +10413,9 @@ export type ListWebhooksErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10240,6 +10486,9 @@ export type CreateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10328,6 +10577,9 @@ export type DeleteWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10401,6 +10653,9 @@ export type GetWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10479,6 +10734,9 @@ export type UpdateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10572,6 +10830,9 @@ export type RotateWebhookSecretErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10655,6 +10916,9 @@ export type TestWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10741,6 +11005,9 @@ export type ListWebhookDeliveriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10824,6 +11091,9 @@ export type RedeliverWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10901,6 +11171,9 @@ export type ListCalendarFeedsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10971,6 +11244,9 @@ export type CreateCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11054,6 +11330,9 @@ export type GetCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11133,6 +11412,9 @@ export type RevokeCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -12547,6 +12829,9 @@ export type ListAuditEntriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
