@@ -2976,6 +2976,11 @@ type AuditList struct {
 // Example: 1984-02-29
 type BirthDate = openapi_types.Date
 
+// CalendarDate A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
+//
+// Example: 2027-03-01
+type CalendarDate = openapi_types.Date
+
 // CalendarFeed What is kept of a calendar feed.
 type CalendarFeed struct {
 	// CreatedAt A point in time, RFC 3339 with an offset, between
@@ -3097,16 +3102,6 @@ type CalendarFeedList struct {
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
-}
-
-// CallNext For whom.
-type CallNext struct {
-	// DoctorID Identifies a record; given by the server, never used again. At most
-	// 2^53 - 1, so that every JSON reader holds it exactly.
-	//
-	//
-	// Example: 1
-	DoctorID ID `json:"doctor_id"`
 }
 
 // Caller Who a request comes from.
@@ -3395,11 +3390,6 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
-//
-// Example: 2027-03-01
-type Date = openapi_types.Date
-
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -3408,7 +3398,7 @@ type DateHours struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 }
 
 // DayBlock A stretch of one day, `start <= t < end`.
@@ -4185,7 +4175,7 @@ type FhirPatient struct {
 	// BirthDate A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	BirthDate *Date `json:"birthDate,omitempty"`
+	BirthDate *CalendarDate `json:"birthDate,omitempty"`
 
 	// ID The id of a FHIR resource.
 	//
@@ -4961,6 +4951,16 @@ type NextAvailableList struct {
 // NextCursor Pass it as `cursor` for the next page; null when there is none.
 type NextCursor = string
 
+// NextTicketCall For whom.
+type NextTicketCall struct {
+	// DoctorID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	DoctorID ID `json:"doctor_id"`
+}
+
 // OverbookCap How many of the doctor's other appointments one that is overbooked on
 // purpose may overlap; so there are never more than this and one at once.
 //
@@ -5503,7 +5503,7 @@ type Queue struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 
 	// Items The tickets of this page, by number.
 	Items []Ticket `json:"items"`
@@ -5962,7 +5962,7 @@ type Ticket struct {
 	// Date A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
 	//
 	// Example: 2027-03-01
-	Date Date `json:"date"`
+	Date CalendarDate `json:"date"`
 
 	// DoctorID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -6198,7 +6198,7 @@ type Version struct {
 
 	// ContractVersion Version of this contract.
 	//
-	// Example: 0.1.0
+	// Example: 0.2.0
 	ContractVersion string `json:"contract_version"`
 
 	// GoVersion Go release that it was built with.
@@ -6213,7 +6213,7 @@ type Version struct {
 
 	// Version Version of the program.
 	//
-	// Example: 0.1.0
+	// Example: 0.2.0
 	Version string `json:"version"`
 }
 
@@ -6508,7 +6508,7 @@ type Webhook struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
 	// UpdatedAt A point in time, RFC 3339 with an offset, between
@@ -6532,7 +6532,7 @@ type WebhookCreate struct {
 	// Example: Referrer portal
 	Description *string `json:"description,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
 	// URL Where messages are sent: an https address, without a user name or a fragment.
@@ -6583,7 +6583,7 @@ type WebhookCreated struct {
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types"`
 
 	// UpdatedAt A point in time, RFC 3339 with an offset, between
@@ -6621,7 +6621,7 @@ type WebhookUpdate struct {
 	// Example: true
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+	// Types Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
 	// URL Where messages are sent: an https address, without a user name or a fragment.
@@ -7006,7 +7006,7 @@ type UpdateAppointmentTypeParams struct {
 // ListAppointmentsParams defines parameters for ListAppointments.
 type ListAppointmentsParams struct {
 	// Date A calendar day of the clinic, in the clinic's time zone.
-	Date *Date `form:"date,omitempty" json:"date,omitempty"`
+	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// From First instant of the window. A `+` in the offset must be sent as `%2B`.
 	From *Instant `form:"from,omitempty" json:"from,omitempty"`
@@ -7586,7 +7586,7 @@ type SearchFhirPatientsParams struct {
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
 	// Birthdate The day of birth.
-	Birthdate *Date `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7881,7 +7881,7 @@ type GetQueueParams struct {
 	DoctorID ID `form:"doctor_id" json:"doctor_id"`
 
 	// Date The clinic's day; by default today.
-	Date *Date `form:"date,omitempty" json:"date,omitempty"`
+	Date *CalendarDate `form:"date,omitempty" json:"date,omitempty"`
 
 	// Status Only tickets in this status.
 	Status *TicketStatus `form:"status,omitempty" json:"status,omitempty"`
@@ -8255,7 +8255,7 @@ type CreatePlanJSONRequestBody = PlanCreate
 type ApplyPlanJSONRequestBody = PlanApply
 
 // CallNextJSONRequestBody defines body for CallNext for application/json ContentType.
-type CallNextJSONRequestBody = CallNext
+type CallNextJSONRequestBody = NextTicketCall
 
 // CreateRoomJSONRequestBody defines body for CreateRoom for application/json ContentType.
 type CreateRoomJSONRequestBody = RoomCreate
@@ -13221,7 +13221,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13287,7 +13294,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13357,10 +13371,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13524,10 +13541,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13604,10 +13624,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13744,10 +13767,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13919,10 +13945,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14120,10 +14149,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14196,10 +14228,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14344,10 +14379,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14528,10 +14566,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14622,10 +14663,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14774,10 +14818,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14866,10 +14913,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15008,10 +15058,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15177,10 +15230,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15255,10 +15311,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15392,10 +15451,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15606,10 +15668,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15790,10 +15855,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15884,10 +15952,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16026,10 +16097,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16195,10 +16269,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16271,10 +16348,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16420,10 +16500,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16604,10 +16687,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16698,10 +16784,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16849,10 +16938,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17062,10 +17154,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17275,10 +17370,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17479,10 +17577,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17662,10 +17763,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17875,10 +17979,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18089,10 +18196,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18181,10 +18291,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18330,10 +18443,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18543,10 +18659,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18747,10 +18866,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18905,10 +19027,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19077,10 +19202,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19249,10 +19377,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19416,10 +19547,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19496,10 +19630,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19638,10 +19775,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19813,10 +19953,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20173,10 +20316,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20331,10 +20477,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20500,10 +20649,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20564,10 +20716,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20701,10 +20856,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20899,10 +21057,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21184,10 +21345,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21353,10 +21517,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21417,10 +21584,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21554,10 +21724,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21768,10 +21941,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21952,10 +22128,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22032,10 +22211,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22175,10 +22357,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22361,10 +22546,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22441,10 +22629,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22579,10 +22770,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22778,10 +22972,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22960,10 +23157,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23144,10 +23344,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23224,10 +23427,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25694,10 +25900,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25770,10 +25979,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25905,10 +26117,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26103,10 +26318,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26276,10 +26494,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26545,10 +26766,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26714,10 +26938,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26776,10 +27003,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26913,10 +27143,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27141,10 +27374,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27325,10 +27561,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27419,10 +27658,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27571,10 +27813,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27649,10 +27894,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27791,10 +28039,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27989,10 +28240,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28083,10 +28337,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28234,10 +28491,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28433,10 +28693,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28511,10 +28774,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28661,10 +28927,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28845,10 +29114,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28939,10 +29211,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29304,10 +29579,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29487,10 +29765,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29565,10 +29846,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29809,10 +30093,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29978,10 +30265,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30042,10 +30332,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30179,10 +30472,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30393,10 +30689,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30577,10 +30876,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30673,10 +30975,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30844,10 +31149,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31010,10 +31318,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31193,10 +31504,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31406,10 +31720,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31619,10 +31936,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31832,10 +32152,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32048,10 +32371,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32140,10 +32466,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32387,10 +32716,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32556,10 +32888,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32632,10 +32967,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32769,10 +33107,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32981,10 +33322,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33166,10 +33510,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33377,10 +33724,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33592,10 +33942,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33668,10 +34021,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33810,10 +34166,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33979,10 +34338,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34043,10 +34405,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34180,10 +34545,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34378,10 +34746,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34562,10 +34933,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34642,10 +35016,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34785,10 +35162,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34961,10 +35341,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35160,10 +35543,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35351,10 +35737,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39500,794 +39889,798 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jd9u2ti/+VfDXeWs1aSlFku0kllfXfW6GW7eZju00p4lyTZiEJBxTgEpAVtTevM/+X9gbIEGK1OQp",
-	"6clZ967G4oRhY8/7t/9qRHI8kYIJrRq9vxrsEx1PEgb/PpxMJBd6zIQ2f6rpeEzTeaPX+JkmA0IFGclp",
-	"2ggalzSZMnPH+XQwYOkZHWiWno25mGrzonbgLpyzgUxZ4UqUMqpZfEZ1o9fotrsPm51Os7tz2n7ca7d7",
-	"7XarDf973wgasYy0TM943Oh1gkY8TanmUuRv22kHDSbiM83HDF/2qNneabY7p+393o55mXmLfXxCNWdC",
-	"u7elUo7h32KaJEFDsZQz5f+gaaqr39x2b1aa6qlq9BoqGrF4mrC4ETT0fMK890wn8XrT/fw58Nf/CSzT",
-	"eruwzjqVpl83vU4bh/VDu9Nrt2FQT+HtOJ5XUqbFMR0S/Lo/nsE0Sc4EhXc/TVvEPEV+pnFMzQKpCYs4",
-	"TfifMEpzC0vHVMtEDufeB9f71AbUtHxUdl24OqOR5pes0dPplAUNecnScykvziI6AfpdOvwN9/sNbsqh",
-	"EOWZ2u0qnDWe6tFZDFTR6Ow/3m22u83ufmOjI8XGlCeNXoMK0RpPlWbp/7UMoCXToVklnirtlskMLF+a",
-	"mAnNB5ylqtH78DFoJDS/8yW8qxE0xqlZE/xgZ6cRNCYjKcwdP+x2yO4u2dvbI+0O6e5suVZIh1ddsW2W",
-	"oXK6tbP7bMY8YjSG5fqr8YRGI/ZECp3KBM4sU1HKJ5aG3o0ku2QpoeqCxWRM5+SCsQnhOiBUxOZnReiQ",
-	"ckEYjUbEnFty7/j5E7Lf6XSIYpF5D9lrdVvd+y0zP5xMo9eYpPySahYQIZuRGUMjaKTsjylPWexo3LCv",
-	"MTWjGtNPL5gY6lGj12kj19AMdvR/PpDm//v4w/+xHM4wPZ1yMYS9eTKiScLEkC3O7Gc5I1oSOtUjQz4R",
-	"1fnI29nIO53Ww1anNPSfGE1ZSlJGk/GP/caYjVW/0agZbneT4UqhmdCndLg43icjKoZMkdmICaJHjER4",
-	"M4klUwdkIFMSHg2ar6RgzZdUR6OwOOh+Y/z7+W+im+5H7ZNH08eDX//Y+fSsM4ORb7Xw/caHw+Z72vyz",
-	"3dw/a378od+ontWzyvn8xlJlVlgOYDYpi2QaB9k8qqfQWX+0uwuDbTf36wf5fMTTynGejhi5rBoroYpQ",
-	"MmP0ghgC0nOi6TAwvz7/+eiYjKgiXB+QcMw0bdk3HMUh4QpeouiYtZZOJp/4uwdu6j5h7QaNMRfuz73C",
-	"dM0Tyyf8QkZWUJRn/IbqkZuqYDM73eJWPKC5RqAedJbOYyCNHGr0GtOUN1M2YCkTEStNxtDW4iCPqWYv",
-	"+JjrKs5EtVnLhA10QMI0JGYETGmFrAnWmEVSxIqEOiRToXlCaJKYqXF49JxGF2UKiwzDSPuNg/TH9oH+",
-	"sdNtrH8aaPNPs94H6Y+49Afa/qN6B46ZTueHRkNdnN2JHbmWZEa5JqivEp3OuRgixy2MvLvWBnChd7q4",
-	"8Hw8HTd6Ow/NLMZc4J+dbJhcaDZkKUqLCU3pmGkrMA5B1amSFMCKiB5xhefYbMGIKy3TeY9QYkQUkSmh",
-	"JGbqokVO6QUTBI6J2Q2jtLI46IvzqSZSJHNyPjdKJRdK0yQBYiUzrkdyqn22zaU4gN9BKs2swOKqL3ze",
-	"HpOYx5ncMmMkKATNp/lQyJTFrb4oUMMglYa/MnVhlA0zSXykETScuH328qR5aHW/ejLxjmmnKAz+p9+f",
-	"GlWiCf/tPIf/PHr+8XtzRdVcrH+qmtA87f3oaTWH847zd4rw4mnv2NlPqB7lc+fx0lP/f1I2aPQa/3iQ",
-	"W3UP8Kp6cPS0PK7T+YStMTZiJnd7A3xCEyZimj5nLK4bXWTvIQPG4lscWiLVNK1dswgv3+J4pqmqYgtm",
-	"MKFgn/RZBHeETrJM6JBZthaQqYhAvYGxwvj+mLJ0ng8QH16qY9UfsoKWUn1EnrKEX7J0XreeY6YUHa69",
-	"nrF93dnVFxaNzrpxoeF5e9ts1KQncioqBPKhJmOpNFGSjKmYk5QpOU0jpggXyHDNlhdGudeu3u2zCD7h",
-	"jy1mAzpNtGWo9RKtu1Kg4SSe2zeUZ/HLyetXTkUDIYSfMn+njHB1QJQcMzJJ5TClY0UUnRM9whvmZEaF",
-	"JlwXlYp/KylqyPrMTqSg9gkz8g/uMTqZJFbMPaj4aTDi6Q/w+8c6tfbYbkQdDbmNAioyEpRHI1wCqosq",
-	"b3FencZ1E5kZrUdoJ4msFVgqkdoOGPRwxWgajciQXrKFDeg0u+3uo/YOeMna7ffNnfZNDv1nmdRKi5FM",
-	"blFIHMVsPJGaiWj+K5svjuglvWCgfik6YEbXVMxpzkZXswo1qps9q6bFUpiTETHUpIyyNe8LKtQMdSnz",
-	"NDgpiBSsRXa7XRLyfBzNCzZvpmyqWByi1kaFNIerL+znDshue3/xGS6aU8VCQ54J877CFZkKo8fN6LxF",
-	"fmUT3RdG+ezugjtSlZW6x6y9s//oMWvutuO95u4Oe9w8j/Z3mg8f7+/SvUeD/Z3ubp26561n0yxonTja",
-	"21smjvr9T91Os9//9OhZnTg6GoD9W71jaP2DvEQWxQtmqdI8ScD8BKYbGvM7zF0bfZH5NnZanVbnfo/A",
-	"jqZEmb2kiWfNqsD8Hn4fgjpPxbzVF++sBu6r0N6AuCJjGjPD840QiKhi5R1wtmz1ElvTfztR3++r7+/1",
-	"+9//7713D+7/V7/x4X/6jY/f9xv3zIUArhYv3P/+vvm1bhdeScFqduIQKX6nvevW3640mDJmC2BZ4ZKq",
-	"dC2Z5e9my2/2ZZ3132gpc2/QkvVsL5Jn25Jn3cKIKJnGFU61YyBBMFstR4Ajfs4Ujxm6CD1t/iAjOZoa",
-	"Y93YmcZSO5+TSI7HVBWY5IdG7km1/vaP5vIkkWYoA5ooVi1luR2uvwRcs7HyxW31yzNvZXa1tBqgehzh",
-	"y7pAmfaPXPWgaUrBAy/4H1NmLxtu/jloKD1HU1OmY/OyX1mtCnr45ohcsPntSY8ax0tZz4OV3FzHS+Dt",
-	"N6XiWad83Vra7by9tXyTUFE7mISK2xvJsZTjWk1QyvHtjeQEQpu1Ch5cvb3RnPLogtUSjIartzead5Tr",
-	"hKva8czsdSMs0lvkCe/Y+UjKi9ph4eXbGs9n87SaSKEW0gRecqUMg+791bCBEvNP33KapPI8YWM0nnp/",
-	"rfndN/gUfry4AKEn2ppC6uZATkUc9jLbkQhZcGaBbASuaVar5G+6iwk4X1ZzwFhcOwU1jUZFtxeoKVyT",
-	"GVUkZZfygsXmF6ODsk8Ts7k4PXRK3cnM8NO1c7LXF7fEOYbuYtD2NNUO2l4vDpqEzvlUeI5r2A4hnSur",
-	"Yqqg99zFRFHjqp0nXl4csLG5X1AbP6kZbO4fWXuk5rWvJwyTVV5PdSTHrGrYr6QmQs56RMvM5eUiUDb6",
-	"EVNNz6liJKJCSE3OGTGWb4scKrScZzhNVJ76wkwipZEOiKIcI4yClMeCRoAXwi9EyapmZu99kN/owk/N",
-	"LP609Lk8UvU59yoNzFTWXXo/mwv38/UlSxM6MT9kiRFcKfOPD+adMfh9pRgkPAK1nGnKE4UfjIFE8/ss",
-	"BUn7zqCh5kqzMQQdRW/Mxqo3cQT4MWho9kkXPKhIaZoMUsbM4sScDoVUmkeqeB9NUkbjORwmKgrs3KnA",
-	"mmNkF4wbrueNXoOlqUzhy87Zdoo6azWdXS+d2p3KY3LWuUOVFAqcOPZk2SuYPWaIbxmJtgi64abDzKOP",
-	"CwwxGucJMttjng1hZ1t2D1u4gaGhZENOMj3ncczErTKdgfsqchuCkV+MYRpSGNFLdLVMWDo2TFEK5+k1",
-	"xMJYrA5ImF8MIcCpwPv4OWj8TJWnjqhbndqIqqYfoLcztA4iIF3vKpDAeGpMOk3nOHiZ3IkCMpJJvd5h",
-	"pBo4UBclwZG4pAmPb3Ws8EV4eXNAecLibJXRa5oR0pjqyA7XHZ4DEgJLUCExWrw9aeSSS4xzt5wvQLxV",
-	"7FZnVeN27XkeVzfBfBcu2Dx3e+XeWDuJu1HFOQy/jpasM2WRkl7SZCDTMbtdWhq7rzbt4pZoKVcfjPQh",
-	"985TecEE+eXk9auAnNOYvD193nwcEErAy0LQO4XsKqPDmBlufB+m+YqOGeRf3Oo0DYNsavPZsOf8/uD+",
-	"zLzVArKizAClPowiNtH0PLndE2BIhmafthsR4mBC5/GmSSJnVp2OOUWZl0sH6cSydYMqIDSYmPVM3cWh",
-	"sF6v2kNhry8eijcJFXcy4ISK+tEmVCwO9VjK8V0MNZVyXDtUc3FxqOj/uovBom+t3sCHyxUD1vSWz+Ik",
-	"hTw4XiVlM13Gpo4QxUWEGpvL1zSKZ55LSo4N7+Q2nglaT8wiHjNCBZvBDNEJeBdbgg7G2i3By4tbcsrH",
-	"7PVgcDcjHrOmHAzKY3aWknU3QEq4HAwqxi7lC5oOb5mi6DyRNG5qKZuJ+bod9LmMQYeB34yZRIVNIU0v",
-	"zd8QKb/3cJf8yn8iU5EwBdrcgA+nKYsJiLIZV1a8nkr5kor5sfUH3C4nopo1IboCh2Us00yPUDgvEF4s",
-	"PsDU0swqtCmn5tB4vgHIwb5LZ4OxlO/am2vE+1ouXdADFij9bTEV9VanMS1+u0YPNjRgVErnybXuELBx",
-	"yD0q5n1hCOk+Wv02tptplorOyWw0X3BMvXv3rnnofX3V1uflGjCTt4JeUp7cugY4zb/rWFq1H49g3hcZ",
-	"SwxnG43W6N0zqvouozFYllRDoECxdN76IpTozWlOxYWQs8xDIYWwyQMzqkgijREG6TDUpV+Y388ZF0Nw",
-	"1Ay4sSkO0GiwKeRmNGaMTg4uehO3P6pvBfs0YdFtkzgXmqWCJk2wqY1pQSCS7BxTyMORdBM5tKUZ1lAF",
-	"7d5uyhmPQ3tg1XQykalm8Uuj398y+WUfb4J1AezHGSK2Rqhp2GLozqmxoaqsDxBbMCMXULyTOIb9dhOC",
-	"lfXhjEJMc5GL2tjjVxOJaeSuXBud5JVZeK6S5YJNgGSpcGzZiN5JarZTc3Sd+xWVKwKkQmkqQPi6h87n",
-	"1WUbmLBVSpq8YPNep6JI5y5rGQqV1/Xp0GQ2ksrLzOfacMBoxNQBEdMkAZVHSMHKIWo/5+Thrp9zst9u",
-	"P+rs73f3dh/ttvf3O8UEFPNSlFIYwi4npECaEk+Z2mzfcJarouC2ANTIozNaWSjFhAvOYhxAS5RaUIZt",
-	"lwTKCgUzfLLhLURslEmoxi5Qwk63QAjddu0a5FuHMf9K4jejsT7EgUyLdHjMBixNWUoMR6RJcRydu6dI",
-	"G+9eufT2Pn+57RUh9U2teSoTtoqGjs09wKnkxMbnCpN4DiVbE5pqAd66BNhSlj+37NUn5pWlHLn2Gnlx",
-	"n/2skA+YJgLkY2eUDdZnCIVy8wLTKxy/wo6Vzk6eQi/P/80iOITItXPUAxqjO4ImbzzObLMPyymimX6t",
-	"pdEZDaNtEZdBG+ajCq3Ojfo2JHuSOaNpYDRMyLYzvw34JTPaYTZnlP+MxZA0iQnZtnIuQC+JTBxTRD2v",
-	"KE0K3HQ1n9mKif1dj/3f4mT5h2oV8VeI3EOoD/6mrHxTVtZXVi6qVOBT5AS2/P9fzcM3R81f2TxskZOR",
-	"nNm8Cimi4iIA8sJZ5+yXP9rvL/7ZGbXH3eTxk7b44+LNjtxLH6l93ZnuXO7NHn3an3f+3Dnc+2k5Hylh",
-	"BsDrsYL7rFBE+NfuzufKHf+miX3TxL5pYtegiSGfqBdJL7iq2OXXwtYVy4GTSmpRLGULVltjodBzZMsZ",
-	"AnI+t/nMa621tfNLi11ebXMO87LoVe98xT5pW2K9sCfwheLbqheugKFWluTnEtJ2bbgGPEp+3qUUWdVE",
-	"j4Q5SldIphOiZUDOp7oPvlGstuFiGJDQgaCFXllp4eFJMlVGoy1Bg4VV2mo1pttChRxesJ5VDml5+G2X",
-	"wSdiDMjSlBEZRdMJN/OWsihgl5agPPQrUNpVMrQGZ65utNY5e2fDjaiImAXZWEWLT/x7PwfbqXm2yGrF",
-	"A5iSvKBLrdYyFrHmVnzI3m/3A7SgDMDv2nUgecnSlMcrX/3a3fc5w8lb6cW0t30uIuutM6oMebCuNOjO",
-	"FFIPBLG+VKgkz82mxIrQ5HZH6sEXrk02Dq5xlVjJ+PcJPvDZA3VcBzjlzvbPx9Nbc1WqFA+PoIvqhluF",
-	"nIZ9minsSgVr8I56Hd8OqoVPtnUljceb7wpJjLx0Q7+Sha5Dnr2o3wip69R7lihMzZaYSzhm43OWGl3Y",
-	"ZQFECRc8+g7gmAaDFjmZpqmcYshQTWhkJCskFIzlJSsBQrzjSQJp1IXgpkbYAx5TVMY8RXpv0WgoE1Nu",
-	"RPT7J9VaP1WbyaxjfKJMYvZFqzZsS0dg4SxK0LZa5EgrksDcQTFa0IIgGn8+J7YyFpYSEZAWd52K+Zmh",
-	"/gpWQC8YFOOrKYecRtQntA07DVLGWuTQS2GE3HZC8TYI8iuZIW9BdJlomRQ3387bLt25lAmj4m4E90gm",
-	"8RlkM9TUckLurBwQitnkMOcLxiaqWL+RE/avj3755877n7ovd//18HTv93++e3Z8+v5td2d3r0jPu+0F",
-	"w7CEQ9RtPqrEfLiSTrCNhF9981aizJNHa1ST+sevlrl741hxNp9dVto2xip0cBmDUtEO+sxncBTQB+Ds",
-	"hooTFlXjJQJnNY/GgHjyfJpCXjPergA09ZwRGseWX1rAAcMCjODANA3zrxGLLs64cHOGi4YCtRFMQp6p",
-	"kZwZQ5nRS/ML8n8w22MJ1rSDezZUydKh+S8fT2Sqi2AG9ssLJEiXIPtZ8DzwV9rpImAf5IvlOHhhBlCa",
-	"50eVsPo8L5eEtDtFS9XCReS95V6meoFxO16nLaye22SGg1SOz3IFs1TB6CvMZouN/c4+ceUAJ3169bHE",
-	"s9wiR7YsRsLl4gygsZhSHvnGGbXi4z4tD/SZFS1nIFrOFGOiEZht/biOL7NS2TkSZAZAJLPR3BLt3Ai0",
-	"aWJTpLB+QgoymaYTqdhSReYqWsvtEOHGgiBTmiqgA2XMYlseiFLSdw6U1mJno6WgzT/PasTfF2x8biUH",
-	"5dnWVl1JMIJFYWWP49HFc+1/LttbezRWGz++rC0IYbclK6Tuz4jwWiMXR3QyYQI8ViXRu7Zj9hnUxqEE",
-	"D4hMYqY0lqJt4JItKQkF52yn3V50z1Z6WVcsxWqvtF93GeR1tzMuYmPUOdGKcOs2AlNcJLPxFaEBxEJD",
-	"AnR5j/hWX+ACS/NLP+F8Z3U/RmYXPp2zRL/TRDvvNLEqVFKhEa9k6Uv88+WxF330QOmg0G3krc/d4jfm",
-	"sg8aZmnO/gRM/uWPnfIxe2/uAy6yaqdzE/tGNrt7w5u9RigDWR3wuIa/jCuO4nGuDG9mq7tsTC0tyzmw",
-	"9Ua2Php9GFz4L+pcrzHu70Vh2e7UrN7GQK2V6oe2+PNrk+yfl1PdSY2i/Q7MoRJeBHqoWyTMNOswIGGm",
-	"WsMfmW4dBn0Retp1CHwuzDTsEGNDc68C6zuVAeFneGd9YaZ7QMJMHTefsfq4fWeNTh6SWEKEvC+ciYs6",
-	"ByvauAdEp4waPkxs+QIED6myI+RiaGEM78KwKBjC5fZIBTFUQieviplecBEbrnrJVZXD4FvA8gYDljKR",
-	"0wpnxRP4HeBHs5yqgFBVkG//6LJHsfuiE1ePCsLrUcFy+ceHdnOfNgcf/3pYnfhzhRjoGY9VtdMFvPX2",
-	"aNnw/EA639Rayg0y/xU6zTXIhnXFkNfFqoJFAk/hgHaQT3ktaVid0fQW0lkyz3XKhjSNMXKiGPYviiIz",
-	"yqL2c3LBBQHm88WlOIFnvkazcAtIYeHASQ9Fq3SJqhG4UlauLXpNWQDXrbiV7LWyjmugXDMEMkloxFrk",
-	"2Xii54FDBjYvuF46LjZAqz5TyglHVX2wcJBEyyEuJlhoecK1CgOEajmX8QbJV8XObIWZ7FVM5JrCpTZP",
-	"q8Lk3zDIaXnt4goXWFiBOj0C8U/91nFSI4GvJfQGQS5pNJVN5LUFpm0HX53sXjXyL0mO27E2/tHZe7gX",
-	"tRvBlyHb/0Ziuih+7Xoji/8mja8sje161rgVvknnv4N0ri6gWTiba4izjZzFILg2y2VeePqKSc1Fa/gL",
-	"zm4243vjmjZsoCq4DpsLkQrUGqCDw6Od/Yf3e4SeK/M7pk8pi5u42i34zSHwH+MQ+NsqDd+0hG82+zet",
-	"YFErWJRI05hrlCnVYh6lB0blLJwd7LPXCrEUVaruFfvOZq+ds4iOGfRD++Xk9Ss/FOgh5nFFhrbhEyK0",
-	"lYin0Xc9wzvdHbK7Rx4+Kncehnj5OpFclAn1I55RtWq4xawkGHScDXqbMeGqV6QMaYc+6i/GG2ijvshS",
-	"lscx7TeyBQjs1n2sI5NnQldlUBgqSXjWRopQcy/RKeXJtumJXtwFXTGYMRJn3hiwuiHnsBAqyS4uJsDF",
-	"MURlKpVQwfRMphfE3oSSYszIIC3E/TykPa4VSwalBn773Va71W09KsWb99bY782Kz1EFrFlEv0fpWjqz",
-	"xwHKCSeLrJClVLF4ab8i2Ea8L29ybcec/W0zt2xH5PWStNcuXEKyra7ftsGwqlaRefusUrrAYho0fKEy",
-	"ZmxOKI89qqEAnn178eIMV6t6AbLLR3GeKOtRtmFlxuiqIHA8XW+qVulhe2W+3xJ6GckxnDkpIpaKMqSA",
-	"1/Xv9lYxH7taOniFo8dNJmokZxscvbLy0WlXHbm6NMh3o3lQKAzHVOfWAsLEWpXfGbZcXftVuA6CkKPs",
-	"S+RwWVJEo935Zf/9k73f2v+qEE0rB6SmNac4T/ReD11jRTKPkSnY29Z+MJcVhVXxD5aX6SjdQzlLKCUo",
-	"+pTk5T1aRppz81qxu9oFw4RO+YaOF/tMyd0i2GyLvMVcOfjSHC4/8VSPntKq7Gvzq5n9ubklAFlPOvvt",
-	"drPdabY7DvQiqzTTMqbzA3PQqTZsks6he3+KbUvMsajotZDnTkKLkXAw1dOUheUGmZ39x7vNdrfZ3S/n",
-	"r5VPTtFMXOcc+d261kD1K7bM+oaWc11oOVyVFMnZSCY5ed0VbE41/ggTscqVAJ/J3yTgyzUCCdpOObj6",
-	"iKZCcyCbkZymXwqMjTllFsfmoDDs79DQcy2KsmS5UgVshSFozvHTtEV+pnEMJtM3AJwtE33LRX42jnIj",
-	"CH4+n94uh6DIugtgfj4YH/RQOmdWWwyIkraeFsvchkyrnEH1RSYAs7efz0nC6KWFZ5ZT3cMtGjMqsB//",
-	"MvTAPjZBIlOheWIBBe1KrQT/+/r57fXAEf6nMY3SuVw4kuudp1powG8qzzeV55vK803l+c/E/JumSU2J",
-	"bb4t1iMSEEoUi1Kmrb2M6L2y1MPAA/nPygT7Qg56ZGJUgpHWE9V78CDMnMH4mNv+LEa/iKtZspsfuCGq",
-	"B2M2VhFNNsPZbPFI+as6TXkzZQOWMhGVTe9ukYoeFlEzKkZSB8nZ75vPrpZyN6Z94pavkpmrvU4FsbmZ",
-	"8wmeuFKmT8Gt8aV5nZ7QJHkFzXs30uCfoxgdt64GgV2rLdUNldXAadC8s6McMwVHvrWlhq4d97cNbLkq",
-	"QmzcZkXdBRcVgwW8qnyAwLn8nkQHJJQTJrJuJlQTmiR+qPKCzaEC9IIJdBeXCrns9YUwSdacVy2RmnZY",
-	"YzonsYTT4uLAa52XN9lH1gjypTJhqlYoJMCq4Z61P+9AY/MPP6xIs1ji8u+R0GjHKDOoIDwOSDhVLO3l",
-	"YmSSyksew+jsqyDChdv25WvapXObxyOAXt2uFOklWHm8i4iZFboHQgvNy9mEhv6zosUKo8hd2tCwXYH6",
-	"Zr5ahn27efi2G4dry2AuCsu2asOO6wN/K3fL8SQXfbKcPCcYr32YGRfo1mdRIjEolTLMXmoEDfzHGRdn",
-	"2B8+aEBRdJG1LX6mIhAhYh5XhmJO5JiB82kGljFkT2WtyCYsVVIEAOZGqCIJ1zqBSt28rYSWRsusqJXh",
-	"qR6dzRmtkHC/M5pm8Z+iMNIEKoKLEmn/8e6y3M/9/f3HviDaXxLl9GTRuhbgGLTos2rTCtEWEma4lQpy",
-	"JACMCacli+nw++/Jy+/N/xYzHVYCGY7Tlcfi5fErEGvGMDszdvXigF9QpYmeSRLzIXcgGYzAI0RMzblf",
-	"vSON7k6JgxeNn+UoP6Cdr6mFm0kXtyDwSasw18pDvSS/Lsd8M3O3aSnk0DZUkXlaFV5S1jpOmddIBXMJ",
-	"EdKa/Yg3hhW5V0Vs7Q3wRrwnz7QtM98wD38z71ki1TRd+Zkn9jbzRKbbV+WMZm6HoYRM1ExqcNeYt3RE",
-	"BvH7h/HbJxtpCL6hVw0fhSlrtRkWfubjJrCVW+JTV6WwFv13hIs7g70YyWQla/zZ3FNI+FpKLbDRr7NT",
-	"uSSJK9+P7zCbSw5IOJPpBRfDs5GcpioMCj6q61qX2kSkDRC1XRL3cn1cjnPM6pVpxngXAARFF0yvRgeC",
-	"uxygkBwM1sETej0YNLIU5aUwXdhkspjKFxBKYmmhMkPrFwmNkYDluyGYAvYEhgdlBYorEqKmY57JQSoL",
-	"rwhcPrKxh0HpsOAiRe7hw4dlalQpWc5jIztV8HP9fmsZEJ3rQnnGXE7ustV1bTWzHJ0CKa98Gm/+Ge4t",
-	"y8cM/4hmSl9NUpTvynKMsF5YVrufXPETF0SmMUs3cjrZRKstwdmqMmQrXU3jymTyU8TWSRm2uqZJyigm",
-	"+q/m8iXnVaWAk2QoiVGTZ7ZYA7FNAT/L5d4CD9e3IOnWAsyCdaongNc1voDDcgovecVm8FsZ4AcQaImc",
-	"asxxncupxQYCXdI3knzFKOOJVgRlPG/h0AVewrAVxJb5VihM5TPnscZc3flYw0UqzalcRSovEHRHyerb",
-	"8tCJLdsREqKetpZHXVPA8wYbUSyJJ6GasgAN92SUcqXHUD/3ZQVTt8LpvCaojQLGptdNoCqwsAL0wlLf",
-	"tokq+HSpRQ8Ibq8Xj5HXwKPPzFAc7Bd1fy/S7RYkmL+/zqrGoHVM584Ow7NUhzu5cQJndXe26hGB2Vwz",
-	"oMC2NCr7y65zaP/hB7Gqqn7l4ajPOsG7PGx3wHzGokEuqsHdBwNoXH/mI2YuKaby35aDjx5k/Vo7Qbvd",
-	"vjoIaXXdwqZGfFmztL8HNbNesvJrxC7xxs2ilu6hxcAlg6DERoiunu/ii4pdVifLe8mFhvMAysDOzs4+",
-	"GUyTpGm4yf3KFPr9/f3HzU63udO+Oa5kRvyzM2Q2xVA1Oh56hIjiYgicVTNArmU0dizWsAkodK5wMScy",
-	"ulBLknJcfpRML+BDXB8QhgXLxTDiWmTzlM5/Ml8sH8CKonq7kcvfphcPnt0FO7FqGrGD2FTwK50yHY2y",
-	"1n10HlgdgBhmvRP9SNy/zJmqlvGrJvVMxK8H2SJhk4q13A9PK6BTXI8L893KpWAJv2RVZbGHZMyUMvwG",
-	"HAUzdj6SsiJGYeTeeFLFxn+WMyIHOs8C0ikviffOspAEVhuvxqTYRt3fKHPNTnFl/hPMj5hHbjcFCgaJ",
-	"0a3KYFs+AjChxOLosJTS3QPTmLOSqW2d+MzQC6FCGds8Jnvt9krd6K4bN8D6qFrUYJuhsDg3byfRgaxH",
-	"XAwLqwLR2aVRNd9Bul5MDUTcOjTHHcmZJ0qbym+U4tYvUS5UEmtWqiQueQlK0bwtu1ys5RhfPq6bRsRe",
-	"o2eF48zFNoTfPMtLPctVboNlTt2sn0cmxUp+hPJZXJQIRfZSYMbLBO5qHd+K3810fPfQddTFZrrBF6fj",
-	"F4/GwkKEEwa9FMOeTcZR0IRMpvZPZJrYdQgo37yNxeZ2Ix7hN2r+HPJLJsh0YuOt3V1IRFeFBBX8FAYF",
-	"8D3wbxqXMkyy+xYNAFndEuwwTyHP4R6uwdVpbJ4sE2N14PWVufN64ac9u8L6dEsO3ZUoS/KSpeaBs4hO",
-	"1umVYO59QieLaEibQxRdkzcz34WFIRXBfAtT3czNiRu4pZfTbVANju+2VLQxOupXTCylfV+y5fW7t1pQ",
-	"WNyujeSEw/pacAWZMWIdw4YOoTxL48uSFTn1LWOwOGPltGqUGiM5E7Z/FBVzorlOWKFZb18sduvN0nk1",
-	"+2TV8HRME64wz+/V8ycHJJJCpzIh0YimNNIsVX2BrwA0hnKdyNO0RV5JmVbWB30Bvmhc46uigbpDfg0Q",
-	"oNfDm67GjGrD4XfJjRaPRwmKcjFmYzsnCxu4sRCXAensmV3rPG4H5FzCHRXhm52l1rF52LOd9qqMpWdj",
-	"ypOq1kaENc2lDPQMyGZvp9uFX5pmqTKAyz+mUnMxDIx5Yrt0pX3BxSVX/Dxh3jkMsthCd2+XyEgzDeka",
-	"b0+fNx9DEZfRHsdjFt9vkV/ZBJJUZynXmomAnE81WJRqkUWYQz+e0JTFNbCbLWJROelYimGGz1TmBVSI",
-	"1niqNEv/r/2xJdOhb+YzWLGSib9gWK008T035OJpoElCInMNXMsBabd76DDv7vbabcwtM5yZjHks+HBU",
-	"svo73V7ZbbRXGOBegYndu/eh3fkIKa//2/3Qbu58vN/70G7uuZ/MN+9XcqbnI54eFtNGt25rANhRVBDv",
-	"fUZ8Pv/56Jgc77bIITFMSCqaWMxHEvIqFzDmuZcy5JedYzOJJzJmZrueGBKc+CXam+U4XKuL1AzMpncz",
-	"Tde5+6W57zNsteEijvtU6yhJxnrs7duzlurMxFTziE+o0Mvx3ZxAR76/tkJk5vvG+0ZRM6rCSVNymkas",
-	"ug9W0bOGd/p2qE/lBcPzcHkejmLpJV/20TJE90bzryBbL+pTUUKVyJrNMFcyhF48aBsg1ZmxHGeVsStH",
-	"sU7MxTspamlDOp41ofPdBnYGWYFK3oqtCa3YBtNkwG3DtWLzNei9VvQt5C9b7g8rkJjn/fKjRIuHs3hU",
-	"qpTsEpv9aSriZHOD09kzPoN1I1Ytcup1Ow+11DQJsf4+oUrjw5bvJlxckNDIn8oInK7tozujigyM4D5w",
-	"mqdFyqXOoe4CAGtTnd8Ud02IOTP8qkNgzbSMH5kJbjSWF+bFN8uG7NYXyNP+VsF8lni03UfO4eFCi3RG",
-	"02ikWInP5T9veAqsfxhWfQ3izlCEN6Jtn6Z1gdSqPStvq1ANjnQGZVDUpxwkwZiNVctTCx8MRjz1814e",
-	"LBaNLjUf+/2Tmk7idg03PAIoccxGrfPgCdz5Usasdg8b2fvW2LpjW923da/aDBW9V68Ior9ASEyU1iOK",
-	"ABBbpQJ4MmalxvRKapJgvhTVBzYtIc9KDImi8zJizwodanf3akoUOqlAiXLVXoxMjKUFa89SB7JPUbwj",
-	"0P6WqpbdXBZ/5TpXRS81sDzCaSp65oD3vMtNczm8A5XsEHYsKCca+ZsbLNIgxGC4IHSYMoaFvxZgtNjx",
-	"YOnpLJ6iHO+kkl1CU5nck+n1skikftBpdtvdR+2ddue0vd9uv2/ulKzSh/tF1JQCc4RX5MUErebHvzrB",
-	"w93P/2cNCeQGXcW1bkU3LbCLHqSB8CQpdRdZVFbzMJZVW69XEV1H0XxCJ/ScJ1zPjz0htJE0rjrUJde5",
-	"0CxdCvZve7E4vP+1z9+R9+Ziw4vFzV6ChW6IO7usNhrB6+ytq76PovUNTem4BnBEkoFZS76ZInrivbcw",
-	"hp0KdbhOSeTRqI4ZB40c5f2Nx5IaQePENawPgAVsxLcvWaq4FOavhfH8htcwFKBlYnsHyASkHiZWXbCJ",
-	"9ods32ftuqb9szgk/57lZ8rqsT7lFoZc3M61TtdWqhIUK9OIxgzOSCwrMXemZpHpkvMFeBra2Xxa5lVP",
-	"OQ9nzIJTC22mXNGtZJvQSLXGO5ZxpYwxo6MWAqxopphfyjYK/LZCn65KWXJW8EaSfpFRrsi6LXdYMVMO",
-	"SrvljXU1DZ1oqtkWntdqQkIPLKl4ve+IXaS2NTKJ/fSIEU/taV7cDXy/2+PdVrvVKW4x/lSxw07Prs7a",
-	"iTnNuw9mO+wV+CU8gvUHk+6Hf6syn6i+pYqOl+nD3LytcDJXirPiE7XwVPagnMuphdYzmiO1SDH+msLv",
-	"VjXKp5f9uuTsbKfEVxFr4dNVN1SPosYEynnDdkd3DaVQDvSMpmtZ4yfu3iXK4ZEtLCgUmWJktEh0Lkdl",
-	"O23PZupbfKhsEgtkWDyT2VGya17LhUqGzmYc6ESOGXj7Mu9fJGPAm6YcKpJmMo0xb/pc6lFFmEfGlYrC",
-	"qe2moDa12hbOb4XCpi1q3+InYbhF8fmUmWWUiRzOb05wfq7fHbs8m5Veyhi7thI1V5qNK9ed1a96KQ55",
-	"LVCrNWApXE0SOq8fSkZEpZJDKdQ0ySj/6pke1cPD5auJtWRL6zVPqvM+lDN4t3AnlmtWcGgBbmX98Raa",
-	"RvqNGcyGZGQtl5TRaESoRehapKS6JfppDvWOBQvZdrDD2HvRJraXFq0JmkxrKBUhpAxvqXT32taBe3t7",
-	"pN0hj0oN27p7u9d4eCs3BodetzM/T8dUuIyrDbYFZk7H9nzX7cqAjnlSc6wgErTYX/Al5Evc4GGCPOEa",
-	"qFiowgbPJnT4lAIzw4p6Xm6Bips89EuViGrZcZgkZj/KUO+HQpCqZd27zuFO1fJybehc5Gq27UmUgwGP",
-	"OC0dwuzXteXT0dPq/eQxkidYGwV9sk6qPNxdC4ukVYe6BaOJmdB8wBHqdiOJ6XgJnCn0iqzP6hBVy74C",
-	"Fr1FDokayVRnR/Xls5cnUCWSiQiejdZDNxXQNnXC0shIDiZAnaqRMQ6w7mpiZTsCmqop0IlikRQxTeel",
-	"Fp328ubsvNRdDv7XeXxjGsh2vPtowQDciIFX2HUlW9x/oH5nimtl1hDOm/UGWKK7QUY5vb7w67UEXMsl",
-	"zt646uHQy97mLVwwnpPb5kEv8ZlXa95G2YLNi2iSKCdI7GGzTXHRMYnqZOG02evLV2Opmnik1JRtGfGd",
-	"pRKzPdaZZyFrgZuvQj69mXrBLajTaaQRGCKbhDuVQYNjeyFE3G1CggAowmKQcKheO58qLphSzRSd2Ikc",
-	"cmsTn/M4BuhuPUql1pgvpFMqlHWFaz5mcgqJPp+MSYzko6VsJhIcxOabajqZyFRjGdMUnUoM1yBiSpkN",
-	"KPo0vQlVIEZqypNt45Ixp0MhleZRbd2utP7lIrOwGdoWpQzSgspVjbYtg1mSyo6jqzlJDetgnyaGQ9Rm",
-	"NbqG5CmZ0JSOmXYNJ3yCq9AM//HAZWltYalvow9Cz1qu59VH+pwWQoQOW3lAdVn3cpdWyCf3NWv25bRT",
-	"d7Jf2DSpjRJ6AfsZ0qgWz3XK6oHGS8EmxZKBLT4pe/jhwk0KFIeV+V9nkZwK/eNe+yZETLYYy+XLS5v4",
-	"u6GZZ8NSri1/nUQx9txbLHHbwIFvX35U4YV+YlZMFTp6F+CJlyry3aVHbU1A5nxwQWF6dQv82g8Bb5a7",
-	"noWHq9SwARe8JpEIsnC4ViS/K7BgfFxlnNMPulWo8NnHe15QtXku5cW1aPbVUF7mQKGd4WosMJkoSWhK",
-	"FB+WALgXR7N3U+q3rfrz1n3lhr+e6khu7EQ5FAQYrqtWKL9uaaSMO2VpiT7UI1Iw8Hsbjj0nl1zmyv76",
-	"WRDwpaI7u33d+VkLS1lg1QtXNwxj4GLVbeObYmLcRtqntLVlE5pWgaitg5m9kPC+JEfdFbbNAb2hGPMx",
-	"qhjqkWgTQrRHMBarprUqSgGh/IGla0kt3qgdVv0qZujRG6aSu6xDRSixb1lK+usU/uUQ51yQqWJrFR+f",
-	"+y28V4NZbVZ3wwt+oerAckQTN3J0RGBmCv4bG54SUIsUGdLLDZOZ8u8Xz3Jn3bT2Q0BWoGTM0iHbsLYG",
-	"dnUxqb3i25vWJ1WLF+eg3miYuTd81SCvxuzcUSmcxzwNajH3niUskhU+P+xIaEgEKyw3jFN6UZnl2QYr",
-	"uCtUopjtCLzQ8zImccWqE8ckvvqKEzuRb9UmX221SWEHN6VnR8e3XWViv3snFSZe94hbri7xhdDmZrAV",
-	"y7BVrrULdhuGjqEVFjH2rtpU+aum/J+LKPIpmyQ0YnHzfF52wuYXVlE7js/eVbtofkrudrA0TrPzi0mu",
-	"qt4VcB02Api5yVLpr1EV8fe3qI8Uk7E3s7cWNYIl/dPLdHZV7cAntK9fRfBm801P+Hr1hIVt3FhZ8Mn6",
-	"1jUG7+N3ozb43Oj2dYdjv3RtiyhGvd+8NvfQOUhbN44vVbc721XrLSOVzspmPx9tls3HH26iXK+2+HRz",
-	"tx8WuhgFZJXvb0NF00GZyLRUXrsh3RxAHVNWN7heThhQ0FqYZNdLM9UGyW6RWvaLSEP2of/1Ce7+Awju",
-	"/NUJOg+vTC35nUsrMouKeZYmICe46ZApgGnwXIqmFMmCzp49U9U6ZHVJ6KZuYEN1UcJFuSR0Q49w3QHL",
-	"yvY2p/2s8wMEGwvmg3vrHZoOtBr79XTbIvh1MW5u0mS5mrKWbXWBjry6zUWCRqA7XZMVXETNu8Fi+S3s",
-	"l3zowZon4IqGTEbyX70R42byzYD5ag2Y4hZuStIZKd+24eI+fCdGS8YIb99g8V6yqW4LHf+BQWQNwBf3",
-	"qbbE2uwtdC8vJ2uPAXO2QLD40ypiHS/LGT0pwh5s1iIIns1z+7YrfueajBkVFXnQtnEeRJVbN1h7sTzB",
-	"ppRHYwaz2Pxq7xqHU83SnP7vkwTGtfPqUvuOoKHlBcPydU8/zyeRPbdWIo/lbsW9rKUnC6GzESFBF1Tt",
-	"JWEj4IrTXBO5PJ/h5rA+r6jdLYBuwC9VWp2n8m+W6rIppGUuQApM5uYgla4PXxIsEF6iEX+9ByljmDZe",
-	"shDthc1d8CrXxCsBJJedgqsqr4bqv37FNZHfovNfsdKabd/GCmuGYXubyioAnd2Fomr4+h0oqR4WxqZe",
-	"0lQOU1qBKbCJMrRYmXadetBlHTCNGYy9WBzPZbvVabVvq8zQqkcelNXCJv3MaKJHNZDbWGQEUDEJv6yw",
-	"Eepk4WEyo3NFQnkRFudfTvHutleWotTnpP4sk7i2Zb2TCRdsoslUaJ4Yycw+TXhlp96tejehT/Bs3V5M",
-	"sYULPRvn/R2W5qCW2kFs1xjfTvlmOnLaUEZle7/XIpnnCTT2Tr/Tn5jfXpu/VMpxfRNCKceF1pKC3WoD",
-	"ws2b+JvX1E7HXLyj6VT11spPSYFe8knku1NYjYoD4x2AAmEXGnHVsYotO28hN5GAwdQihrO7VgiKhOUR",
-	"Iqjq+ZzYZlrYe2g+Yd9V8Bwq5mdm5lXJYEkMXY7UlEOraCDRjKcZayEgWsr1etzcPpsqsoXVn/RO5+qb",
-	"EQtAFVqWdYwgWayLTKQYur0ro2bAI/V4yw8LvY532jdxdFfNtVxo7h0k79PL6b1SQgo2gzWx/bS4VgQc",
-	"Mt/k4je5+HXLRXArViGnsEuWEsVEDG3lqCKhOQBn8EBIxnQO7pqsQX9Rbf310S//3Hn/U/fl7r8enu79",
-	"/s93z45P37/t7uzuLU1n6LYXsl+6zUdLnKpfi0h33tsvQbRXYQNllVAKKpqxxTT2jz2fwx4jDGRABNAF",
-	"QM/YFrSH2HKsL7r/s7dDmqQTECVR9GKN5S8nr1+RlNGYpQjMiIYFjXQyLzUIu8K2LB6Iq8MOwSQy4CHw",
-	"xrFEsVl1AGh9GKIeoeTt8RFApHl4RKV206PLa7F7r7NX4oYwQY/2HrY63Z3d1t7DR49b+4++sPlsDjLk",
-	"OGeFigBOeagvh55yx8+fkJ2dnX3XgJPIwUAxHZBzpmeMib7o7LfbzXan2e6ctts9+L/34BHd399/3Ox0",
-	"mzud0+5Ob2+/t7ff2of/vW+RlzxKpdXoCE1ZXxiDPSADLlhKYj40ukk01eZ75e573Xb3UbO9A1/ct19c",
-	"o8V+BZNeIAxA6rmkSWWvBZ0yHY0AqwDWJsw5GzHbsxP9SLT9F3FcrdLTvbHSsoVQXPSn5Fw4G0EVcbw8",
-	"frU4/ZdVNay9ZbwVoR2cqkkJNNbqC9hacu8pHY/vI2MacEMDyGOhuB23H4sf4Vc9s4x4xlJG1IxOJov9",
-	"WS2W107pcD4qbPrj9eAigsZLlg7Zm5RdcjarcYjbclkyk9MkrkRY90JclR2ApXJRL3jFQCaJnAFgEezW",
-	"2qGEUm8fH1wcfczlkIKDMqodlcXjyBZeXrI0oZN8bBjhwQXgyvXMda1kEDGepizTWG5mHkZyV1k6L22r",
-	"WugkD4MngxQMaUYyOKVKkG/Xt9MBhkJU/Qyi2OsBinptFBbHO8kr6ZetQ1ZJVzrDk6yQ2E48KJKYv7GV",
-	"J9ts1zFTYDovpemYx1cgZyRkc/ZvnpS/kUBhW6q2/RX7pA8vKbfqfj1A6iBlaAUVs3SlzdpdTOFcyKnZ",
-	"xPyv7mn0ytg6NrqbxZUt8B0XZL9NYjoHp1rZgLnSYO5EJtc4dlbI52vthl8YQvFWu0MrKaq6N/7zIkWt",
-	"3xj/J8syAqKBozgQISrmkFFwAG5Wiy0HXZrZH1OarI/kXjwOi0ymApSXj9nZn+a0r3j1KR+z9+a+ukb5",
-	"+ZvqlvVJ1pO/BAhBVebBwE77oXUm2SbPEzp0roLF49NaWU60cJqq4HHP6uBx/Rbpvn+20js7NltpNYys",
-	"9z9WU/m8DFGarevb9WtnMZGiLybTdGKIY0znTjc5QHM9UzxACS22/8va3xmNRkSspEIu78Pnu4UrvcJm",
-	"DVK+cVrm8TRhFgAGvFGMnKcSZJYgdpqIFTMbzavg8lzz6oVkz4OMPqKECx59B637B4MAY6Ou6Zu/5qVM",
-	"xxkXyip6uD2KQWWFHtl9U9eT/Hidpn1qlrPGrWkutYinqKCGaoEoGZnRuTVbKlOKygZhmqU9U1dugluY",
-	"MnrhbV8BGXuqFY9ZcyZTc39zJKepyjxqTUvLuVst+6WoepQurlJCxlzUJMIFjSk0vLeXzdlfyPqAFQ0c",
-	"qVUxLg8hqgYE6jvlgfsVSdjTr1aw158yFKfPwXYRCtTtVtz/DG4yd6dUZV9YyPpDmnFOtRlVBO8v5qgJ",
-	"WTpVvvfiMXovWmi7ruPE2OmudmKAMnfm0mWWapkA7+/ACNbVlXK8q6r6NR/Ryl+ggtcxIND2AWnPinF7",
-	"4/qCvA73qluVwke3WpJxulLBenn8CvT60Rr6AaA6ARIpAk5uQrxV/niEaPf2259osMySKe5i4TQVRrfk",
-	"tG8ZV3f0AL0/hlxVpudTY0Ce5cjHvk5RLUXtqwi7ZILwAVFyzM5lPCezkXSCFZxUdMxsWwt0XOBzJRT8",
-	"2pj6lsxqM76z/QH+jzmYmxy30smpOS5LKP2Z4evbVNtka8ydcNhQgwNNzWondBpzTXRKedIiTyUoLrOU",
-	"a+bv5ndV2ZB+8XmWXG/zIr4k7W0h3XSVwvHs00SmNf1SnOWgtEzBaljWemO5a+sZeKG9e27DsQXbXRmF",
-	"gyAkkZmLnVh7iuuAyCRmxu42NH5gjcOZ+QU+s/5ozccr0uNrDGT2CdHqN1PGRtzszbxuva0mjobiuDi1",
-	"bZb92eXaaw/h3Qojgo+dqWYshxFL4rUHAkmra30cPLAVHs1j0J+VFwnBOwkXWhbQytYakAfXtnpMm3ot",
-	"of6nqtuImcU0Nce9YOuvPeoTfO1ag9Y8umBV5/k3rjD1CQ7IH1M2XX/ZTuGl6w1gRrlOKr1j5mhxhJpD",
-	"wxNvXHsU7+wDdUd0VVNZ/8AGnlPZ0t5CXMEd1Wxf89X1pukOjmNeSzh3tdPwtWBZmZGvdazlOPSknAWU",
-	"t/U5wK2zrmSB1w3MgyzZ/sxUlgwJ9kmfRZkvb5U/0nr96tyG/tuWLCrEd7YouSjEQ0pudHdpy9RF//El",
-	"I38D9cKbjfyJ7R2gpado3Tt+/oQ82tl/eL/nzPCxjQQpTecBCcU0SUISJYxa9xUX/qc61+Se+Kbx363G",
-	"v0hpLB3zmpYwGPv0mjUQgNUh98JPzUn2XHj/gIQ+Y+xJ6/INwc/OWMxiQ47oAKToIKz2A8Y8ZZFhqT3b",
-	"XSn/AXR6Y5JbyBx3R/Z3dkMi1TRlKvuBYlQDWha7p9xWLvztHsp+AN7v/4BCovALGEJF6eBeXPgtG1HV",
-	"ajWCxiVI4Ow2EMHuRfiHu+SEi7ua/Z2NP6Einx38kX3dSCF36YLNVeHf2TIiH8k+wM5HUl4s/u3uHxjS",
-	"cFfxD7xUbgW+uBwLrjqPxCsiPqn2u3A6046cTNNUTkVslCg1oRGDDCqSsrG8BGsAq1E1+2QMoL4QMh3T",
-	"hCskzlfPnxxg3xCZGB07pZE2XAJfAWkc5dSahX6YX0AK3xvHDhb8S4CcbtMUqSITJicJs5Yy1z2ya1ah",
-	"s2eTzAK7hAGJpVZBX6iEqpH5ezSfjJhQAZnQlAk9Ysr8alaXkoRRWP7wh7BFfjVGOlXwCc1EQM6nui+M",
-	"ia0Wdqq8tMUust2dpd7e3aVhOvJ9v//Df937QO7dbz1ofvwespvu/7UbdPY+Zz9Wr2VCq1rQsBmGbrM4",
-	"0qXVmzHkYWOwERVCanLB2ORuygi2CN2v7emu1zRxLbZwBJjFNtJxDSVyq1T4a3Itr85NCDL1dCPncULF",
-	"4WSSzLdrF03No4YlJlQsdeOc8SoLHmow4CjbDXTBmoDQZP0mCxaRrbh7mwXZAg9oxzq2G0YRawQVNtH5",
-	"POv3Q5Mk62CcUqEQ+a/QBQ7fQpPkTKZnNpBZ6gZHa9B5KrdrK0f/u5Ecmw0zG2UYiIthM9HzE2exNW2Y",
-	"ZcvCHENUhw0d2eugM8LfV0472oJd5MOpy3OZjWSSwQLlIfe6yF850FeWrkXhWhXjG8mU/ynFWUznpYq4",
-	"3aqTM6ApoQNtgRKB5COobkykvED+7pJ08iKG3WX5EPvtVXUL2Z4tLtoLWr9mAeEiSqYLfYmvc/WuM3Wr",
-	"jskdVRZRmNMMnMdqdqvY2IZuZZm3Kyt+N5QTJsIeBA0MD+UsJnOmWyQEpTHs5QIezEONOADGbImxMKov",
-	"Qqsehj1n27hOdJg6IeSsRULrlF54o3NWKy4i1hfwAcMbZlSRMY1Zi4R8PJFK8fOE4UgN40KUjpSZ60Lq",
-	"M8USFml4P8zF2KvmbXkuNUuBss8ZgalZjcvlX0yggAmuIAyVmVFmBZh/5aPAZqzZJ0vdzPFNC7Q1SeV5",
-	"Ulk/w/WIZGsYZCXCjvztg069SpnD+EFQJKHMzGLI2ymejAf2SfVgIYtkmc5eLFLLX/KBNv+sy/NCkqiq",
-	"j8jzNt3G2YLl/+RUzZVVlt7ew7p+GbV+Pv/x9twv6pN5M79F7ld3Ag4zGneQbeiv29/de3S/JgmAxWcI",
-	"BVIVTMAjZds1N7HLsrlkmY97MM+uw8x0lDbTNAU0bsHKGTsCEgu3iTGdIGrJSh+Ymxo60defIdx+ZxPF",
-	"2Mf6czS8BXCq6yZG0eNAkeJnFNsDmuPUs7FLmjKlrRmas3dIKx7I1DD+vJYaZZFZAIlBWoolnUSPzP32",
-	"qEECiEtt1yMm+mLhvkgmCaPDad6ZtpT7DjJlvYCVBWDK1+phxVItDT8jDYB7rukKPOzGF/Jlqyt1brCK",
-	"iIqYGwWsdsxOkDazOEDYW5KQs/ZQn7gvlxoe1lc6reb7tvDPPIMH5ixHOdr49LtXFM73psdr6dJiHM6n",
-	"B6yVMw9ZUwvzH7gAnIfZBuccg6xPF9a3U0UF2CG8xqc+opMJEywmmJfthgUd4yFtPYCTjz66a24h3/GJ",
-	"1msNn6YyrV1W4LOI5z+gPAE9c9sWu7+5JxaP0zJvweegwUELiSqdwnqUd8uGfhclZbAUuc1UhmnKmznq",
-	"akWz/cUUYggGn3GhZe0Bt4nIeKtlSllKLCjltmK0rrPazdTMTwrBnhVBJncnaEHVCUV2tgkVTSF101pQ",
-	"Hm1Yiy6zaq54AjdwEloqqFQzn0NpLSy3vc3Za1ir+50iiRy2yGGiJFGYHgaXRwhzEP6raZuqNI+eliDd",
-	"2p1f9t8/2fut/a8KO2PtdhfmlP98evrGqjCBRWPwv7Tb3l/miNjb3/eoYbddWZuhua4rfTOGbGCWhZIB",
-	"m5GZTGNlVgSQ7DIBZcgWfG4O6LiKTyEUKbGgruV6m3XhlHMMC22Hl8NVYmlIj4S5uRbakIRKpsMWOQHY",
-	"qANynlIRjTC/hKu17cV1uEWnvbnlWDIwLMIn7oqHYGtliccAC/S9xNg4SabD6i761tHijGuzf+QVFAel",
-	"TNAxg0w6rGOntqfTmFHBxfAA8JKkYMrpKzSOi8C+Y5qYJWNx0w4TfL10avRKDQpPjKt6zuMYga+pZs2E",
-	"jzleMtwEMEi9kg//N7tD/k8eg6/93UyzcNFYboUfjMBsysGg8KONKBd+G8kkLvyQcUH3gwvJNgHCt3DJ",
-	"ainFD4MNUxw5b16w4pM27FpcDJZww2+LY7Zh8eaAseJAx0yPJP5k7S274NgOh6KHBxI1mlAmXMiKz35a",
-	"VGK9vcoSporquW2KmL3DbiMXWc+Rhd3yrsFmLbu3OKVsbx1qnL9rU2V/qas8coSwThGS/Vb+p5BN+MXh",
-	"WEvZHFMxb2JwxScWKzIXycXQnN0ZMwxAfy8ptxDNABWwyUUT8gNcnkCTjSfQt0XIcxnPYXaQsEZVs5zD",
-	"RlVTTpgo/77oPvB/LFvc4KUA3BLuaYmwVvNE0rhp1iChmEoxFWo6wUy75pjFnDYt51tQM51byUxwQoGP",
-	"8JiNJ1IzEc3hdKTMuirLF7hoTiEtwwi8VNCkCTousqKs0DXz2TSn4kLImSi6Mxf2fkFc/RPWfWnOns0J",
-	"rIjRbNJ6vz7oat+/mN2Xo/ZsncR5nWl8SORm3ar6/WIBrLkD1A6MO2Y7sbO8CrWdoUbXlqKukUSYNWZw",
-	"46wSrceQ5MCUWg4THFGB6mQFlBSszVktXvJveCErBqaanlPFCD5nVmeqiupWd0sroQ7HcSmMMbCcktoL",
-	"v20JZhyUF6Ry1WVSB8Ge1TTlcRcbZzRjNTKNS8GVDntZBl+QNUILMNG5L8A0cQnHJMSDb003ORN5qzaX",
-	"SJQl1YIh0yLhmAo6ZGnY60OV9Rz9/W4TmbrAYC9ImAD83CoAzUsFkLPOxTAAM0kFBJPMVKsvQkjXyoZS",
-	"KHcJJzTVwnwSdblhSsF37jQ2mQ6p4Ao4atAXOewAkSKZO1gaY4VdMPQjqEhOmGqRkMZjLpwlh0W/hYiR",
-	"v7CZjAQCgEVwaWbwmx2l+c28tdwNsPCiBf56XAkJe0ig7zciRHqCK8dV8jrrmQnK2XXBea6dJaPO1mnP",
-	"h1C20JzP6NUbNeirxn5/izmrDiEiZUOaQo5bZJgImEVR5PJY840wC006X1xG2zUl7tjCtnxTNsvPMYuz",
-	"ZWUnbrA0VlJF0n6RSGy2Au73N5q5lnq52jJGM/jVBRfApzeqtoAnFpWxDQoqgOd9adUUZlBXLkgAyl1R",
-	"jbBO+cE1Mtfaoub/iJOysM0nRgOo0bRsJ6dhSoXGtGlKrHD/DnSIHqZlW9cxZq2hp1v1aJKEKJ77Yjbi",
-	"0Yhws3w0GjGHgmGDdVyTmMfgNBzTC2bkN0sGRf2jXAawMqF/7eT8lan1pcx4b37b5Lqf1FQEHpo1WawJ",
-	"hB5r3Lo9Xdc1EYOOA5Ex66ueE1qFYrs8pHrkXnLNcdKKAOTXAaS+HcD5Ggj/0yprxrDFvb3dPbvzkIxo",
-	"7uyR58fP/hmQo1enz45/O3wRkCev3746Nafr7avToxcB+en3p4e/m/+8fP3q9Gfz77549+vJaTmv3rzn",
-	"x3fPnv364vcDeMePDw/g2R9P3y7Hwtqvwb768aAX/FCXF7UdaPnmsGLXpiWmtotzNoQSkHdtvlMFgHcZ",
-	"g3IDbRN5wk9wvCsxd+F6Hk07Z5F16UPRWlxds1gdN/9p04O+URg8r3dep3y57B9wRbU49PqVekJFxJKN",
-	"U7G5XSuF4tu8Ywmm2CCV47NiKv16h11IXSdQWaIgXRQTM1OGahCL60DKijrFz1QRW9xko6jLYSuWgdnd",
-	"CghZhumxIoslYgmmCBzjExtAYFiC2NJUq5K4sDlSXtxWt5tTo/Ks6nZjyKNw1r/EvjdSnPmJRnlFxwDD",
-	"mRUHAlNgIA+PYtKOFz0u9A7FV6gLXgKBsxcWiE96OITL5pHhFd50455vOsCaOsCihf0nQN8iDipNEhIl",
-	"Mrpw7e0MCydHh68OoS70oHwgHUMtstJnU3M6H7yfphxqgLxVeLi7zEjDRfjogYH+UFtQuH2vo/WUEKCo",
-	"eqb4lNbKoVyBMCsL5w6xjeHBqhzklUmspZR+l7Pq+aAdHuscs1cTxDHdpMHxplmktUnn3j1LwWJvp9fP",
-	"NtmZtSUuvjsENja3HA3zwGIQvwQf1V5XAlKKhlZDe1+1uOPOCjeuuYGE24QFoqs/lMfM7yW+vfpq9tHF",
-	"l2YHNhFSaXCorQXocSWFZC3P8+0rIFur7Auay2aKSkHohEYjCW9dd6ktsjm0wcG7bWc24gPtlWn6AzyR",
-	"mApgrpKEaoZg+4ymCWepLdJgQ5A+y0ZczBHY8cfY3Oksb7J2JgdmdOu4IF4PnlooqcUjXonl77fkjaDF",
-	"SdYd30Uv8ajcRVHvXdWEmaVaHYxZBpxvDvsmYdz6AI4fJy9HcWBGwGfzPdpSV7ne1Jqt3GaYwr6Vu6wy",
-	"fQb2AF67CtT/ZKFdQ/mQZBj4A86S+A7wXZ4yw0tkIofzLy4qblO1liKLY4YEpHBna5mh+i1DiFgC7eE3",
-	"5jS210WzlJZ+s4oxTZJNkMcB3Q4f8tV6I6bnDDyeW3RHqxlmvjfbxTY2SAXcUArcuZ/ymKoRFriTOVOa",
-	"pTGdAyK1bSXwZXstMYmyQi5Z0eCqsYxIoPMA+yl1sgDxkE7U+lrKYiZjdSHPho6pibRpuosMA5DtbE+Z",
-	"kYQUODeHkimcHa1YMtR1zc1XnNtanW+3qBKE1OQBS1MWn1UVauV5s6iI3WQh1uo53gA6kc1ktdRbimOV",
-	"+L1Xa5JRiuUHCyvpc+HNolqFLapi4CnzscGN3AJxZViKiFWLhOZMxSmduQJvaJ7Y5IiWMRWx2bO+CL0R",
-	"h70sGdLuduVGF1ILXPKvmymkkJ9BeiVT2JUE3CAJG+ji+jSCRjbEomWXv7NGlJ/at2zsBUBcjyubCt+Y",
-	"/+pMsuXoNrktuLiMuZMae6RCfxOzoNACtlRB+LjXbpcWprAse4VluPeh3fkIoHb/2/3Qbu58vN/70G7u",
-	"4U81uqMZ6KDWMDXnCZxLGZidzaCSC0lUfytYuxs7Aj/RCBofnY6mqYq/rkjtQvcF35F1SSPXFI8niUDu",
-	"qFPKBfK6MWOW6wELLrJE74lriRndIsKfXZ5MRG4mBeH0bRmhtm0oB9eNFvf3gH/7grHVvjGXr5i5rJ9+",
-	"UjjdlblbwuLHmlMc5ClcXlQO64kWfTSDAeCtna2Axal6m9+h2sH6dIKNWp8sg8Gp6Q0qUclY7UAfLJbC",
-	"u+eDmnkvWfzVbmS3/hul9buHFn3CTMSbtkzI5v2FJflnzuHKJcj4EKzFnwC+SrFlhGWokHeRXc1KF6+Q",
-	"bFGpvmrXs3kj4Tlj7AKt/ZRNGNUK/Rw40DmRIiBToXmSd4/V7lvknA25qNB5z41Wr5b4I60KDRXYB0aH",
-	"1jOZJ1pkfVpb5Nl4oueB/0zuZ5HpxfpNUBi7+MmMqkhcj6oaFMHR4pfszAVPqsQ4rg3Jcvahm8lNScpy",
-	"R5biCAO33lW0+1tdPe07G6lOp8JZnSXDRY7HVV2lnsDvWVECcNUpTzTQzQGBInt0j9ni8eKq7Ay6dD/q",
-	"rAMEA5EJGuk1i4K5Iu6JkvHY6rTa63xwKOs/9d+SpCxh1GGHFqa+CLQ5lJ1W92Hr8Tqf3SpKtW6htK2A",
-	"3WpFSnTnPhk42iisWMV+rYp35ahX1ZIJYjUz6wNzqEQZAxhTHWFbYvfhHglBGjJseI3IsecyngdQFUzH",
-	"zF3ySnhB1URnV/kArE4uyGbwRGKGwVKIM67ILJViWEAyyxBmkPsCEi5Nph6Sj1potzyeKg0gM5oYktSk",
-	"s1cO0VRSWrYI9fg31qc9ghrwdG6sJovwlD1cHMsiQ6uGMLI7U+fktEXqZrd6hJJfTl6/Im/wEayNe7jf",
-	"7twnVBFK3h4fkUFKh5iaFv4DeqoAtDDYMuYdxTH+40FFLUJxuVYRP1BDtr9LqflJhta+igLwbKoWCS2v",
-	"BKhioqbRyFb/mfXPFx6AlSegRoc9i0SU9y2HPuUkjOT4nAtqMT/NSdFyiPluhk8ZQ7gPfRhsNCbIvMH5",
-	"h0g4mOppysIeSaCqAgHBpbGl+iJknybcOpIJKk4289SGVxUZAoQoJgaAQmG2B7tpGRWxXDdv1zloOMAR",
-	"wFdjFhTJm5EzXjKJmptq9n15mCGPRcBvZ5imjj97f6Af2x18xHE25qD5BiwCkNLEDtCivRQtq/yLC2Rf",
-	"bL9WH5vGQBNkvkRyzAgfEIpKo81DdSllmwWpS5ZPKeLr+pbfUqT6Sq7QagtEOcVQWdUjIIoxEhZBWMOt",
-	"2zVU41heTxbeDbhrx1wpFp8BOJJagiiDN2COccyMCYOZrwkz51MVNdn2lWFmbtDV8wTLb50MoQKwRL58",
-	"hw/iV9Ub1S6TdMSSOFsIyyuWpmPfNYA6skq12Sm/jQy7wtCqBPimCQRqRbrWU2RMmXUCOVt+spAoqSmb",
-	"JFfV02+/f9JYCqu5TrdQL2lAblKjkldzLC0ogIT3O0u0vaaoSHUBCmA3FSkjX5fKolg/QdAGT7LUAwdz",
-	"V2TsFckKm4RbCjrJ1XvzT6a6qjttDeP5j5bj38TggkV6VZ67NL+4ePcVuNlVatPy873yMK5207sTRhj2",
-	"hd7IXV9++EqAPEsaS38BTvuSIKtLrRKwFPM8nSo3bQGIm4tYzgAFzqjF5RZBeQYTMGYwENHQKmQ95fbj",
-	"uvlP72hycbR1NzUSQfNqKlBznI3kuOfQ+854HEIovIKzfkuW+toZXD0bqjwjCJxcdzgspg+UAyiU9deU",
-	"3+QeOq/KC4OeHzEjpTTaxgWb9zrLi7HXLDqornssDKPae4e1fTKtcKOgp5byUrrEMYMsyJRMZKqhMdLy",
-	"4d81ucYcQKDjsyUJCV5XAKJmXEcjFhNoajDwFyZHrCouCZZhRoyb57NeZbud9he/OEzA2tTXE4+ZUtQ/",
-	"MmvVgK7LGgAWterjPBotHNaeQ1GFqpQLLmIA7sMOG1BRF7a+D1vknU3Jp2K+2Nh0IdMKypTNCwd0zBNM",
-	"GTKfKe6wZ5y0vi/FsoubulPcRNr88+zjD/1+65795//2+9/fr9wLr5VPe60eqlsYfUFjmiZ13HFhr3ug",
-	"dWs9UYTGccqUBV6F1SVTxVKbFQDrZ8MXxYWDp3sPHlj8uJa90pLp8MEY9Z5l0q5bWE142X/1Hjz48P81",
-	"/986rRZAWTUzLvJCR3g5/S+yiQJL39AYRSG0pRlqsf9dF0caV4E8rc/Yr8a8b5sffWMIV2II/0ln20x2",
-	"5emrzM1zJ8xWYSsWpa4+iAOC6Ded8JtO+E0nvCOdEI9jtbdH8aGAwnC4p0VORnImXH1XVMo/nI0Ui85e",
-	"Dn795376+L9//f2P9HT277dvnj4+evHm/ZHsvqAv6MlseVhi53Fh/fGVOQrUDw9+rDlm3wTZN83269Zs",
-	"s5O4RMiu4dzFGzd06tqHrubMta6gL86Ni+N6O4k3tw5eWvx0LS0PWQfyaXOJj4WAXGeAo1+vpL8hYfaN",
-	"vX+zU5Zw6opD77L1N3UHKJ0yHY0KtQQD23l1xthFYEsEiTkGO9GPxP2LMBFXlwCuYnLPRPx6kNUWwNs3",
-	"QMgKGmZYcVWB9NO8JA+KNM7n5OjkNXn8sN0JSIfceylFTOf3DXt7RO6dTOGv9ZEnHi3H0yjxazdKN0PI",
-	"q6nm2Ng08GfoGbhx4X4OzIPVIYFLDAZMU1tuBHv7p00ZKW3YJ9s5qRrV20iRvNrLvAZRexxi8Fqy8inV",
-	"DKdXOM67tTVfm4K2Qltd8wE411wsLyjqC1dRVI/rSl4ZSYWJAWhe+dlj5itC4ifLgE8b1SUtk18bgcK6",
-	"EqPqXUTYTq8ABwBToRopryYSjgNUVRHZph22HJCCFMkag69drIYVVyWVqUwDFUV8dmqBT62LRwmtu2nK",
-	"9fzEfNQl/PJfWWUi8QWbZyogNMW1eOEBuk5QdL55fXJKHtguqgojwYarm6dVX6B6GwZEga2IGeUnTKAt",
-	"b4zz0xcn0CgN6YSbT2N9gOsn1Wv8q3n45qhpRpmvBY76c9A4ZzTFxEf813PHoH55d7oAf30ooHGMMjrc",
-	"BRPk3i/vTu+7U/B6wsTRU/JECsEiTSapvOQxgLpSoP6+8FeB6HSqtAqMEIwJVQRqCh7ttYmic2wbAMgp",
-	"2cXHj7p75ue+MHfutx8+Nnf2wKqmepoyc9hshQ18+DtFJtPzhKsRi2E5rctM9AVV8/GY6ZRHhCZDmXI9",
-	"GgeEKzVlaQDt65iIGHS446ldWiA0UKRwxbK1NDK18fkz9H4fSKxUEZoiKqfdAsNbXj57eULGlAtNucCs",
-	"MVAlGg9iGakF7xa6DBB3lYshOafRBUPliwoip9plfCFT8fsG2swtBzfXF35VKjlnesaQ14xb5JX0waGE",
-	"zLFtFMhpdyb1jEcs6IuRnMHPkLaMJTNkYhQb0odUi36D4HZj8+2xhPRCi/maP4muqb6wnSihUQSwQRhV",
-	"X/TFP/5BzJlWffE9sXYy8t8PZv93dnb2P95zutFsNmulg6jJoJsfqEbpIDL/b+67n288IXIwUMzLj5sb",
-	"LnwvfB8GJPyhvdfbaZt/NQHgJLzfIpaxZ0qbcG/gyrzOwvIFUBUwVQzq0KBqYMyogLaPeVUTMnys7fgT",
-	"IX1Kc3t7+sQyhvehP0Y51S3ykkepVNDAFu++YBN9QAaGmsxYYj7k9j3RVGPttsBiJjkVMYvJdFL8ZMJZ",
-	"Rg6d/Xa72e40251TQH7ptdvvYd/29/cfNzvd5k7nFJBgenv7rX3433t4m2EKXiZpZNiS8qEfKpU7RIFo",
-	"EWNuA4dgMCtNOubLZjrm29Jdhbfl10ksoZLGFaaacYQII8GV31mxEkehmOKSCe4WOYSFItR8Hu2g/GEZ",
-	"XSisBKLw1hFVpLsTkO5Oay8g3d3WnmHe3b1MbAMJv+BKq76A/zgSD0GgWcALz+AOW+QNVar4G5x7wwJD",
-	"+0PQF0Ah2REr1QqpIMvigfLgCR2yAxIaVSAEolSOIxsKnmEnJkQhhEoggh4CpCM5oX9MWc8t9/mUJ1CX",
-	"kDIaF46qbaDWF+Gbw9MnP9ttgKoxaK9t2Eo0Ivc+uLZq6xxeaL92v9cX1FVfuTCH7cgGwNG22RRXgZtl",
-	"lDCaKmh4+gxMjZQpOU0jZjatL6gg4bNTOgwPjI0GojRb5KNB86UZaZhhdVo64MqddTygu50uqGx9kbV2",
-	"hSNuFnRAFVaHwdJgsGSOUMxU98UbW2ZGbMdyEFtjxZJLlskocvjmCDSIe2EmvsP7geO4eFdfoBguEPh3",
-	"7r16nsvge+HhVI9kahOTeuQnEGKGwVm7vS8YN4TUI7vtDglLnfDDFnlGjR03YZhya5YeUL2NwM2aqblS",
-	"3L4QjMUqIDapD2R4+KmZ3xkeZCyVa/PNHRJmvfbNQcjuNFqQhHorOSapTJgi9/x+rE7cGbUK2rqiAIdf",
-	"oJXrfWL+CXZFX1grOsiL4LCbrGvBesHmhudbkeg6v1X118Vq1mKD3YO811z27Mz6qFI25IYssLDHAV9A",
-	"17igLyra3GaDK7anaxHwekEZ4DmbSyBTarvUWVBZTaCRPrm32969DxxPcTFMGJxbPDCCJIYntQz7Lupl",
-	"tkKtL4DnWnq3nh3iUQU2zzMG4phGIy7Yd9DBliRSTvA8OY9HwgwPBKsfDkos/XpfQx6g8ynpjswxg3TY",
-	"vsDjC1pyaB175vQeeW3UzcGwJbF9ce9DnNKBbnKmB03DYIxmXW66jjc3249yHmQsNp0aDSttmWeBC8Uy",
-	"ejDS4+TBJu8EftUB2LS9PTJJjbp3njAfzlcOyFxOUxKNpNGpyDlTGtw/TI3I27dHT7POOYbGzBJhNgVA",
-	"B6L2nzF/V4VdFAmGhOiQgqVqvqeNHa/wVBplxby/u4uSqmcdqObtYGBgoipQkxVY3IoMy2egbLQvECUO",
-	"mCJNVAZPZIiuE5gTHZDd7n5A9j59gjfaodp3WYkCReMwzRwtwNq/GvQbo4I5MPjauebM2QrH3W6XhNVd",
-	"+A3nGfGEeRWwXBGleZIQoyWlRuEy49/vi7C6X3/YIr8ae0IOSMwh0VhYCN9UWY1rzJjOdYAx1xkx4312",
-	"keEXe06ycwaQJUZigHRSFmk+Wz7aF1gf0SLhMdUMXm+1iezv5huZ8Gge1hyJlGqWwH1IuKrZaV/hNFS9",
-	"7v79vpDCTdEq9wwCzyjDEzbQB46FgRDo7pPQvKoJ72JxaDtxhoYfzJuHA81S4H+uzDpfkzTll7bs2voS",
-	"ZjKF9iFGCzYi2lBVXzgZbqhZRFaQ7hnpMxX0knJwl4Rm0Z3ZivoVqkNZJNzokHzM3A4/S1OZZjvMzF+o",
-	"ANkGH0aeTI12bLYDzNfdvUfraEDmvvv3rUcqNAZniNRqhon94I2FaSWUwDZMOVLBeWr0gwMS/vezU5J1",
-	"GwmNXZtQDpogG4Ozvi+ss88dsvOUUaPwmv2jCbxXBf6ZcZHrNEYO4damZ4RZQXkAjnAfuA7Kd/PDzv2A",
-	"mL0mdq/Jvd3u/n1D98lApmN8qn3faLupFEMyZjGnWdxA8T+ZueFhQHY7htF09u4HRI3oxPzc7fZFCGXh",
-	"IKWaA8oTaO2CalOSkEuHDaAcJZjHwRPNHY6w0vAqMwRnEy9IVqsnLPzuxglNSLKrfVF4rHQbF9gtmLgX",
-	"cq0N87+32zYLM0M/rnNEggLi0J7sLXY01ihyv7rBl37GLsfm362+OAQu7ViXZyN4EoZarIRWxXnJnwH1",
-	"I0u2QeXZAd/7jgH3WsPnzm0+O4isA/P6vghtn5qmQ2Lwx0WdVm6elin8xyzZiF4ag9awBxqzHrRr6otz",
-	"NpAYjwFcfm4/VDJdjJAtiCHD/sVAtix6SkgGMknkTJEPJ2z8G0vz86vY+JLBub3fAxrjqBX9W6bEPp0v",
-	"ixGm1Gjt1Bj26HTBK4LNUJKhdxK7W9l1MlLQnC9l5toXZvyuHzWKEtDmzCMAVgK3kWEqZz0olEFfIXDe",
-	"uZw64WsWFk4+MmQtyVCaf4xpav1uYcwmKUMTANGOHehODnXyuA1dUNw621MWfmrmzzapE1CfmmoqFNPh",
-	"QaaBC6NE8sw8ViSiaTrvi/CpfR4W3/LNR7t7a/HNR7t79+8HJDzBrzm++3hvf3ed58199++j5ULCF1xc",
-	"hGZ5ZthVpy/A0yOUZtRWICU8YkIxz+V3ODH6f7MLwD7o6PO/S+EyfNM+qx68OHry7NXJM3gGvO4aXP7g",
-	"ODx8c9TwUIYsZNDnoCEnTNAJb/QaO612awfrYEfgm878yuaPYVVaEvolzKEEBynkKBid7hL98EZFwUop",
-	"I1wMhcgWOXV3e1ZrprGZowqGgpHPcMJyS65HQvMc9KQOcdkye/IobvQahoYPwTMNKN+ZR6PR+1Dt/M9v",
-	"eQBaT+NzsPJGlwDxMWikTE2kWXmzMN122/lumdAWyyOxhs6Df9tEOww3rAYiNJOA/BJwDNdnmJgFaZlt",
-	"3MXPV701G+aDl0444hOd1U+8LYpifG5n9XPPnazGJx6ufuKV1IeRMctdEGa321391JGFb4H791fffyrl",
-	"Syrmx1bxM8/trbNybwX7NAGIRnxkZ62lcwIOgz/T8Zimc3tqnIMG4Dvp0NBo4xBiI42PQcN3dWBarG3F",
-	"jn0OKk7iSzRuwZzBGKhDCnMHzjoLCISTUFRZtRqFCAJzsUSxntG8kzmhZETVCF0brvNki4To8Qjh0CJm",
-	"kd8kn9AEDBDUOc13Iyr6aILNuMIeiGQ6KUQZ8m5EB1bjd/27EnC6AX/Pl0TVcAZoQF/JGjAQhudqY97g",
-	"uQsg6vURQ4BM6Z9kPF/j1NvwK/AJmzrU+6sBktbj+IvZRWb6jV7DriwEkSSk3nyoarz/EXjFJhzGFml8",
-	"LgY1bZ5Kibt1rj5PP4+80W13HzY7nWZ35xSCJb12u4XYM++LSXo9EFEF1OqemCZJEZoE4Rlr32ce6gTm",
-	"IDV6jTEbq7PO2S9/tN9f/LMzao+7yeMnbfHHxZsduZc+Uvu6M9253Js9+rQ/7/y5c7j3U8PiLhvbDz6H",
-	"A6jfOJSA3q23s5Vxlbx4SWNj67+QThey6GrOb2Bdl+gkbDUCGwCGXXQP1Q3C3voguw++/2ULo93VTyDU",
-	"y0vDXTCDYUsR1l5DJP3K5kfircIHOjtrybAXNB3aB/bWWTc1nRjaZPFLYwZ70rXmQFtT/4fN1JY3tkVq",
-	"BQ1WmNM9QhNl20s6J3qapwuVpAtIAjDejDhAfJmvSui/xA6jTu6vLfaRIZh3Zer4g794/LlWJ3eGHphR",
-	"zllmRLfLtLpg80016yHTmezcQuv94uXCF87cq07UKZbYAMv+O7DcX9n86vz2b2syHDMae9zjOyeuN7ce",
-	"NtJ8jWx62vj8cYH7PMBDAAd6qzfW2THPII0DI1DaxpO4CwPYbJ8WOTZf951xWdq5Q8Hc1EDA+VyngXCj",
-	"voEqjnCMfKlFjjJtLsttMPbdNz6xvV72N2YshmiurJhkQq6poOU7SvqqA/4T1DbheYae4tZNHU3TlInI",
-	"hqA4pvtC3zkaYa4AhJTP5xCAgcjCNGGqL+QgT4PNZW2Ifg8vC9vcl6Vvh5ARq/J4AsZChE0zgJEFoD1B",
-	"TMNL4YqlGZzNegM2E5qBYMaSgDTUvb3dPXJ8/PbFM/PR58fP/knuPT08evF7QN49e/bri9+Novvy9avT",
-	"n1/8fj8gR69Onx3/dvgiIJhC0xdPXr99dWpuevvq9OhFQH76/enh7+Sey+2RacwFTWw2mSLd07fm5mbn",
-	"+TGq09m7++Kn3+EPfN6/Bn6Xd7+enHrdUtpt22yfC0i6njOa+lE7WGyI+UkByjrASPtdmnBBvNbyYc82",
-	"h4eUFQWbh9+wMJEHJFQXfBKShNFL8/NU21adiHXFMb5vd8hrQA+5CYkUQ8hREMzFhFvkGUd0bIoJvdbL",
-	"BTkimEFlIZjlAGkKqgUWBMai5rbEs3SCVH9VwbHa/XxodN0ruqBmjF0k84IK7unQnSogxZ120PB2tdHD",
-	"zv5FPKxO0DBHodFrGJr/EWn9AIj5x4cHQMQ/nr4tArp6fTW6px2bOPpDu9Nrtxsb6Mm4/tftz9rk2z8h",
-	"TlyFXMYrKzwwtt7eIgB6Hphnp3S4yvsC93wO/r7emltzU1hybgqpmxBzDwOHtFf8zRd5ej5h3lUowkil",
-	"HHu/ta6srNzaEiAVNjMGbuOxwLSx7R44FapkbhaCPZ9qZN9UWKHBxyzDLGy6VIU8SzbhF9BE4D/MB4bI",
-	"jYYbNrloTqjS4Vfm1jLMLdPfIB3Ta6KWq5JWPi6qkhX+kRqVcgOvF7WsFDuWaeUPSuV94gJsA2t1PMRo",
-	"tonKHPO8/cIEQ6I2matHxhITbSIqIpaA+gFfNh+DSiunI6gVisUyl1umVNyYMWm/UONeuqI8+ltEAnCF",
-	"vnmmVnimLK1sfOK3c0vhuz3PVCWveICHc3Mflff6OjfVE3i1sqWrWMmAWfWEjtBXF2MVP1bgYda+kanc",
-	"EHqQd+WTAzBvMpMqSYIK63d78wQGemvmydEAyl9uy5KhSTGS4BCtMrPEvhpoFvPvzDH2HzEbcVZuu7Mb",
-	"LHvVplYJkuFaVsltsHYcT2JMkpzLlzyFf2+Wf9u6tG85/P/s/W132za2Pwx/FSyvc6/EU0qRHaep5XWv",
-	"83eTtMlMm2QS9/T8W+WYsAhZOKYADQFZ0bT9Zte764tdC3tvgKREWg+W7djhvJjGkkgCILAff/u3ncVX",
-	"FFgFvwHiM3HFhox93APoAShfD2LH28y3lZ5eQYt9tDy9m2T2A9SueFaDfoXtg6hqYxG4cQNGthsZqa0b",
-	"UZ4/60uxHdUJwUioE6lXnV0AEFANkGccSRD4nfBZxLB1XA5/z3rKee95wDkEm32s2o8MBShOwkNYpcLr",
-	"4HmPDJvy2cbKO3/SQ1XgKacekkEfV0YZ84DhqR6cAr3Ozl6n+7QD+1iJz/Yln62k1s1QDqy7g9np7q2t",
-	"yj/kB+NO1Hl9kNGdqXqFXmjCXhX7btT9jan7a+l6cA6Crq+KRFbGGrdgE3wp0caFiGFE060OIR5Vlg+F",
-	"wGJjvdwy5k1fituwXQIh4RVFKvPd6qhaZVE3JzITbs/NlhWahPudEOvonG6er9pIZ/RgsHf6XLHHsVMb",
-	"8S5FEt2pfxwDlVq8m/NZVXAyAk8TNHTOaZqkOcUjsVPUafPsjSvo9S+sFKa0zKvUxCy86aZA5j4WyCy8",
-	"xoK0+KD1iPip4JtFsVE+xfV1M8cJ4s2Il/RSGmm7bKinCC2QFmkjEARxNsE+uxx5fqTFBAJR1vVUgQkL",
-	"BJ3WI6TB6fcnYykSZrWGyhjsei8tmWUiE232Fgqx3c+RNRSpCPQEqD94lgDvLZROOv+o33ereZX0Wl4M",
-	"UzpZd1sVYy6kejEUSBEajHhc71OAmeRYhL1OtNPXqZ5kbnT74nkCTJjVoAUSjh8vACPoHuD8BZGYU/d2",
-	"vDwtd+mCLVZs3roeYre0rDdZYrPuotE3WGebf1W9nGuAsou9QH//VPcmCCGSqyla+9XekPs3PWHv0/IX",
-	"VmZRv3L8m7/bKkV0nCQrYT2UmFZX3DR4j9t0P1ZyqLrwxoBsgcrkPa0ciHFntonP0CX3ZkOxTkOc8Auh",
-	"Gv9kO3bGcQKg+nlLY0ND4yrnJIAXEpGKqsaaL+FzZ4rAPgsULMipMTEiOfJMMkRQkwiQo+6sbWYG4FCu",
-	"bQb4gOGiF3BQN80HUrLi1ut2sOivuSm8J7NBNOPBnmHcUVXHOCeeKy7dtc52tAL4yCmH+aFsFGWAorv5",
-	"w3nN6rvGZPzyTMaTYcWG+apBV9sRrA++GHBLdstmGKy5je0TvmALLMKlPEfWUHjaKWLiClXej+fJfneJ",
-	"qVQaz3Z6IcTYYDGIlxch1uJDM5KY6/AKJ5A3M45QFmzXOFolOAIL0IIF+KYyYarV+VzGdFF2HjzbXEK9",
-	"xwHfbnZzBSn5gnI5LC98bjBLN+ESX1HZgOillXxmgP8HP1laogu+XQ+5yffdMloJWRVv2qVeI9VnAtgf",
-	"awGSQjW5B/y/GGptBGH4VaKnXacxfEMADP6Ubglb+m9/g9v+7W/YZ0GaxV4BR3CXQaZHxF5odRyxM22H",
-	"9TeVyikO0bd/+1tPMbx6sQEC3IiXOhVcSjFlYAQDKAqeTZzsnlIxr9UD8pW0PAAaOv0ICzmDmU4TKNyB",
-	"KZ5lekqpd2Op3hYWEJuyYA0FMd5yQysRwTLQeoRy3E2rJOYysUuzsMcbtnYo9VAKFYt7O9WpWGhuuKr+",
-	"fYn5gWh+qD8QTy702gidw2B92+yYxd/EfrzUUWQ0MTbnQjUs/v/tfx/XjTxv0lEzB/eyVp5DaES6bBpY",
-	"MZzP5IgBAgyZl3GD1Iz4u6Ujtnob44U8/eLBAIZzdxjmO7JVvv9QTbvygF6uNxZ/SlcYTKFCd93RLLNu",
-	"kbJ95x5jCtbEEzRQgvsJJUCgL1cM1OslT5FqjI7GI1MXIiypllVLma6gveABgBx4zgbFkRA5fYGc07D9",
-	"zh6iD9ylPeX5nyPwgc/SWUT8nXkPmaFzgIUAUPRUpqlTCuhkQ9MtZwwhsLDQyaBosDnZmCC24MRDn4Ny",
-	"JML2Uqs+aBmF3dbQskGLC3qM4GU9NZhAk7XH0FqhXPK6e1S0PDCXZoAKvacqKrLp57R+hV9XuCa7xHQO",
-	"7KhnGkiD4MeHi9BCd9/ZGPEVCAAHkCasXITPQQZ2drWPNO8K7UZz/QkfY3OIhZvUgxyRrWMgbe217nE8",
-	"TfVUlIdgJhJOuV812H/0YiiUAsvwyMwxxOMa6Yk1MhEt+q4F39FwpILmjLAr9WAAILZUG3zL7mL3VUsP",
-	"BnNvTBrke6Wp0Gsgevn5zVD8cbA/53/sZgsno/BTWIHwO2w/rGbMrweY+/hLpVvwY3dxvNvuqVAgNVc3",
-	"rHQLWWPc7EPnnulQA+8IkdgOhcx8c4eTcBScYQ6J4lQKaHqjZuw8I/jhse+CEmrmGZXMF7ozIP1J3tIN",
-	"WnoF1GxoKKQEB3wlDAZIt90PeWpFprjbS4Y8GmC9Ce8e6F1AzMCuAH9owPo6TQU/n4icoqIURAebf8ac",
-	"hY8PpPFh1z7PFkOSzPcVy60XZrU+8pILgnt5T7DYvbpMJiKG9j8stGzCzhKMI0+QVmw8ycbaeN54zrBw",
-	"z7f66qkLMbZdOHqMdjOuYXG3R7kIhvfpJCiVjJS6H0YlikrqPeI5FgMpzYBnjBow+QWmCblRnPb5OGZw",
-	"Vs3GlSHuRselSvv7QDwz5OngNWSNqh/nf1u00AKAaoN45k2CrzaZy2azuBanTLEFegM0ut/EMoumBURe",
-	"hzpN7oJqpngacCbvUN2WshNF1YMBmRLVlG/lWQ5O7BVc/WqyqL2TzmH3Kf7GCaW8ZuyPmnvmv7/ynvRc",
-	"eIOWy5QStB7amzozf0YKomQ1e1J90P0+qEgGfxksZvUELWcwQtAyl4r5KUDPaghQ9N3wnsz5JiR+YQF3",
-	"Ont/P/ztxbP/6vw3zspOoHP5Yd7946RkeHnytLz9cGjr9KRsiK2T5F5l40NiK6kp6VnDFI42sn7dVeGc",
-	"TAx8dgSNHTE0WrKk5uylCLsJVdjBUcHGzSfmjc6o4L2Ez+YMUzjAJQP0C2dBKoFJ3Cl6o95zdHjzhKQ/",
-	"OHOtfSFASa5hHvWj3N31dvz+fnnHLzig0JCrateXXFFQ0DlN0w/A0lQ9txc6y0QfO1LtFxuCpdJYbPEG",
-	"jdzQWzC+66LvW4UtpHaiHfwRSMa+TtzYRlLJ0WS0U5BAPrSbd0165kw+DeEMeN0LSWBn0tENB9iTvep+",
-	"SMEJyRjfprrQo/qxb5W9G+Vkk4vSkuj6ygMqiFgnn7f7ev0qBpEKfSAxeE/tt6re9QIB17aEXAWz1+Pa",
-	"PnGLnF89NcWwTz4zadhUpOARjkQChGpWazg3XkLcM44wVUMNtk6MrSYfuAY12Bw6r4oCDDEF1+DtupZj",
-	"5mPqn66N9btbD+VkS87HgwC0FdaqwbWtg2u7bix+U0hbFbfYNVnF5u++jFpsHkVBUaY6VhSKfjmVn/QU",
-	"BsGi0FwLO2gVY4gQ/8NAXZv9kOkRxCSRJSXIQQiqlvvWdw5ZLHF3tYBlRUL4IaJ8QB6wREJvSzfDZrOU",
-	"G7AT48ugR3xGjTGZtCVwl7F8Zq7Je3a7IbJb5k4h3+LYXMzZqNugLitG0e6Ev2yJepkjMSuelK8JFXiL",
-	"amfj2BBJi5MgLMrNf1BMnHpbn06uM87nQjClYIth4XdHoQNunysvTJxwucqtfLLnBfnaEZW32rKxNkae",
-	"pUGaloVdle+xKDO35XxUSGNoyk+MEmciXyrkznKqoDzgdoOXvEt2t5t2jZ5Acr4l1c1ZLSflnO1QZKLL",
-	"4mCsYKArmCsxOxN97SyFmHADp1JVgACBjuFKNe+ufqPuhZ6/G0X5UivR6MgvUUfekORXS9VTu6kfLWLW",
-	"Rf+ikP6XanUBXBRPtaJXO0PIipsVvTASd571pci6zkM7hf7PwpiirKWxJBuJWrq4kbWNrG1kbSNrN5G1",
-	"JEJgnUDgbFvWgn15O1au4TLBGBZgYAFo6+Rs2ewtyF5v+24e08JbNAK4EcCNAG4E8EYCGCTILUQchtJY",
-	"nc2WVGpiISbS9FYgFiOm0wTQzAhPLrQ0xzJ/LCeTtt0rhgAMhrmQtIT9/Ornj9j/nDMaFRvyS4FN5LeS",
-	"5X1Nk712yhYLBErxUWnFCEU70tkT+Hcncn/rDCv1lGWJMPDhGtwrV/R6BGJqH/2kfujaOTH47/muj5Rw",
-	"8N3QgXfF/7kcaxftWJ3Hf4Py3PlrQ95F/zpqstK0CR4GB1WTWV45swyCY8jHY6GAivXLTzVDS9zbsWah",
-	"gsUTZp0Jqc6ZEcIJxEKAFoK4VaGFnordDU7pBqdwg1N3g5AYxiy0r2TZIP4Ai9HYvo3t29i+je27gQ54",
-	"qy0B8XlJ6m03BEE1grcjtBOJRYWLYYe6bJvSp254Xir31JxYZm8hYwyGc17IW1FLtL78VvrjUE8bAd4I",
-	"8EaANwJ8UwHOfRX2dsX2dTrerSq5se3dWrDO+dZ1oVld6DWhM+Iq0Bkz4lJkPCVxbURU0byOOBDa7I2l",
-	"kmtpTU/JJPTKJvfYtwzzdBQFIKi0CM4k2TTlBkvKdZrkJBVucxPpxJTPijpFiSnA8D2TRZu9UwXG63zy",
-	"0vkVBaUGNTMRdDCbGFGiCcgvKi5XYZbAQeFJIm0hhHQlU+TaffoeNOA00AGATAzn8lePPPbfRoVyqTzW",
-	"tO+OXuj3VyBhV1CDjyVhxWvrAkd7e6Wyo81iRHfXyW+JFVBo5Pe1mgF3QnV5dWF2ZZ+9e21+gMaAkFj8",
-	"/t3HE1ZSinFgHwqFaVg7YKDBHlFdLC+dvR+d927tNVSUCS4WA7bvY4+/G88nwRrdGnwVdnbO3zIXBQ3e",
-	"dDEUuoFHDHNqHOLGIW4c4sYh3kD0foTg3A1hqSYq0Tcob5GQj/cvkECYG1uAAeC7Jv498tNGPBFItZwT",
-	"9PbUOBNAd5vw2RH6h8Qyhtwq5HVK22bHvgoGdrQn9/U+KF7bU7UOc8TEZ3degu844gQjOBPnEwWBU6hB",
-	"KkAPeqrYLN6TALqFVZskwNyFjbZotEWjLbz/EmHv1KJ/UjzOEfg3PbXcwfFbBD2bzbyWB6tmflGJzqX0",
-	"SF+Ka2maSSLtEljY1McCM2QESHwn94gpMQ2AsC6bDnWEEhc2AmoMCHtSeitIUB/O5DZ0hQdZYTMuU/fy",
-	"AReStDRQbuMTpRKJu9eQm6EwRyweiZHpKZgBuxSZHMxiNpAqgV0EUUeuZqgGZFBc4BC7oWfCrR0EeDMB",
-	"NLpuEO8GPcUVExk3IsmZMZ2Wo6Y5eR0nLceMjXQmjgL4OBNIwWn0CLRMu6c+CJ64YdjiFKU1Ih0w9zKs",
-	"UCzRU1UR8nSzW0K4737ySlno2L5K23Ncdq36IlPmNgnM68YCQ+jzNBUZS2S5w/rOhZh165j9zeTsfwWQ",
-	"C+UDGfHPP0FUfqe73+lEOyOp/N97AJWzInO3+p/f/6fXm3Q6nU4L/rv3A/zn+Q+f/ua+MTVf1l/1H3md",
-	"sbEZCPSaScN8C2fhbAah/sKrLS/BubDvcdVr1iFcWbcS3165EMet33jr353WYbv16ZuVplHKS7u9jAz+",
-	"d97e4PuVx7R/Yw0M7hX3vpMdq7DuC5QvDeH+fYRaAloE1CQon6K9AOq/IhIY1A6ZCXh7mUq7DETurT/K",
-	"6/X1JE0KbOte3CPXTVRuCETxvZ4KLYEy673M80zC1YhfrDQip/AsZwIEDgpPqz7lgZkfWXXa7Ncy5TS1",
-	"AhhEnjbdROVmH1Nph3AzmYX+du6OQ50mxs1T2SPP+5N3DcYeQNynhZUInOc95T4D7lKr3QqBsctewhog",
-	"kbmznt2IPVU+ZAmcq0sWCK3pQGc4S/fYaA5OP9fxiJ3pSU79k1k3S2dGGssO953j7mwvnlVAiop7YIlF",
-	"UtwtSyySk6EwPrBrmLP3jkLmnDsrSrjLLZp+fT0acVOS6L/vRfuf3N/jFOgVBzw1Yp0+MIToX27BRE6h",
-	"vsFf75Fl4f8MKpNnGXfO/I6xs9SzPe4sKir/ln0HmTKTO6xDm73gBtkgeb8PWzDRnl7RinLrm1Lz1Bpj",
-	"qfSIOkth7yqbqdf7uIp18AOw+5ccfz9Pd20XrB1f6RD5wxSFXeBbPtCpWsUqdfe9vkn6imepFJ4W9Rb7",
-	"OpXz3VswhCAYaapstK33eNr62N32MZqlWp0fuVOfiAGfpLDY7jNP5g8y1vCZabMPNIQAmY9pP5SnBk2M",
-	"qwTDfNHNys3C6MKfPcvr4mROSHV1Sdw6uW6cPkpTp2j6F6gRfRSVUUsLNpqkVo5TDMBqNgI/Ex9TPg/P",
-	"ak67FePK+dBq4pVCTUY73d+fRXudaO9ZtN+JnnaibzufIs9S292RykI76RH/DDy43pfAP54FcSCVFeci",
-	"q1qDn4TTSO69oGFQaFdTaD9R6PIwT1V5d021bslaL+J6tBKlkjMQEfVCJRSkrcLkvibr+qdoR4nP9rSP",
-	"k6MSstAn0EnMSabH4slvk0z2h1A6VidB1gAGfUz1Sk4JtnhxW+q+VI/dWoh2zV4GAHxYbIrQblyqRZfq",
-	"B0ksnrj1it5U0e6tcKrmDehF3+qJO27LqJOBJdl5En2eplGOjoAobD4ycNt5f0hmFfgO9FFPlY3BiE3G",
-	"zgk57JAHMBQ8gXhu6PiEN0ekha//xa+Vtli44DQZJ9oFA+HpwIMam1Tb2D3eiRBqJQ7GHcBWsVuRQRIH",
-	"yBH8+Mp5d4WVia/jkLwVn71TkorGI2k8knvqkZTMYUqh3mm81WljTN1Bor8gbpgufDTXp6w0avx5zTjH",
-	"gEGuMF7zy8iEzT+Y21WfVtwejcfReBw373Fs3z2ocwCcxp3D/G/LLVg4Y2Vh7yZZ7yOs4QeU1HadQ3Cy",
-	"aPk07kDjDtyuO7Dc/L62m+A75bcGQiRmhSQM/A5yy4B2uMT0i0qY+DwG1QX9SKHpJ89bj+qpt/VOhkJm",
-	"PUUdDIUB49cZexfK/cgDHxbtcnjw1Qb5C5rMDzCXdaFzX1QKtTiVlYIWbspNHvU+Ni73RxDfYeFEvyh/",
-	"sXim8yNR35P8ZwDhOi+FeoZOVCIyslt4/nCoceAj9vjdxKZaX0TsR63PUxGx4/E4FbuASzKM+6LURyZc",
-	"i1VGUCcUzIIYXHJswjvUaQ7nhea50k+tp6D92LNnB892nf+uoUWTEwXlRqf4cJmz1+R9TPqZSNy25GnE",
-	"JsrKFJqeQyUrCifoH+5kk+kSBlCWuq9TAhdRhiKFklqqPkWgWE8NuRm6U4aXX4ixhapTtHEBXGj0SECL",
-	"Y+mrTSMPVwsltsHtA9TwlM+OGKSkIeQB4Q2q15q12bF3ePpcsRG/8IKXWBqcqAyvDgRrjby8gmgS+uYW",
-	"5cy1wcbX63QynLdByzYmmcjv3c/cMrzM2uw1TxK+VoO34nxvsnPw4mxwvZPTFcjb/E/PZgWk2pzFjTsa",
-	"7obxc/oi5caeTgw9iFjd6pfOTRSOSeHnkyzd6eamgXkyEiPT5+np3unf/9X57eKfe8POaD/97kVH/evi",
-	"/VP9LHtuDu3e5Onls+nzz4ezvX8/PX72fVv2zfXeTFJZOssTsaQlssRW4jpLIhZPsjRGzAQdHT+tOaD4",
-	"g+1+fPUVGJ/bFlb86qv+IWZv1C+m6SyyrapMpxZ42X5Y33wowLbLzsAaDRd9d3xg4NQDSCO4e6xtxZ8L",
-	"O6eRrhnXuL9yeEPRWRfMQIH4MPgwi/NtCDGXtFosy4dHXjVew89Yy0YsvqvAglkhaJ7g/l+/GnHhAXWe",
-	"0CsFkEn3SN+oF3KeiAodZ7ovjMGcjTcmfP3QQecAK1CUnjKNtReXAJ50LgGWJPpKDsKIUjaywsMa+poX",
-	"hFFFvtDwQojx+mY8Ltv2zfhbiGtUiaoPKAWde+V36lx5XyPArm17PWCJ53bPjdhE5skfVl8ItaJFxL20",
-	"DSMphj1YiHpE7OdXJ6/fvey+/+X7n958fL1L1a0ogIBkC5yWEOQ4AuPKM4pNM63Oo8VQR8JCeCNv6noA",
-	"sQjEdFPoI/RWN5zK6UACHeeRWxCXCEafo4ckKD7C6QnN+pSgHh4hqhM+w4fSD/a+82AQYnWPSsXe/j7P",
-	"S7fxXWW/7eBlEaA5AF2+72y1o/ALCrE8Crh7vCG3RBUWOoqWJ2IsnwGoXyL49uPJ8ckvH7svjt++ePXT",
-	"T69exm0W//LmZUyUaL61LsZ24o+v/vnLq7cvXsUsk0bQBgCt0lN5vXsZKACv2U0Not8+d2gi98cFVBvq",
-	"ATV8ovqCqc4S01N6wMZCj5E7QSKg/qOg6cevTvh5jCX3bh5vBq23WokWVHjHVBBggcINqgionMFpJCqY",
-	"ZI+fdg52l5jmK2BdsI50XCAWpfMADjkheJyqjduyb+awwpvHGyitOuZ2WMQTXwh1JaT4+tV9dQVuS4vv",
-	"3fuhAvzleteKzzZIpLLSLUzhGXowncUBVXoGeRhXKvbLyQ+t7+ZCIy94fyhaL7SymU6XxUfgx/63f0Ur",
-	"FeC/wBmGMvynqEPrh+qDPkEUkgyh9Ptdj38T+6Rxe65pBIj+JIM6st8/FU2C48L+HkA8vWyOr5VwGU/O",
-	"UtknwwDt/SUpU+8V+GoP5/hnidN8HjtC7VGwTtkQUfMowiwvOinYIKWnIBfcZsfmIs+DMERRIyrK3arA",
-	"UOKeeCbOpVJAbuIcDBYXoNdxT50JIxOBAZyZnhADC1FBg42ASo7TM4O/082L4Qw2FsC0TALkcdipGRCb",
-	"dirdHIZ6CrkOAAAZkV2CqeTsLA8cgmb1qKaPPU8MH48Fz0xPgbJ0q0GuQF+PRtJakVD9HdybzIXcQLIs",
-	"EWMB2lQ5h0ymgsUjnYkYWO5ADcDU0IUjrxB06iu3/DQK7Hefh5XbDOgwY6n66SQR/3/8NIa1SY1mfZ5l",
-	"khi3iz4MmHOQCnJLzc1FlE+cQzmfcwsxz0SuZ9ncO9dKQI7If+DWXA96aqYnmbu6P2RnM+cnRWEQULLH",
-	"Pmo2peyahYwg/JYG5zbnJCP6hIHOzoUlMlVM5oMjmwl6/JBwawT08t5Zm70bwE7NwqbXWJZOxgAFvRAp",
-	"7J9MMcPHQLvAMmG5VPGu7yeBQ/X7CThmaWNztHx+DcIfz4+vYoSFLGzMbgCexFQ76f+mYGTUU0XoShyx",
-	"2Ai3flTj6CxgvLSqe1DEYiv7FyK/+78mYiLyW0+5tKk09lQom83Cr/zH4S5ov7p/ZTrUVxaed+o0Ol7e",
-	"U3EiM+F+PwvXT7H69BSqT3FYI3GqBwO6FRWh+pl4YUgB2ZB1RL/D2YkV+cYIN7keoNSAlh1uDxwB535m",
-	"lcjClxDaSASxUrTdC8NNCGnSiUpYKi9EIB92r84/1r+fR7RLDXkmXt4Vuj8VdiMSihirM98InYM5PBl7",
-	"aiZAoReN0iPwiFRB5LmhVPA4RsHNwP1oNUsAq261rzZ2YmQxhkPnYQl4hfTJjcNWqtkjwpklXuncC/Gp",
-	"tCqEOghCJ4ScI+cONyizCwQvLR5NtwBlU7/YCMzv1To6CmDlMBvScvDWv08/ffM4on/srkasEZNo7+b1",
-	"ELQbQUsbkV7O4Vh3Qni1ag6kMUpz8FBjurACWfzphnuO2TlMZkUmhEq1do4HyW/fJr+82HGeBLQZDqUI",
-	"5cQIvq3yG97xH/sf+WKCgl9MI3Vzdoo63L1UMZYPY50sCezwqwCf7hn+IDRYqvuGmNRpqqdF9qeSaU+f",
-	"LNr0ReFMlj0xNayAhvQ/RWlHFAmWCZUIH9+namjgpBCKKPgrMqNzurhOS/ixLQnB5FB1WJDSgMp123de",
-	"+3GvYJm4/KsgMv3WaATJvQRl5udsPjpQJUOKZ7cei+l2jyg6T86J9kA/8nXENPCyBJwiBLMfH3QO0Z5v",
-	"OXt+t91TP8pLwexU+8OM+EFOmHFw29H1QghmwmcBBAWPj9iZtsOeIqskoZxlgDASwR31AVHoUUmDXreB",
-	"kAMPkfYKiUZruByEiD+8W/xhf5hJY0fclMvk3VKeJtwGcbi339p/tkMAj/kvvs0F4otwv3VsFFyJbSMT",
-	"N3h4ZXb2OIFdEvPBAE7baZkpKS0TOxY3UU7JtDFBa/QgMXoN2u6+tNV2wrsYasjF34pKoiQOy6ZmwNqh",
-	"U7WoOl7C5yWjcyOBi/ffWOAOalNVB3VjfiiYM1yy6+ddGsJhOE7vxkKVwsjnXKrNDlK0Ah4DiC1qz81S",
-	"1+tc2PzMXDMWU21orAFLna+2BcPjZP9pwUErlUzklkhVHa67+qB09WScrDaU9Q2b2hw0vZqvmrx9ayLm",
-	"wSNaw1HcyDdbD16KzwrQ1UT36wNDx+j9Iy5qiEVskKxUNuN9dMkM5CPJTzGFRG2mp0ZkUFiWap7keS/4",
-	"iUiNgIKydpVweqkB/LIKfGRoR2ktdGRvLeSIm+zG2v1B7ewrAAhuoaSywm0A568nuj9x/pJnp/Fb+OPM",
-	"WDFaAjogfNuSyKQvNDybQerahxwBWWgEz/pDlu9wpniW6SnmaaWxPWX1ORDdd0MFN9JTjpztB1xMeUZY",
-	"XoqKhNdcYrIumEnkQMtimd97CEPI2k3SFGeG5FNczQAeR5C4tfiElK6liYH/bJJtWpE+6CQUx84x2dxb",
-	"QiTIJCYFquE+V+xxbLOJiHcZVrO6eTyOIasT7+Z0w6VJIT6vMoFmTvEclaZBAzvTOhVc3b+wMh6EVaLK",
-	"tLhNUPk+8nkkQd55oe8l4KLUL4vQ+pjycQJVLZ6Nzx+6EjU64KYmKhXGsDicICidhXN4lQBfFrt96XlI",
-	"7jB0CzK85uX439EZw+DmW3fB6s5L8dKbKRdfYwYbjf2qYO5VpdS+lbevHmxCt03o9v4J3+MkCSJyTeFb",
-	"iNWS9F45VMs9vDJ0vUeU6sS4YxcIPrBcSM2K1SFRT/VDpQpgMH2KLip0iiIADmUGh9y0SumY3aOeMsKW",
-	"JL7VKPEhYyh4spnkxwdvKvm/3hjybZItvOam1LatCT0HcYB7KnduA5a+uF4biYlVI9Ghuo706iYONEZ9",
-	"8AReMyJ9F9bHSajW+7qDvtuSCQ895ruR9t4s5It39lwCoKwWoTwEl3YG8kiMztzxLkfF2OO/f3z3lo1E",
-	"dg5t5/vDXQzpFIQBdZGCGFBVsXtBd3dRccfMWD2ewwlx21POx+tSVW0ByZ63eaKeydKHB5mZ9PvAGsiK",
-	"iqKneOqWbeb9R2P5bDMzAfNIWzETVvEMYaVbsNLfVEk5KFSAmEwem6X6ktJy7kQFkHQINyEO+a91Rd97",
-	"nMQqPuO2w0lVUvdFsS1qJb1CI4tvO8XfOHjXx+ZQteBWfbwnHmu5Ag48GHSBd4AA4eaG8eAnciTeQclM",
-	"Awe//bg9rf4qgfsAk2082a8GRM4X5cKtYBbKBmxl2uCtxhAVdtTP+xiIOTh62TRaBKGzH+Wl6Klrg9BD",
-	"gCsv662EoUdlHLr7qgaNHDGjQQr3VCDnBTJdfSmYtN1itbydgywXJSO0d/dMOtIEJhs3APY4p2jfizqd",
-	"zq5vB0sV8OVMjDPOp9yXslZL+2X5llqBf5sJF5iJ0iQq8zirYvk3BSu6uj3E3nNUId909rqdDkQxODxr",
-	"R6apEsZc0TZi72npWnf2pkJclIfzq99wJZN+EdHfed7qVCL63ReHxYFd8mJ2Yi0dcTeQ/tLDG0h/Q7vb",
-	"OBvXVu1OdW5BtS/zOp784evhT1dMOElkFSsyx+fKp1RLVsdTsFwJ4Rg2VkJfb+6HlqypH9jSKTxB8uvg",
-	"b5/x/sVmJ3DVpE14FJmvlL3YrJogP0HXzN14W2nDWoJV+njtfbtYWaCdIEJW63XMtv2brTLwq1qTb8p9",
-	"8K85yrk1SfSwU07FI3/LXnslUtiP5ZFhMqlsJjjHeplbD5u304fmggsmCrFMtYBlajU+3IUgKWwjQ53D",
-	"3LaSWhX4hLia5T/DNBmZNRhTZTQGBmOA2yzAHv09NhTRv+ITXsMkry2nvXuaO8Vh1rA5zlLdv8B/CuVG",
-	"sPcdesUgS93fB+Dpfop2Si7q09ZeB3ZMuEHFL54t6Z6I3+ErqRnNfnk0HRqdm1bCZzvdPTcG+u3zuZE/",
-	"veK3y+771I1cgHMqL8VpqW39Xquzt/PXpzUUROmd1miJ0s5qEmJNmHdVcMIjU947dxDrnVTI4Q9inPK+",
-	"k7VpWrZd5wfcZse50CXSbyg+k9b0VFw+hTF2W8Pb8VmRiw94tLQSjwwEYbnn0cTIaU8NJnaSCc8cSCTh",
-	"qVaiC9VxcI9xJoxQtjAeT77n7w4YSj7rqcKTMRRbmEOlsoCG8m12rHLVAw2YewoCXThxjd3wnSj1aMmj",
-	"ABVD+RgVA+aBSt09zF1N5Nzfw08BF5LqPk+xZTLynP4KtKZU0+9+ZS7kmHFiE8Tu4kIlES7bSEOL8Rzj",
-	"cc7H1O7+CJvNMWnZkI/HQgXeVY5jZdlE5cWGRCXLdL8/yTKh+sL3zcInW12g7cQvhErajOYC4fKREBap",
-	"IHvK/SkTJc+H7iOiYDU2E7Y/7M63SB/xGTNjDnthVBXuR74ZKgti79zoIHThXuaZECqE46O5/ERP6YkF",
-	"Pls3enzZHuVCqQv6QatkwsS7bfZWz5slSvdUrqS7xXdda2pcI7KS4TGdszpuGjTTmCr3x1S5PQDRMjPp",
-	"o6BQ45xgBTDEjJoaNGCiBkx0H226j8Juy6QrxPgHQ5k9KQAta93mH4B3t9SexOfZCCtU6FplLLcT02ax",
-	"E6NQwAX04pLaspioADMdZ2IgPwvD4nMRRyw+R5Zr7v4/hU9S+EScEVm0+FccIS85GEGlrP0jw5x47ik0",
-	"UgJ86FxCdh2tD6JImkqV6Cl2KoHxCtNlsZM1ySQViaem1s4oGcHfmWAxKlc3oP5Q9C9EciqxRM3/3ZIK",
-	"uLWlOgUuf2FMuJXTZTbcajBJBzJFCudY6VMz1FO8ldLwb/cQX28TI4l9nIqBPSV77/RMSHV+aoRQdMv8",
-	"54vKfpEfvErfYyH+D0OZHZfrDpa2VpFJRT+ZElBrrwaVhbGg1XSAGxkEo3Y+t9zmbVGRNXZTWYxR/eqb",
-	"GJeH8h5pvJ/UDYlovuuq0g+uInV+7G+++5+/d1qHn/7Yi/a+/auC2Hl+DpkYCDB7a+YhDXPvem4mwODg",
-	"fiWy+ukUfrThnIqP2ebEXknol03H2E71BtPjBK9cZV6Hle/qz+Jzdp9s870tCj7GSeodVQmk4vR/3zkX",
-	"eaJiJ9pJbfjzWyfixedxqpMruQnAlC2uDVFsLyxScVnEv/48F3+e2z9T8Wdq/zT8T3Hm3/rBX49b+K/9",
-	"4r9O/L+64aP8X71e26/p4V+7/7n7n49/+/P3b1qfFq7ZdV/u/mflqo/45zc49oOcpDvL+GzxlcCkF9+G",
-	"F/Ruu/3w+s2Havr40gYk5u8aDgu436rcFd+W13ic6bE2IvlzLFQi1fmf+Kg/eZbJS5H8GfTDn0Gs/4ma",
-	"4U+hrPM0W1K1RJbp7M9c+fzpuzfsPo5u/BG7f3Siw1WOSC6el/iKTr6/0BO1bu+AFW77g85G3K4LvXWz",
-	"+GY9P2VOe34/UUlayTF2HHC4ReW8OrLAPeiDGEzMGq7GwjVPN7jmYINrvl3/mlWM+YVrDle75iduRbay",
-	"KT/3lGerrho9ZZF0o/jCwZx14qhgx8Ofizb8ghFXbcY/+Q930KFrbSXO9nutLwg/F79/9/GEPSnj69zV",
-	"BpB0oRNQNkmdgawBPA46M8I/CorT2b2g6LyprpxtC8otNqm2sQ9Z5pwxGD+VI2GOoLfNpeyLE+wmA+2N",
-	"uOqpYpjOyZOcEDrDV+JGmYniB/B3SPHBBFBWo+ugeuqdN3vfTawzENl0qI1gcSIsl6lp97UTmHHoK2TS",
-	"SWB6Gmf6LKUoYb2NXR9Uc8s7JySujZzdQAauEokrib9iOG7I08FrPcnKITkISRWhFZ3u0xKadswzK/ty",
-	"zN2jfv+DTLfuHwUjqmid/xV5HeusvL4YozNdd13ZWKy+GMW/nmS40ZwYLr0GH0grz6KMCQ639Qp2HTjI",
-	"3JunsML1MbjX11RVOup7CngvJWSZc/vWDLG5kdw8+PahK8zO4frX7G0wn1XCc1+HMnfHYy7osak6vyIs",
-	"9+Q/BlIlS4JzluA4lAkrZ4OUnoKqPZeXvs0eKMJilTWTirRkT8VessURNejFvKdmMdgWcfBkUVZja/QC",
-	"f+NIcIUWBgTf4c+BznrKGQJYauJtBSzquUYwUCUQC/SiqKdK0UD2OM5lubua/vL/RA5AXydUAPuwVE9F",
-	"Rh3hoBi5p6CJYaDmUGwyHosMDKG9A+wOnbpdcsS4ZdAK+nAfPq6wFTDQK1Npr+DTcO993WgcVZdWOrd5",
-	"slhCnjS9oWjSt50Nw0mPoyu+dP7m3uF1YzJ1DJdzENrN+CztbCMqy/V6OK8a/Twu57jdr7uQN09hDBE7",
-	"mwwGwm2VTOsRJpg9USak8FcL4JLdjqOp3RBX7YdJprojMTLdwnDhdr3en+tGG+sW42epJlaYCF8zsAz2",
-	"eSKO2NOOpyFEigyNOAZ3OwBglBbhaacmzDbJFolMB2hud3eksk/3dyCEJUeT0U537ztcD/rrWZiVVFac",
-	"ozIrT0tNRmciuyLECD117yTEiCbzVxtjbEJaVSEtNCB42sSzvoZ4FhieYPl6w7GOuKzOFJ43h2osYc9z",
-	"WGkIfxA8MfM5SPbGg+cQc4f9Y8dCj1PRZUpgAkpB6bnS0LDaaAV9zsaZruKhXS2V6r64bpQH3xNGKwiD",
-	"/wWLhTrs8pZCA42b/6DlyPFWvOg50UGhxCWus+/q7fwkgJc6wyYi3G65WYH4bA31HDjzHQBAoIBkARAM",
-	"V7Oe6nMj2iyWiVBWDqTIIG7G2Ugkss9TT3OFVh0EyWMDvRb+hGiqkyglmVNuDH81dIMmvQ5sI/jxd47Y",
-	"OF55iXDg+DV1N/GUGiI1gp3zS1GeT3AzRpn6Eyv59r6ra4od3lydS/N0/9YdOvfGzhYaTyBqOituXWxB",
-	"cabtsLwCP0+MFZu0lrhB7zV8vtJswyTXmNiAj2Q6++Knlsub8tyOlaqZGDisX9q8iEznTGbzu2/v8LtO",
-	"q7Pf6jytmQ9cs4BYuZJVEL2w1fAfeeRHtEZcpj6HMdf9X6n2CLbT/6EP2zo7rxmxcPep7cfy7KD0Bp5e",
-	"9Qb2O9uSEHBEEnkubcjOjIdaCZKV5dl29p4/rwv0uYtWxFUdlKf2Tad1yB7vPmm3Pv0N/O7SJw1iZFFH",
-	"ktJeybUm/d541l+BZ+1f9hoGcclWXDSGV/Kh88TOO+XBEWSQTblBAuGESWU140qDCy2x0ow6ijmLOZXq",
-	"wjCrmbQ99TimYqKkdTaDTuFrm7jepX4f4LkPzp32U6ttbhfM9MaNboRGlRud47OuLzCKmb6rXeia7n6b",
-	"9BAoOLKF56/nzRYuvHuXdsHY59gY0LcyWjD4X/Mk4ck98dJ+HUJfxkWaTs/PuWITvRU66DVGYmFfr5aE",
-	"KRygxlz8GszF4htfQwXMt6eo1AGrWY51FGQriP5g4JUhJg/PyivOr87Um9Nhjb3XnPpqe68Iwd/Cif9I",
-	"NbBLLD5fKmva7BWU/RaosLQSETmNMvGAYV+8fE2j0A9vLYPQD/aLqEg1IowHcYU3XPN4W7WcXw+wrrF5",
-	"b09X+vO+ir2by6TG1n34tm5429vUeqvYuFAQ5iU46Jct2LxB7T5AezfMrcbWLarnxs5tTnylnes3yVZO",
-	"e6rtNetpojIDju91zw2Lf3x1wp4UEY0xEPF1qfoFyFqmOnM30hMbCPB8EPUR81w91FlGq3TGBpkQ2HbZ",
-	"XT7QE5UAW6BMAk2g7A8LPfeBky4B6PdQT1mq1XlU5KTNgCbynEuFRStNUc6KRTkFX8S9zmV+yMdcTa1f",
-	"kRPUUm3xRa42NqnECfefr8Kp/qKpwGkqcJoKnKYC50tm+XkXtGWubcWlyEhnlg6U+9nq5D5Cub3yO171",
-	"qcEwLZj5qV4JwJS/nMZP/wr8dHjdeYXQiqj+KwqC3D5bLRflNhm1QGdotkF8GiRBl8VuZDGbDiVGYp1h",
-	"bKxM09zSj1h8NjGzGIx0oKxUTKtNLcfg6zv3YxM/3134pfr4bk51/n2qbXPUH7yDnmq7pRM+EpYn3PLV",
-	"+rhw9oKP6U4fLbcCjG0i+WMfDtjjg3anvbeLdOme/gf8MScSkFq9p8JZBac1hpHEEXWh5cCJr40I1qs7",
-	"PhnvW+JlZ4CCNDV9W0DF+0FKYTY6/bd6niuWtO54V/z0Gqf9az9Roj/JpJ0hE32xcSySqeCmRtcJNFai",
-	"V0D4Tc5S2ccDNhQ8tcN/Lz1a+52OO8ypVudEos7Gme47N809FvsdUN+KI+q4YfkZNyJAgc2FAIN74Ti8",
-	"hjHs3CBbPD2hyg5N5aXYuH/jbbSaWZte/Ipt86b85niKCUe/Xz5CRd2yHaPTxNTTCf5DiHFo2+383FCH",
-	"N0XaYn6mJ0Ae5Gwq36QXRPEkxQgh95nTbk+5OzztuJ9/2+kwI/paJQbMM+gq4vaiM8ngSUA4Hkr+2ux7",
-	"fACEZpHztKekNSwGXyyG6KybzSn9XeYI9LFTbJqhEohA4NaG30O00Qz1VGFIdigyaPji7ohWJm18ICFU",
-	"0OFDaRie1UxAxHJj1kDsn/hap8ndttm2U02BnBL3X7lnow/GnI78T592YI+6d7nT3dvvXNGPsTPXRntl",
-	"aj23ONtuab3C1DfubFm9StX9LjuHSKX4G8QvxjITpvKB++UH0pMI4Q0PpgaZWo8Kf9a9jM5h3hwT4xnd",
-	"nX88//s/n/72/f7PB//97cmz//vPX199OPntl/2nB88ooBPuu9G7q+wI/lqkq7AQupPYNP5e7ApSs8mJ",
-	"yXRN6/A9XlX1mnwRT0tp2wIvO45YjLu+/Nl8nLnwLZR6u/1Z+Kx97X7kt7UEv9bS6nLvswyFCulFrzIG",
-	"mRAUOoauE6ns27inIKPGUysyxa28FAZ0w100Vbm1LQRmENy8NeASml9A7b+TUC2pWmNuLO2He9O+xUk3",
-	"spAKxleJ1W91ekgwx0L8q64B+yufxAbrhFumVV9sbH3gUzazPtbqr/5KJQ+lu7pbraa1+pZO0I9QVMqG",
-	"IkW2qfne6hucpWil0FLJuMfoMDiQG9JCOecXT9E1e/d+7cboNezMujjWtazHvxqR9bV01h3iAd5E9GzW",
-	"T9e9Fuim69T/SKwWFZ8ONcW7YcmwDxaCzZxVSeTMAG1LU5FBC9REQ3NczJj1FLQw4yOI90FjXMCrwZVT",
-	"PUkThJFBtHNRHhqRDupE4At45PWF4JhnloqTqyIRKE4ugDx750LMnO0ShgjvbjEJEc2jBp3ZorGxZ3ge",
-	"hNjO/lf0Ld64u7dOnIJmXyOF8HXcAxOokQ3l+LxmfMTeFAVDvy9MlUhwRwNteT0Wio9le8ZH6WrHupR7",
-	"itjZzGLQFf7BIVA65YY5G8dit7jF00dXr3f+/BDrsHXufwuYmJotTgP4oqPwt7b1rojen7iXnej+hOhD",
-	"1wrbe1qH2n31kzR2LfbDofAoilw59ZTiWaanyM4mjWVWn0N5VDenkWGjibHEmwidxkHBZAIBf5twwbgn",
-	"rUp0+H0tZV6ZUY6dTD1FLKR7+YVQjBvfmBwobfyPod0pNS/MEpGxxzFXbDSJ2QDg48dKMSSlw+Tyz//v",
-	"/wNa9lgpvttmL7jBdeX9Pix+oiEMNAJ8Hk44h6m51ds2HUSv93ERf7c6Z9oR6/spmEmW6QlkW5gZQ1f/",
-	"8mxuiF5tnoDx6YbTW8KXFjFunfXjdvYwE4LqXe3QzfdsYnuKrpWGyXOloQc8rIvGBvuCw9L8W2TadFnc",
-	"2Xu+x549e8Y6e/tPabv0VPzNwSGjb+CL+T3gPtyEqO3p/hUcdL3eN//5+Hf2eLf9xDO17f7xNNp79lf4",
-	"8D/W2yWV7J1Hfl+4ZRnOxkOh5vdIzjPVU9BrEN8IdA/OtDovtPdaWBlk8qxbnVFWS5H4tLyBvisDwjut",
-	"Q9aqhH9XYIAhcFuge+1S/TPxk1bU+fLh5VLu0VNkPL3JAz4/cnpkjGAZfKlVxIHPn33b3tt/etB+9u3z",
-	"79qHzzfmUd1sEks8pp/kSK4Fp/10g1gE0lNO3VZZRO+gqd6m3H6N+f9FmP8lsr6CpRZslKW0W1ENvOKD",
-	"OJcGmirl5hRYDmWvQDBjne4hyYvWGursniKlTWVhYHRFaJOdCUg9dVFCMTdr7u7CB850sZkcjaQ6j3rq",
-	"FyX7OhFM6WzEU2mwYufx2x9e7FJVmXGOSOp0HQQRYmfr/J9XuY73Tcy5UkXVHxO2DkEYbXbMkgmetFJP",
-	"R5jmQeewp2KwClpgngV8XqIFJtIMn5Ho9blhmNkRyyURmHc9NVHyXxMw5AICZMpn7PFB57AoEOlByFj4",
-	"MUBbSsgRNJnnTUIIs1B1VybOeZYwq2GhMLFHth9aC+FeQIJL3e2zOUtkxGfujfnf9tRYZMZZzDDmsTZG",
-	"nqWiFRYwppTiCKBYrM9VIqEsr81+0vqC7BThXksxVIRVgZiM5Gmqp6f5HZkc0F4p0W2D8ezGo8cpqA03",
-	"Y9i3+cxwsIxwbPDRSANW81xYKNijvVvvDyzDx2xKDblViAxXtQgC/zOvExDycKzUzurho9KlN4N0WWMG",
-	"G429Sg16ObdSu0klpn6zNHCPa2vltRASxX0CkviEAy6oGIKFLroQuUJuWK+3QJ7711yIZ83xcbOPGGU4",
-	"m/lvrAZHiQLa7r0Dyf0EXFB8RoHMGwuHoSnsk4JOphMNoeGdzt7fD3978ey/Ov9d6Oh60DmMdqy0YOG+",
-	"Kg2K8dTp6VlhArll6hfJPCnopnVCwlcBIorqrhum65cUOxQvrmFPLeqwK67Of+uurNAk3TKsc04Tedku",
-	"TU/lC3TE4lzlxMyKNAX8ZiqtTTFaaQAnKUAzcnNxV+iWB5msIv0bzMY1zdIC5MR/thR18hI+d6YqBQAg",
-	"0jfl7jVfCjiwiTPx/P7DJLualXq/9FTfnd40FQkyHkjVTyeJSCK3X8Y8s14NBFKBoXTW78zzGzhD8Ez0",
-	"FA4zIftoyE2rBMnayNDAe25saKyFhsHlfCB4GFqy6+eXV+lz/JqbUl62gdIEwYCbquBNBu6M6pZta8iK",
-	"VSA1WgUe80dmucV/FZImP4TXzCPfhb17PT73HHTytPPd4oqfDCv4+o+W29Xu5YDIPnf+tIamzUzOD/DB",
-	"4qRvSYA9dIDMZvbGZtgYujPAYyBy3B8uHocXQ67OidBoJEZnThiVc5Ds8d8/vnuLB4XBXXYXomwYJMGQ",
-	"OB0uTuElpvS0zWI1SdOY9VPBM8PQcI8jFkMQJ2Y666kYwjunziKOMUaXAYucmrPfhcETysHWITy5X6rN",
-	"DJfJOOHbMlxWCY3AWrZgLSudx5G+FNDVvlhE7Bz7uewbltf65VEzNtKZ2IlydxOzhIT2wWRYd+ebgz12",
-	"cECJNnZ4uJY3hmv0Hie8SoBl68mCKo2Bu5hCu1Ub8KvGLm7ZvLy1eoeiew+VDiu67dK2w7FvoYKPu4UA",
-	"SUHxtzcwfxsP/NraEM/r1v3vJyLjRhD8cXNNWZlsOgHeP5EDHEADYeDGA0oLwTznNZDl6OURBOm0EbT1",
-	"egqaREkbgSl5rnXSpXQJSvQIxX1UyHtExVwNKgAYEXRpZnoAelhmJX8lYlb2L4RFjMGUSwtYJKFsJoVB",
-	"kVn8PTOWz3BMZXpCY7mVxso+stX4oNcj02ahBJ9PEmmZzZxCwt7SHjdCS4MhiJ4KNIuktfJUD1z8yLD+",
-	"kEsFgzFoWbTZ97x/MRkbNuKJYGdioDNBhQfuWT1VeDsTZWXq7jcDS4bCHVdYB7B1Kq0D+ObLSJ+YC7QL",
-	"goLHntxlnwnZBcg/YVIB4hEwXophzcB+a7/T3kDtv4Lj9eWofRhPo/UfltYfctPSY6HKAcluSYo4LV+S",
-	"WSCMUykYd2/SGQvu1E9UIjI25bMj4BiwQzFChCNE8ucNBDjnZTmuWIxfnzpZHTcx+K1ZAHB0Kw2AY6dC",
-	"rtL+gqTQovb/7JZvRWYkj7WF2jWAh2iVjyfov7AXHv/48v0HxjMr+6kwbO8ZYjb2OxF7/eb98TE7eMZe",
-	"/PCB7X170H62f7DbvUr3s6D6S7s4uNIy83H7iBnh9HTQ4tGCCo9Q00ZUvKJRserMaVAFhoZTsnpQybGR",
-	"ryosXrUChK+uFVJcT83ge6wS+EHBN4H/u5TRi7ITXtmVwtP3vRnIVJBtCPlVrcQjw6zWXro+XJmHi1Sw",
-	"UosiZy0RSCfkOiHBRfkJb+tmvKefA2t6yJuHFEchbympQ5JUGG/PuDK8b0FUSWt6qtKxCQLQi8p5CUl1",
-	"GjnKbaDTVE+PeqocWiSPC35eAJvlJQ/60tkTQwGwPBkm4MwRpZVo99T31OcGlcuQj8eiEtcFHE0IiXOm",
-	"yWQMnEnecCmWDp7MLZpMADhv8AJPke8WrAuS3+0rNIExQuvhJE8730U9RWxSQT3Qrz2GcCFucoXGgF9U",
-	"Kgz4pr4GZU2XKVo9Arv8p8fQHuraRE9lUI9/O4Cf2V/fr/oZDt4t+1Xw0A/CTNJKVfszxsfQtZ9ywxK3",
-	"wRuP6h5qa0w3BO4ctEztVLMhvxQVfpSTcikfR1C0BsZqT5VIHOIjNtKXIK0QjwLSWg+Y4FABJ7OqACz9",
-	"hh7eU4V26RjLCe5VE469XcMEzjrjRXi5809AxW0WoR2RRKu2MVrjTFxKMa111T4O9dSUHCgs36XS+qhY",
-	"aY+6PMpL96XxyPUpn0XopvUpzak0eg+baDUaNArrFVosBhAJmL0+9UBT6OuRWDB8SnVE+3XdHArKZl5f",
-	"rKp3nK12o4U9sEjv6S3XcYEFpoRGtTwYR7As5NmijH/oXAfcwoSdXV0UqLjXS4zEa8jRa/t5KVdX8NS+",
-	"z/RYGwCnKjHN6Woxt3QpjbTlDkR56IyaISUA4XAmhnQnLCKXCFq/TLDdltUTYBT3/H5dKlfgmTAW3T68",
-	"ANI6kHqCJz8yTE9VaB7T12kq+PkkbLP5TklZXoFEg4WKLYSo8DMjVF9EzuGymsVDncl/a3Wa8JmJqbRL",
-	"Wt+4NwttDL3bhChug/slIDDcTh/DGvIUK+SlQlsIktOPjNNEoHPeov6BgjKMznWLI63os8AeGyF6inAu",
-	"1AIJdalbxZYeDOJdPxIAoV8A6zBxG7v3mlC7tpAT6ym3IcBFdNIBgMfUAWy/08EXbqjcy2rdGnE1a+Gn",
-	"VO1V1p1udy0vQEq5utv0mXvJZVTNr4BYgs+jOsZeSBgALKnEueXUVWHz7HSfRzspr/jlPoiIkc6Uk+xz",
-	"oB7/ce3Tq2nG9vZLTMBXEIN9tyllsHtd2y6kWv3JVcrGfa5WqoFyG7KpflrXBnkJG+/emSDzAqoLeAKn",
-	"oVRBmh3BpqBmY2boPLsMxGK7cSK3Y/q448k48J2Evr+PjNe4RbsHjJEKoydXI+Q5ug+ubmc0R0nproig",
-	"jSDpMGzPgBgQVfISnYFCbhgFLoDVDXR4nYq7EnGP6u3mcmM1UvHkuvLuYfhPKVcN+nwp+hz36GoHcUPQ",
-	"ecpV2e1AW9Vt/NkGuSV/u9rEkr4kn4JOvNUVpm+E1vhic41MFJonq8QZ905gG5QRZ6LPc/nQZsfkC1kv",
-	"QMiGZ0aqvgimB3q9PBE9JQ1LxcAynmJvX7rAW+yhqCRc6u4K8G9Pf45/AO9A1FOGonLUqdgA3Mt9hz2K",
-	"3TDjLo3yjFy3I5xMKP6jWyo9dc+IKdfkCRHQPUB92waSg1OdnVLcLO5WpOaOkDvDfYoPnntS1FPKfSm9",
-	"S+EmCgz25H0UHs1w/TdwMmCDbcXH+OLyTTxNS/mmETQ93Sm/Gjjx85mpQtD+VCZuNfai/U+Rv4PbLuv6",
-	"BMdwkG8bA1ij/I69+3oStk6jB+9fEHFeHnRB8hWjT30fKkaJwoyGhLuTtEdOhAF2CVois+lw1qD67wbV",
-	"z7NsRmYG0xO7kc1PdBH1Fj8ygoHCwB1Cl2BXbJ9NOX7/hrJE0rKR4MoUuJ01SzT13sIKzgoGTbzpyWws",
-	"zHKz3orP9snQbo0G1k2xoYBdQgH7auHtr80D67lJ/jDp5Lzey/SvxDfMpeseGRa7x8YEyLH6yO028Xmc",
-	"cqlMsDXndl4l83Bhv62SWwRmTp8+XBxQmZCQugxRWt/TEY459Bn0Tb3TyfnG6UQa/Ed3j1Xyis1xuYPj",
-	"AmSK1zgs/5qIiVjCmIy5Haw2go0ZwkAJnzmHxJeuBnt/rI3EvM2AENLTIWBDqsDKMIQrozD/hEEuOUC/",
-	"wnPgZqWDsleTcQ8B+Wul2yupYUNxVcJnR26BEjHgk9RJioTPyse4lHuoHCi3ZbLbq8b0EiP7C6N6p9JZ",
-	"eIeAo5BY+jWZY2l1rwhTF1VjId6oVUdzAg/8iBfdOxpT3HVLCExpTR8GcH1buYKHHnEL8u9fJJi8yMUt",
-	"syhxcxFXkLpP+jxNW0p8tvU5/BecKlGBTWrIDaCgRQJtioWxoaAFh9Rmv0KzvalmxEw5hgwaHHdue0pD",
-	"mhy+9zT4PKMeHEmdaL4iB8zT9K2bwJ1mgIEAoaY365ptSmAytxwGQSlZSYCArwXiIChomkrI+57YhCPV",
-	"EqOxnUFEBBkGubRm/iw3AYxtBTCgKlAwJ2orkK9XC+1CFAP4MFdrJB96noYe8RTbzwTvDwXWDrp3jlvG",
-	"Ix60Ej0FwvpSZG4Y2FU7QsTRVBrBnnWesniSTzbGnIP7eDqUqQihfuh/7qy84cRCoXgCgKvQ7oqlmifs",
-	"jKdc9UUGrMiGTXV2AfzGUA5TY45/gHoUYcxNZkbzh1Ry5/Jk9rB62m+6zWv8whdclRrhG5Gt3wg/03q0",
-	"rJ0O/Mb5OLLCfii3FqttbPMBnrPEvwMXBp9GbdwUexw75RzvUs2C0pY9jgc8Ne6zALYreTjo4VW2bjCn",
-	"vG/lZdnbolDFmdapgHTFPfNi3Nqu0okBVrZpw3DPdJt7s/jqCmcbjhOicyHQvXjI51r+1fZiOE4S4LbV",
-	"euQbD5AeIxgr9VlmE5U6KROHMwQgPjiJbfaWj4TpKeRugB4E1V0Cig2irpIlyzCpbv5flkdCEsYNjK3V",
-	"OtFdcZPE9/MDXaOdLkFZc6lJorU814ho+Fa45ZrLUpk5TpKGTv+O6PSXXMVHAonzG69mK5L/OElIMm8o",
-	"+YuOjbtsHa5zDeXpC0znR+inBCBTIkA08EqOrlXkOQ5lM3n+9RKPu/VqWMe/FNZxOCxLKMc3OLerUo+7",
-	"x2/kmDlHHw/eNcnGH5iNAaA0t6hfdfR1OzLmoSeKrqGeNwNquyfcADV4m730qhxLYN3EespYPTZgTJ95",
-	"ghypmLTeLTwKpfvkLgLv52amAB7xLZgC26Dy7qfazHF2FmQUuL1rSpo74d6uE3EN8faXYV7NOU0N8vWO",
-	"+Ky342UZmwk+qmdHgQSMpzQplrj19WgkLZSmn82AWxmi+Vm5KxTSN8MXLSOUBeJkZQ17/Ovr45Nff2Sv",
-	"T37+KWJGQHkHO2zv73ZZDL/p0mPjiMUy6cZ4V/jokWF9iFJHLE645d2Y8Z6KcWniYNfmpC4oNLCDPNwc",
-	"ylHoMUORpjom7hR8lDSBek04jeLWiJ2Jc6lMm72x9E9PtiZUEpraC+dwYnE/Z6k2lvW1UjQ9Q9SwgKmE",
-	"3nBu5IbFP3FjW6/ccFpvXsaUhwvtXzxXQOQ5ZbDQR09smx2zVPrKHhxVT+X0BVq59+TJxNneM7fSGnJq",
-	"Q6HC7URqBDRv7TKl8YYDnbGD8POeQlxzKCAqTEoa51LnBHK0DWDjcEZrRyui2FBPMuqAKy0DXR3lickL",
-	"McP2hJdOM/sSSqGQUaGfAslN6DLrrJE2ezfGe2FtEpKIcQSPZBBp0ym8Hgq6ATOe0xuqp+IfX52wJ7S7",
-	"4zb7PtNTIzLziMG7+KgnWV/4HA68PO6GeIS0p9juF6YHKz4Qtj9ctCPo9vU+Dd6DTKBVELmxTGK/4QCd",
-	"i1s6xD4y0Rfyci7FtHM8SH77NvnlhUfRoRLMM02lPVjXJ3z/qj7h//P7ces33vp3p3V4umrPdkigefmC",
-	"czKCXUiFfO6+zaQRblWsSJywcaKHmzb7lc65Oxl6QHv8AjtU+n2K22DEZ7hbys3fC+3urByJUz0Y1GAM",
-	"9dn/ir41Gy4Lb/379NM3jyP6x25lP/8Vsczwrlu52C5agGjQFizAnaKI6ymZdJnfBj0FkpP98ZfbsSWJ",
-	"W/PD3g4K3d5Otxd2U28n6u1wC59VkEF4Hxd+5mYMPywsfBvHDN/jIs//ovDVqUx6bnF7OZrK/42hsp63",
-	"c3vz/cHm1VrQSHh4TMR+Ofmh9Z3bIIX3etjpPN87PNx/dvD8oHN4OPda/6fXm7jZfap8n1WMwvAg5EYh",
-	"Rk4jE4GyUtom0XnfKJicf0Qlr0F8e4PMC/RFQ6yoEdAKI8DuGgQEUBgLV22CXSd037WjaGBRXVEG6vtB",
-	"IZQTImH0werhtio6nDJxDf1HafdDvD+C/70gln40e5BTlrige3nL4QLCHKqNByLLRHJqtb/fTcTy6iGW",
-	"ObTy63ZqcYWaiN6yiJ71x3kdyPe6ASt8GYFwoSiyADS+PuNC4Y7RlVDzIjtoFPodTTKgYAOoxwg5XTdA",
-	"igdR+IVW8t86vvulVqJBd9+oPLpldLdE0dbC99kCDQc6MI6w153/Pv/Cu5dQEo818r4dPXjO4FtNsswZ",
-	"0FSxtRGj8sPGd/PrALvLAlY7m8uKGxGyJ3Ptjs6EUMwIoY7yPRAxOWBczaD7ux9N4tmPC+0GNpDCdLdG",
-	"EjeSuJHEjSTesiT+QSpphoG2b0sCORX88ualMcT5fTrjTEh1TnLZaAyDV8nnXCT31KYyGabXCORGIDcC",
-	"uRHIWxbIb7XN6W2Kgs6t3HrF63XSGTiqb1w6SzPP/z7H25hzlLAzkWro1aWxDSTPLPZlvr79DDdrZHUj",
-	"qxtZ3cjqLcvq78W5VNu2nX2K5UYE9I/Ss/SGHuXUaQSlwAJkB6pD5thTEHkCgEpDte/QNQSrDSHDhaLc",
-	"5hLft48XmSBBQ8K9z1OhEp7BPc+1u6NWuebIB7e+6PcrefvS/1qViKGxSh1Dyr7P5u38gCz6AENieiyV",
-	"1Kq9fpbtxG+5W24wcUWOL88zoprK98HRXK0gsMtjrWBTGbio7G6v/QMqHqVta6AnKolB7RDlYf5p+2Go",
-	"VD8xqah4GrUsT4FxpCVVC6RTHNB7PUUyVuZsbsh81zRbvBvt/REhi14RauV0FldFjbeJMicamNWAKmB+",
-	"EW+M75mT6fOMj5CWnkh03ZbPeN9G1MC+wFcIPcL+TX37FqAs/0WDuUEnwz+iBqlBszMNLegSWtBfqe4m",
-	"myjqRLUW8Ytvtb2E+8U34qYODLB7uCXTDeDrU2eijXiC3b8RNhqs/zkLzD/0aq6YX/3QVqGL8QP0W5+O",
-	"5yr8oAUs0/UIQUsDuTXqTb9M95V804//lbLZbBX+GlrhBth5HxlssK1vONheVoWzviitSsKinsDmrbbC",
-	"zEdAsWsnNImSA8B0jYTvCjPIhOgGdWp8tNFE0AoTuYyBA7ncoBIMNq5mZzqZHQVxkwK22X1lZ2NxhLFI",
-	"qc7ZmbBTIVRPxYNMj7AKJbYa+/IDhSdXxVpxhs1h+iJNRRIxtwzuv1ibkvluMtAYGbrluAlJ5/wOBiKr",
-	"xA74jjru2Mzy1jdz7KKBvlnanhpIa7rkbw8F9GjOmBWKjaSauGUe+BaiAT/mDQx8ijQsphG5meIOd+NP",
-	"RB8qYbCrDVTLAC0i5N3c2OXIKRB4sp8SjV+Jz/YKVbKMKqgkZu6WM8hcSFV20ic43FNa353u00604zbM",
-	"ld0gF2C45Z0K1ATZiFud6nM3ZasLt9vbP9nbuLlkaTFvkrVoYalqoNBrIJ99QMSgJbXy2j/HWxXICvBw",
-	"nsI+NTvdThktDR/7P9Z7UVUI6vl3VxiOEzmFxbgJWHX59FQoaCd+V+FjAvnQBFzuMODiW37nsZWoIt6C",
-	"YYn8sLXcJruf8ZiFHud5CWuxv7lUuR/fMPJuq6noxM7FSja3/wrBEv/ZUiark2CSYK9Qw2Jn8SUZn6r4",
-	"yFuEvhs6RFMGIsMsBJYKX9f68I+7pv2xFsfVr36KD4Plyi/dvUuu+u3Rgi3YQi6R2FvWWKSJvVTgbTmZ",
-	"Kz6Pnf3EKCLcbvKmuTA54ReiKE0Ggy2Ik1XZtVCKeDJvEBMAD5ToTmklNolznQs7LxiuWT3YWMz3xGI+",
-	"ubY1/Fcj3L+mgkQvTXDXbBo8W8vs8HcOBYolw+sJhxewPuKkdNu6gN73Wl9QrwQfCILo3VwP6Pj9u48n",
-	"7EmRbjHeyFDDybwDGXQ/EH/bQ1QUqD2rRNX3SK6/3LsvclA0Pv7XYuYq3YIjipats4YUALt05v8mq/bI",
-	"fQTMDlWnlnG0uXpqOhQqYobPohLmjDqqDzIhgBuL6pM3NpFvbYFA58DNWwMuU+iYrjMWQ5agJVVrzI3N",
-	"MR8o6LBo8HxCTtz9oavGYP+84N6Ss/+EMgg3pHRA/Jv8JRS8f1S7R8wDFwutnHzUaBO1Q/O5db1zaynd",
-	"Shw5TppAeuRaNVDyr0YRNGGNEn94n+gGtycx04uWVKa+2yQCuguJ8qEmUsPAX15OS3s+FJ9gBvwa5Md7",
-	"CgME8JrJDsRPqtLn8KSpzi7gnEM8ZQBGAfQZED01EFNhLAjXNns7QdribKLYINMjtge/Frw/9M9wd0j4",
-	"bJ4hk6bRU+d8bEL9ps4Skbk/CHPuO2MCeMnyCwExuP5Q9C8gI3DEOLU8hiQ79j9A6mQ7lX0M+RwzWm+4",
-	"g5sXpeXLSPVucWWMcEtNrykHCRTtIZSN9PvRxK2Jzi5g1R4fdA5ZrCfWyES03MdSnbeGepKZOOqp2D3e",
-	"ncR4dwPiAMqWpxdv1N2myQlkUW6vgwD2D9wMmZGqL9hMGCsytwPEpVBSnbfXzIuDHEPYZl1r0bkbrhUF",
-	"cut4kxnyhi3sZtjCnDBYweO9JqNYk9C+iYT2vS8hWKwSqJP2LBf2UUUdAYLZYkRZwbUm9sCrgpYGyNic",
-	"nvY6OnjYTTZ8Swks0vubVAlMxdlQ64tlrTohLUY/revY6b9fAsL2D1zXFPiyMMY4i1XQxX5ZGnjxfYQX",
-	"T/PtupwytnQC6pHFr7nzlEbCGLdFDEFqnX9EpkBwSZCDFj0VZ6drBVT9Hy13DkDC/GHqKcNnhj0eWjs2",
-	"3SdPptNp29CPwv7r69Ful3EMlSL/fji0LQmoLf+XUwHG8tE47ikAGPsvjDxX3E4yEbPH8eVeFAec7uuf",
-	"j1+0Pr4+3n/2LfC4JxELd4EfOYURsTNuxLcHu+CL9BRAdaVh8R+edzpivZ1wHf6ZcMt7O3/FEZXtQjMB",
-	"MJ84u6KbQMSM7ilA4ngGfX7mfhKcNJvxS5Gabk4U70FcbmlmepIxPVXsQszQLVMUUHbz2//8GX4mFdvr",
-	"BL5+9NfCu22zYzUrkPc7iy+TIkEWfPQpe+o801P3kzGfGGEiePv7B8DBb4DbTVHHHdwvxOSPtc/YLA+2",
-	"ENyTnc16Ks5EIlJ5KbLYjSBsK8SyEw7hYK8DHBdTaaGruB4M2uxnfIahlYImYLAkPcWzTF6CDwo+LwK0",
-	"tW9qAM38tCWXl+Lq+lJk+MHZjHGWcuvWTgm6e85/hM84IsA4fptIiFwoSyMwQA/vb4nHA4Ok7DisjVsP",
-	"Gii4036JA4K9uN/hpcaTLI3RGz4TDM5Pmx3jggGCHKi/S7GARwa2hRIW/GeeuUUaTIzALgiM91ThXRlA",
-	"s1OTWxs6Lzxy30BzdcN4muqp+26ELro7ZG5DxEb0M2GxulhRhTttQbf6SuOBcHvrCnW81DXHH96tb+5M",
-	"Np6WHea5vu3gwGWMfomYCxDIxSTh35xYnmTpTnfHC8Mxz6wSWZse19bZ+ZORGJm1wBe4Rjfpd1eswBoe",
-	"tf/pmdNceizcy162gIk0Tu0lp5ngMCD0i4WCT0O/cwp5wF50Sm5oRP/058E//nmYfffjP/7vv7KT6f/+",
-	"8v7ld29+ev/bG73/E/+Jf5xe/X5W9bxv/FUmVdbbzzwRSzx1aU3TBfhWuwD/Q8zeqF9MU3W+Jev2Nb8U",
-	"oaWLKRPGrGDhVriQa3QBpkuocxDZD8bKNHWW8FluFEu7kWLDEWys2L7e/r+0ZNdPFDapuHIr32nYi+sf",
-	"slUQxeEJIVMFOgq19iaxmnNh8/NzTQjxF27afNmGSh3Ul17hV45s2Ja8evBY303kz4YYX7x89V7CZFcj",
-	"Ng8OI9S9DwUrXANoAIpWALBHDwYUg6B2gkM+Hgtl2HQoU5GXfPtoRG5SYCRiI8MCBcJ2DIttdBPWg0FJ",
-	"rAYBt24jYZrSLzC/224mfIWkK/UTDmZjg+y6W3ut8b+21yH4Opbhgvv1hAK/UqyS0Rv5cK/VRQNSIWIK",
-	"gCBoTlL3PD7yoVCIVGrjo7852olngl2IsYUo9nOW8BnI9fBT9z2Er933TzvXzCK+zGd74+nEanYmYHop",
-	"kzG56W2HiYmmNwtMTJ+ubYrD4ErN560zS92CcWvFaGzNTndvfxHNU9czNK/FS7mxp3STucv2qy6D34ss",
-	"09lOd4eyL8LNl2LcImHPgJQEfuhhPc86nWhHic/lR1G9H/QfLfeM3YnytqRlfBC9J+oIutjtFNQ0PAk7",
-	"quJT1tCp/vWtkiX2R7EJI3xFyeUgfwHXekcm+lU65Mkf9O/Zqfsi5BU3KJbIn7hc5PqDc2VlxUfqXe5z",
-	"bZRTBeXi3AenjqKc3XIh/UcUU8CtV6i5CKnXjfyDsEJbTardkNntl7lKNr0B+5oStSEk+zCkk5/3tsoh",
-	"1khcPHQS29Jh3JJJm2nLrWj5BOQf1wtHVMqSnwm3ocTUh0zZDwUYRi6pnf1q5LkShBI503YYMaPzViLB",
-	"iulz5QE8+lJkBSiHThE6IUHynGtrhWqzD26eAFMBJIf7RpChrtPEQycstFLdTDjBQtJ6fMTlvBv51OS9",
-	"v8S8dzHEAptbWlM4EhEzQz1Vvl6xL5rQy1Zs3EaJeCXyo/B9QDwEyngptQ1FYoW5If0xb4vqAcSxg1Ru",
-	"u0fHc2EWUiPOCs3EGE4lS+UFlqLX1f8ul/LuUY312ciNr8/4dDvfH8HNREaZFt/tbunOQff3T85rPRM8",
-	"c77v75/cwUAcZxV/vNOjUhnL0xRLX8A2hN8nqD0T3Z94ThPU9E/gsNGQK9vZCT1OBVS7gg0qhGrngcX3",
-	"hGmuCFPCxRnvWyiRA8DAULvrIY4bIZKWMAShCRJGeSUAoAuPeYmM1hVPAeZpIryGUp8osE/MYMBIMY2A",
-	"HzKDEU4LBNVAZFd40AsaSPWTMuoVhoBrNk55X0Q5mOhCOmmsB6HJn7uAZ6Jw/w9ajwwGAMBaq1g2OfL0",
-	"34Syxqhg4SbHuB1l6rbL4h2Q5AZR8G40znynCqlAAleiux7qNDHF+xeKdysXQi/lIy/cLZR8L96p+CCc",
-	"cuZOQeHijxhkrx4EkHpnopvXH7vZ+DcUEgR5FXTEzma+F2P+DKxZWnzEW2i5NAos4eHlQ9TMryiOw0yc",
-	"LE5nsN2K5yPlqm74I+4GA1uny47fv2EXYmb8doK7cnNBdcD+zfT7wlTdz+9bHGs4TtRLxXTZu4lNQfv/",
-	"qPV5KiJ2PHYG/eLOZwMhkrrzTCeHG/b6p+fsh9dvPrAPBxGtjzYoJsxY8AsmLdY3RMwInvWHERtIkJbA",
-	"eoN9N1TSU253E/zcbR4C3UfIixWxXG7i203lCBpeGezMkQPRjxiE9MFT7ql33jR5N7Ful7ZZ/OOrE/Zk",
-	"MJTZk5GwHGs5rEhTg4cXT6s0aNrQorgZVr49gg4mwApxNoOy/yO8kTSYiIJdMnfOppQ/Fhkvy53jSSJt",
-	"3ZPQmU+iUATRdcsokFF+oNNUTyPGmbGZ4CPaQKH4K3/BpI4WH/Ja8NQOo9CIB5gISFOgIvHdAYrapXhK",
-	"sUHLX5/++v8CAAD//w==",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTNz/T77/6AK6I3d3LTZ",
+	"M57z3o3F3rAUaq9f/asRyfFECiaMbvT+1WCf6XiSMPj34WQiuTBjJoz9U0/HY6rmjV7jBU0GhAoyklPV",
+	"CBqXNJkye8f5dDBg6owODFNnYy6mxr6oHfgL52wgFStciRSjhsVn1DR6jW67+7DZ6TS7O6ftx712u9du",
+	"t9rwvw+NoBHLyEh1xuNGrxM04qmihkuRvW2nHTSYiM8MHzN82aNme6fZ7py293s79mX2Le7xCTWcCePf",
+	"pqQcw7/FNEmChmaKM53/wVBlqt/c9m/WhpqpbvQaOhqxeJqwuBE0zHzCcu+ZTuL1pvvlS5Bf/yewTOvt",
+	"wjrrVJp+3fQ6bRzWT+1Or92GQT2Ft+N4XkupimM6JPj1/HgG0yQ5ExTe/VS1iH2KvKBxTO0C6QmLOE34",
+	"XzBKewtTY2pkIofz3AfX+9QG1LR8VG5duD6jkeGXrNEzasqChrxk6lzKi7OIToB+lw5/w/1+i5tyKER5",
+	"pm67CmeNKzM6i4EqGp39x7vNdrfZ3W9sdKTYmPKk0WtQIVrjqTZM/V/HAFpSDe0qcaWNXyY7sGxpYiYM",
+	"H3CmdKP38VPQSGh25yt4VyNojJVdE/xgZ6cRNCYjKewdP+12yO4u2dvbI+0O6e5suVZIh1ddsW2WoXK6",
+	"tbP7Ysc8YjSG5fpX4zCK2MQ8E5GMuRjCqWU6UnziqCjE5TXzkMxGTDFiRoycy3hOZlQTy7IV05rFPaKZ",
+	"iAk3hGr7f7km946fPyH7nU6baBbZ15HOXmuv1Xl4v2WnivNq9Br+C/YMRiM2psD+xXTc6H3MLn5CFma5",
+	"mlF2qHYiT2g0Yk+kMEomi2N/P5LskilC9QWLyZjOyQVjE8JNQKiI7c+a0CHlgjAajYjlOumgO+mg91rd",
+	"Vrc05Inil9SwgAjZjOwYGkFDsT+nXLHYn9BsLmP6+SUTQzNq9Dpt5HmGAT3+z0fS/H+ffvo/jcrJjWiS",
+	"MDFkizN7IWfESEKnZmSXJ6KGVS13p/Ww1SkN/RdGFVNEMZqMf+43xmys+41GzXB3NhmuFIYJc0orqOjJ",
+	"iIoh05aEBFBQhDeTWDJ9QAZSkfBo0HwtBWu+oiYahcVB9xvjP85/F121H7VPHk0fD377c+fzs84MRr7V",
+	"wvcbHw+bH2jzr3Zz/6z56ad+o2ZWyMNeysjx1fLU3lIzInIAsxJsRhSLpIqLw39AMwGqH3SWjnkgLdtu",
+	"9BpTxZuKDZhiIrL0lZtM105mcazPKtf+d6a0pQY3RhxfkK559XJ31l/Z3YWFbTf36xf0+YirynGejhi5",
+	"rBqr5SiUzBi9IMgLiKHDwP76/MXRMRkBwzkg4ZgZ2nJvOIpDy4LsSzQds9bSyWQTf//ATz2/2rtBY8yF",
+	"/3OvMF37xPIJH1PDXvIxN1UMigKnTNjABCRUIbGDZNpo5FAwfBZJEWsSmpBMheEJoUliFwiZ7DmNLsqb",
+	"F1m+ofqNA/Vz+8D83Ok21j8UtPmXncqB+hlndWDcP2omx4yaH1o1e3F2J27kRpIZ5Yag0k2MmnMxRMZb",
+	"GHl3rWPBhdnp4gbxsZUROw/tLMZc4J+ddJhcGDZkCkXehCo6ZiaVekaqSoEBHImYEdd4ROwWjLg2Us17",
+	"hBIrZ4lUhJKY6YsWOaUXTGQiz2reLA764nxqiBTJnJzPrWbMhTY0SYCFkBk3Izk1ee7NpTiA30E4zZzc",
+	"4rov8iw+JjGPU/Flx0hQkttP86GQisWtvihQw0BJy2aZvrAak50kPtIIGl5nePbqpHnoFNh6MsmdgE5R",
+	"JvxPvz+1+lAT/tt5Dv959PzTj/aKrrlY/1Q1oeVMkKOn1cwjx2R/0IQXeXDHzX5CzSibO4+XMob/o9ig",
+	"0Wv87UFmmj7Aq/rB0dPyuE7nE7bG2Iid3O0N8AlNmIipes5YXDe6yN1DBozFtzi0ROqpql2zCC/f4nim",
+	"SlexBTuYULDP5iyCO0IvnyZ0yBxbC8hURKDlwFhhfH9OmZpnA8SH6w5Zd/khKygr1UfkKUv4JVPzuvUc",
+	"M63pcO31jN3rzq6+sGg5140Lrefb22argTyRU1EhkA8NGUttiJZkTMWcKKblVEVMEy6Q4dotL4xyr129",
+	"22cRfCI/tpgN6DQxjqHWS7TuSoGGk3ju3lCexa8nb1577QeEEH7K/q0Y4fqAaDlmZKLkUNGxJprOiRnh",
+	"DdauE4ZwU1Qq/qmlqCHrMzeRKuvNPUYnk8SJuQcVPw1GXP0Ev3+q0xiP3UbU0ZDfKKAiK0F5NMIloKao",
+	"TRbn1WlcN5HZ0eYI7SSRtQJLJ9K4AYOKqxlV0YgM6SVb2IBOs9vuPmrvgKuv3f7Q3Gnf5NBfyKRWWoxk",
+	"cotC4ihm44k0TETz39h8cUSv6AUD9UvTAbO6JvghvOLvFWpUN3tOTYulsCcjYqhJWWVr3hdU6BnqUvZp",
+	"8LQQKViL7Ha7JOTZOJoXbN5UbKpZHKLWRoW0h6sv3OcOyG57f/EZLppTzUJLngnLfYVrMhVWj5vReYv8",
+	"xiamL6zy2d0Fn6ouK3WPWXtn/9Fj1txtx3vN3R32uHke7e80Hz7e36V7jwb7O93dOnUvt55Nu6B14mhv",
+	"b5k46vc/dzvNfv/zo2d14uhoAKZl9Y6hEwDkJbIoXrD4tOFJApYdMN3QWrZh5uHoi9TFsdPqtDr3ewR2",
+	"VBFt95ImOUNRB/b38McQ1Hkq5q2+eO808LwKnRsQ12RMY2Z5vhUCEdWsvAPeTKxeYmdVbyfq+339471+",
+	"/8f/vff+wf3/6jc+/k+/8enHfuOevRDA1eKF+z/et7/W7cJrKVjNThwixe+0d/36u5UGU8ZuASwrXNKV",
+	"Hia7/N10+e2+rLP+Gy1l5hRasp7tRfJsO/KsWxgRJdO4wrd2DCQIZqvjCHDEz5nmMUNPYU6bP0hJjipr",
+	"rFs701pq53MSyfGY6gKT/NjI3MEuaPDJXp4k0g5lQBPNqqUsd8PNLwE3bKzz4rb65anTMr1aWg1QPY7w",
+	"ZV2gTPdHpnpQpSiEEQT/c8rcZcvNvwQNbeZoako1ti/7jdWqoIdvj8gFm9+e9KhxvJT1PFjJzXW8BN5+",
+	"UyqeiyzUraXbzttby7cJFbWDSai4vZEcSzmu1QSlHN/eSE4gPlur4MHV2xvNKY8uWC3BGLh6e6N5T7lJ",
+	"uK4dz8xdt8JC3SJPeM/OR1Je1A4LL9/WeL7Yp/VECr2Q6/CKa+2Cci5eYv+Zt5wmSp4nbIzGU+9fa373",
+	"LT6FHy+F+3KirSmkaQ7kVMRhL7UdiZAFZxbIRuCadrVK/qa7mID3ZTUHjMW1U9DTaFR0e4Gawg2ENRW7",
+	"lBcstr9YHZR9ntjNxemhU+pOZoafrp2Tu764Jd4xdBeDdqepdtDuenHQJPTOp8Jz3MB2COldWRVTBb3n",
+	"LiaKGlftPPHy4oCtzf2SuvhJzWAz/8jaI7WvfTNhmHHzZmoiOWZVw34tDRFy1iNGpi4vH4Fy0Y+YGnpO",
+	"NSMRFUIacs6ItXxb5FCj5Yx5AU556gs7CUUjExBNOQbvBCmPBY2AXB5CIUpWNTN374PsRh9+aqbxp6XP",
+	"ZZGqL5lXaWCnsu7S51PScD/fXDKV0In9Ic3u4Frbf3y074zB7yvFIOERqOXMUJ5o/CAmXGT3OQqS7p1B",
+	"Q8+1YWMIBYvemI11b+IJ8FPQMOyzKXhQkdIMGSjG7OLEnA6F1IZHungfTRSj8RwOExUFdu5VYMMxaArG",
+	"DTfzRq/BlJIKvuydbaeos1bT2fXSqdupLCbnnDtUS6HBieNOlruCKXCW+JaRaIugG246TD36uMAQo/Ge",
+	"ILs99tkQdrbl9rCFGxhaSrbkJNU5j2MmbpXpDPxXkdsQjPxiDNOSwoheoqtlwtTYMkUpvKfXEgtjsT4g",
+	"YXYxhACndt7H3PF8//598zAXilx12rLcFRj2C6pzeo2+1TUaUd3M51+4pXKeJjgDuatAS+OptQ0NnQOL",
+	"fiGTO9FkRjKpV2CseARP7KJIORKXNOHxrY4Vvggvbw4oT1icrjK6X1OKHFMTueH6U3hAQuAtOiTWHHBH",
+	"llxyiQHzlncqiHea3eqsavy3vZzr1k8w24ULNs/8Z5lb103ibnR6DsOvoyXnlVmkpFc0GUg1ZrdLS2P/",
+	"1aZb3BItZXqIFWPk3rmSF0yQX0/evA7IOY3Ju9PnzccBoQTcNQTdXMj3UjqMmWXr92Gar+mYQSLHrU7T",
+	"ctqmsZ8Nez6AAH7U1O0tIHPJDlAazNOk58ntngBLMjT9tNuIEAcTetc5TRI5c3p5zCkKz0zMSC/fnT9V",
+	"A6HBxJyL6y4OhXOf1R4Kd33xULxNqLiTASdU1I82oWJxqMdSju9iqErKce1Q7cXFoaIj7S4Gi066ek8B",
+	"XK4YsKG3fBYnChLqeJWUTXUZl4NCNBcRqn4+p9JqsFm+Jzm2vJO7wChoPTGLeMwIFWwGM0Rv4l1sCXoq",
+	"a7cELy9uySkfszeDwd2MeMyacjAoj9mbXM5vASnmcjCoGLuUL6ka3jJF0Xkiadw0UjYT+3U3aMjv55rA",
+	"b9beosLloqpL+zeE3O893CW/8V/IVCRMgzY34MOpYjEBUTbj2onXUylfUTE/do6F2+VE1LAmhGngsIyl",
+	"SvUIjfMC4cXiA8xRTc1Ll7tqD03OyRC27thrYU3uu3YLW/G+lm8Y9IAFSn9XzGm91WlMi9+u0YMtDViV",
+	"0ruEnV8FbBxyj4p5X1hCut8iYdkuDommc+0Mmp/7DY622Bm8r9/wRTQUP+CczeDa6AsIrz98tNe+3yKH",
+	"grDxxMxJpBhUwNDEa1uQVwauDSHFoiPtipb6O0EvKU9uXdGcZt/1nLPa70gwT42MJYbfreJs1fsZ1X2f",
+	"gRksSwIiUBVaOtZ9EUr0PjWn4kLIWepRkUK4ZAe7WYm0th6k71CfLmJ/P2dcDMGxNODWdDlA28SlvNvR",
+	"2DF6cbvo/dyeI7wT7POERbd9krgwTAmaNIHSrQVDIPLtHWkoKtDBlsihq9Jw9jAYEW5TzngcOr6gp5OJ",
+	"VIbFr6wZccvkl368CUYMcDlv77jSpqblvqFnB9ZUqzJyQDoGkA2TylLwMmXv8eV24QIhoGXVzNfjLSOG",
+	"UvXel3zY9U6iPe7bTQjp1gd9CpHfRRHhIrTfTLyqkTm8XQyXV+Yq+nqfCzaBg0KFlzlWr5goS0SGY4Ah",
+	"Xzy7IowstKECNAv/0Pm8urgF09pKqaUXbN7rVBSY3WXFR6HIvj5pnMxGUufqF7ixfDcaMX1AxDRJQJ8D",
+	"MVkK5Oczcx7u5jNz9tvtR539/e7e7qPd9v5+p5imY1+KshED/eW0HUjm4orpzfYNZ7kqV8DV+lopeEYr",
+	"y8mY8CFsjJYYibISKu7dkkANpmCWOzdyCxFbTRkK7wuUsNMtEEK3XbsG2dZhZkQl8dvROAfpQKoiHR6z",
+	"AVOKKWL5ME2K4+jcPUW6rICVS+/uyy+3uyKkuak1VzJhq2jo2N4DnEpOXBSzMInnUNg2ocoIcEUmwJbS",
+	"LMNlrz6xryxlErbXyB78ks+d+YjJNEA+bkbpYPMMoYAsUGB6heNX2LHS2ckKDeT5P1kEhxC5dgZwQWP0",
+	"tdDkbY4zuxzNciJtajwYaTVVy2hbxOcZh9moQmdQoDEBKbFkzqgKrF4LOYn2twG/tJp9mM4ZtQ7GYkgt",
+	"xbR1V18YoAtIJp4polJRlCYFbrqaz2zFxP5dj/2/xcnKH6pVxF8hcg+htv27svJdWVlfWbmoUoFPkRM4",
+	"/IF/NA/fHjV/Y/OwRU5GcuayT6SIiosAMBVnnbNf/2x/uPh7Z9Qed5PHT9riz4u3O3JPPdL7pjPdudyb",
+	"Pfq8P+/8tXO498tyPlICLYDXY537WaHU8l+7O18qd/y7JvZdE/uuiV2DJoZ8ol4kveS6YpffCFd9LQde",
+	"KulFsZQuWG0likZ/lSv6CMj53GV9r7XWzs4vLXZ5te05zIrHV73zNftsXCH6wp7AF4pvq164AlxeWZKf",
+	"S0hudrEo8GPls1OlSGtLeiTMANlCMp0QIwNyPjV98MhiTRIXw4CEHu8uzBXfFh6eJFNtNdoSClxYpa1W",
+	"w/ct1BHiBefP5ZC8iN/2eY4ixmgzVYzIKJpOuJ23lEUBu7RQ52G+TqddJUNrIAXrRutcwnc23IiKiDko",
+	"klW0+CR/75dgOzXPlaKteAATtxd0qdVaxiKs4IoPufvdfoAWlGI1XrsOJC+ZUjxe+eo3/r4vKSTiSi+m",
+	"u+1LEURxnVGlIJN1BVR3ppDm8C7rC6pK8txuSqwJTW53pDmkyrXJxiNzrhIrKf8+wQe+5PA714GXubP9",
+	"y0MnrrkqVYpHjqCL6oZfhYyG8zRT2JUK1pA76nV8O6gWPunWlTSe3HxXSGLkpRv6lRzOH/LsRf1GSFOn",
+	"3rNEYwK7xETJMRufM2V1YZ/iECVc8OgHAK0aDFrkZKqUnGKgUk9oZCUrZEuM5SUrwWa850kCyeaFkKpB",
+	"cAgeU1TGcor03qLRUCamzIjo90+qtX6qN5NZx/hEmcTci1Zt2JaOwMJZlKBttciR0SSBuYNitKAFQarB",
+	"+Zy4+mFYSsSJWtx1KuZnlvorWAG9YABZoKccEjZRnzAu7DRQjLXIYS4/EyoACMXbIDdWyxSfDGLaxMik",
+	"uPlu3m7pzqVMGBV3I7hHMnGpFTUVr5BkIQeEYqo8zPmCsYkuVrlkhP3bo1//vvPhl+6r3X88PN374+/v",
+	"nx2ffnjX3dndK9LzbnvBMCyhNXWbjyqRMa6kE2wj4VffvJUoy8mjNWpu88evlrnnxrHibD67rLRtrFXo",
+	"QUUGpdIm9JnP4CigD8DbDRUnLKrG+gTOah+NARfm+VRB0jbergFh9pwRGseOXzpYBssCrODA5BD7rxGL",
+	"Ls648HOGi5YCjRVMQp7pkZxZQ5nRS/sL8n8w22MJ1rRH9rZUydTQ/pePJ1KZIuSD+/ICCdIl+IcOYhD8",
+	"lW66CGsIyXAZWmCYorlmyV8lRMOcl0tCHoSmpZrqIj7hci9TvcC4Ha/TFlbPbTLDgZLjs0zBLNV55hVm",
+	"u8XWfmefufawnHl6zcPGpxlNnmxZjITLxRkAiDGtc+Qbp9SKj+dpeWDOnGg5A9FyphkTjcBu66d1fJmV",
+	"ys6RIDOAa5mN5o5o51agTROXmIXFIVKQyVRNpGZLFZmraC23Q4QbC4JUaaoAWJQxi10RJUrJvHOgtBY7",
+	"Gy0Fbf51ViP+vmLjcys5KM+2tupKghEsCid7PI8unuv859K9dUdjtfGTl7UFIey3ZIXUfYE4uDVycUQn",
+	"EybAY1USvWs7Zp9B4R9K8IDIJGbaYJ3dBi7ZkpJQcM522u1F92yll3XFUqz2SueLSoOsOnnGRWyNOi9a",
+	"EZveRWCKi2Q3viI0gIhxSIA+2xLfmhe4wNLyda1wvtOiJkhCzn86Y4n5piLtrKnIqlBJhUa8kqUv8c+X",
+	"x1700QOlg0K3kbc+c4vfmMs+aNilOfsL2i8sf+yUj9kHex9wkVU7nZnYN7LZ3Rve7DVCGcjqgMc18su4",
+	"4igeZ8rwZra6z8Y00rGcA1dM5Yq/0YfBRf5Fnes1xvN7UVi2OzWrtzFQa6X6oats/dYk+5flVHdSo2i/",
+	"x/qOohsIPdQtEqaadRiQMFWt4Y9Utw6Dvghz2nUIfC5MNewQY0PzXHnZDzptF5CiwvWFne4BCVN13H7G",
+	"6ePunTU6eUhiCRHyvvAmLuocrGjjHhCjGLV8mLiiCQgeUu1GyMXQgT3ehWFRMITLnbAKYqiE4V4VM73g",
+	"IrZc9ZLrKofB94DlDQYsZSKnFc6KJ/A7gLSmOVUBobog3/7WZY9i/0Uvrh4VhNejguXyt4/t5j5tDj79",
+	"62F14s8VYqBnPNbVThfw1ruj5cLzA+l9U2spN8j8V+g01yAb1hVDuYZlFSwSeAoHKIdsymtJw+qMpneQ",
+	"zpJ6rhUbUhVj5EQzbPYURXaURe3n5IILAsznq0txAs98jWbhF5DCwoGTHipy6RJVI/B1utw4jJ+yAK5b",
+	"cSfZa2UdN0C5dghkktCItciz8cTMA4+fbF9wvXRc7HVXfaa0F466+mDhIImRQ1xMsNCyhGsdBohDcy7j",
+	"DZKvik34CjPZq5jINYVLXZ5Whcm/YZDT8drFFS6wsAJ15ggkf+q3jpNaCXwtoTcIckmrqWwirx18bzv4",
+	"5mT3qpF/TXLcjbXxt87ew72o3Qi+Dtn+bySmi+LXrTey+O/S+MrS2K1njVvhu3T+d5DO1QU0C2dzDXG2",
+	"kbMYBNdmucwLT18xqbloDX/F2c12fG99a4sNVAXfjnQhUoFaAwBxPNrZf3i/R+i5tr9j+pR2oJCr3YLf",
+	"HQL/MQ6Bf1ul4buW8N1m/64VLGoFixJpGnODMqVazKP0wKicw+qDfc41jCxFlao76r532WvnLKJjBl3j",
+	"fj158zofCszBAXJNhq4t1sijRZU6L7n28J3uDtndIw8flVsfQ7x8nUguyoT6Ec+oXjXcYlYSDDpOB73N",
+	"mHDVK1KGjIdWzS/GW+iYv8hSlscx3TfSBQjc1n2qI5NnwlRlUFgqSXjabItQey8xivJk2/TEXNwFXTGY",
+	"MRKn3hiwuiHnsBAqSS8uJsDFMURlKpVQwcxMqgvibkJJMWZkoApxvxyMIDeaJYNSm8P9bqvd6rYeleLN",
+	"e2vs92bF56gC1ixivpPrWjpzjgOUE04WWSFTVLN4aVcn2Ea8L2sF7sac/u0yt1zf6PWStNcuXEKyra7f",
+	"dsGwqoaaWZOxUrrAYho0fKEyZmxPKI9zVEMBGfz24sUpmlf1AqSXj+IsUTZH2ZaVWaOrgsDxdL2tWqWH",
+	"7ZX5fkvoZSTHcOakiJgSZUiBXG/E21vFbOx66eA1jh43meiRnG1w9MrKR6dddeTq0iDfj+ZBoTAcU51b",
+	"CwgTa1V+p4h2dU1q4ToIQo6yL5HDZUkRjXbn1/0PT/Z+b/+jQjStHJCe1pziLNF7PXSNFck8VqZgB2D3",
+	"wUxWFFYlf7BymY7SP5SxhFKCYp6ScnmPjpFm3LxW7K52wTBhFN/Q8eKeKblbBJttkbeYKQdfm8PlF67M",
+	"6Cmtyr62v9rZn9tbApD1pLPfbjfbnWa740Ev0kozI2M6P7AHnRrLJumccN0XDgHVHouKRhJZ7iQ0YgkH",
+	"UzNVLCy3Ee3sP95ttrvN7n45f618copm4jrnyPc0q16EwwzSxc4IvEc7Ozv7ZDBNkqYdwf3Kpdnf33/c",
+	"7HSbO+26BMyNZ1I78uesSuFYwCMstkT7jvNzXTg/XJdU4NlIJtnBuCvAn2rkFCZinakvefF0k1A11wiB",
+	"6Doh4eojDgzNIHhGcqq+FgAee8ocAs9BYdg/oInqW1ClaX6l2t0KE9ae46eqRV7QOAZj7zt0z5YpyuXy",
+	"RBcBuhHswTyf3i77oci6CzCEeRhBaG11zpyeGxAtXSUwFugNmdEZg+qLVHSnbz+fk4TRSwdnLaemh1s0",
+	"ZlQApL5ZhnvYRzx0MhWGJw4K0a3UStjCb5/fXg+Q4n8a0yidy4Ujud55qgU1/K7yfFd5vqs831We/0y0",
+	"wqlKaoqDs21xvpyAUKJZpJhx5iziDstSz4dcU4S0wLEv5KBHJlYlGBkz0b0HD8LUjY2P+e1PswsWEUFL",
+	"Fv8DP0T9YMzGOqLJZgihLR7p/KpOFW8qNmCKiahsaneLVPSwiPdRMZI6MNF+3352tZS7Me0Tt3yVzFzt",
+	"LyuIzc3cZvDElXKUCm6Nr81f9gSa8FYLfpp1sZRjpuEctbZUe41nqa7rL9dFxI3bLLC74KJisABflQ0Q",
+	"2EG+/9IBCeWEibSlCjWEJkk+cnnB5lAQesEEeo9LdV3u+kLUJO1orJeIIjesMZ2TWAIJ+rDwWkT4Nv3I",
+	"GjE/JROmazltAvwP7ln78x5DNvvww4qsiyURgB4JrcqJjJgKwuOAhFPNVC/jzRMlL3kMo3OvgoAXbtvX",
+	"r76WTnAWngB69btSpJc8260+3kUAzQqBjkhD83JyoaX/tIaxwtLwlza0FleAwNmvllHgbh7N7cbR21LU",
+	"i8Kyrdqw4/o44Mrd8jzJB6McJ88IJtfDzI4LFNazKJEYo1IMk5kaQQP/ccbFGTbVDxpQI11kbYufqfDu",
+	"i5jHlUGJEzlm4NGZgbkJyVRpP7QJU1qKALDdCNUk4cYkULibdZkw0qpuFaUzXJnR2ZzRCgn3B6MqDQcV",
+	"hZEhUCBclEj7j3eXpYLu7+8/zgui/SVBz5wsWtesGoNqelZtryD4QsIst9JBBgyAIWJVMkMOf/yRvPrR",
+	"/m8x8WElruFYrTwWr45fg1iz1s6ZNVYXB/ySakPMTJKYD7nHzGAEHiFias/96h1pdHdKHLxoUSwH/QGV",
+	"d03V1k66uAVBnrQKc6081EvS7TIIODt3l6VCDl1/FZllWeEl7UxOxXJ9VTC1EBGu2c94Y1iRilWE2t4A",
+	"fiT35JlxVecbpuVv5pJKpJ6qlZ954m6zT6QKc1UKaWrLDyUkpqZSg/smxKUjMog/PIzfPdlIQ8hbT9Vo",
+	"UpjBVptwkU+E3ATFcku46qqM1qJTjHBxZygYI5msZI0v7D2F/K+l1AIb/SY9lUtyurL9+AGTu+SAhDOp",
+	"LrgYno3kVOkwKDh+rmtdavOSNgDY9jndy/VxOc4grFdmHeNdgBcUXTCzGiwI7vL4QnIwWAde6M1g0Egz",
+	"lpeidmGny2JmX0AoiaVDzgydsyG0RgJW84ZgCrgTGB6UFSiuSYiajn0mw6wsvCLw6cnWHgalw2GNFLlH",
+	"Hk0sVaNKuXM5NrJThUbX77eW4dL5ppRnzKfoLltd32UzTdkpkPLKp/HmF3BvWT6mcEg0VfpqcqTy/iHP",
+	"COuFZbVPx9dCcUGkipnayJPj8q62xGqrSpit9N+MK3PLTxFqRzFs600TxSjm/a/m8iWPUKWAk2QoiVWT",
+	"Z652A6FOAU7Lp+ICDze3IOnWws+CdaongDc1voDDckYvec1m8FsZ7wcAaYmcGkx5ncupgwoCXTJvJOUV",
+	"o5QnOhGU8ryFQxfk8oedIHbMt0JhKp+5HGvM1J1PNVyk0pzKVKTyAkGzlLTcLYtHuCoeISGU6Ep79DVF",
+	"EW+wL8WSIA2qKQtIcU9GimszhnK6rytCuRVs5zUhbxQgN3PNBaq89SswMBz1bZv9gU+XOvaA4M615rHy",
+	"Gnj0WQzN6hEFjPq/F+l2CxLM3l9nVWMkOKZzb4fhWbq5LMh0hjVmc82AAtfhqOwvu86h/YcfxKoi+5WH",
+	"oz6VA+/KQb0DBDTWEHJRjfU+GED3/LM8gOaS2qr82zIs0oO0fWsnaLfbV8ckrS5j2NSIL2uW7vegZtZL",
+	"Vn6NgCDeuFko0D+0GA1kEJTYCOA157v4qgKCT6lhL7xZsClAqdWY0L9CNBdD4FOGASwso7FnWPbQQRVx",
+	"hcM2kdGFXpI34lN4pLqAD3FzQBhWAxeDcmttwlM6/8V+sUzOFRXrjiGvE+iFzPuFTDDkuG6C1SvvBrOp",
+	"ONVGMRON0v54dB44yUosC9yJfib+X5ZSqyXnqsk9E/GbQbpY2AliLaP+aQU+iW8kYb9buRQs4Zesqvb0",
+	"kIyZ1vYUg/k9Y+cjKSs8/1aajCdVzPGFnBE5MFnCilG8JDQ7yxz9WNK7GvhhGyV6oyQrN8WVqTowP2If",
+	"ud1sHRgkxowqQ1jZCMAwEYujw3pFfw9MY85KBqxzjTNLL4QKbS3emOy12ys1jrvujgDro2uheV3cf3Fu",
+	"uZ1Et6wZcTEsrArEPJfGqvJux/UiVSA41qE57knOPlHaVH6jFLd+HXChXNewUrluyfYuxci2bCWxlrt5",
+	"+bhuGnZ6jcYQnjMXe/1999cu9ddWGePLXKVp04xUipWs8/JZXJQIRfZSYMbLBO5qzdmJ3800Z//QdRSf",
+	"prrBV6c5F4/GwkKEEwYNC8OeS3HR0OlLKvcnMk1s7QOUb9/GYnu7FY/wG7V/DvklE2Q6cVHM7i7kTOtC",
+	"2gd+Cl3t+B74N41LeRvpfQv86qms7rt1mGU7Z5gK1+BAHEyTJM1vWB3OfG3vvF6M55x94TylJTfpSigj",
+	"ecmUfeAsopN1GhLYe5/QySLk0OY4QNfkI8x2YWFIRcTcwlQ3cx7iBm7pO/QbVAOWuy0VbQxB+g0TS2nf",
+	"l2x5/e6tFhQOHGsjOeEBtRYcLHaMmHK/oZsly334umRFRn3LGCzOWHutGqXGSM6Ea9JExZwYbhJW6Ijb",
+	"F4stcdMkWcM+OzVcjWnCNWbPvX7+5IBEUhglExKNqKKRYUr3Bb4CIA/KJQ1PVYu8llJVlrJ8BR5eXOOr",
+	"Qm76Q34NOJvXw5uuxoxqg8x3yY0Wj0cJ73ExEuLaEwsXDnE4kgHp7Nld6zxuB+Rcwh0VQZGdpdaxfThn",
+	"O+1VGUvPxpQnVf2DCGvaSymyGJDN3k63C7807VKlKJJ/TqXhYhhY88S1wlJ9wcUl1/w8YblzGKQe++7e",
+	"LpGRYQaSIN6dPm8+hnojqz2Oxyy+3yK/sQmkfs4UN4aJgJxPDViUepFF2EM/nlDF4hpsyxZx0Jd0LMUw",
+	"BUEq8wIqRGs81Yap/+t+bEk1zJv5DFasZOIvGFYrTfycG3LxNNAkIZG9Bi7mgLTbPUQv6e722m3M2LKc",
+	"mYx5LPhwVLL6O91e2W20VxjgXoGJ3bv3sd35BImk/9v92G7ufLrf+9hu7vmf7DfvV3Km5yOuDovJmFv3",
+	"DgCAJipI7n1WfD5/cXRMjndb5JBYJiQ1TRywIgl5lQsYs8dLeefLzrGdxBMZM7tdTywJTvLVxJtlDlyr",
+	"i9QOzCVNM0PXufuVve8LbLXlIp77VOsoScp63O3bs5bqfD9leMQnVJjlIGpeoCPfX1shsvN9m/tGUTOq",
+	"AiPTcqoiVt1squhZwzvzdmieyguG5+Hy7BbN1CVf9tEyDvZG868g21z0p6IwKZE1m2GvpDC4eNA2gIOz",
+	"YzlOizhXjmKdmEvupOilXd942ukt7zZwM0jLPrJ+Z03odzaYJgPuupoVO5xBg7OibyF72XJ/WIHEct6v",
+	"fJRo8XAWj0qVkl1is79MRZxsbnB6eybPYP2IdYuc5lqKh0YamoRYKp5QbfBhx3cTLi5IaOVPZQTO1Dar",
+	"nVFNBlZwH3jN08HRUu9Q9wGAtaku33l2TRw3O/yqQ+DMtJQf2QluNJaX9sU3y4bc1hfI0/1WwXyWeLT9",
+	"R87h4UIfckZVNNKsxOeynzc8Bc4/DKu+BnGnUL0b0Xaepk2B1Ko9K++qCvCPTFp1X9SnfPX8mI11K6cW",
+	"PhiMuMpnkzxYLMVcaj72+yc17brdGm54BFDi2I1a58ETuPOVjFntHjbS962xdceuZm7rhrAp9HivXhFE",
+	"f4GQmH5sRhSxCrZKBcjJmJUa02tpSIJZSNQcuLSELNcvJJrOy+AyK3So3d2rKVHopAIlytdQMTKxlhas",
+	"PVMeyZ6ieEc0+y1VLbe5LP7Gda6KhmVgeYRTJXr2gPdyl5v2cngHKtkh7FhQTjjKb26wSIMQg+GC0KFi",
+	"DMtpHYpnsa3A0tNZPEUZNEclu4TOLZknM9cwIpHmQafZbXcftXfandP2frv9oblTskof7hcBPgrMEV6R",
+	"pei3mp/+1Qke7n75P2tIID/oKq51K7ppgV30IA2EJ0mphceispqFsZzaer2K6DqK5hM6oec84WZ+nBNC",
+	"G0njqkNdcp0Lw9RSRH3X8MSD6q99/o5yby52lVjc7CWA45a408t6oxG8Sd+66vsoWt9SRcc1MB6SDOxa",
+	"8s0U0ZPcewtj2KlQh+uURB6N6phx0Mig1N/mWFIjaJz4rvABsICN+PYlU5pLYf9aGM/veA1DAUYmDqBf",
+	"JiD1MLHqgk1Mfsjufc6ua7o/i0PK37P8TDk9Nk+5hSEXt3Ot07WVqgQlwDSiMYMzEstKJJupXWS65HwB",
+	"SoXxNp+RWS1RxsMZcwjQwtgpV7QE2SY0Uq3xjmVcKWPs6KhDqyqaKfaXso0Cv63Qp6tSlrwVvJGkX2SU",
+	"K7Jvy21M7JSD0m7lxrqahk4MNWwLz2s1IaEHllS8Pu+IXaS2NTKK8+kRI67caV7cDXy/3+PdVrvVKW4x",
+	"/lSxw17Prs7aiTnNWvylO5wrm0t4BOsPJt1P/9RlPlF9SxUdL9OHuX1b4WSuFGfFJ2pBn9xBOZdThwJn",
+	"NUfq8Ffyawq/O9Uom17665Kzs50SX0WshU9X3VA9ihoTKOMN2x3dNZRCOTAzqtayxk/8vUuUwyNXYFAo",
+	"3cTIaJHofI7Kdtqey9R3qEvpJBbIsHgm06Pk1ryWC5UMnc040IkcM/D2pd6/SMYAjUw51PnMpIoxb/pc",
+	"mlFFmEfGlYrCqWtZoDe12hbOb4XCZtjnGhYDwy2Kz6fMLqNM5HB+c4LzS/3uuOXZrKBRxtgalei5Nmxc",
+	"ue6sftVLcchrQQWtgSDhepLQef1QUiIqFfJJoadJSvlXz/SoHh4uX02sJV3aXIeiOu9DOYN3C3diuWYF",
+	"hxbgVtYfb2FoZN7awWxIRs5yUYxGI0Id7tUiJdUt0S9zqCIsWMiuTRzG3os2sbu0aE3QZFpDqQjMZHlL",
+	"pbvX9efb29sj7Q55VOqK1t3bvcbDW7kxOPS6nXkxHVPhM6422BaYOR278123KwM65knNsYJI0GITv1eQ",
+	"L3GDhwnyhGtQTaG2GTyb0EZTCswMK+p5mQUqbvLQL1UiqmXHYZLY/Sijkh8KQaqWde86hzvVy4ugoT2Q",
+	"r4R2J1EOBjzitHQI01/Xlk9HT6v3k8dInmBtFPTJOqnycHcthI9WHZYVjCZmwvABRwDZjSSm5yVwptAr",
+	"sj6rQ6wq9wpY9BY5JHoklUmP6qtnr06gSiQVETwdbQ4zVEBv0glTkZUcTIA6VSNjPAzc1cTKdgQ01VOg",
+	"E80iKWKq5qU+mO7y5uy81MIN/td5fGMayHa8+2jBANyIgVfYdSVbPP9A/c4U18quIZw35w1wRHeDjHJ6",
+	"feHXawm4lkucc+OqR+4ue5u3cMHknNwuD3qJz7xa87bKFmxeRJNEe0HiDpvrPIuOSVQnC6fNXV++GkvV",
+	"xCOtp2zLiO9MScz2WGeehawFbr8K+fR26gW3oFHTyCDcQjoJfyqDBsdOOIhj24QEAVCExSDhUL12PtVc",
+	"MK2bCp3YiRxyZxOf8zgGQGwzUtIYzBcyigrtXOGGj5mcQqLPZ2sSI/kYKZuJBAex/aaeTiZSGSxjmqJT",
+	"ieEaRExruwFFn2ZuQhU4jIbyZNu4ZMzpUEhteFRbtyudf7nILFyGtsP+grSgclWj6yBgl6SyredqTlLD",
+	"OtjnieUQtVmNvuu3IhOq6JgZ3xshT3AVmuHfHvgsrS0s9W30QWgMy828+kif00KI0CMWD6gp617+0gr5",
+	"5L/mzL6MdupO9kuXJrVRQi8gKkMa1eK5VqwevrsUbNIsGbjik7KHHy7cpEDxCJT/dRbJqTA/77VvQsSk",
+	"i7Fcvrxyib8bmnkuLOV739dJFGvPvcMStw0c+O7lRxVe6Cd2xXShbXYB9HepIt9detTWhDnOBhcUple3",
+	"wG/yIeDNctfT8HCVGjbggtckEkEWDjeaZHcFDuKO65Rz5oNuFSp8+vFeLqjaPJfy4lo0+2qALN/DP0hr",
+	"LDCZKEmoIpoPS7DWi6PZuyn121X95dZ95Ya/mZpIbuxEORQEGK6vVii/bmmkjHtlaYk+1CNSMPB7W449",
+	"J5dcZsr++lkQ8KWiO7t93flZC0tZYNULVzcMY+Bi1W3j22Ji3Ebap3S1ZROqqqDJ1kGiXkh4X5Kj7gvb",
+	"5oDeUIz5WFUM9Ui0CSHaIxiLddNZFaWAUPbA0rWkDsXTDat+FVNM5g1TyX3WoSaUuLcsJf11Cv8y4HAu",
+	"yFSztYqPz/N9stcHtdqs/oYX/EPVAeaIJn4G6JDADBX8N/boJKAeaTKklxsmNWXfL57pzrrp7YeAsEDJ",
+	"mKkh27DGBnZ3Mbm94tub1ilVixnvqN5omJlXfNUgr8b0/JEpnMssHWoxB58lLJIVvj9somdJBCstN4xX",
+	"5qIzy7MOVnBZqEix2xHkQtDLmMUVq088s/jmK0/cRL5XnXyzVSeFHdyUnj0d33a1ifvunVSa5Hoz3HKV",
+	"SV4IbW4OO7EMW+Ubp2CDXGhyWWEZY2eoTZXAasp/UcRoV2yS0IjFzfN52RmbXVhF7Tg+d1ftouVTc7eD",
+	"p/EaXr6o5KpqXgHfYSOgmZssmf4WVZH8/hb1kWJS9mZ216JGsKTld5nOrqod5Ant21cRcrP5rid8u3rC",
+	"wjZurCzkyfrWNYbcx+9Gbchzo9vXHY7zJWxbRDPq/ee1OYjeUdq6cZyput3ZrmpvGal0VrbS+eSybT79",
+	"dBNle7VFqJu7/7DgxSogq3yAGyqaHtJEqlKZ7YZ0cwD1TGn94Hq5YUBBa2GTXS/NVBsku0Vq2S8iDrmH",
+	"/jdPcPcfQJDnX52g8/DK1JLdubQys6iYp+kCcoKbDhkDmA7PpWhKkSzo7OkzVY05VpeGbuoOtlQXJVyU",
+	"S0M39AzXHbC0fG9z2k87LkLQsWA++LfeoelAqzFgT7cthl8X6+YmTZarKWvpVhfoKFe/uUjQCHhnarKD",
+	"i+h5N1g0v4X9kg09WPMEXNGQSUn+mzdi/Ey+GzDfrAFT3MJNSTol5ds2XPyH78RoSRnh7RssuZdsqttC",
+	"P31gEGl77cV9qi21tnsLvcHLSdtjwJ4tECz+tIpYx8tyR0+K8AebtQqCZ7Mcv+2K4LkhY0ZFRT60a0sH",
+	"0eXWDdZgLE+0KeXT2MEsNrzbu8bhVLM0r//nSQLj2lmVqXtH0DDygmEZe04/zyaRPrdWQo/jbsW9rKUn",
+	"B6WzESFBj1GTS8ZG4BWvuSZyeV7DzWF+XlG7WwDfgF+qtLqcyr9Zysum0JaZACkwmZuDVro+nEmwQHiJ",
+	"RvLrPVCMYfp4yUJ0FzZ3wetME68Eklx2Cq6qvFqq//YV10R+j85/w0prun0bK6wplu1tKqsAeHYXiqrl",
+	"63egpOYwMTb1kio5VLQCW2ATZWixQu069aDLOoAaOxh3sTiey3ar02rfVrmhU49ykFYLm/SC0cSMaqC3",
+	"sdgIIGMSfllhI9TJwsNkRueahPIiLM6/nOrdba8sSanPTX0hk7i2IbyXCRdsYshUGJ5Yycw+T3hlH9yt",
+	"ejihT/Bs3Z5MsYMNPRtnfR6W9sUotYXYru28m/LNdOZ0oYzKNn9vRDLPEmjcnfmOf2J+e+3+lJTj+maE",
+	"Uo4LLSYFu9VGhJu3yLevqZ2OvXhH06nqsZWdkgK9ZJPIdqfUtH/hwBT6+OcIu9CQq45VbNmBC7mJBCym",
+	"FrGc3bdE0CQsjxDBVc/nxDXVwh5E8wn7oYLnUDE/szOvSgZLYuh2pKccWkcDiaY8zVoLATFSrtfr5vbZ",
+	"VJEtrP5k7nSuvhkxAXShdVnHCpLF+shEiqHfuzJ6BjxSj7v8sNDzeKd9E0d31VzLBee5g5T79HJ6r23I",
+	"PwJ4TKgn50YTcMh8l4vf5eK3LRfBrViFoMIumSKaiRjay1FNQnsAzuCBkIzpHNw1acP+otr626Nf/77z",
+	"4Zfuq91/PDzd++Pv758dn354193Z3VuaztBtL2S/dJuPljhVvxWR7r23X4Nor8IISiuhNFQ2Y6tp7CN7",
+	"Poc9RjjIgAigC4Cgca1oD7H1WF90/2dvhzRJJyBaoujFWstfT968JorRmCkEaETDgkYmmZcahV1hWxYP",
+	"xNXhh2ASKQAReONYotmsOgC0PhxRj1Dy7vgIoNJyuESlttOjy2uxe6+zZ+KGcEGP9h62Ot2d3dbew0eP",
+	"W/uPvrL5bA425DlnhYoATnmoM4fecsfPn5CdnZ1934iTyMFAMxOQc2ZmjIm+6Oy32812p9nunLbbPfh/",
+	"H8Ajur+//7jZ6TZ3Oqfdnd7efm9vv7UP//vQIq94pKTT6AhVrC+swR6QARdMkZgPrW4STY39XrkLX7fd",
+	"fdRs78AX990X12i1X8GkFwgDEHsuaVLZc8EoZqIRYBbA2oQZZyN2e3ain4lx/yKeq1V6ujdWWrYQiov+",
+	"lIwLpyOoIo5Xx68Xp/+qqoa1t4y3IsSDVzUpgQZbfQFbS+49pePxfWRMA25pAHksFLnj9mPxI/xqZo4R",
+	"z5hiRM/oZLLYp9Vheu2UDuejwqY/Xg82Imi8YmrI3ip2ydmsxiHuymXJTE6TuBJpPRfiquwELLWPesEr",
+	"BjJJ5AyAi2C31g4llHr85EHG0cdcDil4SKPaUTlcjnTh5SVTCZ1kY8MIDy4A1753rm8pg8jxVLFUY7mZ",
+	"eVjJXWXpvHIta6GjPAyeDBQY0oyksEqVYN++f6cHDoWo+hlEsdcDFs21U1gc7ySrqF+2DmklXekMT9JC",
+	"YjfxoEhi+Y2tPNl2u46ZBtN5KU3HPL4COSMh27N/86T8nQQK21K17a/ZZ3N4SblT9+uBUgeKoRVUzNKV",
+	"Lmt3MYVzIadmE/O/urfRa2vruOhuGld2AHhckP02iekcnGplA+ZKg7kTmVzj2Fkhn6+1K35hCMVb3Q6t",
+	"pKjqHvnPixS1foP8XxzLCIgBjuLBhKiYQ0bBAbhZHcYcdGtmf05psj6ie/E4LDKZCnBePmZnf9nTvuLV",
+	"p3zMPtj76hrmZ2+qW9YnaW/+EiAE1akHAzvuh86Z5Jo9T+jQuwoWj09rZTnRwmmqgsk9q4PJtSM/5dEF",
+	"M09okmxopz6XisxGcnxFjlJL2VVLne/tnncoV7qTx5b2nEqEr/1BI1pLPotJI7y089X7RvMsJlL0xWSq",
+	"Jpaax3TulakD9C+kmhJozcW+hWnfPquCiYiVdN7lDQTzfuxKN7ZdA8U3ziM9nibMIdaA+4yRcyVByAri",
+	"pongNrPRvArnz3fdXshOPUgJOkq44NEP2nKCwSDAYK7vVpdf81Jq5owL7TRT3B7NoBTEjNy+6evJ1rxO",
+	"X4Syy1njh7WXWiSnWaFK7RA0GZnRubOzKnOgyhasSvO0qa+PwS1UjF7ktq8A6T01msesOZPK3t8cyanS",
+	"qQuw6Wg58wOmvxR1pdLFVVrTmIuazL2gMYVO/e6yZVYLaSqwooEntarjn4O2qkGv+kHnUAmLJJxTCFew",
+	"pV9S+KkvwXYhFVRGV9z/DG6ydyuq0y8spCkizXgv4IxqgvcXk+qELJ2qvLvlMbpbWmhsr+N12emu9rqA",
+	"9nnm83uWqsXQl8CjJ6yr3GUAXVUFd3kIrvwCFdykAYF+FUh7Tu9wN66vedQBdXWrcg7pVksyVis1wlfH",
+	"r8EQGa2h0AAMFUCoIlLmJsRbFUBAbPncfucnGiwzvYq7WDhNhdEtOe1bJgJ4eoCmJUOuK+sJqLV4zzLI",
+	"5rxOUS1F3asIu2SC8AHRcszOZTy3qpAXrOBVo2Pm+nGgpwWfK8H31yYBbMmsNuM72x/g/5iDuclxK52c",
+	"muOyhNKfWb6+TXlQusbcC4cNNTjQ1Jx2QqcxN8QoypMWeSpBcZkpblh+N3+oSt/MV8un1QAukeNr0t4W",
+	"8mNXKRzPPk+kqmn04i0HbaQCq2FZz5Dlvrhn4DbP3XMbnjjY7sqwIURNiUxjAsTZU9wERCYx0wYdUAfO",
+	"mp3ZX+Az64/Wfrwin7/GomefEWZ/M2VsxO3ezOvW22niaCiOi1PbZtmfXa699hCPrjAi+NibatZyGLEk",
+	"XnsgkGW71sfBZVzhgj0G/VnnQjd4J+HCyAK82loDyuHLrR7Tpm5WKFiqapNiZzFV9rgXbP21R32Cr11r",
+	"0AY8KBVj+J1rzNWCA/LnlE3XXzZ0y6w3gBnlJql059mjxREbDw1PvHHtUbx3D9Qd0VXdcPMHNsh5wR3t",
+	"LQRC/FFN9zVb3dw0/cHxzGsJ5672cr4RLK2Lymsda3k6c1LOIeG7giLg1mk7tSDXxiyHsbL9mamscRLs",
+	"szmLUufjKgeqc1PW+Tnzb1uyqBCQ2qJGpBDAKbkM/aUtvYb5x5eM/C0UOG828ieu6YGROUXr3vHzJ+TR",
+	"zv7D+z1vho9d6EobOg9IKKZJEpIoYdS5r7jIf6pzTe6J7xr/3Wr8i5TG1JjX9LLBYG2uywQBHCByL/zc",
+	"nKTPhfcPSJhnjD3pXL4hBAYYi1lsyREdgBQdhNV+wJgrFlmW2nNtobIfQKe3JrnD+PF3pH+nNyRSTxXT",
+	"6Q8UwzDQa9k/5bdy4W//UPoD8P78DygkCr+AIVSUDv7Fhd/SEVWtViNoXIIETm8DEexfhH/4S164+Kvp",
+	"3+n4Eyqy2cEf6detFPKXLthcF/6dLiPykfQD7Hwk5cXi3/7+gSUNfxX/wEvlHuaLy7HgqsuReEWISpl8",
+	"+1Bv2pGTqVJyKmKrROkJjRikfBHFxvISrAEsnzXsszWA+kJINaYJ10icr58/OcCGJzKxOraikbFcAl8B",
+	"eSflXKCFRp5fQc7hW88OFvxLAPXu8iqpJhMmJwlzljI3PbJrV6Gz57LiAreEAYml0UFf6ITqkf17NJ+M",
+	"mNABmVDFhBkxbX+1q0tJwigsf/hT2CK/WSOdaviEYSIg51PTF9bE1gs7VV7aYvvb7s5Sb+/u0rgi+bHf",
+	"/+m/7n0k9+63HjQ//QjpWPf/tRt09r6kP1avZUKreuewGcaa0zjSpdObMeThgsYRFUIacsHY5G7qHrbI",
+	"NVjb012vaeJabOEIsIttpeMaSuRWufvX5FpenUwRpOrpRs7jhIrDySSZb9fnmtpHLUtMqFjqxjnjVRY8",
+	"FI3AUXYb6IM1AaHJ+l0hHIRccfc2C7IFOWQg59huWEWsEVTYROfztFERTZK09bKiQiNUYaF9Hb6FJsmZ",
+	"VGcukFlqY0dr4IQqt2srR//7kRzbDbMbZRmIj2Ez0ctn+mJP3TBN74U5hqgOWzpy10FnhL+vnCe1BbvI",
+	"hlOXmDMbySTFMcpC7nWRv3Kgryxdi8K1KsY3kor/JcVZTOelEr7dqpMzoIrQgXHIjkDyEZRjJlJeIH/3",
+	"WUVZ1cXusnyI/faqQot0zxYX7SWtX7OAcBEl04WGyte5eteZa1bH5I4qqz7saQbO4zS7VWxsQ7eyzPqs",
+	"Fb8bygkTYQ+CBpaHchaTOTMtEoLSGPYyAQ/moUHgAmu2xFjJ1RehUw/DnrdtfAs9TJ0QctYioXNKL7zR",
+	"O6s1FxHrC/iA5Q0zqsmYxqxFQj6eSK35ecJwpJZxIayIYva6kOZMs4RFBt4Pc7H2qn1blvzNFFD2OSMw",
+	"Nadx+fyLCVRcwRXEzbIzSq0A+69sFNhFNv1kqQ07vmmBtiZKnieVBT/cjEi6hkFa0+zJ3z3o1SvFPCgR",
+	"ojgJbWcWQ95O8WQ8cE/qBwtZJMt09mJVXfaSj7T5V11iGpJEVUFHlmjqN85VWP8n55auLAvN7T2s69dR",
+	"nJjnP7k9z1chyqwL4SL3qzsBhymNe4w59Nft7+49ul+TBMDiM8QuqQom4JFyfaab2B7aXnLMxz+YZddh",
+	"Kj1Km6lSAB8uWDljR0Bi4TYxphOEWVnpA/NTQyf6+jOE2+9sohj7WH+OlrcAsHbdxCh6HChS/IxiX0N7",
+	"nHoudkkV08aZoRl7hzzogVSW8WfF3yiL7AJIDNJSrEElZmTvd0cNEkB8Lr4ZMdEXC/dFMkkYHU6zlrql",
+	"ZH2QKesFrBxiVLZWDyuWamn4GWkA3HNNX5HiNr6QL1tdWnSDZU9UxNwqYLVj9oK0mcYBwt6ShJy1h/rE",
+	"f7nUobG+NGs133eVivYZPDBnGSzTxqffv6Jwvjc9XkuXFuNweXrA4j77kDO1MP+BCwCmmG1wzjHI+nRh",
+	"fTtVVICtzWt86iM6mTDBYoJ52X5Y0Ooe8uwDOPnoo7vm3vedPNHmetorJVXtsgKfxQYEA8oT0DO37Q38",
+	"u39i8Tgt8xZ8CRoctJCo0ilsRlmbb2jQUVIGS5HbVGWYKt7MYGIXoPOqUoghGHzGhZG1B9wlIuOtjiml",
+	"KbGglLsS17pWcDdT5D8pBHtWBJn8naAFVScUudkmVDSFNE1nQeVow1l0qVVzxRO4gZPQUUGlmvkcaoFh",
+	"ud1t3l7D4uIfNEnksEUOEy2JxvQwuDxCXIbwH03XBaZ59LSEQdfu/Lr/4cne7+1/VNgZa/fnsKf8xenp",
+	"W6fCBA4+Iv+l3fb+MkfE3v5+jhp225W1GYabulo9a8gGdlkoGbAZmUkVa7siAL2XCihLtuBz88jMVXwK",
+	"sVOJQ6EtFwiti/+cgW4YN7wMXxNLQ3okzMy10IUkdDIdtsgJ4FwdkHNFRTTC/BKu17YX1+EWnfbmlmPJ",
+	"wHCQpLgrOchdJ0tyDLBA30uMjZNkOqxu/+8cLd64tvtHXkNxkGKCjhlk0mHhPXVNqMaMCi6GBwDwJAXT",
+	"Xl+hcVxEIh7TxC4Zi5tumODrpVOrVxpQeGJc1XMex4jUTQ1rJnzM8ZLlJgCamiv5yP/mdij/U47B1/5u",
+	"p1m4aC23wg9WYDblYFD40UWUC7+NZBIXfki5oP/Bh2SbgDlcuOS0lOKHwYYpjpw3L1jxSRd2LS4GS7jl",
+	"t8Uxu7B4c8BYcaBjZkYSf3L2lltw7N9D0cMDiRpNqGsuZMWnPy0qsbm9ShOmiuq56+KYvsNtIxdpk5SF",
+	"3cpdg81adm9xSuneepi7/K5NtfulrvLIE8I6RUjuW9mfQjbhFw+8LWVzTMW8icGVPLE4kblILpbm3M7Y",
+	"YQBcfUm5hWgGqIBNLpqQH+DzBJpsPIFGM0Key3gOs4OENaqb5Rw2qptywkT590X3Qf7HssUNXgoAWuE5",
+	"LRHWap5IGjftGiQUUymmQk8nmGnXHLOY06bjfAtqpncr2QlOKPARHrPxRBomojmcDsWcq7J8gYvmFNIy",
+	"rMBTgiZN0HGRFaWVuanPpjkVF0LORNGdubD3C+Lq77DuS3P2XE5gRYxmjfSpJ+4ge7tjSfDVfWcxyy+D",
+	"G9o6mfM60/mQ2O36VTUqxkJYeweoHxh/THdkZ3k1ajuFu64tSV0jmTDtKOHHWSVijyHZgWm9HN84ogLV",
+	"ygoMLFibs1qg59/xQloUTA09p5oRfM6uzlQX1a7ultZCHQDlUvxlYD0l9Rd+2xKFOSgvSOWqy6QOOz6t",
+	"bcriLy7eaMdqZRuXgmsT9tJMviDt4BZgwnNfgIniE49JiAzAmXByJrIecz6hKE2uBYOmRcIxFXTIVNjr",
+	"Q7X1HP3+fhOZvsCgL0iaAPzdOgANTAeQu87FMABzSQcEk810qy9CSNtKh1IoewknVBlhP4k63VBR8KF7",
+	"zU2qIRVcA2cN+iLDSyBSJHOPp2OtsQuG/gQdyQnTLRLSeMyFt+iw+LcQOcovbCorgQBgEXy6GfzmRml/",
+	"s28ttzEsvGiBzx5XYtkeEmhYjtCWOQGWAULlWgLaCcrZdeGQrp0to8/W6SuIGLzQVdDq1xt1FqwGrX+H",
+	"uase2kKxIVWQ6xZZJgLmURT5fNZsI+xCk85Xl9l2TQk8rsAt25TN8nTs4mxZ4YkbLK21VJG8XyQSl7WA",
+	"+/2dZq6lbq62nNEOfnXhBfDpjaou4IlFZWyDwgrgeV9bVYUd1JULE4ByV1QlrFOGcI3Mtba4+T/ipCxs",
+	"84nVAGo0LdeCaqioMJg+TYkT7j+ADtHD9GznQsbsNfR46x5NkhDFc1/MRjwaEW6Xj0Yj5tEwXNCOGxLz",
+	"GJyHY3rBrPxmyaCof5TLAVYm9q+dpL8yxb6UIZ+b3zY57yc1lYGHdk0WawOhORx37k/fLk7EoONAhMz5",
+	"rOeEVsHvLg+tHvmXXHO8tCIQ+W0gwG+HzL5Ga4JplTVj2eLe3u6e23lISrR39sjz42d/D8jR69Nnx78f",
+	"vgzIkzfvXp/a0/Xu9enRy4D88sfTwz/sf169eX36wv67L97/dnJazq+37/n5/bNnv7384wDe8fPDA3j2",
+	"59N3y0G89mtAu34+6AU/1eVHbYe2vjke2rVpicq1n06HUEIgr817qkAeL4NnbqBtIk/4BY53JVgwXM+i",
+	"aucscq59KF6Lq2sXq+Pnv2x60DcKh2d1z+uUMZf9A764Fodev1JPqIhYsnFKNndrpVF823cswRYbKDk+",
+	"K6bUr3fYhTR1ApUlGtJGMUFTMVSDWFwHVlbUKV5QTVyRk4umLoevWIbCdytgZCm2x4psloglmCpwjE9s",
+	"AIXhCGJLU61K4sLmSHlxW216Tq3Ks6pNjyWPwln/Ghv2SHGWTzjKKjsGGNasOBCYCgP5eBSTd3JR5ELT",
+	"U3yFvuAlMDh3YYH4ZA6PcNk8UtzCm+449F0HWFMHWLSw/wLMXgRwpUlCokRGF74vn2Xh5Ojw9SHUhx6U",
+	"D6RnqEVW+mxqT+eDD1PFoRYotwoPd5cZabgIn3Iopj/VFhZu36RpPSUEKKqeKT6ltXIoUyDsysK5Q1Bm",
+	"eLAqF3llMmsptd/nruZ80B5Ido5ZrAnimW7SmXnTbNLa5PPcPUtRbm+nSdE2WZq1pS55dwhsbGY5WuaB",
+	"RSH5UnxUe30pSCkqWo1JftUijzsr4Ljmzhd+ExaIrv5QHrN8E/Tt1Ve7jz6+NDtwCZHagENtLWCPKykk",
+	"a3meb18B2VplX9BcNlNUCkIntBpJeOu6S22xzaELDt5tH7YRH5hcuWZ+gCcSUwHsVZJQw7BLAKMq4Uy5",
+	"Yg02BOmzbMTFHIGd/BibO53l3eHO5MCObh0XxJvBUwcptXjEK5sQ5HsJR9CbJW3r76OXeFTuorj3rmrD",
+	"7FKtDsYsQ/y3h32TMG59ACcfJy9HcWBGwGezPdpSV7ne1Jqt3GaYyr6Vu6wyfQb2AF67qhvByUKfifIh",
+	"SbHwB5wl8R3gvDxllpfIRA7nX11U3KVqLUUYxwwJSOVO1zJF91uGFLEE4iPfUdTaXhfNUnr6zSrGNEk2",
+	"QSAHlDt8KK/WWzE9Z+Dx3KKtW80ws73ZLraxRUrghtLgzv2Vx1SPsOCdzJk2TMV0DgjVrrXA1+29xGTK",
+	"CvnkRISvzrKigc4DbAjVSQPFQzrR62srixmN1YU9GzqoJtKl7S4yDkC6c01xRhJS4fwcSiZxesRiyVDn",
+	"tTdfcW5rte7domoQUpUHTCkWn1UVbmX5s6iQ3WRh1uo53gBakctoddRbimeV+H6u9iSlFMcPFlYyz403",
+	"i24VtqiKkSuWxwq38gvElmUpItYtEtozFSs68wXf0P2xyRE9Yypiu2d9EeZGHPbSpEi325UbXUgx8EnA",
+	"fqaQUn4GaZZMY5cScIckbGCK69MIGukQixZe9s4akX7q3rKxNwBxPq5sMnxn/qszypaj3WQ24eIyZs5q",
+	"bPIK/U7sgkIP21JF4eNeu11amMKy7BWW4d7HducTgNz9b/dju7nz6X7vY7u5hz/V6JB2oINaA9WeJ3Ay",
+	"peB2LpNKLiRT/VvB3N3YEfiFRtAI6XQ0VTr+tiK2C90Y8g6tSxr5rn48SQRyR6MoF8jrxow5rgcsuMgS",
+	"c09cS+zoFhH/3PKkInIzKQinb8tIteujObhu9Lh/Dzi4rxhr7Ttz+YaZy/ppKIXTXZnDJRyerD3FQZbK",
+	"lYvOYV3Roq9mMAD8tbMVMDlVb8u32PYwP51go1Yoy2BxapqbSlQyVjvSB4ul8f75oGbeSxZ/tTvZr/9G",
+	"6f3+oUXfMBPxpi0U0nl/Zcn+qZO4cglSPgRr8ReAsVJsIeEYKuRfpFfTEsYrJF1Uqq/GN53eSHjOGLtA",
+	"a1+xCaNGo58DBzonUgRkKgxPsva3xn+LnLMhFxU677nV6vUSv6RToaEi+8Dq0GYms4SLtG9rizwbT8w8",
+	"yD+T+Vmkuli/KQpjF7/YURWJ61FVwyI4WvySnfkgSpUYx7Uhae4+dDe5KUlZ7tBSHGHg17uKdn+vq6t9",
+	"7yLWaiq81VkyXOR4XNVl6gn8nhYnAFed8sQA3RwQKLpH95grJi+uys6gS/ejzjrAMBChoJFZsziYa+Kf",
+	"KBmPrW6rvc4Hh7L+U/8tiWIJox5LtDD1ReDNoey0ug9bj9f57FbRqnULpl0l7FYrUqI7/8nA00ZhxSr2",
+	"a1XcK0PBqpZMELOZOR+YRylKGcCYmgjbFPsP90gI0pBhx25Ekj2X8TyA6mA6Zv5SrpQXVE10dpUPwOok",
+	"g3QGTyRmGiyFPOOazJQUwwKyWYo4g9wXkHFpMs0h++iF9svjqTYAOmOIJUlDOnvlUE0lpaWLUI+H43za",
+	"I6gFV3NrNTnEp/Th4lgWGVo1pJHbmTonpytWt7vVI5T8evLmNXmLj2CN3MP9duc+oZpQ8u74iAwUHWKK",
+	"Wvg36LECUMNgy9h3FMf4twcVNQnF5VpF/EAN6f4upeYnKXr7KgrAs6lbJHS8EqCLiZ5GI1cFaNc/W3gA",
+	"Wp6AGh32HDJR1scc+paTMJLjcy6owwC1J8XIIea9WT5lDeE+9GVw0Zgg9QZnHyLhYGqmioU9kkB1BQKE",
+	"S2tL9UXIPk+4cyQTVJxcBqoLs2oyBEhRTBAAhcJuD3bXsipiuX7erXPQ8AAkgLfGHEhSbkbeeEklamaq",
+	"ufdlYYYsFgG/nWG6Ov6c+wP92P7gI66zNQftN2ARgJQmboAO/aVoWWVfXCD7Yju2+hg1BpogAyaSY0b4",
+	"gFBUGl0+qk8t2yxYXbJ8SpFf38f8liLWV3KFVlsg2iuG2qkeAdGMkbAIyhpu3b6hGtfyerLxbsBdO+Za",
+	"s/gMwJL0EmQZvAFzjWNmTRjMgE2YPZ+6qMm2rww3c4OunidYhutlCBWAKfL1O3wQz6reqPYZpSOWxOlC",
+	"OF6xNC37rgHVkVXqzU75bWTaFYZWJcA3TSDQK9K2niJjSq0TyN3KJw2JkpqySZJVPf32+yeNpTCb63QP",
+	"zSUNyE1qVbKqjqWFBZD4fmcJt9cUFakuRAEMpyJlZOtSWRybTxR0wZM09cDD3hUZe0WywibhloJOcvVe",
+	"/ZOpqepWW8N4/qPl+HcxuGCRXpXnLs0zLt59BW52lRq17HyvPIyr3fT+hBGGfaI3cteXH74SMM+SRtNf",
+	"gdO+JMjqUqsELMU8S6fKTFsA5uYiljNAg7NqcbllUJbBBIwZDEQ0tApZT5n9uG7+03uaXBxt3V2NRNDM",
+	"mgrUHGcjOe55FL8zHocQCq/grN+Tpb51BlfPhirPCAIp1x0Oh+0DZQEaZf015Tf5h86r8sKgB0jMSCmN",
+	"tnHB5r3O8qLsNYsPqusfC8Oo9t5hjZ9UFW4U9NRSXkqXOGaQBanIRCoDjZKWD/+uyTXmAAodny1JSMh1",
+	"CSB6xk00YjGBJgeD/MJkyFXFJcFyzIhx+3zau2y30/7qF4cJWJv6uuIx05rmj8xataDrsgaAR636OI9G",
+	"C4e159FUoTrlgosYAPyw4wZU1oWtH8MWee9S8qmYY6NTcphG7rA8mWuy2+0GaVFR2u2EWPmKjne8XQpW",
+	"7Au/kKkF5c52QAM65gmmHNlhFikkZ9y0fizFwotEsVMkAtr86+zTT/1+65775//2+z/er9zLXGug9lo9",
+	"WbcwGoPGVCV13HWBVnqgtRsz0YTGsWLaAbjC7pCpZsplFcD6ufBHceHg6d6DBw6HruWutKQaPhij3rRM",
+	"WnYLqwkv+6/egwcf/7/m/1undQMou3bGRV7qCTc7P4tspiASNjRmUYhtaca6XgK+KySNq8Ci1hcMV2P+",
+	"t83PvjOUO2Uo/0m8wU525emtzA30J9RVg2sWKV+fxAHJ9LtO+l0n/a6T3pFOisex2tuk+VBAgTrc0yIn",
+	"IxABWF8WlfIfZyPNorNXg9/+vq8e//dvf/ypTmf/fPf26eOjl28/HMnuS/qSnsyWh0V2HhfWH1+ZoVH9",
+	"9ODnmmP2XRB+16z/szXr9CQvEdJrOKfxxg2d0u6hqzmjnSvrq3ND47jeTeLNrZNXDgfeSMeD1oGu2lxj",
+	"wEJGblLg1G9XU7ghYfhdPHy3k26Q01cwDV+tsKk7QxvFTDQq1FIMXCfaGWMXgSuRJPYY7UQ/E/8vwkRc",
+	"XQK5ikk+E/GbQVpbAW/fACksaNhhxVUF4k+zkkQoUjmfk6OTN+Txw3YnIB1y75UUMZ3ft+zxEbl3MoW/",
+	"1kfeeLQcT6TE7/0o/Qwhr6ia42MTxRfQQ3Fj4IIMoAirYwKfGA3Yrq7cCvb2L5cyU9qwz66DVDW6uZVC",
+	"WbWbfQ2iF3nk5LVk7VNqGE6vcJx3a2veNgWvhTbD9gNwrrlYXlDVF76iqh7flry2kg4TI9C8y2fP2a8I",
+	"iZ8sA19tVJe1TP5tBI7rS6yqdxHhS3MFSAAcC9VYWTWV8BygqorKNS9x5ZAUpFDaKH3tYj2sOCupXGUa",
+	"qChidFML8tS6eJTQupwqbuYn9qM+4Zn/xuaHUzOqknMXbJ6qkdAo2GGnB+i+QfH79s3JKXngOstqjIZb",
+	"zm6f1n2BKnIYED1C2RqxFjlhAv0Jl0yR05cn0DQOaYXbT2ONhO+t1Wv8o3n49qj5G5tn24sjt8t1zqjC",
+	"5E/813PPpH59f7oABX4ooImOtnrgBRPk3q/vT+/7k/BmwsTRU/JECsEiQyZKXvIYAG4pnIC+yK8CMWqq",
+	"jQ6sIIwJ1QTqKh7ttYmmc2yhAOgx6cXHj7p79ue+sHfutx8+tnf2wLKnZqqYPXCuygg+/IMmk+l5wvWI",
+	"xbCczm0n+oLq+XjMjOIRoclQKm5G44BwradMBdDKj4mIQbc/rtzSArGBMoYrlq6llauNL1+gH/5AYrWO",
+	"MBQRSt0WWP7y6tmrEzKmXBjKBWbOgTrReBDLSC942NBtgRi0XAzJOY0uGCpwVBA5NT7rDRlLvoeiy17z",
+	"ylpf5CtzyTkzM4b8Ztwir2UeIEvIDN9Hg6z259LMeMSCvhjJGfwMqdtYNkQmVrkhfUg36TcIbjc2JB9L",
+	"SLF0+LfZk+ge6wvXlROaZgArhFH1RV/87W/EnmvdFz8SZ2sjD/5o939nZ2f/0z2vH81ms5YaRE0GnQ1B",
+	"PVKDyP5/e9/9bOMJkYOBZrkcwbnlxPfCD2FAwp/ae72dtv1XE0Bewvst4ph7qrgJ/wau7escRGEAlRFT",
+	"zaAWDyonxowKaIGZVXYh08f6lr8Q1qg0t3enTxxj+BDmxyinpkVe8UhJDU198e4LNjEHZGCpyY4l5kPu",
+	"3hNNDdavCyzoklMRs5hMJ8VPJpyl5NDZb7eb7U6z3TkF9Jteu/0B9m1/f/9xs9Nt7nROAQ2nt7ff2of/",
+	"fYC3WaaQy6aNLFvSefiLSgUPkTBaxJrswCEYzMqQjv2ynY79tvRX4W3ZdRJLqCbyxbl2HCFCaXCd7zJZ",
+	"iSVRTPNJhXeLHMJCEWo/j7ZU9rCMLjRWQ1F464hq0t0JSHentReQ7m5rzzLv7l4quoGEX1rrqC/gP57E",
+	"QxBqDvQjZ7SHLfKWal38Dc69ZYGh+yHoC6CQ9IiV6qV0kGYyQYn0hA7ZAQmtOhACUWrPkS0Fz7ArFSIy",
+	"QjUUQS8D0pGc0D+nrOeX+3zKE6jNUIzGhaPqmsn1Rfj28PTJC7cNUDkHLcctW4lG5N5H32JuncMLreju",
+	"9/qC+go0H2px3ekARNs13uI68LOMEkaVhuavz8DcUEzLqYqY3bS+oIKEz07pMDywdhqI0nSRjwbNV3ak",
+	"YWrpOjrg2p91PKC7nS6obX2RtrmFI24XdEA1VsjB0mDAZo6w1NT0xVtXakdcF3cQW2PNkkuWyihy+PYI",
+	"NIh7YSq+w/uB57h4V1+gGC4Q+A/+vWaeyeB7odVSpHLJWT3yCwgxy+Cc7d8XjFtC6pHddoeEU0GnZmRf",
+	"E0GFX4s8o9aWmzBMO7ZLDwjnVuCmjeV8OXJfCMZiHRCX2AgyPPzczO4MD1KWyo395g4JB1Kd8zhmwh6E",
+	"9E6rBUmoOZNjomTCNLmX703rxZ1Vq6DFLQpw+AXa2t4n9p9gW/SFs6SDrBAQO+v6drQXbG55vhOJvgte",
+	"Va9hrOgtNhs+yPrupc/OnJ9LsSG3ZIHFTR78AzroBX1R0fI3HVyxVV+LgOcMSiHP2VwCmVLXsc8B7Boy",
+	"AEZ2b7e9ex84nuZimDA4t3hgnOMGPD1FvcxV6fUF8FxH7847RHJUgY0ErZE4ptGIC/YDdPMliZQTPE/e",
+	"65EwywPB8oeDEst8zbMlD9D5tPRH5phBSnBf4PEFLTl0zkF7eo9yreXtwXBlwX1x72Os6MA0OTODpmUw",
+	"VrMuN6LHm5vtRxkPslabUVbDUi37LHChWEYPRmacPNjkncCvOgAdt7dHJsqqe+cJy0MbywGZy6ki0Uha",
+	"nYqcM23ABcT0iLx7d/Q07SJkacwuEWaEAHwiav8p8/eV6EWRYEmIDilYq/Z7xtryGk+lVVbs+7u7KKl6",
+	"zglr3w4GBjr5gJqcwOJOZDg+A6WzfYFIecAUaaJTiCZLdJ3AnuiA7Hb3A7L3+TO80Q3VvctJFCich2lm",
+	"iAnOBjag31gVzAPj1841Y85OOO52uyQs75Fi0O3iwBqqCctVAXNNtOFJQqyWpKzCZce/3xcLr+CiOdVW",
+	"bfnN2hNyQGIOydbCwRkr7TSuMWMm0wHG3KTEjPe5RYZf3DlJzxnAtliJAdJJO9T9dPloX2CNSIuEx9Qw",
+	"eL3TJtK/m29lwqN5WHMkFDUsgfuQcHWz077Caah63f37fSGFn6JT7hkEv1GGJ2xgDjwLAyHQ3SehfVUT",
+	"3sXi0HUlDS0/mDcPB4Yp4H++1DxbE6X4pSs9d/6EmVTQSsVqwVZEW6rqCy/DLTWLyAnSPSt9poJeUg4u",
+	"k9AuujdbUb9CdSiNxlsdko+Z3+FnSkmV7jCzf6EC5JqdWHkytdqx3Q4wX3f3Hq2jAdn77t93XqnQGpwh",
+	"UqsdJvbGtxamk1ACW1JlaA3nyuoHByT872enJO28Elq7NqEcNEE2Bod/XziHnz9k54pRq/Da/aMJvFcH",
+	"+TPjo+cqRg7h16ZnhVlBeQCOcB+4Dsp3+8PO/YDYvSZur8m93e7+fUv3yUCqMT7Vvm+1XSXFkIxZzGka",
+	"O9D8L2ZveBiQ3Y5lNJ29+wHRIzqxP3e7fRFCaTxIqeaA8gTa3KDalCRZ+EJ7SrCPgzeaeyxlbeBVdgje",
+	"Jl6QrE5PWPjdjxMasqRX+6LwWOk2LrBzMvEv5MZY5n9vt20XZoa+XO+MBAXEI165W9xonFHkf/WDL/2M",
+	"HZ/tv1t9cQhc2rOunI2QkzDU4UW0Ks5L9gyoH2nCDyrPvglA3jHgX2v53LnL6QeRdWBf3xeh69nT9GgU",
+	"+XFRr5Xbp6WC/9glG9FLa9Ba9kBj1oPWVX1xzgYSYzLQo4C7D5VMFytkC2LIsn8xkC2HIBOSgUwSOdPk",
+	"4wkb/85Udn41G18yOLf3e0BjHLWif0pF3NPZslhhSq3WTq1hj04XvCLYDCUZeiix05dbJ8v1nNDqi8Kb",
+	"7SPtwH6Pi9yvsK72DB/krJhEDl28boYymFlD9RBOroZH7ML4pt8oo/B+OUAkGHeXkrMe4UNh1xVeNZdT",
+	"EkvUPe1+OS0VC22G0v5jTJXz5oUxmyiGhgXiSHs4owxE5nEb+sz43XNnN/zczJ5tUi/2Pjf1VGhmwoNU",
+	"rxdWNeWp0a1JRJWa90X41D0PW+q48aPdvbW48aPdvfv3AxKe4Nc8N3+8t7+7zvP2vvv30R4i4UsuLkK7",
+	"PDPsW9QX4D8S2jDqarsSHjGhWc6ReDixVkUTIZPQfZj/LoXL8E33rH7w8ujJs9cnz+AZ8OcbCCaAO/Lw",
+	"7VEjh9/kwJi+BA05YYJOeKPX2Gm1WztYYTwCr3fqrbZ/DKsSrl5mIWGrJkH2hNUUL9HDbxUfrEGDYDEx",
+	"UrbIqb87ZwuneiAElq0SZKU+nNvMPuyR0D4HXb9DXLbUSj2KG72GJeBD8HcDfnrqJ2n0PlaHFbJbHoAu",
+	"1fgSrLzRp2Z8ChqK6Ym0K28Xpttue48wE8ahpCTOfHrwT5dCiIGM1RCPdhKQ+QLu5vrcF7sgLbuNu/j5",
+	"qremw3zwyotcfKKz+ol3RQGPz+2sfu651wDwiYern3gtzWFkjX0f3tntdlc/deSAceD+/dX3n0r5ior5",
+	"sVMn7XN766zcO8E+TwD8Eh/ZWWvpvNjEsNJ0PKZq7k6Nd/sAMCodWhptHELEpfEpaOQdKJjw65rdYweJ",
+	"ipP4Ck1mMJIwuuox2PyBcy4IAkEqFIBOWUfRhJBnLNGsZ/X5ZE4oGVE9QoeJ7+3ZIiH6UUI4tIgGZWTO",
+	"HUITMGtQk7Xfjajoo2E34xq7TJLppBC7yPo9HTg7wndIS8CVB/w9WxJdwxmgxX8la8DwGp6rjXlDzgkB",
+	"sbRPGFxk2vwi4/kap94FdoFPuKSm3r8aIGZzHH8x78lOv9FruJWF0JSEpKCPhd7mOO/GJ+AVm3AYV77y",
+	"pRgudRkwJe7Wufo88xnyjW67+7DZ6TS7O6cQgum12y1E9flQTB/sgYgq4IH3xDRJiqAvCHxZ+z77UCew",
+	"B6nRa4zZWJ91zn79s/3h4u+dUXvcTR4/aYs/L97uyD31SO+bznTncm/26PP+vPPXzuHeLw2HaG0tSvgc",
+	"DqB+41AC5m69na2Mq+TFKxqzFglfSq8LOdw6741wDlF0PbYagQsrwy76h+oG4W594D6f3g7D+Lpl0u7q",
+	"JxBL55VlMpgisaUka68hmX5j8yPxTuMDnZ21RNlLqobugb111k1PJ5ZEWfzK2tg5IVtzrp0f4afNtJe3",
+	"rhdtBSlW2Oo9QhPt+nh6D73K8pFKQgYEAliGVioggM83JftfYStXL/7Xlv7IF+y7Uq38wb94/KVWNfe2",
+	"HlhT3hNnJbhP5bpg800V7CEzqQjdQvn96sXDV87jq07UKdYQAef+d2C5v7H51fntv63lcMxonOMeP3ip",
+	"vbkRsZECbGXT08aXTwvc5wEeAjjQW72xzpx5BjkiGN4yLljFfYzBpRK1yLH9et7Tl+bFe5jRTe0EnM91",
+	"2gk36iKo4gjHyJda5ChV6tLECWvmfecT2+tl/8aMxRLNlRWTVMg1NfTWR0lfdcB/geIrPM/QvN35wKOp",
+	"UkxELr7FMZ8YGvvRCBMRIF59PofoDoQtpgnTfSEHWY5tJmtDdH/k0rztfWl+eAjptjoLVmCgRbgcBhhZ",
+	"ANoTBExy+WGxtINzKXXAZkI7EEyHEpDjure3u0eOj9+9fGY/+vz42d/JvaeHRy//CMj7Z89+e/mHVXRf",
+	"vXl9+uLlH/cDcvT69Nnx74cvA4L5OX3x5M2716f2pnevT49eBuSXP54e/kHu+cQhqWIuaOJS1TTpnr6z",
+	"Nzc7z49RnU7f3Re//AF/4PP5a+B+ef/byWmuHU27DRNHP9FMkjmjKh8ShMWGgKIUoKwDTne+DRYuSK6H",
+	"f9hzXfghH0bD5uE3HA7nAQn1BZ+EJGH00v48Na4XKoKJcUwecDuU6/QPiQ+JFENIgBDMB5xb5BlH+HGK",
+	"2cLO2QUJKJie5TCu5QBpCsoRFgTGoua2xMF0glR/VcGx2gt9aHXdK3qiZoxdJPOCCp7ToTtVSJU77aCR",
+	"29VGr2E3rYhKap+0R6HRa1ia/xlp/QCI+eeHB0DEP5++KyLm5hqXdE87Liv1p3an1243NtCTcf2v2621",
+	"ybd/QSC+CrmMV1Y4YhyggINYzDlinp3S4SonDNzzJfi3d9rcmrfCUXVTSNOEuH4Y/P/s/W132za2Pwx/",
+	"FSyvc6/EU0qRHaep5XWv83eTtMlMm2QS9/T8W+WYsAhZOKYADQFZ0bT9Zte764tdC3tvgKREWg+W7djh",
+	"vJjGkkgCILAff/u3PaNh+bOi5rOzsSh8C4Uemdajwmfta9sst7YEuBlbQY5TdhZkN7Y3hNhCleoNCdmz",
+	"iUUpzhXpDjkSgRuy5eEQORI3lRfQrOErC4UhQ6YTii2pWmNubHzPoltOxgUzDiCfhWZ1uUVJanLRoqwI",
+	"k9RYlmsEvzhJVOwMZ01xUCbvxxdhu10y9ZALm8DQErHkxeIHt0UJMNZlI41gnj5XfZGCFQJPdg+Dai5v",
+	"Kpgl9sVVkbdgW9yYT0lPqIkyXVMtPYiEAK5QE6BaEqCivbL2id8sOoX3LgSoKmXFEzyc64eqCrevi1a9",
+	"gFsbKpHFaglE7jM+xJBdgmwBWOWHlQFOp0q30aO8+6EegJcTPKs0jSqc4M29FBjorXkpbwZQYnNbDg1P",
+	"ywkFz9wVvBO6NexZxPi5Y1y8xL2I0/n2RgfRVbda1znBbbiSc3Iboh3HkzrPJJfycwHDhy3yb9uWLnoO",
+	"zuIrCqyC3wBhmrhiQ8Y+/AE0BJS9B7HjbebbylKvoMU+Wp7eTU77AWpXPKtBv8L2QeS2sQjjuAEj242M",
+	"1NaNKM+f9aXYjuqEmCTUotSrzi7gCKjOyDObJAguT/gsYtiiL4fYZz3lvPc87hxizj5k7UeGAhQn4QGt",
+	"UuF18LxHhk35bGPlnT/poSrwlFOvzqCPK4ONedzwVA9OgcZnZ6/TfdqBfazEZ/uSz1ZS62YoB9bdwex0",
+	"99ZW5R/yg3En6rw+1ujOVL1CLzS7rwqBN+r+xtT9tXQ9OAdB11dFIitjjVuwCb6UaONCxDCi6VaHEI8q",
+	"S5RCYLGxXm4Z+qYvxW3YLoE48YqSlfmugFS7sqibE5kJt+dmy8pOwv1OiB11TjfP13CkM3ow2Dt9rtjj",
+	"2KmNeJciie7UP46Bsi3ezXmzKrgjgQsKGmfnVFDSnOKR2CnqtHmWyRX0+hdWGFNa5lUqZBbedFMucx/L",
+	"ZRZeY0FafNB6RBxY8M2i2Cif4voqmuMEYWfEn3opjbRdNtRTRBhIi9QUiIU4m2A/Y45cQtJiAoGo8Xqq",
+	"wLYFgk7rEVLt9PuTsRQJs1pDnQyUZwKGDcwykYk2ewvF3u7nyE6KdAd6AvQiPEuAnxcKKZ1/1O+71bxK",
+	"ei0vjSmdrLutkTEXUr0YCqQiDUY8rvcpoE1ySMJeJ9rp61RPMje6ffE8AcbNauwCCcePFwAVdA9w/oJI",
+	"zKl7O16elruhwRYrNsldD7hbWtabLLhZd9HoG6y6zb+qXs41sNnFnqu/f6p7EwQUydUUrf1qb8j9m56w",
+	"92n5CyuzvV85/s3fbZUiOk6SlSAfSkyr628a2McdOG4r+VVdeHHA60CF857BDqS5s97EZ2hKfLMRWaco",
+	"TviFUI2bsh1z4zgBiP28wbGhvXGVjxIwDIlIRVUf05fwubNIYJ8Fthek75gYkRx50hriwkkEiFN31jaz",
+	"BnAo17YGfNxw0Rk4qJvmAylgcet1O8j019wU3pPZIKjxYM8w7qiqY5xz3BWX7lpnO1oBg+SUw/xQNgo2",
+	"QAne/OG8Zi1eYzl+eZbjybBiw3zV2KvtCNYHXxq4JbtlMyjW3Mb2eV+wBRZRU56Oayg8ERWRfoWa78fz",
+	"vMK7Od0UEateCDE2WBri5UUIufgIjSSSPLzCCeTNjCOUBds1jlaJkcACtGABvqnMm2p1Ppc4XZSdB882",
+	"l1DvccC3m+RcQUq+oJQOy8ugG+jSTbjEVxQ4IIhpJZ8ZqgCCnywtMRPfrofcpP1uGbSEBI437VKvkfEz",
+	"AfOPJQFJobbc4/5fDLU2gqD8KtHTrtMYvvcABn9Kt4Qt/be/wW3/9jds6SDNYluCI7jLINMjojS0Oo7Y",
+	"mbbD+ptK5RSH6Nu//a2nGF692GsBbsRLTREupZgyMIIBGwXPJvp3z7OYV+4BFUtaHgANnX6EZZ3BTKcJ",
+	"FO7AFM8yPaUMvLFUfQsLiP1fsJSCyHW5oZWIYBloPUJx7qbFEnMJ2aXJ2OMNu0iUWjaF+sW9neqMLPRi",
+	"XFX/vqABvcR0QTQ/5B+Imhfae4SGZbDObXbM4m9iP25qYjKaGJvTrxoW///2v4/rZpD3BamZi3tpK88l",
+	"9E9dNg2sI85ncsQAEIZkz7hRakb83dIRW72N8ULafvGAAKm6OxTzjeAq90GosV15QC/XG4s/rSsMplC3",
+	"u+5ollm5yBK/c48hBmvCCxpkwf1EFiDulysGavaSp0hARkfjkakLFZZUzKqVTVeQYfCARw7sZ4PiSIgP",
+	"v8Dcadh+Zw/BCO7SnvKU0xH4wmfpLCJyz7xtzdA5wkIARnoq09QpBXS2oc+XM4oQZ1honlA03JxsTBBq",
+	"cOKR0EFJEkd8qUMgdKnCBm9o4aDlBW1N8LKeGkygr9tj6OZQroDdPSpaIJhTM8C+3lMVBdr0c1q/wq8r",
+	"XJRdIlcH6tQzDVRC8OPDRaShu+9sjHALxIMDZhNWLsLnIOk7u9pXmneJdqO5toiPsR/Fwk3qMY/I4TGQ",
+	"tvZa9ziepnoqykMwEwmn3K8a7D96MRRSgWV4ZOZI6XGN9MQamYgWfdeC72g4UkFPSNiVejAATFuqDb5l",
+	"d7H7qqUHg7k3Jg2SwdJU6DUQo/38Zij+ONih8z92s4WTUfgprED4HXZNVjPm1wPMfvyl0i34sbs43m33",
+	"VKiXmisjVrqFXDJu9qFZ0HSogY2EGG6HQma+n8RJOArOQIeEcSoF9NlRM3aeERrx2DdeCSX0jCroCw0h",
+	"kBQl7yIHXcQCiDb0MFKCA9wSBgOM3O6HPLUiU9ztJUOeDXDhhHcPpC8gZmBXgF80YH2dpoKfT0ROXFEK",
+	"poPtP2PO0scH0viwUaDnkCFJ5luZ5dYLs1ofeckFQb68DVnsXl0mExFDxyEWukQhET7jyB6kFRtPsrE2",
+	"nlSeM6zj893FeupCjG0Xjh6j3YxrWNztUS6C4X06CUoVJKWGi1GJuJLanXjmxUBVM+AZo55PfoFpQm4U",
+	"p30+jhmcVbNxoYi70XGp8P4+0NEMeTp4Ddmj6sf53xYttICn2iCueZNYrE3mstksrsU0U+y83uCOHgTd",
+	"zKKFAYHYoU6TuyCgKR4KnMk71LqlZEVRA2F8psRD5ZuIlmMUewWPv5pJau+kc9h9ir9xsimvJPuj5p75",
+	"76+8Jz0X3qDlMqV8rQf8ps7an5GeKBnPnngfTAAfYyS7v4wd8z18fLsnNNGlYn4S0DMbIhV9N8Anc04K",
+	"yWFYwp3O3t8Pf3vx7L86/43zshPonH6Y9wg5KVlgnlstb30cWko9KVtk62S9V9n6kOlKakp91rCJo43M",
+	"YHdVOCkTA58dQVNJjJWWTKo5wynCTkYVBnFUMHbziXnrMyq4MeGzOQsVjnDJEv3C2ZFK6BJ3jt6o9xw9",
+	"3zxD6Y/OXFthiFSSj5iH/yiZd70dv79f3vELnig0A6va9SWfFDR1Tt/0A7A3Vc/thc4y0cduWPvFZmSp",
+	"NBbby0ETOXQbjO/46HtmYfuqnWgHfwSysa8TN7aRVHI0Ge0UZJCP8ea9lZ45209DXANe90JW2Nl2dMMB",
+	"9oOvuh8ydEJ2xrfILvTHfuzbdO9GORflorwkNr/ygApC1kno7b5ev4pBqEIPSozmU+uvqne9QMy1LSFX",
+	"wfj1uLZH3SIXWE9NMf6Tz0waNhUpuIYjkQDRmtUazo2XEPeMO0zVUIatE2yrSRCuQRk2B9erogZDkME1",
+	"+Lyu5aH54Pqna4P/7tZVOdmSF/IgEG6FtWqAbusA3a4blN8U41bFOXZNtrH5uy+jHJuHVVC4qY4thcJg",
+	"TuUnPYXRsCi04MI+W8VgIgQCMWLXZj9kegTBSWRPCXIQoqvlnvmdQxZL3F0tYF+REIeIKDGQRy6R79vS",
+	"zbDRLSUJ7MT48ugRn1FTTuj1X0B7Gctn5pp8aLcbK7tlThXyLY7NxZyNug1Ks2I47U54zZaolzlys+JJ",
+	"+ZpggreodjaODpG0OAnCotwbCMXEqbf16eQ643wuCFMKtxgWfncUuu/2ufLCxAmXq9zKJ3tekK8dUXmr",
+	"LRtrY+RZGqRpWdhV+R6LMnNbzkeFNO66E0BME2ciXyrk1HKqoDzgdgOgvEvWt5t2jZ5Alr4l1c1ZLSfl",
+	"5O1QZKLL4mCsYKArmCsxOxN97SyFmAAEp1JVoAKBpuFKNe+ufqPuhZ6/G0X5UivR6MgvUUfekORXS9VT",
+	"uykoLYLYRf+igAOQanUBXBRPtaJXO0PIipsVvTASd571pci6zkM7hS7RwpiirKWxJBuJWrq4kbWNrG1k",
+	"bSNrN5G1JEJgnUDgbFvWgn15O1au4TLBGBaAYQFx6+Rs2ewtyF5v+24e08JbNAK4EcCNAG4E8EYCGCTI",
+	"LUQchtJYnc2WlG5iZSbS91ZAFyOm0wRgzYhTLnQ8x7p/rCuTtt0rhgAMhrmQxYT9/Ornj9genTMaFRvy",
+	"S4E95reS5X1Nk712yhYrBUrxUWnFCEU70twTCngncn/rDEv2lGWJMPDhGmQsV7SCBMJqH/2kdunaOTH4",
+	"7/mmkJRw8M3SgYjF/7kcbRftWJ3Hf4Py3PlrQz5G/zpqstK0CR4GKVWTWV45swyCY8jHY6GAovXLTzVD",
+	"x9zbsWahlMUzaJ0Jqc6ZEcIJxEKAFoK4VaGFnordDU7pBqdwg1N3g5AYxiy0L2nZIP4Ai9HYvo3t29i+",
+	"je27gQ54qy1B8XlJ6m03BEHFgrcjtBOJ1YWLYYe6bJvSp254Xir31JxYZm8hYwyGc17RW1FUtL78Vvrj",
+	"UE8bAd4I8EaANwJ8UwHOfTn2dsX2dTrhrSq5sR3eWrDO+ZZ2oYld6EGhMyIt0Bkz4lJkPCVxbURU0dSO",
+	"yBDa7I2l2mtpTU/JJPTQJvfYtxLzvBQFIKi0CM4k2TTlBmvLdZrkbBVucxP7xJTPijpFiSnA8D2lRZu9",
+	"UwUK7Hzy0vkVBaUGNTMRdDabGFHiC8gvKi5XYZZARuFZI20hhHQldeTa/fseNOA08AKATAzn8lePPPbf",
+	"RoVyqTzWtO+OXugDWGBlV1CMjyVhxWvrAkd7e6Wyo81iRHfX4W+JFVBo8Pe1mgF3wn15dWl2Zf+9e21+",
+	"gMaAkFj8/t3HE1ZSinGgIQqFaVg7YKDxHnFeLC+dvR8d+W7tNVSUCS4WA7bvY++/G88nwRrdGnwVdnZO",
+	"5DIXBQ3edDEUuoFHDHNqHOLGIW4c4sYh3kD0foTg3A1hqSYq0Tcob5GZj/cvkFGYG1uAAeC7JiI+8tNG",
+	"PBHIvZwz9vbUOBPAe5vw2RH6h0Q3htwq5HVK22bHvgoGdrRn+/U+KF7bU7UOc8TEZ3degu844gQjOBPn",
+	"EwWBU6hBKkAPeqrYRN6zAbqFVZskwNyFjbZotEWjLbz/EmFP1aJ/UjzOEfg3PbXcwfFbBD2bzbyWB6tm",
+	"flGJzqX0SF+Ka2maSSLtEljY1McCM2QESHyH94gpMQ2AsC6bDnWEEhc2AmoMCHtSeitIUB/O5DZ0iwdZ",
+	"YTMuU/fyAReStDRwb+MTpRKJu9eQm6EwRyweiZHpKZgBuxSZHMxiNpAqgV0EUUeuZqgGZFBc4BC7oWfC",
+	"rR0EeDMBfLpuEO8GPcUVExk3IskpMp2Woy46eR0nLceMjXQmjgL4OBPIxWn0CLRMu6c+CJ64YdjiFKU1",
+	"Ih0w9zKsUCzRU1UR8nSzW8LA737ySlno5L5KO3Rcdq36IlPmNpnM68YCQ+jzNBUZS2S58/rOhZh166j+",
+	"zeTsfwWQC+UDGfHPP0FUfqe73+lEOyOp/N97AJWzInO3+p/f/6fXm3Q6nU4L/rv3A/zn+Q+f/ua+MTVf",
+	"1l/1H3mdsbEZCPSaScN8C2fhbAah/sKrLS/BubDvcdVr1iFcWbcS3165EMet33jr353WYbv16ZuVplHK",
+	"S7u9jFT+d97n4PuVx7R/Y50M7hUJv5Mdq9DvC5QvDfP+fYRaAloE1CQon6K9AOq/IhIY1A6ZCXh7mUq7",
+	"DETurT/K6/X1JE0KtOte3CPXTVTuEETxvZ4KPYIy673M80zC1YhfrDQip/AsZwIEDgrPrz7lgaIfWXXa",
+	"7Ncy9zT1BBhEnj/dROWuH1Nph3AzmYWGd+6OQ50mxs1T2SPP+5O3EcamQNynhZUI5Oc95T4D9lKr3QqB",
+	"sctewhogo7mznt2IPWc+ZAmcq0sWCK3pQGc4S/fYaA5OP9cCiZ3pSU79k1k3S2dGGssO953j7mwvnlVA",
+	"iop7YIlFUtwtSyySk6EwPrBrmLP3jkLmnDsrSrjLLZp+fT0acVOS6L/vRfuf3N/jFOgVBzw1Yp2GMITo",
+	"X27BRE6hvsFf75Fl4f8MKpNnGXfO/I6xs9SzPe4sKir/ln0rmTKlO6xDm73gBtkgeb8PWzDRnl7RinIP",
+	"nFI31RpjqfSIOkth7yqbqdf7uIp18APQ/Jccfz9Pd20XrB1f6RD5wxSFXeB7P9CpWsUqdfe9vkn6imep",
+	"FJ4W9RYbPJXz3VswhCAYaapstK03e9r62N32MZqlWp0fuVOfiAGfpLDY7jPP6g8y1vCZabMPNIQAmY9p",
+	"P5SnBl2NqwTDfNHNqpN4SRf+7FleFydzQqqrS+LWyXXj9FGaOkXTv0CN6KOojHpbsNEktXKcYgBWsxH4",
+	"mfiY8nl4VnParRhXzodWE68UajLa6f7+LNrrRHvPov1O9LQTfdv5FHmW2u6OVBb6S4/4Z+DB9b4E/vEs",
+	"iAOprDgXWdUa/CScRnLvBQ2DQt+aQh+KQruHearKu+uudUvWehHXo5UolZyBiKgXKqEgbRUu9zV51z9F",
+	"O0p8tqd9nByVkIXGgU5iTjI9Fk9+m2SyP4TSsToJsgYw6GOqV3JKsNeL21L3pXrs1kK0a3YzAODDYluE",
+	"duNSLbpUP0hi8cStV/SminZvhVM1b0Av+lZP3HFbRp0MLMnOk+jzNI1ydAREYfORgdvO+0Myq8B3oI96",
+	"qmwMRmwydk7IYYc8gKHgCcRzQ+snvDkiLXz9L36ttMXCBafJONEuGAhPBx7U2KTaxu7xToRQb3Ew7gC2",
+	"im2LDJI4QI7gx1fOuyusTHwdh+St+OydklQ0HknjkdxTj6RkDlMK9U7jrU4bY+oOEv0FccN04aO5hmWl",
+	"UePPa8Y5BgxyhfGaX0YmbP7B3K76tOL2aDyOxuO4eY9j++5BnQPgNO4c5n9bbsHCGSsLezfJeh9hDT+g",
+	"pLbrHIKTRcuncQcad+B23YHl5ve13QTfOr81ECIxKyRh4HeQWwa0wyWmX1TCxOcxqC5oTArdP3neg1RP",
+	"va13MhQy6ylqZSgMGL/O2LtQ7kce+LBol8ODrzbIfdv9H2Au60LnvqgUanEqKwUt3JSbPOp97GDujyC+",
+	"w8KJflH+YvFM50eivjn5zwDCdV4KNQ+dqERkZLfw/OFQ48BH7PG7iU21vojYj1qfpyJix+NxKnYBl2QY",
+	"90Wpj0y4FquMoE4omAUxuOTYjXeo0xzOC110pZ9aT0H7sWfPDp7tOv9dQ4smJwrKHU/x4TJnr8n7mPQz",
+	"kbhtydOITZSVKXQ/h0pWFE7QSNzJJtMlDKAstWGnBC6iDEUKJbVUfYpAsZ4acjN0pwwvvxBjC1WnaOMC",
+	"uNDokYBex9JXm0YerhZKbIPbB6jhKZ8dMUhJQ8gDwhtUrzVrs2Pv8PS5YiN+4QUvsTQ4URleHQjWGnl5",
+	"BdEk9HMtyplrg42v1+lkOG+Dlm1MMpHfu5+5ZXiZtdlrniR8rQZvxfneZAvhxdngeienK5C3+Z+ezQpI",
+	"tTmLG3c03A3j5/RFyo09nRh6ELG61S+dmygck8LPJ1m6081NA/NkJEamz9PTvdO//6vz28U/94ad0X76",
+	"3YuO+tfF+6f6WfbcHNq9ydPLZ9Pnnw9ne/9+evzs+7bsm+u9maSydJYnYklvZIk9xXWWRCyeZGmMmAk6",
+	"On5ac0Dxh94G+eorMEy3Lcj41Vf9Q8zeqF9M02BkW8WZTjvwshmxvhVRQG+XfYI1+i76bvlAxKkHkE1w",
+	"91jbmD8Xdk4xXTO8cX/F8YYStC6mgXLxYdBiFufb8GIu6bhYlg+PvIa8hruxlqlYfFeBDLNC0DzB/b9+",
+	"UeLCA+ocolcKkJPukb5fL6Q+ERw6znRfGIOpG29T+DKig84BFqIoPWUaSzAuAUPpPAOsTPQFHQQVpaRk",
+	"haM19KUviKaKfL3hhRDj9a15XLbtW/O3EN6oElUfUAo6L8vv1Lkqv0aAXdv2esASz+2eG7GJzJM/rL4Q",
+	"akWLiHtpG0ZSjH6wEPyI2M+vTl6/e9l9/8v3P735+HqXilxRAAHXFvguIdZxBMaVJxabZlqdR4sRj4SF",
+	"KEfe2/UAQhII7aYISGixbjhV1YEEOs4DuCAuEZM+xxJJiHxE1ROo9SkhPjxQVCd8hg+lH+x95zEhRO4e",
+	"lWq+/X2el27jm8t+28HLIgB1AMh839lqR+EXFGl5FOD3eENuiTEsNBYtT8RYPgNsv0QM7seT45NfPnZf",
+	"HL998eqnn169jNss/uXNy5iY0XyHXQzxxB9f/fOXV29fvIpZJo2gDQBapafysvcyXgBes5saBMF9CtFE",
+	"7o8LKDrUA+r7RGUGU50lpqf0gI2FHiOFgkRc/UdB049fnfDzGCvv3TzeDFpvtRItKPSOqS7AApMbFBNQ",
+	"VYPTSFQ3yR4/7RzsLjHNV4C8YDnpuMAvSucB/HIC8jhVG7dl38xBhjcPO1B2dcztsAgrvhDqSmTx9Yv8",
+	"6urcltbgu/dDdfjL9a4Vn22QSGWlW5jCM/RgOosDqvQM8miuVOyXkx9a381FSF7w/lC0XmhlM50uDZO4",
+	"H/vf/hWtVIf/AmcYqvGfog6tH6qP/QRRSDKEsvB3Pf5N7JPG7bmmESD6kwzKyX7/VDQJjgv7ewBh9bI5",
+	"vlbeZTw5S2WfDAO095dkTr1X4Is+nOOfJU7zeQgJdUnBcmVDfM2jCJO96KRgn5SegpRwmx2bizwdwhBM",
+	"jeAod6sCUYl74pk4l0oBx4lzMFhcQGDHPXUmjEwEBnBmekJELMQIDTYCKjlOzwz+TjeviTPYXwCzMwlw",
+	"yGHDZgBu2ql0cxjqKaQ8AAdkRHYJppKzszx+CHrWo5o+9nQxfDwWPDM9BcrSrQa5An09GklrRUJleHBv",
+	"MhdyA8myRIwFaFPlHDKZChaPdCZiILsDNQBTQxeOvELQqa/c8tMosO19Hl1uM2DFjKXqp5NE/P/x0xjW",
+	"JjWa9XmWSSLeLvowYM5BRsgtNTcXUT5xDlV9zi3EdBO5nmVz71wrAaki/4Fbcz3oqZmeZO7q/pCdzZyf",
+	"FIVBQOUe+6jZlJJsFhKD8FsanNuck4xYFAY6OxeWOFUxpw+ObCbo8UOCrxHey3tnbfZuADs1C5teY3U6",
+	"GQMU9ELAsH8yxQwfA/sCy4TlUsW7vq0EDtXvJ6CapY3N0fL5NQh/PD++mBEWsrAxuwF/ElMJpf+bgpFR",
+	"TxURLHHEYiPc+lGpo7OA8dKqJkIRi63sX4j87v+aiInIbz3l0qbS2FOhbDYLv/Ifh7ug/er+lelQZll4",
+	"3qnT6Hh5T8WJzIT7/SxcP8Ui1FMoQsVhjcSpHgzoVlSL6mfihSEFZEPyEf0OZydWpB0j3OR6gFIDOne4",
+	"PXAE1PuZVSILX0JoIxFETtF2Lww3IWRLJyphqbwQgYPYvTr/WP9+HtEuNeSZeHlXaAJV2I3IK2Ksznw/",
+	"dA7m8GTsGZoAjF40So/AI1IFkeeGUkHnGAU3A/ej1SwByLrVvujYiZHFGA6dhyUYFtInN45eqSaRCGeW",
+	"6KVzL8Rn1KqA6iAInRByjpw73KDMLhDDtHg03QKUTf1iPzC/V+tYKYCcw2zIzsFb/z799M3jiP6xuxq/",
+	"RkyivZuXRdBuBC1tRHo5B2fdCeHVqjmQxijNwSOO6cIKgPGnG249ZuegmRWZEKrY2jkeJL99m/zyYsd5",
+	"EtBtOFQklBMj+LbKb3jHf+x/5GsKCn4xjdTN2SnqcPdS4Vg+jHWyJLDDr8J9umf4g9BAqu4bcFKnqZ4W",
+	"SaBKpj19smjTF4UzWfZE2LACKNL/FKUdMSVYJlQifHyfiqKBmkIoYuKvyIzO6eI6LeHHtiQEkyPWYUFK",
+	"AyqXb995Cci9Qmfi8q8CzPRboxEk9xKbmZ+z+ehAlQwpnt16SKbbPaLoPDkn2uP9yNcR00DPEuCKEMx+",
+	"fNA5RHu+5ez53XZP/SgvBbNT7Q8zwgg5QcfBbUfXC5GYCZ8FLBQ8PmJn2g57iqyShHKWAclIPHfUDkSh",
+	"RyUNet0GQg48RNorJBqt4XIsIv7wbmGI/WEmjR1xU66Wd0t5mnAbxOHefmv/2Q4BPOa/+DYXiC/C/dax",
+	"UXAltg1Q3ODhldnZ4wR2ScwHAzhtp2XCpLTM71jcRDkz08Y8rdFDhuo1oLv70mTbyfBixCGXgivqipJU",
+	"LFucAXKHvtWiBnkJn5dsz43kLt5/Y7k7qM1YHdSN+aFAz3DJrp9+aeiH4Ti9GwtViiafc6k2O0jRCrAM",
+	"oLmoPTdLPbBzYfMzc82QTLW9sQY6db72FuyPk/2nBT+tVECRGyRVVbnu6oPS1ZNxstpQ1rdvalPR9Gq+",
+	"air3rYmYBw9sDUdxIxdtPZQpPisgWBPdr48PHWMQAOFRQyxpg5ylshnvo2dmIC1J7oop5GszPTUigzKz",
+	"VPMkT3/BT0RqBJSXtauE00sNGJhVUCRDO0prESR7awFI3GQ31u4PamdfgUNwCyWVFW4DOLc90f2Jc5s8",
+	"V43fwh9nxorREuwBwdyWBCh92eHZDDLYPvIIAEMjeNYfsnyHM8WzTE8xXSuN7Smrz4H2vhvquZGscuRs",
+	"P2BmyhPD8lJU5L3m8pN1MU2iCloW0vzeIxlC8m6SpjgzpKLiagYoOULGrcUupHQtaQz8Z5Ok04pkQieh",
+	"VHaO1+be0iNBQjEpEA/3uWKPY5tNRLzLsLbVzeNxDMmdeDcnHy5NCmF6lXk0c4rnqDQNGtiZ1qng6v5F",
+	"l/EgrBJcpsVtYsv3kd0jCfLOC30vARelflmE1oeWjxMobvHcfP7QlYjSAT41UakwhsXhBEEhLZzDqwT4",
+	"shDuS89KcocRXJDhNS/H/47OGEYI37oLVndeipfeTPH4GjPYaOxXxXSvKqz2jb19EWETwW0iuPdWBh8n",
+	"SZCUa8rgQsiWhPjKEVvuwZahFT5iVifGnb7A+oHFQ2pWrBWJeqof6lYAkekTdlGhfRTBcShPOOSmVUrO",
+	"7B71lBG2JPitRsEP+UPBk80UAD54UwXw9YaSb5N64TU3pV5uTQQ6iAPcU7mPG5D1xfXaSEysGpAOtXak",
+	"XjfxozH4gyfwmoHpuzBCTkLt3tcd+92WTHjood+NtPdmkV+8s2cWAGW1COwh8LSzk0didOaOdzk4xh7/",
+	"/eO7t2wksnPoRd8f7mJkpyAMqLUUhIKqSt8LuruLijtmxurxHGqI255yrl6XamwLuPa89xM1UpY+SsjM",
+	"pN8HKkFWVBQ9xVO3bDPvRhrLZ5uZCZhO2oqZsIqDCCvdgpX+pkrKQdkChGbyEC1Vm5SWcycqQKZD1AlR",
+	"yX+tK/re4yRWcR23HVWqkrovir1SK8kWGll825n+xsG7PkSHage36uM98cjLFVDhwaALLAQEDzc3jA4/",
+	"kSPxDgpoGnD47YfvafVXid8H0GzjyX41kHK+KBduBbpQNmArswdvNYaosM1+3txAzIHTy6bRIiSd/Sgv",
+	"RU9dG5IeAlx5kW8lKD0qo9LdVzXY5IgZDVK4pwJjLzDs6kvBpO0Wa+ftHIC5KBmh57vn1ZEm8Nq4AbDH",
+	"OW/7XtTpdHZ9j1iqhy8nZJxxPuW+sLVa2i9Lu9QK/NvMu8BMlCZRmcdZFcu/KVjR1T0j9p6jCvmms9ft",
+	"dCCKweFZOzJNlTDmil4Se09L17qzNxXiojycX/2GK5n0i/j+zvNWpxLf7744LA7skhezE2vpiLsB+Jce",
+	"3gD8Gy7eJqm0LQ3vNOgWNPwy5+PJH75I/nTFvJNEqrEiq3yug0oFZnXkBct1EY5hY1309aaAaMmaaoIt",
+	"ncITZMQObvcZ719sdgJXzd2ER5EVS0mMzWoL8hN0zRSON5k2rCxYpcfX3reLdQbaCSKkul7Hetu/2ZoD",
+	"v6o1aafcFf+ag51bk0QPO/NUPPK37LxX4ob9WB4ZJpPKRoNzVJi59bB5q31oPLhgohD1VAuop1YjyV2I",
+	"lcI2MtRVzG0rqVWBZIirWf4zzJaRWYOhVUZjYDAGuM0CCNLfY0MR/Ss+4TVM8tpy2nupuW8cZg2b4yzV",
+	"/Qv8p1BuBHvfoXMMstT9fQAO76dop+SpPm3tdWDHhBtU/OLZks6K+B2+kprR7JdH06HRuWklfLbT3XNj",
+	"oN8+nxv50yt+u+y+T93IBfio8lKcllra77U6ezt/fVpDQZTeaY2WKO2sJi/WRHtXxSg8MuW9cwch30mF",
+	"HP4gxinvO1mbpmXbdX7AbXacC11iAodSNGlNT8XlUxhjJza8HZ8VCfqAXEsr8chALJZ7ck0MoPbUYGIn",
+	"mfB0gsQcnmolulArB/cYZ8IIZQvj8Yx8/u4ApeSznio8GSOyhTlUKgtoNt9mxypXPdCcuacg3oUT19gp",
+	"34lSD5o8CogxlI9RMW4e+NXdw9zVxNj9PfwU4CGp7vMU2ykj+emvwHVKFf7uV+ZCjhknikHsPC5UEuGy",
+	"jTS0H8+hHud8TK3wj7ARHZOWDfl4LFQgY+U4VpZNVF56SPyyTPf7kywTqi98Ty18stUFLk/8QqikzWgu",
+	"EDUfCWGRH7Kn3J8yUfJ86D4iXlZjM2H7w+58+/QRnzEz5rAXRlVRfyShoSIh9s6NDkIX7mWeCaFCVD6a",
+	"S1P0lJ5YILl1o8eX7cEulMGgH7RKJky822Zv9bxZonRP5Uq6W3zXtabGNSIrGR7TOavjprEzjalyf0yV",
+	"28MRLTOTPgoKNc4JVsBEzKjTQYMpajBF99Gm+yjstky6Qox/MJTZkwLestZt/gHIeEs9S3y6jSBDhVZW",
+	"xnI7MW0WOzEK5VzAOS6pV4uJCmjTcSYG8rMwLD4XccTic6S+5u7/U/gkhU/EGTFIi3/FEZKVgxFUSt4/",
+	"MsyJ555CIyWgiM4lJNnR+iDCpKlUiZ5i+xIYrzBdFjtZk0xSkXi+au2MkhH8nQkWo3J1A+oPRf9CJKcS",
+	"C9b83y2pgHBbqlMg+BfGhFs5XWbDrQaTdCBT5HWOlT41Qz3FWykN/3YP8WU3MTLbx6kY2FOy907PhFTn",
+	"p0YIRbfMf76o7BdJw6v0PZbl/zCU2XG5/GBpvxWZVDSZKeG19mrAWRgLWk0HuJFBMGrnc8tt3haVXGOL",
+	"lcUY1a++wXF5KO+R2/tJ3ZCI+7uuRv3gKqbnx/7mu//5e6d1+OmPvWjv278q2J7n55CJgQCzt2Ye0jD3",
+	"rudmAnwO7lciq59O4Ucbzqn4mG1O7JWEXtp0jO1UbzA9TijLVeZ1WPmu/iw+Z/fJNt/bouBjnKTeUZVA",
+	"Kk7/951zkScqdqKd1IY/v3UiXnwepzq5kqkATNni2hDv9sIiFZdF/OvPc/Hnuf0zFX+m9k/D/xRn/q0f",
+	"/PW4hf/aL/7rxP+rGz7K/9Xrtf2aHv61+5+7//n4tz9//6b1aeGaXffl7n9WrvqIf36DYz/ImbuzjM8W",
+	"XwlMevFteEHvttsPr998qOaUL21AogOvYbSA+63KZPFteY3HmR5rI5I/x0IlUp3/iY/6k2eZvBTJn0E/",
+	"/BnE+p+oGf4UyjpPsyVVS2SZzv7Mlc+fvqXD7uPoxh+x+0cnOlzliOTieYmv6OT7Cz1R6zYUWOG2P+hs",
+	"xO26CFw3i2/W81PmtOf3E5WklYxjxwGOW1TOqyML3IM+iMHErOFqLFzzdINrDja45tv1r1nFmF+45nC1",
+	"a37iVmQrm/JzT3m26qrRUxYpOIovHMxZJ44Kdjz8uWjDLxhx1Wb8k/9wBx1a2VbCbb/X+oJgdPH7dx9P",
+	"2JMyzM5dbQBQF9oDZZPUGcgaMOSgMyP8o6A4nd0Lis6b6srZtqDcYpNqG/uQZc4gg/FTORLmCBreXMq+",
+	"OMEWM9DziKueKobpnDzJWaIzfCVulJkofgB/hxQfTABlNboOqqfeebP33cQ6A5FNh9oIFifCcpmadl87",
+	"gRmHZkMmnQTep3Gmz1KKEtbb2PVBNbe8c0Li2gDaDWTgKpG4kvgrhuOGPB281pOsHJKDkFQRWtHpPi2B",
+	"asc8s7Ivx9w96vc/yHTr/lEwoorW+V+R17HOyuuLMTrTddeVjcXqi1H860mGG82J4dJr8IG08izK0OBw",
+	"W69g14GDzL15CitcH4p7fU1VpaO+p4D3UnqWObdvzRCbG8mtYXAfut7sHK5/zd4G81klSvd16HR3SuZi",
+	"H5tq9Suic0/+YyBVsiRGZwmVQwmxclJI6Slo3HN56VvwgT4s1lwzqUhZ9lTsBVwcUfNeTH9qFoOJEQeH",
+	"FkU2tk0vkDqOBFdoaEAMHv4c6KynnD2AhSfeZMASn2vEBFUCIUEvkXqqFBRkj+NcpLur6S//TyQG9FVD",
+	"BcwPS/VUZNQtDkqTewoaHAaiDsUm47HIwB7aO8DO0anbJUeMWwZtog/34eMKkwHjvTKV9gp2Dffe1w3K",
+	"Ua1ppY+b54wlpEvTGwoqfdvZMKr0OLriS+d27h1eNzRTR3s5h6TdjOTSzjbit1yvv/OqQdDjcqrb/boL",
+	"6fMUxhCxs8lgINxWybQeYZ7Zs2dCJn+1OC6Z7zia2g1x1X6YZKo7EiPTLQwXbtfr/blu0LFuMX6WamKF",
+	"ifA1A/VgnyfiiD3teG5CJMzQCGdwtwMcRmkRnnZqom2TbJHddIBWd3dHKvt0fwciWXI0Ge10977D9aC/",
+	"noVZSWXFOSqz8rTUZHQmsisijdBv904ijWg5f7WhxiayVRXZQgOCp01Y62sIa4HhCZavNxzraMzqTOF5",
+	"c6jGEvash5WG8AfBEzOfimRvPIYOoXfYW3Ys9DgVXaYE5qEUFKIrDc2sjVbQA22c6Spy2tUyqu6L6wZ7",
+	"8D1h0IKg+F+wWKiDMG8pQtC4+Q9ajhxvxYueEx0UUVziOvuO385PApSpM2wigu+WOxiIz9ZQI4Iz3xYA",
+	"BApIFsDCcDXrqT43os1imQhl5UCKDMJnnI1EIvs89aRXaNVBrDw20IDhTwiqOolSkjnlpvFXIzho0uug",
+	"N4Iff+fAjeOVlwgHjl9TyxNPsCFSI9g5vxTl+QQ3Y5SpP7Ggb++7uobZ4c3VuTRP92/doXNv7GyhGwWC",
+	"p7Pi1sW+FGfaDssr8PPEWLFJv4kb9F7D5yvNNkxyjYkN+Eimsy9+arm8Kc/tWKmaiYHD+qXNi6h1zmQ2",
+	"v/v2Dr/rtDr7rc7TmvnANQvAlSv7ehG48SV6Y6vBQfIIkGiNuEx9SqM8Wq5UewTb6v/Qh22dndeMXLj7",
+	"1DZreXZQehNPr3oT+51tSQo4Kok8lzYka8ZDrQTJzPJsO3vPn9cF/NxFK8KsDspT+6bTOmSPd5+0W5/+",
+	"Bv536ZMGQLKoK0l5r+Rik55vPOyvwMP2L3sNw7hkMy4axSv50nmC553yWAkyzKbcIK1wwqSymnGlwZWW",
+	"WHhG7cac5ZxKdWGY1UzannocU21R0jqbQTfxtU1d71q/D2jdB+dW+6nVdr4L5nrjTjdCo8qdzuFa1xcY",
+	"xYzf1a50Teu/TToLFBzawvPX82oLF969a7tg9HPsGuj7HC0Y/q95kvDknnhrvw6haeMieadn7Vyxw94K",
+	"7fUaI7Gwr1dLxhQOUGMufg3mYvGNr6EC5ptWVOqA1SzHOkayFUR/MPDKUJOHZ+UV51dn6s3psMbea059",
+	"tb1XRORv4cR/pJLYJRafr5w1bfYKqoALzFhaiYicRpl4/LCvZb6mUeiHt5ZB6Af7RRSoGhHGg/jCGy6B",
+	"vK3Szq8HYNfYvLenK/15X8XezWVSY+s+fFs3vO1tar1VbFyoD/MSHPTLFmzeoHYfoL0b5lZj6xbVc2Pn",
+	"Nie+0s71m2Qrpz3V9pp1NVGZEMc3wueGxT++OmFPisjGGHj5ulQFA9wtU525G+mJDXx4Poj6iHnqHuo3",
+	"o1U6Y4NMCGzG7C4f6IlKgDxQJoE1UPaHhYb8QFGXAAR8qKcs1eo8KlLUZsAaec6lwuKVpjhnxeKcgi/i",
+	"XucyP+RjrqbWr8wJaqm2CCNXG5tU5IT7z1fjVH/RVOI0lThNJU5TifMlk/68C9oy17biUmSkM0sHyv1s",
+	"da4fodxe+R2v+tRgmBbM/FSvBGDKX07jp38Ffjq87rxSaEV0/xWFQW6frZaLcpuMGqMzNNsgPg2SoMti",
+	"N7KYTYcSI7HOMDZWpmlu6UcsPpuYWQxGOjBYKqbVppZj8PWd+7GJn+8u/FJ9fDenOv8+1bY56g/eQU+1",
+	"3dIJHwnLE275am1dOHvBx3Snj5ZbAcY2cf6xDwfs8UG7097bRfZ0zwYE/pgTCci03lPhrILTGsNI4oh6",
+	"03KgyNdGBOvVHZ+M9y3RtDNAQZqaNi6g4v0gpTAbnf5bPc8VS1p3vCt+eo3T/rWfKNGfZNLOkJi+2E4W",
+	"SVVwU6PrBBor0Ssg/CZnqezjARsKntrhv5cerf1Oxx3mVKtz4lRn40z3nZvmHovtD6iNxRE14LD8jBsR",
+	"oMDmQoDBvXAcXsMYdm6QPJ6eUGWHpvJSbNzO8TY6z6zNNn7FtnlTfnM8xYSj3y8fobJu2Y7RaWLq2QX/",
+	"IcQ4NPN2fm6ox5siizE/0xMgEXI2lW/dC6J4kmKEkPvMaben3B2edtzPv+10mBF9rRID5hk0GXF70Zlk",
+	"8CTgHw+lf232PT4AQrNIgdpT0hoWgy8WQ3TWzeaU/i5TBvrYKfbQUAlEIHBrw+8h2miGeqowJDsUGfR/",
+	"cXdEK5M2PnASKmj4oTQMz2omIGK5MYkgtlN8rdPkbptv26mmQE6JCrDcwtEHY05H/qdPO7BH3bvc6e7t",
+	"d65oz9iZa669MtOeW5xtN7peYeobN7qsXqXq9pedQ2RW/A3iF2OZCVP5wP3yA+lJhPCGB1O/TK1HhT/r",
+	"XkbnMO+VifGM7s4/nv/9n09/+37/54P//vbk2f/956+vPpz89sv+04NnFNAJ993o3VX2CX8t0lVICd1J",
+	"bNqB1/YKqdnrxG+6ppH4Hq+qelu+lqeltG2Bsx1HLMbNX/5sPtxc+BYqv902LXzWvnaX8ttagl9ryXa5",
+	"d12GQoUso9ccg0wIiiBDL4pU9m3cU5BY46kVmeJWXgoDKuIuWq3c2hYCawhu3hpwCS0xgArACaqWVK0x",
+	"N5b2w71p6uKEHBlKBRusRPK3OlskWGUhDFbXlv2Vz2WDkcIt06ovNjZC8CmbGSFrdV1/pZKH0nPdrVbT",
+	"cH1LJ+hHqC1lQ5Ei+dR8x/UNzlK0UoSpZONjkBj8yA1ZopwPjKfomh19v3ab9BrmZl0461pG5F+NyPpa",
+	"+u0O8QBvIno267LrXgv02HXqfyRWC45Ph5rC3rBk2B0LMWfOqiSuZkC4panIoDFqoqFlLibOegoam/ER",
+	"hP2gXS7A1uDKqZ6kCaLJIOi5KA+NSAd1IvAFPPL6QnDMM0s1ylUBCRQnF8ClvXMhZs52CUOEd7eYi4jm",
+	"wYPObNHY7jM8DyJtZ/8r+hZv3N1bJ1xBs6+RQvg67oEJ1MiGcpheMz5ib4qCod8XpkokuKOBtrweC8XH",
+	"sj3jo3S1Y11KQUXsbGYx9gr/4BAvnXLDnI1jsYfc4umjq9c7f36IdRA7978FaEzNFqcBfNHB+FvbelcE",
+	"8U/cy050f0JsomtF7z27Q+2++kkauxYZ4lB4MEWunHpK8SzTUyRrk8Yyq8+hSqqbs8mw0cRYolGE/uOg",
+	"YDKBuL9NKGHck1blPfy+lkGvTDDHTqaeMRayvvxCKMaNb1cOzDb+x9AElVoaZonI2OOYKzaaxGwAKPJj",
+	"pRhy1GGO+ef/9/8BLXusFN9tsxfc4Lryfh8WP9EQBhoBTA8nnKPV3OptmxWi1/u4CMNbnTrtiPX9FMwk",
+	"y/QEki7MjKHXf3k2N8SyNs/H+HTD6S2hTYsYt876cTt7mAlBZa926OZ7NrE9RddKw+S50tAZHtZFY9t9",
+	"wWFp/i0ybbos7uw932PPnj1jnb39p7Rdeir+5uCQ0TfwxfwecB9uwtf2dP8KKrpe75v/fPw7e7zbfuIJ",
+	"23b/eBrtPfsrfPgf6+2SSjLPI78v3LIMZ+OhUPN7JKeb6inoQIhvBHoKZ1qdF5p+LawMEnvWrc4oq2VM",
+	"fFreQN+VceGd1iFrVaLAK6DAELgtsL92qQya6Eoryn358HIpFekpEqDe5AGfHzk9MkbMDL7UKv7A58++",
+	"be/tPz1oP/v2+Xftw+cb06puNoklHtNPciTXQtV+ukFIAukpp26rLKJ30GpvU4q/xvz/Isz/EmdfwVIL",
+	"NspS9q2oBmXxQZxLAz2WcnMKLIeyVyCYsU73kORFaw11dk+R0qbqMDC6IrTJzgSknroooZibNXd34QNn",
+	"uthMjkZSnUc99YuSfZ0IpnQ24qk0WLjz+O0PL3apuMw4RyR1ug6CCLGzdf7Pq1zH+9bmXKmi6o8JYodY",
+	"jDY7ZskET1qp0yNM86Bz2FMxWAUtMM8CTC/RAhNphs9I9PoUMczsiOWSCMy7npoo+a8JGHIBCDLlM/b4",
+	"oHNYFIj0ICQu/BgQLiUACZrM8yYhhFmoyCsT5zxLmNWwUJjYI9sPrYVwL+DEpZ732ZwlMuIz98b8b3tq",
+	"LDLjLGYY81gbI89S0QoLGFNKcQSILNbnKpFQnddmP2l9QXaKcK+lGCrC4kBMRvI01dPT/I5MDmivlNi3",
+	"wXh249HjFNSGmzHs23xmOFhGcDb4aKQBsnkuLNTt0d6t9weWwWQ2ZYjcKlKGq1oggf+Z1wkIKDhWamf1",
+	"8FHp0psBvKwxg43GXqUGvZxbqQmlElO/WRrUx7aU81pAieJ2AYF8wgElVIzEQotdCGAhU6xXXyDW/dsu",
+	"hLXm2LnZRww2nM38N1aDv0Rxbff6gfp+Ap4oPqNA7Y1lxNAx9klBNdPBhgjxTmfv74e/vXj2X53/LrR7",
+	"PegcRjtWWjB0X5UGxXjq1PWsMIHcQPWLZJ4UVNQ6keGrcBFFrdcN0/VLiu2LF9ewpxZV2RVX5791V1Yo",
+	"lG4Z5DmnkLyIl6an8gU6YnGueWJmRZoCmjOV1qYYtDSAmhSgILm5uCuQy4PMWZEaDtbjmtZpAXniP1sK",
+	"PnkJnzuLleIAEPCbcveaLwUc2MRZen7/Ya5dzUodYXqq705vmooE+Q+k6qeTRCSR2y9jnlmvDQLFwFA6",
+	"I3jm2Q6cPXgmegqHmZCZNOSmVUJmbWRv4D03tjfWAsXgcj4QWAwt2fXTzKt0P37NTSk92yBqgmDATVVw",
+	"KgOTRnUjtzVkxSrIGq0Cq/kjs9zwvwpQkx/Ca6aT78LsvR67e449edr5bnHFT4YV7P1Hy81r93JAZJ87",
+	"t1pDK2cm5wf40FHTtyTHHjpcZjOzYzOkDN0ZwDIQR+4PF0/FiyFX58RyNBKjMyeTyhlJ9vjvH9+9xfPC",
+	"4C67CzE3DJlggJzOGKdgE1N62maxmqRpzPqp4JlhaL/HEYshpBMznfVUDMGeU2cYxxixy4BaTs2Z8cLg",
+	"QeVg8hC63C/VZvbLZJzwbdkvqwRKYC1bsJaVPuRIXwpoeV+sLHZu/lwuDmtu/fKoGRvpTOxEudeJOUPC",
+	"/mBqrLvzzcEeOzigtBs7PFzLKcM1eo8TXiXcsvXUQZXiwF1Mgd6qDfhVIxm3bGXeWvVD0cuHuocVvXdp",
+	"2+HYt1DPx91CnKSg/9sbWMGNI35tbYjndetu+BORcSMIDLm5pqxMPZ0AGaDI4Q6ggTB+4+GlhZiecx7I",
+	"gPTyCGJ12gjaej0FnaOkjcCiPNc66VLyBCV6hOI+KmRBomLmBhUAjAhaODM9AD0ss5LbEjEr+xfCIuJg",
+	"yqUFZJJQNpPCoMgs/p4Zy2c4pjJnobHcSmNlHylsfOzrkWmzUJfPJ4m0zGZOIWHjaY8ioaXBSERPBe5F",
+	"0lp54gcufmRYf8ilgsEYtCza7Hvev5iMDRvxRLAzMdCZoDIE96yeKrydibIydfebgSVDUY8rrAPYOpXW",
+	"AXzzZSRTzAXaBUHBY8PusuuElAPkpjCpAP8IiC/FsIJgv7XfaW+g9l/B8fpy1D6Mp9H6D0vrD7lp6bFQ",
+	"5bhktyRFnJYvySwQxqkUjLs36YwFd+onKhEZm/LZERAP2KEYId4RAvrzBgKc87IcVyzGr0+drI6bUPzW",
+	"LAA4upUGwLFTIVdpf0FSaFH7f3bLtyJdkkfeQiUbgEW0yscT9F/YC49/fPn+A+OZlf1UGLb3DBEc+52I",
+	"vX7z/viYHTxjL374wPa+PWg/2z/Y7V6l+1lQ/aVdHFxpmfnwfcSMcHo6aPFoQYVHqGkjKmXRqFh15jSo",
+	"AkPDKVk9qCTeyFcVFq9aAcJX14osrqdm8D1WCfyg4Jv4/13K6EXZCa/sSuHpm+EMZCrINoQ0q1bikWFW",
+	"ay9dH67Mw0UqWKlFkbOWCKQTcp2Q4KL8hLd1M97Tz4FKPaTPQ6ajkL6U1DZJKgy7Z1wZ3rcgqqQ1PVXp",
+	"2AQB6EXlvISkqo0c8zbQaaqnRz1VDi2SxwU/L0DP8gIIfensiaEAkJ4ME3DmiNJKtHvqe2p+g8plyMdj",
+	"UYnyAuImBMg502QyBiIlb7gUCwlP5hZNJgCjN3iB5813C9YFye/2FZrAGKH1qJKnne+iniKKqaAe6Nce",
+	"UbgQN7lCY8AvKhUGfFNfkbKmyxStHoFd/tNj6Bl1bfanMrbHvx2A0eyv71f9DAfvlv0qeOgHYSZppar9",
+	"GeNj6NpPuWGJ2+CNR3UPtTWmGwKTDlqmdqrZkF+KCj/KSbmUjyMoYQNjtadKlA7xERvpS5BWCEsBaa0H",
+	"THCoh5NZVQCWfkMP76lCD3WM5QT3qgnH3q5hAmed8SLY3PknoOI2i9COSKJV2xitcSYupZjWumofh3pq",
+	"Sg4UFvNSoX1UrLtHXR7lhfzSeBz7lM8idNP6lOZUGr2HTbQaDRqF9Qp9FwOWBMxen3qgKfT1SCwYPqWq",
+	"ov26Fg8FZTOvL1bVO85Wu9EyH1ik9/SW65jBAm9Co1oejCNYFvJsUcY/dOYDbmHCzq4uClTc6yWa4jXk",
+	"6LX9vJSrK8hr32d6rA1gVJWY5hy2mFu6lEbacluiPHRGHZISgHA4E0O6ExaRSwT9YCbYg8vqCdCMe7a/",
+	"LhUv8EwYi24fXgBpHUg9wZMfGaanKnSU6es0Ffx8ErbZfPukLK9HosFC/RZCVPiZEaovIudwWc3ioc7k",
+	"v7U6TfjMxFToJa3v5puF3obebUIwt8H9EhAYbqePYQ15ivXyUqEtBMnpR8ZpItA5b1H/QHkZRue6xZFW",
+	"NF9gj40QPUU4F+qLhLrUrWJLDwbxrh8JYNEvgIqYCI/de02oh1vIifWU2xDgIjrpAPhjagu23+ngCzdU",
+	"/GW1bo24mrXwU6r9KutOt7uWlyOlXN1t+sy95DKq5ldALMHnUR2NLyQMAJZUYuBy6qqweXa6z6OdlFf8",
+	"ch9ExEhnykn2OVCP/7j26dWkY3v7JXrgK2jCvtuUR9i9rm2XVa3+5Cpl4z5XK1VEuQ3Z1EJtaIq8hP13",
+	"7yyReTnVBViBU1SqINSOYG9QIzIzdA5eBtKx3fiS27GA3CllHEhQQk/gR8Yr3qL5AzZJhe2TaxNyIN0H",
+	"V7c6muOpdFdE0GKQVBm2bkAoiCo5i85OIW+M4hdA9QaqvE7TXYm/Ry13cymyGuF4cl2x9zDcqJSrBoS+",
+	"FISOe3S1g7gh9jzlqux9oMnqNv5sgxSTv11tfklfkmtBJ97qCgs4QqN8sfFGJgqNlVXibHwnsA3KiDPR",
+	"57l8aLNjcomsFyBkyjMjVV8ECwSdX56InpKGpWJgGU+x7y9d4A33UGISLnV3BRS450THP4CMIOopQ8E5",
+	"6mJsAPXlvsP+xW6YcZdGeUYe3BFOJpQC0i2VnrpnxJRy8iwJ6CWgvm0D88Gpzk4pfBZ3KzJ0R0io4T7F",
+	"B889Keop5b6U3rNwEwVae3JCCo9muP4b+BqwwbbianxxaSeepqW00wgaou6UXw2c+PkEVSF2fyoTtxp7",
+	"0f6nyN/BbZd1XYNjOMi3DQWsUX7H3os9CVun0YP3L5Y4Lw+6IPmKQai+jxijRGFGQ97dSdojJ8IAwgTt",
+	"ktl0OGvA/XcD7udZNiMzg+mJ3cjmJ/KIeosfacJAYeAOoUuwY7ZPqhy/f0PJImnZSHBlCoTPmiWa+nJh",
+	"PWcFrSbe9GQ2Fma5WW/FZ/tkaLfGDeum2PDCLuGFfbXw9tcmh/VMJX+YdHJe72X6V+Kb6dJ1jwyL3WNj",
+	"wuVYfeR2m/g8TrlUJtiaczuvko64sN9WSTECXafPIi4OqMxSSK2HKLvvOQrHHHoQ+obf6eR846wiDf6j",
+	"u8cq6cXmuNzBcQGGxWscln9NxEQsoVHGFA8WHcHGDGGghM+cQ+IrWIO9P9ZGYvpmQEDp6RAgIlWYZRjC",
+	"lVGYf8IglxygX+E5cLPSQdmrSbyHuPy1su6VfLGhxirhsyO3QIkY8EnqJEXCZ+VjXEpBVA6U2zID7hL+",
+	"faESnr3EQP/C6N6pdBbeJcAqJFaCTeYoXN2rwkxG1ZiITWrVUZ3AAz/iRfeO4xR33xJ2U1rTh4Fj31bO",
+	"4KFH3oIc/BcJKC96ccssSt5c1BWk75M+T9OWEp9tfUr/BafCVOCYGnIDoGiRQCtjYWyob8Ehtdmv0Ilv",
+	"qhnRVo4hoQbHndue0pA1h+89Rz7PqEFHUieir0gJ8zR96yZwpwlh4EOo6d+6RjzETQQlllv12w6K4JMr",
+	"WRHw5UBUBMVNUx5539OccLBaYjS2M4iPIPsgl9bMn+gmnLGtcAaUCgrmBG4FHPZq0V2IaQBX5mot50Nb",
+	"1NBNniL9meD9ocCCQvfOcct4GIRWoqdAZF+KzA0D+29HCEOaSiPYs85TFk/yycaYgXAfT4cyFSHwD53S",
+	"na03nFioHk8AhRU6YrFU84Sd8ZSrvsiAONmwqc4ugAIZamRqjPMPUKQijLnJPGn+kEp6XZ7MHlb3+023",
+	"eY2X+IKrUst8I7L1W+ZnWo+WddyB3ziPR1ZYEeXuY7W9bz7Ac5Z4e+DI4NOo05tij2OnnONdKmRQ2rLH",
+	"8YCnxn0WEHglPwf9vcruDuaU9628LPteFLg40zoVkLy4Z76MW9tVmjXAyjadGu6ZbnNvFl9d4WzDcULI",
+	"LoS9Fw/5XFfA2nYNx0kCvLdaj3xvAtJjhG2lVsxsolInZeJwhgDZByexzd7ykTA9hYQO0KagupFAsYfU",
+	"VbJkGVDVzf/L8ktIwriBsbW6K7orbpIbf36ga3TcJXxrLjVJtJbnGhE33wq3XHNZKvPISdIw7t8t4/6S",
+	"q/hIILd+49xsRQEcJwkJ6A0VQNG/cZetQ4euoXR9gQz9CN2VgG5KBEgIXsnftYpYx6FsJta/Xm5yt14N",
+	"MfmXQkwOh2UJK/kG53ZVdnL3+I38M+fv48G7Jh/5AzM1AKnmFvWrDsJuR8Y89KzRNdTzZuht94QboA1v",
+	"s5delWN5rJtYTxmrxwZs6jNPniMVk9Z7h0ehrJ+8RuAE3cwUwCO+BVNgGzTf/VSbOT7PgowC73dNSXMn",
+	"vNx1Iq4h5f4yzKs5p6mBw94R1/V2vCxjM8FH9cwpkIfxdCfFure+Ho2khbL1sxnwLkNQPys3jkJqZ/ii",
+	"ZYSyQKqsrGGPf319fPLrj+z1yc8/RcwIqPlgh+393S6L4TddemwcsVgm3RjvCh89MqwPweqIxQm3vBsz",
+	"3lMxLk0c7Nqc8AWFBvaah5tDjQo9ZijSVMfEq4KPkibQsgmnUdwasTNxLpVpszeW/umJ2IRKQvt74RxO",
+	"LPznLNXGsr5WiqZniDYWgJbQPs6N3LD4J25s65UbTuvNy5jScaFDjOcRiDzfDFb/6Ilts2OWSl/ug6Pq",
+	"qZzaQCv3njzRONt75lZaQ2ptKFS4nUiNgDavXaY03nCgM3YQft5TCHYOVUWFSUnjXOqcXI62AWwczmjt",
+	"aEUUG+pJRr1ypWWgq6M8P3khZtjB8NJpZl9XKRSyLfRTIMAJ/WidNdJm78Z4LyxYQoIxjkiSDAJuOoXX",
+	"Q7E3YM1zekP1VPzjqxP2hHZ33GbfZ3pqRGYeMXgXH/Uk6wufyoGXx90Qj5ASFRsDw/RgxQfC9oeLdgTd",
+	"vt6nwXuQCbQKTDeWSew3HEB2cUuH2Ecm+kJezmWado4HyW/fJr+88JA6VIJ5wqm0B+s6iu9f1VH8f34/",
+	"bv3GW//utA5PV+3uDnk0L19wTkawC6mQ6913ojTCrYoViRM2TvRw02a/0jl3J0MPaI9fYBNLv09xG4z4",
+	"DHdLuU18oSOelSNxqgeDGsChPvtf0bdmw2XhrX+ffvrmcUT/2K3s/L8iwBnedSsX20ULEA3aggW4UxRx",
+	"PSWTLvPboKdAcrI//nI7tiRxa37Y20Gh29vp9sJu6u1EvR1u4bMKogjv48LP3Izhh4WFb+OY4Xtc5Plf",
+	"FL46lUnPLW4vh1b5vzFU1vN2bm++hdi8WgsaCQ+PidgvJz+0vnMbpPBeDzud53uHh/vPDp4fdA4P517r",
+	"//R6Eze7T5Xvs4ptGB6EvCnE1mlkIlBWStvkO+8bPZPzj6gONohvb5B5gb5oiBU1AlphhN5dg5UAqmXh",
+	"qk0A7QTyu3YUDSyqK2pDfa8oxHVCJIw+WD3cVkWVUya1of8o7X6I98eKAC+IpR/NHqSWJS7oXt6VuAA3",
+	"hxLkgcgykZxa7e93E7G8eqRljrD8up1aXKEmorcsomf9cV4H/71uwApfRmBhKIosQJCvT8NQuGN0Je68",
+	"yBwahV5Ikwzo2QDxMUK+1w1g40EUfqHl/bcO836plWhA3jcqj24Z5C1RtLXwfbZAw4EOjCPsg+e/z7/w",
+	"7iXUyWPhvO9YD54z+FaTLHMGNJVvbcS2/LBh3vw6+O6ygNXO5rLiRoTsyVwrpDMhFDNCqKN8D0RMDhhX",
+	"M2gQ70eTeGbkQiuCDaQw3a2RxI0kbiRxI4m3LIl/kEqaYeDy25JATgW/vHlpDHF+n844E1Kdk1w2GsPg",
+	"VfI5F8k9talMhuk1ArkRyI1AbgTylgXyW21zzpuioHMrt14le510Bv7qG5fO0sxzw8+ROebEJexMpBr6",
+	"eGlsEckziz2br28/w80aWd3I6kZWN7J6y7L6e3Eu1bZtZ59iuREB/aP01L2hfzl1IUEpsADZgeqQOSoV",
+	"RJ4AoNJQCTx0FMGiQ8hwoSi3ucT3reVFJkjQkHDvEycS3PNcuztqlWuOfHDri36/krcv/a9VkBiartTR",
+	"pez7bN7OD0itDzAkpsdSSa3a62fZTvyWu+XmE1fk+PI8I6qpfB8czZUMAuU8lgw2BYK1Ou/2WkOg/lHa",
+	"tgZ6opIYtA/RIeafth+GZvUTk4pKqVHZ8hT4R1pStUBIxQHE11MkamXO8IaseE0/xrtR4h8Ruej1oVZO",
+	"dXFVVHyb6HQihVkNrwJWGLHI+LY6mT7P+Agp64lg1235jPdtRD3uC1yG0Ebs39TabwHR8l80mBv0Nfwj",
+	"agAbNDvTUIYuoQz9lcpvsomiZlVr0cD4btxLmGB8r27qzgC7h1uy4ADFPnWW2ogn2CAc0aPBCZgzxPxD",
+	"r2aO+dUPbRXyGD9Av/XpeK7CHVqANF2PLLQ0kFuj4/TLdF8JOf34XymbzVZhs6EVbvCd95HPBjv/hoPt",
+	"ZVU464vSqiQs6uls3morzHwgFBt7QgMpOQBo10j4jjGDTIhuUKfGBx1NBN0ykecY+JHLPSzBYONqdqaT",
+	"2VEQNylAnN1XdjYWRxiSlOqcnQk7FUL1VDzI9AiLUWKrsXU/0HpyVSwZZ9g4pi/SVCQRc8vg/oslKpnv",
+	"NAO9k6GTjpuQdD7wYCCySgiB77bjjs0sb4szxzgaqJ2l7amBtKZLbvdQQBvnjFmh2EiqiVvmge8yGmBk",
+	"3sDAp0jDYhqRmynucDf+RPShIAY73kDRDJAkQvrNjV2OnAKBJ/sp0fiV+GyvUCXLiINKYuZuGYTMhVRl",
+	"X32Cwz2l9d3pPu1EO27DXNkwcgGNW96pwFCQjbjVqT53U7a6cLu9/ZO9jftPlhbzJjmMFpaqBhG9BgDa",
+	"x0UMWlIrr/1zvFWBswAP5ynsU7PT7ZRB0/Cx/2O9F1UFpJ5/d4XhOJFTWIybQFeXT0+FgnbidxV2JpAP",
+	"Tdzl7uMuvjl4HmKJKsIuGJ3Iz1zL7bX7GZZZ6IaeF7QWO6FLlbvzDU3vtvqOTuxcyGRzM7AQM/GfLeW1",
+	"OgmWCbYTNSx2hl+S8amKj7xh6PumQ1BlIDLMSWDh8HWNEP+4a5ohazFe/eqn+DA4r/zS3btUq98eLdiC",
+	"LWQWib2BjSWb2G4F3paTueLz2JlRjALD7SaLmguTE34hitJkMNiCOFmVawuliGf4BjEBYEGJXpVWYpNw",
+	"17mw84LhmrWEjeF8Twznk2sbxX81wv1rKk/00gR3zaYxtLXMDn/nUK5YMryecHgB6+NPSreti+t9r/UF",
+	"NVDw8SAI4s21iY7fv/t4wp4UyRfjjQw1nMw7kEH3A/+3PXxFgeizSlR9j4z7y538IiNF4+p/Zdau0i04",
+	"qWjgOqNIAdpLZ/5vMm6P3EdA91B1eBlH06unpkOhImb4LCoB0aj3+iATAgizqGh5Y0v51hYIVA/cvDXg",
+	"MoXe6jpjMeQMWlK1xtzYHAGC8g4rCc8n5MvdHw5rDP3Py+8t+fxPKJ9wQ7oHtIDJX0IhCIDa94h5NGOh",
+	"zZMPHm2ifWg+t65+bi3BWwkux0kTco88rAZf/tUogia6USIV7xMH4fYkZnrRksrU96NElHchbT7UxHQY",
+	"SM3LSWpPkuLTzYBmg2x5T2GcAF4zmYP4SVUyHZ401dkFnHMIqwzAKIDmA6KnBmIqjAXh2mZvJ8hlnE0U",
+	"G2R6xPbg14L3h/4Z7g4Jn83TZtI0euqcj00o6tRZIjL3BwHRfe9MgDJZfiEgFNcfiv4FJAaOGKfmyJBy",
+	"x6YIyKdsp7KPkZ9jRusNd3DzoiR9Gb7eLa6MEW6p6TXlkIGiPYSykX4/mrg10dkFrNrjg84hi/XEGpmI",
+	"lvtYqvPWUE8yE0c9FbvHu5MY727AJkC58/TijbrbpDlBLsqtdxDV/oGbITNS9QWbCWNF5naAuBRKqvP2",
+	"mllykGMI4qxrPjp3w7WCQW4dbzJf3lCI3QyFmBMGKzi+16QZa9LbN5jevvd1BYulA3VCn+UyP6ooLkCE",
+	"W4zQK7jWxB6NVVDWgCObU9deVQdHu8mNbymdRep/k9KBqTgban2xrJsnJMnop3VNPf33S5DZ/oHrWgRf",
+	"FvAYZ7EK5NgvS4M5vo+Y42m+XZfTyZZOQD3c+DV3DtNIGOO2iCGcrXOTyCIIngny06LD4sx1rYDG/6Pl",
+	"zg9ImD9MPWX4zLDHQ2vHpvvkyXQ6bRv6Udh/fT3a7TKOEVPk5g+HtiUBw+X/cirAWD4axz0FqGP/hZHn",
+	"ittJJmL2OL7ci+IA3n398/GL1sfXx/vPvgWO9yRi4S7wI6cwInbGjfj2YBdckp4C/K40LP7Dc1JHrLcT",
+	"rsM/E255b+evOKKSXmg0AFYUZ1d0GoiY0T0FuBzPrs/P3E+Cr2YzfilS081J5D2kyy3NTE8ypqeKXYgZ",
+	"emeK4spufvufP8PPpGJ7ncDlj25beLdtdqxmBWJ/Z/hlUiTIkI+uZU+dZ3rqfjLmEyMAQs5SbkVG0+Us",
+	"/iBsNmsdD6zIYsbNBe4QaSP47/4BcPkb4IhT1LkHnt9T1BIAi6ix6x7sNxiAE+RxJhKRykuRxW60YQsi",
+	"GJ4QDAd7HeDKmEoLTcr1YNBmP+MzDK0qNBOD5espnmXyEtxWcJMR4a19cwRoCqgteckUiteXIsMPzmaM",
+	"0wK4S/DuOY8SPuOIEOf4bSIh2KEsjcAAzby/JR4ljKuy43Du3HLQQMED968jQOCLZwM2QDzJ0hgd6DPB",
+	"4Ky12TEuGEDQgUK8FD54ZGALKWHB5eaZW6TBxAjspsB4T/nxuAUGODz1zLWhg8Mj9w30ajeMp6meuu9G",
+	"6NW7A+k2T2xEPxMWq5QVVcrTdnWrrzTuJrcPr1DdS715/OHduvPOvONp2ceeawMPPl/G6JeI1gDhXUwv",
+	"/s2J8EmW7nR3vOAc88wqkbXpcW2dnT8ZiZFZC7aBa3STrnrFCqzhhPufnjktp8fCvexlC5hI41RkcpoJ",
+	"DgNCV1oo+DS0T6coCexFpxCHRvRPfx7845+H2Xc//uP//is7mf7vL+9ffvfmp/e/vdH7P/Gf+Mfp1e9n",
+	"VWf9xl9lUmXp/cwTscS5l9Y0TYXvoqnwP8TsjfrFNNXrWzKIX/NLETrEmDL/zApGcYXXuUZTYbqEGhGR",
+	"GWGsTFNnPJ/ldrS0G+k3HMHG+u3rbSdMS3b9FGOTxCt3Bp6Gvbj+IVsFkhyeEHJcoKpQeW8S3jkXNj8/",
+	"18Qgf+EWzpdtr9RhhekVfuWYiG3JqwcPFt5E/mwIEsbLV29NTOY1ovrgMEL9/FCwwjUQSqGgBUCC9GBA",
+	"oQjqTjjk47FQhk2HMhV56bgPSuQmBQYkNjIsUCBsx7DYRnNiPRiUxGoQcOv2JaYp/QLzu+3exFdIulJ7",
+	"4mA2Npiwu7XXGv9rew2Hr2MZLrhfTyj+K8UqScCRj/paXTQgFWKtAEKC5iQ14+MjHxGFgKU2Pgic46R4",
+	"JtiFGFsIZj9nCZ+BXA8/dd9DENt9/7RzzcTjy3y2N56BrGZ5AsaYMqmTm952GJ1oerPA6PTp2qY4DK7U",
+	"y946s9QtGLdWjMbW7HT39hdxQHUtSPNivpQbe0o3mbtsv+oy+L3IMp3tdHcoYSPcfCnULRL2DMhN4Ice",
+	"EPSs04l2lPhcfhQVDEI703IL2p0o73JaRhbRe6IGo4vNU0FNw5OwQSs+ZQ2d6l/fKollfxSbMMJXlI8O",
+	"8hcQsXdkol+lQ578Qf+enbovQnpxgzKL/InLRa4/OFfWZHykVug+5UZpWFAuzn1w6ijKWTIXsoBEVQUc",
+	"fYVqjZCB3cg/CCu01dzaDZndfpmrZNMbsK8pXxtCsg9DOvl5b6uQYo3ExUMnwy0dxi2ZtJm23IqWz0P+",
+	"cb1wRKUs+ZmgHkpMfciU/VBAY+SS2tmvRp4rQcCSM22HETM670wSrJg+Vx7zoy9FVkB06BQRFBIkz7m2",
+	"Vqg2++DmCcgWwHO4bwQZ6jpNPILCQmfWzYQTLCStx0dczruRT036+0tMfxdDLLC5pTWFIxExM9RT5Ssd",
+	"+6IJvWzFxm2UiFciPwrfVsQjoYyXUttQJFaYG9If87aoHkAcO0jltnt0PBdmITXirNBMjOFUslReYBF7",
+	"XeXwcinvHtVYn43c+PqMT7fz/RHcTGSU6fXd7pb/ELPjiR3udH//5DzXM8Ez5//+/skdDoR0VnHRO10q",
+	"lbE8TbFiBuxD+H2CGjTR/YknRkFt/wQOHA27skOe0ONUQK0s2KFCqHYeXHxPUOiKUCVcnPG+hQI7AA0M",
+	"tbseYrkRgmoJRxD6KmGkVwJuuvCYl8iOXfEUYLEm8myoEIoCd8UMBox01Qj6IVMYkbVAdg1seIUHvaCB",
+	"VD8po/ZjiNNm45T3RZQDii6kk8h6EPoGAvo6E4X7f9B6ZDAIABZbxbLJkacSJ7w1RgYLNznGLSlTt2UW",
+	"74BMOQied6NxJjwVVgUmuRJ19lCniSnev1D6W7kQeim3eeFuoWB88U7FB+GUM3cSChd/xEB79SCAIDwT",
+	"3bx62c3Gv6GQJMhrqCN2NvPtHfNnYKnT4iPeQhenUWAcDy8fImd+RXEcZuLkcTqD7VY8HylXdcMfcTcY",
+	"2Dpddvz+DbsQM+O3E9yVmwuqIvZvpt8Xpup+ft/iWMNxor4spsveTWwKFsCPWp+nImLHY2fUL+58NhAi",
+	"qTvPdHK4Ya9/es5+eP3mA/twENH6aINiwowFv2DSYllExIzgWX8YsYEEiQmcOdjDQyU95XY3IdHd5iH8",
+	"fYTkWhHLZSe+3VSOoIeWwS4fOSb9iEFYH7zlnnrnzZN3E+t2aZvFP746YU8GQ5k9GQnLsQTEijQ1eHjx",
+	"tEqD5g0tipth5dsj+GACnBJnMyANOMIbSYPJKNglc+dsSjlkkfGy3DmeJNLWPQkd+iQK9RBdt4wC2ekH",
+	"Ok31NGKcGZsJPqINFGrG8hdMKmnxIa8FT+0wCk19gMeANAUqEt9poKhdiqcUm7389emv/y8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -59,6 +59,26 @@ var changeNeeds = map[ChangeObject]Permission{
 // IsChangeObject reports whether changes of a kind of record are told.
 func IsChangeObject(object string) bool { return changeNeeds[ChangeObject(object)] != "" }
 
+// ChangeTypes lists every type that a change can have, by name. Statuses that no
+// transition leads to are types too: undoing leads back to them.
+func ChangeTypes() []string {
+	var types []string
+	for object := range changeNeeds {
+		verbs := []string{"created", "updated", "deleted"}
+		if object == ChangedAppointment {
+			verbs = []string{"booked", "rescheduled", "updated", "deleted"}
+			for status := range transitions {
+				verbs = append(verbs, string(status))
+			}
+		}
+		for _, verb := range verbs {
+			types = append(types, string(object)+"."+verb)
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
 // Told are the kinds that a caller may be told of, by name; only wanted ones, when
 // any are named. Errors: CodeValidationFailed for a kind that does not exist.
 func (a Access) Told(wanted []string) ([]ChangeObject, error) {

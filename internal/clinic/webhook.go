@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,11 +58,16 @@ func (w *Webhook) Check(allowHTTP bool) error {
 	case u.Scheme != "https" && !allowHTTP:
 		vs = append(vs, Violation{Pointer: "#/url", Code: "pattern", Detail: "must begin with https://"})
 	}
-	for _, t := range w.Types {
-		if object, _, _ := strings.Cut(t, "."); !IsChangeObject(object) {
-			vs = append(vs, Violation{Pointer: "#/types", Code: "enum", Detail: "must be types of changes, such as appointment.booked or appointment.*"})
-			break
+	types := ChangeTypes()
+	for i, t := range w.Types {
+		object, verb, _ := strings.Cut(t, ".")
+		if slices.Contains(types, t) || verb == "*" && IsChangeObject(object) {
+			continue
 		}
+		vs = append(vs, Violation{
+			Pointer: "#/types/" + strconv.Itoa(i), Code: "enum",
+			Detail: "must be a type of change, or a kind of record with .*: " + strings.Join(types, ", "),
+		})
 	}
 	return invalid(vs)
 }
@@ -111,9 +117,10 @@ var pauses = []time.Duration{
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour,
 }
 
-// Pause is how long to wait after an attempt, counted from 1, that was not taken;
-// false when the message was tried for long enough.
-func (d *Delivery) Pause(now time.Time) (time.Duration, bool) {
-	pause := pauses[min(max(d.Attempts, 1), len(pauses))-1]
-	return pause, !now.Add(pause).After(d.Since.Add(DeliveryLife))
+// Pause returns how long to wait after an attempt, counted from 1, that failed;
+// false when the message was tried for long enough. A receiver that asks for a
+// longer wait, until notBefore, gets it, but no longer than the message lives.
+func (d *Delivery) Pause(now, notBefore time.Time) (time.Duration, bool) {
+	pause, left := pauses[min(max(d.Attempts, 1), len(pauses))-1], d.Since.Add(DeliveryLife).Sub(now)
+	return max(pause, min(notBefore.Sub(now), left)), pause <= left
 }

@@ -74,17 +74,22 @@ func compare(ctx context.Context, oasdiff string, base, revision spec) (changes,
 	if err := os.WriteFile(levels, severity, 0o600); err != nil {
 		return changes{}, err
 	}
-	bare := [2]string{filepath.Join(dir, "base.yaml"), filepath.Join(dir, "revision.yaml")}
+	var full, bare [2]string
 	for i, s := range []spec{base, revision} {
-		data, err := withoutDeprecation(s.data)
-		if err != nil {
+		var doc yaml.Node
+		if err := yaml.Unmarshal(s.data, &doc); err != nil {
 			return changes{}, fmt.Errorf("%s: %w", s.path, err)
 		}
-		if err := os.WriteFile(bare[i], data, 0o600); err != nil {
-			return changes{}, err
+		renameSchemes(&doc)
+		if full[i], err = writeNode(&doc, filepath.Join(dir, fmt.Sprintf("full-%d.yaml", i))); err != nil {
+			return changes{}, fmt.Errorf("%s: %w", s.path, err)
+		}
+		stripDeprecation(&doc)
+		if bare[i], err = writeNode(&doc, filepath.Join(dir, fmt.Sprintf("bare-%d.yaml", i))); err != nil {
+			return changes{}, fmt.Errorf("%s: %w", s.path, err)
 		}
 	}
-	all, err := changelog(ctx, oasdiff, levels, base.path, revision.path)
+	all, err := changelog(ctx, oasdiff, levels, full[0], full[1])
 	if err != nil {
 		return changes{}, err
 	}
@@ -128,40 +133,34 @@ func changelog(ctx context.Context, oasdiff, levels, base, revision string) ([]c
 	return found, nil
 }
 
-// withoutDeprecation is the contract as if nothing in it were deprecated.
-func withoutDeprecation(contract []byte) ([]byte, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(contract, &doc); err != nil {
-		return nil, err
-	}
-	var strip func(*yaml.Node)
-	strip = func(n *yaml.Node) {
-		if n.Kind == yaml.MappingNode {
-			var kept []*yaml.Node
-			for i := 0; i+1 < len(n.Content); i += 2 {
-				name, value := n.Content[i].Value, n.Content[i+1]
-				if name == "x-sunset" || name == "x-deprecated-at" || name == "deprecated" && value.Kind == yaml.ScalarNode {
-					continue
-				}
-				kept = append(kept, n.Content[i], value)
-			}
-			n.Content = kept
-		}
-		for _, child := range n.Content {
-			strip(child)
-		}
-	}
-	strip(&doc)
-	return yaml.Marshal(&doc)
-}
-
 // refused are the changes that must not be released as this version.
 func refused(found changes, base, revision spec) []change {
+	if mayBreak(base, revision) {
+		return slices.DeleteFunc(slices.Clone(found.all), func(c change) bool { return !c.breaksNotice() })
+	}
 	if semver.Compare(semver.Major(revision.canonical()), semver.Major(base.canonical())) > 0 {
 		return slices.DeleteFunc(slices.Clone(found.all), func(c change) bool { return !c.unannounced() })
 	}
-	bad := slices.DeleteFunc(slices.Clone(found.all), func(c change) bool { return c.Level < levelError })
-	return append(bad, slices.DeleteFunc(slices.Clone(found.sunset), func(c change) bool { return c.Level < levelError })...)
+	return breaking(found)
+}
+
+// breaking are the changes that break clients of the base.
+func breaking(found changes) []change {
+	return slices.DeleteFunc(slices.Concat(found.all, found.sunset), func(c change) bool { return c.Level < levelError })
+}
+
+// mayBreak reports whether the revision is a new minor version of a contract
+// whose major version is 0, where SemVer (section 4) promises nothing.
+func mayBreak(base, revision spec) bool {
+	from, to := base.canonical(), revision.canonical()
+	return semver.Major(from) == "v0" && semver.Major(to) == "v0" &&
+		semver.Compare(semver.MajorMinor(to), semver.MajorMinor(from)) > 0
+}
+
+// breaksNotice reports a deprecation that gives no date or too near a one, and a
+// removal before the date that was given: promises in writing, which hold in 0.y too.
+func (c change) breaksNotice() bool {
+	return strings.Contains(c.ID, "sunset") && c.Level == levelError
 }
 
 // check fails when the contract would break those who build on the newest
@@ -190,8 +189,18 @@ func check(ctx context.Context, oasdiff, contract, dir string, out io.Writer) er
 		return err
 	}
 	bad := refused(found, base, revision)
-	if len(bad) == 0 {
+	breaks := group(breaking(found))
+	switch {
+	case len(bad) > 0:
+	case len(breaks) == 0 || !mayBreak(base, revision):
 		_, _ = fmt.Fprintf(out, "%s %s keeps what %s promised (changes: %d)\n", contract, revision.version, base.version, len(group(found.all)))
+		return nil
+	default:
+		for _, line := range breaks {
+			_, _ = fmt.Fprintln(out, line)
+		}
+		_, _ = fmt.Fprintf(out, "%s %s breaks clients of %s in the ways listed above (%d). A minor version may while the major version\n"+
+			"is 0 (SemVer 4); CHANGELOG.md must say what a client has to change.\n", contract, revision.version, base.version, len(breaks))
 		return nil
 	}
 	for _, line := range group(bad) {
@@ -199,7 +208,7 @@ func check(ctx context.Context, oasdiff, contract, dir string, out io.Writer) er
 	}
 	return fmt.Errorf("%s %s breaks those who build on the released %s.\n"+
 		"Keep what they use, and add beside it. What has to go is first marked as deprecated in a release, with\n"+
-		"x-deprecated-at and x-sunset at least %s days ahead; after that day it goes, with a new major version in info.version.\n"+
+		"x-deprecated-at and x-sunset at least %s days ahead; after that day it goes, with a new major version in info.version (a new minor version in 0.y).\n"+
 		"See internal/publish/README.md", contract, revision.version, base.version, noticeDays)
 }
 

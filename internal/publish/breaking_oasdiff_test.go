@@ -39,15 +39,33 @@ func TestGate(t *testing.T) {
 		in(doc, "components", "schemas", "RoomCreate")["required"] = []any{}
 	}
 	cases := []struct {
-		name         string
-		released     func(object) // what the released contract had
-		changed      func(object)
-		minor, major string // what the refusal says; empty: it passes
+		name     string
+		released func(object) // what the released contract had
+		changed  func(object)
+		// What the refusal says in a minor version, a major one and a minor one of
+		// 0.y; empty: it passes.
+		minor, major, zero string
 	}{
 		{name: "nothing"},
 		{
 			name:    "a new operation",
 			changed: func(doc object) { in(doc, "paths")["/more"] = in(doc, "paths", "/healthz") },
+		},
+		{
+			name: "a security scheme has another name",
+			changed: func(doc object) {
+				schemes := in(doc, "components", "securitySchemes")
+				schemes["key"] = schemes["apiKeyAuth"]
+				delete(schemes, "apiKeyAuth")
+				doc["security"] = []any{object{"key": []any{}}, object{"bearer": []any{}}}
+			},
+		},
+		{
+			name: "a security scheme reads another header",
+			changed: func(doc object) {
+				in(doc, "components", "securitySchemes", "apiKeyAuth")["name"] = "X-Key"
+			},
+			minor: "api-security-removed", major: "",
 		},
 		{
 			name: "an enum value is gone",
@@ -74,7 +92,7 @@ func TestGate(t *testing.T) {
 			name:     "an operation is gone before its sunset",
 			released: func(doc object) { deprecate(rooms(doc), "2099-01-01") },
 			changed:  func(doc object) { delete(in(doc, "paths", "/rooms"), "post") },
-			minor:    "api-removed-before-sunset", major: "api-removed-before-sunset",
+			minor:    "api-removed-before-sunset", major: "api-removed-before-sunset", zero: "api-removed-before-sunset",
 		},
 		{
 			name:     "an operation is gone after its sunset",
@@ -96,12 +114,12 @@ func TestGate(t *testing.T) {
 		{
 			name:    "a sunset too near",
 			changed: func(doc object) { deprecate(rooms(doc), "2020-01-01") },
-			minor:   "sunset-date-too-small", major: "sunset-date-too-small",
+			minor:   "sunset-date-too-small", major: "sunset-date-too-small", zero: "sunset-date-too-small",
 		},
 		{
 			name:    "a deprecation without a date",
 			changed: func(doc object) { rooms(doc)["deprecated"] = true },
-			minor:   "sunset-missing", major: "sunset-missing",
+			minor:   "sunset-missing", major: "sunset-missing", zero: "sunset-missing",
 		},
 		{
 			name:    "a deprecation with notice",
@@ -109,8 +127,14 @@ func TestGate(t *testing.T) {
 		},
 	}
 	for _, c := range cases {
-		for version, want := range map[string]string{"1.1.0": c.minor, "2.0.0": c.major} {
-			t.Run(c.name+" in "+version, func(t *testing.T) {
+		for _, release := range []struct{ from, to, want string }{
+			{"1.0.0", "1.1.0", c.minor},
+			{"1.0.0", "2.0.0", c.major},
+			{"0.1.0", "0.2.0", c.zero},
+			{"0.1.0", "0.1.1", c.minor}, // a patch may not break, in 0.y either
+		} {
+			want := release.want
+			t.Run(c.name+" in "+release.to, func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
 				if err := os.Mkdir(filepath.Join(dir, "released"), 0o755); err != nil {
@@ -139,13 +163,15 @@ func TestGate(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				write("released/1.0.0.yaml", "1.0.0", c.released)
-				write("new.yaml", version, c.released, c.changed)
+				write("released/"+release.from+".yaml", release.from, c.released)
+				write("new.yaml", release.to, c.released, c.changed)
 				var out strings.Builder
 				err = check(t.Context(), os.Getenv("OASDIFF"), filepath.Join(dir, "new.yaml"), filepath.Join(dir, "released"), &out)
 				switch {
 				case want == "" && err != nil:
 					t.Errorf("refused: %v\n%s", err, &out)
+				case want == "" && release.to == "0.2.0" && c.minor != "" && !strings.Contains(out.String(), c.minor):
+					t.Errorf("what breaks is not listed, want %s\n%s", c.minor, &out)
 				case want != "" && (err == nil || !strings.Contains(out.String(), want)):
 					t.Errorf("%v, want a refusal for %s\n%s", err, want, &out)
 				}

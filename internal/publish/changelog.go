@@ -13,7 +13,8 @@ type differ func(base, revision spec) (changes, error)
 // before it.
 func changelogOf(specs []spec, diff differ) (string, error) {
 	var b strings.Builder
-	b.WriteString("# Changes to the contract\n\nMade from the differences of the released contracts.\n")
+	b.WriteString("# Changes to the contract\n\nMade from the differences of the released contracts. While the major version is 0,\n" +
+		"a minor version may break ([SemVer 4](https://semver.org/#spec-item-4)).\n")
 	for i, s := range slices.Backward(specs) {
 		fmt.Fprintf(&b, "\n## %s\n\n", heading(s))
 		if i == 0 {

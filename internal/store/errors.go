@@ -36,6 +36,30 @@ func isTransient(err error) bool {
 	return false
 }
 
+// isRolledBack reports whether a COMMIT that failed with err is known not to have
+// committed. Every other error leaves the outcome open: 3100, for one, was seen
+// for transactions that were then in the tables of every node of a cluster.
+// Numbers: MySQL Server Error Message Reference; MariaDB Error Code Reference.
+func isRolledBack(err error) bool {
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	if !ok {
+		return false
+	}
+	switch e.Number {
+	case 1213, // ER_LOCK_DEADLOCK: InnoDB rolls the whole transaction back; Galera, a failed certification
+		1205, // ER_LOCK_WAIT_TIMEOUT: COMMIT waited for a lock, before anything was written
+		3101, // ER_TRANSACTION_ROLLBACK_DURING_COMMIT: Group Replication's certification failed
+		1180, // ER_ERROR_DURING_COMMIT: Galera and InnoDB, the engine's commit failed
+		1020, // ER_CHECKREAD: MariaDB with innodb_snapshot_isolation rolls back
+		1467, // ER_AUTOINC_READ_FAILED: Galera, while the node joins or leaves
+		1290, // ER_OPTION_PREVENTS_STATEMENT: read-only, checked before the commit begins
+		1792, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: the same
+		1836: // ER_READ_ONLY_MODE: the same
+		return true
+	}
+	return false
+}
+
 // translate turns an error of the driver into one of package clinic. What it
 // does not know it gives back as it is: a fault of ours.
 func translate(ctx context.Context, err error) error {

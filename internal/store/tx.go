@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 
 	"mems/internal/clinic"
@@ -163,15 +162,16 @@ func (s *Store) writeDown(ctx context.Context, t *tx, st *strand) (*strand, erro
 	return s.writeTrail(ctx, t, st)
 }
 
+// commit reports an error that is not clinic.CodeOutcomeUnknown only where the
+// transaction is known to have been rolled back.
 func commit(t *tx) error {
 	err := t.Commit()
 	if err == nil {
 		return nil
 	}
-	var refused *mysql.MySQLError
 	switch {
-	case errors.As(err, &refused):
-		return err // the server answered: it did not commit
+	case isRolledBack(err):
+		return err
 	case errors.Is(err, sql.ErrTxDone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err // COMMIT was never sent: database/sql had already rolled back
 	default:

@@ -1497,8 +1497,8 @@ export const listWebhooks = <ThrowOnError extends boolean = false>(options: Opti
  * that nothing about patients travels: read the record with your own key.
  *
  * An answer of 2xx within 10 seconds takes a message. Anything else is tried again, with
- * growing pauses, for 24 hours; then the message is dead and can be sent again by
- * `redeliver`. An address that answers 410 is switched off. Messages about one record
+ * growing pauses, or later where a `Retry-After` asks for it, for 24 hours; then the message
+ * is dead and can be sent again by `redeliver`. An address that answers 410 is switched off. Messages about one record
  * arrive in order, and one that was not taken is not overtaken by a later one about the same
  * record; those about different records may overtake each other. A message can arrive twice, with
  * the same `webhook-id`.

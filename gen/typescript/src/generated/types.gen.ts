@@ -22,7 +22,7 @@ export type Instant = string;
 /**
  * A calendar day (RFC 3339 full-date), from 1900-01-01 to 9998-12-30.
  */
-export type Date = string;
+export type CalendarDate = string;
 
 /**
  * Part of a person's name. Surrounding spaces are removed and the text is
@@ -327,7 +327,7 @@ export type Timetable = {
  * What holds on a single date instead of the timetable.
  */
 export type DateHours = {
-    date: Date;
+    date: CalendarDate;
     /**
      * When the doctor works on it; empty, not at all.
      */
@@ -1158,7 +1158,7 @@ export type TicketStatus = 'waiting' | 'called' | 'in_progress' | 'done' | 'left
 export type Ticket = {
     id: Id;
     doctor_id: Id;
-    date: Date;
+    date: CalendarDate;
     /**
      * Of this doctor and day, from 1 without gaps.
      */
@@ -1198,7 +1198,7 @@ export type Queue = {
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
-    date: Date;
+    date: CalendarDate;
     /**
      * How many wait in all.
      */
@@ -1208,7 +1208,7 @@ export type Queue = {
 /**
  * For whom.
  */
-export type CallNext = {
+export type NextTicketCall = {
     doctor_id: Id;
 };
 
@@ -1854,7 +1854,7 @@ export type WebhookCreate = {
      */
     description?: string;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
 };
@@ -1872,7 +1872,7 @@ export type WebhookUpdate = {
      */
     description?: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types?: Array<string>;
     /**
@@ -1895,7 +1895,7 @@ export type Webhook = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -1928,7 +1928,7 @@ export type WebhookCreated = {
      */
     description: string | null;
     /**
-     * Which changes are sent: types, or a kind of record with `.*`. Without any, all.
+     * Which changes are sent: types, or a kind of record with `.*`. Without any, all. An unknown type is 422, and the violation lists the known ones.
      */
     types: Array<string>;
     /**
@@ -2340,7 +2340,7 @@ export type FhirPatient = {
      * Phone and e-mail.
      */
     telecom?: Array<FhirContactPoint>;
-    birthDate?: Date;
+    birthDate?: CalendarDate;
     /**
      * After a merge.
      */
@@ -3099,7 +3099,8 @@ export type ListPatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3168,7 +3169,8 @@ export type CreatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3193,7 +3195,9 @@ export type CreatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3257,7 +3261,8 @@ export type DeletePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3333,7 +3338,8 @@ export type GetPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3410,7 +3416,8 @@ export type UpdatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3439,7 +3446,9 @@ export type UpdatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3518,7 +3527,8 @@ export type MergePatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3550,7 +3560,9 @@ export type MergePatientsErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3610,7 +3622,8 @@ export type PreviewMergeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3682,7 +3695,8 @@ export type ExportPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3765,7 +3779,8 @@ export type ErasePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3792,7 +3807,9 @@ export type ErasePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3863,7 +3880,8 @@ export type ListDoctorsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3932,7 +3950,8 @@ export type CreateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3953,7 +3972,9 @@ export type CreateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4017,7 +4038,8 @@ export type DeleteDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4093,7 +4115,8 @@ export type GetDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4170,7 +4193,8 @@ export type UpdateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4195,7 +4219,9 @@ export type UpdateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4250,7 +4276,8 @@ export type GetWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4327,7 +4354,8 @@ export type ReplaceWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4352,7 +4380,9 @@ export type ReplaceWorkingHoursErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4420,7 +4450,8 @@ export type ListTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4498,7 +4529,8 @@ export type CreateTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4523,7 +4555,9 @@ export type CreateTimeOffErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4591,7 +4625,8 @@ export type DeleteTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4667,7 +4702,8 @@ export type GetTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4743,7 +4779,8 @@ export type ListClosuresErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4812,7 +4849,8 @@ export type CreateClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4833,7 +4871,9 @@ export type CreateClosureErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4897,7 +4937,8 @@ export type DeleteClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4969,7 +5010,8 @@ export type GetClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5045,7 +5087,8 @@ export type ListRoomsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5114,7 +5157,8 @@ export type CreateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5135,7 +5179,9 @@ export type CreateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5199,7 +5245,8 @@ export type DeleteRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5275,7 +5322,8 @@ export type GetRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5352,7 +5400,8 @@ export type UpdateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5381,7 +5430,9 @@ export type UpdateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5444,7 +5495,8 @@ export type ListAppointmentTypesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5513,7 +5565,8 @@ export type CreateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5538,7 +5591,9 @@ export type CreateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5602,7 +5657,8 @@ export type DeleteAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5678,7 +5734,8 @@ export type GetAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5755,7 +5812,8 @@ export type UpdateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5784,7 +5842,9 @@ export type UpdateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5875,7 +5935,8 @@ export type ListAvailabilityErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5971,7 +6032,8 @@ export type ListNextAvailableErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6027,7 +6089,7 @@ export type ListAppointmentsData = {
         /**
          * A calendar day of the clinic, in the clinic's time zone.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * First instant of the window. A `+` in the offset must be sent as `%2B`.
          */
@@ -6067,7 +6129,8 @@ export type ListAppointmentsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6143,7 +6206,8 @@ export type BookAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6173,7 +6237,9 @@ export type BookAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6235,7 +6301,8 @@ export type GetAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6327,7 +6394,8 @@ export type CancelAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6356,7 +6424,9 @@ export type CancelAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6435,7 +6505,8 @@ export type ConfirmAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6535,7 +6606,8 @@ export type CheckInAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6635,7 +6707,8 @@ export type StartAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6735,7 +6808,8 @@ export type CompleteAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6835,7 +6909,8 @@ export type NoShowAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6935,7 +7010,8 @@ export type LeaveAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7035,7 +7111,8 @@ export type UndoAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7137,7 +7214,8 @@ export type RescheduleAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7168,7 +7246,9 @@ export type RescheduleAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7223,7 +7303,8 @@ export type GetAppointmentHistoryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7303,7 +7384,8 @@ export type CreateSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7330,7 +7412,9 @@ export type CreateSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7385,7 +7469,8 @@ export type GetSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7477,7 +7562,8 @@ export type CancelSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7508,7 +7594,9 @@ export type CancelSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7587,7 +7675,8 @@ export type RescheduleSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7620,7 +7709,9 @@ export type RescheduleSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7680,7 +7771,8 @@ export type CreateHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7707,7 +7799,9 @@ export type CreateHoldErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7771,7 +7865,8 @@ export type DeleteHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7843,7 +7938,8 @@ export type GetHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7916,7 +8012,8 @@ export type CreatePlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7941,7 +8038,9 @@ export type CreatePlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7996,7 +8095,8 @@ export type GetPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8088,7 +8188,8 @@ export type ApplyPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8117,7 +8218,9 @@ export type ApplyPlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8177,7 +8280,8 @@ export type CreateWalkInErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8204,7 +8308,9 @@ export type CreateWalkInErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8251,7 +8357,7 @@ export type GetQueueData = {
         /**
          * The clinic's day; by default today.
          */
-        date?: Date;
+        date?: CalendarDate;
         /**
          * Only tickets in this status.
          */
@@ -8275,7 +8381,8 @@ export type GetQueueErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8325,7 +8432,7 @@ export type GetQueueResponses = {
 export type GetQueueResponse = GetQueueResponses[keyof GetQueueResponses];
 
 export type CallNextData = {
-    body: CallNext;
+    body: NextTicketCall;
     headers?: {
         /**
          * Makes it safe to send the same request again: it is done once, and every
@@ -8348,7 +8455,8 @@ export type CallNextErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8373,7 +8481,9 @@ export type CallNextErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8428,7 +8538,8 @@ export type GetTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8520,7 +8631,8 @@ export type CallTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8622,7 +8734,8 @@ export type StartTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8724,7 +8837,8 @@ export type CompleteTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8826,7 +8940,8 @@ export type LeaveTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8921,7 +9036,8 @@ export type TransferTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8952,7 +9068,9 @@ export type TransferTicketErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9019,7 +9137,8 @@ export type ListWaitlistErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9088,7 +9207,8 @@ export type CreateWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9113,7 +9233,9 @@ export type CreateWaitlistEntryErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9177,7 +9299,8 @@ export type WithdrawWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9253,7 +9376,8 @@ export type GetWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9345,7 +9469,8 @@ export type AcceptOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9440,7 +9565,8 @@ export type DeclineOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9511,7 +9637,8 @@ export type GetCallerErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9579,7 +9706,8 @@ export type ListApiKeysErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9648,7 +9776,8 @@ export type CreateApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9673,7 +9802,9 @@ export type CreateApiKeyErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9728,7 +9859,8 @@ export type GetApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9806,7 +9938,8 @@ export type RevokeApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9890,7 +10023,8 @@ export type ListChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9960,7 +10094,8 @@ export type StreamChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10028,7 +10163,8 @@ export type ListWebhooksErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10097,7 +10233,8 @@ export type CreateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10118,7 +10255,9 @@ export type CreateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10182,7 +10321,8 @@ export type DeleteWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10254,7 +10394,8 @@ export type GetWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10331,7 +10472,8 @@ export type UpdateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10356,7 +10498,9 @@ export type UpdateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10421,7 +10565,8 @@ export type RotateWebhookSecretErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10503,7 +10648,8 @@ export type TestWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10588,7 +10734,8 @@ export type ListWebhookDeliveriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10670,7 +10817,8 @@ export type RedeliverWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10746,7 +10894,8 @@ export type ListCalendarFeedsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10815,7 +10964,8 @@ export type CreateCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10840,7 +10990,9 @@ export type CreateCalendarFeedErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10895,7 +11047,8 @@ export type GetCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10973,7 +11126,8 @@ export type RevokeCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -11181,7 +11335,7 @@ export type SearchFhirPatientsData = {
         /**
          * The day of birth.
          */
-        birthdate?: Date;
+        birthdate?: CalendarDate;
         /**
          * The whole e-mail address.
          */
@@ -12386,7 +12540,8 @@ export type ListAuditEntriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;

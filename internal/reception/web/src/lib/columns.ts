@@ -1,7 +1,7 @@
 // What a column of the calendar shows: one doctor on one day.
 import type { Appointment, Closure, Doctor, TimeOff, WorkingHours } from "mems-client";
 import { outside, type Stretch, worksOn } from "./hours.js";
-import { at, dateAt, dayWindow, MINUTE } from "./time.js";
+import { at, dateAt, dayWindow, twice, wallClock } from "./time.js";
 
 interface Known {
   zone: string;
@@ -20,10 +20,14 @@ export function span(days: string[], doctors: Doctor[], known: Known): { from: n
   let to = 17 * 60;
   for (const date of days) {
     const day = dayWindow(date, known.zone);
+    // By the wall, as the columns are cut: a day with 23 hours still ends at 24:00.
+    const hour = (t: number) => Number(wallClock(t, known.zone).slice(0, 2)) * 60;
     const stretch = (s: Stretch) => {
       if (s.end <= day.start || s.start >= day.end) return;
-      from = Math.min(from, Math.floor((Math.max(s.start, day.start) - day.start) / MINUTE / 60) * 60);
-      to = Math.max(to, Math.ceil((Math.min(s.end, day.end) - day.start) / MINUTE / 60) * 60);
+      if (s.start <= day.start) from = 0;
+      else from = Math.min(from, hour(s.start));
+      const whole = wallClock(s.end, known.zone).endsWith(":00") && !twice(s.end, known.zone);
+      to = s.end >= day.end ? 1440 : Math.max(to, hour(s.end) + (whole ? 0 : 60));
     };
     for (const d of doctors) worksOn(known.hours[d.id], date, known.zone)?.forEach(stretch);
     for (const v of known.visits) if (dateAt(v.start_time, known.zone) === date) stretch(times(v));

@@ -18,11 +18,11 @@ describe("days", () => {
     expect((end - start) / HOUR).toBe(length);
   });
 
-  test("an hour that comes twice is labelled so", () => {
+  test("an hour that comes twice says which one it is", () => {
     const { start, end } = dayWindow("2027-10-31", "Europe/Zurich");
     const labels = hours(start, end, "Europe/Zurich").map((h) => h.label);
     expect(labels).toHaveLength(25);
-    expect(labels.slice(1, 5)).toEqual(["01:00", "02:00", "02:00 again", "03:00"]);
+    expect(labels.slice(1, 5)).toEqual(["01:00", "02:00 CEST", "02:00 CET", "03:00"]);
   });
 
   test("weeks begin on Monday, across years and leap days", () => {

@@ -25,9 +25,78 @@ export function dayWindow(date: string, zone: string): { start: number; end: num
   return { start: Date.parse(instantAt(date, "00:00", zone)), end: Date.parse(instantAt(addDays(date, 1), "00:00", zone)) };
 }
 
-/** "10:30", as the clinic's clocks show it. */
-export function clock(at: number | string, zone: string): string {
+/** "10:30", as the clinic's clocks show it and as a time field takes it. Not unique when the clocks go back. */
+export function wallClock(at: number | string, zone: string): string {
   return wallTime(typeof at === "number" ? new Date(at) : at, zone).time;
+}
+
+/** "10:30"; a time that the clinic's clocks show twice says which one it is: "02:30 CEST", "02:30 CET". */
+export function clock(at: number | string, zone: string): string {
+  const t = millis(at);
+  return twice(t, zone) ? `${wallClock(t, zone)} ${offsetName(t, zone)}` : wallClock(t, zone);
+}
+
+/** "10:30 to 11:00". Across a change of the clocks both ends say which clock they are by. */
+export function clockRange(start: number | string, end: number | string, zone: string): string {
+  const [from, to] = [millis(start), millis(end)];
+  const marked = offset(from, zone) !== offset(to, zone) || twice(from, zone) || twice(to, zone);
+  if (!marked) return `${wallClock(from, zone)} to ${wallClock(to, zone)}`;
+  const named = (t: number) => `${wallClock(t, zone)} ${offsetName(t, zone)}`;
+  return `${named(from)} to ${named(to)}`;
+}
+
+function millis(at: number | string): number {
+  return typeof at === "number" ? at : Date.parse(at);
+}
+
+const DAY = 1440 * MINUTE;
+
+/** How far the zone's clocks are ahead of UTC, in milliseconds. */
+function offset(at: number, zone: string): number {
+  const minute = Math.floor(at / MINUTE) * MINUTE;
+  const shown = wallTime(new Date(minute), zone);
+  return Date.parse(`${shown.date}T${shown.time}:00Z`) - minute;
+}
+
+/** The other moment at which the clocks show what they show at this one. */
+function twin(at: number, zone: string): number | undefined {
+  const own = offset(at, zone);
+  for (const near of [offset(at - DAY, zone), offset(at + DAY, zone)]) {
+    const other = at + own - near;
+    if (other !== at && offset(other, zone) === near) return other;
+  }
+  return undefined;
+}
+
+/** Whether the clinic's clocks show this date and time at another moment, too. */
+export function twice(at: number, zone: string): boolean {
+  return twin(at, zone) !== undefined;
+}
+
+/** The moments at which the clocks show a date and time: two when they go back, none when they skip it. */
+export function moments(date: string, time: string, zone: string): number[] {
+  const first = at(date, time, zone);
+  if (wallClock(first, zone) !== time || dateAt(first, zone) !== date) return [];
+  const other = twin(first, zone);
+  return other === undefined ? [first] : [first, other].sort((a, b) => a - b);
+}
+
+// Abbreviations are known to the English of the places that use them.
+const englishes = ["en-GB", "en-US", "en-CA", "en-AU", "en-NZ", "en-ZA", "en-IN"];
+
+/** What tells the time before a change of the clocks from that after it: "CEST", or "UTC+11" where there is no name. */
+export function offsetName(at: number, zone: string): string {
+  for (const locale of englishes) {
+    const name = zonePart(at, zone, locale, "short");
+    if (/^[A-Z]{2,5}$/.test(name) && name !== "GMT" && name !== "UTC") return name;
+    if (name === "GMT" && offset(at, zone) === 0) return name;
+  }
+  return zoneName(zone, at);
+}
+
+function zonePart(when: number, timeZone: string, locale: string, timeZoneName: "short" | "shortOffset"): string {
+  const parts = new Intl.DateTimeFormat(locale, { timeZone, timeZoneName }).formatToParts(when);
+  return parts.find((p) => p.type === "timeZoneName")?.value ?? "";
 }
 
 export function dateAt(at: number | string, zone: string): string {
@@ -52,13 +121,10 @@ export function shortDate(date: string): string {
   return short.format(new Date(`${date}T12:00:00Z`));
 }
 
-/** The hours between two moments, each with what the clock shows; one that comes twice says so. */
+/** The hours between two moments, each with what the clock shows; one that comes twice says which one it is. */
 export function hours(from: number, to: number, zone: string): { at: number; label: string }[] {
   const list: { at: number; label: string }[] = [];
-  for (let t = from; t < to; t += 60 * MINUTE) {
-    const shown = clock(t, zone);
-    list.push({ at: t, label: list.at(-1)?.label === shown ? `${shown} again` : shown });
-  }
+  for (let t = from; t < to; t += 60 * MINUTE) list.push({ at: t, label: clock(t, zone) });
   return list;
 }
 
@@ -71,8 +137,5 @@ export function minutes(n: number): string {
 
 /** How much a zone is ahead of UTC at a moment, such as "UTC+1". */
 export function zoneName(zone: string, when: number): string {
-  const part = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "shortOffset" })
-    .formatToParts(when)
-    .find((p) => p.type === "timeZoneName");
-  return (part?.value ?? "").replace("GMT", "UTC");
+  return zonePart(when, zone, "en-GB", "shortOffset").replace("GMT", "UTC");
 }

@@ -1,0 +1,52 @@
+package server_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"mems/gen/api"
+	"mems/internal/clinic"
+	"mems/internal/contracttest"
+)
+
+// A type of change that does not exist would be a webhook that never sends
+// anything: it is refused, and the answer lists the types that do exist.
+func TestWebhookTypesExist(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	created := f.Post("/webhooks", map[string]any{
+		"url": "https://partner.example.org/mems", "types": []string{"appointment.booked", "patient.*", "ticket.updated"},
+	})
+	var webhook api.WebhookCreated
+	created.Want(t, 201, "").Decode(t, &webhook)
+	path := fmt.Sprint("/webhooks/", webhook.ID)
+
+	for _, unknown := range []string{
+		"appointment.created", "appointment.scheduled_", "appointment.finished", "ticket.called", "patient.merged",
+		"hold.booked", "visit.*", "webhook.test", "appointment.no_show_",
+	} {
+		t.Run(unknown, func(t *testing.T) {
+			types := []string{"appointment.booked", unknown}
+			for _, answer := range []*contracttest.Response{
+				f.Post("/webhooks", map[string]any{"url": "https://partner.example.org/x", "types": types}),
+				f.Patch(path, map[string]any{"types": types}),
+			} {
+				answer.Want(t, 422, "validation-failed")
+				if got, want := answer.Violations(t), []string{"#/types/1 enum"}; !slices.Equal(got, want) {
+					t.Errorf("violations: %q, want %q", got, want)
+				}
+				if !bytes.Contains(answer.Body, []byte("appointment.booked, ")) {
+					t.Errorf("the answer does not list the types: %s", answer.Body)
+				}
+			}
+		})
+	}
+	for _, exists := range clinic.ChangeTypes() {
+		f.Patch(path, map[string]any{"types": []string{exists}}).Want(t, 200, "")
+	}
+	if !slices.Contains(clinic.ChangeTypes(), "appointment.left_without_being_seen") {
+		t.Error("statuses are missing from the types")
+	}
+}
