@@ -114,6 +114,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
 	UseFormats(doc)
+	if err := useDefaults(doc); err != nil {
+		return nil, err
+	}
 	validators, err := newValidators(doc, cfg.MaxBodyBytes)
 	if err != nil {
 		return nil, err
