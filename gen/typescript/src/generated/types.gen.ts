@@ -165,7 +165,7 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered.
+     * Register even if somebody who may be the same person is registered; by default `false`.
      */
     allow_duplicate?: boolean;
 };
@@ -226,7 +226,7 @@ export type DoctorCreate = {
     full_name: DoctorName;
     specialization: Specialization;
     /**
-     * Whether the doctor takes new bookings.
+     * Whether the doctor takes new bookings; by default `true`.
      */
     is_active?: boolean;
     overbook_cap?: OverbookCap;
@@ -275,6 +275,7 @@ export type DoctorList = {
 /**
  * How many of the doctor's other appointments one that is overbooked on
  * purpose may overlap; so there are never more than this and one at once.
+ * A new doctor has `0` unless the request gives another number.
  *
  */
 export type OverbookCap = number;
@@ -486,7 +487,7 @@ export type RoomCreate = {
      */
     name: string;
     /**
-     * Whether the room takes new bookings.
+     * Whether the room takes new bookings; by default `true`.
      */
     is_active?: boolean;
 };
@@ -543,15 +544,15 @@ export type AppointmentTypeCreate = {
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before it in which doctor and room are occupied too; by default `0`.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after it in which doctor and room are occupied too; by default `0`.
      */
     buffer_after_minutes?: number;
     /**
-     * Colour in a calendar, as
+     * Colour in a calendar, as #rrggbb; by default `#1565c0`.
      */
     colour?: string;
     /**
@@ -563,7 +564,7 @@ export type AppointmentTypeCreate = {
      */
     doctor_ids?: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
      */
     needs_room?: boolean;
     /**
@@ -571,7 +572,7 @@ export type AppointmentTypeCreate = {
      */
     room_ids?: Array<Id>;
     /**
-     * Whether it can be booked.
+     * Whether it can be booked; by default `true`.
      */
     is_active?: boolean;
 };
@@ -706,7 +707,7 @@ export type NextAvailable = {
     doctor_id: Id;
     specialization: Specialization;
     /**
-     * Null when there is none within 90 days.
+     * Null when there is none before `searched_to`.
      */
     slot: {
         doctor_id: Id;
@@ -723,6 +724,7 @@ export type NextAvailableList = {
      * By start, those without any last; by doctor among equals.
      */
     items: Array<NextAvailable>;
+    searched_to: Instant;
     time_zone: TimeZone;
 };
 
@@ -807,9 +809,11 @@ export type AppointmentEvent = {
      */
     actor: string | null;
     /**
-     * Null when it did not exist before.
+     * The status before, an `AppointmentStatus`; null when the appointment did not
+     * exist. Without an enum, for generators stop at one that has null among its values.
+     *
      */
-    from_status: 'scheduled' | 'confirmed' | 'checked_in' | 'in_progress' | 'completed' | 'cancelled' | 'no_show' | 'left_without_being_seen' | null;
+    from_status: string | null;
     to_status: AppointmentStatus;
     /**
      * The coded reason of a cancellation.
@@ -865,7 +869,7 @@ export type SeriesCreate = {
     any_room?: boolean;
     override?: Override;
     /**
-     * What to do when a date is not free.
+     * What to do when a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
 };
@@ -915,9 +919,12 @@ export type SeriesReschedule = {
 export type SeriesDate = {
     start_time: Instant;
     /**
-     * Whether the date was booked or moved.
+     * `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+     * in a `series-conflict` only: nothing was in the way, but no date was booked or
+     * moved.
+     *
      */
-    outcome: 'done' | 'refused';
+    outcome: 'done' | 'free' | 'refused';
     /**
      * The appointment; null when there is none.
      */
@@ -983,7 +990,7 @@ export type HoldCreate = {
      */
     any_room?: boolean;
     /**
-     * How long to hold it.
+     * How long to hold it; by default `120`.
      */
     seconds?: number;
 };
@@ -1244,7 +1251,7 @@ export type PlanCreate = {
      */
     last_date?: string;
     /**
-     * How far after the absence to look for times.
+     * How far after the absence to look for times; by default `14`.
      */
     horizon_days?: number;
 };
@@ -1254,7 +1261,7 @@ export type PlanCreate = {
  */
 export type PlanApply = {
     /**
-     * One by one, or all in one transaction.
+     * One by one, or all in one transaction; by default `each`.
      */
     mode?: 'each' | 'all_or_nothing';
     /**
