@@ -165,7 +165,7 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered.
+     * Register even if somebody who may be the same person is registered; by default `false`.
      */
     allow_duplicate?: boolean;
 };
@@ -226,7 +226,7 @@ export type DoctorCreate = {
     full_name: DoctorName;
     specialization: Specialization;
     /**
-     * Whether the doctor takes new bookings.
+     * Whether the doctor takes new bookings; by default `true`.
      */
     is_active?: boolean;
     overbook_cap?: OverbookCap;
@@ -275,6 +275,7 @@ export type DoctorList = {
 /**
  * How many of the doctor's other appointments one that is overbooked on
  * purpose may overlap; so there are never more than this and one at once.
+ * A new doctor has `0` unless the request gives another number.
  *
  */
 export type OverbookCap = number;
@@ -486,7 +487,7 @@ export type RoomCreate = {
      */
     name: string;
     /**
-     * Whether the room takes new bookings.
+     * Whether the room takes new bookings; by default `true`.
      */
     is_active?: boolean;
 };
@@ -543,15 +544,15 @@ export type AppointmentTypeCreate = {
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before it in which doctor and room are occupied too; by default `0`.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after it in which doctor and room are occupied too; by default `0`.
      */
     buffer_after_minutes?: number;
     /**
-     * Colour in a calendar, as
+     * Colour in a calendar, as #rrggbb; by default `#1565c0`.
      */
     colour?: string;
     /**
@@ -563,7 +564,7 @@ export type AppointmentTypeCreate = {
      */
     doctor_ids?: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
      */
     needs_room?: boolean;
     /**
@@ -571,7 +572,7 @@ export type AppointmentTypeCreate = {
      */
     room_ids?: Array<Id>;
     /**
-     * Whether it can be booked.
+     * Whether it can be booked; by default `true`.
      */
     is_active?: boolean;
 };
@@ -706,7 +707,7 @@ export type NextAvailable = {
     doctor_id: Id;
     specialization: Specialization;
     /**
-     * Null when there is none within 90 days.
+     * Null when there is none before `searched_to`.
      */
     slot: {
         doctor_id: Id;
@@ -723,6 +724,7 @@ export type NextAvailableList = {
      * By start, those without any last; by doctor among equals.
      */
     items: Array<NextAvailable>;
+    searched_to: Instant;
     time_zone: TimeZone;
 };
 
@@ -810,9 +812,11 @@ export type AppointmentEvent = {
      */
     actor: string | null;
     /**
-     * Null when it did not exist before.
+     * The status before, an `AppointmentStatus`; null when the appointment did not
+     * exist. Without an enum, for generators stop at one that has null among its values.
+     *
      */
-    from_status: 'scheduled' | 'confirmed' | 'checked_in' | 'in_progress' | 'completed' | 'cancelled' | 'no_show' | 'left_without_being_seen' | null;
+    from_status: string | null;
     to_status: AppointmentStatus;
     /**
      * The coded reason of a cancellation.
@@ -868,7 +872,7 @@ export type SeriesCreate = {
     any_room?: boolean;
     override?: Override;
     /**
-     * What to do when a date is not free.
+     * What to do when a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
 };
@@ -918,9 +922,12 @@ export type SeriesReschedule = {
 export type SeriesDate = {
     start_time: Instant;
     /**
-     * Whether the date was booked or moved.
+     * `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+     * in a `series-conflict` only: nothing was in the way, but no date was booked or
+     * moved.
+     *
      */
-    outcome: 'done' | 'refused';
+    outcome: 'done' | 'free' | 'refused';
     /**
      * The appointment; null when there is none.
      */
@@ -986,7 +993,7 @@ export type HoldCreate = {
      */
     any_room?: boolean;
     /**
-     * How long to hold it.
+     * How long to hold it; by default `120`.
      */
     seconds?: number;
 };
@@ -1247,7 +1254,7 @@ export type PlanCreate = {
      */
     last_date?: string;
     /**
-     * How far after the absence to look for times.
+     * How far after the absence to look for times; by default `14`.
      */
     horizon_days?: number;
 };
@@ -1257,7 +1264,7 @@ export type PlanCreate = {
  */
 export type PlanApply = {
     /**
-     * One by one, or all in one transaction.
+     * One by one, or all in one transaction; by default `each`.
      */
     mode?: 'each' | 'all_or_nothing';
     /**
@@ -2077,7 +2084,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -3113,6 +3120,9 @@ export type ListPatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3183,6 +3193,9 @@ export type CreatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3275,6 +3288,9 @@ export type DeletePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3352,6 +3368,9 @@ export type GetPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3430,6 +3449,9 @@ export type UpdatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3541,6 +3563,9 @@ export type MergePatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3636,6 +3661,9 @@ export type PreviewMergeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3709,6 +3737,9 @@ export type ExportPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3793,6 +3824,9 @@ export type ErasePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3894,6 +3928,9 @@ export type ListDoctorsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3964,6 +4001,9 @@ export type CreateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4052,6 +4092,9 @@ export type DeleteDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4129,6 +4172,9 @@ export type GetDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4207,6 +4253,9 @@ export type UpdateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4290,6 +4339,9 @@ export type GetWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4368,6 +4420,9 @@ export type ReplaceWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4464,6 +4519,9 @@ export type ListTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4543,6 +4601,9 @@ export type CreateTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4639,6 +4700,9 @@ export type DeleteTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4716,6 +4780,9 @@ export type GetTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4793,6 +4860,9 @@ export type ListClosuresErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4863,6 +4933,9 @@ export type CreateClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4951,6 +5024,9 @@ export type DeleteClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5024,6 +5100,9 @@ export type GetClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5101,6 +5180,9 @@ export type ListRoomsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5171,6 +5253,9 @@ export type CreateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5259,6 +5344,9 @@ export type DeleteRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5336,6 +5424,9 @@ export type GetRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5414,6 +5505,9 @@ export type UpdateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5509,6 +5603,9 @@ export type ListAppointmentTypesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5579,6 +5676,9 @@ export type CreateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5671,6 +5771,9 @@ export type DeleteAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5748,6 +5851,9 @@ export type GetAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5826,6 +5932,9 @@ export type UpdateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5949,6 +6058,9 @@ export type ListAvailabilityErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6046,6 +6158,9 @@ export type ListNextAvailableErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6143,6 +6258,9 @@ export type ListAppointmentsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6220,6 +6338,9 @@ export type BookAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6315,6 +6436,9 @@ export type GetAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6408,6 +6532,9 @@ export type CancelAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6519,6 +6646,9 @@ export type ConfirmAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6620,6 +6750,9 @@ export type CheckInAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6724,6 +6857,9 @@ export type StartAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6828,6 +6964,9 @@ export type CompleteAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6932,6 +7071,9 @@ export type NoShowAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7033,6 +7175,9 @@ export type LeaveAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7134,6 +7279,9 @@ export type UndoAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7237,6 +7385,9 @@ export type RescheduleAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7326,6 +7477,9 @@ export type GetAppointmentHistoryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7407,6 +7561,9 @@ export type CreateSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7492,6 +7649,9 @@ export type GetSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7585,6 +7745,9 @@ export type CancelSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7698,6 +7861,9 @@ export type RescheduleSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7794,6 +7960,9 @@ export type CreateHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7888,6 +8057,9 @@ export type DeleteHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7961,6 +8133,9 @@ export type GetHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8035,6 +8210,9 @@ export type CreatePlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8118,6 +8296,9 @@ export type GetPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8211,6 +8392,9 @@ export type ApplyPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8303,6 +8487,9 @@ export type CreateWalkInErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8404,6 +8591,9 @@ export type GetQueueErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8478,6 +8668,9 @@ export type CallNextErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8561,6 +8754,9 @@ export type GetTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8654,6 +8850,9 @@ export type CallTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8757,6 +8956,9 @@ export type StartTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8860,6 +9062,9 @@ export type CompleteTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8963,6 +9168,9 @@ export type LeaveTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9059,6 +9267,9 @@ export type TransferTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9160,6 +9371,9 @@ export type ListWaitlistErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9230,6 +9444,9 @@ export type CreateWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9322,6 +9539,9 @@ export type WithdrawWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9399,6 +9619,9 @@ export type GetWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9492,6 +9715,9 @@ export type AcceptOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9588,6 +9814,9 @@ export type DeclineOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9660,6 +9889,9 @@ export type GetCallerErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9729,6 +9961,9 @@ export type ListApiKeysErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9799,6 +10034,9 @@ export type CreateApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9882,6 +10120,9 @@ export type GetApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9961,6 +10202,9 @@ export type RevokeApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10046,6 +10290,9 @@ export type ListChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10117,6 +10364,9 @@ export type StreamChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10186,6 +10436,9 @@ export type ListWebhooksErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10256,6 +10509,9 @@ export type CreateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10344,6 +10600,9 @@ export type DeleteWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10417,6 +10676,9 @@ export type GetWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10495,6 +10757,9 @@ export type UpdateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10588,6 +10853,9 @@ export type RotateWebhookSecretErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10671,6 +10939,9 @@ export type TestWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10757,6 +11028,9 @@ export type ListWebhookDeliveriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10840,6 +11114,9 @@ export type RedeliverWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10917,6 +11194,9 @@ export type ListCalendarFeedsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10987,6 +11267,9 @@ export type CreateCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11070,6 +11353,9 @@ export type GetCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11149,6 +11435,9 @@ export type RevokeCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -12563,6 +12852,9 @@ export type ListAuditEntriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
