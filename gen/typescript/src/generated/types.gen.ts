@@ -815,7 +815,10 @@ export type AppointmentReschedule = {
 export type AppointmentEvent = {
     at: Instant;
     /**
-     * What was done. Further actions may be added.
+     * What was done; the other members say what the appointment was after it, so an
+     * `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+     * be added.
+     *
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
@@ -2095,7 +2098,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -2201,6 +2204,10 @@ export type Problem = {
      *
      */
     alternatives?: Array<Slot>;
+    /**
+     * With `too-early`: from when on the step is possible.
+     */
+    earliest?: string;
     current_status?: AppointmentStatus;
     /**
      * With `invalid-transition`: the statuses that may follow the current one; absent when none may.
@@ -3127,6 +3134,9 @@ export type ListPatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3197,6 +3207,9 @@ export type CreatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3289,6 +3302,9 @@ export type DeletePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3366,6 +3382,9 @@ export type GetPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3444,6 +3463,9 @@ export type UpdatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3555,6 +3577,9 @@ export type MergePatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3650,6 +3675,9 @@ export type PreviewMergeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3723,6 +3751,9 @@ export type ExportPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3807,6 +3838,9 @@ export type ErasePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3908,6 +3942,9 @@ export type ListDoctorsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3978,6 +4015,9 @@ export type CreateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4066,6 +4106,9 @@ export type DeleteDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4143,6 +4186,9 @@ export type GetDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4221,6 +4267,9 @@ export type UpdateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4304,6 +4353,9 @@ export type GetWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4382,6 +4434,9 @@ export type ReplaceWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4478,6 +4533,9 @@ export type ListTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4557,6 +4615,9 @@ export type CreateTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4653,6 +4714,9 @@ export type DeleteTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4730,6 +4794,9 @@ export type GetTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4807,6 +4874,9 @@ export type ListClosuresErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4877,6 +4947,9 @@ export type CreateClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4965,6 +5038,9 @@ export type DeleteClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5038,6 +5114,9 @@ export type GetClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5115,6 +5194,9 @@ export type ListRoomsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5185,6 +5267,9 @@ export type CreateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5273,6 +5358,9 @@ export type DeleteRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5350,6 +5438,9 @@ export type GetRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5428,6 +5519,9 @@ export type UpdateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5523,6 +5617,9 @@ export type ListAppointmentTypesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5593,6 +5690,9 @@ export type CreateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5685,6 +5785,9 @@ export type DeleteAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5762,6 +5865,9 @@ export type GetAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5840,6 +5946,9 @@ export type UpdateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5963,6 +6072,9 @@ export type ListAvailabilityErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6060,6 +6172,9 @@ export type ListNextAvailableErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6157,6 +6272,9 @@ export type ListAppointmentsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6234,6 +6352,9 @@ export type BookAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6329,6 +6450,9 @@ export type GetAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6422,6 +6546,9 @@ export type CancelAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6533,6 +6660,9 @@ export type ConfirmAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6634,6 +6764,9 @@ export type CheckInAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6645,7 +6778,10 @@ export type CheckInAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6735,6 +6871,9 @@ export type StartAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6746,7 +6885,10 @@ export type StartAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6836,6 +6978,9 @@ export type CompleteAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6847,7 +6992,10 @@ export type CompleteAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6937,6 +7085,9 @@ export type NoShowAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7038,6 +7189,9 @@ export type LeaveAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7139,6 +7293,9 @@ export type UndoAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7242,6 +7399,9 @@ export type RescheduleAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7331,6 +7491,9 @@ export type GetAppointmentHistoryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7412,6 +7575,9 @@ export type CreateSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7497,6 +7663,9 @@ export type GetSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7590,6 +7759,9 @@ export type CancelSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7703,6 +7875,9 @@ export type RescheduleSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7799,6 +7974,9 @@ export type CreateHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7893,6 +8071,9 @@ export type DeleteHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7966,6 +8147,9 @@ export type GetHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8040,6 +8224,9 @@ export type CreatePlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8123,6 +8310,9 @@ export type GetPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8216,6 +8406,9 @@ export type ApplyPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8308,6 +8501,9 @@ export type CreateWalkInErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8409,6 +8605,9 @@ export type GetQueueErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8483,6 +8682,9 @@ export type CallNextErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8566,6 +8768,9 @@ export type GetTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8659,6 +8864,9 @@ export type CallTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8671,7 +8879,7 @@ export type CallTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8762,6 +8970,9 @@ export type StartTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8774,7 +8985,7 @@ export type StartTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8865,6 +9076,9 @@ export type CompleteTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8877,7 +9091,7 @@ export type CompleteTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8968,6 +9182,9 @@ export type LeaveTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8980,7 +9197,7 @@ export type LeaveTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -9064,6 +9281,9 @@ export type TransferTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9165,6 +9385,9 @@ export type ListWaitlistErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9235,6 +9458,9 @@ export type CreateWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9327,6 +9553,9 @@ export type WithdrawWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9404,6 +9633,9 @@ export type GetWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9497,6 +9729,9 @@ export type AcceptOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9593,6 +9828,9 @@ export type DeclineOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9665,6 +9903,9 @@ export type GetCallerErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9734,6 +9975,9 @@ export type ListApiKeysErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9804,6 +10048,9 @@ export type CreateApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9887,6 +10134,9 @@ export type GetApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9966,6 +10216,9 @@ export type RevokeApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10051,6 +10304,9 @@ export type ListChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10122,6 +10378,9 @@ export type StreamChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10191,6 +10450,9 @@ export type ListWebhooksErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10261,6 +10523,9 @@ export type CreateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10349,6 +10614,9 @@ export type DeleteWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10422,6 +10690,9 @@ export type GetWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10500,6 +10771,9 @@ export type UpdateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10593,6 +10867,9 @@ export type RotateWebhookSecretErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10676,6 +10953,9 @@ export type TestWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10762,6 +11042,9 @@ export type ListWebhookDeliveriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10845,6 +11128,9 @@ export type RedeliverWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10922,6 +11208,9 @@ export type ListCalendarFeedsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10992,6 +11281,9 @@ export type CreateCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11075,6 +11367,9 @@ export type GetCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11154,6 +11449,9 @@ export type RevokeCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -12568,6 +12866,9 @@ export type ListAuditEntriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
