@@ -177,6 +177,8 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		p.Dates = items(e.Dates, seriesDateToAPI)
 	case clinic.CodePlanNotApplied:
 		p.Report = items(e.Report, planItemToAPI)
+	case clinic.CodeTooEarly:
+		p.Earliest = &e.Earliest
 	case clinic.CodeInvalidTransition:
 		current := api.AppointmentStatus(e.Current)
 		p.CurrentStatus = &current
