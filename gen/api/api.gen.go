@@ -72,39 +72,21 @@ func (e AppointmentEventAction) Valid() bool {
 	}
 }
 
-// Defines values for AppointmentEventFromStatus.
+// Defines values for AppointmentOverrideRules.
 const (
-	AppointmentEventFromStatusCancelled            AppointmentEventFromStatus = "cancelled"
-	AppointmentEventFromStatusCheckedIn            AppointmentEventFromStatus = "checked_in"
-	AppointmentEventFromStatusCompleted            AppointmentEventFromStatus = "completed"
-	AppointmentEventFromStatusConfirmed            AppointmentEventFromStatus = "confirmed"
-	AppointmentEventFromStatusInProgress           AppointmentEventFromStatus = "in_progress"
-	AppointmentEventFromStatusLeftWithoutBeingSeen AppointmentEventFromStatus = "left_without_being_seen"
-	AppointmentEventFromStatusLessThanNil          AppointmentEventFromStatus = "<nil>"
-	AppointmentEventFromStatusNoShow               AppointmentEventFromStatus = "no_show"
-	AppointmentEventFromStatusScheduled            AppointmentEventFromStatus = "scheduled"
+	AppointmentOverrideRulesDoctorOverlap       AppointmentOverrideRules = "doctor-overlap"
+	AppointmentOverrideRulesOutsideWorkingHours AppointmentOverrideRules = "outside-working-hours"
+	AppointmentOverrideRulesPatientOverlap      AppointmentOverrideRules = "patient-overlap"
 )
 
-// Valid indicates whether the value is a known member of the AppointmentEventFromStatus enum.
-func (e AppointmentEventFromStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the AppointmentOverrideRules enum.
+func (e AppointmentOverrideRules) Valid() bool {
 	switch e {
-	case AppointmentEventFromStatusCancelled:
+	case AppointmentOverrideRulesDoctorOverlap:
 		return true
-	case AppointmentEventFromStatusCheckedIn:
+	case AppointmentOverrideRulesOutsideWorkingHours:
 		return true
-	case AppointmentEventFromStatusCompleted:
-		return true
-	case AppointmentEventFromStatusConfirmed:
-		return true
-	case AppointmentEventFromStatusInProgress:
-		return true
-	case AppointmentEventFromStatusLeftWithoutBeingSeen:
-		return true
-	case AppointmentEventFromStatusLessThanNil:
-		return true
-	case AppointmentEventFromStatusNoShow:
-		return true
-	case AppointmentEventFromStatusScheduled:
+	case AppointmentOverrideRulesPatientOverlap:
 		return true
 	default:
 		return false
@@ -1261,6 +1243,7 @@ const (
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
 	ProblemSlugCalendarFeedNotFound      ProblemSlug = "calendar-feed-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
+	ProblemSlugCrossOrigin               ProblemSlug = "cross-origin"
 	ProblemSlugDeliveryNotFound          ProblemSlug = "delivery-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
@@ -1277,6 +1260,7 @@ const (
 	ProblemSlugInternalError             ProblemSlug = "internal-error"
 	ProblemSlugInvalidTicketTransition   ProblemSlug = "invalid-ticket-transition"
 	ProblemSlugInvalidTransition         ProblemSlug = "invalid-transition"
+	ProblemSlugLocalOnly                 ProblemSlug = "local-only"
 	ProblemSlugMalformedRequest          ProblemSlug = "malformed-request"
 	ProblemSlugMergeConflict             ProblemSlug = "merge-conflict"
 	ProblemSlugMethodNotAllowed          ProblemSlug = "method-not-allowed"
@@ -1308,6 +1292,7 @@ const (
 	ProblemSlugTicketNotFound            ProblemSlug = "ticket-not-found"
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
 	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
+	ProblemSlugTooEarly                  ProblemSlug = "too-early"
 	ProblemSlugTooManyVisits             ProblemSlug = "too-many-visits"
 	ProblemSlugUnauthenticated           ProblemSlug = "unauthenticated"
 	ProblemSlugUnavailable               ProblemSlug = "unavailable"
@@ -1336,6 +1321,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugCalendarFeedNotFound:
 		return true
 	case ProblemSlugClosureNotFound:
+		return true
+	case ProblemSlugCrossOrigin:
 		return true
 	case ProblemSlugDeliveryNotFound:
 		return true
@@ -1368,6 +1355,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugInvalidTicketTransition:
 		return true
 	case ProblemSlugInvalidTransition:
+		return true
+	case ProblemSlugLocalOnly:
 		return true
 	case ProblemSlugMalformedRequest:
 		return true
@@ -1430,6 +1419,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugTimeOff:
 		return true
 	case ProblemSlugTimeOffNotFound:
+		return true
+	case ProblemSlugTooEarly:
 		return true
 	case ProblemSlugTooManyVisits:
 		return true
@@ -2419,8 +2410,8 @@ type Appointment struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Override Rules that may be broken on purpose, and why.
-	Override *Override `json:"override,omitempty"`
+	// Override Rules that were broken on purpose.
+	Override *AppointmentOverride `json:"override,omitempty"`
 
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
@@ -2545,7 +2536,10 @@ type AppointmentCreate struct {
 
 // AppointmentEvent One change of an appointment, and what it was after it.
 type AppointmentEvent struct {
-	// Action What was done. Further actions may be added.
+	// Action What was done; the other members say what the appointment was after it, so an
+	// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+	// be added.
+	//
 	//
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
@@ -2553,7 +2547,7 @@ type AppointmentEvent struct {
 	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
 	//
 	// Example: front desk
-	Actor nullable.Nullable[string] `json:"actor"`
+	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
 
 	// At A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -2575,13 +2569,14 @@ type AppointmentEvent struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// FromStatus Null when it did not exist before.
-	FromStatus nullable.Nullable[AppointmentEventFromStatus] `json:"from_status"`
+	// FromStatus The status before, an `AppointmentStatus`; null when the appointment did not
+	// exist. Without an enum, for generators stop at one that has null among its values.
+	FromStatus nullable.Nullable[string] `json:"from_status"`
 
 	// Note In words why, or why a rule was broken on purpose.
 	//
 	// Example: Will call again.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -2616,13 +2611,12 @@ type AppointmentEvent struct {
 	ToStatus AppointmentStatus `json:"to_status"`
 }
 
-// AppointmentEventAction What was done. Further actions may be added.
+// AppointmentEventAction What was done; the other members say what the appointment was after it, so an
+// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+// be added.
 //
 // Example: book
 type AppointmentEventAction string
-
-// AppointmentEventFromStatus Null when it did not exist before.
-type AppointmentEventFromStatus string
 
 // AppointmentHistory What happened to an appointment.
 type AppointmentHistory struct {
@@ -2653,6 +2647,22 @@ type AppointmentList struct {
 	// Example: 2027-03-02T00:00:00Z
 	To nullable.Nullable[time.Time] `json:"to"`
 }
+
+// AppointmentOverride Rules that were broken on purpose.
+type AppointmentOverride struct {
+	// Reason Why; for the clinic's staff, kept with the appointment.
+	//
+	// Example: Twins; the mother sees both doctors.
+	Reason *string `audience:"staff" json:"reason,omitempty"`
+
+	// Rules The rules that the booking breaks.
+	Rules []AppointmentOverrideRules `json:"rules"`
+}
+
+// AppointmentOverrideRules A rule that a booking may break on purpose.
+//
+// Example: patient-overlap
+type AppointmentOverrideRules string
 
 // AppointmentReschedule What is to change; the rest stays.
 type AppointmentReschedule struct {
@@ -2770,17 +2780,17 @@ type AppointmentType struct {
 
 // AppointmentTypeCreate An appointment type to add.
 type AppointmentTypeCreate struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as
+	// Colour Colour in a calendar, as #rrggbb; by default `#1565c0`.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
@@ -2793,7 +2803,7 @@ type AppointmentTypeCreate struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// IsActive Whether it can be booked.
+	// IsActive Whether it can be booked; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -2803,7 +2813,7 @@ type AppointmentTypeCreate struct {
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
@@ -2876,10 +2886,10 @@ type AuditChange struct {
 	// After What it became, as JSON; null when the record is gone or has none.
 	//
 	// Example: "+41 44 123 45 67"
-	After nullable.Nullable[string] `json:"after"`
+	After nullable.Nullable[string] `audience:"staff" json:"after,omitempty"`
 
 	// Before What it was, as JSON; null when the record did not exist or had none.
-	Before nullable.Nullable[string] `json:"before"`
+	Before nullable.Nullable[string] `audience:"staff" json:"before,omitempty"`
 
 	// Member Its name.
 	//
@@ -2946,7 +2956,7 @@ type AuditEntry struct {
 	PatientIds []ID `json:"patient_ids"`
 
 	// Reason Why, when it was stated.
-	Reason nullable.Nullable[string] `json:"reason"`
+	Reason nullable.Nullable[string] `audience:"staff" json:"reason,omitempty"`
 
 	// RequestID The request, as in the log; null for none.
 	//
@@ -3149,7 +3159,7 @@ type Cancellation struct {
 	// Note What else was to be remembered.
 	//
 	// Example: Will call again after the holidays.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Reason Why an appointment was cancelled.
 	//
@@ -3319,7 +3329,7 @@ type Closure struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3361,7 +3371,7 @@ type ClosureCreate struct {
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3522,6 +3532,7 @@ type Doctor struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3553,13 +3564,14 @@ type DoctorCreate struct {
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// IsActive Whether the doctor takes new bookings.
+	// IsActive Whether the doctor takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3606,6 +3618,7 @@ type DoctorPatch struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -4718,7 +4731,7 @@ type HoldCreate struct {
 	// Example: 1
 	RoomID *ID `json:"room_id,omitempty"`
 
-	// Seconds How long to hold it.
+	// Seconds How long to hold it; by default `120`.
 	//
 	// Example: 120
 	Seconds *int32 `json:"seconds,omitempty"`
@@ -4974,6 +4987,7 @@ type NextTicketCall struct {
 
 // OverbookCap How many of the doctor's other appointments one that is overbooked on
 // purpose may overlap; so there are never more than this and one at once.
+// A new doctor has `0` unless the request gives another number.
 //
 // Example: 0
 type OverbookCap = int32
@@ -5074,7 +5088,7 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// AllowDuplicate Register even if somebody who may be the same person is registered.
+	// AllowDuplicate Register even if somebody who may be the same person is registered; by default `false`.
 	//
 	// Example: false
 	AllowDuplicate *bool `json:"allow_duplicate,omitempty"`
@@ -5303,13 +5317,13 @@ type PlanApply struct {
 	// AppointmentIds Only these visits; absent, all.
 	AppointmentIds []ID `json:"appointment_ids,omitempty"`
 
-	// Mode One by one, or all in one transaction.
+	// Mode One by one, or all in one transaction; by default `each`.
 	//
 	// Example: each
 	Mode *PlanApplyMode `json:"mode,omitempty"`
 }
 
-// PlanApplyMode One by one, or all in one transaction.
+// PlanApplyMode One by one, or all in one transaction; by default `each`.
 //
 // Example: each
 type PlanApplyMode string
@@ -5336,7 +5350,7 @@ type PlanCreate struct {
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// HorizonDays How far after the absence to look for times.
+	// HorizonDays How far after the absence to look for times; by default `14`.
 	//
 	// Example: 14
 	HorizonDays *int32 `json:"horizon_days,omitempty"`
@@ -5461,6 +5475,11 @@ type Problem struct {
 	//
 	// Example: The doctor already has an appointment in this time.
 	Detail string `json:"detail"`
+
+	// Earliest With `too-early`: from when on the step is possible.
+	//
+	// Example: 2027-03-01T00:00:00Z
+	Earliest *time.Time `json:"earliest,omitempty"`
 
 	// Errors With `validation-failed`: every violation.
 	Errors []Violation `json:"errors,omitempty"`
@@ -5588,7 +5607,7 @@ type Room struct {
 
 // RoomCreate A room to add.
 type RoomCreate struct {
-	// IsActive Whether the room takes new bookings.
+	// IsActive Whether the room takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -5743,7 +5762,7 @@ type SeriesCreate struct {
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// OnConflict What to do when a date is not free.
+	// OnConflict What to do when a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesCreateOnConflict `json:"on_conflict,omitempty"`
@@ -5793,7 +5812,7 @@ type SeriesCreate struct {
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// SeriesCreateOnConflict What to do when a date is not free.
+// SeriesCreateOnConflict What to do when a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesCreateOnConflict string
@@ -5997,7 +6016,7 @@ type Ticket struct {
 	// Note What else is to be remembered; for the clinic's staff.
 	//
 	// Example: Rash since yesterday evening.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Number Of this doctor and day, from 1 without gaps.
 	//
@@ -6098,12 +6117,12 @@ type TimeOff struct {
 	// Note What else is to be remembered; for the clinic's staff.
 	//
 	// Example: Back on Thursday.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
 	// Reason Why.
 	//
 	// Example: illness
-	Reason TimeOffReason `json:"reason"`
+	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -6315,7 +6334,7 @@ type WaitlistEntry struct {
 	// Note What else is to be remembered; for the clinic's staff.
 	//
 	// Example: Can be here in an hour.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Offer The time that is held for the patient; null when there is none.
 	Offer nullable.Nullable[struct {
@@ -8371,7 +8390,7 @@ type ServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
 	// ListAuditEntries Read the audit trail
@@ -13096,102 +13115,61 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
-	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
-	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
-	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
-	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
-	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
-	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
-	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
-	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
-	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
-	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
-	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
-	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
-	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
-	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
-	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
-	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
-	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
-	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
-	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
-	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
-	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
+	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
+	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
+	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
+	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
 	router.GET(options.BaseURL+"/appointment-types", wrapper.ListAppointmentTypes, options.OperationMiddlewares["listAppointmentTypes"]...)
 	router.POST(options.BaseURL+"/appointment-types", wrapper.CreateAppointmentType, options.OperationMiddlewares["createAppointmentType"]...)
 	router.DELETE(options.BaseURL+"/appointment-types/:id", wrapper.DeleteAppointmentType, options.OperationMiddlewares["deleteAppointmentType"]...)
 	router.GET(options.BaseURL+"/appointment-types/:id", wrapper.GetAppointmentType, options.OperationMiddlewares["getAppointmentType"]...)
 	router.PATCH(options.BaseURL+"/appointment-types/:id", wrapper.UpdateAppointmentType, options.OperationMiddlewares["updateAppointmentType"]...)
-	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
-	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/appointments", wrapper.ListAppointments, options.OperationMiddlewares["listAppointments"]...)
 	router.POST(options.BaseURL+"/appointments", wrapper.BookAppointment, options.OperationMiddlewares["bookAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id", wrapper.GetAppointment, options.OperationMiddlewares["getAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/cancel", wrapper.CancelAppointment, options.OperationMiddlewares["cancelAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/check-in", wrapper.CheckInAppointment, options.OperationMiddlewares["checkInAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/complete", wrapper.CompleteAppointment, options.OperationMiddlewares["completeAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id/history", wrapper.GetAppointmentHistory, options.OperationMiddlewares["getAppointmentHistory"]...)
-	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
-	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
-	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
-	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
-	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
-	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
-	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
-	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
-	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
-	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
-	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
-	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
-	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
-	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
-	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
-	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
-	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
-	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
-	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
-	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
-	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
-	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
-	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
-	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
-	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
-	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
-	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
+	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
+	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
 	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
 	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
-	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
+	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
+	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
+	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
+	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
+	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
+	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
+	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
+	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
 	router.GET(options.BaseURL+"/fhir/Patient", wrapper.SearchFhirPatients, options.OperationMiddlewares["searchFhirPatients"]...)
 	router.GET(options.BaseURL+"/fhir/Patient/:id", wrapper.ReadFhirPatient, options.OperationMiddlewares["readFhirPatient"]...)
 	router.GET(options.BaseURL+"/fhir/Practitioner", wrapper.SearchFhirPractitioners, options.OperationMiddlewares["searchFhirPractitioners"]...)
@@ -13200,18 +13178,59 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/fhir/Schedule/:id", wrapper.ReadFhirSchedule, options.OperationMiddlewares["readFhirSchedule"]...)
 	router.GET(options.BaseURL+"/fhir/Slot", wrapper.SearchFhirSlots, options.OperationMiddlewares["searchFhirSlots"]...)
 	router.GET(options.BaseURL+"/fhir/Slot/:id", wrapper.ReadFhirSlot, options.OperationMiddlewares["readFhirSlot"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
-	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
-	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
-	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
+	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
+	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
+	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
+	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
+	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
+	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
+	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
+	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
+	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
+	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
 	router.GET(options.BaseURL+"/problems", wrapper.ListProblemTypes, options.OperationMiddlewares["listProblemTypes"]...)
 	router.GET(options.BaseURL+"/problems/:slug", wrapper.GetProblemType, options.OperationMiddlewares["getProblemType"]...)
+	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
+	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
+	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
+	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
+	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
+	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
+	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
+	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
+	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
+	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
+	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
+	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
 
 }
 
@@ -35959,7 +35978,7 @@ type StrictServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx context.Context, request StartAppointmentRequestObject) (StartAppointmentResponseObject, error)
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
 	// ListAuditEntries Read the audit trail
@@ -39905,804 +39924,824 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTNz/T77/6AK6I3d3LTZ",
-	"M57z3o3F3rAUaq9f/asRyfFECiaMbvT+1WCf6XiSMPj34WQiuTBjJoz9U0/HY6rmjV7jBU0GhAoyklPV",
-	"CBqXNJkye8f5dDBg6owODFNnYy6mxr6oHfgL52wgFStciRSjhsVn1DR6jW67+7DZ6TS7O6ftx712u9du",
-	"t9rwvw+NoBHLyEh1xuNGrxM04qmihkuRvW2nHTSYiM8MHzN82aNme6fZ7py293s79mX2Le7xCTWcCePf",
-	"pqQcw7/FNEmChmaKM53/wVBlqt/c9m/WhpqpbvQaOhqxeJqwuBE0zHzCcu+ZTuL1pvvlS5Bf/yewTOvt",
-	"wjrrVJp+3fQ6bRzWT+1Or92GQT2Ft+N4XkupimM6JPj1/HgG0yQ5ExTe/VS1iH2KvKBxTO0C6QmLOE34",
-	"XzBKewtTY2pkIofz3AfX+9QG1LR8VG5duD6jkeGXrNEzasqChrxk6lzKi7OIToB+lw5/w/1+i5tyKER5",
-	"pm67CmeNKzM6i4EqGp39x7vNdrfZ3W9sdKTYmPKk0WtQIVrjqTZM/V/HAFpSDe0qcaWNXyY7sGxpYiYM",
-	"H3CmdKP38VPQSGh25yt4VyNojJVdE/xgZ6cRNCYjKewdP+12yO4u2dvbI+0O6e5suVZIh1ddsW2WoXK6",
-	"tbP7Ysc8YjSG5fpX4zCK2MQ8E5GMuRjCqWU6UnziqCjE5TXzkMxGTDFiRoycy3hOZlQTy7IV05rFPaKZ",
-	"iAk3hGr7f7km946fPyH7nU6baBbZ15HOXmuv1Xl4v2WnivNq9Br+C/YMRiM2psD+xXTc6H3MLn5CFma5",
-	"mlF2qHYiT2g0Yk+kMEomi2N/P5LskilC9QWLyZjOyQVjE8JNQKiI7c+a0CHlgjAajYjlOumgO+mg91rd",
-	"Vrc05Inil9SwgAjZjOwYGkFDsT+nXLHYn9BsLmP6+SUTQzNq9Dpt5HmGAT3+z0fS/H+ffvo/jcrJjWiS",
-	"MDFkizN7IWfESEKnZmSXJ6KGVS13p/Ww1SkN/RdGFVNEMZqMf+43xmys+41GzXB3NhmuFIYJc0orqOjJ",
-	"iIoh05aEBFBQhDeTWDJ9QAZSkfBo0HwtBWu+oiYahcVB9xvjP85/F121H7VPHk0fD377c+fzs84MRr7V",
-	"wvcbHw+bH2jzr3Zz/6z56ad+o2ZWyMNeysjx1fLU3lIzInIAsxJsRhSLpIqLw39AMwGqH3SWjnkgLdtu",
-	"9BpTxZuKDZhiIrL0lZtM105mcazPKtf+d6a0pQY3RhxfkK559XJ31l/Z3YWFbTf36xf0+YirynGejhi5",
-	"rBqr5SiUzBi9IMgLiKHDwP76/MXRMRkBwzkg4ZgZ2nJvOIpDy4LsSzQds9bSyWQTf//ATz2/2rtBY8yF",
-	"/3OvMF37xPIJH1PDXvIxN1UMigKnTNjABCRUIbGDZNpo5FAwfBZJEWsSmpBMheEJoUliFwiZ7DmNLsqb",
-	"F1m+ofqNA/Vz+8D83Ok21j8UtPmXncqB+hlndWDcP2omx4yaH1o1e3F2J27kRpIZ5Yag0k2MmnMxRMZb",
-	"GHl3rWPBhdnp4gbxsZUROw/tLMZc4J+ddJhcGDZkCkXehCo6ZiaVekaqSoEBHImYEdd4ROwWjLg2Us17",
-	"hBIrZ4lUhJKY6YsWOaUXTGQiz2reLA764nxqiBTJnJzPrWbMhTY0SYCFkBk3Izk1ee7NpTiA30E4zZzc",
-	"4rov8iw+JjGPU/Flx0hQkttP86GQisWtvihQw0BJy2aZvrAak50kPtIIGl5nePbqpHnoFNh6MsmdgE5R",
-	"JvxPvz+1+lAT/tt5Dv959PzTj/aKrrlY/1Q1oeVMkKOn1cwjx2R/0IQXeXDHzX5CzSibO4+XMob/o9ig",
-	"0Wv87UFmmj7Aq/rB0dPyuE7nE7bG2Iid3O0N8AlNmIipes5YXDe6yN1DBozFtzi0ROqpql2zCC/f4nim",
-	"SlexBTuYULDP5iyCO0IvnyZ0yBxbC8hURKDlwFhhfH9OmZpnA8SH6w5Zd/khKygr1UfkKUv4JVPzuvUc",
-	"M63pcO31jN3rzq6+sGg5140Lrefb22argTyRU1EhkA8NGUttiJZkTMWcKKblVEVMEy6Q4dotL4xyr129",
-	"22cRfCI/tpgN6DQxjqHWS7TuSoGGk3ju3lCexa8nb1577QeEEH7K/q0Y4fqAaDlmZKLkUNGxJprOiRnh",
-	"DdauE4ZwU1Qq/qmlqCHrMzeRKuvNPUYnk8SJuQcVPw1GXP0Ev3+q0xiP3UbU0ZDfKKAiK0F5NMIloKao",
-	"TRbn1WlcN5HZ0eYI7SSRtQJLJ9K4AYOKqxlV0YgM6SVb2IBOs9vuPmrvgKuv3f7Q3Gnf5NBfyKRWWoxk",
-	"cotC4ihm44k0TETz39h8cUSv6AUD9UvTAbO6JvghvOLvFWpUN3tOTYulsCcjYqhJWWVr3hdU6BnqUvZp",
-	"8LQQKViL7Ha7JOTZOJoXbN5UbKpZHKLWRoW0h6sv3OcOyG57f/EZLppTzUJLngnLfYVrMhVWj5vReYv8",
-	"xiamL6zy2d0Fn6ouK3WPWXtn/9Fj1txtx3vN3R32uHke7e80Hz7e36V7jwb7O93dOnUvt55Nu6B14mhv",
-	"b5k46vc/dzvNfv/zo2d14uhoAKZl9Y6hEwDkJbIoXrD4tOFJApYdMN3QWrZh5uHoi9TFsdPqtDr3ewR2",
-	"VBFt95ImOUNRB/b38McQ1Hkq5q2+eO808LwKnRsQ12RMY2Z5vhUCEdWsvAPeTKxeYmdVbyfq+339471+",
-	"/8f/vff+wf3/6jc+/k+/8enHfuOevRDA1eKF+z/et7/W7cJrKVjNThwixe+0d/36u5UGU8ZuASwrXNKV",
-	"Hia7/N10+e2+rLP+Gy1l5hRasp7tRfJsO/KsWxgRJdO4wrd2DCQIZqvjCHDEz5nmMUNPYU6bP0hJjipr",
-	"rFs701pq53MSyfGY6gKT/NjI3MEuaPDJXp4k0g5lQBPNqqUsd8PNLwE3bKzz4rb65anTMr1aWg1QPY7w",
-	"ZV2gTPdHpnpQpSiEEQT/c8rcZcvNvwQNbeZoako1ti/7jdWqoIdvj8gFm9+e9KhxvJT1PFjJzXW8BN5+",
-	"UyqeiyzUraXbzttby7cJFbWDSai4vZEcSzmu1QSlHN/eSE4gPlur4MHV2xvNKY8uWC3BGLh6e6N5T7lJ",
-	"uK4dz8xdt8JC3SJPeM/OR1Je1A4LL9/WeL7Yp/VECr2Q6/CKa+2Cci5eYv+Zt5wmSp4nbIzGU+9fa373",
-	"LT6FHy+F+3KirSmkaQ7kVMRhL7UdiZAFZxbIRuCadrVK/qa7mID3ZTUHjMW1U9DTaFR0e4Gawg2ENRW7",
-	"lBcstr9YHZR9ntjNxemhU+pOZoafrp2Tu764Jd4xdBeDdqepdtDuenHQJPTOp8Jz3MB2COldWRVTBb3n",
-	"LiaKGlftPPHy4oCtzf2SuvhJzWAz/8jaI7WvfTNhmHHzZmoiOWZVw34tDRFy1iNGpi4vH4Fy0Y+YGnpO",
-	"NSMRFUIacs6ItXxb5FCj5Yx5AU556gs7CUUjExBNOQbvBCmPBY2AXB5CIUpWNTN374PsRh9+aqbxp6XP",
-	"ZZGqL5lXaWCnsu7S51PScD/fXDKV0In9Ic3u4Frbf3y074zB7yvFIOERqOXMUJ5o/CAmXGT3OQqS7p1B",
-	"Q8+1YWMIBYvemI11b+IJ8FPQMOyzKXhQkdIMGSjG7OLEnA6F1IZHungfTRSj8RwOExUFdu5VYMMxaArG",
-	"DTfzRq/BlJIKvuydbaeos1bT2fXSqdupLCbnnDtUS6HBieNOlruCKXCW+JaRaIugG246TD36uMAQo/Ge",
-	"ILs99tkQdrbl9rCFGxhaSrbkJNU5j2MmbpXpDPxXkdsQjPxiDNOSwoheoqtlwtTYMkUpvKfXEgtjsT4g",
-	"YXYxhACndt7H3PF8//598zAXilx12rLcFRj2C6pzeo2+1TUaUd3M51+4pXKeJjgDuatAS+OptQ0NnQOL",
-	"fiGTO9FkRjKpV2CseARP7KJIORKXNOHxrY4Vvggvbw4oT1icrjK6X1OKHFMTueH6U3hAQuAtOiTWHHBH",
-	"llxyiQHzlncqiHea3eqsavy3vZzr1k8w24ULNs/8Z5lb103ibnR6DsOvoyXnlVmkpFc0GUg1ZrdLS2P/",
-	"1aZb3BItZXqIFWPk3rmSF0yQX0/evA7IOY3Ju9PnzccBoQTcNQTdXMj3UjqMmWXr92Gar+mYQSLHrU7T",
-	"ctqmsZ8Nez6AAH7U1O0tIHPJDlAazNOk58ntngBLMjT9tNuIEAcTetc5TRI5c3p5zCkKz0zMSC/fnT9V",
-	"A6HBxJyL6y4OhXOf1R4Kd33xULxNqLiTASdU1I82oWJxqMdSju9iqErKce1Q7cXFoaIj7S4Gi066ek8B",
-	"XK4YsKG3fBYnChLqeJWUTXUZl4NCNBcRqn4+p9JqsFm+Jzm2vJO7wChoPTGLeMwIFWwGM0Rv4l1sCXoq",
-	"a7cELy9uySkfszeDwd2MeMyacjAoj9mbXM5vASnmcjCoGLuUL6ka3jJF0Xkiadw0UjYT+3U3aMjv55rA",
-	"b9beosLloqpL+zeE3O893CW/8V/IVCRMgzY34MOpYjEBUTbj2onXUylfUTE/do6F2+VE1LAmhGngsIyl",
-	"SvUIjfMC4cXiA8xRTc1Ll7tqD03OyRC27thrYU3uu3YLW/G+lm8Y9IAFSn9XzGm91WlMi9+u0YMtDViV",
-	"0ruEnV8FbBxyj4p5X1hCut8iYdkuDommc+0Mmp/7DY622Bm8r9/wRTQUP+CczeDa6AsIrz98tNe+3yKH",
-	"grDxxMxJpBhUwNDEa1uQVwauDSHFoiPtipb6O0EvKU9uXdGcZt/1nLPa70gwT42MJYbfreJs1fsZ1X2f",
-	"gRksSwIiUBVaOtZ9EUr0PjWn4kLIWepRkUK4ZAe7WYm0th6k71CfLmJ/P2dcDMGxNODWdDlA28SlvNvR",
-	"2DF6cbvo/dyeI7wT7POERbd9krgwTAmaNIHSrQVDIPLtHWkoKtDBlsihq9Jw9jAYEW5TzngcOr6gp5OJ",
-	"VIbFr6wZccvkl368CUYMcDlv77jSpqblvqFnB9ZUqzJyQDoGkA2TylLwMmXv8eV24QIhoGXVzNfjLSOG",
-	"UvXel3zY9U6iPe7bTQjp1gd9CpHfRRHhIrTfTLyqkTm8XQyXV+Yq+nqfCzaBg0KFlzlWr5goS0SGY4Ah",
-	"Xzy7IowstKECNAv/0Pm8urgF09pKqaUXbN7rVBSY3WXFR6HIvj5pnMxGUufqF7ixfDcaMX1AxDRJQJ8D",
-	"MVkK5Oczcx7u5jNz9tvtR539/e7e7qPd9v5+p5imY1+KshED/eW0HUjm4orpzfYNZ7kqV8DV+lopeEYr",
-	"y8mY8CFsjJYYibISKu7dkkANpmCWOzdyCxFbTRkK7wuUsNMtEEK3XbsG2dZhZkQl8dvROAfpQKoiHR6z",
-	"AVOKKWL5ME2K4+jcPUW6rICVS+/uyy+3uyKkuak1VzJhq2jo2N4DnEpOXBSzMInnUNg2ocoIcEUmwJbS",
-	"LMNlrz6xryxlErbXyB78ks+d+YjJNEA+bkbpYPMMoYAsUGB6heNX2LHS2ckKDeT5P1kEhxC5dgZwQWP0",
-	"tdDkbY4zuxzNciJtajwYaTVVy2hbxOcZh9moQmdQoDEBKbFkzqgKrF4LOYn2twG/tJp9mM4ZtQ7GYkgt",
-	"xbR1V18YoAtIJp4polJRlCYFbrqaz2zFxP5dj/2/xcnKH6pVxF8hcg+htv27svJdWVlfWbmoUoFPkRM4",
-	"/IF/NA/fHjV/Y/OwRU5GcuayT6SIiosAMBVnnbNf/2x/uPh7Z9Qed5PHT9riz4u3O3JPPdL7pjPdudyb",
-	"Pfq8P+/8tXO498tyPlICLYDXY537WaHU8l+7O18qd/y7JvZdE/uuiV2DJoZ8ol4kveS6YpffCFd9LQde",
-	"KulFsZQuWG0likZ/lSv6CMj53GV9r7XWzs4vLXZ5te05zIrHV73zNftsXCH6wp7AF4pvq164AlxeWZKf",
-	"S0hudrEo8GPls1OlSGtLeiTMANlCMp0QIwNyPjV98MhiTRIXw4CEHu8uzBXfFh6eJFNtNdoSClxYpa1W",
-	"w/ct1BHiBefP5ZC8iN/2eY4ixmgzVYzIKJpOuJ23lEUBu7RQ52G+TqddJUNrIAXrRutcwnc23IiKiDko",
-	"klW0+CR/75dgOzXPlaKteAATtxd0qdVaxiKs4IoPufvdfoAWlGI1XrsOJC+ZUjxe+eo3/r4vKSTiSi+m",
-	"u+1LEURxnVGlIJN1BVR3ppDm8C7rC6pK8txuSqwJTW53pDmkyrXJxiNzrhIrKf8+wQe+5PA714GXubP9",
-	"y0MnrrkqVYpHjqCL6oZfhYyG8zRT2JUK1pA76nV8O6gWPunWlTSe3HxXSGLkpRv6lRzOH/LsRf1GSFOn",
-	"3rNEYwK7xETJMRufM2V1YZ/iECVc8OgHAK0aDFrkZKqUnGKgUk9oZCUrZEuM5SUrwWa850kCyeaFkKpB",
-	"cAgeU1TGcor03qLRUCamzIjo90+qtX6qN5NZx/hEmcTci1Zt2JaOwMJZlKBttciR0SSBuYNitKAFQarB",
-	"+Zy4+mFYSsSJWtx1KuZnlvorWAG9YABZoKccEjZRnzAu7DRQjLXIYS4/EyoACMXbIDdWyxSfDGLaxMik",
-	"uPlu3m7pzqVMGBV3I7hHMnGpFTUVr5BkIQeEYqo8zPmCsYkuVrlkhP3bo1//vvPhl+6r3X88PN374+/v",
-	"nx2ffnjX3dndK9LzbnvBMCyhNXWbjyqRMa6kE2wj4VffvJUoy8mjNWpu88evlrnnxrHibD67rLRtrFXo",
-	"QUUGpdIm9JnP4CigD8DbDRUnLKrG+gTOah+NARfm+VRB0jbergFh9pwRGseOXzpYBssCrODA5BD7rxGL",
-	"Ls648HOGi5YCjRVMQp7pkZxZQ5nRS/sL8n8w22MJ1rRH9rZUydTQ/pePJ1KZIuSD+/ICCdIl+IcOYhD8",
-	"lW66CGsIyXAZWmCYorlmyV8lRMOcl0tCHoSmpZrqIj7hci9TvcC4Ha/TFlbPbTLDgZLjs0zBLNV55hVm",
-	"u8XWfmefufawnHl6zcPGpxlNnmxZjITLxRkAiDGtc+Qbp9SKj+dpeWDOnGg5A9FyphkTjcBu66d1fJmV",
-	"ys6RIDOAa5mN5o5o51agTROXmIXFIVKQyVRNpGZLFZmraC23Q4QbC4JUaaoAWJQxi10RJUrJvHOgtBY7",
-	"Gy0Fbf51ViP+vmLjcys5KM+2tupKghEsCid7PI8unuv859K9dUdjtfGTl7UFIey3ZIXUfYE4uDVycUQn",
-	"EybAY1USvWs7Zp9B4R9K8IDIJGbaYJ3dBi7ZkpJQcM522u1F92yll3XFUqz2SueLSoOsOnnGRWyNOi9a",
-	"EZveRWCKi2Q3viI0gIhxSIA+2xLfmhe4wNLyda1wvtOiJkhCzn86Y4n5piLtrKnIqlBJhUa8kqUv8c+X",
-	"x1700QOlg0K3kbc+c4vfmMs+aNilOfsL2i8sf+yUj9kHex9wkVU7nZnYN7LZ3Rve7DVCGcjqgMc18su4",
-	"4igeZ8rwZra6z8Y00rGcA1dM5Yq/0YfBRf5Fnes1xvN7UVi2OzWrtzFQa6X6oats/dYk+5flVHdSo2i/",
-	"x/qOohsIPdQtEqaadRiQMFWt4Y9Utw6Dvghz2nUIfC5MNewQY0PzXHnZDzptF5CiwvWFne4BCVN13H7G",
-	"6ePunTU6eUhiCRHyvvAmLuocrGjjHhCjGLV8mLiiCQgeUu1GyMXQgT3ehWFRMITLnbAKYqiE4V4VM73g",
-	"IrZc9ZLrKofB94DlDQYsZSKnFc6KJ/A7gLSmOVUBobog3/7WZY9i/0Uvrh4VhNejguXyt4/t5j5tDj79",
-	"62F14s8VYqBnPNbVThfw1ruj5cLzA+l9U2spN8j8V+g01yAb1hVDuYZlFSwSeAoHKIdsymtJw+qMpneQ",
-	"zpJ6rhUbUhVj5EQzbPYURXaURe3n5IILAsznq0txAs98jWbhF5DCwoGTHipy6RJVI/B1utw4jJ+yAK5b",
-	"cSfZa2UdN0C5dghkktCItciz8cTMA4+fbF9wvXRc7HVXfaa0F466+mDhIImRQ1xMsNCyhGsdBohDcy7j",
-	"DZKvik34CjPZq5jINYVLXZ5Whcm/YZDT8drFFS6wsAJ15ggkf+q3jpNaCXwtoTcIckmrqWwirx18bzv4",
-	"5mT3qpF/TXLcjbXxt87ew72o3Qi+Dtn+bySmi+LXrTey+O/S+MrS2K1njVvhu3T+d5DO1QU0C2dzDXG2",
-	"kbMYBNdmucwLT18xqbloDX/F2c12fG99a4sNVAXfjnQhUoFaAwBxPNrZf3i/R+i5tr9j+pR2oJCr3YLf",
-	"HQL/MQ6Bf1ul4buW8N1m/64VLGoFixJpGnODMqVazKP0wKicw+qDfc41jCxFlao76r532WvnLKJjBl3j",
-	"fj158zofCszBAXJNhq4t1sijRZU6L7n28J3uDtndIw8flVsfQ7x8nUguyoT6Ec+oXjXcYlYSDDpOB73N",
-	"mHDVK1KGjIdWzS/GW+iYv8hSlscx3TfSBQjc1n2qI5NnwlRlUFgqSXjabItQey8xivJk2/TEXNwFXTGY",
-	"MRKn3hiwuiHnsBAqSS8uJsDFMURlKpVQwcxMqgvibkJJMWZkoApxvxyMIDeaJYNSm8P9bqvd6rYeleLN",
-	"e2vs92bF56gC1ixivpPrWjpzjgOUE04WWSFTVLN4aVcn2Ea8L2sF7sac/u0yt1zf6PWStNcuXEKyra7f",
-	"dsGwqoaaWZOxUrrAYho0fKEyZmxPKI9zVEMBGfz24sUpmlf1AqSXj+IsUTZH2ZaVWaOrgsDxdL2tWqWH",
-	"7ZX5fkvoZSTHcOakiJgSZUiBXG/E21vFbOx66eA1jh43meiRnG1w9MrKR6dddeTq0iDfj+ZBoTAcU51b",
-	"CwgTa1V+p4h2dU1q4ToIQo6yL5HDZUkRjXbn1/0PT/Z+b/+jQjStHJCe1pziLNF7PXSNFck8VqZgB2D3",
-	"wUxWFFYlf7BymY7SP5SxhFKCYp6ScnmPjpFm3LxW7K52wTBhFN/Q8eKeKblbBJttkbeYKQdfm8PlF67M",
-	"6Cmtyr62v9rZn9tbApD1pLPfbjfbnWa740Ev0kozI2M6P7AHnRrLJumccN0XDgHVHouKRhJZ7iQ0YgkH",
-	"UzNVLCy3Ee3sP95ttrvN7n45f618copm4jrnyPc0q16EwwzSxc4IvEc7Ozv7ZDBNkqYdwf3Kpdnf33/c",
-	"7HSbO+26BMyNZ1I78uesSuFYwCMstkT7jvNzXTg/XJdU4NlIJtnBuCvAn2rkFCZinakvefF0k1A11wiB",
-	"6Doh4eojDgzNIHhGcqq+FgAee8ocAs9BYdg/oInqW1ClaX6l2t0KE9ae46eqRV7QOAZj7zt0z5YpyuXy",
-	"RBcBuhHswTyf3i77oci6CzCEeRhBaG11zpyeGxAtXSUwFugNmdEZg+qLVHSnbz+fk4TRSwdnLaemh1s0",
-	"ZlQApL5ZhnvYRzx0MhWGJw4K0a3UStjCb5/fXg+Q4n8a0yidy4Ujud55qgU1/K7yfFd5vqs831We/0y0",
-	"wqlKaoqDs21xvpyAUKJZpJhx5iziDstSz4dcU4S0wLEv5KBHJlYlGBkz0b0HD8LUjY2P+e1PswsWEUFL",
-	"Fv8DP0T9YMzGOqLJZgihLR7p/KpOFW8qNmCKiahsaneLVPSwiPdRMZI6MNF+3352tZS7Me0Tt3yVzFzt",
-	"LyuIzc3cZvDElXKUCm6Nr81f9gSa8FYLfpp1sZRjpuEctbZUe41nqa7rL9dFxI3bLLC74KJisABflQ0Q",
-	"2EG+/9IBCeWEibSlCjWEJkk+cnnB5lAQesEEeo9LdV3u+kLUJO1orJeIIjesMZ2TWAIJ+rDwWkT4Nv3I",
-	"GjE/JROmazltAvwP7ln78x5DNvvww4qsiyURgB4JrcqJjJgKwuOAhFPNVC/jzRMlL3kMo3OvgoAXbtvX",
-	"r76WTnAWngB69btSpJc8260+3kUAzQqBjkhD83JyoaX/tIaxwtLwlza0FleAwNmvllHgbh7N7cbR21LU",
-	"i8Kyrdqw4/o44Mrd8jzJB6McJ88IJtfDzI4LFNazKJEYo1IMk5kaQQP/ccbFGTbVDxpQI11kbYufqfDu",
-	"i5jHlUGJEzlm4NGZgbkJyVRpP7QJU1qKALDdCNUk4cYkULibdZkw0qpuFaUzXJnR2ZzRCgn3B6MqDQcV",
-	"hZEhUCBclEj7j3eXpYLu7+8/zgui/SVBz5wsWtesGoNqelZtryD4QsIst9JBBgyAIWJVMkMOf/yRvPrR",
-	"/m8x8WElruFYrTwWr45fg1iz1s6ZNVYXB/ySakPMTJKYD7nHzGAEHiFias/96h1pdHdKHLxoUSwH/QGV",
-	"d03V1k66uAVBnrQKc6081EvS7TIIODt3l6VCDl1/FZllWeEl7UxOxXJ9VTC1EBGu2c94Y1iRilWE2t4A",
-	"fiT35JlxVecbpuVv5pJKpJ6qlZ954m6zT6QKc1UKaWrLDyUkpqZSg/smxKUjMog/PIzfPdlIQ8hbT9Vo",
-	"UpjBVptwkU+E3ATFcku46qqM1qJTjHBxZygYI5msZI0v7D2F/K+l1AIb/SY9lUtyurL9+AGTu+SAhDOp",
-	"LrgYno3kVOkwKDh+rmtdavOSNgDY9jndy/VxOc4grFdmHeNdgBcUXTCzGiwI7vL4QnIwWAde6M1g0Egz",
-	"lpeidmGny2JmX0AoiaVDzgydsyG0RgJW84ZgCrgTGB6UFSiuSYiajn0mw6wsvCLw6cnWHgalw2GNFLlH",
-	"Hk0sVaNKuXM5NrJThUbX77eW4dL5ppRnzKfoLltd32UzTdkpkPLKp/HmF3BvWT6mcEg0VfpqcqTy/iHP",
-	"COuFZbVPx9dCcUGkipnayJPj8q62xGqrSpit9N+MK3PLTxFqRzFs600TxSjm/a/m8iWPUKWAk2QoiVWT",
-	"Z652A6FOAU7Lp+ICDze3IOnWws+CdaongDc1voDDckYvec1m8FsZ7wcAaYmcGkx5ncupgwoCXTJvJOUV",
-	"o5QnOhGU8ryFQxfk8oedIHbMt0JhKp+5HGvM1J1PNVyk0pzKVKTyAkGzlLTcLYtHuCoeISGU6Ep79DVF",
-	"EW+wL8WSIA2qKQtIcU9GimszhnK6rytCuRVs5zUhbxQgN3PNBaq89SswMBz1bZv9gU+XOvaA4M615rHy",
-	"Gnj0WQzN6hEFjPq/F+l2CxLM3l9nVWMkOKZzb4fhWbq5LMh0hjVmc82AAtfhqOwvu86h/YcfxKoi+5WH",
-	"oz6VA+/KQb0DBDTWEHJRjfU+GED3/LM8gOaS2qr82zIs0oO0fWsnaLfbV8ckrS5j2NSIL2uW7vegZtZL",
-	"Vn6NgCDeuFko0D+0GA1kEJTYCOA157v4qgKCT6lhL7xZsClAqdWY0L9CNBdD4FOGASwso7FnWPbQQRVx",
-	"hcM2kdGFXpI34lN4pLqAD3FzQBhWAxeDcmttwlM6/8V+sUzOFRXrjiGvE+iFzPuFTDDkuG6C1SvvBrOp",
-	"ONVGMRON0v54dB44yUosC9yJfib+X5ZSqyXnqsk9E/GbQbpY2AliLaP+aQU+iW8kYb9buRQs4Zesqvb0",
-	"kIyZ1vYUg/k9Y+cjKSs8/1aajCdVzPGFnBE5MFnCilG8JDQ7yxz9WNK7GvhhGyV6oyQrN8WVqTowP2If",
-	"ud1sHRgkxowqQ1jZCMAwEYujw3pFfw9MY85KBqxzjTNLL4QKbS3emOy12ys1jrvujgDro2uheV3cf3Fu",
-	"uZ1Et6wZcTEsrArEPJfGqvJux/UiVSA41qE57knOPlHaVH6jFLd+HXChXNewUrluyfYuxci2bCWxlrt5",
-	"+bhuGnZ6jcYQnjMXe/1999cu9ddWGePLXKVp04xUipWs8/JZXJQIRfZSYMbLBO5qzdmJ3800Z//QdRSf",
-	"prrBV6c5F4/GwkKEEwYNC8OeS3HR0OlLKvcnMk1s7QOUb9/GYnu7FY/wG7V/DvklE2Q6cVHM7i7kTOtC",
-	"2gd+Cl3t+B74N41LeRvpfQv86qms7rt1mGU7Z5gK1+BAHEyTJM1vWB3OfG3vvF6M55x94TylJTfpSigj",
-	"ecmUfeAsopN1GhLYe5/QySLk0OY4QNfkI8x2YWFIRcTcwlQ3cx7iBm7pO/QbVAOWuy0VbQxB+g0TS2nf",
-	"l2x5/e6tFhQOHGsjOeEBtRYcLHaMmHK/oZsly334umRFRn3LGCzOWHutGqXGSM6Ea9JExZwYbhJW6Ijb",
-	"F4stcdMkWcM+OzVcjWnCNWbPvX7+5IBEUhglExKNqKKRYUr3Bb4CIA/KJQ1PVYu8llJVlrJ8BR5eXOOr",
-	"Qm76Q34NOJvXw5uuxoxqg8x3yY0Wj0cJ73ExEuLaEwsXDnE4kgHp7Nld6zxuB+Rcwh0VQZGdpdaxfThn",
-	"O+1VGUvPxpQnVf2DCGvaSymyGJDN3k63C7807VKlKJJ/TqXhYhhY88S1wlJ9wcUl1/w8YblzGKQe++7e",
-	"LpGRYQaSIN6dPm8+hnojqz2Oxyy+3yK/sQmkfs4UN4aJgJxPDViUepFF2EM/nlDF4hpsyxZx0Jd0LMUw",
-	"BUEq8wIqRGs81Yap/+t+bEk1zJv5DFasZOIvGFYrTfycG3LxNNAkIZG9Bi7mgLTbPUQv6e722m3M2LKc",
-	"mYx5LPhwVLL6O91e2W20VxjgXoGJ3bv3sd35BImk/9v92G7ufLrf+9hu7vmf7DfvV3Km5yOuDovJmFv3",
-	"DgCAJipI7n1WfD5/cXRMjndb5JBYJiQ1TRywIgl5lQsYs8dLeefLzrGdxBMZM7tdTywJTvLVxJtlDlyr",
-	"i9QOzCVNM0PXufuVve8LbLXlIp77VOsoScp63O3bs5bqfD9leMQnVJjlIGpeoCPfX1shsvN9m/tGUTOq",
-	"AiPTcqoiVt1squhZwzvzdmieyguG5+Hy7BbN1CVf9tEyDvZG868g21z0p6IwKZE1m2GvpDC4eNA2gIOz",
-	"YzlOizhXjmKdmEvupOilXd942ukt7zZwM0jLPrJ+Z03odzaYJgPuupoVO5xBg7OibyF72XJ/WIHEct6v",
-	"fJRo8XAWj0qVkl1is79MRZxsbnB6eybPYP2IdYuc5lqKh0YamoRYKp5QbfBhx3cTLi5IaOVPZQTO1Dar",
-	"nVFNBlZwH3jN08HRUu9Q9wGAtaku33l2TRw3O/yqQ+DMtJQf2QluNJaX9sU3y4bc1hfI0/1WwXyWeLT9",
-	"R87h4UIfckZVNNKsxOeynzc8Bc4/DKu+BnGnUL0b0Xaepk2B1Ko9K++qCvCPTFp1X9SnfPX8mI11K6cW",
-	"PhiMuMpnkzxYLMVcaj72+yc17brdGm54BFDi2I1a58ETuPOVjFntHjbS962xdceuZm7rhrAp9HivXhFE",
-	"f4GQmH5sRhSxCrZKBcjJmJUa02tpSIJZSNQcuLSELNcvJJrOy+AyK3So3d2rKVHopAIlytdQMTKxlhas",
-	"PVMeyZ6ieEc0+y1VLbe5LP7Gda6KhmVgeYRTJXr2gPdyl5v2cngHKtkh7FhQTjjKb26wSIMQg+GC0KFi",
-	"DMtpHYpnsa3A0tNZPEUZNEclu4TOLZknM9cwIpHmQafZbXcftXfandP2frv9oblTskof7hcBPgrMEV6R",
-	"pei3mp/+1Qke7n75P2tIID/oKq51K7ppgV30IA2EJ0mphceispqFsZzaer2K6DqK5hM6oec84WZ+nBNC",
-	"G0njqkNdcp0Lw9RSRH3X8MSD6q99/o5yby52lVjc7CWA45a408t6oxG8Sd+66vsoWt9SRcc1MB6SDOxa",
-	"8s0U0ZPcewtj2KlQh+uURB6N6phx0Mig1N/mWFIjaJz4rvABsICN+PYlU5pLYf9aGM/veA1DAUYmDqBf",
-	"JiD1MLHqgk1Mfsjufc6ua7o/i0PK37P8TDk9Nk+5hSEXt3Ot07WVqgQlwDSiMYMzEstKJJupXWS65HwB",
-	"SoXxNp+RWS1RxsMZcwjQwtgpV7QE2SY0Uq3xjmVcKWPs6KhDqyqaKfaXso0Cv63Qp6tSlrwVvJGkX2SU",
-	"K7Jvy21M7JSD0m7lxrqahk4MNWwLz2s1IaEHllS8Pu+IXaS2NTKK8+kRI67caV7cDXy/3+PdVrvVKW4x",
-	"/lSxw17Prs7aiTnNWvylO5wrm0t4BOsPJt1P/9RlPlF9SxUdL9OHuX1b4WSuFGfFJ2pBn9xBOZdThwJn",
-	"NUfq8Ffyawq/O9Uom17665Kzs50SX0WshU9X3VA9ihoTKOMN2x3dNZRCOTAzqtayxk/8vUuUwyNXYFAo",
-	"3cTIaJHofI7Kdtqey9R3qEvpJBbIsHgm06Pk1ryWC5UMnc040IkcM/D2pd6/SMYAjUw51PnMpIoxb/pc",
-	"mlFFmEfGlYrCqWtZoDe12hbOb4XCZtjnGhYDwy2Kz6fMLqNM5HB+c4LzS/3uuOXZrKBRxtgalei5Nmxc",
-	"ue6sftVLcchrQQWtgSDhepLQef1QUiIqFfJJoadJSvlXz/SoHh4uX02sJV3aXIeiOu9DOYN3C3diuWYF",
-	"hxbgVtYfb2FoZN7awWxIRs5yUYxGI0Id7tUiJdUt0S9zqCIsWMiuTRzG3os2sbu0aE3QZFpDqQjMZHlL",
-	"pbvX9efb29sj7Q55VOqK1t3bvcbDW7kxOPS6nXkxHVPhM6422BaYOR278123KwM65knNsYJI0GITv1eQ",
-	"L3GDhwnyhGtQTaG2GTyb0EZTCswMK+p5mQUqbvLQL1UiqmXHYZLY/Sijkh8KQaqWde86hzvVy4ugoT2Q",
-	"r4R2J1EOBjzitHQI01/Xlk9HT6v3k8dInmBtFPTJOqnycHcthI9WHZYVjCZmwvABRwDZjSSm5yVwptAr",
-	"sj6rQ6wq9wpY9BY5JHoklUmP6qtnr06gSiQVETwdbQ4zVEBv0glTkZUcTIA6VSNjPAzc1cTKdgQ01VOg",
-	"E80iKWKq5qU+mO7y5uy81MIN/td5fGMayHa8+2jBANyIgVfYdSVbPP9A/c4U18quIZw35w1wRHeDjHJ6",
-	"feHXawm4lkucc+OqR+4ue5u3cMHknNwuD3qJz7xa87bKFmxeRJNEe0HiDpvrPIuOSVQnC6fNXV++GkvV",
-	"xCOtp2zLiO9MScz2WGeehawFbr8K+fR26gW3oFHTyCDcQjoJfyqDBsdOOIhj24QEAVCExSDhUL12PtVc",
-	"MK2bCp3YiRxyZxOf8zgGQGwzUtIYzBcyigrtXOGGj5mcQqLPZ2sSI/kYKZuJBAex/aaeTiZSGSxjmqJT",
-	"ieEaRExruwFFn2ZuQhU4jIbyZNu4ZMzpUEhteFRbtyudf7nILFyGtsP+grSgclWj6yBgl6SyredqTlLD",
-	"OtjnieUQtVmNvuu3IhOq6JgZ3xshT3AVmuHfHvgsrS0s9W30QWgMy828+kif00KI0CMWD6gp617+0gr5",
-	"5L/mzL6MdupO9kuXJrVRQi8gKkMa1eK5VqwevrsUbNIsGbjik7KHHy7cpEDxCJT/dRbJqTA/77VvQsSk",
-	"i7Fcvrxyib8bmnkuLOV739dJFGvPvcMStw0c+O7lRxVe6Cd2xXShbXYB9HepIt9detTWhDnOBhcUple3",
-	"wG/yIeDNctfT8HCVGjbggtckEkEWDjeaZHcFDuKO65Rz5oNuFSp8+vFeLqjaPJfy4lo0+2qALN/DP0hr",
-	"LDCZKEmoIpoPS7DWi6PZuyn121X95dZ95Ya/mZpIbuxEORQEGK6vVii/bmmkjHtlaYk+1CNSMPB7W449",
-	"J5dcZsr++lkQ8KWiO7t93flZC0tZYNULVzcMY+Bi1W3j22Ji3Ebap3S1ZROqqqDJ1kGiXkh4X5Kj7gvb",
-	"5oDeUIz5WFUM9Ui0CSHaIxiLddNZFaWAUPbA0rWkDsXTDat+FVNM5g1TyX3WoSaUuLcsJf11Cv8y4HAu",
-	"yFSztYqPz/N9stcHtdqs/oYX/EPVAeaIJn4G6JDADBX8N/boJKAeaTKklxsmNWXfL57pzrrp7YeAsEDJ",
-	"mKkh27DGBnZ3Mbm94tub1ilVixnvqN5omJlXfNUgr8b0/JEpnMssHWoxB58lLJIVvj9somdJBCstN4xX",
-	"5qIzy7MOVnBZqEix2xHkQtDLmMUVq088s/jmK0/cRL5XnXyzVSeFHdyUnj0d33a1ifvunVSa5Hoz3HKV",
-	"SV4IbW4OO7EMW+Ubp2CDXGhyWWEZY2eoTZXAasp/UcRoV2yS0IjFzfN52RmbXVhF7Tg+d1ftouVTc7eD",
-	"p/EaXr6o5KpqXgHfYSOgmZssmf4WVZH8/hb1kWJS9mZ216JGsKTld5nOrqod5Ant21cRcrP5rid8u3rC",
-	"wjZurCzkyfrWNYbcx+9Gbchzo9vXHY7zJWxbRDPq/ee1OYjeUdq6cZyput3ZrmpvGal0VrbS+eSybT79",
-	"dBNle7VFqJu7/7DgxSogq3yAGyqaHtJEqlKZ7YZ0cwD1TGn94Hq5YUBBa2GTXS/NVBsku0Vq2S8iDrmH",
-	"/jdPcPcfQJDnX52g8/DK1JLdubQys6iYp+kCcoKbDhkDmA7PpWhKkSzo7OkzVY05VpeGbuoOtlQXJVyU",
-	"S0M39AzXHbC0fG9z2k87LkLQsWA++LfeoelAqzFgT7cthl8X6+YmTZarKWvpVhfoKFe/uUjQCHhnarKD",
-	"i+h5N1g0v4X9kg09WPMEXNGQSUn+mzdi/Ey+GzDfrAFT3MJNSTol5ds2XPyH78RoSRnh7RssuZdsqttC",
-	"P31gEGl77cV9qi21tnsLvcHLSdtjwJ4tECz+tIpYx8tyR0+K8AebtQqCZ7Mcv+2K4LkhY0ZFRT60a0sH",
-	"0eXWDdZgLE+0KeXT2MEsNrzbu8bhVLM0r//nSQLj2lmVqXtH0DDygmEZe04/zyaRPrdWQo/jbsW9rKUn",
-	"B6WzESFBj1GTS8ZG4BWvuSZyeV7DzWF+XlG7WwDfgF+qtLqcyr9Zysum0JaZACkwmZuDVro+nEmwQHiJ",
-	"RvLrPVCMYfp4yUJ0FzZ3wetME68Eklx2Cq6qvFqq//YV10R+j85/w0prun0bK6wplu1tKqsAeHYXiqrl",
-	"63egpOYwMTb1kio5VLQCW2ATZWixQu069aDLOoAaOxh3sTiey3ar02rfVrmhU49ykFYLm/SC0cSMaqC3",
-	"sdgIIGMSfllhI9TJwsNkRueahPIiLM6/nOrdba8sSanPTX0hk7i2IbyXCRdsYshUGJ5Yycw+T3hlH9yt",
-	"ejihT/Bs3Z5MsYMNPRtnfR6W9sUotYXYru28m/LNdOZ0oYzKNn9vRDLPEmjcnfmOf2J+e+3+lJTj+maE",
-	"Uo4LLSYFu9VGhJu3yLevqZ2OvXhH06nqsZWdkgK9ZJPIdqfUtH/hwBT6+OcIu9CQq45VbNmBC7mJBCym",
-	"FrGc3bdE0CQsjxDBVc/nxDXVwh5E8wn7oYLnUDE/szOvSgZLYuh2pKccWkcDiaY8zVoLATFSrtfr5vbZ",
-	"VJEtrP5k7nSuvhkxAXShdVnHCpLF+shEiqHfuzJ6BjxSj7v8sNDzeKd9E0d31VzLBee5g5T79HJ6r23I",
-	"PwJ4TKgn50YTcMh8l4vf5eK3LRfBrViFoMIumSKaiRjay1FNQnsAzuCBkIzpHNw1acP+otr626Nf/77z",
-	"4Zfuq91/PDzd++Pv758dn354193Z3VuaztBtL2S/dJuPljhVvxWR7r23X4Nor8IISiuhNFQ2Y6tp7CN7",
-	"Poc9RjjIgAigC4Cgca1oD7H1WF90/2dvhzRJJyBaoujFWstfT968JorRmCkEaETDgkYmmZcahV1hWxYP",
-	"xNXhh2ASKQAReONYotmsOgC0PhxRj1Dy7vgIoNJyuESlttOjy2uxe6+zZ+KGcEGP9h62Ot2d3dbew0eP",
-	"W/uPvrL5bA425DlnhYoATnmoM4fecsfPn5CdnZ1934iTyMFAMxOQc2ZmjIm+6Oy32812p9nunLbbPfh/",
-	"H8Ajur+//7jZ6TZ3Oqfdnd7efm9vv7UP//vQIq94pKTT6AhVrC+swR6QARdMkZgPrW4STY39XrkLX7fd",
-	"fdRs78AX990X12i1X8GkFwgDEHsuaVLZc8EoZqIRYBbA2oQZZyN2e3ain4lx/yKeq1V6ujdWWrYQiov+",
-	"lIwLpyOoIo5Xx68Xp/+qqoa1t4y3IsSDVzUpgQZbfQFbS+49pePxfWRMA25pAHksFLnj9mPxI/xqZo4R",
-	"z5hiRM/oZLLYp9Vheu2UDuejwqY/Xg82Imi8YmrI3ip2ydmsxiHuymXJTE6TuBJpPRfiquwELLWPesEr",
-	"BjJJ5AyAi2C31g4llHr85EHG0cdcDil4SKPaUTlcjnTh5SVTCZ1kY8MIDy4A1753rm8pg8jxVLFUY7mZ",
-	"eVjJXWXpvHIta6GjPAyeDBQY0oyksEqVYN++f6cHDoWo+hlEsdcDFs21U1gc7ySrqF+2DmklXekMT9JC",
-	"YjfxoEhi+Y2tPNl2u46ZBtN5KU3HPL4COSMh27N/86T8nQQK21K17a/ZZ3N4SblT9+uBUgeKoRVUzNKV",
-	"Lmt3MYVzIadmE/O/urfRa2vruOhuGlcWjJyzgVSMhBh4YtaCA9FaNmOuNKQ7kcw17p0VUvpae+MXhlC8",
-	"1e3TSrqq7pT/vEhX67fJ/8UxjoAY4CseUoiKOeQVHICz1SHNQc9m9ueUJuvjuhcPxSKrqevHA5S3iWeC",
-	"j9nZX5ZTrHjmlI/ZB3tfXbP9/Pfz763bmidpl/8StATVqS8Ee/eHzi3l2kZP6NA7HRYPYmtlYdLCiawC",
-	"3D2rA9y1Iz/l0QUzT2iSbGjxPpeKzEZyfEXeVHs6qpY63yU+75qudEyPLf065Qpf+4NG3Jd8PpRGoGrn",
-	"9fct61lMpOiLyVRN7IkY07lXyw7QU5HqXKB/Fzsgph0ArTInIlbSnpe3Isx7xCsd4nYNFN84I/V4mjCH",
-	"fQOOOEbOlQRxLYibJsLkzEbzKsRA3797Ic/1ICXoKOGCRz9oy00GgwDDwr7vXX7NS0meMy6003FxezSD",
-	"ohIzcvumryfv8zq9GsouZ41H115qkZyOhsq5w+JkZEbnzmKrzKYq28IqzfimvtIGt1AxepHbvgI4+NRo",
-	"HrPmTCp7f3Mkp0qnzsSmo+XMo5j+UtS6ShdX6V9jLmpyAIPGFHr+u8uWWS0kvMCKBp7Uqo5/DiSrBgfr",
-	"B53DNyyScE61XMGWfkmBrL4E2wVnUK1dcf8zuMnerahOv7CQ8Ig04/2JM6oJ3l9MzxOydKryjpvH6Lhp",
-	"odm+jv9mp7vafwN67JnPFFqqYEOHA4/DsK6CmEF9VZXu5cG88gtUcLgGBDpfIO053cXduL72Ugf51a3K",
-	"XqRbLclYrdQqXx2/BpNmtIZ6A4BWAMaKmJubEG9VKAJR6nP7nZ9osMyIK+5i4TQVRrfktG+ZUuDpAdqf",
-	"DLmurEyg1nY+y8Cf8zpFtRR1ryLskgnCB0TLMTuX8dyqQl6wgn+Ojpnr7IE+G3yu1AigNp1gS2a1Gd/Z",
-	"/gD/xxzMTY5b6eTUHJcllP7M8vVtCo3SNeZeOGyowYGm5rQTOo25IUZRnrTIUwmKy0xxw/K7+UNVImi+",
-	"7j6tK3ApIV+T9raQabtK4Xj2eSJVTcsYbzloIxVYDcu6jyz36j0DB3zuntvw6cF2VwYgIf5KZBpdIM6e",
-	"4iYgMomZNujKOnDW7Mz+Ap9Zf7T24xWVATVeAfYZAfs3U8ZG3O7NvG69nSaOhuK4OLVtlv3Z5dprD5Ht",
-	"CiOCj72pZi2HEUvitQcC+bprfRyczxXO3GPQn3UuCIR3Ei6MLAC1rTWgHFLd6jFt6rCF0qeqhit2FlNl",
-	"j3vB1l971Cf42rUGbcCDUjGG37nGrC84IH9O2XT9ZUO3zHoDmFFukkqXoD1aHFH20PDEG9cexXv3QN0R",
-	"XdVXN39gg5w/3dHeQkjFH9V0X7PVzU3THxzPvJZw7mpP6RvB0gqrvNaxlrc0J+Ucpr4rTQJunTZmC3IN",
-	"0XJoLdufmcpqKcE+m7ModT6ucsI6N2Wd1zP/tiWLCqGtLapNCqGgksvQX9rSa5h/fMnI30Kp9GYjf+La",
-	"JxiZU7TuHT9/Qh7t7D+83/Nm+NgFwbSh84CEYpokIYkSRp37iov8pzrX5J74rvHfrca/SGlMjXlNVxwM",
-	"++b6VRBAFCL3ws/NSfpceP+AhHnG2JPO5RtCYICxmMWWHNEBSNFBWO0HjLlikWWpPddgKvsBdHprkju0",
-	"IH9H+nd6QyL1VDGd/kAxlANdm/1TfisX/vYPpT8A78//gEKi8AsYQkXp4F9c+C0dUdVqNYLGJUjg9DYQ",
-	"wf5F+Ie/5IWLv5r+nY4/oSKbHfyRft1KIX/pgs114d/pMiIfST/AzkdSXiz+7e8fWNLwV/EPvFTuhr64",
-	"HAuuuhyJV4SolMk3IvWmHTmZKiWnIrZKlJ7QiEHyGFFsLC/BGsBCXMM+WwOoL4RUY5pwjcT5+vmTA2yd",
-	"IhOrYysaGcsl8BWQwVLOKlpoCfoVZC++9exgwb8EoPEuQ5NqMmFykjBnKXPTI7t2FTp7Lr8ucEsYkFga",
-	"HfSFTqge2b9H88mICR2QCVVMmBHT9le7upQkjMLyhz+FLfKbNdKphk8YJgJyPjV9YU1svbBT5aUtNtLt",
-	"7iz19u4ujSuSH/v9n/7r3kdy737rQfPTj5DYdf9fu0Fn70v6Y/VaJrSqCw+bYbw6jSNdOr0ZQx4u8BxR",
-	"IaQhF4xN7qaCYot8hbU93fWaJq7FFo4Au9hWOq6hRG5VBXBNruXVCRlBqp5u5DxOqDicTJL5dh2zqX3U",
-	"ssSEiqVunDNeZcFD+QkcZbeBPlgTEJqs31/CgdEVd2+zIFuQwxhyju2GVcQaQYVNdD5PWx7RJEmbOCsq",
-	"NIIeFhrh4VtokpxJdeYCmaWGeLQGmKhyu7Zy9L8fybHdMLtRloH4GDYTvXzOMHbnDdNEYZhjiOqwpSN3",
-	"HXRG+PvKGVdbsItsOHXJPbORTFJEpCzkXhf5Kwf6ytK1KFyrYnwjqfhfUpzFdF4qBtytOjkDqggdGIcR",
-	"CSQfQWFnIuUF8nefmZTVb+wuy4fYb68q2Uj3bHHRXtL6NQsIF1EyXWjNfJ2rd535anVM7qiyfsSeZuA8",
-	"TrNbxcY2dCvLrGNb8buhnDAR9iBoYHkoZzGZM9MiISiNYS8T8GAeGoRAsGZLjDVhfRE69TDsedvGN+PD",
-	"1AkhZy0SOqf0whu9s1pzEbG+gA9Y3jCjmoxpzFok5OOJ1JqfJwxHahkXApQoZq8Lac40S1hk4P0wF2uv",
-	"2rdlaeRMAWWfMwJTcxqXz7+YQO0WXEEELjuj1Aqw/8pGgf1o00+WGrrjmxZoa6LkeVJZOsTNiKRrGKTV",
-	"0Z783YNevVLMwxshHpTQdmYx5O0UT8YD96R+sJBFskxnL9bnZS/5SJt/1SWmIUlUlYZkKat+41yt9n9y",
-	"furKAtPc3sO6fh1ljnn+k9vzfD2jzPoZLnK/uhNwmNK4R6tDf93+7t6j+zVJACw+QxSUqmACHinXsbqJ",
-	"jabtJcd8/INZdh0m5aO0mSoFQOSClTN2BCQWbhNjOkHAlpU+MD81dKKvP0O4/c4mirGP9edoeQtAdNdN",
-	"jKLHgSLFzyh2SLTHqedil1QxbZwZmrF3yKUeSGUZf1ZGjrLILoDEIC3FalZiRvZ+d9QgAcRn9ZsRE32x",
-	"cF8kk4TR4TRrzltK+weZsl7AymFPZWv1sGKploafkQbAPdf0tS1u4wv5stVFSjdYQEVFzK0CVjtmL0ib",
-	"aRwg7C1JyFl7qE/8l0u9HuuLvFbzfVfzaJ/BA3OWATxtfPr9Kwrne9PjtXRpMQ6XpwcsE7QPOVML8x+4",
-	"AIiL2QbnHIOsTxfWt1NFBdgkvcanPqKTCRMsJpiX7YcFTfMhzz6Ak48+umvuot/JE22uO75SUtUuK/BZ",
-	"bGUwoDwBPXPbLsO/+ycWj9Myb8GXoMFBC4kqncJmlDUMh1YfJWWwFLlNVYap4s0McHYBhK8qhRiCwWdc",
-	"YK1H5QF3ich4q2NKaUosKOWuWLauqdzNwAVMCsGeFUEmfydoQdUJRW62CRVNIU3TWVA52nAWXWrVXPEE",
-	"buAkdFRQqWY+h6piWG53m7fXsEz5B00SOWyRw0RLojE9DC6PEOEh/EfT9ZNpHj0todm1O7/uf3iy93v7",
-	"HxV2xtqdPuwpf3F6+tapMIEDosh/abe9v8wRsbe/n6OG3XZlbYbhpq7qzxqygV0WSgZsRmZSxdquCID4",
-	"pQLKki343DzGcxWfQhRW4vBsywVC6yJJZ/Adxg0vQ+rE0pAeCTNzLXQhCZ1Mhy1yAohZB+RcURGNML+E",
-	"67XtxXW4Rae9ueVYMjAcuCnuSg6818mSHAMs0PcSY+MkmQ4rjFLqyzhT49ruH3kNxUGKCTpmkEmHJfzU",
-	"tbMaMyq4GB4AVJQUTHt9hcZxEdN4TBO7ZCxuumGCr5dOrV5pQOGJcVXPeRwj5jc1rJnwMcdLlpsA/Gqu",
-	"5CP/m9uh/E85Bl/7u51m4aK13Ao/WIHZlINB4UcXUS78NpJJXPgh5YL+Bx+SbQJ6ceGS01KKHwYbpjhy",
-	"3rxgxSdd2LW4GCzhlt8Wx+zC4s0BY8WBjpkZSfzJ2VtuwbETEEUPDyRqNKFCupAVn/60qMTm9ipNmCqq",
-	"564fZPoOt41cpO1WFnYrdw02a9m9xSmle+sB8/K7NtXul7rKI08I6xQhuW9lfwrZhF88hLeUzTEV8yYG",
-	"V/LE4kTmIrlYmnM7Y4cBwPcl5RaiGaACNrloQn6AzxNosvEEWtYIeS7jOcwOEtaobpZz2KhuygkT5d8X",
-	"3Qf5H8sWN3gpALKF57REWKt5ImnctGuQUEylmAo9nWCmXXPMYk6bjvMtqJnerWQnOKHAR3jMxhNpmIjm",
-	"cDoUc67K8gUumlNIy7ACTwmaNEHHRVaUVvemPpvmVFwIORNFd+bC3i+Iq7/Dui/N2XM5gRUxmjXSp564",
-	"g+ztjiXBV/edxSy/mM5BHGYARlsndV5nWh8SvV3HqtbHWBBr7wA1BOOQ6c7sLK9KbacA2rWlqWskFaY9",
-	"Kvw4q0TtMSQ9MK2XIyZHVKB6WYGqBWtzVgsd/TteSIuDqaHnVDOCz9nVmeqi+tXd0mqog7RciugMLKik",
-	"BsNvW+I6B+UFqVx1mdSh0ac1TlkcxsUd7VitjONScG3CXprRF6Q94QJMfO4LMFV8AjIJkRE4U07ORNa1",
-	"zicWpUm2YNi0SDimgg6ZCnt9qLqeo//fbyLTFxj8BYkTgN9bB6CJ6QBy2LkYBmA26YBg0plu9UUI6Vvp",
-	"UArlL+GEKiPsJ1G3GyoKvnSvwUk1pIJr4LBBX2TYC0SKZO4ReqxVdsHQr6AjOWG6RUIaj7nwlh0WARci",
-	"SPmFTWUmEAAsgk87g9/cKO1v9q3lxoiFFy3w2+NKdNxDAi3QESwzJ8gyiKlck0E7QTm7LmTTtbNm9Nk6",
-	"nQoR1Rf6FFo9e6NehdUw+O8wh9XDZCg2pApy3iLLRMBMiiKf15pthF1o0vnqMtyuKZHHFbplm7JZvo5d",
-	"nC0rPXGDpbWaKpL4i0Tishdwv7/TzLXUz9WWNdrBry7AAD69UfUFPLGolG1QYAE872urrrCDunKBAlDu",
-	"iuqEdcoRrpG51hY5/0eclIVtPrEaQI2m5ZpaDRUVBtOoKXHC/QfQIXqYpu1cyZjFhp5v3aNJEqJ47ovZ",
-	"iEcjwu3y0WjEPCqGC95xQ2IegxNxTC+Yld8sGRT1j3JZwMoE/7WT9Vem2pcy5XPz2yb3/aSmQvDQrsli",
-	"jSC0m+PODeob0IkYdByIlDnf9ZzQKkDf5SHWI/+Sa46bVgQkvw1M+e2w3tdodjCtsmYsW9zb291zOw/J",
-	"ifbOHnl+/OzvATl6ffrs+PfDlwF58ubd61N7ut69Pj16GZBf/nh6+If9z6s3r09f2H/3xfvfTk7Lefb2",
-	"PT+/f/bst5d/HMA7fn54AM/+fPpuOZjXfg14188HveCnujyp7fDbN0dJuzYtUbmG1ukQSpjmtflPFVjm",
-	"ZTjODbRN5Am/wPGuhB+G61l07ZxFzsUPRWxxdQ1jdRz9l00P+kZh8az+eZ1y5rJ/wBfZ4tDrV+oJFRFL",
-	"Nk7N5m6tNIpv+44lGGMDJcdnxdT69Q67kKZOoLJEQ/ooJmoqhmoQi+tAy4o6xQuqiSt2clHV5TAWy9D4",
-	"bgWULMX4WJHVErEEUwaO8YkNIDEcQWxpqlVJXNgcKS9uq/HPqVV5VjX+seRROOtfYwsgKc7yiUdZhccA",
-	"w5sVBwJTYiAvj2ISTy6aXGijiq/QF7wECucuLBCfzOESLptHil940z2MvusAa+oAixa2veLyamY0SUiU",
-	"yOjCd/qzLJwcHb4+hDrRg/KB9Ay1yEqfTe3pfPBhqjjUBOVW4eHuMiMNF+FTDs30p9oCw+3bPq2nhABF",
-	"1TPFp7RWDmUKhF1ZOHcI8wwPVuUkr0xqLaX4+xzWnA/aA8rOMZs1QVzTTXo9b5pVWpuEnrtnKdrt7bQ9",
-	"2iZbs77kJZaCueABbGxmOVrmgcUhZEVRS4uEduPCoC8gRWgh7xICCsVqlexpKAUmQlZ8vy8qqlNi1Lxd",
-	"NN0Xp5TitNV461ctO7mzkpJr7urhyWGB/OvZwzHLN3jfXpG2G+ojXbMDl6KpDbj21oIauZJqtJYP/PZV",
-	"oa2NhwUdajOVqSD+QqsbhbeuRdWW/xy6MOXd9pgb8YHJFZDmB3giMSnBXiUJNQw7IDCqEs6UKx9hQ5CD",
-	"y0ZczFbYyY+xudNZ3vnuTA7s6NZxhrwZPHUgV4tHvLLBQr5PcgR9Z86Z580ujopH5S7Kje+qWs0u1eqw",
-	"0LI+BvawbxJQrg8l5SP25XgSzAj4bLZHW2pN15vks5UDb4NGCmsl8sAewGtX9Uc4WeieUT4kKTr/gLMk",
-	"vgPkmafM8hKZyOH8q4vPu6SxpZjnmKsBmmO6line4DLsiiWgI/luqdYKvGiWEuZvVkWnSbIJJjrg7uFD",
-	"eQPDiuk5A9/rFi3raoaZ7c12UZYtkhQ3lAZ37jk9pnqEJfhkzrRhKqZzwMx2zQ6+bj8qpnVWyCcnIny9",
-	"mBUN1vqCZledNGQ9pBO9vraymFtZXWq0oatsIl0i8SLjAOw91+pnJCEpz8+hZJynRyyWDHVee/MV57ZW",
-	"W+It6hgheXrAlErbBtVl9KJCdpOlYqvneAP4SS631lFvKbJW4vu5apiUUhw/WFjJPDfeLM5W2KIqRq5Y",
-	"Hr3cyi8QW5aliFi3SGjPVKzozJegQ2fLJkc8j6mI7Z71RZgbcdhL0zPdbldudMEh4tOR/Uwhyf0MEj6Z",
-	"xr4p4A5J2MAU16cRNNIhFi287J01Iv3UvWVjbwAij1zZZPjO/Ffnti3H38lswsVlzNzm2MAWOrDYBYX+",
-	"vKUax8e9dru0MIVl2Sssw72P7c4ngN373+7HdnPn0/3ex3ZzD3+q0SHtQAe1Bqo9T+BkSuH2XE6XXEjr",
-	"+rcC3ruxI/ALjaA10+loqnT8bcWOF/pD5B1alzTyvQp5kgjkjkZRLpDXjRlzXA9YcJEl5p64lijWLWIQ",
-	"uuVJReRmUhBO35Yxc9cjdHDdeHb/HgB1XzH623fm8g0zl/UTYgqnuzKbTDiEW3uKgyypLBenwwqnRV/N",
-	"YACIcGcrgHuq3pZvH+6BhzrBRs1ZlgH1VLXBAF/6YD1H+mCxWN8/H9TMe8nir3Yn+/XfqNDAP7ToG2Yi",
-	"3rSpQzrvr6zsIHUSVy5ByodgLf4CeFiKTS0cQ4VMkPRqWkx5hfSPSvXV+IbaGwnPGWMXaO0rNmHUaPRz",
-	"4EDnRIqATIXhSdaQ1/hvkXM25KJC5z23Wr1e4pd0KjTUiB9YHdrMZJb6kXaSbZFn44mZB/lnMj+LVBfr",
-	"t2lh7OIXO6oicT2qaqEER4tfsjMfRKkS47g2JK0igH4rNyUpyz1jiiMM/HpX0e7vdRW+713EWk2FtzpL",
-	"hoscj6v6Xj2B39MyCeCqU54YoJsDAjAA6B5z5e3FVdkZdOl+1FkHqgYiFDQya5Ypc038EyXjsdVttdf5",
-	"4FDWf+q/JVEsYdSjmxamvggFOpSdVvdh6/E6n90qWrVu6baryd1qRUp05z8ZeNoorFjFfq2Ke2W4XNWS",
-	"CWI2M+cD87hJKQMYUxNh42T/4R4JQRoy7CGO2LbnMp4HUKdMx8xfyhUVg6qJzq7yAVidZJDO4InETIOl",
-	"IGxck5mSYljAWksxcJD7AlYvTaY5rCG90BB6PNUGYHAMsSRpSGevHKqppLR0EeoRepxPewRV6WpurSaH",
-	"QZU+XBzLIkOrBllyO1Pn5HS5Wna3eoSSX0/evCZv8RGs1nu43+7cJ1QTSt4dH5GBokNMlgv/Bl1fINML",
-	"bBn7juIY//agojqiuFyriB+oId3fpdT8JMWTX0UBeDZ1i4SOVwKYMtHTaOTqEe36ZwsP0M8TUKPDnsNK",
-	"yjqrQyd1EkZyfM4Fdaik9qQYOcSCRMunAsh5AwmK0Zgg9QZnHyLhYGqmioU9kkCdB0KWS2tL9UXIPk+4",
-	"cyQTVJxcLqwLs2oyBJBTTBAAhcJuD/b7sipiuZLfrXPQ8JAogADHHGxTbkbeeEklamaqufdlYYYsFgG/",
-	"nWHiPP6c+wP92P7gI9K0NQftN2ARgJQmboAOj6ZoWWVfXCD7YoO4+hg1BpogAyaSY0b4gFBUGl1mrE8t",
-	"2yxYXbJ8SpFf31n9liLWV3KFVlsg2iuG2qkeAdGMkbAIExtu3VCiGmnzerLxbsBdO+Zas/gM4Jv0Eowb",
-	"vAGznmNmTRjMxU2YPZ+6qMm2rwx8c4OunidYEOxlCBWAbvL1O3wQYaveqPYZpSOWxOlCOF6xNEH8riHe",
-	"kVXqzU75bWTaFYZWJcA3TSDQK9K2niJjSq0TyN3KJw2JkpqySZJVPf32+yeNpcCf6/QzzSUNyE2qZrL6",
-	"kqUlDpD4fmcJt9cUFakuiQE0qSJlZOtSWaabTxR0wZM09cAD8RUZe0WywibhloJOsmXQxastRpLJ1FT1",
-	"z61hPP/Rcvy7GFywSK/Kc5fmGRfvvgI3u0q1XHa+Vx7G1W56f8IIw87VG7nryw9fCSJoSevrr8BpXxJk",
-	"dalVApZinqVTZaYtQIVzEcsZ4NJZtbhcJpZlMAFjBgMRDa1C1lNmP66b//SeJhdHW/d7IxG016YCNcfZ",
-	"SI57Hk/wjMchhMIrOOv3ZKlvncHVs6HKM4LQznWHw6EMQVmARll/TflN/qHzqrww6EoSM1JKo21csHmv",
-	"s7w8fM3ig+r6x8Iwqr13WOMnVYUbBT21lJfSJY4ZZEEqMpHKQOum5cO/a3KNOcBUx2dLEhJyfQuInnET",
-	"jVhMoO3CIL8wGYZWcUmwHDNi3D6fdlPb7bS/+sVhAtamHvBtzLSm+SOzVi3ouqwBgFqrPs6j0cJh7Xlc",
-	"V6hOueAiBihB7AEClXVh68ewRd67lHwq5th6lRymkTssT+aa7Ha7QVpUlPZfIVa+ouMdb5eCFTvVL2Rq",
-	"QbmzHdCAjnmCKUd2mEUKyRk3rR9LsfAiUewUiYA2/zr79FO/37rn/vm//f6P9yv3MtesqL1Wl9gtjMag",
-	"MVVJHXddoJUeaO3GTDShcayYdlCysDtkqplyWQWwfi78UVw4eLr34IFDxGu5Ky2phg/GqDctk5bdwmrC",
-	"y/6r9+DBx/+v+f/WaSYByq6dcZGXesLNzs8imymIhA2NWRRiW5qxrruB71NJ4yrYqvUFw9WY/23zs+8M",
-	"5U4Zyn8Sb7CTXXl6K3MD/Ql11eCaRcrXJ3HAVP2uk37XSb/rpHekk+JxrPY2aT4UUKAO97TIyQhEANaX",
-	"RaX8x9lIs+js1eC3v++rx//92x9/qtPZP9+9ffr46OXbD0ey+5K+pCez5WGRnceF9cdXZrhYPz34ueaY",
-	"fReE3zXr/2zNOj3JS4T0Gs5pvHFDp7R76GrOaOfK+urc0Diud5N4c+vklUOkN9LxoHWgqzbXGLCQkZsU",
-	"wvXb1RRuSBh+Fw/f7aQb5PQVTMNXK2zqztBGMRONCrUUA9cbd8bYReBKJIk9RjvRz8T/izARV5dArmKS",
-	"z0T8ZpDWVsDbN0AKCxp2WHFVgfjTrCQRilTO5+To5A15/LDdCUiH3HslRUzn9y17fETunUzhr/WRNx4t",
-	"xxMp8Xs/Sj9DyCuq5vjY1vEFdHXcGLggAyjC6pggA7G0rJpnEKl/uZSZ0oZ9dr2sqnHWrRTKqt3saxC9",
-	"yGM4ryVrn1LDcHqF47xbW/O2KYwuND62H4BzzcXygqq+8BVV9Ui75LWVdJgYgeZdPnvOfkVI/GQZ+Gqj",
-	"uqxl8m8jmF5fYlW9iwikmitAAghbqMbKqqmE5wBVVVSujYorh6QghdLW7WsX62HFWUnlKtNARRGjm1qQ",
-	"p9bFo4TW5VRxMz+xH/UJz/w3Nj+cmlGVnLtg81SNhNbFDsU9QPcNit+3b05OyQPX61ZjNNxydvu07gtU",
-	"kcOA6BHK1oi1yAkT6E+4ZIqcvjwBtFmkFW4/jTUSvstXr/GP5uHbo+ZvbJ5tL47cLtc5owqTP/Ffzz2T",
-	"+vX96QIo+aGAdj7a6oEXTJB7v74/ve9PwpsJE0dPyRMpBIsMmSh5yWPoPEThBPRFfhWIUVNtdGAFYUyo",
-	"JlBX8WivTTSdYzMHQI9JLz5+1N2zP/eFvXO//fCxvbMHlj01U8XsgXNVRvDhHzSZTM8TrkcshuV0bjvR",
-	"F1TPx2NmFI8ITYZScTMaB4RrPWUqgKaCTEQM+g5y5ZYWiA2UMVyxdC2tXG18+QId+gcSq3WEoYhQ6rbA",
-	"8pdXz16dkDHlwlAuMHMO1InGg1hGesHDhm4LxKDlYkjOaXTBUIGjgsip8VlvyFjy3Rxd9ppX1voiX5lL",
-	"zpmZMeQ34xZ5LfMAWUJm+D4aZLU/l2bGIxb0xUjO4GdI3cayITKxyg3pQ7pJv0Fwu7FF+lhCiqXDv82e",
-	"RPdYX7j+oNC+A1ghjKov+uJvfyP2XOu++JE4Wxt58Ee7/zs7O/uf7nn9aDabtdQgajLosQjqkRpE9v/b",
-	"++5nG0+IHAw0y+UIzi0nvhd+CAMS/tTe6+207b+aAPIS3m8Rx9xTxU34N3BtX+cgCgOojJhqBrV4UDkx",
-	"ZlRAM86ssguZPta3/IWwRqW5vTt94hjDhzA/Rjk1LfKKR0pqaDOMd1+wiTkgA0tNdiwxH3L3nmhqsH5d",
-	"YEGXnIqYxWQ6KX4y4Swlh85+u91sd5rtzimg3/Ta7Q+wb/v7+4+bnW5zp3MKaDi9vf3WPvzvA7zNMoVc",
-	"Nm1k2ZLOw19UKniIhNEi1mQHDsFgVoZ07JftdOy3pb8Kb8uuk1hCNZEvzrXjCBFKg+t8v8tKLIlimk8q",
-	"vFvkEBaKUPt5tKWyh2V0obEaisJbR1ST7k5AujutvYB0d1t7lnl391LRDST80lpHfQH/8SQeglBzoB85",
-	"oz1skbdU6+JvcO4tCwzdD0FfAIWkR6xUL6WDNJMJSqQndMgOSGjVgRCIUnuObCl4hv2xEJERqqEIehmQ",
-	"juSE/jllPb/c51OeQG2GYjQuHFXX1q4vwreHp09euG2Ayjlogm7ZSjQi9z76ZnfrHF5oine/1xfUV6D5",
-	"UIvrkwcg2q4FGNeBn2WUMKo0tKF9BuaGYlpOVcTspvUFFSR8dkqH4YG100CUpot8NGi+siMNU0vX0QHX",
-	"/qzjAd3tdEFt64u04S4ccbugA6qxQg6WBgM2c4SlpqYv3rpSO+L6yoPYGmuWXLJURpHDt0egQdwLU/Ed",
-	"3g88x8W7+gLFcIHAf/DvNfNMBt8LrZYilUvO6pFfQIhZBuds/75g3BJSj+y2OyScCjo1I/uaCCr8WuQZ",
-	"tbbchGHasV16QDi3AjdtcefLkftCMBbrgLjERpDh4edmdmd4kLJUbuw3d0g4kOqcxzET9iCkd1otSELN",
-	"mRwTJROmyb18l1wv7qxaBc12UYDDL9Bg9z6x/wTboi+cJR1khYDY49c3xr1gc8vznUj0/fiquh5jRW+x",
-	"7fFB1gEwfXbm/FyKDbklCyxu8uAf0Msv6IuK5sPp4IpNA1sEPGdQCnnO5hLIlLregQ5g15ABMLJ7u+3d",
-	"+8DxNBfDhMG5xQPjHDfg6SnqZa5Kry+A5zp6d94hkqMKbGlojcQxjUZcsB+grzBJpJzgefJej4RZHgiW",
-	"PxyUWOZrni15gM6npT8yxwxSgvsCjy9oyaFzDtrTe5Rrdm8PhisL7ot7H2NFB6bJmRk0LYOxmnW5NT7e",
-	"3Gw/yniQtdqMshqWatlngQvFMnowMuPkwSbvBH7VAei4vT0yUVbdO09YHtpYDshcThWJRtLqVOScaQMu",
-	"IKZH5N27o6dpPyNLY3aJMCME4BNR+0+Zv69EL4oES0J0SMFatd8z1pbXeCqtsmLf391FSdVzTlj7djAw",
-	"0MkH1OQEFnciw/EZKJ3tC0TKA6ZIE51CNFmi6wT2RAdkt7sfkL3Pn+GNbqjuXU6iQOE8TDNDTHA2sAH9",
-	"xqpgHhi/dq4Zc3bCcbfbJWF5jxSDbhcH1lBNWK4KmGuiDU8SYrUkhT06dtv7fbHwCi6aU23Vlt+sPSEH",
-	"JOaQbC0cnLHSTuMaM2YyHWDMTUrMeJ9bZPjFnZP0nAFsi5UYIJ20Q91Pl4/2BdaItEh4TA2D1zttIv27",
-	"+VYmPJqHNUdCUcMSuA8JVzc77SuchqrX3b/fF1L4KTrlnkHwG2V4wgbmwLMwEALdfRLaVzXhXSwOXX/U",
-	"0PKDefNwYJgC/udLzbM1UYpfutJz50+YSQVNVawWbEW0paq+8DLcUrOInCDds9JnKugl5eAyCe2ie7MV",
-	"9StUh9JovNUh+Zj5HX6mlFTpDjP7FypArtmJlSdTqx3b7QDzdXfv0ToakL3v/n3nlQqtwRkitdphYpd+",
-	"a2E6CSWwOVaG1nCurH5wQML/fnZK0s4robVrE8pBE2RjcPj3hXP4+UN2rhi1Cq/dP5rAe3WQPzM+eq5i",
-	"5BB+bXpWmBWUB+AI94HroHy3P+zcD4jda+L2mtzb7e7ft3SfDKQa41Pt+1bbVVIMyZjFnKaxA83/YvaG",
-	"hwHZ7VhG09m7HxA9ohP7c7fbFyGUxoOUag4oT6DNDapNSZKFL7SnBPs4eKO5x1LWBl5lh+Bt4gXJ6vSE",
-	"hd/9OKEhS3q1LwqPlW7jAns4E/9Cboxl/vd223ZhZujL9c5IUEA84pW7xY3GGUX+Vz/40s/Ye9r+u9UX",
-	"h8ClPevK2Qg5CUMdXkSr4rxkz4D6kSb8oPLsmwDkHQP+tZbPnbucfhBZB/b1fRG6nj1Nj0aRHxf1Wrl9",
-	"Wir4j12yEb20Bq1lDzRmPWii1RfnbCAxJgM9Crj7UMl0sUK2IIYs+xcD2XIIMiEZyCSRM00+nrDx70xl",
-	"51ez8SWDc3u/BzTGUSv6p1TEPZ0tixWm1Grt1Br26HTBK4LNUJKhhxJ7jrl1slzPCa2+KLzZPtIO7Pe4",
-	"yP0K62rP8EHOiknk0MXrZiiDmTVUD+HkanjELoxvP44yCu+XA0SCcXcpOesRPhR2XeFVczklsUTd0+6X",
-	"01Kx0GYo7T/GVDlvXhiziWJoWCCOtIczykBkHrehz4zfPXd2w8/N7Nkm9WLvc1NPhWYmPEj1emFVU54a",
-	"3ZpEVKl5X4RP3fOwpY4bP9rdW4sbP9rdu38/IOEJfs1z88d7+7vrPG/vu38f7SESvuTiIrTLM8O+RX0B",
-	"/iOhDaOutivhEROa5RyJhxNrVTQRMgndh/nvUrgM33TP6gcvj548e33yDJ4Bf76BYAK4Iw/fHjVy+E0O",
-	"jOlL0JATJuiEN3qNnVa7tYMVxiPweqfeavvHsCrh6mUWErZqEmRPWE3xEj38VvHBGjQIFhMjZYuc+rtz",
-	"tnCqB0Jg2SpBVurDuc3swx4J7XPQfzzEZUut1KO40WtYAj4Efzfgp6d+kkbvY3VYIbvlAehSjS/Byht9",
-	"asanoKGYnki78nZhuu229wgzYRxKSuLMpwf/dCmEGMhYDfFoJwGZL+Burs99sQvSstu4i5+vems6zAev",
-	"vMjFJzqrn3hXFPD43M7q5557DQCfeLj6idfSHEbW2Pfhnd1ud/VTRw4YB+7fX33/qZSvqJgfO3XSPre3",
-	"zsq9E+zzBMAv8ZGdtZbOi00MK03HY6rm7tR4tw8Ao9KhpdHGIURcGp+CRt6Bggm/ru0+dpCoOImv0GQG",
-	"Iwmjqx6DzR8454JIGxymmpwTTQh5xhLNelafT+aEkhHVI3SY+C6jLRKiHyWEQ4toUEbm3CE0AbMGNVn7",
-	"3YiKPhp2M66x3yWZTgqxi6zf04GzI3yHtARcecDfsyXRNZxhprhhlawBw2t4rjbmDTknBMTSPmFwkWnz",
-	"i4zna5x6F9gFPuGSmnr/aoCYzXH8xbwnO/1Gr+FWFkJTEpKCPha6rOO8G5+AV2zCYVz5ypdiuNRlwJS4",
-	"W+fq88xnyDe67e7DZqfT7O6cQgim1263ENXnQzF9sAciqoAH3hPTJCmCviDwZe377EOdwB6kRq8xZmN9",
-	"1jn79c/2h4u/d0btcTd5/KQt/rx4uyP31CO9bzrTncu92aPP+/POXzuHe780HKK1tSjhcziA+o1DCZi7",
-	"9Xa2Mq6SF69ozFokfCm9LuRw67w3wjlE0fXYagQurAy76B+qG4S79YH7fHo7DOPrlkm7q59ALJ1Xlslg",
-	"isSWkqy9hmT6jc2PxDuND3R21hJlL6kaugf21lk3PZ1YEmXxK2tj54Rszbl2foSfNtNe3rpetBWkWGGr",
-	"9whNtOvj6T30KstHKgkZEAhgGVqpgAA+35Tsf4WtXL34X1v6I1+w70q18gf/4vGXWtXc23pgTXlPnJXg",
-	"PpXrgs03VbCHzKQidAvl96sXD185j686UadYQwSc+9+B5f7G5lfnt/+2lsMxo3GOe/zgpfbmRsRGCrCV",
-	"TU8bXz4tcJ8HeAjgQG/1xjpz5hnkiGB4y7hgFfcxBpdK1CLH9ut5T1+aF+9hRje1E3A+12kn3KiLoIoj",
-	"HCNfapGjVKlLEyesmfedT2yvl/0bMxZLNFdWTFIh19TQWx8lfdUB/wWKr/A8Q/N25wOPpkoxEbn4Fsd8",
-	"YmjsRyNMRIB49fkcojsQtpgmTPeFHGQ5tpmsDdH9kUvztvel+eEhpNvqLFiBgRbhchhgZAFoTxAwyeWH",
-	"xdIOzqXU9Txqso98zIm+4BNyziLpYnZ94RMkEdR6xMiQTtDx7hSy3MMjOcM8zGLsGsIJOCM7Mpx0vvuU",
-	"c/FkOXT5q8AMQ7tcmLQlIBN3b293jxwfv3v5zI7j+fGzv5N7Tw+PXv4RkPfPnv328g+rjr968/r0xcs/",
-	"7gfk6PXps+PfD18GBLOI+uLJm3evT+1N716fHr0MyC9/PD38g9zz6U1SxVzQxCXUadI9fWdvbnaeH6PS",
-	"n767L375A/7A5/PXYJne/3Zymmua027DIqA3aybJnFGVD1zC6kDYUwowKWDhFxdEirNIikHCIxP2SGjN",
-	"khCydjSQGH7DoYUekNBubEgSRi/tz1PjOrYi5BnHFAdHRxxbBgwUY5CekUgxhDQNwXxYvEWecQRJp5jT",
-	"7FxykCbz/7P3vt1t29je6FfB8jp3JZ5Siuw4TS2vs87jJmmTmTbJJO7T52mVY8IiZOGYAjQEZEXT9pvd",
-	"d/eL3YW9N0BSIq0/lu3Y4byYxpJIAiCw//72byOIjJi49QB3PhRNLKi1RfvyijDYRzyb11Vvy2Plx84i",
-	"v2a8bCrERTorOQoFS3+vik/zaSfaKbzVne6Oe2ll7lR3pTsKO90dt+f/E/f6EWzm//z2CDbxf578Uub1",
-	"LbRX2T/ZI+zsN529bqezs4Y1j+u/7eDbOs/+HukCK6wH/GZJuIhoD4gIshAuenXCz5eFiuA3f0UPPrR0",
-	"azEV2tUtpW0L0Adx5HkXy58V9bOdjUXhWyhHybQeFT5rX9uyurUlwM3YCnKccsggu7EJI0RAqgyEkDY+",
-	"m1iU4lyR7pAjERgsWx60keOFU3kBLSW+soAd8ng6odiSqjXmxsb3LAbnZFwwNgGYWmipl9u9pCYX7d6K",
-	"YE6N/btGiI6TRMX+dc56Kzwl7xoYYVNgMkiRsZsg2xIR78USDbdFCdbWZSONkKM+V32RghUCT3YPg5oz",
-	"byqYJfbFVfHBYFvcmOdLT6iJhV1TLT2ItAWuUBNGWxJGo72y9onfLIaG9y6E0SplxRM8nOsH1Aq3r4up",
-	"vYBbGyrkxZoOrC9gfIiBxQQ5DbAWEesXnE6VbqNHeY9GPQAvJ3hWaRpVuOqbeykw0FvzUt4MoBDothwa",
-	"npbTHp5fLHgndGvYs4hEdMe4eIl7EafzTZgOoqtuta5zgttwJefkNkQ7jid1nkku5efCmg9b5N+2LV30",
-	"HJzFVxRYBb8BwjRxxYaMffgDyBIIYwBix9vMt5VLX0GLfbQ8vZvM+wPUrnhWg36F7YP4cmMRbHIDRrYb",
-	"GamtG1GeP+tLsR3VCTFJqJipV51dQDtQNZTnX0kQAp/wWcSwkWBeCJD1lPPe8+h4iIz7wLofWR4+zmG3",
-	"UuF18LxHhk35bGPlnT/poSrwlFNH0aCPK4ONedzwVA9OgWxoZ6/TfdqBfazEZ/uSz1ZS62YoB9bdwex0",
-	"99ZW5R/yg3En6rw+1ujOVL1CL7TkrwqBN+r+xtT9tXQ9OAdB11dFIitjjVuwCb6UaONCxDCi6VaHEI8q",
-	"C6lCYLGxXm4ZoKcvxW3YLoHe8YrCmvnehVRhs6ibE5kJt+dmy4pjwv1OiMN1TjfPV5qkM3ow2Dt9rtjj",
-	"2KmNeJciie7UP46BWC7ezdm9KhgugbEK2nvnhFXSnOKR2CnqtHkuzBX0+hdWvlNa5lXqeBbedFPUcx+L",
-	"ehZeY0FafNB6RExd8M2i2Cif4vpan+MEwXHE8nopjbRdNtRTRBhIiwQaiIU4m2DXZY6MR9JiAoEI/Hqq",
-	"wAkGgk7rERIC9fuTsRQJs1pDNQ8UkQLSDswykYk2ewsl6e7nyKGKpAx6AiQoPEuARRjKPZ1/1O+71bxK",
-	"ei0v4CmdrLut5DEXUr0YCiRMDUY8rvcpoE1ySMJeJ9rp61RPMje6ffE8AV7QauwCCcePFwBodA9w/oJI",
-	"zKl7O16elnu2wRYrtvJdD15cWtabLAtad9HoG6wNzr+qXs41EOTFzrC/f6p7EwQUydUUrf1qb8j9m56w",
-	"92n5Cytz0l85/s3fbZUiOk6SlSAfSkyrq4Qa2McdOG4r+VVdeHHAPkHl/R5oCNLcWW/iM7ROvtmIrFMU",
-	"J/xCqMZN2Y65cZxAIcC8wbGhvXGVjxIwDIlIRVW31ZfwubNIYJ8FThokGZkYkRx5ah1i7EkEiFN31jaz",
-	"BnAo17YGfNxw0Rk4qJvmAymzcet1O/j519wU3pPZIKjxYM8w7qiqY5wz8RWX7lpnO1oBg+SUw/xQNgo2",
-	"QKHg/OG8ZsVgYzl+eZbjybBiw3zV2KvtCNYHX8C4JbtlMyjW3Mb2eV+wBRZRU540bCg8XRZRk4XK9Mfz",
-	"7Me7OSkW0b9eCDE2WBri5UUIufgIjSQqP7zCCeTNjCOUBds1jlaJkcACtGABvqnMm2p1Ppc4XZSdB882",
-	"l1DvccC3m+RcQUq+oJQOy4u1G+jSTbjEVxQ4IIhpJZ8ZqgCCnywt8SffrofcpP1uGbSENJM37VKvkfEz",
-	"AfOPJQFJoQLe4/5fDLU2gqD8KtHTrtMYvkMCBn9Kt4Qt/be/wW3/9jdsPCHNYvOEI7jLINMjIl60Oo7Y",
-	"mbbD+ptK5RSH6Nu//a2nGF692BECbsRLrRsupZgyMIIBGwXPJpJ6zwaZV+4BYUxaHgANnX6EZZ3BTKcJ",
-	"FO7AFM8yPaUMvLFUIwwLiF1qsJSCKIC5oZWIYBloPUIJ8abFEnMJ2aXJ2OMNe12UGkuF+sW9neqMLHSM",
-	"XFX/vqABvcR0QTQ/5B+IQBiakIS2arDObXbM4m9iP25qtTKaGJuTxBoW/z/738d1M8i7l9TMxb20lecS",
-	"urwum0ZewI0zOWIACENKatwoNSP+bumIrd7GeCFtv3hAgPrdHYr5dnWV+yDU2K48oJfrjcWf1hUGU6jb",
-	"XXc0y6xc5LLfuccQgzXhBQ2y4H4iCxD3yxUDNXvJU6RJo6PxyNSFCksqZtXKpisoO3jAIweOtkFxJMTa",
-	"X+AXNWy/s4dgBHdpT3kmiwh84bN0FhEFad5cZ+gcYSEAIz2VaeqUAjrb0I3MGUWIMyy0eCgabk42Jgg1",
-	"OPFI6KAkicm+1McQemlhGzq0cNDyguYreFlPDSbQfe4x9JwoV8DuHhUtEMypGeCI76mKAm36Oa1f4dcV",
-	"LsouUcADweuZBsIj+PHhItLQ3Xc2RrgF4sEBswkrF+FzkJqeXe0rzbtEu9Fc88bH2DVj4Sb1mEfk8BhI",
-	"W3utexxPUz0V5SGYiYRT7lcN9h+9GAqpwDI8MnPU+bhGemKNTESLvmvBdzQcqaBzJexKPRgApi3VBt+y",
-	"u9h91dKDwdwbkwYpa2kq9BqId39+MxR/HOzQ+R+72cLJKPwUViD8Dns7qxnz6wFmP/5S6Rb82F0c77Z7",
-	"KtRLzZURK91Cxhs3+9DSaDrUwEZCPLxDITPf9eIkHAVnoEPCOJUCugGpGTvPCI147NvDhBJ6RhX0hbYV",
-	"SIqS97qDXmcBRBs6LSnBAW4JgwHecPdDnlqRKe72kiHPBhh7wrsH0hcQM7ArwC8asL5OU8HPJyInrigF",
-	"08H2nzFn6eMDaXzI1uM5ZEiS+YZrufXCrNZHXnJBkC9vlha7V5fJRMTQF4mFXlZI1884chxpxcaTbKyN",
-	"p77nDOv4fA+0nroQY9uFo8doN+MaFnd7lItgeJ9OglIFSaktZFSi16SmLJ4fMlDVDHjGqDOVX2CakBvF",
-	"aZ+PYwZn1WxcKOJudFwqvL8PdDRDng5eQ/ao+nH+t0ULLeCpNohr3iQWa5O5bDaLazHNFPvDN7ijB0E3",
-	"s2hhQCB2qNPkLghoiocCZ/IOtW4pWVHUQBifKfFQ+Van5RjFXsHjr2aS2jvpHHaf4m+cbMoryf6ouWf+",
-	"+yvvSc+FN2i5TClf6wG/qbP2Z6QnSsazbw8AJoCPMRYZ7gJ2zHca8k2p0ESXivlJQGdviFT03QCfzDkp",
-	"JIdhCXc6e38//O3Fs//d+T84LzuB/u6HeSeTk5IF5rnV8gbNofHVk7JFtk7We5WtD5mupKbUZw2bONrI",
-	"DHZXhZMyMfDZEbS+xFhpyaSaM5wi7LdUYRBHBWM3n5i3PqOCGxM+m7NQ4QiXLNEvnB2phC5x5+iNes/R",
-	"880zlP7ozDU/hkgl+Yh5+I+Sedfb8fv75R2/4IlCy7KqXV/ySUFT5/RNPwB7U/XcXugsE33s2bVfbJmW",
-	"SmOxCR60ukO3wfi+lL6zFzbZ2ol28EcgG/s6cWMbSSVHk9FOQQb5GG/eAeqZs/00xDXgdS9khZ1tRzcc",
-	"YNf6qvshjyhkZ3wj70IX78e+mfhulHNRLspLYvMrD6ggZJ2E3u7r9asYhCp0ysRoPjUoq3rXC8Rc2xJy",
-	"FYxfj2s76S1ygfXUFOM/+cykYVORgms4EgkQrVmt4dx4CXHPuMNUDWXYOsG2mgThGpRhc3C9KmowBBlc",
-	"g8/rWh6aD65/ujb4725dlZMteSEPAuFWWKsG6LYO0O26QflNMW5VnGPXZBubv/syyrF5WAWFm+rYUigM",
-	"5lR+0lMYDYtCozDsBlYMJkIgECN2bfZDpkcQnET2lCAHIbpa7uzfOWSxxN3VAvYVCXGIiBIDeeQSWckt",
-	"3Qzb8VKSwE6ML48e8Rm1DmXSltBexvKZuSYf2u3Gym6ZU4V8i2NzMWejboPSrBhOuxNesyXqZY7crHhS",
-	"viaY4C2qnY2jQyQtToKwKHcwQjFx6m19OrnOOJ8LwpTCLYaF3x2FHsF9rrwwccLlKrfyyZ4X5GtHVN5q",
-	"y8baGHmWBmlaFnZVvseizNyW81EhjbvuBBDTxJnIlwo5tZwqKA+43QAo75L17aZdoyeQpW9JdXNWy0k5",
-	"eTsUmeiyOBgrGOgK5koc2nzEBCA4laoCFQg0DVeqeXf1G3Uv9PzdKMqXWolGR36JOvKGJL9aqp7aTUFp",
-	"EcQu+hcFHIBUqwvgoniqFb3aGUJW3KzohZG486wvRdZ1Htop9LIWxhRlLY0l2UjU0sWNrG1kbSNrG1m7",
-	"iawlEQLrBAJn27IW7MvbsXINl0mh/xwgbp2cLZu9Bdnrbd/NY1p4i0YANwK4EcCNAN5IAIMEuYWIw1Aa",
-	"q7PZktJNrMxE+t4K6GLEdJoArBlxyoW+7Fj3j3Vl0rZ7xRCAwTAXspiwn1/9/BGbuHNGo2JDfimwE/5W",
-	"sryvabLXTtlipUApPiqtGKFoR5p7QgHvRO5vnWHJnrIsEQY+XIOM5YpWkEBY7aOf1NRdOycG/z3fFJIS",
-	"Dr6lOxCx+D+Xo+2iHavz+G9Qnjt/bcjH6F9HTVaaNsHDIKVqMssrZ5ZBcAz5eCwUULR++alm6Jh7O9Ys",
-	"lLJ4Bq0zIdU5M9CluRighSBuVWihp2J3g1O6wSnc4NTdICSGMQvtS1o2iD/AYjS2b2P7NrZvY/tuoAPe",
-	"aktQfF6SetsNQVCx4O0I7URideFi2KEu26b0qRuel8o9NSeW2VvIGIPhnFf0VhQVrS+/lf441NNGgDcC",
-	"vBHgjQDfVIBzX469XbF9nU54q0pubIe3FqxzvqVdaGIXelDojEgLdMaMuBQZT0lcGxFVNLUjMoQ2e2Op",
-	"9lpa01MyCT20yT32rcQ8L0UBCCotgjNJNk25wdpynSY5W4Xb3MQ+MeWzok5RYgowfE9p0WbvVIECO5+8",
-	"dH5FQalBzUwEnc0mRpT4AvKListVmCWQUXjWSFsIIV1JHbl2/74HDTgNvAAgE8O5/NUjj/23UaFcKo81",
-	"7bujF/oAFljZFRTjY0lY8dq6wNHeXqnsaLMY0d11+FtiBRQa/H2tZsCdcF9eXZpd2X/vXpsfoDEgJBa/",
-	"f/fxhJWUYhxoiEJhGtYOGGi8R5wXy0tn70dHvlt7DRVlgovFgO372PvvxvNJsEa3Bl+FnZ0TucxFQYM3",
-	"XQyFbuARw5wah7hxiBuHuHGINxC9HyE4d0NYqolK9A3KW2Tm4/0LZBTmxhZgAPiuiYiP/LQRTwRyL+eM",
-	"vT01zgTw3iZ8doT+IdGNIbcKeZ3Sttmxr4KBHe3Zfr0Pitf2VK3DHDHx2Z2X4DuOOMEIzsT5REHgFGqQ",
-	"CtCDnio2kfdsgG5h1SYJMHdhoy0abdFoC++/RNhTteifFI9zBP5NTy13cPwWQc9mM6/lwaqZX1Sicyk9",
-	"0pfiWppmkki7BBY29bHADBkBEt/hPWJKTAMgrMumQx2hxIWNgBoDwp6U3goS1IczuQ3d4kFW2IzL1L18",
-	"wIUkLQ3c2/hEqUTi7jXkZijMEYtHYmR6CmbALkUmB7OYDaRKYBdB1JGrGaoBGRQXOMRu6JlwawcB3kwA",
-	"n64bxLtBT3HFRMaNSHKKTKflqItOXsdJyzFjI52JowA+zgRycRo9Ai3T7qkPgiduGLY4RWmNSAfMvQwr",
-	"FEv0VFWEPN3sljDwu5+8UhY6ua/SDh2XXau+yJS5TSbzurHAEPo8TUXGElnuvL5zIWbdOqp/Mzn7HwHk",
-	"QvlARvzzTxCV3+nudzrRzkgq//ceQOWsyNyt/vv3/+71Jp1Op9OC/+79AP95/sOnv7lvTM2X9Vf9R15n",
-	"bGwGAr1m0jDfwlk4m0Gov/Bqy0twLux7XPWadQhX1q3Et1cuxHHrN976d6d12G59+malaZTy0m4vI5X/",
-	"nfc5+H7lMe3fWCeDe0XC72THKvT7AuVLw7x/H6GWgBYBNQnKp2gvgPqviAQGtUNmAt5eptIuA5F764/y",
-	"en09SZMC7boX98h1E5U7BFF8r6dCj6DMei/zPJNwNeIXK43IKTzLmQCBg8Lzq095oOhHVp02+7XMPU09",
-	"AQaR5083Ubnrx1TaIdxMZqHhnbvjUKeJcfNU9sjz/uRthLEpEPdpYSUC+XlPuc+AvdRqt0Jg7LKXsAbI",
-	"aO6sZzdiz5kPWQLn6pIFQms60BnO0j02moPTz7VAYmd6klP/ZNbN0pmRxrLDfee4O9uLZxWQouIeWGKR",
-	"FHfLEovkZCiMD+wa5uy9o5A5586KEu5yi6ZfX49G3JQk+u970f4n9/c4BXrFAU+NWKchDCH6l1swkVOo",
-	"b/DXe2RZ+D+DyuRZxp0zv2PsLPVsjzuLisq/Zd9KpkzpDuvQZi+4QTZI3u/DFky0p1e0otwDp9RNtcZY",
-	"Kj2izlLYu8pm6vU+rmId/AA0/yXH38/TXdsFa8dXOkT+MEVhF/jeD3SqVrFK3X2vb5K+4lkqhadFvcUG",
-	"T+V89xYMIQhGmiobbevNnrY+drd9jGapVudH7tQnYsAnKSy2+8yz+oOMNXxm2uwDDSFA5mPaD+WpQVfj",
-	"KsEwX3Sz6iRe0oU/e5bXxcmckOrqkrh1ct04fZSmTtH0L1Aj+igqo94WbDRJrRynGIDVbAR+Jj6mfB6e",
-	"1Zx2K8aV86HVxCuFmox2ur8/i/Y60d6zaL8TPe1E33Y+RZ6ltrsjlYX+0iP+GXhwvS+BfzwL4kAqK85F",
-	"VrUGPwmnkdx7QcOg0Lem0Iei0O5hnqry7rpr3ZK1XsT1aCVKJWcgIuqFSihIW4XLfU3e9U/RjhKf7Wkf",
-	"J0clZKFxoJOYk0yPxZPfJpnsD6F0rE6CrAEM+pjqlZwS7PXittR9qR67tRDtmt0MAPiw2Bah3bhUiy7V",
-	"D5JYPHHrFb2pot1b4VTNG9CLvtUTd9yWUScDS7LzJPo8TaMcHQFR2Hxk4Lbz/pDMKvAd6KOeKhuDeBOp",
-	"2GEHXQA9INMAgrqh/xM+AeEWvggYvs5xSE6dceh2BpZHbATP+kORnDrfA69Meage5iw2qbaxe6ATLtR1",
-	"HMw+01OcnusMZI7uX/zjK+f3FdYsvo6r8lZ89u5KKhpfpfFV7qmvUjKUKbl6p5FYp6cxqQcQgIIgYrrw",
-	"0Vwrs9Ko8ec14xwDOrnCrM0vI+M2/2BuV31acXs0vkjji9y8L7J9x6HONXAad64aYFsOw8IZKwt7N8mC",
-	"QRBu86z1tFOSTPUuxhpuREm31/kTJ4uGU+NNNN7E7XoTy633a3sZvvN+ayBEYlbI4cDvIDUNYIlLzN6o",
-	"hInPY9Bv0NcUmofyvIWpnnqD8GQoZNZT1AlRGLCQnUV4odyPPG5i0XiHB19ttfuu/T/AXNZF3n1RGdji",
-	"VFaKebgpN2nY+9gA3R9BfIeFE/2i/MXimc6PRH1v858Bw+tcGeo9OlGJyMi44fnDoUSCj9jjdxOban0R",
-	"sR+1Pk9FxI7H41TsAqzJMO5rWh+ZcC0WKUGZUbAdYvDbsZnvUKc5Ghia8Eo/tZ6C7mXPnh0823VOvoYO",
-	"T04UlBum4sNlTn6Tt0HpZyJx25KnEZsoK1Nong6FsCicoA+5k02mSxBCWeriTvlfBCmKFCpyqXgVcWY9",
-	"NeRm6E4ZXn4hxhaKVtEQBmyi0SMBrZKlL1aNPNotVOgG3xBAx1M+O2KQ0YZgCcRAqNxr1mbH3ivqc8VG",
-	"/MILXiJ5cKIyvDoQrDXy8gqeSmgHW5Qz18YqX69RynDeUC0bomRHv3c/c8vwMmuz1zxJ+Fr94YrzvckO",
-	"xIuzwfVOTlfgfvM/PZsVgG5zZjnuaLgbht/pi5Qbezox9CAihatfOjdROCaFn0+ydKebmwbmyUiMTJ+n",
-	"p3unf/9X57eLf+4NO6P99LsXHfWvi/dP9bPsuTm0e5Onl8+mzz8fzvb+/fT42fdt2TfXezNJZeUtT8SS",
-	"1soSW5LrLIlYPMnSGCEXdHT8tOZw5g+9i/LVV2Asb1uI86uv+oeYvVG/mKY/ybZqO5124GUzYn0rogD+",
-	"LvsEa7Rt9M32gcdTDyAZ4e6xtjF/LuycYrpmDOT+iuMNJWhdTAPl4sNg1SzOt6HVXNKwsSwfHnkNeQ13",
-	"Yy1TsfiuApdmhaB5gvt//ZrGhQfUOUSvFAAv3SN9u1/InCK2dJzpvjAG8zvepvBVSAedA6xjUXrKNFZw",
-	"XAIE03kGWNjo60EIaUqZywpHa+grZzAlGvlyxQshxutb87hs27fmbyG8USWqPqAUdF6W36lzRYKNALu2",
-	"7fWAJZ7bPTdiE5knf1h9IdSKFhH30jaMpBj9YCH4EbGfX528fvey+/6X73968/H1LtXIogACqi7wXUKs",
-	"4wiMK89LNs20Oo8WIx4JC1GOvDXsAYQkEBlOEZDQod1wKsoDCXScB3BBXCKkfY5kkgD9CMonTOxTwot4",
-	"nKlO+AwfSj/Y+45+4bnho1LJuL/P89JtfG/abzt4WcS47SnAqO87W+0o/IIiLY8Ceh9vyC0RjoW+pOWJ",
-	"GMtnUBogEcL78eT45JeP3RfHb1+8+umnVy/jNot/efMyJmI136AXQzzxx1f//OXV2xevYpZJI2gDgFbp",
-	"qbxqvgwqgNfspgZBcJ9nNJH74wJqFvWA2kZRlcJUZ4npKT1gY6HHyMAgEZb/UdD041cn/DzGwn03jzeD",
-	"1lutRAvqxGMqK7BABAe1CFQU4TQSlV2yx087B7tLTPMVcDFYjTou0JPSeQC/nNA+TtXGbdk3c4jjzcMO",
-	"lIIdczssopIvhLoSmHz9GsG6MrmlJfzu/VAZ/3K9a8VnGyRSWekWpvAMPZjO4oAqPYM8misV++Xkh9Z3",
-	"cxGSF7w/FK0XWtlMp0vDJO7H/rd/RSuV8b/AGYZi/qeoQ+uH6mM/QRSSDKFU/V2PfxP7pHF7rmkEiP4k",
-	"g2q03z8VTYLjwv4eQFi9bI6vlXcZT85S2SfDAO39JZlT7xX4mhHn+GeJ03weZ0JNVrDa2RDd8yjCZC86",
-	"KdhmpacgJdxmx+YiT4cwxGIjgsrdqsBz4p54Js6lUkCR4hwMFhcA3HFPnQkjE4EBnJmeEI8LEUqDjYBK",
-	"jtMzg7/TzUvqDLYnwOxMAtBP7PcM6E47lW4OQz2FlAeAhYzILsFUcnaWBxlBy3tU08eebYaPx4JnpqdA",
-	"WbrVIFegr0cjaa1IqIoP7k3mQm4gWZaIsQBtqpxDJlPB4pHORAwYVVADMDV04cgrBJ36yi0/jQK75ufR",
-	"5TYDUs1Yqn46ScR/4qcxrE1qNOvzLJPE2130YcCcg4yQW2puLqJ84hyKAp1biOkmcj3L5t65VgJSRf4D",
-	"t+Z60FMzPcnc1f0hO5s5PykKg4DCP/ZRsykl2SwkBuG3NDi3OScZkTAMdHYuLFGyYk4fHNlM0OOHhHEj",
-	"UJj3ztrs3QB2ahY2vcbidjIGKOiFeGP/ZIoZPgbyBpYJy6WKd31XChyq30/AVEsbm6Pl82sQ/nh+fC0k",
-	"LGRhY3YD/iSmCkz/NwUjo54qIljiiMVGuPWjSklnAeOlVT2IIhZb2b8Q+d3/NRETkd96yqVNpbGnQtls",
-	"Fn7lPw53QfvV/SvToUqz8LxTp9Hx8p6KE5kJ9/tZuH6KNaynUMOKwxqJUz0Y0K2olNXPxAtDCsiG5CP6",
-	"Hc5OrEg7RrjJ9QClBjT+cHvgCJj7M6tEFr6E0EYiiNui7V4YbkLIlk5UwlJ5IQKFsXt1/rH+/TyiXWrI",
-	"M/HyrtBDqrAbkZbEWJ35duoczOHJ2BM88SEdMm+UHoFHpAoizw2lgg0yCm4G7kerWQJYeKt9zbITI4sx",
-	"HDoPSzAspE9uHL1SzUERziyxU+deiM+oVaHZQRA6IeQcOXe4QZldIIZp8Wi6BSib+sV2Yn6v1pFaALeH",
-	"2ZDcg7f+ffrpm8cR/WN3NXqOmER7N6+qoN0IWtqI9HIO87oTwqtVcyCNUZqDhyXThRUo5E833LnMzuE3",
-	"KzIhVPC1czxIfvs2+eXFjvMkoFlxKFsoJ0bwbZXf8I7/2P/IFx4U/GIaqZuzU9Th7qW6s3wY62RJYIdf",
-	"hft0z/AHoYFU3TfgpE5TPS1ySJVMe/pk0aYvCmey7InvYQVQpP8pSjsiWrBMqEQkoeQJCqeA2UIoIvKv",
-	"yIzO6eI6LeHHtiQEk8PaYUFKAypXf995nci9Qmfi8q8CzPRboxEk9xKbmZ+z+ehAlQwpnt16SKbbPaLo",
-	"PDkn2uP9yNcR08DuEuCKEMx+fNA5RHu+5ez53XZP/SgvBbNT7Q8zwgg5QcfBbUfXC5GYCZ8FLBQ8PmJn",
-	"2g57iqyShHKWAclINHnUTUShRyUNet0GQg48RNorJBqt4XIsIv7wbmGI/WEmjR1xUy62d0t5mnAbxOHe",
-	"fmv/2Q4BPOa/+DYXiC/C/daxUXAltg1Q3ODhldnZ4wR2ScwHAzhtp2W+pbRMD1ncRDmx08Y0r9FDhuo1",
-	"oLv70qPbyfBixCGXgivqipJULFucAXKHvtWiBnkJn5dsz43kLt5/Y7k7qM1YHdSN+aFAz3DJrp9+adiL",
-	"4Ti9GwtViiafc6k2O0jRCrAMYMmoPTdLPbBzYfMzc82QTLW9sQY6db5AF+yPk/2nBT+tVECRGyRVpbvu",
-	"6oPS1ZNxstpQ1rdvalPR9Gq+aib4rYmYBw9sDUdxIxdtPZQpPisgWBPdr48PHWMQAOFRQyxpg5ylshnv",
-	"o2dmIC1J7oop5GszPTUigzKzVPMkT3/BT0RqBJSXtauE00sNGJhVUCRDO0prESR7awFI3GQ31u4Pamdf",
-	"gUNwCyWVFW4DOLc90f2Jc5s8oY3fwh9nxorREuwBwdyWBCh92eHZDDLYPvIIAENkXWD5DmeKZ5meYrpW",
-	"GttTVp8Da3431HMj1+XI2X7A6ZQnhuWlqMh7zeUn62KaxCe0LKT5vUcyhOTdJE1xZshkxdUMUHKEjFuL",
-	"gkjpWmYZ+M8mSacVGYdOQqnsHPnNveVQgoRiUuAt7nPFHsc2m4h4l2Ftq5vH4xiSO/Fuzl1cmhTC9Crz",
-	"aOYUz1FpGjSwM61TwdX9iy7jQVgluEyL28SW7yO7RxLknRf6XgIuSv2yCK0PLR8nUNziqf38oSvxrAN8",
-	"aqJSYQyLwwmCQlo4h1cJ8GUh3JeeleQOI7ggw2tejv8dnTGMEL51F6zuvBQvvZni8TVmsNHYr4rpXlVY",
-	"7fuC+yLCJoLbRHDvrQw+TpIgKdeUwYWQLQnxlSO23IMtQyd9xKxOjDt9gfUDi4fUrFgrEvVUP9StACLT",
-	"J+yiQvcpguNQnnDITauUnNk96ikjbEnwW42CH/KHgiMo4SSU0eT92vQAZUBO82KAorXIkumML8wSelRj",
-	"aBLTU8fFDhjUcSM4FXxGOLpEwMjcKTwKcFV3N0NtI6UJAEWeaiVKX87bz8GnVliyuYFuwzXdVLd9vVHy",
-	"22SVeM1NqctdE1wPkg73VO6+h6KB4nptJAFXjbWHMkKyHDYJEWBcC0/gNWPud2Ff5fL06w5rb0smPPSo",
-	"9kaGyWZBbbyzJ00AZbWIWSJcuNOvIzE6c8e7HPdjj//+8d1bNhLZOXTp7w93MWhVEAbUdAuiXFVV/QWz",
-	"pIs2ScyM1eM5QBS3PeW82C6VDxcg+3lXrHlbgZlJvw8siayoKJwJ4ZZt5j1kY/lsMzMBM2VbMRNW8X1h",
-	"pVuw0t9USTmoyICoUx59pkKa0nLuRAU0eAioIeD6r3VF33ucxCpe8bYDZlVS90Wxi2wlj0Qji28bxND4",
-	"rtdHH1FZ5Fbd1yceVLoC4D0YdIFggZDv5oaB7ydyJN5BbVCDe7/9zASt/iqpiYAHbjzZrwYtzxflwq2g",
-	"MsoGbGVi5K3G6BuMq9DcQczh7sum0SLanv0oL0VPXRttH2J3ef1yJd4+KgPu3Vc1sOuIGQ1SuKcCGTGQ",
-	"B+tLwaTtFmkB7Bw2uygZoRu+pwySJlD2QCjvcU5Jvxd1Op1d3z2XSv3LuSZnnE+5r9mtlvbLMkq1Av82",
-	"U0owE6VJVOYhZMXybwpWdHXPjL3nqEK+6ex1Ox2IYnB41o5MUyWMuaKXxt7T0rXu7E2FuCgP51e/4Uom",
-	"/WLpQud5q1NZuuC+OCwO7JIXEy9r6Yi7qV0oPbypXWhohpt82bY0vNOgW9Dwy5yPJ3/4+v/TFVNqElnU",
-	"ioT5uQ4q1c7V8TIs10U4ho110debAqIlawoltnQKT5DsO7jdZ7x/sdkJXDV3Ex5FViwlMTYrm8hP0DVT",
-	"ON5k2rBoYpUeZ3vfLpZQaCeIkMV7Hett/2bLKfyq1qSdclf8aw52bk0SPezMU/HI37LzXgmJ9mN5ZJhM",
-	"KhstzrF85tbDlVyfyxsvLpgoxKrVAlat1fh/F2KlsI0MNUxz20pqVeBP4mqW/wyzZWTWYGiV0RgYjAFu",
-	"s4Dv9PfYUET/ik94DZO8tpz2XmruG4dZw+Y4S3X/Av8plBvB3nfoHIMsdX8fgMP7KdopeapPW3sd2DHh",
-	"BhW/eAbXXdmXPrySmtHsl0fTodG5aSV8ttPdc2Og3z6fG/nTK3677L5P3cgF+KjyUpyWmv3vtTp7O399",
-	"WkNBlN5pjZYo7awmL9ZEe1fFKDwy5b1zByHfSYUc/iDGKe87WZumZdt1fsBtdpwLXSI5B9CgtKan4vIp",
-	"jLHJHN6Oz4rcg8AbppV4ZCAWyz1vKAZQe2owsZNMeKZEIkVPtRJdKAOEe4wzYQBGGcbjyQb93QElymc9",
-	"VXgyRmQLc6hUFtCBv82OVa56oDl1T0G8CycOndvd1GzAgx4FxBjKx6gYNw/U8e5h7moiI/8efgrwkFT3",
-	"eYrtpJHX9VegcSXyAvcrcyHHjBN7InZeFyqJcNlGGoClOdTjnI+xq7o5wh57TFo25OOxUIFnluNYWTZR",
-	"eVUlUecy3e9PskyovvDtwvDJVhdoSvELoZI2o7lA1HwkhEXqy55yf8pEyfOh+4goZ43NhO0Pu/Pt40d8",
-	"xsyYw14YVUX9kV+H6p/YOzc6CF24l3kmhApR+WguTdFTemKBv9eNHl+2B7tQBoN+0CqZMPFum73V82aJ",
-	"0j2VK+lu8V3XmhrXiKxkeEznrI6bxs40psr9MVVuD0e0zEz6KCjUOCdYARMxoyYODaaowRTdR5vuo7Db",
-	"MukKMf7BUGZPCnjLWrf5B+AZLrVj8ek2ggwVunQZy+3EtFnsxChUqgGduqQ2NCYqoE3HmRjIz8Kw+FzE",
-	"EYvPkdWbu/9P4ZMUPhFnRI4t/hVHyMMORlApef/IMCeeewqNlIAiOpeQZEfrg7igplIleoqdWWC8wnRZ",
-	"7GRNMklF4qm4tTNKRvB3JliMytUNqD8U/QuRnEqsxfN/t6QCLnGpTqF3gTAm3MrpMhtuNZikA5kiZXWs",
-	"9KkZ6ineSmn4t3uIryiKkbQ/TsXAnpK9d3ompDo/NUIoumX+80Vlv8iHXqXvkXHgh6HMjsvlB0tbycik",
-	"on9OCa+1VwPOwljQajrAjQyCUTufW27ztqiaHLvHLMaofvW9m8tDeY+05U/qhkS05nXl9wdXkVg/9jff",
-	"/a/fO63DT3/sRXvf/lVBZD0/h0wMBJi9NfOQhrl3PTcToKpwvxJZ/XQKP9pwTsXHbHNiryRUmdExtlO9",
-	"wfQ4oSxXmddh5bv6s/ic3SfbfG+Lgo9xknpHVQKpOP3fd85FnqjYiXZSG/781ol48Xmc6uRKEgYwZYtr",
-	"Q5TiC4tUXBbxrz/PxZ/n9s9U/JnaPw3/U5z5t37w1+MW/mu/+K8T/69u+Cj/V6/X9mt6+Nfuf+3+1+Pf",
-	"/vz9m9anhWt23Ze7/1W56iP++Q2O/SAnJc8yPlt8JTDpxbfhBb3bbj+8fvOhmi6/tAGJ6byGrAPutypJ",
-	"x7flNR5neqyNSP4cC5VIdf4nPupPnmXyUiR/Bv3wZxDrf6Jm+FMo6zzNllQtkWU6+zNXPn/6us7dx9GN",
-	"P2L3j050uMoRycXzEl/RyfcXeqLW7ZWwwm1/0NmI23URuG4W36znp8xpz+8nKkkrydSOAxy3qJxXRxa4",
-	"B30Qg4lZw9VYuObpBtccbHDNt+tfs4oxv3DN4WrX/MStyFY25eee8mzVVaOnLLKLFF84mLNOHBXsePhz",
-	"0YZfMOKqzfgn/+EOOnTprYTbfq/1BcHo4vfvPp6wJ2WYnbvaAKAudD7KJqkzkDVgyEFnRvhHQXE6uxcU",
-	"nTfVlbNtQbnFJtU29iHLnBwH46dyJMwR9PK5lH1xgt1zoJ0TVz01X7+eE2Bn+ErcKDNR/AD+Dik+mADK",
-	"anQdVE+982bvu4l1BiKbDrURLE6E5TI17b52AjMOfZRMOgmUVuNMn6UUJay3seuDam5554TEtQG0G8jA",
-	"VSJxJfFXDMcNeTp4rSdZOSQHIakitKLTfVoC1Y55ZmVfjrl71O9/kOnW/aNgRBWt878ir2OdldcXY3Sm",
-	"664rG4vVF6P415MMN5oTw6XX4ANp5VmUocHhtl7BrgMHmXvzFFa4PhT3+pqqSkd9TwHvpcwzc27fmiE2",
-	"N5Jbw+A+dL3ZOVz/mr0N5rNKlO7r0OnulMzFPjbV6ldE5578x0CqZEmMzhIqhxJi5aSQ0lPQuOfy0ncX",
-	"BH1YrLlmUpGy7KnYC7g4or7EmP7ULAYTIw4OLYps7Ahf4KscCa7Q0IAYPPw50FlPOXsAC0+8yYAlPteI",
-	"CaoEQoJeIvVUKSjIHse5SHdX01/+n8h56KuGCpgfluqpyKgRHpQm9xT0bgxEHYpNxmORgT20d4BNsVO3",
-	"S44Ytww6YB/uw8cVJgPGe2Uq7RXsGu69rxuUo1rTSh83zxlLSJemNxRU+razYVTpcXTFl87t3Du8bmim",
-	"jtFzDkm7GX+nnW1E3ble6+pVg6DHaoEDqgvp8xTGELGzyWAg3FbJtB5hntkTg0Imf7U4LpnvOJraDXHV",
-	"fphkqjsSI9MtDBdu1+v9uW7QsW4xfpZqYoWJ8DUDq2KfJ+KIPe142kUkzCC6KqDEMu7sFhfhaacm2jbJ",
-	"FolbB2h1d3eksk/3dyCSJUeT0U537ztcD/rrWZiVVFacozIrT0tNRmciuyLSCK2E7yTSiJbzVxtqbCJb",
-	"VZEtNCB42oS1voawFhieYPl6w7GOxqzOFJ43h2osYU/oWGkIfxA8MfOpSPbGY+gQeodtc8dCj1PRZUpg",
-	"HkpBIbrS0KfbaAXt3caZruLdXS2j6r64brAH3xMGLQiK/wWLhToI85YiBI2b/6DlyPFWvOg50UERxSWu",
-	"s29m7vwkQJk6wyYi+G65OYP4bA31WDjzHQ9AoIBkASwMV7Oe6nMj2iyWiVBWDqTIIHzG2Ugkss9TT3qF",
-	"Vh3EymMDvSX+hKCqkyglmVPuh381goMmvQ56I/jxdw7cOF55iXDg+DV1c/EEGyI1gp3zS1GeT3AzRpn6",
-	"Ewv69r6r6wUe3lydS/N0/9YdOvfGzhYabSB4OituXWy5cabtsLwCP0+MFZu00rhB7zV8vtJswyTXmNiA",
-	"j2Q6++Knlsub8tyOlaqZGDisX9q8iFrnTGbzu2/v8LtOq7Pf6jytmQ9cswBcubJlGYEbX6I3thocJI8A",
-	"idaIy9SnNMqj5Uq1R7Ct/hd92NbZec3IhbtPbR+aZwelN/H0qjex39mWpICjkshzaUOyZjzUSpDMLM+2",
-	"s/f8eV3Az120IszqoDy1bzqtQ/Z490m79elv4H+XPmkAJIu6kpT3Si426fnGw/4KPGz/stcwjEs246JR",
-	"vJIvnSd43imPlSDDbMoN0gonTCqrGVfYOEBi4Rl1UnOWcyrVhWFWM2l76nFMtUVJ62wGjdLXNnW9a/0+",
-	"oHUfnFvtp1bb1C+Y64073QiNKnc6h2tdX2AUM35Xu9I1XQ036SxQcGgLz1/Pqy1cePeu7YLRz7Ehom/h",
-	"tGD4v+ZJwpN74q39OoR+lIvknZ61c8XmgSt0DmyMxMK+Xi0ZUzhAjbn4NZiLxTe+hgqYb1pRqQNWsxzr",
-	"GMlWEP3BwCtDTR6elVecX52pN6fDGnuvOfXV9l4Rkb+FE/+RSmKXWHy+cta02SuoAi4wY2klInIaZeLx",
-	"w76W+ZpGoR/eWgahH+wXUaBqRBgP4gtvuATytko7vx6AXWPz3p6u9Od9FXs3l0mNrfvwbd3wtrep9Vax",
-	"caE+zEtw0C9bsHmD2n2A9m6YW42tW1TPjZ3bnPhKO9dvkq2c9lTba9bVRGVCHN/jnxsW//jqhD0pIhtj",
-	"4OXrUhUMcLdMdeZupCc28OH5IOoj5ql7qN+MVumMDTIhsM+0u3ygJyoB8kCZBNZA2R+GcQADj7t44Gxy",
-	"PWWpVudRkaI2A9bIcy4VFq80xTkrFucUfBH3Opf5IR9zNbV+ZU5QS7VFGLna2KQiJ9x/vhqn+oumEqep",
-	"xGkqcZpKnC+Z9Odd0Ja5thWXIiOdWTpQ7merc/0I5fbK73jVpwbDtGDmp3olAFP+cho//Svw0+F155VC",
-	"K6L7rygMcvtstVyU22TUGJ2h2QbxaZAEXRa7kcVsOpQYiXWGsbEyTXNLP2Lx2cTMYjDSgcFSMa02tRyD",
-	"r+/cj038fHfhl+rjuznV+fepts1Rf/AOeqrtlk74SFiecMtXa+vC2Qs+pjt9tNwKMLaJ8499OGCPD9qd",
-	"9t4usqd7NiDwx5xIQKb1ngpnFZzWGEYSR9SblgNFvjYiWK/u+GS8b4mmnQEK0tS0cQEV7wcphdno9N/q",
-	"ea5Y0rrjXfHTa5z2r/1Eif4kk3aGxPTFdrJIqoKbGl0n0FiJXgHhNzlLZR8P2FDw1A7/vfRo7Xc67jCn",
-	"Wp0TpzobZ7rv3DT3WGx/QG0sjqgBh+Vn3IgABTYXAgzuhePwGsawc4Pk8fSEKjs0lZdi43aOt9F5Zm22",
-	"8Su2zZvym+MpJhz9fvkIlXXLdoxOE1PPLvgPIcahmbfzc0M93hRZjPmZngCJkLOpfOteEMWTFCOE3GdO",
-	"uz3l7vC0437+bafDjOhrlRgwz6DJiNuLziSDJwH/eCj9a7Pv8QEQmkUK1J6S1rAYfLEYorNuNqf0d5ky",
-	"0MdOsYeGSiACgVsbfg/RRjPUU4Uh2aHIoP+LuyNambTxgZNQQcMPpWF4VjMBEcuNSQSxneJrnSZ323zb",
-	"TjUFckpUgOUWjj4YczryP33agT3q3uVOd2+/c0V7xs5cc+2Vmfbc4my70fUKU9+40WX1KlW3v+wcIrPi",
-	"bxC/GMtMmMoH7pcfSE8ihDc8mPplaj0q/Fn3MjqHea9MjGd0d/7x/O//fPrb9/s/H/yfb0+e/d9//vrq",
-	"w8lvv+w/PXhGAZ1w343eXWWf8NciXYWU0J3Eph14ba+Qmr1O/KZrGonv8aqqt+VreVpK2xY423HEYtz8",
-	"5c/mw82Fb6Hy223Twmfta3cpv60l+LWWbJd712UoVMgyes0xyISgCDL0okhl38Y9BYk1nlqRKW7lpTCg",
-	"Iu6i1cqtbSGwhuDmrQGX0BIDqACcoGpJ1RpzY2k/3JumLk7IkaFUsMFKJH+rs0WCVRbCYHVt2V/5XDYY",
-	"KdwyrfpiYyMEn7KZEbJW1/VXKnkoPdfdajUN17d0gn6E2lI2FCmST813XN/gLEUrRZhKNj4GicGP3JAl",
-	"yvnAeIqu2dH3a7dJr2Fu1oWzrmVE/tWIrK+l3+4QD/AmomezLrvutUCPXaf+R2K14Ph0qCnsDUuG3bEQ",
-	"c+asSuJqBoRbmooMGqMmGlrmYuKsp6CxGR9B2A/a5QJsDa6c6kmaIJoMgp6L8tCIdFAnAl/AI68vBMc8",
-	"s1SjXBWQQHFyAVzaOxdi5myXMER4d4u5iGgePOjMFo3tPsPzINJ29j+ib/HG3b11whU0+xophK/jHphA",
-	"jWwoh+k14yP2pigY+n1hqkSCOxpoy+uxUHws2zM+Slc71qUUVMTOZhZjr/APDvHSKTfM2TgWe8gtnj66",
-	"er3z54dYB7Fz/1uAxtRscRrAFx2Mv7Wtd0UQ/8S97ET3J8Qmulb03rM71O6rn6Sxa5EhDoUHU+TKqacU",
-	"zzI9RbI2aSyz+hyqpLo5mwwbTYwlGkXoPw4KJhOI+9uEEsY9aVXew+9rGfTKBHPsZOoZYyHryy+EYtz4",
-	"duXAbON/DE1QqaVhloiMPY65YqNJzAaAIj9WiiFHHeaYf/7//l/QssdK8d02e8ENrivv92HxEw1hoBHA",
-	"9HDCOVrNrd62WSF6vY+LMLzVqdOOWN9PwUyyTE8g6cLMGHr9l2dzQyxr83yMTzec3hLatIhx66wft7OH",
-	"mRBU9mqHbr5nE9tTdK00TJ4rDZ3hYV00tt0XHJbm3yLTpsvizt7zPfbs2TPW2dt/Stulp+JvDg4ZfQNf",
-	"zO8B9+EmfG1P96+gouv1vvmvx7+zx7vtJ56wbfePp9Hes7/Ch/+x3i6pJPM88vvCLctwNh4KNb9Hcrqp",
-	"noIOhPhGoKdwptV5oenXwsogsWfd6oyyWsbEp+UN9F0ZF95pHbJWJQq8AgoMgdsC+2uXyqCJrrSi3JcP",
-	"L5dSkZ4iAepNHvD5kdMjY8TM4Eut4g98/uzb9t7+04P2s2+ff9c+fL4xrepmk1jiMf0kR3ItVO2nG4Qk",
-	"kJ5y6rbKInoHrfY2pfhrzP8vwvwvcfYVLLVgoyxl34pqUBYfxLk00GMpN6fAcih7BYIZ63QPSV601lBn",
-	"9xQpbaoOA6MrQpvsTEDqqYsSirlZc3cXPnCmi83kaCTVedRTvyjZ14lgSmcjnkqDhTuP3/7wYpeKy4xz",
-	"RFKn6yCIEDtb53+9ynW8b23OlSqq/pggdojFaLNjlkzwpJU6PcI0DzqHPRWDVdAC8yzA9BItMJFm+IxE",
-	"r08Rw8yOWC6JwLzrqYmS/5qAIReAIFM+Y48POodFgUgPQuLCjwHhUgKQoMk8bxJCmIWKvDJxzrOEWQ0L",
-	"hYk9sv3QWgj3Ak5c6nmfzVkiIz5zb8z/tqfGIjPOYoYxj7Ux8iwVrbCAMaUUR4DIYn2uEgnVeW32k9YX",
-	"ZKcI91qKoSIsDsRkJE9TPT3N78jkgPZKiX0bjGc3Hj1OQW24GcO+zWeGg2UEZ4OPRhogm+fCQt0e7d16",
-	"f2AZTGZThsitImW4qgUS+J95nYCAgmOldlYPH5UuvRnAyxoz2GjsVWrQy7mVmlAqMfWbpUF9bEs5rwWU",
-	"KG4XEMgnHFBCxUgstNiFABYyxXr1BWLdv+1CWGuOnZt9xGDD2cx/YzX4SxTXdq8fqO8n4IniMwrU3lhG",
-	"DB1jnxRUMx1siBDvdPb+fvjbi2f/u/N/Cu1eDzqH0Y6VFgzdV6VBMZ46dT0rTCA3UP0imScFFbVOZPgq",
-	"XERR63XDdP2SYvvixTXsqUVVdsXV+W/dlRUKpVsGec4pJC/ipempfIGOWJxrnphZkaaA5kyltSkGLQ2g",
-	"JgUoSG4u7grk8iBzVqSGg/W4pnVaQJ74z5aCT17C585ipTgABPym3L3mSwEHNnGWnt9/mGtXs1JHmJ7q",
-	"u9ObpiJB/gOp+ukkEUnk9suYZ9Zrg0AxMJTOCJ55tgNnD56JnsJhJmQmDblplZBZG9kbeM+N7Y21QDG4",
-	"nA8EFkNLdv008yrdj19zU0rPNoiaIBhwUxWcysCkUd3IbQ1ZsQqyRqvAav7ILDf8rwLU5IfwmunkuzB7",
-	"r8funmNPnna+W1zxk2EFe//RcvPavRwQ2efOrdbQypnJ+QE+dNT0Lcmxhw6X2czs2AwpQ3cGsAzEkfvD",
-	"xVPxYsjVObEcjcTozMmkckaSPf77x3dv8bwwuMvuQswNQyYYIKczxinYxJSetlmsJmkas34qeGYY2u9x",
-	"xGII6cRMZz0VQ7Dn1BnGMUbsMqCWU3NmvDB4UDmYPIQu90u1mf0yGSd8W/bLKoESWMsWrGWlDznSlwJa",
-	"3hcri52bP5eLw5pbvzxqxkY6EztR7nVizpCwP5ga6+58c7DHDg4o7cYOD9dyynCN3uOEVwm3bD11UKU4",
-	"cBdToLdqA37VSMYtW5m3Vv1Q9PKh7mFF713adjj2LdTzcbcQJyno//YGVnDjiF9bG+J53bob/kRk3AgC",
-	"Q26uKStTTydABihyuANoIIzfeHhpIabnnAcyIL08glidNoK2Xk9B5yhpI7Aoz7VOupQ8QYkeobiPClmQ",
-	"qJi5QQUAI4IWzkwPQA/LrOS2RMzK/oWwiDiYcmkBmSSUzaQwKDKLv2fG8hmOqcxZaCy30ljZRwobH/t6",
-	"ZNos1OXzSSIts5lTSNh42qNIaGkwEtFTgXuRtFae+IGLHxnWH3KpYDAGLYs2+573LyZjw0Y8EexMDHQm",
-	"qAzBPaunCm9noqxM3f1mYMlQ1OMK6wC2TqV1AN98GckUc4F2QVDw2LC77Doh5QC5KUwqwD8C4ksxrCDY",
-	"b+132huo/VdwvL4ctQ/jabT+w9L6Q25aeixUOS7ZLUkRp+VLMguEcSoF4+5NOmPBnfqJSkTGpnx2BMQD",
-	"dihGiHeEgP68gQDnvCzHFYvx61Mnq+MmFL81CwCObqUBcOxUyFXaX5AUWtT+n93yrUiX5JG3UMkGYBGt",
-	"8vEE/Rf2wuMfX77/wHhmZT8Vhu09QwTHfidir9+8Pz5mB8/Yix8+sL1vD9rP9g92u1fpfhZUf2kXB1da",
-	"Zj58HzEjnJ4OWjxaUOERatqISlk0KladOQ2qwNBwSlYPKok38lWFxatWgPDVtSKL66kZfI9VAj8o+Cb+",
-	"f5cyelF2wiu7Unj6ZjgDmQqyDSHNqpV4ZJjV2kvXhyvzcJEKVmpR5KwlAumEXCckuCg/4W3djPf0c6BS",
-	"D+nzkOkopC8ltU2SCsPuGVeG9y2IKmlNT1U6NkEAelE5LyGpaiPHvA10murpUU+VQ4vkccHPC9CzvABC",
-	"Xzp7YigApCfDBJw5orQS7Z76nprfoHIZ8vFYVKK8gLgJAXLONJmMgUjJGy7FQsKTuUWTCcDoDV7gefPd",
-	"gnVB8rt9hSYwRmg9quRp57uop4hiKqgH+rVHFC7ETa7QGPCLSoUB39RXpKzpMkWrR2CX//QYekZdm/2p",
-	"jO3xbwdgNPvr+1U/w8G7Zb8KHvpBmElaqWp/xvgYuvZTbljiNnjjUd1DbY3phsCkg5apnWo25Jeiwo9y",
-	"Ui7l4whK2MBY7akSpUN8xEb6EqQVwlJAWusBExzq4WRWFYCl39DDe6rQQx1jOcG9asKxt2uYwFlnvAg2",
-	"d/4JqLjNIrQjkmjVNkZrnIlLKaa1rtrHoZ6akgOFxbxUaB8V6+5Rl0d5Ib80Hsc+5bMI3bQ+pTmVRu9h",
-	"E61Gg0ZhvULfxYAlAbPXpx5oCn09EguGT6mqaL+uxUNB2czri1X1jrPVbrTMBxbpPb3lOmawwJvQqJYH",
-	"4wiWhTxblPEPnfmAW5iws6uLAhX3eommeA05em0/L+XqCvLa95keawMYVSWmOYct5pYupZG23JYoD51R",
-	"h6QEIBzOxJDuhEXkEkE/mAn24LJ6AjTjnu2vS8ULPBPGotuHF0BaB1JP8ORHhumpCh1l+jpNBT+fhG02",
-	"3z4py+uRaLBQv4UQFX5mhOqLyDlcVrN4qDP5b61OEz4zMRV6Seu7+Waht6F3mxDMbXC/BASG2+ljWEOe",
-	"Yr28VGgLQXL6kXGaCHTOW9Q/UF6G0blucaQVzRfYYyNETxHOhfoioS51q9jSg0G860cCWPQLoCImwmP3",
-	"XhPq4RZyYj3lNgS4iE46AP6Y2oLtdzr4wg0Vf1mtWyOuZi38lGq/yrrT7a7l5UgpV3ebPnMvuYyq+RUQ",
-	"S/B5VEfjCwkDgCWVGLicuipsnp3u82gn5RW/3AcRMdKZcpJ9DtTjP659ejXp2N5+iR74Cpqw7zblEXav",
-	"a9tlVas/uUrZuM/VShVRbkM2tVAbmiIvYf/dO0tkXk51AVbgFJUqCLUj2BvUiMwMnYOXgXRsN77kdiwg",
-	"d0oZBxKU0BP4kfGKt2j+gE1SYfvk2oQcSPfB1a2O5ngq3RURtBgkVYatGxAKokrOorNTyBuj+AVQvYEq",
-	"r9N0V+LvUcvdXIqsRjieXFfsPQw3KuWqAaEvBaHjHl3tIG6IPU+5KnsfaLK6jT/bIMXkb1ebX9KX5FrQ",
-	"ibe6wgKO0ChfbLyRiUJjZZU4G98JbIMy4kz0eS4f2uyYXCLrBQiZ8sxI1RfBAkHnlyeip6RhqRhYxlPs",
-	"+0sXeMM9lJiES91dAQXuOdHxDyAjiHrKUHCOuhgbQH2577B/sRtm3KVRnpEHd4STCaWAdEulp+4ZMaWc",
-	"PEsCegmob9vAfHCqs1MKn8XdigzdERJquE/xwXNPinpKuS+l9yzcRIHWnpyQwqMZrv8GvgZssK24Gl9c",
-	"2omnaSntNIKGqDvlVwMnfj5BVYjdn8rErcZetP8p8ndw22Vd1+AYDvJtQwFrlN+x92JPwtZp9OD9iyXO",
-	"y4MuSL5iEKrvI8YoUZjRkHd3kvbIiTCAMEG7ZDYdzhpw/92A+3mWzcjMYHpiN7L5iTyi3uJHmjBQGLhD",
-	"6BLsmO2TKsfv31CySFo2ElyZAuGzZommvlxYz1lBq4k3PZmNhVlu1lvx2T4Z2q1xw7opNrywS3hhXy28",
-	"/bXJYT1TyR8mnZzXe5n+lfhmunTdI8Ni99iYcDlWH7ndJj6PUy6VCbbm3M6rpCMu7LdVUoxA1+mziIsD",
-	"KrMUUushyu57jsIxhx6EvuF3OjnfOKtIg//o7rFKerE5LndwXIBh8RqH5V8TMRFLaJQxxYNFR7AxQxgo",
-	"4TPnkPgK1mDvj7WRmL4ZEFB6OgSIiLRt9naCdcln4lwqxpWYoh+X8FnEzoCFXwOVCrhplEAayUTJ86Gl",
-	"CiJEBPQUDJ8yIcAuD0jpc61El1md8NkjE4aOz6MxalPR5wTudmU86J+wXEuO8q8wY7hZ6cju1UAAQobg",
-	"Wvn/SubaUO2V8NmRe1WJGPBJanFxygKllAypHCi3ZS7eJZ0AhEp49hJTDguje6fSWXg18Dol1qRN5shk",
-	"3abBnErVmIjXatVRncADP+JF945tFXffEp5VWtOHgajfVvbioccAg0T+FwkorwRwyyzqgFzUFfTAEydC",
-	"W0p8tvXgghecSmRBRA+5AXi2SKCpsjA2VNr4zrMYRZsX41brNvsV2gVONSNuzTFk/UAScNtTGlL78L0n",
-	"8ucZdRFJ6qT3FXlrnqZv3dzuNGsNpA01TWbXCNq4iaAwcy/ktiM3+ORK6gZ8ORC6QUnU1HDe91wsHKyW",
-	"GI3tDII4SJHIpTVzh73Jum4t5gL1jII5WVyB2b1aqhcCL0DouVpf/NC7NbS8p3RE5qxzgVWP7p3jlvFY",
-	"Da1ET4HIvhSZGwY2CY8QKzWVRrBnnacsnuSTjTFN4j6eDmUqQnYC2rk7M3A4sVDingBULLTtYqnmCTvj",
-	"KVd9kQG7s2FTnV0ATzMU8tTY7R+gkkYYc5PJ3PwhlRzAPJk9rBb9m27zGlf2BVelvv5GZOv39c+0Hi1r",
-	"CwS/cc6QrLAiyi3Sahv0fIDnLHEEwcfBp1E7OsUex045x7tUbaG0ZY/jAU+N+yzABEsuELqClS0ozCnv",
-	"W3lZdssounKmdSogw3LP3By3tqt0lICVbdpJ3DPd5t4svrrC2YbjhLhiiM0vHvK51oW1PSWOkwTIebUe",
-	"+QYKpMcIgEv9otlEpU7KxOEMAfwQTmKbveUjYXoKWSegl0J1t4Nio6urZMkyNK2b/5fll5CEcQNja7WA",
-	"dFfcJIH//EDXaAtMINxcapJoLc81IgLBFW655rJUJruTpGkLcLdtAZZcxUcCGwA0zs1WFMBxkpCA3lAB",
-	"FP0bd9k6nO0a6usXGNuP0F0JEKxEgIRwG5JgKO5CdzLdTugpPcBTGVN/bxNDZiQH5uA0jhjHBHYw/9z1",
-	"bJzyPhSVKI3P7Sl//+KDN9InuAab6ZOvl7ndrVdD2/6l0LbDYVjC2b6BwFiVu909fiPH8FxYOnjXZGt/",
-	"YDaOF6Bfd/R3OzLmoWeyrmEXbIZtd0+4AVL1NnvpVTkWD7uJ9ZSxemzAmD/z1EJSMWm9W3oUSA/IXQW8",
-	"w2amAB7xLZgC2yBB76fazLGdFmQUuN1rSpo7YS2vE3ENZfmXYV7NeWsNWPiOmMC3494Zmwk+queVgQSQ",
-	"J4MpVgX29WgkLRT1n82AlRqyCVm5rRYSX8MXLSOUBcppZQ17/Ovr45Nff2SvT37+KWJGQEUMO2zv73ZZ",
-	"DL/p0mPjiMUy6cZ4V/jokWF9iJJHLE645d2Y8Z6KcWniYNfmdDgoNLATP9wcKnjoMUORpjom1hl8lDSB",
-	"tE44jeLWCNFtps3eWPqnp6kTKvGzHgjn6SItAmepNpb1tVI0PUOkugBDheZ6buSGxT9xY1uv3HBab17G",
-	"lAcM/XM8y0Lk2XiwNkpPbJsds1T6YigcVU/lxA9auffkadjZ3jO30hpyekOhwu1EagQ0we06fxluONAZ",
-	"Owg/7ymEgoeaq8Kk0KXOqfdoG8DG4YzWjlZEsaGeZNRJWFoGujrKE6MXYob9HS+dZvZVp0IhF0U/BXqg",
-	"0K3XWSNt9m6M98JyLqRf4whhySCeoFN4PRT0A05BpzdUT8U/vjphT2h3x232faanRmTmEYN38VFPsr7w",
-	"OSR4edwN8QgJY7FtMkwPVnwgbH+4aEfQ7et9GrwHmUCrgJhjmcR+wwGgGbd0CLpkoi/k5VyKa+d4kPz2",
-	"bfLLCw/zQyWYZ7pKe7Cu3/r+Vf3W//v349ZvvPXvTuvwdNXe95DA8/IF52QEu5AKmfB9n04j3KpYkThh",
-	"40QPN232K51zdzL0gPb4Bbb49PsUt8GIz3C3lJvoF/oFWjkSp3owqAFB6rP/EX1rNlwW3vr36advHkf0",
-	"j92/VS3NivBveNetXGwXLUA0aAsW4E5RxPWUTLrMb4OeAsnJ/vjL7diSxK35YW8HhW5vp9sLu6m3E/V2",
-	"uIXPKmg0vI8LP3Mzhh8WFr6NY4bvcZHnf1H46lQmPbe4vRzT5f/GUFnP27m9+QZr82otaCQ8PCZiv5z8",
-	"0PrObZDCez3sdJ7vHR7uPzt4ftA5PJx7rf/d603c7D5Vvs8qLmZ4EGKpicvUyESgrJS2SbTeN/Iq5x9R",
-	"lXAQ394g8wJ90RAragS0wghRvAZnA9QSw1WbgOwJXXjtKBpYVFdUzvpOWggohUgYfbB6uK2KSKhM+UP/",
-	"Udr9EO+P9RJeEEs/mj3IaUtc0L28Z3MBAg8F2gORZSI5tdrf7yZiefUQzxza+XU7tbhCTURvWUTP+uO8",
-	"DiZ93YAVvozAUVEUWYBqX5+konDH6EosfJFXNQqdoiYZkNcB1GSEbLgb4NWDKPxCyQ9uHV/+UivRoMtv",
-	"VB7dMrpcomhr4ftsgYYDHRhH2CXQf59/4d1LYBFAWgHfzx88Z/CtJlnmDGgqKduIi/ph48v5dYDlZQGr",
-	"nc1lxY0I2ZO5RlFnQihmhFBH+R6ImBwwrmbQPt+PJvG80YVGDRtIYbpbI4kbSdxI4kYSb1kS/yCVNMPA",
-	"dLglgZwKfnnz0hji/D6dcSakOie5bDSGwavkcy6Se2pTmQzTawRyI5AbgdwI5C0L5Lfa5oxARUHnVm69",
-	"6vo66Qzs3jcunaWZZ86fo7rMaV3YmUg1dDnT2ECTZxY7Wl/ffoabNbK6kdWNrG5k9ZZl9fc5o9P2bGef",
-	"YrkRAf2j9MTGobs79WhBKbAA2YHykDl6F0SeAKDSUO099FvBakfIcKEot7nE9433RSZI0JBw7xNPE9zz",
-	"XLs7apVrjnxw64t+v5K3L/2vVQkZWtLU8bTs+2zezg/YeABgSEyPpZJatdfPsp34LXfLrTmuyPHleUZU",
-	"U/k+OJqrVQRCfqxVbCoTa3Xe7TXOQP2jtG0N9EQlMWgfIovMP20/DM3qJyYV1XCjsuUpEJ+0pGqBkIoD",
-	"iK+nSNTKnHUOmfqabpV3o8Q/InLR60OtnOriqqj4NtHpxEazGl4FrDCir/FNhzJ9nvEREvoT/bDb8hnv",
-	"W1TAtsivCE3W/k2NDxcQLf+bBnODvoZ/RA1gg2ZnGkLVJYSqv1L5TTZR1MprLf4Z36t8CQWN72ROvStg",
-	"93BLFhyg2KfOUhvxBNunI3o0OAFzhph/6NWUNb/6oa3CWuMH6Lc+Hc9V+EwLkKbrEZiWBnJrFKF+me4r",
-	"Sagf/ytls9kqNDq0wg2+8z4S6WBf5HCwvawKZ31RWpWERT2PzltthZkPhGLbU2ivJQcA7QKGZiBqHmRC",
-	"dIM6NT7oaCLoJYos0MAeXe7wCQYbV7MzncyOgrhJAeLsvrKzsTjCkKRU5+xM2KkQqqfiQaZHWIwSWx2D",
-	"UAQ+Ua5KPAzYVqcv0lQkEXPL4P6LJSqZ78MDnaWhz5CbkDRA8CCySgiB70Xkjs0sbxo0x4IaiK+l7amB",
-	"tKZLbvdQQJPrjFmh2EiqiVvmge/BGmBk3sDAp0jDYhqRmynucDf+RPShIAb7AUHRDLAzQvrNjV2OnAKB",
-	"J/sp0fiV+GyvUCXLGItKYuZuqYvMhVRlX32Cwz2l9d3pPu1EO27DXNlOcwGNW96pwFCQjbjVqT53U7a6",
-	"cLu9/ZO9jbtzlhbzJsmTFpaqBhG9BgDax0UMWlIrr/1zvFWBswAP5ynsU7PT7ZRB0/Cx/2O9F1UFpJ5/",
-	"d4XhOJFTWIybQFeXT0+FgnbidxVaKJAPTdzl7uMuvnV6HmKJKsIuGJ3Iz1zL7bX7GZZZ6BWfF7QW+8RL",
-	"lbvzDT/wtrqyTuxcyGRzM7AQM/GfLSXUOgmWCTZbNSx2hl+S8amKj7xh6LvKQ1BlIDLMSWDh8HWNEP+4",
-	"a5ohazFe/eqn+DA4r/zS3btUq98eLdiCLWQWib2BjSWb2IwG3paTueLz2JlRjALD7SaLmguTE34hitKE",
-	"qO2uJ05W5dpCKeKpxUFMAFhQolelldgk3HUu7LxguGYtYWM43xPD+eTaRvFfjXD/msoTvTTBXbNpDG0t",
-	"s8PfOZQrlgyvJxxewPr4k9Jt6+J632t9QZ0bfDwIgnhzTbTj9+8+nrAnRfLFeCNDDSfzDmTQ/cD/bQ9f",
-	"USD6rBJV3yPV/3Inv8hI0bj6X5m1q3QLTioauM4oUoD20pn/m4zbI/cR0D1UHV7G0fTqqelQqIgZPotK",
-	"QDTqTD/IhADCLCpa3thSvrUFAtUDN28NuEyh87zOWAw5g5ZUrTE3NkeAoLzDSsLzCfly94c8G0P/8/J7",
-	"Sz7/E8on3JDuAS1g8pdQCAKg9j1iHs1Y6C/lg0ebaB+az62rn1tL8FaCy3HShNwjD6vBl381iqCJbpRI",
-	"xfvEQbg9iZletKQy9T0yEeVdSJsPNTEdBlLzcpLak6T4dDO2NdYDxnvK99HUgbwSP6lKpsOTpjq7gHMO",
-	"YZUBGAXQ9UD01EBMhbGs3Ig5myg2yPSI7cGvsRkzPsPdIeGzedpMmkZPnfOxCUWdOktE5v4gILpv2glQ",
-	"JmicAE2vhqJ/AYmBI8apdTSk3LEbA/Ip26nsY+TnmNF6wx3cvChJX4avd4srY4RbanpNOWSgaA+hbKTf",
-	"jyZuTXR2Aav2+KBzyGI9sUYmouU+luq8NdSTzMRRT8Xu8e4kxrsbsAlQ7jy9eKPuNmlOkItyzx9EtX/g",
-	"ZkhtW2fCWJG5HSAuhZLqvL1mlhzkGII467qezt1wrWCQW8ebzJc3FGI3QyHmhMEKju81acaa9PYNprfv",
-	"fV3BYulAndBnucyPKooLEOEWI/QKrjWxR2MVlDXgyObUtVfVwdFucuNbSmeR+t+kdGAqzoZaXyxrIwpJ",
-	"MvppXTdR//0SZLZ/4LoWwZcFPMZZrAI59svSYI7vI+Z4mm/X5XSypRNQDzd+zZ3DNBLGuC1iCGfr3CSy",
-	"CIJngvy06LA4c10roPH/aLnzAxLmD1NPGT4z7PHQ2rHpPnkynU7bhn4U9l9fj3a7jGPEFLn5w6FtScBw",
-	"+b+cCjCWj8ZxTwHq2H9h5LnidpKJmD2OL/eiOIB3X/98/KL18fXx/rNvgeM9iVi4C/zIKYyInXEjvj3Y",
-	"BZekpwC/Kw2L//Cc1BHr7YTr8M+EW97b+SuOqKQXGg2AFcXZFZ0GImZ0TwEux7Pr8zP3k+Cr2YxfitR0",
-	"cxJ5D+lySzPTk4zpqWIXYobemaK4spvf/ufP8DOp2F4ncPmj2xbebZsdq1mB2N8ZfpkUCTLko2vZU+eZ",
-	"nrqfjPnECICQs5RbkdF0OYs/CJvNWscDK7KYcXOBO0TaCP67fwBc/gY44hR17oHn9xS1BMAiamz3B/sN",
-	"BuAEeZyJRKTyUmSxG23YggiGJwTDwV4HuDKm0kJ3dD0YtNnP+AxDqwrNxGD5eopnmbwEtxXcZER4a98c",
-	"AboRakteMoXi9aXI8IOzGeO0AO4SvHvOo4TPOCLEOX6bSAh2KEsjMEAz72+JRwnjquw4nDu3HDRQ8MD9",
-	"6wgQ+OLZgA0QT7I0Rgf6TDA4a212jAsGEHSgEC+FDx4Z2EJKWHC5eeYWaTAxArspMN5TfjxugQEOT816",
-	"bejg8Mh9A03iDeNpqqfuuxF69e5Aus0TG9HPhMUqZUWV8rRd3eorjbvJ7cMrVPdSbx5/eLfuvDPveFr2",
-	"sef6z4PPlzH6JaI1QHgX04t/cyJ8kqU73R0vOMc8s0pkbXpcW2fnT0ZiZNaCbeAa3aSrXrECazjh/qdn",
-	"TsvpsXAve9kCJtI4FZmcZoLDgNCVFgo+DX3bKUoCe9EpxKER/dOfB//452H23Y//+L//yk6m//PL+5ff",
-	"vfnp/W9v9P5P/Cf+cXr1+1nVWb/xV5lUWXo/80Qsce6lNU0347voZvwPMXujfjFN9fqWDOLX/FKEDjGm",
-	"zD+zglFc4XWu0c2YLqFGRGRGGCvT1BnPZ7kdLe1G+g1HsLF++3rbCdOSXT/F2CTxyp2Bp2Evrn/IVoEk",
-	"hyeEHBeoKlTem4R3zoXNz881MchfuIXzZdsrdVhheoVfOSZiW/LqwYOFN5E/G4KE8fLVWxOTeY2oPjiM",
-	"UD8/FKxwDYRSKGgBkCA9GFAogroTDvl4LJRh06FMRV467oMSuUmBAYmNDAsUCNsxLLbRnFgPBiWxGgTc",
-	"un2JaUq/wPxuuzfxFZKu1J44mI0NJuxu7bXG/9pew+HrWIYL7tcTiv9KsUoScOSjvlYXDUiFWCuAkKA5",
-	"Sc34+MhHRCFgqY0PAuc4KZ4JdiHGFoLZz1nCZyDXw0/d9xDEdt8/7Vwz8fgyn+2NZyCrWZ6AMaZM6uSm",
-	"tx1GJ5reLDA6fbq2KQ6DK/Wyt84sdQvGrRWjsTU73b39RRxQXQvSvJgv5cae0k3mLtuvugx+L7JMZzvd",
-	"HUrYCDdfCnWLhD0DchP4oQcEPet0oh0lPpcfRQWD0M603IJ2J8q7nJaRRfSeqMHoYvNUUNPwJGzQik9Z",
-	"Q6f617dKYtkfxSaM8BXlo4P8BUTsHZnoV+mQJ3/Qv2en7ouQXtygzCJ/4nKR6w/OlTUZH6kVuk+5URoW",
-	"lItzH5w6inKWzIUsIFFVAUdfoVojZGA38g/CCm01t3ZDZrdf5irZ9Absa8rXhpDsw5BOft7bKqRYI3Hx",
-	"0MlwS4dxSyZtpi23ouXzkH9cLxxRKUt+JqiHElMfMmU/FNAYuaR29quR50oQsORM22HEjM47kwQrps+V",
-	"x/zoS5EVEB06RQSFBMlzrq0Vqs0+uHkCsgXwHO4bQYa6ThOPoLDQmXUz4QQLSevxEZfzbuRTk/7+EtPf",
-	"xRALbG5pTeFIRMwM9VT5Sse+aEIvW7FxGyXilciPwrcV8Ugo46XUNhSJFeaG9Me8LaoHEMcOUrntHh3P",
-	"hVlIjTgrNBNjOJUslRdYxF5XObxcyrtHNdZnIze+PuPT7Xx/BDcTGWV6fbe75T/E7Hhihzvd3z85z/VM",
-	"8Mz5v79/cocDIZ1VXPROl0plLE9TrJgB+xB+n6AGTXR/4olRUNs/gQNHw67skCf0OBVQKwt2qBCqnQcX",
-	"3xMUuiJUCRdnvG+hwA5AA0PtrodYboSgWsIRhL5KGOmVgJsuPOYlsmNXPAVYrIk8GyqEosBdMYMBI101",
-	"gn7IFEZkLZBdAxte4UEvaCDVT8qo/RjitNk45X0R5YCiC+kksh6EvoGAvs5E4f4ftB4ZDAKAxVaxbHLk",
-	"qcQJb42RwcJNjnFLytRtmcU7IFMOgufdaJwJT4VVgUmuRJ091GliivcvlP5WLoReym1euFsoGF+8U/FB",
-	"OOXMnYTCxR8x0F49CCAIz0Q3r152s/FvKCQJ8hrqiJ3NfHvH/BlY6rT4iLfQxWkUGMfDy4fImV9RHIeZ",
-	"OHmczmC7Fc9HylXd8EfcDQa2Tpcdv3/DLsTM+O0Ed+XmgqqI/Zvp94Wpup/ftzjWcJyoL4vpsncTm4IF",
-	"8KPW56mI2PHYGfWLO58NhEjqzjOdHG7Y65+esx9ev/nAPhxEtD7aoJgwY8EvmLRYFhExI3jWH0ZsIEFi",
-	"AmcO9vBQSU+53U1IdLd5CH8fIblWxHLZiW83lSPooWWwy0eOST9iENYHb7mn3nnz5N3Eul3aZvGPr07Y",
-	"k8FQZk9GwnIsAbEiTQ0eXjyt0qB5Q4viZlj59gg+mACnxNkMSAOO8EbSYDIKdsncOZtSDllkvCx3jieJ",
-	"tHVPQoc+iUI9RNcto0B2+oFOUz2NGGfGZoKPaAOFmrH8BZNKWnzIa8FTO4xCUx/gMSBNgYrEdxooapfi",
-	"KcVmL399+uv/DwAA//8=",
+	"7L0Jdxs3li/+VfBnv3NiJ0WapCTbok7OPMXLWEm8tCW3u2N6VFAVSGJUBTAAKJrp8fvs/4N7gdpYxc1a",
+	"nIn7vDexWBuWi7vf3/13K5LpVAomjG4N/t1in2g6TRj8+3g6lVyYlAlj/9SzNKVq0Rq0XtBkRKggEzlT",
+	"raB1RZMZs3dczEYjps7pyDB1nnIxM/ZF3cBfuGAjqVjpSqQYNSw+p6Y1aPW7/YftXq/d3zvrPh50u4Nu",
+	"t9OF//3WClqxjIxU5zxuDXpBK54pargU+dv2ukGLifjc8JThyx61u3vtbu+sezjYsy+zb3GPT6nhTBj/",
+	"NiVlCv8WsyQJWpopznTxB0OVqX9z179ZG2pmujVo6WjC4lnC4lbQMospK7xnNo03m+7nz0Fx/Z/AMm22",
+	"C5usU2X6TdPrdXFYP3R7g24XBvUU3o7jeSWlKo/pmODXi+MZzZLkXFB491PVIfYp8oLGMbULpKcs4jTh",
+	"f8Ao7S1MpdTIRI4XhQ9u9qktqGn1qNy6cH1OI8OvWGtg1IwFLXnF1IWUl+cRnQL9rhz+lvv9BjflWIjq",
+	"TN12lc4aV2ZyHgNVtHqHj/fb3X67f9ja6kixlPKkNWhRITrpTBum/q9jAB2pxnaVuNLGL5MdWL40MROG",
+	"jzhTujX48DFoJTS/8yW8qxW0UmXXBD/Y22sFrelECnvHD/s9sr9PDg4OSLdH+ns7rhXS4Zeu2C7LUDvd",
+	"xtl9tmOeMBrDcv27dRxFbGqeiUjGXIzh1DIdKT51VBTi8ppFSOYTphgxE0YuZLwgc6qJZdmKac3iAdFM",
+	"xIQbQrX9v1yTe2+fPyGHvV6XaBbZ15HeQeeg03t4v2OnivNqDVr+C/YMRhOWUmD/Ypa2Bh/yix+RhVmu",
+	"ZpQdqp3IExpN2BMpjJLJ8tjfTyS7YopQfcliktIFuWRsSrgJCBWx/VkTOqZcEEajCbFcJxt0Lxv0Qaff",
+	"6VeGPFX8ihoWECHbkR1DK2gp9vuMKxb7E5rPJaWffmVibCatQa+LPM8woMf/+kDa/+/jD/+nVTu5CU0S",
+	"JsZseWYv5JwYSejMTOzyRNSwuuXudR52epWh/8SoYoooRpP0x2ErZaketloNw93bZrhSGCbMGa2hoicT",
+	"KsZMWxISQEER3kxiyfQRGUlFwpNR+5UUrP2SmmgSlgc9bKX/uviH6KvDqHv6aPZ49Mvve5+e9eYw8p0W",
+	"ftj6cNz+jbb/6LYPz9sffxi2GmaFPOxXGTm+Wp3aG2omRI5gVoLNiWKRVHF5+A9oLkD1g97KMY+kZdut",
+	"QWumeFuxEVNMRJa+CpPp28ksj/VZ7dr/gyltqcGNEccXZGtev9y9zVd2f2lhu+3D5gV9PuGqdpxnE0au",
+	"6sZqOQolc0YvCfICYug4sL8+f3HylkyA4RyRMGWGdtwbTuLQsiD7Ek1T1lk5mXzi7x/4qRdXez9opVz4",
+	"Pw9K07VPrJ7wW2rYrzzlpo5BUeCUCRuZgIQqJHaQTBuNHAqGzyIpYk1CE5KZMDwhNEnsAiGTvaDRZXXz",
+	"Iss31LB1pH7sHpkfe/3W5oeCtv+wUzlSP+Ksjoz7R8PkmFGLY6tmL8/u1I3cSDKn3BBUuolRCy7GyHhL",
+	"I+9vdCy4MHt93CCeWhmx99DOIuUC/+xlw+TCsDFTKPKmVNGUmUzqGalqBQZwJGImXOMRsVsw4dpItRgQ",
+	"SqycJVIRSmKmLzvkjF4ykYs8q3mzOBiKi5khUiQLcrGwmjEX2tAkARZC5txM5MwUuTeX4gh+B+E0d3KL",
+	"66EosviYxDzOxJcdI0FJbj/Nx0IqFneGokQNIyUtm2X60mpMdpL4SCtoeZ3h2cvT9rFTYJvJpHACemWZ",
+	"8F/D4czqQ234b+85/OfR84/f2yu64WLzU/WEVjBBTp7WM48Ck/1OE17mwT03+yk1k3zuPF7JGP6PYqPW",
+	"oPW3B7lp+gCv6gcnT6vjOltM2QZjI3ZytzfAJzRhIqbqOWNx0+gidw8ZMRbf4tASqWeqcc0ivHyL45kp",
+	"XccW7GBCwT6Z8wjuCL18mtIxc2wtIDMRgZYDY4Xx/T5japEPEB9uOmT91YespKzUH5GnLOFXTC2a1jNl",
+	"WtPxxusZu9edf/nCouXcNC60nm9vm60G8kTORI1APjYkldoQLUlKxYIopuVMRUwTLpDh2i0vjfKgW7/b",
+	"5xF8oji2mI3oLDGOoTZLtP5agYaTeO7eUJ3Fz6evX3ntB4QQfsr+rRjh+ohomTIyVXKsaKqJpgtiJniD",
+	"teuEIdyUlYr/1lI0kPW5m0id9eYeo9Np4sTcg5qfRhOufoDfPzZpjG/dRjTRkN8ooCIrQXk0wSWgpqxN",
+	"lufVa103kdnRFgjtNJGNAksn0rgBg4qrGVXRhIzpFVvagF673+0/6u6Bq6/b/a29173Job+QSaO0mMjk",
+	"FoXESczSqTRMRItf2GJ5RC/pJQP1S9MRs7om+CG84u8ValQ3B05Ni6WwJyNiqElZZWsxFFToOepS9mnw",
+	"tBApWIfs9/sk5Pk42pds0VZsplkcotZGhbSHayjc547Ifvdw+Rku2jPNQkueCSt8hWsyE1aPm9NFh/zC",
+	"pmYorPLZ3wefqq4qdY9Zd+/w0WPW3u/GB+39Pfa4fREd7rUfPj7cpwePRod7/f0mda+wnm27oE3i6OBg",
+	"lTgaDj/1e+3h8NOjZ03i6GQEpmX9jqETAOQlsihesvi04UkClh0w3dBatmHu4RiKzMWx1+l1evcHBHZU",
+	"EW33kiYFQ1EH9vfw+xDUeSoWnaF47zTwogpdGBDXJKUxszzfCoGIalbdAW8m1i+xs6p3E/XDof7+3nD4",
+	"/f/ce//g/n8MWx/+a9j6+P2wdc9eCOBq+cL97+/bX5t24ZUUrGEnjpHi97r7fv3dSoMpY7cAlhUu6VoP",
+	"k13+frb8dl82Wf+tljJ3Cq1Yz+4yeXYdeTYtjIiSWVzjW3sLJAhmq+MIcMQvmOYxQ09hQZs/ykiOKmus",
+	"WzvTWmoXCxLJNKW6xCQ/tHJ3sAsafLSXp4m0QxnRRLN6KcvdcItLwA1LdVHc1r88c1pmVyurAarHCb6s",
+	"D5Tp/shVD6oUhTCC4L/PmLtsufnnoKXNAk1NqVL7sl9Yowp6/OaEXLLF7UmPBsdLVc+Dldxex0vg7Tel",
+	"4rnIQtNauu28vbV8k1DROJiEitsbyVsp00ZNUMr09kZyCvHZRgUPrt7eaM54dMkaCcbA1dsbzXvKTcJ1",
+	"43jm7roVFuoWecJ7djGR8rJxWHj5tsbz2T6tp1LopVyHl1xrF5Rz8RL7z6LlNFXyImEpGk+Df2/43Tf4",
+	"FH68Eu4riLa2kKY9kjMRh4PMdiRClpxZIBuBa9rVqvib7mIC3pfVHjEWN05Bz6JJ2e0Fago3ENZU7Epe",
+	"stj+YnVQ9mlqNxenh06pO5kZfrpxTu768pZ4x9BdDNqdpsZBu+vlQZPQO59Kz3ED2yGkd2XVTBX0nruY",
+	"KGpcjfPEy8sDtjb3r9TFTxoGm/tHNh6pfe3rKcOMm9czE8mU1Q37lTREyPmAGJm5vHwEykU/YmroBdWM",
+	"RFQIacgFI9by7ZBjjZYz5gU45Wko7CQUjUxANOUYvBOkOhY0Agp5CKUoWd3M3L0P8ht9+KmdxZ9WPpdH",
+	"qj7nXqWRncqmS19MScP9fH3FVEKn9ocsu4Nrbf/xwb4zBr+vFKOER6CWM0N5ovGDmHCR3+coSLp3Bi29",
+	"0IalEAoWg5SlejD1BPgxaBn2yZQ8qEhphowUY3ZxYk7HQmrDI12+jyaK0XgBh4mKEjv3KrDhGDQF44ab",
+	"RWvQYkpJBV/2zrYz1Fnr6ex66dTtVB6Tc84dqqXQ4MRxJ8tdwRQ4S3yrSLRD0A03G2cefVxgiNF4T5Dd",
+	"HvtsCDvbcXvYwQ0MLSVbcpLqgscxE7fKdEb+q8htCEZ+MYZpSWFCr9DVMmUqtUxRCu/ptcTCWKyPSJhf",
+	"DCHAqQk3naEIIyW1bkvFx9x+gGK8Q468u4tobqySKwyhmaMNXp/ShXemaJkyM+FibN+YyIgmbSmSBQyY",
+	"a6siXxVHXEppweng/sKNdmSayLkgKY0mXKDzaImZvH//vn1ceNE63pBn2sAiv6C6oIXpW93RCdXtYraI",
+	"21jnF4MTW7gKK5POrCVr6AIEyguZ3IneNZFJs7plhTn4jZcF4Im4ogmPb3Ws8EV4eXtEecLibJWRhjNq",
+	"TKmJ3HA9zzgiIXBCHRJrvDgGQ664xPB+x7tAxDvNbnVWDd7mQcHR7CeY78IlW+TevtwJ7SZxNxYIh+E3",
+	"0ZLzIS1T0kuajKRK2e3SUuq/2naLW6GlXGuyQpfcu1Dykgny8+nrVwG5oDF5d/a8/TgglIBziaBTDtlo",
+	"Rocxs0LoPkzzFU0ZpJ3c6jStXGgb+1krCRz/l4LlTnoBeVZ2gNJgVim9SG73BFiSodmn3UaEOJjQO/pp",
+	"ksi5syJiTlHU50JRem3EeX81EBpMzDnk7uJQOGdf46Fw15cPxZuEijsZcEJF82gTKpaH+lbK9C6GqqRM",
+	"G4dqLy4PFd1+dzFYdCk2+zXgcs2ADb3lszhVkP7H66Rspsu4jBmiuYhQUfUZoFbfzrNTyVvLO7kL44LW",
+	"E7OIx4xQweYwQ/R93sWWoF+1cUvw8vKWnPGUvR6N7mbEKWvL0ag6Zm8gOi8LJMTL0ahm7FL+StX4limK",
+	"LhJJ47aRsp3Yr7tBQzUC1wR+s9YhFS5zFkwLAwkC9x7uk1/4T2QmEqZBmxvx8UyxmIAom3PtxOuZlC+p",
+	"WLx1bpDb5UTUsDYEleCwpFJleoTGeYHwYvERZtRmxrDLtLWHpuASgazuu/SxnC2m7K6d2Fa8b+TJBj1g",
+	"idLflTNwb3Uas/K3G/RgSwNWpfQObOcFAhuH3KNiMRSWkO53SFi1i0Oi6UI7g+bHYYujLXYO7xu2fMkP",
+	"xQ841zg4YoYCkgEePjro3u+QY0FYOjULEikG9To08doWZMGBI0ZIwa7bUn8n6BXlya0rmrP8u55z1ntJ",
+	"CWbVkVRisoBVnK16P6d66PNFg1UpSwRqWCvHeihCib6y9kxcCjnP/D9SCJeaYTcrkdbWg2Qj6v0x9vcL",
+	"xsUY3GAjbk2XI7RNXIK+HY0doxe3y77a3TnCO8E+TVl02yeJC8OUoEkbKB18WRCn924/FBXoDkzk2NWU",
+	"OHsYjAi3Kec8Dh1f0LPpVCrD4pfWjLhl8ss+3gYjBrict3dcIVbbct/QswNrqtUZOSAdA8jdyWQpeJny",
+	"9/jiwHCJENCyaherB1cRQ6XW8HMxSHwnsSn37TYEoJtDVKU49bKIcPHkP010rZW7513EmddmVvrqpEs2",
+	"Nej19TLH6hVTZYnIcAyHFEt91wS9hTZUgGbhH7pY1JfiYBJeJRH2ki0GvZpyuLusTylBAjSnuJP5ROpC",
+	"tQU3lu9GE6aPiJglCehzICYraQfFPKKH+8U8osNu91Hv8LB/sP9ov3t42CsnFdmXomzEtIRqkhGknnHF",
+	"9Hb7hrNcl9ngKpOtFDyntcVvTPiAO8Z2jERZCfgAbkmgYlQwy51bhYWIraYMMAElStjrlwih321cg3zr",
+	"MI+jlvjtaJyDdCRVmQ7fshFTiili+TBNyuPo3T1FuhyGtUvv7isut7sipLmpNVcyYeto6K29BziVnLqY",
+	"a2kSz6EMb0qVEeCKTIAtZTmRq159al9ZyXvsbpDr+LmY6fMBU3+AfNyMssEWGUIJB6HE9ErHr7RjlbOT",
+	"l0XIi/9mERxC5No5HAeN0ddCkzcFzuwySqtpv5nxYKTVVC2j7RCfFR3mowqdQYHGBCTwkgWjKrB6LWRQ",
+	"2t9G/Mpq9mE2Z9Q6GIshERaT7F01ZIAuIJl4pohKRVmalLjpej6zExP733rs/1ecrOKhWkf8NSL3GCrx",
+	"vykr35SVzZWVyzoV+Aw5gUNL+Gf7+M1J+xe2CDvkdCLnLldGiqi8CACqcd47//n37m+Xf+9Numk/efyk",
+	"K36/fLMnD9QjfWh6s72rg/mjT4eL3h97xwc/reYjFYgFeD1W5Z+XCkP/vb/3uXbHv2li3zSxb5rYNWhi",
+	"yCeaRdKvXNfs8mvBstwpJ5X0sljKFqyxbkajv8qVqATkYuFy1Ddaa2fnVxa7utr2HOal7uve+Yp9Mq5s",
+	"fmlP4Avlt9UvXAncryrJLySkYrtYFPixirm0UmSVMAMS5vBxIZlNiZEBuZiZIXhksYKKi3FAQo/OFxZK",
+	"hUsPT5OZthptBbMurNNW68EGl6oe8YLz53JItcRv+6xMEWO0mSpGZBTNptzOW8qygF1ZVvSwWFXUrZOh",
+	"DQCITaN1LuE7G25ERcQccMo6WnxSvPdzsJua5wrn1jyAaeZLutR6LWMZBHHNh9z9bj9AC8qQJa9dB5JX",
+	"TCkes/WcJDuyr/0jnzMsx7UOTXfb5zL64yYDzNAxmyq/7kw3LQB1NleCVUS73Z9YE5rc7kgLEJsbU5CH",
+	"FN2YLk7xgc8F4NFNcHHubP+KmI8brkqdDlIg6LLm4Vchp+EizZR2pYZLFE59EwsP6uVQtnUV5acw3zVC",
+	"Gdnqli4mB1CI7HtZ1RHSNGn6LNGYeS8xZzJl6QVTVi322Q5RwgWPvgO0rdGoQ05nSskZxiz1lEZWyELi",
+	"RCqvWAXv4z1PEkgrL0VXDaJa8JiiXlbQqQ+W7YcqMeX2xHB4Wm8AUL2d+HqLT1RJzL1o3Ybt6BMsnUUJ",
+	"ileHnBhNEpg76EhLChFkHVwsiCt8hqVEgKvlXadicW6pv4YV0EsGWAt6xiF3E1UL4yJQI8VYhxwXUjWh",
+	"dIFQvA3SZLXMgNUgvE2MTMqb7+btlu5CyoRRcTcyfCITl2XRUKoL+RZyRChmzcOcLxmb6nJ5Tk7Yvzz6",
+	"+e97v/3Uf7n/z4dnB//6+/tnb89+e9ff2z8o0/N+d8lGrMBM9duPaiE9NlcPanSCXST8+pt3EmUFebRB",
+	"sXDx+DUy98I41pzNZ1e1Zo41ED0ayqhSk4Xu8zkcBXQHeBOi5oRF9SClwFnto7EU7AiBoSCDG7krQkDN",
+	"vaOlVN9b+F5gDxkVQxHORCxDpE/FPMq4SwVnhFGVcMtWecqCqr3QIc9nCr6Ng9UkpYuhuGCExnGGX+gA",
+	"LSwPspILE1XsvyYsujznwi86XLRHwFjJKOS5nsi5NdoZvbK/oAACF0IswbL3o7XHgqmx/S9Pp1KZMliG",
+	"+/LSGaArkCMdOCP4Tt16IyAkJOblOIthhoObJ6JVsCALHjcJORmaVqrRy8iOqz1ezRLrFjxgQetTm85i",
+	"DjC29lc6GsGPkk55O5IxGzPRZp+Mom1Dx0jH1fvtUdzBjrtNnj5SMj3P9eQaGwBrEj1eIBUkXFKYw+LW",
+	"V8+iJTAhzVCwT1ybPGBHBbEHBr3UYyaYokbaQ23klNBC7g/k9drX01RCghdE9mbMAUw1i4neJt7bWp3u",
+	"RJA5wOnMJwt3NBaWa1h+AaloWA4jBZnO1FRqtlJf+xLl7M9E6ltLzUzDrIHRlDGLXakssuyiU6Wyontb",
+	"LSht/3FepytU1oEmyVduvO+kR8jzna3iimIBFpmT3WVGUvxMts3rrcWiclLSWvwerFFTXiDicYMiMaHT",
+	"KRPg7avoKhs7tZ9B0SSqPAGRScy0wRrFLdzZFa2q5NjudbvLru1aD/WapVjv0S8W5AZ5Hfqci9hawV4V",
+	"wC4ELnpVXiS74zVhFcQGRIrzmar41qKUAOZYrAmGM54VhEECd/HTOXMtto/p5u1j1oWZakyItcJhRWyj",
+	"OvZyfAMoHZTHrSIdeUjhxsIdQcsuzfkf0Ghj9WNnPGW/2fuAbazb6dwncSOb3b/hzd4gDIQ8Dphbq7iM",
+	"a47i64L9WYGHmCXMgb3CGtRqFeUz1yQy308WTa6mAFNhsxNeYXz5Wp/NudBHLvEfkRIY0+RCGh8+2cDN",
+	"9OfUXKxi13DQVb5JmGouL7kYkwvF6KUune1qDBC0RXiQZo+ldIGPVnVHZzrKmdE8Zu25VPb+NgCpZqKx",
+	"gLLiS2v9L3WYiYXbV2An7m2LnVh178HarTkEb3MLdjsPn0/nNtLJ3SNXjenQI5AkuSi+qHe9LrziISnx",
+	"jjt1xu3i1mrUZY9dafyfTZ/9vJrqThvs2vdYIFZ2HmNcq0PCrP9cGJAwqzaCPyYsumTxORdhMBQhF+eA",
+	"Rs60DkHYh96rE4cYXF4U6lO/01l3lAwEcyjsdI9I6Iwb/IxzCLl3Jmxkzp2T+BycxOeaMRGSWEKKzVB4",
+	"1xRq3Ewjl3GuqSNiFKNgbruqK7CsqXYjRIybAgsqtt/LZu+dWDB5gL3Npl5wZsWZ7wofL3q2aidRZlvV",
+	"xn8lhlVpWVHHcC+5iK1qccV1nZvxW8bDDWY8yETOajyMT+B3wKTOkjIDQnVJ8fhbnz2K/Re9LvGopFk8",
+	"KmkWf/vQbR/S9ujjvx/WZw5+QRLFOY91vacUYnzuaLn8npH0Hu2NNHxk/msU+2uQDZuKoUJ/xhoWCTyF",
+	"AxZMPuWNpGF9SuQ70CSyeJdiY6pijLdqhr3tosiOsqyWnl5yQYD5fHU5khDPa9As/ALmuh+W9NMVqkbg",
+	"C/25cZBmVQHctOJOsjfKOo7oZnYIZJrQiHXIs3RqFoGHi4cgx7XScbm1Z/2Z0l446vqDhYMkRo5xMcGI",
+	"ySs2dBggkNWFjLfI3iz3HC3N5KBmIteUZOESPWv8XlumRjheu7zCJRZWos4CgRRP/c7ZFVYCX0vAHkLj",
+	"0moqty+vj4oZAGE3vD6BaE3QDFO9eyvS/BYns62sJ39Tajy+uCgP8W+9g4cHUWWg160KlMbecp/8Xybr",
+	"t5fh5Y2wIiVcL2RKS+l6KHyT89co58u7Atxz222Bh75pAzeoDdRX/C0d4w3E51YRGhCU2xVfLD39hVUY",
+	"Zev7Ky7HsON74zsHbaGa+G7PS+FB1FIAOejR3uHD+wNCLwA+OEtDAhTb9W7Ibw6Iv4wD4i+tX3zzEXzz",
+	"EfzVtIJliTSLuUGZUi/mUXr4dFQAF4V9LvTjrUSx6huWv3c5thcsoikDg+vn09evqil57hNck7HrOjjx",
+	"8HaVxnY/7PfI/j7p9ffI/gF5+KjaWR6SVNZG1K8tNouSpXnec6rXTdqlIBLIQMSpx9nU725mSAE12YfG",
+	"41IXN+bNRApWw95WJzK4b3xsotBnwtRlTFkCTXjWRpHY8RtiFOXJjvnbxSg3ep0wNSzOHE/QaQRyoktR",
+	"oeziclZzHEMAqlb/FczMpbok7iYUUikjI1UKcRYgV7nRLBlVGtge9jvdTr/zqJJfcrBB9tB2QB2ofTYs",
+	"YrFH90bqeoH5VBPMlrkwU1SzeGW/PthGvC/IwphuzNnfLlsTGHAFU6SximXjIk8k23qsCxf3q2uVnLeP",
+	"rKQHLdeJwBdqw+P2QPK4QDUUuijcXmg8Qz6sX4Ds8kmcJ/IXKNvyP2vv1RA4nq43dav0sG6Vyjm+K+hl",
+	"IlM4c1JETIkq/Eqh6+3trWI+dr1y8BpHj5tM9ETOtzh6Vb2n1607civyuIISiAaWYnSW0HhuT0rlGKJN",
+	"TczhOshgjmI3keNVWSStbu/nw9+eHPyj+88aebaWr+pZAy/Iy1k2wzNakwJoJRN2iHcfzCVOaVWKx7OQ",
+	"EC39QzljqaQ1F+kx48K5KGiU2etdR0wYxbd0GLlnKm4iweY7JDnnmsXX5ij6iSszeUrrij7sr3b2F/aW",
+	"ABQF0jvsdtvdXrvb8+hCWXKlkTFdHFkuQY3lsXRBuB4KBzVtT0NNx548DRP6c4WjmZkpFla7S/cOH++3",
+	"u/12/7Ca7Fo9MGXzdpPj41td1i/CcY6dZWcEXq+9vb1DMpolSduO4H7t0hweHj5u9/rtvW5TtvbWM2kc",
+	"+XNWp60sAb+WO2V+A1S7LkA1riv683wik/xg3BWyWj1EFROxznWfolS6SUywa8SadQ3ycPURcIvmWGcT",
+	"OVNfC9KZPWUO6uyoNOzv0Jz1nQmzdMhKunqNuWvP8VPVIS9oHIOl+A0jbcd6hmrxt4tc3QjIa5FP75Yl",
+	"UmbdJbzXIl4r9BC8YE5JhkJvxFnA6uMxMzpnUEORie7s7RcLkjB65foGyJkZ4BaljApM+l8FMDvExhNk",
+	"JgxPHOasW6m1+LB/fn57PYi1fzWmUTmXS0dys/PUiB77TeX5pvJ8U3m+qTx/TVjYmUoa0ATybXEunIBQ",
+	"olmkmHHmLAK8y0pznUL3mawaeijkaECmViWYGDPVgwcPwswHjo/57c+yIpahlysW/wM/RP0gZamOaLId",
+	"FHOHR7q4qjPF24qNmAJ/XpmK+mUqelhGU6oZSRNq83BoP7teyt2Y9olbvk5mrveXlcTmdm4zeOKLcqtK",
+	"bo2vzV/2BJqZ1wv+vH16JFOm4Rx1dlR7swJb1wye6zKc0G0WIl5yUTNYAAfMBwjsoNjo7oiEcspE1ruK",
+	"GkKTpBj2vGQLqB6/ZAKdxpX6N3d9KeSSNbrXK0SRG1ZKFySWQII+hLwREb7JPrJBwFDJxnJpHMZ3Gppl",
+	"6I0/78G68w8/rMkWWeH4H5DQqpzIiKkgPA5IONNMDXLePFXyiscwOvcqiJbhtn396mvlBOdRCaBXvytl",
+	"eimy3frjXUYqrhHoiOO2qCZFWvrPaj1rLA1/aUtrcQ3Epv1qFWPz5rEybyyydr0Im0F51dft99vmGOTa",
+	"zfYszYewnCDI6a3Qa9KOC/Td8yiRGOJSDHO4WkEL/3HOxTl0ObSM0UwwY2Upil/4zCbQTU+oiHlcG+Y4",
+	"lSkDH9EcDFhIK8taWU6Z0lIEgMVJqCYJNyaBkum8QZCRVhmsKVriykzOF4zWyMx/MaqyAFNZvBkCpdll",
+	"GXf4eH9VUuzh4eHjomg7XBE9LUi3TQ21FJTd83oLCLFfEmb5nw5ySAaMWKuKYXP8/ffk5ff2f8t5GGtx",
+	"aFO19oi8fPsKBKW1n86t+bs84F+pNsTMJYn5mHvIHkbgESJmlpOs35FWf68iE8o2ymrcMVCiN1SW7aTL",
+	"WxAUSas019pzviLxMIfstHN3STPk2LXGknnSF17SzohF9D/XEguTLLE5AfsRbwxrMsPKXRK2QD8qPHlu",
+	"XL3/lgUK2zm5Eqlnau1nnrjb7BOZCl6XTJt5B8YSUnQzOcR9//jKERnFvz2M3z3ZSuco2mP14LeYUNeY",
+	"uVFMCd0GdXjHTgN1ub1lNxvh4s7wRyYyWcsaX9h7SuloK6kFNvp1dipXpJjl+/Ed5prJEQkdCtA5oACF",
+	"QcmVdF3r0pgmtUVDBJ/dvlrDl2necmBt/jXeBXBl0SUz67HK4C4PbyZHo03QzV5bRcwvwUrQQGxSXE40",
+	"DAglsXRIx6FzX4TW7MA66hCMC3cCw6OqTsU1CVH5sc/kEL+lVwQ+Udta2KB0OJSXMvcoYnplmlUlla/A",
+	"RvbqADGHw04jNObnoOX7CZ8znzG8anV9g+QsCahEymufxptfwL1V+ZihsdFMD2xItip6nDwjbBaW9V4i",
+	"XxXGBZEqZmor35DL5NoRKrIuf7fWI5TW5sefIciRYsReJzRRjGIFxHouX/Ex1Qo4ScaSWDV57qpYEBka",
+	"kOx8ZjDwcHMLkm4j+D5Yp2YCeN3gXTiuJhiTV2wOv1WRlgC/m8iZwQzchZw5kCbQJYt2U1ExyniiE0EZ",
+	"z1s6dEEhndkJYsd8axSm6pkrsMZc3fnYwEXqOMCTXEWqLhD0ucoK//IIh6tnEhKCk67ISV9TXPIGWwqt",
+	"CPugmjKSqkPeYO84TIAvu5Aha9jeW61zbD2ZKK5NChWIX5F3qd6C3gli+JrwUkpowYVGMnWxgzXIJY5y",
+	"d81FwacrjdpA6Bc6sllZD/z93A7FY7dR//cyze9Avvn7myxyjEvHdOFtODyHN5eTmc2wweRuGFDgGttV",
+	"vXfXObS/3iHeGURxCdNg7SlqzkDBuwr9PwAwH0s2uahvADIasQjObwEkeEU9WfFtOd7yUdbeuxd0u90v",
+	"x12uL93Y1lNQVV/d70HDrFes/AZxTLxxuwimf2g5iMkglrIViHXBQfJVxTGfUsNeeNtjW/xZq5ahE4do",
+	"LsbA0AwD6GtGY8/Z7KGDou0ar3Aio0u9It3FZx5JdQkf4uaIMCy+LscSN9qEp3Txk/1ilZxrAAIc594k",
+	"Pg0FA0sJbMia3QTrV94NZlu5q41iJppk/VPpInAimFgWuBf9SPy/LKXWi9h1k3sm4tejbLGwO89GnoOn",
+	"NXAwvrmP/W7tUrCEX7G6ettjkjKt7SkGG3/OLiZS1oQXrDRJp3XM8YWcEzkyeZ6NUbwiXXuroglY+7we",
+	"Z2MXTX2r3DA3xbUZRjA/Yh+53SQjGCTGqmpDZ/kIwPoRy6PDGk1/D0xjwSpWsvO/M0svhAptzeqYHHS7",
+	"azWOO+0l49dHNyIvu3SF5bkVdhJ9v2bCxbi0KhCqXRkQK/o2NwuHgeDYhOa4Jzn7RGVT+Y1S3Oa1z6US",
+	"ZcMqJcoVA78SiNulZc6mPu3V47ppVPENut14zlxuAPvNKbzSKVxnta/yx2YdgTIpVjHjq2dxWSKU2UuJ",
+	"Ga8SuOs1Zyd+t9Oc/UPXUTOb6QZfneZcPhpLCxFOGXSxDQcuM0dD+0ep3J/INLERGlC+fRuL7e1WPMJv",
+	"1P455ldMkNnUhUr7+5DqrUvpJvgp9Ofje+DfNK7ki2T3LfGrp7K+F+JxnqSd40hcg5dyNEuSLIlifcz0",
+	"lb3zeiG8C/aFc8dWfLFrkaPkFVP2gfOITjfpN2HvfUKnywhP28MuXZMzMd+FpSGVAZFLU93Oy4gbuKOT",
+	"0W9QAxbyrlT0hdRxbUixd0ZBFWJYQQfNW7peehTaI20sPDyo2ZLXxY4Rywe29L3kWRdflwDJSXIV18UZ",
+	"a69qoyiZyLlw3emoWBDDTcJKvdOHYrl5epbwa9gnp5urlCZcY97eq+dPjkgkhVEyIdGEKhoZpvRQ4CsA",
+	"vqFanvFUdcgrKVVtWc5X4PbFNf5S2FPPCK4B6/SOGNZm4e275EbLx6OCubkcR3GN7IULpjgsz4D0Duyu",
+	"9R53A2zSVhtS2VtpMtuHCwbVQZ0F9SylPKnrGUVY217KINaAbA72+n34pW2XKkPy/H0mDRfjwNosrgeg",
+	"GgourrjmFwkrnMMgc+P3D/aJjAwzkH7x7ux5+zHUTlmVMk1ZfL9DfmFTSDqdK24MEwG5mBkwM/Uyi7CH",
+	"Pp1SxeIGfNEOcfCj2GjYo0FVeQEVopPOtGHq/7ofO1KNi7Y/gxWr2P1L1tZau7/gm1w+DTRJSGSvuYbl",
+	"3e4AkVj6+4NuF3PFLGcmKY8FH08qroBef1D1JR2UBnhQYmL37n3o9j5CCuv/9D9023sf7w8+dNsH/if7",
+	"zfu1nOn5hKvjchrozv0iAGOKClJ4nxWfz1+cvCVv9zvkmFgmJDVNHLglCXmdXxhT2StJ8KvOsZ3EExkz",
+	"u11PLAlOi5XR2+UsXKvf1A7MpWszQze5+6W97zNsteUinvvU6yhJxnrc7buzlvpMQ2V4xKdUmNVocl6g",
+	"I9/fWCGy831T+EZZM6pDZdNypiJW32Cs7G7DO4vGaZHKS9bo8eq8Gs3UFV/10SoW+VbzryHbQkiopsgq",
+	"kQ2bYa9kUMR40LbAxbNjeZsVpK4dxSaBmMJJ0Ss7/fGsu1/Rl+BmkNWg5D3u2tDjbjRLRtx1sit3tYOm",
+	"dmWHQ/6y1U6yEokVXGLF0NHy4SwflTolu8Jmf5qJONneCvX2TJHB+hHrDsGUQo6c1UhDkxDL3hOqDT7s",
+	"+G7CxSUJrfypDcuZxi7dc6rJyAruI695OjBf6r3sPiqwMdUVW25viElnh193CJyZlvEjO8GtxvKrffHN",
+	"siG39SXydL/VMJ8Vbm7/kQt4uPgJzaiKJppV+Fz+85anwDmNYdU3IO4Ms3gr2i7StCmRWr275V0dmMCJ",
+	"yRAEyvqURwJIWao7BbXwwWjCVTHF5MFyWelK83E4PP2hAYkB13DLI4ASx27UJg+ewp0vZcwa97CVvW+D",
+	"rXvrCvh2bgKcwb8PmhVB9BcIiYnPZkIRd2Gn/ICCjFmrMb2ShiSYmkTNkctVyDMFQ6LpogqUs0aH2t//",
+	"MiUKnVSgRPnqLUam1tKCtWfKdxOgKN6xo8COqpbbXBb/yXWumiZ1YHmEMyUG9oAPCpfb9nJ4ByrZMexY",
+	"UM1CKm5usEyDEJjhgtCxYgxrex0iabm1w8rTWe1J77W6WnYJ3XNyT2ahaUcizYNeu9/tP+rudXtn3cNu",
+	"97f2XsUqfXhYBispMUd4RV4c0Gl//HcveLj/+f9sIIH8oOu41q3opiV2MYDcEJ4klTYqy8pqHttyauv1",
+	"KqKbKJpP6JRe8ISbxduCENpKGtcd6orrXBimVrYWcE1nfHeBjc/fSeHN5c4ey5u9AnndEnd2WW81gtfZ",
+	"W9d9H0XrG6po2gBJIsnIriXfThE9Lby3NIa9GnW4SUnk0aSJGQetHFP+TYEltYLWqctpsP+0nG0bvn3F",
+	"lOZS2L+WxvMPvIahACMT16lAJiD1MNvqkk1Nccjufc6ua7s/y0Mq3rP6TDk9tki5pSGXt3Oj07WTqgTF",
+	"xzSiMYMzEstaVJ6ZXWS64nwB4obxNp+ReRVTzsMZc2jWwtgp1zRU2SU0Uq/xplYNrTmGdnTUIW+VzRT7",
+	"S9VGgd/W6NN1eUzeCt5K0i8zyjUpudX2LXbKQWW3CmNdT0Onhhq2g+e1npDQA0tqXl90xC5T2wZpxsWc",
+	"iQlX7jQv7wa+3+/xfqfb6ZW3GH+q2WGvZ9en8sSc5m0Wsx0uFOwlPIL1B5Puh//WVT5Rf0sdHa/Sh7l9",
+	"W+lkrhVn5ScaAazcQbmQM4doZzVH6sBgimsKvzvVKJ9e9uuKs7ObEl9HrKVP191QP4oGEyjnDbsd3Q2U",
+	"Qjkyc6o2ssZP/b0rlMMTV3VQKhrFyGiZ6Hziym7ankvfdwhS2SSWyLB8JrOj5Na8kQtVDJ3tONCpTBl4",
+	"+zLvXyRjgHmmHIp/5lLFmEx9Ic2kJswj41pF4cy1X9DbWm1L57dGYTPsUwOLgeGWxedTZpdRJnK8uDnB",
+	"uRR0rq/1LMxx6wpJGWPHWqIX2rC0ditY80ZUQpPXAnragIfC9TShi+ahZHRVKfiTQs+S7DB8efJH/fBw",
+	"+RrCL9nSFro3NTkkqpm+O3gYq7UtOLQAt7L5xAtDI/PGDmZLMnLGjGI0mhDqQLiWKalpiX5aQLVhyWh2",
+	"HfMwHF82k92lZQODJrMGSkWUKMtuaj3Arm3iwcEB6fbIo0rHuP7B/jWe59qNwaE37cyLWUqFT8LaYltg",
+	"5jR157tpV0Y05UnDsYLg0HI/w5eQQnGDhwnyiRtAW6FYGpyd0N1UCkwWK6t+uVEqbvLQr9Qr6sXJcZLY",
+	"/aiCrh8LQeqW9eA6hzvTq6uqofvRSJYsMTka8YjTyiHMfl0vshwRnzyt308eI3mCAVJSMZukysP9jeBG",
+	"Ok3AWjCamAnDRxzxcbeSmJ6XwJlCR8nmrA6Bs9wrYNE75JjoiVQmO6ovn708hWqSTETwbLQFSFQBLWOn",
+	"TEVWcjABGlaDjPGYdF8mVnYjoJmeAZ1oFkkRU7Wo9Ah1l7dn55XGdPC/3uMb00B2490nSzbhVgy8xtSr",
+	"mOfFB5p3prxWdg3hvDkHgSO6m2KU9Urr7PqCtNcSlq1WRxfG1YxVXvVJ7+CoKbjCXbb0Cs96vTJu9S/Y",
+	"z4gmifayxZ0/16gX3ZeoYZYOoLu+ejVWao4nWs/YjnHhuZKYE7LJPEu5Ddx+FbLu7dRLzkOjZpFBpIZs",
+	"Ev6gBi2OvX/AbWzakEYAurEYJRxMrIuZ5oJp3Vbo6k7kmDvL+YLHMUCAm4mSxmBWkVFUaOcwNzxlcgbp",
+	"QJ+s4YzkY6RsJxKOgv2mnk2nUhmsgJqh64nhGkRMa7sBZc9nYUI1OJGG8mTX6GXM6VhIbXjUWPIrnRe6",
+	"zD9cHrfDJoPkoWpBpOuZYJektgvqeubSIMHZp6nlEI25j74/uyJTqmjKjO8GUSS4GmXxbw98LtcO9vwu",
+	"KiL00eVmUX+kL2gpkOhBlkfUVNUxf2mNyPJfc5ZgTjtNJ/tXl0y1VdovgEBDstXyuVasGbC8EpLSLBm5",
+	"EpVqHAAubNZCZMesHxcB+4/zSM6E+fGgexMiJluM1fLlpUsP3tLyc8ErVFSbJYo18d5hddwWbn738pMa",
+	"X/UTu2K61GW8BEq8UrfvrzxqG8Iw54MLStNrWuDXxUDxdhnuWRC5TjMbccEb0o0gV4cbTfK7AgfBx3XG",
+	"OYuhuRqtPvv4oBB6bV9IeXktyn49CJc9UGh6+EoMTDlKEqqI5uMK7PbyaA5uSiN3tYGFdV+74a9nJpJb",
+	"+1WOBQGG62saqq9bGU/jXllaoQ8NiBQMvOOWYy/IFZe5/r95rgR8qez07l53FtfSUpZY9dLVLYMduFhN",
+	"2/imnD63lfYpXQXalKo6VLNNkLKX0uJXZLL78rcFAD+UI0NWFUM9Es1EiAkJxmLddlZFJWyUP7ByLalD",
+	"GXXDal7FDDN6y4Rzn5uoCSXuLStJf5PywBzYnAsy02yjIveLYmfwzfGwtqvS4SWXUX0YOqKJnwH6KDCP",
+	"Bf+NXUkJqEeajOnVlqlP+ffLZ7q3aRL8MYAzUJIyNWZbVuLA7i6nwNd8e9tqpnox433XWw0zd5SvG+SX",
+	"MT1/ZErnMk+aWs7UZwmLZI07ENsGWhLBeswto5qFgM3q3IQ1XBbqVux2BIVA9Spm8YU1Kp5Z/OnrU9xE",
+	"vtWm/GlrU0o7uC09ezq+7ZoU9907qUcp9I645VqUohDa3hx2Yhm2yjd2wZbA0NazxjLGZlbbKoH1lP+i",
+	"jCGv2DShEYvbF4uqMza/sI7acXzursZFKybw7oZs4zW8YunJl6p5JRSIrQCNbrKw+s+oihT3t6yPlFO3",
+	"t7O7ljWCFU3Oq3T2pdpBkdD+/CpCYTbf9IQ/r56wtI1bKwtFsr51jaHw8btRG4rc6PZ1h7fFQrcdohnN",
+	"/vPGtETvKO3cOBpV0+7sVtu3ilR6a1v9fHQJOB9/uInivsZS1e3df1gWYxWQdT7ALRVND3wiVaUYd0u6",
+	"OYKqp6zKcLN0MaCgjRDMrpdm6g2S/TK1HJZxidxD/1MkuPsPIMjz717Qe/jF1JLfubJ+s6yYZ+kCcoqb",
+	"DhkDmDTPpWhLkSzp7NkzdT091heQbusOtlQXJVxUC0i39Aw3HbCsyG972s+asEDQsWQ++LfeoelA6+Fj",
+	"z3Ytmd8UEecmTZYvU9ayrS7RUaHKc5mgERbPNCQMlzH2brC0fgf7JR96sOEJ+EJDJiP5P70R42fyzYD5",
+	"0xow5S3clqQzUr5tw8V/+E6MlowR3r7BUnjJtrrtglBBgEFk7b+X96mxINvuLfQur+Zxp4BQWyJY/Gkd",
+	"saarckdPyyAJ23UZgmfzHL/dSuW5ISmjoiZF2rW+g+hy5wbLMlYn2lTyaexglpvqHVzjcOpZmtf/iySB",
+	"ce28FjXL9zbykmGxe0E/zyeRPbdRQo/jbuW9bKQnB7izFSFBD1RTSMZGeBavuSZydV7DzSGDfqF2twTR",
+	"Ab/UaXUFlX+7lJdtATBzAVJiMjcHwHR9aJRggfAKjRTXe6QYw/TxioXoLmzvgte5Jl4LN7nqFHyp8mqp",
+	"/s+vuCbyW3T+T6y0Ztu3tcKaId7eprIKsGh3oahavn4HSmoBOWNbL6mSY0Vr4Aa2UYaWi9auUw+6aoKx",
+	"sYNxF8vjuep2ep3ubVUgOvWoAHy1tEkvGE3MpAGgG4uNAFgm4Vc1NkKTLDxO5nShSSgvyy1lWtVU7353",
+	"bUlKc27qC5nEjQ3rvUy4ZFNDZsLwxEpm9mnKa1vo7tT+CX2C55u2c4oduOh5mneDWNk9o9I8Yre2+G7K",
+	"N9PU04UyajsEvhbJIk+gcXcWmwWKxe11ClRSps19DKVMS90pBbvVHobbt+G3r2mcjr14R9Opa8+Vn5IS",
+	"veSTyHentBo1B6ZwAEqEXerl1cQqdmzehdxEAmJTh1jO7hsnaBJWR4gQrIW+Wsbtx3c1PIeKxbmdeV0y",
+	"WBJDTyQ949B1Gkg042nWWgiWGtc3dsS5fTZVZgvrP1k4netvRpiAhi7JiRRjv1vQaLvY46zX75blUa+/",
+	"EqH5Yall8t5yz+RSN7Rev3sNx3nd/KtF6IXDVfj06jPQ2N9/AsCaUGPOjSbgpPkmK7/Jyj+3rARXYx3Q",
+	"CrtiimgmYmhMRzUJ7QE4hwdCktIFuHCy/v9lVfaXRz//fe+3n/ov9//58OzgX39//+zt2W/v+nv7BytT",
+	"HPrdpYyYfvvRCkfrn0XMe4/u1yDu66CEsuooDdXO2Lka29JeLGCPEUgyIALoApBqXGfbY2xaNhT9/zrY",
+	"I23SC4iWKI6x/vLn09eviGI0ZgqhHdHYoJFJFpUWY1+wLcsH4stRimASGU4ReOhYotm8Pii0OWrRgFDy",
+	"7u0JIKoV4IsqXawnV9diC19nt8UtUYUeHTzs9Pp7+52Dh48edw4ffWXz2R6TyHPOGhUBHPVQew5d6d4+",
+	"f0L29vYOfQtPIkcjzUxALpiZMyaGonfY7ba7vXa3d9btDuD//QZe0sPDw8ftXr+91zvr7w0ODgcHh51D",
+	"+N9vHfKSR0o6LY9QxYbCGvEBGXHBFIn52Oom0czY71X79/W7/Uft7h588dB9cYPO/TVMeokwAMXniia1",
+	"3RqMYiaaAI4BrE2YczZit2cv+pEY9y/iuVqt93trpWUHobjsY8m5cDaCOuJ4+fbV8vRf1tW1DlbxVoR9",
+	"8KomJdCaayhga8m9pzRN7yNjGnFLA8hjofAdtx8LIuFXM3eMeM4UI3pOp9PlDq8O+muvcjgflTb98WZQ",
+	"EkHrJVNj9kaxK87mDU5yV0JL5nKWxLUY7YWwV20PYal9JAxeMZJJIucAZgS7tXF4odIdqAhPjn7napjB",
+	"wxw1jsphdWQLL6+YSug0HxtGfXABuPZdd30zGsScp4plGsvNzMNK7jpL56VrdgsN6mHwZKTAuGYkg1qq",
+	"hQn3nT89vihE2s8hsr0Z/mihEcPyeKd5lf2qdciq6ypneJoVF7uJB2USK25s7cm22/WWaTBlV9J0zOMv",
+	"IGckZHv2b56Uv5FAaVvqtv0V+2SOryh36n4znupIMbSCypm70mXyLqd1LuXZbGP+13dFemVtHRfxzWLN",
+	"gpELNpKKkRCDUcxacCBaq2bMFw3pTiRzg3tnjZS+1q76pSGUb3X7tJau6nvsPy/T1eYN9n9yjCMgBviK",
+	"hxmiYgG5Buj0c+hz0O2Z/T6jyeaI8OVDscxqmjr5AOVt45ngKTv/w3KKNc+c8ZT9Zu9ratNf/H7xvU1b",
+	"47r+L8NNUJ35QrDrf+jcUq7h9JSOvdNh+SB21hYrLZ3IOlze8yZcXjvyMx5dMvOEJsmWFu9zqch8ItMv",
+	"5E2Np6NuqYv95Wvd1amlWadQ4au+04j/UsyL0ohh7bz/vsE9i4kUQzGdqak9BSldeFXsCL0TmZ4FOne5",
+	"X2LWL9AqcCJinaFAF7A7NxNLAd2woLQRhWVVoNfb53GYziYuK9yr+x4WnerdOq+GXTbFt05sfTtLmIPQ",
+	"Ad8dIxdKgoQXxK0Sou3MJ4s64EHfLHwpXfYoOwNRwgWPvtOWAY1GAUaXfZO94pZVckXnXGinFuOyaQa1",
+	"KWbiFlxfT/rodTpClF3OBiewvdQhBbUO9XkH6cnInC6ckVeblFU1n1WWOE59wQ5uoWL0srB9JdjxmdE8",
+	"Zu25VPb+9kTOlM78j213FHInZPZLWVGrXFynsqVcNKQSBq2Z4L/PmLts+dtS3gysaOBJrY5jFLC2GuC0",
+	"vtMFmMQyCRe00TWc7KcMD+tzsFs8BzXhNfc/g5vs3Yrq7AtLeZNIM94FOaea4P3lLD8hK6eq6Ot5jL6e",
+	"Dlr6m7h89vrrXT6g+p77hKOVOjn0TvBwDpvqlDliWF0FYBETrLhAJR9tQKCnBtKeU3fcjZsrPE3IYf26",
+	"JEi605Kkaq0i+vLtK7CCJhtoRICLBZiuCN25DfHWRS8Q/76w38WJBqvsvvIulk5TaXQrTvuOmQmeHqCx",
+	"ypjr2gIHas3t8xxDernlmnuUsCsmCB8RLVN2IeOF1Za8IAUXHk2Z6xGCbh18zh7TYpAdBhtukJlQCp7D",
+	"LZ+DXVnYdtxo92P9lzmu2xzCynlqOEQr6P+Z5fa7VDFla8y9yNhSrwP9zeksdBZzQ4yiPOmQpxLUmbni",
+	"hhV387u6LNNiUX9WtOBA9r8mnW4pjXedGvLs01SqhhY13hzRRiowRVZ1O1ntHnwGnvzCPbfhHITtro1k",
+	"QiCXyCxMQZyRxk1AZBJbGwho/MiZxXP7C3xm89Haj9eUHTS4F9gn7AawnYo24XZvFk3r7fRztD7T8tR2",
+	"WfZnVxuvPYTIa0wLnnoDztoTE5bEGw8EkoE3+jh4seM6QWi1al2IJuGdhAsjSyhwGw2oAIO3fkzben6h",
+	"rqquwYudxUzZ415yIGw86lN87UaDNuCKqRnDP7jG9DE4IL/P2GzzZUP/zmYDmFNuklrfoj1aHCH80BzF",
+	"GzcexXv3QNMRXdfat3hgg4Jj3tHeUmzGH9VsX/PVLUzTHxzPvFZw7nqX62vBsvKtotaxkdu1IOUcYL+r",
+	"ewJunTWCCwoN2ApQMLufmdpSLME+mfMo82Ku8+Y6f2eT+7T4thWLCjGyHUpZSjGliu/RX9rR/Vh8fMXI",
+	"30Ad9nYjf+J6MxhZULTuvX3+hDzaO3x4f+CN89RF07Shi4CEYpYkIYkSRp1Ti4vip3rX5LT4pvHfrca/",
+	"TGlMpbyh5Q7GjwvNMAjAFZF74af2NHsuvH9EwiJjHEjnCA4hwsBYzGJLjugWpOg2rPcOxlyxyLLUgete",
+	"lf8AOr011B0Ukb8j+zu7IZF6ppjOfqAYE4LG0f4pv5VLf/uHsh+A9xd/QCFR+gUMobJ08C8u/ZaNqG61",
+	"WkHrCiRwdhuIYP8i/MNf8sLFX83+zsafUJHPDv7Ivm6lkL90yRa69O9sGZGPZB9gFxMpL5f/9vePLGn4",
+	"q/gHXqo2ZF9ejiUHXoHEa2JdyhQbn3rTjpzOlJIzEVslSk9pxCALjSiWyiuwBrDK17BP1gAaCiFVShOu",
+	"kThfPX9yhH1ZZGJ1bEUjY7kEvgJSYarpSUstSL+CNMg3nh0seZ0Akd6lelJNpkxOE+YsZW4GZN+uQu/A",
+	"JeoFbgkDEkujg6HQCdUT+/dkMZ0woQMypYoJM2Ha/mpXl5KEUVj+8IewQ36xRjrV8AnDREAuZmYorImt",
+	"l3aqurTlxr39vZU+4P2VAUry/XD4w3/c+0Du3e88aH/8HjLE7v97P+gdfM5+rF/LhNa1+GFzDHxn0aUr",
+	"pzdjIMRF4iIqhDTkkrHp3ZRi7JD4sLH/u1nTxLXYwRFgF9tKxw2UyJ3KCa7J4bw+syPI1NOtXMoJFcfT",
+	"abLYrUM3tY9alphQsdKNc87rLHioY4Gj7DbQh3ACQpPNm1c4pLvy7m0XegsaAIysCXSxyNon0STJekQr",
+	"KjQCKJY92lZ/C0t99iiAGtEkOZfq3AU4K/32aA3uUcnjjbfUq1IJFTvFBN5PZGp30e6e5So+3M3EoJiR",
+	"jC2CwywNGVYiRB3ZEpe7Dook/P3F+Vw78JB8OE2pQ/OJTDIMpjw63xQkrMYEqyK3LHHrwoETqfgfUpzH",
+	"dNFQfjiiitCRcUCUQPoRVI8mUl4in7ccv1KWuF+pStxflT5x2F1ZFFIuSdz39kD9Ov5Km5cxIFxEyWyp",
+	"ZfR1Luh1Jsg1McOT2oIVywaAQzkNcB2729L9LPO2ceXvhnLKRDiA4ILltZzFZMFMh4SgXIaDXBEAM9Ig",
+	"DoM1b2IsQhuK0KmR4cDbQL4jICZeCDnvkNA5r5fe6J3amouIDQV8wLKLOdUkpTHrkJCnU6k1v0gYjtSy",
+	"N0RJUcxeF9Kca5awyMD7YS7WrrVvy/PWmQLKv2AEpuY0M5+9MYViMbiCMGB2Rpm1YP+VjwKb4mafrDSa",
+	"xzct0dZUyYuktlaJmwnJ1jDISrQ9+bsHvRqmmMdYQlAqoe3MYsj6KZ+MB+5J/WApB2WVbl8uCMxf8oG2",
+	"/2jKhEOSqKtFyXNk/ca5gvG/ckLs2orWwt7Dun4ddZVF/lPY82IBpcybKi5zv6YTcJzRuIfMQ7/e4f7B",
+	"o/sNKQQsPkcolrqgAx4p1za7jd2u7SXHfPyDeW4eVgGgtJkpBWjoglXzfQRkNe4SizpF1Ji1vjI/NXS2",
+	"bz5DuP3OJooxks3naHkL4IQ3TYyiZ4Iixc8ptmm0x2ngYpxUMW2cuZqzd0jeHkllGX9et46yyC6AxGAu",
+	"xfJZYib2fnfUIJ3ElxGYCRNDsXRfJJOE0fEs7xBcqTMAmbJZYMsBYOVr9bBmqVaGqZEGwI3X9sU0buNL",
+	"ybr1VVE3WLFFRcytAtY4Zi9I21m8IBysSO/ZeKhP/JcrDSebq8rW831XZGmfwQNznqNMbX36/StK53vb",
+	"47VyaTFeV6QHrEu0DznrC/MkuABMjfkW5xyDsU+X1rdXRwXYqb3B9z6h0ykTLCaYFO6HBZ37IbE/gJOP",
+	"vrxrbuXfKxJtoUU/VQlndVFKXFgjZdveswgHWJ0FvNIFdLVhU7uonrCbE0O711sEDG2dG4kBpAN2gRhR",
+	"noB2vGuD5n/4J5aZwCpfyOegxUF3impd3maS91qHdP6KCluJS2dLNlO8nWP1LuEX1qVNQ6j7nAssiall",
+	"Sy75Gm91rDRLAwZTwtUUN/XjuxlUhWkplLUmhObvBN2tPl3KzTahoi2kaTu7r0Abzg7NbLEv5BtbuEAd",
+	"FdQqx8+h+BqW29d+OCsTq7m/0ySR4w45TrQkGpPf4PIEgTDCf7ZdK572ydMKEGC39/Phb08O/tH9Z411",
+	"tHGTFMubXpydvXGKV+DwOopf2u8ervKmHBweFqhhv1tbj2K4aSqOtOZ3YJeFkhGbk7lUsbYrAviHmVi1",
+	"ZAsuRg+PXcddEcCWOCjgah3VpiDcOcqJccPLQU6xHGZAwtzIDF3ARSezcYecAtjYEblQVEQTZLZcb2zl",
+	"bsItet3t7d2KWeRwYXFXCrjHTgIWGGCJvleYSKfJbFxjSlNf7Zq5BOz+kVdQT6WYoCmDPEFEOvAVUSmj",
+	"govxEZRTScG017JoHJfhoFOa2CVjcdsNEzzZdGa1YQNqWoyresHjGLwckZJat6XiY27/TGREE2w4FLSU",
+	"lWoJTzk+ZjkNoNoWSmCKv7ndK/5UYP6Nv9slKF20tmjpBytY23I0Kv3oYuml3yYyiUs/ZBzS/+CD0W0A",
+	"hS5dcnpX+cNglZVHztuXrPykCziXF4Ml3PLi8phdQkB7xFh5oCkzE4k/OQvSLTg2WKLos4IUlTYUmZeq",
+	"BLKfltXywl5lqWJlg8O12cze4baRi6yLzdJuFa7BZq26tzylbG89DmFx12ba/dJUieUJYZOiLPet/E8h",
+	"2/CLR0aXsp1SsWhjWKlILE6cLpOLpTm3M3YY4ByvqOsQxQGlts1FGzIjfIZEm6VT6AQk5IWMFzA7SNWj",
+	"ul3N3qO6LadMVH9fdoi4mYBeW7yh6k8AHwwg4PCCNgnrtkgkjdv2LQnFhJKZ0LMp5hu2UxZz2nYcckkd",
+	"9U4zO9kpBX7DY5ZOpWEiWsBJUcw5YqsXuGjPIDnFCkYlaNIGXRhZVlYsnXmk2jNxKeRclJ21S3SwJNb+",
+	"DnuwMnPRZUbWBKU2SCJ74g61t6pWhKDdd5ZzHWO6ALGZ40HtnNp6ncmNeADsOjbXGts7QF3BaGy2M3ur",
+	"K3a7GUZ5Y9nuBqmVWRsQP846kfwWUj+Y1qtBqSMqUA2tASmDtTlvROf+B17I6q6poRdUM4LP2dWZ6bKa",
+	"1t/Ruug2gBiuBM0GdlRRl+G3HaGzg+qC1K66TJoA/7N6sDzK5AKtdqxW3nEpuDbhIMtrDLK2ewGmfw8F",
+	"mDQ+DZuEyAicySfnIm8M6NOrslRjMIA6JEypoGOmwsEQCtoXGN3wm8j0JUa7QfoE4NXXAWhsOoBMfi7G",
+	"AZhXOiCYeqc7QxFCEls2lFIRUDilygj7SdQBx4pCpMBrelKNqeAaOGwwFDmUBbEqma+dt9bbJUOviY7k",
+	"lOkOCWmccuEtQCyQLsXHigubyU8gAFgEn3wHv7lR2t/sW6u9J0svWuK3b2sBiI8JdJlH7NGCUMsRuwp9",
+	"HO0E5fy6gGI3zh3S55s0g0TgZGgFafXxrdpB1ncaeIeZvB51RLExVZD5F1kmAuZUFPns3nwj7EKT3leX",
+	"53dN6Uyu3C/flO2yluzi7FgFixssrXVVU8rwRURSTtOwVBKup5tSAoZLRfrfT0h1nSeaNnp9bQow760K",
+	"U+CJZU1ti9oTYIRfW+GJHdQX124Ada8p3NikUuMaOW4jVv1f4qQsbfOpVQsa1C/XTGysqDCYYU6Jk/jf",
+	"gWIxwAx254fGXD50m+sBTZIQZfZQzCc8mhBul49GE+ZhRFy8khsS8xg8kCm9ZFaos2RUVkqqFRNrax82",
+	"rmNYW4VQKSIozG+XsoDThuLJY7smy+WT0OaPOx+qb/wnYlB8IDjoHN8LQutAk1dHlU/8S645VFwTg/1z",
+	"4Pbvhqe/QZOJWZ2JY9niwcH+gdt5yNe0dw7I87fP/h6Qk1dnz97+4/jXgDx5/e7VmT1d716dnfwakJ/+",
+	"9fT4X/Y/L1+/Onth/z0U7385PauWINj3/Pj+2bNffv3XEbzjx4dH8OyPZ+9WA6YdNgCk/Xg0CH5oSg3b",
+	"DSN/eyS6a1MdlWskng2hghvfmPJVgxdfhTzdQgVFnvATHO9aiGe4nofmLljk4gNQ3xfXl3fWpw78tO1B",
+	"3yoTIC8N36TSu+o08PXHOPTmlXpCRcSSrRPUuVsrjeLbvmMFKNtIyfS8XHWw2WEX0jQJVJZoyJjF3FTF",
+	"UA1icRPKW1mneEE1cXVgLiS7GuFjFeLhraC4ZfAnaxJ5IpZgvsFbfGILtBBHEDvab3USFzZHysvbarh0",
+	"ZlWedQ2XLHmUzvrX2HpJivNirlUN/WPSD2TTUExTKkSeq1hOPClVvowwwKoveQVHz11YVe8ycrXYsoDu",
+	"uGpyGQrkTTeU+qYYbKgYLJvd9orL1JnTJCFRIqNL33bR8nVycvzqGOpqj6qn1HPZMn99NrNH9sFvM8Wh",
+	"gqqwCg/3V1luuAgfCzCyPzQWZO7eb2szzQQoqplTPqWNwinXKuzKwulEfG14sC43e21yb6XUwefyFrzV",
+	"Hsl3gVm9CYLLbtN4e9vs2sZk/MI9K2GGb6ff1C5Zq82lP7EUzIUZYGNzc9IyDyySIWuKezoktBsXBkMB",
+	"SUdL+acQeihX7eRPQ+k0EbLm+0NRU6UTozruYvC+SKcS0a0Huv/S8ps7K6255nYqnhyWyL+ZPbxlxW77",
+	"u2vXdkN9TGx+5JI+tQF/30bQLF+kL20UYbl9/Whni+JrUqx21KIay6COXUDzbpv7TfjINNTWnkpMX7BX",
+	"SUINw9YTmEOuXBkNG4McXDXicl7DXnGM7b3e6paD53JkR7eJh+T16KkDBVs+4rWdLYpNqyNo+HPBPG92",
+	"EVc8KndRiX1XVXt2qdbHilY1kLCHfZvQc3N8qRjbrwaZYEbAZ/M92lFrut50oJ28elt0sNgo5Qf2AF67",
+	"rjHF6VLbkuohyVokjDhL4jtA6nnKLC+RiRwvvrpIvksvW4kcj1kdoDlma5nhM67C+lgB0lJsU2utwMt2",
+	"JQX/ZlV0miTbIMsDTiE+VDQwrJheMHDI7lAm1DDMfG92C73skM64pTS4c3fqW6onCEVAFkwbpmK6ACRy",
+	"1zLiK3auBq1PbTqLOdQ42F8ppDp/aks65e1IxmzMRJt9Moq2DR3joareb3koppHWSDknaHz1nRUw1oaD",
+	"arheFg0f06neXOdZzuWsL4Ha0uE2lS5xeZn9AOKh69Q0kZAE6OdQMfGzgxpLhpqzvfkL57ZRV+kdqkIh",
+	"WXvElMq6PjVlEKNad5MlbOvneAOoVS6X11FvJWhXkR6FKp2MUpaWsMjMt4vdlfamTg4oVgSLt+IPpJ7l",
+	"SCLWHRLawxQrOveV/NCRtM0RFmUmYrtZQxEWRhwOsjxQt821O1zyp/i8Zz9TyKY/h8xSprF5DXhTEjYy",
+	"5fVpBa1siGUDMX9ng0Zw5t6ytTMBAVy+2OL4JjvW58uthjHKTcrlZcy97th4GKqd7YJCX+VK0eXjQbdb",
+	"WZjSshyUluHeh27vI6Ac/k//Q7e99/H+4EO3fYA/NaigdqCjRvvWnifwUWXohi5PTC6liv2vwjm8sSPw",
+	"E42gP9bZZKZ0/NXHoxtVJv9j2yW6D0qSZjuVKmitetvnUkx8qSVI0Sd3RSPf55IniUAObRTlAueSMuY4",
+	"L4iBMlsuPPE1LsHXDn25nfQHrrNj/oHraTu6boTE/x2Qh18xeOA3plqT5HP7DO1aHMQrkotKp7s2M084",
+	"IGV7ioM8Qa8Q3sQSsmUX12gEgILna3Cf6t5WbHfvcat6wVY9gFbhPNV1W4EQxGiz+MNoGTXBPx80zHvF",
+	"4q/3wvv136powz+07FJnIt62d0g276+shCPzrdcuQcaHYC3+AFhiir1THEOFBJrsalat+gVZM7Vqu/EN",
+	"4LcSnnPGLtG9odiUUaPRsYMDXRApAjIThid5A2njv0Uu2JiLGl3/wlozeoU715kOUJB/ZG0HM5d5xkzW",
+	"BblDnqVTswiKz+SOJakuN+8GxNjlT3ZUZeJ6VNepC44Wv2LnPvZUJ8ZxbUhWkQFtfW5KUlZbE5VHGPj1",
+	"rqPdfzSVUL93gX41E97arhhsMk3r2qs9gd+zkhPgqjOeGKCbIwKYC+gPdPgB5VXZG/XpYdTbBDMIAjs0",
+	"MhvWgXNN/BMVo7nT73Q3+eBYNn/qPyVRLGHUg+OWpr6MJDuWvU7/YefxJp/dKci3aW28K3reaUUqdOc/",
+	"GXjaKK1YzX6tCxfmAGn1kglCXXPn+/MAVhkDSKmJsGu3//CAhCANGfa8R2jkCxkvAigEpynzlwpV26Bq",
+	"opOvegDW52ZkM3giMUFjJYYf12SupBiXoPoyMCLkvgD1TJNZAfRJL3UjT2faAB6RIZYkDekdVCNctZSW",
+	"LUIzVJJz4k+g7F8trNXkwMCyh8tjWWZo9WhXbmeanLsuxc3u1oBQ8vPp61fkDT6ClY8PD7u9+4RqQsm7",
+	"tydkpOgYcwzDv0FzIUiQA1vGvqM8xr89qKk0KS/XOuIHasj2dyU1P6ltW1BHAXg2dYeEjlcCFjfRs2ji",
+	"ajvt+ucLD8jhU1Cjw4EDrUqlAloRRIqIdUgYyfSCC+pAbe1JMXKMxZ2WTwWQKggSFMNPQeYFzz9EwtHM",
+	"zBQLBySBmhlExJfWlhqKkH2acudAJ6g4uRRiF53WZAwYuZhXAQqF3R5sK2dVxCpUglvnoOUxZwCKjzn8",
+	"rMKMvPGSSdTcVHPvy+MqefAFfjvHIgT8ufAH+u/9wUegcmsO2m/AIgApTd0AHeBP2bLKv7hE9uU+hM2h",
+	"fYysQeJQJFNG+IhQVBpdQrHPyNsuxl+xfCoBc9/W/5YC/V/kAq63QLRXDLVTPQKiGSNhGWU43LlvST1Q",
+	"6/UkMd6AmzrlWrP4HLCy9AoQIbwBk8VjZk0YTGFOmD2fuqzJdr8YWegGXT1PsLjayxAqAD7mr5J4gKBo",
+	"zaa5T+edsCTOltNxnJXZ+XfdZwAZrt6OV9xGmmNpaHVqwLZ5F3pNztxTZG+ZjQOJc8WMLVFRdrbJcGs+",
+	"BcPhaWsljusmzXcLuRZym5KlvLhnZX0JVB3cWbbzNcVS6uuRAPSrTBn5utQWThezNLNUDQ+aWJYLNckd",
+	"20RrSirNjjEbr/UYSaYzU9fluYHj/KXVgG9SdMmg/VJmuzK7u3z3F7CxL6lRzA/22sO43svvTxhh2F99",
+	"K29/9eEvQmta0aD9K/D5VyRYU0aagKVY5FlouWUMkO9cxHIOuIFWq64W5+WJX8CYwb5EO62ULJabn5um",
+	"jb2nyeXJzg0ISQRN4KlAlXE+kenA4z2e8ziESHoNZ/2WY/ZnZ3DNbKj2jCAMd9PhcIBPUIyhUdZfU1qY",
+	"f+iiLp0OeuLEjFTSjluXbDHorS7K37Dko77qtDSMeucfVlZKVeOFQUcv5ZVsi7cMkkcVmUploHHY6uF/",
+	"TVYtTaCaOuaAMh6fr0hxKLSkIHrOTTRhMYGOGqPiWuUIZ+VVwrrYiHH7fNbeb7/X/TOuFxOwXM0IfSnT",
+	"mhYP1kZ1upsyEIDbrfs4jyZLR3rg0XmhcuiSixiwH7HjC1Q9hp3vww557wodqFhgG2FynIUHsXSca7Lf",
+	"7wdZwVfWbYdYKYzefbxdCtRaGvSUY1eKbgc0oilPMK/JDrNMNAUTqPN9JeBeppO9Ml3Q9h/nH38YDjv3",
+	"3D//Zzj8/n4tTyg01Opu1PF4B5syaM1U0sSDl2hlALq9MVNNaBwrph0gMOwOmWmmXOoCrJ+LsZQXDp4e",
+	"PHjgIAw77kpHqvGDFLWrVTK1X1pNeNl/DB48+PD/tf/fJq1DQCW2My5zXE+4+flZ5jwlwbGlyYuibkdj",
+	"1/Wr8L1UaVyHM7a5+PgyEXHbGsw3hnKnDOWvxBvsZNee3toERH9CXaW+ZpHyVV8cQHC/aa7fNNdvmutX",
+	"rbnioa33XGk+FgAxAPd0yOkEBAWW+EWVVMz5RLPo/OXol78fqsf/+cu/fldn8/9+9+bp45Nf3/x2Ivu/",
+	"0l/p6Xx1bGXvcWlL8JU5stkPD35sOIzfxOU3/fuvrX9nJ3mFKN/A0Y03bungdg99mWPbucW+Opc2juvd",
+	"NN7ehnnpGg0Y6XjQJuBj2+sVWEvKTYbM+yfVJ25OGH4TD9+sqRvk9DVMwxdObOv00EYxE01KZR0j1y95",
+	"zthl4Ko1iT1Ge9GPxP+LMBHXV2OuY5LPRPx6lJV5wNu3wHoLWnZYcV2N/tO8OhLqZS4W5OT0NXn8sNsL",
+	"SI/ceylFTBf3LXt8RO6dzuCvzVFPHq3Gcqnwez9KP0NITqrn+NjO8wV089waOyKHmMJCnSCHIbWsmucg",
+	"t3+4vJvKhn1yfcvq4fOtFMoL7+xrEH/KQ3NvJGufUsNweqXjvN9YfrctEDI0w7YfgHPNxerarqHwxV3N",
+	"WMnklZV0mGSBFl8xBc9+RUj8ZBW6bKsSsVXybyugZV/tVb+LCIVbqIUCEGIoDMsLu4TnAHUFXa47jqvM",
+	"pCCFYEW3qhvE4reKylWlgZp6Sje1oEity0cJrcuZ4mZxaj/qc6/5L2xxPDOTOjl3yRaZGgntrB04f4BO",
+	"HhS/b16fnpEHrsexxsi65ez2aT0UqCKHAdETlK0R65BTJtDFcMUUOfv1FPCCkVa4/TSWa/iOboPWP9vH",
+	"b07av7BFvr04crtcF4wqzCDFfz33TOrn92etJaYuoEuTtnrgJRPk3s/vz+77k/B6ysTJU/JECsEiQ6ZK",
+	"XvEYGkpROAFDUVwFYtRMGx1YQRgTqgmUeDw66BJNF9ijAwB8souPH/UP7M9DYe887D58bO8cgGVPzUwx",
+	"e+BcwRN8+DtNprOLhOsJi2E5nXNPDAXVizRlRvGI0GQsFTeTNCBc6xlTAfGODegxyZVbWiA2UMZwxbK1",
+	"tHK19dmSCBcjiYVDwlDEmHVbYPnLy2cvT0lKuTCUC8zCA3Wi9SCWkV7yw6HbAlGEuRiTCxpdMlTgqCBy",
+	"ZnwGHTKWYudOlwnnlbWhKBYJkwtm5gz5Tdohr2QRnEzIHGJJg6z259LMecSCoZjIOfwMWeRYwUSmVrkh",
+	"Q0hdGbYIbje2zU8l5Gk6BOP8SfSYDYXrBQtdWYAVwqiGYij+9jdiz7Ueiu+Js7WRB3+w+7+3t3f48Z7X",
+	"j+bzeUeNojaDfpqgHqlRZP+/ve9+vvGEyNFIs0K+4cJy4nvhb2FAwh+6B4O9rv1XG3B2wvsd4ph7prgJ",
+	"/wau7escyGQARRozzaAsEIo4UkYFNF7Ni8yQ6WOpzR+ILFWZ27uzJ44x/BYWxyhnpkNe8khJDS2l8e5L",
+	"NjVHZGSpyY4l5mPu3hPNDJbSC6wtkzMRs5jMpuVPJpxl5NA77Hbb3V672zsDAKJBt/sb7Nvh4eHjdq/f",
+	"3uudASDR4OCwcwj/+w3eZplCISU3smxJF5E4ahU8BOXoEGuyA4dgMCtDevbLdjr229Jfhbfl10ksobDJ",
+	"1wnbcYSI6sF1sbdpLaxFOWUoE94dcgwLRaj9PNpS+cMyutRYmEXhrROqSX8vIP29zkFA+vudA8u8+weZ",
+	"6AYS/tVaR0MB//EkHoJQc/gjBaM97JA3VOvyb3DuLQsM3Q/BUACFZEesUrqlgywrCqq1p3TMjkho1YEQ",
+	"iFJ7jmwpeI5tzxBTEwqzCHoZkI7klP4+YwO/3BcznkCZiGI0Lh1V161wKMI3x2dPXrhtgCI+aH5v2Uo0",
+	"Ifc++B6Gmxxe6HV4fzAU1BfD+YCMa38IMOiusxvXgZ9llDCqNLQcfgbmhmJazlTE7KYNBRUkfHZGx+GR",
+	"tdNAlGaLfDJqv7QjDTNL19EB1/6s4wHd7/VBbRuKrLkyHHG7oCOqsVgPlgbDOgsEFqdmKN64qj/CYyYM",
+	"H4HYSjVLrlgmo8jxmxPQIO6FmfgO7wee4+JdQ4FiuETg3/n3mkUug++FVkuRyiV6DchPIMQsg3O2/1Aw",
+	"bglpQPa7PRLOBJ2ZiX1NBMWGHfKMWltuyjCF2S49YNRbgZt1LvSV0UMhGIt1QFySJMjw8FM7vzM8ylgq",
+	"N/abeyQcSXXB45gJexCyO60WJKH8TaZEyYRpcq/YEdmLO6tWQWNlFODwCzRTvk/sP8G2GApnSQd5TSL2",
+	"c/ZNkC/ZwvJ8JxJ9m8W6DtdYXFxucX2UN3bMnp07P5diY27JAuusPA4JtGgMhqKm0XQ2uHIvyA4BzxlU",
+	"ZV6whQQypa4lpININmQEjOzefnf/PnA8zcU4YXBu8cA4xw14esp6mSsYHArguY7enXeIFKgCO1VaIzGl",
+	"0YQL9h30kCaJlFM8T97rkTDLA8Hyh4MSy2L5tSUP0Pm0hCPjXY0pVXaJwjzSNMD0zhDAFlA2QvfLKv3D",
+	"XVD5ynQwFOh9hjnD/QGZTxa5bWvZCTTWmE8kBOkyod0hZ64jpGepQ1H+CKrejst4DabQ3pMkjF4hAaVW",
+	"iA+AHEAmO7rjdmnclgflnc4AmDwijoQH50oals8+cCVd+D0kKKtqO+wmcublBCBU5BmzyNZGzL4eSM0o",
+	"RtPAN++wqzNDhRGI3Vfj+jJ8fZQ5y4P8XNjXod75/MXJWxJRpRbVgmYjLQsGSuiQzK9sqY4mWpIJvWLF",
+	"TXfwZyFsA72QM/QV4K8DlPWJVYAyqagAzyo7wbFffqASroBI3TrjylISySRhdDyzNAyyBYqYQVRw1xim",
+	"0LrWkpNTlw3rkF/ZyNjNddIVZRNikLopuyYSXCDTQKvSEhxPWI1oLgbW54obw0SHnFoR7A9F9l4oCEeL",
+	"NuyUzwqQkL3fSuKK/LRmSUwSfslwa/AcAVyPHooMH8GtLZwMK8K82HfL5yXcWwbVAEOB5wCM2tD58q2w",
+	"PYlZOpWGiWgBcswBCgzFvQ+xoiPT5syM2lYfsIYwL9x9yRZtvLndfZSrDDE11ChrEKmOfRaUhlhGDyYm",
+	"TR5s805QL3oAtnlwQKbKWmcXCStiycsRWciZItFEWhOIXDBtwGPL9IS8e3fyNOsqZ3fX7humeQHgLBrr",
+	"ma7mMSzKGpw9/nRMwblkv2eYIJYBWyFqj6d9f38fFcuBi5nYt4M/AEkYmL9jQNyRkWOLUHQ/FIgtCjoM",
+	"TXTGW6yM6AVWAAdkv38YkINPn+CN/pzju5wCCJAbMM0ca8W5rAyYI9Zi8p1IGuea61Lu1O73+ySs7pFi",
+	"0F7oyB2THD+AW+bLk4RYo0ZhU6T97uFQLL2Ci/ZMWyvjF2v+yxGJOdRZCIcfr7QzkFLGTK6yp8CUnxVO",
+	"gFtkZPMo1jJ+AIBP9nSAMqldm5Ns+ehQYHlYh4RvqWHweqf8Z3+338iER4uw4UgoalgC9yHh6nav+wWn",
+	"oe519+8PhRR+ik6SMUhfQZaRsJE58hoH6Gz9QxLaV7XhXSwOXZfq0PKDRft4ZJgCdcWDVORrohS/cqAV",
+	"zv03l8DYwGi1AthSlZU6qHJbarY8GajlwCqLM0GvKAcPZ2gX3XuZ0BxC6yXLp7EmH0+Z3+FnSkmV7TCz",
+	"f6G9UpV9djvA27R/8GgTg8Xed/++cyKHZjFFe1QDT7HSJAbO6xRKgd0Ic5yXC2XV+SMS/uezM5K1ugoJ",
+	"+zRNKBdOjtEk6QyF88/7Q3ahGLX2qd0/msB7nWbgzoxPdlExcgi/NgOre5Z0feAI94HroDpuf9i7HxC7",
+	"18TtNbm33z+8b+k+GUmV4lPd+9Y4VVKMScpiTrNQn+Z/MHvDw4Ds9yyj6R3cD4ie0Kn9ud8fihBANUCp",
+	"bI8oT6CvGFo5SZJHG7WnBPs4BI+4h53XBl5lh+BdWEuKsFMKln7344QOWNnVoSg9VrmNC+ykT/wLuTGW",
+	"+d/b79qFmWPoxccOwF7wWHnuFjca58Pwv/rBV36Gb8K/O0NxDFzas66CSV+QMNQhzXRqzkv+DFgLmbKB",
+	"SqHvulL04/nXWj534cp5QGQd2dcPReiapLU9jk1xXNRrm/ZpqeA/dslA1btglj3QmA2ga+FQXLCRxBAq",
+	"NIXh7kMVT4MVsiUxZNm/GMmOw54KyUgmiZxr8uGUpf9gKj+/mqVXDM7t/QHQGEcj5r+lIu7pfFmsMKXW",
+	"yLY2glf64Ipgc5RkqH5hk0e3TpbrOaE1FKU320e6gf0eF4VfYV3tGT4qaOeJHLvw+hxlMNN28+HkanjE",
+	"LozT7Zwui/fLEWJIubuUnA8IHwu7rvCqhZyRWKKpaPfLGZVYYzeW9h9O07SGe8ymiqEfAJH3PRBaDj/1",
+	"uAuNvfzuubMbfmrnz7apF3uf2nomNDPhUWaGC2tJ8sxHptF0GIrwqXsettRx40f7Bxtx40f7B/fvByQ8",
+	"xa95bv744HB/k+ftfffvOwsh/JWLy9AuzxwbxQ0FuHuFNoy6ss6ER0xoVvD7H09pNGFtBFtDb3/xuxQu",
+	"wzfds/rBrydPnr06fQbPQPjNQOwPogfHb05aBeQ3B+P2OWjJKRN0yluD1l6n29lDVIEJBKmy4JL9Y1yX",
+	"H/lrnsFh1SRIdrKa4hUG5Kzig+WnkNtBjJRoVcLdBddVpgdCHohVgqzUh3Obu3MGJLTPDawpEeKyZU6l",
+	"k7g1aFkCPobwFLSayNyarcGH+ihgfssD0KVan4O1N/pMqo9BSzE9lXbl7cL0u10fwGHCOHylxHk7Hvy3",
+	"SwLGuON6cFg7CUhUg+hQc6qaXZCO3cZ9/HzdW7NhPnjpRS4+0Vv/xLuygMfn9tY/99xrAPjEw/VPvJLm",
+	"OIrYNIvG7vf76586cZBacP/h+vvPpHxJxeKtUyftcwebrNw7wT5NATYXH9nbaOn+f/betbttG9sf/ipY",
+	"WudZiaeUIt+aWl5nnb9zaZOZ3CZxT//TKseERcjCMQWoBGRF0/abPe+eL/Ys7L0BkhJpXXyLHc2LaSyJ",
+	"JAAC+/rbv+3VJmaBx8Mhz6Z0anyUFiiVgabnt8YRJEgbn6NGMd6JKH7c9tRsp+IkvkWXGZwkBEN49kZ/",
+	"4CjAEzrKBkuOVBOSJYrUiI6z59Mp42zAzQDjm76tc4vFGH7CqAryyJXiVjwFtwYtWffcHldddOwm0mCD",
+	"YTYelVKNeYO9Q/IjfEvKFCLvIN/zJTE1kmGSSSsqRQNmw/FcrSwbCkEISH1/RiyAMPaZTqZLnHrCYYCc",
+	"IAxi548GqNmCxJ+HKbrpNzoNWlnIJGvA8P1WxLjRvBufQVasImGoJu2vMrqBAGsz0m376vMslr00dto7",
+	"3ze3t5s7u8eQMe202y3kA/u1jPbtgIoqdQ7oqHGalomekDK39n7uou3IHaRGpzEUQ3OyffL339u/nv9z",
+	"e9Ae7qQ/PG+r388/7Or97Kk5sNvj3Yv9ydMvB9Ptf+8e7T9rEBe+8yjhcTiA+heHGrDw09t5lUmVvnjL",
+	"E9Fi8RvtbSFivPTRCMpfUGCuEREKBN6iv6huEPTTJ/T48HMYxtetk/YWX4H8WW+dkEFE05qarL2EZvqH",
+	"mL5WPxu8YHt3KVX2hmdndMH+MutmxiO3RUXy1vnYBSVbc64pjvDdatbLB2r+XbEVK3z1DsbuAcfmE2pZ",
+	"nmKZUTKgEMAzdFoBSbvule5/i72zvfpfWvujXHD3Clb5kz9k8letae59PfCmfCTOaXCPvDwX01UN7DNh",
+	"gwpdw/j96tXDVy7jq07UcZ5SaTwEkfsPMb26vH2wnsNHwZOC9HjktfbqTsRKBrDTTS8af32ekz5P8BDA",
+	"gV7rjnXuzEuAdGF6y1KySvocAyH/Wuyje3ox0hfKWDxB8ap+As7nOv2EGw0RVEmEjyiXWux1MOoCzsm5",
+	"eRs5sb5d9oAFi9s0VzZMgpJrGpFJr+mrDvgzqJXE85xwK3wMvDfOMsBQQH5LIvwfWqHyHuKGIF99OoXs",
+	"DqQtxqkwXaX7OSQ+17Uxhj8KVRnud6GcIwZ0vMmTFZhoUQQ5gpFFOfCmAOdMtBscIWA7nm/dZz6mzJzL",
+	"ETsVPU05u67yeGakwx8IdsZHGHgng6xw8UBPEDZdzl1DOgFn5EaGky72raMQTw55LX4LwjB2y4UYSwXA",
+	"+f39vX328ePPb166cfz48eU/2eMXR6/f/Ctiv7x8+Y83/3Lm+Nv3745fvfnXVsRevzt++fG/j95EDEF/",
+	"XfX8/c/vjt2Pfn53/PpNxJ7968XRv9hjj0bUWSIVTwn/atjO8c/ux83tHz+i0R/u3VXP/gV/4PXF72CZ",
+	"fvnHp+NCu612GxYBo1kTzaaCZ8XEJawOwncUuBSw8PMLotVJT6t+Kns27rDYuSUxgOwMbDF8BjEEH7LY",
+	"vdjYg7P02FJza2Q7lAhxoH1E2J1+JgTAM1KtzgCmoYRPi7fYS4ntFTiWIFBIDlBtiPkkDn/dx50PNU5z",
+	"am3evrwkDPYJz+ZV1dviWPkRdJ+8WrxsIsR5Oi05CgVLf7uKSne3HTUKb7XRabiXVuZLdle6o9DoNNye",
+	"/0/c64ewmf/z+0PYxP95/HOZy7vQmGnneJug7t+1tzvtdmMFax7X/7qDb6s8+xkyhVZYD/jNgnAREZcQ",
+	"B2whXPTymJ8tChXBb/6KHnxo6dZiKrSrm0rbJqAP4shTrpY/K+pnOx2JwrdQPZZpPSx81rqyZXVrS4Cb",
+	"sRnkOOWQQXZj+1aIgFQZCCFtfDq2KMW5It0hhyKQ1zY9aCOH96fyHJrRfGMBO6TwdUKxKVVzxI2N71kM",
+	"zsm4YGwCjrzQjDO3e0lNztu9FcGcGvt3hRAdJ4mKUFpnvRWekvcbjbCNukeCA8U0VVgQ6rhYUQUwXYS1",
+	"ddhQI+Sox1VPpGCFwJPdw6BE1JsKZoF9cVl8MNgWN+b50hNqYmFXVEsPIm2BK7QJoy0Io9FeWfnErxdD",
+	"w3sXwmiVsuIJHs7VA2qF29fF1J7DrQ3V3WMJFpYDMT7AwGKCFCRYOozlRk6nSrfRo7y7q+6DlxM8qzSN",
+	"Klz19b0UGOiteSmv+1C3d1sODU/LaQ/PEBi8E7o17FlEIrpjXLzEvYiT2fZte9Flt1rVOcFtuJRzchui",
+	"HceThqokUpWlsObDFvm3bUsXPQdn8RUFVsFvgDBNXLEhYx/+AG4TwhiA2PE2823l0pfQYp8sT+8m8/4A",
+	"tSue1aBfYfsgvtxYBJvcgJHtRkZq60aU51tNxZhXVp0Qk4SKmXrV2QG0A1VDebqkBCHwCZ9GDFuQ5oUA",
+	"WVc57z2PjofIuA+s+5Hl4eMcdisVXgfPe2TYhE/XVt75kx6qAk859SIO+rgy2JjHDU90/wS4wRrb7c5u",
+	"G/axEl/sCz5dSq2bgexbdwfT6GyvrMo/5gfjTtR5fazRnal6he5Ll7llVSHwjbq/MXV/JV0PzkHQ9VWR",
+	"yMpY4zXYBF9LtHEuYhjRdKtDiIeVhVQhsLixXm4ZoKcvxG3YLoGN9ZLCmtl+pVRhM6+bE5kJt+emi4pj",
+	"wv2OiXJ5RjfPVpqkU3ow2Ds9rtjj2KmNeIsiie7UP46BBzLeysn4KghpgWDu97HIpjm/nDQneCQaRZ02",
+	"S127hF7/ysp3Ssu8TB3P3JveFPXcx6KeuddYkBYftR4SsR58My82yqe4vtbnKEFwHJEyX0gjbYcN9AQR",
+	"BtIigQZiIU7H2K+dI0GZtJhAIL7NripQ+CEDih4if1evNx5JkTCrNRHcaCLYBrNMZKLF3kFJuvs5Uh4j",
+	"KQNSnZzxLAHSbyj3dP5Rr+dW8zLptbiAp3Sy7raSx5xL9XwgkN84GPG43ieANskhCdvtqNHTqR5nbnQ7",
+	"4mkCNL7V2AUSjp/OAdDoHuD8BZGYE/d2vDwtt2uELVZs370avLi0rDdZFrTqotE3WBucf1W9nCsgyItN",
+	"oX/7XPcmCCiSqyla++XekPs3PWH78+IXVm4hcen413+3VYroKEmWgnwoMamuEtrAPu7AcVvKr0IuKWCf",
+	"oPJ+DzQEae6sN/EFuqbfbETWKYpjfi7Uxk25HnPjKIFCgFmDY0174zIfJWAYEpGKqkbLL+BzZ5HAPguc",
+	"NEgyMjYiOfTUOsTYkwgQp+6srWcN4FCubA34uOG8M7BXN80HUmbj1ut28POvuCm8J7NGUOPBnmHcUVXH",
+	"OCfOLC7dlc52tAQGySmH2aGsFWyAQsHZw3nFisGN5fj1WY7Hg4oN801jr65HsD74AsZrslvWg2LNbGyf",
+	"9wVbYB415UnDAierpyYLlemPZ8nKt3JSLGJrPhdiZLA0xMuLEHLxERpJVH54hRPI6xlHKAuu1zhaJkYC",
+	"C9CEBfiuMm+q1dlM4nRedu7try+hPuCAbzfJuYSUfE4pHZYXa2+gSzfhEl9S4IAgpqV8ZqgCCH6ytER3",
+	"frse8ibtd8ugJaSZvGmXeoWMnwmYfywJSAoV8B73/3ygtREE5VeJnnScxvANTTD4U7olbOm//Q1u+7e/",
+	"YZ8YaeZ7nRzCXfqZHhLxotVxxE61HdTfFOjOjejZv/2tqxhePd/ABW7ES51WLqSYMDCCARsFz6aeEp4N",
+	"Mq/cA8KYtDwAGjr9CMs6g5lOEyjcgSmeZXpCGXhjqUYYFhCbSmEpBVEAc0MrEcEy0HqEEuJ1iyVmErIL",
+	"k7FHa7amKfWBC/WL243qjCw0eF1W/z6nAb3AdEE0O+QfiUAYegaFLoiwzi12xOLvYj9u6ow0HBubk8Qa",
+	"Fv8/O8/iuhnkzYZq5uJe2tJzCU2ZF00jL+DGmRwyAIQhJTVulJoR/7BwxFZfx3ghbT9/QID63R2K2e6S",
+	"lfsg1NguPaAXq43Fn9YlBlOo2111NIusXOSyb9xjiMGK8IINsuB+IgsQ91vsKoIsn3g0Hpm6UGFJxSxb",
+	"2XQJZQcPeOTA0dYvjoRY+wv8oobttLcRjOAu7SrPZBGBL3yaTiOiIM17YQ2cIywEYKQnMk2dUkBnG5oH",
+	"OqMIcYaFFg9Fw83JxgShBsceCR2UJDHZl9qOQus77BrZoaY27iHQKwkv66r+GJpFPoaeE+UK2K3DogWC",
+	"OTUDHPFdVVGgTT+n9Sv8usJF2SIKeCB4PdVAeAQ/PphHGrr7TkcIt0A8OGA2YeUifA5S07PLfaVZl2gr",
+	"mum1+hi7ZszdpB7ziBwefWlrr3WP42mqJ6I8BDOWcMr9qsH+oxdDIRVYhkdmhjof10iPrZGJaNJ3TfiO",
+	"hiMVNJqFXan7fcC0pdrgW3YXu6+aut+feWPSIGUtTYVeA/Huz26G4o+DHTr7YzdbOBmFn8IKhN9hK3Y1",
+	"ZX49wOzHXyrdhB+7i+OtVleFeqmZMmKlm8h442YfOpBNBhrYSIiHF1odUdeL43AUnIEOCeNUCmjepabs",
+	"LCM04pFvDxNK6BlV0BfaViApSt6aEloTBhBtaIymBAe4JQwGeMPdD3lqRaa420uGPBtg7AnvHkhfQMzA",
+	"rgC/qJ+3Z8qJK0rBdGrU5Sx9fCCND9l6PIcMSTLfHzG3XpjV+tBLLgjy5b0NY/fqMpmIGNqYsdB6Dun6",
+	"GUeOI63YaJyNtPHU99z3iaKWS111Lka2A0eP0W72Tbzy3R7lIhjep5OgVEFS6uIaleg1qSmL54cMVDV9",
+	"njFqJOcXmCbkRnHS46OYwVk1axeKuBsdlQrv7wMdzYCn/VeQPap+nP9t0UILeKo14po3icVaZy7rzeJK",
+	"TDOF/bTBHT0Mupl5CwMCsQOdJndBQFM8FDiT96h1S8mKogbC+EyJh8p3Ji7HKLYLHn81k9T2cfugs4u/",
+	"cbIpryT7o+ae+e8vvSc9F96g5TKlfK0H/KbO2p+SnigZz749AJgAPsZYZLgL2DHfacg3pUITXSrmJwGN",
+	"+CFS0XMDfDLjpJAchiVstLf/fvDr8/3/bv9fnJcdm0Znr32QdzI5Lllgnlst76ceGl89KVtkq2S9l9n6",
+	"kOlKakp9VrCJo7XMYHdVOCljA58dQqdajJWWTKoZwynCfksVBnFUMHbziXnrMyq4MeGzGQsVjnDJEv3K",
+	"2ZFK6BJ3jl6rDxw93zxD6Y/OTK9yiFSSj5iH/yiZd7Udv7NT3vFznii0LKva9SWfFDR1Tt/0I7A3Vc/t",
+	"uc4y0cOeXTvFlmmpNBab4EGrO3QbjO9L6Tt7YZOtRtTAH4Fs7OnEjW0olRyOh42CDPIx3rwD1L6z/TTE",
+	"NeB1z2WFnW1HN3QaltvK+yGPKGRnfN/9QtP9x773/1aUc1HOy0ti8ysPqCBknYS+3tfrVzEIVeiUidF8",
+	"alBW9a7niLmuS8hVMH49ru2kN88F1lUTjP/kM5OGTUQKruFQJEC0ZrWGc+MlxD3jDlM1lGGrBNtqEoQr",
+	"UIbNwPWqqMEQZHAFPq8reWg+uP75yuC/u3VVjq/JC3kQCLfCWm2AbqsA3a4alF8X41bFOXZFtrHZuy+i",
+	"HJuFVVC4qY4thcJgTuUnvgl/FBqFYTewYjARAoEYsWuxHzM9hOAksqcEOQjRVd8VGHtHtw9YLHF3NYF9",
+	"RUIcIqLEQB65RFZySzfDdryUJLBj48ujh3xKrUOZtCW0l7F8aq7Ih3a7sbJb5lQh3+LInM/YqNdBaVYM",
+	"p90Jr9kC9TJDblY8Kd8STPAW1c7a0SGSFsdBWJQ7GKGYOPG2Pp1cZ5zPBGFK4RbDwu8OQ4/gHldemDjh",
+	"cplb+WTbC/KVIyrvtGUjbYw8TYM0LQu7Kt9jXmZel/NRIY077gQQ08SpyJcKObWcKigPuLUBUN4l69tN",
+	"u0ZPIEvflOrmrJbjcvJ2IDLRYXEwVjDQFcyVOLT5iAlAcCKdDaEJNRAgeQXUXvH46yz0tNijxDX1MXd7",
+	"G5zrecsBOB8utRncUF6re2E03I3WfaGV2Cjcr1Hh3pAaUQt1XYvFVuum4Fk6Rb0jTVcRFLmMr605zOrS",
+	"09xVcJwPWeweIYWxkPOkgBkQ3Z1JZdbj/nrA0HzROy+gG6RaXq0U5WStQtHOvLPiZhUKjMS9bX0hso7z",
+	"O0+gQ7cwpqhBaCxJvI7Mp4s3Qn8j9DdCfyP077XQJ1kGiw2S77qFPpjvt+NEGC6TQns/ADQ7gV/2KgpK",
+	"wLsW64cM8RYbTbDRBBtNsLQm2AjgogAGCXILAZ2BNFZn0wWVsVj4iuzIFUo4YjpNADWOMPBC23ukVcCy",
+	"PWlb3WJQxGAUkbT125dvP2GPfM5oVGzALwT0/ryeJPormuyVM+JYiFEKP0srhijasYsAgawbkftbZ1gR",
+	"qSxLhIEPV+C6uaTTJvCB++Ay9czXzpvCf8/23KR8ju+YDzw3/s/FYMaoYXUeXg/Ks/HXmnSX/nXUJP1p",
+	"EzwMzq9N4n7pxD0IjgEfjYQCBtyvP5MPDYlvx5qFSiFPUHYqpDpjBppgF+PfECOvinF0VexucEI3OIEb",
+	"nLgbhLw7Jvl9xdAagRBYjI3tu7F9N7bvxvZdQwe805YqHXhJ6l1vCIJqMW9HaCcSizfnww51yUylT9zw",
+	"vFTuqhmxzN5BQh4M57xguqJma3X5rfSngZ5sBPhGgG8E+EaAryvAua92v16xfZVGg8tKbuw2uBJqdrZj",
+	"YOgRGFp86Iw4IXTGjLgQGU9JXBsRVfQMJK6JFnttqbQdshkyCS3KyT32ndo87UcBZystYl9JNk24wdJ9",
+	"nSY5GYjb3ETuMeHTok5RYgJVDp4xpMXeqwLDeD55fIjRXTVWqTAmx85QyIie69VhfiUnbRYmWaTkdE9C",
+	"lpEyMWcUliCTZwPr1h4wyZ66eZaeAH+Pv/KdGkOlxiDv+sX4qXOqPGd/VOSc8J2otB4yI1VPXEOLxgeN",
+	"KQ7UDyCXg2z4xYPL/bdRoSIuj3ftuOMfWj0WiPcVZPiw6q94bV3wanu7VFm2Xpzq7po4LrBECj0cv1VT",
+	"5E7oTS+vvq9ssXivTSDQWhCWiz+8/3TMSoo5DkxTofYQy0MM9FYkWpPF1dH3o+nirb2GikrQ+XrP1n1s",
+	"73jjOS1Yo1tDKAeTAwXBTCQ2ePTFcOwaXjnMaeOUb5zyjVO+wZbd5+jAJ/ALbwhYNlaJvjnB/7MCmghg",
+	"rubGFvAQZZ3WwWbFxpe/ggsKCAjOcvcvAn47X00bIgas0BOUfNXg08LtooL/rDN3DiJPlt9VAw61sarF",
+	"3GCRHIR484Qfb3DxuT1Eq8452G7plAhNwrQSXcWVoE7wXMEP3HBF2vcEQHgNcRDS3ekGdDutKg6a5/4k",
+	"137IE2QOceOkY9ZVHjISAWabDWWinLcPDKcZ3l+qM2y2igYnTDaqCaR0VSJ6MhERE1+cLAv9BYacYCan",
+	"4mxMhc6YfQD2EpEF6mwubSqN9RF54h0ECicQjyKBQIphEz7t4D2EstmUnbld42bNpZXqbA3t72a7Uf4b",
+	"5b9R/t4djbALctHdxCilFwMTiB4u9lf9FkFHdaOsS8oalMiMvruSxh4n0i7AGgaNlCGLR+LjsxFTYhJQ",
+	"hh02GegIEYSwFZBuGWLpJKGDDPUxcu7nQEEzm3GZutcPYKOkqYEvH58olUjcvQbcDIQ5ZPFQDJ1acjNg",
+	"FyKT/WnM+lIlsI/ApORqiuXjUgXgY2pF5oaeiaG+QI2dCeDAdoN433dKlomMG5HktLZBV5tC7TUtx5QN",
+	"dSYOA6I9E8ifa/QQlG+rqz4KnoBuLE6RNLd7GVYoluiJqohhu9kt6JrhfvJS2UyKhV0zoP8ALrtWPZEp",
+	"c5vdB+rGAkPo8TQVGUtkUu4XcS6mnbr2HGZ8+r8CCMHygQz5lzdguDU6O+121BhK5f/eBvylFZm71f/8",
+	"9j/d7rjdbreb8N/tH+E/T3/8/Df3jan5sv6q/8i5AYzNQKTXTBrmWzgLp1OwOguvtrwEZ8J+wFWvWYdw",
+	"Zd1KfH/pQhw1f+XNf7ebB63m5++WmkYJ7OD2MrbfuPPeJM+WHtPOjXUfuVeNM5zsWKZlhkD5sumWcR/x",
+	"uxBFATUJyqdoL4D6rwjtBrVDZgLeXqbSLqpM8PYfsUD19DhNCq0SvLhHfqqo3NWLArZdFfp6ZdZ7rGeZ",
+	"hKvRU600IyfwLGcCBN4Y3xNhwkNbDWTCarFfynzx1MejH/meByYqd+pxXj/cTGYhI+7uONBpYtw8lfPe",
+	"MZ2at/7GRl7cYw2UCA0LMPMN7qrVboXA3GUvYA2wC4Gzn92IfZ8LSPs4/5gsEFrTvs5wlpglL9dozLQt",
+	"Y6d6nNN1ZdbNkgJqBzssAXDCqJJko7gHFlgkxd2ywCI5HgjjI/XOJ0+nhwGOwZ0VJdzlFk2/nh4OuSlJ",
+	"9N+2o53P7u9RCpSofZ4asUoTJyoTWWzBRE6hvsZfb5Nl4f8MKpNnGXfufMPYaeoZWhvzisq/Zd/+qdyG",
+	"AdahxZ5zg3EY3uvBFky0p0S1oty3qtQBucZYKj2izlLYvsxm6nY/LWMd/AjRsjKtC83TXdsBa8eXz0T+",
+	"MEVhF/hIG52qZaxSd9+rm6QvKWxMPDO315StDGC4BkMIgrqmyka79gZt1z52t32MZqlWZ4fu1Ceiz8cp",
+	"LLb7zHfiABlr+NS02EcaQqjDiGk/lKcGncirBMNsJdeyk3hBF771zMzzkzkm1dUhcevkunH6KE2doumd",
+	"o0b0EVlG/WjYcJxaOUrB+DKaDcHPxMeUz8N+zWm3YlQ5H1pNvFKo8bDR+W0/2m5H2/vRTjvabUfftz9H",
+	"nlm605DKQk/4If8C3NXel8A/9oM4kMqKM5FVrcEb4TQSQLnAMCj0mir0jim0aJmll727jni3ZK0XgVpa",
+	"iVIdI4iIeqESqhyX6b+wYq+Ez1FDiS/2pIeTo7rE0OzTScxxpkfiya/jTPYGUI9YJ0FWQHp9SvVSTgn2",
+	"Z3Jb6r6UJN5akHbFDiSAZJlvZdLauFTzLtWPkph3cesVvami3VvhVM0a0PO+1RN33BbRnQOzOaYG07SQ",
+	"jYQobD4ycNt5bxBAtzrzH3VV2RjEm0jFDtroAug+mQYQ1A092/AJiJ/xleXwdQ4sc+qMQ4dCsDxiI3jW",
+	"G4jkxPkeeGXKQ0k6Z7FJtY3dA51wabFfyGlU1nQVp+c6A5mj+xf/9NL5fYU1i6/iqrwTX7y7koqNr7Lx",
+	"Ve6pr1IylCm9eqeRWKenMa0HKIKCIGK68NFM+8HSqPHnNeMcAdy8wqzNLyPjNv9gZld9XnJ7bHyRjS9y",
+	"877I9TsOda6B07gz5R3X5TDMnbGysHeTLBgE4Tb7zd12STLVuxgruBEl3V7nTxzPG04bb2LjTdyuN7HY",
+	"er+yl9HjqVAJz5p9IRKzRA4HfgepaQBLXGD2RiVMfBmBfoNexNDwl+dth/XEG4THAyGzrqLupcKAhews",
+	"wnPlfuRxE/PGOzz4cqv9OU3mR5jLqti7ryoDW5zKUjEPN+VNGvaenXL3Zpk/gvgOCyf6efmL+TOdHwkg",
+	"TKoukgbcrXNlqF/wWCUiI+OG5w+Hmhc+ZI/fj22q9XnEftL6LBUROxqNUrEFsCbDuC+UfmTCtVh1BnVj",
+	"wXaIwW9HPO5ApzmyGBpnSz+1roKOg/v7e/tbzsnXUOvrREG5yTE+XOaMSnnrol4mErcteRqxsbIyhVJk",
+	"qK5G4eR8CpBNhmoLQutWckQw/4swRZFCmbfo8bERDHFmXTXgZoBYcXf5uRhZKIVGQxjQiUYPBcCMpS+B",
+	"jjzaLZR9B98wE13FJ3x6yCCjDcESiIFQ/d60xY68V9Tjig35uRe8hHF2ojK8OhCsNfLyEvJTaOFclDNX",
+	"RitfrbnRYNZQLRuiZEd/GABcvc9eZC32iicJX6mnY3G+N9k1fH42uN7JyRKEgv6np9MC0G3GLMcdDXfD",
+	"8Dt9kXJjT8aGHkRMg/VL5yYKx6Tw83GWNjq5aWCeDMXQ9Hh6sn3y99/bv57/c3vQHu6kPzxvq9/PP+zq",
+	"/eypObDb492L/cnTLwfT7X/vHu0/a8meudqbSSpLqXkiFrRDB8YBaCkWsXicpTFCLujo+GnNIM0feufz",
+	"y6/AWN51Yc4vv+ofYvpa/Ww2PYWuq1jXaQdeNiNWtyIK4O+yT7BCq9UJca8AOazuQzLC3WNlY/5M2BnF",
+	"dMUYyP0Vx2tK0LqYBsrFh0HVWpzvhqt1QZPVsnx45DXkFdyNlUzF4rsKBK0VguYJ7v/Va0PnHlDnEL1U",
+	"ALx0j/QtuiFzitjSUaZ7whjM73ibwtch7bX3sI5F6QnTWMFxARBM5xlgDaevByGkKWUuKxytga+cwZRo",
+	"5Gscz4UYrW7N47JdvzV/C+GNKlH1EaWg87L8Tp0pE9wIsCvbXg9Y4rndcyM2kXnyh9XnQi1pEXEvbcNI",
+	"itEPFoIfEXv78vjV+xedDz8/e/P606stqpJFAQT8b+C7hFjHIRhXnuxukml1Fs1HPBIWohx5O+c9CEkg",
+	"MpwiIFAur7RlhlNRHtWKh1gPiEuEtM+QLxCgH0H5hIndJbyIx5nqhE/xofSD7R/oF3n1eKn8nH72tHQb",
+	"30/6+zZeFjFuuwow6jvOVjsMv6BIy6OA3scbcks0dqGXcHkixvIplAZIhPB+Oj46/vlT5/nRu+cv37x5",
+	"+SJusfjn1y9iItLz9HUY4ok/vfznzy/fPX8Zs0waQRsAtEpX1TEQwGt2U4MguM8zmsj9cQ41i7pPTdGo",
+	"SmGis8QAI8FI6BFSakiE5X8SNP345TE/i9kp753DPF73m++0Ek2oFI+prMACuyDUIlBRRJFi7/Fue29r",
+	"gWm+BC4G61FHBc5bOg/glxPax6nauCV7ZgZxvH7YgVKwI24HRVTyuVCXApOvXiNYVya3sIjfvR8q5F+s",
+	"d634YoNEKivdwhT20YNpzw+o0jPIo7lSsZ+Pf2z+MBMhec57A9F8rpXNdLowTOJ+7H/7V7RUIf9znGEo",
+	"599FHVo/VB/7CaKQZAil6u96/OvYJxu354pGgOiNM6hG++1z0SQ4KuzvPoTVy+b4SnmX0fg0lT0yDNDe",
+	"X5A59V6Brxlxjn+WOM3ncSbUuQernQ1xiA8jTPaik4K9e7oKUsItdmTO83QIQyw2IqjcrVCkg7cCXK3i",
+	"TColnZXgHAwWFwDccVedCiMTgQGcqR4j1YsnWgIbgehl6JnB3+nkJXUGe15gdiYB6Cf2aAd0p51IN4eB",
+	"nkDKA8BCRmQXYCo5O8uDjIAQFtV04Krho5HgmekqUJZuNcgV6OnhUForEqrig3uTuZAbSJYlYiRAmyrn",
+	"kMlUsHioMxEDRhXUAEwNXTjyCkGnvnTLT6NwesQUosstBiypsVS9dJyI/8RPY1ib1GjW41kmiYeo6MOA",
+	"OQcZIbfU3JxH+cQ5FAU6txDTTeR6ls29M61EhFS3+IFbc93vqqkeZ+7q3oCdTp2fFIVBQOEf+6TZhJJs",
+	"SMgDv6XBuc05zoiEoa+zM4E5/67CnD44spmgxw8I40agMO+dtdj7PuzULGx6jcXtZAxQ0Avxxv7JFDN8",
+	"DOQNLBOWSxVv+VYnOFS/n4D+mDY2R8vnlyD88fz4WkhYyMLG7AT8SUwVmP5vCkZGXVVEsMQRi41w60eV",
+	"ks4CxkurGltFLLaydy7yu/8+FmOR39pTE50A31D4lf843AXtV/evTIcqzcLzTpxGx8u7Kk5kJtzvp+H6",
+	"CdawnkANKw5rKE50v0+3olJWPxMvDCkgG5KP6Hc4O7Ei7RjhJtd9lBrQTcbtgUNoB5FZhYxMk0DflAji",
+	"tmi5F4abELKlY5WwVJ6LwIvtXp1/rH8/j2iXGs9iRfKu0JissBuRlsRY7fwe+A0Hc3g88rxXfECHzBul",
+	"h+ARqYLIc0OpoPeMgpuB+9FqlgAW3mpfs+zEyHwMx3NsX45hIX1y4+iVag6KcGaJ8jz3QnxGrQrNDoLQ",
+	"CSGgAeuTMjuXKinYZfnRdAtQNvWLPer8Xq0jtQBuD7MmuQdv/vvk83ePI/rH1nL0HDGJ9k5eVUG7EbS0",
+	"EenFDOa1EcKrVXMgjVGag4cl04UVKOTPN9wOz87gNysyIVTw1TjqJ79+n/z8vOE8CWjFHcoWyokRfFvl",
+	"N9zwH/sf+cKDgl9MI3Vzdoo63L1Ud5YPY5UsCezwy3Cf7hn+IGwgVfcNOKnTVE+KHFIl054+mbfpi8KZ",
+	"LHvie1gCFOl/itKOiBYsEyoRSSh5gsIpYLYQirpDVGRGZ3RxnZbwY1sQgslh7ROkOSwMqFz9fed1IvcK",
+	"nYnLvwww02+NjSC5l9jM/JzNRgeqZEjx7NZDMt3uEUXnyTnRHu9Hvo6YBHaXAFeEYPbjvfYB2vNNZ89v",
+	"tbrqJ3khmJ1of5gRRsgJOg5uO7peiMQscCjj4yN2qu2gq8gqSShnGZCMRJNHLWoUelTSoNdtIOTAQ6S9",
+	"QqLRGi7GIuIP7xaG2Btk0tghN+Vie7eUJwm3QRxu7zR39hsE8Jj94vtcID4P91vFRsGVuG6A4hoPr8zO",
+	"HiWwS2Le78NpOynzLaVlesjiJsqJndYmeo0eMlRvA7q7L43fnQwvRhxyKbikrihJxbLFGSB36FvNa5AX",
+	"8HnJ9lxL7uL915a7/dqM1V7dmB8K9AyX7Orplw1/MRyn9yOhStHkMy7VegcpWgKWASwZtedmoQd2Jmx+",
+	"Zq4Ykqm2N1ZAp84W6IL9cbyzW/DTSgUUuUFSVbrrrt4rXT0eJcsNZXX7pjYVTa/mm+aCvzYR8+CBreEo",
+	"ruWirYYyxWcFBGuie/XxoSMMAiA8aoAlbZCzVDbjPfTMDKQlyV0xhXxtpidGZFBmlmqe5Okv+IlIjYDy",
+	"slaVcHqhAQOzDIpkYIdpLYJkeyUAiZvs2tr9Qe3sS3AIbqGkssJtAOe2J7o3dm6TJ7TxW/jT1FgxXIA9",
+	"IJjbggClLzs8nUIG20ceAWCIrAss3+FM8SzTE0zXSmO7yuozYM3vhHpu5LocOtsPOJ3yxLC8EBV5r5n8",
+	"ZF1Mk/iEFoU0n3kkQ0jejdMUZ4ZMVlxNASVHyLiVKIiUrmWWgf+sk3RaknHoOJTKzpDf3FsOJUgoJgXe",
+	"4h5X7HFss7GItxjWtrp5PI4huRNv5dzFpUkhTK8yj2ZO8ByVpkEDO9U6FVzdv+gyHoRlgsu0uJvY8n1k",
+	"90iCvPNC30vAealfFqH1oeWjBIpbPLWfP3QlnnWAT1ED8DicICikhXN4mQBfFMJ94VlJ7jCCCzK85uX4",
+	"39EZwwjhO3fB8s5L8dKbKR5fYQZrjf2ymO5lhdW+2bwvItxEcDcR3Hsrg4+SJEjKFWVwIWRLQnzpiC33",
+	"YEvr0yOIWR0bd/oC6wcWD6lpsVYk6qpeqFsBRKZP2EWF7lMEx6E84YCbZik5s3XYVUbYkuC3GgU/5A8F",
+	"R1DCcSijyTu26T7KgJzmxQBFa5El0xlfmCUMfRh9k5iuOip2wKCOG8Gp4FPC0SUCRuZO4WGAq7q7GeqQ",
+	"KU0AKPJUK1H6ctZ+Dj61wpLNNXQbrum6uu3bjZLfJqvEK25KXe42wfUg6XBP5e57KBoortdaEnDZWHso",
+	"IyTLYZ0QAca18AReMeZ+F/ZVLk+/7bD2dcmEhx7VXsswWS+ojXf2pAmgrOYxS4QLd/p1KIan7niX437s",
+	"8d8/vX/HhiI7EwzuskUdqXNhQE23IMpVVdVfMEs6aJPEzFg9mgFEcdtVzovtUPlwAbKfd8WatRWYGfd6",
+	"wJLIiorCmRBu2abeQzaWT9czEzBTdi1mwjK+L6x0E1b6uyopBxUZEHXKo89USFNazkZUQIOHgBoCrv9a",
+	"VfR9wEks4xVfd8CsSuo+L3aRreSR2Mji2wYxbHzXq6OPqCzyWt3XJx5UugTgPRh0gWCBkO/mhoHvx3Io",
+	"3kNt0Ab3fvuZCVr9ZVITAQ+88WS/GbQ8n5cLt4LKKBuwlYmRdxqjbzCuQnMHMYO7L5tG82h79pO8EF11",
+	"ZbR9iN3l9cuVePuoDLh3X9XAriNmNEjhrgpkxEAerC8Ek7ZTpAWwM9jsomSEbvieMkiaQNkDobzHOSX9",
+	"dtRut7d891wq9S/nmpxxPuG+Zrda2i/KKNUK/NtMKcFMlCZRmYeQFcu/KVjR1T0ztp+iCvmuvd1ptyGK",
+	"weFZDZmmShhzSS+N7d3Ste7sTYQ4Lw/nF7/hSib9fOlC+2mzXVm64L44KA7sghcTLyvpiLupXSg9fFO7",
+	"sKEZ3uTLrkvDOw16DRp+kfPx5A9f/3+yZEpNIotakTA/10Gl2rk6XobFugjHsLYu+nZTQLRkm0KJazqF",
+	"x0j2HdzuU947X+8ELpu7CY8iK5aSGOuVTeQn6IopHG8yrVk0sUyPs+3v50sotBNEyOK9ivW2c7PlFH5V",
+	"a9JOuSv+LQc7r00SPezMU/HI37LzXgmJ9mN5ZJhMKhstzrB85tbDpVyfixsvzpkoxKrVBFat5fh/52Kl",
+	"sI0MNUxz20pqVeBP4mqa/wyzZWTWYGiV0RgYjAFuM4fv9PdYU0T/gk94BZO8spz2XmruG4dZw+Y4TXXv",
+	"HP8plBvB9g/oHIMsdX/vgcP7OWqUPNXd5nYbdky4QcUv9uG6S/vSh1dSM5qd8mjaNDo3rYRPG51tNwb6",
+	"7dOZke9e8ttF9911Ixfgo8oLcVJq9r/dbG83/vq8goIovdMaLVHaWZu82CbauyxG4ZEp7507CPmOK+Tw",
+	"RzFKec/J2jQt266zA26xo1zoEsk5gAalNV0Vl09hjE3m8HZ8WuQeBN4wrcQjA7FY7nlDMYDaVf2xHWfC",
+	"MyUSKXqqlehAGSDcY5QJAzDKMB5PNujvDihRPu2qwpMxIluYQ6WygA78LXakctUDzam7CuJdOHHo3O6m",
+	"ZgMe9DAgxlA+RsW4eaCOdw9zVxMZ+TP4KcBDUt3jKbaTRl7XX4DGlcgL3K/MuRwxTuyJ2HldqCTCZRtq",
+	"AJbmUI8zPsKu6uYQe+wxadmAj0ZCBZ5ZjmNl2VjlVZVEnct0rzfOMqF6wrcLwydbXaApxS+ESlqM5gJR",
+	"86EQFqkvu8r9KRMlzwbuI6KcNTYTtjfozLaPH/IpMyMOe2FYFfVHfh2qf2Lv3eggdOFe5qkQKkTlo5k0",
+	"RVfpsQX+Xjd6fNke7EIZDPpBs2TCxFst9k7PmiVKd1WupDvFd11ralwhspLhMZ2xOm4aO7MxVe6PqXJ7",
+	"OKJFZtInQaHGGcEKmIgpNXHYYIo2mKL7aNN9Eva6TLpCjL8/kNmTAt6y1m3+EXiGS+1YfLqNIEOFLl3G",
+	"cjs2LRY7MQqVakCnLqkNjYkKaNNRJvryizAsPhNxxOIzZPXm7v9T+CSFT8QpkWOL3+MIedjBCCol7x8Z",
+	"5sRzV6GRElBEZxKS7Gh9EBfURKpET7AzC4xXmA6LnaxJxqlIPBW3dkbJEP7OBItRuboB9Qaidy6SE4m1",
+	"eP7vplTAJS7VCfQuEMaEWzldZsOt+uO0L1OkrI6VPjEDPcFbKQ3/dg/xFUUxkvbHqejbE7L3Tk6FVGcn",
+	"RghFt8x/Pq/s5/nQq/Q9Mg78OJDZUbn8YGErGZlU9M8p4bW2a8BZGAtaTge4kUEwqvGl6TZvk6rJsXvM",
+	"fIzqF9+7uTyUD0hb/qRuSERrXld+v3cZifVjf/Ot//qt3Tz4/Md2tP39XxVE1rNzyERfgNlbMw9pmHvX",
+	"MzMBqgr3K5HVT6fwozXnVHzMdU7spYQqMzrGdqLXmB4nlOUy8zqofFd/Fp+z9eQ639u84GOcpN5hlUAq",
+	"Tv+3xpnIExWNqJHa8Of3TsSLL6NUJ5eSMIApW1wbohSfW6Tisojf/zwTf57ZP1PxZ2r/NPxPcerf+t5f",
+	"j5v4r53iv479vzrho/xf3W7Lr+nBX1v/tfVfj3/987fvmp/nrtlyX279V+WqD/mX1zj2vZyUPMv4dP6V",
+	"wKTn34YX9G67/fjq9cdquvzSBiSm8xqyDrjfsiQd35fXeJTpkTYi+XMkVCLV2Z/4qD95lskLkfwZ9MOf",
+	"Qaz/iZrhT6Gs8zSbUjVFlunsz1z5/OnrOrceRzf+iK0/2tHBMkckF88LfEUn35/rsVq1V8ISt/1RZ0Nu",
+	"V0Xgull8t5qfMqM9n41VklaSqR0FOG5ROS+PLHAP+ij6Y7OCqzF3ze4a1+ytcc33q1+zjDE/d83Bcte8",
+	"4VZkS5vyM0/ZX3bV6Cnz7CLFFw7mrBNHBTse/py34eeMuGoz/sl/uIMOXXor4bbPtD4nGF384f2nY/ak",
+	"DLNzVxsA1IXOR9k4dQayBgw56MwI/ygoTmf3gqLzprpyti0ot9ik2sY+ZJmT42D8VA6FOYRePheyJ46x",
+	"ew60c+Kqq2br13MC7AxfiRtlJoofwN8hxQcTQFmNroPqqvfe7H0/ts5AZJOBNoLFibBcpqbV005gxqGP",
+	"kknHgdJqlOnTlKKE9TZ2fVDNLe+MkLgygHYNGbhMJK4k/orhuAFP+6/0OCuH5CAkVYRWtDu7JVDtiGdW",
+	"9uSIu0f99geZbp0/CkZU0Tr/K/I61ll5PTFCZ7ruurKxWH0xin89znCjOTFceg0+kFaeRRkaHG7rFewq",
+	"cJCZN09hhatDca+uqap01DMKeC9knplx+1YMsbmR3BoG96HrzfbB6tdsrzGfZaJ034ZOd6dkJvaxrla/",
+	"JDr35D/6UiULYnSWUDmUECsnhZSegMY9kxe+uyDow2LNNZOKlGVXxV7AxRH1Jcb0p2YxmBhxcGhRZGNH",
+	"+AJf5VBwhYYGxODhz77OusrZA1h44k0GLPG5QkxQJRAS9BKpq0pBQfY4zkW6u5r+8v9EzkNfNVTA/LBU",
+	"T0RGjfCgNLmroHdjIOpQbDwaiQzsoe09bIqdul1yyLhl0AH7YAc+rjAZMN4rU2kvYddw733VoBzVmlb6",
+	"uHnOWEK6NL2hoNL37TWjSo+jS750buf2wVVDM3WMnjNI2vX4O+10LerO1VpXLxsEPVJzHFAdSJ+nMIaI",
+	"nY77feG2Sqb1EPPMnhgUMvnLxXHJfMfR1G6Iy/bDOFOdoRiaTmG4cLtu989Vg451i/FWqrEVJsLXDKyK",
+	"PZ6IQ7bb9rSLSJhBdFVAiWXc2S0uwm67Jto2zuaJW/todXcaUtndnQZEsuRwPGx0tn/A9aC/9sOspLLi",
+	"DJVZeVpqPDwV2SWRRmglfCeRRrScv9lQ4yayVRXZQgOCp5uw1rcQ1gLDEyxfbzjW0ZjVmcKz5lCNJewJ",
+	"HSsN4Y+CJ2Y2FcleewwdQu+wbe5I6FEqOkwJzEMpKERXGvp0G62gvdso01W8u8tlVN0XVw324HvCoAVB",
+	"8b9isVAHYb6mCMHGzX/QcuToWrzoGdFBEcUFrrNvZu78JECZOsMmIvhuuTmD+GIN9Vg49R0PQKCAZAEs",
+	"DFfTrupxI1oslolQVvalyCB8xtlQJLLHU096hVYdxMpjA70l/oSgqpMoJZlT7od/OYKDJr0KeiP48XcO",
+	"3Dhaeolw4Pg1dXPxBBsiNYKd8QtRnk9wM4aZ+hML+rZ/qOsFHt5cnUuzu3PrDp17Y6dzjTYQPJ0Vty62",
+	"3DjVdlBegbdjY8U6rTRu0HsNny812zDJFSbW50OZTr/6qeXypjy3I6VqJgYO69c2L6LWOZXZ7O7bPvih",
+	"3WzvNNu7NfOBa+aAK5e2LCNw4wv0xpaDg+QRINEccpn6lEZ5tFyp1hC21f+hD1s6O6sZuXD3qe1Ds79X",
+	"ehO7l72JnfZ1SQo4Kok8kzYka0YDrQTJzPJs29tPn9YF/NxFS8Ks9spT+67dPGCPt560mp//Bv536ZMN",
+	"gGReV5LyXsrFJj2/8bC/AQ/bv+wVDOOSzThvFC/lS+cJnvfKYyXIMJtwg7TCCZPKasYVNg6QWHhGndSc",
+	"5ZxKdW6Y1UzarnocU21R0jydQqP0lU1d71p/CGjdB+dW+6nVNvUL5vrGnd4IjSp3OodrXV1gFDN+l7vS",
+	"NV0N1+ksUHBoC89fzastXHj3ru2c0c+xIaJv4TRn+L/iScKTe+Kt/TKAfpTz5J2etXPJ5oFLdA7cGImF",
+	"fb1cMqZwgDbm4rdgLhbf+AoqYLZpRaUOWM5yrGMkW0L0BwOvDDV5eFZecX51pt6MDtvYe5tTX23vFRH5",
+	"13DiP1FJ7AKLz1fOmhZ7CVXABWYsrURETqNMPH7Y1zJf0Sj0w1vJIPSD/SoKVI0I40F84Q2XQN5Waee3",
+	"A7Db2Ly3pyv9eV/G3s1l0sbWffi2bnjb16n1lrFxoT7MS3DQL9dg8wa1+wDt3TC3Glu3qJ43du7mxFfa",
+	"uX6TXMtpT7W9Yl1NVCbE8T3+uWHxTy+P2ZMisjEGXr4OVcEAd8tEZ+5GemwDH54Poj5inrqH+s1olU5Z",
+	"PxMC+0y7y/t6rBIgD5RJYA2UvUEYBzDwuIv7zibXE5ZqdRYVKWozYI0841Jh8cqmOGfJ4pyCL+Je5yI/",
+	"5FOuplavzAlqqbYII1cb61TkhPvPVuNUf7GpxNlU4mwqcTaVOF8z6c/7oC1zbSsuREY6s3Sg3M+W5/oR",
+	"yu2V3/CqzxsM05yZn+qlAEz5y9n46d+Anw6vO68UWhLdf0lhkNtny+Wi3CajxugMzTaIT4Mk6LDYjSxm",
+	"k4HESKwzjI2VaZpb+hGLT8dmGoORDgyWimm1ruUYfH3nfqzj57sLv1Yf382pzr9Ptd0c9QfvoKfaXtMJ",
+	"HwrLE275cm1dOHvOR3SnT5ZbAcY2cf6xj3vs8V6r3dreQvZ0zwYE/pgTCci03lXhrILTGsNI4oh603Kg",
+	"yNdGBOvVHZ+M9yzRtDNAQZqaNi6g4v0gpTBrnf5bPc8VS1p3vCt+eoXT/q2fKNEbZ9JOkZi+2E4WSVVw",
+	"U6PrBBor0Usg/ManqezhARsIntrBvxcerZ122x3mVKsz4lRno0z3nJvmHovtD6iNxSE14LD8lBsRoMDm",
+	"XIDBPXccXsEYGjdIHk9PqLJDU3kh1m7neBudZ1ZmG79k27wuvzmeYsLR75dPUFm3aMfoNDH17IL/EGIU",
+	"mnk7PzfU402QxZif6jGQCDmbyrfuBVE8TjFCyH3mtNNV7g67bffz79ttZkRPq8SAeQZNRtxedCYZPAn4",
+	"x0PpX4s9wwdAaBYpULtKWsNi8MViiM662ZzQ32XKQB87xR4aKoEIBG5t+D1EG81ATxSGZAcig/4v7o5o",
+	"ZdLGB05CBQ0/lIbhWc0ERCzXJhHEdoqvdJrcbfNtO9EUyClRAZZbOPpgzMnQ/3S3DXvUvctGZ3unfUl7",
+	"xvZMc+2lmfbc4lx3o+slpr52o8vqVapuf9k+QGbFXyF+MZKZMJUP3Ck/kJ5ECG94MPXL1HpY+LPuZbQP",
+	"8l6ZGM/oNP7x9O//3P312c7bvf/7/fH+v/75y8uPx7/+vLO7t08BnXDftd5dZZ/wVyJdhpTQncRNO/Da",
+	"XiE1e534TVc0Ej/gVVVvy9fyNJW2TXC244jFuPnLn82GmwvfQuW326aFz1pX7lJ+W0vwSy3ZLveuy0Co",
+	"kGX0mqOfCUERZOhFkcqejbsKEms8tSJT3MoLYUBF3EWrlVvbQmANwc2bfS6hJQZQAThB1ZSqOeLG0n64",
+	"N01dnJAjQ6lgg5VI/pZniwSrLITB6tqyv/S5bDBSuGVa9cTaRgg+ZT0jZKWu6y9V8lB6rrvV2jRcv6YT",
+	"9BPUlrKBSJF8arbj+hpnKVoqwlSy8TFIDH7kmixRzgfGU3TFjr7fuk16BXOzLpx1JSPyr43I+lb67Q7w",
+	"AK8jetbrsuteC/TYdep/KJYLjk8GmsLesGTYHQsxZ86qJK5mQLilqcigMWqioWUuJs66Chqb8SGE/aBd",
+	"LsDW4MqJHqcJoskg6DkvD41I+3Ui8Dk88upCcMQzSzXKVQEJFCfnwKXdOBdTZ7uEIcK7m89FRLPgQWe2",
+	"aGz3GZ4HkbbT/xU9izfubK8SrqDZ10ghfB33wATayIZymF4zPmSvi4Kh1xOmSiS4o4G2vB4JxUeyNeXD",
+	"dLljXUpBRex0ajH2Cv/gEC+dcMOcjWOxh9z86aOrVzt/foh1EDv3vzloTM0WpwF81cH4W9t6lwTxj93L",
+	"TnRvTGyiK0XvPbtD7b56I41diQxxIDyYIldOXaV4lukJkrVJY5nVZ1Al1cnZZNhwbCzRKEL/cVAwmUDc",
+	"3zqUMO5Jy/IePqtl0CsTzLHjiWeMhawvPxeKcePblQOzjf8xNEGlloZZIjL2OOaKDccx6wOK/Egphhx1",
+	"mGN++//9v6Blj5TiWy32nBtcV97rweInGsJAQ4Dp4YRztJpbvetmheh2P83D8JanTjtkPT8FM84yPYak",
+	"CzMj6PVfns0NsazN8jHurjm9BbRpEePWWT9uZw8yIajs1Q7cfE/HtqvoWmmYPFMaOsPDumhsuy84LM2/",
+	"RaZNh8Xt7afbbH9/n7W3d3Zpu3RV/N3eAaNv4IvZPeA+XIevbXfnEiq6bve7/3r8G3u81XriCdu2/tiN",
+	"tvf/Ch/+x2q7pJLM89DvC7csg+loINTsHsnpproKOhDiG4GewplWZ4WmX3Mrg8SedaszzGoZE3fLG+iH",
+	"Mi683TxgzUoUeAUUGAK3BfbXDpVBE11pRbkvH1wspCI9QQLUmzzgsyOnR8aImcGXWsUf+HT/+9b2zu5e",
+	"a//7pz+0Dp6uTau63iQWeExv5FCuhKr9fIOQBNJTTt1WWUTvodXeuhR/G/P/qzD/S5x9BUst2CgL2bei",
+	"GpTFR3EmDfRYys0psBzKXoFgxjrdQ5IXrTXU2V1FSpuqw8DoitAmOxWQeuqghGJu1tzdhfed6WIzORxK",
+	"dRZ11c9K9nQimNLZkKfSYOHO43c/Pt+i4jLjHJHU6ToIIsTO1vk/L3Md71ubc6WKqj8miB1iMVrsiCVj",
+	"PGmlTo8wzb32QVfFYBU0wTwLML1EC0ykGT4l0etTxDCzQ5ZLIjDvumqs5O9jMOQCEGTCp+zxXvugKBDp",
+	"QUhc+CkgXEoAEjSZZ01CCLNQkVcmzniWMKthoTCxR7YfWgvhXsCJSz3vsxlLZMin7o3533bVSGTGWcww",
+	"5pE2Rp6mohkWMKaU4hAQWazHVSKhOq/F3mh9TnaKcK+lGCrC4kBMRvI01ZOT/I5M9mmvlNi3wXh249Gj",
+	"FNSGmzHs23xmOFhGcDb4aKgBsnkmLNTt0d6t9wcWwWTWZYi8VqQMV7VAAv8zrxMQUHCkVGP58FHp0psB",
+	"vKwwg7XGXqUGvZxbqgmlEhO/WTaoj+tSzisBJYrbBQTyMQeUUDESCy12IYCFTLFefYFY92+7ENaaYedm",
+	"nzDYcDr131gN/hLFtd3rB+r7MXii+IwCtTeWEUPH2CcF1UwHGyLEjfb23w9+fb7/3+3/W2j3utc+iBpW",
+	"WjB0X5YGxXjq1PW0MIHcQPWLZJ4UVNQqkeHLcBFFrdcJ0/VLiu2L59ewq+ZV2SVX5791V1YolE4Z5Dmj",
+	"kLyIl6ar8gU6ZHGueWJmRZoCmjOV1qYYtDSAmhSgILk5vyuQy4PMWZEaDtbjitZpAXniP1sIPnkBnzuL",
+	"leIAEPCbcPeaLwQc2MRZen7/Ya5dTUsdYbqq505vmooE+Q+k6qXjRCSR2y8jnlmvDQLFwEA6I3jq2Q6c",
+	"PXgqugqHmZCZNOCmWUJmrWVv4D3XtjdWAsXgcj4QWAwt2dXTzMt0P37FTSk9u0HUBMGAm6rgVAYmjepG",
+	"bivIimWQNVoFVvNHZrHhfxmgJj+EV0wn34XZezV29xx7stv+YX7FjwcV7P2Hi81r93JAZJ85t1pDK2cm",
+	"Zwf40FHTtyTHHjpcZj2zYz2kDN0ZwDIQR+4N5k/F8wFXZ8RyNBTDUyeTyhlJ9vjvn96/w/PC4C5bczE3",
+	"DJlggJzOGKdgE1N60mKxGqdpzHqp4JlhaL/HEYshpBMznXVVDMGeE2cYxxixy4BaTs2Y8cLgQeVg8hC6",
+	"3C/VevbLeJTw67JflgmUwFo2YS0rfcihvhDQ8r5YWezc/JlcHNbc+uVRUzbUmWhEudeJOUPC/mBqrNP4",
+	"bm+b7e1R2o0dHKzklOEafcAJLxNuufbUQZXiwF1Mgd6qDfhNIxmv2cq8teqHopcPdQ9Leu/StsKxb6Ke",
+	"jzuFOElB/7fWsII3jviVtSGe12t3w5+IjBtBYMj1NWVl6ukYyABFDncADYTxGw8vLcT0nPNABqSXRxCr",
+	"00bQ1usq6BwlbQQW5ZnWSYeSJyjRIxT3USELEhUzN6gAYETQwpnpPuhhmZXclohZ2TsXFhEHEy4tIJOE",
+	"spkUBkVm8ffMWD7FMZU5C43lVhore0hh42Nfj0yLhbp8Pk6kZTZzCgkbT3sUCS0NRiK6KnAvktbKEz9w",
+	"8SPDegMuFQzGoGXRYs9473w8MmzIE8FORV9ngsoQ3LO6qvB2xsrK1N1vCpYMRT0usQ5g61RaB/DN15FM",
+	"MedoFwQFjw27y64TUg6Qm8KkAvwjIL4UwwqCneZOu7WG2n8Jx+vrUfswno3Wf1haf8BNU4+EKsclOyUp",
+	"4rR8SWaBME6lYNy9SWcsuFM/VonI2IRPD4F4wA7EEPGOENCfNRDgnJfluGIxfn3iZHW8CcVfmwUAR7fS",
+	"ADhyKuQy7S9ICs1r/y9u+ZakS/LIW6hkA7CIVvl4gv4Le+HxTy8+fGQ8s7KXCsO29xHBsdOO2KvXH46O",
+	"2N4+e/7jR7b9/V5rf2dvq3OZ7mdB9Zd2cXClZebD9xEzwunpoMWjORUeoaaNqJRFo2LVmdOgCgwNp2R1",
+	"v5J4I19VWLxqBQhfXSmyuJqawfdYJfCDgt/E/+9SRs/LTnhllwpP3wynL1NBtiGkWbUSjwyzWnvp+nBl",
+	"Hi5SwUotipyVRCCdkKuEBOflJ7ytm/Ge3gYq9ZA+D5mOQvpSUtskqTDsnnFleM+CqJLWdFWlYxMEoBeV",
+	"sxKSqjZyzFtfp6meHHZVObRIHhf8vAA9ywsg9IWzJwYCQHoyTMCZI0or0eqqZ9T8BpXLgI9GohLlBcRN",
+	"CJBzpsl4BERK3nApFhIezyyaTABGb/ACz5vvFqwDkt/tKzSBMULrUSW77R+iriKKqaAe6NceUTgXN7lE",
+	"Y8AvKhUGfFNfkbKiyxQtH4Fd/NMj6Bl1ZfanMrbHvx2A0eys7le9hYN3y34VPPSjMOO0UtW+xfgYuvYT",
+	"bljiNvjGo7qH2hrTDYFJBy1TO9FswC9EhR/lpFzKRxGUsIGx2lUlSof4kA31BUgrhKWAtNZ9JjjUw8ms",
+	"KgBLv6GHd1WhhzrGcoJ7tQnH3q5hAmed8SLY3PknoOLWi9AOSaJV2xjNUSYupJjUumqfBnpiSg4UFvNS",
+	"oX1UrLtHXR7lhfzSeBz7hE8jdNN6lOZUGr2HdbQaDRqF9RJ9FwOWBMxen3qgKfT0UMwZPqWqop26Fg8F",
+	"ZTOrL5bVO85Wu9EyH1ikD/SW65jBAm/CRrU8GEewLOTZvIx/6MwH3MKEnV1dFKi410s0xSvI0Sv7eSlX",
+	"l5DXfsj0SBvAqCoxyTlsMbd0IY205bZEeeiMOiQlAOFwJoZ0Jywilwj6wYyxB5fVY6AZ92x/HSpe4Jkw",
+	"Ft0+vADSOpB6gic/MkxPVOgo09NpKvjZOGyz2fZJWV6PRIOF+i2EqPBTI1RPRM7hsprFA53Jf2t1kvCp",
+	"ianQS1rfzTcLvQ2924RgboP7JSAw3E4fwRryFOvlpUJbCJLTj4zTRKBz3qH+gfIyjM51iiOtaL7AHhsh",
+	"uopwLtQXCXWpW8Wm7vfjLT8SwKKfAxUxER6795pQD7eQE+sqtyHARXTSAfDH1BZsp93GF26o+Mtq3Rxy",
+	"NW3ip1T7VdadbnctLkdKubrb9Jl7yWVUzS+AWILPozoaX0gYACypxMDl1FVh8zQ6T6NGyit+uQMiYqgz",
+	"5ST7DKjHf1z79GrSse2dEj3wJTRhP6zLI+xe13WXVS3/5Cpl4z5XS1VEuQ25qYVa0xR5Afvv3lkis3Kq",
+	"A7ACp6hUQagdwt6gRmRm4By8DKRja+NLXo8F5E4p40CCEnoCPzJe8RbNH7BJKmyfXJuQA+k+uLzV0QxP",
+	"pbsighaDpMqwdQNCQVTJWXR2CnljFL8AqjdQ5XWa7lL8PWq5m0uR1QjH46uKvYfhRqVcbUDoC0HouEeX",
+	"O4hrYs9TrsreB5qsbuNP10gx+dvV5pf0BbkWdOKtrrCAIzTK5xtvZKLQWFklzsZ3AtugjDgVPZ7LhxY7",
+	"IpfIegFCpjwzUvVEsEDQ+eWJ6CppWCr6lvEU+/7SBd5wDyUm4VJ3V0CBe050/APICKKuMhScoy7GBlBf",
+	"7jvsX+yGGXdolKfkwR3iZEIpIN1S6Yl7RkwpJ8+SgF4C6tsWMB+c6OyEwmdxpyJDd4iEGu5TfPDMk6Ku",
+	"Uu5L6T0LN1GgtScnpPBohuu/hq8BG+xaXI2vLu3E07SUdhpCQ9RG+dXAiZ9NUBVi9ycycauxHe18jvwd",
+	"3HZZ1TU4goN821DAGuV35L3Y47B1Nnrw/sUSZ+VBByRfMQjV8xFjlCjMaMi7O0l76EQYQJigXTKbDKYb",
+	"cP/dgPt5lk3JzGB6bNey+Yk8ot7iR5owUBi4Q+gS7JjtkypHH15TskhaNhRcmQLhs2aJpr5cWM9ZQauJ",
+	"Nz2ejoRZbNZb8cU+Gdhr44Z1U9zwwi7ghX059/ZXJof1TCV/mHR8Vu9l+lfim+nSdY8Mi91jY8LlWH3o",
+	"dpv4Mkq5VCbYmjM7r5KOuLDflkkxAl2nzyLOD6jMUkithyi77zkKRxx6EPqG3+n4bO2sIg3+k7vHMunF",
+	"zXG5g+MCDItXOCy/j8VYLKBRxhQPFh3BxgxhoIRPnUPiK1iDvT/SRmL6pk9A6ckAICLStti7MdYln4oz",
+	"qRhXYoJ+XMKnETsFFn4NVCrgplECaSgTJc8GliqIEBHQVTB8yoQAuzwgpc+0Eh1mdcKnj0wYOj6PxqhN",
+	"RZ8TuNul8aB/wnItOMq/wIzhZqUju10DAQgZgivl/yuZa0O1V8Knh+5VJaLPx6nFxSkLlFIypHKg3Ja5",
+	"eBd0AhAq4dkLTDnMje69Sqfh1cDrlFiTNp4hk3WbBnMqVWMiXqtlR3UMD/yEF907tlXcfQt4VmlNHwai",
+	"/rqyFw89Bhgk8u8koLwSwC0zrwNyUVfQA0+cCG0q8cXWgwuecyqRBRE94Abg2SKBpsrC2FBp4zvPYhRt",
+	"VoxbrVvsF2gXONGMuDVHkPUDScBtV2lI7cP3nsifZ9RFJKmT3pfkrXmavnNzu9OsNZA21DSZXSFo4yaC",
+	"wsy9kNuO3OCTK6kb8OVA6AYl0aaG877nYuFgNcVwZKcQxEGKRC6tmTnsm6zrtcVcoJ5RMCeLKzC7l0v1",
+	"QuAFCD2X64sfereGlveUjsicdS6w6tG9c9wyHquhlegqENkXInPDwCbhEWKlJtIItt/eZfE4n2yMaRL3",
+	"8WQgUxGyE9DO3ZmBg7GFEvcEoGKhbRdLNU/YKU+56okM2J0Nm+jsHHiaoZCnxm7/CJU0wpibTObmD6nk",
+	"AObJ9GG16F93m9e4ss+5KvX1NyJbva9/pvVwUVsg+I1zhmSFFVFukVbboOcjPGeBIwg+Dj6N2tEp9jh2",
+	"yjneomoLpS17HPd5atxnASZYcoHQFaxsQWFOeM/Ki7JbRtGVU61TARmWe+bmuLVdpqMErOymncQ9023u",
+	"zeKrK5xtOE6IK4bY/Pwhn2ldWNtT4ihJgJxX66FvoEB6jAC41C+ajVXqpEwczhDAD+Ekttg7PhSmq5B1",
+	"AnopVHc7KDa6ukyWLELTuvl/XX4JSRg3MLZSC0h3xU0S+M8OdIW2wATCzaUmidbyXCMiEFzilisuS2Wy",
+	"O0k2bQHuti3Agqv4UGADgI1zcy0K4ChJSECvqQCK/o27bBXOdg319XOM7YforgQIViJAQrgNSTAUd6E7",
+	"mW4ndJXu46mMqb+3iSEzkgNzcBqHjGMCO5h/7no2SnkPikqUxud2lb9/8cFr6RNcg/X0ybfL3O7Wa0Pb",
+	"/rXQtsNhWMDZvobAWJa73T1+LcfwTFg6eFdka39gNo4XoN929Pd6ZMxDz2RdwS5YD9vunnADpOot9sKr",
+	"ciwedhPrKmP1yIAxf+qphaRi0nq39DCQHpC7CniH9UwBPOLXYApcBwl6L9Vmhu20IKPA7V5R0twJa3md",
+	"iNtQln8d5tWMt7YBC98RE/j1uHfGZoIP63llIAHkyWCKVYE9PRxKC0X9p1NgpYZsQlZuq4XE1/BF0whl",
+	"gXJaWcMe//Lq6PiXn9ir47dvImYEVMSwg9bOVofF8JsOPTaOWCyTTox3hY8eGdaDKHnE4oRb3okZ76oY",
+	"lyYOdm1Oh4NCAzvxw82hgoceMxBpqmNincFHSRNI64TTKG6NEN1mWuy1pX96mjqhEj/rvnCeLtIicJZq",
+	"Y1lPK0XTM0SqCzBUaK7nRm5Y/IYb23zphtN8/SKmPGDon+NZFiLPxoO1UXpsW+yIpdIXQ+GouionftDK",
+	"vSdPw862991Ka8jpDYQKtxOpEdAEt+P8ZbhhX2dsL/y8qxAKHmquCpNClzqn3qNtABuHM1o7WhHFBnqc",
+	"USdhaRno6ihPjJ6LKfZ3vHCa2VedCoVcFL0U6IFCt15njbTY+xHeC8u5kH6NI4Qlg3iCTuH1UNAPOAWd",
+	"3lBdFf/08pg9od0dt9izTE+MyMwjBu/ikx5nPeFzSPDyuBviIRLGYttkmB6seF/Y3mDejqDb1/s0eA8y",
+	"gZYBMccyif2GA0AzbukQdMlET8iLmRRX46if/Pp98vNzD/NDJZhnukp7sK7f+s5l/db/57ej5q+8+e92",
+	"8+Bk2d73kMDz8gXnZAQ7lwqZ8H2fTiPcqliROGHjRA83LfYLnXN3MnSf9vg5tvj0+xS3wZBPcbeUm+gX",
+	"+gVaORQnut+vAUHq0/8VPWvWXBbe/PfJ5+8eR/SPrb9VLc2S8G94181cbBctQDRoCxZgoyjiukomHea3",
+	"QVeB5GR//OV2bEni1vyw20Ch2210umE3dRtRt8EtfFZBo+F9XPiZmzH8sLDwLRwzfI+LPPuLwlcnMum6",
+	"xe3mmC7/N4bKut7O7c42WJtVa0Ej4eExEfv5+MfmD26DFN7rQbv9dPvgYGd/7+le++Bg5rX+T7c7drP7",
+	"XPk+q7iY4UGIpSYuUyMTgbJS2k2i9b6RVzn/iKqEg/j2BpkX6POGWFEjoBVGiOIVOBuglhiuWgdkT+jC",
+	"K0fRwKK6pHLWd9JCQClEwuiD5cNtVURCZcof+o/S7od4f6yX8IJY+tFsQ05b4oJu5z2bCxB4KNDuiywT",
+	"yYnV/n43Ecurh3jm0M5v26nFFdpE9BZF9Kw/zqtg0lcNWOHLCBwVRZEFqPbVSSoKd4wuxcIXeVWj0Clq",
+	"nAF5HUBNhsiGuwZePYjCr5T84Nbx5S+0Eht0+Y3Ko1tGl0sUbU18n03QcKAD4wi7BPrv8y+8ewksAkgr",
+	"4Pv5g+cMvtU4y5wBjUr0EG5ltW4KnqXT8h3WI6p+2OBzfhXUeVn6ameQWXEjEvh4povUqRCKGSHUYf56",
+	"Iyb7jKsp9Nb3o0k8qXShi8MaIpruthHTGzG9EdMbMX2bYvpHqaQZBI7Ea5LWqeAXNy+qIUPgEyGnQqoz",
+	"EtpGYwC9Snjn8rqr1hXYML2NtN5I64203kjr25TW77TNiYaKUtAt2GpF+3WiG0jDb1x0SzNLyD/DoJmz",
+	"xbBTkWponqaxLyfPLDbKvrrlDTfbCPKNIN8I8o0gv01B/ixnkbo+q9undW5Eev8kPZly6ChPfWFQRMzB",
+	"hKAkZYZSBtEuAOI0VO8PPV6wwhKyaijnba4OfLN/kQmSQiT5e8QNBfc80+6OWuVqJR/c6nrBr+Ttq4Yr",
+	"VV+GNjh13DA7PoPY+BGbHQD0iemRVFKr1uqZvWO/5W65HcglecU8t4k6LN8HhzP1kdAEAOsjN9WQtQrx",
+	"9pp1oHJS2jb7eqySGPQJEVTmn7Yehtr1E5OK6sZRE/MUyFaaUjVBSMUBONhVJGplznSH7ICbDpl3o8Q/",
+	"IVrS60OtnOriqqj41tHpxICzHEYGDCyizPGNjjJ9lvEhNhEgymO35TPes6iAbZHTERq7/ZuaLc6haP6b",
+	"BnODjoh/RA1IhGZnNiSuC0hcf6GSn2ysqH3YSpw3vj/6Atob3z2d+mXA7uGWLDhAzk+cpTbkCbZsR8Qq",
+	"UXLOGWL+oZfT5Pzih7YMU44foN/6dDyX4VAtwKiuRppaGsit0ZL6ZbqvxKR+/C+VzabLUPfQCm8wpfeR",
+	"vAd7MYeD7WVVOOvz0qokLOq5e95pK8xslBRbrUJLL9kHOBmwQgM5dD8TohPUqfERSRNB/1JkngbG6nJX",
+	"UTDYuJqe6mR6GMRNCrBq95WdjsQhxiulOmOnwk6EUF0V9zM9xAKY2OoYhCJwmHJV4n7AVj49kaYiiZhb",
+	"BvdfLIvJfO8f6GYNvY3chKQBUgmRVSITfP8jd2ymeaOiGebVQLYtbVf1pTUdcrsHAhprZ8wKxYZSjd0y",
+	"933f1wBd8wYGPkUaFtOI3Exxh7vxJ6IHRTjYgwgKdYAREhJ3buxy6BQIPNlPicavxBd7iSpZxJJUEjN3",
+	"S5dkzqUq++pjHO4JrW+js9uOGm7DXNrCcw4BXN6pwIqQDbnVqT5zU7a6cLvtnePttTuClhbzJgmb5paq",
+	"BoW9Aujax0UMWlJLr/1TvFWBJwEP5wnsU9PotMtAbfjY/7Hai6oCb8++u8JwnMgpLMZNILrLp6dCQTvx",
+	"uwwVFciHTdzl7uMuvl17HmKJKsIuGJ3Iz1zT7bX7GZaZ60+fF9EWe9NLlbvzG07i6+oEO7YzIZP1zcBC",
+	"zMR/tpDE6zhYJtjg1bDYGX5JxicqPvSGoe9kD0GVvsgwJ4HFylc1QvzjrmiGrMSy9Yuf4sPg2fJLd+/y",
+	"sH57NGELNpHNJPYGNpaJYgMceFtO5oovI2dGMQoMtzZZ1FyYHPNzUZQmRKd3NXGyLL8XShFPZw5iAmCG",
+	"Er0qrcQ64a4zYWcFwxXrFzeG8z0xnI+vbBT/tRHu31JJpJcmuGvWjaGtZHb4O4cSyZLh9YTDC1gdf1K6",
+	"bV1c75nW59QtwseDIIg307g7/vD+0zF7UiR8jNcy1HAy70EG3Q9w4PXhKwrkolWi6hm2F1js5BdZMDau",
+	"/jdm7SrdhJOKBq4zihSgvXTm/ybjFpCDQDFRdXgZR9OrqyYDoSJm+DQqAdGoG34/EwJIuqhQem1L+dYW",
+	"CFQP3LzZ5zKFbvc6YzHkDJpSNUfc2BwBgvIOCxTPxuTL3R/Cbgz9z8rva/L5n1A+4YZ0D2gBk7+EQhAA",
+	"te8h82jGQk8rHzxaR/vQfG5d/dxagrcSeY6TJuQeeVgb8Pk3owg20Y0SkXmPeA+vT2Km502pTH1fTkR5",
+	"F9LmA03sioFIvZyk9sQsPt2MrZR1n/Gu8r07dSDMxE+qkunwpInOzuGcQ1ilD0YBdFoQXdUXE2EsKzd/",
+	"zsaK9TM9ZNvwa2wAjc9wd0j4dJaqk6bRVWd8ZEI5qM4Skbk/CIjuG4UClAmaNUCjrYHonUNi4JBxalcN",
+	"KXfsAIEcznYiexj5OWK03nAHNy9K0pfh653iyhjhlppeUw4ZKNpDKBvp98OxWxOdncOqPd5rH7BYj62R",
+	"iWi6j6U6aw70ODNx1FWxe7w7ifHWGiQFlDtPz1+ru02aE+Si3GcIUe0fuRlQq9ipMFZkbgeIC6GkOmut",
+	"mCUHOYYgzrpOqzM3XCkY5NbxJvPlG9qym6Etc8JgCcf3itRmm/T2Daa3731dwXzpQJ3QZ7nMjyqKCxDh",
+	"FiP0Cq41sUdjFZQ14Mhm1LVX1cHR3uTGrymdRep/ndKBiTgdaH2+qHUpJMnop3UdTP33C5DZ/oGrWgRf",
+	"F/AYZ7EM5NgvywZzfB8xx5N8uy6msC2dgHq48SvuHKahMMZtEUM4W+cmkUUQPBPkxEWHxZnrWkHrgE+W",
+	"Oz8gYf4wdZXhU8MeD6wdmc6TJ5PJpGXoR2H/9fRwq8M4RkyxH0A4tE0JGC7/l1MBxvLhKO4qQB37L4w8",
+	"U9yOMxGzx/HFdhQH8O6rt0fPm59eHe3sfw+88knEwl3gR05hROyUG/H93ha4JF0F+F1pWPyH58GOWLcR",
+	"rsM/E255t/FXHFFJLzQ3ACuKs0u6G0TM6K4CXI5n9Oen7ifBV7MZvxCp6eTE9R7S5ZZmqscZ0xPFzsUU",
+	"vTNFcWU3v50vX+BnUrHtdugfgG5beLctdqSmhWYCzvDLpEiQlR9dy646y/TE/WTEx0YAhJyl3IqMpstZ",
+	"/FHYbNo86luRxYybc9wh0kbw35096B9ggHpOUbcgeH5XURsCLKLGFoOw32AATpDHmUhEKi9EFrvRhi2I",
+	"YHhCMOxtt4FIYyItdGTX/X6LvcVnGFpVaGAGy9dVPMvkBbit4CYjwlv7hgzQAVFb8pIpFK8vRIYfnE4Z",
+	"pwVwl+DdcwYmfMYhIc7x20RCsENZGoEBant/SzxKGFdlR+HcueWggYIH7l9HgMAXzwZsgHicpTE60KeC",
+	"wVlrsSNcMICgA215KXzwyMAWUsKCy80zt0j9sRHYwYHxrvLjcQsMcHhqEGxD14hH7htoTG8YT1M9cd8N",
+	"0at3B9JtntiIXiYsVikrqpSn7epWX2ncTW4fXqK6F3rz+MO7deedecfTso890/MefL6M0S8RrQHCu5he",
+	"/JsT4eMsbXQaXnCOeGaVyFr0uJbOzp4MxdCsBNvANbpJV71iBVZwwv1PT52W0yPhXvaiBUykcSoyOckE",
+	"hwGhKy0UfBp6xVOUBPaiU4gDI3onb/v/+OdB9sNP//jX79nx5H9//vDih9dvPvz6Wu+84W/4p8nl72dZ",
+	"Z/3GX2VSZem95YlY4NxLazYdlO+ig/I/xPS1+tlsqtevySB+xS9E6EpjyvwzSxjFFV7nCh2U6RJqfkRm",
+	"hLEyTZ3xfJrb0dKupd9wBGvrt2+3hTEt2dVTjJskXrkb8STsxdUP2TKQ5PCEkOMCVYXKe53wzpmw+fm5",
+	"Igb5K7dwvm57pQ4rTK/wG8dEXJe8evBg4XXkz5ogYbx8+XbIZF4jqg8OI9TPDwQrXAOhFApaACRI9/sU",
+	"iqCOiAM+Ggll2GQgU5GXjvugRG5SYEBiLcMCBcL1GBbX0RBZ9/slsRoE3Kq9kGlKP8P8brsf8iWSrtQS",
+	"OZiNG0zY3dprG//r+pocX8UynHO/nlD8V4plkoBDH/W1umhAKsRaAYQEzUlqAMiHPiIKAUttfBA4x0nx",
+	"TLBzMbIQzH7KEj4FuR5+6r6HILb7frd9xcTji3y2N56BrGZ5AsaYMqmTm971MDrR9KaB0enzlU1xGFyp",
+	"f751ZqlbMG6tGI6saXS2d+ZxQHVtT/NivpQbe0I3mblsp+oy+L3IMp01Og1K2Ag3Xwp1i4TtA7kJ/NAD",
+	"gvbb7aihxJfyo6hgEFqoltveNqK8s2oZWUTviZqazjdsBTUNT8KmsPiUFXSqf33LJJb9UdyEEb6hfHSQ",
+	"v4CIvSMT/TId8uQP+vf0xH0R0otrlFnkT1wscv3BubQm4xO1X/cpN0rDgnJx7oNTR1HOkjmXBSSqKuDo",
+	"K1RrhAzsWv5BWKFrza3dkNntl7lKNr0G+5rytSEk+zCkk5/3dRVSrJC4eOhkuKXDeE0mbaYtt6Lp85B/",
+	"XC0cUSlL3hLUQ4mJD5myHwtojFxSO/vVyDMlCFhyqu0gYkbnbUuCFdPjymN+9IXICogOnSKCQoLkOdPW",
+	"CtViH908AdkCeA73jSBDXaeJR1BY6Aa7nnCChaT1+ITLeTfyaZP+/hrT38UQC2xuaU3hSETMDPRE+UrH",
+	"ntiEXq7Fxt0oEa9EfhK+rYhHQhkvpa5DkVhhbkh/zNqiug9x7CCVW+7R8UyYhdSIs0IzMYJTyVJ5jkXs",
+	"dZXDi6W8e9TG+tzIjW/P+HQ73x/B9URGmV7f7W75DzE9GttBo/PbZ+e5ngqeOf/3t8/ucCCks4qL3ulS",
+	"qYzlaYoVM2Afwu8T1KCJ7o09MQpq+ydw4GjYle3zhB6lAmplwQ4VQrXy4OIHgkJXhCrh4oz3LBTYAWhg",
+	"oN31EMuNEFRLOILQVwkjvRJw04XHvEB27IqnAIs1kWdDhVAUuCumMGCkq0bQD5nCiKwFsmtgwys86DkN",
+	"pPpJGXUWQ5w2G6W8J6IcUHQunUTW/dBUENDXmSjc/6PWQ4NBALDYKpZNDj2VOOGtMTJYuMkRbkmZui0z",
+	"fwdkykHwvBuNM+GpsCowyZWoswc6TUzx/oXS38qF0Au5zQt3CwXj83cqPginnLmTULj4EwbaqwcBBOGZ",
+	"6OTVy242/g2FJEFeQx2x06nv/Zg/A0ud5h/xDro4DQPjeHj5EDnzK4rjMGMnj9MpbLfi+Ui5qhv+kLvB",
+	"wNbpsKMPr9m5mBq/neCu3JxTFbF/M72eMFX38/sWxxqOE/VlMR32fmxTsAB+0vosFRE7Gjmjfn7ns74Q",
+	"Sd15ppPDDXv15in78dXrj+zjXkTrow2KCTMS/JxJi2URETOCZ71BxPoSJCZw5mAPD5V0ldvdhER3m4fw",
+	"9xGSa0Usl534dlM5hB5aBrt85Jj0QwZhffCWu+q9N0/ej63bpS0W//TymD3pD2T2ZCgsxxIQK9LU4OHF",
+	"0yoNmje0KG6GlW+P4IMJcEqcToE04BBvJA0mo2CXzJyzCeWQRcbLcudonEhb9yR06JMo1EN03DIKZKfv",
+	"6zTVk4hxZmwm+JA2UKgZy18wqaT5h7wSPLWDKDT1AR4D0hSoSHyngaJ2KZ5SbPby1+e//v8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
