@@ -480,12 +480,15 @@ func (e FhirCapabilityStatementFhirVersion) Valid() bool {
 // Defines values for FhirCapabilityStatementFormat.
 const (
 	FhirCapabilityStatementFormatApplicationFhirJSON FhirCapabilityStatementFormat = "application/fhir+json"
+	FhirCapabilityStatementFormatJSON                FhirCapabilityStatementFormat = "json"
 )
 
 // Valid indicates whether the value is a known member of the FhirCapabilityStatementFormat enum.
 func (e FhirCapabilityStatementFormat) Valid() bool {
 	switch e {
 	case FhirCapabilityStatementFormatApplicationFhirJSON:
+		return true
+	case FhirCapabilityStatementFormatJSON:
 		return true
 	default:
 		return false
@@ -687,6 +690,27 @@ func (e FhirIssueSeverity) Valid() bool {
 	}
 }
 
+// Defines values for FhirIssueExtensionURL.
+const (
+	FhirIssueExtensionURLUrnMemsAlternative FhirIssueExtensionURL = "urn:mems:alternative"
+	FhirIssueExtensionURLUrnMemsConflict    FhirIssueExtensionURL = "urn:mems:conflict"
+	FhirIssueExtensionURLUrnMemsMergedInto  FhirIssueExtensionURL = "urn:mems:merged-into"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueExtensionURL enum.
+func (e FhirIssueExtensionURL) Valid() bool {
+	switch e {
+	case FhirIssueExtensionURLUrnMemsAlternative:
+		return true
+	case FhirIssueExtensionURLUrnMemsConflict:
+		return true
+	case FhirIssueExtensionURLUrnMemsMergedInto:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FhirLinkRelation.
 const (
 	FhirLinkRelationNext FhirLinkRelation = "next"
@@ -714,6 +738,21 @@ const (
 func (e FhirOperationOutcomeResourceType) Valid() bool {
 	switch e {
 	case FhirOperationOutcomeResourceTypeOperationOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirParametersRequestResourceType.
+const (
+	FhirParametersRequestResourceTypeParameters FhirParametersRequestResourceType = "Parameters"
+)
+
+// Valid indicates whether the value is a known member of the FhirParametersRequestResourceType enum.
+func (e FhirParametersRequestResourceType) Valid() bool {
+	switch e {
+	case FhirParametersRequestResourceTypeParameters:
 		return true
 	default:
 		return false
@@ -846,45 +885,15 @@ func (e FhirPractitionerBundleType) Valid() bool {
 	}
 }
 
-// Defines values for FhirRequestedParticipantRequired.
+// Defines values for FhirRequestedParameterName.
 const (
-	FhirRequestedParticipantRequiredInformationOnly FhirRequestedParticipantRequired = "information-only"
-	FhirRequestedParticipantRequiredOptional        FhirRequestedParticipantRequired = "optional"
-	FhirRequestedParticipantRequiredRequired        FhirRequestedParticipantRequired = "required"
+	FhirRequestedParameterNameApptResource FhirRequestedParameterName = "appt-resource"
 )
 
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantRequired enum.
-func (e FhirRequestedParticipantRequired) Valid() bool {
+// Valid indicates whether the value is a known member of the FhirRequestedParameterName enum.
+func (e FhirRequestedParameterName) Valid() bool {
 	switch e {
-	case FhirRequestedParticipantRequiredInformationOnly:
-		return true
-	case FhirRequestedParticipantRequiredOptional:
-		return true
-	case FhirRequestedParticipantRequiredRequired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FhirRequestedParticipantStatus.
-const (
-	FhirRequestedParticipantStatusAccepted    FhirRequestedParticipantStatus = "accepted"
-	FhirRequestedParticipantStatusDeclined    FhirRequestedParticipantStatus = "declined"
-	FhirRequestedParticipantStatusNeedsAction FhirRequestedParticipantStatus = "needs-action"
-	FhirRequestedParticipantStatusTentative   FhirRequestedParticipantStatus = "tentative"
-)
-
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantStatus enum.
-func (e FhirRequestedParticipantStatus) Valid() bool {
-	switch e {
-	case FhirRequestedParticipantStatusAccepted:
-		return true
-	case FhirRequestedParticipantStatusDeclined:
-		return true
-	case FhirRequestedParticipantStatusNeedsAction:
-		return true
-	case FhirRequestedParticipantStatusTentative:
+	case FhirRequestedParameterNameApptResource:
 		return true
 	default:
 		return false
@@ -1752,27 +1761,6 @@ func (e WaitlistStatus) Valid() bool {
 	}
 }
 
-// Defines values for FhirFormat.
-const (
-	FhirFormatApplicationFhirJSON FhirFormat = "application/fhir+json"
-	FhirFormatApplicationJSON     FhirFormat = "application/json"
-	FhirFormatJSON                FhirFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FhirFormat enum.
-func (e FhirFormat) Valid() bool {
-	switch e {
-	case FhirFormatApplicationFhirJSON:
-		return true
-	case FhirFormatApplicationJSON:
-		return true
-	case FhirFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListAppointmentsParamsInclude.
 const (
 	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
@@ -1902,216 +1890,6 @@ func (e ListChangesParamsInclude) Valid() bool {
 	}
 }
 
-// Defines values for SearchFhirAppointmentsParamsFormat.
-const (
-	SearchFhirAppointmentsParamsFormatApplicationFhirJSON SearchFhirAppointmentsParamsFormat = "application/fhir+json"
-	SearchFhirAppointmentsParamsFormatApplicationJSON     SearchFhirAppointmentsParamsFormat = "application/json"
-	SearchFhirAppointmentsParamsFormatJSON                SearchFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirAppointmentsParamsFormat enum.
-func (e SearchFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for BookFhirAppointmentParamsFormat.
-const (
-	BookFhirAppointmentParamsFormatApplicationFhirJSON BookFhirAppointmentParamsFormat = "application/fhir+json"
-	BookFhirAppointmentParamsFormatApplicationJSON     BookFhirAppointmentParamsFormat = "application/json"
-	BookFhirAppointmentParamsFormatJSON                BookFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the BookFhirAppointmentParamsFormat enum.
-func (e BookFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case BookFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case BookFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case BookFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FindFhirAppointmentsParamsFormat.
-const (
-	FindFhirAppointmentsParamsFormatApplicationFhirJSON FindFhirAppointmentsParamsFormat = "application/fhir+json"
-	FindFhirAppointmentsParamsFormatApplicationJSON     FindFhirAppointmentsParamsFormat = "application/json"
-	FindFhirAppointmentsParamsFormatJSON                FindFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FindFhirAppointmentsParamsFormat enum.
-func (e FindFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case FindFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirAppointmentParamsFormat.
-const (
-	ReadFhirAppointmentParamsFormatApplicationFhirJSON ReadFhirAppointmentParamsFormat = "application/fhir+json"
-	ReadFhirAppointmentParamsFormatApplicationJSON     ReadFhirAppointmentParamsFormat = "application/json"
-	ReadFhirAppointmentParamsFormatJSON                ReadFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirAppointmentParamsFormat enum.
-func (e ReadFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPatientsParamsFormat.
-const (
-	SearchFhirPatientsParamsFormatApplicationFhirJSON SearchFhirPatientsParamsFormat = "application/fhir+json"
-	SearchFhirPatientsParamsFormatApplicationJSON     SearchFhirPatientsParamsFormat = "application/json"
-	SearchFhirPatientsParamsFormatJSON                SearchFhirPatientsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPatientsParamsFormat enum.
-func (e SearchFhirPatientsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPatientsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPatientsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPatientsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPatientParamsFormat.
-const (
-	ReadFhirPatientParamsFormatApplicationFhirJSON ReadFhirPatientParamsFormat = "application/fhir+json"
-	ReadFhirPatientParamsFormatApplicationJSON     ReadFhirPatientParamsFormat = "application/json"
-	ReadFhirPatientParamsFormatJSON                ReadFhirPatientParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPatientParamsFormat enum.
-func (e ReadFhirPatientParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPatientParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPatientParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPatientParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPractitionersParamsFormat.
-const (
-	SearchFhirPractitionersParamsFormatApplicationFhirJSON SearchFhirPractitionersParamsFormat = "application/fhir+json"
-	SearchFhirPractitionersParamsFormatApplicationJSON     SearchFhirPractitionersParamsFormat = "application/json"
-	SearchFhirPractitionersParamsFormatJSON                SearchFhirPractitionersParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPractitionersParamsFormat enum.
-func (e SearchFhirPractitionersParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPractitionersParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPractitionerParamsFormat.
-const (
-	ReadFhirPractitionerParamsFormatApplicationFhirJSON ReadFhirPractitionerParamsFormat = "application/fhir+json"
-	ReadFhirPractitionerParamsFormatApplicationJSON     ReadFhirPractitionerParamsFormat = "application/json"
-	ReadFhirPractitionerParamsFormatJSON                ReadFhirPractitionerParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPractitionerParamsFormat enum.
-func (e ReadFhirPractitionerParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPractitionerParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSchedulesParamsFormat.
-const (
-	SearchFhirSchedulesParamsFormatApplicationFhirJSON SearchFhirSchedulesParamsFormat = "application/fhir+json"
-	SearchFhirSchedulesParamsFormatApplicationJSON     SearchFhirSchedulesParamsFormat = "application/json"
-	SearchFhirSchedulesParamsFormatJSON                SearchFhirSchedulesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSchedulesParamsFormat enum.
-func (e SearchFhirSchedulesParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSchedulesParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirScheduleParamsFormat.
-const (
-	ReadFhirScheduleParamsFormatApplicationFhirJSON ReadFhirScheduleParamsFormat = "application/fhir+json"
-	ReadFhirScheduleParamsFormatApplicationJSON     ReadFhirScheduleParamsFormat = "application/json"
-	ReadFhirScheduleParamsFormatJSON                ReadFhirScheduleParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirScheduleParamsFormat enum.
-func (e ReadFhirScheduleParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirScheduleParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirScheduleParamsFormatApplicationJSON:
-		return true
-	case ReadFhirScheduleParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for SearchFhirSlotsParamsStatus.
 const (
 	SearchFhirSlotsParamsStatusFree SearchFhirSlotsParamsStatus = "free"
@@ -2121,69 +1899,6 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSlotsParamsFormat.
-const (
-	SearchFhirSlotsParamsFormatApplicationFhirJSON SearchFhirSlotsParamsFormat = "application/fhir+json"
-	SearchFhirSlotsParamsFormatApplicationJSON     SearchFhirSlotsParamsFormat = "application/json"
-	SearchFhirSlotsParamsFormatJSON                SearchFhirSlotsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsFormat enum.
-func (e SearchFhirSlotsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSlotsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSlotsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSlotsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirSlotParamsFormat.
-const (
-	ReadFhirSlotParamsFormatApplicationFhirJSON ReadFhirSlotParamsFormat = "application/fhir+json"
-	ReadFhirSlotParamsFormatApplicationJSON     ReadFhirSlotParamsFormat = "application/json"
-	ReadFhirSlotParamsFormatJSON                ReadFhirSlotParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirSlotParamsFormat enum.
-func (e ReadFhirSlotParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirSlotParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirSlotParamsFormatApplicationJSON:
-		return true
-	case ReadFhirSlotParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetFhirCapabilitiesParamsFormat.
-const (
-	GetFhirCapabilitiesParamsFormatApplicationFhirJSON GetFhirCapabilitiesParamsFormat = "application/fhir+json"
-	GetFhirCapabilitiesParamsFormatApplicationJSON     GetFhirCapabilitiesParamsFormat = "application/json"
-	GetFhirCapabilitiesParamsFormatJSON                GetFhirCapabilitiesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the GetFhirCapabilitiesParamsFormat enum.
-func (e GetFhirCapabilitiesParamsFormat) Valid() bool {
-	switch e {
-	case GetFhirCapabilitiesParamsFormatApplicationFhirJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatApplicationJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -3705,7 +3420,7 @@ type FhirAppointmentResourceType string
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. There is no `total`; the last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
 type FhirAppointmentBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
@@ -3717,6 +3432,11 @@ type FhirAppointmentBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -3748,7 +3468,8 @@ type FhirAppointmentEntry struct {
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4 with no more than this.
+// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
 type FhirAppointmentRequest struct {
 	// End A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3758,7 +3479,7 @@ type FhirAppointmentRequest struct {
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration Not looked at; `start` and `end` say it.
+	// MinutesDuration How long it takes, where there is no `end`.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
@@ -3772,15 +3493,10 @@ type FhirAppointmentRequest struct {
 	ResourceType FhirAppointmentRequestResourceType `json:"resourceType"`
 
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
-	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
 	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
-	Slot []struct {
-		// Reference Its type and id.
-		//
-		// Example: Slot/1-20270301T0900Z-30
-		Reference string `json:"reference"`
-	} `json:"slot,omitempty"`
+	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
 	// Start A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3793,7 +3509,8 @@ type FhirAppointmentRequest struct {
 	// Status Not looked at: it will be booked.
 	//
 	// Example: proposed
-	Status FhirAppointmentRequestStatus `json:"status"`
+	Status               FhirAppointmentRequestStatus `json:"status"`
+	AdditionalProperties map[string]interface{}       `json:"-"`
 }
 
 // FhirAppointmentRequestResourceType The kind of resource.
@@ -3805,6 +3522,11 @@ type FhirAppointmentRequestResourceType string
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
+
+// FhirBookRequest What is to be booked, as it is or as a parameter.
+type FhirBookRequest struct {
+	union json.RawMessage
+}
 
 // FhirCapabilityResource A kind of resource.
 type FhirCapabilityResource struct {
@@ -3852,12 +3574,31 @@ type FhirCapabilityRest struct {
 
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
+
+	// Security How to authenticate at this installation.
+	Security FhirCapabilitySecurity `json:"security"`
 }
 
 // FhirCapabilityRestMode It is a server.
 //
 // Example: server
 type FhirCapabilityRestMode string
+
+// FhirCapabilitySecurity How to authenticate at this installation.
+type FhirCapabilitySecurity struct {
+	// Cors Whether pages of other origins may use it from a browser.
+	//
+	// Example: false
+	Cors bool `json:"cors"`
+
+	// Description What to send.
+	//
+	// Example: An API key in the header X-API-Key.
+	Description string `json:"description"`
+
+	// Service OAuth, where tokens of an identity provider are accepted.
+	Service []FhirCodeableConcept `json:"service,omitempty"`
+}
 
 // FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
@@ -4003,6 +3744,11 @@ type FhirHumanNameUse string
 // Example: 1
 type FhirID = string
 
+// FhirIDs Ids of resources, separated by commas.
+//
+// Example: 1
+type FhirIDs = string
+
 // FhirIdentifier A number of a patient.
 type FhirIdentifier struct {
 	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
@@ -4070,6 +3816,10 @@ type FhirIssue struct {
 	// Expression The member or parameter that is wrong.
 	Expression []string `json:"expression,omitempty"`
 
+	// Extension What is in the way (`urn:mems:conflict`), what is free instead
+	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	Extension []FhirIssueExtension `json:"extension,omitempty"`
+
 	// Severity How bad.
 	//
 	// Example: error
@@ -4085,6 +3835,25 @@ type FhirIssueCode string
 //
 // Example: error
 type FhirIssueSeverity string
+
+// FhirIssueExtension A part of an issue that programs can use.
+type FhirIssueExtension struct {
+	// URL What it is.
+	//
+	// Example: urn:mems:alternative
+	URL FhirIssueExtensionURL `json:"url"`
+
+	// ValuePeriod A time, from the start to the end.
+	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
+
+	// ValueReference Another resource.
+	ValueReference *FhirReference `json:"valueReference,omitempty"`
+}
+
+// FhirIssueExtensionURL What it is.
+//
+// Example: urn:mems:alternative
+type FhirIssueExtensionURL string
 
 // FhirLink Another page.
 type FhirLink struct {
@@ -4149,6 +3918,23 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
+// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+type FhirParametersRequest struct {
+	// Parameter The Appointment.
+	Parameter []FhirRequestedParameter `json:"parameter"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Parameters
+	ResourceType         FhirParametersRequestResourceType `json:"resourceType"`
+	AdditionalProperties map[string]interface{}            `json:"-"`
+}
+
+// FhirParametersRequestResourceType The kind of resource.
+//
+// Example: Parameters
+type FhirParametersRequestResourceType string
+
 // FhirParticipant Who takes part.
 type FhirParticipant struct {
 	// Actor Another resource.
@@ -4208,7 +3994,7 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. There is no `total`; the last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
 type FhirPatientBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
@@ -4220,6 +4006,11 @@ type FhirPatientBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4267,6 +4058,25 @@ type FhirPatientLink struct {
 // Example: replaced-by
 type FhirPatientLinkType string
 
+// FhirPeriod A time, from the start to the end.
+type FhirPeriod struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+}
+
 // FhirPractitioner A doctor, as a Practitioner of FHIR R4.
 type FhirPractitioner struct {
 	// Active Whether the doctor takes bookings.
@@ -4296,7 +4106,7 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
 type FhirPractitionerBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
@@ -4308,6 +4118,11 @@ type FhirPractitionerBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4352,41 +4167,64 @@ type FhirReference struct {
 	Reference string `json:"reference"`
 }
 
-// FhirRequestedParticipant Who is to take part.
-type FhirRequestedParticipant struct {
-	// Actor The patient or the doctor.
-	Actor struct {
-		// Display Its name; not looked at.
-		//
-		// Example: Ann Muster
-		Display *string `json:"display,omitempty"`
+// FhirReferences A resource, by id, by type and id, or by its address on this server.
+//
+// Example: Practitioner/1
+type FhirReferences = string
 
-		// Reference Its type and id.
-		//
-		// Example: Patient/1
-		Reference string `json:"reference"`
-	} `json:"actor"`
-
-	// Required Not looked at.
+// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+type FhirRequestedCoding struct {
+	// Code The code.
 	//
-	// Example: required
-	Required *FhirRequestedParticipantRequired `json:"required,omitempty"`
+	// Example: 1
+	Code *string `json:"code,omitempty"`
 
-	// Status Not looked at.
+	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
 	//
-	// Example: accepted
-	Status *FhirRequestedParticipantStatus `json:"status,omitempty"`
+	// Example: urn:mems:appointment-type
+	System               *string                `json:"system,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParticipantRequired Not looked at.
-//
-// Example: required
-type FhirRequestedParticipantRequired string
+// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+type FhirRequestedConcept struct {
+	// Coding The codes.
+	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
-// FhirRequestedParticipantStatus Not looked at.
+// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+type FhirRequestedParameter struct {
+	// Name Its name.
+	//
+	// Example: appt-resource
+	Name FhirRequestedParameterName `json:"name"`
+
+	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	Resource FhirAppointmentRequest `json:"resource"`
+}
+
+// FhirRequestedParameterName Its name.
 //
-// Example: accepted
-type FhirRequestedParticipantStatus string
+// Example: appt-resource
+type FhirRequestedParameterName string
+
+// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+type FhirRequestedParticipant struct {
+	// Actor A resource of this server. Other members of R4 are passed over.
+	Actor                FhirRequestedReference `json:"actor"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+type FhirRequestedReference struct {
+	// Reference Its type and id, or its address on this server.
+	//
+	// Example: Patient/1
+	Reference            string                 `json:"reference"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
 // FhirSchedule The calendar of a doctor, as a Schedule of FHIR R4.
 type FhirSchedule struct {
@@ -4420,7 +4258,7 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. There is no `total`; the last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
 type FhirScheduleBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
@@ -4432,6 +4270,11 @@ type FhirScheduleBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4549,7 +4392,7 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. There is no `total`; the last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
 type FhirSlotBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
@@ -4561,6 +4404,11 @@ type FhirSlotBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -6710,7 +6558,13 @@ type DoctorID = ID
 type FhirCount = int32
 
 // FhirFormat defines model for FhirFormat.
-type FhirFormat string
+type FhirFormat = string
+
+// FhirPrefer defines model for FhirPrefer.
+type FhirPrefer = string
+
+// FhirPretty defines model for FhirPretty.
+type FhirPretty = bool
 
 // FhirResourceID The id of a FHIR resource.
 //
@@ -7483,17 +7337,17 @@ type ReplaceWorkingHoursParams struct {
 
 // SearchFhirAppointmentsParams defines parameters for SearchFhirAppointments.
 type SearchFhirAppointmentsParams struct {
-	// UnderscoreID The id of an appointment.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes.
-	Patient *string `form:"patient,omitempty" json:"patient,omitempty"`
+	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Date When it starts, with a prefix; twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
@@ -7501,23 +7355,31 @@ type SearchFhirAppointmentsParams struct {
 	// Status Statuses of FHIR, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirAppointmentsParamsFormat defines parameters for SearchFhirAppointments.
-type SearchFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *BookFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
 	// answer is the first one. 422 `idempotency-key-reused` with another
@@ -7526,13 +7388,10 @@ type BookFhirAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// BookFhirAppointmentParamsFormat defines parameters for BookFhirAppointment.
-type BookFhirAppointmentParamsFormat string
-
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
 	// Practitioner Doctors, separated by commas; without it, all.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7546,32 +7405,37 @@ type FindFhirAppointmentsParams struct {
 	// Start When it begins, with a prefix; twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *FindFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// FindFhirAppointmentsParamsFormat defines parameters for FindFhirAppointments.
-type FindFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirAppointmentParamsFormat defines parameters for ReadFhirAppointment.
-type ReadFhirAppointmentParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPatientsParams defines parameters for SearchFhirPatients.
 type SearchFhirPatientsParams struct {
-	// UnderscoreID The id of a patient.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
@@ -7585,8 +7449,8 @@ type SearchFhirPatientsParams struct {
 	// Given The beginning of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day of birth.
-	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7594,32 +7458,37 @@ type SearchFhirPatientsParams struct {
 	// Phone The last digits of the phone number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPatientsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPatientsParamsFormat defines parameters for SearchFhirPatients.
-type SearchFhirPatientsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPatientParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPatientParamsFormat defines parameters for ReadFhirPatient.
-type ReadFhirPatientParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPractitionersParams defines parameters for SearchFhirPractitioners.
 type SearchFhirPractitionersParams struct {
-	// UnderscoreID The id of a practitioner.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Name The beginning of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
@@ -7627,35 +7496,40 @@ type SearchFhirPractitionersParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPractitionersParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPractitionersParamsFormat defines parameters for SearchFhirPractitioners.
-type SearchFhirPractitionersParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPractitionerParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPractitionerParamsFormat defines parameters for ReadFhirPractitioner.
-type ReadFhirPractitionerParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSchedulesParams defines parameters for SearchFhirSchedules.
 type SearchFhirSchedulesParams struct {
-	// UnderscoreID The id of a schedule.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Actor Whose schedule it is.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7663,32 +7537,37 @@ type SearchFhirSchedulesParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSchedulesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirSchedulesParamsFormat defines parameters for SearchFhirSchedules.
-type SearchFhirSchedulesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirScheduleParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirScheduleParamsFormat defines parameters for ReadFhirSchedule.
-type ReadFhirScheduleParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
 	// Schedule Schedules, separated by commas; without it, all.
-	Schedule *string `form:"schedule,omitempty" json:"schedule,omitempty"`
+	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7705,39 +7584,45 @@ type SearchFhirSlotsParams struct {
 	// Status Only free slots are ever found.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSlotsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // SearchFhirSlotsParamsStatus defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParamsStatus string
 
-// SearchFhirSlotsParamsFormat defines parameters for SearchFhirSlots.
-type SearchFhirSlotsParamsFormat string
-
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirSlotParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirSlotParamsFormat defines parameters for ReadFhirSlot.
-type ReadFhirSlotParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *GetFhirCapabilitiesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// GetFhirCapabilitiesParamsFormat defines parameters for GetFhirCapabilities.
-type GetFhirCapabilitiesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
@@ -8231,7 +8116,10 @@ type CreateTimeOffJSONRequestBody = TimeOffCreate
 type ReplaceWorkingHoursJSONRequestBody = WorkingHours
 
 // BookFhirAppointmentApplicationFhirPlusJSONRequestBody defines body for BookFhirAppointment for application/fhir+json ContentType.
-type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirAppointmentRequest
+type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirBookRequest
+
+// BookFhirAppointmentJSONRequestBody defines body for BookFhirAppointment for application/json ContentType.
+type BookFhirAppointmentJSONRequestBody = FhirBookRequest
 
 // CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
 type CreateHoldJSONRequestBody = HoldCreate
@@ -8277,6 +8165,601 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
+
+// Getter for additional properties for FhirAppointmentRequest. Returns the specified
+// element and whether it was found
+func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirAppointmentRequest
+func (a *FhirAppointmentRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["end"]; found {
+		err = json.Unmarshal(raw, &a.End)
+		if err != nil {
+			return fmt.Errorf("error reading 'end': %w", err)
+		}
+		delete(object, "end")
+	}
+
+	if raw, found := object["minutesDuration"]; found {
+		err = json.Unmarshal(raw, &a.MinutesDuration)
+		if err != nil {
+			return fmt.Errorf("error reading 'minutesDuration': %w", err)
+		}
+		delete(object, "minutesDuration")
+	}
+
+	if raw, found := object["participant"]; found {
+		err = json.Unmarshal(raw, &a.Participant)
+		if err != nil {
+			return fmt.Errorf("error reading 'participant': %w", err)
+		}
+		delete(object, "participant")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if raw, found := object["serviceType"]; found {
+		err = json.Unmarshal(raw, &a.ServiceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'serviceType': %w", err)
+		}
+		delete(object, "serviceType")
+	}
+
+	if raw, found := object["slot"]; found {
+		err = json.Unmarshal(raw, &a.Slot)
+		if err != nil {
+			return fmt.Errorf("error reading 'slot': %w", err)
+		}
+		delete(object, "slot")
+	}
+
+	if raw, found := object["start"]; found {
+		err = json.Unmarshal(raw, &a.Start)
+		if err != nil {
+			return fmt.Errorf("error reading 'start': %w", err)
+		}
+		delete(object, "start")
+	}
+
+	if raw, found := object["status"]; found {
+		err = json.Unmarshal(raw, &a.Status)
+		if err != nil {
+			return fmt.Errorf("error reading 'status': %w", err)
+		}
+		delete(object, "status")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a FhirAppointmentRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.End != nil {
+		object["end"], err = json.Marshal(a.End)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'end': %w", err)
+		}
+	}
+
+	if a.MinutesDuration != nil {
+		object["minutesDuration"], err = json.Marshal(a.MinutesDuration)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'minutesDuration': %w", err)
+		}
+	}
+
+	if a.Participant != nil {
+		object["participant"], err = json.Marshal(a.Participant)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'participant': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	if a.ServiceType != nil {
+		object["serviceType"], err = json.Marshal(a.ServiceType)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'serviceType': %w", err)
+		}
+	}
+
+	if a.Slot != nil {
+		object["slot"], err = json.Marshal(a.Slot)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'slot': %w", err)
+		}
+	}
+
+	if a.Start != nil {
+		object["start"], err = json.Marshal(a.Start)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'start': %w", err)
+		}
+	}
+
+	object["status"], err = json.Marshal(a.Status)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'status': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirParametersRequest. Returns the specified
+// element and whether it was found
+func (a FhirParametersRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirParametersRequest
+func (a *FhirParametersRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a *FhirParametersRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["parameter"]; found {
+		err = json.Unmarshal(raw, &a.Parameter)
+		if err != nil {
+			return fmt.Errorf("error reading 'parameter': %w", err)
+		}
+		delete(object, "parameter")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a FhirParametersRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Parameter != nil {
+		object["parameter"], err = json.Marshal(a.Parameter)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'parameter': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedCoding. Returns the specified
+// element and whether it was found
+func (a FhirRequestedCoding) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedCoding
+func (a *FhirRequestedCoding) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a *FhirRequestedCoding) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["code"]; found {
+		err = json.Unmarshal(raw, &a.Code)
+		if err != nil {
+			return fmt.Errorf("error reading 'code': %w", err)
+		}
+		delete(object, "code")
+	}
+
+	if raw, found := object["system"]; found {
+		err = json.Unmarshal(raw, &a.System)
+		if err != nil {
+			return fmt.Errorf("error reading 'system': %w", err)
+		}
+		delete(object, "system")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a FhirRequestedCoding) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Code != nil {
+		object["code"], err = json.Marshal(a.Code)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'code': %w", err)
+		}
+	}
+
+	if a.System != nil {
+		object["system"], err = json.Marshal(a.System)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'system': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedConcept. Returns the specified
+// element and whether it was found
+func (a FhirRequestedConcept) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedConcept
+func (a *FhirRequestedConcept) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a *FhirRequestedConcept) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["coding"]; found {
+		err = json.Unmarshal(raw, &a.Coding)
+		if err != nil {
+			return fmt.Errorf("error reading 'coding': %w", err)
+		}
+		delete(object, "coding")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a FhirRequestedConcept) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Coding != nil {
+		object["coding"], err = json.Marshal(a.Coding)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'coding': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedParticipant. Returns the specified
+// element and whether it was found
+func (a FhirRequestedParticipant) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedParticipant
+func (a *FhirRequestedParticipant) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a *FhirRequestedParticipant) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["actor"]; found {
+		err = json.Unmarshal(raw, &a.Actor)
+		if err != nil {
+			return fmt.Errorf("error reading 'actor': %w", err)
+		}
+		delete(object, "actor")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a FhirRequestedParticipant) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["actor"], err = json.Marshal(a.Actor)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'actor': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedReference. Returns the specified
+// element and whether it was found
+func (a FhirRequestedReference) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedReference
+func (a *FhirRequestedReference) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a *FhirRequestedReference) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["reference"]; found {
+		err = json.Unmarshal(raw, &a.Reference)
+		if err != nil {
+			return fmt.Errorf("error reading 'reference': %w", err)
+		}
+		delete(object, "reference")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a FhirRequestedReference) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["reference"], err = json.Marshal(a.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'reference': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsFhirAppointmentRequest returns the union data inside the FhirBookRequest as a FhirAppointmentRequest
+func (t FhirBookRequest) AsFhirAppointmentRequest() (FhirAppointmentRequest, error) {
+	var body FhirAppointmentRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirAppointmentRequest overwrites any union data inside the FhirBookRequest as the provided FhirAppointmentRequest
+func (t *FhirBookRequest) FromFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirAppointmentRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirAppointmentRequest
+func (t *FhirBookRequest) MergeFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFhirParametersRequest returns the union data inside the FhirBookRequest as a FhirParametersRequest
+func (t FhirBookRequest) AsFhirParametersRequest() (FhirParametersRequest, error) {
+	var body FhirParametersRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirParametersRequest overwrites any union data inside the FhirBookRequest as the provided FhirParametersRequest
+func (t *FhirBookRequest) FromFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirParametersRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirParametersRequest
+func (t *FhirBookRequest) MergeFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t FhirBookRequest) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *FhirBookRequest) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10766,6 +11249,30 @@ func (w *ServerInterfaceWrapper) SearchFhirAppointments(ctx echo.Context) error 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirAppointments(ctx, params)
 	return err
@@ -10782,6 +11289,13 @@ func (w *ServerInterfaceWrapper) BookFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -10868,6 +11382,30 @@ func (w *ServerInterfaceWrapper) FindFhirAppointments(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.FindFhirAppointments(ctx, params)
 	return err
@@ -10891,6 +11429,13 @@ func (w *ServerInterfaceWrapper) ReadFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -10941,7 +11486,7 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "birthdate" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birthdate: %s", err))
 	}
@@ -10981,6 +11526,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPatients(ctx, params)
 	return err
@@ -11004,6 +11573,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPatient(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11059,6 +11635,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPractitioners(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPractitioners(ctx, params)
 	return err
@@ -11082,6 +11682,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPractitioner(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11144,6 +11751,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSchedules(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSchedules(ctx, params)
 	return err
@@ -11167,6 +11798,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSchedule(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11243,6 +11881,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSlots(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSlots(ctx, params)
 	return err
@@ -11268,6 +11930,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSlot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadFhirSlot(ctx, id, params)
 	return err
@@ -11284,6 +11953,13 @@ func (w *ServerInterfaceWrapper) GetFhirCapabilities(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -23677,8 +24353,9 @@ func (response SearchFhirAppointments503ApplicationFhirPlusJSONResponse) VisitSe
 }
 
 type BookFhirAppointmentRequestObject struct {
-	Params BookFhirAppointmentParams
-	Body   *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	Params                      BookFhirAppointmentParams
+	ApplicationFhirPlusJSONBody *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	JSONBody                    *BookFhirAppointmentJSONRequestBody
 }
 
 type BookFhirAppointmentResponseObject interface {
@@ -37904,29 +38581,56 @@ func (sh *strictHandler) BookFhirAppointment(ctx echo.Context, params BookFhirAp
 	var request BookFhirAppointmentRequestObject
 
 	request.Params = params
-
-	var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/fhir+json") {
+		var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.ApplicationFhirPlusJSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body BookFhirAppointmentJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.BookFhirAppointment(ctx.Request().Context(), request.(BookFhirAppointmentRequestObject))
@@ -39889,798 +40593,817 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTNz/T77/6AK6I3d3LTZ",
-	"M57z3o3F3rAUaq9f/asRyfFECiaMbvT+1WCf6XiSMPj34WQiuTBjJoz9U0/HY6rmjV7jBU0GhAoyklPV",
-	"CBqXNJkye8f5dDBg6owODFNnYy6mxr6oHfgL52wgFStciRSjhsVn1DR6jW67+7DZ6TS7O6ftx712u9du",
-	"t9rwvw+NoBHLyEh1xuNGrxM04qmihkuRvW2nHTSYiM8MHzN82aNme6fZ7py293s79mX2Le7xCTWcCePf",
-	"pqQcw7/FNEmChmaKM53/wVBlqt/c9m/WhpqpbvQaOhqxeJqwuBE0zHzCcu+ZTuL1pvvlS5Bf/yewTOvt",
-	"wjrrVJp+3fQ6bRzWT+1Or92GQT2Ft+N4XkupimM6JPj1/HgG0yQ5ExTe/VS1iH2KvKBxTO0C6QmLOE34",
-	"XzBKewtTY2pkIofz3AfX+9QG1LR8VG5duD6jkeGXrNEzasqChrxk6lzKi7OIToB+lw5/w/1+i5tyKER5",
-	"pm67CmeNKzM6i4EqGp39x7vNdrfZ3W9sdKTYmPKk0WtQIVrjqTZM/V/HAFpSDe0qcaWNXyY7sGxpYiYM",
-	"H3CmdKP38VPQSGh25yt4VyNojJVdE/xgZ6cRNCYjKewdP+12yO4u2dvbI+0O6e5suVZIh1ddsW2WoXK6",
-	"tbP7Ysc8YjSG5fpX4zCK2MQ8E5GMuRjCqWU6UnziqCjE5TXzkMxGTDFiRoycy3hOZlQTy7IV05rFPaKZ",
-	"iAk3hGr7f7km946fPyH7nU6baBbZ15HOXmuv1Xl4v2WnivNq9Br+C/YMRiM2psD+xXTc6H3MLn5CFma5",
-	"mlF2qHYiT2g0Yk+kMEomi2N/P5LskilC9QWLyZjOyQVjE8JNQKiI7c+a0CHlgjAajYjlOumgO+mg91rd",
-	"Vrc05Inil9SwgAjZjOwYGkFDsT+nXLHYn9BsLmP6+SUTQzNq9Dpt5HmGAT3+z0fS/H+ffvo/jcrJjWiS",
-	"MDFkizN7IWfESEKnZmSXJ6KGVS13p/Ww1SkN/RdGFVNEMZqMf+43xmys+41GzXB3NhmuFIYJc0orqOjJ",
-	"iIoh05aEBFBQhDeTWDJ9QAZSkfBo0HwtBWu+oiYahcVB9xvjP85/F121H7VPHk0fD377c+fzs84MRr7V",
-	"wvcbHw+bH2jzr3Zz/6z56ad+o2ZWyMNeysjx1fLU3lIzInIAsxJsRhSLpIqLw39AMwGqH3SWjnkgLdtu",
-	"9BpTxZuKDZhiIrL0lZtM105mcazPKtf+d6a0pQY3RhxfkK559XJ31l/Z3YWFbTf36xf0+YirynGejhi5",
-	"rBqr5SiUzBi9IMgLiKHDwP76/MXRMRkBwzkg4ZgZ2nJvOIpDy4LsSzQds9bSyWQTf//ATz2/2rtBY8yF",
-	"/3OvMF37xPIJH1PDXvIxN1UMigKnTNjABCRUIbGDZNpo5FAwfBZJEWsSmpBMheEJoUliFwiZ7DmNLsqb",
-	"F1m+ofqNA/Vz+8D83Ok21j8UtPmXncqB+hlndWDcP2omx4yaH1o1e3F2J27kRpIZ5Yag0k2MmnMxRMZb",
-	"GHl3rWPBhdnp4gbxsZUROw/tLMZc4J+ddJhcGDZkCkXehCo6ZiaVekaqSoEBHImYEdd4ROwWjLg2Us17",
-	"hBIrZ4lUhJKY6YsWOaUXTGQiz2reLA764nxqiBTJnJzPrWbMhTY0SYCFkBk3Izk1ee7NpTiA30E4zZzc",
-	"4rov8iw+JjGPU/Flx0hQkttP86GQisWtvihQw0BJy2aZvrAak50kPtIIGl5nePbqpHnoFNh6MsmdgE5R",
-	"JvxPvz+1+lAT/tt5Dv959PzTj/aKrrlY/1Q1oeVMkKOn1cwjx2R/0IQXeXDHzX5CzSibO4+XMob/o9ig",
-	"0Wv87UFmmj7Aq/rB0dPyuE7nE7bG2Iid3O0N8AlNmIipes5YXDe6yN1DBozFtzi0ROqpql2zCC/f4nim",
-	"SlexBTuYULDP5iyCO0IvnyZ0yBxbC8hURKDlwFhhfH9OmZpnA8SH6w5Zd/khKygr1UfkKUv4JVPzuvUc",
-	"M63pcO31jN3rzq6+sGg5140Lrefb22argTyRU1EhkA8NGUttiJZkTMWcKKblVEVMEy6Q4dotL4xyr129",
-	"22cRfCI/tpgN6DQxjqHWS7TuSoGGk3ju3lCexa8nb1577QeEEH7K/q0Y4fqAaDlmZKLkUNGxJprOiRnh",
-	"DdauE4ZwU1Qq/qmlqCHrMzeRKuvNPUYnk8SJuQcVPw1GXP0Ev3+q0xiP3UbU0ZDfKKAiK0F5NMIloKao",
-	"TRbn1WlcN5HZ0eYI7SSRtQJLJ9K4AYOKqxlV0YgM6SVb2IBOs9vuPmrvgKuv3f7Q3Gnf5NBfyKRWWoxk",
-	"cotC4ihm44k0TETz39h8cUSv6AUD9UvTAbO6JvghvOLvFWpUN3tOTYulsCcjYqhJWWVr3hdU6BnqUvZp",
-	"8LQQKViL7Ha7JOTZOJoXbN5UbKpZHKLWRoW0h6sv3OcOyG57f/EZLppTzUJLngnLfYVrMhVWj5vReYv8",
-	"xiamL6zy2d0Fn6ouK3WPWXtn/9Fj1txtx3vN3R32uHke7e80Hz7e36V7jwb7O93dOnUvt55Nu6B14mhv",
-	"b5k46vc/dzvNfv/zo2d14uhoAKZl9Y6hEwDkJbIoXrD4tOFJApYdMN3QWrZh5uHoi9TFsdPqtDr3ewR2",
-	"VBFt95ImOUNRB/b38McQ1Hkq5q2+eO808LwKnRsQ12RMY2Z5vhUCEdWsvAPeTKxeYmdVbyfq+339471+",
-	"/8f/vff+wf3/6jc+/k+/8enHfuOevRDA1eKF+z/et7/W7cJrKVjNThwixe+0d/36u5UGU8ZuASwrXNKV",
-	"Hia7/N10+e2+rLP+Gy1l5hRasp7tRfJsO/KsWxgRJdO4wrd2DCQIZqvjCHDEz5nmMUNPYU6bP0hJjipr",
-	"rFs701pq53MSyfGY6gKT/NjI3MEuaPDJXp4k0g5lQBPNqqUsd8PNLwE3bKzz4rb65anTMr1aWg1QPY7w",
-	"ZV2gTPdHpnpQpSiEEQT/c8rcZcvNvwQNbeZoako1ti/7jdWqoIdvj8gFm9+e9KhxvJT1PFjJzXW8BN5+",
-	"UyqeiyzUraXbzttby7cJFbWDSai4vZEcSzmu1QSlHN/eSE4gPlur4MHV2xvNKY8uWC3BGLh6e6N5T7lJ",
-	"uK4dz8xdt8JC3SJPeM/OR1Je1A4LL9/WeL7Yp/VECr2Q6/CKa+2Cci5eYv+Zt5wmSp4nbIzGU+9fa373",
-	"LT6FHy+F+3KirSmkaQ7kVMRhL7UdiZAFZxbIRuCadrVK/qa7mID3ZTUHjMW1U9DTaFR0e4Gawg2ENRW7",
-	"lBcstr9YHZR9ntjNxemhU+pOZoafrp2Tu764Jd4xdBeDdqepdtDuenHQJPTOp8Jz3MB2COldWRVTBb3n",
-	"LiaKGlftPPHy4oCtzf2SuvhJzWAz/8jaI7WvfTNhmHHzZmoiOWZVw34tDRFy1iNGpi4vH4Fy0Y+YGnpO",
-	"NSMRFUIacs6ItXxb5FCj5Yx5AU556gs7CUUjExBNOQbvBCmPBY2AXB5CIUpWNTN374PsRh9+aqbxp6XP",
-	"ZZGqL5lXaWCnsu7S51PScD/fXDKV0In9Ic3u4Frbf3y074zB7yvFIOERqOXMUJ5o/CAmXGT3OQqS7p1B",
-	"Q8+1YWMIBYvemI11b+IJ8FPQMOyzKXhQkdIMGSjG7OLEnA6F1IZHungfTRSj8RwOExUFdu5VYMMxaArG",
-	"DTfzRq/BlJIKvuydbaeos1bT2fXSqdupLCbnnDtUS6HBieNOlruCKXCW+JaRaIugG246TD36uMAQo/Ge",
-	"ILs99tkQdrbl9rCFGxhaSrbkJNU5j2MmbpXpDPxXkdsQjPxiDNOSwoheoqtlwtTYMkUpvKfXEgtjsT4g",
-	"YXYxhACndt7H3PF8//598zAXilx12rLcFRj2C6pzeo2+1TUaUd3M51+4pXKeJjgDuatAS+OptQ0NnQOL",
-	"fiGTO9FkRjKpV2CseARP7KJIORKXNOHxrY4Vvggvbw4oT1icrjK6X1OKHFMTueH6U3hAQuAtOiTWHHBH",
-	"llxyiQHzlncqiHea3eqsavy3vZzr1k8w24ULNs/8Z5lb103ibnR6DsOvoyXnlVmkpFc0GUg1ZrdLS2P/",
-	"1aZb3BItZXqIFWPk3rmSF0yQX0/evA7IOY3Ju9PnzccBoQTcNQTdXMj3UjqMmWXr92Gar+mYQSLHrU7T",
-	"ctqmsZ8Nez6AAH7U1O0tIHPJDlAazNOk58ntngBLMjT9tNuIEAcTetc5TRI5c3p5zCkKz0zMSC/fnT9V",
-	"A6HBxJyL6y4OhXOf1R4Kd33xULxNqLiTASdU1I82oWJxqMdSju9iqErKce1Q7cXFoaIj7S4Gi066ek8B",
-	"XK4YsKG3fBYnChLqeJWUTXUZl4NCNBcRqn4+p9JqsFm+Jzm2vJO7wChoPTGLeMwIFWwGM0Rv4l1sCXoq",
-	"a7cELy9uySkfszeDwd2MeMyacjAoj9mbXM5vASnmcjCoGLuUL6ka3jJF0Xkiadw0UjYT+3U3aMjv55rA",
-	"b9beosLloqpL+zeE3O893CW/8V/IVCRMgzY34MOpYjEBUTbj2onXUylfUTE/do6F2+VE1LAmhGngsIyl",
-	"SvUIjfMC4cXiA8xRTc1Ll7tqD03OyRC27thrYU3uu3YLW/G+lm8Y9IAFSn9XzGm91WlMi9+u0YMtDViV",
-	"0ruEnV8FbBxyj4p5X1hCut8iYdkuDommc+0Mmp/7DY622Bm8r9/wRTQUP+CczeDa6AsIrz98tNe+3yKH",
-	"grDxxMxJpBhUwNDEa1uQVwauDSHFoiPtipb6O0EvKU9uXdGcZt/1nLPa70gwT42MJYbfreJs1fsZ1X2f",
-	"gRksSwIiUBVaOtZ9EUr0PjWn4kLIWepRkUK4ZAe7WYm0th6k71CfLmJ/P2dcDMGxNODWdDlA28SlvNvR",
-	"2DF6cbvo/dyeI7wT7POERbd9krgwTAmaNIHSrQVDIPLtHWkoKtDBlsihq9Jw9jAYEW5TzngcOr6gp5OJ",
-	"VIbFr6wZccvkl368CUYMcDlv77jSpqblvqFnB9ZUqzJyQDoGkA2TylLwMmXv8eV24QIhoGXVzNfjLSOG",
-	"UvXel3zY9U6iPe7bTQjp1gd9CpHfRRHhIrTfTLyqkTm8XQyXV+Yq+nqfCzaBg0KFlzlWr5goS0SGY4Ah",
-	"Xzy7IowstKECNAv/0Pm8urgF09pKqaUXbN7rVBSY3WXFR6HIvj5pnMxGUufqF7ixfDcaMX1AxDRJQJ8D",
-	"MVkK5Oczcx7u5jNz9tvtR539/e7e7qPd9v5+p5imY1+KshED/eW0HUjm4orpzfYNZ7kqV8DV+lopeEYr",
-	"y8mY8CFsjJYYibISKu7dkkANpmCWOzdyCxFbTRkK7wuUsNMtEEK3XbsG2dZhZkQl8dvROAfpQKoiHR6z",
-	"AVOKKWL5ME2K4+jcPUW6rICVS+/uyy+3uyKkuak1VzJhq2jo2N4DnEpOXBSzMInnUNg2ocoIcEUmwJbS",
-	"LMNlrz6xryxlErbXyB78ks+d+YjJNEA+bkbpYPMMoYAsUGB6heNX2LHS2ckKDeT5P1kEhxC5dgZwQWP0",
-	"tdDkbY4zuxzNciJtajwYaTVVy2hbxOcZh9moQmdQoDEBKbFkzqgKrF4LOYn2twG/tJp9mM4ZtQ7GYkgt",
-	"xbR1V18YoAtIJp4polJRlCYFbrqaz2zFxP5dj/2/xcnKH6pVxF8hcg+htv27svJdWVlfWbmoUoFPkRM4",
-	"/IF/NA/fHjV/Y/OwRU5GcuayT6SIiosAMBVnnbNf/2x/uPh7Z9Qed5PHT9riz4u3O3JPPdL7pjPdudyb",
-	"Pfq8P+/8tXO498tyPlICLYDXY537WaHU8l+7O18qd/y7JvZdE/uuiV2DJoZ8ol4kveS6YpffCFd9LQde",
-	"KulFsZQuWG0likZ/lSv6CMj53GV9r7XWzs4vLXZ5te05zIrHV73zNftsXCH6wp7AF4pvq164AlxeWZKf",
-	"S0hudrEo8GPls1OlSGtLeiTMANlCMp0QIwNyPjV98MhiTRIXw4CEHu8uzBXfFh6eJFNtNdoSClxYpa1W",
-	"w/ct1BHiBefP5ZC8iN/2eY4ixmgzVYzIKJpOuJ23lEUBu7RQ52G+TqddJUNrIAXrRutcwnc23IiKiDko",
-	"klW0+CR/75dgOzXPlaKteAATtxd0qdVaxiKs4IoPufvdfoAWlGI1XrsOJC+ZUjxe+eo3/r4vKSTiSi+m",
-	"u+1LEURxnVGlIJN1BVR3ppDm8C7rC6pK8txuSqwJTW53pDmkyrXJxiNzrhIrKf8+wQe+5PA714GXubP9",
-	"y0MnrrkqVYpHjqCL6oZfhYyG8zRT2JUK1pA76nV8O6gWPunWlTSe3HxXSGLkpRv6lRzOH/LsRf1GSFOn",
-	"3rNEYwK7xETJMRufM2V1YZ/iECVc8OgHAK0aDFrkZKqUnGKgUk9oZCUrZEuM5SUrwWa850kCyeaFkKpB",
-	"cAgeU1TGcor03qLRUCamzIjo90+qtX6qN5NZx/hEmcTci1Zt2JaOwMJZlKBttciR0SSBuYNitKAFQarB",
-	"+Zy4+mFYSsSJWtx1KuZnlvorWAG9YABZoKccEjZRnzAu7DRQjLXIYS4/EyoACMXbIDdWyxSfDGLaxMik",
-	"uPlu3m7pzqVMGBV3I7hHMnGpFTUVr5BkIQeEYqo8zPmCsYkuVrlkhP3bo1//vvPhl+6r3X88PN374+/v",
-	"nx2ffnjX3dndK9LzbnvBMCyhNXWbjyqRMa6kE2wj4VffvJUoy8mjNWpu88evlrnnxrHibD67rLRtrFXo",
-	"QUUGpdIm9JnP4CigD8DbDRUnLKrG+gTOah+NARfm+VRB0jbergFh9pwRGseOXzpYBssCrODA5BD7rxGL",
-	"Ls648HOGi5YCjRVMQp7pkZxZQ5nRS/sL8n8w22MJ1rRH9rZUydTQ/pePJ1KZIuSD+/ICCdIl+IcOYhD8",
-	"lW66CGsIyXAZWmCYorlmyV8lRMOcl0tCHoSmpZrqIj7hci9TvcC4Ha/TFlbPbTLDgZLjs0zBLNV55hVm",
-	"u8XWfmefufawnHl6zcPGpxlNnmxZjITLxRkAiDGtc+Qbp9SKj+dpeWDOnGg5A9FyphkTjcBu66d1fJmV",
-	"ys6RIDOAa5mN5o5o51agTROXmIXFIVKQyVRNpGZLFZmraC23Q4QbC4JUaaoAWJQxi10RJUrJvHOgtBY7",
-	"Gy0Fbf51ViP+vmLjcys5KM+2tupKghEsCid7PI8unuv859K9dUdjtfGTl7UFIey3ZIXUfYE4uDVycUQn",
-	"EybAY1USvWs7Zp9B4R9K8IDIJGbaYJ3dBi7ZkpJQcM522u1F92yll3XFUqz2SueLSoOsOnnGRWyNOi9a",
-	"EZveRWCKi2Q3viI0gIhxSIA+2xLfmhe4wNLyda1wvtOiJkhCzn86Y4n5piLtrKnIqlBJhUa8kqUv8c+X",
-	"x1700QOlg0K3kbc+c4vfmMs+aNilOfsL2i8sf+yUj9kHex9wkVU7nZnYN7LZ3Rve7DVCGcjqgMc18su4",
-	"4igeZ8rwZra6z8Y00rGcA1dM5Yq/0YfBRf5Fnes1xvN7UVi2OzWrtzFQa6X6oats/dYk+5flVHdSo2i/",
-	"x/qOohsIPdQtEqaadRiQMFWt4Y9Utw6Dvghz2nUIfC5MNewQY0PzXHnZDzptF5CiwvWFne4BCVN13H7G",
-	"6ePunTU6eUhiCRHyvvAmLuocrGjjHhCjGLV8mLiiCQgeUu1GyMXQgT3ehWFRMITLnbAKYqiE4V4VM73g",
-	"IrZc9ZLrKofB94DlDQYsZSKnFc6KJ/A7gLSmOVUBobog3/7WZY9i/0Uvrh4VhNejguXyt4/t5j5tDj79",
-	"62F14s8VYqBnPNbVThfw1ruj5cLzA+l9U2spN8j8V+g01yAb1hVDuYZlFSwSeAoHKIdsymtJw+qMpneQ",
-	"zpJ6rhUbUhVj5EQzbPYURXaURe3n5IILAsznq0txAs98jWbhF5DCwoGTHipy6RJVI/B1utw4jJ+yAK5b",
-	"cSfZa2UdN0C5dghkktCItciz8cTMA4+fbF9wvXRc7HVXfaa0F466+mDhIImRQ1xMsNCyhGsdBohDcy7j",
-	"DZKvik34CjPZq5jINYVLXZ5Whcm/YZDT8drFFS6wsAJ15ggkf+q3jpNaCXwtoTcIckmrqWwirx18bzv4",
-	"5mT3qpF/TXLcjbXxt87ew72o3Qi+Dtn+bySmi+LXrTey+O/S+MrS2K1njVvhu3T+d5DO1QU0C2dzDXG2",
-	"kbMYBNdmucwLT18xqbloDX/F2c12fG99a4sNVAXfjnQhUoFaAwBxPNrZf3i/R+i5tr9j+pR2oJCr3YLf",
-	"HQL/MQ6Bf1ul4buW8N1m/64VLGoFixJpGnODMqVazKP0wKicw+qDfc41jCxFlao76r532WvnLKJjBl3j",
-	"fj158zofCszBAXJNhq4t1sijRZU6L7n28J3uDtndIw8flVsfQ7x8nUguyoT6Ec+oXjXcYlYSDDpOB73N",
-	"mHDVK1KGjIdWzS/GW+iYv8hSlscx3TfSBQjc1n2qI5NnwlRlUFgqSXjabItQey8xivJk2/TEXNwFXTGY",
-	"MRKn3hiwuiHnsBAqSS8uJsDFMURlKpVQwcxMqgvibkJJMWZkoApxvxyMIDeaJYNSm8P9bqvd6rYeleLN",
-	"e2vs92bF56gC1ixivpPrWjpzjgOUE04WWSFTVLN4aVcn2Ea8L2sF7sac/u0yt1zf6PWStNcuXEKyra7f",
-	"dsGwqoaaWZOxUrrAYho0fKEyZmxPKI9zVEMBGfz24sUpmlf1AqSXj+IsUTZH2ZaVWaOrgsDxdL2tWqWH",
-	"7ZX5fkvoZSTHcOakiJgSZUiBXG/E21vFbOx66eA1jh43meiRnG1w9MrKR6dddeTq0iDfj+ZBoTAcU51b",
-	"CwgTa1V+p4h2dU1q4ToIQo6yL5HDZUkRjXbn1/0PT/Z+b/+jQjStHJCe1pziLNF7PXSNFck8VqZgB2D3",
-	"wUxWFFYlf7BymY7SP5SxhFKCYp6ScnmPjpFm3LxW7K52wTBhFN/Q8eKeKblbBJttkbeYKQdfm8PlF67M",
-	"6Cmtyr62v9rZn9tbApD1pLPfbjfbnWa740Ev0kozI2M6P7AHnRrLJumccN0XDgHVHouKRhJZ7iQ0YgkH",
-	"UzNVLCy3Ee3sP95ttrvN7n45f618copm4jrnyPc0q16EwwzSxc4IvEc7Ozv7ZDBNkqYdwf3Kpdnf33/c",
-	"7HSbO+26BMyNZ1I78uesSuFYwCMstkT7jvNzXTg/XJdU4NlIJtnBuCvAn2rkFCZinakvefF0k1A11wiB",
-	"6Doh4eojDgzNIHhGcqq+FgAee8ocAs9BYdg/oInqW1ClaX6l2t0KE9ae46eqRV7QOAZj7zt0z5YpyuXy",
-	"RBcBuhHswTyf3i77oci6CzCEeRhBaG11zpyeGxAtXSUwFugNmdEZg+qLVHSnbz+fk4TRSwdnLaemh1s0",
-	"ZlQApL5ZhnvYRzx0MhWGJw4K0a3UStjCb5/fXg+Q4n8a0yidy4Ujud55qgU1/K7yfFd5vqs831We/0y0",
-	"wqlKaoqDs21xvpyAUKJZpJhx5iziDstSz4dcU4S0wLEv5KBHJlYlGBkz0b0HD8LUjY2P+e1PswsWEUFL",
-	"Fv8DP0T9YMzGOqLJZgihLR7p/KpOFW8qNmCKiahsaneLVPSwiPdRMZI6MNF+3352tZS7Me0Tt3yVzFzt",
-	"LyuIzc3cZvDElXKUCm6Nr81f9gSa8FYLfpp1sZRjpuEctbZUe41nqa7rL9dFxI3bLLC74KJisABflQ0Q",
-	"2EG+/9IBCeWEibSlCjWEJkk+cnnB5lAQesEEeo9LdV3u+kLUJO1orJeIIjesMZ2TWAIJ+rDwWkT4Nv3I",
-	"GjE/JROmazltAvwP7ln78x5DNvvww4qsiyURgB4JrcqJjJgKwuOAhFPNVC/jzRMlL3kMo3OvgoAXbtvX",
-	"r76WTnAWngB69btSpJc8260+3kUAzQqBjkhD83JyoaX/tIaxwtLwlza0FleAwNmvllHgbh7N7cbR21LU",
-	"i8Kyrdqw4/o44Mrd8jzJB6McJ88IJtfDzI4LFNazKJEYo1IMk5kaQQP/ccbFGTbVDxpQI11kbYufqfDu",
-	"i5jHlUGJEzlm4NGZgbkJyVRpP7QJU1qKALDdCNUk4cYkULibdZkw0qpuFaUzXJnR2ZzRCgn3B6MqDQcV",
-	"hZEhUCBclEj7j3eXpYLu7+8/zgui/SVBz5wsWtesGoNqelZtryD4QsIst9JBBgyAIWJVMkMOf/yRvPrR",
-	"/m8x8WElruFYrTwWr45fg1iz1s6ZNVYXB/ySakPMTJKYD7nHzGAEHiFias/96h1pdHdKHLxoUSwH/QGV",
-	"d03V1k66uAVBnrQKc6081EvS7TIIODt3l6VCDl1/FZllWeEl7UxOxXJ9VTC1EBGu2c94Y1iRilWE2t4A",
-	"fiT35JlxVecbpuVv5pJKpJ6qlZ954m6zT6QKc1UKaWrLDyUkpqZSg/smxKUjMog/PIzfPdlIQ8hbT9Vo",
-	"UpjBVptwkU+E3ATFcku46qqM1qJTjHBxZygYI5msZI0v7D2F/K+l1AIb/SY9lUtyurL9+AGTu+SAhDOp",
-	"LrgYno3kVOkwKDh+rmtdavOSNgDY9jndy/VxOc4grFdmHeNdgBcUXTCzGiwI7vL4QnIwWAde6M1g0Egz",
-	"lpeidmGny2JmX0AoiaVDzgydsyG0RgJW84ZgCrgTGB6UFSiuSYiajn0mw6wsvCLw6cnWHgalw2GNFLlH",
-	"Hk0sVaNKuXM5NrJThUbX77eW4dL5ppRnzKfoLltd32UzTdkpkPLKp/HmF3BvWT6mcEg0VfpqcqTy/iHP",
-	"COuFZbVPx9dCcUGkipnayJPj8q62xGqrSpit9N+MK3PLTxFqRzFs600TxSjm/a/m8iWPUKWAk2QoiVWT",
-	"Z652A6FOAU7Lp+ICDze3IOnWws+CdaongDc1voDDckYvec1m8FsZ7wcAaYmcGkx5ncupgwoCXTJvJOUV",
-	"o5QnOhGU8ryFQxfk8oedIHbMt0JhKp+5HGvM1J1PNVyk0pzKVKTyAkGzlLTcLYtHuCoeISGU6Ep79DVF",
-	"EW+wL8WSIA2qKQtIcU9GimszhnK6rytCuRVs5zUhbxQgN3PNBaq89SswMBz1bZv9gU+XOvaA4M615rHy",
-	"Gnj0WQzN6hEFjPq/F+l2CxLM3l9nVWMkOKZzb4fhWbq5LMh0hjVmc82AAtfhqOwvu86h/YcfxKoi+5WH",
-	"oz6VA+/KQb0DBDTWEHJRjfU+GED3/LM8gOaS2qr82zIs0oO0fWsnaLfbV8ckrS5j2NSIL2uW7vegZtZL",
-	"Vn6NgCDeuFko0D+0GA1kEJTYCOA157v4qgKCT6lhL7xZsClAqdWY0L9CNBdD4FOGASwso7FnWPbQQRVx",
-	"hcM2kdGFXpI34lN4pLqAD3FzQBhWAxeDcmttwlM6/8V+sUzOFRXrjiGvE+iFzPuFTDDkuG6C1SvvBrOp",
-	"ONVGMRON0v54dB44yUosC9yJfib+X5ZSqyXnqsk9E/GbQbpY2AliLaP+aQU+iW8kYb9buRQs4Zesqvb0",
-	"kIyZ1vYUg/k9Y+cjKSs8/1aajCdVzPGFnBE5MFnCilG8JDQ7yxz9WNK7GvhhGyV6oyQrN8WVqTowP2If",
-	"ud1sHRgkxowqQ1jZCMAwEYujw3pFfw9MY85KBqxzjTNLL4QKbS3emOy12ys1jrvujgDro2uheV3cf3Fu",
-	"uZ1Et6wZcTEsrArEPJfGqvJux/UiVSA41qE57knOPlHaVH6jFLd+HXChXNewUrluyfYuxci2bCWxlrt5",
-	"+bhuGnZ6jcYQnjMXe/1999cu9ddWGePLXKVp04xUipWs8/JZXJQIRfZSYMbLBO5qzdmJ3800Z//QdRSf",
-	"prrBV6c5F4/GwkKEEwYNC8OeS3HR0OlLKvcnMk1s7QOUb9/GYnu7FY/wG7V/DvklE2Q6cVHM7i7kTOtC",
-	"2gd+Cl3t+B74N41LeRvpfQv86qms7rt1mGU7Z5gK1+BAHEyTJM1vWB3OfG3vvF6M55x94TylJTfpSigj",
-	"ecmUfeAsopN1GhLYe5/QySLk0OY4QNfkI8x2YWFIRcTcwlQ3cx7iBm7pO/QbVAOWuy0VbQxB+g0TS2nf",
-	"l2x5/e6tFhQOHGsjOeEBtRYcLHaMmHK/oZsly334umRFRn3LGCzOWHutGqXGSM6Ea9JExZwYbhJW6Ijb",
-	"F4stcdMkWcM+OzVcjWnCNWbPvX7+5IBEUhglExKNqKKRYUr3Bb4CIA/KJQ1PVYu8llJVlrJ8BR5eXOOr",
-	"Qm76Q34NOJvXw5uuxoxqg8x3yY0Wj0cJ73ExEuLaEwsXDnE4kgHp7Nld6zxuB+Rcwh0VQZGdpdaxfThn",
-	"O+1VGUvPxpQnVf2DCGvaSymyGJDN3k63C7807VKlKJJ/TqXhYhhY88S1wlJ9wcUl1/w8YblzGKQe++7e",
-	"LpGRYQaSIN6dPm8+hnojqz2Oxyy+3yK/sQmkfs4UN4aJgJxPDViUepFF2EM/nlDF4hpsyxZx0Jd0LMUw",
-	"BUEq8wIqRGs81Yap/+t+bEk1zJv5DFasZOIvGFYrTfycG3LxNNAkIZG9Bi7mgLTbPUQv6e722m3M2LKc",
-	"mYx5LPhwVLL6O91e2W20VxjgXoGJ3bv3sd35BImk/9v92G7ufLrf+9hu7vmf7DfvV3Km5yOuDovJmFv3",
-	"DgCAJipI7n1WfD5/cXRMjndb5JBYJiQ1TRywIgl5lQsYs8dLeefLzrGdxBMZM7tdTywJTvLVxJtlDlyr",
-	"i9QOzCVNM0PXufuVve8LbLXlIp77VOsoScp63O3bs5bqfD9leMQnVJjlIGpeoCPfX1shsvN9m/tGUTOq",
-	"AiPTcqoiVt1squhZwzvzdmieyguG5+Hy7BbN1CVf9tEyDvZG868g21z0p6IwKZE1m2GvpDC4eNA2gIOz",
-	"YzlOizhXjmKdmEvupOilXd942ukt7zZwM0jLPrJ+Z03odzaYJgPuupoVO5xBg7OibyF72XJ/WIHEct6v",
-	"fJRo8XAWj0qVkl1is79MRZxsbnB6eybPYP2IdYuc5lqKh0YamoRYKp5QbfBhx3cTLi5IaOVPZQTO1Dar",
-	"nVFNBlZwH3jN08HRUu9Q9wGAtaku33l2TRw3O/yqQ+DMtJQf2QluNJaX9sU3y4bc1hfI0/1WwXyWeLT9",
-	"R87h4UIfckZVNNKsxOeynzc8Bc4/DKu+BnGnUL0b0Xaepk2B1Ko9K++qCvCPTFp1X9SnfPX8mI11K6cW",
-	"PhiMuMpnkzxYLMVcaj72+yc17brdGm54BFDi2I1a58ETuPOVjFntHjbS962xdceuZm7rhrAp9HivXhFE",
-	"f4GQmH5sRhSxCrZKBcjJmJUa02tpSIJZSNQcuLSELNcvJJrOy+AyK3So3d2rKVHopAIlytdQMTKxlhas",
-	"PVMeyZ6ieEc0+y1VLbe5LP7Gda6KhmVgeYRTJXr2gPdyl5v2cngHKtkh7FhQTjjKb26wSIMQg+GC0KFi",
-	"DMtpHYpnsa3A0tNZPEUZNEclu4TOLZknM9cwIpHmQafZbXcftXfandP2frv9oblTskof7hcBPgrMEV6R",
-	"pei3mp/+1Qke7n75P2tIID/oKq51K7ppgV30IA2EJ0mphceispqFsZzaer2K6DqK5hM6oec84WZ+nBNC",
-	"G0njqkNdcp0Lw9RSRH3X8MSD6q99/o5yby52lVjc7CWA45a408t6oxG8Sd+66vsoWt9SRcc1MB6SDOxa",
-	"8s0U0ZPcewtj2KlQh+uURB6N6phx0Mig1N/mWFIjaJz4rvABsICN+PYlU5pLYf9aGM/veA1DAUYmDqBf",
-	"JiD1MLHqgk1Mfsjufc6ua7o/i0PK37P8TDk9Nk+5hSEXt3Ot07WVqgQlwDSiMYMzEstKJJupXWS65HwB",
-	"SoXxNp+RWS1RxsMZcwjQwtgpV7QE2SY0Uq3xjmVcKWPs6KhDqyqaKfaXso0Cv63Qp6tSlrwVvJGkX2SU",
-	"K7Jvy21M7JSD0m7lxrqahk4MNWwLz2s1IaEHllS8Pu+IXaS2NTKK8+kRI67caV7cDXy/3+PdVrvVKW4x",
-	"/lSxw17Prs7aiTnNWvylO5wrm0t4BOsPJt1P/9RlPlF9SxUdL9OHuX1b4WSuFGfFJ2pBn9xBOZdThwJn",
-	"NUfq8Ffyawq/O9Uom17665Kzs50SX0WshU9X3VA9ihoTKOMN2x3dNZRCOTAzqtayxk/8vUuUwyNXYFAo",
-	"3cTIaJHofI7Kdtqey9R3qEvpJBbIsHgm06Pk1ryWC5UMnc040IkcM/D2pd6/SMYAjUw51PnMpIoxb/pc",
-	"mlFFmEfGlYrCqWtZoDe12hbOb4XCZtjnGhYDwy2Kz6fMLqNM5HB+c4LzS/3uuOXZrKBRxtgalei5Nmxc",
-	"ue6sftVLcchrQQWtgSDhepLQef1QUiIqFfJJoadJSvlXz/SoHh4uX02sJV3aXIeiOu9DOYN3C3diuWYF",
-	"hxbgVtYfb2FoZN7awWxIRs5yUYxGI0Id7tUiJdUt0S9zqCIsWMiuTRzG3os2sbu0aE3QZFpDqQjMZHlL",
-	"pbvX9efb29sj7Q55VOqK1t3bvcbDW7kxOPS6nXkxHVPhM6422BaYOR278123KwM65knNsYJI0GITv1eQ",
-	"L3GDhwnyhGtQTaG2GTyb0EZTCswMK+p5mQUqbvLQL1UiqmXHYZLY/Sijkh8KQaqWde86hzvVy4ugoT2Q",
-	"r4R2J1EOBjzitHQI01/Xlk9HT6v3k8dInmBtFPTJOqnycHcthI9WHZYVjCZmwvABRwDZjSSm5yVwptAr",
-	"sj6rQ6wq9wpY9BY5JHoklUmP6qtnr06gSiQVETwdbQ4zVEBv0glTkZUcTIA6VSNjPAzc1cTKdgQ01VOg",
-	"E80iKWKq5qU+mO7y5uy81MIN/td5fGMayHa8+2jBANyIgVfYdSVbPP9A/c4U18quIZw35w1wRHeDjHJ6",
-	"feHXawm4lkucc+OqR+4ue5u3cMHknNwuD3qJz7xa87bKFmxeRJNEe0HiDpvrPIuOSVQnC6fNXV++GkvV",
-	"xCOtp2zLiO9MScz2WGeehawFbr8K+fR26gW3oFHTyCDcQjoJfyqDBsdOOIhj24QEAVCExSDhUL12PtVc",
-	"MK2bCp3YiRxyZxOf8zgGQGwzUtIYzBcyigrtXOGGj5mcQqLPZ2sSI/kYKZuJBAex/aaeTiZSGSxjmqJT",
-	"ieEaRExruwFFn2ZuQhU4jIbyZNu4ZMzpUEhteFRbtyudf7nILFyGtsP+grSgclWj6yBgl6SyredqTlLD",
-	"OtjnieUQtVmNvuu3IhOq6JgZ3xshT3AVmuHfHvgsrS0s9W30QWgMy828+kif00KI0CMWD6gp617+0gr5",
-	"5L/mzL6MdupO9kuXJrVRQi8gKkMa1eK5VqwevrsUbNIsGbjik7KHHy7cpEDxCJT/dRbJqTA/77VvQsSk",
-	"i7Fcvrxyib8bmnkuLOV739dJFGvPvcMStw0c+O7lRxVe6Cd2xXShbXYB9HepIt9detTWhDnOBhcUple3",
-	"wG/yIeDNctfT8HCVGjbggtckEkEWDjeaZHcFDuKO65Rz5oNuFSp8+vFeLqjaPJfy4lo0+2qALN/DP0hr",
-	"LDCZKEmoIpoPS7DWi6PZuyn121X95dZ95Ya/mZpIbuxEORQEGK6vVii/bmmkjHtlaYk+1CNSMPB7W449",
-	"J5dcZsr++lkQ8KWiO7t93flZC0tZYNULVzcMY+Bi1W3j22Ji3Ebap3S1ZROqqqDJ1kGiXkh4X5Kj7gvb",
-	"5oDeUIz5WFUM9Ui0CSHaIxiLddNZFaWAUPbA0rWkDsXTDat+FVNM5g1TyX3WoSaUuLcsJf11Cv8y4HAu",
-	"yFSztYqPz/N9stcHtdqs/oYX/EPVAeaIJn4G6JDADBX8N/boJKAeaTKklxsmNWXfL57pzrrp7YeAsEDJ",
-	"mKkh27DGBnZ3Mbm94tub1ilVixnvqN5omJlXfNUgr8b0/JEpnMssHWoxB58lLJIVvj9somdJBCstN4xX",
-	"5qIzy7MOVnBZqEix2xHkQtDLmMUVq088s/jmK0/cRL5XnXyzVSeFHdyUnj0d33a1ifvunVSa5Hoz3HKV",
-	"SV4IbW4OO7EMW+Ubp2CDXGhyWWEZY2eoTZXAasp/UcRoV2yS0IjFzfN52RmbXVhF7Tg+d1ftouVTc7eD",
-	"p/EaXr6o5KpqXgHfYSOgmZssmf4WVZH8/hb1kWJS9mZ216JGsKTld5nOrqod5Ant21cRcrP5rid8u3rC",
-	"wjZurCzkyfrWNYbcx+9Gbchzo9vXHY7zJWxbRDPq/ee1OYjeUdq6cZyput3ZrmpvGal0VrbS+eSybT79",
-	"dBNle7VFqJu7/7DgxSogq3yAGyqaHtJEqlKZ7YZ0cwD1TGn94Hq5YUBBa2GTXS/NVBsku0Vq2S8iDrmH",
-	"/jdPcPcfQJDnX52g8/DK1JLdubQys6iYp+kCcoKbDhkDmA7PpWhKkSzo7OkzVY05VpeGbuoOtlQXJVyU",
-	"S0M39AzXHbC0fG9z2k87LkLQsWA++LfeoelAqzFgT7cthl8X6+YmTZarKWvpVhfoKFe/uUjQCHhnarKD",
-	"i+h5N1g0v4X9kg09WPMEXNGQSUn+mzdi/Ey+GzDfrAFT3MJNSTol5ds2XPyH78RoSRnh7RssuZdsqttC",
-	"P31gEGl77cV9qi21tnsLvcHLSdtjwJ4tECz+tIpYx8tyR0+K8AebtQqCZ7Mcv+2K4LkhY0ZFRT60a0sH",
-	"0eXWDdZgLE+0KeXT2MEsNrzbu8bhVLM0r//nSQLj2lmVqXtH0DDygmEZe04/zyaRPrdWQo/jbsW9rKUn",
-	"B6WzESFBj1GTS8ZG4BWvuSZyeV7DzWF+XlG7WwDfgF+qtLqcyr9Zysum0JaZACkwmZuDVro+nEmwQHiJ",
-	"RvLrPVCMYfp4yUJ0FzZ3wetME68Eklx2Cq6qvFqq//YV10R+j85/w0prun0bK6wplu1tKqsAeHYXiqrl",
-	"63egpOYwMTb1kio5VLQCW2ATZWixQu069aDLOoAaOxh3sTiey3ar02rfVrmhU49ykFYLm/SC0cSMaqC3",
-	"sdgIIGMSfllhI9TJwsNkRueahPIiLM6/nOrdba8sSanPTX0hk7i2IbyXCRdsYshUGJ5Yycw+T3hlH9yt",
-	"ejihT/Bs3Z5MsYMNPRtnfR6W9sUotYXYru28m/LNdOZ0oYzKNn9vRDLPEmjcnfmOf2J+e+3+lJTj+maE",
-	"Uo4LLSYFu9VGhJu3yLevqZ2OvXhH06nqsZWdkgK9ZJPIdqfUtH/hwBT6+OcIu9CQq45VbNmBC7mJBCym",
-	"FrGc3bdE0CQsjxDBVc/nxDXVwh5E8wn7oYLnUDE/szOvSgZLYuh2pKccWkcDiaY8zVoLATFSrtfr5vbZ",
-	"VJEtrP5k7nSuvhkxAXShdVnHCpLF+shEiqHfuzJ6BjxSj7v8sNDzeKd9E0d31VzLBee5g5T79HJ6r23I",
-	"PwJ4TKgn50YTcMh8l4vf5eK3LRfBrViFoMIumSKaiRjay1FNQnsAzuCBkIzpHNw1acP+otr626Nf/77z",
-	"4Zfuq91/PDzd++Pv758dn354193Z3VuaztBtL2S/dJuPljhVvxWR7r23X4Nor8IISiuhNFQ2Y6tp7CN7",
-	"Poc9RjjIgAigC4Cgca1oD7H1WF90/2dvhzRJJyBaoujFWstfT968JorRmCkEaETDgkYmmZcahV1hWxYP",
-	"xNXhh2ASKQAReONYotmsOgC0PhxRj1Dy7vgIoNJyuESlttOjy2uxe6+zZ+KGcEGP9h62Ot2d3dbew0eP",
-	"W/uPvrL5bA425DlnhYoATnmoM4fecsfPn5CdnZ1934iTyMFAMxOQc2ZmjIm+6Oy32812p9nunLbbPfh/",
-	"H8Ajur+//7jZ6TZ3Oqfdnd7efm9vv7UP//vQIq94pKTT6AhVrC+swR6QARdMkZgPrW4STY39XrkLX7fd",
-	"fdRs78AX990X12i1X8GkFwgDEHsuaVLZc8EoZqIRYBbA2oQZZyN2e3ain4lx/yKeq1V6ujdWWrYQiov+",
-	"lIwLpyOoIo5Xx68Xp/+qqoa1t4y3IsSDVzUpgQZbfQFbS+49pePxfWRMA25pAHksFLnj9mPxI/xqZo4R",
-	"z5hiRM/oZLLYp9Vheu2UDuejwqY/Xg82Imi8YmrI3ip2ydmsxiHuymXJTE6TuBJpPRfiquwELLWPesEr",
-	"BjJJ5AyAi2C31g4llHr85EHG0cdcDil4SKPaUTlcjnTh5SVTCZ1kY8MIDy4A1753rm8pg8jxVLFUY7mZ",
-	"eVjJXWXpvHIta6GjPAyeDBQY0oyksEqVYN++f6cHDoWo+hlEsdcDFs21U1gc7ySrqF+2DmklXekMT9JC",
-	"YjfxoEhi+Y2tPNl2u46ZBtN5KU3HPL4COSMh27N/86T8nQQK21K17a/ZZ3N4SblT9+uBUgeKoRVUzNKV",
-	"Lmt3MYVzIadmE/O/urfRa2vruOhuGld2AHhckP02iekcnGplA+ZKg7kTmVzj2Fkhn6+1K35hCMVb3Q6t",
-	"pKjqHvnPixS1foP8XxzLCIgBjuLBhKiYQ0bBAbhZHcYcdGtmf05psj6ie/E4LDKZCnBePmZnf9nTvuLV",
-	"p3zMPtj76hrmZ2+qW9YnaW/+EiAE1akHAzvuh86Z5Jo9T+jQuwoWj09rZTnRwmmqgsk9q4PJtSM/5dEF",
-	"M09okmxopz6XisxGcnxFjlJL2VVLne/tnncoV7qTx5b2nEqEr/1BI1pLPotJI7y089X7RvMsJlL0xWSq",
-	"Jpaax3TulakD9C+kmhJozcW+hWnfPquCiYiVdN7lDQTzfuxKN7ZdA8U3ziM9nibMIdaA+4yRcyVByAri",
-	"pongNrPRvArnz3fdXshOPUgJOkq44NEP2nKCwSDAYK7vVpdf81Jq5owL7TRT3B7NoBTEjNy+6evJ1rxO",
-	"X4Syy1njh7WXWiSnWaFK7RA0GZnRubOzKnOgyhasSvO0qa+PwS1UjF7ktq8A6T01msesOZPK3t8cyanS",
-	"qQuw6Wg58wOmvxR1pdLFVVrTmIuazL2gMYVO/e6yZVYLaSqwooEntarjn4O2qkGv+kHnUAmLJJxTCFew",
-	"pV9S+KkvwXYhFVRGV9z/DG6ydyuq0y8spCkizXgv4IxqgvcXk+qELJ2qvLvlMbpbWmhsr+N12emu9rqA",
-	"9nnm83uWqsXQl8CjJ6yr3GUAXVUFd3kIrvwCFdykAYF+FUh7Tu9wN66vedQBdXWrcg7pVksyVis1wlfH",
-	"r8EQGa2h0AAMFUCoIlLmJsRbFUBAbPncfucnGiwzvYq7WDhNhdEtOe1bJgJ4eoCmJUOuK+sJqLV4zzLI",
-	"5rxOUS1F3asIu2SC8AHRcszOZTy3qpAXrOBVo2Pm+nGgpwWfK8H31yYBbMmsNuM72x/g/5iDuclxK52c",
-	"muOyhNKfWb6+TXlQusbcC4cNNTjQ1Jx2QqcxN8QoypMWeSpBcZkpblh+N3+oSt/MV8un1QAukeNr0t4W",
-	"8mNXKRzPPk+kqmn04i0HbaQCq2FZz5Dlvrhn4DbP3XMbnjjY7sqwIURNiUxjAsTZU9wERCYx0wYdUAfO",
-	"mp3ZX+Az64/Wfrwin7/GomefEWZ/M2VsxO3ezOvW22niaCiOi1PbZtmfXa699hCPrjAi+NibatZyGLEk",
-	"XnsgkGW71sfBZVzhgj0G/VnnQjd4J+HCyAK82loDyuHLrR7Tpm5WKFiqapNiZzFV9rgXbP21R32Cr11r",
-	"0AY8KBVj+J1rzNWCA/LnlE3XXzZ0y6w3gBnlJql059mjxREbDw1PvHHtUbx3D9Qd0VXdcPMHNsh5wR3t",
-	"LQRC/FFN9zVb3dw0/cHxzGsJ5672cr4RLK2Lymsda3k6c1LOIeG7giLg1mk7tSDXxiyHsbL9mamscRLs",
-	"szmLUufjKgeqc1PW+Tnzb1uyqBCQ2qJGpBDAKbkM/aUtvYb5x5eM/C0UOG828ieu6YGROUXr3vHzJ+TR",
-	"zv7D+z1vho9d6EobOg9IKKZJEpIoYdS5r7jIf6pzTe6J7xr/3Wr8i5TG1JjX9LLBYG2uywQBHCByL/zc",
-	"nKTPhfcPSJhnjD3pXL4hBAYYi1lsyREdgBQdhNV+wJgrFlmW2nNtobIfQKe3JrnD+PF3pH+nNyRSTxXT",
-	"6Q8UwzDQa9k/5bdy4W//UPoD8P78DygkCr+AIVSUDv7Fhd/SEVWtViNoXIIETm8DEexfhH/4S164+Kvp",
-	"3+n4Eyqy2cEf6detFPKXLthcF/6dLiPykfQD7Hwk5cXi3/7+gSUNfxX/wEvlHuaLy7HgqsuReEWISpl8",
-	"+1Bv2pGTqVJyKmKrROkJjRikfBHFxvISrAEsnzXsszWA+kJINaYJ10icr58/OcCGJzKxOraikbFcAl8B",
-	"eSflXKCFRp5fQc7hW88OFvxLAPXu8iqpJhMmJwlzljI3PbJrV6Gz57LiAreEAYml0UFf6ITqkf17NJ+M",
-	"mNABmVDFhBkxbX+1q0tJwigsf/hT2CK/WSOdaviEYSIg51PTF9bE1gs7VV7aYvvb7s5Sb+/u0rgi+bHf",
-	"/+m/7n0k9+63HjQ//QjpWPf/tRt09r6kP1avZUKreuewGcaa0zjSpdObMeThgsYRFUIacsHY5G7qHrbI",
-	"NVjb012vaeJabOEIsIttpeMaSuRWufvX5FpenUwRpOrpRs7jhIrDySSZb9fnmtpHLUtMqFjqxjnjVRY8",
-	"FI3AUXYb6IM1AaHJ+l0hHIRccfc2C7IFOWQg59huWEWsEVTYROfztFERTZK09bKiQiNUYaF9Hb6FJsmZ",
-	"VGcukFlqY0dr4IQqt2srR//7kRzbDbMbZRmIj2Ez0ctn+mJP3TBN74U5hqgOWzpy10FnhL+vnCe1BbvI",
-	"hlOXmDMbySTFMcpC7nWRv3Kgryxdi8K1KsY3kor/JcVZTOelEr7dqpMzoIrQgXHIjkDyEZRjJlJeIH/3",
-	"WUVZ1cXusnyI/faqQot0zxYX7SWtX7OAcBEl04WGyte5eteZa1bH5I4qqz7saQbO4zS7VWxsQ7eyzPqs",
-	"Fb8bygkTYQ+CBpaHchaTOTMtEoLSGPYyAQ/moUHgAmu2xFjJ1RehUw/DnrdtfAs9TJ0QctYioXNKL7zR",
-	"O6s1FxHrC/iA5Q0zqsmYxqxFQj6eSK35ecJwpJZxIayIYva6kOZMs4RFBt4Pc7H2qn1blvzNFFD2OSMw",
-	"Nadx+fyLCVRcwRXEzbIzSq0A+69sFNhFNv1kqQ07vmmBtiZKnieVBT/cjEi6hkFa0+zJ3z3o1SvFPCgR",
-	"ojgJbWcWQ95O8WQ8cE/qBwtZJMt09mJVXfaSj7T5V11iGpJEVUFHlmjqN85VWP8n55auLAvN7T2s69dR",
-	"nJjnP7k9z1chyqwL4SL3qzsBhymNe4w59Nft7+49ul+TBMDiM8QuqQom4JFyfaab2B7aXnLMxz+YZddh",
-	"Kj1Km6lSAB8uWDljR0Bi4TYxphOEWVnpA/NTQyf6+jOE2+9sohj7WH+OlrcAsHbdxCh6HChS/IxiX0N7",
-	"nHoudkkV08aZoRl7hzzogVSW8WfF3yiL7AJIDNJSrEElZmTvd0cNEkB8Lr4ZMdEXC/dFMkkYHU6zlrql",
-	"ZH2QKesFrBxiVLZWDyuWamn4GWkA3HNNX5HiNr6QL1tdWnSDZU9UxNwqYLVj9oK0mcYBwt6ShJy1h/rE",
-	"f7nUobG+NGs133eVivYZPDBnGSzTxqffv6Jwvjc9XkuXFuNweXrA4j77kDO1MP+BCwCmmG1wzjHI+nRh",
-	"fTtVVICtzWt86iM6mTDBYoJ52X5Y0Ooe8uwDOPnoo7vm3vedPNHmetorJVXtsgKfxQYEA8oT0DO37Q38",
-	"u39i8Tgt8xZ8CRoctJCo0ilsRlmbb2jQUVIGS5HbVGWYKt7MYGIXoPOqUoghGHzGhZG1B9wlIuOtjiml",
-	"KbGglLsS17pWcDdT5D8pBHtWBJn8naAFVScUudkmVDSFNE1nQeVow1l0qVVzxRO4gZPQUUGlmvkcaoFh",
-	"ud1t3l7D4uIfNEnksEUOEy2JxvQwuDxCXIbwH03XBaZ59LSEQdfu/Lr/4cne7+1/VNgZa/fnsKf8xenp",
-	"W6fCBA4+Iv+l3fb+MkfE3v5+jhp225W1GYabulo9a8gGdlkoGbAZmUkVa7siAL2XCihLtuBz88jMVXwK",
-	"sVOJQ6EtFwiti/+cgW4YN7wMXxNLQ3okzMy10IUkdDIdtsgJ4FwdkHNFRTTC/BKu17YX1+EWnfbmlmPJ",
-	"wHCQpLgrOchdJ0tyDLBA30uMjZNkOqxu/+8cLd64tvtHXkNxkGKCjhlk0mHhPXVNqMaMCi6GBwDwJAXT",
-	"Xl+hcVxEIh7TxC4Zi5tumODrpVOrVxpQeGJc1XMex4jUTQ1rJnzM8ZLlJgCamiv5yP/mdij/U47B1/5u",
-	"p1m4aC23wg9WYDblYFD40UWUC7+NZBIXfki5oP/Bh2SbgDlcuOS0lOKHwYYpjpw3L1jxSRd2LS4GS7jl",
-	"t8Uxu7B4c8BYcaBjZkYSf3L2lltw7N9D0cMDiRpNqGsuZMWnPy0qsbm9ShOmiuq56+KYvsNtIxdpk5SF",
-	"3cpdg81adm9xSuneepi7/K5NtfulrvLIE8I6RUjuW9mfQjbhFw+8LWVzTMW8icGVPLE4kblILpbm3M7Y",
-	"YQBcfUm5hWgGqIBNLpqQH+DzBJpsPIFGM0Key3gOs4OENaqb5Rw2qptywkT590X3Qf7HssUNXgoAWuE5",
-	"LRHWap5IGjftGiQUUymmQk8nmGnXHLOY06bjfAtqpncr2QlOKPARHrPxRBomojmcDsWcq7J8gYvmFNIy",
-	"rMBTgiZN0HGRFaWVuanPpjkVF0LORNGdubD3C+Lq77DuS3P2XE5gRYxmjfSpJ+4ge7tjSfDVfWcxyy+D",
-	"G9o6mfM60/mQ2O36VTUqxkJYeweoHxh/THdkZ3k1ajuFu64tSV0jmTDtKOHHWSVijyHZgWm9HN84ogLV",
-	"ygoMLFibs1qg59/xQloUTA09p5oRfM6uzlQX1a7ultZCHQDlUvxlYD0l9Rd+2xKFOSgvSOWqy6QOOz6t",
-	"bcriLy7eaMdqZRuXgmsT9tJMviDt4BZgwnNfgIniE49JiAzAmXByJrIecz6hKE2uBYOmRcIxFXTIVNjr",
-	"Q7X1HP3+fhOZvsCgL0iaAPzdOgANTAeQu87FMABzSQcEk810qy9CSNtKh1IoewknVBlhP4k63VBR8KF7",
-	"zU2qIRVcA2cN+iLDSyBSJHOPp2OtsQuG/gQdyQnTLRLSeMyFt+iw+LcQOcovbCorgQBgEXy6GfzmRml/",
-	"s28ttzEsvGiBzx5XYtkeEmhYjtCWOQGWAULlWgLaCcrZdeGQrp0to8/W6SuIGLzQVdDq1xt1FqwGrX+H",
-	"uase2kKxIVWQ6xZZJgLmURT5fNZsI+xCk85Xl9l2TQk8rsAt25TN8nTs4mxZ4YkbLK21VJG8XyQSl7WA",
-	"+/2dZq6lbq62nNEOfnXhBfDpjaou4IlFZWyDwgrgeV9bVYUd1JULE4ByV1QlrFOGcI3Mtba4+T/ipCxs",
-	"84nVAGo0LdeCaqioMJg+TYkT7j+ADtHD9GznQsbsNfR46x5NkhDFc1/MRjwaEW6Xj0Yj5tEwXNCOGxLz",
-	"GJyHY3rBrPxmyaCof5TLAVYm9q+dpL8yxb6UIZ+b3zY57yc1lYGHdk0WawOhORx37k/fLk7EoONAhMz5",
-	"rOeEVsHvLg+tHvmXXHO8tCIQ+W0gwG+HzL5Ga4JplTVj2eLe3u6e23lISrR39sjz42d/D8jR69Nnx78f",
-	"vgzIkzfvXp/a0/Xu9enRy4D88sfTwz/sf169eX36wv67L97/dnJazq+37/n5/bNnv7384wDe8fPDA3j2",
-	"59N3y0G89mtAu34+6AU/1eVHbYe2vjke2rVpicq1n06HUEIgr817qkAeL4NnbqBtIk/4BY53JVgwXM+i",
-	"aucscq59KF6Lq2sXq+Pnv2x60DcKh2d1z+uUMZf9A764Fodev1JPqIhYsnFKNndrpVF823cswRYbKDk+",
-	"K6bUr3fYhTR1ApUlGtJGMUFTMVSDWFwHVlbUKV5QTVyRk4umLoevWIbCdytgZCm2x4psloglmCpwjE9s",
-	"AIXhCGJLU61K4sLmSHlxW216Tq3Ks6pNjyWPwln/Ghv2SHGWTzjKKjsGGNasOBCYCgP5eBSTd3JR5ELT",
-	"U3yFvuAlMDh3YYH4ZA6PcNk8UtzCm+449F0HWFMHWLSw/wLMXgRwpUlCokRGF74vn2Xh5Ojw9SHUhx6U",
-	"D6RnqEVW+mxqT+eDD1PFoRYotwoPd5cZabgIn3Iopj/VFhZu36RpPSUEKKqeKT6ltXIoUyDsysK5Q1Bm",
-	"eLAqF3llMmsptd/nruZ80B5Ido5ZrAnimW7SmXnTbNLa5PPcPUtRbm+nSdE2WZq1pS55dwhsbGY5WuaB",
-	"RSH5UnxUe30pSCkqWo1JftUijzsr4Ljmzhd+ExaIrv5QHrN8E/Tt1Ve7jz6+NDtwCZHagENtLWCPKykk",
-	"a3meb18B2VplX9BcNlNUCkIntBpJeOu6S22xzaELDt5tH7YRH5hcuWZ+gCcSUwHsVZJQw7BLAKMq4Uy5",
-	"Yg02BOmzbMTFHIGd/BibO53l3eHO5MCObh0XxJvBUwcptXjEK5sQ5HsJR9CbJW3r76OXeFTuorj3rmrD",
-	"7FKtDsYsQ/y3h32TMG59ACcfJy9HcWBGwGezPdpSV7ne1Jqt3GaYyr6Vu6wyfQb2AF67qhvByUKfifIh",
-	"SbHwB5wl8R3gvDxllpfIRA7nX11U3KVqLUUYxwwJSOVO1zJF91uGFLEE4iPfUdTaXhfNUnr6zSrGNEk2",
-	"QSAHlDt8KK/WWzE9Z+Dx3KKtW80ws73ZLraxRUrghtLgzv2Vx1SPsOCdzJk2TMV0DgjVrrXA1+29xGTK",
-	"CvnkRISvzrKigc4DbAjVSQPFQzrR62srixmN1YU9GzqoJtKl7S4yDkC6c01xRhJS4fwcSiZxesRiyVDn",
-	"tTdfcW5rte7domoQUpUHTCkWn1UVbmX5s6iQ3WRh1uo53gBakctoddRbimeV+H6u9iSlFMcPFlYyz403",
-	"i24VtqiKkSuWxwq38gvElmUpItYtEtozFSs68wXf0P2xyRE9Yypiu2d9EeZGHPbSpEi325UbXUgx8EnA",
-	"fqaQUn4GaZZMY5cScIckbGCK69MIGukQixZe9s4akX7q3rKxNwBxPq5sMnxn/qszypaj3WQ24eIyZs5q",
-	"bPIK/U7sgkIP21JF4eNeu11amMKy7BWW4d7HducTgNz9b/dju7nz6X7vY7u5hz/V6JB2oINaA9WeJ3Ay",
-	"peB2LpNKLiRT/VvB3N3YEfiFRtAI6XQ0VTr+tiK2C90Y8g6tSxr5rn48SQRyR6MoF8jrxow5rgcsuMgS",
-	"c09cS+zoFhH/3PKkInIzKQinb8tIteujObhu9Lh/Dzi4rxhr7Ttz+YaZy/ppKIXTXZnDJRyerD3FQZbK",
-	"lYvOYV3Roq9mMAD8tbMVMDlVb8u32PYwP51go1Yoy2BxapqbSlQyVjvSB4ul8f75oGbeSxZ/tTvZr/9G",
-	"6f3+oUXfMBPxpi0U0nl/Zcn+qZO4cglSPgRr8ReAsVJsIeEYKuRfpFfTEsYrJF1Uqq/GN53eSHjOGLtA",
-	"a1+xCaNGo58DBzonUgRkKgxPsva3xn+LnLMhFxU677nV6vUSv6RToaEi+8Dq0GYms4SLtG9rizwbT8w8",
-	"yD+T+Vmkuli/KQpjF7/YURWJ61FVwyI4WvySnfkgSpUYx7Uhae4+dDe5KUlZ7tBSHGHg17uKdn+vq6t9",
-	"7yLWaiq81VkyXOR4XNVl6gn8nhYnAFed8sQA3RwQKLpH95grJi+uys6gS/ejzjrAMBChoJFZsziYa+Kf",
-	"KBmPrW6rvc4Hh7L+U/8tiWIJox5LtDD1ReDNoey0ug9bj9f57FbRqnULpl0l7FYrUqI7/8nA00ZhxSr2",
-	"a1XcK0PBqpZMELOZOR+YRylKGcCYmgjbFPsP90gI0pBhx25Ekj2X8TyA6mA6Zv5SrpQXVE10dpUPwOok",
-	"g3QGTyRmGiyFPOOazJQUwwKyWYo4g9wXkHFpMs0h++iF9svjqTYAOmOIJUlDOnvlUE0lpaWLUI+H43za",
-	"I6gFV3NrNTnEp/Th4lgWGVo1pJHbmTonpytWt7vVI5T8evLmNXmLj2CN3MP9duc+oZpQ8u74iAwUHWKK",
-	"Wvg36LECUMNgy9h3FMf4twcVNQnF5VpF/EAN6f4upeYnKXr7KgrAs6lbJHS8EqCLiZ5GI1cFaNc/W3gA",
-	"Wp6AGh32HDJR1scc+paTMJLjcy6owwC1J8XIIea9WT5lDeE+9GVw0Zgg9QZnHyLhYGqmioU9kkB1BQKE",
-	"S2tL9UXIPk+4cyQTVJxcBqoLs2oyBEhRTBAAhcJuD3bXsipiuX7erXPQ8AAkgLfGHEhSbkbeeEklamaq",
-	"ufdlYYYsFgG/nWG6Ov6c+wP92P7gI66zNQftN2ARgJQmboAO/aVoWWVfXCD7Yju2+hg1BpogAyaSY0b4",
-	"gFBUGl0+qk8t2yxYXbJ8SpFf38f8liLWV3KFVlsg2iuG2qkeAdGMkbAIyhpu3b6hGtfyerLxbsBdO+Za",
-	"s/gMwJL0EmQZvAFzjWNmTRjMgE2YPZ+6qMm2rww3c4OunidYhutlCBWAKfL1O3wQz6reqPYZpSOWxOlC",
-	"OF6xNC37rgHVkVXqzU75bWTaFYZWJcA3TSDQK9K2niJjSq0TyN3KJw2JkpqySZJVPf32+yeNpTCb63QP",
-	"zSUNyE1qVbKqjqWFBZD4fmcJt9cUFakuRAEMpyJlZOtSWRybTxR0wZM09cDD3hUZe0WywibhloJOcvVe",
-	"/ZOpqepWW8N4/qPl+HcxuGCRXpXnLs0zLt59BW52lRq17HyvPIyr3fT+hBGGfaI3cteXH74SMM+SRtNf",
-	"gdO+JMjqUqsELMU8S6fKTFsA5uYiljNAg7NqcbllUJbBBIwZDEQ0tApZT5n9uG7+03uaXBxt3V2NRNDM",
-	"mgrUHGcjOe55FL8zHocQCq/grN+Tpb51BlfPhirPCAIp1x0Oh+0DZQEaZf015Tf5h86r8sKgB0jMSCmN",
-	"tnHB5r3O8qLsNYsPqusfC8Oo9t5hjZ9UFW4U9NRSXkqXOGaQBanIRCoDjZKWD/+uyTXmAAodny1JSMh1",
-	"CSB6xk00YjGBJgeD/MJkyFXFJcFyzIhx+3zau2y30/7qF4cJWJv6uuIx05rmj8xataDrsgaAR636OI9G",
-	"C4e159FUoTrlgosYAPyw4wZU1oWtH8MWee9S8qmYY6NTcphG7rA8mWuy2+0GaVFR2u2EWPmKjne8XQpW",
-	"7Au/kKkF5c52QAM65gmmHNlhFikkZ9y0fizFwotEsVMkAtr86+zTT/1+65775//2+z/er9zLXGug9lo9",
-	"WbcwGoPGVCV13HWBVnqgtRsz0YTGsWLaAbjC7pCpZsplFcD6ufBHceHg6d6DBw6HruWutKQaPhij3rRM",
-	"WnYLqwkv+6/egwcf/7/m/1undQMou3bGRV7qCTc7P4tspiASNjRmUYhtaca6XgK+KySNq8Ci1hcMV2P+",
-	"t83PvjOUO2Uo/0m8wU525emtzA30J9RVg2sWKV+fxAHJ9LtO+l0n/a6T3pFOisex2tuk+VBAgTrc0yIn",
-	"IxABWF8WlfIfZyPNorNXg9/+vq8e//dvf/ypTmf/fPf26eOjl28/HMnuS/qSnsyWh0V2HhfWH1+ZoVH9",
-	"9ODnmmP2XRB+16z/szXr9CQvEdJrOKfxxg2d0u6hqzmjnSvrq3ND47jeTeLNrZNXDgfeSMeD1oGu2lxj",
-	"wEJGblLg1G9XU7ghYfhdPHy3k26Q01cwDV+tsKk7QxvFTDQq1FIMXCfaGWMXgSuRJPYY7UQ/E/8vwkRc",
-	"XQK5ikk+E/GbQVpbAW/fACksaNhhxVUF4k+zkkQoUjmfk6OTN+Txw3YnIB1y75UUMZ3ft+zxEbl3MoW/",
-	"1kfeeLQcT6TE7/0o/Qwhr6ia42MTxRfQQ3Fj4IIMoAirYwKfGA3Yrq7cCvb2L5cyU9qwz66DVDW6uZVC",
-	"WbWbfQ2iF3nk5LVk7VNqGE6vcJx3a2veNgWvhTbD9gNwrrlYXlDVF76iqh7flry2kg4TI9C8y2fP2a8I",
-	"iZ8sA19tVJe1TP5tBI7rS6yqdxHhS3MFSAAcC9VYWTWV8BygqorKNS9x5ZAUpFDaKH3tYj2sOCupXGUa",
-	"qChidFML8tS6eJTQupwqbuYn9qM+4Zn/xuaHUzOqknMXbJ6qkdAo2GGnB+i+QfH79s3JKXngOstqjIZb",
-	"zm6f1n2BKnIYED1C2RqxFjlhAv0Jl0yR05cn0DQOaYXbT2ONhO+t1Wv8o3n49qj5G5tn24sjt8t1zqjC",
-	"5E/813PPpH59f7oABX4ooImOtnrgBRPk3q/vT+/7k/BmwsTRU/JECsEiQyZKXvIYAG4pnIC+yK8CMWqq",
-	"jQ6sIIwJ1QTqKh7ttYmmc2yhAOgx6cXHj7p79ue+sHfutx8+tnf2wLKnZqqYPXCuygg+/IMmk+l5wvWI",
-	"xbCczm0n+oLq+XjMjOIRoclQKm5G44BwradMBdDKj4mIQbc/rtzSArGBMoYrlq6llauNL1+gH/5AYrWO",
-	"MBQRSt0WWP7y6tmrEzKmXBjKBWbOgTrReBDLSC942NBtgRi0XAzJOY0uGCpwVBA5NT7rDRlLvoeiy17z",
-	"ylpf5CtzyTkzM4b8Ztwir2UeIEvIDN9Hg6z259LMeMSCvhjJGfwMqdtYNkQmVrkhfUg36TcIbjc2JB9L",
-	"SLF0+LfZk+ge6wvXlROaZgArhFH1RV/87W/EnmvdFz8SZ2sjD/5o939nZ2f/0z2vH81ms5YaRE0GnQ1B",
-	"PVKDyP5/e9/9bOMJkYOBZrkcwbnlxPfCD2FAwp/ae72dtv1XE0Bewvst4ph7qrgJ/wau7escRGEAlRFT",
-	"zaAWDyonxowKaIGZVXYh08f6lr8Q1qg0t3enTxxj+BDmxyinpkVe8UhJDU198e4LNjEHZGCpyY4l5kPu",
-	"3hNNDdavCyzoklMRs5hMJ8VPJpyl5NDZb7eb7U6z3TkF9Jteu/0B9m1/f/9xs9Nt7nROAQ2nt7ff2of/",
-	"fYC3WaaQy6aNLFvSefiLSgUPkTBaxJrswCEYzMqQjv2ynY79tvRX4W3ZdRJLqCbyxbl2HCFCaXCd7zJZ",
-	"iSVRTPNJhXeLHMJCEWo/j7ZU9rCMLjRWQ1F464hq0t0JSHentReQ7m5rzzLv7l4quoGEX1rrqC/gP57E",
-	"QxBqDvQjZ7SHLfKWal38Dc69ZYGh+yHoC6CQ9IiV6qV0kGYyQYn0hA7ZAQmtOhACUWrPkS0Fz7ArFSIy",
-	"QjUUQS8D0pGc0D+nrOeX+3zKE6jNUIzGhaPqmsn1Rfj28PTJC7cNUDkHLcctW4lG5N5H32JuncMLreju",
-	"9/qC+go0H2px3ekARNs13uI68LOMEkaVhuavz8DcUEzLqYqY3bS+oIKEz07pMDywdhqI0nSRjwbNV3ak",
-	"YWrpOjrg2p91PKC7nS6obX2RtrmFI24XdEA1VsjB0mDAZo6w1NT0xVtXakdcF3cQW2PNkkuWyihy+PYI",
-	"NIh7YSq+w/uB57h4V1+gGC4Q+A/+vWaeyeB7odVSpHLJWT3yCwgxy+Cc7d8XjFtC6pHddoeEU0GnZmRf",
-	"E0GFX4s8o9aWmzBMO7ZLDwjnVuCmjeV8OXJfCMZiHRCX2AgyPPzczO4MD1KWyo395g4JB1Kd8zhmwh6E",
-	"9E6rBUmoOZNjomTCNLmX703rxZ1Vq6DFLQpw+AXa2t4n9p9gW/SFs6SDrBAQO+v6drQXbG55vhOJvgte",
-	"Va9hrOgtNhs+yPrupc/OnJ9LsSG3ZIHFTR78AzroBX1R0fI3HVyxVV+LgOcMSiHP2VwCmVLXsc8B7Boy",
-	"AEZ2b7e9ex84nuZimDA4t3hgnOMGPD1FvcxV6fUF8FxH7847RHJUgY0ErZE4ptGIC/YDdPMliZQTPE/e",
-	"65EwywPB8oeDEst8zbMlD9D5tPRH5phBSnBf4PEFLTl0zkF7eo9yreXtwXBlwX1x72Os6MA0OTODpmUw",
-	"VrMuN6LHm5vtRxkPslabUVbDUi37LHChWEYPRmacPNjkncCvOgAdt7dHJsqqe+cJy0MbywGZy6ki0Uha",
-	"nYqcM23ABcT0iLx7d/Q07SJkacwuEWaEAHwiav8p8/eV6EWRYEmIDilYq/Z7xtryGk+lVVbs+7u7KKl6",
-	"zglr3w4GBjr5gJqcwOJOZDg+A6WzfYFIecAUaaJTiCZLdJ3AnuiA7Hb3A7L3+TO80Q3VvctJFCich2lm",
-	"iAnOBjag31gVzAPj1841Y85OOO52uyQs75Fi0O3iwBqqCctVAXNNtOFJQqyWpKzCZce/3xcLr+CiOdVW",
-	"bfnN2hNyQGIOydbCwRkr7TSuMWMm0wHG3KTEjPe5RYZf3DlJzxnAtliJAdJJO9T9dPloX2CNSIuEx9Qw",
-	"eL3TJtK/m29lwqN5WHMkFDUsgfuQcHWz077Caah63f37fSGFn6JT7hkEv1GGJ2xgDjwLAyHQ3SehfVUT",
-	"3sXi0HUlDS0/mDcPB4Yp4H++1DxbE6X4pSs9d/6EmVTQSsVqwVZEW6rqCy/DLTWLyAnSPSt9poJeUg4u",
-	"k9AuujdbUb9CdSiNxlsdko+Z3+FnSkmV7jCzf6EC5JqdWHkytdqx3Q4wX3f3Hq2jAdn77t93XqnQGpwh",
-	"UqsdJvbGtxamk1ACW1JlaA3nyuoHByT872enJO28Elq7NqEcNEE2Bod/XziHnz9k54pRq/Da/aMJvFcH",
-	"+TPjo+cqRg7h16ZnhVlBeQCOcB+4Dsp3+8PO/YDYvSZur8m93e7+fUv3yUCqMT7Vvm+1XSXFkIxZzGka",
-	"O9D8L2ZveBiQ3Y5lNJ29+wHRIzqxP3e7fRFCaTxIqeaA8gTa3KDalCRZ+EJ7SrCPgzeaeyxlbeBVdgje",
-	"Jl6QrE5PWPjdjxMasqRX+6LwWOk2LrBzMvEv5MZY5n9vt20XZoa+XO+MBAXEI165W9xonFHkf/WDL/2M",
-	"HZ/tv1t9cQhc2rOunI2QkzDU4UW0Ks5L9gyoH2nCDyrPvglA3jHgX2v53LnL6QeRdWBf3xeh69nT9GgU",
-	"+XFRr5Xbp6WC/9glG9FLa9Ba9kBj1oPWVX1xzgYSYzLQo4C7D5VMFytkC2LIsn8xkC2HIBOSgUwSOdPk",
-	"4wkb/85Udn41G18yOLf3e0BjHLWif0pF3NPZslhhSq3WTq1hj04XvCLYDCUZeiix05dbJ8v1nNDqi8Kb",
-	"7SPtwH6Pi9yvsK72DB/krJhEDl28boYymFlD9RBOroZH7ML4pt8oo/B+OUAkGHeXkrMe4UNh1xVeNZdT",
-	"EkvUPe1+OS0VC22G0v5jTJXz5oUxmyiGhgXiSHs4owxE5nEb+sz43XNnN/zczJ5tUi/2Pjf1VGhmwoNU",
-	"rxdWNeWp0a1JRJWa90X41D0PW+q48aPdvbW48aPdvfv3AxKe4Nc8N3+8t7+7zvP2vvv30R4i4UsuLkK7",
-	"PDPsW9QX4D8S2jDqarsSHjGhWc6ReDixVkUTIZPQfZj/LoXL8E33rH7w8ujJs9cnz+AZ8OcbCCaAO/Lw",
-	"7VEjh9/kwJi+BA05YYJOeKPX2Gm1WztYYTwCr3fqrbZ/DKsSrl5mIWGrJkH2hNUUL9HDbxUfrEGDYDEx",
-	"UrbIqb87ZwuneiAElq0SZKU+nNvMPuyR0D4HXb9DXLbUSj2KG72GJeBD8HcDfnrqJ2n0PlaHFbJbHoAu",
-	"1fgSrLzRp2Z8ChqK6Ym0K28Xpttue48wE8ahpCTOfHrwT5dCiIGM1RCPdhKQ+QLu5vrcF7sgLbuNu/j5",
-	"qremw3zwyotcfKKz+ol3RQGPz+2sfu651wDwiYern3gtzWFkjX0f3tntdlc/deSAceD+/dX3n0r5ior5",
-	"sVMn7XN766zcO8E+TwD8Eh/ZWWvpvNjEsNJ0PKZq7k6Nd/sAMCodWhptHELEpfEpaOQdKJjw65rdYweJ",
-	"ipP4Ck1mMJIwuuox2PyBcy4IAkEqFIBOWUfRhJBnLNGsZ/X5ZE4oGVE9QoeJ7+3ZIiH6UUI4tIgGZWTO",
-	"HUITMGtQk7Xfjajoo2E34xq7TJLppBC7yPo9HTg7wndIS8CVB/w9WxJdwxmgxX8la8DwGp6rjXlDzgkB",
-	"sbRPGFxk2vwi4/kap94FdoFPuKSm3r8aIGZzHH8x78lOv9FruJWF0JSEpKCPhd7mOO/GJ+AVm3AYV77y",
-	"pRgudRkwJe7Wufo88xnyjW67+7DZ6TS7O6cQgum12y1E9flQTB/sgYgq4IH3xDRJiqAvCHxZ+z77UCew",
-	"B6nRa4zZWJ91zn79s/3h4u+dUXvcTR4/aYs/L97uyD31SO+bznTncm/26PP+vPPXzuHeLw2HaG0tSvgc",
-	"DqB+41AC5m69na2Mq+TFKxqzFglfSq8LOdw6741wDlF0PbYagQsrwy76h+oG4W594D6f3g7D+Lpl0u7q",
-	"JxBL55VlMpgisaUka68hmX5j8yPxTuMDnZ21RNlLqobugb111k1PJ5ZEWfzK2tg5IVtzrp0f4afNtJe3",
-	"rhdtBSlW2Oo9QhPt+nh6D73K8pFKQgYEAliGVioggM83JftfYStXL/7Xlv7IF+y7Uq38wb94/KVWNfe2",
-	"HlhT3hNnJbhP5bpg800V7CEzqQjdQvn96sXDV87jq07UKdYQAef+d2C5v7H51fntv63lcMxonOMeP3ip",
-	"vbkRsZECbGXT08aXTwvc5wEeAjjQW72xzpx5BjkiGN4yLljFfYzBpRK1yLH9et7Tl+bFe5jRTe0EnM91",
-	"2gk36iKo4gjHyJda5ChV6tLECWvmfecT2+tl/8aMxRLNlRWTVMg1NfTWR0lfdcB/geIrPM/QvN35wKOp",
-	"UkxELr7FMZ8YGvvRCBMRIF59PofoDoQtpgnTfSEHWY5tJmtDdH/k0rztfWl+eAjptjoLVmCgRbgcBhhZ",
-	"ANoTBExy+WGxtINzKXXAZkI7EEyHEpDjure3u0eOj9+9fGY/+vz42d/JvaeHRy//CMj7Z89+e/mHVXRf",
-	"vXl9+uLlH/cDcvT69Nnx74cvA4L5OX3x5M2716f2pnevT49eBuSXP54e/kHu+cQhqWIuaOJS1TTpnr6z",
-	"Nzc7z49RnU7f3Re//AF/4PP5a+B+ef/byWmuHU27DRNHP9FMkjmjKh8ShMWGgKIUoKwDTne+DRYuSK6H",
-	"f9hzXfghH0bD5uE3HA7nAQn1BZ+EJGH00v48Na4XKoKJcUwecDuU6/QPiQ+JFENIgBDMB5xb5BlH+HGK",
-	"2cLO2QUJKJie5TCu5QBpCsoRFgTGoua2xMF0glR/VcGx2gt9aHXdK3qiZoxdJPOCCp7ToTtVSJU77aCR",
-	"29VGr2E3rYhKap+0R6HRa1ia/xlp/QCI+eeHB0DEP5++KyLm5hqXdE87Liv1p3an1243NtCTcf2v2621",
-	"ybd/QSC+CrmMV1Y4YhyggINYzDlinp3S4SonDNzzJfi3d9rcmrfCUXVTSNOEuH4Y/P/s/W132za2Pwx/",
-	"FSyvc6/EU0qRHaep5XWv83eTtMlMm2QS9/T8W+WYsAhZOKYADQFZ0bT9Zte764tdC3tvgKREWg+W7djh",
-	"vJjGkkgCILAff/u3PaNh+bOi5rOzsSh8C4Uemdajwmfta9sst7YEuBlbQY5TdhZkN7Y3hNhCleoNCdmz",
-	"iUUpzhXpDjkSgRuy5eEQORI3lRfQrOErC4UhQ6YTii2pWmNubHzPoltOxgUzDiCfhWZ1uUVJanLRoqwI",
-	"k9RYlmsEvzhJVOwMZ01xUCbvxxdhu10y9ZALm8DQErHkxeIHt0UJMNZlI41gnj5XfZGCFQJPdg+Dai5v",
-	"Kpgl9sVVkbdgW9yYT0lPqIkyXVMtPYiEAK5QE6BaEqCivbL2id8sOoX3LgSoKmXFEzyc64eqCrevi1a9",
-	"gFsbKpHFaglE7jM+xJBdgmwBWOWHlQFOp0q30aO8+6EegJcTPKs0jSqc4M29FBjorXkpbwZQYnNbDg1P",
-	"ywkFz9wVvBO6NexZxPi5Y1y8xL2I0/n2RgfRVbda1znBbbiSc3Iboh3HkzrPJJfycwHDhy3yb9uWLnoO",
-	"zuIrCqyC3wBhmrhiQ8Y+/AE0BJS9B7HjbebbylKvoMU+Wp7eTU77AWpXPKtBv8L2QeS2sQjjuAEj242M",
-	"1NaNKM+f9aXYjuqEmCTUotSrzi7gCKjOyDObJAguT/gsYtiiL4fYZz3lvPc87hxizj5k7UeGAhQn4QGt",
-	"UuF18LxHhk35bGPlnT/poSrwlFOvzqCPK4ONedzwVA9OgcZnZ6/TfdqBfazEZ/uSz1ZS62YoB9bdwex0",
-	"99ZW5R/yg3En6rw+1ujOVL1CLzS7rwqBN+r+xtT9tXQ9OAdB11dFIitjjVuwCb6UaONCxDCi6VaHEI8q",
-	"S5RCYLGxXm4Z+qYvxW3YLoE48YqSlfmugFS7sqibE5kJt+dmy8pOwv1OiB11TjfP13CkM3ow2Dt9rtjj",
-	"2KmNeJciie7UP46Bsi3ezXmzKrgjgQsKGmfnVFDSnOKR2CnqtHmWyRX0+hdWGFNa5lUqZBbedFMucx/L",
-	"ZRZeY0FafNB6RBxY8M2i2Cif4voqmuMEYWfEn3opjbRdNtRTRBhIi9QUiIU4m2A/Y45cQtJiAoGo8Xqq",
-	"wLYFgk7rEVLt9PuTsRQJs1pDnQyUZwKGDcwykYk2ewvF3u7nyE6KdAd6AvQiPEuAnxcKKZ1/1O+71bxK",
-	"ei0vjSmdrLutkTEXUr0YCqQiDUY8rvcpoE1ySMJeJ9rp61RPMje6ffE8AcbNauwCCcePFwAVdA9w/oJI",
-	"zKl7O16elruhwRYrNsldD7hbWtabLLhZd9HoG6y6zb+qXs41sNnFnqu/f6p7EwQUydUUrf1qb8j9m56w",
-	"92n5CyuzvV85/s3fbZUiOk6SlSAfSkyr628a2McdOG4r+VVdeHHA60CF857BDqS5s97EZ2hKfLMRWaco",
-	"TviFUI2bsh1z4zgBiP28wbGhvXGVjxIwDIlIRVUf05fwubNIYJ8Fthek75gYkRx50hriwkkEiFN31jaz",
-	"BnAo17YGfNxw0Rk4qJvmAylgcet1O8j019wU3pPZIKjxYM8w7qiqY5xz3BWX7lpnO1oBg+SUw/xQNgo2",
-	"QAne/OG8Zi1eYzl+eZbjybBiw3zV2KvtCNYHXxq4JbtlMyjW3Mb2eV+wBRZRU56Oayg8ERWRfoWa78fz",
-	"vMK7Od0UEateCDE2WBri5UUIufgIjSSSPLzCCeTNjCOUBds1jlaJkcACtGABvqnMm2p1Ppc4XZSdB882",
-	"l1DvccC3m+RcQUq+oJQOy8ugG+jSTbjEVxQ4IIhpJZ8ZqgCCnywtMRPfrofcpP1uGbSEBI437VKvkfEz",
-	"AfOPJQFJobbc4/5fDLU2gqD8KtHTrtMYvvcABn9Kt4Qt/be/wW3/9jds6SDNYluCI7jLINMjojS0Oo7Y",
-	"mbbD+ptK5RSH6Nu//a2nGF692GsBbsRLTREupZgyMIIBGwXPJvp3z7OYV+4BFUtaHgANnX6EZZ3BTKcJ",
-	"FO7AFM8yPaUMvLFUfQsLiP1fsJSCyHW5oZWIYBloPUJx7qbFEnMJ2aXJ2OMNu0iUWjaF+sW9neqMLPRi",
-	"XFX/vqABvcR0QTQ/5B+Imhfae4SGZbDObXbM4m9iP25qYjKaGJvTrxoW///2v4/rZpD3BamZi3tpK88l",
-	"9E9dNg2sI85ncsQAEIZkz7hRakb83dIRW72N8ULafvGAAKm6OxTzjeAq90GosV15QC/XG4s/rSsMplC3",
-	"u+5ollm5yBK/c48hBmvCCxpkwf1EFiDulysGavaSp0hARkfjkakLFZZUzKqVTVeQYfCARw7sZ4PiSIgP",
-	"v8Dcadh+Zw/BCO7SnvKU0xH4wmfpLCJyz7xtzdA5wkIARnoq09QpBXS2oc+XM4oQZ1honlA03JxsTBBq",
-	"cOKR0EFJEkd8qUMgdKnCBm9o4aDlBW1N8LKeGkygr9tj6OZQroDdPSpaIJhTM8C+3lMVBdr0c1q/wq8r",
-	"XJRdIlcH6tQzDVRC8OPDRaShu+9sjHALxIMDZhNWLsLnIOk7u9pXmneJdqO5toiPsR/Fwk3qMY/I4TGQ",
-	"tvZa9ziepnoqykMwEwmn3K8a7D96MRRSgWV4ZOZI6XGN9MQamYgWfdeC72g4UkFPSNiVejAATFuqDb5l",
-	"d7H7qqUHg7k3Jg2SwdJU6DUQo/38Zij+ONih8z92s4WTUfgprED4HXZNVjPm1wPMfvyl0i34sbs43m33",
-	"VKiXmisjVrqFXDJu9qFZ0HSogY2EGG6HQma+n8RJOArOQIeEcSoF9NlRM3aeERrx2DdeCSX0jCroCw0h",
-	"kBQl7yIHXcQCiDb0MFKCA9wSBgOM3O6HPLUiU9ztJUOeDXDhhHcPpC8gZmBXgF80YH2dpoKfT0ROXFEK",
-	"poPtP2PO0scH0viwUaDnkCFJ5luZ5dYLs1ofeckFQb68DVnsXl0mExFDxyEWukQhET7jyB6kFRtPsrE2",
-	"nlSeM6zj893FeupCjG0Xjh6j3YxrWNztUS6C4X06CUoVJKWGi1GJuJLanXjmxUBVM+AZo55PfoFpQm4U",
-	"p30+jhmcVbNxoYi70XGp8P4+0NEMeTp4Ddmj6sf53xYttICn2iCueZNYrE3mstksrsU0U+y83uCOHgTd",
-	"zKKFAYHYoU6TuyCgKR4KnMk71LqlZEVRA2F8psRD5ZuIlmMUewWPv5pJau+kc9h9ir9xsimvJPuj5p75",
-	"76+8Jz0X3qDlMqV8rQf8ps7an5GeKBnPnngfTAAfYyS7v4wd8z18fLsnNNGlYn4S0DMbIhV9N8Anc04K",
-	"yWFYwp3O3t8Pf3vx7L86/43zshPonH6Y9wg5KVlgnlstb30cWko9KVtk62S9V9n6kOlKakp91rCJo43M",
-	"YHdVOCkTA58dQVNJjJWWTKo5wynCTkYVBnFUMHbziXnrMyq4MeGzOQsVjnDJEv3C2ZFK6BJ3jt6o9xw9",
-	"3zxD6Y/OXFthiFSSj5iH/yiZd70dv79f3vELnig0A6va9SWfFDR1Tt/0A7A3Vc/thc4y0cduWPvFZmSp",
-	"NBbby0ETOXQbjO/46HtmYfuqnWgHfwSysa8TN7aRVHI0Ge0UZJCP8ea9lZ45209DXANe90JW2Nl2dMMB",
-	"9oOvuh8ydEJ2xrfILvTHfuzbdO9GORflorwkNr/ygApC1kno7b5ev4pBqEIPSozmU+uvqne9QMy1LSFX",
-	"wfj1uLZH3SIXWE9NMf6Tz0waNhUpuIYjkQDRmtUazo2XEPeMO0zVUIatE2yrSRCuQRk2B9erogZDkME1",
-	"+Lyu5aH54Pqna4P/7tZVOdmSF/IgEG6FtWqAbusA3a4blN8U41bFOXZNtrH5uy+jHJuHVVC4qY4thcJg",
-	"TuUnPYXRsCi04MI+W8VgIgQCMWLXZj9kegTBSWRPCXIQoqvlnvmdQxZL3F0tYF+REIeIKDGQRy6R79vS",
-	"zbDRLSUJ7MT48ugRn1FTTuj1X0B7Gctn5pp8aLcbK7tlThXyLY7NxZyNug1Ks2I47U54zZaolzlys+JJ",
-	"+ZpggreodjaODpG0OAnCotwbCMXEqbf16eQ643wuCFMKtxgWfncUuu/2ufLCxAmXq9zKJ3tekK8dUXmr",
-	"LRtrY+RZGqRpWdhV+R6LMnNbzkeFNO66E0BME2ciXyrk1HKqoDzgdgOgvEvWt5t2jZ5Alr4l1c1ZLSfl",
-	"5O1QZKLL4mCsYKArmCsxOxN97SyFmAAEp1JVoAKBpuFKNe+ufqPuhZ6/G0X5UivR6MgvUUfekORXS9VT",
-	"uykoLYLYRf+igAOQanUBXBRPtaJXO0PIipsVvTASd571pci6zkM7hS7RwpiirKWxJBuJWrq4kbWNrG1k",
-	"bSNrN5G1JEJgnUDgbFvWgn15O1au4TLBGBaAYQFx6+Rs2ewtyF5v+24e08JbNAK4EcCNAG4E8EYCGCTI",
-	"LUQchtJYnc2WlG5iZSbS91ZAFyOm0wRgzYhTLnQ8x7p/rCuTtt0rhgAMhrmQxYT9/Ornj9genTMaFRvy",
-	"S4E95reS5X1Nk712yhYrBUrxUWnFCEU70twTCngncn/rDEv2lGWJMPDhGmQsV7SCBMJqH/2kdunaOTH4",
-	"7/mmkJRw8M3SgYjF/7kcbRftWJ3Hf4Py3PlrQz5G/zpqstK0CR4GKVWTWV45swyCY8jHY6GAovXLTzVD",
-	"x9zbsWahlMUzaJ0Jqc6ZEcIJxEKAFoK4VaGFnordDU7pBqdwg1N3g5AYxiy0L2nZIP4Ai9HYvo3t29i+",
-	"je27gQ54qy1B8XlJ6m03BEHFgrcjtBOJ1YWLYYe6bJvSp254Xir31JxYZm8hYwyGc17RW1FUtL78Vvrj",
-	"UE8bAd4I8EaANwJ8UwHOfTn2dsX2dTrhrSq5sR3eWrDO+ZZ2oYld6EGhMyIt0Bkz4lJkPCVxbURU0dSO",
-	"yBDa7I2l2mtpTU/JJPTQJvfYtxLzvBQFIKi0CM4k2TTlBmvLdZrkbBVucxP7xJTPijpFiSnA8D2lRZu9",
-	"UwUK7Hzy0vkVBaUGNTMRdDabGFHiC8gvKi5XYZZARuFZI20hhHQldeTa/fseNOA08AKATAzn8lePPPbf",
-	"RoVyqTzWtO+OXugDWGBlV1CMjyVhxWvrAkd7e6Wyo81iRHfX4W+JFVBo8Pe1mgF3wn15dWl2Zf+9e21+",
-	"gMaAkFj8/t3HE1ZSinGgIQqFaVg7YKDxHnFeLC+dvR8d+W7tNVSUCS4WA7bvY++/G88nwRrdGnwVdnZO",
-	"5DIXBQ3edDEUuoFHDHNqHOLGIW4c4sYh3kD0foTg3A1hqSYq0Tcob5GZj/cvkFGYG1uAAeC7JiI+8tNG",
-	"PBHIvZwz9vbUOBPAe5vw2RH6h0Q3htwq5HVK22bHvgoGdrRn+/U+KF7bU7UOc8TEZ3degu844gQjOBPn",
-	"EwWBU6hBKkAPeqrYRN6zAbqFVZskwNyFjbZotEWjLbz/EmFP1aJ/UjzOEfg3PbXcwfFbBD2bzbyWB6tm",
-	"flGJzqX0SF+Ka2maSSLtEljY1McCM2QESHyH94gpMQ2AsC6bDnWEEhc2AmoMCHtSeitIUB/O5DZ0iwdZ",
-	"YTMuU/fyAReStDRwb+MTpRKJu9eQm6EwRyweiZHpKZgBuxSZHMxiNpAqgV0EUUeuZqgGZFBc4BC7oWfC",
-	"rR0EeDMBfLpuEO8GPcUVExk3IskpMp2Woy46eR0nLceMjXQmjgL4OBPIxWn0CLRMu6c+CJ64YdjiFKU1",
-	"Ih0w9zKsUCzRU1UR8nSzW8LA737ySlno5L5KO3Rcdq36IlPmNpnM68YCQ+jzNBUZS2S58/rOhZh166j+",
-	"zeTsfwWQC+UDGfHPP0FUfqe73+lEOyOp/N97AJWzInO3+p/f/6fXm3Q6nU4L/rv3A/zn+Q+f/ua+MTVf",
-	"1l/1H3mdsbEZCPSaScN8C2fhbAah/sKrLS/BubDvcdVr1iFcWbcS3165EMet33jr353WYbv16ZuVplHK",
-	"S7u9jFT+d97n4PuVx7R/Y50M7hUJv5Mdq9DvC5QvDfP+fYRaAloE1CQon6K9AOq/IhIY1A6ZCXh7mUq7",
-	"DETurT/K6/X1JE0KtOte3CPXTVTuEETxvZ4KPYIy673M80zC1YhfrDQip/AsZwIEDgrPrz7lgaIfWXXa",
-	"7Ncy9zT1BBhEnj/dROWuH1Nph3AzmYWGd+6OQ50mxs1T2SPP+5O3EcamQNynhZUI5Oc95T4D9lKr3QqB",
-	"sctewhogo7mznt2IPWc+ZAmcq0sWCK3pQGc4S/fYaA5OP9cCiZ3pSU79k1k3S2dGGssO953j7mwvnlVA",
-	"iop7YIlFUtwtSyySk6EwPrBrmLP3jkLmnDsrSrjLLZp+fT0acVOS6L/vRfuf3N/jFOgVBzw1Yp2GMITo",
-	"X27BRE6hvsFf75Fl4f8MKpNnGXfO/I6xs9SzPe4sKir/ln0rmTKlO6xDm73gBtkgeb8PWzDRnl7RinIP",
-	"nFI31RpjqfSIOkth7yqbqdf7uIp18APQ/Jccfz9Pd20XrB1f6RD5wxSFXeB7P9CpWsUqdfe9vkn6imep",
-	"FJ4W9RYbPJXz3VswhCAYaapstK03e9r62N32MZqlWp0fuVOfiAGfpLDY7jPP6g8y1vCZabMPNIQAmY9p",
-	"P5SnBl2NqwTDfNHNqpN4SRf+7FleFydzQqqrS+LWyXXj9FGaOkXTv0CN6KOojHpbsNEktXKcYgBWsxH4",
-	"mfiY8nl4VnParRhXzodWE68UajLa6f7+LNrrRHvPov1O9LQTfdv5FHmW2u6OVBb6S4/4Z+DB9b4E/vEs",
-	"iAOprDgXWdUa/CScRnLvBQ2DQt+aQh+KQruHearKu+uudUvWehHXo5UolZyBiKgXKqEgbRUu9zV51z9F",
-	"O0p8tqd9nByVkIXGgU5iTjI9Fk9+m2SyP4TSsToJsgYw6GOqV3JKsNeL21L3pXrs1kK0a3YzAODDYluE",
-	"duNSLbpUP0hi8cStV/SminZvhVM1b0Av+lZP3HFbRp0MLMnOk+jzNI1ydAREYfORgdvO+0Myq8B3oI96",
-	"qmwMRmwydk7IYYc8gKHgCcRzQ+snvDkiLXz9L36ttMXCBafJONEuGAhPBx7U2KTaxu7xToRQb3Ew7gC2",
-	"im2LDJI4QI7gx1fOuyusTHwdh+St+OydklQ0HknjkdxTj6RkDlMK9U7jrU4bY+oOEv0FccN04aO5hmWl",
-	"UePPa8Y5BgxyhfGaX0YmbP7B3K76tOL2aDyOxuO4eY9j++5BnQPgNO4c5n9bbsHCGSsLezfJeh9hDT+g",
-	"pLbrHIKTRcuncQcad+B23YHl5ve13QTfOr81ECIxKyRh4HeQWwa0wyWmX1TCxOcxqC5oTArdP3neg1RP",
-	"va13MhQy6ylqZSgMGL/O2LtQ7kce+LBol8ODrzbIfdv9H2Au60LnvqgUanEqKwUt3JSbPOp97GDujyC+",
-	"w8KJflH+YvFM50eivjn5zwDCdV4KNQ+dqERkZLfw/OFQ48BH7PG7iU21vojYj1qfpyJix+NxKnYBl2QY",
-	"90Wpj0y4FquMoE4omAUxuOTYjXeo0xzOC110pZ9aT0H7sWfPDp7tOv9dQ4smJwrKHU/x4TJnr8n7mPQz",
-	"kbhtydOITZSVKXQ/h0pWFE7QSNzJJtMlDKAstWGnBC6iDEUKJbVUfYpAsZ4acjN0pwwvvxBjC1WnaOMC",
-	"uNDokYBex9JXm0YerhZKbIPbB6jhKZ8dMUhJQ8gDwhtUrzVrs2Pv8PS5YiN+4QUvsTQ4URleHQjWGnl5",
-	"BdEk9HMtyplrg42v1+lkOG+Dlm1MMpHfu5+5ZXiZtdlrniR8rQZvxfneZAvhxdngeienK5C3+Z+ezQpI",
-	"tTmLG3c03A3j5/RFyo09nRh6ELG61S+dmygck8LPJ1m6081NA/NkJEamz9PTvdO//6vz28U/94ad0X76",
-	"3YuO+tfF+6f6WfbcHNq9ydPLZ9Pnnw9ne/9+evzs+7bsm+u9maSydJYnYklvZIk9xXWWRCyeZGmMmAk6",
-	"On5ac0Dxh94G+eorMEy3Lcj41Vf9Q8zeqF9M02BkW8WZTjvwshmxvhVRQG+XfYI1+i76bvlAxKkHkE1w",
-	"91jbmD8Xdk4xXTO8cX/F8YYStC6mgXLxYdBiFufb8GIu6bhYlg+PvIa8hruxlqlYfFeBDLNC0DzB/b9+",
-	"UeLCA+ocolcKkJPukb5fL6Q+ERw6znRfGIOpG29T+DKig84BFqIoPWUaSzAuAUPpPAOsTPQFHQQVpaRk",
-	"haM19KUviKaKfL3hhRDj9a15XLbtW/O3EN6oElUfUAo6L8vv1Lkqv0aAXdv2esASz+2eG7GJzJM/rL4Q",
-	"akWLiHtpG0ZSjH6wEPyI2M+vTl6/e9l9/8v3P735+HqXilxRAAHXFvguIdZxBMaVJxabZlqdR4sRj4SF",
-	"KEfe2/UAQhII7aYISGixbjhV1YEEOs4DuCAuEZM+xxJJiHxE1ROo9SkhPjxQVCd8hg+lH+x95zEhRO4e",
-	"lWq+/X2el27jm8t+28HLIgB1AMh839lqR+EXFGl5FOD3eENuiTEsNBYtT8RYPgNsv0QM7seT45NfPnZf",
-	"HL998eqnn169jNss/uXNy5iY0XyHXQzxxB9f/fOXV29fvIpZJo2gDQBapafysvcyXgBes5saBMF9CtFE",
-	"7o8LKDrUA+r7RGUGU50lpqf0gI2FHiOFgkRc/UdB049fnfDzGCvv3TzeDFpvtRItKPSOqS7AApMbFBNQ",
-	"VYPTSFQ3yR4/7RzsLjHNV4C8YDnpuMAvSucB/HIC8jhVG7dl38xBhjcPO1B2dcztsAgrvhDqSmTx9Yv8",
-	"6urcltbgu/dDdfjL9a4Vn22QSGWlW5jCM/RgOosDqvQM8miuVOyXkx9a381FSF7w/lC0XmhlM50uDZO4",
-	"H/vf/hWtVIf/AmcYqvGfog6tH6qP/QRRSDKEsvB3Pf5N7JPG7bmmESD6kwzKyX7/VDQJjgv7ewBh9bI5",
-	"vlbeZTw5S2WfDAO095dkTr1X4Is+nOOfJU7zeQgJdUnBcmVDfM2jCJO96KRgn5SegpRwmx2bizwdwhBM",
-	"jeAod6sCUYl74pk4l0oBx4lzMFhcQGDHPXUmjEwEBnBmekJELMQIDTYCKjlOzwz+TjeviTPYXwCzMwlw",
-	"yGHDZgBu2ql0cxjqKaQ8AAdkRHYJppKzszx+CHrWo5o+9nQxfDwWPDM9BcrSrQa5An09GklrRUJleHBv",
-	"MhdyA8myRIwFaFPlHDKZChaPdCZiILsDNQBTQxeOvELQqa/c8tMosO19Hl1uM2DFjKXqp5NE/P/x0xjW",
-	"JjWa9XmWSSLeLvowYM5BRsgtNTcXUT5xDlV9zi3EdBO5nmVz71wrAaki/4Fbcz3oqZmeZO7q/pCdzZyf",
-	"FIVBQOUe+6jZlJJsFhKD8FsanNuck4xYFAY6OxeWOFUxpw+ObCbo8UOCrxHey3tnbfZuADs1C5teY3U6",
-	"GQMU9ELAsH8yxQwfA/sCy4TlUsW7vq0EDtXvJ6CapY3N0fL5NQh/PD++mBEWsrAxuwF/ElMJpf+bgpFR",
-	"TxURLHHEYiPc+lGpo7OA8dKqJkIRi63sX4j87v+aiInIbz3l0qbS2FOhbDYLv/Ifh7ug/er+lelQZll4",
-	"3qnT6Hh5T8WJzIT7/SxcP8Ui1FMoQsVhjcSpHgzoVlSL6mfihSEFZEPyEf0OZydWpB0j3OR6gFIDOne4",
-	"PXAE1PuZVSILX0JoIxFETtF2Lww3IWRLJyphqbwQgYPYvTr/WP9+HtEuNeSZeHlXaAJV2I3IK2Ksznw/",
-	"dA7m8GTsGZoAjF40So/AI1IFkeeGUkHnGAU3A/ej1SwByLrVvujYiZHFGA6dhyUYFtInN45eqSaRCGeW",
-	"6KVzL8Rn1KqA6iAInRByjpw73KDMLhDDtHg03QKUTf1iPzC/V+tYKYCcw2zIzsFb/z799M3jiP6xuxq/",
-	"RkyivZuXRdBuBC1tRHo5B2fdCeHVqjmQxijNwSOO6cIKgPGnG249ZuegmRWZEKrY2jkeJL99m/zyYsd5",
-	"EtBtOFQklBMj+LbKb3jHf+x/5GsKCn4xjdTN2SnqcPdS4Vg+jHWyJLDDr8J9umf4g9BAqu4bcFKnqZ4W",
-	"SaBKpj19smjTF4UzWfZE2LACKNL/FKUdMSVYJlQifHyfiqKBmkIoYuKvyIzO6eI6LeHHtiQEkyPWYUFK",
-	"AyqXb995Cci9Qmfi8q8CzPRboxEk9xKbmZ+z+ehAlQwpnt16SKbbPaLoPDkn2uP9yNcR00DPEuCKEMx+",
-	"fNA5RHu+5ez53XZP/SgvBbNT7Q8zwgg5QcfBbUfXC5GYCZ8FLBQ8PmJn2g57iqyShHKWAclIPHfUDkSh",
-	"RyUNet0GQg48RNorJBqt4XIsIv7wbmGI/WEmjR1xU66Wd0t5mnAbxOHefmv/2Q4BPOa/+DYXiC/C/dax",
-	"UXAltg1Q3ODhldnZ4wR2ScwHAzhtp2XCpLTM71jcRDkz08Y8rdFDhuo1oLv70mTbyfBixCGXgivqipJU",
-	"LFucAXKHvtWiBnkJn5dsz43kLt5/Y7k7qM1YHdSN+aFAz3DJrp9+aeiH4Ti9GwtViiafc6k2O0jRCrAM",
-	"oLmoPTdLPbBzYfMzc82QTLW9sQY6db72FuyPk/2nBT+tVECRGyRVVbnu6oPS1ZNxstpQ1rdvalPR9Gq+",
-	"air3rYmYBw9sDUdxIxdtPZQpPisgWBPdr48PHWMQAOFRQyxpg5ylshnvo2dmIC1J7oop5GszPTUigzKz",
-	"VPMkT3/BT0RqBJSXtauE00sNGJhVUCRDO0prESR7awFI3GQ31u4PamdfgUNwCyWVFW4DOLc90f2Jc5s8",
-	"V43fwh9nxorREuwBwdyWBCh92eHZDDLYPvIIAEMjeNYfsnyHM8WzTE8xXSuN7Smrz4H2vhvquZGscuRs",
-	"P2BmyhPD8lJU5L3m8pN1MU2iCloW0vzeIxlC8m6SpjgzpKLiagYoOULGrcUupHQtaQz8Z5Ok04pkQieh",
-	"VHaO1+be0iNBQjEpEA/3uWKPY5tNRLzLsLbVzeNxDMmdeDcnHy5NCmF6lXk0c4rnqDQNGtiZ1qng6v5F",
-	"l/EgrBJcpsVtYsv3kd0jCfLOC30vARelflmE1oeWjxMobvHcfP7QlYjSAT41UakwhsXhBEEhLZzDqwT4",
-	"shDuS89KcocRXJDhNS/H/47OGEYI37oLVndeipfeTPH4GjPYaOxXxXSvKqz2jb19EWETwW0iuPdWBh8n",
-	"SZCUa8rgQsiWhPjKEVvuwZahFT5iVifGnb7A+oHFQ2pWrBWJeqof6lYAkekTdlGhfRTBcShPOOSmVUrO",
-	"7B71lBG2JPitRsEP+UPBk80UAD54UwXw9YaSb5N64TU3pV5uTQQ6iAPcU7mPG5D1xfXaSEysGpAOtXak",
-	"XjfxozH4gyfwmoHpuzBCTkLt3tcd+92WTHjood+NtPdmkV+8s2cWAGW1COwh8LSzk0didOaOdzk4xh7/",
-	"/eO7t2wksnPoRd8f7mJkpyAMqLUUhIKqSt8LuruLijtmxurxHGqI255yrl6XamwLuPa89xM1UpY+SsjM",
-	"pN8HKkFWVBQ9xVO3bDPvRhrLZ5uZCZhO2oqZsIqDCCvdgpX+pkrKQdkChGbyEC1Vm5SWcycqQKZD1AlR",
-	"yX+tK/re4yRWcR23HVWqkrovir1SK8kWGll825n+xsG7PkSHage36uM98cjLFVDhwaALLAQEDzc3jA4/",
-	"kSPxDgpoGnD47YfvafVXid8H0GzjyX41kHK+KBduBbpQNmArswdvNYaosM1+3txAzIHTy6bRIiSd/Sgv",
-	"RU9dG5IeAlx5kW8lKD0qo9LdVzXY5IgZDVK4pwJjLzDs6kvBpO0Wa+ftHIC5KBmh57vn1ZEm8Nq4AbDH",
-	"OW/7XtTpdHZ9j1iqhy8nZJxxPuW+sLVa2i9Lu9QK/NvMu8BMlCZRmcdZFcu/KVjR1T0j9p6jCvmms9ft",
-	"dCCKweFZOzJNlTDmil4Se09L17qzNxXiojycX/2GK5n0i/j+zvNWpxLf7744LA7skhezE2vpiLsB+Jce",
-	"3gD8Gy7eJqm0LQ3vNOgWNPwy5+PJH75I/nTFvJNEqrEiq3yug0oFZnXkBct1EY5hY1309aaAaMmaaoIt",
-	"ncITZMQObvcZ719sdgJXzd2ER5EVS0mMzWoL8hN0zRSON5k2rCxYpcfX3reLdQbaCSKkul7Hetu/2ZoD",
-	"v6o1aafcFf+ag51bk0QPO/NUPPK37LxX4ob9WB4ZJpPKRoNzVJi59bB5q31oPLhgohD1VAuop1YjyV2I",
-	"lcI2MtRVzG0rqVWBZIirWf4zzJaRWYOhVUZjYDAGuM0CCNLfY0MR/Ss+4TVM8tpy2nupuW8cZg2b4yzV",
-	"/Qv8p1BuBHvfoXMMstT9fQAO76dop+SpPm3tdWDHhBtU/OLZks6K+B2+kprR7JdH06HRuWklfLbT3XNj",
-	"oN8+nxv50yt+u+y+T93IBfio8lKcllra77U6ezt/fVpDQZTeaY2WKO2sJi/WRHtXxSg8MuW9cwch30mF",
-	"HP4gxinvO1mbpmXbdX7AbXacC11iAodSNGlNT8XlUxhjJza8HZ8VCfqAXEsr8chALJZ7ck0MoPbUYGIn",
-	"mfB0gsQcnmolulArB/cYZ8IIZQvj8Yx8/u4ApeSznio8GSOyhTlUKgtoNt9mxypXPdCcuacg3oUT19gp",
-	"34lSD5o8CogxlI9RMW4e+NXdw9zVxNj9PfwU4CGp7vMU2ykj+emvwHVKFf7uV+ZCjhknikHsPC5UEuGy",
-	"jTS0H8+hHud8TK3wj7ARHZOWDfl4LFQgY+U4VpZNVF56SPyyTPf7kywTqi98Ty18stUFLk/8QqikzWgu",
-	"EDUfCWGRH7Kn3J8yUfJ86D4iXlZjM2H7w+58+/QRnzEz5rAXRlVRfyShoSIh9s6NDkIX7mWeCaFCVD6a",
-	"S1P0lJ5YILl1o8eX7cEulMGgH7RKJky822Zv9bxZonRP5Uq6W3zXtabGNSIrGR7TOavjprEzjalyf0yV",
-	"28MRLTOTPgoKNc4JVsBEzKjTQYMpajBF99Gm+yjstky6Qox/MJTZkwLestZt/gHIeEs9S3y6jSBDhVZW",
-	"xnI7MW0WOzEK5VzAOS6pV4uJCmjTcSYG8rMwLD4XccTic6S+5u7/U/gkhU/EGTFIi3/FEZKVgxFUSt4/",
-	"MsyJ555CIyWgiM4lJNnR+iDCpKlUiZ5i+xIYrzBdFjtZk0xSkXi+au2MkhH8nQkWo3J1A+oPRf9CJKcS",
-	"C9b83y2pgHBbqlMg+BfGhFs5XWbDrQaTdCBT5HWOlT41Qz3FWykN/3YP8WU3MTLbx6kY2FOy907PhFTn",
-	"p0YIRbfMf76o7BdJw6v0PZbl/zCU2XG5/GBpvxWZVDSZKeG19mrAWRgLWk0HuJFBMGrnc8tt3haVXGOL",
-	"lcUY1a++wXF5KO+R2/tJ3ZCI+7uuRv3gKqbnx/7mu//5e6d1+OmPvWjv278q2J7n55CJgQCzt2Ye0jD3",
-	"rudmAnwO7lciq59O4Ucbzqn4mG1O7JWEXtp0jO1UbzA9TijLVeZ1WPmu/iw+Z/fJNt/bouBjnKTeUZVA",
-	"Kk7/951zkScqdqKd1IY/v3UiXnwepzq5kqkATNni2hDv9sIiFZdF/OvPc/Hnuf0zFX+m9k/D/xRn/q0f",
-	"/PW4hf/aL/7rxP+rGz7K/9Xrtf2aHv61+5+7//n4tz9//6b1aeGaXffl7n9WrvqIf36DYz/ImbuzjM8W",
-	"XwlMevFteEHvttsPr998qOaUL21AogOvYbSA+63KZPFteY3HmR5rI5I/x0IlUp3/iY/6k2eZvBTJn0E/",
-	"/BnE+p+oGf4UyjpPsyVVS2SZzv7Mlc+fvqXD7uPoxh+x+0cnOlzliOTieYmv6OT7Cz1R6zYUWOG2P+hs",
-	"xO26CFw3i2/W81PmtOf3E5WklYxjxwGOW1TOqyML3IM+iMHErOFqLFzzdINrDja45tv1r1nFmF+45nC1",
-	"a37iVmQrm/JzT3m26qrRUxYpOIovHMxZJ44Kdjz8uWjDLxhx1Wb8k/9wBx1a2VbCbb/X+oJgdPH7dx9P",
-	"2JMyzM5dbQBQF9oDZZPUGcgaMOSgMyP8o6A4nd0Lis6b6srZtqDcYpNqG/uQZc4gg/FTORLmCBreXMq+",
-	"OMEWM9DziKueKobpnDzJWaIzfCVulJkofgB/hxQfTABlNboOqqfeebP33cQ6A5FNh9oIFifCcpmadl87",
-	"gRmHZkMmnQTep3Gmz1KKEtbb2PVBNbe8c0Li2gDaDWTgKpG4kvgrhuOGPB281pOsHJKDkFQRWtHpPi2B",
-	"asc8s7Ivx9w96vc/yHTr/lEwoorW+V+R17HOyuuLMTrTddeVjcXqi1H860mGG82J4dJr8IG08izK0OBw",
-	"W69g14GDzL15CitcH4p7fU1VpaO+p4D3UnqWObdvzRCbG8mtYXAfut7sHK5/zd4G81klSvd16HR3SuZi",
-	"H5tq9Suic0/+YyBVsiRGZwmVQwmxclJI6Slo3HN56VvwgT4s1lwzqUhZ9lTsBVwcUfNeTH9qFoOJEQeH",
-	"FkU2tk0vkDqOBFdoaEAMHv4c6KynnD2AhSfeZMASn2vEBFUCIUEvkXqqFBRkj+NcpLur6S//TyQG9FVD",
-	"BcwPS/VUZNQtDkqTewoaHAaiDsUm47HIwB7aO8DO0anbJUeMWwZtog/34eMKkwHjvTKV9gp2Dffe1w3K",
-	"Ua1ppY+b54wlpEvTGwoqfdvZMKr0OLriS+d27h1eNzRTR3s5h6TdjOTSzjbit1yvv/OqQdDjcqrb/boL",
-	"6fMUxhCxs8lgINxWybQeYZ7Zs2dCJn+1OC6Z7zia2g1x1X6YZKo7EiPTLQwXbtfr/blu0LFuMX6WamKF",
-	"ifA1A/VgnyfiiD3teG5CJMzQCGdwtwMcRmkRnnZqom2TbJHddIBWd3dHKvt0fwciWXI0Ge10977D9aC/",
-	"noVZSWXFOSqz8rTUZHQmsisijdBv904ijWg5f7WhxiayVRXZQgOCp01Y62sIa4HhCZavNxzraMzqTOF5",
-	"c6jGEvash5WG8AfBEzOfimRvPIYOoXfYW3Ys9DgVXaYE5qEUFKIrDc2sjVbQA22c6Spy2tUyqu6L6wZ7",
-	"8D1h0IKg+F+wWKiDMG8pQtC4+Q9ajhxvxYueEx0UUVziOvuO385PApSpM2wigu+WOxiIz9ZQI4Iz3xYA",
-	"BApIFsDCcDXrqT43os1imQhl5UCKDMJnnI1EIvs89aRXaNVBrDw20IDhTwiqOolSkjnlpvFXIzho0uug",
-	"N4Iff+fAjeOVlwgHjl9TyxNPsCFSI9g5vxTl+QQ3Y5SpP7Ggb++7uobZ4c3VuTRP92/doXNv7GyhGwWC",
-	"p7Pi1sW+FGfaDssr8PPEWLFJv4kb9F7D5yvNNkxyjYkN+Eimsy9+arm8Kc/tWKmaiYHD+qXNi6h1zmQ2",
-	"v/v2Dr/rtDr7rc7TmvnANQvAlSv7ehG48SV6Y6vBQfIIkGiNuEx9SqM8Wq5UewTb6v/Qh22dndeMXLj7",
-	"1DZreXZQehNPr3oT+51tSQo4Kok8lzYka8ZDrQTJzPJsO3vPn9cF/NxFK8KsDspT+6bTOmSPd5+0W5/+",
-	"Bv536ZMGQLKoK0l5r+Rik55vPOyvwMP2L3sNw7hkMy4axSv50nmC553yWAkyzKbcIK1wwqSymnGlwZWW",
-	"WHhG7cac5ZxKdWGY1UzannocU21R0jqbQTfxtU1d71q/D2jdB+dW+6nVdr4L5nrjTjdCo8qdzuFa1xcY",
-	"xYzf1a50Teu/TToLFBzawvPX82oLF969a7tg9HPsGuj7HC0Y/q95kvDknnhrvw6haeMieadn7Vyxw94K",
-	"7fUaI7Gwr1dLxhQOUGMufg3mYvGNr6EC5ptWVOqA1SzHOkayFUR/MPDKUJOHZ+UV51dn6s3psMbea059",
-	"tb1XRORv4cR/pJLYJRafr5w1bfYKqoALzFhaiYicRpl4/LCvZb6mUeiHt5ZB6Af7RRSoGhHGg/jCGy6B",
-	"vK3Szq8HYNfYvLenK/15X8XezWVSY+s+fFs3vO1tar1VbFyoD/MSHPTLFmzeoHYfoL0b5lZj6xbVc2Pn",
-	"Nie+0s71m2Qrpz3V9pp1NVGZEMc3wueGxT++OmFPisjGGHj5ulQFA9wtU525G+mJDXx4Poj6iHnqHuo3",
-	"o1U6Y4NMCGzG7C4f6IlKgDxQJoE1UPaHhYb8QFGXAAR8qKcs1eo8KlLUZsAaec6lwuKVpjhnxeKcgi/i",
-	"XucyP+RjrqbWr8wJaqm2CCNXG5tU5IT7z1fjVH/RVOI0lThNJU5TifMlk/68C9oy17biUmSkM0sHyv1s",
-	"da4fodxe+R2v+tRgmBbM/FSvBGDKX07jp38Ffjq87rxSaEV0/xWFQW6frZaLcpuMGqMzNNsgPg2SoMti",
-	"N7KYTYcSI7HOMDZWpmlu6UcsPpuYWQxGOjBYKqbVppZj8PWd+7GJn+8u/FJ9fDenOv8+1bY56g/eQU+1",
-	"3dIJHwnLE275am1dOHvBx3Snj5ZbAcY2cf6xDwfs8UG7097bRfZ0zwYE/pgTCci03lPhrILTGsNI4oh6",
-	"03KgyNdGBOvVHZ+M9y3RtDNAQZqaNi6g4v0gpTAbnf5bPc8VS1p3vCt+eo3T/rWfKNGfZNLOkJi+2E4W",
-	"SVVwU6PrBBor0Ssg/CZnqezjARsKntrhv5cerf1Oxx3mVKtz4lRn40z3nZvmHovtD6iNxRE14LD8jBsR",
-	"oMDmQoDBvXAcXsMYdm6QPJ6eUGWHpvJSbNzO8TY6z6zNNn7FtnlTfnM8xYSj3y8fobJu2Y7RaWLq2QX/",
-	"IcQ4NPN2fm6ox5siizE/0xMgEXI2lW/dC6J4kmKEkPvMaben3B2edtzPv+10mBF9rRID5hk0GXF70Zlk",
-	"8CTgHw+lf232PT4AQrNIgdpT0hoWgy8WQ3TWzeaU/i5TBvrYKfbQUAlEIHBrw+8h2miGeqowJDsUGfR/",
-	"cXdEK5M2PnASKmj4oTQMz2omIGK5MYkgtlN8rdPkbptv26mmQE6JCrDcwtEHY05H/qdPO7BH3bvc6e7t",
-	"d65oz9iZa669MtOeW5xtN7peYeobN7qsXqXq9pedQ2RW/A3iF2OZCVP5wP3yA+lJhPCGB1O/TK1HhT/r",
-	"XkbnMO+VifGM7s4/nv/9n09/+37/54P//vbk2f/956+vPpz89sv+04NnFNAJ993o3VX2CX8t0lVICd1J",
-	"bNqB1/YKqdnrxG+6ppH4Hq+qelu+lqeltG2Bsx1HLMbNX/5sPtxc+BYqv902LXzWvnaX8ttagl9ryXa5",
-	"d12GQoUso9ccg0wIiiBDL4pU9m3cU5BY46kVmeJWXgoDKuIuWq3c2hYCawhu3hpwCS0xgArACaqWVK0x",
-	"N5b2w71p6uKEHBlKBRusRPK3OlskWGUhDFbXlv2Vz2WDkcIt06ovNjZC8CmbGSFrdV1/pZKH0nPdrVbT",
-	"cH1LJ+hHqC1lQ5Ei+dR8x/UNzlK0UoSpZONjkBj8yA1ZopwPjKfomh19v3ab9BrmZl0461pG5F+NyPpa",
-	"+u0O8QBvIno267LrXgv02HXqfyRWC45Ph5rC3rBk2B0LMWfOqiSuZkC4panIoDFqoqFlLibOegoam/ER",
-	"hP2gXS7A1uDKqZ6kCaLJIOi5KA+NSAd1IvAFPPL6QnDMM0s1ylUBCRQnF8ClvXMhZs52CUOEd7eYi4jm",
-	"wYPObNHY7jM8DyJtZ/8r+hZv3N1bJ1xBs6+RQvg67oEJ1MiGcpheMz5ib4qCod8XpkokuKOBtrweC8XH",
-	"sj3jo3S1Y11KQUXsbGYx9gr/4BAvnXLDnI1jsYfc4umjq9c7f36IdRA7978FaEzNFqcBfNHB+FvbelcE",
-	"8U/cy050f0JsomtF7z27Q+2++kkauxYZ4lB4MEWunHpK8SzTUyRrk8Yyq8+hSqqbs8mw0cRYolGE/uOg",
-	"YDKBuL9NKGHck1blPfy+lkGvTDDHTqaeMRayvvxCKMaNb1cOzDb+x9AElVoaZonI2OOYKzaaxGwAKPJj",
-	"pRhy1GGO+ef/9/8BLXusFN9tsxfc4Lryfh8WP9EQBhoBTA8nnKPV3OptmxWi1/u4CMNbnTrtiPX9FMwk",
-	"y/QEki7MjKHXf3k2N8SyNs/H+HTD6S2hTYsYt876cTt7mAlBZa926OZ7NrE9RddKw+S50tAZHtZFY9t9",
-	"wWFp/i0ybbos7uw932PPnj1jnb39p7Rdeir+5uCQ0TfwxfwecB9uwtf2dP8KKrpe75v/fPw7e7zbfuIJ",
-	"23b/eBrtPfsrfPgf6+2SSjLPI78v3LIMZ+OhUPN7JKeb6inoQIhvBHoKZ1qdF5p+LawMEnvWrc4oq2VM",
-	"fFreQN+VceGd1iFrVaLAK6DAELgtsL92qQya6Eoryn358HIpFekpEqDe5AGfHzk9MkbMDL7UKv7A58++",
-	"be/tPz1oP/v2+Xftw+cb06puNoklHtNPciTXQtV+ukFIAukpp26rLKJ30GpvU4q/xvz/Isz/EmdfwVIL",
-	"NspS9q2oBmXxQZxLAz2WcnMKLIeyVyCYsU73kORFaw11dk+R0qbqMDC6IrTJzgSknroooZibNXd34QNn",
-	"uthMjkZSnUc99YuSfZ0IpnQ24qk0WLjz+O0PL3apuMw4RyR1ug6CCLGzdf7Pq1zH+9bmXKmi6o8JYodY",
-	"jDY7ZskET1qp0yNM86Bz2FMxWAUtMM8CTC/RAhNphs9I9PoUMczsiOWSCMy7npoo+a8JGHIBCDLlM/b4",
-	"oHNYFIj0ICQu/BgQLiUACZrM8yYhhFmoyCsT5zxLmNWwUJjYI9sPrYVwL+DEpZ732ZwlMuIz98b8b3tq",
-	"LDLjLGYY81gbI89S0QoLGFNKcQSILNbnKpFQnddmP2l9QXaKcK+lGCrC4kBMRvI01dPT/I5MDmivlNi3",
-	"wXh249HjFNSGmzHs23xmOFhGcDb4aKQBsnkuLNTt0d6t9weWwWQ2ZYjcKlKGq1oggf+Z1wkIKDhWamf1",
-	"8FHp0psBvKwxg43GXqUGvZxbqQmlElO/WRrUx7aU81pAieJ2AYF8wgElVIzEQotdCGAhU6xXXyDW/dsu",
-	"hLXm2LnZRww2nM38N1aDv0Rxbff6gfp+Ap4oPqNA7Y1lxNAx9klBNdPBhgjxTmfv74e/vXj2X53/LrR7",
-	"PegcRjtWWjB0X5UGxXjq1PWsMIHcQPWLZJ4UVNQ6keGrcBFFrdcN0/VLiu2LF9ewpxZV2RVX5791V1Yo",
-	"lG4Z5DmnkLyIl6an8gU6YnGueWJmRZoCmjOV1qYYtDSAmhSgILm5uCuQy4PMWZEaDtbjmtZpAXniP1sK",
-	"PnkJnzuLleIAEPCbcveaLwUc2MRZen7/Ya5dzUodYXqq705vmooE+Q+k6qeTRCSR2y9jnlmvDQLFwFA6",
-	"I3jm2Q6cPXgmegqHmZCZNOSmVUJmbWRv4D03tjfWAsXgcj4QWAwt2fXTzKt0P37NTSk92yBqgmDATVVw",
-	"KgOTRnUjtzVkxSrIGq0Cq/kjs9zwvwpQkx/Ca6aT78LsvR67e449edr5bnHFT4YV7P1Hy81r93JAZJ87",
-	"t1pDK2cm5wf40FHTtyTHHjpcZjOzYzOkDN0ZwDIQR+4PF0/FiyFX58RyNBKjMyeTyhlJ9vjvH9+9xfPC",
-	"4C67CzE3DJlggJzOGKdgE1N62maxmqRpzPqp4JlhaL/HEYshpBMznfVUDMGeU2cYxxixy4BaTs2Z8cLg",
-	"QeVg8hC63C/VZvbLZJzwbdkvqwRKYC1bsJaVPuRIXwpoeV+sLHZu/lwuDmtu/fKoGRvpTOxEudeJOUPC",
-	"/mBqrLvzzcEeOzigtBs7PFzLKcM1eo8TXiXcsvXUQZXiwF1Mgd6qDfhVIxm3bGXeWvVD0cuHuocVvXdp",
-	"2+HYt1DPx91CnKSg/9sbWMGNI35tbYjndetu+BORcSMIDLm5pqxMPZ0AGaDI4Q6ggTB+4+GlhZiecx7I",
-	"gPTyCGJ12gjaej0FnaOkjcCiPNc66VLyBCV6hOI+KmRBomLmBhUAjAhaODM9AD0ss5LbEjEr+xfCIuJg",
-	"yqUFZJJQNpPCoMgs/p4Zy2c4pjJnobHcSmNlHylsfOzrkWmzUJfPJ4m0zGZOIWHjaY8ioaXBSERPBe5F",
-	"0lp54gcufmRYf8ilgsEYtCza7Hvev5iMDRvxRLAzMdCZoDIE96yeKrydibIydfebgSVDUY8rrAPYOpXW",
-	"AXzzZSRTzAXaBUHBY8PusuuElAPkpjCpAP8IiC/FsIJgv7XfaW+g9l/B8fpy1D6Mp9H6D0vrD7lp6bFQ",
-	"5bhktyRFnJYvySwQxqkUjLs36YwFd+onKhEZm/LZERAP2KEYId4RAvrzBgKc87IcVyzGr0+drI6bUPzW",
-	"LAA4upUGwLFTIVdpf0FSaFH7f3bLtyJdkkfeQiUbgEW0yscT9F/YC49/fPn+A+OZlf1UGLb3DBEc+52I",
-	"vX7z/viYHTxjL374wPa+PWg/2z/Y7V6l+1lQ/aVdHFxpmfnwfcSMcHo6aPFoQYVHqGkjKmXRqFh15jSo",
-	"AkPDKVk9qCTeyFcVFq9aAcJX14osrqdm8D1WCfyg4Jv4/13K6EXZCa/sSuHpm+EMZCrINoQ0q1bikWFW",
-	"ay9dH67Mw0UqWKlFkbOWCKQTcp2Q4KL8hLd1M97Tz4FKPaTPQ6ajkL6U1DZJKgy7Z1wZ3rcgqqQ1PVXp",
-	"2AQB6EXlvISkqo0c8zbQaaqnRz1VDi2SxwU/L0DP8gIIfensiaEAkJ4ME3DmiNJKtHvqe2p+g8plyMdj",
-	"UYnyAuImBMg502QyBiIlb7gUCwlP5hZNJgCjN3iB5813C9YFye/2FZrAGKH1qJKnne+iniKKqaAe6Nce",
-	"UbgQN7lCY8AvKhUGfFNfkbKmyxStHoFd/tNj6Bl1bfanMrbHvx2A0eyv71f9DAfvlv0qeOgHYSZppar9",
-	"GeNj6NpPuWGJ2+CNR3UPtTWmGwKTDlqmdqrZkF+KCj/KSbmUjyMoYQNjtadKlA7xERvpS5BWCEsBaa0H",
-	"THCoh5NZVQCWfkMP76lCD3WM5QT3qgnH3q5hAmed8SLY3PknoOI2i9COSKJV2xitcSYupZjWumofh3pq",
-	"Sg4UFvNSoX1UrLtHXR7lhfzSeBz7lM8idNP6lOZUGr2HTbQaDRqF9Qp9FwOWBMxen3qgKfT1SCwYPqWq",
-	"ov26Fg8FZTOvL1bVO85Wu9EyH1ik9/SW65jBAm9Co1oejCNYFvJsUcY/dOYDbmHCzq4uClTc6yWa4jXk",
-	"6LX9vJSrK8hr32d6rA1gVJWY5hy2mFu6lEbacluiPHRGHZISgHA4E0O6ExaRSwT9YCbYg8vqCdCMe7a/",
-	"LhUv8EwYi24fXgBpHUg9wZMfGaanKnSU6es0Ffx8ErbZfPukLK9HosFC/RZCVPiZEaovIudwWc3ioc7k",
-	"v7U6TfjMxFToJa3v5puF3obebUIwt8H9EhAYbqePYQ15ivXyUqEtBMnpR8ZpItA5b1H/QHkZRue6xZFW",
-	"NF9gj40QPUU4F+qLhLrUrWJLDwbxrh8JYNEvgIqYCI/de02oh1vIifWU2xDgIjrpAPhjagu23+ngCzdU",
-	"/GW1bo24mrXwU6r9KutOt7uWlyOlXN1t+sy95DKq5ldALMHnUR2NLyQMAJZUYuBy6qqweXa6z6OdlFf8",
-	"ch9ExEhnykn2OVCP/7j26dWkY3v7JXrgK2jCvtuUR9i9rm2XVa3+5Cpl4z5XK1VEuQ3Z1EJtaIq8hP13",
-	"7yyReTnVBViBU1SqINSOYG9QIzIzdA5eBtKx3fiS27GA3CllHEhQQk/gR8Yr3qL5AzZJhe2TaxNyIN0H",
-	"V7c6muOpdFdE0GKQVBm2bkAoiCo5i85OIW+M4hdA9QaqvE7TXYm/Ry13cymyGuF4cl2x9zDcqJSrBoS+",
-	"FISOe3S1g7gh9jzlqux9oMnqNv5sgxSTv11tfklfkmtBJ97qCgs4QqN8sfFGJgqNlVXibHwnsA3KiDPR",
-	"57l8aLNjcomsFyBkyjMjVV8ECwSdX56InpKGpWJgGU+x7y9d4A33UGISLnV3BRS450THP4CMIOopQ8E5",
-	"6mJsAPXlvsP+xW6YcZdGeUYe3BFOJpQC0i2VnrpnxJRy8iwJ6CWgvm0D88Gpzk4pfBZ3KzJ0R0io4T7F",
-	"B889Keop5b6U3rNwEwVae3JCCo9muP4b+BqwwbbianxxaSeepqW00wgaou6UXw2c+PkEVSF2fyoTtxp7",
-	"0f6nyN/BbZd1XYNjOMi3DQWsUX7H3os9CVun0YP3L5Y4Lw+6IPmKQai+jxijRGFGQ97dSdojJ8IAwgTt",
-	"ktl0OGvA/XcD7udZNiMzg+mJ3cjmJ/KIeosfacJAYeAOoUuwY7ZPqhy/f0PJImnZSHBlCoTPmiWa+nJh",
-	"PWcFrSbe9GQ2Fma5WW/FZ/tkaLfGDeum2PDCLuGFfbXw9tcmh/VMJX+YdHJe72X6V+Kb6dJ1jwyL3WNj",
-	"wuVYfeR2m/g8TrlUJtiaczuvko64sN9WSTECXafPIi4OqMxSSK2HKLvvOQrHHHoQ+obf6eR846wiDf6j",
-	"u8cq6cXmuNzBcQGGxWscln9NxEQsoVHGFA8WHcHGDGGghM+cQ+IrWIO9P9ZGYvpmQEDp6RAgIlWYZRjC",
-	"lVGYf8IglxygX+E5cLPSQdmrSbyHuPy1su6VfLGhxirhsyO3QIkY8EnqJEXCZ+VjXEpBVA6U2zID7hL+",
-	"faESnr3EQP/C6N6pdBbeJcAqJFaCTeYoXN2rwkxG1ZiITWrVUZ3AAz/iRfeO4xR33xJ2U1rTh4Fj31bO",
-	"4KFH3oIc/BcJKC96ccssSt5c1BWk75M+T9OWEp9tfUr/BafCVOCYGnIDoGiRQCtjYWyob8Ehtdmv0Ilv",
-	"qhnRVo4hoQbHndue0pA1h+89Rz7PqEFHUieir0gJ8zR96yZwpwlh4EOo6d+6RjzETQQlllv12w6K4JMr",
-	"WRHw5UBUBMVNUx5539OccLBaYjS2M4iPIPsgl9bMn+gmnLGtcAaUCgrmBG4FHPZq0V2IaQBX5mot50Nb",
-	"1NBNniL9meD9ocCCQvfOcct4GIRWoqdAZF+KzA0D+29HCEOaSiPYs85TFk/yycaYgXAfT4cyFSHwD53S",
-	"na03nFioHk8AhRU6YrFU84Sd8ZSrvsiAONmwqc4ugAIZamRqjPMPUKQijLnJPGn+kEp6XZ7MHlb3+023",
-	"eY2X+IKrUst8I7L1W+ZnWo+WddyB3ziPR1ZYEeXuY7W9bz7Ac5Z4e+DI4NOo05tij2OnnONdKmRQ2rLH",
-	"8YCnxn0WEHglPwf9vcruDuaU9628LPteFLg40zoVkLy4Z76MW9tVmjXAyjadGu6ZbnNvFl9d4WzDcULI",
-	"LoS9Fw/5XFfA2nYNx0kCvLdaj3xvAtJjhG2lVsxsolInZeJwhgDZByexzd7ykTA9hYQO0KagupFAsYfU",
-	"VbJkGVDVzf/L8ktIwriBsbW6K7orbpIbf36ga3TcJXxrLjVJtJbnGhE33wq3XHNZKvPISdIw7t8t4/6S",
-	"q/hIILd+49xsRQEcJwkJ6A0VQNG/cZetQ4euoXR9gQz9CN2VgG5KBEgIXsnftYpYx6FsJta/Xm5yt14N",
-	"MfmXQkwOh2UJK/kG53ZVdnL3+I38M+fv48G7Jh/5AzM1AKnmFvWrDsJuR8Y89KzRNdTzZuht94QboA1v",
-	"s5delWN5rJtYTxmrxwZs6jNPniMVk9Z7h0ehrJ+8RuAE3cwUwCO+BVNgGzTf/VSbOT7PgowC73dNSXMn",
-	"vNx1Iq4h5f4yzKs5p6mBw94R1/V2vCxjM8FH9cwpkIfxdCfFure+Ho2khbL1sxnwLkNQPys3jkJqZ/ii",
-	"ZYSyQKqsrGGPf319fPLrj+z1yc8/RcwIqPlgh+393S6L4TddemwcsVgm3RjvCh89MqwPweqIxQm3vBsz",
-	"3lMxLk0c7Nqc8AWFBvaah5tDjQo9ZijSVMfEq4KPkibQsgmnUdwasTNxLpVpszeW/umJ2IRKQvt74RxO",
-	"LPznLNXGsr5WiqZniDYWgJbQPs6N3LD4J25s65UbTuvNy5jScaFDjOcRiDzfDFb/6Ilts2OWSl/ug6Pq",
-	"qZzaQCv3njzRONt75lZaQ2ptKFS4nUiNgDavXaY03nCgM3YQft5TCHYOVUWFSUnjXOqcXI62AWwczmjt",
-	"aEUUG+pJRr1ypWWgq6M8P3khZtjB8NJpZl9XKRSyLfRTIMAJ/WidNdJm78Z4LyxYQoIxjkiSDAJuOoXX",
-	"Q7E3YM1zekP1VPzjqxP2hHZ33GbfZ3pqRGYeMXgXH/Uk6wufyoGXx90Qj5ASFRsDw/RgxQfC9oeLdgTd",
-	"vt6nwXuQCbQKTDeWSew3HEB2cUuH2Ecm+kJezmWado4HyW/fJr+88JA6VIJ5wqm0B+s6iu9f1VH8f34/",
-	"bv3GW//utA5PV+3uDnk0L19wTkawC6mQ6913ojTCrYoViRM2TvRw02a/0jl3J0MPaI9fYBNLv09xG4z4",
-	"DHdLuU18oSOelSNxqgeDGsChPvtf0bdmw2XhrX+ffvrmcUT/2K3s/L8iwBnedSsX20ULEA3aggW4UxRx",
-	"PSWTLvPboKdAcrI//nI7tiRxa37Y20Gh29vp9sJu6u1EvR1u4bMKogjv48LP3Izhh4WFb+OY4Xtc5Plf",
-	"FL46lUnPLW4vh1b5vzFU1vN2bm++hdi8WgsaCQ+PidgvJz+0vnMbpPBeDzud53uHh/vPDp4fdA4P517r",
-	"//R6Eze7T5Xvs4ptGB6EvCnE1mlkIlBWStvkO+8bPZPzj6gONohvb5B5gb5oiBU1AlphhN5dg5UAqmXh",
-	"qk0A7QTyu3YUDSyqK2pDfa8oxHVCJIw+WD3cVkWVUya1of8o7X6I98eKAC+IpR/NHqSWJS7oXt6VuAA3",
-	"hxLkgcgykZxa7e93E7G8eqRljrD8up1aXKEmorcsomf9cV4H/71uwApfRmBhKIosQJCvT8NQuGN0Je68",
-	"yBwahV5Ikwzo2QDxMUK+1w1g40EUfqHl/bcO836plWhA3jcqj24Z5C1RtLXwfbZAw4EOjCPsg+e/z7/w",
-	"7iXUyWPhvO9YD54z+FaTLHMGNJVvbcS2/LBh3vw6+O6ygNXO5rLiRoTsyVwrpDMhFDNCqKN8D0RMDhhX",
-	"M2gQ70eTeGbkQiuCDaQw3a2RxI0kbiRxI4m3LIl/kEqaYeDy25JATgW/vHlpDHF+n844E1Kdk1w2GsPg",
-	"VfI5F8k9talMhuk1ArkRyI1AbgTylgXyW21zzpuioHMrt14le510Bv7qG5fO0sxzw8+ROebEJexMpBr6",
-	"eGlsEckziz2br28/w80aWd3I6kZWN7J6y7L6e3Eu1bZtZ59iuREB/aP01L2hfzl1IUEpsADZgeqQOSoV",
-	"RJ4AoNJQCTx0FMGiQ8hwoSi3ucT3reVFJkjQkHDvEycS3PNcuztqlWuOfHDri36/krcv/a9VkBiartTR",
-	"pez7bN7OD0itDzAkpsdSSa3a62fZTvyWu+XmE1fk+PI8I6qpfB8czZUMAuU8lgw2BYK1Ou/2WkOg/lHa",
-	"tgZ6opIYtA/RIeafth+GZvUTk4pKqVHZ8hT4R1pStUBIxQHE11MkamXO8IaseE0/xrtR4h8Ruej1oVZO",
-	"dXFVVHyb6HQihVkNrwJWGLHI+LY6mT7P+Agp64lg1235jPdtRD3uC1yG0Ebs39TabwHR8l80mBv0Nfwj",
-	"agAbNDvTUIYuoQz9lcpvsomiZlVr0cD4btxLmGB8r27qzgC7h1uy4ADFPnWW2ogn2CAc0aPBCZgzxPxD",
-	"r2aO+dUPbRXyGD9Av/XpeK7CHVqANF2PLLQ0kFuj4/TLdF8JOf34XymbzVZhs6EVbvCd95HPBjv/hoPt",
-	"ZVU464vSqiQs6uls3morzHwgFBt7QgMpOQBo10j4jjGDTIhuUKfGBx1NBN0ykecY+JHLPSzBYONqdqaT",
-	"2VEQNylAnN1XdjYWRxiSlOqcnQk7FUL1VDzI9AiLUWKrsXU/0HpyVSwZZ9g4pi/SVCQRc8vg/oslKpnv",
-	"NAO9k6GTjpuQdD7wYCCySgiB77bjjs0sb4szxzgaqJ2l7amBtKZLbvdQQBvnjFmh2EiqiVvmge8yGmBk",
-	"3sDAp0jDYhqRmynucDf+RPShIAY73kDRDJAkQvrNjV2OnAKBJ/sp0fiV+GyvUCXLiINKYuZuGYTMhVRl",
-	"X32Cwz2l9d3pPu1EO27DXNkwcgGNW96pwFCQjbjVqT53U7a6cLu9/ZO9jftPlhbzJjmMFpaqBhG9BgDa",
-	"x0UMWlIrr/1zvFWBswAP5ynsU7PT7ZRB0/Cx/2O9F1UFpJ5/d4XhOJFTWIybQFeXT0+FgnbidxV2JpAP",
-	"Tdzl7uMuvjl4HmKJKsIuGJ3Iz1zL7bX7GZZZ6IaeF7QWO6FLlbvzDU3vtvqOTuxcyGRzM7AQM/GfLeW1",
-	"OgmWCbYTNSx2hl+S8amKj7xh6PumQ1BlIDLMSWDh8HWNEP+4a5ohazFe/eqn+DA4r/zS3btUq98eLdiC",
-	"LWQWib2BjSWb2G4F3paTueLz2JlRjALD7SaLmguTE34hitJkMNiCOFmVawuliGf4BjEBYEGJXpVWYpNw",
-	"17mw84LhmrWEjeF8Twznk2sbxX81wv1rKk/00gR3zaYxtLXMDn/nUK5YMryecHgB6+NPSreti+t9r/UF",
-	"NVDw8SAI4s21iY7fv/t4wp4UyRfjjQw1nMw7kEH3A/+3PXxFgeizSlR9j4z7y538IiNF4+p/Zdau0i04",
-	"qWjgOqNIAdpLZ/5vMm6P3EdA91B1eBlH06unpkOhImb4LCoB0aj3+iATAgizqGh5Y0v51hYIVA/cvDXg",
-	"MoXe6jpjMeQMWlK1xtzYHAGC8g4rCc8n5MvdHw5rDP3Py+8t+fxPKJ9wQ7oHtIDJX0IhCIDa94h5NGOh",
-	"zZMPHm2ifWg+t65+bi3BWwkux0kTco88rAZf/tUogia6USIV7xMH4fYkZnrRksrU96NElHchbT7UxHQY",
-	"SM3LSWpPkuLTzYBmg2x5T2GcAF4zmYP4SVUyHZ401dkFnHMIqwzAKIDmA6KnBmIqjAXh2mZvJ8hlnE0U",
-	"G2R6xPbg14L3h/4Z7g4Jn83TZtI0euqcj00o6tRZIjL3BwHRfe9MgDJZfiEgFNcfiv4FJAaOGKfmyJBy",
-	"x6YIyKdsp7KPkZ9jRusNd3DzoiR9Gb7eLa6MEW6p6TXlkIGiPYSykX4/mrg10dkFrNrjg84hi/XEGpmI",
-	"lvtYqvPWUE8yE0c9FbvHu5MY727AJkC58/TijbrbpDlBLsqtdxDV/oGbITNS9QWbCWNF5naAuBRKqvP2",
-	"mllykGMI4qxrPjp3w7WCQW4dbzJf3lCI3QyFmBMGKzi+16QZa9LbN5jevvd1BYulA3VCn+UyP6ooLkCE",
-	"W4zQK7jWxB6NVVDWgCObU9deVQdHu8mNbymdRep/k9KBqTgban2xrJsnJMnop3VNPf33S5DZ/oHrWgRf",
-	"FvAYZ7EK5NgvS4M5vo+Y42m+XZfTyZZOQD3c+DV3DtNIGOO2iCGcrXOTyCIIngny06LD4sx1rYDG/6Pl",
-	"zg9ImD9MPWX4zLDHQ2vHpvvkyXQ6bRv6Udh/fT3a7TKOEVPk5g+HtiUBw+X/cirAWD4axz0FqGP/hZHn",
-	"ittJJmL2OL7ci+IA3n398/GL1sfXx/vPvgWO9yRi4S7wI6cwInbGjfj2YBdckp4C/K40LP7Dc1JHrLcT",
-	"rsM/E255b+evOKKSXmg0AFYUZ1d0GoiY0T0FuBzPrs/P3E+Cr2YzfilS081J5D2kyy3NTE8ypqeKXYgZ",
-	"emeK4spufvufP8PPpGJ7ncDlj25beLdtdqxmBWJ/Z/hlUiTIkI+uZU+dZ3rqfjLmEyMAQs5SbkVG0+Us",
-	"/iBsNmsdD6zIYsbNBe4QaSP47/4BcPkb4IhT1LkHnt9T1BIAi6ix6x7sNxiAE+RxJhKRykuRxW60YQsi",
-	"GJ4QDAd7HeDKmEoLTcr1YNBmP+MzDK0qNBOD5espnmXyEtxWcJMR4a19cwRoCqgteckUiteXIsMPzmaM",
-	"0wK4S/DuOY8SPuOIEOf4bSIh2KEsjcAAzby/JR4ljKuy43Du3HLQQMED968jQOCLZwM2QDzJ0hgd6DPB",
-	"4Ky12TEuGEDQgUK8FD54ZGALKWHB5eaZW6TBxAjspsB4T/nxuAUGODz1zLWhg8Mj9w30ajeMp6meuu9G",
-	"6NW7A+k2T2xEPxMWq5QVVcrTdnWrrzTuJrcPr1DdS715/OHduvPOvONp2ceeawMPPl/G6JeI1gDhXUwv",
-	"/s2J8EmW7nR3vOAc88wqkbXpcW2dnT8ZiZFZC7aBa3STrnrFCqzhhPufnjktp8fCvexlC5hI41RkcpoJ",
-	"DgNCV1oo+DS0T6coCexFpxCHRvRPfx7845+H2Xc//uP//is7mf7vL+9ffvfmp/e/vdH7P/Gf+Mfp1e9n",
-	"VWf9xl9lUmXp/cwTscS5l9Y0TYXvoqnwP8TsjfrFNNXrWzKIX/NLETrEmDL/zApGcYXXuUZTYbqEGhGR",
-	"GWGsTFNnPJ/ldrS0G+k3HMHG+u3rbSdMS3b9FGOTxCt3Bp6Gvbj+IVsFkhyeEHJcoKpQeW8S3jkXNj8/",
-	"18Qgf+EWzpdtr9RhhekVfuWYiG3JqwcPFt5E/mwIEsbLV29NTOY1ovrgMEL9/FCwwjUQSqGgBUCC9GBA",
-	"oQjqTjjk47FQhk2HMhV56bgPSuQmBQYkNjIsUCBsx7DYRnNiPRiUxGoQcOv2JaYp/QLzu+3exFdIulJ7",
-	"4mA2Npiwu7XXGv9rew2Hr2MZLrhfTyj+K8UqScCRj/paXTQgFWKtAEKC5iQ14+MjHxGFgKU2Pgic46R4",
-	"JtiFGFsIZj9nCZ+BXA8/dd9DENt9/7RzzcTjy3y2N56BrGZ5AsaYMqmTm952GJ1oerPA6PTp2qY4DK7U",
-	"y946s9QtGLdWjMbW7HT39hdxQHUtSPNivpQbe0o3mbtsv+oy+L3IMp3tdHcoYSPcfCnULRL2DMhN4Ice",
-	"EPSs04l2lPhcfhQVDEI703IL2p0o73JaRhbRe6IGo4vNU0FNw5OwQSs+ZQ2d6l/fKollfxSbMMJXlI8O",
-	"8hcQsXdkol+lQ578Qf+enbovQnpxgzKL/InLRa4/OFfWZHykVug+5UZpWFAuzn1w6ijKWTIXsoBEVQUc",
-	"fYVqjZCB3cg/CCu01dzaDZndfpmrZNMbsK8pXxtCsg9DOvl5b6uQYo3ExUMnwy0dxi2ZtJm23IqWz0P+",
-	"cb1wRKUs+ZmgHkpMfciU/VBAY+SS2tmvRp4rQcCSM22HETM670wSrJg+Vx7zoy9FVkB06BQRFBIkz7m2",
-	"Vqg2++DmCcgWwHO4bwQZ6jpNPILCQmfWzYQTLCStx0dczruRT036+0tMfxdDLLC5pTWFIxExM9RT5Ssd",
-	"+6IJvWzFxm2UiFciPwrfVsQjoYyXUttQJFaYG9If87aoHkAcO0jltnt0PBdmITXirNBMjOFUslReYBF7",
-	"XeXwcinvHtVYn43c+PqMT7fz/RHcTGSU6fXd7pb/ELPjiR3udH//5DzXM8Ez5//+/skdDoR0VnHRO10q",
-	"lbE8TbFiBuxD+H2CGjTR/YknRkFt/wQOHA27skOe0ONUQK0s2KFCqHYeXHxPUOiKUCVcnPG+hQI7AA0M",
-	"tbseYrkRgmoJRxD6KmGkVwJuuvCYl8iOXfEUYLEm8myoEIoCd8UMBox01Qj6IVMYkbVAdg1seIUHvaCB",
-	"VD8po/ZjiNNm45T3RZQDii6kk8h6EPoGAvo6E4X7f9B6ZDAIABZbxbLJkacSJ7w1RgYLNznGLSlTt2UW",
-	"74BMOQied6NxJjwVVgUmuRJ19lCniSnev1D6W7kQeim3eeFuoWB88U7FB+GUM3cSChd/xEB79SCAIDwT",
-	"3bx62c3Gv6GQJMhrqCN2NvPtHfNnYKnT4iPeQhenUWAcDy8fImd+RXEcZuLkcTqD7VY8HylXdcMfcTcY",
-	"2Dpddvz+DbsQM+O3E9yVmwuqIvZvpt8Xpup+ft/iWMNxor4spsveTWwKFsCPWp+nImLHY2fUL+58NhAi",
-	"qTvPdHK4Ya9/es5+eP3mA/twENH6aINiwowFv2DSYllExIzgWX8YsYEEiQmcOdjDQyU95XY3IdHd5iH8",
-	"fYTkWhHLZSe+3VSOoIeWwS4fOSb9iEFYH7zlnnrnzZN3E+t2aZvFP746YU8GQ5k9GQnLsQTEijQ1eHjx",
-	"tEqD5g0tipth5dsj+GACnBJnMyANOMIbSYPJKNglc+dsSjlkkfGy3DmeJNLWPQkd+iQK9RBdt4wC2ekH",
-	"Ok31NGKcGZsJPqINFGrG8hdMKmnxIa8FT+0wCk19gMeANAUqEt9poKhdiqcUm7389emv/y8AAP//",
+	"7L0Jcxs3ti/+VfDnvKpYSZMmtdgWVan7FC/XSuJlLHk8E9NXDXWDJK6aAAOgRTMzfp/9XzgAekWTbGpz",
+	"Zjz13o3F3oAD4Oznd/7ZifhszhlhSnaG/+yQz3g2Twj8+3g+55SpGWFK/ynT2QyLZWfYeYmTMcIMTXkq",
+	"OkHnCicp0XdcpOMxEed4rIg4n1GWKv2ifuAuXJAxF6R0JRIEKxKfY9UZdnb7u4+6g0F3d++s/2TY7w/7",
+	"/V4f/vdbJ+jEPFJcnNO4MxwEnTgVWFHO8rft9YMOYfG5ojNiXva429/r9gdn/cPhnn6Zfot9fI4VJUy5",
+	"twnOZ/BvliZJ0JFEUCKLPygslP/NffdmqbBKZWfYkdGUxGlC4k7QUcs5KbwnncebTffLl6BI/6dAps1W",
+	"YRM6VabfNL1B3wzrh/5g2O/DoJ7B2814XnMuymM6RubrxfGM0yQ5Zxje/Uz0kH4KvcRxjDWB5JxEFCf0",
+	"DxilvoWIGVY84ZNl4YObfarFblo9KksXKs9xpOgV6QyVSEnQ4VdEXHB+eR7hOezflcNvud5vzaIcM1ad",
+	"qV2u0lmjQk3PY9gVncHhk/1uf7e7e9hpdaTIDNOkM+xgxnqzVCoi/q9lAD0uJppKVEjlyKQHlpMmJkzR",
+	"MSVCdoYfPwWdBOd3voJ3dYLOTGiamA8O9jpBZz7lTN/xw/4A7e+jg4MD1B+g3b0taWX24XUptg0ZvNNt",
+	"nN0XPeYpwTGQ65+d4ygic/WcRTymbAKnlshI0LndRaEhr1qGaDElgiA1JeiCx0u0wBJpli2IlCQeIklY",
+	"jKhCWOr/SyV68O7FU3Q4GPSRJJF+HRoc9A56g0c7PT1VM6/OsOO+oM9gNCUzDOyfpbPO8GN+8ZNhYZqr",
+	"KaGHqifyFEdT8pQzJXhSH/uHKSdXRCAsL0mMZniJLgmZI6oChFmsf5YITzBliOBoijTXyQY9yAZ90Nvt",
+	"7VaGPBf0CisSIMa7kR5DJ+gI8ntKBYndCc3nMsOffyVsoqad4aBveJ4isB//5yPq/r9PP/yfjndyU5wk",
+	"hE1IfWYv+QIpjnCqppo8EVbER+5B71FvUBn6TwQLIpAgOJn9OOrMyEyOOp2G4e61GS5nijB1hj276OkU",
+	"swmRegsx2EGRuRnFnMgjNOYChSfj7mvOSPcVVtE0LA961Jn94+JvbFccRv3Tx+mT8S+/731+PljAyLci",
+	"/Kjz8bj7G+7+0e8ennc//TDqNMzK8LBfeWT5anVqb7GaIj6GWTGyQIJEXMTl4T/EuQCVDwcrxzzmmm13",
+	"hp1U0K4gYyIIi/T+KkxmV0+mPtbnXtr/jQipd4MdoxlfkNHcT+7B5pTdrxG23z1sJuiLKRXecZ5NCbry",
+	"jVVzFIwWBF8iwwuQwpNA//ri5ck7NAWGc4TCGVG4Z99wEoeaBemXSDwjvZWTySf+4aGbepHa+0FnRpn7",
+	"86A0Xf3E6gm/w4r8SmdU+RgUBk6ZkLEKUChCpAdJpJKGQ8HwScRZLFGoQpQyRROEk0QTyDDZCxxdVhcv",
+	"0nxDjDpH4sf+kfpxsNvZ/FDg7h96KkfiRzOrI2X/0TA5osTyWKvZ9dmd2pErjhaYKmSUbqTEkrKJYbyl",
+	"ke9udCwoU3u7ZoHoTMuIvUd6FjPKzJ+DbJiUKTIhwoi8ORZ4RlQm9RQXXoEBHAmpKZXmiOglmFKpuFgO",
+	"EUZaziIuEEYxkZc9dIYvCctFnta8SRyM2EWqEGfJEl0stWZMmVQ4SYCFoAVVU56qIvemnB3B7yCcFlZu",
+	"UTliRRYfo5jGmfjSY0RGkutP0wnjgsS9ESvthrHgms0Seak1Jj1J80gn6Did4fmr0+6xVWCbt0nhBAzK",
+	"MuF/RqNU60Nd+O/gBfzn8YtP3+srsuFi81P+jVYwQU6e+ZlHgcl+JxEt8+CBnf0cq2k+dxqvZAz/R5Bx",
+	"Z9j5y8PcNH1orsqHJ8+q4zpbzskGY0N6cnc3wKc4ISzG4gUhcdPoInsPGhMS3+HQEi5T0UizyFy+w/Gk",
+	"QvrYgh5MyMhndR7BHaGTT3M8IZatBShlEWg5MFYY3+8pEct8gObhpkO2u/qQlZQV/xF5RhJ6RcSyiZ4z",
+	"IiWebEzP2L7u/PqENZZz07iM9Xx3y6w1kKc8ZR6BfKzQjEuFJEczzJZIEMlTERGJKDMMVy+54b8MePQM",
+	"RNoUM7Tb7x+hvrEqnOQIFVc4CRFOOCOlyR30/ZvkPIKRFacUkzFOE2X5cLMg3B3sP95/svdo/3FBHPY9",
+	"4tCQ4IV9Uc3i+1/JWRigEM/niRVOD91vinxW5g8tBUu3jKdU/GDv0/KO4Fifk9BYmGFvxH4+ffPaaWUg",
+	"HM1c9N+CICqPEGZLNdXaAUmk/gXt9x9VJZr+RMMJO7fE2UqOPdAv/teDwpT+pWe7A9P9V3WmH39An/SF",
+	"nQdHYBR9v/NfzfruW9DjPaSeYhYnlE1+TAijhKlQm9FYRNNMSTBsxukueqcphAVBKbtkfMGQJl0PvdEk",
+	"XFAJ5rkkcIcg41SSiiVS/WCTUmBHvB2vWmEkWmootaxT4zVXKOFc2+pYHSHJZwTNBZ8IPJPOu1CajTn7",
+	"3o0wN98ojt8O5oLzhGCWjeadPeJN3MmxAOBPWjej0dRsYqzKdkqZ0oPOTbMvPdoCCztNeKMqJBOu7IDB",
+	"eLKbaoKvSJWInUF3t7/7uL8HTuR+/7fuXv82h/6SJ416yJQnd6h+nMRkNueKsGj5C/Hsx1f4koBiL/GY",
+	"aCsG9qAzKZ2pZgyZoTUAYs40b4usjNAiYjlimMmF0dL10+DDQ1ogoP3dXRTSfBzdS7LsCqLPbWjsAcy4",
+	"PtsjZj93hPb7h/VnKOumkoR6eyak8BUqUcq0hbDAyx76hczViGnhtLsP3npZZa5PSH/v8PET0t3vxwfd",
+	"/T3ypHsRHe51Hz053McHj8eHe7v7TTyjQM+uJmgT8zg4WMU8RqPPu4PuaPT58fMmJnIyBqeFf8WMewk0",
+	"MSNkaMmXIBVNEvAZgDgPn5/hSZj7zkYsc57t9Qa9wc4QwYoKJPVa4qTggpAByMDvQxD3mC17I/YhY9u5",
+	"cVYYEJVohmOitQmtXkRYkuoKOAeEn8TWX7MdYx6N5PcPRqPv//Xgw8Od/xp1Pv7PqPPp+1Hngb4QwNXy",
+	"hZ3vd/SvTavwmjPSsBLHZsfv9fcd/S2lwUjWSwBkHVt55fFdavLvZuTX67IJ/VuRMnc3rqBnv749+3Z7",
+	"NhGGRUkae7y272ALgkPEcgQ44hdE0pgYH3TBTjzKtpyW5pJoLUCRGF0sUcRnMyxLTPJjJw802HDUJ315",
+	"nnA9lDFOZIOspHa4RRJQRWay6Ib3vzxzh2dXK9QA7fTEvGwXdqb9I/fSYCEwBKgY/T0l9rLm5l+CjlRL",
+	"48TgYqZf9gtpNG6O356gS7K8O+nR4NKrWhBAyZL1sJEZkMDbt7IC1nrDsphVEy3tct4dLd8mmDUOJsHs",
+	"7kbyjvNZoybI+ezuRnIKkf9GBQ+u3t1ozmh0SRo3jIKrdzeaD5iqhMrG8SzsdS0sxB3yhA/kYsr5ZeOw",
+	"zOW7Gs8X/bSccyZrWTSvqJQ23GsjcfqfRRt3LvhFQmZg0ENIe6PvvjVPmY9XbN2CaOsyrrpjnrI4HGbW",
+	"P2K85CYF2QhcU1Or4sm8jwk4L2l3TEjcOAWZRtOyQxXUFKogYC7IFRi4XIAOSj7P9eKa6Rl3573MzHy6",
+	"cU72en1JnMvxPgZtT1PjoO318qBR6NyapeeoguVg3DlJPVMFvec+Jmo0rsZ5msv1AWub+1dsI3MNg818",
+	"dpuPVL/2zZyYXK43qYr4jPiG/ZorxPhiiBTPnKkutmm9ozFW+AJLgiLMGFfogiDwWKFjaSxnk3FilacR",
+	"05MQOFIBkpiasDBD1bEYI6CQ4VKKv/pmZu99mN/oApvdLLK58rk8Bvol9yqB821T0heTHc16vrkiIsFz",
+	"/UOWN0Sl1P/4qN8ZQ0SBs3FCI1DLicI0keaDJpUnv8/uIG7fGXTkUioygyQDNpyRmRzO3Qb8FHQU+axK",
+	"vnmz0xQaC0I0cWKKJ4xLRSNZvg8nguB4CYcJsxI7dyqwoiYcD8YNVcvOsEOE4AK+7JxtZ0Zn9e+zm92n",
+	"dqXyaK917mDJmQQnjj1Z9opJrtSbb9UW7SHjhksnWazIEBiif84TpJdHPxvCyvbsGvbMAoZ6J+vtxMUF",
+	"jWPC7pTpjN1XDbdBJqfARMf1VpjiK+NqmRMx00yRM+MShUVmhMTyCIX5xRBC59J6HwvH88OHD93jQpB7",
+	"3WnLs6Jg2C+xLOg18k5pNMWyW8zssaSyniY4A4WrsJdmqbYNFV4Ci37Jk3vRZKY8aVZgtHgET2xdpJyw",
+	"K5zQ+E7HCl+El3fHmCYkzqhs3K/ZjpxhFdnhulN4hELgLTJE2hywRxZdUW5SMXrOqcDeS3Kns2rw3w4L",
+	"rls3wXwVLsky95/lbl07ifvR6SkMv2kvWa9MfSe9wsmYixm52700c1/tWuJW9lKuh2gxhh5cCH5JGPr5",
+	"9M3rAF3gGL0/e9F9EiCMwF2DjJvL8L1sH8ZEs/UdmOZrPCOQInSn09Sctqv0Z8OhCyCAHzVzezPIidMD",
+	"5MrEZ/FFcrcnQG8ZnH3aLoQLFjvXOU4SvrB6eUyxEZ65mOFOvlt/qoSNBhOzLq77OBTWfdZ4KOz1+qF4",
+	"m2B2LwNOMGsebYJZfajvOJ/dx1AF57PGoeqL9aEaR9p9DNY46Zo9BXDZM2CF7/gszgWkalKflM10GZvd",
+	"hCRlkVH9XLau1mDzTGL0TvNOagOjoPXEJKIxQZiRBczQeBPvY0mMp7JxSczl+pKc0Rl5Mx7fz4hnpMvH",
+	"4+qYncll/RZQvMDHY8/YOf8Vi8kd7yi8TDiOu4rzbqK/bgcNlSNUIvhNmMQpk+UsrvTfEHJ/8Ggf/UJ/",
+	"QilLiARtbkwnqSAx4i7PZcdN7RVmy3fWsXC3nAgr0oUwDRwWyANzHg4zLxBeJD4y2c+ZeWmzovWhKTgZ",
+	"wt49ey20yX3fbmEt3jfyDYMeUNvp78vZ0nc6jbT87QY9WO8BrVI6l7D1q4CNgx5gthwxvZF2eiis2sUh",
+	"kngprUHz46hDjS12Du8bdVx5FjYfsM5mcG2MGITXHz0+6O/00DFDZDZXSxQJArVVOHHaFqQegmuDcVZ3",
+	"pF3TUn/P8BWmyZ0rmmn+Xcc5/X5HZFIR0Yyb8LtWnLV6v8By5HJ7g1VJQAjqjSvHesRCbrxPXZuz5zwq",
+	"nDGb7KAXK+Ha1oP0HezSRfTvF4SyCTiWxlSbLkfGNrHFFHo0eoxO3Na9n9tzhPeMfJ6T6K5PEmWKCIaT",
+	"Lux0bcEgiHw7R5oRFcbBlvCJrf+x9jAYEXZRzmkcWr4g0/mcC0XiV9qMuOPtl328C0YMcDln79iiua7m",
+	"vqFjB9pU8xk5IB0DyIbJZCl4mfL3uELOsLYRjGXVLVZ6rtoMlbrQL8Ww671Ee+y3uxDSbQ76lCK/dRFh",
+	"I7R/mnhVJ3d42xgu9eYqukqySzKHg4KZkzlar5gLvYkUNQGGYln2mjAykwoz0CzcQxdLf9mUSWurpJZe",
+	"kuVw4CldvM9aohJ8Q3M5AlpMuSxUxlCl+W40JfIIsTRJQJ9j1az+QTkz59F+MTPnsN9/PDg83D3Yf7zf",
+	"PzwclNN09EuNbDSB/mraDiRzUUFku3Uzs1yXK2CryLUUPMfeQkXCXAjbREsUN7ISsBwsSaC6F8oiNFEy",
+	"QsRaUwZIh9JO2NstbYTdfiMN8qUzmRHeza9HYx2kYy7K+/AdGRMhiECaD+OkPI7B/e9ImxWwlvT2viK5",
+	"7RXG1W3RXPCErNtD7/Q9wKn43EYxS5N4ASWTcywUA1dkAmwpyzJc9epT/cpKJmF/g+zBL8XcmY8mmQa2",
+	"j51RNtgiQyhhVpSYXun4lVascnZynAJ+8b8kgkNouHYOnYJj42vBydsCZ7Y5mtVE2sx4UFxrqprR9pDL",
+	"Mw7zUYXWoDDGBKTEoiXBItB6LeQk6t/G9Epr9mE2Z6N1EBJDaqlJW7eVq4FxAfHEMUWjVJSlSYmbrucz",
+	"WzGxf9dj/29xsoqHat3m94jcY0BN+KasfFNWNldWLn0q8JnhBBbZ4u/d47cn3V/IMuyh0ylf2OwTzqIy",
+	"EQAA5Xxw/vPv/d8u/zqY9me7yZOnffb75ds9fiAey0M1SPeuDhaPPx8uB3/sHR/8tJqPVOAw4PUGQeG8",
+	"VMT7z/29L94V/6aJfdPEvmliN6CJGT7RLJJ+pdKzym+YrevnYyeVZF0sZQRrrESRxl+VlYxfLG3W90a0",
+	"tnZ+hdhVautzmMMSrHvna/JZWYiD2prAF8pv8xOuBMRYleQXpnrXxqLAj1XMTuUsqy0ZojCH+gtROkeK",
+	"B+giVSPwyJqaJMomAQodkmJYKL4tPTxPUqk12gq+YOjTVv3AkLU6QnPB+nMpJC+ab7s8RxabaDMWBPEo",
+	"SudUz5vzsoBdWajzqL+6TL8RrLJptNYlfG/DjTCLiAW5WbcXnxbv/RJsp+bZUrQ1D5jE7ZoutV7LqANW",
+	"rvmQvd+uB2hBGQrojetA/IoIQeO1r37j7vuSgW2u9WLa276U4Tk3GVUGX9pUQHVvCmkBSbW5oKoiz/Wi",
+	"xNKD3nG7Iy1goG68bRzm6zqxkvHvU/PAlwIy7CbARfe2fkVQzg2p4lM8Chu6rG44KuR7uLhnSqviYQ2F",
+	"o97EtwO/8MmWrqLxFOa7RhIbXtrSr2QRJA3Prus3jKsm9d5Bsxh3lCAzMrsgQuvCLsUhSiij0XcAhzYe",
+	"99BpKgRPTaBSznGkJStkS8z4VRWg5ANNEkg2L4VUlQGHoDE2ylhBkT6oGw3VzZQbEaPRqV/rx7KdzHpn",
+	"nqhuMfuidQu2pSOwdBY5aFs9dKIkSmDuoBjVtCBINbhYIls/DKQ0CGT1Vcdsea53v4cV4EsCkAUypZCw",
+	"afQJZcNOY0FIDx0X8jOhAgBhcxvkxkqegdpATBspnpQX3867CtRyH4J7yhObWtFQ8QpJFnyMsEmVhzlf",
+	"EjKX5SqXfGP/8vjnv+799tPuq/2/Pzo7+MdfPzx/d/bb+929/YPyft7v1wzDCg7YbvexFxnjWjrBNhJ+",
+	"/c1bibKCPNqg5rZ4/BqZe2Eca87m8yuvbaOtQgcqMq6UNhmf+QKOgvEBOLvBc8IiP4oscFb9aAy4MC9S",
+	"AUnb5nYJ2MUXBOE4tvzSwjJoFqAFh0kO0f+akujynDI3Z7iod6DSgonxcznlC20oE3ylfzH8H8z2mIM1",
+	"7TDj9a4kYqL/S2dzLlQZ8sF+ubYF8QpkTQteCf5KO10DmAnJcDkOZZjhBOfJXxWszIKXi0MehMSVmuoy",
+	"8uVqL1OzwLgbr9MWVs9dMsOx4LPzXMGs1HkWFWa9xNp+J5+pdICvxf1abEiQZTS5bUtis3EpOwfYLyJl",
+	"YfvG2W41jxf38lidW9FyDqLlXBLCOoFe1k+b+DK9ys4JQwuAa1lMl3bTLrVASxObmGWKQzhD81TMuSQr",
+	"FZnraC13swlbC4JMafJAd/KYxLaI0kjJonOgQou9VqTA3T/OG8TfV2x8biUH+fnWVl1FMIJFYWWP49Hl",
+	"c138XLa29misN36KsrYkhN2SrJG6Lw3CcoNcnOL5nDDwWFVE78aO2edQ+GckeIB4EhOpTJ1dC5dsRUko",
+	"OWcH/X7dPev1sq4hxXqvdLGoNMirkxeUxdqoc6LVdD2wEZgykfTCe0IDBjHObECXbWneWhS4wNKKda1w",
+	"vrOiJkhCLn46Z4nFdjX9vF3NulCJRyNey9JX+OerYy/76GGng0LXylufu8VvzWUfdDRpzv+Axh6rHzuj",
+	"M/Kbvg+4yLqVzk3sW1ns3Vte7A1CGYbVAY/rFMm45ii+y5Xhdra6y8ZU3LKcI1tMZYu/jQ+DsuKLBjdr",
+	"jNdxUr8Gs3obA7VRqh/bytY/m2T/snrXnTYo2h9MfUfZDWQ81D0UZpp1GKAwU63hj0y3DoMRCwvadQh8",
+	"Lsw07NDEhpaF8rLvZNaIIkOFGzE93SMUZuq4/ozVx+07G3TyEMUcIuQj5kxco3OQso17hJQgWPPhDOiY",
+	"M81q7Agpm1iwx/swLEqGcLXHWkkMVboD+GKml5QBTvYVlT6HwbeA5S0GLHnCU4+z4in8DiCtWU5VgLAs",
+	"ybe/7JLHsfuiE1ePS8Lrccly+cvHfvcQd8ef/vnIn/hzjRjoOY2l3+kC3np7tGx4fsydb2oj5cYw/zU6",
+	"zQ3Ihk3FUKEVnodFAk+hAOWQT3kjaejPaHoP6SyZ51qQCRaxiZxIYtqIRZEeZVn7Ob2kDAHz+epSnMAz",
+	"36BZOAJiIBw46aEiF69QNQJXp0uVxfipCuAmilvJ3ijrqIKdq4eA5gmOSA89n83VMnD4yfoFN7uPy10U",
+	"/WdKOuEo/QfLDBIpPjHEBAstT7iWYWBwaC543CL5qtzesTSTA89EbihcavO0PCZ/yyCn5bV1CpdYWGl3",
+	"FjZI8dRvHSfVEvhGQm8Q5OJaU2kjry18bz/408nudSP/muS4HWvnL4ODRwdRvxN8HbL930hMl8Wvpbdh",
+	"8d+k8bWlsaVng1vhm3T+d5DO/gKa2tncQJy1chaD4GqXy1x7+ppJzWVr+CvObtbje+taW7RQFVyj21qk",
+	"wmgNAMTxeO/w0c4Q4QupfzfpU9KCQq53C35zCPzHOAT+bZWGb1rCN5v9m1ZQ1wrqEimNqTIyxS/mjfQw",
+	"UTmL1QfrXGhFWokq+Xs1f7DZaxckwjMCXeN+Pn3zuhgKLMABUokmti3W1KFFVTov/bA/QPv7aLC7h/YP",
+	"0KPH1abaEC/fJJJrZELziBdYrhtuOSsJBh1ng95mTIbqnpQh5aBVi8R4O+WMeFjK6jim/UZGgMAu3aem",
+	"bfKcKV8Ghd4lCc2abSGs70VKYJpsm55YiLsYV4zJGIkzbwxY3ZBzWAqVZBfrCXBxDFEZrxLKiFpwcYns",
+	"TUZSzAgai1LcrwAjSJUkybjS5vBwt9fv7fYeV+LNBxusd7vic6MCNhCx2CN4I525wAGqCSd1VkgEliRe",
+	"2dUJltHclzeZt2PO/raZW7Yj+WZJ2hsXLplt66/ftsEwX0PNvMlYJV2gngYNX/DGjPUJpXFh12BABr+7",
+	"eHGG5uUnQHb5JM4TZQs7W7MybXR5Nrg5XW99VHrUX5vvt2K/TPkMzhxnERGsCilQ6I14d1TMxy5XDl6a",
+	"0ZtFRnLKFy2OXlX5GPR9R64pDfLDdBmUCsNNqnOvhjCxUeV3hmjX1KQWroMgpEb2JXyyKimi0x/8fPjb",
+	"04O/9f/uEU1rByTThlOcJ3pvhq6xJplHyxTT0Nl+MJcVJaoUD1Yh05G7h3KWUElQLO6kQt6jZaQ5N28U",
+	"u+tdMIQpQVs6XuwzFXcLI4st8hZz5eBrc7j8RIWaPsO+7Gv9q579hb4lAFmPBof9frc/6PYHDvQiqzRT",
+	"PMbLI33QsdJsEi8RlSNmEVD1sfA0kshzJ6ERSzhOVSpIWG0jOjh8st/t73Z3D6v5a9WTUzYTNzlHrqeZ",
+	"nwjHOaSLnhF4j/b29g7ROE2Srh7Bjpc0h4eHT7qD3e5evykBs/VMGkf+gvgUjhoeYbkl2jecn5vC+aGy",
+	"ogIvpjzJD8Z9Af74kVMIi2WuvhTF021C1dwgBKLthGSob3BgcA7BM+Wp+FoAePQpswg8R6Vhf2dMVNeC",
+	"Kkvzq9TuekxYfY6fiR56ieMYjL1v0D1bpihXyxNtBOhWsAeLfHq77Icy6y7BEBZhBKG11QWxem6AJLeV",
+	"wKZAb0KUzBnUiGWiO3v7xRIlBF9ZOGueqqFZohnBDCD11Srcw5HBQ0cpUzSxUIiWUmthC//8/PZmgBT/",
+	"05hG5VzWjuRm56kR1PCbyvNN5fmm8nxTef4z0QpTkTQUB+fLYn05AcJIkkgQZc1ZgzvMKz0fCk0RsgLH",
+	"EePjIZprlWCq1FwOHz4MMze2ecwtf5ZdUEcErVj8D90Q5cMZmckIJ+0QQns0kkWqpoJ2BRkTQVhUNbV3",
+	"y7voURnvwzOSJjDR0Uh/dr2UuzXt0yz5Opm53l9WEpvt3GbwxLVylEpuja/NX/YUmvD6BT/Ou1jyGZFw",
+	"jnpbqr3KsVTb9ZfKMuLGXRbYXVLmGSzAV+UDBHZQ7L90hEI+JyxrqYIVwklSjFxekiUUhF4SZrzHlbou",
+	"e70WNck6GssVosgOa4aXKOawBV1YeKNN+Db7yAYxP8ETIhs5bQL8D+7Z+PMOQzb/8CNP1sWKCMAQhVrl",
+	"NIwYM0TjAIWpJGKY8+a54Fc0htHZV0HAyyzb16++Vk5wHp6A/epWpbxfimzXf7zLAJoegW6QhpbV5EK9",
+	"/7MaRo+l4S61tBbXgMDpr1ZR4G4fze3W0dsy1IsS2dYt2LvmOODa1XI8yQWjLCfPN0yhh5keFyis51HC",
+	"TYxKEJPM1Ak65h/nlJ2bpvpBB2qky6yt/hmPd5/FNPYGJU75jIBHZwHmJiRTZf3Q5kRIzgLAdkNYooQq",
+	"lUDhbt5lQnGtunlKZ6hQ0/MlwR4J9w+CRRYOKgsjhaBAuCyRDp/sr0oFPTw8fFIURIcrgp4FWbSpWTUD",
+	"1fTcb68Y8IWEaG4lgxwYwISIRcUMOf7+e/Tqe/2/euLDWlzDmVh7LF69ew1iTVs759pYrQ/4VywVUguO",
+	"YjqhDjODIHgEsVSf+/Ur0tndq3DwskWxGvQHVN4NVVs96fISBMWtVZqr91CvSLfLIeD03G2WCjq2/VV4",
+	"nmVlLklrcgpS6KtiUgsNwjX50dwYelKxylDbLeBHCk+eK1t13jItv51LKuEyFWs/89Tepp/IFGZfCmlm",
+	"y084JKZmUoO6JsSVIzKOf3sUv3/aSkMoWk9+NCmTwdaYcFFMhGyDYrklXLUvo7XsFEOU3RsKxpQna1nj",
+	"S31PKf9r5W6BhX6TncoVOV35enxnkrv4GIULLi4pm5xPeSpkGJQcPzdFl8a8pBYA2y6ne7U+zmc5hPXa",
+	"rGNzF+AFRZdErQcLgrscvhAfjzeBF3ozHneyjOWVqF2m02U5sy9AGMXcImeG1tkQaiPBVPOGYArYExge",
+	"VRUoKlFoNB39TI5ZWXpF4NKTtT0MSofFGilzjyKaWKZGVXLnCmxkz4dGNxr1VuHSuaaU58Sl6K6iruuy",
+	"maXslLby2qfNzS/h3qp8zOCQcKb0NeRIFf1DjhE2C0u/T8fVQlGGuIiJaOXJsXlXW2K1+RJmvf6bmTe3",
+	"/MxA7Qhi2nrjRBBs8v7Xc/mKR8gr4DiacKTV5IWt3TBQpwCn5VJxgYerO5B0G+FnAZ2aN8CbBl/AcTWj",
+	"F70mC/itivcDgLSIp8qkvC55aqGCQJcsGklFxSjjiVYEZTyvduiCQv6wFcSW+XoUpuqZK7DGXN351MBF",
+	"vOZUriJVCQTNUrJytzweYat4GIdQoi3tkTcURbzFvhQrgjRGTakhxT2dCirVDMrpvq4I5VawnTeEvFGC",
+	"3Cw0F/B569dgYNjdt232h3m60rEHBHehNY+W18Cjz2NoVm9QwLD7u75vt9iC+fubrGoTCY7x0tlh5izd",
+	"XhZkNsMGs7lhQIHtcFT1l93k0P7DD6KvyH7t4WhO5TB3FaDeAQLa1BBS5sd6H4+he/55EUBzRW1V8W05",
+	"FulR1r51EPT7/etjkvrLGNoa8VXN0v4eNMx6BeU3CAiaG9uFAt1D9WgggaBEK4DXgu/iqwoIPsOKvHRm",
+	"QVuAUq0xGf8KkpRNgE8pArCwBMeOYelDB1XEHodtwqNLuSJvxKXwcHEJH6LqCBFTDVwOym20CM/w8if9",
+	"xep29lSsW4a8SaAXMu9rmWCG49oJ+ilvB9NWnEoliIqmWX88vAysZEWaBe5FPyL3L71T/ZJz3eSes/jN",
+	"OCOW6QSxkVH/zINP4hpJ6O96SUESekV8tafHaEak1KcYzO8FuZhy7vH8a2kym/uY40u+QHys8oQVJWhF",
+	"aA5WOfpNSe964IdtlOhWSVZ2imtTdWB+SD9yt9k6MEgTM/KGsPIRgGHC6qMz9YruHpjGklQMWOsaJ3q/",
+	"IMyktnhjdNDvr9U47rs7AtBHNkLz2rh/fW6FlTRuWTWlbFKiCsQ8V8aqim7HzSJVIDg22XPUbTn9RGVR",
+	"6a3uuM3rgEvluopUynUrtnclRrZlK4mN3M2rx3XbsNMbNIZwnLnc6++bv3alv9ZnjK9ylWZNMzIpVrHO",
+	"q2exLhHK7KXEjFcJ3PWasxW/7TRn99BNFJ9musFXpzmXj0aNEOGcQMPCcGhTXCR0+uLC/mmYpmntAztf",
+	"v43E+nYtHuE3rP+c0CvCUDq3UczdfciZlqW0D/Mp42o374F/47iSt5HdV+NXz7i/79Zxnu2cYyrcgANx",
+	"nCZJlt+wPpz5Wt95sxjPBfvCekorbtK1UEb8igj9wHmE55s0JND3PsXzOuRQexygG/IR5qtQG1IZMbc0",
+	"1XbOQ7OAW/oO3QI1gOVuu4taQ5D+iTdLZd1XLHnz6q0XFBYcq5WccIBaNQeLHqNJuW/pZslzH74uWZHv",
+	"vlUM1sxYOq3aSI0pXzDbpAmzJVJUJaTUEXfE6i1xsyRZRT5bNVzMcEKlyZ57/eLpEYo4U4InKJpigSNF",
+	"hBwx8wqAPKiWNDwTPfSac+EtZfkKPLyGxteF3HSH/AZwNm+GN12PGTUGme+TG9WPRwXvsR4Jse2JmQ2H",
+	"WBzJAA0O9KoNnvQDdMHhDk9QZG+ldawfLthOBz5j6fkM08TXPwiRrr6UIYvBtjnY292FX7qaVBmK5O8p",
+	"V5RNAm2e2FZYYsQou6KSXiSkcA6DzGO/e7CPeKSIgiSI92cvuk+g3khrj7MZiXd66Bcyh9TPhaBKERag",
+	"i1SBRSnrLEIf+tkcCxI3YFv2kIW+xDPOJhkIUpUXYMZ6s1QqIv6v/bHHxaRo5hOgWMXErxlWa038ghuy",
+	"fhpwkqBIXwMXc4D6/aFBL9ndH/b7JmNLc2Y0ozGjk2nF6h/sDqtuo4PSAA9KTOzBg4/9wSdIJP3X7sd+",
+	"d+/TzvBjv3vgftLf3PFyphdTKo7LyZhb9w4AgCbMUOF9Wny+eHnyDr3b76FjpJkQlzixwIoopD4XsMke",
+	"r+SdrzrHehJPeUz0cj3VW3BerCZulzlwoy5SPTCbNE0U3uTuV/q+L7DUmos47uPXUZKM9djbt2ct/nw/",
+	"oWhE55ip1SBqTqAbvr+xQqTn+7bwjbJm5AMjkzwVEfE3myp71sydRTu0uMtLhufx6uwWScQVXfXRKg52",
+	"q/l7tm0h+uMpTEp4w2LoKxkMrjloLeDg9FjeZUWca0exScylcFLkyq5vNOv0VnQb2BlkZR95v7Mu9Dsb",
+	"p8mY2q5m5Q5n0OCs7FvIX7baH1baYgXvVzFKVD+c5aPiU7IrbPanlMVJe4PT2TNFButGLHsIWAKWytxn",
+	"WWxC2SUKtajxBttUY1/aBZZorGX0kVMyLfIsdr5z5+vfeIMVm8xuCNmmh+/b79Yiy1iPnmCrsfyqX3y7",
+	"HMeucmkn2t88fEZxhRN/jHAGxpVL2zyylRbwd3ge8ZQpKAUt46ENdrd00XtjiCtc644EFzC1UkN0gkU0",
+	"laTCcPOfWx5H66iGPbHBKcswg1sdsuLhUqWD4HfxvPchAZyorPy/rNi5Mv4ZmcleQT99OJ5SUUxreViv",
+	"CV1px45Gpw19wy0NWx5QI/r0Qm3y4Cnc+YrHpHENO9n7Nli6d7Z4r3Hx/P4wXHBOGKkxXKWQvhkjqmRm",
+	"PKspkcR6KnAMKBsj04XV+C/mWEoSI22eBoh81vIahTMe0zEl4vlnRZiknNnsQDqbJzSi6l2aEBkGNgO2",
+	"5sNonfxQkKprdUTNOxJuEKfAGA8s1zC8hBod3OVhbKo47u9fT3M0njnQHF3hGEFzbV7COhPh4Pux0WkM",
+	"hP+W+qXdSCRuVjT7fwpN09OmDeytMBVsqLnJsHC5qy+H2xHKq4n6iORXRY9h0YJqolVxfV1KUJ5na8Kj",
+	"lCE8EYSYMmKLXjrbbhZ3r8u+5golJskRqyGkjdAkqbT8qCu3edjLqrk3q7huopj+xPllgeGuZ6pB7gjm",
+	"Aox+NMcCz4gydTCckTfjzvBjK4HjRvAl2MhqNF+T2VOf7GSe4jm+oAlVy3cFwddKA/Cd7UrcgCkiVrYT",
+	"sN1eXEeBjTfwSeHN5ZYa9Z27Am1d6x/ZZdlqBG+yt677vhHnsBYNGCYcjTUtaTvV/LTw3tIY9jxcqEkx",
+	"pdG0iScHnRxH/m2BL3WCzqlriR90TjV7a8O+r4jQ8l//VRvP38w1o0contjuBDwB6Weyyi7JXBWHbN9n",
+	"jdqu/bM8pOI9qxmE1Z2LO7c05PJyNrGK0ulS2+TlQv0zjnBM4IzE3Avjk2oi4xXnCyA6MjVG8byQKu94",
+	"RIiFv2ZKT9nTD2WbuJBfy57xmPiOoR4dtlBdZdNI/1K1i+C3NTq8L1/LuQBaeZ7qjHJt6rEkUSqoWrZ7",
+	"/6l7qtYFRhMtqKx34SuFia/fkKeFsbXYlJZPFfGVkMNh0zoMtggoHjc1F7I5DjZ3SUZgQCAu6IQyUxeY",
+	"SvB5ARYcRheCLyQRG1bZF7/lT9TkSBJWqbw5Zuj47Qm6JEvXQGFKcEwE+nv3+O1J9xeyXI9Us/3ZsHqt",
+	"xxI4TtU0s0n4JWFAMcBU0ouhlhmQEjBOHGnNtKVXc6WHdXdN90pY4zLZN9iJCiuyRTTFzx9NVAV5Xl+0",
+	"ZetMdIMqgWLK05QKK6Tq62Te71jXfq/fG5Q5l/nJs/TOjPRn4sUU5207swUtlMIm+jxSzsA78sP/Gvwi",
+	"+E+1PtV7Z51Lr3L2aYudlOTOWmWt/EQjnpsVAxc8bWAsbsrwO4sqPsPs1xWSYTtL1bdnS5/23eAfRYOh",
+	"n0u+7QTTBhERPlYLLDbyb526e1fYcSe2dqhUlW2SHsqbzqWfbWeY2SIcC6iWTaK2DctHMztRluaNzKjC",
+	"9NoxolM+I+Ddz7z9EY8B9RxTKOFbcBGbkogLrqY+0Rh71eAz241EtuXgtfPrMUcU+dzAaWC4ZYn4jGgy",
+	"8oRPlrenFn5pXh1Lnna1yjw2XY+RXEpFZl66k2aqV1IMbgTwtwFdiMp5gpfNQ8k2UaVGlzOZJtnOv34S",
+	"V4NCAuRrCKNmpC00H2tysVWT87dw0FfL0czQArOUzcebKRypt3ow2+m7guBoirCFtKvvpCYS/bSEAuGS",
+	"M8t2gDRpNWX3lb1Ut5VxkjbsVIO5Bo4lXwDFtt48ODhA/QF6XGl4uHuwf4OH17swZuhNK/MynWHmkilb",
+	"LAvMHM/s+W5alTGe0aThWEHkt96f8xWkQt3iYYISgAbAYoAtAP89dMjlzCR9ltW9gpVym4d+pRLhlx3H",
+	"SaLXo9pw4Jgx5CPrjRpNqVyNbwCdvxzIgT2JfDymEcWVQ5j9urF8OnnmX08am+0JRkdJn2ySKo/2NwLv",
+	"6TXB1JnR+LQ0g4SduT4CJMkcC6wItJCM+GyG5cqh7fY3RBbSg3sQlP/e+b55uGC6jqmBsm4l4B3rAxZg",
+	"XJSbc2aDmmdfAXukh46RnHKhMs7y6vmrU6hXyyQazUZbQC9m0CV5TkSkBR1hoP01iEQHSHk9Kbjdfk9l",
+	"CttakoizGItlpSOvvdxe+lSaScL/Bk9uTWHaTtSc1OzVVvJmrX9rva/J7LISrTQNgT1YH4bddLfI19Ob",
+	"y7+4kYyLKthCYVzNPQSqoZ8tHEeFiJOtyFgRwPIbClo3hMWLcJJIJ/fsYbM9sE2UwGi/pdNmr6+mxkqt",
+	"9kTKlGwzdSrRQnCTjLbJPEtpS1R/FSp79NRLPnol0kgZ4JdsEu5UBh1qenIZRO0uZAiB3s7GCYU62otU",
+	"Ukak7AoTUUr4hFoT/oLGMUDzq6ngSpnMRSUwkzYupeiM8BRSDiHRxGwfxXk34RCt0d+U6XzOhTIFlanx",
+	"gRFDg4hIqRegHGAoTMiDCKswTbZ1qcYUTxiXikay2TFtgj1lZmFrRSwKIWQtVuurbS8TTZJeOxnuOEkD",
+	"6yCf55pDNOZXm8QgbYpk4e3MI5JtOI8i+5eHLl90C8fCNuorcclHzfF76/df4CV6kIt/t1vDncAAP1GJ",
+	"xoJkODkjVrgZJ3qwWNErou/P26kDWjAQxoEaF56aETGBnF3Fwx2T9LR5NFyfzSyzan0wGFp12xhQnbVd",
+	"4FIShsOQH2NVVZndpTVy2n3NWuv5GVrJ4Z4XF6tl/q9QLkCi32RoPhd8IvAMUPe1mlTngl4RWZHgTqWq",
+	"7gwQWvUNUPy5sMIVBcz/oF8fe0sE5RtVVNg73YN5qk+7HPfKaq4Szb/aLORWpTE8iwPWV0SQ5kYYlcwF",
+	"SZKxLeOshovhwm0qRA7L+b9MlvGPB/3bUJEyYqzWj17ZEpqWXhWb42CsqmaNKMFSvTfF4i3CZvblJ56g",
+	"z1NNMZO3mKHeFuHz1xinq0TFhg0D8sEFpek1EfhNMZ+oXRVYlmvkMyPGlFH/Zn8NqZ1USZTf5VJlncyC",
+	"6EOeweHhLtnHh4UMne4F55c3Ypn6oSb1gTJ2sqtWNBmqSYIFknRSaRBRH83BbZmPtn6+QPe1C/4mVRFv",
+	"7bM8ZggEpav7q75uZXyaOmV/hT4/RJwRCDNpSbtEV5Tnxmo7JaISPbrxnN8aKUusuna1ZdTQEKtpGevZ",
+	"kNdOm4cl1RsacrMz5dcysBWnPbvXT8LCAd06jdu+v6oTzyhrVpCvt7g5gcvLWvi95YLmZFqxqMUU+lYm",
+	"Mbel91pf9OARbtKoo1YPuKKEz9X9g9uVlOPmJmFHk8c4qkABZITEsmtdHZWgev7ASnpiC3Juh9VMxaxl",
+	"RUtN29UnSISRfctKfrYJLkLeV4VmmvpabBbo7vOsNeZnu/JkWnJa+3N1Ipy4GRgvqTEBzb9NC3Nkq2Um",
+	"+Kpl2nP+/TKjHmxaEngMAFQYgTHSsgQZVrdeEOj5dtsybr/u4IJ9rYaZRxbXDfK6zM4cmQqncwnT9bpF",
+	"kpCIewISpsew3iIGiKJlzkchwt0qZa8qOqFgVy9HUEjjWcUsrlmc65jFn6kw1475W1Hut6LcWynKLe2v",
+	"tgfLHai7Lsa1372XQtxCD607LsItSsP2zhafL3jMhWtG7vG7mA6ebbVR/85/We6lI8g8wRGJuxfLaqgq",
+	"v7But5vx2bsaiZb5LlvtbAMNlPWENzjpisMfxLfF29UHt6tsbImLDtMuFk9th57oNOxi+e911ewS/Fgr",
+	"HMTbRPT5M6qCxfUt64Plsrl2zoy6RhY0dzCp7rPramfFjfanUtEKA/+mp33T025HT6ttstbKWvF83bnG",
+	"Vvj4/ahtRbZ497pbKRK6RayyOTrWmNDvwiC9W8djbVqdwpTrQ9P3F3B6/QLsYbtSiOPub59sNuinHx6W",
+	"8kL/OQge7X/ZJOLpRr12KaUPYsMtFKQt0Rj+U5iqqcxZQmDNoX9yG0srlCJvRIz9VvUwu/3Vy1VBGlld",
+	"BuMLVniqYNAb2LwOxYeP0bv9Kl7PjZbK3HEtypHzqqopZqvwXqqTRhdE0pjU8tc3LGfZ3Ta237ChK/gy",
+	"rZa9oSJt+7W/wfK06n5eA5yzlkBviyG0lvb3cRGN1XIASP626V/HYsIZThWyQBeaopOUxh6WvzrsXelZ",
+	"q7rFSv1SZW7h0s2hk2WwL/7Y91rYAC8sVMuoKbdBU21nmlDbdruxRTyuDm7kDYutnfUGioKf+TrCZrD4",
+	"VpxsN/PNhbfBh9pUnDU77m5KkrWW5xmwTPszHdm4nhF6JbeJe+s9ukywvzXL2bZwbZvCdt2mq+Z6lmu2",
+	"1CVOWEAWqusABodeNVT2lUHtbxFeeAu/TT70YA3zcQS4pgMn2/J/JueNG/Q3x803x82tOG7KG6zt2crO",
+	"1F07bNyH78VZk3Hku3fUFF7SNrdriTBDwL5A/dTHob5OjWhkem2xvKyXUs6gN01pw5qf1m3W2aqKrtMy",
+	"QmC7VsLwbBlYsj1OHFVoRjDzVCnatvWQXnWb6Fcb2FF5lrAeTL0h/sENDsfP0py6XdwSJrErh6qx79A8",
+	"+xJq10pabz6J7LmN0pQtdyuvZeN+spCzraOshrPZEslCiitG+pUr1efb6wlyTTWzhk8Jv/jUy4Lt0S7n",
+	"s23ri1yAlJjM7XXDuLk+FGAK0coeKdJ7LAgxRZ2VbAJ7oX0MVOYmgbfRxKpTcF0tWu/6P5UGnfBv6Wnf",
+	"tOdb0p6zzdVac86a7tyl1pzw+8lKAwFzD9pyAeGvpe/M1sZu5d3OIZRqABY3qZBdNaFu6sHYi+XxXPV7",
+	"g17/rtBIrJ5WgJ+uLdJLghM1begRZrAIAAAzoVceY6VJKB8nC7yUKOSX5fYUnWolXSHG0lSp3Vwl8pIn",
+	"sS/EmmuNVAI0N0qZoolWEcjnORW+tuNbNZs2XtLzTZtHx7bbx/ksb0i5soFnpX+l6XJ3rqfXpjGemXK7",
+	"mW06JVtsY0lQxRBNlnkGqb3zCLE0SeBnzJZlCbalABs0NnwsCDTB+cw7Skh95XxWGBiz2a53MzJQG9su",
+	"qn5N43T0xXuajq8ZeH5KSvsln0S+OiVqeA5M4QCUNnapc3gTq9iyVbjhJhyQZXtIc3bXu1GisDrC0OVv",
+	"2O7fplnyck6+8/AczJbneuY+LTCJoS2zTKnS9IYtmvE0bbYESHG+IfL4nbOpMltY/8nC6Vx/s4EMk6Ue",
+	"6wMtSBo6KNm1q+ZSwCPNvZJcxbn5a69/G0d33VyreFSFg1T49Or97pWQjCyAJrYBOFXSYLh/k4vf5OKf",
+	"Wy6Cf9MHsEiuiID2CtD+CEsU6gNwDg+E0NvhgvNLw69p1Yz45fHPf9377afdV/t/f3R28I+/fnj+7uy3",
+	"97t7+wfVjLuSJq85TCX9cLf7eIV3988i0p0b+WsQ7T7E06wmWQJwTMRFfIQA7RbSLacO3D5ADPYFIFTi",
+	"Caash45Nj/QR2/2fgz3URYMASW5Er4Gy+Pn0zWtoM0iEgZs3hgWOVLKsdDS/xrLUD8T10UlhEhk+KfgK",
+	"SSLJwh+J2hytdIgwev/uBICfC7Cl5TOEp1c3Yvd+r6/IhovNT/2fG0ATfXzwqDfY3dvvHTx6/KR3+Pgr",
+	"m097LFLHOT0qAkQHIPcQKt3evXiK9vb2Di0+JUN8PJZEBeiCqAUhbMQGh/1+tz/o9gdn/f4Q/t9v4K89",
+	"PDx80h3sdvcGZ7t7w4PD4cFh7xD+91sPvaKR4FajQ1iQEdMGe4DGlBGBYjrRukmUKv29yuHq7PZ3H3f7",
+	"e/DFQ/vFTuHExViRruUoq5l0bWMAoOeVz0F7jKQSREVTyKMD2oQ5Z0N6efaiH5Gy/0KOq3n98K2Vli2E",
+	"oq84MOOzbgS+zfHq3ev69F/50CSGq3irQdByqiZG0Al8xGBp0YNneDbbMYxpTPUeMDwWMITM8hsYAvhV",
+	"LSwjXhBBkFzg+dw1Y61B/u5VDufj0qI/2QyVK+i8ImJC3gpyRcmiwSFugSvQgqdJ7O2KVoi1SR+34dKF",
+	"3+AVY54kfAFJwLBaGwc6Kj2Aiw3BjI+5GvBwSIGNo7KoQRnh+RURCZ7nY4NWu5YAVLoGua4NbBbEyDSW",
+	"25mHltw+S+eVaw+MLwkzifVZyW6GuurtYGQ6IgRZGwQI759DOH2zNgkFtMv6eOc5ts0qOmSl5JUzPM8g",
+	"PezEg/IWKy6s92Tr5XpHJJjOK/d0TONrbGezkUl8F1v52xYoLYtv2V+Tz+r4ClOr7je3fQAYWRBnpbxl",
+	"bvOY60mtteSeNua/vxnxa23r2Nhz1vHa4mNThg77KMZLcKpVDZhrDeZeZHKDY2eNfC4vw7pvn5bvXjmE",
+	"8q12hdbuqF+pr5PYi/KO8rhBs4NXa1cDtAiQAo7isBoxW0K+wxG4WS0E9UyrC+T3FCebFwCVj0OdyXha",
+	"jdAZOf9Dn/Y1rz6jM/Kbvq9mPcP7i29qIuvTVEhfdv5bLDMPRgT3hNaZZLIiIE/Cugrqx6e3thyudpp8",
+	"fTXOm5p+6JGf0eiSqKc4SVraqS+4QIspn12TozTubB+p31wRccH55VM8LzmUve5kSMywKpF57XfSNgkt",
+	"Ml/TLMf66rn9AIkRZyM2T8Vc7+YZXjpl6sj4FzJNCbTmGYde/9jWyrhe+1oFYxGp6Lyrm/731yV7aBoI",
+	"2jqh9V2aEIsdB+4zgi4EByHLkJ2mgZlbTJe+AiIs/amfy6NsQ0cJZTT6TmpOMB4HJpjr2ssXaV7JEV1Q",
+	"Jq1mapZHEiiOUVO7bvJm0kZv0hchNDkb/LD6Ug8VNCujUqsiNLyxs7wZWrVSsCxhHLuKIbOEguDLwvKV",
+	"GhSlStKYdBdc6Pu7U56a/qpAz67dy7kfMPulrCtVLq7TmpqRQYNOyujvKbGXNbOqpakARQO31XzHvwAy",
+	"2YAj+Z0sgD6Xt3BBIVzDln7KgCC/BNuFVIwyuub+53CTvltgmX2hli9p9ozzAi6wROb+csof45VTVXS3",
+	"PDHulp4xtjfxuuztrve6gPZ57vJ7VqrF0GXN4ehsqtzlUJnSp3AWwDCLBCq5SQME3ffM3rN6h71xc82j",
+	"CTJz15cRibciyUys1QhfvXsNhsh0A4UGACEBod4AkbfZvL4Agmk9VVjv4kSDVaZXeRVLp6k0uhWnfctE",
+	"ALcfoAXjhEpvYQPWFu953tGlqFP4pah9FSJXhCE6RpLPyAWPl1oVcoIVvGp4Rmx3QeNpMc9Vuns1JgFs",
+	"yaza8Z3tD/B/zMFsc9wqJ6fhuKzY6c81X9+mTimjMXXCoaUGB5qa1U5wGlOFlMA06aFnHBSXhaCKFFfz",
+	"O1/65llhtbOyBJvI8TVpb7X82HUKx/PPcy4a2lY6y0EqLsBqWNVScLUv7jm4zXEFWeKWPXGw3N6wIURN",
+	"Ec9iAsjaU1QFiCcxkco4oI6sNbvQv8BnNh+t/rin2qDBoiefTReudsrYlOq1WTbR22rixlCclae2Ddmf",
+	"X21Me4hHe4wIOnOmmrYcpiSJNx4IZNlu9HHTTKj+9XegP8tC6MbciSgDxMwcX3SjARUAVtePqa2bFSqn",
+	"fF0U9SxSoY97ydbfeNSn5rUbDVqBB8Uzhr9RaXK14ID8npJ0c7IZt8xmA1hgqhKvO08fLUosiIc2PM2N",
+	"G4/ig32g6Yj21wAbFA9sUPCC271XC4S4o5qta07dwjTdwXHMawXn9ns530CvDXPoi1rHRp7OgpSTGTqL",
+	"fhtw66w5dFBoylwARtv+zHgrsBj5rM6jzPm4zoFq3ZRNfs7i21YQFQJSW9SIlAI4FZehu7Sl17D4+IqR",
+	"v4VK63Yjf2p7SileULQevHvxFD3eO3y0M3RmuIPkkQovAxSyNElCFCUEW/cVZcVPDW7IPfFN479fjb++",
+	"04iYUbmiRSQuNPFC0KAFPQg/d+fZc+HOEQqLjHHIrcsXCgn1IySGJkLgAMTGQej3A8ZUkEiz1KHtGpv/",
+	"ADq9Nskt6pG7I/s7uyHhMhVEZj9gE4ahCVXZe91S1v52D2U/AO8v/mCEROkXMITK0sG9uPRbNiIftTpB",
+	"5wokcHYbiGD3IvOHu+SEi7ua/Z2NP8Esnx38kX1dSyF36ZIsZenfGRkNH8k+QC6mnF/W/3b3j/XWcFfN",
+	"H+ZSFfetTo6aq66wxT0hKtvr0rornGmHTlMheMpirUTJOY4IpHwhQWb8CqwBU9yryGdtAI0Y42KGEyrN",
+	"5nz94umR6SfHE61jCxwpzSXMKyDvpJoLdMzYV5dz+Naxg5p/CZqu2LxKLNGc8HlCrKVM1RDtayoMDmxW",
+	"XGBJGKCYKxmMmEywnOq/p8v5lDAZoDkWhKkpkfpXTV2MEoKB/OEPYQ/9oo10LOETirAAXaRqxLSJLWsr",
+	"VSXtD/sDtL+PDg4OUH+AdvdWenv3V8YV0fej0Q//9eAjerDTe9j99D2kY+38cz8YHHzJfvTTMsG+1oRk",
+	"YWLNWRzpyurNJuRhg8YRZowrdEnI/H7qHrbINdjY092saRpabOEI0MTW0nEDJXKr3P0bci2vT6YIMvW0",
+	"lfM4wex4Pk/aVpq/5AvQ9PSjmiUmmK1045xTnwUPRSNwlO0CumBNgHCyeX8mC6pXXr12QbagAFFkHdsd",
+	"rYh1Ao9NdLHM+kDiJEGUmdi4wEyaHnKlrs7mLThJzrk4t4HMSndn3IBr5F2urRz9H6Z8phdML5RmIC6G",
+	"TdiwmOkbws9hlt4LcwyNOqz3kb0OOiP8fe08qS3YRT6cpsScxZQnGaBSHnJvivxVA31V6VoWrr4Y35QL",
+	"+gdn5zFeVkr49n0nZ4wFwmNlsS5hy0dQjplwfmn4u8sqyqsu9lflQxz21xVaZGtWJ9qvuJlmAaIsStK4",
+	"EpG5UerdZK5ZE5M78VZ96NMMnMdqduvYWEu3Ms/b2Ja/G/I5YeEQggaah1ISoyVRPRSC0hgOcwEP5qEy",
+	"wAXabIlNJdeIhVY9DIfOtil31Wd80UOhdUrX3uic1ZKyiIwYfEDzhgWWaIZj0kMhnc25lPQiIWakAHcN",
+	"sCKC6OuMq3NJEhIpeD/MRdur+m158jcRxHZyhalZjcvlX8yh4gquGAAvPaPMCtD/ykfRCTrFT5Z5qH1T",
+	"bW/NBb9IvAU/VE1RRsMgq2l2298+6NQrQRw6koGTYlLPLIa8nfLJeGiflA9rWSSrdPZyVV3+ko+4+0dT",
+	"YprZEr6CjjzR1C2crbD+T84tXVsWWlh7oOvXUZxY5D+FNS9WIfK8yXOd+zWdgONsjzuwO+OvO9w/eLzT",
+	"kARA4nODXeILJpgjRdkVTmjcBX0I9BPLfNyDeXadSaU30iYVAlraMlLN2GGQWLhNjOnUwKys9YG5qRkn",
+	"+uYzhNvvbaIm9rH5HDVvgY7HTRPDxuOAzY5fYNNhWB+noY1dYkGksmZozt4hD3rMhWb8efG3kUWaANwE",
+	"abGpQUVqqu+3Rw0SQFwuvpoSNmK1+yKeJARPUiKzp8rJ+iBTNgtYWcSonFaPPKRaGX42ewDcc11XkWIX",
+	"vpQv6y8tusWyJ8xiqhWwxjE7QdrN4gDhcEVCzsZDfeq+XOmV3FyatZ7v20pF/Yw5MOc5LFPr0+9eUTrf",
+	"bY/XStKaOFxxP5jiPv2QNbVM/gNlAEyxaHHOTZD1WY2+A98uiImykQ6PT32K53PCSIxMXrYbluIo5pBn",
+	"H8DJNz46D0KtrUtIBMHxEtRIzEqYm9RmdjuwgbLC49P9iRBcNJIV+Cyc8e4Y0wT0TEPYK8qTdvDzf3NP",
+	"1I/Tmmb9FLSQyOsUVlPHk4RpZlFRBiuR20xlSAXt5ni1nr4Q9RRiCAafU6Z44wG3icjmVsuUspRYUMpt",
+	"iWtTL9TbKfKfl4I9a4JM7k7QgvwJRXa2CWZdxlXXWlCFvWEtusyqueYJbOEktLvAq2a+gFpgILe9zdlr",
+	"prj4O4kSPumh40RyJE16GFyeGlyG8O9d2zGle/KsgkHXH/x8+NvTg7/1/+6xM3wWtxfiTp/yl2dnb60K",
+	"E1j4iOKX9vuHqxwRB4eHhd2w3/cDcVLVVKunDdlAkwWjMVmgBRex1BQB6L1MQOltCz43BxHt41MG2RVZ",
+	"ONxqgdCmQNQ56Iayw8vxNU1pyBCFubkW2pCETNJJD50CztURuhCYRVPXJGZje3ETbgEL3NJyrBgYFpLU",
+	"rEoB+9fKkgIDLO3vFcbGaZJ62lm9xq74MjOu9fqh11AcJAjDMwKZdKbwHtsugDOCGWWTIwB44oxIp6/g",
+	"OC5DIs9woklG4q4dJvh6car1SgUKT2yoekHj2ECGY0W6CZ1Rc0lzEwBNLZR8FH+zK1T8qdizrOl3Pc3S",
+	"RW25lX7QArPLx+PSjzaiXPptypO49EPGBd0PLiTbBUTk0iWrpZQ/DDZMeeS0e0nKT9qwa5kYJKGa35bH",
+	"bMPi3TEh5YHOiJpy85O1tyzBcRSRORwUlyTfhbrmUlZ89lNdiS2sVZYwVVbPbT/f7B12GSnL2sbUVqtw",
+	"DRZr1b3lKWVr62DuiquWSvtLU+WR2wibFCHZb+V/Mt6FXxwCOOfdGWbLrgmuFDeLFZn17aL3nF0ZPQzA",
+	"za8otxDNABWwS1kX8gNcnkCXzObQeofxCx4vYXaQsIZlt5rDhmWXzwmr/l53HxR/rFrc4KUAoBVa0BKB",
+	"VsuE47iraZBgk0qRMpnOTaZdd0Ziil2TwZqa6dxKeoJzDHyExmQ254qwaAmnQxDrqqxeoKybQlqGFniC",
+	"4aQLOq5hRVllbuaz6abskvEFK7sza2tfE1d/BbqvzNmzOYGeGM0G6VNP7UF2dseK4Kv9Tj3LL4cb2jqZ",
+	"8ybT+cxm93ZazAph9R2gfpj4Y7Yie6urUfsZ3HVjSeoGyYRZaws3Tp+IfQfJDkTK1fjGEWZGrfRgYAFt",
+	"zhuBnv9mLmRFwVjhCywJMs9p6qSyrHbdKEz7OvxlYD0V9Rd+2xKFOagSxEt1njRhx2e1TXn8xcYb9Vi1",
+	"bKOcUanCYZbJF2Q97QKT8DxiYKK4xGMUGgZgTTi+YHnXPZdQlCXXgkHTQ+EMMzwhIhyOoNp6afz+bhGJ",
+	"vDRBX5A0Afi7ZQAamAwgd52ySQDmkgyQSTaTvRELIW0rG0qp7CWcY6GY/qTR6SYCgw/daW5cTDCjEjhr",
+	"MGI5XoJB/7d4OtoauyTGnyAjPieyh0IczyhzFp0p/i1FjoqEzWQlbAAggks3g9/sKPVv+q1lTlt5UY3P",
+	"vvNi2R5rQkXGECkKsBwQqtAkUU+QL24Kh3TjbBl5vkmnRYPBC30WtX7dqteiH7T+vcldddAWgkywgFy3",
+	"SDMRMI+iyOWz5guhCY0GX11m2w0l8NgCt3xR2uXpaOJsWeFpFphra8mTvF/eJDZrwd9f9tue2apurrGc",
+	"UQ9+feEF8OlWVRfwRF0Za1FYATzva6uq0IO6dmEC7Nw1VQmblCHcIHNtLG7+jzgptWU+1RpAg6Zle2FN",
+	"BGbKpE9jZIX7d6BDDE16tnUhm+w14/GWQ5wkoRHPI7aY0miKqCYfjqbEoWHYoB1VKKYxOA9n+JJo+U2S",
+	"cVn/qJYDrE3s3zhJf22KfSVDvjC/bXLeTxsqA481Teq1gdCljlr3p+tbx2LQcSBCZn3WS4R98LurQ6sn",
+	"7iU3HC/1BCL/HAjw2yGzb9CaIPVZM5otHhzsH9iVh6REfecQvXj3/K8BOnl99vzd345/DdDTN+9fn+nT",
+	"9f712cmvAfrpH8+O/6H/8+rN67OX+t8j9uGX07Nqfr1+z48fnj//5dd/HME7fnx0BM/+ePZ+NYjXYQNo",
+	"149Hw+CHpvyo7dDW2+Oh3ZiWKGxD7mwIFQTyxrwnD/J4FTyzhbZpeMJPcLy9YMFwPY+qXZDIuvaheC32",
+	"1y764+c/tT3orcLhed3zJmXMVf+AK641Q2+m1FPMIpK0TsmmllbSiG/9jhXYYmPBZ+fllPrNDjvjqkmg",
+	"kkRC2qhJ0BTEqEEkbgIrK+sUL7FEtsjJRlNXw1esQuG7EzCyDNtjTTZLRBKTKvDOPNECCsNuiC1NNZ/E",
+	"hcXh/PKu2vScaZVnXZsevT1KZ/1rbNjD2Xkx4Siv7BibsKbnQJhUGMjHwyZ5pxBFLnVfNa+Ql7QCBmcv",
+	"1DYfL+ARrppHhlt42x2HvukAG+oAdQv7D8DsNQCuOElQlPDo0vXl0ywcnRy/Pob60KPqgXQMtcxKn6f6",
+	"dD78LRUUaoEKVHi0v8pIM0T4VEAx/aGxsHD7Jk2bKSGwo5qZ4jPcKIdyBUJTFs6dAWWGB325yGuTWSup",
+	"/S53teCDdkCyS5PFmhg80zYtottmkzYmnxfuWYlyezdNirbJ0mwsdSm6Q2Bhc8tRMw9TFFIsxTdqrysF",
+	"qURF/Zjk1y3yuLcCjhvufOEWobbpmg/lO1Lsxr69+qrX0cWXFkc2IVIqcKhtBOxxLYVkI8/z3SsgW6vs",
+	"Nc2lnaJSEjqh1kjCO9ddGottjm1w8H77sE3pWBXKNYsDPOUmFUBfRQlWxHQJIFgklAhbrEEmIH1Wjbic",
+	"I7BXHGN3b7C6O9w5H+vRbeKCeDN+ZiGl6kfc24Sg2Es4gt4sF8RxZBu9NEflPop776s2TJNqfTBmFeK/",
+	"PuxtwrjNAZxinLwaxYEZAZ/N12hLXeVmU2u2cpuZVPat3GXe9BlYA3jtum4Ep7U+E9VDkmHhjylJ4nvA",
+	"eXlGNC/hCZ8sv7qouE3VWokwbjIkIJU7o2WG7rcKKWIFxEexo6i2vS67lfT021WMcZK0QSAHlDvzUFGt",
+	"12J6ScDjuUVbt4Zh5muzXWxji5TAltLg3v2V77CcmoJ3tCRSERHjJSBU29YCX7f30iRTeuSTFRGuOkuL",
+	"BrwMTEOoQRYonuC53FxbqWc0+gt7Wjqo5tym7dYZByDd2aY4Uw6pcG4OFZM4O2IxJ0bn1Tdfc24bte7d",
+	"omoQUpXHRAgSn/sKt/L8WaOQ3WZh1vo53gJakc1otbu3Es+q8P1C7Um2Uyw/qFGyyI3bRbdKS+Rj5IIU",
+	"scK1/AKxpVkKi2UPhfpMxQIvXME3dH/sUoOekbJYr9mIhYURh8MsKdKutnehSykGLgnYzRRSys8hzZJI",
+	"06UE3CEJGasyfTpBJxti2cLL39kg0s/sW1p7AwzOx7VNhm/Mf31G2Wq0m9wmrJMxd1abJq/Q70QTFHrY",
+	"VioKnwz7/QphSmQ5KJHhwcf+4BOA3P1r92O/u/dpZ/ix3z0wPzXokHqg40YDVZ8ncDJl4HY2k4rXkqn+",
+	"rWDubu0I/IQjaIR0Nk2FjP9cEdtaN4aiQ+sKR66rH00SZrijEpgyw+tmhFiuByy4zBILT9xI7OgOEf8s",
+	"eTIR2U4KwunbMlJt+2iObxo97t8DDu4rxlr7xlz+xMxl8zSU0un25nAxiyerT3GQp3IVonOmrqjuqxmP",
+	"AX/tfA1Mju9txRbbDuZnELRqhbIKFqehuSk3SsZ6R/q4Xhrvng8a5r2C+OvdyY7+rdL73UN13zBhcdsW",
+	"Ctm8v7Jk/8xJ7CVBxoeAFn8AGCs2LSQsQ4X8i+xqVsJ4jaQLr/qqXNPpVsJzQcilsfYFmROspPFzmIEu",
+	"EWcBSpmiSd7+VrlvoQsyocyj815orV6u8EtaFRoqso+0Dq0WPE+4yPq29tDz2Vwtg+IzuZ+Fi8vNm6IQ",
+	"cvmTHlV5cz32NSyCo0WvyLkLovjEuKENynL3obvJbUnKaoeW8ggDR2/f3v1bU13tBxuxFilzVmfFcOGz",
+	"ma/L1FP4PStOAK6a0kTBvjlCUHRv3GO2mLxMlb3xLj6MBpsAw0CEAkdqw+JgKpF7omI89nZ7/U0+OOHN",
+	"n/pvjgRJCHZYoqWp14E3J3zQ233Ue7LJZ7eKVm1aMG0rYbeiSGXfuU8Gbm+UKOZZr3VxrxwFyy+ZIGaz",
+	"sD4wh1KUMYAZVpFpU+w+PEQhSENiOnYbJNkLHi8DqA7GM+IuFUp5QdU0zq7qAVifZJDN4Ck3mQYrIc+o",
+	"RAvB2aSEbJYhzhjuC8i4OEkLyD6y1n55lkoFoDMK6S2p0OCgGqrx7rSMCM14ONanPYVacLHUVpNFfMoe",
+	"Lo+lztD8kEZ2ZZqcnLZYXa/WEGH08+mb1+itecTUyD067A92EJYIo/fvTtBY4IlJUQv/Aj1WAGoYbBn9",
+	"jvIY//LQU5NQJte6zQ+7IVvflbv5aYbevm4HmLMpeyi0vBKgi5FMo6mtAtT0zwkPQMtzUKPDoUUmyvuY",
+	"Q99yFEZ8dkEZthig+qQoPjF5b5pPaUN4BH0ZbDQmyLzB+YdQOE5VKkg4RAlUVxiAcK5tqRELyec5tY5k",
+	"ZBQnm4Fqw6wSTQBS1CQIgEKhl8d019IqYrV+3tI56DgAEsBbIxYkqTAjZ7xkEjU31ez78jBDHouA385N",
+	"urr5ufCH8WO7g29wnbU5qL8BRICtNLcDtOgvZcsq/2Jt25fbsTXHqE2gCTJgIj4jiI4RNkqjzUd1qWXt",
+	"gtUVy6cS+XV9zO8oYn0tV6jfApFOMZRW9QiQJASFZVDWcOv2DX5cy5vJxrsFd+2MSknicwBLkiuQZcwN",
+	"Jtc4JtqEMRmwCdHnU5Y12f614WZu0dXz1JThOhmCGWCKfP0OH4Nn1WxUu4zSKUnijBCWV6xMy75vQHXD",
+	"KmW7U34XmXalofkEeNsEArkmbeuZYUyZdQK5W8WkIVZRU9okWTXv39HotLMSZnOT7qGFpAHeplYlr+pY",
+	"WVgAie/3lnB7Q1ERfyEKYDiVd0ZOF29xbDFR0AZPstQDB3tXZuyeZIU24ZaSTnL9Xv3zVPm61TYwnv9o",
+	"Of5NDNYs0uvy3JV5xuW7r8HNrlOjlp/vtYdxvZvenTBETJ/oVu766sPXAuZZ0Wj6K3DaVwRZU2oVA1Is",
+	"83Sq3LQFYG7KYr4ANDitFldbBuUZTMCYwUA0hlYp6ym3HzfNf/qAk8uTrburoQiaWWNmNMfFlM+GDsXv",
+	"nMYhhMI9nPVbstSfncE1syHvGTFAyk2Hw2L7QFmANLL+hvKb3EMXvrww6AESE1RJo+1ckuVwsLooe8Pi",
+	"A3/9Y2kYfu+dqfHjwuNGMZ5aTCvpEu8IZEEKNOdCQaOk1cO/7+0aUwCFjs9XJCQUugQguaAqmpIYQZOD",
+	"cZEwOXJVmSSmHDMiVD+f9S7bH/S/euIQBrRpriueESlx8chsVAu6KWsAeFTfx2k0rR3WoUNTheqUS8pi",
+	"APAzHTegsi7sfR/20Aebko/Z0jQ6RcdZ5M6UJ1OJ9nd3g6yoKOt2grR8NY53cztnpNwXvpapBeXOekBj",
+	"PKOJSTnSwyzvkIJx0/u+Egsvb4q98ibA3T/OP/0wGvUe2H/+azT6fse7loXWQP2NerJuYTQGnVQkTdy1",
+	"tleGoLUrNZcIx7Eg0gK4wuqgVBJhswqAfjb8USYcPD18+NDi0PXslR4Xk4czozetkpa7JWrCy/5r+PDh",
+	"x/+v+/82ad0Ayq6ecZmXuo2bn586mymJhJbGrBFiW5qxtpeA6wqJYx9Y1OaC4XrM/6752TeGcq8M5T+J",
+	"N+jJrj293txAd0JtNbgkkXD1SRSQTL/ppN900m866T3ppOY4+r1Nkk4YFKjDPT10OgURYOrLokr+42Iq",
+	"SXT+avzLXw/Fk//+5R+/i7PF/75/++zJya9vfzvhu7/iX/HpYnVYZO9Jif7mlTka1Q8Pf2w4Zt8E4TfN",
+	"+j9bs85O8gohvYFz2tzY0iltH7qeM9q6sr46N7QZ1/t53N46eWVx4BW3PGgT6Kr2GoMpZKQqA07982oK",
+	"tyQMv4mHb3bSLXJ6D9Nw1Qpt3RlSCaKiaamWYmw70S4IuQxsiSTSx2gv+hG5fyHCYn8J5Dom+ZzFb8ZZ",
+	"bQW8vQVSWNDRw4p9BeLP8pJEKFK5WKKT0zfoyaP+IEAD9OAVZzFe7mj2+Bg9OE3hr82RNx6vxhOp8Hs3",
+	"SjdDyCvyc3zTRPEl9FBsDVyQAxSZ6pjAJUYDtqstt4K1/cOmzFQW7LPtIOVHN9dSKK92068x6EUOOXkj",
+	"WfsMK2KmVzrO+401b23Ba6HNsP4AnGvKVhdUjZirqGrGt0WvtaQziRHGvCtmz+mvMG4+WQW+alWXtUr+",
+	"tQLHdSVW/lU08KWFAiQAjoVqrLyaijkO4Kuiss1LbDkkBimUNUrfuFjPVJxVVK7qHvAUMdqpBcXdWj9K",
+	"xrpMBVXLU/1Rl/BMfyHL41RNfXLukiwzNRIaBVvs9MC4b4z4ffvm9Aw9tJ1lpYmGa86un5YjZlTkMEBy",
+	"amRrRHrolDDjT7giAp39egpN48xeofrTpkbC9dYadv7ePX570v2FLPPlNSPX5LogWJjkT/OvF45J/fzh",
+	"rAYFfsygiY7UeuAlYejBzx/OdtxJeDMn7OQZesoZI5FCc8GvaAwAtxhOwIgVqYCUSKWSgRaEMcISQV3F",
+	"44M+knhpWigAekx28cnj3QP984jpOw/7j57oO4dg2WOVCqIPnK0ygg9/J9E8vUionJIYyGnddmzEsFzO",
+	"ZkQJGiGcTLigajoLEJUyJSKAVn6ERQS6/VFhSQubDZQxQ7GMllqudr58gX74Y26qdZjCBqHULoHmL6+e",
+	"vzpFM0yZwpSZzDlQJzoPYx7JmofNuC0MBi1lE3SBo0tiFDjMEE+Vy3ozjKXYQ9FmrzllbcSKlbnogqgF",
+	"Mfxm1kOveREgi/Ec30eCrHbnUi1oRIIRm/IF/Ayp26ZsCM21coNGkG4y6iCz3KYh+YxDiqXFv82fNO6x",
+	"EbNdOaFpBrBCGNWIjdhf/oL0uZYj9j2ytrbhwR/1+u/t7R1+euD0o8Vi0RPjqEugsyGoR2Ic6f+v79vJ",
+	"Fx4hPh5LUsgRXGpO/CD8LQxQ+EP/YLjX1//qAshLuNNDlrlnihtzb6BSv85CFAZQGZFKArV4UDkxI5hB",
+	"C8y8ssswfVPf8oeBNarM7f3ZU8sYfguLY+Sp6qFXNBJcQlNfc/clmasjNNa7SY8lphNq3xOlytSvM1PQ",
+	"xVMWkxil8/InE0qy7TA47Pe7/UG3PzgD9Jthv/8brNvh4eGT7mC3uzc4AzSc4cFh7xD+9xu8TTOFQjZt",
+	"pNmSLMJfeBU8g4TRQ9pkBw5BYFYKDfSX9XT0t7m7Cm/Lr6OYQzWRK87V4wgNlAaVxS6TXiyJcppPJrx7",
+	"6BgIhbD+vLGl8od5dClNNRSGt06xRLt7Adrd6x0EaHe/d6CZ9+5BJrphC/+qraMRg/+4LR6CULOgHwWj",
+	"Peyht1jK8m9w7jULDO0PwYjBDsmOWKVeSgZZJhOUSM/xhByhUKsDIWxK6Tiy3sEL05XKIDJCNRQyXgaz",
+	"j/gc/56SoSP3RUoTqM0QBMelo2qbyY1Y+Pb47OlLuwxQOQctxzVbiabowUfXYm6Twwut6HaGI4ZdBZoL",
+	"tdjudACibRtvURm4WUYJwUJC89fnYG4IInkqIqIXbcQwQ+HzMzwJj7SdBqI0I/LJuPtKjzTMLF27D6h0",
+	"Z90c0P3BLqhtI5a1uYUjrgk6xtJUyAFpTMBmaWCpsRqxt7bUDtku7iC2ZpIkVySTUej47QloEA/CTHyH",
+	"O4HjuOauETNiuLTBv3PvVctcBj8ItZbChU3OGqKfQIhpBmdt/xEjVG+kIdrvD1CYMpyqqX5NBBV+PfQc",
+	"a1tuTkzasSY9IJxrgZs1lnPlyCPGCIllgGxiI8jw8HM3vzM8ylgqVfqbeygcc3FB45gwfRCyO7UWxKHm",
+	"jM+Q4AmR6EGxN60Td1qtgha3RoDDL9DWdgfpf4JtMWLWkg7yQkDTWde1o70kS83zrUh0XfB8vYZNRW+5",
+	"2fBR3ncve3Zh/VyCTKjeFqa4yYF/QAe9YMQ8LX+zwZVb9fUQeM6gFPKCLDlsU2w79lmAXYXGwMge7Pf3",
+	"d4DjScomCYFzaw6MddyAp6esl9kqvREDnmv3u/UOocKuMI0EtZE4w9GUMvIddPNFCedzc56c1yMhmgeC",
+	"5Q8HJebFmme9PUDnk9wdmXcEUoJHzBxf0JJD6xzUp/ek0FpeHwxbFjxiDz7GAo9VlxI17moGozXraiN6",
+	"c3O3/zjnQdpqU0JrWKKnnwUuFPPo4VTNkodt3gn8agDQcQcHaC60uneRkCK0MR+jJU8FiqZc61TogkgF",
+	"LiAip+j9+5NnWRchvcc0iUxGCMAnGu0/Y/6uEr0sEvQWwhMM1qr+ntK2vDSnUisr+v27+0ZSDa0TVr8d",
+	"DAzj5IPdZAUWtSLD8hkonR0xg5QHTBEnMoNo0ptuEOgTHaD93cMAHXz+DG+0Q7XvshIFCudhmjligrWB",
+	"Feg3WgVzwPiNc82ZsxWO+7u7KKyukSDQ7eJIG6oJKVQBU4mkokmCtJYktMKlx384YrVXUNZNpVZbftH2",
+	"BB+jmEKyNbNwxkJajWtGiMp1gBlV2WY291kiwy/2nGTnDGBbtMQA6SQt6n5GPjxipkakh8J3WBF4vdUm",
+	"sr+7b3lCo2XYcCQEViSB+8zGld1B/xqnwfe6nZ0R48xN0Sr3BILfRoYnZKyOHAsDIbB7iEL9qi68i8Sh",
+	"7Uoaan6w7B6PFRHA/1ypeU4TIeiVLT23/oQFF9BKRWvBWkTrXTViTobr3cwiK0gPtPRJGb7CFFwmoSa6",
+	"M1uNfmXUoSwar3VIOiNuhZ8LwUW2wkT/ZRQg2+xEy5NUa8d6OcB83T94vIkGpO/b2bFeqVAbnKHZrXqY",
+	"pje+tjCthGKmJVWO1nAhtH5whML/fn6Gss4robZrE0xBEyQzcPiPmHX4uUN2IQjWCq9eP5zAe2VQPDMu",
+	"ei5iwyEcbYZamJWUB+AIO8B1jHzXP+ztBEivNbJrjR7s7x7u6H2fjLmYmaf6O1rbFZxN0IzEFGexA0n/",
+	"IPqGRwHaH2hGMzjYCZCc4rn+eXd3xEIojQcp1R1jmkCbG6M2JUkevpBuJ+jHwRtNHZayVPAqPQRnE9ck",
+	"q9UTar+7cUJDluzqiJUeq9xGmemcjNwLqVKa+T/Y72vCLIwv1zkjQQFxiFf2FjsaaxS5X93gKz+bjs/6",
+	"370ROwYu7VhXwUYoSBhs8SJ6nvOSPwPqR5bwY5Rn1wSg6Bhwr9V87sLm9IPIOtKvH7HQ9uzpOjSK4riw",
+	"08r101zAfzTJpvhKG7SaPeCYDKF11YhdkDE3MRnoUUDthyqmixayJTGk2T8b855FkAnRmCcJX0j08ZTM",
+	"/kZEfn4lmV0ROLc7Q9hj1GhF/8sFsk/nZNHCFGutHWvD3jhdzBVGFkaSGQ+l6fRl6aS5nhVaI1Z6s36k",
+	"H+jvUVb4Feiqz/BRwYpJ+MTG6xZGBhNtqB7DyZXwiCaMa/ptZJS5n48NEoy9S/DFENEJ03SFVy15imJu",
+	"dE+9XlZLNYU2E67/McPCevPCmMwFMYaFwZF2cEY5iMyTPvSZcatnz274uZs/28VO7H3uypRJosKjTK9n",
+	"WjWlmdEtUYSFWI5Y+Mw+D0tqufHj/YONuPHj/YOdnQCFp+Zrjps/OTjc3+R5fd/OjrGHUPgrZZehJs/C",
+	"9C0aMfAfMakItrVdCY0Ik6TgSDyea6uiayCTjPuw+F0Ml+Gb9ln58NeTp89fnz6HZ8CfryCYAO7I47cn",
+	"nQJ+kwVj+hJ0+JwwPKedYWev1+/tmQrjKXi9M2+1/mPiS7j6NQ8JazUJsie0pnhlPPxa8TE1aBAsRorz",
+	"Hjpzdxds4UwPhMCyVoK01Idzm9uHQxTq56Drd2jIllmpJ3Fn2NEb+Bj83YCfnvlJOsOP/rBCfstD0KU6",
+	"X4K1N7rUjE9BRxA555rymjC7/b7zCBOmLEpKYs2nh/9rUwhNIGM9xKOeBGS+gLu5OfdFE6Snl3HffN73",
+	"1myYD185kWueGKx/4n1ZwJvn9tY/98JpAOaJR+ufeM3VcaSNfRfe2d/dXf/UiQXGgfsP199/xvkrzJbv",
+	"rDqpnzvYhHLvGfk8B/BL88jeRqRzYtOEldLZDIulPTXO7QPAqHii92jnGCIunU9Bp+hAMQm/ttm96SDh",
+	"OYmvjMkMRpKJrjoMNnfgrAsCQZDKCECrrBvRZCDPSCLJUOvzyRJhNMVyahwmrrdnD4XGjxLCoTVoUIoX",
+	"3CE4AbPGaLL6uxFmI2PYLag0XSZROi/FLvJ+T0fWjnAd0hJw5QF/z0kiGzgDtPj3sgYTXjPnqjVvKDgh",
+	"IJb2yQQXiVQ/8Xi5wam3gV3gEzapafjPDojZ/5+9d+1uG8fSRv8KltaclbiLUiRfKmV5zZrXuVXSnVvH",
+	"rsnbVcqYsAhZHFOAioCsqKvqn51v54+dhb03QFIiravt2FF/6IolkQRAYF+f/eycxJ/FPdnp19o1WllI",
+	"TSkABf1W6G2O8659AVmxjISh8pW/iulSQsBMSbfW+vPMI+Rru83dH+utVn137xRSMO1ms4GsPr8W4YNt",
+	"UFEFPvC2HCVJkfQFiS8r72cvagX2INXatYEY6LPW2d9/b/56+c9WvznYTX563pS/X37cUwfpU31oWqO9",
+	"q4Px06+Hk9a/944PntWI0dp6lPA4HED1i0MNmPvp7bzKqExfvOORaLDwrXK2EPHWuWgEBUQx9NioBZRW",
+	"hrfoLqoaBP30CT3e/xyG8W3rpP35VyCXzjsrZBAisaImay6gmf4hJm/kLxovaO0tpMre8vSCLjhYZN30",
+	"aGi3qIjeWR87p2QrzjXFEX5Yznr5SL1oS7Ziia/eZjzR1MfTRejTDI80pWRAIYBnaLUCEvjcK93/Dlu5",
+	"OvW/sPZHuWDv5a3yJ3/E0V+Vprnz9cCbcpE4q8EdlOtSTJY1sC+E8Sp0BeP3m1cP37iMLztRp1hDBJL7",
+	"IYjcf4jJ+vL2wXoOnwSPctLjkdPayzsRSxnAVje9qP31ZUb6PMFDAAd6pTtWuTMvASOC6S1DyarY5RgI",
+	"StRgn+zT85E+j4t3NKPL+gk4n036CTcaIiiTCJ9QLjXYG2/UeeCEdfO2cmJ1u+wBCxa7adY2TLySq2vo",
+	"rY+avuyAP4PiKzzP0LydYuDdUZoK2aX8Vox4Ymjsx7sIRIB89fkEsjuQthglQnek6mUY20zXhhj+yMG8",
+	"7e88PjwEuK3OkhWYaJGEYYCRBWA9QcIkhw+LlB0cQepAzIR2IAiHkoBxPTjYP2CfPv3y9qV96KtPL//J",
+	"Hr84fvP2XwH7/PLlP97+yxq67z68P3399l87AXvz/vTlp/8+fhswxOd05PMPv7w/tT/65f3pm7cBe/av",
+	"F8f/Yo8dcEilUSx5QlA1zXZPf7E/rrdefUJz2t+7I5/9C/7A6/PfQfjl8z9OTnPtaJpNmDjGicaKTQRP",
+	"8ylBWGxIKCoJxjrwdOfbYOGC5Hr4h23qwg94GA0vD59BPJxHLNSX8TBkieBX9uORoV6oSCYWI3iA3lCu",
+	"0z8AHxIlLwAAIYVLODfYyxjpxzmihSnYBQAUhGcRx7Xq4Z6CcoQZhTFruV0TYDrBXb+u4pgfhT62tu6a",
+	"kaixEJfJpGCC52zoVhlT5V4zqOXeaq1dsy+tyEpqr7RHodau2T3/n7jXj2Az/+ePR7CJ//P0lyJjbq5x",
+	"ye5pi1CpPzRb7WaztoSdjOu/6bDWMs9+hkR8JXoZv5kTiCFCAaJYzAViXp7yi3lBGPjNX8GDD9rcWrSC",
+	"dnVdKlOHvH4YOEbD4md5zWcmQ5H7Fgo9UqUGuc8aa9sst7YEuBnrXo5TdhZkN7Y3hNhCmer1CdnzkUEp",
+	"ziXpjnggPDdk3cEhMiRuEl9Cs4bvLBSGDJlWKNZjWR9ybcJ7Ft2yMs6bcQD5zDWryyxKUpOzFmVJmKTC",
+	"slwi+MVJomJnOKPzg9JZP74A2+2SqYdc2ASGjhFLni9+sFuUAGNtNlAI5uly2RUJWCHwZPswqOZypoKe",
+	"Y19cF3nztsWN+ZT0hIoo05pq6UEkBHCFtgGqOQEq2itLn/jVolN471yAqlRWPMHDuXyoKnf7qmjVc7i1",
+	"phJZrJZA5D7jfQzZRcgWgFV+WBlgdWpsN3qQdT9UPfByvGeVJEGJE7y6lwIDvTUv5U0PSmxuy6HhSTGh",
+	"4Ji7vHdCt4Y9ixg/e4zzl9gXcTbd3mg/uO5WyzonuA0Xck5uQ7TjeBLrmWRSfipg+LBF/m3b0nnPwVp8",
+	"eYGV8xsgTBOWbMjQhT+AhoCy9yB2nM18W1nqBbTYieHJ3eS0H6B2xbPq9StsH0Rua4Mwjhswsu3ISG3d",
+	"iPJ8p67EZlQnxCShFqVadbYBR0B1Ro7ZJEJwecQnAcMWfRnEPu1I671ncWcfc3YhazcyFKA4CQdojSVe",
+	"B897pNmYT1ZW3tmTHqoCTzj16vT6uDTYmMUNz1TvDGh8aq1me68J+1iKr+YFnyyk1nU/7hl7B11rt5ZW",
+	"5Z+yg3En6rw61mjPVLVCzzW7LwuBb9X9jan7tXQ9OAde15dFIktjjRuwCb6VaONMxDCg6ZaHEI9KS5R8",
+	"YHFrvdwy9E1diduwXTxx4jUlK9NdAal2ZVY3R3Eq7J6bzCs78fc7JXbUKd08XcORTOjBYO90uWSPQ6s2",
+	"wh2KJNpT/zgEyrZwJ+PNKuGOBC4oaJydUUHF+gyPRC2v06ZZJhfQ699YYUxhmRepkJl509tymftYLjPz",
+	"GnPS4pNSA+LAgm9mxUbxFFdX0RxHCDsj/tSrWMemzfpqjAiD2CA1BWIhzkfYz5gjl1BsMIFA1HgdmWPb",
+	"AkGn1ACpdrrd0TAWETNKQZ0MlGcChg3MMpGKBnsPxd7258hOinQHagT0IjyNgJ8XCimtf9Tt2tW8TnrN",
+	"L40pnKy7rZHRl7F83hdIReqNeFzvM0CbZJCEVjOodVWiRqkd3a54GgHjZjl2gYTjySVABe0DrL8gIn1m",
+	"346Tp8VuaLDF8k1ylwPuFpb1Jgtull00+garbrOvypdzCWx2vufqb1+q3gQBRTI1RWu/2Buy/6YntL7M",
+	"f2FFtvdrx7/6uy1TRMdRtBDkQ4pxef3NFvZxB47bQn5VG14c8DpQ4bxjsANpbq038RWaEt9sRNYqilN+",
+	"KeTWTdmMuXEcAcR+2uBY0d64zkfxGIZIJKKsj+kL+NxaJLDPPNsL0neMtIiOHGkNceFEAsSpPWurWQM4",
+	"lLWtARc3nHUG9qum+UAKWOx63Q4y/TXXufekVwhqPNgzjDuq7BhnHHf5pVvrbAcLYJCscpgeykrBBijB",
+	"mz6ca9bibS3Hb89yPO2XbJjvGnu1GcH64EsDN2S3rAbFmtrYLu8LtsAsasrRcfWFI6Ii0i9f8/14mld4",
+	"J6ObImLVSyGGGktDnLzwIRcXoYmJJA+vsAJ5NeMIZcFmjaNFYiSwAHVYgB9K86ZKXkwlTmdl5/7B6hLq",
+	"Iw74dpOcC0jJ55TSYVkZ9Ba6dBMu8TUFDghiWshnhioA7yfHhpiJb9dD3qb9bhm0hASON+1SL5Hx0x7z",
+	"jyUBUa623OH+n/eV0oKg/DJS47bVGK73AAZ/CreELf23v8Ft//Y3bOkQ69m2BEdwl16qBkRpaFQYsHNl",
+	"+tU3jaVVHKJr/va3jmR49WyvBbgRLzRFuIrFmIERDNgoeDbRvzuexaxyD6hYkuIAaOj0Iyzr9GY6TSB3",
+	"ByZ5mqoxZeC1oepbWEDs/4KlFESuyzWtRADLQOvhi3NXLZaYSsjOTcYer9hFotCyydcvtmrlGVnoxbio",
+	"/n1OA3qB6YJgesiviJoX2nv4hmWwzg12zMIfQjduamIyGGmT0a9qFv4/u8/CqhlkfUEq5mJf2sJz8f1T",
+	"500D64izmRwxAIQh2TNulIoR/zR3xEZtYryQtp89IECqbg/FdCO40n3ga2wXHtCL5cbiTusCg8nV7S47",
+	"mnlWLrLE1+4xxGBJeMEWWXA/kQWI++WSgZq94gkSkNHReKSrQoUFFbNoZdM1ZBjc45E9+1kvPxLiw88x",
+	"d2q222whGMFe2pGOcjoAX/g8mQRE7pm1relbR1gIwEiP4ySxSgGdbejzZY0ixBnmmifkDTcrGyOEGpw6",
+	"JLRXksQRX+gQCF2qsMEbWjhoeUFbE7ysI3sj6Ov2GLo5FCtgd47yFgjm1DSwr3dkSYE2/ZzWL/frEhdl",
+	"h8jVgTr1XAGVEPz4cBZpaO87GSLcAvHggNmElQvwOUj6zq73laZdop1gqi3iY+xHMXOTaswjcnj0YlN5",
+	"rX0cTxI1FsUh6FEMp9ytGuw/ejEUUoFleKSnSOlxjdTI6DgSdfquDt/RcGIJPSFhV6peDzBtidL4lu3F",
+	"9qu66vWm3liskQyWpkKvgRjtpzdD/sfeDp3+sZ0tnIzcT2EF/O+wa7KcMLceYPbjL6Wqw4/txeFOoyN9",
+	"vdRUGbFUdeSSsbP3zYLGfQVsJMRw2xdx6vpJnPqjYA10SBgnsYA+O3LCLlJCIx67xiu+hJ5RBX2uIQSS",
+	"omRd5KCLmAfR+h5GUnCAW8JggJHb/pAnRqSS272kybMBLhz/7oH0BcQM7Arwi3qsq5JE8IuRyIgrCsF0",
+	"sP0nzFr6+EAaHzYKdBwyJMlcK7PMemFGqSMnuSDIl7UhC+2rS+NIhNBxiPkuUUiEzziyBynJhqN0qLQj",
+	"lecM6/hcd7GOvBRD04ajx2g34xrmd3uQiWB4n1aCUgVJoeFiUCCupHYnjnnRU9X0eMqo55NbYJqQHcVZ",
+	"lw9DBmdVr1woYm90XCi8vw90NH2e9F5D9qj8ce63eQvN46lWiGveJBZrlbmsNou1mGbynde3uKMHQTcz",
+	"a2FAILavkuguCGjyhwJn8gG1biFZkddAGJ8p8FC5JqLFGEUr5/GXM0m1TpuH7T38jZVNWSXZHxX3zH5/",
+	"7T3pufAGDY8Tytc6wG9irf0J6YmC8eyI98EEcDFGsvuL2DHXw8e1e0ITPZbMTQJ6ZkOkomsH+GTKSSE5",
+	"DEtYa7b+fvjr84P/bv5fnJcZQef0w6xHyGnBAnPcalnrY99S6knRIlsm673I1odMV1RR6rOETRysZAbb",
+	"q/xJGWn47AiaSmKstGBSTRlOAXYyKjGIg5yxm03MWZ9Bzo3xn01ZqHCEC5boN86OVECX2HP0Rn7k6Plm",
+	"GUp3dKbaCkOkknzELPxHybz1dvzubnHHz3ii0AysbNcXfFLQ1Bl90ytgbyqf23OVpqKL3bB2883Iklgb",
+	"bC8HTeTQbdCu46PrmYXtq2pBDX8EsrGrIju2QSzjwWhQy8kgF+PNeisdWNtPQVwDXvdMVtjadnTDHvaD",
+	"L7sfMnRCdsa1yM71x37s2nTvBBkX5ay8JDa/4oByQtZK6M2+XreKXqhCD0qM5lPrr7J3PUPMtSkhV8L4",
+	"9biyR90sF1hHjjH+k80s1mwsEnANByICojWjFJwbJyHuGXeYrKAMWybYVpEgXIIybAquV0YNhiCDNfi8",
+	"1vLQXHD9y9rgv7t1VU435IU8CIRbbq22QLdlgG7rBuVXxbiVcY6tyTY2ffd5lGPTsAoKN1WxpVAYzKr8",
+	"qCMxGhb4FlzYZysfTIRAIEbsGuxVqgYQnET2FC8HIbpa7JnfPGRhjLurDuwrMcQhAkoMZJFL5Ps2dDNs",
+	"dEtJAjPSrjx6wCfUlBN6/efQXtrwiV6TD+12Y2W3zKlCvsWxvpyyUTdBaZYPp90Jr9kc9TJFbpY/Kd8T",
+	"TPAW1c7K0SGSFqdeWBR7A6GYOHO2Pp1ca5xPBWEK4RbN/O+OfPfdLpdOmFjhcp1b+aTlBPnSEZX3yrCh",
+	"0jo+T7w0LQq7Mt9jVmZuyvkokcZtewKIaeJcZEuFnFpWFRQH3NgCKO+S9e2mXaMnkKWvx/LmrJbTYvK2",
+	"L1LRZqE3VjDQ5c2VkJ2LrrKWQkgAgrNYlqACgabhWjVvr34j74WevxtF+UJJsdWR36KOvCHJL+eqp8a2",
+	"oDQPYhfdyxwOIJaLC+C8eKoUvcoaQkbcrOiFkdjzrK5E2rYe2hl0iRZa52UtjSVaSdTSxVtZu5W1W1m7",
+	"lbWryFoSIbBOIHA2LWvBvrwdK1fzOMIYFoBhAXFr5WzR7M3JXmf7rh7TwltsBfBWAG8F8FYArySAQYLc",
+	"QsShH2uj0smc0k2szET63hLoYsBUEgGsGXHKuY7nWPePdWWxaXTyIQCNYS5kMWHvXr47wfbonNGoWJ9f",
+	"Cewxv5Es72ua7NopW6wUKMRHYyMGKNqR5p5QwLXA/q1SLNmThkVCw4dLkLFc0woSCKtd9JPapSvrxOC/",
+	"p5tCUsLBNUsHIhb353y0XVAzKov/euVZ+2tFPkb3Oiqy0rQJHgYp1TazvHBmGQRHnw+HQgJF67efaoaO",
+	"ubdjzUIpi2PQOhexvGBaCCsQcwFaCOKWhRY6MrQ3OKMbnMENzuwNfGIYs9CupGWF+AMsxtb23dq+W9t3",
+	"a/uuoAPeK0NQfF6QepsNQVCx4O0I7SjG6sLZsENVtk2qMzs8J5U7ckoss/eQMQbDOavoLSkqWl5+S3XS",
+	"V+OtAN8K8K0A3wrwVQU4d+XYmxXb63TCW1RyYzu8pWCd0y3tfBM734NCpURaoFKmxZVIeULiWougpKkd",
+	"kSE02BtDtdex0R0ZR76HNrnHrpWY46XIAUFjg+BMkk1jrrG2XCVRxlZhNzexT4z5JK9TpBgDDN9RWjTY",
+	"B5mjwM4mH1u/IqfUoGYmgM5mIy0KfAHZRfnlys0SyCgca6TJhZCupY5cun/fgwacel4AkIn+XH52yGP3",
+	"bZArl8piTbv26Pk+gDlWdgnF+FgSlr+2KnDUahXKjlaLEd1dh785VkCuwd/3agbcCffl9aXZpf337rX5",
+	"ARoDQmLhxw8np6ygFENPQ+QL07B2QEPjPeK8mF86ez868t3aaygpE5wtBmzcx95/N55PgjW6Nfgq7OyM",
+	"yGUqCuq96XwodAWPGOa0dYi3DvHWId46xCuI3hMIzt0QlmokI3WD8haZ+Xj3EhmFuTY5GAC+ayLiIz9t",
+	"wCOB3MsZY29HDlMBvLcRnxyhf0h0Y8itQl5nbBrs2FXBwI52bL/OB8VrO7LSYQ6Y+GrPi/cdB5xgBOfi",
+	"YiQhcAo1SDnoQUfmm8g7NkC7sHKVBJi9cKstttpiqy2c/xJgT9W8f5I/zgH4Nx0538FxWwQ9m9W8lger",
+	"Zn6Rkcqk9EBdibU0zSiKzRxY2NjFAlNkBIhch/eASTH2gLA2G/dVgBIXNgJqDAh7UnrLS1AXzuTGd4sH",
+	"WWFSHif25QMuJKor4N7GJ8ZSRPZefa77Qh+xcCAGuiNhBuxKpHFvErJeLCPYRRB15HKCaiD2igscYjv0",
+	"VNi1gwBvKoBP1w7iQ68juWQi5VpEGUWm1XLURSer46TlmLCBSsWRBx+nArk4tRqAlml05CfBIzsMk59i",
+	"bLRIesy+DCMki9RYloQ87ezmMPDbn7yUBjq5L9IOHZddya5Ipb5NJvOqscAQujxJRMqiuNh5vXYpJu0q",
+	"qn89Ov9fAeRC2UAG/OtbiMrX2rvNZlAbxNL93QKonBGpvdX//PY/nc6o2Ww26/Df1iv4z9NXX/5mv9EV",
+	"X1Zf9R9ZnbE2KQj0iknDfHNn4XwCof7cqy0uwYUwH3HVK9bBX1m1Ej9euxDH9V95/d/N+mGj/uWHhaZR",
+	"yEvbvYxU/nfe5+DZwmPavbFOBveKhN/KjkXo9wXKly3z/n2EWgJaBNQkKJ+8vQDqvyQS6NUOmQl4+ziJ",
+	"zTwQubP+KK/XVaMkytGuO3GPXDdBsUMQxfc60vcISo3zMi/SGK5G/GKpETmGZ1kTwHNQOH71MfcU/ciq",
+	"02Cfi9zT1BOgFzj+dB0Uu36MY9OHm8Wpb3hn79hXSaTtPKU5crw/WRthbArEXVpYCk9+3pH2M2AvNcqu",
+	"EBi77AWsATKaW+vZjthx5kOWwLq6ZIHQmvZUirO0jw2m4PRTLZDYuRpl1D+psbO0ZqQ27HDXOu7W9uJp",
+	"CaQovwfmWCT53TLHIjntC+0Cu5pZe+/IZ865taKEvdyg6ddVgwHXBYn+WyvY/WL/HiZAr9jjiRbLNIQh",
+	"RP98CyawCvUN/rpFloX706tMnqbcOvM1bSaJY3uszSoq95ZdK5kipTusQ4M95xrZIHm3C1swUo5e0Yhi",
+	"D5xCN9UKY6nwiCpLoXWdzdTpnCxiHbwCmv+C4+/maa9tg7XjKh0Cd5gCvwtc7wc6VYtYpfa+65ukL3ma",
+	"xMLRot5ig6divnsDhhAEI3WZjbbxZk8bH7vdPlqxRMmLI3vqI9HjowQW237mWP1Bxmo+0Q32iYbgIfMh",
+	"7Yfi1KCrcZlgmC66WXQSL+jCd47ldXYyp6S62iRurVzXVh8liVU03UvUiC6Kyqi3BRuMEhMPEwzAKjYA",
+	"PxMfUzwPBxWn3Yhh6XxoNfFKIUeDWvu3g6DVDFoHwW4z2GsGPza/BI6ltl2LpYH+0gP+FXhwnS+Bfxx4",
+	"cRBLIy5EWrYGb4XVSPa9oGGQ61uT60ORa/cwTVV5d921bslaz+N6lBSFkjMQEdVCxRekLcLlviTv+peg",
+	"JsVXc9bFyVEJmW8caCXmKFVD8eTXURp3+1A6ViVBlgAGnSRqIacEe73YLXVfqsduLUS7ZDcDAD7MtkVo",
+	"bF2qWZfqVUwsnrj18t5U3u4tcaqmDehZ3+qJPW7zqJOBJdl6El2eJEGGjoAobDYycNt5t09mFfgO9FFH",
+	"Fo3BgI2G1gk5bJIH0Bc8gniub/2EN0ekhav/xa+lMli4YDUZJ9oFDeFpz4Ma6kSZ0D7eihDqLQ7GHcBW",
+	"sW2RRhIHyBH8/NJ6d7mVCddxSN6Lr84pScTWI9l6JPfUIymYw5RCvdN4q9XGmLqDRH9O3DCV+2iqYVlh",
+	"1PjzinEOAYNcYrxml5EJm30wtau+LLg9th7H1uO4eY9j8+5BlQNgNe4U5n9TbsHMGSsKezvJah9hCT+g",
+	"oLarHILTWctn6w5s3YHbdQfmm99ruwmudX69J0SkF0jCwO8gtwxohytMv8iIia9DUF3QmBS6f/KsB6ka",
+	"O1vvtC/itCOplaHQYPxaY+9S2h854MOsXQ4Pvt4gd233X8FcloXOfVMp1PxUFgpa2Clv86j3sYO5O4L4",
+	"DnMn+nnxi9kznR2J6ubk7wCEa70Uah46kpFIyW7h2cOhxoEP2OMPI5ModRmwn5W6SETAjofDROwALkkz",
+	"7opSH2l/LVYZQZ2QNwtCcMmxG29fJRmcF7roxm5qHQntxw4O9g92rP+uoEWTFQXFjqf48Dhjr8n6mHRT",
+	"EdltyZOAjaSJE+h+DpWsKJygkbiVTbpNGMC40IadEriIMhQJlNRS9SkCxTqyz3XfnjK8/FIMDVSdoo0L",
+	"4EKtBgJ6Hceu2jRwcDVfYuvdPkANj/nkiEFKGkIeEN6geq1Jgx07h6fLJRvwSyd4iaXBikr/6kCwVsjL",
+	"a4gmoZ9rXs6sDTZer9NJf9oGLdqYZCJ/tD+zy/AibbDXPIr4Ug3e8vO9yRbCs7PB9Y7OFiBvcz89n+SQ",
+	"alMWN+5ouBvGz+mLhGtzNtL0IGJ1q146O1E4Jrmfj9Kk1s5MA/1kIAa6y5Oz1tnff2/+evnPVr852E1+",
+	"et6Uv19+3FMH6VN9aFqjvauD8dOvh5PWv/eOD5414q5e781EpaWzPBJzeiPH2FNcpVHAwlGahIiZoKPj",
+	"pjUFFH/obZCvvwLDdJuCjF9/1T/E5I38RW8bjGyqONNqB140I5a3InLo7aJPsETfRdctH4g4VQ+yCfYe",
+	"SxvzF8JMKaY1wxv3VxyvKEGrYhooFx8GLWZ+vltezDkdF4vy4ZHTkGu4G0uZivl35ckwSwTNE9z/yxcl",
+	"zjygyiF6KQE5aR/p+vVC6hPBocNUdYXWmLpxNoUrI9pv7mMhilRjprAE4wowlNYzwMpEV9BBUFFKSpY4",
+	"Wn1X+oJoqsDVG14KMVzemsdl27w1fwvhjTJR9QmloPWy3E6dqvLbCrC1ba8HLPHs7rkRm0g/+cOoSyEX",
+	"tIi4k7Z+JPnoB/PBj4C9e3n6+sOL9sdfnr19c/J6h4pcUQAB1xb4Lj7WcQTGlSMWG6dKXgSzEY+I+ShH",
+	"1tt1H0ISCO2mCIhvsa45VdWBBDrOArggLhGTPsUSSYh8RNUTqHWPEB8OKKoiPsGH0g9aPzlMCJG7B4Wa",
+	"b3efp4XbuOayPzbxsgBAHQAy37W22pH/BUVaHnn4Pd6QG2IM841FixPRhk8A2x8jBvfk9Pj0l5P28+P3",
+	"z1++ffvyRdhg4S9vXoTEjOY67GKIJzx5+c9fXr5//jJkaawFbQDQKh2Zlb0X8QLwmu3UIAjuUog6sH9c",
+	"QtGh6lHfJyozGKs00h2pemwo1BApFGLE1Z8Imn748pRfhFh5b+fxpld/r6SoQ6F3SHUBBpjcoJiAqhqs",
+	"RqK6SfZ4r7m/M8c0XwDyguWkwxy/KJ0H8MsJyGNVbdiIu3oKMrx62IGyq0Nu+nlY8aWQ1yKL1y/yq6pz",
+	"m1uDb98P1eHP17tGfDVeIhWVbm4KB+jBNGcHVOoZZNHcWLJfTl/Vf5qKkDzn3b6oP1fSpCqZGyaxP3a/",
+	"/StYqA7/Oc7QV+PvoQ6tHqqL/XhRSDKEsvB3Pf5V7JOt27OmESC6oxTKyX77kjcJjnP7uwdh9aI5vlTe",
+	"ZTg6T+IuGQZo78/JnDqvwBV9WMc/jazmcxAS6pKC5cqa+JoHASZ70UnBPikdCSnhBjvWl1k6hCGYGsFR",
+	"9lY5ohL7xHNxEUsJHCfWwWBhDoEdduS50HEkMIAzUSMiYiFGaLARUMlxeqb3d9pZTZzG/gKYnYmAQw4b",
+	"NgNw04xjO4e+GkPKA3BAWqRXYCpZO8vhh6BnParpY0cXw4dDwVPdkaAs7WqQK9BVg0FsjIioDA/uTeZC",
+	"ZiAZFomhAG0qrUMWJ4KFA5WKEMjuQA3A1NCFI68QdOpLu/w0Cmx7n0WXGwxYMcNYdpNRJP4TPw1hbRKt",
+	"WJenaUzE23kfBsw5yAjZpeb6MsgmzqGqz7qFmG4i17No7l0oKSBV5D6wa656HTlRo9Re3e2z84n1kwI/",
+	"CKjcYyeKjSnJZiAxCL+lwdnNOUqJRaGn0gthiFMVc/rgyKaCHt8n+BrhvZx31mAferBTU7/pFVankzFA",
+	"QS8EDLsnU8zwMbAvsFQYHstwx7WVwKG6/QRUs7SxOVo+n73wx/PjihlhIXMbs+3xJyGVULq/KRgZdGQe",
+	"wRIGLNTCrh+VOloLGC8tayIUsNDE3UuR3f33kRiJ7NZjHpsk1uZMSJNO/K/cx/4uaL/af6XKl1nmnndm",
+	"NTpe3pFhFKfC/n7irx9jEeoZFKHisAbiTPV6dCuqRXUzccKQArI++Yh+h7UTS9KOAW5y1UOpAZ077B44",
+	"Aur91EiR+i8htBEJIqdo2BeGmxCypSMZsSS+FJ6D2L4691j3fh7RLtXkmTh5l2sClduNyCuijUpdP3QO",
+	"5vBo6BiaAIyeN0qPwCOSOZFnh1JC5xh4NwP3o1EsAsi6Ua7o2IqR2RgOnYc5GBbSJzeOXiknkfBnluil",
+	"My/EZdTKgOogCK0Qso6cPdygzC4RwzR7NO0CFE39fD8wt1erWCmAnEOvyM7B6/8++/LD44D+sbMYv0ZI",
+	"or2dlUXQbgQtrUVyNQVnrfnwatkcSGMU5uAQx3RhCcD4yw23HjNT0MySTAhVbNWOe9GvP0a/PK9ZTwK6",
+	"DfuKhGJiBN9W8Q3X3MfuR66mIOcX00jtnK2i9ncvFI5lw1gmSwI7/Drcp32GOwhbSNV9A06qJFHjPAlU",
+	"wbSnT2Zt+rxwJsueCBsWAEW6n6K0I6YEw4SMhIvvU1E0UFMISUz8JZnRKV1cpSXc2OaEYDLEOixIYUDF",
+	"8u07LwG5V+hMXP5FgJlua2wFyb3EZmbnbDo6UCZD8me3GpJpd4/IO0/WiXZ4P/J1xNjTs3i4IgSzH+83",
+	"D9Ger1t7fqfRkT/HV4KZsXKHGWGEnKDj4Laj64VIzIhPPBYKHh+wc2X6HUlWSUQ5S49kJJ47agci0aOK",
+	"NXrdGkIO3EfaSyQareF8LCL+8G5hiN1+Gmsz4LpYLW+X8izixovD1m5996BGAI/pL37MBOJzf79lbBRc",
+	"iU0DFFd4eGl29jiCXRLyXg9O21mRMCkp8jvmN1HGzLQyT2vwkKF6W9DdfWmybWV4PuKQScEFdUVBKhYt",
+	"Tg+5Q99qVoO8gM8LtudKchfvv7Lc7VVmrParxvxQoGe4ZOunX7b0w3CcPgyFLESTL3gsVztIwQKwDKC5",
+	"qDw3cz2wC2GyM7NmSKbc3lgCnTpdewv2x+nuXs5PKxRQZAZJWVWuvXq/cPVoGC02lOXtm8pUNL2a75rK",
+	"fWMi5sEDW/1RXMlFWw5lis/yCNZIdavjQ8cYBEB4VB9L2iBnKU3Ku+iZaUhLkruic/naVI21SKHMLFE8",
+	"ytJf8BORaAHlZY0y4fRCAQZmERRJ3wySSgRJaykAiZ3sytr9Qe3sa3AIdqFiaYTdANZtj1R3ZN0mx1Xj",
+	"tvDJRBsxmIM9IJjbnAClKzs8n0AG20UeAWCoBU+7fZbtcCZ5mqoxpmtjbTrSqAugvW/7em4kqxxY2w+Y",
+	"mbLEcHwlSvJeU/nJqpgmUQXNC2k+c0gGn7wbJQnODKmouJwASo6QcUuxC0lVSRoD/1kl6bQgmdCpL5Wd",
+	"4rW5t/RIkFCMcsTDXS7Z49CkIxHuMKxttfN4HEJyJ9zJyIcLk0KYXmkeTZ/hOSpMgwZ2rlQiuLx/0WU8",
+	"CIsEl2lxt7Hl+8juEXl554S+k4CzUr8oQqtDy8cRFLc4bj536ApE6QCfGslEaM1Cf4KgkBbO4XUCfF4I",
+	"94VjJbnDCC7I8IqX435HZwwjhO/tBYs7L/lLb6Z4fIkZrDT262K61xVWu8berohwG8HdRnDvrQw+jiIv",
+	"KZeUwbmQLQnxhSO23IEtfSt8xKyOtD19nvUDi4fkJF8rEnRk19etACLTJeyCXPsoguNQnrDPdb2QnNk5",
+	"6kgtTEHwG4WCH/KHgkerKQB88KoK4PsNJd8m9cJrrgu93LYRaC8OcE9lPq5H1ufXayUxsWhA2tfakXpd",
+	"xY/G4A+ewDUD03dhhJz62r3vO/a7KZnw0EO/K2nv1SK/eGfHLADKahbYQ+BpaycPxODcHu9icIw9/vvJ",
+	"h/dsINIL6EXf7e9gZCcnDKi1FISCykrfc7q7jYo7ZNqo4RRqiJuOtK5em2psc7j2rPcTNVKOXZSQ6VG3",
+	"C1SCLK8oOpIndtkmzo3Uhk9WMxMwnbQRM2ERBxFWug4r/UOZlIOyBQjNZCFaqjYpLGctyEGmfdQJUcl/",
+	"LSv6PuIkFnEdNx1VKpO6z/O9UkvJFray+LYz/VsHb32IDtUObtTHe+KQlwugwr1B51kICB6ubxgdfhoP",
+	"xAcooNmCw28/fE+rv0j83oNmt57sdwMp57Ny4VagC0UDtjR78F5hiArb7GfNDcQUOL1oGs1C0tnP8ZXo",
+	"yLUh6T7AlRX5loLSgyIq3X5VgU0OmFYghTvSM/YCw666Eiw27XztvJkCMOclI/R8d7w6sfa8NnYA7HHG",
+	"294Kms3mjusRS/XwxYSMNc7H3BW2lkv7eWmXSoF/m3kXmIlUJCqzOKtk2Tc5K7q8Z0TrKaqQH5qtdrMJ",
+	"UQwOz6rFSSKF1tf0kmjtFa61Z28sxGVxOJ/dhiuY9LP4/ubTerMU32+/OMwP7IrnsxNL6Yi7AfgXHr4F",
+	"+G+5eLdJpU1peKtBN6Dh5zkfT/5wRfJnC+adYqQay7PKZzqoUGBWRV4wXxfhGFbWRd9vCoiWbFtNsKFT",
+	"eIqM2N7tPufdy9VO4KK5G/8osmIpibFabUF2gtZM4TiTacXKgkV6fLV+nK0zUFYQIdX1Mtbb7s3WHLhV",
+	"rUg7Za749xzs3JgketiZp/yRv2XnvRQ37MbySLM4Km00OEWFmVkPq7fah8aDMyYKUU/VgXpqMZLcmVgp",
+	"bCNNXcXstoqVzJEMcTnJfobZMjJrMLTKaAwMxgC3mQFBunusKKI/4xNewyTXltPOS818Yz9r2Bzniepe",
+	"4j+FtCNo/YTOMchS+/c+OLxfglrBU92rt5qwY/wNSn5xMKezIn6Hr6RiNLvF0TRpdHZaEZ/U2i07Bvrt",
+	"06mR713z23n33bMjF+CjxlfirNDSvlVvtmp/fVlCQRTeaYWWKOysbV5sG+1dFKPwSBf3zh2EfEclcviT",
+	"GCa8a2VtkhRt1+kBN9hxJnSJCRxK0WKjOzIsnsIQO7Hh7fgkT9AH5FpKikcaYrHckWtiALUjeyMzSoWj",
+	"EyTm8ERJ0YZaObjHMBVaSJMbj2Pkc3cHKCWfdGTuyRiRzc2hVFlAs/kGO5aZ6oHmzB0J8S6cuMJO+VaU",
+	"OtDkkUeMoXwM8nFzz69uH2avJsbuZ/BTgIckqssTbKeM5KefgeuUKvztr/RlPGScKAax87iQUYDLNlDQ",
+	"fjyDelzwIbXCP8JGdCw2rM+HQyE9GSvHsbJ0JLPSQ+KXZarbHaWpkF3hemrhk43KcXniF0JGDUZzgaj5",
+	"QAiD/JAdaf+MIxlf9O1HxMuqTSpMt9+ebp8+4BOmhxz2wqAs6o8kNFQkxD7Y0UHowr7McyGkj8oHU2mK",
+	"jlQjAyS3dvT4sh3YhTIY9IN6wYQJdxrsvZo2S6TqyExJt/PvutLUWCOykuIxnbI6bho7szVV7o+pcns4",
+	"onlm0omgUOOUYAVMxIQ6HWwxRVtM0X206U6E2ZRJl4vx9/px+iSHt6x0m18BGW+hZ4lLtxFkKNfKShtu",
+	"RrrBQitGoZwLOMdj6tWigxzadJiKXvxVaBZeiDBg4QVSX3P7/wl8ksAn4pwYpMXvYYBk5WAEFZL3jzSz",
+	"4rkj0UjxKKKLGJLsaH0QYdI4lpEaY/sSGK/QbRZaWRONEhE5vmpljZIB/J0KFqJytQPq9kX3UkRnMRas",
+	"ub/rsQTC7VieAcG/0Nrfyuoy42/VGyW9OEFe51CqM91XY7yVVPBv+xBXdhMis32YiJ45I3vv7FzE8uJM",
+	"CyHpltnPZ5X9LGl4mb7HsvxX/Tg9LpYfXIvnehPpcnrmAl6rVQHOwljQYjrAjuzNCziDX+t299ap5hp7",
+	"rMwGqT5nHY6pdXz4EYm9n7RCZLIvVBoCSTxlpbBLQHES/uKKyRBr+FIT+iR6Auzdknml7ruKucEwhczN",
+	"Dgge7C9EuuIUC3eommfuR7cy2ZcxNN2m827GCqRA7mXe3tw5oTpv4w3Pyk3GSWgelcmz/Gx+q12ILM9R",
+	"C2qJ8X/+aDWE+DpMVHQt0QFYwvmpEm13gbNhv1ngOn8sfv/zQvx5Yf5MxJ+J+VPzP8X5zn/91qwffvlj",
+	"/6/HdfzXbv5fp+5fbf9R9q9Op4H/bgWHf+38185/Pf71z99+qH+ZuWbHfrnzXyXU6oEd7xsc+35G/J2m",
+	"fDL7SmDSs2/D6Qm7kV69fvNpAZlHbOIVhBhwv0WJMH4srvEwVUOlRfTnUMgolhd/4qP+5GkaX4noT69e",
+	"/vRa4U9ULH8KaayjWo9lXaSpSv/MdNefriPEzuPgxh+x80czOPyr9GVVCfc5rqY9ax/hQC366+dqJJft",
+	"XrDAbV+pdMDNEkM2ZunGl3aFfljOhZpS7M9GMkpKydCOPVI4bzcsDnogoTfSS3hBM9fsrXDN/grX/Lj8",
+	"NYv4GTPXHC52zVtuYP8u5mVMPeVg0VWjp8yyg+RfOOhYK+pyLgb8OetezNiX5R7Gk/+wQgS67JYigZ8p",
+	"dUkIv/Djh5NT9qSIALRXoy3nOxelo8Ta7grg7WANBPhHTpdbkxyUqPMipDW7QXGGOlEmdNHUjNwGQ7vx",
+	"QOgj6MVzFXfFKXa/gXZMXHZkPoJoZVWDvctX333ah/CgvdG7l+9OsmgsdMKyJvuQay0ipq5EGlDctyPD",
+	"gYriXizSl1+NkBo4MWDU8cCe/th8sjMOXZOisRolkYtmj13Xk1RowwaCS41BkXMVTTpyAEFtDX0Yw49e",
+	"CoVZPjT3rsDA4sOhqadCq1HaFWHG0J3inrPXpCL/AfztbwdvCBUdum2yIz84l+PDyFjbnI37SgsWRsLw",
+	"ONGNrrLaJvSNnnQy8pxbw1SdJxShrfZvqgOadv9MScG1wcs3rhIWiZkWtEE+cNrnSe+1GqXF4CkED/Mg",
+	"mGZ7rwB/HvLUxN14yO2jfvuDjN72Hzl7Ne8N/RU4c8bax3Yfgzyquq5oZpdfjNoQ9t0p2gHFl+ZCnsVZ",
+	"FEHc/rbOllkGuGPfg5VHFPkBgbZ6+HL2bmtir9fX/2Wa/xllOOby8eSb5iwfU7UjuTXQ9UO3RpqHy1/T",
+	"WmE+i4Rlvw9LyZ6SqRTiqrbSNeHYJ//Ri2U0JyhrCIZFNkcxCyjVGEyHi/jK9VwEJVxQ87EkDd2RoZOT",
+	"YUDdmjHfrVgIhlvoQxAo+bFPfo7F01oc3giZ4J89lXaktbKw0sgZYljTtUYQWEYQA3YSqSMLUWD2OMw0",
+	"g72a/nL/RCZIVyaWA3mxRI1FSu0BoRa9I6GjpWdmkWw0HIoUrMzWPrYKT+wuOWLcMOgLfrgLH5fYKRjg",
+	"j5PYXEOnYt/7slFYKi4ujUpkIIEY8uPJfQj5VRGTTmGdV6MhNZOVGEiX68C9aJT6uAhGsL9uA8AhgTEE",
+	"7HzU6wn7blOlBuhROH5TwFosFmknLwZHUzH7H6+b/ONRKtsDMdDt3HDhdp3Ony7C1wpaP/61xmK8i+XI",
+	"CB3gawZyyC6PxBHbazr2SKQ0ofCuvR0gZQqLsNesCGiO0ln+2R7a5u1aLM3ebg2ChfFgNKi1Wz/hetBf",
+	"B35WsTTiArVPcVpyZD3Aa4K50BH5ToK5aDF/t9HcbfDwtoOHaE3wZBs5/B4ih2CFghnsrMgqErsqu3ja",
+	"Nqowix3nZalV/EnwSE/Z5tDNABGUCLzEzsJDoYaJaDMpMLkogYZAKmhlrpWEDnjDVJVREy+WT7dfrBtu",
+	"wveEgRAqxHgwQqQK7r6h4MI2QvCgpc7xRhzwKUFDMc05XrfrDm9dLEAkWxMrIKh3sduF+Go0Na04dy0k",
+	"QPyAHALcFJeTjuxyLRosjCMhDYT/IfLG2UBEcZcnjiAN7UtIXoQamnX8CWFdK38KEsoNcRG0D036PiN9",
+	"jhdeKEhr0tfUJMdRsohEC3bBr0RxQt7tGaTyTywBbf1U1WLdv78qF2tv99YdTMgAzfQvQbh9mt/A2Mnk",
+	"XJl+cQXejbQRq3QouUFv2n++0Gz9JJeYWI8P4mTyzU8tkzrFuR1LWTExcKC/tXlFfBKwgZKmb7fhRHDc",
+	"i3Fq+td6yymXF2LKWW4d/tSsN3frzb0FfWN4zEJop9buuv7xDWKUspiZqA94nLisTXFjcCkbA9j4/4c+",
+	"bKj0omKvCHufygZEB/uFvbJ33V7ZbW5KlsFhjuKL2Ph81LCvpCCpXpxts/X0aVVM015UNbf94jHYL07t",
+	"h2b9kD3eedKof/kbvNjCJ1tU0+36FGTALBSUIFtnG5P4DmIS7mUv4RwU7OZZx2Ch6EOWH/sgHb6FzNIx",
+	"10jDHbFYGsW4VBB8iBEaRO35rPeQxPJSM6NYbDrycUi1eFH9fALd95c2910w4qPHqH/ngQi3EJV9JfEd",
+	"bgMQWxFTEYDIEIfri5d8evX64ENFY81V+nbkQgC559/nOMCMh8SxKadrIzbjJb3mUcSje+Lafu5DT9RZ",
+	"blxHirtgA8sFuldu7dWbVD2507ZYJi13OreW6/dguebf+BL6ZbrfTKmCWcyIrSITXECveFuzCBr63g3O",
+	"/GpUWZ2532xNz62MqDY98/UtG5APJ1T7Psf4dCXyusFeQrl/jgJPSRGQtxtHDjfuSAvWtE/d8O55NboW",
+	"fgURXPpNFyB/PxDMrWH9MAxrJyYWMaozUbY1qB++Qe3f9iaV5SKGNNQwOpkPAYkNGNZeW3/3RrVfiQqD",
+	"2i391pjeyodKY9ptko3IhkSZNYu2giK9FsoLZLz5+eUpe5JHyoZQV96mEisoKx+r1N5IjYxn13RB40fM",
+	"EYFR9yolkwnrpUJga3d7eU+NZARUpHHkOUjjbt+PA/i87MU9a/irMUuUvAjyhNcpcNBe8FhiZdS28mvB",
+	"yq+cw2Nf5zxn5yRTasuXfXklVlkwlCmZra+xLffalntty73uK3nXB6/mMjUprkRKyq5woOzPFufsEtLu",
+	"ld/wqi9b2Net2v6JWgjzlb34rav/Hbj68LqzcrQFi0KuqT6z+2yxnJndZGjUc4a2HETGQcq0WWhHFrJx",
+	"P8bwr7WWtYmTJDP/Axaej/QkBMsdSHIlU3JVc9KHC6xPskqowF74MMIEdgWqQgSJMlvB8OB9/ESZDcmD",
+	"gTA84oYv1meKs+d8SHc6MdwIMPuJRZR92meP9xvNRmun7ZjbIDgHLp0VINj6oSP9yQa/N4SReBY4Dj07",
+	"lBbejrbHJ+VdQ30jGMBMdUVfKTAf3CBjoVeSFd/w6S95AVXCoOSna8iG7/38ie4ojc0E+2rku2ETTyEc",
+	"AXT5QBtGagEI5eg8ibt4HPuCJ6b/77kHcbfZtEc/UfKCWkKwYaq61r20j8XuLdSF54j6Bxl+zrXwyGx9",
+	"KcBRmDk8r2EMtRvsfUFPKLNxk/hKrNyN9jYaZy3dLOGabfOm+OZ4grlWt19OoMxz3o5RSaSrGUj/IcRQ",
+	"uyau1j/3xaFj5Fvn52oElFjWXnOdx0FwjxIMSXKXNG53pL3DXtP+/Mdmk2nRVTLSYPpBjyS7F625B0+C",
+	"9gm+DrXBnuEDIBaMFMwdGRvNQvAhQwgH29mc0d9F1k0XrMUWQDKCyAlubfg9hDd1X40lxoD7IoX2VfaO",
+	"aMHSxgdaTwn9iqSC4RnFBIRIV+bhxG6wr1USrU2/uVZbITNWFIAq8GMWO9C6INLZwP10rwl71L7LWru1",
+	"27ymu2yRknIJ+km7OJvu07/A1Ffu01u+SuXde5uHSDf6K8RdhnEqdOkDd4sPpCcRhB4eTO1+lRrk/qx6",
+	"Gc3DrNUvxmHatX88/fs/9359tvtu///+eHrwr39+fvnp9Ndfdvf2DygQ5e+70ruLyoT2a5EsQrFpT+LK",
+	"/Ypug1jzblsdVex1oghe0kj8iFeVvS1XWlWXytTBkQ8DFuLmL342HSbPfQs0BHab5j5rrKGEkfPztpbg",
+	"cyUhN3eOTl9In9Z0mqOXCkGRb2ilk8RdE3YkZPJ4YkQquYmvhAYVcRedom5tC4E1BDev93gMHX2Al8IK",
+	"qnos60OuDe2He9OTygo5MpRyNliBsnJx7lOwynyILRKJMGLWOHvpkudgpHDDlOyKlY0QfMpqRkihqWFB",
+	"D++XDtu6Dg+hg5xdrdvuH/dgu7r9DKW+rC8SZE9j57x7ud5ZChaKRxVsfAxAgx+5Is2Z9YHxFK3ZkPx7",
+	"t0nXMDerwllrGZF/bUXW99IuvI8HeBXRs1qTcPtaoEW4Vf8DsVgofdxXFCSHJcPefghys1YlMY8DpC5J",
+	"RAp9nSMFHb8xKdeR0JeRDyDsB92+AScHV2IrFYCvQdBzVh5qkfSqROBzeOT6QnDIU0NF4GUBCRQnl8AM",
+	"X7sUE2u7+CHCu5vNXATTaEVrtijsVuyfB5G28/8VXYM3breWCVfQ7CukEL6Oe2ACbWVDMUyvGB+wN3nB",
+	"0O0KXSYS7NFAW14NheTDuDHhg2SxY11IWAXsfGIw9gr/4BAvHXPNrI1jhCwNwj+nq5c7f26IVdBA+78Z",
+	"SE/FFqcBfNPB+FvbetcE8U/ty45Ud0R0uEtF7x19RuW+ehtrsxQ/Z184oEamnDpS8jRVY2QOjLVhRl1A",
+	"gVg7I/dhg5E2xOzJk4QUTCoQr7gKQ4990qJUnM8q6RyLbIfsdOwojyFHzC+FZFx3JP4eiIbcj6GHMzVa",
+	"TSORsschl2wwClkPYOvHUjIkTMSM9Lv/7/8FLXssJd9psOdc47rybhcWP1IQBhoAvBAnnKHs7OptmnWj",
+	"0zmZhQ8uzpJ3xLpuCnqUpmoESRemh7wrpmdzQ4R60+SgeytObw5DXsC4sdaP3dn9VAgq5jV9O9/zkelI",
+	"ujbWLL6QKhUR4u61gm2UCA5L82+RKt1mYbP1tMUODg5Ys7W7R9ulI8Mf9g8ZfQNfTO8B++Eq1Hx7u9ew",
+	"DnY6P/zX49/Y453GE8fNt/PHXtA6+Mt/+B/L7ZJSZtkjty/ssvQnw76Q03skY//qSOiAim8EWqKnSl7k",
+	"+ubNrAyyzFatziCtpO/cK26gn4p49mb9kNVL0eslEGYI3OYIidtU3E3cuSX1y7x/NZcX9wzZeG/ygE+P",
+	"nB4ZIsIGX2oZVeTTgx8brd29/cbBj09/ahw+XZnjd7VJzPGY3saDeCl875cbhCSQnrLqtswi+gDtOFdl",
+	"XNya/9+E+V+gUMxZat5GmUtvFlSgLD6Ji1hDx7DMnALLoegVCKaN1T0kedFaQ53dkaS0qRwNjK4AbbJz",
+	"AamnNkooZmfN7V14z5ouJo0Hg1heBB35i4y7KhJMqnTAk1hjwdHj96+e71A1m7aOSGJ1HQQRQmvr/J+X",
+	"mY4P0RIKuZR51R8SIA+xGA12zKIRnrRCs1SY5n7zsCNDsArqYJ55UJ9vGKv5hESvSxHDzI5YJonAvOvI",
+	"kYx/H4Eh54EgYz5hj/ebh3mBSA9CHskTj3ApAEjQZJ42CSHMQlVlqbjgacSMgoXCxB7Zfmgt+HsBvTIU",
+	"7VkLtWiJDPjEvjH3244cilRbixnGPFRax+eJqPsFDCmlOABEFutyGcVQDthgb5W6JDtF2NeSDxVhNSIm",
+	"I3mSqPFZdkcW92ivFKjgwXi241HDBNSGnTHs22xmOFhGcDb4aKAA4HkhDBQK0t6t9gfmwWRWJezcKFKG",
+	"y0oggfuZ0wkIKDiWsrZ4+Khw6c0AXpaYwUpjL1ODTs4t1FJVirHbLFvUx6aU81JAifx2AYF8ygEllI/E",
+	"QpdqCGAhca9TXyDW3dvOhbWmiNjZCQYbzifuG6PAX6K4tn390IdhBJ4oPiPH4o51y9BG+UlONdPBhghx",
+	"rdn6++Gvzw/+u/l/cz2Q95uHQc3EBgzdl4VBMZ5YdT3JTSAzUN0i6Sc5FbVMZPg6XERe67X9dN2SYgfw",
+	"2TXsyFlVds3V2W/tlSUKpV0EeU4pJCfiY92R2QIdsTDTPCEzIkkAzZnExiQYtNSAmhSgILm+vCuQy4PM",
+	"WZEa9tbjktZpDnniPpsLPnkBn1uLleIAEPAbc/uarwQc2Mhaem7/Ya5dTgpNijqya09vkogICRdi2U1G",
+	"kYgCu1+GPDVOG3hOg35sjeCJo1ew9uC56EgcZkRmUp/regGZtZK9gfdc2d5YChSDy/lAYDG0ZOunmRfp",
+	"5f2a60J6douo8YIBN1XOqfTUHeWdCJeQFYsga5T0tPGP9HzD/zpATXYI10wn34XZux59foY92Wv+NLvi",
+	"p/2SZgpH881r+3JAZF9Yt1pBY3IWTw/woaOmb0mOPXS4zGpmx2pIGbozgGUgjtztz56K530uL4hWaSAG",
+	"51YmFTOS7PHfTz68x/PC4C47MzE3DJlggJzOGKdgE5Nq3GChHCVJyLqJ4KlmaL+HAQshpBMylXZkCMGe",
+	"M2sYhxixS4H5Tk6Z8ULjQeVg8hC63C3VavbLaBjxTdkviwRKYC3rsJalPuRAXYkIYuq5OmTr5k/l4rBC",
+	"1y2PnLCBSkUtyLxOzBkS9gdTY+3aD/sttr9PaTd2eLiUU4Zr9BEnvEi4ZeOpgzLFgbuYAr1lG/C7RjJu",
+	"2Mq8teqHvJcPdQ8Leu+xafhjX0c9H7ZzcZKc/m+sYAVvHfG1tSGe14274U9EyrUgMOTqmrI09XQK7IMi",
+	"gzuABsL4jYOX5mJ61nkgA9LJI4jVKS1o63UkNPKKTQAW5YVSUZuSJyjRAxT3QS4LEuQzN6gAYETQg5yp",
+	"HujhOC24LQEzcfdSGEQcjHlsAJkkpEljoVFk5n/PtOETHFORJFEbbmJt4i7S47jY1yPdYL4un4+i2DCT",
+	"WoWEndMdioSWBiMRHenJHklrZYkfuPiRZt0+jyUMRqNl0WDPePdyNNRswCPBzkVPpYLKEOyzOjL3dkbS",
+	"xIm93wQsGYp6XGMdwNYptQ7gm28jmaIv0S7wCh47zhddJ6QcIDeFxRLwj4D4kgwrCHbru83GCmr/JRyv",
+	"b0ftw3i2Wv9haf0+13U1FLIYl2wXpIjV8gWZBcI4iQXj9k1aY8Ge+pGMRMrGfHIExAOmLwaId4SA/rSB",
+	"AOe8KMclC/HrMyurw20ofmMWABzdUgPg2KqQ67S/ICk0q/2/2uVbkFzJIW+hkg3AIkpm4/H6z++Fxz+/",
+	"+PiJ8dTE3URo1jpABMduM2Cv33w8Pmb7B+z5q0+s9eN+42B3f6d9ne5nXvUXdrF3pePUhe8DpoXV016L",
+	"BzMqPEBNG1Api0LFqlKrQSUYGlbJql4p8Ua2qrB45QoQvlorsricmsH3WCbwvYLfxv/vUkbPyk54ZdcK",
+	"T9fipxcngmxDSLMqKR5pZpRy0vXhyjxcpJyVmhc5S4lAOiHrhARn5Se8rZvxnt557nafPveZjlz6MqZm",
+	"ULHEsHvKpeZdA6IqNrojSx0bLwCdqJyWkFS1kWHeeipJ1PioI4uhRfK44Oc56FlWAKGurD3RFwDSi/0E",
+	"rDkilRSNjnxGfX9QufT5cChKUV5A3IQAOWuajIZApOQMl3wh4enUosURwOg1XuCI+u2CtUHy232FJjBG",
+	"aB2qZK/5U9CRRDHl1QP92iEKZ+Im12gM+EWpwoBvqitSlnSZgsUjsPN/egxNsNZmfypie9zbARjN7vJ+",
+	"1Ts4eLfsV8FDPwk9SkpV7TuMj6FrP+aaRXaDbz2qe6itMd3gmXTQMjVjxfr8SpT4UVbKJXwYQAkbGKsd",
+	"WaB0CI/YQF2BtEJYCkhr1WOCQz1cnJYFYOk39PCOzLW0x1iOd6+24djbNUzgrDOeB5tb/wRU3GoR2gFJ",
+	"tHIboz5MxVUsxpWu2klfjXXBgcJiXiq0D/J196jLg6yQP9YOxz7mkwDdtC6lOaVC72EVrUaDRmE9p8wy",
+	"H45Ds9elHmgKXTUQM4ZPoapot6o1RU7ZTOuLRfWOtdVutMwHFukjveUqZjDPm7BVLQ/GESwKeTYr4x86",
+	"8wE3MGFrV+cFKu71Ak3xEnJ0bT8v4fIa8tqPqRoqDRhVKcYZhy3mlq5iHZtiO6UsdEatniKAcFgTI7Yn",
+	"LCCXCPrYjLDpl1EjICV3bH9tKl7gqdAG3T68ANI6kHqCJz/STI2l74TTVUki+MXIb7Pptk9pVo9Eg4X6",
+	"LYSo8HMtZFcE1uEyioV9lcb/VvIs4hMdUqFXbFyP4tS3XnRuE4K5Ne4Xj8CwO30Ia8gTrJePJdpCkJx+",
+	"pK0mAp3zHvUPlJdhdK6dH2lJYwf2WAvRkYRzoX5OqEvtKtZVrxfuuJEAFv0SqIiJ8Ni+14iaxvmcWEfa",
+	"DQEuopUOgD+mPmS7zSa+cE3FX0ap+oDLSR0/pdqvou60u2t+OVLC5d2mz+xLLqJqPgNiCT4Pqmh8IWEA",
+	"sKQCA5dVV7nNU2s/DWoJL/nlLoiIgUqllexToB73ceXTy0nHWrsFeuBraMJ+WpVH2L6uTZdVLf7kMmVj",
+	"P5cLVUTZDbmthVrRFHkB++/eWSLTcqoNsAKrqGROqB3B3qAGarpvHbwUpGNj60tuxgKyp5RxIEHxLYsf",
+	"aad48+YP2CQltk+mTciBtB9c30ZpiqfSXhFAa0RSZdi6AaEgsuAsWjuFvDGKXwDVG6jyKk13Lf4etdzN",
+	"pcgqhOPpumLvYbhRCZdbEPpcEDru0cUO4orY84TLoveBJqvd+JMVUkzudpX5JXVFrgWdeKNKLOAAjfLZ",
+	"xhupyHVylpG18a3A1igjzkWXZ/KhwY7JJTJOgJApz3Qsu8JbIOj88kh0ZKxZInqG8QQbDdMFznD3JSb+",
+	"UntXQIE7TnT8A8gIgo7UFJyjtskaUF/2O2yYbIcZtmmU5+TBHeFkfCkg3VKqsX1GSCknx5KAXgLq2wYw",
+	"H5yp9IzCZ2G7JEN3hIQa9lN88NSTgo6U9svYeRZ2okBrT05I7tEM138FXwM22EZcjW8u7cSTpJB2GkAj",
+	"11rx1cCJn05Q5WL3Z3FkV6MV7H4J3B3sdlnWNTiGg3zbUMAK5XfsvNhTv3W2evD+xRKn5UEbJF8+CNV1",
+	"EWOUKEwryLtbSXtkRRhAmKDNMxv3J1tw/92A+3maTsjMYGpkVrL5iTyi2uJHmjBQGLhD6BLs9O2SKscf",
+	"31CyKDZsILjUOcJnxSJFfbmwnrOEVhNvejoZCj3frDfiq3nSNxvjhrVT3PLCzuGFfTnz9pcmh3VMJX/o",
+	"ZHRR7WW6V+Ia9dJ1jzQL7WNDwuUYdWR3m/g6THgstbc1p3ZeKR1xbr8tkmIEuk6XRZwdUJGlkFoPUXbf",
+	"cRQOOfQgdI3Kk9HFyllFGvyJvcci6cXtcbmD4wIMi2sclt9HYiTm0ChjigeLjmBj+jBQxCfWIXEVrN7e",
+	"HyodY/qmR0DpcR8gImWYZRjCtVGYf8Ig5xygz/AcuFnhoLQqEu8+Lr9W1r2UL9bXWEV8cmQXKBI9Pkqs",
+	"pIj4pHiMCymI0oFyU2TAncO/L2TE0xcY6J8Z3QeZTPy7BFhFjJVgoykKV/uqMJNRNiZik1p0VKfwwBO8",
+	"6N5xnOLum8NuSmv6MHDsm8oZPPTIm5eDv5OAcqIXt8ys5M1EXU76PunyJKlL8dVUp/SfcypMBY6pPtcA",
+	"ihYRtDIW2vj6FhxSg32GTnxjxYi2cggJNTju3HSkgqw5fO848nlKDTqiKhF9TUqYJ8l7O4E7TQgDH0JF",
+	"/9Yl4iF2Iiix7KrfdlAEn1zKioAvB6IiKG625ZH3Pc0JB6suBkMzgfgIsg/y2OjpE70NZ2wqnAGlgoJZ",
+	"gVsCh71edOdiGsCVuVjLed8W1XeTp0h/Kni3L7Cg0L5z3DIOBqGk6EgQ2VcitcPA/tsBwpDGsRbsoLnH",
+	"wlE22RAzEPbjcT9OhA/8Q6d0a+v1RwaqxyNAYfmOWCxRPGLnPOGyK1IgTtZsrNJLoECGGpkK4/wTFKkI",
+	"rW8yT5o9pJRel0eTh9X9ftVtXuElPuey0DJfi3T5lvmpUoN5HXfgN9bjiUusiGL3screN5/gOXO8PXBk",
+	"8GnU6U2yx6FVzuEOFTJIZdjjsMcTbT/zCLyCn4P+Xml3B33Guya+KvpeFLg4VyoRkLy4Z76MXdtFmjXA",
+	"ym47Ndwz3WbfLL663NmG44SQXQh7zx7yqa6Ale0ajqMIeG+VGrjeBKTHCNtKrZjZSCZWyoT+DAGyD05i",
+	"g73nA6E7EgkdoE1BeSOBfA+p62TJPKCqnf+35ZeQhLEDY0t1V7RX3CQ3/vRAl+i4S/jWTGqSaC3ONSBu",
+	"vgVuueSylOaRo2jLuH+3jPtzruIDgdz6W+dmIwrgOIpIQK+oAPL+jb1sGTp0BaXrM2ToR+iueHRTJEBC",
+	"8FL+rkXEOg5lNbH+/XKT2/XaEpN/K8TkcFjmsJKvcG4XZSe3j1/JP7P+Ph68NfnIH5ipAUg1u6jfdRB2",
+	"MzLmoWeN1lDPq6G37RNugDa8wV44VY7lsXZiHamNGmqwqc8deU4sWWycd3jky/rJawRO0NVMATziGzAF",
+	"NkHz3U2UnuLzzMko8H6XlDR3wstdJeK2pNzfhnk15TRt4bB3xHW9GS9Lm1TwQTVzCuRhHN1Jvu6tqwaD",
+	"2EDZ+vkEeJchqJ8WG0chtTN8UddCGiBVlkazx59fH59+/pm9Pn33NmBaQM0HO2zs7rRZCL9p02PDgIVx",
+	"1A7xrvDRI826EKwOWBhxw9sh4x0Z4tKE3q7NCF9QaGCvebg51KjQY/oiSVRIvCr4qFh7WjZhNYpdI3Yu",
+	"LmKpG+yNoX86IjYhI9/+XliHEwv/OUuUNqyrpKTpaaKNBaAltI+zI9csfMu1qb+0w6m/eRFSOs53iHE8",
+	"AoHjm8HqHzUyDXbMktiV++CoOjKjNlDSvidHNM5aB3alFaTW+kL624lEC2jz2mZS4Q17KmX7/ucdiWBn",
+	"X1WUm1SsrUudkcvRNoCNwxmtHa2IZH01SqlXbmwY6Oogy09eigl2MLyymtnVVQqJbAvdBAhwfD9aa400",
+	"2Ich3gsLlpBgjCOSJIWAm0rg9VDsDVjzrN6QHRn+/PKUPaHdHTbYs1SNtUj1Iwbv4kSN0q5wqRx4edwO",
+	"8QgpUbExMEwPVrwnTLc/a0fQ7at9GrwHmUCLwHTDOArdhgPILm5pH/tIRVfEV1OZptpxL/r1x+iX5w5S",
+	"h0owSzgV9mBVR/Hd6zqK/89vx/Vfef3fzfrh2aLd3SGP5uQLzkkLdhlL5Hp3nSi1sKtiRGSFjRU9XDfY",
+	"Zzrn9mSoHu3xS2xi6fYpboMBn+BuKbaJz3XEM/FAnKlerwJwqM7/V3SNXnFZeP3fZ19+eBzQP3ZKO/8v",
+	"CHCGd13PxHbeAkSDNmcB1vIiriPjqM3cNuhIkJzsj7/sji1I3IofdmoodDu1dsfvpk4t6NS4gc9KiCKc",
+	"jws/szOGH+YWvoFjhu9xkad/kfvqLI46dnE7GbTK/Y2hso6zczvTLcSm1ZrXSHh4dMB+OX1V/8lukNx7",
+	"PWw2n7YOD3cP9p/uNw8Pp17r/3Q6Izu7L6Xvs4xtGB6EvCnE1qnjSKCsjM0233nf6Jmsf0R1sF58O4PM",
+	"CfRZQyyvEdAKI/TuEqwEUC0LV60CaCeQ39pRNLCorqkNdb2iENcJkTD6YPFwWxlVTpHUhv4jlf0h3h8r",
+	"Apwgjt1oWpBajnFBW1lX4hzcHEqQeyJNRXRmlLvfTcTyqpGWGcLy+3ZqcYW2Eb15ET3jjvMy+O9lA1b4",
+	"MjwLQ15kAYJ8eRqG3B2Da3HneebQwPdCGqVAzwaIjwHyva4AG/ei8Bst7791mPcLJcUW5H2j8uiWQd4x",
+	"irY6vs86aDjQgWGAffDc99kXzr2EOnksnHcd68FzBt9qlKbWgKbyrZXYlh82zJuvg+8uClhlbS4jbkTI",
+	"nk61QjoXQjIthDzK9kDA4h7jcgIN4t1oIseMnGtFsIIUprttJfFWEm8l8VYSb1gSv4plrPuey29DAjkR",
+	"/OrmpTHE+V0641zE8oLkslYYBi+Tz5lI7shVZTJMbyuQtwJ5K5C3AnnDAvm9MhnnTV7Q2ZVbrpK9SjoD",
+	"f/WNS+dYT3PDT5E5ZsQl7FwkCvp4KWwRyVODPZvXt5/hZltZvZXVW1m9ldUbltXPxEUsN207uxTLjQjo",
+	"n2NH3ev7l1MXEpQCM5AdqA6ZolJB5AkAKjWVwENHESw6hAwXinKTSXzXWl6kggQNCfcucSLBPS+UvaOS",
+	"mebIBre86HcrefvSf62CRN90pYouZddl82qvkFofYEhMDWMZK9lYPst26rbcLTefuCbHl+UZUU1l++Bo",
+	"qmQQKOexZHBbIFip826vNQTqH6lMvadGMgpB+xAdYvZp42FoVjexWFIpNSpbngD/SD2WdRBSoQfxdSSJ",
+	"2jhjeENWvG0/xrtR4ieIXHT6UEmrurjMK75VdDqRwiyGVwErjFhkXFudVF2kfICU9USwa7d8yrsmoB73",
+	"OS5DaCP2b2rtN4No+W8azA36Gu4RFYANmp3eUobOoQz9TOU36UhSs6qlaGBcN+45TDCuVzd1Z4Ddww1Z",
+	"cIBiH1tLbcAjbBCO6FHvBEwZYu6h1zPHfHZDW4Q8xg3QbX06notwh+YgTeuRhRYGcmt0nG6Z7ishpxv/",
+	"S2nSySJsNrTCW3znfeSzwc6//mA7WeXP+qy0KgiLajqb98oIPR0Ixcae0EAq7gG0ayBcx5heKkTbq1Pt",
+	"go46gG6ZyHMM/MjFHpZgsHE5OVfR5MiLmwQgzvYrMxmKIwxJxvKCnQszFkJ2ZNhL1QCLUUKjsHU/0Hpy",
+	"mS8ZZ9g4piuSREQBs8tg/4slKqnrNAO9k6GTjp1QbH3gXk+kpRAC123HHptJ1hZninHUUzvHpiN7sdFt",
+	"crv7Ato4p8wIyQaxHNll7rkuox5G5gwMfEqsWUgjsjPFHW7HH4kuFMRgxxsomgGSREi/2bHHA6tA4Mlu",
+	"SjR+Kb6aa1TJPOKggpi5WwYhfRnLoq8+wuGe0frW2nvNoGY3zLUNI2fQuMWdCgwF6YAblagLO2Wjcrdr",
+	"7Z62Vu4/WVjMm+QwmlmqCkT0EgBoFxfRaEktvPZP8VY5zgI8nGewT3Wt3SyCpuFj98dyL6oMSD397nLD",
+	"sSIntxg3ga4unp4SBW3F7yLsTCAftnGXu4+7uObgWYglKAm7YHQiO3N1u9fuZ1hmpht6VtCa74Qey8yd",
+	"39L0bqrv6MhMhUxWNwNzMRP32Vxeq1NvmWA7Uc1Ca/hFKR/L8MgZhq5vOgRVeiLFnAQWDq9rhLjHrWmG",
+	"LMV49dlN8WFwXrmlu3epVrc96rAF68gsEjoDG0s2sd0KvC0rc8XXoTWjGAWGG9ssaiZMTvmlyEuTXm8D",
+	"4mRRri2UIo7hG8QEgAVj9KqUFKuEuy6EmRYMa9YSbg3ne2I4n65tFP+1Fe7fU3mikya4a1aNoS1ldrg7",
+	"+3LFguH1hMMLWB5/UrhtVVzvmVKX1EDBxYMgiDfVJjr8+OHklD3Jky+GKxlqOJkPIIPuB/5vc/iKHNFn",
+	"mah6hoz78538PCPF1tX/zqxdqepwUtHAtUaRBLSXSt3fZNwe2Y+A7qHs8DKOpldHjvtCBkzzSVAAolHv",
+	"9V4qBBBmUdHyypbyrS0QqB64eb3H4wR6q6uUhZAzqMeyPuTaZAgQlHdYSXgxIl/u/nBYY+h/Wn5vyOd/",
+	"QvmEG9I9oAV09hJyQQDUvkfMoRlzbZ5c8GgV7UPzuXX1c2sJ3lJwOU6akHvkYW3x5d+NIthGNwqk4l3i",
+	"INycxEwu67HU1f0oEeWdS5v3FTEdelLzYpLakaS4dDOg2SBb3pEYJ4DXTOYgflKWTIcnjVV6Ceccwio9",
+	"MAqg+YDoyJ4YC21AuDbY+xFyGacjyXqpGrAW/Frwbt89w94h4pNp2kyaRkde8KH2RZ0qjURq/yAguuud",
+	"CVAmwy8FhOK6fdG9hMTAEePUHBlS7tgUAfmUzTjuYuTnmNF6wx3svChJX4Svt/Mro4VdanpNGWQgbw+h",
+	"bKTfD0Z2TVR6Cav2eL95yEI1MjqORN1+HMuLel+NUh0GHRnax9uTGO6swCZAufPk8o2826Q5QS6KrXcQ",
+	"1f6J6z7TsewKNhHaiNTuAHElZCwvGktmyUGOIYizqvno1A2XCgbZdbzJfPmWQuxmKMSsMFjA8V2TZmyb",
+	"3r7B9Pa9ryuYLR2oEvosk/lBSXEBItxChF7BtTp0aKycsgYc2ZS6dqraO9rb3PiG0lmk/lcpHRiL875S",
+	"l/O6eUKSjH5a1dTTfT8Hme0euKxF8G0Bj3EWi0CO3bJsMcf3EXM8zrbrfDrZwgmohhu/5tZhGgit7RbR",
+	"hLO1bhJZBN4zQX5adFisua4k0PifGG79gIi5w9SRmk80e9w3ZqjbT56Mx+OGph/5/ddVg5024xgxRW5+",
+	"f2jrMWC43F9WBWjDB8OwIwF17L7Q8YXkZpSKkD0Or1pB6MG7r98dP6+fvD7ePfgRON6jgPm7wI+swgjY",
+	"Odfix/0dcEk6EvC7sWbhH46TOmCdmr8O/4y44Z3aX2FAJb3QaACsKM6u6TQQMK06EnA5jl2fn9ufeF/N",
+	"pPxKJLqdkcg7SJddmokapUyNJbsUE/TOJMWV7fx2v36Fn8WStZqeyx/dNv9uG+xYTnLE/tbwS2MRIUM+",
+	"upYdeZGqsf3JkI+0AAg5S7gRKU2Xs/CTMOmkftwzIg0Z15e4Q2ITwH9394HLXwNHnKTOPfD8jqSWAFhE",
+	"jV33YL/BAKwgD1MRiSS+EmloR+u3IILhCcGw32oCV8Y4NtCkXPV6DfYOn6FpVaGZGCxfR/I0ja/AbQU3",
+	"GRHeyjVHgKaAypCXTKF4dSVS/OB8wjgtgL0E757xKOEzjghxjt9GMQQ7pKERaKCZd7fEo4RxVXbsz51d",
+	"DhooeODudXgIfP5swAYIR2kSogN9LhictQY7xgUDCDpQiBfCB480bCEpDLjcPLWL1Btpgd0UGO9INx67",
+	"wACHp565xndweGS/gV7tmvEkUWP73QC9ensg7eYJteimwmCVsqRKedqudvWlwt1k9+E1qnuuN48/vFt3",
+	"3pp3PCn62FNt4MHnSxn9EtEaILzz6cW/WRE+SpNau+YE55CnRoq0QY9rqPTiyUAM9FKwDVyjm3TVS1Zg",
+	"CSfc/fTcajk1FPZlz1vAKNZWRUZnqeAwIHSlhYRPfft0ipLAXrQKsa9F9+xd7x//PEx/+vkf//o9PR3/",
+	"7y8fX/z05u3HX9+o3bf8LT8ZX/9+FnXWb/xVRmWW3jseiTnOfWz0tqnwXTQV/oeYvJG/6G31+oYM4tf8",
+	"SvgOMbrIP7OAUVzidS7RVJguoUZEZEZoEyeJNZ7PMzs6NivpNxzByvrt+20nTEu2fopxm8QrdgYe+724",
+	"/CFbBJLsn+BzXKCqUHmvEt65ECY7P2tikL9xC+fbtleqsML0Cr9zTMSm5NWDBwuvIn9WBAnj5Yu3Jibz",
+	"GlF9cBihfr4vWO4aCKVQ0AIgQarXo1AEdSfs8+FQSM3G/TgRWem4C0pkJgUGJFYyLFAgbMaw2ERzYtXr",
+	"FcSqF3DL9iWmKf0C87vt3sTXSLpCe2JvNm4xYXdrr239r801HF7HMpxxv55Q/DcWiyQBBy7qa1TegJSI",
+	"tQIICZqT1IyPD1xEFAKWSrsgcIaT4qlgl2JoIJj9lEV8AnLd/9R+D0Fs+/1ec83E44tstjeegSxneQLG",
+	"mCKpk53eZhidaHoTz+j0ZW1THAZX6GVvrFlqF4wbIwZDo2vt1u4sDqiqBWlWzJdwbc7oJlOX7ZZdBr8X",
+	"aarSWrtGCRth50uhbhGxAyA3gR86QNBBsxnUpPhafBQVDEI702IL2lqQdTktIovoPVGD0dnmqaCm4UnY",
+	"oBWfsoROda9vkcSyO4rbMMJ3lI/28hcQsXdkol+nQ578Qf+enNkvfHpxhTKL7InzRa47ONfWZJxQK3SX",
+	"cqM0LCgX6z5YdRRkLJkzWUCiqgKOvly1hs/AruQf+BXaaG7thsxut8xlsukN2NeUr/Uh2Ychndy8N1VI",
+	"sUTi4qGT4RYO44ZM2lQZbkTd5SH/WC8cUSpL3hHUQ4qxC5myVzk0Riaprf2q4wspCFhyrkw/YFplnUm8",
+	"FdPl0mF+1JVIc4gOlSCCIgbJc6GMEbLBPtl5ArIF8Bz2G0GGukoih6Aw0Jl1NeEEC0nrcYLLeTfyaZv+",
+	"/hbT3/kQC2zu2OjckQiY7quxdJWOXbENvWzExt0qEadEfhaurYhDQmknpTahSIzQN6Q/pm1R1YM4tpfK",
+	"DfvocCrMQmrEWqGpGMKpZEl8iUXsVZXD86W8fdTW+tzKje/P+LQ73x3B1URGkV7f7u74H2JyPDL9Wvu3",
+	"L9ZzPRc8tf7vb1/s4UBIZxkXvdWlsdSGJwlWzIB9CL+PUINGqjtyxCio7Z/AgaNhl3bIE2qYCKiVBTtU",
+	"CNnIgosfCQpdEqqEi1PeNVBgB6CBvrLXQyw3QFAt4Qh8XyWM9MaAm8495gWyY5c8BVisiTwbKoQCz10x",
+	"gQEjXTWCfsgURmQtkF0DG17uQc9pIOVPSqn9GOK02TDhXRFkgKLL2Epk1fN9AwF9nYrc/T8pNdAYBACL",
+	"rWTZ4oGjEie8NUYGczc5xi0ZJ3bLzN4BmXIQPG9HY014KqzyTHIF6uy+SiKdv3+u9Ld0IdRcbvPc3XzB",
+	"+Oyd8g/CKaf2JOQuPsFAe/kggCA8Fe2setnOxr0hnyTIaqgDdj5x7R2zZ2Cp0+wj3kMXp4FnHPcvHyJn",
+	"bkVxHHpk5XEyge2WPx8Jl1XDH3A7GNg6bXb88Q27FBPtthPcletLqiJ2b6bbFbrsfm7f4lj9caK+LLrN",
+	"PoxMAhbAz0pdJCJgx0Nr1M/ufNYTIqo6z3RyuGav3z5lr16/+cQ+7Qe0PkqjmNBDwS9ZbLAsImBa8LTb",
+	"D1gvBokJnDnYw0NGHWl3NyHR7eYh/H2A5FoBy2Qnvt0kHkAPLY1dPjJM+hGDsD54yx35wZknH0bG7tIG",
+	"C39+ecqe9Ppx+mQgDMcSECOSROPhxdMaazRvaFHsDEvfHsEHI+CUOJ8AacAR3ijWmIyCXTJ1zsaUQxYp",
+	"L8qd41EUm6onoUMfBb4eom2XUSA7fU8liRoHjDNtUsEHtIF8zVj2gkklzT7kteCJ6Qe+qQ/wGJCmQEXi",
+	"Og3ktUv+lGKzl7++/PX/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
