@@ -388,11 +388,11 @@ export type TimeOff = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * Why.
+     * Why; for the doctor and for staff who read every calendar, absent for others.
      */
     reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
      */
     note?: string | null;
     created_at: Instant;
@@ -765,7 +765,7 @@ export type AppointmentOverride = {
      */
     rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
     /**
-     * Why; for the clinic's staff, kept with the appointment.
+     * Why; for the clinic's staff, absent for others.
      */
     reason?: string;
 };
@@ -822,7 +822,7 @@ export type AppointmentEvent = {
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
-     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
      */
     actor?: string | null;
     /**
@@ -837,7 +837,7 @@ export type AppointmentEvent = {
      */
     reason: string | null;
     /**
-     * In words why, or why a rule was broken on purpose.
+     * In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
      */
     note?: string | null;
     start_time: Instant;
@@ -1088,7 +1088,7 @@ export type AppointmentCancel = {
 export type Cancellation = {
     reason: CancellationReason;
     /**
-     * What else was to be remembered.
+     * What else was to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     cancelled_at: Instant;
@@ -1198,7 +1198,7 @@ export type Ticket = {
      */
     position: number | null;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     /**
@@ -1382,7 +1382,7 @@ export type WaitlistEntry = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     status: WaitlistStatus;
