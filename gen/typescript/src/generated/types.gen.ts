@@ -1218,7 +1218,7 @@ export type Ticket = {
  */
 export type Queue = {
     /**
-     * The tickets of this page, by number.
+     * The tickets of this page, by day and number.
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
