@@ -72,6 +72,27 @@ func (e AppointmentEventAction) Valid() bool {
 	}
 }
 
+// Defines values for AppointmentOverrideRules.
+const (
+	AppointmentOverrideRulesDoctorOverlap       AppointmentOverrideRules = "doctor-overlap"
+	AppointmentOverrideRulesOutsideWorkingHours AppointmentOverrideRules = "outside-working-hours"
+	AppointmentOverrideRulesPatientOverlap      AppointmentOverrideRules = "patient-overlap"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentOverrideRules enum.
+func (e AppointmentOverrideRules) Valid() bool {
+	switch e {
+	case AppointmentOverrideRulesDoctorOverlap:
+		return true
+	case AppointmentOverrideRulesOutsideWorkingHours:
+		return true
+	case AppointmentOverrideRulesPatientOverlap:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AppointmentStatus.
 const (
 	AppointmentStatusCancelled            AppointmentStatus = "cancelled"
@@ -1271,6 +1292,7 @@ const (
 	ProblemSlugTicketNotFound            ProblemSlug = "ticket-not-found"
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
 	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
+	ProblemSlugTooEarly                  ProblemSlug = "too-early"
 	ProblemSlugTooManyVisits             ProblemSlug = "too-many-visits"
 	ProblemSlugUnauthenticated           ProblemSlug = "unauthenticated"
 	ProblemSlugUnavailable               ProblemSlug = "unavailable"
@@ -1397,6 +1419,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugTimeOff:
 		return true
 	case ProblemSlugTimeOffNotFound:
+		return true
+	case ProblemSlugTooEarly:
 		return true
 	case ProblemSlugTooManyVisits:
 		return true
@@ -2386,8 +2410,8 @@ type Appointment struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Override Rules that may be broken on purpose, and why.
-	Override *Override `json:"override,omitempty"`
+	// Override Rules that were broken on purpose.
+	Override *AppointmentOverride `json:"override,omitempty"`
 
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
@@ -2512,15 +2536,18 @@ type AppointmentCreate struct {
 
 // AppointmentEvent One change of an appointment, and what it was after it.
 type AppointmentEvent struct {
-	// Action What was done. Further actions may be added.
+	// Action What was done; the other members say what the appointment was after it, so an
+	// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+	// be added.
+	//
 	//
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
-	Actor nullable.Nullable[string] `json:"actor"`
+	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
 
 	// At A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -2546,10 +2573,10 @@ type AppointmentEvent struct {
 	// exist. Without an enum, for generators stop at one that has null among its values.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose.
+	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -2584,7 +2611,9 @@ type AppointmentEvent struct {
 	ToStatus AppointmentStatus `json:"to_status"`
 }
 
-// AppointmentEventAction What was done. Further actions may be added.
+// AppointmentEventAction What was done; the other members say what the appointment was after it, so an
+// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+// be added.
 //
 // Example: book
 type AppointmentEventAction string
@@ -2618,6 +2647,22 @@ type AppointmentList struct {
 	// Example: 2027-03-02T00:00:00Z
 	To nullable.Nullable[time.Time] `json:"to"`
 }
+
+// AppointmentOverride Rules that were broken on purpose.
+type AppointmentOverride struct {
+	// Reason Why; for the clinic's staff, absent for others.
+	//
+	// Example: Twins; the mother sees both doctors.
+	Reason *string `audience:"staff" json:"reason,omitempty"`
+
+	// Rules The rules that the booking breaks.
+	Rules []AppointmentOverrideRules `json:"rules"`
+}
+
+// AppointmentOverrideRules A rule that a booking may break on purpose.
+//
+// Example: patient-overlap
+type AppointmentOverrideRules string
 
 // AppointmentReschedule What is to change; the rest stays.
 type AppointmentReschedule struct {
@@ -2841,10 +2886,10 @@ type AuditChange struct {
 	// After What it became, as JSON; null when the record is gone or has none.
 	//
 	// Example: "+41 44 123 45 67"
-	After nullable.Nullable[string] `json:"after"`
+	After nullable.Nullable[string] `audience:"staff" json:"after,omitempty"`
 
 	// Before What it was, as JSON; null when the record did not exist or had none.
-	Before nullable.Nullable[string] `json:"before"`
+	Before nullable.Nullable[string] `audience:"staff" json:"before,omitempty"`
 
 	// Member Its name.
 	//
@@ -2911,7 +2956,7 @@ type AuditEntry struct {
 	PatientIds []ID `json:"patient_ids"`
 
 	// Reason Why, when it was stated.
-	Reason nullable.Nullable[string] `json:"reason"`
+	Reason nullable.Nullable[string] `audience:"staff" json:"reason,omitempty"`
 
 	// RequestID The request, as in the log; null for none.
 	//
@@ -3111,10 +3156,10 @@ type Cancellation struct {
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered.
+	// Note What else was to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Reason Why an appointment was cancelled.
 	//
@@ -3284,7 +3329,7 @@ type Closure struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3326,7 +3371,7 @@ type ClosureCreate struct {
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -5431,6 +5476,11 @@ type Problem struct {
 	// Example: The doctor already has an appointment in this time.
 	Detail string `json:"detail"`
 
+	// Earliest With `too-early`: from when on the step is possible.
+	//
+	// Example: 2027-03-01T00:00:00Z
+	Earliest *time.Time `json:"earliest,omitempty"`
+
 	// Errors With `validation-failed`: every violation.
 	Errors []Violation `json:"errors,omitempty"`
 
@@ -5485,7 +5535,7 @@ type Queue struct {
 	// Example: 2027-03-01
 	Date CalendarDate `json:"date"`
 
-	// Items The tickets of this page, by number.
+	// Items The tickets of this page, by day and number.
 	Items []Ticket `json:"items"`
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
@@ -5963,10 +6013,10 @@ type Ticket struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Number Of this doctor and day, from 1 without gaps.
 	//
@@ -6064,15 +6114,15 @@ type TimeOff struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: illness
-	Reason TimeOffReason `json:"reason"`
+	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -6091,7 +6141,7 @@ type TimeOff struct {
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why.
+// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
@@ -6281,10 +6331,10 @@ type WaitlistEntry struct {
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Offer The time that is held for the patient; null when there is none.
 	Offer nullable.Nullable[struct {
@@ -8340,7 +8390,7 @@ type ServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
 	// ListAuditEntries Read the audit trail
@@ -13065,102 +13115,61 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
-	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
-	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
-	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
-	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
-	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
-	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
-	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
-	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
-	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
-	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
-	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
-	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
-	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
-	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
-	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
-	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
-	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
-	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
-	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
-	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
-	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
+	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
+	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
+	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
+	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
 	router.GET(options.BaseURL+"/appointment-types", wrapper.ListAppointmentTypes, options.OperationMiddlewares["listAppointmentTypes"]...)
 	router.POST(options.BaseURL+"/appointment-types", wrapper.CreateAppointmentType, options.OperationMiddlewares["createAppointmentType"]...)
 	router.DELETE(options.BaseURL+"/appointment-types/:id", wrapper.DeleteAppointmentType, options.OperationMiddlewares["deleteAppointmentType"]...)
 	router.GET(options.BaseURL+"/appointment-types/:id", wrapper.GetAppointmentType, options.OperationMiddlewares["getAppointmentType"]...)
 	router.PATCH(options.BaseURL+"/appointment-types/:id", wrapper.UpdateAppointmentType, options.OperationMiddlewares["updateAppointmentType"]...)
-	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
-	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/appointments", wrapper.ListAppointments, options.OperationMiddlewares["listAppointments"]...)
 	router.POST(options.BaseURL+"/appointments", wrapper.BookAppointment, options.OperationMiddlewares["bookAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id", wrapper.GetAppointment, options.OperationMiddlewares["getAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/cancel", wrapper.CancelAppointment, options.OperationMiddlewares["cancelAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/check-in", wrapper.CheckInAppointment, options.OperationMiddlewares["checkInAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/complete", wrapper.CompleteAppointment, options.OperationMiddlewares["completeAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id/history", wrapper.GetAppointmentHistory, options.OperationMiddlewares["getAppointmentHistory"]...)
-	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
-	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
-	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
-	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
-	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
-	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
-	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
-	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
-	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
-	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
-	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
-	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
-	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
-	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
-	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
-	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
-	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
-	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
-	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
-	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
-	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
-	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
-	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
-	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
-	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
-	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
-	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
+	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
+	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
 	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
 	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
-	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
+	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
+	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
+	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
+	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
+	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
+	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
+	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
+	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
 	router.GET(options.BaseURL+"/fhir/Patient", wrapper.SearchFhirPatients, options.OperationMiddlewares["searchFhirPatients"]...)
 	router.GET(options.BaseURL+"/fhir/Patient/:id", wrapper.ReadFhirPatient, options.OperationMiddlewares["readFhirPatient"]...)
 	router.GET(options.BaseURL+"/fhir/Practitioner", wrapper.SearchFhirPractitioners, options.OperationMiddlewares["searchFhirPractitioners"]...)
@@ -13169,18 +13178,59 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/fhir/Schedule/:id", wrapper.ReadFhirSchedule, options.OperationMiddlewares["readFhirSchedule"]...)
 	router.GET(options.BaseURL+"/fhir/Slot", wrapper.SearchFhirSlots, options.OperationMiddlewares["searchFhirSlots"]...)
 	router.GET(options.BaseURL+"/fhir/Slot/:id", wrapper.ReadFhirSlot, options.OperationMiddlewares["readFhirSlot"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
-	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
-	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
-	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
+	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
+	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
+	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
+	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
+	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
+	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
+	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
+	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
+	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
+	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
 	router.GET(options.BaseURL+"/problems", wrapper.ListProblemTypes, options.OperationMiddlewares["listProblemTypes"]...)
 	router.GET(options.BaseURL+"/problems/:slug", wrapper.GetProblemType, options.OperationMiddlewares["getProblemType"]...)
+	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
+	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
+	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
+	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
+	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
+	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
+	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
+	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
+	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
+	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
+	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
+	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
 
 }
 
@@ -35928,7 +35978,7 @@ type StrictServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx context.Context, request StartAppointmentRequestObject) (StartAppointmentResponseObject, error)
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
 	// ListAuditEntries Read the audit trail
@@ -39874,807 +39924,825 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXGyfxMpY8nrHpq4a6QRKjJsAAoGhmrt9n/x9UAb03N23O",
-	"jOe8d2OxNyyF2utX/2pFcjqTggmjW4N/tdhnOp0lDP59PJtJLsyUCWP/1PPplKpla9D6mSYjQgWZyLlq",
-	"Ba1LmsyZveN8PhoxdUZHhqmzKRdzY1/UDfyFczaSihWuRIpRw+IzalqDVr/bf9ju9dr9vdPu40G3O+h2",
-	"O13434dW0IplZKQ643Fr0Ata8VxRw6XI3rbXDVpMxGeGTxm+7FG7u9fu9k67h4M9+zL7Fvf4jBrOhPFv",
-	"U1JO4d9iniRBSzPFmc7/YKgy9W/u+jdrQ81ctwYtHU1YPE9Y3ApaZjljuffMZ/Fm0/3yJciv/xNYps12",
-	"YZN1Kk2/aXq9Lg7rh25v0O3CoJ7C23E8r6RUxTEdE/x6fjyjeZKcCQrvfqo6xD5FfqZxTO0C6RmLOE34",
-	"HzBKewtTU2pkIsfL3Ac3+9QW1LR6VG5duD6jkeGXrDUwas6Clrxk6lzKi7OIzoB+Vw5/y/1+g5tyLER5",
-	"pm67CmeNKzM5i4EqWr3Dx/vtbr/dP2xtdaTYlPKkNWhRITrTuTZM/V/HADpSje0qcaWNXyY7sGxpYiYM",
-	"H3GmdGvw8VPQSmh250t4VytoTZVdE/xgb68VtGYTKewdP+z3yP4+OTg4IN0e6e/tuFZIh1ddsV2WoXa6",
-	"jbP7Ysc8YTSG5fpX6ziK2Mw8E5GMuRjDqWU6UnzmqCjE5TXLkCwmTDFiJoycy3hJFlQTy7IV05rFA6KZ",
-	"iAk3hGr7f7km994+f0IOe70u0SyyryO9g85Bp/fwfsdOFefVGrT8F+wZjCZsSoH9i/m0NfiYXfyELMxy",
-	"NaPsUO1EntBowp5IYZRMqmN/P5HskilC9QWLyZQuyQVjM8JNQKiI7c+a0DHlgjAaTYjlOumge+mgDzr9",
-	"Tr805Jnil9SwgAjZjuwYWkFLsd/nXLHYn9BsLlP6+TcmxmbSGvS6yPMMA3r8n4+k/f8+/fB/WrWTm9Ak",
-	"YWLMqjP7WS6IkYTOzcQuT0QNq1vuXudhp1ca+k+MKqaIYjSZ/jhsTdlUD1uthuHubTNcKQwT5pTWUNGT",
-	"CRVjpi0JCaCgCG8msWT6iIykIuGLUfuVFKz9kppoEhYHPWxN/3H+N9FXh1H35NH88ejX3/c+P+stYOQ7",
-	"Lfyw9fG4/YG2/+i2D8/an34YthpmhTzsNxk5vlqe2htqJkSOYFaCLYhikVRxcfgPaCZA9YPeyjGPpGXb",
-	"rUFrrnhbsRFTTESWvnKT6dvJVMf6rHbt/8aUttTgxojjC9I1r1/u3uYru19Z2G77sHlBn0+4qh3n6YSR",
-	"y7qxWo5CyYLRC4K8gBg6Duyvz39+8ZZMgOEckXDKDO24N7yIQ8uC7Es0nbLOyslkE3//wE89v9r7QWvK",
-	"hf/zoDBd+8TqCb+lhv3Gp9zUMSgKnDJhIxOQUIXEDpJpo5FDwfBZJEWsSWhCMheGJ4QmiV0gZLLnNLoo",
-	"b15k+YYato7Uj90j82Ov39r8UND2H3YqR+pHnNWRcf9omBwzanls1ezq7E7cyI0kC8oNQaWbGLXkYoyM",
-	"tzDy/kbHgguz18cN4lMrI/Ye2llMucA/e+kwuTBszBSKvBlVdMpMKvWMVLUCAzgSMROu8YjYLZhwbaRa",
-	"DgglVs4SqQglMdMXHXJKL5jIRJ7VvFkcDMX53BApkiU5X1rNmAttaJIACyELbiZybvLcm0txBL+DcFo4",
-	"ucX1UORZfExiHqfiy46RoCS3n+ZjIRWLO0NRoIaRkpbNMn1hNSY7SXykFbS8zvDs5Un72CmwzWSSOwG9",
-	"okz4n+FwbvWhNvy39xz+8+j5p+/tFd1wsfmpekLLmSAvntYzjxyT/U4TXuTBPTf7GTWTbO48XskY/o9i",
-	"o9ag9ZcHmWn6AK/qBy+elsd1upyxDcZG7ORub4BPaMJETNVzxuKm0UXuHjJiLL7FoSVSz1XjmkV4+RbH",
-	"M1e6ji3YwYSCfTZnEdwRevk0o2Pm2FpA5iICLQfGCuP7fc7UMhsgPtx0yPqrD1lBWak/Ik9Zwi+ZWjat",
-	"55RpTccbr2fsXnd29YVFy7lpXGg93942Ww3kiZyLGoF8bMhUakO0JFMqlkQxLecqYppwgQzXbnlhlAfd",
-	"+t0+i+AT+bHFbETniXEMtVmi9dcKNJzEc/eG8ix+OXn9yms/IITwU/ZvxQjXR0TLKSMzJceKTjXRdEnM",
-	"BG+wdp0whJuiUvFPLUUDWZ+5idRZb+4xOpslTsw9qPlpNOHqB/j9U5PG+NZtRBMN+Y0CKrISlEcTXAJq",
-	"itpkcV691nUTmR1tjtBOEtkosHQijRswqLiaURVNyJhessoG9Nr9bv9Rdw9cfd3uh/Ze9yaH/rNMGqXF",
-	"RCa3KCRexGw6k4aJaPkrW1ZH9JJeMFC/NB0xq2uCH8Ir/l6hRnVz4NS0WAp7MiKGmpRVtpZDQYVeoC5l",
-	"nwZPC5GCdch+v09Cno2jfcGWbcXmmsUham1USHu4hsJ97ojsdw+rz3DRnmsWWvJMWO4rXJO5sHrcgi47",
-	"5Fc2M0Nhlc/+PvhUdVmpe8y6e4ePHrP2fjc+aO/vscft8+hwr/3w8eE+PXg0Otzr7zepe7n1bNsFbRJH",
-	"BwerxNFw+Lnfaw+Hnx89axJHL0ZgWtbvGDoBQF4ii+IFi08bniRg2QHTDa1lG2YejqFIXRx7nV6nd39A",
-	"YEcV0XYvaZIzFHVgfw+/D0Gdp2LZGYr3TgPPq9C5AXFNpjRmludbIRBRzco74M3E+iV2VvVuon441N/f",
-	"Gw6//9977x/c/69h6+P/DFufvh+27tkLAVwtXrj//X37a9MuvJKCNezEMVL8Xnffr79baTBl7BbAssIl",
-	"XethssvfT5ff7ssm67/VUmZOoRXr2a2SZ9eRZ9PCiCiZxzW+tbdAgmC2Oo4AR/ycaR4z9BTmtPmjlOSo",
-	"ssa6tTOtpXa+JJGcTqkuMMmPrcwd7IIGn+zlWSLtUEY00axeynI33PwScMOmOi9u61+eOi3Tq6XVANXj",
-	"Bb6sD5Tp/shUD6oUhTCC4L/PmbtsufmXoKXNEk1Nqab2Zb+yRhX0+M0LcsGWtyc9GhwvZT0PVnJ7HS+B",
-	"t9+UiuciC01r6bbz9tbyTUJF42ASKm5vJG+lnDZqglJOb28kJxCfbVTw4OrtjeaURxeskWAMXL290byn",
-	"3CRcN45n4a5bYaFukSe8Z+cTKS8ah4WXb2s8X+zTeiaFruQ6vORau6Cci5fYf+Ytp5mS5wmbovE0+NeG",
-	"332DT+HHS+G+nGhrC2naIzkXcThIbUciZMGZBbIRuKZdrZK/6S4m4H1Z7RFjceMU9DyaFN1eoKZwA2FN",
-	"xS7lBYvtL1YHZZ9ndnNxeuiUupOZ4acb5+SuV7fEO4buYtDuNDUO2l0vDpqE3vlUeI4b2A4hvSurZqqg",
-	"99zFRFHjapwnXq4O2Nrcv1EXP2kYbOYf2Xik9rWvZwwzbl7PTSSnrG7Yr6QhQi4GxMjU5eUjUC76EVND",
-	"z6lmJKJCSEPOGbGWb4cca7ScMS/AKU9DYSehaGQCoinH4J0g5bGgEZDLQyhEyepm5u59kN3ow0/tNP60",
-	"8rksUvUl8yqN7FQ2Xfp8Shru5+tLphI6sz+k2R1ca/uPj/adMfh9pRglPAK1nBnKE40fxISL7D5HQdK9",
-	"M2jppTZsCqFgMZiyqR7MPAF+ClqGfTYFDypSmiEjxZhdnJjTsZDa8EgX76OJYjRewmGiosDOvQpsOAZN",
-	"wbjhZtkatJhSUsGXvbPtFHXWejq7Xjp1O5XF5Jxzh2opNDhx3MlyVzAFzhLfKhLtEHTDzcepRx8XGGI0",
-	"3hNkt8c+G8LOdtwednADQ0vJlpykOudxzMStMp2R/ypyG4KRX4xhWlKY0Et0tcyYmlqmKIX39FpiYSzW",
-	"RyTMLoYQ4NSEm85QhJGSWrel4mNuP0Ax3iFH3t1FNDdWyRWG0NTRBq+f0qV3pmg5ZWbCxdi+MZERTdpS",
-	"JEsYMNdWRb7Mj7iQ0oLTwf2FG+3INJELQaY0mnCBzqMKM3n//n37OPeidbwhy7SBRf6Z6pwWpm91RydU",
-	"t/PZIm5jnV8MTmzuKqzMdG4tWUOXIFB+lsmd6F0TmTSrW1aYg9+4KgBfiEua8PhWxwpfhJe3R5QnLE5X",
-	"GWk4pcYpNZEbrucZRyQETqhDYo0Xx2DIJZcY3u94F4h4p9mtzqrB2zzIOZr9BLNduGDLzNuXOaHdJO7G",
-	"AuEw/CZacj6kKiW9pMlIqim7XVqa+q+23eKWaCnTmqzQJffOlbxggvxy8vpVQM5pTN6dPm8/Dggl4Fwi",
-	"6JRDNprSYcysELoP03xFpwzSTm51mlYutI39rJUEjv9LwTInvYA8KztAaTCrlJ4nt3sCLMnQ9NNuI0Ic",
-	"TOgd/TRJ5MJZETGnKOozoSi9NuK8vxoIDSbmHHJ3cSics6/xULjr1UPxJqHiTgacUNE82oSK6lDfSjm9",
-	"i6EqKaeNQ7UXq0NFt99dDBZdis1+DbhcM2BDb/kszhSk//E6KZvqMi5jhmguIlRUfQao1bez7FTy1vJO",
-	"7sK4oPXELOIxI1SwBcwQfZ93sSXoV23cErxc3ZJTPmWvR6O7GfGUteVoVB6zNxCdlwUS4uVoVDN2KX+j",
-	"anzLFEWXiaRx20jZTuzX3aChGoFrAr9Z65AKlzkLpoWBBIF7D/fJr/wnMhcJ06DNjfh4rlhMQJQtuHbi",
-	"9VTKl1Qs3zo3yO1yImpYG4JKcFimUqV6hMZ5gfBi8RFm1KbGsMu0tYcm5xKBrO679LGcLmfsrp3YVrxv",
-	"5MkGPaBC6e+KGbi3Oo158dsNerClAatSege28wKBjUPuUbEcCktI9zskLNvFIdF0qZ1B8+OwxdEWO4P3",
-	"DVu+5IfiB5xrHBwxQwHJAA8fHXTvd8ixIGw6M0sSKQb1OjTx2hZkwYEjRkjBrttSfyfoJeXJrSua8+y7",
-	"nnPWe0kJZtWRqcRkAas4W/V+QfXQ54sGq1KWCNSwlo71UIQSfWXtubgQcpH6f6QQLjXDblYira0HyUbU",
-	"+2Ps7+eMizG4wUbcmi5HaJu4BH07GjtGL26rvtrdOcI7wT7PWHTbJ4kLw5SgSRsoHXxZEKf3bj8UFegO",
-	"TOTY1ZQ4exiMCLcpZzwOHV/Q89lMKsPil9aMuGXySz/eBiMGuJy3d1whVtty39CzA2uq1Rk5IB0DyN1J",
-	"ZSl4mbL3+OLAsEIIaFm189WDq4ihVGv4JR8kvpPYlPt2GwLQzSGqQpy6KiJcPPlPE11rZe55F3HmtZmV",
-	"vjrpgs0Men29zLF6xUxZIjIcwyH5Ut81QW+hDRWgWfiHzpf1pTiYhFdKhL1gy0GvphzuLutTCpAAzSnu",
-	"ZDGROldtwY3lu9GE6SMi5kkC+hyIyVLaQT6P6OF+Po/osNt91Ds87B/sP9rvHh72iklF9qUoGzEtoZxk",
-	"BKlnXDG93b7hLNdlNrjKZCsFz2ht8RsTPuCOsR0jUVYCPoBbEqgYFcxy51ZuIWKrKQNMQIES9voFQuh3",
-	"G9cg2zrM46glfjsa5yAdSVWkw7dsxJRiilg+TJPiOHp3T5Euh2Ht0rv78svtrghpbmrNlUzYOhp6a+8B",
-	"TiVnLuZamMRzKMObUWUEuCITYEtpTuSqV5/YV5byHrsb5Dp+yWf6fMTUHyAfN6N0sHmGUMBBKDC9wvEr",
-	"7Fjp7GRlEfL8nyyCQ4hcO4PjoDH6WmjyJseZXUZpOe03NR6MtJqqZbQd4rOiw2xUoTMo0JiABF6yZFQF",
-	"Vq+FDEr724hfWs0+TOeMWgdjMSTCYpK9q4YM0AUkE88UUakoSpMCN13PZ3ZiYv+ux/7f4mTlD9U64q8R",
-	"ucdQif9NWfmmrGyurFzUqcCnyAkcWsLf28dvXrR/ZcuwQ04mcuFyZaSIiosAoBpnvbNffu9+uPhrb9Kd",
-	"9pPHT7ri94s3e/JAPdKHpjffuzxYPPp8uOz9sXd88NNqPlKCWIDXY1X+WaEw9F/7e19qd/ybJvZNE/um",
-	"iV2DJoZ8olkk/cZ1zS6/FizNnXJSSVfFUrpgjXUzGv1VrkQlIOdLl6O+0Vo7O7+02OXVtucwK3Vf985X",
-	"7LNxZfOVPYEvFN9Wv3AFcL+yJD+XkIrtYlHgx8rn0kqRVsIMSJjBx4VkPiNGBuR8bobgkcUKKi7GAQk9",
-	"Ol+YKxUuPDxL5tpqtCXMurBOW60HG6xUPeIF58/lkGqJ3/ZZmSLGaDNVjMgoms+4nbeURQG7sqzoYb6q",
-	"qFsnQxsAEJtG61zCdzbciIqIOeCUdbT4JH/vl2A3Nc8Vzq15ANPMK7rUei2jCoK45kPufrcfoAWlyJLX",
-	"rgPJS6YUj9e++rW/70sK4LjWi+lu+1KEfNxkVCkkZlO5150ppDl0zubyr5I8t5sSa0KT2x1pDldzY7Lx",
-	"OKLrxErKv0/wgS85tNFNwHDubP/yQI8brkqd4pEj6KK64Vcho+E8zRR2pYY15I56E98O6oVPunUljSc3",
-	"3zWSGHnpln4lh0qIPLuq3whpmtR7lmhMt5eYKDll03OmrC7sUxyihAsefQcQW6NRh5zMlZJzDFTqGY2s",
-	"ZIVsiam8ZCWQj/c8SSCXvBBSNQhlwWOKylhOkT6oGg1lYsqMiOHwpF7rp3o7mfUWnyiTmHvRug3b0RFY",
-	"OIsStK0OeWE0SWDuoBhVtCBINThfElftDEuJqFbVXadieWapv4YV0AsGAAt6ziFhE/UJ48JOI8VYhxzn",
-	"8jOhXoFQvA1yY7VM0dQgpk2MTIqb7+btlu5cyoRRcTeCeyITl1rRUJ8LSRZyRCimysOcLxib6WJNTkbY",
-	"vz765a97H37qv9z/+8PTg3/89f2zt6cf3vX39g+K9LzfrRiGJWypfvtRLY7HlXSCXST8+pt3EmU5ebRB",
-	"hXD++DUy99w41pzNZ5e1to21Cj0EyqhUiIU+8wUcBfQBeLuh5oRF9cikwFntozGg2DyfK0jaxts11Oic",
-	"M0Lj2PFLByJhWYAVHJgcYv81YdHFGRd+znDRUqCxgknIMz2RC2soM3ppf0H+D2Z7LMGa9jjkliqZGtv/",
-	"8ulMKlMEqHBfrpAgXYHW6AARwV/pposgjJAMl2Ebhin2bJb8VcJfzHm5JORBaFqqAC+iKa72MjULjNvx",
-	"Ou1g9dwmMxwpOT3LFMwa5Rkr+Dy6HhUkrGiaYX7TTEmztKQhpBkK9plrk4W3qCCW1NGnO2aCKWqksmQj",
-	"Z4TmMmUgC9a+nk4lpENBHGzOHBxTM3/tbeLrrFWGXgiyAPCZxWTpiHppBd48cYlbWDwiBZnN1UxqtlLR",
-	"uYpWcztEurWgSJWqGrhIGbPYlYSiFM07D0prsbfVUtD2H2cN4vErNk53kpPybGerryQ4weJwssnz8OK5",
-	"z38u3Vt3NNYbR3lZXBDSfkvWSOWfEdW3QW5O6GzGBHi0SqJ5Y8ftMygMRAkfEJnETBusw9vCZVtSIgrO",
-	"2163W3Xf1nph1yzFeq91vug0yGqtF1zE1ujzoheR9l2EprhIduNrQgeIf4cE6LMx8a153g4sLV/3Cuc7",
-	"LXqCJOX8pzOWmG+R0s1apKwLpdRozGtZ+gr/fXnsRR8+UDoofFt58zO3+Y259IOWXZqzP6CZxOrHTvmU",
-	"fbD3ARdZt9OZCX4jm92/4c3eINSBrA54XCu/jGuO4ttMWd7OlvfZmkY6lnPkiq1ccTj6OLjIv6h3vcZ6",
-	"fi8Ky3anZvcuBmyjVD92la9/Nsn+ZTXVnTQo4u+x/qPoJkIPdoeEaXupMCBhWkwAf1iTkcVnXITBUIRc",
-	"nAHYMNM6BD4XegMyDjF2tMyVn32n0+YHKcbdUNjpHpHQ6XT4GWd7uncmbGTOnDvoDNxBZ5oxEZJYQgR9",
-	"KLwJjDoHK9rAR8QoRsE+cEUVYApQ7UaIEBY5QznfXSudvbeXYfKAaplOPWc3x6mZjI/njejaSRQN5XJf",
-	"r4IYKiHS18VUL7iILVe95LrOofAtoHmDAU2ZyHmNM+MJ/A6Qs2nOVUCoLsi3v/TZo9h/0YurRwXh9ahg",
-	"ufzlY7d9SNujT/96WJ8YdIUY6RmPdb1TBrz57mi58P1Iet/VRsoNMv81Os01yIZNxVCu/VoNiwSewgHq",
-	"IZvyRtKwPuPpHaS7pJ5txcZUxRhZ0QxbV0WRHWVR+zm54IIA8/nqUqDAc9+gWfgFpLBw4MSHil26QtUI",
-	"fB0vNw6xqCyAm1bcSfZGWccRvMgOgcwSGrEOeTadmWXg0aDtC66Xjoud++rPlPbCUdcfLBwkMXKMiwkW",
-	"WpaQrcMAcWrOZbxFclaxpWBhJgc1E7mmcKrL46ox+bcMgjpeW13hAgsrUGeOQPKnfuc4qpXA1xKagyCY",
-	"tJrK7cvro3ysL+yG1ycQg9bndgqZ3L0VaX6Lk9lW1pO/KDUen58Xh/iX3sHDg6g00OtWBQpjb7lP/pvJ",
-	"+u1leHEjrEgJ1wuZwlI6iPRvcv4a5XxxV4B7brst8NA3beAGtYH6gp7KMd5AfG7lnAZBuV1udeXpKyZZ",
-	"F63vrzjb2o7vjW8MsoVq4pu5ViIjqKUAMMijvcOH9weEngM6KKZzaQdSud4N+c0B8R/jgPiP1i+++Qi+",
-	"+Qj+07SCqkSax9ygTKkX8yg9MArosANhn3PtNktRrPp+xO9dNt05i+iUgcH1y8nrV+UcIvcJrsnYNRWb",
-	"ePSqUt8q11y/198j+wfk4aNy42iIz28SOUaZ0DziBdXrhuuynQgkO+Gg43TQu4wJV70mRcl4qNf8YryZ",
-	"SMFqWMrquKn7RroAgdu6T01k8kyYuowNSyUJT1uVEWrvJUZRnuyaLpmL86DrBzNU4tT7A2j+kANZCM2k",
-	"F6sJeXEMUaBaJVQws5DqgribUFJMGRmpQpwxB2vIjWbJqNQk8rDf6Xb6nUel+PbBBvu9XTE8qoANi5jv",
-	"g7uRzpzjAOUElyorZIpqFq/siQXbiPdljdTdmNO/XaaY67q9WdL4xoVUSLb19eQu+FbXjjRr0VZKT6im",
-	"ZcMXamPU9oTyOEc1FJDKby8+naKL1S9AevlFnCXu5ijbsjJrdNUQOJ6uN3Wr9LC7Nr9wBb1M5BTOnBQR",
-	"U6IMcZDrLHl7q5iNXa8cvMbR4yYTPZGLLY5eWfnodeuOXFPa5fvJMigUqmPqdaeCeLFRJXqKsNfU4heu",
-	"gyDkKPsSOV6VhNHq9n45/PDk4G/dv9eIprUD0vOGU5wlnm+G9rEmecjKFOyf7D6YyYrCquQPVi6zUvqH",
-	"MpZQSojMU1Iuz9Ix0oybN4rd9S4YJoziWzpe3DMld4tgix3yJDPl4GtzuPzElZk8pXXZ3vZXO/tze0sA",
-	"sp70DrvddrfX7vY8CEda+WZkTJdH9qBTY9kkXRKuh8IhstpjUdPYIsvVhDY24Whu5oqF5SasvcPH++1u",
-	"v90/LOfLlU9O0Uzc5Bz5jnD1i3CcQczYGYH3aG9v75CM5knStiO4X7s0h4eHj9u9fnuv25TwufVMGkf+",
-	"nNUpHBV8xGJDuW+4Q9eFO8R1SQVeTGSSHYy7AiCqR3JhItaZ+pIXTzcJnXONkIyujxSuPuLS0AwSaCLn",
-	"6msBBLKnzCECHRWG/R2aqL6BV5pWWKolrjFh7Tl+qjrkZxrHYOx9gxLaMSW6XC7pIkA3goWY59O7ZVsU",
-	"WXcBFjEPawitts6Z03MDoqWrTMaCwTEzOmNQQ5GK7vTt50uSMHrp4LXl3Axwi6aMCoD4N6twGIeIz07m",
-	"wvDEQTO6lVoLo/jn57fXA+z4n8Y0SueyciQ3O0+NIIvfVJ5vKs83leebyvOfiZ44V0lDMXK2Lc6XExBK",
-	"NIsUM86cRRxkWepBkWvSkBZUDoUcDcjMqgQTY2Z68OBBmLqx8TG//Wl2QRWhtGTxP/BD1A+mbKojmmyH",
-	"WNrhkc6v6lzxtmIjppiIyqZ2v0hFD4v4IzUjaQI3HQ7tZ9dLuRvTPnHL18nM9f6ygtjczm0GT1wpR6ng",
-	"1vja/GVPoOdvveDPugxHcso0nKPOjmqv8SzV9UzmuogAcpsFfRdc1AwW4LSyAQI7yPeDOiKhnDGRtnih",
-	"htAkyUcuL9gSClAvmEDvcamOzF2vRE3SftB6hShyw5rSJYklkKAPC29EhG/Sj2wQ81MyYbqR0ybA/+Ce",
-	"jT/vMW2zDz+sybpYEQEYkNCqnMiIqSA8Dkg410wNMt48U/KSxzA69yoIeOG2ff3qa+kEZ+EJoFe/K0V6",
-	"ybPd+uNdBPSsEeiIfLQsJxda+k9rJmssDX9pS2txDSid/WoZle7m0eVuHE0uRdkoLNu6DXvbHAdcu1ue",
-	"J/lglOPkGcHkeqrZcYHCehYlEmNUimEyUyto4T/OuDiDbl6Ws5kJZo1UIum5z9R490XM49qgxImcMvDo",
-	"LMDchGSqtD/bjCktRQBYc4RqknBjEigUzrpeGGlVt5pSHa7M5GzJaI2E+wejKg0HFYWRIVCQXJRIh4/3",
-	"V6WCHh4ePs4LosMVQc+cLNrUrJqCanpWb68g2EPCLLfSQQZEgCFiVTJDjr//nrz83v6vmviwFmdxqtYe",
-	"i5dvX4FYs9bOmTVWqwP+jWpDzEKSmI+5x+hgBB4hYm7P/fodafX3Shy8aFGsBhkClXdD1dZOurgFQZ60",
-	"CnOtPdQr0u0ySDo7d5elQo5dvxeZZVnhJe1MTgTpcn1eMLUQEbfZj3hjWJOKVYT+3gLuJPfkmXFV7lum",
-	"5W/nkkqknqu1n3nibrNPpApzXQppasuPJSSmplKD+6bIpSMyij88jN892UpDyFtP9ehVmMHWmHCRT4Tc",
-	"BlVzR/jsuozWolOMcHFnqBsTmaxljT/bewr5XyupBTb6dXoqV+R0ZfvxHSZ3yREJF1JdcDE+m8i50mFQ",
-	"cPxc17o05iVtAfjtc7pX6+NymkFqr806xrsAnyi6YGY9OBHc5fGM5Gi0CZzR69GolWYsr0QJw86bxcy+",
-	"gFASS4fkGTpnQ2iNBKweDsEUcCcwPCorUFyTEDUd+0yGoVl4ReDTk609DEqHwzYpco88elmqRpVy53Js",
-	"ZK8O/W447KzCwfNNMs+YT9Fdtbq+62easlMg5bVP480/w71l+ZjCL9FU6WvIkcr7hzwjbBaW9T4dXwvF",
-	"BZEqZmorT47Lu9oRG64uYbbWfzOtzS0/RWgfxbDNOE0Uo5j3v57LlzxCtQJOkrEkVk1euNoNhF4F+C6f",
-	"igs83NyCpNsIrwvWqZkAXjf4Ao7LGb3kFVvAb2V8IQDIJXJuMOV1KecOmgh0ybyRlFeMUp7oRFDK8yqH",
-	"LsjlDztB7JhvjcJUPnM51pipO58auEitOZWpSOUFguYtablbFo9wVTxCQijRlfboa4oi3mCfjBVBGlRT",
-	"Ksh0TyaKazOFcrqvK0K5E0zoNSF9FCA+c80O6rz1azA3HPXtmv2BT5c6CIHgzrUKsvIaePRZDM3zEXWM",
-	"+r+rdLsDCWbvb7KqMRIc06W3w/As3VwWZDrDBrO5YUCB67hU9pdd59D+ww9iXZH92sPRnMqBd+Wg5wFy",
-	"GmsIuajHnh+NoJv/WR6wc0VtVf5tGfbpUdpOthd0u92rY6DWlzFsa8SXNUv3e9Aw6xUrv0FAEG/cLhTo",
-	"H6pGAxkEJbYClM35Lr6qgOBTatjP3izYFhDVakzoXyGaizHwKcMAhpbR2DMse+igirjGYZvI6EKvyBvx",
-	"KTxSXcCHuDkiDKuBi0G5jTbhKV3+ZL9YJueainXHkDcJ9ELmfSUTDDmum2D9yrvBbCtOtVHMRJO0Xx9d",
-	"Bk6yEssC96Ifif+XpdR6yblucs9E/HqULhZ2ptjIqH9ag0/iG1vY79YuBUv4JaurPT0mU6a1PcVgfi/Y",
-	"+UTKGs+/lSbTWR1z/FkuiByZLGHFKF4Smr1Vjn4s6V0P/LCLEr1VkpWb4tpUHZgfsY/cbrYODBJjRrUh",
-	"rGwEYJiI6uiwXtHfA9NYspIB61zjzNILoUJbizcmB93uWo3jrrsxwProRihgF/evzi23k+iWNRMuxoVV",
-	"gZjnylhV3u24WaQKBMcmNMc9ydknSpvKb5TiNq8DLpTrGlYq1y3Z3qUY2Y6tKzZyN68e103DXG/QiMJz",
-	"5mLvwW/+2pX+2jpjfJWrNG3SkUqxknVePotViVBkLwVmvErgrtecnfjdTnP2D11H8WmqG3x1mnPxaFQW",
-	"IpwxaKAYDlyKi4bOY1K5P5FpYishoHz7Nhbb2614hN+o/XPML5kg85mLYvb3IWdaF9I+8FPoasf3wL9p",
-	"XMrbSO+r8Kunsr4P2HGW7ZxhKlyDA3E0T5I0v2F9OPOVvfN6MaVz9oXzlJbcpGuhjOQlU/aBs4jONmmA",
-	"YO99QmdVyKHtcYCuyUeY7UJlSEWE3sJUt3Me4gbu6Dv0G9QAzrsrFV2ROq4NuvTOKKhEDCvooHlL10sP",
-	"h5i1lfDwKFsVr4sdI+bhb+l7yRIivi4BkpHkKq6LM9Ze1UZRMpEL4TpFUbEkhpuEFdr2DkW1b2+aOWvY",
-	"Z6ebqylNuMaUulfPnxyRSAqjZEKiCVU0MkzpocBXAA5Cuc7hqeqQV1Kq2vqWr8Dti2t8VRxOzwiuAXzz",
-	"jhjWZpHnu+RG1eNRAoGshkdcD2XhYiQOXDIgvQO7a73H3YCcS7ijJlKyt9Jktg/nDKqDOgvq2ZTypK6J",
-	"EWFteymFGwOyOdjr9+GXtl2qFFry97k0XIwDa7O4flxqKLi45JqfJyx3DoPUjd8/2CcyMsxAZsS70+ft",
-	"x1CEZFXK6ZTF9zvkVzaDfNCF4sYwEZDzuQEzU1dZhD300xlVLG4AvOwQh4eJrTo9MlKZF1AhOtO5Nkz9",
-	"X/djR6px3vZnsGIlu79iba21+3O+yeppoElCInsN/M4B6XYHCGnS3x90u5jGZTkzmfJY8PGk5Aro9Qdl",
-	"X9JBYYAHBSZ2797Hbu8TZJf+b/9jt7336f7gY7d94H+y37xfy5meT7g6LmZo7tzAAFCbqCC591nx+fzn",
-	"F2/J2/0OOSaWCUlNE4e2SEJe5xfGlPJSMvqqc2wn8UTGzG7XE0uCs3yJ8XbpBNfqN7UDc5nUzNBN7n5p",
-	"7/sCW225iOc+9TpKkrIed/vurKU+CVAZHvEZFWY1spoX6Mj3N1aI7Hzf5L5R1IzqEMq0nKuI1Xe8Krrb",
-	"8M68cZqn8oI1erw65UUzdclXfbQMjr3V/GvINhcSqqlWSmTDZtgrKTYuHrQtMOLsWN6mlZ1rR7FJICZ3",
-	"UvTK1nM8bTeX9yW4GaS1IFnTtTY0XRvNkxF3rdWKbdagy1rR4ZC9bLWTrEBiOZdYPnRUPZzFo1KnZJfY",
-	"7E9zESfbW6HenskzWD9i3SGnub7noZGGJiHWjydUG3zY8d2EiwsSWvlTG5YzjR1zF1STkRXcR17zdBi1",
-	"1HvZfVRgY6rLt7/dENzNDr/uEDgzLeVHdoJbjeU3++KbZUNu6wvk6X6rYT4r3Nz+I+fwcP4TmlEVTTQr",
-	"8bns5y1PgXMaw6pvQNwpfu9WtJ2naVMgtXp3y7u6qvwXJi3FL+pTvqR+yqa6k1MLH4wmXOVTTB5U6zNX",
-	"mo/D4UlDz3C3hlseAZQ4dqM2efAE7nwpY9a4h630fRts3VtXSLdzV9oUj3zQrAiiv0BIzEk2E4oABjvl",
-	"B+RkzFqN6ZU0JMHUJGqOXK5ClgAYEk2XZcSZNTrU/v7VlCh0UoES5QurGJlZSwvWnikPb09RvCPE/Y6q",
-	"lttcFv/Jda6armlgeYRzJQb2gA9yl9v2cngHKtkx7FhQzkLKb25QpUEIzHBB6FgxhjW2Dtqz2Gtg5eks",
-	"nqIMr6OWXUI7l8yTmesikUjzoNfud/uPunvd3mn3sNv90N4rWaUPD4uoHwXmCK/I8vY77U//6gUP97/8",
-	"nw0kkB90Hde6Fd20wC4GkBvCk6TU16OqrGaxLae2Xq8iuomi+YTO6DlPuFm+zQmhraRx3aEuuc6FYWol",
-	"zL7rguKR9jc+fy9yby62mqhu9goUckvc6WW91Qhep29d930UrW+ootMGbA9JRnYt+XaK6EnuvYUx7NWo",
-	"w01KIo8mTcw4aGX46m9yLKkVtE58a/oAWMBWfPuSKc2lsH9VxvM3vIahACMTh9ovE5B6mG11wWYmP2T3",
-	"PmfXtd2fxSHl71l9ppwem6fcwpCL27nR6dpJVYK6YBrRmMEZiWUtvM3cLjJdcb4AusJ4m8/IrMAo4+GM",
-	"OVhoYeyUa/qE7BIaqdd4pzKulTF2dNRBWBXNFPtL2UaB39bo03V5TN4K3krSVxnlmpTccm8TO+WgtFu5",
-	"sa6noRNDDdvB81pPSOiBJTWvzztiq9S2QZpxPmdiwpU7zdXdwPf7Pd7vdDu94hbjTzU77PXs+lSemNOs",
-	"71+6w7lauoRHsP5g0v3wT13mE/W31NHxKn2Y27cVTuZacVZ8ohEJyh2Uczl30HBWc6QOlCW/pvC7U42y",
-	"6aW/rjg7uynxdcRa+HTdDfWjaDCBMt6w29HdQCmUI7OgaiNr/MTfu0I5fOGqDgr1nBgZLRKdT1zZTdtz",
-	"6fsOiimdRIUMi2cyPUpuzRu5UMnQ2Y4DncgpA29f6v2LZAx4yZRD8c9CqhiTqc+lmdSEeWRcqyicuj4G",
-	"elurrXJ+axQ2wz43sBgYblF8PmV2GWUix8ubE5xfmnfHLc92VY4yxn6pRC+1YdPadWfNq16KQ14LVGgD",
-	"LgnXs4Qum4eSElGpuk8KPU9Syr96pkf98HD5GmIt6dLm2hY1eR/Kab07uBPLhSw4tAC3svl4C0Mj88YO",
-	"ZksycpaLYjSaEOrAsKqU1LREPy2htLBgIbvecRh7L9rE7lLVmqDJvIFSEa3J8pZad69r2ndwcEC6PfKo",
-	"1Cqtf7B/jYe3dmNw6E078/N8SoXPuNpiW2DmdOrOd9OujOiUJw3HCiJB1c5+LyFf4gYPEyQPN0CdQsEz",
-	"eDaht6YUmBlW1PMyC1Tc5KFfqUTUy47jJLH7UYYqPxaC1C3rwXUOd65XV0ZDzyBfHu1OohyNeMRp6RCm",
-	"v24sn148rd9PHiN5grVR0CebpMrD/Y1gPzpNAFcwmpgJw0ccUWW3kpiel8CZQq/I5qwOAazcK2DRO+SY",
-	"6IlUJj2qL5+9PIHSkVRE8HS0OSBRAQ1LZ0xFVnIwAepUg4zx2HBXEyu7EdBcz4FONIukiKlalppjusvb",
-	"s/NSXzf4X+/xjWkgu/HuFxUDcCsGXmPXlWzx/APNO1NcK7uGcN6cN8AR3Q0yyvn1hV+vJeBarnvOjasZ",
-	"zrvsbd7BBZNzcrs86BU+83rN2ypbsHkRTRLtBYk7bK4dLTomUZ0snDZ3ffVqrFQTX2g9ZztGfBdKYrbH",
-	"JvMsZC1w+1XIp7dTL7gFjZpHBjEY0kn4Uxm0OLbHQXDbNiQIgCIsRgmHkrbzueaCad1W6MRO5Jg7m/ic",
-	"xzGgZJuJksZgvpBRVGjnCjd8yuQcEn0+W5MYycdI2U4kOIjtN/V8NpPKYG3THJ1KDNcgYlrbDSj6NHMT",
-	"qgFnNJQnu8YlY07HQmrDo8ZiXun8y0Vm4TK0HSAYpAWVSx1dWwG7JLW9PtdzkgbWwT7PLIdozGr0rcAV",
-	"mVFFp8z4hgl5gqvRDP/ywGdp7WCp76IPQrdYbpb1R/qcFkKEHsZ4RE1Z9/KX1sgn/zVn9mW003Syf3Np",
-	"Ulsl9ALMMqRRVc+1Ys2Y3qVgk2bJyBWflD38cOEmBYqHpfyvs0jOhfnxoHsTIiZdjNXy5aVL/N3SzHNh",
-	"Kd8Qv0miWHvuHda9beHAdy9/UeOFfmJXTBd6aReQgFcq8v2VR21D7ONscEFhek0L/DofAt4udz0ND9ep",
-	"YSMueEMiEWThcKNJdlfgcO+4TjlnPuhWo8KnHx/kgqrtcykvrkWzr0fN8o39g7TGApOJkoQqovm4hHVd",
-	"Hc3BTanfruovt+5rN/z13ERyayfKsSDAcH21Qvl1KyNl3CtLK/ShAZGCgd/bcuwlueQyU/Y3z4KALxXd",
-	"2d3rzs+qLGWBVVeubhnGwMVq2sY3xcS4rbRP6WrLZlTV4ZVtAk9dSXhfkaPuC9uWAOlQjPlYVQz1SLQJ",
-	"IdojGIt121kVpYBQ9sDKtaQO2tMNq3kVU6DmLVPJfdahJpS4t6wk/U0K/zI0cS7IXLONytfP882zN0e6",
-	"2q7+hhf8Q/UB5ogmfgbokMAMFfw3Nu4koB5pMqaXWyY1Zd8vnunepuntxwC7QMmUqTHbssYGdrea3F7z",
-	"7W3rlOrFjHdUbzXMzCu+bpBXY3r+yBTOZZYOVc3BZwmLZI3vDzvrWRLBSsst45W56MzqrIM1XBYqUux2",
-	"BLkQ9CpmccXqE88s/vSVJ24i36pO/rRVJ4Ud3JaePR3fdrWJ++6dVJrkGjbccpVJXghtbw47sQxb5bup",
-	"YNdc6HxZYxlju6htlcB6yv+5CNyu2CyhEYvb58uyMza7sI7acXzursZFy6fm7oZZ4zW8fFHJVdW8Ar7D",
-	"VlBFN1ky/WdURfL7W9RHiknZ29ldVY1gRR/wMp1dVTvIE9qfX0XIzeabnvDn1RMq27i1spAn61vXGHIf",
-	"vxu1Ic+Nbl93eJsvYdshmtHsP2/MQfSO0s6N40w17c5uVXurSKW3tr/OJ5dt8+mHmyjbayxC3d79hwUv",
-	"VgFZ5wPcUtH0kCZSlcpst6SbI6hnSusHN8sNAwraCJvsemmm3iDZL1LLYRFxyD30v3mCu/8Agjz/6gW9",
-	"h1emluzOlZWZRcU8TReQM9x0yBjAdHguRVuKpKKzp8/UdetYXxq6rTvYUl2UcFEuDd3SM9x0wNLyve1p",
-	"P23DCEHHgvng33qHpgOtB4Y93bUYflOsm5s0Wa6mrKVbXaCjXP1mlaAR8M40ZAcX0fNusGh+B/slG3qw",
-	"4Qm4oiGTkvyf3ojxM/lmwPxpDZjiFm5L0ikp37bh4j98J0ZLyghv32DJvWRb3Raa7AODSHtuV/epsdTa",
-	"7i00DC8nbU8Be7ZAsPjTOmKdrsodPSnCH2zXPwiezXL8diuC54ZMGRU1+dCuVx1Elzs3WIOxOtGmlE9j",
-	"B1PtgndwjcOpZ2le/8+TBMa1sypT946gZeQFwzL2nH6eTSJ9bqOEHsfdinvZSE8OSmcrQoLGoyaXjI3A",
-	"K15zTeTqvIabw/y8onZXAd+AX+q0upzKv13Ky7bQlpkAKTCZm4NWuj6cSbBAeIlG8us9Uoxh+njJQnQX",
-	"tnfB60wTrwWSXHUKrqq8Wqr/8yuuifwWnf8TK63p9m2tsKZYtreprALg2V0oqpav34GSmsPE2NZLquRY",
-	"0RpsgW2UoWqF2nXqQZdNADV2MO5icTyX3U6v072tckOnHuUgrSqb9DOjiZk0QG9jsRFAxiT8ssZGaJKF",
-	"x8mCLjUJ5UWxWUyrnOrd764tSWnOTf1ZJnFjl3gvEy7YzJC5MDyxkpl9nvHa5rg7NXZCn+DZpo2aYgcb",
-	"ejbN+jys7ItRaguxWy96N+WbadfpQhm1vf9ei2SZJdC4O/NtAMXy9noAKimnzR0KpZwW+k4KdqvdCbfv",
-	"m29f0zgde/GOplPXeCs7JQV6ySaR7U6pk3/lwBSa++cIu9Clq4lV7NiWC7mJBCymDrGc3bdE0CQsjxDB",
-	"VXMds4zbj+9qeA4VyzM787pksCSGbkd6zqGfNJBoytOstRAQI+VmvW5un00V2cL6T+ZO5/qbEROgof9x",
-	"IsXY7xa00M53L+v1u0V51OuvxF5+WGiGvFfthlzoc9brd6/hOK+bf7kIPXe4cp9efQYaO/dPADITasy5",
-	"0QScNN9k5TdZ+eeWleBqrENVYZdMEc1EDC3nqCahPQBn8EBIpnQJLpy0s39Rlf310S9/3fvwU//l/t8f",
-	"nh7846/vn709/fCuv7d/sDLFod+tZMT0249WOFr/LGLee3S/BnFfhxuUVkdpqHbGntTYcPZ8CXuMEJEB",
-	"EUAXAEvjetYeYzuyoej/z8EeaZNeQLREcYz1l7+cvH5FFKMxUwjaiMYGjUyyLDUPu8K2VA/E1SGJYBIp",
-	"KBF46Fii2aI+KLQ5RNGAUPLu7QuAT8thFZX6U08ur8UWvs4+iltCCD06eNjp9ff2OwcPHz3uHD76yuaz",
-	"PQCR55w1KgI46qH2HPrNvX3+hOzt7R365pxEjkaamYCcM7NgTAxF77DbbXd77W7vtNsdwP/7AF7Sw8PD",
-	"x+1ev73XO+3vDQ4OBweHnUP434cOeckjJZ2WR6hiQ2GN+ICMuGCKxHxsdZNobuz3yp35+t3+o3Z3D754",
-	"6L64QU/+GiZdIQxA8bmkSW0fBqOYiSaAYwBrE2acjdjt2Yt+JMb9i3iuVuv93lpp2UEoVn0sGRdOR1BH",
-	"HC/fvqpO/2VdXetgFW9F2AevalICTbeGAraW3HtKp9P7yJhG3NIA8lgofMftx4JI+NUsHCNeMMWIXtDZ",
-	"rNq71eF87ZUO56PCpj/eDEoiaL1kaszeKHbJ2aLBSe5KaMlCzpO4Fn09F/aq7Q4stY+EwStGMknkAsCM",
-	"YLc2Di+U+v7kgcfR71wOM3iYo8ZROayOdOHlJVMJnWVjw6gPLgDXvp+ubzODaPJUsVRjuZl5WMldZ+m8",
-	"dG1sofU8DJ6MFBjXjKRQS7UA4L6npwcThUj7GUS2NwMbzbVYqI53llXZr1qHtLqudIZnaXGxm3hQJLH8",
-	"xtaebLtdb5kGU3YlTcc8vgI5IyHbs3/zpPyNBArbUrftr9hnc3xJuVP3m8FTR4qhFVTM3JUuk7ea1lnJ",
-	"s9nG/K/vd/TK2jou4pvGmgUj52wkFSMhBqOYteBAtJbNmCsN6U4kc4N7Z42UvtZ++YUhFG91+7SWruq7",
-	"5z8v0tXmrfN/cowjIAb4iocZomIJuQbo9HPoc9DHmf0+p8nmWO/FQ1FlNU09eoDytvFM8Ck7+8NyijXP",
-	"nPIp+2Dva2rAn/9+/r1NW/Mk7fxfgpugOvWFYD//0LmlXCvpGR17p0P1IHbWFitVTmQdCO9ZEwivHfkp",
-	"jy6YeUKTZEuL97lUZDGR0yvypsbTUbfU+c7xte7qqaVZp1Dhq77TiP+Sz4vSCFjtvP++dT2LiRRDMZur",
-	"mT0FU7r0qtgReidSPQt07mInxLQToFXgRMQ6Q4EuYHduJpYCumFOaSMKy6pAr7fP4zCdTVxUuFd3NMw7",
-	"1bt1Xg27bIpvndj6dp4wB6EDvjtGzpUECS+IWyVE21lMlnXAg74NeCVd9ig9A1HCBY++05YBjUYBRpd9",
-	"+7z8lpVyRRdcaKcW47JpBrUpZuIWXF9P+uh1OkKUXc4GJ7C91CE5tQ71eQfpyciCLp2RV5uUVTafVZo4",
-	"Tn3BDm6hYvQit30FjPG50Txm7YVU9v72RM6VTv2PbXcUMidk+ktRUStdXKeyTbloSCUMWnPBf58zd9ny",
-	"t0reDKxo4EmtjmPksLYa4LS+0zmYxCIJ57TRNZzspxQP60uwWzwHNeE19z+Dm+zdiur0C5W8SaQZ74Jc",
-	"UE3w/mKWn5ClU5X39TxGX08HLf1NXD57/fUuH1B9z3zC0UqdHBoleDiHTXXKDDGsrgIwjwmWX6CCjzYg",
-	"0EADac+pO+7GzRWeJuSwfl0SJN1pSaZqrSL68u0rsIImG2hEgIsFmK4I3bkN8dZFLxDsPrff+YkGq+y+",
-	"4i4WTlNhdCtO+46ZCZ4eoIvKmOvaAgdqze2zDEO62kzNPUrYJROEj4iWU3Yu46XVlrwgBRcenTLXEATd",
-	"OvicPab5IDsMNtwgM6EQPIdbvgS7srDtuNHux/o/5rhucwhL56nhEK2g/2eW2+9SxZSuMfciY0u9DvQ3",
-	"p7PQecwNMYrypEOeSlBnFooblt/N7+qyTPNF/WnRggPZ/5p0ukoa7zo15NnnmVQN/Wi8OaKNVGCKrGpt",
-	"sto9+Aw8+bl7bsM5CNtdG8mEQC6RaZiCOCONm4DIJLY2END4kTOLF/YX+Mzmo7Ufryk7aHAvsM/YDWA7",
-	"FW3C7d4sm9bb6edofU6LU9tl2Z9dbrz2ECKvMS341Btw1p6YsCTeeCCQDLzRx8GLHdcJQqtV61w0Ce8k",
-	"XBhZQIHbaEA5GLz1Y9rW8wt1VXXdXOws5soe94IDYeNRn+BrNxq0AVdMzRj+xjWmj8EB+X3O5psvG/p3",
-	"NhvAgnKT1PoW7dHiCOGH5ijeuPEo3rsHmo7ouqa9+QMb5BzzjvYqsRl/VNN9zVY3N01/cDzzWsG5612u",
-	"rwVLy7fyWsdGbteclHOA/a7uCbh12vUtyHVby0HB7H5makuxBPtszqLUi7nOm+v8nU3u0/zbViwqxMh2",
-	"KGUpxJRKvkd/aUf3Y/7xFSN/A3XY2438ievNYGRO0br39vkT8mjv8OH9gTfOpy6apg1dBiQU8yQJSZQw",
-	"6pxaXOQ/1bsmp8U3jf9uNf4qpTE15Q0tdzB+nGuGQQCuiNwLP7dn6XPh/SMS5hnjQDpHcAgRBsZiFlty",
-	"RLcgRbdhvXcw5opFlqUOXPeq7AfQ6a2h7qCI/B3p3+kNidRzxXT6A8WYELSE9k/5raz87R9KfwDen/8B",
-	"hUThFzCEitLBv7jwWzqiutVqBa1LkMDpbSCC/YvwD3/JCxd/Nf07HX9CRTY7+CP9upVC/tIFW+rCv9Nl",
-	"RD6SfoCdT6S8qP7t7x9Z0vBX8Q+8VG61Xl2OigMvR+I1sS5l8l1OvWlHTuZKybmIrRKlZzRikIVGFJvK",
-	"S7AGsMrXsM/WABoKIdWUJlwjcb56/uQI+7LIxOrYikbGcgl8BaTClNOTKv1Gv4I0yDeeHVS8ToBI71I9",
-	"qSYzJmcJc5YyNwOyb1ehd+AS9QK3hAGJpdHBUOiE6on9e7KcTZjQAZlRxYSZMG1/tatLScIoLH/4Q9gh",
-	"v1ojnWr4hGEiIOdzMxTWxNaVnSovbbFLb39vpQ94f2WAknw/HP7wX/c+knv3Ow/an76HDLH7/9oPegdf",
-	"0h/r1zKhdS1+2AID32l06dLpzRgIcZG4iAohDblgbHY3pRg7JD5s7P9u1jRxLXZwBNjFttJxAyVyp3KC",
-	"a3I4r8/sCFL1dCuXckLF8WyWLHdrx03to5YlJlSsdOOc8ToLHupY4Ci7DfQhnIDQZPPmFQ7prrh724Xe",
-	"ggYAI2sCnS/T9kk0SdKG0IoKjQCKRY+21d/CQp89CqBGNEnOpDpzAc5Svz1ag3tU8HjjLfWqVELFTjGB",
-	"9xM5tbtod89yFR/uZmKQz0jGfsBhmoYMKxGijmyJy10HRRL+vnI+1w48JBtOU+rQYiKTFIMpi843BQnL",
-	"McGyyC1K3Lpw4EQq/ocUZzFdNpQfjqgidGQcECWQfgTVo4mUF8jnLccvlSXul6oS91elTxx2VxaFFEsS",
-	"9709UL+Ov9HmZQwIF1Eyr/SHvs4Fvc4EuSZm+KK2YMWyAeBQTgNcx+62dD/LrG1c8buhnDERDiC4YHkt",
-	"ZzFZMtMhISiX4SBTBMCMNIjDYM2bGIvQhiJ0amQ48DaQ7wiIiRdCLjokdM7ryhu9U1tzEbGhgA9YdrGg",
-	"mkxpzDok5NOZ1JqfJwxHatkboqQoZq8Lac40S1hk4P0wF2vX2rdleetMAeWfMwJTc5qZz96YQbEYXEEY",
-	"MDuj1Fqw/8pGgU1x00+Wusrjmyq0NVPyPKmtVeJmQtI1DNISbU/+7kGvhinmMZYQlEpoO7MYsn6KJ+OB",
-	"e1I/qOSgrNLtiwWB2Us+0vYfTZlwSBJ1tShZjqzfOFcw/p+cELu2ojW397CuX0ddZZ7/5PY8X0Aps6aK",
-	"Ve7XdAKOUxr3kHno1zvcP3h0vyGFgMVnCMVSF3TAI+XaZrex27W95JiPfzDLzcMqAJQ2c6UADV2wcr6P",
-	"gKzGXWJRJ4gas9ZX5qeGzvbNZwi339lEMUay+RwtbwGc8KaJUfRMUKT4BcU2jfY4DVyMkyqmjTNXM/YO",
-	"ydsjqSzjz+rWURbZBZAYzKVYPkvMxN7vjhqkk/gyAjNhYigq90UySRgdz7MOwaU6A5ApmwW2HABWtlYP",
-	"a5ZqZZgaaQDceG1fTOM2vpCsW18VdYMVW1TE3CpgjWP2grSdxgvCwYr0no2H+sR/udRwsrmqbD3fd0WW",
-	"9hk8MGcZytTWp9+/onC+tz1eK5cW43V5esC6RPuQs74wT4ILwNRYbHHOMRj7tLK+vToqwE7tDb73CZ3N",
-	"mGAxwaRwPywjSSwhsT+Ak4++vBqcW1dMkShG4yWokVQUkDt9Q2qPk1Bpj19RYaBBcuOyAp/FfgojyhPQ",
-	"M3dtdfw3/0T1OK3yKnwJWhy0kKjWeWwmWddySIwvKYOlCG+qMswVb2eotxUkwLoEZAgan3GBxSW1B9yl",
-	"MeOtjimlCbWglLvq3KbOdjeDTzArBIXWBKP8naAF1SceudkmVLSFNG1nQeVow1l0qVVzxRO4hTPRUUGt",
-	"mvkcyphhuX0VhbPXsC76O00SOe6Q40RLojGNDC5PEFIi/HvbNbVpv3hagtTr9n45/PDk4G/dv9fYGRu3",
-	"G7Gn/OfT0zdOhQkc8kX+S/vdw1V+iYPDwxw17HdrKzsMN01lhtaQDeyyUDJiC7KQKtZ2RQBJMBVQlmzB",
-	"WeeBpuv4FELBEgeqW65I2hTOOsMLMW54GVwoFpYMSJiZa6ELXehkPu6QE4DtOiLniopognkoXG9sL27C",
-	"LXrd7S3HkoHhEFZxV3IIwk6W5Bhggb5XGBsnyXxcY5RSXzeaGtd2/8grqExSTNApg4w7xAzwtUVTRgUX",
-	"4yMoTJKCaa+v0DguAitPaWKXjMVtN0zwCdO51SsNKDwxruo5j2PwF0RKat2Wio+5/TOREU2wdU/QUtSw",
-	"dsKnHB+znAbwYXPFJPnf3O7lf8ox/8bf7RIULlqrrvCDFaZtORoVfnRR6cJvE5nEhR9SDul/8GHdNsAr",
-	"Fy45Dab4YbBviiPn7QtWfNKFbouLwRJueXFxzC603h4xVhzolJmJxJ+cLeYWHFsVUfT+QLJHG8q1C/n2",
-	"6U9VBTe3V2nSVVF1dw0r03e4beQi7QdT2a3cNdisVfcWp5TurUf0y+/aXLtfmmqaPCFsUt7kvpX9KWQb",
-	"fvEY41K2p1Qs2xigyROLE6dVcrE053bGDgPczCXFF+IhoB62uWhDjoHPNWiz6Qx66gh5LuMlzA6S3qhu",
-	"l/PgqG7LGRPl36uuhfyPZWscPBiAH8NzGiSs1TKRNG7bNUgopmPMhZ7PMFuvPWUxp23HFSsqqHc52QnO",
-	"KPAYHrPpTBomoiWcDsWcG7N8gYv2HFI7rDBUgiZt0H+RTaWlxqk/pz0XF0IuRNHVWdn7iij7K6z7yrw/",
-	"l1dYE9LZIAXriTvI3iZZEcB136lmCmYoSjsnhF5nSiASu12/5gpdeweoJhjDTHdkb3WdazdF9m4sdt0g",
-	"ITFtnuHHWSd+30LCBNN6NZRzRAWqnDXQXrA2Z42Y1n/DC2m1MjX0nGpG8Dm7OnNdVMn6O1oS3Qbov5VQ",
-	"08B6Sqox/LYj4HRQXpDaVZdJE0x+WkWVxWZceNKO1co2LgXXJhyk2YBB2qwuwKTpoQDzxScvkxAZgDPv",
-	"5EJk7fR8UlKaoAvGToeEUyromKlwMIQy8CXGBPwmMn2BMWKQNAH4wnUA2pkOIP+di3EAppQOCCas6c5Q",
-	"hJD6lQ6lUDoTzqgywn4S9b2xouBf91qdVGMquAbOGgxFBgBBrPrlK86tpXbB0NegIzljukNCGk+58NYe",
-	"lhUXokr5hU1lJRAALIJPWYPf3Cjtb/at5Y6NhRdV+OzbWtjeYwK92RGxMyfAMpyrXPdDO0G5uC541Y0z",
-	"bvTZJi0UEW4YGiha3XurJor1+PzvMP/VY3UoNqYK8uUiy0TAdIoinxObbYRdaNL76rLjrikJyBXJZZuy",
-	"Xa6PXZwda0dxg6W1pGoKAK5EJMXkBksl4Xq6KaQtuASef39CquvX0LTR6ys6gHlvVc4BT1Q1tC0qNoAR",
-	"fm3lGnZQV654AOpeU+6wSX3DNXLcRoT3/4iTUtnmE6sWNKhfrgXXWFFhMC+bEifxvwPFYoB5387njBlw",
-	"6CLXA5okIcrsoVhMeDQh3C4fjSbMg2+4KB83JOYxeBun9IJZoc6SUVEpKdcZrK0Y2Dj7f23ufin1Pje/",
-	"XZLpTxpKDo/tmlSLDqE5Hnf+Ut8uT8Sg+EBIzTm5l4TWQQ2vjsW+8C+55gBrTeTyz4F2vxsK/QatGeZ1",
-	"Jo5liwcH+wdu5yHL0d45IM/fPvtrQF68On329m/HvwXkyet3r07t6Xr36vTFbwH56R9Pj/9h//Py9avT",
-	"n+2/h+L9ryen5cR9+54f3z979utv/ziCd/z48Aie/fH03WqYscMGWLEfjwbBD00JVbshy2+P33ZtqqNy",
-	"7bfTIZTQ1hsTpWpQ1stAoVuooMgTfoLjXQuMDNezMNw5i1wsAKri4vqiyPqA+0/bHvSt4udZQfUm9dFl",
-	"p4Gv2sWhN6/UEyoilmyd1s3dWmkU3/YdK6DMRkpOz4q5+psddiFNk0BliYY8U8zoVAzVIBY3YaMVdYqf",
-	"qSauesqFX1fjYqzCCbwV7LMUNGRN+kvEEswteItPbIGx4QhiR/utTuLC5kh5cVttik6tyrOuTZElj8JZ",
-	"/xobFklxls9QqqF/TJWBfD2KyT25KHMZAYknhXqREQZT9QUvoc+5C6uqREauglnmMBFXTS7FTrzpNkzf",
-	"FIMNFYOq2W2vuKycBU0SEiUyuvDNCi1fJy+OXx1DNepR+ZR6Llvkr8/m9sg++DBXHOqOcqvwcH+V5YaL",
-	"8CkHvvpDYxnj7l2qNtNMgKKaOeVT2iicMq3CriycTkSlhgfrMprXpsSWCgR8BmzOW+3xb5eYC5sgJOs2",
-	"7aq3zUltTGHP3bMSnPd2ujTtkuvZXDATS8FcmAE2NjMnLfPA0hKypiSmQ0K7cWEwFJBgVMnahNBDsdYl",
-	"exoKjomQNd8fipralhjVcRdv96UtpUhuPTz8VYtW7qwg5ZqbkHhyqJB/M3t4y/I96nfXru2G+pjY4sgl",
-	"eGoD/r6NAE2upC9tFGG5ff1oZ4via1KsdtSiGouHjl1A825b4k34yDRUpJ5ITF+wV0lCDcOGDYyqhDPl",
-	"ik/YGOTgqhEX8xr28mNs7/VWN+o7kyM7uk08JK9HTx2UVvWI1/aDyLd6jqBNzjnzvNlFXPGo3EX98l3V",
-	"utmlWh8rWtV2wR72bULPzfGlfGy/HGSCGQGfzfZoR63petOBdvLqbdH3YaOUH9gDeO26dg4nlWYf5UOS",
-	"NhYYcZbEd4Bv85RZXiITOV5+dZF8l162Em8dszpAc0zXMkU1XIWQsQLaJN/c1VqBF+1Suv3Nqug0SbbB",
-	"Ywd0P3wob2BYMb1k4JDdocNewzCzvdkt9LJDGuOW0uDO3alvqZ5gAT9ZMm2YiukS8Ltdo4Wv27mKCaA1",
-	"8smJCF9tZkWDtb6gN1cvjWOP6Uxvrq1UszDrC5W2dJXNpEs1rjIOQPhznYkmEtL3/BxKxnl6xGLJUOe1",
-	"N19xbht1Ud6hChLSq0dMqbTLUVPOLypkN1lotn6ON4DS5LJwHfWWwm0lvp+rpUkpxfGDykrmufF2wbfC",
-	"FtUxcsXyGOlWfoHYsixFxLpDQnumYkUXvoAdGnG2OaKBzEVs92wowtyIw0GayOl2u3ajCw4Rn7jsZwpp",
-	"8GeQGso09mwBd0jCRqa4Pq2glQ6xaOFl72wQ6afuLVt7AxC35Momwzfmvz7hbTV6T2YTVpcxc5tjv13o",
-	"/mIXFNoJlyokHw+63dLCFJbloLAM9z52e58A3O9/+x+77b1P9wcfu+0D/KlBh7QDHTUaqPY8gZMpBfVz",
-	"iV6ykuv1bwXvd2NH4CcaQVuo08lc6fjPFVCudKHIO7QuaeRbK/IkEcgdjaJcIK+bMua4HrDgIkvMPXEt",
-	"UaxbRDp0y5OKyO2kIJy+HQPprqXp6LoB8v49EO++Yuy4b8zlT8xcNs+SKZzu2hQz4XB07SkOskyzXJwO",
-	"a6GqvprRCPDkztbA/tS9Ld/t3MMW9YKtWsCsgvmpa7YBvvTRZo70UbXU3z8fNMx7xeKvdyf79d+q+sA/",
-	"VPUNMxFv2zoinfdXVouQOolrlyDlQ7AWfwAqLcXWGY6hQiZIejUtu7xC+ket+mp8/++thOeCsQu09hWb",
-	"MWo0+jlwoEsiRUDmwvAk6x9s/LfIORtzUaPznlutXq/wSzoVGqrIj6wObRYyS/1Im+B2yLPpzCyD/DOZ",
-	"n0Wqi82bwTB28ZMdVZG4HtU1aoKjxS/ZmQ+i1IlxXBuSlhZAV5ebkpTlzjTFEQZ+veto929NtcDvXcRa",
-	"zYW3OkuGi5xO67prPYHf09oJ4KpznhigmyMCQAHoHnMF8MVV2Rv16WHU2wToBiIUNDIbFjRzTfwTJeOx",
-	"0+90N/ngWDZ/6r8lUSxh1GOjFqZeBRIdy16n/7DzeJPP7hSt2rTI21Xv7rQiJbrznww8bRRWrGa/1sW9",
-	"MlSveskEMZuF84F51KWUAUypibBps//wgIQgDRm2PEdk3HMZLwOoaKZT5i/lyo9B1URnV/kArE8ySGfw",
-	"RGKmwUoIN67JQkkxLiC1pQg6yH0B6Zcm8xxSka40o57OtQEQHUMsSRrSOyiHamopLV2EZnwf59OeQP26",
-	"WlqrySFYpQ8Xx1JlaPUQTW5nmpycLlfL7taAUPLLyetX5A0+giV8Dw+7vfuEakLJu7cvyEjRMSbLhX+B",
-	"3jKQ6QW2jH1HcYx/eVBTMlFcrnXED9SQ7u9Kan5Si1pfRwF4NnWHhI5XAhQz0fNo4ooU7fpnCw/A0TNQ",
-	"o8OBQ1rKmsJDE3gSRnJ6zgV1mKb2pBg5xipFy6cCyHkDCYrRmCD1BmcfIuFobuaKhQOSQPEHAqJLa0sN",
-	"Rcg+z7hzJBNUnFwurAuzajIGiFRMEACFwm4PdhWzKmK55t+tc9DyoCmAH8cc6FNuRt54SSVqZqq592Vh",
-	"hiwWAb+dYTY9/pz7A/3Y/uAjTrU1B+03YBGAlGZugA6xpmhZZV+skH2xDV1zjBoDTZABE8kpI3xEKCqN",
-	"LjPWp5ZtF6wuWT6lyK/v6n5LEesruULrLRDtFUPtVI+AaMZIWASZDXduW1GP03k92Xg34K6dcq1ZfAYA",
-	"T3oFGg7egFnPMbMmDObiJsyeT13UZLtXhsi5QVfPE6wS9jKECsBB+fodPojB1WxU+4zSCUvidCEcr1iZ",
-	"IH7XAPHIKvV2p/w2Mu0KQ6sT4NsmEOg1aVtPkTGl1gnkbuWThkRJTdkmyaqZfofDk9ZK2NBNuqbmkgbk",
-	"NlUzWX3JyhIHSHy/s4Tba4qK1JfEAO5UkTKydamt3c0nCrrgSZp64KH6ioy9Jllhm3BLQSfZMeji1RYj",
-	"yWxu6rr0NjCe/2g5/k0MVizSq/LclXnGxbuvwM2uUi2Xne+1h3G9m96fMMKwP/ZW7vryw1fCDVrRYPsr",
-	"cNqXBFlTapWApVhm6VSZaQtA41zEcgEIdlYtLpeJZRlMwJjBQERDq5D1lNmPm+Y/vafJxYudG8iRCJp4",
-	"U4Ga42IipwOPPHjG4xBC4TWc9Vuy1J+dwTWzodozguDPTYfDQQ9BWYBGWX9N+U3+ofO6vDDoaRIzUkqj",
-	"bV2w5aC3ujx8w+KD+vrHwjDqvXdY4ydVjRsFPbWUl9Il3jLIglRkJpWBxk+rh3/X5BpzALKOz1YkJOS6",
-	"HhC94CaasJhA04ZRfmEyYK3ikmA5ZsS4fT7txbbf6371i8MErE0zCtyUaU3zR2ajWtBNWQNAutZ9nEeT",
-	"ymEdeARYqE654CIGfEHsIAKVdWHn+7BD3ruUfCqW2OCVHKeROyxP5prs9/tBWlSUdm8hVr6i4x1vl4IV",
-	"++FXMrWg3NkOaESnPMGUIzvMIoXkjJvO96VYeJEo9opEQNt/nH36YTjs3HP//N/h8Pv7tXuZa3XU3agX",
-	"7Q5GY9Caq6SJu1ZoZQBauzEzTWgcK6Yd6CzsDplrplxWAayfC38UFw6eHjx44GDyOu5KR6rxgynqTauk",
-	"Zb+wmvCy/xo8ePDx/2v/v01aUYCya2dc5KWecLPzU2UzBZGwpTGLQmxHM9b1P/BdLmlch2W1uWC4GvO/",
-	"bX72jaHcKUP5T+INdrJrT29tbqA/oa4aXLNI+fokDkCr33TSbzrpN530jnRSPI713ibNxwIK1OGeDjmZ",
-	"gAjA+rKolP+4mGgWnb0c/frXQ/X4v3/9x+/qdPHPd2+ePn7x25sPL2T/N/obPVmsDovsPS6sP74yw8X6",
-	"4cGPDcfsmyD8pln/Z2vW6UleIaQ3cE7jjVs6pd1DV3NGO1fWV+eGxnG9m8XbWycvHUy9kY4HbQJdtb3G",
-	"gIWM3KS4rn9eTeGGhOE38fDNTrpBTl/DNHy1wrbuDG0UM9GkUEsxcp11F4xdBK5EkthjtBf9SPy/CBNx",
-	"fQnkOib5TMSvR2ltBbx9C6SwoGWHFdcViD/NShKhSOV8SV6cvCaPH3Z7AemRey+liOnyvmWPj8i9kzn8",
-	"tTnyxqPVeCIlfu9H6WcIeUX1HB8bP/4MfR+3Bi7IAIqwOibIQCwtq+YZROofLmWmtGGfXderevB1K4Wy",
-	"ajf7GkQv8sDOG8nap9QwnF7hOO831rxtC6MLbZPtB+Bcc7G6oGoofEVVM9IueWUlHSZGoHmXz56zXxES",
-	"P1kGvtqqLmuV/NsKpteXWNXvIgKp5gqQAMIWqrGyairhOUBdFZXrreLKISlIobTx+8bFelhxVlK5yjRQ",
-	"U8TophbkqbV6lNC6nCtulif2oz7hmf/KlsdzM6mTcxdsmaqR0PjYQbsH6L5B8fvm9ckpeeC64WqMhlvO",
-	"bp/WQ4EqchgQPUHZGrEOOWEC/QmXTJHT304AbRZphdtPY42E7wc2aP29ffzmRftXtsy2F0dul+ucUYXJ",
-	"n/iv555J/fL+tFVh6gJ6/GirB14wQe798v70vj8Jr2dMvHhKnkghWGTITMlLHkM7IgonYCjyq0CMmmuj",
-	"AysIY0I1gbqKRwddoukSOzwAekx68fGj/oH9eSjsnYfdh4/tnQOw7KmZK2YPnKsygg9/p8lsfp5wPWEx",
-	"LKdz24mhoHo5nTKjeERoMpaKm8k0IFzrOVMBtB9kImLQoZArt7RAbKCM4Yqla2nlauvLF+jvP5JYrSMM",
-	"RYRStwWWv7x89vKETCkXhnKBmXOgTrQexDLSFQ8bui0Qg5aLMTmn0QVDBY4KIufGZ70hY8n3fXTZa15Z",
-	"G4p8ZS45Z2bBkN9MO+SVzANkCZnh+2iQ1f5cmgWPWDAUE7mAnyF1G8uGyMwqN2QI6SbDFsHtxgbrUwkp",
-	"lg7/NnsS3WND4TqJQk8PYIUwqqEYir/8hdhzrYfie+JsbeTBH+3+7+3tHX665/WjxWLRUaOozaAbI6hH",
-	"ahTZ/2/vu59tPCFyNNIslyO4tJz4XvghDEj4Q/dgsNe1/2oDyEt4v0Mcc08VN+HfwLV9nYMoDKAyYq4Z",
-	"1OJB5cSUUQFtO7PKLmT6WN/yB8Ialeb27vSJYwwfwvwY5dx0yEseKamhETHefcFm5oiMLDXZscR8zN17",
-	"ornB+nWBBV1yLmIWk/ms+MmEs5Qceofdbrvba3d7p4B+M+h2P8C+HR4ePm73+u293img4QwODjuH8L8P",
-	"8DbLFHLZtJFlSzoPf1Gr4CESRodYkx04BINZGdKzX7bTsd+W/iq8LbtOYgnVRL44144jRCgNrvOdMWux",
-	"JIppPqnw7pBjWChC7efRlsoeltGFxmooCm+dUE36ewHp73UOAtLf7xxY5t0/SEU3kPBv1joaCviPJ/EQ",
-	"hJoD/cgZ7WGHvKFaF3+Dc29ZYOh+CIYCKCQ9YqV6KR2kmUxQIj2jY3ZEQqsOhECU2nNkS8ELbJqFiIxQ",
-	"DUXQy4B0JGf09zkb+OU+n/MEajMUo3HhqLped0MRvjk+ffKz2waonIM26ZatRBNy76PvgLfJ4YVOefcH",
-	"Q0F9BZoPtbjmeQCi7fqCcR34WUYJo0pDw9pnYG4opuVcRcxu2lBQQcJnp3QcHlk7DURpusgvRu2XdqRh",
-	"auk6OuDan3U8oPu9PqhtQ5G25oUjbhd0RDVWyMHSYMBmibDU1AzFG1dqR1zneRBbU82SS5bKKHL85gVo",
-	"EPfCVHyH9wPPcfGuoUAxXCDw7/x7zTKTwfdCq6VI5ZKzBuQnEGKWwTnbfygYt4Q0IPvdHgnngs7NxL4m",
-	"ggq/DnlGrS03Y5h2bJceEM6twE373vly5KEQjMU6IC6xEWR4+Lmd3RkepSyVG/vNPRKOpDrnccyEPQjp",
-	"nVYLklBzJqdEyYRpci/fT9eLO6tWQVteFODwC7TivU/sP8G2GApnSQdZISB2A/YtdC/Y0vJ8JxJ9k766",
-	"/shY0VtskHyUtQVMn104P5diY27JAoubPPgHNPgLhqKmTXE6uGInwQ4BzxmUQp6zpQQypa6hoAPYNWQE",
-	"jOzefnf/PnA8zcU4YXBu8cA4xw14eop6mavSGwrguY7enXeI5KgC+xxaI3FKowkX7DvoQEwSKWd4nrzX",
-	"I2GWB4LlDwcllvmaZ0seoPNp6Y/MWwYpwUOBxxe05NA5B+3pfZFrh28PhisLHop7H2NFR6bNmRm1LYOx",
-	"mnW5eT7e3O4+yniQtdqMshqW6thngQvFMnowMdPkwTbvBH7VA+i4gwMyU1bdO09YHtpYjshSzhWJJtLq",
-	"VOScaQMuIKYn5N27F0/TJkeWxuwSYUYIwCei9p8yf1+JXhQJloTomIK1ar9nrC2v8VRaZcW+v7+Pkmrg",
-	"nLD27WBgoJMPqMkJLO5EhuMzUDo7FIiUB0yRJjqFaLJE1wvsiQ7Ifv8wIAefP8Mb3VDdu5xEgcJ5mGaG",
-	"mOBsYAP6jVXBPDB+41wz5uyE436/T8LyHikG3S6OrKGasFwVMNdEG54kxGpJCnt07HcPh6LyCi7ac23V",
-	"ll+tPSFHJOaQbC0cnLHSTuOaMmYyHWDKTUrMeJ9bZPjFnZP0nAFsi5UYIJ20Q91Pl48OBdaIdEj4lhoG",
-	"r3faRPp3+41MeLQMG46EooYlcB8Srm73ulc4DXWvu39/KKTwU3TKPYPgN8rwhI3MkWdhIAT6hyS0r2rD",
-	"u1gcuqapoeUHy/bxyDAF/M+XmmdrohS/dKXnzp+wkAqaqlgt2IpoS1VD4WW4pWYROUF6YKXPXNBLysFl",
-	"EtpF92Yr6leoDqXReKtD8inzO/xMKanSHWb2L1SAXLMTK0/mVju22wHm6/7Bo000IHvf/fvOKxVagzNE",
-	"arXDxH7+1sJ0Ekpgc6wMreFcWf3giIT//eyUpJ1XQmvXJpSDJsim4PAfCufw84fsXDFqFV67fzSB9+og",
-	"f2Z89FzFyCH82gysMCsoD8AR7gPXQfluf9i7HxC718TtNbm33z+8b+k+GUk1xae69622q6QYkymLOU1j",
-	"B5r/wewNDwOy37OMpndwPyB6Qmf2535/KEIojQcp1R5RnkCbG1SbkiQLX2hPCfZx8EZzj6WsDbzKDsHb",
-	"xBXJ6vSEyu9+nNCQJb06FIXHSrdxgY2diX8hN8Yy/3v7XbswC/TlemckKCAe8crd4kbjjCL/qx986Wds",
-	"SG3/3RmKY+DSnnXlbISchKEOL6JTc16yZ0D9SBN+UHn2TQDyjgH/Wsvnzl1OP4isI/v6oQhdz562R6PI",
-	"j4t6rdw+LRX8xy7ZhF5ag9ayBxqzATTRGopzNpIYk4EeBdx9qGS6WCFbEEOW/YuR7DgEmZCMZJLIhSYf",
-	"T9j0b0xl51ez6SWDc3t/ADTGUSv6p1TEPZ0tixWm1Grt1Br26HTBK4ItUJKhhxJ7jrl1slzPCa2hKLzZ",
-	"PtIN7Pe4yP0K62rP8FHOiknk2MXrFiiDmTVUj+HkanjELozvSY4yCu+XI0SCcXcpuRgQPhZ2XeFVSzkn",
-	"sUTd0+6X01Kx0GYs7T+mVDlvXhizmWJoWCCOtIczykBkHnehz4zfPXd2w8/t7Nk29WLvc1vPhWYmPEr1",
-	"emFVU54a3ZpEVKnlUIRP3fOwpY4bP9o/2IgbP9o/uH8/IOEJfs1z88cHh/ubPG/vu38f7SES/sbFRWiX",
-	"Z4F9i4YC/EdCG0ZdbVfCIyY0yzkSj2fWqmgjZBK6D/PfpXAZvume1Q9+e/Hk2auTZ/AM+PMNBBPAHXn8",
-	"5kUrh9/kwJi+BC05Y4LOeGvQ2ut0O3tYYTwBr3fqrbZ/jOsSrn7LQsJWTYLsCaspXqKH3yo+WIMGwWJi",
-	"pOyQU393zhZO9UAILFslyEp9OLeZfTggoX0OmpKHuGyplfoibg1aloCPwd8N+Ompn6Q1+FgfVshueQC6",
-	"VOtLsPZGn5rxKWgppmfSrrxdmH636z3CTBiHkpI48+nBP10KIQYy1kM82klA5gu4m5tzX+yCdOw27uPn",
-	"696aDvPBSy9y8Yne+ifeFQU8Pre3/rnnXgPAJx6uf+KVNMeRNfZ9eGe/31//1AsHjAP3H66//1TKl1Qs",
-	"3zp10j53sMnKvRPs8wzAL/GRvY2WzotNDCvNp1Oqlu7UeLcPAKPSsaXR1jFEXFqfglbegYIJv64XP3aQ",
-	"qDmJL9FkBiMJo6seg80fOOeCSBscppqcE00IecYSzQZWn0+WhJIJ1RN0mPguox0Soh8lhEOLaFBG5twh",
-	"NAGzBjVZ+92IiiEadguusd8lmc8KsYus39ORsyN8h7QEXHnA37Ml0Q2cYaG4YbWsAcNreK625g05JwTE",
-	"0j5hcJFp85OMlxucehfYBT7hkpoG/2qBmM1x/Grek51+a9ByKwuhKQlJQR8Lrddx3q1PwCu24TCufOVL",
-	"MVzqMmBK3K139XnmM+Rb/W7/YbvXa/f3TiEEM+h2O4jq86GYPjgAEVXAAx+IeZIUQV8Q+LLxffahXmAP",
-	"UmvQmrKpPuud/fJ798PFX3uT7rSfPH7SFb9fvNmTB+qRPjS9+d7lweLR58Nl74+944OfWg7R2lqU8Dkc",
-	"QPPGoQTM3Xo7WxnXyYuXNGYdEv4mvS7kcOu8N8I5RNH12GkFLqwMu+gfahqEu/WB+3x6Owzj65ZJ++uf",
-	"QCydl5bJYIrEjpKsu4Fk+pUtX4h3Gh/o7W0kyn6jauweONhk3fR8ZkmUxS+tjZ0Tsg3n2vkRfthOe3nj",
-	"etHWkGKNrT4gNNGuj6f30KssH6kkZEAggGVopQIC+PypZP9LbOXqxf/G0h/5gn1XqpU/+BePvzSq5t7W",
-	"A2vKe+KsBPepXBdsua2CPWYmFaE7KL9fvXj4ynl83Yk6xRoi4Nz/Diz3V7a8Or/9t7Uc3jIa57jHd15q",
-	"b29EbKUAW9n0tPXlU4X7PMBDAAd6pzc2mTPPIEcEw1vGBau4jzG4VKIOeWu/nvf0pXnxHmZ0WzsB53Od",
-	"dsKNugjqOMJb5Esd8iJV6tLECWvmfeMTu+tl/8aMxRLNlRWTVMi1NfTWR0lfd8B/guIrPM/QvN35wKO5",
-	"UkxELr7FMZ8YGvvRCBMRIF59voToDoQt5gnTQyFHWY5tJmtDdH/k0rztfWl+eAjptjoLVmCgRbgcBhhZ",
-	"ANoTBExy+WGxtINzKXUDj5rsIx9Loi/4jJyzSLqY3VD4BEkEtZ4wMqYzdLw7hSz38EQuMA+zGLv+/9l7",
-	"2+62bWx/9KtgeZ27EreUIjtO28jrrPN389Bkpk0yiXvyn1Y5JixCFo4pQENAVjRtv9l9d7/YXdh7AyQl",
-	"0nqwbMcO58U0lkQSAIH9+Nu/DekEnJEbGU662H2KQjw5hq74LQjD2C0XgrYUIHGfPDl4wt6///XnF24c",
-	"L9+/+Ad7+Pzo9c//jNjHFy/+/vM/nTn+y9s3x69+/uduxF6/OX7x/r+Pfo4Yooh66tnbX98cux/9+ub4",
-	"9c8R+/Gfz4/+yR56eJPOEql4SoA6w/aPf3U/bu29fI9Gf7h3T/34T/gDry9+B8v08e8fjgtNczodWASM",
-	"Zk01mwmeFROXsDqQ9tQKXApY+MUF0eqkr9UglX0bd1ns3JIYUDsGthg+g9hCD1nsXmzMUsEv3McTSx1b",
-	"kfJMIsSB9pHElgGDTAiAZ6RanQFMQwmfFm+zFxJJ0jlimikkBzAZBJERE7ce4M6HookFtbZoX14SBvuA",
-	"Z/Oq6m15rPzIWeRXjJdNhThPZyVHoWDp71XxaT7uRDuFt7rT3XEvrcyd6q50R2Gnu+P2/H/iXj+Ezfyf",
-	"3x3CJv7P41/LvL6F9ir7x3uEnf22s9ftdHbWsOZx/bcdfFvn2T8iXWCF9YDfLAkXEe0BEUEWwkUvjvnZ",
-	"slAR/Oav6N6Hlm4spkK7uqW0bQH6II4872L5s6J+trOxKHwL5SiZ1qPCZ+0rW1Y3tgS4GVtBjlMOGWQ3",
-	"NmGECEiVgRDSxqcTi1KcK9IdciQCg2XLgzZyvHAqz6GlxFcWsEMeTycUW1K1xtzY+I7F4JyMC8YmAFML",
-	"LfVyu5fU5KLdWxHMqbF/1wjRcZKo2L/OWW+Fp+RdAyNsCkwGKTJ2E2RbIuK9WKLhtijB2rpspBFy1Oeq",
-	"L1KwQuDJ7mFQc+ZNBbPEvrgsPhhsi2vzfOkJNbGwK6qle5G2wBVqwmhLwmi0V9Y+8ZvF0PDehTBapax4",
-	"hIdz/YBa4fZ1MbVncGtDhbxY04H1BYwPMbCYIKcB1iJi/YLTqdJt9Cjv0agH4OUEzypNowpXfXMvBQZ6",
-	"Y17K6wEUAt2UQ8PTctrD84sF74RuDXsWkYjuGBcvcS/iZL4J00F02a3WdU5wG67knNyEaMfxpM4zyaX8",
-	"XFjzfov8m7ali56Ds/iKAqvgN0CYJq7YkLEPfwBZAmEMQOx4m/mmcukraLEPlqe3k3m/h9oVz2rQr7B9",
-	"EF9uLIJNrsHIdiMjtXUtyvMXfSG2ozohJgkVM/WqswtoB6qG8vwrCULgEz6LGDYSzAsBsp5y3nseHQ+R",
-	"cR9Y9yPLw8c57FYqvA6e98CwKZ9trLzzJ91XBZ5y6iga9HFlsDGPG57owQmQDe3sdbqPO7CPlfhsn/PZ",
-	"SmrdDOXAujuYne7e2qr8fX4wbkWd18ca3ZmqV+iFlvxVIfBG3V+bur+SrgfnIOj6qkhkZaxxCzbBlxJt",
-	"XIgYRjTd6hDiYWUhVQgsNtbLDQP09IW4Cdsl0DteUlgz37uQKmwWdXMiM+H23GxZcUy43zFxuM7p5vlK",
-	"k3RGDwZ7p88Vexg7tRHvUiTRnfqHMRDLxbs5u1cFwyUwVkF775ywSpoTPBI7RZ02z4W5gl7/wsp3Ssu8",
-	"Sh3PwptuinruYlHPwmssSIv3Wo+IqQu+WRQb5VNcX+tzlCA4jlheL6SRtsuGeooIA2mRQAOxEKcT7LrM",
-	"kfFIWkwgEIFfTxU4wUDQaT1CQqB+fzKWImFWa6jmgSJSQNqBWSYy0WZvoCTd/Rw5VJGUQU+ABIVnCbAI",
-	"Q7mn84/6fbeal0mv5QU8pZN1u5U85lyqZ0OBhKnBiMf1PgG0SQ5J2OtEO32d6knmRrcvvk+AF7Qau0DC",
-	"8cM5ABrdA5y/IBJz4t6Ol6flnm2wxYqtfNeDF5eW9TrLgtZdNPoGa4Pzr6qXcw0EebEz7O+f6t4EAUVy",
-	"NUVrv9obcv+mJ+x9Wv7Cypz0l45/83dbpYiOkmQlyIcS0+oqoQb2cQuO20p+VRdeHLBPUHm/BxqCNHfW",
-	"m/gMrZOvNyLrFMUxPxeqcVO2Y24cJVAIMG9wbGhvXOajBAxDIlJR1W31OXzuLBLYZ4GTBklGJkYkh55a",
-	"hxh7EgHi1J21zawBHMqVrQEfN1x0Bg7qpnlPymzcet0Mfv4VN4X3ZDYIatzbM4w7quoY50x8xaW70tmO",
-	"VsAgOeUwP5SNgg1QKDh/OK9YMdhYjl+e5Xg8rNgwXzX2ajuC9d4XMG7JbtkMijW3sX3eF2yBRdSUJw0b",
-	"Ck+XRdRkoTL94Tz78W5OikX0r+dCjA2Whnh5EUIuPkIjicoPr3ACeTPjCGXBdo2jVWIksAAtWIBvK/Om",
-	"Wp3NJU4XZefBk80l1Dsc8M0mOVeQks8opcPyYu0GunQdLvElBQ4IYlrJZ4YqgOAnS0v8yTfrITdpvxsG",
-	"LSHN5HW71Gtk/EzA/GNJQFKogPe4/2dDrY0gKL9K9LTrNIbvkIDBn9ItYUt/8w3c9ptvsPGENIvNEw7h",
-	"LoNMj4h40eo4YqfaDutvKpVTHKJvv/mmpxhevdgRAm7ES60bLqSYMjCCARsFzyaSes8GmVfuAWFMWh4A",
-	"DZ1+hGWdwUynCRTuwBTPMj2lDLyxVCMMC4hdarCUgiiAuaGViGAZaD1CCfGmxRJzCdmlydijDXtdlBpL",
-	"hfrFvZ3qjCx0jFxV/z6jAT3HdEE0P+SXRCAMTUhCWzVY5zY7YvG3sR83tVoZTYzNSWINi/+f/R/juhnk",
-	"3Utq5uJe2spzCV1el00jL+DGmRwyAIQhJTVulJoR/7B0xFZvY7yQtl88IED97g7FfLu6yn0QamxXHtDz",
-	"9cbiT+sKgynU7a47mmVWLnLZ79xhiMGa8IIGWXA3kQWI++WKgZq94CnSpNHReGDqQoUlFbNqZdMllB08",
-	"4JEDR9ugOBJi7S/wixq239lDMIK7tKc8k0UEvvBpOouIgjRvrjN0jrAQgJGeyjR1SgGdbehG5owixBkW",
-	"WjwUDTcnGxOEGhx7JHRQksRkX+pjCL20sA0dWjhoeUHzFbyspwYT6D73EHpOlCtgdw+LFgjm1AxwxPdU",
-	"RYE2/ZzWr/DrChdllyjggeD1VAPhEfz46SLS0N13Nka4BeLBAbMJKxfhc5Canl3uK827RLvRXPPGh9g1",
-	"Y+Em9ZhH5PAYSFt7rXscT1M9FeUhmImEU+5XDfYfvRgKqcAyPDBz1Pm4RnpijUxEi75rwXc0HKmgcyXs",
-	"Sj0YAKYt1QbfsrvYfdXSg8HcG5MGKWtpKvQaiHd/fjMUfxzs0Pkfu9nCySj8FFYg/A57O6sZ8+sBZj/+",
-	"UukW/NhdHO+2eyrUS82VESvdQsYbN/vQ0mg61MBGQjy8QyEz3/XiOBwFZ6BDwjiVAroBqRk7ywiNeOTb",
-	"w4QSekYV9IW2FUiKkve6g15nAUQbOi0pwQFuCYMB3nD3Q55akSnu9pIhzwYYe8K7B9IXEDOwK8AvGrC+",
-	"TlPBzyYiJ64oBdPB9p8xZ+njA2l8yNbjOWRIkvmGa7n1wqzWh15yQZAvb5YWu1eXyUTE0BeJhV5WSNfP",
-	"OHIcacXGk2ysjae+5wzr+HwPtJ46F2PbhaPHaDfjGhZ3e5SLYHifToJSBUmpLWRUotekpiyeHzJQ1Qx4",
-	"xqgzlV9gmpAbxUmfj2MGZ9VsXCjibnRUKry/C3Q0Q54OXkH2qPpx/rdFCy3gqTaIa14nFmuTuWw2iysx",
-	"zRT7wze4o3tBN7NoYUAgdqjT5DYIaIqHAmfyFrVuKVlR1EAYnynxUPlWp+UYxV7B469mkto77jztPsbf",
-	"ONmUV5L9UXPP/PeX3pOeC2/QcplSvtYDflNn7c9IT5SMZ98eAEwAH2MsMtwF7JjvNOSbUqGJLhXzk4DO",
-	"3hCp6LsBPppzUkgOwxLudPb+9vS3Z0/+u/N/cV52Av3dn+adTI5LFpjnVssbNIfGV4/KFtk6We9Vtj5k",
-	"upKaUp81bOJoIzPYXRVOysTAZ4fQ+hJjpSWTas5wirDfUoVBHBWM3Xxi3vqMCm5M+GzOQoUjXLJEv3B2",
-	"pBK6xJ2j1+odR883z1D6ozPX/BgileQj5uE/SuZdbcfv75d3/IInCi3LqnZ9yScFTZ3TN70E9qbquT3T",
-	"WSb62LNrv9gyLZXGYhM8aHWHboPxfSl9Zy9ssrUT7eCPQDb2deLGNpJKjiajnYIM8jHevAPUE2f7aYhr",
-	"wOteyAo7245uOMCu9VX3Qx5RyM74Rt6FLt4PfTPx3SjnolyUl8TmVx5QQcg6Cb3d1+tXMQhV6JSJ0Xxq",
-	"UFb1rheIubYl5CoYvx7WdtJb5ALrqSnGf/KZScOmIgXXcCQSIFqzWsO58RLijnGHqRrKsHWCbTUJwjUo",
-	"w+bgelXUYAgyuAKf15U8NB9c/3Rl8N/tuirHW/JC7gXCrbBWDdBtHaDbVYPym2LcqjjHrsg2Nn/3ZZRj",
-	"87AKCjfVsaVQGMyp/KSnMBoWhUZh2A2sGEyEQCBG7NrsZaZHEJxE9pQgByG6Wu7s33nKYom7qwXsKxLi",
-	"EBElBvLIJbKSW7oZtuOlJIGdGF8ePeIzah3KpC2hvYzlM3NFPrSbjZXdMKcK+RZH5nzORt0GpVkxnHYr",
-	"vGZL1MscuVnxpHxNMMEbVDsbR4dIWhwHYVHuYIRi4sTb+nRynXE+F4QphVsMC787DD2C+1x5YeKEy2Vu",
-	"5aM9L8jXjqi80ZaNtTHyNA3StCzsqnyPRZm5LeejQhp33QkgpolTkS8Vcmo5VVAecLsBUN4m69t1u0aP",
-	"IEvfkur6rJbjcvJ2KDLRZXEwVjDQFcyVOLT5iAlAcCJVBSoQaBouVfPu6tfqTuj521GUz7USjY78EnXk",
-	"NUl+tVQ9tZuC0iKIXfTPCzgAqVYXwEXxVCt6tTOErLhe0QsjcedZX4is6zy0E+hlLYwpyloaS7KRqKWL",
-	"G1nbyNpG1jaydhNZSyIE1gkEzrZlLdiXN2PlGi6TQv85QNw6OVs2ewuy19u+m8e08BaNAG4EcCOAGwG8",
-	"kQAGCXIDEYehNFZnsyWlm1iZifS9FdDFiOk0AVgz4pQLfdmx7h/ryqRt94ohAINhLmQxYb+8+OUDNnHn",
-	"jEbFhvxCYCf8rWR5X9Fkr5yyxUqBUnxUWjFC0Y4094QC3onc3zrDkj1lWSIMfLgGGcslrSCBsNpHP6mp",
-	"u3ZODP57vikkJRx8S3cgYvF/LkfbRTtW5/HfoDx3/tqQj9G/jpqsNG2C+0FK1WSWV84sg+AY8vFYKKBo",
-	"/fJTzdAx92asWShl8Qxap0KqM2agS3MxQAtB3KrQQk/F7gYndIMTuMGJu0FIDGMW2pe0bBB/gMVobN/G",
-	"9m1s38b23UAHvNGWoPi8JPW2G4KgYsGbEdqJxOrCxbBDXbZN6RM3PC+Ve2pOLLM3kDEGwzmv6K0oKlpf",
-	"fiv9YainjQBvBHgjwBsBvqkA574ce7ti+yqd8FaV3NgOby1Y53xLu9DELvSg0BmRFuiMGXEhMp6SuDYi",
-	"qmhqR2QIbfbaUu21tKanZBJ6aJN77FuJeV6KAhBUWgRnkmyacoO15TpNcrYKt7mJfWLKZ0WdosQUYPie",
-	"0qLN3qoCBXY+een8ioJSg5qZCDqbTYwo8QXkFxWXqzBLIKPwrJG2EEK6lDpy7f599xpwGngBQCaGc/nR",
-	"I4/9t1GhXCqPNe27oxf6ABZY2RUU42NJWPHausDR3l6p7GizGNHtdfhbYgUUGvx9rWbArXBfXl6aXdl/",
-	"706bH6AxICQWv3v74ZiVlGIcaIhCYRrWDhhovEecF8tLZ+9GR74bew0VZYKLxYDtu9j779rzSbBGNwZf",
-	"hZ2dE7nMRUGDN10MhW7gEcOcGoe4cYgbh7hxiDcQvR8gOHdNWKqJSvQ1yltk5uP9c2QU5sYWYAD4romI",
-	"j/y0EU8Eci/njL09Nc4E8N4mfHaI/iHRjSG3Cnmd0rbZka+CgR3t2X69D4rX9lStwxwx8dmdl+A7jjjB",
-	"CE7F2URB4BRqkArQg54qNpH3bIBuYdUmCTB3YaMtGm3RaAvvv0TYU7XonxSPcwT+TU8td3D8FkHPZjOv",
-	"5d6qmV9VonMpPdIX4kqaZpJIuwQWNvWxwAwZARLf4T1iSkwDIKzLpkMdocSFjYAaA8KelN4KEtSHM7kN",
-	"3eJBVtiMy9S9fMCFJC0N3Nv4RKlE4u415GYozCGLR2JkegpmwC5EJgezmA2kSmAXQdSRqxmqARkUFzjE",
-	"buiZcGsHAd5MAJ+uG8TbQU9xxUTGjUhyikyn5aiLTl7HScsxYyOdicMAPs4EcnEaPQIt0+6p94Inbhi2",
-	"OEVpjUgHzL0MKxRL9FRVhDzd7JYw8LufvFAWOrmv0g4dl12rvsiUuUkm87qxwBD6PE1FxhJZ7ry+cy5m",
-	"3TqqfzM5/V8B5EL5QEb8888Qld/p7nc60c5IKv/3HkDlrMjcrf7n9//p9SadTqfTgv/uvYT/fP/y0zfu",
-	"G1PzZf1V/5HXGRubgUCvmTTMt3AWTmcQ6i+82vISnAn7Dle9Zh3ClXUr8d2lC3HU+o23/t1pPW23Pn27",
-	"0jRKeWm3l5HK/9b7HPy48pj2r62TwZ0i4XeyYxX6fYHypWHev4tQS0CLgJoE5VO0F0D9V0QCg9ohMwFv",
-	"L1Npl4HIvfVHeb2+nqRJgXbdi3vkuonKHYIovtdToUdQZr2XeZZJuBrxi5VG5BSe5UyAwEHh+dWnPFD0",
-	"I6tOm30sc09TT4BB5PnTTVTu+jGVdgg3k1loeOfuONRpYtw8lT30vD95G2FsCsR9WliJQH7eU+4zYC+1",
-	"2q0QGLvsOawBMpo769mN2HPmQ5bAubpkgdCaDnSGs3SPjebg9HMtkNipnuTUP5l1s3RmpLHs6b5z3J3t",
-	"xbMKSFFxDyyxSIq7ZYlFcjwUxgd2DXP23mHInHNnRQl3uUXTr69HI25KEv33vWj/k/t7nAK94oCnRqzT",
-	"EIYQ/cstmMgp1Nf46z2yLPyfQWXyLOPOmd8xdpZ6tsedRUXl37JvJVOmdId1aLNn3CAbJO/3YQsm2tMr",
-	"WlHugVPqplpjLJUeUWcp7F1mM/V6H1axDl4CzX/J8ffzdNd2wdrxlQ6RP0xR2AW+9wOdqlWsUnffq5uk",
-	"L3iWSuFpUW+wwVM5370FQwiCkabKRtt6s6etj91tH6NZqtXZoTv1iRjwSQqL7T7zrP4gYw2fmTZ7T0MI",
-	"kPmY9kN5atDVuEowzBfdrDqJ53ThL57ldXEyx6S6uiRunVw3Th+lqVM0/XPUiD6Kyqi3BRtNUivHKQZg",
-	"NRuBn4mPKZ+HJzWn3Ypx5XxoNfFKoSajne7vT6K9TrT3JNrvRI870XedT5Fnqe3uSGWhv/SIfwYeXO9L",
-	"4B9PgjiQyoozkVWtwc/CaST3XtAwKPStKfShKLR7mKeqvL3uWjdkrRdxPVqJUskZiIh6oRIK0lbhcl+T",
-	"d/1TtKPEZ3vSx8lRCVloHOgk5iTTY/Hot0km+0MoHauTIGsAgz6keiWnBHu9uC11V6rHbixEu2Y3AwA+",
-	"LLZFaDcu1aJL9VISiyduvaI3VbR7K5yqeQN60bd65I7bMupkYEl2nkSfp2mUoyMgCpuPDNx23h+SWQW+",
-	"A33UU2VjEG8iFXvaQRdAD8g0gKBu6P+ET0C4hS8Chq9zHJJTZxy6nYHlERvBs/5QJCfO98ArUx6qhzmL",
-	"Tapt7B7ohAt1HQezz/QUp+c6A5mj+xf/9ML5fYU1i6/iqrwRn727korGV2l8lTvqq5QMZUqu3mok1ulp",
-	"TOoBBKAgiJgufDTXyqw0avx5zTjHgE6uMGvzy8i4zT+Y21WfVtwejS/S+CLX74ts33Gocw2cxp2rBtiW",
-	"w7BwxsrC3k2yYBCE2zxpPe6UJFO9i7GGG1HS7XX+xPGi4dR4E403cbPexHLr/cpehu+83xoIkZgVcjjw",
-	"O0hNA1jiArM3KmHi8xj0G/Q1heahPG9hqqfeIDweCpn1FHVCFAYsZGcRniv3I4+bWDTe4cGXW+2+a/9L",
-	"mMu6yLsvKgNbnMpKMQ835SYNexcboPsjiO+wcKKflb9YPNP5kajvbf4LYHidK0O9RycqERkZNzx/OJRI",
-	"8BF7+HZiU63PI/aT1mepiNjReJyKXYA1GcZ9TesDE67FIiUoMwq2Qwx+OzbzHeo0RwNDE17pp9ZT0L3s",
-	"yZODJ7vOydfQ4cmJgnLDVHy4zMlv8jYo/UwkblvyNGITZWUKzdOhEBaFE/Qhd7LJdAlCKEtd3Cn/iyBF",
-	"kUJFLhWvIs6sp4bcDN0pw8vPxdhC0SoawoBNNHokoFWy9MWqkUe7hQrd4BsC6HjKZ4cMMtoQLIEYCJV7",
-	"zdrsyHtFfa7YiJ97wUskD05UhlcHgrVGXl7CUwntYIty5spY5as1ShnOG6plQ5Ts6HfuZ24Znmdt9oon",
-	"CV+rP1xxvtfZgXhxNrjeyckK3G/+p6ezAtBtzizHHQ13w/A7fZFyY08mhh5EpHD1S+cmCsek8PNJlu50",
-	"c9PAPBqJkenz9GTv5G//6vx2/o+9YWe0n/7wrKP+df7usX6SfW+e2r3J44sn0+8/P53t/fvx0ZMf27Jv",
-	"rvZmksrKW56IJa2VJbYk11kSsXiSpTFCLujo+GnN4czvexfly6/AWN62EOeXX/V3MXutfjVNf5Jt1XY6",
-	"7cDLZsT6VkQB/F32CdZo2+ib7QOPpx5AMsLdY21j/kzYOcV0xRjI3RXHG0rQupgGysX7wapZnG9Dq7mk",
-	"YWNZPjzwGvIK7sZapmLxXQUuzQpB8wj3//o1jQsPqHOIXigAXrpH+na/kDlFbOk4031hDOZ3vE3hq5AO",
-	"OgdYx6L0lGms4LgACKbzDLCw0deDENKUMpcVjtbQV85gSjTy5YrnQozXt+Zx2bZvzd9AeKNKVL1HKei8",
-	"LL9T54oEGwF2ZdvrHks8t3uuxSYyj/6w+lyoFS0i7qVtGEkx+sFC8CNiv7w4fvX2effdrz/+/PrDq12q",
-	"kUUBBFRd4LuEWMchGFeel2yaaXUWLUY8EhaiHHlr2AMISSAynCIgoUO74VSUBxLoKA/ggrhESPscySQB",
-	"+hGUT5jYx4QX8ThTnfAZPpR+sPcD/cJzw0elknF/n+9Lt/G9ab/r4GUR47anAKO+72y1w/ALirQ8COh9",
-	"vCG3RDgW+pKWJ2Isn0FpgEQI74fjo+NfP3SfHb159uLnn188j9ss/vX185iI1XyDXgzxxB9e/OPXF2+e",
-	"vYhZJo2gDQBapafyqvkyqABes5saBMF9ntFE7o9zqFnUA2obRVUKU50lpqf0gI2FHiMDg0RY/gdB049f",
-	"HPOzGAv33TxeD1pvtBItqBOPqazAAhEc1CJQUYTTSFR2yR4+7hzsLjHNV8DFYDXquEBPSucB/HJC+zhV",
-	"G7dl38whjjcPO1AKdsztsIhKPhfqUmDy1WsE68rklpbwu/dDZfzL9a4Vn22QSGWlW5jCE/RgOosDqvQM",
-	"8miuVOzX45etH+YiJM94fyhaz7SymU6Xhkncj/1v/4pWKuN/hjMMxfyPUYfWD9XHfoIoJBlCqfrbHv8m",
-	"9knj9lzRCBD9SQbVaL9/KpoER4X9PYCwetkcXyvvMp6cprJPhgHa+0syp94r8DUjzvHPEqf5PM6Emqxg",
-	"tbMhuudRhMledFKwzUpPQUq4zY7MeZ4OYYjFRgSVu1WB58Q98VScSaWAIsU5GCwuALjjnjoVRiYCAzgz",
-	"PSEeFyKUBhsBlRynZwZ/p5uX1BlsT4DZmQSgn9jvGdCddirdHIZ6CikPAAsZkV2AqeTsLA8ygpb3qKaP",
-	"PNsMH48Fz0xPgbJ0q0GuQF+PRtJakVAVH9ybzIXcQLIsEWMB2lQ5h0ymgsUjnYkYMKqgBmBq6MKRVwg6",
-	"9YVbfhoFds3Po8ttBqSasVT9dJKI/8RPY1ib1GjW51kmibe76MOAOQcZIbfU3JxH+cQ5FAU6txDTTeR6",
-	"ls29M60EpIr8B27N9aCnZnqSuav7Q3Y6c35SFAYBhX/sg2ZTSrJZSAzCb2lwbnNOMiJhGOjsTFiiZMWc",
-	"PjiymaDHDwnjRqAw75212dsB7NQsbHqNxe1kDFDQC/HG/skUM3wI5A0sE5ZLFe/6rhQ4VL+fgKmWNjZH",
-	"y+djEP54fnwtJCxkYWN2A/4kpgpM/zcFI6OeKiJY4ojFRrj1o0pJZwHjpVU9iCIWW9k/F/nd/zURE5Hf",
-	"esqlTaWxJ0LZbBZ+5T8Od0H71f0r06FKs/C8E6fR8fKeihOZCff7Wbh+ijWsJ1DDisMaiRM9GNCtqJTV",
-	"z8QLQwrIhuQj+h3OTqxIO0a4yfUApQY0/nB74BCY+zOrRBa+hNBGIojbou1eGG5CyJZOVMJSeS4ChbF7",
-	"df6x/v08oF1qyDPx8q7QQ6qwG5GWxFid+XbqHMzhydgTPPEhHTJvlB6CR6QKIs8NpYINMgpuBu5Hq1kC",
-	"WHirfc2yEyOLMRw6D0swLKRPrh29Us1BEc4ssVPnXojPqFWh2UEQOiHkHDl3uEGZnSOGafFougUom/rF",
-	"dmJ+r9aRWgC3h9mQ3IO3/n3y6duHEf1jdzV6jphEezevqqDdCFraiPRiDvO6E8KrVXMgjVGag4cl04UV",
-	"KORP19y5zM7hNysyIVTwtXM0SH77Lvn12Y7zJKBZcShbKCdG8G2V3/CO/9j/yBceFPxiGqmbs1PU4e6l",
-	"urN8GOtkSWCHX4b7dM/wB6GBVN014KROUz0tckiVTHv6ZNGmLwpnsuyJ72EFUKT/KUo7IlqwTKhEJKHk",
-	"CQqngNlCKCLyr8iMzuniOi3hx7YkBJPD2mFBSgMqV3/fep3InUJn4vKvAsz0W6MRJHcSm5mfs/noQJUM",
-	"KZ7dekim2z2i6Dw5J9rj/cjXEdPA7hLgihDMfnjQeYr2fMvZ87vtnvpJXghmp9ofZoQRcoKOg9uOrhci",
-	"MRM+C1goeHzETrUd9hRZJQnlLAOSkWjyqJuIQo9KGvS6DYQceIi0V0g0WsPlWET84e3CEPvDTBo74qZc",
-	"bO+W8iThNojDvf3W/pMdAnjMf/FdLhCfhfutY6PgSmwboLjBwyuzs0cJ7JKYDwZw2k7KfEtpmR6yuIly",
-	"YqeNaV6j+wzVa0B3d6VHt5PhxYhDLgVX1BUlqVi2OAPkDn2rRQ3yHD4v2Z4byV28/8Zyd1CbsTqoG/N9",
-	"gZ7hkl09/dKwF8NxejsWqhRNPuNSbXaQohVgGcCSUXtulnpgZ8LmZ+aKIZlqe2MNdOp8gS7YH8f7jwt+",
-	"WqmAIjdIqkp33dUHpasn42S1oaxv39SmounVfNVM8FsTMfce2BqO4kYu2nooU3xWQLAmul8fHzrCIADC",
-	"o4ZY0gY5S2Uz3kfPzEBaktwVU8jXZnpqRAZlZqnmSZ7+gp+I1AgoL2tXCafnGjAwq6BIhnaU1iJI9tYC",
-	"kLjJbqzd79XOvgSH4BZKKivcBnBue6L7E+c2eUIbv4U/zIwVoyXYA4K5LQlQ+rLD0xlksH3kEQCGyLrA",
-	"8h3OFM8yPcV0rTS2p6w+A9b8bqjnRq7LkbP9gNMpTwzLC1GR95rLT9bFNIlPaFlI80ePZAjJu0ma4syQ",
-	"yYqrGaDkCBm3FgWR0rXMMvCfTZJOKzIOHYdS2TnymzvLoQQJxaTAW9znij2MbTYR8S7D2lY3j4cxJHfi",
-	"3Zy7uDQphOlV5tHMCZ6j0jRoYKdap4KruxddxoOwSnCZFreJLd9Fdo8kyDsv9L0EXJT6ZRFaH1o+SqC4",
-	"xVP7+UNX4lkH+NREpcIYFocTBIW0cA4vE+DLQrjPPSvJLUZwQYbXvBz/OzpjGCF84y5Y3XkpXno9xeNr",
-	"zGCjsV8W072ssNr3BfdFhE0Et4ng3lkZfJQkQVKuKYMLIVsS4itHbLkHW4ZO+ohZnRh3+gLrBxYPqVmx",
-	"ViTqqX6oWwFEpk/YRYXuUwTHoTzhkJtWKTmze9hTRtiS4LcaBT/kDwVHUMJxKKPJ+7XpAcqAnObFAEVr",
-	"kSXTGV+YJfSoxtAkpqeOih0wqONGcCr4jHB0iYCRuVN4GOCq7m6G2kZKEwCKPNVKlL6ct5+DT62wZHMD",
-	"3YZruqlu+3qj5DfJKvGKm1KXuya4HiQd7qncfQ9FA8X12kgCrhprD2WEZDlsEiLAuBaewCvG3G/Dvsrl",
-	"6dcd1t6WTLjvUe2NDJPNgtp4Z0+aAMpqEbNEuHCnX0didOqOdznuxx7+7cPbN2wksjPo0t8f7mLQqiAM",
-	"qOkWRLmqqvoLZkkXbZKYGavHc4AobnvKebFdKh8uQPbzrljztgIzk34fWBJZUVE4E8It28x7yMby2WZm",
-	"AmbKtmImrOL7wkq3YKW/rZJyUJEBUac8+kyFNKXl3IkKaPAQUEPA9V/rir53OIlVvOJtB8yqpO6zYhfZ",
-	"Sh6JRhbfNIih8V2vjj6issituq+PPKh0BcB7MOgCwQIh3801A9+P5Ui8hdqgBvd+85kJWv1VUhMBD9x4",
-	"sl8NWp4vyoUbQWWUDdjKxMgbjdE3GFehuYOYw92XTaNFtD37SV6Inroy2j7E7vL65Uq8fVQG3LuvamDX",
-	"ETMapHBPBTJiIA/WF4JJ2y3SAtg5bHZRMkI3fE8ZJE2g7IFQ3sOckn4v6nQ6u757LpX6l3NNzjifcl+z",
-	"Wy3tl2WUagX+TaaUYCZKk6jMQ8iK5d8UrOjqnhl736MK+baz1+10IIrB4Vk7Mk2VMOaSXhp7j0vXurM3",
-	"FeK8PJyPfsOVTPrF0oXO961OZemC++JpcWAXvJh4WUtH3E7tQunhTe1CQzPc5Mu2peGdBt2Chl/mfDz6",
-	"w9f/n6yYUpPIolYkzM91UKl2ro6XYbkuwjFsrIu+3hQQLVlTKLGlU3iMZN/B7T7l/fPNTuCquZvwKLJi",
-	"KYmxWdlEfoKumMLxJtOGRROr9Djb+26xhEI7QYQs3utYb/vXW07hV7Um7ZS74l9zsHNrkuh+Z56KR/6G",
-	"nfdKSLQfywPDZFLZaHGO5TO3Hi7l+lzeeHHBRCFWrRawaq3G/7sQK4VtZKhhmttWUqsCfxJXs/xnmC0j",
-	"swZDq4zGwGAMcJsFfKe/x4Yi+iM+4RVM8spy2nupuW8cZg2b4zTV/XP8p1BuBHs/oHMMstT9fQAO76do",
-	"p+SpPm7tdWDHhBtU/OIJXHdpX/rwSmpGs18eTYdG56aV8NlOd8+NgX77/dzIH1/y22X3fexGLsBHlRfi",
-	"pNTsf6/V2dv569MaCqL0Tmu0RGlnNXmxJtq7KkbhgSnvnVsI+U4q5PB7MU5538naNC3brvMDbrOjXOgS",
-	"yTmABqU1PRWXT2GMTebwdnxW5B4E3jCtxAMDsVjueUMxgNpTg4mdZMIzJRIpeqqV6EIZINxjnAkDMMow",
-	"Hk826O8OKFE+66nCkzEiW5hDpbKADvxtdqRy1QPNqXsK4l04cejc7qZmAx70MCDGUD5Gxbh5oI53D3NX",
-	"Exn5j/BTgIekus9TbCeNvK4fgcaVyAvcr8y5HDNO7InYeV2oJMJlG2kAluZQjzM+xq7q5hB77DFp2ZCP",
-	"x0IFnlmOY2XZROVVlUSdy3S/P8kyofrCtwvDJ1tdoCnFL4RK2ozmAlHzkRAWqS97yv0pEyXPhu4jopw1",
-	"NhO2P+zOt48f8RkzYw57YVQV9Ud+Hap/Ym/d6CB04V7mqRAqROWjuTRFT+mJBf5eN3p82R7sQhkM+kGr",
-	"ZMLEu232Rs+bJUr3VK6ku8V3XWtqXCGykuExnbM6rhs705gqd8dUuTkc0TIz6YOgUOOcYAVMxIyaODSY",
-	"ogZTdBdtug/CbsukK8T4B0OZPSrgLWvd5pfAM1xqx+LTbQQZKnTpMpbbiWmz2IlRqFQDOnVJbWhMVECb",
-	"jjMxkJ+FYfGZiCMWnyGrN3f/n8InKXwiTokcW/wrjpCHHYygUvL+gWFOPPcUGikBRXQmIcmO1gdxQU2l",
-	"SvQUO7PAeIXpstjJmmSSisRTcWtnlIzg70ywGJWrG1B/KPrnIjmRWIvn/25JBVziUp1A7wJhTLiV02U2",
-	"3GowSQcyRcrqWOkTM9RTvJXS8G/3EF9RFCNpf5yKgT0he+/kVEh1dmKEUHTL/OeLyn6RD71K3yPjwMuh",
-	"zI7K5QdLW8nIpKJ/TgmvtVcDzsJY0Go6wI0MglE7n1tu87aomhy7xyzGqD763s3lobxD2vJHdUMiWvO6",
-	"8vuDy0isH/qb7/7X753W009/7EV73/1VQWQ9P4dMDASYvTXzkIa5dz03E6CqcL8SWf10Cj/acE7Fx2xz",
-	"Yi8kVJnRMbZTvcH0OKEsV5nX08p39WfxObuPtvneFgUf4yT1DqsEUnH6v++ciTxRsRPtpDb8+Z0T8eLz",
-	"ONXJpSQMYMoW14YoxRcWqbgs4l9/nok/z+yfqfgztX8a/qc49W/94K+HLfzXfvFfx/5f3fBR/q9er+3X",
-	"9Olfu/+1+18Pf/vz929bnxau2XVf7v5X5aqP+OfXOPaDnJQ8y/hs8ZXApBffhhf0bru9fPX6fTVdfmkD",
-	"EtN5DVkH3G9Vko7vyms8zvRYG5H8ORYqkersT3zUnzzL5IVI/gz64c8g1v9EzfCnUNZ5mi2pWiLLdPZn",
-	"rnz+9HWduw+ja3/E7h+d6OkqRyQXz0t8RSffn+mJWrdXwgq3famzEbfrInDdLL5dz0+Z054/TlSSVpKp",
-	"HQU4blE5r44scA96LwYTs4arsXDN4w2uOdjgmu/Wv2YVY37hmqerXfMztyJb2ZSfe8qTVVeNnrLILlJ8",
-	"4WDOOnFUsOPhz0UbfsGIqzbjH/2HO+jQpbcSbvuj1ucEo4vfvf1wzB6VYXbuagOAutD5KJukzkDWgCEH",
-	"nRnhHwXF6exeUHTeVFfOtgXlFptU29iHLHNyHIyfypEwh9DL50L2xTF2z4F2Tlz11Hz9ek6AneErcaPM",
-	"RPED+Duk+GACKKvRdVA99dabvW8n1hmIbDrURrA4EZbL1LT72gnMOPRRMukkUFqNM32aUpSw3sauD6q5",
-	"5Z0TElcG0G4gA1eJxJXEXzEcN+Tp4JWeZOWQHISkitCKTvdxCVQ75pmVfTnm7lG//0GmW/ePghFVtM7/",
-	"iryOdVZeX4zRma67rmwsVl+M4l9PMtxoTgyXXoMPpJVnUYYGh9t6BbsOHGTuzVNY4epQ3Ktrqiod9SMF",
-	"vJcyz8y5fWuG2NxIbgyDe9/1Zufp+tfsbTCfVaJ0X4dOd6dkLvaxqVa/JDr36D8GUiVLYnSWUDmUECsn",
-	"hZSegsY9kxe+uyDow2LNNZOKlGVPxV7AxRH1Jcb0p2YxmBhxcGhRZGNH+AJf5UhwhYYGxODhz4HOesrZ",
-	"A1h44k0GLPG5QkxQJRAS9BKpp0pBQfYwzkW6u5r+8v9EzkNfNVTA/LBUT0VGjfCgNLmnoHdjIOpQbDIe",
-	"iwzsob0DbIqdul1yyLhl0AH76T58XGEyYLxXptJewq7h3vu6QTmqNa30cfOcsYR0aXpNQaXvOhtGlR5G",
-	"l3zp3M69p1cNzdQxes4haTfj77Szjag712tdvWoQ9EgtcEB1IX2ewhgidjoZDITbKpnWI8wze2JQyOSv",
-	"Fscl8x1HU7shLtsPk0x1R2JkuoXhwu16vT/XDTrWLcYvUk2sMBG+ZmBV7PNEHLLHHU+7iIQZRFcFlFjG",
-	"nd3iIjzu1ETbJtkicesAre7ujlT28f4ORLLkaDLa6e79gOtBfz0Js5LKijNUZuVpqcnoVGSXRBqhlfCt",
-	"RBrRcv5qQ41NZKsqsoUGBE+bsNbXENYCwxMsX2841tGY1ZnC8+ZQjSXsCR0rDeH3gidmPhXJXnsMHULv",
-	"sG3uWOhxKrpMCcxDKShEVxr6dButoL3bONNVvLurZVTdF1cN9uB7wqAFQfG/YLFQB2HeUoSgcfPvtRw5",
-	"2ooXPSc6KKK4xHX2zcydnwQoU2fYRATfLTdnEJ+toR4Lp77jAQgUkCyAheFq1lN9bkSbxTIRysqBFBmE",
-	"zzgbiUT2eepJr9Cqg1h5bKC3xJ8QVHUSpSRzyv3wL0dw0KTXQW8EP/7WgRtHKy8RDhy/pm4unmBDpEaw",
-	"M34hyvMJbsYoU39iQd/eD3W9wMObq3NpHu/fuEPn3tjpQqMNBE9nxa2LLTdOtR2WV+CXibFik1Ya1+i9",
-	"hs9Xmm2Y5BoTG/CRTGdf/NRyeVOe25FSNRMDh/VLmxdR65zKbH737T39odPq7Lc6j2vmA9csAFcubVlG",
-	"4Mbn6I2tBgfJI0CiNeIy9SmN8mi5Uu0RbKv/Qx+2dXZWM3Lh7lPbh+bJQelNPL7sTex3tiUp4Kgk8kza",
-	"kKwZD7USJDPLs+3sff99XcDPXbQizOqgPLVvO62n7OHuo3br0zfgf5c+aQAki7qSlPdKLjbp+cbD/go8",
-	"bP+y1zCMSzbjolG8ki+dJ3jeKo+VIMNsyg3SCidMKqsZV9g4QGLhGXVSc5ZzKtW5YVYzaXvqYUy1RUnr",
-	"dAaN0tc2db1r/S6gde+dW+2nVtvUL5jrjTvdCI0qdzqHa11dYBQzfpe70jVdDTfpLFBwaAvPX8+rLVx4",
-	"+67tgtHPsSGib+G0YPi/4knCkzvirX0cQj/KRfJOz9q5YvPAFToHNkZiYV+vlowpHKDGXPwazMXiG19D",
-	"Bcw3rajUAatZjnWMZCuI/mDglaEm98/KK86vztSb02GNvdec+mp7r4jI38KJ/0AlsUssPl85a9rsBVQB",
-	"F5ixtBIROY0y8fhhX8t8RaPQD28tg9AP9osoUDUijAfxhddcAnlTpZ1fD8CusXlvTlf6876KvZvLpMbW",
-	"vf+2bnjb29R6q9i4UB/mJTjoly3YvEHt3kN7N8ytxtYtqufGzm1OfKWd6zfJVk57qu0V62qiMiGO7/HP",
-	"DYt/enHMHhWRjTHw8nWpCga4W6Y6czfSExv48HwQ9QHz1D3Ub0ardMYGmRDYZ9pdPtATlQB5oEwCa6Ds",
-	"D8M4gIHHXTxwNrmeslSrs6hIUZsBa+QZlwqLV5rinBWLcwq+iHudy/yQD7maWr8yJ6il2iKMXG1sUpET",
-	"7j9fjVP9RVOJ01TiNJU4TSXOl0z68zZoy1zbiguRkc4sHSj3s9W5foRye+V3vOpTg2FaMPNTvRKAKX85",
-	"jZ/+Ffjp8LrzSqEV0f2XFAa5fbZaLsptMmqMztBsg/g0SIIui93IYjYdSozEOsPYWJmmuaUfsfh0YmYx",
-	"GOnAYKmYVptajsHXd+7HJn6+u/BL9fHdnOr8+1Tb5qjfewc91XZLJ3wkLE+45au1deHsGR/TnT5YbgUY",
-	"28T5x94fsIcH7U57bxfZ0z0bEPhjTiQg03pPhbMKTmsMI4kj6k3LgSJfGxGsV3d8Mt63RNPOAAVpatq4",
-	"gIr3g5TCbHT6b/Q8Vyxp3fGu+OkVTvvXfqJEf5JJO0Ni+mI7WSRVwU2NrhNorESvgPCbnKayjwdsKHhq",
-	"h/9eerT2Ox13mFOtzohTnY0z3Xdumnsstj+gNhaH1IDD8lNuRIACm3MBBvfCcXgFY9i5RvJ4ekKVHZrK",
-	"C7FxO8eb6DyzNtv4JdvmdfnN8RQTjn6/fIDKumU7RqeJqWcX/LsQ49DM2/m5oR5viizG/FRPgETI2VS+",
-	"dS+I4kmKEULuM6fdnnJ3eNxxP/+u02FG9LVKDJhn0GTE7UVnksGTgH88lP612Y/4AAjNIgVqT0lrWAy+",
-	"WAzRWTebE/q7TBnoY6fYQ0MlEIHArQ2/h2ijGeqpwpDsUGTQ/8XdEa1M2vjASaig4YfSMDyrmYCI5cYk",
-	"gthO8ZVOk9ttvm2nmgI5JSrAcgtHH4w5GfmfPu7AHnXvcqe7t9+5pD1jZ6659spMe25xtt3oeoWpb9zo",
-	"snqVqttfdp4is+JvEL8Yy0yYygfulx9ITyKENzyY+mVqPSr8WfcyOk/zXpkYz+ju/P37v/3j8W8/7v9y",
-	"8H+/O37yz398fPH++Ldf9x8fPKGATrjvRu+usk/4K5GuQkroTmLTDry2V0jNXid+0zWNxHd4VdXb8rU8",
-	"LaVtC5ztOGIxbv7yZ/Ph5sK3UPnttmnhs/aVu5Tf1BJ8rCXb5d51GQoVsoxecwwyISiCDL0oUtm3cU9B",
-	"Yo2nVmSKW3khDKiI22i1cmNbCKwhuHlrwCW0xAAqACeoWlK1xtxY2g93pqmLE3JkKBVssBLJ3+pskWCV",
-	"hTBYXVv2Fz6XDUYKt0yrvtjYCMGnbGaErNV1/YVK7kvPdbdaTcP1LZ2gn6C2lA1FiuRT8x3XNzhL0UoR",
-	"ppKNj0Fi8CM3ZIlyPjCeoit29P3abdIrmJt14awrGZF/NSLra+m3O8QDvIno2azLrnst0GPXqf+RWC04",
-	"Ph1qCnvDkmF3LMScOauSuJoB4ZamIoPGqImGlrmYOOspaGzGRxD2g3a5AFuDK6d6kiaIJoOg56I8NCId",
-	"1InAZ/DIqwvBMc8s1ShXBSRQnJwDl/bOuZg52yUMEd7dYi4imgcPOrNFY7vP8DyItJ3+r+hbvHF3b51w",
-	"Bc2+Rgrh67gDJlAjG8phes34iL0uCoZ+X5gqkeCOBtryeiwUH8v2jI/S1Y51KQUVsdOZxdgr/INDvHTK",
-	"DXM2jsUecounj65e7/z5IdZB7Nz/FqAxNVucBvBFB+NvbOtdEsQ/di870f0JsYmuFb337A61++pnaexa",
-	"ZIhD4cEUuXLqKcWzTE+RrE0ay6w+gyqpbs4mw0YTY4lGEfqPg4LJBOL+NqGEcU9alffwx1oGvTLBHDue",
-	"esZYyPryc6EYN75dOTDb+B9DE1RqaZglImMPY67YaBKzAaDIj5RiyFGHOeZf/r//F7TskVJ8t82ecYPr",
-	"yvt9WPxEQxhoBDA9nHCOVnOrt21WiF7vwyIMb3XqtEPW91MwkyzTE0i6MDOGXv/l2VwTy9o8H+PjDae3",
-	"hDYtYtw668ft7GEmBJW92qGb7+nE9hRdKw2TZ0pDZ3hYF41t9wWHpfm3yLTpsriz9/0ee/LkCevs7T+m",
-	"7dJT8bcHTxl9A1/M7wH34SZ8bY/3L6Gi6/W+/a+Hv7OHu+1HnrBt94/H0d6Tv8KH/7HeLqkk8zz0+8It",
-	"y3A2Hgo1v0dyuqmegg6E+Eagp3Cm1Vmh6dfCyiCxZ93qjLJaxsTH5Q30QxkX3mk9Za1KFHgFFBgCtwX2",
-	"1y6VQRNdaUW5Lx9eLKUiPUEC1Os84PMjp0fGiJnBl1rFH/j9k+/ae/uPD9pPvvv+h/bT7zemVd1sEks8",
-	"pp/lSK6Fqv10jZAE0lNO3VZZRG+h1d6mFH+N+f9FmP8lzr6CpRZslKXsW1ENyuK9OJMGeizl5hRYDmWv",
-	"QDBjne4hyYvWGursniKlTdVhYHRFaJOdCkg9dVFCMTdr7u7CB850sZkcjaQ6i3rqVyX7OhFM6WzEU2mw",
-	"cOfhm5fPdqm4zDhHJHW6DoIIsbN1/s+LXMf71uZcqaLqjwlih1iMNjtiyQRPWqnTI0zzoPO0p2KwClpg",
-	"ngWYXqIFJtIMn5Ho9SlimNkhyyURmHc9NVHyXxMw5AIQZMpn7OFB52lRINKDkLjwQ0C4lAAkaDLPm4QQ",
-	"ZqEir0yc8SxhVsNCYWKPbD+0FsK9gBOXet5nc5bIiM/cG/O/7amxyIyzmGHMY22MPE1FKyxgTCnFESCy",
-	"WJ+rREJ1Xpv9rPU52SnCvZZiqAiLAzEZydNUT0/yOzI5oL1SYt8G49mNR49TUBtuxrBv85nhYBnB2eCj",
-	"kQbI5pmwULdHe7feH1gGk9mUIXKrSBmuaoEE/mdeJyCg4EipndXDR6VLrwfwssYMNhp7lRr0cm6lJpRK",
-	"TP1maVAf21LOawElitsFBPIxB5RQMRILLXYhgIVMsV59gVj3b7sQ1ppj52YfMNhwOvPfWA3+EsW13esH",
-	"6vsJeKL4jAK1N5YRQ8fYRwXVTAcbIsQ7nb2/Pf3t2ZP/7vzfQrvXg87TaMdKC4bui9KgGE+dup4VJpAb",
-	"qH6RzKOCilonMnwZLqKo9bphun5JsX3x4hr21KIqu+Tq/LfuygqF0i2DPOcUkhfx0vRUvkCHLM41T8ys",
-	"SFNAc6bS2hSDlgZQkwIUJDfntwVyuZc5K1LDwXpc0zotIE/8Z0vBJ8/hc2exUhwAAn5T7l7zhYADmzhL",
-	"z+8/zLWrWakjTE/13elNU5Eg/4FU/XSSiCRy+2XMM+u1QaAYGEpnBM8824GzB09FT+EwEzKThty0Ssis",
-	"jewNvOfG9sZaoBhcznsCi6Elu3qaeZXux6+4KaVnG0RNEAy4qQpOZWDSqG7ktoasWAVZo1VgNX9glhv+",
-	"lwFq8kN4xXTybZi9V2N3z7Enjzs/LK748bCCvf9wuXntXg6I7DPnVmto5czk/ADvO2r6huTYfYfLbGZ2",
-	"bIaUoTsDWAbiyP3h4ql4NuTqjFiORmJ06mRSOSPJHv7tw9s3eF4Y3GV3IeaGIRMMkNMZ4xRsYkpP2yxW",
-	"kzSNWT8VPDMM7fc4YjGEdGKms56KIdhz4gzjGCN2GVDLqTkzXhg8qBxMHkKX+6XazH6ZjBO+LftllUAJ",
-	"rGUL1rLShxzpCwEt74uVxc7Nn8vFYc2tXx41YyOdiZ0o9zoxZ0jYH0yNdXe+PdhjBweUdmNPn67llOEa",
-	"vcMJrxJu2XrqoEpx4C6mQG/VBvyqkYxbtjJvrPqh6OVD3cOK3ru07XDsW6jn424hTlLQ/+0NrODGEb+y",
-	"NsTzunU3/JHIuBEEhtxcU1amno6BDFDkcAfQQBi/8fDSQkzPOQ9kQHp5BLE6bQRtvZ6CzlHSRmBRnmmd",
-	"dCl5ghI9QnEfFbIgUTFzgwoARgQtnJkegB6WWcltiZiV/XNhEXEw5dICMkkom0lhUGQWf8+M5TMcU5mz",
-	"0FhupbGyjxQ2Pvb1wLRZqMvnk0RaZjOnkLDxtEeR0NJgJKKnAvciaa088QMXPzCsP+RSwWAMWhZt9iPv",
-	"n0/Gho14ItipGOhMUBmCe1ZPFd7ORFmZuvvNwJKhqMcl1gFsnUrrAL75MpIp5hztgqDgsWF32XVCygFy",
-	"U5hUgH8ExJdiWEGw39rvtDdQ+y/geH05ah/G02j9+6X1h9y09FioclyyW5IiTsuXZBYI41QKxt2bdMaC",
-	"O/UTlYiMTfnsEIgH7FCMEO8IAf15AwHOeVmOKxbj1ydOVsdNKH5rFgAc3UoD4MipkMu0vyAptKj9P7vl",
-	"W5EuySNvoZINwCJa5eMJ+i/shYc/PX/3nvHMyn4qDNt7ggiO/U7EXr1+d3TEDp6wZy/fs73vDtpP9g92",
-	"u5fpfhZUf2kXB1daZj58HzEjnJ4OWjxaUOERatqISlk0KladOQ2qwNBwSlYPKok38lWFxatWgPDVlSKL",
-	"66kZfI9VAj8o+Cb+f5syelF2wiu7VHj6ZjgDmQqyDSHNqpV4YJjV2kvX+yvzcJEKVmpR5KwlAumEXCUk",
-	"uCg/4W1dj/f0S6BSD+nzkOkopC8ltU2SCsPuGVeG9y2IKmlNT1U6NkEAelE5LyGpaiPHvA10murpYU+V",
-	"Q4vkccHPC9CzvABCXzh7YigApCfDBJw5orQS7Z76kZrfoHIZ8vFYVKK8gLgJAXLONJmMgUjJGy7FQsLj",
-	"uUWTCcDoDV7gefPdgnVB8rt9hSYwRmg9quRx54eop4hiKqgH+rVHFC7ETS7RGPCLSoUB39RXpKzpMkWr",
-	"R2CX//QIekZdmf2pjO3xbwdgNPvr+1W/wMG7Yb8KHvpemElaqWp/wfgYuvZTbljiNnjjUd1BbY3phsCk",
-	"g5apnWo25Beiwo9yUi7l4whK2MBY7akSpUN8yEb6AqQVwlJAWusBExzq4WRWFYCl39DDe6rQQx1jOcG9",
-	"asKxN2uYwFlnvAg2d/4JqLjNIrQjkmjVNkZrnIkLKaa1rtqHoZ6akgOFxbxUaB8V6+5Rl0d5Ib80Hsc+",
-	"5bMI3bQ+pTmVRu9hE61Gg0ZhvULfxYAlAbPXpx5oCn09EguGT6mqaL+uxUNB2czri1X1jrPVrrXMBxbp",
-	"Hb3lOmawwJvQqJZ74wiWhTxblPH3nfmAW5iws6uLAhX3eommeA05emU/L+XqEvLad5keawMYVSWmOYct",
-	"5pYupJG23JYoD51Rh6QEIBzOxJDuhEXkEkE/mAn24LJ6AjTjnu2vS8ULPBPGotuHF0BaB1JP8OQHhump",
-	"Ch1l+jpNBT+bhG023z4py+uRaLBQv4UQFX5qhOqLyDlcVrN4qDP5b61OEj4zMRV6Seu7+Waht6F3mxDM",
-	"bXC/BASG2+ljWEOeYr28VGgLQXL6gXGaCHTOG9Q/UF6G0blucaQVzRfYQyNETxHOhfoioS51q9jSg0G8",
-	"60cCWPRzoCImwmP3XhPq4RZyYj3lNgS4iE46AP6Y2oLtdzr4wg0Vf1mtWyOuZi38lGq/yrrT7a7l5Ugp",
-	"V7ebPnMvuYyq+QiIJfg8qqPxhYQBwJJKDFxOXRU2z073+2gn5RW/3AcRMdKZcpJ9DtTjP659ejXp2N5+",
-	"iR74EpqwHzblEXava9tlVas/uUrZuM/VShVRbkM2tVAbmiLPYf/dOUtkXk51AVbgFJUqCLVD2BvUiMwM",
-	"nYOXgXRsN77kdiwgd0oZBxKU0BP4gfGKt2j+gE1SYfvk2oQcSPfB5a2O5ngq3RURtBgkVYatGxAKokrO",
-	"orNTyBuj+AVQvYEqr9N0l+LvUctdX4qsRjgeX1Xs3Q83KuWqAaEvBaHjHl3tIG6IPU+5KnsfaLK6jT/b",
-	"IMXkb1ebX9IX5FrQibe6wgKO0ChfbLyRiUJjZZU4G98JbIMy4lT0eS4f2uyIXCLrBQiZ8sxI1RfBAkHn",
-	"lyeip6RhqRhYxlPs+0sXeMM9lJiES91dAQXuOdHxDyAjiHrKUHCOuhgbQH2577B/sRtm3KVRnpIHd4iT",
-	"CaWAdEulp+4ZMaWcPEsCegmob9vAfHCisxMKn8XdigzdIRJquE/xwXNPinpKuS+l9yzcRIHWnpyQwqMZ",
-	"rv8GvgZssK24Gl9c2omnaSntNIKGqDvlVwMnfj5BVYjdn8jErcZetP8p8ndw22Vd1+AIDvJNQwFrlN+R",
-	"92KPw9Zp9ODdiyXOy4MuSL5iEKrvI8YoUZjRkHd3kvbQiTCAMEG7ZDYdzhpw/+2A+3mWzcjMYHpiN7L5",
-	"iTyi3uJHmjBQGLhD6BLsmO2TKkfvXlOySFo2ElyZAuGzZommvlxYz1lBq4k3PZ6NhVlu1lvx2T4a2q1x",
-	"w7opNrywS3hhXyy8/bXJYT1TyR8mnZzVe5n+lfhmunTdA8Ni99iYcDlWH7rdJj6PUy6VCbbm3M6rpCMu",
-	"7LdVUoxA1+mziIsDKrMUUushyu57jsIxhx6EvuF3OjnbOKtIg//g7rFKerE5LrdwXIBh8QqH5V8TMRFL",
-	"aJQxxYNFR7AxQxgo4TPnkPgK1mDvj7WRmL4ZEFB6OgSISBVmGYZwaRTmHzDIJQfoIzwHblY6KHs1ifcQ",
-	"l79S1r2SLzbUWCV8dugWKBEDPkmdpEj4rHyMSymIyoFyW2bAXcK/L1TCs+cY6F8Y3VuVzsK7BFiFxEqw",
-	"yRyFq3tVmMmoGhOxSa06qmN44Ae86M5xnOLuW8JuSmt6P3Ds28oZ3PfIW5CD/yIB5UUvbplFyZuLuoL0",
-	"fdTnadpS4rOtT+k/41SYChxTQ24AFC0SaGUsjA31LTikNvsInfimmhFt5RgSanDcue0pDVlz+N5z5POM",
-	"GnQkdSL6kpQwT9M3bgK3mhAGPoSa/q1rxEPcRFBiuVW/6aAIPrmSFQFfDkRFUNw05ZF3Pc0JB6slRmM7",
-	"g/gIsg9yac38iW7CGdsKZ0CpoGBO4FbAYS8X3YWYBnBlrtZyPrRFDd3kKdKfCd4fCiwodO8ct4yHQWgl",
-	"egpE9oXI3DCw/3aEMKSpNII96Txm8SSfbIwZCPfxdChTEQL/0Cnd2XrDiYXq8QRQWKEjFks1T9gpT7nq",
-	"iwyIkw2b6uwcKJChRqbGOH8PRSrCmOvMk+YPqaTX5cnsfnW/33Sb13iJz7gqtcw3Ilu/ZX6m9WhZxx34",
-	"jfN4ZIUVUe4+Vtv75j08Z4m3B44MPo06vSn2MHbKOd6lQgalLXsYD3hq3GcBgVfyc9Dfq+zuYE5438qL",
-	"su9FgYtTrVMByYs75su4tV2lWQOsbNOp4Y7pNvdm8dUVzjYcJ4TsQth78ZDPdQWsbddwlCTAe6v1yPcm",
-	"ID1G2FZqxcwmKnVSJg5nCJB9cBLb7A0fCdNTSOgAbQqqGwkUe0hdJkuWAVXd/L8sv4QkjBsYW6u7orvi",
-	"Ornx5we6RsddwrfmUpNEa3muEXHzrXDLNZelMo+cJA3j/u0y7i+5io8Ecus3zs1WFMBRkpCA3lABFP0b",
-	"d9k6dOgaStcXyNAP0V0J6KZEgIRwG5IQHu5CdzLdTugpPcBTGVPrbBND0iHHvOA0DhnH3HAw/9z1bJzy",
-	"PtRrKI3P7Sl//+KDN9InuAab6ZOvlxTdrVfDiP6lMKLDYVhCh76BwFiVFt09fiPH8ExYOnhXJEK/ZzaO",
-	"F6Bfd/R3OzLmvqerrmAXbAYbd0+4Br7yNnvuVTnW5bqJ9ZSxemzAmD/1rD1SMWm9W3oY+ATIXQUy0s1M",
-	"ATziWzAFtsEv3k+1mSMSLcgocLvXlDS3QgheJ+IaNvAvw7ya89YaHO4tkWxvx70zNhN8VE/ZAgkgz7NS",
-	"LLjr69FIWqiXP50B4TNkE7JyxyrklIYvWkYoC2zOyhr28OOro+OPP7FXx7/8HDEjoNiEPW3v73ZZDL/p",
-	"0mPjiMUy6cZ4V/jogWF9iJJHLE645d2Y8Z6KcWniYNfmTDMoNLDJPdwcimPoMUORpjomQhd8lDSBD044",
-	"jeLWiJ2KM6lMm7229E/PACdUEvruC+fpIuMAZ6k2lvW1UjQ9Q3y1gPCEvnVu5IbFP3NjWy/ccFqvn8eU",
-	"BwytaTyBQeSJbrDsSE9smx2xVPo6IxxVT+WcClq59+QZztneE7fSGnJ6Q6HC7URqBPSX7Tp/GW440Bk7",
-	"CD/vKURZh3KmwqTQpc5Z7WgbwMbhjNaOVkSxoZ5k1KRXWga6OsoTo+dihq0TL5xm9gWdQiHNQz8F5p3Q",
-	"CNdZI232doz3wkopZDbjCGHJIJ6gU3g9FPQDuj6nN1RPxT+9OGaPaHfHbfZjpqdGZOYBg3fxQU+yvvA5",
-	"JHh53A3xELlYsSMxTA9WfCBsf7hoR9Dt630avAeZQKvgg2OZxH7DAVYYt3QIumSiL+TFXIpr52iQ/PZd",
-	"8uszj+VDJZhnukp7sK6V+f5lrcz/5/ej1m+89e9O6+nJqm3lIYHn5QvOyQh2LhWSzPsWmEa4VbEiccLG",
-	"iR5u2uwjnXN3MvSA9vg5ds/0+xS3wYjPcLeU+9MXWvFZORInejCoQTrq0/8VfWs2XBbe+vfJp28fRvSP",
-	"3W+qlmZFZDW861YutosWIBq0BQtwpyjiekomXea3QU+B5GR//OV2bEni1vywt4NCt7fT7YXd1NuJejvc",
-	"wmcVDBXex4WfuRnDDwsL38Yxw/e4yPO/KHx1IpOeW9xejunyf2OorOft3N5877J5tRY0Eh4eE7Ffj1+2",
-	"fnAbpPBen3Y63+89fbr/5OD7g87Tp3Ov9X96vYmb3afK91lFcwwPQsIWogk1MhEoK6VtEq13jRfK+UdU",
-	"gBvEtzfIvEBfNMSKGgGtMIINr0GHAGW6cNUmSHpCF145igYW1SVFqb5JFQJKIRJGH6webqvi6Cmz6dB/",
-	"lHY/xPtjKYIXxNKPZg9y2hIXdC9vh1zAuUPt80BkmUhOrPb3u45YXj3EM4d2ft1OLa5QE9FbFtGz/jiv",
-	"AzxfN2CFLyPQPxRFFkDX1+d/KNwxuhTwXqQsjUITpkkGvHAANRkh0ewGePUgCr9QXoEbx5c/10o06PJr",
-	"lUc3jC6XKNpa+D5boOFAB8YRNuDz3+dfePcSCvSxYt+3ygfPGXyrSZY5A5rqxjaieb7f+HJ+FWB5WcBq",
-	"Z3NZcS1C9niuB9OpEIoZIdRhvgciJgeMqxl0pvejSTwlc6EHwgZSmO7WSOJGEjeSuJHEW5bEL6WSZhhI",
-	"BLckkFPBL65fGkOc36czToVUZySXjcYweJV8zkVyT20qk2F6jUBuBHIjkBuBvGWB/EbbnGynKOjcyq1X",
-	"Ql8nnYE4+9qlszTzpPRzLJI5Ywo7FamGBmIae1PyzGKz6Kvbz3CzRlY3srqR1Y2s3rKs/lGcSbVt29mn",
-	"WK5FQP8kPWdwaJxO7U9QCixAdqA8ZI7DBZEnAKg0VHsPrUyw2hEyXCjKbS7xfU97kQkSNCTc+0TGBPc8",
-	"0+6OWuWaIx/c+qLfr+TNS/8rVUKGbi91PC37Ppu38xI5/QGGxPRYKqlVe/0s27Hfcjfc9eKSHF+eZ0Q1",
-	"le+Dw7laReC6x1rFpjKxVufdXE8K1D9K29ZAT1QSg/YhHsb80/b90Kx+YlJRDTcqW54C8UlLqhYIqTiA",
-	"+HqKRK3MqeWQjq9pBHk7SvwDIhe9PtTKqS6uiopvE51ObDSr4VXACiP6Gt/PJ9NnGR8hVz4x+7otn/G+",
-	"jai5foFEEfqX/Zt6Ci4gWv6bBnONvoZ/RA1gg2ZnGq7SJVylH6n8Jpso6pK1Fv+MbwO+hILGNwmnthCw",
-	"e7glCw5Q7FNnqY14gp3JET0anIA5Q8w/9HLKmo9+aKuw1vgB+q1Px3MV0tICpOlqLKWlgdwYD6hfprvK",
-	"BOrH/0LZbLYKjQ6tcIPvvItEOthyOBxsL6vCWV+UViVhUc+j80ZbYeYDodhRFDpXyQFAu0bCt6oZZEJ0",
-	"gzo1PuhoImjTiQTLQMxcbp4JBhtXs1OdzA6DuEkB4uy+srOxOMSQpFRn7FTYqRCqp+JBpkdYjBJbHYNQ",
-	"BD5Rrko8DNixpi/SVCQRc8vg/oslKplvcQNNm6GFj5uQNEDwILJKCIFv8+OOzSzvxzNHdRo4paXtqYG0",
-	"pktu91BA/+iMWaHYSKqJW+aBb28aYGTewMCnSMNiGpGbKe5wN/5E9KEgBlvtQNEMsDNC+s2NXY6cAoEn",
-	"+ynR+JX4bC9RJcsYi0pi5napi8y5VGVffYLDPaH13ek+7kQ7bsNc2qlyAY1b3qnAUJCNuNWpPnNTtrpw",
-	"u739472NG1+WFvM6yZMWlqoGEb0GANrHRQxaUiuv/fd4qwJnAR7OE9inZqfbKYOm4WP/x3ovqgpIPf/u",
-	"CsNxIqewGNeBri6fngoF7cTvKrRQIB+auMvtx118V/I8xBJVhF0wOpGfuZbba3czLLPQhj0vaC22YJcq",
-	"d+cbfuBtNTyd2LmQyeZmYCFm4j9bSqh1HCwT7GNqWOwMvyTjUxUfesPQN2yHoMpAZJiTwMLhqxoh/nFX",
-	"NEPWYrz66Kd4Pziv/NLduVSr3x4t2IItZBaJvYGNJZvY5wXelpO54vPYmVGMAsPtJouaC5Njfi6K0oSo",
-	"7a4mTlbl2kIp4qnFQUwAWFCiV6WV2CTcdSbsvGC4Yi1hYzjfEcP5+MpG8V+NcP+ayhO9NMFds2kMbS2z",
-	"w985lCuWDK9HHF7A+viT0m3r4no/an1OnRt8PAiCeHP9qeN3bz8cs0dF8sV4I0MNJ/MWZNDdwP9tD19R",
-	"IPqsElU/ItX/cie/yEjRuPpfmbWrdAtOKhq4zihSgPbSmf+bjNtD9xHQPVQdXsbR9Oqp6VCoiBk+i0pA",
-	"NGr6PsiEAMIsKlre2FK+sQUC1QM3bw24TKGpu85YDDmDllStMTc2R4CgvMNKwrMJ+XJ3hzwbQ//z8ntL",
-	"Pv8jyidck+4BLWDyl1AIAqD2PWQezVjoL+WDR5toH5rPjaufG0vwVoLLcdKE3CMPq8GXfzWKoIlulEjF",
-	"+8RBuD2JmZ63pDL1jTAR5V1Imw81MR0GUvNyktqTpPh0M6DZIFveUxgngNdM5iB+UpVMhydNdXYO5xzC",
-	"KgMwCqDrgeipgZgKY0G4ttmbCXIZZxPFBpkesT34teD9oX+Gu0PCZ/O0mTSNnjrjYxOKOnWWiMz9QUB0",
-	"37QToEzQOAGaXg1F/xwSA4eMU1dmSLljNwbkU7ZT2cfIzxGj9YY7uHlRkr4MX+8WV8YIt9T0mnLIQNEe",
-	"QtlIvx9N3Jro7BxW7eFB5ymL9cQamYiW+1iqs9ZQTzITRz0Vu8e7kxjvbsAmQLnz9Py1ut2kOUEuyj1/",
-	"ENX+npshM1L1BZsJY0XmdoC4EEqqs/aaWXKQYwjirOt6OnfDtYJBbh2vM1/eUIhdD4WYEwYrOL5XpBlr",
-	"0tvXmN6+83UFi6UDdUKf5TI/qiguQIRbjNAruNbEHo1VUNaAI5tT115VB0e7yY1vKZ1F6n+T0oGpOB1q",
-	"fb6sjSgkyeindd1E/fdLkNn+getaBF8W8BhnsQrk2C9Lgzm+i5jjab5dl9PJlk5APdz4FXcO00gY47aI",
-	"IZytc5PIIgieCfLTosPizHWtgMb/g+XOD0iYP0w9ZfjMsIdDa8em++jRdDptG/pR2H99PdrtMo4RU+Tm",
-	"D4e2JQHD5f9yKsBYPhrHPQWoY/+FkWeK20kmYvYwvtiL4gDeffXL0bPWh1dH+0++A473JGLhLvAjpzAi",
-	"dsqN+O5gF1ySngL8rjQs/sNzUkestxOuwz8Tbnlv5684opJeaDQAVhRnl3QaiJjRPQW4HM+uz0/dT4Kv",
-	"ZjN+IVLTzUnkPaTLLc1MTzKmp4qdixl6Z4riym5++58/w8+kYnudwOWPblt4t212pGYFYn9n+GVSJMiQ",
-	"j65lT51leup+MuYTIwBCzlJuRUbT5Sx+L2w2ax0NrMhixs057hBpI/jv/gFw+RvgiFPUuQee31PUEgCL",
-	"qLHdH+w3GIAT5HEmEpHKC5HFbrRhCyIYnhAMB3sd4MqYSgvd0fVg0Ga/4DMMrSo0E4Pl6ymeZfIC3FZw",
-	"kxHhrX1zBOhGqC15yRSK1xciww9OZ4zTArhL8O45jxI+45AQ5/htIiHYoSyNwADNvL8lHiWMq7KjcO7c",
-	"ctBAwQP3ryNA4ItnAzZAPMnSGB3oU8HgrLXZES4YQNCBQrwUPnhgYAspYcHl5plbpMHECOymwHhP+fG4",
-	"BQY4PDXrtaGDwwP3DTSJN4ynqZ6670bo1bsD6TZPbEQ/ExarlBVVytN2dauvNO4mtw8vUd1LvXn84e26",
-	"886842nZx57rPw8+X8bol4jWAOFdTC9+40T4JEt3ujtecI55ZpXI2vS4ts7OHo3EyKwF28A1uk5XvWIF",
-	"1nDC/U9PnZbTY+Fe9rIFTKRxKjI5yQSHAaErLRR8Gvq2U5QE9qJTiEMj+ie/DP7+j6fZDz/9/Z//yo6n",
-	"//vru+c/vP753W+v9f7P/Gf+YXr5+1nVWb/2V5lUWXq/8EQsce6lNU0349voZvx3MXutfjVN9fqWDOJX",
-	"/EKEDjGmzD+zglFc4XWu0c2YLqFGRGRGGCvT1BnPp7kdLe1G+g1HsLF++3rbCdOSXT3F2CTxyp2Bp2Ev",
-	"rn/IVoEkhyeEHBeoKlTem4R3zoTNz88VMchfuIXzZdsrdVhheoVfOSZiW/Lq3oOFN5E/G4KE8fLVWxOT",
-	"eY2oPjiMUD8/FKxwDYRSKGgBkCA9GFAogroTDvl4LJRh06FMRV467oMSuUmBAYmNDAsUCNsxLLbRnFgP",
-	"BiWxGgTcun2JaUq/wvxuujfxJZKu1J44mI0NJux27bXG/9pew+GrWIYL7tcjiv9KsUoScOSjvlYXDUiF",
-	"WCuAkKA5Sc34+MhHRCFgqY0PAuc4KZ4Jdi7GFoLZ37OEz0Cuh5+67yGI7b5/3Lli4vF5Pttrz0BWszwB",
-	"Y0yZ1MlNbzuMTjS9WWB0+nRlUxwGV+plb51Z6haMWytGY2t2unv7iziguhakeTFfyo09oZvMXbZfdRn8",
-	"XmSZzna6O5SwEW6+FOoWCXsC5CbwQw8IetLpRDtKfC4/igoGoZ1puQXtTpR3OS0ji+g9UYPRxeapoKbh",
-	"SdigFZ+yhk71r2+VxLI/ik0Y4SvKRwf5C4jYWzLRL9Mhj/6gf89O3BchvbhBmUX+xOUi1x+cS2syPlAr",
-	"dJ9yozQsKBfnPjh1FOUsmQtZQKKqAo6+QrVGyMBu5B+EFdpqbu2azG6/zFWy6TXY15SvDSHZ+yGd/Ly3",
-	"VUixRuLivpPhlg7jlkzaTFtuRcvnIf+4WjiiUpb8QlAPJaY+ZMpeFtAYuaR29quRZ0oQsORU22HEjM47",
-	"kwQrps+Vx/zoC5EVEB06RQSFBMlzpq0Vqs3eu3kCsgXwHO4bQYa6ThOPoLDQmXUz4QQLSevxAZfzduRT",
-	"k/7+EtPfxRALbG5pTeFIRMwM9VT5Sse+aEIvW7FxGyXilchPwrcV8Ugo46XUNhSJFeaa9Me8LaoHEMcO",
-	"UrntHh3PhVlIjTgrNBNjOJUsledYxF5XObxcyrtHNdZnIze+PuPT7Xx/BDcTGWV6fbe75d/F7Ghihzvd",
-	"3z85z/VU8Mz5v79/cocDIZ1VXPROl0plLE9TrJgB+xB+n6AGTXR/4olRUNs/ggNHw67skCf0OBVQKwt2",
-	"qBCqnQcX3xEUuiJUCRdnvG+hwA5AA0PtrodYboSgWsIRhL5KGOmVgJsuPOY5smNXPAVYrIk8GyqEosBd",
-	"MYMBI101gn7IFEZkLZBdAxte4UHPaCDVT8qo/RjitNk45X0R5YCic+kksh6EvoGAvs5E4f7vtR4ZDAKA",
-	"xVaxbHLkqcQJb42RwcJNjnBLytRtmcU7IFMOgufdaJwJT4VVgUmuRJ091GliivcvlP5WLoReym1euFso",
-	"GF+8U/FBOOXMnYTCxR8w0F49CCAIz0Q3r152s/FvKCQJ8hrqiJ3OfHvH/BlY6rT4iDfQxWkUGMfDy4fI",
-	"mV9RHIeZOHmczmC7Fc9HylXd8EfcDQa2TpcdvXvNzsXM+O0Ed+XmnKqI/Zvp94Wpup/ftzjWcJyoL4vp",
-	"srcTm4IF8JPWZ6mI2NHYGfWLO58NhEjqzjOdHG7Yq5+/Zy9fvX7P3h9EtD7aoJgwY8HPmbRYFhExI3jW",
-	"H0ZsIEFiAmcO9vBQSU+53U1IdLd5CH8fIblWxHLZiW83lSPooWWwy0eOST9kENYHb7mn3nrz5O3Eul3a",
-	"ZvFPL47Zo8FQZo9GwnIsAbEiTQ0eXjyt0qB5Q4viZlj59gg+mACnxOkMSAMO8UbSYDIKdsncOZtSDllk",
-	"vCx3jiaJtHVPQoc+iUI9RNcto0B2+oFOUz2NGGfGZoKPaAOFmrH8BZNKWnzIK8FTO4xCUx/gMSBNgYrE",
-	"dxooapfiKcVmL399+uv/DwAA//8=",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayfxMpYcz8T0VUPdIIlRN8AAoGhmrt9n/x9UAb2xm5u1",
+	"2BPPee/GYm9YCrXXr/7dimQ6lYIJo1uDf7fYR5pOEwb/Pp5OJRcmZcLYP/UsTalatAatZzQZESrIRM5U",
+	"K2hd0mTG7B3ns9GIqTM6MkydpVzMjH1RN/AXztlIKla6EilGDYvPqGkNWv1u/36712v39067Dwfd7qDb",
+	"7XThf7+3glYsIyPVGY9bg17QimeKGi5F/ra9btBiIj4zPGX4sgft7l672zvtHg727MvsW9zjU2o4E8a/",
+	"TUmZwr/FLEmClmaKM138wVBl6t/c9W/WhpqZbg1aOpqweJawuBW0zGLKCu+ZTePNpvvpU1Bc/0ewTJvt",
+	"wibrVJl+0/R6XRzWD93eoNuFQT2Gt+N4XkqpymM6Jvj14nhGsyQ5ExTe/Vh1iH2KPKNxTO0C6SmLOE34",
+	"nzBKewtTKTUykeNF4YObfWoLalo9KrcuXJ/RyPBL1hoYNWNBS14ydS7lxVlEp0C/K4e/5X6/xk05FqI6",
+	"U7ddpbPGlZmcxUAVrd7hw/12t9/uH7a2OlIspTxpDVpUiE4604ap/+sYQEeqsV0lrrTxy2QHli9NzITh",
+	"I86Ubg3efwhaCc3vfAHvagWtVNk1wQ/29lpBazqRwt7xw36P7O+Tg4MD0u2R/t6Oa4V0+Lkrtssy1E63",
+	"cXaf7JgnjMawXP9uHUcRm5onIpIxF2M4tUxHik8dFYW4vGYRkvmEKUbMhJFzGS/InGpiWbZiWrN4QDQT",
+	"MeGGUG3/L9fkzpunj8hhr9clmkX2daR30Dno9O7f7dip4rxag5b/gj2D0YSlFNi/mKWtwfv84gdkYZar",
+	"GWWHaifyiEYT9kgKo2SyPPZ3E8kumSJUX7CYpHRBLhibEm4CQkVsf9aEjikXhNFoQizXyQbdywZ90Ol3",
+	"+pUhTxW/pIYFRMh2ZMfQClqK/THjisX+hOZzSenHX5kYm0lr0OsizzMM6PF/3pP2//vww/9p1U5uQpOE",
+	"iTFbntkzOSdGEjozE7s8ETWsbrl7nfudXmXoPzGqmCKK0ST9cdhKWaqHrVbDcPe2Ga4UhglzSmuo6NGE",
+	"ijHTloQEUFCEN5NYMn1ERlKR8Pmo/VIK1n5BTTQJy4MettJ/nv8m+uow6p48mD0c/fLH3scnvTmMfKeF",
+	"H7beH7d/p+0/u+3Ds/aHH4athlkhD/tVRo6vVqf2mpoJkSOYlWBzolgkVVwe/j2aC1B9r7dyzCNp2XZr",
+	"0Jop3lZsxBQTkaWvwmT6djLLY31Su/a/MaUtNbgx4viCbM3rl7u3+cruLy1st33YvKBPJ1zVjvN0wshl",
+	"3VgtR6FkzugFQV5ADB0H9tenz56/IRNgOEckTJmhHfeG53FoWZB9iaYp66ycTD7xd/f81IurvR+0Ui78",
+	"nwel6donVk/4DTXsV55yU8egKHDKhI1MQEIVEjtIpo1GDgXDZ5EUsSahCclMGJ4QmiR2gZDJntPoorp5",
+	"keUbatg6Uj92j8yPvX5r80NB23/aqRypH3FWR8b9o2FyzKjFsVWzl2d34kZuJJlTbggq3cSoBRdjZLyl",
+	"kfc3OhZcmL0+bhBPrYzYu29nkXKBf/ayYXJh2JgpFHlTqmjKTCb1jFS1AgM4EjETrvGI2C2YcG2kWgwI",
+	"JVbOEqkIJTHTFx1ySi+YyEWe1bxZHAzF+cwQKZIFOV9YzZgLbWiSAAshc24mcmaK3JtLcQS/g3CaO7nF",
+	"9VAUWXxMYh5n4suOkaAkt5/mYyEViztDUaKGkZKWzTJ9YTUmO0l8pBW0vM7w5MVJ+9gpsM1kUjgBvbJM",
+	"+J/hcGb1oTb8t/cU/vPg6Yfv7RXdcLH5qXpCK5ggzx/XM48Ck/1OE17mwT03+yk1k3zuPF7JGP6PYqPW",
+	"oPW3e7lpeg+v6nvPH1fHdbqYsg3GRuzkbm6Aj2jCREzVU8biptFF7h4yYiy+waElUs9U45pFePkGxzNT",
+	"uo4t2MGEgn00ZxHcEXr5NKVj5thaQGYiAi0Hxgrj+2PG1CIfID7cdMj6qw9ZSVmpPyKPWcIvmVo0rWfK",
+	"tKbjjdczdq87+/yFRcu5aVxoPd/cNlsN5JGciRqBfGxIKrUhWpKUigVRTMuZipgmXCDDtVteGuVBt363",
+	"zyL4RHFsMRvRWWIcQ22WaP21Ag0n8dS9oTqLn09evfTaDwgh/JT9WzHC9RHRMmVkquRY0VQTTRfETPAG",
+	"a9cJQ7gpKxX/0lI0kPWZm0id9eYeo9Np4sTcvZqfRhOufoDfPzRpjG/cRjTRkN8ooCIrQXk0wSWgpqxN",
+	"lufVa101kdnRFgjtJJGNAksn0rgBg4qrGVXRhIzpJVvagF673+0/6O6Bq6/b/b29173OoT+TSaO0mMjk",
+	"BoXE85ilU2mYiBa/sMXyiF7QCwbql6YjZnVN8EN4xd8r1KhuDpyaFkthT0bEUJOyytZiKKjQc9Sl7NPg",
+	"aSFSsA7Z7/dJyPNxtC/Yoq3YTLM4RK2NCmkP11C4zx2R/e7h8jNctGeahZY8E1b4CtdkJqweN6eLDvmF",
+	"Tc1QWOWzvw8+VV1V6h6y7t7hg4esvd+ND9r7e+xh+zw63Gvff3i4Tw8ejA73+vtN6l5hPdt2QZvE0cHB",
+	"KnE0HH7s99rD4ccHT5rE0fMRmJb1O4ZOAJCXyKJ4yeLThicJWHbAdENr2Ya5h2MoMhfHXqfX6d0dENhR",
+	"RbTdS5oUDEUd2N/D70NQ56lYdIbindPAiyp0YUBck5TGzPJ8KwQiqll1B7yZWL/EzqreTdQPh/r7O8Ph",
+	"9/975929u/81bL3/n2Hrw/fD1h17IYCr5Qt3v79rf23ahZdSsIadOEaK3+vu+/V3Kw2mjN0CWFa4pGs9",
+	"THb5+9ny233ZZP23WsrcKbRiPbvL5Nl15Nm0MCJKZnGNb+0NkCCYrY4jwBE/Z5rHDD2FBW3+KCM5qqyx",
+	"bu1Ma6mdL0gk05TqEpN838rdwS5o8MFenibSDmVEE83qpSx3wy0uATcs1UVxW//yzGmZXa2sBqgez/Fl",
+	"faBM90euelClKIQRBP9jxtxly80/BS1tFmhqSpXal/3CGlXQ49fPyQVb3Jz0aHC8VPU8WMntdbwE3n5d",
+	"Kp6LLDStpdvOm1vL1wkVjYNJqLi5kbyRMm3UBKVMb24kJxCfbVTw4OrNjeaURxeskWAMXL250byj3CRc",
+	"N45n7q5bYaFukCe8Y+cTKS8ah4WXb2o8n+zTeiqFXsp1eMG1dkE5Fy+x/yxaTlMlzxOWovE0+PeG332N",
+	"T+HHK+G+gmhrC2naIzkTcTjIbEciZMmZBbIRuKZdrYq/6TYm4H1Z7RFjceMU9CyalN1eoKZwA2FNxS7l",
+	"BYvtL1YHZR+ndnNxeuiUupWZ4acb5+SuL2+JdwzdxqDdaWoctLteHjQJvfOp9Bw3sB1CeldWzVRB77mN",
+	"iaLG1ThPvLw8YGtz/0pd/KRhsLl/ZOOR2te+mjLMuHk1M5FMWd2wX0pDhJwPiJGZy8tHoFz0I6aGnlPN",
+	"SESFkIacM2It3w451mg5Y16AU56Gwk5C0cgERFOOwTtBqmNBI6CQh1CKktXNzN17L7/Rh5/aWfxp5XN5",
+	"pOpT7lUa2alsuvTFlDTcz1eXTCV0an/Isju41vYf7+07Y/D7SjFKeARqOTOUJxo/iAkX+X2OgqR7Z9DS",
+	"C21YCqFgMUhZqgdTT4AfgpZhH03Jg4qUZshIMWYXJ+Z0LKQ2PNLl+2iiGI0XcJioKLFzrwIbjkFTMG64",
+	"WbQGLaaUVPBl72w7RZ21ns6ulk7dTuUxOefcoVoKDU4cd7LcFUyBs8S3ikQ7BN1ws3Hm0ccFhhiN9wTZ",
+	"7bHPhrCzHbeHHdzA0FKyJSepznkcM3GjTGfkv4rchmDkF2OYlhQm9BJdLVOmUssUpfCeXkssjMX6iIT5",
+	"xRACnJpw0xmKMFJS67ZUfMztByjGO+TIu7uI5sYqucIQmjna4PUpXXhnipYpMxMuxvaNiYxo0pYiWcCA",
+	"ubYq8mVxxKWUFpwO7i/caEemiZwLktJowgU6j5aYybt379rHhRet4w15pg0s8jOqC1qYvtEdnVDdLmaL",
+	"uI11fjE4sYWrsDLpzFqyhi5AoDyTya3oXROZNKtbVpiD33hZAD4XlzTh8Y2OFb4IL2+PKE9YnK0y0nBG",
+	"jSk1kRuu5xlHJAROqENijRfHYMgllxje73gXiHir2Y3OqsHbPCg4mv0E8124YIvc25c7od0kbscC4TD8",
+	"JlpyPqRlSnpBk5FUKbtZWkr9V9tucSu0lGtNVuiSO+dKXjBBfj559TIg5zQmb0+fth8GhBJwLhF0yiEb",
+	"zegwZlYI3YVpvqQpg7STG52mlQttYz9rJYHj/1Kw3EkvIM/KDlAazCql58nNngBLMjT7tNuIEAcTekc/",
+	"TRI5d1ZEzCmK+lwoSq+NOO+vBkKDiTmH3G0cCufsazwU7vryoXidUHErA06oaB5tQsXyUN9Imd7GUJWU",
+	"aeNQ7cXloaLb7zYGiy7FZr8GXK4ZsKE3fBanCtL/eJ2UzXQZlzFDNBcRKqo+A9Tq23l2KnljeSd3YVzQ",
+	"emIW8ZgRKtgcZoi+z9vYEvSrNm4JXl7eklOeslej0e2MOGVtORpVx+wNROdlgYR4ORrVjF3KX6ka3zBF",
+	"0UUiadw2UrYT+3U3aKhG4JrAb9Y6pMJlzoJpYSBB4M79ffIL/4nMRMI0aHMjPp4pFhMQZXOunXg9lfIF",
+	"FYs3zg1ys5yIGtaGoBIcllSqTI/QOC8QXiw+wozazBh2mbb20BRcIpDVfZs+ltPFlN22E9uK94082aAH",
+	"LFH623IG7o1OY1b+doMebGnAqpTege28QGDjkDtULIbCEtLdDgmrdnFINF1oZ9D8OGxxtMXO4H3Dli/5",
+	"ofgB5xoHR8xQQDLA/QcH3bsdciwIS6dmQSLFoF6HJl7bgiw4cMQIKdhVW+pvBb2kPLlxRXOWf9dzznov",
+	"KcGsOpJKTBawirNV7+dUD32+aLAqZYlADWvlWA9FKNFX1p6JCyHnmf9HCuFSM+xmJdLaepBsRL0/xv5+",
+	"zrgYgxtsxK3pcoS2iUvQt6OxY/TidtlXuztHeCvYxymLbvokcWGYEjRpA6WDLwvi9N7th6IC3YGJHLua",
+	"EmcPgxHhNuWMx6HjC3o2nUplWPzCmhE3TH7Zx9tgxACX8/aOK8RqW+4benZgTbU6IwekYwC5O5ksBS9T",
+	"/h5fHBguEQJaVu1i9eAqYqjUGn4qBolvJTblvt2GAHRziKoUp14WES6e/NVE11q5e95FnHltZqWvTrpg",
+	"U4NeXy9zrF4xVZaIDMdwSLHUd03QW2hDBWgW/qHzRX0pDibhVRJhL9hi0Ksph7vN+pQSJEBzijuZT6Qu",
+	"VFtwY/luNGH6iIhZkoA+B2KyknZQzCO6v1/MIzrsdh/0Dg/7B/sP9ruHh71yUpF9KcpGTEuoJhlB6hlX",
+	"TG+3bzjLdZkNrjLZSsEzWlv8xoQPuGNsx0iUlYAP4JYEKkYFs9y5VViI2GrKABNQooS9fokQ+t3GNci3",
+	"DvM4aonfjsY5SEdSlenwDRsxpZgilg/TpDyO3u1TpMthWLv07r7icrsrQprrWnMlE7aOht7Ye4BTyamL",
+	"uZYm8RTK8KZUGQGuyATYUpYTuerVJ/aVlbzH7ga5jp+KmT7vMfUHyMfNKBtskSGUcBBKTK90/Eo7Vjk7",
+	"eVmEPP8Xi+AQItfO4ThojL4WmrwucGaXUVpN+82MByOtpmoZbYf4rOgwH1XoDAo0JiCBlywYVYHVayGD",
+	"0v424pdWsw+zOaPWwVgMibCYZO+qIQN0AcnEM0VUKsrSpMRN1/OZnZjYf+qx/484WcVDtY74a0TuMVTi",
+	"f1NWvikrmysrF3Uq8ClyAoeW8I/28evn7V/YIuyQk4mcu1wZKaLyIgCoxlnv7Oc/ur9f/L036ab95OGj",
+	"rvjj4vWePFAP9KHpzfYuD+YPPh4uen/uHR/8tJqPVCAW4PVYlX9WKgz99/7ep9od/6aJfdPEvmliV6CJ",
+	"IZ9oFkm/cl2zy68Ey3KnnFTSy2IpW7DGuhmN/ipXohKQ84XLUd9orZ2dX1ns6mrbc5iXuq9750v20biy",
+	"+aU9gS+U31a/cCVwv6okP5eQiu1iUeDHKubSSpFVwgxImMPHhWQ2JUYG5HxmhuCRxQoqLsYBCT06X1go",
+	"FS49PE1m2mq0Fcy6sE5brQcbXKp6xAvOn8sh1RK/7bMyRYzRZqoYkVE0m3I7bynLAnZlWdH9YlVRt06G",
+	"NgAgNo3WuYRvbbgRFRFzwCnraPFR8d5PwW5qniucW/MAppkv6VLrtYxlEMQ1H3L3u/0ALShDlrxyHUhe",
+	"MqV4zNZzkuzIvvKPfMqwHNc6NN1tn8roj5sMMEPHbKr8ujXdtADU2VwJVhHtdn9iTWhysyMtQGxuTEEe",
+	"UnRjujjBBz4VgEc3wcW5tf0rYj5uuCp1OkiBoMuah1+FnIaLNFPalRouUTj1TSw8qJdD2dZVlJ/CfNcI",
+	"ZWSrW7qYHEAhsu9lVUdI06Tps0Rj5r3EnMmUpedMWbXYZztECRc8+g7QtkajDjmZKSVnGLPUUxpZIQuJ",
+	"E6m8ZBW8j3c8SSCtvBRdNYhqwWOKellBpz5Yth+qxJTbE8PhSb0BQPV24usNPlElMfeidRu2o0+wdBYl",
+	"KF4d8txoksDcQUdaUogg6+B8QVzhMywlAlwt7zoVizNL/TWsgF4wwFrQMw65m6haGBeBGinGOuS4kKoJ",
+	"pQuE4m2QJqtlBqwG4W1iZFLefDdvt3TnUiaMituR4ROZuCyLhlJdyLeQI0Ixax7mfMHYVJfLc3LC/uXB",
+	"z3/f+/2n/ov9f9w/Pfjn3989eXP6+9v+3v5BmZ73u0s2YgVmqt9+UAvpsbl6UKMT7CLh19+8kygryKMN",
+	"ioWLx6+RuRfGseZsPrmsNXOsgejRUEaVmix0n8/hKKA7wJsQNScsqgcpBc5qH42lYEcIDAUZ3MhdEQJq",
+	"7h0tpfrewvcCe8ioGIpwJmIZIn0q5lHGXSo4I4yqhFu2ylMWVO2FDnk6U/BtHKwmKV0MxTkjNI4z/EIH",
+	"aGF5kJVcmKhi/zVh0cUZF37R4aI9AsZKRiHP9ETOrdHO6KX9BQUQuBBiCZa9H609FkyN7X95OpXKlMEy",
+	"3JeXzgBdgRzpwBnBd+rWGwEhITEvx1kMMxzcPBGtggVZ8LhJyMnQlMcd8rRWBAaEnkMVlpWQsK9l1JEy",
+	"CORq51izcLsBZ1nQ+tims5gD4q39lY5G8KOkU96OZMzGTLTZR6No29Axknz1fntqdzD5bpL9j5RMz3KV",
+	"usZcwPJFDy1IBQmXdOuwSCXVY2tpUUgzFOwj1yaP7VFB7NlCh/aYCaaokfb8GzkltJAmBCnA9vU0lZAL",
+	"BkHAGXNYVM0SpbeJo7dW/XsuyByQd+aThTtFC8tgLGuBrDWsnJGCTGdqKjVrUgnXnoeKFvg5Kt/XdCq2",
+	"lsWZ3loDziljFrsCXBQERVdNZUX3tlpQ2v7zrE4DqawDTZIv3CWwk3Yiz3a2tSvqCth5TiMo85ziZ7Jt",
+	"Xm+DFlWeki7k92CN8vMMcZQb1JMJnU6ZAB9iRQPa2FX+BEoxUZEKiExipg1WPm7hJK/oaiV3ea/bXXaY",
+	"1/q91yzF+jhBscw3yKvb51zE1rb2Cgb2NnAxsfIi2R2vCdYg4iBSnM9/xbcWBQowx2KlMZzxrMwM0sKL",
+	"n86Za7EpTTdvSrMueFVjmKyVIysiJtWxl6MmQOmgkm4VP8kDFdcWRAladmnO/oT2HasfO+Up+93eB2xj",
+	"3U7nno5r2ez+NW/2BsEl5HHA3FrFZVxzFF8VrNoK6MQsYQ5CFtZgSQFZPnNNIvPdZLGztnI650IfuTIC",
+	"xF1gTJNzaXwwZgOn1depsVjdr+GAq3xzMHFdXnAxJueK0QtdOtPViCIolPAgzR5L6QIfreyuN0TlzGge",
+	"s/ZcKnt/G2BZM5FYwGzxhbr+lzoExsLtK5AY97ZFYqw6C2Ht1hD/m9we3s5f6JPDjXTy9sjVdjosCiRJ",
+	"Loov6l2tQ7B4SEo841Zde7s4yRp12GNXaP+16bGfVlPdSYPp+w7LzcquaIySdUiYdbMLAxJmtUvwx4RF",
+	"Fyw+4yIMhiLk4gywzZnWIQj50PuI4hBD1YtCtet3Ouu1kkFqDoWd7hEJnVGDn3HuJffOhI3MmXM5n4HL",
+	"+UwzJkISS0jYGQrv6EJNm2nkMs7RdUSMYhQsclfDBcY31W6EiJhTYEHFZn7Z7L1LDCYPILrZ1AuusTjz",
+	"hOHjRT9Z7STKbKvaRrDEsCoNMOoY7gUXsVUpLrmuc1p+y5+4xvwJmchZjb/yEfwOCNdZimdAqC4pHn/r",
+	"swex/6LXJR6UNIsHJc3ib++77UPaHn349/36PMTPSMk447Gu97tCxNAdLZctNJLeP76RZo/Mf41CfwWy",
+	"YVMxVOj2WMMigadwQJbJp7yRNKxPsHwLmkQWPVNsTFWM0VvNsFNeFNlRltXSkwsuCDCfLy7jEqKDDZqF",
+	"X8Bc90OAALpC1Qg8bAA3DiCtKoCbVtxJ9kZZxxErzQ6BTBMasQ55kk7NIvDg8xAyuVI6LjcKrT9T2gtH",
+	"XX+wcJDEyDEuJrgn8voPHQYIi3Uu4y1yQcsdTEszOaiZyBWlbLi00Rp/15aJFo7XLq9wiYWVqLNAIMVT",
+	"v3OuhpXAVxL+h0C7tJrKzcvro2I+QdgNr04gWhM0Q2jv3og0v8HJbCvryd+UGo/Pz8tD/Fvv4P5BVBno",
+	"VasCpbG33Cf/w2T99jK8vBFWpITrhUxpKV1Hhm9y/grlfHlXgHtuuy3w0Ddt4Bq1gfr6waVjvIH43Coy",
+	"A4Jyu1KOpac/s6ajbH1/wcUddnyvfR+iLVQT3zt6KSyIWgrgED3YO7x/d+Ad6VlSE2DirndDfnNA/GUc",
+	"EH9p/eKbj+Cbj+CvphUsS6RZzA3KlHoxj9LDJ7cCVCnsc6G7byWKVd/+/J3L2D1nEU0ZGFw/n7x6Wc3a",
+	"c5/gmoxdD8OJB8urtMn7Yb9H9vdJr79H9g/I/QfVPvWQnLI2kn5lsVmULM3znlO9btIuS5FAkiJOPc6m",
+	"fnszQwqoSVA0HuW6uDGvJ1KwGva2OoHBfeNDE4U+EaYuU8oSaMKzpozEjt8QoyhPdswGL0a50euEKWFx",
+	"5niCviWQYV2KCmUXl3Ok4xgCULX6r2BmLtUFcTehkEoZGalSiLMA4MqNZsmo0g73sN/pdvqdB5W8koMN",
+	"soa2g/1A7bNhEYsdvzdS1wvMp5pYtsyFmaKaxSu7/8E24n1BFsZ0Y87+dlmawIArCCWNNTEbl4wi2dYj",
+	"Z7i4X13j5bwZZSUtaLnqBL5QGx63B5LHBaqh0JPh5kLjGY5i/QJkl5/HeVlAgbIt/7P2Xg2B4+l6XbdK",
+	"9+tWqZzbu4JeJjKFMydFxJSogrkUeuje3CrmY9crB69x9LjJRE/kfIujV9V7et26I7cifysoQXJgYUdn",
+	"Cdvn5qRUjkja1BIdroMM5ih2EzlelUXS6vZ+Pvz90cFv3X/UyLO1fFXPGnhBXhyzGTrSmtQ/K5mw37z7",
+	"YC5xSqtSPJ6FRGjpH8oZSyWduUiPGRfORUGjzF7vOmLCKL6lw8g9U3ETCTbfIbk51yy+NEfRT1yZyWNa",
+	"Vxdif7WzP7e3BKAokN5ht9vu9trdnscqypIqjYzp4shyCWosj6ULwvVQOOBqexpq+v/kCdbQ7SsczcxM",
+	"sbDaq7p3+HC/3e23+4fVJNfqgSmbt5scH984s34RjnMkLjsj8Hrt7e0dktEsSdp2BHdrl+bw8PBhu9dv",
+	"73WbsrS3nknjyJ+yOm1lCUa23HfzGzzbVcGzcV3Rn+cTmeQH47Zw2uoBr5iIda77FKXSdSKMXSFyrWu3",
+	"h6uP8F00R06byJn6UnDT7ClzwGlHpWF/h+as73OYpUNW0tRrzF17jh+rDnlG4xgsxW+IazvWMVRLyV3k",
+	"6logY4t8ercskTLrLqHHFtFfoSPhOXNKMpSNI2oD1jKPmdE5gxqKTHRnbz9fkITRS9eFQM7MALcoZVRg",
+	"0v8quNohtrEgM2F44hBs3UqtRZv9+vnt1eDf/tWYRuVcLh3Jzc5TIxbtN5Xnm8rzTeX5pvL8NUFmZypp",
+	"QBHIt8W5cAJCiWaRYsaZswgXLyutegq9bLIq6KGQowGZWpVgYsxUD+7dCzMfOD7mtz/LilgGcq5Y/Pf8",
+	"EPW9lKU6osl2wM4dHuniqs4Ubys2Ygr8eWUq6pep6H4Zm6lmJE0Y0MOh/ex6KXdt2idu+TqZud5fVhKb",
+	"27nN4InPyq0quTW+NH/ZI2iNXi/482bskUyZhnPU2VHtzQpsXWt5rsvgRDdZiHjBRc1gAWowHyCwg2Lb",
+	"vCMSyikTWScsaghNkmLY84ItoGr8ggl0Glfq39z1pZBL1jZfrxBFblgpXZBYAgn6EPJGRPg6+8gGAUMl",
+	"G8ulcRjfaWi9oTf+vIf+zj98vyZbZIXjf0BCq3IiI6aC8Dgg4UwzNch581TJSx7D6NyrIFqG2/blq6+V",
+	"E5xHJYBe/a6U6aXIduuPdxn3uEagIyrcopoUaek/q/WssTT8pS2txTWAnfarmyJ2bgvPdCUgndcWhLta",
+	"aM+gvEHrSONNc7hyLV147uejXU5m5KRZaHJpxwV7eBYlEqNhimG6Vyto4T/OuDiD9oqWh9pdrcU+KHxm",
+	"E3SnR1TEPK6NiJzIlIE7aQ62LmSgZT00p0xpKQIAASVUk4Qbk0B1dd6ZyEirN9bUN3FlJmcLRmvE6z8Z",
+	"VVksqiwJDYEq7rI4PHy4vyp/9vDw8GFRCh6uCLQWBOGmNl0KevFZvbGE8DAJs6xSBzl6Awa3q2fy+Pvv",
+	"yYvv7f+WUzbWAuCmau0RefHmJchUa2qdWUt5ecC/Um2ImUsS8zH3qD6MwCNEzCzTWb8jrf5eRXyUzZnV",
+	"0GSgb2+oV9tJl7cgKJJWaa6153xFjmKOFWrn7vJryLHrySXz/DC8pJ29i1iCrhcX5mNiVwT2I94Y1iSR",
+	"ldszbAGQVHjyzDhogC1rGbbzhyVSz9Tazzxyt9knMm29Lu82cySMJWTzZnKI+8b1lSMyin+/H799tJV6",
+	"UjTd6lF3MfeuMcmjmD26Ddzxji0O6tKAyx45wsWtQZVMZLKWNT6z95Qy11ZSC2z0q+xUrshGy/fjO0xL",
+	"kyMSOsCgMwAMCoOS1+mq1qUxo2qLTgw+EX61MSDTvNfB2lRtvAsQzaILZtbDmcFdHgFNjkabAKC9soqY",
+	"X4KVuILYHbmckxgQSmLpIJZD5+kIrYWCJdch2CHuBIZHVZ2KaxKi8mOfybGFS68IfE63NcZB6XCAMGXu",
+	"UcQ7zDSrStZfgY3s1WFmDoedRvTMT0HLNzI+Yz65eNXq+s7MWb5QiZTXPo03P4N7q/IxA2yjmR7YkJdV",
+	"dE55RtgsLOsdSr6AjAsiVczUVm4kl/S1I5pkXapvrfMorU2lP0U8JMWIvU5oohjFYon1XL7ijqoVcJKM",
+	"JbFq8twVvCAkNYDd+SRi4OHmBiTdRgh/sE7NBPCqwRFxXM1FJi/ZHH6rgjIBcDiRM4PJugs5c3hOoEsW",
+	"7aaiYpTxRCeCMp63dOiCQuazE8SO+dYoTNUzV2CNubrzoYGL1HGAR7mKVF0gaLCV1QjmVrsrfRIS4piu",
+	"HkpfUQjzGnsZrYgQoZoykqpDXmPTOsyVL3ubIcHY3lstiWw9miiuTQrFil+QI6regt4JhfiKoFVKgMKF",
+	"DjZ1YYY1ICeOcndNW8GnKx3iQOgXWsFZWQ/8/cwOxcO8Uf/3Ms3vQL75+5sscgxhx3ThbTg8h9eXvpnN",
+	"sMHkbhhQ4DrqVVvsXOXQ/nqHeGe8xSX4g7WnqDlZBe8qNB4B+H2s7uSivvPIaMQiOL8FHOEVpWfFt+WQ",
+	"zEdZX/Fe0O12Px+aub7KY1tPQVV9db8HDbNesfIbhDzxxu2Cnf6h5Xgng7DLVjjXBQfJFxXyfEwNe+Zt",
+	"j22haq1ahk4corkYA0MzDNCxGY09Z7OHDuq7a7zCiYwu9IrMGJ+kJNUFfIibI8KwTrscdtxoEx7TxU/2",
+	"i1VyrsEScJx7k1A21BYs5boha3YTrF95N5ht5a42iplokjVupYvAiWBiWeBe9CPx/7KUWi9i103uiYhf",
+	"jbLFwrZAG3kOHtcgx/iuQva7tUvBEn7J6kpzj0nKtLanGGz8OTufSFkTXrDSJJ3WMcdnck7kyOQpOUbx",
+	"inTtrYomYJn0ekiOXTT1rdLI3BTXJiPB/Ih95GbzkWCQGKuqDZ3lIwDrRyyPDss5/T0wjQWrWMnO/84s",
+	"vRAqtDWrY3LQ7a7VOG613YxfH90I0uwyG5bnVthJ9P2aCRfj0qpAqHZlQKzo29wsHAaCYxOa457k7BOV",
+	"TeXXSnGbl0mXqpkNq1QzVwz8SiBul646m/q0V4/rugHIN2iI4zlzufPsN6fwSqdwndW+yh+bNQ3KpFjF",
+	"jK+exWWJUGYvJWa8SuCu15yd+N1Oc/YPXUV5baYbfHGac/loLC1EOGXQPjccuCQeDX0npXJ/ItPEXmlA",
+	"+fZtLLa3W/EIv1H755hfMkFmUxcq7e9DVrgupZvgp9Cfj++Bf9O4ki+S3bfErx7L+iaMx3k+dw45cQVe",
+	"ytEsSbIkivUx05f2zqtF+y7YF84dW/HFrgWZkpdM2QfOIjrdpDWFvfcRnS6DQW2P0HRFzsR8F5aGVMZO",
+	"Lk11Oy8jbuCOTka/QQ2wybtS0WdSx5WByt4aBVWIYQUdNG/peulR6KS0sfDw+GdLXhc7Rqw02NL3kmdd",
+	"fFkCJCfJVVwXZ6y9qo2iZCLnwjWwo2JBDDcJKzVtH4rlru1ZbrBhH51urlKacI15ey+fPjoikRRGyYRE",
+	"E6poZJjSQ4GvAKSHaiXHY9UhL6VUtRU8X4DbF9f4cxFSPSO4AljUW2JYm4W3b5MbLR+PCjznchzFddAX",
+	"LpjiYD8D0juwu9Z72A2wn1ttSGVvpclsHy4YVAd1FtSTlPKkrr0UYW17KUNjA7I52Ov34Ze2XaoM9POP",
+	"mTRcjANrs7g2gWoouLjkmp8nrHAOg8yN3z/YJzIyzED6xdvTp+2HUGZlVco0ZfHdDvmFTSHpdK64MUwE",
+	"5HyGqeF6mUXYQ59OqWJxAxRphzikUmxb7IGjqryACtFJZ9ow9X/djx2pxkXbn8GKVez+JWtrrd1f8E0u",
+	"nwaaJCSy11yn9G53gKAt/f1Bt4u5YpYzk5THgo8nFVdArz+o+pIOSgM8KDGxO3fed3sfIIX1f/vvu+29",
+	"D3cH77vtA/+T/ebdWs70dMLVcTkNdOfWEgBHRQUpvM+Kz6fPnr8hb/Y75JhYJiQ1TRwOJgl5nV8YU9kr",
+	"SfCrzrGdxCMZM7tdjywJTotF1NvlLFyp39QOzKVrM0M3ufuFve8TbLXlIp771OsoScZ63O27s5b6TENl",
+	"eMSnVJjVwHNeoCPf31ghsvN9XfhGWTOqA3DTcqYiVt+LrOxuwzuLxmmRykvW6PHqvBrN1CVf9dEqbPlW",
+	"868h20JIqKYeK5ENm2GvZKjFeNC2gNCzY3mT1a6uHcUmgZjCSdErmwLyrBFg0ZfgZpDVoOTt8NrQDm80",
+	"S0bcNb0rN8CD/ndlh0P+stVOshKJFVxixdDR8uEsH5U6JbvCZn+aiTjZ3gr19kyRwfoR6w7BlEKOnNVI",
+	"Q5MQK+QTqg0+7PhuwsUFCa38qQ3LmcZG3nOqycgK7iOveTrcX+q97D4qsDHVFbtybwhfZ4dfdwicmZbx",
+	"IzvBrcbyq33x9bIht/Ul8nS/1TCfFW5u/5FzeLj4Cc2oiiaaVfhc/vOWp8A5jWHVNyDuDN54K9ou0rQp",
+	"kVq9u+VtHe7Ac5OBDZT1KQ8akLJUdwpq4b3RhKtiism95QrUlebjcHjyQwNoA67hlkcAJY7dqE0ePIE7",
+	"X8iYNe5hK3vfBlv3xhXw7dwvOEOKHzQrgugvEBITn82EIkTDTvkBBRmzVmN6KQ1JMDWJmiOXq5BnCoZE",
+	"00UVU2eNDrW//3lKFDqpQIny1VuMTK2lBWvPlG88QFG8Y/OBHVUtt7ks/sp1rpp+dmB5hDMlBvaADwqX",
+	"2/ZyeAsq2THsWFDNQipubrBMgxCY4YLQsWIMa3sdeGm5C8TK01ltW++1ulp2CY12ck9mob9HIs29Xrvf",
+	"7T/o7nV7p93Dbvf39l7FKr1/WMY1KTFHeEVeHNBpf/h3L7i//+n/bCCB/KDruNaN6KYldjGA3BCeJJWO",
+	"K8vKah7bcmrr1Sqimyiaj+iUnvOEm8WbghDaShrXHeqK61wYplZ2IXD9aXwjgo3P3/PCm8tNQJY3ewVI",
+	"uyXu7LLeagSvsreu+z6K1tdU0bQBvUSSkV1Lvp0ielJ4b2kMezXqcJOSyKNJEzMOWjn8/OsCS2oFrROX",
+	"02D/aTnbNnz7kinNpbB/LY3nN7yGoQAjE9fUQCYg9TDb6oJNTXHI7n3Ormu7P8tDKt6z+kw5PbZIuaUh",
+	"l7dzo9O1k6oExcc0ojGDMxLLWgCfmV1kuuJ8ATiH8TafkXkVU87DGXPA18LYKdf0XtklNFKv8aZWDa05",
+	"hnZ01IF0lc0U+0vVRoHf1ujTdXlM3greStIvM8o1KbnVTi92ykFltwpjXU9DJ4YatoPntZ6Q0ANLal5f",
+	"dMQuU9sGacbFnIkJV+40L+8Gvt/v8X6n2+mVtxh/qtlhr2fXp/LEnOYdGbMdLhTsJTyC9QeT7od/6Sqf",
+	"qL+ljo5X6cPcvq10MteKs/ITjVhX7qCcy5kDv7OaI3VgMMU1hd+dapRPL/t1xdnZTYmvI9bSp+tuqB9F",
+	"gwmU84bdju4GSqEcmTlVG1njJ/7eFcrhc1d1UCoaxchomeh84spu2p5L33dgU9kklsiwfCazo+TWvJEL",
+	"VQyd7TjQiUwZePsy718kY0CEphyKf+ZSxZhMfS7NpCbMI+NaReHUdWrQ21ptS+e3RmEz7GMDi4HhlsXn",
+	"Y2aXUSZyvLg+wbkUdK6v9SzMcesKSRljc1uiF9qwtHYrWPNGVEKTV4KP2oCHwvU0oYvmoWR0VSn4k0LP",
+	"kuwwfH7yR/3wcPkawi/Z0hYaPTU5JKqZvjt4GKu1LTi0ALey+cQLQyPz2g5mSzJyxoxiNJoQ6kC4limp",
+	"aYl+WkC1Yclods31MBxfNpPdpWUDgyazBkpFlCjLbmo9wK7D4sHBAen2yINKc7n+wf4VnufajcGhN+3M",
+	"s1lKhU/C2mJbYOY0dee7aVdGNOVJw7GC4NBy68MXkEJxjYcJ8okb8F2hWBqcndAIVQpMFiurfrlRKq7z",
+	"0K/UK+rFyXGS2P2o4rMfC0HqlvXgKoc706urqqFR0kiWLDE5GvGI08ohzH5dL7IcET9/XL+fPEbyBAOk",
+	"pGI2SZX7+xvBjXSagLVgNDETho84QuluJTE9L4EzhY6SzVkdAme5V8Cid8gx0ROpTHZUXzx5cQLVJJmI",
+	"4NloC+ipArrLTpmKrORgAjSsBhnjMek+T6zsRkAzPQM60SySIqZqUWkn6i5vz84rPezgf72H16aB7Ma7",
+	"ny/ZhFsx8BpTr2KeFx9o3pnyWtk1hPPmHASO6K6LUdYrrbOrC9JeSVi2Wh1dGFczrHnVJ72Do6bgCnfZ",
+	"0is86/XKuNW/YD8jmiTayxZ3/lxPX3RfooZZOoDu+urVWKk5Ptd6xnaMC8+VxJyQTeZZym3g9quQdW+n",
+	"XnIeGjWLDCI1ZJPwBzVocWwTBG5j04Y0AtCNxSjhYGKdzzQXTOu2Qld3IsfcWc7nPI4BLdxMlDQGs4qM",
+	"okI7h7nhKZMzSAf6aA1nJB8jZTuRcBTsN/VsOpXKYAXUDF1PDNcgYlrbDSh7PgsTqsGJNJQnu0YvY07H",
+	"QmrDo8aSX+m80GX+4fK4HTYZJA9VCyJdewW7JLUNU9czlwYJzj5OLYdozH30rdwVmVJFU2Z844giwdUo",
+	"i3+753O5drDnd1ERoeUuN4v6I31OS4FED7I8oqaqjvlLa0SW/5qzBHPaaTrZv7pkqq3SfgEEGpKtls+1",
+	"Ys3Y5pWQlGbJyJWoVOMAcGGzbiM7Zv24CNh/nUVyJsyPB93rEDHZYqyWLy9cevCWlp8LXqGi2ixRrIn3",
+	"FqvjtnDzu5c/r/FVP7IrpksNyUugxCt1+/7Ko7YhDHM+uKA0vaYFflUMFG+X4Z4Fkes0sxEXvCHdCHJ1",
+	"uNEkvytwEHxcZ5yzGJqr0eqzjw8Kodf2uZQXV6Ls14Nw2QOFpoevxMCUoyShimg+rsBuL4/m4Lo0clcb",
+	"WFj3tRv+amYiubVf5VgQYLi+pqH6upXxNO6VpRX60IBIwcA7bjn2glxymev/m+dKwJfKTu/uVWdxLS1l",
+	"iVUvXd0y2IGL1bSNr8vpc1tpn9JVoE2pqkM12wQpeyktfkUmuy9/WwDwQzkyZFUx1CPRTISYkGAs1m1n",
+	"VVTCRvkDK9eSOpRRN6zmVcwwo7dMOPe5iZpQ4t6ykvQ3KQ/Mgc25IDPNNipyPy82Ed8cD2u7Kh1echnV",
+	"h6EjmvgZoI8C81jw39jA1HU+IWN6uWXqU/798pnubZoEfwzgDJSkTI3ZlpU4sLvLKfA13962mqlezHjf",
+	"9VbDzB3l6wb5eUzPH5nSucyTppYz9VnCIlnjDsQOg5ZEsB5zy6hmIWCzOjdhDZeFuhW7HUEhUL2KWXxm",
+	"jYpnFl99fYqbyLfalK+2NqW0g9vSs6fjm65Jcd+9lXqUQu+IG65FKQqh7c1hJ5Zhq3xjF+xTBh1Aayxj",
+	"bGa1rRJYT/nPyhjyik0TGrG4fb6oOmPzC+uoHcfn7mpctGIC727INl7DK5aefK6aV0KB2ArQ6DoLq79G",
+	"VaS4v2V9pJy6vZ3dtawRrOiHXqWzz9UOioT29asIhdl80xO+Xj1haRu3VhaKZH3jGkPh47ejNhS50c3r",
+	"Dm+KhW47RDOa/eeNaYneUdq5djSqpt3ZrbZvFan01rb6+eAScD78cB3FfY2lqtu7/7Asxiog63yAWyqa",
+	"HvhEqkox7pZ0cwRVT1mV4WbpYkBBGyGYXS3N1Bsk+2VqOSzjErmH/rdIcHfvQZDn372gd/+zqSW/c2X9",
+	"Zlkxz9IF5BQ3HTIGMGmeS9GWIlnS2bNn6np6rC8g3dYdbKkuSrioFpBu6RluOmBZkd/2tJ81YYGgY8l8",
+	"8G+9RdOB1sPHnu5aMr8pIs51miyfp6xlW12io0KV5zJBIyyeaUgYLmPsXWNp/Q72Sz70YMMT8JmGTEby",
+	"X70R42fyzYD5ag2Y8hZuS9IZKd+04eI/fCtGS8YIb95gKbxkW912QaggwCCy9t/L+9RYkG33FnqXV/O4",
+	"U0CoLREs/rSOWNNVuaMnZZCE7boMwbN5jt9upfLckJRRUZMi7VrfQXS5c41lGasTbSr5NHYwy031Dq5w",
+	"OPUszev/RZLAuHZei5rlext5wbDYvaCf55PIntsoocdxt/JeNtKTA9zZipCgB6opJGMjPIvXXBO5Oq/h",
+	"+pBBP1O7W4LogF/qtLqCyr9dysu2AJi5ACkxmesDYLo6NEqwQHiFRorrPVKMYfp4xUJ0F7Z3wetcE6+F",
+	"m1x1Cj5XebVU//Urron8Fp3/ipXWbPu2VlgzxNubVFYBFu02FFXL129BSS0gZ2zrJVVyrGgN3MA2ytBy",
+	"0dpV6kGXTTA2djDuYnk8l91Or9O9qQpEpx4VgK+WNukZo4mZNAB0Y7ERAMsk/LLGRmiShcfJnC40CeVF",
+	"uaVMq5rq3e+uLUlpzk19JpO4sWG9lwkXbGrITBieWMnMPk55bQvdndo/oU/wbNN2TrEDFz1L824QK7tn",
+	"VJpH7NYW3035epp6ulBGbYfAVyJZ5Ak07s5is0CxuLlOgUrKtLmPoZRpqTulYDfaw3D7Nvz2NY3TsRdv",
+	"aTp17bnyU1Kil3wS+e6UVqPmwBQOQImwS728mljFjs27kJtIQGzqEMvZfeMETcLqCBGCtdBXy7j9+K6G",
+	"51CxOLMzr0sGS2LoiaRnHLpOA4lmPM1aC8FS4/rGjjg3z6bKbGH9Jwunc/3NCBPQ0CU5kWLsdwsabRd7",
+	"nPX63bI86vVXIjTfL7VM3lvumVzqhtbrd6/gOK+bf7UIvXC4Cp9efQYa+/tPAFgTasy50QScNN9k5TdZ",
+	"+XXLSnA11gGtsEumiGYihsZ0VJPQHoAzeCAkKV2ACyfr/19WZX958PPf937/qf9i/x/3Tw/++fd3T96c",
+	"/v62v7d/sDLFod9dyojptx+scLR+LWLee3S/BHFfByWUVUdpqHbGztXYlvZ8AXuMQJIBEUAXgFTjOtse",
+	"Y9Oyoej/z8EeaZNeQLREcYz1lz+fvHpJFKMxUwjtiMYGjUyyqLQY+4xtWT4Qn49SBJPIcIrAQ8cSzeb1",
+	"QaHNUYsGhJK3b54DoloBvqjSxXpyeSW28FV2W9wSVejBwf1Or7+33zm4/+Bh5/DBFzaf7TGJPOesURHA",
+	"UQ+159CV7s3TR2Rvb+/Qt/AkcjTSzATknJk5Y2Ioeofdbrvba3d7p93uAP7f7+AlPTw8fNju9dt7vdP+",
+	"3uDgcHBw2DmE//3eIS94pKTT8ghVbCisER+QERdMkZiPrW4SzYz9XrV/X7/bf9Du7sEXD90XN+jcX8Ok",
+	"lwgDUHwuaVLbrcEoZqIJ4BjA2oQ5ZyN2e/aiH4lx/yKeq9V6v7dWWnYQiss+lpwLZyOoI44Xb14uT/9F",
+	"XV3rYBVvRdgHr2pSAq25hgK2ltx5TNP0LjKmEbc0gDwWCt9x+7EgEn41c8eI50wxoud0Ol3u8Oqgv/Yq",
+	"h/NBadMfbgYlEbReMDVmrxW75Gze4CR3JbRkLmdJXIvRXgh71fYQltpHwuAVI5kkcg5gRrBbG4cXKt2B",
+	"ivDk6Heuhhk8zFHjqBxWR7bw8pKphE7zsWHUBxeAa9911zejQcx5qlimsVzPPKzkrrN0Xrhmt9CgHgZP",
+	"RgqMa0YyqKVamHDf+dPji0Kk/Qwi25vhjxYaMSyPd5pX2a9ah6y6rnKGp1lxsZt4UCax4sbWnmy7XW+Y",
+	"BlN2JU3HPP4MckZCtmf/+kn5GwmUtqVu21+yj+b4knKn7jfjqY4UQyuonLkrXSbvclrnUp7NNuZ/fVek",
+	"l9bWcRHfLNYsGDlnI6kYCTEYxawFB6K1asZ81pBuRTI3uHfWSOkr7apfGkL5VrdPa+mqvsf+0zJdbd5g",
+	"/yfHOAJigK94mCEqFpBrgE4/hz4H3Z7ZHzOabI4IXz4Uy6ymqZMPUN42ngmesrM/LadY88wpT9nv9r6m",
+	"Nv3F7xff27Q1ruv/MtwE1ZkvBLv+h84t5RpOT+nYOx2WD2JnbbHS0omsw+U9a8LltSM/5dEFM49okmxp",
+	"8T6ViswnMv1M3tR4OuqWuthfvtZdnVqadQoVvuo7jfgvxbwojRjWzvvvG9yzmEgxFNOZmtpTkNKFV8WO",
+	"0DuR6Vmgc5f7JWb9Aq0CJyLWGQp0AbtzM7EU0A0LShtRWFYFer19HofpbOKywr2672HRqd6t82rYZVN8",
+	"68TWN7OEOQgd8N0xcq4kSHhB3Coh2s58sqgDHvTNwpfSZY+yMxAlXPDoO20Z0GgUYHTZN9krblklV3TO",
+	"hXZqMS6bZlCbYiZuwfXVpI9epSNE2eVscALbSx1SUOtQn3eQnozM6cIZebVJWVXzWWWJ49QX7OAWKkYv",
+	"CttXgh2fGc1j1p5LZe9vT+RM6cz/2HZHIXdCZr+UFbXKxXUqW8pFQyph0JoJ/seMucuWvy3lzcCKBp7U",
+	"6jhGAWurAU7rO12ASSyTcEEbXcPJfsrwsD4Fu8VzUBNec/8TuMnerajOvrCUN4k0412Qc6oJ3l/O8hOy",
+	"cqqKvp6H6OvpoKW/ictnr7/e5QOq75lPOFqpk0PvBA/nsKlOmSOG1VUAFjHBigtU8tEGBHpqIO05dcfd",
+	"uLnC04Qc1q9LgqQ7LUmq1iqiL968BCtosoFGBLhYgOmK0J3bEG9d9ALx7wv7XZxosMruK+9i6TSVRrfi",
+	"tO+YmeDpARqrjLmuLXCg1tw+yzGkl1uuuUcJu2SC8BHRMmXnMl5YbckLUnDh0ZS5HiHo1sHn7DEtBtlh",
+	"sOEGmQml4Dnc8inYlYVtx412P9Z/meO6zSGsnKeGQ7SC/p9Ybr9LFVO2xtyLjC31OtDfnM5CZzE3xCjK",
+	"kw55LEGdmStuWHE3v6vLMi0W9WdFCw5k/0vS6ZbSeNepIU8+TqVqaFHjzRFtpAJTZFW3k9XuwSfgyS/c",
+	"cxPOQdju2kgmBHKJzMIUxBlp3AREJrG1gYDGj5xZPLe/wGc2H639eE3ZQYN7gX3EbgDbqWgTbvdm0bTe",
+	"Tj9H6zMtT22XZX9yufHaQ4i8xrTgqTfgrD0xYUm88UAgGXijj4MXO64ThFar1oVoEt5JuDCyhAK30YAK",
+	"MHjrx7St5xfqquoavNhZzJQ97iUHwsajPsHXbjRoA66YmjH8xjWmj8EB+WPGZpsvG/p3NhvAnHKT1PoW",
+	"7dHiCOGH5ijeuPEo3rkHmo7outa+xQMbFBzzjvaWYjP+qGb7mq9uYZr+4HjmtYJz17tcXwmWlW8VtY6N",
+	"3K4FKecA+13dE3DrrBFcUGjAVoCC2f3M1JZiCfbRnEWZF3OdN9f5O5vcp8W3rVhUiJHtUMpSiilVfI/+",
+	"0o7ux+LjK0b+Guqwtxv5I9ebwciConXnzdNH5MHe4f27A2+cpy6apg1dBCQUsyQJSZQw6pxaXBQ/1bsi",
+	"p8U3jf92Nf5lSmMq5Q0tdzB+XGiGQQCuiNwJP7an2XPh3SMSFhnjQDpHcAgRBsZiFltyRLcgRbdhvXcw",
+	"5opFlqUOXPeq/AfQ6a2h7qCI/B3Z39kNidQzxXT2A8WYEDSO9k/5rVz62z+U/QC8v/gDConSL2AIlaWD",
+	"f3Hpt2xEdavVClqXIIGz20AE+xfhH/6SFy7+avZ3Nv6Einx28Ef2dSuF/KULttClf2fLiHwk+wA7n0h5",
+	"sfy3v39kScNfxT/wUrUh+/JyLDnwCiReE+tSptj41Jt25GSmlJyJ2CpRekojBlloRLFUXoI1gFW+hn20",
+	"BtBQCKlSmnCNxPny6aMj7MsiE6tjKxoZyyXwFZAKU01PWmpB+gWkQb727GDJ6wSI9C7Vk2oyZXKaMGcp",
+	"czMg+3YVegcuUS9wSxiQWBodDIVOqJ7YvyeL6YQJHZApVUyYCdP2V7u6lCSMwvKHP4Qd8os10qmGTxgm",
+	"AnI+M0NhTWy9tFPVpS037u3vrfQB768MUJLvh8Mf/uvOe3Lnbude+8P3kCF299/7Qe/gU/Zj/VomtK7F",
+	"D5tj4DuLLl06vRkDIS4SF1EhpCEXjE1vpxRjh8SHjf3fzZomrsUOjgC72FY6bqBE7lROcEUO5/WZHUGm",
+	"nm7lUk6oOJ5Ok8VuHbqpfdSyxISKlW6cM15nwUMdCxxlt4E+hBMQmmzevMIh3ZV3b7vQW9AAYGRNoPNF",
+	"1j6JJknWI1pRoRFAsezRtvpbWOqzRwHUiCbJmVRnLsBZ6bdHa3CPSh5vvKVelUqo2Ckm8G4iU7uLdvcs",
+	"V/HhbiYGxYxkbBEcZmnIsBIh6siWuNx1UCTh78/O59qBh+TDaUodmk9kkmEw5dH5piBhNSZYFblliVsX",
+	"DpxIxf+U4iymi4bywxFVhI6MA6IE0o+gejSR8gL5vOX4lbLE/UpV4v6q9InD7sqikHJJ4r63B+rX8Vfa",
+	"vIwB4SJKZksto69yQa8yQa6JGT6vLVixbAA4lNMA17G7Ld3PMm8bV/5uKKdMhAMILlhey1lMFsx0SAjK",
+	"ZTjIFQEwIw3iMFjzJsYitKEInRoZDrwN5DsCYuKFkPMOCZ3zeumN3qmtuYjYUMAHLLuYU01SGrMOCXk6",
+	"lVrz84ThSC17Q5QUxex1Ic2ZZgmLDLwf5mLtWvu2PG+dKaD8c0Zgak4z89kbUygWgysIA2ZnlFkL9l/5",
+	"KLApbvbJSqN5fNMSbU2VPE9qa5W4mZBsDYOsRNuTv3vQq2GKeYwlBKUS2s4shqyf8sm4557U95ZyUFbp",
+	"9uWCwPwl72n7z6ZMOCSJulqUPEfWb5wrGP8rJ8SurWgt7D2s65dRV1nkP4U9LxZQyryp4jL3azoBxxmN",
+	"e8g89Osd7h88uNuQQsDiM4RiqQs64JFybbPb2O3aXnLMxz+Y5+ZhFQBKm5lSgIYuWDXfR0BW4y6xqBNE",
+	"jVnrK/NTQ2f75jOE229tohgj2XyOlrcATnjTxCh6JihS/Jxim0Z7nAYuxkkV08aZqzl7h+TtkVSW8ed1",
+	"6yiL7AJIDOZSLJ8lZmLvd0cN0kl8GYGZMDEUS/dFMkkYHc/yDsGVOgOQKZsFthwAVr5W92uWamWYGmkA",
+	"3HhtX0zjNr6UrFtfFXWNFVtUxNwqYI1j9oK0ncULwsGK9J6Nh/rIf7nScLK5qmw933dFlvYZPDBnOcrU",
+	"1qffv6J0vrc9XiuXFuN1RXrAukT7kLO+ME+CC8DUmG9xzjEY+3hpfXt1VICd2ht87xM6nTLBYoJJ4X5Y",
+	"0LkfEvsDOPnoy7viVv69ItEWWvRTlXBWF6XEhTVStu09i3CA1VnAK11AVxs2tYvqCbs5MbR7tUXA0Na5",
+	"kRhAOmAXiBHlCWjHuzZo/s0/scwEVvlCPgUtDrpTVOvyNpO81zqk81dU2EpcOluymeLtHKt3Cb+wLm0a",
+	"Qt1nXGBJTC1bcsnXeKtjpVkaMJgSrqa4qR/f9aAqTEuhrDUhNH8n6G716VJutgkVbSFN29l9Bdpwdmhm",
+	"i30m39jCBeqooFY5fgrF17DcvvbDWZlYzf2dJokcd8hxoiXRmPwGlycIhBH+o+1a8bSfP64AAXZ7Px/+",
+	"/ujgt+4/aqyjjZukWN707PT0tVO8AofXUfzSfvdwlTfl4PCwQA373dp6FMNNU3GkNb8DuyyUjNiczKWK",
+	"tV0RwD/MxKolW3AxenjsOu6KALbEQQFX66g2BeHOUU6MG14OcorlMAMS5kZm6AIuOpmNO+QEwMaOyLmi",
+	"Ipogs+V6Yyt3E27R625v71bMIocLi7tSwD12ErDAAEv0vcJEOklm4xpTmvpq18wlYPePvIR6KsUETRnk",
+	"CSLSga+IShkVXIyPoJxKCqa9lkXjuAwHndLELhmL226Y4MmmM6sNG1DTYlzVcx7H4OWIlNS6LRUfc/tn",
+	"IiOaYMOhoKWsVEt4yvExy2kA1bZQAlP8ze1e8acC82/83S5B6aK1RUs/WMHalqNR6UcXSy/9NpFJXPoh",
+	"45D+Bx+MbgModOmS07vKHwarrDxy3r5g5SddwLm8GCzhlheXx+wSAtojxsoDTZmZSPzJWZBuwbHBEkWf",
+	"FaSotKHIvFQlkP20rJYX9ipLFSsbHK7NZvYOt41cZF1slnarcA02a9W95Slle+txCIu7NtPul6ZKLE8I",
+	"mxRluW/lfwrZhl88MrqU7ZSKRRvDSkViceJ0mVwszbmdscMA53hFXYcoDii1bS7akBnhMyTaLJ1CJyAh",
+	"z2W8gNlBqh7V7Wr2HtVtOWWi+vuyQ8TNBPTa4g1VfwL4YAABhxe0SVi3RSJp3LZvSSgmlMyEnk0x37Cd",
+	"spjTtuOQS+qod5rZyU4p8Bses3QqDRPRAk6KYs4RW73ARXsGySlWMCpBkzbowsiysmLpzCPVnokLIeei",
+	"7KxdooMlsfZ32IOVmYsuM7ImKLVBEtkjd6i9VbUiBO2+s5zrGNMFiM0cD2rn1NarTG7EA2DXsbnW2N4B",
+	"6gpGY7Od2VtdsdvNMMoby3Y3SK3M2oD4cdaJ5DeQ+sG0Xg1KHVGBamgNSBmszVkjOvdveCGru6aGnlPN",
+	"CD5nV2emy2paf0frotsAYrgSNBvYUUVdht92hM4OqgtSu+oyaQL8z+rB8iiTC7TasVp5x6Xg2oSDLK8x",
+	"yNruBZj+PRRg0vg0bBIiI3Amn5yLvDGgT6/KUo3BAOqQMKWCjpkKB0MoaF9gdMNvItMXGO0G6ROAV18H",
+	"oLHpADL5uRgHYF7pgGDqne4MRQhJbNlQSkVA4ZQqI+wnUQccKwqRAq/pSTWmgmvgsMFQ5FAWxKpkvnbe",
+	"Wm8XDL0mOpJTpjskpHHKhbcAsUC6FB8rLmwmP4EAYBF88h385kZpf7NvrfaeLL1oid++qQUgPibQZR6x",
+	"RwtCLUfsKvRxtBOU86sCit04d0ifbdIMEoGToRWk1ce3agdZ32ngLWbyetQRxcZUQeZfZJkImFNR5LN7",
+	"842wC016X1ye3xWlM7lyv3xTtstasouzYxUsbrC01lVNKcNnEUk5TcNSSbiebkoJGC4V6T+fkOo6TzRt",
+	"9PraFGDeWxWmwBPLmtoWtSfACL+0whM7qM+u3QDqXlO4sUmlxhVy3Eas+r/ESVna5hOrFjSoX66Z2FhR",
+	"YTDDnBIn8b8DxWKAGezOD425fOg21wOaJCHK7KGYT3g0IdwuH40mzMOIuHglNyTmMXggU3rBrFBnyais",
+	"lFQrJtbWPmxcx7C2CqFSRFCY3y5lAScNxZPHdk2WyyehzR93PlTf+E/EoPhAcNA5vheE1oEmr44qP/cv",
+	"ueJQcU0M9uvA7d8NT3+DJhOzOhPHssWDg/0Dt/OQr2nvHJCnb578PSDPX54+efPb8a8BefTq7ctTe7re",
+	"vjx9/mtAfvrn4+N/2v+8ePXy9Jn991C8++XktFqCYN/z47snT3759Z9H8I4f7x/Bsz+evl0NmHbYAJD2",
+	"49Eg+KEpNWw3jPztkeiuTHVUrpF4NoQKbnxjylcNXnwV8nQLFRR5wk9wvGshnuF6Hpo7Z5GLD0B9X1xf",
+	"3lmfOvDTtgd9q0yAvDR8k0rvqtPA1x/j0JtX6hEVEUu2TlDnbq00im/7jhWgbCMl07Ny1cFmh11I0yRQ",
+	"WaIhYxZzUxVDNYjFTShvZZ3iGdXE1YG5kOxqhI9ViIc3guKWwZ+sSeSJWIL5Bm/wiS3QQhxB7Gi/1Ulc",
+	"2BwpL26q4dKpVXnWNVyy5FE6619i6yUpzoq5VjX0j0k/kE1DMU2pEHmuYjnxpFT5MsIAq77gFRw9d2FV",
+	"vcvI1WLLArrjqsllKJDX3VDqm2KwoWKwbHbbKy5TZ06ThESJjC5820XL18nz45fHUFd7VD2lnsuW+euT",
+	"mT2y936fKQ4VVIVVuL+/ynLDRfhQgJH9obEgc/d+W5tpJkBRzZzyMW0UTrlWYVcWTifia8ODdbnZa5N7",
+	"K6UOPpe34K32SL4LzOpNEFx2m8bb22bXNibjF+5ZCTN8M/2mdslabS79iaVgLswAG5ubk5Z5YJEMWVPc",
+	"0yGh3bgwGApIOlrKP4XQQ7lqJ38aSqeJkDXfH4qaKp0Y1XEXg/dFOpWIbj3Q/eeW39xaac0Vt1Px5LBE",
+	"/s3s4Q0rdtvfXbu2G+pjYvMjl/SpDfj7NoJm+Sx9aaMIy83rRztbFF+SYrWjFtVYBnXsApq329xvwkem",
+	"obb2RGL6gr1KEmoYtp7AHHLlymjYGOTgqhGX8xr2imNs7/VWtxw8kyM7uk08JK9Gjx0o2PIRr+1sUWxa",
+	"HUHDn3PmebOLuOJRuY1K7Nuq2rNLtT5WtKqBhD3s24Sem+NLxdh+NcgEMwI+m+/RjlrT1aYD7eTV26KD",
+	"xUYpP7AH8Np1jSlOltqWVA9J1iJhxFkS3wJSz2NmeYlM5HjxxUXyXXrZSuR4zOoAzTFbywyfcRXWxwqQ",
+	"lmKbWmsFXrQrKfjXq6LTJNkGWR5wCvGhooFhxfSCgUN2hzKhhmHme7Nb6GWHdMYtpcEtuFMDH36Gogir",
+	"dlSjtlRPEJ2ALJg2TMV0AeDkrovEF+xvDVof23QWcyh7sL9SyH7+2JZ0ytuRjNmYiTb7aBRtGzrGc1a9",
+	"37JVzCytEXxO9viCPCtzrFkHBXK9LEA+plO9uRq0nN5ZXxW1pQ9uKl0u8zJHAhBE17xpIiEv0M+hYvVn",
+	"ZzeWDJVpe/Nnzm2jRtM7FIpC/vaIKZU1gmpKKkZN7zqr2tbP8RqArFx6r6PeShyvIlAKhTsZpSwtYZG/",
+	"bxfOK+1NnWhQrIgfbyUiCELLpESsOyS0hylWdO6L+6FJaZsjUspMxHazhiIsjDgcZKmhbptrd7jkYvGp",
+	"0H6mkGB/BsmmTGM/G3CwJGxkyuvTClrZEMs2Y/7OBiXh1L1la/8CYrp8thFybdG5r1h2bIdslFuZy8uY",
+	"O+KxFzEUQNsFhVbLlTrMh4Nut7IwpWU5KC3Dnffd3gcAPvzf/vtue+/D3cH7bvsAf2rQSu1AR40mrz1P",
+	"4LbKAA9d6phcyh77j4I+/KwjUBD/AINpDwJIUuhcgFXFPllrrb71E42gx9bpZKZ0/MXHtBt1LP9j2yXL",
+	"D0qiaTsdLGitetunUlx9Rbu4q9gnJycuaeSbbvIkESgbjKJc4KKkjDmeD8+WBULhiS9xLb90HM7t9A7g",
+	"dzsmQ7gGu6Orhmv8z8Bf/IKRDK9No/nKuPNqznjtDO1KvNUrMp1Kp7s2TVA4VGd7ioM8W7AQa8V6tmV/",
+	"22gE6IZna0Co6t5W7L3vQbR6wVYNiVaBTtW1foF4yGizYMhoGcLBPx80zHvF4q8PCfj136qCxD+07N9n",
+	"It62kUk27y+sniRz9NcuQcaHYC3+BIxkio1cHEOFbJ7salY6+xkpPLUGg/Hd6LcSnnPGLtCxotiUUaPR",
+	"pYQDXRApAjIThid5N2vjv0XO2ZiLGivj3NpReoVv2al4gA5wZK0WM5d5+k7WkrlDnqRTswiKz+QuLaku",
+	"Nm9NxNjFT3ZUZeJ6UNc2DI4Wv2RnPhBWJ8ZxbUhWHgI9hq5LUlb7JJVHGPj1rqPd35rqud+5rAM1E97O",
+	"r5iKMk3rer09gt+z+hfgqjOeGKCbIwIAEOiJdGAG5VXZG/XpYdTbBMAIokw0MhsWpXNN/BMVc73T73Q3",
+	"+eBYNn/qv639kTDqkXpLU1+GtR3LXqd/v/Nwk8/uFHHctFDfVWDvtCIVuvOfDDxtlFasZr/WxS5ztLZ6",
+	"yQRxt7nzOno0rYwBpNRE2ELcf3hAQpCGDBvwI07zuYwXAVSl05T5S4USclA10b1YPQDrE0WyGTySmC2y",
+	"ElCQazJXUoxLuIEZMhJyX8CdpsmsgECll1qjpzNtABzJEEuShvQOquG2WkrLFqEZt8mFDyaAQaAW1mpy",
+	"yGTZw+WxLDO0eugttzNNbmWXb2d3a0Ao+fnk1UvyGh/BMsz7h93eXUI1oeTtm+dkpOgYEx7Dv0GnI8jW",
+	"A1vGvqM8xr/dqyl7KS/XOuIHasj2dyU1P6rtoVBHAXg2dYeEjlcCMDjRs2jiCk3t+ucLDzDmU1Cjw4FD",
+	"0EqlAloRRIqIdUgYyfScC+oQdu1JMXKMlaaWTwWQtwgSFANfQeZ/zz9EwtHMzBQLBySBAh6E55fWlhqK",
+	"kH2ccue6J6g4uXxmFyrXZAyAvZjkAQqF3R7scWdVxCpug1vnoOUBcAAXkDkwr8KMvPGSSdTcVHPvyyM6",
+	"edgHfjvDigj8ufAHRg78wUfUdGsO2m/AIgApTd0AHfpQ2bLKv7hE9uWmiM15BhjTgyymSKaM8BGhqDS6",
+	"7GafHrhdwkHF8qlE7ydO8t9Q1sFnOZ/rLRDtFUPtVI+AaMZIWIY8DnduolKPGns1GZXX4CBPudYsPgPg",
+	"Lr0C0QhvwMz1mFkTBvOpE2bPpy5rst3Phjm62VyIR1j87cUKFQBv81fJgkDQtmZr3acbT1gSZyvsmNDK",
+	"6oHb7oOAPFhvxz5uIg2zNLQ6zWDbJBC9JqfvMXK8zOyBxL5iRpmo6D/bZOA1n4Lh8KS1Emd2k+bAhcQP",
+	"uU1JVV58tLL+Baoibi0b+4rCK/X1UgBKVqaMfF1qC7uLWaRZ3ogHdSyLippMk20COCUtZ8cwjleEjCTT",
+	"manrQt3Acf7SmsG1xVC+Sil6Jcx2ZfZ5+e7PYGOfU0OZH+y1h3G949+fMMKw//tWAYDqw5+FJrWigfwX",
+	"EAaoSLCm9DgBS7HIU+JyYxkg6bmI5RxwDa2iXS0ezLPQgDGDyYmmWylzLbdIN81he0eTi+c7N0gkETSp",
+	"9zkZ84lMBx6P8ozHIQTXazjrt4S3r53BNbOh2jOCMOFNh8MBUkGxiEZZf0U5av6h87rcPujZEzNSyYFu",
+	"XbDFoLcaNGDDkpT6qtjSMOr9gVj5KVWNYwZ9v5RXEjDeMMhkVWQqlYHGZquH/yVZtTSBau+YAwp6fLYi",
+	"66HQMoPoOTfRhMUEOn6MimuVI7CVVwnrdiPG7fNZ+8H9XvdrXC8mYLmaEQRTpjUtHqyN6og3ZSAAB1z3",
+	"cR5Nlo70wKMHQ2XTBRcxYFNiRxqoygw734cd8s5VXVCxwDbH5DiLGGJpO9dkv98PsoK0rBsQsVIYHf54",
+	"uxSotTToKceuVN4OaERTnmCqkx1mmWgKJlDn+0oMvkwne2W6oO0/zz78MBx27rh//u9w+P3dWp5QaPjV",
+	"3agj8w42ZdCaqaSJBy/RygB0e2OmmtA4Vkw7wGLYHTLTTLlsBlg/F3YpLxw8Pbh3z0EsdtyVjlTjeylq",
+	"V6tkar+0mvCy/xrcu/f+/2v/v01am4BKbGdc5riecPPzs8x5SoJjS5MXRd2Oxq7rp+F7vdK4Dgdtc/Hx",
+	"eSLipjWYbwzlVhnKX4k32MmuPb21OYn+hDokAc0i5UvQOID0ftNcv2mu3zTXL1pzxUNb77nSfCwAAgHu",
+	"6ZCTCQgKrDeMKtmZ84lm0dmL0S9/P1QP//uXf/6hTuf/evv68cPnv77+/bns/0p/pSfz1bGVvYelLcFX",
+	"5shrP9z7seEwfhOX3/Tvv7b+nZ3kFaJ8A0c33rilg9s99HmObecW++Jc2jiut9N4exvmhWuEYKTjQZuA",
+	"o22vV2BhKzcZcvBXqk9cnzD8Jh6+WVPXyOlrmIavpdjW6aGNYiaalCo9Rq6id87YReAKOIk9RnvRj8T/",
+	"izAR1xdormOST0T8apRVfsDbt8CiC1p2WHEdYMDjvGASSmjOF+T5ySvy8H63F5AeufNCipgu7lr2+IDc",
+	"OZnBX5tDsDxYDSxT4fd+lH6GkJxUz/Gx3egz6Da6NZBFDoGFtTtBDpNqWTXPQXj/dHk3lQ376Pqq1cP7",
+	"WymU1+LZ1yA+locO30jWPqaG4fRKx3m/sSJvW6BmaNZtPwDnmovV5V5D4eu9mrGcyUsr6TDJAi2+Ygqe",
+	"/YqQ+MkqtNpWVWOr5N9WQNC+AKx+FxGqt1AeBSDJUCuW13oJzwHqarxc9x5XrElBCsGKblVKiPVwFZWr",
+	"SgM1JZZuakGRWpePElqXM8XN4sR+1Kdj81/Y4nhmJnVy7oItMjUS2m275gEBOnlQ/L5+dXJK7rkezBoj",
+	"65az26f1UKCKHAZET1C2RqxDTphAF8MlU+T01xPAM0Za4fbTWMHhO84NWv9oH79+3v6FLfLtxZHb5Tpn",
+	"VGEGKf7rqWdSP787bS0xdQFdpLTVAy+YIHd+fnd615+EV1Mmnj8mj6QQLDJkquQlj6HhFYUTMBTFVSBG",
+	"zbTRgRWEMaGaQNXHg4Mu0XSBPUQATSi7+PBB/8D+PBT2zsPu/Yf2zgFY9tTMFLMHztVAwYe/02Q6O0+4",
+	"nrAYltM598RQUL1IU2YUjwhNxlJxM0kDwrWeMRUQ79iAHphcuaUFYgNlDFcsW0srV1ufLIlwMZJYSyQM",
+	"RQxctwWWv7x48uKEpJQLQ7nALDxQJ1r3YhnpJT8cui0Q5ZiLMTmn0QVDBY4KImfGZ9AhYyl2FnWZcF5Z",
+	"G4pi3TA5Z2bOkN+kHfJSFiE4hMzxnjTIan8uzZxHLBiKiZzDz5BYjkVNZGqVGzKE1JVhi+B2Y1v/VEKe",
+	"pkNYzp9Ej9lQuF610DUGWCGMaiiG4m9/I/Zc66H4njhbG3nwe7v/e3t7hx/ueP1oPp931ChqM+j3CeqR",
+	"GkX2/9v77uYbT4gcjTQr5BsuLCe+E/4eBiT8oXsw2Ovaf7UB9Ce82yGOuWeKm/Bv4Nq+zoFgBlC3MdMM",
+	"KgWhriNlVEBj2LzuDJk+Vt/8iTBXlbm9PX3kGMPvYXGMcmY65AWPlNTQ8hrvvmBTc0RGlprsWGI+5u49",
+	"0cxgdb3AcjM5EzGLyWxa/mTCWUYOvcNut93ttbu9U0BDGnS7v8O+HR4ePmz3+u293imgIw0ODjuH8L/f",
+	"4W2WKRRSciPLlnQRnKNWwUOcjg6xJjtwCAazMqRnv2ynY78t/VV4W36dxBJqnXzpsB1HiEAfXBd7r9Yi",
+	"XZRThjLh3SHHsFCE2s+jLZU/LKMLjbVaFN46oZr09wLS3+scBKS/3zmwzLt/kIluIOFfrXU0FPAfT+Ih",
+	"CDUHSVIw2sMOeU21Lv8G596ywND9EAwFUEh2xCrVXDrIsqKggHtKx+yIhFYdCIEotefIloLn2JYNMT+h",
+	"VouglwHpSE7pHzM28Mt9PuMJVI4AOE/xqLpuikMRvj4+ffTMbQPU9UFzfstWogm58973WNzk8EIvxruD",
+	"oaC+Ps4HZFxNCMC0u85zXAd+llHCqNLQEvkJmBuKaTlTEbObNhRUkPDJKR2HR9ZOA1GaLfLzUfuFHWmY",
+	"WbqODrj2Zx0P6H6vD2rbUGTNn+GI2wUdUY31e7A0GNZZIPA5NUPx2hUCEh4zYfgIxFaqWXLJMhlFjl8/",
+	"Bw3iTpiJ7/Bu4Dku3jUUKIZLBP6df69Z5DL4Tmi1FKlcoteA/ARCzDI4Z/sPBeOWkAZkv9sj4UzQmZnY",
+	"10RQf9ghT6i15aYMU5jt0gOGvhW4WWdFXyw9FIKxWAfEJUmCDA8/tvM7w6OMpXJjv7lHwpFU5zyOmbAH",
+	"IbvTakESKuJkSpRMmCZ3ih2bvbizahU0fkYBDr9As+e7xP4TbIuhcJZ0kJcpYr9p36T5gi0sz3ci0beB",
+	"rOvAjfXG5RbcR3njyezZufNzKTbmliyw9MpDk0ALyWAoahphZ4Mr96rsEPCcQaHmOVtIIFPqWlY6CGdD",
+	"RsDI7ux39+8Cx9NcjBMG5xYPjHPcgKenrJe5GsKhAJ7r6N15h0iBKrCTpjUSUxpNuGDfQY9rkkg5xfPk",
+	"vR4JszwQLH84KLEsVmRb8gCdT0s4Mt7VmFJllyjMI00DTO8MAX8BZSN056zSP9wFxbBMB0OB3meYM9wf",
+	"kPlkkdu2lp1A44/5REKQLhPaHXLqOlZ6ljoU5Y+g6u24jNdgCu1HScLoJRJQaoX4AMgBZLKjO26Xxm15",
+	"UN7pDJPJg+RIeHCupGH57ANX0oXfQ4KyqraDcyKnXk4AaEWeMYtsbcTs64HUjGI0DXxzEbs6M1QYgdh9",
+	"ga6vzNdHmbM8yM+FfR3qnU+fPX9DIqrUolrjbKRlwUAJHZL5lS3V0URLMqGXrLjpDhEthG2g53KGvgL8",
+	"dYCyPrEKUCYVFUBcZSc49ssPVMIVEKlbZ1xZSiKZJIyOZ5aGQbZAXTOICu4a1xRa61pycuqyYR3yKxsZ",
+	"u7lOuqJsQkBUN2XX5IILZBpoVVqC4wmrEc3FwPpccWOY6JATK4L9ocjeCzXiaNGGnfJZARKy91tJXJGf",
+	"1iyJScIvGG4NniNA8NFDkUEmuLWFk2FFmBf7bvm8hHvDoBpgKPAcgFEbOl++FbbPY5ZOpWEiWoAccxgD",
+	"Q3HnfazoyLQ5M6O21QesIcwLd1+wRRtvbncf5CpDTA01yhpEqmOfBaUhltG9iUmTe9u8E9SLHiB/HhyQ",
+	"qbLW2XnCilj3ckQWcqZINJHWBCLnTBvw2DI9IW/fPn+cdb2zu2v3DdO8AP0WjfVMV/OwFmUNzh5/Oqbg",
+	"XLLfM0wQy4CtELXH076/v4+K5cDFTOzbwR+AJAzM3zEg7sjIsUWowx8KBDoFHYYmOuMtVkb0AiuAA7Lf",
+	"PwzIwceP8EZ/zvFdTgEEFA6YZg6/4lxWBswRazH5TimNc811KXdq9/t9Elb3SDFof3TkjkkOKcAt8+VJ",
+	"QqxRo7Bp0373cCiWXsFFe6atlfGLNf/liMQc6iyEw7dX2hlIKWMmV9lTYMpPCifALTKyeRRrGT8ADCh7",
+	"OkCZ1K4NS7Z8dCiwPKxDwjfUMHi9U/6zv9uvZcKjRdhwJBQ1LIH7kHB1u9f9jNNQ97q7d4dCCj9FJ8kY",
+	"pK8gy0jYyBx5jQN0tv4hCe2r2vAuFoeui3Zo+cGifTwyTIG64nEr8jVRil86HAvn/ptLYGxgtFoBbKnK",
+	"Sh1UuS01W54M1HJglcWZoJeUg4cztIvuvUyuRhylhc+nsSYfT5nf4SdKSZXtMLN/ob1SlX12O8DbtH/w",
+	"YBODxd53965zIodmMUV7VANPsdIkBs7rFEqB3RJz6JdzZdX5IxL+95NTkrXiCgn7OE0oF06O0STpDIXz",
+	"z/tDdq4Ytfap3T+awHudZuDOjE92UTFyCL82A6t7lnR94Ah3geugOm5/2LsbELvXxO01ubPfP7xr6T4Z",
+	"SZXiU9271jhVUoxJymJOs1Cf5n8ye8P9gOz3LKPpHdwNiJ7Qqf253x+KEHA2QKlsjyhPoO8ZWjlJkkcb",
+	"tacE+zgEj7jHwNcGXmWH4F1YS4qwUwqWfvfjhA5d2dWhKD1WuY0L7PRP/Au5MZb539nv2oWZY+jFxw7A",
+	"XvDwee4WNxrnw/C/+sFXfoZvwr87Q3EMXNqzroJJX5Aw1IHPdGrOS/4MWAuZsoFKoe8KU/Tj+ddaPnfu",
+	"ynlAZB3Z1w9F6Jq4tT20TXFc1Gub9mmp4D92yUDVO2eWPdCYDaCr4lCcs5HEECo0reHuQxVPgxWyJTFk",
+	"2b8YyY6DowrJSCaJnGvy/oSlvzGVn1/N0ksG5/buAGiMoxHzL6mIezpfFitMqTWyrY3glT64ItgcJRmq",
+	"X9iE0q2T5XpOaA1F6c32kW5gv8dF4VdYV3uGjwraeSLHLrw+RxnMtN18OLkaHrEL43Q7p8vi/XKEsFLu",
+	"LiXnA8LHwq4rvGohZySWaCra/XJGJdbYjaX9h9M0reEes6li6AfANgAeGy1HpHrYhcZjfvfc2Q0/tvNn",
+	"29SLvY9tPROamfAoM8OFtSR55iPTaDoMRfjYPQ9b6rjxg/2Djbjxg/2Du3cDEp7g1zw3f3hwuL/J8/a+",
+	"u3edhRD+ysVFaJdnjo3shgLcvUIbRl1ZZ8IjJjQr+P2PpzSasDbir6G3v/hdCpfhm+5Zfe/X54+evDx5",
+	"As9A+M1A7A+iB8evn7cKYHAO2e1T0JJTJuiUtwatvU63s4eoAhMIUmXBJfvHuC4/8tc8g8OqSZDsZDXF",
+	"SwzIWcUHy08ht4MYKdGqhLsLrqtMD4Q8EKsEWakP5zZ35wxIaJ8bWFMixGXLnErP49agZQn4GMJT0Pci",
+	"c2u2Bu/ro4D5LfdAl2p9Ctbe6DOpPgQtxfRU2pW3C9Pvdn0AhwnjIJcS5+249y+XBIxxx/V4sXYSkKgG",
+	"0aHmVDW7IB27jfv4+bq3ZsO898KLXHyit/6Jt2UBj8/trX/uqdcA8In76594Kc1xFLFpFo3d7/fXP/Xc",
+	"oWzB/Yfr7z+V8gUVizdOnbTPHWyycv8/e+/a3baN7Q9/FSyt86zEU0qRb00tr7PO37m0yUxuk7in/2mV",
+	"Y8IiZOGYAlQCsqJp+82ed88Xexb23gBJibQuvsWO5sU0lkQSAIF9/e3f/lmJLyNg0sVLdpdaOq82MQs8",
+	"Hg55NqVT46O0wLIMND2/NY4gQdr4HDWK8U5E8eO2p84/FSfxLbrM4CQhGMITOvoDRwGe0PE2WHKkmpA/",
+	"UaRGdJw9n04ZZwNuBhjf9G2nWyzG8BNGVZBarhS34im4NWjJuuf2uOqiYzeRBhsgs/GolGrMGwAekh/h",
+	"W2amEHkH+Z4viamRDJNMWlEpGjAbjudqZdlQCEJA6vszYgGEsc90Ml3i1BMOA+QEYRA7fzRAzRYk/jxM",
+	"0U2/0WnQykImWQOG77cixo3m3fgMsmIVCUM1aX+V0Q0EWJuRbttXn2ex7KWx0975vrm93dzZPYaMaafd",
+	"biFF2K9ltG8HVFSpmUBHjdO0TPSELLq193MXbUfuIDU6jaEYmpPtk7//3v71/J/bg/ZwJ/3heVv9fv5h",
+	"V+9nT82B3R7vXuxPnn45mG7/e/do/1mD6PGdRwmPwwHUvzjUgIWf3s6rTKr0xVueiBaL32hvCxEJpo9G",
+	"UP6CAnONiFAg8Bb9RXWDoJ8+oceHn8Mwvm6dtLf4CuTPeuuEDCKa1tRk7SU00z/E9LX62eAF27tLqbI3",
+	"PDujC/aXWTczHrktKpK3zscuKNmac01xhO9Ws14+UHPyiq1Y4at3MHYPODafUMvyFMuMkgGFAJ6h0wpI",
+	"2nWvdP9b7O3t1f/S2h/lgrtXsMqf/CGTv2pNc+/rgTflI3FOg3vk5bmYrmpgnwkbVOgaxu9Xrx6+chlf",
+	"daKO85RK4yGI3H+I6dXl7YP1HD4KnhSkxyOvtVd3IlYygJ1uetH46/Oc9HmChwAO9Fp3rHNnXgKkC9Nb",
+	"lpJV0ucYCPnXYh/d04uRvlDG4jmLV/UTcD7X6SfcaIigSiJ8RLnUYq+DURdwTs7N28iJ9e2yByxY3Ka5",
+	"smESlFzTiEx6TV91wJ9BrSSe54Rb4WPgvXGWAYYC8lsS4f/Ql5X3EDcE+erTKWR3IG0xToXpKt3PIfG5",
+	"ro0x/FGoynC/C+UcMaDjTZ6swESLIsgRjCzKgTcFOGei3eAIAdvxFOw+8zFl5lyO2KnoacrZdZXHMyND",
+	"/kCwMz7CwDsZZIWLB3qCsOly7hrSCTgjNzKcdLGVHYV4cshr8VsQhrFbLsRYKgDO7+/v7bOPH39+89KN",
+	"48ePL//JHr84ev3mXxH75eXLf7z5lzPH375/d/zqzb+2Ivb63fHLj/999CZiCPrrqufvf3537H7087vj",
+	"128i9uxfL47+xR57NKLOEql4SvhXw3aOf3Y/bm7/+BGN/nDvrnr2L/gDry9+B8v0yz8+HRc6cLXbsAgY",
+	"zZpoNhU8KyYuYXUQvqPApYCFn18QrU56WvVT2bNxh8XOLYkBZGdgi+EziCH4kMXuxcYenKXHljptI9uh",
+	"RIgD7SPC7vQzIQCekWp1BjANJXxavMVeSuy4wLEEgUJygGpDzCfR+us+7nyocZpTa/P25SVhsE94Nq+q",
+	"3hbHyo+gIeXV4mUTIc7TaclRKFj621VUurvtqFF4q41Ow720Ml+yu9IdhUan4fb8f+JeP4TN/J/fH8Im",
+	"/s/jn8tc3oVeTTvH2wR1/6693Wm3GytY87j+1x18W+XZz5AptMJ6wG8WhIuIuIQ4YAvhopfH/GxRqAh+",
+	"81f04ENLtxZToV3dVNo2AX0QR55ytfxZUT/b6UgUvoXqsUzrYeGz1pUtq1tbAtyMzSDHKYcMshs7ukIE",
+	"pMpACGnj0zF2iphwRbpDDkUgr2160EYO70/lOfSn+cYCdkjh64RiU6rmiBsb37MYnJNxwdgEHHmhP2du",
+	"95KanLd7K4I5NfbvCiE6ThIVobTOeis8JW9BGmFPd48EB4ppqrAg1HGxogpgughr67ChRshRj6ueSMEK",
+	"gSe7h0GJqDcVzAL74rL4YLAtbszzpSfUxMKuqJYeRNoCV2gTRlsQRqO9svKJXy+GhvcuhNEqZcUTPJyr",
+	"B9QKt6+LqT2HWxuqu8cSLCwHYnyAgcUEKUiwdBjLjZxOlW6jR3nDV90HLyd4VmkaVbjq63spMNBb81Je",
+	"96Fu77YcGp6W0x6eITB4J3Rr2LOIRHTHuHiJexEnsx3d9qLLbrWqc4LbcCnn5DZEO44nDVVJpCpLYc2H",
+	"LfJv25Yueg7O4isKrILfAGGauGJDxj78AdwmhDEAseNt5tvKpS+hxT5Znt5N5v0Balc8q0G/wvZBfLmx",
+	"CDa5ASPbjYzU1o0oz7eaijGvrDohJgkVM/WqswNoB6qG8nRJCULgEz6NGHYlzQsBsq5y3nseHQ+RcR9Y",
+	"9yPLw8c57FYqvA6e98iwCZ+urbzzJz1UBZ5yak8c9HFlsDGPG57o/glwgzW2253dNuxjJb7YF3y6lFo3",
+	"A9m37g6m0dleWZV/zA/Gnajz+lijO1P1Ct2XLnPLqkLgG3V/Y+r+SroenIOg66sikZWxxmuwCb6WaONc",
+	"xDCi6VaHEA8rC6lCYHFjvdwyQE9fiNuwXQIb6yWFNbP9SqnCZl43JzITbs9NFxXHhPsdE+XyjG6erTRJ",
+	"p/RgsHd6XLHHsVMb8RZFEt2pfxwDD2S8lZPxVRDSAsHc72ORTXN+OWlO8Eg0ijptlrp2Cb3+lZXvlJZ5",
+	"mTqeuTe9Keq5j0U9c6+xIC0+aj0kYj34Zl5slE9xfa3PUYLgOCJlvpBG2g4b6AkiDKRFAg3EQpyOsYU7",
+	"R4IyaTGBQHybXVWg8EMGFD1E/q5ebzySImFWayK40USwDWaZyESLvYOSdPdzpDxGUgakOjnjWQKk31Du",
+	"6fyjXs+t5mXSa3EBT+lk3W0ljzmX6vlAIL9xMOJxvU8AbZJDErbbUaOnUz3O3Oh2xNMEaHyrsQskHD+d",
+	"A6DRPcD5CyIxJ+7teHlabtcIW6zYvns1eHFpWW+yLGjVRaNvsDY4/6p6OVdAkBebQv/2ue5NEFAkV1O0",
+	"9su9IfdvesL258UvrNxC4tLxr/9uqxTRUZIsBflQYlJdJbSBfdyB47aUX4VcUsA+QeX9HmgI0txZb+IL",
+	"dE2/2YisUxTH/FyojZtyPebGUQKFALMGx5r2xmU+SsAwJCIVVY2WX8DnziKBfRY4aZBkZGxEcuipdYix",
+	"JxEgTt1ZW88awKFc2RrwccN5Z2CvbpoPpMzGrdft4OdfcVN4T2aNoMaDPcO4o6qOcU6cWVy6K53taAkM",
+	"klMOs0NZK9gAhYKzh/OKFYMby/HrsxyPBxUb5pvGXl2PYH3wBYzXZLesB8Wa2dg+7wu2wDxqypOGBU5W",
+	"T00WKtMfz5KVb+WkWMTWfC7EyGBpiJcXIeTiIzSSqPzwCieQ1zOOUBZcr3G0TIwEFqAJC/BdZd5Uq7OZ",
+	"xOm87NzbX19CfcAB326Scwkp+ZxSOiwv1t5Al27CJb6kwAFBTEv5zFAFEPxkaYnu/HY95E3a75ZBS0gz",
+	"edMu9QoZPxMw/1gSkBQq4D3u//lAayMIyq8SPek4jeEbmmDwp3RL2NJ/+xvc9m9/wz4x0sz3OjmEu/Qz",
+	"PSTiRavjiJ1qO6i/KdCdG9Gzf/tbVzG8er6BC9yIlzqtXEgxYWAEAzYKnk09JTwbZF65B4QxaXkANHT6",
+	"EZZ1BjOdJlC4A1M8y/SEMvDGUo0wLCA2lcJSCqIA5oZWIoJloPUIJcTrFkvMJGQXJmOP1mxNU+oDF+oX",
+	"txvVGVlo8Lqs/n1OA3qB6YJodsg/EoEw9AwKXRBhnVvsiMXfxX7c1BlpODY2J4k1LP5/dp7FdTPImw3V",
+	"zMW9tKXnEpoyL5pGXsCNMzlkAAhDSmrcKDUj/mHhiK2+jvFC2n7+gAD1uzsUs90lK/dBqLFdekAvVhuL",
+	"P61LDKZQt7vqaBZZuchl37jHEIMV4QUbZMH9RBYg7rfYVQRZPvFoPDJ1ocKSilm2sukSyg4e8MiBo61f",
+	"HAmx9hf4RQ3baW8jGMFd2lWeySICX/g0nUZEQZr3who4R1gIwEhPZJo6pYDONjQPdEYR4gwLLR6KhpuT",
+	"jQlCDY49EjooSWKyL7UdhdZ32DWyQ01t3EOgVxJe1lX9MTSLfAw9J8oVsFuHRQsEc2oGOOK7qqJAm35O",
+	"61f4dYWLskUU8EDweqqB8Ah+fDCPNHT3nY4QboF4cMBswspF+BykpmeX+0qzLtFWNNNr9TF2zZi7ST3m",
+	"ETk8+tLWXusex9NUT0R5CGYs4ZT7VYP9Ry+GQiqwDI/MDHU+rpEeWyMT0aTvmvAdDUcqaDQLu1L3+4Bp",
+	"S7XBt+wudl81db8/88akQcpamgq9BuLdn90MxR8HO3T2x262cDIKP4UVCL/DVuxqyvx6gNmPv1S6CT92",
+	"F8dbra4K9VIzZcRKN5Hxxs0+dCCbDDSwkRAPL7Q6oq4Xx+EoOAMdEsapFNC8S03ZWUZoxCPfHiaU0DOq",
+	"oC+0rUBSlLw1JbQmDCDa0BhNCQ5wSxgM8Ia7H/LUikxxt5cMeTbA2BPePZC+gJiBXQF+UT9vz5QTV5SC",
+	"6dSoy1n6+EAaH7L1eA4ZkmS+P2JuvTCr9aGXXBDky3sbxu7VZTIRMbQxY6H1HNL1M44cR1qx0TgbaeOp",
+	"77nvE0Utl7rqXIxsB44eo93sm3jluz3KRTC8TydBqYKk1MU1KtFrUlMWzw8ZqGr6PGPUSM4vME3IjeKk",
+	"x0cxg7Nq1i4UcTc6KhXe3wc6mgFP+68ge1T9OP/booUW8FRrxDVvEou1zlzWm8WVmGYK+2mDO3oYdDPz",
+	"FgYEYgc6Te6CgKZ4KHAm71HrlpIVRQ2E8ZkSD5XvTFyOUWwXPP5qJqnt4/ZBZxd/42RTXkn2R809899f",
+	"ek96LrxBy2VK+VoP+E2dtT8lPVEynn17ADABfIyxyHAXsGO+05BvSoUmulTMTwIa8UOkoucG+GTGSSE5",
+	"DEvYaG///eDX5/v/3f6/OC87No3OXvsg72RyXLLAPLda3k89NL56UrbIVsl6L7P1IdOV1JT6rGATR2uZ",
+	"we6qcFLGBj47hE61GCstmVQzhlOE/ZYqDOKoYOzmE/PWZ1RwY8JnMxYqHOGSJfqVsyOV0CXuHL1WHzh6",
+	"vnmG0h+dmV7lEKkkHzEP/1Ey72o7fmenvOPnPFFoWVa160s+KWjqnL7pR2Bvqp7bc51looc9u3aKLdNS",
+	"aSw2wYNWd+g2GN+X0nf2wiZbjaiBPwLZ2NOJG9tQKjkcDxsFGeRjvHkHqH1n+2mIa8DrnssKO9uObug0",
+	"LLeV90MeUcjO+L77hab7j33v/60o56Kcl5fE5lceUEHIOgl9va/Xr2IQqtApE6P51KCs6l3PEXNdl5Cr",
+	"YPx6XNtJb54LrKsmGP/JZyYNm4gUXMOhSIBozWoN58ZLiHvGHaZqKMNWCbbVJAhXoAybgetVUYMhyOAK",
+	"fF5X8tB8cP3zlcF/d+uqHF+TF/IgEG6FtdoA3VYBul01KL8uxq2Kc+yKbGOzd19EOTYLq6BwUx1bCoXB",
+	"nMpPfBP+KDQKw25gxWAiBAIxYtdiP2Z6CMFJZE8JchCiq74rMPaObh+wWOLuagL7ioQ4RESJgTxyiazk",
+	"lm6G7XgpSWDHxpdHD/mUWocyaUtoL2P51FyRD+12Y2W3zKlCvsWROZ+xUa+D0qwYTrsTXrMF6mWG3Kx4",
+	"Ur4lmOAtqp21o0MkLY6DsCh3MEIxceJtfTq5zjifCcKUwi2Ghd8dhh7BPa68MHHC5TK38sm2F+QrR1Te",
+	"actG2hh5mgZpWhZ2Vb7HvMy8LuejQhp33AkgpolTkS8Vcmo5VVAecGsDoLxL1rebdo2eQJa+KdXNWS3H",
+	"5eTtQGSiw+JgrGCgK5grcWjzEROA4EQ6G0ITaiBA8gqoveLx11noabFHiWvqY+72NjjX85YDcD5cajO4",
+	"obxW98JouBut+0IrsVG4X6PCvSE1ohbquhaLrdZNwbN0inpHmq4iKHIZX1tzmNWlp7mr4Dgfstg9Qgpj",
+	"IedJATMgujuTyqzH/fWAofmid15AN0i1vFopyslahaKdeWfFzSoUGIl72/pCZB3nd55Ah25hTFGD0FiS",
+	"eB2ZTxdvhP5G6G+E/kbo32uhT7IMFhsk33ULfTDfb8eJMFwmhfZ+AGh2Ar/sVRSUgHct1g8Z4i02mmCj",
+	"CTaaYGlNsBHARQEMEuQWAjoDaazOpgsqY7HwFdmRK5RwxHSaAGocYeCFtvdIq4Ble9K2usWgiMEoImnr",
+	"ty/ffsIe+ZzRqNiAXwjo/Xk9SfRXNNkrZ8SxEKMUfpZWDFG0YxcBAlk3Ive3zrAiUlmWCAMfrsB1c0mn",
+	"TeAD98Fl6pmvnTeF/57tuUn5HN8xH3hu/J+LwYxRw+o8vB6UZ+OvNeku/euoSfrTJngYnF+bxP3SiXsQ",
+	"HAM+GgkFDLhffyYfGhLfjjULlUKeoOxUSHXGDDTBLsa/IUZeFePoqtjd4IRucAI3OHE3CHl3TPL7iqE1",
+	"AiGwGBvbd2P7bmzfje27hg54py1VOvCS1LveEATVYt6O0E4kFm/Ohx3qkplKn7jheancVTNimb2DhDwY",
+	"znnBdEXN1uryW+lPAz3ZCPCNAN8I8I0AX1eAc1/tfr1i+yqNBpeV3NhtcCXU7GzHwNAjMLT40BlxQuiM",
+	"GXEhMp6SuDYiqugZSFwTLfbaUmk7ZDNkElqUk3vsO7V52o8CzlZaxL6SbJpwg6X7Ok1yMhC3uYncY8Kn",
+	"RZ2ixASqHDxjSIu9VwWG8Xzy+BCju2qsUmFMjp2hkBE916vD/EpO2ixMskjJ6Z6ELCNlYs4oLEEmzwbW",
+	"rT1gkj118yw9Af4ef+U7NYZKjUHe9YvxU+dUec7+qMg54TtRaT1kRqqeuIYWjQ8aUxyoH0AuB9nwiweX",
+	"+2+jQkVcHu/accc/tHosEO8ryPBh1V/x2rrg1fZ2qbJsvTjV3TVxXGCJFHo4fqumyJ3Qm15efV/ZYvFe",
+	"m0CgtSAsF394/+mYlRRzHJimQu0hlocY6K1ItCaLq6PvR9PFW3sNFZWg8/WerfvY3vHGc1qwRreGUA4m",
+	"BwqCmUhs8OiL4dg1vHKY08Yp3zjlG6d8gy27z9GBT+AX3hCwbKwSfXOC/2cFNBHAXM2NLeAhyjqtg82K",
+	"jS9/BRcUEBCc5e5fBPx2vpo2RAxYoSco+arBp4XbRQX/WWfuHESeLL+rBhxqY1WLucEiOQjx5gk/3uDi",
+	"c3uIVp1zsN3SKRGahGkluoorQZ3guYIfuOGKtO8JgPAa4iCku9MN6HZaVRw0z/1Jrv2QJ8gc4sZJx6yr",
+	"PGQkAsw2G8pEOW8fGE4zvL9UZ9hsFQ1OmGxUE0jpqkT0ZCIiJr44WRb6Cww5wUxOxdmYCp0x+wDsJSIL",
+	"1Nlc2lQa6yPyxDsIFE4gHkUCgRTDJnzawXsIZbMpO3O7xs2aSyvV2Rra3812o/w3yn+j/L07GmEX5KK7",
+	"iVFKLwYmED1c7K/6LYKO6kZZl5Q1KJEZfXcljT1OpF2ANQwaKUMWj8THZyOmxCSgDDtsMtARIghhKyDd",
+	"MsTSSUIHGepj5NzPgYJmNuMyda8fwEZJUwNfPj5RKpG4ew24GQhzyOKhGDq15GbALkQm+9OY9aVKYB+B",
+	"ScnVFMvHpQrAx9SKzA09E0N9gRo7E8CB7Qbxvu+ULBMZNyLJaW2DrjaF2mtajikb6kwcBkR7JpA/1+gh",
+	"KN9WV30UPAHdWJwiaW73MqxQLNETVRHDdrNb0DXD/eSlspkUC7tmQP8BXHateiJT5ja7D9SNBYbQ42kq",
+	"MpbIpNwv4lxMO3XtOcz49H8FEILlAxnyL2/AcGt0dtrtqDGUyv+9DfhLKzJ3q//57X+63XG73W434b/b",
+	"P8J/nv74+W/uG1PzZf1V/5FzAxibgUivmTTMt3AWTqdgdRZebXkJzoT9gKtesw7hyrqV+P7ShThq/sqb",
+	"/243D1rNz98tNY0S2MHtZWy/cee9SZ4tPaadG+s+cq8aZzjZsUzLDIHyZdMt4z7idyGKAmoSlE/RXgD1",
+	"XxHaDWqHzAS8vUylXVSZ4O0/YoHq6XGaFFoleHGP/FRRuasXBWy7KvT1yqz3WM8yCVejp1ppRk7gWc4E",
+	"CLwxvifChIe2GsiE1WK/lPniqY9HP/I9D0xU7tTjvH64mcxCRtzdcaDTxLh5Kue9Yzo1b/2Njby4xxoo",
+	"ERoWYOYb3FWr3QqBuctewBpgFwJnP7sR+z4XkPZx/jFZILSmfZ3hLDFLXq7RmGlbxk71OKfryqybJQXU",
+	"DnZYAuCEUSXJRnEPLLBIirtlgUVyPBDGR+qdT55ODwMcgzsrSrjLLZp+PT0cclOS6L9tRzuf3d+jFChR",
+	"+zw1YpUmTlQmstiCiZxCfY2/3ibLwv8ZVCbPMu7c+Yax09QztDbmFZV/y779U7kNA6xDiz3nBuMwvNeD",
+	"LZhoT4lqRblvVakDco2xVHpEnaWwfZnN1O1+WsY6+BGiZWVaF5qnu7YD1o4vn4n8YYrCLvCRNjpVy1il",
+	"7r5XN0lfUtiYeGZurylbGcBwDYYQBHVNlY127Q3arn3sbvsYzVKtzg7dqU9En49TWGz3me/EATLW8Klp",
+	"sY80hFCHEdN+KE8NOpFXCYbZSq5lJ/GCLnzrmZnnJ3NMqqtD4tbJdeP0UZo6RdM7R43oI7KM+tGw4Ti1",
+	"cpSC8WU0G4KfiY8pn4f9mtNuxahyPrSaeKVQ42Gj89t+tN2OtvejnXa0246+b3+OPLN0pyGVhZ7wQ/4F",
+	"uKu9L4F/7AdxIJUVZyKrWoM3wmkkgHKBYVDoNVXoHVNo0TJLL3t3HfFuyVovArW0EqU6RhAR9UIlVDku",
+	"039hxV4Jn6OGEl/sSQ8nR3WJodmnk5jjTI/Ek1/HmewNoB6xToKsgPT6lOqlnBLsz+S21H0pSby1IO2K",
+	"HUgAyTLfyqS1canmXaofJTHv4tYrelNFu7fCqZo1oOd9qyfuuC2iOwdmc0wNpmkhGwlR2Hxk4Lbz3iCA",
+	"bnXmP+qqsjGIN5GKHbTRBdB9Mg0gqBt6tuETED/jK8vh6xxY5tQZhw6FYHnERvCsNxDJifM98MqUh5J0",
+	"zmKTahu7Bzrh0mK/kNOorOkqTs91BjJH9y/+6aXz+wprFl/FVXknvnh3JRUbX2Xjq9xTX6VkKFN69U4j",
+	"sU5PY1oPUAQFQcR04aOZ9oOlUePPa8Y5Arh5hVmbX0bGbf7BzK76vOT22PgiG1/k5n2R63cc6lwDp3Fn",
+	"yjuuy2GYO2NlYe8mWTAIwm32m7vtkmSqdzFWcCNKur3OnzieN5w23sTGm7hdb2Kx9X5lL6PHU6ESnjX7",
+	"QiRmiRwO/A5S0wCWuMDsjUqY+DIC/Qa9iKHhL8/bDuuJNwiPB0JmXUXdS4UBC9lZhOfK/cjjJuaNd3jw",
+	"5Vb7c5rMjzCXVbF3X1UGtjiVpWIebsqbNOw9O+XuzTJ/BPEdFk708/IX82c6PxJAmFRdJA24W+fKUL/g",
+	"sUpERsYNzx8ONS98yB6/H9tU6/OI/aT1WSoidjQapWILYE2GcV8o/ciEa7HqDOrGgu0Qg9+OeNyBTnNk",
+	"MTTOln5qXQUdB/f39/a3nJOvodbXiYJyk2N8uMwZlfLWRb1MJG5b8jRiY2VlCqXIUF2Nwsn5FCCbDNUW",
+	"hNat5Ihg/hdhiiKFMm/R42MjGOLMumrAzQCx4u7yczGyUAqNhjCgE40eCoAZS18CHXm0Wyj7Dr5hJrqK",
+	"T/j0kEFGG4IlEAOh+r1pix15r6jHFRvycy94CePsRGV4dSBYa+TlJeSn0MK5KGeujFa+WnOjwayhWjZE",
+	"yY7+MAC4ep+9yFrsFU8SvlJPx+J8b7Jr+PxscL2TkyUIBf1PT6cFoNuMWY47Gu6G4Xf6IuXGnowNPYiY",
+	"BuuXzk0Ujknh5+MsbXRy08A8GYqh6fH0ZPvk77+3fz3/5/agPdxJf3jeVr+ff9jV+9lTc2C3x7sX+5On",
+	"Xw6m2//ePdp/1pI9c7U3k1SWUvNELGiHDowD0FIsYvE4S2OEXNDR8dOaQZo/9M7nl1+BsbzrwpxfftU/",
+	"xPS1+tlsegpdV7Gu0w68bEasbkUUwN9ln2CFVqsT4l4Bcljdh2SEu8fKxvyZsDOK6YoxkPsrjteUoHUx",
+	"DZSLD4OqtTjfDVfrgiarZfnwyGvIK7gbK5mKxXcVCForBM0T3P+r14bOPaDOIXqpAHjpHulbdEPmFLGl",
+	"o0z3hDGY3/E2ha9D2mvvYR2L0hOmsYLjAiCYzjPAGk5fD0JIU8pcVjhaA185gynRyNc4ngsxWt2ax2W7",
+	"fmv+FsIbVaLqI0pB52X5nTpTJrgRYFe2vR6wxHO750ZsIvPkD6vPhVrSIuJe2oaRFKMfLAQ/Ivb25fGr",
+	"9y86H35+9ub1p1dbVCWLAgj438B3CbGOQzCuPNndJNPqLJqPeCQsRDnyds57EJJAZDhFQKBcXmnLDKei",
+	"PKoVD7EeEJcIaZ8hXyBAP4LyCRO7S3gRjzPVCZ/iQ+kH2z/QL/Lq8VL5Of3saek2vp/09228LGLcdhVg",
+	"1HecrXYYfkGRlkcBvY835JZo7EIv4fJEjOVTKA2QCOH9dHx0/POnzvOjd89fvnnz8kXcYvHPr1/ERKTn",
+	"6eswxBN/evnPn1++e/4yZpk0gjYAaJWuqmMggNfspgZBcJ9nNJH74xxqFnWfmqJRlcJEZ4kBRoKR0COk",
+	"1JAIy/8kaPrxy2N+FrNT3juHebzuN99pJZpQKR5TWYEFdkGoRaCiiCLF3uPd9t7WAtN8CVwM1qOOCpy3",
+	"dB7ALye0j1O1cUv2zAzieP2wA6VgR9wOiqjkc6EuBSZfvUawrkxuYRG/ez9UyL9Y71rxxQaJVFa6hSns",
+	"owfTnh9QpWeQR3OlYj8f/9j8YSZC8pz3BqL5XCub6XRhmMT92P/2r2ipQv7nOMNQzr+LOrR+qD72E0Qh",
+	"yRBK1d/1+NexTzZuzxWNANEbZ1CN9tvnoklwVNjffQirl83xlfIuo/FpKntkGKC9vyBz6r0CXzPiHP8s",
+	"cZrP40yocw9WOxviEB9GmOxFJwV793QVpIRb7Mic5+kQhlhsRFC5W6FIB28FuFrFmVRKOivBORgsLgC4",
+	"4646FUYmAgM4Uz1GqhdPtAQ2AtHL0DODv9PJS+oM9rzA7EwC0E/s0Q7oTjuRbg4DPYGUB4CFjMguwFRy",
+	"dpYHGQEhLKrpwFXDRyPBM9NVoCzdapAr0NPDobRWJFTFB/cmcyE3kCxLxEiANlXOIZOpYPFQZyIGjCqo",
+	"AZgaunDkFYJOfemWn0bh9IgpRJdbDFhSY6l66TgR/4mfxrA2qdGsx7NMEg9R0YcBcw4yQm6puTmP8olz",
+	"KAp0biGmm8j1LJt7Z1qJCKlu8QO35rrfVVM9ztzVvQE7nTo/KQqDgMI/9kmzCSXZkJAHfkuDc5tznBEJ",
+	"Q19nZwJz/l2FOX1wZDNBjx8Qxo1AYd47a7H3fdipWdj0GovbyRigoBfijf2TKWb4GMgbWCYslyre8q1O",
+	"cKh+PwH9MW1sjpbPL0H44/nxtZCwkIWN2Qn4k5gqMP3fFIyMuqqIYIkjFhvh1o8qJZ0FjJdWNbaKWGxl",
+	"71zkd/99LMYiv7WnJjoBvqHwK/9xuAvar+5fmQ5VmoXnnTiNjpd3VZzITLjfT8P1E6xhPYEaVhzWUJzo",
+	"fp9uRaWsfiZeGFJANiQf0e9wdmJF2jHCTa77KDWgm4zbA4fQDiKzChmZJoG+KRHEbdFyLww3IWRLxyph",
+	"qTwXgRfbvTr/WP9+HtEuNZ7FiuRdoTFZYTciLYmx2vk98BsO5vB45Hmv+IAOmTdKD8EjUgWR54ZSQe8Z",
+	"BTcD96PVLAEsvNW+ZtmJkfkYjufYvhzDQvrkxtEr1RwU4cwS5XnuhfiMWhWaHQShE0JAA9YnZXYuVVKw",
+	"y/Kj6RagbOoXe9T5vVpHagHcHmZNcg/e/PfJ5+8eR/SPreXoOWIS7Z28qoJ2I2hpI9KLGcxrI4RXq+ZA",
+	"GqM0Bw9LpgsrUMifb7gdnp3Bb1ZkQqjgq3HUT379Pvn5ecN5EtCKO5QtlBMj+LbKb7jhP/Y/8oUHBb+Y",
+	"Rurm7BR1uHup7iwfxipZEtjhl+E+3TP8QdhAqu4bcFKnqZ4UOaRKpj19Mm/TF4UzWfbE97AEKNL/FKUd",
+	"ES1YJlQiklDyBIVTwGwhFHWHqMiMzujiOi3hx7YgBJPD2idIc1gYULn6+87rRO4VOhOXfxlgpt8aG0Fy",
+	"L7GZ+TmbjQ5UyZDi2a2HZLrdI4rOk3OiPd6PfB0xCewuAa4IwezHe+0DtOebzp7fanXVT/JCMDvR/jAj",
+	"jJATdBzcdnS9EIlZ4FDGx0fsVNtBV5FVklDOMiAZiSaPWtQo9KikQa/bQMiBh0h7hUSjNVyMRcQf3i0M",
+	"sTfIpLFDbsrF9m4pTxJugzjc3mnu7DcI4DH7xfe5QHwe7reKjYIrcd0AxTUeXpmdPUpgl8S834fTdlLm",
+	"W0rL9JDFTZQTO61N9Bo9ZKjeBnR3Xxq/OxlejDjkUnBJXVGSimWLM0Du0Lea1yAv4POS7bmW3MX7ry13",
+	"+7UZq726MT8U6Bku2dXTLxv+YjhO70dClaLJZ1yq9Q5StAQsA1gyas/NQg/sTNj8zFwxJFNtb6yATp0t",
+	"0AX743hnt+CnlQoocoOkqnTXXb1Xuno8SpYbyur2TW0qml7NN80Ff20i5sEDW8NRXMtFWw1lis8KCNZE",
+	"9+rjQ0cYBEB41ABL2iBnqWzGe+iZGUhLkrtiCvnaTE+MyKDMLNU8ydNf8BORGgHlZa0q4fRCAwZmGRTJ",
+	"wA7TWgTJ9koAEjfZtbX7g9rZl+AQ3EJJZYXbAM5tT3Rv7NwmT2jjt/CnqbFiuAB7QDC3BQFKX3Z4OoUM",
+	"to88AsAQWRdYvsOZ4lmmJ5iulcZ2ldVnwJrfCfXcyHU5dLYfcDrliWF5ISryXjP5ybqYJvEJLQppPvNI",
+	"hpC8G6cpzgyZrLiaAkqOkHErURApXcssA/9ZJ+m0JOPQcSiVnSG/ubccSpBQTAq8xT2u2OPYZmMRbzGs",
+	"bXXzeBxDcifeyrmLS5NCmF5lHs2c4DkqTYMGdqp1Kri6f9FlPAjLBJdpcTex5fvI7pEEeeeFvpeA81K/",
+	"LELrQ8tHCRS3eGo/f+hKPOsAn6IG4HE4QVBIC+fwMgG+KIT7wrOS3GEEF2R4zcvxv6MzhhHCd+6C5Z2X",
+	"4qU3Uzy+wgzWGvtlMd3LCqt9s3lfRLiJ4G4iuPdWBh8lSZCUK8rgQsiWhPjSEVvuwZbWp0cQszo27vQF",
+	"1g8sHlLTYq1I1FW9ULcCiEyfsIsK3acIjkN5wgE3zVJyZuuwq4ywJcFvNQp+yB8KjqCE41BGk3ds032U",
+	"ATnNiwGK1iJLpjO+MEsY+jD6JjFddVTsgEEdN4JTwaeEo0sEjMydwsMAV3V3M9QhU5oAUOSpVqL05az9",
+	"HHxqhSWba+g2XNN1ddu3GyW/TVaJV9yUutxtgutB0uGeyt33UDRQXK+1JOCysfZQRkiWwzohAoxr4Qm8",
+	"Ysz9LuyrXJ5+22Ht65IJDz2qvZZhsl5QG+/sSRNAWc1jlggX7vTrUAxP3fEux/3Y479/ev+ODUV2Jhjc",
+	"ZYs6UufCgJpuQZSrqqq/YJZ00CaJmbF6NAOI4rarnBfbofLhAmQ/74o1ayswM+71gCWRFRWFMyHcsk29",
+	"h2wsn65nJmCm7FrMhGV8X1jpJqz0d1VSDioyIOqUR5+pkKa0nI2ogAYPATUEXP+1quj7gJNYxiu+7oBZ",
+	"ldR9XuwiW8kjsZHFtw1i2PiuV0cfUVnktbqvTzyodAnAezDoAsECId/NDQPfj+VQvIfaoA3u/fYzE7T6",
+	"y6QmAh5448l+M2h5Pi8XbgWVUTZgKxMj7zRG32BcheYOYgZ3XzaN5tH27Cd5Ibrqymj7ELvL65cr8fZR",
+	"GXDvvqqBXUfMaJDCXRXIiIE8WF8IJm2nSAtgZ7DZRckI3fA9ZZA0gbIHQnmPc0r67ajdbm/57rlU6l/O",
+	"NTnjfMJ9zW61tF+UUaoV+LeZUoKZKE2iMg8hK5Z/U7Ciq3tmbD9FFfJde7vTbkMUg8OzGjJNlTDmkl4a",
+	"27ula93ZmwhxXh7OL37DlUz6+dKF9tNmu7J0wX1xUBzYBS8mXlbSEXdTu1B6+KZ2YUMzvMmXXZeGdxr0",
+	"GjT8IufjyR++/v9kyZSaRBa1ImF+roNKtXN1vAyLdRGOYW1d9O2mgGjJNoUS13QKj5HsO7jdp7x3vt4J",
+	"XDZ3Ex5FViwlMdYrm8hP0BVTON5kWrNoYpkeZ9vfz5dQaCeIkMV7Fett52bLKfyq1qSdclf8Ww52Xpsk",
+	"etiZp+KRv2XnvRIS7cfyyDCZVDZanGH5zK2HS7k+FzdenDNRiFWrCaxay/H/zsVKYRsZapjmtpXUqsCf",
+	"xNU0/xlmy8iswdAqozEwGAPcZg7f6e+xpoj+BZ/wCiZ5ZTntvdTcNw6zhs1xmureOf5TKDeC7R/QOQZZ",
+	"6v7eA4f3c9Qoeaq7ze027Jhwg4pf7MN1l/alD6+kZjQ75dG0aXRuWgmfNjrbbgz026czI9+95LeL7rvr",
+	"Ri7AR5UX4qTU7H+72d5u/PV5BQVReqc1WqK0szZ5sU20d1mMwiNT3jt3EPIdV8jhj2KU8p6TtWlatl1n",
+	"B9xiR7nQJZJzAA1Ka7oqLp/CGJvM4e34tMg9CLxhWolHBmKx3POGYgC1q/pjO86EZ0okUvRUK9GBMkC4",
+	"xygTBmCUYTyebNDfHVCifNpVhSdjRLYwh0plAR34W+xI5aoHmlN3FcS7cOLQud1NzQY86GFAjKF8jIpx",
+	"80Ad7x7mriYy8mfwU4CHpLrHU2wnjbyuvwCNK5EXuF+ZczlinNgTsfO6UEmEyzbUACzNoR5nfIRd1c0h",
+	"9thj0rIBH42ECjyzHMfKsrHKqyqJOpfpXm+cZUL1hG8Xhk+2ukBTil8IlbQYzQWi5kMhLFJfdpX7UyZK",
+	"ng3cR0Q5a2wmbG/QmW0fP+RTZkYc9sKwKuqP/DpU/8Teu9FB6MK9zFMhVIjKRzNpiq7SYwv8vW70+LI9",
+	"2IUyGPSDZsmEibda7J2eNUuU7qpcSXeK77rW1LhCZCXDYzpjddw0dmZjqtwfU+X2cESLzKRPgkKNM4IV",
+	"MBFTauKwwRRtMEX30ab7JOx1mXSFGH9/ILMnBbxlrdv8I/AMl9qx+HQbQYYKXbqM5XZsWix2YhQq1YBO",
+	"XVIbGhMV0KajTPTlF2FYfCbiiMVnyOrN3f+n8EkKn4hTIscWv8cR8rCDEVRK3j8yzInnrkIjJaCIziQk",
+	"2dH6IC6oiVSJnmBnFhivMB0WO1mTjFOReCpu7YySIfydCRajcnUD6g1E71wkJxJr8fzfTamAS1yqE+hd",
+	"IIwJt3K6zIZb9cdpX6ZIWR0rfWIGeoK3Uhr+7R7iK4piJO2PU9G3J2TvnZwKqc5OjBCKbpn/fF7Zz/Oh",
+	"V+l7ZBz4cSCzo3L5wcJWMjKp6J9Twmtt14CzMBa0nA5wI4NgVONL023eJlWTY/eY+RjVL753c3koH5C2",
+	"/EndkIjWvK78fu8yEuvH/uZb//Vbu3nw+Y/taPv7vyqIrGfnkIm+ALO3Zh7SMPeuZ2YCVBXuVyKrn07h",
+	"R2vOqfiY65zYSwlVZnSM7USvMT1OKMtl5nVQ+a7+LD5n68l1vrd5wcc4Sb3DKoFUnP5vjTORJyoaUSO1",
+	"4c/vnYgXX0apTi4lYQBTtrg2RCk+t0jFZRG//3km/jyzf6biz9T+afif4tS/9b2/HjfxXzvFfx37f3XC",
+	"R/m/ut2WX9ODv7b+a+u/Hv/652/fNT/PXbPlvtz6r8pVH/Ivr3HsezkpeZbx6fwrgUnPvw0v6N12+/HV",
+	"64/VdPmlDUhM5zVkHXC/ZUk6vi+v8SjTI21E8udIqESqsz/xUX/yLJMXIvkz6Ic/g1j/EzXDn0JZ52k2",
+	"pWqKLNPZn7ny+dPXdW49jm78EVt/tKODZY5ILp4X+IpOvj/XY7Vqr4QlbvujzobcrorAdbP4bjU/ZUZ7",
+	"PhurJK0kUzsKcNyicl4eWeAe9FH0x2YFV2Pumt01rtlb45rvV79mGWN+7pqD5a55w63IljblZ56yv+yq",
+	"0VPm2UWKLxzMWSeOCnY8/Dlvw88ZcdVm/JP/cAcduvRWwm2faX1OMLr4w/tPx+xJGWbnrjYAqAudj7Jx",
+	"6gxkDRhy0JkR/lFQnM7uBUXnTXXlbFtQbrFJtY19yDInx8H4qRwKcwi9fC5kTxxj9xxo58RVV83Wr+cE",
+	"2Bm+EjfKTBQ/gL9Dig8mgLIaXQfVVe+92ft+bJ2ByCYDbQSLE2G5TE2rp53AjEMfJZOOA6XVKNOnKUUJ",
+	"623s+qCaW94ZIXFlAO0aMnCZSFxJ/BXDcQOe9l/pcVYOyUFIqgitaHd2S6DaEc+s7MkRd4/67Q8y3Tp/",
+	"FIyoonX+V+R1rLPyemKEznTddWVjsfpiFP96nOFGc2K49Bp8IK08izI0ONzWK9hV4CAzb57CCleH4l5d",
+	"U1XpqGcU8F7IPDPj9q0YYnMjuTUM7kPXm+2D1a/ZXmM+y0Tpvg2d7k7JTOxjXa1+SXTuyX/0pUoWxOgs",
+	"oXIoIVZOCik9AY17Ji98d0HQh8WaayYVKcuuir2AiyPqS4zpT81iMDHi4NCiyMaO8AW+yqHgCg0NiMHD",
+	"n32ddZWzB7DwxJsMWOJzhZigSiAk6CVSV5WCguxxnIt0dzX95f+JnIe+aqiA+WGpnoiMGuFBaXJXQe/G",
+	"QNSh2Hg0EhnYQ9t72BQ7dbvkkHHLoAP2wQ58XGEyYLxXptJewq7h3vuqQTmqNa30cfOcsYR0aXpDQaXv",
+	"22tGlR5Hl3zp3M7tg6uGZuoYPWeQtOvxd9rpWtSdq7WuXjYIeqTmOKA6kD5PYQwROx33+8JtlUzrIeaZ",
+	"PTEoZPKXi+OS+Y6jqd0Ql+2HcaY6QzE0ncJw4Xbd7p+rBh3rFuOtVGMrTISvGVgVezwRh2y37WkXkTCD",
+	"6KqAEsu4s1tchN12TbRtnM0Tt/bR6u40pLK7Ow2IZMnheNjobP+A60F/7YdZSWXFGSqz8rTUeHgqsksi",
+	"jdBK+E4ijWg5f7Ohxk1kqyqyhQYETzdhrW8hrAWGJ1i+3nCsozGrM4VnzaEaS9gTOlYawh8FT8xsKpK9",
+	"9hg6hN5h29yR0KNUdJgSmIdSUIiuNPTpNlpBe7dRpqt4d5fLqLovrhrswfeEQQuC4n/FYqEOwnxNEYKN",
+	"m/+g5cjRtXjRM6KDIooLXGffzNz5SYAydYZNRPDdcnMG8cUa6rFw6jsegEAByQJYGK6mXdXjRrRYLBOh",
+	"rOxLkUH4jLOhSGSPp570Cq06iJXHBnpL/AlBVSdRSjKn3A//cgQHTXoV9Ebw4+8cuHG09BLhwPFr6ubi",
+	"CTZEagQ74xeiPJ/gZgwz9ScW9G3/UNcLPLy5Opdmd+fWHTr3xk7nGm0geDorbl1suXGq7aC8Am/Hxop1",
+	"WmncoPcaPl9qtmGSK0ysz4cynX71U8vlTXluR0rVTAwc1q9tXkStcyqz2d23ffBDu9neabZ3a+YD18wB",
+	"Vy5tWUbgxhfojS0HB8kjQKI55DL1KY3yaLlSrSFsq/9DH7Z0dlYzcuHuU9uHZn+v9CZ2L3sTO+3rkhRw",
+	"VBJ5Jm1I1owGWgmSmeXZtrefPq0L+LmLloRZ7ZWn9l27ecAebz1pNT//Dfzv0icbAMm8riTlvZSLTXp+",
+	"42F/Ax62f9krGMYlm3HeKF7Kl84TPO+Vx0qQYTbhBmmFEyaV1YwrbBwgsfCMOqk5yzmV6twwq5m0XfU4",
+	"ptqipHk6hUbpK5u63rX+ENC6D86t9lOrbeoXzPWNO70RGlXudA7XurrAKGb8Lnela7oartNZoODQFp6/",
+	"mldbuPDuXds5o59jQ0TfwmnO8H/Fk4Qn98Rb+2UA/SjnyTs9a+eSzQOX6By4MRIL+3q5ZEzhAG3MxW/B",
+	"XCy+8RVUwGzTikodsJzlWMdItoToDwZeGWry8Ky84vzqTL0ZHbax9zanvtreKyLyr+HEf6KS2AUWn6+c",
+	"NS32EqqAC8xYWomInEaZePywr2W+olHoh7eSQegH+1UUqBoRxoP4whsugbyt0s5vB2C3sXlvT1f6876M",
+	"vZvLpI2t+/Bt3fC2r1PrLWPjQn2Yl+CgX67B5g1q9wHau2FuNbZuUT1v7NzNia+0c/0muZbTnmp7xbqa",
+	"qEyI43v8c8Pin14esydFZGMMvHwdqoIB7paJztyN9NgGPjwfRH3EPHUP9ZvRKp2yfiYE9pl2l/f1WCVA",
+	"HiiTwBooe4MwDmDgcRf3nU2uJyzV6iwqUtRmwBp5xqXC4pVNcc6SxTkFX8S9zkV+yKdcTa1emRPUUm0R",
+	"Rq421qnICfefrcap/mJTibOpxNlU4mwqcb5m0p/3QVvm2lZciIx0ZulAuZ8tz/UjlNsrv+FVnzcYpjkz",
+	"P9VLAZjyl7Px078BPx1ed14ptCS6/5LCILfPlstFuU1GjdEZmm0QnwZJ0GGxG1nMJgOJkVhnGBsr0zS3",
+	"9CMWn47NNAYjHRgsFdNqXcsx+PrO/VjHz3cXfq0+vptTnX+fars56g/eQU+1vaYTPhSWJ9zy5dq6cPac",
+	"j+hOnyy3Aoxt4vxjH/fY471Wu7W9hezpng0I/DEnEpBpvavCWQWnNYaRxBH1puVAka+NCNarOz4Z71mi",
+	"aWeAgjQ1bVxAxftBSmHWOv23ep4rlrTueFf89Aqn/Vs/UaI3zqSdIjF9sZ0skqrgpkbXCTRWopdA+I1P",
+	"U9nDAzYQPLWDfy88WjvttjvMqVZnxKnORpnuOTfNPRbbH1Abi0NqwGH5KTciQIHNuQCDe+44vIIxNG6Q",
+	"PJ6eUGWHpvJCrN3O8TY6z6zMNn7JtnldfnM8xYSj3y+foLJu0Y7RaWLq2QX/IcQoNPN2fm6ox5sgizE/",
+	"1WMgEXI2lW/dC6J4nGKEkPvMaaer3B122+7n37fbzIieVokB8wyajLi96EwyeBLwj4fSvxZ7hg+A0CxS",
+	"oHaVtIbF4IvFEJ11szmhv8uUgT52ij00VAIRCNza8HuINpqBnigMyQ5EBv1f3B3RyqSND5yEChp+KA3D",
+	"s5oJiFiuTSKI7RRf6TS52+bbdqIpkFOiAiy3cPTBmJOh/+luG/aoe5eNzvZO+5L2jO2Z5tpLM+25xbnu",
+	"RtdLTH3tRpfVq1Td/rJ9gMyKv0L8YiQzYSofuFN+ID2JEN7wYOqXqfWw8Gfdy2gf5L0yMZ7Rafzj6d//",
+	"ufvrs523e//3++P9f/3zl5cfj3/9eWd3b58COuG+a727yj7hr0S6DCmhO4mbduC1vUJq9jrxm65oJH7A",
+	"q6relq/laSptm+BsxxGLcfOXP5sNNxe+hcpvt00Ln7Wu3KX8tpbgl1qyXe5dl4FQIcvoNUc/E4IiyNCL",
+	"IpU9G3cVJNZ4akWmuJUXwoCKuItWK7e2hcAagps3+1xCSwygAnCCqilVc8SNpf1wb5q6OCFHhlLBBiuR",
+	"/C3PFglWWQiD1bVlf+lz2WCkcMu06om1jRB8ynpGyEpd11+q5KH0XHertWm4fk0n6CeoLWUDkSL51GzH",
+	"9TXOUrRUhKlk42OQGPzINVminA+Mp+iKHX2/dZv0CuZmXTjrSkbkXxuR9a302x3gAV5H9KzXZde9Fuix",
+	"69T/UCwXHJ8MNIW9YcmwOxZizpxVSVzNgHBLU5FBY9REQ8tcTJx1FTQ240MI+0G7XICtwZUTPU4TRJNB",
+	"0HNeHhqR9utE4HN45NWF4IhnlmqUqwISKE7OgUu7cS6mznYJQ4R3N5+LiGbBg85s0djuMzwPIm2n/yt6",
+	"Fm/c2V4lXEGzr5FC+DrugQm0kQ3lML1mfMheFwVDrydMlUhwRwNteT0Sio9ka8qH6XLHupSCitjp1GLs",
+	"Ff7BIV464YY5G8diD7n500dXr3b+/BDrIHbuf3PQmJotTgP4qoPxt7b1LgniH7uXnejemNhEV4ree3aH",
+	"2n31Rhq7EhniQHgwRa6cukrxLNMTJGuTxjKrz6BKqpOzybDh2FiiUYT+46BgMoG4v3UoYdyTluU9fFbL",
+	"oFcmmGPHE88YC1lffi4U48a3KwdmG/9jaIJKLQ2zRGTsccwVG45j1gcU+ZFSDDnqMMf89v/7f0HLHinF",
+	"t1rsOTe4rrzXg8VPNISBhgDTwwnnaDW3etfNCtHtfpqH4S1PnXbIen4KZpxlegxJF2ZG0Ou/PJsbYlmb",
+	"5WPcXXN6C2jTIsats37czh5kQlDZqx24+Z6ObVfRtdIweaY0dIaHddHYdl9wWJp/i0ybDovb20+32f7+",
+	"Pmtv7+zSdumq+Lu9A0bfwBeze8B9uA5f2+7OJVR03e53//X4N/Z4q/XEE7Zt/bEbbe//FT78j9V2SSWZ",
+	"56HfF25ZBtPRQKjZPZLTTXUVdCDENwI9hTOtzgpNv+ZWBok961ZnmNUyJu6WN9APZVx4u3nAmpUo8Aoo",
+	"MARuC+yvHSqDJrrSinJfPrhYSEV6ggSoN3nAZ0dOj4wRM4MvtYo/8On+963tnd291v73T39oHTxdm1Z1",
+	"vUks8JjeyKFcCVX7+QYhCaSnnLqtsojeQ6u9dSn+Nub/V2H+lzj7CpZasFEWsm9FNSiLj+JMGuixlJtT",
+	"YDmUvQLBjHW6hyQvWmuos7uKlDZVh4HRFaFNdiog9dRBCcXcrLm7C+8708VmcjiU6izqqp+V7OlEMKWz",
+	"IU+lwcKdx+9+fL5FxWXGOSKp03UQRIidrfN/XuY63rc250oVVX9MEDvEYrTYEUvGeNJKnR5hmnvtg66K",
+	"wSpognkWYHqJFphIM3xKoteniGFmhyyXRGDeddVYyd/HYMgFIMiET9njvfZBUSDSg5C48FNAuJQAJGgy",
+	"z5qEEGahIq9MnPEsYVbDQmFij2w/tBbCvYATl3reZzOWyJBP3Rvzv+2qkciMs5hhzCNtjDxNRTMsYEwp",
+	"xSEgsliPq0RCdV6LvdH6nOwU4V5LMVSExYGYjORpqicn+R2Z7NNeKbFvg/HsxqNHKagNN2PYt/nMcLCM",
+	"4Gzw0VADZPNMWKjbo71b7w8sgsmsyxB5rUgZrmqBBP5nXicgoOBIqcby4aPSpTcDeFlhBmuNvUoNejm3",
+	"VBNKJSZ+s2xQH9elnFcCShS3CwjkYw4ooWIkFlrsQgALmWK9+gKx7t92Iaw1w87NPmGw4XTqv7Ea/CWK",
+	"a7vXD9T3Y/BE8RkFam8sI4aOsU8KqpkONkSIG+3tvx/8+nz/v9v/t9Duda99EDWstGDoviwNivHUqetp",
+	"YQK5geoXyTwpqKhVIsOX4SKKWq8TpuuXFNsXz69hV82rskuuzn/rrqxQKJ0yyHNGIXkRL01X5Qt0yOJc",
+	"88TMijQFNGcqrU0xaGkANSlAQXJzflcglweZsyI1HKzHFa3TAvLEf7YQfPICPncWK8UBIOA34e41Xwg4",
+	"sImz9Pz+w1y7mpY6wnRVz53eNBUJ8h9I1UvHiUgit19GPLNeGwSKgYF0RvDUsx04e/BUdBUOMyEzacBN",
+	"s4TMWsvewHuubW+sBIrB5XwgsBhasqunmZfpfvyKm1J6doOoCYIBN1XBqQxMGtWN3FaQFcsga7QKrOaP",
+	"zGLD/zJATX4Ir5hOvguz92rs7jn2ZLf9w/yKHw8q2PsPF5vX7uWAyD5zbrWGVs5Mzg7woaOmb0mOPXS4",
+	"zHpmx3pIGbozgGUgjtwbzJ+K5wOuzojlaCiGp04mlTOS7PHfP71/h+eFwV225mJuGDLBADmdMU7BJqb0",
+	"pMViNU7TmPVSwTPD0H6PIxZDSCdmOuuqGII9J84wjjFilwG1nJox44XBg8rB5CF0uV+q9eyX8Sjh12W/",
+	"LBMogbVswlpW+pBDfSGg5X2xsti5+TO5OKy59cujpmyoM9GIcq8Tc4aE/cHUWKfx3d4229ujtBs7OFjJ",
+	"KcM1+oATXibccu2pgyrFgbuYAr1VG/CbRjJes5V5a9UPRS8f6h6W9N6lbYVj30Q9H3cKcZKC/m+tYQVv",
+	"HPEra0M8r9fuhj8RGTeCwJDra8rK1NMxkAGKHO4AGgjjNx5eWojpOeeBDEgvjyBWp42grddV0DlK2ggs",
+	"yjOtkw4lT1CiRyjuo0IWJCpmblABwIighTPTfdDDMiu5LRGzsncuLCIOJlxaQCYJZTMpDIrM4u+ZsXyK",
+	"YypzFhrLrTRW9pDCxse+HpkWC3X5fJxIy2zmFBI2nvYoEloajER0VeBeJK2VJ37g4keG9QZcKhiMQcui",
+	"xZ7x3vl4ZNiQJ4Kdir7OBJUhuGd1VeHtjJWVqbvfFCwZinpcYh3A1qm0DuCbryOZYs7RLggKHht2l10n",
+	"pBwgN4VJBfhHQHwphhUEO82ddmsNtf8SjtfXo/ZhPBut/7C0/oCbph4JVY5LdkpSxGn5kswCYZxKwbh7",
+	"k85YcKd+rBKRsQmfHgLxgB2IIeIdIaA/ayDAOS/LccVi/PrEyep4E4q/NgsAjm6lAXDkVMhl2l+QFJrX",
+	"/l/c8i1Jl+SRt1DJBmARrfLxBP0X9sLjn158+Mh4ZmUvFYZt7yOCY6cdsVevPxwdsb199vzHj2z7+73W",
+	"/s7eVucy3c+C6i/t4uBKy8yH7yNmhNPTQYtHcyo8Qk0bUSmLRsWqM6dBFRgaTsnqfiXxRr6qsHjVChC+",
+	"ulJkcTU1g++xSuAHBb+J/9+ljJ6XnfDKLhWevhlOX6aCbENIs2olHhlmtfbS9eHKPFykgpVaFDkriUA6",
+	"IVcJCc7LT3hbN+M9vQ1U6iF9HjIdhfSlpLZJUmHYPePK8J4FUSWt6apKxyYIQC8qZyUkVW3kmLe+TlM9",
+	"OeyqcmiRPC74eQF6lhdA6AtnTwwEgPRkmIAzR5RWotVVz6j5DSqXAR+NRCXKC4ibECDnTJPxCIiUvOFS",
+	"LCQ8nlk0mQCM3uAFnjffLVgHJL/bV2gCY4TWo0p22z9EXUUUU0E90K89onAubnKJxoBfVCoM+Ka+ImVF",
+	"lylaPgK7+KdH0DPqyuxPZWyPfzsAo9lZ3a96Cwfvlv0qeOhHYcZppap9i/ExdO0n3LDEbfCNR3UPtTWm",
+	"GwKTDlqmdqLZgF+ICj/KSbmUjyIoYQNjtatKlA7xIRvqC5BWCEsBaa37THCoh5NZVQCWfkMP76pCD3WM",
+	"5QT3ahOOvV3DBM4640WwufNPQMWtF6EdkkSrtjGao0xcSDGpddU+DfTElBwoLOalQvuoWHePujzKC/ml",
+	"8Tj2CZ9G6Kb1KM2pNHoP62g1GjQK6yX6LgYsCZi9PvVAU+jpoZgzfEpVRTt1LR4KymZWXyyrd5ytdqNl",
+	"PrBIH+gt1zGDBd6EjWp5MI5gWcizeRn/0JkPuIUJO7u6KFBxr5doileQo1f281KuLiGv/ZDpkTaAUVVi",
+	"knPYYm7pQhppy22J8tAZdUhKAMLhTAzpTlhELhH0gxljDy6rx0Az7tn+OlS8wDNhLLp9eAGkdSD1BE9+",
+	"ZJieqNBRpqfTVPCzcdhms+2TsrweiQYL9VsIUeGnRqieiJzDZTWLBzqT/9bqJOFTE1Ohl7S+m28Weht6",
+	"twnB3Ab3S0BguJ0+gjXkKdbLS4W2ECSnHxmniUDnvEP9A+VlGJ3rFEda0XyBPTZCdBXhXKgvEupSt4pN",
+	"3e/HW34kgEU/BypiIjx27zWhHm4hJ9ZVbkOAi+ikA+CPqS3YTruNL9xQ8ZfVujnkatrET6n2q6w73e5a",
+	"XI6UcnW36TP3ksuoml8AsQSfR3U0vpAwAFhSiYHLqavC5ml0nkaNlFf8cgdExFBnykn2GVCP/7j26dWk",
+	"Y9s7JXrgS2jCfliXR9i9rusuq1r+yVXKxn2ulqqIchtyUwu1pinyAvbfvbNEZuVUB2AFTlGpglA7hL1B",
+	"jcjMwDl4GUjH1saXvB4LyJ1SxoEEJfQEfmS84i2aP2CTVNg+uTYhB9J9cHmroxmeSndFBC0GSZVh6waE",
+	"gqiSs+jsFPLGKH4BVG+gyus03aX4e9RyN5ciqxGOx1cVew/DjUq52oDQF4LQcY8udxDXxJ6nXJW9DzRZ",
+	"3cafrpFi8rerzS/pC3It6MRbXWEBR2iUzzfeyEShsbJKnI3vBLZBGXEqejyXDy12RC6R9QKETHlmpOqJ",
+	"YIGg88sT0VXSsFT0LeMp9v2lC7zhHkpMwqXuroAC95zo+AeQEURdZSg4R12MDaC+3HfYv9gNM+7QKE/J",
+	"gzvEyYRSQLql0hP3jJhSTp4lAb0E1LctYD440dkJhc/iTkWG7hAJNdyn+OCZJ0VdpdyX0nsWbqJAa09O",
+	"SOHRDNd/DV8DNti1uBpfXdqJp2kp7TSEhqiN8quBEz+boCrE7k9k4lZjO9r5HPk7uO2yqmtwBAf5tqGA",
+	"NcrvyHuxx2HrbPTg/YslzsqDDki+YhCq5yPGKFGY0ZB3d5L20IkwgDBBu2Q2GUw34P67AffzLJuSmcH0",
+	"2K5l8xN5RL3FjzRhoDBwh9Al2DHbJ1WOPrymZJG0bCi4MgXCZ80STX25sJ6zglYTb3o8HQmz2Ky34ot9",
+	"MrDXxg3rprjhhV3AC/ty7u2vTA7rmUr+MOn4rN7L9K/EN9Ol6x4ZFrvHxoTLsfrQ7TbxZZRyqUywNWd2",
+	"XiUdcWG/LZNiBLpOn0WcH1CZpZBaD1F233MUjjj0IPQNv9Px2dpZRRr8J3ePZdKLm+NyB8cFGBavcFh+",
+	"H4uxWECjjCkeLDqCjRnCQAmfOofEV7AGe3+kjcT0TZ+A0pMBQESkbbF3Y6xLPhVnUjGuxAT9uIRPI3YK",
+	"LPwaqFTATaME0lAmSp4NLFUQISKgq2D4lAkBdnlASp9pJTrM6oRPH5kwdHwejVGbij4ncLdL40H/hOVa",
+	"cJR/gRnDzUpHdrsGAhAyBFfK/1cy14Zqr4RPD92rSkSfj1OLi1MWKKVkSOVAuS1z8S7oBCBUwrMXmHKY",
+	"G917lU7Dq4HXKbEmbTxDJus2DeZUqsZEvFbLjuoYHvgJL7p3bKu4+xbwrNKaPgxE/XVlLx56DDBI5N9J",
+	"QHklgFtmXgfkoq6gB544EdpU4outBxc851QiCyJ6wA3As0UCTZWFsaHSxneexSjarBi3WrfYL9AucKIZ",
+	"cWuOIOsHkoDbrtKQ2ofvPZE/z6iLSFInvS/JW/M0fefmdqdZayBtqGkyu0LQxk0EhZl7IbcducEnV1I3",
+	"4MuB0A1Kok0N533PxcLBaorhyE4hiIMUiVxaM3PYN1nXa4u5QD2jYE4WV2B2L5fqhcALEHou1xc/9G4N",
+	"Le8pHZE561xg1aN757hlPFZDK9FVILIvROaGgU3CI8RKTaQRbL+9y+JxPtkY0yTu48lApiJkJ6CduzMD",
+	"B2MLJe4JQMVC2y6Wap6wU55y1RMZsDsbNtHZOfA0QyFPjd3+ESpphDE3mczNH1LJAcyT6cNq0b/uNq9x",
+	"ZZ9zVerrb0S2el//TOvhorZA8BvnDMkKK6LcIq22Qc9HeM4CRxB8HHwataNT7HHslHO8RdUWSlv2OO7z",
+	"1LjPAkyw5AKhK1jZgsKc8J6VF2W3jKIrp1qnAjIs98zNcWu7TEcJWNlNO4l7ptvcm8VXVzjbcJwQVwyx",
+	"+flDPtO6sLanxFGSADmv1kPfQIH0GAFwqV80G6vUSZk4nCGAH8JJbLF3fChMVyHrBPRSqO52UGx0dZks",
+	"WYSmdfP/uvwSkjBuYGylFpDuipsk8J8d6AptgQmEm0tNEq3luUZEILjELVdclspkd5Js2gLcbVuABVfx",
+	"ocAGABvn5loUwFGSkIBeUwEU/Rt32Sqc7Rrq6+cY2w/RXQkQrESAhHAbkmAo7kJ3Mt1O6Crdx1MZU39v",
+	"E0NmJAfm4DQOGccEdjD/3PVslPIeFJUojc/tKn//4oPX0ie4Buvpk2+Xud2t14a2/WuhbYfDsICzfQ2B",
+	"sSx3u3v8Wo7hmbB08K7I1v7AbBwvQL/t6O/1yJiHnsm6gl2wHrbdPeEGSNVb7IVX5Vg87CbWVcbqkQFj",
+	"/tRTC0nFpPVu6WEgPSB3FfAO65kCeMSvwRS4DhL0XqrNDNtpQUaB272ipLkT1vI6EbehLP86zKsZb20D",
+	"Fr4jJvDrce+MzQQf1vPKQALIk8EUqwJ7ejiUFor6T6fASg3ZhKzcVguJr+GLphHKAuW0soY9/uXV0fEv",
+	"P7FXx2/fRMwIqIhhB62drQ6L4TcdemwcsVgmnRjvCh89MqwHUfKIxQm3vBMz3lUxLk0c7NqcDgeFBnbi",
+	"h5tDBQ89ZiDSVMfEOoOPkiaQ1gmnUdwaIbrNtNhrS//0NHVCJX7WfeE8XaRF4CzVxrKeVoqmZ4hUF2Co",
+	"0FzPjdyw+A03tvnSDaf5+kVMecDQP8ezLESejQdro/TYttgRS6UvhsJRdVVO/KCVe0+ehp1t77uV1pDT",
+	"GwgVbidSI6AJbsf5y3DDvs7YXvh5VyEUPNRcFSaFLnVOvUfbADYOZ7R2tCKKDfQ4o07C0jLQ1VGeGD0X",
+	"U+zveOE0s686FQq5KHop0AOFbr3OGmmx9yO8F5ZzIf0aRwhLBvEEncLroaAfcAo6vaG6Kv7p5TF7Qrs7",
+	"brFnmZ4YkZlHDN7FJz3OesLnkODlcTfEQySMxbbJMD1Y8b6wvcG8HUG3r/dp8B5kAi0DYo5lEvsNB4Bm",
+	"3NIh6JKJnpAXMymuxlE/+fX75OfnHuaHSjDPdJX2YF2/9Z3L+q3/z29HzV9589/t5sHJsr3vIYHn5QvO",
+	"yQh2LhUy4fs+nUa4VbEiccLGiR5uWuwXOufuZOg+7fFzbPHp9ylugyGf4m4pN9Ev9Au0cihOdL9fA4LU",
+	"p/8retasuSy8+e+Tz989jugfW3+rWpol4d/wrpu52C5agGjQFizARlHEdZVMOsxvg64Cycn++Mvt2JLE",
+	"rflht4FCt9vodMNu6jaiboNb+KyCRsP7uPAzN2P4YWHhWzhm+B4XefYXha9OZNJ1i9vNMV3+bwyVdb2d",
+	"251tsDar1oJGwsNjIvbz8Y/NH9wGKbzXg3b76fbBwc7+3tO99sHBzGv9n2537Gb3ufJ9VnExw4MQS01c",
+	"pkYmAmWltJtE630jr3L+EVUJB/HtDTIv0OcNsaJGQCuMEMUrcDZALTFctQ7IntCFV46igUV1SeWs76SF",
+	"gFKIhNEHy4fbqoiEypQ/9B+l3Q/x/lgv4QWx9KPZhpy2xAXdzns2FyDwUKDdF1kmkhOr/f1uIpZXD/HM",
+	"oZ3ftlOLK7SJ6C2K6Fl/nFfBpK8asMKXETgqiiILUO2rk1QU7hhdioUv8qpGoVPUOAPyOoCaDJENdw28",
+	"ehCFXyn5wa3jy19oJTbo8huVR7eMLpco2pr4Ppug4UAHxhF2CfTf51949xJYBJBWwPfzB88ZfKtxljkD",
+	"GpXoIdzKat0UPEun5TusR1T9sMHn/Cqo87L01c4gs+JGJPDxTBepUyEUM0Kow/z1Rkz2GVdT6K3vR5N4",
+	"UulCF4c1RDTdbSOmN2J6I6Y3Yvo2xfSPUkkzCByJ1yStU8Evbl5UQ4bAJ0JOhVRnJLSNxgB6lfDO5XVX",
+	"rSuwYXobab2R1htpvZHWtymt32mbEw0VpaBbsNWK9utEN5CG37jolmaWkH+GQTNni2GnItXQPE1jX06e",
+	"WWyUfXXLG262EeQbQb4R5BtBfpuC/FnOInV9VrdP69yI9P5JejLl0FGe+sKgiJiDCUFJygylDKJdAMRp",
+	"qN4ferxghSVk1VDO21wd+Gb/IhMkhUjy94gbCu55pt0dtcrVSj641fWCX8nbVw1Xqr4MbXDquGF2fAax",
+	"8SM2OwDoE9MjqaRWrdUze8d+y91yO5BL8op5bhN1WL4PDmfqI6EJANZHbqohaxXi7TXrQOWktG329Vgl",
+	"MegTIqjMP209DLXrJyYV1Y2jJuYpkK00pWqCkIoDcLCrSNTKnOkO2QE3HTLvRol/QrSk14daOdXFVVHx",
+	"raPTiQFnOYwMGFhEmeMbHWX6LONDbCJAlMduy2e8Z1EB2yKnIzR2+zc1W5xD0fw3DeYGHRH/iBqQCM3O",
+	"bEhcF5C4/kIlP9lYUfuwlThvfH/0BbQ3vns69cuA3cMtWXCAnJ84S23IE2zZjohVouScM8T8Qy+nyfnF",
+	"D20Zphw/QL/16Xguw6FagFFdjTS1NJBboyX1y3RfiUn9+F8qm02Xoe6hFd5gSu8jeQ/2Yg4H28uqcNbn",
+	"pVVJWNRz97zTVpjZKCm2WoWWXrIPcDJghQZy6H4mRCeoU+MjkiaC/qXIPA2M1eWuomCwcTU91cn0MIib",
+	"FGDV7is7HYlDjFdKdcZOhZ0Ioboq7md6iAUwsdUxCEXgMOWqxP2ArXx6Ik1FEjG3DO6/WBaT+d4/0M0a",
+	"ehu5CUkDpBIiq0Qm+P5H7thM80ZFM8yrgWxb2q7qS2s65HYPBDTWzpgVig2lGrtl7vu+rwG65g0MfIo0",
+	"LKYRuZniDnfjT0QPinCwBxEU6gAjJCTu3Njl0CkQeLKfEo1fiS/2ElWyiCWpJGbuli7JnEtV9tXHONwT",
+	"Wt9GZ7cdNdyGubSF5xwCuLxTgRUhG3KrU33mpmx14XbbO8fba3cELS3mTRI2zS1VDQp7BdC1j4sYtKSW",
+	"XvuneKsCTwIezhPYp6bRaZeB2vCx/2O1F1UF3p59d4XhOJFTWIybQHSXT0+FgnbidxkqKpAPm7jL3cdd",
+	"fLv2PMQSVYRdMDqRn7mm22v3Mywz158+L6It9qaXKnfnN5zE19UJdmxnQibrm4GFmIn/bCGJ13GwTLDB",
+	"q2GxM/ySjE9UfOgNQ9/JHoIqfZFhTgKLla9qhPjHXdEMWYll6xc/xYfBs+WX7t7lYf32aMIWbCKbSewN",
+	"bCwTxQY48LaczBVfRs6MYhQYbm2yqLkwOebnoihNiE7vauJkWX4vlCKezhzEBMAMJXpVWol1wl1nws4K",
+	"hivWL24M53tiOB9f2Sj+ayPcv6WSSC9NcNesG0Nbyezwdw4lkiXD6wmHF7A6/qR027q43jOtz6lbhI8H",
+	"QRBvpnF3/OH9p2P2pEj4GK9lqOFk3oMMuh/gwOvDVxTIRatE1TNsL7DYyS+yYGxc/W/M2lW6CScVDVxn",
+	"FClAe+nM/03GLSAHgWKi6vAyjqZXV00GQkXM8GlUAqJRN/x+JgSQdFGh9NqW8q0tEKgeuHmzz2UK3e51",
+	"xmLIGTSlao64sTkCBOUdFiiejcmXuz+E3Rj6n5Xf1+TzP6F8wg3pHtACJn8JhSAAat9D5tGMhZ5WPni0",
+	"jvah+dy6+rm1BG8l8hwnTcg98rA24PNvRhFsohslIvMe8R5en8RMz5tSmfq+nIjyLqTNB5rYFQORejlJ",
+	"7YlZfLoZWynrPuNd5Xt36kCYiZ9UJdPhSROdncM5h7BKH4wC6LQguqovJsJYVm7+nI0V62d6yLbh19gA",
+	"Gp/h7pDw6SxVJ02jq874yIRyUJ0lInN/EBDdNwoFKBM0a4BGWwPRO4fEwCHj1K4aUu7YAQI5nO1E9jDy",
+	"c8RoveEObl6UpC/D1zvFlTHCLTW9phwyULSHUDbS74djtyY6O4dVe7zXPmCxHlsjE9F0H0t11hzocWbi",
+	"qKti93h3EuOtNUgKKHeenr9Wd5s0J8hFuc8Qoto/cjOgVrFTYazI3A4QF0JJddZaMUsOcgxBnHWdVmdu",
+	"uFIwyK3jTebLN7RlN0Nb5oTBEo7vFanNNuntG0xv3/u6gvnSgTqhz3KZH1UUFyDCLUboFVxrYo/GKihr",
+	"wJHNqGuvqoOjvcmNX1M6i9T/OqUDE3E60Pp8UetSSJLRT+s6mPrvFyCz/QNXtQi+LuAxzmIZyLFflg3m",
+	"+D5ijif5dl1MYVs6AfVw41fcOUxDYYzbIoZwts5NIosgeCbIiYsOizPXtYLWAZ8sd35Awvxh6irDp4Y9",
+	"Hlg7Mp0nTyaTScvQj8L+6+nhVodxjJhiP4BwaJsSMFz+L6cCjOXDUdxVgDr2Xxh5prgdZyJmj+OL7SgO",
+	"4N1Xb4+eNz+9OtrZ/x545ZOIhbvAj5zCiNgpN+L7vS1wSboK8LvSsPgPz4MdsW4jXId/JtzybuOvOKKS",
+	"XmhuAFYUZ5d0N4iY0V0FuBzP6M9P3U+Cr2YzfiFS08mJ6z2kyy3NVI8zpieKnYspemeK4spufjtfvsDP",
+	"pGLb7dA/AN228G5b7EhNC80EnOGXSZEgKz+6ll11lumJ+8mIj40ACDlLuRUZTZez+KOw2bR51Lciixk3",
+	"57hDpI3gvzt70D/AAPWcom5B8PyuojYEWESNLQZhv8EAnCCPM5GIVF6ILHajDVsQwfCEYNjbbgORxkRa",
+	"6Miu+/0We4vPMLSq0MAMlq+reJbJC3BbwU1GhLf2DRmgA6K25CVTKF5fiAw/OJ0yTgvgLsG75wxM+IxD",
+	"Qpzjt4mEYIeyNAID1Pb+lniUMK7KjsK5c8tBAwUP3L+OAIEvng3YAPE4S2N0oE8Fg7PWYke4YABBB9ry",
+	"UvjgkYEtpIQFl5tnbpH6YyOwgwPjXeXH4xYY4PDUINiGrhGP3DfQmN4wnqZ64r4bolfvDqTbPLERvUxY",
+	"rFJWVClP29WtvtK4m9w+vER1L/Tm8Yd36847846nZR97puc9+HwZo18iWgOEdzG9+DcnwsdZ2ug0vOAc",
+	"8cwqkbXocS2dnT0ZiqFZCbaBa3STrnrFCqzghPufnjotp0fCvexFC5hI41RkcpIJDgNCV1oo+DT0iqco",
+	"CexFpxAHRvRO3vb/8c+D7Ief/vGv37Pjyf/+/OHFD6/ffPj1td55w9/wT5PL38+yzvqNv8qkytJ7yxOx",
+	"wLmX1mw6KN9FB+V/iOlr9bPZVK9fk0H8il+I0JXGlPlnljCKK7zOFToo0yXU/IjMCGNlmjrj+TS3o6Vd",
+	"S7/hCNbWb99uC2NasqunGDdJvHI34knYi6sfsmUgyeEJIccFqgqV9zrhnTNh8/NzRQzyV27hfN32Sh1W",
+	"mF7hN46JuC559eDBwuvInzVBwnj58u2QybxGVB8cRqifHwhWuAZCKRS0AEiQ7vcpFEEdEQd8NBLKsMlA",
+	"piIvHfdBidykwIDEWoYFCoTrMSyuoyGy7vdLYjUIuFV7IdOUfob53XY/5EskXaklcjAbN5iwu7XXNv7X",
+	"9TU5voplOOd+PaH4rxTLJAGHPuprddGAVIi1AggJmpPUAJAPfUQUApba+CBwjpPimWDnYmQhmP2UJXwK",
+	"cj381H0PQWz3/W77ionHF/lsbzwDWc3yBIwxZVInN73rYXSi6U0Do9PnK5viMLhS/3zrzFK3YNxaMRxZ",
+	"0+hs78zjgOranubFfCk39oRuMnPZTtVl8HuRZTprdBqUsBFuvhTqFgnbB3IT+KEHBO2321FDiS/lR1HB",
+	"ILRQLbe9bUR5Z9UysojeEzU1nW/YCmoanoRNYfEpK+hU//qWSSz7o7gJI3xD+eggfwERe0cm+mU65Mkf",
+	"9O/pifsipBfXKLPIn7hY5PqDc2lNxidqv+5TbpSGBeXi3AenjqKcJXMuC0hUVcDRV6jWCBnYtfyDsELX",
+	"mlu7IbPbL3OVbHoN9jXla0NI9mFIJz/v6yqkWCFx8dDJcEuH8ZpM2kxbbkXT5yH/uFo4olKWvCWohxIT",
+	"HzJlPxbQGLmkdvarkWdKELDkVNtBxIzO25YEK6bHlcf86AuRFRAdOkUEhQTJc6atFarFPrp5ArIF8Bzu",
+	"G0GGuk4Tj6Cw0A12PeEEC0nr8QmX827k0yb9/TWmv4shFtjc0prCkYiYGeiJ8pWOPbEJvVyLjbtRIl6J",
+	"/CR8WxGPhDJeSl2HIrHC3JD+mLVFdR/i2EEqt9yj45kwC6kRZ4VmYgSnkqXyHIvY6yqHF0t596iN9bmR",
+	"G9+e8el2vj+C64mMMr2+293yH2J6NLaDRue3z85zPRU8c/7vb5/d4UBIZxUXvdOlUhnL0xQrZsA+hN8n",
+	"qEET3Rt7YhTU9k/gwNGwK9vnCT1KBdTKgh0qhGrlwcUPBIWuCFXCxRnvWSiwA9DAQLvrIZYbIaiWcASh",
+	"rxJGeiXgpguPeYHs2BVPARZrIs+GCqEocFdMYcBIV42gHzKFEVkLZNfAhld40HMaSPWTMuoshjhtNkp5",
+	"T0Q5oOhcOoms+6GpIKCvM1G4/0ethwaDAGCxVSybHHoqccJbY2SwcJMj3JIydVtm/g7IlIPgeTcaZ8JT",
+	"YVVgkitRZw90mpji/Qulv5ULoRdymxfuFgrG5+9UfBBOOXMnoXDxJwy0Vw8CCMIz0cmrl91s/BsKSYK8",
+	"hjpip1Pf+zF/BpY6zT/iHXRxGgbG8fDyIXLmVxTHYcZOHqdT2G7F85FyVTf8IXeDga3TYUcfXrNzMTV+",
+	"O8FduTmnKmL/Zno9Yaru5/ctjjUcJ+rLYjrs/dimYAH8pPVZKiJ2NHJG/fzOZ30hkrrzTCeHG/bqzVP2",
+	"46vXH9nHvYjWRxsUE2Yk+DmTFssiImYEz3qDiPUlSEzgzMEeHirpKre7CYnuNg/h7yMk14pYLjvx7aZy",
+	"CD20DHb5yDHphwzC+uAtd9V7b568H1u3S1ss/unlMXvSH8jsyVBYjiUgVqSpwcOLp1UaNG9oUdwMK98e",
+	"wQcT4JQ4nQJpwCHeSBpMRsEumTlnE8ohi4yX5c7ROJG27kno0CdRqIfouGUUyE7f12mqJxHjzNhM8CFt",
+	"oFAzlr9gUknzD3kleGoHUWjqAzwGpClQkfhOA0XtUjyl2Ozlr89//f8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -323,6 +323,11 @@ var problemTypes = []problemType{
 		"The appointment's status does not allow this step. current_status is where it stands, allowed_statuses lists what may follow; when that is absent, nothing may.",
 	},
 	{
+		api.ProblemSlugTooEarly, 409, "Too early for this visit",
+		"Wait until earliest, or move the appointment to the time at which the patient is here.",
+		"A patient can be checked in, and a visit started or completed, on the clinic's day of the appointment or at most 4 hours before its start. earliest is when that begins.",
+	},
+	{
 		api.ProblemSlugInvalidTicketTransition, 409, "Not possible in the ticket's current status",
 		"Read the ticket again; see allowed_ticket_statuses for what may follow.",
 		"The ticket's status does not allow this step. current_ticket_status is where it stands, allowed_ticket_statuses lists what may follow; when that is absent, nothing may.",

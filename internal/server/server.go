@@ -142,7 +142,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	}
 	s.echo.Use(s.refuseForeignOrigins)
 	s.echo.Use(s.checkAddress(newAddresses(validators)))
-	if err := validators.register(s, api.NewStrictHandler(s, nil)); err != nil {
+	if err := validators.register(s, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

@@ -388,13 +388,13 @@ export type TimeOff = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * Why.
+     * Why; for the doctor and for staff who read every calendar, absent for others.
      */
-    reason: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
+    reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     created_at: Instant;
     updated_at: Instant;
 };
@@ -436,7 +436,7 @@ export type ClosureCreate = {
      */
     last_date?: string;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
 };
@@ -449,7 +449,7 @@ export type Closure = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
     created_at: Instant;
@@ -757,6 +757,20 @@ export type Override = {
 };
 
 /**
+ * Rules that were broken on purpose.
+ */
+export type AppointmentOverride = {
+    /**
+     * The rules that the booking breaks.
+     */
+    rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
+    /**
+     * Why; for the clinic's staff, absent for others.
+     */
+    reason?: string;
+};
+
+/**
  * An appointment to book. Its length is `duration_minutes`, or by default the type's.
  */
 export type AppointmentCreate = {
@@ -801,13 +815,16 @@ export type AppointmentReschedule = {
 export type AppointmentEvent = {
     at: Instant;
     /**
-     * What was done. Further actions may be added.
+     * What was done; the other members say what the appointment was after it, so an
+     * `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+     * be added.
+     *
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
-     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
      */
-    actor: string | null;
+    actor?: string | null;
     /**
      * The status before, an `AppointmentStatus`; null when the appointment did not
      * exist. Without an enum, for generators stop at one that has null among its values.
@@ -820,9 +837,9 @@ export type AppointmentEvent = {
      */
     reason: string | null;
     /**
-     * In words why, or why a rule was broken on purpose.
+     * In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     start_time: Instant;
     duration_minutes: DurationMinutes;
     doctor_id: Id;
@@ -1071,9 +1088,9 @@ export type AppointmentCancel = {
 export type Cancellation = {
     reason: CancellationReason;
     /**
-     * What else was to be remembered.
+     * What else was to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     cancelled_at: Instant;
 };
 
@@ -1113,7 +1130,7 @@ export type Appointment = {
     status: AppointmentStatus;
     patient?: Patient;
     doctor?: Doctor;
-    override?: Override;
+    override?: AppointmentOverride;
     cancellation?: Cancellation;
     created_at: Instant;
     updated_at: Instant;
@@ -1181,9 +1198,9 @@ export type Ticket = {
      */
     position: number | null;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     /**
      * The ticket that goes on for this one.
      */
@@ -1201,7 +1218,7 @@ export type Ticket = {
  */
 export type Queue = {
     /**
-     * The tickets of this page, by number.
+     * The tickets of this page, by day and number.
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
@@ -1365,9 +1382,9 @@ export type WaitlistEntry = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     status: WaitlistStatus;
     /**
      * The time that is held for the patient; null when there is none.
@@ -1661,11 +1678,11 @@ export type AuditChange = {
     /**
      * What it was, as JSON; null when the record did not exist or had none.
      */
-    before: string | null;
+    before?: string | null;
     /**
      * What it became, as JSON; null when the record is gone or has none.
      */
-    after: string | null;
+    after?: string | null;
 };
 
 /**
@@ -1713,7 +1730,7 @@ export type AuditEntry = {
     /**
      * Why, when it was stated.
      */
-    reason: string | null;
+    reason?: string | null;
     /**
      * The patient was erased, and the changes and the reason with it.
      */
@@ -2081,7 +2098,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -2187,6 +2204,10 @@ export type Problem = {
      *
      */
     alternatives?: Array<Slot>;
+    /**
+     * With `too-early`: from when on the step is possible.
+     */
+    earliest?: string;
     current_status?: AppointmentStatus;
     /**
      * With `invalid-transition`: the statuses that may follow the current one; absent when none may.
@@ -6757,7 +6778,10 @@ export type CheckInAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6861,7 +6885,10 @@ export type StartAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6965,7 +6992,10 @@ export type CompleteAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -8849,7 +8879,7 @@ export type CallTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8955,7 +8985,7 @@ export type StartTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -9061,7 +9091,7 @@ export type CompleteTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -9167,7 +9197,7 @@ export type LeaveTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;

@@ -1,7 +1,7 @@
 // What is done to visits, with what to say about it and how to take it back.
 import { type Appointment, type AppointmentCancel, isProblem, type NoAnswer, type Override, type Problem, type Result } from "mems-client";
 import { desk } from "./desk.svelte.js";
-import { type Move, NO_ROOM, ANY_ROOM, rescheduleOf } from "./draft.js";
+import { type Move, ANY_ROOM, rescheduleOf } from "./draft.js";
 import { breakable } from "./override.js";
 import { mems } from "./session.js";
 import { clock, shortDate, dateAt } from "./time.js";
@@ -55,18 +55,13 @@ export async function cancel(a: Appointment, body: AppointmentCancel): Promise<P
 
 /** Reschedules. What is in the way is shown with what is free instead; another refusal is for the caller to show. */
 export async function reschedule(a: Appointment, to: Move, override?: Override): Promise<Problem | NoAnswer | undefined> {
-  const old = { doctor: a.doctor_id, start: Date.parse(a.start_time), minutes: a.duration_minutes, room: a.room_id ?? NO_ROOM };
   const error = await move(a, to, override);
   if (error) {
     if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor))) desk.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
     else if (desk.open !== a.id) desk.complain(error); // its card says so itself
     return error;
   }
-  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, async () => {
-    const back = await move(a, old);
-    if (back) desk.complain(back);
-    else desk.say(`${who(a)} is back at ${clock(old.start, desk.zone)}.`);
-  });
+  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, () => undo(a));
   return undefined;
 }
 
