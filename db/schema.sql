@@ -424,6 +424,7 @@ CREATE TABLE `tickets` (
   KEY `tickets_patient` (`patient_id`,`day`),
   KEY `tickets_appointment` (`appointment_id`),
   KEY `tickets_transferred` (`transferred_to`),
+  KEY `tickets_open` (`doctor_id`,`status`,`day`,`number`),
   CONSTRAINT `tickets_appointment_exists` FOREIGN KEY (`appointment_id`) REFERENCES `appointments` (`id`) ON DELETE CASCADE,
   CONSTRAINT `tickets_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`),
   CONSTRAINT `tickets_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`),

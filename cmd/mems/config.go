@@ -17,6 +17,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"mems/internal/clinic"
 	"mems/internal/localdb"
 	"mems/internal/store"
 )
@@ -174,7 +175,7 @@ func unknownVariables(environ []string) []string {
 // faults are the values that can be read, but not used.
 func (c *config) faults(given map[string]string) []error {
 	var zoneErr, macErr error
-	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
+	c.zone, zoneErr = clinic.LoadZone(c.ClinicTimeZone)
 	_, proxiesErr := readNetworks(c.TrustedProxies)
 	_, networksErr := readNetworks(c.WebhookNetworks)
 	_, macErr = readMACKeys(c.AuditKeys)
@@ -237,7 +238,8 @@ func isLoopback(host string) bool {
 // the API from a page is named.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host &&
+		!strings.Contains(u.Host, "*") // a pattern would be compared letter by letter, or mean everybody
 }
 
 // readNetworks reads addresses and networks.

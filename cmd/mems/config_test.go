@@ -13,10 +13,11 @@ import (
 func TestConfigRefusesBadValues(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
+		"MEMS_CORS_ORIGINS=https://*", "MEMS_CORS_ORIGINS=https://a.example,https://*.example",
 		"MEMS_HTTP_ADDR=8080", "MEMS_HTTP_ADDR=127.0.0.1:http", "MEMS_HTTP_ADDR=127.0.0.1:70000",
 		"MEMS_ALLOW_OPEN=maybe", "MEMS_DATABASE_ENGINE=postgres",
 		"MEMS_DATABASE_MAX_CONNS=0", "MEMS_DATABASE_MAX_CONNS=many", "MEMS_CLINIC_TIME_ZONE=Mars/Olympus",
-		"MEMS_CLINIC_TIME_ZONE=Local", "MEMS_REQUEST_TIMEOUT=10", "MEMS_REQUEST_TIMEOUT=0s",
+		"MEMS_CLINIC_TIME_ZONE=Local", "MEMS_CLINIC_TIME_ZONE=right/Europe/Zurich", "MEMS_CLINIC_TIME_ZONE=Factory", "MEMS_REQUEST_TIMEOUT=10", "MEMS_REQUEST_TIMEOUT=0s",
 		"MEMS_SHUTDOWN_TIMEOUT=-1s", "MEMS_MAX_BODY_BYTES=1", "MEMS_LOG_LEVEL=loud", "MEMS_LOG_FORMAT=xml",
 		"MEMS_METRICS_ADDR=9090",
 	} {

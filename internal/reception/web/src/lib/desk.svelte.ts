@@ -20,7 +20,9 @@ import {
   unwrap,
   type WorkingHours,
 } from "mems-client";
+import { type Draft, type Move, newDraft } from "./draft.js";
 import { people } from "./people.svelte.js";
+import { isAway, problemText } from "./refusal.js";
 import { mems, setKey } from "./session.js";
 import { addDays, dateAt, dayWindow, monday } from "./time.js";
 
@@ -32,21 +34,6 @@ export interface Toast {
   text: string;
   kind: "done" | "wrong";
   undo?: () => Promise<void>;
-}
-
-/** What the booking dialog begins with. */
-export interface Draft {
-  doctor: number;
-  start: number;
-  minutes?: number;
-  patient?: { id: number; name: string };
-}
-
-/** Where a visit is to be moved. */
-export interface Move {
-  doctor: number;
-  start: number;
-  minutes?: number;
 }
 
 class Desk {
@@ -73,7 +60,12 @@ class Desk {
   line = $state<Line>("connecting");
   now = $state(Date.now());
   toasts = $state<Toast[]>([]);
+  /** The booking dialog is open with this draft. */
   draft = $state.raw<Draft>();
+  /** What is known of a booking for which a time is still being looked for. */
+  pending = $state.raw<Partial<Draft>>();
+  /** Counts what changed in the clinic, so that free times are looked up again. */
+  changes = $state(0);
   open = $state<number>(); // the visit whose card is open
   moving = $state.raw<Appointment>();
   /** A move that was refused, with what is free instead. */
@@ -142,6 +134,7 @@ class Desk {
     this.caller = undefined;
     this.visits = [];
     this.tickets = [];
+    this.draft = this.pending = undefined;
     people.forget();
     this.phase = "signed-out";
   }
@@ -313,8 +306,22 @@ class Desk {
     this.refresh();
   }
 
+  /** Opens the booking dialog at a time, for whom and what a time is being looked for. */
+  bookAt(slot: Pick<Draft, "doctor" | "start"> & Partial<Draft>): void {
+    this.draft = newDraft({ ...this.pending, ...slot });
+  }
+
+  /** Looks for another time for a draft, in the calendar or among the free times. */
+  seek(draft: Partial<Draft>, view: View = this.view): void {
+    const { start: _, ...rest } = draft;
+    this.pending = rest;
+    this.draft = undefined;
+    this.show(view);
+  }
+
   /** Reads again soon, once for what happens until then. */
   refresh(): void {
+    this.changes++;
     this.soon ??= setTimeout(() => {
       this.soon = undefined;
       void this.read();
@@ -342,7 +349,7 @@ class Desk {
 
 /** A refusal in words. */
 export function said(error: Problem | NoAnswer): string {
-  return isProblem(error) ? `${error.title}. ${error.detail}` : "The server does not answer. What you see may be old; it is tried again by itself.";
+  return isAway(error) ? "The server can't be reached. What you see may be old; trying again." : problemText(error);
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
