@@ -72,39 +72,21 @@ func (e AppointmentEventAction) Valid() bool {
 	}
 }
 
-// Defines values for AppointmentEventFromStatus.
+// Defines values for AppointmentOverrideRules.
 const (
-	AppointmentEventFromStatusCancelled            AppointmentEventFromStatus = "cancelled"
-	AppointmentEventFromStatusCheckedIn            AppointmentEventFromStatus = "checked_in"
-	AppointmentEventFromStatusCompleted            AppointmentEventFromStatus = "completed"
-	AppointmentEventFromStatusConfirmed            AppointmentEventFromStatus = "confirmed"
-	AppointmentEventFromStatusInProgress           AppointmentEventFromStatus = "in_progress"
-	AppointmentEventFromStatusLeftWithoutBeingSeen AppointmentEventFromStatus = "left_without_being_seen"
-	AppointmentEventFromStatusLessThanNil          AppointmentEventFromStatus = "<nil>"
-	AppointmentEventFromStatusNoShow               AppointmentEventFromStatus = "no_show"
-	AppointmentEventFromStatusScheduled            AppointmentEventFromStatus = "scheduled"
+	AppointmentOverrideRulesDoctorOverlap       AppointmentOverrideRules = "doctor-overlap"
+	AppointmentOverrideRulesOutsideWorkingHours AppointmentOverrideRules = "outside-working-hours"
+	AppointmentOverrideRulesPatientOverlap      AppointmentOverrideRules = "patient-overlap"
 )
 
-// Valid indicates whether the value is a known member of the AppointmentEventFromStatus enum.
-func (e AppointmentEventFromStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the AppointmentOverrideRules enum.
+func (e AppointmentOverrideRules) Valid() bool {
 	switch e {
-	case AppointmentEventFromStatusCancelled:
+	case AppointmentOverrideRulesDoctorOverlap:
 		return true
-	case AppointmentEventFromStatusCheckedIn:
+	case AppointmentOverrideRulesOutsideWorkingHours:
 		return true
-	case AppointmentEventFromStatusCompleted:
-		return true
-	case AppointmentEventFromStatusConfirmed:
-		return true
-	case AppointmentEventFromStatusInProgress:
-		return true
-	case AppointmentEventFromStatusLeftWithoutBeingSeen:
-		return true
-	case AppointmentEventFromStatusLessThanNil:
-		return true
-	case AppointmentEventFromStatusNoShow:
-		return true
-	case AppointmentEventFromStatusScheduled:
+	case AppointmentOverrideRulesPatientOverlap:
 		return true
 	default:
 		return false
@@ -1270,6 +1252,7 @@ const (
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
 	ProblemSlugCalendarFeedNotFound      ProblemSlug = "calendar-feed-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
+	ProblemSlugCrossOrigin               ProblemSlug = "cross-origin"
 	ProblemSlugDeliveryNotFound          ProblemSlug = "delivery-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
@@ -1286,6 +1269,7 @@ const (
 	ProblemSlugInternalError             ProblemSlug = "internal-error"
 	ProblemSlugInvalidTicketTransition   ProblemSlug = "invalid-ticket-transition"
 	ProblemSlugInvalidTransition         ProblemSlug = "invalid-transition"
+	ProblemSlugLocalOnly                 ProblemSlug = "local-only"
 	ProblemSlugMalformedRequest          ProblemSlug = "malformed-request"
 	ProblemSlugMergeConflict             ProblemSlug = "merge-conflict"
 	ProblemSlugMethodNotAllowed          ProblemSlug = "method-not-allowed"
@@ -1317,6 +1301,7 @@ const (
 	ProblemSlugTicketNotFound            ProblemSlug = "ticket-not-found"
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
 	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
+	ProblemSlugTooEarly                  ProblemSlug = "too-early"
 	ProblemSlugTooManyVisits             ProblemSlug = "too-many-visits"
 	ProblemSlugUnauthenticated           ProblemSlug = "unauthenticated"
 	ProblemSlugUnavailable               ProblemSlug = "unavailable"
@@ -1345,6 +1330,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugCalendarFeedNotFound:
 		return true
 	case ProblemSlugClosureNotFound:
+		return true
+	case ProblemSlugCrossOrigin:
 		return true
 	case ProblemSlugDeliveryNotFound:
 		return true
@@ -1377,6 +1364,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugInvalidTicketTransition:
 		return true
 	case ProblemSlugInvalidTransition:
+		return true
+	case ProblemSlugLocalOnly:
 		return true
 	case ProblemSlugMalformedRequest:
 		return true
@@ -1439,6 +1428,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugTimeOff:
 		return true
 	case ProblemSlugTimeOffNotFound:
+		return true
+	case ProblemSlugTooEarly:
 		return true
 	case ProblemSlugTooManyVisits:
 		return true
@@ -1551,6 +1542,7 @@ func (e SeriesCreateOnConflict) Valid() bool {
 // Defines values for SeriesDateOutcome.
 const (
 	SeriesDateOutcomeDone    SeriesDateOutcome = "done"
+	SeriesDateOutcomeFree    SeriesDateOutcome = "free"
 	SeriesDateOutcomeRefused SeriesDateOutcome = "refused"
 )
 
@@ -1558,6 +1550,8 @@ const (
 func (e SeriesDateOutcome) Valid() bool {
 	switch e {
 	case SeriesDateOutcomeDone:
+		return true
+	case SeriesDateOutcomeFree:
 		return true
 	case SeriesDateOutcomeRefused:
 		return true
@@ -2131,8 +2125,8 @@ type Appointment struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Override Rules that may be broken on purpose, and why.
-	Override *Override `json:"override,omitempty"`
+	// Override Rules that were broken on purpose.
+	Override *AppointmentOverride `json:"override,omitempty"`
 
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
@@ -2257,15 +2251,18 @@ type AppointmentCreate struct {
 
 // AppointmentEvent One change of an appointment, and what it was after it.
 type AppointmentEvent struct {
-	// Action What was done. Further actions may be added.
+	// Action What was done; the other members say what the appointment was after it, so an
+	// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+	// be added.
+	//
 	//
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
-	Actor nullable.Nullable[string] `json:"actor"`
+	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
 
 	// At A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -2287,13 +2284,14 @@ type AppointmentEvent struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// FromStatus Null when it did not exist before.
-	FromStatus nullable.Nullable[AppointmentEventFromStatus] `json:"from_status"`
+	// FromStatus The status before, an `AppointmentStatus`; null when the appointment did not
+	// exist. Without an enum, for generators stop at one that has null among its values.
+	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose.
+	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -2328,13 +2326,12 @@ type AppointmentEvent struct {
 	ToStatus AppointmentStatus `json:"to_status"`
 }
 
-// AppointmentEventAction What was done. Further actions may be added.
+// AppointmentEventAction What was done; the other members say what the appointment was after it, so an
+// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+// be added.
 //
 // Example: book
 type AppointmentEventAction string
-
-// AppointmentEventFromStatus Null when it did not exist before.
-type AppointmentEventFromStatus string
 
 // AppointmentHistory What happened to an appointment.
 type AppointmentHistory struct {
@@ -2365,6 +2362,22 @@ type AppointmentList struct {
 	// Example: 2027-03-02T00:00:00Z
 	To nullable.Nullable[time.Time] `json:"to"`
 }
+
+// AppointmentOverride Rules that were broken on purpose.
+type AppointmentOverride struct {
+	// Reason Why; for the clinic's staff, absent for others.
+	//
+	// Example: Twins; the mother sees both doctors.
+	Reason *string `audience:"staff" json:"reason,omitempty"`
+
+	// Rules The rules that the booking breaks.
+	Rules []AppointmentOverrideRules `json:"rules"`
+}
+
+// AppointmentOverrideRules A rule that a booking may break on purpose.
+//
+// Example: patient-overlap
+type AppointmentOverrideRules string
 
 // AppointmentReschedule What is to change; the rest stays.
 type AppointmentReschedule struct {
@@ -2482,17 +2495,17 @@ type AppointmentType struct {
 
 // AppointmentTypeCreate An appointment type to add.
 type AppointmentTypeCreate struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as
+	// Colour Colour in a calendar, as #rrggbb; by default `#1565c0`.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
@@ -2505,7 +2518,7 @@ type AppointmentTypeCreate struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// IsActive Whether it can be booked.
+	// IsActive Whether it can be booked; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -2515,7 +2528,7 @@ type AppointmentTypeCreate struct {
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
@@ -2588,10 +2601,10 @@ type AuditChange struct {
 	// After What it became, as JSON; null when the record is gone or has none.
 	//
 	// Example: "+41 44 123 45 67"
-	After nullable.Nullable[string] `json:"after"`
+	After nullable.Nullable[string] `audience:"staff" json:"after,omitempty"`
 
 	// Before What it was, as JSON; null when the record did not exist or had none.
-	Before nullable.Nullable[string] `json:"before"`
+	Before nullable.Nullable[string] `audience:"staff" json:"before,omitempty"`
 
 	// Member Its name.
 	//
@@ -2658,7 +2671,7 @@ type AuditEntry struct {
 	PatientIds []ID `json:"patient_ids"`
 
 	// Reason Why, when it was stated.
-	Reason nullable.Nullable[string] `json:"reason"`
+	Reason nullable.Nullable[string] `audience:"staff" json:"reason,omitempty"`
 
 	// RequestID The request, as in the log; null for none.
 	//
@@ -2858,10 +2871,10 @@ type Cancellation struct {
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered.
+	// Note What else was to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Reason Why an appointment was cancelled.
 	//
@@ -3031,7 +3044,7 @@ type Closure struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3073,7 +3086,7 @@ type ClosureCreate struct {
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3234,6 +3247,7 @@ type Doctor struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3265,13 +3279,14 @@ type DoctorCreate struct {
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// IsActive Whether the doctor takes new bookings.
+	// IsActive Whether the doctor takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3318,6 +3333,7 @@ type DoctorPatch struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -4563,7 +4579,7 @@ type HoldCreate struct {
 	// Example: 1
 	RoomID *ID `json:"room_id,omitempty"`
 
-	// Seconds How long to hold it.
+	// Seconds How long to hold it; by default `120`.
 	//
 	// Example: 120
 	Seconds *int32 `json:"seconds,omitempty"`
@@ -4751,7 +4767,7 @@ type NextAvailable struct {
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Slot Null when there is none within 90 days.
+	// Slot Null when there is none before `searched_to`.
 	Slot nullable.Nullable[struct {
 		// DoctorID Identifies a record; given by the server, never used again. At most
 		// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -4790,6 +4806,14 @@ type NextAvailableList struct {
 	// Items By start, those without any last; by doctor among equals.
 	Items []NextAvailable `json:"items"`
 
+	// SearchedTo A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	SearchedTo Instant `json:"searched_to"`
+
 	// TimeZone The clinic's time zone, a name of the IANA time zone database.
 	//
 	// Example: Europe/Zurich
@@ -4811,6 +4835,7 @@ type NextTicketCall struct {
 
 // OverbookCap How many of the doctor's other appointments one that is overbooked on
 // purpose may overlap; so there are never more than this and one at once.
+// A new doctor has `0` unless the request gives another number.
 //
 // Example: 0
 type OverbookCap = int32
@@ -4911,7 +4936,7 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// AllowDuplicate Register even if somebody who may be the same person is registered.
+	// AllowDuplicate Register even if somebody who may be the same person is registered; by default `false`.
 	//
 	// Example: false
 	AllowDuplicate *bool `json:"allow_duplicate,omitempty"`
@@ -5140,13 +5165,13 @@ type PlanApply struct {
 	// AppointmentIds Only these visits; absent, all.
 	AppointmentIds []ID `json:"appointment_ids,omitempty"`
 
-	// Mode One by one, or all in one transaction.
+	// Mode One by one, or all in one transaction; by default `each`.
 	//
 	// Example: each
 	Mode *PlanApplyMode `json:"mode,omitempty"`
 }
 
-// PlanApplyMode One by one, or all in one transaction.
+// PlanApplyMode One by one, or all in one transaction; by default `each`.
 //
 // Example: each
 type PlanApplyMode string
@@ -5173,7 +5198,7 @@ type PlanCreate struct {
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// HorizonDays How far after the absence to look for times.
+	// HorizonDays How far after the absence to look for times; by default `14`.
 	//
 	// Example: 14
 	HorizonDays *int32 `json:"horizon_days,omitempty"`
@@ -5299,6 +5324,11 @@ type Problem struct {
 	// Example: The doctor already has an appointment in this time.
 	Detail string `json:"detail"`
 
+	// Earliest With `too-early`: from when on the step is possible.
+	//
+	// Example: 2027-03-01T00:00:00Z
+	Earliest *time.Time `json:"earliest,omitempty"`
+
 	// Errors With `validation-failed`: every violation.
 	Errors []Violation `json:"errors,omitempty"`
 
@@ -5353,7 +5383,7 @@ type Queue struct {
 	// Example: 2027-03-01
 	Date CalendarDate `json:"date"`
 
-	// Items The tickets of this page, by number.
+	// Items The tickets of this page, by day and number.
 	Items []Ticket `json:"items"`
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
@@ -5425,7 +5455,7 @@ type Room struct {
 
 // RoomCreate A room to add.
 type RoomCreate struct {
-	// IsActive Whether the room takes new bookings.
+	// IsActive Whether the room takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -5580,7 +5610,7 @@ type SeriesCreate struct {
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// OnConflict What to do when a date is not free.
+	// OnConflict What to do when a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesCreateOnConflict `json:"on_conflict,omitempty"`
@@ -5630,7 +5660,7 @@ type SeriesCreate struct {
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// SeriesCreateOnConflict What to do when a date is not free.
+// SeriesCreateOnConflict What to do when a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesCreateOnConflict string
@@ -5648,7 +5678,10 @@ type SeriesDate struct {
 	// Conflict A stretch of time, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// Outcome Whether the date was booked or moved.
+	// Outcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+	// in a `series-conflict` only: nothing was in the way, but no date was booked or
+	// moved.
+	//
 	//
 	// Example: done
 	Outcome SeriesDateOutcome `json:"outcome"`
@@ -5667,7 +5700,9 @@ type SeriesDate struct {
 	StartTime Instant `json:"start_time"`
 }
 
-// SeriesDateOutcome Whether the date was booked or moved.
+// SeriesDateOutcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+// in a `series-conflict` only: nothing was in the way, but no date was booked or
+// moved.
 //
 // Example: done
 type SeriesDateOutcome string
@@ -5826,10 +5861,10 @@ type Ticket struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Number Of this doctor and day, from 1 without gaps.
 	//
@@ -5927,15 +5962,15 @@ type TimeOff struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: illness
-	Reason TimeOffReason `json:"reason"`
+	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -5954,7 +5989,7 @@ type TimeOff struct {
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why.
+// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
@@ -6144,10 +6179,10 @@ type WaitlistEntry struct {
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Offer The time that is held for the patient; null when there is none.
 	Offer nullable.Nullable[struct {
@@ -8838,7 +8873,7 @@ type ServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
 	// ListAuditEntries Read the audit trail
@@ -13756,102 +13791,61 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
-	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
-	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
-	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
-	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
-	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
-	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
-	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
-	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
-	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
-	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
-	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
-	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
-	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
-	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
-	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
-	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
-	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
-	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
-	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
-	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
-	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
+	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
+	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
+	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
+	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
 	router.GET(options.BaseURL+"/appointment-types", wrapper.ListAppointmentTypes, options.OperationMiddlewares["listAppointmentTypes"]...)
 	router.POST(options.BaseURL+"/appointment-types", wrapper.CreateAppointmentType, options.OperationMiddlewares["createAppointmentType"]...)
 	router.DELETE(options.BaseURL+"/appointment-types/:id", wrapper.DeleteAppointmentType, options.OperationMiddlewares["deleteAppointmentType"]...)
 	router.GET(options.BaseURL+"/appointment-types/:id", wrapper.GetAppointmentType, options.OperationMiddlewares["getAppointmentType"]...)
 	router.PATCH(options.BaseURL+"/appointment-types/:id", wrapper.UpdateAppointmentType, options.OperationMiddlewares["updateAppointmentType"]...)
-	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
-	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/appointments", wrapper.ListAppointments, options.OperationMiddlewares["listAppointments"]...)
 	router.POST(options.BaseURL+"/appointments", wrapper.BookAppointment, options.OperationMiddlewares["bookAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id", wrapper.GetAppointment, options.OperationMiddlewares["getAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/cancel", wrapper.CancelAppointment, options.OperationMiddlewares["cancelAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/check-in", wrapper.CheckInAppointment, options.OperationMiddlewares["checkInAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/complete", wrapper.CompleteAppointment, options.OperationMiddlewares["completeAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id/history", wrapper.GetAppointmentHistory, options.OperationMiddlewares["getAppointmentHistory"]...)
-	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
-	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
-	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
-	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
-	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
-	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
-	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
-	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
-	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
-	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
-	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
-	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
-	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
-	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
-	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
-	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
-	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
-	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
-	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
-	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
-	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
-	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
-	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
-	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
-	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
-	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
-	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
+	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
+	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
 	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
 	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
-	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
+	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
+	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
+	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
+	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
+	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
+	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
+	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
+	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
 	router.GET(options.BaseURL+"/fhir/Patient", wrapper.SearchFhirPatients, options.OperationMiddlewares["searchFhirPatients"]...)
 	router.GET(options.BaseURL+"/fhir/Patient/:id", wrapper.ReadFhirPatient, options.OperationMiddlewares["readFhirPatient"]...)
 	router.GET(options.BaseURL+"/fhir/Practitioner", wrapper.SearchFhirPractitioners, options.OperationMiddlewares["searchFhirPractitioners"]...)
@@ -13860,18 +13854,59 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/fhir/Schedule/:id", wrapper.ReadFhirSchedule, options.OperationMiddlewares["readFhirSchedule"]...)
 	router.GET(options.BaseURL+"/fhir/Slot", wrapper.SearchFhirSlots, options.OperationMiddlewares["searchFhirSlots"]...)
 	router.GET(options.BaseURL+"/fhir/Slot/:id", wrapper.ReadFhirSlot, options.OperationMiddlewares["readFhirSlot"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
-	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
-	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
-	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
+	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
+	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
+	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
+	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
+	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
+	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
+	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
+	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
+	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
+	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
 	router.GET(options.BaseURL+"/problems", wrapper.ListProblemTypes, options.OperationMiddlewares["listProblemTypes"]...)
 	router.GET(options.BaseURL+"/problems/:slug", wrapper.GetProblemType, options.OperationMiddlewares["getProblemType"]...)
+	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
+	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
+	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
+	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
+	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
+	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
+	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
+	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
+	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
+	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
+	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
+	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
 
 }
 
@@ -36620,7 +36655,7 @@ type StrictServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx context.Context, request StartAppointmentRequestObject) (StartAppointmentResponseObject, error)
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
 	// ListAuditEntries Read the audit trail
@@ -40593,817 +40628,844 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfDnvKpYSZMmtdgWVan7FC/XSuJlLHk8E9NXDXWDJK6aAAOgRTMzfp/9XzgAekWTbGpz",
-	"Zjz13o3F3oAD4Oznd/7ZifhszhlhSnaG/+yQz3g2Twj8+3g+55SpGWFK/ynT2QyLZWfYeYmTMcIMTXkq",
-	"OkHnCicp0XdcpOMxEed4rIg4n1GWKv2ifuAuXJAxF6R0JRIEKxKfY9UZdnb7u4+6g0F3d++s/2TY7w/7",
-	"/V4f/vdbJ+jEPFJcnNO4MxwEnTgVWFHO8rft9YMOYfG5ojNiXva429/r9gdn/cPhnn6Zfot9fI4VJUy5",
-	"twnOZ/BvliZJ0JFEUCKLPygslP/NffdmqbBKZWfYkdGUxGlC4k7QUcs5KbwnncebTffLl6BI/6dAps1W",
-	"YRM6VabfNL1B3wzrh/5g2O/DoJ7B2814XnMuymM6RubrxfGM0yQ5Zxje/Uz0kH4KvcRxjDWB5JxEFCf0",
-	"DxilvoWIGVY84ZNl4YObfarFblo9KksXKs9xpOgV6QyVSEnQ4VdEXHB+eR7hOezflcNvud5vzaIcM1ad",
-	"qV2u0lmjQk3PY9gVncHhk/1uf7e7e9hpdaTIDNOkM+xgxnqzVCoi/q9lAD0uJppKVEjlyKQHlpMmJkzR",
-	"MSVCdoYfPwWdBOd3voJ3dYLOTGiamA8O9jpBZz7lTN/xw/4A7e+jg4MD1B+g3b0taWX24XUptg0ZvNNt",
-	"nN0XPeYpwTGQ65+d4ygic/WcRTymbAKnlshI0LndRaEhr1qGaDElgiA1JeiCx0u0wBJpli2IlCQeIklY",
-	"jKhCWOr/SyV68O7FU3Q4GPSRJJF+HRoc9A56g0c7PT1VM6/OsOO+oM9gNCUzDOyfpbPO8GN+8ZNhYZqr",
-	"KaGHqifyFEdT8pQzJXhSH/uHKSdXRCAsL0mMZniJLgmZI6oChFmsf5YITzBliOBoijTXyQY9yAZ90Nvt",
-	"7VaGPBf0CisSIMa7kR5DJ+gI8ntKBYndCc3nMsOffyVsoqad4aBveJ4isB//5yPq/r9PP/yfjndyU5wk",
-	"hE1IfWYv+QIpjnCqppo8EVbER+5B71FvUBn6TwQLIpAgOJn9OOrMyEyOOp2G4e61GS5nijB1hj276OkU",
-	"swmRegsx2EGRuRnFnMgjNOYChSfj7mvOSPcVVtE0LA961Jn94+JvbFccRv3Tx+mT8S+/731+PljAyLci",
-	"/Kjz8bj7G+7+0e8ennc//TDqNMzK8LBfeWT5anVqb7GaIj6GWTGyQIJEXMTl4T/EuQCVDwcrxzzmmm13",
-	"hp1U0K4gYyIIi/T+KkxmV0+mPtbnXtr/jQipd4MdoxlfkNHcT+7B5pTdrxG23z1sJuiLKRXecZ5NCbry",
-	"jVVzFIwWBF8iwwuQwpNA//ri5ck7NAWGc4TCGVG4Z99wEoeaBemXSDwjvZWTySf+4aGbepHa+0FnRpn7",
-	"86A0Xf3E6gm/w4r8SmdU+RgUBk6ZkLEKUChCpAdJpJKGQ8HwScRZLFGoQpQyRROEk0QTyDDZCxxdVhcv",
-	"0nxDjDpH4sf+kfpxsNvZ/FDg7h96KkfiRzOrI2X/0TA5osTyWKvZ9dmd2pErjhaYKmSUbqTEkrKJYbyl",
-	"ke9udCwoU3u7ZoHoTMuIvUd6FjPKzJ+DbJiUKTIhwoi8ORZ4RlQm9RQXXoEBHAmpKZXmiOglmFKpuFgO",
-	"EUZaziIuEEYxkZc9dIYvCctFnta8SRyM2EWqEGfJEl0stWZMmVQ4SYCFoAVVU56qIvemnB3B7yCcFlZu",
-	"UTliRRYfo5jGmfjSY0RGkutP0wnjgsS9ESvthrHgms0Seak1Jj1J80gn6Did4fmr0+6xVWCbt0nhBAzK",
-	"MuF/RqNU60Nd+O/gBfzn8YtP3+srsuFi81P+jVYwQU6e+ZlHgcl+JxEt8+CBnf0cq2k+dxqvZAz/R5Bx",
-	"Z9j5y8PcNH1orsqHJ8+q4zpbzskGY0N6cnc3wKc4ISzG4gUhcdPoInsPGhMS3+HQEi5T0UizyFy+w/Gk",
-	"QvrYgh5MyMhndR7BHaGTT3M8IZatBShlEWg5MFYY3+8pEct8gObhpkO2u/qQlZQV/xF5RhJ6RcSyiZ4z",
-	"IiWebEzP2L7u/PqENZZz07iM9Xx3y6w1kKc8ZR6BfKzQjEuFJEczzJZIEMlTERGJKDMMVy+54b8MePQM",
-	"RNoUM7Tb7x+hvrEqnOQIFVc4CRFOOCOlyR30/ZvkPIKRFacUkzFOE2X5cLMg3B3sP95/svdo/3FBHPY9",
-	"4tCQ4IV9Uc3i+1/JWRigEM/niRVOD91vinxW5g8tBUu3jKdU/GDv0/KO4Fifk9BYmGFvxH4+ffPaaWUg",
-	"HM1c9N+CICqPEGZLNdXaAUmk/gXt9x9VJZr+RMMJO7fE2UqOPdAv/teDwpT+pWe7A9P9V3WmH39An/SF",
-	"nQdHYBR9v/NfzfruW9DjPaSeYhYnlE1+TAijhKlQm9FYRNNMSTBsxukueqcphAVBKbtkfMGQJl0PvdEk",
-	"XFAJ5rkkcIcg41SSiiVS/WCTUmBHvB2vWmEkWmootaxT4zVXKOFc2+pYHSHJZwTNBZ8IPJPOu1CajTn7",
-	"3o0wN98ojt8O5oLzhGCWjeadPeJN3MmxAOBPWjej0dRsYqzKdkqZ0oPOTbMvPdoCCztNeKMqJBOu7IDB",
-	"eLKbaoKvSJWInUF3t7/7uL8HTuR+/7fuXv82h/6SJ416yJQnd6h+nMRkNueKsGj5C/Hsx1f4koBiL/GY",
-	"aCsG9qAzKZ2pZgyZoTUAYs40b4usjNAiYjlimMmF0dL10+DDQ1ogoP3dXRTSfBzdS7LsCqLPbWjsAcy4",
-	"PtsjZj93hPb7h/VnKOumkoR6eyak8BUqUcq0hbDAyx76hczViGnhtLsP3npZZa5PSH/v8PET0t3vxwfd",
-	"/T3ypHsRHe51Hz053McHj8eHe7v7TTyjQM+uJmgT8zg4WMU8RqPPu4PuaPT58fMmJnIyBqeFf8WMewk0",
-	"MSNkaMmXIBVNEvAZgDgPn5/hSZj7zkYsc57t9Qa9wc4QwYoKJPVa4qTggpAByMDvQxD3mC17I/YhY9u5",
-	"cVYYEJVohmOitQmtXkRYkuoKOAeEn8TWX7MdYx6N5PcPRqPv//Xgw8Od/xp1Pv7PqPPp+1Hngb4QwNXy",
-	"hZ3vd/SvTavwmjPSsBLHZsfv9fcd/S2lwUjWSwBkHVt55fFdavLvZuTX67IJ/VuRMnc3rqBnv749+3Z7",
-	"NhGGRUkae7y272ALgkPEcgQ44hdE0pgYH3TBTjzKtpyW5pJoLUCRGF0sUcRnMyxLTPJjJw802HDUJ315",
-	"nnA9lDFOZIOspHa4RRJQRWay6Ib3vzxzh2dXK9QA7fTEvGwXdqb9I/fSYCEwBKgY/T0l9rLm5l+CjlRL",
-	"48TgYqZf9gtpNG6O356gS7K8O+nR4NKrWhBAyZL1sJEZkMDbt7IC1nrDsphVEy3tct4dLd8mmDUOJsHs",
-	"7kbyjvNZoybI+ezuRnIKkf9GBQ+u3t1ozmh0SRo3jIKrdzeaD5iqhMrG8SzsdS0sxB3yhA/kYsr5ZeOw",
-	"zOW7Gs8X/bSccyZrWTSvqJQ23GsjcfqfRRt3LvhFQmZg0ENIe6PvvjVPmY9XbN2CaOsyrrpjnrI4HGbW",
-	"P2K85CYF2QhcU1Or4sm8jwk4L2l3TEjcOAWZRtOyQxXUFKogYC7IFRi4XIAOSj7P9eKa6Rl3573MzHy6",
-	"cU72en1JnMvxPgZtT1PjoO318qBR6NyapeeoguVg3DlJPVMFvec+Jmo0rsZ5msv1AWub+1dsI3MNg818",
-	"dpuPVL/2zZyYXK43qYr4jPiG/ZorxPhiiBTPnKkutmm9ozFW+AJLgiLMGFfogiDwWKFjaSxnk3FilacR",
-	"05MQOFIBkpiasDBD1bEYI6CQ4VKKv/pmZu99mN/oApvdLLK58rk8Bvol9yqB821T0heTHc16vrkiIsFz",
-	"/UOWN0Sl1P/4qN8ZQ0SBs3FCI1DLicI0keaDJpUnv8/uIG7fGXTkUioygyQDNpyRmRzO3Qb8FHQU+axK",
-	"vnmz0xQaC0I0cWKKJ4xLRSNZvg8nguB4CYcJsxI7dyqwoiYcD8YNVcvOsEOE4AK+7JxtZ0Zn9e+zm92n",
-	"dqXyaK917mDJmQQnjj1Z9opJrtSbb9UW7SHjhksnWazIEBiif84TpJdHPxvCyvbsGvbMAoZ6J+vtxMUF",
-	"jWPC7pTpjN1XDbdBJqfARMf1VpjiK+NqmRMx00yRM+MShUVmhMTyCIX5xRBC59J6HwvH88OHD93jQpB7",
-	"3WnLs6Jg2C+xLOg18k5pNMWyW8zssaSyniY4A4WrsJdmqbYNFV4Ci37Jk3vRZKY8aVZgtHgET2xdpJyw",
-	"K5zQ+E7HCl+El3fHmCYkzqhs3K/ZjpxhFdnhulN4hELgLTJE2hywRxZdUW5SMXrOqcDeS3Kns2rw3w4L",
-	"rls3wXwVLsky95/lbl07ifvR6SkMv2kvWa9MfSe9wsmYixm52700c1/tWuJW9lKuh2gxhh5cCH5JGPr5",
-	"9M3rAF3gGL0/e9F9EiCMwF2DjJvL8L1sH8ZEs/UdmOZrPCOQInSn09Sctqv0Z8OhCyCAHzVzezPIidMD",
-	"5MrEZ/FFcrcnQG8ZnH3aLoQLFjvXOU4SvrB6eUyxEZ65mOFOvlt/qoSNBhOzLq77OBTWfdZ4KOz1+qF4",
-	"m2B2LwNOMGsebYJZfajvOJ/dx1AF57PGoeqL9aEaR9p9DNY46Zo9BXDZM2CF7/gszgWkalKflM10GZvd",
-	"hCRlkVH9XLau1mDzTGL0TvNOagOjoPXEJKIxQZiRBczQeBPvY0mMp7JxSczl+pKc0Rl5Mx7fz4hnpMvH",
-	"4+qYncll/RZQvMDHY8/YOf8Vi8kd7yi8TDiOu4rzbqK/bgcNlSNUIvhNmMQpk+UsrvTfEHJ/8Ggf/UJ/",
-	"QilLiARtbkwnqSAx4i7PZcdN7RVmy3fWsXC3nAgr0oUwDRwWyANzHg4zLxBeJD4y2c+ZeWmzovWhKTgZ",
-	"wt49ey20yX3fbmEt3jfyDYMeUNvp78vZ0nc6jbT87QY9WO8BrVI6l7D1q4CNgx5gthwxvZF2eiis2sUh",
-	"kngprUHz46hDjS12Du8bdVx5FjYfsM5mcG2MGITXHz0+6O/00DFDZDZXSxQJArVVOHHaFqQegmuDcVZ3",
-	"pF3TUn/P8BWmyZ0rmmn+Xcc5/X5HZFIR0Yyb8LtWnLV6v8By5HJ7g1VJQAjqjSvHesRCbrxPXZuz5zwq",
-	"nDGb7KAXK+Ha1oP0HezSRfTvF4SyCTiWxlSbLkfGNrHFFHo0eoxO3Na9n9tzhPeMfJ6T6K5PEmWKCIaT",
-	"Lux0bcEgiHw7R5oRFcbBlvCJrf+x9jAYEXZRzmkcWr4g0/mcC0XiV9qMuOPtl328C0YMcDln79iiua7m",
-	"vqFjB9pU8xk5IB0DyIbJZCl4mfL3uELOsLYRjGXVLVZ6rtoMlbrQL8Ww671Ee+y3uxDSbQ76lCK/dRFh",
-	"I7R/mnhVJ3d42xgu9eYqukqySzKHg4KZkzlar5gLvYkUNQGGYln2mjAykwoz0CzcQxdLf9mUSWurpJZe",
-	"kuVw4CldvM9aohJ8Q3M5AlpMuSxUxlCl+W40JfIIsTRJQJ9j1az+QTkz59F+MTPnsN9/PDg83D3Yf7zf",
-	"PzwclNN09EuNbDSB/mraDiRzUUFku3Uzs1yXK2CryLUUPMfeQkXCXAjbREsUN7ISsBwsSaC6F8oiNFEy",
-	"QsRaUwZIh9JO2NstbYTdfiMN8qUzmRHeza9HYx2kYy7K+/AdGRMhiECaD+OkPI7B/e9ImxWwlvT2viK5",
-	"7RXG1W3RXPCErNtD7/Q9wKn43EYxS5N4ASWTcywUA1dkAmwpyzJc9epT/cpKJmF/g+zBL8XcmY8mmQa2",
-	"j51RNtgiQyhhVpSYXun4lVascnZynAJ+8b8kgkNouHYOnYJj42vBydsCZ7Y5mtVE2sx4UFxrqprR9pDL",
-	"Mw7zUYXWoDDGBKTEoiXBItB6LeQk6t/G9Epr9mE2Z6N1EBJDaqlJW7eVq4FxAfHEMUWjVJSlSYmbrucz",
-	"WzGxf9dj/29xsoqHat3m94jcY0BN+KasfFNWNldWLn0q8JnhBBbZ4u/d47cn3V/IMuyh0ylf2OwTzqIy",
-	"EQAA5Xxw/vPv/d8u/zqY9me7yZOnffb75ds9fiAey0M1SPeuDhaPPx8uB3/sHR/8tJqPVOAw4PUGQeG8",
-	"VMT7z/29L94V/6aJfdPEvmliN6CJGT7RLJJ+pdKzym+YrevnYyeVZF0sZQRrrESRxl+VlYxfLG3W90a0",
-	"tnZ+hdhVautzmMMSrHvna/JZWYiD2prAF8pv8xOuBMRYleQXpnrXxqLAj1XMTuUsqy0ZojCH+gtROkeK",
-	"B+giVSPwyJqaJMomAQodkmJYKL4tPTxPUqk12gq+YOjTVv3AkLU6QnPB+nMpJC+ab7s8RxabaDMWBPEo",
-	"SudUz5vzsoBdWajzqL+6TL8RrLJptNYlfG/DjTCLiAW5WbcXnxbv/RJsp+bZUrQ1D5jE7ZoutV7LqANW",
-	"rvmQvd+uB2hBGQrojetA/IoIQeO1r37j7vuSgW2u9WLa276U4Tk3GVUGX9pUQHVvCmkBSbW5oKoiz/Wi",
-	"xNKD3nG7Iy1goG68bRzm6zqxkvHvU/PAlwIy7CbARfe2fkVQzg2p4lM8Chu6rG44KuR7uLhnSqviYQ2F",
-	"o97EtwO/8MmWrqLxFOa7RhIbXtrSr2QRJA3Prus3jKsm9d5Bsxh3lCAzMrsgQuvCLsUhSiij0XcAhzYe",
-	"99BpKgRPTaBSznGkJStkS8z4VRWg5ANNEkg2L4VUlQGHoDE2ylhBkT6oGw3VzZQbEaPRqV/rx7KdzHpn",
-	"nqhuMfuidQu2pSOwdBY5aFs9dKIkSmDuoBjVtCBINbhYIls/DKQ0CGT1Vcdsea53v4cV4EsCkAUypZCw",
-	"afQJZcNOY0FIDx0X8jOhAgBhcxvkxkqegdpATBspnpQX3867CtRyH4J7yhObWtFQ8QpJFnyMsEmVhzlf",
-	"EjKX5SqXfGP/8vjnv+799tPuq/2/Pzo7+MdfPzx/d/bb+929/YPyft7v1wzDCg7YbvexFxnjWjrBNhJ+",
-	"/c1bibKCPNqg5rZ4/BqZe2Eca87m8yuvbaOtQgcqMq6UNhmf+QKOgvEBOLvBc8IiP4oscFb9aAy4MC9S",
-	"AUnb5nYJ2MUXBOE4tvzSwjJoFqAFh0kO0f+akujynDI3Z7iod6DSgonxcznlC20oE3ylfzH8H8z2mIM1",
-	"7TDj9a4kYqL/S2dzLlQZ8sF+ubYF8QpkTQteCf5KO10DmAnJcDkOZZjhBOfJXxWszIKXi0MehMSVmuoy",
-	"8uVqL1OzwLgbr9MWVs9dMsOx4LPzXMGs1HkWFWa9xNp+J5+pdICvxf1abEiQZTS5bUtis3EpOwfYLyJl",
-	"YfvG2W41jxf38lidW9FyDqLlXBLCOoFe1k+b+DK9ys4JQwuAa1lMl3bTLrVASxObmGWKQzhD81TMuSQr",
-	"FZnraC13swlbC4JMafJAd/KYxLaI0kjJonOgQou9VqTA3T/OG8TfV2x8biUH+fnWVl1FMIJFYWWP49Hl",
-	"c138XLa29misN36KsrYkhN2SrJG6Lw3CcoNcnOL5nDDwWFVE78aO2edQ+GckeIB4EhOpTJ1dC5dsRUko",
-	"OWcH/X7dPev1sq4hxXqvdLGoNMirkxeUxdqoc6LVdD2wEZgykfTCe0IDBjHObECXbWneWhS4wNKKda1w",
-	"vrOiJkhCLn46Z4nFdjX9vF3NulCJRyNey9JX+OerYy/76GGng0LXylufu8VvzWUfdDRpzv+Axh6rHzuj",
-	"M/Kbvg+4yLqVzk3sW1ns3Vte7A1CGYbVAY/rFMm45ii+y5Xhdra6y8ZU3LKcI1tMZYu/jQ+DsuKLBjdr",
-	"jNdxUr8Gs3obA7VRqh/bytY/m2T/snrXnTYo2h9MfUfZDWQ81D0UZpp1GKAwU63hj0y3DoMRCwvadQh8",
-	"Lsw07NDEhpaF8rLvZNaIIkOFGzE93SMUZuq4/ozVx+07G3TyEMUcIuQj5kxco3OQso17hJQgWPPhDOiY",
-	"M81q7Agpm1iwx/swLEqGcLXHWkkMVboD+GKml5QBTvYVlT6HwbeA5S0GLHnCU4+z4in8DiCtWU5VgLAs",
-	"ybe/7JLHsfuiE1ePS8Lrccly+cvHfvcQd8ef/vnIn/hzjRjoOY2l3+kC3np7tGx4fsydb2oj5cYw/zU6",
-	"zQ3Ihk3FUKEVnodFAk+hAOWQT3kjaejPaHoP6SyZ51qQCRaxiZxIYtqIRZEeZVn7Ob2kDAHz+epSnMAz",
-	"36BZOAJiIBw46aEiF69QNQJXp0uVxfipCuAmilvJ3ijrqIKdq4eA5gmOSA89n83VMnD4yfoFN7uPy10U",
-	"/WdKOuEo/QfLDBIpPjHEBAstT7iWYWBwaC543CL5qtzesTSTA89EbihcavO0PCZ/yyCn5bV1CpdYWGl3",
-	"FjZI8dRvHSfVEvhGQm8Q5OJaU2kjry18bz/408nudSP/muS4HWvnL4ODRwdRvxN8HbL930hMl8Wvpbdh",
-	"8d+k8bWlsaVng1vhm3T+d5DO/gKa2tncQJy1chaD4GqXy1x7+ppJzWVr+CvObtbje+taW7RQFVyj21qk",
-	"wmgNAMTxeO/w0c4Q4QupfzfpU9KCQq53C35zCPzHOAT+bZWGb1rCN5v9m1ZQ1wrqEimNqTIyxS/mjfQw",
-	"UTmL1QfrXGhFWokq+Xs1f7DZaxckwjMCXeN+Pn3zuhgKLMABUokmti3W1KFFVTov/bA/QPv7aLC7h/YP",
-	"0KPH1abaEC/fJJJrZELziBdYrhtuOSsJBh1ng95mTIbqnpQh5aBVi8R4O+WMeFjK6jim/UZGgMAu3aem",
-	"bfKcKV8Ghd4lCc2abSGs70VKYJpsm55YiLsYV4zJGIkzbwxY3ZBzWAqVZBfrCXBxDFEZrxLKiFpwcYns",
-	"TUZSzAgai1LcrwAjSJUkybjS5vBwt9fv7fYeV+LNBxusd7vic6MCNhCx2CN4I525wAGqCSd1VkgEliRe",
-	"2dUJltHclzeZt2PO/raZW7Yj+WZJ2hsXLplt66/ftsEwX0PNvMlYJV2gngYNX/DGjPUJpXFh12BABr+7",
-	"eHGG5uUnQHb5JM4TZQs7W7MybXR5Nrg5XW99VHrUX5vvt2K/TPkMzhxnERGsCilQ6I14d1TMxy5XDl6a",
-	"0ZtFRnLKFy2OXlX5GPR9R64pDfLDdBmUCsNNqnOvhjCxUeV3hmjX1KQWroMgpEb2JXyyKimi0x/8fPjb",
-	"04O/9f/uEU1rByTThlOcJ3pvhq6xJplHyxTT0Nl+MJcVJaoUD1Yh05G7h3KWUElQLO6kQt6jZaQ5N28U",
-	"u+tdMIQpQVs6XuwzFXcLI4st8hZz5eBrc7j8RIWaPsO+7Gv9q579hb4lAFmPBof9frc/6PYHDvQiqzRT",
-	"PMbLI33QsdJsEi8RlSNmEVD1sfA0kshzJ6ERSzhOVSpIWG0jOjh8st/t73Z3D6v5a9WTUzYTNzlHrqeZ",
-	"nwjHOaSLnhF4j/b29g7ROE2Srh7Bjpc0h4eHT7qD3e5evykBs/VMGkf+gvgUjhoeYbkl2jecn5vC+aGy",
-	"ogIvpjzJD8Z9Af74kVMIi2WuvhTF021C1dwgBKLthGSob3BgcA7BM+Wp+FoAePQpswg8R6Vhf2dMVNeC",
-	"Kkvzq9TuekxYfY6fiR56ieMYjL1v0D1bpihXyxNtBOhWsAeLfHq77Icy6y7BEBZhBKG11QWxem6AJLeV",
-	"wKZAb0KUzBnUiGWiO3v7xRIlBF9ZOGueqqFZohnBDCD11Srcw5HBQ0cpUzSxUIiWUmthC//8/PZmgBT/",
-	"05hG5VzWjuRm56kR1PCbyvNN5fmm8nxTef4z0QpTkTQUB+fLYn05AcJIkkgQZc1ZgzvMKz0fCk0RsgLH",
-	"EePjIZprlWCq1FwOHz4MMze2ecwtf5ZdUEcErVj8D90Q5cMZmckIJ+0QQns0kkWqpoJ2BRkTQVhUNbV3",
-	"y7voURnvwzOSJjDR0Uh/dr2UuzXt0yz5Opm53l9WEpvt3GbwxLVylEpuja/NX/YUmvD6BT/Ou1jyGZFw",
-	"jnpbqr3KsVTb9ZfKMuLGXRbYXVLmGSzAV+UDBHZQ7L90hEI+JyxrqYIVwklSjFxekiUUhF4SZrzHlbou",
-	"e70WNck6GssVosgOa4aXKOawBV1YeKNN+Db7yAYxP8ETIhs5bQL8D+7Z+PMOQzb/8CNP1sWKCMAQhVrl",
-	"NIwYM0TjAIWpJGKY8+a54Fc0htHZV0HAyyzb16++Vk5wHp6A/epWpbxfimzXf7zLAJoegW6QhpbV5EK9",
-	"/7MaRo+l4S61tBbXgMDpr1ZR4G4fze3W0dsy1IsS2dYt2LvmOODa1XI8yQWjLCfPN0yhh5keFyis51HC",
-	"TYxKEJPM1Ak65h/nlJ2bpvpBB2qky6yt/hmPd5/FNPYGJU75jIBHZwHmJiRTZf3Q5kRIzgLAdkNYooQq",
-	"lUDhbt5lQnGtunlKZ6hQ0/MlwR4J9w+CRRYOKgsjhaBAuCyRDp/sr0oFPTw8fFIURIcrgp4FWbSpWTUD",
-	"1fTcb68Y8IWEaG4lgxwYwISIRcUMOf7+e/Tqe/2/euLDWlzDmVh7LF69ew1iTVs759pYrQ/4VywVUguO",
-	"YjqhDjODIHgEsVSf+/Ur0tndq3DwskWxGvQHVN4NVVs96fISBMWtVZqr91CvSLfLIeD03G2WCjq2/VV4",
-	"nmVlLklrcgpS6KtiUgsNwjX50dwYelKxylDbLeBHCk+eK1t13jItv51LKuEyFWs/89Tepp/IFGZfCmlm",
-	"y084JKZmUoO6JsSVIzKOf3sUv3/aSkMoWk9+NCmTwdaYcFFMhGyDYrklXLUvo7XsFEOU3RsKxpQna1nj",
-	"S31PKf9r5W6BhX6TncoVOV35enxnkrv4GIULLi4pm5xPeSpkGJQcPzdFl8a8pBYA2y6ne7U+zmc5hPXa",
-	"rGNzF+AFRZdErQcLgrscvhAfjzeBF3ozHneyjOWVqF2m02U5sy9AGMXcImeG1tkQaiPBVPOGYArYExge",
-	"VRUoKlFoNB39TI5ZWXpF4NKTtT0MSofFGilzjyKaWKZGVXLnCmxkz4dGNxr1VuHSuaaU58Sl6K6iruuy",
-	"maXslLby2qfNzS/h3qp8zOCQcKb0NeRIFf1DjhE2C0u/T8fVQlGGuIiJaOXJsXlXW2K1+RJmvf6bmTe3",
-	"/MxA7Qhi2nrjRBBs8v7Xc/mKR8gr4DiacKTV5IWt3TBQpwCn5VJxgYerO5B0G+FnAZ2aN8CbBl/AcTWj",
-	"F70mC/itivcDgLSIp8qkvC55aqGCQJcsGklFxSjjiVYEZTyvduiCQv6wFcSW+XoUpuqZK7DGXN351MBF",
-	"vOZUriJVCQTNUrJytzweYat4GIdQoi3tkTcURbzFvhQrgjRGTakhxT2dCirVDMrpvq4I5VawnTeEvFGC",
-	"3Cw0F/B569dgYNjdt232h3m60rEHBHehNY+W18Cjz2NoVm9QwLD7u75vt9iC+fubrGoTCY7x0tlh5izd",
-	"XhZkNsMGs7lhQIHtcFT1l93k0P7DD6KvyH7t4WhO5TB3FaDeAQLa1BBS5sd6H4+he/55EUBzRW1V8W05",
-	"FulR1r51EPT7/etjkvrLGNoa8VXN0v4eNMx6BeU3CAiaG9uFAt1D9WgggaBEK4DXgu/iqwoIPsOKvHRm",
-	"QVuAUq0xGf8KkpRNgE8pArCwBMeOYelDB1XEHodtwqNLuSJvxKXwcHEJH6LqCBFTDVwOym20CM/w8if9",
-	"xep29lSsW4a8SaAXMu9rmWCG49oJ+ilvB9NWnEoliIqmWX88vAysZEWaBe5FPyL3L71T/ZJz3eSes/jN",
-	"OCOW6QSxkVH/zINP4hpJ6O96SUESekV8tafHaEak1KcYzO8FuZhy7vH8a2kym/uY40u+QHys8oQVJWhF",
-	"aA5WOfpNSe964IdtlOhWSVZ2imtTdWB+SD9yt9k6MEgTM/KGsPIRgGHC6qMz9YruHpjGklQMWOsaJ3q/",
-	"IMyktnhjdNDvr9U47rs7AtBHNkLz2rh/fW6FlTRuWTWlbFKiCsQ8V8aqim7HzSJVIDg22XPUbTn9RGVR",
-	"6a3uuM3rgEvluopUynUrtnclRrZlK4mN3M2rx3XbsNMbNIZwnLnc6++bv3alv9ZnjK9ylWZNMzIpVrHO",
-	"q2exLhHK7KXEjFcJ3PWasxW/7TRn99BNFJ9musFXpzmXj0aNEOGcQMPCcGhTXCR0+uLC/mmYpmntAztf",
-	"v43E+nYtHuE3rP+c0CvCUDq3UczdfciZlqW0D/Mp42o374F/47iSt5HdV+NXz7i/79Zxnu2cYyrcgANx",
-	"nCZJlt+wPpz5Wt95sxjPBfvCekorbtK1UEb8igj9wHmE55s0JND3PsXzOuRQexygG/IR5qtQG1IZMbc0",
-	"1XbOQ7OAW/oO3QI1gOVuu4taQ5D+iTdLZd1XLHnz6q0XFBYcq5WccIBaNQeLHqNJuW/pZslzH74uWZHv",
-	"vlUM1sxYOq3aSI0pXzDbpAmzJVJUJaTUEXfE6i1xsyRZRT5bNVzMcEKlyZ57/eLpEYo4U4InKJpigSNF",
-	"hBwx8wqAPKiWNDwTPfSac+EtZfkKPLyGxteF3HSH/AZwNm+GN12PGTUGme+TG9WPRwXvsR4Jse2JmQ2H",
-	"WBzJAA0O9KoNnvQDdMHhDk9QZG+ldawfLthOBz5j6fkM08TXPwiRrr6UIYvBtjnY292FX7qaVBmK5O8p",
-	"V5RNAm2e2FZYYsQou6KSXiSkcA6DzGO/e7CPeKSIgiSI92cvuk+g3khrj7MZiXd66Bcyh9TPhaBKERag",
-	"i1SBRSnrLEIf+tkcCxI3YFv2kIW+xDPOJhkIUpUXYMZ6s1QqIv6v/bHHxaRo5hOgWMXErxlWa038ghuy",
-	"fhpwkqBIXwMXc4D6/aFBL9ndH/b7JmNLc2Y0ozGjk2nF6h/sDqtuo4PSAA9KTOzBg4/9wSdIJP3X7sd+",
-	"d+/TzvBjv3vgftLf3PFyphdTKo7LyZhb9w4AgCbMUOF9Wny+eHnyDr3b76FjpJkQlzixwIoopD4XsMke",
-	"r+SdrzrHehJPeUz0cj3VW3BerCZulzlwoy5SPTCbNE0U3uTuV/q+L7DUmos47uPXUZKM9djbt2ct/nw/",
-	"oWhE55ip1SBqTqAbvr+xQqTn+7bwjbJm5AMjkzwVEfE3myp71sydRTu0uMtLhufx6uwWScQVXfXRKg52",
-	"q/l7tm0h+uMpTEp4w2LoKxkMrjloLeDg9FjeZUWca0exScylcFLkyq5vNOv0VnQb2BlkZR95v7Mu9Dsb",
-	"p8mY2q5m5Q5n0OCs7FvIX7baH1baYgXvVzFKVD+c5aPiU7IrbPanlMVJe4PT2TNFButGLHsIWAKWytxn",
-	"WWxC2SUKtajxBttUY1/aBZZorGX0kVMyLfIsdr5z5+vfeIMVm8xuCNmmh+/b79Yiy1iPnmCrsfyqX3y7",
-	"HMeucmkn2t88fEZxhRN/jHAGxpVL2zyylRbwd3ge8ZQpKAUt46ENdrd00XtjiCtc644EFzC1UkN0gkU0",
-	"laTCcPOfWx5H66iGPbHBKcswg1sdsuLhUqWD4HfxvPchAZyorPy/rNi5Mv4ZmcleQT99OJ5SUUxreViv",
-	"CV1px45Gpw19wy0NWx5QI/r0Qm3y4Cnc+YrHpHENO9n7Nli6d7Z4r3Hx/P4wXHBOGKkxXKWQvhkjqmRm",
-	"PKspkcR6KnAMKBsj04XV+C/mWEoSI22eBoh81vIahTMe0zEl4vlnRZiknNnsQDqbJzSi6l2aEBkGNgO2",
-	"5sNonfxQkKprdUTNOxJuEKfAGA8s1zC8hBod3OVhbKo47u9fT3M0njnQHF3hGEFzbV7COhPh4Pux0WkM",
-	"hP+W+qXdSCRuVjT7fwpN09OmDeytMBVsqLnJsHC5qy+H2xHKq4n6iORXRY9h0YJqolVxfV1KUJ5na8Kj",
-	"lCE8EYSYMmKLXjrbbhZ3r8u+5golJskRqyGkjdAkqbT8qCu3edjLqrk3q7huopj+xPllgeGuZ6pB7gjm",
-	"Aox+NMcCz4gydTCckTfjzvBjK4HjRvAl2MhqNF+T2VOf7GSe4jm+oAlVy3cFwddKA/Cd7UrcgCkiVrYT",
-	"sN1eXEeBjTfwSeHN5ZYa9Z27Am1d6x/ZZdlqBG+yt677vhHnsBYNGCYcjTUtaTvV/LTw3tIY9jxcqEkx",
-	"pdG0iScHnRxH/m2BL3WCzqlriR90TjV7a8O+r4jQ8l//VRvP38w1o0contjuBDwB6Weyyi7JXBWHbN9n",
-	"jdqu/bM8pOI9qxmE1Z2LO7c05PJyNrGK0ulS2+TlQv0zjnBM4IzE3Avjk2oi4xXnCyA6MjVG8byQKu94",
-	"RIiFv2ZKT9nTD2WbuJBfy57xmPiOoR4dtlBdZdNI/1K1i+C3NTq8L1/LuQBaeZ7qjHJt6rEkUSqoWrZ7",
-	"/6l7qtYFRhMtqKx34SuFia/fkKeFsbXYlJZPFfGVkMNh0zoMtggoHjc1F7I5DjZ3SUZgQCAu6IQyUxeY",
-	"SvB5ARYcRheCLyQRG1bZF7/lT9TkSBJWqbw5Zuj47Qm6JEvXQGFKcEwE+nv3+O1J9xeyXI9Us/3ZsHqt",
-	"xxI4TtU0s0n4JWFAMcBU0ouhlhmQEjBOHGnNtKVXc6WHdXdN90pY4zLZN9iJCiuyRTTFzx9NVAV5Xl+0",
-	"ZetMdIMqgWLK05QKK6Tq62Te71jXfq/fG5Q5l/nJs/TOjPRn4sUU5207swUtlMIm+jxSzsA78sP/Gvwi",
-	"+E+1PtV7Z51Lr3L2aYudlOTOWmWt/EQjnpsVAxc8bWAsbsrwO4sqPsPs1xWSYTtL1bdnS5/23eAfRYOh",
-	"n0u+7QTTBhERPlYLLDbyb526e1fYcSe2dqhUlW2SHsqbzqWfbWeY2SIcC6iWTaK2DctHMztRluaNzKjC",
-	"9NoxolM+I+Ddz7z9EY8B9RxTKOFbcBGbkogLrqY+0Rh71eAz241EtuXgtfPrMUcU+dzAaWC4ZYn4jGgy",
-	"8oRPlrenFn5pXh1Lnna1yjw2XY+RXEpFZl66k2aqV1IMbgTwtwFdiMp5gpfNQ8k2UaVGlzOZJtnOv34S",
-	"V4NCAuRrCKNmpC00H2tysVWT87dw0FfL0czQArOUzcebKRypt3ow2+m7guBoirCFtKvvpCYS/bSEAuGS",
-	"M8t2gDRpNWX3lb1Ut5VxkjbsVIO5Bo4lXwDFtt48ODhA/QF6XGl4uHuwf4OH17swZuhNK/MynWHmkilb",
-	"LAvMHM/s+W5alTGe0aThWEHkt96f8xWkQt3iYYISgAbAYoAtAP89dMjlzCR9ltW9gpVym4d+pRLhlx3H",
-	"SaLXo9pw4Jgx5CPrjRpNqVyNbwCdvxzIgT2JfDymEcWVQ5j9urF8OnnmX08am+0JRkdJn2ySKo/2NwLv",
-	"6TXB1JnR+LQ0g4SduT4CJMkcC6wItJCM+GyG5cqh7fY3RBbSg3sQlP/e+b55uGC6jqmBsm4l4B3rAxZg",
-	"XJSbc2aDmmdfAXukh46RnHKhMs7y6vmrU6hXyyQazUZbQC9m0CV5TkSkBR1hoP01iEQHSHk9Kbjdfk9l",
-	"CttakoizGItlpSOvvdxe+lSaScL/Bk9uTWHaTtSc1OzVVvJmrX9rva/J7LISrTQNgT1YH4bddLfI19Ob",
-	"y7+4kYyLKthCYVzNPQSqoZ8tHEeFiJOtyFgRwPIbClo3hMWLcJJIJ/fsYbM9sE2UwGi/pdNmr6+mxkqt",
-	"9kTKlGwzdSrRQnCTjLbJPEtpS1R/FSp79NRLPnol0kgZ4JdsEu5UBh1qenIZRO0uZAiB3s7GCYU62otU",
-	"Ukak7AoTUUr4hFoT/oLGMUDzq6ngSpnMRSUwkzYupeiM8BRSDiHRxGwfxXk34RCt0d+U6XzOhTIFlanx",
-	"gRFDg4hIqRegHGAoTMiDCKswTbZ1qcYUTxiXikay2TFtgj1lZmFrRSwKIWQtVuurbS8TTZJeOxnuOEkD",
-	"6yCf55pDNOZXm8QgbYpk4e3MI5JtOI8i+5eHLl90C8fCNuorcclHzfF76/df4CV6kIt/t1vDncAAP1GJ",
-	"xoJkODkjVrgZJ3qwWNErou/P26kDWjAQxoEaF56aETGBnF3Fwx2T9LR5NFyfzSyzan0wGFp12xhQnbVd",
-	"4FIShsOQH2NVVZndpTVy2n3NWuv5GVrJ4Z4XF6tl/q9QLkCi32RoPhd8IvAMUPe1mlTngl4RWZHgTqWq",
-	"7gwQWvUNUPy5sMIVBcz/oF8fe0sE5RtVVNg73YN5qk+7HPfKaq4Szb/aLORWpTE8iwPWV0SQ5kYYlcwF",
-	"SZKxLeOshovhwm0qRA7L+b9MlvGPB/3bUJEyYqzWj17ZEpqWXhWb42CsqmaNKMFSvTfF4i3CZvblJ56g",
-	"z1NNMZO3mKHeFuHz1xinq0TFhg0D8sEFpek1EfhNMZ+oXRVYlmvkMyPGlFH/Zn8NqZ1USZTf5VJlncyC",
-	"6EOeweHhLtnHh4UMne4F55c3Ypn6oSb1gTJ2sqtWNBmqSYIFknRSaRBRH83BbZmPtn6+QPe1C/4mVRFv",
-	"7bM8ZggEpav7q75uZXyaOmV/hT4/RJwRCDNpSbtEV5Tnxmo7JaISPbrxnN8aKUusuna1ZdTQEKtpGevZ",
-	"kNdOm4cl1RsacrMz5dcysBWnPbvXT8LCAd06jdu+v6oTzyhrVpCvt7g5gcvLWvi95YLmZFqxqMUU+lYm",
-	"Mbel91pf9OARbtKoo1YPuKKEz9X9g9uVlOPmJmFHk8c4qkABZITEsmtdHZWgev7ASnpiC3Juh9VMxaxl",
-	"RUtN29UnSISRfctKfrYJLkLeV4VmmvpabBbo7vOsNeZnu/JkWnJa+3N1Ipy4GRgvqTEBzb9NC3Nkq2Um",
-	"+Kpl2nP+/TKjHmxaEngMAFQYgTHSsgQZVrdeEOj5dtsybr/u4IJ9rYaZRxbXDfK6zM4cmQqncwnT9bpF",
-	"kpCIewISpsew3iIGiKJlzkchwt0qZa8qOqFgVy9HUEjjWcUsrlmc65jFn6kw1475W1Hut6LcWynKLe2v",
-	"tgfLHai7Lsa1372XQtxCD607LsItSsP2zhafL3jMhWtG7vG7mA6ebbVR/85/We6lI8g8wRGJuxfLaqgq",
-	"v7But5vx2bsaiZb5LlvtbAMNlPWENzjpisMfxLfF29UHt6tsbImLDtMuFk9th57oNOxi+e911ewS/Fgr",
-	"HMTbRPT5M6qCxfUt64Plsrl2zoy6RhY0dzCp7rPramfFjfanUtEKA/+mp33T025HT6ttstbKWvF83bnG",
-	"Vvj4/ahtRbZ497pbKRK6RayyOTrWmNDvwiC9W8djbVqdwpTrQ9P3F3B6/QLsYbtSiOPub59sNuinHx6W",
-	"8kL/OQge7X/ZJOLpRr12KaUPYsMtFKQt0Rj+U5iqqcxZQmDNoX9yG0srlCJvRIz9VvUwu/3Vy1VBGlld",
-	"BuMLVniqYNAb2LwOxYeP0bv9Kl7PjZbK3HEtypHzqqopZqvwXqqTRhdE0pjU8tc3LGfZ3Ta237ChK/gy",
-	"rZa9oSJt+7W/wfK06n5eA5yzlkBviyG0lvb3cRGN1XIASP626V/HYsIZThWyQBeaopOUxh6WvzrsXelZ",
-	"q7rFSv1SZW7h0s2hk2WwL/7Y91rYAC8sVMuoKbdBU21nmlDbdruxRTyuDm7kDYutnfUGioKf+TrCZrD4",
-	"VpxsN/PNhbfBh9pUnDU77m5KkrWW5xmwTPszHdm4nhF6JbeJe+s9ukywvzXL2bZwbZvCdt2mq+Z6lmu2",
-	"1CVOWEAWqusABodeNVT2lUHtbxFeeAu/TT70YA3zcQS4pgMn2/J/JueNG/Q3x803x82tOG7KG6zt2crO",
-	"1F07bNyH78VZk3Hku3fUFF7SNrdriTBDwL5A/dTHob5OjWhkem2xvKyXUs6gN01pw5qf1m3W2aqKrtMy",
-	"QmC7VsLwbBlYsj1OHFVoRjDzVCnatvWQXnWb6Fcb2FF5lrAeTL0h/sENDsfP0py6XdwSJrErh6qx79A8",
-	"+xJq10pabz6J7LmN0pQtdyuvZeN+spCzraOshrPZEslCiitG+pUr1efb6wlyTTWzhk8Jv/jUy4Lt0S7n",
-	"s23ri1yAlJjM7XXDuLk+FGAK0coeKdJ7LAgxRZ2VbAJ7oX0MVOYmgbfRxKpTcF0tWu/6P5UGnfBv6Wnf",
-	"tOdb0p6zzdVac86a7tyl1pzw+8lKAwFzD9pyAeGvpe/M1sZu5d3OIZRqABY3qZBdNaFu6sHYi+XxXPV7",
-	"g17/rtBIrJ5WgJ+uLdJLghM1begRZrAIAAAzoVceY6VJKB8nC7yUKOSX5fYUnWolXSHG0lSp3Vwl8pIn",
-	"sS/EmmuNVAI0N0qZoolWEcjnORW+tuNbNZs2XtLzTZtHx7bbx/ksb0i5soFnpX+l6XJ3rqfXpjGemXK7",
-	"mW06JVtsY0lQxRBNlnkGqb3zCLE0SeBnzJZlCbalABs0NnwsCDTB+cw7Skh95XxWGBiz2a53MzJQG9su",
-	"qn5N43T0xXuajq8ZeH5KSvsln0S+OiVqeA5M4QCUNnapc3gTq9iyVbjhJhyQZXtIc3bXu1GisDrC0OVv",
-	"2O7fplnyck6+8/AczJbneuY+LTCJoS2zTKnS9IYtmvE0bbYESHG+IfL4nbOpMltY/8nC6Vx/s4EMk6Ue",
-	"6wMtSBo6KNm1q+ZSwCPNvZJcxbn5a69/G0d33VyreFSFg1T49Or97pWQjCyAJrYBOFXSYLh/k4vf5OKf",
-	"Wy6Cf9MHsEiuiID2CtD+CEsU6gNwDg+E0NvhgvNLw69p1Yz45fHPf9377afdV/t/f3R28I+/fnj+7uy3",
-	"97t7+wfVjLuSJq85TCX9cLf7eIV3988i0p0b+WsQ7T7E06wmWQJwTMRFfIQA7RbSLacO3D5ADPYFIFTi",
-	"Caash45Nj/QR2/2fgz3URYMASW5Er4Gy+Pn0zWtoM0iEgZs3hgWOVLKsdDS/xrLUD8T10UlhEhk+KfgK",
-	"SSLJwh+J2hytdIgwev/uBICfC7Cl5TOEp1c3Yvd+r6/IhovNT/2fG0ATfXzwqDfY3dvvHTx6/KR3+Pgr",
-	"m097LFLHOT0qAkQHIPcQKt3evXiK9vb2Di0+JUN8PJZEBeiCqAUhbMQGh/1+tz/o9gdn/f4Q/t9v4K89",
-	"PDx80h3sdvcGZ7t7w4PD4cFh7xD+91sPvaKR4FajQ1iQEdMGe4DGlBGBYjrRukmUKv29yuHq7PZ3H3f7",
-	"e/DFQ/vFTuHExViRruUoq5l0bWMAoOeVz0F7jKQSREVTyKMD2oQ5Z0N6efaiH5Gy/0KOq3n98K2Vli2E",
-	"oq84MOOzbgS+zfHq3ev69F/50CSGq3irQdByqiZG0Al8xGBp0YNneDbbMYxpTPUeMDwWMITM8hsYAvhV",
-	"LSwjXhBBkFzg+dw1Y61B/u5VDufj0qI/2QyVK+i8ImJC3gpyRcmiwSFugSvQgqdJ7O2KVoi1SR+34dKF",
-	"3+AVY54kfAFJwLBaGwc6Kj2Aiw3BjI+5GvBwSIGNo7KoQRnh+RURCZ7nY4NWu5YAVLoGua4NbBbEyDSW",
-	"25mHltw+S+eVaw+MLwkzifVZyW6GuurtYGQ6IgRZGwQI759DOH2zNgkFtMv6eOc5ts0qOmSl5JUzPM8g",
-	"PezEg/IWKy6s92Tr5XpHJJjOK/d0TONrbGezkUl8F1v52xYoLYtv2V+Tz+r4ClOr7je3fQAYWRBnpbxl",
-	"bvOY60mtteSeNua/vxnxa23r2Nhz1vHa4mNThg77KMZLcKpVDZhrDeZeZHKDY2eNfC4vw7pvn5bvXjmE",
-	"8q12hdbuqF+pr5PYi/KO8rhBs4NXa1cDtAiQAo7isBoxW0K+wxG4WS0E9UyrC+T3FCebFwCVj0OdyXha",
-	"jdAZOf9Dn/Y1rz6jM/Kbvq9mPcP7i29qIuvTVEhfdv5bLDMPRgT3hNaZZLIiIE/Cugrqx6e3thyudpp8",
-	"fTXOm5p+6JGf0eiSqKc4SVraqS+4QIspn12TozTubB+p31wRccH55VM8LzmUve5kSMywKpF57XfSNgkt",
-	"Ml/TLMf66rn9AIkRZyM2T8Vc7+YZXjpl6sj4FzJNCbTmGYde/9jWyrhe+1oFYxGp6Lyrm/731yV7aBoI",
-	"2jqh9V2aEIsdB+4zgi4EByHLkJ2mgZlbTJe+AiIs/amfy6NsQ0cJZTT6TmpOMB4HJpjr2ssXaV7JEV1Q",
-	"Jq1mapZHEiiOUVO7bvJm0kZv0hchNDkb/LD6Ug8VNCujUqsiNLyxs7wZWrVSsCxhHLuKIbOEguDLwvKV",
-	"GhSlStKYdBdc6Pu7U56a/qpAz67dy7kfMPulrCtVLq7TmpqRQYNOyujvKbGXNbOqpakARQO31XzHvwAy",
-	"2YAj+Z0sgD6Xt3BBIVzDln7KgCC/BNuFVIwyuub+53CTvltgmX2hli9p9ozzAi6wROb+csof45VTVXS3",
-	"PDHulp4xtjfxuuztrve6gPZ57vJ7VqrF0GXN4ehsqtzlUJnSp3AWwDCLBCq5SQME3ffM3rN6h71xc82j",
-	"CTJz15cRibciyUys1QhfvXsNhsh0A4UGACEBod4AkbfZvL4Agmk9VVjv4kSDVaZXeRVLp6k0uhWnfctE",
-	"ALcfoAXjhEpvYQPWFu953tGlqFP4pah9FSJXhCE6RpLPyAWPl1oVcoIVvGp4Rmx3QeNpMc9Vuns1JgFs",
-	"yaza8Z3tD/B/zMFsc9wqJ6fhuKzY6c81X9+mTimjMXXCoaUGB5qa1U5wGlOFlMA06aFnHBSXhaCKFFfz",
-	"O1/65llhtbOyBJvI8TVpb7X82HUKx/PPcy4a2lY6y0EqLsBqWNVScLUv7jm4zXEFWeKWPXGw3N6wIURN",
-	"Ec9iAsjaU1QFiCcxkco4oI6sNbvQv8BnNh+t/rin2qDBoiefTReudsrYlOq1WTbR22rixlCclae2Ddmf",
-	"X21Me4hHe4wIOnOmmrYcpiSJNx4IZNlu9HHTTKj+9XegP8tC6MbciSgDxMwcX3SjARUAVtePqa2bFSqn",
-	"fF0U9SxSoY97ydbfeNSn5rUbDVqBB8Uzhr9RaXK14ID8npJ0c7IZt8xmA1hgqhKvO08fLUosiIc2PM2N",
-	"G4/ig32g6Yj21wAbFA9sUPCC271XC4S4o5qta07dwjTdwXHMawXn9ns530CvDXPoi1rHRp7OgpSTGTqL",
-	"fhtw66w5dFBoylwARtv+zHgrsBj5rM6jzPm4zoFq3ZRNfs7i21YQFQJSW9SIlAI4FZehu7Sl17D4+IqR",
-	"v4VK63Yjf2p7SileULQevHvxFD3eO3y0M3RmuIPkkQovAxSyNElCFCUEW/cVZcVPDW7IPfFN479fjb++",
-	"04iYUbmiRSQuNPFC0KAFPQg/d+fZc+HOEQqLjHHIrcsXCgn1IySGJkLgAMTGQej3A8ZUkEiz1KHtGpv/",
-	"ADq9Nskt6pG7I/s7uyHhMhVEZj9gE4ahCVXZe91S1v52D2U/AO8v/mCEROkXMITK0sG9uPRbNiIftTpB",
-	"5wokcHYbiGD3IvOHu+SEi7ua/Z2NP8Esnx38kX1dSyF36ZIsZenfGRkNH8k+QC6mnF/W/3b3j/XWcFfN",
-	"H+ZSFfetTo6aq66wxT0hKtvr0rornGmHTlMheMpirUTJOY4IpHwhQWb8CqwBU9yryGdtAI0Y42KGEyrN",
-	"5nz94umR6SfHE61jCxwpzSXMKyDvpJoLdMzYV5dz+Naxg5p/CZqu2LxKLNGc8HlCrKVM1RDtayoMDmxW",
-	"XGBJGKCYKxmMmEywnOq/p8v5lDAZoDkWhKkpkfpXTV2MEoKB/OEPYQ/9oo10LOETirAAXaRqxLSJLWsr",
-	"VSXtD/sDtL+PDg4OUH+AdvdWenv3V8YV0fej0Q//9eAjerDTe9j99D2kY+38cz8YHHzJfvTTMsG+1oRk",
-	"YWLNWRzpyurNJuRhg8YRZowrdEnI/H7qHrbINdjY092saRpabOEI0MTW0nEDJXKr3P0bci2vT6YIMvW0",
-	"lfM4wex4Pk/aVpq/5AvQ9PSjmiUmmK1045xTnwUPRSNwlO0CumBNgHCyeX8mC6pXXr12QbagAFFkHdsd",
-	"rYh1Ao9NdLHM+kDiJEGUmdi4wEyaHnKlrs7mLThJzrk4t4HMSndn3IBr5F2urRz9H6Z8phdML5RmIC6G",
-	"TdiwmOkbws9hlt4LcwyNOqz3kb0OOiP8fe08qS3YRT6cpsScxZQnGaBSHnJvivxVA31V6VoWrr4Y35QL",
-	"+gdn5zFeVkr49n0nZ4wFwmNlsS5hy0dQjplwfmn4u8sqyqsu9lflQxz21xVaZGtWJ9qvuJlmAaIsStK4",
-	"EpG5UerdZK5ZE5M78VZ96NMMnMdqduvYWEu3Ms/b2Ja/G/I5YeEQggaah1ISoyVRPRSC0hgOcwEP5qEy",
-	"wAXabIlNJdeIhVY9DIfOtil31Wd80UOhdUrX3uic1ZKyiIwYfEDzhgWWaIZj0kMhnc25lPQiIWakAHcN",
-	"sCKC6OuMq3NJEhIpeD/MRdur+m158jcRxHZyhalZjcvlX8yh4gquGAAvPaPMCtD/ykfRCTrFT5Z5qH1T",
-	"bW/NBb9IvAU/VE1RRsMgq2l2298+6NQrQRw6koGTYlLPLIa8nfLJeGiflA9rWSSrdPZyVV3+ko+4+0dT",
-	"YprZEr6CjjzR1C2crbD+T84tXVsWWlh7oOvXUZxY5D+FNS9WIfK8yXOd+zWdgONsjzuwO+OvO9w/eLzT",
-	"kARA4nODXeILJpgjRdkVTmjcBX0I9BPLfNyDeXadSaU30iYVAlraMlLN2GGQWLhNjOnUwKys9YG5qRkn",
-	"+uYzhNvvbaIm9rH5HDVvgY7HTRPDxuOAzY5fYNNhWB+noY1dYkGksmZozt4hD3rMhWb8efG3kUWaANwE",
-	"abGpQUVqqu+3Rw0SQFwuvpoSNmK1+yKeJARPUiKzp8rJ+iBTNgtYWcSonFaPPKRaGX42ewDcc11XkWIX",
-	"vpQv6y8tusWyJ8xiqhWwxjE7QdrN4gDhcEVCzsZDfeq+XOmV3FyatZ7v20pF/Yw5MOc5LFPr0+9eUTrf",
-	"bY/XStKaOFxxP5jiPv2QNbVM/gNlAEyxaHHOTZD1WY2+A98uiImykQ6PT32K53PCSIxMXrYbluIo5pBn",
-	"H8DJNz46D0KtrUtIBMHxEtRIzEqYm9RmdjuwgbLC49P9iRBcNJIV+Cyc8e4Y0wT0TEPYK8qTdvDzf3NP",
-	"1I/Tmmb9FLSQyOsUVlPHk4RpZlFRBiuR20xlSAXt5ni1nr4Q9RRiCAafU6Z44wG3icjmVsuUspRYUMpt",
-	"iWtTL9TbKfKfl4I9a4JM7k7QgvwJRXa2CWZdxlXXWlCFvWEtusyqueYJbOEktLvAq2a+gFpgILe9zdlr",
-	"prj4O4kSPumh40RyJE16GFyeGlyG8O9d2zGle/KsgkHXH/x8+NvTg7/1/+6xM3wWtxfiTp/yl2dnb60K",
-	"E1j4iOKX9vuHqxwRB4eHhd2w3/cDcVLVVKunDdlAkwWjMVmgBRex1BQB6L1MQOltCz43BxHt41MG2RVZ",
-	"ONxqgdCmQNQ56Iayw8vxNU1pyBCFubkW2pCETNJJD50CztURuhCYRVPXJGZje3ETbgEL3NJyrBgYFpLU",
-	"rEoB+9fKkgIDLO3vFcbGaZJ62lm9xq74MjOu9fqh11AcJAjDMwKZdKbwHtsugDOCGWWTIwB44oxIp6/g",
-	"OC5DIs9woklG4q4dJvh6car1SgUKT2yoekHj2ECGY0W6CZ1Rc0lzEwBNLZR8FH+zK1T8qdizrOl3Pc3S",
-	"RW25lX7QArPLx+PSjzaiXPptypO49EPGBd0PLiTbBUTk0iWrpZQ/DDZMeeS0e0nKT9qwa5kYJKGa35bH",
-	"bMPi3TEh5YHOiJpy85O1tyzBcRSRORwUlyTfhbrmUlZ89lNdiS2sVZYwVVbPbT/f7B12GSnL2sbUVqtw",
-	"DRZr1b3lKWVr62DuiquWSvtLU+WR2wibFCHZb+V/Mt6FXxwCOOfdGWbLrgmuFDeLFZn17aL3nF0ZPQzA",
-	"za8otxDNABWwS1kX8gNcnkCXzObQeofxCx4vYXaQsIZlt5rDhmWXzwmr/l53HxR/rFrc4KUAoBVa0BKB",
-	"VsuE47iraZBgk0qRMpnOTaZdd0Ziil2TwZqa6dxKeoJzDHyExmQ254qwaAmnQxDrqqxeoKybQlqGFniC",
-	"4aQLOq5hRVllbuaz6abskvEFK7sza2tfE1d/BbqvzNmzOYGeGM0G6VNP7UF2dseK4Kv9Tj3LL4cb2jqZ",
-	"8ybT+cxm93ZazAph9R2gfpj4Y7Yie6urUfsZ3HVjSeoGyYRZaws3Tp+IfQfJDkTK1fjGEWZGrfRgYAFt",
-	"zhuBnv9mLmRFwVjhCywJMs9p6qSyrHbdKEz7OvxlYD0V9Rd+2xKFOagSxEt1njRhx2e1TXn8xcYb9Vi1",
-	"bKOcUanCYZbJF2Q97QKT8DxiYKK4xGMUGgZgTTi+YHnXPZdQlCXXgkHTQ+EMMzwhIhyOoNp6afz+bhGJ",
-	"vDRBX5A0Afi7ZQAamAwgd52ySQDmkgyQSTaTvRELIW0rG0qp7CWcY6GY/qTR6SYCgw/daW5cTDCjEjhr",
-	"MGI5XoJB/7d4OtoauyTGnyAjPieyh0IczyhzFp0p/i1FjoqEzWQlbAAggks3g9/sKPVv+q1lTlt5UY3P",
-	"vvNi2R5rQkXGECkKsBwQqtAkUU+QL24Kh3TjbBl5vkmnRYPBC30WtX7dqteiH7T+vcldddAWgkywgFy3",
-	"SDMRMI+iyOWz5guhCY0GX11m2w0l8NgCt3xR2uXpaOJsWeFpFphra8mTvF/eJDZrwd9f9tue2apurrGc",
-	"UQ9+feEF8OlWVRfwRF0Za1FYATzva6uq0IO6dmEC7Nw1VQmblCHcIHNtLG7+jzgptWU+1RpAg6Zle2FN",
-	"BGbKpE9jZIX7d6BDDE16tnUhm+w14/GWQ5wkoRHPI7aY0miKqCYfjqbEoWHYoB1VKKYxOA9n+JJo+U2S",
-	"cVn/qJYDrE3s3zhJf22KfSVDvjC/bXLeTxsqA481Teq1gdCljlr3p+tbx2LQcSBCZn3WS4R98LurQ6sn",
-	"7iU3HC/1BCL/HAjw2yGzb9CaIPVZM5otHhzsH9iVh6REfecQvXj3/K8BOnl99vzd345/DdDTN+9fn+nT",
-	"9f712cmvAfrpH8+O/6H/8+rN67OX+t8j9uGX07Nqfr1+z48fnj//5dd/HME7fnx0BM/+ePZ+NYjXYQNo",
-	"149Hw+CHpvyo7dDW2+Oh3ZiWKGxD7mwIFQTyxrwnD/J4FTyzhbZpeMJPcLy9YMFwPY+qXZDIuvaheC32",
-	"1y764+c/tT3orcLhed3zJmXMVf+AK641Q2+m1FPMIpK0TsmmllbSiG/9jhXYYmPBZ+fllPrNDjvjqkmg",
-	"kkRC2qhJ0BTEqEEkbgIrK+sUL7FEtsjJRlNXw1esQuG7EzCyDNtjTTZLRBKTKvDOPNECCsNuiC1NNZ/E",
-	"hcXh/PKu2vScaZVnXZsevT1KZ/1rbNjD2Xkx4Siv7BibsKbnQJhUGMjHwyZ5pxBFLnVfNa+Ql7QCBmcv",
-	"1DYfL+ARrppHhlt42x2HvukAG+oAdQv7D8DsNQCuOElQlPDo0vXl0ywcnRy/Pob60KPqgXQMtcxKn6f6",
-	"dD78LRUUaoEKVHi0v8pIM0T4VEAx/aGxsHD7Jk2bKSGwo5qZ4jPcKIdyBUJTFs6dAWWGB325yGuTWSup",
-	"/S53teCDdkCyS5PFmhg80zYtottmkzYmnxfuWYlyezdNirbJ0mwsdSm6Q2Bhc8tRMw9TFFIsxTdqrysF",
-	"qURF/Zjk1y3yuLcCjhvufOEWobbpmg/lO1Lsxr69+qrX0cWXFkc2IVIqcKhtBOxxLYVkI8/z3SsgW6vs",
-	"Nc2lnaJSEjqh1kjCO9ddGottjm1w8H77sE3pWBXKNYsDPOUmFUBfRQlWxHQJIFgklAhbrEEmIH1Wjbic",
-	"I7BXHGN3b7C6O9w5H+vRbeKCeDN+ZiGl6kfc24Sg2Es4gt4sF8RxZBu9NEflPop776s2TJNqfTBmFeK/",
-	"PuxtwrjNAZxinLwaxYEZAZ/N12hLXeVmU2u2cpuZVPat3GXe9BlYA3jtum4Ep7U+E9VDkmHhjylJ4nvA",
-	"eXlGNC/hCZ8sv7qouE3VWokwbjIkIJU7o2WG7rcKKWIFxEexo6i2vS67lfT021WMcZK0QSAHlDvzUFGt",
-	"12J6ScDjuUVbt4Zh5muzXWxji5TAltLg3v2V77CcmoJ3tCRSERHjJSBU29YCX7f30iRTeuSTFRGuOkuL",
-	"BrwMTEOoQRYonuC53FxbqWc0+gt7Wjqo5tym7dYZByDd2aY4Uw6pcG4OFZM4O2IxJ0bn1Tdfc24bte7d",
-	"omoQUpXHRAgSn/sKt/L8WaOQ3WZh1vo53gJakc1otbu3Es+q8P1C7Um2Uyw/qFGyyI3bRbdKS+Rj5IIU",
-	"scK1/AKxpVkKi2UPhfpMxQIvXME3dH/sUoOekbJYr9mIhYURh8MsKdKutnehSykGLgnYzRRSys8hzZJI",
-	"06UE3CEJGasyfTpBJxti2cLL39kg0s/sW1p7AwzOx7VNhm/Mf31G2Wq0m9wmrJMxd1abJq/Q70QTFHrY",
-	"VioKnwz7/QphSmQ5KJHhwcf+4BOA3P1r92O/u/dpZ/ix3z0wPzXokHqg40YDVZ8ncDJl4HY2k4rXkqn+",
-	"rWDubu0I/IQjaIR0Nk2FjP9cEdtaN4aiQ+sKR66rH00SZrijEpgyw+tmhFiuByy4zBILT9xI7OgOEf8s",
-	"eTIR2U4KwunbMlJt+2iObxo97t8DDu4rxlr7xlz+xMxl8zSU0un25nAxiyerT3GQp3IVonOmrqjuqxmP",
-	"AX/tfA1Mju9txRbbDuZnELRqhbIKFqehuSk3SsZ6R/q4Xhrvng8a5r2C+OvdyY7+rdL73UN13zBhcdsW",
-	"Ctm8v7Jk/8xJ7CVBxoeAFn8AGCs2LSQsQ4X8i+xqVsJ4jaQLr/qqXNPpVsJzQcilsfYFmROspPFzmIEu",
-	"EWcBSpmiSd7+VrlvoQsyocyj815orV6u8EtaFRoqso+0Dq0WPE+4yPq29tDz2Vwtg+IzuZ+Fi8vNm6IQ",
-	"cvmTHlV5cz32NSyCo0WvyLkLovjEuKENynL3obvJbUnKaoeW8ggDR2/f3v1bU13tBxuxFilzVmfFcOGz",
-	"ma/L1FP4PStOAK6a0kTBvjlCUHRv3GO2mLxMlb3xLj6MBpsAw0CEAkdqw+JgKpF7omI89nZ7/U0+OOHN",
-	"n/pvjgRJCHZYoqWp14E3J3zQ233Ue7LJZ7eKVm1aMG0rYbeiSGXfuU8Gbm+UKOZZr3VxrxwFyy+ZIGaz",
-	"sD4wh1KUMYAZVpFpU+w+PEQhSENiOnYbJNkLHi8DqA7GM+IuFUp5QdU0zq7qAVifZJDN4Ck3mQYrIc+o",
-	"RAvB2aSEbJYhzhjuC8i4OEkLyD6y1n55lkoFoDMK6S2p0OCgGqrx7rSMCM14ONanPYVacLHUVpNFfMoe",
-	"Lo+lztD8kEZ2ZZqcnLZYXa/WEGH08+mb1+itecTUyD067A92EJYIo/fvTtBY4IlJUQv/Aj1WAGoYbBn9",
-	"jvIY//LQU5NQJte6zQ+7IVvflbv5aYbevm4HmLMpeyi0vBKgi5FMo6mtAtT0zwkPQMtzUKPDoUUmyvuY",
-	"Q99yFEZ8dkEZthig+qQoPjF5b5pPaUN4BH0ZbDQmyLzB+YdQOE5VKkg4RAlUVxiAcK5tqRELyec5tY5k",
-	"ZBQnm4Fqw6wSTQBS1CQIgEKhl8d019IqYrV+3tI56DgAEsBbIxYkqTAjZ7xkEjU31ez78jBDHouA385N",
-	"urr5ufCH8WO7g29wnbU5qL8BRICtNLcDtOgvZcsq/2Jt25fbsTXHqE2gCTJgIj4jiI4RNkqjzUd1qWXt",
-	"gtUVy6cS+XV9zO8oYn0tV6jfApFOMZRW9QiQJASFZVDWcOv2DX5cy5vJxrsFd+2MSknicwBLkiuQZcwN",
-	"Jtc4JtqEMRmwCdHnU5Y12f614WZu0dXz1JThOhmCGWCKfP0OH4Nn1WxUu4zSKUnijBCWV6xMy75vQHXD",
-	"KmW7U34XmXalofkEeNsEArkmbeuZYUyZdQK5W8WkIVZRU9okWTXv39HotLMSZnOT7qGFpAHeplYlr+pY",
-	"WVgAie/3lnB7Q1ERfyEKYDiVd0ZOF29xbDFR0AZPstQDB3tXZuyeZIU24ZaSTnL9Xv3zVPm61TYwnv9o",
-	"Of5NDNYs0uvy3JV5xuW7r8HNrlOjlp/vtYdxvZvenTBETJ/oVu766sPXAuZZ0Wj6K3DaVwRZU2oVA1Is",
-	"83Sq3LQFYG7KYr4ANDitFldbBuUZTMCYwUA0hlYp6ym3HzfNf/qAk8uTrburoQiaWWNmNMfFlM+GDsXv",
-	"nMYhhMI9nPVbstSfncE1syHvGTFAyk2Hw2L7QFmANLL+hvKb3EMXvrww6AESE1RJo+1ckuVwsLooe8Pi",
-	"A3/9Y2kYfu+dqfHjwuNGMZ5aTCvpEu8IZEEKNOdCQaOk1cO/7+0aUwCFjs9XJCQUugQguaAqmpIYQZOD",
-	"cZEwOXJVmSSmHDMiVD+f9S7bH/S/euIQBrRpriueESlx8chsVAu6KWsAeFTfx2k0rR3WoUNTheqUS8pi",
-	"APAzHTegsi7sfR/20Aebko/Z0jQ6RcdZ5M6UJ1OJ9nd3g6yoKOt2grR8NY53cztnpNwXvpapBeXOekBj",
-	"PKOJSTnSwyzvkIJx0/u+Egsvb4q98ibA3T/OP/0wGvUe2H/+azT6fse7loXWQP2NerJuYTQGnVQkTdy1",
-	"tleGoLUrNZcIx7Eg0gK4wuqgVBJhswqAfjb8USYcPD18+NDi0PXslR4Xk4czozetkpa7JWrCy/5r+PDh",
-	"x/+v+/82ad0Ayq6ecZmXuo2bn586mymJhJbGrBFiW5qxtpeA6wqJYx9Y1OaC4XrM/6752TeGcq8M5T+J",
-	"N+jJrj293txAd0JtNbgkkXD1SRSQTL/ppN900m866T3ppOY4+r1Nkk4YFKjDPT10OgURYOrLokr+42Iq",
-	"SXT+avzLXw/Fk//+5R+/i7PF/75/++zJya9vfzvhu7/iX/HpYnVYZO9Jif7mlTka1Q8Pf2w4Zt8E4TfN",
-	"+j9bs85O8gohvYFz2tzY0iltH7qeM9q6sr46N7QZ1/t53N46eWVx4BW3PGgT6Kr2GoMpZKQqA07982oK",
-	"tyQMv4mHb3bSLXJ6D9Nw1Qpt3RlSCaKiaamWYmw70S4IuQxsiSTSx2gv+hG5fyHCYn8J5Dom+ZzFb8ZZ",
-	"bQW8vQVSWNDRw4p9BeLP8pJEKFK5WKKT0zfoyaP+IEAD9OAVZzFe7mj2+Bg9OE3hr82RNx6vxhOp8Hs3",
-	"SjdDyCvyc3zTRPEl9FBsDVyQAxSZ6pjAJUYDtqstt4K1/cOmzFQW7LPtIOVHN9dSKK92068x6EUOOXkj",
-	"WfsMK2KmVzrO+401b23Ba6HNsP4AnGvKVhdUjZirqGrGt0WvtaQziRHGvCtmz+mvMG4+WQW+alWXtUr+",
-	"tQLHdSVW/lU08KWFAiQAjoVqrLyaijkO4Kuiss1LbDkkBimUNUrfuFjPVJxVVK7qHvAUMdqpBcXdWj9K",
-	"xrpMBVXLU/1Rl/BMfyHL41RNfXLukiwzNRIaBVvs9MC4b4z4ffvm9Aw9tJ1lpYmGa86un5YjZlTkMEBy",
-	"amRrRHrolDDjT7giAp39egpN48xeofrTpkbC9dYadv7ePX570v2FLPPlNSPX5LogWJjkT/OvF45J/fzh",
-	"rAYFfsygiY7UeuAlYejBzx/OdtxJeDMn7OQZesoZI5FCc8GvaAwAtxhOwIgVqYCUSKWSgRaEMcISQV3F",
-	"44M+knhpWigAekx28cnj3QP984jpOw/7j57oO4dg2WOVCqIPnK0ygg9/J9E8vUionJIYyGnddmzEsFzO",
-	"ZkQJGiGcTLigajoLEJUyJSKAVn6ERQS6/VFhSQubDZQxQ7GMllqudr58gX74Y26qdZjCBqHULoHmL6+e",
-	"vzpFM0yZwpSZzDlQJzoPYx7JmofNuC0MBi1lE3SBo0tiFDjMEE+Vy3ozjKXYQ9FmrzllbcSKlbnogqgF",
-	"Mfxm1kOveREgi/Ec30eCrHbnUi1oRIIRm/IF/Ayp26ZsCM21coNGkG4y6iCz3KYh+YxDiqXFv82fNO6x",
-	"EbNdOaFpBrBCGNWIjdhf/oL0uZYj9j2ytrbhwR/1+u/t7R1+euD0o8Vi0RPjqEugsyGoR2Ic6f+v79vJ",
-	"Fx4hPh5LUsgRXGpO/CD8LQxQ+EP/YLjX1//qAshLuNNDlrlnihtzb6BSv85CFAZQGZFKArV4UDkxI5hB",
-	"C8y8ssswfVPf8oeBNarM7f3ZU8sYfguLY+Sp6qFXNBJcQlNfc/clmasjNNa7SY8lphNq3xOlytSvM1PQ",
-	"xVMWkxil8/InE0qy7TA47Pe7/UG3PzgD9Jthv/8brNvh4eGT7mC3uzc4AzSc4cFh7xD+9xu8TTOFQjZt",
-	"pNmSLMJfeBU8g4TRQ9pkBw5BYFYKDfSX9XT0t7m7Cm/Lr6OYQzWRK87V4wgNlAaVxS6TXiyJcppPJrx7",
-	"6BgIhbD+vLGl8od5dClNNRSGt06xRLt7Adrd6x0EaHe/d6CZ9+5BJrphC/+qraMRg/+4LR6CULOgHwWj",
-	"Peyht1jK8m9w7jULDO0PwYjBDsmOWKVeSgZZJhOUSM/xhByhUKsDIWxK6Tiy3sEL05XKIDJCNRQyXgaz",
-	"j/gc/56SoSP3RUoTqM0QBMelo2qbyY1Y+Pb47OlLuwxQOQctxzVbiabowUfXYm6Twwut6HaGI4ZdBZoL",
-	"tdjudACibRtvURm4WUYJwUJC89fnYG4IInkqIqIXbcQwQ+HzMzwJj7SdBqI0I/LJuPtKjzTMLF27D6h0",
-	"Z90c0P3BLqhtI5a1uYUjrgk6xtJUyAFpTMBmaWCpsRqxt7bUDtku7iC2ZpIkVySTUej47QloEA/CTHyH",
-	"O4HjuOauETNiuLTBv3PvVctcBj8ItZbChU3OGqKfQIhpBmdt/xEjVG+kIdrvD1CYMpyqqX5NBBV+PfQc",
-	"a1tuTkzasSY9IJxrgZs1lnPlyCPGCIllgGxiI8jw8HM3vzM8ylgqVfqbeygcc3FB45gwfRCyO7UWxKHm",
-	"jM+Q4AmR6EGxN60Td1qtgha3RoDDL9DWdgfpf4JtMWLWkg7yQkDTWde1o70kS83zrUh0XfB8vYZNRW+5",
-	"2fBR3ncve3Zh/VyCTKjeFqa4yYF/QAe9YMQ8LX+zwZVb9fUQeM6gFPKCLDlsU2w79lmAXYXGwMge7Pf3",
-	"d4DjScomCYFzaw6MddyAp6esl9kqvREDnmv3u/UOocKuMI0EtZE4w9GUMvIddPNFCedzc56c1yMhmgeC",
-	"5Q8HJebFmme9PUDnk9wdmXcEUoJHzBxf0JJD6xzUp/ek0FpeHwxbFjxiDz7GAo9VlxI17moGozXraiN6",
-	"c3O3/zjnQdpqU0JrWKKnnwUuFPPo4VTNkodt3gn8agDQcQcHaC60uneRkCK0MR+jJU8FiqZc61TogkgF",
-	"LiAip+j9+5NnWRchvcc0iUxGCMAnGu0/Y/6uEr0sEvQWwhMM1qr+ntK2vDSnUisr+v27+0ZSDa0TVr8d",
-	"DAzj5IPdZAUWtSLD8hkonR0xg5QHTBEnMoNo0ptuEOgTHaD93cMAHXz+DG+0Q7XvshIFCudhmjligrWB",
-	"Feg3WgVzwPiNc82ZsxWO+7u7KKyukSDQ7eJIG6oJKVQBU4mkokmCtJYktMKlx384YrVXUNZNpVZbftH2",
-	"BB+jmEKyNbNwxkJajWtGiMp1gBlV2WY291kiwy/2nGTnDGBbtMQA6SQt6n5GPjxipkakh8J3WBF4vdUm",
-	"sr+7b3lCo2XYcCQEViSB+8zGld1B/xqnwfe6nZ0R48xN0Sr3BILfRoYnZKyOHAsDIbB7iEL9qi68i8Sh",
-	"7Uoaan6w7B6PFRHA/1ypeU4TIeiVLT23/oQFF9BKRWvBWkTrXTViTobr3cwiK0gPtPRJGb7CFFwmoSa6",
-	"M1uNfmXUoSwar3VIOiNuhZ8LwUW2wkT/ZRQg2+xEy5NUa8d6OcB83T94vIkGpO/b2bFeqVAbnKHZrXqY",
-	"pje+tjCthGKmJVWO1nAhtH5whML/fn6Gss4robZrE0xBEyQzcPiPmHX4uUN2IQjWCq9eP5zAe2VQPDMu",
-	"ei5iwyEcbYZamJWUB+AIO8B1jHzXP+ztBEivNbJrjR7s7x7u6H2fjLmYmaf6O1rbFZxN0IzEFGexA0n/",
-	"IPqGRwHaH2hGMzjYCZCc4rn+eXd3xEIojQcp1R1jmkCbG6M2JUkevpBuJ+jHwRtNHZayVPAqPQRnE9ck",
-	"q9UTar+7cUJDluzqiJUeq9xGmemcjNwLqVKa+T/Y72vCLIwv1zkjQQFxiFf2FjsaaxS5X93gKz+bjs/6",
-	"370ROwYu7VhXwUYoSBhs8SJ6nvOSPwPqR5bwY5Rn1wSg6Bhwr9V87sLm9IPIOtKvH7HQ9uzpOjSK4riw",
-	"08r101zAfzTJpvhKG7SaPeCYDKF11YhdkDE3MRnoUUDthyqmixayJTGk2T8b855FkAnRmCcJX0j08ZTM",
-	"/kZEfn4lmV0ROLc7Q9hj1GhF/8sFsk/nZNHCFGutHWvD3jhdzBVGFkaSGQ+l6fRl6aS5nhVaI1Z6s36k",
-	"H+jvUVb4Feiqz/BRwYpJ+MTG6xZGBhNtqB7DyZXwiCaMa/ptZJS5n48NEoy9S/DFENEJ03SFVy15imJu",
-	"dE+9XlZLNYU2E67/McPCevPCmMwFMYaFwZF2cEY5iMyTPvSZcatnz274uZs/28VO7H3uypRJosKjTK9n",
-	"WjWlmdEtUYSFWI5Y+Mw+D0tqufHj/YONuPHj/YOdnQCFp+Zrjps/OTjc3+R5fd/OjrGHUPgrZZehJs/C",
-	"9C0aMfAfMakItrVdCY0Ik6TgSDyea6uiayCTjPuw+F0Ml+Gb9ln58NeTp89fnz6HZ8CfryCYAO7I47cn",
-	"nQJ+kwVj+hJ0+JwwPKedYWev1+/tmQrjKXi9M2+1/mPiS7j6NQ8JazUJsie0pnhlPPxa8TE1aBAsRorz",
-	"Hjpzdxds4UwPhMCyVoK01Idzm9uHQxTq56Drd2jIllmpJ3Fn2NEb+Bj83YCfnvlJOsOP/rBCfstD0KU6",
-	"X4K1N7rUjE9BRxA555rymjC7/b7zCBOmLEpKYs2nh/9rUwhNIGM9xKOeBGS+gLu5OfdFE6Snl3HffN73",
-	"1myYD185kWueGKx/4n1ZwJvn9tY/98JpAOaJR+ufeM3VcaSNfRfe2d/dXf/UiQXGgfsP199/xvkrzJbv",
-	"rDqpnzvYhHLvGfk8B/BL88jeRqRzYtOEldLZDIulPTXO7QPAqHii92jnGCIunU9Bp+hAMQm/ttm96SDh",
-	"OYmvjMkMRpKJrjoMNnfgrAsCQZDKCECrrBvRZCDPSCLJUOvzyRJhNMVyahwmrrdnD4XGjxLCoTVoUIoX",
-	"3CE4AbPGaLL6uxFmI2PYLag0XSZROi/FLvJ+T0fWjnAd0hJw5QF/z0kiGzgDtPj3sgYTXjPnqjVvKDgh",
-	"IJb2yQQXiVQ/8Xi5wam3gV3gEzapafjPDojZ/5+9d+1uG8fSRv8KltaclbiLUiRfKmV5zZrXuVXSnVvH",
-	"rsnbVcqYsAhZHFOAioCsqKvqn51v54+dhb03QFIiravt2FF/6IolkQRAYF+f/eycxJ/FPdnp19o1WllI",
-	"TSkABf1W6G2O8659AVmxjISh8pW/iulSQsBMSbfW+vPMI+Rru83dH+utVn137xRSMO1ms4GsPr8W4YNt",
-	"UFEFPvC2HCVJkfQFiS8r72cvagX2INXatYEY6LPW2d9/b/56+c9WvznYTX563pS/X37cUwfpU31oWqO9",
-	"q4Px06+Hk9a/944PntWI0dp6lPA4HED1i0MNmPvp7bzKqExfvOORaLDwrXK2EPHWuWgEBUQx9NioBZRW",
-	"hrfoLqoaBP30CT3e/xyG8W3rpP35VyCXzjsrZBAisaImay6gmf4hJm/kLxovaO0tpMre8vSCLjhYZN30",
-	"aGi3qIjeWR87p2QrzjXFEX5Yznr5SL1oS7Ziia/eZjzR1MfTRejTDI80pWRAIYBnaLUCEvjcK93/Dlu5",
-	"OvW/sPZHuWDv5a3yJ3/E0V+Vprnz9cCbcpE4q8EdlOtSTJY1sC+E8Sp0BeP3m1cP37iMLztRp1hDBJL7",
-	"IYjcf4jJ+vL2wXoOnwSPctLjkdPayzsRSxnAVje9qP31ZUb6PMFDAAd6pTtWuTMvASOC6S1DyarY5RgI",
-	"StRgn+zT85E+j4t3NKPL+gk4n036CTcaIiiTCJ9QLjXYG2/UeeCEdfO2cmJ1u+wBCxa7adY2TLySq2vo",
-	"rY+avuyAP4PiKzzP0LydYuDdUZoK2aX8Vox4Ymjsx7sIRIB89fkEsjuQthglQnek6mUY20zXhhj+yMG8",
-	"7e88PjwEuK3OkhWYaJGEYYCRBWA9QcIkhw+LlB0cQepAzIR2IAiHkoBxPTjYP2CfPv3y9qV96KtPL//J",
-	"Hr84fvP2XwH7/PLlP97+yxq67z68P3399l87AXvz/vTlp/8+fhswxOd05PMPv7w/tT/65f3pm7cBe/av",
-	"F8f/Yo8dcEilUSx5QlA1zXZPf7E/rrdefUJz2t+7I5/9C/7A6/PfQfjl8z9OTnPtaJpNmDjGicaKTQRP",
-	"8ylBWGxIKCoJxjrwdOfbYOGC5Hr4h23qwg94GA0vD59BPJxHLNSX8TBkieBX9uORoV6oSCYWI3iA3lCu",
-	"0z8AHxIlLwAAIYVLODfYyxjpxzmihSnYBQAUhGcRx7Xq4Z6CcoQZhTFruV0TYDrBXb+u4pgfhT62tu6a",
-	"kaixEJfJpGCC52zoVhlT5V4zqOXeaq1dsy+tyEpqr7RHodau2T3/n7jXj2Az/+ePR7CJ//P0lyJjbq5x",
-	"ye5pi1CpPzRb7WaztoSdjOu/6bDWMs9+hkR8JXoZv5kTiCFCAaJYzAViXp7yi3lBGPjNX8GDD9rcWrSC",
-	"dnVdKlOHvH4YOEbD4md5zWcmQ5H7Fgo9UqUGuc8aa9sst7YEuBnrXo5TdhZkN7Y3hNhCmer1CdnzkUEp",
-	"ziXpjnggPDdk3cEhMiRuEl9Cs4bvLBSGDJlWKNZjWR9ybcJ7Ft2yMs6bcQD5zDWryyxKUpOzFmVJmKTC",
-	"slwi+MVJomJnOKPzg9JZP74A2+2SqYdc2ASGjhFLni9+sFuUAGNtNlAI5uly2RUJWCHwZPswqOZypoKe",
-	"Y19cF3nztsWN+ZT0hIoo05pq6UEkBHCFtgGqOQEq2itLn/jVolN471yAqlRWPMHDuXyoKnf7qmjVc7i1",
-	"phJZrJZA5D7jfQzZRcgWgFV+WBlgdWpsN3qQdT9UPfByvGeVJEGJE7y6lwIDvTUv5U0PSmxuy6HhSTGh",
-	"4Ji7vHdCt4Y9ixg/e4zzl9gXcTbd3mg/uO5WyzonuA0Xck5uQ7TjeBLrmWRSfipg+LBF/m3b0nnPwVp8",
-	"eYGV8xsgTBOWbMjQhT+AhoCy9yB2nM18W1nqBbTYieHJ3eS0H6B2xbPq9StsH0Rua4Mwjhswsu3ISG3d",
-	"iPJ8p67EZlQnxCShFqVadbYBR0B1Ro7ZJEJwecQnAcMWfRnEPu1I671ncWcfc3YhazcyFKA4CQdojSVe",
-	"B897pNmYT1ZW3tmTHqoCTzj16vT6uDTYmMUNz1TvDGh8aq1me68J+1iKr+YFnyyk1nU/7hl7B11rt5ZW",
-	"5Z+yg3En6rw61mjPVLVCzzW7LwuBb9X9jan7tXQ9OAde15dFIktjjRuwCb6VaONMxDCg6ZaHEI9KS5R8",
-	"YHFrvdwy9E1diduwXTxx4jUlK9NdAal2ZVY3R3Eq7J6bzCs78fc7JXbUKd08XcORTOjBYO90uWSPQ6s2",
-	"wh2KJNpT/zgEyrZwJ+PNKuGOBC4oaJydUUHF+gyPRC2v06ZZJhfQ699YYUxhmRepkJl509tymftYLjPz",
-	"GnPS4pNSA+LAgm9mxUbxFFdX0RxHCDsj/tSrWMemzfpqjAiD2CA1BWIhzkfYz5gjl1BsMIFA1HgdmWPb",
-	"AkGn1ACpdrrd0TAWETNKQZ0MlGcChg3MMpGKBnsPxd7258hOinQHagT0IjyNgJ8XCimtf9Tt2tW8TnrN",
-	"L40pnKy7rZHRl7F83hdIReqNeFzvM0CbZJCEVjOodVWiRqkd3a54GgHjZjl2gYTjySVABe0DrL8gIn1m",
-	"346Tp8VuaLDF8k1ylwPuFpb1Jgtull00+garbrOvypdzCWx2vufqb1+q3gQBRTI1RWu/2Buy/6YntL7M",
-	"f2FFtvdrx7/6uy1TRMdRtBDkQ4pxef3NFvZxB47bQn5VG14c8DpQ4bxjsANpbq038RWaEt9sRNYqilN+",
-	"KeTWTdmMuXEcAcR+2uBY0d64zkfxGIZIJKKsj+kL+NxaJLDPPNsL0neMtIiOHGkNceFEAsSpPWurWQM4",
-	"lLWtARc3nHUG9qum+UAKWOx63Q4y/TXXufekVwhqPNgzjDuq7BhnHHf5pVvrbAcLYJCscpgeykrBBijB",
-	"mz6ca9bibS3Hb89yPO2XbJjvGnu1GcH64EsDN2S3rAbFmtrYLu8LtsAsasrRcfWFI6Ii0i9f8/14mld4",
-	"J6ObImLVSyGGGktDnLzwIRcXoYmJJA+vsAJ5NeMIZcFmjaNFYiSwAHVYgB9K86ZKXkwlTmdl5/7B6hLq",
-	"Iw74dpOcC0jJ55TSYVkZ9Ba6dBMu8TUFDghiWshnhioA7yfHhpiJb9dD3qb9bhm0hASON+1SL5Hx0x7z",
-	"jyUBUa623OH+n/eV0oKg/DJS47bVGK73AAZ/CreELf23v8Ft//Y3bOkQ69m2BEdwl16qBkRpaFQYsHNl",
-	"+tU3jaVVHKJr/va3jmR49WyvBbgRLzRFuIrFmIERDNgoeDbRvzuexaxyD6hYkuIAaOj0Iyzr9GY6TSB3",
-	"ByZ5mqoxZeC1oepbWEDs/4KlFESuyzWtRADLQOvhi3NXLZaYSsjOTcYer9hFotCyydcvtmrlGVnoxbio",
-	"/n1OA3qB6YJgesiviJoX2nv4hmWwzg12zMIfQjduamIyGGmT0a9qFv4/u8/CqhlkfUEq5mJf2sJz8f1T",
-	"500D64izmRwxAIQh2TNulIoR/zR3xEZtYryQtp89IECqbg/FdCO40n3ga2wXHtCL5cbiTusCg8nV7S47",
-	"mnlWLrLE1+4xxGBJeMEWWXA/kQWI++WSgZq94gkSkNHReKSrQoUFFbNoZdM1ZBjc45E9+1kvPxLiw88x",
-	"d2q222whGMFe2pGOcjoAX/g8mQRE7pm1relbR1gIwEiP4ySxSgGdbejzZY0ixBnmmifkDTcrGyOEGpw6",
-	"JLRXksQRX+gQCF2qsMEbWjhoeUFbE7ysI3sj6Ov2GLo5FCtgd47yFgjm1DSwr3dkSYE2/ZzWL/frEhdl",
-	"h8jVgTr1XAGVEPz4cBZpaO87GSLcAvHggNmElQvwOUj6zq73laZdop1gqi3iY+xHMXOTaswjcnj0YlN5",
-	"rX0cTxI1FsUh6FEMp9ytGuw/ejEUUoFleKSnSOlxjdTI6DgSdfquDt/RcGIJPSFhV6peDzBtidL4lu3F",
-	"9qu66vWm3liskQyWpkKvgRjtpzdD/sfeDp3+sZ0tnIzcT2EF/O+wa7KcMLceYPbjL6Wqw4/txeFOoyN9",
-	"vdRUGbFUdeSSsbP3zYLGfQVsJMRw2xdx6vpJnPqjYA10SBgnsYA+O3LCLlJCIx67xiu+hJ5RBX2uIQSS",
-	"omRd5KCLmAfR+h5GUnCAW8JggJHb/pAnRqSS272kybMBLhz/7oH0BcQM7Arwi3qsq5JE8IuRyIgrCsF0",
-	"sP0nzFr6+EAaHzYKdBwyJMlcK7PMemFGqSMnuSDIl7UhC+2rS+NIhNBxiPkuUUiEzziyBynJhqN0qLQj",
-	"lecM6/hcd7GOvBRD04ajx2g34xrmd3uQiWB4n1aCUgVJoeFiUCCupHYnjnnRU9X0eMqo55NbYJqQHcVZ",
-	"lw9DBmdVr1woYm90XCi8vw90NH2e9F5D9qj8ce63eQvN46lWiGveJBZrlbmsNou1mGbynde3uKMHQTcz",
-	"a2FAILavkuguCGjyhwJn8gG1biFZkddAGJ8p8FC5JqLFGEUr5/GXM0m1TpuH7T38jZVNWSXZHxX3zH5/",
-	"7T3pufAGDY8Tytc6wG9irf0J6YmC8eyI98EEcDFGsvuL2DHXw8e1e0ITPZbMTQJ6ZkOkomsH+GTKSSE5",
-	"DEtYa7b+fvjr84P/bv5fnJcZQef0w6xHyGnBAnPcalnrY99S6knRIlsm673I1odMV1RR6rOETRysZAbb",
-	"q/xJGWn47AiaSmKstGBSTRlOAXYyKjGIg5yxm03MWZ9Bzo3xn01ZqHCEC5boN86OVECX2HP0Rn7k6Plm",
-	"GUp3dKbaCkOkknzELPxHybz1dvzubnHHz3ii0AysbNcXfFLQ1Bl90ytgbyqf23OVpqKL3bB2883Iklgb",
-	"bC8HTeTQbdCu46PrmYXtq2pBDX8EsrGrIju2QSzjwWhQy8kgF+PNeisdWNtPQVwDXvdMVtjadnTDHvaD",
-	"L7sfMnRCdsa1yM71x37s2nTvBBkX5ay8JDa/4oByQtZK6M2+XreKXqhCD0qM5lPrr7J3PUPMtSkhV8L4",
-	"9biyR90sF1hHjjH+k80s1mwsEnANByICojWjFJwbJyHuGXeYrKAMWybYVpEgXIIybAquV0YNhiCDNfi8",
-	"1vLQXHD9y9rgv7t1VU435IU8CIRbbq22QLdlgG7rBuVXxbiVcY6tyTY2ffd5lGPTsAoKN1WxpVAYzKr8",
-	"qCMxGhb4FlzYZysfTIRAIEbsGuxVqgYQnET2FC8HIbpa7JnfPGRhjLurDuwrMcQhAkoMZJFL5Ps2dDNs",
-	"dEtJAjPSrjx6wCfUlBN6/efQXtrwiV6TD+12Y2W3zKlCvsWxvpyyUTdBaZYPp90Jr9kc9TJFbpY/Kd8T",
-	"TPAW1c7K0SGSFqdeWBR7A6GYOHO2Pp1ca5xPBWEK4RbN/O+OfPfdLpdOmFjhcp1b+aTlBPnSEZX3yrCh",
-	"0jo+T7w0LQq7Mt9jVmZuyvkokcZtewKIaeJcZEuFnFpWFRQH3NgCKO+S9e2mXaMnkKWvx/LmrJbTYvK2",
-	"L1LRZqE3VjDQ5c2VkJ2LrrKWQkgAgrNYlqACgabhWjVvr34j74WevxtF+UJJsdWR36KOvCHJL+eqp8a2",
-	"oDQPYhfdyxwOIJaLC+C8eKoUvcoaQkbcrOiFkdjzrK5E2rYe2hl0iRZa52UtjSVaSdTSxVtZu5W1W1m7",
-	"lbWryFoSIbBOIHA2LWvBvrwdK1fzOMIYFoBhAXFr5WzR7M3JXmf7rh7TwltsBfBWAG8F8FYArySAQYLc",
-	"QsShH2uj0smc0k2szET63hLoYsBUEgGsGXHKuY7nWPePdWWxaXTyIQCNYS5kMWHvXr47wfbonNGoWJ9f",
-	"Cewxv5Es72ua7NopW6wUKMRHYyMGKNqR5p5QwLXA/q1SLNmThkVCw4dLkLFc0woSCKtd9JPapSvrxOC/",
-	"p5tCUsLBNUsHIhb353y0XVAzKov/euVZ+2tFPkb3Oiqy0rQJHgYp1TazvHBmGQRHnw+HQgJF67efaoaO",
-	"ubdjzUIpi2PQOhexvGBaCCsQcwFaCOKWhRY6MrQ3OKMbnMENzuwNfGIYs9CupGWF+AMsxtb23dq+W9t3",
-	"a/uuoAPeK0NQfF6QepsNQVCx4O0I7SjG6sLZsENVtk2qMzs8J5U7ckoss/eQMQbDOavoLSkqWl5+S3XS",
-	"V+OtAN8K8K0A3wrwVQU4d+XYmxXb63TCW1RyYzu8pWCd0y3tfBM734NCpURaoFKmxZVIeULiWougpKkd",
-	"kSE02BtDtdex0R0ZR76HNrnHrpWY46XIAUFjg+BMkk1jrrG2XCVRxlZhNzexT4z5JK9TpBgDDN9RWjTY",
-	"B5mjwM4mH1u/IqfUoGYmgM5mIy0KfAHZRfnlys0SyCgca6TJhZCupY5cun/fgwacel4AkIn+XH52yGP3",
-	"bZArl8piTbv26Pk+gDlWdgnF+FgSlr+2KnDUahXKjlaLEd1dh785VkCuwd/3agbcCffl9aXZpf337rX5",
-	"ARoDQmLhxw8np6ygFENPQ+QL07B2QEPjPeK8mF86ez868t3aaygpE5wtBmzcx95/N55PgjW6Nfgq7OyM",
-	"yGUqCuq96XwodAWPGOa0dYi3DvHWId46xCuI3hMIzt0QlmokI3WD8haZ+Xj3EhmFuTY5GAC+ayLiIz9t",
-	"wCOB3MsZY29HDlMBvLcRnxyhf0h0Y8itQl5nbBrs2FXBwI52bL/OB8VrO7LSYQ6Y+GrPi/cdB5xgBOfi",
-	"YiQhcAo1SDnoQUfmm8g7NkC7sHKVBJi9cKstttpiqy2c/xJgT9W8f5I/zgH4Nx0538FxWwQ9m9W8lger",
-	"Zn6Rkcqk9EBdibU0zSiKzRxY2NjFAlNkBIhch/eASTH2gLA2G/dVgBIXNgJqDAh7UnrLS1AXzuTGd4sH",
-	"WWFSHif25QMuJKor4N7GJ8ZSRPZefa77Qh+xcCAGuiNhBuxKpHFvErJeLCPYRRB15HKCaiD2igscYjv0",
-	"VNi1gwBvKoBP1w7iQ68juWQi5VpEGUWm1XLURSer46TlmLCBSsWRBx+nArk4tRqAlml05CfBIzsMk59i",
-	"bLRIesy+DCMki9RYloQ87ezmMPDbn7yUBjq5L9IOHZddya5Ipb5NJvOqscAQujxJRMqiuNh5vXYpJu0q",
-	"qn89Ov9fAeRC2UAG/OtbiMrX2rvNZlAbxNL93QKonBGpvdX//PY/nc6o2Ww26/Df1iv4z9NXX/5mv9EV",
-	"X1Zf9R9ZnbE2KQj0iknDfHNn4XwCof7cqy0uwYUwH3HVK9bBX1m1Ej9euxDH9V95/d/N+mGj/uWHhaZR",
-	"yEvbvYxU/nfe5+DZwmPavbFOBveKhN/KjkXo9wXKly3z/n2EWgJaBNQkKJ+8vQDqvyQS6NUOmQl4+ziJ",
-	"zTwQubP+KK/XVaMkytGuO3GPXDdBsUMQxfc60vcISo3zMi/SGK5G/GKpETmGZ1kTwHNQOH71MfcU/ciq",
-	"02Cfi9zT1BOgFzj+dB0Uu36MY9OHm8Wpb3hn79hXSaTtPKU5crw/WRthbArEXVpYCk9+3pH2M2AvNcqu",
-	"EBi77AWsATKaW+vZjthx5kOWwLq6ZIHQmvZUirO0jw2m4PRTLZDYuRpl1D+psbO0ZqQ27HDXOu7W9uJp",
-	"CaQovwfmWCT53TLHIjntC+0Cu5pZe+/IZ865taKEvdyg6ddVgwHXBYn+WyvY/WL/HiZAr9jjiRbLNIQh",
-	"RP98CyawCvUN/rpFloX706tMnqbcOvM1bSaJY3uszSoq95ZdK5kipTusQ4M95xrZIHm3C1swUo5e0Yhi",
-	"D5xCN9UKY6nwiCpLoXWdzdTpnCxiHbwCmv+C4+/maa9tg7XjKh0Cd5gCvwtc7wc6VYtYpfa+65ukL3ma",
-	"xMLRot5ig6divnsDhhAEI3WZjbbxZk8bH7vdPlqxRMmLI3vqI9HjowQW237mWP1Bxmo+0Q32iYbgIfMh",
-	"7Yfi1KCrcZlgmC66WXQSL+jCd47ldXYyp6S62iRurVzXVh8liVU03UvUiC6Kyqi3BRuMEhMPEwzAKjYA",
-	"PxMfUzwPBxWn3Yhh6XxoNfFKIUeDWvu3g6DVDFoHwW4z2GsGPza/BI6ltl2LpYH+0gP+FXhwnS+Bfxx4",
-	"cRBLIy5EWrYGb4XVSPa9oGGQ61uT60ORa/cwTVV5d921bslaz+N6lBSFkjMQEdVCxRekLcLlviTv+peg",
-	"JsVXc9bFyVEJmW8caCXmKFVD8eTXURp3+1A6ViVBlgAGnSRqIacEe73YLXVfqsduLUS7ZDcDAD7MtkVo",
-	"bF2qWZfqVUwsnrj18t5U3u4tcaqmDehZ3+qJPW7zqJOBJdl6El2eJEGGjoAobDYycNt5t09mFfgO9FFH",
-	"Fo3BgI2G1gk5bJIH0Bc8gniub/2EN0ekhav/xa+lMli4YDUZJ9oFDeFpz4Ma6kSZ0D7eihDqLQ7GHcBW",
-	"sW2RRhIHyBH8/NJ6d7mVCddxSN6Lr84pScTWI9l6JPfUIymYw5RCvdN4q9XGmLqDRH9O3DCV+2iqYVlh",
-	"1PjzinEOAYNcYrxml5EJm30wtau+LLg9th7H1uO4eY9j8+5BlQNgNe4U5n9TbsHMGSsKezvJah9hCT+g",
-	"oLarHILTWctn6w5s3YHbdQfmm99ruwmudX69J0SkF0jCwO8gtwxohytMv8iIia9DUF3QmBS6f/KsB6ka",
-	"O1vvtC/itCOplaHQYPxaY+9S2h854MOsXQ4Pvt4gd233X8FcloXOfVMp1PxUFgpa2Clv86j3sYO5O4L4",
-	"DnMn+nnxi9kznR2J6ubk7wCEa70Uah46kpFIyW7h2cOhxoEP2OMPI5ModRmwn5W6SETAjofDROwALkkz",
-	"7opSH2l/LVYZQZ2QNwtCcMmxG29fJRmcF7roxm5qHQntxw4O9g92rP+uoEWTFQXFjqf48Dhjr8n6mHRT",
-	"EdltyZOAjaSJE+h+DpWsKJygkbiVTbpNGMC40IadEriIMhQJlNRS9SkCxTqyz3XfnjK8/FIMDVSdoo0L",
-	"4EKtBgJ6Hceu2jRwcDVfYuvdPkANj/nkiEFKGkIeEN6geq1Jgx07h6fLJRvwSyd4iaXBikr/6kCwVsjL",
-	"a4gmoZ9rXs6sDTZer9NJf9oGLdqYZCJ/tD+zy/AibbDXPIr4Ug3e8vO9yRbCs7PB9Y7OFiBvcz89n+SQ",
-	"alMWN+5ouBvGz+mLhGtzNtL0IGJ1q146O1E4Jrmfj9Kk1s5MA/1kIAa6y5Oz1tnff2/+evnPVr852E1+",
-	"et6Uv19+3FMH6VN9aFqjvauD8dOvh5PWv/eOD5414q5e781EpaWzPBJzeiPH2FNcpVHAwlGahIiZoKPj",
-	"pjUFFH/obZCvvwLDdJuCjF9/1T/E5I38RW8bjGyqONNqB140I5a3InLo7aJPsETfRdctH4g4VQ+yCfYe",
-	"SxvzF8JMKaY1wxv3VxyvKEGrYhooFx8GLWZ+vltezDkdF4vy4ZHTkGu4G0uZivl35ckwSwTNE9z/yxcl",
-	"zjygyiF6KQE5aR/p+vVC6hPBocNUdYXWmLpxNoUrI9pv7mMhilRjprAE4wowlNYzwMpEV9BBUFFKSpY4",
-	"Wn1X+oJoqsDVG14KMVzemsdl27w1fwvhjTJR9QmloPWy3E6dqvLbCrC1ba8HLPHs7rkRm0g/+cOoSyEX",
-	"tIi4k7Z+JPnoB/PBj4C9e3n6+sOL9sdfnr19c/J6h4pcUQAB1xb4Lj7WcQTGlSMWG6dKXgSzEY+I+ShH",
-	"1tt1H0ISCO2mCIhvsa45VdWBBDrOArggLhGTPsUSSYh8RNUTqHWPEB8OKKoiPsGH0g9aPzlMCJG7B4Wa",
-	"b3efp4XbuOayPzbxsgBAHQAy37W22pH/BUVaHnn4Pd6QG2IM841FixPRhk8A2x8jBvfk9Pj0l5P28+P3",
-	"z1++ffvyRdhg4S9vXoTEjOY67GKIJzx5+c9fXr5//jJkaawFbQDQKh2Zlb0X8QLwmu3UIAjuUog6sH9c",
-	"QtGh6lHfJyozGKs00h2pemwo1BApFGLE1Z8Imn748pRfhFh5b+fxpld/r6SoQ6F3SHUBBpjcoJiAqhqs",
-	"RqK6SfZ4r7m/M8c0XwDyguWkwxy/KJ0H8MsJyGNVbdiIu3oKMrx62IGyq0Nu+nlY8aWQ1yKL1y/yq6pz",
-	"m1uDb98P1eHP17tGfDVeIhWVbm4KB+jBNGcHVOoZZNHcWLJfTl/Vf5qKkDzn3b6oP1fSpCqZGyaxP3a/",
-	"/StYqA7/Oc7QV+PvoQ6tHqqL/XhRSDKEsvB3Pf5V7JOt27OmESC6oxTKyX77kjcJjnP7uwdh9aI5vlTe",
-	"ZTg6T+IuGQZo78/JnDqvwBV9WMc/jazmcxAS6pKC5cqa+JoHASZ70UnBPikdCSnhBjvWl1k6hCGYGsFR",
-	"9lY5ohL7xHNxEUsJHCfWwWBhDoEdduS50HEkMIAzUSMiYiFGaLARUMlxeqb3d9pZTZzG/gKYnYmAQw4b",
-	"NgNw04xjO4e+GkPKA3BAWqRXYCpZO8vhh6BnParpY0cXw4dDwVPdkaAs7WqQK9BVg0FsjIioDA/uTeZC",
-	"ZiAZFomhAG0qrUMWJ4KFA5WKEMjuQA3A1NCFI68QdOpLu/w0Cmx7n0WXGwxYMcNYdpNRJP4TPw1hbRKt",
-	"WJenaUzE23kfBsw5yAjZpeb6MsgmzqGqz7qFmG4i17No7l0oKSBV5D6wa656HTlRo9Re3e2z84n1kwI/",
-	"CKjcYyeKjSnJZiAxCL+lwdnNOUqJRaGn0gthiFMVc/rgyKaCHt8n+BrhvZx31mAferBTU7/pFVankzFA",
-	"QS8EDLsnU8zwMbAvsFQYHstwx7WVwKG6/QRUs7SxOVo+n73wx/PjihlhIXMbs+3xJyGVULq/KRgZdGQe",
-	"wRIGLNTCrh+VOloLGC8tayIUsNDE3UuR3f33kRiJ7NZjHpsk1uZMSJNO/K/cx/4uaL/af6XKl1nmnndm",
-	"NTpe3pFhFKfC/n7irx9jEeoZFKHisAbiTPV6dCuqRXUzccKQArI++Yh+h7UTS9KOAW5y1UOpAZ077B44",
-	"Aur91EiR+i8htBEJIqdo2BeGmxCypSMZsSS+FJ6D2L4691j3fh7RLtXkmTh5l2sClduNyCuijUpdP3QO",
-	"5vBo6BiaAIyeN0qPwCOSOZFnh1JC5xh4NwP3o1EsAsi6Ua7o2IqR2RgOnYc5GBbSJzeOXiknkfBnluil",
-	"My/EZdTKgOogCK0Qso6cPdygzC4RwzR7NO0CFE39fD8wt1erWCmAnEOvyM7B6/8++/LD44D+sbMYv0ZI",
-	"or2dlUXQbgQtrUVyNQVnrfnwatkcSGMU5uAQx3RhCcD4yw23HjNT0MySTAhVbNWOe9GvP0a/PK9ZTwK6",
-	"DfuKhGJiBN9W8Q3X3MfuR66mIOcX00jtnK2i9ncvFI5lw1gmSwI7/Drcp32GOwhbSNV9A06qJFHjPAlU",
-	"wbSnT2Zt+rxwJsueCBsWAEW6n6K0I6YEw4SMhIvvU1E0UFMISUz8JZnRKV1cpSXc2OaEYDLEOixIYUDF",
-	"8u07LwG5V+hMXP5FgJlua2wFyb3EZmbnbDo6UCZD8me3GpJpd4/IO0/WiXZ4P/J1xNjTs3i4IgSzH+83",
-	"D9Ger1t7fqfRkT/HV4KZsXKHGWGEnKDj4Laj64VIzIhPPBYKHh+wc2X6HUlWSUQ5S49kJJ47agci0aOK",
-	"NXrdGkIO3EfaSyQareF8LCL+8G5hiN1+Gmsz4LpYLW+X8izixovD1m5996BGAI/pL37MBOJzf79lbBRc",
-	"iU0DFFd4eGl29jiCXRLyXg9O21mRMCkp8jvmN1HGzLQyT2vwkKF6W9DdfWmybWV4PuKQScEFdUVBKhYt",
-	"Tg+5Q99qVoO8gM8LtudKchfvv7Lc7VVmrParxvxQoGe4ZOunX7b0w3CcPgyFLESTL3gsVztIwQKwDKC5",
-	"qDw3cz2wC2GyM7NmSKbc3lgCnTpdewv2x+nuXs5PKxRQZAZJWVWuvXq/cPVoGC02lOXtm8pUNL2a75rK",
-	"fWMi5sEDW/1RXMlFWw5lis/yCNZIdavjQ8cYBEB4VB9L2iBnKU3Ku+iZaUhLkruic/naVI21SKHMLFE8",
-	"ytJf8BORaAHlZY0y4fRCAQZmERRJ3wySSgRJaykAiZ3sytr9Qe3sa3AIdqFiaYTdANZtj1R3ZN0mx1Xj",
-	"tvDJRBsxmIM9IJjbnAClKzs8n0AG20UeAWCoBU+7fZbtcCZ5mqoxpmtjbTrSqAugvW/7em4kqxxY2w+Y",
-	"mbLEcHwlSvJeU/nJqpgmUQXNC2k+c0gGn7wbJQnODKmouJwASo6QcUuxC0lVSRoD/1kl6bQgmdCpL5Wd",
-	"4rW5t/RIkFCMcsTDXS7Z49CkIxHuMKxttfN4HEJyJ9zJyIcLk0KYXmkeTZ/hOSpMgwZ2rlQiuLx/0WU8",
-	"CIsEl2lxt7Hl+8juEXl554S+k4CzUr8oQqtDy8cRFLc4bj536ApE6QCfGslEaM1Cf4KgkBbO4XUCfF4I",
-	"94VjJbnDCC7I8IqX435HZwwjhO/tBYs7L/lLb6Z4fIkZrDT262K61xVWu8berohwG8HdRnDvrQw+jiIv",
-	"KZeUwbmQLQnxhSO23IEtfSt8xKyOtD19nvUDi4fkJF8rEnRk19etACLTJeyCXPsoguNQnrDPdb2QnNk5",
-	"6kgtTEHwG4WCH/KHgkerKQB88KoK4PsNJd8m9cJrrgu93LYRaC8OcE9lPq5H1ufXayUxsWhA2tfakXpd",
-	"xY/G4A+ewDUD03dhhJz62r3vO/a7KZnw0EO/K2nv1SK/eGfHLADKahbYQ+BpaycPxODcHu9icIw9/vvJ",
-	"h/dsINIL6EXf7e9gZCcnDKi1FISCykrfc7q7jYo7ZNqo4RRqiJuOtK5em2psc7j2rPcTNVKOXZSQ6VG3",
-	"C1SCLK8oOpIndtkmzo3Uhk9WMxMwnbQRM2ERBxFWug4r/UOZlIOyBQjNZCFaqjYpLGctyEGmfdQJUcl/",
-	"LSv6PuIkFnEdNx1VKpO6z/O9UkvJFray+LYz/VsHb32IDtUObtTHe+KQlwugwr1B51kICB6ubxgdfhoP",
-	"xAcooNmCw28/fE+rv0j83oNmt57sdwMp57Ny4VagC0UDtjR78F5hiArb7GfNDcQUOL1oGs1C0tnP8ZXo",
-	"yLUh6T7AlRX5loLSgyIq3X5VgU0OmFYghTvSM/YCw666Eiw27XztvJkCMOclI/R8d7w6sfa8NnYA7HHG",
-	"294Kms3mjusRS/XwxYSMNc7H3BW2lkv7eWmXSoF/m3kXmIlUJCqzOKtk2Tc5K7q8Z0TrKaqQH5qtdrMJ",
-	"UQwOz6rFSSKF1tf0kmjtFa61Z28sxGVxOJ/dhiuY9LP4/ubTerMU32+/OMwP7IrnsxNL6Yi7AfgXHr4F",
-	"+G+5eLdJpU1peKtBN6Dh5zkfT/5wRfJnC+adYqQay7PKZzqoUGBWRV4wXxfhGFbWRd9vCoiWbFtNsKFT",
-	"eIqM2N7tPufdy9VO4KK5G/8osmIpibFabUF2gtZM4TiTacXKgkV6fLV+nK0zUFYQIdX1Mtbb7s3WHLhV",
-	"rUg7Za749xzs3JgketiZp/yRv2XnvRQ37MbySLM4Km00OEWFmVkPq7fah8aDMyYKUU/VgXpqMZLcmVgp",
-	"bCNNXcXstoqVzJEMcTnJfobZMjJrMLTKaAwMxgC3mQFBunusKKI/4xNewyTXltPOS818Yz9r2Bzniepe",
-	"4j+FtCNo/YTOMchS+/c+OLxfglrBU92rt5qwY/wNSn5xMKezIn6Hr6RiNLvF0TRpdHZaEZ/U2i07Bvrt",
-	"06mR713z23n33bMjF+CjxlfirNDSvlVvtmp/fVlCQRTeaYWWKOysbV5sG+1dFKPwSBf3zh2EfEclcviT",
-	"GCa8a2VtkhRt1+kBN9hxJnSJCRxK0WKjOzIsnsIQO7Hh7fgkT9AH5FpKikcaYrHckWtiALUjeyMzSoWj",
-	"EyTm8ERJ0YZaObjHMBVaSJMbj2Pkc3cHKCWfdGTuyRiRzc2hVFlAs/kGO5aZ6oHmzB0J8S6cuMJO+VaU",
-	"OtDkkUeMoXwM8nFzz69uH2avJsbuZ/BTgIckqssTbKeM5KefgeuUKvztr/RlPGScKAax87iQUYDLNlDQ",
-	"fjyDelzwIbXCP8JGdCw2rM+HQyE9GSvHsbJ0JLPSQ+KXZarbHaWpkF3hemrhk43KcXniF0JGDUZzgaj5",
-	"QAiD/JAdaf+MIxlf9O1HxMuqTSpMt9+ebp8+4BOmhxz2wqAs6o8kNFQkxD7Y0UHowr7McyGkj8oHU2mK",
-	"jlQjAyS3dvT4sh3YhTIY9IN6wYQJdxrsvZo2S6TqyExJt/PvutLUWCOykuIxnbI6bho7szVV7o+pcns4",
-	"onlm0omgUOOUYAVMxIQ6HWwxRVtM0X206U6E2ZRJl4vx9/px+iSHt6x0m18BGW+hZ4lLtxFkKNfKShtu",
-	"RrrBQitGoZwLOMdj6tWigxzadJiKXvxVaBZeiDBg4QVSX3P7/wl8ksAn4pwYpMXvYYBk5WAEFZL3jzSz",
-	"4rkj0UjxKKKLGJLsaH0QYdI4lpEaY/sSGK/QbRZaWRONEhE5vmpljZIB/J0KFqJytQPq9kX3UkRnMRas",
-	"ub/rsQTC7VieAcG/0Nrfyuoy42/VGyW9OEFe51CqM91XY7yVVPBv+xBXdhMis32YiJ45I3vv7FzE8uJM",
-	"CyHpltnPZ5X9LGl4mb7HsvxX/Tg9LpYfXIvnehPpcnrmAl6rVQHOwljQYjrAjuzNCziDX+t299ap5hp7",
-	"rMwGqT5nHY6pdXz4EYm9n7RCZLIvVBoCSTxlpbBLQHES/uKKyRBr+FIT+iR6Auzdknml7ruKucEwhczN",
-	"Dgge7C9EuuIUC3eommfuR7cy2ZcxNN2m827GCqRA7mXe3tw5oTpv4w3Pyk3GSWgelcmz/Gx+q12ILM9R",
-	"C2qJ8X/+aDWE+DpMVHQt0QFYwvmpEm13gbNhv1ngOn8sfv/zQvx5Yf5MxJ+J+VPzP8X5zn/91qwffvlj",
-	"/6/HdfzXbv5fp+5fbf9R9q9Op4H/bgWHf+38185/Pf71z99+qH+ZuWbHfrnzXyXU6oEd7xsc+35G/J2m",
-	"fDL7SmDSs2/D6Qm7kV69fvNpAZlHbOIVhBhwv0WJMH4srvEwVUOlRfTnUMgolhd/4qP+5GkaX4noT69e",
-	"/vRa4U9ULH8KaayjWo9lXaSpSv/MdNefriPEzuPgxh+x80czOPyr9GVVCfc5rqY9ax/hQC366+dqJJft",
-	"XrDAbV+pdMDNEkM2ZunGl3aFfljOhZpS7M9GMkpKydCOPVI4bzcsDnogoTfSS3hBM9fsrXDN/grX/Lj8",
-	"NYv4GTPXHC52zVtuYP8u5mVMPeVg0VWjp8yyg+RfOOhYK+pyLgb8OetezNiX5R7Gk/+wQgS67JYigZ8p",
-	"dUkIv/Djh5NT9qSIALRXoy3nOxelo8Ta7grg7WANBPhHTpdbkxyUqPMipDW7QXGGOlEmdNHUjNwGQ7vx",
-	"QOgj6MVzFXfFKXa/gXZMXHZkPoJoZVWDvctX333ah/CgvdG7l+9OsmgsdMKyJvuQay0ipq5EGlDctyPD",
-	"gYriXizSl1+NkBo4MWDU8cCe/th8sjMOXZOisRolkYtmj13Xk1RowwaCS41BkXMVTTpyAEFtDX0Yw49e",
-	"CoVZPjT3rsDA4sOhqadCq1HaFWHG0J3inrPXpCL/AfztbwdvCBUdum2yIz84l+PDyFjbnI37SgsWRsLw",
-	"ONGNrrLaJvSNnnQy8pxbw1SdJxShrfZvqgOadv9MScG1wcs3rhIWiZkWtEE+cNrnSe+1GqXF4CkED/Mg",
-	"mGZ7rwB/HvLUxN14yO2jfvuDjN72Hzl7Ne8N/RU4c8bax3Yfgzyquq5oZpdfjNoQ9t0p2gHFl+ZCnsVZ",
-	"FEHc/rbOllkGuGPfg5VHFPkBgbZ6+HL2bmtir9fX/2Wa/xllOOby8eSb5iwfU7UjuTXQ9UO3RpqHy1/T",
-	"WmE+i4Rlvw9LyZ6SqRTiqrbSNeHYJ//Ri2U0JyhrCIZFNkcxCyjVGEyHi/jK9VwEJVxQ87EkDd2RoZOT",
-	"YUDdmjHfrVgIhlvoQxAo+bFPfo7F01oc3giZ4J89lXaktbKw0sgZYljTtUYQWEYQA3YSqSMLUWD2OMw0",
-	"g72a/nL/RCZIVyaWA3mxRI1FSu0BoRa9I6GjpWdmkWw0HIoUrMzWPrYKT+wuOWLcMOgLfrgLH5fYKRjg",
-	"j5PYXEOnYt/7slFYKi4ujUpkIIEY8uPJfQj5VRGTTmGdV6MhNZOVGEiX68C9aJT6uAhGsL9uA8AhgTEE",
-	"7HzU6wn7blOlBuhROH5TwFosFmknLwZHUzH7H6+b/ONRKtsDMdDt3HDhdp3Ony7C1wpaP/61xmK8i+XI",
-	"CB3gawZyyC6PxBHbazr2SKQ0ofCuvR0gZQqLsNesCGiO0ln+2R7a5u1aLM3ebg2ChfFgNKi1Wz/hetBf",
-	"B35WsTTiArVPcVpyZD3Aa4K50BH5ToK5aDF/t9HcbfDwtoOHaE3wZBs5/B4ih2CFghnsrMgqErsqu3ja",
-	"Nqowix3nZalV/EnwSE/Z5tDNABGUCLzEzsJDoYaJaDMpMLkogYZAKmhlrpWEDnjDVJVREy+WT7dfrBtu",
-	"wveEgRAqxHgwQqQK7r6h4MI2QvCgpc7xRhzwKUFDMc05XrfrDm9dLEAkWxMrIKh3sduF+Go0Na04dy0k",
-	"QPyAHALcFJeTjuxyLRosjCMhDYT/IfLG2UBEcZcnjiAN7UtIXoQamnX8CWFdK38KEsoNcRG0D036PiN9",
-	"jhdeKEhr0tfUJMdRsohEC3bBr0RxQt7tGaTyTywBbf1U1WLdv78qF2tv99YdTMgAzfQvQbh9mt/A2Mnk",
-	"XJl+cQXejbQRq3QouUFv2n++0Gz9JJeYWI8P4mTyzU8tkzrFuR1LWTExcKC/tXlFfBKwgZKmb7fhRHDc",
-	"i3Fq+td6yymXF2LKWW4d/tSsN3frzb0FfWN4zEJop9buuv7xDWKUspiZqA94nLisTXFjcCkbA9j4/4c+",
-	"bKj0omKvCHufygZEB/uFvbJ33V7ZbW5KlsFhjuKL2Ph81LCvpCCpXpxts/X0aVVM015UNbf94jHYL07t",
-	"h2b9kD3eedKof/kbvNjCJ1tU0+36FGTALBSUIFtnG5P4DmIS7mUv4RwU7OZZx2Ch6EOWH/sgHb6FzNIx",
-	"10jDHbFYGsW4VBB8iBEaRO35rPeQxPJSM6NYbDrycUi1eFH9fALd95c2910w4qPHqH/ngQi3EJV9JfEd",
-	"bgMQWxFTEYDIEIfri5d8evX64ENFY81V+nbkQgC559/nOMCMh8SxKadrIzbjJb3mUcSje+Lafu5DT9RZ",
-	"blxHirtgA8sFuldu7dWbVD2507ZYJi13OreW6/dguebf+BL6ZbrfTKmCWcyIrSITXECveFuzCBr63g3O",
-	"/GpUWZ2532xNz62MqDY98/UtG5APJ1T7Psf4dCXyusFeQrl/jgJPSRGQtxtHDjfuSAvWtE/d8O55NboW",
-	"fgURXPpNFyB/PxDMrWH9MAxrJyYWMaozUbY1qB++Qe3f9iaV5SKGNNQwOpkPAYkNGNZeW3/3RrVfiQqD",
-	"2i391pjeyodKY9ptko3IhkSZNYu2giK9FsoLZLz5+eUpe5JHyoZQV96mEisoKx+r1N5IjYxn13RB40fM",
-	"EYFR9yolkwnrpUJga3d7eU+NZARUpHHkOUjjbt+PA/i87MU9a/irMUuUvAjyhNcpcNBe8FhiZdS28mvB",
-	"yq+cw2Nf5zxn5yRTasuXfXklVlkwlCmZra+xLffalntty73uK3nXB6/mMjUprkRKyq5woOzPFufsEtLu",
-	"ld/wqi9b2Net2v6JWgjzlb34rav/Hbj68LqzcrQFi0KuqT6z+2yxnJndZGjUc4a2HETGQcq0WWhHFrJx",
-	"P8bwr7WWtYmTJDP/Axaej/QkBMsdSHIlU3JVc9KHC6xPskqowF74MMIEdgWqQgSJMlvB8OB9/ESZDcmD",
-	"gTA84oYv1meKs+d8SHc6MdwIMPuJRZR92meP9xvNRmun7ZjbIDgHLp0VINj6oSP9yQa/N4SReBY4Dj07",
-	"lBbejrbHJ+VdQ30jGMBMdUVfKTAf3CBjoVeSFd/w6S95AVXCoOSna8iG7/38ie4ojc0E+2rku2ETTyEc",
-	"AXT5QBtGagEI5eg8ibt4HPuCJ6b/77kHcbfZtEc/UfKCWkKwYaq61r20j8XuLdSF54j6Bxl+zrXwyGx9",
-	"KcBRmDk8r2EMtRvsfUFPKLNxk/hKrNyN9jYaZy3dLOGabfOm+OZ4grlWt19OoMxz3o5RSaSrGUj/IcRQ",
-	"uyau1j/3xaFj5Fvn52oElFjWXnOdx0FwjxIMSXKXNG53pL3DXtP+/Mdmk2nRVTLSYPpBjyS7F625B0+C",
-	"9gm+DrXBnuEDIBaMFMwdGRvNQvAhQwgH29mc0d9F1k0XrMUWQDKCyAlubfg9hDd1X40lxoD7IoX2VfaO",
-	"aMHSxgdaTwn9iqSC4RnFBIRIV+bhxG6wr1USrU2/uVZbITNWFIAq8GMWO9C6INLZwP10rwl71L7LWru1",
-	"27ymu2yRknIJ+km7OJvu07/A1Ffu01u+SuXde5uHSDf6K8RdhnEqdOkDd4sPpCcRhB4eTO1+lRrk/qx6",
-	"Gc3DrNUvxmHatX88/fs/9359tvtu///+eHrwr39+fvnp9Ndfdvf2DygQ5e+70ruLyoT2a5EsQrFpT+LK",
-	"/Ypug1jzblsdVex1oghe0kj8iFeVvS1XWlWXytTBkQ8DFuLmL342HSbPfQs0BHab5j5rrKGEkfPztpbg",
-	"cyUhN3eOTl9In9Z0mqOXCkGRb2ilk8RdE3YkZPJ4YkQquYmvhAYVcRedom5tC4E1BDev93gMHX2Al8IK",
-	"qnos60OuDe2He9OTygo5MpRyNliBsnJx7lOwynyILRKJMGLWOHvpkudgpHDDlOyKlY0QfMpqRkihqWFB",
-	"D++XDtu6Dg+hg5xdrdvuH/dgu7r9DKW+rC8SZE9j57x7ud5ZChaKRxVsfAxAgx+5Is2Z9YHxFK3ZkPx7",
-	"t0nXMDerwllrGZF/bUXW99IuvI8HeBXRs1qTcPtaoEW4Vf8DsVgofdxXFCSHJcPefghys1YlMY8DpC5J",
-	"RAp9nSMFHb8xKdeR0JeRDyDsB92+AScHV2IrFYCvQdBzVh5qkfSqROBzeOT6QnDIU0NF4GUBCRQnl8AM",
-	"X7sUE2u7+CHCu5vNXATTaEVrtijsVuyfB5G28/8VXYM3breWCVfQ7CukEL6Oe2ACbWVDMUyvGB+wN3nB",
-	"0O0KXSYS7NFAW14NheTDuDHhg2SxY11IWAXsfGIw9gr/4BAvHXPNrI1jhCwNwj+nq5c7f26IVdBA+78Z",
-	"SE/FFqcBfNPB+FvbetcE8U/ty45Ud0R0uEtF7x19RuW+ehtrsxQ/Z184oEamnDpS8jRVY2QOjLVhRl1A",
-	"gVg7I/dhg5E2xOzJk4QUTCoQr7gKQ4990qJUnM8q6RyLbIfsdOwojyFHzC+FZFx3JP4eiIbcj6GHMzVa",
-	"TSORsschl2wwClkPYOvHUjIkTMSM9Lv/7/8FLXssJd9psOdc47rybhcWP1IQBhoAvBAnnKHs7OptmnWj",
-	"0zmZhQ8uzpJ3xLpuCnqUpmoESRemh7wrpmdzQ4R60+SgeytObw5DXsC4sdaP3dn9VAgq5jV9O9/zkelI",
-	"ujbWLL6QKhUR4u61gm2UCA5L82+RKt1mYbP1tMUODg5Ys7W7R9ulI8Mf9g8ZfQNfTO8B++Eq1Hx7u9ew",
-	"DnY6P/zX49/Y453GE8fNt/PHXtA6+Mt/+B/L7ZJSZtkjty/ssvQnw76Q03skY//qSOiAim8EWqKnSl7k",
-	"+ubNrAyyzFatziCtpO/cK26gn4p49mb9kNVL0eslEGYI3OYIidtU3E3cuSX1y7x/NZcX9wzZeG/ygE+P",
-	"nB4ZIsIGX2oZVeTTgx8brd29/cbBj09/ahw+XZnjd7VJzPGY3saDeCl875cbhCSQnrLqtswi+gDtOFdl",
-	"XNya/9+E+V+gUMxZat5GmUtvFlSgLD6Ji1hDx7DMnALLoegVCKaN1T0kedFaQ53dkaS0qRwNjK4AbbJz",
-	"AamnNkooZmfN7V14z5ouJo0Hg1heBB35i4y7KhJMqnTAk1hjwdHj96+e71A1m7aOSGJ1HQQRQmvr/J+X",
-	"mY4P0RIKuZR51R8SIA+xGA12zKIRnrRCs1SY5n7zsCNDsArqYJ55UJ9vGKv5hESvSxHDzI5YJonAvOvI",
-	"kYx/H4Eh54EgYz5hj/ebh3mBSA9CHskTj3ApAEjQZJ42CSHMQlVlqbjgacSMgoXCxB7Zfmgt+HsBvTIU",
-	"7VkLtWiJDPjEvjH3244cilRbixnGPFRax+eJqPsFDCmlOABEFutyGcVQDthgb5W6JDtF2NeSDxVhNSIm",
-	"I3mSqPFZdkcW92ivFKjgwXi241HDBNSGnTHs22xmOFhGcDb4aKAA4HkhDBQK0t6t9gfmwWRWJezcKFKG",
-	"y0oggfuZ0wkIKDiWsrZ4+Khw6c0AXpaYwUpjL1ODTs4t1FJVirHbLFvUx6aU81JAifx2AYF8ygEllI/E",
-	"QpdqCGAhca9TXyDW3dvOhbWmiNjZCQYbzifuG6PAX6K4tn390IdhBJ4oPiPH4o51y9BG+UlONdPBhghx",
-	"rdn6++Gvzw/+u/l/cz2Q95uHQc3EBgzdl4VBMZ5YdT3JTSAzUN0i6Sc5FbVMZPg6XERe67X9dN2SYgfw",
-	"2TXsyFlVds3V2W/tlSUKpV0EeU4pJCfiY92R2QIdsTDTPCEzIkkAzZnExiQYtNSAmhSgILm+vCuQy4PM",
-	"WZEa9tbjktZpDnniPpsLPnkBn1uLleIAEPAbc/uarwQc2Mhaem7/Ya5dTgpNijqya09vkogICRdi2U1G",
-	"kYgCu1+GPDVOG3hOg35sjeCJo1ew9uC56EgcZkRmUp/regGZtZK9gfdc2d5YChSDy/lAYDG0ZOunmRfp",
-	"5f2a60J6douo8YIBN1XOqfTUHeWdCJeQFYsga5T0tPGP9HzD/zpATXYI10wn34XZux59foY92Wv+NLvi",
-	"p/2SZgpH881r+3JAZF9Yt1pBY3IWTw/woaOmb0mOPXS4zGpmx2pIGbozgGUgjtztz56K530uL4hWaSAG",
-	"51YmFTOS7PHfTz68x/PC4C47MzE3DJlggJzOGKdgE5Nq3GChHCVJyLqJ4KlmaL+HAQshpBMylXZkCMGe",
-	"M2sYhxixS4H5Tk6Z8ULjQeVg8hC63C3VavbLaBjxTdkviwRKYC3rsJalPuRAXYkIYuq5OmTr5k/l4rBC",
-	"1y2PnLCBSkUtyLxOzBkS9gdTY+3aD/sttr9PaTd2eLiUU4Zr9BEnvEi4ZeOpgzLFgbuYAr1lG/C7RjJu",
-	"2Mq8teqHvJcPdQ8Leu+xafhjX0c9H7ZzcZKc/m+sYAVvHfG1tSGe14274U9EyrUgMOTqmrI09XQK7IMi",
-	"gzuABsL4jYOX5mJ61nkgA9LJI4jVKS1o63UkNPKKTQAW5YVSUZuSJyjRAxT3QS4LEuQzN6gAYETQg5yp",
-	"HujhOC24LQEzcfdSGEQcjHlsAJkkpEljoVFk5n/PtOETHFORJFEbbmJt4i7S47jY1yPdYL4un4+i2DCT",
-	"WoWEndMdioSWBiMRHenJHklrZYkfuPiRZt0+jyUMRqNl0WDPePdyNNRswCPBzkVPpYLKEOyzOjL3dkbS",
-	"xIm93wQsGYp6XGMdwNYptQ7gm28jmaIv0S7wCh47zhddJ6QcIDeFxRLwj4D4kgwrCHbru83GCmr/JRyv",
-	"b0ftw3i2Wv9haf0+13U1FLIYl2wXpIjV8gWZBcI4iQXj9k1aY8Ge+pGMRMrGfHIExAOmLwaId4SA/rSB",
-	"AOe8KMclC/HrMyurw20ofmMWABzdUgPg2KqQ67S/ICk0q/2/2uVbkFzJIW+hkg3AIkpm4/H6z++Fxz+/",
-	"+PiJ8dTE3URo1jpABMduM2Cv33w8Pmb7B+z5q0+s9eN+42B3f6d9ne5nXvUXdrF3pePUhe8DpoXV016L",
-	"BzMqPEBNG1Api0LFqlKrQSUYGlbJql4p8Ua2qrB45QoQvlorsricmsH3WCbwvYLfxv/vUkbPyk54ZdcK",
-	"T9fipxcngmxDSLMqKR5pZpRy0vXhyjxcpJyVmhc5S4lAOiHrhARn5Se8rZvxnt557nafPveZjlz6MqZm",
-	"ULHEsHvKpeZdA6IqNrojSx0bLwCdqJyWkFS1kWHeeipJ1PioI4uhRfK44Oc56FlWAKGurD3RFwDSi/0E",
-	"rDkilRSNjnxGfX9QufT5cChKUV5A3IQAOWuajIZApOQMl3wh4enUosURwOg1XuCI+u2CtUHy232FJjBG",
-	"aB2qZK/5U9CRRDHl1QP92iEKZ+Im12gM+EWpwoBvqitSlnSZgsUjsPN/egxNsNZmfypie9zbARjN7vJ+",
-	"1Ts4eLfsV8FDPwk9SkpV7TuMj6FrP+aaRXaDbz2qe6itMd3gmXTQMjVjxfr8SpT4UVbKJXwYQAkbGKsd",
-	"WaB0CI/YQF2BtEJYCkhr1WOCQz1cnJYFYOk39PCOzLW0x1iOd6+24djbNUzgrDOeB5tb/wRU3GoR2gFJ",
-	"tHIboz5MxVUsxpWu2klfjXXBgcJiXiq0D/J196jLg6yQP9YOxz7mkwDdtC6lOaVC72EVrUaDRmE9p8wy",
-	"H45Ds9elHmgKXTUQM4ZPoapot6o1RU7ZTOuLRfWOtdVutMwHFukjveUqZjDPm7BVLQ/GESwKeTYr4x86",
-	"8wE3MGFrV+cFKu71Ak3xEnJ0bT8v4fIa8tqPqRoqDRhVKcYZhy3mlq5iHZtiO6UsdEatniKAcFgTI7Yn",
-	"LCCXCPrYjLDpl1EjICV3bH9tKl7gqdAG3T68ANI6kHqCJz/STI2l74TTVUki+MXIb7Pptk9pVo9Eg4X6",
-	"LYSo8HMtZFcE1uEyioV9lcb/VvIs4hMdUqFXbFyP4tS3XnRuE4K5Ne4Xj8CwO30Ia8gTrJePJdpCkJx+",
-	"pK0mAp3zHvUPlJdhdK6dH2lJYwf2WAvRkYRzoX5OqEvtKtZVrxfuuJEAFv0SqIiJ8Ni+14iaxvmcWEfa",
-	"DQEuopUOgD+mPmS7zSa+cE3FX0ap+oDLSR0/pdqvou60u2t+OVLC5d2mz+xLLqJqPgNiCT4Pqmh8IWEA",
-	"sKQCA5dVV7nNU2s/DWoJL/nlLoiIgUqllexToB73ceXTy0nHWrsFeuBraMJ+WpVH2L6uTZdVLf7kMmVj",
-	"P5cLVUTZDbmthVrRFHkB++/eWSLTcqoNsAKrqGROqB3B3qAGarpvHbwUpGNj60tuxgKyp5RxIEHxLYsf",
-	"aad48+YP2CQltk+mTciBtB9c30ZpiqfSXhFAa0RSZdi6AaEgsuAsWjuFvDGKXwDVG6jyKk13Lf4etdzN",
-	"pcgqhOPpumLvYbhRCZdbEPpcEDru0cUO4orY84TLoveBJqvd+JMVUkzudpX5JXVFrgWdeKNKLOAAjfLZ",
-	"xhupyHVylpG18a3A1igjzkWXZ/KhwY7JJTJOgJApz3Qsu8JbIOj88kh0ZKxZInqG8QQbDdMFznD3JSb+",
-	"UntXQIE7TnT8A8gIgo7UFJyjtskaUF/2O2yYbIcZtmmU5+TBHeFkfCkg3VKqsX1GSCknx5KAXgLq2wYw",
-	"H5yp9IzCZ2G7JEN3hIQa9lN88NSTgo6U9svYeRZ2okBrT05I7tEM138FXwM22EZcjW8u7cSTpJB2GkAj",
-	"11rx1cCJn05Q5WL3Z3FkV6MV7H4J3B3sdlnWNTiGg3zbUMAK5XfsvNhTv3W2evD+xRKn5UEbJF8+CNV1",
-	"EWOUKEwryLtbSXtkRRhAmKDNMxv3J1tw/92A+3maTsjMYGpkVrL5iTyi2uJHmjBQGLhD6BLs9O2SKscf",
-	"31CyKDZsILjUOcJnxSJFfbmwnrOEVhNvejoZCj3frDfiq3nSNxvjhrVT3PLCzuGFfTnz9pcmh3VMJX/o",
-	"ZHRR7WW6V+Ia9dJ1jzQL7WNDwuUYdWR3m/g6THgstbc1p3ZeKR1xbr8tkmIEuk6XRZwdUJGlkFoPUXbf",
-	"cRQOOfQgdI3Kk9HFyllFGvyJvcci6cXtcbmD4wIMi2sclt9HYiTm0ChjigeLjmBj+jBQxCfWIXEVrN7e",
-	"HyodY/qmR0DpcR8gImWYZRjCtVGYf8Ig5xygz/AcuFnhoLQqEu8+Lr9W1r2UL9bXWEV8cmQXKBI9Pkqs",
-	"pIj4pHiMCymI0oFyU2TAncO/L2TE0xcY6J8Z3QeZTPy7BFhFjJVgoykKV/uqMJNRNiZik1p0VKfwwBO8",
-	"6N5xnOLum8NuSmv6MHDsm8oZPPTIm5eDv5OAcqIXt8ys5M1EXU76PunyJKlL8dVUp/SfcypMBY6pPtcA",
-	"ihYRtDIW2vj6FhxSg32GTnxjxYi2cggJNTju3HSkgqw5fO848nlKDTqiKhF9TUqYJ8l7O4E7TQgDH0JF",
-	"/9Yl4iF2Iiix7KrfdlAEn1zKioAvB6IiKG625ZH3Pc0JB6suBkMzgfgIsg/y2OjpE70NZ2wqnAGlgoJZ",
-	"gVsCh71edOdiGsCVuVjLed8W1XeTp0h/Kni3L7Cg0L5z3DIOBqGk6EgQ2VcitcPA/tsBwpDGsRbsoLnH",
-	"wlE22RAzEPbjcT9OhA/8Q6d0a+v1RwaqxyNAYfmOWCxRPGLnPOGyK1IgTtZsrNJLoECGGpkK4/wTFKkI",
-	"rW8yT5o9pJRel0eTh9X9ftVtXuElPuey0DJfi3T5lvmpUoN5HXfgN9bjiUusiGL3screN5/gOXO8PXBk",
-	"8GnU6U2yx6FVzuEOFTJIZdjjsMcTbT/zCLyCn4P+Xml3B33Guya+KvpeFLg4VyoRkLy4Z76MXdtFmjXA",
-	"ym47Ndwz3WbfLL663NmG44SQXQh7zx7yqa6Ale0ajqMIeG+VGrjeBKTHCNtKrZjZSCZWyoT+DAGyD05i",
-	"g73nA6E7EgkdoE1BeSOBfA+p62TJPKCqnf+35ZeQhLEDY0t1V7RX3CQ3/vRAl+i4S/jWTGqSaC3ONSBu",
-	"vgVuueSylOaRo2jLuH+3jPtzruIDgdz6W+dmIwrgOIpIQK+oAPL+jb1sGTp0BaXrM2ToR+iueHRTJEBC",
-	"8FL+rkXEOg5lNbH+/XKT2/XaEpN/K8TkcFjmsJKvcG4XZSe3j1/JP7P+Ph68NfnIH5ipAUg1u6jfdRB2",
-	"MzLmoWeN1lDPq6G37RNugDa8wV44VY7lsXZiHamNGmqwqc8deU4sWWycd3jky/rJawRO0NVMATziGzAF",
-	"NkHz3U2UnuLzzMko8H6XlDR3wstdJeK2pNzfhnk15TRt4bB3xHW9GS9Lm1TwQTVzCuRhHN1Jvu6tqwaD",
-	"2EDZ+vkEeJchqJ8WG0chtTN8UddCGiBVlkazx59fH59+/pm9Pn33NmBaQM0HO2zs7rRZCL9p02PDgIVx",
-	"1A7xrvDRI826EKwOWBhxw9sh4x0Z4tKE3q7NCF9QaGCvebg51KjQY/oiSVRIvCr4qFh7WjZhNYpdI3Yu",
-	"LmKpG+yNoX86IjYhI9/+XliHEwv/OUuUNqyrpKTpaaKNBaAltI+zI9csfMu1qb+0w6m/eRFSOs53iHE8",
-	"AoHjm8HqHzUyDXbMktiV++CoOjKjNlDSvidHNM5aB3alFaTW+kL624lEC2jz2mZS4Q17KmX7/ucdiWBn",
-	"X1WUm1SsrUudkcvRNoCNwxmtHa2IZH01SqlXbmwY6Oogy09eigl2MLyymtnVVQqJbAvdBAhwfD9aa400",
-	"2Ich3gsLlpBgjCOSJIWAm0rg9VDsDVjzrN6QHRn+/PKUPaHdHTbYs1SNtUj1Iwbv4kSN0q5wqRx4edwO",
-	"8QgpUbExMEwPVrwnTLc/a0fQ7at9GrwHmUCLwHTDOArdhgPILm5pH/tIRVfEV1OZptpxL/r1x+iX5w5S",
-	"h0owSzgV9mBVR/Hd6zqK/89vx/Vfef3fzfrh2aLd3SGP5uQLzkkLdhlL5Hp3nSi1sKtiRGSFjRU9XDfY",
-	"Zzrn9mSoHu3xS2xi6fYpboMBn+BuKbaJz3XEM/FAnKlerwJwqM7/V3SNXnFZeP3fZ19+eBzQP3ZKO/8v",
-	"CHCGd13PxHbeAkSDNmcB1vIiriPjqM3cNuhIkJzsj7/sji1I3IofdmoodDu1dsfvpk4t6NS4gc9KiCKc",
-	"jws/szOGH+YWvoFjhu9xkad/kfvqLI46dnE7GbTK/Y2hso6zczvTLcSm1ZrXSHh4dMB+OX1V/8lukNx7",
-	"PWw2n7YOD3cP9p/uNw8Pp17r/3Q6Izu7L6Xvs4xtGB6EvCnE1qnjSKCsjM0233nf6Jmsf0R1sF58O4PM",
-	"CfRZQyyvEdAKI/TuEqwEUC0LV60CaCeQ39pRNLCorqkNdb2iENcJkTD6YPFwWxlVTpHUhv4jlf0h3h8r",
-	"Apwgjt1oWpBajnFBW1lX4hzcHEqQeyJNRXRmlLvfTcTyqpGWGcLy+3ZqcYW2Eb15ET3jjvMy+O9lA1b4",
-	"MjwLQ15kAYJ8eRqG3B2Da3HneebQwPdCGqVAzwaIjwHyva4AG/ei8Bst7791mPcLJcUW5H2j8uiWQd4x",
-	"irY6vs86aDjQgWGAffDc99kXzr2EOnksnHcd68FzBt9qlKbWgKbyrZXYlh82zJuvg+8uClhlbS4jbkTI",
-	"nk61QjoXQjIthDzK9kDA4h7jcgIN4t1oIseMnGtFsIIUprttJfFWEm8l8VYSb1gSv4plrPuey29DAjkR",
-	"/OrmpTHE+V0641zE8oLkslYYBi+Tz5lI7shVZTJMbyuQtwJ5K5C3AnnDAvm9MhnnTV7Q2ZVbrpK9SjoD",
-	"f/WNS+dYT3PDT5E5ZsQl7FwkCvp4KWwRyVODPZvXt5/hZltZvZXVW1m9ldUbltXPxEUsN207uxTLjQjo",
-	"n2NH3ev7l1MXEpQCM5AdqA6ZolJB5AkAKjWVwENHESw6hAwXinKTSXzXWl6kggQNCfcucSLBPS+UvaOS",
-	"mebIBre86HcrefvSf62CRN90pYouZddl82qvkFofYEhMDWMZK9lYPst26rbcLTefuCbHl+UZUU1l++Bo",
-	"qmQQKOexZHBbIFip826vNQTqH6lMvadGMgpB+xAdYvZp42FoVjexWFIpNSpbngD/SD2WdRBSoQfxdSSJ",
-	"2jhjeENWvG0/xrtR4ieIXHT6UEmrurjMK75VdDqRwiyGVwErjFhkXFudVF2kfICU9USwa7d8yrsmoB73",
-	"OS5DaCP2b2rtN4No+W8azA36Gu4RFYANmp3eUobOoQz9TOU36UhSs6qlaGBcN+45TDCuVzd1Z4Ddww1Z",
-	"cIBiH1tLbcAjbBCO6FHvBEwZYu6h1zPHfHZDW4Q8xg3QbX06notwh+YgTeuRhRYGcmt0nG6Z7ishpxv/",
-	"S2nSySJsNrTCW3znfeSzwc6//mA7WeXP+qy0KgiLajqb98oIPR0Ixcae0EAq7gG0ayBcx5heKkTbq1Pt",
-	"go46gG6ZyHMM/MjFHpZgsHE5OVfR5MiLmwQgzvYrMxmKIwxJxvKCnQszFkJ2ZNhL1QCLUUKjsHU/0Hpy",
-	"mS8ZZ9g4piuSREQBs8tg/4slKqnrNAO9k6GTjp1QbH3gXk+kpRAC123HHptJ1hZninHUUzvHpiN7sdFt",
-	"crv7Ato4p8wIyQaxHNll7rkuox5G5gwMfEqsWUgjsjPFHW7HH4kuFMRgxxsomgGSREi/2bHHA6tA4Mlu",
-	"SjR+Kb6aa1TJPOKggpi5WwYhfRnLoq8+wuGe0frW2nvNoGY3zLUNI2fQuMWdCgwF6YAblagLO2Wjcrdr",
-	"7Z62Vu4/WVjMm+QwmlmqCkT0EgBoFxfRaEktvPZP8VY5zgI8nGewT3Wt3SyCpuFj98dyL6oMSD397nLD",
-	"sSIntxg3ga4unp4SBW3F7yLsTCAftnGXu4+7uObgWYglKAm7YHQiO3N1u9fuZ1hmpht6VtCa74Qey8yd",
-	"39L0bqrv6MhMhUxWNwNzMRP32Vxeq1NvmWA7Uc1Ca/hFKR/L8MgZhq5vOgRVeiLFnAQWDq9rhLjHrWmG",
-	"LMV49dlN8WFwXrmlu3epVrc96rAF68gsEjoDG0s2sd0KvC0rc8XXoTWjGAWGG9ssaiZMTvmlyEuTXm8D",
-	"4mRRri2UIo7hG8QEgAVj9KqUFKuEuy6EmRYMa9YSbg3ne2I4n65tFP+1Fe7fU3mikya4a1aNoS1ldrg7",
-	"+3LFguH1hMMLWB5/UrhtVVzvmVKX1EDBxYMgiDfVJjr8+OHklD3Jky+GKxlqOJkPIIPuB/5vc/iKHNFn",
-	"mah6hoz78538PCPF1tX/zqxdqepwUtHAtUaRBLSXSt3fZNwe2Y+A7qHs8DKOpldHjvtCBkzzSVAAolHv",
-	"9V4qBBBmUdHyypbyrS0QqB64eb3H4wR6q6uUhZAzqMeyPuTaZAgQlHdYSXgxIl/u/nBYY+h/Wn5vyOd/",
-	"QvmEG9I9oAV09hJyQQDUvkfMoRlzbZ5c8GgV7UPzuXX1c2sJ3lJwOU6akHvkYW3x5d+NIthGNwqk4l3i",
-	"INycxEwu67HU1f0oEeWdS5v3FTEdelLzYpLakaS4dDOg2SBb3pEYJ4DXTOYgflKWTIcnjVV6Ceccwio9",
-	"MAqg+YDoyJ4YC21AuDbY+xFyGacjyXqpGrAW/Frwbt89w94h4pNp2kyaRkde8KH2RZ0qjURq/yAguuud",
-	"CVAmwy8FhOK6fdG9hMTAEePUHBlS7tgUAfmUzTjuYuTnmNF6wx3svChJX4Svt/Mro4VdanpNGWQgbw+h",
-	"bKTfD0Z2TVR6Cav2eL95yEI1MjqORN1+HMuLel+NUh0GHRnax9uTGO6swCZAufPk8o2826Q5QS6KrXcQ",
-	"1f6J6z7TsewKNhHaiNTuAHElZCwvGktmyUGOIYizqvno1A2XCgbZdbzJfPmWQuxmKMSsMFjA8V2TZmyb",
-	"3r7B9Pa9ryuYLR2oEvosk/lBSXEBItxChF7BtTp0aKycsgYc2ZS6dqraO9rb3PiG0lmk/lcpHRiL875S",
-	"l/O6eUKSjH5a1dTTfT8Hme0euKxF8G0Bj3EWi0CO3bJsMcf3EXM8zrbrfDrZwgmohhu/5tZhGgit7RbR",
-	"hLO1bhJZBN4zQX5adFisua4k0PifGG79gIi5w9SRmk80e9w3ZqjbT56Mx+OGph/5/ddVg5024xgxRW5+",
-	"f2jrMWC43F9WBWjDB8OwIwF17L7Q8YXkZpSKkD0Or1pB6MG7r98dP6+fvD7ePfgRON6jgPm7wI+swgjY",
-	"Odfix/0dcEk6EvC7sWbhH46TOmCdmr8O/4y44Z3aX2FAJb3QaACsKM6u6TQQMK06EnA5jl2fn9ufeF/N",
-	"pPxKJLqdkcg7SJddmokapUyNJbsUE/TOJMWV7fx2v36Fn8WStZqeyx/dNv9uG+xYTnLE/tbwS2MRIUM+",
-	"upYdeZGqsf3JkI+0AAg5S7gRKU2Xs/CTMOmkftwzIg0Z15e4Q2ITwH9394HLXwNHnKTOPfD8jqSWAFhE",
-	"jV33YL/BAKwgD1MRiSS+EmloR+u3IILhCcGw32oCV8Y4NtCkXPV6DfYOn6FpVaGZGCxfR/I0ja/AbQU3",
-	"GRHeyjVHgKaAypCXTKF4dSVS/OB8wjgtgL0E757xKOEzjghxjt9GMQQ7pKERaKCZd7fEo4RxVXbsz51d",
-	"DhooeODudXgIfP5swAYIR2kSogN9LhictQY7xgUDCDpQiBfCB480bCEpDLjcPLWL1Btpgd0UGO9INx67",
-	"wACHp565xndweGS/gV7tmvEkUWP73QC9ensg7eYJteimwmCVsqRKedqudvWlwt1k9+E1qnuuN48/vFt3",
-	"3pp3PCn62FNt4MHnSxn9EtEaILzz6cW/WRE+SpNau+YE55CnRoq0QY9rqPTiyUAM9FKwDVyjm3TVS1Zg",
-	"CSfc/fTcajk1FPZlz1vAKNZWRUZnqeAwIHSlhYRPfft0ipLAXrQKsa9F9+xd7x//PEx/+vkf//o9PR3/",
-	"7y8fX/z05u3HX9+o3bf8LT8ZX/9+FnXWb/xVRmWW3jseiTnOfWz0tqnwXTQV/oeYvJG/6G31+oYM4tf8",
-	"SvgOMbrIP7OAUVzidS7RVJguoUZEZEZoEyeJNZ7PMzs6NivpNxzByvrt+20nTEu2fopxm8QrdgYe+724",
-	"/CFbBJLsn+BzXKCqUHmvEt65ECY7P2tikL9xC+fbtleqsML0Cr9zTMSm5NWDBwuvIn9WBAnj5Yu3Jibz",
-	"GlF9cBihfr4vWO4aCKVQ0AIgQarXo1AEdSfs8+FQSM3G/TgRWem4C0pkJgUGJFYyLFAgbMaw2ERzYtXr",
-	"FcSqF3DL9iWmKf0C87vt3sTXSLpCe2JvNm4xYXdrr239r801HF7HMpxxv55Q/DcWiyQBBy7qa1TegJSI",
-	"tQIICZqT1IyPD1xEFAKWSrsgcIaT4qlgl2JoIJj9lEV8AnLd/9R+D0Fs+/1ec83E44tstjeegSxneQLG",
-	"mCKpk53eZhidaHoTz+j0ZW1THAZX6GVvrFlqF4wbIwZDo2vt1u4sDqiqBWlWzJdwbc7oJlOX7ZZdBr8X",
-	"aarSWrtGCRth50uhbhGxAyA3gR86QNBBsxnUpPhafBQVDEI702IL2lqQdTktIovoPVGD0dnmqaCm4UnY",
-	"oBWfsoROda9vkcSyO4rbMMJ3lI/28hcQsXdkol+nQ578Qf+enNkvfHpxhTKL7InzRa47ONfWZJxQK3SX",
-	"cqM0LCgX6z5YdRRkLJkzWUCiqgKOvly1hs/AruQf+BXaaG7thsxut8xlsukN2NeUr/Uh2Ychndy8N1VI",
-	"sUTi4qGT4RYO44ZM2lQZbkTd5SH/WC8cUSpL3hHUQ4qxC5myVzk0Riaprf2q4wspCFhyrkw/YFplnUm8",
-	"FdPl0mF+1JVIc4gOlSCCIgbJc6GMEbLBPtl5ArIF8Bz2G0GGukoih6Aw0Jl1NeEEC0nrcYLLeTfyaZv+",
-	"/hbT3/kQC2zu2OjckQiY7quxdJWOXbENvWzExt0qEadEfhaurYhDQmknpTahSIzQN6Q/pm1R1YM4tpfK",
-	"DfvocCrMQmrEWqGpGMKpZEl8iUXsVZXD86W8fdTW+tzKje/P+LQ73x3B1URGkV7f7u74H2JyPDL9Wvu3",
-	"L9ZzPRc8tf7vb1/s4UBIZxkXvdWlsdSGJwlWzIB9CL+PUINGqjtyxCio7Z/AgaNhl3bIE2qYCKiVBTtU",
-	"CNnIgosfCQpdEqqEi1PeNVBgB6CBvrLXQyw3QFAt4Qh8XyWM9MaAm8495gWyY5c8BVisiTwbKoQCz10x",
-	"gQEjXTWCfsgURmQtkF0DG17uQc9pIOVPSqn9GOK02TDhXRFkgKLL2Epk1fN9AwF9nYrc/T8pNdAYBACL",
-	"rWTZ4oGjEie8NUYGczc5xi0ZJ3bLzN4BmXIQPG9HY014KqzyTHIF6uy+SiKdv3+u9Ld0IdRcbvPc3XzB",
-	"+Oyd8g/CKaf2JOQuPsFAe/kggCA8Fe2setnOxr0hnyTIaqgDdj5x7R2zZ2Cp0+wj3kMXp4FnHPcvHyJn",
-	"bkVxHHpk5XEyge2WPx8Jl1XDH3A7GNg6bXb88Q27FBPtthPcletLqiJ2b6bbFbrsfm7f4lj9caK+LLrN",
-	"PoxMAhbAz0pdJCJgx0Nr1M/ufNYTIqo6z3RyuGav3z5lr16/+cQ+7Qe0PkqjmNBDwS9ZbLAsImBa8LTb",
-	"D1gvBokJnDnYw0NGHWl3NyHR7eYh/H2A5FoBy2Qnvt0kHkAPLY1dPjJM+hGDsD54yx35wZknH0bG7tIG",
-	"C39+ecqe9Ppx+mQgDMcSECOSROPhxdMaazRvaFHsDEvfHsEHI+CUOJ8AacAR3ijWmIyCXTJ1zsaUQxYp",
-	"L8qd41EUm6onoUMfBb4eom2XUSA7fU8liRoHjDNtUsEHtIF8zVj2gkklzT7kteCJ6Qe+qQ/wGJCmQEXi",
-	"Og3ktUv+lGKzl7++/PX/BwAA//8=",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVan7FC/PnsTLWMp4JqGvGuoGSVx1AwyAFs3M+H32f+EA6BVNsmkt",
+	"zsRT791Y7A3LwdnP7/yrF/F0wRlhSvbG/+qRjzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
+	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
+	"Dobwv196QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
+	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7qdPQXn9n8AybbcL",
+	"26xTbfpt0xsNzbC+G47GwyEM6im83YznNeeiOqYTZL5eHs80S5JzhuHdT8UA6afQCxzHWC+QXJCI4oT+",
+	"DqPUtxCRYsUTPluVPrjdpzpQ0/pR2XWh8hxHil6R3liJjAQ9fkXEBeeX5xFeAP2uHX7H/X5rNuWEsfpM",
+	"7XZVzhoVan4eA1X0RkePD/rDvf7eUa/TkSIppklv3MOMDdJMKiL+j2UAAy5mepWokMotkx5YsTQxYYpO",
+	"KRGyN/71Q9BLcHHnK3hXL+ilQq+J+eBovxf0FnPO9B3fHYzQwQE6PDxEwxHa299xrQwdfu6K7bIM3um2",
+	"zu6THvOc4BiW61+9kygiC/WMRTymbAanlshI0IWlotAsr1qFaDkngiA1J+iCxyu0xBJpli2IlCQeI0lY",
+	"jKhCWOr/SyW69+75E3Q0Gg2RJJF+HRodDg4Ho4f3B3qqZl69cc99QZ/BaE5SDOyfZWlv/Gtx8YNhYZqr",
+	"KaGHqifyBEdz8oQzJXjSHPv7OSdXRCAsL0mMUrxCl4QsEFUBwizWP0uEZ5gyRHA0R5rr5IMe5YM+HOwN",
+	"9mpDXgh6hRUJEOP9SI+hF/QE+S2jgsTuhBZzSfHHnwibqXlvPBoanqcI0OP//Ir6/+/Dd//V805ujpOE",
+	"sBlpzuwFXyLFEc7UXC9PhBXxLfdo8HAwqg39B4IFEUgQnKTfT3opSeWk12sZ7n6X4XKmCFNn2ENFT+aY",
+	"zYjUJMSAgiJzM4o5kcdoygUKX077rzkj/VdYRfOwOuhJL/3nxd/ZnjiKhqePssfTH3/b//hstISR77Tw",
+	"k96vJ/1fcP/3Yf/ovP/hu0mvZVaGh/3EI8tX61N7i9Uc8SnMipElEiTiIq4O/wEuBKh8MFo75inXbLs3",
+	"7mWC9gWZEkFYpOmrNJk9PZnmWJ951/7vREhNDXaMZnxBvub+5R5tv7IHjYUd9o/aF/T5nArvOM/mBF35",
+	"xqo5CkZLgi+R4QVI4Vmgf33+4uU7NAeGc4zClCg8sG94GYeaBemXSJySwdrJFBN//8BNvbzaB0Evpcz9",
+	"eViZrn5i/YTfYUV+oilVPgaFgVMmZKoCFIoQ6UESqaThUDB8EnEWSxSqEGVM0QThJNELZJjsBY4u65sX",
+	"ab4hJr1j8f3wWH0/2uttfyhw/3c9lWPxvZnVsbL/aJkcUWJ1otXs5uxO7cgVR0tMFTJKN1JiRdnMMN7K",
+	"yPe2OhaUqf09s0E01TJi/6GeRUqZ+XOUD5MyRWZEGJG3wAKnROVST3HhFRjAkZCaU2mOiN6COZWKi9UY",
+	"YaTlLOICYRQTeTlAZ/iSsELkac2bxMGEXWQKcZas0MVKa8aUSYWTBFgIWlI155kqc2/K2TH8DsJpaeUW",
+	"lRNWZvEximmciy89RmQkuf40nTEuSDyYsAo1TAXXbJbIS60x6UmaR3pBz+kMz16d9k+sAttOJqUTMKrK",
+	"hP+ZTDKtD/Xhv6Pn8J9Hzz98q6/IlovtT/kJrWSCvHzqZx4lJvuNRLTKg0d29gus5sXcabyWMfyXINPe",
+	"uPeXB4Vp+sBclQ9ePq2P62y1IFuMDenJ3d4An+CEsBiL54TEbaOL7D1oSkh8i0NLuMxE65pF5vItjicT",
+	"0scW9GBCRj6q8wjuCJ18WuAZsWwtQBmLQMuBscL4fsuIWBUDNA+3HbK99Yesoqz4j8hTktArIlZt65kS",
+	"KfFs6/WM7evOP39hjeXcNi5jPd/eNmsN5AnPmEcgnyiUcqmQ5CjFbIUEkTwTEZGIMsNw9ZYb/suAR6cg",
+	"0uaYob3h8BgNjVXhJEeouMJJiHDCGalM7nDoJ5LzCEZWnlJMpjhLlOXD7YJwb3Tw6ODx/sODRyVxOPSI",
+	"Q7MEz+2LGhbf/0rOwgCFeLFIrHB64H5T5KMyf2gpWLllOqfiO3uflncEx/qchMbCDAcT9tfTN6+dVgbC",
+	"0cxF/y0IovIYYbZSc60dkETqX9DB8GFdoulPtJywc7s4O8mxe/rF/75XmtK/9Wzvw3T/XZ/pr9+hD/rC",
+	"/XvHYBR9e/+/2/Xdt6DHe5Z6jlmcUDb7PiGMEqZCbUZjEc1zJcGwGae7aEpTCAuCMnbJ+JIhvXQD9EYv",
+	"4ZJKMM8lgTsEmWaS1CyR+gfblAI74t141Roj0a6GUqvmarzmCiWca1sdq2MkeUrQQvCZwKl03oXKbMzZ",
+	"9xLCwnyjPH47mAvOE4JZPpp39oi3cSfHAoA/ad2MRnNDxFhV7ZTqSo96182+9GhLLOw04a2qkEy4sgMG",
+	"48kS1Qxfkfoi9kb9veHeo+E+OJGHw1/6+8ObHPoLnrTqIXOe3KL68TIm6YIrwqLVj8RDj6/wJQHFXuIp",
+	"0VYM0KAzKZ2pZgyZsTUAYs40b4usjNAiYjVhmMml0dL10+DDQ1ogoIO9PRTSYhz9S7LqC6LPbWjsAcy4",
+	"PtsTZj93jA6GR81nKOtnkoSaPBNS+gqVKGPaQlji1QD9SBZqwrRw2jsAb72sM9fHZLh/9Ogx6R8M48P+",
+	"wT553L+Ijvb7Dx8fHeDDR9Oj/b2DNp5RWs++XtA25nF4uI55TCYf90b9yeTjo2dtTOTlFJwW/h0z7iXQ",
+	"xIyQoRVfglQ0ScBnAOI8fHaGZ2HhO5uw3Hm2PxgNRvfHCHZUIKn3EiclF4QMQAZ+G4K4x2w1mLD3Odsu",
+	"jLPSgKhEKY6J1ia0ehFhSeo74BwQ/iW2/prdGPNkIr+9N5l8++977x/c/+9J79f/mfQ+fDvp3dMXArha",
+	"vXD/2/v617ZdeM0ZadmJE0Px+8MDt/52pcFI1lsAyzq18srju9TLv5cvv96Xbda/01IW7sY16zlskufQ",
+	"kmfbwrAoyWKP1/YdkCA4RCxHgCN+QSSNifFBl+zE45zktDSXRGsBisToYoUinqZYVpjkr70i0GDDUR/0",
+	"5UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBminL83L9oAy7R+FlwYLgSFAxehvGbGXNTf/FPSk",
+	"WhknBhepftmPpNW4OXn7El2S1e1JjxaXXt2CgJWsWA9bmQEJvH0nK2CjNyyPWbWtpd3O21vLtwlmrYNJ",
+	"MLu9kbzjPG3VBDlPb28kpxD5b1Xw4OrtjeaMRpeklWAUXL290bzHVCVUto5naa9rYSFukSe8Jxdzzi9b",
+	"h2Uu39Z4Pumn5YIz2ciieUWltOFeG4nT/yzbuAvBLxKSgkEPIe2tvvvWPGU+XrN1S6Ktz7jqT3nG4nCc",
+	"W/+I8YqbFGQjcE29WjVP5l1MwHlJ+1NC4tYpyCyaVx2qoKZQBQFzQa7AwOUCdFDycaE310zPuDvvZGbm",
+	"061zstebW+JcjncxaHuaWgdtr1cHjULn1qw8RxVsB+POSeqZKug9dzFRo3G1ztNcbg5Y29w/YRuZaxls",
+	"7rPbfqT6tW8WxORyvclUxFPiG/ZrrhDjyzFSPHemutim9Y7GWOELLAmKMGNcoQuCwGOFTqSxnE3GiVWe",
+	"JkxPQuBIBUhiasLCDNXHYoyAUoZLJf7qm5m990Fxowts9vPI5trnihjop8KrBM63bZe+nOxo9vPNFREJ",
+	"Xugf8rwhKqX+x6/6nTFEFDibJjQCtZwoTBNpPmhSeYr7LAVx+86gJ1dSkRSSDNg4JakcLxwBfgh6inxU",
+	"Fd+8oTSFpoIQvTgxxTPGpaKRrN6HE0FwvILDhFmFnTsVWFETjgfjhqpVb9wjQnABX3bOtjOjs/rp7Hrp",
+	"1O5UEe21zh0sOZPgxLEny14xyZWa+NaR6AAZN1w2y2NFZoEh+uc8QXp79LMh7OzA7uHAbGCoKVmTExcX",
+	"NI4Ju1WmM3VfNdwGmZwCEx3XpDDHV8bVsiAi1UyRM+MShU1mhMTyGIXFxRBC5xJRNZiwMBJcyj4XdEb1",
+	"B7CJpPGpc3chSZVWcplCOHe0wetTvHLOFMlTAtEC/caERzjpc5asYMBUahX5qjziSrKUmY7ZX7hRj0wi",
+	"vmQoxdGcMuM8ajCT9+/f909KL9rEG4ocLljkF1iWtDB5qzs6x7JfzkOyG2v9YnBiS1dhZdJMW7IKr0Cg",
+	"vODJnehdc560q1tamIPfuCkAX7IrnND4VscKX4SX96eYJiTOV9nQcE6NKVaRHa7jGccoBE4oQ6SNF8tg",
+	"0BXlJnFk4Fwg7GdJbnVWLd7mccnR7CZY7MIlWRXevsIJbSdxNxYIheG30ZL1ITUp6RVOplyk5HZpKXVf",
+	"7dvFrdFSoTVpoYvuXQh+SRj66+mb1wG6wDH6+ex5/3GAMALnEjJOOcNGczqMiRZC92Gar3FKIKHpVqep",
+	"5UJf6c9qSWD5P2ekcNIzyODTA+TKRJPxRXK7J0CTDM4/bTfChbadox8nCV9aKyKm2Ij6Qihyp41Y768E",
+	"QoOJWYfcXRwK6+xrPRT2evNQvE0wu5MBJ5i1jzbBrDnUd5yndzFUwXnaOlR9sTlU4/a7i8Eal2K7XwMu",
+	"ewas8C2fxYWAxFLqk7K5LmNzsZCkLDKKqsst1vp2kfeM3mneSW0YF7SemEQ0JggzsoQZGt/nXWyJ8au2",
+	"bom53NySM5qSN9Pp3Yw4JX0+ndbH7AxE62WBUgs+nXrGzvlPWMxumaLwKuE47ivO+4n+uh001LlQieA3",
+	"YdK8TE42mBYKEgTuPTxAP9IfUMYSIkGbm9JZJkiMuMvKue+m9gqz1TvrBrldToQV6UNQCQ4LZK05f4yZ",
+	"FwgvEh+bXO3cGLY53PrQlFwiUC9wlz6Ws9WC3LUTW4v3rTzZoAc0KP3nam73rU4jq367RQ/WNKBVSufA",
+	"tl4gsHHQPcxWE6YJ6f4AhXW7OEQSr6Q1aL6f9Kixxc7hfZOeKybD5gPWNQ6OmAmDZICHjw6H9wfohCGS",
+	"LtQKRYJAJRhOnLYFiZLgiGGckeu21H9m+ArT5NYVzaz4ruOcfi8pMomTKOUmWUArzlq9X2I5cZnIwbqU",
+	"JQTV0bVjPWEhN76yvs0wdP4fzphNzdCblXBt60GyEXb+GP37BaFsBm6wKdWmy7GxTWzphx6NHqMTt01f",
+	"7e4c4WdGPi5IdNsniTJFBMNJHygdfFkQp3duPyMqjDsw4TNbrWTtYTAi7Kac0zi0fEFmiwUXisSvtBlx",
+	"y+SXf7wPRgxwOWfv2BK/vua+oWMH2lTzGTkgHQPI3cllKXiZive4stOwQQjGsuqX61LXEUOtivVTOUh8",
+	"J7Ep++0+BKDbQ1SVOHVTRNh48h8mutYr3PM24ky9mZWu7u2SLJTx+jqZo/WKhdBEpKgJh5SLyDcEvZlU",
+	"mIFm4R66WPmLvEwSXi0R9pKsxiNPoeVdVj5VwCbaiyfQcs5lqY6HKs13ozmRx4hlSQL6HKvXIIyqeUQP",
+	"D8p5REfD4aPR0dHe4cGjg+HR0aiaVKRfamSjSUuoJxlB6hkVRHbbNzPLTZkNtuZdS8Fz7C2rJMwF3E1s",
+	"R3EjKwF5wi4J1CJDEYdelHwhYq0pAwBFhRL29yqEsDdsXYNi60weh5f49Wisg3TKRZUO35EpEYIIpPkw",
+	"TqrjGN09Rdocho1Lb+8rL7e9wri6qTUXPCGbaOidvgc4FV/YmGtlEs+hwHOBhWLgikyALeU5ketefapf",
+	"Wct7HG6R6/ipnOnzq0n9AfKxM8oHW2YIFYSNCtOrHL/KjtXOToGqwC/+l0RwCA3XLoBecGx8LTh5W+LM",
+	"NqO0nvabGw+Ka01VM9oBclnRYTGq0BoUxpiABF60IlgEWq+FDEr925Reac0+zOdstA5CYkiENUn2ts42",
+	"MC4gnjimaJSKqjSpcNPNfGYnJvafeuz/I05W+VBtIn6PyD0BjIevyspXZWV7ZeXSpwKfGU5gcTj+0T95",
+	"+7L/I1mFA3Q650ubK8NZVF0EgGs5H53/9bfhL5d/G82H6V7y+MmQ/Xb5dp8fikfySI2y/avD5aOPR6vR",
+	"7/snhz+s5yM18A54vcF7OK+UHP/rYP+Td8e/amJfNbGvmtg1aGKGT7SLpJ+o9OzyG0by3CkrlWRTLOUL",
+	"1lo3I42/Ki9wv1jZHPWt1tra+bXFrq+2PocFiMKmd74mH5UFZGjsCXyh+jb/wlVgI+uS/MLUGttYFPix",
+	"yrm0nOWVMGMUFsCEIcoWSPEAXWRqAh5ZU0FF2SxAocN9DEulwpWHF0kmtUZbQ0MMfdqqH8ayUfVoLlh/",
+	"LoVUS/Ntl5XJYhNtxoIgHkXZgup5c14VsGvLih4O14MKtEJrto3WuoTvbLgRZhGxkDybaPFJ+d5PwW5q",
+	"ni2c2/CASTNv6FKbtYwmvOaGD9n77X6AFpRjll67DsSviBA0Jps5SX5k37hHPuUooRsdmva2T1Vc0W0G",
+	"mOOutlV+3ZluWoKAba8Eq4l2vT+x9MCO3OxIS+CtW1OQA6vdmi5OzQOfSpC22yAu3dn+ldFEt1wVnw5S",
+	"Iuiq5uFWoaDhMs1UdsXDJUqnvo2FB345lG9dTfkpzXeDUDZstaOLyUJfGvbdVHUYV22avsOUMZ4pQVKS",
+	"XhCh1WKX7RAllNHoG8Bxm04H6DQTgmcmZikXONJCFhInUn5VR1Z5T5ME0sor0VVlUC1ojI1eVtKpD5v2",
+	"Q52YCntiMjn1GwBYdhNf78wTdRKzL9q0YTv6BCtnkYPiNUAvlUQJzB10pIZCBFkHFytkC59hKQ10WnPX",
+	"MVuda+r3sAJ8SQBrQWYUcjeNaqFsBGoqCBmgk1KqJpQuIGxugzRZyXM0HghvI8WT6ubbedcRZu5Chs95",
+	"YrMsWkp1Id+CTxE2WfMw50tCFrJanlMQ9o+P/vq3/V9+2Ht18I+HZ4f//Nv7Z+/Ofvl5b//gsErPB8OG",
+	"jVgDMNvrP/JCemyvHnh0gl0k/OabdxJlJXm0RbFw+fi1MvfSODaczWdXXjNHG4gODWVaq8ky7vMlHAXj",
+	"DnAmhOeERX74W+Cs+tGYM3JsoL0gg9twV4kkXplPqJpQLn8v0IcMswkLMxbz0NCnIA6/3qaCE0SwSKhm",
+	"qzQlQd1eGKDnmYBvm8FKlOLVhF0QhOM4R8a0gBaaB2nJZRJV9L/mJLo8p8wtOlzUR0Bpycj4uZzzpTba",
+	"Cb7SvxgBBC6EmINl70arjwURM/1fmi64UFWwDPvlxhnAazBJLewn+E7tehuoUUjMKxA8wxxhuUhEq6GM",
+	"ljxuHHIyJKbxAD33isAA4QuowtISEva1ijpShRdd7xxrF2634CwLeh/7OIspYCnrX/F0Cj9yvKD9iMdk",
+	"RliffFQC9xWeGZKv369P7Q4m322y/6ng6XmhUnvMBVO+6EArMUNhQ7cOy1RSP7aaFhlXE0Y+UqmK2B5m",
+	"SJ8t49CeEUYEVlyff8UXCJfShCAFWL8epxxywSAImBGLRdUuUUbbOHq96t9LhpaAvLOcr+wpWmkGo1kL",
+	"ZK2ZyhnO0CITCy5Jm0q48TzUtMDPUfn+SKeisyzO9VYP7CuPSWwLcI0gKLtqaiu632lBcf/3c58GUlsH",
+	"nCRfuEtgJ+2En+9sa9fUFbDzrEZQ5Tnlz+TbvNkGLas8FV3I7cEG5eeFQehuUU/meLEgDHyINQ1oa1f5",
+	"MyjFNIpUgHgSE6lM5WMHJ3lNV6u4y0fDYdNh7vV7b1iKzXGCcplvUFS3LymLtW3tFAzTNcPGxKqLpHfc",
+	"E6wxiIOG4lz+q3lrWaAAcyxXGsMZz8vMIC28/OmCuZbbHQ2Ldkebglcew2SjHFkTMamPvRo1AUoHlbRT",
+	"/KQIVNxYECXo6aU5/x0aw6x/7Iym5Bd9H7CNTTtdeDpuZLP3bniztwguGR4HzK1XXsYNR/FNyaqtgU5k",
+	"CbEQsrAGDQWkeebaROb7+WpnbeVsSZk8tmUEBneBEIkuuHLBmC2cVn9MjUXrfi0HXBSbYxLX+SVlM3Qh",
+	"CL6UlTNdjyiCQmkgmvPHUrwyj9Z21xmiPFOSxqS/5ELf3wdY1lwkljBbXKGu+8WHwFi6fQ0S435XJMa6",
+	"sxDWbgPxvyvs4W7+QpccrriVt8e2ttNiURiSpKz8otH1OgSbINNfgmtvFydZqw57Ygvt/2h67Kf1VHfa",
+	"Yvq+N+VmVVe0iZINUJj3SQwDFOa1S/DHnESXJD6nLAwmLKTsHBDJiZQhCPnQ+Yji0ISqV6Vq129k3sUn",
+	"h9ScMD3dYxRao8Z8xrqX7DsTMlXn1uV8Di7nc0kIC1HMIWFnwpyjy2jaRBouYx1dx0gJgsEidyjx2vjG",
+	"0o7QIOaUWFC5TWQ+e+cSg8kDiG4+9ZJrLM49Yebxsp/MO4kq26o3qKwwrFprFR/DvaQMmgxcUelzWn7N",
+	"n7jB/Ame8Mzjr3wCvwPCdZ7iGSAsK4rHX/bIo9h90ekSjyqaxaOKZvGXX4f9I9yffvjXQ38e4mekZJzT",
+	"WPr9rhAxtEfLZgtNufOPb6XZG+a/QaG/BtmwrRgq9RH1sEjgKRSQZYopbyUN/QmWP4MmkUfPBJlhEZvo",
+	"rSSmB2MU6VFW1dLTS8oQMJ8vLuMSooMtmoVbwEL3MwABeI2qETjYAKosQFpdALetuJXsrbKOGqw0PQS0",
+	"SHBEBuhZulCrwIHPQ8jkWum42oLWf6akE47Sf7DMIJHiM7OY4J4o6j9kGBhYrAsed8gFrfbGrczk0DOR",
+	"a0rZsGmjHn9Xx0QLy2ubK1xhYRXqLBFI+dTvnKuhJfC1hP8h0M61pnL78vq4nE8QDsPrE4jaBM0R2oe3",
+	"Is1vcTJdZT36ixCz2cVFdYh/GR0+PIxqA71uVaAy9p795H+YrO8uw6sboUVKuFnIVJbSdmT4KuevUc5X",
+	"dwW4Z9dtgYe+agM3qA346wcbx3gL8dkpMgOCslspR+Ppz6zpqFrfX3Bxhx7fW9eHqINq4rqSN8KCRksB",
+	"HKJH+0cP74+dIz1PagJM3M1uyK8OiD+NA+JPrV989RF89RH82bSCpkTKYqqMTPGLeSM9XHIrQJXCPpf6",
+	"RteiWP7G+u9txu4FiXBKwOD66+mb1/WsPfsJKtHM9jCcO7C8Wpu87w5G6OAAjfb20cEhevgIuuZVDxVk",
+	"p6yPpF9bbNZIlvZ5L7HcNGmbpYggSdFMPc6nfnczMxTgSVBUDuW6vDFv55wRD3tbn8Bgv/GhjUKfMeXL",
+	"lNIEmtC8KSPS41dICUyTHbPBy1Fu43UyKWFx7niCviWQYV2JCuUXmznScQwBKK/+y4hacnGJ7E1GSKUE",
+	"TUUlxFkCcKVKkmRaa4d7tDcYDvYGj2p5JYdbZA11g/0w2mfLIpZ7yW+lrpeYTz2xrMmFicCSxGu7/8E2",
+	"mvuCPIxpx5z/bbM0gQHXEEpaa2K2Lhk1ZOtHzrBxP1/j5aIZZS0tqFl1Al/whsf1gaRxiWow9GS4vdB4",
+	"jqPoX4D88su4KAsoUbbmf9re8xC4OV1vfav00LdK1dzeNfQy5ymcOc4iIlgdzKXUQ/f2VrEYu1w7eGlG",
+	"bzYZyTlfdjh6db1nNPQduTX5W0EFksMUdgwa2D63J6UKRNK2luhwHWQwNWI34bN1WSS94eivR788Ofz7",
+	"8B8eebaRr8qshRcUxTHboSNtSP3TkgniIu6DhcSprEr5eJYSobl7qGAstXTmMj3mXLgQBa0ye7PriDAl",
+	"aEeHkX2m5iZiZLlDcnOhWXxpjqIfqFDzp9hXF6J/1bO/0LcEoCig0dFw2B+O+sORwyrKkyoVj/HqWHMJ",
+	"rDSPxStE5YRZ4Gp9Gjz9f4oEa+j2FU4zlQkS1ntVj44eH/SHe/29o3qSa/3AVM3bbY6Pa5zpX4STAolL",
+	"zwi8Xvv7+0domiVJX4/gvndpjo6OHvdHe/39YVuWdueZtI78OfFpKw0Y2Wrfza/wbNcFz0ZlTX9eznlS",
+	"HIy7wmnzA14RFstC9ylLpZtEGLtG5Frbbs+svoHvwgVy2pxn4kvBTdOnzAKnHVeG/Y0xZ12fwzwdspam",
+	"7jF39Tl+KgboBY5jsBS/Iq7tWMdQLyW3kasbgYwt8+ndskSqrLuCHltGf4WOhBfEKslQNm5QG0wt84wo",
+	"WTCoCctFd/72ixVKCL6yXQh4psZmi1KCmUn6XwdXOzFtLFDGFE0sgq1dqY1os398fns9+Ld/NqZRO5eN",
+	"I7ndeWrFov2q8nxVeb6qPF9Vnj8nyGwmkhYUgWJbrAsnQBhJEgmirDlr4OJ5rVVPqZdNXgU9YXw6Rgut",
+	"EsyVWsjxgwdh7gM3j7ntz7MimkDONYv/gRuifJCSVEY46QbsPKCRLK9qJmhfkCkR4M+rUtFelYoeVrGZ",
+	"PCNpw4CeTPRnN0u5G9M+zZZvkpmb/WUVsdnNbQZPfFZuVcWt8aX5y55Aa3S/4C+asUc8JRLO0WBHtTcv",
+	"sLWt5amsghPdZiHiJWWewQLUYDFAYAfltnnHKOQLwvJOWFghnCTlsOclWUHV+CVhxmlcq3+z1xshl7xt",
+	"vlwjiuywUrxCMQcSdCHkrYjwbf6RLQKGgreWS5thfCOh9Ybc+vMO+rv48ENPtsgax/8YhVrlNIwYM0Tj",
+	"AIWZJGJc8OaF4Fc0htHZV0G0zGzbl6++1k5wEZUAenW7UqWXMtv1H+8q7rFHoBtUuFU9KVLTf17r6bE0",
+	"3KWO1uIGwE791W0RO7vCM10LSOeNBeGuF9ozqG7QJtJ41x6u3EgXjvu5aJeVGQVplppc6nHBHp5HCTfR",
+	"MEFMulcv6Jl/nFN2Du0VNQ/Vu+rFPih9Zht0pyeYxTT2RkROeUrAnbQEWxcy0PIemgsiJGcBgIAiLFFC",
+	"lUqgurroTKS41hs99U1UqPn5imCPeP0nwSKPRVUloUJQxV0Vh0ePD9blzx4dHT0uS8GjNYHWkiDc1qZL",
+	"QS8+9xtLBh4mIZpVyqBAbzDB7fqZPPn2W/TqW/2/ZsrGRgDcVGw8Iq/evQaZqk2tc20pNwf8E5YKqSVH",
+	"MZ1Rh+pDEDyCWKaZzuYd6e3t18RH1ZxZD00G+vaWerWedHULgjJpVebqPedrchQLrFA9d5tfg05sTy5e",
+	"5IeZS9LauwZL0PbiMvmYpisC+d7cGHqSyKrtGToAJJWePFcWGqBjLUM3f1jCZSY2fuaJvU0/kWvrvrzb",
+	"3JEw45DNm8sh6hrX147INP7lYfzzk07qSdl086Pumty71iSPcvZoF7jjHVsc+NKAqx45RNmdQZXMebKR",
+	"Nb7Q91Qy19ZSC2z0m/xUrslGK/bjG5OWxqcotIBB5wAYFAYVr9N1rUtrRlWHTgwuEX69McDTotfBxlRt",
+	"cxcgmkWXRG2GM4O7HAIan063AUB7oxUxtwRrcQVNd+RqTmKAMIq5hVgOracj1BaKKbkOwQ6xJzA8rutU",
+	"VKLQKD/6mQJbuPKKwOV0a2MclA4LCFPlHmW8w1yzqmX9ldjIvg8zczIZtKJnfgp6rpHxOXHJxetW13Vm",
+	"zvOFKqS88Wlz8wu4ty4fc8A2nOuBLXlZZeeUY4TtwtLvUHIFZJQhLmIiOrmRbNLXjmiSvlRfr/Mo9abS",
+	"nxk8JEGQvo5wIgg2xRKbuXzNHeUVcBzNONJq8tIWvBhIagC7c0nEwMPVLUi6rRD+YJ3aCeBNiyPipJ6L",
+	"jF6TJfxWB2UC4HDEM2WSdVc8s3hOoEuW7aayYpTzRCuCcp7XOHRBKfPZCmLLfD0KU/3MlVhjoe58aOEi",
+	"Pg7wpFCR6gsEDbbyGsHCarelT4xDHNPWQ8lrCmHeYC+jNREio6ZMuRigt6ZpncmVr3qbIcFY31sview9",
+	"mQsqVQrFil+QI8pvQe+EQnxN0CoVQOFSBxtfmGEDyIml3F3TVszTtQ5xIPRLreC0rAf+fq6H4mDesPu7",
+	"SfM7kG/x/jaL3ISwY7xyNpw5hzeXvpnPsMXkbhlQYDvq1VvsXOfQ/nyHeGe8xQb8wcZT1J6sYu4qNR4B",
+	"+H1T3UmZv/PIdEoiOL8lHOE1pWfltxWQzMd5X/FRMBwOPx+a2V/l0dVTUFdf7e9By6zXrPwWIU9zY7dg",
+	"p3uoGe8kEHbphHNdcpB8USHPp1iRF8726ApVq9Uy48RBkrIZMDRFAB2b4NhxNn3ooL7b4xVOeHQp12TG",
+	"uCQlLi7hQ1QdI2LqtKthx6024Sle/aC/WCdnD5aA5dzbhLKhtqCR62ZYs52gf+XtYLrKXakEUdE8b9yK",
+	"V4EVwUizwP3oe+T+pSnVL2I3Te4Zi99M88UybYG28hw89SDHuK5C+rvepSAJvSK+0twTlBIp9SkGG39J",
+	"Luace8ILWpqkCx9zfMGXiE9VkZKjBK1J19G6aIIpk94MybGLpt4pjcxOcWMyEswP6UduNx8JBmliVd7Q",
+	"WTECsH5Yc3SmnNPdA9NYkZqVbP3vRNMLwkxqszpGh8PhRo3jTtvNuPWRrSDNNrOhObfSThrfr5pTNqus",
+	"CoRq1wbEyr7N7cJhIDi2oTnqSE4/UdtUeqMUt32ZdKWaWZFaNXPNwK8F4nbpqrOtT3v9uG4agHyLhjiO",
+	"M1c7z351Cq91Cvus9nX+2LxpUC7FamZ8/Sw2JUKVvVSY8TqBu1lztuK3m+bsHrqO8tpcN/jiNOfq0Wgs",
+	"RLgg0D43HNskHgl9J7mwfxqmaXqlAeXrt5FY367FI/yG9Z8zekUYyhY2VLp3AFnhspJuYj5l/PnmPfBv",
+	"HNfyRfL7GvzqKfc3YTwp8rkLyIlr8FJOsyTJkyg2x0xf6zuvF+27ZF9Yd2zNF7sRZIpfEaEfOI/wYpvW",
+	"FPreJ3jRBIPqjtB0Tc7EYhcaQ6piJ1em2s3LaDZwRyej26AW2ORdqegzqePaQGXvjIJqxLCGDtq3dLP0",
+	"KHVS2lp4OPyzhtdFj9FUGnT0vRRZF1+WAClIch3XNTOWTtU2omTOl8w2sMNshRRVCak0bZ+wZtf2PDdY",
+	"kY9WNxcpTqg0eXuvnz85RhFnSvAERXMscKSIkBNmXgFID/VKjqdigF5zLrwVPF+A29es8ecipDpGcA2w",
+	"qHfEsLYLb98lN2oejxo8ZzOOYjvoMxtMsbCfARod6l0bPR4Gpp+bN6Syv9Zk1g+XDKpDnwX1LMU08bWX",
+	"QqSvL+VobEA2h/t7e/BLXy9VDvr5W8YVZbNA2yy2TaCYMMquqKQXCSmdwyB34+8dHiAeKaIg/eLns+f9",
+	"x1BmpVXKNCXx/QH6kSwg6XQpqFKEBegiM6nhsski9KFPF1iQuAWKdIAsUqlpW+yAo+q8ADM2SDOpiPg/",
+	"9scBF7Oy7U9gxWp2f8Pa2mj3l3yTzdOAkwRF+prtlD4cjg1oy97BeDg0uWKaM6OUxozO5jVXwGhvXPcl",
+	"HVYGeFhhYvfu/TocfYAU1n/v/Trs73+4P/512D90P+lv3vdypudzKk6qaaA7t5YAOCrMUOl9Wnw+f/Hy",
+	"HXp3MEAnSDMhLnFicTBRSH1+YZPKXkuCX3eO9SSe8Jjo7XqiSXBRLqLulrNwrX5TPTCbrk0U3ubuV/q+",
+	"T7DVmos47uPXUZKc9djbd2ct/kxDoWhEF5ip9cBzTqAbvr+1QqTn+7b0japm5ANwkzwTEfH3Iqu628yd",
+	"ZeO0TOUVa/RkfV6NJOKKrvtoHba80/w9ZFsKCXnqsRLeshn6So5abA5aBwg9PZZ3ee3qxlFsE4gpnRS5",
+	"tikgzRsBln0JdgZ5DUrRDq8P7fCmWTKltuldtQEe9L+rOhyKl613klVIrOQSK4eOmoezelR8SnaNzf6Q",
+	"sTjpboU6e6bMYN2I5QABS8BSmfssi00ou0ShFjXeCJxq7dm9xBJNtYw+dkqmhfjFzqHuAgBbE1i5AfeW",
+	"SHV6+D56txZZznr0BDuN5Sf94pvlOHaXK5Rof/PwGcUVTvyBwxSMK5cwemxrPODv8DziGVNQAVuFgRvt",
+	"7ei39wYW1/jb3RJcwNTKCyAJFtFckhrDLX7ueByt9xpoYotTluMsdzpk5cOlKgfB7/f52QeA8FLlqAdV",
+	"xc6hF6QklYOSfvpgOqeinOvyoFkKu9aOnUxOv2tBjzBr2PGAGtGnN2qbB0/hzlc8Jq172Mvft8XWvbOV",
+	"hK2bZ3Ty1r7FOWL9eJ1C+maKqJK58azmRBLrqcAxgItMTJNe479YYClJjLR5GiDyUctrFKY8plNKxLOP",
+	"ijBJObO5hTRdJDSiChqNh4HNvW34MDpnRJSk6kYdUfOOhBugLTDGA8s1DC+hRgd3yRnbKo4HB5+nORrP",
+	"HGiOrmSNoIU2L2GfiXDdFrDRaUzHhR31S0tIJG5XNId/CE3T08UP7K0wE2ysucm4dLmvL4e7LZRXE/Ut",
+	"kl8VPYFNC+rZV+X9dXlCRZauiZlShvBMEGJqmi1oa7rbLG5fl33NFUpM5iNWY8gloUlS69DSVG6LWJhV",
+	"c69Xcd1GMf2B88sSw93MVIPCEcwFGP1ogQVOiTIVOJyRN9Pe+NdOAseN4FOwldVovibzpz7YyTzBC3xB",
+	"E6pW70qCr5MG4DvbtbgBU0SsbcFgm/O4LgxbE/DL0purHVCalLsGoV7rH/ll2WkEb/K3bvq+EeewFy3Q",
+	"LRxN9VrSbqr5aem9lTHse7hQm2JKo3kbTw56Bfb+2xJf6gW9U5vQof+p2VsX9n1FhJb/+q/GeP5urhk9",
+	"QvHEdnTgCUg/k2p2SRaqPGT7PmvU9u2f1SGV71nPIKzuXKbcypCr29nGKiqnS+2SrAuV1zjCMYEzEnMv",
+	"elGmFxmvOV+ATJKrMYoXJVxFgypCLOo3U3rKnsYzu8SF/Fp2qlVfzzHUo8MWoaxqGulf6nYR/LZBh/cl",
+	"cTkXQCfPU5NRbsxHliTKBFWrbu8/dU81GuXoRQtq+136SmnimwnytDS2DkRp+VQZVgo5+Dmtw2ALx+Jx",
+	"U3Mh2+NgC5d5BAYE4oLOKDMViZkEnxdA4GF0IfhSWuLYXN9f/pY/e5MjSVitbueEoZO3L9ElWbl2EXOC",
+	"YyLQP/onb1/2fySrzag7u58Nq9d6LIGTTM1zm4RfEgYrBlBSejPUKsePAsaJI62ZdvRqrvWw7m1oNgp7",
+	"XF32LShRYUV2iKb4+aOJqiDP68u2bJOJblE6UM6DmlNhhVRzn8z7Hes6GAwHoyrnMj95tt6Zkf70vJji",
+	"ostqvqGlItxEn0fKGXhHvvtfg6IE/6lXxnrvbHLpdc4+bbGTitzZqKxVn2iFsbNi4IJnLYzFTRl+Z1HN",
+	"Z5j/ukYy7Gap+mi28mnfDf5RtBj6heTbTTBtERHhU7XEYiv/1qm7d40d99IWFFXqwU3SQ5XoXE7aboaZ",
+	"rcyxOHL5JBpkWD2a+Ymya97KjGpMrxsjOuUpAe9+7u2PeAxg75hCXd+Si9jUSVxwNfeJxtirBp/ZJiyy",
+	"KwdvnF+POaLIxxZOA8OtSsSnRC8jT/hsdXNqYSOfxF/GXZpj5+JnHpu+1UiupCKpdytI+0bUsg6uBfq4",
+	"BeqIykWCV+1DyemqVsvLmcyS/DB8fl5Xi44Cy9cSWc2XttTDrc3rVk/i38FnXy9bM0MLzFa2n3imcKTe",
+	"6sHspgILgqM5whZfr0lJbUv0wwoKiSv+Lds302TaVD1a9lLTfMZJ1kKpBgAOfE2+mIptnnp4eIiGI/So",
+	"1jdy7/DgGs+zd2PM0Nt25kWWYubyKztsC8wcp/Z8t+3KFKc0aTlWEAxudjV9BdlRN3iYoFSgBboZcBDA",
+	"pQ89jjkzeaBVDbBkuNzkoV+rV/jFyUmS6P2ot144YQz5lvVa7ahMrgdMgB5oU17xM/DplEYU1w5h/utm",
+	"kWWJ+OVT/37S2JAn2CEVFbNNqjw82ApJaNCGmWdG41PcDCZ47g0JkCQLLLAi0Ikz4mmK5dqh7Q23hDnS",
+	"g7sXVP++/237cMGanVID6t1JwDvWByzAeC2358wGws++AmhkgE6QnHOhcs7y6tmrU6hryyUazUdbwnFm",
+	"0Od6QUSkBR1hoBC2iESHjvl5UnA3es9kBmQtScRZjMWq1tjYXu4ufWrdNOF/o8c3pjDtJmpeNkzYTvJm",
+	"o8trs/vJUFllrfQaAnuwbg1LdDfF1/06dnZ9WRrXkpdRx2kojau9wUI9QLSDe6kUl7J1G2vCXH7bQauL",
+	"sJ8RThLpRKE9f7a7uIklGIW4cgDt9fWrsVbRfSllRnaZOpVoKbhJWdtmnpXkJqq/CvU/euoVT74SWaQM",
+	"Zkw+CXdQgx41DcsghqP6kEcEqjybJhQswotMUkak7AsTd0r4jFpD/4LGMfQtUHPBlTL5jUpgJm30StGU",
+	"8AwSEyEdxZCP4ryfcDgK+psyWyy4UKYWMzOeMmLWICJS6g2ohiFKE/Ig1ipMk10drzHFM8alopFsd1/H",
+	"vMk/bEWJRUmE3MZ6abZt9KKXZNBNrDvm0qJwkI8LzSFas7BN+pC2TvIgeO43yQnOo9v+5YHLKt3B/bCL",
+	"RktcilJ7lN9GB5Z4he4VGoGj1vB+YDCjqERTQXKInQkr3YwTPVis6BXR9xeN6gHNGBbGgS6XnkqJmEFm",
+	"r+LhfZMatX3MXJ/NPP9qc8gYmqDbSFGTtV3gSqqGg72fYlXXot2lDaLbfc0a8MUZWsvhnpU3q2OWsFAu",
+	"jKLfZNZ8IfhM4BQaBWjNqckFvSKyJtSdllWnDBBaTQIo/1za4ZpO5n/Qr6K9JYLyreou7J3uwSIhqFsm",
+	"fG0314nmn2yucqcCGp5HC5s7Ikh7l5BafoMkydQWe9aDynBhu75dO6at2nSK/za5yN8fDm9CRcoXY71+",
+	"9MoW2nR0tNhMCGNotWtECZbqZ1Nn3iG4Zl/+0hMaeqJXzGQ35qi8ZXj/DfbqOlGxZUODYnBBZXptC/ym",
+	"nHXUrVYsz0jyWRZTyqif2F9DAihVEhV3uYRaJ7MgRlHkeXi4S/7xcSmPp3/B+eW1GKt+OEt9oIzp7Goa",
+	"TR5rkmCBJJ3VGlg0R3N4UxalrbIvrfvGDX+TqYh3dmOeMASC0lUH1l+3NopNnbK/Rp8fI84IBKO0pF2h",
+	"K8oL+7WbElGLMV17ZnBjKSusunG1Y2zRLFbbNjZzJj87uR62VBM0ZHDnyq9lYGtOe36vfwlLB3TnZG/7",
+	"/rpOnFLWriB/3uYWC1zd1tLvHTe0WKY1m1pOtO9kEnNboK/1RQ+U4TaNRBpVg2sK/Rw6AHhiSTW6btJ6",
+	"9PIY3xUogIyQWPatq6MWei8eWLue2IKw22G1r2LeUqOjpu2qGCTCyL5lLT/bBj2h6PtCc019IwYQdB96",
+	"2hkutFsRM634sf0ZPRFO3AyM49SYgObfpr+7bQyHZviqY3J08f0qox5tWzh4AthVGIEx0rFQGXa3WTbo",
+	"+XbXYm+/7uDif52GWQQbNw3yc5mdOTI1TufSqpvVjSQhEffEKEwDZk0iBq6iY2ZIKejdKbGvLjqhrFdv",
+	"R1BK9lnHLD6zhNcxiz9S+a4d89fS3a+luzdSuluhr64Hyx2o2y7Ztd+9k3LdUo+vWy7VLUvD7s4Wny/Y",
+	"9JOFTu0ev4tpOtpVG/VT/otqrx9BFgmOSNy/WNVDVcWFTdRuxmfval203HfZibINgFDeMN9ArCsOfxAf",
+	"iXerIu5W/9gRUh2mXS6x2g140WnY5SLhz1WzKyBlnfA2bxL354+oCpb3t6oPVovrujkzmhpZ0N78pE5n",
+	"n6udlQntD6WilQb+VU/7qqfdjJ7WILLOylr5fN26xlb6+N2obWW2ePu6WyUSukOssj061prj78IggxtH",
+	"bW3bndKUm0PT95fQfP0C7EG36oiT/i8fbILoh+8eVFJF/zUKHh582ibi6Ua9cSulD4jDbRSkLdEY/lOa",
+	"qqnfWUFgzWGEchtLKxUsb7UYB52qZvaG67erhkeyvjLGF6zwFMagN0C8DuuHT9G7gzqqz7VWz9xyecqx",
+	"86qqOWbrUGHqk0YXRNKYNFLat6xw2ds1tt9C0DUUmk7b3lK3tvveX2MRW52eN8DrbFygt+UQWkf7+6SM",
+	"2Wo5AOSD2/SvEzHjDGcKWTgMvaKzjMYelr8+7F3rqav65Xr+Sv1u6dL1YZjl4DD+2PdGcAEveFTHqCm3",
+	"QVNtZ5pQ227U2CEe14RA8obFNs56C0XBz3zdwubg+Vac7Dbz7YW3QZHaVpy1O+6uS5J1luc5/Ez3M533",
+	"RgWhV3GbuLfeocsE+7u6nO0K6rYtuNdNumo+z3LNt7rCCUv4Q00dwKDVq5Zivyr0/Q2CEO/gtymGHmxg",
+	"Pm4BPtOBk5P8H8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378J04a3KOfPuOmtJLuuZ2rRBmCNgXqJ/6",
+	"ODT3qRWzTO8tlpfN6soUOthUCNb8tIlY03UVXadVHMFuXYjh2Sr8ZHc0OapQSjDzFC7a1viQXnWTGFlb",
+	"2FFFlrAeTLPp/uE1DsfP0py6XSYJk9hVANrkVZiA59ULqlpvMYn8ua3SlC13q+5lKz1ZYNrOUVbD2WyJ",
+	"ZCnFFSP9yrXq8811DvlMNbOBYgm/+NTLku3RLeeza4OMQoBUmMzN9cy4vm4VYArRGo2U13sqCDFFnbVs",
+	"AnuhewxUFiaBtx3FulPwuVq0pvo/lAad8K/paV+15xvSnnPi6qw55615blNrTvjdZKWBgLkDbbmEA9jR",
+	"d2ZrY3fybheoSg1Mi+tUyK7asDn1YOzF6niuhoPRYHhbACVWTyuBVDc26QXBiZq3dBIzWAQAk5nQK4+x",
+	"0iaUT5IlXkkU8stqE4tevZKuFGNpq9RurxJ5wZPYF2IttEYqAcAbZUzRRKsI5OOCCl/H8p36VBsv6fm2",
+	"fadj2xPkPC3aVq5t81nrcml64Z3r6XVpn2em3G1m207JFtvYJagjjSarIoPU3nmMWJYk8DNmq6oE21GA",
+	"jVrbQpYEmuA89Y4SUl85T0sDYzbb9XZGBmpj103Vr2mdjr54R9Px9REvTkmFXopJFLtTWQ3PgSkdgAph",
+	"V5qOt7GKHbuMG27CAX92gDRndx0eJQrrIwxd/oZrAK7sfnzj4TmYrc71zH1aYBJD82aZUaXXG0g052na",
+	"bAmQ4nxLfPJbZ1NVtrD5k6XTuflmgyIm13RWsruFqKo2Yx/tDcOa0ry2q5KrOjd/7Tc15Urb9tHe8BqO",
+	"86b51zGqSoer9On1Z8ArNRlZwqrZ1uFUSYP+/lVWfpWVf2xZCT5PHw4juSICGjNA4yQsUagPwDk8EEJX",
+	"iAvOLw0Pp3XT4sdHf/3b/i8/7L06+MfDs8N//u39s3dnv/y8t39wWM/Cq2j3muPUUhL3+o/WeHz/KGLe",
+	"uZa/BHHvA0bN65QlgMlEXMTHCEBxIQVz7mDxA8SALgDIEs8wZQN0YrqrT9je/xzuoz4aBUhyI44NvMVf",
+	"T9+8hgaFRBigemNs4Eglq1ov9M/YluaB+HwQU5hEDmMK/kOSSLL0R6e2BzUdI4x+fvcS8KFL6KbVM4Tn",
+	"V9diC3+rr8iWi+1P/dc1gI4+Onw4GO3tHwwOHz56PDh69IXNpztkqeOcHhUBIgaQjwjVb++eP0H7+/tH",
+	"FrOSIT6dSqICdEHUkhA2YaOj4bA/HPWHo7PhcAz/7xfw4R4dHT3uj/b6+6Ozvf3x4dH48GhwBP/7ZYBe",
+	"0Uhwq+UhLMiEaSM+QFPKiEAxnWndJMqU/l7tcPX2hnuP+sN9+OKR/WKvdOJirEjfcpT1TLpBGADyeeVz",
+	"2p4gqQRR0Rxy62BtwoKzIb09+9H3SNl/IcfVvL75zkrLDkLRVzCY81k3Ah9xvHr3ujn9Vz6EifE63mpQ",
+	"tZyqiRH0EJ8w2Fp07ylO0/uGMU2ppgHDYwFXyGy/gSaAX9XSMuIlEQTJJV4sXBvXBjLwfu1wPqps+uPt",
+	"kLqC3isiZuStIFeULFuc5BbMAi15lsTefmql+Jv0cRsuXUgOXjHlScKXkBgMu7V18KPWPbjcSsz4netB",
+	"EIce2DoqiySULzy/IiLBi2Js0KTXLgCVrrWuayCbBzZyjeVm5qElt8/SeeUaC+NLwkyyfV7GmyOxensf",
+	"mcYJQd4tAUL+5xBi366bQgkBszneRYF3s24d8vLy2hle5DAfduJBlcTKG+s92Xq73hEJpuxamo5p/Bnk",
+	"bAiZxLdByl9JoLItvm1/TT6qkytMrbrf3h0CoGVBnFVymbnNbW4mujYSfrqY//42xq+1rWPj0XmvbEbQ",
+	"BZlyQVBoglFEW3AgWutmzGcN6U4kc4t7Z4OUrm7Gpm+fVu9eO4TqrXafNtLVT9TXiex5la48DtL8+DV6",
+	"28BaBEgBX3EojpitIBPCOP0sOHWqlQbyW4aT7UuDqoeiyWrauu4C5XXxTNCUnP+uOcWGZ85oSn7R9zUs",
+	"bxhV9fvl97ZtzZNMSF/u/1ssc19IBPeE1i1lci4gC8M6HZoHcbCx2K5xIn2NPM7buozokZ/R6JKoJzhJ",
+	"Olq8z7lAyzlPP5M3tZ4O31K/uSLigvPLJ3ixJtXDKlTmVd9I25y0zLpNRx7r/ef2pSRGnE3YIhMLfQpS",
+	"vHKq2LHxTuR6FujcqWaRUIcIPkbX418rcCwigwkzLmB7buaaAoZhSWlDwpQggV6vnzfDtDZxVeFe61Uf",
+	"DTdln+hlE7Rzhu27LCEWzA58dwRdCA4SniG7Sgb3bjlf+SqasPTnoq6O8zMQJZTR6BupGdB0GpjosuuK",
+	"X96yWtLqkjJp1WKzbJJAtY6a2wWX15PHep2OEKGXs8UJrC8NUEmtM/q8KmPVGyPPmzLWqE3LM9ixK2Ey",
+	"WygIvixtX6WJUqYkjUl/yYW+vz/nmWkLC+vZt0ehcELmv1QVtdrFTSpbO1Rp0MsY/S0j9rLmb428GVjR",
+	"wJGaj2OUUC9bgC2/kSUU6ioJl7TRDZzshxyZ8lOwWzzHaMIb7n8GN+m7BZb5FxoJnIZmnAtyiSUy91dz",
+	"EBmvnaqyr+ex8fUMjKW/jctnf2+zywdU33OXcLRWJ4dOcA7YZ1udssDulD5tt4TOWV6gio82QNAh0NCe",
+	"VXfsjdsrPG0Ynnu+FE2805KkYqMi+urda7CC5ltoRIBQCZD5Bhm9C/H6ohemPVZpv8sTDdbZfdVdrJym",
+	"yujWnPYdMxMcPUCbyBmV3koLrM3t86LFTLOPtH0UkSvCEJ0iyVNyweOV1pacIAUXHk6J7Xho3DrmOX1M",
+	"y0F2GGy4RWZCJXgOt3wKdmVh3bjR7sf6T3NcuxzC2nlqOURr6P+Z5va7lFPla0ydyOio14H+ZnUWnMVU",
+	"ISUwTQboKQd1ZimoIuXd/MaXZXpW2u28esJid3xJOl0jjXeTGvLs44KLloabzhyRigswRdY1Q1zvHnwG",
+	"nnxcA8C4YecgbLc3kgmBXMTzMAWyRhpVAeJJrG0goPFjaxYv9S/wme1Hqz/uKYpocS+Qj6ZZWDcVbU71",
+	"3qza1tvq58b6TKtT22XZn11tvfYQIveYFjR1Bpy2J+YkibceCCQDb/Vx0/PIJwi1Vi1L0SRzJ6IMgD0L",
+	"GNStBlTCgd08pq6eXyjw8vV/1LPIhD7uFQfC1qM+Na/datAKXDGeMfydSpM+Bgfkt4xk2y+b8e9sN4Al",
+	"pirx+hb10aLEYo1oc9TcuPUo3tsH2o7ocAP+QvnABiXHvKW9RmzGHdV8X4vVLU3THRzHvNZwbr/L9Q20",
+	"BDGHvqx1bOV2LUk5mYPI6LcBt87bWgeldtIl/Lbdz4y3UIyRj+o8yr2Ym7y51t/Z5j4tv23NokKMbIdS",
+	"lkpMqeZ7dJd2dD+WH18z8rdQEN5t5E9s6yvFS4rWvXfPn6BH+0cP74+dce6Qg6TCqwCFLEuSEEUJwdap",
+	"RVn5U6Nrclp81fjvVuNvUhoRKZVrOlniUq8xBH1k0L3wY3+RPxfeP0ZhmTGOuXUEQ72jfoTE0OsI3ILY",
+	"uA393sGYChJpljq2zW2LH0Cn14a6BWdyd+R/5zckXGaCyPwHbGJCNKEqf6/bysbf7qH8B+D95R+MkKj8",
+	"AoZQVTq4F1d+y0fkW61e0LsCCZzfBiLYvcj84S454eKu5n/n408wK2YHf+Rf11LIXbokK1n5d76Mho/k",
+	"HyAXc84vm3+7+6eaNNxV84e5VIenay5Hw4FXInFPrMu25LRODWfaodNMCJ6xWCtRcoEjAlloSJCUX4E1",
+	"YGqQFfmoDaAJY1ykOKHSEOfr50+OTds7nmgdW+BIaS5hXgGpMPX0pBPGvrg0yLeOHTS8TtAbxqZ6YokW",
+	"hC8SYi1lqsboQK/C6NAm6gV2CQMUcyWDCZMJlnP993y1mBMmA7TAgjA1J1L/qlcXo4RgWP7wu3CAftRG",
+	"OpbwCUVYgC4yNWHaxJaNnaov7XcHI3RwgA4PD9FwhPb21/qAD9YGKNG3k8l3/33vV3Tv/uBB/8O3kCF2",
+	"/18HwejwU/6jfy0T7OugSJYm8J1Hl66s3mwCITYSF2HGuEKXhCzuphRjh8SHrf3f7ZqmWYsdHAF6sbV0",
+	"3EKJ3Kmc4JoczpszO4JcPe3kUk4wO1kskq4F8S/4EjQ9/ahmiQlma90459RnwUMdCxxlu4EuhBMgnGzf",
+	"Rspi/1V3r1voLWhBUtIm0MUq706JkwRRZuLrAjNpOttVPdpafwsr7acxoCvhJDnn4twGOGttqLEHgKni",
+	"8Ta3+FWpBLOdYgLv5zzVu6h3T3MVF+4mbFzOSA7h5zBPQ4aVCI2OrInLXgdFEv7+7HyuHXhIMZy21KHl",
+	"nCc5GFQRnW8LEtZjgnWRW5W4vnDgnAv6O2fnMV61lB9OsUB4qiw0J5B+BNWjCeeXhs9rjl8rSzyoVSUe",
+	"rEufOBquLQqpliQeOHvAv44/4fZlDBBlUZLFJL65Bb3OBLk2ZvjSW7Ci2QBwKKsBbmJ3Hd3PvOjKW/1u",
+	"yBeEhWMILmheS0mMVkQNUAjKZTguFAEwI5XBYdDmTWyK0CYstGpkOHY2kGu4bBIvGF8OUGid1403Oqe2",
+	"pCwiEwYf0OxiiSVKcUwGKKTpgktJLxJiRgro3YCSIoi+zrg6lyQhkYL3w1y0XavfVuStE0FsY1qYmtXM",
+	"XPbGAorF4IrBI9Mzyq0F/a9iFL2gV/5kldPaNzVoayH4ReKtVaJqjvI1DPISbUf+9kGnhgniwJ4MOhaT",
+	"emYxZP1UT8YD+6R80MhBWafbVwsCi5f8ivu/t2XCGZLw1aIUObJu42zB+J85IXZjRWtp72Fdv4y6yjL/",
+	"Ke15uYCSFz2rm9yv7QSc5DTusPuMX+/o4PDR/ZYUAhKfGygWX9DBHCnKrnBC4z4oUqCyWObjHixy80wV",
+	"gJE2mRDQoZeRer4Pg6zGXWJRpwY1ZqOvzE3NONu3nyHcfmcTNTGS7eeoeQs0cG6bGDaeCWwofolNw2R9",
+	"nMY2xokFkcqaqwV7h+TtKRea8Rd160YW6QXgJpiLTfksUnN9vz1qkE7iygjUnLAJa9wX8SQheJYRmT9V",
+	"rTMAmbJdYMsCYBVr9dCzVGvD1IYGwI3Xd8U0duMrybr+qqgbrNjCLKZaAWsdsxOk/TxeEI7XpPdsPdQn",
+	"7su11s/tVWWb+b4tstTPmANzXqBMdT797hWV8931eK1dWhOvK9ODqUvUD1nry+RJUAaYGssO59wEY582",
+	"1nfko4KYKBsR8fje53ixIIzEyCSFu2EpjmIOif0BnHzjy/MA7tpiikQQHK9AjcSsAiFKbVq5w0moKjw+",
+	"3Z9gkVDii1KahVWc9/U9q3BsqrOAV9qArlRkoRfVEXZ7YujweouAiRBctBIDSAfgTP0ppglox4YcrihP",
+	"uvUA+Lt7oskE1vlCPgU9CrpT5HV5q7njpDadv6bC1uLS+ZJlgvYL0GBPc45m2jSEus8pMyUxXrZkk6/N",
+	"rZaV5mnAYErYmuK2hrQ3g6qwqISyNoTQ3J2gu/nTpexsE8z6jKu+tftKtGHt0NwW+0y+0cEFaqnAqxw/",
+	"h+JrWG5X+2GtTFPN/Y1ECZ8N0EkiOZIm+Q0uzw0QRviPvm1b03/5tAYEOBz99eiXJ4d/H/7DYx35/ARe",
+	"nEHNm16cnb21ildg8TrKXzoYHq3zphweHZWo4WDoR0Olqq04UpvfgV4WjKZkiZZcxFKvCOAf5mJVky24",
+	"GB1Ot4+7GnhdZDGJ63VU26KBFygnyg6vADk15TBjFBZGZmgDLjLJZgN0CmBjx+hCYBbNXaeera3cbbgF",
+	"bHBHe7dmFllcWLMrJQBmKwFLDLBC32tMpNMk8/QUe41dtWvuEtD7h15DPZUgDKcE8gQN0oGriEoJZpTN",
+	"jqGcijMinZaF47iKS53iRC8Zift2mODJxpnWhhWoabFZ1Qsax+DliASXss8FnVH9Z8IjnPQ5S1Z6qlqq",
+	"JTSl5jHNaQDVtlQCU/7N7l75p3JTubbf9RJULmpbtPKDFqx9Pp1WfrSx9Mpvc57ElR9yDul+cMHoPkBW",
+	"Vy5Zvav6YbDKqiOn/UtSfdIGnKuLQRKqeXF1zDYhoD8lpDrQlKg5Nz9ZC9IuOI4isoBD5IoG+lBkXqkS",
+	"yH9qquWlvcpTxaoGh224nL/DbiNleV+fxm6VrsFmrbu3OqV8bx0OYXnXMml/aavEcoSwTVGW/VbxJ+N9",
+	"+MVBtHPeTzFb9U1YqUwsVpw2yUXTnN0ZPQxwjtfUdYjigFLbp6wPmREuQ6JP0gX0RmL8gscrmB2k6mHZ",
+	"r2fvYdnnC8LqvzcdInYmoNeWb6j7E8AHAwg4tKRNwrqtEo7jvn5Lgk1CScZktjD5hv2UxBS7jpANddQ5",
+	"zfRkFxj4DY1JuuCKsGgFJ0UQ64itX6Csn0FyihaMguGkD7qwYVl5sXTukepn7JLxJas6axt00BBrf4M9",
+	"WJu5aDMjPUGpLZLInthD7ayqNSFo+51mrmOMVyA2CzyonVNbrzO50RwAb3vMvNZY3wHqionG5juzv75i",
+	"d5hjlLeW7W6RWpn3I3Hj9Inkd5D6QaRcD0odYWbUUA9IGazNeSs699/NhbzuGit8gSVB5jm9OpmsqmnX",
+	"iq2/CTQb2FFNXYbfdoTODuoL4l11nrQB/uf1YEWUyQZa9Vi1vKOcUanCcZ7XGOSNCAOT/j1hYNK4NGwU",
+	"GkZgTT6+ZEWrRJdelacagwE0QGGKGZ4REY4nUNC+MtENt4lEXppoN0ifALz6MgCNTQaQyU/ZLADzSgbI",
+	"pN7JwYSFkMSWD6VSBBQusFBMf9LogDOBIVLgND0uZphRCRw2mLACysK0bLC189p6uyTGayIjviBygEIc",
+	"p5Q5C9AUSFfiY+WFzeUnEAAsgku+g9/sKPVv+q1Vjlt7UYPfvvMCEJ/ohYqM4VIWagViV6mzpZ4gX14X",
+	"UOzWuUPyfJv2mAY4GZpjan28U4NMf6eBn00mr0MdEWSGBWT+RZqJgDkVRS67t9gIvdBo9MXl+V1TOpMt",
+	"9ys2pVvWkl6cHatgzQZzbV15Shk+i0iqaRqaSsLNdFNJwLCpSP/5hOTrPNG20ZtrU4B5dypMgSeamlqH",
+	"2hNghF9a4Yke1GfXbgB1byjc2KZS4xo5bitW/Z/ipDS2+VSrBS3ql+1qNhOYKZNhjpGV+N+AYjE2GezW",
+	"D21y+YzbXI5xkoRGZk/Yck6jOaJ6+XA0Jw5GxMYrqUIxjcEDmeJLooU6SaZVpaReMbGx9mHrOoaNVQi1",
+	"IoLS/HYpCzhtKZ480WvSLJ+EfoPU+lBdB0IWg+IDwUHr+F4h7ANNXh9Vfulecs2hYk8M9o+B278bnv4W",
+	"TSYyn4mj2eLh4cGh3XnI19R3jtHzd8/+FqCXr8+evfv7yU8BevLm59dn+nT9/Prs5U8B+uGfT0/+qf/z",
+	"6s3rsxf63xP2/sfTs3oJgn7P9++fPfvxp38ewzu+f3gMz35/9vN6wLSjFoC074/HwXdtqWG7YeR3R6K7",
+	"NtVR2Nbq+RBquPGtKV8evPg65GkHFdTwhB/geHshnuF6EZq7IJGND0B9X+wv7/SnDvzQ9aB3ygQoSsO3",
+	"qfSuOw1c/bEZevtKPcEsIknnBHVq10oa8a3fsQaUbSp4el6tOtjusDOu2gQqSSRkzJrcVEGMGkTiNpS3",
+	"qk7xAktk68BsSHY9wsc6xMNbQXHL4U82JPJEJDH5Bu/MEx3QQixB7Gi/+SQubA7nl7fVcOlMqzybGi5p",
+	"8qic9S+x9RJn5+VcKw/9m6QfyKbBJk2pFHmuYznRpFL5MjUBVnlJazh69sK6epeprcXmJXTHdZPLUSBv",
+	"uqHUV8VgS8WgaXbrKzZTZ4mTBEUJjy5d20XN19HLk9cnUFd7XD+ljstW+euzTB/ZB79kgkIFVWkVHh6s",
+	"s9zMInwowch+11qQuXu/re00E6Codk75FLcKp0Kr0CsLp9Pga8ODvtzsjcm9tVIHl8tb8lY7JN+VyepN",
+	"DLhslw7gXbNrW5PxS/eshRm+nX5Tu2Sttpf+xJwRG2aAjS3MSc08TJEM2lDcM0Ch3rgwmDBIOmrkn0Lo",
+	"oVq1UzwNpdOIcc/3J8xTpRMbddzG4F2RTi2i6we6/9zymzsrrbnmdiqOHBrk384e3pFy2//dtWu9oS4m",
+	"tjy2SZ9Sgb9vK2iWz9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oHm3zf3mdKpaamtPuUlf0FdRghUxrSdM",
+	"DrmwZTRkBnJw3YireQ375TH290frWw6e86ke3TYekjfTpxYUrHnEvZ0tyk2rI2j4c0Ecb7YRV3NU7qIS",
+	"+66q9vRSbY4VrWsgoQ97l9Bze3ypHNuvB5lgRsBniz3aUWu63nSgnbx6HTpYbJXyA3sAr93UmOK00bak",
+	"fkjyFglTSpL4DpB6nhLNS3jCZ6svLpJv08vWIsebrA7QHPO1zPEZ12F9rAFpKbep1VbgZb+Wgn+zKjpO",
+	"ki7I8oBTaB4qGxhaTK8IOGR3KBNqGWaxN7uFXnZIZ+woDe7AnRq48DMURWi1ox61xXJu0AnQikhFRIxX",
+	"AE5uu0h8wf7WoPexj7OYQtmD/hVD9vPHPscL2o94TGaE9clHJXBf4Zk5Z/X7NVs1maUewWdljyvI0zJH",
+	"m3VQIDfKA+QzvJDbq0HN9E5/VVRHH9yC21zmJkcCEETbvGnOIS/QzaFm9ednN+bEKNP65s+c21aNpnco",
+	"FIX87SkRIm8E1ZZUbDS9m6xq2zzHGwCysum9lnprcbyaQCkV7uSU0ljCMn/vFs6r7I1PNAhSxo/XEhEE",
+	"oWZSLJYDFOrDFAu8dMX90KS0Tw1SSsZivVkTFpZGHI7z1FC7zd4drrhYXCq0mykk2J9DsimRpp8NOFgS",
+	"MlXV9ekFvXyIVZuxeGeLknBm39LZv2AwXT7bCLmx6NwfWHZ0QzYqrMzmMhaOeNOLGAqg9YJCq+VaHebj",
+	"8XBYW5jKshxWluHer8PRBwA+/Pfer8P+/of741+H/UPzU4tWqgc6bTV59XkCt1UOeGhTx3gje+w/Cvrw",
+	"s45ASfwDDKY+CCBJoXOBqSp2yVob9a0fcAQ9ts7mmZDxFx/TbtWx3I99myw/roimbjpY0Fv3tk+VuPqa",
+	"dnHXsU9WTlzhyDXdpEnCjGxQAlNmFiUlxPJ8eLYqEEpPfIlr+aXjcHbTO4Df7ZgMYRvsTq8brvE/A3/x",
+	"C0YyvDGN5g/GnddzxhtnaNfirV6T6VQ53d40QWZRnfUpDopswVKs1dSzNf1t0ymgG55vAKHyva3ce9+B",
+	"aI2CTg2J1oFO+Vq/QDxkul0wZNqEcHDPBy3zXrP4m0MCbv07VZC4h5r+fcLiro1M8nl/YfUkuaPfuwQ5",
+	"H4K1+B0wkrFp5GIZKmTz5Ffz0tnPSOHxGgzKdaPvJDyXhFwax4ogC4KVNC4lM9AV4ixAGVM0KbpZK/ct",
+	"dEFmlHmsjAttR8k1vmWr4gE6wLG2WtSSF+k7eUvmAXqWLtQqKD9TuLS4uNy+NREhlz/oUVWJ65GvbRgc",
+	"LXpFzl0gzCfGzdqgvDwEegzdlKSs90mqjjBw6+2j3b+31XO/t1kHImPOzq+ZijxNfb3ensDvef0LcNWM",
+	"Jgro5hgBAITxRFowg+qq7E/38FE02gbACKJMOFJbFqVTidwTNXN9sDcYbvPBGW//1P/V9kdCsEPqrUy9",
+	"CWs746PB3sPB420+u1PEcdtCfVuBvdOK1OjOfTJwtFFZMc9+bYpdFmhtfskEcbel9To6NK2cAaRYRaaF",
+	"uPvwGIUgDYlpwG9wmi94vAqgKh2nxF0qlZCDqmnci/UDsDlRJJ/BE26yRdYCClKJloKzWQU3MEdGMtwX",
+	"cKdxkpUQqGSjNXqaSQXgSAppklRodFgPt3kpLV+EdtwmGz6YAwaBWGmrySKT5Q9Xx9JkaH7oLbszbW5l",
+	"m2+nd2uMMPrr6ZvX6K15xJRhPjwaju4jLBFGP797iaYCz0zCY/gX6HQE2Xpgy+h3VMf4lweespfqcm0i",
+	"fqCGfH/XUvMTbw8FHwWYsykHKLS8EoDBkcyiuS001etfLDzAmC9AjQ7HFkEr5QJohSHOIjJAYcTTC8qw",
+	"RdjVJ0Xxmak01XwqgLxFkKAm8BXk/vfiQyicZioTJByjBAp4DDw/17bUhIXk44Ja1z0yipPNZ7ahcolm",
+	"ANhrkjxAodDbY3rcaRWxjttg1znoOQAcwAUkFsyrNCNnvOQStTDV7PuKiE4R9oHfzk1FhPm59IeJHLiD",
+	"b1DTtTmovwGLAKS0sAO06ENVy6r4YoPsq00R2/MMTEwPspginhJEpwgbpdFmN7v0wG4JBzXLpxa9n1vJ",
+	"f0tZB5/lfPZbINIphtKqHgGShKCwCnkc7txExY8aez0ZlTfgIE+plCQ+B+AuuQbRyNxgMtdjok0Yk0+d",
+	"EH0+ZVWTHX42zNHt5kI8McXfTqxgBvA2f5YsCAPa1m6tu3TjOUnifIUtE1pbPXDXfRAMD5bd2MdtpGFW",
+	"hubTDLomgcgNOX1PDcfLzR5I7CtnlLGa/tMlA6/9FEwmp721OLPbNAcuJX7wLiVVRfHR2voXqIq4s2zs",
+	"awqv+OulAJSsShnFungLu8tZpHneiAN1rIoKT6ZJlwBORcvZMYzjFCHF0SJTvi7ULRznT60Z3FgM5Q8p",
+	"Ra+F2a7NPq/e/Rls7HNqKIuDvfEwbnb8uxOGiOn/3ikAUH/4s9Ck1jSQ/wLCADUJ1pYex2ApVkVKXGEs",
+	"AyQ9ZTFfAq6hVrTrxYNFFhowZjA5jelWyVwrLNJtc9je4+Ty5c4NElEETepdTsZyztOxw6M8p3EIwXUP",
+	"Z/2a8PZHZ3DtbMh7RgxMeNvhsIBUUCwijay/phw199CFL7cPevbEBNVyoHuXZDUerQcN2LIkxV8VWxmG",
+	"3x9oKj+58DhmjO8X01oCxjsCmawCLbhQ0Nhs/fC/JKsWJ1DtHVNAQY/P12Q9lFpmILmkKpqTGEHHj2l5",
+	"rQoEtuoqmbrdiFD9fN5+8GA0/COuF2GwXO0IgimREpcP1lZ1xNsyEIAD9n2cRvPGkR479GCobLqkLAZs",
+	"StORBqoyw8G34QC9t1UXmK1Mm2N0kkcMTWk7lehgby/IC9LybkBIS2Hj8De3c2a0lhY95cSWyusBTXFK",
+	"E5PqpIdZJZqSCTT4thaDr9LJfpUucP/38w/fTSaDe/af/55Mvr3v5Qmlhl/DrToy72BTBr1MJG08uEEr",
+	"Y9DtlVpIhONYEGkBi2F3UCaJsNkMsH427FJdOHh6/OCBhVgc2CsDLmYPUqNdrZOpe5XVhJf99/jBg1//",
+	"v/7/26a1CajEesZVjusItzg/Tc5TERwdTV4j6nY0dm0/DdfrFcc+HLTtxcfniYjb1mC+MpQ7ZSh/Jt6g",
+	"J7vx9HpzEt0JtUgCkkTClaBRAOn9qrl+1Vy/aq5ftOZqDq3fcyXpjAEEAtwzQKdzEBSm3jCqZWcu55JE",
+	"56+mP/7tSDz+vz/+8zdxtvzfn98+ffzyp7e/vOR7P+Gf8OlyfWxl/3FlS8wrC+S17x5833IYv4rLr/r3",
+	"n1v/zk/yGlG+haPb3NjRwW0f+jzHtnWLfXEubTOunxdxdxvmlW2EoLjlQduAo3XXK0xhK1U5cvAfVJ+4",
+	"OWH4VTx8taZukNN7mIarpejq9JBKEBXNK5UeU1vRuyTkMrAFnEgfo/3oe+T+hQiL/QWam5jkMxa/meaV",
+	"H/D2Dlh0QU8PK/YBBjwtCiahhOZihV6evkGPHw5HARqhe684i/HqvmaPj9C90wz+2h6C5dF6YJkav3ej",
+	"dDOE5CQ/xzftRl9At9HOQBYFBJap3QkKmFTNqmkBwvu7zbupbdhH21fND++vpVBRi6dfY/CxHHT4VrL2",
+	"KVbETK9ynA9aK/K6AjVDs279ATjXlK0v95owV+/VjuWMXmtJZ5IsjMVXTsHTX2HcfLIOrdapamyd/OsE",
+	"BO0KwPy7aKB6S+VRAJIMtWJFrRdzHMBX42W799hiTQxSCFa0UymhqYerqVx1GvCUWNqpBWVqbR4lY11m",
+	"gqrVqf6oS8emP5LVSabmPjl3SVa5Ggnttm3zgMA4eYz4ffvm9Aw9sD2YpYmsa86un5YTZlTkMEBybmRr",
+	"RAbolDDjYrgiAp39dAp4xoZWqP60qeBwHefGvX/0T96+7P9IVsX2mpHr5bogWJgMUvOv545J/fX9Wa/B",
+	"1Bl0kZJaD7wkDN376/uz++4kvFkQ9vIpesIZI5FCC8GvaAwNrzCcgAkrrwJSIpNKBloQxghLBFUfjw6H",
+	"SOKV6SECaEL5xceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMThuUqTYkS",
+	"NEI4mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO190iRC2ZSbWiKmsMHAtVug+curZ69OUYop",
+	"U5gyk4UH6kTvQcwj2fDDGbeFQTmmbIYucHRJjAKHGeKZchl0hrGUO4vaTDinrE1YuW4YXRC1JIbfpAP0",
+	"mpchOBgv8J4kyGp3LtWSRiSYsDlfws+QWG6KmtBCKzdoAqkrkx4y223a+qcc8jQtwnLxpPGYTZjtVQtd",
+	"Y4AVwqgmbML+8hekz7WcsG+RtbUND/5V7//+/v7Rh3tOP1oulwMxjfoE+n2CeiSmkf7/+r77xcYjxKdT",
+	"SUr5hivNie+Fv4QBCr8bHo73h/pffQD9Ce8PkGXuueLG3Buo1K+zIJgB1G1kkkClINR1pAQzaAxb1J0Z",
+	"pm+qb343MFe1uf189sQyhl/C8hh5pgboFY0El9Dy2tx9SRbqGE01NemxxHRG7XuiTJnqembKzXjGYhKj",
+	"bFH9ZEJJTg6jo+GwPxz1h6MzQEMaD4e/wL4dHR097o/2+vujM0BHGh8eDY7gf7/A2zRTKKXkRpotyTI4",
+	"h1fBMzgdA6RNduAQBGal0Eh/WU9Hf5u7q/C24jqKOdQ6udJhPY7QAH1QWe696kW6qKYM5cJ7gE5goRDW",
+	"nze2VPEwjy6lqdXC8NY5lmhvP0B7+4PDAO0dDA418947zEU3kPBP2jqaMPiPI/EQhJqFJCkZ7eEAvcVS",
+	"Vn+Dc69ZYGh/CCYMKCQ/YrVqLhnkWVFQwL3AM3KMQq0OhECU0nFkTcFL05bNYH5CrRYyXgZDR3yBf8vI",
+	"2C33RUYTqBwBcJ7yUbXdFCcsfHty9uSF3Qao64Pm/JqtRHN071fXY3Gbwwu9GO+PJwy7+jgXkLE1IQDT",
+	"bjvPURm4WUYJwUJCS+RnYG4IInkmIqI3bcIwQ+GzMzwLj7WdBqI0X+SX0/4rPdIwt3QtHVDpzro5oAej",
+	"PVDbJixv/gxHXC/oFEtTvwdLY8I6KwN8jtWEvbWFgIjGhCk6BbGVSpJckVxGoZO3L0GDuBfm4ju8HziO",
+	"a+6aMCOGKwT+jXuvWhUy+F6otRQubKLXGP0AQkwzOGv7TxihmpDG6GA4QmHGcKbm+jUR1B8O0DOsbbkF",
+	"MSnMeukBQ18L3LyzoiuWnjBGSCwDZJMkQYaHH/vFneFxzlKp0t/cR+GUiwsax4Tpg5DfqbUgDhVxPEWC",
+	"J0Sie+WOzU7cabUKGj8bAQ6/QLPn+0j/E2yLCbOWdFCUKZp+065J8yVZaZ5vRaJrA+nrwG3qjastuI+L",
+	"xpP5s0vr5xJkRjVZmNIrB00CLSSDCfM0ws4HV+1VOUDgOYNCzQuy4kCm2LastBDOCk2Bkd07GB7cB44n",
+	"KZslBM6tOTDWcQOenqpeZmsIJwx4rqV36x1CJaownTS1kZjiaE4Z+QZ6XKOE84U5T87rkRDNA8Hyh4MS",
+	"83JFtiYP0PkkhyPjXI0pFnqJwiLSNDbpnSHgLxjZCN056/QPd0ExLJHBhBnvM8wZ7g/Qcr4qbFvNTqDx",
+	"x3LOIUiXC+0BOrMdKx1LnbDqR4zqbbmM02BK7UdRQvCVIaBUC/ExkAPIZEt3VC+N3fKgutM5JpMDyeHw",
+	"4FJwRYrZB7aky3zPEJRWtS2cEzpzcgJAK4qMWcPWpkS/HkhNCYLTwDUX0auTGYURiN0V6LrKfHmcO8uD",
+	"4lzo1xm98/mLl+9QhIVY1WucFdcsGChhgHK/sqY6nEiO5viKlDfdIqKFsA34gmfGV2B+HRtZn2gFKJeK",
+	"AiCu8hMcu+UHKqECiNSus1lZjCKeJATPMk3DIFugrhlEBbWNa0qtdTU5WXVZkQH6iUyV3lwrXY1sMoCo",
+	"dsq2yQVlhmkYq1ITHE2IRzSXA+tLQZUibIBOtQh2hyJ/L9SIG4s2HFTPCpCQvl9L4pr81GZJjBJ6SczW",
+	"mHMECD5ywnLIBLu2cDK0CHNi3y6fk3DvCFQDTJg5B2DUhtaXr4Xty5ikC64Ii1YgxyzGwITd+zUWeKr6",
+	"lKhpX+sD2hCmpbsvyapvbu4PHxUqQ4wVVkIbRGKgnwWlIebRg7lKkwdd3gnqxQiQPw8P0UJo6+wiIWWs",
+	"ez5FK54JFM25NoHQBZEKPLZEztHPP798mne907ur982keQH6rTHWc13NwVpUNTh9/PEMg3NJf08RhjQD",
+	"1kJUH0/9/r0Do1iObcxEvx38AYaEgflbBkQtGVm2CHX4E2aATkGHwYnMeYuWEaNAC+AAHewdBejw40d4",
+	"ozvn5l1WAQQUDphmAb9iXVYKzBFtMblOKa1zLXQpe2oP9vZQWN8jQaD90bE9JgWkANXMlyYJ0kaNME2b",
+	"DoZHE9Z4BWX9TGor40dt/vMpiinUWTCLby+kNZBSQlShsqfAlJ+VToBdZMPmjVjL+QFgQOnTAcqktG1Y",
+	"8uXDE2bKwwYofIcVgddb5T//u/+WJzRahS1HQmBFErjPEK7sj4afcRp8r7t/f8I4c1O0koxA+ophGQmZ",
+	"qmOncYDOtneEQv2qPryLxKHtoh1qfrDqn0wVEaCuONyKYk2EoFcWx8K6/5YcGBsYrVoAa6rSUseo3Jqa",
+	"NU8GajnUymLG8BWm4OEM9aI7L5OtETfSwuXTaJOPpsTt8DMhuMh3mOi/jL1Sl316O8DbdHD4aBuDRd93",
+	"/751IodqtTD2qASeoqVJDJzXKpTMdEssoF8uxP/P3pt2t3Fja6N/BYvr3GWrU6RJDXFMrbPOK0+xuz21",
+	"JZ+8ndBHBbFAEUdFgCmAotlJ/tn9dv/YXdh7A1VFFsVJki2Z/aFjSTUAKGCPz362M+cPWfzzixMWWnHF",
+	"THwZplwq0mM8TRsdRfF5f8jOMsGdf+q+H0/huWQZ0JnxYJcsQQnh16btbM+SrQ8SYQekDprj7hd7OxFz",
+	"35rRt2YP93ef7Lh9n/Z0NsC7mjvOOc20OmcDkUgeUn1G/lu4C36M2H7LCZrWwU7ETJ8P3a93dzsqBp4N",
+	"MCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsLj3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdK",
+	"a53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv/eCnfg3vhH83OuoIpLQXXQWXvqBhOJHPNCrOS34PeAvB",
+	"2ECj0HeFKcbx/GOdnDujch5QWYfu8R0VUxO3uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcx",
+	"hQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTVY8N+OxaD/xZZfn6NGFwKOLc7bdhjEp2Y/9UZo7vzZXHK",
+	"lDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZHlZ7sbmlG7n1SFX4L6+rO8GHBOk/1OaXXx6iDhXEfH06u",
+	"gVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bL",
+	"Gal+akLjMf/16OzGX+r5vXXu1d6XuhkpI2x8GNxw5TxJGWJkBl2Hjoqf0/3wSUkaP94/WEoaP94/2NmJ",
+	"WHyMb/PS/KeDJ/vL3O+u29khDyF+I9VF7JZnjI3sOgrCvcpYwamsM5VdoYwoxP2PhrzbF3XkX8Nof/G9",
+	"HP4M76R7zaM3r5+9eHf8Au6B9JuF3B9kD44+vK4VyOCI2e2vqKaHQvGhrLVre41mYw9ZBfqQpArJJffD",
+	"eRU+8k2O4HBmEoCdnKV4iQk5Z/hg+SlgO5jVGr1KuLoQugp2IOBAnBHktD6c2zyc02axu6/tXIkYly0E",
+	"lV4ntXbNbeAjSE9B34sQ1qy1f6vOAuaXPAJbqvZXtPBCj6T6HNUyYYbarbxbmN1m0ydwhLJEuZRStOPR",
+	"/xIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1VU8Nw3z01qtcvKO1+I5PZQWP9+0tvu+ltwDwjh8X3/FO",
+	"26NuVwxDNnZ/d3fxXa+JZQuuf7L4+hOt33I1+UjmpLvvYJmV+6TElyEw6eIte0stnVebmAUeDQY8m9Cp",
+	"8VFaYFkGmp7fakeQIK19jmrFeCei+HHbU+efipP4Fl1mcJIQDOEJHf2BowBP6HgbLDlSTcifKFIj2s6e",
+	"TyeMsz43fYxv+rbTDRZj+AmjKkgtV4pb8RTcGrRk3Xu7XHXQsRtLgw2Q2WhYSjXmDQAPyY/wLTNTiLyD",
+	"fM+XxMyRDONMWlEpGjAbjudqZdlQCEJA6vszYgGEsU91Mlni1BMOA+QEYRDbf9RAzRYk/ixM0U2/1q7R",
+	"ykImWQOG77cixo3mXfsMsmIVCUM1aX+V0Q0EWJuSbq3N51kse6ntNnd/rLda9d29E8iYtpvNBlKE/VpG",
+	"+7ZBRZWaCbTVKE3LRE/Iojv3ee6mVuQOUq1dG4iBOW2d/v335q8X/2z1m4Pd9KdnTfX7xYc9fZA9Nk9s",
+	"a7R3eTB+/OXJpPXvvaODpzWix3ceJbwOBzD/w6EGLFx6O58yqdIXb3kiGix+o70tRCSYPhpB+QsKzNUi",
+	"QoHAV/Q3zRsEXfqIXh8uh2F82zppf/EdyJ/11gkZRDStqcmaS2imf4jJa/XJ4A2tvaVU2RuendMNB8us",
+	"mxkN3RYVyVvnYxeU7JxzTXGEH1azXj5Qc/KKrVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/1vs",
+	"7e3V/9LaH+WCe1awyh/9IZO/5prm3tcDb8pH4pwG98jLCzFZ1cA+Fzao0DWM329ePXzjMr7qRJ3kKZXa",
+	"fRC5/xCTzeXtvfUcPgqeFKTHA6+1V3ciVjKAnW56Xvvr84z0eYSHAA70Wk+c5868AEgXprcsJaukzzEQ",
+	"8q/BPrq3FyN9oYzFcxav6ifgfK7TT7jREEGVRPiIcqnBXgejLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2I",
+	"THpNX3XAn0KtJJ7nhFvhY+DdUZYBhgLyWxLh/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajK",
+	"cNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9FucISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2Lg",
+	"nQyyws19PUbYdDl3DekEnJEbGU662MqOQjw55LX4VxCGsVsuxFgqAM4fHOwfsI8fP7154cbx8uOLf7KH",
+	"z49ev/lXxH558eIfb/7lzPG379+dvHrzr52IvX538uLjfx+9iRiC/jrq2ftP707cRZ/enbx+E7Gn/3p+",
+	"9C/20KMRdZZIxVPCvxq2e/LJXVxvvfyIRn94dkc9/Rf8gPcX/wbL9Ms/jk8KHbiaTVgEjGaNNZsInhUT",
+	"l7A6CN9R4FLAws8uiFanXa16qezauM1i55bEALIzsMXwHcQQfMhi92FjD87SI0udtpHtUCLEgfYRYXd6",
+	"mRAAz0i1OgeYhhI+Ld5gLyR2XOBYgkAhOUC1IeaTaP11D3c+1DjNqLVZ+/KKMNgxns1N1dviWPkRNKTc",
+	"LF42FuIinZQchYKl36qi0t1rRrXCV621a+6jlfmS3Z3uKNTaNbfn/xP3+iFs5v/88RA28X+efCpzeRd6",
+	"Ne2etAjq/kOz1W42aytY87j+1x18W+XdT5EptMJ6wL8sCBcRcQlxwBbCRS9O+PmiUBFc81d070NLtxZT",
+	"oV1dV9rWAX0QR55ytfy7on62k6Eo/BWqxzKtB4XfNTa2rG5tCXAz1oMcpxwyyG7s6AoRkCoDIaSNz0bY",
+	"KWLMFekOORCBvLbuQRs5vD+VF9Cf5jsL2CGFrxOKdanqQ25sfMdicE7GBWMTcOSF/py53UtqctburQjm",
+	"zLF/VwjRcZKoCKV11lvhLXkL0gh7unskOFBMU4UFoY6LFVUA00VYW5sNNEKOulx1RQpWCLzZvQxKRL2p",
+	"YBbYF1fFB4NtcWOeL71hTixsQ7V0L9IWuELbMNqCMBrtlZVP/HoxNHx2IYxWKSse4eFcPaBWePy8mNoz",
+	"eLShunsswcJyIMb7GFhMkIIES4ex3MjpVOk2epQ3fNU98HKCZ5WmUYWrvr6XAgO9NS/ldQ/q9m7LoeFp",
+	"Oe3hGQKDd0KPhj2LSER3jIu3uA9xOt3RbT+66lGrOie4DZdyTm5DtON40lCVRKqyFNa83yL/tm3poufg",
+	"LL6iwCr4DRCmiSs2ZOzDH8BtQhgDEDveZr6tXPoSWuzY8vTrZN7voXbFsxr0K2wfxJcbi2CTGzCy3chI",
+	"bd2I8nyrqRhzY9UJMUmomJmvOtuAdqBqKE+XlCAEPuGTiGFX0rwQIOso573n0fEQGfeBdT+yPHycw26l",
+	"wvvgfQ8MG/PJ2so7f9N9VeApp/bEQR9XBhvzuOGp7p0CN1it1WzvNWEfK/HFPueTpdS66cuedU8wtXZr",
+	"ZVX+MT8YX0Wdz481ujM1X6H70mVuWVUIfKvub0zdb6TrwTkIur4qElkZa7wGm+BbiTbORAwjmm51CPGw",
+	"spAqBBa31sstA/T0pbgN2yWwsV5RWDPdr5QqbGZ1cyIz4fbcZFFxTHjeCVEuT+nm6UqTdEIvBnunyxV7",
+	"GDu1Ee9QJNGd+ocx8EDGOzkZXwUhLRDM/T4S2STnl5PmFI9ErajTpqlrl9Dr31j5TmmZl6njmfnS26Ke",
+	"u1jUM/MZC9Lio9YDItaDv8yKjfIpnl/rc5QgOI5ImS+lkbbN+nqMCANpkUADsRBnI2zhzpGgTFpMIBDf",
+	"ZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZJjLRYO+gJN1djpTHSMqAVCfnPEuA9BvKPZ1/1O261bxK",
+	"ei0u4CmdrK9byWMupHrWF8hvHIx4XO9TQJvkkIRWM6p1dapHmRvdrnicAI1vNXaBhOPxBQAa3QucvyAS",
+	"c+q+jpen5XaNsMWK7btXgxeXlvUmy4JWXTT6C9YG53+qXs4VEOTFptC/fZ73JQgokqspWvvlvpD7N72h",
+	"9XnxByu3kLhy/Ot/2ypFdJQkS0E+lBhXVwltYR9fwXFbyq9CLilgn6Dyfg80BGnurDfxBbqm32xE1imK",
+	"E34h1NZNuR5z4yiBQoBpg2NNe+MqHyVgGBKRiqpGy8/h984igX0WOGmQZGRkRHLoqXWIsScRIE7dWVvP",
+	"GsChbGwN+LjhrDOwP2+a96TMxq3X7eDnX3FT+E5mjaDGvT3DuKOqjnFOnFlcuo3OdrQEBskph+mhrBVs",
+	"gELB6cO5YcXg1nL89izHk37FhvmusVfXI1jvfQHjNdkt60Gxpja2z/uCLTCLmvKkYYGT1VOThcr0h9Nk",
+	"5Ts5KRaxNV8IMTRYGuLlRQi5+AiNJCo/vMMJ5PWMI5QF12scLRMjgQWowwL8UJk31ep8KnE6Kzv3D9aX",
+	"UB9wwLeb5FxCSj6jlA7Li7W30KWbcImvKHBAENNSPjNUAQQ/WVqiO79dD3mb9rtl0BLSTN60S71Cxs8E",
+	"zD+WBCSFCniP+3/W19oIgvKrRI/bTmP4hiYY/Ck9Erb03/4Gj/3b37BPjDSzvU4O4Sm9TA+IeNHqOGJn",
+	"2vbnPxTozo3o2r/9raMY3j3bwAUexEudVi6lGDMwggEbBe+mnhKeDTKv3APCmLQ8ABo6XYRlncFMpwkU",
+	"nsAUzzI9pgy8sVQjDAuITaWwlIIogLmhlYhgGWg9QgnxusUSUwnZhcnYozVb05T6wIX6xVatOiMLDV6X",
+	"1b/PaEDPMV0QTQ/5JREIQ8+g0AUR1rnBjlj8Q+zHTZ2RBiNjc5JYw+L/Z/dpPG8GebOhOXNxH23puYSm",
+	"zIumkRdw40wOGQDCkJIaN8qcEf+0cMRWX8d4IW0/e0CA+t0diunukpX7INTYLj2g56uNxZ/WJQZTqNtd",
+	"dTSLrFzksq/dYYjBivCCLbLgbiILEPdb7CqCLJ94NB6YeaHCkopZtrLpCsoOHvDIgaOtVxwJsfYX+EUN",
+	"2222EIzgbu0oz2QRgS98lk4ioiDNe2H1nSMsBGCkxzJNnVJAZxuaBzqjCHGGhRYPRcPNycYEoQYnHgkd",
+	"lCQx2ZfajkLrO+wa2aamNu4l0CsJb+uo3giaRT6EnhPlCtidw6IFgjk1AxzxHVVRoE2X0/oVrq5wUXaI",
+	"Ah4IXs80EB7BxU9mkYbuuZMhwi0QDw6YTVi5CN+D1PTsal9p2iXaiaZ6rT7ErhkzD5mPeUQOj560c+91",
+	"r+NpqseiPAQzknDK/arB/qMPQyEVWIYHZoo6H9dIj6yRiajT3+rwNxqOVNBoFnal7vUA05Zqg1/Z3ez+",
+	"VNe93tQXkwYpa2kq9BmId396MxQvDnbo9MVutnAyCpfCCoTrsBW7mjC/HmD245VK1+Fid3O80+ioUC81",
+	"VUasdB0Zb9zsQweycV8DGwnx8EKrI+p6cRKOgjPQIWGcSgHNu9SEnWeERjzy7WFCCT2jCvpC2wokRclb",
+	"U0JrwgCiDY3RlOAAt4TBAG+4u5CnVmSKu71kyLMBxp7w7YH0BcQM7Arwi3p5e6acuKIUTKdGXc7SxxfS",
+	"+JCtx3PIkCTz/RFz64VZrQ+95IIgX97bMHafLpOJiKGNGQut55Cun3HkONKKDUfZUBtPfc99nyhqudRR",
+	"F2Jo23D0GO1m38Qr3+1RLoLhezoJShUkpS6uUYlek5qyeH7IQFXT4xmjRnJ+gWlCbhSnXT6MGZxVs3ah",
+	"iHvQUanw/i7Q0fR52nsF2aPq1/lrixZawFOtEde8SSzWOnNZbxYbMc0U9tMWd3Q/6GZmLQwIxPZ1mnwN",
+	"ApriocCZvEetW0pWFDUQxmdKPFS+M3E5RtEqePzVTFKtk+aT9h5e42RTXkn2x5xn5tdf+Ux6L3xBy2VK",
+	"+VoP+E2dtT8hPVEynn17ADABfIyxyHAXsGO+05BvSoUmulTMTwIa8UOkousG+GjKSSE5DEtYa7b+/uTX",
+	"Zwf/3fy/OC87MrX2fvNJ3snkpGSBeW61vJ96aHz1qGyRrZL1XmbrQ6YrmVPqs4JNHK1lBru7wkkZGfjd",
+	"IXSqxVhpyaSaMpwi7LdUYRBHBWM3n5i3PqOCGxN+N2WhwhEuWaLfODtSCV3iztFr9YGj55tnKP3RmepV",
+	"DpFK8hHz8B8l8zbb8bu75R0/44lCy7KqXV/ySUFT5/RNL4G9qXpuz3SWiS727NottkxLpbHYBA9a3aHb",
+	"YHxfSt/ZC5ts1aIaXgSysasTN7aBVHIwGtQKMsjHePMOUAfO9tMQ14DPPZMVdrYdPdBpWG4rn4c8opCd",
+	"8X33C033H/re/ztRzkU5Ky+Jza88oIKQdRL6ej+vX8UgVKFTJkbzqUFZ1beeIea6LiFXwfj1cG4nvVku",
+	"sI4aY/wnn5k0bCxScA0HIgGiNas1nBsvIe4Yd5iaQxm2SrBtToJwBcqwKbheFTUYggw24PPayEPzwfXP",
+	"G4P/vq6rcnJNXsi9QLgV1moLdFsF6LZpUH5djFsV59iGbGPTT19EOTYNq6Bw0zy2FAqDOZWf+Cb8UWgU",
+	"ht3AisFECARixK7BXmZ6AMFJZE8JchCiq74rMPaObj5hscTdVQf2FQlxiIgSA3nkElnJLT0M2/FSksCO",
+	"jC+PHvAJtQ5l0pbQXsbyidmQD+12Y2W3zKlCvsWRuZiyUa+D0qwYTvsqvGYL1MsUuVnxpHxPMMFbVDtr",
+	"R4dIWpwEYVHuYIRi4tTb+nRynXE+FYQphVsMC9cdhh7BXa68MHHC5Sq38lHLC/KVIyrvtGVDbYw8S4M0",
+	"LQu7Kt9jVmZel/NRIY3b7gQQ08SZyJcKObWcKigPuLEFUH5N1rebdo0eQZa+LtXNWS0n5eRtX2SizeJg",
+	"rGCgK5grcWjzEROA4FQ6G0ITaiBA8gqoveLx11noabFPiWvqY+72NjjXs5YDcD5caTO4obxWd8Jo+Dpa",
+	"97lWYqtwv0WFe0NqRC3UdQ0WW63rgmfpBPWONB1FUOQyvnbOYVZXnuaOguN8yGL3CimMhZwnBcyA6O5c",
+	"KrMe99c9huaL7kUB3SDV8mqlKCfnKhTtzDsrblahwEjc19aXIms7v/MUOnQLY4oahMaSxOvIfLp5K/S3",
+	"Qn8r9LdC/04LfZJlsNgg+a5b6IP5fjtOhOEyKbT3A0CzE/hlr6KgBLxrsX7IEB+x1QRbTbDVBEtrgq0A",
+	"LgpgkCC3ENDpS2N1NllQGYuFr8iOXKGEI6bTBFDjCAMvtL1HWgUs25O20SkGRQxGEUlbv33x9hh75HNG",
+	"o2J9fimg9+f1JNFf0WQ3zohjIUYp/CytGKBoxy4CBLKuRe5nnWFFpLIsEQZ+uQLXzRWdNoEP3AeXqWe+",
+	"dt4U/nu65yblc3zHfOC58T8uBjNGNavz8HpQnrW/1qS79J9jTtKfNsH94PzaJu6XTtyD4Ojz4VAoYMD9",
+	"9jP50JD4dqxZqBTyBGVnQqpzZqAJdjH+DTHyqhhHR8XuAaf0gFN4wKl7QMi7Y5LfVwytEQiBxdjavlvb",
+	"d2v7bm3fNXTAO22p0oGXpN71hiCoFvN2hHYisXhzNuwwL5mp9KkbnpfKHTUlltk7SMiD4ZwXTFfUbK0u",
+	"v5U+7uvxVoBvBfhWgG8F+LoCnPtq9+sV25s0GlxWcmO3wZVQs9MdA0OPwNDiQ2fECaEzZsSlyHhK4tqI",
+	"qKJnIHFNNNhrS6XtkM2QSWhRTu6x79TmaT8KOFtpEftKsmnMDZbu6zTJyUDc5iZyjzGfFHWKEmOocvCM",
+	"IQ32XhUYxvPJ40uM7qiRSoUxOXaGQkb0Xq8O8zs5abMwySIlp3sTsoyUiTmjsASZPO9bt/aASfbUzdP0",
+	"BHg9XuU7NYZKjX7e9YvxM+dUec7+qMg54TtRaT1gRqquuIYWjfcaUxyoH0AuB9nwiweX+79GhYq4PN61",
+	"645/aPVYIN5XkOHDqr/ivfOCV61WqbJsvTjV12viuMASKfRw/F5Nka9Cb3p19X1li8U7bQKB1oKwXPzh",
+	"/fEJKynmODBNhdpDLA8x0FuRaE0WV0ffjaaLt/YZKipBZ+s9G3exveON57RgjW4NoRxMDhQEU5HY4NEX",
+	"w7FreOUwp61TvnXKt075Flt2l6MDx+AX3hCwbKQSfXOC/5MCmghgrubGFvAQZZ3WxmbFxpe/ggsKCAjO",
+	"cvcvAn47X00bIgas0BOUfNXg08LjooL/rDN3DiJPlt9RfQ61sarB3GCRHIR484Qfb3DxuT1Eq8452G7p",
+	"lAhNwrQSHcWVoE7wXMEFbrgi7XkCILyHOAjp6fQAepxWFQfNc3+Saz/gCTKHuHHSMesoDxmJALPNBjJR",
+	"ztsHhtMMny/VOTZbRYMTJhvNCaR0VCK6MhERE1+cLAv9BQacYCZn4nxEhc6YfQD2EpEF6mwubSqN9RF5",
+	"4h0ECicQjyKBQIphYz5p4zOEstmEnbtd42bNpZXqfA3t72a7Vf5b5b9V/t4djbALctHdxCilFwNjiB4u",
+	"9lf9FkFHdausS8oalMiUvttIY48SaRdgDYNGypDFI/Hx2YgpMQ4owzYb93WECELYCki3DLF0ktBBhvoY",
+	"OfdzoKCZzbhM3ecHsFFS18CXj2+USiTuWX1u+sIcsnggBk4tuRmwS5HJ3iRmPakS2EdgUnI1wfJxqQLw",
+	"MbUic0PPxEBfosbOBHBgu0G87zkly0TGjUhyWtugq02h9pqWY8IGOhOHAdGeCeTPNXoAyrfRUR8FT0A3",
+	"FqdImtt9DCsUS/RYVcSw3ewWdM1wl7xQNpNiYdcM6D+Ay65VV2TK3Gb3gXljgSF0eZqKjCUyKfeLuBCT",
+	"9rz2HGZ09r8CCMHygQz4lzdguNXau81mVBtI5X9uAf7Sisw96n9++59OZ9RsNpt1+G/rJfzn8cvPf3N/",
+	"MXP+OP+u/8i5AYzNQKTPmTTMt3AWziZgdRY+bXkJzoX9gKs+Zx3CnfNW4scrF+Ko/iuv/7tZf9Kof/5h",
+	"qWmUwA5uL2P7ja/em+Tp0mPavbHuI3eqcYaTHcu0zBAoX7bdMu4ifheiKKAmQfkU7QVQ/xWh3aB2yEzA",
+	"x8tU2kWVCd7+Ixaorh6lSaFVghf3yE8Vlbt6UcC2o0Jfr8x6j/U8k3A3eqqVZuQY3uVMgMAb43sijHlo",
+	"q4FMWA32S5kvnvp49CLf88BE5U49zuuHh8ksZMTdE/s6TYybp3LeO6ZT89bf2MiLe6yBEqFhAWa+wV21",
+	"2q0QmLvsOawBdiFw9rMbse9zAWkf5x+TBUJr2tMZzhKz5OUajam2ZexMj3K6rsy6WVJA7ckuSwCcMKwk",
+	"2SjugQUWSXG3LLBITvrC+Ei988nTyWGAY3BnRQl3u0XTr6sHA25KEv23VrT72f08TIEStcdTI1Zp4kRl",
+	"IostmMgp1Nd4dYssC/9jUJk8y7hz52vGTlLP0FqbVVT+K/v2T+U2DLAODfaMG4zD8G4XtmCiPSWqFeW+",
+	"VaUOyHOMpdIr5lkKratspk7neBnr4CVEy8q0LjRPd28brB1fPhP5wxSFXeAjbXSqlrFK3XM3N0lfUNiY",
+	"eGZurylbGcBwDYYQBHVNlY127Q3arn3sbvsYzVKtzg/dqU9Ej49SWGz3O9+JA2Ss4RPTYB9pCKEOI6b9",
+	"UJ4adCKvEgzTlVzLTuI53fjWMzPPTuaEVFebxK2T68bpozR1iqZ7gRrRR2QZ9aNhg1Fq5TAF48toNgA/",
+	"E19TPg8Hc067FcPK+dBq4p1CjQa19m8HUasZtQ6i3Wa014x+bH6OPLN0uyaVhZ7wA/4FuKu9L4E/HARx",
+	"IJUV5yKrWoM3wmkkgHKBYVDoNVXoHVNo0TJNL/v1OuLdkrVeBGppJUp1jCAi5guVUOW4TP+FFXslfI5q",
+	"Snyxp12cHNUlhmafTmKOMj0Uj34dZbLbh3rEeRJkBaTXcaqXckqwP5PbUnelJPHWgrQrdiABJMtsK5PG",
+	"1qWadaleSmLexa1X9KaKdm+FUzVtQM/6Vo/ccVtEdw7M5pgaTNNCNhKisPnIwG3n3X4A3erM/6qjysYg",
+	"PkQq9qSJLoDukWkAQd3Qsw3fgPgZX1kOf86BZU6dcehQCJZHbATPun2RnDrfA+9MeShJ5yw2qbaxe6ET",
+	"Lg32CzmNypqO4vReZyBzdP/in184v6+wZvEmrso78cW7K6nY+ipbX+WO+iolQ5nSq181Euv0NKb1AEVQ",
+	"EERMF3411X6wNGq8fM44hwA3rzBr89vIuM1/MbWrPi+5Pba+yNYXuXlf5Podh3mugdO4U+Ud1+UwzJyx",
+	"srB3kywYBOExB/W9ZkkyzXcxVnAjSrp9nj9xMms4bb2JrTdxu97EYut9Yy+jy1OhEp7Ve0IkZokcDlwH",
+	"qWkAS1xi9kYlTHwZgn6DXsTQ8JfnbYf12BuEJ30hs46i7qXCgIXsLMIL5S7yuIlZ4x1efLXV/owm8xLm",
+	"sir27pvKwBanslTMw015m4a9Y6fcfVnmjyB+w8KJflb+w+yZzo8EECZVF0kD7ta5MtQveKQSkZFxw/OX",
+	"Q80LH7CH70c21foiYj9rfZ6KiB0Nh6nYAViTYdwXSj8w4V6sOoO6sWA7xOC3Ix63r9McWQyNs6WfWkdB",
+	"x8GDg/2DHefka6j1daKg3OQYXy5zRqW8dVE3E4nbljyN2EhZmUIpMlRXo3ByPgXIJkO1BaF1KzkimP9F",
+	"mKJIocxbdPnICIY4s47qc9NHrLi7/UIMLZRCoyEM6ESjBwJgxtKXQEce7RbKvoNvmImO4mM+OWSQ0YZg",
+	"CcRAqH5v0mBH3ivqcsUG/MILXsI4O1EZPh0I1jny8gryU2jhXJQzG6OVN2tu1J82VMuGKNnRH/oAV++x",
+	"51mDveJJwlfq6Vic7012DZ+dDa53croEoaC/9GxSALpNmeW4o+FpGH6nP6Tc2NORoRcR0+D8pXMThWNS",
+	"uHyUpbV2bhqYRwMxMF2enrZO//5789eLf7b6zcFu+tOzpvr94sOePsgemye2Ndq7PBg//vJk0vr33tHB",
+	"04bsms2+TFJZSs0TsaAdOjAOQEuxiMWjLI0RckFHx09rCml+3zufX30HxvKuC3N+9V3/EJPX6pPZ9hS6",
+	"rmJdpx142YxY3YoogL/LPsEKrVbHxL0C5LC6B8kI94yVjflzYacU04YxkLsrjteUoPNiGigX7wdVa3G+",
+	"W67WBU1Wy/LhgdeQG7gbK5mKxW8VCForBM0j3P+r14bOvGCeQ/RCAfDSvdK36IbMKWJLh5nuCmMwv+Nt",
+	"Cl+HtN/cxzoWpcdMYwXHJUAwnWeANZy+HoSQppS5rHC0+r5yBlOika9xvBBiuLo1j8t2/db8LYQ3qkTV",
+	"R5SCzsvyO3WqTHArwDa2ve6xxHO750ZsIvPoD6svhFrSIuJe2oaRFKMfLAQ/Ivb2xcmr98/bHz49ffP6",
+	"+NUOVcmiAAL+N/BdQqzjEIwrT3Y3zrQ6j2YjHgkLUY68nfM+hCQQGU4RECiXV9oyw6koj2rFQ6wHxCVC",
+	"2qfIFwjQj6B8wsTuEV7E40x1wif4Urqg9RNdkVePl8rP6bLHpcf4ftI/NvG2iHHbUYBR33W22mG4giIt",
+	"DwJ6Hx/ILdHYhV7C5YkYyydQGiARwnt8cnTy6bj97Ojdsxdv3rx4HjdY/On185iI9Dx9HYZ44uMX//z0",
+	"4t2zFzHLpBG0AUCrdNQ8BgL4zG5qEAT3eUYTuR8uoGZR96gpGlUpjHWWGGAkGAo9REoNibD8Y0HTj1+c",
+	"8POYnfHuBczjda/+TitRh0rxmMoKLLALQi0CFUUUKfYe7jX3dxaY5kvgYrAedVjgvKXzAH45oX2cqo0b",
+	"smumEMfrhx0oBTvktl9EJV8IdSUwefMawXllcguL+N33oUL+xXrXii82SKSy0i1M4QA9mObsgCo9gzya",
+	"KxX7dPKy/tNUhOQZ7/ZF/ZlWNtPpwjCJu9hf+1e0VCH/M5xhKOffQx06f6g+9hNEIckQStV/7fGvY59s",
+	"3Z4NjQDRHWVQjfbb56JJcFTY3z0Iq5fN8ZXyLsPRWSq7ZBigvb8gc+q9Al8z4hz/LHGaz+NMqHMPVjsb",
+	"4hAfRJjsRScFe/d0FKSEG+zIXOTpEIZYbERQuUehSAdvBbhaxblUSjorwTkYLC4AuOOOOhNGJgIDOBM9",
+	"QqoXT7QENgLRy9A7g7/TzkvqDPa8wOxMAtBP7NEO6E47lm4OfT2GlAeAhYzILsFUcnaWBxkBISyq6cBV",
+	"w4dDwTPTUaAs3WqQK9DVg4G0ViRUxQfPJnMhN5AsS8RQgDZVziGTqWDxQGciBowqqAGYGrpw5BWCTn3h",
+	"lp9G4fSIKUSXGwxYUmOpuukoEf+Jv41hbVKjWZdnmSQeoqIPA+YcZITcUnNzEeUT51AU6NxCTDeR61k2",
+	"9861EhFS3eIv3JrrXkdN9Chzd3f77Gzi/KQoDAIK/9ixZmNKsiEhD1xLg3Obc5QRCUNPZ+cCc/4dhTl9",
+	"cGQzQa/vE8aNQGHeO2uw9z3YqVnY9BqL28kYoKAX4o39mylm+BDIG1gmLJcq3vGtTnCofj8B/TFtbI6W",
+	"zy9B+OP58bWQsJCFjdkO+JOYKjD9zxSMjDqqiGCJIxYb4daPKiWdBYy3VjW2ilhsZfdC5E//fSRGIn+0",
+	"pyY6Bb6hcJX/dXgK2q/uX5kOVZqF9506jY63d1ScyEy46yfh/jHWsJ5CDSsOayBOda9Hj6JSVj8TLwwp",
+	"IBuSj+h3ODuxIu0Y4SbXPZQa0E3G7YFDaAeRWYWMTONA35QI4rZouA+GmxCypSOVsFReiMCL7T6df63/",
+	"Pg9olxrPYkXyrtCYrLAbkZbEWO38HriGgzk8GnreK96nQ+aN0kPwiFRB5LmhVNB7RsHNwP1oNUsAC2+1",
+	"r1l2YmQ2huM5tq/GsJA+uXH0SjUHRTizRHmeeyE+o1aFZgdB6IQQ0ID1SJldSJUU7LL8aLoFKJv6xR51",
+	"fq/OI7UAbg+zJrkHr//79PMPDyP6x85y9BwxifZ2XlVBuxG0tBHp5RTmtRbCq1VzII1RmoOHJdONFSjk",
+	"zzfcDs9O4TcrMiFU8FU76iW//ph8elZzngS04g5lC+XECH6t8heu+V/7i3zhQcEvppG6OTtFHZ5eqjvL",
+	"h7FKlgR2+FW4T/cOfxC2kKq7BpzUaarHRQ6pkmlPv5m16YvCmSx74ntYAhTpL0VpR0QLlgmViCSUPEHh",
+	"FDBbCEXdISoyo1O6eJ6W8GNbEILJYe1jpDksDKhc/f3V60TuFDoTl38ZYKbfGltBciexmfk5m44OVMmQ",
+	"4tmdD8l0u0cUnSfnRHu8H/k6YhzYXQJcEYLZD/ebT9Cerzt7fqfRUT/LS8HsWPvDjDBCTtBxcNvR9UIk",
+	"ZoFDGV8fsTNt+x1FVklCOcuAZCSaPGpRo9Cjkga9bgMhBx4i7RUSjdZwMRYRL/y6MMRuP5PGDrgpF9u7",
+	"pTxNuA3isLVb3z2oEcBj+g8/5gLxWXjeKjYKrsR1AxTXeHlldvYogV0S814PTttpmW8pLdNDFjdRTuy0",
+	"NtFrdJ+helvQ3V1p/O5keDHikEvBJXVFSSqWLc4AuUPfalaDPIffl2zPteQuPn9tudubm7Hanzfm+wI9",
+	"wyXbPP2y5S+G4/R+KFQpmnzOpVrvIEVLwDKAJWPuuVnogZ0Lm5+ZDUMy1fbGCujU6QJdsD9OdvcKflqp",
+	"gCI3SKpKd93d+6W7R8NkuaGsbt/MTUXTp/muueCvTcTce2BrOIpruWiroUzxXQHBmuju/PjQEQYBEB7V",
+	"x5I2yFkqm/EuemYG0pLkrphCvjbTYyMyKDNLNU/y9BdcIlIjoLysUSWcnmvAwCyDIunbQToXQdJaCUDi",
+	"Jru2dr9XO/sKHIJbKKmscBvAue2J7o6c2+QJbfwWPp4YKwYLsAcEc1sQoPRlh2cTyGD7yCMADJF1geU7",
+	"nCmeZXqM6VppbEdZfQ6s+e1Qz41clwNn+wGnU54YlpeiIu81lZ+cF9MkPqFFIc2nHskQknejNMWZIZMV",
+	"VxNAyREybiUKIqXnMsvAf9ZJOi3JOHQSSmWnyG/uLIcSJBSTAm9xlyv2MLbZSMQ7DGtb3TwexpDciXdy",
+	"7uLSpBCmV5lHM6d4jkrToIGdaZ0Kru5edBkPwjLBZVrcbWz5LrJ7JEHeeaHvJeCs1C+L0Pmh5aMEils8",
+	"tZ8/dCWedYBPUQPwOJwgKKSFc3iVAF8Uwn3uWUm+YgQXZPicj+OvozOGEcJ37oblnZfirTdTPL7CDNYa",
+	"+1Ux3asKq32zeV9EuI3gbiO4d1YGHyVJkJQryuBCyJaE+NIRW+7BltanRxCzOjLu9AXWDyweUpNirUjU",
+	"Ud1QtwKITJ+wiwrdpwiOQ3nCPjf1UnJm57CjjLAlwW81Cn7IHwqOoISTUEaTd2zTPZQBOc2LAYrWIkum",
+	"M74wSxj6MPomMR11VOyAQR03glPBJ4SjSwSMzJ3CwwBXdU8z1CFTmgBQ5KlWovTHafs5+NQKSzbX0G24",
+	"puvqtu83Sn6brBKvuCl1udsG14Okwz2Vu++haKC4XmtJwGVj7aGMkCyHdUIEGNfCE7hhzP1r2Fe5PP2+",
+	"w9rXJRPue1R7LcNkvaA2PtmTJoCymsUsES7c6deBGJy5412O+7GHfz9+/44NRHYuGDxlhzpS58KAmm5B",
+	"lKuqqr9glrTRJomZsXo4BYjitqOcF9um8uECZD/vijVtKzAz6naBJZEVFYUzIdyyTbyHbCyfrGcmYKbs",
+	"WsyEZXxfWOk6rPQPVVIOKjIg6pRHn6mQprSctaiABg8BNQRc/7Wq6PuAk1jGK77ugFmV1H1W7CJbySOx",
+	"lcW3DWLY+q6bo4+oLPJa3ddHHlS6BOA9GHSBYIGQ7+aGge8nciDeQ23QFvd++5kJWv1lUhMBD7z1ZL8b",
+	"tDyflQu3gsooG7CViZF3GqNvMK5Ccwcxhbsvm0azaHv2s7wUHbUx2j7E7vL65Uq8fVQG3Ls/zYFdR8xo",
+	"kMIdFciIgTxYXwombbtIC2CnsNlFyQjd8D1lkDSBsgdCeQ9zSvpW1Gw2d3z3XCr1L+eanHE+5r5mt1ra",
+	"L8oozRX4t5lSgpkoTaIyDyErlv+lYEVX98xoPUYV8kOz1W42IYrB4V01maZKGHNFL43WXuled/bGQlyU",
+	"h/OL33Alk362dKH5uN6sLF1wf3hSHNglLyZeVtIRX6d2ofTybe3ClmZ4my+7Lg3vNOg1aPhFzsejP3z9",
+	"/+mSKTWJLGpFwvxcB5Vq5+bxMizWRTiGtXXR95sCoiXbFkpc0yk8QbLv4Haf8e7Feidw2dxNeBVZsZTE",
+	"WK9sIj9BG6ZwvMm0ZtHEMj3OWj/OllBoJ4iQxXsV6233Zssp/KrOSTvlrvj3HOy8Nkl0vzNPxSN/y857",
+	"JSTaj+WBYTKpbLQ4xfKZWw9Xcn0ubrw4Y6IQq1YdWLWW4/+diZXCNjLUMM1tK6lVgT+Jq0l+GWbLyKzB",
+	"0CqjMTAYAzxmBt/pn7GmiP4F3/AKJrmxnPZeau4bh1nD5jhLdfcC/ymUG0HrJ3SOQZa6n/fB4f0c1Uqe",
+	"6l691YQdEx5QccUB3HdlX/rwSeaMZrc8miaNzk0r4ZNau+XGQNc+nhr53hXXLnrunhu5AB9VXorTUrP/",
+	"Vr3Zqv31eQUFUfqmc7REaWdt82LbaO+yGIUHprx3vkLId1Qhhz+KYcq7Ttamadl2nR5wgx3lQpdIzgE0",
+	"KK3pqLh8CmNsMoeP45Mi9yDwhmklHhiIxXLPG4oB1I7qjewoE54pkUjRU61EG8oA4RnDTBiAUYbxeLJB",
+	"/3RAifJJRxXejBHZwhwqlQV04G+wI5WrHmhO3VEQ78KJQ+d2NzUb8KCHATGG8jEqxs0Ddbx7mbubyMif",
+	"wqUAD0l1l6fYThp5XX8BGlciL3BXmQs5ZJzYE7HzulBJhMs20AAszaEe53yIXdXNIfbYY9KyPh8OhQo8",
+	"sxzHyrKRyqsqiTqX6W53lGVCdYVvF4ZvtrpAU4p/ECppMJoLRM0HQlikvuwo96NMlDzvu18R5ayxmbDd",
+	"fnu6ffyAT5gZctgLg6qoP/LrUP0Te+9GB6EL9zHPhFAhKh9NpSk6So8s8Pe60ePH9mAXymDQBfWSCRPv",
+	"NNg7PW2WKN1RuZJuF7/1XFNjg8hKhsd0yuq4aezM1lS5O6bK7eGIFplJx4JCjVOCFTARE2risMUUbTFF",
+	"d9GmOxb2uky6Qoy/15fZowLecq7b/BJ4hkvtWHy6jSBDhS5dxnI7Mg0WOzEKlWpApy6pDY2JCmjTYSZ6",
+	"8oswLD4XccTic2T15u7/U/hNCr8RZ0SOLX6PI+RhByOolLx/YJgTzx2FRkpAEZ1LSLKj9UFcUGOpEj3G",
+	"ziwwXmHaLHayJhmlIvFU3NoZJQP4ORMsRuXqBtTti+6FSE4l1uL5n+tSAZe4VKfQu0AYEx7ldJkNj+qN",
+	"0p5MkbI6VvrU9PUYH6U0/Nu9xFcUxUjaH6eiZ0/J3js9E1KdnxohFD0yv3xW2c/yoVfpe2QceNmX2VG5",
+	"/OBKPNfrxFQzT5fwWq054CyMBS2nA9zIXj+HM/il7nZvncrJsX3MbJDql7x5M3XFjz8gZ/mjVsyoJKlQ",
+	"RAn895SVwgYI5UmEm+dMhgjRV5rQR9ETYO9WzCvzf5szNximUIXZAXeFu0Jka06x9IR58yxcdCuTfSGh",
+	"HI3Oux1rkAKFj3l7c+eE6ryNLzwrNxknoXlYJc+Ks/mtdi7yPEctqqU2/Pij0xDiyzDVyZUcDmAJF6dK",
+	"jOQlOor9ZonG/aH4/c9z8ee5/TMVf6b2T8P/FGc7//Vbs/7k8x/7fz2s4792i/868f9qh1/l/+p0Gvjv",
+	"VvTkr53/2vmvh7/++dsP9c8z9+y4P+78VwVrfOTG+xrHvp9zmmcZn8x+Epj07NfwesJtpJevXn9cQuYR",
+	"Ufocrg943rIcHz+W13iY6aE2IvlzKFQi1fmf+Ko/eZbJS5H8GdTLn0Er/ImK5U+hrHNU61LVRZbp7M9c",
+	"d/3py0J3HkY3/oqdP5rRk78qP9Y84b7A1XRn7QMcqGWvfqZHatXGDEs89qXOBtyuMGRrV+7p6Vboh9Vc",
+	"qCnF/nSkkrSS5+0oIIWLdsPyoAcSeiOzghc0c8/eGvfsr3HPj6vfs4yfMXPPk+XuecMt7N/lvIyptxws",
+	"u2r0llnik+IHBx3rRF3BxYAfZ92LGfuy2sN49B9OiEAD4Uok8FOtLwjhF394f3zCHpURgO5utOVCU6Zs",
+	"lDrbXQO8HayBCH8o6HJnkoMS9V6EcmY3KM7YpNrGPpqa8/ZgaFcOhDmENkOXsitOsLEPdJriqqOmS+sb",
+	"7G2x+u7jPoQH3YPevnh7nEdjocmXM9mH3BiRMH0psojivh0VD3Qie1JkL75YoQzQfcCo5cCdfmk/uhnH",
+	"vv/SWI/SxEezx76hSyaMZQPBlcGgyJlOJh01gKC2gRaT8YcgheI8H1r4VmBg8eHQ1jNh9CjrijgnH89w",
+	"z7l7MlH8BfwcHgdfCBUdum2qo957l+P9yDrbnI372ggWJ8JymZpGVzttE4ceViYdBTqxYabPUorQzvdv",
+	"5gc03f6ZkoIbg5dvXCUsEzMtaYNi4LTP094rPcrKwVMIHhZBMM32Xgn+POSZlV055O5Vv/1BRm/7j4K9",
+	"WvSG/oq8OePsY7ePQR7Nu69sZlffjNoQ9t0J2gHlj+ZDnuVZlEHc4bHellkFuOO+g5NHFPkBgbZ++HL2",
+	"aRtirzfX/1Wa/yllOBZSDRX7Aa0eU3UjuTXQ9X23RppPVr+ntcZ8lgnLfh+WkjslUynEdW2lK8Kxj/6j",
+	"J1WyIChrCYZFNkc5C6j0GEyHc3np20mCEi6pealIQ3dU7OVkHFEjasx3axaD4RaHEARK/gZ7bU2RoNRZ",
+	"HMEImeCPPZ11lLOysNLIG2JY07VBEFglEAP2EqmjSlFg9jDONYO7m37y/0SSS18mVgB5sVSPRUadD6EW",
+	"vaOgWWdgZlFsNByKDKzM1j52QU/dLjlk3DJoef5kF35dYadggF+m0l5Bp+K++6pRWCouroxK5CABCfnx",
+	"9C6E/OZxrk5hnddjWLWTtchVV2suvmyU+kjNsHS1AeCQwhgidjbq9YT7tpnWA/QoPHUrYC2Wi7STF4Oj",
+	"mTP7H6+a/MNRptoDMTDtwnDhcZ3Onz7C14paP/61wWK8lWpkhYnwMwPvZZcn4pDtNT0xJlKaUHgXSMuM",
+	"O2zFRdhrzglojrJZat0e2ubtmlR2b7cGwUI5GA1q7dZPuB7000GYlVRWnKP2KU9LjZwHeEUwF5o9f5Vg",
+	"LlrM3200dxs8vO3gIVoTPN1GDr+HyCFYoWAGeytyHondPLt42jaaYxZ7Os9Kq/ij4ImZss2hUQMiKBF4",
+	"iU2Th0IPU9FmSmByUQENgdLQpd1oBc39hpmuYl1eLp/u/rBpuAm/EwZCqBDj3giReXD3awoubCME91rq",
+	"HF2LAz4laCimucDr9o3vnYsFiGRnYkUE9S438hBfrKF+HGe+OwaIH5BDgJviatJRXW5Eg8UyEcpC+B8i",
+	"b5wNRCK7PPUEaWhfQvIiNtCH5E8I6zr5U5JQfojLoH1o0ncZ6XO09EJBWpP+TP1/PCWLSI1g5/xSlCcU",
+	"3J5Bpv7EEtDWT/O6x4fvN8/F2tu9dQcTMkAzrVkQbp8VNzA2aTnTtl9egbcjY8U6zVdu0JsOv19qtmGS",
+	"K0ysxwcynXzzU8ulTnluR0rNmRg40N/avBI+idhAK9t323AiOO5Fmdn+ld5yxtW5mHKWW09+atabu/Xm",
+	"3pK+MbxmKbRTa3dT//gGMUp5zEzUB1ymPmtT3hhcqcYANv7/oV82dHY+Z68I95y5vZUO9kt7Ze+qvbLb",
+	"vC5ZBoc5kefShnzUsK+VIKlenm2z9fjxvJimu2ne3PbLx2C/PLUfmvUn7OHOo0b989/gw5Z+s0U13a5P",
+	"QQbMUkEJsnW2MYnvICbhP/YKzkHJbp51DJaKPuT5sffK41vILB1zgzTcCZPKasYVNtqQCA2izoPOe0il",
+	"ujDMaiZtRz2MqRYvqZ9N4p3ZgMRic98HIz4EjPp3HojwCzG3ZSZ+w20AYiti5gQgcsTh5uKlmF69Ovgw",
+	"p2foOn07CiGAwvvvchxgxkPi2G/Ud0ib8ZJe8SThyR1xbX/pQ7vXWW5cT4q7ZG/OJRpzbu3Vm1Q9hdO2",
+	"XCatcDq3luv3YLkWv/gK+mW630ylglnOiJ1HJriEXgm2Zhk09L0bnMXVmGd1Fq7Zmp5bGTHf9CzWt1yD",
+	"fDim2vcFxqcvkTcN9gLK/QsUeFqJiLxdmXjcuCct2NA+9cO749XoRoQVRHDpN12A/P1AMLeG9f0wrL2Y",
+	"WMaozkXZ1qC+/wZ1+NrXqSyXMaShhtHLfAhIXINhHbT1d29Uh5WYY1D7pd8a01v5MNeY9pvkWmRDqu2G",
+	"RVtRmV4L5QUy3vz84oQ9KiJlY6grb1OJFZSVj3XmHqRHNrBr+qDxA+aJwKh7lVbphPUyIbBrvbu9p0cq",
+	"ASpSmQQOUtnth3EAn5e7uecMfz1mqVbnUZHwOgMO2nMuFVZGbSu/lqz8Kjg87nMucnaOc6W2etlXUGJz",
+	"C4ZyJbP1NbblXttyr225110l73of1FyuJsWlyEjZlQ6Uu2x5zi6h3F75De/6vIV93artn+qlMF/5h9+6",
+	"+t+Bqw+fOy9HW7Io5IrqM7fPlsuZuU2GRj1naMtBZBykTJvFbmQxG/clhn+dtWysTNPc/I9YfDYykxgs",
+	"dyDJVUyrdc3JEC5wPsk6oQJ34/0IE7gVmBciSLXdCoZ77+On2l6TPBgIyxNu+XJ9pjh7xof0pGPLrQCz",
+	"n1hE2cd99nC/0Wy0dtqeuQ2Cc+DSOQGCrR86Kpxs8HtjGElggePQs0MbEexod3wy3rXUN4IBzNTM6SsF",
+	"5oMfpBRmLVnxDZ/+ig8wTxhUXLqBbPjez5/ojjJpJ9hXo9gNm3gK4QigywfaMNFLQChHZ6ns4nHsC57a",
+	"/r8XHsTdZtMd/VSrc2oJwYaZ7jr30r0Wu7dQF55D6h9k+Rk3IiCzzYUAR2Hm8LyCMdRusPcFvaHKxk3l",
+	"pVi7G+1tNM5auVnCFdvmdfnL8RRzrX6/HEOZ56Ido9PEzGcg/YcQQ+ObuDr/PBSHjpFvnZ/pEVBiOXvN",
+	"dx4HwT1KMSTJfdK43VHuCXtNd/mPzSYzoqtVYsD0gx5Jbi86cw/eBO0TQh1qgz3FF0AsGCmYO0paw2Lw",
+	"IWMIB7vZnNLPZdZNH6zFFkAqgcgJbm24HsKbpq/HCmPAfZFB+yr3RLRgaeMDraeCfkVKw/CsZgJCpGvz",
+	"cGI32Fc6TTam39yorZAdawpAlfgxyx1ofRDpdOAv3WvCHnXfstZu7Tav6C5bpqRcgX7SLc519+lfYupr",
+	"9+mtXqXq7r3NJ0g3+ivEXYYyE6byhbvlF9KbCEIPL6Z2v1oPCj/O+xjNJ3mrX4zDtGv/ePz3f+79+nT3",
+	"7f7//fHk4F///OXFx5NfP+3u7R9QICo8d61vl1QJ7VciXYZi053EtfsV3Qax5tdtdTRnrxNF8IpG4ge8",
+	"q+pr+dKqutK2Do58HLEYN3/5d9Nh8sJfgYbAbdPC7xobKGHk/LytJfhlLiE3945OX6iQ1vSao5cJQZFv",
+	"aKWTyq6NOwoyeTy1IlPcykthQEV8jU5Rt7aFwBqCh9d7XEJHH+ClcIKqLlV9yI2l/XBnelI5IUeGUsEG",
+	"K1FWLs99ClZZCLElIhVWzBpnL3zyHIwUbplWXbG2EYJvWc8IKTU1LOnh/cphO9fhPnSQc6t12/3j7m1X",
+	"t5+h1Jf1RYrsaeyMdy82O0vRUvGoko2PAWjwI9ekOXM+MJ6iDRuSf+826Qbm5rxw1kZG5F9bkfW9tAvv",
+	"4wFeR/Ss1yTcfRZoEe7U/0AsF0of9zUFyWHJsLcfgtycVUnM4wCpS1ORQV/nREPHb0zKdRT0ZeQDCPtB",
+	"t2/AycGd2EoF4GsQ9JyVh0akvXki8Bm8cnMhOOSZpSLwqoAEipMLYIavXYiJs13CEOHbzWYuomm0ojNb",
+	"NHYrDu+DSNvZ/4quxQe3W6uEK2j2c6QQfo47YAJtZUM5TK8ZH7DXRcHQ7QpTJRLc0UBbXg+F4kPZmPBB",
+	"utyxLiWsInY2sRh7hX9wiJeOuWHOxrFCVQbhn9Hdq50/P8R50ED3vxlIz5wtTgP4poPxt7b1rgjin7iP",
+	"nejuiOhwV4ree/qMufvqjTR2JX7OvvBAjVw5dZTiWabHyBwojWVWn0OBWDsn92GDkbHE7MnTlBRMJhCv",
+	"uA5Dj3vTslScT+fSOZbZDtnJ2FMeQ46YXwjFuOkovB6IhvzF0MOZGq1micjYw5grNhjFrAew9SOlGBIm",
+	"Ykb67f/3/4KWPVKK7zTYM25wXXm3C4ufaAgDDQBeiBPOUXZu9a6bdaPTOZ6FDy7PknfIun4KZpRlegRJ",
+	"F2aGvCumZ3NDhHrT5KB7a05vAUNexLh11o/b2f1MCCrmtX0337OR7Si6Vxomz5XORIK4e6NhG6WCw9L8",
+	"W2TatFncbD1usYODA9Zs7e7Rdumo+If9J4z+An+Y3gPul+tQ8+3tXsE62On88F8Pf2MPdxqPPDffzh97",
+	"Uevgr/DL/1htl1Qyyx76feGWpT8Z9oWa3iM5+1dHQQdU/CLQEj3T6rzQN29mZZBldt7qDLK59J175Q30",
+	"UxnP3qw/YfVK9HoFhBkCtwVC4jYVdxN3bkX9Mu9fLuTFPUU23ps84NMjp1fGiLDBj1pFFfn44MdGa3dv",
+	"v3Hw4+OfGk8er83xu94kFnhMb+RAroTv/XyDkATSU07dVllE76Ed57qMi1vz/5sw/0sUigVLLdgoC+nN",
+	"ojkoi4/iXBroGJabU2A5lL0CwYx1uockL1prqLM7ipQ2laOB0RWhTXYmIPXURgnF3Ky5ewrvOdPFZnIw",
+	"kOo86qhPSnZ1IpjS2YCn0mDB0cN3L5/tUDWbcY5I6nQdBBFiZ+v8nxe5jo/REoq5UkXVHxMgD7EYDXbE",
+	"khGetFKzVJjmfvNJR8VgFdTBPAugvtAw1vAJiV6fIoaZHbJcEoF511EjJX8fgSEXgCBjPmEP95tPigKR",
+	"XoQ8kscB4VICkKDJPG0SQpiFqsoycc6zhFkNC4WJPbL90FoIzwJ6ZSjacxZq2RIZ8In7Yv7ajhqKzDiL",
+	"GcY81MbIs1TUwwLGlFIcACKLdblKJJQDNtgbrS/IThHusxRDRViNiMlInqZ6fJo/kcke7ZUSFTwYz248",
+	"epiC2nAzhn2bzwwHywjOBr8aaAB4ngsLhYK0d+f7A4tgMusSdl4rUoaruUACf5nXCQgoOFKqtnz4qHTr",
+	"zQBeVpjBWmOvUoNezi3VUlWJsd8sW9THdSnnlYASxe0CAvmEA0qoGImFLtUQwELiXq++QKz7r10Ia00R",
+	"sbNjDDacTfxfrAZ/ieLa7vNDH4YReKL4jgKLO9YtQxvlRwXVTAcbIsS1ZuvvT359dvDfzf9b6IG833wS",
+	"1ay0YOi+KA2K8dSp60lhArmB6hfJPCqoqFUiw1fhIoparx2m65cUO4DPrmFHzaqyK+7Or3V3ViiUdhnk",
+	"OaWQvIiXpqPyBTpkca55YmZFmgKaM5XWphi0NICaFKAgubn4WiCXe5mzIjUcrMcVrdMC8sT/biH45Dn8",
+	"3lmsFAeAgN+Yu898KeDAJs7S8/sPc+1qUmpS1FFdd3rTVCRIuCBVNx0lIoncfhnyzHptEDgN+tIZwRNP",
+	"r+DswTPRUTjMhMykPjf1EjJrLXsDn7m2vbESKAaX857AYmjJNk8zL9PL+xU3pfTsFlETBANuqoJTGag7",
+	"qjsRriArlkHWaBVo4x+YxYb/VYCa/BBumE7+GmbvZvT5OfZkr/nT7Iqf9CuaKRwuNq/dxwGRfe7cag2N",
+	"yZmcHuB9R03fkhy773CZ9cyO9ZAy9GQAy0AcudufPRXP+lydE63SQAzOnEwqZyTZw78fv3+H54XBU3Zm",
+	"Ym4YMsEAOZ0xTsEmpvS4wWI1StOYdVPBM8PQfo8jFkNIJ2Y666gYgj2nzjCOMWKXAfOdmjLjhcGDysHk",
+	"IXS5X6r17JfRMOHXZb8sEyiBtazDWlb6kAN9KRKIqRfqkJ2bP5WLwwpdvzxqwgY6E7Uo9zoxZ0jYH0yN",
+	"tWs/7LfY/j6l3diTJys5ZbhGH3DCy4Rbrj11UKU4cBdToLdqA37XSMZrtjJvrfqh6OVD3cOS3ru0jXDs",
+	"66jn43YhTlLQ/401rOCtI76xNsTzeu1u+CORcSMIDLm+pqxMPZ0A+6DI4Q6ggTB+4+GlhZiecx7IgPTy",
+	"CGJ12gjaeh0FjbykjcCiPNc6aVPyBCV6hOI+KmRBomLmBhUAjAh6kDPdAz0ss5LbEjEruxfCIuJgzKUF",
+	"ZJJQNpPCoMgsXs+M5RMcU5kk0VhupbGyi/Q4Pvb1wDRYqMvno0RaZjOnkLBzukeR0NJgJKKjAtkjaa08",
+	"8QM3PzCs2+dSwWAMWhYN9pR3L0ZDwwY8EexM9HQmqAzBvaujCl9npKxM3fMmYMlQ1OMK6wC2TqV1AH/5",
+	"NpIp5gLtgqDgseN82XVCygFyU5hUgH8ExJdiWEGwW99tNtZQ+y/geH07ah/Gs9X690vr97mp66FQ5bhk",
+	"uyRFnJYvySwQxqkUjLsv6YwFd+pHKhEZG/PJIRAP2L4YIN4RAvrTBgKc87IcVyzGP586WR1vQ/HXZgHA",
+	"0a00AI6cCrlK+wuSQrPa/4tbviXJlTzyFirZACyiVT6eoP/CXnj48/MPHxnPrOymwrDWASI4dpsRe/X6",
+	"w9ER2z9gz15+ZK0f9xsHu/s77at0Pwuqv7SLgystMx++j5gRTk8HLR7NqPAINW1EpSwaFavOnAZVYGg4",
+	"Jat7lcQb+arC4lUrQPjTRpHF1dQMfscqgR8U/Db+/zVl9KzshE92pfD0LX56MhVkG0KaVSvxwDCrtZeu",
+	"91fm4SIVrNSiyFlJBNIJ2SQkOCs/4WvdjPf0NnC3h/R5yHQU0peSmkFJhWH3jCvDuxZElbSmoyodmyAA",
+	"vaiclpBUtZFj3no6TfX4sKPKoUXyuODyAvQsL4DQl86e6AsA6ckwAWeOKK1Eo6OeUt8fVC59PhyKSpQX",
+	"EDchQM6ZJqMhECl5w6VYSHgytWgyARi9wRs8Ub9bsDZIfrev0ATGCK1Hlew1f4o6iiimgnqgqz2icCZu",
+	"coXGgCsqFQb8ZX5FyoouU7R8BHbxpUfQBGtj9qcytsd/HYDR7K7uV72Fg3fLfhW89KMwo7RS1b7F+Bi6",
+	"9mNuWOI2+NajuoPaGtMNgUkHLVM71qzPL0WFH+WkXMqHEZSwgbHaUSVKh/iQDfQlSCuEpYC01j0mONTD",
+	"yawqAEvX0Ms7qtDSHmM5wb3ahmNv1zCBs854EWzu/BNQcetFaAck0aptjPowE5dSjOe6asd9PTYlBwqL",
+	"eanQPirW3aMuj/JCfmk8jn3MJxG6aV1KcyqN3sM6Wo0GjcJ6QZllMRyHZq9PPdAUunogZgyfUlXR7rzW",
+	"FAVlM60vltU7zla70TIfWKQP9JXnMYMF3oStark3jmBZyLNZGX/fmQ+4hQk7u7ooUHGvl2iKV5CjG/t5",
+	"KVdXkNd+yPRQG8CoKjHOOWwxt3QpjbTldkp56IxaPSUA4XAmhnQnLCKXCPrYjLDpl9UjICX3bH9tKl7g",
+	"mTAW3T68AdI6kHqCNz8wTI9V6ITT1Wkq+PkobLPptk9ZXo9Eg4X6LYSo8DMjVFdEzuGymsV9ncl/a3Wa",
+	"8ImJqdBLWt+jOAutF73bhGBug/slIDDcTh/CGvIU6+WlQlsIktMPjNNEoHPeof6B8jKMzrWLI61o7MAe",
+	"GiE6inAu1M8Jdalbxbru9eIdPxLAol8AFTERHrvvmlDTuJAT6yi3IcBFdNIB8MfUh2y32cQPbqj4y2pd",
+	"H3A1qeNvqfarrDvd7lpcjpRy9XXTZ+4jl1E1vwBiCX4fzaPxhYQBwJJKDFxOXRU2T639OKqlvOLKXRAR",
+	"A50pJ9mnQD3+13PfXk061tot0QNfQRP207o8wu5zXXdZ1fJvrlI27vdqqYootyG3tVBrmiLPYf/dOUtk",
+	"Wk61AVbgFJUqCLVD2BvUQM30nYOXgXRsbH3J67GA3CllHEhQQsviB8Yr3qL5AzZJhe2TaxNyIN0vrm6j",
+	"NMVT6e6IoDUiqTJs3YBQEFVyFp2dQt4YxS+A6g1U+TxNdyX+HrXczaXI5gjHk03F3v1wo1KutiD0hSB0",
+	"3KPLHcQ1secpV2XvA01Wt/Ena6SY/OPm5pf0JbkWdOKtrrCAIzTKZxtvZKLQyVklzsZ3AtugjDgTXZ7L",
+	"hwY7IpfIegFCpjwzUnVFsEDQ+eWJ6ChpWCp6lvEUGw3TDd5wDyUm4Vb3VECBe050/AHICKKOMhSco7bJ",
+	"BlBf7m/YMNkNM27TKM/IgzvEyYRSQHqk0mP3jphSTp4lAb0E1LcNYD441dkphc/idkWG7hAJNdxv8cVT",
+	"b4o6Srk/Su9ZuIkCrT05IYVXM1z/NXwN2GDX4mp8c2knnqaltNMAGrnWyp8GTvx0gqoQuz+ViVuNVrT7",
+	"OfJPcNtlVdfgCA7ybUMB5yi/I+/FnoSts9WDdy+WOC0P2iD5ikGoro8Yo0RhRkPe3UnaQyfCAMIEbZ7Z",
+	"uD/Zgvu/DrifZ9mEzAymR3Ytm5/II+Zb/EgTBgoDdwjdgp2+fVLl6MNrShZJywaCK1MgfNYs0dSXC+s5",
+	"K2g18aEnk6Ewi816K77YR317bdywbopbXtgFvLAvZr7+yuSwnqnkD5OOzud7mf6T+Ea9dN8Dw2L32phw",
+	"OVYfut0mvgxTLpUJtubUzqukIy7st2VSjEDX6bOIswMqsxRS6yHK7nuOwiGHHoS+UXk6Ol87q0iDP3bP",
+	"WCa9uD0uX+G4AMPiBofl95EYiQU0ypjiwaIj2JghDJTwiXNIfAVrsPeH2khM3/QIKD3uA0RE2gZ7N8K6",
+	"5DNxLhXjSozRj0v4JGJnwMKvgUoF3DRKIA1kouR531IFESICOgqGT5kQYJcHpPS5VqLNrE745IEJQ8f3",
+	"0Ri1qehzAk+7Mh70T1iuBUf5F5gxPKx0ZFtzIAAhQ7BR/r+SuTZUeyV8cug+VSJ6fJRaXJyyQCklQyoH",
+	"ym2Zi3dBJwChEp49x5TDzOjeq3QSPg18Tok1aaMpMlm3aTCnUjUm4rVadlQn8MJjvOnOsa3i7lvAs0pr",
+	"ej8Q9deVvbjvMcAgkX8nAeWVAG6ZWR2Qi7qCHnjkRGhdiS92PrjgGacSWRDRfW4Ani0SaKosjA2VNr7z",
+	"LEbRpsW41brBfoF2gWPNiFtzCFk/kATcdpSG1D783RP584y6iCTzpPcVeWuepu/c3L5q1hpIG+Y0mV0h",
+	"aOMmgsLMfZDbjtzgmyupG/DjQOgGJdG2hvOu52LhYNXFYGgnEMRBikQurZk67Nus67XFXKCeUTAniysw",
+	"u1dL9ULgBQg9l+uLH3q3hpb3lI7InHUusOrRfXPcMh6roZXoKBDZlyJzw8Am4RFipcbSCHbQ3GPxKJ9s",
+	"jGkS9+txX6YiZCegnbszA/sjCyXuCUDFQtsulmqesDOectUVGbA7GzbW2QXwNEMhzxy7/SNU0ghjbjKZ",
+	"m7+kkgOYJ5P71aJ/3W0+x5V9xlWpr78R2ep9/TOtB4vaAsE1zhmSFVZEuUXa3AY9H+E9CxxB8HHwbdSO",
+	"TrGHsVPO8Q5VWyht2cO4x1PjfhdggiUXCF3ByhYU5pR3rbwsu2UUXTnTOhWQYbljbo5b22U6SsDKbttJ",
+	"3DHd5r4sfrrC2YbjhLhiiM3PHvKp1oVze0ocJQmQ82o98A0USI8RAJf6RbORSp2UicMZAvghnMQGe8cH",
+	"wnQUsk5AL4XqbgfFRldXyZJFaFo3/2/LLyEJ4wbGVmoB6e64SQL/6YGu0BaYQLi51CTRWp5rRASCSzxy",
+	"xWWpTHYnybYtwNdtC7DgLj4Q2ABg69xciwI4ShIS0GsqgKJ/425bhbNdQ339DGP7IborAYKVCJAQbkMS",
+	"DMXd6E6m2wkdpXt4KmPq721iyIzkwBycxiHjmMAO5p+7nw1T3oWiEqXxvR3ln1988Vr6BNdgPX3y/TK3",
+	"u/Xa0rZ/K7TtcBgWcLavITCW5W53r1/LMTwXlg7ehmzt98zG8QL0+47+Xo+Mue+ZrA3sgvWw7e4NN0Cq",
+	"3mDPvSrH4mE3sY4yVg8NGPNnnlpIKiatd0sPA+kBuauAd1jPFMAjfg2mwHWQoHdTbabYTgsyCtzuFSXN",
+	"V2EtnyfitpTl34Z5NeWtbcHCX4kJ/HrcO2MzwQfzeWUgAeTJYIpVgV09GEgLRf1nE2ClhmxCVm6rhcTX",
+	"8Ie6EcoC5bSyhj385dXRyS8/s1cnb99EzAioiGFPGrs7bRbDNW16bRyxWCbtGJ8Kv3pgWBei5BGLE255",
+	"O2a8o2JcmjjYtTkdDgoN7MQPD4cKHnpNX6Spjol1Bl8lTSCtE06juDVCdJtpsNeW/ulp6oRK/Kx7wnm6",
+	"SIvAWaqNZV2tFE3PEKkuwFChuZ4buWHxG25s/YUbTv3185jygKF/jmdZiDwbD9ZG6ZFtsCOWSl8MhaPq",
+	"qJz4QSv3nTwNO2sduJXWkNPrCxUeJ1IjoAlu2/nL8MCezth+uLyjEAoeaq4Kk0KXOqfeo20AG4czWjta",
+	"EcX6epRRJ2FpGejqKE+MXogJ9ne8dJrZV50KhVwU3RTogUK3XmeNNNj7IT4Ly7mQfo0jhCWDeIJO4fNQ",
+	"0A84BZ3eUB0V//zihD2i3R032NNMj43IzAMG3+JYj7Ku8Dkk+HjcDfEQCWOxbTJMD1a8J2y3P2tH0OPn",
+	"+zT4DDKBlgExxzKJ/YYDQDNu6RB0yURXyMupFFftqJf8+mPy6ZmH+aESzDNdpT04r9/67lX91v/nt6P6",
+	"r7z+72b9yemyve8hgeflC87JCHYhFTLh+z6dRrhVsSJxwsaJHm4a7Bc65+5k6B7t8Qts8en3KW6DAZ/g",
+	"bik30S/0C7RyIE51rzcHBKnP/ld0rVlzWXj936eff3gY0T92/la1NEvCv+Fb13OxXbQA0aAtWIC1oojr",
+	"KJm0md8GHQWSk/3xl9uxJYk758JODYVup9buhN3UqUWdGrfwuwoaDe/jwmVuxnBhYeEbOGb4Oy7y9BWF",
+	"P53KpOMWt5NjuvzPGCrreDu3M91gbVqtBY2Eh8dE7NPJy/pPboMUvuuTZvNx68mT3YP9x/vNJ0+mPuv/",
+	"dDojN7vPld+ziosZXoRYauIyNTIRKCul3SZa7xp5lfOPqEo4iG9vkHmBPmuIFTUCWmGEKF6BswFqieGu",
+	"dUD2hC7cOIoGFtUVlbO+kxYCSiESRr9YPtxWRSRUpvyh/yjtLsTnY72EF8TSj6YFOW2JC9rKezYXIPBQ",
+	"oN0TWSaSU6v9824iljcf4plDO79vpxZXaBvRWxTRs/44r4JJXzVghR8jcFQURRag2lcnqSg8MboSC1/k",
+	"VY1Cp6hRBuR1ADUZIBvuGnj1IAq/UfKDW8eXP9dKbNHlNyqPbhldLlG01fF71kHDgQ6MI+wS6P+e/8G7",
+	"l8AigLQCvp8/eM7gW42yzBnQqEQP4VFW67rgWTopP2E9our7DT7nm6DOy9JXO4PMihuRwCdTXaTOhFDM",
+	"CKEO888bMdljXE2gt74fTeJJpQtdHNYQ0fS0rZjeiumtmN6K6dsU0y+lkqYfOBKvSVqngl/evKiGDIFP",
+	"hJwJqc5JaBuNAfQq4Z3L645aV2DD9LbSeiutt9J6K61vU1q/0zYnGipKQbdgqxXtzxPdQBp+46JbmmlC",
+	"/ikGzZwthp2JVEPzNI19OXlmsVH25pY3PGwryLeCfCvIt4L8NgX505xF6vqsbp/WuRHp/bP0ZMqhozz1",
+	"hUERMQMTgpKUKUoZRLsAiNNQvT/0eMEKS8iqoZy3uTrwzf5FJkgKkeTvEjcUPPNcuydqlauVfHCr6wW/",
+	"krevGjaqvgxtcOZxw+z6DGLtJTY7AOgT00OppFaN1TN7J37L3XI7kCvyinluE3VYvg8Op+ojoQkA1kdu",
+	"qyHnKsTba9aByklpW+/pkUpi0CdEUJn/tnE/1K6fmFRUN46amKdAtlKXqg5CKg7AwY4iUStzpjtkB9x2",
+	"yPw6SvwY0ZJeH2rlVBdXRcW3jk4nBpzlMDJgYBFljm90lOnzjA+wiQBRHrstn/GuRQVsi5yO0Njt39Rs",
+	"cQZF8980mBt0RPwr5oBEaHZmS+K6gMT1Fyr5yUaK2oetxHnj+6MvoL3x3dOpXwbsHm7JggPk/NhZagOe",
+	"YMt2RKwSJeeMIeZfejVNzi9+aMsw5fgB+q1Px3MZDtUCjGoz0tTSQG6NltQv010lJvXjf6FsNlmGuodW",
+	"eIspvYvkPdiLORxsL6vCWZ+VViVhMZ+75522wkxHSbHVKrT0kj2AkwErNJBD9zIh2kGdGh+RNBH0L0Xm",
+	"aWCsLncVBYONq8mZTiaHQdykAKt2f7KToTjEeKVU5+xM2LEQqqPiXqYHWAATWx2DUAQOU65K3A/Yyqcr",
+	"0lQkEXPL4P6LZTGZ7/0D3ayht5GbkDRAKiGySmSC73/kjs0kb1Q0xbwayLal7aietKZNbndfQGPtjFmh",
+	"2ECqkVvmnu/7GqBr3sDAt0jDYhqRmynucDf+RHShCAd7EEGhDjBCQuLOjV0OnAKBN/sp0fiV+GKvUCWL",
+	"WJJKYubr0iWZC6nKvvoIh3tK61tr7zWjmtswV7bwnEEAl3cqsCJkA251qs/dlK0uPK61e9JauyNoaTFv",
+	"krBpZqnmoLBXAF37uIhBS2rptX+MjyrwJODhPIV9amrtZhmoDb/2P6z2oarA29PfrjAcJ3IKi3ETiO7y",
+	"6alQ0E78LkNFBfJhG3f5+nEX3649D7FEFWEXjE7kZ67u9trdDMvM9KfPi2iLvemlyt35LSfxdXWCHdmp",
+	"kMn6ZmAhZuJ/t5DE6yRYJtjg1bDYGX5JxscqPvSGoe9kD0GVnsgwJ4HFypsaIf51G5ohK7Fs/eKneD94",
+	"tvzS3bk8rN8eddiCdWQzib2BjWWi2AAHvpaTueLL0JlRjALDjW0WNRcmJ/xCFKUJ0eltJk6W5fdCKeLp",
+	"zEFMAMxQolellVgn3HUu7LRg2LB+cWs43xHD+WRjo/ivrXD/nkoivTTBXbNuDG0ls8M/OZRIlgyvRxw+",
+	"wOr4k9Jj58X1nmp9Qd0ifDwIgnhTjbvjD++PT9ijIuFjvJahhpN5DzLoboADrw9fUSAXrRJVT7G9wGIn",
+	"v8iCsXX1vzNrV+k6nFQ0cJ1RpADtpTP/Mxm3gBwEiomqw8s4ml4dNe4LFTHDJ1EJiEbd8HuZEEDSRYXS",
+	"a1vKt7ZAoHrg4fUelyl0u9cZiyFnUJeqPuTG5ggQlHdYoHg+Il/u7hB2Y+h/Wn5fk8//iPIJN6R7QAuY",
+	"/CMUggCofQ+ZRzMWelr54NE62ofmc+vq59YSvJXIc5w0IffIw9qCz78bRbCNbpSIzLvEe3h9EjO9qEtl",
+	"5vflRJR3IW3e18SuGIjUy0lqT8zi083YSln3GO8o37tTB8JM/E1VMh3eNNbZBZxzCKv0wCiATguio3pi",
+	"LIxl5ebP2UixXqYHrAVXYwNofId7QsIn01SdNI2OOudDE8pBdZaIzP1AQHTfKBSgTNCsARpt9UX3AhID",
+	"h4xTu2pIuWMHCORwtmPZxcjPEaP1hie4eVGSvgxfbxdXxgi31PSZcshA0R5C2UjXD0ZuTXR2Aav2cL/5",
+	"hMV6ZI1MRN39Wqrzel+PMhNHHRW717uTGO+sQVJAufP04rX6uklzglyU+wwhqv0jN31qFTsRxorM7QBx",
+	"KZRU540Vs+QgxxDEOa/T6tQDVwoGuXW8yXz5lrbsZmjLnDBYwvHdkNpsm96+wfT2na8rmC0dmCf0WS7z",
+	"o4riAkS4xQi9gntN7NFYBWUNOLIpde1VdXC0t7nxa0pnkfpfp3RgLM76Wl8sal0KSTK6dF4HU//3Bchs",
+	"/8JVLYJvC3iMs1gGcuyXZYs5vouY43G+XRdT2JZOwHy48SvuHKaBMMZtEUM4W+cmkUUQPBPkxEWHxZnr",
+	"WkHrgGPLnR+QMH+YOsrwiWEP+9YOTfvRo/F43DB0Udh/XT3YaTOOEVPsBxAObV0Chsv/5FSAsXwwjDsK",
+	"UMf+D0aeK25HmYjZw/iyFcUBvPvq7dGz+vGro92DH4FXPolYeApc5BRGxM64ET/u74BL0lGA35WGxX94",
+	"HuyIdWrhPvwx4ZZ3an/FEZX0QnMDsKI4u6K7QcSM7ijA5XhGf37mLgm+ms34pUhNOyeu95AutzQTPcqY",
+	"Hit2ISbonSmKK7v57X75ApdJxVrN0D8A3bbwbRvsSE0KzQSc4ZdJkSArP7qWHXWe6bG7ZMhHRgCEnKXc",
+	"ioymy1n8UdhsUj/qWZHFjJsL3CHSRvDf3X3oH2CAek5RtyB4f0dRGwIsosYWg7DfYABOkMeZSEQqL0UW",
+	"u9GGLYhgeEIw7LeaQKQxlhY6suter8He4jsMrSo0MIPl6yieZfIS3FZwkxHhrX1DBuiAqC15yRSK15ci",
+	"w1+cTRinBXC34NNzBiZ8xyEhzvGviYRgh7I0AgPU9v6ReJQwrsqOwrlzy0EDBQ/cf44AgS+eDdgA8ShL",
+	"Y3SgzwSDs9ZgR7hgAEEH2vJS+OCBgS2khAWXm2dukXojI7CDA+Md5cfjFhjg8NQg2IauEQ/cX6AxvWE8",
+	"TfXY/W2AXr07kG7zxEZ0M2GxSllRpTxtV7f6SuNucvvwCtW90JvHC7+uO+/MO56Wfeypnvfg82WMrkS0",
+	"BgjvYnrxb06Ej7K01q55wTnkmVUia9DrGjo7fzQQA7MSbAPX6CZd9YoVWMEJ95eeOS2nh8J97EULmEjj",
+	"VGRymgkOA0JXWij4begVT1ES2ItOIfaN6J6+7f3jn0+yn37+x79+z07G//vpw/OfXr/58OtrvfuGv+HH",
+	"46u/z7LO+o1/yqTK0nvLE7HAuZfWbDsof40Oyv8Qk9fqk9lWr1+TQfyKX4rQlcaU+WeWMIorvM4VOijT",
+	"LdT8iMwIY2WaOuP5LLejpV1Lv+EI1tZv328LY1qyzVOM2yReuRvxOOzF1Q/ZMpDk8IaQ4wJVhcp7nfDO",
+	"ubD5+dkQg/yNWzjftr0yDytMn/A7x0Rcl7y692DhdeTPmiBhvH35dshkXiOqDw4j1M/3BSvcA6EUCloA",
+	"JEj3ehSKoI6IfT4cCmXYuC9TkZeO+6BEblJgQGItwwIFwvUYFtfREFn3eiWxGgTcqr2QaUqfYH633Q/5",
+	"CklXaokczMYtJuzr2mtb/+v6mhxvYhnOuF+PKP4rxTJJwIGP+lpdNCAVYq0AQoLmJDUA5AMfEYWApTY+",
+	"CJzjpHgm2IUYWghmP2YJn4BcD5e6v0MQ2/19r7lh4vF5Ptsbz0BWszwBY0yZ1MlN73oYnWh6k8Do9Hlj",
+	"UxwGV+qfb51Z6haMWysGQ2tq7dbuLA5oXtvTvJgv5cae0kOmbtutug2uF1mms1q7Rgkb4eZLoW6RsAMg",
+	"N4ELPSDooNmMakp8Kb+KCgahhWq57W0tyjurlpFF9J2oqelsw1ZQ0/AmbAqLb1lBp/rPt0xi2R/FbRjh",
+	"O8pHB/kLiNivZKJfpUMe/UH/npy6P4T04hplFvkbF4tcf3CurMk4pvbrPuVGaVhQLs59cOooylkyZ7KA",
+	"RFUFHH2Fao2QgV3LPwgrdK25tRsyu/0yV8mm12BfU742hGTvh3Ty876uQooVEhf3nQy3dBivyaTNtOVW",
+	"1H0e8o/NwhGVsuQtQT2UGPuQKXtZQGPkktrZr0aeK0HAkjNt+xEzOm9bEqyYLlce86MvRVZAdOgUERQS",
+	"JM+5tlaoBvvo5gnIFsBzuL8IMtR1mngEhYVusOsJJ1hIWo9jXM6vI5+26e9vMf1dDLHA5pbWFI5ExExf",
+	"j5WvdOyKbejlWmzcrRLxSuRn4duKeCSU8VLqOhSJFeaG9Me0Lap7EMcOUrnhXh1PhVlIjTgrNBNDOJUs",
+	"lRdYxD6vcnixlHev2lqfW7nx/Rmfbuf7I7ieyCjT67vdLf8hJkcj26+1f/vsPNczwTPn//722R0OhHRW",
+	"cdE7XSqVsTxNsWIG7EO4PkENmujuyBOjoLZ/BAeOhl3ZPk/oYSqgVhbsUCFUIw8ufiAodEWoEm7OeNdC",
+	"gR2ABvra3Q+x3AhBtYQjCH2VMNIrATddeM1zZMeueAuwWBN5NlQIRYG7YgIDRrpqBP2QKYzIWiC7Bja8",
+	"woue0UCq35RRZzHEabNhyrsiygFFF9JJZN0LTQUBfZ2JwvM/aj0wGAQAi61i2eTAU4kT3hojg4WHHOGW",
+	"lKnbMrNPQKYcBM+70TgTngqrApNciTq7r9PEFJ9fKP2tXAi9kNu88LRQMD77pOKLcMqZOwmFm48x0F49",
+	"CCAIz0Q7r152s/FfKCQJ8hrqiJ1NfO/H/B1Y6jT7infQxWkQGMfDx4fImV9RHIcZOXmcTmC7Fc9HytW8",
+	"4Q+4GwxsnTY7+vCaXYiJ8dsJnsrNBVUR+y/T7QpT9Ty/b3Gs4ThRXxbTZu9HNgUL4Getz1MRsaOhM+pn",
+	"dz7rCZHMO890crhhr948Zi9fvf7IPu5HtD7aoJgwQ8EvmLRYFhExI3jW7UesJ0FiAmcO9vBQSUe53U1I",
+	"dLd5CH8fIblWxHLZiV83lQPooWWwy0eOST9kENYHb7mj3nvz5P3Iul3aYPHPL07Yo15fZo8GwnIsAbEi",
+	"TQ0eXjyt0qB5Q4viZlj59Qg+mACnxNkESAMO8UHSYDIKdsnUORtTDllkvCx3jkaJtPPehA59EoV6iLZb",
+	"RoHs9D2dpnocMc6MzQQf0AYKNWP5ByaVNPuSV4Knth+Fpj7AY0CaAhWJ7zRQ1C7FU4rNXv76/Nf/HwAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -230,6 +230,10 @@ export const createDoctor = <ThrowOnError extends boolean = false>(options: Opti
  * cancelled ones included, cannot be deleted (409 `has-appointments`);
  * set `is_active` to false instead.
  *
+ * The doctor is taken off the `doctor_ids` of appointment types and waitlist entries.
+ * A type that no other doctor may do is deactivated; whoever waits for this doctor
+ * alone waits for the specialization from then on.
+ *
  * Permission: `directory:write`.
  *
  */
@@ -483,7 +487,9 @@ export const createRoom = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Delete a room without appointments
  *
- * Deletes a room that was never used; others can be deactivated.
+ * Deletes a room that was never used; others can be deactivated. The room is taken
+ * off the `room_ids` of appointment types; a type that can take place in no other
+ * room is deactivated.
  *
  * Permission: `directory:write`.
  *
@@ -634,9 +640,9 @@ export const listAvailability = <ThrowOnError extends boolean = false>(options: 
  * Find the first free time of each doctor
  *
  * Answers, in one call, with the first free time of each doctor, or of each
- * specialization, up to 90 days ahead: who is free first comes first, who is not
- * free at all comes last, with a `slot` of null. What counts as free is said at
- * `GET /availability`.
+ * specialization, within 90 days of `from`: who is free first comes first, who is
+ * not free at all before `searched_to` comes last, with a `slot` of null. What counts
+ * as free is said at `GET /availability`.
  *
  * Permission: `availability:read`.
  *
@@ -768,7 +774,8 @@ export const confirmAppointment = <ThrowOnError extends boolean = false>(options
 /**
  * Check a patient in
  *
- * The patient is here: `scheduled` or `confirmed` becomes `checked_in`.
+ * The patient is here: `scheduled` or `confirmed` becomes `checked_in`, on the
+ * clinic's day of the appointment or at most 4 hours before its start.
  *
  * Permission: `visits:write`.
  *
@@ -838,12 +845,17 @@ export const leaveAppointment = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Undo the last move
+ * Undo the last change
  *
- * Takes back the last change of status, when it was made on the clinic's
- * present day; again for the one before it. A cancellation's time is taken again
- * by the rules of a booking, except that it may have begun. Nothing from before
- * a reschedule can be undone.
+ * Undoes the last change of an appointment: of its status or, after a reschedule,
+ * of its time, length, doctor and room, with the status, confirmed or not, that it
+ * had then. Undo again for the change before that; what was undone can be done
+ * anew, and an undo itself is not undone.
+ *
+ * A change can be undone on the clinic's day on which it was made and for 4 hours
+ * after it, over midnight. Where undoing takes time again, the rules of a booking
+ * decide, except that it may have begun, and that an offer of the waitlist which
+ * nobody has accepted gives way: that entry goes on waiting.
  *
  * Permission: `visits:write`.
  *
@@ -860,9 +872,10 @@ export const undoAppointment = <ThrowOnError extends boolean = false>(options: O
  * Moves an appointment that is scheduled or confirmed to another time, length,
  * doctor or room, or several of these, by the rules of a booking. It keeps its
  * id and its history, and when this is refused it stays as it was: the old time
- * is not given away before the new one is taken. One that was confirmed is
- * `scheduled` again, because the patient confirmed another time. It keeps the
- * buffers that it was booked with.
+ * is not given away before the new one is taken. One that was confirmed stays so
+ * unless its start changes: the patient confirmed a time. It keeps the buffers that
+ * it was booked with, and its right to its type with the same doctor, and to its
+ * room, whatever has changed about the type, the doctor or the room since.
  *
  * Permission: `appointments:write`.
  *
@@ -897,7 +910,9 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
  *
  * Books every date of a recurrence rule in one transaction, each by all the rules
  * of `POST /appointments`. The wall clock of `time_zone` shows the same time on
- * every date, whatever the clocks do in between.
+ * every date, whatever the clocks do in between: a time that they skip becomes the
+ * moment after the gap, and of one that they show twice the first is taken. The date
+ * of `start_time` itself starts at `start_time`.
  *
  * `rule` is an RFC 5545 RRULE of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, either
  * COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),
@@ -1120,7 +1135,8 @@ export const createWalkIn = <ThrowOnError extends boolean = false>(options: Opti
  * Read a doctor's queue
  *
  * Lists the tickets of a doctor's day by number, with the position of those who
- * wait.
+ * wait. Numbers begin anew each day, but whoever came before midnight stays in the
+ * queue until called or gone: today's tickets begin with those.
  *
  * Permission: `queue:read`.
  *
@@ -1134,7 +1150,7 @@ export const getQueue = <ThrowOnError extends boolean = false>(options: Options<
 /**
  * Call the next patient
  *
- * Calls whoever has waited longest for the doctor. When two people press this at
+ * Calls whoever has waited longest for the doctor, since before midnight too. When two people press this at
  * once, two patients are called.
  *
  * Permission: `queue:write`.

@@ -165,7 +165,7 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered.
+     * Register even if somebody who may be the same person is registered; by default `false`.
      */
     allow_duplicate?: boolean;
 };
@@ -226,7 +226,7 @@ export type DoctorCreate = {
     full_name: DoctorName;
     specialization: Specialization;
     /**
-     * Whether the doctor takes new bookings.
+     * Whether the doctor takes new bookings; by default `true`.
      */
     is_active?: boolean;
     overbook_cap?: OverbookCap;
@@ -275,6 +275,7 @@ export type DoctorList = {
 /**
  * How many of the doctor's other appointments one that is overbooked on
  * purpose may overlap; so there are never more than this and one at once.
+ * A new doctor has `0` unless the request gives another number.
  *
  */
 export type OverbookCap = number;
@@ -387,13 +388,13 @@ export type TimeOff = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * Why.
+     * Why; for the doctor and for staff who read every calendar, absent for others.
      */
-    reason: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
+    reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     created_at: Instant;
     updated_at: Instant;
 };
@@ -435,7 +436,7 @@ export type ClosureCreate = {
      */
     last_date?: string;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
 };
@@ -448,7 +449,7 @@ export type Closure = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
     created_at: Instant;
@@ -486,7 +487,7 @@ export type RoomCreate = {
      */
     name: string;
     /**
-     * Whether the room takes new bookings.
+     * Whether the room takes new bookings; by default `true`.
      */
     is_active?: boolean;
 };
@@ -543,15 +544,15 @@ export type AppointmentTypeCreate = {
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before it in which doctor and room are occupied too; by default `0`.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after it in which doctor and room are occupied too; by default `0`.
      */
     buffer_after_minutes?: number;
     /**
-     * Colour in a calendar, as
+     * Colour in a calendar, as #rrggbb; by default `#1565c0`.
      */
     colour?: string;
     /**
@@ -563,7 +564,7 @@ export type AppointmentTypeCreate = {
      */
     doctor_ids?: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
      */
     needs_room?: boolean;
     /**
@@ -571,7 +572,7 @@ export type AppointmentTypeCreate = {
      */
     room_ids?: Array<Id>;
     /**
-     * Whether it can be booked.
+     * Whether it can be booked; by default `true`.
      */
     is_active?: boolean;
 };
@@ -706,7 +707,7 @@ export type NextAvailable = {
     doctor_id: Id;
     specialization: Specialization;
     /**
-     * Null when there is none within 90 days.
+     * Null when there is none before `searched_to`.
      */
     slot: {
         doctor_id: Id;
@@ -723,6 +724,7 @@ export type NextAvailableList = {
      * By start, those without any last; by doctor among equals.
      */
     items: Array<NextAvailable>;
+    searched_to: Instant;
     time_zone: TimeZone;
 };
 
@@ -752,6 +754,20 @@ export type Override = {
      * Why; for the clinic's staff, kept with the appointment.
      */
     reason: string;
+};
+
+/**
+ * Rules that were broken on purpose.
+ */
+export type AppointmentOverride = {
+    /**
+     * The rules that the booking breaks.
+     */
+    rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
+    /**
+     * Why; for the clinic's staff, absent for others.
+     */
+    reason?: string;
 };
 
 /**
@@ -799,26 +815,31 @@ export type AppointmentReschedule = {
 export type AppointmentEvent = {
     at: Instant;
     /**
-     * What was done. Further actions may be added.
+     * What was done; the other members say what the appointment was after it, so an
+     * `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+     * be added.
+     *
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
-     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
      */
-    actor: string | null;
+    actor?: string | null;
     /**
-     * Null when it did not exist before.
+     * The status before, an `AppointmentStatus`; null when the appointment did not
+     * exist. Without an enum, for generators stop at one that has null among its values.
+     *
      */
-    from_status: 'scheduled' | 'confirmed' | 'checked_in' | 'in_progress' | 'completed' | 'cancelled' | 'no_show' | 'left_without_being_seen' | null;
+    from_status: string | null;
     to_status: AppointmentStatus;
     /**
      * The coded reason of a cancellation.
      */
     reason: string | null;
     /**
-     * In words why, or why a rule was broken on purpose.
+     * In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     start_time: Instant;
     duration_minutes: DurationMinutes;
     doctor_id: Id;
@@ -865,7 +886,7 @@ export type SeriesCreate = {
     any_room?: boolean;
     override?: Override;
     /**
-     * What to do when a date is not free.
+     * What to do when a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
 };
@@ -915,9 +936,12 @@ export type SeriesReschedule = {
 export type SeriesDate = {
     start_time: Instant;
     /**
-     * Whether the date was booked or moved.
+     * `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+     * in a `series-conflict` only: nothing was in the way, but no date was booked or
+     * moved.
+     *
      */
-    outcome: 'done' | 'refused';
+    outcome: 'done' | 'free' | 'refused';
     /**
      * The appointment; null when there is none.
      */
@@ -983,7 +1007,7 @@ export type HoldCreate = {
      */
     any_room?: boolean;
     /**
-     * How long to hold it.
+     * How long to hold it; by default `120`.
      */
     seconds?: number;
 };
@@ -1064,9 +1088,9 @@ export type AppointmentCancel = {
 export type Cancellation = {
     reason: CancellationReason;
     /**
-     * What else was to be remembered.
+     * What else was to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     cancelled_at: Instant;
 };
 
@@ -1106,7 +1130,7 @@ export type Appointment = {
     status: AppointmentStatus;
     patient?: Patient;
     doctor?: Doctor;
-    override?: Override;
+    override?: AppointmentOverride;
     cancellation?: Cancellation;
     created_at: Instant;
     updated_at: Instant;
@@ -1174,9 +1198,9 @@ export type Ticket = {
      */
     position: number | null;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     /**
      * The ticket that goes on for this one.
      */
@@ -1194,7 +1218,7 @@ export type Ticket = {
  */
 export type Queue = {
     /**
-     * The tickets of this page, by number.
+     * The tickets of this page, by day and number.
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
@@ -1244,7 +1268,7 @@ export type PlanCreate = {
      */
     last_date?: string;
     /**
-     * How far after the absence to look for times.
+     * How far after the absence to look for times; by default `14`.
      */
     horizon_days?: number;
 };
@@ -1254,7 +1278,7 @@ export type PlanCreate = {
  */
 export type PlanApply = {
     /**
-     * One by one, or all in one transaction.
+     * One by one, or all in one transaction; by default `each`.
      */
     mode?: 'each' | 'all_or_nothing';
     /**
@@ -1358,9 +1382,9 @@ export type WaitlistEntry = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
-    note: string | null;
+    note?: string | null;
     status: WaitlistStatus;
     /**
      * The time that is held for the patient; null when there is none.
@@ -1654,11 +1678,11 @@ export type AuditChange = {
     /**
      * What it was, as JSON; null when the record did not exist or had none.
      */
-    before: string | null;
+    before?: string | null;
     /**
      * What it became, as JSON; null when the record is gone or has none.
      */
-    after: string | null;
+    after?: string | null;
 };
 
 /**
@@ -1706,7 +1730,7 @@ export type AuditEntry = {
     /**
      * Why, when it was stated.
      */
-    reason: string | null;
+    reason?: string | null;
     /**
      * The patient was erased, and the changes and the reason with it.
      */
@@ -2074,7 +2098,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -2180,6 +2204,10 @@ export type Problem = {
      *
      */
     alternatives?: Array<Slot>;
+    /**
+     * With `too-early`: from when on the step is possible.
+     */
+    earliest?: string;
     current_status?: AppointmentStatus;
     /**
      * With `invalid-transition`: the statuses that may follow the current one; absent when none may.
@@ -3242,6 +3270,9 @@ export type ListPatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3312,6 +3343,9 @@ export type CreatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3404,6 +3438,9 @@ export type DeletePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3481,6 +3518,9 @@ export type GetPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3559,6 +3599,9 @@ export type UpdatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3670,6 +3713,9 @@ export type MergePatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3765,6 +3811,9 @@ export type PreviewMergeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3838,6 +3887,9 @@ export type ExportPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3922,6 +3974,9 @@ export type ErasePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4023,6 +4078,9 @@ export type ListDoctorsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4093,6 +4151,9 @@ export type CreateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4181,6 +4242,9 @@ export type DeleteDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4258,6 +4322,9 @@ export type GetDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4336,6 +4403,9 @@ export type UpdateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4419,6 +4489,9 @@ export type GetWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4497,6 +4570,9 @@ export type ReplaceWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4593,6 +4669,9 @@ export type ListTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4672,6 +4751,9 @@ export type CreateTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4768,6 +4850,9 @@ export type DeleteTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4845,6 +4930,9 @@ export type GetTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4922,6 +5010,9 @@ export type ListClosuresErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4992,6 +5083,9 @@ export type CreateClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5080,6 +5174,9 @@ export type DeleteClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5153,6 +5250,9 @@ export type GetClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5230,6 +5330,9 @@ export type ListRoomsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5300,6 +5403,9 @@ export type CreateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5388,6 +5494,9 @@ export type DeleteRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5465,6 +5574,9 @@ export type GetRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5543,6 +5655,9 @@ export type UpdateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5638,6 +5753,9 @@ export type ListAppointmentTypesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5708,6 +5826,9 @@ export type CreateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5800,6 +5921,9 @@ export type DeleteAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5877,6 +6001,9 @@ export type GetAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5955,6 +6082,9 @@ export type UpdateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6078,6 +6208,9 @@ export type ListAvailabilityErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6175,6 +6308,9 @@ export type ListNextAvailableErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6272,6 +6408,9 @@ export type ListAppointmentsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6349,6 +6488,9 @@ export type BookAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6444,6 +6586,9 @@ export type GetAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6537,6 +6682,9 @@ export type CancelAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6648,6 +6796,9 @@ export type ConfirmAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6749,6 +6900,9 @@ export type CheckInAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6760,7 +6914,10 @@ export type CheckInAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6850,6 +7007,9 @@ export type StartAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6861,7 +7021,10 @@ export type StartAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6951,6 +7114,9 @@ export type CompleteAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6962,7 +7128,10 @@ export type CompleteAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -7052,6 +7221,9 @@ export type NoShowAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7153,6 +7325,9 @@ export type LeaveAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7254,6 +7429,9 @@ export type UndoAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7357,6 +7535,9 @@ export type RescheduleAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7446,6 +7627,9 @@ export type GetAppointmentHistoryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7527,6 +7711,9 @@ export type CreateSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7612,6 +7799,9 @@ export type GetSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7705,6 +7895,9 @@ export type CancelSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7818,6 +8011,9 @@ export type RescheduleSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7914,6 +8110,9 @@ export type CreateHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8008,6 +8207,9 @@ export type DeleteHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8081,6 +8283,9 @@ export type GetHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8155,6 +8360,9 @@ export type CreatePlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8238,6 +8446,9 @@ export type GetPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8331,6 +8542,9 @@ export type ApplyPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8423,6 +8637,9 @@ export type CreateWalkInErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8524,6 +8741,9 @@ export type GetQueueErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8598,6 +8818,9 @@ export type CallNextErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8681,6 +8904,9 @@ export type GetTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8774,6 +9000,9 @@ export type CallTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8786,7 +9015,7 @@ export type CallTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8877,6 +9106,9 @@ export type StartTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8889,7 +9121,7 @@ export type StartTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8980,6 +9212,9 @@ export type CompleteTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8992,7 +9227,7 @@ export type CompleteTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -9083,6 +9318,9 @@ export type LeaveTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9095,7 +9333,7 @@ export type LeaveTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -9179,6 +9417,9 @@ export type TransferTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9280,6 +9521,9 @@ export type ListWaitlistErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9350,6 +9594,9 @@ export type CreateWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9442,6 +9689,9 @@ export type WithdrawWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9519,6 +9769,9 @@ export type GetWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9612,6 +9865,9 @@ export type AcceptOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9708,6 +9964,9 @@ export type DeclineOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9780,6 +10039,9 @@ export type GetCallerErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9849,6 +10111,9 @@ export type ListApiKeysErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9919,6 +10184,9 @@ export type CreateApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10002,6 +10270,9 @@ export type GetApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10081,6 +10352,9 @@ export type RevokeApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10166,6 +10440,9 @@ export type ListChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10237,6 +10514,9 @@ export type StreamChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10306,6 +10586,9 @@ export type ListWebhooksErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10376,6 +10659,9 @@ export type CreateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10464,6 +10750,9 @@ export type DeleteWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10537,6 +10826,9 @@ export type GetWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10615,6 +10907,9 @@ export type UpdateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10708,6 +11003,9 @@ export type RotateWebhookSecretErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10791,6 +11089,9 @@ export type TestWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10877,6 +11178,9 @@ export type ListWebhookDeliveriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10960,6 +11264,9 @@ export type RedeliverWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11037,6 +11344,9 @@ export type ListCalendarFeedsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11107,6 +11417,9 @@ export type CreateCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11190,6 +11503,9 @@ export type GetCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11269,6 +11585,9 @@ export type RevokeCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -12797,6 +13116,9 @@ export type ListAuditEntriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
