@@ -17,6 +17,7 @@ import (
 func TestConfigRefusesBadValues(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
+		"MEMS_CORS_ORIGINS=https://*", "MEMS_CORS_ORIGINS=https://a.example,https://*.example",
 		"MEMS_HTTP_ADDR=8080", "MEMS_HTTP_ADDR=127.0.0.1:http", "MEMS_HTTP_ADDR=127.0.0.1:70000",
 		"MEMS_ALLOW_OPEN=maybe", "MEMS_DATABASE_ENGINE=postgres",
 		"MEMS_DATABASE_MAX_CONNS=0", "MEMS_DATABASE_MAX_CONNS=many", "MEMS_CLINIC_TIME_ZONE=Mars/Olympus",
