@@ -156,7 +156,7 @@ export const previewMerge = <ThrowOnError extends boolean = false>(options: Opti
  * Answers with all that is stored on a patient, for the patient (GDPR articles 15 and
  * 20, HIPAA 45 CFR 164.524): the record and those merged into it, appointments with
  * their history, series, tickets, waitlist entries, holds, and who read or changed
- * any of it.
+ * any of it. The id of a record that was merged asks for the surviving one.
  *
  * Permission: `patients:export`.
  *

@@ -3765,11 +3765,6 @@ export type ExportPatientErrors = {
      */
     406: Problem;
     /**
-     * `patient-merged`: export the patient in `merged_into`, whose file holds this one's too.
-     *
-     */
-    409: Problem;
-    /**
      * `validation-failed`: the request does not match this contract; `errors` lists every violation.
      */
     422: Problem;
