@@ -462,12 +462,15 @@ func (e FhirCapabilityStatementFhirVersion) Valid() bool {
 // Defines values for FhirCapabilityStatementFormat.
 const (
 	FhirCapabilityStatementFormatApplicationFhirJSON FhirCapabilityStatementFormat = "application/fhir+json"
+	FhirCapabilityStatementFormatJSON                FhirCapabilityStatementFormat = "json"
 )
 
 // Valid indicates whether the value is a known member of the FhirCapabilityStatementFormat enum.
 func (e FhirCapabilityStatementFormat) Valid() bool {
 	switch e {
 	case FhirCapabilityStatementFormatApplicationFhirJSON:
+		return true
+	case FhirCapabilityStatementFormatJSON:
 		return true
 	default:
 		return false
@@ -669,6 +672,27 @@ func (e FhirIssueSeverity) Valid() bool {
 	}
 }
 
+// Defines values for FhirIssueExtensionURL.
+const (
+	FhirIssueExtensionURLUrnMemsAlternative FhirIssueExtensionURL = "urn:mems:alternative"
+	FhirIssueExtensionURLUrnMemsConflict    FhirIssueExtensionURL = "urn:mems:conflict"
+	FhirIssueExtensionURLUrnMemsMergedInto  FhirIssueExtensionURL = "urn:mems:merged-into"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueExtensionURL enum.
+func (e FhirIssueExtensionURL) Valid() bool {
+	switch e {
+	case FhirIssueExtensionURLUrnMemsAlternative:
+		return true
+	case FhirIssueExtensionURLUrnMemsConflict:
+		return true
+	case FhirIssueExtensionURLUrnMemsMergedInto:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FhirLinkRelation.
 const (
 	FhirLinkRelationNext FhirLinkRelation = "next"
@@ -696,6 +720,21 @@ const (
 func (e FhirOperationOutcomeResourceType) Valid() bool {
 	switch e {
 	case FhirOperationOutcomeResourceTypeOperationOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirParametersRequestResourceType.
+const (
+	FhirParametersRequestResourceTypeParameters FhirParametersRequestResourceType = "Parameters"
+)
+
+// Valid indicates whether the value is a known member of the FhirParametersRequestResourceType enum.
+func (e FhirParametersRequestResourceType) Valid() bool {
+	switch e {
+	case FhirParametersRequestResourceTypeParameters:
 		return true
 	default:
 		return false
@@ -828,45 +867,15 @@ func (e FhirPractitionerBundleType) Valid() bool {
 	}
 }
 
-// Defines values for FhirRequestedParticipantRequired.
+// Defines values for FhirRequestedParameterName.
 const (
-	FhirRequestedParticipantRequiredInformationOnly FhirRequestedParticipantRequired = "information-only"
-	FhirRequestedParticipantRequiredOptional        FhirRequestedParticipantRequired = "optional"
-	FhirRequestedParticipantRequiredRequired        FhirRequestedParticipantRequired = "required"
+	FhirRequestedParameterNameApptResource FhirRequestedParameterName = "appt-resource"
 )
 
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantRequired enum.
-func (e FhirRequestedParticipantRequired) Valid() bool {
+// Valid indicates whether the value is a known member of the FhirRequestedParameterName enum.
+func (e FhirRequestedParameterName) Valid() bool {
 	switch e {
-	case FhirRequestedParticipantRequiredInformationOnly:
-		return true
-	case FhirRequestedParticipantRequiredOptional:
-		return true
-	case FhirRequestedParticipantRequiredRequired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FhirRequestedParticipantStatus.
-const (
-	FhirRequestedParticipantStatusAccepted    FhirRequestedParticipantStatus = "accepted"
-	FhirRequestedParticipantStatusDeclined    FhirRequestedParticipantStatus = "declined"
-	FhirRequestedParticipantStatusNeedsAction FhirRequestedParticipantStatus = "needs-action"
-	FhirRequestedParticipantStatusTentative   FhirRequestedParticipantStatus = "tentative"
-)
-
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantStatus enum.
-func (e FhirRequestedParticipantStatus) Valid() bool {
-	switch e {
-	case FhirRequestedParticipantStatusAccepted:
-		return true
-	case FhirRequestedParticipantStatusDeclined:
-		return true
-	case FhirRequestedParticipantStatusNeedsAction:
-		return true
-	case FhirRequestedParticipantStatusTentative:
+	case FhirRequestedParameterNameApptResource:
 		return true
 	default:
 		return false
@@ -1746,27 +1755,6 @@ func (e WaitlistStatus) Valid() bool {
 	}
 }
 
-// Defines values for FhirFormat.
-const (
-	FhirFormatApplicationFhirJSON FhirFormat = "application/fhir+json"
-	FhirFormatApplicationJSON     FhirFormat = "application/json"
-	FhirFormatJSON                FhirFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FhirFormat enum.
-func (e FhirFormat) Valid() bool {
-	switch e {
-	case FhirFormatApplicationFhirJSON:
-		return true
-	case FhirFormatApplicationJSON:
-		return true
-	case FhirFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListAppointmentsParamsInclude.
 const (
 	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
@@ -1896,216 +1884,6 @@ func (e ListChangesParamsInclude) Valid() bool {
 	}
 }
 
-// Defines values for SearchFhirAppointmentsParamsFormat.
-const (
-	SearchFhirAppointmentsParamsFormatApplicationFhirJSON SearchFhirAppointmentsParamsFormat = "application/fhir+json"
-	SearchFhirAppointmentsParamsFormatApplicationJSON     SearchFhirAppointmentsParamsFormat = "application/json"
-	SearchFhirAppointmentsParamsFormatJSON                SearchFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirAppointmentsParamsFormat enum.
-func (e SearchFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for BookFhirAppointmentParamsFormat.
-const (
-	BookFhirAppointmentParamsFormatApplicationFhirJSON BookFhirAppointmentParamsFormat = "application/fhir+json"
-	BookFhirAppointmentParamsFormatApplicationJSON     BookFhirAppointmentParamsFormat = "application/json"
-	BookFhirAppointmentParamsFormatJSON                BookFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the BookFhirAppointmentParamsFormat enum.
-func (e BookFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case BookFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case BookFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case BookFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FindFhirAppointmentsParamsFormat.
-const (
-	FindFhirAppointmentsParamsFormatApplicationFhirJSON FindFhirAppointmentsParamsFormat = "application/fhir+json"
-	FindFhirAppointmentsParamsFormatApplicationJSON     FindFhirAppointmentsParamsFormat = "application/json"
-	FindFhirAppointmentsParamsFormatJSON                FindFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FindFhirAppointmentsParamsFormat enum.
-func (e FindFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case FindFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirAppointmentParamsFormat.
-const (
-	ReadFhirAppointmentParamsFormatApplicationFhirJSON ReadFhirAppointmentParamsFormat = "application/fhir+json"
-	ReadFhirAppointmentParamsFormatApplicationJSON     ReadFhirAppointmentParamsFormat = "application/json"
-	ReadFhirAppointmentParamsFormatJSON                ReadFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirAppointmentParamsFormat enum.
-func (e ReadFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPatientsParamsFormat.
-const (
-	SearchFhirPatientsParamsFormatApplicationFhirJSON SearchFhirPatientsParamsFormat = "application/fhir+json"
-	SearchFhirPatientsParamsFormatApplicationJSON     SearchFhirPatientsParamsFormat = "application/json"
-	SearchFhirPatientsParamsFormatJSON                SearchFhirPatientsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPatientsParamsFormat enum.
-func (e SearchFhirPatientsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPatientsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPatientsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPatientsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPatientParamsFormat.
-const (
-	ReadFhirPatientParamsFormatApplicationFhirJSON ReadFhirPatientParamsFormat = "application/fhir+json"
-	ReadFhirPatientParamsFormatApplicationJSON     ReadFhirPatientParamsFormat = "application/json"
-	ReadFhirPatientParamsFormatJSON                ReadFhirPatientParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPatientParamsFormat enum.
-func (e ReadFhirPatientParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPatientParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPatientParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPatientParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPractitionersParamsFormat.
-const (
-	SearchFhirPractitionersParamsFormatApplicationFhirJSON SearchFhirPractitionersParamsFormat = "application/fhir+json"
-	SearchFhirPractitionersParamsFormatApplicationJSON     SearchFhirPractitionersParamsFormat = "application/json"
-	SearchFhirPractitionersParamsFormatJSON                SearchFhirPractitionersParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPractitionersParamsFormat enum.
-func (e SearchFhirPractitionersParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPractitionersParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPractitionerParamsFormat.
-const (
-	ReadFhirPractitionerParamsFormatApplicationFhirJSON ReadFhirPractitionerParamsFormat = "application/fhir+json"
-	ReadFhirPractitionerParamsFormatApplicationJSON     ReadFhirPractitionerParamsFormat = "application/json"
-	ReadFhirPractitionerParamsFormatJSON                ReadFhirPractitionerParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPractitionerParamsFormat enum.
-func (e ReadFhirPractitionerParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPractitionerParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSchedulesParamsFormat.
-const (
-	SearchFhirSchedulesParamsFormatApplicationFhirJSON SearchFhirSchedulesParamsFormat = "application/fhir+json"
-	SearchFhirSchedulesParamsFormatApplicationJSON     SearchFhirSchedulesParamsFormat = "application/json"
-	SearchFhirSchedulesParamsFormatJSON                SearchFhirSchedulesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSchedulesParamsFormat enum.
-func (e SearchFhirSchedulesParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSchedulesParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirScheduleParamsFormat.
-const (
-	ReadFhirScheduleParamsFormatApplicationFhirJSON ReadFhirScheduleParamsFormat = "application/fhir+json"
-	ReadFhirScheduleParamsFormatApplicationJSON     ReadFhirScheduleParamsFormat = "application/json"
-	ReadFhirScheduleParamsFormatJSON                ReadFhirScheduleParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirScheduleParamsFormat enum.
-func (e ReadFhirScheduleParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirScheduleParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirScheduleParamsFormatApplicationJSON:
-		return true
-	case ReadFhirScheduleParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for SearchFhirSlotsParamsStatus.
 const (
 	SearchFhirSlotsParamsStatusFree SearchFhirSlotsParamsStatus = "free"
@@ -2115,69 +1893,6 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSlotsParamsFormat.
-const (
-	SearchFhirSlotsParamsFormatApplicationFhirJSON SearchFhirSlotsParamsFormat = "application/fhir+json"
-	SearchFhirSlotsParamsFormatApplicationJSON     SearchFhirSlotsParamsFormat = "application/json"
-	SearchFhirSlotsParamsFormatJSON                SearchFhirSlotsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsFormat enum.
-func (e SearchFhirSlotsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSlotsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSlotsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSlotsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirSlotParamsFormat.
-const (
-	ReadFhirSlotParamsFormatApplicationFhirJSON ReadFhirSlotParamsFormat = "application/fhir+json"
-	ReadFhirSlotParamsFormatApplicationJSON     ReadFhirSlotParamsFormat = "application/json"
-	ReadFhirSlotParamsFormatJSON                ReadFhirSlotParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirSlotParamsFormat enum.
-func (e ReadFhirSlotParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirSlotParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirSlotParamsFormatApplicationJSON:
-		return true
-	case ReadFhirSlotParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetFhirCapabilitiesParamsFormat.
-const (
-	GetFhirCapabilitiesParamsFormatApplicationFhirJSON GetFhirCapabilitiesParamsFormat = "application/fhir+json"
-	GetFhirCapabilitiesParamsFormatApplicationJSON     GetFhirCapabilitiesParamsFormat = "application/json"
-	GetFhirCapabilitiesParamsFormatJSON                GetFhirCapabilitiesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the GetFhirCapabilitiesParamsFormat enum.
-func (e GetFhirCapabilitiesParamsFormat) Valid() bool {
-	switch e {
-	case GetFhirCapabilitiesParamsFormatApplicationFhirJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatApplicationJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -2544,7 +2259,7 @@ type AppointmentEvent struct {
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
 	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
@@ -2573,7 +2288,7 @@ type AppointmentEvent struct {
 	// exist. Without an enum, for generators stop at one that has null among its values.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose.
+	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -2650,7 +2365,7 @@ type AppointmentList struct {
 
 // AppointmentOverride Rules that were broken on purpose.
 type AppointmentOverride struct {
-	// Reason Why; for the clinic's staff, kept with the appointment.
+	// Reason Why; for the clinic's staff, absent for others.
 	//
 	// Example: Twins; the mother sees both doctors.
 	Reason *string `audience:"staff" json:"reason,omitempty"`
@@ -3156,7 +2871,7 @@ type Cancellation struct {
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered.
+	// Note What else was to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -3721,7 +3436,7 @@ type FhirAppointmentResourceType string
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. There is no `total`; the last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
 type FhirAppointmentBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
@@ -3733,6 +3448,11 @@ type FhirAppointmentBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -3764,7 +3484,8 @@ type FhirAppointmentEntry struct {
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4 with no more than this.
+// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
 type FhirAppointmentRequest struct {
 	// End A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3774,7 +3495,7 @@ type FhirAppointmentRequest struct {
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration Not looked at; `start` and `end` say it.
+	// MinutesDuration How long it takes, where there is no `end`.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
@@ -3788,15 +3509,10 @@ type FhirAppointmentRequest struct {
 	ResourceType FhirAppointmentRequestResourceType `json:"resourceType"`
 
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
-	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
 	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
-	Slot []struct {
-		// Reference Its type and id.
-		//
-		// Example: Slot/1-20270301T0900Z-30
-		Reference string `json:"reference"`
-	} `json:"slot,omitempty"`
+	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
 	// Start A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3809,7 +3525,8 @@ type FhirAppointmentRequest struct {
 	// Status Not looked at: it will be booked.
 	//
 	// Example: proposed
-	Status FhirAppointmentRequestStatus `json:"status"`
+	Status               FhirAppointmentRequestStatus `json:"status"`
+	AdditionalProperties map[string]interface{}       `json:"-"`
 }
 
 // FhirAppointmentRequestResourceType The kind of resource.
@@ -3821,6 +3538,11 @@ type FhirAppointmentRequestResourceType string
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
+
+// FhirBookRequest What is to be booked, as it is or as a parameter.
+type FhirBookRequest struct {
+	union json.RawMessage
+}
 
 // FhirCapabilityResource A kind of resource.
 type FhirCapabilityResource struct {
@@ -3868,12 +3590,31 @@ type FhirCapabilityRest struct {
 
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
+
+	// Security How to authenticate at this installation.
+	Security FhirCapabilitySecurity `json:"security"`
 }
 
 // FhirCapabilityRestMode It is a server.
 //
 // Example: server
 type FhirCapabilityRestMode string
+
+// FhirCapabilitySecurity How to authenticate at this installation.
+type FhirCapabilitySecurity struct {
+	// Cors Whether pages of other origins may use it from a browser.
+	//
+	// Example: false
+	Cors bool `json:"cors"`
+
+	// Description What to send.
+	//
+	// Example: An API key in the header X-API-Key.
+	Description string `json:"description"`
+
+	// Service OAuth, where tokens of an identity provider are accepted.
+	Service []FhirCodeableConcept `json:"service,omitempty"`
+}
 
 // FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
@@ -4019,6 +3760,11 @@ type FhirHumanNameUse string
 // Example: 1
 type FhirID = string
 
+// FhirIDs Ids of resources, separated by commas.
+//
+// Example: 1
+type FhirIDs = string
+
 // FhirIdentifier A number of a patient.
 type FhirIdentifier struct {
 	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
@@ -4086,6 +3832,10 @@ type FhirIssue struct {
 	// Expression The member or parameter that is wrong.
 	Expression []string `json:"expression,omitempty"`
 
+	// Extension What is in the way (`urn:mems:conflict`), what is free instead
+	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	Extension []FhirIssueExtension `json:"extension,omitempty"`
+
 	// Severity How bad.
 	//
 	// Example: error
@@ -4101,6 +3851,25 @@ type FhirIssueCode string
 //
 // Example: error
 type FhirIssueSeverity string
+
+// FhirIssueExtension A part of an issue that programs can use.
+type FhirIssueExtension struct {
+	// URL What it is.
+	//
+	// Example: urn:mems:alternative
+	URL FhirIssueExtensionURL `json:"url"`
+
+	// ValuePeriod A time, from the start to the end.
+	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
+
+	// ValueReference Another resource.
+	ValueReference *FhirReference `json:"valueReference,omitempty"`
+}
+
+// FhirIssueExtensionURL What it is.
+//
+// Example: urn:mems:alternative
+type FhirIssueExtensionURL string
 
 // FhirLink Another page.
 type FhirLink struct {
@@ -4165,6 +3934,23 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
+// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+type FhirParametersRequest struct {
+	// Parameter The Appointment.
+	Parameter []FhirRequestedParameter `json:"parameter"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Parameters
+	ResourceType         FhirParametersRequestResourceType `json:"resourceType"`
+	AdditionalProperties map[string]interface{}            `json:"-"`
+}
+
+// FhirParametersRequestResourceType The kind of resource.
+//
+// Example: Parameters
+type FhirParametersRequestResourceType string
+
 // FhirParticipant Who takes part.
 type FhirParticipant struct {
 	// Actor Another resource.
@@ -4224,7 +4010,7 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. There is no `total`; the last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
 type FhirPatientBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
@@ -4236,6 +4022,11 @@ type FhirPatientBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4283,6 +4074,25 @@ type FhirPatientLink struct {
 // Example: replaced-by
 type FhirPatientLinkType string
 
+// FhirPeriod A time, from the start to the end.
+type FhirPeriod struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+}
+
 // FhirPractitioner A doctor, as a Practitioner of FHIR R4.
 type FhirPractitioner struct {
 	// Active Whether the doctor takes bookings.
@@ -4312,7 +4122,7 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
 type FhirPractitionerBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
@@ -4324,6 +4134,11 @@ type FhirPractitionerBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4368,41 +4183,64 @@ type FhirReference struct {
 	Reference string `json:"reference"`
 }
 
-// FhirRequestedParticipant Who is to take part.
-type FhirRequestedParticipant struct {
-	// Actor The patient or the doctor.
-	Actor struct {
-		// Display Its name; not looked at.
-		//
-		// Example: Ann Muster
-		Display *string `json:"display,omitempty"`
+// FhirReferences A resource, by id, by type and id, or by its address on this server.
+//
+// Example: Practitioner/1
+type FhirReferences = string
 
-		// Reference Its type and id.
-		//
-		// Example: Patient/1
-		Reference string `json:"reference"`
-	} `json:"actor"`
-
-	// Required Not looked at.
+// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+type FhirRequestedCoding struct {
+	// Code The code.
 	//
-	// Example: required
-	Required *FhirRequestedParticipantRequired `json:"required,omitempty"`
+	// Example: 1
+	Code *string `json:"code,omitempty"`
 
-	// Status Not looked at.
+	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
 	//
-	// Example: accepted
-	Status *FhirRequestedParticipantStatus `json:"status,omitempty"`
+	// Example: urn:mems:appointment-type
+	System               *string                `json:"system,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParticipantRequired Not looked at.
-//
-// Example: required
-type FhirRequestedParticipantRequired string
+// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+type FhirRequestedConcept struct {
+	// Coding The codes.
+	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
-// FhirRequestedParticipantStatus Not looked at.
+// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+type FhirRequestedParameter struct {
+	// Name Its name.
+	//
+	// Example: appt-resource
+	Name FhirRequestedParameterName `json:"name"`
+
+	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	Resource FhirAppointmentRequest `json:"resource"`
+}
+
+// FhirRequestedParameterName Its name.
 //
-// Example: accepted
-type FhirRequestedParticipantStatus string
+// Example: appt-resource
+type FhirRequestedParameterName string
+
+// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+type FhirRequestedParticipant struct {
+	// Actor A resource of this server. Other members of R4 are passed over.
+	Actor                FhirRequestedReference `json:"actor"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+type FhirRequestedReference struct {
+	// Reference Its type and id, or its address on this server.
+	//
+	// Example: Patient/1
+	Reference            string                 `json:"reference"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
 // FhirSchedule The calendar of a doctor, as a Schedule of FHIR R4.
 type FhirSchedule struct {
@@ -4436,7 +4274,7 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. There is no `total`; the last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
 type FhirScheduleBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
@@ -4448,6 +4286,11 @@ type FhirScheduleBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4565,7 +4408,7 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. There is no `total`; the last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
 type FhirSlotBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
@@ -4577,6 +4420,11 @@ type FhirSlotBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -6013,7 +5861,7 @@ type Ticket struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -6114,12 +5962,12 @@ type TimeOff struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
 	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: illness
 	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
@@ -6141,7 +5989,7 @@ type TimeOff struct {
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why.
+// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
@@ -6331,7 +6179,7 @@ type WaitlistEntry struct {
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -6745,7 +6593,13 @@ type DoctorID = ID
 type FhirCount = int32
 
 // FhirFormat defines model for FhirFormat.
-type FhirFormat string
+type FhirFormat = string
+
+// FhirPrefer defines model for FhirPrefer.
+type FhirPrefer = string
+
+// FhirPretty defines model for FhirPretty.
+type FhirPretty = bool
 
 // FhirResourceID The id of a FHIR resource.
 //
@@ -7518,17 +7372,17 @@ type ReplaceWorkingHoursParams struct {
 
 // SearchFhirAppointmentsParams defines parameters for SearchFhirAppointments.
 type SearchFhirAppointmentsParams struct {
-	// UnderscoreID The id of an appointment.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes.
-	Patient *string `form:"patient,omitempty" json:"patient,omitempty"`
+	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Date When it starts, with a prefix; twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
@@ -7536,23 +7390,31 @@ type SearchFhirAppointmentsParams struct {
 	// Status Statuses of FHIR, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirAppointmentsParamsFormat defines parameters for SearchFhirAppointments.
-type SearchFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *BookFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
 	// answer is the first one. 422 `idempotency-key-reused` with another
@@ -7561,13 +7423,10 @@ type BookFhirAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// BookFhirAppointmentParamsFormat defines parameters for BookFhirAppointment.
-type BookFhirAppointmentParamsFormat string
-
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
 	// Practitioner Doctors, separated by commas; without it, all.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7581,32 +7440,37 @@ type FindFhirAppointmentsParams struct {
 	// Start When it begins, with a prefix; twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *FindFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// FindFhirAppointmentsParamsFormat defines parameters for FindFhirAppointments.
-type FindFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirAppointmentParamsFormat defines parameters for ReadFhirAppointment.
-type ReadFhirAppointmentParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPatientsParams defines parameters for SearchFhirPatients.
 type SearchFhirPatientsParams struct {
-	// UnderscoreID The id of a patient.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
@@ -7620,8 +7484,8 @@ type SearchFhirPatientsParams struct {
 	// Given The beginning of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day of birth.
-	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7629,32 +7493,37 @@ type SearchFhirPatientsParams struct {
 	// Phone The last digits of the phone number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPatientsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPatientsParamsFormat defines parameters for SearchFhirPatients.
-type SearchFhirPatientsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPatientParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPatientParamsFormat defines parameters for ReadFhirPatient.
-type ReadFhirPatientParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPractitionersParams defines parameters for SearchFhirPractitioners.
 type SearchFhirPractitionersParams struct {
-	// UnderscoreID The id of a practitioner.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Name The beginning of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
@@ -7662,35 +7531,40 @@ type SearchFhirPractitionersParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPractitionersParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPractitionersParamsFormat defines parameters for SearchFhirPractitioners.
-type SearchFhirPractitionersParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPractitionerParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPractitionerParamsFormat defines parameters for ReadFhirPractitioner.
-type ReadFhirPractitionerParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSchedulesParams defines parameters for SearchFhirSchedules.
 type SearchFhirSchedulesParams struct {
-	// UnderscoreID The id of a schedule.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Actor Whose schedule it is.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7698,32 +7572,37 @@ type SearchFhirSchedulesParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSchedulesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirSchedulesParamsFormat defines parameters for SearchFhirSchedules.
-type SearchFhirSchedulesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirScheduleParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirScheduleParamsFormat defines parameters for ReadFhirSchedule.
-type ReadFhirScheduleParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
 	// Schedule Schedules, separated by commas; without it, all.
-	Schedule *string `form:"schedule,omitempty" json:"schedule,omitempty"`
+	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7740,39 +7619,45 @@ type SearchFhirSlotsParams struct {
 	// Status Only free slots are ever found.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSlotsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // SearchFhirSlotsParamsStatus defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParamsStatus string
 
-// SearchFhirSlotsParamsFormat defines parameters for SearchFhirSlots.
-type SearchFhirSlotsParamsFormat string
-
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirSlotParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirSlotParamsFormat defines parameters for ReadFhirSlot.
-type ReadFhirSlotParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *GetFhirCapabilitiesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// GetFhirCapabilitiesParamsFormat defines parameters for GetFhirCapabilities.
-type GetFhirCapabilitiesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
@@ -8266,7 +8151,10 @@ type CreateTimeOffJSONRequestBody = TimeOffCreate
 type ReplaceWorkingHoursJSONRequestBody = WorkingHours
 
 // BookFhirAppointmentApplicationFhirPlusJSONRequestBody defines body for BookFhirAppointment for application/fhir+json ContentType.
-type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirAppointmentRequest
+type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirBookRequest
+
+// BookFhirAppointmentJSONRequestBody defines body for BookFhirAppointment for application/json ContentType.
+type BookFhirAppointmentJSONRequestBody = FhirBookRequest
 
 // CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
 type CreateHoldJSONRequestBody = HoldCreate
@@ -8312,6 +8200,601 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
+
+// Getter for additional properties for FhirAppointmentRequest. Returns the specified
+// element and whether it was found
+func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirAppointmentRequest
+func (a *FhirAppointmentRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["end"]; found {
+		err = json.Unmarshal(raw, &a.End)
+		if err != nil {
+			return fmt.Errorf("error reading 'end': %w", err)
+		}
+		delete(object, "end")
+	}
+
+	if raw, found := object["minutesDuration"]; found {
+		err = json.Unmarshal(raw, &a.MinutesDuration)
+		if err != nil {
+			return fmt.Errorf("error reading 'minutesDuration': %w", err)
+		}
+		delete(object, "minutesDuration")
+	}
+
+	if raw, found := object["participant"]; found {
+		err = json.Unmarshal(raw, &a.Participant)
+		if err != nil {
+			return fmt.Errorf("error reading 'participant': %w", err)
+		}
+		delete(object, "participant")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if raw, found := object["serviceType"]; found {
+		err = json.Unmarshal(raw, &a.ServiceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'serviceType': %w", err)
+		}
+		delete(object, "serviceType")
+	}
+
+	if raw, found := object["slot"]; found {
+		err = json.Unmarshal(raw, &a.Slot)
+		if err != nil {
+			return fmt.Errorf("error reading 'slot': %w", err)
+		}
+		delete(object, "slot")
+	}
+
+	if raw, found := object["start"]; found {
+		err = json.Unmarshal(raw, &a.Start)
+		if err != nil {
+			return fmt.Errorf("error reading 'start': %w", err)
+		}
+		delete(object, "start")
+	}
+
+	if raw, found := object["status"]; found {
+		err = json.Unmarshal(raw, &a.Status)
+		if err != nil {
+			return fmt.Errorf("error reading 'status': %w", err)
+		}
+		delete(object, "status")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a FhirAppointmentRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.End != nil {
+		object["end"], err = json.Marshal(a.End)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'end': %w", err)
+		}
+	}
+
+	if a.MinutesDuration != nil {
+		object["minutesDuration"], err = json.Marshal(a.MinutesDuration)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'minutesDuration': %w", err)
+		}
+	}
+
+	if a.Participant != nil {
+		object["participant"], err = json.Marshal(a.Participant)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'participant': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	if a.ServiceType != nil {
+		object["serviceType"], err = json.Marshal(a.ServiceType)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'serviceType': %w", err)
+		}
+	}
+
+	if a.Slot != nil {
+		object["slot"], err = json.Marshal(a.Slot)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'slot': %w", err)
+		}
+	}
+
+	if a.Start != nil {
+		object["start"], err = json.Marshal(a.Start)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'start': %w", err)
+		}
+	}
+
+	object["status"], err = json.Marshal(a.Status)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'status': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirParametersRequest. Returns the specified
+// element and whether it was found
+func (a FhirParametersRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirParametersRequest
+func (a *FhirParametersRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a *FhirParametersRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["parameter"]; found {
+		err = json.Unmarshal(raw, &a.Parameter)
+		if err != nil {
+			return fmt.Errorf("error reading 'parameter': %w", err)
+		}
+		delete(object, "parameter")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a FhirParametersRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Parameter != nil {
+		object["parameter"], err = json.Marshal(a.Parameter)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'parameter': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedCoding. Returns the specified
+// element and whether it was found
+func (a FhirRequestedCoding) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedCoding
+func (a *FhirRequestedCoding) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a *FhirRequestedCoding) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["code"]; found {
+		err = json.Unmarshal(raw, &a.Code)
+		if err != nil {
+			return fmt.Errorf("error reading 'code': %w", err)
+		}
+		delete(object, "code")
+	}
+
+	if raw, found := object["system"]; found {
+		err = json.Unmarshal(raw, &a.System)
+		if err != nil {
+			return fmt.Errorf("error reading 'system': %w", err)
+		}
+		delete(object, "system")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a FhirRequestedCoding) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Code != nil {
+		object["code"], err = json.Marshal(a.Code)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'code': %w", err)
+		}
+	}
+
+	if a.System != nil {
+		object["system"], err = json.Marshal(a.System)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'system': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedConcept. Returns the specified
+// element and whether it was found
+func (a FhirRequestedConcept) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedConcept
+func (a *FhirRequestedConcept) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a *FhirRequestedConcept) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["coding"]; found {
+		err = json.Unmarshal(raw, &a.Coding)
+		if err != nil {
+			return fmt.Errorf("error reading 'coding': %w", err)
+		}
+		delete(object, "coding")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a FhirRequestedConcept) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Coding != nil {
+		object["coding"], err = json.Marshal(a.Coding)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'coding': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedParticipant. Returns the specified
+// element and whether it was found
+func (a FhirRequestedParticipant) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedParticipant
+func (a *FhirRequestedParticipant) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a *FhirRequestedParticipant) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["actor"]; found {
+		err = json.Unmarshal(raw, &a.Actor)
+		if err != nil {
+			return fmt.Errorf("error reading 'actor': %w", err)
+		}
+		delete(object, "actor")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a FhirRequestedParticipant) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["actor"], err = json.Marshal(a.Actor)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'actor': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedReference. Returns the specified
+// element and whether it was found
+func (a FhirRequestedReference) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedReference
+func (a *FhirRequestedReference) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a *FhirRequestedReference) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["reference"]; found {
+		err = json.Unmarshal(raw, &a.Reference)
+		if err != nil {
+			return fmt.Errorf("error reading 'reference': %w", err)
+		}
+		delete(object, "reference")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a FhirRequestedReference) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["reference"], err = json.Marshal(a.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'reference': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsFhirAppointmentRequest returns the union data inside the FhirBookRequest as a FhirAppointmentRequest
+func (t FhirBookRequest) AsFhirAppointmentRequest() (FhirAppointmentRequest, error) {
+	var body FhirAppointmentRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirAppointmentRequest overwrites any union data inside the FhirBookRequest as the provided FhirAppointmentRequest
+func (t *FhirBookRequest) FromFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirAppointmentRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirAppointmentRequest
+func (t *FhirBookRequest) MergeFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFhirParametersRequest returns the union data inside the FhirBookRequest as a FhirParametersRequest
+func (t FhirBookRequest) AsFhirParametersRequest() (FhirParametersRequest, error) {
+	var body FhirParametersRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirParametersRequest overwrites any union data inside the FhirBookRequest as the provided FhirParametersRequest
+func (t *FhirBookRequest) FromFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirParametersRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirParametersRequest
+func (t *FhirBookRequest) MergeFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t FhirBookRequest) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *FhirBookRequest) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10801,6 +11284,30 @@ func (w *ServerInterfaceWrapper) SearchFhirAppointments(ctx echo.Context) error 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirAppointments(ctx, params)
 	return err
@@ -10817,6 +11324,13 @@ func (w *ServerInterfaceWrapper) BookFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -10903,6 +11417,30 @@ func (w *ServerInterfaceWrapper) FindFhirAppointments(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.FindFhirAppointments(ctx, params)
 	return err
@@ -10926,6 +11464,13 @@ func (w *ServerInterfaceWrapper) ReadFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -10976,7 +11521,7 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "birthdate" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birthdate: %s", err))
 	}
@@ -11016,6 +11561,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPatients(ctx, params)
 	return err
@@ -11039,6 +11608,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPatient(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11094,6 +11670,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPractitioners(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPractitioners(ctx, params)
 	return err
@@ -11117,6 +11717,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPractitioner(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11179,6 +11786,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSchedules(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSchedules(ctx, params)
 	return err
@@ -11202,6 +11833,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSchedule(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11278,6 +11916,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSlots(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSlots(ctx, params)
 	return err
@@ -11303,6 +11965,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSlot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadFhirSlot(ctx, id, params)
 	return err
@@ -11319,6 +11988,13 @@ func (w *ServerInterfaceWrapper) GetFhirCapabilities(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -23712,8 +24388,9 @@ func (response SearchFhirAppointments503ApplicationFhirPlusJSONResponse) VisitSe
 }
 
 type BookFhirAppointmentRequestObject struct {
-	Params BookFhirAppointmentParams
-	Body   *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	Params                      BookFhirAppointmentParams
+	ApplicationFhirPlusJSONBody *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	JSONBody                    *BookFhirAppointmentJSONRequestBody
 }
 
 type BookFhirAppointmentResponseObject interface {
@@ -37925,29 +38602,56 @@ func (sh *strictHandler) BookFhirAppointment(ctx echo.Context, params BookFhirAp
 	var request BookFhirAppointmentRequestObject
 
 	request.Params = params
-
-	var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/fhir+json") {
+		var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.ApplicationFhirPlusJSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body BookFhirAppointmentJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.BookFhirAppointment(ctx.Request().Context(), request.(BookFhirAppointmentRequestObject))
@@ -39910,824 +40614,843 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3li/+VfBnv3NiJ0WapCTbok7OPMXLWEm8tCW3u2N6VFAVSGJUBTAAKJrp8fvs/4N7gdpYxc1a",
-	"nIn7vDexWBuWi7vf3/13K5LpVAomjG4N/t1in2g6TRj8+3g6lVyYlAlj/9SzNKVq0Rq0XtBkRKggEzlT",
-	"raB1RZMZs3dczEYjps7pyDB1nnIxM/ZF3cBfuGAjqVjpSqQYNSw+p6Y1aPW7/YftXq/d3zvrPh50u4Nu",
-	"t9OF//3WClqxjIxU5zxuDXpBK54pargU+dv2ukGLifjc8JThyx61u3vtbu+sezjYsy+zb3GPT6nhTBj/",
-	"NiVlCv8WsyQJWpopznTxB0OVqX9z179ZG2pmujVo6WjC4lnC4lbQMospK7xnNo03m+7nz0Fx/Z/AMm22",
-	"C5usU2X6TdPrdXFYP3R7g24XBvUU3o7jeSWlKo/pmODXi+MZzZLkXFB491PVIfYp8oLGMbULpKcs4jTh",
-	"f8Ao7S1MpdTIRI4XhQ9u9qktqGn1qNy6cH1OI8OvWGtg1IwFLXnF1IWUl+cRnQL9rhz+lvv9BjflWIjq",
-	"TN12lc4aV2ZyHgNVtHqHj/fb3X67f9ja6kixlPKkNWhRITrpTBum/q9jAB2pxnaVuNLGL5MdWL40MROG",
-	"jzhTujX48DFoJTS/8yW8qxW0UmXXBD/Y22sFrelECnvHD/s9sr9PDg4OSLdH+ns7rhXS4Zeu2C7LUDvd",
-	"xtl9tmOeMBrDcv27dRxFbGqeiUjGXIzh1DIdKT51VBTi8ppFSOYTphgxE0YuZLwgc6qJZdmKac3iAdFM",
-	"xIQbQrX9v1yTe2+fPyGHvV6XaBbZ15HeQeeg03t4v2OnivNqDVr+C/YMRhOWUmD/Ypa2Bh/yix+RhVmu",
-	"ZpQdqp3IExpN2BMpjJLJ8tjfTyS7YopQfcliktIFuWRsSrgJCBWx/VkTOqZcEEajCbFcJxt0Lxv0Qaff",
-	"6VeGPFX8ihoWECHbkR1DK2gp9vuMKxb7E5rPJaWffmVibCatQa+LPM8woMf/+kDa/+/jD/+nVTu5CU0S",
-	"JsZseWYv5JwYSejMTOzyRNSwuuXudR52epWh/8SoYoooRpP0x2ErZaketloNw93bZrhSGCbMGa2hoicT",
-	"KsZMWxISQEER3kxiyfQRGUlFwpNR+5UUrP2SmmgSlgc9bKX/uviH6KvDqHv6aPZ49Mvve5+e9eYw8p0W",
-	"ftj6cNz+jbb/6LYPz9sffxi2GmaFPOxXGTm+Wp3aG2omRI5gVoLNiWKRVHF5+A9oLkD1g97KMY+kZdut",
-	"QWumeFuxEVNMRJa+CpPp28ksj/VZ7dr/gyltqcGNEccXZGtev9y9zVd2f2lhu+3D5gV9PuGqdpxnE0au",
-	"6sZqOQolc0YvCfICYug4sL8+f3HylkyA4RyRMGWGdtwbTuLQsiD7Ek1T1lk5mXzi7x/4qRdXez9opVz4",
-	"Pw9K07VPrJ7wW2rYrzzlpo5BUeCUCRuZgIQqJHaQTBuNHAqGzyIpYk1CE5KZMDwhNEnsAiGTvaDRZXXz",
-	"Iss31LB1pH7sHpkfe/3W5oeCtv+wUzlSP+Ksjoz7R8PkmFGLY6tmL8/u1I3cSDKn3BBUuolRCy7GyHhL",
-	"I+9vdCy4MHt93CCeWhmx99DOIuUC/+xlw+TCsDFTKPKmVNGUmUzqGalqBQZwJGImXOMRsVsw4dpItRgQ",
-	"SqycJVIRSmKmLzvkjF4ykYs8q3mzOBiKi5khUiQLcrGwmjEX2tAkARZC5txM5MwUuTeX4gh+B+E0d3KL",
-	"66EosviYxDzOxJcdI0FJbj/Nx0IqFneGokQNIyUtm2X60mpMdpL4SCtoeZ3h2cvT9rFTYJvJpHACemWZ",
-	"8F/D4czqQ234b+85/OfR84/f2yu64WLzU/WEVjBBTp7WM48Ck/1OE17mwT03+yk1k3zuPF7JGP6PYqPW",
-	"oPW3B7lp+gCv6gcnT6vjOltM2QZjI3ZytzfAJzRhIqbqOWNx0+gidw8ZMRbf4tASqWeqcc0ivHyL45kp",
-	"XccW7GBCwT6Z8wjuCL18mtIxc2wtIDMRgZYDY4Xx/T5japEPEB9uOmT91YespKzUH5GnLOFXTC2a1jNl",
-	"WtPxxusZu9edf/nCouXcNC60nm9vm60G8kTORI1APjYkldoQLUlKxYIopuVMRUwTLpDh2i0vjfKgW7/b",
-	"5xF8oji2mI3oLDGOoTZLtP5agYaTeO7eUJ3Fz6evX3ntB4QQfsr+rRjh+ohomTIyVXKsaKqJpgtiJniD",
-	"teuEIdyUlYr/1lI0kPW5m0id9eYeo9Np4sTcg5qfRhOufoDfPzZpjG/dRjTRkN8ooCIrQXk0wSWgpqxN",
-	"lufVa103kdnRFgjtNJGNAksn0rgBg4qrGVXRhIzpFVvagF673+0/6u6Bq6/b/a29173Job+QSaO0mMjk",
-	"FoXESczSqTRMRItf2GJ5RC/pJQP1S9MRs7om+CG84u8ValQ3B05Ni6WwJyNiqElZZWsxFFToOepS9mnw",
-	"tBApWIfs9/sk5Pk42pds0VZsplkcotZGhbSHayjc547Ifvdw+Rku2jPNQkueCSt8hWsyE1aPm9NFh/zC",
-	"pmYorPLZ3wefqq4qdY9Zd+/w0WPW3u/GB+39Pfa4fREd7rUfPj7cpwePRod7/f0mda+wnm27oE3i6OBg",
-	"lTgaDj/1e+3h8NOjZ03i6GQEpmX9jqETAOQlsihesvi04UkClh0w3dBatmHu4RiKzMWx1+l1evcHBHZU",
-	"EW33kiYFQ1EH9vfw+xDUeSoWnaF47zTwogpdGBDXJKUxszzfCoGIalbdAW8m1i+xs6p3E/XDof7+3nD4",
-	"/f/ce//g/n8MWx/+a9j6+P2wdc9eCOBq+cL97+/bX5t24ZUUrGEnjpHi97r7fv3dSoMpY7cAlhUu6VoP",
-	"k13+frb8dl82Wf+tljJ3Cq1Yz+4yeXYdeTYtjIiSWVzjW3sLJAhmq+MIcMQvmOYxQ09hQZs/ykiOKmus",
-	"WzvTWmoXCxLJNKW6xCQ/tHJ3sAsafLSXp4m0QxnRRLN6KcvdcItLwA1LdVHc1r88c1pmVyurAarHCb6s",
-	"D5Tp/shVD6oUhTCC4L/PmLtsufnnoKXNAk1NqVL7sl9Yowp6/OaEXLLF7UmPBsdLVc+Dldxex0vg7Tel",
-	"4rnIQtNauu28vbV8k1DROJiEitsbyVsp00ZNUMr09kZyCvHZRgUPrt7eaM54dMkaCcbA1dsbzXvKTcJ1",
-	"43jm7roVFuoWecJ7djGR8rJxWHj5tsbz2T6tp1LopVyHl1xrF5Rz8RL7z6LlNFXyImEpGk+Df2/43Tf4",
-	"FH68Eu4riLa2kKY9kjMRh4PMdiRClpxZIBuBa9rVqvib7mIC3pfVHjEWN05Bz6JJ2e0Fago3ENZU7Epe",
-	"stj+YnVQ9mlqNxenh06pO5kZfrpxTu768pZ4x9BdDNqdpsZBu+vlQZPQO59Kz3ED2yGkd2XVTBX0nruY",
-	"KGpcjfPEy8sDtjb3r9TFTxoGm/tHNh6pfe3rKcOMm9czE8mU1Q37lTREyPmAGJm5vHwEykU/YmroBdWM",
-	"RFQIacgFI9by7ZBjjZYz5gU45Wko7CQUjUxANOUYvBOkOhY0Agp5CKUoWd3M3L0P8ht9+KmdxZ9WPpdH",
-	"qj7nXqWRncqmS19MScP9fH3FVEKn9ocsu4Nrbf/xwb4zBr+vFKOER6CWM0N5ovGDmHCR3+coSLp3Bi29",
-	"0IalEAoWg5SlejD1BPgxaBn2yZQ8qEhphowUY3ZxYk7HQmrDI12+jyaK0XgBh4mKEjv3KrDhGDQF44ab",
-	"RWvQYkpJBV/2zrYz1Fnr6ex66dTtVB6Tc84dqqXQ4MRxJ8tdwRQ4S3yrSLRD0A03G2cefVxgiNF4T5Dd",
-	"HvtsCDvbcXvYwQ0MLSVbcpLqgscxE7fKdEb+q8htCEZ+MYZpSWFCr9DVMmUqtUxRCu/ptcTCWKyPSJhf",
-	"DCHAqQk3naEIIyW1bkvFx9x+gGK8Q468u4tobqySKwyhmaMNXp/ShXemaJkyM+FibN+YyIgmbSmSBQyY",
-	"a6siXxVHXEppweng/sKNdmSayLkgKY0mXKDzaImZvH//vn1ceNE63pBn2sAiv6C6oIXpW93RCdXtYraI",
-	"21jnF4MTW7gKK5POrCVr6AIEyguZ3IneNZFJs7plhTn4jZcF4Im4ogmPb3Ws8EV4eXtEecLibJWRhjNq",
-	"TKmJ3HA9zzgiIXBCHRJrvDgGQ664xPB+x7tAxDvNbnVWDd7mQcHR7CeY78IlW+TevtwJ7SZxNxYIh+E3",
-	"0ZLzIS1T0kuajKRK2e3SUuq/2naLW6GlXGuyQpfcu1Dykgny8+nrVwG5oDF5d/a8/TgglIBziaBTDtlo",
-	"Rocxs0LoPkzzFU0ZpJ3c6jStXGgb+1krCRz/l4LlTnoBeVZ2gNJgVim9SG73BFiSodmn3UaEOJjQO/pp",
-	"ksi5syJiTlHU50JRem3EeX81EBpMzDnk7uJQOGdf46Fw15cPxZuEijsZcEJF82gTKpaH+lbK9C6GqqRM",
-	"G4dqLy4PFd1+dzFYdCk2+zXgcs2ADb3lszhVkP7H66Rspsu4jBmiuYhQUfUZoFbfzrNTyVvLO7kL44LW",
-	"E7OIx4xQweYwQ/R93sWWoF+1cUvw8vKWnPGUvR6N7mbEKWvL0ag6Zm8gOi8LJMTL0ahm7FL+StX4limK",
-	"LhJJ47aRsp3Yr7tBQzUC1wR+s9YhFS5zFkwLAwkC9x7uk1/4T2QmEqZBmxvx8UyxmIAom3PtxOuZlC+p",
-	"WLx1bpDb5UTUsDYEleCwpFJleoTGeYHwYvERZtRmxrDLtLWHpuASgazuu/SxnC2m7K6d2Fa8b+TJBj1g",
-	"idLflTNwb3Uas/K3G/RgSwNWpfQObOcFAhuH3KNiMRSWkO53SFi1i0Oi6UI7g+bHYYujLXYO7xu2fMkP",
-	"xQ841zg4YoYCkgEePjro3u+QY0FYOjULEikG9To08doWZMGBI0ZIwa7bUn8n6BXlya0rmrP8u55z1ntJ",
-	"CWbVkVRisoBVnK16P6d66PNFg1UpSwRqWCvHeihCib6y9kxcCjnP/D9SCJeaYTcrkdbWg2Qj6v0x9vcL",
-	"xsUY3GAjbk2XI7RNXIK+HY0doxe3y77a3TnCO8E+TVl02yeJC8OUoEkbKB18WRCn924/FBXoDkzk2NWU",
-	"OHsYjAi3Kec8Dh1f0LPpVCrD4pfWjLhl8ss+3gYjBrict3dcIVbbct/QswNrqtUZOSAdA8jdyWQpeJny",
-	"9/jiwHCJENCyaherB1cRQ6XW8HMxSHwnsSn37TYEoJtDVKU49bKIcPHkP010rZW7513EmddmVvrqpEs2",
-	"Nej19TLH6hVTZYnIcAyHFEt91wS9hTZUgGbhH7pY1JfiYBJeJRH2ki0GvZpyuLusTylBAjSnuJP5ROpC",
-	"tQU3lu9GE6aPiJglCehzICYraQfFPKKH+8U8osNu91Hv8LB/sP9ov3t42CsnFdmXomzEtIRqkhGknnHF",
-	"9Hb7hrNcl9ngKpOtFDyntcVvTPiAO8Z2jERZCfgAbkmgYlQwy51bhYWIraYMMAElStjrlwih321cg3zr",
-	"MI+jlvjtaJyDdCRVmQ7fshFTiili+TBNyuPo3T1FuhyGtUvv7isut7sipLmpNVcyYeto6K29BziVnLqY",
-	"a2kSz6EMb0qVEeCKTIAtZTmRq159al9ZyXvsbpDr+LmY6fMBU3+AfNyMssEWGUIJB6HE9ErHr7RjlbOT",
-	"l0XIi/9mERxC5No5HAeN0ddCkzcFzuwySqtpv5nxYKTVVC2j7RCfFR3mowqdQYHGBCTwkgWjKrB6LWRQ",
-	"2t9G/Mpq9mE2Z9Q6GIshERaT7F01ZIAuIJl4pohKRVmalLjpej6zExP733rs/1ecrOKhWkf8NSL3GCrx",
-	"vykr35SVzZWVyzoV+Aw5gUNL+Gf7+M1J+xe2CDvkdCLnLldGiqi8CACqcd47//n37m+Xf+9Numk/efyk",
-	"K36/fLMnD9QjfWh6s72rg/mjT4eL3h97xwc/reYjFYgFeD1W5Z+XCkP/vb/3uXbHv2li3zSxb5rYNWhi",
-	"yCeaRdKvXNfs8mvBstwpJ5X0sljKFqyxbkajv8qVqATkYuFy1Ddaa2fnVxa7utr2HOal7uve+Yp9Mq5s",
-	"fmlP4Avlt9UvXAncryrJLySkYrtYFPixirm0UmSVMAMS5vBxIZlNiZEBuZiZIXhksYKKi3FAQo/OFxZK",
-	"hUsPT5OZthptBbMurNNW68EGl6oe8YLz53JItcRv+6xMEWO0mSpGZBTNptzOW8qygF1ZVvSwWFXUrZOh",
-	"DQCITaN1LuE7G25ERcQccMo6WnxSvPdzsJua5wrn1jyAaeZLutR6LWMZBHHNh9z9bj9AC8qQJa9dB5JX",
-	"TCkes/WcJDuyr/0jnzMsx7UOTXfb5zL64yYDzNAxmyq/7kw3LQB1NleCVUS73Z9YE5rc7kgLEJsbU5CH",
-	"FN2YLk7xgc8F4NFNcHHubP+KmI8brkqdDlIg6LLm4Vchp+EizZR2pYZLFE59EwsP6uVQtnUV5acw3zVC",
-	"Gdnqli4mB1CI7HtZ1RHSNGn6LNGYeS8xZzJl6QVTVi322Q5RwgWPvgO0rdGoQ05nSskZxiz1lEZWyELi",
-	"RCqvWAXv4z1PEkgrL0VXDaJa8JiiXlbQqQ+W7YcqMeX2xHB4Wm8AUL2d+HqLT1RJzL1o3Ybt6BMsnUUJ",
-	"ileHnBhNEpg76EhLChFkHVwsiCt8hqVEgKvlXadicW6pv4YV0EsGWAt6xiF3E1UL4yJQI8VYhxwXUjWh",
-	"dIFQvA3SZLXMgNUgvE2MTMqb7+btlu5CyoRRcTcyfCITl2XRUKoL+RZyRChmzcOcLxmb6nJ5Tk7Yvzz6",
-	"+e97v/3Uf7n/z4dnB//6+/tnb89+e9ff2z8o0/N+d8lGrMBM9duPaiE9NlcPanSCXST8+pt3EmUFebRB",
-	"sXDx+DUy98I41pzNZ1e1Zo41ED0ayqhSk4Xu8zkcBXQHeBOi5oRF9SClwFnto7EU7AiBoSCDG7krQkDN",
-	"vaOlVN9b+F5gDxkVQxHORCxDpE/FPMq4SwVnhFGVcMtWecqCqr3QIc9nCr6Ng9UkpYuhuGCExnGGX+gA",
-	"LSwPspILE1XsvyYsujznwi86XLRHwFjJKOS5nsi5NdoZvbK/oAACF0IswbL3o7XHgqmx/S9Pp1KZMliG",
-	"+/LSGaArkCMdOCP4Tt16IyAkJOblOIthhoObJ6JVsCALHjcJORmaVqrRy8iOqz1ezRLrFjxgQetTm85i",
-	"DjC29lc6GsGPkk55O5IxGzPRZp+Mom1Dx0jH1fvtUdzBjrtNnj5SMj3P9eQaGwBrEj1eIBUkXFKYw+LW",
-	"V8+iJTAhzVCwT1ybPGBHBbEHBr3UYyaYokbaQ23klNBC7g/k9drX01RCghdE9mbMAUw1i4neJt7bWp3u",
-	"RJA5wOnMJwt3NBaWa1h+AaloWA4jBZnO1FRqtlJf+xLl7M9E6ltLzUzDrIHRlDGLXakssuyiU6Wyontb",
-	"LSht/3FepytU1oEmyVduvO+kR8jzna3iimIBFpmT3WVGUvxMts3rrcWiclLSWvwerFFTXiDicYMiMaHT",
-	"KRPg7avoKhs7tZ9B0SSqPAGRScy0wRrFLdzZFa2q5NjudbvLru1aD/WapVjv0S8W5AZ5Hfqci9hawV4V",
-	"wC4ELnpVXiS74zVhFcQGRIrzmar41qKUAOZYrAmGM54VhEECd/HTOXMtto/p5u1j1oWZakyItcJhRWyj",
-	"OvZyfAMoHZTHrSIdeUjhxsIdQcsuzfkf0Ghj9WNnPGW/2fuAbazb6dwncSOb3b/hzd4gDIQ8Dphbq7iM",
-	"a47i64L9WYGHmCXMgb3CGtRqFeUz1yQy308WTa6mAFNhsxNeYXz5Wp/NudBHLvEfkRIY0+RCGh8+2cDN",
-	"9OfUXKxi13DQVb5JmGouL7kYkwvF6KUune1qDBC0RXiQZo+ldIGPVnVHZzrKmdE8Zu25VPb+NgCpZqKx",
-	"gLLiS2v9L3WYiYXbV2An7m2LnVh178HarTkEb3MLdjsPn0/nNtLJ3SNXjenQI5AkuSi+qHe9LrziISnx",
-	"jjt1xu3i1mrUZY9dafyfTZ/9vJrqThvs2vdYIFZ2HmNcq0PCrP9cGJAwqzaCPyYsumTxORdhMBQhF+eA",
-	"Rs60DkHYh96rE4cYXF4U6lO/01l3lAwEcyjsdI9I6Iwb/IxzCLl3Jmxkzp2T+BycxOeaMRGSWEKKzVB4",
-	"1xRq3Ewjl3GuqSNiFKNgbruqK7CsqXYjRIybAgsqtt/LZu+dWDB5gL3Npl5wZsWZ7wofL3q2aidRZlvV",
-	"xn8lhlVpWVHHcC+5iK1qccV1nZvxW8bDDWY8yETOajyMT+B3wKTOkjIDQnVJ8fhbnz2K/Re9LvGopFk8",
-	"KmkWf/vQbR/S9ujjvx/WZw5+QRLFOY91vacUYnzuaLn8npH0Hu2NNHxk/msU+2uQDZuKoUJ/xhoWCTyF",
-	"AxZMPuWNpGF9SuQ70CSyeJdiY6pijLdqhr3tosiOsqyWnl5yQYD5fHU5khDPa9As/ALmuh+W9NMVqkbg",
-	"C/25cZBmVQHctOJOsjfKOo7oZnYIZJrQiHXIs3RqFoGHi4cgx7XScbm1Z/2Z0l446vqDhYMkRo5xMcGI",
-	"ySs2dBggkNWFjLfI3iz3HC3N5KBmIteUZOESPWv8XlumRjheu7zCJRZWos4CgRRP/c7ZFVYCX0vAHkLj",
-	"0moqty+vj4oZAGE3vD6BaE3QDFO9eyvS/BYns62sJ39Tajy+uCgP8W+9g4cHUWWg160KlMbecp/8Xybr",
-	"t5fh5Y2wIiVcL2RKS+l6KHyT89co58u7Atxz222Bh75pAzeoDdRX/C0d4w3E51YRGhCU2xVfLD39hVUY",
-	"Zev7Ky7HsON74zsHbaGa+G7PS+FB1FIAOejR3uHD+wNCLwA+OEtDAhTb9W7Ibw6Iv4wD4i+tX3zzEXzz",
-	"EfzVtIJliTSLuUGZUi/mUXr4dFQAF4V9LvTjrUSx6huWv3c5thcsoikDg+vn09evqil57hNck7HrOjjx",
-	"8HaVxnY/7PfI/j7p9ffI/gF5+KjaWR6SVNZG1K8tNouSpXnec6rXTdqlIBLIQMSpx9nU725mSAE12YfG",
-	"41IXN+bNRApWw95WJzK4b3xsotBnwtRlTFkCTXjWRpHY8RtiFOXJjvnbxSg3ep0wNSzOHE/QaQRyoktR",
-	"oeziclZzHEMAqlb/FczMpbok7iYUUikjI1UKcRYgV7nRLBlVGtge9jvdTr/zqJJfcrBB9tB2QB2ofTYs",
-	"YrFH90bqeoH5VBPMlrkwU1SzeGW/PthGvC/IwphuzNnfLlsTGHAFU6SximXjIk8k23qsCxf3q2uVnLeP",
-	"rKQHLdeJwBdqw+P2QPK4QDUUuijcXmg8Qz6sX4Ds8kmcJ/IXKNvyP2vv1RA4nq43dav0sG6Vyjm+K+hl",
-	"IlM4c1JETIkq/Eqh6+3trWI+dr1y8BpHj5tM9ETOtzh6Vb2n1607civyuIISiAaWYnSW0HhuT0rlGKJN",
-	"TczhOshgjmI3keNVWSStbu/nw9+eHPyj+88aebaWr+pZAy/Iy1k2wzNakwJoJRN2iHcfzCVOaVWKx7OQ",
-	"EC39QzljqaQ1F+kx48K5KGiU2etdR0wYxbd0GLlnKm4iweY7JDnnmsXX5ij6iSszeUrrij7sr3b2F/aW",
-	"ABQF0jvsdtvdXrvb8+hCWXKlkTFdHFkuQY3lsXRBuB4KBzVtT0NNx548DRP6c4WjmZkpFla7S/cOH++3",
-	"u/12/7Ca7Fo9MGXzdpPj41td1i/CcY6dZWcEXq+9vb1DMpolSduO4H7t0hweHj5u9/rtvW5TtvbWM2kc",
-	"+XNWp60sAb+WO2V+A1S7LkA1riv683wik/xg3BWyWj1EFROxznWfolS6SUywa8SadQ3ycPURcIvmWGcT",
-	"OVNfC9KZPWUO6uyoNOzv0Jz1nQmzdMhKunqNuWvP8VPVIS9oHIOl+A0jbcd6hmrxt4tc3QjIa5FP75Yl",
-	"UmbdJbzXIl4r9BC8YE5JhkJvxFnA6uMxMzpnUEORie7s7RcLkjB65foGyJkZ4BaljApM+l8FMDvExhNk",
-	"JgxPHOasW6m1+LB/fn57PYi1fzWmUTmXS0dys/PUiB77TeX5pvJ8U3m+qTx/TVjYmUoa0ATybXEunIBQ",
-	"olmkmHHmLAK8y0pznUL3mawaeijkaECmViWYGDPVgwcPwswHjo/57c+yIpahlysW/wM/RP0gZamOaLId",
-	"FHOHR7q4qjPF24qNmAJ/XpmK+mUqelhGU6oZSRNq83BoP7teyt2Y9olbvk5mrveXlcTmdm4zeOKLcqtK",
-	"bo2vzV/2BJqZ1wv+vH16JFOm4Rx1dlR7swJb1wye6zKc0G0WIl5yUTNYAAfMBwjsoNjo7oiEcspE1ruK",
-	"GkKTpBj2vGQLqB6/ZAKdxpX6N3d9KeSSNbrXK0SRG1ZKFySWQII+hLwREb7JPrJBwFDJxnJpHMZ3Gppl",
-	"6I0/78G68w8/rMkWWeH4H5DQqpzIiKkgPA5IONNMDXLePFXyiscwOvcqiJbhtn396mvlBOdRCaBXvytl",
-	"eimy3frjXUYqrhHoiOO2qCZFWvrPaj1rLA1/aUtrcQ3Epv1qFWPz5rEybyyydr0Im0F51dft99vmGOTa",
-	"zfYszYewnCDI6a3Qa9KOC/Td8yiRGOJSDHO4WkEL/3HOxTl0ObSM0UwwY2Upil/4zCbQTU+oiHlcG+Y4",
-	"lSkDH9EcDFhIK8taWU6Z0lIEgMVJqCYJNyaBkum8QZCRVhmsKVriykzOF4zWyMx/MaqyAFNZvBkCpdll",
-	"GXf4eH9VUuzh4eHjomg7XBE9LUi3TQ21FJTd83oLCLFfEmb5nw5ySAaMWKuKYXP8/ffk5ff2f8t5GGtx",
-	"aFO19oi8fPsKBKW1n86t+bs84F+pNsTMJYn5mHvIHkbgESJmlpOs35FWf68iE8o2ymrcMVCiN1SW7aTL",
-	"WxAUSas019pzviLxMIfstHN3STPk2LXGknnSF17SzohF9D/XEguTLLE5AfsRbwxrMsPKXRK2QD8qPHlu",
-	"XL3/lgUK2zm5Eqlnau1nnrjb7BOZCl6XTJt5B8YSUnQzOcR9//jKERnFvz2M3z3ZSuco2mP14LeYUNeY",
-	"uVFMCd0GdXjHTgN1ub1lNxvh4s7wRyYyWcsaX9h7SuloK6kFNvp1dipXpJjl+/Ed5prJEQkdCtA5oACF",
-	"QcmVdF3r0pgmtUVDBJ/dvlrDl2necmBt/jXeBXBl0SUz67HK4C4PbyZHo03QzV5bRcwvwUrQQGxSXE40",
-	"DAglsXRIx6FzX4TW7MA66hCMC3cCw6OqTsU1CVH5sc/kEL+lVwQ+Udta2KB0OJSXMvcoYnplmlUlla/A",
-	"RvbqADGHw04jNObnoOX7CZ8znzG8anV9g+QsCahEymufxptfwL1V+ZihsdFMD2xItip6nDwjbBaW9V4i",
-	"XxXGBZEqZmor35DL5NoRKrIuf7fWI5TW5sefIciRYsReJzRRjGIFxHouX/Ex1Qo4ScaSWDV57qpYEBka",
-	"kOx8ZjDwcHMLkm4j+D5Yp2YCeN3gXTiuJhiTV2wOv1WRlgC/m8iZwQzchZw5kCbQJYt2U1ExyniiE0EZ",
-	"z1s6dEEhndkJYsd8axSm6pkrsMZc3fnYwEXqOMCTXEWqLhD0ucoK//IIh6tnEhKCk67ISV9TXPIGWwqt",
-	"CPugmjKSqkPeYO84TIAvu5Aha9jeW61zbD2ZKK5NChWIX5F3qd6C3gli+JrwUkpowYVGMnWxgzXIJY5y",
-	"d81FwacrjdpA6Bc6sllZD/z93A7FY7dR//cyze9Avvn7myxyjEvHdOFtODyHN5eTmc2wweRuGFDgGttV",
-	"vXfXObS/3iHeGURxCdNg7SlqzkDBuwr9PwAwH0s2uahvADIasQjObwEkeEU9WfFtOd7yUdbeuxd0u90v",
-	"x12uL93Y1lNQVV/d70HDrFes/AZxTLxxuwimf2g5iMkglrIViHXBQfJVxTGfUsNeeNtjW/xZq5ahE4do",
-	"LsbA0AwD6GtGY8/Z7KGDou0ar3Aio0u9It3FZx5JdQkf4uaIMCy+LscSN9qEp3Txk/1ilZxrAAIc594k",
-	"Pg0FA0sJbMia3QTrV94NZlu5q41iJppk/VPpInAimFgWuBf9SPy/LKXWi9h1k3sm4tejbLGwO89GnoOn",
-	"NXAwvrmP/W7tUrCEX7G6ettjkjKt7SkGG3/OLiZS1oQXrDRJp3XM8YWcEzkyeZ6NUbwiXXuroglY+7we",
-	"Z2MXTX2r3DA3xbUZRjA/Yh+53SQjGCTGqmpDZ/kIwPoRy6PDGk1/D0xjwSpWsvO/M0svhAptzeqYHHS7",
-	"azWOO+0l49dHNyIvu3SF5bkVdhJ9v2bCxbi0KhCqXRkQK/o2NwuHgeDYhOa4Jzn7RGVT+Y1S3Oa1z6US",
-	"ZcMqJcoVA78SiNulZc6mPu3V47ppVPENut14zlxuAPvNKbzSKVxnta/yx2YdgTIpVjHjq2dxWSKU2UuJ",
-	"Ga8SuOs1Zyd+t9Oc/UPXUTOb6QZfneZcPhpLCxFOGXSxDQcuM0dD+0ep3J/INLERGlC+fRuL7e1WPMJv",
-	"1P455ldMkNnUhUr7+5DqrUvpJvgp9Ofje+DfNK7ki2T3LfGrp7K+F+JxnqSd40hcg5dyNEuSLIlifcz0",
-	"lb3zeiG8C/aFc8dWfLFrkaPkFVP2gfOITjfpN2HvfUKnywhP28MuXZMzMd+FpSGVAZFLU93Oy4gbuKOT",
-	"0W9QAxbyrlT0hdRxbUixd0ZBFWJYQQfNW7peehTaI20sPDyo2ZLXxY4Rywe29L3kWRdflwDJSXIV18UZ",
-	"a69qoyiZyLlw3emoWBDDTcJKvdOHYrl5epbwa9gnp5urlCZcY97eq+dPjkgkhVEyIdGEKhoZpvRQ4CsA",
-	"vqFanvFUdcgrKVVtWc5X4PbFNf5S2FPPCK4B6/SOGNZm4e275EbLx6OCubkcR3GN7IULpjgsz4D0Duyu",
-	"9R53A2zSVhtS2VtpMtuHCwbVQZ0F9SylPKnrGUVY217KINaAbA72+n34pW2XKkPy/H0mDRfjwNosrgeg",
-	"GgourrjmFwkrnMMgc+P3D/aJjAwzkH7x7ux5+zHUTlmVMk1ZfL9DfmFTSDqdK24MEwG5mBkwM/Uyi7CH",
-	"Pp1SxeIGfNEOcfCj2GjYo0FVeQEVopPOtGHq/7ofO1KNi7Y/gxWr2P1L1tZau7/gm1w+DTRJSGSvuYbl",
-	"3e4AkVj6+4NuF3PFLGcmKY8FH08qroBef1D1JR2UBnhQYmL37n3o9j5CCuv/9D9023sf7w8+dNsH/if7",
-	"zfu1nOn5hKvjchrozv0iAGOKClJ4nxWfz1+cvCVv9zvkmFgmJDVNHLglCXmdXxhT2StJ8KvOsZ3EExkz",
-	"u11PLAlOi5XR2+UsXKvf1A7MpWszQze5+6W97zNsteUinvvU6yhJxnrc7buzlvpMQ2V4xKdUmNVocl6g",
-	"I9/fWCGy831T+EZZM6pDZdNypiJW32Cs7G7DO4vGaZHKS9bo8eq8Gs3UFV/10SoW+VbzryHbQkiopsgq",
-	"kQ2bYa9kUMR40LbAxbNjeZsVpK4dxSaBmMJJ0Ss7/fGsu1/Rl+BmkNWg5D3u2tDjbjRLRtx1sit3tYOm",
-	"dmWHQ/6y1U6yEokVXGLF0NHy4SwflTolu8Jmf5qJONneCvX2TJHB+hHrDsGUQo6c1UhDkxDL3hOqDT7s",
-	"+G7CxSUJrfypDcuZxi7dc6rJyAruI695OjBf6r3sPiqwMdUVW25viElnh193CJyZlvEjO8GtxvKrffHN",
-	"siG39SXydL/VMJ8Vbm7/kQt4uPgJzaiKJppV+Fz+85anwDmNYdU3IO4Ms3gr2i7StCmRWr275V0dmMCJ",
-	"yRAEyvqURwJIWao7BbXwwWjCVTHF5MFyWelK83E4PP2hAYkB13DLI4ASx27UJg+ewp0vZcwa97CVvW+D",
-	"rXvrCvh2bgKcwb8PmhVB9BcIiYnPZkIRd2Gn/ICCjFmrMb2ShiSYmkTNkctVyDMFQ6LpogqUs0aH2t//",
-	"MiUKnVSgRPnqLUam1tKCtWfKdxOgKN6xo8COqpbbXBb/yXWumiZ1YHmEMyUG9oAPCpfb9nJ4ByrZMexY",
-	"UM1CKm5usEyDEJjhgtCxYgxrex0iabm1w8rTWe1J77W6WnYJ3XNyT2ahaUcizYNeu9/tP+rudXtn3cNu",
-	"97f2XsUqfXhYBispMUd4RV4c0Gl//HcveLj/+f9sIIH8oOu41q3opiV2MYDcEJ4klTYqy8pqHttyauv1",
-	"KqKbKJpP6JRe8ISbxduCENpKGtcd6orrXBimVrYWcE1nfHeBjc/fSeHN5c4ey5u9AnndEnd2WW81gtfZ",
-	"W9d9H0XrG6po2gBJIsnIriXfThE9Lby3NIa9GnW4SUnk0aSJGQetHFP+TYEltYLWqctpsP+0nG0bvn3F",
-	"lOZS2L+WxvMPvIahACMT16lAJiD1MNvqkk1Nccjufc6ua7s/y0Mq3rP6TDk9tki5pSGXt3Oj07WTqgTF",
-	"xzSiMYMzEstaVJ6ZXWS64nwB4obxNp+ReRVTzsMZc2jWwtgp1zRU2SU0Uq/xplYNrTmGdnTUIW+VzRT7",
-	"S9VGgd/W6NN1eUzeCt5K0i8zyjUpudX2LXbKQWW3CmNdT0Onhhq2g+e1npDQA0tqXl90xC5T2wZpxsWc",
-	"iQlX7jQv7wa+3+/xfqfb6ZW3GH+q2WGvZ9en8sSc5m0Wsx0uFOwlPIL1B5Puh//WVT5Rf0sdHa/Sh7l9",
-	"W+lkrhVn5ScaAazcQbmQM4doZzVH6sBgimsKvzvVKJ9e9uuKs7ObEl9HrKVP191QP4oGEyjnDbsd3Q2U",
-	"Qjkyc6o2ssZP/b0rlMMTV3VQKhrFyGiZ6Hziym7ankvfdwhS2SSWyLB8JrOj5Na8kQtVDJ3tONCpTBl4",
-	"+zLvXyRjgHmmHIp/5lLFmEx9Ic2kJswj41pF4cy1X9DbWm1L57dGYTPsUwOLgeGWxedTZpdRJnK8uDnB",
-	"uRR0rq/1LMxx6wpJGWPHWqIX2rC0ditY80ZUQpPXAnragIfC9TShi+ahZHRVKfiTQs+S7DB8efJH/fBw",
-	"+RrCL9nSFro3NTkkqpm+O3gYq7UtOLQAt7L5xAtDI/PGDmZLMnLGjGI0mhDqQLiWKalpiX5aQLVhyWh2",
-	"HfMwHF82k92lZQODJrMGSkWUKMtuaj3Arm3iwcEB6fbIo0rHuP7B/jWe59qNwaE37cyLWUqFT8LaYltg",
-	"5jR157tpV0Y05UnDsYLg0HI/w5eQQnGDhwnyiRtAW6FYGpyd0N1UCkwWK6t+uVEqbvLQr9Qr6sXJcZLY",
-	"/aiCrh8LQeqW9eA6hzvTq6uqofvRSJYsMTka8YjTyiHMfl0vshwRnzyt308eI3mCAVJSMZukysP9jeBG",
-	"Ok3AWjCamAnDRxzxcbeSmJ6XwJlCR8nmrA6Bs9wrYNE75JjoiVQmO6ovn708hWqSTETwbLQFSFQBLWOn",
-	"TEVWcjABGlaDjPGYdF8mVnYjoJmeAZ1oFkkRU7Wo9Ah1l7dn55XGdPC/3uMb00B2490nSzbhVgy8xtSr",
-	"mOfFB5p3prxWdg3hvDkHgSO6m2KU9Urr7PqCtNcSlq1WRxfG1YxVXvVJ7+CoKbjCXbb0Cs96vTJu9S/Y",
-	"z4gmifayxZ0/16gX3ZeoYZYOoLu+ejVWao4nWs/YjnHhuZKYE7LJPEu5Ddx+FbLu7dRLzkOjZpFBpIZs",
-	"Ev6gBi2OvX/AbWzakEYAurEYJRxMrIuZ5oJp3Vbo6k7kmDvL+YLHMUCAm4mSxmBWkVFUaOcwNzxlcgbp",
-	"QJ+s4YzkY6RsJxKOgv2mnk2nUhmsgJqh64nhGkRMa7sBZc9nYUI1OJGG8mTX6GXM6VhIbXjUWPIrnRe6",
-	"zD9cHrfDJoPkoWpBpOuZYJektgvqeubSIMHZp6nlEI25j74/uyJTqmjKjO8GUSS4GmXxbw98LtcO9vwu",
-	"KiL00eVmUX+kL2gpkOhBlkfUVNUxf2mNyPJfc5ZgTjtNJ/tXl0y1VdovgEBDstXyuVasGbC8EpLSLBm5",
-	"EpVqHAAubNZCZMesHxcB+4/zSM6E+fGgexMiJluM1fLlpUsP3tLyc8ErVFSbJYo18d5hddwWbn738pMa",
-	"X/UTu2K61GW8BEq8UrfvrzxqG8Iw54MLStNrWuDXxUDxdhnuWRC5TjMbccEb0o0gV4cbTfK7AgfBx3XG",
-	"OYuhuRqtPvv4oBB6bV9IeXktyn49CJc9UGh6+EoMTDlKEqqI5uMK7PbyaA5uSiN3tYGFdV+74a9nJpJb",
-	"+1WOBQGG62saqq9bGU/jXllaoQ8NiBQMvOOWYy/IFZe5/r95rgR8qez07l53FtfSUpZY9dLVLYMduFhN",
-	"2/imnD63lfYpXQXalKo6VLNNkLKX0uJXZLL78rcFAD+UI0NWFUM9Es1EiAkJxmLddlZFJWyUP7ByLalD",
-	"GXXDal7FDDN6y4Rzn5uoCSXuLStJf5PywBzYnAsy02yjIveLYmfwzfGwtqvS4SWXUX0YOqKJnwH6KDCP",
-	"Bf+NXUkJqEeajOnVlqlP+ffLZ7q3aRL8MYAzUJIyNWZbVuLA7i6nwNd8e9tqpnox433XWw0zd5SvG+SX",
-	"MT1/ZErnMk+aWs7UZwmLZI07ENsGWhLBeswto5qFgM3q3IQ1XBbqVux2BIVA9Spm8YU1Kp5Z/OnrU9xE",
-	"vtWm/GlrU0o7uC09ezq+7ZoU9907qUcp9I645VqUohDa3hx2Yhm2yjd2wZbA0NazxjLGZlbbKoH1lP+i",
-	"jCGv2DShEYvbF4uqMza/sI7acXzursZFKybw7oZs4zW8YunJl6p5JRSIrQCNbrKw+s+oihT3t6yPlFO3",
-	"t7O7ljWCFU3Oq3T2pdpBkdD+/CpCYTbf9IQ/r56wtI1bKwtFsr51jaHw8btRG4rc6PZ1h7fFQrcdohnN",
-	"/vPGtETvKO3cOBpV0+7sVtu3ilR6a1v9fHQJOB9/uInivsZS1e3df1gWYxWQdT7ALRVND3wiVaUYd0u6",
-	"OYKqp6zKcLN0MaCgjRDMrpdm6g2S/TK1HJZxidxD/1MkuPsPIMjz717Qe/jF1JLfubJ+s6yYZ+kCcoqb",
-	"DhkDmDTPpWhLkSzp7NkzdT091heQbusOtlQXJVxUC0i39Aw3HbCsyG972s+asEDQsWQ++LfeoelA6+Fj",
-	"z3Ytmd8UEecmTZYvU9ayrS7RUaHKc5mgERbPNCQMlzH2brC0fgf7JR96sOEJ+EJDJiP5P70R42fyzYD5",
-	"0xow5S3clqQzUr5tw8V/+E6MlowR3r7BUnjJtrrtglBBgEFk7b+X96mxINvuLfQur+Zxp4BQWyJY/Gkd",
-	"saarckdPyyAJ23UZgmfzHL/dSuW5ISmjoiZF2rW+g+hy5wbLMlYn2lTyaexglpvqHVzjcOpZmtf/iySB",
-	"ce28FjXL9zbykmGxe0E/zyeRPbdRQo/jbuW9bKQnB7izFSFBD1RTSMZGeBavuSZydV7DzSGDfqF2twTR",
-	"Ab/UaXUFlX+7lJdtATBzAVJiMjcHwHR9aJRggfAKjRTXe6QYw/TxioXoLmzvgte5Jl4LN7nqFHyp8mqp",
-	"/s+vuCbyW3T+T6y0Ztu3tcKaId7eprIKsGh3oahavn4HSmoBOWNbL6mSY0Vr4Aa2UYaWi9auUw+6aoKx",
-	"sYNxF8vjuep2ep3ubVUgOvWoAHy1tEkvGE3MpAGgG4uNAFgm4Vc1NkKTLDxO5nShSSgvyy1lWtVU7353",
-	"bUlKc27qC5nEjQ3rvUy4ZFNDZsLwxEpm9mnKa1vo7tT+CX2C55u2c4oduOh5mneDWNk9o9I8Yre2+G7K",
-	"N9PU04UyajsEvhbJIk+gcXcWmwWKxe11ClRSps19DKVMS90pBbvVHobbt+G3r2mcjr14R9Opa8+Vn5IS",
-	"veSTyHentBo1B6ZwAEqEXerl1cQqdmzehdxEAmJTh1jO7hsnaBJWR4gQrIW+Wsbtx3c1PIeKxbmdeV0y",
-	"WBJDTyQ949B1Gkg042nWWgiWGtc3dsS5fTZVZgvrP1k4netvRpiAhi7JiRRjv1vQaLvY46zX75blUa+/",
-	"EqH5Yall8t5yz+RSN7Rev3sNx3nd/KtF6IXDVfj06jPQ2N9/AsCaUGPOjSbgpPkmK7/Jyj+3rARXYx3Q",
-	"CrtiimgmYmhMRzUJ7QE4hwdCktIFuHCy/v9lVfaXRz//fe+3n/ov9//58OzgX39//+zt2W/v+nv7BytT",
-	"HPrdpYyYfvvRCkfrn0XMe4/u1yDu66CEsuooDdXO2Lka29JeLGCPEUgyIALoApBqXGfbY2xaNhT9/zrY",
-	"I23SC4iWKI6x/vLn09eviGI0ZgqhHdHYoJFJFpUWY1+wLcsH4stRimASGU4ReOhYotm8Pii0OWrRgFDy",
-	"7u0JIKoV4IsqXawnV9diC19nt8UtUYUeHTzs9Pp7+52Dh48edw4ffWXz2R6TyHPOGhUBHPVQew5d6d4+",
-	"f0L29vYOfQtPIkcjzUxALpiZMyaGonfY7ba7vXa3d9btDuD//QZe0sPDw8ftXr+91zvr7w0ODgcHh51D",
-	"+N9vHfKSR0o6LY9QxYbCGvEBGXHBFIn52Oom0czY71X79/W7/Uft7h588dB9cYPO/TVMeokwAMXniia1",
-	"3RqMYiaaAI4BrE2YczZit2cv+pEY9y/iuVqt93trpWUHobjsY8m5cDaCOuJ4+fbV8vRf1tW1DlbxVoR9",
-	"8KomJdCaayhga8m9pzRN7yNjGnFLA8hjofAdtx8LIuFXM3eMeM4UI3pOp9PlDq8O+muvcjgflTb98WZQ",
-	"EkHrJVNj9kaxK87mDU5yV0JL5nKWxLUY7YWwV20PYal9JAxeMZJJIucAZgS7tXF4odIdqAhPjn7napjB",
-	"wxw1jsphdWQLL6+YSug0HxtGfXABuPZdd30zGsScp4plGsvNzMNK7jpL56VrdgsN6mHwZKTAuGYkg1qq",
-	"hQn3nT89vihE2s8hsr0Z/mihEcPyeKd5lf2qdciq6ypneJoVF7uJB2USK25s7cm22/WWaTBlV9J0zOMv",
-	"IGckZHv2b56Uv5FAaVvqtv0V+2SOryh36n4znupIMbSCypm70mXyLqd1LuXZbGP+13dFemVtHRfxzWLN",
-	"gpELNpKKkRCDUcxacCBaq2bMFw3pTiRzg3tnjZS+1q76pSGUb3X7tJau6nvsPy/T1eYN9n9yjCMgBviK",
-	"hxmiYgG5Buj0c+hz0O2Z/T6jyeaI8OVDscxqmjr5AOVt45ngKTv/w3KKNc+c8ZT9Zu9ratNf/H7xvU1b",
-	"47r+L8NNUJ35QrDrf+jcUq7h9JSOvdNh+SB21hYrLZ3IOlze8yZcXjvyMx5dMvOEJsmWFu9zqch8ItMv",
-	"5E2Np6NuqYv95Wvd1amlWadQ4au+04j/UsyL0ohh7bz/vsE9i4kUQzGdqak9BSldeFXsCL0TmZ4FOne5",
-	"X2LWL9AqcCJinaFAF7A7NxNLAd2woLQRhWVVoNfb53GYziYuK9yr+x4WnerdOq+GXTbFt05sfTtLmIPQ",
-	"Ad8dIxdKgoQXxK0Sou3MJ4s64EHfLHwpXfYoOwNRwgWPvtOWAY1GAUaXfZO94pZVckXnXGinFuOyaQa1",
-	"KWbiFlxfT/rodTpClF3OBiewvdQhBbUO9XkH6cnInC6ckVeblFU1n1WWOE59wQ5uoWL0srB9JdjxmdE8",
-	"Zu25VPb+9kTOlM78j213FHInZPZLWVGrXFynsqVcNKQSBq2Z4L/PmLts+dtS3gysaOBJrY5jFLC2GuC0",
-	"vtMFmMQyCRe00TWc7KcMD+tzsFs8BzXhNfc/g5vs3Yrq7AtLeZNIM94FOaea4P3lLD8hK6eq6Ot5jL6e",
-	"Dlr6m7h89vrrXT6g+p77hKOVOjn0TvBwDpvqlDliWF0FYBETrLhAJR9tQKCnBtKeU3fcjZsrPE3IYf26",
-	"JEi605Kkaq0i+vLtK7CCJhtoRICLBZiuCN25DfHWRS8Q/76w38WJBqvsvvIulk5TaXQrTvuOmQmeHqCx",
-	"ypjr2gIHas3t8xxDernlmnuUsCsmCB8RLVN2IeOF1Za8IAUXHk2Z6xGCbh18zh7TYpAdBhtukJlQCp7D",
-	"LZ+DXVnYdtxo92P9lzmu2xzCynlqOEQr6P+Z5fa7VDFla8y9yNhSrwP9zeksdBZzQ4yiPOmQpxLUmbni",
-	"hhV387u6LNNiUX9WtOBA9r8mnW4pjXedGvLs01SqhhY13hzRRiowRVZ1O1ntHnwGnvzCPbfhHITtro1k",
-	"QiCXyCxMQZyRxk1AZBJbGwho/MiZxXP7C3xm89Haj9eUHTS4F9gn7AawnYo24XZvFk3r7fRztD7T8tR2",
-	"WfZnVxuvPYTIa0wLnnoDztoTE5bEGw8EkoE3+jh4seM6QWi1al2IJuGdhAsjSyhwGw2oAIO3fkzben6h",
-	"rqquwYudxUzZ415yIGw86lN87UaDNuCKqRnDP7jG9DE4IL/P2GzzZUP/zmYDmFNuklrfoj1aHCH80BzF",
-	"GzcexXv3QNMRXdfat3hgg4Jj3tHeUmzGH9VsX/PVLUzTHxzPvFZw7nqX62vBsvKtotaxkdu1IOUcYL+r",
-	"ewJunTWCCwoN2ApQMLufmdpSLME+mfMo82Ku8+Y6f2eT+7T4thWLCjGyHUpZSjGliu/RX9rR/Vh8fMXI",
-	"30Ad9nYjf+J6MxhZULTuvX3+hDzaO3x4f+CN89RF07Shi4CEYpYkIYkSRp1Ti4vip3rX5LT4pvHfrca/",
-	"TGlMpbyh5Q7GjwvNMAjAFZF74af2NHsuvH9EwiJjHEjnCA4hwsBYzGJLjugWpOg2rPcOxlyxyLLUgete",
-	"lf8AOr011B0Ukb8j+zu7IZF6ppjOfqAYE4LG0f4pv5VLf/uHsh+A9xd/QCFR+gUMobJ08C8u/ZaNqG61",
-	"WkHrCiRwdhuIYP8i/MNf8sLFX83+zsafUJHPDv7Ivm6lkL90yRa69O9sGZGPZB9gFxMpL5f/9vePLGn4",
-	"q/gHXqo2ZF9ejiUHXoHEa2JdyhQbn3rTjpzOlJIzEVslSk9pxCALjSiWyiuwBrDK17BP1gAaCiFVShOu",
-	"kThfPX9yhH1ZZGJ1bEUjY7kEvgJSYarpSUstSL+CNMg3nh0seZ0Akd6lelJNpkxOE+YsZW4GZN+uQu/A",
-	"JeoFbgkDEkujg6HQCdUT+/dkMZ0woQMypYoJM2Ha/mpXl5KEUVj+8IewQ36xRjrV8AnDREAuZmYorImt",
-	"l3aqurTlxr39vZU+4P2VAUry/XD4w3/c+0Du3e88aH/8HjLE7v97P+gdfM5+rF/LhNa1+GFzDHxn0aUr",
-	"pzdjIMRF4iIqhDTkkrHp3ZRi7JD4sLH/u1nTxLXYwRFgF9tKxw2UyJ3KCa7J4bw+syPI1NOtXMoJFcfT",
-	"abLYrUM3tY9alphQsdKNc87rLHioY4Gj7DbQh3ACQpPNm1c4pLvy7m0XegsaAIysCXSxyNon0STJekQr",
-	"KjQCKJY92lZ/C0t99iiAGtEkOZfq3AU4K/32aA3uUcnjjbfUq1IJFTvFBN5PZGp30e6e5So+3M3EoJiR",
-	"jC2CwywNGVYiRB3ZEpe7Dook/P3F+Vw78JB8OE2pQ/OJTDIMpjw63xQkrMYEqyK3LHHrwoETqfgfUpzH",
-	"dNFQfjiiitCRcUCUQPoRVI8mUl4in7ccv1KWuF+pStxflT5x2F1ZFFIuSdz39kD9Ov5Km5cxIFxEyWyp",
-	"ZfR1Luh1Jsg1McOT2oIVywaAQzkNcB2729L9LPO2ceXvhnLKRDiA4ILltZzFZMFMh4SgXIaDXBEAM9Ig",
-	"DoM1b2IsQhuK0KmR4cDbQL4jICZeCDnvkNA5r5fe6J3amouIDQV8wLKLOdUkpTHrkJCnU6k1v0gYjtSy",
-	"N0RJUcxeF9Kca5awyMD7YS7WrrVvy/PWmQLKv2AEpuY0M5+9MYViMbiCMGB2Rpm1YP+VjwKb4mafrDSa",
-	"xzct0dZUyYuktlaJmwnJ1jDISrQ9+bsHvRqmmMdYQlAqoe3MYsj6KZ+MB+5J/WApB2WVbl8uCMxf8oG2",
-	"/2jKhEOSqKtFyXNk/ca5gvG/ckLs2orWwt7Dun4ddZVF/lPY82IBpcybKi5zv6YTcJzRuIfMQ7/e4f7B",
-	"o/sNKQQsPkcolrqgAx4p1za7jd2u7SXHfPyDeW4eVgGgtJkpBWjoglXzfQRkNe4SizpF1Ji1vjI/NXS2",
-	"bz5DuP3OJooxks3naHkL4IQ3TYyiZ4Iixc8ptmm0x2ngYpxUMW2cuZqzd0jeHkllGX9et46yyC6AxGAu",
-	"xfJZYib2fnfUIJ3ElxGYCRNDsXRfJJOE0fEs7xBcqTMAmbJZYMsBYOVr9bBmqVaGqZEGwI3X9sU0buNL",
-	"ybr1VVE3WLFFRcytAtY4Zi9I21m8IBysSO/ZeKhP/JcrDSebq8rW831XZGmfwQNznqNMbX36/StK53vb",
-	"47VyaTFeV6QHrEu0DznrC/MkuABMjfkW5xyDsU+X1rdXRwXYqb3B9z6h0ykTLCaYFO6HBZ37IbE/gJOP",
-	"vrxrbuXfKxJtoUU/VQlndVFKXFgjZdveswgHWJ0FvNIFdLVhU7uonrCbE0O711sEDG2dG4kBpAN2gRhR",
-	"noB2vGuD5n/4J5aZwCpfyOegxUF3impd3maS91qHdP6KCluJS2dLNlO8nWP1LuEX1qVNQ6j7nAssiall",
-	"Sy75Gm91rDRLAwZTwtUUN/XjuxlUhWkplLUmhObvBN2tPl3KzTahoi2kaTu7r0Abzg7NbLEv5BtbuEAd",
-	"FdQqx8+h+BqW29d+OCsTq7m/0ySR4w45TrQkGpPf4PIEgTDCf7ZdK572ydMKEGC39/Phb08O/tH9Z411",
-	"tHGTFMubXpydvXGKV+DwOopf2u8ervKmHBweFqhhv1tbj2K4aSqOtOZ3YJeFkhGbk7lUsbYrAviHmVi1",
-	"ZAsuRg+PXcddEcCWOCjgah3VpiDcOcqJccPLQU6xHGZAwtzIDF3ARSezcYecAtjYEblQVEQTZLZcb2zl",
-	"bsItet3t7d2KWeRwYXFXCrjHTgIWGGCJvleYSKfJbFxjSlNf7Zq5BOz+kVdQT6WYoCmDPEFEOvAVUSmj",
-	"govxEZRTScG017JoHJfhoFOa2CVjcdsNEzzZdGa1YQNqWoyresHjGLwckZJat6XiY27/TGREE2w4FLSU",
-	"lWoJTzk+ZjkNoNoWSmCKv7ndK/5UYP6Nv9slKF20tmjpBytY23I0Kv3oYuml3yYyiUs/ZBzS/+CD0W0A",
-	"hS5dcnpX+cNglZVHztuXrPykCziXF4Ml3PLi8phdQkB7xFh5oCkzE4k/OQvSLTg2WKLos4IUlTYUmZeq",
-	"BLKfltXywl5lqWJlg8O12cze4baRi6yLzdJuFa7BZq26tzylbG89DmFx12ba/dJUieUJYZOiLPet/E8h",
-	"2/CLR0aXsp1SsWhjWKlILE6cLpOLpTm3M3YY4ByvqOsQxQGlts1FGzIjfIZEm6VT6AQk5IWMFzA7SNWj",
-	"ul3N3qO6LadMVH9fdoi4mYBeW7yh6k8AHwwg4PCCNgnrtkgkjdv2LQnFhJKZ0LMp5hu2UxZz2nYcckkd",
-	"9U4zO9kpBX7DY5ZOpWEiWsBJUcw5YqsXuGjPIDnFCkYlaNIGXRhZVlYsnXmk2jNxKeRclJ21S3SwJNb+",
-	"DnuwMnPRZUbWBKU2SCJ74g61t6pWhKDdd5ZzHWO6ALGZ40HtnNp6ncmNeADsOjbXGts7QF3BaGy2M3ur",
-	"K3a7GUZ5Y9nuBqmVWRsQP846kfwWUj+Y1qtBqSMqUA2tASmDtTlvROf+B17I6q6poRdUM4LP2dWZ6bKa",
-	"1t/Ruug2gBiuBM0GdlRRl+G3HaGzg+qC1K66TJoA/7N6sDzK5AKtdqxW3nEpuDbhIMtrDLK2ewGmfw8F",
-	"mDQ+DZuEyAicySfnIm8M6NOrslRjMIA6JEypoGOmwsEQCtoXGN3wm8j0JUa7QfoE4NXXAWhsOoBMfi7G",
-	"AZhXOiCYeqc7QxFCEls2lFIRUDilygj7SdQBx4pCpMBrelKNqeAaOGwwFDmUBbEqma+dt9bbJUOviY7k",
-	"lOkOCWmccuEtQCyQLsXHigubyU8gAFgEn3wHv7lR2t/sW6u9J0svWuK3b2sBiI8JdJlH7NGCUMsRuwp9",
-	"HO0E5fy6gGI3zh3S55s0g0TgZGgFafXxrdpB1ncaeIeZvB51RLExVZD5F1kmAuZUFPns3nwj7EKT3leX",
-	"53dN6Uyu3C/flO2yluzi7FgFixssrXVVU8rwRURSTtOwVBKup5tSAoZLRfrfT0h1nSeaNnp9bQow760K",
-	"U+CJZU1ti9oTYIRfW+GJHdQX124Ada8p3NikUuMaOW4jVv1f4qQsbfOpVQsa1C/XTGysqDCYYU6Jk/jf",
-	"gWIxwAx254fGXD50m+sBTZIQZfZQzCc8mhBul49GE+ZhRFy8khsS8xg8kCm9ZFaos2RUVkqqFRNrax82",
-	"rmNYW4VQKSIozG+XsoDThuLJY7smy+WT0OaPOx+qb/wnYlB8IDjoHN8LQutAk1dHlU/8S645VFwTg/1z",
-	"4Pbvhqe/QZOJWZ2JY9niwcH+gdt5yNe0dw7I87fP/h6Qk1dnz97+4/jXgDx5/e7VmT1d716dnfwakJ/+",
-	"9fT4X/Y/L1+/Onth/z0U7385PauWINj3/Pj+2bNffv3XEbzjx4dH8OyPZ+9WA6YdNgCk/Xg0CH5oSg3b",
-	"DSN/eyS6a1MdlWskng2hghvfmPJVgxdfhTzdQgVFnvATHO9aiGe4nofmLljk4gNQ3xfXl3fWpw78tO1B",
-	"3yoTIC8N36TSu+o08PXHOPTmlXpCRcSSrRPUuVsrjeLbvmMFKNtIyfS8XHWw2WEX0jQJVJZoyJjF3FTF",
-	"UA1icRPKW1mneEE1cXVgLiS7GuFjFeLhraC4ZfAnaxJ5IpZgvsFbfGILtBBHEDvab3USFzZHysvbarh0",
-	"ZlWedQ2XLHmUzvrX2HpJivNirlUN/WPSD2TTUExTKkSeq1hOPClVvowwwKoveQVHz11YVe8ycrXYsoDu",
-	"uGpyGQrkTTeU+qYYbKgYLJvd9orL1JnTJCFRIqNL33bR8nVycvzqGOpqj6qn1HPZMn99NrNH9sFvM8Wh",
-	"gqqwCg/3V1luuAgfCzCyPzQWZO7eb2szzQQoqplTPqWNwinXKuzKwulEfG14sC43e21yb6XUwefyFrzV",
-	"Hsl3gVm9CYLLbtN4e9vs2sZk/MI9K2GGb6ff1C5Zq82lP7EUzIUZYGNzc9IyDyySIWuKezoktBsXBkMB",
-	"SUdL+acQeihX7eRPQ+k0EbLm+0NRU6UTozruYvC+SKcS0a0Huv/S8ps7K6255nYqnhyWyL+ZPbxlxW77",
-	"u2vXdkN9TGx+5JI+tQF/30bQLF+kL20UYbl9/Whni+JrUqx21KIay6COXUDzbpv7TfjINNTWnkpMX7BX",
-	"SUINw9YTmEOuXBkNG4McXDXicl7DXnGM7b3e6paD53JkR7eJh+T16KkDBVs+4rWdLYpNqyNo+HPBPG92",
-	"EVc8KndRiX1XVXt2qdbHilY1kLCHfZvQc3N8qRjbrwaZYEbAZ/M92lFrut50oJ28elt0sNgo5Qf2AF67",
-	"rjHF6VLbkuohyVokjDhL4jtA6nnKLC+RiRwvvrpIvksvW4kcj1kdoDlma5nhM67C+lgB0lJsU2utwMt2",
-	"JQX/ZlV0miTbIMsDTiE+VDQwrJheMHDI7lAm1DDMfG92C73skM64pTS4c3fqW6onCEVAFkwbpmK6ACRy",
-	"1zLiK3auBq1PbTqLOdQ42F8ppDp/aks65e1IxmzMRJt9Moq2DR3joareb3koppHWSDknaHz1nRUw1oaD",
-	"arheFg0f06neXOdZzuWsL4Ha0uE2lS5xeZn9AOKh69Q0kZAE6OdQMfGzgxpLhpqzvfkL57ZRV+kdqkIh",
-	"WXvElMq6PjVlEKNad5MlbOvneAOoVS6X11FvJWhXkR6FKp2MUpaWsMjMt4vdlfamTg4oVgSLt+IPpJ7l",
-	"SCLWHRLawxQrOveV/NCRtM0RFmUmYrtZQxEWRhwOsjxQt821O1zyp/i8Zz9TyKY/h8xSprF5DXhTEjYy",
-	"5fVpBa1siGUDMX9ng0Zw5t6ytTMBAVy+2OL4JjvW58uthjHKTcrlZcy97th4GKqd7YJCX+VK0eXjQbdb",
-	"WZjSshyUluHeh27vI6Ac/k//Q7e99/H+4EO3fYA/NaigdqCjRvvWnifwUWXohi5PTC6liv2vwjm8sSPw",
-	"E42gP9bZZKZ0/NXHoxtVJv9j2yW6D0qSZjuVKmitetvnUkx8qSVI0Sd3RSPf55IniUAObRTlAueSMuY4",
-	"L4iBMlsuPPE1LsHXDn25nfQHrrNj/oHraTu6boTE/x2Qh18xeOA3plqT5HP7DO1aHMQrkotKp7s2M084",
-	"IGV7ioM8Qa8Q3sQSsmUX12gEgILna3Cf6t5WbHfvcat6wVY9gFbhPNV1W4EQxGiz+MNoGTXBPx80zHvF",
-	"4q/3wvv136powz+07FJnIt62d0g276+shCPzrdcuQcaHYC3+AFhiir1THEOFBJrsalat+gVZM7Vqu/EN",
-	"4LcSnnPGLtG9odiUUaPRsYMDXRApAjIThid5A2njv0Uu2JiLGl3/wlozeoU715kOUJB/ZG0HM5d5xkzW",
-	"BblDnqVTswiKz+SOJakuN+8GxNjlT3ZUZeJ6VNepC44Wv2LnPvZUJ8ZxbUhWkQFtfW5KUlZbE5VHGPj1",
-	"rqPdfzSVUL93gX41E97arhhsMk3r2qs9gd+zkhPgqjOeGKCbIwKYC+gPdPgB5VXZG/XpYdTbBDMIAjs0",
-	"MhvWgXNN/BMVo7nT73Q3+eBYNn/qPyVRLGHUg+OWpr6MJDuWvU7/YefxJp/dKci3aW28K3reaUUqdOc/",
-	"GXjaKK1YzX6tCxfmAGn1kglCXXPn+/MAVhkDSKmJsGu3//CAhCANGfa8R2jkCxkvAigEpynzlwpV26Bq",
-	"opOvegDW52ZkM3giMUFjJYYf12SupBiXoPoyMCLkvgD1TJNZAfRJL3UjT2faAB6RIZYkDekdVCNctZSW",
-	"LUIzVJJz4k+g7F8trNXkwMCyh8tjWWZo9WhXbmeanLsuxc3u1oBQ8vPp61fkDT6ClY8PD7u9+4RqQsm7",
-	"tydkpOgYcwzDv0FzIUiQA1vGvqM8xr89qKk0KS/XOuIHasj2dyU1P6ltW1BHAXg2dYeEjlcCFjfRs2ji",
-	"ajvt+ucLD8jhU1Cjw4EDrUqlAloRRIqIdUgYyfSCC+pAbe1JMXKMxZ2WTwWQKggSFMNPQeYFzz9EwtHM",
-	"zBQLBySBmhlExJfWlhqKkH2acudAJ6g4uRRiF53WZAwYuZhXAQqF3R5sK2dVxCpUglvnoOUxZwCKjzn8",
-	"rMKMvPGSSdTcVHPvy+MqefAFfjvHIgT8ufAH+u/9wUegcmsO2m/AIgApTd0AHeBP2bLKv7hE9uU+hM2h",
-	"fYysQeJQJFNG+IhQVBpdQrHPyNsuxl+xfCoBc9/W/5YC/V/kAq63QLRXDLVTPQKiGSNhGWU43LlvST1Q",
-	"6/UkMd6AmzrlWrP4HLCy9AoQIbwBk8VjZk0YTGFOmD2fuqzJdr8YWegGXT1PsLjayxAqAD7mr5J4gKBo",
-	"zaa5T+edsCTOltNxnJXZ+XfdZwAZrt6OV9xGmmNpaHVqwLZ5F3pNztxTZG+ZjQOJc8WMLVFRdrbJcGs+",
-	"BcPhaWsljusmzXcLuRZym5KlvLhnZX0JVB3cWbbzNcVS6uuRAPSrTBn5utQWThezNLNUDQ+aWJYLNckd",
-	"20RrSirNjjEbr/UYSaYzU9fluYHj/KXVgG9SdMmg/VJmuzK7u3z3F7CxL6lRzA/22sO43svvTxhh2F99",
-	"K29/9eEvQmta0aD9K/D5VyRYU0aagKVY5FlouWUMkO9cxHIOuIFWq64W5+WJX8CYwb5EO62ULJabn5um",
-	"jb2nyeXJzg0ISQRN4KlAlXE+kenA4z2e8ziESHoNZ/2WY/ZnZ3DNbKj2jCAMd9PhcIBPUIyhUdZfU1qY",
-	"f+iiLp0OeuLEjFTSjluXbDHorS7K37Dko77qtDSMeucfVlZKVeOFQUcv5ZVsi7cMkkcVmUploHHY6uF/",
-	"TVYtTaCaOuaAMh6fr0hxKLSkIHrOTTRhMYGOGqPiWuUIZ+VVwrrYiHH7fNbeb7/X/TOuFxOwXM0IfSnT",
-	"mhYP1kZ1upsyEIDbrfs4jyZLR3rg0XmhcuiSixiwH7HjC1Q9hp3vww557wodqFhgG2FynIUHsXSca7Lf",
-	"7wdZwVfWbYdYKYzefbxdCtRaGvSUY1eKbgc0oilPMK/JDrNMNAUTqPN9JeBeppO9Ml3Q9h/nH38YDjv3",
-	"3D//Zzj8/n4tTyg01Opu1PF4B5syaM1U0sSDl2hlALq9MVNNaBwrph0gMOwOmWmmXOoCrJ+LsZQXDp4e",
-	"PHjgIAw77kpHqvGDFLWrVTK1X1pNeNl/DB48+PD/tf/fJq1DQCW2My5zXE+4+flZ5jwlwbGlyYuibkdj",
-	"1/Wr8L1UaVyHM7a5+PgyEXHbGsw3hnKnDOWvxBvsZNee3toERH9CXaW+ZpHyVV8cQHC/aa7fNNdvmutX",
-	"rbnioa33XGk+FgAxAPd0yOkEBAWW+EWVVMz5RLPo/OXol78fqsf/+cu/fldn8/9+9+bp45Nf3/x2Ivu/",
-	"0l/p6Xx1bGXvcWlL8JU5stkPD35sOIzfxOU3/fuvrX9nJ3mFKN/A0Y03bungdg99mWPbucW+Opc2juvd",
-	"NN7ehnnpGg0Y6XjQJuBj2+sVWEvKTYbM+yfVJ25OGH4TD9+sqRvk9DVMwxdObOv00EYxE01KZR0j1y95",
-	"zthl4Ko1iT1Ge9GPxP+LMBHXV2OuY5LPRPx6lJV5wNu3wHoLWnZYcV2N/tO8OhLqZS4W5OT0NXn8sNsL",
-	"SI/ceylFTBf3LXt8RO6dzuCvzVFPHq3Gcqnwez9KP0NITqrn+NjO8wV089waOyKHmMJCnSCHIbWsmucg",
-	"t3+4vJvKhn1yfcvq4fOtFMoL7+xrEH/KQ3NvJGufUsNweqXjvN9YfrctEDI0w7YfgHPNxerarqHwxV3N",
-	"WMnklZV0mGSBFl8xBc9+RUj8ZBW6bKsSsVXybyugZV/tVb+LCIVbqIUCEGIoDMsLu4TnAHUFXa47jqvM",
-	"pCCFYEW3qhvE4reKylWlgZp6Sje1oEity0cJrcuZ4mZxaj/qc6/5L2xxPDOTOjl3yRaZGgntrB04f4BO",
-	"HhS/b16fnpEHrsexxsi65ez2aT0UqCKHAdETlK0R65BTJtDFcMUUOfv1FPCCkVa4/TSWa/iOboPWP9vH",
-	"b07av7BFvr04crtcF4wqzCDFfz33TOrn92etJaYuoEuTtnrgJRPk3s/vz+77k/B6ysTJU/JECsEiQ6ZK",
-	"XvEYGkpROAFDUVwFYtRMGx1YQRgTqgmUeDw66BJNF9ijAwB8souPH/UP7M9DYe887D58bO8cgGVPzUwx",
-	"e+BcwRN8+DtNprOLhOsJi2E5nXNPDAXVizRlRvGI0GQsFTeTNCBc6xlTAfGODegxyZVbWiA2UMZwxbK1",
-	"tHK19dmSCBcjiYVDwlDEmHVbYPnLy2cvT0lKuTCUC8zCA3Wi9SCWkV7yw6HbAlGEuRiTCxpdMlTgqCBy",
-	"ZnwGHTKWYudOlwnnlbWhKBYJkwtm5gz5Tdohr2QRnEzIHGJJg6z259LMecSCoZjIOfwMWeRYwUSmVrkh",
-	"Q0hdGbYIbje2zU8l5Gk6BOP8SfSYDYXrBQtdWYAVwqiGYij+9jdiz7Ueiu+Js7WRB3+w+7+3t3f48Z7X",
-	"j+bzeUeNojaDfpqgHqlRZP+/ve9+vvGEyNFIs0K+4cJy4nvhb2FAwh+6B4O9rv1XG3B2wvsd4ph7prgJ",
-	"/wau7escyGQARRozzaAsEIo4UkYFNF7Ni8yQ6WOpzR+ILFWZ27uzJ44x/BYWxyhnpkNe8khJDS2l8e5L",
-	"NjVHZGSpyY4l5mPu3hPNDJbSC6wtkzMRs5jMpuVPJpxl5NA77Hbb3V672zsDAKJBt/sb7Nvh4eHjdq/f",
-	"3uudASDR4OCwcwj/+w3eZplCISU3smxJF5E4ahU8BOXoEGuyA4dgMCtDevbLdjr229Jfhbfl10ksobDJ",
-	"1wnbcYSI6sF1sbdpLaxFOWUoE94dcgwLRaj9PNpS+cMyutRYmEXhrROqSX8vIP29zkFA+vudA8u8+weZ",
-	"6AYS/tVaR0MB//EkHoJQc/gjBaM97JA3VOvyb3DuLQsM3Q/BUACFZEesUrqlgywrCqq1p3TMjkho1YEQ",
-	"iFJ7jmwpeI5tzxBTEwqzCHoZkI7klP4+YwO/3BcznkCZiGI0Lh1V161wKMI3x2dPXrhtgCI+aH5v2Uo0",
-	"Ifc++B6Gmxxe6HV4fzAU1BfD+YCMa38IMOiusxvXgZ9llDCqNLQcfgbmhmJazlTE7KYNBRUkfHZGx+GR",
-	"tdNAlGaLfDJqv7QjDTNL19EB1/6s4wHd7/VBbRuKrLkyHHG7oCOqsVgPlgbDOgsEFqdmKN64qj/CYyYM",
-	"H4HYSjVLrlgmo8jxmxPQIO6FmfgO7wee4+JdQ4FiuETg3/n3mkUug++FVkuRyiV6DchPIMQsg3O2/1Aw",
-	"bglpQPa7PRLOBJ2ZiX1NBMWGHfKMWltuyjCF2S49YNRbgZt1LvSV0UMhGIt1QFySJMjw8FM7vzM8ylgq",
-	"N/abeyQcSXXB45gJexCyO60WJKH8TaZEyYRpcq/YEdmLO6tWQWNlFODwCzRTvk/sP8G2GApnSQd5TSL2",
-	"c/ZNkC/ZwvJ8JxJ9m8W6DtdYXFxucX2UN3bMnp07P5diY27JAuusPA4JtGgMhqKm0XQ2uHIvyA4BzxlU",
-	"ZV6whQQypa4lpININmQEjOzefnf/PnA8zcU4YXBu8cA4xw14esp6mSsYHArguY7enXeIFKgCO1VaIzGl",
-	"0YQL9h30kCaJlFM8T97rkTDLA8Hyh4MSy2L5tSUP0Pm0hCPjXY0pVXaJwjzSNMD0zhDAFlA2QvfLKv3D",
-	"XVD5ynQwFOh9hjnD/QGZTxa5bWvZCTTWmE8kBOkyod0hZ64jpGepQ1H+CKrejst4DabQ3pMkjF4hAaVW",
-	"iA+AHEAmO7rjdmnclgflnc4AmDwijoQH50oals8+cCVd+D0kKKtqO+wmcublBCBU5BmzyNZGzL4eSM0o",
-	"RtPAN++wqzNDhRGI3Vfj+jJ8fZQ5y4P8XNjXod75/MXJWxJRpRbVgmYjLQsGSuiQzK9sqY4mWpIJvWLF",
-	"TXfwZyFsA72QM/QV4K8DlPWJVYAyqagAzyo7wbFffqASroBI3TrjylISySRhdDyzNAyyBYqYQVRw1xim",
-	"0LrWkpNTlw3rkF/ZyNjNddIVZRNikLopuyYSXCDTQKvSEhxPWI1oLgbW54obw0SHnFoR7A9F9l4oCEeL",
-	"NuyUzwqQkL3fSuKK/LRmSUwSfslwa/AcAVyPHooMH8GtLZwMK8K82HfL5yXcWwbVAEOB5wCM2tD58q2w",
-	"PYlZOpWGiWgBcswBCgzFvQ+xoiPT5syM2lYfsIYwL9x9yRZtvLndfZSrDDE11ChrEKmOfRaUhlhGDyYm",
-	"TR5s805QL3oAtnlwQKbKWmcXCStiycsRWciZItFEWhOIXDBtwGPL9IS8e3fyNOsqZ3fX7humeQHgLBrr",
-	"ma7mMSzKGpw9/nRMwblkv2eYIJYBWyFqj6d9f38fFcuBi5nYt4M/AEkYmL9jQNyRkWOLUHQ/FIgtCjoM",
-	"TXTGW6yM6AVWAAdkv38YkINPn+CN/pzju5wCCJAbMM0ca8W5rAyYI9Zi8p1IGuea61Lu1O73+ySs7pFi",
-	"0F7oyB2THD+AW+bLk4RYo0ZhU6T97uFQLL2Ci/ZMWyvjF2v+yxGJOdRZCIcfr7QzkFLGTK6yp8CUnxVO",
-	"gFtkZPMo1jJ+AIBP9nSAMqldm5Ns+ehQYHlYh4RvqWHweqf8Z3+338iER4uw4UgoalgC9yHh6nav+wWn",
-	"oe519+8PhRR+ik6SMUhfQZaRsJE58hoH6Gz9QxLaV7XhXSwOXZfq0PKDRft4ZJgCdcWDVORrohS/cqAV",
-	"zv03l8DYwGi1AthSlZU6qHJbarY8GajlwCqLM0GvKAcPZ2gX3XuZ0BxC6yXLp7EmH0+Z3+FnSkmV7TCz",
-	"f6G9UpV9djvA27R/8GgTg8Xed/++cyKHZjFFe1QDT7HSJAbO6xRKgd0Ic5yXC2XV+SMS/uezM5K1ugoJ",
-	"+zRNKBdOjtEk6QyF88/7Q3ahGLX2qd0/msB7nWbgzoxPdlExcgi/NgOre5Z0feAI94HroDpuf9i7HxC7",
-	"18TtNbm33z+8b+k+GUmV4lPd+9Y4VVKMScpiTrNQn+Z/MHvDw4Ds9yyj6R3cD4ie0Kn9ud8fihBANUCp",
-	"bI8oT6CvGFo5SZJHG7WnBPs4BI+4h53XBl5lh+BdWEuKsFMKln7344QOWNnVoSg9VrmNC+ykT/wLuTGW",
-	"+d/b79qFmWPoxccOwF7wWHnuFjca58Pwv/rBV36Gb8K/O0NxDFzas66CSV+QMNQhzXRqzkv+DFgLmbKB",
-	"SqHvulL04/nXWj534cp5QGQd2dcPReiapLU9jk1xXNRrm/ZpqeA/dslA1btglj3QmA2ga+FQXLCRxBAq",
-	"NIXh7kMVT4MVsiUxZNm/GMmOw54KyUgmiZxr8uGUpf9gKj+/mqVXDM7t/QHQGEcj5r+lIu7pfFmsMKXW",
-	"yLY2glf64Ipgc5RkqH5hk0e3TpbrOaE1FKU320e6gf0eF4VfYV3tGT4qaOeJHLvw+hxlMNN28+HkanjE",
-	"LozT7Zwui/fLEWJIubuUnA8IHwu7rvCqhZyRWKKpaPfLGZVYYzeW9h9O07SGe8ymiqEfAJH3PRBaDj/1",
-	"uAuNvfzuubMbfmrnz7apF3uf2nomNDPhUWaGC2tJ8sxHptF0GIrwqXsettRx40f7Bxtx40f7B/fvByQ8",
-	"xa95bv744HB/k+ftfffvOwsh/JWLy9AuzxwbxQ0FuHuFNoy6ss6ER0xoVvD7H09pNGFtBFtDb3/xuxQu",
-	"wzfds/rBrydPnr06fQbPQPjNQOwPogfHb05aBeQ3B+P2OWjJKRN0yluD1l6n29lDVIEJBKmy4JL9Y1yX",
-	"H/lrnsFh1SRIdrKa4hUG5Kzig+WnkNtBjJRoVcLdBddVpgdCHohVgqzUh3Obu3MGJLTPDawpEeKyZU6l",
-	"k7g1aFkCPobwFLSayNyarcGH+ihgfssD0KVan4O1N/pMqo9BSzE9lXbl7cL0u10fwGHCOHylxHk7Hvy3",
-	"SwLGuON6cFg7CUhUg+hQc6qaXZCO3cZ9/HzdW7NhPnjpRS4+0Vv/xLuygMfn9tY/99xrAPjEw/VPvJLm",
-	"OIrYNIvG7vf76586cZBacP/h+vvPpHxJxeKtUyftcwebrNw7wT5NATYXH9nbaOn+f/betbttG9sf/ipY",
-	"WudZiaeUIt+aWl5nnb9zaZOZ3CZxT//TKseERcjCMQWoBGRF0/abPe+eL/Ys7L0BkhJpXXyLHc2LaSyJ",
-	"JAAC+/rbv+3VJmaBx8Mhz6Z0anyUFiiVgabnt8YRJEgbn6NGMd6JKH7c9tRsp+IkvkWXGZwkBEN49kZ/",
-	"4CjAEzrKBkuOVBOSJYrUiI6z59Mp42zAzQDjm76tc4vFGH7CqAryyJXiVjwFtwYtWffcHldddOwm0mCD",
-	"YTYelVKNeYO9Q/IjfEvKFCLvIN/zJTE1kmGSSSsqRQNmw/FcrSwbCkEISH1/RiyAMPaZTqZLnHrCYYCc",
-	"IAxi548GqNmCxJ+HKbrpNzoNWlnIJGvA8P1WxLjRvBufQVasImGoJu2vMrqBAGsz0m376vMslr00dto7",
-	"3ze3t5s7u8eQMe202y3kA/u1jPbtgIoqdQ7oqHGalomekDK39n7uou3IHaRGpzEUQ3OyffL339u/nv9z",
-	"e9Ae7qQ/PG+r388/7Or97Kk5sNvj3Yv9ydMvB9Ptf+8e7T9rEBe+8yjhcTiA+heHGrDw09t5lUmVvnjL",
-	"E9Fi8RvtbSFivPTRCMpfUGCuEREKBN6iv6huEPTTJ/T48HMYxtetk/YWX4H8WW+dkEFE05qarL2EZvqH",
-	"mL5WPxu8YHt3KVX2hmdndMH+MutmxiO3RUXy1vnYBSVbc64pjvDdatbLB2r+XbEVK3z1DsbuAcfmE2pZ",
-	"nmKZUTKgEMAzdFoBSbvule5/i72zvfpfWvujXHD3Clb5kz9k8letae59PfCmfCTOaXCPvDwX01UN7DNh",
-	"gwpdw/j96tXDVy7jq07UcZ5SaTwEkfsPMb26vH2wnsNHwZOC9HjktfbqTsRKBrDTTS8af32ekz5P8BDA",
-	"gV7rjnXuzEuAdGF6y1KySvocAyH/Wuyje3ox0hfKWDxB8ap+As7nOv2EGw0RVEmEjyiXWux1MOoCzsm5",
-	"eRs5sb5d9oAFi9s0VzZMgpJrGpFJr+mrDvgzqJXE85xwK3wMvDfOMsBQQH5LIvwfWqHyHuKGIF99OoXs",
-	"DqQtxqkwXaX7OSQ+17Uxhj8KVRnud6GcIwZ0vMmTFZhoUQQ5gpFFOfCmAOdMtBscIWA7nm/dZz6mzJzL",
-	"ETsVPU05u67yeGakwx8IdsZHGHgng6xw8UBPEDZdzl1DOgFn5EaGky72raMQTw55LX4LwjB2y4UYSwXA",
-	"+f39vX328ePPb166cfz48eU/2eMXR6/f/Ctiv7x8+Y83/3Lm+Nv3745fvfnXVsRevzt++fG/j95EDEF/",
-	"XfX8/c/vjt2Pfn53/PpNxJ7968XRv9hjj0bUWSIVTwn/atjO8c/ux83tHz+i0R/u3VXP/gV/4PXF72CZ",
-	"fvnHp+NCu612GxYBo1kTzaaCZ8XEJawOwncUuBSw8PMLotVJT6t+Kns27rDYuSUxgOwMbDF8BjEEH7LY",
-	"vdjYg7P02FJza2Q7lAhxoH1E2J1+JgTAM1KtzgCmoYRPi7fYS4ntFTiWIFBIDlBtiPkkDn/dx50PNU5z",
-	"am3evrwkDPYJz+ZV1dviWPkRdJ+8WrxsIsR5Oi05CgVLf7uKSne3HTUKb7XRabiXVuZLdle6o9DoNNye",
-	"/0/c64ewmf/z+0PYxP95/HOZy7vQmGnneJug7t+1tzvtdmMFax7X/7qDb6s8+xkyhVZYD/jNgnAREZcQ",
-	"B2whXPTymJ8tChXBb/6KHnxo6dZiKrSrm0rbJqAP4shTrpY/K+pnOx2JwrdQPZZpPSx81rqyZXVrS4Cb",
-	"sRnkOOWQQXZj+1aIgFQZCCFtfDq2KMW5It0hhyKQ1zY9aCOH96fyHJrRfGMBO6TwdUKxKVVzxI2N71kM",
-	"zsm4YGwCjrzQjDO3e0lNztu9FcGcGvt3hRAdJ4mKUFpnvRWekvcbjbCNukeCA8U0VVgQ6rhYUQUwXYS1",
-	"ddhQI+Sox1VPpGCFwJPdw6BE1JsKZoF9cVl8MNgWN+b50hNqYmFXVEsPIm2BK7QJoy0Io9FeWfnErxdD",
-	"w3sXwmiVsuIJHs7VA2qF29fF1J7DrQ3V3WMJFpYDMT7AwGKCFCRYOozlRk6nSrfRo7y7q+6DlxM8qzSN",
-	"Klz19b0UGOiteSmv+1C3d1sODU/LaQ/PEBi8E7o17FlEIrpjXLzEvYiT2fZte9Flt1rVOcFtuJRzchui",
-	"HceThqokUpWlsObDFvm3bUsXPQdn8RUFVsFvgDBNXLEhYx/+AG4TwhiA2PE2823l0pfQYp8sT+8m8/4A",
-	"tSue1aBfYfsgvtxYBJvcgJHtRkZq60aU51tNxZhXVp0Qk4SKmXrV2QG0A1VDebqkBCHwCZ9GDFuQ5oUA",
-	"WVc57z2PjofIuA+s+5Hl4eMcdisVXgfPe2TYhE/XVt75kx6qAk859SIO+rgy2JjHDU90/wS4wRrb7c5u",
-	"G/axEl/sCz5dSq2bgexbdwfT6GyvrMo/5gfjTtR5fazRnal6he5Ll7llVSHwjbq/MXV/JV0PzkHQ9VWR",
-	"yMpY4zXYBF9LtHEuYhjRdKtDiIeVhVQhsLixXm4ZoKcvxG3YLoGN9ZLCmtl+pVRhM6+bE5kJt+emi4pj",
-	"wv2OiXJ5RjfPVpqkU3ow2Ds9rtjj2KmNeIsiie7UP46BBzLeysn4KghpgWDu97HIpjm/nDQneCQaRZ02",
-	"S127hF7/ysp3Ssu8TB3P3JveFPXcx6KeuddYkBYftR4SsR58My82yqe4vtbnKEFwHJEyX0gjbYcN9AQR",
-	"BtIigQZiIU7H2K+dI0GZtJhAIL7NripQ+CEDih4if1evNx5JkTCrNRHcaCLYBrNMZKLF3kFJuvs5Uh4j",
-	"KQNSnZzxLAHSbyj3dP5Rr+dW8zLptbiAp3Sy7raSx5xL9XwgkN84GPG43ieANskhCdvtqNHTqR5nbnQ7",
-	"4mkCNL7V2AUSjp/OAdDoHuD8BZGYE/d2vDwtt2uELVZs370avLi0rDdZFrTqotE3WBucf1W9nCsgyItN",
-	"oX/7XPcmCCiSqyla++XekPs3PWH78+IXVm4hcen413+3VYroKEmWgnwoMamuEtrAPu7AcVvKr0IuKWCf",
-	"oPJ+DzQEae6sN/EFuqbfbETWKYpjfi7Uxk25HnPjKIFCgFmDY0174zIfJWAYEpGKqkbLL+BzZ5HAPguc",
-	"NEgyMjYiOfTUOsTYkwgQp+6srWcN4FCubA34uOG8M7BXN80HUmbj1ut28POvuCm8J7NGUOPBnmHcUVXH",
-	"OCfOLC7dlc52tAQGySmH2aGsFWyAQsHZw3nFisGN5fj1WY7Hg4oN801jr65HsD74AsZrslvWg2LNbGyf",
-	"9wVbYB415UnDAierpyYLlemPZ8nKt3JSLGJrPhdiZLA0xMuLEHLxERpJVH54hRPI6xlHKAuu1zhaJkYC",
-	"C9CEBfiuMm+q1dlM4nRedu7try+hPuCAbzfJuYSUfE4pHZYXa2+gSzfhEl9S4IAgpqV8ZqgCCH6ytER3",
-	"frse8ibtd8ugJaSZvGmXeoWMnwmYfywJSAoV8B73/3ygtREE5VeJnnScxvANTTD4U7olbOm//Q1u+7e/",
-	"YZ8YaeZ7nRzCXfqZHhLxotVxxE61HdTfFOjOjejZv/2tqxhePd/ABW7ES51WLqSYMDCCARsFz6aeEp4N",
-	"Mq/cA8KYtDwAGjr9CMs6g5lOEyjcgSmeZXpCGXhjqUYYFhCbSmEpBVEAc0MrEcEy0HqEEuJ1iyVmErIL",
-	"k7FHa7amKfWBC/WL243qjCw0eF1W/z6nAb3AdEE0O+QfiUAYegaFLoiwzi12xOLvYj9u6ow0HBubk8Qa",
-	"Fv8/O8/iuhnkzYZq5uJe2tJzCU2ZF00jL+DGmRwyAIQhJTVulJoR/7BwxFZfx3ghbT9/QID63R2K2e6S",
-	"lfsg1NguPaAXq43Fn9YlBlOo2111NIusXOSyb9xjiMGK8IINsuB+IgsQ91vsKoIsn3g0Hpm6UGFJxSxb",
-	"2XQJZQcPeOTA0dYvjoRY+wv8oobttLcRjOAu7SrPZBGBL3yaTiOiIM17YQ2cIywEYKQnMk2dUkBnG5oH",
-	"OqMIcYaFFg9Fw83JxgShBsceCR2UJDHZl9qOQus77BrZoaY27iHQKwkv66r+GJpFPoaeE+UK2K3DogWC",
-	"OTUDHPFdVVGgTT+n9Sv8usJF2SIKeCB4PdVAeAQ/PphHGrr7TkcIt0A8OGA2YeUifA5S07PLfaVZl2gr",
-	"mum1+hi7ZszdpB7ziBwefWlrr3WP42mqJ6I8BDOWcMr9qsH+oxdDIRVYhkdmhjof10iPrZGJaNJ3TfiO",
-	"hiMVNJqFXan7fcC0pdrgW3YXu6+aut+feWPSIGUtTYVeA/Huz26G4o+DHTr7YzdbOBmFn8IKhN9hK3Y1",
-	"ZX49wOzHXyrdhB+7i+OtVleFeqmZMmKlm8h442YfOpBNBhrYSIiHF1odUdeL43AUnIEOCeNUCmjepabs",
-	"LCM04pFvDxNK6BlV0BfaViApSt6aEloTBhBtaIymBAe4JQwGeMPdD3lqRaa420uGPBtg7AnvHkhfQMzA",
-	"rgC/qJ+3Z8qJK0rBdGrU5Sx9fCCND9l6PIcMSTLfHzG3XpjV+tBLLgjy5b0NY/fqMpmIGNqYsdB6Dun6",
-	"GUeOI63YaJyNtPHU99z3iaKWS111Lka2A0eP0W72Tbzy3R7lIhjep5OgVEFS6uIaleg1qSmL54cMVDV9",
-	"njFqJOcXmCbkRnHS46OYwVk1axeKuBsdlQrv7wMdzYCn/VeQPap+nP9t0UILeKo14po3icVaZy7rzeJK",
-	"TDOF/bTBHT0Mupl5CwMCsQOdJndBQFM8FDiT96h1S8mKogbC+EyJh8p3Ji7HKLYLHn81k9T2cfugs4u/",
-	"cbIpryT7o+ae+e8vvSc9F96g5TKlfK0H/KbO2p+SnigZz749AJgAPsZYZLgL2DHfacg3pUITXSrmJwGN",
-	"+CFS0XMDfDLjpJAchiVstLf/fvDr8/3/bv9fnJcdm0Znr32QdzI5Lllgnlst76ceGl89KVtkq2S9l9n6",
-	"kOlKakp9VrCJo7XMYHdVOCljA58dQqdajJWWTKoZwynCfksVBnFUMHbziXnrMyq4MeGzGQsVjnDJEv3K",
-	"2ZFK6BJ3jl6rDxw93zxD6Y/OTK9yiFSSj5iH/yiZd7Udv7NT3vFznii0LKva9SWfFDR1Tt/0I7A3Vc/t",
-	"uc4y0cOeXTvFlmmpNBab4EGrO3QbjO9L6Tt7YZOtRtTAH4Fs7OnEjW0olRyOh42CDPIx3rwD1L6z/TTE",
-	"NeB1z2WFnW1HN3QaltvK+yGPKGRnfN/9QtP9x773/1aUc1HOy0ti8ysPqCBknYS+3tfrVzEIVeiUidF8",
-	"alBW9a7niLmuS8hVMH49ru2kN88F1lUTjP/kM5OGTUQKruFQJEC0ZrWGc+MlxD3jDlM1lGGrBNtqEoQr",
-	"UIbNwPWqqMEQZHAFPq8reWg+uP75yuC/u3VVjq/JC3kQCLfCWm2AbqsA3a4alF8X41bFOXZFtrHZuy+i",
-	"HJuFVVC4qY4thcJgTuUnvgl/FBqFYTewYjARAoEYsWuxHzM9hOAksqcEOQjRVd8VGHtHtw9YLHF3NYF9",
-	"RUIcIqLEQB65RFZySzfDdryUJLBj48ujh3xKrUOZtCW0l7F8aq7Ih3a7sbJb5lQh3+LInM/YqNdBaVYM",
-	"p90Jr9kC9TJDblY8Kd8STPAW1c7a0SGSFsdBWJQ7GKGYOPG2Pp1cZ5zPBGFK4RbDwu8OQ4/gHldemDjh",
-	"cplb+WTbC/KVIyrvtGUjbYw8TYM0LQu7Kt9jXmZel/NRIY077gQQ08SpyJcKObWcKigPuLUBUN4l69tN",
-	"u0ZPIEvflOrmrJbjcvJ2IDLRYXEwVjDQFcyVOLT5iAlAcCKdDaEJNRAgeQXUXvH46yz0tNijxDX1MXd7",
-	"G5zrecsBOB8utRncUF6re2E03I3WfaGV2Cjcr1Hh3pAaUQt1XYvFVuum4Fk6Rb0jTVcRFLmMr605zOrS",
-	"09xVcJwPWeweIYWxkPOkgBkQ3Z1JZdbj/nrA0HzROy+gG6RaXq0U5WStQtHOvLPiZhUKjMS9bX0hso7z",
-	"O0+gQ7cwpqhBaCxJvI7Mp4s3Qn8j9DdCfyP077XQJ1kGiw2S77qFPpjvt+NEGC6TQns/ADQ7gV/2KgpK",
-	"wLsW64cM8RYbTbDRBBtNsLQm2AjgogAGCXILAZ2BNFZn0wWVsVj4iuzIFUo4YjpNADWOMPBC23ukVcCy",
-	"PWlb3WJQxGAUkbT125dvP2GPfM5oVGzALwT0/ryeJPormuyVM+JYiFEKP0srhijasYsAgawbkftbZ1gR",
-	"qSxLhIEPV+C6uaTTJvCB++Ay9czXzpvCf8/23KR8ju+YDzw3/s/FYMaoYXUeXg/Ks/HXmnSX/nXUJP1p",
-	"EzwMzq9N4n7pxD0IjgEfjYQCBtyvP5MPDYlvx5qFSiFPUHYqpDpjBppgF+PfECOvinF0VexucEI3OIEb",
-	"nLgbhLw7Jvl9xdAagRBYjI3tu7F9N7bvxvZdQwe805YqHXhJ6l1vCIJqMW9HaCcSizfnww51yUylT9zw",
-	"vFTuqhmxzN5BQh4M57xguqJma3X5rfSngZ5sBPhGgG8E+EaAryvAua92v16xfZVGg8tKbuw2uBJqdrZj",
-	"YOgRGFp86Iw4IXTGjLgQGU9JXBsRVfQMJK6JFnttqbQdshkyCS3KyT32ndo87UcBZystYl9JNk24wdJ9",
-	"nSY5GYjb3ETuMeHTok5RYgJVDp4xpMXeqwLDeD55fIjRXTVWqTAmx85QyIie69VhfiUnbRYmWaTkdE9C",
-	"lpEyMWcUliCTZwPr1h4wyZ66eZaeAH+Pv/KdGkOlxiDv+sX4qXOqPGd/VOSc8J2otB4yI1VPXEOLxgeN",
-	"KQ7UDyCXg2z4xYPL/bdRoSIuj3ftuOMfWj0WiPcVZPiw6q94bV3wanu7VFm2Xpzq7po4LrBECj0cv1VT",
-	"5E7oTS+vvq9ssXivTSDQWhCWiz+8/3TMSoo5DkxTofYQy0MM9FYkWpPF1dH3o+nirb2GikrQ+XrP1n1s",
-	"73jjOS1Yo1tDKAeTAwXBTCQ2ePTFcOwaXjnMaeOUb5zyjVO+wZbd5+jAJ/ALbwhYNlaJvjnB/7MCmghg",
-	"rubGFvAQZZ3WwWbFxpe/ggsKCAjOcvcvAn47X00bIgas0BOUfNXg08LtooL/rDN3DiJPlt9VAw61sarF",
-	"3GCRHIR484Qfb3DxuT1Eq8452G7plAhNwrQSXcWVoE7wXMEP3HBF2vcEQHgNcRDS3ekGdDutKg6a5/4k",
-	"137IE2QOceOkY9ZVHjISAWabDWWinLcPDKcZ3l+qM2y2igYnTDaqCaR0VSJ6MhERE1+cLAv9BYacYCan",
-	"4mxMhc6YfQD2EpEF6mwubSqN9RF54h0ECicQjyKBQIphEz7t4D2EstmUnbld42bNpZXqbA3t72a7Uf4b",
-	"5b9R/t4djbALctHdxCilFwMTiB4u9lf9FkFHdaOsS8oalMiMvruSxh4n0i7AGgaNlCGLR+LjsxFTYhJQ",
-	"hh02GegIEYSwFZBuGWLpJKGDDPUxcu7nQEEzm3GZutcPYKOkqYEvH58olUjcvQbcDIQ5ZPFQDJ1acjNg",
-	"FyKT/WnM+lIlsI/ApORqiuXjUgXgY2pF5oaeiaG+QI2dCeDAdoN433dKlomMG5HktLZBV5tC7TUtx5QN",
-	"dSYOA6I9E8ifa/QQlG+rqz4KnoBuLE6RNLd7GVYoluiJqohhu9kt6JrhfvJS2UyKhV0zoP8ALrtWPZEp",
-	"c5vdB+rGAkPo8TQVGUtkUu4XcS6mnbr2HGZ8+r8CCMHygQz5lzdguDU6O+121BhK5f/eBvylFZm71f/8",
-	"9j/d7rjdbreb8N/tH+E/T3/8/Df3jan5sv6q/8i5AYzNQKTXTBrmWzgLp1OwOguvtrwEZ8J+wFWvWYdw",
-	"Zd1KfH/pQhw1f+XNf7ebB63m5++WmkYJ7OD2MrbfuPPeJM+WHtPOjXUfuVeNM5zsWKZlhkD5sumWcR/x",
-	"uxBFATUJyqdoL4D6rwjtBrVDZgLeXqbSLqpM8PYfsUD19DhNCq0SvLhHfqqo3NWLArZdFfp6ZdZ7rGeZ",
-	"hKvRU600IyfwLGcCBN4Y3xNhwkNbDWTCarFfynzx1MejH/meByYqd+pxXj/cTGYhI+7uONBpYtw8lfPe",
-	"MZ2at/7GRl7cYw2UCA0LMPMN7qrVboXA3GUvYA2wC4Gzn92IfZ8LSPs4/5gsEFrTvs5wlpglL9dozLQt",
-	"Y6d6nNN1ZdbNkgJqBzssAXDCqJJko7gHFlgkxd2ywCI5HgjjI/XOJ0+nhwGOwZ0VJdzlFk2/nh4OuSlJ",
-	"9N+2o53P7u9RCpSofZ4asUoTJyoTWWzBRE6hvsZfb5Nl4f8MKpNnGXfufMPYaeoZWhvzisq/Zd/+qdyG",
-	"AdahxZ5zg3EY3uvBFky0p0S1oty3qtQBucZYKj2izlLYvsxm6nY/LWMd/AjRsjKtC83TXdsBa8eXz0T+",
-	"MEVhF/hIG52qZaxSd9+rm6QvKWxMPDO315StDGC4BkMIgrqmyka79gZt1z52t32MZqlWZ4fu1Ceiz8cp",
-	"LLb7zHfiABlr+NS02EcaQqjDiGk/lKcGncirBMNsJdeyk3hBF771zMzzkzkm1dUhcevkunH6KE2doumd",
-	"o0b0EVlG/WjYcJxaOUrB+DKaDcHPxMeUz8N+zWm3YlQ5H1pNvFKo8bDR+W0/2m5H2/vRTjvabUfftz9H",
-	"nlm605DKQk/4If8C3NXel8A/9oM4kMqKM5FVrcEb4TQSQLnAMCj0mir0jim0aJmll727jni3ZK0XgVpa",
-	"iVIdI4iIeqESqhyX6b+wYq+Ez1FDiS/2pIeTo7rE0OzTScxxpkfiya/jTPYGUI9YJ0FWQHp9SvVSTgn2",
-	"Z3Jb6r6UJN5akHbFDiSAZJlvZdLauFTzLtWPkph3cesVvami3VvhVM0a0PO+1RN33BbRnQOzOaYG07SQ",
-	"jYQobD4ycNt5bxBAtzrzH3VV2RjEm0jFDtroAug+mQYQ1A092/AJiJ/xleXwdQ4sc+qMQ4dCsDxiI3jW",
-	"G4jkxPkeeGXKQ0k6Z7FJtY3dA51wabFfyGlU1nQVp+c6A5mj+xf/9NL5fYU1i6/iqrwTX7y7koqNr7Lx",
-	"Ve6pr1IylCm9eqeRWKenMa0HKIKCIGK68NFM+8HSqPHnNeMcAdy8wqzNLyPjNv9gZld9XnJ7bHyRjS9y",
-	"877I9TsOda6B07gz5R3X5TDMnbGysHeTLBgE4Tb7zd12STLVuxgruBEl3V7nTxzPG04bb2LjTdyuN7HY",
-	"er+yl9HjqVAJz5p9IRKzRA4HfgepaQBLXGD2RiVMfBmBfoNexNDwl+dth/XEG4THAyGzrqLupcKAhews",
-	"wnPlfuRxE/PGOzz4cqv9OU3mR5jLqti7ryoDW5zKUjEPN+VNGvaenXL3Zpk/gvgOCyf6efmL+TOdHwkg",
-	"TKoukgbcrXNlqF/wWCUiI+OG5w+Hmhc+ZI/fj22q9XnEftL6LBUROxqNUrEFsCbDuC+UfmTCtVh1BnVj",
-	"wXaIwW9HPO5ApzmyGBpnSz+1roKOg/v7e/tbzsnXUOvrREG5yTE+XOaMSnnrol4mErcteRqxsbIyhVJk",
-	"qK5G4eR8CpBNhmoLQutWckQw/4swRZFCmbfo8bERDHFmXTXgZoBYcXf5uRhZKIVGQxjQiUYPBcCMpS+B",
-	"jjzaLZR9B98wE13FJ3x6yCCjDcESiIFQ/d60xY68V9Tjig35uRe8hHF2ojK8OhCsNfLyEvJTaOFclDNX",
-	"RitfrbnRYNZQLRuiZEd/GABcvc9eZC32iicJX6mnY3G+N9k1fH42uN7JyRKEgv6np9MC0G3GLMcdDXfD",
-	"8Dt9kXJjT8aGHkRMg/VL5yYKx6Tw83GWNjq5aWCeDMXQ9Hh6sn3y99/bv57/c3vQHu6kPzxvq9/PP+zq",
-	"/eypObDb492L/cnTLwfT7X/vHu0/a8meudqbSSpLqXkiFrRDB8YBaCkWsXicpTFCLujo+GnNIM0feufz",
-	"y6/AWN51Yc4vv+ofYvpa/Ww2PYWuq1jXaQdeNiNWtyIK4O+yT7BCq9UJca8AOazuQzLC3WNlY/5M2BnF",
-	"dMUYyP0Vx2tK0LqYBsrFh0HVWpzvhqt1QZPVsnx45DXkFdyNlUzF4rsKBK0VguYJ7v/Va0PnHlDnEL1U",
-	"ALx0j/QtuiFzitjSUaZ7whjM73ibwtch7bX3sI5F6QnTWMFxARBM5xlgDaevByGkKWUuKxytga+cwZRo",
-	"5Gscz4UYrW7N47JdvzV/C+GNKlH1EaWg87L8Tp0pE9wIsCvbXg9Y4rndcyM2kXnyh9XnQi1pEXEvbcNI",
-	"itEPFoIfEXv78vjV+xedDz8/e/P606stqpJFAQT8b+C7hFjHIRhXnuxukml1Fs1HPBIWohx5O+c9CEkg",
-	"MpwiIFAur7RlhlNRHtWKh1gPiEuEtM+QLxCgH0H5hIndJbyIx5nqhE/xofSD7R/oF3n1eKn8nH72tHQb",
-	"30/6+zZeFjFuuwow6jvOVjsMv6BIy6OA3scbcks0dqGXcHkixvIplAZIhPB+Oj46/vlT5/nRu+cv37x5",
-	"+SJusfjn1y9iItLz9HUY4ok/vfznzy/fPX8Zs0waQRsAtEpX1TEQwGt2U4MguM8zmsj9cQ41i7pPTdGo",
-	"SmGis8QAI8FI6BFSakiE5X8SNP345TE/i9kp753DPF73m++0Ek2oFI+prMACuyDUIlBRRJFi7/Fue29r",
-	"gWm+BC4G61FHBc5bOg/glxPax6nauCV7ZgZxvH7YgVKwI24HRVTyuVCXApOvXiNYVya3sIjfvR8q5F+s",
-	"d634YoNEKivdwhT20YNpzw+o0jPIo7lSsZ+Pf2z+MBMhec57A9F8rpXNdLowTOJ+7H/7V7RUIf9znGEo",
-	"599FHVo/VB/7CaKQZAil6u96/OvYJxu354pGgOiNM6hG++1z0SQ4KuzvPoTVy+b4SnmX0fg0lT0yDNDe",
-	"X5A59V6Brxlxjn+WOM3ncSbUuQernQ1xiA8jTPaik4K9e7oKUsItdmTO83QIQyw2IqjcrVCkg7cCXK3i",
-	"TColnZXgHAwWFwDccVedCiMTgQGcqR4j1YsnWgIbgehl6JnB3+nkJXUGe15gdiYB6Cf2aAd0p51IN4eB",
-	"nkDKA8BCRmQXYCo5O8uDjIAQFtV04Krho5HgmekqUJZuNcgV6OnhUForEqrig3uTuZAbSJYlYiRAmyrn",
-	"kMlUsHioMxEDRhXUAEwNXTjyCkGnvnTLT6NwesQUosstBiypsVS9dJyI/8RPY1ib1GjW41kmiYeo6MOA",
-	"OQcZIbfU3JxH+cQ5FAU6txDTTeR6ls29M61EhFS3+IFbc93vqqkeZ+7q3oCdTp2fFIVBQOEf+6TZhJJs",
-	"SMgDv6XBuc05zoiEoa+zM4E5/67CnD44spmgxw8I40agMO+dtdj7PuzULGx6jcXtZAxQ0Avxxv7JFDN8",
-	"DOQNLBOWSxVv+VYnOFS/n4D+mDY2R8vnlyD88fz4WkhYyMLG7AT8SUwVmP5vCkZGXVVEsMQRi41w60eV",
-	"ks4CxkurGltFLLaydy7yu/8+FmOR39pTE50A31D4lf843AXtV/evTIcqzcLzTpxGx8u7Kk5kJtzvp+H6",
-	"CdawnkANKw5rKE50v0+3olJWPxMvDCkgG5KP6Hc4O7Ei7RjhJtd9lBrQTcbtgUNoB5FZhYxMk0DflAji",
-	"tmi5F4abELKlY5WwVJ6LwIvtXp1/rH8/j2iXGs9iRfKu0JissBuRlsRY7fwe+A0Hc3g88rxXfECHzBul",
-	"h+ARqYLIc0OpoPeMgpuB+9FqlgAW3mpfs+zEyHwMx3NsX45hIX1y4+iVag6KcGaJ8jz3QnxGrQrNDoLQ",
-	"CSGgAeuTMjuXKinYZfnRdAtQNvWLPer8Xq0jtQBuD7MmuQdv/vvk83ePI/rH1nL0HDGJ9k5eVUG7EbS0",
-	"EenFDOa1EcKrVXMgjVGag4cl04UVKOTPN9wOz87gNysyIVTw1TjqJ79+n/z8vOE8CWjFHcoWyokRfFvl",
-	"N9zwH/sf+cKDgl9MI3Vzdoo63L1Ud5YPY5UsCezwy3Cf7hn+IGwgVfcNOKnTVE+KHFIl054+mbfpi8KZ",
-	"LHvie1gCFOl/itKOiBYsEyoRSSh5gsIpYLYQirpDVGRGZ3RxnZbwY1sQgslh7ROkOSwMqFz9fed1IvcK",
-	"nYnLvwww02+NjSC5l9jM/JzNRgeqZEjx7NZDMt3uEUXnyTnRHu9Hvo6YBHaXAFeEYPbjvfYB2vNNZ89v",
-	"tbrqJ3khmJ1of5gRRsgJOg5uO7peiMQscCjj4yN2qu2gq8gqSShnGZCMRJNHLWoUelTSoNdtIOTAQ6S9",
-	"QqLRGi7GIuIP7xaG2Btk0tghN+Vie7eUJwm3QRxu7zR39hsE8Jj94vtcID4P91vFRsGVuG6A4hoPr8zO",
-	"HiWwS2Le78NpOynzLaVlesjiJsqJndYmeo0eMlRvA7q7L43fnQwvRhxyKbikrihJxbLFGSB36FvNa5AX",
-	"8HnJ9lxL7uL915a7/dqM1V7dmB8K9AyX7Orplw1/MRyn9yOhStHkMy7VegcpWgKWASwZtedmoQd2Jmx+",
-	"Zq4Ykqm2N1ZAp84W6IL9cbyzW/DTSgUUuUFSVbrrrt4rXT0eJcsNZXX7pjYVTa/mm+aCvzYR8+CBreEo",
-	"ruWirYYyxWcFBGuie/XxoSMMAiA8aoAlbZCzVDbjPfTMDKQlyV0xhXxtpidGZFBmlmqe5Okv+IlIjYDy",
-	"slaVcHqhAQOzDIpkYIdpLYJkeyUAiZvs2tr9Qe3sS3AIbqGkssJtAOe2J7o3dm6TJ7TxW/jT1FgxXIA9",
-	"IJjbggClLzs8nUIG20ceAWCIrAss3+FM8SzTE0zXSmO7yuozYM3vhHpu5LocOtsPOJ3yxLC8EBV5r5n8",
-	"ZF1Mk/iEFoU0n3kkQ0jejdMUZ4ZMVlxNASVHyLiVKIiUrmWWgf+sk3RaknHoOJTKzpDf3FsOJUgoJgXe",
-	"4h5X7HFss7GItxjWtrp5PI4huRNv5dzFpUkhTK8yj2ZO8ByVpkEDO9U6FVzdv+gyHoRlgsu0uJvY8n1k",
-	"90iCvPNC30vAealfFqH1oeWjBIpbPLWfP3QlnnWAT1ED8DicICikhXN4mQBfFMJ94VlJ7jCCCzK85uX4",
-	"39EZwwjhO3fB8s5L8dKbKR5fYQZrjf2ymO5lhdW+2bwvItxEcDcR3Hsrg4+SJEjKFWVwIWRLQnzpiC33",
-	"YEvr0yOIWR0bd/oC6wcWD6lpsVYk6qpeqFsBRKZP2EWF7lMEx6E84YCbZik5s3XYVUbYkuC3GgU/5A8F",
-	"R1DCcSijyTu26T7KgJzmxQBFa5El0xlfmCUMfRh9k5iuOip2wKCOG8Gp4FPC0SUCRuZO4WGAq7q7GeqQ",
-	"KU0AKPJUK1H6ctZ+Dj61wpLNNXQbrum6uu3bjZLfJqvEK25KXe42wfUg6XBP5e57KBoortdaEnDZWHso",
-	"IyTLYZ0QAca18AReMeZ+F/ZVLk+/7bD2dcmEhx7VXsswWS+ojXf2pAmgrOYxS4QLd/p1KIan7niX437s",
-	"8d8/vX/HhiI7EwzuskUdqXNhQE23IMpVVdVfMEs6aJPEzFg9mgFEcdtVzovtUPlwAbKfd8WatRWYGfd6",
-	"wJLIiorCmRBu2abeQzaWT9czEzBTdi1mwjK+L6x0E1b6uyopBxUZEHXKo89USFNazkZUQIOHgBoCrv9a",
-	"VfR9wEks4xVfd8CsSuo+L3aRreSR2Mji2wYxbHzXq6OPqCzyWt3XJx5UugTgPRh0gWCBkO/mhoHvx3Io",
-	"3kNt0Ab3fvuZCVr9ZVITAQ+88WS/GbQ8n5cLt4LKKBuwlYmRdxqjbzCuQnMHMYO7L5tG82h79pO8EF11",
-	"ZbR9iN3l9cuVePuoDLh3X9XAriNmNEjhrgpkxEAerC8Ek7ZTpAWwM9jsomSEbvieMkiaQNkDobzHOSX9",
-	"dtRut7d891wq9S/nmpxxPuG+Zrda2i/KKNUK/NtMKcFMlCZRmYeQFcu/KVjR1T0ztp+iCvmuvd1ptyGK",
-	"weFZDZmmShhzSS+N7d3Ste7sTYQ4Lw/nF7/hSib9fOlC+2mzXVm64L44KA7sghcTLyvpiLupXSg9fFO7",
-	"sKEZ3uTLrkvDOw16DRp+kfPx5A9f/3+yZEpNIotakTA/10Gl2rk6XobFugjHsLYu+nZTQLRkm0KJazqF",
-	"x0j2HdzuU947X+8ELpu7CY8iK5aSGOuVTeQn6IopHG8yrVk0sUyPs+3v50sotBNEyOK9ivW2c7PlFH5V",
-	"a9JOuSv+LQc7r00SPezMU/HI37LzXgmJ9mN5ZJhMKhstzrB85tbDpVyfixsvzpkoxKrVBFat5fh/52Kl",
-	"sI0MNUxz20pqVeBP4mqa/wyzZWTWYGiV0RgYjAFuM4fv9PdYU0T/gk94BZO8spz2XmruG4dZw+Y4TXXv",
-	"HP8plBvB9g/oHIMsdX/vgcP7OWqUPNXd5nYbdky4QcUv9uG6S/vSh1dSM5qd8mjaNDo3rYRPG51tNwb6",
-	"7dOZke9e8ttF9911Ixfgo8oLcVJq9r/dbG83/vq8goIovdMaLVHaWZu82CbauyxG4ZEp7507CPmOK+Tw",
-	"RzFKec/J2jQt266zA26xo1zoEsk5gAalNV0Vl09hjE3m8HZ8WuQeBN4wrcQjA7FY7nlDMYDaVf2xHWfC",
-	"MyUSKXqqlehAGSDcY5QJAzDKMB5PNujvDihRPu2qwpMxIluYQ6WygA78LXakctUDzam7CuJdOHHo3O6m",
-	"ZgMe9DAgxlA+RsW4eaCOdw9zVxMZ+TP4KcBDUt3jKbaTRl7XX4DGlcgL3K/MuRwxTuyJ2HldqCTCZRtq",
-	"AJbmUI8zPsKu6uYQe+wxadmAj0ZCBZ5ZjmNl2VjlVZVEnct0rzfOMqF6wrcLwydbXaApxS+ESlqM5gJR",
-	"86EQFqkvu8r9KRMlzwbuI6KcNTYTtjfozLaPH/IpMyMOe2FYFfVHfh2qf2Lv3eggdOFe5qkQKkTlo5k0",
-	"RVfpsQX+Xjd6fNke7EIZDPpBs2TCxFst9k7PmiVKd1WupDvFd11ralwhspLhMZ2xOm4aO7MxVe6PqXJ7",
-	"OKJFZtInQaHGGcEKmIgpNXHYYIo2mKL7aNN9Eva6TLpCjL8/kNmTAt6y1m3+EXiGS+1YfLqNIEOFLl3G",
-	"cjs2LRY7MQqVakCnLqkNjYkKaNNRJvryizAsPhNxxOIzZPXm7v9T+CSFT8QpkWOL3+MIedjBCCol7x8Z",
-	"5sRzV6GRElBEZxKS7Gh9EBfURKpET7AzC4xXmA6LnaxJxqlIPBW3dkbJEP7OBItRuboB9Qaidy6SE4m1",
-	"eP7vplTAJS7VCfQuEMaEWzldZsOt+uO0L1OkrI6VPjEDPcFbKQ3/dg/xFUUxkvbHqejbE7L3Tk6FVGcn",
-	"RghFt8x/Pq/s5/nQq/Q9Mg78OJDZUbn8YGErGZlU9M8p4bW2a8BZGAtaTge4kUEwqvGl6TZvk6rJsXvM",
-	"fIzqF9+7uTyUD0hb/qRuSERrXld+v3cZifVjf/Ot//qt3Tz4/Md2tP39XxVE1rNzyERfgNlbMw9pmHvX",
-	"MzMBqgr3K5HVT6fwozXnVHzMdU7spYQqMzrGdqLXmB4nlOUy8zqofFd/Fp+z9eQ639u84GOcpN5hlUAq",
-	"Tv+3xpnIExWNqJHa8Of3TsSLL6NUJ5eSMIApW1wbohSfW6Tisojf/zwTf57ZP1PxZ2r/NPxPcerf+t5f",
-	"j5v4r53iv479vzrho/xf3W7Lr+nBX1v/tfVfj3/987fvmp/nrtlyX279V+WqD/mX1zj2vZyUPMv4dP6V",
-	"wKTn34YX9G67/fjq9cdquvzSBiSm8xqyDrjfsiQd35fXeJTpkTYi+XMkVCLV2Z/4qD95lskLkfwZ9MOf",
-	"Qaz/iZrhT6Gs8zSbUjVFlunsz1z5/OnrOrceRzf+iK0/2tHBMkckF88LfEUn35/rsVq1V8ISt/1RZ0Nu",
-	"V0Xgull8t5qfMqM9n41VklaSqR0FOG5ROS+PLHAP+ij6Y7OCqzF3ze4a1+ytcc33q1+zjDE/d83Bcte8",
-	"4VZkS5vyM0/ZX3bV6Cnz7CLFFw7mrBNHBTse/py34eeMuGoz/sl/uIMOXXor4bbPtD4nGF384f2nY/ak",
-	"DLNzVxsA1IXOR9k4dQayBgw56MwI/ygoTmf3gqLzprpyti0ot9ik2sY+ZJmT42D8VA6FOYRePheyJ46x",
-	"ew60c+Kqq2br13MC7AxfiRtlJoofwN8hxQcTQFmNroPqqvfe7H0/ts5AZJOBNoLFibBcpqbV005gxqGP",
-	"kknHgdJqlOnTlKKE9TZ2fVDNLe+MkLgygHYNGbhMJK4k/orhuAFP+6/0OCuH5CAkVYRWtDu7JVDtiGdW",
-	"9uSIu0f99geZbp0/CkZU0Tr/K/I61ll5PTFCZ7ruurKxWH0xin89znCjOTFceg0+kFaeRRkaHG7rFewq",
-	"cJCZN09hhatDca+uqap01DMKeC9knplx+1YMsbmR3BoG96HrzfbB6tdsrzGfZaJ034ZOd6dkJvaxrla/",
-	"JDr35D/6UiULYnSWUDmUECsnhZSegMY9kxe+uyDow2LNNZOKlGVXxV7AxRH1Jcb0p2YxmBhxcGhRZGNH",
-	"+AJf5VBwhYYGxODhz77OusrZA1h44k0GLPG5QkxQJRAS9BKpq0pBQfY4zkW6u5r+8v9EzkNfNVTA/LBU",
-	"T0RGjfCgNLmroHdjIOpQbDwaiQzsoe09bIqdul1yyLhl0AH7YAc+rjAZMN4rU2kvYddw733VoBzVmlb6",
-	"uHnOWEK6NL2hoNL37TWjSo+jS750buf2wVVDM3WMnjNI2vX4O+10LerO1VpXLxsEPVJzHFAdSJ+nMIaI",
-	"nY77feG2Sqb1EPPMnhgUMvnLxXHJfMfR1G6Iy/bDOFOdoRiaTmG4cLtu989Vg451i/FWqrEVJsLXDKyK",
-	"PZ6IQ7bb9rSLSJhBdFVAiWXc2S0uwm67Jto2zuaJW/todXcaUtndnQZEsuRwPGx0tn/A9aC/9sOspLLi",
-	"DJVZeVpqPDwV2SWRRmglfCeRRrScv9lQ4yayVRXZQgOCp5uw1rcQ1gLDEyxfbzjW0ZjVmcKz5lCNJewJ",
-	"HSsN4Y+CJ2Y2FcleewwdQu+wbe5I6FEqOkwJzEMpKERXGvp0G62gvdso01W8u8tlVN0XVw324HvCoAVB",
-	"8b9isVAHYb6mCMHGzX/QcuToWrzoGdFBEcUFrrNvZu78JECZOsMmIvhuuTmD+GIN9Vg49R0PQKCAZAEs",
-	"DFfTrupxI1oslolQVvalyCB8xtlQJLLHU096hVYdxMpjA70l/oSgqpMoJZlT7od/OYKDJr0KeiP48XcO",
-	"3Dhaeolw4Pg1dXPxBBsiNYKd8QtRnk9wM4aZ+hML+rZ/qOsFHt5cnUuzu3PrDp17Y6dzjTYQPJ0Vty62",
-	"3DjVdlBegbdjY8U6rTRu0HsNny812zDJFSbW50OZTr/6qeXypjy3I6VqJgYO69c2L6LWOZXZ7O7bPvih",
-	"3WzvNNu7NfOBa+aAK5e2LCNw4wv0xpaDg+QRINEccpn6lEZ5tFyp1hC21f+hD1s6O6sZuXD3qe1Ds79X",
-	"ehO7l72JnfZ1SQo4Kok8kzYka0YDrQTJzPJs29tPn9YF/NxFS8Ks9spT+67dPGCPt560mp//Bv536ZMN",
-	"gGReV5LyXsrFJj2/8bC/AQ/bv+wVDOOSzThvFC/lS+cJnvfKYyXIMJtwg7TCCZPKasYVNg6QWHhGndSc",
-	"5ZxKdW6Y1UzarnocU21R0jydQqP0lU1d71p/CGjdB+dW+6nVNvUL5vrGnd4IjSp3OodrXV1gFDN+l7vS",
-	"NV0N1+ksUHBoC89fzastXHj3ru2c0c+xIaJv4TRn+L/iScKTe+Kt/TKAfpTz5J2etXPJ5oFLdA7cGImF",
-	"fb1cMqZwgDbm4rdgLhbf+AoqYLZpRaUOWM5yrGMkW0L0BwOvDDV5eFZecX51pt6MDtvYe5tTX23vFRH5",
-	"13DiP1FJ7AKLz1fOmhZ7CVXABWYsrURETqNMPH7Y1zJf0Sj0w1vJIPSD/SoKVI0I40F84Q2XQN5Waee3",
-	"A7Db2Ly3pyv9eV/G3s1l0sbWffi2bnjb16n1lrFxoT7MS3DQL9dg8wa1+wDt3TC3Glu3qJ43du7mxFfa",
-	"uX6TXMtpT7W9Yl1NVCbE8T3+uWHxTy+P2ZMisjEGXr4OVcEAd8tEZ+5GemwDH54Poj5inrqH+s1olU5Z",
-	"PxMC+0y7y/t6rBIgD5RJYA2UvUEYBzDwuIv7zibXE5ZqdRYVKWozYI0841Jh8cqmOGfJ4pyCL+Je5yI/",
-	"5FOuplavzAlqqbYII1cb61TkhPvPVuNUf7GpxNlU4mwqcTaVOF8z6c/7oC1zbSsuREY6s3Sg3M+W5/oR",
-	"yu2V3/CqzxsM05yZn+qlAEz5y9n46d+Anw6vO68UWhLdf0lhkNtny+Wi3CajxugMzTaIT4Mk6LDYjSxm",
-	"k4HESKwzjI2VaZpb+hGLT8dmGoORDgyWimm1ruUYfH3nfqzj57sLv1Yf382pzr9Ptd0c9QfvoKfaXtMJ",
-	"HwrLE275cm1dOHvOR3SnT5ZbAcY2cf6xj3vs8V6r3dreQvZ0zwYE/pgTCci03lXhrILTGsNI4oh603Kg",
-	"yNdGBOvVHZ+M9yzRtDNAQZqaNi6g4v0gpTBrnf5bPc8VS1p3vCt+eoXT/q2fKNEbZ9JOkZi+2E4WSVVw",
-	"U6PrBBor0Usg/ManqezhARsIntrBvxcerZ122x3mVKsz4lRno0z3nJvmHovtD6iNxSE14LD8lBsRoMDm",
-	"XIDBPXccXsEYGjdIHk9PqLJDU3kh1m7neBudZ1ZmG79k27wuvzmeYsLR75dPUFm3aMfoNDH17IL/EGIU",
-	"mnk7PzfU402QxZif6jGQCDmbyrfuBVE8TjFCyH3mtNNV7g67bffz79ttZkRPq8SAeQZNRtxedCYZPAn4",
-	"x0PpX4s9wwdAaBYpULtKWsNi8MViiM662ZzQ32XKQB87xR4aKoEIBG5t+D1EG81ATxSGZAcig/4v7o5o",
-	"ZdLGB05CBQ0/lIbhWc0ERCzXJhHEdoqvdJrcbfNtO9EUyClRAZZbOPpgzMnQ/3S3DXvUvctGZ3unfUl7",
-	"xvZMc+2lmfbc4lx3o+slpr52o8vqVapuf9k+QGbFXyF+MZKZMJUP3Ck/kJ5ECG94MPXL1HpY+LPuZbQP",
-	"8l6ZGM/oNP7x9O//3P312c7bvf/7/fH+v/75y8uPx7/+vLO7t08BnXDftd5dZZ/wVyJdhpTQncRNO/Da",
-	"XiE1e534TVc0Ej/gVVVvy9fyNJW2TXC244jFuPnLn82GmwvfQuW326aFz1pX7lJ+W0vwSy3ZLveuy0Co",
-	"kGX0mqOfCUERZOhFkcqejbsKEms8tSJT3MoLYUBF3EWrlVvbQmANwc2bfS6hJQZQAThB1ZSqOeLG0n64",
-	"N01dnJAjQ6lgg5VI/pZniwSrLITB6tqyv/S5bDBSuGVa9cTaRgg+ZT0jZKWu6y9V8lB6rrvV2jRcv6YT",
-	"9BPUlrKBSJF8arbj+hpnKVoqwlSy8TFIDH7kmixRzgfGU3TFjr7fuk16BXOzLpx1JSPyr43I+lb67Q7w",
-	"AK8jetbrsuteC/TYdep/KJYLjk8GmsLesGTYHQsxZ86qJK5mQLilqcigMWqioWUuJs66Chqb8SGE/aBd",
-	"LsDW4MqJHqcJoskg6DkvD41I+3Ui8Dk88upCcMQzSzXKVQEJFCfnwKXdOBdTZ7uEIcK7m89FRLPgQWe2",
-	"aGz3GZ4HkbbT/xU9izfubK8SrqDZ10ghfB33wATayIZymF4zPmSvi4Kh1xOmSiS4o4G2vB4JxUeyNeXD",
-	"dLljXUpBRex0ajH2Cv/gEC+dcMOcjWOxh9z86aOrVzt/foh1EDv3vzloTM0WpwF81cH4W9t6lwTxj93L",
-	"TnRvTGyiK0XvPbtD7b56I41diQxxIDyYIldOXaV4lukJkrVJY5nVZ1Al1cnZZNhwbCzRKEL/cVAwmUDc",
-	"3zqUMO5Jy/IePqtl0CsTzLHjiWeMhawvPxeKcePblQOzjf8xNEGlloZZIjL2OOaKDccx6wOK/Egphhx1",
-	"mGN++//9v6Blj5TiWy32nBtcV97rweInGsJAQ4Dp4YRztJpbvetmheh2P83D8JanTjtkPT8FM84yPYak",
-	"CzMj6PVfns0NsazN8jHurjm9BbRpEePWWT9uZw8yIajs1Q7cfE/HtqvoWmmYPFMaOsPDumhsuy84LM2/",
-	"RaZNh8Xt7afbbH9/n7W3d3Zpu3RV/N3eAaNv4IvZPeA+XIevbXfnEiq6bve7/3r8G3u81XriCdu2/tiN",
-	"tvf/Ch/+x2q7pJLM89DvC7csg+loINTsHsnpproKOhDiG4GewplWZ4WmX3Mrg8SedaszzGoZE3fLG+iH",
-	"Mi683TxgzUoUeAUUGAK3BfbXDpVBE11pRbkvH1wspCI9QQLUmzzgsyOnR8aImcGXWsUf+HT/+9b2zu5e",
-	"a//7pz+0Dp6uTau63iQWeExv5FCuhKr9fIOQBNJTTt1WWUTvodXeuhR/G/P/qzD/S5x9BUst2CgL2bei",
-	"GpTFR3EmDfRYys0psBzKXoFgxjrdQ5IXrTXU2V1FSpuqw8DoitAmOxWQeuqghGJu1tzdhfed6WIzORxK",
-	"dRZ11c9K9nQimNLZkKfSYOHO43c/Pt+i4jLjHJHU6ToIIsTO1vk/L3Md71ubc6WKqj8miB1iMVrsiCVj",
-	"PGmlTo8wzb32QVfFYBU0wTwLML1EC0ykGT4l0etTxDCzQ5ZLIjDvumqs5O9jMOQCEGTCp+zxXvugKBDp",
-	"QUhc+CkgXEoAEjSZZ01CCLNQkVcmzniWMKthoTCxR7YfWgvhXsCJSz3vsxlLZMin7o3533bVSGTGWcww",
-	"5pE2Rp6mohkWMKaU4hAQWazHVSKhOq/F3mh9TnaKcK+lGCrC4kBMRvI01ZOT/I5M9mmvlNi3wXh249Gj",
-	"FNSGmzHs23xmOFhGcDb4aKgBsnkmLNTt0d6t9wcWwWTWZYi8VqQMV7VAAv8zrxMQUHCkVGP58FHp0psB",
-	"vKwwg7XGXqUGvZxbqgmlEhO/WTaoj+tSzisBJYrbBQTyMQeUUDESCy12IYCFTLFefYFY92+7ENaaYedm",
-	"nzDYcDr131gN/hLFtd3rB+r7MXii+IwCtTeWEUPH2CcF1UwHGyLEjfb23w9+fb7/3+3/W2j3utc+iBpW",
-	"WjB0X5YGxXjq1PW0MIHcQPWLZJ4UVNQqkeHLcBFFrdcJ0/VLiu2L59ewq+ZV2SVX5791V1YolE4Z5Dmj",
-	"kLyIl6ar8gU6ZHGueWJmRZoCmjOV1qYYtDSAmhSgILk5vyuQy4PMWZEaDtbjitZpAXniP1sIPnkBnzuL",
-	"leIAEPCbcPeaLwQc2MRZen7/Ya5dTUsdYbqq505vmooE+Q+k6qXjRCSR2y8jnlmvDQLFwEA6I3jq2Q6c",
-	"PXgqugqHmZCZNOCmWUJmrWVv4D3XtjdWAsXgcj4QWAwt2dXTzMt0P37FTSk9u0HUBMGAm6rgVAYmjepG",
-	"bivIimWQNVoFVvNHZrHhfxmgJj+EV0wn34XZezV29xx7stv+YX7FjwcV7P2Hi81r93JAZJ85t1pDK2cm",
-	"Zwf40FHTtyTHHjpcZj2zYz2kDN0ZwDIQR+4N5k/F8wFXZ8RyNBTDUyeTyhlJ9vjvn96/w/PC4C5bczE3",
-	"DJlggJzOGKdgE1N60mKxGqdpzHqp4JlhaL/HEYshpBMznXVVDMGeE2cYxxixy4BaTs2Y8cLgQeVg8hC6",
-	"3C/VevbLeJTw67JflgmUwFo2YS0rfcihvhDQ8r5YWezc/JlcHNbc+uVRUzbUmWhEudeJOUPC/mBqrNP4",
-	"bm+b7e1R2o0dHKzklOEafcAJLxNuufbUQZXiwF1Mgd6qDfhNIxmv2cq8teqHopcPdQ9Leu/StsKxb6Ke",
-	"jzuFOElB/7fWsII3jviVtSGe12t3w5+IjBtBYMj1NWVl6ukYyABFDncADYTxGw8vLcT0nPNABqSXRxCr",
-	"00bQ1usq6BwlbQQW5ZnWSYeSJyjRIxT3USELEhUzN6gAYETQwpnpPuhhmZXclohZ2TsXFhEHEy4tIJOE",
-	"spkUBkVm8ffMWD7FMZU5C43lVhore0hh42Nfj0yLhbp8Pk6kZTZzCgkbT3sUCS0NRiK6KnAvktbKEz9w",
-	"8SPDegMuFQzGoGXRYs9473w8MmzIE8FORV9ngsoQ3LO6qvB2xsrK1N1vCpYMRT0usQ5g61RaB/DN15FM",
-	"MedoFwQFjw27y64TUg6Qm8KkAvwjIL4UwwqCneZOu7WG2n8Jx+vrUfswno3Wf1haf8BNU4+EKsclOyUp",
-	"4rR8SWaBME6lYNy9SWcsuFM/VonI2IRPD4F4wA7EEPGOENCfNRDgnJfluGIxfn3iZHW8CcVfmwUAR7fS",
-	"ADhyKuQy7S9ICs1r/y9u+ZakS/LIW6hkA7CIVvl4gv4Le+HxTy8+fGQ8s7KXCsO29xHBsdOO2KvXH46O",
-	"2N4+e/7jR7b9/V5rf2dvq3OZ7mdB9Zd2cXClZebD9xEzwunpoMWjORUeoaaNqJRFo2LVmdOgCgwNp2R1",
-	"H+ziYkOQ2XwEjY2bcxOmb8bZhbxA7SEuU5+w9tX6E766UmByNS2F26BKXwT7YJM++DbCbrgXimZ78ZSv",
-	"JHVoV10lCjcvsuDI3YzD8jawl4eMdUguFDKGkjoVSYWR7owrw3sWjre0pqsqfYkgc7x0mhVKVCiRw8z6",
-	"Ok315LCrytE8cnLg5wW0V15zoC+cCh8IwMXJMAFnASgUSc+o3wwKsgEfjUQlsAq4khCT5qyB8Qi4i7yt",
-	"UKzdO55ZNJkAct3gBZ6q3i1YB4St21dodWJQ1AM5dts/RF1FrE5BItOvPYhvLlRxiZSFX1QKWfimvghk",
-	"RS8lWj7oufinR9Cm6cqES2U4jX87gFzZWd2VeQsH75ZdGXjoR2HGaaV6eoshKfSmnUJO3AbfODH30InB",
-	"CH8gr0Fj0E40G/ALUeG6OCmX8lEEVWNgH3ZViUUhPmRDfQHSCpEgIK11nwkOJWgyq4p50m/o4V1VsPIw",
-	"fBI8mk0E9HYNEzjrjBfx3c4lABW3XlB0SBKt2sZojjJxIcWk1jv6NNATU/JZsH6WatujYqk76vIor52X",
-	"xkPHJ3waoWfUo8yi0mhxr6PVaNAorJdodRjgG6Ve/TSFnh6KOcOnVMizU9dVoaBsZvXFsnrH2Wo3WlkD",
-	"i/SB3nIdGVegKtiolvuqWhYIeTYv4x862QC3MGFnVxcFKu71EjPwCnL0yn5eytUlfLEfMj3SBmChSkxy",
-	"2lhM51xII225E1AeraKmRAmgJpyJId0Ji8glghYsY2x7ZfUYmL09wV6H6gV4JoxFtw8vgEwKZHvgyY8M",
-	"0xMVmrj0dJoKfjYO22y2Y1GWlwDRYKFkClEh/NQI1RORc7isZvFAZ/LfWp0kfGpiqq2S1jfQzUI7Qe82",
-	"IX7a4H4JoAe300ewhjzFEnWp0BaCfPAj4zQR6Jx3qH+gogsDYp3iSCv6HbDHRoiuImgJtSJCXepWsan7",
-	"/XjLjwTg3+fA/kscw+69JtQ2LaShusptCHARnXQAyC914tppt/GFG6q3slo3h1xNm/gplVuVdafbXYsr",
-	"gFKu7jZj5V5yGcjyC4CE4POojjkXYvSABCqRXjl1Vdg8jc7TqJHyil/ugIgY6kw5yT6Do/Ef1z69mudr",
-	"e6fEyHsJM9cP61L3utd13ZVMyz+5Stm4z9VSRUhuQ27Kj9Y0RV7A/rt3lsisnOpAJt8pKlUQaoewN6j3",
-	"lxk4By8D6dja+JLXYwG5U8o48I6ENryPjFe8RfMHbJIK2yfXJuRAug8u7y40Qw3proigqx+pMuyWgOgL",
-	"VXIWnZ1C3hjFL4BdDVR5naa7FPKOWu7m0ko1wvH4qmLvYbhRKVebBNRC3Dfu0eUO4ppw75SrsveBJqvb",
-	"+NM1Ukz+drX5JX1BrgWdeKsrLOAIjfL5XheZKPQyVomz8Z3ANigjTkWP5/KhxY7IJbJegJApz4xUPREs",
-	"EHR+eSK6ShqWir5lPMVWu3SBN9xDVUe41N0VgNeehhz/gPr/qKsMBeeocbABoJX7DlsGu2HGHRrlKXlw",
-	"hziZUH1Ht1R64p4RU8rJExOgl4D6tgVkAyc6O6HwWdypyNAdIoeF+xQfPPOkqKuU+1J6z8JNFJjkyQkp",
-	"PJrh+q/ha8AGuxZX46tLO/E0LaWdhtCDtFF+NXDiZxNUhdj9iUzcamxHO58jfwe3XVZ1DY7gIN82+q5G",
-	"+R15L/Y4bJ2NHrx/scRZedAByVcMQvV8xBglCjMa8u5O0h46EQawH+hQzCaD6QZPfzd4ep5lUzIzmB7b",
-	"tWx+4muot/iRmQsUBu4QugSbVPukytGH15QskpYNBVemwLGsWaKpFRaWUFYwWeJNj6cjYRab9VZ8sU8G",
-	"9troWN0UN1SsC6hYX869/ZX5WD05yB8mHZ/Ve5n+lfj+tXTdI8Ni99iYcDlWH7rdJr6MUi6VCbbmzM6r",
-	"ZAAu7LdlUozAkOmziPMDKhMDUrcfyu57WsARh7Z/vsd2Oj5bO6tIg//k7rFMenFzXO7guACp4RUOy+9j",
-	"MRYLmIsxxYN1PrAxQxgo4VPnkPii0WDvj7SRmL7pEzZ5MgCIiLQt9m6MpcDQzp9xJSboxyV8GrFTIL7X",
-	"wF4CbholkIYyUfJsYKloBxEBXQXDp0wIELoDOPlMK9FhVid8+siEoePzaIzaVCCO4W6XxoP+Ccu14Cj/",
-	"AjOGm5WO7HYNBCBkCK6U/68kiw0FVgmfHrpXlYg+H6cWF6csUErJkMqBclumv11Avi9UwrMXmHKYG917",
-	"lU7Dq4HXKbEMbDzD3+o2DeZUqsZEVFLLjuoYHvgJL7p3BKe4+xZQm9KaPgwU+nVlLx56DDBI5N9JQHkl",
-	"gFtmXgfkoq6gB544EdpU4outBxc851SVCiJ6wA3As0UCfYyFsaG6wzd7xSjarBi3WrfYL9Chb6IZ0VmO",
-	"IOsHkoDbrtKQ2ofvPXc+z6hxR1InvS/JW/M0fefmdqdZa+BJqOnrukLQxk0EhZl7IbcducEnV7Il4MuB",
-	"0A1Kok3Z5H3PxcLBaorhyE4hiIOshFxaM3PYN1nXa4u5QAmhYE4WV2B2L5fqhcALcGgu14o+tEsNXeYp",
-	"HZE561xgoaF757hlPFZDK9FVILIvROaGgX25I8RKTaQRbL+9y+JxPtkY0yTu48lApiJkJ6CDujMDB2ML",
-	"VeUJQMVCpyyWap6wU55y1RMZECobNtHZOVAjQyFPjd3+ESpphDE3mczNH1JJu8uT6cPqir/uNq9xZZ9z",
-	"VWqlb0S2eiv9TOvhok488BvnDMkKK6Lclay2J85HeM4CRxB8HHwadYBT7HHslHO8RdUWSlv2OO7z1LjP",
-	"Akyw5AKhK1jZ9cGc8J6VF2W3jKIrp1qnAjIs98zNcWu7TBMHWNlNB4d7ptvcm8VXVzjbcJwQVwyx+flD",
-	"PtMtsLaNw1GSAB+u1kPfs4D0GAFwqUUzG6vUSZk4nCGAH8JJbLF3fChMVyHRA7QvqG4wUOwtdZksWYSm",
-	"dfP/uvwSkjBuYGylrovuipvkzJ8d6AqdeAmEm0tNEq3luUbE2bfELVdclspkd5JsmPjvlol/wVV8KJBz",
-	"f+PcXIsCOEoSEtBrKoCif+MuW4UmXUN9/RxJ+iG6KwGClQiQEG5DEgzFXehOptsJXaX7eCpjaqltYsiM",
-	"5MAcnMYh45jADuafu56NUt6DohKl8bld5e9ffPBa+gTXYD198u2Spbv12jClfy1M6XAYFtCkryEwlqVL",
-	"d49fyzE8E5YO3hUJ0h+YjeMF6Lcd/b0eGfPQM1lXsAvWw7a7J9wAj3mLvfCqHIuH3cS6ylg9MmDMn3pq",
-	"IamYtN4tPQykB+SuAt5hPVMAj/g1mALXwTveS7WZIRgtyChwu1eUNHdCFF4n4jYs4V+HeTXjrW3AwndE",
-	"vn097p2xmeDDel4ZSAB5MphiVWBPD4fSQlH/6RSIoCGbkJU7WSHXNHzRNEJZYHlW1rDHv7w6Ov7lJ/bq",
-	"+O2biBkBFTHsoLWz1WEx/KZDj40jFsukE+Nd4aNHhvUgSh6xOOGWd2LGuyrGpYmDXZvT4aDQwOb3cHOo",
-	"4KHHDESa6phYZ/BR0gTSOuE0ilsjRLeZFntt6Z+epk6oJPTjF87TRVoEzlJtLOtppWh6hnhsAYYK/ezc",
-	"yA2L33Bjmy/dcJqvX8SUBwwtazzLQuTZeLA2So9tix2xVPpiKBxVV+XED1q59+SZz9n2vltpDTm9gVDh",
-	"diI1AvrOdpy/DDfs64zthZ93FULBQ81VYVLoUufUe7QNYONwRmtHK6LYQI8zat4rLQNdHeWJ0XMxxZaK",
-	"F04z+6pToZCLopcCPVBokOuskRZ7P8J7YTkX0q9xhLBkEE/QKbweCvoBp6DTG6qr4p9eHrMntLvjFnuW",
-	"6YkRmXnE4F180uOsJ3wOCV4ed0M8RI5W7FQM04MV7wvbG8zbEXT7ep8G70Em0DIg5lgmsd9wAGjGLR2C",
-	"LpnoCXkxk+JqHPWTX79Pfn7uYX6oBPNMV2kP1rU437msxfn//HbU/JU3/91uHpws224eEnhevuCcjGDn",
-	"UiH5vG+NaYRbFSsSJ2yc6OGmxX6hc+5Ohu7THj/Hrpp+n+I2GPIp7pZy3/pCiz4rh+JE9/s1IEh9+r+i",
-	"Z82ay8Kb/z75/N3jiP6x9beqpVkS/g3vupmL7aIFiAZtwQJsFEVcV8mkw/w26CqQnOyPv9yOLUncmh92",
-	"Gyh0u41ON+ymbiPqNriFzypoNLyPCz9zM4YfFha+hWOG73GRZ39R+OpEJl23uN0c0+X/xlBZ19u53dme",
-	"ZrNqLWgkPDwmYj8f/9j8wW2Qwns9aLefbh8c7OzvPd1rHxzMvNb/6XbHbnafK99nFX8xPAix1MRlamQi",
-	"UFZKu0m03jfyKucfUZVwEN/eIPMCfd4QK2oEtMIIUbwCZwPUEsNV64DsCV145SgaWFSXVM765lUIKIVI",
-	"GH2wfLitikioTPlD/1Ha/RDvj/USXhBLP5ptyGlLXNDtvE1yAQIPBdp9kWUiObHa3+8mYnn1EM8c2vlt",
-	"O7W4QpuI3qKInvXHeRVM+qoBK3wZgaOiKLIA1b46SUXhjtGlWPgir2oUmjONMyCvA6jJENlw18CrB1H4",
-	"lZIf3Dq+/IVWYoMuv1F5dMvocomirYnvswkaDnRgHGFjPv99/oV3L4FFAGkFfAt98JzBtxpnmTOgUYke",
-	"wq2s1k3Bs3RavsN6RNUPG3zOr4I6L0tf7QwyK25EAh/PNG46FUIxI4Q6zF9vxGSfcTWFdvZ+NIknlS50",
-	"cVhDRNPdNmJ6I6Y3Ynojpm9TTP8olTSDwJF4TdI6Ffzi5kU1ZAh8IuRUSHVGQttoDKBXCe9cXnfVugIb",
-	"preR1htpvZHWG2l9m9L6nbY50VBRCroFW61ov050A2n4jYtuaWYJ+WcYNHO2GHYqUg3N0zS2wuSZxd7U",
-	"V7e84WYbQb4R5BtBvhHktynIn+UsUtdndfu0zo1I75+kJ1MOTdypLwyKiDmYEJSkzFDKINoFQJyG6v2h",
-	"xwtWWEJWDeW8zdWB768vMkFSiCR/j7ih4J5n2t1Rq1yt5INbXS/4lbx91XCl6svQBqeOG2bHZxAbP2Kz",
-	"A4A+MT2SSmrVWj2zd+y33C23A7kkr5jnNlGH5fvgcKY+EpoAYH3kphqyViHeXrMOVE5K22Zfj1USgz4h",
-	"gsr809bDULt+YlJR3ThqYp4C2UpTqiYIqTgAB7uKRK3Mme6QHXDTIfNulPgnREt6faiVU11cFRXfOjqd",
-	"GHCWw8iAgUWUOb7RUabPMj7EJgJEeey2fMZ7NqJG/wVOR2js9m9qtjiHovlvGswNOiL+ETUgEZqd2ZC4",
-	"LiBx/YVKfrKxovZhK3He+P7oC2hvfPd06pcBu4dbsuAAOT9xltqQJ9iyHRGrRMk5Z4j5h15Ok/OLH9oy",
-	"TDl+gH7r0/FchkO1AKO6GmlqaSC3Rkvql+m+EpP68b9UNpsuQ91DK7zBlN5H8h7sxRwOtpdV4azPS6uS",
-	"sKjn7nmnrTCzUVJstQotvWQf4GTACg3k0P1MiE5Qp8ZHJE0E/UuReRoYq8tdRcFg42p6qpPpYRA3KcCq",
-	"3Vd2OhKHGK+U6oydCjsRQnVV3M/0EAtgYqtjEIrAYcpVifsBW/n0RJqKJGJuGdx/sSwm871/oJs19DZy",
-	"E5IGSCVEVolM8P2P3LGZ5o2KZphXA9m2tF3Vl9Z0yO0eCGisnTErFBtKNXbL3Pd9XwN0zRsY+BRpWEwj",
-	"cjPFHe7Gn4geFOFgDyIo1AFGSEjcubHLoVMg8GQ/JRq/El/sJapkEUtSSczcLV2SOZeq7KuPcbgntL6N",
-	"zm47argNc2kLzzkEcHmnAitCNuRWp/rMTdnqwu22d4631+4IWlrMmyRsmluqGhT2CqBrHxcxaEktvfZP",
-	"8VYFngQ8nCewT02j0y4DteFj/8dqL6oKvD377grDcSKnsBg3gegun54KBe3E7zJUVCAfNnGXu4+7+Hbt",
-	"eYglqgi7YHQiP3NNt9fuZ1hmrj99XkRb7E0vVe7ObziJr6sT7NjOhEzWNwMLMRP/2UISr+NgmWCDV8Ni",
-	"Z/glGZ+o+NAbhr6TPQRV+iLDnAQWK1/VCPGPu6IZshLL1i9+ig+DZ8sv3b3Lw/rt0YQt2EQ2k9gb2Fgm",
-	"ig1w4G05mSu+jJwZxSgw3NpkUXNhcszPRVGaEJ3e1cTJsvxeKEU8nTmICYAZSvSqtBLrhLvOhJ0VDFes",
-	"X9wYzvfEcD6+slH810a4f0slkV6a4K5ZN4a2ktnh7xxKJEuG1xMOL2B1/EnptnVxvWdan1O3CB8PgiDe",
-	"TOPu+MP7T8fsSZHwMV7LUMPJvAcZdD/AgdeHryiQi1aJqmfYXmCxk19kwdi4+t+Ytat0E04qGrjOKFKA",
-	"9tKZ/5uMW0AOAsVE1eFlHE2vrpoMhIqY4dOoBESjbvj9TAgg6aJC6bUt5VtbIFA9cPNmn8sUut3rjMWQ",
-	"M2hK1RxxY3MECMo7LFA8G5Mvd38IuzH0Pyu/r8nnf0L5hBvSPaAFTP4SCkEA1L6HzKMZCz2tfPBoHe1D",
-	"87l19XNrCd5K5DlOmpB75GFtwOffjCLYRDdKROY94j28PomZnjelMvV9ORHlXUibDzSxKwYi9XKS2hOz",
-	"+HQztlLWfca7yvfu1IEwEz+pSqbDkyY6O4dzDmGVPhgF0GlBdFVfTISxrNz8ORsr1s/0kG3Dr7EBND7D",
-	"3SHh01mqTppGV53xkQnloDpLROb+ICC6bxQKUCZo1gCNtgaidw6JgUPGqV01pNyxAwRyONuJ7GHk54jR",
-	"esMd3LwoSV+Gr3eKK2OEW2p6TTlkoGgPoWyk3w/Hbk10dg6r9nivfcBiPbZGJqLpPpbqrDnQ48zEUVfF",
-	"7vHuJMZba5AUUO48PX+t7jZpTpCLcp8hRLV/5GZArWKnwliRuR0gLoSS6qy1YpYc5BiCOOs6rc7ccKVg",
-	"kFvHm8yXb2jLboa2zAmDJRzfK1KbbdLbN5jevvd1BfOlA3VCn+UyP6ooLkCEW4zQK7jWxB6NVVDWgCOb",
-	"UddeVQdHe5Mbv6Z0Fqn/dUoHJuJ0oPX5otalkCSjn9Z1MPXfL0Bm+weuahF8XcBjnMUykGO/LBvM8X3E",
-	"HE/y7bqYwrZ0Aurhxq+4c5iGwhi3RQzhbJ2bRBZB8EyQExcdFmeuawWtAz5Z7vyAhPnD1FWGTw17PLB2",
-	"ZDpPnkwmk5ahH4X919PDrQ7jGDHFfgDh0DYlYLj8X04FGMuHo7irAHXsvzDyTHE7zkTMHscX21EcwLuv",
-	"3h49b356dbSz/z3wyicRC3eBHzmFEbFTbsT3e1vgknQV4HelYfEfngc7Yt1GuA7/TLjl3cZfcUQlvdDc",
-	"AKwozi7pbhAxo7sKcDme0Z+fup8EX81m/EKkppMT13tIl1uaqR5nTE8UOxdT9M4UxZXd/Ha+fIGfScW2",
-	"26F/ALpt4d222JGaFpoJOMMvkyJBVn50LbvqLNMT95MRHxsBEHKWcisymi5n8Udhs2nzqG9FFjNuznGH",
-	"SBvBf3f2oH+AAeo5Rd2C4PldRW0IsIgaWwzCfoMBOEEeZyIRqbwQWexGG7YgguEJwbC33QYijYm00JFd",
-	"9/st9hafYWhVoYEZLF9X8SyTF+C2gpuMCG/tGzJAB0RtyUumULy+EBl+cDplnBbAXYJ3zxmY8BmHhDjH",
-	"bxMJwQ5laQQGqO39LfEoYVyVHYVz55aDBgoeuH8dAQJfPBuwAeJxlsboQJ8KBmetxY5wwQCCDrTlpfDB",
-	"IwNbSAkLLjfP3CL1x0ZgBwfGu8qPxy0wwOGpQbANXSMeuW+gMb1hPE31xH03RK/eHUi3eWIjepmwWKWs",
-	"qFKetqtbfaVxN7l9eInqXujN4w/v1p135h1Pyz72TM978PkyRr9EtAYI72J68W9OhI+ztNFpeME54plV",
-	"ImvR41o6O3syFEOzEmwD1+gmXfWKFVjBCfc/PXVaTo+Ee9mLFjCRxqnI5CQTHAaErrRQ8GnoFU9REtiL",
-	"TiEOjOidvO3/458H2Q8//eNfv2fHk//9+cOLH16/+fDra73zhr/hnyaXv59lnfUbf5VJlaX3lidigXMv",
-	"rdl0UL6LDsr/ENPX6mezqV6/JoP4Fb8QoSuNKfPPLGEUV3idK3RQpkuo+RGZEcbKNHXG82luR0u7ln7D",
-	"Eayt377dFsa0ZFdPMW6SeOVuxJOwF1c/ZMtAksMTQo4LVBUq73XCO2fC5ufnihjkr9zC+brtlTqsML3C",
-	"bxwTcV3y6sGDhdeRP2uChPHy5dshk3mNqD44jFA/PxCscA2EUihoAZAg3e9TKII6Ig74aCSUYZOBTEVe",
-	"Ou6DErlJgQGJtQwLFAjXY1hcR0Nk3e+XxGoQcKv2QqYp/Qzzu+1+yJdIulJL5GA2bjBhd2uvbfyv62ty",
-	"fBXLcM79ekLxXymWSQIOfdTX6qIBqRBrBRASNCepASAf+ogoBCy18UHgHCfFM8HOxchCMPspS/gU5Hr4",
-	"qfsegtju+932FROPL/LZ3ngGsprlCRhjyqRObnrXw+hE05sGRqfPVzbFYXCl/vnWmaVuwbi1YjiyptHZ",
-	"3pnHAdW1Pc2L+VJu7AndZOaynarL4Pciy3TW6DQoYSPcfCnULRK2D+Qm8EMPCNpvt6OGEl/Kj6KCQWih",
-	"Wm5724jyzqplZBG9J2pqOt+wFdQ0PAmbwuJTVtCp/vUtk1j2R3ETRviG8tFB/gIi9o5M9Mt0yJM/6N/T",
-	"E/dFSC+uUWaRP3GxyPUH59KajE/Uft2n3CgNC8rFuQ9OHUU5S+ZcFpCoqoCjr1CtETKwa/kHYYWuNbd2",
-	"Q2a3X+Yq2fQa7GvK14aQ7MOQTn7e11VIsULi4qGT4ZYO4zWZtJm23Iqmz0P+cbVwRKUseUtQDyUmPmTK",
-	"fiygMXJJ7exXI8+UIGDJqbaDiBmdty0JVkyPK4/50RciKyA6dIoICgmS50xbK1SLfXTzBGQL4DncN4IM",
-	"dZ0mHkFhoRvsesIJFpLW4xMu593Ip036+2tMfxdDLLC5pTWFIxExM9AT5Ssde2ITerkWG3ejRLwS+Un4",
-	"tiIeCWW8lLoORWKFuSH9MWuL6j7EsYNUbrlHxzNhFlIjzgrNxAhOJUvlORax11UOL5by7lEb63MjN749",
-	"49PtfH8E1xMZZXp9t7vlP8T0aGwHjc5vn53neip45vzf3z67w4GQzioueqdLpTKWpylWzIB9CL9PUIMm",
-	"ujf2xCio7Z/AgaNhV7bPE3qUCqiVBTtUCNXKg4sfCApdEaqEizPes1BgB6CBgXbXQyw3QlAt4QhCXyWM",
-	"9ErATRce8wLZsSueAizWRJ4NFUJR4K6YwoCRrhpBP2QKI7IWyK6BDa/woOc0kOonZdRZDHHabJTynohy",
-	"QNG5dBJZ90NTQUBfZ6Jw/49aDw0GAcBiq1g2OfRU4oS3xshg4SZHuCVl6rbM/B2QKQfB8240zoSnwqrA",
-	"JFeizh7oNDHF+xdKfysXQi/kNi/cLRSMz9+p+CCccuZOQuHiTxhorx4EEIRnopNXL7vZ+DcUkgR5DXXE",
-	"Tqe+92P+DCx1mn/EO+jiNAyM4+HlQ+TMryiOw4ydPE6nsN2K5yPlqm74Q+4GA1unw44+vGbnYmr8doK7",
-	"cnNOVcT+zfR6wlTdz+9bHGs4TtSXxXTY+7FNwQL4SeuzVETsaOSM+vmdz/pCJHXnmU4ON+zVm6fsx1ev",
-	"P7KPexGtjzYoJsxI8HMmLZZFRMwInvUGEetLkJjAmYM9PFTSVW53ExLdbR7C30dIrhWxXHbi203lEHpo",
-	"GezykWPSDxmE9cFb7qr33jx5P7Zul7ZY/NPLY/akP5DZk6GwHEtArEhTg4cXT6s0aN7QorgZVr49gg8m",
-	"wClxOgXSgEO8kTSYjIJdMnPOJpRDFhkvy52jcSJt3ZPQoU+iUA/RccsokJ2+r9NUTyLGmbGZ4EPaQKFm",
-	"LH/BpJLmH/JK8NQOotDUB3gMSFOgIvGdBorapXhKsdnLX5//+v8DAAD//w==",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVan7FC/PnsTLWMp4JqGvGuoGSVx1AwyAFs3M+H32f+EA6BVNsmkt",
+	"zsRT791Y7A3LwdnP7/yrF/F0wRlhSvbG/+qRjzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
+	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
+	"Dobwv196QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
+	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7qdPQXn9n8AybbcL",
+	"26xTbfpt0xsNzbC+G47GwyEM6im83YznNeeiOqYTZL5eHs80S5JzhuHdT8UA6afQCxzHWC+QXJCI4oT+",
+	"DqPUtxCRYsUTPluVPrjdpzpQ0/pR2XWh8hxHil6R3liJjAQ9fkXEBeeX5xFeAP2uHX7H/X5rNuWEsfpM",
+	"7XZVzhoVan4eA1X0RkePD/rDvf7eUa/TkSIppklv3MOMDdJMKiL+j2UAAy5mepWokMotkx5YsTQxYYpO",
+	"KRGyN/71Q9BLcHHnK3hXL+ilQq+J+eBovxf0FnPO9B3fHYzQwQE6PDxEwxHa299xrQwdfu6K7bIM3um2",
+	"zu6THvOc4BiW61+9kygiC/WMRTymbAanlshI0IWlotAsr1qFaDkngiA1J+iCxyu0xBJpli2IlCQeI0lY",
+	"jKhCWOr/SyW69+75E3Q0Gg2RJJF+HRodDg4Ho4f3B3qqZl69cc99QZ/BaE5SDOyfZWlv/Gtx8YNhYZqr",
+	"KaGHqifyBEdz8oQzJXjSHPv7OSdXRCAsL0mMUrxCl4QsEFUBwizWP0uEZ5gyRHA0R5rr5IMe5YM+HOwN",
+	"9mpDXgh6hRUJEOP9SI+hF/QE+S2jgsTuhBZzSfHHnwibqXlvPBoanqcI0OP//Ir6/+/Dd//V805ujpOE",
+	"sBlpzuwFXyLFEc7UXC9PhBXxLfdo8HAwqg39B4IFEUgQnKTfT3opSeWk12sZ7n6X4XKmCFNn2ENFT+aY",
+	"zYjUJMSAgiJzM4o5kcdoygUKX077rzkj/VdYRfOwOuhJL/3nxd/ZnjiKhqePssfTH3/b//hstISR77Tw",
+	"k96vJ/1fcP/3Yf/ovP/hu0mvZVaGh/3EI8tX61N7i9Uc8SnMipElEiTiIq4O/wEuBKh8MFo75inXbLs3",
+	"7mWC9gWZEkFYpOmrNJk9PZnmWJ951/7vREhNDXaMZnxBvub+5R5tv7IHjYUd9o/aF/T5nArvOM/mBF35",
+	"xqo5CkZLgi+R4QVI4Vmgf33+4uU7NAeGc4zClCg8sG94GYeaBemXSJySwdrJFBN//8BNvbzaB0Evpcz9",
+	"eViZrn5i/YTfYUV+oilVPgaFgVMmZKoCFIoQ6UESqaThUDB8EnEWSxSqEGVM0QThJNELZJjsBY4u65sX",
+	"ab4hJr1j8f3wWH0/2uttfyhw/3c9lWPxvZnVsbL/aJkcUWJ1otXs5uxO7cgVR0tMFTJKN1JiRdnMMN7K",
+	"yPe2OhaUqf09s0E01TJi/6GeRUqZ+XOUD5MyRWZEGJG3wAKnROVST3HhFRjAkZCaU2mOiN6COZWKi9UY",
+	"YaTlLOICYRQTeTlAZ/iSsELkac2bxMGEXWQKcZas0MVKa8aUSYWTBFgIWlI155kqc2/K2TH8DsJpaeUW",
+	"lRNWZvEximmciy89RmQkuf40nTEuSDyYsAo1TAXXbJbIS60x6UmaR3pBz+kMz16d9k+sAttOJqUTMKrK",
+	"hP+ZTDKtD/Xhv6Pn8J9Hzz98q6/IlovtT/kJrWSCvHzqZx4lJvuNRLTKg0d29gus5sXcabyWMfyXINPe",
+	"uPeXB4Vp+sBclQ9ePq2P62y1IFuMDenJ3d4An+CEsBiL54TEbaOL7D1oSkh8i0NLuMxE65pF5vItjicT",
+	"0scW9GBCRj6q8wjuCJ18WuAZsWwtQBmLQMuBscL4fsuIWBUDNA+3HbK99Yesoqz4j8hTktArIlZt65kS",
+	"KfFs6/WM7evOP39hjeXcNi5jPd/eNmsN5AnPmEcgnyiUcqmQ5CjFbIUEkTwTEZGIMsNw9ZYb/suAR6cg",
+	"0uaYob3h8BgNjVXhJEeouMJJiHDCGalM7nDoJ5LzCEZWnlJMpjhLlOXD7YJwb3Tw6ODx/sODRyVxOPSI",
+	"Q7MEz+2LGhbf/0rOwgCFeLFIrHB64H5T5KMyf2gpWLllOqfiO3uflncEx/qchMbCDAcT9tfTN6+dVgbC",
+	"0cxF/y0IovIYYbZSc60dkETqX9DB8GFdoulPtJywc7s4O8mxe/rF/75XmtK/9Wzvw3T/XZ/pr9+hD/rC",
+	"/XvHYBR9e/+/2/Xdt6DHe5Z6jlmcUDb7PiGMEqZCbUZjEc1zJcGwGae7aEpTCAuCMnbJ+JIhvXQD9EYv",
+	"4ZJKMM8lgTsEmWaS1CyR+gfblAI74t141Roj0a6GUqvmarzmCiWca1sdq2MkeUrQQvCZwKl03oXKbMzZ",
+	"9xLCwnyjPH47mAvOE4JZPpp39oi3cSfHAoA/ad2MRnNDxFhV7ZTqSo96182+9GhLLOw04a2qkEy4sgMG",
+	"48kS1Qxfkfoi9kb9veHeo+E+OJGHw1/6+8ObHPoLnrTqIXOe3KL68TIm6YIrwqLVj8RDj6/wJQHFXuIp",
+	"0VYM0KAzKZ2pZgyZsTUAYs40b4usjNAiYjVhmMml0dL10+DDQ1ogoIO9PRTSYhz9S7LqC6LPbWjsAcy4",
+	"PtsTZj93jA6GR81nKOtnkoSaPBNS+gqVKGPaQlji1QD9SBZqwrRw2jsAb72sM9fHZLh/9Ogx6R8M48P+",
+	"wT553L+Ijvb7Dx8fHeDDR9Oj/b2DNp5RWs++XtA25nF4uI55TCYf90b9yeTjo2dtTOTlFJwW/h0z7iXQ",
+	"xIyQoRVfglQ0ScBnAOI8fHaGZ2HhO5uw3Hm2PxgNRvfHCHZUIKn3EiclF4QMQAZ+G4K4x2w1mLD3Odsu",
+	"jLPSgKhEKY6J1ia0ehFhSeo74BwQ/iW2/prdGPNkIr+9N5l8++977x/c/+9J79f/mfQ+fDvp3dMXArha",
+	"vXD/2/v617ZdeM0ZadmJE0Px+8MDt/52pcFI1lsAyzq18srju9TLv5cvv96Xbda/01IW7sY16zlskufQ",
+	"kmfbwrAoyWKP1/YdkCA4RCxHgCN+QSSNifFBl+zE45zktDSXRGsBisToYoUinqZYVpjkr70i0GDDUR/0",
+	"5UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBminL83L9oAy7R+FlwYLgSFAxehvGbGXNTf/FPSk",
+	"WhknBhepftmPpNW4OXn7El2S1e1JjxaXXt2CgJWsWA9bmQEJvH0nK2CjNyyPWbWtpd3O21vLtwlmrYNJ",
+	"MLu9kbzjPG3VBDlPb28kpxD5b1Xw4OrtjeaMRpeklWAUXL290bzHVCVUto5naa9rYSFukSe8Jxdzzi9b",
+	"h2Uu39Z4Pumn5YIz2ciieUWltOFeG4nT/yzbuAvBLxKSgkEPIe2tvvvWPGU+XrN1S6Ktz7jqT3nG4nCc",
+	"W/+I8YqbFGQjcE29WjVP5l1MwHlJ+1NC4tYpyCyaVx2qoKZQBQFzQa7AwOUCdFDycaE310zPuDvvZGbm",
+	"061zstebW+JcjncxaHuaWgdtr1cHjULn1qw8RxVsB+POSeqZKug9dzFRo3G1ztNcbg5Y29w/YRuZaxls",
+	"7rPbfqT6tW8WxORyvclUxFPiG/ZrrhDjyzFSPHemutim9Y7GWOELLAmKMGNcoQuCwGOFTqSxnE3GiVWe",
+	"JkxPQuBIBUhiasLCDNXHYoyAUoZLJf7qm5m990Fxowts9vPI5trnihjop8KrBM63bZe+nOxo9vPNFREJ",
+	"Xugf8rwhKqX+x6/6nTFEFDibJjQCtZwoTBNpPmhSeYr7LAVx+86gJ1dSkRSSDNg4JakcLxwBfgh6inxU",
+	"Fd+8oTSFpoIQvTgxxTPGpaKRrN6HE0FwvILDhFmFnTsVWFETjgfjhqpVb9wjQnABX3bOtjOjs/rp7Hrp",
+	"1O5UEe21zh0sOZPgxLEny14xyZWa+NaR6AAZN1w2y2NFZoEh+uc8QXp79LMh7OzA7uHAbGCoKVmTExcX",
+	"NI4Ju1WmM3VfNdwGmZwCEx3XpDDHV8bVsiAi1UyRM+MShU1mhMTyGIXFxRBC5xJRNZiwMBJcyj4XdEb1",
+	"B7CJpPGpc3chSZVWcplCOHe0wetTvHLOFMlTAtEC/caERzjpc5asYMBUahX5qjziSrKUmY7ZX7hRj0wi",
+	"vmQoxdGcMuM8ajCT9+/f909KL9rEG4ocLljkF1iWtDB5qzs6x7JfzkOyG2v9YnBiS1dhZdJMW7IKr0Cg",
+	"vODJnehdc560q1tamIPfuCkAX7IrnND4VscKX4SX96eYJiTOV9nQcE6NKVaRHa7jGccoBE4oQ6SNF8tg",
+	"0BXlJnFk4Fwg7GdJbnVWLd7mccnR7CZY7MIlWRXevsIJbSdxNxYIheG30ZL1ITUp6RVOplyk5HZpKXVf",
+	"7dvFrdFSoTVpoYvuXQh+SRj66+mb1wG6wDH6+ex5/3GAMALnEjJOOcNGczqMiRZC92Gar3FKIKHpVqep",
+	"5UJf6c9qSWD5P2ekcNIzyODTA+TKRJPxRXK7J0CTDM4/bTfChbadox8nCV9aKyKm2Ij6Qihyp41Y768E",
+	"QoOJWYfcXRwK6+xrPRT2evNQvE0wu5MBJ5i1jzbBrDnUd5yndzFUwXnaOlR9sTlU4/a7i8Eal2K7XwMu",
+	"ewas8C2fxYWAxFLqk7K5LmNzsZCkLDKKqsst1vp2kfeM3mneSW0YF7SemEQ0JggzsoQZGt/nXWyJ8au2",
+	"bom53NySM5qSN9Pp3Yw4JX0+ndbH7AxE62WBUgs+nXrGzvlPWMxumaLwKuE47ivO+4n+uh001LlQieA3",
+	"YdK8TE42mBYKEgTuPTxAP9IfUMYSIkGbm9JZJkiMuMvKue+m9gqz1TvrBrldToQV6UNQCQ4LZK05f4yZ",
+	"FwgvEh+bXO3cGLY53PrQlFwiUC9wlz6Ws9WC3LUTW4v3rTzZoAc0KP3nam73rU4jq367RQ/WNKBVSufA",
+	"tl4gsHHQPcxWE6YJ6f4AhXW7OEQSr6Q1aL6f9Kixxc7hfZOeKybD5gPWNQ6OmAmDZICHjw6H9wfohCGS",
+	"LtQKRYJAJRhOnLYFiZLgiGGckeu21H9m+ArT5NYVzaz4ruOcfi8pMomTKOUmWUArzlq9X2I5cZnIwbqU",
+	"JQTV0bVjPWEhN76yvs0wdP4fzphNzdCblXBt60GyEXb+GP37BaFsBm6wKdWmy7GxTWzphx6NHqMTt01f",
+	"7e4c4WdGPi5IdNsniTJFBMNJHygdfFkQp3duPyMqjDsw4TNbrWTtYTAi7Kac0zi0fEFmiwUXisSvtBlx",
+	"y+SXf7wPRgxwOWfv2BK/vua+oWMH2lTzGTkgHQPI3cllKXiZive4stOwQQjGsuqX61LXEUOtivVTOUh8",
+	"J7Ep++0+BKDbQ1SVOHVTRNh48h8mutYr3PM24ky9mZWu7u2SLJTx+jqZo/WKhdBEpKgJh5SLyDcEvZlU",
+	"mIFm4R66WPmLvEwSXi0R9pKsxiNPoeVdVj5VwCbaiyfQcs5lqY6HKs13ozmRx4hlSQL6HKvXIIyqeUQP",
+	"D8p5REfD4aPR0dHe4cGjg+HR0aiaVKRfamSjSUuoJxlB6hkVRHbbNzPLTZkNtuZdS8Fz7C2rJMwF3E1s",
+	"R3EjKwF5wi4J1CJDEYdelHwhYq0pAwBFhRL29yqEsDdsXYNi60weh5f49Wisg3TKRZUO35EpEYIIpPkw",
+	"TqrjGN09Rdocho1Lb+8rL7e9wri6qTUXPCGbaOidvgc4FV/YmGtlEs+hwHOBhWLgikyALeU5ketefapf",
+	"Wct7HG6R6/ipnOnzq0n9AfKxM8oHW2YIFYSNCtOrHL/KjtXOToGqwC/+l0RwCA3XLoBecGx8LTh5W+LM",
+	"NqO0nvabGw+Ka01VM9oBclnRYTGq0BoUxpiABF60IlgEWq+FDEr925Reac0+zOdstA5CYkiENUn2ts42",
+	"MC4gnjimaJSKqjSpcNPNfGYnJvafeuz/I05W+VBtIn6PyD0BjIevyspXZWV7ZeXSpwKfGU5gcTj+0T95",
+	"+7L/I1mFA3Q650ubK8NZVF0EgGs5H53/9bfhL5d/G82H6V7y+MmQ/Xb5dp8fikfySI2y/avD5aOPR6vR",
+	"7/snhz+s5yM18A54vcF7OK+UHP/rYP+Td8e/amJfNbGvmtg1aGKGT7SLpJ+o9OzyG0by3CkrlWRTLOUL",
+	"1lo3I42/Ki9wv1jZHPWt1tra+bXFrq+2PocFiMKmd74mH5UFZGjsCXyh+jb/wlVgI+uS/MLUGttYFPix",
+	"yrm0nOWVMGMUFsCEIcoWSPEAXWRqAh5ZU0FF2SxAocN9DEulwpWHF0kmtUZbQ0MMfdqqH8ayUfVoLlh/",
+	"LoVUS/Ntl5XJYhNtxoIgHkXZgup5c14VsGvLih4O14MKtEJrto3WuoTvbLgRZhGxkDybaPFJ+d5PwW5q",
+	"ni2c2/CASTNv6FKbtYwmvOaGD9n77X6AFpRjll67DsSviBA0Jps5SX5k37hHPuUooRsdmva2T1Vc0W0G",
+	"mOOutlV+3ZluWoKAba8Eq4l2vT+x9MCO3OxIS+CtW1OQA6vdmi5OzQOfSpC22yAu3dn+ldFEt1wVnw5S",
+	"Iuiq5uFWoaDhMs1UdsXDJUqnvo2FB345lG9dTfkpzXeDUDZstaOLyUJfGvbdVHUYV22avsOUMZ4pQVKS",
+	"XhCh1WKX7RAllNHoG8Bxm04H6DQTgmcmZikXONJCFhInUn5VR1Z5T5ME0sor0VVlUC1ojI1eVtKpD5v2",
+	"Q52YCntiMjn1GwBYdhNf78wTdRKzL9q0YTv6BCtnkYPiNUAvlUQJzB10pIZCBFkHFytkC59hKQ10WnPX",
+	"MVuda+r3sAJ8SQBrQWYUcjeNaqFsBGoqCBmgk1KqJpQuIGxugzRZyXM0HghvI8WT6ubbedcRZu5Chs95",
+	"YrMsWkp1Id+CTxE2WfMw50tCFrJanlMQ9o+P/vq3/V9+2Ht18I+HZ4f//Nv7Z+/Ofvl5b//gsErPB8OG",
+	"jVgDMNvrP/JCemyvHnh0gl0k/OabdxJlJXm0RbFw+fi1MvfSODaczWdXXjNHG4gODWVaq8ky7vMlHAXj",
+	"DnAmhOeERX74W+Cs+tGYM3JsoL0gg9twV4kkXplPqJpQLn8v0IcMswkLMxbz0NCnIA6/3qaCE0SwSKhm",
+	"qzQlQd1eGKDnmYBvm8FKlOLVhF0QhOM4R8a0gBaaB2nJZRJV9L/mJLo8p8wtOlzUR0Bpycj4uZzzpTba",
+	"Cb7SvxgBBC6EmINl70arjwURM/1fmi64UFWwDPvlxhnAazBJLewn+E7tehuoUUjMKxA8wxxhuUhEq6GM",
+	"ljxuHHIyJKbxAD33isAA4QuowtISEva1ijpShRdd7xxrF2634CwLeh/7OIspYCnrX/F0Cj9yvKD9iMdk",
+	"RliffFQC9xWeGZKv369P7Q4m322y/6ng6XmhUnvMBVO+6EArMUNhQ7cOy1RSP7aaFhlXE0Y+UqmK2B5m",
+	"SJ8t49CeEUYEVlyff8UXCJfShCAFWL8epxxywSAImBGLRdUuUUbbOHq96t9LhpaAvLOcr+wpWmkGo1kL",
+	"ZK2ZyhnO0CITCy5Jm0q48TzUtMDPUfn+SKeisyzO9VYP7CuPSWwLcI0gKLtqaiu632lBcf/3c58GUlsH",
+	"nCRfuEtgJ+2En+9sa9fUFbDzrEZQ5Tnlz+TbvNkGLas8FV3I7cEG5eeFQehuUU/meLEgDHyINQ1oa1f5",
+	"MyjFNIpUgHgSE6lM5WMHJ3lNV6u4y0fDYdNh7vV7b1iKzXGCcplvUFS3LymLtW3tFAzTNcPGxKqLpHfc",
+	"E6wxiIOG4lz+q3lrWaAAcyxXGsMZz8vMIC28/OmCuZbbHQ2Ldkebglcew2SjHFkTMamPvRo1AUoHlbRT",
+	"/KQIVNxYECXo6aU5/x0aw6x/7Iym5Bd9H7CNTTtdeDpuZLP3bniztwguGR4HzK1XXsYNR/FNyaqtgU5k",
+	"CbEQsrAGDQWkeebaROb7+WpnbeVsSZk8tmUEBneBEIkuuHLBmC2cVn9MjUXrfi0HXBSbYxLX+SVlM3Qh",
+	"CL6UlTNdjyiCQmkgmvPHUrwyj9Z21xmiPFOSxqS/5ELf3wdY1lwkljBbXKGu+8WHwFi6fQ0S435XJMa6",
+	"sxDWbgPxvyvs4W7+QpccrriVt8e2ttNiURiSpKz8otH1OgSbINNfgmtvFydZqw57Ygvt/2h67Kf1VHfa",
+	"Yvq+N+VmVVe0iZINUJj3SQwDFOa1S/DHnESXJD6nLAwmLKTsHBDJiZQhCPnQ+Yji0ISqV6Vq129k3sUn",
+	"h9ScMD3dYxRao8Z8xrqX7DsTMlXn1uV8Di7nc0kIC1HMIWFnwpyjy2jaRBouYx1dx0gJgsEidyjx2vjG",
+	"0o7QIOaUWFC5TWQ+e+cSg8kDiG4+9ZJrLM49Yebxsp/MO4kq26o3qKwwrFprFR/DvaQMmgxcUelzWn7N",
+	"n7jB/Ame8Mzjr3wCvwPCdZ7iGSAsK4rHX/bIo9h90ekSjyqaxaOKZvGXX4f9I9yffvjXQ38e4mekZJzT",
+	"WPr9rhAxtEfLZgtNufOPb6XZG+a/QaG/BtmwrRgq9RH1sEjgKRSQZYopbyUN/QmWP4MmkUfPBJlhEZvo",
+	"rSSmB2MU6VFW1dLTS8oQMJ8vLuMSooMtmoVbwEL3MwABeI2qETjYAKosQFpdALetuJXsrbKOGqw0PQS0",
+	"SHBEBuhZulCrwIHPQ8jkWum42oLWf6akE47Sf7DMIJHiM7OY4J4o6j9kGBhYrAsed8gFrfbGrczk0DOR",
+	"a0rZsGmjHn9Xx0QLy2ubK1xhYRXqLBFI+dTvnKuhJfC1hP8h0M61pnL78vq4nE8QDsPrE4jaBM0R2oe3",
+	"Is1vcTJdZT36ixCz2cVFdYh/GR0+PIxqA71uVaAy9p795H+YrO8uw6sboUVKuFnIVJbSdmT4KuevUc5X",
+	"dwW4Z9dtgYe+agM3qA346wcbx3gL8dkpMgOCslspR+Ppz6zpqFrfX3Bxhx7fW9eHqINq4rqSN8KCRksB",
+	"HKJH+0cP74+dIz1PagJM3M1uyK8OiD+NA+JPrV989RF89RH82bSCpkTKYqqMTPGLeSM9XHIrQJXCPpf6",
+	"RteiWP7G+u9txu4FiXBKwOD66+mb1/WsPfsJKtHM9jCcO7C8Wpu87w5G6OAAjfb20cEhevgIuuZVDxVk",
+	"p6yPpF9bbNZIlvZ5L7HcNGmbpYggSdFMPc6nfnczMxTgSVBUDuW6vDFv55wRD3tbn8Bgv/GhjUKfMeXL",
+	"lNIEmtC8KSPS41dICUyTHbPBy1Fu43UyKWFx7niCviWQYV2JCuUXmznScQwBKK/+y4hacnGJ7E1GSKUE",
+	"TUUlxFkCcKVKkmRaa4d7tDcYDvYGj2p5JYdbZA11g/0w2mfLIpZ7yW+lrpeYTz2xrMmFicCSxGu7/8E2",
+	"mvuCPIxpx5z/bbM0gQHXEEpaa2K2Lhk1ZOtHzrBxP1/j5aIZZS0tqFl1Al/whsf1gaRxiWow9GS4vdB4",
+	"jqPoX4D88su4KAsoUbbmf9re8xC4OV1vfav00LdK1dzeNfQy5ymcOc4iIlgdzKXUQ/f2VrEYu1w7eGlG",
+	"bzYZyTlfdjh6db1nNPQduTX5W0EFksMUdgwa2D63J6UKRNK2luhwHWQwNWI34bN1WSS94eivR788Ofz7",
+	"8B8eebaRr8qshRcUxTHboSNtSP3TkgniIu6DhcSprEr5eJYSobl7qGAstXTmMj3mXLgQBa0ye7PriDAl",
+	"aEeHkX2m5iZiZLlDcnOhWXxpjqIfqFDzp9hXF6J/1bO/0LcEoCig0dFw2B+O+sORwyrKkyoVj/HqWHMJ",
+	"rDSPxStE5YRZ4Gp9Gjz9f4oEa+j2FU4zlQkS1ntVj44eH/SHe/29o3qSa/3AVM3bbY6Pa5zpX4STAolL",
+	"zwi8Xvv7+0domiVJX4/gvndpjo6OHvdHe/39YVuWdueZtI78OfFpKw0Y2Wrfza/wbNcFz0ZlTX9eznlS",
+	"HIy7wmnzA14RFstC9ylLpZtEGLtG5Frbbs+svoHvwgVy2pxn4kvBTdOnzAKnHVeG/Y0xZ12fwzwdspam",
+	"7jF39Tl+KgboBY5jsBS/Iq7tWMdQLyW3kasbgYwt8+ndskSqrLuCHltGf4WOhBfEKslQNm5QG0wt84wo",
+	"WTCoCctFd/72ixVKCL6yXQh4psZmi1KCmUn6XwdXOzFtLFDGFE0sgq1dqY1os398fns9+Ld/NqZRO5eN",
+	"I7ndeWrFov2q8nxVeb6qPF9Vnj8nyGwmkhYUgWJbrAsnQBhJEgmirDlr4OJ5rVVPqZdNXgU9YXw6Rgut",
+	"EsyVWsjxgwdh7gM3j7ntz7MimkDONYv/gRuifJCSVEY46QbsPKCRLK9qJmhfkCkR4M+rUtFelYoeVrGZ",
+	"PCNpw4CeTPRnN0u5G9M+zZZvkpmb/WUVsdnNbQZPfFZuVcWt8aX5y55Aa3S/4C+asUc8JRLO0WBHtTcv",
+	"sLWt5amsghPdZiHiJWWewQLUYDFAYAfltnnHKOQLwvJOWFghnCTlsOclWUHV+CVhxmlcq3+z1xshl7xt",
+	"vlwjiuywUrxCMQcSdCHkrYjwbf6RLQKGgreWS5thfCOh9Ybc+vMO+rv48ENPtsgax/8YhVrlNIwYM0Tj",
+	"AIWZJGJc8OaF4Fc0htHZV0G0zGzbl6++1k5wEZUAenW7UqWXMtv1H+8q7rFHoBtUuFU9KVLTf17r6bE0",
+	"3KWO1uIGwE791W0RO7vCM10LSOeNBeGuF9ozqG7QJtJ41x6u3EgXjvu5aJeVGQVplppc6nHBHp5HCTfR",
+	"MEFMulcv6Jl/nFN2Du0VNQ/Vu+rFPih9Zht0pyeYxTT2RkROeUrAnbQEWxcy0PIemgsiJGcBgIAiLFFC",
+	"lUqgurroTKS41hs99U1UqPn5imCPeP0nwSKPRVUloUJQxV0Vh0ePD9blzx4dHT0uS8GjNYHWkiDc1qZL",
+	"QS8+9xtLBh4mIZpVyqBAbzDB7fqZPPn2W/TqW/2/ZsrGRgDcVGw8Iq/evQaZqk2tc20pNwf8E5YKqSVH",
+	"MZ1Rh+pDEDyCWKaZzuYd6e3t18RH1ZxZD00G+vaWerWedHULgjJpVebqPedrchQLrFA9d5tfg05sTy5e",
+	"5IeZS9LauwZL0PbiMvmYpisC+d7cGHqSyKrtGToAJJWePFcWGqBjLUM3f1jCZSY2fuaJvU0/kWvrvrzb",
+	"3JEw45DNm8sh6hrX147INP7lYfzzk07qSdl086Pumty71iSPcvZoF7jjHVsc+NKAqx45RNmdQZXMebKR",
+	"Nb7Q91Qy19ZSC2z0m/xUrslGK/bjG5OWxqcotIBB5wAYFAYVr9N1rUtrRlWHTgwuEX69McDTotfBxlRt",
+	"cxcgmkWXRG2GM4O7HAIan063AUB7oxUxtwRrcQVNd+RqTmKAMIq5hVgOracj1BaKKbkOwQ6xJzA8rutU",
+	"VKLQKD/6mQJbuPKKwOV0a2MclA4LCFPlHmW8w1yzqmX9ldjIvg8zczIZtKJnfgp6rpHxOXHJxetW13Vm",
+	"zvOFKqS88Wlz8wu4ty4fc8A2nOuBLXlZZeeUY4TtwtLvUHIFZJQhLmIiOrmRbNLXjmiSvlRfr/Mo9abS",
+	"nxk8JEGQvo5wIgg2xRKbuXzNHeUVcBzNONJq8tIWvBhIagC7c0nEwMPVLUi6rRD+YJ3aCeBNiyPipJ6L",
+	"jF6TJfxWB2UC4HDEM2WSdVc8s3hOoEuW7aayYpTzRCuCcp7XOHRBKfPZCmLLfD0KU/3MlVhjoe58aOEi",
+	"Pg7wpFCR6gsEDbbyGsHCarelT4xDHNPWQ8lrCmHeYC+jNREio6ZMuRigt6ZpncmVr3qbIcFY31sview9",
+	"mQsqVQrFil+QI8pvQe+EQnxN0CoVQOFSBxtfmGEDyIml3F3TVszTtQ5xIPRLreC0rAf+fq6H4mDesPu7",
+	"SfM7kG/x/jaL3ISwY7xyNpw5hzeXvpnPsMXkbhlQYDvq1VvsXOfQ/nyHeGe8xQb8wcZT1J6sYu4qNR4B",
+	"+H1T3UmZv/PIdEoiOL8lHOE1pWfltxWQzMd5X/FRMBwOPx+a2V/l0dVTUFdf7e9By6zXrPwWIU9zY7dg",
+	"p3uoGe8kEHbphHNdcpB8USHPp1iRF8726ApVq9Uy48RBkrIZMDRFAB2b4NhxNn3ooL7b4xVOeHQp12TG",
+	"uCQlLi7hQ1QdI2LqtKthx6024Sle/aC/WCdnD5aA5dzbhLKhtqCR62ZYs52gf+XtYLrKXakEUdE8b9yK",
+	"V4EVwUizwP3oe+T+pSnVL2I3Te4Zi99M88UybYG28hw89SDHuK5C+rvepSAJvSK+0twTlBIp9SkGG39J",
+	"Luace8ILWpqkCx9zfMGXiE9VkZKjBK1J19G6aIIpk94MybGLpt4pjcxOcWMyEswP6UduNx8JBmliVd7Q",
+	"WTECsH5Yc3SmnNPdA9NYkZqVbP3vRNMLwkxqszpGh8PhRo3jTtvNuPWRrSDNNrOhObfSThrfr5pTNqus",
+	"CoRq1wbEyr7N7cJhIDi2oTnqSE4/UdtUeqMUt32ZdKWaWZFaNXPNwK8F4nbpqrOtT3v9uG4agHyLhjiO",
+	"M1c7z351Cq91Cvus9nX+2LxpUC7FamZ8/Sw2JUKVvVSY8TqBu1lztuK3m+bsHrqO8tpcN/jiNOfq0Wgs",
+	"RLgg0D43HNskHgl9J7mwfxqmaXqlAeXrt5FY367FI/yG9Z8zekUYyhY2VLp3AFnhspJuYj5l/PnmPfBv",
+	"HNfyRfL7GvzqKfc3YTwp8rkLyIlr8FJOsyTJkyg2x0xf6zuvF+27ZF9Yd2zNF7sRZIpfEaEfOI/wYpvW",
+	"FPreJ3jRBIPqjtB0Tc7EYhcaQ6piJ1em2s3LaDZwRyej26AW2ORdqegzqePaQGXvjIJqxLCGDtq3dLP0",
+	"KHVS2lp4OPyzhtdFj9FUGnT0vRRZF1+WAClIch3XNTOWTtU2omTOl8w2sMNshRRVCak0bZ+wZtf2PDdY",
+	"kY9WNxcpTqg0eXuvnz85RhFnSvAERXMscKSIkBNmXgFID/VKjqdigF5zLrwVPF+A29es8ecipDpGcA2w",
+	"qHfEsLYLb98lN2oejxo8ZzOOYjvoMxtMsbCfARod6l0bPR4Gpp+bN6Syv9Zk1g+XDKpDnwX1LMU08bWX",
+	"QqSvL+VobEA2h/t7e/BLXy9VDvr5W8YVZbNA2yy2TaCYMMquqKQXCSmdwyB34+8dHiAeKaIg/eLns+f9",
+	"x1BmpVXKNCXx/QH6kSwg6XQpqFKEBegiM6nhsski9KFPF1iQuAWKdIAsUqlpW+yAo+q8ADM2SDOpiPg/",
+	"9scBF7Oy7U9gxWp2f8Pa2mj3l3yTzdOAkwRF+prtlD4cjg1oy97BeDg0uWKaM6OUxozO5jVXwGhvXPcl",
+	"HVYGeFhhYvfu/TocfYAU1n/v/Trs73+4P/512D90P+lv3vdypudzKk6qaaA7t5YAOCrMUOl9Wnw+f/Hy",
+	"HXp3MEAnSDMhLnFicTBRSH1+YZPKXkuCX3eO9SSe8Jjo7XqiSXBRLqLulrNwrX5TPTCbrk0U3ubuV/q+",
+	"T7DVmos47uPXUZKc9djbd2ct/kxDoWhEF5ip9cBzTqAbvr+1QqTn+7b0japm5ANwkzwTEfH3Iqu628yd",
+	"ZeO0TOUVa/RkfV6NJOKKrvtoHba80/w9ZFsKCXnqsRLeshn6So5abA5aBwg9PZZ3ee3qxlFsE4gpnRS5",
+	"tikgzRsBln0JdgZ5DUrRDq8P7fCmWTKltuldtQEe9L+rOhyKl613klVIrOQSK4eOmoezelR8SnaNzf6Q",
+	"sTjpboU6e6bMYN2I5QABS8BSmfssi00ou0ShFjXeCJxq7dm9xBJNtYw+dkqmhfjFzqHuAgBbE1i5AfeW",
+	"SHV6+D56txZZznr0BDuN5Sf94pvlOHaXK5Rof/PwGcUVTvyBwxSMK5cwemxrPODv8DziGVNQAVuFgRvt",
+	"7ei39wYW1/jb3RJcwNTKCyAJFtFckhrDLX7ueByt9xpoYotTluMsdzpk5cOlKgfB7/f52QeA8FLlqAdV",
+	"xc6hF6QklYOSfvpgOqeinOvyoFkKu9aOnUxOv2tBjzBr2PGAGtGnN2qbB0/hzlc8Jq172Mvft8XWvbOV",
+	"hK2bZ3Ty1r7FOWL9eJ1C+maKqJK58azmRBLrqcAxgItMTJNe479YYClJjLR5GiDyUctrFKY8plNKxLOP",
+	"ijBJObO5hTRdJDSiChqNh4HNvW34MDpnRJSk6kYdUfOOhBugLTDGA8s1DC+hRgd3yRnbKo4HB5+nORrP",
+	"HGiOrmSNoIU2L2GfiXDdFrDRaUzHhR31S0tIJG5XNId/CE3T08UP7K0wE2ysucm4dLmvL4e7LZRXE/Ut",
+	"kl8VPYFNC+rZV+X9dXlCRZauiZlShvBMEGJqmi1oa7rbLG5fl33NFUpM5iNWY8gloUlS69DSVG6LWJhV",
+	"c69Xcd1GMf2B88sSw93MVIPCEcwFGP1ogQVOiTIVOJyRN9Pe+NdOAseN4FOwldVovibzpz7YyTzBC3xB",
+	"E6pW70qCr5MG4DvbtbgBU0SsbcFgm/O4LgxbE/DL0purHVCalLsGoV7rH/ll2WkEb/K3bvq+EeewFy3Q",
+	"LRxN9VrSbqr5aem9lTHse7hQm2JKo3kbTw56Bfb+2xJf6gW9U5vQof+p2VsX9n1FhJb/+q/GeP5urhk9",
+	"QvHEdnTgCUg/k2p2SRaqPGT7PmvU9u2f1SGV71nPIKzuXKbcypCr29nGKiqnS+2SrAuV1zjCMYEzEnMv",
+	"elGmFxmvOV+ATJKrMYoXJVxFgypCLOo3U3rKnsYzu8SF/Fp2qlVfzzHUo8MWoaxqGulf6nYR/LZBh/cl",
+	"cTkXQCfPU5NRbsxHliTKBFWrbu8/dU81GuXoRQtq+136SmnimwnytDS2DkRp+VQZVgo5+Dmtw2ALx+Jx",
+	"U3Mh2+NgC5d5BAYE4oLOKDMViZkEnxdA4GF0IfhSWuLYXN9f/pY/e5MjSVitbueEoZO3L9ElWbl2EXOC",
+	"YyLQP/onb1/2fySrzag7u58Nq9d6LIGTTM1zm4RfEgYrBlBSejPUKsePAsaJI62ZdvRqrvWw7m1oNgp7",
+	"XF32LShRYUV2iKb4+aOJqiDP68u2bJOJblE6UM6DmlNhhVRzn8z7Hes6GAwHoyrnMj95tt6Zkf70vJji",
+	"ostqvqGlItxEn0fKGXhHvvtfg6IE/6lXxnrvbHLpdc4+bbGTitzZqKxVn2iFsbNi4IJnLYzFTRl+Z1HN",
+	"Z5j/ukYy7Gap+mi28mnfDf5RtBj6heTbTTBtERHhU7XEYiv/1qm7d40d99IWFFXqwU3SQ5XoXE7aboaZ",
+	"rcyxOHL5JBpkWD2a+Ymya97KjGpMrxsjOuUpAe9+7u2PeAxg75hCXd+Si9jUSVxwNfeJxtirBp/ZJiyy",
+	"KwdvnF+POaLIxxZOA8OtSsSnRC8jT/hsdXNqYSOfxF/GXZpj5+JnHpu+1UiupCKpdytI+0bUsg6uBfq4",
+	"BeqIykWCV+1DyemqVsvLmcyS/DB8fl5Xi44Cy9cSWc2XttTDrc3rVk/i38FnXy9bM0MLzFa2n3imcKTe",
+	"6sHspgILgqM5whZfr0lJbUv0wwoKiSv+Lds302TaVD1a9lLTfMZJ1kKpBgAOfE2+mIptnnp4eIiGI/So",
+	"1jdy7/DgGs+zd2PM0Nt25kWWYubyKztsC8wcp/Z8t+3KFKc0aTlWEAxudjV9BdlRN3iYoFSgBboZcBDA",
+	"pQ89jjkzeaBVDbBkuNzkoV+rV/jFyUmS6P2ot144YQz5lvVa7ahMrgdMgB5oU17xM/DplEYU1w5h/utm",
+	"kWWJ+OVT/37S2JAn2CEVFbNNqjw82ApJaNCGmWdG41PcDCZ47g0JkCQLLLAi0Ikz4mmK5dqh7Q23hDnS",
+	"g7sXVP++/237cMGanVID6t1JwDvWByzAeC2358wGws++AmhkgE6QnHOhcs7y6tmrU6hryyUazUdbwnFm",
+	"0Od6QUSkBR1hoBC2iESHjvl5UnA3es9kBmQtScRZjMWq1tjYXu4ufWrdNOF/o8c3pjDtJmpeNkzYTvJm",
+	"o8trs/vJUFllrfQaAnuwbg1LdDfF1/06dnZ9WRrXkpdRx2kojau9wUI9QLSDe6kUl7J1G2vCXH7bQauL",
+	"sJ8RThLpRKE9f7a7uIklGIW4cgDt9fWrsVbRfSllRnaZOpVoKbhJWdtmnpXkJqq/CvU/euoVT74SWaQM",
+	"Zkw+CXdQgx41DcsghqP6kEcEqjybJhQswotMUkak7AsTd0r4jFpD/4LGMfQtUHPBlTL5jUpgJm30StGU",
+	"8AwSEyEdxZCP4ryfcDgK+psyWyy4UKYWMzOeMmLWICJS6g2ohiFKE/Ig1ipMk10drzHFM8alopFsd1/H",
+	"vMk/bEWJRUmE3MZ6abZt9KKXZNBNrDvm0qJwkI8LzSFas7BN+pC2TvIgeO43yQnOo9v+5YHLKt3B/bCL",
+	"RktcilJ7lN9GB5Z4he4VGoGj1vB+YDCjqERTQXKInQkr3YwTPVis6BXR9xeN6gHNGBbGgS6XnkqJmEFm",
+	"r+LhfZMatX3MXJ/NPP9qc8gYmqDbSFGTtV3gSqqGg72fYlXXot2lDaLbfc0a8MUZWsvhnpU3q2OWsFAu",
+	"jKLfZNZ8IfhM4BQaBWjNqckFvSKyJtSdllWnDBBaTQIo/1za4ZpO5n/Qr6K9JYLyreou7J3uwSIhqFsm",
+	"fG0314nmn2yucqcCGp5HC5s7Ikh7l5BafoMkydQWe9aDynBhu75dO6at2nSK/za5yN8fDm9CRcoXY71+",
+	"9MoW2nR0tNhMCGNotWtECZbqZ1Nn3iG4Zl/+0hMaeqJXzGQ35qi8ZXj/DfbqOlGxZUODYnBBZXptC/ym",
+	"nHXUrVYsz0jyWRZTyqif2F9DAihVEhV3uYRaJ7MgRlHkeXi4S/7xcSmPp3/B+eW1GKt+OEt9oIzp7Goa",
+	"TR5rkmCBJJ3VGlg0R3N4UxalrbIvrfvGDX+TqYh3dmOeMASC0lUH1l+3NopNnbK/Rp8fI84IBKO0pF2h",
+	"K8oL+7WbElGLMV17ZnBjKSusunG1Y2zRLFbbNjZzJj87uR62VBM0ZHDnyq9lYGtOe36vfwlLB3TnZG/7",
+	"/rpOnFLWriB/3uYWC1zd1tLvHTe0WKY1m1pOtO9kEnNboK/1RQ+U4TaNRBpVg2sK/Rw6AHhiSTW6btJ6",
+	"9PIY3xUogIyQWPatq6MWei8eWLue2IKw22G1r2LeUqOjpu2qGCTCyL5lLT/bBj2h6PtCc019IwYQdB96",
+	"2hkutFsRM634sf0ZPRFO3AyM49SYgObfpr+7bQyHZviqY3J08f0qox5tWzh4AthVGIEx0rFQGXa3WTbo",
+	"+XbXYm+/7uDif52GWQQbNw3yc5mdOTI1TufSqpvVjSQhEffEKEwDZk0iBq6iY2ZIKejdKbGvLjqhrFdv",
+	"R1BK9lnHLD6zhNcxiz9S+a4d89fS3a+luzdSuluhr64Hyx2o2y7Ztd+9k3LdUo+vWy7VLUvD7s4Wny/Y",
+	"9JOFTu0ev4tpOtpVG/VT/otqrx9BFgmOSNy/WNVDVcWFTdRuxmfval203HfZibINgFDeMN9ArCsOfxAf",
+	"iXerIu5W/9gRUh2mXS6x2g140WnY5SLhz1WzKyBlnfA2bxL354+oCpb3t6oPVovrujkzmhpZ0N78pE5n",
+	"n6udlQntD6WilQb+VU/7qqfdjJ7WILLOylr5fN26xlb6+N2obWW2ePu6WyUSukOssj061prj78IggxtH",
+	"bW3bndKUm0PT95fQfP0C7EG36oiT/i8fbILoh+8eVFJF/zUKHh582ibi6Ua9cSulD4jDbRSkLdEY/lOa",
+	"qqnfWUFgzWGEchtLKxUsb7UYB52qZvaG67erhkeyvjLGF6zwFMagN0C8DuuHT9G7gzqqz7VWz9xyecqx",
+	"86qqOWbrUGHqk0YXRNKYNFLat6xw2ds1tt9C0DUUmk7b3lK3tvveX2MRW52eN8DrbFygt+UQWkf7+6SM",
+	"2Wo5AOSD2/SvEzHjDGcKWTgMvaKzjMYelr8+7F3rqav65Xr+Sv1u6dL1YZjl4DD+2PdGcAEveFTHqCm3",
+	"QVNtZ5pQ227U2CEe14RA8obFNs56C0XBz3zdwubg+Vac7Dbz7YW3QZHaVpy1O+6uS5J1luc5/Ez3M533",
+	"RgWhV3GbuLfeocsE+7u6nO0K6rYtuNdNumo+z3LNt7rCCUv4Q00dwKDVq5Zivyr0/Q2CEO/gtymGHmxg",
+	"Pm4BPtOBk5P8H8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378J04a3KOfPuOmtJLuuZ2rRBmCNgXqJ/6",
+	"ODT3qRWzTO8tlpfN6soUOthUCNb8tIlY03UVXadVHMFuXYjh2Sr8ZHc0OapQSjDzFC7a1viQXnWTGFlb",
+	"2FFFlrAeTLPp/uE1DsfP0py6XSYJk9hVANrkVZiA59ULqlpvMYn8ua3SlC13q+5lKz1ZYNrOUVbD2WyJ",
+	"ZCnFFSP9yrXq8811DvlMNbOBYgm/+NTLku3RLeeza4OMQoBUmMzN9cy4vm4VYArRGo2U13sqCDFFnbVs",
+	"AnuhewxUFiaBtx3FulPwuVq0pvo/lAad8K/paV+15xvSnnPi6qw55615blNrTvjdZKWBgLkDbbmEA9jR",
+	"d2ZrY3fybheoSg1Mi+tUyK7asDn1YOzF6niuhoPRYHhbACVWTyuBVDc26QXBiZq3dBIzWAQAk5nQK4+x",
+	"0iaUT5IlXkkU8stqE4tevZKuFGNpq9RurxJ5wZPYF2IttEYqAcAbZUzRRKsI5OOCCl/H8p36VBsv6fm2",
+	"fadj2xPkPC3aVq5t81nrcml64Z3r6XVpn2em3G1m207JFtvYJagjjSarIoPU3nmMWJYk8DNmq6oE21GA",
+	"jVrbQpYEmuA89Y4SUl85T0sDYzbb9XZGBmpj103Vr2mdjr54R9Px9REvTkmFXopJFLtTWQ3PgSkdgAph",
+	"V5qOt7GKHbuMG27CAX92gDRndx0eJQrrIwxd/oZrAK7sfnzj4TmYrc71zH1aYBJD82aZUaXXG0g052na",
+	"bAmQ4nxLfPJbZ1NVtrD5k6XTuflmgyIm13RWsruFqKo2Yx/tDcOa0ry2q5KrOjd/7Tc15Urb9tHe8BqO",
+	"86b51zGqSoer9On1Z8ArNRlZwqrZ1uFUSYP+/lVWfpWVf2xZCT5PHw4juSICGjNA4yQsUagPwDk8EEJX",
+	"iAvOLw0Pp3XT4sdHf/3b/i8/7L06+MfDs8N//u39s3dnv/y8t39wWM/Cq2j3muPUUhL3+o/WeHz/KGLe",
+	"uZa/BHHvA0bN65QlgMlEXMTHCEBxIQVz7mDxA8SALgDIEs8wZQN0YrqrT9je/xzuoz4aBUhyI44NvMVf",
+	"T9+8hgaFRBigemNs4Eglq1ov9M/YluaB+HwQU5hEDmMK/kOSSLL0R6e2BzUdI4x+fvcS8KFL6KbVM4Tn",
+	"V9diC3+rr8iWi+1P/dc1gI4+Onw4GO3tHwwOHz56PDh69IXNpztkqeOcHhUBIgaQjwjVb++eP0H7+/tH",
+	"FrOSIT6dSqICdEHUkhA2YaOj4bA/HPWHo7PhcAz/7xfw4R4dHT3uj/b6+6Ozvf3x4dH48GhwBP/7ZYBe",
+	"0Uhwq+UhLMiEaSM+QFPKiEAxnWndJMqU/l7tcPX2hnuP+sN9+OKR/WKvdOJirEjfcpT1TLpBGADyeeVz",
+	"2p4gqQRR0Rxy62BtwoKzIb09+9H3SNl/IcfVvL75zkrLDkLRVzCY81k3Ah9xvHr3ujn9Vz6EifE63mpQ",
+	"tZyqiRH0EJ8w2Fp07ylO0/uGMU2ppgHDYwFXyGy/gSaAX9XSMuIlEQTJJV4sXBvXBjLwfu1wPqps+uPt",
+	"kLqC3isiZuStIFeULFuc5BbMAi15lsTefmql+Jv0cRsuXUgOXjHlScKXkBgMu7V18KPWPbjcSsz4netB",
+	"EIce2DoqiySULzy/IiLBi2Js0KTXLgCVrrWuayCbBzZyjeVm5qElt8/SeeUaC+NLwkyyfV7GmyOxensf",
+	"mcYJQd4tAUL+5xBi366bQgkBszneRYF3s24d8vLy2hle5DAfduJBlcTKG+s92Xq73hEJpuxamo5p/Bnk",
+	"bAiZxLdByl9JoLItvm1/TT6qkytMrbrf3h0CoGVBnFVymbnNbW4mujYSfrqY//42xq+1rWPj0XmvbEbQ",
+	"BZlyQVBoglFEW3AgWutmzGcN6U4kc4t7Z4OUrm7Gpm+fVu9eO4TqrXafNtLVT9TXiex5la48DtL8+DV6",
+	"28BaBEgBX3EojpitIBPCOP0sOHWqlQbyW4aT7UuDqoeiyWrauu4C5XXxTNCUnP+uOcWGZ85oSn7R9zUs",
+	"bxhV9fvl97ZtzZNMSF/u/1ssc19IBPeE1i1lci4gC8M6HZoHcbCx2K5xIn2NPM7buozokZ/R6JKoJzhJ",
+	"Olq8z7lAyzlPP5M3tZ4O31K/uSLigvPLJ3ixJtXDKlTmVd9I25y0zLpNRx7r/ef2pSRGnE3YIhMLfQpS",
+	"vHKq2LHxTuR6FujcqWaRUIcIPkbX418rcCwigwkzLmB7buaaAoZhSWlDwpQggV6vnzfDtDZxVeFe61Uf",
+	"DTdln+hlE7Rzhu27LCEWzA58dwRdCA4SniG7Sgb3bjlf+SqasPTnoq6O8zMQJZTR6BupGdB0GpjosuuK",
+	"X96yWtLqkjJp1WKzbJJAtY6a2wWX15PHep2OEKGXs8UJrC8NUEmtM/q8KmPVGyPPmzLWqE3LM9ixK2Ey",
+	"WygIvixtX6WJUqYkjUl/yYW+vz/nmWkLC+vZt0ehcELmv1QVtdrFTSpbO1Rp0MsY/S0j9rLmb428GVjR",
+	"wJGaj2OUUC9bgC2/kSUU6ioJl7TRDZzshxyZ8lOwWzzHaMIb7n8GN+m7BZb5FxoJnIZmnAtyiSUy91dz",
+	"EBmvnaqyr+ex8fUMjKW/jctnf2+zywdU33OXcLRWJ4dOcA7YZ1udssDulD5tt4TOWV6gio82QNAh0NCe",
+	"VXfsjdsrPG0Ynnu+FE2805KkYqMi+urda7CC5ltoRIBQCZD5Bhm9C/H6ohemPVZpv8sTDdbZfdVdrJym",
+	"yujWnPYdMxMcPUCbyBmV3koLrM3t86LFTLOPtH0UkSvCEJ0iyVNyweOV1pacIAUXHk6J7Xho3DrmOX1M",
+	"y0F2GGy4RWZCJXgOt3wKdmVh3bjR7sf6T3NcuxzC2nlqOURr6P+Z5va7lFPla0ydyOio14H+ZnUWnMVU",
+	"ISUwTQboKQd1ZimoIuXd/MaXZXpW2u28esJid3xJOl0jjXeTGvLs44KLloabzhyRigswRdY1Q1zvHnwG",
+	"nnxcA8C4YecgbLc3kgmBXMTzMAWyRhpVAeJJrG0goPFjaxYv9S/wme1Hqz/uKYpocS+Qj6ZZWDcVbU71",
+	"3qza1tvq58b6TKtT22XZn11tvfYQIveYFjR1Bpy2J+YkibceCCQDb/Vx0/PIJwi1Vi1L0SRzJ6IMgD0L",
+	"GNStBlTCgd08pq6eXyjw8vV/1LPIhD7uFQfC1qM+Na/datAKXDGeMfydSpM+Bgfkt4xk2y+b8e9sN4Al",
+	"pirx+hb10aLEYo1oc9TcuPUo3tsH2o7ocAP+QvnABiXHvKW9RmzGHdV8X4vVLU3THRzHvNZwbr/L9Q20",
+	"BDGHvqx1bOV2LUk5mYPI6LcBt87bWgeldtIl/Lbdz4y3UIyRj+o8yr2Ym7y51t/Z5j4tv23NokKMbIdS",
+	"lkpMqeZ7dJd2dD+WH18z8rdQEN5t5E9s6yvFS4rWvXfPn6BH+0cP74+dce6Qg6TCqwCFLEuSEEUJwdap",
+	"RVn5U6Nrclp81fjvVuNvUhoRKZVrOlniUq8xBH1k0L3wY3+RPxfeP0ZhmTGOuXUEQ72jfoTE0OsI3ILY",
+	"uA393sGYChJpljq2zW2LH0Cn14a6BWdyd+R/5zckXGaCyPwHbGJCNKEqf6/bysbf7qH8B+D95R+MkKj8",
+	"AoZQVTq4F1d+y0fkW61e0LsCCZzfBiLYvcj84S454eKu5n/n408wK2YHf+Rf11LIXbokK1n5d76Mho/k",
+	"HyAXc84vm3+7+6eaNNxV84e5VIenay5Hw4FXInFPrMu25LRODWfaodNMCJ6xWCtRcoEjAlloSJCUX4E1",
+	"YGqQFfmoDaAJY1ykOKHSEOfr50+OTds7nmgdW+BIaS5hXgGpMPX0pBPGvrg0yLeOHTS8TtAbxqZ6YokW",
+	"hC8SYi1lqsboQK/C6NAm6gV2CQMUcyWDCZMJlnP993y1mBMmA7TAgjA1J1L/qlcXo4RgWP7wu3CAftRG",
+	"OpbwCUVYgC4yNWHaxJaNnaov7XcHI3RwgA4PD9FwhPb21/qAD9YGKNG3k8l3/33vV3Tv/uBB/8O3kCF2",
+	"/18HwejwU/6jfy0T7OugSJYm8J1Hl66s3mwCITYSF2HGuEKXhCzuphRjh8SHrf3f7ZqmWYsdHAF6sbV0",
+	"3EKJ3Kmc4JoczpszO4JcPe3kUk4wO1kskq4F8S/4EjQ9/ahmiQlma90459RnwUMdCxxlu4EuhBMgnGzf",
+	"Rspi/1V3r1voLWhBUtIm0MUq706JkwRRZuLrAjNpOttVPdpafwsr7acxoCvhJDnn4twGOGttqLEHgKni",
+	"8Ta3+FWpBLOdYgLv5zzVu6h3T3MVF+4mbFzOSA7h5zBPQ4aVCI2OrInLXgdFEv7+7HyuHXhIMZy21KHl",
+	"nCc5GFQRnW8LEtZjgnWRW5W4vnDgnAv6O2fnMV61lB9OsUB4qiw0J5B+BNWjCeeXhs9rjl8rSzyoVSUe",
+	"rEufOBquLQqpliQeOHvAv44/4fZlDBBlUZLFJL65Bb3OBLk2ZvjSW7Ci2QBwKKsBbmJ3Hd3PvOjKW/1u",
+	"yBeEhWMILmheS0mMVkQNUAjKZTguFAEwI5XBYdDmTWyK0CYstGpkOHY2kGu4bBIvGF8OUGid1403Oqe2",
+	"pCwiEwYf0OxiiSVKcUwGKKTpgktJLxJiRgro3YCSIoi+zrg6lyQhkYL3w1y0XavfVuStE0FsY1qYmtXM",
+	"XPbGAorF4IrBI9Mzyq0F/a9iFL2gV/5kldPaNzVoayH4ReKtVaJqjvI1DPISbUf+9kGnhgniwJ4MOhaT",
+	"emYxZP1UT8YD+6R80MhBWafbVwsCi5f8ivu/t2XCGZLw1aIUObJu42zB+J85IXZjRWtp72Fdv4y6yjL/",
+	"Ke15uYCSFz2rm9yv7QSc5DTusPuMX+/o4PDR/ZYUAhKfGygWX9DBHCnKrnBC4z4oUqCyWObjHixy80wV",
+	"gJE2mRDQoZeRer4Pg6zGXWJRpwY1ZqOvzE3NONu3nyHcfmcTNTGS7eeoeQs0cG6bGDaeCWwofolNw2R9",
+	"nMY2xokFkcqaqwV7h+TtKRea8Rd160YW6QXgJpiLTfksUnN9vz1qkE7iygjUnLAJa9wX8SQheJYRmT9V",
+	"rTMAmbJdYMsCYBVr9dCzVGvD1IYGwI3Xd8U0duMrybr+qqgbrNjCLKZaAWsdsxOk/TxeEI7XpPdsPdQn",
+	"7su11s/tVWWb+b4tstTPmANzXqBMdT797hWV8931eK1dWhOvK9ODqUvUD1nry+RJUAaYGssO59wEY582",
+	"1nfko4KYKBsR8fje53ixIIzEyCSFu2EpjmIOif0BnHzjy/MA7tpiikQQHK9AjcSsAiFKbVq5w0moKjw+",
+	"3Z9gkVDii1KahVWc9/U9q3BsqrOAV9qArlRkoRfVEXZ7YujweouAiRBctBIDSAfgTP0ppglox4YcrihP",
+	"uvUA+Lt7oskE1vlCPgU9CrpT5HV5q7njpDadv6bC1uLS+ZJlgvYL0GBPc45m2jSEus8pMyUxXrZkk6/N",
+	"rZaV5mnAYErYmuK2hrQ3g6qwqISyNoTQ3J2gu/nTpexsE8z6jKu+tftKtGHt0NwW+0y+0cEFaqnAqxw/",
+	"h+JrWG5X+2GtTFPN/Y1ECZ8N0EkiOZIm+Q0uzw0QRviPvm1b03/5tAYEOBz99eiXJ4d/H/7DYx35/ARe",
+	"nEHNm16cnb21ildg8TrKXzoYHq3zphweHZWo4WDoR0Olqq04UpvfgV4WjKZkiZZcxFKvCOAf5mJVky24",
+	"GB1Ot4+7GnhdZDGJ63VU26KBFygnyg6vADk15TBjFBZGZmgDLjLJZgN0CmBjx+hCYBbNXaeera3cbbgF",
+	"bHBHe7dmFllcWLMrJQBmKwFLDLBC32tMpNMk8/QUe41dtWvuEtD7h15DPZUgDKcE8gQN0oGriEoJZpTN",
+	"jqGcijMinZaF47iKS53iRC8Zift2mODJxpnWhhWoabFZ1Qsax+DliASXss8FnVH9Z8IjnPQ5S1Z6qlqq",
+	"JTSl5jHNaQDVtlQCU/7N7l75p3JTubbf9RJULmpbtPKDFqx9Pp1WfrSx9Mpvc57ElR9yDul+cMHoPkBW",
+	"Vy5Zvav6YbDKqiOn/UtSfdIGnKuLQRKqeXF1zDYhoD8lpDrQlKg5Nz9ZC9IuOI4isoBD5IoG+lBkXqkS",
+	"yH9qquWlvcpTxaoGh224nL/DbiNleV+fxm6VrsFmrbu3OqV8bx0OYXnXMml/aavEcoSwTVGW/VbxJ+N9",
+	"+MVBtHPeTzFb9U1YqUwsVpw2yUXTnN0ZPQxwjtfUdYjigFLbp6wPmREuQ6JP0gX0RmL8gscrmB2k6mHZ",
+	"r2fvYdnnC8LqvzcdInYmoNeWb6j7E8AHAwg4tKRNwrqtEo7jvn5Lgk1CScZktjD5hv2UxBS7jpANddQ5",
+	"zfRkFxj4DY1JuuCKsGgFJ0UQ64itX6Csn0FyihaMguGkD7qwYVl5sXTukepn7JLxJas6axt00BBrf4M9",
+	"WJu5aDMjPUGpLZLInthD7ayqNSFo+51mrmOMVyA2CzyonVNbrzO50RwAb3vMvNZY3wHqionG5juzv75i",
+	"d5hjlLeW7W6RWpn3I3Hj9Inkd5D6QaRcD0odYWbUUA9IGazNeSs699/NhbzuGit8gSVB5jm9OpmsqmnX",
+	"iq2/CTQb2FFNXYbfdoTODuoL4l11nrQB/uf1YEWUyQZa9Vi1vKOcUanCcZ7XGOSNCAOT/j1hYNK4NGwU",
+	"GkZgTT6+ZEWrRJdelacagwE0QGGKGZ4REY4nUNC+MtENt4lEXppoN0ifALz6MgCNTQaQyU/ZLADzSgbI",
+	"pN7JwYSFkMSWD6VSBBQusFBMf9LogDOBIVLgND0uZphRCRw2mLACysK0bLC189p6uyTGayIjviBygEIc",
+	"p5Q5C9AUSFfiY+WFzeUnEAAsgku+g9/sKPVv+q1Vjlt7UYPfvvMCEJ/ohYqM4VIWagViV6mzpZ4gX14X",
+	"UOzWuUPyfJv2mAY4GZpjan28U4NMf6eBn00mr0MdEWSGBWT+RZqJgDkVRS67t9gIvdBo9MXl+V1TOpMt",
+	"9ys2pVvWkl6cHatgzQZzbV15Shk+i0iqaRqaSsLNdFNJwLCpSP/5hOTrPNG20ZtrU4B5dypMgSeamlqH",
+	"2hNghF9a4Yke1GfXbgB1byjc2KZS4xo5bitW/Z/ipDS2+VSrBS3ql+1qNhOYKZNhjpGV+N+AYjE2GezW",
+	"D21y+YzbXI5xkoRGZk/Yck6jOaJ6+XA0Jw5GxMYrqUIxjcEDmeJLooU6SaZVpaReMbGx9mHrOoaNVQi1",
+	"IoLS/HYpCzhtKZ480WvSLJ+EfoPU+lBdB0IWg+IDwUHr+F4h7ANNXh9Vfulecs2hYk8M9o+B278bnv4W",
+	"TSYyn4mj2eLh4cGh3XnI19R3jtHzd8/+FqCXr8+evfv7yU8BevLm59dn+nT9/Prs5U8B+uGfT0/+qf/z",
+	"6s3rsxf63xP2/sfTs3oJgn7P9++fPfvxp38ewzu+f3gMz35/9vN6wLSjFoC074/HwXdtqWG7YeR3R6K7",
+	"NtVR2Nbq+RBquPGtKV8evPg65GkHFdTwhB/geHshnuF6EZq7IJGND0B9X+wv7/SnDvzQ9aB3ygQoSsO3",
+	"qfSuOw1c/bEZevtKPcEsIknnBHVq10oa8a3fsQaUbSp4el6tOtjusDOu2gQqSSRkzJrcVEGMGkTiNpS3",
+	"qk7xAktk68BsSHY9wsc6xMNbQXHL4U82JPJEJDH5Bu/MEx3QQixB7Gi/+SQubA7nl7fVcOlMqzybGi5p",
+	"8qic9S+x9RJn5+VcKw/9m6QfyKbBJk2pFHmuYznRpFL5MjUBVnlJazh69sK6epeprcXmJXTHdZPLUSBv",
+	"uqHUV8VgS8WgaXbrKzZTZ4mTBEUJjy5d20XN19HLk9cnUFd7XD+ljstW+euzTB/ZB79kgkIFVWkVHh6s",
+	"s9zMInwowch+11qQuXu/re00E6Codk75FLcKp0Kr0CsLp9Pga8ODvtzsjcm9tVIHl8tb8lY7JN+VyepN",
+	"DLhslw7gXbNrW5PxS/eshRm+nX5Tu2Sttpf+xJwRG2aAjS3MSc08TJEM2lDcM0Ch3rgwmDBIOmrkn0Lo",
+	"oVq1UzwNpdOIcc/3J8xTpRMbddzG4F2RTi2i6we6/9zymzsrrbnmdiqOHBrk384e3pFy2//dtWu9oS4m",
+	"tjy2SZ9Sgb9vK2iWz9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oHm3zf3mdKpaamtPuUlf0FdRghUxrSdM",
+	"DrmwZTRkBnJw3YireQ375TH290frWw6e86ke3TYekjfTpxYUrHnEvZ0tyk2rI2j4c0Ecb7YRV3NU7qIS",
+	"+66q9vRSbY4VrWsgoQ97l9Bze3ypHNuvB5lgRsBniz3aUWu63nSgnbx6HTpYbJXyA3sAr93UmOK00bak",
+	"fkjyFglTSpL4DpB6nhLNS3jCZ6svLpJv08vWIsebrA7QHPO1zPEZ12F9rAFpKbep1VbgZb+Wgn+zKjpO",
+	"ki7I8oBTaB4qGxhaTK8IOGR3KBNqGWaxN7uFXnZIZ+woDe7AnRq48DMURWi1ox61xXJu0AnQikhFRIxX",
+	"AE5uu0h8wf7WoPexj7OYQtmD/hVD9vPHPscL2o94TGaE9clHJXBf4Zk5Z/X7NVs1maUewWdljyvI0zJH",
+	"m3VQIDfKA+QzvJDbq0HN9E5/VVRHH9yC21zmJkcCEETbvGnOIS/QzaFm9ednN+bEKNP65s+c21aNpnco",
+	"FIX87SkRIm8E1ZZUbDS9m6xq2zzHGwCysum9lnprcbyaQCkV7uSU0ljCMn/vFs6r7I1PNAhSxo/XEhEE",
+	"oWZSLJYDFOrDFAu8dMX90KS0Tw1SSsZivVkTFpZGHI7z1FC7zd4drrhYXCq0mykk2J9DsimRpp8NOFgS",
+	"MlXV9ekFvXyIVZuxeGeLknBm39LZv2AwXT7bCLmx6NwfWHZ0QzYqrMzmMhaOeNOLGAqg9YJCq+VaHebj",
+	"8XBYW5jKshxWluHer8PRBwA+/Pfer8P+/of741+H/UPzU4tWqgc6bTV59XkCt1UOeGhTx3gje+w/Cvrw",
+	"s45ASfwDDKY+CCBJoXOBqSp2yVob9a0fcAQ9ts7mmZDxFx/TbtWx3I99myw/roimbjpY0Fv3tk+VuPqa",
+	"dnHXsU9WTlzhyDXdpEnCjGxQAlNmFiUlxPJ8eLYqEEpPfIlr+aXjcHbTO4Df7ZgMYRvsTq8brvE/A3/x",
+	"C0YyvDGN5g/GnddzxhtnaNfirV6T6VQ53d40QWZRnfUpDopswVKs1dSzNf1t0ymgG55vAKHyva3ce9+B",
+	"aI2CTg2J1oFO+Vq/QDxkul0wZNqEcHDPBy3zXrP4m0MCbv07VZC4h5r+fcLiro1M8nl/YfUkuaPfuwQ5",
+	"H4K1+B0wkrFp5GIZKmTz5Ffz0tnPSOHxGgzKdaPvJDyXhFwax4ogC4KVNC4lM9AV4ixAGVM0KbpZK/ct",
+	"dEFmlHmsjAttR8k1vmWr4gE6wLG2WtSSF+k7eUvmAXqWLtQqKD9TuLS4uNy+NREhlz/oUVWJ65GvbRgc",
+	"LXpFzl0gzCfGzdqgvDwEegzdlKSs90mqjjBw6+2j3b+31XO/t1kHImPOzq+ZijxNfb3ensDvef0LcNWM",
+	"Jgro5hgBAITxRFowg+qq7E/38FE02gbACKJMOFJbFqVTidwTNXN9sDcYbvPBGW//1P/V9kdCsEPqrUy9",
+	"CWs746PB3sPB420+u1PEcdtCfVuBvdOK1OjOfTJwtFFZMc9+bYpdFmhtfskEcbel9To6NK2cAaRYRaaF",
+	"uPvwGIUgDYlpwG9wmi94vAqgKh2nxF0qlZCDqmnci/UDsDlRJJ/BE26yRdYCClKJloKzWQU3MEdGMtwX",
+	"cKdxkpUQqGSjNXqaSQXgSAppklRodFgPt3kpLV+EdtwmGz6YAwaBWGmrySKT5Q9Xx9JkaH7oLbszbW5l",
+	"m2+nd2uMMPrr6ZvX6K15xJRhPjwaju4jLBFGP797iaYCz0zCY/gX6HQE2Xpgy+h3VMf4lweespfqcm0i",
+	"fqCGfH/XUvMTbw8FHwWYsykHKLS8EoDBkcyiuS001etfLDzAmC9AjQ7HFkEr5QJohSHOIjJAYcTTC8qw",
+	"RdjVJ0Xxmak01XwqgLxFkKAm8BXk/vfiQyicZioTJByjBAp4DDw/17bUhIXk44Ja1z0yipPNZ7ahcolm",
+	"ANhrkjxAodDbY3rcaRWxjttg1znoOQAcwAUkFsyrNCNnvOQStTDV7PuKiE4R9oHfzk1FhPm59IeJHLiD",
+	"b1DTtTmovwGLAKS0sAO06ENVy6r4YoPsq00R2/MMTEwPspginhJEpwgbpdFmN7v0wG4JBzXLpxa9n1vJ",
+	"f0tZB5/lfPZbINIphtKqHgGShKCwCnkc7txExY8aez0ZlTfgIE+plCQ+B+AuuQbRyNxgMtdjok0Yk0+d",
+	"EH0+ZVWTHX42zNHt5kI8McXfTqxgBvA2f5YsCAPa1m6tu3TjOUnifIUtE1pbPXDXfRAMD5bd2MdtpGFW",
+	"hubTDLomgcgNOX1PDcfLzR5I7CtnlLGa/tMlA6/9FEwmp721OLPbNAcuJX7wLiVVRfHR2voXqIq4s2zs",
+	"awqv+OulAJSsShnFungLu8tZpHneiAN1rIoKT6ZJlwBORcvZMYzjFCHF0SJTvi7ULRznT60Z3FgM5Q8p",
+	"Ra+F2a7NPq/e/Rls7HNqKIuDvfEwbnb8uxOGiOn/3ikAUH/4s9Ck1jSQ/wLCADUJ1pYex2ApVkVKXGEs",
+	"AyQ9ZTFfAq6hVrTrxYNFFhowZjA5jelWyVwrLNJtc9je4+Ty5c4NElEETepdTsZyztOxw6M8p3EIwXUP",
+	"Z/2a8PZHZ3DtbMh7RgxMeNvhsIBUUCwijay/phw199CFL7cPevbEBNVyoHuXZDUerQcN2LIkxV8VWxmG",
+	"3x9oKj+58DhmjO8X01oCxjsCmawCLbhQ0Nhs/fC/JKsWJ1DtHVNAQY/P12Q9lFpmILmkKpqTGEHHj2l5",
+	"rQoEtuoqmbrdiFD9fN5+8GA0/COuF2GwXO0IgimREpcP1lZ1xNsyEIAD9n2cRvPGkR479GCobLqkLAZs",
+	"StORBqoyw8G34QC9t1UXmK1Mm2N0kkcMTWk7lehgby/IC9LybkBIS2Hj8De3c2a0lhY95cSWyusBTXFK",
+	"E5PqpIdZJZqSCTT4thaDr9LJfpUucP/38w/fTSaDe/af/55Mvr3v5Qmlhl/DrToy72BTBr1MJG08uEEr",
+	"Y9DtlVpIhONYEGkBi2F3UCaJsNkMsH427FJdOHh6/OCBhVgc2CsDLmYPUqNdrZOpe5XVhJf99/jBg1//",
+	"v/7/26a1CajEesZVjusItzg/Tc5TERwdTV4j6nY0dm0/DdfrFcc+HLTtxcfniYjb1mC+MpQ7ZSh/Jt6g",
+	"J7vx9HpzEt0JtUgCkkTClaBRAOn9qrl+1Vy/aq5ftOZqDq3fcyXpjAEEAtwzQKdzEBSm3jCqZWcu55JE",
+	"56+mP/7tSDz+vz/+8zdxtvzfn98+ffzyp7e/vOR7P+Gf8OlyfWxl/3FlS8wrC+S17x5833IYv4rLr/r3",
+	"n1v/zk/yGlG+haPb3NjRwW0f+jzHtnWLfXEubTOunxdxdxvmlW2EoLjlQduAo3XXK0xhK1U5cvAfVJ+4",
+	"OWH4VTx8taZukNN7mIarpejq9JBKEBXNK5UeU1vRuyTkMrAFnEgfo/3oe+T+hQiL/QWam5jkMxa/meaV",
+	"H/D2Dlh0QU8PK/YBBjwtCiahhOZihV6evkGPHw5HARqhe684i/HqvmaPj9C90wz+2h6C5dF6YJkav3ej",
+	"dDOE5CQ/xzftRl9At9HOQBYFBJap3QkKmFTNqmkBwvu7zbupbdhH21fND++vpVBRi6dfY/CxHHT4VrL2",
+	"KVbETK9ynA9aK/K6AjVDs279ATjXlK0v95owV+/VjuWMXmtJZ5IsjMVXTsHTX2HcfLIOrdapamyd/OsE",
+	"BO0KwPy7aKB6S+VRAJIMtWJFrRdzHMBX42W799hiTQxSCFa0UymhqYerqVx1GvCUWNqpBWVqbR4lY11m",
+	"gqrVqf6oS8emP5LVSabmPjl3SVa5Ggnttm3zgMA4eYz4ffvm9Aw9sD2YpYmsa86un5YTZlTkMEBybmRr",
+	"RAbolDDjYrgiAp39dAp4xoZWqP60qeBwHefGvX/0T96+7P9IVsX2mpHr5bogWJgMUvOv545J/fX9Wa/B",
+	"1Bl0kZJaD7wkDN376/uz++4kvFkQ9vIpesIZI5FCC8GvaAwNrzCcgAkrrwJSIpNKBloQxghLBFUfjw6H",
+	"SOKV6SECaEL5xceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMThuUqTYkS",
+	"NEI4mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO190iRC2ZSbWiKmsMHAtVug+curZ69OUYop",
+	"U5gyk4UH6kTvQcwj2fDDGbeFQTmmbIYucHRJjAKHGeKZchl0hrGUO4vaTDinrE1YuW4YXRC1JIbfpAP0",
+	"mpchOBgv8J4kyGp3LtWSRiSYsDlfws+QWG6KmtBCKzdoAqkrkx4y223a+qcc8jQtwnLxpPGYTZjtVQtd",
+	"Y4AVwqgmbML+8hekz7WcsG+RtbUND/5V7//+/v7Rh3tOP1oulwMxjfoE+n2CeiSmkf7/+r77xcYjxKdT",
+	"SUr5hivNie+Fv4QBCr8bHo73h/pffQD9Ce8PkGXuueLG3Buo1K+zIJgB1G1kkkClINR1pAQzaAxb1J0Z",
+	"pm+qb343MFe1uf189sQyhl/C8hh5pgboFY0El9Dy2tx9SRbqGE01NemxxHRG7XuiTJnqembKzXjGYhKj",
+	"bFH9ZEJJTg6jo+GwPxz1h6MzQEMaD4e/wL4dHR097o/2+vujM0BHGh8eDY7gf7/A2zRTKKXkRpotyTI4",
+	"h1fBMzgdA6RNduAQBGal0Eh/WU9Hf5u7q/C24jqKOdQ6udJhPY7QAH1QWe696kW6qKYM5cJ7gE5goRDW",
+	"nze2VPEwjy6lqdXC8NY5lmhvP0B7+4PDAO0dDA418947zEU3kPBP2jqaMPiPI/EQhJqFJCkZ7eEAvcVS",
+	"Vn+Dc69ZYGh/CCYMKCQ/YrVqLhnkWVFQwL3AM3KMQq0OhECU0nFkTcFL05bNYH5CrRYyXgZDR3yBf8vI",
+	"2C33RUYTqBwBcJ7yUbXdFCcsfHty9uSF3Qao64Pm/JqtRHN071fXY3Gbwwu9GO+PJwy7+jgXkLE1IQDT",
+	"bjvPURm4WUYJwUJCS+RnYG4IInkmIqI3bcIwQ+GzMzwLj7WdBqI0X+SX0/4rPdIwt3QtHVDpzro5oAej",
+	"PVDbJixv/gxHXC/oFEtTvwdLY8I6KwN8jtWEvbWFgIjGhCk6BbGVSpJckVxGoZO3L0GDuBfm4ju8HziO",
+	"a+6aMCOGKwT+jXuvWhUy+F6otRQubKLXGP0AQkwzOGv7TxihmpDG6GA4QmHGcKbm+jUR1B8O0DOsbbkF",
+	"MSnMeukBQ18L3LyzoiuWnjBGSCwDZJMkQYaHH/vFneFxzlKp0t/cR+GUiwsax4Tpg5DfqbUgDhVxPEWC",
+	"J0Sie+WOzU7cabUKGj8bAQ6/QLPn+0j/E2yLCbOWdFCUKZp+065J8yVZaZ5vRaJrA+nrwG3qjastuI+L",
+	"xpP5s0vr5xJkRjVZmNIrB00CLSSDCfM0ws4HV+1VOUDgOYNCzQuy4kCm2LastBDOCk2Bkd07GB7cB44n",
+	"KZslBM6tOTDWcQOenqpeZmsIJwx4rqV36x1CJaownTS1kZjiaE4Z+QZ6XKOE84U5T87rkRDNA8Hyh4MS",
+	"83JFtiYP0PkkhyPjXI0pFnqJwiLSNDbpnSHgLxjZCN056/QPd0ExLJHBhBnvM8wZ7g/Qcr4qbFvNTqDx",
+	"x3LOIUiXC+0BOrMdKx1LnbDqR4zqbbmM02BK7UdRQvCVIaBUC/ExkAPIZEt3VC+N3fKgutM5JpMDyeHw",
+	"4FJwRYrZB7aky3zPEJRWtS2cEzpzcgJAK4qMWcPWpkS/HkhNCYLTwDUX0auTGYURiN0V6LrKfHmcO8uD",
+	"4lzo1xm98/mLl+9QhIVY1WucFdcsGChhgHK/sqY6nEiO5viKlDfdIqKFsA34gmfGV2B+HRtZn2gFKJeK",
+	"AiCu8hMcu+UHKqECiNSus1lZjCKeJATPMk3DIFugrhlEBbWNa0qtdTU5WXVZkQH6iUyV3lwrXY1sMoCo",
+	"dsq2yQVlhmkYq1ITHE2IRzSXA+tLQZUibIBOtQh2hyJ/L9SIG4s2HFTPCpCQvl9L4pr81GZJjBJ6SczW",
+	"mHMECD5ywnLIBLu2cDK0CHNi3y6fk3DvCFQDTJg5B2DUhtaXr4Xty5ikC64Ii1YgxyzGwITd+zUWeKr6",
+	"lKhpX+sD2hCmpbsvyapvbu4PHxUqQ4wVVkIbRGKgnwWlIebRg7lKkwdd3gnqxQiQPw8P0UJo6+wiIWWs",
+	"ez5FK54JFM25NoHQBZEKPLZEztHPP798mne907ur982keQH6rTHWc13NwVpUNTh9/PEMg3NJf08RhjQD",
+	"1kJUH0/9/r0Do1iObcxEvx38AYaEgflbBkQtGVm2CHX4E2aATkGHwYnMeYuWEaNAC+AAHewdBejw40d4",
+	"ozvn5l1WAQQUDphmAb9iXVYKzBFtMblOKa1zLXQpe2oP9vZQWN8jQaD90bE9JgWkANXMlyYJ0kaNME2b",
+	"DoZHE9Z4BWX9TGor40dt/vMpiinUWTCLby+kNZBSQlShsqfAlJ+VToBdZMPmjVjL+QFgQOnTAcqktG1Y",
+	"8uXDE2bKwwYofIcVgddb5T//u/+WJzRahS1HQmBFErjPEK7sj4afcRp8r7t/f8I4c1O0koxA+ophGQmZ",
+	"qmOncYDOtneEQv2qPryLxKHtoh1qfrDqn0wVEaCuONyKYk2EoFcWx8K6/5YcGBsYrVoAa6rSUseo3Jqa",
+	"NU8GajnUymLG8BWm4OEM9aI7L5OtETfSwuXTaJOPpsTt8DMhuMh3mOi/jL1Sl316O8DbdHD4aBuDRd93",
+	"/751IodqtTD2qASeoqVJDJzXKpTMdEssoF8uxP/P3pt2t3Fja6N/BYvr3GWrU6RJDXFMrbPOK0+xuz21",
+	"JZ+8ndBHBbFAEUdFgCmAotlJ/tn9dv/YXdh7A1VFFsVJki2Z/aFjSTUAKGCPz362M+cPWfzzixMWWnHF",
+	"THwZplwq0mM8TRsdRfF5f8jOMsGdf+q+H0/huWQZ0JnxYJcsQQnh16btbM+SrQ8SYQekDprj7hd7OxFz",
+	"35rRt2YP93ef7Lh9n/Z0NsC7mjvOOc20OmcDkUgeUn1G/lu4C36M2H7LCZrWwU7ETJ8P3a93dzsqBp4N",
+	"MCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsLj3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdK",
+	"a53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv/eCnfg3vhH83OuoIpLQXXQWXvqBhOJHPNCrOS34PeAvB",
+	"2ECj0HeFKcbx/GOdnDujch5QWYfu8R0VUxO3uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcx",
+	"hQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTVY8N+OxaD/xZZfn6NGFwKOLc7bdhjEp2Y/9UZo7vzZXHK",
+	"lDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZHlZ7sbmlG7n1SFX4L6+rO8GHBOk/1OaXXx6iDhXEfH06u",
+	"gVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bL",
+	"Gal+akLjMf/16OzGX+r5vXXu1d6XuhkpI2x8GNxw5TxJGWJkBl2Hjoqf0/3wSUkaP94/WEoaP94/2NmJ",
+	"WHyMb/PS/KeDJ/vL3O+u29khDyF+I9VF7JZnjI3sOgrCvcpYwamsM5VdoYwoxP2PhrzbF3XkX8Nof/G9",
+	"HP4M76R7zaM3r5+9eHf8Au6B9JuF3B9kD44+vK4VyOCI2e2vqKaHQvGhrLVre41mYw9ZBfqQpArJJffD",
+	"eRU+8k2O4HBmEoCdnKV4iQk5Z/hg+SlgO5jVGr1KuLoQugp2IOBAnBHktD6c2zyc02axu6/tXIkYly0E",
+	"lV4ntXbNbeAjSE9B34sQ1qy1f6vOAuaXPAJbqvZXtPBCj6T6HNUyYYbarbxbmN1m0ydwhLJEuZRStOPR",
+	"/xIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1VU8Nw3z01qtcvKO1+I5PZQWP9+0tvu+ltwDwjh8X3/FO",
+	"26NuVwxDNnZ/d3fxXa+JZQuuf7L4+hOt33I1+UjmpLvvYJmV+6TElyEw6eIte0stnVebmAUeDQY8m9Cp",
+	"8VFaYFkGmp7fakeQIK19jmrFeCei+HHbU+efipP4Fl1mcJIQDOEJHf2BowBP6HgbLDlSTcifKFIj2s6e",
+	"TyeMsz43fYxv+rbTDRZj+AmjKkgtV4pb8RTcGrRk3Xu7XHXQsRtLgw2Q2WhYSjXmDQAPyY/wLTNTiLyD",
+	"fM+XxMyRDONMWlEpGjAbjudqZdlQCEJA6vszYgGEsU91Mlni1BMOA+QEYRDbf9RAzRYk/ixM0U2/1q7R",
+	"ykImWQOG77cixo3mXfsMsmIVCUM1aX+V0Q0EWJuSbq3N51kse6ntNnd/rLda9d29E8iYtpvNBlKE/VpG",
+	"+7ZBRZWaCbTVKE3LRE/Iojv3ee6mVuQOUq1dG4iBOW2d/v335q8X/2z1m4Pd9KdnTfX7xYc9fZA9Nk9s",
+	"a7R3eTB+/OXJpPXvvaODpzWix3ceJbwOBzD/w6EGLFx6O58yqdIXb3kiGix+o70tRCSYPhpB+QsKzNUi",
+	"QoHAV/Q3zRsEXfqIXh8uh2F82zppf/EdyJ/11gkZRDStqcmaS2imf4jJa/XJ4A2tvaVU2RuendMNB8us",
+	"mxkN3RYVyVvnYxeU7JxzTXGEH1azXj5Qc/KKrVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/1vs",
+	"7e3V/9LaH+WCe1awyh/9IZO/5prm3tcDb8pH4pwG98jLCzFZ1cA+Fzao0DWM329ePXzjMr7qRJ3kKZXa",
+	"fRC5/xCTzeXtvfUcPgqeFKTHA6+1V3ciVjKAnW56Xvvr84z0eYSHAA70Wk+c5868AEgXprcsJaukzzEQ",
+	"8q/BPrq3FyN9oYzFcxav6ifgfK7TT7jREEGVRPiIcqnBXgejLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2I",
+	"THpNX3XAn0KtJJ7nhFvhY+DdUZYBhgLyWxLh/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajK",
+	"cNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9FucISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2Lg",
+	"nQyyws19PUbYdDl3DekEnJEbGU662MqOQjw55LX4VxCGsVsuxFgqAM4fHOwfsI8fP7154cbx8uOLf7KH",
+	"z49ev/lXxH558eIfb/7lzPG379+dvHrzr52IvX538uLjfx+9iRiC/jrq2ftP707cRZ/enbx+E7Gn/3p+",
+	"9C/20KMRdZZIxVPCvxq2e/LJXVxvvfyIRn94dkc9/Rf8gPcX/wbL9Ms/jk8KHbiaTVgEjGaNNZsInhUT",
+	"l7A6CN9R4FLAws8uiFanXa16qezauM1i55bEALIzsMXwHcQQfMhi92FjD87SI0udtpHtUCLEgfYRYXd6",
+	"mRAAz0i1OgeYhhI+Ld5gLyR2XOBYgkAhOUC1IeaTaP11D3c+1DjNqLVZ+/KKMNgxns1N1dviWPkRNKTc",
+	"LF42FuIinZQchYKl36qi0t1rRrXCV621a+6jlfmS3Z3uKNTaNbfn/xP3+iFs5v/88RA28X+efCpzeRd6",
+	"Ne2etAjq/kOz1W42aytY87j+1x18W+XdT5EptMJ6wL8sCBcRcQlxwBbCRS9O+PmiUBFc81d070NLtxZT",
+	"oV1dV9rWAX0QR55ytfy7on62k6Eo/BWqxzKtB4XfNTa2rG5tCXAz1oMcpxwyyG7s6AoRkCoDIaSNz0bY",
+	"KWLMFekOORCBvLbuQRs5vD+VF9Cf5jsL2CGFrxOKdanqQ25sfMdicE7GBWMTcOSF/py53UtqctburQjm",
+	"zLF/VwjRcZKoCKV11lvhLXkL0gh7unskOFBMU4UFoY6LFVUA00VYW5sNNEKOulx1RQpWCLzZvQxKRL2p",
+	"YBbYF1fFB4NtcWOeL71hTixsQ7V0L9IWuELbMNqCMBrtlZVP/HoxNHx2IYxWKSse4eFcPaBWePy8mNoz",
+	"eLShunsswcJyIMb7GFhMkIIES4ex3MjpVOk2epQ3fNU98HKCZ5WmUYWrvr6XAgO9NS/ldQ/q9m7LoeFp",
+	"Oe3hGQKDd0KPhj2LSER3jIu3uA9xOt3RbT+66lGrOie4DZdyTm5DtON40lCVRKqyFNa83yL/tm3poufg",
+	"LL6iwCr4DRCmiSs2ZOzDH8BtQhgDEDveZr6tXPoSWuzY8vTrZN7voXbFsxr0K2wfxJcbi2CTGzCy3chI",
+	"bd2I8nyrqRhzY9UJMUmomJmvOtuAdqBqKE+XlCAEPuGTiGFX0rwQIOso573n0fEQGfeBdT+yPHycw26l",
+	"wvvgfQ8MG/PJ2so7f9N9VeApp/bEQR9XBhvzuOGp7p0CN1it1WzvNWEfK/HFPueTpdS66cuedU8wtXZr",
+	"ZVX+MT8YX0Wdz481ujM1X6H70mVuWVUIfKvub0zdb6TrwTkIur4qElkZa7wGm+BbiTbORAwjmm51CPGw",
+	"spAqBBa31sstA/T0pbgN2yWwsV5RWDPdr5QqbGZ1cyIz4fbcZFFxTHjeCVEuT+nm6UqTdEIvBnunyxV7",
+	"GDu1Ee9QJNGd+ocx8EDGOzkZXwUhLRDM/T4S2STnl5PmFI9ErajTpqlrl9Dr31j5TmmZl6njmfnS26Ke",
+	"u1jUM/MZC9Lio9YDItaDv8yKjfIpnl/rc5QgOI5ImS+lkbbN+nqMCANpkUADsRBnI2zhzpGgTFpMIBDf",
+	"ZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZJjLRYO+gJN1djpTHSMqAVCfnPEuA9BvKPZ1/1O261bxK",
+	"ei0u4CmdrK9byWMupHrWF8hvHIx4XO9TQJvkkIRWM6p1dapHmRvdrnicAI1vNXaBhOPxBQAa3QucvyAS",
+	"c+q+jpen5XaNsMWK7btXgxeXlvUmy4JWXTT6C9YG53+qXs4VEOTFptC/fZ73JQgokqspWvvlvpD7N72h",
+	"9XnxByu3kLhy/Ot/2ypFdJQkS0E+lBhXVwltYR9fwXFbyq9CLilgn6Dyfg80BGnurDfxBbqm32xE1imK",
+	"E34h1NZNuR5z4yiBQoBpg2NNe+MqHyVgGBKRiqpGy8/h984igX0WOGmQZGRkRHLoqXWIsScRIE7dWVvP",
+	"GsChbGwN+LjhrDOwP2+a96TMxq3X7eDnX3FT+E5mjaDGvT3DuKOqjnFOnFlcuo3OdrQEBskph+mhrBVs",
+	"gELB6cO5YcXg1nL89izHk37FhvmusVfXI1jvfQHjNdkt60Gxpja2z/uCLTCLmvKkYYGT1VOThcr0h9Nk",
+	"5Ts5KRaxNV8IMTRYGuLlRQi5+AiNJCo/vMMJ5PWMI5QF12scLRMjgQWowwL8UJk31ep8KnE6Kzv3D9aX",
+	"UB9wwLeb5FxCSj6jlA7Li7W30KWbcImvKHBAENNSPjNUAQQ/WVqiO79dD3mb9rtl0BLSTN60S71Cxs8E",
+	"zD+WBCSFCniP+3/W19oIgvKrRI/bTmP4hiYY/Ck9Erb03/4Gj/3b37BPjDSzvU4O4Sm9TA+IeNHqOGJn",
+	"2vbnPxTozo3o2r/9raMY3j3bwAUexEudVi6lGDMwggEbBe+mnhKeDTKv3APCmLQ8ABo6XYRlncFMpwkU",
+	"nsAUzzI9pgy8sVQjDAuITaWwlIIogLmhlYhgGWg9QgnxusUSUwnZhcnYozVb05T6wIX6xVatOiMLDV6X",
+	"1b/PaEDPMV0QTQ/5JREIQ8+g0AUR1rnBjlj8Q+zHTZ2RBiNjc5JYw+L/Z/dpPG8GebOhOXNxH23puYSm",
+	"zIumkRdw40wOGQDCkJIaN8qcEf+0cMRWX8d4IW0/e0CA+t0diunukpX7INTYLj2g56uNxZ/WJQZTqNtd",
+	"dTSLrFzksq/dYYjBivCCLbLgbiILEPdb7CqCLJ94NB6YeaHCkopZtrLpCsoOHvDIgaOtVxwJsfYX+EUN",
+	"2222EIzgbu0oz2QRgS98lk4ioiDNe2H1nSMsBGCkxzJNnVJAZxuaBzqjCHGGhRYPRcPNycYEoQYnHgkd",
+	"lCQx2ZfajkLrO+wa2aamNu4l0CsJb+uo3giaRT6EnhPlCtidw6IFgjk1AxzxHVVRoE2X0/oVrq5wUXaI",
+	"Ah4IXs80EB7BxU9mkYbuuZMhwi0QDw6YTVi5CN+D1PTsal9p2iXaiaZ6rT7ErhkzD5mPeUQOj560c+91",
+	"r+NpqseiPAQzknDK/arB/qMPQyEVWIYHZoo6H9dIj6yRiajT3+rwNxqOVNBoFnal7vUA05Zqg1/Z3ez+",
+	"VNe93tQXkwYpa2kq9BmId396MxQvDnbo9MVutnAyCpfCCoTrsBW7mjC/HmD245VK1+Fid3O80+ioUC81",
+	"VUasdB0Zb9zsQweycV8DGwnx8EKrI+p6cRKOgjPQIWGcSgHNu9SEnWeERjzy7WFCCT2jCvpC2wokRclb",
+	"U0JrwgCiDY3RlOAAt4TBAG+4u5CnVmSKu71kyLMBxp7w7YH0BcQM7Arwi3p5e6acuKIUTKdGXc7SxxfS",
+	"+JCtx3PIkCTz/RFz64VZrQ+95IIgX97bMHafLpOJiKGNGQut55Cun3HkONKKDUfZUBtPfc99nyhqudRR",
+	"F2Jo23D0GO1m38Qr3+1RLoLhezoJShUkpS6uUYlek5qyeH7IQFXT4xmjRnJ+gWlCbhSnXT6MGZxVs3ah",
+	"iHvQUanw/i7Q0fR52nsF2aPq1/lrixZawFOtEde8SSzWOnNZbxYbMc0U9tMWd3Q/6GZmLQwIxPZ1mnwN",
+	"ApriocCZvEetW0pWFDUQxmdKPFS+M3E5RtEqePzVTFKtk+aT9h5e42RTXkn2x5xn5tdf+Ux6L3xBy2VK",
+	"+VoP+E2dtT8hPVEynn17ADABfIyxyHAXsGO+05BvSoUmulTMTwIa8UOkousG+GjKSSE5DEtYa7b+/uTX",
+	"Zwf/3fy/OC87MrX2fvNJ3snkpGSBeW61vJ96aHz1qGyRrZL1XmbrQ6YrmVPqs4JNHK1lBru7wkkZGfjd",
+	"IXSqxVhpyaSaMpwi7LdUYRBHBWM3n5i3PqOCGxN+N2WhwhEuWaLfODtSCV3iztFr9YGj55tnKP3RmepV",
+	"DpFK8hHz8B8l8zbb8bu75R0/44lCy7KqXV/ySUFT5/RNL4G9qXpuz3SWiS727NottkxLpbHYBA9a3aHb",
+	"YHxfSt/ZC5ts1aIaXgSysasTN7aBVHIwGtQKMsjHePMOUAfO9tMQ14DPPZMVdrYdPdBpWG4rn4c8opCd",
+	"8X33C033H/re/ztRzkU5Ky+Jza88oIKQdRL6ej+vX8UgVKFTJkbzqUFZ1beeIea6LiFXwfj1cG4nvVku",
+	"sI4aY/wnn5k0bCxScA0HIgGiNas1nBsvIe4Yd5iaQxm2SrBtToJwBcqwKbheFTUYggw24PPayEPzwfXP",
+	"G4P/vq6rcnJNXsi9QLgV1moLdFsF6LZpUH5djFsV59iGbGPTT19EOTYNq6Bw0zy2FAqDOZWf+Cb8UWgU",
+	"ht3AisFECARixK7BXmZ6AMFJZE8JchCiq74rMPaObj5hscTdVQf2FQlxiIgSA3nkElnJLT0M2/FSksCO",
+	"jC+PHvAJtQ5l0pbQXsbyidmQD+12Y2W3zKlCvsWRuZiyUa+D0qwYTvsqvGYL1MsUuVnxpHxPMMFbVDtr",
+	"R4dIWpwEYVHuYIRi4tTb+nRynXE+FYQphVsMC9cdhh7BXa68MHHC5Sq38lHLC/KVIyrvtGVDbYw8S4M0",
+	"LQu7Kt9jVmZel/NRIY3b7gQQ08SZyJcKObWcKigPuLEFUH5N1rebdo0eQZa+LtXNWS0n5eRtX2SizeJg",
+	"rGCgK5grcWjzEROA4FQ6G0ITaiBA8gqoveLx11noabFPiWvqY+72NjjXs5YDcD5caTO4obxWd8Jo+Dpa",
+	"97lWYqtwv0WFe0NqRC3UdQ0WW63rgmfpBPWONB1FUOQyvnbOYVZXnuaOguN8yGL3CimMhZwnBcyA6O5c",
+	"KrMe99c9huaL7kUB3SDV8mqlKCfnKhTtzDsrblahwEjc19aXIms7v/MUOnQLY4oahMaSxOvIfLp5K/S3",
+	"Qn8r9LdC/04LfZJlsNgg+a5b6IP5fjtOhOEyKbT3A0CzE/hlr6KgBLxrsX7IEB+x1QRbTbDVBEtrgq0A",
+	"LgpgkCC3ENDpS2N1NllQGYuFr8iOXKGEI6bTBFDjCAMvtL1HWgUs25O20SkGRQxGEUlbv33x9hh75HNG",
+	"o2J9fimg9+f1JNFf0WQ3zohjIUYp/CytGKBoxy4CBLKuRe5nnWFFpLIsEQZ+uQLXzRWdNoEP3AeXqWe+",
+	"dt4U/nu65yblc3zHfOC58T8uBjNGNavz8HpQnrW/1qS79J9jTtKfNsH94PzaJu6XTtyD4Ojz4VAoYMD9",
+	"9jP50JD4dqxZqBTyBGVnQqpzZqAJdjH+DTHyqhhHR8XuAaf0gFN4wKl7QMi7Y5LfVwytEQiBxdjavlvb",
+	"d2v7bm3fNXTAO22p0oGXpN71hiCoFvN2hHYisXhzNuwwL5mp9KkbnpfKHTUlltk7SMiD4ZwXTFfUbK0u",
+	"v5U+7uvxVoBvBfhWgG8F+LoCnPtq9+sV25s0GlxWcmO3wZVQs9MdA0OPwNDiQ2fECaEzZsSlyHhK4tqI",
+	"qKJnIHFNNNhrS6XtkM2QSWhRTu6x79TmaT8KOFtpEftKsmnMDZbu6zTJyUDc5iZyjzGfFHWKEmOocvCM",
+	"IQ32XhUYxvPJ40uM7qiRSoUxOXaGQkb0Xq8O8zs5abMwySIlp3sTsoyUiTmjsASZPO9bt/aASfbUzdP0",
+	"BHg9XuU7NYZKjX7e9YvxM+dUec7+qMg54TtRaT1gRqquuIYWjfcaUxyoH0AuB9nwiweX+79GhYq4PN61",
+	"645/aPVYIN5XkOHDqr/ivfOCV61WqbJsvTjV12viuMASKfRw/F5Nka9Cb3p19X1li8U7bQKB1oKwXPzh",
+	"/fEJKynmODBNhdpDLA8x0FuRaE0WV0ffjaaLt/YZKipBZ+s9G3exveON57RgjW4NoRxMDhQEU5HY4NEX",
+	"w7FreOUwp61TvnXKt075Flt2l6MDx+AX3hCwbKQSfXOC/5MCmghgrubGFvAQZZ3WxmbFxpe/ggsKCAjO",
+	"cvcvAn47X00bIgas0BOUfNXg08LjooL/rDN3DiJPlt9RfQ61sarB3GCRHIR484Qfb3DxuT1Eq8452G7p",
+	"lAhNwrQSHcWVoE7wXMEFbrgi7XkCILyHOAjp6fQAepxWFQfNc3+Saz/gCTKHuHHSMesoDxmJALPNBjJR",
+	"ztsHhtMMny/VOTZbRYMTJhvNCaR0VCK6MhERE1+cLAv9BQacYCZn4nxEhc6YfQD2EpEF6mwubSqN9RF5",
+	"4h0ECicQjyKBQIphYz5p4zOEstmEnbtd42bNpZXqfA3t72a7Vf5b5b9V/t4djbALctHdxCilFwNjiB4u",
+	"9lf9FkFHdausS8oalMiUvttIY48SaRdgDYNGypDFI/Hx2YgpMQ4owzYb93WECELYCki3DLF0ktBBhvoY",
+	"OfdzoKCZzbhM3ecHsFFS18CXj2+USiTuWX1u+sIcsnggBk4tuRmwS5HJ3iRmPakS2EdgUnI1wfJxqQLw",
+	"MbUic0PPxEBfosbOBHBgu0G87zkly0TGjUhyWtugq02h9pqWY8IGOhOHAdGeCeTPNXoAyrfRUR8FT0A3",
+	"FqdImtt9DCsUS/RYVcSw3ewWdM1wl7xQNpNiYdcM6D+Ay65VV2TK3Gb3gXljgSF0eZqKjCUyKfeLuBCT",
+	"9rz2HGZ09r8CCMHygQz4lzdguNXau81mVBtI5X9uAf7Sisw96n9++59OZ9RsNpt1+G/rJfzn8cvPf3N/",
+	"MXP+OP+u/8i5AYzNQKTPmTTMt3AWziZgdRY+bXkJzoX9gKs+Zx3CnfNW4scrF+Ko/iuv/7tZf9Kof/5h",
+	"qWmUwA5uL2P7ja/em+Tp0mPavbHuI3eqcYaTHcu0zBAoX7bdMu4ifheiKKAmQfkU7QVQ/xWh3aB2yEzA",
+	"x8tU2kWVCd7+Ixaorh6lSaFVghf3yE8Vlbt6UcC2o0Jfr8x6j/U8k3A3eqqVZuQY3uVMgMAb43sijHlo",
+	"q4FMWA32S5kvnvp49CLf88BE5U49zuuHh8ksZMTdE/s6TYybp3LeO6ZT89bf2MiLe6yBEqFhAWa+wV21",
+	"2q0QmLvsOawBdiFw9rMbse9zAWkf5x+TBUJr2tMZzhKz5OUajam2ZexMj3K6rsy6WVJA7ckuSwCcMKwk",
+	"2SjugQUWSXG3LLBITvrC+Ei988nTyWGAY3BnRQl3u0XTr6sHA25KEv23VrT72f08TIEStcdTI1Zp4kRl",
+	"IostmMgp1Nd4dYssC/9jUJk8y7hz52vGTlLP0FqbVVT+K/v2T+U2DLAODfaMG4zD8G4XtmCiPSWqFeW+",
+	"VaUOyHOMpdIr5lkKratspk7neBnr4CVEy8q0LjRPd28brB1fPhP5wxSFXeAjbXSqlrFK3XM3N0lfUNiY",
+	"eGZurylbGcBwDYYQBHVNlY127Q3arn3sbvsYzVKtzg/dqU9Ej49SWGz3O9+JA2Ss4RPTYB9pCKEOI6b9",
+	"UJ4adCKvEgzTlVzLTuI53fjWMzPPTuaEVFebxK2T68bpozR1iqZ7gRrRR2QZ9aNhg1Fq5TAF48toNgA/",
+	"E19TPg8Hc067FcPK+dBq4p1CjQa19m8HUasZtQ6i3Wa014x+bH6OPLN0uyaVhZ7wA/4FuKu9L4E/HARx",
+	"IJUV5yKrWoM3wmkkgHKBYVDoNVXoHVNo0TJNL/v1OuLdkrVeBGppJUp1jCAi5guVUOW4TP+FFXslfI5q",
+	"Snyxp12cHNUlhmafTmKOMj0Uj34dZbLbh3rEeRJkBaTXcaqXckqwP5PbUnelJPHWgrQrdiABJMtsK5PG",
+	"1qWadaleSmLexa1X9KaKdm+FUzVtQM/6Vo/ccVtEdw7M5pgaTNNCNhKisPnIwG3n3X4A3erM/6qjysYg",
+	"PkQq9qSJLoDukWkAQd3Qsw3fgPgZX1kOf86BZU6dcehQCJZHbATPun2RnDrfA+9MeShJ5yw2qbaxe6ET",
+	"Lg32CzmNypqO4vReZyBzdP/in184v6+wZvEmrso78cW7K6nY+ipbX+WO+iolQ5nSq181Euv0NKb1AEVQ",
+	"EERMF3411X6wNGq8fM44hwA3rzBr89vIuM1/MbWrPi+5Pba+yNYXuXlf5Podh3mugdO4U+Ud1+UwzJyx",
+	"srB3kywYBOExB/W9ZkkyzXcxVnAjSrp9nj9xMms4bb2JrTdxu97EYut9Yy+jy1OhEp7Ve0IkZokcDlwH",
+	"qWkAS1xi9kYlTHwZgn6DXsTQ8JfnbYf12BuEJ30hs46i7qXCgIXsLMIL5S7yuIlZ4x1efLXV/owm8xLm",
+	"sir27pvKwBanslTMw015m4a9Y6fcfVnmjyB+w8KJflb+w+yZzo8EECZVF0kD7ta5MtQveKQSkZFxw/OX",
+	"Q80LH7CH70c21foiYj9rfZ6KiB0Nh6nYAViTYdwXSj8w4V6sOoO6sWA7xOC3Ix63r9McWQyNs6WfWkdB",
+	"x8GDg/2DHefka6j1daKg3OQYXy5zRqW8dVE3E4nbljyN2EhZmUIpMlRXo3ByPgXIJkO1BaF1KzkimP9F",
+	"mKJIocxbdPnICIY4s47qc9NHrLi7/UIMLZRCoyEM6ESjBwJgxtKXQEce7RbKvoNvmImO4mM+OWSQ0YZg",
+	"CcRAqH5v0mBH3ivqcsUG/MILXsI4O1EZPh0I1jny8gryU2jhXJQzG6OVN2tu1J82VMuGKNnRH/oAV++x",
+	"51mDveJJwlfq6Vic7012DZ+dDa53croEoaC/9GxSALpNmeW4o+FpGH6nP6Tc2NORoRcR0+D8pXMThWNS",
+	"uHyUpbV2bhqYRwMxMF2enrZO//5789eLf7b6zcFu+tOzpvr94sOePsgemye2Ndq7PBg//vJk0vr33tHB",
+	"04bsms2+TFJZSs0TsaAdOjAOQEuxiMWjLI0RckFHx09rCml+3zufX30HxvKuC3N+9V3/EJPX6pPZ9hS6",
+	"rmJdpx142YxY3YoogL/LPsEKrVbHxL0C5LC6B8kI94yVjflzYacU04YxkLsrjteUoPNiGigX7wdVa3G+",
+	"W67WBU1Wy/LhgdeQG7gbK5mKxW8VCForBM0j3P+r14bOvGCeQ/RCAfDSvdK36IbMKWJLh5nuCmMwv+Nt",
+	"Cl+HtN/cxzoWpcdMYwXHJUAwnWeANZy+HoSQppS5rHC0+r5yBlOika9xvBBiuLo1j8t2/db8LYQ3qkTV",
+	"R5SCzsvyO3WqTHArwDa2ve6xxHO750ZsIvPoD6svhFrSIuJe2oaRFKMfLAQ/Ivb2xcmr98/bHz49ffP6",
+	"+NUOVcmiAAL+N/BdQqzjEIwrT3Y3zrQ6j2YjHgkLUY68nfM+hCQQGU4RECiXV9oyw6koj2rFQ6wHxCVC",
+	"2qfIFwjQj6B8wsTuEV7E40x1wif4Urqg9RNdkVePl8rP6bLHpcf4ftI/NvG2iHHbUYBR33W22mG4giIt",
+	"DwJ6Hx/ILdHYhV7C5YkYyydQGiARwnt8cnTy6bj97Ojdsxdv3rx4HjdY/On185iI9Dx9HYZ44uMX//z0",
+	"4t2zFzHLpBG0AUCrdNQ8BgL4zG5qEAT3eUYTuR8uoGZR96gpGlUpjHWWGGAkGAo9REoNibD8Y0HTj1+c",
+	"8POYnfHuBczjda/+TitRh0rxmMoKLLALQi0CFUUUKfYe7jX3dxaY5kvgYrAedVjgvKXzAH45oX2cqo0b",
+	"smumEMfrhx0oBTvktl9EJV8IdSUwefMawXllcguL+N33oUL+xXrXii82SKSy0i1M4QA9mObsgCo9gzya",
+	"KxX7dPKy/tNUhOQZ7/ZF/ZlWNtPpwjCJu9hf+1e0VCH/M5xhKOffQx06f6g+9hNEIckQStV/7fGvY59s",
+	"3Z4NjQDRHWVQjfbb56JJcFTY3z0Iq5fN8ZXyLsPRWSq7ZBigvb8gc+q9Al8z4hz/LHGaz+NMqHMPVjsb",
+	"4hAfRJjsRScFe/d0FKSEG+zIXOTpEIZYbERQuUehSAdvBbhaxblUSjorwTkYLC4AuOOOOhNGJgIDOBM9",
+	"QqoXT7QENgLRy9A7g7/TzkvqDPa8wOxMAtBP7NEO6E47lm4OfT2GlAeAhYzILsFUcnaWBxkBISyq6cBV",
+	"w4dDwTPTUaAs3WqQK9DVg4G0ViRUxQfPJnMhN5AsS8RQgDZVziGTqWDxQGciBowqqAGYGrpw5BWCTn3h",
+	"lp9G4fSIKUSXGwxYUmOpuukoEf+Jv41hbVKjWZdnmSQeoqIPA+YcZITcUnNzEeUT51AU6NxCTDeR61k2",
+	"9861EhFS3eIv3JrrXkdN9Chzd3f77Gzi/KQoDAIK/9ixZmNKsiEhD1xLg3Obc5QRCUNPZ+cCc/4dhTl9",
+	"cGQzQa/vE8aNQGHeO2uw9z3YqVnY9BqL28kYoKAX4o39mylm+BDIG1gmLJcq3vGtTnCofj8B/TFtbI6W",
+	"zy9B+OP58bWQsJCFjdkO+JOYKjD9zxSMjDqqiGCJIxYb4daPKiWdBYy3VjW2ilhsZfdC5E//fSRGIn+0",
+	"pyY6Bb6hcJX/dXgK2q/uX5kOVZqF9506jY63d1ScyEy46yfh/jHWsJ5CDSsOayBOda9Hj6JSVj8TLwwp",
+	"IBuSj+h3ODuxIu0Y4SbXPZQa0E3G7YFDaAeRWYWMTONA35QI4rZouA+GmxCypSOVsFReiMCL7T6df63/",
+	"Pg9olxrPYkXyrtCYrLAbkZbEWO38HriGgzk8GnreK96nQ+aN0kPwiFRB5LmhVNB7RsHNwP1oNUsAC2+1",
+	"r1l2YmQ2huM5tq/GsJA+uXH0SjUHRTizRHmeeyE+o1aFZgdB6IQQ0ID1SJldSJUU7LL8aLoFKJv6xR51",
+	"fq/OI7UAbg+zJrkHr//79PMPDyP6x85y9BwxifZ2XlVBuxG0tBHp5RTmtRbCq1VzII1RmoOHJdONFSjk",
+	"zzfcDs9O4TcrMiFU8FU76iW//ph8elZzngS04g5lC+XECH6t8heu+V/7i3zhQcEvppG6OTtFHZ5eqjvL",
+	"h7FKlgR2+FW4T/cOfxC2kKq7BpzUaarHRQ6pkmlPv5m16YvCmSx74ntYAhTpL0VpR0QLlgmViCSUPEHh",
+	"FDBbCEXdISoyo1O6eJ6W8GNbEILJYe1jpDksDKhc/f3V60TuFDoTl38ZYKbfGltBciexmfk5m44OVMmQ",
+	"4tmdD8l0u0cUnSfnRHu8H/k6YhzYXQJcEYLZD/ebT9Cerzt7fqfRUT/LS8HsWPvDjDBCTtBxcNvR9UIk",
+	"ZoFDGV8fsTNt+x1FVklCOcuAZCSaPGpRo9Cjkga9bgMhBx4i7RUSjdZwMRYRL/y6MMRuP5PGDrgpF9u7",
+	"pTxNuA3isLVb3z2oEcBj+g8/5gLxWXjeKjYKrsR1AxTXeHlldvYogV0S814PTttpmW8pLdNDFjdRTuy0",
+	"NtFrdJ+helvQ3V1p/O5keDHikEvBJXVFSSqWLc4AuUPfalaDPIffl2zPteQuPn9tudubm7Hanzfm+wI9",
+	"wyXbPP2y5S+G4/R+KFQpmnzOpVrvIEVLwDKAJWPuuVnogZ0Lm5+ZDUMy1fbGCujU6QJdsD9OdvcKflqp",
+	"gCI3SKpKd93d+6W7R8NkuaGsbt/MTUXTp/muueCvTcTce2BrOIpruWiroUzxXQHBmuju/PjQEQYBEB7V",
+	"x5I2yFkqm/EuemYG0pLkrphCvjbTYyMyKDNLNU/y9BdcIlIjoLysUSWcnmvAwCyDIunbQToXQdJaCUDi",
+	"Jru2dr9XO/sKHIJbKKmscBvAue2J7o6c2+QJbfwWPp4YKwYLsAcEc1sQoPRlh2cTyGD7yCMADJF1geU7",
+	"nCmeZXqM6VppbEdZfQ6s+e1Qz41clwNn+wGnU54YlpeiIu81lZ+cF9MkPqFFIc2nHskQknejNMWZIZMV",
+	"VxNAyREybiUKIqXnMsvAf9ZJOi3JOHQSSmWnyG/uLIcSJBSTAm9xlyv2MLbZSMQ7DGtb3TwexpDciXdy",
+	"7uLSpBCmV5lHM6d4jkrToIGdaZ0Kru5edBkPwjLBZVrcbWz5LrJ7JEHeeaHvJeCs1C+L0Pmh5aMEils8",
+	"tZ8/dCWedYBPUQPwOJwgKKSFc3iVAF8Uwn3uWUm+YgQXZPicj+OvozOGEcJ37oblnZfirTdTPL7CDNYa",
+	"+1Ux3asKq32zeV9EuI3gbiO4d1YGHyVJkJQryuBCyJaE+NIRW+7BltanRxCzOjLu9AXWDyweUpNirUjU",
+	"Ud1QtwKITJ+wiwrdpwiOQ3nCPjf1UnJm57CjjLAlwW81Cn7IHwqOoISTUEaTd2zTPZQBOc2LAYrWIkum",
+	"M74wSxj6MPomMR11VOyAQR03glPBJ4SjSwSMzJ3CwwBXdU8z1CFTmgBQ5KlWovTHafs5+NQKSzbX0G24",
+	"puvqtu83Sn6brBKvuCl1udsG14Okwz2Vu++haKC4XmtJwGVj7aGMkCyHdUIEGNfCE7hhzP1r2Fe5PP2+",
+	"w9rXJRPue1R7LcNkvaA2PtmTJoCymsUsES7c6deBGJy5412O+7GHfz9+/44NRHYuGDxlhzpS58KAmm5B",
+	"lKuqqr9glrTRJomZsXo4BYjitqOcF9um8uECZD/vijVtKzAz6naBJZEVFYUzIdyyTbyHbCyfrGcmYKbs",
+	"WsyEZXxfWOk6rPQPVVIOKjIg6pRHn6mQprSctaiABg8BNQRc/7Wq6PuAk1jGK77ugFmV1H1W7CJbySOx",
+	"lcW3DWLY+q6bo4+oLPJa3ddHHlS6BOA9GHSBYIGQ7+aGge8nciDeQ23QFvd++5kJWv1lUhMBD7z1ZL8b",
+	"tDyflQu3gsooG7CViZF3GqNvMK5Ccwcxhbsvm0azaHv2s7wUHbUx2j7E7vL65Uq8fVQG3Ls/zYFdR8xo",
+	"kMIdFciIgTxYXwombbtIC2CnsNlFyQjd8D1lkDSBsgdCeQ9zSvpW1Gw2d3z3XCr1L+eanHE+5r5mt1ra",
+	"L8oozRX4t5lSgpkoTaIyDyErlv+lYEVX98xoPUYV8kOz1W42IYrB4V01maZKGHNFL43WXuled/bGQlyU",
+	"h/OL33Alk362dKH5uN6sLF1wf3hSHNglLyZeVtIRX6d2ofTybe3ClmZ4my+7Lg3vNOg1aPhFzsejP3z9",
+	"/+mSKTWJLGpFwvxcB5Vq5+bxMizWRTiGtXXR95sCoiXbFkpc0yk8QbLv4Haf8e7Feidw2dxNeBVZsZTE",
+	"WK9sIj9BG6ZwvMm0ZtHEMj3OWj/OllBoJ4iQxXsV6233Zssp/KrOSTvlrvj3HOy8Nkl0vzNPxSN/y857",
+	"JSTaj+WBYTKpbLQ4xfKZWw9Xcn0ubrw4Y6IQq1YdWLWW4/+diZXCNjLUMM1tK6lVgT+Jq0l+GWbLyKzB",
+	"0CqjMTAYAzxmBt/pn7GmiP4F3/AKJrmxnPZeau4bh1nD5jhLdfcC/ymUG0HrJ3SOQZa6n/fB4f0c1Uqe",
+	"6l691YQdEx5QccUB3HdlX/rwSeaMZrc8miaNzk0r4ZNau+XGQNc+nhr53hXXLnrunhu5AB9VXorTUrP/",
+	"Vr3Zqv31eQUFUfqmc7REaWdt82LbaO+yGIUHprx3vkLId1Qhhz+KYcq7Ttamadl2nR5wgx3lQpdIzgE0",
+	"KK3pqLh8CmNsMoeP45Mi9yDwhmklHhiIxXLPG4oB1I7qjewoE54pkUjRU61EG8oA4RnDTBiAUYbxeLJB",
+	"/3RAifJJRxXejBHZwhwqlQV04G+wI5WrHmhO3VEQ78KJQ+d2NzUb8KCHATGG8jEqxs0Ddbx7mbubyMif",
+	"wqUAD0l1l6fYThp5XX8BGlciL3BXmQs5ZJzYE7HzulBJhMs20AAszaEe53yIXdXNIfbYY9KyPh8OhQo8",
+	"sxzHyrKRyqsqiTqX6W53lGVCdYVvF4ZvtrpAU4p/ECppMJoLRM0HQlikvuwo96NMlDzvu18R5ayxmbDd",
+	"fnu6ffyAT5gZctgLg6qoP/LrUP0Te+9GB6EL9zHPhFAhKh9NpSk6So8s8Pe60ePH9mAXymDQBfWSCRPv",
+	"NNg7PW2WKN1RuZJuF7/1XFNjg8hKhsd0yuq4aezM1lS5O6bK7eGIFplJx4JCjVOCFTARE2risMUUbTFF",
+	"d9GmOxb2uky6Qoy/15fZowLecq7b/BJ4hkvtWHy6jSBDhS5dxnI7Mg0WOzEKlWpApy6pDY2JCmjTYSZ6",
+	"8oswLD4XccTic2T15u7/U/hNCr8RZ0SOLX6PI+RhByOolLx/YJgTzx2FRkpAEZ1LSLKj9UFcUGOpEj3G",
+	"ziwwXmHaLHayJhmlIvFU3NoZJQP4ORMsRuXqBtTti+6FSE4l1uL5n+tSAZe4VKfQu0AYEx7ldJkNj+qN",
+	"0p5MkbI6VvrU9PUYH6U0/Nu9xFcUxUjaH6eiZ0/J3js9E1KdnxohFD0yv3xW2c/yoVfpe2QceNmX2VG5",
+	"/OBKPNfrxFQzT5fwWq054CyMBS2nA9zIXj+HM/il7nZvncrJsX3MbJDql7x5M3XFjz8gZ/mjVsyoJKlQ",
+	"RAn895SVwgYI5UmEm+dMhgjRV5rQR9ETYO9WzCvzf5szNximUIXZAXeFu0Jka06x9IR58yxcdCuTfSGh",
+	"HI3Oux1rkAKFj3l7c+eE6ryNLzwrNxknoXlYJc+Ks/mtdi7yPEctqqU2/Pij0xDiyzDVyZUcDmAJF6dK",
+	"jOQlOor9ZonG/aH4/c9z8ee5/TMVf6b2T8P/FGc7//Vbs/7k8x/7fz2s4792i/868f9qh1/l/+p0Gvjv",
+	"VvTkr53/2vmvh7/++dsP9c8z9+y4P+78VwVrfOTG+xrHvp9zmmcZn8x+Epj07NfwesJtpJevXn9cQuYR",
+	"Ufocrg943rIcHz+W13iY6aE2IvlzKFQi1fmf+Ko/eZbJS5H8GdTLn0Er/ImK5U+hrHNU61LVRZbp7M9c",
+	"d/3py0J3HkY3/oqdP5rRk78qP9Y84b7A1XRn7QMcqGWvfqZHatXGDEs89qXOBtyuMGRrV+7p6Vboh9Vc",
+	"qCnF/nSkkrSS5+0oIIWLdsPyoAcSeiOzghc0c8/eGvfsr3HPj6vfs4yfMXPPk+XuecMt7N/lvIyptxws",
+	"u2r0llnik+IHBx3rRF3BxYAfZ92LGfuy2sN49B9OiEAD4Uok8FOtLwjhF394f3zCHpURgO5utOVCU6Zs",
+	"lDrbXQO8HayBCH8o6HJnkoMS9V6EcmY3KM7YpNrGPpqa8/ZgaFcOhDmENkOXsitOsLEPdJriqqOmS+sb",
+	"7G2x+u7jPoQH3YPevnh7nEdjocmXM9mH3BiRMH0psojivh0VD3Qie1JkL75YoQzQfcCo5cCdfmk/uhnH",
+	"vv/SWI/SxEezx76hSyaMZQPBlcGgyJlOJh01gKC2gRaT8YcgheI8H1r4VmBg8eHQ1jNh9CjrijgnH89w",
+	"z7l7MlH8BfwcHgdfCBUdum2qo957l+P9yDrbnI372ggWJ8JymZpGVzttE4ceViYdBTqxYabPUorQzvdv",
+	"5gc03f6ZkoIbg5dvXCUsEzMtaYNi4LTP094rPcrKwVMIHhZBMM32Xgn+POSZlV055O5Vv/1BRm/7j4K9",
+	"WvSG/oq8OePsY7ePQR7Nu69sZlffjNoQ9t0J2gHlj+ZDnuVZlEHc4bHellkFuOO+g5NHFPkBgbZ++HL2",
+	"aRtirzfX/1Wa/yllOBZSDRX7Aa0eU3UjuTXQ9X23RppPVr+ntcZ8lgnLfh+WkjslUynEdW2lK8Kxj/6j",
+	"J1WyIChrCYZFNkc5C6j0GEyHc3np20mCEi6pealIQ3dU7OVkHFEjasx3axaD4RaHEARK/gZ7bU2RoNRZ",
+	"HMEImeCPPZ11lLOysNLIG2JY07VBEFglEAP2EqmjSlFg9jDONYO7m37y/0SSS18mVgB5sVSPRUadD6EW",
+	"vaOgWWdgZlFsNByKDKzM1j52QU/dLjlk3DJoef5kF35dYadggF+m0l5Bp+K++6pRWCouroxK5CABCfnx",
+	"9C6E/OZxrk5hnddjWLWTtchVV2suvmyU+kjNsHS1AeCQwhgidjbq9YT7tpnWA/QoPHUrYC2Wi7STF4Oj",
+	"mTP7H6+a/MNRptoDMTDtwnDhcZ3Onz7C14paP/61wWK8lWpkhYnwMwPvZZcn4pDtNT0xJlKaUHgXSMuM",
+	"O2zFRdhrzglojrJZat0e2ubtmlR2b7cGwUI5GA1q7dZPuB7000GYlVRWnKP2KU9LjZwHeEUwF5o9f5Vg",
+	"LlrM3200dxs8vO3gIVoTPN1GDr+HyCFYoWAGeytyHondPLt42jaaYxZ7Os9Kq/ij4ImZss2hUQMiKBF4",
+	"iU2Th0IPU9FmSmByUQENgdLQpd1oBc39hpmuYl1eLp/u/rBpuAm/EwZCqBDj3giReXD3awoubCME91rq",
+	"HF2LAz4laCimucDr9o3vnYsFiGRnYkUE9S438hBfrKF+HGe+OwaIH5BDgJviatJRXW5Eg8UyEcpC+B8i",
+	"b5wNRCK7PPUEaWhfQvIiNtCH5E8I6zr5U5JQfojLoH1o0ncZ6XO09EJBWpP+TP1/PCWLSI1g5/xSlCcU",
+	"3J5Bpv7EEtDWT/O6x4fvN8/F2tu9dQcTMkAzrVkQbp8VNzA2aTnTtl9egbcjY8U6zVdu0JsOv19qtmGS",
+	"K0ysxwcynXzzU8ulTnluR0rNmRg40N/avBI+idhAK9t323AiOO5Fmdn+ld5yxtW5mHKWW09+atabu/Xm",
+	"3pK+MbxmKbRTa3dT//gGMUp5zEzUB1ymPmtT3hhcqcYANv7/oV82dHY+Z68I95y5vZUO9kt7Ze+qvbLb",
+	"vC5ZBoc5kefShnzUsK+VIKlenm2z9fjxvJimu2ne3PbLx2C/PLUfmvUn7OHOo0b989/gw5Z+s0U13a5P",
+	"QQbMUkEJsnW2MYnvICbhP/YKzkHJbp51DJaKPuT5sffK41vILB1zgzTcCZPKasYVNtqQCA2izoPOe0il",
+	"ujDMaiZtRz2MqRYvqZ9N4p3ZgMRic98HIz4EjPp3HojwCzG3ZSZ+w20AYiti5gQgcsTh5uKlmF69Ovgw",
+	"p2foOn07CiGAwvvvchxgxkPi2G/Ud0ib8ZJe8SThyR1xbX/pQ7vXWW5cT4q7ZG/OJRpzbu3Vm1Q9hdO2",
+	"XCatcDq3luv3YLkWv/gK+mW630ylglnOiJ1HJriEXgm2Zhk09L0bnMXVmGd1Fq7Zmp5bGTHf9CzWt1yD",
+	"fDim2vcFxqcvkTcN9gLK/QsUeFqJiLxdmXjcuCct2NA+9cO749XoRoQVRHDpN12A/P1AMLeG9f0wrL2Y",
+	"WMaozkXZ1qC+/wZ1+NrXqSyXMaShhtHLfAhIXINhHbT1d29Uh5WYY1D7pd8a01v5MNeY9pvkWmRDqu2G",
+	"RVtRmV4L5QUy3vz84oQ9KiJlY6grb1OJFZSVj3XmHqRHNrBr+qDxA+aJwKh7lVbphPUyIbBrvbu9p0cq",
+	"ASpSmQQOUtnth3EAn5e7uecMfz1mqVbnUZHwOgMO2nMuFVZGbSu/lqz8Kjg87nMucnaOc6W2etlXUGJz",
+	"C4ZyJbP1NbblXttyr225110l73of1FyuJsWlyEjZlQ6Uu2x5zi6h3F75De/6vIV93artn+qlMF/5h9+6",
+	"+t+Bqw+fOy9HW7Io5IrqM7fPlsuZuU2GRj1naMtBZBykTJvFbmQxG/clhn+dtWysTNPc/I9YfDYykxgs",
+	"dyDJVUyrdc3JEC5wPsk6oQJ34/0IE7gVmBciSLXdCoZ77+On2l6TPBgIyxNu+XJ9pjh7xof0pGPLrQCz",
+	"n1hE2cd99nC/0Wy0dtqeuQ2Cc+DSOQGCrR86Kpxs8HtjGElggePQs0MbEexod3wy3rXUN4IBzNTM6SsF",
+	"5oMfpBRmLVnxDZ/+ig8wTxhUXLqBbPjez5/ojjJpJ9hXo9gNm3gK4QigywfaMNFLQChHZ6ns4nHsC57a",
+	"/r8XHsTdZtMd/VSrc2oJwYaZ7jr30r0Wu7dQF55D6h9k+Rk3IiCzzYUAR2Hm8LyCMdRusPcFvaHKxk3l",
+	"pVi7G+1tNM5auVnCFdvmdfnL8RRzrX6/HEOZ56Ido9PEzGcg/YcQQ+ObuDr/PBSHjpFvnZ/pEVBiOXvN",
+	"dx4HwT1KMSTJfdK43VHuCXtNd/mPzSYzoqtVYsD0gx5Jbi86cw/eBO0TQh1qgz3FF0AsGCmYO0paw2Lw",
+	"IWMIB7vZnNLPZdZNH6zFFkAqgcgJbm24HsKbpq/HCmPAfZFB+yr3RLRgaeMDraeCfkVKw/CsZgJCpGvz",
+	"cGI32Fc6TTam39yorZAdawpAlfgxyx1ofRDpdOAv3WvCHnXfstZu7Tav6C5bpqRcgX7SLc519+lfYupr",
+	"9+mtXqXq7r3NJ0g3+ivEXYYyE6byhbvlF9KbCEIPL6Z2v1oPCj/O+xjNJ3mrX4zDtGv/ePz3f+79+nT3",
+	"7f7//fHk4F///OXFx5NfP+3u7R9QICo8d61vl1QJ7VciXYZi053EtfsV3Qax5tdtdTRnrxNF8IpG4ge8",
+	"q+pr+dKqutK2Do58HLEYN3/5d9Nh8sJfgYbAbdPC7xobKGHk/LytJfhlLiE3945OX6iQ1vSao5cJQZFv",
+	"aKWTyq6NOwoyeTy1IlPcykthQEV8jU5Rt7aFwBqCh9d7XEJHH+ClcIKqLlV9yI2l/XBnelI5IUeGUsEG",
+	"K1FWLs99ClZZCLElIhVWzBpnL3zyHIwUbplWXbG2EYJvWc8IKTU1LOnh/cphO9fhPnSQc6t12/3j7m1X",
+	"t5+h1Jf1RYrsaeyMdy82O0vRUvGoko2PAWjwI9ekOXM+MJ6iDRuSf+826Qbm5rxw1kZG5F9bkfW9tAvv",
+	"4wFeR/Ss1yTcfRZoEe7U/0AsF0of9zUFyWHJsLcfgtycVUnM4wCpS1ORQV/nREPHb0zKdRT0ZeQDCPtB",
+	"t2/AycGd2EoF4GsQ9JyVh0akvXki8Bm8cnMhOOSZpSLwqoAEipMLYIavXYiJs13CEOHbzWYuomm0ojNb",
+	"NHYrDu+DSNvZ/4quxQe3W6uEK2j2c6QQfo47YAJtZUM5TK8ZH7DXRcHQ7QpTJRLc0UBbXg+F4kPZmPBB",
+	"utyxLiWsInY2sRh7hX9wiJeOuWHOxrFCVQbhn9Hdq50/P8R50ED3vxlIz5wtTgP4poPxt7b1rgjin7iP",
+	"nejuiOhwV4ree/qMufvqjTR2JX7OvvBAjVw5dZTiWabHyBwojWVWn0OBWDsn92GDkbHE7MnTlBRMJhCv",
+	"uA5Dj3vTslScT+fSOZbZDtnJ2FMeQ46YXwjFuOkovB6IhvzF0MOZGq1micjYw5grNhjFrAew9SOlGBIm",
+	"Ykb67f/3/4KWPVKK7zTYM25wXXm3C4ufaAgDDQBeiBPOUXZu9a6bdaPTOZ6FDy7PknfIun4KZpRlegRJ",
+	"F2aGvCumZ3NDhHrT5KB7a05vAUNexLh11o/b2f1MCCrmtX0337OR7Si6Vxomz5XORIK4e6NhG6WCw9L8",
+	"W2TatFncbD1usYODA9Zs7e7Rdumo+If9J4z+An+Y3gPul+tQ8+3tXsE62On88F8Pf2MPdxqPPDffzh97",
+	"Uevgr/DL/1htl1Qyyx76feGWpT8Z9oWa3iM5+1dHQQdU/CLQEj3T6rzQN29mZZBldt7qDLK59J175Q30",
+	"UxnP3qw/YfVK9HoFhBkCtwVC4jYVdxN3bkX9Mu9fLuTFPUU23ps84NMjp1fGiLDBj1pFFfn44MdGa3dv",
+	"v3Hw4+OfGk8er83xu94kFnhMb+RAroTv/XyDkATSU07dVllE76Ed57qMi1vz/5sw/0sUigVLLdgoC+nN",
+	"ojkoi4/iXBroGJabU2A5lL0CwYx1uockL1prqLM7ipQ2laOB0RWhTXYmIPXURgnF3Ky5ewrvOdPFZnIw",
+	"kOo86qhPSnZ1IpjS2YCn0mDB0cN3L5/tUDWbcY5I6nQdBBFiZ+v8nxe5jo/REoq5UkXVHxMgD7EYDXbE",
+	"khGetFKzVJjmfvNJR8VgFdTBPAugvtAw1vAJiV6fIoaZHbJcEoF511EjJX8fgSEXgCBjPmEP95tPigKR",
+	"XoQ8kscB4VICkKDJPG0SQpiFqsoycc6zhFkNC4WJPbL90FoIzwJ6ZSjacxZq2RIZ8In7Yv7ajhqKzDiL",
+	"GcY81MbIs1TUwwLGlFIcACKLdblKJJQDNtgbrS/IThHusxRDRViNiMlInqZ6fJo/kcke7ZUSFTwYz248",
+	"epiC2nAzhn2bzwwHywjOBr8aaAB4ngsLhYK0d+f7A4tgMusSdl4rUoaruUACf5nXCQgoOFKqtnz4qHTr",
+	"zQBeVpjBWmOvUoNezi3VUlWJsd8sW9THdSnnlYASxe0CAvmEA0qoGImFLtUQwELiXq++QKz7r10Ia00R",
+	"sbNjDDacTfxfrAZ/ieLa7vNDH4YReKL4jgKLO9YtQxvlRwXVTAcbIsS1ZuvvT359dvDfzf9b6IG833wS",
+	"1ay0YOi+KA2K8dSp60lhArmB6hfJPCqoqFUiw1fhIoparx2m65cUO4DPrmFHzaqyK+7Or3V3ViiUdhnk",
+	"OaWQvIiXpqPyBTpkca55YmZFmgKaM5XWphi0NICaFKAgubn4WiCXe5mzIjUcrMcVrdMC8sT/biH45Dn8",
+	"3lmsFAeAgN+Yu898KeDAJs7S8/sPc+1qUmpS1FFdd3rTVCRIuCBVNx0lIoncfhnyzHptEDgN+tIZwRNP",
+	"r+DswTPRUTjMhMykPjf1EjJrLXsDn7m2vbESKAaX857AYmjJNk8zL9PL+xU3pfTsFlETBANuqoJTGag7",
+	"qjsRriArlkHWaBVo4x+YxYb/VYCa/BBumE7+GmbvZvT5OfZkr/nT7Iqf9CuaKRwuNq/dxwGRfe7cag2N",
+	"yZmcHuB9R03fkhy773CZ9cyO9ZAy9GQAy0AcudufPRXP+lydE63SQAzOnEwqZyTZw78fv3+H54XBU3Zm",
+	"Ym4YMsEAOZ0xTsEmpvS4wWI1StOYdVPBM8PQfo8jFkNIJ2Y666gYgj2nzjCOMWKXAfOdmjLjhcGDysHk",
+	"IXS5X6r17JfRMOHXZb8sEyiBtazDWlb6kAN9KRKIqRfqkJ2bP5WLwwpdvzxqwgY6E7Uo9zoxZ0jYH0yN",
+	"tWs/7LfY/j6l3diTJys5ZbhGH3DCy4Rbrj11UKU4cBdToLdqA37XSMZrtjJvrfqh6OVD3cOS3ru0jXDs",
+	"66jn43YhTlLQ/401rOCtI76xNsTzeu1u+CORcSMIDLm+pqxMPZ0A+6DI4Q6ggTB+4+GlhZiecx7IgPTy",
+	"CGJ12gjaeh0FjbykjcCiPNc6aVPyBCV6hOI+KmRBomLmBhUAjAh6kDPdAz0ss5LbEjEruxfCIuJgzKUF",
+	"ZJJQNpPCoMgsXs+M5RMcU5kk0VhupbGyi/Q4Pvb1wDRYqMvno0RaZjOnkLBzukeR0NJgJKKjAtkjaa08",
+	"8QM3PzCs2+dSwWAMWhYN9pR3L0ZDwwY8EexM9HQmqAzBvaujCl9npKxM3fMmYMlQ1OMK6wC2TqV1AH/5",
+	"NpIp5gLtgqDgseN82XVCygFyU5hUgH8ExJdiWEGwW99tNtZQ+y/geH07ah/Gs9X690vr97mp66FQ5bhk",
+	"uyRFnJYvySwQxqkUjLsv6YwFd+pHKhEZG/PJIRAP2L4YIN4RAvrTBgKc87IcVyzGP586WR1vQ/HXZgHA",
+	"0a00AI6cCrlK+wuSQrPa/4tbviXJlTzyFirZACyiVT6eoP/CXnj48/MPHxnPrOymwrDWASI4dpsRe/X6",
+	"w9ER2z9gz15+ZK0f9xsHu/s77at0Pwuqv7SLgystMx++j5gRTk8HLR7NqPAINW1EpSwaFavOnAZVYGg4",
+	"Jat7YBc7USkTpBuZzkfQ2Li5MGH6ZpRdykvUHuIq9QlrX60/4U8bBSZX01K4Dar0RbAPtumD7yPshnuh",
+	"aLYXT/lKUod21SZRuFmRBUfuZhyWt4EuPWSsQ3KhkDGU1H9JKox0Z1wZ3rVwvKU1HVXpSwSZ46XTtFCi",
+	"QokcZtbTaarHhx1VjuaRkwOXF9Beec2BvnQqvC8AFyfDBJwFoFAkPaVWOyjI+nw4FJXAKuBKQkyaswZG",
+	"Q+Au8rZCsXbvZGrRZALIdYM3eG58t2BtELZuX6HViUFRD+TYa/4UdRSxOgWJTFd7EN9MqOIKKQtXVApZ",
+	"+Mv8IpAVvZRo+aDn4kuPoO/UxoRLZTiN/zqAXNld3ZV5Cwfvll0ZeOlHYUZppXp6iyEp9KadQk7cBt86",
+	"MXfQicEIfyCvQWPQjjXr80tR4bo4KZfyYQRVY2AfdlSJRSE+ZAN9CdIKkSAgrXWPCQ4laDKrinnSNfTy",
+	"jipYeRg+CR7NNgJ6u4YJnHXGi/hu5xKAilsvKDogiVZtY9SHmbiUYjzXOzru67Ep+SxYP0u17VGx1B11",
+	"eZTXzkvjoeNjPonQM+pSZlFptLjX0Wo0aBTWCyobixEwBL37aD9NoasHYsbwKRXy7M7rBlFQNtP6Ylm9",
+	"42y1G62sgUX6QF95HhlXoCrYqpa7qloWCHk2K+PvO9kAtzBhZ1cXBSru9RIz8ApydGM/L+XqCr7YD5ke",
+	"agOwUCXGOW0spnMupZG23MEoj1ZRd6UEUBPOxJDuhEXkEkHrmBH22bJ6BDzgnmCvTfUCPBPGotuHN0Am",
+	"BbI98OYHhumxCs1nujpNBT8fhW023Wkpy0uAaLBQMoWoEH5mhOqKyDlcVrO4rzP5b61OEz4xMdVWSevb",
+	"Ameh26F3mxA/bXC/BNCD2+lDWEOeYom6VGgLQT74gXGaCHTOO9Q/UNGFAbF2caQVvRTYQyNERxG0hFoo",
+	"oS51q1jXvV6840cC8O8LYP8ljmH3XRPq0xbSUB3lNgS4iE46AOSXWn/tNpv4wQ3VW1mt6wOuJnX8LZVb",
+	"lXWn212LK4BSrr5uxsp95DKQ5RcACcHvo3nMuRCjByRQifTKqavC5qm1H0e1lFdcuQsiYqAz5ST7FI7G",
+	"/3ru26t5vlq7JUbeK5i5flqXutd9ruuuZFr+zVXKxv1eLVWE5DbktvxoTVPkOey/O2eJTMupNmTynaJS",
+	"BaF2CHuDepaZvnPwMpCOja0veT0WkDuljAPvSOgS/MB4xVs0f8AmqbB9cm1CDqT7xdWdi6aoId0dEXQj",
+	"JFWG3RIQfaFKzqKzU8gbo/gFsKuBKp+n6a6EvKOWu7m00hzheLKp2LsfblTK1TYBtRD3jXt0uYO4Jtw7",
+	"5arsfaDJ6jb+ZI0Uk3/c3PySviTXgk681RUWcIRG+Wyvi0wUmierxNn4TmAblBFnostz+dBgR+QSWS9A",
+	"yJRnRqquCBYIOr88ER0lDUtFzzKeYm9fusEb7qGqI9zqngrAa09Djj9A/X/UUYaCc9Sp2ADQyv0NexS7",
+	"YcZtGuUZeXCHOJlQfUePVHrs3hFTyskTE6CXgPq2AWQDpzo7pfBZ3K7I0B0ih4X7Lb546k1RRyn3R+k9",
+	"CzdRYJInJ6Twaobrv4avARvsWlyNby7txNO0lHYaQO/UWvnTwImfTlAVYvenMnGr0Yp2P0f+CW67rOoa",
+	"HMFBvm303Rzld+S92JOwdbZ68O7FEqflQRskXzEI1fURY5QozGjIuztJe+hEGMB+oLMyG/cnWzz918HT",
+	"8yybkJnB9MiuZfMTX8N8ix+ZuUBh4A6hW7C5tk+qHH14TckiadlAcGUKHMuaJZpaYWEJZQWTJT70ZDIU",
+	"ZrFZb8UX+6hvr42O1U1xS8W6gIr1xczXX5mP1ZOD/GHS0fl8L9N/Et8bl+57YFjsXhsTLsfqQ7fbxJdh",
+	"yqUywdac2nmVDMCF/bZMihEYMn0WcXZAZWJA6vZD2X1PCzjk0PbP9wZPR+drZxVp8MfuGcukF7fH5Ssc",
+	"FyA13OCw/D4SI7GAuRhTPFjnAxszhIESPnEOiS8aDfb+UBuJ6ZseYZPHfYCISNtg70ZYCnwmzqViXIkx",
+	"+nEJn0TsDIjvNbCXgJtGCaSBTJQ871sq2kFEQEfB8CkTAoTuAE4+10q0mdUJnzwwYej4PhqjNhWIY3ja",
+	"lfGgf8JyLTjKv8CM4WGlI9uaAwEIGYKN8v+VZLGhwCrhk0P3qRLR46PU4uKUBUopGVI5UG7L9LcLyPeF",
+	"Snj2HFMOM6N7r9JJ+DTwOSWWgY2m+FvdpsGcStWYiEpq2VGdwAuP8aY7R3CKu28BtSmt6f1AoV9X9uK+",
+	"xwCDRP6dBJRXArhlZnVALuoKeuCRE6F1Jb7Y+eCCZ5yqUkFE97kBeLZIoI+xMDZUd/hmrxhFmxbjVusG",
+	"+wU69I01IzrLIWT9QBJw21EaUvvwd8+dzzNq3JHMk95X5K15mr5zc/uqWWvgSZjT13WFoI2bCAoz90Fu",
+	"O3KDb65kS8CPA6EblETbssm7nouFg1UXg6GdQBAHWQm5tGbqsG+zrtcWc4ESQsGcLK7A7F4t1QuBF+DQ",
+	"XK4VfWiXGrrMUzoic9a5wEJD981xy3ishlaio0BkX4rMDQP7ckeIlRpLI9hBc4/Fo3yyMaZJ3K/HfZmK",
+	"kJ2ADurODOyPLFSVJwAVC52yWKp5ws54ylVXZECobNhYZxdAjQyFPHPs9o9QSSOMuclkbv6SStpdnkzu",
+	"V1f8dbf5HFf2GVelVvpGZKu30s+0HizqxAPXOGdIVlgR5a5kc3vifIT3LHAEwcfBt1EHOMUexk45xztU",
+	"baG0ZQ/jHk+N+12ACZZcIHQFK7s+mFPetfKy7JZRdOVM61RAhuWOuTlubZdp4gAru+3gcMd0m/uy+OkK",
+	"ZxuOE+KKITY/e8inugXObeNwlCTAh6v1wPcsID1GAFxq0cxGKnVSJg5nCOCHcBIb7B0fCNNRSPQA7Quq",
+	"GwwUe0tdJUsWoWnd/L8tv4QkjBsYW6nrorvjJjnzpwe6QideAuHmUpNEa3muEXH2LfHIFZelMtmdJFsm",
+	"/q/LxL/gLj4QyLm/dW6uRQEcJQkJ6DUVQNG/cbetQpOuob5+hiT9EN2VAMFKBEgItyEJhuJudCfT7YSO",
+	"0j08lTG11DYxZEZyYA5O45BxTGAH88/dz4Yp70JRidL43o7yzy++eC19gmuwnj75fsnS3XptmdK/FaZ0",
+	"OAwLaNLXEBjL0qW716/lGJ4LSwdvQ4L0e2bjeAH6fUd/r0fG3PdM1gZ2wXrYdveGG+Axb7DnXpVj8bCb",
+	"WEcZq4cGjPkzTy0kFZPWu6WHgfSA3FXAO6xnCuARvwZT4Dp4x7upNlMEowUZBW73ipLmqxCFzxNxW5bw",
+	"b8O8mvLWtmDhr0S+fT3unbGZ4IP5vDKQAPJkMMWqwK4eDKSFov6zCRBBQzYhK3eyQq5p+EPdCGWB5VlZ",
+	"wx7+8uro5Jef2auTt28iZgRUxLAnjd2dNovhmja9No5YLJN2jE+FXz0wrAtR8ojFCbe8HTPeUTEuTRzs",
+	"2pwOB4UGNr+Hh0MFD72mL9JUx8Q6g6+SJpDWCadR3Bohus002GtL//Q0dUIloR+/cJ4u0iJwlmpjWVcr",
+	"RdMzxGMLMFToZ+dGblj8hhtbf+GGU3/9PKY8YGhZ41kWIs/Gg7VRemQb7Iil0hdD4ag6Kid+0Mp9J898",
+	"zloHbqU15PT6QoXHidQI6Dvbdv4yPLCnM7YfLu8ohIKHmqvCpNClzqn3aBvAxuGM1o5WRLG+HmXUvFda",
+	"Bro6yhOjF2KCLRUvnWb2VadCIRdFNwV6oNAg11kjDfZ+iM/Cci6kX+MIYckgnqBT+DwU9ANOQac3VEfF",
+	"P784YY9od8cN9jTTYyMy84DBtzjWo6wrfA4JPh53QzxEjlbsVAzTgxXvCdvtz9oR9Pj5Pg0+g0ygZUDM",
+	"sUxiv+EA0IxbOgRdMtEV8nIqxVU76iW//ph8euZhfqgE80xXaQ/Oa3G+e1WL8//57aj+K6//u1l/crps",
+	"u3lI4Hn5gnMygl1IheTzvjWmEW5VrEicsHGih5sG+4XOuTsZukd7/AK7avp9ittgwCe4W8p96wst+qwc",
+	"iFPd680BQeqz/xVda9ZcFl7/9+nnHx5G9I+dv1UtzZLwb/jW9VxsFy1ANGgLFmCtKOI6SiZt5rdBR4Hk",
+	"ZH/85XZsSeLOubBTQ6HbqbU7YTd1alGnxi38roJGw/u4cJmbMVxYWPgGjhn+jos8fUXhT6cy6bjF7eSY",
+	"Lv8zhso63s7tTPc0m1ZrQSPh4TER+3Tysv6T2yCF7/qk2XzcevJk92D/8X7zyZOpz/o/nc7Ize5z5fes",
+	"4i+GFyGWmrhMjUwEykppt4nWu0Ze5fwjqhIO4tsbZF6gzxpiRY2AVhghilfgbIBaYrhrHZA9oQs3jqKB",
+	"RXVF5axvXoWAUoiE0S+WD7dVEQmVKX/oP0q7C/H5WC/hBbH0o2lBTlvigrbyNskFCDwUaPdElonk1Gr/",
+	"vJuI5c2HeObQzu/bqcUV2kb0FkX0rD/Oq2DSVw1Y4ccIHBVFkQWo9tVJKgpPjK7Ewhd5VaPQnGmUAXkd",
+	"QE0GyIa7Bl49iMJvlPzg1vHlz7USW3T5jcqjW0aXSxRtdfyeddBwoAPjCBvz+b/nf/DuJbAIIK2Ab6EP",
+	"njP4VqMscwY0KtFDeJTVui54lk7KT1iPqPp+g8/5JqjzsvTVziCz4kYk8MlU46YzIRQzQqjD/PNGTPYY",
+	"VxNoZ+9Hk3hS6UIXhzVEND1tK6a3Ynorprdi+jbF9EuppOkHjsRrktap4Jc3L6ohQ+ATIWdCqnMS2kZj",
+	"AL1KeOfyuqPWFdgwva203krrrbTeSuvblNbvtM2JhopS0C3YakX780Q3kIbfuOiWZpqQf4pBM2eLYWci",
+	"1dA8TWMrTJ5Z7E29ueUND9sK8q0g3wryrSC/TUH+NGeRuj6r26d1bkR6/yw9mXJo4k59YVBEzMCEoCRl",
+	"ilIG0S4A4jRU7w89XrDCErJqKOdtrg58f32RCZJCJPm7xA0FzzzX7ola5WolH9zqesGv5O2rho2qL0Mb",
+	"nHncMLs+g1h7ic0OAPrE9FAqqVVj9czeid9yt9wO5Iq8Yp7bRB2W74PDqfpIaAKA9ZHbasi5CvH2mnWg",
+	"clLa1nt6pJIY9AkRVOa/bdwPtesnJhXVjaMm5imQrdSlqoOQigNwsKNI1Mqc6Q7ZAbcdMr+OEj9GtKTX",
+	"h1o51cVVUfGto9OJAWc5jAwYWESZ4xsdZfo84wNsIkCUx27LZ7xrI2r0X+B0hMZu/6ZmizMomv+mwdyg",
+	"I+JfMQckQrMzWxLXBSSuv1DJTzZS1D5sJc4b3x99Ae2N755O/TJg93BLFhwg58fOUhvwBFu2I2KVKDln",
+	"DDH/0qtpcn7xQ1uGKccP0G99Op7LcKgWYFSbkaaWBnJrtKR+me4qMakf/wtls8ky1D20wltM6V0k78Fe",
+	"zOFge1kVzvqstCoJi/ncPe+0FWY6SoqtVqGll+wBnAxYoYEcupcJ0Q7q1PiIpImgfykyTwNjdbmrKBhs",
+	"XE3OdDI5DOImBVi1+5OdDMUhxiulOmdnwo6FUB0V9zI9wAKY2OoYhCJwmHJV4n7AVj5dkaYiiZhbBvdf",
+	"LIvJfO8f6GYNvY3chKQBUgmRVSITfP8jd2wmeaOiKebVQLYtbUf1pDVtcrv7AhprZ8wKxQZSjdwy93zf",
+	"1wBd8wYGvkUaFtOI3Exxh7vxJ6ILRTjYgwgKdYAREhJ3buxy4BQIvNlPicavxBd7hSpZxJJUEjNfly7J",
+	"XEhV9tVHONxTWt9ae68Z1dyGubKF5wwCuLxTgRUhG3CrU33upmx14XGt3ZPW2h1BS4t5k4RNM0s1B4W9",
+	"Aujax0UMWlJLr/1jfFSBJwEP5ynsU1NrN8tAbfi1/2G1D1UF3p7+doXhOJFTWIybQHSXT0+Fgnbidxkq",
+	"KpAP27jL14+7+HbteYglqgi7YHQiP3N1t9fuZlhmpj99XkRb7E0vVe7ObzmJr6sT7MhOhUzWNwMLMRP/",
+	"u4UkXifBMsEGr4bFzvBLMj5W8aE3DH0newiq9ESGOQksVt7UCPGv29AMWYll6xc/xfvBs+WX7s7lYf32",
+	"qMMWrCObSewNbCwTxQY48LWczBVfhs6MYhQYbmyzqLkwOeEXoihNiE5vM3GyLL8XShFPZw5iAmCGEr0q",
+	"rcQ64a5zYacFw4b1i1vD+Y4YzicbG8V/bYX791QS6aUJ7pp1Y2grmR3+yaFEsmR4PeLwAVbHn5QeOy+u",
+	"91TrC+oW4eNBEMSbatwdf3h/fMIeFQkf47UMNZzMe5BBdwMceH34igK5aJWoeortBRY7+UUWjK2r/51Z",
+	"u0rX4aSigeuMIgVoL535n8m4BeQgUExUHV7G0fTqqHFfqIgZPolKQDTqht/LhACSLiqUXttSvrUFAtUD",
+	"D6/3uEyh273OWAw5g7pU9SE3NkeAoLzDAsXzEflyd4ewG0P/0/L7mnz+R5RPuCHdA1rA5B+hEARA7XvI",
+	"PJqx0NPKB4/W0T40n1tXP7eW4K1EnuOkCblHHtYWfP7dKIJtdKNEZN4l3sPrk5jpRV0qM78vJ6K8C2nz",
+	"viZ2xUCkXk5Se2IWn27GVsq6x3hH+d6dOhBm4m+qkunwprHOLuCcQ1ilB0YBdFoQHdUTY2EsKzd/zkaK",
+	"9TI9YC24GhtA4zvcExI+mabqpGl01DkfmlAOqrNEZO4HAqL7RqEAZYJmDdBoqy+6F5AYOGSc2lVDyh07",
+	"QCCHsx3LLkZ+jhitNzzBzYuS9GX4eru4Mka4pabPlEMGivYQyka6fjBya6KzC1i1h/vNJyzWI2tkIuru",
+	"11Kd1/t6lJk46qjYvd6dxHhnDZICyp2nF6/V102aE+Si3GcIUe0fuelTq9iJMFZkbgeIS6GkOm+smCUH",
+	"OYYgznmdVqceuFIwyK3jTebLt7RlN0Nb5oTBEo7vhtRm2/T2Daa373xdwWzpwDyhz3KZH1UUFyDCLUbo",
+	"FdxrYo/GKihrwJFNqWuvqoOjvc2NX1M6i9T/OqUDY3HW1/piUetSSJLRpfM6mPq/L0Bm+xeuahF8W8Bj",
+	"nMUykGO/LFvM8V3EHI/z7bqYwrZ0AubDjV9x5zANhDFuixjC2To3iSyC4JkgJy46LM5c1wpaBxxb7vyA",
+	"hPnD1FGGTwx72Ld2aNqPHo3H44ahi8L+6+rBTptxjJhiP4BwaOsSMFz+J6cCjOWDYdxRgDr2fzDyXHE7",
+	"ykTMHsaXrSgO4N1Xb4+e1Y9fHe0e/Ai88knEwlPgIqcwInbGjfhxfwdcko4C/K40LP7D82BHrFML9+GP",
+	"Cbe8U/srjqikF5obgBXF2RXdDSJmdEcBLscz+vMzd0nw1WzGL0Vq2jlxvYd0uaWZ6FHG9FixCzFB70xR",
+	"XNnNb/fLF7hMKtZqhv4B6LaFb9tgR2pSaCbgDL9MigRZ+dG17KjzTI/dJUM+MgIg5CzlVmQ0Xc7ij8Jm",
+	"k/pRz4osZtxc4A6RNoL/7u5D/wAD1HOKugXB+zuK2hBgETW2GIT9BgNwgjzORCJSeSmy2I02bEEEwxOC",
+	"Yb/VBCKNsbTQkV33eg32Ft9haFWhgRksX0fxLJOX4LaCm4wIb+0bMkAHRG3JS6ZQvL4UGf7ibMI4LYC7",
+	"BZ+eMzDhOw4JcY5/TSQEO5SlERigtvePxKOEcVV2FM6dWw4aKHjg/nMECHzxbMAGiEdZGqMDfSYYnLUG",
+	"O8IFAwg60JaXwgcPDGwhJSy43Dxzi9QbGYEdHBjvKD8et8AAh6cGwTZ0jXjg/gKN6Q3jaarH7m8D9Ord",
+	"gXSbJzaimwmLVcqKKuVpu7rVVxp3k9uHV6juhd48Xvh13Xln3vG07GNP9bwHny9jdCWiNUB4F9OLf3Mi",
+	"fJSltXbNC84hz6wSWYNe19DZ+aOBGJiVYBu4RjfpqleswApOuL/0zGk5PRTuYy9awEQapyKT00xwGBC6",
+	"0kLBb0OveIqSwF50CrFvRPf0be8f/3yS/fTzP/71e3Yy/t9PH57/9PrNh19f6903/A0/Hl/9fZZ11m/8",
+	"UyZVlt5bnogFzr20ZttB+Wt0UP6HmLxWn8y2ev2aDOJX/FKErjSmzD+zhFFc4XWu0EGZbqHmR2RGGCvT",
+	"1BnPZ7kdLe1a+g1HsLZ++35bGNOSbZ5i3Cbxyt2Ix2Evrn7IloEkhzeEHBeoKlTe64R3zoXNz8+GGORv",
+	"3ML5tu2VeVhh+oTfOSbiuuTVvQcLryN/1gQJ4+3Lt0Mm8xpRfXAYoX6+L1jhHgilUNACIEG616NQBHVE",
+	"7PPhUCjDxn2Zirx03AclcpMCAxJrGRYoEK7HsLiOhsi61yuJ1SDgVu2FTFP6BPO77X7IV0i6UkvkYDZu",
+	"MWFf117b+l/X1+R4E8twxv16RPFfKZZJAg581NfqogGpEGsFEBI0J6kBIB/4iCgELLXxQeAcJ8UzwS7E",
+	"0EIw+zFL+ATkerjU/R2C2O7ve80NE4/P89neeAaymuUJGGPKpE5uetfD6ETTmwRGp88bm+IwuFL/fOvM",
+	"Urdg3FoxGFpTa7d2Z3FA89qe5sV8KTf2lB4yddtu1W1wvcgyndXaNUrYCDdfCnWLhB0AuQlc6AFBB81m",
+	"VFPiS/lVVDAILVTLbW9rUd5ZtYwsou9ETU1nG7aCmoY3YVNYfMsKOtV/vmUSy/4obsMI31E+OshfQMR+",
+	"JRP9Kh3y6A/69+TU/SGkF9cos8jfuFjk+oNzZU3GMbVf9yk3SsOCcnHug1NHUc6SOZMFJKoq4OgrVGuE",
+	"DOxa/kFYoWvNrd2Q2e2XuUo2vQb7mvK1ISR7P6STn/d1FVKskLi472S4pcN4TSZtpi23ou7zkH9sFo6o",
+	"lCVvCeqhxNiHTNnLAhojl9TOfjXyXAkClpxp24+Y0XnbkmDFdLnymB99KbICokOniKCQIHnOtbVCNdhH",
+	"N09AtgCew/1FkKGu08QjKCx0g11POMFC0noc43J+Hfm0TX9/i+nvYogFNre0pnAkImb6eqx8pWNXbEMv",
+	"12LjbpWIVyI/C99WxCOhjJdS16FIrDA3pD+mbVHdgzh2kMoN9+p4KsxCasRZoZkYwqlkqbzAIvZ5lcOL",
+	"pbx71db63MqN78/4dDvfH8H1REaZXt/tbvkPMTka2X6t/dtn57meCZ45//e3z+5wIKSziove6VKpjOVp",
+	"ihUzYB/C9Qlq0ER3R54YBbX9IzhwNOzK9nlCD1MBtbJghwqhGnlw8QNBoStClXBzxrsWCuwANNDX7n6I",
+	"5UYIqiUcQeirhJFeCbjpwmueIzt2xVuAxZrIs6FCKArcFRMYMNJVI+iHTGFE1gLZNbDhFV70jAZS/aaM",
+	"OoshTpsNU94VUQ4oupBOIuteaCoI6OtMFJ7/UeuBwSAAWGwVyyYHnkqc8NYYGSw85Ai3pEzdlpl9AjLl",
+	"IHjejcaZ8FRYFZjkStTZfZ0mpvj8Qulv5ULohdzmhaeFgvHZJxVfhFPO3Eko3HyMgfbqQQBBeCbaefWy",
+	"m43/QiFJkNdQR+xs4ns/5u/AUqfZV7yDLk6DwDgePj5EzvyK4jjMyMnjdALbrXg+Uq7mDX/A3WBg67TZ",
+	"0YfX7EJMjN9O8FRuLqiK2H+ZbleYquf5fYtjDceJ+rKYNns/silYAD9rfZ6KiB0NnVE/u/NZT4hk3nmm",
+	"k8MNe/XmMXv56vVH9nE/ovXRBsWEGQp+waTFsoiIGcGzbj9iPQkSEzhzsIeHSjrK7W5CorvNQ/j7CMm1",
+	"IpbLTvy6qRxADy2DXT5yTPohg7A+eMsd9d6bJ+9H1u3SBot/fnHCHvX6Mns0EJZjCYgVaWrw8OJplQbN",
+	"G1oUN8PKr0fwwQQ4Jc4mQBpwiA+SBpNRsEumztmYcsgi42W5czRKpJ33JnTokyjUQ7TdMgpkp+/pNNXj",
+	"iHFmbCb4gDZQqBnLPzCppNmXvBI8tf0oNPUBHgPSFKhIfKeBonYpnlJs9vLX57/+/wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
