@@ -462,12 +462,15 @@ func (e FhirCapabilityStatementFhirVersion) Valid() bool {
 // Defines values for FhirCapabilityStatementFormat.
 const (
 	FhirCapabilityStatementFormatApplicationFhirJSON FhirCapabilityStatementFormat = "application/fhir+json"
+	FhirCapabilityStatementFormatJSON                FhirCapabilityStatementFormat = "json"
 )
 
 // Valid indicates whether the value is a known member of the FhirCapabilityStatementFormat enum.
 func (e FhirCapabilityStatementFormat) Valid() bool {
 	switch e {
 	case FhirCapabilityStatementFormatApplicationFhirJSON:
+		return true
+	case FhirCapabilityStatementFormatJSON:
 		return true
 	default:
 		return false
@@ -669,6 +672,27 @@ func (e FhirIssueSeverity) Valid() bool {
 	}
 }
 
+// Defines values for FhirIssueExtensionURL.
+const (
+	FhirIssueExtensionURLUrnMemsAlternative FhirIssueExtensionURL = "urn:mems:alternative"
+	FhirIssueExtensionURLUrnMemsConflict    FhirIssueExtensionURL = "urn:mems:conflict"
+	FhirIssueExtensionURLUrnMemsMergedInto  FhirIssueExtensionURL = "urn:mems:merged-into"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueExtensionURL enum.
+func (e FhirIssueExtensionURL) Valid() bool {
+	switch e {
+	case FhirIssueExtensionURLUrnMemsAlternative:
+		return true
+	case FhirIssueExtensionURLUrnMemsConflict:
+		return true
+	case FhirIssueExtensionURLUrnMemsMergedInto:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FhirLinkRelation.
 const (
 	FhirLinkRelationNext FhirLinkRelation = "next"
@@ -696,6 +720,21 @@ const (
 func (e FhirOperationOutcomeResourceType) Valid() bool {
 	switch e {
 	case FhirOperationOutcomeResourceTypeOperationOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirParametersRequestResourceType.
+const (
+	FhirParametersRequestResourceTypeParameters FhirParametersRequestResourceType = "Parameters"
+)
+
+// Valid indicates whether the value is a known member of the FhirParametersRequestResourceType enum.
+func (e FhirParametersRequestResourceType) Valid() bool {
+	switch e {
+	case FhirParametersRequestResourceTypeParameters:
 		return true
 	default:
 		return false
@@ -828,45 +867,15 @@ func (e FhirPractitionerBundleType) Valid() bool {
 	}
 }
 
-// Defines values for FhirRequestedParticipantRequired.
+// Defines values for FhirRequestedParameterName.
 const (
-	FhirRequestedParticipantRequiredInformationOnly FhirRequestedParticipantRequired = "information-only"
-	FhirRequestedParticipantRequiredOptional        FhirRequestedParticipantRequired = "optional"
-	FhirRequestedParticipantRequiredRequired        FhirRequestedParticipantRequired = "required"
+	FhirRequestedParameterNameApptResource FhirRequestedParameterName = "appt-resource"
 )
 
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantRequired enum.
-func (e FhirRequestedParticipantRequired) Valid() bool {
+// Valid indicates whether the value is a known member of the FhirRequestedParameterName enum.
+func (e FhirRequestedParameterName) Valid() bool {
 	switch e {
-	case FhirRequestedParticipantRequiredInformationOnly:
-		return true
-	case FhirRequestedParticipantRequiredOptional:
-		return true
-	case FhirRequestedParticipantRequiredRequired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FhirRequestedParticipantStatus.
-const (
-	FhirRequestedParticipantStatusAccepted    FhirRequestedParticipantStatus = "accepted"
-	FhirRequestedParticipantStatusDeclined    FhirRequestedParticipantStatus = "declined"
-	FhirRequestedParticipantStatusNeedsAction FhirRequestedParticipantStatus = "needs-action"
-	FhirRequestedParticipantStatusTentative   FhirRequestedParticipantStatus = "tentative"
-)
-
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantStatus enum.
-func (e FhirRequestedParticipantStatus) Valid() bool {
-	switch e {
-	case FhirRequestedParticipantStatusAccepted:
-		return true
-	case FhirRequestedParticipantStatusDeclined:
-		return true
-	case FhirRequestedParticipantStatusNeedsAction:
-		return true
-	case FhirRequestedParticipantStatusTentative:
+	case FhirRequestedParameterNameApptResource:
 		return true
 	default:
 		return false
@@ -1746,27 +1755,6 @@ func (e WaitlistStatus) Valid() bool {
 	}
 }
 
-// Defines values for FhirFormat.
-const (
-	FhirFormatApplicationFhirJSON FhirFormat = "application/fhir+json"
-	FhirFormatApplicationJSON     FhirFormat = "application/json"
-	FhirFormatJSON                FhirFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FhirFormat enum.
-func (e FhirFormat) Valid() bool {
-	switch e {
-	case FhirFormatApplicationFhirJSON:
-		return true
-	case FhirFormatApplicationJSON:
-		return true
-	case FhirFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListAppointmentsParamsInclude.
 const (
 	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
@@ -1896,216 +1884,6 @@ func (e ListChangesParamsInclude) Valid() bool {
 	}
 }
 
-// Defines values for SearchFhirAppointmentsParamsFormat.
-const (
-	SearchFhirAppointmentsParamsFormatApplicationFhirJSON SearchFhirAppointmentsParamsFormat = "application/fhir+json"
-	SearchFhirAppointmentsParamsFormatApplicationJSON     SearchFhirAppointmentsParamsFormat = "application/json"
-	SearchFhirAppointmentsParamsFormatJSON                SearchFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirAppointmentsParamsFormat enum.
-func (e SearchFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for BookFhirAppointmentParamsFormat.
-const (
-	BookFhirAppointmentParamsFormatApplicationFhirJSON BookFhirAppointmentParamsFormat = "application/fhir+json"
-	BookFhirAppointmentParamsFormatApplicationJSON     BookFhirAppointmentParamsFormat = "application/json"
-	BookFhirAppointmentParamsFormatJSON                BookFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the BookFhirAppointmentParamsFormat enum.
-func (e BookFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case BookFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case BookFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case BookFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FindFhirAppointmentsParamsFormat.
-const (
-	FindFhirAppointmentsParamsFormatApplicationFhirJSON FindFhirAppointmentsParamsFormat = "application/fhir+json"
-	FindFhirAppointmentsParamsFormatApplicationJSON     FindFhirAppointmentsParamsFormat = "application/json"
-	FindFhirAppointmentsParamsFormatJSON                FindFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FindFhirAppointmentsParamsFormat enum.
-func (e FindFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case FindFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirAppointmentParamsFormat.
-const (
-	ReadFhirAppointmentParamsFormatApplicationFhirJSON ReadFhirAppointmentParamsFormat = "application/fhir+json"
-	ReadFhirAppointmentParamsFormatApplicationJSON     ReadFhirAppointmentParamsFormat = "application/json"
-	ReadFhirAppointmentParamsFormatJSON                ReadFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirAppointmentParamsFormat enum.
-func (e ReadFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPatientsParamsFormat.
-const (
-	SearchFhirPatientsParamsFormatApplicationFhirJSON SearchFhirPatientsParamsFormat = "application/fhir+json"
-	SearchFhirPatientsParamsFormatApplicationJSON     SearchFhirPatientsParamsFormat = "application/json"
-	SearchFhirPatientsParamsFormatJSON                SearchFhirPatientsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPatientsParamsFormat enum.
-func (e SearchFhirPatientsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPatientsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPatientsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPatientsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPatientParamsFormat.
-const (
-	ReadFhirPatientParamsFormatApplicationFhirJSON ReadFhirPatientParamsFormat = "application/fhir+json"
-	ReadFhirPatientParamsFormatApplicationJSON     ReadFhirPatientParamsFormat = "application/json"
-	ReadFhirPatientParamsFormatJSON                ReadFhirPatientParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPatientParamsFormat enum.
-func (e ReadFhirPatientParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPatientParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPatientParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPatientParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPractitionersParamsFormat.
-const (
-	SearchFhirPractitionersParamsFormatApplicationFhirJSON SearchFhirPractitionersParamsFormat = "application/fhir+json"
-	SearchFhirPractitionersParamsFormatApplicationJSON     SearchFhirPractitionersParamsFormat = "application/json"
-	SearchFhirPractitionersParamsFormatJSON                SearchFhirPractitionersParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPractitionersParamsFormat enum.
-func (e SearchFhirPractitionersParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPractitionersParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPractitionerParamsFormat.
-const (
-	ReadFhirPractitionerParamsFormatApplicationFhirJSON ReadFhirPractitionerParamsFormat = "application/fhir+json"
-	ReadFhirPractitionerParamsFormatApplicationJSON     ReadFhirPractitionerParamsFormat = "application/json"
-	ReadFhirPractitionerParamsFormatJSON                ReadFhirPractitionerParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPractitionerParamsFormat enum.
-func (e ReadFhirPractitionerParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPractitionerParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSchedulesParamsFormat.
-const (
-	SearchFhirSchedulesParamsFormatApplicationFhirJSON SearchFhirSchedulesParamsFormat = "application/fhir+json"
-	SearchFhirSchedulesParamsFormatApplicationJSON     SearchFhirSchedulesParamsFormat = "application/json"
-	SearchFhirSchedulesParamsFormatJSON                SearchFhirSchedulesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSchedulesParamsFormat enum.
-func (e SearchFhirSchedulesParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSchedulesParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirScheduleParamsFormat.
-const (
-	ReadFhirScheduleParamsFormatApplicationFhirJSON ReadFhirScheduleParamsFormat = "application/fhir+json"
-	ReadFhirScheduleParamsFormatApplicationJSON     ReadFhirScheduleParamsFormat = "application/json"
-	ReadFhirScheduleParamsFormatJSON                ReadFhirScheduleParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirScheduleParamsFormat enum.
-func (e ReadFhirScheduleParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirScheduleParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirScheduleParamsFormatApplicationJSON:
-		return true
-	case ReadFhirScheduleParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for SearchFhirSlotsParamsStatus.
 const (
 	SearchFhirSlotsParamsStatusFree SearchFhirSlotsParamsStatus = "free"
@@ -2115,69 +1893,6 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSlotsParamsFormat.
-const (
-	SearchFhirSlotsParamsFormatApplicationFhirJSON SearchFhirSlotsParamsFormat = "application/fhir+json"
-	SearchFhirSlotsParamsFormatApplicationJSON     SearchFhirSlotsParamsFormat = "application/json"
-	SearchFhirSlotsParamsFormatJSON                SearchFhirSlotsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsFormat enum.
-func (e SearchFhirSlotsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSlotsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSlotsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSlotsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirSlotParamsFormat.
-const (
-	ReadFhirSlotParamsFormatApplicationFhirJSON ReadFhirSlotParamsFormat = "application/fhir+json"
-	ReadFhirSlotParamsFormatApplicationJSON     ReadFhirSlotParamsFormat = "application/json"
-	ReadFhirSlotParamsFormatJSON                ReadFhirSlotParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirSlotParamsFormat enum.
-func (e ReadFhirSlotParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirSlotParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirSlotParamsFormatApplicationJSON:
-		return true
-	case ReadFhirSlotParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetFhirCapabilitiesParamsFormat.
-const (
-	GetFhirCapabilitiesParamsFormatApplicationFhirJSON GetFhirCapabilitiesParamsFormat = "application/fhir+json"
-	GetFhirCapabilitiesParamsFormatApplicationJSON     GetFhirCapabilitiesParamsFormat = "application/json"
-	GetFhirCapabilitiesParamsFormatJSON                GetFhirCapabilitiesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the GetFhirCapabilitiesParamsFormat enum.
-func (e GetFhirCapabilitiesParamsFormat) Valid() bool {
-	switch e {
-	case GetFhirCapabilitiesParamsFormatApplicationFhirJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatApplicationJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -3721,7 +3436,7 @@ type FhirAppointmentResourceType string
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. There is no `total`; the last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
 type FhirAppointmentBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
@@ -3733,6 +3448,11 @@ type FhirAppointmentBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -3764,7 +3484,8 @@ type FhirAppointmentEntry struct {
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4 with no more than this.
+// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
 type FhirAppointmentRequest struct {
 	// End A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3774,7 +3495,7 @@ type FhirAppointmentRequest struct {
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration Not looked at; `start` and `end` say it.
+	// MinutesDuration How long it takes, where there is no `end`.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
@@ -3788,15 +3509,10 @@ type FhirAppointmentRequest struct {
 	ResourceType FhirAppointmentRequestResourceType `json:"resourceType"`
 
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
-	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
 	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
-	Slot []struct {
-		// Reference Its type and id.
-		//
-		// Example: Slot/1-20270301T0900Z-30
-		Reference string `json:"reference"`
-	} `json:"slot,omitempty"`
+	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
 	// Start A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3809,7 +3525,8 @@ type FhirAppointmentRequest struct {
 	// Status Not looked at: it will be booked.
 	//
 	// Example: proposed
-	Status FhirAppointmentRequestStatus `json:"status"`
+	Status               FhirAppointmentRequestStatus `json:"status"`
+	AdditionalProperties map[string]interface{}       `json:"-"`
 }
 
 // FhirAppointmentRequestResourceType The kind of resource.
@@ -3821,6 +3538,11 @@ type FhirAppointmentRequestResourceType string
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
+
+// FhirBookRequest What is to be booked, as it is or as a parameter.
+type FhirBookRequest struct {
+	union json.RawMessage
+}
 
 // FhirCapabilityResource A kind of resource.
 type FhirCapabilityResource struct {
@@ -3868,12 +3590,31 @@ type FhirCapabilityRest struct {
 
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
+
+	// Security How to authenticate at this installation.
+	Security FhirCapabilitySecurity `json:"security"`
 }
 
 // FhirCapabilityRestMode It is a server.
 //
 // Example: server
 type FhirCapabilityRestMode string
+
+// FhirCapabilitySecurity How to authenticate at this installation.
+type FhirCapabilitySecurity struct {
+	// Cors Whether pages of other origins may use it from a browser.
+	//
+	// Example: false
+	Cors bool `json:"cors"`
+
+	// Description What to send.
+	//
+	// Example: An API key in the header X-API-Key.
+	Description string `json:"description"`
+
+	// Service OAuth, where tokens of an identity provider are accepted.
+	Service []FhirCodeableConcept `json:"service,omitempty"`
+}
 
 // FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
@@ -4019,6 +3760,11 @@ type FhirHumanNameUse string
 // Example: 1
 type FhirID = string
 
+// FhirIDs Ids of resources, separated by commas.
+//
+// Example: 1
+type FhirIDs = string
+
 // FhirIdentifier A number of a patient.
 type FhirIdentifier struct {
 	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
@@ -4086,6 +3832,10 @@ type FhirIssue struct {
 	// Expression The member or parameter that is wrong.
 	Expression []string `json:"expression,omitempty"`
 
+	// Extension What is in the way (`urn:mems:conflict`), what is free instead
+	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	Extension []FhirIssueExtension `json:"extension,omitempty"`
+
 	// Severity How bad.
 	//
 	// Example: error
@@ -4101,6 +3851,25 @@ type FhirIssueCode string
 //
 // Example: error
 type FhirIssueSeverity string
+
+// FhirIssueExtension A part of an issue that programs can use.
+type FhirIssueExtension struct {
+	// URL What it is.
+	//
+	// Example: urn:mems:alternative
+	URL FhirIssueExtensionURL `json:"url"`
+
+	// ValuePeriod A time, from the start to the end.
+	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
+
+	// ValueReference Another resource.
+	ValueReference *FhirReference `json:"valueReference,omitempty"`
+}
+
+// FhirIssueExtensionURL What it is.
+//
+// Example: urn:mems:alternative
+type FhirIssueExtensionURL string
 
 // FhirLink Another page.
 type FhirLink struct {
@@ -4165,6 +3934,23 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
+// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+type FhirParametersRequest struct {
+	// Parameter The Appointment.
+	Parameter []FhirRequestedParameter `json:"parameter"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Parameters
+	ResourceType         FhirParametersRequestResourceType `json:"resourceType"`
+	AdditionalProperties map[string]interface{}            `json:"-"`
+}
+
+// FhirParametersRequestResourceType The kind of resource.
+//
+// Example: Parameters
+type FhirParametersRequestResourceType string
+
 // FhirParticipant Who takes part.
 type FhirParticipant struct {
 	// Actor Another resource.
@@ -4224,7 +4010,7 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. There is no `total`; the last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
 type FhirPatientBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
@@ -4236,6 +4022,11 @@ type FhirPatientBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4283,6 +4074,25 @@ type FhirPatientLink struct {
 // Example: replaced-by
 type FhirPatientLinkType string
 
+// FhirPeriod A time, from the start to the end.
+type FhirPeriod struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+}
+
 // FhirPractitioner A doctor, as a Practitioner of FHIR R4.
 type FhirPractitioner struct {
 	// Active Whether the doctor takes bookings.
@@ -4312,7 +4122,7 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
 type FhirPractitionerBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
@@ -4324,6 +4134,11 @@ type FhirPractitionerBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4368,41 +4183,64 @@ type FhirReference struct {
 	Reference string `json:"reference"`
 }
 
-// FhirRequestedParticipant Who is to take part.
-type FhirRequestedParticipant struct {
-	// Actor The patient or the doctor.
-	Actor struct {
-		// Display Its name; not looked at.
-		//
-		// Example: Ann Muster
-		Display *string `json:"display,omitempty"`
+// FhirReferences A resource, by id, by type and id, or by its address on this server.
+//
+// Example: Practitioner/1
+type FhirReferences = string
 
-		// Reference Its type and id.
-		//
-		// Example: Patient/1
-		Reference string `json:"reference"`
-	} `json:"actor"`
-
-	// Required Not looked at.
+// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+type FhirRequestedCoding struct {
+	// Code The code.
 	//
-	// Example: required
-	Required *FhirRequestedParticipantRequired `json:"required,omitempty"`
+	// Example: 1
+	Code *string `json:"code,omitempty"`
 
-	// Status Not looked at.
+	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
 	//
-	// Example: accepted
-	Status *FhirRequestedParticipantStatus `json:"status,omitempty"`
+	// Example: urn:mems:appointment-type
+	System               *string                `json:"system,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParticipantRequired Not looked at.
-//
-// Example: required
-type FhirRequestedParticipantRequired string
+// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+type FhirRequestedConcept struct {
+	// Coding The codes.
+	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
-// FhirRequestedParticipantStatus Not looked at.
+// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+type FhirRequestedParameter struct {
+	// Name Its name.
+	//
+	// Example: appt-resource
+	Name FhirRequestedParameterName `json:"name"`
+
+	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	Resource FhirAppointmentRequest `json:"resource"`
+}
+
+// FhirRequestedParameterName Its name.
 //
-// Example: accepted
-type FhirRequestedParticipantStatus string
+// Example: appt-resource
+type FhirRequestedParameterName string
+
+// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+type FhirRequestedParticipant struct {
+	// Actor A resource of this server. Other members of R4 are passed over.
+	Actor                FhirRequestedReference `json:"actor"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+type FhirRequestedReference struct {
+	// Reference Its type and id, or its address on this server.
+	//
+	// Example: Patient/1
+	Reference            string                 `json:"reference"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
 // FhirSchedule The calendar of a doctor, as a Schedule of FHIR R4.
 type FhirSchedule struct {
@@ -4436,7 +4274,7 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. There is no `total`; the last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
 type FhirScheduleBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
@@ -4448,6 +4286,11 @@ type FhirScheduleBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4565,7 +4408,7 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. There is no `total`; the last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
 type FhirSlotBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
@@ -4577,6 +4420,11 @@ type FhirSlotBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -6745,7 +6593,13 @@ type DoctorID = ID
 type FhirCount = int32
 
 // FhirFormat defines model for FhirFormat.
-type FhirFormat string
+type FhirFormat = string
+
+// FhirPrefer defines model for FhirPrefer.
+type FhirPrefer = string
+
+// FhirPretty defines model for FhirPretty.
+type FhirPretty = bool
 
 // FhirResourceID The id of a FHIR resource.
 //
@@ -7518,17 +7372,17 @@ type ReplaceWorkingHoursParams struct {
 
 // SearchFhirAppointmentsParams defines parameters for SearchFhirAppointments.
 type SearchFhirAppointmentsParams struct {
-	// UnderscoreID The id of an appointment.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes.
-	Patient *string `form:"patient,omitempty" json:"patient,omitempty"`
+	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Date When it starts, with a prefix; twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
@@ -7536,23 +7390,31 @@ type SearchFhirAppointmentsParams struct {
 	// Status Statuses of FHIR, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirAppointmentsParamsFormat defines parameters for SearchFhirAppointments.
-type SearchFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *BookFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
 	// answer is the first one. 422 `idempotency-key-reused` with another
@@ -7561,13 +7423,10 @@ type BookFhirAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// BookFhirAppointmentParamsFormat defines parameters for BookFhirAppointment.
-type BookFhirAppointmentParamsFormat string
-
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
 	// Practitioner Doctors, separated by commas; without it, all.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7581,32 +7440,37 @@ type FindFhirAppointmentsParams struct {
 	// Start When it begins, with a prefix; twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *FindFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// FindFhirAppointmentsParamsFormat defines parameters for FindFhirAppointments.
-type FindFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirAppointmentParamsFormat defines parameters for ReadFhirAppointment.
-type ReadFhirAppointmentParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPatientsParams defines parameters for SearchFhirPatients.
 type SearchFhirPatientsParams struct {
-	// UnderscoreID The id of a patient.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
@@ -7620,8 +7484,8 @@ type SearchFhirPatientsParams struct {
 	// Given The beginning of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day of birth.
-	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7629,32 +7493,37 @@ type SearchFhirPatientsParams struct {
 	// Phone The last digits of the phone number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPatientsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPatientsParamsFormat defines parameters for SearchFhirPatients.
-type SearchFhirPatientsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPatientParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPatientParamsFormat defines parameters for ReadFhirPatient.
-type ReadFhirPatientParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPractitionersParams defines parameters for SearchFhirPractitioners.
 type SearchFhirPractitionersParams struct {
-	// UnderscoreID The id of a practitioner.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Name The beginning of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
@@ -7662,35 +7531,40 @@ type SearchFhirPractitionersParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPractitionersParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPractitionersParamsFormat defines parameters for SearchFhirPractitioners.
-type SearchFhirPractitionersParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPractitionerParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPractitionerParamsFormat defines parameters for ReadFhirPractitioner.
-type ReadFhirPractitionerParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSchedulesParams defines parameters for SearchFhirSchedules.
 type SearchFhirSchedulesParams struct {
-	// UnderscoreID The id of a schedule.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Actor Whose schedule it is.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7698,32 +7572,37 @@ type SearchFhirSchedulesParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSchedulesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirSchedulesParamsFormat defines parameters for SearchFhirSchedules.
-type SearchFhirSchedulesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirScheduleParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirScheduleParamsFormat defines parameters for ReadFhirSchedule.
-type ReadFhirScheduleParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
 	// Schedule Schedules, separated by commas; without it, all.
-	Schedule *string `form:"schedule,omitempty" json:"schedule,omitempty"`
+	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7740,39 +7619,45 @@ type SearchFhirSlotsParams struct {
 	// Status Only free slots are ever found.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSlotsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // SearchFhirSlotsParamsStatus defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParamsStatus string
 
-// SearchFhirSlotsParamsFormat defines parameters for SearchFhirSlots.
-type SearchFhirSlotsParamsFormat string
-
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirSlotParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirSlotParamsFormat defines parameters for ReadFhirSlot.
-type ReadFhirSlotParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *GetFhirCapabilitiesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// GetFhirCapabilitiesParamsFormat defines parameters for GetFhirCapabilities.
-type GetFhirCapabilitiesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
@@ -8266,7 +8151,10 @@ type CreateTimeOffJSONRequestBody = TimeOffCreate
 type ReplaceWorkingHoursJSONRequestBody = WorkingHours
 
 // BookFhirAppointmentApplicationFhirPlusJSONRequestBody defines body for BookFhirAppointment for application/fhir+json ContentType.
-type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirAppointmentRequest
+type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirBookRequest
+
+// BookFhirAppointmentJSONRequestBody defines body for BookFhirAppointment for application/json ContentType.
+type BookFhirAppointmentJSONRequestBody = FhirBookRequest
 
 // CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
 type CreateHoldJSONRequestBody = HoldCreate
@@ -8312,6 +8200,601 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
+
+// Getter for additional properties for FhirAppointmentRequest. Returns the specified
+// element and whether it was found
+func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirAppointmentRequest
+func (a *FhirAppointmentRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["end"]; found {
+		err = json.Unmarshal(raw, &a.End)
+		if err != nil {
+			return fmt.Errorf("error reading 'end': %w", err)
+		}
+		delete(object, "end")
+	}
+
+	if raw, found := object["minutesDuration"]; found {
+		err = json.Unmarshal(raw, &a.MinutesDuration)
+		if err != nil {
+			return fmt.Errorf("error reading 'minutesDuration': %w", err)
+		}
+		delete(object, "minutesDuration")
+	}
+
+	if raw, found := object["participant"]; found {
+		err = json.Unmarshal(raw, &a.Participant)
+		if err != nil {
+			return fmt.Errorf("error reading 'participant': %w", err)
+		}
+		delete(object, "participant")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if raw, found := object["serviceType"]; found {
+		err = json.Unmarshal(raw, &a.ServiceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'serviceType': %w", err)
+		}
+		delete(object, "serviceType")
+	}
+
+	if raw, found := object["slot"]; found {
+		err = json.Unmarshal(raw, &a.Slot)
+		if err != nil {
+			return fmt.Errorf("error reading 'slot': %w", err)
+		}
+		delete(object, "slot")
+	}
+
+	if raw, found := object["start"]; found {
+		err = json.Unmarshal(raw, &a.Start)
+		if err != nil {
+			return fmt.Errorf("error reading 'start': %w", err)
+		}
+		delete(object, "start")
+	}
+
+	if raw, found := object["status"]; found {
+		err = json.Unmarshal(raw, &a.Status)
+		if err != nil {
+			return fmt.Errorf("error reading 'status': %w", err)
+		}
+		delete(object, "status")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a FhirAppointmentRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.End != nil {
+		object["end"], err = json.Marshal(a.End)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'end': %w", err)
+		}
+	}
+
+	if a.MinutesDuration != nil {
+		object["minutesDuration"], err = json.Marshal(a.MinutesDuration)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'minutesDuration': %w", err)
+		}
+	}
+
+	if a.Participant != nil {
+		object["participant"], err = json.Marshal(a.Participant)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'participant': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	if a.ServiceType != nil {
+		object["serviceType"], err = json.Marshal(a.ServiceType)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'serviceType': %w", err)
+		}
+	}
+
+	if a.Slot != nil {
+		object["slot"], err = json.Marshal(a.Slot)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'slot': %w", err)
+		}
+	}
+
+	if a.Start != nil {
+		object["start"], err = json.Marshal(a.Start)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'start': %w", err)
+		}
+	}
+
+	object["status"], err = json.Marshal(a.Status)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'status': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirParametersRequest. Returns the specified
+// element and whether it was found
+func (a FhirParametersRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirParametersRequest
+func (a *FhirParametersRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a *FhirParametersRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["parameter"]; found {
+		err = json.Unmarshal(raw, &a.Parameter)
+		if err != nil {
+			return fmt.Errorf("error reading 'parameter': %w", err)
+		}
+		delete(object, "parameter")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a FhirParametersRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Parameter != nil {
+		object["parameter"], err = json.Marshal(a.Parameter)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'parameter': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedCoding. Returns the specified
+// element and whether it was found
+func (a FhirRequestedCoding) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedCoding
+func (a *FhirRequestedCoding) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a *FhirRequestedCoding) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["code"]; found {
+		err = json.Unmarshal(raw, &a.Code)
+		if err != nil {
+			return fmt.Errorf("error reading 'code': %w", err)
+		}
+		delete(object, "code")
+	}
+
+	if raw, found := object["system"]; found {
+		err = json.Unmarshal(raw, &a.System)
+		if err != nil {
+			return fmt.Errorf("error reading 'system': %w", err)
+		}
+		delete(object, "system")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a FhirRequestedCoding) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Code != nil {
+		object["code"], err = json.Marshal(a.Code)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'code': %w", err)
+		}
+	}
+
+	if a.System != nil {
+		object["system"], err = json.Marshal(a.System)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'system': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedConcept. Returns the specified
+// element and whether it was found
+func (a FhirRequestedConcept) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedConcept
+func (a *FhirRequestedConcept) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a *FhirRequestedConcept) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["coding"]; found {
+		err = json.Unmarshal(raw, &a.Coding)
+		if err != nil {
+			return fmt.Errorf("error reading 'coding': %w", err)
+		}
+		delete(object, "coding")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a FhirRequestedConcept) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Coding != nil {
+		object["coding"], err = json.Marshal(a.Coding)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'coding': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedParticipant. Returns the specified
+// element and whether it was found
+func (a FhirRequestedParticipant) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedParticipant
+func (a *FhirRequestedParticipant) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a *FhirRequestedParticipant) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["actor"]; found {
+		err = json.Unmarshal(raw, &a.Actor)
+		if err != nil {
+			return fmt.Errorf("error reading 'actor': %w", err)
+		}
+		delete(object, "actor")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a FhirRequestedParticipant) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["actor"], err = json.Marshal(a.Actor)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'actor': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedReference. Returns the specified
+// element and whether it was found
+func (a FhirRequestedReference) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedReference
+func (a *FhirRequestedReference) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a *FhirRequestedReference) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["reference"]; found {
+		err = json.Unmarshal(raw, &a.Reference)
+		if err != nil {
+			return fmt.Errorf("error reading 'reference': %w", err)
+		}
+		delete(object, "reference")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a FhirRequestedReference) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["reference"], err = json.Marshal(a.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'reference': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsFhirAppointmentRequest returns the union data inside the FhirBookRequest as a FhirAppointmentRequest
+func (t FhirBookRequest) AsFhirAppointmentRequest() (FhirAppointmentRequest, error) {
+	var body FhirAppointmentRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirAppointmentRequest overwrites any union data inside the FhirBookRequest as the provided FhirAppointmentRequest
+func (t *FhirBookRequest) FromFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirAppointmentRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirAppointmentRequest
+func (t *FhirBookRequest) MergeFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFhirParametersRequest returns the union data inside the FhirBookRequest as a FhirParametersRequest
+func (t FhirBookRequest) AsFhirParametersRequest() (FhirParametersRequest, error) {
+	var body FhirParametersRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirParametersRequest overwrites any union data inside the FhirBookRequest as the provided FhirParametersRequest
+func (t *FhirBookRequest) FromFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirParametersRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirParametersRequest
+func (t *FhirBookRequest) MergeFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t FhirBookRequest) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *FhirBookRequest) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10801,6 +11284,30 @@ func (w *ServerInterfaceWrapper) SearchFhirAppointments(ctx echo.Context) error 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirAppointments(ctx, params)
 	return err
@@ -10817,6 +11324,13 @@ func (w *ServerInterfaceWrapper) BookFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -10903,6 +11417,30 @@ func (w *ServerInterfaceWrapper) FindFhirAppointments(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.FindFhirAppointments(ctx, params)
 	return err
@@ -10926,6 +11464,13 @@ func (w *ServerInterfaceWrapper) ReadFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -10976,7 +11521,7 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "birthdate" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birthdate: %s", err))
 	}
@@ -11016,6 +11561,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPatients(ctx, params)
 	return err
@@ -11039,6 +11608,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPatient(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11094,6 +11670,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPractitioners(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPractitioners(ctx, params)
 	return err
@@ -11117,6 +11717,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPractitioner(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11179,6 +11786,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSchedules(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSchedules(ctx, params)
 	return err
@@ -11202,6 +11833,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSchedule(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11278,6 +11916,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSlots(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSlots(ctx, params)
 	return err
@@ -11303,6 +11965,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSlot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadFhirSlot(ctx, id, params)
 	return err
@@ -11319,6 +11988,13 @@ func (w *ServerInterfaceWrapper) GetFhirCapabilities(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -23712,8 +24388,9 @@ func (response SearchFhirAppointments503ApplicationFhirPlusJSONResponse) VisitSe
 }
 
 type BookFhirAppointmentRequestObject struct {
-	Params BookFhirAppointmentParams
-	Body   *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	Params                      BookFhirAppointmentParams
+	ApplicationFhirPlusJSONBody *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	JSONBody                    *BookFhirAppointmentJSONRequestBody
 }
 
 type BookFhirAppointmentResponseObject interface {
@@ -37939,29 +38616,56 @@ func (sh *strictHandler) BookFhirAppointment(ctx echo.Context, params BookFhirAp
 	var request BookFhirAppointmentRequestObject
 
 	request.Params = params
-
-	var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/fhir+json") {
+		var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.ApplicationFhirPlusJSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body BookFhirAppointmentJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.BookFhirAppointment(ctx.Request().Context(), request.(BookFhirAppointmentRequestObject))
@@ -39924,825 +40628,844 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayfxMpYcz8T0VUPdIIlRN8AAoGhmrt9n/x9UAb2xm5u1",
-	"2BPPee/GYm9YCrXXr/7dimQ6lYIJo1uDf7fYR5pOEwb/Pp5OJRcmZcLYP/UsTalatAatZzQZESrIRM5U",
-	"K2hd0mTG7B3ns9GIqTM6MkydpVzMjH1RN/AXztlIKla6EilGDYvPqGkNWv1u/36712v39067Dwfd7qDb",
-	"7XThf7+3glYsIyPVGY9bg17QimeKGi5F/ra9btBiIj4zPGX4sgft7l672zvtHg727MvsW9zjU2o4E8a/",
-	"TUmZwr/FLEmClmaKM138wVBl6t/c9W/WhpqZbg1aOpqweJawuBW0zGLKCu+ZTePNpvvpU1Bc/0ewTJvt",
-	"wibrVJl+0/R6XRzWD93eoNuFQT2Gt+N4XkqpymM6Jvj14nhGsyQ5ExTe/Vh1iH2KPKNxTO0C6SmLOE34",
-	"nzBKewtTKTUykeNF4YObfWoLalo9KrcuXJ/RyPBL1hoYNWNBS14ydS7lxVlEp0C/K4e/5X6/xk05FqI6",
-	"U7ddpbPGlZmcxUAVrd7hw/12t9/uH7a2OlIspTxpDVpUiE4604ap/+sYQEeqsV0lrrTxy2QHli9NzITh",
-	"I86Ubg3efwhaCc3vfAHvagWtVNk1wQ/29lpBazqRwt7xw36P7O+Tg4MD0u2R/t6Oa4V0+Lkrtssy1E63",
-	"cXaf7JgnjMawXP9uHUcRm5onIpIxF2M4tUxHik8dFYW4vGYRkvmEKUbMhJFzGS/InGpiWbZiWrN4QDQT",
-	"MeGGUG3/L9fkzpunj8hhr9clmkX2daR30Dno9O7f7dip4rxag5b/gj2D0YSlFNi/mKWtwfv84gdkYZar",
-	"GWWHaifyiEYT9kgKo2SyPPZ3E8kumSJUX7CYpHRBLhibEm4CQkVsf9aEjikXhNFoQizXyQbdywZ90Ol3",
-	"+pUhTxW/pIYFRMh2ZMfQClqK/THjisX+hOZzSenHX5kYm0lr0OsizzMM6PF/3pP2//vww/9p1U5uQpOE",
-	"iTFbntkzOSdGEjozE7s8ETWsbrl7nfudXmXoPzGqmCKK0ST9cdhKWaqHrVbDcPe2Ga4UhglzSmuo6NGE",
-	"ijHTloQEUFCEN5NYMn1ERlKR8Pmo/VIK1n5BTTQJy4MettJ/nv8m+uow6p48mD0c/fLH3scnvTmMfKeF",
-	"H7beH7d/p+0/u+3Ds/aHH4athlkhD/tVRo6vVqf2mpoJkSOYlWBzolgkVVwe/j2aC1B9r7dyzCNp2XZr",
-	"0Jop3lZsxBQTkaWvwmT6djLLY31Su/a/MaUtNbgx4viCbM3rl7u3+cruLy1st33YvKBPJ1zVjvN0wshl",
-	"3VgtR6FkzugFQV5ADB0H9tenz56/IRNgOEckTJmhHfeG53FoWZB9iaYp66ycTD7xd/f81IurvR+0Ui78",
-	"nwel6donVk/4DTXsV55yU8egKHDKhI1MQEIVEjtIpo1GDgXDZ5EUsSahCclMGJ4QmiR2gZDJntPoorp5",
-	"keUbatg6Uj92j8yPvX5r80NB23/aqRypH3FWR8b9o2FyzKjFsVWzl2d34kZuJJlTbggq3cSoBRdjZLyl",
-	"kfc3OhZcmL0+bhBPrYzYu29nkXKBf/ayYXJh2JgpFHlTqmjKTCb1jFS1AgM4EjETrvGI2C2YcG2kWgwI",
-	"JVbOEqkIJTHTFx1ySi+YyEWe1bxZHAzF+cwQKZIFOV9YzZgLbWiSAAshc24mcmaK3JtLcQS/g3CaO7nF",
-	"9VAUWXxMYh5n4suOkaAkt5/mYyEViztDUaKGkZKWzTJ9YTUmO0l8pBW0vM7w5MVJ+9gpsM1kUjgBvbJM",
-	"+J/hcGb1oTb8t/cU/vPg6Yfv7RXdcLH5qXpCK5ggzx/XM48Ck/1OE17mwT03+yk1k3zuPF7JGP6PYqPW",
-	"oPW3e7lpeg+v6nvPH1fHdbqYsg3GRuzkbm6Aj2jCREzVU8biptFF7h4yYiy+waElUs9U45pFePkGxzNT",
-	"uo4t2MGEgn00ZxHcEXr5NKVj5thaQGYiAi0Hxgrj+2PG1CIfID7cdMj6qw9ZSVmpPyKPWcIvmVo0rWfK",
-	"tKbjjdczdq87+/yFRcu5aVxoPd/cNlsN5JGciRqBfGxIKrUhWpKUigVRTMuZipgmXCDDtVteGuVBt363",
-	"zyL4RHFsMRvRWWIcQ22WaP21Ag0n8dS9oTqLn09evfTaDwgh/JT9WzHC9RHRMmVkquRY0VQTTRfETPAG",
-	"a9cJQ7gpKxX/0lI0kPWZm0id9eYeo9Np4sTcvZqfRhOufoDfPzRpjG/cRjTRkN8ooCIrQXk0wSWgpqxN",
-	"lufVa101kdnRFgjtJJGNAksn0rgBg4qrGVXRhIzpJVvagF673+0/6O6Bq6/b/b29173OoT+TSaO0mMjk",
-	"BoXE85ilU2mYiBa/sMXyiF7QCwbql6YjZnVN8EN4xd8r1KhuDpyaFkthT0bEUJOyytZiKKjQc9Sl7NPg",
-	"aSFSsA7Z7/dJyPNxtC/Yoq3YTLM4RK2NCmkP11C4zx2R/e7h8jNctGeahZY8E1b4CtdkJqweN6eLDvmF",
-	"Tc1QWOWzvw8+VV1V6h6y7t7hg4esvd+ND9r7e+xh+zw63Gvff3i4Tw8ejA73+vtN6l5hPdt2QZvE0cHB",
-	"KnE0HH7s99rD4ccHT5rE0fMRmJb1O4ZOAJCXyKJ4yeLThicJWHbAdENr2Ya5h2MoMhfHXqfX6d0dENhR",
-	"RbTdS5oUDEUd2N/D70NQ56lYdIbindPAiyp0YUBck5TGzPJ8KwQiqll1B7yZWL/EzqreTdQPh/r7O8Ph",
-	"9/975929u/81bL3/n2Hrw/fD1h17IYCr5Qt3v79rf23ahZdSsIadOEaK3+vu+/V3Kw2mjN0CWFa4pGs9",
-	"THb5+9ny233ZZP23WsrcKbRiPbvL5Nl15Nm0MCJKZnGNb+0NkCCYrY4jwBE/Z5rHDD2FBW3+KCM5qqyx",
-	"bu1Ma6mdL0gk05TqEpN838rdwS5o8MFenibSDmVEE83qpSx3wy0uATcs1UVxW//yzGmZXa2sBqgez/Fl",
-	"faBM90euelClKIQRBP9jxtxly80/BS1tFmhqSpXal/3CGlXQ49fPyQVb3Jz0aHC8VPU8WMntdbwE3n5d",
-	"Kp6LLDStpdvOm1vL1wkVjYNJqLi5kbyRMm3UBKVMb24kJxCfbVTw4OrNjeaURxeskWAMXL250byj3CRc",
-	"N45n7q5bYaFukCe8Y+cTKS8ah4WXb2o8n+zTeiqFXsp1eMG1dkE5Fy+x/yxaTlMlzxOWovE0+PeG332N",
-	"T+HHK+G+gmhrC2naIzkTcTjIbEciZMmZBbIRuKZdrYq/6TYm4H1Z7RFjceMU9CyalN1eoKZwA2FNxS7l",
-	"BYvtL1YHZR+ndnNxeuiUupWZ4acb5+SuL2+JdwzdxqDdaWoctLteHjQJvfOp9Bw3sB1CeldWzVRB77mN",
-	"iaLG1ThPvLw8YGtz/0pd/KRhsLl/ZOOR2te+mjLMuHk1M5FMWd2wX0pDhJwPiJGZy8tHoFz0I6aGnlPN",
-	"SESFkIacM2It3w451mg5Y16AU56Gwk5C0cgERFOOwTtBqmNBI6CQh1CKktXNzN17L7/Rh5/aWfxp5XN5",
-	"pOpT7lUa2alsuvTFlDTcz1eXTCV0an/Isju41vYf7+07Y/D7SjFKeARqOTOUJxo/iAkX+X2OgqR7Z9DS",
-	"C21YCqFgMUhZqgdTT4AfgpZhH03Jg4qUZshIMWYXJ+Z0LKQ2PNLl+2iiGI0XcJioKLFzrwIbjkFTMG64",
-	"WbQGLaaUVPBl72w7RZ21ns6ulk7dTuUxOefcoVoKDU4cd7LcFUyBs8S3ikQ7BN1ws3Hm0ccFhhiN9wTZ",
-	"7bHPhrCzHbeHHdzA0FKyJSepznkcM3GjTGfkv4rchmDkF2OYlhQm9BJdLVOmUssUpfCeXkssjMX6iIT5",
-	"xRACnJpw0xmKMFJS67ZUfMztByjGO+TIu7uI5sYqucIQmjna4PUpXXhnipYpMxMuxvaNiYxo0pYiWcCA",
-	"ubYq8mVxxKWUFpwO7i/caEemiZwLktJowgU6j5aYybt379rHhRet4w15pg0s8jOqC1qYvtEdnVDdLmaL",
-	"uI11fjE4sYWrsDLpzFqyhi5AoDyTya3oXROZNKtbVpiD33hZAD4XlzTh8Y2OFb4IL2+PKE9YnK0y0nBG",
-	"jSk1kRuu5xlHJAROqENijRfHYMgllxje73gXiHir2Y3OqsHbPCg4mv0E8124YIvc25c7od0kbscC4TD8",
-	"JlpyPqRlSnpBk5FUKbtZWkr9V9tucSu0lGtNVuiSO+dKXjBBfj559TIg5zQmb0+fth8GhBJwLhF0yiEb",
-	"zegwZlYI3YVpvqQpg7STG52mlQttYz9rJYHj/1Kw3EkvIM/KDlAazCql58nNngBLMjT7tNuIEAcTekc/",
-	"TRI5d1ZEzCmK+lwoSq+NOO+vBkKDiTmH3G0cCufsazwU7vryoXidUHErA06oaB5tQsXyUN9Imd7GUJWU",
-	"aeNQ7cXloaLb7zYGiy7FZr8GXK4ZsKE3fBanCtL/eJ2UzXQZlzFDNBcRKqo+A9Tq23l2KnljeSd3YVzQ",
-	"emIW8ZgRKtgcZoi+z9vYEvSrNm4JXl7eklOeslej0e2MOGVtORpVx+wNROdlgYR4ORrVjF3KX6ka3zBF",
-	"0UUiadw2UrYT+3U3aKhG4JrAb9Y6pMJlzoJpYSBB4M79ffIL/4nMRMI0aHMjPp4pFhMQZXOunXg9lfIF",
-	"FYs3zg1ys5yIGtaGoBIcllSqTI/QOC8QXiw+wozazBh2mbb20BRcIpDVfZs+ltPFlN22E9uK94082aAH",
-	"LFH623IG7o1OY1b+doMebGnAqpTege28QGDjkDtULIbCEtLdDgmrdnFINF1oZ9D8OGxxtMXO4H3Dli/5",
-	"ofgB5xoHR8xQQDLA/QcH3bsdciwIS6dmQSLFoF6HJl7bgiw4cMQIKdhVW+pvBb2kPLlxRXOWf9dzznov",
-	"KcGsOpJKTBawirNV7+dUD32+aLAqZYlADWvlWA9FKNFX1p6JCyHnmf9HCuFSM+xmJdLaepBsRL0/xv5+",
-	"zrgYgxtsxK3pcoS2iUvQt6OxY/TidtlXuztHeCvYxymLbvokcWGYEjRpA6WDLwvi9N7th6IC3YGJHLua",
-	"EmcPgxHhNuWMx6HjC3o2nUplWPzCmhE3TH7Zx9tgxACX8/aOK8RqW+4benZgTbU6IwekYwC5O5ksBS9T",
-	"/h5fHBguEQJaVu1i9eAqYqjUGn4qBolvJTblvt2GAHRziKoUp14WES6e/NVE11q5e95FnHltZqWvTrpg",
-	"U4NeXy9zrF4xVZaIDMdwSLHUd03QW2hDBWgW/qHzRX0pDibhVRJhL9hi0Ksph7vN+pQSJEBzijuZT6Qu",
-	"VFtwY/luNGH6iIhZkoA+B2KyknZQzCO6v1/MIzrsdh/0Dg/7B/sP9ruHh71yUpF9KcpGTEuoJhlB6hlX",
-	"TG+3bzjLdZkNrjLZSsEzWlv8xoQPuGNsx0iUlYAP4JYEKkYFs9y5VViI2GrKABNQooS9fokQ+t3GNci3",
-	"DvM4aonfjsY5SEdSlenwDRsxpZgilg/TpDyO3u1TpMthWLv07r7icrsrQprrWnMlE7aOht7Ye4BTyamL",
-	"uZYm8RTK8KZUGQGuyATYUpYTuerVJ/aVlbzH7ga5jp+KmT7vMfUHyMfNKBtskSGUcBBKTK90/Eo7Vjk7",
-	"eVmEPP8Xi+AQItfO4ThojL4WmrwucGaXUVpN+82MByOtpmoZbYf4rOgwH1XoDAo0JiCBlywYVYHVayGD",
-	"0v424pdWsw+zOaPWwVgMibCYZO+qIQN0AcnEM0VUKsrSpMRN1/OZnZjYf+qx/484WcVDtY74a0TuMVTi",
-	"f1NWvikrmysrF3Uq8ClyAoeW8I/28evn7V/YIuyQk4mcu1wZKaLyIgCoxlnv7Oc/ur9f/L036ab95OGj",
-	"rvjj4vWePFAP9KHpzfYuD+YPPh4uen/uHR/8tJqPVCAW4PVYlX9WKgz99/7ep9od/6aJfdPEvmliV6CJ",
-	"IZ9oFkm/cl2zy68Ey3KnnFTSy2IpW7DGuhmN/ipXohKQ84XLUd9orZ2dX1ns6mrbc5iXuq9750v20biy",
-	"+aU9gS+U31a/cCVwv6okP5eQiu1iUeDHKubSSpFVwgxImMPHhWQ2JUYG5HxmhuCRxQoqLsYBCT06X1go",
-	"FS49PE1m2mq0Fcy6sE5brQcbXKp6xAvOn8sh1RK/7bMyRYzRZqoYkVE0m3I7bynLAnZlWdH9YlVRt06G",
-	"NgAgNo3WuYRvbbgRFRFzwCnraPFR8d5PwW5qniucW/MAppkv6VLrtYxlEMQ1H3L3u/0ALShDlrxyHUhe",
-	"MqV4zNZzkuzIvvKPfMqwHNc6NN1tn8roj5sMMEPHbKr8ujXdtADU2VwJVhHtdn9iTWhysyMtQGxuTEEe",
-	"UnRjujjBBz4VgEc3wcW5tf0rYj5uuCp1OkiBoMuah1+FnIaLNFPalRouUTj1TSw8qJdD2dZVlJ/CfNcI",
-	"ZWSrW7qYHEAhsu9lVUdI06Tps0Rj5r3EnMmUpedMWbXYZztECRc8+g7QtkajDjmZKSVnGLPUUxpZIQuJ",
-	"E6m8ZBW8j3c8SSCtvBRdNYhqwWOKellBpz5Yth+qxJTbE8PhSb0BQPV24usNPlElMfeidRu2o0+wdBYl",
-	"KF4d8txoksDcQUdaUogg6+B8QVzhMywlAlwt7zoVizNL/TWsgF4wwFrQMw65m6haGBeBGinGOuS4kKoJ",
-	"pQuE4m2QJqtlBqwG4W1iZFLefDdvt3TnUiaMituR4ROZuCyLhlJdyLeQI0Ixax7mfMHYVJfLc3LC/uXB",
-	"z3/f+/2n/ov9f9w/Pfjn3989eXP6+9v+3v5BmZ73u0s2YgVmqt9+UAvpsbl6UKMT7CLh19+8kygryKMN",
-	"ioWLx6+RuRfGseZsPrmsNXOsgejRUEaVmix0n8/hKKA7wJsQNScsqgcpBc5qH42lYEcIDAUZ3MhdEQJq",
-	"7h0tpfrewvcCe8ioGIpwJmIZIn0q5lHGXSo4I4yqhFu2ylMWVO2FDnk6U/BtHKwmKV0MxTkjNI4z/EIH",
-	"aGF5kJVcmKhi/zVh0cUZF37R4aI9AsZKRiHP9ETOrdHO6KX9BQUQuBBiCZa9H609FkyN7X95OpXKlMEy",
-	"3JeXzgBdgRzpwBnBd+rWGwEhITEvx1kMMxzcPBGtggVZ8LhJyMnQlMcd8rRWBAaEnkMVlpWQsK9l1JEy",
-	"CORq51izcLsBZ1nQ+tims5gD4q39lY5G8KOkU96OZMzGTLTZR6No29Axknz1fntqdzD5bpL9j5RMz3KV",
-	"usZcwPJFDy1IBQmXdOuwSCXVY2tpUUgzFOwj1yaP7VFB7NlCh/aYCaaokfb8GzkltJAmBCnA9vU0lZAL",
-	"BkHAGXNYVM0SpbeJo7dW/XsuyByQd+aThTtFC8tgLGuBrDWsnJGCTGdqKjVrUgnXnoeKFvg5Kt/XdCq2",
-	"lsWZ3loDziljFrsCXBQERVdNZUX3tlpQ2v7zrE4DqawDTZIv3CWwk3Yiz3a2tSvqCth5TiMo85ziZ7Jt",
-	"Xm+DFlWeki7k92CN8vMMcZQb1JMJnU6ZAB9iRQPa2FX+BEoxUZEKiExipg1WPm7hJK/oaiV3ea/bXXaY",
-	"1/q91yzF+jhBscw3yKvb51zE1rb2Cgb2NnAxsfIi2R2vCdYg4iBSnM9/xbcWBQowx2KlMZzxrMwM0sKL",
-	"n86Za7EpTTdvSrMueFVjmKyVIysiJtWxl6MmQOmgkm4VP8kDFdcWRAladmnO/oT2HasfO+Up+93eB2xj",
-	"3U7nno5r2ez+NW/2BsEl5HHA3FrFZVxzFF8VrNoK6MQsYQ5CFtZgSQFZPnNNIvPdZLGztnI650IfuTIC",
-	"xF1gTJNzaXwwZgOn1depsVjdr+GAq3xzMHFdXnAxJueK0QtdOtPViCIolPAgzR5L6QIfreyuN0TlzGge",
-	"s/ZcKnt/G2BZM5FYwGzxhbr+lzoExsLtK5AY97ZFYqw6C2Ht1hD/m9we3s5f6JPDjXTy9sjVdjosCiRJ",
-	"Loov6l2tQ7B4SEo841Zde7s4yRp12GNXaP+16bGfVlPdSYPp+w7LzcquaIySdUiYdbMLAxJmtUvwx4RF",
-	"Fyw+4yIMhiLk4gywzZnWIQj50PuI4hBD1YtCtet3Ouu1kkFqDoWd7hEJnVGDn3HuJffOhI3MmXM5n4HL",
-	"+UwzJkISS0jYGQrv6EJNm2nkMs7RdUSMYhQsclfDBcY31W6EiJhTYEHFZn7Z7L1LDCYPILrZ1AuusTjz",
-	"hOHjRT9Z7STKbKvaRrDEsCoNMOoY7gUXsVUpLrmuc1p+y5+4xvwJmchZjb/yEfwOCNdZimdAqC4pHn/r",
-	"swex/6LXJR6UNIsHJc3ib++77UPaHn349/36PMTPSMk447Gu97tCxNAdLZctNJLeP76RZo/Mf41CfwWy",
-	"YVMxVOj2WMMigadwQJbJp7yRNKxPsHwLmkQWPVNsTFWM0VvNsFNeFNlRltXSkwsuCDCfLy7jEqKDDZqF",
-	"X8Bc90OAALpC1Qg8bAA3DiCtKoCbVtxJ9kZZxxErzQ6BTBMasQ55kk7NIvDg8xAyuVI6LjcKrT9T2gtH",
-	"XX+wcJDEyDEuJrgn8voPHQYIi3Uu4y1yQcsdTEszOaiZyBWlbLi00Rp/15aJFo7XLq9wiYWVqLNAIMVT",
-	"v3OuhpXAVxL+h0C7tJrKzcvro2I+QdgNr04gWhM0Q2jv3og0v8HJbCvryd+UGo/Pz8tD/Fvv4P5BVBno",
-	"VasCpbG33Cf/w2T99jK8vBFWpITrhUxpKV1Hhm9y/grlfHlXgHtuuy3w0Ddt4Bq1gfr6waVjvIH43Coy",
-	"A4Jyu1KOpac/s6ajbH1/wcUddnyvfR+iLVQT3zt6KSyIWgrgED3YO7x/d+Ad6VlSE2DirndDfnNA/GUc",
-	"EH9p/eKbj+Cbj+CvphUsS6RZzA3KlHoxj9LDJ7cCVCnsc6G7byWKVd/+/J3L2D1nEU0ZGFw/n7x6Wc3a",
-	"c5/gmoxdD8OJB8urtMn7Yb9H9vdJr79H9g/I/QfVPvWQnLI2kn5lsVmULM3znlO9btIuS5FAkiJOPc6m",
-	"fnszQwqoSVA0HuW6uDGvJ1KwGva2OoHBfeNDE4U+EaYuU8oSaMKzpozEjt8QoyhPdswGL0a50euEKWFx",
-	"5niCviWQYV2KCmUXl3Ok4xgCULX6r2BmLtUFcTehkEoZGalSiLMA4MqNZsmo0g73sN/pdvqdB5W8koMN",
-	"soa2g/1A7bNhEYsdvzdS1wvMp5pYtsyFmaKaxSu7/8E24n1BFsZ0Y87+dlmawIArCCWNNTEbl4wi2dYj",
-	"Z7i4X13j5bwZZSUtaLnqBL5QGx63B5LHBaqh0JPh5kLjGY5i/QJkl5/HeVlAgbIt/7P2Xg2B4+l6XbdK",
-	"9+tWqZzbu4JeJjKFMydFxJSogrkUeuje3CrmY9crB69x9LjJRE/kfIujV9V7et26I7cifysoQXJgYUdn",
-	"Cdvn5qRUjkja1BIdroMM5ih2EzlelUXS6vZ+Pvz90cFv3X/UyLO1fFXPGnhBXhyzGTrSmtQ/K5mw37z7",
-	"YC5xSqtSPJ6FRGjpH8oZSyWduUiPGRfORUGjzF7vOmLCKL6lw8g9U3ETCTbfIbk51yy+NEfRT1yZyWNa",
-	"Vxdif7WzP7e3BKAokN5ht9vu9trdnscqypIqjYzp4shyCWosj6ULwvVQOOBqexpq+v/kCdbQ7SsczcxM",
-	"sbDaq7p3+HC/3e23+4fVJNfqgSmbt5scH984s34RjnMkLjsj8Hrt7e0dktEsSdp2BHdrl+bw8PBhu9dv",
-	"73WbsrS3nknjyJ+yOm1lCUa23HfzGzzbVcGzcV3Rn+cTmeQH47Zw2uoBr5iIda77FKXSdSKMXSFyrWu3",
-	"h6uP8F00R06byJn6UnDT7ClzwGlHpWF/h+as73OYpUNW0tRrzF17jh+rDnlG4xgsxW+IazvWMVRLyV3k",
-	"6logY4t8ercskTLrLqHHFtFfoSPhOXNKMpSNI2oD1jKPmdE5gxqKTHRnbz9fkITRS9eFQM7MALcoZVRg",
-	"0v8quNohtrEgM2F44hBs3UqtRZv9+vnt1eDf/tWYRuVcLh3Jzc5TIxbtN5Xnm8rzTeX5pvL8NUFmZypp",
-	"QBHIt8W5cAJCiWaRYsaZswgXLyutegq9bLIq6KGQowGZWpVgYsxUD+7dCzMfOD7mtz/LilgGcq5Y/Pf8",
-	"EPW9lKU6osl2wM4dHuniqs4Ubys2Ygr8eWUq6pep6H4Zm6lmJE0Y0MOh/ex6KXdt2idu+TqZud5fVhKb",
-	"27nN4InPyq0quTW+NH/ZI2iNXi/482bskUyZhnPU2VHtzQpsXWt5rsvgRDdZiHjBRc1gAWowHyCwg2Lb",
-	"vCMSyikTWScsaghNkmLY84ItoGr8ggl0Glfq39z1pZBL1jZfrxBFblgpXZBYAgn6EPJGRPg6+8gGAUMl",
-	"G8ulcRjfaWi9oTf+vIf+zj98vyZbZIXjf0BCq3IiI6aC8Dgg4UwzNch581TJSx7D6NyrIFqG2/blq6+V",
-	"E5xHJYBe/a6U6aXIduuPdxn3uEagIyrcopoUaek/q/WssTT8pS2txTWAnfarmyJ2bgvPdCUgndcWhLta",
-	"aM+gvEHrSONNc7hyLV147uejXU5m5KRZaHJpxwV7eBYlEqNhimG6Vyto4T/OuDiD9oqWh9pdrcU+KHxm",
-	"E3SnR1TEPK6NiJzIlIE7aQ62LmSgZT00p0xpKQIAASVUk4Qbk0B1dd6ZyEirN9bUN3FlJmcLRmvE6z8Z",
-	"VVksqiwJDYEq7rI4PHy4vyp/9vDw8GFRCh6uCLQWBOGmNl0KevFZvbGE8DAJs6xSBzl6Awa3q2fy+Pvv",
-	"yYvv7f+WUzbWAuCmau0RefHmJchUa2qdWUt5ecC/Um2ImUsS8zH3qD6MwCNEzCzTWb8jrf5eRXyUzZnV",
-	"0GSgb2+oV9tJl7cgKJJWaa6153xFjmKOFWrn7vJryLHrySXz/DC8pJ29i1iCrhcX5mNiVwT2I94Y1iSR",
-	"ldszbAGQVHjyzDhogC1rGbbzhyVSz9Tazzxyt9knMm29Lu82cySMJWTzZnKI+8b1lSMyin+/H799tJV6",
-	"UjTd6lF3MfeuMcmjmD26Ddzxji0O6tKAyx45wsWtQZVMZLKWNT6z95Qy11ZSC2z0q+xUrshGy/fjO0xL",
-	"kyMSOsCgMwAMCoOS1+mq1qUxo2qLTgw+EX61MSDTvNfB2lRtvAsQzaILZtbDmcFdHgFNjkabAKC9soqY",
-	"X4KVuILYHbmckxgQSmLpIJZD5+kIrYWCJdch2CHuBIZHVZ2KaxKi8mOfybGFS68IfE63NcZB6XCAMGXu",
-	"UcQ7zDSrStZfgY3s1WFmDoedRvTMT0HLNzI+Yz65eNXq+s7MWb5QiZTXPo03P4N7q/IxA2yjmR7YkJdV",
-	"dE55RtgsLOsdSr6AjAsiVczUVm4kl/S1I5pkXapvrfMorU2lP0U8JMWIvU5oohjFYon1XL7ijqoVcJKM",
-	"JbFq8twVvCAkNYDd+SRi4OHmBiTdRgh/sE7NBPCqwRFxXM1FJi/ZHH6rgjIBcDiRM4PJugs5c3hOoEsW",
-	"7aaiYpTxRCeCMp63dOiCQuazE8SO+dYoTNUzV2CNubrzoYGL1HGAR7mKVF0gaLCV1QjmVrsrfRIS4piu",
-	"HkpfUQjzGnsZrYgQoZoykqpDXmPTOsyVL3ubIcHY3lstiWw9miiuTQrFil+QI6regt4JhfiKoFVKgMKF",
-	"DjZ1YYY1ICeOcndNW8GnKx3iQOgXWsFZWQ/8/cwOxcO8Uf/3Ms3vQL75+5sscgxhx3ThbTg8h9eXvpnN",
-	"sMHkbhhQ4DrqVVvsXOXQ/nqHeGe8xSX4g7WnqDlZBe8qNB4B+H2s7uSivvPIaMQiOL8FHOEVpWfFt+WQ",
-	"zEdZX/Fe0O12Px+aub7KY1tPQVV9db8HDbNesfIbhDzxxu2Cnf6h5Xgng7DLVjjXBQfJFxXyfEwNe+Zt",
-	"j22haq1ahk4corkYA0MzDNCxGY09Z7OHDuq7a7zCiYwu9IrMGJ+kJNUFfIibI8KwTrscdtxoEx7TxU/2",
-	"i1VyrsEScJx7k1A21BYs5boha3YTrF95N5ht5a42iplokjVupYvAiWBiWeBe9CPx/7KUWi9i103uiYhf",
-	"jbLFwrZAG3kOHtcgx/iuQva7tUvBEn7J6kpzj0nKtLanGGz8OTufSFkTXrDSJJ3WMcdnck7kyOQpOUbx",
-	"inTtrYomYJn0ekiOXTT1rdLI3BTXJiPB/Ih95GbzkWCQGKuqDZ3lIwDrRyyPDss5/T0wjQWrWMnO/84s",
-	"vRAqtDWrY3LQ7a7VOG613YxfH90I0uwyG5bnVthJ9P2aCRfj0qpAqHZlQKzo29wsHAaCYxOa457k7BOV",
-	"TeXXSnGbl0mXqpkNq1QzVwz8SiBul646m/q0V4/rugHIN2iI4zlzufPsN6fwSqdwndW+yh+bNQ3KpFjF",
-	"jK+exWWJUGYvJWa8SuCu15yd+N1Oc/YPXUV5baYbfHGac/loLC1EOGXQPjccuCQeDX0npXJ/ItPEXmlA",
-	"+fZtLLa3W/EIv1H755hfMkFmUxcq7e9DVrgupZvgp9Cfj++Bf9O4ki+S3bfErx7L+iaMx3k+dw45cQVe",
-	"ytEsSbIkivUx05f2zqtF+y7YF84dW/HFrgWZkpdM2QfOIjrdpDWFvfcRnS6DQW2P0HRFzsR8F5aGVMZO",
-	"Lk11Oy8jbuCOTka/QQ2wybtS0WdSx5WByt4aBVWIYQUdNG/peulR6KS0sfDw+GdLXhc7Rqw02NL3kmdd",
-	"fFkCJCfJVVwXZ6y9qo2iZCLnwjWwo2JBDDcJKzVtH4rlru1ZbrBhH51urlKacI15ey+fPjoikRRGyYRE",
-	"E6poZJjSQ4GvAKSHaiXHY9UhL6VUtRU8X4DbF9f4cxFSPSO4AljUW2JYm4W3b5MbLR+PCjznchzFddAX",
-	"LpjiYD8D0juwu9Z72A2wn1ttSGVvpclsHy4YVAd1FtSTlPKkrr0UYW17KUNjA7I52Ov34Ze2XaoM9POP",
-	"mTRcjANrs7g2gWoouLjkmp8nrHAOg8yN3z/YJzIyzED6xdvTp+2HUGZlVco0ZfHdDvmFTSHpdK64MUwE",
-	"5HyGqeF6mUXYQ59OqWJxAxRphzikUmxb7IGjqryACtFJZ9ow9X/djx2pxkXbn8GKVez+JWtrrd1f8E0u",
-	"nwaaJCSy11yn9G53gKAt/f1Bt4u5YpYzk5THgo8nFVdArz+o+pIOSgM8KDGxO3fed3sfIIX1f/vvu+29",
-	"D3cH77vtA/+T/ebdWs70dMLVcTkNdOfWEgBHRQUpvM+Kz6fPnr8hb/Y75JhYJiQ1TRwOJgl5nV8YU9kr",
-	"SfCrzrGdxCMZM7tdjywJTotF1NvlLFyp39QOzKVrM0M3ufuFve8TbLXlIp771OsoScZ63O27s5b6TENl",
-	"eMSnVJjVwHNeoCPf31ghsvN9XfhGWTOqA3DTcqYiVt+LrOxuwzuLxmmRykvW6PHqvBrN1CVf9dEqbPlW",
-	"868h20JIqKYeK5ENm2GvZKjFeNC2gNCzY3mT1a6uHcUmgZjCSdErmwLyrBFg0ZfgZpDVoOTt8NrQDm80",
-	"S0bcNb0rN8CD/ndlh0P+stVOshKJFVxixdDR8uEsH5U6JbvCZn+aiTjZ3gr19kyRwfoR6w7BlEKOnNVI",
-	"Q5MQK+QTqg0+7PhuwsUFCa38qQ3LmcZG3nOqycgK7iOveTrcX+q97D4qsDHVFbtybwhfZ4dfdwicmZbx",
-	"IzvBrcbyq33x9bIht/Ul8nS/1TCfFW5u/5FzeLj4Cc2oiiaaVfhc/vOWp8A5jWHVNyDuDN54K9ou0rQp",
-	"kVq9u+VtHe7Ac5OBDZT1KQ8akLJUdwpq4b3RhKtiism95QrUlebjcHjyQwNoA67hlkcAJY7dqE0ePIE7",
-	"X8iYNe5hK3vfBlv3xhXw7dwvOEOKHzQrgugvEBITn82EIkTDTvkBBRmzVmN6KQ1JMDWJmiOXq5BnCoZE",
-	"00UVU2eNDrW//3lKFDqpQIny1VuMTK2lBWvPlG88QFG8Y/OBHVUtt7ks/sp1rpp+dmB5hDMlBvaADwqX",
-	"2/ZyeAsq2THsWFDNQipubrBMgxCY4YLQsWIMa3sdeGm5C8TK01ltW++1ulp2CY12ck9mob9HIs29Xrvf",
-	"7T/o7nV7p93Dbvf39l7FKr1/WMY1KTFHeEVeHNBpf/h3L7i//+n/bCCB/KDruNaN6KYldjGA3BCeJJWO",
-	"K8vKah7bcmrr1Sqimyiaj+iUnvOEm8WbghDaShrXHeqK61wYplZ2IXD9aXwjgo3P3/PCm8tNQJY3ewVI",
-	"uyXu7LLeagSvsreu+z6K1tdU0bQBvUSSkV1Lvp0ielJ4b2kMezXqcJOSyKNJEzMOWjn8/OsCS2oFrROX",
-	"02D/aTnbNnz7kinNpbB/LY3nN7yGoQAjE9fUQCYg9TDb6oJNTXHI7n3Ormu7P8tDKt6z+kw5PbZIuaUh",
-	"l7dzo9O1k6oExcc0ojGDMxLLWgCfmV1kuuJ8ATiH8TafkXkVU87DGXPA18LYKdf0XtklNFKv8aZWDa05",
-	"hnZ01IF0lc0U+0vVRoHf1ujTdXlM3greStIvM8o1KbnVTi92ykFltwpjXU9DJ4YatoPntZ6Q0ANLal5f",
-	"dMQuU9sGacbFnIkJV+40L+8Gvt/v8X6n2+mVtxh/qtlhr2fXp/LEnOYdGbMdLhTsJTyC9QeT7od/6Sqf",
-	"qL+ljo5X6cPcvq10MteKs/ITjVhX7qCcy5kDv7OaI3VgMMU1hd+dapRPL/t1xdnZTYmvI9bSp+tuqB9F",
-	"gwmU84bdju4GSqEcmTlVG1njJ/7eFcrhc1d1UCoaxchomeh84spu2p5L33dgU9kklsiwfCazo+TWvJEL",
-	"VQyd7TjQiUwZePsy718kY0CEphyKf+ZSxZhMfS7NpCbMI+NaReHUdWrQ21ptS+e3RmEz7GMDi4HhlsXn",
-	"Y2aXUSZyvLg+wbkUdK6v9SzMcesKSRljc1uiF9qwtHYrWPNGVEKTV4KP2oCHwvU0oYvmoWR0VSn4k0LP",
-	"kuwwfH7yR/3wcPkawi/Z0hYaPTU5JKqZvjt4GKu1LTi0ALey+cQLQyPz2g5mSzJyxoxiNJoQ6kC4limp",
-	"aYl+WkC1Yclods31MBxfNpPdpWUDgyazBkpFlCjLbmo9wK7D4sHBAen2yINKc7n+wf4VnufajcGhN+3M",
-	"s1lKhU/C2mJbYOY0dee7aVdGNOVJw7GC4NBy68MXkEJxjYcJ8okb8F2hWBqcndAIVQpMFiurfrlRKq7z",
-	"0K/UK+rFyXGS2P2o4rMfC0HqlvXgKoc706urqqFR0kiWLDE5GvGI08ohzH5dL7IcET9/XL+fPEbyBAOk",
-	"pGI2SZX7+xvBjXSagLVgNDETho84QuluJTE9L4EzhY6SzVkdAme5V8Cid8gx0ROpTHZUXzx5cQLVJJmI",
-	"4NloC+ipArrLTpmKrORgAjSsBhnjMek+T6zsRkAzPQM60SySIqZqUWkn6i5vz84rPezgf72H16aB7Ma7",
-	"ny/ZhFsx8BpTr2KeFx9o3pnyWtk1hPPmHASO6K6LUdYrrbOrC9JeSVi2Wh1dGFczrHnVJ72Do6bgCnfZ",
-	"0is86/XKuNW/YD8jmiTayxZ3/lxPX3RfooZZOoDu+urVWKk5Ptd6xnaMC8+VxJyQTeZZym3g9quQdW+n",
-	"XnIeGjWLDCI1ZJPwBzVocWwTBG5j04Y0AtCNxSjhYGKdzzQXTOu2Qld3IsfcWc7nPI4BLdxMlDQGs4qM",
-	"okI7h7nhKZMzSAf6aA1nJB8jZTuRcBTsN/VsOpXKYAXUDF1PDNcgYlrbDSh7PgsTqsGJNJQnu0YvY07H",
-	"QmrDo8aSX+m80GX+4fK4HTYZJA9VCyJdewW7JLUNU9czlwYJzj5OLYdozH30rdwVmVJFU2Z844giwdUo",
-	"i3+753O5drDnd1ERoeUuN4v6I31OS4FED7I8oqaqjvlLa0SW/5qzBHPaaTrZv7pkqq3SfgEEGpKtls+1",
-	"Ys3Y5pWQlGbJyJWoVOMAcGGzbiM7Zv24CNh/nUVyJsyPB93rEDHZYqyWLy9cevCWlp8LXqGi2ixRrIn3",
-	"FqvjtnDzu5c/r/FVP7IrpksNyUugxCt1+/7Ko7YhDHM+uKA0vaYFflUMFG+X4Z4Fkes0sxEXvCHdCHJ1",
-	"uNEkvytwEHxcZ5yzGJqr0eqzjw8Kodf2uZQXV6Ls14Nw2QOFpoevxMCUoyShimg+rsBuL4/m4Lo0clcb",
-	"WFj3tRv+amYiubVf5VgQYLi+pqH6upXxNO6VpRX60IBIwcA7bjn2glxymev/m+dKwJfKTu/uVWdxLS1l",
-	"iVUvXd0y2IGL1bSNr8vpc1tpn9JVoE2pqkM12wQpeyktfkUmuy9/WwDwQzkyZFUx1CPRTISYkGAs1m1n",
-	"VVTCRvkDK9eSOpRRN6zmVcwwo7dMOPe5iZpQ4t6ykvQ3KQ/Mgc25IDPNNipyPy82Ed8cD2u7Kh1echnV",
-	"h6EjmvgZoI8C81jw39jA1HU+IWN6uWXqU/798pnubZoEfwzgDJSkTI3ZlpU4sLvLKfA13962mqlezHjf",
-	"9VbDzB3l6wb5eUzPH5nSucyTppYz9VnCIlnjDsQOg5ZEsB5zy6hmIWCzOjdhDZeFuhW7HUEhUL2KWXxm",
-	"jYpnFl99fYqbyLfalK+2NqW0g9vSs6fjm65Jcd+9lXqUQu+IG65FKQqh7c1hJ5Zhq3xjF+xTBh1Aayxj",
-	"bGa1rRJYT/nPyhjyik0TGrG4fb6oOmPzC+uoHcfn7mpctGIC727INl7DK5aefK6aV0KB2ArQ6DoLq79G",
-	"VaS4v2V9pJy6vZ3dtawRrOiHXqWzz9UOioT29asIhdl80xO+Xj1haRu3VhaKZH3jGkPh47ejNhS50c3r",
-	"Dm+KhW47RDOa/eeNaYneUdq5djSqpt3ZrbZvFan01rb6+eAScD78cB3FfY2lqtu7/7Asxiog63yAWyqa",
-	"HvhEqkox7pZ0cwRVT1mV4WbpYkBBGyGYXS3N1Bsk+2VqOSzjErmH/rdIcHfvQZDn372gd/+zqSW/c2X9",
-	"Zlkxz9IF5BQ3HTIGMGmeS9GWIlnS2bNn6np6rC8g3dYdbKkuSrioFpBu6RluOmBZkd/2tJ81YYGgY8l8",
-	"8G+9RdOB1sPHnu5aMr8pIs51miyfp6xlW12io0KV5zJBIyyeaUgYLmPsXWNp/Q72Sz70YMMT8JmGTEby",
-	"X70R42fyzYD5ag2Y8hZuS9IZKd+04eI/fCtGS8YIb95gKbxkW912QaggwCCy9t/L+9RYkG33FnqXV/O4",
-	"U0CoLREs/rSOWNNVuaMnZZCE7boMwbN5jt9upfLckJRRUZMi7VrfQXS5c41lGasTbSr5NHYwy031Dq5w",
-	"OPUszev/RZLAuHZei5rlext5wbDYvaCf55PIntsoocdxt/JeNtKTA9zZipCgB6opJGMjPIvXXBO5Oq/h",
-	"+pBBP1O7W4LogF/qtLqCyr9dysu2AJi5ACkxmesDYLo6NEqwQHiFRorrPVKMYfp4xUJ0F7Z3wetcE6+F",
-	"m1x1Cj5XebVU//Urron8Fp3/ipXWbPu2VlgzxNubVFYBFu02FFXL129BSS0gZ2zrJVVyrGgN3MA2ytBy",
-	"0dpV6kGXTTA2djDuYnk8l91Or9O9qQpEpx4VgK+WNukZo4mZNAB0Y7ERAMsk/LLGRmiShcfJnC40CeVF",
-	"uaVMq5rq3e+uLUlpzk19JpO4sWG9lwkXbGrITBieWMnMPk55bQvdndo/oU/wbNN2TrEDFz1L824QK7tn",
-	"VJpH7NYW3035epp6ulBGbYfAVyJZ5Ak07s5is0CxuLlOgUrKtLmPoZRpqTulYDfaw3D7Nvz2NY3TsRdv",
-	"aTp17bnyU1Kil3wS+e6UVqPmwBQOQImwS728mljFjs27kJtIQGzqEMvZfeMETcLqCBGCtdBXy7j9+K6G",
-	"51CxOLMzr0sGS2LoiaRnHLpOA4lmPM1aC8FS4/rGjjg3z6bKbGH9Jwunc/3NCBPQ0CU5kWLsdwsabRd7",
-	"nPX63bI86vVXIjTfL7VM3lvumVzqhtbrd6/gOK+bf7UIvXC4Cp9efQYa+/tPAFgTasy50QScNN9k5TdZ",
-	"+XXLSnA11gGtsEumiGYihsZ0VJPQHoAzeCAkKV2ACyfr/19WZX958PPf937/qf9i/x/3Tw/++fd3T96c",
-	"/v62v7d/sDLFod9dyojptx+scLR+LWLee3S/BHFfByWUVUdpqHbGztXYlvZ8AXuMQJIBEUAXgFTjOtse",
-	"Y9Oyoej/z8EeaZNeQLREcYz1lz+fvHpJFKMxUwjtiMYGjUyyqLQY+4xtWT4Qn49SBJPIcIrAQ8cSzeb1",
-	"QaHNUYsGhJK3b54DoloBvqjSxXpyeSW28FV2W9wSVejBwf1Or7+33zm4/+Bh5/DBFzaf7TGJPOesURHA",
-	"UQ+159CV7s3TR2Rvb+/Qt/AkcjTSzATknJk5Y2Ioeofdbrvba3d7p93uAP7f7+AlPTw8fNju9dt7vdP+",
-	"3uDgcHBw2DmE//3eIS94pKTT8ghVbCisER+QERdMkZiPrW4SzYz9XrV/X7/bf9Du7sEXD90XN+jcX8Ok",
-	"lwgDUHwuaVLbrcEoZqIJ4BjA2oQ5ZyN2e/aiH4lx/yKeq9V6v7dWWnYQiss+lpwLZyOoI44Xb14uT/9F",
-	"XV3rYBVvRdgHr2pSAq25hgK2ltx5TNP0LjKmEbc0gDwWCt9x+7EgEn41c8eI50wxoud0Ol3u8Oqgv/Yq",
-	"h/NBadMfbgYlEbReMDVmrxW75Gze4CR3JbRkLmdJXIvRXgh71fYQltpHwuAVI5kkcg5gRrBbG4cXKt2B",
-	"ivDk6Heuhhk8zFHjqBxWR7bw8pKphE7zsWHUBxeAa9911zejQcx5qlimsVzPPKzkrrN0Xrhmt9CgHgZP",
-	"RgqMa0YyqKVamHDf+dPji0Kk/Qwi25vhjxYaMSyPd5pX2a9ah6y6rnKGp1lxsZt4UCax4sbWnmy7XW+Y",
-	"BlN2JU3HPP4MckZCtmf/+kn5GwmUtqVu21+yj+b4knKn7jfjqY4UQyuonLkrXSbvclrnUp7NNuZ/fVek",
-	"l9bWcRHfLNYsGDlnI6kYCTEYxawFB6K1asZ81pBuRTI3uHfWSOkr7apfGkL5VrdPa+mqvsf+0zJdbd5g",
-	"/yfHOAJigK94mCEqFpBrgE4/hz4H3Z7ZHzOabI4IXz4Uy6ymqZMPUN42ngmesrM/LadY88wpT9nv9r6m",
-	"Nv3F7xff27Q1ruv/MtwE1ZkvBLv+h84t5RpOT+nYOx2WD2JnbbHS0omsw+U9a8LltSM/5dEFM49okmxp",
-	"8T6ViswnMv1M3tR4OuqWuthfvtZdnVqadQoVvuo7jfgvxbwojRjWzvvvG9yzmEgxFNOZmtpTkNKFV8WO",
-	"0DuR6Vmgc5f7JWb9Aq0CJyLWGQp0AbtzM7EU0A0LShtRWFYFer19HofpbOKywr2672HRqd6t82rYZVN8",
-	"68TWN7OEOQgd8N0xcq4kSHhB3Coh2s58sqgDHvTNwpfSZY+yMxAlXPDoO20Z0GgUYHTZN9krblklV3TO",
-	"hXZqMS6bZlCbYiZuwfXVpI9epSNE2eVscALbSx1SUOtQn3eQnozM6cIZebVJWVXzWWWJ49QX7OAWKkYv",
-	"CttXgh2fGc1j1p5LZe9vT+RM6cz/2HZHIXdCZr+UFbXKxXUqW8pFQyph0JoJ/seMucuWvy3lzcCKBp7U",
-	"6jhGAWurAU7rO12ASSyTcEEbXcPJfsrwsD4Fu8VzUBNec/8TuMnerajOvrCUN4k0412Qc6oJ3l/O8hOy",
-	"cqqKvp6H6OvpoKW/ictnr7/e5QOq75lPOFqpk0PvBA/nsKlOmSOG1VUAFjHBigtU8tEGBHpqIO05dcfd",
-	"uLnC04Qc1q9LgqQ7LUmq1iqiL968BCtosoFGBLhYgOmK0J3bEG9d9ALx7wv7XZxosMruK+9i6TSVRrfi",
-	"tO+YmeDpARqrjLmuLXCg1tw+yzGkl1uuuUcJu2SC8BHRMmXnMl5YbckLUnDh0ZS5HiHo1sHn7DEtBtlh",
-	"sOEGmQml4Dnc8inYlYVtx412P9Z/meO6zSGsnKeGQ7SC/p9Ybr9LFVO2xtyLjC31OtDfnM5CZzE3xCjK",
-	"kw55LEGdmStuWHE3v6vLMi0W9WdFCw5k/0vS6ZbSeNepIU8+TqVqaFHjzRFtpAJTZFW3k9XuwSfgyS/c",
-	"cxPOQdju2kgmBHKJzMIUxBlp3AREJrG1gYDGj5xZPLe/wGc2H639eE3ZQYN7gX3EbgDbqWgTbvdm0bTe",
-	"Tj9H6zMtT22XZX9yufHaQ4i8xrTgqTfgrD0xYUm88UAgGXijj4MXO64ThFar1oVoEt5JuDCyhAK30YAK",
-	"MHjrx7St5xfqquoavNhZzJQ97iUHwsajPsHXbjRoA66YmjH8xjWmj8EB+WPGZpsvG/p3NhvAnHKT1PoW",
-	"7dHiCOGH5ijeuPEo3rkHmo7outa+xQMbFBzzjvaWYjP+qGb7mq9uYZr+4HjmtYJz17tcXwmWlW8VtY6N",
-	"3K4FKecA+13dE3DrrBFcUGjAVoCC2f3M1JZiCfbRnEWZF3OdN9f5O5vcp8W3rVhUiJHtUMpSiilVfI/+",
-	"0o7ux+LjK0b+Guqwtxv5I9ebwciConXnzdNH5MHe4f27A2+cpy6apg1dBCQUsyQJSZQw6pxaXBQ/1bsi",
-	"p8U3jf92Nf5lSmMq5Q0tdzB+XGiGQQCuiNwJP7an2XPh3SMSFhnjQDpHcAgRBsZiFltyRLcgRbdhvXcw",
-	"5opFlqUOXPeq/AfQ6a2h7qCI/B3Z39kNidQzxXT2A8WYEDSO9k/5rVz62z+U/QC8v/gDConSL2AIlaWD",
-	"f3Hpt2xEdavVClqXIIGz20AE+xfhH/6SFy7+avZ3Nv6Einx28Ef2dSuF/KULttClf2fLiHwk+wA7n0h5",
-	"sfy3v39kScNfxT/wUrUh+/JyLDnwCiReE+tSptj41Jt25GSmlJyJ2CpRekojBlloRLFUXoI1gFW+hn20",
-	"BtBQCKlSmnCNxPny6aMj7MsiE6tjKxoZyyXwFZAKU01PWmpB+gWkQb727GDJ6wSI9C7Vk2oyZXKaMGcp",
-	"czMg+3YVegcuUS9wSxiQWBodDIVOqJ7YvyeL6YQJHZApVUyYCdP2V7u6lCSMwvKHP4Qd8os10qmGTxgm",
-	"AnI+M0NhTWy9tFPVpS037u3vrfQB768MUJLvh8Mf/uvOe3Lnbude+8P3kCF299/7Qe/gU/Zj/VomtK7F",
-	"D5tj4DuLLl06vRkDIS4SF1EhpCEXjE1vpxRjh8SHjf3fzZomrsUOjgC72FY6bqBE7lROcEUO5/WZHUGm",
-	"nm7lUk6oOJ5Ok8VuHbqpfdSyxISKlW6cM15nwUMdCxxlt4E+hBMQmmzevMIh3ZV3b7vQW9AAYGRNoPNF",
-	"1j6JJknWI1pRoRFAsezRtvpbWOqzRwHUiCbJmVRnLsBZ6bdHa3CPSh5vvKVelUqo2Ckm8G4iU7uLdvcs",
-	"V/HhbiYGxYxkbBEcZmnIsBIh6siWuNx1UCTh78/O59qBh+TDaUodmk9kkmEw5dH5piBhNSZYFblliVsX",
-	"DpxIxf+U4iymi4bywxFVhI6MA6IE0o+gejSR8gL5vOX4lbLE/UpV4v6q9InD7sqikHJJ4r63B+rX8Vfa",
-	"vIwB4SJKZksto69yQa8yQa6JGT6vLVixbAA4lNMA17G7Ld3PMm8bV/5uKKdMhAMILlhey1lMFsx0SAjK",
-	"ZTjIFQEwIw3iMFjzJsYitKEInRoZDrwN5DsCYuKFkPMOCZ3zeumN3qmtuYjYUMAHLLuYU01SGrMOCXk6",
-	"lVrz84ThSC17Q5QUxex1Ic2ZZgmLDLwf5mLtWvu2PG+dKaD8c0Zgak4z89kbUygWgysIA2ZnlFkL9l/5",
-	"KLApbvbJSqN5fNMSbU2VPE9qa5W4mZBsDYOsRNuTv3vQq2GKeYwlBKUS2s4shqyf8sm4557U95ZyUFbp",
-	"9uWCwPwl72n7z6ZMOCSJulqUPEfWb5wrGP8rJ8SurWgt7D2s65dRV1nkP4U9LxZQyryp4jL3azoBxxmN",
-	"e8g89Osd7h88uNuQQsDiM4RiqQs64JFybbPb2O3aXnLMxz+Y5+ZhFQBKm5lSgIYuWDXfR0BW4y6xqBNE",
-	"jVnrK/NTQ2f75jOE229tohgj2XyOlrcATnjTxCh6JihS/Jxim0Z7nAYuxkkV08aZqzl7h+TtkVSW8ed1",
-	"6yiL7AJIDOZSLJ8lZmLvd0cN0kl8GYGZMDEUS/dFMkkYHc/yDsGVOgOQKZsFthwAVr5W92uWamWYGmkA",
-	"3HhtX0zjNr6UrFtfFXWNFVtUxNwqYI1j9oK0ncULwsGK9J6Nh/rIf7nScLK5qmw933dFlvYZPDBnOcrU",
-	"1qffv6J0vrc9XiuXFuN1RXrAukT7kLO+ME+CC8DUmG9xzjEY+3hpfXt1VICd2ht87xM6nTLBYoJJ4X5Y",
-	"0LkfEvsDOPnoy7viVv69ItEWWvRTlXBWF6XEhTVStu09i3CA1VnAK11AVxs2tYvqCbs5MbR7tUXA0Na5",
-	"kRhAOmAXiBHlCWjHuzZo/s0/scwEVvlCPgUtDrpTVOvyNpO81zqk81dU2EpcOluymeLtHKt3Cb+wLm0a",
-	"Qt1nXGBJTC1bcsnXeKtjpVkaMJgSrqa4qR/f9aAqTEuhrDUhNH8n6G716VJutgkVbSFN29l9Bdpwdmhm",
-	"i30m39jCBeqooFY5fgrF17DcvvbDWZlYzf2dJokcd8hxoiXRmPwGlycIhBH+o+1a8bSfP64AAXZ7Px/+",
-	"/ujgt+4/aqyjjZukWN707PT0tVO8AofXUfzSfvdwlTfl4PCwQA373dp6FMNNU3GkNb8DuyyUjNiczKWK",
-	"tV0RwD/MxKolW3AxenjsOu6KALbEQQFX66g2BeHOUU6MG14OcorlMAMS5kZm6AIuOpmNO+QEwMaOyLmi",
-	"Ipogs+V6Yyt3E27R625v71bMIocLi7tSwD12ErDAAEv0vcJEOklm4xpTmvpq18wlYPePvIR6KsUETRnk",
-	"CSLSga+IShkVXIyPoJxKCqa9lkXjuAwHndLELhmL226Y4MmmM6sNG1DTYlzVcx7H4OWIlNS6LRUfc/tn",
-	"IiOaYMOhoKWsVEt4yvExy2kA1bZQAlP8ze1e8acC82/83S5B6aK1RUs/WMHalqNR6UcXSy/9NpFJXPoh",
-	"45D+Bx+MbgModOmS07vKHwarrDxy3r5g5SddwLm8GCzhlheXx+wSAtojxsoDTZmZSPzJWZBuwbHBEkWf",
-	"FaSotKHIvFQlkP20rJYX9ipLFSsbHK7NZvYOt41cZF1slnarcA02a9W95Slle+txCIu7NtPul6ZKLE8I",
-	"mxRluW/lfwrZhl88MrqU7ZSKRRvDSkViceJ0mVwszbmdscMA53hFXYcoDii1bS7akBnhMyTaLJ1CJyAh",
-	"z2W8gNlBqh7V7Wr2HtVtOWWi+vuyQ8TNBPTa4g1VfwL4YAABhxe0SVi3RSJp3LZvSSgmlMyEnk0x37Cd",
-	"spjTtuOQS+qod5rZyU4p8Bses3QqDRPRAk6KYs4RW73ARXsGySlWMCpBkzbowsiysmLpzCPVnokLIeei",
-	"7KxdooMlsfZ32IOVmYsuM7ImKLVBEtkjd6i9VbUiBO2+s5zrGNMFiM0cD2rn1NarTG7EA2DXsbnW2N4B",
-	"6gpGY7Od2VtdsdvNMMoby3Y3SK3M2oD4cdaJ5DeQ+sG0Xg1KHVGBamgNSBmszVkjOvdveCGru6aGnlPN",
-	"CD5nV2emy2paf0frotsAYrgSNBvYUUVdht92hM4OqgtSu+oyaQL8z+rB8iiTC7TasVp5x6Xg2oSDLK8x",
-	"yNruBZj+PRRg0vg0bBIiI3Amn5yLvDGgT6/KUo3BAOqQMKWCjpkKB0MoaF9gdMNvItMXGO0G6ROAV18H",
-	"oLHpADL5uRgHYF7pgGDqne4MRQhJbNlQSkVA4ZQqI+wnUQccKwqRAq/pSTWmgmvgsMFQ5FAWxKpkvnbe",
-	"Wm8XDL0mOpJTpjskpHHKhbcAsUC6FB8rLmwmP4EAYBF88h385kZpf7NvrfaeLL1oid++qQUgPibQZR6x",
-	"RwtCLUfsKvRxtBOU86sCit04d0ifbdIMEoGToRWk1ce3agdZ32ngLWbyetQRxcZUQeZfZJkImFNR5LN7",
-	"842wC016X1ye3xWlM7lyv3xTtstasouzYxUsbrC01lVNKcNnEUk5TcNSSbiebkoJGC4V6T+fkOo6TzRt",
-	"9PraFGDeWxWmwBPLmtoWtSfACL+0whM7qM+u3QDqXlO4sUmlxhVy3Eas+r/ESVna5hOrFjSoX66Z2FhR",
-	"YTDDnBIn8b8DxWKAGezOD425fOg21wOaJCHK7KGYT3g0IdwuH40mzMOIuHglNyTmMXggU3rBrFBnyais",
-	"lFQrJtbWPmxcx7C2CqFSRFCY3y5lAScNxZPHdk2WyyehzR93PlTf+E/EoPhAcNA5vheE1oEmr44qP/cv",
-	"ueJQcU0M9uvA7d8NT3+DJhOzOhPHssWDg/0Dt/OQr2nvHJCnb578PSDPX54+efPb8a8BefTq7ctTe7re",
-	"vjx9/mtAfvrn4+N/2v+8ePXy9Jn991C8++XktFqCYN/z47snT3759Z9H8I4f7x/Bsz+evl0NmHbYAJD2",
-	"49Eg+KEpNWw3jPztkeiuTHVUrpF4NoQKbnxjylcNXnwV8nQLFRR5wk9wvGshnuF6Hpo7Z5GLD0B9X1xf",
-	"3lmfOvDTtgd9q0yAvDR8k0rvqtPA1x/j0JtX6hEVEUu2TlDnbq00im/7jhWgbCMl07Ny1cFmh11I0yRQ",
-	"WaIhYxZzUxVDNYjFTShvZZ3iGdXE1YG5kOxqhI9ViIc3guKWwZ+sSeSJWIL5Bm/wiS3QQhxB7Gi/1Ulc",
-	"2BwpL26q4dKpVXnWNVyy5FE6619i6yUpzoq5VjX0j0k/kE1DMU2pEHmuYjnxpFT5MsIAq77gFRw9d2FV",
-	"vcvI1WLLArrjqsllKJDX3VDqm2KwoWKwbHbbKy5TZ06ThESJjC5820XL18nz45fHUFd7VD2lnsuW+euT",
-	"mT2y936fKQ4VVIVVuL+/ynLDRfhQgJH9obEgc/d+W5tpJkBRzZzyMW0UTrlWYVcWTifia8ODdbnZa5N7",
-	"K6UOPpe34K32SL4LzOpNEFx2m8bb22bXNibjF+5ZCTN8M/2mdslabS79iaVgLswAG5ubk5Z5YJEMWVPc",
-	"0yGh3bgwGApIOlrKP4XQQ7lqJ38aSqeJkDXfH4qaKp0Y1XEXg/dFOpWIbj3Q/eeW39xaac0Vt1Px5LBE",
-	"/s3s4Q0rdtvfXbu2G+pjYvMjl/SpDfj7NoJm+Sx9aaMIy83rRztbFF+SYrWjFtVYBnXsApq329xvwkem",
-	"obb2RGL6gr1KEmoYtp7AHHLlymjYGOTgqhGX8xr2imNs7/VWtxw8kyM7uk08JK9Gjx0o2PIRr+1sUWxa",
-	"HUHDn3PmebOLuOJRuY1K7Nuq2rNLtT5WtKqBhD3s24Sem+NLxdh+NcgEMwI+m+/RjlrT1aYD7eTV26KD",
-	"xUYpP7AH8Np1jSlOltqWVA9J1iJhxFkS3wJSz2NmeYlM5HjxxUXyXXrZSuR4zOoAzTFbywyfcRXWxwqQ",
-	"lmKbWmsFXrQrKfjXq6LTJNkGWR5wCvGhooFhxfSCgUN2hzKhhmHme7Nb6GWHdMYtpcEtuFMDH36Gogir",
-	"dlSjtlRPEJ2ALJg2TMV0AeDkrovEF+xvDVof23QWcyh7sL9SyH7+2JZ0ytuRjNmYiTb7aBRtGzrGc1a9",
-	"37JVzCytEXxO9viCPCtzrFkHBXK9LEA+plO9uRq0nN5ZXxW1pQ9uKl0u8zJHAhBE17xpIiEv0M+hYvVn",
-	"ZzeWDJVpe/Nnzm2jRtM7FIpC/vaIKZU1gmpKKkZN7zqr2tbP8RqArFx6r6PeShyvIlAKhTsZpSwtYZG/",
-	"bxfOK+1NnWhQrIgfbyUiCELLpESsOyS0hylWdO6L+6FJaZsjUspMxHazhiIsjDgcZKmhbptrd7jkYvGp",
-	"0H6mkGB/BsmmTGM/G3CwJGxkyuvTClrZEMs2Y/7OBiXh1L1la/8CYrp8thFybdG5r1h2bIdslFuZy8uY",
-	"O+KxFzEUQNsFhVbLlTrMh4Nut7IwpWU5KC3Dnffd3gcAPvzf/vtue+/D3cH7bvsAf2rQSu1AR40mrz1P",
-	"4LbKAA9d6phcyh77j4I+/KwjUBD/AINpDwJIUuhcgFXFPllrrb71E42gx9bpZKZ0/MXHtBt1LP9j2yXL",
-	"D0qiaTsdLGitetunUlx9Rbu4q9gnJycuaeSbbvIkESgbjKJc4KKkjDmeD8+WBULhiS9xLb90HM7t9A7g",
-	"dzsmQ7gGu6Orhmv8z8Bf/IKRDK9No/nKuPNqznjtDO1KvNUrMp1Kp7s2TVA4VGd7ioM8W7AQa8V6tmV/",
-	"22gE6IZna0Co6t5W7L3vQbR6wVYNiVaBTtW1foF4yGizYMhoGcLBPx80zHvF4q8PCfj136qCxD+07N9n",
-	"It62kUk27y+sniRz9NcuQcaHYC3+BIxkio1cHEOFbJ7salY6+xkpPLUGg/Hd6LcSnnPGLtCxotiUUaPR",
-	"pYQDXRApAjIThid5N2vjv0XO2ZiLGivj3NpReoVv2al4gA5wZK0WM5d5+k7WkrlDnqRTswiKz+QuLaku",
-	"Nm9NxNjFT3ZUZeJ6UNc2DI4Wv2RnPhBWJ8ZxbUhWHgI9hq5LUlb7JJVHGPj1rqPd35rqud+5rAM1E97O",
-	"r5iKMk3rer09gt+z+hfgqjOeGKCbIwIAEOiJdGAG5VXZG/XpYdTbBMAIokw0MhsWpXNN/BMVc73T73Q3",
-	"+eBYNn/qv639kTDqkXpLU1+GtR3LXqd/v/Nwk8/uFHHctFDfVWDvtCIVuvOfDDxtlFasZr/WxS5ztLZ6",
-	"yQRxt7nzOno0rYwBpNRE2ELcf3hAQpCGDBvwI07zuYwXAVSl05T5S4USclA10b1YPQDrE0WyGTySmC2y",
-	"ElCQazJXUoxLuIEZMhJyX8CdpsmsgECll1qjpzNtABzJEEuShvQOquG2WkrLFqEZt8mFDyaAQaAW1mpy",
-	"yGTZw+WxLDO0eugttzNNbmWXb2d3a0Ao+fnk1UvyGh/BMsz7h93eXUI1oeTtm+dkpOgYEx7Dv0GnI8jW",
-	"A1vGvqM8xr/dqyl7KS/XOuIHasj2dyU1P6rtoVBHAXg2dYeEjlcCMDjRs2jiCk3t+ucLDzDmU1Cjw4FD",
-	"0EqlAloRRIqIdUgYyfScC+oQdu1JMXKMlaaWTwWQtwgSFANfQeZ/zz9EwtHMzBQLBySBAh6E55fWlhqK",
-	"kH2ccue6J6g4uXxmFyrXZAyAvZjkAQqF3R7scWdVxCpug1vnoOUBcAAXkDkwr8KMvPGSSdTcVHPvyyM6",
-	"edgHfjvDigj8ufAHRg78wUfUdGsO2m/AIgApTd0AHfpQ2bLKv7hE9uWmiM15BhjTgyymSKaM8BGhqDS6",
-	"7GafHrhdwkHF8qlE7ydO8t9Q1sFnOZ/rLRDtFUPtVI+AaMZIWIY8DnduolKPGns1GZXX4CBPudYsPgPg",
-	"Lr0C0QhvwMz1mFkTBvOpE2bPpy5rst3Phjm62VyIR1j87cUKFQBv81fJgkDQtmZr3acbT1gSZyvsmNDK",
-	"6oHb7oOAPFhvxz5uIg2zNLQ6zWDbJBC9JqfvMXK8zOyBxL5iRpmo6D/bZOA1n4Lh8KS1Emd2k+bAhcQP",
-	"uU1JVV58tLL+Baoibi0b+4rCK/X1UgBKVqaMfF1qC7uLWaRZ3ogHdSyLippMk20COCUtZ8cwjleEjCTT",
-	"manrQt3Acf7SmsG1xVC+Sil6Jcx2ZfZ5+e7PYGOfU0OZH+y1h3G949+fMMKw//tWAYDqw5+FJrWigfwX",
-	"EAaoSLCm9DgBS7HIU+JyYxkg6bmI5RxwDa2iXS0ezLPQgDGDyYmmWylzLbdIN81he0eTi+c7N0gkETSp",
-	"9zkZ84lMBx6P8ozHIQTXazjrt4S3r53BNbOh2jOCMOFNh8MBUkGxiEZZf0U5av6h87rcPujZEzNSyYFu",
-	"XbDFoLcaNGDDkpT6qtjSMOr9gVj5KVWNYwZ9v5RXEjDeMMhkVWQqlYHGZquH/yVZtTSBau+YAwp6fLYi",
-	"66HQMoPoOTfRhMUEOn6MimuVI7CVVwnrdiPG7fNZ+8H9XvdrXC8mYLmaEQRTpjUtHqyN6og3ZSAAB1z3",
-	"cR5Nlo70wKMHQ2XTBRcxYFNiRxqoygw734cd8s5VXVCxwDbH5DiLGGJpO9dkv98PsoK0rBsQsVIYHf54",
-	"uxSotTToKceuVN4OaERTnmCqkx1mmWgKJlDn+0oMvkwne2W6oO0/zz78MBx27rh//u9w+P3dWp5QaPjV",
-	"3agj8w42ZdCaqaSJBy/RygB0e2OmmtA4Vkw7wGLYHTLTTLlsBlg/F3YpLxw8Pbh3z0EsdtyVjlTjeylq",
-	"V6tkar+0mvCy/xrcu/f+/2v/v01am4BKbGdc5riecPPzs8x5SoJjS5MXRd2Oxq7rp+F7vdK4Dgdtc/Hx",
-	"eSLipjWYbwzlVhnKX4k32MmuPb21OYn+hDokAc0i5UvQOID0ftNcv2mu3zTXL1pzxUNb77nSfCwAAgHu",
-	"6ZCTCQgKrDeMKtmZ84lm0dmL0S9/P1QP//uXf/6hTuf/evv68cPnv77+/bns/0p/pSfz1bGVvYelLcFX",
-	"5shrP9z7seEwfhOX3/Tvv7b+nZ3kFaJ8A0c33rilg9s99HmObecW++Jc2jiut9N4exvmhWuEYKTjQZuA",
-	"o22vV2BhKzcZcvBXqk9cnzD8Jh6+WVPXyOlrmIavpdjW6aGNYiaalCo9Rq6id87YReAKOIk9RnvRj8T/",
-	"izAR1xdormOST0T8apRVfsDbt8CiC1p2WHEdYMDjvGASSmjOF+T5ySvy8H63F5AeufNCipgu7lr2+IDc",
-	"OZnBX5tDsDxYDSxT4fd+lH6GkJxUz/Gx3egz6Da6NZBFDoGFtTtBDpNqWTXPQXj/dHk3lQ376Pqq1cP7",
-	"WymU1+LZ1yA+locO30jWPqaG4fRKx3m/sSJvW6BmaNZtPwDnmovV5V5D4eu9mrGcyUsr6TDJAi2+Ygqe",
-	"/YqQ+MkqtNpWVWOr5N9WQNC+AKx+FxGqt1AeBSDJUCuW13oJzwHqarxc9x5XrElBCsGKblVKiPVwFZWr",
-	"SgM1JZZuakGRWpePElqXM8XN4sR+1Kdj81/Y4nhmJnVy7oItMjUS2m275gEBOnlQ/L5+dXJK7rkezBoj",
-	"65az26f1UKCKHAZET1C2RqxDTphAF8MlU+T01xPAM0Za4fbTWMHhO84NWv9oH79+3v6FLfLtxZHb5Tpn",
-	"VGEGKf7rqWdSP787bS0xdQFdpLTVAy+YIHd+fnd615+EV1Mmnj8mj6QQLDJkquQlj6HhFYUTMBTFVSBG",
-	"zbTRgRWEMaGaQNXHg4Mu0XSBPUQATSi7+PBB/8D+PBT2zsPu/Yf2zgFY9tTMFLMHztVAwYe/02Q6O0+4",
-	"nrAYltM598RQUL1IU2YUjwhNxlJxM0kDwrWeMRUQ79iAHphcuaUFYgNlDFcsW0srV1ufLIlwMZJYSyQM",
-	"RQxctwWWv7x48uKEpJQLQ7nALDxQJ1r3YhnpJT8cui0Q5ZiLMTmn0QVDBY4KImfGZ9AhYyl2FnWZcF5Z",
-	"G4pi3TA5Z2bOkN+kHfJSFiE4hMzxnjTIan8uzZxHLBiKiZzDz5BYjkVNZGqVGzKE1JVhi+B2Y1v/VEKe",
-	"pkNYzp9Ej9lQuF610DUGWCGMaiiG4m9/I/Zc66H4njhbG3nwe7v/e3t7hx/ueP1oPp931ChqM+j3CeqR",
-	"GkX2/9v77uYbT4gcjTQr5BsuLCe+E/4eBiT8oXsw2Ovaf7UB9Ce82yGOuWeKm/Bv4Nq+zoFgBlC3MdMM",
-	"KgWhriNlVEBj2LzuDJk+Vt/8iTBXlbm9PX3kGMPvYXGMcmY65AWPlNTQ8hrvvmBTc0RGlprsWGI+5u49",
-	"0cxgdb3AcjM5EzGLyWxa/mTCWUYOvcNut93ttbu9U0BDGnS7v8O+HR4ePmz3+u293imgIw0ODjuH8L/f",
-	"4W2WKRRSciPLlnQRnKNWwUOcjg6xJjtwCAazMqRnv2ynY78t/VV4W36dxBJqnXzpsB1HiEAfXBd7r9Yi",
-	"XZRThjLh3SHHsFCE2s+jLZU/LKMLjbVaFN46oZr09wLS3+scBKS/3zmwzLt/kIluIOFfrXU0FPAfT+Ih",
-	"CDUHSVIw2sMOeU21Lv8G596ywND9EAwFUEh2xCrVXDrIsqKggHtKx+yIhFYdCIEotefIloLn2JYNMT+h",
-	"VouglwHpSE7pHzM28Mt9PuMJVI4AOE/xqLpuikMRvj4+ffTMbQPU9UFzfstWogm58973WNzk8EIvxruD",
-	"oaC+Ps4HZFxNCMC0u85zXAd+llHCqNLQEvkJmBuKaTlTEbObNhRUkPDJKR2HR9ZOA1GaLfLzUfuFHWmY",
-	"WbqODrj2Zx0P6H6vD2rbUGTNn+GI2wUdUY31e7A0GNZZIPA5NUPx2hUCEh4zYfgIxFaqWXLJMhlFjl8/",
-	"Bw3iTpiJ7/Bu4Dku3jUUKIZLBP6df69Z5DL4Tmi1FKlcoteA/ARCzDI4Z/sPBeOWkAZkv9sj4UzQmZnY",
-	"10RQf9ghT6i15aYMU5jt0gOGvhW4WWdFXyw9FIKxWAfEJUmCDA8/tvM7w6OMpXJjv7lHwpFU5zyOmbAH",
-	"IbvTakESKuJkSpRMmCZ3ih2bvbizahU0fkYBDr9As+e7xP4TbIuhcJZ0kJcpYr9p36T5gi0sz3ci0beB",
-	"rOvAjfXG5RbcR3njyezZufNzKTbmliyw9MpDk0ALyWAoahphZ4Mr96rsEPCcQaHmOVtIIFPqWlY6CGdD",
-	"RsDI7ux39+8Cx9NcjBMG5xYPjHPcgKenrJe5GsKhAJ7r6N15h0iBKrCTpjUSUxpNuGDfQY9rkkg5xfPk",
-	"vR4JszwQLH84KLEsVmRb8gCdT0s4Mt7VmFJllyjMI00DTO8MAX8BZSN056zSP9wFxbBMB0OB3meYM9wf",
-	"kPlkkdu2lp1A44/5REKQLhPaHXLqOlZ6ljoU5Y+g6u24jNdgCu1HScLoJRJQaoX4AMgBZLKjO26Xxm15",
-	"UN7pDJPJg+RIeHCupGH57ANX0oXfQ4KyqraDcyKnXk4AaEWeMYtsbcTs64HUjGI0DXxzEbs6M1QYgdh9",
-	"ga6vzNdHmbM8yM+FfR3qnU+fPX9DIqrUolrjbKRlwUAJHZL5lS3V0URLMqGXrLjpDhEthG2g53KGvgL8",
-	"dYCyPrEKUCYVFUBcZSc49ssPVMIVEKlbZ1xZSiKZJIyOZ5aGQbZAXTOICu4a1xRa61pycuqyYR3yKxsZ",
-	"u7lOuqJsQkBUN2XX5IILZBpoVVqC4wmrEc3FwPpccWOY6JATK4L9ocjeCzXiaNGGnfJZARKy91tJXJGf",
-	"1iyJScIvGG4NniNA8NFDkUEmuLWFk2FFmBf7bvm8hHvDoBpgKPAcgFEbOl++FbbPY5ZOpWEiWoAccxgD",
-	"Q3HnfazoyLQ5M6O21QesIcwLd1+wRRtvbncf5CpDTA01yhpEqmOfBaUhltG9iUmTe9u8E9SLHiB/HhyQ",
-	"qbLW2XnCilj3ckQWcqZINJHWBCLnTBvw2DI9IW/fPn+cdb2zu2v3DdO8AP0WjfVMV/OwFmUNzh5/Oqbg",
-	"XLLfM0wQy4CtELXH076/v4+K5cDFTOzbwR+AJAzM3zEg7sjIsUWowx8KBDoFHYYmOuMtVkb0AiuAA7Lf",
-	"PwzIwceP8EZ/zvFdTgEEFA6YZg6/4lxWBswRazH5TimNc811KXdq9/t9Elb3SDFof3TkjkkOKcAt8+VJ",
-	"QqxRo7Bp0373cCiWXsFFe6atlfGLNf/liMQc6iyEw7dX2hlIKWMmV9lTYMpPCifALTKyeRRrGT8ADCh7",
-	"OkCZ1K4NS7Z8dCiwPKxDwjfUMHi9U/6zv9uvZcKjRdhwJBQ1LIH7kHB1u9f9jNNQ97q7d4dCCj9FJ8kY",
-	"pK8gy0jYyBx5jQN0tv4hCe2r2vAuFoeui3Zo+cGifTwyTIG64nEr8jVRil86HAvn/ptLYGxgtFoBbKnK",
-	"Sh1UuS01W54M1HJglcWZoJeUg4cztIvuvUyuRhylhc+nsSYfT5nf4SdKSZXtMLN/ob1SlX12O8DbtH/w",
-	"YBODxd53965zIodmMUV7VANPsdIkBs7rFEqB3RJz6JdzZdX5IxL+95NTkrXiCgn7OE0oF06O0STpDIXz",
-	"z/tDdq4Ytfap3T+awHudZuDOjE92UTFyCL82A6t7lnR94Ah3geugOm5/2LsbELvXxO01ubPfP7xr6T4Z",
-	"SZXiU9271jhVUoxJymJOs1Cf5n8ye8P9gOz3LKPpHdwNiJ7Qqf253x+KEHA2QKlsjyhPoO8ZWjlJkkcb",
-	"tacE+zgEj7jHwNcGXmWH4F1YS4qwUwqWfvfjhA5d2dWhKD1WuY0L7PRP/Au5MZb539nv2oWZY+jFxw7A",
-	"XvDwee4WNxrnw/C/+sFXfoZvwr87Q3EMXNqzroJJX5Aw1IHPdGrOS/4MWAuZsoFKoe8KU/Tj+ddaPnfu",
-	"ynlAZB3Z1w9F6Jq4tT20TXFc1Gub9mmp4D92yUDVO2eWPdCYDaCr4lCcs5HEECo0reHuQxVPgxWyJTFk",
-	"2b8YyY6DowrJSCaJnGvy/oSlvzGVn1/N0ksG5/buAGiMoxHzL6mIezpfFitMqTWyrY3glT64ItgcJRmq",
-	"X9iE0q2T5XpOaA1F6c32kW5gv8dF4VdYV3uGjwraeSLHLrw+RxnMtN18OLkaHrEL43Q7p8vi/XKEsFLu",
-	"LiXnA8LHwq4rvGohZySWaCra/XJGJdbYjaX9h9M0reEes6li6AfANgAeGy1HpHrYhcZjfvfc2Q0/tvNn",
-	"29SLvY9tPROamfAoM8OFtSR55iPTaDoMRfjYPQ9b6rjxg/2Djbjxg/2Du3cDEp7g1zw3f3hwuL/J8/a+",
-	"u3edhRD+ysVFaJdnjo3shgLcvUIbRl1ZZ8IjJjQr+P2PpzSasDbir6G3v/hdCpfhm+5Zfe/X54+evDx5",
-	"As9A+M1A7A+iB8evn7cKYHAO2e1T0JJTJuiUtwatvU63s4eoAhMIUmXBJfvHuC4/8tc8g8OqSZDsZDXF",
-	"SwzIWcUHy08ht4MYKdGqhLsLrqtMD4Q8EKsEWakP5zZ35wxIaJ8bWFMixGXLnErP49agZQn4GMJT0Pci",
-	"c2u2Bu/ro4D5LfdAl2p9Ctbe6DOpPgQtxfRU2pW3C9Pvdn0AhwnjIJcS5+249y+XBIxxx/V4sXYSkKgG",
-	"0aHmVDW7IB27jfv4+bq3ZsO898KLXHyit/6Jt2UBj8/trX/uqdcA8In76594Kc1xFLFpFo3d7/fXP/Xc",
-	"oWzB/Yfr7z+V8gUVizdOnbTPHWyycv8/e+/a3baN7Q9/FSyt86zEU0qRb00tr7PO37m0yUxuk7in/2mV",
-	"Y8IiZOGYAlQCsqJp+82ed88Xexb23gBJibQuvsWO5sU0lkQSAIF9/e3f/lmJLyNg0sVLdpdaOq82MQs8",
-	"Hg55NqVT46O0wLIMND2/NY4gQdr4HDWK8U5E8eO2p84/FSfxLbrM4CQhGMITOvoDRwGe0PE2WHKkmpA/",
-	"UaRGdJw9n04ZZwNuBhjf9G2nWyzG8BNGVZBarhS34im4NWjJuuf2uOqiYzeRBhsgs/GolGrMGwAekh/h",
-	"W2amEHkH+Z4viamRDJNMWlEpGjAbjudqZdlQCEJA6vszYgGEsc90Ml3i1BMOA+QEYRA7fzRAzRYk/jxM",
-	"0U2/0WnQykImWQOG77cixo3m3fgMsmIVCUM1aX+V0Q0EWJuRbttXn2ex7KWx0975vrm93dzZPYaMaafd",
-	"biFF2K9ltG8HVFSpmUBHjdO0TPSELLq193MXbUfuIDU6jaEYmpPtk7//3v71/J/bg/ZwJ/3heVv9fv5h",
-	"V+9nT82B3R7vXuxPnn45mG7/e/do/1mD6PGdRwmPwwHUvzjUgIWf3s6rTKr0xVueiBaL32hvCxEJpo9G",
-	"UP6CAnONiFAg8Bb9RXWDoJ8+oceHn8Mwvm6dtLf4CuTPeuuEDCKa1tRk7SU00z/E9LX62eAF27tLqbI3",
-	"PDujC/aXWTczHrktKpK3zscuKNmac01xhO9Ws14+UHPyiq1Y4at3MHYPODafUMvyFMuMkgGFAJ6h0wpI",
-	"2nWvdP9b7O3t1f/S2h/lgrtXsMqf/CGTv2pNc+/rgTflI3FOg3vk5bmYrmpgnwkbVOgaxu9Xrx6+chlf",
-	"daKO85RK4yGI3H+I6dXl7YP1HD4KnhSkxyOvtVd3IlYygJ1uetH46/Oc9HmChwAO9Fp3rHNnXgKkC9Nb",
-	"lpJV0ucYCPnXYh/d04uRvlDG4jmLV/UTcD7X6SfcaIigSiJ8RLnUYq+DURdwTs7N28iJ9e2yByxY3Ka5",
-	"smESlFzTiEx6TV91wJ9BrSSe54Rb4WPgvXGWAYYC8lsS4f/Ql5X3EDcE+erTKWR3IG0xToXpKt3PIfG5",
-	"ro0x/FGoynC/C+UcMaDjTZ6swESLIsgRjCzKgTcFOGei3eAIAdvxFOw+8zFl5lyO2KnoacrZdZXHMyND",
-	"/kCwMz7CwDsZZIWLB3qCsOly7hrSCTgjNzKcdLGVHYV4cshr8VsQhrFbLsRYKgDO7+/v7bOPH39+89KN",
-	"48ePL//JHr84ev3mXxH75eXLf7z5lzPH375/d/zqzb+2Ivb63fHLj/999CZiCPrrqufvf3537H7087vj",
-	"128i9uxfL47+xR57NKLOEql4SvhXw3aOf3Y/bm7/+BGN/nDvrnr2L/gDry9+B8v0yz8+HRc6cLXbsAgY",
-	"zZpoNhU8KyYuYXUQvqPApYCFn18QrU56WvVT2bNxh8XOLYkBZGdgi+EziCH4kMXuxcYenKXHljptI9uh",
-	"RIgD7SPC7vQzIQCekWp1BjANJXxavMVeSuy4wLEEgUJygGpDzCfR+us+7nyocZpTa/P25SVhsE94Nq+q",
-	"3hbHyo+gIeXV4mUTIc7TaclRKFj621VUurvtqFF4q41Ow720Ml+yu9IdhUan4fb8f+JeP4TN/J/fH8Im",
-	"/s/jn8tc3oVeTTvH2wR1/6693Wm3GytY87j+1x18W+XZz5AptMJ6wG8WhIuIuIQ4YAvhopfH/GxRqAh+",
-	"81f04ENLtxZToV3dVNo2AX0QR55ytfxZUT/b6UgUvoXqsUzrYeGz1pUtq1tbAtyMzSDHKYcMshs7ukIE",
-	"pMpACGnj0zF2iphwRbpDDkUgr2160EYO70/lOfSn+cYCdkjh64RiU6rmiBsb37MYnJNxwdgEHHmhP2du",
-	"95KanLd7K4I5NfbvCiE6ThIVobTOeis8JW9BGmFPd48EB4ppqrAg1HGxogpgughr67ChRshRj6ueSMEK",
-	"gSe7h0GJqDcVzAL74rL4YLAtbszzpSfUxMKuqJYeRNoCV2gTRlsQRqO9svKJXy+GhvcuhNEqZcUTPJyr",
-	"B9QKt6+LqT2HWxuqu8cSLCwHYnyAgcUEKUiwdBjLjZxOlW6jR3nDV90HLyd4VmkaVbjq63spMNBb81Je",
-	"96Fu77YcGp6W0x6eITB4J3Rr2LOIRHTHuHiJexEnsx3d9qLLbrWqc4LbcCnn5DZEO44nDVVJpCpLYc2H",
-	"LfJv25Yueg7O4isKrILfAGGauGJDxj78AdwmhDEAseNt5tvKpS+hxT5Znt5N5v0Balc8q0G/wvZBfLmx",
-	"CDa5ASPbjYzU1o0oz7eaijGvrDohJgkVM/WqswNoB6qG8nRJCULgEz6NGHYlzQsBsq5y3nseHQ+RcR9Y",
-	"9yPLw8c57FYqvA6e98iwCZ+urbzzJz1UBZ5yak8c9HFlsDGPG57o/glwgzW2253dNuxjJb7YF3y6lFo3",
-	"A9m37g6m0dleWZV/zA/Gnajz+lijO1P1Ct2XLnPLqkLgG3V/Y+r+SroenIOg66sikZWxxmuwCb6WaONc",
-	"xDCi6VaHEA8rC6lCYHFjvdwyQE9fiNuwXQIb6yWFNbP9SqnCZl43JzITbs9NFxXHhPsdE+XyjG6erTRJ",
-	"p/RgsHd6XLHHsVMb8RZFEt2pfxwDD2S8lZPxVRDSAsHc72ORTXN+OWlO8Eg0ijptlrp2Cb3+lZXvlJZ5",
-	"mTqeuTe9Keq5j0U9c6+xIC0+aj0kYj34Zl5slE9xfa3PUYLgOCJlvpBG2g4b6AkiDKRFAg3EQpyOsYU7",
-	"R4IyaTGBQHybXVWg8EMGFD1E/q5ebzySImFWayK40USwDWaZyESLvYOSdPdzpDxGUgakOjnjWQKk31Du",
-	"6fyjXs+t5mXSa3EBT+lk3W0ljzmX6vlAIL9xMOJxvU8AbZJDErbbUaOnUz3O3Oh2xNMEaHyrsQskHD+d",
-	"A6DRPcD5CyIxJ+7teHlabtcIW6zYvns1eHFpWW+yLGjVRaNvsDY4/6p6OVdAkBebQv/2ue5NEFAkV1O0",
-	"9su9IfdvesL258UvrNxC4tLxr/9uqxTRUZIsBflQYlJdJbSBfdyB47aUX4VcUsA+QeX9HmgI0txZb+IL",
-	"dE2/2YisUxTH/FyojZtyPebGUQKFALMGx5r2xmU+SsAwJCIVVY2WX8DnziKBfRY4aZBkZGxEcuipdYix",
-	"JxEgTt1ZW88awKFc2RrwccN5Z2CvbpoPpMzGrdft4OdfcVN4T2aNoMaDPcO4o6qOcU6cWVy6K53taAkM",
-	"klMOs0NZK9gAhYKzh/OKFYMby/HrsxyPBxUb5pvGXl2PYH3wBYzXZLesB8Wa2dg+7wu2wDxqypOGBU5W",
-	"T00WKtMfz5KVb+WkWMTWfC7EyGBpiJcXIeTiIzSSqPzwCieQ1zOOUBZcr3G0TIwEFqAJC/BdZd5Uq7OZ",
-	"xOm87NzbX19CfcAB326Scwkp+ZxSOiwv1t5Al27CJb6kwAFBTEv5zFAFEPxkaYnu/HY95E3a75ZBS0gz",
-	"edMu9QoZPxMw/1gSkBQq4D3u//lAayMIyq8SPek4jeEbmmDwp3RL2NJ/+xvc9m9/wz4x0sz3OjmEu/Qz",
-	"PSTiRavjiJ1qO6i/KdCdG9Gzf/tbVzG8er6BC9yIlzqtXEgxYWAEAzYKnk09JTwbZF65B4QxaXkANHT6",
-	"EZZ1BjOdJlC4A1M8y/SEMvDGUo0wLCA2lcJSCqIA5oZWIoJloPUIJcTrFkvMJGQXJmOP1mxNU+oDF+oX",
-	"txvVGVlo8Lqs/n1OA3qB6YJodsg/EoEw9AwKXRBhnVvsiMXfxX7c1BlpODY2J4k1LP5/dp7FdTPImw3V",
-	"zMW9tKXnEpoyL5pGXsCNMzlkAAhDSmrcKDUj/mHhiK2+jvFC2n7+gAD1uzsUs90lK/dBqLFdekAvVhuL",
-	"P61LDKZQt7vqaBZZuchl37jHEIMV4QUbZMH9RBYg7rfYVQRZPvFoPDJ1ocKSilm2sukSyg4e8MiBo61f",
-	"HAmx9hf4RQ3baW8jGMFd2lWeySICX/g0nUZEQZr3who4R1gIwEhPZJo6pYDONjQPdEYR4gwLLR6KhpuT",
-	"jQlCDY49EjooSWKyL7UdhdZ32DWyQ01t3EOgVxJe1lX9MTSLfAw9J8oVsFuHRQsEc2oGOOK7qqJAm35O",
-	"61f4dYWLskUU8EDweqqB8Ah+fDCPNHT3nY4QboF4cMBswspF+BykpmeX+0qzLtFWNNNr9TF2zZi7ST3m",
-	"ETk8+tLWXusex9NUT0R5CGYs4ZT7VYP9Ry+GQiqwDI/MDHU+rpEeWyMT0aTvmvAdDUcqaDQLu1L3+4Bp",
-	"S7XBt+wudl81db8/88akQcpamgq9BuLdn90MxR8HO3T2x262cDIKP4UVCL/DVuxqyvx6gNmPv1S6CT92",
-	"F8dbra4K9VIzZcRKN5Hxxs0+dCCbDDSwkRAPL7Q6oq4Xx+EoOAMdEsapFNC8S03ZWUZoxCPfHiaU0DOq",
-	"oC+0rUBSlLw1JbQmDCDa0BhNCQ5wSxgM8Ia7H/LUikxxt5cMeTbA2BPePZC+gJiBXQF+UT9vz5QTV5SC",
-	"6dSoy1n6+EAaH7L1eA4ZkmS+P2JuvTCr9aGXXBDky3sbxu7VZTIRMbQxY6H1HNL1M44cR1qx0TgbaeOp",
-	"77nvE0Utl7rqXIxsB44eo93sm3jluz3KRTC8TydBqYKk1MU1KtFrUlMWzw8ZqGr6PGPUSM4vME3IjeKk",
-	"x0cxg7Nq1i4UcTc6KhXe3wc6mgFP+68ge1T9OP/booUW8FRrxDVvEou1zlzWm8WVmGYK+2mDO3oYdDPz",
-	"FgYEYgc6Te6CgKZ4KHAm71HrlpIVRQ2E8ZkSD5XvTFyOUWwXPP5qJqnt4/ZBZxd/42RTXkn2R809899f",
-	"ek96LrxBy2VK+VoP+E2dtT8lPVEynn17ADABfIyxyHAXsGO+05BvSoUmulTMTwIa8UOkoucG+GTGSSE5",
-	"DEvYaG///eDX5/v/3f6/OC87No3OXvsg72RyXLLAPLda3k89NL56UrbIVsl6L7P1IdOV1JT6rGATR2uZ",
-	"we6qcFLGBj47hE61GCstmVQzhlOE/ZYqDOKoYOzmE/PWZ1RwY8JnMxYqHOGSJfqVsyOV0CXuHL1WHzh6",
-	"vnmG0h+dmV7lEKkkHzEP/1Ey72o7fmenvOPnPFFoWVa160s+KWjqnL7pR2Bvqp7bc51looc9u3aKLdNS",
-	"aSw2wYNWd+g2GN+X0nf2wiZbjaiBPwLZ2NOJG9tQKjkcDxsFGeRjvHkHqH1n+2mIa8DrnssKO9uObug0",
-	"LLeV90MeUcjO+L77hab7j33v/60o56Kcl5fE5lceUEHIOgl9va/Xr2IQqtApE6P51KCs6l3PEXNdl5Cr",
-	"YPx6XNtJb54LrKsmGP/JZyYNm4gUXMOhSIBozWoN58ZLiHvGHaZqKMNWCbbVJAhXoAybgetVUYMhyOAK",
-	"fF5X8tB8cP3zlcF/d+uqHF+TF/IgEG6FtdoA3VYBul01KL8uxq2Kc+yKbGOzd19EOTYLq6BwUx1bCoXB",
-	"nMpPfBP+KDQKw25gxWAiBAIxYtdiP2Z6CMFJZE8JchCiq74rMPaObh+wWOLuagL7ioQ4RESJgTxyiazk",
-	"lm6G7XgpSWDHxpdHD/mUWocyaUtoL2P51FyRD+12Y2W3zKlCvsWROZ+xUa+D0qwYTrsTXrMF6mWG3Kx4",
-	"Ur4lmOAtqp21o0MkLY6DsCh3MEIxceJtfTq5zjifCcKUwi2Ghd8dhh7BPa68MHHC5TK38sm2F+QrR1Te",
-	"actG2hh5mgZpWhZ2Vb7HvMy8LuejQhp33AkgpolTkS8Vcmo5VVAecGsDoLxL1rebdo2eQJa+KdXNWS3H",
-	"5eTtQGSiw+JgrGCgK5grcWjzEROA4EQ6G0ITaiBA8gqoveLx11noabFHiWvqY+72NjjX85YDcD5cajO4",
-	"obxW98JouBut+0IrsVG4X6PCvSE1ohbquhaLrdZNwbN0inpHmq4iKHIZX1tzmNWlp7mr4Dgfstg9Qgpj",
-	"IedJATMgujuTyqzH/fWAofmid15AN0i1vFopyslahaKdeWfFzSoUGIl72/pCZB3nd55Ah25hTFGD0FiS",
-	"eB2ZTxdvhP5G6G+E/kbo32uhT7IMFhsk33ULfTDfb8eJMFwmhfZ+AGh2Ar/sVRSUgHct1g8Z4i02mmCj",
-	"CTaaYGlNsBHARQEMEuQWAjoDaazOpgsqY7HwFdmRK5RwxHSaAGocYeCFtvdIq4Ble9K2usWgiMEoImnr",
-	"ty/ffsIe+ZzRqNiAXwjo/Xk9SfRXNNkrZ8SxEKMUfpZWDFG0YxcBAlk3Ive3zrAiUlmWCAMfrsB1c0mn",
-	"TeAD98Fl6pmvnTeF/57tuUn5HN8xH3hu/J+LwYxRw+o8vB6UZ+OvNeku/euoSfrTJngYnF+bxP3SiXsQ",
-	"HAM+GgkFDLhffyYfGhLfjjULlUKeoOxUSHXGDDTBLsa/IUZeFePoqtjd4IRucAI3OHE3CHl3TPL7iqE1",
-	"AiGwGBvbd2P7bmzfje27hg54py1VOvCS1LveEATVYt6O0E4kFm/Ohx3qkplKn7jheancVTNimb2DhDwY",
-	"znnBdEXN1uryW+lPAz3ZCPCNAN8I8I0AX1eAc1/tfr1i+yqNBpeV3NhtcCXU7GzHwNAjMLT40BlxQuiM",
-	"GXEhMp6SuDYiqugZSFwTLfbaUmk7ZDNkElqUk3vsO7V52o8CzlZaxL6SbJpwg6X7Ok1yMhC3uYncY8Kn",
-	"RZ2ixASqHDxjSIu9VwWG8Xzy+BCju2qsUmFMjp2hkBE916vD/EpO2ixMskjJ6Z6ELCNlYs4oLEEmzwbW",
-	"rT1gkj118yw9Af4ef+U7NYZKjUHe9YvxU+dUec7+qMg54TtRaT1kRqqeuIYWjQ8aUxyoH0AuB9nwiweX",
-	"+2+jQkVcHu/accc/tHosEO8ryPBh1V/x2rrg1fZ2qbJsvTjV3TVxXGCJFHo4fqumyJ3Qm15efV/ZYvFe",
-	"m0CgtSAsF394/+mYlRRzHJimQu0hlocY6K1ItCaLq6PvR9PFW3sNFZWg8/WerfvY3vHGc1qwRreGUA4m",
-	"BwqCmUhs8OiL4dg1vHKY08Yp3zjlG6d8gy27z9GBT+AX3hCwbKwSfXOC/2cFNBHAXM2NLeAhyjqtg82K",
-	"jS9/BRcUEBCc5e5fBPx2vpo2RAxYoSco+arBp4XbRQX/WWfuHESeLL+rBhxqY1WLucEiOQjx5gk/3uDi",
-	"c3uIVp1zsN3SKRGahGkluoorQZ3guYIfuOGKtO8JgPAa4iCku9MN6HZaVRw0z/1Jrv2QJ8gc4sZJx6yr",
-	"PGQkAsw2G8pEOW8fGE4zvL9UZ9hsFQ1OmGxUE0jpqkT0ZCIiJr44WRb6Cww5wUxOxdmYCp0x+wDsJSIL",
-	"1Nlc2lQa6yPyxDsIFE4gHkUCgRTDJnzawXsIZbMpO3O7xs2aSyvV2Rra3812o/w3yn+j/L07GmEX5KK7",
-	"iVFKLwYmED1c7K/6LYKO6kZZl5Q1KJEZfXcljT1OpF2ANQwaKUMWj8THZyOmxCSgDDtsMtARIghhKyDd",
-	"MsTSSUIHGepj5NzPgYJmNuMyda8fwEZJUwNfPj5RKpG4ew24GQhzyOKhGDq15GbALkQm+9OY9aVKYB+B",
-	"ScnVFMvHpQrAx9SKzA09E0N9gRo7E8CB7Qbxvu+ULBMZNyLJaW2DrjaF2mtajikb6kwcBkR7JpA/1+gh",
-	"KN9WV30UPAHdWJwiaW73MqxQLNETVRHDdrNb0DXD/eSlspkUC7tmQP8BXHateiJT5ja7D9SNBYbQ42kq",
-	"MpbIpNwv4lxMO3XtOcz49H8FEILlAxnyL2/AcGt0dtrtqDGUyv+9DfhLKzJ3q//57X+63XG73W434b/b",
-	"P8J/nv74+W/uG1PzZf1V/5FzAxibgUivmTTMt3AWTqdgdRZebXkJzoT9gKtesw7hyrqV+P7ShThq/sqb",
-	"/243D1rNz98tNY0S2MHtZWy/cee9SZ4tPaadG+s+cq8aZzjZsUzLDIHyZdMt4z7idyGKAmoSlE/RXgD1",
-	"XxHaDWqHzAS8vUylXVSZ4O0/YoHq6XGaFFoleHGP/FRRuasXBWy7KvT1yqz3WM8yCVejp1ppRk7gWc4E",
-	"CLwxvifChIe2GsiE1WK/lPniqY9HP/I9D0xU7tTjvH64mcxCRtzdcaDTxLh5Kue9Yzo1b/2Njby4xxoo",
-	"ERoWYOYb3FWr3QqBuctewBpgFwJnP7sR+z4XkPZx/jFZILSmfZ3hLDFLXq7RmGlbxk71OKfryqybJQXU",
-	"DnZYAuCEUSXJRnEPLLBIirtlgUVyPBDGR+qdT55ODwMcgzsrSrjLLZp+PT0cclOS6L9tRzuf3d+jFChR",
-	"+zw1YpUmTlQmstiCiZxCfY2/3ibLwv8ZVCbPMu7c+Yax09QztDbmFZV/y779U7kNA6xDiz3nBuMwvNeD",
-	"LZhoT4lqRblvVakDco2xVHpEnaWwfZnN1O1+WsY6+BGiZWVaF5qnu7YD1o4vn4n8YYrCLvCRNjpVy1il",
-	"7r5XN0lfUtiYeGZurylbGcBwDYYQBHVNlY127Q3arn3sbvsYzVKtzg7dqU9En49TWGz3me/EATLW8Klp",
-	"sY80hFCHEdN+KE8NOpFXCYbZSq5lJ/GCLnzrmZnnJ3NMqqtD4tbJdeP0UZo6RdM7R43oI7KM+tGw4Ti1",
-	"cpSC8WU0G4KfiY8pn4f9mtNuxahyPrSaeKVQ42Gj89t+tN2OtvejnXa0246+b3+OPLN0pyGVhZ7wQ/4F",
-	"uKu9L4F/7AdxIJUVZyKrWoM3wmkkgHKBYVDoNVXoHVNo0TJLL3t3HfFuyVovArW0EqU6RhAR9UIlVDku",
-	"039hxV4Jn6OGEl/sSQ8nR3WJodmnk5jjTI/Ek1/HmewNoB6xToKsgPT6lOqlnBLsz+S21H0pSby1IO2K",
-	"HUgAyTLfyqS1canmXaofJTHv4tYrelNFu7fCqZo1oOd9qyfuuC2iOwdmc0wNpmkhGwlR2Hxk4Lbz3iCA",
-	"bnXmP+qqsjGIN5GKHbTRBdB9Mg0gqBt6tuETED/jK8vh6xxY5tQZhw6FYHnERvCsNxDJifM98MqUh5J0",
-	"zmKTahu7Bzrh0mK/kNOorOkqTs91BjJH9y/+6aXz+wprFl/FVXknvnh3JRUbX2Xjq9xTX6VkKFN69U4j",
-	"sU5PY1oPUAQFQcR04aOZ9oOlUePPa8Y5Arh5hVmbX0bGbf7BzK76vOT22PgiG1/k5n2R63cc6lwDp3Fn",
-	"yjuuy2GYO2NlYe8mWTAIwm32m7vtkmSqdzFWcCNKur3OnzieN5w23sTGm7hdb2Kx9X5lL6PHU6ESnjX7",
-	"QiRmiRwO/A5S0wCWuMDsjUqY+DIC/Qa9iKHhL8/bDuuJNwiPB0JmXUXdS4UBC9lZhOfK/cjjJuaNd3jw",
-	"5Vb7c5rMjzCXVbF3X1UGtjiVpWIebsqbNOw9O+XuzTJ/BPEdFk708/IX82c6PxJAmFRdJA24W+fKUL/g",
-	"sUpERsYNzx8ONS98yB6/H9tU6/OI/aT1WSoidjQapWILYE2GcV8o/ciEa7HqDOrGgu0Qg9+OeNyBTnNk",
-	"MTTOln5qXQUdB/f39/a3nJOvodbXiYJyk2N8uMwZlfLWRb1MJG5b8jRiY2VlCqXIUF2Nwsn5FCCbDNUW",
-	"hNat5Ihg/hdhiiKFMm/R42MjGOLMumrAzQCx4u7yczGyUAqNhjCgE40eCoAZS18CHXm0Wyj7Dr5hJrqK",
-	"T/j0kEFGG4IlEAOh+r1pix15r6jHFRvycy94CePsRGV4dSBYa+TlJeSn0MK5KGeujFa+WnOjwayhWjZE",
-	"yY7+MAC4ep+9yFrsFU8SvlJPx+J8b7Jr+PxscL2TkyUIBf1PT6cFoNuMWY47Gu6G4Xf6IuXGnowNPYiY",
-	"BuuXzk0Ujknh5+MsbXRy08A8GYqh6fH0ZPvk77+3fz3/5/agPdxJf3jeVr+ff9jV+9lTc2C3x7sX+5On",
-	"Xw6m2//ePdp/1pI9c7U3k1SWUvNELGiHDowD0FIsYvE4S2OEXNDR8dOaQZo/9M7nl1+BsbzrwpxfftU/",
-	"xPS1+tlsegpdV7Gu0w68bEasbkUUwN9ln2CFVqsT4l4Bcljdh2SEu8fKxvyZsDOK6YoxkPsrjteUoHUx",
-	"DZSLD4OqtTjfDVfrgiarZfnwyGvIK7gbK5mKxXcVCForBM0T3P+r14bOPaDOIXqpAHjpHulbdEPmFLGl",
-	"o0z3hDGY3/E2ha9D2mvvYR2L0hOmsYLjAiCYzjPAGk5fD0JIU8pcVjhaA185gynRyNc4ngsxWt2ax2W7",
-	"fmv+FsIbVaLqI0pB52X5nTpTJrgRYFe2vR6wxHO750ZsIvPkD6vPhVrSIuJe2oaRFKMfLAQ/Ivb25fGr",
-	"9y86H35+9ub1p1dbVCWLAgj438B3CbGOQzCuPNndJNPqLJqPeCQsRDnyds57EJJAZDhFQKBcXmnLDKei",
-	"PKoVD7EeEJcIaZ8hXyBAP4LyCRO7S3gRjzPVCZ/iQ+kH2z/QL/Lq8VL5Of3saek2vp/09228LGLcdhVg",
-	"1HecrXYYfkGRlkcBvY835JZo7EIv4fJEjOVTKA2QCOH9dHx0/POnzvOjd89fvnnz8kXcYvHPr1/ERKTn",
-	"6eswxBN/evnPn1++e/4yZpk0gjYAaJWuqmMggNfspgZBcJ9nNJH74xxqFnWfmqJRlcJEZ4kBRoKR0COk",
-	"1JAIy/8kaPrxy2N+FrNT3juHebzuN99pJZpQKR5TWYEFdkGoRaCiiCLF3uPd9t7WAtN8CVwM1qOOCpy3",
-	"dB7ALye0j1O1cUv2zAzieP2wA6VgR9wOiqjkc6EuBSZfvUawrkxuYRG/ez9UyL9Y71rxxQaJVFa6hSns",
-	"owfTnh9QpWeQR3OlYj8f/9j8YSZC8pz3BqL5XCub6XRhmMT92P/2r2ipQv7nOMNQzr+LOrR+qD72E0Qh",
-	"yRBK1d/1+NexTzZuzxWNANEbZ1CN9tvnoklwVNjffQirl83xlfIuo/FpKntkGKC9vyBz6r0CXzPiHP8s",
-	"cZrP40yocw9WOxviEB9GmOxFJwV793QVpIRb7Mic5+kQhlhsRFC5W6FIB28FuFrFmVRKOivBORgsLgC4",
-	"4646FUYmAgM4Uz1GqhdPtAQ2AtHL0DODv9PJS+oM9rzA7EwC0E/s0Q7oTjuRbg4DPYGUB4CFjMguwFRy",
-	"dpYHGQEhLKrpwFXDRyPBM9NVoCzdapAr0NPDobRWJFTFB/cmcyE3kCxLxEiANlXOIZOpYPFQZyIGjCqo",
-	"AZgaunDkFYJOfemWn0bh9IgpRJdbDFhSY6l66TgR/4mfxrA2qdGsx7NMEg9R0YcBcw4yQm6puTmP8olz",
-	"KAp0biGmm8j1LJt7Z1qJCKlu8QO35rrfVVM9ztzVvQE7nTo/KQqDgMI/9kmzCSXZkJAHfkuDc5tznBEJ",
-	"Q19nZwJz/l2FOX1wZDNBjx8Qxo1AYd47a7H3fdipWdj0GovbyRigoBfijf2TKWb4GMgbWCYslyre8q1O",
-	"cKh+PwH9MW1sjpbPL0H44/nxtZCwkIWN2Qn4k5gqMP3fFIyMuqqIYIkjFhvh1o8qJZ0FjJdWNbaKWGxl",
-	"71zkd/99LMYiv7WnJjoBvqHwK/9xuAvar+5fmQ5VmoXnnTiNjpd3VZzITLjfT8P1E6xhPYEaVhzWUJzo",
-	"fp9uRaWsfiZeGFJANiQf0e9wdmJF2jHCTa77KDWgm4zbA4fQDiKzChmZJoG+KRHEbdFyLww3IWRLxyph",
-	"qTwXgRfbvTr/WP9+HtEuNZ7FiuRdoTFZYTciLYmx2vk98BsO5vB45Hmv+IAOmTdKD8EjUgWR54ZSQe8Z",
-	"BTcD96PVLAEsvNW+ZtmJkfkYjufYvhzDQvrkxtEr1RwU4cwS5XnuhfiMWhWaHQShE0JAA9YnZXYuVVKw",
-	"y/Kj6RagbOoXe9T5vVpHagHcHmZNcg/e/PfJ5+8eR/SPreXoOWIS7Z28qoJ2I2hpI9KLGcxrI4RXq+ZA",
-	"GqM0Bw9LpgsrUMifb7gdnp3Bb1ZkQqjgq3HUT379Pvn5ecN5EtCKO5QtlBMj+LbKb7jhP/Y/8oUHBb+Y",
-	"Rurm7BR1uHup7iwfxipZEtjhl+E+3TP8QdhAqu4bcFKnqZ4UOaRKpj19Mm/TF4UzWfbE97AEKNL/FKUd",
-	"ES1YJlQiklDyBIVTwGwhFHWHqMiMzujiOi3hx7YgBJPD2idIc1gYULn6+87rRO4VOhOXfxlgpt8aG0Fy",
-	"L7GZ+TmbjQ5UyZDi2a2HZLrdI4rOk3OiPd6PfB0xCewuAa4IwezHe+0DtOebzp7fanXVT/JCMDvR/jAj",
-	"jJATdBzcdnS9EIlZ4FDGx0fsVNtBV5FVklDOMiAZiSaPWtQo9KikQa/bQMiBh0h7hUSjNVyMRcQf3i0M",
-	"sTfIpLFDbsrF9m4pTxJugzjc3mnu7DcI4DH7xfe5QHwe7reKjYIrcd0AxTUeXpmdPUpgl8S834fTdlLm",
-	"W0rL9JDFTZQTO61N9Bo9ZKjeBnR3Xxq/OxlejDjkUnBJXVGSimWLM0Du0Lea1yAv4POS7bmW3MX7ry13",
-	"+7UZq726MT8U6Bku2dXTLxv+YjhO70dClaLJZ1yq9Q5StAQsA1gyas/NQg/sTNj8zFwxJFNtb6yATp0t",
-	"0AX743hnt+CnlQoocoOkqnTXXb1Xuno8SpYbyur2TW0qml7NN80Ff20i5sEDW8NRXMtFWw1lis8KCNZE",
-	"9+rjQ0cYBEB41ABL2iBnqWzGe+iZGUhLkrtiCvnaTE+MyKDMLNU8ydNf8BORGgHlZa0q4fRCAwZmGRTJ",
-	"wA7TWgTJ9koAEjfZtbX7g9rZl+AQ3EJJZYXbAM5tT3Rv7NwmT2jjt/CnqbFiuAB7QDC3BQFKX3Z4OoUM",
-	"to88AsAQWRdYvsOZ4lmmJ5iulcZ2ldVnwJrfCfXcyHU5dLYfcDrliWF5ISryXjP5ybqYJvEJLQppPvNI",
-	"hpC8G6cpzgyZrLiaAkqOkHErURApXcssA/9ZJ+m0JOPQcSiVnSG/ubccSpBQTAq8xT2u2OPYZmMRbzGs",
-	"bXXzeBxDcifeyrmLS5NCmF5lHs2c4DkqTYMGdqp1Kri6f9FlPAjLBJdpcTex5fvI7pEEeeeFvpeA81K/",
-	"LELrQ8tHCRS3eGo/f+hKPOsAn6IG4HE4QVBIC+fwMgG+KIT7wrOS3GEEF2R4zcvxv6MzhhHCd+6C5Z2X",
-	"4qU3Uzy+wgzWGvtlMd3LCqt9s3lfRLiJ4G4iuPdWBh8lSZCUK8rgQsiWhPjSEVvuwZbWp0cQszo27vQF",
-	"1g8sHlLTYq1I1FW9ULcCiEyfsIsK3acIjkN5wgE3zVJyZuuwq4ywJcFvNQp+yB8KjqCE41BGk3ds032U",
-	"ATnNiwGK1iJLpjO+MEsY+jD6JjFddVTsgEEdN4JTwaeEo0sEjMydwsMAV3V3M9QhU5oAUOSpVqL05az9",
-	"HHxqhSWba+g2XNN1ddu3GyW/TVaJV9yUutxtgutB0uGeyt33UDRQXK+1JOCysfZQRkiWwzohAoxr4Qm8",
-	"Ysz9LuyrXJ5+22Ht65IJDz2qvZZhsl5QG+/sSRNAWc1jlggX7vTrUAxP3fEux/3Y479/ev+ODUV2Jhjc",
-	"ZYs6UufCgJpuQZSrqqq/YJZ00CaJmbF6NAOI4rarnBfbofLhAmQ/74o1ayswM+71gCWRFRWFMyHcsk29",
-	"h2wsn65nJmCm7FrMhGV8X1jpJqz0d1VSDioyIOqUR5+pkKa0nI2ogAYPATUEXP+1quj7gJNYxiu+7oBZ",
-	"ldR9XuwiW8kjsZHFtw1i2PiuV0cfUVnktbqvTzyodAnAezDoAsECId/NDQPfj+VQvIfaoA3u/fYzE7T6",
-	"y6QmAh5448l+M2h5Pi8XbgWVUTZgKxMj7zRG32BcheYOYgZ3XzaN5tH27Cd5Ibrqymj7ELvL65cr8fZR",
-	"GXDvvqqBXUfMaJDCXRXIiIE8WF8IJm2nSAtgZ7DZRckI3fA9ZZA0gbIHQnmPc0r67ajdbm/57rlU6l/O",
-	"NTnjfMJ9zW61tF+UUaoV+LeZUoKZKE2iMg8hK5Z/U7Ciq3tmbD9FFfJde7vTbkMUg8OzGjJNlTDmkl4a",
-	"27ula93ZmwhxXh7OL37DlUz6+dKF9tNmu7J0wX1xUBzYBS8mXlbSEXdTu1B6+KZ2YUMzvMmXXZeGdxr0",
-	"GjT8IufjyR++/v9kyZSaRBa1ImF+roNKtXN1vAyLdRGOYW1d9O2mgGjJNoUS13QKj5HsO7jdp7x3vt4J",
-	"XDZ3Ex5FViwlMdYrm8hP0BVTON5kWrNoYpkeZ9vfz5dQaCeIkMV7Fett52bLKfyq1qSdclf8Ww52Xpsk",
-	"etiZp+KRv2XnvRIS7cfyyDCZVDZanGH5zK2HS7k+FzdenDNRiFWrCaxay/H/zsVKYRsZapjmtpXUqsCf",
-	"xNU0/xlmy8iswdAqozEwGAPcZg7f6e+xpoj+BZ/wCiZ5ZTntvdTcNw6zhs1xmureOf5TKDeC7R/QOQZZ",
-	"6v7eA4f3c9Qoeaq7ze027Jhwg4pf7MN1l/alD6+kZjQ75dG0aXRuWgmfNjrbbgz026czI9+95LeL7rvr",
-	"Ri7AR5UX4qTU7H+72d5u/PV5BQVReqc1WqK0szZ5sU20d1mMwiNT3jt3EPIdV8jhj2KU8p6TtWlatl1n",
-	"B9xiR7nQJZJzAA1Ka7oqLp/CGJvM4e34tMg9CLxhWolHBmKx3POGYgC1q/pjO86EZ0okUvRUK9GBMkC4",
-	"xygTBmCUYTyebNDfHVCifNpVhSdjRLYwh0plAR34W+xI5aoHmlN3FcS7cOLQud1NzQY86GFAjKF8jIpx",
-	"80Ad7x7mriYy8mfwU4CHpLrHU2wnjbyuvwCNK5EXuF+ZczlinNgTsfO6UEmEyzbUACzNoR5nfIRd1c0h",
-	"9thj0rIBH42ECjyzHMfKsrHKqyqJOpfpXm+cZUL1hG8Xhk+2ukBTil8IlbQYzQWi5kMhLFJfdpX7UyZK",
-	"ng3cR0Q5a2wmbG/QmW0fP+RTZkYc9sKwKuqP/DpU/8Teu9FB6MK9zFMhVIjKRzNpiq7SYwv8vW70+LI9",
-	"2IUyGPSDZsmEibda7J2eNUuU7qpcSXeK77rW1LhCZCXDYzpjddw0dmZjqtwfU+X2cESLzKRPgkKNM4IV",
-	"MBFTauKwwRRtMEX30ab7JOx1mXSFGH9/ILMnBbxlrdv8I/AMl9qx+HQbQYYKXbqM5XZsWix2YhQq1YBO",
-	"XVIbGhMV0KajTPTlF2FYfCbiiMVnyOrN3f+n8EkKn4hTIscWv8cR8rCDEVRK3j8yzInnrkIjJaCIziQk",
-	"2dH6IC6oiVSJnmBnFhivMB0WO1mTjFOReCpu7YySIfydCRajcnUD6g1E71wkJxJr8fzfTamAS1yqE+hd",
-	"IIwJt3K6zIZb9cdpX6ZIWR0rfWIGeoK3Uhr+7R7iK4piJO2PU9G3J2TvnZwKqc5OjBCKbpn/fF7Zz/Oh",
-	"V+l7ZBz4cSCzo3L5wcJWMjKp6J9Twmtt14CzMBa0nA5wI4NgVONL023eJlWTY/eY+RjVL753c3koH5C2",
-	"/EndkIjWvK78fu8yEuvH/uZb//Vbu3nw+Y/taPv7vyqIrGfnkIm+ALO3Zh7SMPeuZ2YCVBXuVyKrn07h",
-	"R2vOqfiY65zYSwlVZnSM7USvMT1OKMtl5nVQ+a7+LD5n68l1vrd5wcc4Sb3DKoFUnP5vjTORJyoaUSO1",
-	"4c/vnYgXX0apTi4lYQBTtrg2RCk+t0jFZRG//3km/jyzf6biz9T+afif4tS/9b2/HjfxXzvFfx37f3XC",
-	"R/m/ut2WX9ODv7b+a+u/Hv/652/fNT/PXbPlvtz6r8pVH/Ivr3HsezkpeZbx6fwrgUnPvw0v6N12+/HV",
-	"64/VdPmlDUhM5zVkHXC/ZUk6vi+v8SjTI21E8udIqESqsz/xUX/yLJMXIvkz6Ic/g1j/EzXDn0JZ52k2",
-	"pWqKLNPZn7ny+dPXdW49jm78EVt/tKODZY5ILp4X+IpOvj/XY7Vqr4QlbvujzobcrorAdbP4bjU/ZUZ7",
-	"PhurJK0kUzsKcNyicl4eWeAe9FH0x2YFV2Pumt01rtlb45rvV79mGWN+7pqD5a55w63IljblZ56yv+yq",
-	"0VPm2UWKLxzMWSeOCnY8/Dlvw88ZcdVm/JP/cAcduvRWwm2faX1OMLr4w/tPx+xJGWbnrjYAqAudj7Jx",
-	"6gxkDRhy0JkR/lFQnM7uBUXnTXXlbFtQbrFJtY19yDInx8H4qRwKcwi9fC5kTxxj9xxo58RVV83Wr+cE",
-	"2Bm+EjfKTBQ/gL9Dig8mgLIaXQfVVe+92ft+bJ2ByCYDbQSLE2G5TE2rp53AjEMfJZOOA6XVKNOnKUUJ",
-	"623s+qCaW94ZIXFlAO0aMnCZSFxJ/BXDcQOe9l/pcVYOyUFIqgitaHd2S6DaEc+s7MkRd4/67Q8y3Tp/",
-	"FIyoonX+V+R1rLPyemKEznTddWVjsfpiFP96nOFGc2K49Bp8IK08izI0ONzWK9hV4CAzb57CCleH4l5d",
-	"U1XpqGcU8F7IPDPj9q0YYnMjuTUM7kPXm+2D1a/ZXmM+y0Tpvg2d7k7JTOxjXa1+SXTuyX/0pUoWxOgs",
-	"oXIoIVZOCik9AY17Ji98d0HQh8WaayYVKcuuir2AiyPqS4zpT81iMDHi4NCiyMaO8AW+yqHgCg0NiMHD",
-	"n32ddZWzB7DwxJsMWOJzhZigSiAk6CVSV5WCguxxnIt0dzX95f+JnIe+aqiA+WGpnoiMGuFBaXJXQe/G",
-	"QNSh2Hg0EhnYQ9t72BQ7dbvkkHHLoAP2wQ58XGEyYLxXptJewq7h3vuqQTmqNa30cfOcsYR0aXpDQaXv",
-	"22tGlR5Hl3zp3M7tg6uGZuoYPWeQtOvxd9rpWtSdq7WuXjYIeqTmOKA6kD5PYQwROx33+8JtlUzrIeaZ",
-	"PTEoZPKXi+OS+Y6jqd0Ql+2HcaY6QzE0ncJw4Xbd7p+rBh3rFuOtVGMrTISvGVgVezwRh2y37WkXkTCD",
-	"6KqAEsu4s1tchN12TbRtnM0Tt/bR6u40pLK7Ow2IZMnheNjobP+A60F/7YdZSWXFGSqz8rTUeHgqsksi",
-	"jdBK+E4ijWg5f7Ohxk1kqyqyhQYETzdhrW8hrAWGJ1i+3nCsozGrM4VnzaEaS9gTOlYawh8FT8xsKpK9",
-	"9hg6hN5h29yR0KNUdJgSmIdSUIiuNPTpNlpBe7dRpqt4d5fLqLovrhrswfeEQQuC4n/FYqEOwnxNEYKN",
-	"m/+g5cjRtXjRM6KDIooLXGffzNz5SYAydYZNRPDdcnMG8cUa6rFw6jsegEAByQJYGK6mXdXjRrRYLBOh",
-	"rOxLkUH4jLOhSGSPp570Cq06iJXHBnpL/AlBVSdRSjKn3A//cgQHTXoV9Ebw4+8cuHG09BLhwPFr6ubi",
-	"CTZEagQ74xeiPJ/gZgwz9ScW9G3/UNcLPLy5Opdmd+fWHTr3xk7nGm0geDorbl1suXGq7aC8Am/Hxop1",
-	"WmncoPcaPl9qtmGSK0ysz4cynX71U8vlTXluR0rVTAwc1q9tXkStcyqz2d23ffBDu9neabZ3a+YD18wB",
-	"Vy5tWUbgxhfojS0HB8kjQKI55DL1KY3yaLlSrSFsq/9DH7Z0dlYzcuHuU9uHZn+v9CZ2L3sTO+3rkhRw",
-	"VBJ5Jm1I1owGWgmSmeXZtrefPq0L+LmLloRZ7ZWn9l27ecAebz1pNT//Dfzv0icbAMm8riTlvZSLTXp+",
-	"42F/Ax62f9krGMYlm3HeKF7Kl84TPO+Vx0qQYTbhBmmFEyaV1YwrbBwgsfCMOqk5yzmV6twwq5m0XfU4",
-	"ptqipHk6hUbpK5u63rX+ENC6D86t9lOrbeoXzPWNO70RGlXudA7XurrAKGb8Lnela7oartNZoODQFp6/",
-	"mldbuPDuXds5o59jQ0TfwmnO8H/Fk4Qn98Rb+2UA/SjnyTs9a+eSzQOX6By4MRIL+3q5ZEzhAG3MxW/B",
-	"XCy+8RVUwGzTikodsJzlWMdItoToDwZeGWry8Ky84vzqTL0ZHbax9zanvtreKyLyr+HEf6KS2AUWn6+c",
-	"NS32EqqAC8xYWomInEaZePywr2W+olHoh7eSQegH+1UUqBoRxoP4whsugbyt0s5vB2C3sXlvT1f6876M",
-	"vZvLpI2t+/Bt3fC2r1PrLWPjQn2Yl+CgX67B5g1q9wHau2FuNbZuUT1v7NzNia+0c/0muZbTnmp7xbqa",
-	"qEyI43v8c8Pin14esydFZGMMvHwdqoIB7paJztyN9NgGPjwfRH3EPHUP9ZvRKp2yfiYE9pl2l/f1WCVA",
-	"HiiTwBooe4MwDmDgcRf3nU2uJyzV6iwqUtRmwBp5xqXC4pVNcc6SxTkFX8S9zkV+yKdcTa1emRPUUm0R",
-	"Rq421qnICfefrcap/mJTibOpxNlU4mwqcb5m0p/3QVvm2lZciIx0ZulAuZ8tz/UjlNsrv+FVnzcYpjkz",
-	"P9VLAZjyl7Px078BPx1ed14ptCS6/5LCILfPlstFuU1GjdEZmm0QnwZJ0GGxG1nMJgOJkVhnGBsr0zS3",
-	"9CMWn47NNAYjHRgsFdNqXcsx+PrO/VjHz3cXfq0+vptTnX+fars56g/eQU+1vaYTPhSWJ9zy5dq6cPac",
-	"j+hOnyy3Aoxt4vxjH/fY471Wu7W9hezpng0I/DEnEpBpvavCWQWnNYaRxBH1puVAka+NCNarOz4Z71mi",
-	"aWeAgjQ1bVxAxftBSmHWOv23ep4rlrTueFf89Aqn/Vs/UaI3zqSdIjF9sZ0skqrgpkbXCTRWopdA+I1P",
-	"U9nDAzYQPLWDfy88WjvttjvMqVZnxKnORpnuOTfNPRbbH1Abi0NqwGH5KTciQIHNuQCDe+44vIIxNG6Q",
-	"PJ6eUGWHpvJCrN3O8TY6z6zMNn7JtnldfnM8xYSj3y+foLJu0Y7RaWLq2QX/IcQoNPN2fm6ox5sgizE/",
-	"1WMgEXI2lW/dC6J4nGKEkPvMaaer3B122+7n37fbzIieVokB8wyajLi96EwyeBLwj4fSvxZ7hg+A0CxS",
-	"oHaVtIbF4IvFEJ11szmhv8uUgT52ij00VAIRCNza8HuINpqBnigMyQ5EBv1f3B3RyqSND5yEChp+KA3D",
-	"s5oJiFiuTSKI7RRf6TS52+bbdqIpkFOiAiy3cPTBmJOh/+luG/aoe5eNzvZO+5L2jO2Z5tpLM+25xbnu",
-	"RtdLTH3tRpfVq1Td/rJ9gMyKv0L8YiQzYSofuFN+ID2JEN7wYOqXqfWw8Gfdy2gf5L0yMZ7Rafzj6d//",
-	"ufvrs523e//3++P9f/3zl5cfj3/9eWd3b58COuG+a727yj7hr0S6DCmhO4mbduC1vUJq9jrxm65oJH7A",
-	"q6relq/laSptm+BsxxGLcfOXP5sNNxe+hcpvt00Ln7Wu3KX8tpbgl1qyXe5dl4FQIcvoNUc/E4IiyNCL",
-	"IpU9G3cVJNZ4akWmuJUXwoCKuItWK7e2hcAagps3+1xCSwygAnCCqilVc8SNpf1wb5q6OCFHhlLBBiuR",
-	"/C3PFglWWQiD1bVlf+lz2WCkcMu06om1jRB8ynpGyEpd11+q5KH0XHertWm4fk0n6CeoLWUDkSL51GzH",
-	"9TXOUrRUhKlk42OQGPzINVminA+Mp+iKHX2/dZv0CuZmXTjrSkbkXxuR9a302x3gAV5H9KzXZde9Fuix",
-	"69T/UCwXHJ8MNIW9YcmwOxZizpxVSVzNgHBLU5FBY9REQ8tcTJx1FTQ240MI+0G7XICtwZUTPU4TRJNB",
-	"0HNeHhqR9utE4HN45NWF4IhnlmqUqwISKE7OgUu7cS6mznYJQ4R3N5+LiGbBg85s0djuMzwPIm2n/yt6",
-	"Fm/c2V4lXEGzr5FC+DrugQm0kQ3lML1mfMheFwVDrydMlUhwRwNteT0Sio9ka8qH6XLHupSCitjp1GLs",
-	"Ff7BIV464YY5G8diD7n500dXr3b+/BDrIHbuf3PQmJotTgP4qoPxt7b1LgniH7uXnejemNhEV4ree3aH",
-	"2n31Rhq7EhniQHgwRa6cukrxLNMTJGuTxjKrz6BKqpOzybDh2FiiUYT+46BgMoG4v3UoYdyTluU9fFbL",
-	"oFcmmGPHE88YC1lffi4U48a3KwdmG/9jaIJKLQ2zRGTsccwVG45j1gcU+ZFSDDnqMMf89v/7f0HLHinF",
-	"t1rsOTe4rrzXg8VPNISBhgDTwwnnaDW3etfNCtHtfpqH4S1PnXbIen4KZpxlegxJF2ZG0Ou/PJsbYlmb",
-	"5WPcXXN6C2jTIsats37czh5kQlDZqx24+Z6ObVfRtdIweaY0dIaHddHYdl9wWJp/i0ybDovb20+32f7+",
-	"Pmtv7+zSdumq+Lu9A0bfwBeze8B9uA5f2+7OJVR03e53//X4N/Z4q/XEE7Zt/bEbbe//FT78j9V2SSWZ",
-	"56HfF25ZBtPRQKjZPZLTTXUVdCDENwI9hTOtzgpNv+ZWBok961ZnmNUyJu6WN9APZVx4u3nAmpUo8Aoo",
-	"MARuC+yvHSqDJrrSinJfPrhYSEV6ggSoN3nAZ0dOj4wRM4MvtYo/8On+963tnd291v73T39oHTxdm1Z1",
-	"vUks8JjeyKFcCVX7+QYhCaSnnLqtsojeQ6u9dSn+Nub/V2H+lzj7CpZasFEWsm9FNSiLj+JMGuixlJtT",
-	"YDmUvQLBjHW6hyQvWmuos7uKlDZVh4HRFaFNdiog9dRBCcXcrLm7C+8708VmcjiU6izqqp+V7OlEMKWz",
-	"IU+lwcKdx+9+fL5FxWXGOSKp03UQRIidrfN/XuY63rc250oVVX9MEDvEYrTYEUvGeNJKnR5hmnvtg66K",
-	"wSpognkWYHqJFphIM3xKoteniGFmhyyXRGDeddVYyd/HYMgFIMiET9njvfZBUSDSg5C48FNAuJQAJGgy",
-	"z5qEEGahIq9MnPEsYVbDQmFij2w/tBbCvYATl3reZzOWyJBP3Rvzv+2qkciMs5hhzCNtjDxNRTMsYEwp",
-	"xSEgsliPq0RCdV6LvdH6nOwU4V5LMVSExYGYjORpqicn+R2Z7NNeKbFvg/HsxqNHKagNN2PYt/nMcLCM",
-	"4Gzw0VADZPNMWKjbo71b7w8sgsmsyxB5rUgZrmqBBP5nXicgoOBIqcby4aPSpTcDeFlhBmuNvUoNejm3",
-	"VBNKJSZ+s2xQH9elnFcCShS3CwjkYw4ooWIkFlrsQgALmWK9+gKx7t92Iaw1w87NPmGw4XTqv7Ea/CWK",
-	"a7vXD9T3Y/BE8RkFam8sI4aOsU8KqpkONkSIG+3tvx/8+nz/v9v/t9Duda99EDWstGDoviwNivHUqetp",
-	"YQK5geoXyTwpqKhVIsOX4SKKWq8TpuuXFNsXz69hV82rskuuzn/rrqxQKJ0yyHNGIXkRL01X5Qt0yOJc",
-	"88TMijQFNGcqrU0xaGkANSlAQXJzflcglweZsyI1HKzHFa3TAvLEf7YQfPICPncWK8UBIOA34e41Xwg4",
-	"sImz9Pz+w1y7mpY6wnRVz53eNBUJ8h9I1UvHiUgit19GPLNeGwSKgYF0RvDUsx04e/BUdBUOMyEzacBN",
-	"s4TMWsvewHuubW+sBIrB5XwgsBhasqunmZfpfvyKm1J6doOoCYIBN1XBqQxMGtWN3FaQFcsga7QKrOaP",
-	"zGLD/zJATX4Ir5hOvguz92rs7jn2ZLf9w/yKHw8q2PsPF5vX7uWAyD5zbrWGVs5Mzg7woaOmb0mOPXS4",
-	"zHpmx3pIGbozgGUgjtwbzJ+K5wOuzojlaCiGp04mlTOS7PHfP71/h+eFwV225mJuGDLBADmdMU7BJqb0",
-	"pMViNU7TmPVSwTPD0H6PIxZDSCdmOuuqGII9J84wjjFilwG1nJox44XBg8rB5CF0uV+q9eyX8Sjh12W/",
-	"LBMogbVswlpW+pBDfSGg5X2xsti5+TO5OKy59cujpmyoM9GIcq8Tc4aE/cHUWKfx3d4229ujtBs7OFjJ",
-	"KcM1+oATXibccu2pgyrFgbuYAr1VG/CbRjJes5V5a9UPRS8f6h6W9N6lbYVj30Q9H3cKcZKC/m+tYQVv",
-	"HPEra0M8r9fuhj8RGTeCwJDra8rK1NMxkAGKHO4AGgjjNx5eWojpOeeBDEgvjyBWp42grddV0DlK2ggs",
-	"yjOtkw4lT1CiRyjuo0IWJCpmblABwIighTPTfdDDMiu5LRGzsncuLCIOJlxaQCYJZTMpDIrM4u+ZsXyK",
-	"YypzFhrLrTRW9pDCxse+HpkWC3X5fJxIy2zmFBI2nvYoEloajER0VeBeJK2VJ37g4keG9QZcKhiMQcui",
-	"xZ7x3vl4ZNiQJ4Kdir7OBJUhuGd1VeHtjJWVqbvfFCwZinpcYh3A1qm0DuCbryOZYs7RLggKHht2l10n",
-	"pBwgN4VJBfhHQHwphhUEO82ddmsNtf8SjtfXo/ZhPBut/7C0/oCbph4JVY5LdkpSxGn5kswCYZxKwbh7",
-	"k85YcKd+rBKRsQmfHgLxgB2IIeIdIaA/ayDAOS/LccVi/PrEyep4E4q/NgsAjm6lAXDkVMhl2l+QFJrX",
-	"/l/c8i1Jl+SRt1DJBmARrfLxBP0X9sLjn158+Mh4ZmUvFYZt7yOCY6cdsVevPxwdsb199vzHj2z7+73W",
-	"/s7eVucy3c+C6i/t4uBKy8yH7yNmhNPTQYtHcyo8Qk0bUSmLRsWqM6dBFRgaTsnqfiXxRr6qsHjVChC+",
-	"ulJkcTU1g++xSuAHBb+J/9+ljJ6XnfDKLhWevhlOX6aCbENIs2olHhlmtfbS9eHKPFykgpVaFDkriUA6",
-	"IVcJCc7LT3hbN+M9vQ1U6iF9HjIdhfSlpLZJUmHYPePK8J4FUSWt6apKxyYIQC8qZyUkVW3kmLe+TlM9",
-	"OeyqcmiRPC74eQF6lhdA6AtnTwwEgPRkmIAzR5RWotVVz6j5DSqXAR+NRCXKC4ibECDnTJPxCIiUvOFS",
-	"LCQ8nlk0mQCM3uAFnjffLVgHJL/bV2gCY4TWo0p22z9EXUUUU0E90K89onAubnKJxoBfVCoM+Ka+ImVF",
-	"lylaPgK7+KdH0DPqyuxPZWyPfzsAo9lZ3a96Cwfvlv0qeOhHYcZppap9i/ExdO0n3LDEbfCNR3UPtTWm",
-	"GwKTDlqmdqLZgF+ICj/KSbmUjyIoYQNjtatKlA7xIRvqC5BWCEsBaa37THCoh5NZVQCWfkMP76pCD3WM",
-	"5QT3ahOOvV3DBM4640WwufNPQMWtF6EdkkSrtjGao0xcSDGpddU+DfTElBwoLOalQvuoWHePujzKC/ml",
-	"8Tj2CZ9G6Kb1KM2pNHoP62g1GjQK6yX6LgYsCZi9PvVAU+jpoZgzfEpVRTt1LR4KymZWXyyrd5ytdqNl",
-	"PrBIH+gt1zGDBd6EjWp5MI5gWcizeRn/0JkPuIUJO7u6KFBxr5doileQo1f281KuLiGv/ZDpkTaAUVVi",
-	"knPYYm7pQhppy22J8tAZdUhKAMLhTAzpTlhELhH0gxljDy6rx0Az7tn+OlS8wDNhLLp9eAGkdSD1BE9+",
-	"ZJieqNBRpqfTVPCzcdhms+2TsrweiQYL9VsIUeGnRqieiJzDZTWLBzqT/9bqJOFTE1Ohl7S+m28Weht6",
-	"twnB3Ab3S0BguJ0+gjXkKdbLS4W2ECSnHxmniUDnvEP9A+VlGJ3rFEda0XyBPTZCdBXhXKgvEupSt4pN",
-	"3e/HW34kgEU/BypiIjx27zWhHm4hJ9ZVbkOAi+ikA+CPqS3YTruNL9xQ8ZfVujnkatrET6n2q6w73e5a",
-	"XI6UcnW36TP3ksuoml8AsQSfR3U0vpAwAFhSiYHLqavC5ml0nkaNlFf8cgdExFBnykn2GVCP/7j26dWk",
-	"Y9s7JXrgS2jCfliXR9i9rusuq1r+yVXKxn2ulqqIchtyUwu1pinyAvbfvbNEZuVUB2AFTlGpglA7hL1B",
-	"jcjMwDl4GUjH1saXvB4LyJ1SxoEEJfQEfmS84i2aP2CTVNg+uTYhB9J9cHmroxmeSndFBC0GSZVh6waE",
-	"gqiSs+jsFPLGKH4BVG+gyus03aX4e9RyN5ciqxGOx1cVew/DjUq52oDQF4LQcY8udxDXxJ6nXJW9DzRZ",
-	"3cafrpFi8rerzS/pC3It6MRbXWEBR2iUzzfeyEShsbJKnI3vBLZBGXEqejyXDy12RC6R9QKETHlmpOqJ",
-	"YIGg88sT0VXSsFT0LeMp9v2lC7zhHkpMwqXuroAC95zo+AeQEURdZSg4R12MDaC+3HfYv9gNM+7QKE/J",
-	"gzvEyYRSQLql0hP3jJhSTp4lAb0E1LctYD440dkJhc/iTkWG7hAJNdyn+OCZJ0VdpdyX0nsWbqJAa09O",
-	"SOHRDNd/DV8DNti1uBpfXdqJp2kp7TSEhqiN8quBEz+boCrE7k9k4lZjO9r5HPk7uO2yqmtwBAf5tqGA",
-	"NcrvyHuxx2HrbPTg/YslzsqDDki+YhCq5yPGKFGY0ZB3d5L20IkwgDBBu2Q2GUw34P67AffzLJuSmcH0",
-	"2K5l8xN5RL3FjzRhoDBwh9Al2DHbJ1WOPrymZJG0bCi4MgXCZ80STX25sJ6zglYTb3o8HQmz2Ky34ot9",
-	"MrDXxg3rprjhhV3AC/ty7u2vTA7rmUr+MOn4rN7L9K/EN9Ol6x4ZFrvHxoTLsfrQ7TbxZZRyqUywNWd2",
-	"XiUdcWG/LZNiBLpOn0WcH1CZpZBaD1F233MUjjj0IPQNv9Px2dpZRRr8J3ePZdKLm+NyB8cFGBavcFh+",
-	"H4uxWECjjCkeLDqCjRnCQAmfOofEV7AGe3+kjcT0TZ+A0pMBQESkbbF3Y6xLPhVnUjGuxAT9uIRPI3YK",
-	"LPwaqFTATaME0lAmSp4NLFUQISKgq2D4lAkBdnlASp9pJTrM6oRPH5kwdHwejVGbij4ncLdL40H/hOVa",
-	"cJR/gRnDzUpHdrsGAhAyBFfK/1cy14Zqr4RPD92rSkSfj1OLi1MWKKVkSOVAuS1z8S7oBCBUwrMXmHKY",
-	"G917lU7Dq4HXKbEmbTxDJus2DeZUqsZEvFbLjuoYHvgJL7p3bKu4+xbwrNKaPgxE/XVlLx56DDBI5N9J",
-	"QHklgFtmXgfkoq6gB544EdpU4outBxc851QiCyJ6wA3As0UCTZWFsaHSxneexSjarBi3WrfYL9AucKIZ",
-	"cWuOIOsHkoDbrtKQ2ofvPZE/z6iLSFInvS/JW/M0fefmdqdZayBtqGkyu0LQxk0EhZl7IbcducEnV1I3",
-	"4MuB0A1Kok0N533PxcLBaorhyE4hiIMUiVxaM3PYN1nXa4u5QD2jYE4WV2B2L5fqhcALEHou1xc/9G4N",
-	"Le8pHZE561xg1aN757hlPFZDK9FVILIvROaGgU3CI8RKTaQRbL+9y+JxPtkY0yTu48lApiJkJ6CduzMD",
-	"B2MLJe4JQMVC2y6Wap6wU55y1RMZsDsbNtHZOfA0QyFPjd3+ESpphDE3mczNH1LJAcyT6cNq0b/uNq9x",
-	"ZZ9zVerrb0S2el//TOvhorZA8BvnDMkKK6LcIq22Qc9HeM4CRxB8HHwataNT7HHslHO8RdUWSlv2OO7z",
-	"1LjPAkyw5AKhK1jZgsKc8J6VF2W3jKIrp1qnAjIs98zNcWu7TEcJWNlNO4l7ptvcm8VXVzjbcJwQVwyx",
-	"+flDPtO6sLanxFGSADmv1kPfQIH0GAFwqV80G6vUSZk4nCGAH8JJbLF3fChMVyHrBPRSqO52UGx0dZks",
-	"WYSmdfP/uvwSkjBuYGylFpDuipsk8J8d6AptgQmEm0tNEq3luUZEILjELVdclspkd5Js2gLcbVuABVfx",
-	"ocAGABvn5loUwFGSkIBeUwEU/Rt32Sqc7Rrq6+cY2w/RXQkQrESAhHAbkmAo7kJ3Mt1O6Crdx1MZU39v",
-	"E0NmJAfm4DQOGccEdjD/3PVslPIeFJUojc/tKn//4oPX0ie4Buvpk2+Xud2t14a2/WuhbYfDsICzfQ2B",
-	"sSx3u3v8Wo7hmbB08K7I1v7AbBwvQL/t6O/1yJiHnsm6gl2wHrbdPeEGSNVb7IVX5Vg87CbWVcbqkQFj",
-	"/tRTC0nFpPVu6WEgPSB3FfAO65kCeMSvwRS4DhL0XqrNDNtpQUaB272ipLkT1vI6EbehLP86zKsZb20D",
-	"Fr4jJvDrce+MzQQf1vPKQALIk8EUqwJ7ejiUFor6T6fASg3ZhKzcVguJr+GLphHKAuW0soY9/uXV0fEv",
-	"P7FXx2/fRMwIqIhhB62drQ6L4TcdemwcsVgmnRjvCh89MqwHUfKIxQm3vBMz3lUxLk0c7NqcDgeFBnbi",
-	"h5tDBQ89ZiDSVMfEOoOPkiaQ1gmnUdwaIbrNtNhrS//0NHVCJX7WfeE8XaRF4CzVxrKeVoqmZ4hUF2Co",
-	"0FzPjdyw+A03tvnSDaf5+kVMecDQP8ezLESejQdro/TYttgRS6UvhsJRdVVO/KCVe0+ehp1t77uV1pDT",
-	"GwgVbidSI6AJbsf5y3DDvs7YXvh5VyEUPNRcFSaFLnVOvUfbADYOZ7R2tCKKDfQ4o07C0jLQ1VGeGD0X",
-	"U+zveOE0s686FQq5KHop0AOFbr3OGmmx9yO8F5ZzIf0aRwhLBvEEncLroaAfcAo6vaG6Kv7p5TF7Qrs7",
-	"brFnmZ4YkZlHDN7FJz3OesLnkODlcTfEQySMxbbJMD1Y8b6wvcG8HUG3r/dp8B5kAi0DYo5lEvsNB4Bm",
-	"3NIh6JKJnpAXMymuxlE/+fX75OfnHuaHSjDPdJX2YF2/9Z3L+q3/z29HzV9589/t5sHJsr3vIYHn5QvO",
-	"yQh2LhUy4fs+nUa4VbEiccLGiR5uWuwXOufuZOg+7fFzbPHp9ylugyGf4m4pN9Ev9Au0cihOdL9fA4LU",
-	"p/8retasuSy8+e+Tz989jugfW3+rWpol4d/wrpu52C5agGjQFizARlHEdZVMOsxvg64Cycn++Mvt2JLE",
-	"rflht4FCt9vodMNu6jaiboNb+KyCRsP7uPAzN2P4YWHhWzhm+B4XefYXha9OZNJ1i9vNMV3+bwyVdb2d",
-	"251tsDar1oJGwsNjIvbz8Y/NH9wGKbzXg3b76fbBwc7+3tO99sHBzGv9n2537Gb3ufJ9VnExw4MQS01c",
-	"pkYmAmWltJtE630jr3L+EVUJB/HtDTIv0OcNsaJGQCuMEMUrcDZALTFctQ7IntCFV46igUV1SeWs76SF",
-	"gFKIhNEHy4fbqoiEypQ/9B+l3Q/x/lgv4QWx9KPZhpy2xAXdzns2FyDwUKDdF1kmkhOr/f1uIpZXD/HM",
-	"oZ3ftlOLK7SJ6C2K6Fl/nFfBpK8asMKXETgqiiILUO2rk1QU7hhdioUv8qpGoVPUOAPyOoCaDJENdw28",
-	"ehCFXyn5wa3jy19oJTbo8huVR7eMLpco2pr4Ppug4UAHxhF2CfTf51949xJYBJBWwPfzB88ZfKtxljkD",
-	"GpXoIdzKat0UPEun5TusR1T9sMHn/Cqo87L01c4gs+JGJPDxTBepUyEUM0Kow/z1Rkz2GVdT6K3vR5N4",
-	"UulCF4c1RDTdbSOmN2J6I6Y3Yvo2xfSPUkkzCByJ1yStU8Evbl5UQ4bAJ0JOhVRnJLSNxgB6lfDO5XVX",
-	"rSuwYXobab2R1htpvZHWtymt32mbEw0VpaBbsNWK9utEN5CG37jolmaWkH+GQTNni2GnItXQPE1jX06e",
-	"WWyUfXXLG262EeQbQb4R5BtBfpuC/FnOInV9VrdP69yI9P5JejLl0FGe+sKgiJiDCUFJygylDKJdAMRp",
-	"qN4ferxghSVk1VDO21wd+Gb/IhMkhUjy94gbCu55pt0dtcrVSj641fWCX8nbVw1Xqr4MbXDquGF2fAax",
-	"8SM2OwDoE9MjqaRWrdUze8d+y91yO5BL8op5bhN1WL4PDmfqI6EJANZHbqohaxXi7TXrQOWktG329Vgl",
-	"MegTIqjMP209DLXrJyYV1Y2jJuYpkK00pWqCkIoDcLCrSNTKnOkO2QE3HTLvRol/QrSk14daOdXFVVHx",
-	"raPTiQFnOYwMGFhEmeMbHWX6LONDbCJAlMduy2e8Z1EB2yKnIzR2+zc1W5xD0fw3DeYGHRH/iBqQCM3O",
-	"bEhcF5C4/kIlP9lYUfuwlThvfH/0BbQ3vns69cuA3cMtWXCAnJ84S23IE2zZjohVouScM8T8Qy+nyfnF",
-	"D20Zphw/QL/16Xguw6FagFFdjTS1NJBboyX1y3RfiUn9+F8qm02Xoe6hFd5gSu8jeQ/2Yg4H28uqcNbn",
-	"pVVJWNRz97zTVpjZKCm2WoWWXrIPcDJghQZy6H4mRCeoU+MjkiaC/qXIPA2M1eWuomCwcTU91cn0MIib",
-	"FGDV7is7HYlDjFdKdcZOhZ0Ioboq7md6iAUwsdUxCEXgMOWqxP2ArXx6Ik1FEjG3DO6/WBaT+d4/0M0a",
-	"ehu5CUkDpBIiq0Qm+P5H7thM80ZFM8yrgWxb2q7qS2s65HYPBDTWzpgVig2lGrtl7vu+rwG65g0MfIo0",
-	"LKYRuZniDnfjT0QPinCwBxEU6gAjJCTu3Njl0CkQeLKfEo1fiS/2ElWyiCWpJGbuli7JnEtV9tXHONwT",
-	"Wt9GZ7cdNdyGubSF5xwCuLxTgRUhG3KrU33mpmx14XbbO8fba3cELS3mTRI2zS1VDQp7BdC1j4sYtKSW",
-	"XvuneKsCTwIezhPYp6bRaZeB2vCx/2O1F1UF3p59d4XhOJFTWIybQHSXT0+FgnbidxkqKpAPm7jL3cdd",
-	"fLv2PMQSVYRdMDqRn7mm22v3Mywz158+L6It9qaXKnfnN5zE19UJdmxnQibrm4GFmIn/bCGJ13GwTLDB",
-	"q2GxM/ySjE9UfOgNQ9/JHoIqfZFhTgKLla9qhPjHXdEMWYll6xc/xYfBs+WX7t7lYf32aMIWbCKbSewN",
-	"bCwTxQY48LaczBVfRs6MYhQYbm2yqLkwOebnoihNiE7vauJkWX4vlCKezhzEBMAMJXpVWol1wl1nws4K",
-	"hivWL24M53tiOB9f2Sj+ayPcv6WSSC9NcNesG0Nbyezwdw4lkiXD6wmHF7A6/qR027q43jOtz6lbhI8H",
-	"QRBvpnF3/OH9p2P2pEj4GK9lqOFk3oMMuh/gwOvDVxTIRatE1TNsL7DYyS+yYGxc/W/M2lW6CScVDVxn",
-	"FClAe+nM/03GLSAHgWKi6vAyjqZXV00GQkXM8GlUAqJRN/x+JgSQdFGh9NqW8q0tEKgeuHmzz2UK3e51",
-	"xmLIGTSlao64sTkCBOUdFiiejcmXuz+E3Rj6n5Xf1+TzP6F8wg3pHtACJn8JhSAAat9D5tGMhZ5WPni0",
-	"jvah+dy6+rm1BG8l8hwnTcg98rA24PNvRhFsohslIvMe8R5en8RMz5tSmfq+nIjyLqTNB5rYFQORejlJ",
-	"7YlZfLoZWynrPuNd5Xt36kCYiZ9UJdPhSROdncM5h7BKH4wC6LQguqovJsJYVm7+nI0V62d6yLbh19gA",
-	"Gp/h7pDw6SxVJ02jq874yIRyUJ0lInN/EBDdNwoFKBM0a4BGWwPRO4fEwCHj1K4aUu7YAQI5nO1E9jDy",
-	"c8RoveEObl6UpC/D1zvFlTHCLTW9phwyULSHUDbS74djtyY6O4dVe7zXPmCxHlsjE9F0H0t11hzocWbi",
-	"qKti93h3EuOtNUgKKHeenr9Wd5s0J8hFuc8Qoto/cjOgVrFTYazI3A4QF0JJddZaMUsOcgxBnHWdVmdu",
-	"uFIwyK3jTebLN7RlN0Nb5oTBEo7vFanNNuntG0xv3/u6gvnSgTqhz3KZH1UUFyDCLUboFVxrYo/GKihr",
-	"wJHNqGuvqoOjvcmNX1M6i9T/OqUDE3E60Pp8UetSSJLRT+s6mPrvFyCz/QNXtQi+LuAxzmIZyLFflg3m",
-	"+D5ijif5dl1MYVs6AfVw41fcOUxDYYzbIoZwts5NIosgeCbIiYsOizPXtYLWAZ8sd35Awvxh6irDp4Y9",
-	"Hlg7Mp0nTyaTScvQj8L+6+nhVodxjJhiP4BwaJsSMFz+L6cCjOXDUdxVgDr2Xxh5prgdZyJmj+OL7SgO",
-	"4N1Xb4+eNz+9OtrZ/x545ZOIhbvAj5zCiNgpN+L7vS1wSboK8LvSsPgPz4MdsW4jXId/JtzybuOvOKKS",
-	"XmhuAFYUZ5d0N4iY0V0FuBzP6M9P3U+Cr2YzfiFS08mJ6z2kyy3NVI8zpieKnYspemeK4spufjtfvsDP",
-	"pGLb7dA/AN228G5b7EhNC80EnOGXSZEgKz+6ll11lumJ+8mIj40ACDlLuRUZTZez+KOw2bR51Lciixk3",
-	"57hDpI3gvzt70D/AAPWcom5B8PyuojYEWESNLQZhv8EAnCCPM5GIVF6ILHajDVsQwfCEYNjbbgORxkRa",
-	"6Miu+/0We4vPMLSq0MAMlq+reJbJC3BbwU1GhLf2DRmgA6K25CVTKF5fiAw/OJ0yTgvgLsG75wxM+IxD",
-	"Qpzjt4mEYIeyNAID1Pb+lniUMK7KjsK5c8tBAwUP3L+OAIEvng3YAPE4S2N0oE8Fg7PWYke4YABBB9ry",
-	"UvjgkYEtpIQFl5tnbpH6YyOwgwPjXeXH4xYY4PDUINiGrhGP3DfQmN4wnqZ64r4bolfvDqTbPLERvUxY",
-	"rFJWVClP29WtvtK4m9w+vER1L/Tm8Yd36847846nZR97puc9+HwZo18iWgOEdzG9+DcnwsdZ2ug0vOAc",
-	"8cwqkbXocS2dnT0ZiqFZCbaBa3STrnrFCqzghPufnjotp0fCvexFC5hI41RkcpIJDgNCV1oo+DT0iqco",
-	"CexFpxAHRvRO3vb/8c+D7Ief/vGv37Pjyf/+/OHFD6/ffPj1td55w9/wT5PL38+yzvqNv8qkytJ7yxOx",
-	"wLmX1mw6KN9FB+V/iOlr9bPZVK9fk0H8il+I0JXGlPlnljCKK7zOFToo0yXU/IjMCGNlmjrj+TS3o6Vd",
-	"S7/hCNbWb99uC2NasqunGDdJvHI34knYi6sfsmUgyeEJIccFqgqV9zrhnTNh8/NzRQzyV27hfN32Sh1W",
-	"mF7hN46JuC559eDBwuvInzVBwnj58u2QybxGVB8cRqifHwhWuAZCKRS0AEiQ7vcpFEEdEQd8NBLKsMlA",
-	"piIvHfdBidykwIDEWoYFCoTrMSyuoyGy7vdLYjUIuFV7IdOUfob53XY/5EskXaklcjAbN5iwu7XXNv7X",
-	"9TU5voplOOd+PaH4rxTLJAGHPuprddGAVIi1AggJmpPUAJAPfUQUApba+CBwjpPimWDnYmQhmP2UJXwK",
-	"cj381H0PQWz3/W77ionHF/lsbzwDWc3yBIwxZVInN73rYXSi6U0Do9PnK5viMLhS/3zrzFK3YNxaMRxZ",
-	"0+hs78zjgOranubFfCk39oRuMnPZTtVl8HuRZTprdBqUsBFuvhTqFgnbB3IT+KEHBO2321FDiS/lR1HB",
-	"ILRQLbe9bUR5Z9UysojeEzU1nW/YCmoanoRNYfEpK+hU//qWSSz7o7gJI3xD+eggfwERe0cm+mU65Mkf",
-	"9O/pifsipBfXKLPIn7hY5PqDc2lNxidqv+5TbpSGBeXi3AenjqKcJXMuC0hUVcDRV6jWCBnYtfyDsELX",
-	"mlu7IbPbL3OVbHoN9jXla0NI9mFIJz/v6yqkWCFx8dDJcEuH8ZpM2kxbbkXT5yH/uFo4olKWvCWohxIT",
-	"HzJlPxbQGLmkdvarkWdKELDkVNtBxIzO25YEK6bHlcf86AuRFRAdOkUEhQTJc6atFarFPrp5ArIF8Bzu",
-	"G0GGuk4Tj6Cw0A12PeEEC0nr8QmX827k0yb9/TWmv4shFtjc0prCkYiYGeiJ8pWOPbEJvVyLjbtRIl6J",
-	"/CR8WxGPhDJeSl2HIrHC3JD+mLVFdR/i2EEqt9yj45kwC6kRZ4VmYgSnkqXyHIvY6yqHF0t596iN9bmR",
-	"G9+e8el2vj+C64mMMr2+293yH2J6NLaDRue3z85zPRU8c/7vb5/d4UBIZxUXvdOlUhnL0xQrZsA+hN8n",
-	"qEET3Rt7YhTU9k/gwNGwK9vnCT1KBdTKgh0qhGrlwcUPBIWuCFXCxRnvWSiwA9DAQLvrIZYbIaiWcASh",
-	"rxJGeiXgpguPeYHs2BVPARZrIs+GCqEocFdMYcBIV42gHzKFEVkLZNfAhld40HMaSPWTMuoshjhtNkp5",
-	"T0Q5oOhcOoms+6GpIKCvM1G4/0ethwaDAGCxVSybHHoqccJbY2SwcJMj3JIydVtm/g7IlIPgeTcaZ8JT",
-	"YVVgkitRZw90mpji/Qulv5ULoRdymxfuFgrG5+9UfBBOOXMnoXDxJwy0Vw8CCMIz0cmrl91s/BsKSYK8",
-	"hjpip1Pf+zF/BpY6zT/iHXRxGgbG8fDyIXLmVxTHYcZOHqdT2G7F85FyVTf8IXeDga3TYUcfXrNzMTV+",
-	"O8FduTmnKmL/Zno9Yaru5/ctjjUcJ+rLYjrs/dimYAH8pPVZKiJ2NHJG/fzOZ30hkrrzTCeHG/bqzVP2",
-	"46vXH9nHvYjWRxsUE2Yk+DmTFssiImYEz3qDiPUlSEzgzMEeHirpKre7CYnuNg/h7yMk14pYLjvx7aZy",
-	"CD20DHb5yDHphwzC+uAtd9V7b568H1u3S1ss/unlMXvSH8jsyVBYjiUgVqSpwcOLp1UaNG9oUdwMK98e",
-	"wQcT4JQ4nQJpwCHeSBpMRsEumTlnE8ohi4yX5c7ROJG27kno0CdRqIfouGUUyE7f12mqJxHjzNhM8CFt",
-	"oFAzlr9gUknzD3kleGoHUWjqAzwGpClQkfhOA0XtUjyl2Ozlr89//f8BAAD//w==",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVan7FC/PnsTLWMp4JqGvGuoGSVx1AwyAFs3M+H32f+EA6BVNsmkt",
+	"zsRT791Y7A3LwdnP7/yrF/F0wRlhSvbG/+qRjzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
+	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
+	"Dobwv196QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
+	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7qdPQXn9n8AybbcL",
+	"26xTbfpt0xsNzbC+G47GwyEM6im83YznNeeiOqYTZL5eHs80S5JzhuHdT8UA6afQCxzHWC+QXJCI4oT+",
+	"DqPUtxCRYsUTPluVPrjdpzpQ0/pR2XWh8hxHil6R3liJjAQ9fkXEBeeX5xFeAP2uHX7H/X5rNuWEsfpM",
+	"7XZVzhoVan4eA1X0RkePD/rDvf7eUa/TkSIppklv3MOMDdJMKiL+j2UAAy5mepWokMotkx5YsTQxYYpO",
+	"KRGyN/71Q9BLcHHnK3hXL+ilQq+J+eBovxf0FnPO9B3fHYzQwQE6PDxEwxHa299xrQwdfu6K7bIM3um2",
+	"zu6THvOc4BiW61+9kygiC/WMRTymbAanlshI0IWlotAsr1qFaDkngiA1J+iCxyu0xBJpli2IlCQeI0lY",
+	"jKhCWOr/SyW69+75E3Q0Gg2RJJF+HRodDg4Ho4f3B3qqZl69cc99QZ/BaE5SDOyfZWlv/Gtx8YNhYZqr",
+	"KaGHqifyBEdz8oQzJXjSHPv7OSdXRCAsL0mMUrxCl4QsEFUBwizWP0uEZ5gyRHA0R5rr5IMe5YM+HOwN",
+	"9mpDXgh6hRUJEOP9SI+hF/QE+S2jgsTuhBZzSfHHnwibqXlvPBoanqcI0OP//Ir6/+/Dd//V805ujpOE",
+	"sBlpzuwFXyLFEc7UXC9PhBXxLfdo8HAwqg39B4IFEUgQnKTfT3opSeWk12sZ7n6X4XKmCFNn2ENFT+aY",
+	"zYjUJMSAgiJzM4o5kcdoygUKX077rzkj/VdYRfOwOuhJL/3nxd/ZnjiKhqePssfTH3/b//hstISR77Tw",
+	"k96vJ/1fcP/3Yf/ovP/hu0mvZVaGh/3EI8tX61N7i9Uc8SnMipElEiTiIq4O/wEuBKh8MFo75inXbLs3",
+	"7mWC9gWZEkFYpOmrNJk9PZnmWJ951/7vREhNDXaMZnxBvub+5R5tv7IHjYUd9o/aF/T5nArvOM/mBF35",
+	"xqo5CkZLgi+R4QVI4Vmgf33+4uU7NAeGc4zClCg8sG94GYeaBemXSJySwdrJFBN//8BNvbzaB0Evpcz9",
+	"eViZrn5i/YTfYUV+oilVPgaFgVMmZKoCFIoQ6UESqaThUDB8EnEWSxSqEGVM0QThJNELZJjsBY4u65sX",
+	"ab4hJr1j8f3wWH0/2uttfyhw/3c9lWPxvZnVsbL/aJkcUWJ1otXs5uxO7cgVR0tMFTJKN1JiRdnMMN7K",
+	"yPe2OhaUqf09s0E01TJi/6GeRUqZ+XOUD5MyRWZEGJG3wAKnROVST3HhFRjAkZCaU2mOiN6COZWKi9UY",
+	"YaTlLOICYRQTeTlAZ/iSsELkac2bxMGEXWQKcZas0MVKa8aUSYWTBFgIWlI155kqc2/K2TH8DsJpaeUW",
+	"lRNWZvEximmciy89RmQkuf40nTEuSDyYsAo1TAXXbJbIS60x6UmaR3pBz+kMz16d9k+sAttOJqUTMKrK",
+	"hP+ZTDKtD/Xhv6Pn8J9Hzz98q6/IlovtT/kJrWSCvHzqZx4lJvuNRLTKg0d29gus5sXcabyWMfyXINPe",
+	"uPeXB4Vp+sBclQ9ePq2P62y1IFuMDenJ3d4An+CEsBiL54TEbaOL7D1oSkh8i0NLuMxE65pF5vItjicT",
+	"0scW9GBCRj6q8wjuCJ18WuAZsWwtQBmLQMuBscL4fsuIWBUDNA+3HbK99Yesoqz4j8hTktArIlZt65kS",
+	"KfFs6/WM7evOP39hjeXcNi5jPd/eNmsN5AnPmEcgnyiUcqmQ5CjFbIUEkTwTEZGIMsNw9ZYb/suAR6cg",
+	"0uaYob3h8BgNjVXhJEeouMJJiHDCGalM7nDoJ5LzCEZWnlJMpjhLlOXD7YJwb3Tw6ODx/sODRyVxOPSI",
+	"Q7MEz+2LGhbf/0rOwgCFeLFIrHB64H5T5KMyf2gpWLllOqfiO3uflncEx/qchMbCDAcT9tfTN6+dVgbC",
+	"0cxF/y0IovIYYbZSc60dkETqX9DB8GFdoulPtJywc7s4O8mxe/rF/75XmtK/9Wzvw3T/XZ/pr9+hD/rC",
+	"/XvHYBR9e/+/2/Xdt6DHe5Z6jlmcUDb7PiGMEqZCbUZjEc1zJcGwGae7aEpTCAuCMnbJ+JIhvXQD9EYv",
+	"4ZJKMM8lgTsEmWaS1CyR+gfblAI74t141Roj0a6GUqvmarzmCiWca1sdq2MkeUrQQvCZwKl03oXKbMzZ",
+	"9xLCwnyjPH47mAvOE4JZPpp39oi3cSfHAoA/ad2MRnNDxFhV7ZTqSo96182+9GhLLOw04a2qkEy4sgMG",
+	"48kS1Qxfkfoi9kb9veHeo+E+OJGHw1/6+8ObHPoLnrTqIXOe3KL68TIm6YIrwqLVj8RDj6/wJQHFXuIp",
+	"0VYM0KAzKZ2pZgyZsTUAYs40b4usjNAiYjVhmMml0dL10+DDQ1ogoIO9PRTSYhz9S7LqC6LPbWjsAcy4",
+	"PtsTZj93jA6GR81nKOtnkoSaPBNS+gqVKGPaQlji1QD9SBZqwrRw2jsAb72sM9fHZLh/9Ogx6R8M48P+",
+	"wT553L+Ijvb7Dx8fHeDDR9Oj/b2DNp5RWs++XtA25nF4uI55TCYf90b9yeTjo2dtTOTlFJwW/h0z7iXQ",
+	"xIyQoRVfglQ0ScBnAOI8fHaGZ2HhO5uw3Hm2PxgNRvfHCHZUIKn3EiclF4QMQAZ+G4K4x2w1mLD3Odsu",
+	"jLPSgKhEKY6J1ia0ehFhSeo74BwQ/iW2/prdGPNkIr+9N5l8++977x/c/+9J79f/mfQ+fDvp3dMXArha",
+	"vXD/2/v617ZdeM0ZadmJE0Px+8MDt/52pcFI1lsAyzq18srju9TLv5cvv96Xbda/01IW7sY16zlskufQ",
+	"kmfbwrAoyWKP1/YdkCA4RCxHgCN+QSSNifFBl+zE45zktDSXRGsBisToYoUinqZYVpjkr70i0GDDUR/0",
+	"5UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBminL83L9oAy7R+FlwYLgSFAxehvGbGXNTf/FPSk",
+	"WhknBhepftmPpNW4OXn7El2S1e1JjxaXXt2CgJWsWA9bmQEJvH0nK2CjNyyPWbWtpd3O21vLtwlmrYNJ",
+	"MLu9kbzjPG3VBDlPb28kpxD5b1Xw4OrtjeaMRpeklWAUXL290bzHVCVUto5naa9rYSFukSe8Jxdzzi9b",
+	"h2Uu39Z4Pumn5YIz2ciieUWltOFeG4nT/yzbuAvBLxKSgkEPIe2tvvvWPGU+XrN1S6Ktz7jqT3nG4nCc",
+	"W/+I8YqbFGQjcE29WjVP5l1MwHlJ+1NC4tYpyCyaVx2qoKZQBQFzQa7AwOUCdFDycaE310zPuDvvZGbm",
+	"061zstebW+JcjncxaHuaWgdtr1cHjULn1qw8RxVsB+POSeqZKug9dzFRo3G1ztNcbg5Y29w/YRuZaxls",
+	"7rPbfqT6tW8WxORyvclUxFPiG/ZrrhDjyzFSPHemutim9Y7GWOELLAmKMGNcoQuCwGOFTqSxnE3GiVWe",
+	"JkxPQuBIBUhiasLCDNXHYoyAUoZLJf7qm5m990Fxowts9vPI5trnihjop8KrBM63bZe+nOxo9vPNFREJ",
+	"Xugf8rwhKqX+x6/6nTFEFDibJjQCtZwoTBNpPmhSeYr7LAVx+86gJ1dSkRSSDNg4JakcLxwBfgh6inxU",
+	"Fd+8oTSFpoIQvTgxxTPGpaKRrN6HE0FwvILDhFmFnTsVWFETjgfjhqpVb9wjQnABX3bOtjOjs/rp7Hrp",
+	"1O5UEe21zh0sOZPgxLEny14xyZWa+NaR6AAZN1w2y2NFZoEh+uc8QXp79LMh7OzA7uHAbGCoKVmTExcX",
+	"NI4Ju1WmM3VfNdwGmZwCEx3XpDDHV8bVsiAi1UyRM+MShU1mhMTyGIXFxRBC5xJRNZiwMBJcyj4XdEb1",
+	"B7CJpPGpc3chSZVWcplCOHe0wetTvHLOFMlTAtEC/caERzjpc5asYMBUahX5qjziSrKUmY7ZX7hRj0wi",
+	"vmQoxdGcMuM8ajCT9+/f909KL9rEG4ocLljkF1iWtDB5qzs6x7JfzkOyG2v9YnBiS1dhZdJMW7IKr0Cg",
+	"vODJnehdc560q1tamIPfuCkAX7IrnND4VscKX4SX96eYJiTOV9nQcE6NKVaRHa7jGccoBE4oQ6SNF8tg",
+	"0BXlJnFk4Fwg7GdJbnVWLd7mccnR7CZY7MIlWRXevsIJbSdxNxYIheG30ZL1ITUp6RVOplyk5HZpKXVf",
+	"7dvFrdFSoTVpoYvuXQh+SRj66+mb1wG6wDH6+ex5/3GAMALnEjJOOcNGczqMiRZC92Gar3FKIKHpVqep",
+	"5UJf6c9qSWD5P2ekcNIzyODTA+TKRJPxRXK7J0CTDM4/bTfChbadox8nCV9aKyKm2Ij6Qihyp41Y768E",
+	"QoOJWYfcXRwK6+xrPRT2evNQvE0wu5MBJ5i1jzbBrDnUd5yndzFUwXnaOlR9sTlU4/a7i8Eal2K7XwMu",
+	"ewas8C2fxYWAxFLqk7K5LmNzsZCkLDKKqsst1vp2kfeM3mneSW0YF7SemEQ0JggzsoQZGt/nXWyJ8au2",
+	"bom53NySM5qSN9Pp3Yw4JX0+ndbH7AxE62WBUgs+nXrGzvlPWMxumaLwKuE47ivO+4n+uh001LlQieA3",
+	"YdK8TE42mBYKEgTuPTxAP9IfUMYSIkGbm9JZJkiMuMvKue+m9gqz1TvrBrldToQV6UNQCQ4LZK05f4yZ",
+	"FwgvEh+bXO3cGLY53PrQlFwiUC9wlz6Ws9WC3LUTW4v3rTzZoAc0KP3nam73rU4jq367RQ/WNKBVSufA",
+	"tl4gsHHQPcxWE6YJ6f4AhXW7OEQSr6Q1aL6f9Kixxc7hfZOeKybD5gPWNQ6OmAmDZICHjw6H9wfohCGS",
+	"LtQKRYJAJRhOnLYFiZLgiGGckeu21H9m+ArT5NYVzaz4ruOcfi8pMomTKOUmWUArzlq9X2I5cZnIwbqU",
+	"JQTV0bVjPWEhN76yvs0wdP4fzphNzdCblXBt60GyEXb+GP37BaFsBm6wKdWmy7GxTWzphx6NHqMTt01f",
+	"7e4c4WdGPi5IdNsniTJFBMNJHygdfFkQp3duPyMqjDsw4TNbrWTtYTAi7Kac0zi0fEFmiwUXisSvtBlx",
+	"y+SXf7wPRgxwOWfv2BK/vua+oWMH2lTzGTkgHQPI3cllKXiZive4stOwQQjGsuqX61LXEUOtivVTOUh8",
+	"J7Ep++0+BKDbQ1SVOHVTRNh48h8mutYr3PM24ky9mZWu7u2SLJTx+jqZo/WKhdBEpKgJh5SLyDcEvZlU",
+	"mIFm4R66WPmLvEwSXi0R9pKsxiNPoeVdVj5VwCbaiyfQcs5lqY6HKs13ozmRx4hlSQL6HKvXIIyqeUQP",
+	"D8p5REfD4aPR0dHe4cGjg+HR0aiaVKRfamSjSUuoJxlB6hkVRHbbNzPLTZkNtuZdS8Fz7C2rJMwF3E1s",
+	"R3EjKwF5wi4J1CJDEYdelHwhYq0pAwBFhRL29yqEsDdsXYNi60weh5f49Wisg3TKRZUO35EpEYIIpPkw",
+	"TqrjGN09Rdocho1Lb+8rL7e9wri6qTUXPCGbaOidvgc4FV/YmGtlEs+hwHOBhWLgikyALeU5ketefapf",
+	"Wct7HG6R6/ipnOnzq0n9AfKxM8oHW2YIFYSNCtOrHL/KjtXOToGqwC/+l0RwCA3XLoBecGx8LTh5W+LM",
+	"NqO0nvabGw+Ka01VM9oBclnRYTGq0BoUxpiABF60IlgEWq+FDEr925Reac0+zOdstA5CYkiENUn2ts42",
+	"MC4gnjimaJSKqjSpcNPNfGYnJvafeuz/I05W+VBtIn6PyD0BjIevyspXZWV7ZeXSpwKfGU5gcTj+0T95",
+	"+7L/I1mFA3Q650ubK8NZVF0EgGs5H53/9bfhL5d/G82H6V7y+MmQ/Xb5dp8fikfySI2y/avD5aOPR6vR",
+	"7/snhz+s5yM18A54vcF7OK+UHP/rYP+Td8e/amJfNbGvmtg1aGKGT7SLpJ+o9OzyG0by3CkrlWRTLOUL",
+	"1lo3I42/Ki9wv1jZHPWt1tra+bXFrq+2PocFiMKmd74mH5UFZGjsCXyh+jb/wlVgI+uS/MLUGttYFPix",
+	"yrm0nOWVMGMUFsCEIcoWSPEAXWRqAh5ZU0FF2SxAocN9DEulwpWHF0kmtUZbQ0MMfdqqH8ayUfVoLlh/",
+	"LoVUS/Ntl5XJYhNtxoIgHkXZgup5c14VsGvLih4O14MKtEJrto3WuoTvbLgRZhGxkDybaPFJ+d5PwW5q",
+	"ni2c2/CASTNv6FKbtYwmvOaGD9n77X6AFpRjll67DsSviBA0Jps5SX5k37hHPuUooRsdmva2T1Vc0W0G",
+	"mOOutlV+3ZluWoKAba8Eq4l2vT+x9MCO3OxIS+CtW1OQA6vdmi5OzQOfSpC22yAu3dn+ldFEt1wVnw5S",
+	"Iuiq5uFWoaDhMs1UdsXDJUqnvo2FB345lG9dTfkpzXeDUDZstaOLyUJfGvbdVHUYV22avsOUMZ4pQVKS",
+	"XhCh1WKX7RAllNHoG8Bxm04H6DQTgmcmZikXONJCFhInUn5VR1Z5T5ME0sor0VVlUC1ojI1eVtKpD5v2",
+	"Q52YCntiMjn1GwBYdhNf78wTdRKzL9q0YTv6BCtnkYPiNUAvlUQJzB10pIZCBFkHFytkC59hKQ10WnPX",
+	"MVuda+r3sAJ8SQBrQWYUcjeNaqFsBGoqCBmgk1KqJpQuIGxugzRZyXM0HghvI8WT6ubbedcRZu5Chs95",
+	"YrMsWkp1Id+CTxE2WfMw50tCFrJanlMQ9o+P/vq3/V9+2Ht18I+HZ4f//Nv7Z+/Ofvl5b//gsErPB8OG",
+	"jVgDMNvrP/JCemyvHnh0gl0k/OabdxJlJXm0RbFw+fi1MvfSODaczWdXXjNHG4gODWVaq8ky7vMlHAXj",
+	"DnAmhOeERX74W+Cs+tGYM3JsoL0gg9twV4kkXplPqJpQLn8v0IcMswkLMxbz0NCnIA6/3qaCE0SwSKhm",
+	"qzQlQd1eGKDnmYBvm8FKlOLVhF0QhOM4R8a0gBaaB2nJZRJV9L/mJLo8p8wtOlzUR0Bpycj4uZzzpTba",
+	"Cb7SvxgBBC6EmINl70arjwURM/1fmi64UFWwDPvlxhnAazBJLewn+E7tehuoUUjMKxA8wxxhuUhEq6GM",
+	"ljxuHHIyJKbxAD33isAA4QuowtISEva1ijpShRdd7xxrF2634CwLeh/7OIspYCnrX/F0Cj9yvKD9iMdk",
+	"RliffFQC9xWeGZKv369P7Q4m322y/6ng6XmhUnvMBVO+6EArMUNhQ7cOy1RSP7aaFhlXE0Y+UqmK2B5m",
+	"SJ8t49CeEUYEVlyff8UXCJfShCAFWL8epxxywSAImBGLRdUuUUbbOHq96t9LhpaAvLOcr+wpWmkGo1kL",
+	"ZK2ZyhnO0CITCy5Jm0q48TzUtMDPUfn+SKeisyzO9VYP7CuPSWwLcI0gKLtqaiu632lBcf/3c58GUlsH",
+	"nCRfuEtgJ+2En+9sa9fUFbDzrEZQ5Tnlz+TbvNkGLas8FV3I7cEG5eeFQehuUU/meLEgDHyINQ1oa1f5",
+	"MyjFNIpUgHgSE6lM5WMHJ3lNV6u4y0fDYdNh7vV7b1iKzXGCcplvUFS3LymLtW3tFAzTNcPGxKqLpHfc",
+	"E6wxiIOG4lz+q3lrWaAAcyxXGsMZz8vMIC28/OmCuZbbHQ2Ldkebglcew2SjHFkTMamPvRo1AUoHlbRT",
+	"/KQIVNxYECXo6aU5/x0aw6x/7Iym5Bd9H7CNTTtdeDpuZLP3bniztwguGR4HzK1XXsYNR/FNyaqtgU5k",
+	"CbEQsrAGDQWkeebaROb7+WpnbeVsSZk8tmUEBneBEIkuuHLBmC2cVn9MjUXrfi0HXBSbYxLX+SVlM3Qh",
+	"CL6UlTNdjyiCQmkgmvPHUrwyj9Z21xmiPFOSxqS/5ELf3wdY1lwkljBbXKGu+8WHwFi6fQ0S435XJMa6",
+	"sxDWbgPxvyvs4W7+QpccrriVt8e2ttNiURiSpKz8otH1OgSbINNfgmtvFydZqw57Ygvt/2h67Kf1VHfa",
+	"Yvq+N+VmVVe0iZINUJj3SQwDFOa1S/DHnESXJD6nLAwmLKTsHBDJiZQhCPnQ+Yji0ISqV6Vq129k3sUn",
+	"h9ScMD3dYxRao8Z8xrqX7DsTMlXn1uV8Di7nc0kIC1HMIWFnwpyjy2jaRBouYx1dx0gJgsEidyjx2vjG",
+	"0o7QIOaUWFC5TWQ+e+cSg8kDiG4+9ZJrLM49Yebxsp/MO4kq26o3qKwwrFprFR/DvaQMmgxcUelzWn7N",
+	"n7jB/Ame8Mzjr3wCvwPCdZ7iGSAsK4rHX/bIo9h90ekSjyqaxaOKZvGXX4f9I9yffvjXQ38e4mekZJzT",
+	"WPr9rhAxtEfLZgtNufOPb6XZG+a/QaG/BtmwrRgq9RH1sEjgKRSQZYopbyUN/QmWP4MmkUfPBJlhEZvo",
+	"rSSmB2MU6VFW1dLTS8oQMJ8vLuMSooMtmoVbwEL3MwABeI2qETjYAKosQFpdALetuJXsrbKOGqw0PQS0",
+	"SHBEBuhZulCrwIHPQ8jkWum42oLWf6akE47Sf7DMIJHiM7OY4J4o6j9kGBhYrAsed8gFrfbGrczk0DOR",
+	"a0rZsGmjHn9Xx0QLy2ubK1xhYRXqLBFI+dTvnKuhJfC1hP8h0M61pnL78vq4nE8QDsPrE4jaBM0R2oe3",
+	"Is1vcTJdZT36ixCz2cVFdYh/GR0+PIxqA71uVaAy9p795H+YrO8uw6sboUVKuFnIVJbSdmT4KuevUc5X",
+	"dwW4Z9dtgYe+agM3qA346wcbx3gL8dkpMgOCslspR+Ppz6zpqFrfX3Bxhx7fW9eHqINq4rqSN8KCRksB",
+	"HKJH+0cP74+dIz1PagJM3M1uyK8OiD+NA+JPrV989RF89RH82bSCpkTKYqqMTPGLeSM9XHIrQJXCPpf6",
+	"RteiWP7G+u9txu4FiXBKwOD66+mb1/WsPfsJKtHM9jCcO7C8Wpu87w5G6OAAjfb20cEhevgIuuZVDxVk",
+	"p6yPpF9bbNZIlvZ5L7HcNGmbpYggSdFMPc6nfnczMxTgSVBUDuW6vDFv55wRD3tbn8Bgv/GhjUKfMeXL",
+	"lNIEmtC8KSPS41dICUyTHbPBy1Fu43UyKWFx7niCviWQYV2JCuUXmznScQwBKK/+y4hacnGJ7E1GSKUE",
+	"TUUlxFkCcKVKkmRaa4d7tDcYDvYGj2p5JYdbZA11g/0w2mfLIpZ7yW+lrpeYTz2xrMmFicCSxGu7/8E2",
+	"mvuCPIxpx5z/bbM0gQHXEEpaa2K2Lhk1ZOtHzrBxP1/j5aIZZS0tqFl1Al/whsf1gaRxiWow9GS4vdB4",
+	"jqPoX4D88su4KAsoUbbmf9re8xC4OV1vfav00LdK1dzeNfQy5ymcOc4iIlgdzKXUQ/f2VrEYu1w7eGlG",
+	"bzYZyTlfdjh6db1nNPQduTX5W0EFksMUdgwa2D63J6UKRNK2luhwHWQwNWI34bN1WSS94eivR788Ofz7",
+	"8B8eebaRr8qshRcUxTHboSNtSP3TkgniIu6DhcSprEr5eJYSobl7qGAstXTmMj3mXLgQBa0ye7PriDAl",
+	"aEeHkX2m5iZiZLlDcnOhWXxpjqIfqFDzp9hXF6J/1bO/0LcEoCig0dFw2B+O+sORwyrKkyoVj/HqWHMJ",
+	"rDSPxStE5YRZ4Gp9Gjz9f4oEa+j2FU4zlQkS1ntVj44eH/SHe/29o3qSa/3AVM3bbY6Pa5zpX4STAolL",
+	"zwi8Xvv7+0domiVJX4/gvndpjo6OHvdHe/39YVuWdueZtI78OfFpKw0Y2Wrfza/wbNcFz0ZlTX9eznlS",
+	"HIy7wmnzA14RFstC9ylLpZtEGLtG5Frbbs+svoHvwgVy2pxn4kvBTdOnzAKnHVeG/Y0xZ12fwzwdspam",
+	"7jF39Tl+KgboBY5jsBS/Iq7tWMdQLyW3kasbgYwt8+ndskSqrLuCHltGf4WOhBfEKslQNm5QG0wt84wo",
+	"WTCoCctFd/72ixVKCL6yXQh4psZmi1KCmUn6XwdXOzFtLFDGFE0sgq1dqY1os398fns9+Ld/NqZRO5eN",
+	"I7ndeWrFov2q8nxVeb6qPF9Vnj8nyGwmkhYUgWJbrAsnQBhJEgmirDlr4OJ5rVVPqZdNXgU9YXw6Rgut",
+	"EsyVWsjxgwdh7gM3j7ntz7MimkDONYv/gRuifJCSVEY46QbsPKCRLK9qJmhfkCkR4M+rUtFelYoeVrGZ",
+	"PCNpw4CeTPRnN0u5G9M+zZZvkpmb/WUVsdnNbQZPfFZuVcWt8aX5y55Aa3S/4C+asUc8JRLO0WBHtTcv",
+	"sLWt5amsghPdZiHiJWWewQLUYDFAYAfltnnHKOQLwvJOWFghnCTlsOclWUHV+CVhxmlcq3+z1xshl7xt",
+	"vlwjiuywUrxCMQcSdCHkrYjwbf6RLQKGgreWS5thfCOh9Ybc+vMO+rv48ENPtsgax/8YhVrlNIwYM0Tj",
+	"AIWZJGJc8OaF4Fc0htHZV0G0zGzbl6++1k5wEZUAenW7UqWXMtv1H+8q7rFHoBtUuFU9KVLTf17r6bE0",
+	"3KWO1uIGwE791W0RO7vCM10LSOeNBeGuF9ozqG7QJtJ41x6u3EgXjvu5aJeVGQVplppc6nHBHp5HCTfR",
+	"MEFMulcv6Jl/nFN2Du0VNQ/Vu+rFPih9Zht0pyeYxTT2RkROeUrAnbQEWxcy0PIemgsiJGcBgIAiLFFC",
+	"lUqgurroTKS41hs99U1UqPn5imCPeP0nwSKPRVUloUJQxV0Vh0ePD9blzx4dHT0uS8GjNYHWkiDc1qZL",
+	"QS8+9xtLBh4mIZpVyqBAbzDB7fqZPPn2W/TqW/2/ZsrGRgDcVGw8Iq/evQaZqk2tc20pNwf8E5YKqSVH",
+	"MZ1Rh+pDEDyCWKaZzuYd6e3t18RH1ZxZD00G+vaWerWedHULgjJpVebqPedrchQLrFA9d5tfg05sTy5e",
+	"5IeZS9LauwZL0PbiMvmYpisC+d7cGHqSyKrtGToAJJWePFcWGqBjLUM3f1jCZSY2fuaJvU0/kWvrvrzb",
+	"3JEw45DNm8sh6hrX147INP7lYfzzk07qSdl086Pumty71iSPcvZoF7jjHVsc+NKAqx45RNmdQZXMebKR",
+	"Nb7Q91Qy19ZSC2z0m/xUrslGK/bjG5OWxqcotIBB5wAYFAYVr9N1rUtrRlWHTgwuEX69McDTotfBxlRt",
+	"cxcgmkWXRG2GM4O7HAIan063AUB7oxUxtwRrcQVNd+RqTmKAMIq5hVgOracj1BaKKbkOwQ6xJzA8rutU",
+	"VKLQKD/6mQJbuPKKwOV0a2MclA4LCFPlHmW8w1yzqmX9ldjIvg8zczIZtKJnfgp6rpHxOXHJxetW13Vm",
+	"zvOFKqS88Wlz8wu4ty4fc8A2nOuBLXlZZeeUY4TtwtLvUHIFZJQhLmIiOrmRbNLXjmiSvlRfr/Mo9abS",
+	"nxk8JEGQvo5wIgg2xRKbuXzNHeUVcBzNONJq8tIWvBhIagC7c0nEwMPVLUi6rRD+YJ3aCeBNiyPipJ6L",
+	"jF6TJfxWB2UC4HDEM2WSdVc8s3hOoEuW7aayYpTzRCuCcp7XOHRBKfPZCmLLfD0KU/3MlVhjoe58aOEi",
+	"Pg7wpFCR6gsEDbbyGsHCarelT4xDHNPWQ8lrCmHeYC+jNREio6ZMuRigt6ZpncmVr3qbIcFY31sview9",
+	"mQsqVQrFil+QI8pvQe+EQnxN0CoVQOFSBxtfmGEDyIml3F3TVszTtQ5xIPRLreC0rAf+fq6H4mDesPu7",
+	"SfM7kG/x/jaL3ISwY7xyNpw5hzeXvpnPsMXkbhlQYDvq1VvsXOfQ/nyHeGe8xQb8wcZT1J6sYu4qNR4B",
+	"+H1T3UmZv/PIdEoiOL8lHOE1pWfltxWQzMd5X/FRMBwOPx+a2V/l0dVTUFdf7e9By6zXrPwWIU9zY7dg",
+	"p3uoGe8kEHbphHNdcpB8USHPp1iRF8726ApVq9Uy48RBkrIZMDRFAB2b4NhxNn3ooL7b4xVOeHQp12TG",
+	"uCQlLi7hQ1QdI2LqtKthx6024Sle/aC/WCdnD5aA5dzbhLKhtqCR62ZYs52gf+XtYLrKXakEUdE8b9yK",
+	"V4EVwUizwP3oe+T+pSnVL2I3Te4Zi99M88UybYG28hw89SDHuK5C+rvepSAJvSK+0twTlBIp9SkGG39J",
+	"Luace8ILWpqkCx9zfMGXiE9VkZKjBK1J19G6aIIpk94MybGLpt4pjcxOcWMyEswP6UduNx8JBmliVd7Q",
+	"WTECsH5Yc3SmnNPdA9NYkZqVbP3vRNMLwkxqszpGh8PhRo3jTtvNuPWRrSDNNrOhObfSThrfr5pTNqus",
+	"CoRq1wbEyr7N7cJhIDi2oTnqSE4/UdtUeqMUt32ZdKWaWZFaNXPNwK8F4nbpqrOtT3v9uG4agHyLhjiO",
+	"M1c7z351Cq91Cvus9nX+2LxpUC7FamZ8/Sw2JUKVvVSY8TqBu1lztuK3m+bsHrqO8tpcN/jiNOfq0Wgs",
+	"RLgg0D43HNskHgl9J7mwfxqmaXqlAeXrt5FY367FI/yG9Z8zekUYyhY2VLp3AFnhspJuYj5l/PnmPfBv",
+	"HNfyRfL7GvzqKfc3YTwp8rkLyIlr8FJOsyTJkyg2x0xf6zuvF+27ZF9Yd2zNF7sRZIpfEaEfOI/wYpvW",
+	"FPreJ3jRBIPqjtB0Tc7EYhcaQ6piJ1em2s3LaDZwRyej26AW2ORdqegzqePaQGXvjIJqxLCGDtq3dLP0",
+	"KHVS2lp4OPyzhtdFj9FUGnT0vRRZF1+WAClIch3XNTOWTtU2omTOl8w2sMNshRRVCak0bZ+wZtf2PDdY",
+	"kY9WNxcpTqg0eXuvnz85RhFnSvAERXMscKSIkBNmXgFID/VKjqdigF5zLrwVPF+A29es8ecipDpGcA2w",
+	"qHfEsLYLb98lN2oejxo8ZzOOYjvoMxtMsbCfARod6l0bPR4Gpp+bN6Syv9Zk1g+XDKpDnwX1LMU08bWX",
+	"QqSvL+VobEA2h/t7e/BLXy9VDvr5W8YVZbNA2yy2TaCYMMquqKQXCSmdwyB34+8dHiAeKaIg/eLns+f9",
+	"x1BmpVXKNCXx/QH6kSwg6XQpqFKEBegiM6nhsski9KFPF1iQuAWKdIAsUqlpW+yAo+q8ADM2SDOpiPg/",
+	"9scBF7Oy7U9gxWp2f8Pa2mj3l3yTzdOAkwRF+prtlD4cjg1oy97BeDg0uWKaM6OUxozO5jVXwGhvXPcl",
+	"HVYGeFhhYvfu/TocfYAU1n/v/Trs73+4P/512D90P+lv3vdypudzKk6qaaA7t5YAOCrMUOl9Wnw+f/Hy",
+	"HXp3MEAnSDMhLnFicTBRSH1+YZPKXkuCX3eO9SSe8Jjo7XqiSXBRLqLulrNwrX5TPTCbrk0U3ubuV/q+",
+	"T7DVmos47uPXUZKc9djbd2ct/kxDoWhEF5ip9cBzTqAbvr+1QqTn+7b0japm5ANwkzwTEfH3Iqu628yd",
+	"ZeO0TOUVa/RkfV6NJOKKrvtoHba80/w9ZFsKCXnqsRLeshn6So5abA5aBwg9PZZ3ee3qxlFsE4gpnRS5",
+	"tikgzRsBln0JdgZ5DUrRDq8P7fCmWTKltuldtQEe9L+rOhyKl613klVIrOQSK4eOmoezelR8SnaNzf6Q",
+	"sTjpboU6e6bMYN2I5QABS8BSmfssi00ou0ShFjXeCJxq7dm9xBJNtYw+dkqmhfjFzqHuAgBbE1i5AfeW",
+	"SHV6+D56txZZznr0BDuN5Sf94pvlOHaXK5Rof/PwGcUVTvyBwxSMK5cwemxrPODv8DziGVNQAVuFgRvt",
+	"7ei39wYW1/jb3RJcwNTKCyAJFtFckhrDLX7ueByt9xpoYotTluMsdzpk5cOlKgfB7/f52QeA8FLlqAdV",
+	"xc6hF6QklYOSfvpgOqeinOvyoFkKu9aOnUxOv2tBjzBr2PGAGtGnN2qbB0/hzlc8Jq172Mvft8XWvbOV",
+	"hK2bZ3Ty1r7FOWL9eJ1C+maKqJK58azmRBLrqcAxgItMTJNe479YYClJjLR5GiDyUctrFKY8plNKxLOP",
+	"ijBJObO5hTRdJDSiChqNh4HNvW34MDpnRJSk6kYdUfOOhBugLTDGA8s1DC+hRgd3yRnbKo4HB5+nORrP",
+	"HGiOrmSNoIU2L2GfiXDdFrDRaUzHhR31S0tIJG5XNId/CE3T08UP7K0wE2ysucm4dLmvL4e7LZRXE/Ut",
+	"kl8VPYFNC+rZV+X9dXlCRZauiZlShvBMEGJqmi1oa7rbLG5fl33NFUpM5iNWY8gloUlS69DSVG6LWJhV",
+	"c69Xcd1GMf2B88sSw93MVIPCEcwFGP1ogQVOiTIVOJyRN9Pe+NdOAseN4FOwldVovibzpz7YyTzBC3xB",
+	"E6pW70qCr5MG4DvbtbgBU0SsbcFgm/O4LgxbE/DL0purHVCalLsGoV7rH/ll2WkEb/K3bvq+EeewFy3Q",
+	"LRxN9VrSbqr5aem9lTHse7hQm2JKo3kbTw56Bfb+2xJf6gW9U5vQof+p2VsX9n1FhJb/+q/GeP5urhk9",
+	"QvHEdnTgCUg/k2p2SRaqPGT7PmvU9u2f1SGV71nPIKzuXKbcypCr29nGKiqnS+2SrAuV1zjCMYEzEnMv",
+	"elGmFxmvOV+ATJKrMYoXJVxFgypCLOo3U3rKnsYzu8SF/Fp2qlVfzzHUo8MWoaxqGulf6nYR/LZBh/cl",
+	"cTkXQCfPU5NRbsxHliTKBFWrbu8/dU81GuXoRQtq+136SmnimwnytDS2DkRp+VQZVgo5+Dmtw2ALx+Jx",
+	"U3Mh2+NgC5d5BAYE4oLOKDMViZkEnxdA4GF0IfhSWuLYXN9f/pY/e5MjSVitbueEoZO3L9ElWbl2EXOC",
+	"YyLQP/onb1/2fySrzag7u58Nq9d6LIGTTM1zm4RfEgYrBlBSejPUKsePAsaJI62ZdvRqrvWw7m1oNgp7",
+	"XF32LShRYUV2iKb4+aOJqiDP68u2bJOJblE6UM6DmlNhhVRzn8z7Hes6GAwHoyrnMj95tt6Zkf70vJji",
+	"ostqvqGlItxEn0fKGXhHvvtfg6IE/6lXxnrvbHLpdc4+bbGTitzZqKxVn2iFsbNi4IJnLYzFTRl+Z1HN",
+	"Z5j/ukYy7Gap+mi28mnfDf5RtBj6heTbTTBtERHhU7XEYiv/1qm7d40d99IWFFXqwU3SQ5XoXE7aboaZ",
+	"rcyxOHL5JBpkWD2a+Ymya97KjGpMrxsjOuUpAe9+7u2PeAxg75hCXd+Si9jUSVxwNfeJxtirBp/ZJiyy",
+	"KwdvnF+POaLIxxZOA8OtSsSnRC8jT/hsdXNqYSOfxF/GXZpj5+JnHpu+1UiupCKpdytI+0bUsg6uBfq4",
+	"BeqIykWCV+1DyemqVsvLmcyS/DB8fl5Xi44Cy9cSWc2XttTDrc3rVk/i38FnXy9bM0MLzFa2n3imcKTe",
+	"6sHspgILgqM5whZfr0lJbUv0wwoKiSv+Lds302TaVD1a9lLTfMZJ1kKpBgAOfE2+mIptnnp4eIiGI/So",
+	"1jdy7/DgGs+zd2PM0Nt25kWWYubyKztsC8wcp/Z8t+3KFKc0aTlWEAxudjV9BdlRN3iYoFSgBboZcBDA",
+	"pQ89jjkzeaBVDbBkuNzkoV+rV/jFyUmS6P2ot144YQz5lvVa7ahMrgdMgB5oU17xM/DplEYU1w5h/utm",
+	"kWWJ+OVT/37S2JAn2CEVFbNNqjw82ApJaNCGmWdG41PcDCZ47g0JkCQLLLAi0Ikz4mmK5dqh7Q23hDnS",
+	"g7sXVP++/237cMGanVID6t1JwDvWByzAeC2358wGws++AmhkgE6QnHOhcs7y6tmrU6hryyUazUdbwnFm",
+	"0Od6QUSkBR1hoBC2iESHjvl5UnA3es9kBmQtScRZjMWq1tjYXu4ufWrdNOF/o8c3pjDtJmpeNkzYTvJm",
+	"o8trs/vJUFllrfQaAnuwbg1LdDfF1/06dnZ9WRrXkpdRx2kojau9wUI9QLSDe6kUl7J1G2vCXH7bQauL",
+	"sJ8RThLpRKE9f7a7uIklGIW4cgDt9fWrsVbRfSllRnaZOpVoKbhJWdtmnpXkJqq/CvU/euoVT74SWaQM",
+	"Zkw+CXdQgx41DcsghqP6kEcEqjybJhQswotMUkak7AsTd0r4jFpD/4LGMfQtUHPBlTL5jUpgJm30StGU",
+	"8AwSEyEdxZCP4ryfcDgK+psyWyy4UKYWMzOeMmLWICJS6g2ohiFKE/Ig1ipMk10drzHFM8alopFsd1/H",
+	"vMk/bEWJRUmE3MZ6abZt9KKXZNBNrDvm0qJwkI8LzSFas7BN+pC2TvIgeO43yQnOo9v+5YHLKt3B/bCL",
+	"RktcilJ7lN9GB5Z4he4VGoGj1vB+YDCjqERTQXKInQkr3YwTPVis6BXR9xeN6gHNGBbGgS6XnkqJmEFm",
+	"r+LhfZMatX3MXJ/NPP9qc8gYmqDbSFGTtV3gSqqGg72fYlXXot2lDaLbfc0a8MUZWsvhnpU3q2OWsFAu",
+	"jKLfZNZ8IfhM4BQaBWjNqckFvSKyJtSdllWnDBBaTQIo/1za4ZpO5n/Qr6K9JYLyreou7J3uwSIhqFsm",
+	"fG0314nmn2yucqcCGp5HC5s7Ikh7l5BafoMkydQWe9aDynBhu75dO6at2nSK/za5yN8fDm9CRcoXY71+",
+	"9MoW2nR0tNhMCGNotWtECZbqZ1Nn3iG4Zl/+0hMaeqJXzGQ35qi8ZXj/DfbqOlGxZUODYnBBZXptC/ym",
+	"nHXUrVYsz0jyWRZTyqif2F9DAihVEhV3uYRaJ7MgRlHkeXi4S/7xcSmPp3/B+eW1GKt+OEt9oIzp7Goa",
+	"TR5rkmCBJJ3VGlg0R3N4UxalrbIvrfvGDX+TqYh3dmOeMASC0lUH1l+3NopNnbK/Rp8fI84IBKO0pF2h",
+	"K8oL+7WbElGLMV17ZnBjKSusunG1Y2zRLFbbNjZzJj87uR62VBM0ZHDnyq9lYGtOe36vfwlLB3TnZG/7",
+	"/rpOnFLWriB/3uYWC1zd1tLvHTe0WKY1m1pOtO9kEnNboK/1RQ+U4TaNRBpVg2sK/Rw6AHhiSTW6btJ6",
+	"9PIY3xUogIyQWPatq6MWei8eWLue2IKw22G1r2LeUqOjpu2qGCTCyL5lLT/bBj2h6PtCc019IwYQdB96",
+	"2hkutFsRM634sf0ZPRFO3AyM49SYgObfpr+7bQyHZviqY3J08f0qox5tWzh4AthVGIEx0rFQGXa3WTbo",
+	"+XbXYm+/7uDif52GWQQbNw3yc5mdOTI1TufSqpvVjSQhEffEKEwDZk0iBq6iY2ZIKejdKbGvLjqhrFdv",
+	"R1BK9lnHLD6zhNcxiz9S+a4d89fS3a+luzdSuluhr64Hyx2o2y7Ztd+9k3LdUo+vWy7VLUvD7s4Wny/Y",
+	"9JOFTu0ev4tpOtpVG/VT/otqrx9BFgmOSNy/WNVDVcWFTdRuxmfval203HfZibINgFDeMN9ArCsOfxAf",
+	"iXerIu5W/9gRUh2mXS6x2g140WnY5SLhz1WzKyBlnfA2bxL354+oCpb3t6oPVovrujkzmhpZ0N78pE5n",
+	"n6udlQntD6WilQb+VU/7qqfdjJ7WILLOylr5fN26xlb6+N2obWW2ePu6WyUSukOssj061prj78IggxtH",
+	"bW3bndKUm0PT95fQfP0C7EG36oiT/i8fbILoh+8eVFJF/zUKHh582ibi6Ua9cSulD4jDbRSkLdEY/lOa",
+	"qqnfWUFgzWGEchtLKxUsb7UYB52qZvaG67erhkeyvjLGF6zwFMagN0C8DuuHT9G7gzqqz7VWz9xyecqx",
+	"86qqOWbrUGHqk0YXRNKYNFLat6xw2ds1tt9C0DUUmk7b3lK3tvveX2MRW52eN8DrbFygt+UQWkf7+6SM",
+	"2Wo5AOSD2/SvEzHjDGcKWTgMvaKzjMYelr8+7F3rqav65Xr+Sv1u6dL1YZjl4DD+2PdGcAEveFTHqCm3",
+	"QVNtZ5pQ227U2CEe14RA8obFNs56C0XBz3zdwubg+Vac7Dbz7YW3QZHaVpy1O+6uS5J1luc5/Ez3M533",
+	"RgWhV3GbuLfeocsE+7u6nO0K6rYtuNdNumo+z3LNt7rCCUv4Q00dwKDVq5Zivyr0/Q2CEO/gtymGHmxg",
+	"Pm4BPtOBk5P8H8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378J04a3KOfPuOmtJLuuZ2rRBmCNgXqJ/6",
+	"ODT3qRWzTO8tlpfN6soUOthUCNb8tIlY03UVXadVHMFuXYjh2Sr8ZHc0OapQSjDzFC7a1viQXnWTGFlb",
+	"2FFFlrAeTLPp/uE1DsfP0py6XSYJk9hVANrkVZiA59ULqlpvMYn8ua3SlC13q+5lKz1ZYNrOUVbD2WyJ",
+	"ZCnFFSP9yrXq8811DvlMNbOBYgm/+NTLku3RLeeza4OMQoBUmMzN9cy4vm4VYArRGo2U13sqCDFFnbVs",
+	"AnuhewxUFiaBtx3FulPwuVq0pvo/lAad8K/paV+15xvSnnPi6qw55615blNrTvjdZKWBgLkDbbmEA9jR",
+	"d2ZrY3fybheoSg1Mi+tUyK7asDn1YOzF6niuhoPRYHhbACVWTyuBVDc26QXBiZq3dBIzWAQAk5nQK4+x",
+	"0iaUT5IlXkkU8stqE4tevZKuFGNpq9RurxJ5wZPYF2IttEYqAcAbZUzRRKsI5OOCCl/H8p36VBsv6fm2",
+	"fadj2xPkPC3aVq5t81nrcml64Z3r6XVpn2em3G1m207JFtvYJagjjSarIoPU3nmMWJYk8DNmq6oE21GA",
+	"jVrbQpYEmuA89Y4SUl85T0sDYzbb9XZGBmpj103Vr2mdjr54R9Px9REvTkmFXopJFLtTWQ3PgSkdgAph",
+	"V5qOt7GKHbuMG27CAX92gDRndx0eJQrrIwxd/oZrAK7sfnzj4TmYrc71zH1aYBJD82aZUaXXG0g052na",
+	"bAmQ4nxLfPJbZ1NVtrD5k6XTuflmgyIm13RWsruFqKo2Yx/tDcOa0ry2q5KrOjd/7Tc15Urb9tHe8BqO",
+	"86b51zGqSoer9On1Z8ArNRlZwqrZ1uFUSYP+/lVWfpWVf2xZCT5PHw4juSICGjNA4yQsUagPwDk8EEJX",
+	"iAvOLw0Pp3XT4sdHf/3b/i8/7L06+MfDs8N//u39s3dnv/y8t39wWM/Cq2j3muPUUhL3+o/WeHz/KGLe",
+	"uZa/BHHvA0bN65QlgMlEXMTHCEBxIQVz7mDxA8SALgDIEs8wZQN0YrqrT9je/xzuoz4aBUhyI44NvMVf",
+	"T9+8hgaFRBigemNs4Eglq1ov9M/YluaB+HwQU5hEDmMK/kOSSLL0R6e2BzUdI4x+fvcS8KFL6KbVM4Tn",
+	"V9diC3+rr8iWi+1P/dc1gI4+Onw4GO3tHwwOHz56PDh69IXNpztkqeOcHhUBIgaQjwjVb++eP0H7+/tH",
+	"FrOSIT6dSqICdEHUkhA2YaOj4bA/HPWHo7PhcAz/7xfw4R4dHT3uj/b6+6Ozvf3x4dH48GhwBP/7ZYBe",
+	"0Uhwq+UhLMiEaSM+QFPKiEAxnWndJMqU/l7tcPX2hnuP+sN9+OKR/WKvdOJirEjfcpT1TLpBGADyeeVz",
+	"2p4gqQRR0Rxy62BtwoKzIb09+9H3SNl/IcfVvL75zkrLDkLRVzCY81k3Ah9xvHr3ujn9Vz6EifE63mpQ",
+	"tZyqiRH0EJ8w2Fp07ylO0/uGMU2ppgHDYwFXyGy/gSaAX9XSMuIlEQTJJV4sXBvXBjLwfu1wPqps+uPt",
+	"kLqC3isiZuStIFeULFuc5BbMAi15lsTefmql+Jv0cRsuXUgOXjHlScKXkBgMu7V18KPWPbjcSsz4netB",
+	"EIce2DoqiySULzy/IiLBi2Js0KTXLgCVrrWuayCbBzZyjeVm5qElt8/SeeUaC+NLwkyyfV7GmyOxensf",
+	"mcYJQd4tAUL+5xBi366bQgkBszneRYF3s24d8vLy2hle5DAfduJBlcTKG+s92Xq73hEJpuxamo5p/Bnk",
+	"bAiZxLdByl9JoLItvm1/TT6qkytMrbrf3h0CoGVBnFVymbnNbW4mujYSfrqY//42xq+1rWPj0XmvbEbQ",
+	"BZlyQVBoglFEW3AgWutmzGcN6U4kc4t7Z4OUrm7Gpm+fVu9eO4TqrXafNtLVT9TXiex5la48DtL8+DV6",
+	"28BaBEgBX3EojpitIBPCOP0sOHWqlQbyW4aT7UuDqoeiyWrauu4C5XXxTNCUnP+uOcWGZ85oSn7R9zUs",
+	"bxhV9fvl97ZtzZNMSF/u/1ssc19IBPeE1i1lci4gC8M6HZoHcbCx2K5xIn2NPM7buozokZ/R6JKoJzhJ",
+	"Olq8z7lAyzlPP5M3tZ4O31K/uSLigvPLJ3ixJtXDKlTmVd9I25y0zLpNRx7r/ef2pSRGnE3YIhMLfQpS",
+	"vHKq2LHxTuR6FujcqWaRUIcIPkbX418rcCwigwkzLmB7buaaAoZhSWlDwpQggV6vnzfDtDZxVeFe61Uf",
+	"DTdln+hlE7Rzhu27LCEWzA58dwRdCA4SniG7Sgb3bjlf+SqasPTnoq6O8zMQJZTR6BupGdB0GpjosuuK",
+	"X96yWtLqkjJp1WKzbJJAtY6a2wWX15PHep2OEKGXs8UJrC8NUEmtM/q8KmPVGyPPmzLWqE3LM9ixK2Ey",
+	"WygIvixtX6WJUqYkjUl/yYW+vz/nmWkLC+vZt0ehcELmv1QVtdrFTSpbO1Rp0MsY/S0j9rLmb428GVjR",
+	"wJGaj2OUUC9bgC2/kSUU6ioJl7TRDZzshxyZ8lOwWzzHaMIb7n8GN+m7BZb5FxoJnIZmnAtyiSUy91dz",
+	"EBmvnaqyr+ex8fUMjKW/jctnf2+zywdU33OXcLRWJ4dOcA7YZ1udssDulD5tt4TOWV6gio82QNAh0NCe",
+	"VXfsjdsrPG0Ynnu+FE2805KkYqMi+urda7CC5ltoRIBQCZD5Bhm9C/H6ohemPVZpv8sTDdbZfdVdrJym",
+	"yujWnPYdMxMcPUCbyBmV3koLrM3t86LFTLOPtH0UkSvCEJ0iyVNyweOV1pacIAUXHk6J7Xho3DrmOX1M",
+	"y0F2GGy4RWZCJXgOt3wKdmVh3bjR7sf6T3NcuxzC2nlqOURr6P+Z5va7lFPla0ydyOio14H+ZnUWnMVU",
+	"ISUwTQboKQd1ZimoIuXd/MaXZXpW2u28esJid3xJOl0jjXeTGvLs44KLloabzhyRigswRdY1Q1zvHnwG",
+	"nnxcA8C4YecgbLc3kgmBXMTzMAWyRhpVAeJJrG0goPFjaxYv9S/wme1Hqz/uKYpocS+Qj6ZZWDcVbU71",
+	"3qza1tvq58b6TKtT22XZn11tvfYQIveYFjR1Bpy2J+YkibceCCQDb/Vx0/PIJwi1Vi1L0SRzJ6IMgD0L",
+	"GNStBlTCgd08pq6eXyjw8vV/1LPIhD7uFQfC1qM+Na/datAKXDGeMfydSpM+Bgfkt4xk2y+b8e9sN4Al",
+	"pirx+hb10aLEYo1oc9TcuPUo3tsH2o7ocAP+QvnABiXHvKW9RmzGHdV8X4vVLU3THRzHvNZwbr/L9Q20",
+	"BDGHvqx1bOV2LUk5mYPI6LcBt87bWgeldtIl/Lbdz4y3UIyRj+o8yr2Ym7y51t/Z5j4tv23NokKMbIdS",
+	"lkpMqeZ7dJd2dD+WH18z8rdQEN5t5E9s6yvFS4rWvXfPn6BH+0cP74+dce6Qg6TCqwCFLEuSEEUJwdap",
+	"RVn5U6Nrclp81fjvVuNvUhoRKZVrOlniUq8xBH1k0L3wY3+RPxfeP0ZhmTGOuXUEQ72jfoTE0OsI3ILY",
+	"uA393sGYChJpljq2zW2LH0Cn14a6BWdyd+R/5zckXGaCyPwHbGJCNKEqf6/bysbf7qH8B+D95R+MkKj8",
+	"AoZQVTq4F1d+y0fkW61e0LsCCZzfBiLYvcj84S454eKu5n/n408wK2YHf+Rf11LIXbokK1n5d76Mho/k",
+	"HyAXc84vm3+7+6eaNNxV84e5VIenay5Hw4FXInFPrMu25LRODWfaodNMCJ6xWCtRcoEjAlloSJCUX4E1",
+	"YGqQFfmoDaAJY1ykOKHSEOfr50+OTds7nmgdW+BIaS5hXgGpMPX0pBPGvrg0yLeOHTS8TtAbxqZ6YokW",
+	"hC8SYi1lqsboQK/C6NAm6gV2CQMUcyWDCZMJlnP993y1mBMmA7TAgjA1J1L/qlcXo4RgWP7wu3CAftRG",
+	"OpbwCUVYgC4yNWHaxJaNnaov7XcHI3RwgA4PD9FwhPb21/qAD9YGKNG3k8l3/33vV3Tv/uBB/8O3kCF2",
+	"/18HwejwU/6jfy0T7OugSJYm8J1Hl66s3mwCITYSF2HGuEKXhCzuphRjh8SHrf3f7ZqmWYsdHAF6sbV0",
+	"3EKJ3Kmc4JoczpszO4JcPe3kUk4wO1kskq4F8S/4EjQ9/ahmiQlma90459RnwUMdCxxlu4EuhBMgnGzf",
+	"Rspi/1V3r1voLWhBUtIm0MUq706JkwRRZuLrAjNpOttVPdpafwsr7acxoCvhJDnn4twGOGttqLEHgKni",
+	"8Ta3+FWpBLOdYgLv5zzVu6h3T3MVF+4mbFzOSA7h5zBPQ4aVCI2OrInLXgdFEv7+7HyuHXhIMZy21KHl",
+	"nCc5GFQRnW8LEtZjgnWRW5W4vnDgnAv6O2fnMV61lB9OsUB4qiw0J5B+BNWjCeeXhs9rjl8rSzyoVSUe",
+	"rEufOBquLQqpliQeOHvAv44/4fZlDBBlUZLFJL65Bb3OBLk2ZvjSW7Ci2QBwKKsBbmJ3Hd3PvOjKW/1u",
+	"yBeEhWMILmheS0mMVkQNUAjKZTguFAEwI5XBYdDmTWyK0CYstGpkOHY2kGu4bBIvGF8OUGid1403Oqe2",
+	"pCwiEwYf0OxiiSVKcUwGKKTpgktJLxJiRgro3YCSIoi+zrg6lyQhkYL3w1y0XavfVuStE0FsY1qYmtXM",
+	"XPbGAorF4IrBI9Mzyq0F/a9iFL2gV/5kldPaNzVoayH4ReKtVaJqjvI1DPISbUf+9kGnhgniwJ4MOhaT",
+	"emYxZP1UT8YD+6R80MhBWafbVwsCi5f8ivu/t2XCGZLw1aIUObJu42zB+J85IXZjRWtp72Fdv4y6yjL/",
+	"Ke15uYCSFz2rm9yv7QSc5DTusPuMX+/o4PDR/ZYUAhKfGygWX9DBHCnKrnBC4z4oUqCyWObjHixy80wV",
+	"gJE2mRDQoZeRer4Pg6zGXWJRpwY1ZqOvzE3NONu3nyHcfmcTNTGS7eeoeQs0cG6bGDaeCWwofolNw2R9",
+	"nMY2xokFkcqaqwV7h+TtKRea8Rd160YW6QXgJpiLTfksUnN9vz1qkE7iygjUnLAJa9wX8SQheJYRmT9V",
+	"rTMAmbJdYMsCYBVr9dCzVGvD1IYGwI3Xd8U0duMrybr+qqgbrNjCLKZaAWsdsxOk/TxeEI7XpPdsPdQn",
+	"7su11s/tVWWb+b4tstTPmANzXqBMdT797hWV8931eK1dWhOvK9ODqUvUD1nry+RJUAaYGssO59wEY582",
+	"1nfko4KYKBsR8fje53ixIIzEyCSFu2EpjmIOif0BnHzjy/MA7tpiikQQHK9AjcSsAiFKbVq5w0moKjw+",
+	"3Z9gkVDii1KahVWc9/U9q3BsqrOAV9qArlRkoRfVEXZ7YujweouAiRBctBIDSAfgTP0ppglox4YcrihP",
+	"uvUA+Lt7oskE1vlCPgU9CrpT5HV5q7njpDadv6bC1uLS+ZJlgvYL0GBPc45m2jSEus8pMyUxXrZkk6/N",
+	"rZaV5mnAYErYmuK2hrQ3g6qwqISyNoTQ3J2gu/nTpexsE8z6jKu+tftKtGHt0NwW+0y+0cEFaqnAqxw/",
+	"h+JrWG5X+2GtTFPN/Y1ECZ8N0EkiOZIm+Q0uzw0QRviPvm1b03/5tAYEOBz99eiXJ4d/H/7DYx35/ARe",
+	"nEHNm16cnb21ildg8TrKXzoYHq3zphweHZWo4WDoR0Olqq04UpvfgV4WjKZkiZZcxFKvCOAf5mJVky24",
+	"GB1Ot4+7GnhdZDGJ63VU26KBFygnyg6vADk15TBjFBZGZmgDLjLJZgN0CmBjx+hCYBbNXaeera3cbbgF",
+	"bHBHe7dmFllcWLMrJQBmKwFLDLBC32tMpNMk8/QUe41dtWvuEtD7h15DPZUgDKcE8gQN0oGriEoJZpTN",
+	"jqGcijMinZaF47iKS53iRC8Zift2mODJxpnWhhWoabFZ1Qsax+DliASXss8FnVH9Z8IjnPQ5S1Z6qlqq",
+	"JTSl5jHNaQDVtlQCU/7N7l75p3JTubbf9RJULmpbtPKDFqx9Pp1WfrSx9Mpvc57ElR9yDul+cMHoPkBW",
+	"Vy5Zvav6YbDKqiOn/UtSfdIGnKuLQRKqeXF1zDYhoD8lpDrQlKg5Nz9ZC9IuOI4isoBD5IoG+lBkXqkS",
+	"yH9qquWlvcpTxaoGh224nL/DbiNleV+fxm6VrsFmrbu3OqV8bx0OYXnXMml/aavEcoSwTVGW/VbxJ+N9",
+	"+MVBtHPeTzFb9U1YqUwsVpw2yUXTnN0ZPQxwjtfUdYjigFLbp6wPmREuQ6JP0gX0RmL8gscrmB2k6mHZ",
+	"r2fvYdnnC8LqvzcdInYmoNeWb6j7E8AHAwg4tKRNwrqtEo7jvn5Lgk1CScZktjD5hv2UxBS7jpANddQ5",
+	"zfRkFxj4DY1JuuCKsGgFJ0UQ64itX6Csn0FyihaMguGkD7qwYVl5sXTukepn7JLxJas6axt00BBrf4M9",
+	"WJu5aDMjPUGpLZLInthD7ayqNSFo+51mrmOMVyA2CzyonVNbrzO50RwAb3vMvNZY3wHqionG5juzv75i",
+	"d5hjlLeW7W6RWpn3I3Hj9Inkd5D6QaRcD0odYWbUUA9IGazNeSs699/NhbzuGit8gSVB5jm9OpmsqmnX",
+	"iq2/CTQb2FFNXYbfdoTODuoL4l11nrQB/uf1YEWUyQZa9Vi1vKOcUanCcZ7XGOSNCAOT/j1hYNK4NGwU",
+	"GkZgTT6+ZEWrRJdelacagwE0QGGKGZ4REY4nUNC+MtENt4lEXppoN0ifALz6MgCNTQaQyU/ZLADzSgbI",
+	"pN7JwYSFkMSWD6VSBBQusFBMf9LogDOBIVLgND0uZphRCRw2mLACysK0bLC189p6uyTGayIjviBygEIc",
+	"p5Q5C9AUSFfiY+WFzeUnEAAsgku+g9/sKPVv+q1Vjlt7UYPfvvMCEJ/ohYqM4VIWagViV6mzpZ4gX14X",
+	"UOzWuUPyfJv2mAY4GZpjan28U4NMf6eBn00mr0MdEWSGBWT+RZqJgDkVRS67t9gIvdBo9MXl+V1TOpMt",
+	"9ys2pVvWkl6cHatgzQZzbV15Shk+i0iqaRqaSsLNdFNJwLCpSP/5hOTrPNG20ZtrU4B5dypMgSeamlqH",
+	"2hNghF9a4Yke1GfXbgB1byjc2KZS4xo5bitW/Z/ipDS2+VSrBS3ql+1qNhOYKZNhjpGV+N+AYjE2GezW",
+	"D21y+YzbXI5xkoRGZk/Yck6jOaJ6+XA0Jw5GxMYrqUIxjcEDmeJLooU6SaZVpaReMbGx9mHrOoaNVQi1",
+	"IoLS/HYpCzhtKZ480WvSLJ+EfoPU+lBdB0IWg+IDwUHr+F4h7ANNXh9Vfulecs2hYk8M9o+B278bnv4W",
+	"TSYyn4mj2eLh4cGh3XnI19R3jtHzd8/+FqCXr8+evfv7yU8BevLm59dn+nT9/Prs5U8B+uGfT0/+qf/z",
+	"6s3rsxf63xP2/sfTs3oJgn7P9++fPfvxp38ewzu+f3gMz35/9vN6wLSjFoC074/HwXdtqWG7YeR3R6K7",
+	"NtVR2Nbq+RBquPGtKV8evPg65GkHFdTwhB/geHshnuF6EZq7IJGND0B9X+wv7/SnDvzQ9aB3ygQoSsO3",
+	"qfSuOw1c/bEZevtKPcEsIknnBHVq10oa8a3fsQaUbSp4el6tOtjusDOu2gQqSSRkzJrcVEGMGkTiNpS3",
+	"qk7xAktk68BsSHY9wsc6xMNbQXHL4U82JPJEJDH5Bu/MEx3QQixB7Gi/+SQubA7nl7fVcOlMqzybGi5p",
+	"8qic9S+x9RJn5+VcKw/9m6QfyKbBJk2pFHmuYznRpFL5MjUBVnlJazh69sK6epeprcXmJXTHdZPLUSBv",
+	"uqHUV8VgS8WgaXbrKzZTZ4mTBEUJjy5d20XN19HLk9cnUFd7XD+ljstW+euzTB/ZB79kgkIFVWkVHh6s",
+	"s9zMInwowch+11qQuXu/re00E6Codk75FLcKp0Kr0CsLp9Pga8ODvtzsjcm9tVIHl8tb8lY7JN+VyepN",
+	"DLhslw7gXbNrW5PxS/eshRm+nX5Tu2Sttpf+xJwRG2aAjS3MSc08TJEM2lDcM0Ch3rgwmDBIOmrkn0Lo",
+	"oVq1UzwNpdOIcc/3J8xTpRMbddzG4F2RTi2i6we6/9zymzsrrbnmdiqOHBrk384e3pFy2//dtWu9oS4m",
+	"tjy2SZ9Sgb9vK2iWz9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oHm3zf3mdKpaamtPuUlf0FdRghUxrSdM",
+	"DrmwZTRkBnJw3YireQ375TH290frWw6e86ke3TYekjfTpxYUrHnEvZ0tyk2rI2j4c0Ecb7YRV3NU7qIS",
+	"+66q9vRSbY4VrWsgoQ97l9Bze3ypHNuvB5lgRsBniz3aUWu63nSgnbx6HTpYbJXyA3sAr93UmOK00bak",
+	"fkjyFglTSpL4DpB6nhLNS3jCZ6svLpJv08vWIsebrA7QHPO1zPEZ12F9rAFpKbep1VbgZb+Wgn+zKjpO",
+	"ki7I8oBTaB4qGxhaTK8IOGR3KBNqGWaxN7uFXnZIZ+woDe7AnRq48DMURWi1ox61xXJu0AnQikhFRIxX",
+	"AE5uu0h8wf7WoPexj7OYQtmD/hVD9vPHPscL2o94TGaE9clHJXBf4Zk5Z/X7NVs1maUewWdljyvI0zJH",
+	"m3VQIDfKA+QzvJDbq0HN9E5/VVRHH9yC21zmJkcCEETbvGnOIS/QzaFm9ednN+bEKNP65s+c21aNpnco",
+	"FIX87SkRIm8E1ZZUbDS9m6xq2zzHGwCysum9lnprcbyaQCkV7uSU0ljCMn/vFs6r7I1PNAhSxo/XEhEE",
+	"oWZSLJYDFOrDFAu8dMX90KS0Tw1SSsZivVkTFpZGHI7z1FC7zd4drrhYXCq0mykk2J9DsimRpp8NOFgS",
+	"MlXV9ekFvXyIVZuxeGeLknBm39LZv2AwXT7bCLmx6NwfWHZ0QzYqrMzmMhaOeNOLGAqg9YJCq+VaHebj",
+	"8XBYW5jKshxWluHer8PRBwA+/Pfer8P+/of741+H/UPzU4tWqgc6bTV59XkCt1UOeGhTx3gje+w/Cvrw",
+	"s45ASfwDDKY+CCBJoXOBqSp2yVob9a0fcAQ9ts7mmZDxFx/TbtWx3I99myw/roimbjpY0Fv3tk+VuPqa",
+	"dnHXsU9WTlzhyDXdpEnCjGxQAlNmFiUlxPJ8eLYqEEpPfIlr+aXjcHbTO4Df7ZgMYRvsTq8brvE/A3/x",
+	"C0YyvDGN5g/GnddzxhtnaNfirV6T6VQ53d40QWZRnfUpDopswVKs1dSzNf1t0ymgG55vAKHyva3ce9+B",
+	"aI2CTg2J1oFO+Vq/QDxkul0wZNqEcHDPBy3zXrP4m0MCbv07VZC4h5r+fcLiro1M8nl/YfUkuaPfuwQ5",
+	"H4K1+B0wkrFp5GIZKmTz5Ffz0tnPSOHxGgzKdaPvJDyXhFwax4ogC4KVNC4lM9AV4ixAGVM0KbpZK/ct",
+	"dEFmlHmsjAttR8k1vmWr4gE6wLG2WtSSF+k7eUvmAXqWLtQqKD9TuLS4uNy+NREhlz/oUVWJ65GvbRgc",
+	"LXpFzl0gzCfGzdqgvDwEegzdlKSs90mqjjBw6+2j3b+31XO/t1kHImPOzq+ZijxNfb3ensDvef0LcNWM",
+	"Jgro5hgBAITxRFowg+qq7E/38FE02gbACKJMOFJbFqVTidwTNXN9sDcYbvPBGW//1P/V9kdCsEPqrUy9",
+	"CWs746PB3sPB420+u1PEcdtCfVuBvdOK1OjOfTJwtFFZMc9+bYpdFmhtfskEcbel9To6NK2cAaRYRaaF",
+	"uPvwGIUgDYlpwG9wmi94vAqgKh2nxF0qlZCDqmnci/UDsDlRJJ/BE26yRdYCClKJloKzWQU3MEdGMtwX",
+	"cKdxkpUQqGSjNXqaSQXgSAppklRodFgPt3kpLV+EdtwmGz6YAwaBWGmrySKT5Q9Xx9JkaH7oLbszbW5l",
+	"m2+nd2uMMPrr6ZvX6K15xJRhPjwaju4jLBFGP797iaYCz0zCY/gX6HQE2Xpgy+h3VMf4lweespfqcm0i",
+	"fqCGfH/XUvMTbw8FHwWYsykHKLS8EoDBkcyiuS001etfLDzAmC9AjQ7HFkEr5QJohSHOIjJAYcTTC8qw",
+	"RdjVJ0Xxmak01XwqgLxFkKAm8BXk/vfiQyicZioTJByjBAp4DDw/17bUhIXk44Ja1z0yipPNZ7ahcolm",
+	"ANhrkjxAodDbY3rcaRWxjttg1znoOQAcwAUkFsyrNCNnvOQStTDV7PuKiE4R9oHfzk1FhPm59IeJHLiD",
+	"b1DTtTmovwGLAKS0sAO06ENVy6r4YoPsq00R2/MMTEwPspginhJEpwgbpdFmN7v0wG4JBzXLpxa9n1vJ",
+	"f0tZB5/lfPZbINIphtKqHgGShKCwCnkc7txExY8aez0ZlTfgIE+plCQ+B+AuuQbRyNxgMtdjok0Yk0+d",
+	"EH0+ZVWTHX42zNHt5kI8McXfTqxgBvA2f5YsCAPa1m6tu3TjOUnifIUtE1pbPXDXfRAMD5bd2MdtpGFW",
+	"hubTDLomgcgNOX1PDcfLzR5I7CtnlLGa/tMlA6/9FEwmp721OLPbNAcuJX7wLiVVRfHR2voXqIq4s2zs",
+	"awqv+OulAJSsShnFungLu8tZpHneiAN1rIoKT6ZJlwBORcvZMYzjFCHF0SJTvi7ULRznT60Z3FgM5Q8p",
+	"Ra+F2a7NPq/e/Rls7HNqKIuDvfEwbnb8uxOGiOn/3ikAUH/4s9Ck1jSQ/wLCADUJ1pYex2ApVkVKXGEs",
+	"AyQ9ZTFfAq6hVrTrxYNFFhowZjA5jelWyVwrLNJtc9je4+Ty5c4NElEETepdTsZyztOxw6M8p3EIwXUP",
+	"Z/2a8PZHZ3DtbMh7RgxMeNvhsIBUUCwijay/phw199CFL7cPevbEBNVyoHuXZDUerQcN2LIkxV8VWxmG",
+	"3x9oKj+58DhmjO8X01oCxjsCmawCLbhQ0Nhs/fC/JKsWJ1DtHVNAQY/P12Q9lFpmILmkKpqTGEHHj2l5",
+	"rQoEtuoqmbrdiFD9fN5+8GA0/COuF2GwXO0IgimREpcP1lZ1xNsyEIAD9n2cRvPGkR479GCobLqkLAZs",
+	"StORBqoyw8G34QC9t1UXmK1Mm2N0kkcMTWk7lehgby/IC9LybkBIS2Hj8De3c2a0lhY95cSWyusBTXFK",
+	"E5PqpIdZJZqSCTT4thaDr9LJfpUucP/38w/fTSaDe/af/55Mvr3v5Qmlhl/DrToy72BTBr1MJG08uEEr",
+	"Y9DtlVpIhONYEGkBi2F3UCaJsNkMsH427FJdOHh6/OCBhVgc2CsDLmYPUqNdrZOpe5XVhJf99/jBg1//",
+	"v/7/26a1CajEesZVjusItzg/Tc5TERwdTV4j6nY0dm0/DdfrFcc+HLTtxcfniYjb1mC+MpQ7ZSh/Jt6g",
+	"J7vx9HpzEt0JtUgCkkTClaBRAOn9qrl+1Vy/aq5ftOZqDq3fcyXpjAEEAtwzQKdzEBSm3jCqZWcu55JE",
+	"56+mP/7tSDz+vz/+8zdxtvzfn98+ffzyp7e/vOR7P+Gf8OlyfWxl/3FlS8wrC+S17x5833IYv4rLr/r3",
+	"n1v/zk/yGlG+haPb3NjRwW0f+jzHtnWLfXEubTOunxdxdxvmlW2EoLjlQduAo3XXK0xhK1U5cvAfVJ+4",
+	"OWH4VTx8taZukNN7mIarpejq9JBKEBXNK5UeU1vRuyTkMrAFnEgfo/3oe+T+hQiL/QWam5jkMxa/meaV",
+	"H/D2Dlh0QU8PK/YBBjwtCiahhOZihV6evkGPHw5HARqhe684i/HqvmaPj9C90wz+2h6C5dF6YJkav3ej",
+	"dDOE5CQ/xzftRl9At9HOQBYFBJap3QkKmFTNqmkBwvu7zbupbdhH21fND++vpVBRi6dfY/CxHHT4VrL2",
+	"KVbETK9ynA9aK/K6AjVDs279ATjXlK0v95owV+/VjuWMXmtJZ5IsjMVXTsHTX2HcfLIOrdapamyd/OsE",
+	"BO0KwPy7aKB6S+VRAJIMtWJFrRdzHMBX42W799hiTQxSCFa0UymhqYerqVx1GvCUWNqpBWVqbR4lY11m",
+	"gqrVqf6oS8emP5LVSabmPjl3SVa5Ggnttm3zgMA4eYz4ffvm9Aw9sD2YpYmsa86un5YTZlTkMEBybmRr",
+	"RAbolDDjYrgiAp39dAp4xoZWqP60qeBwHefGvX/0T96+7P9IVsX2mpHr5bogWJgMUvOv545J/fX9Wa/B",
+	"1Bl0kZJaD7wkDN376/uz++4kvFkQ9vIpesIZI5FCC8GvaAwNrzCcgAkrrwJSIpNKBloQxghLBFUfjw6H",
+	"SOKV6SECaEL5xceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMThuUqTYkS",
+	"NEI4mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO190iRC2ZSbWiKmsMHAtVug+curZ69OUYop",
+	"U5gyk4UH6kTvQcwj2fDDGbeFQTmmbIYucHRJjAKHGeKZchl0hrGUO4vaTDinrE1YuW4YXRC1JIbfpAP0",
+	"mpchOBgv8J4kyGp3LtWSRiSYsDlfws+QWG6KmtBCKzdoAqkrkx4y223a+qcc8jQtwnLxpPGYTZjtVQtd",
+	"Y4AVwqgmbML+8hekz7WcsG+RtbUND/5V7//+/v7Rh3tOP1oulwMxjfoE+n2CeiSmkf7/+r77xcYjxKdT",
+	"SUr5hivNie+Fv4QBCr8bHo73h/pffQD9Ce8PkGXuueLG3Buo1K+zIJgB1G1kkkClINR1pAQzaAxb1J0Z",
+	"pm+qb343MFe1uf189sQyhl/C8hh5pgboFY0El9Dy2tx9SRbqGE01NemxxHRG7XuiTJnqembKzXjGYhKj",
+	"bFH9ZEJJTg6jo+GwPxz1h6MzQEMaD4e/wL4dHR097o/2+vujM0BHGh8eDY7gf7/A2zRTKKXkRpotyTI4",
+	"h1fBMzgdA6RNduAQBGal0Eh/WU9Hf5u7q/C24jqKOdQ6udJhPY7QAH1QWe696kW6qKYM5cJ7gE5goRDW",
+	"nze2VPEwjy6lqdXC8NY5lmhvP0B7+4PDAO0dDA418947zEU3kPBP2jqaMPiPI/EQhJqFJCkZ7eEAvcVS",
+	"Vn+Dc69ZYGh/CCYMKCQ/YrVqLhnkWVFQwL3AM3KMQq0OhECU0nFkTcFL05bNYH5CrRYyXgZDR3yBf8vI",
+	"2C33RUYTqBwBcJ7yUbXdFCcsfHty9uSF3Qao64Pm/JqtRHN071fXY3Gbwwu9GO+PJwy7+jgXkLE1IQDT",
+	"bjvPURm4WUYJwUJCS+RnYG4IInkmIqI3bcIwQ+GzMzwLj7WdBqI0X+SX0/4rPdIwt3QtHVDpzro5oAej",
+	"PVDbJixv/gxHXC/oFEtTvwdLY8I6KwN8jtWEvbWFgIjGhCk6BbGVSpJckVxGoZO3L0GDuBfm4ju8HziO",
+	"a+6aMCOGKwT+jXuvWhUy+F6otRQubKLXGP0AQkwzOGv7TxihmpDG6GA4QmHGcKbm+jUR1B8O0DOsbbkF",
+	"MSnMeukBQ18L3LyzoiuWnjBGSCwDZJMkQYaHH/vFneFxzlKp0t/cR+GUiwsax4Tpg5DfqbUgDhVxPEWC",
+	"J0Sie+WOzU7cabUKGj8bAQ6/QLPn+0j/E2yLCbOWdFCUKZp+065J8yVZaZ5vRaJrA+nrwG3qjastuI+L",
+	"xpP5s0vr5xJkRjVZmNIrB00CLSSDCfM0ws4HV+1VOUDgOYNCzQuy4kCm2LastBDOCk2Bkd07GB7cB44n",
+	"KZslBM6tOTDWcQOenqpeZmsIJwx4rqV36x1CJaownTS1kZjiaE4Z+QZ6XKOE84U5T87rkRDNA8Hyh4MS",
+	"83JFtiYP0PkkhyPjXI0pFnqJwiLSNDbpnSHgLxjZCN056/QPd0ExLJHBhBnvM8wZ7g/Qcr4qbFvNTqDx",
+	"x3LOIUiXC+0BOrMdKx1LnbDqR4zqbbmM02BK7UdRQvCVIaBUC/ExkAPIZEt3VC+N3fKgutM5JpMDyeHw",
+	"4FJwRYrZB7aky3zPEJRWtS2cEzpzcgJAK4qMWcPWpkS/HkhNCYLTwDUX0auTGYURiN0V6LrKfHmcO8uD",
+	"4lzo1xm98/mLl+9QhIVY1WucFdcsGChhgHK/sqY6nEiO5viKlDfdIqKFsA34gmfGV2B+HRtZn2gFKJeK",
+	"AiCu8hMcu+UHKqECiNSus1lZjCKeJATPMk3DIFugrhlEBbWNa0qtdTU5WXVZkQH6iUyV3lwrXY1sMoCo",
+	"dsq2yQVlhmkYq1ITHE2IRzSXA+tLQZUibIBOtQh2hyJ/L9SIG4s2HFTPCpCQvl9L4pr81GZJjBJ6SczW",
+	"mHMECD5ywnLIBLu2cDK0CHNi3y6fk3DvCFQDTJg5B2DUhtaXr4Xty5ikC64Ii1YgxyzGwITd+zUWeKr6",
+	"lKhpX+sD2hCmpbsvyapvbu4PHxUqQ4wVVkIbRGKgnwWlIebRg7lKkwdd3gnqxQiQPw8P0UJo6+wiIWWs",
+	"ez5FK54JFM25NoHQBZEKPLZEztHPP798mne907ur982keQH6rTHWc13NwVpUNTh9/PEMg3NJf08RhjQD",
+	"1kJUH0/9/r0Do1iObcxEvx38AYaEgflbBkQtGVm2CHX4E2aATkGHwYnMeYuWEaNAC+AAHewdBejw40d4",
+	"ozvn5l1WAQQUDphmAb9iXVYKzBFtMblOKa1zLXQpe2oP9vZQWN8jQaD90bE9JgWkANXMlyYJ0kaNME2b",
+	"DoZHE9Z4BWX9TGor40dt/vMpiinUWTCLby+kNZBSQlShsqfAlJ+VToBdZMPmjVjL+QFgQOnTAcqktG1Y",
+	"8uXDE2bKwwYofIcVgddb5T//u/+WJzRahS1HQmBFErjPEK7sj4afcRp8r7t/f8I4c1O0koxA+ophGQmZ",
+	"qmOncYDOtneEQv2qPryLxKHtoh1qfrDqn0wVEaCuONyKYk2EoFcWx8K6/5YcGBsYrVoAa6rSUseo3Jqa",
+	"NU8GajnUymLG8BWm4OEM9aI7L5OtETfSwuXTaJOPpsTt8DMhuMh3mOi/jL1Sl316O8DbdHD4aBuDRd93",
+	"/751IodqtTD2qASeoqVJDJzXKpTMdEssoF8uxP/P3pt2t3Fja6N/BYvr3GWrU6RJDXFMrbPOK0+xuz21",
+	"JZ+8ndBHBbFAEUdFgCmAotlJ/tn9dv/YXdh7A1VFFsVJki2Z/aFjSTUAKGCPz362M+cPWfzzixMWWnHF",
+	"THwZplwq0mM8TRsdRfF5f8jOMsGdf+q+H0/huWQZ0JnxYJcsQQnh16btbM+SrQ8SYQekDprj7hd7OxFz",
+	"35rRt2YP93ef7Lh9n/Z0NsC7mjvOOc20OmcDkUgeUn1G/lu4C36M2H7LCZrWwU7ETJ8P3a93dzsqBp4N",
+	"MCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsLj3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdK",
+	"a53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv/eCnfg3vhH83OuoIpLQXXQWXvqBhOJHPNCrOS34PeAvB",
+	"2ECj0HeFKcbx/GOdnDujch5QWYfu8R0VUxO3uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcx",
+	"hQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTVY8N+OxaD/xZZfn6NGFwKOLc7bdhjEp2Y/9UZo7vzZXHK",
+	"lDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZHlZ7sbmlG7n1SFX4L6+rO8GHBOk/1OaXXx6iDhXEfH06u",
+	"gVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bL",
+	"Gal+akLjMf/16OzGX+r5vXXu1d6XuhkpI2x8GNxw5TxJGWJkBl2Hjoqf0/3wSUkaP94/WEoaP94/2NmJ",
+	"WHyMb/PS/KeDJ/vL3O+u29khDyF+I9VF7JZnjI3sOgrCvcpYwamsM5VdoYwoxP2PhrzbF3XkX8Nof/G9",
+	"HP4M76R7zaM3r5+9eHf8Au6B9JuF3B9kD44+vK4VyOCI2e2vqKaHQvGhrLVre41mYw9ZBfqQpArJJffD",
+	"eRU+8k2O4HBmEoCdnKV4iQk5Z/hg+SlgO5jVGr1KuLoQugp2IOBAnBHktD6c2zyc02axu6/tXIkYly0E",
+	"lV4ntXbNbeAjSE9B34sQ1qy1f6vOAuaXPAJbqvZXtPBCj6T6HNUyYYbarbxbmN1m0ydwhLJEuZRStOPR",
+	"/xIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1VU8Nw3z01qtcvKO1+I5PZQWP9+0tvu+ltwDwjh8X3/FO",
+	"26NuVwxDNnZ/d3fxXa+JZQuuf7L4+hOt33I1+UjmpLvvYJmV+6TElyEw6eIte0stnVebmAUeDQY8m9Cp",
+	"8VFaYFkGmp7fakeQIK19jmrFeCei+HHbU+efipP4Fl1mcJIQDOEJHf2BowBP6HgbLDlSTcifKFIj2s6e",
+	"TyeMsz43fYxv+rbTDRZj+AmjKkgtV4pb8RTcGrRk3Xu7XHXQsRtLgw2Q2WhYSjXmDQAPyY/wLTNTiLyD",
+	"fM+XxMyRDONMWlEpGjAbjudqZdlQCEJA6vszYgGEsU91Mlni1BMOA+QEYRDbf9RAzRYk/ixM0U2/1q7R",
+	"ykImWQOG77cixo3mXfsMsmIVCUM1aX+V0Q0EWJuSbq3N51kse6ntNnd/rLda9d29E8iYtpvNBlKE/VpG",
+	"+7ZBRZWaCbTVKE3LRE/Iojv3ee6mVuQOUq1dG4iBOW2d/v335q8X/2z1m4Pd9KdnTfX7xYc9fZA9Nk9s",
+	"a7R3eTB+/OXJpPXvvaODpzWix3ceJbwOBzD/w6EGLFx6O58yqdIXb3kiGix+o70tRCSYPhpB+QsKzNUi",
+	"QoHAV/Q3zRsEXfqIXh8uh2F82zppf/EdyJ/11gkZRDStqcmaS2imf4jJa/XJ4A2tvaVU2RuendMNB8us",
+	"mxkN3RYVyVvnYxeU7JxzTXGEH1azXj5Qc/KKrVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/1vs",
+	"7e3V/9LaH+WCe1awyh/9IZO/5prm3tcDb8pH4pwG98jLCzFZ1cA+Fzao0DWM329ePXzjMr7qRJ3kKZXa",
+	"fRC5/xCTzeXtvfUcPgqeFKTHA6+1V3ciVjKAnW56Xvvr84z0eYSHAA70Wk+c5868AEgXprcsJaukzzEQ",
+	"8q/BPrq3FyN9oYzFcxav6ifgfK7TT7jREEGVRPiIcqnBXgejLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2I",
+	"THpNX3XAn0KtJJ7nhFvhY+DdUZYBhgLyWxLh/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajK",
+	"cNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9FucISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2Lg",
+	"nQyyws19PUbYdDl3DekEnJEbGU662MqOQjw55LX4VxCGsVsuxFgqAM4fHOwfsI8fP7154cbx8uOLf7KH",
+	"z49ev/lXxH558eIfb/7lzPG379+dvHrzr52IvX538uLjfx+9iRiC/jrq2ftP707cRZ/enbx+E7Gn/3p+",
+	"9C/20KMRdZZIxVPCvxq2e/LJXVxvvfyIRn94dkc9/Rf8gPcX/wbL9Ms/jk8KHbiaTVgEjGaNNZsInhUT",
+	"l7A6CN9R4FLAws8uiFanXa16qezauM1i55bEALIzsMXwHcQQfMhi92FjD87SI0udtpHtUCLEgfYRYXd6",
+	"mRAAz0i1OgeYhhI+Ld5gLyR2XOBYgkAhOUC1IeaTaP11D3c+1DjNqLVZ+/KKMNgxns1N1dviWPkRNKTc",
+	"LF42FuIinZQchYKl36qi0t1rRrXCV621a+6jlfmS3Z3uKNTaNbfn/xP3+iFs5v/88RA28X+efCpzeRd6",
+	"Ne2etAjq/kOz1W42aytY87j+1x18W+XdT5EptMJ6wL8sCBcRcQlxwBbCRS9O+PmiUBFc81d070NLtxZT",
+	"oV1dV9rWAX0QR55ytfy7on62k6Eo/BWqxzKtB4XfNTa2rG5tCXAz1oMcpxwyyG7s6AoRkCoDIaSNz0bY",
+	"KWLMFekOORCBvLbuQRs5vD+VF9Cf5jsL2CGFrxOKdanqQ25sfMdicE7GBWMTcOSF/py53UtqctburQjm",
+	"zLF/VwjRcZKoCKV11lvhLXkL0gh7unskOFBMU4UFoY6LFVUA00VYW5sNNEKOulx1RQpWCLzZvQxKRL2p",
+	"YBbYF1fFB4NtcWOeL71hTixsQ7V0L9IWuELbMNqCMBrtlZVP/HoxNHx2IYxWKSse4eFcPaBWePy8mNoz",
+	"eLShunsswcJyIMb7GFhMkIIES4ex3MjpVOk2epQ3fNU98HKCZ5WmUYWrvr6XAgO9NS/ldQ/q9m7LoeFp",
+	"Oe3hGQKDd0KPhj2LSER3jIu3uA9xOt3RbT+66lGrOie4DZdyTm5DtON40lCVRKqyFNa83yL/tm3poufg",
+	"LL6iwCr4DRCmiSs2ZOzDH8BtQhgDEDveZr6tXPoSWuzY8vTrZN7voXbFsxr0K2wfxJcbi2CTGzCy3chI",
+	"bd2I8nyrqRhzY9UJMUmomJmvOtuAdqBqKE+XlCAEPuGTiGFX0rwQIOso573n0fEQGfeBdT+yPHycw26l",
+	"wvvgfQ8MG/PJ2so7f9N9VeApp/bEQR9XBhvzuOGp7p0CN1it1WzvNWEfK/HFPueTpdS66cuedU8wtXZr",
+	"ZVX+MT8YX0Wdz481ujM1X6H70mVuWVUIfKvub0zdb6TrwTkIur4qElkZa7wGm+BbiTbORAwjmm51CPGw",
+	"spAqBBa31sstA/T0pbgN2yWwsV5RWDPdr5QqbGZ1cyIz4fbcZFFxTHjeCVEuT+nm6UqTdEIvBnunyxV7",
+	"GDu1Ee9QJNGd+ocx8EDGOzkZXwUhLRDM/T4S2STnl5PmFI9ErajTpqlrl9Dr31j5TmmZl6njmfnS26Ke",
+	"u1jUM/MZC9Lio9YDItaDv8yKjfIpnl/rc5QgOI5ImS+lkbbN+nqMCANpkUADsRBnI2zhzpGgTFpMIBDf",
+	"ZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZJjLRYO+gJN1djpTHSMqAVCfnPEuA9BvKPZ1/1O261bxK",
+	"ei0u4CmdrK9byWMupHrWF8hvHIx4XO9TQJvkkIRWM6p1dapHmRvdrnicAI1vNXaBhOPxBQAa3QucvyAS",
+	"c+q+jpen5XaNsMWK7btXgxeXlvUmy4JWXTT6C9YG53+qXs4VEOTFptC/fZ73JQgokqspWvvlvpD7N72h",
+	"9XnxByu3kLhy/Ot/2ypFdJQkS0E+lBhXVwltYR9fwXFbyq9CLilgn6Dyfg80BGnurDfxBbqm32xE1imK",
+	"E34h1NZNuR5z4yiBQoBpg2NNe+MqHyVgGBKRiqpGy8/h984igX0WOGmQZGRkRHLoqXWIsScRIE7dWVvP",
+	"GsChbGwN+LjhrDOwP2+a96TMxq3X7eDnX3FT+E5mjaDGvT3DuKOqjnFOnFlcuo3OdrQEBskph+mhrBVs",
+	"gELB6cO5YcXg1nL89izHk37FhvmusVfXI1jvfQHjNdkt60Gxpja2z/uCLTCLmvKkYYGT1VOThcr0h9Nk",
+	"5Ts5KRaxNV8IMTRYGuLlRQi5+AiNJCo/vMMJ5PWMI5QF12scLRMjgQWowwL8UJk31ep8KnE6Kzv3D9aX",
+	"UB9wwLeb5FxCSj6jlA7Li7W30KWbcImvKHBAENNSPjNUAQQ/WVqiO79dD3mb9rtl0BLSTN60S71Cxs8E",
+	"zD+WBCSFCniP+3/W19oIgvKrRI/bTmP4hiYY/Ck9Erb03/4Gj/3b37BPjDSzvU4O4Sm9TA+IeNHqOGJn",
+	"2vbnPxTozo3o2r/9raMY3j3bwAUexEudVi6lGDMwggEbBe+mnhKeDTKv3APCmLQ8ABo6XYRlncFMpwkU",
+	"nsAUzzI9pgy8sVQjDAuITaWwlIIogLmhlYhgGWg9QgnxusUSUwnZhcnYozVb05T6wIX6xVatOiMLDV6X",
+	"1b/PaEDPMV0QTQ/5JREIQ8+g0AUR1rnBjlj8Q+zHTZ2RBiNjc5JYw+L/Z/dpPG8GebOhOXNxH23puYSm",
+	"zIumkRdw40wOGQDCkJIaN8qcEf+0cMRWX8d4IW0/e0CA+t0diunukpX7INTYLj2g56uNxZ/WJQZTqNtd",
+	"dTSLrFzksq/dYYjBivCCLbLgbiILEPdb7CqCLJ94NB6YeaHCkopZtrLpCsoOHvDIgaOtVxwJsfYX+EUN",
+	"2222EIzgbu0oz2QRgS98lk4ioiDNe2H1nSMsBGCkxzJNnVJAZxuaBzqjCHGGhRYPRcPNycYEoQYnHgkd",
+	"lCQx2ZfajkLrO+wa2aamNu4l0CsJb+uo3giaRT6EnhPlCtidw6IFgjk1AxzxHVVRoE2X0/oVrq5wUXaI",
+	"Ah4IXs80EB7BxU9mkYbuuZMhwi0QDw6YTVi5CN+D1PTsal9p2iXaiaZ6rT7ErhkzD5mPeUQOj560c+91",
+	"r+NpqseiPAQzknDK/arB/qMPQyEVWIYHZoo6H9dIj6yRiajT3+rwNxqOVNBoFnal7vUA05Zqg1/Z3ez+",
+	"VNe93tQXkwYpa2kq9BmId396MxQvDnbo9MVutnAyCpfCCoTrsBW7mjC/HmD245VK1+Fid3O80+ioUC81",
+	"VUasdB0Zb9zsQweycV8DGwnx8EKrI+p6cRKOgjPQIWGcSgHNu9SEnWeERjzy7WFCCT2jCvpC2wokRclb",
+	"U0JrwgCiDY3RlOAAt4TBAG+4u5CnVmSKu71kyLMBxp7w7YH0BcQM7Arwi3p5e6acuKIUTKdGXc7SxxfS",
+	"+JCtx3PIkCTz/RFz64VZrQ+95IIgX97bMHafLpOJiKGNGQut55Cun3HkONKKDUfZUBtPfc99nyhqudRR",
+	"F2Jo23D0GO1m38Qr3+1RLoLhezoJShUkpS6uUYlek5qyeH7IQFXT4xmjRnJ+gWlCbhSnXT6MGZxVs3ah",
+	"iHvQUanw/i7Q0fR52nsF2aPq1/lrixZawFOtEde8SSzWOnNZbxYbMc0U9tMWd3Q/6GZmLQwIxPZ1mnwN",
+	"ApriocCZvEetW0pWFDUQxmdKPFS+M3E5RtEqePzVTFKtk+aT9h5e42RTXkn2x5xn5tdf+Ux6L3xBy2VK",
+	"+VoP+E2dtT8hPVEynn17ADABfIyxyHAXsGO+05BvSoUmulTMTwIa8UOkousG+GjKSSE5DEtYa7b+/uTX",
+	"Zwf/3fy/OC87MrX2fvNJ3snkpGSBeW61vJ96aHz1qGyRrZL1XmbrQ6YrmVPqs4JNHK1lBru7wkkZGfjd",
+	"IXSqxVhpyaSaMpwi7LdUYRBHBWM3n5i3PqOCGxN+N2WhwhEuWaLfODtSCV3iztFr9YGj55tnKP3RmepV",
+	"DpFK8hHz8B8l8zbb8bu75R0/44lCy7KqXV/ySUFT5/RNL4G9qXpuz3SWiS727NottkxLpbHYBA9a3aHb",
+	"YHxfSt/ZC5ts1aIaXgSysasTN7aBVHIwGtQKMsjHePMOUAfO9tMQ14DPPZMVdrYdPdBpWG4rn4c8opCd",
+	"8X33C033H/re/ztRzkU5Ky+Jza88oIKQdRL6ej+vX8UgVKFTJkbzqUFZ1beeIea6LiFXwfj1cG4nvVku",
+	"sI4aY/wnn5k0bCxScA0HIgGiNas1nBsvIe4Yd5iaQxm2SrBtToJwBcqwKbheFTUYggw24PPayEPzwfXP",
+	"G4P/vq6rcnJNXsi9QLgV1moLdFsF6LZpUH5djFsV59iGbGPTT19EOTYNq6Bw0zy2FAqDOZWf+Cb8UWgU",
+	"ht3AisFECARixK7BXmZ6AMFJZE8JchCiq74rMPaObj5hscTdVQf2FQlxiIgSA3nkElnJLT0M2/FSksCO",
+	"jC+PHvAJtQ5l0pbQXsbyidmQD+12Y2W3zKlCvsWRuZiyUa+D0qwYTvsqvGYL1MsUuVnxpHxPMMFbVDtr",
+	"R4dIWpwEYVHuYIRi4tTb+nRynXE+FYQphVsMC9cdhh7BXa68MHHC5Sq38lHLC/KVIyrvtGVDbYw8S4M0",
+	"LQu7Kt9jVmZel/NRIY3b7gQQ08SZyJcKObWcKigPuLEFUH5N1rebdo0eQZa+LtXNWS0n5eRtX2SizeJg",
+	"rGCgK5grcWjzEROA4FQ6G0ITaiBA8gqoveLx11noabFPiWvqY+72NjjXs5YDcD5caTO4obxWd8Jo+Dpa",
+	"97lWYqtwv0WFe0NqRC3UdQ0WW63rgmfpBPWONB1FUOQyvnbOYVZXnuaOguN8yGL3CimMhZwnBcyA6O5c",
+	"KrMe99c9huaL7kUB3SDV8mqlKCfnKhTtzDsrblahwEjc19aXIms7v/MUOnQLY4oahMaSxOvIfLp5K/S3",
+	"Qn8r9LdC/04LfZJlsNgg+a5b6IP5fjtOhOEyKbT3A0CzE/hlr6KgBLxrsX7IEB+x1QRbTbDVBEtrgq0A",
+	"LgpgkCC3ENDpS2N1NllQGYuFr8iOXKGEI6bTBFDjCAMvtL1HWgUs25O20SkGRQxGEUlbv33x9hh75HNG",
+	"o2J9fimg9+f1JNFf0WQ3zohjIUYp/CytGKBoxy4CBLKuRe5nnWFFpLIsEQZ+uQLXzRWdNoEP3AeXqWe+",
+	"dt4U/nu65yblc3zHfOC58T8uBjNGNavz8HpQnrW/1qS79J9jTtKfNsH94PzaJu6XTtyD4Ojz4VAoYMD9",
+	"9jP50JD4dqxZqBTyBGVnQqpzZqAJdjH+DTHyqhhHR8XuAaf0gFN4wKl7QMi7Y5LfVwytEQiBxdjavlvb",
+	"d2v7bm3fNXTAO22p0oGXpN71hiCoFvN2hHYisXhzNuwwL5mp9KkbnpfKHTUlltk7SMiD4ZwXTFfUbK0u",
+	"v5U+7uvxVoBvBfhWgG8F+LoCnPtq9+sV25s0GlxWcmO3wZVQs9MdA0OPwNDiQ2fECaEzZsSlyHhK4tqI",
+	"qKJnIHFNNNhrS6XtkM2QSWhRTu6x79TmaT8KOFtpEftKsmnMDZbu6zTJyUDc5iZyjzGfFHWKEmOocvCM",
+	"IQ32XhUYxvPJ40uM7qiRSoUxOXaGQkb0Xq8O8zs5abMwySIlp3sTsoyUiTmjsASZPO9bt/aASfbUzdP0",
+	"BHg9XuU7NYZKjX7e9YvxM+dUec7+qMg54TtRaT1gRqquuIYWjfcaUxyoH0AuB9nwiweX+79GhYq4PN61",
+	"645/aPVYIN5XkOHDqr/ivfOCV61WqbJsvTjV12viuMASKfRw/F5Nka9Cb3p19X1li8U7bQKB1oKwXPzh",
+	"/fEJKynmODBNhdpDLA8x0FuRaE0WV0ffjaaLt/YZKipBZ+s9G3exveON57RgjW4NoRxMDhQEU5HY4NEX",
+	"w7FreOUwp61TvnXKt075Flt2l6MDx+AX3hCwbKQSfXOC/5MCmghgrubGFvAQZZ3WxmbFxpe/ggsKCAjO",
+	"cvcvAn47X00bIgas0BOUfNXg08LjooL/rDN3DiJPlt9RfQ61sarB3GCRHIR484Qfb3DxuT1Eq8452G7p",
+	"lAhNwrQSHcWVoE7wXMEFbrgi7XkCILyHOAjp6fQAepxWFQfNc3+Saz/gCTKHuHHSMesoDxmJALPNBjJR",
+	"ztsHhtMMny/VOTZbRYMTJhvNCaR0VCK6MhERE1+cLAv9BQacYCZn4nxEhc6YfQD2EpEF6mwubSqN9RF5",
+	"4h0ECicQjyKBQIphYz5p4zOEstmEnbtd42bNpZXqfA3t72a7Vf5b5b9V/t4djbALctHdxCilFwNjiB4u",
+	"9lf9FkFHdausS8oalMiUvttIY48SaRdgDYNGypDFI/Hx2YgpMQ4owzYb93WECELYCki3DLF0ktBBhvoY",
+	"OfdzoKCZzbhM3ecHsFFS18CXj2+USiTuWX1u+sIcsnggBk4tuRmwS5HJ3iRmPakS2EdgUnI1wfJxqQLw",
+	"MbUic0PPxEBfosbOBHBgu0G87zkly0TGjUhyWtugq02h9pqWY8IGOhOHAdGeCeTPNXoAyrfRUR8FT0A3",
+	"FqdImtt9DCsUS/RYVcSw3ewWdM1wl7xQNpNiYdcM6D+Ay65VV2TK3Gb3gXljgSF0eZqKjCUyKfeLuBCT",
+	"9rz2HGZ09r8CCMHygQz4lzdguNXau81mVBtI5X9uAf7Sisw96n9++59OZ9RsNpt1+G/rJfzn8cvPf3N/",
+	"MXP+OP+u/8i5AYzNQKTPmTTMt3AWziZgdRY+bXkJzoX9gKs+Zx3CnfNW4scrF+Ko/iuv/7tZf9Kof/5h",
+	"qWmUwA5uL2P7ja/em+Tp0mPavbHuI3eqcYaTHcu0zBAoX7bdMu4ifheiKKAmQfkU7QVQ/xWh3aB2yEzA",
+	"x8tU2kWVCd7+Ixaorh6lSaFVghf3yE8Vlbt6UcC2o0Jfr8x6j/U8k3A3eqqVZuQY3uVMgMAb43sijHlo",
+	"q4FMWA32S5kvnvp49CLf88BE5U49zuuHh8ksZMTdE/s6TYybp3LeO6ZT89bf2MiLe6yBEqFhAWa+wV21",
+	"2q0QmLvsOawBdiFw9rMbse9zAWkf5x+TBUJr2tMZzhKz5OUajam2ZexMj3K6rsy6WVJA7ckuSwCcMKwk",
+	"2SjugQUWSXG3LLBITvrC+Ei988nTyWGAY3BnRQl3u0XTr6sHA25KEv23VrT72f08TIEStcdTI1Zp4kRl",
+	"IostmMgp1Nd4dYssC/9jUJk8y7hz52vGTlLP0FqbVVT+K/v2T+U2DLAODfaMG4zD8G4XtmCiPSWqFeW+",
+	"VaUOyHOMpdIr5lkKratspk7neBnr4CVEy8q0LjRPd28brB1fPhP5wxSFXeAjbXSqlrFK3XM3N0lfUNiY",
+	"eGZurylbGcBwDYYQBHVNlY127Q3arn3sbvsYzVKtzg/dqU9Ej49SWGz3O9+JA2Ss4RPTYB9pCKEOI6b9",
+	"UJ4adCKvEgzTlVzLTuI53fjWMzPPTuaEVFebxK2T68bpozR1iqZ7gRrRR2QZ9aNhg1Fq5TAF48toNgA/",
+	"E19TPg8Hc067FcPK+dBq4p1CjQa19m8HUasZtQ6i3Wa014x+bH6OPLN0uyaVhZ7wA/4FuKu9L4E/HARx",
+	"IJUV5yKrWoM3wmkkgHKBYVDoNVXoHVNo0TJNL/v1OuLdkrVeBGppJUp1jCAi5guVUOW4TP+FFXslfI5q",
+	"Snyxp12cHNUlhmafTmKOMj0Uj34dZbLbh3rEeRJkBaTXcaqXckqwP5PbUnelJPHWgrQrdiABJMtsK5PG",
+	"1qWadaleSmLexa1X9KaKdm+FUzVtQM/6Vo/ccVtEdw7M5pgaTNNCNhKisPnIwG3n3X4A3erM/6qjysYg",
+	"PkQq9qSJLoDukWkAQd3Qsw3fgPgZX1kOf86BZU6dcehQCJZHbATPun2RnDrfA+9MeShJ5yw2qbaxe6ET",
+	"Lg32CzmNypqO4vReZyBzdP/in184v6+wZvEmrso78cW7K6nY+ipbX+WO+iolQ5nSq181Euv0NKb1AEVQ",
+	"EERMF3411X6wNGq8fM44hwA3rzBr89vIuM1/MbWrPi+5Pba+yNYXuXlf5Podh3mugdO4U+Ud1+UwzJyx",
+	"srB3kywYBOExB/W9ZkkyzXcxVnAjSrp9nj9xMms4bb2JrTdxu97EYut9Yy+jy1OhEp7Ve0IkZokcDlwH",
+	"qWkAS1xi9kYlTHwZgn6DXsTQ8JfnbYf12BuEJ30hs46i7qXCgIXsLMIL5S7yuIlZ4x1efLXV/owm8xLm",
+	"sir27pvKwBanslTMw015m4a9Y6fcfVnmjyB+w8KJflb+w+yZzo8EECZVF0kD7ta5MtQveKQSkZFxw/OX",
+	"Q80LH7CH70c21foiYj9rfZ6KiB0Nh6nYAViTYdwXSj8w4V6sOoO6sWA7xOC3Ix63r9McWQyNs6WfWkdB",
+	"x8GDg/2DHefka6j1daKg3OQYXy5zRqW8dVE3E4nbljyN2EhZmUIpMlRXo3ByPgXIJkO1BaF1KzkimP9F",
+	"mKJIocxbdPnICIY4s47qc9NHrLi7/UIMLZRCoyEM6ESjBwJgxtKXQEce7RbKvoNvmImO4mM+OWSQ0YZg",
+	"CcRAqH5v0mBH3ivqcsUG/MILXsI4O1EZPh0I1jny8gryU2jhXJQzG6OVN2tu1J82VMuGKNnRH/oAV++x",
+	"51mDveJJwlfq6Vic7012DZ+dDa53croEoaC/9GxSALpNmeW4o+FpGH6nP6Tc2NORoRcR0+D8pXMThWNS",
+	"uHyUpbV2bhqYRwMxMF2enrZO//5789eLf7b6zcFu+tOzpvr94sOePsgemye2Ndq7PBg//vJk0vr33tHB",
+	"04bsms2+TFJZSs0TsaAdOjAOQEuxiMWjLI0RckFHx09rCml+3zufX30HxvKuC3N+9V3/EJPX6pPZ9hS6",
+	"rmJdpx142YxY3YoogL/LPsEKrVbHxL0C5LC6B8kI94yVjflzYacU04YxkLsrjteUoPNiGigX7wdVa3G+",
+	"W67WBU1Wy/LhgdeQG7gbK5mKxW8VCForBM0j3P+r14bOvGCeQ/RCAfDSvdK36IbMKWJLh5nuCmMwv+Nt",
+	"Cl+HtN/cxzoWpcdMYwXHJUAwnWeANZy+HoSQppS5rHC0+r5yBlOika9xvBBiuLo1j8t2/db8LYQ3qkTV",
+	"R5SCzsvyO3WqTHArwDa2ve6xxHO750ZsIvPoD6svhFrSIuJe2oaRFKMfLAQ/Ivb2xcmr98/bHz49ffP6",
+	"+NUOVcmiAAL+N/BdQqzjEIwrT3Y3zrQ6j2YjHgkLUY68nfM+hCQQGU4RECiXV9oyw6koj2rFQ6wHxCVC",
+	"2qfIFwjQj6B8wsTuEV7E40x1wif4Urqg9RNdkVePl8rP6bLHpcf4ftI/NvG2iHHbUYBR33W22mG4giIt",
+	"DwJ6Hx/ILdHYhV7C5YkYyydQGiARwnt8cnTy6bj97Ojdsxdv3rx4HjdY/On185iI9Dx9HYZ44uMX//z0",
+	"4t2zFzHLpBG0AUCrdNQ8BgL4zG5qEAT3eUYTuR8uoGZR96gpGlUpjHWWGGAkGAo9REoNibD8Y0HTj1+c",
+	"8POYnfHuBczjda/+TitRh0rxmMoKLLALQi0CFUUUKfYe7jX3dxaY5kvgYrAedVjgvKXzAH45oX2cqo0b",
+	"smumEMfrhx0oBTvktl9EJV8IdSUwefMawXllcguL+N33oUL+xXrXii82SKSy0i1M4QA9mObsgCo9gzya",
+	"KxX7dPKy/tNUhOQZ7/ZF/ZlWNtPpwjCJu9hf+1e0VCH/M5xhKOffQx06f6g+9hNEIckQStV/7fGvY59s",
+	"3Z4NjQDRHWVQjfbb56JJcFTY3z0Iq5fN8ZXyLsPRWSq7ZBigvb8gc+q9Al8z4hz/LHGaz+NMqHMPVjsb",
+	"4hAfRJjsRScFe/d0FKSEG+zIXOTpEIZYbERQuUehSAdvBbhaxblUSjorwTkYLC4AuOOOOhNGJgIDOBM9",
+	"QqoXT7QENgLRy9A7g7/TzkvqDPa8wOxMAtBP7NEO6E47lm4OfT2GlAeAhYzILsFUcnaWBxkBISyq6cBV",
+	"w4dDwTPTUaAs3WqQK9DVg4G0ViRUxQfPJnMhN5AsS8RQgDZVziGTqWDxQGciBowqqAGYGrpw5BWCTn3h",
+	"lp9G4fSIKUSXGwxYUmOpuukoEf+Jv41hbVKjWZdnmSQeoqIPA+YcZITcUnNzEeUT51AU6NxCTDeR61k2",
+	"9861EhFS3eIv3JrrXkdN9Chzd3f77Gzi/KQoDAIK/9ixZmNKsiEhD1xLg3Obc5QRCUNPZ+cCc/4dhTl9",
+	"cGQzQa/vE8aNQGHeO2uw9z3YqVnY9BqL28kYoKAX4o39mylm+BDIG1gmLJcq3vGtTnCofj8B/TFtbI6W",
+	"zy9B+OP58bWQsJCFjdkO+JOYKjD9zxSMjDqqiGCJIxYb4daPKiWdBYy3VjW2ilhsZfdC5E//fSRGIn+0",
+	"pyY6Bb6hcJX/dXgK2q/uX5kOVZqF9506jY63d1ScyEy46yfh/jHWsJ5CDSsOayBOda9Hj6JSVj8TLwwp",
+	"IBuSj+h3ODuxIu0Y4SbXPZQa0E3G7YFDaAeRWYWMTONA35QI4rZouA+GmxCypSOVsFReiMCL7T6df63/",
+	"Pg9olxrPYkXyrtCYrLAbkZbEWO38HriGgzk8GnreK96nQ+aN0kPwiFRB5LmhVNB7RsHNwP1oNUsAC2+1",
+	"r1l2YmQ2huM5tq/GsJA+uXH0SjUHRTizRHmeeyE+o1aFZgdB6IQQ0ID1SJldSJUU7LL8aLoFKJv6xR51",
+	"fq/OI7UAbg+zJrkHr//79PMPDyP6x85y9BwxifZ2XlVBuxG0tBHp5RTmtRbCq1VzII1RmoOHJdONFSjk",
+	"zzfcDs9O4TcrMiFU8FU76iW//ph8elZzngS04g5lC+XECH6t8heu+V/7i3zhQcEvppG6OTtFHZ5eqjvL",
+	"h7FKlgR2+FW4T/cOfxC2kKq7BpzUaarHRQ6pkmlPv5m16YvCmSx74ntYAhTpL0VpR0QLlgmViCSUPEHh",
+	"FDBbCEXdISoyo1O6eJ6W8GNbEILJYe1jpDksDKhc/f3V60TuFDoTl38ZYKbfGltBciexmfk5m44OVMmQ",
+	"4tmdD8l0u0cUnSfnRHu8H/k6YhzYXQJcEYLZD/ebT9Cerzt7fqfRUT/LS8HsWPvDjDBCTtBxcNvR9UIk",
+	"ZoFDGV8fsTNt+x1FVklCOcuAZCSaPGpRo9Cjkga9bgMhBx4i7RUSjdZwMRYRL/y6MMRuP5PGDrgpF9u7",
+	"pTxNuA3isLVb3z2oEcBj+g8/5gLxWXjeKjYKrsR1AxTXeHlldvYogV0S814PTttpmW8pLdNDFjdRTuy0",
+	"NtFrdJ+helvQ3V1p/O5keDHikEvBJXVFSSqWLc4AuUPfalaDPIffl2zPteQuPn9tudubm7Hanzfm+wI9",
+	"wyXbPP2y5S+G4/R+KFQpmnzOpVrvIEVLwDKAJWPuuVnogZ0Lm5+ZDUMy1fbGCujU6QJdsD9OdvcKflqp",
+	"gCI3SKpKd93d+6W7R8NkuaGsbt/MTUXTp/muueCvTcTce2BrOIpruWiroUzxXQHBmuju/PjQEQYBEB7V",
+	"x5I2yFkqm/EuemYG0pLkrphCvjbTYyMyKDNLNU/y9BdcIlIjoLysUSWcnmvAwCyDIunbQToXQdJaCUDi",
+	"Jru2dr9XO/sKHIJbKKmscBvAue2J7o6c2+QJbfwWPp4YKwYLsAcEc1sQoPRlh2cTyGD7yCMADJF1geU7",
+	"nCmeZXqM6VppbEdZfQ6s+e1Qz41clwNn+wGnU54YlpeiIu81lZ+cF9MkPqFFIc2nHskQknejNMWZIZMV",
+	"VxNAyREybiUKIqXnMsvAf9ZJOi3JOHQSSmWnyG/uLIcSJBSTAm9xlyv2MLbZSMQ7DGtb3TwexpDciXdy",
+	"7uLSpBCmV5lHM6d4jkrToIGdaZ0Kru5edBkPwjLBZVrcbWz5LrJ7JEHeeaHvJeCs1C+L0Pmh5aMEils8",
+	"tZ8/dCWedYBPUQPwOJwgKKSFc3iVAF8Uwn3uWUm+YgQXZPicj+OvozOGEcJ37oblnZfirTdTPL7CDNYa",
+	"+1Ux3asKq32zeV9EuI3gbiO4d1YGHyVJkJQryuBCyJaE+NIRW+7BltanRxCzOjLu9AXWDyweUpNirUjU",
+	"Ud1QtwKITJ+wiwrdpwiOQ3nCPjf1UnJm57CjjLAlwW81Cn7IHwqOoISTUEaTd2zTPZQBOc2LAYrWIkum",
+	"M74wSxj6MPomMR11VOyAQR03glPBJ4SjSwSMzJ3CwwBXdU8z1CFTmgBQ5KlWovTHafs5+NQKSzbX0G24",
+	"puvqtu83Sn6brBKvuCl1udsG14Okwz2Vu++haKC4XmtJwGVj7aGMkCyHdUIEGNfCE7hhzP1r2Fe5PP2+",
+	"w9rXJRPue1R7LcNkvaA2PtmTJoCymsUsES7c6deBGJy5412O+7GHfz9+/44NRHYuGDxlhzpS58KAmm5B",
+	"lKuqqr9glrTRJomZsXo4BYjitqOcF9um8uECZD/vijVtKzAz6naBJZEVFYUzIdyyTbyHbCyfrGcmYKbs",
+	"WsyEZXxfWOk6rPQPVVIOKjIg6pRHn6mQprSctaiABg8BNQRc/7Wq6PuAk1jGK77ugFmV1H1W7CJbySOx",
+	"lcW3DWLY+q6bo4+oLPJa3ddHHlS6BOA9GHSBYIGQ7+aGge8nciDeQ23QFvd++5kJWv1lUhMBD7z1ZL8b",
+	"tDyflQu3gsooG7CViZF3GqNvMK5Ccwcxhbsvm0azaHv2s7wUHbUx2j7E7vL65Uq8fVQG3Ls/zYFdR8xo",
+	"kMIdFciIgTxYXwombbtIC2CnsNlFyQjd8D1lkDSBsgdCeQ9zSvpW1Gw2d3z3XCr1L+eanHE+5r5mt1ra",
+	"L8oozRX4t5lSgpkoTaIyDyErlv+lYEVX98xoPUYV8kOz1W42IYrB4V01maZKGHNFL43WXuled/bGQlyU",
+	"h/OL33Alk362dKH5uN6sLF1wf3hSHNglLyZeVtIRX6d2ofTybe3ClmZ4my+7Lg3vNOg1aPhFzsejP3z9",
+	"/+mSKTWJLGpFwvxcB5Vq5+bxMizWRTiGtXXR95sCoiXbFkpc0yk8QbLv4Haf8e7Feidw2dxNeBVZsZTE",
+	"WK9sIj9BG6ZwvMm0ZtHEMj3OWj/OllBoJ4iQxXsV6233Zssp/KrOSTvlrvj3HOy8Nkl0vzNPxSN/y857",
+	"JSTaj+WBYTKpbLQ4xfKZWw9Xcn0ubrw4Y6IQq1YdWLWW4/+diZXCNjLUMM1tK6lVgT+Jq0l+GWbLyKzB",
+	"0CqjMTAYAzxmBt/pn7GmiP4F3/AKJrmxnPZeau4bh1nD5jhLdfcC/ymUG0HrJ3SOQZa6n/fB4f0c1Uqe",
+	"6l691YQdEx5QccUB3HdlX/rwSeaMZrc8miaNzk0r4ZNau+XGQNc+nhr53hXXLnrunhu5AB9VXorTUrP/",
+	"Vr3Zqv31eQUFUfqmc7REaWdt82LbaO+yGIUHprx3vkLId1Qhhz+KYcq7Ttamadl2nR5wgx3lQpdIzgE0",
+	"KK3pqLh8CmNsMoeP45Mi9yDwhmklHhiIxXLPG4oB1I7qjewoE54pkUjRU61EG8oA4RnDTBiAUYbxeLJB",
+	"/3RAifJJRxXejBHZwhwqlQV04G+wI5WrHmhO3VEQ78KJQ+d2NzUb8KCHATGG8jEqxs0Ddbx7mbubyMif",
+	"wqUAD0l1l6fYThp5XX8BGlciL3BXmQs5ZJzYE7HzulBJhMs20AAszaEe53yIXdXNIfbYY9KyPh8OhQo8",
+	"sxzHyrKRyqsqiTqX6W53lGVCdYVvF4ZvtrpAU4p/ECppMJoLRM0HQlikvuwo96NMlDzvu18R5ayxmbDd",
+	"fnu6ffyAT5gZctgLg6qoP/LrUP0Te+9GB6EL9zHPhFAhKh9NpSk6So8s8Pe60ePH9mAXymDQBfWSCRPv",
+	"NNg7PW2WKN1RuZJuF7/1XFNjg8hKhsd0yuq4aezM1lS5O6bK7eGIFplJx4JCjVOCFTARE2risMUUbTFF",
+	"d9GmOxb2uky6Qoy/15fZowLecq7b/BJ4hkvtWHy6jSBDhS5dxnI7Mg0WOzEKlWpApy6pDY2JCmjTYSZ6",
+	"8oswLD4XccTic2T15u7/U/hNCr8RZ0SOLX6PI+RhByOolLx/YJgTzx2FRkpAEZ1LSLKj9UFcUGOpEj3G",
+	"ziwwXmHaLHayJhmlIvFU3NoZJQP4ORMsRuXqBtTti+6FSE4l1uL5n+tSAZe4VKfQu0AYEx7ldJkNj+qN",
+	"0p5MkbI6VvrU9PUYH6U0/Nu9xFcUxUjaH6eiZ0/J3js9E1KdnxohFD0yv3xW2c/yoVfpe2QceNmX2VG5",
+	"/OBKPNfrxFQzT5fwWq054CyMBS2nA9zIXj+HM/il7nZvncrJsX3MbJDql7x5M3XFjz8gZ/mjVsyoJKlQ",
+	"RAn895SVwgYI5UmEm+dMhgjRV5rQR9ETYO9WzCvzf5szNximUIXZAXeFu0Jka06x9IR58yxcdCuTfSGh",
+	"HI3Oux1rkAKFj3l7c+eE6ryNLzwrNxknoXlYJc+Ks/mtdi7yPEctqqU2/Pij0xDiyzDVyZUcDmAJF6dK",
+	"jOQlOor9ZonG/aH4/c9z8ee5/TMVf6b2T8P/FGc7//Vbs/7k8x/7fz2s4792i/868f9qh1/l/+p0Gvjv",
+	"VvTkr53/2vmvh7/++dsP9c8z9+y4P+78VwVrfOTG+xrHvp9zmmcZn8x+Epj07NfwesJtpJevXn9cQuYR",
+	"Ufocrg943rIcHz+W13iY6aE2IvlzKFQi1fmf+Ko/eZbJS5H8GdTLn0Er/ImK5U+hrHNU61LVRZbp7M9c",
+	"d/3py0J3HkY3/oqdP5rRk78qP9Y84b7A1XRn7QMcqGWvfqZHatXGDEs89qXOBtyuMGRrV+7p6Vboh9Vc",
+	"qCnF/nSkkrSS5+0oIIWLdsPyoAcSeiOzghc0c8/eGvfsr3HPj6vfs4yfMXPPk+XuecMt7N/lvIyptxws",
+	"u2r0llnik+IHBx3rRF3BxYAfZ92LGfuy2sN49B9OiEAD4Uok8FOtLwjhF394f3zCHpURgO5utOVCU6Zs",
+	"lDrbXQO8HayBCH8o6HJnkoMS9V6EcmY3KM7YpNrGPpqa8/ZgaFcOhDmENkOXsitOsLEPdJriqqOmS+sb",
+	"7G2x+u7jPoQH3YPevnh7nEdjocmXM9mH3BiRMH0psojivh0VD3Qie1JkL75YoQzQfcCo5cCdfmk/uhnH",
+	"vv/SWI/SxEezx76hSyaMZQPBlcGgyJlOJh01gKC2gRaT8YcgheI8H1r4VmBg8eHQ1jNh9CjrijgnH89w",
+	"z7l7MlH8BfwcHgdfCBUdum2qo957l+P9yDrbnI372ggWJ8JymZpGVzttE4ceViYdBTqxYabPUorQzvdv",
+	"5gc03f6ZkoIbg5dvXCUsEzMtaYNi4LTP094rPcrKwVMIHhZBMM32Xgn+POSZlV055O5Vv/1BRm/7j4K9",
+	"WvSG/oq8OePsY7ePQR7Nu69sZlffjNoQ9t0J2gHlj+ZDnuVZlEHc4bHellkFuOO+g5NHFPkBgbZ++HL2",
+	"aRtirzfX/1Wa/yllOBZSDRX7Aa0eU3UjuTXQ9X23RppPVr+ntcZ8lgnLfh+WkjslUynEdW2lK8Kxj/6j",
+	"J1WyIChrCYZFNkc5C6j0GEyHc3np20mCEi6pealIQ3dU7OVkHFEjasx3axaD4RaHEARK/gZ7bU2RoNRZ",
+	"HMEImeCPPZ11lLOysNLIG2JY07VBEFglEAP2EqmjSlFg9jDONYO7m37y/0SSS18mVgB5sVSPRUadD6EW",
+	"vaOgWWdgZlFsNByKDKzM1j52QU/dLjlk3DJoef5kF35dYadggF+m0l5Bp+K++6pRWCouroxK5CABCfnx",
+	"9C6E/OZxrk5hnddjWLWTtchVV2suvmyU+kjNsHS1AeCQwhgidjbq9YT7tpnWA/QoPHUrYC2Wi7STF4Oj",
+	"mTP7H6+a/MNRptoDMTDtwnDhcZ3Onz7C14paP/61wWK8lWpkhYnwMwPvZZcn4pDtNT0xJlKaUHgXSMuM",
+	"O2zFRdhrzglojrJZat0e2ubtmlR2b7cGwUI5GA1q7dZPuB7000GYlVRWnKP2KU9LjZwHeEUwF5o9f5Vg",
+	"LlrM3200dxs8vO3gIVoTPN1GDr+HyCFYoWAGeytyHondPLt42jaaYxZ7Os9Kq/ij4ImZss2hUQMiKBF4",
+	"iU2Th0IPU9FmSmByUQENgdLQpd1oBc39hpmuYl1eLp/u/rBpuAm/EwZCqBDj3giReXD3awoubCME91rq",
+	"HF2LAz4laCimucDr9o3vnYsFiGRnYkUE9S438hBfrKF+HGe+OwaIH5BDgJviatJRXW5Eg8UyEcpC+B8i",
+	"b5wNRCK7PPUEaWhfQvIiNtCH5E8I6zr5U5JQfojLoH1o0ncZ6XO09EJBWpP+TP1/PCWLSI1g5/xSlCcU",
+	"3J5Bpv7EEtDWT/O6x4fvN8/F2tu9dQcTMkAzrVkQbp8VNzA2aTnTtl9egbcjY8U6zVdu0JsOv19qtmGS",
+	"K0ysxwcynXzzU8ulTnluR0rNmRg40N/avBI+idhAK9t323AiOO5Fmdn+ld5yxtW5mHKWW09+atabu/Xm",
+	"3pK+MbxmKbRTa3dT//gGMUp5zEzUB1ymPmtT3hhcqcYANv7/oV82dHY+Z68I95y5vZUO9kt7Ze+qvbLb",
+	"vC5ZBoc5kefShnzUsK+VIKlenm2z9fjxvJimu2ne3PbLx2C/PLUfmvUn7OHOo0b989/gw5Z+s0U13a5P",
+	"QQbMUkEJsnW2MYnvICbhP/YKzkHJbp51DJaKPuT5sffK41vILB1zgzTcCZPKasYVNtqQCA2izoPOe0il",
+	"ujDMaiZtRz2MqRYvqZ9N4p3ZgMRic98HIz4EjPp3HojwCzG3ZSZ+w20AYiti5gQgcsTh5uKlmF69Ovgw",
+	"p2foOn07CiGAwvvvchxgxkPi2G/Ud0ib8ZJe8SThyR1xbX/pQ7vXWW5cT4q7ZG/OJRpzbu3Vm1Q9hdO2",
+	"XCatcDq3luv3YLkWv/gK+mW630ylglnOiJ1HJriEXgm2Zhk09L0bnMXVmGd1Fq7Zmp5bGTHf9CzWt1yD",
+	"fDim2vcFxqcvkTcN9gLK/QsUeFqJiLxdmXjcuCct2NA+9cO749XoRoQVRHDpN12A/P1AMLeG9f0wrL2Y",
+	"WMaozkXZ1qC+/wZ1+NrXqSyXMaShhtHLfAhIXINhHbT1d29Uh5WYY1D7pd8a01v5MNeY9pvkWmRDqu2G",
+	"RVtRmV4L5QUy3vz84oQ9KiJlY6grb1OJFZSVj3XmHqRHNrBr+qDxA+aJwKh7lVbphPUyIbBrvbu9p0cq",
+	"ASpSmQQOUtnth3EAn5e7uecMfz1mqVbnUZHwOgMO2nMuFVZGbSu/lqz8Kjg87nMucnaOc6W2etlXUGJz",
+	"C4ZyJbP1NbblXttyr225110l73of1FyuJsWlyEjZlQ6Uu2x5zi6h3F75De/6vIV93artn+qlMF/5h9+6",
+	"+t+Bqw+fOy9HW7Io5IrqM7fPlsuZuU2GRj1naMtBZBykTJvFbmQxG/clhn+dtWysTNPc/I9YfDYykxgs",
+	"dyDJVUyrdc3JEC5wPsk6oQJ34/0IE7gVmBciSLXdCoZ77+On2l6TPBgIyxNu+XJ9pjh7xof0pGPLrQCz",
+	"n1hE2cd99nC/0Wy0dtqeuQ2Cc+DSOQGCrR86Kpxs8HtjGElggePQs0MbEexod3wy3rXUN4IBzNTM6SsF",
+	"5oMfpBRmLVnxDZ/+ig8wTxhUXLqBbPjez5/ojjJpJ9hXo9gNm3gK4QigywfaMNFLQChHZ6ns4nHsC57a",
+	"/r8XHsTdZtMd/VSrc2oJwYaZ7jr30r0Wu7dQF55D6h9k+Rk3IiCzzYUAR2Hm8LyCMdRusPcFvaHKxk3l",
+	"pVi7G+1tNM5auVnCFdvmdfnL8RRzrX6/HEOZ56Ido9PEzGcg/YcQQ+ObuDr/PBSHjpFvnZ/pEVBiOXvN",
+	"dx4HwT1KMSTJfdK43VHuCXtNd/mPzSYzoqtVYsD0gx5Jbi86cw/eBO0TQh1qgz3FF0AsGCmYO0paw2Lw",
+	"IWMIB7vZnNLPZdZNH6zFFkAqgcgJbm24HsKbpq/HCmPAfZFB+yr3RLRgaeMDraeCfkVKw/CsZgJCpGvz",
+	"cGI32Fc6TTam39yorZAdawpAlfgxyx1ofRDpdOAv3WvCHnXfstZu7Tav6C5bpqRcgX7SLc519+lfYupr",
+	"9+mtXqXq7r3NJ0g3+ivEXYYyE6byhbvlF9KbCEIPL6Z2v1oPCj/O+xjNJ3mrX4zDtGv/ePz3f+79+nT3",
+	"7f7//fHk4F///OXFx5NfP+3u7R9QICo8d61vl1QJ7VciXYZi053EtfsV3Qax5tdtdTRnrxNF8IpG4ge8",
+	"q+pr+dKqutK2Do58HLEYN3/5d9Nh8sJfgYbAbdPC7xobKGHk/LytJfhlLiE3945OX6iQ1vSao5cJQZFv",
+	"aKWTyq6NOwoyeTy1IlPcykthQEV8jU5Rt7aFwBqCh9d7XEJHH+ClcIKqLlV9yI2l/XBnelI5IUeGUsEG",
+	"K1FWLs99ClZZCLElIhVWzBpnL3zyHIwUbplWXbG2EYJvWc8IKTU1LOnh/cphO9fhPnSQc6t12/3j7m1X",
+	"t5+h1Jf1RYrsaeyMdy82O0vRUvGoko2PAWjwI9ekOXM+MJ6iDRuSf+826Qbm5rxw1kZG5F9bkfW9tAvv",
+	"4wFeR/Ss1yTcfRZoEe7U/0AsF0of9zUFyWHJsLcfgtycVUnM4wCpS1ORQV/nREPHb0zKdRT0ZeQDCPtB",
+	"t2/AycGd2EoF4GsQ9JyVh0akvXki8Bm8cnMhOOSZpSLwqoAEipMLYIavXYiJs13CEOHbzWYuomm0ojNb",
+	"NHYrDu+DSNvZ/4quxQe3W6uEK2j2c6QQfo47YAJtZUM5TK8ZH7DXRcHQ7QpTJRLc0UBbXg+F4kPZmPBB",
+	"utyxLiWsInY2sRh7hX9wiJeOuWHOxrFCVQbhn9Hdq50/P8R50ED3vxlIz5wtTgP4poPxt7b1rgjin7iP",
+	"nejuiOhwV4ree/qMufvqjTR2JX7OvvBAjVw5dZTiWabHyBwojWVWn0OBWDsn92GDkbHE7MnTlBRMJhCv",
+	"uA5Dj3vTslScT+fSOZbZDtnJ2FMeQ46YXwjFuOkovB6IhvzF0MOZGq1micjYw5grNhjFrAew9SOlGBIm",
+	"Ykb67f/3/4KWPVKK7zTYM25wXXm3C4ufaAgDDQBeiBPOUXZu9a6bdaPTOZ6FDy7PknfIun4KZpRlegRJ",
+	"F2aGvCumZ3NDhHrT5KB7a05vAUNexLh11o/b2f1MCCrmtX0337OR7Si6Vxomz5XORIK4e6NhG6WCw9L8",
+	"W2TatFncbD1usYODA9Zs7e7Rdumo+If9J4z+An+Y3gPul+tQ8+3tXsE62On88F8Pf2MPdxqPPDffzh97",
+	"Uevgr/DL/1htl1Qyyx76feGWpT8Z9oWa3iM5+1dHQQdU/CLQEj3T6rzQN29mZZBldt7qDLK59J175Q30",
+	"UxnP3qw/YfVK9HoFhBkCtwVC4jYVdxN3bkX9Mu9fLuTFPUU23ps84NMjp1fGiLDBj1pFFfn44MdGa3dv",
+	"v3Hw4+OfGk8er83xu94kFnhMb+RAroTv/XyDkATSU07dVllE76Ed57qMi1vz/5sw/0sUigVLLdgoC+nN",
+	"ojkoi4/iXBroGJabU2A5lL0CwYx1uockL1prqLM7ipQ2laOB0RWhTXYmIPXURgnF3Ky5ewrvOdPFZnIw",
+	"kOo86qhPSnZ1IpjS2YCn0mDB0cN3L5/tUDWbcY5I6nQdBBFiZ+v8nxe5jo/REoq5UkXVHxMgD7EYDXbE",
+	"khGetFKzVJjmfvNJR8VgFdTBPAugvtAw1vAJiV6fIoaZHbJcEoF511EjJX8fgSEXgCBjPmEP95tPigKR",
+	"XoQ8kscB4VICkKDJPG0SQpiFqsoycc6zhFkNC4WJPbL90FoIzwJ6ZSjacxZq2RIZ8In7Yv7ajhqKzDiL",
+	"GcY81MbIs1TUwwLGlFIcACKLdblKJJQDNtgbrS/IThHusxRDRViNiMlInqZ6fJo/kcke7ZUSFTwYz248",
+	"epiC2nAzhn2bzwwHywjOBr8aaAB4ngsLhYK0d+f7A4tgMusSdl4rUoaruUACf5nXCQgoOFKqtnz4qHTr",
+	"zQBeVpjBWmOvUoNezi3VUlWJsd8sW9THdSnnlYASxe0CAvmEA0qoGImFLtUQwELiXq++QKz7r10Ia00R",
+	"sbNjDDacTfxfrAZ/ieLa7vNDH4YReKL4jgKLO9YtQxvlRwXVTAcbIsS1ZuvvT359dvDfzf9b6IG833wS",
+	"1ay0YOi+KA2K8dSp60lhArmB6hfJPCqoqFUiw1fhIoparx2m65cUO4DPrmFHzaqyK+7Or3V3ViiUdhnk",
+	"OaWQvIiXpqPyBTpkca55YmZFmgKaM5XWphi0NICaFKAgubn4WiCXe5mzIjUcrMcVrdMC8sT/biH45Dn8",
+	"3lmsFAeAgN+Yu898KeDAJs7S8/sPc+1qUmpS1FFdd3rTVCRIuCBVNx0lIoncfhnyzHptEDgN+tIZwRNP",
+	"r+DswTPRUTjMhMykPjf1EjJrLXsDn7m2vbESKAaX857AYmjJNk8zL9PL+xU3pfTsFlETBANuqoJTGag7",
+	"qjsRriArlkHWaBVo4x+YxYb/VYCa/BBumE7+GmbvZvT5OfZkr/nT7Iqf9CuaKRwuNq/dxwGRfe7cag2N",
+	"yZmcHuB9R03fkhy773CZ9cyO9ZAy9GQAy0AcudufPRXP+lydE63SQAzOnEwqZyTZw78fv3+H54XBU3Zm",
+	"Ym4YMsEAOZ0xTsEmpvS4wWI1StOYdVPBM8PQfo8jFkNIJ2Y666gYgj2nzjCOMWKXAfOdmjLjhcGDysHk",
+	"IXS5X6r17JfRMOHXZb8sEyiBtazDWlb6kAN9KRKIqRfqkJ2bP5WLwwpdvzxqwgY6E7Uo9zoxZ0jYH0yN",
+	"tWs/7LfY/j6l3diTJys5ZbhGH3DCy4Rbrj11UKU4cBdToLdqA37XSMZrtjJvrfqh6OVD3cOS3ru0jXDs",
+	"66jn43YhTlLQ/401rOCtI76xNsTzeu1u+CORcSMIDLm+pqxMPZ0A+6DI4Q6ggTB+4+GlhZiecx7IgPTy",
+	"CGJ12gjaeh0FjbykjcCiPNc6aVPyBCV6hOI+KmRBomLmBhUAjAh6kDPdAz0ss5LbEjEruxfCIuJgzKUF",
+	"ZJJQNpPCoMgsXs+M5RMcU5kk0VhupbGyi/Q4Pvb1wDRYqMvno0RaZjOnkLBzukeR0NJgJKKjAtkjaa08",
+	"8QM3PzCs2+dSwWAMWhYN9pR3L0ZDwwY8EexM9HQmqAzBvaujCl9npKxM3fMmYMlQ1OMK6wC2TqV1AH/5",
+	"NpIp5gLtgqDgseN82XVCygFyU5hUgH8ExJdiWEGwW99tNtZQ+y/geH07ah/Gs9X690vr97mp66FQ5bhk",
+	"uyRFnJYvySwQxqkUjLsv6YwFd+pHKhEZG/PJIRAP2L4YIN4RAvrTBgKc87IcVyzGP586WR1vQ/HXZgHA",
+	"0a00AI6cCrlK+wuSQrPa/4tbviXJlTzyFirZACyiVT6eoP/CXnj48/MPHxnPrOymwrDWASI4dpsRe/X6",
+	"w9ER2z9gz15+ZK0f9xsHu/s77at0Pwuqv7SLgystMx++j5gRTk8HLR7NqPAINW1EpSwaFavOnAZVYGg4",
+	"Jat7lcQb+arC4lUrQPjTRpHF1dQMfscqgR8U/Db+/zVl9KzshE92pfD0LX56MhVkG0KaVSvxwDCrtZeu",
+	"91fm4SIVrNSiyFlJBNIJ2SQkOCs/4WvdjPf0NnC3h/R5yHQU0peSmkFJhWH3jCvDuxZElbSmoyodmyAA",
+	"vaiclpBUtZFj3no6TfX4sKPKoUXyuODyAvQsL4DQl86e6AsA6ckwAWeOKK1Eo6OeUt8fVC59PhyKSpQX",
+	"EDchQM6ZJqMhECl5w6VYSHgytWgyARi9wRs8Ub9bsDZIfrev0ATGCK1Hlew1f4o6iiimgnqgqz2icCZu",
+	"coXGgCsqFQb8ZX5FyoouU7R8BHbxpUfQBGtj9qcytsd/HYDR7K7uV72Fg3fLfhW89KMwo7RS1b7F+Bi6",
+	"9mNuWOI2+NajuoPaGtMNgUkHLVM71qzPL0WFH+WkXMqHEZSwgbHaUSVKh/iQDfQlSCuEpYC01j0mONTD",
+	"yawqAEvX0Ms7qtDSHmM5wb3ahmNv1zCBs854EWzu/BNQcetFaAck0aptjPowE5dSjOe6asd9PTYlBwqL",
+	"eanQPirW3aMuj/JCfmk8jn3MJxG6aV1KcyqN3sM6Wo0GjcJ6QZllMRyHZq9PPdAUunogZgyfUlXR7rzW",
+	"FAVlM60vltU7zla70TIfWKQP9JXnMYMF3oStark3jmBZyLNZGX/fmQ+4hQk7u7ooUHGvl2iKV5CjG/t5",
+	"KVdXkNd+yPRQG8CoKjHOOWwxt3QpjbTldkp56IxaPSUA4XAmhnQnLCKXCPrYjLDpl9UjICX3bH9tKl7g",
+	"mTAW3T68AdI6kHqCNz8wTI9V6ITT1Wkq+PkobLPptk9ZXo9Eg4X6LYSo8DMjVFdEzuGymsV9ncl/a3Wa",
+	"8ImJqdBLWt+jOAutF73bhGBug/slIDDcTh/CGvIU6+WlQlsIktMPjNNEoHPeof6B8jKMzrWLI61o7MAe",
+	"GiE6inAu1M8Jdalbxbru9eIdPxLAol8AFTERHrvvmlDTuJAT6yi3IcBFdNIB8MfUh2y32cQPbqj4y2pd",
+	"H3A1qeNvqfarrDvd7lpcjpRy9XXTZ+4jl1E1vwBiCX4fzaPxhYQBwJJKDFxOXRU2T639OKqlvOLKXRAR",
+	"A50pJ9mnQD3+13PfXk061tot0QNfQRP207o8wu5zXXdZ1fJvrlI27vdqqYootyG3tVBrmiLPYf/dOUtk",
+	"Wk61AVbgFJUqCLVD2BvUQM30nYOXgXRsbH3J67GA3CllHEhQQsviB8Yr3qL5AzZJhe2TaxNyIN0vrm6j",
+	"NMVT6e6IoDUiqTJs3YBQEFVyFp2dQt4YxS+A6g1U+TxNdyX+HrXczaXI5gjHk03F3v1wo1KutiD0hSB0",
+	"3KPLHcQ1secpV2XvA01Wt/Ena6SY/OPm5pf0JbkWdOKtrrCAIzTKZxtvZKLQyVklzsZ3AtugjDgTXZ7L",
+	"hwY7IpfIegFCpjwzUnVFsEDQ+eWJ6ChpWCp6lvEUGw3TDd5wDyUm4Vb3VECBe050/AHICKKOMhSco7bJ",
+	"BlBf7m/YMNkNM27TKM/IgzvEyYRSQHqk0mP3jphSTp4lAb0E1LcNYD441dkphc/idkWG7hAJNdxv8cVT",
+	"b4o6Srk/Su9ZuIkCrT05IYVXM1z/NXwN2GDX4mp8c2knnqaltNMAGrnWyp8GTvx0gqoQuz+ViVuNVrT7",
+	"OfJPcNtlVdfgCA7ybUMB5yi/I+/FnoSts9WDdy+WOC0P2iD5ikGoro8Yo0RhRkPe3UnaQyfCAMIEbZ7Z",
+	"uD/Zgvu/DrifZ9mEzAymR3Ytm5/II+Zb/EgTBgoDdwjdgp2+fVLl6MNrShZJywaCK1MgfNYs0dSXC+s5",
+	"K2g18aEnk6Ewi816K77YR317bdywbopbXtgFvLAvZr7+yuSwnqnkD5OOzud7mf6T+Ea9dN8Dw2L32phw",
+	"OVYfut0mvgxTLpUJtubUzqukIy7st2VSjEDX6bOIswMqsxRS6yHK7nuOwiGHHoS+UXk6Ol87q0iDP3bP",
+	"WCa9uD0uX+G4AMPiBofl95EYiQU0ypjiwaIj2JghDJTwiXNIfAVrsPeH2khM3/QIKD3uA0RE2gZ7N8K6",
+	"5DNxLhXjSozRj0v4JGJnwMKvgUoF3DRKIA1kouR531IFESICOgqGT5kQYJcHpPS5VqLNrE745IEJQ8f3",
+	"0Ri1qehzAk+7Mh70T1iuBUf5F5gxPKx0ZFtzIAAhQ7BR/r+SuTZUeyV8cug+VSJ6fJRaXJyyQCklQyoH",
+	"ym2Zi3dBJwChEp49x5TDzOjeq3QSPg18Tok1aaMpMlm3aTCnUjUm4rVadlQn8MJjvOnOsa3i7lvAs0pr",
+	"ej8Q9deVvbjvMcAgkX8nAeWVAG6ZWR2Qi7qCHnjkRGhdiS92PrjgGacSWRDRfW4Ani0SaKosjA2VNr7z",
+	"LEbRpsW41brBfoF2gWPNiFtzCFk/kATcdpSG1D783RP584y6iCTzpPcVeWuepu/c3L5q1hpIG+Y0mV0h",
+	"aOMmgsLMfZDbjtzgmyupG/DjQOgGJdG2hvOu52LhYNXFYGgnEMRBikQurZk67Nus67XFXKCeUTAniysw",
+	"u1dL9ULgBQg9l+uLH3q3hpb3lI7InHUusOrRfXPcMh6roZXoKBDZlyJzw8Am4RFipcbSCHbQ3GPxKJ9s",
+	"jGkS9+txX6YiZCegnbszA/sjCyXuCUDFQtsulmqesDOectUVGbA7GzbW2QXwNEMhzxy7/SNU0ghjbjKZ",
+	"m7+kkgOYJ5P71aJ/3W0+x5V9xlWpr78R2ep9/TOtB4vaAsE1zhmSFVZEuUXa3AY9H+E9CxxB8HHwbdSO",
+	"TrGHsVPO8Q5VWyht2cO4x1PjfhdggiUXCF3ByhYU5pR3rbwsu2UUXTnTOhWQYbljbo5b22U6SsDKbttJ",
+	"3DHd5r4sfrrC2YbjhLhiiM3PHvKp1oVze0ocJQmQ82o98A0USI8RAJf6RbORSp2UicMZAvghnMQGe8cH",
+	"wnQUsk5AL4XqbgfFRldXyZJFaFo3/2/LLyEJ4wbGVmoB6e64SQL/6YGu0BaYQLi51CTRWp5rRASCSzxy",
+	"xWWpTHYnybYtwNdtC7DgLj4Q2ABg69xciwI4ShIS0GsqgKJ/425bhbNdQ339DGP7IborAYKVCJAQbkMS",
+	"DMXd6E6m2wkdpXt4KmPq721iyIzkwBycxiHjmMAO5p+7nw1T3oWiEqXxvR3ln1988Vr6BNdgPX3y/TK3",
+	"u/Xa0rZ/K7TtcBgWcLavITCW5W53r1/LMTwXlg7ehmzt98zG8QL0+47+Xo+Mue+ZrA3sgvWw7e4NN0Cq",
+	"3mDPvSrH4mE3sY4yVg8NGPNnnlpIKiatd0sPA+kBuauAd1jPFMAjfg2mwHWQoHdTbabYTgsyCtzuFSXN",
+	"V2EtnyfitpTl34Z5NeWtbcHCX4kJ/HrcO2MzwQfzeWUgAeTJYIpVgV09GEgLRf1nE2ClhmxCVm6rhcTX",
+	"8Ie6EcoC5bSyhj385dXRyS8/s1cnb99EzAioiGFPGrs7bRbDNW16bRyxWCbtGJ8Kv3pgWBei5BGLE255",
+	"O2a8o2JcmjjYtTkdDgoN7MQPD4cKHnpNX6Spjol1Bl8lTSCtE06juDVCdJtpsNeW/ulp6oRK/Kx7wnm6",
+	"SIvAWaqNZV2tFE3PEKkuwFChuZ4buWHxG25s/YUbTv3185jygKF/jmdZiDwbD9ZG6ZFtsCOWSl8MhaPq",
+	"qJz4QSv3nTwNO2sduJXWkNPrCxUeJ1IjoAlu2/nL8MCezth+uLyjEAoeaq4Kk0KXOqfeo20AG4czWjta",
+	"EcX6epRRJ2FpGejqKE+MXogJ9ne8dJrZV50KhVwU3RTogUK3XmeNNNj7IT4Ly7mQfo0jhCWDeIJO4fNQ",
+	"0A84BZ3eUB0V//zihD2i3R032NNMj43IzAMG3+JYj7Ku8Dkk+HjcDfEQCWOxbTJMD1a8J2y3P2tH0OPn",
+	"+zT4DDKBlgExxzKJ/YYDQDNu6RB0yURXyMupFFftqJf8+mPy6ZmH+aESzDNdpT04r9/67lX91v/nt6P6",
+	"r7z+72b9yemyve8hgeflC87JCHYhFTLh+z6dRrhVsSJxwsaJHm4a7Bc65+5k6B7t8Qts8en3KW6DAZ/g",
+	"bik30S/0C7RyIE51rzcHBKnP/ld0rVlzWXj936eff3gY0T92/la1NEvCv+Fb13OxXbQA0aAtWIC1oojr",
+	"KJm0md8GHQWSk/3xl9uxJYk758JODYVup9buhN3UqUWdGrfwuwoaDe/jwmVuxnBhYeEbOGb4Oy7y9BWF",
+	"P53KpOMWt5NjuvzPGCrreDu3M91gbVqtBY2Eh8dE7NPJy/pPboMUvuuTZvNx68mT3YP9x/vNJ0+mPuv/",
+	"dDojN7vPld+ziosZXoRYauIyNTIRKCul3SZa7xp5lfOPqEo4iG9vkHmBPmuIFTUCWmGEKF6BswFqieGu",
+	"dUD2hC7cOIoGFtUVlbO+kxYCSiESRr9YPtxWRSRUpvyh/yjtLsTnY72EF8TSj6YFOW2JC9rKezYXIPBQ",
+	"oN0TWSaSU6v9824iljcf4plDO79vpxZXaBvRWxTRs/44r4JJXzVghR8jcFQURRag2lcnqSg8MboSC1/k",
+	"VY1Cp6hRBuR1ADUZIBvuGnj1IAq/UfKDW8eXP9dKbNHlNyqPbhldLlG01fF71kHDgQ6MI+wS6P+e/8G7",
+	"l8AigLQCvp8/eM7gW42yzBnQqEQP4VFW67rgWTopP2E9our7DT7nm6DOy9JXO4PMihuRwCdTXaTOhFDM",
+	"CKEO888bMdljXE2gt74fTeJJpQtdHNYQ0fS0rZjeiumtmN6K6dsU0y+lkqYfOBKvSVqngl/evKiGDIFP",
+	"hJwJqc5JaBuNAfQq4Z3L645aV2DD9LbSeiutt9J6K61vU1q/0zYnGipKQbdgqxXtzxPdQBp+46JbmmlC",
+	"/ikGzZwthp2JVEPzNI19OXlmsVH25pY3PGwryLeCfCvIt4L8NgX505xF6vqsbp/WuRHp/bP0ZMqhozz1",
+	"hUERMQMTgpKUKUoZRLsAiNNQvT/0eMEKS8iqoZy3uTrwzf5FJkgKkeTvEjcUPPNcuydqlauVfHCr6wW/",
+	"krevGjaqvgxtcOZxw+z6DGLtJTY7AOgT00OppFaN1TN7J37L3XI7kCvyinluE3VYvg8Op+ojoQkA1kdu",
+	"qyHnKsTba9aByklpW+/pkUpi0CdEUJn/tnE/1K6fmFRUN46amKdAtlKXqg5CKg7AwY4iUStzpjtkB9x2",
+	"yPw6SvwY0ZJeH2rlVBdXRcW3jk4nBpzlMDJgYBFljm90lOnzjA+wiQBRHrstn/GuRQVsi5yO0Njt39Rs",
+	"cQZF8980mBt0RPwr5oBEaHZmS+K6gMT1Fyr5yUaK2oetxHnj+6MvoL3x3dOpXwbsHm7JggPk/NhZagOe",
+	"YMt2RKwSJeeMIeZfejVNzi9+aMsw5fgB+q1Px3MZDtUCjGoz0tTSQG6NltQv010lJvXjf6FsNlmGuodW",
+	"eIspvYvkPdiLORxsL6vCWZ+VViVhMZ+75522wkxHSbHVKrT0kj2AkwErNJBD9zIh2kGdGh+RNBH0L0Xm",
+	"aWCsLncVBYONq8mZTiaHQdykAKt2f7KToTjEeKVU5+xM2LEQqqPiXqYHWAATWx2DUAQOU65K3A/Yyqcr",
+	"0lQkEXPL4P6LZTGZ7/0D3ayht5GbkDRAKiGySmSC73/kjs0kb1Q0xbwayLal7aietKZNbndfQGPtjFmh",
+	"2ECqkVvmnu/7GqBr3sDAt0jDYhqRmynucDf+RHShCAd7EEGhDjBCQuLOjV0OnAKBN/sp0fiV+GKvUCWL",
+	"WJJKYubr0iWZC6nKvvoIh3tK61tr7zWjmtswV7bwnEEAl3cqsCJkA251qs/dlK0uPK61e9JauyNoaTFv",
+	"krBpZqnmoLBXAF37uIhBS2rptX+MjyrwJODhPIV9amrtZhmoDb/2P6z2oarA29PfrjAcJ3IKi3ETiO7y",
+	"6alQ0E78LkNFBfJhG3f5+nEX3649D7FEFWEXjE7kZ67u9trdDMvM9KfPi2iLvemlyt35LSfxdXWCHdmp",
+	"kMn6ZmAhZuJ/t5DE6yRYJtjg1bDYGX5JxscqPvSGoe9kD0GVnsgwJ4HFypsaIf51G5ohK7Fs/eKneD94",
+	"tvzS3bk8rN8eddiCdWQzib2BjWWi2AAHvpaTueLL0JlRjALDjW0WNRcmJ/xCFKUJ0eltJk6W5fdCKeLp",
+	"zEFMAMxQolellVgn3HUu7LRg2LB+cWs43xHD+WRjo/ivrXD/nkoivTTBXbNuDG0ls8M/OZRIlgyvRxw+",
+	"wOr4k9Jj58X1nmp9Qd0ifDwIgnhTjbvjD++PT9ijIuFjvJahhpN5DzLoboADrw9fUSAXrRJVT7G9wGIn",
+	"v8iCsXX1vzNrV+k6nFQ0cJ1RpADtpTP/Mxm3gBwEiomqw8s4ml4dNe4LFTHDJ1EJiEbd8HuZEEDSRYXS",
+	"a1vKt7ZAoHrg4fUelyl0u9cZiyFnUJeqPuTG5ggQlHdYoHg+Il/u7hB2Y+h/Wn5fk8//iPIJN6R7QAuY",
+	"/CMUggCofQ+ZRzMWelr54NE62ofmc+vq59YSvJXIc5w0IffIw9qCz78bRbCNbpSIzLvEe3h9EjO9qEtl",
+	"5vflRJR3IW3e18SuGIjUy0lqT8zi083YSln3GO8o37tTB8JM/E1VMh3eNNbZBZxzCKv0wCiATguio3pi",
+	"LIxl5ebP2UixXqYHrAVXYwNofId7QsIn01SdNI2OOudDE8pBdZaIzP1AQHTfKBSgTNCsARpt9UX3AhID",
+	"h4xTu2pIuWMHCORwtmPZxcjPEaP1hie4eVGSvgxfbxdXxgi31PSZcshA0R5C2UjXD0ZuTXR2Aav2cL/5",
+	"hMV6ZI1MRN39Wqrzel+PMhNHHRW717uTGO+sQVJAufP04rX6uklzglyU+wwhqv0jN31qFTsRxorM7QBx",
+	"KZRU540Vs+QgxxDEOa/T6tQDVwoGuXW8yXz5lrbsZmjLnDBYwvHdkNpsm96+wfT2na8rmC0dmCf0WS7z",
+	"o4riAkS4xQi9gntN7NFYBWUNOLIpde1VdXC0t7nxa0pnkfpfp3RgLM76Wl8sal0KSTK6dF4HU//3Bchs",
+	"/8JVLYJvC3iMs1gGcuyXZYs5vouY43G+XRdT2JZOwHy48SvuHKaBMMZtEUM4W+cmkUUQPBPkxEWHxZnr",
+	"WkHrgGPLnR+QMH+YOsrwiWEP+9YOTfvRo/F43DB0Udh/XT3YaTOOEVPsBxAObV0Chsv/5FSAsXwwjDsK",
+	"UMf+D0aeK25HmYjZw/iyFcUBvPvq7dGz+vGro92DH4FXPolYeApc5BRGxM64ET/u74BL0lGA35WGxX94",
+	"HuyIdWrhPvwx4ZZ3an/FEZX0QnMDsKI4u6K7QcSM7ijA5XhGf37mLgm+ms34pUhNOyeu95AutzQTPcqY",
+	"Hit2ISbonSmKK7v57X75ApdJxVrN0D8A3bbwbRvsSE0KzQSc4ZdJkSArP7qWHXWe6bG7ZMhHRgCEnKXc",
+	"ioymy1n8UdhsUj/qWZHFjJsL3CHSRvDf3X3oH2CAek5RtyB4f0dRGwIsosYWg7DfYABOkMeZSEQqL0UW",
+	"u9GGLYhgeEIw7LeaQKQxlhY6suter8He4jsMrSo0MIPl6yieZfIS3FZwkxHhrX1DBuiAqC15yRSK15ci",
+	"w1+cTRinBXC34NNzBiZ8xyEhzvGviYRgh7I0AgPU9v6ReJQwrsqOwrlzy0EDBQ/cf44AgS+eDdgA8ShL",
+	"Y3SgzwSDs9ZgR7hgAEEH2vJS+OCBgS2khAWXm2dukXojI7CDA+Md5cfjFhjg8NQg2IauEQ/cX6AxvWE8",
+	"TfXY/W2AXr07kG7zxEZ0M2GxSllRpTxtV7f6SuNucvvwCtW90JvHC7+uO+/MO56Wfeypnvfg82WMrkS0",
+	"BgjvYnrxb06Ej7K01q55wTnkmVUia9DrGjo7fzQQA7MSbAPX6CZd9YoVWMEJ95eeOS2nh8J97EULmEjj",
+	"VGRymgkOA0JXWij4begVT1ES2ItOIfaN6J6+7f3jn0+yn37+x79+z07G//vpw/OfXr/58OtrvfuGv+HH",
+	"46u/z7LO+o1/yqTK0nvLE7HAuZfWbDsof40Oyv8Qk9fqk9lWr1+TQfyKX4rQlcaU+WeWMIorvM4VOijT",
+	"LdT8iMwIY2WaOuP5LLejpV1Lv+EI1tZv328LY1qyzVOM2yReuRvxOOzF1Q/ZMpDk8IaQ4wJVhcp7nfDO",
+	"ubD5+dkQg/yNWzjftr0yDytMn/A7x0Rcl7y692DhdeTPmiBhvH35dshkXiOqDw4j1M/3BSvcA6EUCloA",
+	"JEj3ehSKoI6IfT4cCmXYuC9TkZeO+6BEblJgQGItwwIFwvUYFtfREFn3eiWxGgTcqr2QaUqfYH633Q/5",
+	"CklXaokczMYtJuzr2mtb/+v6mhxvYhnOuF+PKP4rxTJJwIGP+lpdNCAVYq0AQoLmJDUA5AMfEYWApTY+",
+	"CJzjpHgm2IUYWghmP2YJn4BcD5e6v0MQ2/19r7lh4vF5Ptsbz0BWszwBY0yZ1MlN73oYnWh6k8Do9Hlj",
+	"UxwGV+qfb51Z6haMWysGQ2tq7dbuLA5oXtvTvJgv5cae0kOmbtutug2uF1mms1q7Rgkb4eZLoW6RsAMg",
+	"N4ELPSDooNmMakp8Kb+KCgahhWq57W0tyjurlpFF9J2oqelsw1ZQ0/AmbAqLb1lBp/rPt0xi2R/FbRjh",
+	"O8pHB/kLiNivZKJfpUMe/UH/npy6P4T04hplFvkbF4tcf3CurMk4pvbrPuVGaVhQLs59cOooylkyZ7KA",
+	"RFUFHH2Fao2QgV3LPwgrdK25tRsyu/0yV8mm12BfU742hGTvh3Ty876uQooVEhf3nQy3dBivyaTNtOVW",
+	"1H0e8o/NwhGVsuQtQT2UGPuQKXtZQGPkktrZr0aeK0HAkjNt+xEzOm9bEqyYLlce86MvRVZAdOgUERQS",
+	"JM+5tlaoBvvo5gnIFsBzuL8IMtR1mngEhYVusOsJJ1hIWo9jXM6vI5+26e9vMf1dDLHA5pbWFI5ExExf",
+	"j5WvdOyKbejlWmzcrRLxSuRn4duKeCSU8VLqOhSJFeaG9Me0Lap7EMcOUrnhXh1PhVlIjTgrNBNDOJUs",
+	"lRdYxD6vcnixlHev2lqfW7nx/Rmfbuf7I7ieyCjT67vdLf8hJkcj26+1f/vsPNczwTPn//722R0OhHRW",
+	"cdE7XSqVsTxNsWIG7EO4PkENmujuyBOjoLZ/BAeOhl3ZPk/oYSqgVhbsUCFUIw8ufiAodEWoEm7OeNdC",
+	"gR2ABvra3Q+x3AhBtYQjCH2VMNIrATddeM1zZMeueAuwWBN5NlQIRYG7YgIDRrpqBP2QKYzIWiC7Bja8",
+	"woue0UCq35RRZzHEabNhyrsiygFFF9JJZN0LTQUBfZ2JwvM/aj0wGAQAi61i2eTAU4kT3hojg4WHHOGW",
+	"lKnbMrNPQKYcBM+70TgTngqrApNciTq7r9PEFJ9fKP2tXAi9kNu88LRQMD77pOKLcMqZOwmFm48x0F49",
+	"CCAIz0Q7r152s/FfKCQJ8hrqiJ1NfO/H/B1Y6jT7infQxWkQGMfDx4fImV9RHIcZOXmcTmC7Fc9HytW8",
+	"4Q+4GwxsnTY7+vCaXYiJ8dsJnsrNBVUR+y/T7QpT9Ty/b3Gs4ThRXxbTZu9HNgUL4Getz1MRsaOhM+pn",
+	"dz7rCZHMO890crhhr948Zi9fvf7IPu5HtD7aoJgwQ8EvmLRYFhExI3jW7UesJ0FiAmcO9vBQSUe53U1I",
+	"dLd5CH8fIblWxHLZiV83lQPooWWwy0eOST9kENYHb7mj3nvz5P3Iul3aYPHPL07Yo15fZo8GwnIsAbEi",
+	"TQ0eXjyt0qB5Q4viZlj59Qg+mACnxNkESAMO8UHSYDIKdsnUORtTDllkvCx3jkaJtPPehA59EoV6iLZb",
+	"RoHs9D2dpnocMc6MzQQf0AYKNWP5ByaVNPuSV4Knth+Fpj7AY0CaAhWJ7zRQ1C7FU4rNXv76/Nf/HwAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

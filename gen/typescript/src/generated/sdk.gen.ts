@@ -1912,7 +1912,9 @@ export const findFhirAppointments = <ThrowOnError extends boolean = false>(optio
  *
  * Books what `POST /appointments` books, by the same rules: one patient, one practitioner,
  * `start` and `end`, or a `slot` instead of doctor and times; `serviceType` names an
- * appointment type. What is refused there is refused here with the same status, as an
+ * appointment type. Members that R4 has and MEMS does not keep are passed over, except
+ * `modifierExtension` and `implicitRules`, which would change what the rest means. The body
+ * may also be `Parameters` with the Appointment as `appt-resource`. What is refused there is refused here with the same status, as an
  * OperationOutcome whose `details.coding` has the slug of the problem.
  *
  * Permission: `appointments:write`.
