@@ -462,12 +462,15 @@ func (e FhirCapabilityStatementFhirVersion) Valid() bool {
 // Defines values for FhirCapabilityStatementFormat.
 const (
 	FhirCapabilityStatementFormatApplicationFhirJSON FhirCapabilityStatementFormat = "application/fhir+json"
+	FhirCapabilityStatementFormatJSON                FhirCapabilityStatementFormat = "json"
 )
 
 // Valid indicates whether the value is a known member of the FhirCapabilityStatementFormat enum.
 func (e FhirCapabilityStatementFormat) Valid() bool {
 	switch e {
 	case FhirCapabilityStatementFormatApplicationFhirJSON:
+		return true
+	case FhirCapabilityStatementFormatJSON:
 		return true
 	default:
 		return false
@@ -669,6 +672,27 @@ func (e FhirIssueSeverity) Valid() bool {
 	}
 }
 
+// Defines values for FhirIssueExtensionURL.
+const (
+	FhirIssueExtensionURLUrnMemsAlternative FhirIssueExtensionURL = "urn:mems:alternative"
+	FhirIssueExtensionURLUrnMemsConflict    FhirIssueExtensionURL = "urn:mems:conflict"
+	FhirIssueExtensionURLUrnMemsMergedInto  FhirIssueExtensionURL = "urn:mems:merged-into"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueExtensionURL enum.
+func (e FhirIssueExtensionURL) Valid() bool {
+	switch e {
+	case FhirIssueExtensionURLUrnMemsAlternative:
+		return true
+	case FhirIssueExtensionURLUrnMemsConflict:
+		return true
+	case FhirIssueExtensionURLUrnMemsMergedInto:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FhirLinkRelation.
 const (
 	FhirLinkRelationNext FhirLinkRelation = "next"
@@ -696,6 +720,21 @@ const (
 func (e FhirOperationOutcomeResourceType) Valid() bool {
 	switch e {
 	case FhirOperationOutcomeResourceTypeOperationOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirParametersRequestResourceType.
+const (
+	FhirParametersRequestResourceTypeParameters FhirParametersRequestResourceType = "Parameters"
+)
+
+// Valid indicates whether the value is a known member of the FhirParametersRequestResourceType enum.
+func (e FhirParametersRequestResourceType) Valid() bool {
+	switch e {
+	case FhirParametersRequestResourceTypeParameters:
 		return true
 	default:
 		return false
@@ -828,45 +867,15 @@ func (e FhirPractitionerBundleType) Valid() bool {
 	}
 }
 
-// Defines values for FhirRequestedParticipantRequired.
+// Defines values for FhirRequestedParameterName.
 const (
-	FhirRequestedParticipantRequiredInformationOnly FhirRequestedParticipantRequired = "information-only"
-	FhirRequestedParticipantRequiredOptional        FhirRequestedParticipantRequired = "optional"
-	FhirRequestedParticipantRequiredRequired        FhirRequestedParticipantRequired = "required"
+	FhirRequestedParameterNameApptResource FhirRequestedParameterName = "appt-resource"
 )
 
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantRequired enum.
-func (e FhirRequestedParticipantRequired) Valid() bool {
+// Valid indicates whether the value is a known member of the FhirRequestedParameterName enum.
+func (e FhirRequestedParameterName) Valid() bool {
 	switch e {
-	case FhirRequestedParticipantRequiredInformationOnly:
-		return true
-	case FhirRequestedParticipantRequiredOptional:
-		return true
-	case FhirRequestedParticipantRequiredRequired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FhirRequestedParticipantStatus.
-const (
-	FhirRequestedParticipantStatusAccepted    FhirRequestedParticipantStatus = "accepted"
-	FhirRequestedParticipantStatusDeclined    FhirRequestedParticipantStatus = "declined"
-	FhirRequestedParticipantStatusNeedsAction FhirRequestedParticipantStatus = "needs-action"
-	FhirRequestedParticipantStatusTentative   FhirRequestedParticipantStatus = "tentative"
-)
-
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantStatus enum.
-func (e FhirRequestedParticipantStatus) Valid() bool {
-	switch e {
-	case FhirRequestedParticipantStatusAccepted:
-		return true
-	case FhirRequestedParticipantStatusDeclined:
-		return true
-	case FhirRequestedParticipantStatusNeedsAction:
-		return true
-	case FhirRequestedParticipantStatusTentative:
+	case FhirRequestedParameterNameApptResource:
 		return true
 	default:
 		return false
@@ -1764,27 +1773,6 @@ func (e WaitlistStatus) Valid() bool {
 	}
 }
 
-// Defines values for FhirFormat.
-const (
-	FhirFormatApplicationFhirJSON FhirFormat = "application/fhir+json"
-	FhirFormatApplicationJSON     FhirFormat = "application/json"
-	FhirFormatJSON                FhirFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FhirFormat enum.
-func (e FhirFormat) Valid() bool {
-	switch e {
-	case FhirFormatApplicationFhirJSON:
-		return true
-	case FhirFormatApplicationJSON:
-		return true
-	case FhirFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListAppointmentsParamsInclude.
 const (
 	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
@@ -1914,216 +1902,6 @@ func (e ListChangesParamsInclude) Valid() bool {
 	}
 }
 
-// Defines values for SearchFhirAppointmentsParamsFormat.
-const (
-	SearchFhirAppointmentsParamsFormatApplicationFhirJSON SearchFhirAppointmentsParamsFormat = "application/fhir+json"
-	SearchFhirAppointmentsParamsFormatApplicationJSON     SearchFhirAppointmentsParamsFormat = "application/json"
-	SearchFhirAppointmentsParamsFormatJSON                SearchFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirAppointmentsParamsFormat enum.
-func (e SearchFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for BookFhirAppointmentParamsFormat.
-const (
-	BookFhirAppointmentParamsFormatApplicationFhirJSON BookFhirAppointmentParamsFormat = "application/fhir+json"
-	BookFhirAppointmentParamsFormatApplicationJSON     BookFhirAppointmentParamsFormat = "application/json"
-	BookFhirAppointmentParamsFormatJSON                BookFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the BookFhirAppointmentParamsFormat enum.
-func (e BookFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case BookFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case BookFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case BookFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FindFhirAppointmentsParamsFormat.
-const (
-	FindFhirAppointmentsParamsFormatApplicationFhirJSON FindFhirAppointmentsParamsFormat = "application/fhir+json"
-	FindFhirAppointmentsParamsFormatApplicationJSON     FindFhirAppointmentsParamsFormat = "application/json"
-	FindFhirAppointmentsParamsFormatJSON                FindFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FindFhirAppointmentsParamsFormat enum.
-func (e FindFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case FindFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirAppointmentParamsFormat.
-const (
-	ReadFhirAppointmentParamsFormatApplicationFhirJSON ReadFhirAppointmentParamsFormat = "application/fhir+json"
-	ReadFhirAppointmentParamsFormatApplicationJSON     ReadFhirAppointmentParamsFormat = "application/json"
-	ReadFhirAppointmentParamsFormatJSON                ReadFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirAppointmentParamsFormat enum.
-func (e ReadFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPatientsParamsFormat.
-const (
-	SearchFhirPatientsParamsFormatApplicationFhirJSON SearchFhirPatientsParamsFormat = "application/fhir+json"
-	SearchFhirPatientsParamsFormatApplicationJSON     SearchFhirPatientsParamsFormat = "application/json"
-	SearchFhirPatientsParamsFormatJSON                SearchFhirPatientsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPatientsParamsFormat enum.
-func (e SearchFhirPatientsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPatientsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPatientsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPatientsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPatientParamsFormat.
-const (
-	ReadFhirPatientParamsFormatApplicationFhirJSON ReadFhirPatientParamsFormat = "application/fhir+json"
-	ReadFhirPatientParamsFormatApplicationJSON     ReadFhirPatientParamsFormat = "application/json"
-	ReadFhirPatientParamsFormatJSON                ReadFhirPatientParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPatientParamsFormat enum.
-func (e ReadFhirPatientParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPatientParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPatientParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPatientParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPractitionersParamsFormat.
-const (
-	SearchFhirPractitionersParamsFormatApplicationFhirJSON SearchFhirPractitionersParamsFormat = "application/fhir+json"
-	SearchFhirPractitionersParamsFormatApplicationJSON     SearchFhirPractitionersParamsFormat = "application/json"
-	SearchFhirPractitionersParamsFormatJSON                SearchFhirPractitionersParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPractitionersParamsFormat enum.
-func (e SearchFhirPractitionersParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPractitionersParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPractitionerParamsFormat.
-const (
-	ReadFhirPractitionerParamsFormatApplicationFhirJSON ReadFhirPractitionerParamsFormat = "application/fhir+json"
-	ReadFhirPractitionerParamsFormatApplicationJSON     ReadFhirPractitionerParamsFormat = "application/json"
-	ReadFhirPractitionerParamsFormatJSON                ReadFhirPractitionerParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPractitionerParamsFormat enum.
-func (e ReadFhirPractitionerParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPractitionerParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSchedulesParamsFormat.
-const (
-	SearchFhirSchedulesParamsFormatApplicationFhirJSON SearchFhirSchedulesParamsFormat = "application/fhir+json"
-	SearchFhirSchedulesParamsFormatApplicationJSON     SearchFhirSchedulesParamsFormat = "application/json"
-	SearchFhirSchedulesParamsFormatJSON                SearchFhirSchedulesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSchedulesParamsFormat enum.
-func (e SearchFhirSchedulesParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSchedulesParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirScheduleParamsFormat.
-const (
-	ReadFhirScheduleParamsFormatApplicationFhirJSON ReadFhirScheduleParamsFormat = "application/fhir+json"
-	ReadFhirScheduleParamsFormatApplicationJSON     ReadFhirScheduleParamsFormat = "application/json"
-	ReadFhirScheduleParamsFormatJSON                ReadFhirScheduleParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirScheduleParamsFormat enum.
-func (e ReadFhirScheduleParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirScheduleParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirScheduleParamsFormatApplicationJSON:
-		return true
-	case ReadFhirScheduleParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for SearchFhirSlotsParamsStatus.
 const (
 	SearchFhirSlotsParamsStatusFree SearchFhirSlotsParamsStatus = "free"
@@ -2133,69 +1911,6 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSlotsParamsFormat.
-const (
-	SearchFhirSlotsParamsFormatApplicationFhirJSON SearchFhirSlotsParamsFormat = "application/fhir+json"
-	SearchFhirSlotsParamsFormatApplicationJSON     SearchFhirSlotsParamsFormat = "application/json"
-	SearchFhirSlotsParamsFormatJSON                SearchFhirSlotsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsFormat enum.
-func (e SearchFhirSlotsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSlotsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSlotsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSlotsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirSlotParamsFormat.
-const (
-	ReadFhirSlotParamsFormatApplicationFhirJSON ReadFhirSlotParamsFormat = "application/fhir+json"
-	ReadFhirSlotParamsFormatApplicationJSON     ReadFhirSlotParamsFormat = "application/json"
-	ReadFhirSlotParamsFormatJSON                ReadFhirSlotParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirSlotParamsFormat enum.
-func (e ReadFhirSlotParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirSlotParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirSlotParamsFormatApplicationJSON:
-		return true
-	case ReadFhirSlotParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetFhirCapabilitiesParamsFormat.
-const (
-	GetFhirCapabilitiesParamsFormatApplicationFhirJSON GetFhirCapabilitiesParamsFormat = "application/fhir+json"
-	GetFhirCapabilitiesParamsFormatApplicationJSON     GetFhirCapabilitiesParamsFormat = "application/json"
-	GetFhirCapabilitiesParamsFormatJSON                GetFhirCapabilitiesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the GetFhirCapabilitiesParamsFormat enum.
-func (e GetFhirCapabilitiesParamsFormat) Valid() bool {
-	switch e {
-	case GetFhirCapabilitiesParamsFormatApplicationFhirJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatApplicationJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -2562,7 +2277,7 @@ type AppointmentEvent struct {
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
 	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
@@ -2591,7 +2306,7 @@ type AppointmentEvent struct {
 	// exist. Without an enum, for generators stop at one that has null among its values.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose.
+	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -2668,7 +2383,7 @@ type AppointmentList struct {
 
 // AppointmentOverride Rules that were broken on purpose.
 type AppointmentOverride struct {
-	// Reason Why; for the clinic's staff, kept with the appointment.
+	// Reason Why; for the clinic's staff, absent for others.
 	//
 	// Example: Twins; the mother sees both doctors.
 	Reason *string `audience:"staff" json:"reason,omitempty"`
@@ -3174,7 +2889,7 @@ type Cancellation struct {
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered.
+	// Note What else was to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -3770,7 +3485,7 @@ type FhirAppointmentResourceType string
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. There is no `total`; the last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
 type FhirAppointmentBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
@@ -3782,6 +3497,11 @@ type FhirAppointmentBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -3813,7 +3533,8 @@ type FhirAppointmentEntry struct {
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4 with no more than this.
+// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
 type FhirAppointmentRequest struct {
 	// End A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3823,7 +3544,7 @@ type FhirAppointmentRequest struct {
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration Not looked at; `start` and `end` say it.
+	// MinutesDuration How long it takes, where there is no `end`.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
@@ -3837,15 +3558,10 @@ type FhirAppointmentRequest struct {
 	ResourceType FhirAppointmentRequestResourceType `json:"resourceType"`
 
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
-	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
 	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
-	Slot []struct {
-		// Reference Its type and id.
-		//
-		// Example: Slot/1-20270301T0900Z-30
-		Reference string `json:"reference"`
-	} `json:"slot,omitempty"`
+	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
 	// Start A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3858,7 +3574,8 @@ type FhirAppointmentRequest struct {
 	// Status Not looked at: it will be booked.
 	//
 	// Example: proposed
-	Status FhirAppointmentRequestStatus `json:"status"`
+	Status               FhirAppointmentRequestStatus `json:"status"`
+	AdditionalProperties map[string]interface{}       `json:"-"`
 }
 
 // FhirAppointmentRequestResourceType The kind of resource.
@@ -3870,6 +3587,11 @@ type FhirAppointmentRequestResourceType string
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
+
+// FhirBookRequest What is to be booked, as it is or as a parameter.
+type FhirBookRequest struct {
+	union json.RawMessage
+}
 
 // FhirCapabilityResource A kind of resource.
 type FhirCapabilityResource struct {
@@ -3917,12 +3639,31 @@ type FhirCapabilityRest struct {
 
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
+
+	// Security How to authenticate at this installation.
+	Security FhirCapabilitySecurity `json:"security"`
 }
 
 // FhirCapabilityRestMode It is a server.
 //
 // Example: server
 type FhirCapabilityRestMode string
+
+// FhirCapabilitySecurity How to authenticate at this installation.
+type FhirCapabilitySecurity struct {
+	// Cors Whether pages of other origins may use it from a browser.
+	//
+	// Example: false
+	Cors bool `json:"cors"`
+
+	// Description What to send.
+	//
+	// Example: An API key in the header X-API-Key.
+	Description string `json:"description"`
+
+	// Service OAuth, where tokens of an identity provider are accepted.
+	Service []FhirCodeableConcept `json:"service,omitempty"`
+}
 
 // FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
@@ -4068,6 +3809,11 @@ type FhirHumanNameUse string
 // Example: 1
 type FhirID = string
 
+// FhirIDs Ids of resources, separated by commas.
+//
+// Example: 1
+type FhirIDs = string
+
 // FhirIdentifier A number of a patient.
 type FhirIdentifier struct {
 	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
@@ -4135,6 +3881,10 @@ type FhirIssue struct {
 	// Expression The member or parameter that is wrong.
 	Expression []string `json:"expression,omitempty"`
 
+	// Extension What is in the way (`urn:mems:conflict`), what is free instead
+	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	Extension []FhirIssueExtension `json:"extension,omitempty"`
+
 	// Severity How bad.
 	//
 	// Example: error
@@ -4150,6 +3900,25 @@ type FhirIssueCode string
 //
 // Example: error
 type FhirIssueSeverity string
+
+// FhirIssueExtension A part of an issue that programs can use.
+type FhirIssueExtension struct {
+	// URL What it is.
+	//
+	// Example: urn:mems:alternative
+	URL FhirIssueExtensionURL `json:"url"`
+
+	// ValuePeriod A time, from the start to the end.
+	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
+
+	// ValueReference Another resource.
+	ValueReference *FhirReference `json:"valueReference,omitempty"`
+}
+
+// FhirIssueExtensionURL What it is.
+//
+// Example: urn:mems:alternative
+type FhirIssueExtensionURL string
 
 // FhirLink Another page.
 type FhirLink struct {
@@ -4214,6 +3983,23 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
+// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+type FhirParametersRequest struct {
+	// Parameter The Appointment.
+	Parameter []FhirRequestedParameter `json:"parameter"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Parameters
+	ResourceType         FhirParametersRequestResourceType `json:"resourceType"`
+	AdditionalProperties map[string]interface{}            `json:"-"`
+}
+
+// FhirParametersRequestResourceType The kind of resource.
+//
+// Example: Parameters
+type FhirParametersRequestResourceType string
+
 // FhirParticipant Who takes part.
 type FhirParticipant struct {
 	// Actor Another resource.
@@ -4273,7 +4059,7 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. There is no `total`; the last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
 type FhirPatientBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
@@ -4285,6 +4071,11 @@ type FhirPatientBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4332,6 +4123,25 @@ type FhirPatientLink struct {
 // Example: replaced-by
 type FhirPatientLinkType string
 
+// FhirPeriod A time, from the start to the end.
+type FhirPeriod struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+}
+
 // FhirPractitioner A doctor, as a Practitioner of FHIR R4.
 type FhirPractitioner struct {
 	// Active Whether the doctor takes bookings.
@@ -4361,7 +4171,7 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
 type FhirPractitionerBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
@@ -4373,6 +4183,11 @@ type FhirPractitionerBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4417,41 +4232,64 @@ type FhirReference struct {
 	Reference string `json:"reference"`
 }
 
-// FhirRequestedParticipant Who is to take part.
-type FhirRequestedParticipant struct {
-	// Actor The patient or the doctor.
-	Actor struct {
-		// Display Its name; not looked at.
-		//
-		// Example: Ann Muster
-		Display *string `json:"display,omitempty"`
+// FhirReferences A resource, by id, by type and id, or by its address on this server.
+//
+// Example: Practitioner/1
+type FhirReferences = string
 
-		// Reference Its type and id.
-		//
-		// Example: Patient/1
-		Reference string `json:"reference"`
-	} `json:"actor"`
-
-	// Required Not looked at.
+// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+type FhirRequestedCoding struct {
+	// Code The code.
 	//
-	// Example: required
-	Required *FhirRequestedParticipantRequired `json:"required,omitempty"`
+	// Example: 1
+	Code *string `json:"code,omitempty"`
 
-	// Status Not looked at.
+	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
 	//
-	// Example: accepted
-	Status *FhirRequestedParticipantStatus `json:"status,omitempty"`
+	// Example: urn:mems:appointment-type
+	System               *string                `json:"system,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParticipantRequired Not looked at.
-//
-// Example: required
-type FhirRequestedParticipantRequired string
+// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+type FhirRequestedConcept struct {
+	// Coding The codes.
+	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
-// FhirRequestedParticipantStatus Not looked at.
+// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+type FhirRequestedParameter struct {
+	// Name Its name.
+	//
+	// Example: appt-resource
+	Name FhirRequestedParameterName `json:"name"`
+
+	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	Resource FhirAppointmentRequest `json:"resource"`
+}
+
+// FhirRequestedParameterName Its name.
 //
-// Example: accepted
-type FhirRequestedParticipantStatus string
+// Example: appt-resource
+type FhirRequestedParameterName string
+
+// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+type FhirRequestedParticipant struct {
+	// Actor A resource of this server. Other members of R4 are passed over.
+	Actor                FhirRequestedReference `json:"actor"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+type FhirRequestedReference struct {
+	// Reference Its type and id, or its address on this server.
+	//
+	// Example: Patient/1
+	Reference            string                 `json:"reference"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
 // FhirSchedule The calendar of a doctor, as a Schedule of FHIR R4.
 type FhirSchedule struct {
@@ -4485,7 +4323,7 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. There is no `total`; the last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
 type FhirScheduleBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
@@ -4497,6 +4335,11 @@ type FhirScheduleBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4614,7 +4457,7 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. There is no `total`; the last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
 type FhirSlotBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
@@ -4626,6 +4469,11 @@ type FhirSlotBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -5682,7 +5530,7 @@ type Queue struct {
 	// Example: 2027-03-01
 	Date CalendarDate `json:"date"`
 
-	// Items The tickets of this page, by number.
+	// Items The tickets of this page, by day and number.
 	Items []Ticket `json:"items"`
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
@@ -6160,7 +6008,7 @@ type Ticket struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -6261,12 +6109,12 @@ type TimeOff struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
 	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: illness
 	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
@@ -6288,7 +6136,7 @@ type TimeOff struct {
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why.
+// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
@@ -6478,7 +6326,7 @@ type WaitlistEntry struct {
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -6892,7 +6740,13 @@ type DoctorID = ID
 type FhirCount = int32
 
 // FhirFormat defines model for FhirFormat.
-type FhirFormat string
+type FhirFormat = string
+
+// FhirPrefer defines model for FhirPrefer.
+type FhirPrefer = string
+
+// FhirPretty defines model for FhirPretty.
+type FhirPretty = bool
 
 // FhirResourceID The id of a FHIR resource.
 //
@@ -7665,17 +7519,17 @@ type ReplaceWorkingHoursParams struct {
 
 // SearchFhirAppointmentsParams defines parameters for SearchFhirAppointments.
 type SearchFhirAppointmentsParams struct {
-	// UnderscoreID The id of an appointment.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes.
-	Patient *string `form:"patient,omitempty" json:"patient,omitempty"`
+	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Date When it starts, with a prefix; twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
@@ -7683,23 +7537,31 @@ type SearchFhirAppointmentsParams struct {
 	// Status Statuses of FHIR, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirAppointmentsParamsFormat defines parameters for SearchFhirAppointments.
-type SearchFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *BookFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
 	// answer is the first one. 422 `idempotency-key-reused` with another
@@ -7708,13 +7570,10 @@ type BookFhirAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// BookFhirAppointmentParamsFormat defines parameters for BookFhirAppointment.
-type BookFhirAppointmentParamsFormat string
-
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
 	// Practitioner Doctors, separated by commas; without it, all.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7728,32 +7587,37 @@ type FindFhirAppointmentsParams struct {
 	// Start When it begins, with a prefix; twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *FindFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// FindFhirAppointmentsParamsFormat defines parameters for FindFhirAppointments.
-type FindFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirAppointmentParamsFormat defines parameters for ReadFhirAppointment.
-type ReadFhirAppointmentParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPatientsParams defines parameters for SearchFhirPatients.
 type SearchFhirPatientsParams struct {
-	// UnderscoreID The id of a patient.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
@@ -7767,8 +7631,8 @@ type SearchFhirPatientsParams struct {
 	// Given The beginning of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day of birth.
-	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7776,32 +7640,37 @@ type SearchFhirPatientsParams struct {
 	// Phone The last digits of the phone number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPatientsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPatientsParamsFormat defines parameters for SearchFhirPatients.
-type SearchFhirPatientsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPatientParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPatientParamsFormat defines parameters for ReadFhirPatient.
-type ReadFhirPatientParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPractitionersParams defines parameters for SearchFhirPractitioners.
 type SearchFhirPractitionersParams struct {
-	// UnderscoreID The id of a practitioner.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Name The beginning of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
@@ -7809,35 +7678,40 @@ type SearchFhirPractitionersParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPractitionersParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPractitionersParamsFormat defines parameters for SearchFhirPractitioners.
-type SearchFhirPractitionersParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPractitionerParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPractitionerParamsFormat defines parameters for ReadFhirPractitioner.
-type ReadFhirPractitionerParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSchedulesParams defines parameters for SearchFhirSchedules.
 type SearchFhirSchedulesParams struct {
-	// UnderscoreID The id of a schedule.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Actor Whose schedule it is.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7845,32 +7719,37 @@ type SearchFhirSchedulesParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSchedulesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirSchedulesParamsFormat defines parameters for SearchFhirSchedules.
-type SearchFhirSchedulesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirScheduleParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirScheduleParamsFormat defines parameters for ReadFhirSchedule.
-type ReadFhirScheduleParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
 	// Schedule Schedules, separated by commas; without it, all.
-	Schedule *string `form:"schedule,omitempty" json:"schedule,omitempty"`
+	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7887,39 +7766,45 @@ type SearchFhirSlotsParams struct {
 	// Status Only free slots are ever found.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSlotsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // SearchFhirSlotsParamsStatus defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParamsStatus string
 
-// SearchFhirSlotsParamsFormat defines parameters for SearchFhirSlots.
-type SearchFhirSlotsParamsFormat string
-
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirSlotParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirSlotParamsFormat defines parameters for ReadFhirSlot.
-type ReadFhirSlotParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *GetFhirCapabilitiesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// GetFhirCapabilitiesParamsFormat defines parameters for GetFhirCapabilities.
-type GetFhirCapabilitiesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
@@ -8425,7 +8310,10 @@ type CreateTimeOffJSONRequestBody = TimeOffCreate
 type ReplaceWorkingHoursJSONRequestBody = WorkingHours
 
 // BookFhirAppointmentApplicationFhirPlusJSONRequestBody defines body for BookFhirAppointment for application/fhir+json ContentType.
-type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirAppointmentRequest
+type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirBookRequest
+
+// BookFhirAppointmentJSONRequestBody defines body for BookFhirAppointment for application/json ContentType.
+type BookFhirAppointmentJSONRequestBody = FhirBookRequest
 
 // CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
 type CreateHoldJSONRequestBody = HoldCreate
@@ -8471,6 +8359,601 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
+
+// Getter for additional properties for FhirAppointmentRequest. Returns the specified
+// element and whether it was found
+func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirAppointmentRequest
+func (a *FhirAppointmentRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["end"]; found {
+		err = json.Unmarshal(raw, &a.End)
+		if err != nil {
+			return fmt.Errorf("error reading 'end': %w", err)
+		}
+		delete(object, "end")
+	}
+
+	if raw, found := object["minutesDuration"]; found {
+		err = json.Unmarshal(raw, &a.MinutesDuration)
+		if err != nil {
+			return fmt.Errorf("error reading 'minutesDuration': %w", err)
+		}
+		delete(object, "minutesDuration")
+	}
+
+	if raw, found := object["participant"]; found {
+		err = json.Unmarshal(raw, &a.Participant)
+		if err != nil {
+			return fmt.Errorf("error reading 'participant': %w", err)
+		}
+		delete(object, "participant")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if raw, found := object["serviceType"]; found {
+		err = json.Unmarshal(raw, &a.ServiceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'serviceType': %w", err)
+		}
+		delete(object, "serviceType")
+	}
+
+	if raw, found := object["slot"]; found {
+		err = json.Unmarshal(raw, &a.Slot)
+		if err != nil {
+			return fmt.Errorf("error reading 'slot': %w", err)
+		}
+		delete(object, "slot")
+	}
+
+	if raw, found := object["start"]; found {
+		err = json.Unmarshal(raw, &a.Start)
+		if err != nil {
+			return fmt.Errorf("error reading 'start': %w", err)
+		}
+		delete(object, "start")
+	}
+
+	if raw, found := object["status"]; found {
+		err = json.Unmarshal(raw, &a.Status)
+		if err != nil {
+			return fmt.Errorf("error reading 'status': %w", err)
+		}
+		delete(object, "status")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a FhirAppointmentRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.End != nil {
+		object["end"], err = json.Marshal(a.End)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'end': %w", err)
+		}
+	}
+
+	if a.MinutesDuration != nil {
+		object["minutesDuration"], err = json.Marshal(a.MinutesDuration)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'minutesDuration': %w", err)
+		}
+	}
+
+	if a.Participant != nil {
+		object["participant"], err = json.Marshal(a.Participant)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'participant': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	if a.ServiceType != nil {
+		object["serviceType"], err = json.Marshal(a.ServiceType)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'serviceType': %w", err)
+		}
+	}
+
+	if a.Slot != nil {
+		object["slot"], err = json.Marshal(a.Slot)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'slot': %w", err)
+		}
+	}
+
+	if a.Start != nil {
+		object["start"], err = json.Marshal(a.Start)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'start': %w", err)
+		}
+	}
+
+	object["status"], err = json.Marshal(a.Status)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'status': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirParametersRequest. Returns the specified
+// element and whether it was found
+func (a FhirParametersRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirParametersRequest
+func (a *FhirParametersRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a *FhirParametersRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["parameter"]; found {
+		err = json.Unmarshal(raw, &a.Parameter)
+		if err != nil {
+			return fmt.Errorf("error reading 'parameter': %w", err)
+		}
+		delete(object, "parameter")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a FhirParametersRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Parameter != nil {
+		object["parameter"], err = json.Marshal(a.Parameter)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'parameter': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedCoding. Returns the specified
+// element and whether it was found
+func (a FhirRequestedCoding) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedCoding
+func (a *FhirRequestedCoding) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a *FhirRequestedCoding) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["code"]; found {
+		err = json.Unmarshal(raw, &a.Code)
+		if err != nil {
+			return fmt.Errorf("error reading 'code': %w", err)
+		}
+		delete(object, "code")
+	}
+
+	if raw, found := object["system"]; found {
+		err = json.Unmarshal(raw, &a.System)
+		if err != nil {
+			return fmt.Errorf("error reading 'system': %w", err)
+		}
+		delete(object, "system")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a FhirRequestedCoding) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Code != nil {
+		object["code"], err = json.Marshal(a.Code)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'code': %w", err)
+		}
+	}
+
+	if a.System != nil {
+		object["system"], err = json.Marshal(a.System)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'system': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedConcept. Returns the specified
+// element and whether it was found
+func (a FhirRequestedConcept) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedConcept
+func (a *FhirRequestedConcept) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a *FhirRequestedConcept) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["coding"]; found {
+		err = json.Unmarshal(raw, &a.Coding)
+		if err != nil {
+			return fmt.Errorf("error reading 'coding': %w", err)
+		}
+		delete(object, "coding")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a FhirRequestedConcept) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Coding != nil {
+		object["coding"], err = json.Marshal(a.Coding)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'coding': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedParticipant. Returns the specified
+// element and whether it was found
+func (a FhirRequestedParticipant) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedParticipant
+func (a *FhirRequestedParticipant) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a *FhirRequestedParticipant) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["actor"]; found {
+		err = json.Unmarshal(raw, &a.Actor)
+		if err != nil {
+			return fmt.Errorf("error reading 'actor': %w", err)
+		}
+		delete(object, "actor")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a FhirRequestedParticipant) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["actor"], err = json.Marshal(a.Actor)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'actor': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedReference. Returns the specified
+// element and whether it was found
+func (a FhirRequestedReference) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedReference
+func (a *FhirRequestedReference) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a *FhirRequestedReference) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["reference"]; found {
+		err = json.Unmarshal(raw, &a.Reference)
+		if err != nil {
+			return fmt.Errorf("error reading 'reference': %w", err)
+		}
+		delete(object, "reference")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a FhirRequestedReference) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["reference"], err = json.Marshal(a.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'reference': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsFhirAppointmentRequest returns the union data inside the FhirBookRequest as a FhirAppointmentRequest
+func (t FhirBookRequest) AsFhirAppointmentRequest() (FhirAppointmentRequest, error) {
+	var body FhirAppointmentRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirAppointmentRequest overwrites any union data inside the FhirBookRequest as the provided FhirAppointmentRequest
+func (t *FhirBookRequest) FromFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirAppointmentRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirAppointmentRequest
+func (t *FhirBookRequest) MergeFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFhirParametersRequest returns the union data inside the FhirBookRequest as a FhirParametersRequest
+func (t FhirBookRequest) AsFhirParametersRequest() (FhirParametersRequest, error) {
+	var body FhirParametersRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirParametersRequest overwrites any union data inside the FhirBookRequest as the provided FhirParametersRequest
+func (t *FhirBookRequest) FromFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirParametersRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirParametersRequest
+func (t *FhirBookRequest) MergeFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t FhirBookRequest) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *FhirBookRequest) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10960,6 +11443,30 @@ func (w *ServerInterfaceWrapper) SearchFhirAppointments(ctx echo.Context) error 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirAppointments(ctx, params)
 	return err
@@ -10976,6 +11483,13 @@ func (w *ServerInterfaceWrapper) BookFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -11062,6 +11576,30 @@ func (w *ServerInterfaceWrapper) FindFhirAppointments(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.FindFhirAppointments(ctx, params)
 	return err
@@ -11085,6 +11623,13 @@ func (w *ServerInterfaceWrapper) ReadFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11135,7 +11680,7 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "birthdate" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birthdate: %s", err))
 	}
@@ -11175,6 +11720,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPatients(ctx, params)
 	return err
@@ -11198,6 +11767,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPatient(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11253,6 +11829,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPractitioners(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPractitioners(ctx, params)
 	return err
@@ -11276,6 +11876,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPractitioner(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11338,6 +11945,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSchedules(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSchedules(ctx, params)
 	return err
@@ -11361,6 +11992,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSchedule(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11437,6 +12075,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSlots(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSlots(ctx, params)
 	return err
@@ -11462,6 +12124,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSlot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadFhirSlot(ctx, id, params)
 	return err
@@ -11478,6 +12147,13 @@ func (w *ServerInterfaceWrapper) GetFhirCapabilities(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -23885,8 +24561,9 @@ func (response SearchFhirAppointments503ApplicationFhirPlusJSONResponse) VisitSe
 }
 
 type BookFhirAppointmentRequestObject struct {
-	Params BookFhirAppointmentParams
-	Body   *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	Params                      BookFhirAppointmentParams
+	ApplicationFhirPlusJSONBody *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	JSONBody                    *BookFhirAppointmentJSONRequestBody
 }
 
 type BookFhirAppointmentResponseObject interface {
@@ -38112,29 +38789,56 @@ func (sh *strictHandler) BookFhirAppointment(ctx echo.Context, params BookFhirAp
 	var request BookFhirAppointmentRequestObject
 
 	request.Params = params
-
-	var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/fhir+json") {
+		var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.ApplicationFhirPlusJSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body BookFhirAppointmentJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.BookFhirAppointment(ctx.Request().Context(), request.(BookFhirAppointmentRequestObject))
@@ -40097,837 +40801,858 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3si/+VfDnvHNiJ02a1GJb1MmZp9jOtSfxMpYynonpq4a6QRJXTYABQNHMjN9n/x9UAb0Rzc1a",
-	"nBvPee/GYm9YCrXXr/7dSuRkKgUTRrf6/26xj3QyzRj8+2Q6lVyYCRPG/qlnkwlVi1a/9ZxmQ0IFGcuZ",
-	"akWtK5rNmL3jYjYcMnVOh4ap8wkXM2Nf1I38hQs2lIpVriSKUcPSc2pa/dZed+9hu9dr7+2fdR/3u91+",
-	"t9vpwv9+bUWtVCZGqnOetvq9qJXOFDVciuJt+92oxUR6bviE4csetbv77W7vrHvU37cvs29xj0+p4UwY",
-	"/zYl5QT+LWZZFrU0U5zp8g+GKhN+c9e/WRtqZrrVb+lkzNJZxtJW1DKLKSu9ZzZNN5vup09Ref2fwDJt",
-	"tgubrFNt+k3T63VxWN91e/1uFwb1FN6O43klpaqO6YTg18vjGc6y7FxQePdT1SH2KfKcpim1C6SnLOE0",
-	"47/DKO0tTE2okZkcLUof3OxTW1DT6lG5deH6nCaGX7FW36gZi1ryiqkLKS/PEzoF+l05/C33+w1uyokQ",
-	"9Zm67aqcNa7M+DwFqmj1jh4ftLt77b2j1lZHik0oz1r9FhWiM5lpw9T/dQygI9XIrhJX2vhlsgMrliZl",
-	"wvAhZ0q3+u8/RK2MFne+hHe1otZE2TXBD/b2W1FrOpbC3vHdQY8cHJDDw0PS7ZG9/R3XCunwc1dsl2UI",
-	"TrdxdqUhn9Irlv5Z93gqteYXGTtPZ9OMJxQYkn3zFpv/KWqNGU1hUP9unSQJm5pnIpEpFyPgf0wnik/d",
-	"eYxxEmYRk/mYKUbMmJELmS7InGpihZ9iWrO0TzQTKeGGUG3/L9fk3tsfn5CjXq9LNEvs60jvsHPY6T28",
-	"37HriovY6rf8Fyw3S8ZsQkGQitmk1X9fXPyAwsDKB6PsUO1EntBkzJ5IYZTMlsf+bizZFVOE6kuWkgld",
-	"kEvGpoSbiFCR2p81oSPKBWE0GRPLv/NB9/JBH3b2Onu1IU8Vv6KGRUTIdmLH0Ipaiv0244qlntcVc5nQ",
-	"jz8zMTLjVr/XRelhGOz6f78n7f/34bv/0wpObkyzjIkRW57ZczknRhI6M2O7PJYQQsvd6zzs9GpD/4FR",
-	"xRRRjGaT7wetCZvoQavVMNz9bYYrhWHCnNEAFT0ZUzFi2pKQAApK8GaSSqaPyVAqEr8Ytl9JwdovqUnG",
-	"cXXQg9bkXxf/EHvqKOmePpo9Hv702/7HZ705jHynhR+03p+0f6Xt37vto/P2h+8GrYZZIaf4WSZOQtWn",
-	"9oaaMZFDmJVgc6JYIlVaHf4DWqgi+kFv5ZiH0grAVr81U7yt2JApJhJLX6XJ7NnJLI/1WXDt/8GUttTg",
-	"xojji/I1Dy93b/OVPVha2G77qHlBfxxzFRzn2ZiRq9BYLUehZM7oJUFeQAwdRfbXH5+/eEvGwHCOSTxh",
-	"hnbcG16ksWVB9iWaTlhn5WSKib974KdeXu2DqDXhwv95WJmufWL1hN9Sw37mE25CDIoCp8zY0EQkVjGx",
-	"g2TaaORQMHyWSJFqEpuYzIThGaFZZhcImewFTS7rm5dYvqEGrWP1fffYfN/ba21+KGj7dzuVY/U9zurY",
-	"uH80TI4ZtTixBsvy7E7dyI0kc8oNQfOFGLXgYoSMtzLyvY2OBRdmfw83iE+sjNh/aGcx4QL/7OXD5MKw",
-	"EVMo8qZU0QkzudQzUgUFBnAkYsZc4xGxWzDm2ki16BNKrPAmUhFKUqYvO+SMXjJRiDxrw7A0GoiLmSFS",
-	"ZAtysbA2Bhfa0CwDFkLm3IzlzJS5N5fiGH4H4TR3covrgSiz+JSkPM3Flx0jQUluP81HQiqWdgaiQg1D",
-	"JS2bZfrS6iV2kvhIK2p5ReTZy9P2iTMFmsmkdAJ6VZnw34PBzCoXbfhv70f4z6MfP3xrr+iGi81PhQmt",
-	"ZMy9eBpmHiUm+40mvMqDe272U2rGxdx5upIx/B/Fhq1+6y8PCiP/AV7VD148rY/rbDFlG4yN2Mnd3gCf",
-	"0IyJlKofGUubRpe4e8iQsfQWh5ZJPVONa5bg5Vscz0zpEFuwg4kF+2jOE7gj9vJpSkfMsbWIzEQCWg6M",
-	"Fcb324ypRTFAfLjpkO2tPmQVZSV8RJ6yjF8xtWhazwnTmo42Xs/Uve788xcWfRBN40I/xO1ts9VAnsiZ",
-	"CAjkE0MmUhuiJZlQsSCKaTlTCdOEC2S4dssrozzshnf7PIFPlMeWsiGdZcYx1GaJtrdWoOEkfnRvqM/i",
-	"b6evX3ntB4QQfsr+rRjh+phoOWFkquRI0Ykmmi6IGeMN1q4ThnBTVSr+R0vRQNbnbiIh6809RqdorXIp",
-	"HgR+Go65+g5+/9CkMb51G9FEQ36jgIqsBOXJGJeAmqo2WZ1Xr3XdRGZHWyK000w2CiydSeMGDCquZlQl",
-	"YzKiV2xpA3rtve7eo+4+OE273V/b+92bHPpzmTVKi7HMblFIvEjZZCoNE8niJ7ZYHtFLeslA/dJ0yKyu",
-	"CX4Ir/h7hRrVzb5T01Ip7MlIGGpSVtlaDAQVeo66lH0a3DpECtYhB3t7JObFONqXbNFWbKZZGqPWRoW0",
-	"h2sg3OeOyUH3aPkZLtozzWJLnhkrfYVrMhNWj5vTRYf8xKZmIKzyuXcA3mldV+oes+7+0aPHrH3QTQ/b",
-	"B/vscfsiOdpvP3x8dEAPHw2P9vcOmtS90nq27YI2iaPDw1XiaDD4uNdrDwYfHz1rEkcvhmBahncMnQAg",
-	"L5FF8YrFpw3PMrDsgOnG1rKNCw/HQOQujv1Or9O73yewo4pou5c0KxmKOrK/x9/GoM5TsegMxDungZdV",
-	"6NKAuCYTmjLL860QSKhm9R3wZmJ4iZ1VvZuoHwz0t/cGg2//c+/dg/t/HbTe//eg9eHbQeuevRDB1eqF",
-	"+9/et7827cIrKVjDTpwgxe93D/z6u5UGU8ZuASwrXNJBD5Nd/r18+e2+bLL+Wy1l4RRasZ7dZfLsOvJs",
-	"WhiRZLM04Ft7CyQIZqvjCHDEL5jmKUNPYUmbP85JjiprrFs701pqFwuSyMmE6gqTfN8q3NQu/PLBXp5m",
-	"0g5lSDPNwlKWu+GWl4AbNtFlcRt+ee60zK/WVgNUjxf4sj2gTPdHoXpQpSgEZAT/bcbcZcvNP0UtbRZo",
-	"ako1sS/7iTWqoCdvXpBLtrg96dHgeKnrebCS2+t4Gbz9plQ8F/BoWku3nbe3lm8yKhoHk1FxeyN5K+Wk",
-	"UROUcnJ7IzmFSHejggdXb280Zzy5ZI0EY+Dq7Y3mHeUm47pxPHN33QoLdYs84R27GEt52TgsvHxb4/lk",
-	"n9ZTKfRS1shLrrULyrl4if1n2XKaKnmRsQkaT/1/b/jdN/gUfrwW7iuJtraQpj2UM5HG/dx2JEJWnFkg",
-	"G4Fr2tWq+ZvuYgLel9UeMpY2TkHPknHV7QVqCjcQ1lTsSl6y1P5idVD2cWo3F6eHTqk7mRl+unFO7vry",
-	"lnjH0F0M2p2mxkG769VBk9g7nyrPcQPbIaR3ZQWmCnrPXUwUNa7GeeLl5QFbm/tn6uInDYMt/CMbj9S+",
-	"9vWUYe7S65lJ5ISFhv1KGiLkvE+MzF1ePgLloh8pNfSCakYSKoQ05IIRa/l2yIlGyxnzApzyNBB2Eoom",
-	"JiKacgzeCVIfCxoBpTyESpQsNDN374PiRh9+aufxp5XPFZGqT4VXaWinsunSl5P7cD9fXzGV0an9Ic86",
-	"4Vrbf7y370zB7yvFMOMJqOXMUJ5p/CAmXBT3OQqS7p1RSy+0YRMIBYv+hE10f+oJ8EPUMuyjqXhQkdIM",
-	"GSrG7OKknI6E1IYnunofzRSj6QIOExUVdu5VYMMxaArGDTeLVr/FlJIKvuydbWeos4bp7Hrp1O1UEZNz",
-	"zh2qpdDgxHEny13BZEJLfKtItEPQDTcb5R59XGCI0XhPkN0e+2wMO9txe9jBDYwtJVtykuqCpykTt8p0",
-	"hv6ryG0IRn4xhmlJYUyv0NUyZWpimaIU3tNriYWxVB+TuLgYQ4BTE246AxEnSmrdloqPuP0AxXiHHHp3",
-	"F9HcWCVXGEJzRxu8fkIX3pmi5YSZMRcj+8ZMJjRrS5EtYMBcWxX5qjziSkoLTgf3F260I9NEzgWZ0GTM",
-	"BTqPlpjJu3fv2ielF63jDUWmDSzyc6pLWpi+1R0dU90uZ4u4jXV+MTixpauwMpOZtWQNXYBAeS6zO9G7",
-	"xjJrVresMAe/8bIAfCGuaMbTWx0rfBFe3h5SnrE0X2Wk4ZwaJ9QkbrieZxyTGDihjok1XhyDIVdcYni/",
-	"410g4hfNbnVWDd7mfsnR7CdY7MIlWxTevsIJ7SZxNxYIh+E30ZLzIS1T0kuaDaWasNulpYn/atstbo2W",
-	"Cq3JCl1y70LJSybI305fv4rIBU3JL2c/th9HhBJwLhF0yiEbzekwZVYI3YdpvqITBmkntzpNKxfaxn7W",
-	"SgLH/6VghZNeQJ6VHaA0mFVKL7LbPQGWZGj+abcRMQ4m9o5+mmVy7qyIlFMU9YVQlF4bcd5fDYQGE3MO",
-	"ubs4FM7Z13go3PXlQ/Emo+JOBpxR0TzajIrlob6VcnIXQ1VSThqHai8uDxXdfncxWHQpNvs14HJgwIbe",
-	"8lmcKkj/4yEpm+syLmOGaC4SVFR9BqjVt4vsVPLW8k7uwrig9aQs4SkjVLA5zBB9n3exJehXbdwSvLy8",
-	"JWd8wl4Ph3cz4glry+GwPmZvIDovCyTEy+EwMHYpf6ZqdMsURReZpGnbSNnO7NfdoKEagWsCv1nrkAqX",
-	"OQumhYEEgXsPD8hP/AcyExnToM0N+WimWEpAlM25duL1TMqXVCzeOjfI7XIialgbgkpwWCZS5XqExnmB",
-	"8GLpMWbU5sawy7S1h6bkEoGs7rv0sZwtpuyundhWvG/kyQY9YInSf6lm4N7qNGbVbzfowZYGrErpHdjO",
-	"CwQ2DrlHxWIgLCHd75C4bhfHRNOFdgbN94MWR1vsHN43aPmSH4ofcK5xcMQMBCQDPHx02L3fISeCsMnU",
-	"LEiiGNTr0MxrW5AFB44YIQW7bkv9F0GvKM9uXdGcFd/1nDPsJSWYVUcmEpMFrOJs1fs51QOfLxqtSlki",
-	"UA1cO9YDEUv0lbVn4lLIee7/kUK41Ay7WZm0th4kG1Hvj7G/XzAuRuAGG3JruhyjbeIS9O1o7Bi9uF32",
-	"1e7OEX4R7OOUJbd9krgwTAmatYHSwZcFcXrv9kNRge7ATI5cTYmzh8GIcJtyztPY8QU9m06lMix9ac2I",
-	"Wya//ONtMGKAy3l7xxVitS33jT07sKZayMgB6RhB7k4uS8HLVLzHFwfGS4SAllW7XD24ihhqtYafykHi",
-	"O4lNuW+3IQDdHKKqxKmXRYSLJ/9homutwj3vIs48mFnpq5Mu2dSg19fLHKtXTJUlIsMxHFIuqF0T9Bba",
-	"UAGahX/oYhEuxcEkvFoi7CVb9HuBcri7rE+pgCs0p7iT+VjqUrUFN5bvJmOmj4mYZRnocyAma2kH5Tyi",
-	"hwflPKKjbvdR7+ho7/Dg0UH36KhXTSqyL0XZiGkJ9SQjSD3jiunt9g1nuS6zwZU7Wyl4ToPFb0z4gDvG",
-	"doxEWQlIC25JoGJUMMudW6WFSK2mDIALFUrY36sQwl63cQ2KrcM8jiDx29E4B+lQqiodvmVDphRTxPJh",
-	"mlXH0bt7inQ5DGuX3t1XXm53RUhzU2uuZMbW0dBbew9wKjl1MdfKJH6EMrwpVUaAKzIDtpTnRK569al9",
-	"ZS3vsbtBruOncqbPe0z9AfJxM8oHW2YIFbSBCtOrHL/KjtXOTlEWIS/+hyVwCJFrF8AmNEVfC83elDiz",
-	"yyitp/3mxoORVlO1jLZDfFZ0XIwqdgYFGhOQwEsWjKrI6rWQQWl/G/Irq9nH+ZxR62AshURYTLJ31ZAR",
-	"uoBk5pkiKhVVaVLhpuv5zE5M7H/rsf9fcbLKh2od8QdE7glU4n9VVr4qK5srK5chFfgMOYFDS/hn++TN",
-	"i/ZPbBF3yOlYzl2ujBRJdREAVOO8d/6337q/Xv69N+5O9rLHT7rit8s3+/JQPdJHpjfbvzqcP/p4tOj9",
-	"vn9y+MNqPlKDWIDXY1X+eaUw9N8H+5+CO/5VE/uqiX3VxK5BE0M+0SySfuY6sMuvBctzp5xU0stiKV+w",
-	"xroZjf4qV6ISkYuFy1HfaK2dnV9b7Ppq23NYlLqve+cr9tG4svmlPYEvVN8WXrgKTGJdkl9ISMV2sSjw",
-	"Y5VzaaXIK2H6JC6A+GIymxIjI3IxMwPwyGIFFRejiMQe5zAulQpXHp5mM2012hr6XxzSVsOwjUtVj3jB",
-	"+XM5pFrit31Wpkgx2kwVIzJJZlNu5y1lVcCuLCt6WK4q6oZkaAOUZNNonUv4zoabUJEwB5yyjhaflO/9",
-	"FO2m5rnCuTUPYJr5ki61XstYhpNc8yF3v9sP0IJyjM5r14HkFVOKp2w9J8mP7Gv/yKccFXOtQ9Pd9qmK",
-	"o7nJAHOc0abKrzvTTUuQp82VYDXRbvcn1YRmtzvSEljpxhTkwVk3potTfOBTCcJ1E1ycO9u/MoDihqsS",
-	"0kFKBF3VPPwqFDRcppnKrgS4ROnUN7HwKCyH8q2rKT+l+a4RyshWt3QxOYBCZN/Lqo6QpknTZ5nGzHuJ",
-	"OZMTNrlgyqrFPtshybjgyTeAtjUcdsjpTCk5w5ilntLECllInJjIK1bD+3jHswzSyivRVYOoFjylqJeV",
-	"dOrDZfuhTkyFPTEYnIYNAKq3E19v8Yk6ibkXrduwHX2ClbMoQfHqkBdGkwzmDjrSkkIEWQcXC+IKn2Ep",
-	"EeBqedepWJxb6g+wAnrJAGtBzzjkbqJqYVwEaqgY65CTUqomlC4QirdBmqyWObAahLeJkVl189283dJd",
-	"SJkxKu5Gho9l5rIsGkp1Id9CDgnFrHmY8yVjU10tzykI+6dHf/v7/q8/7L08+OfDs8N//f3ds7dnv/6y",
-	"t39wWKXng+6SjViDmdprPwpCemyuHgR0gl0k/PqbdxJlJXm0QbFw+fg1MvfSONaczWdXQTPHGogeDWVY",
-	"q8lC9/kcjgK6A7wJEThhSRikFDirfTSVgh0jMBRkcCN3RQiouXe0VOp7S9+L7CGjYiDimUhljPSpmMdr",
-	"d6ngjDCqMm7ZKp+wqG4vdMiPMwXfxsFqMqGLgbhghKZpjl/oAC0sD7KSCxNV7L/GLLk858IvOly0R8BY",
-	"ySjkuR7LuTXaGb2yv6AAAhdCKsGy96O1x4Kpkf0vn0ylMlWwDPflpTNAVyBHOnBG8J269UZASEjMK3AW",
-	"4xwHt0hEq2FBljxuEnIyNK1Vo1eRHVd7vJol1i14wKLWxzadpRxgbO2vdDiEHyWd8nYiUzZios0+GkXb",
-	"ho6Qjuv326O4gx13mzx9qOTkvNCTAzYA1iR6vEAqSLykMMflra+fRUtgQpqBYB+5NkXAjgpiDwx6qUdM",
-	"MEWNtIfayCmhpdwfyOu1r6cTCQleENmbMQcw1Swmept4b4M63QtB5gCnMx8v3NFYWK5h+QWkomE5jBRk",
-	"OlNTqdlKfe1zlLM/EqlvLTVzDTMAoylTlrpSWWTZZadKbUX3t1pQ2v79PKQr1NaBZtkXbrzvpEfI852t",
-	"4ppiARaZk91VRlL+TL7N663FsnJS0Vr8HqxRU54j4nGDIjGm0ykT4O2r6SobO7WfQdEkqjwRkVnKtMEa",
-	"xS3c2TWtquLY7nW7y67toId6zVKs9+iXC3Kjog59zkVqrWCvCmAXAhe9qi6S3fFAWAWxAZHifKYqvrUs",
-	"JYA5lmuC4YznBWGQwF3+dMFcy414ukUjnnVhpoAJsVY4rIht1MdejW8ApYPyuFWkowgp3Fi4I2rZpTn/",
-	"HZp1rH7sjE/Yr/Y+YBvrdrrwSdzIZu/d8GZvEAZCHgfMrVVexjVH8XXJ/qzBQ8wy5sBeYQ2CWkX1zDWJ",
-	"zHfjRZOrKcJU2PyE1xhfsdZncy70sUv8R6QExjS5kMaHTzZwM/0xNRer2DUcdFVsEqaay0suRuRCMXqp",
-	"K2e7HgMEbREepPljE7rAR+u6ozMd5cxonrL2XCp7fxuAVHPRWEJZ8aW1/pcQZmLp9hXYifvbYifW3Xuw",
-	"dmsOwdvCgt3Ow+fTuY10cvfYVWM69AgkSS7KL+pdrwuvfEgqvONOnXG7uLUaddkTVxr/R9NnP62mutMG",
-	"u/YdFohVnccY1+qQOO/kF0ckzquN4I8xSy5Zes5FHA1EzMU5oJEzrWMQ9rH36qQxBpcXpfrUb3TeHSUH",
-	"wRwIO91jEjvjBj/jHELunRkbmnPnJD4HJ/G5ZkzEJJWQYjMQ3jWFGjfTyGWca+qYGMUomNuu6gosa6rd",
-	"CBHjpsSCyo0M89l7JxZMHmBv86mXnFlp7rvCx8uereAkqmyr3kKxwrBqLStCDPeSi9SqFldch9yMXzMe",
-	"bjDjQWZyFvAwPoHfAZM6T8qMCNUVxeMve+xR6r/odYlHFc3iUUWz+Mv7bvuItocf/v0wnDn4GUkU5zzV",
-	"YU8pxPjc0XL5PUPpPdobafjI/Nco9tcgGzYVQ6VOlwEWCTyFAxZMMeWNpGE4JfIX0CTyeJdiI6pSjLdq",
-	"hr3tksSOsqqWnl5yQYD5fHE5khDPa9As/AIWuh+W9NMVqkbkC/25cZBmdQHctOJOsjfKOo7oZnYIZJrR",
-	"hHXIs8nULCIPFw9Bjmul42qT1PCZ0l446vDBwkESI0e4mGDEFBUbOo4QyOpCpltkb1a7t1ZmchiYyDUl",
-	"WbhEz4Dfa8vUCMdrl1e4wsIq1FkikPKp3zm7wkrgawnYQ2hcWk3l9uX1cTkDIO7G1ycQrQmaY6p3b0Wa",
-	"3+JktpX15C9KjUYXF9Uh/qV3+PAwqQ30ulWBythb7pP/y2T99jK8uhFWpMTrhUxlKV0Pha9y/hrlfHVX",
-	"gHtuuy3w0Fdt4Aa1gXDF39Ix3kB8bhWhAUG5XfHF0tOfWYVRtb6/4HIMO743vnPQFqqJ7/a8FB5ELQWQ",
-	"gx7tHz283yf0AuCD8zQkQLFd74b86oD40zgg/tT6xVcfwVcfwZ9NK1iWSLOUG5QpYTGP0sOnowK4KOxz",
-	"qR9vLYoVblj+zuXYXrCEThgYXH87ff2qnpLnPsE1Gbmug2MPb1drbPfdQY8cHJDe3j45OCQPH9U7y0OS",
-	"ytqI+rXFZlGyNM97TvW6SbsURAIZiDj1NJ/63c0MKSCQfWg8LnV5Y96MpWAB9rY6kcF940MThT4TJpQx",
-	"ZQk043kbRWLHb4hRlGc75m+Xo9zodcLUsDR3PEGnEciJrkSF8ovLWc1pCgGooP4rmJlLdUncTSikJowM",
-	"VSXEWYJc5UazbFhrYHu01+l29jqPavklhxtkD20H1IHaZ8Milnt0b6Sul5hPPcFsmQszRTVLV/brg23E",
-	"+6I8jOnGnP/tsjWBAdcwRRqrWDYu8kSyDWNduLhfqFVy0T6ylh60XCcCXwiGx+2B5GmJaih0Ubi90HiO",
-	"fBhegPzyi7RI5C9RtuV/1t4LEDierjehVXoYWqVqju8KehnLCZw5KRKmRB1+pdT19vZWsRi7Xjl4jaPH",
-	"TSZ6LOdbHL263tPrho7cijyuqAKigaUYnSU0ntuTUgWGaFMTc7gOMpij2M3kaFUWSavb+9vRr08O/9H9",
-	"Z0CereWretbAC4pyls3wjNakAFrJhB3i3QcLiVNZlfLxLCVES/9QwVhqac1lesy5cCEKGmX2etcRE0bx",
-	"LR1G7pmam0iw+Q5JzoVm8aU5in7gyoyf0lDRh/3Vzv7C3hKBokB6R91uu9trd3seXShPrjQypYtjyyWo",
-	"sTyWLgjXA+Ggpu1pCHTsKdIwoT9XPJyZmWJxvbt07+jxQbu71947qie71g9M1bzd5Pj4VpfhRTgpsLPs",
-	"jMDrtb+/f0SGsyxr2xHcDy7N0dHR43Zvr73fbcrW3nomjSP/kYW0lSXg12qnzK+AatcFqMZ1TX+ej2VW",
-	"HIy7QlYLQ1QxkepC9ylLpZvEBLtGrFnXIA9XHwG3aIF1NpYz9aUgndlT5qDOjivD/gbNWd+ZME+HrKWr",
-	"B8xde46fqg55TtMULMWvGGk71jPUi79d5OpGQF7LfHq3LJEq667gvZbxWqGH4AVzSjIUeiPOAlYfj5jR",
-	"BYMaiFx052+/WJCM0SvXN0DOTB+3aMKowKT/VQCzA2w8QWbC8MxhzrqVWosP+8fnt9eDWPtnYxq1c7l0",
-	"JDc7T43osV9Vnq8qz1eV56vK8+eEhZ2prAFNoNgW58KJCCWaJYoZZ84iwLusNdcpdZ/Jq6EHQg77ZGpV",
-	"grExU91/8CDOfeD4mN/+PCtiGXq5ZvE/8EPUDyZsohOabQfF3OGJLq/qTPG2YkOmwJ9XpaK9KhU9rKIp",
-	"BUbShNo8GNjPrpdyN6Z94pavk5nr/WUVsbmd2wye+Kzcqopb40vzlz2BZuZhwV+0T0/khGk4R50d1d68",
-	"wNY1g+e6Cid0m4WIl1wEBgvggMUAgR2UG90dk1hOmch7V1FDaJaVw56XbAHV45dMoNO4Vv/mri+FXPJG",
-	"93qFKHLDmtAFSSWQoA8hb0SEb/KPbBAwVLKxXBqH8Y2GZhl64897sO7iww8D2SIrHP99EluVExkxFYSn",
-	"EYlnmql+wZunSl7xFEbnXgXRMty2L199rZ3gIioB9Op3pUovZbYbPt5VpOKAQEcct0U9KdLSf17rGbA0",
-	"/KUtrcU1EJv2q3WMzZvHyryxyNr1ImxG1VVft99vm2OQazfbszQfwnKCoKC3Uq9JOy7Qd8+TTGKISzHM",
-	"4WpFLfzHORfn0OXQMkYzxoyVpSh+6TObQDc9oSLlaUOYoxSo9nlleS/LKVNaig6JIex1bhlpHJEYVA//",
-	"B0SJzu3b44GAQu2pVd9jSHOdKgYZwtbqQo6o8w9B08pSFXgQnD1/+TrqKOJZnyL32ILRgMD+F6Mqj25V",
-	"ZashUBdeFbBHjw9WZeQeHR09LsvVoxWh25JoLRZ0A4GkpXhl79zWutz+9RNQ7M/D1h7i3GTM8nodFfAT",
-	"GJ1XNSPu5Ntvyctv7f+Wc07WYu5O1Fp28PLtK1AKxhsg+GDKmL/7nIlQ4sPPVBti5pKkfMQ9mBEj8AgR",
-	"M8tj15NLa2+/Ji2r1ttqRDYwLzY0I+wSVTesQveVuQY54IqUzALM1M7dpRORE9c0TBbpcHhJO/MecRFd",
-	"szBMP8W2Dex7vDEO5MxV+0dsgQtVevLcOCSELUs3tnP/ZVLP1NrPPHG32Sdy4ySUZpz7TUYSkpdzCc19",
-	"Z/3agRqmvz5Mf3mylTZWtlTDsMCYatiY01JOlt0Gj3nHHgyhrOeqA5JwcWfILGOZreW/z+09lUS9ldQC",
-	"G/06P5Urku+K/fgGs/DkkMQOH+kc8JHiqOJku651aUwg26JVhM/7X237yEnRjGFtZjreBUBuySUz61Hc",
-	"4C4P/CaHw01w315bFdUvwUo4RWzfXE3BjAglqXQY0LFz7FilyVWYx2B2uRMYH9e1Ta5JjGqhfaYAP668",
-	"IvIp7ImcYA25w7+pco8y2lmuc9aSHEtsZD8EFToYdBpBQz9FLd9p+Zz5XOpVq+tbR+fpURVSXvs03vwc",
-	"7q3LxxynjuYackMaWtkX5xlhs7AM+898vRwXRKqUqa28Zi7HbUcQzVBmc9BXNglWDpwh/JNixF4nNLMq",
-	"+WIzLl/zvgUFnCQjSaSARE4oSUHMbMD48znTwMPNLUi6jYANYZ2aCeB1g9/lpJ56TV6xOfxWx6ACZHMi",
-	"ZwZzkxdy5uCrQJcsW5RlxSjniU4E5Txv6dBFpURvJ4gd8w0oTPUzV2KNhbrzoYGLhDjAk0JFqi8QdADL",
-	"SyKL2I+r9BISwrau/EtfU8T2BpstrQiIoZoylKpD3mBXPSwNqDrXIZ/a3luvAG09GSuuzQRqM78gv1vY",
-	"t7AT+PI1IclUcJRLLXZCUZU1mC6OcnfN0sGnay3sQOiXetVZWY92P3hLHKod9X8v0/wO5Fu8v8l+x4h9",
-	"ShfehsNzeHPZqvkMG0zuhgFFruVf3a95nUP78x3ineEll9Ae1p6i5twcvKvUGQVaCWAxKxfh1ijDIUvg",
-	"/Jbgk1dU2pXfViBRH+eNz3tRt9v9fETqcFHLtp6Cuvrqfo8aZr1i5TeI8OKN28V2/UPL4V0GUaat4L1L",
-	"DpIvKsL7lBr23Nse2yLzWrUMnThEczEChmYYgIIzmnrOZg8dlLMHQL4ymVzqFYlAPidLqkv4EDfHhGFZ",
-	"ejXKutEmPKWLH+wX6+QcgE7YwPleKaVYSu1D1uwmGF55N5ht5a42iplknHeWpYvIiWBiWeB+8j3x/7KU",
-	"Ghax6yb3TKSvh/liYd+ijTwHTwNAOb7tkf1ucClYxq9YqBL5hEyY1vYUg40/ZxdjKS8DnNIYSxY6HLiX",
-	"Q1NkIBnFa9K1tyrUgVXh6xFIdtHUt4pruCmuzb2C+RH7yO2mX8EgMYoXDCoWIwDrRyyPDqtX/T0wjQWr",
-	"WcnO/84svRAqtDWrU3LY7a7VOO60y45fH92ISe0SOZbnVtpJ9P2aMRejyqpAEHtltK7s29wsVgeCYxOa",
-	"457k7BO1TeU3SnGbV4VXircNqxVv1wz8Wthul2ZCm/q0V4/rpvHWN+gD5DlztTXuV6fwSqdwyGpf5Y/N",
-	"eyXlUqxmxtfP4rJEqLKXCjNeJXDXa85O/G6nOfuHrqOaONcNvjjNuXo0lhYinjLo7xv3Xc6ShsaYUrk/",
-	"kWliizigfPs2ltrbrXiE36j9c8SvmCCzqQuV7h1AEryuJOLgp9Cfj++Bf9O0lkmT37fEr57KcJfIkyJ9",
-	"vUDYuAYv5XCWZRvlauDAtk0F2QC4rGRfOHdszRe7FlNLXjFlHzhP6HSTThz23id0uox9tT0g1TU5E4td",
-	"WBpSFSq6MtXtvIy4gTs6Gf0GNaBE70pFn0kd14ahe2cUVCOGFXTQvKXrpUepcdTGwsPDvS15XewYsbBi",
-	"S99LkXXxZQmQgiRXcV2csfaqNoqSsZwL17ePigUx3GSs0lV+IJbbyuep0IZ9dLq5mtCMayyyffXjk2OS",
-	"SGGUzEgypoomhik9EPgKALaoF648VR3ySkoVLFj6Aty+uMafCwjrGcE1oMDeEcPaLLx9l9xo+XjU0EiX",
-	"4yiuxb9wwRSHchqR3qHdtd7jboTt64Ihlf2VJrN9uGRQHYYsqGcTyrNQNy3C2vZSDj4HZHO4v7cHv7Tt",
-	"UuUYp7/NpOFiFFmbxXVHVAPBxRXX/CJjpXMY5W78vcMDIhPDDKRf/HL2Y/sxVJVZlXIyYen9DvmJTSFF",
-	"da64MUxE5GKG+ch6mUXYQz+ZUsXSBuTVDnHArNiC2eNk1XkBFaIzmWnD1P91P3akGpVtfwYrVrP7l6yt",
-	"tXZ/yTe5fBpolpHEXnOt3LvdPmLU7B30u13MFbOcmUx4KvhoXHMF9Pb6dV/SYWWAhxUmdu/e+27vA6Sw",
-	"/mfvfbe9/+F+/323feh/st+8H+RMP465Oqmmge7cSQPQt6ggpfdZ8fnj8xdvyduDDjkhlglJTTMH+0li",
-	"HvILY5J/rTxg1Tm2k3giU2a364klwWm5Zny7nIVr9ZvagTksNmboJne/tPd9gq22XMRzn7COkuWsx92+",
-	"O2sJZxoqwxM+pcKsxtnzAh35/sYKkZ3vm9I3qppRCK9Oy5lKWLj1WtXdhneWjdMylVes0ZPVeTWaqSu+",
-	"6qN1lPat5h8g21JIKFB+lsmGzbBXcpBmPGhbIAbasbzNS3XXjmKTQEzppOiVPRB53vew7EtwM8irc4ru",
-	"f23o/jecZUPuevxV+/1Bu7+qw6F42WonWYXESi6xcuho+XBWj0pIya6x2R9mIs22t0K9PVNmsH7EukMw",
-	"pZAjZzXS0CxGQICMaoMPO76bcXFJYit/gmE509i/fE41GVrBfew1TwdzTL2X3UcFNqa6cjPyDdH67PBD",
-	"h8CZaTk/shPcaiw/2xffLBtyW18hT/dbgPmscHP7j1zAw+VPaEZVMtasxueKn7c8Bc5pDKu+AXHnaM5b",
-	"0XaZpk2F1MLull9CMAsvTI6tUNWnPEbChE10p6QWPhiOuSqnmDxYLrhdaT4OBqffNWBU4BpueQRQ4tiN",
-	"2uTBU7jzpUxZ4x628vdtsHVvXWnjzu2Rc2D8frMiiP4CITHx2YwpIlLslB9QkjFrNaZX0pAMU5OoOXa5",
-	"CkWmYEw0XdQhhNboUAcHn6dEoZMKlChfvcXI1FpasPZM+T4LFMU79lrYUdVym8vSP7jOFWjfB5ZHPFOi",
-	"bw94v3S5bS/Hd6CSncCORfUspPLmRss0CIEZLggdKcaw6tlhtVabXqw8nfVu/V6rC7JL6CtUeDJL7Uwy",
-	"aR702nvdvUfd/W7vrHvU7f7a3q9ZpQ+PqjAuFeYIryiKAzrtD//uRQ8PPv2fDSSQH3SIa92KblphF33I",
-	"DeFZVmsws6ysFrEtp7ZeryK6iaL5hE7pBc+4WbwtCaGtpHHoUNdc58IwtbLpgmvH4/subHz+XpTeXO15",
-	"srzZKzDpLXHnl/VWI3idv3Xd91G0vqGKThrAWiQZ2rXk2ymip6X3VsawH1CHm5REnoybmHHUKtD235RY",
-	"UitqnbqcBvtPy9m24dtXTGkuhf1raTz/wGsYCjAycz0cZAZSD7OtLtnUlIfs3ufsurb7szqk8j2rz5TT",
-	"Y8uUWxlydTs3Ol07qUpQfEwTmjI4I6kM4hXN7CLTFecLsEiMt/mMLKqYCh7OmMP5FsZOOdBqZpfQSFjj",
-	"nVg1NHAM7eiowySrmin2l7qNAr+t0adDeUzeCt5K0i8zyjUpufXGNnbKUW23SmNdT0Onhhq2g+c1TEjo",
-	"gSWB15cdscvUtkGacTlnYsyVO83Lu4Hv93t80Ol2etUtxp8CO+z17HAqT8pp0YAy3+FSwV7GE1h/MOm+",
-	"+x9d5xPhW0J0vEof5vZtlZO5VpxVn2iE9nIH5ULOHNaf1Rypg8kpryn87lSjYnr5ryvOzm5KfIhYK58O",
-	"3RAeRYMJVPCG3Y7uBkqhHJo5VRtZ46f+3hXK4QtXdVApGsXIaJXofOLKbtqeS9932Fr5JJbIsHom86Pk",
-	"1ryRC9UMne040KmcMPD25d6/RKYAgE05FP/MpUoxmfpCmnEgzCPToKJw5hpT6G2ttqXzG1DYDPvYwGJg",
-	"uFXx+ZTZZZSZHC1uTnAuBZ3DtZ6lOW5dISlT7OVL9EIbNgluBWveiFpo8lrgYBvwULieZnTRPJScrmoF",
-	"f1LoWZYfhs9P/ggPD5evIfySL22pr1WTQ6Ke6buDh7Fe24JDi3Arm0+8MDQxb+xgtiQjZ8woRpMxoR6d",
-	"bImSmpbohwVUG1aMZtdLEMPxVTPZXVo2MGg2a6BURImy7CboAXYNJQ8PD0m3Rx7VeuntHR5c43kObgwO",
-	"vWlnns8mVPgkrC22BWZOJ+58N+3KkE541nCsIDi03OnxJaRQ3OBhgnziBjhbKJYGZyf0fZUCk8Wqql9h",
-	"lIqbPPQr9YqwODnJMrsfdTj6EyFIaFkPr3O4M726qhr6Qg1lxRKTwyFPOK0dwvzX9SLLEfGLp+H95CmS",
-	"JxggFRWzSao8PNgIbqTTBKwFo0mZMHzIETl4K4npeQmcKYeQuDGrQ+As9wpY9A45IXoslcmP6stnL0+h",
-	"miQXETwfbQksVkAz3SlTiZUcTICG1SBjPCbd54mV3QhopmdAJ5olUqRULWrdU93l7dl5rWUf/K/3+MY0",
-	"kN1494slm3ArBh4w9WrmefmB5p2prpVdQzhvzkHgiO6mGGVYaZ1dX5D2WsKy9ero0riaUdzrPukdHDUl",
-	"V7jLll7hWQ8r41b/gv1MaJZpL1vc+XMtjNF9iRpm5QC666tXY6Xm+ELrGdsxLjxXEnNCNplnJbeB269C",
-	"1r2desV5aNQsMYjUkE/CH9SoxbErEriNTRvSCEA3FsOMg4l1MdNcMK3bCl3dmRxxZzlf8DQFcHQzVtIY",
-	"zCoyigrtHOaGT5icQTrQR2s4I/kYKduZhKNgv6ln06lUBiugZuh6YrgGCdPabkDV81maUAAn0lCe7Rq9",
-	"TDkdCakNTxpLfqXzQlf5h8vjdthkkDxUL4h03STskgT7w65nLg0SnH2cWg7RmPvoO9crMqWKTpjxfTLK",
-	"BBdQFv/ywOdy7WDP76IiQodhbhbhI31BK4FEDz89pKaujvlLa0SW/5qzBAvaaTrZP7tkqq3SfgEeG5Kt",
-	"ls+1Ys1Q7rWQlGbZ0JWo1OMAcGGz5io7Zv24CNhfzxM5E+b7w+5NiJh8MVbLl5cuPXhLy88Fr1BRbZYo",
-	"1sT7BavjtnDzu5e/CPiqn9gV05X+6xVQ4pW6/d7Ko7YhDHMxuKgyvaYFfl0OFG+X4Z4HkUOa2ZAL3pBu",
-	"BLk63GhS3BU5CD6uc85ZDs0FtPr84/1S6LV9IeXltSj7YRAue6DQ9PCVGJhylGVUEc1HNdjt5dEc3pRG",
-	"7moDS+u+dsNfz0wit/arnAgCDNfXNNRftzKexr2ytEIf6hMpGHjHLcdekCsuC/1/81wJ+FLV6d297iyu",
-	"paWssOqlq1sGO3CxmrbxTTV9bivtU7oKtClVIVSzTZCyl9LiV2Sy+/K3BQA/VCNDVhVDPRLNRIgJCcZS",
-	"3XZWRS1sVDywci2pQxl1w2pexRwzesuEc5+bqAkl7i0rSX+T8sAC2JwLMtNsoyL3i3LP9M3xsLar0uEV",
-	"l1E4DJ3QzM8AfRSYx4L/xn6tBNQjTUb0asvUp+L71TPd2zQJ/gTAGSiZMDViW1biwO4up8AHvr1tNVNY",
-	"zHjf9VbDLBzl6wb5eUzPH5nKuSySppYz9VnGEhlwB2JDRUsiWI+5ZVSzFLBZnZuwhstC3YrdjqgUqF7F",
-	"LD6zRsUziz98fYqbyNfalD9sbUplB7elZ0/Ht12T4r57J/Uopd4Rt1yLUhZC25vDTizDVvnGLtgsGRqe",
-	"BixjbPO1rRIYpvznVQx5xaYZTVjavljUnbHFhXXUjuNzdzUuWjmBdzdkG6/hlUtPPlfNq6BAbAVodJOF",
-	"1X9EVaS8v1V9pJq6vZ3dtawRrGj/Xqezz9UOyoT2x1cRSrP5qif8cfWEpW3cWlkok/Wtawylj9+N2lDm",
-	"RrevO7wtF7rtEM1o9p83piV6R2nnxtGomnZnt9q+VaTSW9vq54NLwPnw3U0U9zWWqm7v/sOyGKuArPMB",
-	"bqloeuATqWrFuFvSzTFUPeVVhpuliwEFbYRgdr00EzZIDqrUclTFJXIP/adMcPcfQJDn372o9/CzqaW4",
-	"c2X9ZlUxz9MF5BQ3HTIGMGmeS9GWIlvS2fNnQj091heQbusOtlSXZFzUC0i39Aw3HbC8yG972s+bsEDQ",
-	"sWI++LfeoelAw/CxZ7uWzG+KiHOTJsvnKWv5VlfoqFTluUzQCItnGhKGqxh7N1hav4P9Ugw92vAEfKYh",
-	"k5P8H96I8TP5asD8YQ2Y6hZuS9I5Kd+24eI/fCdGS84Ib99gKb1kW912QaggwCDy9t/L+9RYkG33FnqX",
-	"1/O4J4BQWyFY/GkdsU5W5Y6eVkEStusyBM8WOX67lcpzQyaMikCKtGt9B9Hlzg2WZaxOtKnl09jBLDfV",
-	"O7zG4YRZmtf/yySBce2iFjXP9zbykmGxe0k/LyaRP7dRQo/jbtW9bKQnB7izFSFBD1RTSsZGeBavuWZy",
-	"dV7DzSGDfqZ2twTRAb+EtLqSyr9dysu2AJiFAKkwmZsDYLo+NEqwQHiNRsrrPVSMYfp4zUJ0F7Z3wetC",
-	"Ew/CTa46BZ+rvFqq/+Mrrpn8Gp3/Ayut+fZtrbDmiLe3qawCLNpdKKqWr9+BklpCztjWS6rkSNEA3MA2",
-	"ytBy0dp16kFXTTA2djDuYnU8V91Or9O9rQpEpx6VgK+WNuk5o5kZNwB0Y7ERAMtk/CpgIzTJwpNsThea",
-	"xPKy2lKmVU/13uuuLUlpzk19LrO0sWG9lwmXbGrITBieWcnMPk55sIXuTu2f0Cd4vmk7p9SBi55Pim4Q",
-	"K7tn1JpH7NYW3035Zpp6ulBGsEPga5EtigQad2e5WaBY3F6nQCXlpLmPoZSTSndKwW61h+H2bfjtaxqn",
-	"Yy/e0XRC7bmKU1Khl2ISxe5UViNwYEoHoELYlV5eTaxix+ZdyE0kIDZ1iOXsvnGCJnF9hAjBWuqrZdx+",
-	"fBPgOVQszu3MQ8lgWQo9kfSMQ9dpINGcp1lrIVpqXN/YEef22VSVLaz/ZOl0rr8ZYQIauiRnUoz8bkGj",
-	"7XKPs95etyqPensrEZofVlom7y/3TK50Q+vtda/hOK+bf70IvXS4Sp9efQYa+/uPAVgTasy50QScNF9l",
-	"5VdZ+ceWleBqDAGtsCumiGYihcZ0VJPYHoBzeCAmE7oAF07e/7+qyv706G9/3//1h72XB/98eHb4r7+/",
-	"e/b27Ndf9vYPDlemOOx1lzJi9tqPVjha/yhi3nt0vwRxH4ISyqujNFQ7Y+dqbEt7sYA9RiDJiAigC0Cq",
-	"cZ1tT7Bp2UDs/ffhPmmTXkS0RHGM9Zd/O339iihGU6YQ2hGNDZqYbFFrMfYZ27J8ID4fpQgmkeMUgYeO",
-	"ZZrNw0GhzVGL+oSSX96+AES1EnxRrYv1+OpabOHr7La4JarQo8OHnd7e/kHn8OGjx52jR1/YfLbHJPKc",
-	"M6AigKMeas+hK93bH5+Q/f39I9/Ck8jhUDMTkQtm5oyJgegddbvtbq/d7Z11u334f7+Cl/To6Ohxu7fX",
-	"3u+d7e33D4/6h0edI/jfrx3ykidKOi2PUMUGwhrxERlywRRJ+cjqJsnM2O/V+/ftdfcetbv78MUj98UN",
-	"OvcHmPQSYQCKzxXNgt0ajGImGQOOAaxNXHA2YrdnP/meGPcv4rla0Pu9tdKyg1Bc9rEUXDgfQYg4Xr59",
-	"tTz9l6G61v4q3oqwD17VpARacw0EbC2595ROJveRMQ25pQHksVD4jtuPBZHwq5k7RjxnihE9p9PpcodX",
-	"B/21Xzucjyqb/ngzKImo9ZKpEXuj2BVn8wYnuSuhJXM5y9IgRnsp7BXsISy1j4TBK4Yyy+QcwIxgtzYO",
-	"L9S6A5XhydHvXA8zeJijxlE5rI584eUVUxmdFmPDqA8uANe+665vRoOY81SxXGO5mXlYyR2ydF66ZrfQ",
-	"oB4GT4YKjGtGcqilIEy47/zp8UUh0n4Oke3N8EdLjRiWxzstquxXrUNeXVc7w9O8uNhNPKqSWHljgyfb",
-	"btdbpsGUXUnTKU8/g5yRkO3Zv3lS/koClW0Jbfsr9tGcXFHu1P1mPNWhYmgFVTN3pcvkXU7rXMqz2cb8",
-	"D3dFemVtHRfxzWPNgpELNpSKkRiDUcxacCBa62bMZw3pTiRzg3tnjZS+1q76lSFUb3X7tJauwj32f6zS",
-	"1eYN9n9wjCMiBviKhxmiYgG5Buj0c+hz0O2Z/Taj2eaI8NVDscxqmjr5AOVt45ngE3b+u+UUa5454xP2",
-	"q72vqU1/+fvl9zZtjev6vww3QXXuC8Gu/7FzS7mG01M68k6H5YPYWVustHQiQ7i85024vHbkZzy5ZOYJ",
-	"zbItLd4fpSLzsZx8Jm9qPB2hpS73lw+6qyeWZp1Cha/6RiP+SzkvSiOGtfP++wb3LCVSDMR0pqb2FEzo",
-	"wqtix+idyPUs0Lmr/RLzfoFWgRMJ6wwEuoDduRlbCujGJaWNKCyrAr3ePo/DdDZxVeFe3few7FTvhrwa",
-	"dtkU3zqx9e0sYw5CB3x3jFwoCRJeELdKiLYzHy9CwIO+WfhSuuxxfgaSjAuefKMtAxoOI4wu+yZ75S2r",
-	"5YrOudBOLcZl0wxqU8zYLbi+nvTR63SEKLucDU5ge6lDSmod6vMO0pOROV04Iy+YlFU3n1WeOE59wQ5u",
-	"oWL0srR9FdjxmdE8Ze25VPb+9ljOlM79j213FAonZP5LVVGrXVynsk24aEgljFozwX+bMXfZ8relvBlY",
-	"0ciTWohjlLC2GuC0vtElmMQqCZe00TWc7IccD+tTtFs8BzXhNfc/g5vs3Yrq/AtLeZNIM94FOaea4P3V",
-	"LD8ha6eq7Ot5jL6eDlr6m7h89vfWu3xA9T33CUcrdXLoneDhHDbVKQvEsFAFYBkTrLxAFR9tRKCnBtKe",
-	"U3fcjZsrPE3IYXuhJEi605JM1FpF9OXbV2AFjTfQiAAXCzBdEbpzG+INRS8Q/7603+WJRqvsvuouVk5T",
-	"ZXQrTvuOmQmeHqCxyojrYIHDjjxhu+O9+zn509C/FOdTqTW/yNh5gei9AlAbmV4RmQFPGu4ysyqM9EoO",
-	"uFfphLn+Lf38toGwyk7GNSzfhNyLsf43vg92O/rlUHs56B6R2I+vnY8vLudPDIR/3ml7lYJkrOWY6SXs",
-	"ePgtBPifJ074N2x59mvHuOHsrjh2z6yQ2aV4qrwnKKm2VCdBbXSqEp2l3BCjKM865KkELWquuGFlmv8m",
-	"lNxaxhLIayUctv+XpEouZQ+v036efZxK1dAZx1tB2kgFFtCqJiurvZLPIIBQuuc2fJKw3cEAKsSP7cF0",
-	"0RHibENuIiKz1JpeQOPHzhqf21/gM5uP1n48UO3Q4NVgH7EJwXaa4ZjbvVk0rbczC9DonVSntsuyP7va",
-	"eO0hMh+waPjE243WjBmzLN14IJCDvNHHwXkecEa/BWVel4JYeCfhwsgK+NxGAyqh760f07YOZyjnCvWV",
-	"sbOYKXvcK36LjUd9iq/daNAGPECBMfyDa8xagwPy24zNNl82dCttNoA55SYLujTt0eKIHIhWMN648Sje",
-	"uQeajui6jsLlAxuV4gGO9pZCQv6o5vtarG5pmv7geOa1gnOHPb2vBcurxsq62Ube3pKUc30CXLkVcOu8",
-	"/1xU6vtWQqDZ/cwEK8AE+2jOk9x5us6J7NysTV7b8ttWLCqE5naooKmEsmouT39pR69n+fEVI38D5d/b",
-	"jfyJawlhZEnRuvf2xyfk0f7Rw/t97xOYuCCeNnQRkVjMsiwmScao86VxUf5U76td9GXaRVtq/E2Udkqv",
-	"wmnNda8ZoRDgmFNNtH3Ge4SbzKmvXravXravXrZl14UOBQ+dlM4DInCOcomc/wIniFiKgQ5cAHGfd0Pw",
-	"qbZDfoUinqfHhE2mZlGOOOb5Q6T46tilcCQ0y5giCSROCQnvEmkeorA6jU8R22jfnlCR8tQd45X9wf8w",
-	"zsjwjgYlOVMT3tBJDdOCSj2OCKDQkXvxx/Y0fy6+f0zisuLZly6+F0PgmLGUpVbcY7SHYjQoHPRJuWKJ",
-	"VVn7rilh8QP4TOyUHcKcvyP/O78hk3qmmM5/oBjq5xk3+Xv94V762z+U/wC6dfkHVMIrv4Cjqap9+xdX",
-	"fstHFFqtVtS6Agsnvw1MHP8i/MNf8sq7v5r/nY8/o6KYHfyRf91q+f7SJVvoyr/zZUQ9Lf8AuxhLebn8",
-	"t79/aEnDX8U/8FIVoTC0HEsSo8T0AlxImXI/a+86I6czpeRMpNZI1VOaMEguJopN5BV4W5BDGfbREK4H",
-	"QljRlnGNxPnqxyfH2G5LZiQZU0UTY+UGvgIyHOtZp0udpb+A7PY3nu0v6UklLmx1pCmT04w5TyQ3fXJg",
-	"V6F36PKvI7eEEUml0dFA6Izqsf17vJiOmdARmVLFhBkzbX+lJGMUlj7+LkadiwrCPhomfA+62dR+QbMr",
-	"JlwqsCYUGtLE7KPpxBGJP8ZWYMR/iTvkJzaFNBU7QMNERC5mBvyfemmbjwfCcmCqWIp4PcGchVqP9739",
-	"lYrMwcpcFvLtYPDdX++9J/fudx60P3wLycT3/30Q9Q4/5T/ei/5Kvr13zD6a7//znj378P7jPz+8N2cf",
-	"BoPOX//z/uM///LhPvnWg50++kS+vf/X8JZmNNRAjs0xrSrPXbhy7hEMs7s8j4QKKxMvGZveTaHfDml1",
-	"G+t9zQ4FXIsd/L12sa3838BXsFOx2jVpEOvzBqPcC7FVwDKj4mQ6zbaFW3ku52DQ20ctZ86oWOmtP+ch",
-	"Ry1USQJHcRvoTZeI0Gzz1kgOR7W6e9sldkQN8HivBbM05Zvz0SwjXGD2lqJCIzxvtSjZGhZxpYsrBcg8",
-	"mmXnUp279JlaN1caQNWrxtTglrDFnFGxU8T5HSjYEnbPchVvOjPRL9e7YAP6OC9ygZWIUZu1xOWug0YL",
-	"f392tvAOPKQYTlNi6nwssxzhr8j9ajKO67ZwXfJXBX/IDB5LxX+X4jyli4bi9iFVTiJC4NCSfgLYBJmU",
-	"l8jnLcevFb0f1GreD1Yl5x11V5YcVgveD7yhGl7Hn2nzMkaEiySbpSy9uQW9zvTrJmb4IlgOadkAcCin",
-	"iK5jd1tGGWXRlLT63VhOmYj7YOZaXstZShbMdEgMOm7cLxQB8G8YRPmxVlaKJc4DETttNu57U8z3m8W0",
-	"PiHnHRK7GOXSG33sUnORsIGAD1h2MaeaTGjKOiTmE2974kgte0MMLsXsdSHNuWYZSwy8H+YykWJk31ZU",
-	"RTEFlH/BCEytmpJgl8HSi72SJyakudFi/1WMAluu55+sclr3piXamip5kQUrYbkZk3wNoxwAxJO/e9Cr",
-	"YYp5BD+EPBR6jvkdHBFFi5E8cE/qB0sZjqtMjGq5efGS97T9e1OeNZJEqNKxqMDwG+fgSP7M5RZr8RJK",
-	"ew/r+mVU7Zf5T2nPy+X5smjZu8z9mk7ASU7jHpAVwzdHB4eP7gfYINaDnSPQV8iviEeKiyua8bQNihSo",
-	"LI75+AeLzG+sMUNpM1MKem0IVvdzC8iZ3yXl4BQxydY6cf3UMKa6+Qzh9jubKIbCN5+j5S3QhaJpYhQd",
-	"JBQpfk6xCbA9Tn2XykIV08aZqwV7h9KgoVSW8ReoKCiLwE2MOTvOY0zM2N7vjhr4mX2RmhkzMRBL9yUy",
-	"yxgdzYr+87Uqts1dxB5esVirh4GlWpmNhDQA3sS2L9V0G18pBQnX3N5gPbD3fjeOOZA32F8TUbtmv7tf",
-	"r/V835Xw22fwwJwXGIZbn37/isr53vZ4rVxaTMso0wNWvUPsBK0vTIfjAhCb5lucc8y5ebq0vr0QFaTM",
-	"uEhkIAQwptMpEywlGJrxw8I0VsE+mghOProUAyjqrlQvU4ymC1AjqajgQnNXtORReKoKT0j3Z1RlnIWS",
-	"UXBhjZRte88i7mPtL/BKl7ejDZvaRfWE3RwQ7V4vxARTSqpGYgDpgD2GhpRnoB3v2v7/H/6JZSawyhfy",
-	"KWpx0J2SoOfdjD0ndcViNRW2ln6UL9lM8XaBBL+EjhsqyoGMpnMusOAyyJZcaQ/e6lhpHv4GU8KlBDR1",
-	"e70ZzJ5pJaK2Jrbr7wTdLZwV62abUdEW0rSd3VeiDWeH5rbYZ/KNLVygjgqCyvGPAO0By+0rC52ViVgh",
-	"32iSyVGHnGRaEo05znB5jDBL8T/brtFb+8XTGsxst/e3o1+fHP6j+8+AdbRxCy7Lm56fnb1xilfk0KDK",
-	"XzroHq3yphweHZWo4aAbrHY03DSV3lvzO7LLQsmQzclcqlTbFQF03VysWrIFF6NvvhDirgiPThzQfL1K",
-	"d9MWDwWGlnHDKyC0sdiyT+LCyERXHyU6m4065BSgLI/JhaIiGSOz5XpjK3cTbtHrbm/v1swihzqOu1JC",
-	"1XcSsMQAK/S9wkQ6zWajgClNPZZC7hKw+0deQbWuYoJOGKSDI46Or7edMCq4GB1Dsa4UTHsti6ZptdnA",
-	"hGZ2yVjadsMETzadWW3YgJqW4qpe8DQFL0eipNZtqfiI2z8zmdAM29lFLWWlWsYnHB+znAYw00sFluXf",
-	"3O6Vfyox/8bf7RJULlpbtPKDFaxtORxWfnQh/cpvY5mllR9yDul/8DHxNrQcqFxyelf1w2CVVUfO25es",
-	"+qSLe1cXg2Xc8uLqmF1eQnvIWHWgE2bGEn9yFqRbcKyToeizgiyQNkCYVNI+8p+W1fLSXuUZwVWDwzVx",
-	"zt/htpGLvEfa0m6VrsFmrbq3OqV8bz3KbXnXZtr90lTn6wlhk5Jf963iTyHb8IvvuyFle0LFoo1hpTKx",
-	"OHG6TC6W5tzO2GGAc7ymrkMUB5TaNhdtSNDwiRptyGiCpy9kuoDZQUY21e16kjbVbTllov77skPEzQT0",
-	"2vINdX8C+GAAX42XtElYt0Umadq2b8ko5rXMhJ5NMa28PWEpp23HIZfUUe80s5OdUuA3PGWTqTRMJAs4",
-	"KYo5R2z9AhdtrBOzglEJmrVBF0aWlUNx5B6p9kxcCjkXVWftEh0sibW/wx6sTFB3CfCBoNQGGZ9P3KH2",
-	"VtWKELT7znJKe4EyuHPlwnXmriPh2/VrRrCwd4CaglHYfEf2V+NAdPPOF41gEBtkzufNpfw4Q6L4LWSf",
-	"MK1XtzpIqED1MwB9CWtz3tjz4R94IUfzoIZeUM0IPmdXZ6ar6tnejlZFtwEad2UrBmBDNTUZftuxIUNU",
-	"X5DgqsusqcZVywmznK8UXXIBVjtWK+e4FFybuJ8n2kZ5M9cIq3uwwDWvsiExMgBn6sm5KNrN+uyuvJIE",
-	"DJ8OiSdU0BFTcX8AMCkLjGr4TWT6EqPcIHUi8ObrCDQ1HUGhFhejCMwqHRHM/NOdgYghhy4fSqXGM55S",
-	"ZYT9JOp+I0UhQuA1PKlGVHANnDUaiAIgiVhVzCOyWKvtkqG3RCdyynSHxDSdcOEtP4TdqMTFyguby00g",
-	"AFgEn/sHv7lR2t/sW+tlvZUXLfHZt0FY+xO7UAkaLGVhVuBAlroD2wnK+XXBj2+cM6TPN2kxjHD80GDY",
-	"6uFbNRkO96/5BVPLPZaVYiOqIPEwsUwEzKgk8enmxUbYhSa9Ly7N8JrSmFzCc7Ep22Ur2cXZEVsBN1ha",
-	"qypQqfZZRFJNz7BUEq+nm0rihUtB+t9PSKF+Rk0bvb70EJj3VnWH8MSyhrZFaSEwwi+trtAO6rNL84C6",
-	"19TlbVKId40ct7EDyp/ipCxt86lVCxrUL9eicqSoMJjgTomT+N+AYtHHBHrnf8YcPnSX6z7Nshhl9kDM",
-	"xzwZE26XjyZj5svsXJySG5JyKMIhE3rJrFBn2bCqlNQLNtaWXmxcRrG2CKJWw1Ca3y5VCacNtfEndk2W",
-	"q+OjUili3k5WpKD4QFDQObwXhIag+FdHk1/4l1xziDgQe/1jdIPZrUvLBq2LZiETx7LFw8ODQ7fzkKdp",
-	"7+yTH98++3tEXrw6e/b2Hyc/R+TJ619endnT9cursxc/R+SHfz09+Zf9z8vXr86e238PxLufTs/q1Qr2",
-	"Pd+/e/bsp5//dQzv+P7hMTz7/dkvq2E4jxpgN78/7kffNaWE7dZ5ZXt802tTHRU2xS2GUOtG0pjqFehC",
-	"UgfS3kIFRZ7wAxzvYOMAuF6E5C5Y4uICUHCahqv3wykDP2x70LfKACiQPzYB8qg7DTy8RNpYaIhPPqEi",
-	"YdnWiencrZVG8W3fsQLqc6jk5LxabbDZYReyEbOLZRoyZTEnVTFUg1jahB1a1SmeU01cGZoLxa4GcFqF",
-	"o3sr2KA5utWaBJ6EZZhn8Baf2AIMyhHEjvZbSOLC5kh5eVtt/M6syrOujZ8lj8pZ/xIb+klxXs6xWodZ",
-	"B+lJpYhz1eQdUp5VKl6GGFjVl7yGzuourKpzGTrsA1nCDF41uRxb+KbbFH5VDDZUDJbNbnvFZejMaZaR",
-	"JJPJpW/ma/k6eXHy6gTKeo/rp9Rz2Sp/fTazR/bBrzPFoXKqtAoPD1ZZbrgIH0rg5N89aDcwxd27OG6m",
-	"mQBFNXPKp82AkoVWYVcWgRegawM8GMrJXpvUWytx8Dm8JW+1R2tYYDZvhpDlQ7l5aGvbrNrGJPzSPSvB",
-	"62+ni+Eu2arNJT+pFMyFGWBjC3PSMg8sjiFrino6JLYbF0cDAclGS3mnEHqoVusUT2PttZCB7w9EoDon",
-	"RXXcxd59cU4tkhtun/K5ZTd3VlJzzU26PDkskX8ze3ibVxp9nnZtN9THxObHLtlTG/D3bYS89Vn60kYR",
-	"ltvXj3a2KL4kxWpHLaqx/OnEBTTvtmXsmA9NQ03tqcT0BXuVZNQwbGiEuePKlc+wEcjBVSOu5jXsl8fY",
-	"3u+tbmR7Lod2dJt4SF4PnzrMx+UjHuyX5JuXg8MX0JAumOfNLuKKR+UuKrDvqlrPLtX6WNGqtkT2sG8T",
-	"em6OL5Vj+/UgE8wI+GyxRztqTdebDrSTV2+LvkgbpfzAHsBr17U7Ol1qhlU/JHnjnSFnWXoHQEFPmeUl",
-	"MpOjxRcXyXfpZSuRFTGrAzTHfC1z+N1VGB8rwFnKzc+tFXjZrqXe36yKTrNsGyRFgKHFh8oGhhXTCwYO",
-	"2R3KgxqGWezNbqGXHdIYt5QGd+5OfUv1GCEIyIJpw1RKF4RdMeEaEX3BztWo9bFNZymH2gb7K4UU549t",
-	"Sae8nciUjZhos49G0bahIzxU9fstD8U00oCUc4LGV91ZAWNtOKiC6+XR8BGd6s11nuVcznDp05YOt6l0",
-	"CcvL7AcgOF3/v7GEJEA/h5qJnx/UVDLUnO3Nnzm3DRTPnapBIUl7yJTKewk2ZQ6jWneTpWvr53gDaFUu",
-	"l9dRby1oV5MepeqcnFKWlrDMzLeL3VX2JiQHFCv3ArHiD6Se5Ugi1R0S28OUKjr3FfzQ57rNEQ5lJlK7",
-	"WQMRl0Yc9/M8ULfNwR2u+FN83rOfKWTRn0NmKdPYEg28KRkbmur6tKJWPsSqgVi8s0EjOHNv2dqZgMAt",
-	"n21xfJUd6/PlVsMXFSbl8jIWXndsZw9VznZBoVt/rdjycb/brS1MZVkOK8tw73239wFgDf+z977b3v9w",
-	"v/++2z7EnxpUUDvQYaN9a88T+KhyVEOXJyaXUsX+V+Eb3tgR+IEm0HXxbDxTOv3i49GNKpP/se0S3fsV",
-	"SbOdShW1Vr3tUyUmvtTxqeyTu6KJ757Ms0wghzaKcoFzmTDmOC+IgSpbLj3xJS7Blw55uZ30B66zY/6B",
-	"65Q+vG5kxP8dUIdfMGjgV6YaSPK5fYZ2LQ7iFclFldMdzMwTDkDZnuKoSNArhTexhGzZxTUcApDg+Rq8",
-	"p9DbCs/vcY5r1Yu2avG2Ct8p1EwLQhDDzeIPw2W0BP981DDvFYu/3gvv13+rog3/0LJLnYl029ZQ+by/",
-	"sBKO3LceXIKcD8Fa/A5wxBQbcTiGCgk0+dW8WvUzsmaCajuW9W8rPOeMXaJ7Q7Epo0ajYwcHuiBSRGQm",
-	"DM9c5slHhI7DiPEFG3ER0PUvrDWjV7hznekAhfjH1nYwc1lkzOS99Tvk2WRqFlH5mcKxJNXl5s3eGLv8",
-	"wY6qSlyPQo0Y4WjxK3buY08hMY5rQ/KKDOjadlOSst55rjrCyK93iHb/0VRC/c4F+tVMeGu7ZrDJySTU",
-	"PfMJ/J6XnABXnfHMAN1Uusc43IDqquwP9+hR0tsEKwgCOzQxG9aBc038EzWjubPX6W7ywZFs/tR/SaJY",
-	"xqgHxa1MfRlBdiR7nb2HncebfHanIN+mtfGu6HmnFanRnf9k5GmjsmKB/VoXLiyA0cKSCUJdc+f788BV",
-	"OQOYUJNg6yP/4T6JQRoyFXssS0YuZLqIoBCcTpi/VKraBlUTnXz1A7A+NyOfwROJCRorsfu4JnMlxagC",
-	"0ZeDECH3BYhnms1KYE/a9dst9m8y0wZwiAyxJGlI77Ae4QpSWr4IzRBJzok/hrJ/tbBWkwMByx+ujmWZ",
-	"oYVRrtzONDl3XYqb3a0+oeRvp69fkTf4CFY+Pjzq9u5jT5Ff3r4gQ0VHmGMY/wV6G0GCHNgy9h3VMf7l",
-	"QaDSpLpc64gfqCHf35XU/CTYriBEAXg2dYfEjlcCBjfRs2TsajuhaVe+8IAYPgU1Ou47sKqJVEArgkiR",
-	"sA6JEzm54II6MFt7UowcYXGn5VMRpAqCBMXwU5R7wYsPkXg4MzPF4j7JoGYGkfCltaUGImYfp9w50Akq",
-	"Ti6F2EWnNRkBNi7mVYBCYbcHu4ZaFbEOleDWOWp5rBmA4GMON6s0I2+85BK1MNXc+4q4ShF8gd/OsQgB",
-	"fy79gf57f/ARoNyag/YbsAhASlM3QAf0U7Wsii8ukX21zWxzaB8ja5A4lMgJI3xIKCqNLqHYZ+RtF+Ov",
-	"WT61gPnYSf5bCvR/lgs4bIForxhqp3pERDNG4iq6cLxzv5IwQOv1JDHegJt6wrVm6TlgZOkVIEJ4AyaL",
-	"p8yaMJjCnDF7PnVVk+1+NrLQDbp6nmBxtZchVAB8zJ8l8QDB0JpNc5/OO2ZZmi+n4zgrs/Pvur8AMly9",
-	"Ha+4jTTHytBCasC2eRd6Tc7cU2RvuY0DiXPljC1RU3a2yXBrPgWDwWlrJX7rJr3VS7kWcpuSpaK4Z2V9",
-	"CVQd3Fm28zXFUsL1SAD6VaWMYl2ChdPlLM08VcODJVblQiC5Y5toTUWl2TFm47UeI8l0ZkJN/Bs4zp9a",
-	"DfgqRZcM2s9ltiuzu6t3fwYb+5waxeJgrz2M6738/oQRJky4HnGFt7/+8GehNVUNoy/N51+TYE0ZaQKW",
-	"YlFkoRWWMUC9c5HKOeAGWq26XpxXJH4BYwb7Eu20SrJYYX5umjb2jmaXL3ZuPEisvYlhuCFa9pO+x3s8",
-	"5yn2hQ1w1q85Zn90BtfMhoJnBOG3mw6HA3yCYgyNsv6a0sL8QxehdDrohZMyUks7bl2yRb+3uih/w5KP",
-	"cNVpZRhh5x9WVkoV8MKgo5fyWrbFWwbJo4pMpTLQMGz18L8kq5ZmUE2dckAXT89XpDiUWlEQPecmGbOU",
-	"QCeNYXmtCoSz6iphXWzCuH0+b+t30Ov+EdeLCViuZoS+CdOalg/WRnW6mzIQgNsNfZwn46Uj3ffovFA5",
-	"dMlFCtiP2OkFqh7jzrdxh7xzhQ5ULLB9MDnJw4NYOs41Odjbi/KCr7zLDrFSGL37eLsUqLU06CknrhTd",
-	"DmhIJzzDvCY7zCrRlEygzre1gHuVTvardEHbv59/+G4w6Nxz//zPYPDt/SBPKDXS6m7U6XgHmzJqzVTW",
-	"xIOXaKUPur0xU01omiqmHSAw7A6ZaaZc6gKsn4uxVBcOnu4/eOAgDDvuSkeq0YMJalerZOpeZTXhZX/t",
-	"P3jw/v9r/79NWoaASmxnXOW4nnCL87PMeSqCY0uTF0Xdjsau61Phe6jSNIQztrn4+DwRcdsazFeGcqcM",
-	"5c/EG+xk157eYAKiP6GuUl+zRPmqLw4guF8116+a61fN9YvWXPHQhj1Xmo8EQAzAPR1yOgZBgSV+SS0V",
-	"cz7WLDl/Ofzp70fq8X/99K/f1Nn8f3558/Txi5/f/PpC7v1Mf6an89Wxlf3HlS3BVxbIZt89+L7hMH4V",
-	"l1/17z+3/p2f5BWifANHN964pYPbPfR5jm3nFvviXNo4rl+m6fY2zEvXaMBIx4M2AR/bXq/AWlJucmTe",
-	"P6g+cXPC8Kt4+GpN3SCnDzANXzixrdNDG8VMMq6UdQxdn+Q5Y5eRq9Yk9hjtJ98T/y/CRBquxlzHJJ+J",
-	"9PUwL/OAt2+B9Ra17LDSUI3+06I6EuplLhbkxelr8vhhtxeRHrn3UoqULu5b9viI3DudwV+bo548Wo3l",
-	"UuP3fpR+hpCcFOb42MbzOXTx3Bo7ooCYwkKdqIAhtayaFyC3v7u8m9qGfXR9y8Lw+VYKFYV39jWIP+Wh",
-	"uTeStU+pYTi9ynE+aCy/2xYIGZpg2w/AueZidW3XQPjirmasZPLKSjpMskCLr5yCZ78iJH6yDl22VYnY",
-	"Kvm3FdCyr/YK7yJC4ZZqoQCEGArDisIu4TlAqKDLdcdxlZkUpBCs6FZ1g1j8VlO56jQQqKd0U4vK1Lp8",
-	"lNC6nCluFqf2oz73mv/EFiczMw7JuUu2yNVIaGPtwPkjdPKg+H3z+vSMPHC9jTVG1i1nt0/rgUAVOY6I",
-	"HqNsTViHnDKBLoYrpsjZz6eAF4y0wu2nsVzDd3Trt/7ZPnnzov0TWxTbiyO3y3XBqMIMUvzXj55J/e3d",
-	"WWuJqQvo0qStHnjJBLn3t3dn9/1JeD1l4sVT8kQKwRJDpkpe8RQaSlE4AQNRXgVi1EwbHVlBmBKqCZR4",
-	"PDrsEk0X2KMDAHzyi48f7R3anwfC3nnUffjY3tkHy56amWL2wLmCJ/jwN5pMZxcZ12OWwnI6554YCKoX",
-	"kwkziieEZiOpuBlPIsK1njEVEe/YgB6TXLmlBWIDZQxXLF9LK1dbnyyJcDGUWDgkDEWMWbcFlr+8fPby",
-	"lEwoF4ZygVl4oE60HqQy0Ut+OHRbIIowFyNyQZNLhgocFUTOjM+gQ8ZS7tzpMuG8sjYQ5SJhcsHMnCG/",
-	"mXTIK1kGJxOygFjSIKv9uTRznrBoIMZyDj9DFjlWMJGpVW7IAFJXBi2C243t8icS8jQdgnHxJHrMBsL1",
-	"goWuLMAKYVQDMRB/+Qux51oPxLfE2drIg9/b/d/f3z/6cM/rR/P5vKOGSZtBP01Qj9Qwsf/f3ne/2HhC",
-	"5HCoWSnfcGE58b341zgi8Xfdw/5+1/6rDTg78f0Occw9V9yEfwPX9nUOZDKCIo2ZZlAWCEUcE0YFNF4t",
-	"isyQ6WOpze+ILFWb2y9nTxxj+DUuj1HOTIe85ImSGlpJ492XbGqOydBSkx1LykfcvSeZGSylF1hbJmci",
-	"ZSmZTaufzDjLyaF31O22u712t3cGAET9bvdX2Lejo6PH7d5ee793BoBE/cOjzhH871d4m2UKpZTcxLIl",
-	"XUbiCCp4CMrRIdZkBw7BYFaG9OyX7XTst6W/Cm8rrpNUQmGTrxO244gR1YPrcm/TIKxFNWUoF94dcgIL",
-	"Raj9PNpSxcMyudRYmEXhrWOqyd5+RPb2O4cR2TvoHFrmvXeYi24g4Z+tdTQQ8B9P4jEINYc/UjLa4w55",
-	"Q7Wu/gbn3rLA2P0QDQRQSH7EaqVbOsqzoqBae0pH7JjEVh2IgSi158iWgufY9gwxNaEwi6CXAelITulv",
-	"M9b3y30x4xmUiShG08pRdd0KByJ+c3L25LnbBijig6b3lq0kY3Lvve9huMnhhV6H9/sDQX0xnA/IuPaH",
-	"AIPuOrtxHflZJhmjSkPL4Wdgbiim5UwlzG7aQFBB4mdndBQfWzsNRGm+yC+G7Zd2pHFu6To64NqfdTyg",
-	"B709UNsGIm+uDEfcLuiQaizWg6XBsM4CgcWpGYg3ruqP8JQJw4cgtiaaZVcsl1Hk5M0L0CDuxbn4ju9H",
-	"nuPiXQOBYrhC4N/495pFIYPvxVZLkcolevXJDyDELINztv9AMG4JqU8Ouj0SzwSdmbF9TQLFhh3yjFpb",
-	"bsowhdkuPWDUW4Gbdy70ldEDIRhLdURckiTI8Phju7gzPs5ZKjf2m/skHkp1wdOUCXsQ8jutFiSh/E1O",
-	"iJIZ0+ReuSOyF3dWrYLGyijA4Rdopnyf2H+CbTEQzpKOippE7OfsmyBfsoXl+U4k+jaLoQ7XWFxcbXF9",
-	"XDR2zJ+dOz+XYiNuyQLrrDwOCbRojAYi0Gg6H1y1F2SHgOcMqjIv2EICmVLXEtJBJBsyBEZ276B7cB84",
-	"nuZilDE4t3hgnOMGPD1VvcwVDA4E8FxH7847REpUgZ0qrZE4ocmYC/YN9JAmmZRTPE/e65ExywPB8oeD",
-	"kspy+bUlD9D5tIQj412NE6rsEsVFpKmP6Z0xgC2gbITul3X6h7ug8pXpaCDQ+wxzhvsjMh8vCtvWshNo",
-	"rDEfSwjS5UK7Q85cR0jPUgei+hFUvR2X8RpMqb0nyRi9QgKaWCHeB3IAmezojtulcVseVXc6B2DyiDgS",
-	"HpwraVgx+8iVdOH3kKCsqu2wm8iZlxOAUFFkzCJbGzL7eiA1oxidRL55h12dGSqMQOy+GteX4evj3Fke",
-	"FefCvg71zh+fv3hLEqrUol7QbKRlwUAJHZL7lS3V0UxLMqZXrLzpDv4shm2gF3KGvgL8tY+yPrMKUC4V",
-	"FeBZ5Sc49csPVMIVEKlbZ1xZShKZZYyOZpaGQbZAETOICu4aw5Ra11pycuqyYR3yMxsau7lOuqJsQgxS",
-	"N2XXRIILZBpoVVqC4xkLiOZyYH2uuDFMdMipFcH+UOTvhYJwtGjjTvWsAAnZ+60krslPa5akJOOXDLcG",
-	"zxHA9eiByPER3NrCybAizIt9t3xewr1lUA0wEHgOwKiNnS/fCtsXKZtMpWEiWYAcc4ACA3Hvfaro0LQ5",
-	"M8O21QesIcxLd1+yRRtvbncfFSpDSg01yhpEqmOfBaUhlcmDsZlkD7Z5J6gXPQDbPDwkU2Wts4uMlbHk",
-	"5ZAs5EyRZCytCUQumDbgsWV6TH755cXTvKuc3V27b5jmBYCzaKznuprHsKhqcPb40xEF55L9nmGCWAZs",
-	"hag9nvb9eweoWPZdzMS+HfwBSMLA/B0D4o6MHFuEovuBQGxR0GFopnPeYmVEL7ICOCIHe0cROfz4Ed7o",
-	"zzm+yymAALkB0yywVpzLyoA5Yi0m34mkca6FLuVO7cHeHonre6QYtBc6dsekwA/glvnyLCPWqFHYFOmg",
-	"ezQQS6/goj3T1sr4yZr/ckhSDnUWwuHHK+0MpAljplDZJ8CUn5VOgFtkZPMo1nJ+AIBP9nSAMqldm5N8",
-	"+ehAYHlYh8RvqWHweqf853+338iMJ4u44UgoalgG9yHh6nav+xmnIfS6+/cHQgo/RSfJGKSvIMvI2NAc",
-	"e40DdLa9IxLbV7XhXSyNXZfq2PKDRftkaJgCdcWDVBRrohS/cqAVzv03l8DYwGi1AthSlZU6qHJbarY8",
-	"Gajl0CqLM0GvKAcPZ2wX3XuZ0BxC6yXPp7EmH58wv8PPlJIq32Fm/0J7pS777HaAt+ng8NEmBou97/59",
-	"50SOzWKK9qgGnmKlSQqc1ymUArsRFjgvF8qq88ck/q9nZyRvdRUT9nGaUS6cHKNZ1hkI55/3h+xCMWrt",
-	"U7t/NIP3Os3AnRmf7KJS5BB+bfpW96zo+sAR7gPXQXXc/rB/PyJ2r4nba3LvYO/ovqX7bCjVBJ/q3rfG",
-	"qZJiRCYs5TQP9Wn+O7M3PIzIQc8ymt7h/YjoMZ3an/f2BiIGUA1QKttDyjPoK4ZWTpYV0UbtKcE+DsEj",
-	"7mHntYFX2SF4F9aSIuyUgqXf/TihA1Z+dSAqj9Vu4wI76RP/Qm6MZf73Drp2YeYYevGxA7AXPFaeu8WN",
-	"xvkw/K9+8LWf4Zvw785AnACX9qyrZNKXJAx1SDOdwHkpngFrIVc2UCn0XVfKfjz/WsvnLlw5D4isY/v6",
-	"gYhdk7S2x7Epj4t6bdM+LRX8xy4ZqHoXzLIHmrI+dC0ciAs2lBhChaYw3H2o5mmwQrYihiz7F0PZcdhT",
-	"MRnKLJNzTd6fssk/mCrOr2aTKwbn9n4faIyjEfM/UhH3dLEsVphSa2RbG8ErfXBFsDlKMlS/sMmjWyfL",
-	"9ZzQGojKm+0j3ch+j4vSr7Cu9gwfl7TzTI5ceH2OMphpu/lwcjU8YhfG6XZOl8X75RAxpNxdSs77hI+E",
-	"XVd41ULOSCrRVLT75YxKrLEbSfsPp2lawz1lU8XQD4DI+x4IrYCfetyFxl5+99zZjT+2i2fb1Iu9j209",
-	"E5qZ+Dg3w4W1JHnuI9NoOgxE/NQ9D1vquPGjg8ONuPGjg8P796P/n71/624bx/KH4a+CpTXvStxFyZIP",
-	"SVles2acUyXdOXXsTE1XKWPCImRxTAEqArKirqoP814+F//75+J/11/sWdh7AyQl0jr5EDvqi65YEkkA",
-	"BPbxt3+bhcf4NCfNf9w/2Fvkevu7rS3yEMK3sbwI7fKMsVFcR0K4V2ojOJV1JnFXSC1ycf+jIe/2RR3J",
-	"1jDan38uh6/hmXSt3n775vnL98cv4RpIvxnI/UH24Ojjm1qO+Y1o3P4MamooJB/GtXZtt9Fs7CKrQB+S",
-	"VD65ZP84L8NHvs0QHNZMArCTtRQvMSFnDR8sPwVsBzNKoVcJv86FrrwdCDgQawRZrQ/nNgvntFlor2tb",
-	"VyLEZfNBpTdRrV2zG/gI0lPQasKHNWvtX8uzgNlPtsGWqv0ZzP2hQ1J9CWqp0ENlV94uzE6z6RI4Qhri",
-	"V0oo2rH9vwQCxrzjfHJYOwkAqkF2qBqqZhekYV/jHj6+7K5+mNvvnMrFK1rzr/hcVPB43e786145CwCv",
-	"eDL/ivfKHHW7YuizsXs7O/OvekOUWvD7g/m/P1HqHZeTT2RO2uv2F1m5z1J8HQJtLl6yu9DSObWJWeDR",
-	"YMDTCZ0aF6UFSmWg6fm1dgQJ0tqXoJaPdyKKH7c9NdspOYnv0GUGJwnBEI690R04CvD4jrLekiPVhGSJ",
-	"ItGibe35ZMI463Pdx/ima+vcYCGGnzCqgjxyhbgVT8CtQUvWPrfLZQcdu3GsscEwGw0Lqcaswd4h+RGu",
-	"JWUCkXeQ79mS6ArJME5jI0pFA2bD8VwtLRtyQQhIfX9BLIDQ5pmKJgucesJhgJwgDGL79xqo2ZzEn4Up",
-	"2unX2jVaWcgkK8Dw/ZrHuNG8a19AViwjYagm7c8iuoEAa1PSrbX+PPNlL7Wd5s6TeqtV39k9gYxpu9ls",
-	"IB/YL0W0bxtUVKFzQFuOkqRI9ISUuZX3sxe1AnuQau3aQAz0aev0r781f7n4e6vfHOwkPz5vyt8uPu6q",
-	"/fSpPjCt0e7l/vjp14NJ65+7R/vPasSFbz1KeBwOoPrFoQbM/fR2XmVUpi/e8Ug0WPhWOVuIGC9dNILy",
-	"FxSYqwWEAoG36C6qGgT9dJse738Ow/i2ddLe/CuQP+udFTKIaFpRkzUX0Ex/E5M38rPGC1q7C6mytzw9",
-	"pwv2F1k3PRraLSqid9bHzinZinNNcYQflrNePlLz75KtWOKrtzF2Dzg2l1BLsxTLlJIBhQCeodUKSNp1",
-	"r3T/O+yd7dT/wtof5YK9l7fKt3+Poz8rTXPn64E35SJxVoM75OWFmCxrYJ8L41XoCsbvN68evnEZX3ai",
-	"TrKUSu0hiNy/icn68vbBeg6fBI9y0uOR09rLOxFLGcBWN72o/fllRvps4yGAA73SHavcmZcA6cL0lqFk",
-	"VexyDIT8a7BP9un5SJ8vY3EExcv6CTif6/QTbjREUCYRPqFcarA33qjzOCfr5m3kxOp22QMWLHbTrG2Y",
-	"eCVX1yKNnaYvO+DPoFYSz3PEjXAx8O4oTQFDAfmtGOH/0AqVdxE3BPnqswlkdyBtMUqE7kjVyyDxma4N",
-	"MfyRq8qwv/PlHCGg43WWrMBEiyTIEYwsyIA3OThnpOzgCAHbdnzrLvMxYfoiHrIz0VWUs+tIh2dGOvy+",
-	"YOd8iIF3MshyF/fVGGHTxdw1pBNwRnZkOOl83zoK8WSQ1/y3IAxDu1yIsZQAnN/f39tnnz59fvvSjuPV",
-	"p5d/Z49fHL15+4+A/fzy5d/e/sOa4+8+vD95/fYfWwF78/7k5af/OnobMAT9deTzD5/fn9gffX5/8uZt",
-	"wJ7948XRP9hjh0ZUaRRLnhD+VbOdk8/2x/XWq09o9Pt7d+Szf8AfeH3+O1imn/92fJJrt9VswiJgNGus",
-	"2ETwNJ+4hNVB+I4ElwIWfnZBlDztKtlL4q4J2yy0bkkIIDsNWwyfQQzBhyy0LzZ04Cw1MtTcGtkOY4Q4",
-	"0D4i7E4vFQLgGYmS5wDTkMKlxRvsZYztFTiWIFBIDlBtiPkkDn/Vw50PNU4zam3WvrwiDHaMZ3Nd9TY/",
-	"Vn4E3SfXi5eNhbhIJgVHIWfpt8qodHebQS33Vmvtmn1pRb5ke6U9CrV2ze75f8e9fgib+d+fHMIm/veT",
-	"z0Uu71xjpp2TFkHdf2i22s1mbQlrHtf/uoNvyzz7GTKFllgP+M2ccBERlxAHbC5c9PKEn88LFcFv/gwe",
-	"fGjp1mIqtKvrUpk6oA/CwFGuFj/L62czGYrct1A9lio1yH3WWNuyurUlwM1Y93Kccsggu7F9K0RAygwE",
-	"nzY+GxmU4lyS7ogHwpPX1h1oI4P3J/EFNKP5zgJ2SOFrhWI9lvUh1ya8ZzE4K+O8sQk48lwzzszuJTU5",
-	"a/eWBHMq7N8lQnScJCpCaa31lntK1m80wDbqDgkOFNNUYUGo43xFFcB0EdbWZgOFkKMul12RgBUCT7YP",
-	"gxJRZyroOfbFVfFBb1vcmOdLT6iIha2plh5E2gJXaBNGmxNGo72y9IlfLYaG986F0UplxTYezuUDarnb",
-	"V8XUnsOtNdXdYwkWlgMx3sfAYoQUJFg6jOVGVqfGdqMHWXdX1QMvx3tWSRKUuOqreykw0FvzUt70oG7v",
-	"thwanhTTHo4h0HsndGvYs4hEtMc4f4l9EafT7dv2gqtutaxzgttwIefkNkQ7jifxVUmkKgthzYct8m/b",
-	"ls57DtbiywusnN8AYZqwZEOGLvwB3CaEMQCx42zm28qlL6DFjg1P7ibz/gC1K55Vr19h+yC+XBsEm9yA",
-	"kW1HRmrrRpTnO0XFmGurTohJQsVMtepsA9qBqqEcXVKEEPiITwKGLUizQoC0I633nkXHfWTcBdbdyLLw",
-	"cQa7jSVeB897pNmYT1ZW3tmTHqoCTzj1Ivb6uDTYmMUNT1XvFLjBaq1me7cJ+1iKr+YFnyyk1nU/7hl7",
-	"B11rt5ZW5Z+yg3En6rw61mjPVLVCd6XL3LCyEPhG3d+Yul9L14Nz4HV9WSSyNNZ4DTbBtxJtnIkYBjTd",
-	"8hDiYWkhlQ8sbqyXWwboqUtxG7aLZ2O9orBmul8pVdjM6uYoToXdc5N5xTH+fidEuTylm6crTZIJPRjs",
-	"nS6X7HFo1Ua4RZFEe+ofh8ADGW5lZHwlhLRAMPfbSKSTjF8u1qd4JGp5nTZNXbuAXv/GyncKy7xIHc/M",
-	"m94U9dzHop6Z15iTFp+UGhCxHnwzKzaKp7i61ucoQnAckTJfxjo2bdZXY0QYxAYJNBALcTbCfu0cCcpi",
-	"gwkE4tvsyByFHzKgqAHyd3W7o2EsImaUIoIbRQTbYJaJVDTYeyhJtz9HymMkZUCqk3OeRkD6DeWe1j/q",
-	"du1qXiW95hfwFE7W3Vby6ItYPu8L5Df2Rjyu9ymgTTJIQqsZ1LoqUaPUjm5HPI2Axrccu0DC8fgCAI32",
-	"AdZfEJE+tW/HydNiu0bYYvn23cvBiwvLepNlQcsuGn2DtcHZV+XLuQSCPN8U+tcvVW+CgCKZmqK1X+wN",
-	"2X/TE1pf5r+wYguJK8e/+rstU0RHUbQQ5EOKcXmV0Ab2cQeO20J+FXJJAfsElfc7oCFIc2u9ia/QNf1m",
-	"I7JWUZzwCyE3bsr1mBtHERQCTBscK9obV/koHsMQiUSUNVp+AZ9biwT2meekQZKRkRbRoaPWIcaeSIA4",
-	"tWdtNWsAh7K2NeDihrPOwF7VNB9ImY1dr9vBz7/mOvee9ApBjQd7hnFHlR3jjDgzv3Rrne1gAQySVQ7T",
-	"Q1kp2ACFgtOHc82KwY3l+O1Zjif9kg3zXWOvrkewPvgCxmuyW1aDYk1tbJf3BVtgFjXlSMM8J6ujJvOV",
-	"6Y+nycq3MlIsYmu+EGKosTTEyQsfcnERmpio/PAKK5BXM45QFlyvcbRIjAQWoA4L8ENp3lTJ86nE6azs",
-	"3NtfXUJ9xAHfbpJzASn5nFI6LCvW3kCXbsIlvqLAAUFMC/nMUAXg/eTYEN357XrIm7TfLYOWkGbypl3q",
-	"JTJ+2mP+sSQgylXAO9z/875SWhCUX0Zq3LYawzU0weBP4Zawpf/yF7jtX/6CfWJiPdvr5BDu0kvVgIgX",
-	"jQoDdqZMv/qmQHeuRdf85S8dyfDq2QYucCNe6LRyGYsxAyMYsFHwbOop4dggs8o9IIxJigOgodOPsKzT",
-	"m+k0gdwdmORpqsaUgdeGaoRhAbGpFJZSEAUw17QSASwDrYcvIV61WGIqITs3GXu0YmuaQh84X7/YqpVn",
-	"ZKHB66L69zkN6AWmC4LpIb8iAmHoGeS7IMI6N9gRC38I3bipM9JgpE1GEqtZ+P/beRZWzSBrNlQxF/vS",
-	"Fp6Lb8o8bxpZATfO5JABIAwpqXGjVIz4x7kjNuo6xgtp+9kDAtTv9lBMd5cs3Qe+xnbhAb1YbizutC4w",
-	"mFzd7rKjmWflIpd97R5DDJaEF2yQBfcTWYC433xXEWT5xKPxSFeFCgsqZtHKpisoO7jHI3uOtl5+JMTa",
-	"n+MX1Wyn2UIwgr20Ix2TRQC+8FkyCYiCNOuF1beOsBCAkR7HSWKVAjrb0DzQGkWIM8y1eMgbblY2Rgg1",
-	"OHFIaK8kicm+0HYUWt9h18g2NbWxD4FeSXhZR/ZG0CzyMfScKFbAbh3mLRDMqWngiO/IkgJt+jmtX+7X",
-	"JS7KFlHAA8HrmQLCI/jxwSzS0N53MkS4BeLBAbMJKxfgc5Canl3tK027RFvBVK/Vx9g1Y+Ym1ZhH5PDo",
-	"xabyWvs4niRqLIpD0KMYTrlbNdh/9GIopALL8EhPUefjGqmR0XEk6vRdHb6j4cQSGs3CrlS9HmDaEqXx",
-	"LduL7Vd11etNvbFYI2UtTYVeA/HuT2+G/I+9HTr9YztbOBm5n8IK+N9hK3Y5YW49wOzHX0pVhx/bi8Ot",
-	"Rkf6eqmpMmKp6sh4Y2fvO5CN+wrYSIiHF1odUdeLE38UrIEOCeMkFtC8S07YeUpoxCPXHsaX0DOqoM+1",
-	"rUBSlKw1JbQm9CBa3xhNCg5wSxgM8IbbH/LEiFRyu5c0eTbA2OPfPZC+gJiBXQF+US9rz5QRVxSC6dSo",
-	"y1r6+EAaH7L1OA4ZkmSuP2JmvTCj1KGTXBDky3obhvbVpXEkQmhjxnzrOaTrZxw5jpRkw1E6VNpR33PX",
-	"J4paLnXkhRiaNhw9RrvZNfHKdnuQiWB4n1aCUgVJoYtrUKDXpKYsjh/SU9X0eMqokZxbYJqQHcVplw9D",
-	"BmdVr1woYm90VCi8vw90NH2e9F5D9qj8ce63eQvN46lWiGveJBZrlbmsNou1mGZy+2mDO3oYdDOzFgYE",
-	"Yvsqie6CgCZ/KHAmH1DrFpIVeQ2E8ZkCD5XrTFyMUbRyHn85k1TrpHnQ3sXfWNmUVZL9XnHP7PdX3pOe",
-	"C2/Q8DihfK0D/CbW2p+QnigYz649AJgALsaYZ7jz2DHXacg1pUITPZbMTQIa8UOkomsHuD3lpJAchiWs",
-	"NVt/Pfjl+f5/Nf8b52VGutbeax5knUxOChaY41bL+qn7xlfbRYtsmaz3IlsfMl1RRanPEjZxsJIZbK/y",
-	"J2Wk4bND6FSLsdKCSTVlOAXYb6nEIA5yxm42MWd9Bjk3xn82ZaHCES5Yot84O1IBXWLP0Rv5kaPnm2Uo",
-	"3dGZ6lUOkUryEbPwHyXz1tvxOzvFHT/jiULLsrJdX/BJQVNn9E2vgL2pfG7PVZqKLvbs2sm3TEtibbAJ",
-	"HrS6Q7dBu76UrrMXNtmqBTX8EcjGrors2AaxjAejQS0ng1yMN+sAtW9tPwVxDXjdM1lha9vRDa2G5ab0",
-	"fsgjCtkZ13c/13T/sev9vxVkXJSz8pLY/IoDyglZK6Gv9/W6VfRCFTplYjSfGpSVvesZYq7rEnIljF+P",
-	"KzvpzXKBdeQY4z/ZzGLNxiIB13AgIiBaM0rBuXES4p5xh8kKyrBlgm0VCcIlKMOm4Hpl1GAIMliDz2st",
-	"D80F17+sDf67W1fl5Jq8kAeBcMut1QbotgzQbd2g/KoYtzLOsTXZxqbvPo9ybBpWQeGmKrYUCoNZlR+5",
-	"JvyBbxSG3cDywUQIBGLErsFepWoAwUlkT/FyEKKrrisw9o5uHrAwxt1VB/aVGOIQASUGssglspIbuhm2",
-	"46UkgRlpVx494BNqHcpiU0B7acMnek0+tNuNld0ypwr5Fkf6YspGvQ5Ks3w47U54zeaolylys/xJ+Z5g",
-	"greodlaODpG0OPHCotjBCMXEqbP16eRa43wqCFMIt2jmf3foewR3uXTCxAqXq9zK7ZYT5EtHVN4rw4ZK",
-	"6/gs8dK0KOzKfI9ZmXldzkeJNG7bE0BME2ciWyrk1LKqoDjgxgZAeZesbzftGm1Dlr4ey5uzWk6Kydu+",
-	"SEWbhd5YwUCXN1dC3+YjJADBaWxtCEWoAQ/Jy6H28sdfpb6nxR4lrqmPud3b4FzPWg7A+XClzWCH8kbe",
-	"C6PhbrTuCyXFRuF+iwr3htSInKvrGiw0StUFT5MJ6p1YdyRBkYv42orDLK88zR0Jx/mQhfYRsdAGcp4U",
-	"MAOiu/NY6tW4vx4wNF90L3LohlgurlbycrJSoShr3hlxswoFRmLftroUadv6nafQoVtondcgNJYoXEXm",
-	"08Ubob8R+huhvxH691rokyyDxQbJd91CH8z323EiNI+jXHs/ADRbgV/0KnJKwLkWq4cM8RYbTbDRBBtN",
-	"sLAm2AjgvAAGCXILAZ1+rI1KJ3MqY7HwFdmRS5RwwFQSAWocYeC5tvdIq4Ble7FpdPJBEY1RRNLW716+",
-	"O8Ye+ZzRqFifXwro/Xk9SfTXNNm1M+JYiFEIP8dGDFC0YxcBAlnXAvu3SrEiUhoWCQ0fLsF1c0WnTeAD",
-	"d8Fl6pmvrDeF/57uuUn5HNcxH3hu3J/zwYxBzagsvO6VZ+3PFeku3euoSPrTJngYnF+bxP3CiXsQHH0+",
-	"HAoJDLjffiYfGhLfjjULlUKOoOxMxPKcaWiCnY9/Q4y8LMbRkaG9wSnd4BRucGpv4PPumOR3FUMrBEJg",
-	"MTa278b23di+G9t3BR3wXhmqdOAFqXe9IQiqxbwdoR3FWLw5G3aoSmZKdWqH56RyR06JZfYeEvJgOGcF",
-	"0yU1W8vLb6mO+2q8EeAbAb4R4BsBvqoA567a/XrF9jqNBheV3NhtcCnU7HTHQN8j0Lf4UClxQqiUaXEp",
-	"Up6QuNYiKOkZSFwTDfbGUGk7ZDPiyLcoJ/fYdWpztB85nG1sEPtKsmnMNZbuqyTKyEDs5iZyjzGf5HWK",
-	"FGOocnCMIQ32QeYYxrPJ40O06siRTITWGXaGQkb0XKcOsys5aTM/yTwlp30SsowUiTkDvwRpfN43du0B",
-	"k+yom6fpCfD3+CvXqdFXavSzrl+Mn1mnynH2B3nOCdeJSqkB07Hsimto0figMcWe+gHkspcNPztwufs2",
-	"yFXEZfGuHXv8favHHPG+hAwfVv3lr60KXrVahcqy1eJUd9fEcY4lkuvh+L2aIndCb3p19X1pi8V7bQKB",
-	"1oKwXPjxw/EJKyjm0DNN+dpDLA/R0FuRaE3mV0ffj6aLt/YaSipBZ+s9G/exveON57RgjW4NoexNDhQE",
-	"U5FY79Hnw7EreOUwp41TvnHKN075Blt2n6MDx+AX3hCwbCQjdXOC/7MEmghgruba5PAQRZ3WxmbF2pW/",
-	"ggsKCAjOMvcvAH47V03rIwYs1xOUfFXv08Ltgpz/rFJ7DgJHlt+RfQ61sbLB7GCRHIR484Qbr3fxuTlE",
-	"q8462HbppPBNwpQUHcmloE7wXMIP7HBF0nMEQHgNcRDS3ekGdDslSw6a4/4k137AI2QOseOkY9aRDjIS",
-	"AGabDeJIWm8fGE5TvH8sz7HZKhqcMNmgIpDSkZHoxpEImPhqZZnvLzDgBDM5E+cjKnTG7AOwl4jUU2fz",
-	"2CSxNi4iT7yDQOEE4lFEEEjRbMwnbbyHkCadsHO7a+yseWxieb6C9rez3Sj/jfLfKH/njgbYBTnvbmKU",
-	"0omBMUQP5/urbougo7pR1gVlDUpkSt+tpbFHUWzmYA29RkqRxSNy8dmASTH2KMM2G/dVgAhC2ApItwyx",
-	"dJLQXoa6GDl3c6CgmUl5nNjXD2CjqK6ALx+fGEsR2Xv1ue4LfcjCgRhYtWRnwC5FGvcmIevFMoJ9BCYl",
-	"lxMsH4+lBz4mRqR26KkYqEvU2KkADmw7iA89q2SZSLkWUUZr63W1ztVe03JM2ECl4tAj2lOB/LlaDUD5",
-	"Njryk+AR6Mb8FElz25dhhGSRGsuSGLad3ZyuGfYnL6VJYzG3awb0H8BlV7IrUqlvs/tA1VhgCF2eJCJl",
-	"URwV+0VciEm7qj2HHp39rwBCsGwgA/71LRhutfZOsxnUBrF0f7cAf2lEam/1P7/+T6czajabzTr8t/UK",
-	"/vP01Ze/2G90xZfVV/1bxg2gTQoivWLSMN/cWTibgNWZe7XFJTgX5iOuesU6+CurVuLJlQtxVP+F1//Z",
-	"rB806l9+WGgaBbCD3cvYfuPOe5M8W3hMOzfWfeReNc6wsmORlhkC5cumW8Z9xO9CFAXUJCifvL0A6r8k",
-	"tOvVDpkJePs4ic28ygRn/xELVFeNkijXKsGJe+SnCopdvShg25G+r1dqnMd6nsZwNXqqpWbkGJ5lTQDP",
-	"G+N6Ioy5b6uBTFgN9nORL576ePQC1/NAB8VOPdbrh5vFqc+I2zv2VRJpO09pvXdMp2atv7GRF3dYAyl8",
-	"wwLMfIO7apRdITB32QtYA+xCYO1nO2LX5wLSPtY/JguE1rSnUpwlZsmLNRpTbcvYmRpldF2psbOkgNrB",
-	"DosAnDAsJdnI74E5Fkl+t8yxSE76QrtIvfXJk8mhh2Nwa0UJe7lB06+rBgOuCxL911aw88X+PUyAErXH",
-	"Ey2WaeJEZSLzLZjAKtQ3+OsWWRbuT68yeZpy687XtJkkjqG1Nquo3Ft27Z+KbRhgHRrsOdcYh+HdLmzB",
-	"SDlKVCOKfasKHZArjKXCI6oshdZVNlOnc7yIdfAKomVFWheap722DdaOK58J3GEK/C5wkTY6VYtYpfa+",
-	"65ukLylsTDwzt9eUrQhguAZDCIK6usxGu/YGbdc+drt9tGKJkueH9tRHosdHCSy2/cx14gAZq/lEN9gn",
-	"GoKvwwhpPxSnBp3IywTDdCXXopN4QRe+c8zMs5M5IdXVJnFr5bq2+ihJrKLpXqBGdBFZRv1o2GCUmHiY",
-	"gPGlFRuAn4mPKZ6H/YrTbsSwdD60mnilkKNBrf3rftBqBq39YKcZ7DaDJ80vgWOWbtdiaaAn/IB/Be5q",
-	"50vgH/teHMTSiHORlq3BW2E1EkC5wDDI9ZrK9Y7JtWiZppe9u454t2St54FaSopCHSOIiGqh4qscF+m/",
-	"sGSvhC9BTYqv5rSLk6O6RN/s00rMUaqGYvuXURp3+1CPWCVBlkB6HSdqIacE+zPZLXVfShJvLUi7ZAcS",
-	"QLLMtjJpbFyqWZfqVUzMu7j18t5U3u4tcaqmDehZ32rbHrd5dOfAbI6pwSTJZSMhCpuNDNx23u170K1K",
-	"3UcdWTQG8SaxZAdNdAFUj0wDCOr6nm34BMTPuMpy+DoDlll1xqFDIVgeoRY87fZFdGp9D7wy4b4knbNQ",
-	"J8qE9oFWuDTYz+Q0SqM7ktNzrYHM0f0Lf3pp/b7cmoXruCrvxVfnriRi46tsfJV76qsUDGVKr95pJNbq",
-	"aUzrAYogJ4iYyn001X6wMGr8ecU4hwA3LzFrs8vIuM0+mNpVXxbcHhtfZOOL3Lwvcv2OQ5VrYDXuVHnH",
-	"dTkMM2esKOztJHMGgb/Nfn23WZBM1S7GEm5EQbdX+RMns4bTxpvYeBO3603Mt97X9jK6PBEy4mm9J0Sk",
-	"F8jhwO8gNQ1giUvM3siIia9D0G/Qixga/vKs7bAaO4PwpC/itCOpe6nQYCFbi/BC2h853MSs8Q4Pvtpq",
-	"f06TeQVzWRZ7901lYPNTWSjmYae8ScPes1Nu3yxzRxDfYe5EPy9+MXumsyMBhEnlRdKAu7WuDPULHslI",
-	"pGTc8OzhUPPCB+zxh5FJlLoI2E9KnSciYEfDYSK2ANakGXeF0o+0vxarzqBuzNsOIfjtiMftqyRDFkPj",
-	"7NhNrSOh4+D+/t7+lnXyFdT6WlFQbHKMD48zRqWsdVE3FZHdljwJ2EiaOIFSZKiuRuFkfQqQTZpqC3zr",
-	"VnJEMP+LMEWRQJm36PKRFgxxZh3Z57qPWHF7+YUYGiiFRkMY0IlaDQTAjGNXAh04tJsv+/a+YSo6ko/5",
-	"5JBBRhuCJRADofq9SYMdOa+oyyUb8AsneAnjbEWlf3UgWCvk5RXkp9DCOS9n1kYrr9fcqD9tqBYNUbKj",
-	"P/YBrt5jL9IGe82jiC/V0zE/35vsGj47G1zv6HQBQkH307NJDug2ZZbjjoa7Yfidvki4NqcjTQ8ipsHq",
-	"pbMThWOS+/koTWrtzDTQ2wMx0F2enLZO//pb85eLv7f6zcFO8uPzpvzt4uOu2k+f6gPTGu1e7o+ffj2Y",
-	"tP65e7T/rBF39XpvJiotpeaRmNMOHRgHoKVYwMJRmoQIuaCj46Y1hTR/6J3Pr74CY3nXhTm/+qq/ickb",
-	"+VlvegpdV7Gu1Q68aEYsb0XkwN9Fn2CJVqtj4l4BcljVg2SEvcfSxvy5MFOKac0YyP0VxytK0KqYBsrF",
-	"h0HVmp/vhqt1TpPVonx45DTkGu7GUqZi/l15gtYSQbON+3/52tCZB1Q5RC8lAC/tI12LbsicIrZ0mKqu",
-	"0BrzO86mcHVIe809rGORaswUVnBcAgTTegZYw+nqQQhpSpnLEker7ypnMCUauBrHCyGGy1vzuGzXb83f",
-	"QnijTFR9QilovSy3U6fKBDcCbG3b6wFLPLt7bsQm0tu/G3Uh5IIWEXfS1o8kH/1gPvgRsHcvT15/eNH+",
-	"+PnZ2zfHr7eoShYFEPC/ge/iYx2HYFw5srtxquR5MBvxiJiPcmTtnPcgJIHIcIqAQLm8VIZpTkV5VCvu",
-	"Yz0gLhHSPkW+QIB+BOUTJnaX8CIOZ6oiPsGH0g9aP9IvsurxQvk5/exp4Taun/STJl4WMG46EjDqO9ZW",
-	"O/S/oEjLI4/exxtyQzR2vpdwcSLa8AmUBsQI4T0+OTr5fNx+fvT++cu3b1++CBss/PzmRUhEeo6+DkM8",
-	"4fHLv39++f75y5ClsRa0AUCrdGQVAwG8Zjs1CIK7PKMO7B8XULOoetQUjaoUxiqNNDASDIUaIqVGjLD8",
-	"Y0HTD1+e8POQnfHuBczjTa/+XklRh0rxkMoKDLALQi0CFUXkKfYe7zb3tuaY5gvgYrAedZjjvKXzAH45",
-	"oX2sqg0bcVdPIY5XDztQCnbITT+PSr4Q8kpg8vo1glVlcnOL+O37oUL++XrXiK/GS6Si0s1NYR89mObs",
-	"gEo9gyyaG0v2+eRV/cepCMlz3u2L+nMlTaqSuWES+2P32z+DhQr5n+MMfTn/LurQ6qG62I8XhSRDKFV/",
-	"1+NfxT7ZuD1rGgGiO0qhGu3XL3mT4Ci3v3sQVi+a40vlXYajsyTukmGA9v6czKnzClzNiHX808hqPocz",
-	"oc49WO2siUN8EGCyF50U7N3TkZASbrAjfZGlQxhisRFBZW+FIh28FeBqFeexlLG1EqyDwcIcgDvsyDOh",
-	"40hgAGeiRkj14oiWwEYgehl6pvd32llJncaeF5idiQD6iT3aAd1pxrGdQ1+NIeUBYCEt0kswlayd5UBG",
-	"QAiLatpz1fDhUPBUdyQoS7sa5Ap01WAQGyMiquKDe5O5kBlIhkViKECbSuuQxYlg4UClIgSMKqgBmBq6",
-	"cOQVgk59aZefRmH1iM5FlxsMWFLDWHaTUST+HT8NYW0SrViXp2lMPER5HwbMOcgI2aXm+iLIJs6hKNC6",
-	"hZhuItezaO6dKykCpLrFD+yaq15HTtQotVd3++xsYv2kwA8CCv/YsWJjSrIhIQ/8lgZnN+coJRKGnkrP",
-	"Beb8OxJz+uDIpoIe3yeMG4HCnHfWYB96sFNTv+kVFreTMUBBL8QbuydTzPAxkDewVBgey3DLtTrBobr9",
-	"BPTHtLE5Wj4/e+GP58fVQsJC5jZm2+NPQqrAdH9TMDLoyDyCJQxYqIVdP6qUtBYwXlrW2CpgoYm7FyK7",
-	"+28jMRLZrR010SnwDflfuY/9XdB+tf9Kla/SzD3v1Gp0vLwjwyhOhf39xF8/xhrWU6hhxWENxKnq9ehW",
-	"VMrqZuKEIQVkffIR/Q5rJ5akHQPc5KqHUgO6ydg9cAjtIFIjkZFp7OmbIkHcFg37wnATQrZ0JCOWxBfC",
-	"82LbV+ce697PI9ql2rFYkbzLNSbL7UakJdFGWb8HfsPBHB4NHe8V79Mhc0bpIXhEMify7FBK6D0D72bg",
-	"fjSKRYCFN8rVLFsxMhvDcRzbV2NYSJ/cOHqlnIPCn1miPM+8EJdRK0OzgyC0QghowHqkzC5iGeXssuxo",
-	"2gUomvr5HnVur1aRWgC3h16R3IPX/3n65YfHAf1jazF6jpBEezurqqDdCFpai+RyCvNa8+HVsjmQxijM",
-	"wcGS6cISFPKXG26HZ6bwmyWZECr4qh31ol+eRJ+f16wnAa24fdlCMTGCb6v4hmvuY/cjV3iQ84tppHbO",
-	"VlH7uxfqzrJhLJMlgR1+Fe7TPsMdhA2k6r4BJ1WSqHGeQ6pg2tMnszZ9XjiTZU98DwuAIt1PUdoR0YJh",
-	"QkYi8iVPUDgFzBZCUneIkszolC6u0hJubHNCMBmsfYw0h7kBFau/77xO5F6hM3H5FwFmuq2xEST3EpuZ",
-	"nbPp6ECZDMmf3WpIpt09Iu88WSfa4f3I1xFjz+7i4YoQzH681zxAe75u7fmtRkf+FF8KZsbKHWaEEXKC",
-	"joPbjq4XIjFzHMr4+ICdKdPvSLJKIspZeiQj0eRRixqJHlWs0evWEHLgPtJeItFoDedjEfGHdwtD7PbT",
-	"WJsB18Vie7uUpxE3Xhy2duo7+zUCeEx/8SQTiM/9/ZaxUXAlrhuguMLDS7OzRxHskpD3enDaTot8S0mR",
-	"HjK/iTJip5WJXoOHDNXbgO7uS+N3K8PzEYdMCi6oKwpSsWhxesgd+lazGuQFfF6wPVeSu3j/leVurzJj",
-	"tVc15ocCPcMlWz/9suEvhuP0YShkIZp8zmO52kEKFoBlAEtG5bmZ64GdC5OdmTVDMuX2xhLo1OkCXbA/",
-	"TnZ2c35aoYAiM0jKSnft1XuFq0fDaLGhLG/fVKai6dV811zw1yZiHjyw1R/FlVy05VCm+CyPYI1Utzo+",
-	"dIRBAIRH9bGkDXKW0qS8i56ZhrQkuSs6l69N1ViLFMrMEsWjLP0FPxGJFlBe1igTTi8UYGAWQZH0zSCp",
-	"RJC0lgKQ2MmurN0f1M6+AodgFyqWRtgNYN32SHVH1m1yhDZuCx9PtBGDOdgDgrnNCVC6ssOzCWSwXeQR",
-	"AIbIusCyHc4kT1M1xnRtrE1HGnUOrPltX8+NXJcDa/sBp1OWGI4vRUneayo/WRXTJD6heSHNZw7J4JN3",
-	"oyTBmSGTFZcTQMkRMm4pCiKpKpll4D+rJJ0WZBw68aWyU+Q395ZDCRKKUY63uMslexyadCTCLYa1rXYe",
-	"j0NI7oRbGXdxYVII0yvNo+lTPEeFadDAzpRKBJf3L7qMB2GR4DIt7ia2fB/ZPSIv75zQdxJwVuoXRWh1",
-	"aPkoguIWR+3nDl2BZx3gU9QAPPQnCApp4RxeJcDnhXBfOFaSO4zgggyveDnud3TGMEL43l6wuPOSv/Rm",
-	"iseXmMFKY78qpntVYbVrNu+KCDcR3E0E997K4KMo8pJySRmcC9mSEF84Yssd2NK49AhiVkfanj7P+oHF",
-	"Q3KSrxUJOrLr61YAkekSdkGu+xTBcShP2Oe6XkjObB12pBamIPiNQsEP+UPBEZRw4stoso5tqocyIKN5",
-	"0UDRmmfJtMYXZgl9H0bXJKYjj/IdMKjjhncq+IRwdJGAkdlTeOjhqvZumjpkxtoDFHmipCh8OW0/e59a",
-	"YsnmCroN13RV3fb9Rslvk1XiNdeFLneb4LqXdLinMvfdFw3k12slCbhorN2XEZLlsEqIAONaeALXjLnf",
-	"hX2VydPvO6x9XTLhoUe1VzJMVgtq450daQIoq1nMEuHCrX4diMGZPd7FuB97/NfjD+/ZQKTngsFdtqgj",
-	"dSYMqOkWRLnKqvpzZkkbbZKQaaOGU4AobjrSerFtKh/OQfazrljTtgLTo24XWBJZXlFYE8Iu28R5yNrw",
-	"yWpmAmbKrsVMWMT3hZWuw0r/UCbloCIDok5Z9JkKaQrLWQtyaHAfUEPA9Z/Lir6POIlFvOLrDpiVSd3n",
-	"+S6ypTwSG1l82yCGje+6PvqIyiKv1X3ddqDSBQDv3qDzBAuEfNc3DHw/iQfiA9QGbXDvt5+ZoNVfJDXh",
-	"8cAbT/a7QcvzWblwK6iMogFbmhh5rzD6BuPKNXcQU7j7omk0i7ZnP8WXoiPXRtv72F1Wv1yKtw+KgHv7",
-	"VQXsOmBagRTuSE9GDOTB6lKw2LTztABmCpudl4zQDd9RBsXaU/ZAKO9xRknfCprN5pbrnkul/sVckzXO",
-	"x9zV7JZL+3kZpUqBf5spJZiJVCQqsxCyZNk3OSu6vGdG6ymqkB+arXazCVEMDs+qxUkihdZX9NJo7Rau",
-	"tWdvLMRFcTg/uw1XMOlnSxeaT+vN0tIF+8VBfmCXPJ94WUpH3E3tQuHhm9qFDc3wJl92XRreatBr0PDz",
-	"nI/t3139/+mCKbUYWdTyhPmZDirUzlXxMszXRTiGlXXR95sCoiXbFEpc0yk8QbJv73af8e7Faidw0dyN",
-	"fxRZsZTEWK1sIjtBa6ZwnMm0YtHEIj3OWk9mSyiUFUTI4r2M9bZzs+UUblUr0k6ZK/49BzuvTRI97MxT",
-	"/sjfsvNeCol2Y3mkWRyVNlqcYvnMrIcruT7nN16cMVGIVasOrFqL8f/OxEphG2lqmGa3Vaxkjj+Jy0n2",
-	"M8yWkVmDoVVGY2AwBrjNDL7T3WNFEf0zPuE1THJtOe281Mw39rOGzXGWqO4F/lNIO4LWj+gcgyy1f++B",
-	"w/slqBU81d16qwk7xt+g5Bf7cN2Vfen9K6kYzU5xNE0anZ1WxCe1dsuOgX77dGrku1f8dt59d+3IBfio",
-	"8aU4LTT7b9WbrdqfX5ZQEIV3WqElCjtrkxfbRHsXxSg80sW9cwch31GJHP4khgnvWlmbJEXbdXrADXaU",
-	"CV0iOQfQYGx0R4bFUxhikzm8HZ/kuQeBN0xJ8UhDLJY73lAMoHZkb2RGqXBMiUSKnigp2lAGCPcYpkID",
-	"jNKPx5ENursDSpRPOjL3ZIzI5uZQqiygA3+DHclM9UBz6o6EeBdOHDq326kZjwc99IgxlI9BPm7uqePt",
-	"w+zVREb+DH4K8JBEdXmC7aSR1/VnoHEl8gL7K30RDxkn9kTsvC5kFOCyDRQASzOoxzkfYld1fYg99lhs",
-	"WJ8Ph0J6nlmOY2XpSGZVlUSdy1S3O0pTIbvCtQvDJxuVoynFL4SMGozmAlHzgRAGqS870v4ZRzI+79uP",
-	"iHJWm1SYbr893T5+wCdMDznshUFZ1B/5daj+iX2wo4PQhX2ZZ0JIH5UPptIUHalGBvh77ejxZTuwC2Uw",
-	"6Af1ggkTbjXYezVtlkjVkZmSbuffdaWpsUZkJcVjOmV13DR2ZmOq3B9T5fZwRPPMpGNBocYpwQqYiAk1",
-	"cdhgijaYovto0x0Lc10mXS7G3+vH6XYOb1npNr8CnuFCOxaXbiPIUK5LlzbcjHSDhVaMQqUa0KnH1IZG",
-	"Bzm06TAVvfir0Cw8F2HAwnNk9eb2/xP4JIFPxBmRY4vfwgB52MEIKiTvH2lmxXNHopHiUUTnMSTZ0fog",
-	"LqhxLCM1xs4sMF6h2yy0siYaJSJyVNzKGiUD+DsVLETlagfU7YvuhYhOY6zFc3/XYwlc4rE8hd4FQmt/",
-	"K6vLjL9Vb5T04gQpq0OpTnVfjfFWUsG/7UNcRVGIpP1hInrmlOy90zMRy/NTLYSkW2Y/n1X2s3zoZfoe",
-	"GQde9eP0qFh+MLeVTByV9M8p4LVaFeAsjAUtpgPsyCAYVftat5u3TtXk2D1mNkb1s+vdXBzKR6Qt364a",
-	"EtGaV5Xf711FYv3Y3XzrP35t1g++/N4KWk/+LCGynp5DKnoCzN6KecSa2Xc9NROgqrC/Emn1dHI/WnFO",
-	"+cdc58RexlBlRsfYjNUK0+OEslxkXgel7+qP/HO2tq/zvc0KPsZJ6h2WCaT89H+tnYssUVELaonxfz6x",
-	"Il58HSYqupKEAUzZ/NoQpfjMIuWXRfz2x7n449z8kYg/EvOH5n+IM/fW9/58XMd/7eT/deL+1fYfZf/q",
-	"dBpuTQ/+3PqPrf94/Msfv/5Q/zJzzZb9cus/Sld9wL++wbHvZaTkacons68EJj37Npygt9vt1es3n8rp",
-	"8gsbkJjOK8g64H6LknQ8Ka7xMFVDpUX0x1DIKJbnf+Cj/uBpGl+K6A+vH/7wYv0P1Ax/CGmsp1mPZV2k",
-	"qUr/yJTPH66uc+txcOOP2Pq9GRwsckQy8TzHV7Ty/bkayWV7JSxw21cqHXCzLALXzuKH5fyUKe35bCSj",
-	"pJRM7cjDcfPKeXFkgX3QJ9Eb6SVcjZlrdle4Zm+Fa54sf80ixvzMNQeLXfOWG5EubMpPPWV/0VWjp8yy",
-	"i+RfOJizVhzl7Hj4c9aGnzHiys347X+zBx269JbCbZ8pdUEwuvDjh+MTtl2E2dmrNQDqfOejdJRYA1kB",
-	"hhx0ZoB/5BSntXtB0TlTXVrbFpRbqBNlQheyzMhxMH4aD4Q+hF4+l3FXnGD3HGjnxGVHTtevZwTYKb4S",
-	"O8pU5D+Av32KDyaAshpdB9mRH5zZ+2FkrIHIxn2lBQsjYXic6EZXWYEZ+j5KOhl5Sqthqs4SihJW29jV",
-	"QTW7vFNCYm0A7QoycJFIXEH85cNxfZ70XqtRWgzJQUgqD61otncLoNohT03cjYfcPurX38l0a/+eM6Ly",
-	"1vmfgdOx1srriiE601XXFY3F8otR/KtRihvNiuHCa3CBtOIsitBgf1unYJeBg0y9eQorrA/FXV9Tlemo",
-	"ZxTwnss8M+X2LRlisyO5NQzuQ9ebzYPlr2mtMJ9FonTfh063p2Qq9rGqVr8iOrf9b71YRnNidIZQOZQQ",
-	"KyaFpBqDxj2PL113QdCH+ZprFktSlh0ZOgEXBtSXGNOfioVgYoTeoUWRjR3hc3yVA8ElGhoQg4c/eyrt",
-	"SGsPYOGJMxmwxGeNmKCMICToJFJHFoKC7HGYiXR7Nf3l/omch65qKIf5YYkai5Qa4UFpckdC70ZP1CHZ",
-	"aDgUKdhDrT1sip3YXXLIuGHQAftgBz4uMRkw3hsnsbmCXcO+92WDclRrWurjZjnjGNKlyQ0FlZ40V4wq",
-	"PQ6u+NK6na2DdUMzVYyeU0ja1fg7zWQl6s7lWlcvGgQ9kjMcUG1InycwhoCdjXo9YbdKqtQA88yOGBQy",
-	"+YvFccl8x9FUboir9sMole2BGOh2brhwu07nj2WDjlWL8S6WIyN0gK8ZWBW7PBKHbLfpaBeRMIPoqoAS",
-	"S9uzm1+E3WZFtG2UzhK39tDqbtdiaXZ3ahDJigejQa3d+hHXg/7a97OKpRHnqMyK05KjwZlIr4g0Qivh",
-	"O4k0ouX83YYaN5GtssgWGhA82YS1voewFhieYPk6w7GKxqzKFJ42hyosYUfoWGoIfxI80tOpSPbGYegQ",
-	"eodtc4dCDRPRZlJgHkpCIbpU0KdbKwnt3YapKuPdXSyjar9YN9iD7wmDFgTF/4bFQhWE+ZoiBBs3/0HL",
-	"kaNr8aKnRAdFFOe4zq6ZufWTAGVqDZuA4LvF5gziq9HUY+HMdTwAgQKSBbAwXE46ssu1aLAwjoQ0cS8W",
-	"KYTPOBuIKO7yxJFeoVUHsfJQQ2+JPyCoaiVKQeYU++FfjeCgSS+D3vB+/J0DN44WXiIcOH5N3VwcwYZI",
-	"tGDn/FIU5+PdjEEq/8CCvtaPVb3A/Zurcml2d27dobNv7Gym0QaCp9P81sWWG2fK9Isr8G6kjVillcYN",
-	"eq/+84Vm6ye5xMR6fBAnk29+apm8Kc7tSMqKiYHD+q3Ni6h1zuJ0eve1Dn5s1ps79eZuxXzgmhngypUt",
-	"ywjc+AK9scXgIFkESNQHPE5cSqM4Wi5lYwDb6j/pw4ZKzytGLux9KvvQ7O8V3sTuVW9ip3ldkgKOShSf",
-	"x8Yna4Z9JQXJzOJsm62nT6sCfvaiBWFWe8Wp/dCsH7DHW9uN+pe/gP9d+GQDIJnVlaS8F3KxSc9vPOzv",
-	"wMN2L3sJw7hgM84axQv50lmC54N0WAkyzMZcI61wxGJpFOMSGwfEWHhGndSs5ZzE8kIzo1hsOvJxSLVF",
-	"Uf1sAo3SlzZ1nWv90aN1H5xb7aZW2dTPm+sbd3ojNMrc6Qyutb7AyGf8rnalK7oartJZIOfQ5p6/nFeb",
-	"u/DuXdsZo59jQ0TXwmnG8H/No4hH98Rb+7kP/ShnyTsda+eCzQMX6By4MRJz+3qxZEzuAG3Mxe/BXMy/",
-	"8SVUwHTTilIdsJjlWMVItoDo9wZeEWry8Ky8/PyqTL0pHbax9zanvtzeyyPyr+HEH1NJ7ByLz1XO6gZ7",
-	"CVXAOWYsJUVATmMcOfywq2Ve0yh0w1vKIHSD/SYKVLXw40F84Q2XQN5Waef3A7Db2Ly3pyvdeV/E3s1k",
-	"0sbWffi2rn/b16n1FrFxoT7MSXDQL9dg83q1+wDtXT+3Cls3r543du7mxJfauW6TXMtpT5RZs64mKBLi",
-	"uB7/XLPwp5cnbDuPbAyBl69NVTDA3TJWqb2RGhnPh+eCqI+Yo+6hfjNKJhPWS4XAPtP28p4ayQjIA+PI",
-	"swbG3b4fBzDw2It71iZXY5YoeR7kKWpTYI0857HE4pVNcc6CxTk5X8S+znl+yHGmppavzPFqqbIII1Mb",
-	"q1Tk+PtPV+OUf7GpxNlU4mwqcTaVON8y6c8Hry0zbSsuRUo6s3Cg7M8W5/oR0u6VX/GqLxsM04yZn6iF",
-	"AEzZy9n46d+Bnw6vO6sUWhDdf0VhkN1ni+Wi7CajxugMzTaIT4MkaLPQjixk436MkVhrGGsTJ0lm6Qcs",
-	"PBvpSQhGOjBYSqbkqpaj9/Wt+7GKn28v/FZ9fDunKv8+UWZz1B+8g54oc00nfCAMj7jhi7V14ew5H9Kd",
-	"jg03Aoxt4vxjn/bY471Gs9HaQvZ0xwYE/pgVCci03pH+rILTGsJIwoB603KgyFdaeOvVHp+Udw3RtDNA",
-	"QeqKNi6g4t0gY6FXOv23ep5LlrTqeJf8dI3T/r2fKNEdpbGZIDF9vp0skqrgpkbXCTRWpBZA+I3OkriL",
-	"B6wveGL6/5x7tHaaTXuYEyXPiVOdDVPVtW6afSy2P6A2FofUgMPwM66FhwLrCwEG98xxeA1jqN0geTw9",
-	"ocwOTeJLsXI7x9voPLM02/gV2+ZN8c3xBBOObr8cQ2XdvB2jkkhXswv+TYihb+Zt/VxfjzdGFmN+pkZA",
-	"ImRtKte6F0TxKMEIIXeZ03ZH2jvsNu3PnzSbTIuukpEG8wyajNi9aE0yeBLwj/vSvwZ7hg+A0CxSoHZk",
-	"bDQLwRcLITprZ3NKfxcpA13sFHtoyAgiELi14fcQbdR9NZYYku2LFPq/2DuilUkbHzgJJTT8kAqGZxQT",
-	"ELFcmUQQ2ym+Vkl0t823zVhRIKdABVhs4eiCMacD99PdJuxR+y5r7dZO84r2jM2p5toLM+3ZxbnuRtcL",
-	"TH3lRpflq1Te/rJ5gMyKv0D8YhinQpc+cKf4QHoSIbzhwdQvU6lB7s+ql9E8yHplYjyjXfvb07/+ffeX",
-	"Zzvv9v77ycn+P/7+88tPJ7983tnd26eAjr/vSu+utE/4a5EsQkpoT+KmHXhlr5CKvU78pksaiR/xqrK3",
-	"5Wp56lKZOjjbYcBC3PzFz6bDzblvofLbbtPcZ421u5Tf1hL8XEm2y53r0hfSZxmd5uilQlAEGXpRJHHX",
-	"hB0JiTWeGJFKbuJLoUFF3EWrlVvbQmANwc3rPR5DSwygArCCqh7L+pBrQ/vh3jR1sUKODKWcDVYg+Vuc",
-	"LRKsMh8Gq2rL/tLlssFI4YYp2RUrGyH4lNWMkKW6rr+U0UPpuW5Xa9Nw/ZpO0E9QW8r6IkHyqemO6yuc",
-	"pWChCFPBxscgMfiRK7JEWR8YT9GaHX2/d5t0DXOzKpy1lhH550ZkfS/9dvt4gFcRPat12bWvBXrsWvU/",
-	"EIsFx8d9RWFvWDLsjoWYM2tVElczINySRKTQGDVS0DIXE2cdCY3N+ADCftAuF2BrcOVYjZII0WQQ9JyV",
-	"h1okvSoR+Bweub4QHPLUUI1yWUACxckFcGnXLsTE2i5+iPDuZnMRwTR40JotCtt9+udBpO3sf0XX4I3b",
-	"rWXCFTT7CimEr+MemEAb2VAM0yvGB+xNXjB0u0KXiQR7NNCWV0Mh+TBuTPggWexYF1JQATubGIy9wj84",
-	"xEvHXDNr4xjsITd7+ujq5c6fG2IVxM7+bwYaU7HFaQDfdDD+1rbeFUH8E/uyI9UdEZvoUtF7x+5Qua/e",
-	"xtosRYbYFw5MkSmnjpQ8TdUYydpibZhR51Al1c7YZNhgpA3RKEL/cVAwqUDcX4O9su82tbdCsIjrtY5/",
-	"5kmsECpZpPHCVAKy1BBqeyxS0ZHIVmPnQjfUo/QyvozlOf16FTIaO8dFGRd/RgRKKlyfd3s8NNLn2Dmd",
-	"qa8BM+CgW9XiGzGJ9NKun/0sA1LjuwCi2tD+O6R4kUozEDSCiw8ZRzo2bJ36OAQittYOAK07MmzuNlo7",
-	"DftheMjC3e3Wzjb8gV3QTZ/tsheiK4Bo0S53a4e9s69969BT8nVkNdEY/mqG7q740mjwkKT5z/AQm8SW",
-	"UkECIjwKCB0ap9mdG+wnwI26HdeRj8NnIj1nuQluBdXbEAc2wLecgQPtLQL2V17FwvfbSgyRnc7xLO5x",
-	"FsX4bJZlNE8Y4hhHmUojkVbuALsSXLLBKITNr9mRlAw5E+GNvvvX/wWj70hKfsjCdzz9bST+6X78jqf/",
-	"+j+c/VXpf/0/7Ceedv/1f3hHvvvX/x9+tdVgz7kWAePdLjFUDZU2qRr27WntT4Z9IR2k2Vj5BRHOAazE",
-	"YUeG//q/YcDCEZUNjERIIAvMxuHx18p9GKcsiS/sLv7X/2uvU/B/ApikCq/NvtwVuFN2muu/tCqCwUPW",
-	"hZXSozRVI8hLMj3kXerxPxzJSVdForhEN8VKOL07d1ec6ByawYBxY70Fqwn6ENUmWDcuEP6oI9FUseot",
-	"tgYvhCj7aiDsr9FJOUsVj9osbLaettj+/j5rtnZ2XX/kH/YOGH2OH4OMh0Y3gMeZ3hz2R6vQHe7uXMHk",
-	"2On88B+Pf2WPtxrbju9w6/fdoLX/p//w3xZdVdfkupxGc6/e3KnvHFxFo3k6w6PpQfD0TcFeK+755lKb",
-	"vFRMH+Z3thMCxY2dccp1JLQZxW0EjcNTJc9znf1m3h+y91a9w0FaSYu6W5zqj8Xij2b9gNVLSz1K8P6Q",
-	"nclRPLeJ64D0VElNP+9fzuUbPkWW45WqVxY8ttMjp0eG7ZmDWRz+0/0njdbO7l5j/8nTHxsHT1fmTl5t",
-	"EnPCIm/jQbwUdP7LDeKOyCS0NnWZ2/MB+mmuyuO58fG/CR+/QMyZc8e8OzCXYi+ogFJ9EuexhkZqmbFq",
-	"5Sgvuv6CaaNSETn3BVwyNDk6MjOs+0KiZxWgxXsmIL/cJo1rZ83tXXjP2oMmjQeDWJ4HHflZxmCPSKs5",
-	"klhjdd7j96+eb1EFqRaspxJryECkMLQW5H++zAwTp5+5lHl7pWjiNdgRi0Z40grtXGGae82DjgzBlKkb",
-	"fiGkx+JGSmC2XPMJiV6HA4GZHbJMEkH9T0eOZPzbSFij2aO9xnzCHu81D/ICkR6E7KQnM86KQ50A+iul",
-	"6n+8tRRa2/m4t1ZAlpHT9lgLQT4bIIyhTtjtjPDQjo7akpBVD4c9pda4sewmo0hEWwgH8PPIeXgqLZhg",
-	"EMs9y9abDUWqrXtrP9hptjoyAdffOj8AjRsqreOzRJz6t6JDLL5loZKns1+36ZWFHSmV6cdOd+MuBoZY",
-	"aADcZrDQ7gZ1fwPnvPoh2hGBVRh2uYziiMbwHPcqOQWC5u9i2ljFjKgJ7Pwasrjn6oMdQS3OvsE+9JgZ",
-	"K3cxHaqQJoJxAzeD6aXrSALhwmcDNfB9kc8FLqRd1yvCCfPwfatS214rxI/LSgSU+5nTc4iEOpKytnjc",
-	"u3DpzSD1lpjBMb8U0UoTgCvLlPwnv/8XgKxJMXZifANcuy7TYymsV37jgLo54QB0zCeToEs4xOBJlpCY",
-	"L0q7LDI/1WCAHWO89GzivjEqC0fi6wcHeWR1GT0j150AmRCg6fV2zvCgIw5Jrlqz9deDX57v/1fzv3Md",
-	"q/eaB0HNxAbM+JdFZcYTa4xMchPIzG+3SHo7p4CXSW5dBe3K6/S2n65bUuzAPruGHTmrqK+4OvutvbJE",
-	"87RJ8F+t2PJhw3FfdWS5Ti1uhMOC9mKZlr0r1N6DTMKTivbvZ0lLPAelc5/NRdO9gM81xvJVSoigMddM",
-	"Qok5hCymrUAuJ4UWVx3ZtWcZol1A6OIsu8DuIkgAkG7wnCn92Br8E0ffYm3fM9GROExnXfW5rhegpivZ",
-	"IXjPle2QpVB+uJwPBOdHS7Y+bmaRdu6vuS7gTTYQQS8YcFPlxbbLiZR3plxCViwCFVTSt2l4pNfIL54L",
-	"kx3CNfExS5jDK1nC19+uIgPT7TZ/nF3xk35JO5LD+ca2fTkgss+V0ExBb3oWTw/woZeB3JIce+j4v9XM",
-	"jtWgf3RnQP9BzLzbnz0Vz/tcnhNt20AgTKIIsWCP/3r84T2eFwZ32ZqJL2IKHpMBdMZ8kk6qcYOFcpQk",
-	"IesmgqeaoTUfBiyE0FPIVNqRYZaKCjE6idEyOQvZiGmMqufKZXxELG+450NSmUGdoVbGfVUR7qLi5Y6k",
-	"yWg+oYnYceVCbJlQiDFFm3vASqbUaBjx6zKlFonlwGutw2stdW4H6lJEkMrIsTZIMZ7O2yKfgXtTcsIG",
-	"KhW1IHOHMb9MuErMm7ZrP+y12N4eZWjZwcFS3iKu0Uec8CIRoWvP2FRGc/BUUZC97EB811Dxa7Z6b628",
-	"LB+DgMKyBWMLsWn4s19HuyNs56I4OXuksYJVvgkMrK2d8bxee1hgW6RcC0Kbr665S9N+J8C2CmQGmEQB",
-	"jWhEkmiP389FHK0zQwatk0cQSVRa0NbrSMAWxgZySOxcqahNuDEU64SmDHLZoyCfNUMtACOCHvlM9cAu",
-	"iNOCGxUwE3cvhEG0x5jHBqCfQpo0FhpFZv73TBs+wTEVSWG14SbWJu4iR5hjkHikG8wTn/BRFBtmUquV",
-	"sLO/gx3R0mBkpCM9uS2prgxJChc/0qzb57GEwWi0dBrsGe9ejIaaDXgk2JnoqVRQnZd9Vkfm3s5Imjix",
-	"95uAZUVRmCtMBNg6pSYCfPNtJH30BRoHXsungutpVw45XchtYrEEgDmAOyXDEq2d+k6zsYLufwnH6250",
-	"f5mGgPFstP7D0vp9rutqKGQxTtouSBGr5QsyC4RxEgvG7Zu0xoI99SMZiZSN+eSQUTp6gGB58FqmDQQ4",
-	"50U5LlmIX59aWR1uUgPXZgHA0S01AI6sCrlK+wuSQrPa/6tdvgX56FxpA5QKA1DHuqFZZ07Sf34vPP7p",
-	"xcdPjKcm7iZCs9Y+omd2mgF7/ebj0RHb22fPX31irSd7jf2dva32VbqfedVf2MXetY9Tl04ImBZWT3st",
-	"Hsyo8AA1bUC1ggoVq0qtBpVgaAAIvVfKbJStKixeuQKEr9aKdC6nZvA9lgl8r+A3+Yi7lNGzshNe2ZXC",
-	"03Ub68WJINsQksBKikeaGaWcdH24Mg8XKWel5kXOUiKQTsg6IcpZ+Qlv62a8p3e+V4WPEfrMSy6dGlNf",
-	"ulhiGiDlUvOuAVEVG92RpY6NF4BOVE5LSCqLy/CGPZUkanzYkdOFThhlsz/PQfYAD8kvhGTq0toTfQEA",
-	"ydhPwJojUknR6Mhn1F0MlUufD4dCsllAGjLjIZDQmiajITDVOcMlX6l9MrVoccQSoE6GC1xjErtgbZD8",
-	"APADvYYRY4d52W3+GHQkcfh59UC/dmjOmbjJFRoDflGqMOCb6sK7JV2mYPEw7PyfHkFTvrXp9YrII/d2",
-	"AOSzs7xf9Q4O3i37VfDQT0KPklJV+w7jY+jaj7lmkd3gG4/qHmprzDl4qjK0TM1YsT6/FCV+lJVyCR8G",
-	"kMMBY7UjC5w54SEbqEuQVgiTAWmteljUNeRxWhaApd/Qwzsyi8JSLMe7V5tw7O0aJnDWGc8D/a1/Aipu",
-	"tQjtgCRauY1RH6biMhbjSlftuK/GuuBAIVsCMZkEeWIT1OVBxpQSa1dDMOaTAN20LqVdCQG/klajQaOw",
-	"XqCxbQ6SqLPUA02hqwZixvApVHTtVPXQySmbaX2xqN6xttqNlljBIn2kt1xFveiJaTaq5cE4gkUhz2Zl",
-	"/EOnluEGJmzt6rxAxb1e4IFfQo6u7eclXF7BDv4xVUOlATMrxTgjCcfc0mWsY1Ps+5aFzqgFXQSQEmti",
-	"xPaEBeQSQcOtETY5NGoEfRwcnWqbSit4KrRBtw8vgLQOpJ7gyY80U2PpW3Z1VZIIfj7y22y6P12aVSvR",
-	"YKF2DiEz/EwL2RWBdbiMYmFfpfE/lTyN+ESHVGQXG9cuPfXNY53bFOuOtPsA9ouHYdidPoQ15Ak2s4pl",
-	"rsD9kbaaCHTO+6wCi6Jz7fxIS7rbQEVaRxLuhhrPoS61q1hXvR4QZ8BIgMf8ArjeiVHevteImmT6nFhH",
-	"2g0BLqKVDoCHpr6LO80mvnBNhXdGqfqAy0kdP6W6u6LutLtrftlUAiwdd5g+sy+5CK35GRBU8HlQxZMO",
-	"CQOs2M9THFp1lds8tfbToJbwkl/ugIgYqFRayT6F7HEfVz69nNWxtVPgX7+Ch/HHVYna7eu67vKvxZ9c",
-	"pmzs53Khei27ITeVWiuaIi9g/907S2RaTrUBVmAVlcwJtUPYG9TpUfetg5eCdGxsfMnrsYDsKWUcKHR8",
-	"0/VH2inevPkDNkmJ7ZNpE3Ig7QdX95KbIgK2VwTAV0WqDOGlCAWRBWfR2inkjVH8Arg0QZVXabor6wFQ",
-	"y91ciqxCOJ6sK/YehhuVcLkBxc8FxeMeXewgroiFT7gseh9ostqNP1khxeRuV5lfUpfkWtCJN6rEAg7Q",
-	"KJ/tbJSKXOd6GVkb3wpsjTLiTHR5Jh8a7IhcIuMECJnyTMeyK7wFgs4vj0RHxpolomcYT7CxOl3gDHdf",
-	"8uIvtXcFKLhrOoF/AIlC0JGagnPUJl4D6st+hw3i7TDDNo3yjDy4Q5yML02kW0o1ts8gboUoR/YAgtDq",
-	"2wYLeZKcqvSUwmdhuyRDd4hkJvZTfPDUk4KOlPbL2HkWdqLQN4SckDzPBK7/Cr4GbLBrcTW+ubQTT5JC",
-	"2mkAHadrxVcDJ346QZWL3Z/GkV2NVrDzJXB3sNtlWdfgCA7ybUMBK5TfkfNiT/zW2ejB+xdLnJYHbZB8",
-	"+SBU10WMUaIwrSDvbiXtoRVhAGHC6qFxf7IB998NuJ+n6YTMDKZGZiWbn6gtqi1+pGgDhYE7hC4B3l6f",
-	"VDn6+IaSRbFhA8GJ7BQZ9RWLFDU+xPrSEvZgvOnJZCj0fLPeiK9mu2+ujXzbTnFDvD2HePvlzNtfmn3b",
-	"8aj8rpPRebWX6V6J61ZO1z3SLLSPDQmXY9Sh3W3i6zDhsdTe1pzaeaV877n9tkiKEfhdXRZxdkBFhkjq",
-	"7UbZfccPOeTQ5JWyi3YBVs4q0uCP7T0WSS9ujssdHBdgt1zjsPw2EiMxh6ceUzxYdAQb04eBIj6xDokr",
-	"Y/X2/lDpGNM3PQJKA5HPmJdhlmEIV0Zh/g6DnMv4bp8DNysclFZF4t3H5dfKupdy9foaq4hPDu0CRaLH",
-	"R4mVFBGfFI9xIQVROtBpcuE5DU6EjHj6AgP9M6P7IJOJf5cAq4ixEmw0RZ9rXxVmMsrGRFxXi47qBB54",
-	"jBfdO35Z3H1zmGVpTR8Gjv26cgYPPfLm5eBvJKCc6MUtMyt5M1GXk77bXZ4kdSm+muqU/nNOhanAedXn",
-	"GkDRIoJe8UIbX9+CQ2qwn6HV6VixoVDDxOoIoQmhz01HKsiaw/eOzoGn1AEpqhLRV6SEeZK8txO404Qw",
-	"kCJUNMheIh5iJ4ISy676bQdF8MmlrAj4ciAqguJmUx5539OccLDqYjA0E4iPYA9/Hhs9faI34YzrCmdA",
-	"qaBgVuCWwGGvFt25mAYwef5zbg5zp9nM+k5H3PAzroWL9KeCd/sCCwrtO8ctk3Fei44EkX0pUjsMJoWI",
-	"dIAwpHGsBdtv7rJwlE02xAyE/XjcjxPhA/9d4tLW/ZGB6vEIUFi+5SBLFI/YGU+47IoU+J41G6v0golE",
-	"C6iRqTDOP0GRitD6JvOk2UNKyX95NPmmPcVb2+YVXuJzLl3+DDYCtLla1lVMlRrMa2kGv7EeT1xiRRTb",
-	"O1a2+PoEz5nj7YEjg0+jVpqSPQ6tcg63qJBBKsMehz2eaPuZR+AV/Bz090o7a+hT3jXxZdH3osDFmVKJ",
-	"gOTFPfNl7Nou0igDVnbTJeOe6Tb7ZvHV5c42HCeE7ELYe/aQT7VdrWyVcRRFwMOr1MD1hSA9RthW6nXP",
-	"RjKxUib0ZwiQfXASG+w9HwjdkUjoAC0iHFtoKs55GjGjsNsFsORho7OrZMk8oKqd/7fll5CEsQNjS7Wv",
-	"tVfcJIf/9ECXaGlO+NZMapJoLc41IIK+BW655LKU5pGjaNMP4G77Acy5ig8EMv9vnJtrUQBHUUQCekUF",
-	"kPdv7GXL0LMrKF2fIWc/RHfFo5siARLCbkhCeNgL7cm0O6EjVQ9PZWg/P40jDZ17cpgXnMYh45gb9uaf",
-	"vZ4NE96Feg2p8Lkd6e6ff/BK+gTXYDV98v2StNv12jC0fysM7XAY5tCzryAwFqVpt49fyTE8F4YO3prE",
-	"7A/MxnEC9PuO/l6PjHno6ao17ILVYOP2CTfAn95gL5wqx7pcO7GO1EYNNRjzZ461J5YsNs4tPfR8AuSu",
-	"AhnpaqYAHvFrMAWug2S8myg9RSSak1Hgdi8pae6EFbxKxG3YwL8N82rKW9vgcO+IZPt63DttUsEH1ZQt",
-	"kAByPCv5gruuGgxiA/XyZxMgfIZsQlrsoIWc0vBFXQtpgM1ZGs0e//z66OTnn9jrk3dvA6YFFJuwg8bO",
-	"VpuF8Js2PTYMWBhH7RDvCh890qwLUfKAhRE3vB0y3pEhLk3o7dqMaYY6TsSpBuQ5knm7x/RFkqiQCF3w",
-	"UbH2fHDCahS7RuxMnMdSN9gbQ/90DHBCRm7WPWE9XWQc4CxR2rCukpKm59unJlwb6KpnR65Z+JZrU39p",
-	"h1N/8yKkPKDviuEIDAJHdINlR2pkGuyIJbGrM8JRdWTGqaCkfU+O4Zy19u1KK8jp9YX0txOJFtDbt239",
-	"ZbhhT6Vsz/+8IxFl7cuZcpNClzpjtaNtABuHM1o7WhHJ+mqUUoPk2DDQ1UGWGL0QE+znd2k1syvoFBJp",
-	"HroJMO/4JsTWGmmwD0O8F1ZKIbMZRwhLCvEElcDroaAf0PVZvSE7EvsA0+4OG+xZqsZapPoRg3dxrEZp",
-	"V7gcErw8bod4iFys2A0apgcr3hOm25+1I+j21T4N3oNMoEXwwWEchW7DAVYYt7QPuqSiK+LLqRRX7agX",
-	"/fIk+vzcYflQCWaZrsIerGojv3NVG/n/+fWo/guv/7NZPzhdtKU/JPCcfME5acEuYokk865BpxZ2VYyI",
-	"rLCxoodrbI+MMP8Ayvhgj19gb0+3T3EbDPgEd0thRfKtAU08EKeq16tAOqqz/xVdo1dcFl7/5+mXHx4H",
-	"9I+tv5QtzYLIanjX9Uxs5y1ANGhzFmAtL+I6Mo7azG2DjgTJyX7/0+7YgsSt+GGnhkK3U2t3/G7q1IJO",
-	"jRv4rIShwvm48DM7Y/hhbuEbOGb4Hhd5+he5r07jqGMXt5NhutzfGCrrODu3M91LbVqteY2Eh0cH7PPJ",
-	"q/qPdoPk3utBs/m0dXCws7/3dK95cDD1Wv+n0xnZ2X0pfZ9lNMfwICRsIZpQHUcCZWVsNonW+8YLZf0j",
-	"KsD14tsZZE6gzxpieY2AVhjBhpegQ4AyXbhqFSQ9oQvXjqKBRXVFUarrVIWAUoiE0QeLh9vKOHqKbDr0",
-	"H6nsD/H+WIrgBHHsRtOCnHaMC9rKmjXncO5Q+9wTaSqiU6Pc/W4illcN8cygnd+3U4srtInozYvoGXec",
-	"lwGeLxuwwpfh6R/yIgug68vzP+TuGFwJeM9Tlga+CdMoBV44gJoMkGh2Bby6F4XfKK/ArePLXygpNujy",
-	"G5VHt4wuj1G01fF91kHDgQ4MA2zA577PvnDuJRToY8W+6wcKnjP4VqM0tQY0KtFDuJVRqi54mkyKd1iN",
-	"A/phg8/5OqjzovRV1iAz4kYk8MlUg6YzISTTQsjD7PUGLO4xLifQRt+NJnJ8zbkGCSuIaLrbRkxvxPRG",
-	"TG/E9G2K6VexjHXf0w9ek7ROBL+8eVENGQKXCDkTsTwnoa0VBtDLhHcmrztyVYEN09tI64203kjrjbS+",
-	"TWn9XpmMwycvBe2CLVeZXyW6gY/7xkV3rKe57qfIKTMiFnYmEgV9yRS2vOSpwR7U61vecLONIN8I8o0g",
-	"3wjy2xTkz8R5LK/b6nZpnRuR3j/FjqfYN2unlisoImZgQlCSMsUbg2gXAHFqqveH9ilYYQlZNZTzJlMH",
-	"ro++SAVJIZL8XSKAgnueK3tHJTO1kg1ueb3gVvL2VcNa1Ze+w0wVN8yOyyDWXmEfAYA+MTWMZaxkY/nM",
-	"3onbcrfcaeOKvGKW20Qdlu2Dw6n6SODXx/rITTVkpUK8vT4YqJykMvWeGskoBH1C3I/Zp42HoXbdxGJJ",
-	"deOoiXkCZCv1WNZBSIUeONiRJGrjjM4OKQA3zSfvRokfI1rS6UMlreriMq/4VtHpxICzGEYGDCyizHE9",
-	"hFJ1nvIB8vMTm7Dd8invmoAa+ueIG6Fn2j+pj+EMiua/aDA36Ii4R1SARGh2esOPOocf9Wcq+UlHkjpz",
-	"LcV541qPz6G9cY3JqRUF7B5uyIID5PzYWmoDHmE3dESsEu/mjCHmHno1Tc7PbmiLMOW4AbqtT8dzEaLU",
-	"HIxqPWbUwkBujXvULdN9ZR91438pTTpZhLqHVniDKb2P5D3Y5tgfbCer/FmflVYFYVHN3fNeGaGno6TY",
-	"xRS6ZcU9gJMNhGuP00uFaHt1ql1EUgfQGhRJnYEMutiwEww2LidnKpocenGTAKzafmUmQ3GI8cpYnrMz",
-	"YcZCyI4Me6kaYAFMaFQIQhE4TLkscD9gl5yuSBIRBcwug/0vlsWkrq0ONIqGtkF2QrEGUgmRliITXGsh",
-	"e2wmWQ+gKXpVz2Mdm47sxUa3ye3uC+hZnTIjJBvEcmSXuedaqnromjMw8CmxZiGNyM4Ud7gdfyS6UISD",
-	"7X2gUAcYISFxZ8ceD6wCgSe7KdH4pfhqrlAl81iSCmLmbumS9EUsi776CId7Sutba+82g5rdMFd2x5xB",
-	"ABd3KrAipANuVKLO7ZSNyt2utXPSWrnZZmExb5KwaWapKlDYS4CuXVxEoyW18No/xVvleBLwcJ7CPtW1",
-	"drMI1IaP3R/Lvagy8Pb0u8sNx4qc3GLcBKK7eHpKFLQVv4tQUYF82MRd7j7u4jqhZyGWoCTsgtGJ7MzV",
-	"7V67n2GZmdbvWRFtvu17LDN3fsNJfF1NVkdmKmSyuhmYi5m4z+aSeJ14ywR7p2oWWsMvSvlYhofOMHRN",
-	"4iGo0hMp5iSwWHldI8Q9bk0zZCmWrZ/dFB8Gz5ZbunuXh3Xbow5bsI5sJqEzsLFMFHvLwNuyMld8HVoz",
-	"ilFguLHJombC5IRfiLw0ITq99cTJovxeKEUcnTmICYAZxuhVKSlWCXedCzMtGNasX9wYzvfEcD5Z2yj+",
-	"cyPcv6eSSCdNcNesGkNbyuxwd/YlkgXDa5vDC1gef1K4bVVc75lSF9QtwsWDIIg31RM7/Pjh+IRt5wkf",
-	"w5UMNZzMB5BB9wMceH34ihy5aJmoeobtBeY7+XkWjI2r/51Zu1LV4aSigWuNIgloL5W6v8m4BeQgUEyU",
-	"HV7G0fTqyHFfyIBpPgkKQDRqNN9LhQCSLiqUXtlSvrUFAtUDN6/3eJxAI3mVshByBvVY1odcmwwBgvIO",
-	"CxTPR+TL3R/Cbgz9T8vva/L5tymfcEO6B7SAzl5CLgiA2veQOTRjrqeVCx6ton1oPreufm4twVuKPMdJ",
-	"E3KPPKwN+Py7UQSb6EaByLxLvIfXJzGTi3osdXXzTUR559LmfUXsip5IvZikdsQsLt0MaDbIlnckxgng",
-	"NZM5iJ+UJdPhSWOVXsA5h7BKD4wC6LQgOrInxkIbEK4N9n6E/MnpSLJeqgasBb8WvNt3z7B3iPhkmqqT",
-	"ptGR53yofTmoSiOR2j8IiO4ahQKUCZo1QKOtvuheQGLgkHHqBA0pd+wAgRzOZhx3MfJzxGi94Q52XpSk",
-	"L8LX2/mV0cIuNb2mDDKQt4dQNtLvByO7Jiq9gFV7vNc8YKEaGR1Hom4/juV5va9GqQ6Djgzt4+1JDLdW",
-	"ICmg3Hly8UbebdKcIBfFPkOIav/EdZ/pWHYFmwhtRGp3gLgUMpbnjSWz5CDHEMRZ1Wl16oZLBYPsOt5k",
-	"vnxDW3YztGVWGCzg+K5JbbZJb99gevve1xXMlg5UCX2WyfygpLgAEW4hQq/gWh06NFZOWQOObEpdO1Xt",
-	"He1Nbvya0lmk/lcpHRiLs75SF/Nal0KSjH5a1cHUfT8Hme0euKxF8G0Bj3EWi0CO3bJsMMf3EXM8zrbr",
-	"fArbwgmohhu/5tZhGgit7RbRhLO1bhJZBN4zQU5cdFisua4ktA44Ntz6ARFzh6kjNZ9o9rhvzFC3t7fH",
-	"43FD04/8/uuqwVabcYyYYj8Af2jrMWC43F9WBWjDB8OwIwF17L7Q8bnkZpSKkD0OL1tB6MG7r98dPa8f",
-	"vz7a2X8CvPJRwPxd4EdWYQTsjGvxZG8LXJKOBPxurFn4u+PBDlin5q/DPyNueKf2ZxhQSS80NwArirMr",
-	"uhsETKuOBFyOY/TnZ/Yn3lczKb8UiW5nxPUO0mWXZqJGKVNjyS7EBL0zSXFlO7+dr1/hZ7FkrabvH4Bu",
-	"m3+3DXYkJ7lmAtbwS2MRISs/upYdeZ6qsf3JkI+0AAg5S7gRKU2Xs/CTMOmkftQzIg0Z1xe4Q2ITwH93",
-	"9qB/gAbqOUndguD5HUltCLCIGlsMwn6DAVhBHqYiEkl8KdLQjtZvQQTDE4Jhr9UEIo1xbKAju+r1Guwd",
-	"PkPTqkIDM1i+juRpGl+C2wpuMiK8lWvIAB0QlSEvmULx6lKk+MHZhHFaAHsJ3j1jYMJnHBLiHL+NYgh2",
-	"SEMj0EBt726JRwnjquzInzu7HDRQ8MDd6/AQ+PzZgA0QjtIkRAf6TDA4aw12hAsGEHSgLS+EDx5p2EJS",
-	"GHC5eWoXqTfSAjs4MN6Rbjx2gQEOTw2Cje8a8ch+A43pNeNJosb2uwF69fZA2s0TatFNhcEqZUmV8rRd",
-	"7epLhbvJ7sMrVPdcbx5/eLfuvDXveFL0sad63oPPlzL6JaI1QHjn04t/sSJ8lCa1ds0JziFPjRRpgx7X",
-	"UOn59kAM9FKwDVyjm3TVS1ZgCSfc/fTMajk1FPZlz1vAKNZWRUanqeAwIHSlhYRPfa94ipLAXrQKsa9F",
-	"9/Rd729/P0h//Olv//gtPRn/7+ePL3588/bjL2/Uzlv+lh+Pr34/izrrN/4qozJL7x2PxBznPjZ600H5",
-	"Ljoo/01M3sjPelO9fk0G8Wt+KXxXGl3kn1nAKC7xOpfooEyXUPMjMiO0iZPEGs9nmR0dm5X0G45gZf32",
-	"/bYwpiVbP8W4SeIVuxGP/V5c/pAtAkn2T/A5LlBVqLxXCe+cC5OdnzUxyN+4hfNt2ytVWGF6hd85JuK6",
-	"5NWDBwuvIn9WBAnj5Yu3QybzGlF9cBihfr4vWO4aCKVQ0AIgQarXo1AEdUTs8+FQSM3G/TgRWem4C0pk",
-	"JgUGJFYyLFAgXI9hcR0NkVWvVxCrXsAt2wuZpvQZ5nfb/ZCvkHSFlsjebNxgwu7WXtv4X9fX5Hgdy3DG",
-	"/dqm+G8sFkkCDlzU16i8ASkRawUQEjQnqQEgH7iIKAQslXZB4AwnxVPBLsTQQDD7KYv4BOS6/6n9HoLY",
-	"9vvd5pqJxxfZbG88A1nO8gSMMUVSJzu962F0oulNPKPTl7VNcRhcoX++sWapXTBujBgMja61WzuzOKCq",
-	"tqdZMV/CtTmlm0xdtlN2GfxepKlKa+0aJWyEnS+FukXE9oHcBH7oAEH7zWZQk+Jr8VFUMAgtVIttb2tB",
-	"1lm1iCyi90RNTWcbtoKahidhU1h8yhI61b2+RRLL7ihuwgjfUT7ay19AxN6RiX6VDtn+nf49ObVf+PTi",
-	"CmUW2RPni1x3cK6syTim9usu5UZpWFAu1n2w6ijIWDJnsoBEVQUcfblqDZ+BXck/8Ct0rbm1GzK73TKX",
-	"yaY3YF9TvtaHZB+GdHLzvq5CiiUSFw+dDLdwGK/JpE2V4UbUXR7y9/XCEaWy5B1BPaQYu5Ape5VDY2SS",
-	"2tqvOj6XgoAlZ8r0A6ZV1rbEWzFdLh3mR12KNIfoUAkiKGKQPOfKGCEb7JOdJyBbAM9hvxFkqKskcggK",
-	"A91gVxNOsJC0Hse4nHcjnzbp728x/Z0PscDmjo3OHYmA6b4aS1fp2BWb0Mu12LgbJeKUyE/CtRVxSCjt",
-	"pNR1KBIj9A3pj2lbVPUgju2lcsM+OpwKs5AasVZoKoZwKlkSX2ARe1Xl8Hwpbx+1sT43cuP7Mz7tzndH",
-	"cDWRUaTXt7s7/puYHI1Mv9b+9Yv1XM8ET63/++sXezgQ0lnGRW91aSy14UmCFTNgH8LvI9SgkeqOHDEK",
-	"avttOHA07NL2eUINEwG1smCHCiEbWXDxI0GhS0KVcHHKuwYK7AA00Ff2eojlBgiqJRyB76uEkd4YcNO5",
-	"x7xAduySpwCLNZFnQ4VQ4LkrJjBgpKtG0A+ZwoisBbJrYMPLPeg5DaT8SSl1FkOcNhsmvCuCDFB0EVuJ",
-	"rHq+qSCgr1ORu/8npQYagwBgsZUsWzxwVOKEt8bIYO4mR7gl48Rumdk7IFMOguftaKwJT4VVnkmuQJ3d",
-	"V0mk8/fPlf6WLoSay22eu5svGJ+9U/5BOOXUnoTcxccYaC8fBBCEp6KdVS/b2bg35JMEWQ11wM4mrvdj",
-	"9gwsdZp9xHvo4jTwjOP+5UPkzK0ojkOPrDxOJrDd8ucj4bJq+ANuBwNbp82OPr5hF2Ki3XaCu3J9QVXE",
-	"7s10u0KX3c/tWxyrP07Ul0W32YeRScAC+Emp80QE7GhojfrZnc96QkRV55lODtfs9dun7NXrN5/Yp72A",
-	"1kdpFBN6KPgFiw2WRQRMC552+wHrxSAxgTMHe3jIqCPt7iYkut08hL8PkFwrYJnsxLebxAPooaWxy0eG",
-	"ST9kENYHb7kjPzjz5MPI2F3aYOFPL0/Ydq8fp9sDYTiWgBiRJBoPL57WWKN5Q4tiZ1j69gg+GAGnxNkE",
-	"SAMO8UaxxmQU7JKpczamHLJIeVHuHI2i2FQ9CR36KPD1EG27jALZ6XsqSdQ4YJxpkwo+oA3ka8ayF0wq",
-	"afYhrwVPTD/wTX2Ax4A0BSoS12kgr13ypxSbvfz55c//LwAA//8=",
+	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
+	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
+	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
+	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
+	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
+	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
+	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
+	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
+	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
+	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
+	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
+	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
+	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
+	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
+	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
+	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
+	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
+	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
+	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
+	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
+	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
+	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
+	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
+	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
+	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
+	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
+	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
+	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
+	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
+	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
+	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
+	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
+	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
+	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
+	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
+	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
+	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
+	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
+	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
+	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
+	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
+	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
+	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
+	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
+	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
+	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
+	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
+	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
+	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
+	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
+	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
+	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
+	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
+	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
+	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
+	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
+	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
+	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
+	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
+	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
+	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
+	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
+	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
+	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
+	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
+	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
+	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
+	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
+	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
+	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
+	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
+	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
+	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
+	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
+	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
+	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
+	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
+	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
+	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
+	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
+	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
+	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
+	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
+	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
+	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
+	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
+	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
+	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
+	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
+	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
+	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
+	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
+	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
+	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
+	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
+	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
+	"GbFYVO0SZbSNo9er/j1naAnIO8v5yp6ilWYwmrVA1pqpnOEMLTKx4JK0qYQbz0NNC/wUle/PdCo6y+Jc",
+	"b/XAvvKYxLYA1wiCsqumtqL7nRYU9/8492kgtXXASfKFuwR20k74+c62dk1dATvPagRVnlP+TL7Nm23Q",
+	"sspT0YXcHmxQfp4ZhO4W9WSOFwvCwIdY04C2dpU/gVJMo0gFiCcxkcpUPnZwktd0tYq7fDQcNh3mXr/3",
+	"hqXYHCcol/kGRXX7krJY29ZOwTBdM2xMrLpIesc9wRqDOGgozuW/mreWBQowx3KlMZzxvMwM0sLLny6Y",
+	"a7lx1LBoHLUpeOUxTDbKkTURk/rYq1EToHRQSTvFT4pAxY0FUYKeXprzP6C5zPrHzmhKftP3AdvYtNOF",
+	"p+NGNnvvhjd7i+CS4XHA3HrlZdxwFF+VrNoa6ESWEAshC2vQUECaZ65NZL6dr3bWVs6WlMljW0ZgcBcI",
+	"keiCKxeM2cJp9efUWLTu13LARbE5JnGdX1I2QxeC4EtZOdP1iCIolAaiOX8sxSvzaG13nSHKMyVpTPpL",
+	"LvT9fYBlzUViCbPFFeq6X3wIjKXb1yAx7ndFYqw7C2HtNhD/m8Ie7uYvdMnhilt5e2xrOy0WhSFJysov",
+	"Gl2vQ7AJMv0luPZ2cZK16rAnttD+z6bHflxPdactpu9bU25WdUWbKNkAhXnHyTBAYV67BH/MSXRJ4nPK",
+	"wmDCQsrOAZGcSBmCkA+djygOTah6Vap2/VbmXXxySM0J09M9RqE1asxnrHvJvjMhU3VuXc7n4HI+l4Sw",
+	"EMUcEnYmzDm6jKZNpOEy1tF1jJQgGCxyhxKvjW8s7QgNYk6JBZUbbuazdy4xmDyA6OZTL7nG4twTZh4v",
+	"+8m8k6iyrXqrzwrDqrVW8THcS8qgycAVlT6n5df8iRvMn+AJzzz+ykfwOyBc5ymeAcKyonh8s0cexO6L",
+	"Tpd4UNEsHlQ0i2/eDftHuD99/+/7/jzET0jJOKex9PtdIWJoj5bNFppy5x/fSrM3zH+DQn8NsmFbMVTq",
+	"yOphkcBTKCDLFFPeShr6Eyx/BU0ij54JMsMiNtFbSUwPxijSo6yqpaeXlCFgPl9cxiVEB1s0C7eAhe5n",
+	"AALwGlUjcLABVFmAtLoAbltxK9lbZR01WGl6CGiR4IgM0JN0oVaBA5+HkMm10nG1ma//TEknHKX/YJlB",
+	"IsVnZjHBPVHUf8gwMLBYFzzukAta7TJcmcmhZyLXlLJh00Y9/q6OiRaW1zZXuMLCKtRZIpDyqd85V0NL",
+	"4GsJ/0OgnWtN5fbl9XE5nyAchtcnELUJmiO0D29Fmt/iZLrKevSNELPZxUV1iN+MDu8fRrWBXrcqUBl7",
+	"z37yf5ms7y7DqxuhRUq4WchUltJ2ZPgq569Rzld3Bbhn122Bh75qAzeoDfjrBxvHeAvx2SkyA4KyWylH",
+	"4+lPrOmoWt9fcHGHHt9r14eog2riupI3woJGSwEcogf7R/fvjp0jPU9qAkzczW7Irw6Iv4wD4i+tX3z1",
+	"EXz1EfzVtIKmRMpiqoxM8Yt5Iz1ccitAlcI+l/pG16JY/sb6b23G7gWJcErA4Prp9NXLetae/QSVaGZ7",
+	"GM4dWF6tTd73ByN0cIBGe/vo4BDdfwBd86qHCrJT1kfSry02ayRL+7yXWG6atM1SRJCkaKYe51P/fDMz",
+	"FOBJUFQO5bq8Ma/nnBEPe1ufwGC/8b6NQp8w5cuU0gSa0LwpI9LjV0gJTJMds8HLUW7jdTIpYXHueIK+",
+	"JZBhXYkK5RebOdJxDAEor/7LiFpycYnsTUZIpQRNRSXEWQJwpUqSZFprh3u0NxgO9gYPanklh1tkDXWD",
+	"/TDaZ8silnvJb6Wul5hPPbGsyYWJwJLEa7v/wTaa+4I8jGnHnP9tszSBAdcQSlprYrYuGTVk60fOsHE/",
+	"X+PlohllLS2oWXUCX/CGx/WBpHGJajD0ZLi90HiOo+hfgPzy87goCyhRtuZ/2t7zELg5Xa99q3Tft0rV",
+	"3N419DLnKZw5ziIiWB3MpdRD9/ZWsRi7XDt4aUZvNhnJOV92OHp1vWc09B25NflbQQWSwxR2DBrYPrcn",
+	"pQpE0raW6HAdZDA1Yjfhs3VZJL3h6Kej3x4d/mP4T48828hXZdbCC4rimO3QkTak/mnJBHER98FC4lRW",
+	"pXw8S4nQ3D1UMJZaOnOZHnMuXIiCVpm92XVEmBK0o8PIPlNzEzGy3CG5udAsvjRH0Y9UqPlj7KsL0b/q",
+	"2V/oWwJQFNDoaDjsD0f94chhFeVJlYrHeHWsuQRWmsfiFaJywixwtT4Nnv4/RYI1dPsKp5nKBAnrvapH",
+	"Rw8P+sO9/t5RPcm1fmCq5u02x8c1zvQvwkmBxKVnBF6v/f39IzTNkqSvR3DXuzRHR0cP+6O9/v6wLUu7",
+	"80xaR/6U+LSVBoxste/mV3i264Jno7KmPy/nPCkOxufCafMDXhEWy0L3KUulm0QYu0bkWttuz6y+ge/C",
+	"BXLanGfiS8FN06fMAqcdV4b9rTFnXZ/DPB2ylqbuMXf1OX4sBugZjmOwFL8iru1Yx1AvJbeRqxuBjC3z",
+	"6d2yRKqsu4IeW0Z/hY6EF8QqyVA2blAbTC3zjChZMKgJy0V3/vaLFUoIvrJdCHimxmaLUoKZSfpfB1c7",
+	"MW0sUMYUTSyCrV2pjWizf35+ez34t381plE7l40jud15asWi/aryfFV5vqo8X1WevybIbCaSFhSBYlus",
+	"CydAGEkSCaKsOWvg4nmtVU+pl01eBT1hfDpGC60SzJVayPG9e2HuAzePue3PsyKaQM41i/+eG6K8l5JU",
+	"RjjpBuw8oJEsr2omaF+QKRHgz6tS0V6Viu5XsZk8I2nDgJ5M9Gc3S7kb0z7Nlm+SmZv9ZRWx2c1tBk98",
+	"Um5Vxa3xpfnLHkFrdL/gL5qxRzwlEs7RYEe1Ny+wta3lqayCE91mIeIlZZ7BAtRgMUBgB+W2ecco5AvC",
+	"8k5YWCGcJOWw5yVZQdX4JWHGaVyrf7PXGyGXvG2+XCOK7LBSvEIxBxJ0IeStiPB1/pEtAoaCt5ZLm2F8",
+	"K6H1htz68w76u/jwfU+2yBrH/xiFWuU0jBgzROMAhZkkYlzw5oXgVzSG0dlXQbTMbNuXr77WTnARlQB6",
+	"dbtSpZcy2/Uf7yrusUegG1S4VT0pUtN/XuvpsTTcpY7W4gbATv3VbRE7u8IzXQtI540F4a4X2jOobtAm",
+	"0njTHq7cSBeO+7lol5UZBWmWmlzqccEenkcJN9EwQUy6Vy/omX+cU3YO7RU1D9W76sU+KH1mG3SnR5jF",
+	"NG6JiJRi2i4FLW+iuSBCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO90Jp+CBmxC0FyIjXMU+Yfgm6Z",
+	"pYJxLyp8/vJN1FGEvj4G9rEVwR7Z/i+CRR4Iq4phhaCEvCqLjx4erEvePTo6elgWwUdrorwlKVws6Bay",
+	"S3L2Ut/Z1RDt/voUbIBzv2FooHASosWCDAqkChPIr/Ofk+++Qy++0/9rpqdsBPtNxUZ28OLNS9Af5luA",
+	"/JjsMnf3OWG+HIlfsFRILTmK6Yw6vCOC4BHEMs2ON5NLb2+/Jlirht560DawRLa0OPQSVTesQveVuXo5",
+	"4JrszQJFVc/dZh6hE9utjBeZc+aStJ4Ag7Jou5SZTFXTL4L8YG4MPel11cYVHaCjSk+eKwua0LHKo5un",
+	"MOEyExs/88jepp/I7RhfRnLuYplxyHPOJTR1Lf1rB2oa/3Y//vVRJ8WtbNT68YhNVmJr+ks5r7YLEPSO",
+	"zR98CdJVXyWi7LOBuMx5spH/PtP3VHL61lILbPSr/FSuydMr9uNbk7DHpyi0UErnAKUUBhV/3HWtS2uu",
+	"WYceFa5EYL2ZxNOiC8TGJHZzF2C9RZdEbQZ6g7scNhyfTreBhnulVVS3BGsRF03f6Gq2ZoAwirkFnw6t",
+	"D0grTbYYPQQLzZ7A8LiubVKJQqMW6mcK1OXKKwKX7R7x1JSbW6icKvcoI0HmOmctH7LERvZ9aKKTyaAV",
+	"V/Rj0HMtns+JS7tet7quZ3WeSVUh5Y1Pm5ufwb11+ZhD2eFcQ27JWCu77RwjbBeWflebK62jDHERE9HJ",
+	"wWbT4XbE2fQlQXvdaqm3yODMIEUJgvR1hBOtkq+24/I1R51XwHE044gzyPmE6hUD1g0wgC69Gni4ugVJ",
+	"txX2IaxTOwG8anHRnNSztNFLsoTf6nBVAKmOeKZMGvOKZxbpCnTJskVZVoxynmhFUM7zGocuKOWEW0Fs",
+	"ma9HYaqfuRJrLNSd9y1cxMcBHhUqUn2BoPVYXj1Z+DNsURjjEOG1lWLymoK7N9jlaU3szKgpUy4G6LVp",
+	"52eqCKp+eEi91vfWi0V7j+aCSpVCGecX5KLz+xZ2wme+JtCZCtRyqbePLwCzAf7FUu6uCT3m6VrvPBD6",
+	"pSZ5WtYbux+8JRYAD7u/mzS/A/kW72+z301wP8YrZ8OZc3hzia35DFtM7pYBBbbXYL350HUO7a93iHdG",
+	"omwAQ2w8Re1pPOauUksWaExg6l4p8/dkmU5JBOe3hLC8piiv/LYCrPo477g+CobD4aeDVvvrX7p6Curq",
+	"q/09aJn1mpXfIhhsbuwWBnYPNSPBBAJSnRDASw6SLyoY/Bgr8szZHl1BfLVaZpw4SFI2A4amCOCGExw7",
+	"zqYPHVS+e/DAEh5dyjU5Qy59i4tL+BBVx4iYCvZqQHarTXiMVz/qL9bJ2YOysIXzvVJ10cgCNKzZTtC/",
+	"8nYwXeWuVIKoaJ63tMWrwIpgpFngfvQDcv/SlOoXsZsm94TFr6b5YpmGSVt5Dh57MHVcvyX9Xe9SkIRe",
+	"EV/R8glKiZT6FIONvyQXc84vPZxSKU0W0h/j51NVJCspQWvSdbQu1GEKyDeDleyiqXeKa9gpbkzTgvkh",
+	"/cjtZmrBIE0UzxtULEYA1g9rjs4Uurp7YBorUrOSrf+daHpBmEltVsfocDjcqHF81kY8bn1kK3y1zflo",
+	"zq20k8b3q+aUzSqrAkHstdG6sm9zu1gdCI5taI46ktNP1DaV3ijFbV9AXqnzVqRW510z8Gthu136DW3r",
+	"014/rpuGZt+iVZDjzNWevF+dwmudwj6rfZ0/Nm+nlEuxmhlfP4tNiVBlLxVmvE7gbtacrfjtpjm7h66j",
+	"8DjXDb44zbl6NBoLES4INBYOxza9SUJHTi7sn4Zpmi5yQPn6bSTWt2vxCL9h/eeMXhGGsoUNle4dQL68",
+	"rCTimE8Zf755D/wbx7VMmvy+Br96zP3tKU+KTPcCjOMavJTTLEm2ytUwA+uaCrIFxlnJvrDu2JovdiP8",
+	"Fr8iQj9wHuHFNk079L2P8KIJk9Udu+qanInFLjSGVEWVrky1m5fRbOCOTka3QS2A0rtS0SdSx7XB7X42",
+	"CqoRwxo6aN/SzdKj1GNqa+HhkOEaXhc9RlOD0dH3UmRdfFkCpCDJdVzXzFg6VduIkjlfMtvaD7MVUlQl",
+	"pNLOfsKa/ezzrGlFPljdXKQ4odLU4758+ugYRZwpwRMUzbHAkSJCTph5BWBg1GtcHosBesm58NY2fQFu",
+	"X7PGn4od6xjBNQDGfiaGtV14+3Nyo+bxqAGXNuMoQFYmvMoTgiwgaoBGh3rXRg+Hgel05w2p7K81mfXD",
+	"JYPq0GdBPUkxTXyNtxDp60s5Th2QzeH+3h780tdLlcOh/p5xRdks0DaLbaAoJoyyKyrpRUJK5zDI3fh7",
+	"hweIR4ooSL/49exp/yEUoGmVMk1JfHeAfiYLSFFdCqoUYQG6yEw+smyyCH3o0wUWJG4BaR0gi+FqGjo7",
+	"SK06L8CMDdJMKiL+j/1xwMWsbPsTWLGa3d+wtjba/SXfZPM04CRBkb5me8gPh2MDZ7N3MB4OTa6Y5swo",
+	"pTGjs3nNFTDaG9d9SYeVAR5WmNidO++Go/eQwvqfvXfD/v77u+N3w/6h+0l/866XMz2dU3FSTQPduekG",
+	"AHVhhkrv0+Lz6bPnb9CbgwE6QZoJcYkTixCKQurzC5sk/1p5wLpzrCfxiMdEb9cjTYKLcnl5t5yFa/Wb",
+	"6oFZ2Dai8DZ3v9D3fYSt1lzEcR+/jpLkrMfevjtr8WcaCkUjusBMrYfkcwLd8P2tFSI939elb1Q1Ix+0",
+	"neSZiIi/S1vV3WbuLBunZSqvWKMn6/NqJBFXdN1H64DunebvIdtSSMhTqZbwls3QV3I8Z3PQOoAL6rG8",
+	"yat6N45im0BM6aTIte0Sad4isexLsDPIq3OKRoF9aBQ4zZIpte0Aq60BoTNg1eFQvGy9k6xCYiWXWDl0",
+	"1Dyc1aPiU7JrbPbHjMVJdyvU2TNlButGLAcIWAKWytxnWWxC2SUKtajxRuBUazfzJZZoqmX0sVMyLfgx",
+	"dg51FwDYmsDKrcm3xPDTw/fRu7XIctajJ9hpLL/oF98sx7G7XKFE+5uHzyiucOIPHKZgXLmE0WNb4wF/",
+	"h+cRz5iC2uAqQN5ob0e/vTewuMbf7pbgAqZWXgBJsIjmktQYbvFzx+NovddAE1ucshyButMhKx8uVTkI",
+	"fr/Prz5oiOcqx4OoKnYO1yElqRyU9NN70zkV5VyXe80i4bV27GRy+n0LroZZw44H1Ig+vVHbPHgKd77g",
+	"MWndw17+vi227o2tsWzdPKOTt3Z0zrH8x+sU0ldTRJXMjWc1J5JYTwWOAXZlYtoXG//FAktJYqTN0wCR",
+	"D1peozDlMZ1SIp58UIRJypnNLaTpIqERVdCCPQxs7m3Dh9E5I6IkVTfqiJp3JNxAkIExHliuYXgJNTq4",
+	"S87YVnE8OPg0zdF45kBzdCVrBC20eQn7TITrQ4GNTmN6UeyoX1pCInG7ojn8U2ianv6GYG+FmWBjzU3G",
+	"pct9fTncbaG8mqhvkfyq6AlsWlDPvirvr8sTKrJ0TcyUMoRnghBT7W3hbNPdZnH7uuxLrlBiMh+xGkMu",
+	"CU2SWu+apnJbxMKsmnu9ius2iumPnF+WGO5mphoUjmAuwOhHCyxwSpSpwOGMvJr2xu86CRw3go/BVlaj",
+	"+ZrMn3pvJ/MIL/AFTahavSkJvk4agO9s1+IGTBGxtjmFbVvk+lNsTcDPS2+u9oZpUu4a7H6tf+SXZacR",
+	"vMrfuun7RpzDXrSA2nA01WtJu6nmp6X3Vsaw7+FCbYopjeZtPDnoFV0JXpf4Ui/ondqEDv1Pzd66sO8r",
+	"IrT81381xvMPc83oEYonttcFT0D6mVSzS7JQ5SHb91mjtm//rA6pfM96BmF15zLlVoZc3c42VlE5XWqX",
+	"ZF2ovMYRjgmckZh7cZ0yvch4zfkCzJZcjVG8KOEqWncRYvHQmdJT9rTk2SUu5NeyU636eo6hHh222G1V",
+	"00j/UreL4LcNOrwvicu5ADp5npqMcmM+siRRJqhadXv/qXuq0UJIL1pQ2+/SV0oT30yQp6WxdSBKy6fK",
+	"gFvIAfNpHQZboBqPm5oL2R4HW7jMIzAgEBd0RpmpSMwk+LwAHBCjC8GX0hLH5vr+8rf82ZscScJqdTsn",
+	"DJ28fo4uyco10pgTHBOB/tk/ef28/zNZbcYj2v1sWL3WYwmcZGqe2yT8kjBYMQDZ0puhVjmyFjBOHGnN",
+	"tKNXc62HdW9DG1bY4+qyb0GJCiuyQzTFzx9NVAV5Xl+2ZZtMdIvSgXIe1JwKK6Sa+2Te71jXwWA4GFU5",
+	"l/nJs/XOjPSn58UUF/1n8w0tFeEm+jxSzsA78v3/GHwp+E+9MtZ7Z5NLr3P2aYudVOTORmWt+kQrwJ8V",
+	"Axc8a2EsbsrwO4tqPsP81zWSYTdL1UezlU/7bvCPosXQLyTfboJpi4gIn6olFlv5t07dvWvsuOe2oKhS",
+	"D26SHqpE53LSdjPMbGWORdjLJ9Egw+rRzE+UXfNWZlRjet0Y0SlPCXj3c29/xGOAwccU6vqWXMSmTuKC",
+	"q7lPNMZeNfjMtqeRXTl44/x6zBFFPrRwGhhuVSI+JnoZecJnq5tTCxv5JP4y7tIcOxc/89h09EZyJRVJ",
+	"vVtB2jeilnVwLaDQLVBHVC4SvGofSk5XtVpezmSW5Ifh0/O6WnQUWL6WyGq+tKXudm1et3oS/w4++3rZ",
+	"mhlaYLay/cQzhSP1Wg9mNxVYEBzNEXbAgw1KaluiH1dQSFzxb9mOoibTpurRspea5jNOshZKNQBw4Gvy",
+	"xVRsW9nDw0M0HKEHtY6ae4cH13ievRtjht62M8+yFDOXX9lhW2DmOLXnu21XpjilScuxgmBws9/rC8iO",
+	"usHDBKUCLaDWgIMALn3o/syZyQOtaoAlw+UmD/1avcIvTk6SRO9HvSnFCWPIt6zXakdlcj1gAnSHm/KK",
+	"n4FPpzSiuHYI8183iyxLxM8f+/eTxoY8wQ6pqJhtUuX+wVZIQoM2zDwzGp/iZtDSc29IgCRZYIEVgR6l",
+	"EU9TLNcObW+4JcyRHtydoPr33e/ahwvW7JQauPNOAt6xPmABFqt1a85sIPzsK4BGBugEyTkXKucsL568",
+	"OIW6tlyi0Xy0JYRrBh3AF0REWtARBgphi0h06JifJgV3o/dMZkDWkkScxVisai2f7eXu0qfWZxT+N3p4",
+	"YwrTbqLmecOE7SRvNrq8NrufDJVV1kqvIbAH69awRHdTfN2vY2fXl6VxLXkZdZyG0rjaW0/UA0Q7uJdK",
+	"cSlbt7EmzOW3HbS6CPsZ4SSRThTa82f7rptYglGIKwfQXl+/GmsV3edSZmSXqVOJloKblLVt5llJbqL6",
+	"q1D/o6de8eQrkUXKYMbkk3AHNehR08oNYjiqD3lEoMqzaULBIrzIJGVEyr4wcaeEz6g19C9oHENHBzUX",
+	"XCmT36gEZtJGrxRNCc8gMRHSUQz5KM77CYejoL8ps8WCC2VqMTPjKSNmDSIipd6AahiiNCEPYq3CNNnV",
+	"8RpTPGNcKhrJdvd1zJv8w1aUWJREyG2sl2bbFjh6SQbdxLpjLi0KB/mw0ByiNQvbpA9p6yQPgud+k5zg",
+	"PLrtN/dcVukO7oddNFriUpTao/w2OrDEK3Sn0AgctYZ3A4MZRSWaCpJD7ExY6Wac6MFiRa+Ivr9o4Q9o",
+	"xrAwDnS59FRKxAwyexUP75rUqO1j5vps5vlXm0PG0B7eRoqarO0CV1I1XEOAKVZ1Ldpd2iC63desAV+c",
+	"obUc7kl5szpmCQvlwij6TWbNF4LPBE6hhYLWnJpc0Csia0LdaVl1ygCh1SSA8s+lHa7pZP4H/SraayIo",
+	"36ruwt7pHiwSgrplwtd2c51o/sXmKncqoOF5tLC5I4K090+p5TdIkkxtsWc9qAwXtutotmPaqk2n+JvJ",
+	"Rf7hcHgTKlK+GOv1oxe20Kajo8VmQhhDq10jSrBUv5o68w7BNfvy557Q0CO9Yia7MUflLcP7b7BX14mK",
+	"LRsaFIMLKtNrW+BX5ayjbrVieUaSz7KYUkb9xP4SEkCpkqi4yyXUOpkFMYoiz8PDXfKPj0t5PP0Lzi+v",
+	"xVj1w1nqA2VMZ1fTaPJYkwQLJOms1sCiOZrDm7IobZV9ad03bvirTEW8sxvzhCEQlK46sP66tVFs6pT9",
+	"Nfr8GHFGIBilJe0KXVFe2K/dlIhajOnaM4MbS1lh1Y2rHWOLZrHatrGZM/nJyfWwpZqgIYM7V34tA1tz",
+	"2vN7/UtYOqA7J3vb99d14pSydgX50za3WODqtpZ+77ihxTKt2dRyon0nk5jbAn2tL3qgDLdpJNKoGlxT",
+	"6OfQAcATS6rRdZPWo5fH+K5AAWSExLJvXR210HvxwNr1xBaE3Q6rfRXzlhodNW1XxSARRvYta/nZNugJ",
+	"Rd8XmmvqGzGALvIWXJ3gQrsVMdOKH9uf0RPhxM3AOE6NCWj+bTrf25Z5aIavOiZHF9+vMurRtoWDJ4Bd",
+	"hREYIx0LlWF3m2WDnm93Lfb26w4u/tdpmEWwcdMgP5XZmSNT43QurbpZ3UgSEnFPjMK0ptYkYuAqOmaG",
+	"lILenRL76qITynr1dgSlZJ91zOITS3gds/gzle/aMX8t3f1aunsjpbsV+up6sNyBuu2SXfvdz1KuW+rx",
+	"dculumVp2N3Z4vMFm0670MPe43cx7Vi7aqN+yn9W7fUjyCLBEYn7F6t6qKq4sInazfjsXa2LlvsuO1G2",
+	"ARCCagFoDgsQ64rDH8RH4t2qiLvVP3aEVIdpl0usdgNedBp2uUj4U9XsCkhZJ7zNm8T9+TOqguX9reqD",
+	"1eK6bs6MpkYWtDc/qdPZp2pnZUL7U6lopYF/1dO+6mk3o6c1iKyzslY+X7eusZU+/nnUtjJbvH3drRIJ",
+	"3SFW2R4da83xd2GQwY2jtrbtTmnKzaHp+0tovn4Bdq9bdcRJ/7f3NkH0/ff3Kqmi/x4F9w8+bhPxdKPe",
+	"uJXSB8ThNgrSlmgM/ylN1dTvrCCw5jBCuY2llQqWt1qMg05VM3vD9dtVwyNZXxnjC1Z4CmPQKyBeh/XD",
+	"p+jNQR3V51qrZ265POXYeVXVHLN1qDD1SaMLImlMGintW1a47O0a228h6BoKTadtb6lb233vr7GIrU7P",
+	"G+B1Ni7Q63IIraP9fVLGbLUcAPLBbfrXiZhxhjOFLByGXtFZRmMPy18f9q711FX9cj1/pX63dOn6MMxy",
+	"cBh/7HsjuIAXPKpj1JTboKm2M02obTdq7BCPa0IgecNiG2e9haLgZ75uYXPwfCtOdpv59sLboEhtK87a",
+	"HXfXJck6y/Mcfqb7mc57o4LQq7hN3Fs/o8sE+7u6nO0K6rYtuNdNumo+zXLNt7rCCUv4Q00dwKDVq5Zi",
+	"vyr0/Q2CEO/gtymGHmxgPm4BPtGBk5P8n8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378Gdx1uQc+fYd",
+	"NaWXdM3tWiHMELAvUD/1cWjuUytmmd5bLC+b1ZUpdLCpEKz5aROxpusquk6rOILduhDDs1X4ye5oclSh",
+	"lGDmKVy0rfEhveomMbK2sKOKLGE9mGbT/cNrHI6fpTl1u0wSJrGrALTJqzABz6sXVLXeYhL5c1ulKVvu",
+	"Vt3LVnqywLSdo6yGs9kSyVKKK0b6lWvV55vrHPKJamYDxRJ+8amXJdujW85n1wYZhQCpMJmb65lxfd0q",
+	"wBSiNRopr/dUEGKKOmvZBPZC9xioLEwCbzuKdafgU7VoTfV/Kg064V/T075qzzekPefE1Vlzzlvz3KbW",
+	"nPDPk5UGAuYzaMslHMCOvjNbG7uTd7tAVWpgWlynQnbVhs2pB2MvVsdzNRyMBsPbAiixeloJpLqxSc8I",
+	"TtS8pZOYwSIAmMyEXnmMlTahfJIs8UqikF9Wm1j06pV0pRhLW6V2e5XIM57EvhBroTVSCQDeKGOKJlpF",
+	"IB8WVPg6lu/Up9p4Sc+37Tsd254g52nRtnJtm89al0vTC+9cT69L+zwz5W4z23ZKttjGLkEdaTRZFRmk",
+	"9s5jxLIkgZ8xW1Ul2I4CbNTaFrIk0ATnqXeUkPrKeVoaGLPZrrczMlAbu26qfk3rdPTFzzQdXx/x4pRU",
+	"6KWYRLE7ldXwHJjSAagQdqXpeBur2LHLuOEmHPBnB0hzdtfhUaKwPsLQ5W+4BuDK7se3Hp6D2epcz9yn",
+	"BSYxNG+WGVV6vYFEc56mzZYAKc63xCe/dTZVZQubP1k6nZtvNihick1nJbtbiKpqM/bR3jCsKc1ruyq5",
+	"qnPz135TU660bR/tDa/hOG+afx2jqnS4Sp9efwa8UpORJayabR1OlTTo719l5VdZ+eeWleDz9OEwkisi",
+	"oDEDNE7CEoX6AJzDAyF0hbjg/NLwcFo3LX5+8NPf93/7ce/FwT/vnx3+6+9vn7w5++3Xvf2Dw3oWXkW7",
+	"1xynlpK413+wxuP7ZxHzzrX8JYh7HzBqXqcsAUwm4iI+RgCKCymYcweLHyAGdAFAlniGKRugE9NdfcL2",
+	"/vtwH/XRKECSG3Fs4C1+On31EhoUEmGA6o2xgSOVrGq90D9hW5oH4tNBTGESOYwp+A9JIsnSH53aHtR0",
+	"jDD69c1zwIcuoZtWzxCeX12LLfydviJbLrY/9V/XADr64PD+YLS3fzA4vP/g4eDowRc2n+6QpY5zelQE",
+	"iBhAPiJUv715+gjt7+8fWcxKhvh0KokK0AVRS0LYhI2OhsP+cNQfjs6GwzH8v9/Ah3t0dPSwP9rr74/O",
+	"9vbHh0fjw6PBEfzvtwF6QSPBrZaHsCATpo34AE0pIwLFdKZ1kyhT+nu1w9XbG+496A/34YtH9ou90omL",
+	"sSJ9y1HWM+kGYQDI55XPaXuCpBJERXPIrYO1CQvOhvT27Ec/IGX/hRxX8/rmOystOwhFX8FgzmfdCHzE",
+	"8eLNy+b0X/gQJsbreKtB1XKqJkbQQ3zCYGvRncc4Te8axjSlmgYMjwVcIbP9BpoAflVLy4iXRBAkl3ix",
+	"cG1cG8jA+7XD+aCy6Q+3Q+oKei+ImJHXglxRsmxxklswC7TkWRJ7+6mV4m/Sx224dCE5eMWUJwlfQmIw",
+	"7NbWwY9a9+ByKzHjd64HQRx6YOuoLJJQvvD8iogEL4qxQZNeuwBUuta6roFsHtjINZabmYeW3D5L54Vr",
+	"LIwvCTPJ9nkZb47E6u19ZBonBHm3BAj5n0OIfbtuCiUEzOZ4FwXezbp1yMvLa2d4kcN82IkHVRIrb6z3",
+	"ZOvtekMkmLJraTqm8SeQsyFkEt8GKX8lgcq2+Lb9JfmgTq4wtep+e3cIgJYFcVbJZeY2t7mZ6NpI+Oli",
+	"/vvbGL/Uto6NR+e9shlBF2TKBUGhCUYRbcGBaK2bMZ80pM8imVvcOxukdHUzNn37tHr32iFUb7X7tJGu",
+	"fqG+TmRPq3TlcZDmx6/R2wbWIkAK+IpDccRsBZkQxulnwalTrTSQ3zOcbF8aVD0UTVbT1nUXKK+LZ4Km",
+	"5PwPzSk2PHNGU/Kbvq9hecOoqt8vv7dtax5lQvpy/19jmftCIrgntG4pk3MBWRjW6dA8iIONxXaNE+lr",
+	"5HHe1mVEj/yMRpdEPcJJ0tHifcoFWs55+om8qfV0+Jb61RURF5xfPsKLNakeVqEyr/pW2uakZdZtOvJY",
+	"7z+3LyUx4mzCFplY6FOQ4pVTxY6NdyLXs0DnTjWLhDpE8DG6Hv9agWMRGUyYcQHbczPXFDAMS0obEqYE",
+	"CfR6/bwZprWJqwr3Wq/6aLgp+0Qvm6CdM2zfZAmxYHbguyPoQnCQ8AzZVTK4d8v5ylfRhKU/F3V1nJ+B",
+	"KKGMRt9KzYCm08BEl11X/PKW1ZJWl5RJqxabZZMEqnXU3C64vJ481ut0hAi9nC1OYH1pgEpqndHnVRmr",
+	"3hh53pSxRm1ansGOXQmT2UJB8GVp+ypNlDIlaUz6Sy70/f05z0xbWFjPvj0KhRMy/6WqqNUublLZ2qFK",
+	"g17G6O8ZsZc1f2vkzcCKBo7UfByjhHrZAmz5rSyhUFdJuKSNbuBkP+bIlB+D3eI5RhPecP8TuEnfLbDM",
+	"v9BI4DQ041yQSyyRub+ag8h47VSVfT0Pja9nYCz9bVw++3ubXT6g+p67hKO1Ojl0gnPAPtvqlAV2p/Rp",
+	"uyV0zvICVXy0AYIOgYb2rLpjb9xe4WnD8NzzpWjinZYkFRsV0RdvXoIVNN9CIwKESoDMN8joXYjXF70w",
+	"7bFK+12eaLDO7qvuYuU0VUa35rTvmJng6AHaRM6o9FZa7MgTuh3v3c/JX4b+OTtfcCnpRULOi4Y/a/rt",
+	"GKZXRGbAk2Z2mWgVhjslB9yrOCW2G+U4v23CtLKTUAnLl6I7ocFoDu+C3W78ckZ7ORgeodCNr5+PLyzn",
+	"T0yYe95qexWkaFNUkslGayn4zdcPLE+ccG/oePZrx7jl7K45dk+0kNmliqu8J0ZSdVQnQW20qhLOYqqQ",
+	"EpgmA/SYgxa1FFSRMs1/60tuPSudibxow0KGfEmqZCN7eJP28+TDgouWPp/OCpKKC7CA1vVgXO+VfAIB",
+	"BFzD3bhhnyRstzeACvFjfTBtdARZ25CqAPEk1qYX0PixtcaX+hf4zPaj1R/31GK0eDXIB9OjrJtmOKd6",
+	"b1Zt623NAmP0ptWp7bLsT662XnuIzHssGpo6u1GbMXOSxFsPBHKQt/q4abXU/PobUOZlKYhl7kSUAZ5o",
+	"gb661YBK8LObx9TV4Qx1Zb62k3oWmdDHveK32HrUp+a1Ww1agQfIM4Z/UGmy1uCA/J6RbPtlM26l7Qaw",
+	"xFQlXpemPlqUWIgTbQWbG7cexVv7QNsRHW6AfSgf2KAUD7C01wgJuaOa72uxuqVpuoPjmNcazu339L6C",
+	"TiTm0Jd1s628vSUpJ3PsGv024NZ5N+2g1MW6BBu3+5nx1qcx8kGdR7nzdJMT2bpZ27y25betWVQIze1Q",
+	"QVMJZdVcnu7Sjl7P8uNrRv4a6tC7jfyR7bileEnRuvPm6SP0YP/o/t2x8wk4wCKp8CpAIcuSJERRQrD1",
+	"pVFW/tToq130ZdpFHTX+Nko7xVf+tOa61wxhCHAssURSP+M8wm3m1Fcv21cv21cvW9N1IX3BQyul84AI",
+	"nKNcIue/wAlCmmKgQS80m8n7ErlU2ym9ciCpx4ikC7UqRxzz/CFUfHVuUzginCREoAgSpxiHd7E4D1Fo",
+	"ncaliG21b48wi2lsj3GpwVFz1/40zkj/jnolOREplWsaFONSC0kE7cHQnfBDf5E/F949RmFZ8RxzG9+D",
+	"Mnb9CImhhR1Ee7CJBvmDPjEVJNIq69j2LC9+AJ+JnrLF3HN35H/nNyRcZoLI/AdsQv00oSp/rzvcjb/d",
+	"Q/kPoFuXfzBKeOUXcDRVtW/34spv+Yh8q9ULeldg4eS3gYnjXmT+cJec8u6u5n/n408wK2YHf+Rf11q+",
+	"u3RJVrLy73wZjZ6Wf4BczDm/bP7t7p9q0nBXzR/mUh11tLkcDYlRYnoeLmQ7LVsB7lxn6DQTgmcs1kaq",
+	"XOCIQHIxEiTlV+BtMRxKkQ8KUTlhTIu2hEpDnC+fPjo23Ux5gqI5FjhSWm6YV0CGYz3r9ISxLy67/bVj",
+	"+w09qcSFtY60IHyREOuJpGqMDvQqjA5t/nVglzBAMVcymDCZYDnXf89XizlhMkALLAhTcyL1rxglBMPS",
+	"h9+HRufCDOXNz/WGZQv9BUmuCLOpwBJhaA0Xkg9qEAYo/BBqgRF+Ew7Qz2QBaSp6gIqwAF1kCvyfsrHN",
+	"xxOmOTAWJDbAQd6chd73ByN0cIAODw/RcIT29tcqMgdrc1nQd5PJ93+78w7duTu413//HSQT3/33QTA6",
+	"/Jj/eCf4G/ruzjH5oH74zzvy5P27D/98/06dvZ9MBn/7z7sP//zm/V1knvz3KHjwEX1392/+LU2wrz8v",
+	"WZq0qjx34cq6R0yY3eZ5RJhpmXhJyOLzFPrtkFa3td7X7lAwa7GDv1cvtpb/W/gKdipWuyYNYnPeYJB7",
+	"IToFLBPMThaLpCvcyjO+BINeP6o5c4LZWm/9OfU5aqFKEjiK3UBnugQIJ9s3KbTIstXd65bYEbTg9L1i",
+	"RNOU632MkwRRZrK3BGbS9E2tFiVrwyIs6zj6By2Fk+Sci3ObPlOVkvaWdTE1uMVvMSeY7RRxfgsKNofd",
+	"01zFmc6Ejcv1LiH8HOZFLrASodFmNXHZ66DRwt+fnC28Aw8phtOWmLqc8ySHGixyv9qM47otXJf8VcHv",
+	"M4PnXNA/ODuP8aqluH2KhZWIEDjUpB8BNkHC+aXh85rj14reD2o17wfrkvOOhmtLDqsF7wfOUPWv4y+4",
+	"fRkDRFmUZDGJb25BrzP9uo0ZPveWQ2o2ABzKKqKb2F3HKCMver5XvxvyBWHhGMxczWspidGKqAEKQccN",
+	"x4UiAP4NZVB+tJUVmxLnCQutNhuOnSnm2vmbtD7GlwMU2hhl440udikpi8iEwQc0u1hiiVIckwEKaeps",
+	"TzNS6A0BGFyC6OuMq3NJEhIpeD/MJeVspt9WVEURQWzbc5haNSVBL4OmF30lT0yIc6NF/6sYRS/olT9Z",
+	"5bT2TQ3aWgh+kXgrYamao3wNgxwAxJG/fdCpYYI4KEGDvcjk0uR3UANtWozknn1S3mtkOK4zMarl5sVL",
+	"3uH+H2151oYkfJWORQWG2zgLR/JXLrfYiJdQ2ntY1y+jar/Mf0p7Xi7Pd4zGy/3aTsBJTuMOGdaEb44O",
+	"Dh/c9bBBUw92boC+fH5Fc6Qou8IJjfugSIHKYpmPe7DI/DY1ZkbaZEJA/3dG6n5uBjnzu6QcnBpMso1O",
+	"XDc1E1PdfoZw+2ebqAmFbz9HzVuwoletE8PGQYINxS+xacevj9PYprJgQaSy5mrB3qE0aMqFZvwFKoqR",
+	"ReAmNjk71mOM1Fzfb48a+JldkZqaEzZhjfsiniQEzzIi86eqVWzbu4gdvGKxVvc9S7U2G8nQAHgT+65U",
+	"0258pRTEX3N7g/XAzvvdOmZP3uB4Q0Ttmv3ubr02831bwq+fMQfmvMAw7Hz63Ssq57vr8Vq7tCYto0wP",
+	"puodYifG+jLpcJQBYtOywzk3OTePG+s78lFBTJSNRHpCAHO8WBBGYmRCM25YJo2VkQ8qgJNvXIoeOHdb",
+	"qpcIguMVqJGYVQCqqS1acig8VYXHp/sTLBJKfMkoZmEV5319zyocm9pf4JU2b0cqstCL6gi7PSA6vF6I",
+	"CSIEF63EANIBOFN/imkC2rEhhyvKk24dZv7hnmgygXW+kI9Bj4LuFHk972ruOKktFqupsLX0o3zJMkH7",
+	"BSS9p/VTsygHMprOKTMFl162ZEt7zK2WlebhbzAlbEpAW7vzm8HsWVQiahtiu+5O0N38WbF2tglmfcZV",
+	"39p9Jdqwdmhui30i3+jgArVU4FWOnwK0Byy3qyy0VqbBCvlWooTPBugkkRxJk+MMl+cGZin8Z982Res/",
+	"f1yDmR2Ofjr67dHhP4b/9FhHPj+BF8VW86ZnZ2evreIVWDSo8pcOhkfrvCmHR0clajgY+rG2qWorvdfm",
+	"d6CXBaMpWaIlF7HUKwLourlY1WQLLkbXBcLHXQ14O7KI9/Uq3W17TRQYWsoOr4DQNsWWYxQWRqZx9WEk",
+	"k2w2QKcAZXmMLgRm0dz1gdvayt2GW8AGd7R3a2aRRR03u1KC97cSsMQAK/S9xkQ6TTJPx8qX2GEp5C4B",
+	"vX/oJVTrCsJwSiAd3ODouHrblGBG2ewYinU5I9JpWTiOq10PUpzoJSNx3w4TPNk409qwAjUtNqt6QeMY",
+	"vByR4FL2uaAzqv9MeISTPmfJSk9VS7WEptQ8pjkNYKaXCizLv9ndK/9Ublna9rtegspFbYtWftCCtc+n",
+	"08qPNqRf+W3Ok7jyQ84h3Q8uJt6HhgiVS1bvqn4YrLLqyGn/klSftHHv6mKQhGpeXB2zzUvoTwmpDjQl",
+	"as7NT9aCtAtu6mSw8VlBFkgfIEwqaR/5T021vLRXeUZw1eCw7fzzd9htpCzvGtfYrdI12Kx191anlO+t",
+	"Q7kt71om7S9tdb6OELYp+bXfKv5kvA+/uAYgnPdTzFZ9E1YqE4sVp01y0TRnd0YPA5zjNXUdojig1PYp",
+	"60OChkvU6ENGEzx9weMVzA4ysrHs15O0sezzBWH135sOETsT0GvLN9T9CeCDAXw1WtImYd1WCcdxX78l",
+	"wSavJWMyW5i08n5KYopdv+GGOuqcZnqyCwz8hsYkXXBFWLSCkyKIdcTWL1DWN3ViWjAKhpM+6MKGZeVQ",
+	"HLlHqp+xS8aXrOqsbdBBQ6z9HfZgbYK6TYD3BKW2yPh8ZA+1s6rWhKDtd5op7TFegdgs0AZ3rmC4zhx2",
+	"cwC8zZdzJAt9B6grJhqb78z+ejyIYd4BoxUUYosM+rzblRunTyS/gSwUIuX6lgcRZkYN9UBgwtqct/Z+",
+	"+Ie5kKN6YIUvsCTIPKdXJ5NVNe1aO7dsaskA7KimLsNvOzZmCOoL4l11nrTVukqeEs0BS1EmG2jVY9Xy",
+	"jnJGpQrHecJtkLe5DUyVjyl0zattUGgYgTX5+JIVjXhdlldeUQIG0ACFKWZ4RkQ4ngBcyspEN9wmEnlp",
+	"ot0gfQLw6ssANDYZQMEWZbMAzCsZIJMBKAcTFkIuXT6USq1nuMBCMf1JowPOBIZIgdP0uJhhRiVw2GDC",
+	"CqAk0xDIIrNo6+2SGK+JjPiCyAEKcZxS5ixAA79RiY+VFzaXn0AAsAguBxB+s6PUv+m31st7Ky9q8Ns3",
+	"Xnj7E71QkTFcykKtwIMs9U3WE+TL64Ih3zp3SJ5v03zZwPJD62Wtj3dqv+zvY/OrSTF3mFaCzLCABMRI",
+	"MxEwp6LIpZ0XG6EXGo2+uHTDa0pnsonPxaZ0y1rSi7MjxoLZYK6tK0/F2icRSTVNQ1NJuJluKgkYNhXp",
+	"fz8h+foatW305hJEYN6d6g/hiaam1qHEEBjhl1ZfqAf1ySV6QN0b6vO2Kci7Ro7b2gnlL3FSGtt8qtWC",
+	"FvXL9sycCcyUSXTHyEr8b0GxGJtEeuuHNrl8xm0uxzhJQiOzJ2w5p9EcUb18OJoTV25n45VUoZhCMQ5K",
+	"8SXRQp0k06pSUi/c2FiCsXU5xcZiiFotQ2l+u1QnnLbUyJ/oNWlWyQelksS8vy2LQfGB4KB1fK8Q9kHy",
+	"r48qP3cvueZQsScG++foCrNbt5YtWhhlPhNHs8XDw4NDu/OQr6nvHKOnb578PUDPX549efOPk18C9OjV",
+	"ry/P9On69eXZ818C9OO/Hp/8S//nxauXZ8/0vyfs7c+nZ/WqBf2eH94+efLzL/86hnf8cP8Ynv3h7Nf1",
+	"cJxHLfCbPxyPg+/bUsN268DSHef02lRHYbr0FkOodSVpTfnydCOpA2p3UEENT/gRjre3gQBcL0JzFySy",
+	"8QEoPI39Vfz+1IEfux70TpkABQLINoAedaeBg5mIWwsOzZOPMItI0jlBndq1kkZ863esgfycCp6eV6sO",
+	"tjvsjLdid5FEQsasyU0VxKhBJG7DEK3qFM+wRLYczYZk1wM5rcPTvRWM0BzlakMiT0QSk2/wxjzRARTK",
+	"EsSO9ptP4sLmcH55W+38zrTKs6mdnyaPyln/Ehv7cXZezrXahF0HaUqlyHPV5J1imlQqX6YmwCovaQ2l",
+	"1V5YV+8ytRgIvIQdvG5yOcbwTbcr/KoYbKkYNM1ufcVm6ixxkqAo4dGla+qr+Tp6fvLyBMp7j+un1HHZ",
+	"Kn99kukje++3TFCooCqtwv2DdZabWYT3JZDy7+/1W5ji7t0ct9NMgKLaOeXjdmDJQqvQK2sAGKB7Azzo",
+	"y83emNxbK3Vwubwlb7VDbViZrN7EQJdP+fahra7Zta3J+KV71oLY3043w12yVttLf2LOiA0zwMYW5qRm",
+	"HqZIBm0o7hmgUG9cGEwYJB018k8h9FCt2imeNjXYjHu+P2GeKp3YqOM2Bu+KdGoRXX8blU8tv/lspTXX",
+	"3KzLkUOD/NvZw5u84ujTtGu9oS4mtjy2SZ9Sgb9vKwSuT9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oPl5",
+	"W8fO6VS11NaecpO+oK+iBCtiGhuZHHJhy2jIDOTguhFX8xr2y2Ps74/WN7Q951M9um08JK+mjy32Y/OI",
+	"e/smuSbm4PAFVKQL4nizjbiao/I5KrE/V9WeXqrNsaJ17Yn0Ye8Sem6PL5Vj+/UgE8wI+GyxRztqTdeb",
+	"DrSTV69Df6StUn5gD+C1m9oenTaaYtUPSd6AZ0pJEn8GwKDHRPMSnvDZ6ouL5Nv0srUIiyarAzTHfC1z",
+	"GN51WB9rQFrKTdC1FXjZr6Xg36yKjpOkC6IiwNGah8oGhhbTKwIO2R3KhFqGWezNbqGXHdIZO0qDz+BO",
+	"DVz4GYoitNpRj9piOTfoBGhFpCIixitErgizPYq+YH9r0PvQx1lMoexB/4oh+/lDn+MF7Uc8JjPC+uSD",
+	"Eriv8Mycs/r9mq2azFKP4LOyxxXkaZmjzTookBvlAfIZXsjt1aBmeqe/KqqjD27BbS5zkyMBOqdtDTjn",
+	"kBfo5lCz+vOzG3NilGl98yfObQtddKdCUcjfnhIh8jaDbUnFRtO7yaq2zXO8ASArm95rqbcWx6sJlFLh",
+	"Tk4pjSUs8/du4bzK3vhEgyDlNiFaIoIg1EyKxXKAQn2YYoGXrrgfWmD3qUFKyVisN2vCwtKIw3GeGmq3",
+	"2bvDFReLS4V2M4UE+3NINiXSdEsDB0tCpqq6Pr2glw+xajMW72xREs7sWzr7FwymyycbITcWnfsTy45u",
+	"yEaFldlcxsIRbzrdQwG0XlBo5F+rw3w4Hg5rC1NZlsPKMtx5Nxy9B8TD/+y9G/b3398dvxv2D81PLVqp",
+	"Hui01eTV5wncVjngoU0d443ssf9V0IefdARK4h8ANfVBAEkKDWpMVbFL1tqob/2II+jgeDbPhIy/+Jh2",
+	"q47lfuzbZPlxRTR108GC3rq3fazE1dc0I72OfbJy4gpHrqUzTRJmZIMSmDKzKCkhlufDs1WBUHriS1zL",
+	"Lx2Hs5veAfxux2QI2759et1wjf878Be/YCTDG9No/mTceT1nvHGGdi3e6jWZTpXT7U0TZBbVWZ/ioMgW",
+	"LMVaTT1b0982nQK64fkGECrf2wo39HEOtjUKOvWdWwc65evwBfGQ6XbBkGkTwsE9H7TMe83ibw4JuPXv",
+	"VEHiHmr69wmLu/aryuf9hdWT5I5+7xLkfAjW4g/ASMamO4hlqJDNk1/NS2c/IYXHazAYrIGuwnNJyKVx",
+	"rAiyIFhJ41IyA10hzgKUMUUTmwbzweDZmfD1BZlR5rEyLrQdJdf4lq2KB+gAx9pqUUtepO/kDf8H6Em6",
+	"UKug/Ezh0uLicvsOdIRc/qhHVSWuB77ukHC06BU5d4Ewnxg3a4Py8hBoJXdTkrLeDq86wsCtt492/9FW",
+	"z/3WZh2IjDk7v2Yq8jT1tfR8BL/n9S/AVTOaKKCbSksbC2ZQXZX96R4+ikbbABhBlAlHasuidCqRe6Jm",
+	"rg/2BsNtPjjj7Z/6v9r+SAh2SL2VqTdhbWd8NNi7P3i4zWd3ijhuW6hvK7B3WpEa3blPBo42Kivm2a9N",
+	"scsCrc0vmSDutrReR4emlTOAFKvI9GNyHx6jEKQhEaED2CTogserAKrScUrcpVIJOaiaxr1YPwCbE0Xy",
+	"GTziJltkLaAglWgpOJtVcANzZCTDfQF3GidZCYFK2ibAxf6lmVQAjqSQJkmFRof1cJuX0vJFaMdtsuGD",
+	"OWAQiJW2miwyWf5wdSxNhuaH3rI70+ZWtvl2erfGCKOfTl+9RK/NI6YM8/7RcHTXNDr59c1zNBV4ZhIe",
+	"w2+g4RJk64Eto99RHeM39zxlL9Xl2kT8QA35/q6l5kfeHgo+CjBnUw5QaHklAIMjmUVzW2gKncTyhQcY",
+	"8wWo0eHYImilXACtMMRZRAYojHh6QRm2CLv6pCg+M5Wmmk8FkLcIEtQEvoLc/158CIXTTGWChGOUQAGP",
+	"gefn2paasJB8WFDrukdGcbL5zDZULtEMAHtNkgcoFHp7TCtTrSLWcRvsOgc9B4ADuIDEgnmVZuSMl1yi",
+	"FqaafV8R0SnCPvDbuamIMD+X/jCRA3fwDWq6Ngf1N2ARgJQWdoAWfahqWRVfbJB9tfdte56BielBFlPE",
+	"U4LoFGGjNNrsZpce2C3hoGb51KL3cyv5bynr4JOcz34LRDrFUFrVI0CSEBRWIY/DnZuo+FFjryej8gYc",
+	"5CmVksTnANwl1yAamRtM5npMtAlj8qkTos+nrGqyw0+GObrdXIhHpvjbiRXMAN7mr5IFYUDb2q11l248",
+	"J0mcr7BlQmurBz53HwTDg2U39nEbaZiVofk0g65JIHJDTt9jw/FyswcS+8oZZaym/3TJwGs/BZPJaW8t",
+	"zuw2PeBLiR+8S0lVUXy0tv4FqiI+Wzb2NYVX/PVSAEpWpYxiXbyF3eUs0jxvxIE6VkWFJ9OkSwCnouXs",
+	"GMZxipDiaJEpB1qew5+1p0/8pTWDG4uh/Cml6LUw27XZ59W7P4GNfUoNZXGwNx7GzY5/d8IQYcpfL7km",
+	"AFB/+JPQpKq20pcWBqhJsLb0OAZLsSpS4gpjGSDpKYv5EnANtaJdLx4sstCAMYPJaUy3SuZaYZFum8P2",
+	"FieXz3dukIi0CRrkORnLOU/HDo/ynMamf62Hs35NePuzM7h2NuQ9IwYmvO1wWEAqKBaRRtZfU46ae+jC",
+	"l9sHPXtigmo50L1LshqP1oMGbFmS4q+KrQzD7w80lZ9ceBwzxveLaS0B4w2BTFaBFlwoaGy2fvhfklWL",
+	"E6j2jimgoMfna7IeSi0zkFxSFc1JjKDjx7S8VgUCW3WVTN1uRKh+Pm8/eDAa/hnXizBYrnYEwZRIicsH",
+	"a6s64m0ZCMAB+z5Oo3njSI8dejBUNl1SFgM2pelIA1WZ4eC7cIDe2qoLzFamzTE6ySOGprSdSnSwtxfk",
+	"BWl5NyCkpbBx+JvbOTNaS4uecmJL5fWApjiliUl10sOsEk3JBBp8V4vBV+lkv0oXuP/H+fvvJ5PBHfvP",
+	"/0wm39318oRSw6/hVh2Zd7Apg14mkjYe3KCVMej2Si0kwnEsiLSAxbA7KJNE2GwGWD8bdqkuHDw9vnfP",
+	"QiwO7JUBF7N7qdGu1snUvcpqwsv+Nr53793/1/9/27Q2AZVYz7jKcR3hFuenyXkqgqOjyWtE3Y7Gru2n",
+	"4Xq94tiHg7a9+Pg0EXHbGsxXhvJZGcpfiTfoyW48vd6cRHdCLZKAJJFwJWgUQHq/aq5fNdevmusXrbma",
+	"Q+v3XEk6YwCBAPcM0OkcBIWpN4xq2ZnLuSTR+Yvpz38/Eg//78//+l2cLf/n19ePHz7/5fVvz/neL/gX",
+	"fLpcH1vZf1jZEvPKAnnt+3s/tBzGr+Lyq/7919a/85O8RpRv4eg2N3Z0cNuHPs2xbd1iX5xL24zr10Xc",
+	"3YZ5YRshKG550DbgaN31ClPYSlWOHPwn1SduThh+FQ9frakb5PQepuFqKbo6PaQSREXzSqXH1Fb0Lgm5",
+	"DGwBJ9LHaD/6Abl/IcJif4HmJib5hMWvpnnlB7y9AxZd0NPDin2AAY+LgkkooblYoeenr9DD+8NRgEbo",
+	"zgvOYry6q9njA3TnNIO/todgebAeWKbG790o3QwhOcnP8U270WfQbbQzkEUBgWVqd4ICJlWzalqA8P5h",
+	"825qG/bB9lXzw/trKVTU4unXGHwsBx2+lax9jBUx06sc54PWiryuQM3QrFt/AM41ZevLvSbM1Xu1Yzmj",
+	"l1rSmSQLY/GVU/D0Vxg3n6xDq3WqGlsn/zoBQbsCMP8uGqjeUnkUgCRDrVhR68UcB/DVeNnuPbZYE4MU",
+	"ghXtVEpo6uFqKledBjwllnZqQZlam0fJWJeZoGp1qj/q0rHpz2R1kqm5T85dklWuRkK7bds8IDBOHiN+",
+	"X786PUP3bA9maSLrmrPrp+WEGRU5DJCcG9kakQE6Jcy4GK6IQGe/nAKesaEVqj9tKjhcx7lx75/9k9fP",
+	"+z+TVbG9ZuR6uS4IFiaD1PzrqWNSP7096zWYOoMuUlLrgZeEoTs/vT27607CqwVhzx+jR5wxEim0EPyK",
+	"xtDwCsMJmLDyKiAlMqlkoAVhjLBEUPXx4HCIJF6ZHiKAJpRffPhg71D/PGH6zqPh/Yf6zjFY9lhlgugD",
+	"Z2ug4MPfSrTILhIq5ySG5bTOPTZhWK7SlChBI4STGRdUzdMAUSkzIgLkHBvQA5MKu7RAbKCMmRXL11LL",
+	"1d5HTSKUTbmpJWIKGwxcuwWav7x48uIUpZgyhSkzWXigTvTuxTySDT+ccVsYlGPKZugCR5fEKHCYIZ4p",
+	"l0FnGEu5s6jNhHPK2oSV64bRBVFLYvhNOkAveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMm",
+	"kLoy6SGz3aatf8ohT9MiLBdPGo/ZhNletdA1BlghjGrCJuybb5A+13LCvkPW1jY8+J3e//39/aP3d5x+",
+	"tFwuB2Ia9Qn0+wT1SEwj/f/1fXeLjUeIT6eSlPINV5oT3wl/CwMUfj88HO8P9b/6APoT3h0gy9xzxY25",
+	"N1CpX2dBMAOo28gkgUpBqOtICWbQGLaoOzNM31Tf/GFgrmpz+/XskWUMv4XlMfJMDdALGgkuoeW1ufuS",
+	"LNQxmmpq0mOJ6Yza90SZMtX1zJSb8YzFJEbZovrJhJKcHEZHw2F/OOoPR2eAhjQeDn+DfTs6OnrYH+31",
+	"90dngI40PjwaHMH/foO3aaZQSsmNNFuSZXAOr4JncDoGSJvswCEIzEqhkf6yno7+NndX4W3FdRRzqHVy",
+	"pcN6HKEB+qCy3HvVi3RRTRnKhfcAncBCIaw/b2yp4mEeXUpTq4XhrXMs0d5+gPb2B4cB2jsYHGrmvXeY",
+	"i24g4V+0dTRh8B9H4iEINQtJUjLawwF6jaWs/gbnXrPA0P4QTBhQSH7EatVcMsizoqCAe4Fn5BiFWh0I",
+	"gSil48iagpemLZvB/IRaLWS8DIaO+AL/npGxW+6LjCZQOQLgPOWjarspTlj4+uTs0TO7DVDXB835NVuJ",
+	"5ujOO9djcZvDC70Y744nDLv6OBeQsTUhANNuO89RGbhZRgnBQkJL5CdgbggieSYiojdtwjBD4ZMzPAuP",
+	"tZ0GojRf5OfT/gs90jC3dC0dUOnOujmgB6M9UNsmLG/+DEdcL+gUS1O/B0tjwjorA3yO1YS9toWAiMaE",
+	"KToFsZVKklyRXEahk9fPQYO4E+biO7wbOI5r7powI4YrBP6te69aFTL4Tqi1FC5sotcY/QhCTDM4a/tP",
+	"GKGakMboYDhCYcZwpub6NRHUHw7QE6xtuQUxKcx66QFDXwvcvLOiK5aeMEZILANkkyRBhocf+sWd4XHO",
+	"UqnS39xH4ZSLCxrHhOmDkN+ptSAOFXE8RYInRKI75Y7NTtxptQoaPxsBDr9As+e7SP8TbIsJs5Z0UJQp",
+	"mn7TrknzJVlpnm9FomsD6evAbeqNqy24j4vGk/mzS+vnEmRGNVmY0isHTQItJIMJ8zTCzgdX7VU5QOA5",
+	"g0LNC7LiQKbYtqy0EM4KTYGR3TkYHtwFjicpmyUEzq05MNZxA56eql5mawgnDHiupXfrHUIlqjCdNLWR",
+	"mOJoThn5Fnpco4TzhTlPzuuREM0DwfKHgxLzckW2Jg/Q+SSHI+NcjSkWeonCItI0NumdIeAvGNkI3Tnr",
+	"9A93QTEskcGEGe8zzBnuD9ByvipsW81OoPHHcs4hSJcL7QE6sx0rHUudsOpHjOptuYzTYErtR1FC8JUh",
+	"oFQL8TGQA8hkS3dUL43d8qC60zkmkwPJ4fDgUnBFitkHtqTLfM8QlFa1LZwTOnNyAkArioxZw9amRL8e",
+	"SE0JgtPANRfRq5MZhRGI3RXousp8eZw7y4PiXOjXGb3z6bPnb1CEhVjVa5wV1ywYKGGAcr+ypjqcSI7m",
+	"+IqUN90iooWwDfiCZ8ZXYH4dG1mfaAUol4oCIK7yExy75QcqoQKI1K6zWVmMIp4kBM8yTcMgW6CuGUQF",
+	"tY1rSq11NTlZdVmRAfqFTJXeXCtdjWwygKh2yrbJBWWGaRirUhMcTYhHNJcD60tBlSJsgE61CHaHIn8v",
+	"1IgbizYcVM8KkJC+X0vimvzUZkmMEnpJzNaYcwQIPnLCcsgEu7ZwMrQIc2LfLp+TcG8IVANMmDkHYNSG",
+	"1pevhe3zmKQLrgiLViDHLMbAhN15Fws8VX1K1LSv9QFtCNPS3Zdk1Tc394cPCpUhxgoroQ0iMdDPgtIQ",
+	"8+jeXKXJvS7vBPViBMifh4doIbR1dpGQMtY9n6IVzwSK5lybQOiCSAUeWyLn6Ndfnz/Ou97p3dX7ZtK8",
+	"AP3WGOu5ruZgLaoanD7+eIbBuaS/pwhDmgFrIaqPp37/3oFRLMc2ZqLfDv4AQ8LA/C0DopaMLFuEOvwJ",
+	"M0CnoMPgROa8RcuIUaAFcIAO9o4CdPjhA7zRnXPzLqsAAgoHTLOAX7EuKwXmiLaYXKeU1rkWupQ9tQd7",
+	"e+j/Z+/futu4sXVh+K9gcKxv2OoUaVKHOKLGGmvLp9jdPrWtrOxO6KWCWKCIVhFgCqBodpIf812+F/v+",
+	"vdh3/cfegTknUFVkUTxJsiWzLzqWVAcABczjM58ZT3+jTED7oyM6JjmlgHTCV6Ypc05Nhk2b9puHHTXz",
+	"CKnqI+O8jL8591/3WCKhzkIRv31myEEaCGFzk30AQvl54QTQIqOYR7UW5AFwQLnTAcakoTYsYfl4R2F5",
+	"WIPFH7gV8Hgy/sPP9fc6ld1JPOdIZNyKFK7DjWvqreYGp6HqcTs7HaWVnyJpMgHwFRQZqejZI29xgM22",
+	"e8hi96g6PEskMXXRjp08mNSPe1ZkYK543op8TbJMXhKPBYX/xhoEGzitTgG7XeW0Dprcbjc7mQy75cAZ",
+	"iyPFL7mECGfsFt1HmahGHLWFx9M4l08OhP/Cz7NMZ+ELC/cT+ivTus99Dog27R88XsZhcdft7FAQObaT",
+	"IfqjBmSK0yYJSF4yKBV2S8ypX84yZ84fsfjH5ycstOKKmfg8TLlUpMd4mjY6iuLz/pCdZYI7/9R9P57C",
+	"c8kyoDPjwS5ZghLCr03b2Z4lWx8kwg5IHTTH3S/2diLmvjWjb80e7u8e7rh9n/Z0NsC7mjvOOc20OmcD",
+	"kUgeUn1G/ku4C76P2H7LCZrWwU7ETJ8P3a93dzsqBp4NMCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsL",
+	"j3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdKa53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv",
+	"/eCnfg3vhH83OuoYpLQXXQWXvqBhOJHPNCrOS34PeAvB2ECj0HeFKcbx/GOdnDujch5QWUfu8R0VUxO3",
+	"uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcxhQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTV",
+	"Y8N+/SgG/y2y/PwaMbgUcG532rDHJDox/9QZo7vzZXHKlDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZH",
+	"lZ7sbmlG7n1SFX4L6+rO8FHBOk/1OaXXx6iDhXEfH06ugVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN",
+	"9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bLGal+aELjMf/16OzGn+v5vXXu1d7nuhkpI2x8",
+	"FNxw5TxJGWJkBl2Hjoqf0f3wSUkaP94/WEoaP94/2NmJWPwR3+al+Q8Hh/vL3O+u29khDyF+LdVF7JZn",
+	"jI3sOgrCvcpYwamsM5VdoYwoxP2Ph7zbF3XkX8Nof/G9HP4M76R7zaPXr54+f/vxOdwD6TcLuT/IHhy/",
+	"f1UrkMERs9ufUU0PheJDWWvX9hrNxh6yCvQhSRWSS+6H8yp85OscweHMJAA7OUvxEhNyzvDB8lPAdjCr",
+	"NXqVcHUhdBXsQMCBOCPIaX04t3k4p81id1/buRIxLlsIKr1Kau2a28DHkJ6CvhchrFlr/1qdBcwveQS2",
+	"VO3PaOGFHkn1Kaplwgy1W3m3MLvNpk/gCGWJcimlaMejfxIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1",
+	"VU8Nw3z0xqtcvKO1+I6fygoe79tbfN8LbwHgHd8vvuOttsfdrhiGbOz+7u7iu14RyxZcf7j4+hOt33A1",
+	"+UDmpLvvYJmV+0mJz0Ng0sVb9pZaOq82MQs8Ggx4NqFT46O0wLIMND2/1o4hQVr7FNWK8U5E8eO2p84/",
+	"FSfxDbrM4CQhGMITOvoDRwGe0PE2WHKkmpA/UaRGtJ09n04YZ31u+hjf9G2nGyzG8BNGVZBarhS34im4",
+	"NWjJuvd2ueqgYzeWBhsgs9GwlGrMGwAekR/hW2amEHkH+Z4viZkjGcaZtKJSNGA2HM/VyrKhEISA1Pcn",
+	"xAIIY5/oZLLEqSccBsgJwiC2f6+Bmi1I/FmYopt+rV2jlYVMsgYM369FjBvNu/YJZMUqEoZq0v4soxsI",
+	"sDYl3Vqbz7NY9lLbbe5+X2+16rt7J5AxbTebDaQI+6WM9m2Diio1E2irUZqWiZ6QRXfu89xNrcgdpFq7",
+	"NhADc9o6/etvzV8u/t7qNwe76Q9Pm+q3i/d7+iB7bA5ta7R3eTB+/Plw0vrX3vHBkxrR4zuPEl6HA5j/",
+	"4VADFi69nU+ZVOmLNzwRDRa/1t4WIhJMH42g/AUF5moRoUDgK/qb5g2CLn1Erw+XwzC+bp20v/gO5M96",
+	"44QMIprW1GTNJTTT38TklfrJ4A2tvaVU2WuendMNB8usmxkN3RYVyRvnYxeU7JxzTXGE71azXt5Tc/KK",
+	"rVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/xvs7e3V/9LaH+WCe1awyh/9LpM/55rm3tcDb8pH",
+	"4pwG98jLCzFZ1cA+Fzao0DWM369ePXzlMr7qRJ3kKZXafRC5fxOTzeXtvfUcPgieFKTHA6+1V3ciVjKA",
+	"nW56Vvvz04z0eYSHAA70Wk+c5848B0gXprcsJaukzzEQ8q/BPri3FyN9oYzFcxav6ifgfK7TT7jREEGV",
+	"RPiAcqnBXgWjLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2ITHpNX3XAn0CtJJ7nhFvhY+DdUZYBhgLyWxLh",
+	"/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajKcNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9Fu",
+	"cISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2LgnQyyws19PUbYdDl3DekEnJEbGU662MqOQjw5",
+	"5LX4VxCGsVsuxFgqAM4fHOwfsA8ffnr93I3jxYfnf2cPnx2/ev2PiP38/PnfXv/DmeNv3r09efn6HzsR",
+	"e/X25PmH/z5+HTEE/XXU03c/vT1xF/309uTV64g9+cez43+whx6NqLNEKp4S/tWw3ZOf3MX11osPaPSH",
+	"Z3fUk3/AD3h/8W+wTD//7eNJoQNXswmLgNGssWYTwbNi4hJWB+E7ClwKWPjZBdHqtKtVL5VdG7dZ7NyS",
+	"GEB2BrYYvoMYgo9Y7D5s7MFZemSp0zayHUqEONA+IuxOLxMC4BmpVucA01DCp8Ub7LnEjgscSxAoJAeo",
+	"NsR8Eq2/7uHOhxqnGbU2a19eEQb7iGdzU/W2OFZ+DA0pN4uXjYW4SCclR6Fg6beqqHT3mlGt8FVr7Zr7",
+	"aGW+ZHenOwq1ds3t+f/EvX4Em/k/vz+CTfyfJz+VubwLvZp2T1oEdf+u2Wo3m7UVrHlc/+sOvq3y7ifI",
+	"FFphPeBfFoSLiLiEOGAL4aLnJ/x8UagIrvkzuvehpVuLqdCuritt64A+iCNPuVr+XVE/28lQFP4K1WOZ",
+	"1oPC7xobW1a3tgS4GetBjlMOGWQ3dnSFCEiVgRDSxmcj7BQx5op0hxyIQF5b96CNHN6fygvoT/ONBeyQ",
+	"wtcJxbpU9SE3Nr5jMTgn44KxCTjyQn/O3O4lNTlr91YEc+bYvyuE6DhJVITSOuut8Ja8BWmEPd09Ehwo",
+	"pqnCglDHxYoqgOkirK3NBhohR12uuiIFKwTe7F4GJaLeVDAL7Iur4oPBtrgxz5feMCcWtqFauhdpC1yh",
+	"bRhtQRiN9srKJ369GBo+uxBGq5QVj/Bwrh5QKzx+XkztKTzaUN09lmBhORDjfQwsJkhBgqXDWG7kdKp0",
+	"Gz3KG77qHng5wbNK06jCVV/fS4GB3pqX8qoHdXu35dDwtJz28AyBwTuhR8OeRSSiO8bFW9yHOJ3u6LYf",
+	"XfWoVZ0T3IZLOSe3IdpxPGmoSiJVWQpr3m+Rf9u2dNFzcBZfUWAV/AYI08QVGzL24Q/gNiGMAYgdbzPf",
+	"Vi59CS320fL0y2Te76F2xbMa9CtsH8SXG4tgkxswst3ISG3diPJ8o6kYc2PVCTFJqJiZrzrbgHagaihP",
+	"l5QgBD7hk4hhV9K8ECDrKOe959HxEBn3gXU/sjx8nMNupcL74H0PDBvzydrKO3/TfVXgKaf2xEEfVwYb",
+	"87jhqe6dAjdYrdVs7zVhHyvx2T7jk6XUuunLnnVPMLV2a2VV/iE/GF9Enc+PNbozNV+h+9JlbllVCHyr",
+	"7m9M3W+k68E5CLq+KhJZGWu8Bpvga4k2zkQMI5pudQjxqLKQKgQWt9bLLQP09KW4DdslsLFeUVgz3a+U",
+	"KmxmdXMiM+H23GRRcUx43glRLk/p5ulKk3RCLwZ7p8sVexg7tRHvUCTRnfqHMfBAxjs5GV8FIS0QzP02",
+	"Etkk55eT5hSPRK2o06apa5fQ619Z+U5pmZep45n50tuinrtY1DPzGQvS4oPWAyLWg7/Mio3yKZ5f63Oc",
+	"IDiOSJkvpZG2zfp6jAgDaZFAA7EQZyNs4c6RoExaTCAQ32ZHFSj8kAFFD5C/q9sdDaVImNWaCG40EWyD",
+	"WSYy0WBvoSTdXY6Ux0jKgFQn5zxLgPQbyj2df9TtutW8SnotLuApnawvW8ljLqR62hfIbxyMeFzvU0Cb",
+	"5JCEVjOqdXWqR5kb3a54nACNbzV2gYTjxwsANLoXOH9BJObUfR0vT8vtGmGLFdt3rwYvLi3rTZYFrbpo",
+	"9BesDc7/VL2cKyDIi02hf/0070sQUCRXU7T2y30h9296Q+vT4g9WbiFx5fjX/7ZViug4SZaCfCgxrq4S",
+	"2sI+voDjtpRfhVxSwD5B5f0eaAjS3Flv4jN0Tb/ZiKxTFCf8Qqitm3I95sZxAoUA0wbHmvbGVT5KwDAk",
+	"IhVVjZafwe+dRQL7LHDSIMnIyIjkyFPrEGNPIkCcurO2njWAQ9nYGvBxw1lnYH/eNO9JmY1br9vBz7/k",
+	"pvCdzBpBjXt7hnFHVR3jnDizuHQbne1oCQySUw7TQ1kr2ACFgtOHc8OKwa3l+PVZjif9ig3zTWOvrkew",
+	"3vsCxmuyW9aDYk1tbJ/3BVtgFjXlScMCJ6unJguV6Q+nycp3clIsYmu+EGJosDTEy4sQcvERGklUfniH",
+	"E8jrGUcoC67XOFomRgILUIcF+K4yb6rV+VTidFZ27h+sL6He44BvN8m5hJR8Sikdlhdrb6FLN+ESX1Hg",
+	"gCCmpXxmqAIIfrK0RHd+ux7yNu13y6AlpJm8aZd6hYyfCZh/LAlIChXwHvf/tK+1EQTlV4ket53G8A1N",
+	"MPhTeiRs6b/8BR77l79gnxhpZnudHMFTepkeEPGi1XHEzrTtz38o0J0b0bV/+UtHMbx7toELPIiXOq1c",
+	"SjFmYAQDNgreTT0lPBtkXrkHhDFpeQA0dLoIyzqDmU4TKDyBKZ5lekwZeGOpRhgWEJtKYSkFUQBzQysR",
+	"wTLQeoQS4nWLJaYSsguTscdrtqYp9YEL9YutWnVGFhq8Lqt/n9KAnmG6IJoe8gsiEIaeQaELIqxzgx2z",
+	"+LvYj5s6Iw1GxuYksYbF/7/dJ/G8GeTNhubMxX20pecSmjIvmkZewI0zOWIACENKatwoc0b8w8IRW30d",
+	"44W0/ewBAep3dyimu0tW7oNQY7v0gJ6tNhZ/WpcYTKFud9XRLLJykcu+dochBivCC7bIgruJLEDcb7Gr",
+	"CLJ84tF4YOaFCksqZtnKpisoO3jAIweOtl5xJMTaX+AXNWy32UIwgru1ozyTRQS+8Fk6iYiCNO+F1XeO",
+	"sBCAkR7LNHVKAZ1taB7ojCLEGRZaPBQNNycbE4QanHgkdFCSxGRfajsKre+wa2Sbmtq4l0CvJLyto3oj",
+	"aBb5EHpOlCtgd46KFgjm1AxwxHdURYE2XU7rV7i6wkXZIQp4IHg900B4BBcfziIN3XMnQ4RbIB4cMJuw",
+	"chG+B6np2dW+0rRLtBNN9Vp9iF0zZh4yH/OIHB49aefe617H01SPRXkIZiThlPtVg/1HH4ZCKrAMD8wU",
+	"dT6ukR5ZIxNRp7/V4W80HKmg0SzsSt3rAaYt1Qa/srvZ/amue72pLyYNUtbSVOgzEO/+9GYoXhzs0OmL",
+	"3WzhZBQuhRUI12ErdjVhfj3A7Mcrla7Dxe7meKfRUaFeaqqMWOk6Mt642YcOZOO+BjYS4uGFVkfU9eIk",
+	"HAVnoEPCOJUCmnepCTvPCI147NvDhBJ6RhX0hbYVSIqSt6aE1oQBRBsaoynBAW4JgwHecHchT63IFHd7",
+	"yZBnA4w94dsD6QuIGdgV4Bf18vZMOXFFKZhOjbqcpY8vpPEhW4/nkCFJ5vsj5tYLs1ofeckFQb68t2Hs",
+	"Pl0mExFDGzMWWs8hXT/jyHGkFRuOsqE2nvqe+z5R1HKpoy7E0Lbh6DHazb6JV77bo1wEw/d0EpQqSEpd",
+	"XKMSvSY1ZfH8kIGqpsczRo3k/ALThNwoTrt8GDM4q2btQhH3oONS4f1doKPp87T3ErJH1a/z1xYttICn",
+	"WiOueZNYrHXmst4sNmKaKeynLe7oftDNzFoYEIjt6zT5EgQ0xUOBM3mHWreUrChqIIzPlHiofGficoyi",
+	"VfD4q5mkWifNw/YeXuNkU15J9vucZ+bXX/lMei98QctlSvlaD/hNnbU/IT1RMp59ewAwAXyMschwF7Bj",
+	"vtOQb0qFJrpUzE8CGvFDpKLrBvhoykkhOQxLWGu2/nr4y9OD/27+b5yXHZlae795mHcyOSlZYJ5bLe+n",
+	"HhpfPSpbZKtkvZfZ+pDpSuaU+qxgE0drmcHurnBSRgZ+dwSdajFWWjKppgynCPstVRjEUcHYzSfmrc+o",
+	"4MaE301ZqHCES5boV86OVEKXuHP0Sr3n6PnmGUp/dKZ6lUOkknzEPPxHybzNdvzubnnHz3ii0LKsateX",
+	"fFLQ1Dl90wtgb6qe21OdZaKLPbt2iy3TUmksNsGDVnfoNhjfl9J39sImW7WohheBbOzqxI1tIJUcjAa1",
+	"ggzyMd68A9SBs/00xDXgc89khZ1tRw90GpbbyuchjyhkZ3zf/ULT/Ye+9/9OlHNRzspLYvMrD6ggZJ2E",
+	"vt7P61cxCFXolInRfGpQVvWtZ4i5rkvIVTB+PZzbSW+WC6yjxhj/yWcmDRuLFFzDgUiAaM1qDefGS4g7",
+	"xh2m5lCGrRJsm5MgXIEybAquV0UNhiCDDfi8NvLQfHD908bgvy/rqpxckxdyLxBuhbXaAt1WAbptGpRf",
+	"F+NWxTm2IdvY9NMXUY5Nwyoo3DSPLYXCYE7lJ74JfxQahWE3sGIwEQKBGLFrsBeZHkBwEtlTghyE6Krv",
+	"Coy9o5uHLJa4u+rAviIhDhFRYiCPXCIruaWHYTteShLYkfHl0QM+odahTNoS2stYPjEb8qHdbqzsljlV",
+	"yLc4NhdTNup1UJoVw2lfhNdsgXqZIjcrnpRvCSZ4i2pn7egQSYuTICzKHYxQTJx6W59OrjPOp4IwpXCL",
+	"YeG6o9AjuMuVFyZOuFzlVj5qeUG+ckTlrbZsqI2RZ2mQpmVhV+V7zMrM63I+KqRx250AYpo4E/lSIaeW",
+	"UwXlATe2AMovyfp2067RI8jS16W6OavlpJy87YtMtFkcjBUMdAVzJQ5tPmICEJxKZ0NoQg0ESF4BtVc8",
+	"/joLPS32KXFNfczd3gbnetZyAM6HK20GN5RX6k4YDV9G6z7TSmwV7teocG9IjaiFuq7BYqt1XfAsnaDe",
+	"kaajCIpcxtfOOczqytPcUXCcj1jsXiGFsZDzpIAZEN2dS2XW4/66x9B80b0ooBukWl6tFOXkXIWinXln",
+	"xc0qFBiJ+9r6UmRt53eeQoduYUxRg9BYkngdmU83b4X+Vuhvhf5W6N9poU+yDBYbJN91C30w32/HiTBc",
+	"JoX2fgBodgK/7FUUlIB3LdYPGeIjtppgqwm2mmBpTbAVwEUBDBLkFgI6fWmsziYLKmOx8BXZkSuUcMR0",
+	"mgBqHGHghbb3SKuAZXvSNjrFoIjBKCJp6zfP33zEHvmc0ahYn18K6P15PUn0lzTZjTPiWIhRCj9LKwYo",
+	"2rGLAIGsa5H7WWdYEaksS4SBX67AdXNFp03gA/fBZeqZr503hf+e7rlJ+RzfMR94bvyPi8GMUc3qPLwe",
+	"lGftzzXpLv3nmJP0p01wPzi/ton7pRP3IDj6fDgUChhwv/5MPjQkvh1rFiqFPEHZmZDqnBlogl2Mf0OM",
+	"vCrG0VGxe8ApPeAUHnDqHhDy7pjk9xVDawRCYDG2tu/W9t3avlvbdw0d8FZbqnTgJal3vSEIqsW8HaGd",
+	"SCzenA07zEtmKn3qhuelckdNiWX2FhLyYDjnBdMVNVury2+lP/b1eCvAtwJ8K8C3AnxdAc59tfv1iu1N",
+	"Gg0uK7mx2+BKqNnpjoGhR2Bo8aEz4oTQGTPiUmQ8JXFtRFTRM5C4JhrslaXSdshmyCS0KCf32Hdq87Qf",
+	"BZyttIh9Jdk05gZL93Wa5GQgbnMTuceYT4o6RYkxVDl4xpAGe6cKDOP55PElRnfUSKXCmBw7QyEjeq9X",
+	"h/mdnLRZmGSRktO9CVlGysScUViCTJ73rVt7wCR76uZpegK8Hq/ynRpDpUY/7/rF+Jlzqjxnf1TknPCd",
+	"qLQeMCNVV1xDi8Z7jSkO1A8gl4Ns+NmDy/1fo0JFXB7v2nXHP7R6LBDvK8jwYdVf8d55watWq1RZtl6c",
+	"6ss1cVxgiRR6OH6rpsgXoTe9uvq+ssXinTaBQGtBWC5+/+7jCSsp5jgwTYXaQywPMdBbkWhNFldH342m",
+	"i7f2GSoqQWfrPRt3sb3jjee0YI1uDaEcTA4UBFOR2ODRF8Oxa3jlMKetU751yrdO+RZbdpejAx/BL7wh",
+	"YNlIJfrmBP9PCmgigLmaG1vAQ5R1WhubFRtf/gouKCAgOMvdvwj47Xw1bYgYsEJPUPJVg08Lj4sK/rPO",
+	"3DmIPFl+R/U51MaqBnODRXIQ4s0TfrzBxef2CK0652C7pVMiNAnTSnQUV4I6wXMFF7jhirTnCYDwHuIg",
+	"pKfTA+hxWlUcNM/9Sa79gCfIHOLGScesozxkJALMNhvIRDlvHxhOM3y+VOfYbBUNTphsNCeQ0lGJ6MpE",
+	"REx8drIs9BcYcIKZnInzERU6Y/YB2EtEFqizubSpNNZH5Il3ECicQDyKBAIpho35pI3PEMpmE3budo2b",
+	"NZdWqvM1tL+b7Vb5b5X/Vvl7dzTCLshFdxOjlF4MjCF6uNhf9VsEHdWtsi4pa1AiU/puI409SqRdgDUM",
+	"GilDFo/Ex2cjpsQ4oAzbbNzXESIIYSsg3TLE0klCBxnqY+Tcz4GCZjbjMnWfH8BGSV0DXz6+USqRuGf1",
+	"uekLc8TigRg4teRmwC5FJnuTmPWkSmAfgUnJ1QTLx6UKwMfUiswNPRMDfYkaOxPAge0G8a7nlCwTGTci",
+	"yWltg642hdprWo4JG+hMHAVEeyaQP9foASjfRkd9EDwB3VicImlu9zGsUCzRY1URw3azW9A1w13yXNlM",
+	"ioVdM6D/AC67Vl2RKXOb3QfmjQWG0OVpKjKWyKTcL+JCTNrz2nOY0dk/BRCC5QMZ8M+vwXCrtXebzag2",
+	"kMr/3AL8pRWZe9T//Po/nc6o2Ww26/Df1gv4z+MXn/7i/mLm/HH+Xf+RcwMYm4FInzNpmG/hLJxNwOos",
+	"fNryEpwL+x5Xfc46hDvnrcT3Vy7Ecf0XXv9Xs37YqH/6bqlplMAObi9j+40v3pvkydJj2r2x7iN3qnGG",
+	"kx3LtMwQKF+23TLuIn4XoiigJkH5FO0FUP8Vod2gdshMwMfLVNpFlQne/iMWqK4epUmhVYIX98hPFZW7",
+	"elHAtqNCX6/Meo/1PJNwN3qqlWbkGN7lTIDAG+N7Iox5aKuBTFgN9nOZL576ePQi3/PAROVOPc7rh4fJ",
+	"LGTE3RP7Ok2Mm6dy3jumU/PW39jIi3usgRKhYQFmvsFdtdqtEJi77BmsAXYhcPazG7HvcwFpH+cfkwVC",
+	"a9rTGc4Ss+TlGo2ptmXsTI9yuq7MullSQO1wlyUAThhWkmwU98ACi6S4WxZYJCd9YXyk3vnk6eQowDG4",
+	"s6KEu92i6dfVgwE3JYn+ayva/eR+HqZAidrjqRGrNHGiMpHFFkzkFOorvLpFloX/MahMnmXcufM1Yyep",
+	"Z2itzSoq/5V9+6dyGwZYhwZ7yg3GYXi3C1sw0Z4S1Ypy36pSB+Q5xlLpFfMshdZVNlOn83EZ6+AFRMvK",
+	"tC40T3dvG6wdXz4T+cMUhV3gI210qpaxSt1zNzdJn1PYmHhmbq8pWxnAcA2GEAR1TZWNdu0N2q597G77",
+	"GM1Src6P3KlPRI+PUlhs9zvfiQNkrOET02AfaAihDiOm/VCeGnQirxIM05Vcy07iGd34xjMzz07mhFRX",
+	"m8Stk+vG6aM0dYqme4Ea0UdkGfWjYYNRauUwBePLaDYAPxNfUz4PB3NOuxXDyvnQauKdQo0GtfavB1Gr",
+	"GbUOot1mtNeMvm9+ijyzdLsmlYWe8AP+GbirvS+BPxwEcSCVFeciq1qD18JpJIBygWFQ6DVV6B1TaNEy",
+	"TS/75Tri3ZK1XgRqaSVKdYwgIuYLlVDluEz/hRV7JXyKakp8tqddnBzVJYZmn05ijjI9FI9+GWWy24d6",
+	"xHkSZAWk18dUL+WUYH8mt6XuSknirQVpV+xAAkiW2VYmja1LNetSvZDEvItbr+hNFe3eCqdq2oCe9a0e",
+	"ueO2iO4cmM0xNZimhWwkRGHzkYHbzrv9ALrVmf9VR5WNQXyIVOywiS6A7pFpAEHd0LMN34D4GV9ZDn/O",
+	"gWVOnXHoUAiWR2wEz7p9kZw63wPvTHkoSecsNqm2sXuhEy4N9jM5jcqajuL0Xmcgc3T/4h+fO7+vsGbx",
+	"Jq7KW/HZuyup2PoqW1/ljvoqJUOZ0qtfNBLr9DSm9QBFUBBETBd+NdV+sDRqvHzOOIcAN68wa/PbyLjN",
+	"fzG1qz4tuT22vsjWF7l5X+T6HYd5roHTuFPlHdflMMycsbKwd5MsGAThMQf1vWZJMs13MVZwI0q6fZ4/",
+	"cTJrOG29ia03cbvexGLrfWMvo8tToRKe1XtCJGaJHA5cB6lpAEtcYvZGJUx8HoJ+g17E0PCX522H9dgb",
+	"hCd9IbOOou6lwoCF7CzCC+Uu8riJWeMdXny11f6UJvMC5rIq9u6rysAWp7JUzMNNeZuGvWOn3H1Z5o8g",
+	"fsPCiX5a/sPsmc6PBBAmVRdJA+7WuTLUL3ikEpGRccPzl0PNCx+wh+9GNtX6ImI/an2eiogdD4ep2AFY",
+	"k2HcF0o/MOFerDqDurFgO8TgtyMet6/THFkMjbOln1pHQcfBg4P9gx3n5Guo9XWioNzkGF8uc0alvHVR",
+	"NxOJ25Y8jdhIWZlCKTJUV6Nwcj4FyCZDtQWhdSs5Ipj/RZiiSKHMW3T5yAiGOLOO6nPTR6y4u/1CDC2U",
+	"QqMhDOhEowcCYMbSl0BHHu0Wyr6Db5iJjuJjPjlikNGGYAnEQKh+b9Jgx94r6nLFBvzCC17CODtRGT4d",
+	"CNY58vIK8lNo4VyUMxujlTdrbtSfNlTLhijZ0e/7AFfvsWdZg73kScJX6ulYnO9Ndg2fnQ2ud3K6BKGg",
+	"v/RsUgC6TZnluKPhaRh+pz+k3NjTkaEXEdPg/KVzE4VjUrh8lKW1dm4amEcDMTBdnp62Tv/6W/OXi7+3",
+	"+s3BbvrD06b67eL9nj7IHptD2xrtXR6MH38+nLT+tXd88KQhu2azL5NUllLzRCxohw6MA9BSLGLxKEtj",
+	"hFzQ0fHTmkKa3/fO51ffgbG868KcX33X38TklfrJbHsKXVexrtMOvGxGrG5FFMDfZZ9ghVarY+JeAXJY",
+	"3YNkhHvGysb8ubBTimnDGMjdFcdrStB5MQ2Ui/eDqrU43y1X64Imq2X58MBryA3cjZVMxeK3CgStFYLm",
+	"Ee7/1WtDZ14wzyF6rgB46V7pW3RD5hSxpcNMd4UxmN/xNoWvQ9pv7mMdi9JjprGC4xIgmM4zwBpOXw9C",
+	"SFPKXFY4Wn1fOYMp0cjXOF4IMVzdmsdlu35r/hbCG1Wi6gNKQedl+Z06VSa4FWAb2173WOK53XMjNpF5",
+	"9LvVF0ItaRFxL23DSIrRDxaCHxF78/zk5btn7fc/PXn96uPLHaqSRQEE/G/gu4RYxxEYV57sbpxpdR7N",
+	"RjwSFqIceTvnfQhJIDKcIiBQLq+0ZYZTUR7ViodYD4hLhLRPkS8QoB9B+YSJ3SO8iMeZ6oRP8KV0QesH",
+	"uiKvHi+Vn9Nlj0uP8f2kv2/ibRHjtqMAo77rbLWjcAVFWh4E9D4+kFuisQu9hMsTMZZPoDRAIoT348nx",
+	"yU8f20+P3z59/vr182dxg8U/vXoWE5Gep6/DEE/88fnff3r+9unzmGXSCNoAoFU6ah4DAXxmNzUIgvs8",
+	"o4ncDxdQs6h71BSNqhTGOksMMBIMhR4ipYZEWP5HQdOPn5/w85id8e4FzONVr/5WK1GHSvGYygossAtC",
+	"LQIVRRQp9h7uNfd3FpjmS+BisB51WOC8pfMAfjmhfZyqjRuya6YQx+uHHSgFO+S2X0QlXwh1JTB58xrB",
+	"eWVyC4v43fehQv7FeteKzzZIpLLSLUzhAD2Y5uyAKj2DPJorFfvp5EX9h6kIyVPe7Yv6U61sptOFYRJ3",
+	"sb/2z2ipQv6nOMNQzr+HOnT+UH3sJ4hCkiGUqv/S41/HPtm6PRsaAaI7yqAa7ddPRZPguLC/exBWL5vj",
+	"K+VdhqOzVHbJMEB7f0Hm1HsFvmbEOf5Z4jSfx5lQ5x6sdjbEIT6IMNmLTgr27ukoSAk32LG5yNMhDLHY",
+	"iKByj0KRDt4KcLWKc6mUdFaCczBYXABwxx11JoxMBAZwJnqEVC+eaAlsBKKXoXcGf6edl9QZ7HmB2ZkE",
+	"oJ/Yox3QnXYs3Rz6egwpDwALGZFdgqnk7CwPMgJCWFTTgauGD4eCZ6ajQFm61SBXoKsHA2mtSKiKD55N",
+	"5kJuIFmWiKEAbaqcQyZTweKBzkQMGFVQAzA1dOHIKwSd+twtP43C6RFTiC43GLCkxlJ101Ei/hN/G8Pa",
+	"pEazLs8ySTxERR8GzDnICLml5uYiyifOoSjQuYWYbiLXs2zunWslIqS6xV+4Nde9jproUebu7vbZ2cT5",
+	"SVEYBBT+sY+ajSnJhoQ8cC0Nzm3OUUYkDD2dnQvM+XcU5vTBkc0Evb5PGDcChXnvrMHe9WCnZmHTayxu",
+	"J2OAgl6IN/ZvppjhQyBvYJmwXKp4x7c6waH6/QT0x7SxOVo+Pwfhj+fH10LCQhY2ZjvgT2KqwPQ/UzAy",
+	"6qgigiWOWGyEWz+qlHQWMN5a1dgqYrGV3QuRP/23kRiJ/NGemugU+IbCVf7X4Slov7p/ZTpUaRbed+o0",
+	"Ot7eUXEiM+Gun4T7x1jDego1rDisgTjVvR49ikpZ/Uy8MKSAbEg+ot/h7MSKtGOEm1z3UGpANxm3B46g",
+	"HURmFTIyjQN9UyKI26LhPhhuQsiWjlTCUnkhAi+2+3T+tf77PKBdajyLFcm7QmOywm5EWhJjtfN74BoO",
+	"5vBo6HmveJ8OmTdKj8AjUgWR54ZSQe8ZBTcD96PVLAEsvNW+ZtmJkdkYjufYvhrDQvrkxtEr1RwU4cwS",
+	"5XnuhfiMWhWaHQShE0JAA9YjZXYhVVKwy/Kj6RagbOoXe9T5vTqP1AK4Pcya5B68/q/TT989jOgfO8vR",
+	"c8Qk2tt5VQXtRtDSRqSXU5jXWgivVs2BNEZpDh6WTDdWoJA/3XA7PDuF36zIhFDBV+24l/zyffLT05rz",
+	"JKAVdyhbKCdG8GuVv3DN/9pf5AsPCn4xjdTN2Snq8PRS3Vk+jFWyJLDDr8J9unf4g7CFVN014KROUz0u",
+	"ckiVTHv6zaxNXxTOZNkT38MSoEh/KUo7IlqwTKhEJKHkCQqngNlCKOoOUZEZndLF87SEH9uCEEwOax8j",
+	"zWFhQOXq7y9eJ3Kn0Jm4/MsAM/3W2AqSO4nNzM/ZdHSgSoYUz+58SKbbPaLoPDkn2uP9yNcR48DuEuCK",
+	"EMx+uN88RHu+7uz5nUZH/SgvBbNj7Q8zwgg5QcfBbUfXC5GYBQ5lfH3EzrTtdxRZJQnlLAOSkWjyqEWN",
+	"Qo9KGvS6DYQceIi0V0g0WsPFWES88MvCELv9TBo74KZcbO+W8jThNojD1m5996BGAI/pP3yfC8Sn4Xmr",
+	"2Ci4EtcNUFzj5ZXZ2eMEdknMez04badlvqW0TA9Z3EQ5sdPaRK/RfYbqbUF3d6Xxu5PhxYhDLgWX1BUl",
+	"qVi2OAPkDn2rWQ3yDH5fsj3Xkrv4/LXlbm9uxmp/3pjvC/QMl2zz9MuWvxiO07uhUKVo8jmXar2DFC0B",
+	"ywCWjLnnZqEHdi5sfmY2DMlU2xsroFOnC3TB/jjZ3Sv4aaUCitwgqSrddXfvl+4eDZPlhrK6fTM3FU2f",
+	"5pvmgr82EXPvga3hKK7loq2GMsV3BQRrorvz40PHGARAeFQfS9ogZ6lsxrvomRlIS5K7Ygr52kyPjcig",
+	"zCzVPMnTX3CJSI2A8rJGlXB6pgEDswyKpG8H6VwESWslAImb7Nra/V7t7CtwCG6hpLLCbQDntie6O3Ju",
+	"kye08Vv448RYMViAPSCY24IApS87PJtABttHHgFgiKwLLN/hTPEs02NM10pjO8rqc2DNb4d6buS6HDjb",
+	"Dzid8sSwvBQVea+p/OS8mCbxCS0KaT7xSIaQvBulKc4Mmay4mgBKjpBxK1EQKT2XWQb+s07SaUnGoZNQ",
+	"KjtFfnNnOZQgoZgUeIu7XLGHsc1GIt5hWNvq5vEwhuROvJNzF5cmhTC9yjyaOcVzVJoGDexM61Rwdfei",
+	"y3gQlgku0+JuY8t3kd0jCfLOC30vAWelflmEzg8tHydQ3OKp/fyhK/GsA3yKGoDH4QRBIS2cw6sE+KIQ",
+	"7jPPSvIFI7ggw+d8HH8dnTGMEL51NyzvvBRvvZni8RVmsNbYr4rpXlVY7ZvN+yLCbQR3G8G9szL4OEmC",
+	"pFxRBhdCtiTEl47Ycg+2tD49gpjVkXGnL7B+YPGQmhRrRaKO6oa6FUBk+oRdVOg+RXAcyhP2uamXkjM7",
+	"Rx1lhC0JfqtR8EP+UHAEJZyEMpq8Y5vuoQzIaV4MULQWWTKd8YVZwtCH0TeJ6ajjYgcM6rgRnAo+IRxd",
+	"ImBk7hQeBbiqe5qhDpnSBIAiT7USpT9O28/Bp1ZYsrmGbsM1XVe3fbtR8ttklXjJTanL3Ta4HiQd7qnc",
+	"fQ9FA8X1WksCLhtrD2WEZDmsEyLAuBaewA1j7l/Cvsrl6bcd1r4umXDfo9prGSbrBbXxyZ40AZTVLGaJ",
+	"cOFOvw7E4Mwd73Lcjz3868d3b9lAZOeCwVN2qCN1Lgyo6RZEuaqq+gtmSRttkpgZq4dTgChuO8p5sW0q",
+	"Hy5A9vOuWNO2AjOjbhdYEllRUTgTwi3bxHvIxvLJemYCZsquxUxYxveFla7DSn9XJeWgIgOiTnn0mQpp",
+	"SstZiwpo8BBQQ8D1n6uKvvc4iWW84usOmFVJ3afFLrKVPBJbWXzbIIat77o5+ojKIq/VfX3kQaVLAN6D",
+	"QRcIFgj5bm4Y+H4iB+Id1AZtce+3n5mg1V8mNRHwwFtP9ptBy/NZuXArqIyyAVuZGHmrMfoG4yo0dxBT",
+	"uPuyaTSLtmc/ykvRURuj7UPsLq9frsTbR2XAvfvTHNh1xIwGKdxRgYwYyIP1pWDStou0AHYKm12UjNAN",
+	"31MGSRMoeyCU9zCnpG9FzWZzx3fPpVL/cq7JGedj7mt2q6X9oozSXIF/myklmInSJCrzELJi+V8KVnR1",
+	"z4zWY1Qh3zVb7WYTohgc3lWTaaqEMVf00mjtle51Z28sxEV5OD/7DVcy6WdLF5qP683K0gX3h8PiwC55",
+	"MfGyko74MrULpZdvaxe2NMPbfNl1aXinQa9Bwy9yPh797uv/T5dMqUlkUSsS5uc6qFQ7N4+XYbEuwjGs",
+	"rYu+3RQQLdm2UOKaTuEJkn0Ht/uMdy/WO4HL5m7Cq8iKpSTGemUT+QnaMIXjTaY1iyaW6XHW+n62hEI7",
+	"QYQs3qtYb7s3W07hV3VO2il3xb/lYOe1SaL7nXkqHvlbdt4rIdF+LA8Mk0llo8Upls/ceriS63Nx48UZ",
+	"E4VYterAqrUc/+9MrBS2kaGGaW5bSa0K/ElcTfLLMFtGZg2GVhmNgcEY4DEz+E7/jDVF9M/4hpcwyY3l",
+	"tPdSc984zBo2x1mquxf4T6HcCFo/oHMMstT9vA8O76eoVvJU9+qtJuyY8ICKKw7gviv70odPMmc0u+XR",
+	"NGl0bloJn9TaLTcGuvbx1Mj3rrh20XP33MgF+KjyUpyWmv236s1W7c9PKyiI0jedoyVKO2ubF9tGe5fF",
+	"KDww5b3zBUK+owo5/EEMU951sjZNy7br9IAb7DgXukRyDqBBaU1HxeVTGGOTOXwcnxS5B4E3TCvxwEAs",
+	"lnveUAygdlRvZEeZ8EyJRIqeaiXaUAYIzxhmwgCMMozHkw36pwNKlE86qvBmjMgW5lCpLKADf4Mdq1z1",
+	"QHPqjoJ4F04cOre7qdmABz0KiDGUj1Exbh6o493L3N1ERv4ELgV4SKq7PMV20sjr+jPQuBJ5gbvKXMgh",
+	"48SeiJ3XhUoiXLaBBmBpDvU450Psqm6OsMcek5b1+XAoVOCZ5ThWlo1UXlVJ1LlMd7ujLBOqK3y7MHyz",
+	"1QWaUvyDUEmD0Vwgaj4QwiL1ZUe5H2Wi5Hnf/YooZ43NhO3229Pt4wd8wsyQw14YVEX9kV+H6p/YOzc6",
+	"CF24j3kmhApR+WgqTdFRemSBv9eNHj+2B7tQBoMuqJdMmHinwd7qabNE6Y7KlXS7+K3nmhobRFYyPKZT",
+	"VsdNY2e2psrdMVVuD0e0yEz6KCjUOCVYARMxoSYOW0zRFlN0F226j8Jel0lXiPH3+jJ7VMBbznWbXwDP",
+	"cKkdi0+3EWSo0KXLWG5HpsFiJ0ahUg3o1CW1oTFRAW06zERPfhaGxecijlh8jqze3P1/Cr9J4TfijMix",
+	"xW9xhDzsYASVkvcPDHPiuaPQSAkoonMJSXa0PogLaixVosfYmQXGK0ybxU7WJKNUJJ6KWzujZAA/Z4LF",
+	"qFzdgLp90b0QyanEWjz/c10q4BKX6hR6FwhjwqOcLrPhUb1R2pMpUlbHSp+avh7jo5SGf7uX+IqiGEn7",
+	"41T07CnZe6dnQqrzUyOEokfml88q+1k+9Cp9j4wDL/oyOy6XH1yJ53qVmGrm6RJeqzUHnIWxoOV0gBvZ",
+	"q2dwBj/X3e6tUzk5to+ZDVL9nDdvpq748XvkLH/UihmVJBWKKIH/nrJS2AChPIlw85zJECH6ShP6IHoC",
+	"7N2KeWX+b3PmBsMUqjA74K5wV4hszSmWnjBvnoWLbmWyzyWUo9F5t2MNUqDwMW9v7pxQnbfxhWflJuMk",
+	"NI+q5FlxNr/WzkWe56hFtdSGH793GkJ8HqY6uZLDASzh4lSJkbxER7HfLNG4PxS//XEu/ji3f6Tij9T+",
+	"Yfgf4mznv35t1g8//b7/58M6/mu3+K8T/692+FX+r06ngf9uRYd/7vzXzn89/OWPX7+rf5q5Z8f9cee/",
+	"KljjIzfeVzj2/ZzTPMv4ZPaTwKRnv4bXE24jvXj56sMSMo+I0udwfcDzluX4+L68xsNMD7URyR9DoRKp",
+	"zv/AV/3Bs0xeiuSPoF7+CFrhD1QsfwhlnaNal6ouskxnf+S66w9fFrrzMLrxV+z83owO/6z8WPOE+wJX",
+	"052193Cglr36qR6pVRszLPHYFzobcLvCkK1duaenW6HvVnOhphT7k5FK0kqet+OAFC7aDcuDHkjojcwK",
+	"XtDMPXtr3LO/xj3fr37PMn7GzD2Hy93zmlvYv8t5GVNvOVh21egts8QnxQ8OOtaJuoKLAT/Ouhcz9mW1",
+	"h/HoP5wQgQbClUjgJ1pfEMIvfv/u4wl7VEYAurvRlgtNmbJR6mx3DfB2sAYi/KGgy51JDkrUexHKmd2g",
+	"OGOTahv7aGrO24OhXTkQ5gjaDF3KrjjBxj7QaYqrjpourW+wN8Xquw/7EB50D3rz/M3HPBoLTb6cyT7k",
+	"xoiE6UuRRRT37ah4oBPZkyJ7/tkKZYDuA0YtB+70S/vBzTj2/ZfGepQmPpo99g1dMmEsGwiuDAZFznQy",
+	"6agBBLUNtJiM3wcpFOf50MK3AgOLD4e2ngmjR1lXxDn5eIZ7zt2TieIv4OfwOPhCqOjQbVMd9c67HO9G",
+	"1tnmbNzXRrA4EZbL1DS62mmbOPSwMuko0IkNM32WUoR2vn8zP6Dp9s+UFNwYvHzjKmGZmGlJGxQDp32e",
+	"9l7qUVYOnkLwsAiCabb3SvDnIc+s7Mohd6/69Xcyetu/F+zVojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw",
+	"707QDih/NB/yLM+iDOIOj/W2zCrAHfcdnDyiyA8ItPXDl7NP2xB7vbn+r9L8TyjDsZBqqNgPaPWYqhvJ",
+	"rYGu77s10jxc/Z7WGvNZJiz7bVhK7pRMpRDXtZWuCMc++o+eVMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlK",
+	"uKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxCECj5G+yVNUWCUmdxBCNkgj/2dNZRzsrCSiNviGFN1wZBYJVA",
+	"DNhLpI4qRYHZwzjXDO5u+sn/E0kufZlYAeTFUj0WGXU+hFr0joJmnYGZRbHRcCgysDJb+9gFPXW75Ihx",
+	"y6Dl+eEu/LrCTsEAv0ylvYJOxX33VaOwVFxcGZXIQQIS8uPpXQj5zeNcncI6r8ewaidrkauu1lx82Sj1",
+	"sZph6WoDwCGFMUTsbNTrCfdtM60H6FF46lbAWiwXaScvBkczZ/bfXzX5h6NMtQdiYNqF4cLjOp0/fISv",
+	"FbW+/3ODxXgj1cgKE+FnBt7LLk/EEdtremJMpDSh8C6Qlhl32IqLsNecE9AcZbPUuj20zds1qezebg2C",
+	"hXIwGtTarR9wPeingzArqaw4R+1TnpYaOQ/wimAuNHv+IsFctJi/2WjuNnh428FDtCZ4uo0cfguRQ7BC",
+	"wQz2VuQ8Ert5dvG0bTTHLPZ0npVW8QfBEzNlm0OjBkRQIvASmyYPhR6mos2UwOSiAhoCpaFLu9EKmvsN",
+	"M13FurxcPt39YdNwE34nDIRQIca9ESLz4O7XFFzYRgjutdQ5vhYHfErQUExzgdftG987FwsQyc7Eigjq",
+	"XW7kIT5bQ/04znx3DBA/IIcAN8XVpKO63IgGi2UilIXwP0TeOBuIRHZ56gnS0L6E5EVsoA/JHxDWdfKn",
+	"JKH8EJdB+9Ck7zLS53jphYK0Jv2Z+v94ShaRGsHO+aUoTyi4PYNM/YEloK0f5nWPD99vnou1t3vrDiZk",
+	"gGZasyDcPituYGzScqZtv7wCb0bGinWar9ygNx1+v9RswyRXmFiPD2Q6+eqnlkud8tyOlZozMXCgv7Z5",
+	"JXwSsYFWtu+24URw3Isys/0rveWMq3Mx5Sy3Dn9o1pu79ebekr4xvGYptFNrd1P/+AYxSnnMTNQHXKY+",
+	"a1PeGFypxgA2/v+iXzZ0dj5nrwj3nLm9lQ72S3tl76q9stu8LlkGhzmR59KGfNSwr5UgqV6ebbP1+PG8",
+	"mKa7ad7c9svHYL88te+a9UP2cOdRo/7pL/BhS7/Zoppu16cgA2apoATZOtuYxDcQk/AfewXnoGQ3zzoG",
+	"S0Uf8vzYO+XxLWSWjrlBGu6ESWU14wobbUiEBlHnQec9pFJdGGY1k7ajHsZUi5fUzybxzmxAYrG574MR",
+	"7wNG/RsPRPiFmNsyE7/hNgCxFTFzAhA54nBz8VJMr14dfJjTM3Sdvh2FEEDh/Xc5DjDjIXHsN+o7pM14",
+	"SS95kvDkjri2P/eh3essN64nxV2yN+cSjTm39upNqp7CaVsuk1Y4nVvL9VuwXItffAX9Mt1vplLBLGfE",
+	"ziMTXEKvBFuzDBr61g3O4mrMszoL12xNz62MmG96FutbrkE+fKTa9wXGpy+RNw32HMr9CxR4WomIvF2Z",
+	"eNy4Jy3Y0D71w7vj1ehGhBVEcOlXXYD87UAwt4b1/TCsvZhYxqjORdnWoL7/BnX42tepLJcxpKGG0ct8",
+	"CEhcg2EdtPU3b1SHlZhjUPul3xrTW/kw15j2m+RaZEOq7YZFW1GZXgvlBTLe/Pj8hD0qImVjqCtvU4kV",
+	"lJWPdeYepEc2sGv6oPED5onAqHuVVumE9TIhsGu9u72nRyoBKlKZBA5S2e2HcQCfl7u55wx/PWapVudR",
+	"kfA6Aw7acy4VVkZtK7+WrPwqODzucy5ydj7mSm31sq+gxOYWDOVKZutrbMu9tuVe23Kvu0re9S6ouVxN",
+	"ikuRkbIrHSh32fKcXUK5vfIr3vVpC/u6Vds/1UthvvIPv3X1vwFXHz53Xo62ZFHIFdVnbp8tlzNzmwyN",
+	"es7QloPIOEiZNovdyGI27ksM/zpr2ViZprn5H7H4bGQmMVjuQJKrmFbrmpMhXOB8knVCBe7G+xEmcCsw",
+	"L0SQarsVDPfex0+1vSZ5MBCWJ9zy5fpMcfaUD+lJHy23Asx+YhFlH/bZw/1Gs9HaaXvmNgjOgUvnBAi2",
+	"fuiocLLB741hJIEFjkPPDm1EsKPd8cl411LfCAYwUzOnrxSYD36QUpi1ZMVXfPorPsA8YVBx6Qay4Vs/",
+	"f6I7yqSdYF+NYjds4imEI4AuH2jDRC8BoRydpbKLx7EveGr7/1p4EHebTXf0U63OqSUEG2a669xL91rs",
+	"3kJdeI6of5DlZ9yIgMw2FwIchZnD8xLGULvB3hf0hiobN5WXYu1utLfROGvlZglXbJtX5S/HU8y1+v3y",
+	"Eco8F+0YnSZmPgPp34QYGt/E1fnnoTh0jHzr/EyPgBLL2Wu+8zgI7lGKIUnuk8btjnJP2Gu6y79vNpkR",
+	"Xa0SA6Yf9Ehye9GZe/AmaJ8Q6lAb7Am+AGLBSMHcUdIaFoMPGUM42M3mlH4us276YC22AFIJRE5wa8P1",
+	"EN40fT1WGAPuiwzaV7knogVLGx9oPRX0K1Iahmc1ExAiXZuHE7vBvtRpsjH95kZthexYUwCqxI9Z7kDr",
+	"g0inA3/pXhP2qPuWtXZrt3lFd9kyJeUK9JNuca67T/8SU1+7T2/1KlV3720eIt3oLxB3GcpMmMoX7pZf",
+	"SG8iCD28mNr9aj0o/DjvYzQP81a/GIdp1/72+K9/3/vlye6b/f/9/cnBP/7+8/MPJ7/8tLu3f0CBqPDc",
+	"tb5dUiW0X4p0GYpNdxLX7ld0G8SaX7bV0Zy9ThTBKxqJ7/Guqq/lS6vqSts6OPJxxGLc/OXfTYfJC38F",
+	"GgK3TQu/a2yghJHz87aW4Oe5hNzcOzp9oUJa02uOXiYERb6hlU4quzbuKMjk8dSKTHErL4UBFfElOkXd",
+	"2hYCawgeXu9xCR19gJfCCaq6VPUhN5b2w53pSeWEHBlKBRusRFm5PPcpWGUhxJaIVFgxa5w998lzMFK4",
+	"ZVp1xdpGCL5lPSOk1NSwpIf3K4ftXIf70EHOrdZt94+7t13dfoRSX9YXKbKnsTPevdjsLEVLxaNKNj4G",
+	"oMGPXJPmzPnAeIo2bEj+rdukG5ib88JZGxmRf25F1rfSLryPB3gd0bNek3D3WaBFuFP/A7FcKH3c1xQk",
+	"hyXD3n4IcnNWJTGPA6QuTUUGfZ0TDR2/MSnXUdCXkQ8g7AfdvgEnB3diKxWAr0HQc1YeGpH25onAp/DK",
+	"zYXgkGeWisCrAhIoTi6AGb52ISbOdglDhG83m7mIptGKzmzR2K04vA8ibWf/FF2LD263VglX0OznSCH8",
+	"HHfABNrKhnKYXjM+YK+KgqHbFaZKJLijgba8HgrFh7Ix4YN0uWNdSlhF7GxiMfYK/+AQLx1zw5yNY4Wq",
+	"DMI/pbtXO39+iPOgge5/M5CeOVucBvBVB+NvbetdEcQ/cR870d0R0eGuFL339Blz99VraexK/Jx94YEa",
+	"uXLqKMWzTI+ROVAay6w+hwKxdk7uwwYjY4nZk6cpKZhMIF6xwV64b5u5RyEQRSWBgcJEJb4yhHiWGdsw",
+	"lYCkQQQTH4tMdBSSB7m50APNKLuUl1Kd09XrcAO5OS5LAvozolsyQQ34IbFgkM3IzelMf46YBQfdqZbQ",
+	"rA36rbbdKtscuY3fApiWY/fvmOJFOstR14hmPmIcyQCx8/PDGDj+WruA7O6ouLnXaO023C/jIxbvPWrt",
+	"PoIfnItzpm2f7bFnogv92WC5W7vsjfvsO0eBH7Kj5nPK4VUz3Ivlj0aDhyTN/4qPsMd1JS8pQNCTiFCt",
+	"Msuf3GA/At7V77iOehg/Edk5K0xwJ5q/DXFgA/zKOajRPSJif+XzKCF/W4uutNP5OIvXnEVfPpklvi0S",
+	"sngSXKazRGRzd4BbCa7YYBTD5jfsWCmGBJ7YZO/f/xeMvmOl+BGL3/Dst5H4l7/4Dc/+/X84+6s2//5/",
+	"2I886/77//COevPv/z9ctdNgT7kREePdLhGGDbWxmR723WntT4Z9oTwU2zr5BRHOAazEUUfF//6/ccTi",
+	"EdUpjERMkAzMxuHxN9r/UmYslRduF//7/3X3afg/AcRepc/mPu4a3DS7zc0/2jwuySPWhZUyoyzTI8hL",
+	"MjPkXcSpsOFITbo6EeUluikCyundubfmRBcwSkaMW+ctOE3Qh6g2wdFxgfCijkJTxak36QxeCFH29UC4",
+	"q9FJOcs0T9osbrYet9jBwQFrtnb3fHv37/YPGf0efw0yHto2AXpnenO4i9ZhttzbvYK0s9P57r8e/soe",
+	"7jQeeWrLnd/3otbBn+GX/7Hsqvoe/SC3p6oWDn/Yrzd367uHtSsYWU9nKFkDeJ/+UrLXynu+udImrxTT",
+	"R8Wd7YVAeWPnFH8dBW2OcRu5XTDOtDovNMec+X5IJT3vGw6yuRy9e+Wp/lAuWmnWD1m9skSlok4BsjMF",
+	"1vE2MTiQnqogKeD9y4Xk16dIub1W1c2Sx3Z65PTKuD1zMMvDf3zwfaO1u7ffOPj+8Q+Nw8drE3mvN4kF",
+	"YZHXciBXAvF/ukHcEZmEzqaucnveQc/ddWlVtz7+V+Hjl3hSC+5YcAcWchhGc6BUH8S5NNAWMDdWnRzl",
+	"ZddfMGN1JhLvvoBLhiZHR+WGdV8o9KwitHjPBOSX26Rx3ay5ewrvOXvQZnIwkOo86qiflAR7RDnNkUqD",
+	"VYUP3754ukMlq0awnk6dIQORwthZkP/reW6YeP3MlSraK2UTr8GOWTLCk1bqiAzT3G8edlQMpkzd8guh",
+	"AnI3dIU2fEKi1+NAYGZHLJdEULfUUSMlfxsJZzQHtNeYT9jD/eZhUSDSi5As9mTGWfGoE0B/ZUROgI9W",
+	"whg3H//VSsgyctoeGiHIZwM8MhQm+50RH7nRUV8dsurhsGfUPluqbjpKRLKDcIAwj4KHp7OSCQax3LN8",
+	"vdlQZMa5t+4Xu81WR6Xg+jvnB6BxQ22MPEvFafgqJsZqXxZrdTr75zZ9srijlLZ96XU37mIg7IUm4W0G",
+	"C+0fUA8P8M5rGKIbEViFcZerRCY0hqe4V8kpEDR/H9PGsmlETWA75JjJni9I9nzBOPsGe9djdqz9zXSo",
+	"YpoIxg38DKaXrqMIhAu/G+hB6J1+LnAh3bpeEU5YhO9bl2n4WiF+XM1FQPnLvJ5DJNSxUrXl496lW28G",
+	"qbfCDD7yS5GsNQG4s0rJfwj7fwnImhJjL8a3wLXrMj1WwnoVNw6omxMOQMdiMgka7UMMnmQJifmytMsj",
+	"81O9JNhHjJeeTfxfrM7Dkfj5wUEeOV1G7yg0okDqBegE/6hgeNARhyRXrdn66+EvTw/+u/m/C23c95uH",
+	"Uc1KC2b887Iy46kzRiaFCeTmt18k86iggFdJbl0F7Srq9HaYrl/SPhQbzK5hR80q6ivuzq91d1ZonjYJ",
+	"/qsVWzFsOO7rjqrWqeWNcFTSXizXsl8KtXcvk/CkosP3WdESL0Dp/O8Woumewe8NxvJ1RoigMTdMQWk8",
+	"hCymrUCuJqWuax3VdWcZol3AIOMtu8jtIkgAkG4IJC196Qz+ieeLcbbvmegoHKa3rvrc1EtQ07XsEHzm",
+	"2nbISig/XM57gvOjJdscN9Nc4gi+5KaEN9lCBINgwE1VFNs+J1LdWnUFWbEMVFCr0Afjgdkgv3gubH4I",
+	"N8THrGAOr2UJX38/kBxMt9f8YXbFT/oV3WGOFhvb7uOAyD7XwjCtADIhpwd438tAbkmO3Xf833pmx3rQ",
+	"P3oyoP8gZt7tz56Kp32uzoknbiAQJlGGWLCHf/347i2eFwZP2ZmJL2IKHpMBdMZCkk7pcYPFapSmMeum",
+	"gmeGoTUfRyyG0FPMdNZRcZ6KijE6idEyNQvZkDRG3fPlMiEiVjTciyGp3KDOUSvjvp4T7qLi5Y6iyRg+",
+	"oYm4cRVCbLlQkJiiLbxgLVNqNEz4dZlSy8Ry4LPW4bNWOrcDfSkSSGUUOB6UGE/nbZH9wH8pNWEDnYla",
+	"lLvDmF8mXCXmTdu17/ZbbH+fMrTs8HAlbxHX6D1OeJmI0LVnbOZGc/BUUZC96kB801Dxa7Z6b628rBiD",
+	"gMKyJWML0jbC2a+j3RG3C1Gcgj3SWMMq3wYGNtbOeF6vPSzwSGTcCEKbr6+5K9N+J0DvCmQGmEQBjWhF",
+	"mpqA3y9EHJ0zQwatl0cQSdRG0NbrKMAWSgs5JHauddIm3BiKdUJTRoXsUVTMmqEWgBExpQGSAnaBzEpu",
+	"VMSs7F4Ii2iPMZcWoJ9C2UwKgyKzeD0zlk9wTGUWWmO5lcbKLvKPeQaJB6bBAvEJHyXSMps5rQTFjwF2",
+	"REuDkZGOCmy6pLpyJCnc/MCwbp9LBYMxaOk02BPevRgNDRvwRLAz0dOZoDov966OKnydkbIydc+bgGVF",
+	"UZgrTATYOpUmAvzl60j6mAs0DoKWzwQ3064ccrqQ28SkAoA5gDsVwxKt3fpus7GG7n8Ox+vL6P4qDQHj",
+	"2Wr9+6X1+9zU9VCocpy0XZIiTsuXZBYI41QKxt2XdMaCO/UjlYiMjfnkiFE6eoBgefBapg0EOOdlOa5Y",
+	"jH8+dbI63qYGrs0CgKNbaQAcOxVylfYXJIVmtf9nt3xLstf50gYoFQagjnND89anpP/CXnj447P3HxjP",
+	"rOymwrDWAaJndpsRe/nq/fEx2z9gT198YK3v9xsHu/s77at0Pwuqv7SLg2svM59OiJgRTk8HLR7NqPAI",
+	"NW1EtYIaFavOnAZVYGgACL1XyWyUryosXrUChD9tFOlcTc3gd6wS+EHBb/MRX1JGz8pO+GRXCk/fQ60n",
+	"U0G2ISSBtRIPDLNae+l6f2UeLlLBSi2KnJVEIJ2QTUKUs/ITvtbNeE9vQnOMECMMmZdCOlVStz2pMA2Q",
+	"cWV414KoktZ0VKVjEwSgF5XTEpLK4nK8YU+nqR4fddR0oRNG2dzlBcge4CH5hVBMXzp7oi8AICnDBJw5",
+	"orQSjY56Qo3VULn0+XAoFJsFpCEzHgIJnWkyGgJTnTdcipXaJ1OLJhOWAi0z3OA7obgFa4PkB4Af6DWM",
+	"GHvMy17zh6ijiMMvqAe62qM5Z+ImV2gMuKJSYcBf5hferegyRcuHYRdfegxdBjem1ysjj/zXAZDP7up+",
+	"1Rs4eLfsV8FLPwgzSitV7RuMj6FrP+aGJW6Dbz2qO6itMecQqMrQMrVjzfr8UlT4UU7KpXwYQQ4HjNWO",
+	"KnHmxEdsoC9BWiFMBqS17mFR15DLrCoAS9fQyzsqj8JSLCe4V9tw7O0aJnDWGS8C/Z1/AipuvQjtgCRa",
+	"tY1RH2biUorxXFftY1+PTcmBQrYEYjKJisQmqMujnClFGl9DMOaTCN20LqVdCQG/llajQaOwXlBNXgzH",
+	"odnrUw80ha4eiBnDp1TRtTuv909B2Uzri2X1jrPVbrTEChbpPX3ledSLgZhmq1rujSNYFvJsVsbfd2oZ",
+	"bmHCzq4uClTc6yUe+BXk6MZ+XsrVFezg7zM91AYws0qMc5JwzC1dSiNtuV9dHjqjXnoJQEqciSHdCYvI",
+	"JYJGYSPsqmj1CLo+eDrVNpVW8EwYi24f3gBpHUg9wZsfGKbHKrQa6+o0Ffx8FLbZdF+9LK9WosFC7RxC",
+	"ZviZEaorIudwWc3ivs7kv7Q6TfjExFRkJ61vAp+F3rbebZKmo9w+gP0SYBhupw9hDXmKTbikKhS4PzBO",
+	"E4HOeZtXYFF0rl0caUXnHKhI6yjC3VDDPNSlbhXrutcD4gwYCfCYXwDXOzHKu++aUFfOkBPrKLchwEV0",
+	"0gHw0NTocbfZxA9uqPDOal0fcDWp42+p7q6sO93uWlw2lQJLxxdMn7mPXIbW/AwIKvh9NI8nHRIGWLFf",
+	"pDh06qqweWrtx1Et5RVX7oKIGOhMOck+hezxv5779mpWx9ZuiX/9Ch7GH9Ylanef67rLv5Z/c5Wycb9X",
+	"S9VruQ25rdRa0xR5Bvvvzlki03KqDbACp6hUQagdwd6gDpWm7xy8DKRjY+tLXo8F5E4p40ChE3rCPzBe",
+	"8RbNH7BJKmyfXJuQA+l+cXWfuikiYHdHBHxVpMoQXopQEFVyFp2dQt4YxS+ASxNU+TxNd2U9AGq5m0uR",
+	"zRGOJ5uKvfvhRqVcbUHxC0HxuEeXO4hrYuFTrsreB5qsbuNP1kgx+cfNzS/pS3It6MRbXWEBR2iUz3Y2",
+	"ykShVb5KnI3vBLZBGXEmujyXDw12TC6R9QKETHlmpOqKYIGg88sT0VHSsFT0LOMpdnKnG7zhHkpewq3u",
+	"qQAF900n8AcgUYg6ylBwjvrSG0B9ub9hR3o3zLhNozwjD+4IJxNKE+mRSo/dO4hbISmQPYAgdPq2wWKe",
+	"pqc6O6XwWdyuyNAdIZmJ+y2+eOpNUUcp90fpPQs3UegbQk5IkWcC138NXwM22LW4Gl9d2omnaSntNIBO",
+	"2bXyp4ETP52gKsTuT2XiVqMV7X6K/BPcdlnVNTiGg3zbUMA5yu/Ye7EnYets9eDdiyVOy4M2SL5iEKrr",
+	"I8YoUZjRkHd3kvbIiTCAMGH10Lg/2YL7vwy4n2fZhMwMpkd2LZufqC3mW/xI0QYKA3cI3QK8vSGpcvz+",
+	"FSWLpGUDwYnsFBn1NUs0NT7E+tIK9mB86MlkKMxis96Kz/ZR314b+bab4pZ4ewHx9vOZr78y+7bnUfnd",
+	"pKPz+V6m/yS+Ezrd98Cw2L02JlyO1Udut4nPw5RLZYKtObXzKvneC/ttmRQj8Lv6LOLsgMoMkdTbjbL7",
+	"nh9yyKHJK2UX3QKsnVWkwX90z1gmvbg9Ll/guAC75QaH5beRGIkFPPWY4sGiI9iYIQyU8IlzSHwZa7D3",
+	"h9pITN/0CCgNRD5jLm2DvSU6eSATZ1yJMfpxCZ9E7AzanGigdgE3jRJIA5koed63VEGEiICOguFTJqSL",
+	"bMZQfKVEm1md8MkDE4aO76MxalPRSAqedmU86O+wXAu5592M4WGlI9uaAwEIGYKN8v+VrMGh2ivhkyP3",
+	"qRLR46PU4uKUBUopGVI50Gma4wWtVoRKePYMUw4zo3un0kn4NPA5JdakjaaIfN2mwZxK1ZiIdWvZUZ3A",
+	"Cz/iTXeO6RZ33wKOW1rT+4Gov67sxX2PAQaJ/BsJKK8EcMvM6oBc1BX0wCMnQutKfLbzwQVPOZXIgoju",
+	"cwPwbJFA13phbKi08a29MYo2Lcat1g32M/RjHWs2FHqYOkUmDJURcNtRGlL78HfPOcEzatOUzJPeV+St",
+	"eZq+dXP7ollrYG6Y08V7haCNmwgKM/dBbjtyg2+upG7AjwOhG5RE2xrOu56LhYNVF4OhnUAQB2Ap7tSb",
+	"qcO+zbpeW8wF6hkFc7K4ArN7tVQvBF6AbvRfCxOtu81m3hw74ZafcSN8OiJz1rnAqkf3zXHL5MTcoqNA",
+	"ZF+KzA2DKSESEyFWaiyNYAfNPRaP8snGmCZxvx73ZSpCdqJLhN+mP7JQ4p4AVCz0RWSp5gk74ylXXZEB",
+	"KbVhY51dMJEaAYU8c+z2D1BJI4y5yWRu/pJKhmKeTL5qd/bWtvkcV/YpVz7JBxsBenGt6s9mWg8W9V2D",
+	"a5wzJCusiHIPyrl9yD7AexY4guDj4Nuo36diD2OnnOMdqrZQ2rKHcY+nxv0uwARLLhC6gpXtP8wp71p5",
+	"WXbLKLpypnUqIMNyx9wct7bLdPOAld228rhjus19Wfx0hbMNxwlxxRCbnz3kU71h5/bzOE4SIAvWeuCb",
+	"V5AeIwAuNeRnI5U6KROHMwTwQziJDfaWD4TpKGSdgD4WntI0E+c8S5jV2JIDqPywG9tVsmQRmtbN/+vy",
+	"S0jCuIGxlXrsujtustHA9EBX6LtOINxcapJoLc81IhbBJR654rJUJruTZNu04Ms2LVhwFx8IbE+wdW6u",
+	"RQEcJwkJ6DUVQNG/cbetwiGvob5+hkH+CN2VAMFKBEgItyEJhuJudCfT7YSO0j08lbH7/alMDLQXKgBz",
+	"cBpHjGMCO5h/7n42THkXikqUxvd2lH9+8cVr6RNcg/X0ybfLJO/Wa0sj/7XQyMNhWMAhv4bAWJZL3r1+",
+	"LcfwXFg6eBuyx98zG8cL0G87+ns9Mua+Z7I2sAvWw7a7N9wAyXuDPfOqHIuH3cQ6ylg9NGDMn3lqIamY",
+	"tN4tPQqkB+SuAt5hPVMAj/g1mALXwYTeTbWZYjstyChwu1eUNF+EunyeiNtSln8d5tWUt7YFC38hJvDr",
+	"ce+MzQQfzOeVgQSQJ4MpVgV29WAgLRT1n02AlRqyCVm5zRcSX8Mf6kYoC5TTyhr28OeXxyc//8henrx5",
+	"HTEjoCKGHTZ2d9oshmva9No4YrFM2jE+FX71wLAuRMkjFifc8nbMeEfFuDRxsGtzOhxqiyEzA/B4ZBz3",
+	"r+mLNNUxsc7gq6QJpHXCaRS3RohuMw32ytI/PU2dUImfdU84TxdpEThLtbGsq5Wi6YUeryk3Flr/uZEb",
+	"Fr/mxtafu+HUXz2LKQ8YWnd4loXIs/FgbZQe2QY7Zqn0xVA4qo7KiR+0ct/J07Cz1oFbaQ05vb5Q4XEi",
+	"NQIaELedvwwP7OmM7YfLOwqh4KHmqjApdKlz6j3aBrBxOKO1oxVRrK9HGXVxlpaBro7yxOiFmGDTwUun",
+	"mX3VqVDIRdFNgR4odEp21kiDvRvis7CcC+nXOEJYMogn6BQ+DwX9gFPQ6Q3VUdismHZ33GBPMj02IjMP",
+	"GHyLj3qUdYXPIcHH426IR0gYiy2rYXqw4j1hu/1ZO4IeP9+nwWeQCbQMiDmWSew3HACacUuHoEsmukJe",
+	"TqW4ase95Jfvk5+eepgfKsE801Xag/N63e9e1ev+f349rv/C6/9q1g9P65+++49luvdDAs/LF5yTEexC",
+	"KmTC911EjXCrYkXihI0TPdxgD2esRYig1hD2+AU2IPX7FLfBgE9wt5RWpNi/0MqBONW93hwQpD77p+ha",
+	"s+ay8Pq/Tj999zCif+z8pWpploR/w7eu52K7aAGiQVuwAGtFEddRMmkzvw06CiQn+/1Pt2NLEnfOhZ0a",
+	"Ct1Ord0Ju6lTizo1buF3FTQa3seFy9yM4cLCwjdwzPB3XOTpKwp/OpVJxy1uJ8d0+Z8xVNbxdm5nuuHb",
+	"tFoLGgkPj4nYTycv6j+4DVL4rofN5uPW4eHuwf7j/ebh4dRn/Z9OZ+Rm96nye1ZxMcOLEEtNXKZGJgJl",
+	"pbTbROtdI69y/hFVCQfx7Q0yL9BnDbGiRkArjBDFK3A2QC0x3LUOyJ7QhRtH0cCiuqJy1rfTQkApRMLo",
+	"F8uH26qIhMqUP/Qfpd2F+Hysl/CCWPrRtCCnLXFBW3lH6QIEHgq0eyLLRHJqtX/eTcTy5kM8c2jnt+3U",
+	"4gptI3qLInrWH+dVMOmrBqzwYwSOiqLIAlT76iQVhSdGV2Lhi7yqUegUNcqAvA6gJgNkw10Drx5E4VdK",
+	"fnDr+PJnWoktuvxG5dEto8slirY6fs86aDjQgXGEXQL93/M/ePcSWASQVsA3LQXPGXyrUZY5AxqV6BE8",
+	"ympdFzxLJ+UnrEdUfb/B53wT1HlZ+mpnkFlxIxL4ZKqL1JkQihkh1FH+eSMme4yrCfT696NJPKl0oYvD",
+	"GiKanrYV01sxvRXTWzF9m2L6hVTS9ANH4jVJ61Twy5sX1ZAh8ImQMyHVOQltozGAXiW8c3ndUesKbJje",
+	"VlpvpfVWWm+l9W1K67fa5kRDRSnoFmy1ov15ohtIw29cdEszTcg/xaCZs8WwM5FqaJ6msS8nzyw2yt7c",
+	"8oaHbQX5VpBvBflWkN+mIH+Ss0hdn9Xt0zo3Ir1/lJ5MOXSUp74wKCJmYEJQkjJFKYNoFwBxGqr3hx4v",
+	"WGEJWTWU8zZXB77Zv8gESSGS/F3ihoJnnmv3RK1ytZIPbnW94Ffy9lXDRtWXoQ3OPG6YXZ9BrL3AZgcA",
+	"fWJ6KJXUqrF6Zu/Eb7lbbgdyRV4xz22iDsv3wdFUfSQ0AcD6yG015FyFeHvNOlA5KW3rPT1SSQz6hAgq",
+	"89827ofa9ROTiurGURPzFMhW6lLVQUjFATjYUSRqZc50h+yA2w6ZX0aJf0S0pNeHWjnVxVVR8a2j04kB",
+	"ZzmMDBhYRJnjGx1l+jzjA2wiQJTHbstnvGtRAdsipyM0dvsXNVucQdH8Nw3mBh0R/4o5IBGandmSuC4g",
+	"cf2ZSn6ykaL2YStx3vj+6Atob3z3dOqXAbuHW7LgADk/dpbagCfYsh0Rq0TJOWOI+ZdeTZPzsx/aMkw5",
+	"foB+69PxXIZDtQCj2ow0tTSQW6Ml9ct0V4lJ/fifK5tNlqHuoRXeYkrvInkP9mIOB9vLqnDWZ6VVSVjM",
+	"5+55q60w01FSbLUKLb1kD+BkwAoN5NC9TIh2UKfGRyRNBP1LkXkaGKvLXUXBYONqcqaTyVEQNynAqt2f",
+	"7GQojjBeKdU5OxN2LITqqLiX6QEWwMRWxyAUgcOUqxL3A7by6Yo0FUnE3DK4/2JZTOZ7/0A3a+ht5CYk",
+	"DZBKiKwSmeD7H7ljM8kbFU0xrwaybWk7qietaZPb3RfQWDtjVig2kGrklrnn+74G6Jo3MPAt0rCYRuRm",
+	"ijvcjT8RXSjCwR5EUKgDjJCQuHNjlwOnQODNfko0fiU+2ytUySKWpJKY+bJ0SeZCqrKvPsLhntL61tp7",
+	"zajmNsyVLTxnEMDlnQqsCNmAW53qczdlqwuPa+2etNbuCFpazJskbJpZqjko7BVA1z4uYtCSWnrtH+Oj",
+	"CjwJeDhPYZ+aWrtZBmrDr/0Pq32oKvD29LcrDMeJnMJi3ASiu3x6KhS0E7/LUFGBfNjGXb583MW3a89D",
+	"LFFF2AWjE/mZq7u9djfDMjP96fMi2mJveqlyd37LSXxdnWBHdipksr4ZWIiZ+N8tJPE6CZYJNng1LHaG",
+	"X5LxsYqPvGHoO9lDUKUnMsxJYLHypkaIf92GZshKLFs/+yneD54tv3R3Lg/rt0cdtmAd2Uxib2BjmSg2",
+	"wIGv5WSu+Dx0ZhSjwHBjm0XNhckJvxBFaUJ0epuJk2X5vVCKeDpzEBMAM5ToVWkl1gl3nQs7LRg2rF/c",
+	"Gs53xHA+2dgo/nMr3L+lkkgvTXDXrBtDW8ns8E8OJZIlw+sRhw+wOv6k9Nh5cb0nWl9QtwgfD4Ig3lTj",
+	"7vj9u48n7FGR8DFey1DDybwDGXQ3wIHXh68okItWiaon2F5gsZNfZMHYuvrfmLWrdB1OKhq4zihSgPbS",
+	"mf+ZjFtADgLFRNXhZRxNr44a94WKmOGTqAREo274vUwIIOmiQum1LeVbWyBQPfDweo/LFLrd64zFkDOo",
+	"S1UfcmNzBAjKOyxQPB+RL3d3CLsx9D8tv6/J539E+YQb0j2gBUz+EQpBANS+R8yjGQs9rXzwaB3tQ/O5",
+	"dfVzawneSuQ5TpqQe+RhbcHn34wi2EY3SkTmXeI9vD6JmV7UpTLz+3IiyruQNu9rYlcMROrlJLUnZvHp",
+	"ZmylrHuMd5Tv3akDYSb+piqZDm8a6+wCzjmEVXpgFECnBdFRPTEWxrJy8+dspFgv0wPWgquxATS+wz0h",
+	"4ZNpqk6aRked86EJ5aA6S0TmfiAgum8UClAmaNYAjbb6onsBiYEjxqldNaTcsQMEcjjbsexi5OeY0XrD",
+	"E9y8KElfhq+3iytjhFtq+kw5ZKBoD6FspOsHI7cmOruAVXu43zxksR5ZIxNRd7+W6rze16PMxFFHxe71",
+	"7iTGO2uQFFDuPL14pb5s0pwgF+U+Q4hq/8BNn1rFToSxInM7QFwKJdV5Y8UsOcgxBHHO67Q69cCVgkFu",
+	"HW8yX76lLbsZ2jInDJZwfDekNtumt28wvX3n6wpmSwfmCX2Wy/yoorgAEW4xQq/gXhN7NFZBWQOObEpd",
+	"e1UdHO1tbvya0lmk/tcpHRiLs77WF4tal0KSjC6d18HU/30BMtu/cFWL4OsCHuMsloEc+2XZYo7vIuZ4",
+	"nG/XxRS2pRMwH278kjuHaSCMcVvEEM7WuUlkEQTPBDlx0WFx5rpW0Drgo+XOD0iYP0wdZfjEsId9a4em",
+	"/ejReDxuGLoo7L+uHuy0GceIKfYDCIe2LgHD5X9yKsBYPhjGHQWoY/8HI88Vt6NMxOxhfNmK4gDeffnm",
+	"+Gn948vj3YPvgVc+iVh4ClzkFEbEzrgR3+/vgEvSUYDflYbFv3se7Ih1auE+/DHhlndqf8YRlfRCcwOw",
+	"oji7ortBxIzuKMDleEZ/fuYuCb6azfilSE07J673kC63NBM9ypgeK3YhJuidKYoru/ntfv4Ml0nFWs3Q",
+	"PwDdtvBtG+xYTQrNBJzhl0mRICs/upYddZ7psbtkyEdGAIScpdyKjKbLWfxB2GxSP+5ZkcWMmwvcIdJG",
+	"8N/dfegfYIB6TlG3IHh/R1EbAiyixhaDsN9gAE6Qx5lIRCovRRa70YYtiGB4QjDst5pApDGWFjqy616v",
+	"wd7gOwytKjQwg+XrKJ5l8hLcVnCTEeGtfUMG6ICoLXnJFIrXlyLDX5xNGKcFcLfg03MGJnzHESHO8a+J",
+	"hGCHsjQCA9T2/pF4lDCuyo7DuXPLQQMFD9x/jgCBL54N2ADxKEtjdKDPBIOz1mDHuGAAQQfa8lL44IGB",
+	"LaSEBZebZ26ReiMjsIMD4x3lx+MWGODw1CDYhq4RD9xfoDG9YTxN9dj9bYBevTuQbvPERnQzYbFKWVGl",
+	"PG1Xt/pK425y+/AK1b3Qm8cLv6w778w7npZ97Kme9+DzZYyuRLQGCO9ievEvToSPsrTWrnnBOeSZVSJr",
+	"0OsaOjt/NBADsxJsA9foJl31ihVYwQn3l545LaeHwn3sRQuYSONUZHKaCQ4DQldaKPht6BVPURLYi04h",
+	"9o3onr7p/e3vh9kPP/7tH79lJ+N//vT+2Q+vXr//5ZXefc1f84/jq7/Pss76jX/KpMrSe8MTscC5l9Zs",
+	"Oyh/iQ7KfxOTV+ons61evyaD+CW/FKErjSnzzyxhFFd4nSt0UKZbqPkRmRHGyjR1xvNZbkdLu5Z+wxGs",
+	"rd++3RbGtGSbpxi3SbxyN+Jx2IurH7JlIMnhDSHHBaoKlfc64Z1zYfPzsyEG+Su3cL5ue2UeVpg+4TeO",
+	"ibgueXXvwcLryJ81QcJ4+/LtkMm8RlQfHEaon+8LVrgHQikUtABIkO71KBRBHRH7fDgUyrBxX6YiLx33",
+	"QYncpMCAxFqGBQqE6zEsrqMhsu71SmI1CLhVeyHTlH6C+d12P+QrJF2pJXIwG7eYsC9rr239r+trcryJ",
+	"ZTjjfj2i+K8UyyQBBz7qa3XRgFSItQIICZqT1ACQD3xEFAKW2vggcI6T4plgF2JoIZj9mCV8AnI9XOr+",
+	"DkFs9/e95oaJx2f5bG88A1nN8gSMMWVSJze962F0oulNAqPTp41NcRhcqX++dWapWzBurRgMram1W7uz",
+	"OKB5bU/zYr6UG3tKD5m6bbfqNrheZJnOau0aJWyEmy+FukXCDoDcBC70gKCDZjOqKfG5/CoqGIQWquW2",
+	"t7Uo76xaRhbRd6KmprMNW0FNw5uwKSy+ZQWd6j/fMollfxS3YYRvKB8d5C8gYr+QiX6VDnn0O/17cur+",
+	"ENKLa5RZ5G9cLHL9wbmyJuMjtV/3KTdKw4Jyce6DU0dRzpI5kwUkqirg6CtUa4QM7Fr+QViha82t3ZDZ",
+	"7Ze5Sja9Avua8rUhJHs/pJOf93UVUqyQuLjvZLilw3hNJm2mLbei7vOQv28WjqiUJW8I6qHE2IdM2YsC",
+	"GiOX1M5+NfJcCQKWnGnbj5jReduSYMV0ufKYH30psgKiQ6eIoJAgec61tUI12Ac3T0C2AJ7D/UWQoa7T",
+	"xCMoLHSDXU84wULSenzE5fwy8mmb/v4a09/FEAtsbmlN4UhEzPT1WPlKx67Yhl6uxcbdKhGvRH4Uvq2I",
+	"R0IZL6WuQ5FYYW5If0zboroHcewglRvu1fFUmIXUiLNCMzGEU8lSeYFF7PMqhxdLefeqrfW5lRvfnvHp",
+	"dr4/guuJjDK9vtvd8m9icjyy/Vr710/Ocz0TPHP+76+f3OFASGcVF73TpVIZy9MUK2bAPoTrE9Sgie6O",
+	"PDEKavtHcOBo2JXt84QepgJqZcEOFUI18uDie4JCV4Qq4eaMdy0U2AFooK/d/RDLjRBUSziC0FcJI70S",
+	"cNOF1zxDduyKtwCLNZFnQ4VQFLgrJjBgpKtG0A+ZwoisBbJrYMMrvOgpDaT6TRl1FkOcNhumvCuiHFB0",
+	"IZ1E1r3QVBDQ15koPP+D1gODQQCw2CqWTQ48lTjhrTEyWHjIMW5JmbotM/sEZMpB8LwbjTPhqbAqMMmV",
+	"qLP7Ok1M8fmF0t/KhdALuc0LTwsF47NPKr4Ip5y5k1C4+SMG2qsHAQThmWjn1ctuNv4LhSRBXkMdsbOJ",
+	"7/2YvwNLnWZf8Ra6OA0C43j4+BA58yuK4zAjJ4/TCWy34vlIuZo3/AF3g4Gt02bH71+xCzExfjvBU7m5",
+	"oCpi/2W6XWGqnuf3LY41HCfqy2La7N3IpmAB/Kj1eSoidjx0Rv3szmc9IZJ555lODjfs5evH7MXLVx/Y",
+	"h/2I1kcbFBNmKPgFkxbLIqL/j65ryXEQhqFX8QGiYT+sZjFqd2y6pFLTJohIAaQkCHXB3av4mU9/FyAi",
+	"fraT2H6PotXh1ipqHEdM5syBhkdv6j6jWzrRM3ik/16BXEvRFjthXe861tCKUPnYetJL4md9vi3XfbUc",
+	"T6oxZZT+0OXwf6KiaV0oOps0RkCS9T7CeeGtLuJ4I5uS//Cj9aR90DCnxPXOpAElPuQiilGMkhc/m6SG",
+	"bIN+jjt/o3Hp20q40Bu1zkP85m20YKdvBu+HSZGmmILVnQBonRnbDCwp6X2Ro9U+tWoV9WEeA8kUSCSL",
+	"0sA+u+y9FGIv83l+BAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -428,11 +428,11 @@ export type TimeOff = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * Why.
+     * Why; for the doctor and for staff who read every calendar, absent for others.
      */
     reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
      */
     note?: string | null;
     created_at: Instant;
@@ -805,7 +805,7 @@ export type AppointmentOverride = {
      */
     rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
     /**
-     * Why; for the clinic's staff, kept with the appointment.
+     * Why; for the clinic's staff, absent for others.
      */
     reason?: string;
 };
@@ -862,7 +862,7 @@ export type AppointmentEvent = {
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
-     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
      */
     actor?: string | null;
     /**
@@ -877,7 +877,7 @@ export type AppointmentEvent = {
      */
     reason: string | null;
     /**
-     * In words why, or why a rule was broken on purpose.
+     * In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
      */
     note?: string | null;
     start_time: Instant;
@@ -1128,7 +1128,7 @@ export type AppointmentCancel = {
 export type Cancellation = {
     reason: CancellationReason;
     /**
-     * What else was to be remembered.
+     * What else was to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     cancelled_at: Instant;
@@ -1238,7 +1238,7 @@ export type Ticket = {
      */
     position: number | null;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     /**
@@ -1258,7 +1258,7 @@ export type Ticket = {
  */
 export type Queue = {
     /**
-     * The tickets of this page, by number.
+     * The tickets of this page, by day and number.
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
@@ -1422,7 +1422,7 @@ export type WaitlistEntry = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     status: WaitlistStatus;
@@ -2261,6 +2261,16 @@ export type Problem = {
 export type FhirId = string;
 
 /**
+ * Ids of resources, separated by commas.
+ */
+export type FhirIds = string;
+
+/**
+ * A resource, by id, by type and id, or by its address on this server.
+ */
+export type FhirReferences = string;
+
+/**
  * The version of a resource.
  */
 export type FhirMeta = {
@@ -2529,34 +2539,54 @@ export type FhirAppointment = {
 };
 
 /**
- * Who is to take part.
+ * A resource of this server. Other members of R4 are passed over.
  */
-export type FhirRequestedParticipant = {
+export type FhirRequestedReference = {
     /**
-     * The patient or the doctor.
+     * Its type and id, or its address on this server.
      */
-    actor: {
-        /**
-         * Its type and id.
-         */
-        reference: string;
-        /**
-         * Its name; not looked at.
-         */
-        display?: string;
-    };
-    /**
-     * Not looked at.
-     */
-    required?: 'required' | 'optional' | 'information-only';
-    /**
-     * Not looked at.
-     */
-    status?: 'accepted' | 'tentative' | 'needs-action' | 'declined';
+    reference: string;
+    [key: string]: unknown;
 };
 
 /**
- * What is to be booked: an Appointment of FHIR R4 with no more than this.
+ * Who is to take part. Other members of R4 are passed over.
+ */
+export type FhirRequestedParticipant = {
+    actor: FhirRequestedReference;
+    [key: string]: unknown;
+};
+
+/**
+ * A code of a system. Other members of R4 are passed over.
+ */
+export type FhirRequestedCoding = {
+    /**
+     * The system; others than `urn:mems:appointment-type` are passed over beside it.
+     */
+    system?: string;
+    /**
+     * The code.
+     */
+    code?: string;
+    [key: string]: unknown;
+};
+
+/**
+ * Something that is coded. Other members of R4 are passed over.
+ */
+export type FhirRequestedConcept = {
+    /**
+     * The codes.
+     */
+    coding?: Array<FhirRequestedCoding>;
+    [key: string]: unknown;
+};
+
+/**
+ * What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+ * others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+ *
  */
 export type FhirAppointmentRequest = {
     /**
@@ -2570,27 +2600,56 @@ export type FhirAppointmentRequest = {
     start?: Instant;
     end?: Instant;
     /**
-     * Not looked at; `start` and `end` say it.
+     * How long it takes, where there is no `end`.
      */
     minutesDuration?: number;
     /**
      * A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
      */
-    slot?: Array<{
-        /**
-         * Its type and id.
-         */
-        reference: string;
-    }>;
+    slot?: Array<FhirRequestedReference>;
     /**
      * An appointment type, as `urn:mems:appointment-type`.
      */
-    serviceType?: Array<FhirCodeableConcept>;
+    serviceType?: Array<FhirRequestedConcept>;
     /**
      * One patient, and one practitioner unless a slot names the doctor.
      */
     participant: Array<FhirRequestedParticipant>;
+    [key: string]: unknown;
 };
+
+/**
+ * The Appointment, by its name in the Argonaut Scheduling guide.
+ */
+export type FhirRequestedParameter = {
+    /**
+     * Its name.
+     */
+    name: 'appt-resource';
+    resource: FhirAppointmentRequest;
+};
+
+/**
+ * What is to be booked, as the one parameter of the operation.
+ */
+export type FhirParametersRequest = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Parameters';
+    /**
+     * The Appointment.
+     */
+    parameter: [
+        FhirRequestedParameter
+    ];
+    [key: string]: unknown;
+};
+
+/**
+ * What is to be booked, as it is or as a parameter.
+ */
+export type FhirBookRequest = FhirAppointmentRequest | FhirParametersRequest;
 
 /**
  * Another page.
@@ -2629,7 +2688,7 @@ export type FhirPatientEntry = {
 };
 
 /**
- * A page of Patient resources. There is no `total`; the last page has no link `next`.
+ * A page of Patient resources. The last page has no link `next`.
  */
 export type FhirPatientBundle = {
     /**
@@ -2640,6 +2699,10 @@ export type FhirPatientBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2663,7 +2726,7 @@ export type FhirPractitionerEntry = {
 };
 
 /**
- * A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+ * A page of Practitioner resources. The last page has no link `next`.
  */
 export type FhirPractitionerBundle = {
     /**
@@ -2674,6 +2737,10 @@ export type FhirPractitionerBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2697,7 +2764,7 @@ export type FhirScheduleEntry = {
 };
 
 /**
- * A page of Schedule resources. There is no `total`; the last page has no link `next`.
+ * A page of Schedule resources. The last page has no link `next`.
  */
 export type FhirScheduleBundle = {
     /**
@@ -2708,6 +2775,10 @@ export type FhirScheduleBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2731,7 +2802,7 @@ export type FhirSlotEntry = {
 };
 
 /**
- * A page of Slot resources. There is no `total`; the last page has no link `next`.
+ * A page of Slot resources. The last page has no link `next`.
  */
 export type FhirSlotBundle = {
     /**
@@ -2742,6 +2813,10 @@ export type FhirSlotBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2765,7 +2840,7 @@ export type FhirAppointmentEntry = {
 };
 
 /**
- * A page of Appointment resources. There is no `total`; the last page has no link `next`.
+ * A page of Appointment resources. The last page has no link `next`.
  */
 export type FhirAppointmentBundle = {
     /**
@@ -2777,6 +2852,10 @@ export type FhirAppointmentBundle = {
      */
     type: 'searchset';
     /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
+    /**
      * This page and the next.
      */
     link: Array<FhirLink>;
@@ -2784,6 +2863,26 @@ export type FhirAppointmentBundle = {
      * What was found; absent when that is nothing.
      */
     entry?: Array<FhirAppointmentEntry>;
+};
+
+/**
+ * A time, from the start to the end.
+ */
+export type FhirPeriod = {
+    start: Instant;
+    end: Instant;
+};
+
+/**
+ * A part of an issue that programs can use.
+ */
+export type FhirIssueExtension = {
+    /**
+     * What it is.
+     */
+    url: 'urn:mems:conflict' | 'urn:mems:alternative' | 'urn:mems:merged-into';
+    valuePeriod?: FhirPeriod;
+    valueReference?: FhirReference;
 };
 
 /**
@@ -2803,6 +2902,12 @@ export type FhirIssue = {
      * What to do.
      */
     diagnostics?: string;
+    /**
+     * What is in the way (`urn:mems:conflict`), what is free instead
+     * (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+     *
+     */
+    extension?: Array<FhirIssueExtension>;
     /**
      * The member or parameter that is wrong.
      */
@@ -2920,6 +3025,24 @@ export type FhirCapabilityResource = {
 };
 
 /**
+ * How to authenticate at this installation.
+ */
+export type FhirCapabilitySecurity = {
+    /**
+     * Whether pages of other origins may use it from a browser.
+     */
+    cors: boolean;
+    /**
+     * OAuth, where tokens of an identity provider are accepted.
+     */
+    service?: Array<FhirCodeableConcept>;
+    /**
+     * What to send.
+     */
+    description: string;
+};
+
+/**
  * What the facade can do.
  */
 export type FhirCapabilityRest = {
@@ -2931,6 +3054,7 @@ export type FhirCapabilityRest = {
      * What else there is to know.
      */
     documentation: string;
+    security: FhirCapabilitySecurity;
     /**
      * The resources.
      */
@@ -2963,7 +3087,7 @@ export type FhirCapabilityStatement = {
     /**
      * The media types.
      */
-    format: Array<'application/fhir+json'>;
+    format: Array<'application/fhir+json' | 'json'>;
     /**
      * One server.
      */
@@ -3087,14 +3211,26 @@ export type FhirResourceId = FhirId;
 export type FhirSlotId = FhirId;
 
 /**
- * At most so many resources in this page.
+ * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
  */
 export type FhirCount = number;
 
 /**
- * JSON is the only format there is; some programs say that they want it.
+ * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+ * JSON is the only format there is; anything else is 406.
+ *
  */
-export type FhirFormat = 'json' | 'application/json' | 'application/fhir+json';
+export type FhirFormat = string;
+
+/**
+ * Not looked at; some programs send it.
+ */
+export type FhirPretty = boolean;
+
+/**
+ * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+ */
+export type FhirPrefer = string;
 
 /**
  * Make the change only if the record still has this `ETag` (RFC 9110
@@ -11625,9 +11761,15 @@ export type GetFhirCapabilitiesData = {
     path?: never;
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/metadata';
 };
@@ -11684,12 +11826,18 @@ export type GetFhirCapabilitiesResponse = GetFhirCapabilitiesResponses[keyof Get
 
 export type SearchFhirPatientsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a patient.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * A medical record number, or `system|value` of a number that somebody else gave.
          */
@@ -11707,9 +11855,9 @@ export type SearchFhirPatientsData = {
          */
         given?: string;
         /**
-         * The day of birth.
+         * The day, month or year of birth, with a prefix; twice for a range.
          */
-        birthdate?: CalendarDate;
+        birthdate?: Array<string>;
         /**
          * The whole e-mail address.
          */
@@ -11719,7 +11867,7 @@ export type SearchFhirPatientsData = {
          */
         phone?: string;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -11727,9 +11875,15 @@ export type SearchFhirPatientsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Patient';
 };
@@ -11812,9 +11966,15 @@ export type ReadFhirPatientData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Patient/{id}';
 };
@@ -11889,12 +12049,18 @@ export type ReadFhirPatientResponse = ReadFhirPatientResponses[keyof ReadFhirPat
 
 export type SearchFhirPractitionersData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a practitioner.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * The beginning of a word of the name.
          */
@@ -11904,7 +12070,7 @@ export type SearchFhirPractitionersData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -11912,9 +12078,15 @@ export type SearchFhirPractitionersData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Practitioner';
 };
@@ -11997,9 +12169,15 @@ export type ReadFhirPractitionerData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Practitioner/{id}';
 };
@@ -12074,16 +12252,22 @@ export type ReadFhirPractitionerResponse = ReadFhirPractitionerResponses[keyof R
 
 export type SearchFhirSchedulesData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a schedule.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * Whose schedule it is.
          */
-        actor?: string;
+        actor?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12093,7 +12277,7 @@ export type SearchFhirSchedulesData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12101,9 +12285,15 @@ export type SearchFhirSchedulesData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Schedule';
 };
@@ -12186,9 +12376,15 @@ export type ReadFhirScheduleData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Schedule/{id}';
 };
@@ -12263,12 +12459,18 @@ export type ReadFhirScheduleResponse = ReadFhirScheduleResponses[keyof ReadFhirS
 
 export type SearchFhirSlotsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
          * Schedules, separated by commas; without it, all.
          */
-        schedule?: string;
+        schedule?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12290,7 +12492,7 @@ export type SearchFhirSlotsData = {
          */
         status?: 'free';
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12298,9 +12500,15 @@ export type SearchFhirSlotsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Slot';
 };
@@ -12383,9 +12591,15 @@ export type ReadFhirSlotData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Slot/{id}';
 };
@@ -12460,24 +12674,30 @@ export type ReadFhirSlotResponse = ReadFhirSlotResponses[keyof ReadFhirSlotRespo
 
 export type SearchFhirAppointmentsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of an appointment.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
-         * Who comes.
+         * Who comes, by id, `Patient/1` or the address of one on this server.
          */
-        patient?: string;
+        patient?: FhirReferences;
         /**
-         * Who is seen.
+         * Who is seen, by id, `Practitioner/1` or the address of one on this server.
          */
-        practitioner?: string;
+        practitioner?: FhirReferences;
         /**
-         * Either of the two.
+         * Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
          */
-        actor?: string;
+        actor?: FhirReferences;
         /**
          * When it starts, with a prefix; twice for a window.
          */
@@ -12487,7 +12707,7 @@ export type SearchFhirAppointmentsData = {
          */
         status?: string;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12495,9 +12715,15 @@ export type SearchFhirAppointmentsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment';
 };
@@ -12580,9 +12806,15 @@ export type ReadFhirAppointmentData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/{id}';
 };
@@ -12657,12 +12889,18 @@ export type ReadFhirAppointmentResponse = ReadFhirAppointmentResponses[keyof Rea
 
 export type FindFhirAppointmentsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
          * Doctors, separated by commas; without it, all.
          */
-        practitioner?: string;
+        practitioner?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12680,7 +12918,7 @@ export type FindFhirAppointmentsData = {
          */
         start?: Array<string>;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12688,9 +12926,15 @@ export type FindFhirAppointmentsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/$find';
 };
@@ -12764,7 +13008,7 @@ export type FindFhirAppointmentsResponses = {
 export type FindFhirAppointmentsResponse = FindFhirAppointmentsResponses[keyof FindFhirAppointmentsResponses];
 
 export type BookFhirAppointmentData = {
-    body: FhirAppointmentRequest;
+    body: FhirBookRequest;
     headers?: {
         /**
          * Makes it safe to send the same request again: it is done once, and every
@@ -12778,9 +13022,15 @@ export type BookFhirAppointmentData = {
     path?: never;
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/$book';
 };
