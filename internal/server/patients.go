@@ -38,7 +38,11 @@ func (s *Server) ListPatients(ctx context.Context, r api.ListPatientsRequestObje
 		IdentifierSystem: deref(p.IdentifierSystem), Identifier: deref(p.Identifier),
 		BirthDate: dateFromAPI(p.BirthDate), Search: deref(p.Q),
 	}
-	list := filter{"patients", q.Search, dateText(q.BirthDate), q.Name, q.Email, q.Phone, q.IdentifierSystem, q.Identifier}
+	born := ""
+	if q.BirthDate != nil {
+		born = q.BirthDate.String()
+	}
+	list := filter{"patients", q.Search, born, q.Name, q.Email, q.Phone, q.IdentifierSystem, q.Identifier}
 	after, err := decodeCursor(list, r.Params.Cursor)
 	if err != nil {
 		return nil, err
