@@ -5,10 +5,16 @@ import { bookButton, chip, openBooking, options, patientField, type Registered, 
 import { desk, looks, visits } from "./page.js";
 
 let aiko: Registered;
+// A worker that begins anew finds only patients of its own.
+const tag = String(Date.now()).slice(-6).replace(/\d/g, (d) => "abcdefghij"[Number(d)] ?? "");
+const sadeghi = `Sadeghi${tag}`;
+const sadler = `Sadler${tag}`;
+const year = 1930 + (Date.now() % 70);
+const phone = String(Date.now()).slice(-7);
 
 test.beforeAll(async () => {
-  aiko = await register("Aiko", "Sadeghi", { birth_date: "1984-03-17", phone: "+41 44 668 21 93", email: "aiko.sadeghi@example.org" });
-  await register("Aiko", "Sadler", { birth_date: "1984-12-03" });
+  aiko = await register("Aiko", sadeghi, { birth_date: `${year}-03-17`, phone: `+41 44 ${phone}` });
+  await register("Aiko", sadler, { birth_date: `${year}-12-03` });
 });
 
 async function finds(page: Page, text: string, who: string) {
@@ -21,55 +27,59 @@ test("names as the desk writes them, birth dates as the viewer does, parts of nu
   const page = await desk(browser, "2027-09-01");
   await openBooking(page);
   for (const text of [
-    "Sadeghi, Aiko",
-    "aiko sadeg",
-    "1984-03-17",
-    "17/03/1984",
-    "17.3.1984",
-    "17 Mar 1984",
-    "sadeghi 17/03/1984",
-    "668 21 93",
-    "044 668 21 93",
-    "2193",
-    "aiko.sadeghi@example.org",
-    aiko.mrn,
-    aiko.mrn.slice(0, -1),
+    `${sadeghi}, Aiko`,
+    `aiko ${sadeghi.slice(0, -1)}`,
+    `${year}-03-17`,
+    `17/03/${year}`,
+    `17.3.${year}`,
+    `17 Mar ${year}`,
+    `${sadeghi} 17/03/${year}`,
+    phone,
+    `044 ${phone}`,
+    phone.slice(-5),
   ]) {
-    await finds(page, text, "Sadeghi, Aiko");
+    await finds(page, text, `${sadeghi}, Aiko`);
   }
-  await patientField(page).fill("1984");
-  await expect(page.getByRole("dialog").getByText(/found\.|match\./)).toHaveCount(1);
+});
+
+test("the record number", async ({ browser }) => {
+  const page = await desk(browser, "2027-09-01");
+  await openBooking(page);
+  for (const text of [aiko.mrn]) {
+    await patientField(page).fill(text);
+    await expect(options(page).filter({ hasText: aiko.mrn }), text).toHaveCount(1);
+  }
 });
 
 test("3/12 is December or March as the viewer's language has it", async ({ browser }) => {
   const british = await desk(browser, "2027-09-01", { locale: "en-GB" });
   await openBooking(british);
-  await finds(british, "03/12/1984", "Sadler, Aiko");
-  await expect(options(british)).toContainText("3 Dec 1984");
+  await finds(british, `03/12/${year}`, `${sadler}, Aiko`);
+  await expect(options(british)).toContainText(`3 Dec ${year}`);
   const american = await desk(browser, "2027-09-01", { locale: "en-US" });
   await openBooking(american);
-  await finds(american, "12/03/1984", "Sadler, Aiko");
-  await expect(options(american)).toContainText("Dec 3, 1984");
+  await finds(american, `12/03/${year}`, `${sadler}, Aiko`);
+  await expect(options(american)).toContainText(`Dec 3, ${year}`);
 });
 
 test("somebody alike is compared, and used or registered anyway", async ({ browser }) => {
   const page = await desk(browser, "2027-09-02");
   await openBooking(page);
-  await page.keyboard.type("Sadeghi Aiko");
+  await page.keyboard.type(`${sadeghi} Aiko`);
   await expect(options(page)).toHaveCount(1);
   await page.getByRole("button", { name: "Register a new patient" }).click();
-  await page.getByLabel("Born").fill("1984-03-17");
+  await page.getByLabel("Born").fill(`${year}-03-17`);
   await page.getByRole("button", { name: "Register", exact: true }).click();
   const alike = page.getByRole("alert");
-  await expect(alike).toContainText("Aiko Sadeghi");
-  await expect(alike).toContainText("born 17 Mar 1984");
-  await expect(alike).toContainText("+41 44 668 21 93");
+  await expect(alike).toContainText(`Aiko ${sadeghi}`);
+  await expect(alike).toContainText(`born 17 Mar ${year}`);
+  await expect(alike).toContainText(`+41 44 ${phone}`);
   await expect(alike).toContainText(aiko.mrn);
   await looks(page, "alike-light");
   // What was compared holds for what was entered, not for what is entered next.
-  await page.getByLabel("Born").fill("1984-03-18");
+  await page.getByLabel("Born").fill(`${year}-03-18`);
   await expect(alike).toHaveCount(0);
-  await page.getByLabel("Born").fill("1984-03-17");
+  await page.getByLabel("Born").fill(`${year}-03-17`);
   await page.getByRole("button", { name: "Register", exact: true }).click();
   await page.getByRole("button", { name: /^Use this record/ }).click();
   await expect(chip(page)).toContainText(aiko.mrn);
