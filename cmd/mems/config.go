@@ -17,6 +17,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"mems/internal/clinic"
 	"mems/internal/localdb"
 	"mems/internal/store"
 )
@@ -174,7 +175,7 @@ func unknownVariables(environ []string) []string {
 // faults are the values that can be read, but not used.
 func (c *config) faults(given map[string]string) []error {
 	var zoneErr, macErr error
-	c.zone, zoneErr = time.LoadLocation(c.ClinicTimeZone)
+	c.zone, zoneErr = clinic.LoadZone(c.ClinicTimeZone)
 	_, proxiesErr := readNetworks(c.TrustedProxies)
 	_, networksErr := readNetworks(c.WebhookNetworks)
 	_, macErr = readMACKeys(c.AuditKeys)

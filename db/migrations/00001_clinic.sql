@@ -6,7 +6,7 @@
 -- Lengths, not comparison with '': to the collation a combining accent alone is ''.
 
 -- +goose Up
-CREATE TABLE installation (
+CREATE TABLE IF NOT EXISTS installation (
   id         TINYINT    NOT NULL,
   disposable TINYINT(1) NOT NULL DEFAULT 0, -- 1: "mems reset" and "mems demo" may destroy or fill it
   PRIMARY KEY (id),
@@ -14,9 +14,9 @@ CREATE TABLE installation (
   CONSTRAINT installation_disposable CHECK (disposable IN (0, 1))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-INSERT INTO installation (id, disposable) VALUES (1, 0);
+INSERT IGNORE INTO installation (id, disposable) VALUES (1, 0);
 
-CREATE TABLE patients (
+CREATE TABLE IF NOT EXISTS patients (
   id           BIGINT       NOT NULL AUTO_INCREMENT,
   first_name   VARCHAR(100) NOT NULL,
   last_name    VARCHAR(100) NOT NULL,
@@ -40,7 +40,7 @@ CREATE TABLE patients (
   CONSTRAINT patients_email CHECK ((email IS NULL) = (email_key IS NULL))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE TABLE doctors (
+CREATE TABLE IF NOT EXISTS doctors (
   id             BIGINT       NOT NULL AUTO_INCREMENT,
   full_name      VARCHAR(200) NOT NULL,
   specialization VARCHAR(100) NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE doctors (
   CONSTRAINT doctors_is_active CHECK (is_active IN (0, 1))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE TABLE appointments (
+CREATE TABLE IF NOT EXISTS appointments (
   id                  BIGINT       NOT NULL AUTO_INCREMENT,
   patient_id          BIGINT       NOT NULL,
   doctor_id           BIGINT       NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE appointments (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE appointments;
-DROP TABLE doctors;
-DROP TABLE patients;
-DROP TABLE installation;
+DROP TABLE IF EXISTS appointments;
+DROP TABLE IF EXISTS doctors;
+DROP TABLE IF EXISTS patients;
+DROP TABLE IF EXISTS installation;

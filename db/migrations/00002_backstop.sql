@@ -20,7 +20,7 @@
 -- which has no triggers.
 
 -- +goose Up
-CREATE TABLE occupied_times (
+CREATE TABLE IF NOT EXISTS occupied_times (
   party          VARCHAR(7)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   party_id       BIGINT      NOT NULL,
   start_time     DATETIME(6) NOT NULL,
@@ -32,16 +32,6 @@ CREATE TABLE occupied_times (
   CONSTRAINT occupied_times_party CHECK (party IN ('doctor', 'patient')),
   CONSTRAINT occupied_times_order CHECK (start_time < end_time)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
-
-INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-SELECT 'doctor', doctor_id, start_time, end_time, id
-FROM appointments
-WHERE status NOT IN ('cancelled', 'no_show', 'left_without_being_seen');
-
-INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-SELECT 'patient', patient_id, start_time, end_time, id
-FROM appointments
-WHERE status NOT IN ('cancelled', 'no_show', 'left_without_being_seen');
 
 -- +goose StatementBegin
 CREATE TRIGGER appointments_before_insert BEFORE INSERT ON appointments FOR EACH ROW
@@ -126,9 +116,28 @@ BEGIN
 END
 -- +goose StatementEnd
 
+-- What was booked before the triggers were there. The rows are locked while they
+-- are copied: one that changes meanwhile is copied as it is afterwards, and the
+-- triggers do the rest.
+-- +mems Each 2000 appointments
+INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+SELECT 'doctor', a.doctor_id, a.start_time, a.end_time, a.id
+FROM appointments AS a
+WHERE a.id BETWEEN ? AND ? AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+  AND NOT EXISTS (SELECT 1 FROM occupied_times AS o WHERE o.appointment_id = a.id AND o.party = 'doctor')
+LOCK IN SHARE MODE;
+
+-- +mems Each 2000 appointments
+INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+SELECT 'patient', a.patient_id, a.start_time, a.end_time, a.id
+FROM appointments AS a
+WHERE a.id BETWEEN ? AND ? AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+  AND NOT EXISTS (SELECT 1 FROM occupied_times AS o WHERE o.appointment_id = a.id AND o.party = 'patient')
+LOCK IN SHARE MODE;
+
 -- +goose Down
-DROP TRIGGER appointments_after_update;
-DROP TRIGGER appointments_before_update;
-DROP TRIGGER appointments_after_insert;
-DROP TRIGGER appointments_before_insert;
-DROP TABLE occupied_times;
+DROP TRIGGER IF EXISTS appointments_after_update;
+DROP TRIGGER IF EXISTS appointments_before_update;
+DROP TRIGGER IF EXISTS appointments_after_insert;
+DROP TRIGGER IF EXISTS appointments_before_insert;
+DROP TABLE IF EXISTS occupied_times;

@@ -9,13 +9,14 @@ ALTER TABLE doctors
   ADD COLUMN hours_time_zone VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   ADD COLUMN hours_version   BIGINT      NOT NULL DEFAULT 1,
   ADD COLUMN overbook_cap    SMALLINT    NOT NULL DEFAULT 0, -- how many appointments a flagged one may overlap
-  ADD CONSTRAINT doctors_overbook_cap CHECK (overbook_cap BETWEEN 0 AND 10);
+  ALGORITHM = INSTANT;
+ALTER TABLE doctors ADD CONSTRAINT doctors_overbook_cap CHECK (overbook_cap BETWEEN 0 AND 10);
 
 -- Blocks of local wall time. weekday 1 (Monday) to 7: a block of the timetable
 -- that holds from valid_from until the next one. weekday 0: a block of the single
 -- date valid_from, instead of the timetable's. A timetable or a date without any
 -- block is kept as one row from 0 to 0.
-CREATE TABLE working_hours (
+CREATE TABLE IF NOT EXISTS working_hours (
   doctor_id    BIGINT   NOT NULL,
   weekday      TINYINT  NOT NULL,
   valid_from   DATE     NOT NULL,
@@ -28,7 +29,7 @@ CREATE TABLE working_hours (
     (start_minute = 0 AND end_minute = 0) OR (start_minute >= 0 AND start_minute < end_minute AND end_minute <= 1440))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE TABLE time_off (
+CREATE TABLE IF NOT EXISTS time_off (
   id         BIGINT       NOT NULL AUTO_INCREMENT,
   doctor_id  BIGINT       NOT NULL,
   start_time DATETIME(6)  NOT NULL,
@@ -45,7 +46,7 @@ CREATE TABLE time_off (
   CONSTRAINT time_off_reason CHECK (reason IN ('vacation', 'illness', 'training', 'meeting', 'other'))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE TABLE closures (
+CREATE TABLE IF NOT EXISTS closures (
   id         BIGINT       NOT NULL AUTO_INCREMENT,
   start_time DATETIME(6)  NOT NULL,
   end_time   DATETIME(6)  NOT NULL,
@@ -59,7 +60,7 @@ CREATE TABLE closures (
   CONSTRAINT closures_name CHECK (CHAR_LENGTH(name) > 0)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE TABLE rooms (
+CREATE TABLE IF NOT EXISTS rooms (
   id           BIGINT       NOT NULL AUTO_INCREMENT,
   name         VARCHAR(100) NOT NULL,
   is_active    TINYINT(1)   NOT NULL DEFAULT 1,
@@ -74,7 +75,7 @@ CREATE TABLE rooms (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- The lists are read and written with their type and never searched; hence JSON.
-CREATE TABLE appointment_types (
+CREATE TABLE IF NOT EXISTS appointment_types (
   id                    BIGINT       NOT NULL AUTO_INCREMENT,
   name                  VARCHAR(100) NOT NULL,
   duration_minutes      SMALLINT     NOT NULL,
@@ -109,10 +110,20 @@ ALTER TABLE appointments
   ADD COLUMN patient_overbooked    TINYINT(1)   NOT NULL DEFAULT 0,
   ADD COLUMN outside_hours         TINYINT(1)   NOT NULL DEFAULT 0,
   ADD COLUMN override_reason       VARCHAR(500) NULL,
-  ADD KEY appointments_room (room_id, start_time),
-  ADD KEY appointments_type (type_id),
-  ADD CONSTRAINT appointments_type_exists FOREIGN KEY (type_id) REFERENCES appointment_types (id) ON DELETE RESTRICT,
-  ADD CONSTRAINT appointments_room_exists FOREIGN KEY (room_id) REFERENCES rooms (id) ON DELETE RESTRICT,
+  ALGORITHM = INSTANT;
+ALTER TABLE appointments ADD KEY appointments_room (room_id, start_time), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE appointments ADD KEY appointments_type (type_id), ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 0; -- the columns are new, so there is nothing to check: INPLACE, not a copy
+ALTER TABLE appointments
+  ADD CONSTRAINT appointments_type_exists FOREIGN KEY (type_id) REFERENCES appointment_types (id),
+  ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE appointments
+  ADD CONSTRAINT appointments_room_exists FOREIGN KEY (room_id) REFERENCES rooms (id),
+  ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 1;
+-- An enforced CHECK copies the table on MySQL, which no setting avoids: bookings wait
+-- for it. Later migrations of a large table use none.
+ALTER TABLE appointments
   ADD CONSTRAINT appointments_buffers CHECK (buffer_before_minutes BETWEEN 0 AND 60 AND buffer_after_minutes BETWEEN 0 AND 60),
   ADD CONSTRAINT appointments_override CHECK (
     doctor_overbooked IN (0, 1) AND patient_overbooked IN (0, 1) AND outside_hours IN (0, 1)
@@ -120,7 +131,7 @@ ALTER TABLE appointments
 
 -- One row a change, with what the appointment was after it. The key is the
 -- appointment's own version, so that no change can be left out or told twice.
-CREATE TABLE appointment_events (
+CREATE TABLE IF NOT EXISTS appointment_events (
   appointment_id   BIGINT       NOT NULL,
   version          BIGINT       NOT NULL,
   at               DATETIME(6)  NOT NULL,
@@ -141,7 +152,7 @@ CREATE TABLE appointment_events (
 
 -- Times kept for somebody who is about to book. A hold counts until expires_at,
 -- by the reader's clock; nothing has to remove it in time.
-CREATE TABLE holds (
+CREATE TABLE IF NOT EXISTS holds (
   id                    BIGINT      NOT NULL AUTO_INCREMENT,
   token                 VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, -- whoever knows it may use the time
   doctor_id             BIGINT      NOT NULL,
@@ -172,16 +183,15 @@ CREATE TABLE holds (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE holds;
-DROP TABLE appointment_events;
+DROP TABLE IF EXISTS holds;
+DROP TABLE IF EXISTS appointment_events;
+ALTER TABLE appointments DROP CONSTRAINT appointments_override;
+ALTER TABLE appointments DROP CONSTRAINT appointments_buffers;
+ALTER TABLE appointments DROP FOREIGN KEY appointments_room_exists;
+ALTER TABLE appointments DROP FOREIGN KEY appointments_type_exists;
+ALTER TABLE appointments DROP KEY appointments_room;
+ALTER TABLE appointments DROP KEY appointments_type;
 ALTER TABLE appointments
-  DROP CONSTRAINT appointments_override,
-  DROP CONSTRAINT appointments_buffers,
-  DROP FOREIGN KEY appointments_room_exists,
-  DROP FOREIGN KEY appointments_type_exists;
-ALTER TABLE appointments
-  DROP KEY appointments_room,
-  DROP KEY appointments_type,
   DROP COLUMN type_id,
   DROP COLUMN room_id,
   DROP COLUMN buffer_before_minutes,
@@ -190,11 +200,11 @@ ALTER TABLE appointments
   DROP COLUMN patient_overbooked,
   DROP COLUMN outside_hours,
   DROP COLUMN override_reason;
-DROP TABLE appointment_types;
-DROP TABLE rooms;
-DROP TABLE closures;
-DROP TABLE time_off;
-DROP TABLE working_hours;
+DROP TABLE IF EXISTS appointment_types;
+DROP TABLE IF EXISTS rooms;
+DROP TABLE IF EXISTS closures;
+DROP TABLE IF EXISTS time_off;
+DROP TABLE IF EXISTS working_hours;
 ALTER TABLE doctors DROP CONSTRAINT doctors_overbook_cap;
 ALTER TABLE doctors
   DROP COLUMN hours_time_zone,

@@ -4,12 +4,15 @@
 -- +goose Up
 -- (Not "system": MySQL keeps that word for itself.)
 -- A merged record stays, so that its id leads on; it has no e-mail address any more.
+ALTER TABLE patients ADD COLUMN merged_into BIGINT NULL, ALGORITHM = INSTANT;
+ALTER TABLE patients ADD KEY patients_merged_into (merged_into), ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 0; -- the column is new
 ALTER TABLE patients
-  ADD COLUMN merged_into BIGINT NULL,
-  ADD KEY patients_merged_into (merged_into),
-  ADD CONSTRAINT patients_merged_into_exists FOREIGN KEY (merged_into) REFERENCES patients (id) ON DELETE RESTRICT;
+  ADD CONSTRAINT patients_merged_into_exists FOREIGN KEY (merged_into) REFERENCES patients (id),
+  ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 1;
 
-CREATE TABLE patient_identifiers (
+CREATE TABLE IF NOT EXISTS patient_identifiers (
   id_system  VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   id_value   VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   patient_id BIGINT       NOT NULL,
@@ -20,14 +23,15 @@ CREATE TABLE patient_identifiers (
 
 -- Whoever registers a patient writes the row of the name first: two who register
 -- the same person wait for each other. A few thousand rows for all names there are.
-CREATE TABLE patient_name_guards (
+CREATE TABLE IF NOT EXISTS patient_name_guards (
   bucket SMALLINT NOT NULL,
   rev    BIGINT   NOT NULL DEFAULT 1,
   PRIMARY KEY (bucket)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE patient_name_guards;
-DROP TABLE patient_identifiers;
+DROP TABLE IF EXISTS patient_name_guards;
+DROP TABLE IF EXISTS patient_identifiers;
 ALTER TABLE patients DROP FOREIGN KEY patients_merged_into_exists;
-ALTER TABLE patients DROP KEY patients_merged_into, DROP COLUMN merged_into;
+ALTER TABLE patients DROP KEY patients_merged_into;
+ALTER TABLE patients DROP COLUMN merged_into;

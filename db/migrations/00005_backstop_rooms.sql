@@ -11,13 +11,13 @@
 -- buffer for the distance between its own start and the time looked at.
 
 -- +goose Up
-DROP TRIGGER appointments_after_update;
-DROP TRIGGER appointments_before_update;
-DROP TRIGGER appointments_after_insert;
-DROP TRIGGER appointments_before_insert;
-DROP TABLE occupied_times;
+DROP TRIGGER IF EXISTS appointments_after_update;
+DROP TRIGGER IF EXISTS appointments_before_update;
+DROP TRIGGER IF EXISTS appointments_after_insert;
+DROP TRIGGER IF EXISTS appointments_before_insert;
+DROP TABLE IF EXISTS occupied_times;
 
-CREATE TABLE occupied_times (
+CREATE TABLE IF NOT EXISTS occupied_times (
   party          VARCHAR(7)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   party_id       BIGINT      NOT NULL,
   start_time     DATETIME(6) NOT NULL,
@@ -29,21 +29,6 @@ CREATE TABLE occupied_times (
   CONSTRAINT occupied_times_party CHECK (party IN ('doctor', 'patient', 'room')),
   CONSTRAINT occupied_times_order CHECK (start_time < end_time)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
-
-INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-SELECT 'doctor', doctor_id, start_time - INTERVAL buffer_before_minutes MINUTE, end_time + INTERVAL buffer_after_minutes MINUTE, id
-FROM appointments
-WHERE status NOT IN ('cancelled', 'no_show', 'left_without_being_seen');
-
-INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-SELECT 'patient', patient_id, start_time, end_time, id
-FROM appointments
-WHERE status NOT IN ('cancelled', 'no_show', 'left_without_being_seen');
-
-INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-SELECT 'room', room_id, start_time - INTERVAL buffer_before_minutes MINUTE, end_time + INTERVAL buffer_after_minutes MINUTE, id
-FROM appointments
-WHERE status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND room_id IS NOT NULL;
 
 -- +goose StatementBegin
 CREATE TRIGGER appointments_before_insert BEFORE INSERT ON appointments FOR EACH ROW
@@ -188,15 +173,42 @@ BEGIN
 END
 -- +goose StatementEnd
 
+-- What was booked before the triggers were there. The rows are locked while they
+-- are copied: one that changes meanwhile is copied as it is afterwards, and the
+-- triggers do the rest.
+-- +mems Each 2000 appointments
+INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+SELECT 'doctor', a.doctor_id, a.start_time - INTERVAL a.buffer_before_minutes MINUTE, a.end_time + INTERVAL a.buffer_after_minutes MINUTE, a.id
+FROM appointments AS a
+WHERE a.id BETWEEN ? AND ? AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+  AND NOT EXISTS (SELECT 1 FROM occupied_times AS o WHERE o.appointment_id = a.id AND o.party = 'doctor')
+LOCK IN SHARE MODE;
+
+-- +mems Each 2000 appointments
+INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+SELECT 'patient', a.patient_id, a.start_time, a.end_time, a.id
+FROM appointments AS a
+WHERE a.id BETWEEN ? AND ? AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+  AND NOT EXISTS (SELECT 1 FROM occupied_times AS o WHERE o.appointment_id = a.id AND o.party = 'patient')
+LOCK IN SHARE MODE;
+
+-- +mems Each 2000 appointments
+INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+SELECT 'room', a.room_id, a.start_time - INTERVAL a.buffer_before_minutes MINUTE, a.end_time + INTERVAL a.buffer_after_minutes MINUTE, a.id
+FROM appointments AS a
+WHERE a.id BETWEEN ? AND ? AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen') AND a.room_id IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM occupied_times AS o WHERE o.appointment_id = a.id AND o.party = 'room')
+LOCK IN SHARE MODE;
+
 -- +goose Down
 -- Fails while two appointments of one doctor begin at once: 00002 cannot hold them.
-DROP TRIGGER appointments_after_update;
-DROP TRIGGER appointments_before_update;
-DROP TRIGGER appointments_after_insert;
-DROP TRIGGER appointments_before_insert;
-DROP TABLE occupied_times;
+DROP TRIGGER IF EXISTS appointments_after_update;
+DROP TRIGGER IF EXISTS appointments_before_update;
+DROP TRIGGER IF EXISTS appointments_after_insert;
+DROP TRIGGER IF EXISTS appointments_before_insert;
+DROP TABLE IF EXISTS occupied_times;
 
-CREATE TABLE occupied_times (
+CREATE TABLE IF NOT EXISTS occupied_times (
   party          VARCHAR(7)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   party_id       BIGINT      NOT NULL,
   start_time     DATETIME(6) NOT NULL,
@@ -208,16 +220,6 @@ CREATE TABLE occupied_times (
   CONSTRAINT occupied_times_party CHECK (party IN ('doctor', 'patient')),
   CONSTRAINT occupied_times_order CHECK (start_time < end_time)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
-
-INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-SELECT 'doctor', doctor_id, start_time, end_time, id
-FROM appointments
-WHERE status NOT IN ('cancelled', 'no_show', 'left_without_being_seen');
-
-INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
-SELECT 'patient', patient_id, start_time, end_time, id
-FROM appointments
-WHERE status NOT IN ('cancelled', 'no_show', 'left_without_being_seen');
 
 -- +goose StatementBegin
 CREATE TRIGGER appointments_before_insert BEFORE INSERT ON appointments FOR EACH ROW
@@ -301,3 +303,22 @@ BEGIN
   END IF;
 END
 -- +goose StatementEnd
+
+-- What was booked before the triggers were there. The rows are locked while they
+-- are copied: one that changes meanwhile is copied as it is afterwards, and the
+-- triggers do the rest.
+-- +mems Each 2000 appointments
+INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+SELECT 'doctor', a.doctor_id, a.start_time, a.end_time, a.id
+FROM appointments AS a
+WHERE a.id BETWEEN ? AND ? AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+  AND NOT EXISTS (SELECT 1 FROM occupied_times AS o WHERE o.appointment_id = a.id AND o.party = 'doctor')
+LOCK IN SHARE MODE;
+
+-- +mems Each 2000 appointments
+INSERT INTO occupied_times (party, party_id, start_time, end_time, appointment_id)
+SELECT 'patient', a.patient_id, a.start_time, a.end_time, a.id
+FROM appointments AS a
+WHERE a.id BETWEEN ? AND ? AND a.status NOT IN ('cancelled', 'no_show', 'left_without_being_seen')
+  AND NOT EXISTS (SELECT 1 FROM occupied_times AS o WHERE o.appointment_id = a.id AND o.party = 'patient')
+LOCK IN SHARE MODE;

@@ -3,7 +3,7 @@
 -- so a transaction that is rolled back gives it back; the unique key says so again.
 
 -- +goose Up
-CREATE TABLE tickets (
+CREATE TABLE IF NOT EXISTS tickets (
   id             BIGINT       NOT NULL AUTO_INCREMENT,
   doctor_id      BIGINT       NOT NULL,
   day            DATE         NOT NULL, -- the clinic's
@@ -31,4 +31,4 @@ CREATE TABLE tickets (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE tickets;
+DROP TABLE IF EXISTS tickets;

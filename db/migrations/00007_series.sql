@@ -2,7 +2,7 @@
 -- appointment of its own, which knows its series.
 
 -- +goose Up
-CREATE TABLE appointment_series (
+CREATE TABLE IF NOT EXISTS appointment_series (
   id               BIGINT       NOT NULL AUTO_INCREMENT,
   rule             VARCHAR(200) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, -- RFC 5545 RRULE
   time_zone        VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -21,12 +21,16 @@ CREATE TABLE appointment_series (
   CONSTRAINT appointment_series_duration CHECK (duration_minutes BETWEEN 15 AND 180)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
+ALTER TABLE appointments ADD COLUMN series_id BIGINT NULL AFTER room_id, ALGORITHM = INSTANT;
+ALTER TABLE appointments ADD KEY appointments_series (series_id, start_time), ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 0; -- the column is new
 ALTER TABLE appointments
-  ADD COLUMN series_id BIGINT NULL AFTER room_id,
-  ADD KEY appointments_series (series_id, start_time),
-  ADD CONSTRAINT appointments_series_exists FOREIGN KEY (series_id) REFERENCES appointment_series (id) ON DELETE RESTRICT;
+  ADD CONSTRAINT appointments_series_exists FOREIGN KEY (series_id) REFERENCES appointment_series (id),
+  ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 1;
 
 -- +goose Down
 ALTER TABLE appointments DROP FOREIGN KEY appointments_series_exists;
-ALTER TABLE appointments DROP KEY appointments_series, DROP COLUMN series_id;
-DROP TABLE appointment_series;
+ALTER TABLE appointments DROP KEY appointments_series;
+ALTER TABLE appointments DROP COLUMN series_id;
+DROP TABLE IF EXISTS appointment_series;

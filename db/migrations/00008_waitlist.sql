@@ -2,7 +2,7 @@
 -- patient; the entry knows it.
 
 -- +goose Up
-CREATE TABLE waitlist (
+CREATE TABLE IF NOT EXISTS waitlist (
   id               BIGINT       NOT NULL AUTO_INCREMENT,
   patient_id       BIGINT       NOT NULL,
   doctor_ids       JSON         NOT NULL, -- these doctors; empty together with no specialization: anybody
@@ -42,7 +42,7 @@ CREATE TABLE waitlist (
 
 -- Offers that were let pass or declined: the same time is not offered to the same
 -- entry again.
-CREATE TABLE waitlist_missed (
+CREATE TABLE IF NOT EXISTS waitlist_missed (
   waitlist_id BIGINT      NOT NULL,
   doctor_id   BIGINT      NOT NULL,
   start_time  DATETIME(6) NOT NULL,
@@ -51,5 +51,5 @@ CREATE TABLE waitlist_missed (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE waitlist_missed;
-DROP TABLE waitlist;
+DROP TABLE IF EXISTS waitlist_missed;
+DROP TABLE IF EXISTS waitlist;

@@ -3,7 +3,7 @@
 -- rules of any reschedule.
 
 -- +goose Up
-CREATE TABLE plans (
+CREATE TABLE IF NOT EXISTS plans (
   id         BIGINT      NOT NULL AUTO_INCREMENT,
   doctor_id  BIGINT      NOT NULL,
   start_time DATETIME(6) NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE plans (
   CONSTRAINT plans_order CHECK (start_time < end_time)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE TABLE plan_items (
+CREATE TABLE IF NOT EXISTS plan_items (
   plan_id             BIGINT      NOT NULL,
   appointment_id      BIGINT      NOT NULL,
   appointment_version BIGINT      NOT NULL, -- what was planned for; a visit changed since is left alone
@@ -34,5 +34,5 @@ CREATE TABLE plan_items (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE plan_items;
-DROP TABLE plans;
+DROP TABLE IF EXISTS plan_items;
+DROP TABLE IF EXISTS plans;

@@ -2,7 +2,7 @@
 -- partner reaches what it made itself.
 
 -- +goose Up
-CREATE TABLE api_keys (
+CREATE TABLE IF NOT EXISTS api_keys (
   id           BIGINT        NOT NULL AUTO_INCREMENT,
   name         VARCHAR(100)  NOT NULL,
   secret_hash  BINARY(32)    NOT NULL, -- SHA-256; the secret has 256 random bits
@@ -22,27 +22,49 @@ CREATE TABLE api_keys (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- NULL: made by somebody of the clinic.
-ALTER TABLE patients ADD COLUMN made_by_key BIGINT NULL,
-  ADD CONSTRAINT patients_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id);
-ALTER TABLE appointments ADD COLUMN made_by_key BIGINT NULL,
-  ADD CONSTRAINT appointments_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id);
-ALTER TABLE appointment_series ADD COLUMN made_by_key BIGINT NULL,
-  ADD CONSTRAINT appointment_series_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id);
-ALTER TABLE holds ADD COLUMN made_by_key BIGINT NULL,
-  ADD CONSTRAINT holds_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id);
-ALTER TABLE waitlist ADD COLUMN made_by_key BIGINT NULL,
-  ADD CONSTRAINT waitlist_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id);
+ALTER TABLE patients ADD COLUMN made_by_key BIGINT NULL, ALGORITHM = INSTANT;
+ALTER TABLE appointments ADD COLUMN made_by_key BIGINT NULL, ALGORITHM = INSTANT;
+ALTER TABLE appointment_series ADD COLUMN made_by_key BIGINT NULL, ALGORITHM = INSTANT;
+ALTER TABLE holds ADD COLUMN made_by_key BIGINT NULL, ALGORITHM = INSTANT;
+ALTER TABLE waitlist ADD COLUMN made_by_key BIGINT NULL, ALGORITHM = INSTANT;
+ALTER TABLE patients ADD KEY patients_made_by (made_by_key), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE appointments ADD KEY appointments_made_by (made_by_key), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE appointment_series ADD KEY appointment_series_made_by (made_by_key), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE holds ADD KEY holds_made_by (made_by_key), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE waitlist ADD KEY waitlist_made_by (made_by_key), ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 0; -- the columns are new
+ALTER TABLE patients
+  ADD CONSTRAINT patients_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE appointments
+  ADD CONSTRAINT appointments_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE appointment_series
+  ADD CONSTRAINT appointment_series_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE holds
+  ADD CONSTRAINT holds_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id), ALGORITHM = INPLACE, LOCK = NONE;
+ALTER TABLE waitlist
+  ADD CONSTRAINT waitlist_made_by FOREIGN KEY (made_by_key) REFERENCES api_keys (id), ALGORITHM = INPLACE, LOCK = NONE;
+SET SESSION foreign_key_checks = 1;
 -- Subjects of an identity provider are longer than names of desks.
 ALTER TABLE appointment_events MODIFY COLUMN actor VARCHAR(200) NULL;
-ALTER TABLE patients ADD COLUMN erased_at DATETIME(6) NULL;
+ALTER TABLE patients ADD COLUMN erased_at DATETIME(6) NULL, ALGORITHM = INSTANT;
 
 -- +goose Down
 ALTER TABLE patients DROP COLUMN erased_at;
 UPDATE appointment_events SET actor = LEFT(actor, 100) WHERE CHAR_LENGTH(actor) > 100;
 ALTER TABLE appointment_events MODIFY COLUMN actor VARCHAR(100) NULL;
-ALTER TABLE waitlist DROP FOREIGN KEY waitlist_made_by, DROP KEY waitlist_made_by, DROP COLUMN made_by_key;
-ALTER TABLE holds DROP FOREIGN KEY holds_made_by, DROP KEY holds_made_by, DROP COLUMN made_by_key;
-ALTER TABLE appointment_series DROP FOREIGN KEY appointment_series_made_by, DROP KEY appointment_series_made_by, DROP COLUMN made_by_key;
-ALTER TABLE appointments DROP FOREIGN KEY appointments_made_by, DROP KEY appointments_made_by, DROP COLUMN made_by_key;
-ALTER TABLE patients DROP FOREIGN KEY patients_made_by, DROP KEY patients_made_by, DROP COLUMN made_by_key;
-DROP TABLE api_keys;
+ALTER TABLE waitlist DROP FOREIGN KEY waitlist_made_by;
+ALTER TABLE waitlist DROP KEY waitlist_made_by;
+ALTER TABLE waitlist DROP COLUMN made_by_key;
+ALTER TABLE holds DROP FOREIGN KEY holds_made_by;
+ALTER TABLE holds DROP KEY holds_made_by;
+ALTER TABLE holds DROP COLUMN made_by_key;
+ALTER TABLE appointment_series DROP FOREIGN KEY appointment_series_made_by;
+ALTER TABLE appointment_series DROP KEY appointment_series_made_by;
+ALTER TABLE appointment_series DROP COLUMN made_by_key;
+ALTER TABLE appointments DROP FOREIGN KEY appointments_made_by;
+ALTER TABLE appointments DROP KEY appointments_made_by;
+ALTER TABLE appointments DROP COLUMN made_by_key;
+ALTER TABLE patients DROP FOREIGN KEY patients_made_by;
+ALTER TABLE patients DROP KEY patients_made_by;
+ALTER TABLE patients DROP COLUMN made_by_key;
+DROP TABLE IF EXISTS api_keys;

@@ -3,7 +3,7 @@
 -- transaction under way at once, so nobody waits for anybody: db/README.md.
 
 -- +goose Up
-CREATE TABLE audit_chains (
+CREATE TABLE IF NOT EXISTS audit_chains (
   id          BIGINT      NOT NULL AUTO_INCREMENT,
   started_at  DATETIME(6) NOT NULL,
   hash        BINARY(32)  NOT NULL, -- where the chain begins; bound to the chain started before
@@ -15,10 +15,10 @@ CREATE TABLE audit_chains (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- The root: no entries; sealed_seq counts the chains, and starting one waits here.
-INSERT INTO audit_chains (id, started_at, hash, sealed_seq, sealed_hash)
+INSERT IGNORE INTO audit_chains (id, started_at, hash, sealed_seq, sealed_hash)
 VALUES (1, '2026-01-01', REPEAT(CHAR(0), 32), 0, REPEAT(CHAR(0), 32));
 
-CREATE TABLE audit_entries (
+CREATE TABLE IF NOT EXISTS audit_entries (
   id          BIGINT       NOT NULL AUTO_INCREMENT,
   chain       BIGINT       NOT NULL,
   seq         BIGINT       NOT NULL, -- 1, 2, 3 ... without a gap
@@ -46,13 +46,13 @@ CREATE TABLE audit_entries (
 
 -- A patient's key to what the trail keeps of him in words. It goes when the
 -- patient is erased; the entries stay, and stay in their chain.
-CREATE TABLE patient_secrets (
+CREATE TABLE IF NOT EXISTS patient_secrets (
   patient_id BIGINT     NOT NULL,
   secret     BINARY(32) NOT NULL,
   PRIMARY KEY (patient_id)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE patient_secrets;
-DROP TABLE audit_entries;
-DROP TABLE audit_chains;
+DROP TABLE IF EXISTS patient_secrets;
+DROP TABLE IF EXISTS audit_entries;
+DROP TABLE IF EXISTS audit_chains;

@@ -1,7 +1,7 @@
 -- What was answered to requests with an Idempotency-Key, for 24 hours.
 
 -- +goose Up
-CREATE TABLE idempotency_keys (
+CREATE TABLE IF NOT EXISTS idempotency_keys (
   caller     VARCHAR(200) NOT NULL,
   id_key     BINARY(32)   NOT NULL, -- hash of the key
   request    BINARY(32)   NOT NULL, -- hash of what was asked for
@@ -15,4 +15,4 @@ CREATE TABLE idempotency_keys (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- +goose Down
-DROP TABLE idempotency_keys;
+DROP TABLE IF EXISTS idempotency_keys;

@@ -2,7 +2,7 @@
 -- it, and is given its place in the feed after the commit: db/README.md.
 
 -- +goose Up
-CREATE TABLE changes (
+CREATE TABLE IF NOT EXISTS changes (
   id          BIGINT      NOT NULL AUTO_INCREMENT,
   position    BIGINT      NULL, -- 1, 2, 3 ... without a gap; NULL until it has its place
   at          DATETIME(6) NOT NULL,
@@ -19,34 +19,90 @@ CREATE TABLE changes (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- Where the feed ends. Whoever gives places writes this row first.
-CREATE TABLE change_head (
+CREATE TABLE IF NOT EXISTS change_head (
   id       INT    NOT NULL,
   position BIGINT NOT NULL,
   turns    BIGINT NOT NULL,
   PRIMARY KEY (id),
   CONSTRAINT change_head_one CHECK (id = 1)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
-INSERT INTO change_head (id, position, turns) VALUES (1, 0, 0);
+INSERT IGNORE INTO change_head (id, position, turns) VALUES (1, 0, 0);
 
 -- What there is already, so that a replay from the beginning has it.
-INSERT INTO changes (at, type, object, object_id) SELECT updated_at, 'doctor.created', 'doctor', id FROM doctors ORDER BY id;
+-- +mems Each 5000 doctors
+INSERT INTO changes (at, type, object, object_id)
+SELECT r.updated_at, 'doctor.created', 'doctor', r.id
+FROM doctors AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'doctor' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 doctors
 INSERT INTO changes (at, type, object, object_id, doctor_id)
-SELECT updated_at, 'working_hours.updated', 'working_hours', id, id FROM doctors WHERE hours_version > 1 ORDER BY id;
-INSERT INTO changes (at, type, object, object_id) SELECT updated_at, 'room.created', 'room', id FROM rooms ORDER BY id;
-INSERT INTO changes (at, type, object, object_id) SELECT updated_at, 'appointment_type.created', 'appointment_type', id FROM appointment_types ORDER BY id;
-INSERT INTO changes (at, type, object, object_id) SELECT updated_at, 'closure.created', 'closure', id FROM closures ORDER BY id;
-INSERT INTO changes (at, type, object, object_id, doctor_id) SELECT updated_at, 'time_off.created', 'time_off', id, doctor_id FROM time_off ORDER BY id;
-INSERT INTO changes (at, type, object, object_id, made_by_key) SELECT updated_at, 'patient.created', 'patient', id, made_by_key FROM patients ORDER BY id;
+SELECT r.updated_at, 'working_hours.updated', 'working_hours', r.id, r.id
+FROM doctors AS r
+WHERE r.id BETWEEN ? AND ? AND r.hours_version > 1 AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'working_hours' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 rooms
+INSERT INTO changes (at, type, object, object_id)
+SELECT r.updated_at, 'room.created', 'room', r.id
+FROM rooms AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'room' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 appointment_types
+INSERT INTO changes (at, type, object, object_id)
+SELECT r.updated_at, 'appointment_type.created', 'appointment_type', r.id
+FROM appointment_types AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'appointment_type' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 closures
+INSERT INTO changes (at, type, object, object_id)
+SELECT r.updated_at, 'closure.created', 'closure', r.id
+FROM closures AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'closure' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 time_off
+INSERT INTO changes (at, type, object, object_id, doctor_id)
+SELECT r.updated_at, 'time_off.created', 'time_off', r.id, r.doctor_id
+FROM time_off AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'time_off' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 patients
+INSERT INTO changes (at, type, object, object_id, made_by_key)
+SELECT r.updated_at, 'patient.created', 'patient', r.id, r.made_by_key
+FROM patients AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'patient' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 appointment_series
 INSERT INTO changes (at, type, object, object_id, doctor_id, made_by_key)
-SELECT updated_at, 'series.created', 'series', id, doctor_id, made_by_key FROM appointment_series ORDER BY id;
+SELECT r.updated_at, 'series.created', 'series', r.id, r.doctor_id, r.made_by_key
+FROM appointment_series AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'series' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 appointments
 INSERT INTO changes (at, type, object, object_id, doctor_id, made_by_key)
-SELECT updated_at, 'appointment.booked', 'appointment', id, doctor_id, made_by_key FROM appointments ORDER BY id;
-INSERT INTO changes (at, type, object, object_id, doctor_id) SELECT updated_at, 'ticket.created', 'ticket', id, doctor_id FROM tickets ORDER BY id;
-INSERT INTO changes (at, type, object, object_id, made_by_key) SELECT updated_at, 'waitlist_entry.created', 'waitlist_entry', id, made_by_key FROM waitlist ORDER BY id;
+SELECT r.updated_at, 'appointment.booked', 'appointment', r.id, r.doctor_id, r.made_by_key
+FROM appointments AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'appointment' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 tickets
+INSERT INTO changes (at, type, object, object_id, doctor_id)
+SELECT r.updated_at, 'ticket.created', 'ticket', r.id, r.doctor_id
+FROM tickets AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'ticket' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 waitlist
+INSERT INTO changes (at, type, object, object_id, made_by_key)
+SELECT r.updated_at, 'waitlist_entry.created', 'waitlist_entry', r.id, r.made_by_key
+FROM waitlist AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'waitlist_entry' AND c.object_id = r.id)
+ORDER BY r.id;
+-- +mems Each 5000 holds
 INSERT INTO changes (at, type, object, object_id, doctor_id, made_by_key)
-SELECT created_at, 'hold.created', 'hold', id, doctor_id, made_by_key FROM holds ORDER BY id;
+SELECT r.created_at, 'hold.created', 'hold', r.id, r.doctor_id, r.made_by_key
+FROM holds AS r
+WHERE r.id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM changes AS c WHERE c.object = 'hold' AND c.object_id = r.id)
+ORDER BY r.id;
 
-CREATE TABLE webhooks (
+CREATE TABLE IF NOT EXISTS webhooks (
   id              BIGINT       NOT NULL AUTO_INCREMENT,
   url             VARCHAR(500) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   description     VARCHAR(200) NULL,
@@ -64,7 +120,7 @@ CREATE TABLE webhooks (
   CONSTRAINT webhooks_old_secret CHECK ((old_secret IS NULL) = (old_until IS NULL))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE TABLE webhook_deliveries (
+CREATE TABLE IF NOT EXISTS webhook_deliveries (
   id          BIGINT       NOT NULL AUTO_INCREMENT,
   webhook_id  BIGINT       NOT NULL,
   position    BIGINT       NULL, -- the change; NULL: a test
@@ -92,7 +148,7 @@ CREATE TABLE webhook_deliveries (
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down
-DROP TABLE webhook_deliveries;
-DROP TABLE webhooks;
-DROP TABLE change_head;
-DROP TABLE changes;
+DROP TABLE IF EXISTS webhook_deliveries;
+DROP TABLE IF EXISTS webhooks;
+DROP TABLE IF EXISTS change_head;
+DROP TABLE IF EXISTS changes;

@@ -1,7 +1,7 @@
 -- Calendars for calendar programs: the addresses under which they are read.
 
 -- +goose Up
-CREATE TABLE calendar_feeds (
+CREATE TABLE IF NOT EXISTS calendar_feeds (
   id           BIGINT       NOT NULL AUTO_INCREMENT,
   doctor_id    BIGINT       NULL, -- NULL: the whole clinic's
   name         VARCHAR(100) NOT NULL,
@@ -22,8 +22,8 @@ CREATE TABLE calendar_feeds (
 -- What makes the UIDs of this installation's events different from everybody else's,
 -- whatever host serves them. Random: a UUID() would tell the server's network card.
 ALTER TABLE installation ADD COLUMN calendar_uid CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
-UPDATE installation SET calendar_uid = LOWER(HEX(RANDOM_BYTES(16)));
+UPDATE installation SET calendar_uid = LOWER(HEX(RANDOM_BYTES(16))) WHERE calendar_uid = '';
 
 -- +goose Down
 ALTER TABLE installation DROP COLUMN calendar_uid;
-DROP TABLE calendar_feeds;
+DROP TABLE IF EXISTS calendar_feeds;

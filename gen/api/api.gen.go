@@ -72,45 +72,6 @@ func (e AppointmentEventAction) Valid() bool {
 	}
 }
 
-// Defines values for AppointmentEventFromStatus.
-const (
-	AppointmentEventFromStatusCancelled            AppointmentEventFromStatus = "cancelled"
-	AppointmentEventFromStatusCheckedIn            AppointmentEventFromStatus = "checked_in"
-	AppointmentEventFromStatusCompleted            AppointmentEventFromStatus = "completed"
-	AppointmentEventFromStatusConfirmed            AppointmentEventFromStatus = "confirmed"
-	AppointmentEventFromStatusInProgress           AppointmentEventFromStatus = "in_progress"
-	AppointmentEventFromStatusLeftWithoutBeingSeen AppointmentEventFromStatus = "left_without_being_seen"
-	AppointmentEventFromStatusLessThanNil          AppointmentEventFromStatus = "<nil>"
-	AppointmentEventFromStatusNoShow               AppointmentEventFromStatus = "no_show"
-	AppointmentEventFromStatusScheduled            AppointmentEventFromStatus = "scheduled"
-)
-
-// Valid indicates whether the value is a known member of the AppointmentEventFromStatus enum.
-func (e AppointmentEventFromStatus) Valid() bool {
-	switch e {
-	case AppointmentEventFromStatusCancelled:
-		return true
-	case AppointmentEventFromStatusCheckedIn:
-		return true
-	case AppointmentEventFromStatusCompleted:
-		return true
-	case AppointmentEventFromStatusConfirmed:
-		return true
-	case AppointmentEventFromStatusInProgress:
-		return true
-	case AppointmentEventFromStatusLeftWithoutBeingSeen:
-		return true
-	case AppointmentEventFromStatusLessThanNil:
-		return true
-	case AppointmentEventFromStatusNoShow:
-		return true
-	case AppointmentEventFromStatusScheduled:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for AppointmentStatus.
 const (
 	AppointmentStatusCancelled            AppointmentStatus = "cancelled"
@@ -1542,6 +1503,7 @@ func (e SeriesCreateOnConflict) Valid() bool {
 // Defines values for SeriesDateOutcome.
 const (
 	SeriesDateOutcomeDone    SeriesDateOutcome = "done"
+	SeriesDateOutcomeFree    SeriesDateOutcome = "free"
 	SeriesDateOutcomeRefused SeriesDateOutcome = "refused"
 )
 
@@ -1549,6 +1511,8 @@ const (
 func (e SeriesDateOutcome) Valid() bool {
 	switch e {
 	case SeriesDateOutcomeDone:
+		return true
+	case SeriesDateOutcomeFree:
 		return true
 	case SeriesDateOutcomeRefused:
 		return true
@@ -2572,8 +2536,9 @@ type AppointmentEvent struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// FromStatus Null when it did not exist before.
-	FromStatus nullable.Nullable[AppointmentEventFromStatus] `json:"from_status"`
+	// FromStatus The status before, an `AppointmentStatus`; null when the appointment did not
+	// exist. Without an enum, for generators stop at one that has null among its values.
+	FromStatus nullable.Nullable[string] `json:"from_status"`
 
 	// Note In words why, or why a rule was broken on purpose.
 	//
@@ -2617,9 +2582,6 @@ type AppointmentEvent struct {
 //
 // Example: book
 type AppointmentEventAction string
-
-// AppointmentEventFromStatus Null when it did not exist before.
-type AppointmentEventFromStatus string
 
 // AppointmentHistory What happened to an appointment.
 type AppointmentHistory struct {
@@ -2767,17 +2729,17 @@ type AppointmentType struct {
 
 // AppointmentTypeCreate An appointment type to add.
 type AppointmentTypeCreate struct {
-	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too.
+	// BufferAfterMinutes Minutes after it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferAfterMinutes *int32 `json:"buffer_after_minutes,omitempty"`
 
-	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too.
+	// BufferBeforeMinutes Minutes before it in which doctor and room are occupied too; by default `0`.
 	//
 	// Example: 10
 	BufferBeforeMinutes *int32 `json:"buffer_before_minutes,omitempty"`
 
-	// Colour Colour in a calendar, as
+	// Colour Colour in a calendar, as #rrggbb; by default `#1565c0`.
 	//
 	// Example: #2e7d32
 	Colour *string `json:"colour,omitempty"`
@@ -2790,7 +2752,7 @@ type AppointmentTypeCreate struct {
 	// Example: 30
 	DurationMinutes DurationMinutes `json:"duration_minutes"`
 
-	// IsActive Whether it can be booked.
+	// IsActive Whether it can be booked; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -2800,7 +2762,7 @@ type AppointmentTypeCreate struct {
 	// Example: Skin check
 	Name string `json:"name"`
 
-	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one.
+	// NeedsRoom Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
 	//
 	// Example: true
 	NeedsRoom *bool `json:"needs_room,omitempty"`
@@ -3519,6 +3481,7 @@ type Doctor struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3550,13 +3513,14 @@ type DoctorCreate struct {
 	// Example: Dr. Noor Haddad
 	FullName DoctorName `json:"full_name"`
 
-	// IsActive Whether the doctor takes new bookings.
+	// IsActive Whether the doctor takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -3603,6 +3567,7 @@ type DoctorPatch struct {
 
 	// OverbookCap How many of the doctor's other appointments one that is overbooked on
 	// purpose may overlap; so there are never more than this and one at once.
+	// A new doctor has `0` unless the request gives another number.
 	//
 	//
 	// Example: 0
@@ -4715,7 +4680,7 @@ type HoldCreate struct {
 	// Example: 1
 	RoomID *ID `json:"room_id,omitempty"`
 
-	// Seconds How long to hold it.
+	// Seconds How long to hold it; by default `120`.
 	//
 	// Example: 120
 	Seconds *int32 `json:"seconds,omitempty"`
@@ -4903,7 +4868,7 @@ type NextAvailable struct {
 	// Example: 1
 	DoctorID ID `json:"doctor_id"`
 
-	// Slot Null when there is none within 90 days.
+	// Slot Null when there is none before `searched_to`.
 	Slot nullable.Nullable[struct {
 		// DoctorID Identifies a record; given by the server, never used again. At most
 		// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -4942,6 +4907,14 @@ type NextAvailableList struct {
 	// Items By start, those without any last; by doctor among equals.
 	Items []NextAvailable `json:"items"`
 
+	// SearchedTo A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	SearchedTo Instant `json:"searched_to"`
+
 	// TimeZone The clinic's time zone, a name of the IANA time zone database.
 	//
 	// Example: Europe/Zurich
@@ -4963,6 +4936,7 @@ type NextTicketCall struct {
 
 // OverbookCap How many of the doctor's other appointments one that is overbooked on
 // purpose may overlap; so there are never more than this and one at once.
+// A new doctor has `0` unless the request gives another number.
 //
 // Example: 0
 type OverbookCap = int32
@@ -5063,7 +5037,7 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// AllowDuplicate Register even if somebody who may be the same person is registered.
+	// AllowDuplicate Register even if somebody who may be the same person is registered; by default `false`.
 	//
 	// Example: false
 	AllowDuplicate *bool `json:"allow_duplicate,omitempty"`
@@ -5292,13 +5266,13 @@ type PlanApply struct {
 	// AppointmentIds Only these visits; absent, all.
 	AppointmentIds []ID `json:"appointment_ids,omitempty"`
 
-	// Mode One by one, or all in one transaction.
+	// Mode One by one, or all in one transaction; by default `each`.
 	//
 	// Example: each
 	Mode *PlanApplyMode `json:"mode,omitempty"`
 }
 
-// PlanApplyMode One by one, or all in one transaction.
+// PlanApplyMode One by one, or all in one transaction; by default `each`.
 //
 // Example: each
 type PlanApplyMode string
@@ -5325,7 +5299,7 @@ type PlanCreate struct {
 	// Example: 2027-03-01
 	FirstDate *openapi_types.Date `json:"first_date,omitempty"`
 
-	// HorizonDays How far after the absence to look for times.
+	// HorizonDays How far after the absence to look for times; by default `14`.
 	//
 	// Example: 14
 	HorizonDays *int32 `json:"horizon_days,omitempty"`
@@ -5577,7 +5551,7 @@ type Room struct {
 
 // RoomCreate A room to add.
 type RoomCreate struct {
-	// IsActive Whether the room takes new bookings.
+	// IsActive Whether the room takes new bookings; by default `true`.
 	//
 	// Example: true
 	IsActive *bool `json:"is_active,omitempty"`
@@ -5732,7 +5706,7 @@ type SeriesCreate struct {
 	// Example: 30
 	DurationMinutes *DurationMinutes `json:"duration_minutes,omitempty"`
 
-	// OnConflict What to do when a date is not free.
+	// OnConflict What to do when a date is not free; by default `fail`.
 	//
 	// Example: fail
 	OnConflict *SeriesCreateOnConflict `json:"on_conflict,omitempty"`
@@ -5782,7 +5756,7 @@ type SeriesCreate struct {
 	TypeID *ID `json:"type_id,omitempty"`
 }
 
-// SeriesCreateOnConflict What to do when a date is not free.
+// SeriesCreateOnConflict What to do when a date is not free; by default `fail`.
 //
 // Example: fail
 type SeriesCreateOnConflict string
@@ -5800,7 +5774,10 @@ type SeriesDate struct {
 	// Conflict A stretch of time, `start_time <= t < end_time`.
 	Conflict *Interval `json:"conflict,omitempty"`
 
-	// Outcome Whether the date was booked or moved.
+	// Outcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+	// in a `series-conflict` only: nothing was in the way, but no date was booked or
+	// moved.
+	//
 	//
 	// Example: done
 	Outcome SeriesDateOutcome `json:"outcome"`
@@ -5819,7 +5796,9 @@ type SeriesDate struct {
 	StartTime Instant `json:"start_time"`
 }
 
-// SeriesDateOutcome Whether the date was booked or moved.
+// SeriesDateOutcome `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+// in a `series-conflict` only: nothing was in the way, but no date was booked or
+// moved.
 //
 // Example: done
 type SeriesDateOutcome string
@@ -13221,7 +13200,14 @@ type FhirLaterApplicationFhirPlusJSONResponse struct {
 
 type FhirRefusedApplicationFhirPlusJSONResponse FhirOperationOutcome
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HasAppointmentsApplicationProblemPlusJSONResponse Problem
 
@@ -13287,7 +13273,14 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 
 type UnexpectedApplicationProblemPlusJSONResponse Problem
 
-type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+type UnsupportedMediaResponseHeaders struct {
+	AcceptEncoding *string
+}
+type UnsupportedMediaApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedMediaResponseHeaders
+}
 
 type WaitlistMissingApplicationProblemPlusJSONResponse Problem
 
@@ -13357,10 +13350,13 @@ type ListAPIKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13524,10 +13520,13 @@ type CreateAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13604,10 +13603,13 @@ type CreateAPIKey415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13744,10 +13746,13 @@ type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13919,10 +13924,13 @@ type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14120,10 +14128,13 @@ type CreateSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries403ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14196,10 +14207,13 @@ type CreateSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CreateSeries415ApplicationProblemPlusJSONResponse) VisitCreateSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14344,10 +14358,13 @@ type GetSeries403ApplicationProblemPlusJSONResponse struct {
 func (response GetSeries403ApplicationProblemPlusJSONResponse) VisitGetSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14528,10 +14545,13 @@ type CancelSeries403ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries403ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14622,10 +14642,13 @@ type CancelSeries415ApplicationProblemPlusJSONResponse struct {
 func (response CancelSeries415ApplicationProblemPlusJSONResponse) VisitCancelSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14774,10 +14797,13 @@ type RescheduleSeries403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries403ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14866,10 +14892,13 @@ type RescheduleSeries415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleSeries415ApplicationProblemPlusJSONResponse) VisitRescheduleSeriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15008,10 +15037,13 @@ type ListAppointmentTypes403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointmentTypes403ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15177,10 +15209,13 @@ type CreateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15255,10 +15290,13 @@ type CreateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response CreateAppointmentType415ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15392,10 +15430,13 @@ type DeleteAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15606,10 +15647,13 @@ type GetAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentType403ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15790,10 +15834,13 @@ type UpdateAppointmentType403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15884,10 +15931,13 @@ type UpdateAppointmentType415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateAppointmentType415ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16026,10 +16076,13 @@ type ListAppointments403ApplicationProblemPlusJSONResponse struct {
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16195,10 +16248,13 @@ type BookAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16271,10 +16327,13 @@ type BookAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response BookAppointment415ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16420,10 +16479,13 @@ type GetAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16604,10 +16666,13 @@ type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16698,10 +16763,13 @@ type CancelAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response CancelAppointment415ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16849,10 +16917,13 @@ type CheckInAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CheckInAppointment403ApplicationProblemPlusJSONResponse) VisitCheckInAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17062,10 +17133,13 @@ type CompleteAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17275,10 +17349,13 @@ type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17479,10 +17556,13 @@ type GetAppointmentHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetAppointmentHistory403ApplicationProblemPlusJSONResponse) VisitGetAppointmentHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17662,10 +17742,13 @@ type LeaveAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveAppointment403ApplicationProblemPlusJSONResponse) VisitLeaveAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17875,10 +17958,13 @@ type NoShowAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response NoShowAppointment403ApplicationProblemPlusJSONResponse) VisitNoShowAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18089,10 +18175,13 @@ type RescheduleAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18181,10 +18270,13 @@ type RescheduleAppointment415ApplicationProblemPlusJSONResponse struct {
 func (response RescheduleAppointment415ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18330,10 +18422,13 @@ type StartAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response StartAppointment403ApplicationProblemPlusJSONResponse) VisitStartAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18543,10 +18638,13 @@ type UndoAppointment403ApplicationProblemPlusJSONResponse struct {
 func (response UndoAppointment403ApplicationProblemPlusJSONResponse) VisitUndoAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18747,10 +18845,13 @@ type ListAuditEntries403ApplicationProblemPlusJSONResponse struct {
 func (response ListAuditEntries403ApplicationProblemPlusJSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18905,10 +19006,13 @@ type ListAvailability403ApplicationProblemPlusJSONResponse struct {
 func (response ListAvailability403ApplicationProblemPlusJSONResponse) VisitListAvailabilityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19077,10 +19181,13 @@ type ListNextAvailable403ApplicationProblemPlusJSONResponse struct {
 func (response ListNextAvailable403ApplicationProblemPlusJSONResponse) VisitListNextAvailableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19249,10 +19356,13 @@ type ListCalendarFeeds403ApplicationProblemPlusJSONResponse struct {
 func (response ListCalendarFeeds403ApplicationProblemPlusJSONResponse) VisitListCalendarFeedsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19416,10 +19526,13 @@ type CreateCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19496,10 +19609,13 @@ type CreateCalendarFeed415ApplicationProblemPlusJSONResponse struct {
 func (response CreateCalendarFeed415ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19638,10 +19754,13 @@ type GetCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19813,10 +19932,13 @@ type RevokeCalendarFeed403ApplicationProblemPlusJSONResponse struct {
 func (response RevokeCalendarFeed403ApplicationProblemPlusJSONResponse) VisitRevokeCalendarFeedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20173,10 +20295,13 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20331,10 +20456,13 @@ type ListClosures403ApplicationProblemPlusJSONResponse struct {
 func (response ListClosures403ApplicationProblemPlusJSONResponse) VisitListClosuresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20500,10 +20628,13 @@ type CreateClosure403ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure403ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20564,10 +20695,13 @@ type CreateClosure415ApplicationProblemPlusJSONResponse struct {
 func (response CreateClosure415ApplicationProblemPlusJSONResponse) VisitCreateClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20701,10 +20835,13 @@ type DeleteClosure403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteClosure403ApplicationProblemPlusJSONResponse) VisitDeleteClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -20899,10 +21036,13 @@ type GetClosure403ApplicationProblemPlusJSONResponse struct {
 func (response GetClosure403ApplicationProblemPlusJSONResponse) VisitGetClosureResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21184,10 +21324,13 @@ type ListDoctors403ApplicationProblemPlusJSONResponse struct {
 func (response ListDoctors403ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21353,10 +21496,13 @@ type CreateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21417,10 +21563,13 @@ type CreateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response CreateDoctor415ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21554,10 +21703,13 @@ type DeleteDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21768,10 +21920,13 @@ type GetDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response GetDoctor403ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21952,10 +22107,13 @@ type UpdateDoctor403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22032,10 +22190,13 @@ type UpdateDoctor415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDoctor415ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22175,10 +22336,13 @@ type ListTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22361,10 +22525,13 @@ type CreateTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22441,10 +22608,13 @@ type CreateTimeOff415ApplicationProblemPlusJSONResponse struct {
 func (response CreateTimeOff415ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22579,10 +22749,13 @@ type DeleteTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22778,10 +22951,13 @@ type GetTimeOff403ApplicationProblemPlusJSONResponse struct {
 func (response GetTimeOff403ApplicationProblemPlusJSONResponse) VisitGetTimeOffResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22960,10 +23136,13 @@ type GetWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23144,10 +23323,13 @@ type ReplaceWorkingHours403ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours403ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23224,10 +23406,13 @@ type ReplaceWorkingHours415ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceWorkingHours415ApplicationProblemPlusJSONResponse) VisitReplaceWorkingHoursResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25694,10 +25879,13 @@ type CreateHold403ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25770,10 +25958,13 @@ type CreateHold415ApplicationProblemPlusJSONResponse struct {
 func (response CreateHold415ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25905,10 +26096,13 @@ type DeleteHold403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26103,10 +26297,13 @@ type GetHold403ApplicationProblemPlusJSONResponse struct {
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26276,10 +26473,13 @@ type GetCaller403ApplicationProblemPlusJSONResponse struct {
 func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26545,10 +26745,13 @@ type ListPatients403ApplicationProblemPlusJSONResponse struct {
 func (response ListPatients403ApplicationProblemPlusJSONResponse) VisitListPatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26714,10 +26917,13 @@ type CreatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26776,10 +26982,13 @@ type CreatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePatient415ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26913,10 +27122,13 @@ type DeletePatient403ApplicationProblemPlusJSONResponse struct {
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27141,10 +27353,13 @@ type GetPatient403ApplicationProblemPlusJSONResponse struct {
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27325,10 +27540,13 @@ type UpdatePatient403ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27419,10 +27637,13 @@ type UpdatePatient415ApplicationProblemPlusJSONResponse struct {
 func (response UpdatePatient415ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27571,10 +27792,13 @@ type ErasePatient403ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient403ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27649,10 +27873,13 @@ type ErasePatient415ApplicationProblemPlusJSONResponse struct {
 func (response ErasePatient415ApplicationProblemPlusJSONResponse) VisitErasePatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27791,10 +28018,13 @@ type ExportPatient403ApplicationProblemPlusJSONResponse struct {
 func (response ExportPatient403ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27989,10 +28219,13 @@ type MergePatients403ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients403ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28083,10 +28316,13 @@ type MergePatients415ApplicationProblemPlusJSONResponse struct {
 func (response MergePatients415ApplicationProblemPlusJSONResponse) VisitMergePatientsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28234,10 +28470,13 @@ type PreviewMerge403ApplicationProblemPlusJSONResponse struct {
 func (response PreviewMerge403ApplicationProblemPlusJSONResponse) VisitPreviewMergeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28433,10 +28672,13 @@ type CreatePlan403ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan403ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28511,10 +28753,13 @@ type CreatePlan415ApplicationProblemPlusJSONResponse struct {
 func (response CreatePlan415ApplicationProblemPlusJSONResponse) VisitCreatePlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28661,10 +28906,13 @@ type GetPlan403ApplicationProblemPlusJSONResponse struct {
 func (response GetPlan403ApplicationProblemPlusJSONResponse) VisitGetPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28845,10 +29093,13 @@ type ApplyPlan403ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan403ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28939,10 +29190,13 @@ type ApplyPlan415ApplicationProblemPlusJSONResponse struct {
 func (response ApplyPlan415ApplicationProblemPlusJSONResponse) VisitApplyPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29304,10 +29558,13 @@ type GetQueue403ApplicationProblemPlusJSONResponse struct {
 func (response GetQueue403ApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29487,10 +29744,13 @@ type CallNext403ApplicationProblemPlusJSONResponse struct {
 func (response CallNext403ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29565,10 +29825,13 @@ type CallNext415ApplicationProblemPlusJSONResponse struct {
 func (response CallNext415ApplicationProblemPlusJSONResponse) VisitCallNextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29809,10 +30072,13 @@ type ListRooms403ApplicationProblemPlusJSONResponse struct {
 func (response ListRooms403ApplicationProblemPlusJSONResponse) VisitListRoomsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29978,10 +30244,13 @@ type CreateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom403ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30042,10 +30311,13 @@ type CreateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response CreateRoom415ApplicationProblemPlusJSONResponse) VisitCreateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30179,10 +30451,13 @@ type DeleteRoom403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteRoom403ApplicationProblemPlusJSONResponse) VisitDeleteRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30393,10 +30668,13 @@ type GetRoom403ApplicationProblemPlusJSONResponse struct {
 func (response GetRoom403ApplicationProblemPlusJSONResponse) VisitGetRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30577,10 +30855,13 @@ type UpdateRoom403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom403ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30673,10 +30954,13 @@ type UpdateRoom415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateRoom415ApplicationProblemPlusJSONResponse) VisitUpdateRoomResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30844,10 +31128,13 @@ type StreamChanges403ApplicationProblemPlusJSONResponse struct {
 func (response StreamChanges403ApplicationProblemPlusJSONResponse) VisitStreamChangesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31010,10 +31297,13 @@ type GetTicket403ApplicationProblemPlusJSONResponse struct {
 func (response GetTicket403ApplicationProblemPlusJSONResponse) VisitGetTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31193,10 +31483,13 @@ type CallTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CallTicket403ApplicationProblemPlusJSONResponse) VisitCallTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31406,10 +31699,13 @@ type CompleteTicket403ApplicationProblemPlusJSONResponse struct {
 func (response CompleteTicket403ApplicationProblemPlusJSONResponse) VisitCompleteTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31619,10 +31915,13 @@ type LeaveTicket403ApplicationProblemPlusJSONResponse struct {
 func (response LeaveTicket403ApplicationProblemPlusJSONResponse) VisitLeaveTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31832,10 +32131,13 @@ type StartTicket403ApplicationProblemPlusJSONResponse struct {
 func (response StartTicket403ApplicationProblemPlusJSONResponse) VisitStartTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32048,10 +32350,13 @@ type TransferTicket403ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket403ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32140,10 +32445,13 @@ type TransferTicket415ApplicationProblemPlusJSONResponse struct {
 func (response TransferTicket415ApplicationProblemPlusJSONResponse) VisitTransferTicketResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32387,10 +32695,13 @@ type ListWaitlist403ApplicationProblemPlusJSONResponse struct {
 func (response ListWaitlist403ApplicationProblemPlusJSONResponse) VisitListWaitlistResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32556,10 +32867,13 @@ type CreateWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32632,10 +32946,13 @@ type CreateWaitlistEntry415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWaitlistEntry415ApplicationProblemPlusJSONResponse) VisitCreateWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32769,10 +33086,13 @@ type WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response WithdrawWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitWithdrawWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -32981,10 +33301,13 @@ type GetWaitlistEntry403ApplicationProblemPlusJSONResponse struct {
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33166,10 +33489,13 @@ type AcceptOffer403ApplicationProblemPlusJSONResponse struct {
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33377,10 +33703,13 @@ type DeclineOffer403ApplicationProblemPlusJSONResponse struct {
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33592,10 +33921,13 @@ type CreateWalkIn403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn403ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33668,10 +34000,13 @@ type CreateWalkIn415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWalkIn415ApplicationProblemPlusJSONResponse) VisitCreateWalkInResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33810,10 +34145,13 @@ type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -33979,10 +34317,13 @@ type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34043,10 +34384,13 @@ type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34180,10 +34524,13 @@ type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34378,10 +34725,13 @@ type GetWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34562,10 +34912,13 @@ type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34642,10 +34995,13 @@ type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34785,10 +35141,13 @@ type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
 func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -34961,10 +35320,13 @@ type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35160,10 +35522,13 @@ type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
 func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -35351,10 +35716,13 @@ type TestWebhook403ApplicationProblemPlusJSONResponse struct {
 func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -39500,796 +39868,805 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfDnvKrYSZMmKcm2qErdp3i5VuJtJHk8semrhrpBEqNugGmAoplcv8/+L5wD9N7ctNkz",
-	"nrq3YrE3LAdnP7/zVyuQ8VQKJrRqDf5qsc80nkYM/n04nUoudMyENn+qWRzTZNEatF7QaESoIBM5S1pe",
-	"65JGM2buOJ+NRiw5oyPNkrOYi5k2L+p67sI5G8mEFa4ECaOahWdUtwatfrf/sN3rtfs7p93Hg2530O12",
-	"uvC/Dy2vFcpAy+SMh61Bz2uFs4RqLkX2tp2u12IiPNM8ZviyR+3uTrvbO+3uD3bMy8xb7ONTqjkT2r0t",
-	"kTKGf4tZFHktxRLOVP4HTRNd/+aue7PSVM9Ua9BSwYSFs4iFLa+lF1OWe89sGq433S9fvPz6P4FlWm8X",
-	"1lmn0vSbptfr4rB+6vYG3S4M6im8HcfzWsqkOKZDgl/Pj2c0i6IzQeHdT5MOMU+RFzQMqVkgNWUBpxH/",
-	"E0ZpbmFJTLWM5HiR++B6n9qAmpaPyq4LV2c00PyStQY6mTGvJS9Zci7lxVlAp0C/S4e/4X6/xU05FKI8",
-	"U7tdhbPGEz05C4EqWr39x7vtbr/d329tdKRYTHnUGrSoEJ14pjRL/q9lAB2ZjM0q8URpt0xmYNnShExo",
-	"PuIsUa3Bx09eK6LZna/gXS2vFSdmTfCDvZ2W15pOpDB3/LTbI7u7ZG9vj3R7pL+z5VohHV51xbZZhtrp",
-	"Ns7uixnzhNEQluuv1hMaTNgTKXQiIzizTAUJn1oaej+R7JIlhKoLFpKYLsgFY1PCtUeoCM3PitAx5YIw",
-	"GkyIObfk3vHzJ2S/1+sRxQLzHrLX6Xf69ztmfjiZ1qA1Tfgl1cwjQrYDM4aW10rYHzOesNDRuGFfMTWj",
-	"iunnl0yM9aQ16HWRa2gGO/o/H0n7/3366f9YDmeYnk64GMPePJnQKGJizKozeyHnREtCZ3piyCegOht5",
-	"Nx15r9d52OmVhv4LowlLSMJoFP88bMUsVsNWq2G4/U2GK4VmQp/ScXW8TyZUjJki8wkTRE8YCfBmEkqm",
-	"DshIJsQ/GrVfS8Har6gOJn5x0MNW/Pv5P0Q/2Q+6J49mj0e//bHz+VlvDiPfauGHrY+H7Q+0/We3vX/W",
-	"/vTTsNUwK+QCL2VgOVN5am+pnhA5glkJNicJC2QSFof/gGYiSD3oLR3zSBrG1xq0ZglvJ2zEEiYCQ1/l",
-	"bamO9Vnt2v+DJcpQgx0jjs9L17x+uXvrr+xuZWG77f3mBX0+4UntOE8njFzWjZVQRSiZM3pBDLHrBdF0",
-	"7Jlfn784OiYTqgjXB8SPmaYd+4aj0CdcwUsUjVln6WSyib9/4KaeX+1drxVz4f7cK0zXPLF8wsdUs5c8",
-	"5rqOQVFthhmxkfaIn/jEDJIprZBDwfBZIEWoiK99MhOaR4RGkVkgDo+e0+CivHmB4RvJsHWQ/Nw90D/3",
-	"+q31DwVt/2mmcpD8jLM60PYfDZNjOlkcGkW1OrsTO3ItyZxyTVBtJTpZcDFGxlsYeX+tY8GF3unjBvF4",
-	"FrcGOw/NLGIu8M9eOkwuNBuzBIXGlCY0ZtrKjUPQeOoEBnAkoidc4RExWzDhSstkMSCUGElFZEIoCZm6",
-	"6JBTesEEAQo0u2F0VxZ6Q3E+00SKaEHOF0a35EJpGkXAQsic64mc6Tz35lIcwO8gnOZWbnE1FHkWH5KQ",
-	"h6n4MmMkKAvNp/lYyISFnaEoUMMokYbNMnVhdA4zSXyk5bWc1H326qR9aFXAZjLJnYBeUSb8z3A4MxpF",
-	"G/7bew7/efT804/mimq42PxUPaHllPijp/XMI8dkf1CEF3lwz85+SvUkmzsPlzKG/5OwUWvQ+tuDzLh7",
-	"gFfVg6On5XGdLqZsjbERM7nbG+ATGjER0uQ5Y2HT6AJ7DxkxFt7i0CKpZknjmgV4+RbHM0tUHVswg/EF",
-	"+6zPArjDd/JpSsfMsjWPzEQAWg6MFcb3x4wli2yA+PBSVav5kBWUlfoj8pRF/JIli6b1jJlSdLz2eob2",
-	"dWdXX1i0PZvGhfbn7W2z0UCeyJmoEciHmsRSaaIkialYkIQpOUsCpggXyHDNlhdGudet3+2zAD6RH1vI",
-	"RnQWactQmyVaf6VAw0k8t28oz+LXkzevnfYDQgg/Zf5OGOHqgCgZMzJN5DihsSKKLoie4A0LMqdCE66L",
-	"SsW/lBQNZH1mJ1LQqIQZ+Uf3GJ1OIyvmHtT8NJrw5Cf4/VOTxnhsN6KJhtxGARUZCcqDCS4B1UVtsjiv",
-	"Xuu6icyMNkdoJ5FsFFgqktoOGFRcxWgSTMiYXrLKBvTa/W7/UXcHnGXd7of2Tvcmh/5CRo3SYiKjWxQS",
-	"RyGLp1IzESx+Y4vqiF7RCwbql6IjZnRNxZzmbHQ1q1CjujmwaloohTkZAUNNyihbi6GgQs1RlzJPg6+C",
-	"SME6ZLffJz7PxtG+YIt2wmaKhT5qbVRIc7iGwn7ugOx296vPcNGeKeYb8oxY7itckZkwetycLjrkNzbV",
-	"Q2GUz/4ueCVVWal7zLo7+48es/ZuN9xr7+6wx+3zYH+n/fDx/i7dezTa3+nvNql7ufVsmwVtEkd7e8vE",
-	"0XD4ud9rD4efHz1rEkdHIzAt63cMnQAgL5FF8YLFpzSPIrDsgOn6xrL1Mw/HUKQujp1Or9O7PyCwowlR",
-	"Zi9plDMUlWd+93/0QZ2nYtEZivdWA8+r0LkBcUViGjLD840QCKhi5R1wZmL9ElurejtRPxyqH+8Nhz/+",
-	"7733D+7/17D18X+GrU8/Dlv3zAUPrhYv3P/xvvm1aRdeS8EaduIQKX6nu+vW3640mDJmC2BZ4ZKq9TCZ",
-	"5e+ny2/2ZZ3132gpM6fQkvXsVsmza8mzaWFEEM3CGt/aMZAgmK2WI8ARP2eKhww9hTlt/iAlOZoYY93Y",
-	"mcZSO1+QQMYxVQUm+bGVOVSt2/2TuTyNpBnKiEaK1UtZboebXwKuWazy4rb+5anTMr1aWg1QPY7wZX2g",
-	"TPtHpnrQJKHgiBf8jxmzlw03/+K1lF6gqSmT2LzsN9aogh6+PSIXbHF70qPB8VLW82AlN9fxInj7Tal4",
-	"1jfftJZ2O29vLd9GVDQOJqLi9kZyLGXcqAlKGd/eSE4gwtmo4MHV2xvNKQ8uWCPBaLh6e6N5T7mOuGoc",
-	"z9xeN8IiuUWe8J6dT6S8aBwWXr6t8XwxT6upFKqSLfCKK2UY9OCvlo2XmH/mLadpIs8jFqPxNPhrze++",
-	"xafw48UF8HOirS2kbo/kTIT+ILUdiZAFZxbIRuCaZrVK/qa7mIDzZbVHjIWNU1CzYFJ0e4GawjWZU0US",
-	"dikvWGh+MToo+zw1m4vTQ6fUncwMP904J3u9uiXOMXQXg7anqXHQ9npx0MR3zqfCc1zDdgjpXFk1UwW9",
-	"5y4mihpX4zzxcnXAxuZ+SW38pGGwmX9k7ZGa176ZMsxZeTPTgYxZ3bBfS02EnA+IlqnLy0WgbPQjpJqe",
-	"U8VIQIWQmpwzYizfDjlUaDnPcZqoPA2FmURCA+0RRTkG7wQpjwWNgFwkvxAlq5uZvfdBdqMLP7XT+NPS",
-	"57JI1ZfMqzQyU1l36fNJXbifby5ZEtGp+SHNj+BKmX98NO8Mwe8rxSjiAajlTFMeKfxgCCSa3WcpSNp3",
-	"ei21UJrFEAoWg5jFajB1BPjJa2n2WRc8qEhpmowSxszihJyOhVSaB6p4H40SRsMFHCYqCuzcqcCaY9AU",
-	"jBuuF61BiyWJTODLztl2ijprPZ1dL53ancpicta5Q5UUCpw49mTZK5hEZohvGYl2CLrhZuPUo48LDDEa",
-	"5wky22Oe9WFnO3YPO7iBvqFkQ04yOedhyMStMp2R+ypyG4KRX4xhGlKY0Et0tUxZEhumKIXz9BpiYSxU",
-	"B8TPLvoQ4FTgffzitV5QlVNH1K1ObUJVO582YWdoHURAurmrQALxzJh0mi5w8DK6EwVkIqNmvcNINXCg",
-	"ViXBkbikEQ9vdazwRXh5e0R5xMJ0ldFrmhJSTHVgh+sOzwHxgSUonxgt3p40csklxrk7zhcg3il2q7Nq",
-	"cLsOch5XN8FsFy7YInN7Zd5YO4m7UcU5DL+JlqwzpUpJr2g0kknMbpeWYvfVtl3cEi1l6oORPuTeeSIv",
-	"mCC/nrx57ZFzGpJ3p8/bjz1CCXhZCHqnkF2ldBgyw43vwzRf05hB/sWtTtMwyLY2n/UHzu8P7s/UWy0g",
-	"4cgMUOrDIGBTTc+j2z0BhmRo+mm7ET4OxncebxpFcm7V6ZBTlHmZdJBOLFs3qAJCg4lZz9RdHArr9Wo8",
-	"FPZ69VC8jai4kwFHVDSPNqKiOtRjKeO7GGoiZdw4VHOxOlT0f93FYNG31mzgw+WaAWt6y2dxmkAeHK+T",
-	"sqkuY1NHiOIiQI3NpUIaxTNL0yTHhndyG88ErSdkAQ8ZoYLNYYboBLyLLUEHY+OW4OXqlpzymL0Zje5m",
-	"xDFry9GoPGZnKVl3A2SGy9GoZuxSvqTJ+JYpii4iScO2lrIdma/bQZ/LEHQY+M2YSVTYFNLk0vwNkfJ7",
-	"D3fJb/wXMhMRU6DNjfh4lrCQgCibc2XF66mUr6hYHFt/wO1yIqpZG6IrcFhimaR6hMJ5gfBi4QGmlqZW",
-	"oU05NYcm5xuA9Oa7dDYYS/muvblGvK/l0gU9oELp74qpqLc6jVnx2w16sKEBo1I6T651h4CNQ+5RsRgK",
-	"Q0j30eq3sd1Us1R0QeaTRcUx9f79+/Zh7uurtj6r2oCZvBP0kvLo1jXAWfZdx9Lq/XgE875ILDGcbTRa",
-	"o3fPqRq6jEZvWVINgTrF0nkbCl+iN6c9ExdCzlMPhRTCJg/MqSKRNEYYpMNQl35hfj9nXIzBUTPixqY4",
-	"QKPBppCb0ZgxOjlY9SZuf1TfCfZ5yoLbJnEuNEsEjdpgUxvTgkAk2TmmkIcj6UZybKserKEK2r3dlDMe",
-	"+vbAqtl0KhPNwldGv79l8ks/3gbrAtiPM0RsqVDbsEXfnVNjQ9VZHyC2YEYuoHgncQz77TYEK5vDGYWY",
-	"ZpWL2tjjNxOJaWWuXBud5LVZeK6S5YJNgWSpcGzZiN5pYrZTc3Sd5wsrVwRIhdJUgPB1D50v6ss2MGGr",
-	"lDR5wRaDXk3p1F3WMhQKsJvTocl8IlUuM59rwwGDCVMHRMyiCFQeIQUrh6jzOScPd/M5J/vd7qPe/n5/",
-	"b/fRbnd/v1dMQDEvRSmFIexyQgqkKfGEqc32DWe5Kgpu60CNPDqjtYVSTLjgLMYBtESpBdXYdkmgulAw",
-	"wydbuYUIjTIJRdkFStjpFwih321cg2zrMOZfS/xmNNaHOJJJkQ6P2YglCUuI4Yg0Ko6jd/cUaePdK5fe",
-	"3pdfbntFSH1Ta57IiK2ioWNzD3AqObXxucIknkPJ1pQmWoC3LgK2lObPLXv1iXllKUeuu0Ze3Jd8VshH",
-	"TBMB8rEzSgebZwiFqvMC0yscv8KOlc5OlkIvz//FAjiEyLUz8AMaojuCRm9znNlmH5ZTRFP9WkujMxpG",
-	"2yEug9bPRuVbnRv1bUj2JAtGE89omJBtZ34b8UtmtMN0zij/GQshaRITsm3lnIdeEhk5poh6XlGaFLjp",
-	"aj6zFRP7dz32/xYnK3+oVhF/jcg9hKrt78rKd2VlfWXlok4FPkVOYCvr/9k+fHvU/o0t/A45mci5zauQ",
-	"IiguAgAwnPXOfv2j++Hi771JN+5Hj590xR8Xb3fkXvJI7evebOdyb/7o8/6i9+fO4d4vy/lIqRwfXo8V",
-	"3GeFIsK/dne+1O74d03suyb2XRO7Bk0M+USzSHrJVc0uvxG2rliOnFRSVbGULlhjjYVCz5EtZ/DI+cLm",
-	"M6+11tbOLy12ebXNOczKole98zX7rG2JdWVP4AvFt9UvXAFKrSzJzyWk7dpwDXiU8nmXUqRVEwPiZ2Bd",
-	"PplNiZYeOZ/pIfhGsdqGi7FHfIeF5ufKSgsPT6OZMhptCSHMr9NW66HdKhVyeMF6Vjmk5eG3XQafCDEg",
-	"SxNGZBDMptzMW8qigF1agvIwX4HSrZOhDXBzTaO1ztk7G25ARcAsyMYqWnySv/eLt52aZ4usVjyAKckV",
-	"XWq1llGFnFvxIXu/3Q/QglIcv2vXgeQlSxIernz1G3fflxQub6UX0972pQiwt86oUgDCptKgO1NIc1iI",
-	"zaVCJXluNiVUhEa3O9IciuHaZONQG1eJlZR/n+ADX3LYjusAp9zZ/uVh9dZclTrFI0fQRXXDrUJGw3ma",
-	"KexKDWvIHfUmvu3VC59060oaT26+KyQx8tIN/UoWwQ55dlW/EVI3qfcsUpiaLTGXMGbxOUuMLuyyAIKI",
-	"Cx78AHBMo1GHnMySRM4wZKimNDCSFRIKYnnJSoAQ73kUQRp1IbipEfaAhxSVsZwivVc1GsrElBkRw+FJ",
-	"vdZP1WYy6xifKJOYfdGqDdvSEVg4ixK0rQ450opEMHdQjCpaEETjzxfEVsbCUiICUnXXqVicGeqvYQX0",
-	"gkExvppxyGlEfULbsNMoYaxDDnMpjJDbTijeBkF+JVPkLYguEy2j4ubbedulO5cyYlTcjeCeyCg8g2yG",
-	"hlpOyJ2VI0IxmxzmfMHYVBXrNzLC/u3Rr3/f+fBL/9XuPx+e7v3+9/fPjk8/vOvv7O4V6Xm3WzEMSzhE",
-	"/fajWsyHK+kE20j41TdvJcpy8miNatL88Wtk7rlxrDibzy5rbRtjFTq4jFGpaAd95nM4CugDcHZDzQkL",
-	"6lEsgbOaR0NAPHk+SyCvGW9XgJ16zggNQ8svLeCAYQFGcGCahvnXhAUXZ1y4OcNFQ4HaCCYhz9REzo2h",
-	"zOil+QX5P5jtoQRr2qE+G6pkydj8l8dTmegimIH9coUE6RJkPwueB/5KO10E7IN8sQwHz09xSrP8qBJW",
-	"X87LJSHtTtFStXAReW+5l6lZYNyO12kLq+c2meEokfFZpmCWKhjzCrPZYmO/s89cOcDJPL3mIcXT3CJH",
-	"tixEwuXiDKCxmFI58g1TasXH87Q80mdWtJyBaDlTjImWZ7b10zq+zFpl50iQOQCRzCcLS7QLI9BmkU2R",
-	"wvoJKch0lkylYksVmatoLbdDhBsLglRpqoEOlCELbXkgSsm8c6C0FjsbLQVt/3nWIP6+YuNzKzkoz7a2",
-	"6kqCESwKK3scjy6e6/zn0r21R2O18ZOXtQUh7LZkhdR9gQivDXJxQqdTJsBjVRK9aztmn0FtHEpwj8go",
-	"ZEpjKdoGLtmSklBwzva63ap7ttbLumIpVnul83WXXlZ3O+ciNEadE62Ium4jMMVFMhtfExpALDQkQJf3",
-	"iG/NC1xgafnSTzjfad2PkdmFT2csMd9wops1nFgVKqnRiFey9CX++fLYiz56oHRQ6Dby1mdu8Rtz2Xst",
-	"szRnfwI0//LHTnnMPpj7gIus2unMxL6Rze7f8GavEcpAVgc8rpVfxhVH8ThThjez1V02ppaW5RzYeiNb",
-	"H40+DC7yL+pdrzGe34vCst2pWb2Ngdoo1Q9t8ee3Jtm/LKe6kwZF+z2YQyW8CPRQd4ifata+R/xUtYY/",
-	"Ut3a94bCz2nXPvA5P9WwfYwNLXIVWD+oFAg/xTsbCjPdA+Kn6rj5jNXH7TsbdHKfhBIi5EPhTFzUOVjR",
-	"xj0gOmHU8GFiyxcgeEiVHSEXYwtjeBeGRcEQLndJKoihEjp5Xcz0govQcNVLruocBt8DljcYsJSRnNU4",
-	"K57A7wA/muZUeYSqgnz7W589Ct0Xnbh6VBBejwqWy98+dtv7tD369NfD+sSfK8RAz3io6p0u4K23R8uG",
-	"50fS+abWUm6Q+a/Qaa5BNqwrhnLNrGpYJPAUDmgH2ZTXkob1GU3vIJ0l9VwnbEyTECMnimEboyAwoyxq",
-	"PycXXBBgPl9dihN45hs0C7eAFBYOnPRQtEqXqBqeK2Xl2qLXlAVw04pbyd4o67gGyjVDINOIBqxDnsVT",
-	"vfAcMrB5wfXScbEPWv2ZUk44qvqDhYMkWo5xMcFCyxKule8hVMu5DDdIvio2aCvMZK9mItcULrV5WjUm",
-	"/4ZBTstrqytcYGEF6swRSP7Ubx0nNRL4WkJvEOSSRlPZRF5bYNqu983J7lUj/5rkuB1r62+9vYd7Qbfl",
-	"fR2y/d9ITBfFr11vZPHfpfGVpbFdzwa3wnfp/O8gnesLaCpncw1xtpGzGATXZrnMlaevmNRctIa/4uxm",
-	"M763rmnDBqqCa7RZiVSg1gAdHB7t7D+8PyD0XJnfMX1KWdzE1W7B7w6B/xiHwL+t0vBdS/hus3/XCqpa",
-	"QVUizUKuUabUi3mUHhiVs3B2sM+5VoilqFJ9r9j3NnvtnAU0ZtAP7deTN6/zocAcYh5XZGwbPiFCW4l4",
-	"WkPXOrzX3yG7e+Tho3JTX4iXrxPJRZnQPOI5VauGW8xKgkGH6aC3GROuek3KkHboo/nFeAvd1KssZXkc",
-	"034jXQDPbt2nJjJ5JnRdBoWhkoinbaQINfcSnVAebZuemIu7oCsGM0bC1BsDVjfkHBZCJenFagJcGEJU",
-	"plYJFUzPZXJB7E0oKWJGRkkh7pdD2uNasWhUauC33+90O/3Oo1K8eW+N/d6s+BxVwIZFzPcoXUtnznGA",
-	"csJJlRWyhCoWLu1XBNuI92VNru2Y079t5pbtiLxekvbahUtItvX12zYYVtcqMmufVUoXqKZBwxdqY8bm",
-	"hPIwRzUUwLNvL16c4mrVL0B6+SjMEmVzlG1YmTG6aggcT9fbulV62F2Z77eEXiYyhjMnRcASUYYUyHX9",
-	"u71VzMaulg5e4ehxk4mayPkGR6+sfPS6dUeuKQ3y/WThFQrDMdW5U0GYWKvyO8WWa2q/CtdBEHKUfZEc",
-	"L0uKaHV7v+5/eLL3j+4/a0TTygGpWcMpzhK910PXWJHMY2QK9ra1H8xkRWFV8gcrl+ko3UMZSyglKOYp",
-	"KZf3aBlpxs0bxe5qFwwTOuEbOl7sMyV3i2DzLfIWM+Xga3O4/MITPXlK67Kvza9m9ufmFg9kPentd7vt",
-	"bq/d7TnQi7TSTMuQLg7MQafasEm6gO79CbYtMceiptdCljsJLUb80UzPEuaXG2T29h/vtrv9dn+/nL9W",
-	"PjlFM3Gdc+S6ddUvwmEG6WJmBN6jnZ2dfTKaRVHbjOB+7dLs7+8/bvf67Z1uUwLmxjNpHPlzVqdwVPAI",
-	"i82+vuP8XBfOD1clFXg+kVF2MO4K8KceOYWJUGXqS1483SRUzTVCINoeP7j6iANDMwieiZwlXwsAjzll",
-	"FoHnoDDsH9BEdc2V0jS/Uu1ujQlrzvHTpENe0DAEY+87dM+WKcrl8kQbAboR7ME8n94u+6HIugswhHkY",
-	"Qej+dM6snusRJW0lMBbojZlWGYMailR0p28/X5CI0UsLLC1neoBbFDMqAHVeL8M9HGL7JjITmkcWCtGu",
-	"1ErYwm+f314PkOJ/GtMoncvKkVzvPDWCGn5Xeb6rPN9Vnu8qz38mWuEsiRqKg7Ntsb4cj1CiWJAwbc1Z",
-	"xB2Wpe4LufYEaYHjUMjRgEyNSjDReqoGDx74qRsbH3Pbn2YXVBFBSxb/AzdE9SBmsQpotBlCaIcHKr+q",
-	"s4S3EzZiCRNB2dTuF6noYRHvo2YkTWCiw6H57Gopd2PaJ275Kpm52l9WEJubuc3giSvlKBXcGl+bv+wJ",
-	"tJetF/w0a/QoY6bgHHW2VHu1Y6m2ny1XRcSN2yywu+CiZrAAX5UNENhBvkXRAfHllIm0uQnVhEZRPnJ5",
-	"wRZQEHrBBHqPS3Vd9nolapL26lVLRJEdVkwXJJRAgi4svBYRvk0/skbML5ERU42cNgL+B/es/XmHIZt9",
-	"+GFN1sWSCMCA+EblREZMBeGhR/yZYskg483TRF7yEEZnXwUBL9y2r199LZ3gLDwB9Op2pUgvebZbf7yL",
-	"AJo1Ah2Rhhbl5EJD/2kNY42l4S5taC2uAIEzXy2jwN08mtuNo7elqBeFZVu1YcfNccCVu+V4kgtGWU6e",
-	"EUyum5gZFyisZ0EkMUaVMExmankt/McZF2fYLt5rQY10kbVVP1Pj3RchD2uDEicyZuDRmYO5CclUaWey",
-	"KUuUFB5guxGqSMS1jqBwN+syoaVR3WpKZ3iiJ2cLRmsk3O+MJmk4qCiMNIEC4aJE2n+8uywVdH9//3Fe",
-	"EO0vCXrmZNG6ZlUMqulZvb2C4AsRM9xKeRkwAIaIk5IZcvjjj+TVj+Z/1cSHlbiGcbLyWLw6fg1izVg7",
-	"Z8ZYrQ74JVWa6LkkIR9zh5nBCDxCxMyc+9U70urvlDh40aJYDvoDKu+aqq2ZdHELvDxpFeZae6iXpNtl",
-	"EHBm7jZLhRza/ioyy7LCS8qanAnL9VXB1EJEuGY/441+TSpWEWp7A/iR3JNn2ladb5iWv5lLKpJqlqz8",
-	"zBN7m3kiVZjrUkhTW34sITE1lRrc9ektHZFR+OFh+O7JRhpC3nqqR5PCDLbGhIt8IuQmKJZbwlXXZbQW",
-	"nWKEiztDwZjIaCVrfGHuKeR/LaUW2Og36alcktOV7ccPmNwlR8Sfy+SCi/HZRM4S5XsFx891rUtjXtIG",
-	"ANsup3u5Pi7jDMJ6ZdYx3gV4QcEF06vBguAuhy8kR6N14IXejEatNGN5KWoX9pwsZvZ5hJJQWuRM3zob",
-	"fGMkYDWvD6aAPYH+QVmB4or4qOmYZzLMysIrPJeebOxhUDos1kiRe+TRxFI1qpQ7l2MjO3VodMNhZxku",
-	"nWtKecZciu6y1XVdNtOUnQIpr3wab34B95blYwqHRFOlryFHKu8fcoywWVjW+3RcLRQXRCYhSzby5Ni8",
-	"qy2x2uoSZmv9N3FtbvkpQu0kDDtf0yhhFPP+V3P5kkeoVsBJMpbEqMlzW7uBUKcAp+VScYGH61uQdGvh",
-	"Z8E6NRPAmwZfwGE5o5e8ZnP4rYz3A4C0RM40prwu5MxCBYEumTeS8opRyhOtCEp5XuXQebn8YSuILfOt",
-	"UZjKZy7HGjN151MDF6k1pzIVqbxA0CwlLXfL4hG2ikdICCXa0h51TVHEG+xLsSRIg2pKBSnuySThSsdQ",
-	"Tvd1RSi3gu28JuSNAuRmrrlAnbd+BQaGpb5tsz/w6VLHHhDcudY8Rl4Djz4zQ3EoYNT9XaXbLUgwe3+T",
-	"VY2R4JAunB2GZ+nmsiDTGTaYzQ0D8myHo7K/7DqH9h9+EOuK7FcejuZUDrwrB/UOENBYQ8hFPdb7aAR9",
-	"7M/yAJpLaqvyb8uwSA/S9q09r9vtXh2TtL6MYVMjvqxZ2t+9hlkvWfk1AoJ442ahQPdQNRrIICixEcBr",
-	"znfxVQUEn1LNXjizYFOAUqMxoX+FKC7GwKc0A1hYRkPHsMyhgyriGodtJIMLtSRvxKXwyOQCPsT1AWFY",
-	"DVwMyq21CU/p4hfzxTI511SsW4a8TqAXMu8rmWDIce0E61feDmZTcap0wnQwSfvj0YVnJSsxLHAn+Jm4",
-	"fxlKrZecqyb3TIRvRuliYSeItYz6pzX4JK6RhPlu7VKwiF+yutrTQxIzpcwpBvN7zs4nUtZ4/o00iad1",
-	"zPGFnBM50lnCik54SWj2ljn6saR3NfDDNkr0RklWdoorU3VgfsQ8crvZOjBIjBnVhrCyEYBhIqqjw3pF",
-	"dw9MY8FKBqx1jTNDL4QKZSzekOx1uys1jrvujgDroxqheW3cvzq33E6iW1ZPuBgXVgVinktjVXm343qR",
-	"KhAc69AcdyRnnihtKr9Rilu/DrhQrqtZqVy3ZHuXYmRbtpJYy928fFw3DTu9RmMIx5mLvf6++2uX+mvr",
-	"jPFlrtK0aUYqxUrWefksViVCkb0UmPEygbtac7bidzPN2T10HcWnqW7w1WnOxaNRWQh/yqBhoT+wKS4K",
-	"On3JxP6JTBNb+wDlm7ex0NxuxCP8Rs2fY37JBJlNbRSzvws506qQ9oGfQlc7vgf+TcNS3kZ6X4VfPZX1",
-	"fbcOs2znDFPhGhyIo1kUpfkNq8OZr82d14vxnLMvrKe05CZdCWUkL1liHjgL6HSdhgTm3id0WoUc2hwH",
-	"6Jp8hNkuVIZURMwtTHUz5yFu4Ja+Q7dBDWC521LRxhCk3zCxlPZ9yZY3795qQWHBsTaSEw5Qq+JgMWPE",
-	"lPsN3SxZ7sPXJSsy6lvGYHHGymnVKDUmci5skyYqFkRzHbFCR9yhqLbETZNkNfts1fAkphFXmD33+vmT",
-	"AxJIoRMZkWBCExpolqihwFcA5EG5pOFp0iGvpUxqS1m+Ag8vrvFVITfdIb8GnM3r4U1XY0aNQea75EbV",
-	"41HCe6xGQmx7YmHDIRZH0iO9PbNrvcddj5xLuKMmKLKz1Do2D+dsp706Y+lZTHlU1z+IsLa5lCKLAdns",
-	"7fT78EvbLFWKIvnHTGouxp4xT2wrrGQouLjkip9HLHcOvdRj39/bJTLQTEMSxLvT5+3HUG9ktMc4ZuH9",
-	"DvmNTSH1c55wrZnwyPlMg0WpqizCHPp4ShMWNmBbdoiFvqSxFOMUBKnMC6gQnXimNEv+r/2xI5Nx3sxn",
-	"sGIlE79iWK008XNuyOppoFFEAnMNXMwe6XYHiF7S3x10u5ixZTgziXko+HhSsvp7/UHZbbRXGOBegYnd",
-	"u/ex2/sEiaT/2//Ybe98uj/42G3vuZ/MN+/XcqbnE54cFpMxt+4dAABNVJDc+4z4fP7i6Jgc73bIITFM",
-	"SCoaWWBF4vM6FzBmj5fyzpedYzOJJzJkZrueGBKc5quJN8scuFYXqRmYTZpmmq5z9ytz3xfYasNFHPep",
-	"11GilPXY27dnLfX5fonmAZ9SoZeDqDmBjnx/bYXIzPdt7htFzagOjEzJWRKw+mZTRc8a3pm3Q/NUXjA8",
-	"D5dntyiWXPJlHy3jYG80/xqyzUV/agqTItmwGeZKCoOLB20DODgzluO0iHPlKNaJueROilra9Y2nnd7y",
-	"bgM7g7TsI+t31oZ+Z6NZNOK2q1mxwxk0OCv6FrKXLfeHFUgs5/3KR4mqh7N4VOqU7BKb/WUmwmhzg9PZ",
-	"M3kG60asOuQ011Lc11LTyMdS8YgqjQ9bvhtxcUF8I39qI3C6sVntnCoyMoL7wGmeFo6WOoe6CwCsTXX5",
-	"zrNr4riZ4dcdAmumpfzITHCjsbw0L75ZNmS3vkCe9rca5rPEo+0+cg4PF/qQM5oEE8VKfC77ecNTYP3D",
-	"sOprEHcK1bsRbedpWhdIrd6z8q6uAP9Ip1X3RX3KVc/HLFadnFr4YDThST6b5EG1FHOp+TgcnjS067Zr",
-	"uOERQIljNmqdB0/gzlcyZI172Erft8bWHduaua0bwqbQ44NmRRD9BUJi+rGeUMQq2CoVICdjVmpMr6Um",
-	"EWYhUX1g0xKyXD+fKLoog8us0KF2d6+mRKGTCpQoV0PFyNRYWrD2LHFI9hTFO6LZb6lq2c1l4Teuc9U0",
-	"LAPLw58lYmAO+CB3uW0u+3egkh3CjnnlhKP85npVGoQYDBeEjhPGsJzWongW2wosPZ3FU5RBc9SyS+jc",
-	"knkycw0jIqkf9Nr9bv9Rd6fbO+3ud7sf2jslq/ThfhHgo8Ac4RVZin6n/emvnvdw98v/WUMCuUHXca1b",
-	"0U0L7GIAaSA8ikotPKrKahbGsmrr9Sqi6yiaT+iUnvOI68VxTghtJI3rDnXJdS40S5Yi6tuGJw5Uf+3z",
-	"d5R7c7GrRHWzlwCOG+JOL6uNRvAmfeuq76NofUsTGjfAeEgyMmvJN1NET3LvLYxhp0YdblISeTBpYsZe",
-	"K4NSf5tjSS2vdeK6wnvAAjbi25csUVwK81dlPP/AaxgK0DKyAP0yAqmHiVUXbKrzQ7bvs3Zd2/5ZHFL+",
-	"nuVnyuqxecotDLm4nWudrq1UJSgBpgENGZyRUNYi2czMItMl5wtQKrSz+bTMaokyHs6YRYAW2ky5piXI",
-	"NqGReo03lmGtjDGjoxatqmimmF/KNgr8tkKfrktZclbwRpK+yihXZN+W25iYKXul3cqNdTUNnWiq2Rae",
-	"13pCQg8sqXl93hFbpbY1Morz6RETntjTXN0NfL/b491Ot9MrbjH+VLPDTs+uz9oJOc1a/KU7nCubi3gA",
-	"6w8m3U//UmU+UX9LHR0v04e5eVvhZK4UZ8UnGkGf7EE5lzOLAmc0R2rxV/JrCr9b1SibXvrrkrOznRJf",
-	"R6yFT9fdUD+KBhMo4w3bHd01lEI50nOarGWNn7h7lyiHR7bAoFC6iZHRItG5HJXttD2bqW9Rl9JJVMiw",
-	"eCbTo2TXvJELlQydzTjQiYwZePtS718gQ4BGphzqfOYyCTFv+lzqSU2YR4a1isKpbVmgNrXaKue3RmHT",
-	"7HMDi4HhFsXnU2aWUUZyvLg5wfmleXfs8mxW0ChDbI1K1EJpFteuO2te9VIc8lpQQRsgSLiaRnTRPJSU",
-	"iEqFfFKoWZRS/tUzPeqHh8vXEGtJlzbXoajJ+1DO4N3CnViuWcGhebiVzcdbaBrot2YwG5KRtVwSRoMJ",
-	"oRb3qkpJTUv0ywKqCAsWsm0Th7H3ok1sL1WtCRrNGigVgZkMb6l199r+fHt7e6TbI49KXdH6e7vXeHhr",
-	"NwaH3rQzL2YxFS7jaoNtgZnT2J7vpl0Z0ZhHDccKIkHVJn6vIF/iBg8T5Ak3oJpCbTN4NqGNphSYGVbU",
-	"8zILVNzkoV+qRNTLjsMoMvtRRiU/FILULevedQ53ppYXQUN7IFcJbU+iHI14wGnpEKa/ri2fjp7W7ycP",
-	"kTzB2ijok01S5eHuWggfnSYsKxhNyITmI44AshtJTMdL4EyhV2R9VodYVfYVsOgdckjURCY6Paqvnr06",
-	"gSqRVETwdLQ5zFABvUmnLAmM5GAC1KkGGeNg4K4mVrYjoJmaAZ0oFkgR0mRR6oNpL2/Ozkst3OB/vcc3",
-	"poFsx7uPKgbgRgy8xq4r2eL5B5p3prhWZg3hvFlvgCW6G2SUs+sLv15LwLVc4pwbVzNyd9nbvIULJufk",
-	"tnnQS3zm9Zq3UbZg8wIaRcoJEnvYbOdZdEyiOlk4bfb68tVYqiYeKTVjW0Z854nEbI915lnIWuDmq5BP",
-	"b6ZecAvqZBZohFtIJ+FOpdfi2AkHcWzbkCAAirAYRRyq185nigumVDtBJ3Ykx9zaxOc8DAEQW08SqTXm",
-	"C+mECmVd4ZrHTM4g0eezMYmRfLSU7UiCg9h8U82mU5loLGOaoVOJ4RoETCmzAUWfZm5CNTiMmvJo27hk",
-	"yOlYSKV50Fi3K61/ucgsbIa2xf6CtKByVaPtIGCWpLat52pO0sA62Oep4RCNWY2u63dCpjShMdOuN0Ke",
-	"4Go0w789cFlaW1jq2+iD0BiW60X9kT6nhRChQyweUV3WvdylFfLJfc2afRntNJ3slzZNaqOEXkBUhjSq",
-	"6rlOWDN8dynYpFg0ssUnZQ8/XLhJgeIQKP/rLJAzoX/e696EiEkXY7l8eWUTfzc082xYyvW+b5Ioxp57",
-	"hyVuGzjw7cuParzQT8yKqULb7ALo71JFvr/0qK0Jc5wNzitMr2mB3+RDwJvlrqfh4To1bMQFb0gkgiwc",
-	"rhXJ7vIsxB1XKefMB91qVPj044NcULV9LuXFtWj29QBZroe/l9ZYYDJRFNGEKD4uwVpXR7N3U+q3rfrL",
-	"rfvKDX8z04Hc2IlyKAgwXFetUH7d0kgZd8rSEn1oQKRg4Pc2HHtBLrnMlP31syDgS0V3dve687MqS1lg",
-	"1ZWrG4YxcLGatvFtMTFuI+1T2tqyKU3qoMnWQaKuJLwvyVF3hW0LQG8oxnyMKoZ6JNqEEO0RjIWqba2K",
-	"UkAoe2DpWlKL4mmH1byKKSbzhqnkLutQEUrsW5aS/jqFfxlwOBdkpthaxcfn+T7Z64NabVZ/wwv+ofoA",
-	"c0AjNwN0SGCGCv4be3QSUI8UGdPLDZOasu8Xz3Rv3fT2Q0BYoCRmyZhtWGMDu1tNbq/59qZ1SvVixjmq",
-	"Nxpm5hVfNcirMT13ZArnMkuHqubgs4gFssb3h030DIlgpeWG8cpcdGZ51sEKLgsVKWY7vFwIehmzuGL1",
-	"iWMW33zliZ3I96qTb7bqpLCDm9Kzo+Pbrjax372TSpNcb4ZbrjLJC6HNzWErlmGrXOMUbJALTS5rLGPs",
-	"DLWpElhP+S+KGO0Jm0Y0YGH7fFF2xmYXVlE7js/e1bho+dTc7eBpnIaXLyq5qppXwHfYCGjmJkumv0VV",
-	"JL+/RX2kmJS9md1V1QiWtPwu09lVtYM8oX37KkJuNt/1hG9XT6hs48bKQp6sb11jyH38btSGPDe6fd3h",
-	"OF/CtkU0o9l/3piD6BylnRvHmWrane2q9paRSm9lK51PNtvm0083UbbXWIS6ufsPC16MArLKB7ihoukg",
-	"TWRSKrPdkG4OoJ4prR9cLzcMKGgtbLLrpZl6g2S3SC37RcQh+9D/5gnu/gMI8vzV83oPr0wt2Z1LKzOL",
-	"inmaLiCnuOmQMYDp8FyKthRRRWdPn6lrzLG6NHRTd7ChuiDiolwauqFnuOmApeV7m9N+2nERgo4F88G9",
-	"9Q5NB1qPAXu6bTH8ulg3N2myXE1ZS7e6QEe5+s0qQSPgnW7IDi6i591g0fwW9ks2dG/NE3BFQyYl+W/e",
-	"iHEz+W7AfLMGTHELNyXplJRv23BxH74ToyVlhLdvsOResqluC/30gUGk7bWr+9RYam32FnqDl5O2Y8Ce",
-	"LRAs/rSKWONluaMnRfiDzVoFwbNZjt92RfBck5hRUZMPbdvSQXS5c4M1GMsTbUr5NGYw1YZ3e9c4nHqW",
-	"5vT/PElgXDurMrXv8FpaXjAsY8/p59kk0ufWSuix3K24l430ZKF0NiIk6DGqc8nYCLziNNdILs9ruDnM",
-	"zytqdxXwDfilTqvLqfybpbxsCm2ZCZACk7k5aKXrw5kEC4SXaCS/3qOEMUwfL1mI9sLmLniVaeK1QJLL",
-	"TsFVlVdD9d++4hrJ79H5b1hpTbdvY4U1xbK9TWUVAM/uQlE1fP0OlNQcJsamXtJEjhNagy2wiTJUrVC7",
-	"Tj3osgmgxgzGXiyO57Lb6XW6t1VuaNWjHKRVZZNeMBrpSQP0NhYbAWRMxC9rbIQmWXgYzelCEV9e+MX5",
-	"l1O9+92VJSnNuakvZBQ2NoR3MuGCTTWZCc0jI5nZ5ymv7YO7VQ8n9AmerduTKbSwoWdx1udhaV+MUluI",
-	"7drO2ynfTGdOG8qobfP3RkSLLIHG3pnv+CcWt9fuL5Eybm5GKGVcaDEp2K02Ity8Rb55TeN0zMU7mk5d",
-	"j63slBToJZtEtjulpv2VA1Po458j7EJDriZWsWUHLuQmErCYOsRwdtcSQRG/PEIEVz1fENtUC3sQLabs",
-	"hxqeQ8XizMy8LhksCqHbkZpxaB0NJJryNGMteERLuV6vm9tnU0W2sPqTudO5+mbEBFCF1mU9I0iq9ZGR",
-	"FGO3d2X0DHikGXf5YaHn8U73Jo7uqrmWC85zByn36eX03tiQfwLwmFBPzrUi4JD5Lhe/y8VvWy6CW7EO",
-	"QYVdsoQoJkJoL0cV8c0BOIMHfBLTBbhr0ob9RbX1t0e//n3nwy/9V7v/fHi69/vf3z87Pv3wrr+zu7c0",
-	"naHfrWS/9NuPljhVvxWR7ry3X4Nor8MISiuhFFQ2Y6tp7CN7voA9RjhIjwigC4Cgsa1oD7H12FD0/2dv",
-	"h7RJzyNKoujFWstfT968JgmjIUsQoBENCxroaFFqFHaFbakeiKvDD8EkUgAi8MaxSLF5fQBofTiiAaHk",
-	"3fERQKXlcIlKbacnl9di915nz8QN4YIe7T3s9Po7u529h48ed/YffWXz2RxsyHHOGhUBnPJQZw695Y6f",
-	"PyE7Ozv7rhEnkaORYtoj50zPGRND0dvvdtvdXrvbO+12B/B/H8Ajur+//7jd67d3eqf9ncHe/mBvv7MP",
-	"//vQIa94kEir0RGasKEwBrtHRlywhIR8bHSTYKbN98pd+Prd/qN2dwe+uG+/uEar/RomXSEMQOy5pFFt",
-	"zwWdMB1MALMA1sbPOBsx27MT/Ey0/RdxXK3W072x0rKFUKz6UzIunI6gjjheHb+uTv9VXQ3rYBlvRYgH",
-	"p2pSAg22hgK2ltx7SuP4PjKmETc0gDwWitxx+7H4EX7Vc8uI5yxhRM3pdFrt02oxvXZKh/NRYdMfrwcb",
-	"4bVesWTM3ibskrN5g0PclsuSuZxFYS3Sei7EVdsJWCoX9YJXjGQUyTkAF8FurR1KKPX4yYOMo4+5HFJw",
-	"kEaNo7K4HOnCy0uWRHSajQ0jPLgAXLneua6lDCLH04SlGsvNzMNI7jpL55VtWQsd5WHwZJSAIc1ICqtU",
-	"C/bt+nc64FCIqp9BFHs9YNFcO4XqeKdZRf2ydUgr6UpneJoWEtuJe0USy29s7ck223XMFJjOS2k65OEV",
-	"yBkJ2Zz9myfl7yRQ2Ja6bX/NPuvDS8qtut8MlDpKGFpBxSxdabN2qymclZyaTcz/+t5Gr42tY6O7aVzZ",
-	"AuBxQfa7JKQLcKqVDZgrDeZOZHKDY2eFfL7WrviFIRRvtTu0kqLqe+Q/L1LU+g3yf7EswyMaOIoDE6Ji",
-	"ARkFB+BmtRhz0K2Z/TGj0fqI7sXjUGUyNeC8PGZnf5rTvuLVpzxmH8x9TQ3zszc1LeuTtDd/CRCCqtSD",
-	"gR33fetMss2ep3TsXAXV49NZWU5UOU11MLlnTTC5ZuSnPLhg+gmNog3t1OcyIfOJjK/IURopu26p873d",
-	"8w7lWndybGjPqkT42h8UorXks5gUwktbX71rNM9CIsVQTGfJ1FBzTBdOmTpA/0KqKYHWXOxbmPbtMyqY",
-	"CFhJ513eQDDvx651Y5s1SPjGeaTHs4hZxBpwnzFynkgQsoLYaSK4zXyyqMP5c123K9mpBylBBxEXPPhB",
-	"GU4wGnkYzHXd6vJrXkrNnHOhrGaK26MYlILoid03dT3Zmtfpi0jMcjb4Yc2lDslpVqhSWwRNRuZ0Ye2s",
-	"2hyosgWbpHna1NXH4BYmjF7ktq8A6T3TioesPZeJub89kbNEpS7AtqXlzA+Y/lLUlUoXV2lNMRcNmXte",
-	"awad+u1lw6wqaSqwop4jtbrjn4O2akCv+kHlUAmLJJxTCFewpV9S+Kkv3nYhFVRGV9z/DG4ydydUpV+o",
-	"pCkizTgv4JwqgvcXk+qELJ2qvLvlMbpbOmhsr+N12emv9rqA9nnm8nuWqsXQl8ChJ6yr3GUAXXUFd3kI",
-	"rvwCFdykHoF+FUh7Vu+wN66veTQBdfXrcg7pVksSJys1wlfHr8EQmayh0AAMFUCoIlLmJsRbF0BAbPnc",
-	"fucn6i0zvYq7WDhNhdEtOe1bJgI4eoCmJWOuausJqLF4zzLI5rxOUS9F7asIu2SC8BFRMmbnMlwYVcgJ",
-	"VvCq0ZjZfhzoacHnSvD9jUkAWzKrzfjO9gf4P+ZgbnLcSien4bgsofRnhq9vUx6UrjF3wmFDDQ40Naud",
-	"0FnINdEJ5VGHPJWguMwTrll+N3+oS9/MV8un1QA2keNr0t4q+bGrFI5nn6cyaWj04iwHpWUCVsOyniHL",
-	"fXHPwG2eu+c2PHGw3bVhQ4iaEpnGBIi1p7j2iIxCpjQ6oA6sNTs3v8Bn1h+t+XhNPn+DRc8+I8z+ZsrY",
-	"hJu9WTStt9XE0VCMi1PbZtmfXa699hCPrjEieOxMNWM5TFgUrj0QyLJd6+PgMq5xwR6D/qxyoRu8k3Ch",
-	"ZQFeba0B5fDlVo9pUzcrFCzVtUkxs5gl5rgXbP21R32Cr11r0Bo8KDVj+AdXmKsFB+SPGZutv2zolllv",
-	"AHPKdVTrzjNHiyM2HhqeeOPao3hvH2g6oqu64eYPrJfzglvaqwRC3FFN9zVb3dw03cFxzGsJ5673cr4R",
-	"LK2Lymsda3k6c1LOIuHbgiLg1mk7NS/XxiyHsbL9mamtcRLssz4LUufjKgeqdVM2+Tnzb1uyqBCQ2qJG",
-	"pBDAKbkM3aUtvYb5x5eM/C0UOG828ie26YGWOUXr3vHzJ+TRzv7D+wNnhsc2dKU0XXjEF7Mo8kkQMWrd",
-	"V1zkP9W7JvfEd43/bjX+KqWxJOYNvWwwWJvrMkEAB4jc8z+3p+lz/v0D4ucZ40Bal68PgQHGQhYackQH",
-	"IEUHYb0fMOQJCwxLHdi2UNkPoNMbk9xi/Lg70r/TGyKpZglT6Q8UwzDQa9k95bay8rd7KP0BeH/+BxQS",
-	"hV/AECpKB/fiwm/piOpWq+W1LkECp7eBCHYvwj/cJSdc3NX073T8ERXZ7OCP9OtGCrlLF2yhCv9OlxH5",
-	"SPoBdj6R8qL6t7t/ZEjDXcU/8FK5h3l1OSquuhyJ14SoEp1vH+pMO3IySxI5E6FRotSUBgxSvkjCYnkJ",
-	"1gCWz2r22RhAQyFkEtOIKyTO18+fHGDDExkZHTuhgTZcAl8BeSflXKBKI8+vIOfwrWMHFf8SQL3bvEqq",
-	"yJTJacSspcz1gOyaVejt2aw4zy6hR0KplTcUKqJqYv6eLKYTJpRHpjRhQk+YMr+a1aUkYhSW3//J75Df",
-	"jJFOFXxCM+GR85keCmNiq8pOlZe22P62v7PU27u7NK5IfhwOf/qvex/JvfudB+1PP0I61v2/dr3e3pf0",
-	"x/q1jGhd7xw2x1hzGke6tHozhjxs0DigQkhNLhib3k3dwxa5Bmt7ups1TVyLLRwBZrGNdFxDidwqd/+a",
-	"XMurkym8VD3dyHkcUXE4nUaL7fpcU/OoYYkRFUvdOGe8zoKHohE4ynYDXbDGIzRavyuEhZAr7t5mQTYv",
-	"hwxkHdsto4i1vBqb6HyRNiqiUZS2Xk6oUAhVWGhfh2+hUXQmkzMbyCy1saMNcEK127WVo//9RMZmw8xG",
-	"GQbiYthMDPKZvthT10/Te2GOPqrDho7sddAZ4e8r50ltwS6y4TQl5swnMkpxjLKQe1PkrxzoK0vXonCt",
-	"i/FNZML/lOIspItSCd9u3ckZ0YTQkbbIjkDyAZRjRlJeIH93WUVZ1cXusnyI/e6qQot0z6qL9pI2r5lH",
-	"uAiiWaWh8nWu3nXmmjUxuaPaqg9zmoHzWM1uFRvb0K0ssz5rxe/6csqEP4CggeGhnIVkwXSH+KA0+oNM",
-	"wIN5qBG4wJgtIVZyDYVv1UN/4Gwb10IPUyeEnHeIb53SlTc6Z7XiImBDAR8wvGFOFYlpyDrE5/FUKsXP",
-	"I4YjNYwLYUUSZq4Lqc8Ui1ig4f0wF2Ovmrdlyd8sAco+ZwSmZjUul38xhYoruIK4WWZGqRVg/pWNArvI",
-	"pp8stWHHN1Voa5rI86i24IfrCUnX0Etrmh352wedepUwB0qEKE5CmZmFkLdTPBkP7JPqQSWLZJnOXqyq",
-	"y17ykbb/bEpMQ5KoK+jIEk3dxtkK6//k3NKVZaG5vYd1/TqKE/P8J7fn+SpEmXUhrHK/phNwmNK4w5hD",
-	"f93+7t6j+w1JACw8Q+ySumACHinbZ7qN7aHNJct83INZdh2m0qO0mSUJwIcLVs7YEZBYuE2M6QRhVlb6",
-	"wNzU0Im+/gzh9jubKMY+1p+j4S0ArN00MYoeB4oUP6fY19Acp4GNXdKEKW3N0Iy9Qx70SCaG8WfF3yiL",
-	"zAJIDNJSrEElemLut0cNEkBcLr6eMDEUlfsCGUWMjmdZS91Ssj7IlPUCVhYxKlurhzVLtTT8jDQA7rm2",
-	"q0ixG1/Il60vLbrBsicqQm4UsMYxO0HaTuMA/mBJQs7aQ33ivlzq0NhcmrWa79tKRfMMHpizDJZp49Pv",
-	"XlE435ser6VLi3G4PD1gcZ95yJpamP/ABQBTzDc45xhkfVpZ314dFWBr8waf+oROp0ywkGBethsWtLqH",
-	"PHsPTj766K65930vT7S5nvZJIpPGZQU+iw0IRpRHoGdu2xv4H+6J6nFa5i344rU4aCFBrVNYT7I239Cg",
-	"o6QMliK3qcowS3g7g4mtQOfVpRBDMPiMCy0bD7hNRMZbLVNKU2JBKbclrk2t4G6myH9aCPasCDK5O0EL",
-	"qk8osrONqGgLqdvWgsrRhrXoUqvmiidwAyehpYJaNfM51ALDctvbnL2GxcU/KBLJcYccRkoShelhcHmC",
-	"uAz+P9u2C0z76GkJg67b+3X/w5O9f3T/WWNnrN2fw5zyF6enb60K41n4iPyXdrv7yxwRe/v7OWrY7dbW",
-	"Zmium2r1jCHrmWWhZMTmZC6TUJkVAei9VEAZsgWfm0NmruNTiJ1KLAptuUBoXfznDHRD2+Fl+JpYGjIg",
-	"fmau+TYkoaLZuENOAOfqgJwnVAQTzC/ham17cR1u0etubjmWDAwLSYq7koPctbIkxwAL9L3E2DiJZuP6",
-	"9v/W0eKMa7N/5DUUByVM0JhBJh0W3lPbhCpmVHAxPgCAJymYcvoKDcMiEnFMI7NkLGzbYYKvl86MXqlB",
-	"4QlxVc95GCJSN9WsHfGY4yXDTQA0NVfykf/N7lD+pxyDb/zdTLNw0VhuhR+MwGzL0ajwo40oF36byCgs",
-	"/JByQfeDC8m2AXO4cMlqKcUPgw1THDlvX7DikzbsWlwMFnHDb4tjtmHx9oix4kBjpicSf7L2ll1w7N9D",
-	"0cMDiRptqGsuZMWnP1WV2NxepQlTRfXcdnFM32G3kYu0SUplt3LXYLOW3VucUrq3DuYuv2szZX9pqjxy",
-	"hLBOEZL9VvankG34xQFvS9mOqVi0MbiSJxYrMqvkYmjO7owZBsDVl5RbiGaACtjmog35AS5PoM3iKTSa",
-	"EfJchguYHSSsUdUu57BR1ZZTJsq/V90H+R/LFjd4KQBohee0RFirRSRp2DZrEFFMpZgJNZtipl07ZiGn",
-	"bcv5KmqmcyuZCU4p8BEesngqNRPBAk5HwqyrsnyBi/YM0jKMwEsEjdqg4yIrSitzU59NeyYuhJyLojuz",
-	"svcVcfV3WPelOXs2J7AmRrNG+tQTe5Cd3bEk+Gq/U83yy+CGtk7mvM50PiR2s351jYqxENbcAeoHxh/T",
-	"HdlZXo3aTeGuG0tS10gmTDtKuHHWidhjSHZgSi3HNw6oQLWyBgML1uasEej5H3ghLQqmmp5TxQg+Z1Zn",
-	"popqV39La6EJgHIp/jKwnpL6C79ticLslRekdtVl1IQdn9Y2ZfEXG280YzWyjUvBlfYHaSafl3Zw8zDh",
-	"eSjARHGJx8RHBmBNODkXWY85l1CUJteCQdMhfkwFHbPEHwyh2nqBfn+3iUxdYNAXJI0H/m7lgQamPMhd",
-	"52LsgbmkPILJZqozFD6kbaVDKZS9+FOaaGE+iTrdOKHgQ3eam0zGVHAFnNUbigwvgUgRLRyejrHGLhj6",
-	"E1Qgp0x1iE/DmAtn0WHxbyFylF/YVFYCAcAiuHQz+M2O0vxm3lpuY1h4UYXPHtdi2R4SaFiO0JY5AZYB",
-	"QuVaApoJyvl14ZCunS2jztbpK4gYvNBV0OjXG3UWrAetf4e5qw7aImFjmkCuW2CYCJhHQeDyWbONMAtN",
-	"el9dZts1JfDYArdsUzbL0zGLs2WFJ26wNNZSTfJ+kUhs1gLu93eauZa6ucZyRjP41YUXwKc3qrqAJ6rK",
-	"2AaFFcDzvraqCjOoKxcmAOWuqEpYpwzhGplrY3Hzf8RJqWzzidEAGjQt24JqnFChMX2aEivcfwAdYoDp",
-	"2daFjNlr6PFWAxpFPornoZhPeDAh3CwfDSbMoWHYoB3XJOQhOA9jesGM/GbRqKh/lMsBVib2r52kvzLF",
-	"vpQhn5vfNjnvJw2VgYdmTaq1gdAcjlv3p2sXJ0LQcSBCZn3WC0Lr4HeXh1aP3EuuOV5aE4j8NhDgt0Nm",
-	"X6M1wazOmjFscW9vd8/uPCQlmjsH5Pnxs7975Oj16bPjfxy+9MiTN+9en5rT9e716dFLj/zy+9PD381/",
-	"Xr15ffrC/Hso3v92clrOrzfv+fn9s2e/vfz9AN7x88MDePbn03fLQbz2G0C7fj4YeD815Udth7a+OR7a",
-	"tWmJiW0/nQ6hhEDemPdUgzxeBs/cQNtEnvALHO9asGC4nkXVzllgXftQvBbW1y7Wx89/2fSgbxQOz+qe",
-	"1yljLvsHXHEtDr15pZ5QEbBo45RsbtdKofg271iCLTZKZHxWTKlf77ALqZsEKosUpI1igmbCUA1iYRNY",
-	"WVGneEEVsUVONpq6HL5iGQrfrYCRpdgeK7JZAhZhqsAxPrEBFIYliC1NtTqJC5sj5cVttek5NSrPqjY9",
-	"hjwKZ/1rbNgjxVk+4Sir7BhhWLPmQGAqDOTjUUzeyUWRC01P8RXqgpfA4OyFCvHJHB7hsnmkuIU33XHo",
-	"uw6wpg5QtbD/BMxeBHClUUSCSAYXri+fYeHk6PD1IdSHHpQPpGOoRVb6bGZO54MPs4RDLVBuFR7uLjPS",
-	"cBE+5VBMf2osLNy+SdN6SghQVDNTfEob5VCmQJiVhXOHoMzwYF0u8spk1lJqv8tdzfmgHZDsArNYI8Qz",
-	"3aQz86bZpI3J57l7lqLc3k6Tom2yNBtLXfLuENjYzHI0zAOLQvKl+Kj2ulKQUlS0HpP8qkUed1bAcc2d",
-	"L9wmVIiu+VAes3wT9O3VV7OPLr40P7AJkUqDQ20tYI8rKSRreZ5vXwHZWmWvaC6bKSoFoeMbjcS/dd2l",
-	"sdjm0AYH77YP24SPdK5cMz/AE4mpAOYqiahm2CWA0STiLLHFGmwM0mfZiIs5Ajv5MbZ3esu7w53JkRnd",
-	"Oi6IN6OnFlKqesRrmxDkewkH0Jslbevvopd4VO6iuPeuasPMUq0OxixD/DeHfZMwbnMAJx8nL0dxYEbA",
-	"Z7M92lJXud7Umq3cZpjKvpW7rDZ9BvYAXruqG8FJpc9E+ZCkWPgjzqLwDnBenjLDS2Qkx4uvLipuU7WW",
-	"IoxjhgSkcqdrmaL7LUOKWALxke8oamyvi3YpPf1mFWMaRZsgkAPKHT6UV+uNmF4w8Hhu0datYZjZ3mwX",
-	"29giJXBDaXDn/spjqiZY8E4WTGmWhHQBCNW2tcDX7b3EZMoa+WRFhKvOMqKBLjxsCNVLA8VjOlXrayvV",
-	"jMb6wp4NHVRTadN2q4wDkO5sU5yJhFQ4N4eSSZwesVAy1HnNzVec21qte7eoGoRU5RFLEhae1RVuZfmz",
-	"qJDdZGHW6jneAFqRzWi11FuKZ5X4fq72JKUUyw8qK5nnxptFtwpbVMfIE5bHCjfyC8SWYSkiVB3imzMV",
-	"JnTuCr6h+2ObI3rGTIRmz4bCz43YH6RJkXa3aze6kGLgkoDdTCGl/AzSLJnCLiXgDonYSBfXp+W10iEW",
-	"LbzsnQ0i/dS+ZWNvAOJ8XNlk+M78V2eULUe7yWzC6jJmzmps8gr9TsyCQg/bUkXh40G3W1qYwrLsFZbh",
-	"3sdu7xOA3P1v/2O3vfPp/uBjt72HPzXokGago0YD1ZwncDKl4HY2k0pWkqn+rWDubuwI/EIDaIR0Opkl",
-	"Kvy2IraVbgx5h9YlDVxXPx5FArmjTigXyOtixizXAxZcZIm5J64ldnSLiH92eVIRuZkUhNO3ZaTa9tEc",
-	"XTd63L8HHNxXjLX2nbl8w8xl/TSUwumuzeESFk/WnGIvS+XKReewrqjqqxmNAH/tbAVMTt3b8i22HcxP",
-	"z9uoFcoyWJyG5qYSlYzVjvRRtTTePe81zHvJ4q92J7v13yi93z1U9Q0zEW7aQiGd91eW7J86iWuXIOVD",
-	"sBZ/AhgrxRYSlqFC/kV6NS1hvELSRa36ql3T6Y2E55yxC7T2EzZlVCv0c+BAF0QKj8yE5lHW/la7b5Fz",
-	"NuaiRuc9N1q9WuKXtCo0VGQfGB1az2WWcJH2be2QZ/FUL7z8M5mfRSYX6zdFYeziFzOqInE9qmtYBEeL",
-	"X7IzF0SpE+O4NiTN3YfuJjclKcsdWooj9Nx619HuP5rqat/biHUyE87qLBkuMo7rukw9gd/T4gTgqjMe",
-	"aaCbAwJF9+ges8XkxVXZGfXpftBbBxgGIhQ00GsWB3NF3BMl47HT73TX+eBYNn/qvyVJWMSowxItTL0K",
-	"vDmWvU7/YefxOp/dKlq1bsG0rYTdakVKdOc+6TnaKKxYzX6tintlKFj1kgliNnPrA3MoRSkDiKkOsE2x",
-	"+/CA+CANGXbsRiTZcxkuPKgOpjFzl3KlvKBqorOrfABWJxmkM3giMdNgKeQZV2SeSDEuIJuliDPIfQEZ",
-	"l0azHLKPqrRfjmdKA+iMJoYkNentlUM1tZSWLkIzHo71aU+gFjxZGKvJIj6lDxfHUmVo9ZBGdmeanJy2",
-	"WN3s1oBQ8uvJm9fkLT6CNXIP97u9+4QqQsm74yMySugYU9T8v0GPFYAaBlvGvKM4xr89qKlJKC7XKuIH",
-	"akj3dyk1P0nR21dRAJ5N1SG+5ZUAXUzULJjYKkCz/tnCA9DyFNRof2CRibI+5tC3nPiBjM+5oBYD1JwU",
-	"LceY92b4lDGEh9CXwUZjvNQbnH2I+KOZniXMH5AIqisQIFwaW2oofPZ5yq0jmaDiZDNQbZhVkTFAimKC",
-	"ACgUZnuwu5ZREcv183advZYDIAG8NWZBknIzcsZLKlEzU82+LwszZLEI+O0M09Xx59wf6Md2Bx9xnY05",
-	"aL4BiwCkNLUDtOgvRcsq+2KF7Ivt2Jpj1BhoggyYQMaM8BGhqDTafFSXWrZZsLpk+ZQiv66P+S1FrK/k",
-	"Cq23QJRTDJVVPTyiGCN+EZTV37p9Qz2u5fVk492AuzbmSrHwDMCS1BJkGbwBc41DZkwYzICNmDmfqqjJ",
-	"dq8MN3ODrp4nWIbrZAgVgCny9Tt8EM+q2ah2GaUTFoXpQlhesTQt+64B1ZFVqs1O+W1k2hWGVifAN00g",
-	"UCvStp4iY0qtE8jdyicNiZKaskmSVTP9DocnraUwm+t0D80lDchNalWyqo6lhQWQ+H5nCbfXFBWpL0QB",
-	"DKciZWTrUlscm08UtMGTNPXAwd4VGXtNssIm4ZaCTnL1Xv3Tma7rVtvAeP6j5fh3MVixSK/Kc5fmGRfv",
-	"vgI3u0qNWna+Vx7G1W56d8IIwz7RG7nryw9fCZhnSaPpr8BpXxJkTalVApZikaVTZaYtAHNzEco5oMEZ",
-	"tbjcMijLYALGDAYiGlqFrKfMflw3/+k9jS6Otu6uRgJoZk0Fao7ziYwHDsXvjIc+hMJrOOv3ZKlvncE1",
-	"s6HaM4JAyk2Hw2L7QFmAQll/TflN7qHzurww6AESMlJKo21dsMWgt7woe83ig/r6x8Iw6r13WOMnkxo3",
-	"CnpqKS+lSxwzyIJMyFQmGholLR/+XZNryAEUOjxbkpCQ6xJA1JzrYMJCAk0ORvmFyZCrikuC5ZgB4+b5",
-	"tHfZbq/71S8OE7A2zXXFMVOK5o/MWrWg67IGgEet+zgPJpXDOnBoqlCdcsFFCAB+2HEDKuv8zo9+h7y3",
-	"KflULLDRKTlMI3dYnswV2e33vbSoKO12Qox8Rcc73i4FK/aFr2RqQbmzGdCIxjzClCMzzCKF5Iybzo+l",
-	"WHiRKHaKREDbf559+mk47Nyz//zf4fDH+7V7mWsN1F2rJ+sWRqPXmiVRE3et0MoAtHatp4rQMEyYsgCu",
-	"sDtkplhiswpg/Wz4o7hw8PTgwQOLQ9exVzoyGT+IUW9aJi37hdWEl/3X4MGDj/9f+/+t07oBlF0z4yIv",
-	"dYSbnZ8qmymIhA2NWRRiW5qxtpeA6wpJwzqwqPUFw9WY/23zs+8M5U4Zyn8SbzCTXXl6a3MD3Qm11eCK",
-	"BYmrT+KAZPpdJ/2uk37XSe9IJ8XjWO9tUnwsoEAd7umQkwmIAKwvC0r5j/OJYsHZq9Fvf99PHv/3b7//",
-	"kZzO//Xu7dPHRy/ffjiS/Zf0JT2ZLw+L7DwurD++MkOj+unBzw3H7Lsg/K5Z/2dr1ulJXiKk13BO440b",
-	"OqXtQ1dzRltX1lfnhsZxvZuGm1snrywOvJaWB60DXbW5xoCFjFynwKnfrqZwQ8Lwu3j4bifdIKevYRqu",
-	"WmFTd4bSCdPBpFBLMbKdaOeMXXi2RJKYY7QT/EzcvwgTYX0J5Com+UyEb0ZpbQW8fQOkMK9lhhXWFYg/",
-	"zUoSoUjlfEGOTt6Qxw+7PY/0yL1XUoR0cd+wx0fk3skM/lofeePRcjyREr93o3QzhLyieo6PTRRfQA/F",
-	"jYELMoAirI7xXGI0YLvacivY2z9tykxpwz7bDlL16OZGCmXVbuY1iF7kkJPXkrVPqWY4vcJx3m2sedsU",
-	"vBbaDJsPwLnmYnlB1VC4iqpmfFvy2kg6TIxA8y6fPWe+IiR+sgx8tVFd1jL5txE4riuxqt9FhC/NFSAB",
-	"cCxUY2XVVMJxgLoqKtu8xJZDUpBCaaP0tYv1sOKspHKVaaCmiNFOzctTa/UooXU5S7henJiPuoRn/htb",
-	"HM70pE7OXbBFqkZCo2CLne6h+wbF79s3J6fkge0sqzAabji7eVoNBarIvkfUBGVrwDrkhAn0J1yyhJy+",
-	"PIGmcUgr3HwaayRcb61B65/tw7dH7d/YItteHLlZrnNGE0z+xH89d0zq1/enFSjwQwFNdJTRAy+YIPd+",
-	"fX96352EN1Mmjp6SJ1IIFmgyTeQlDwHglsIJGIr8KhCdzJRWnhGEIaGKQF3Fo70uUXSBLRQAPSa9+PhR",
-	"f8/8PBTmzv3uw8fmzgFY9lTPEmYOnK0ygg//oMh0dh5xNWEhLKd124mhoGoRx0wnPCA0GsuE60nsEa7U",
-	"jCUetPJjImDQ7Y8ndmmB2EAZwxVL19LI1daXL9APfySxWkdoigildgsMf3n17NUJiSkXmnKBmXOgTrQe",
-	"hDJQFQ8bui0Qg5aLMTmnwQVDBY4KImfaZb0hY8n3ULTZa05ZG4p8ZS45Z3rOkN/EHfJa5gGyhMzwfRTI",
-	"ancu9ZwHzBuKiZzDz5C6jWVDZGqUGzKEdJNhi+B2Y0PyWEKKpcW/zZ5E99hQ2K6c0DQDWCGMaiiG4m9/",
-	"I+Zcq6H4kVhbG3nwR7P/Ozs7+5/uOf1oPp93klHQZtDZENSjZBSY/zf33c82nhA5GimWyxFcGE58z//g",
-	"e8T/qbs32Omaf7UB5MW/3yGWuaeKm3Bv4Mq8zkIUelAZMVMMavGgciJmVEALzKyyC5k+1rf8ibBGpbm9",
-	"O31iGcMHPz9GOdMd8ooHiVTQ1BfvvmBTfUBGhprMWEI+5vY9wUxj/brAgi45EyELyWxa/GTEWUoOvf1u",
-	"t93ttbu9U0C/GXS7H2Df9vf3H7d7/fZO7xTQcAZ7+519+N8HeJthCrls2sCwJZWHv6hV8BAJo0OMyQ4c",
-	"gsGsNOmZL5vpmG9LdxXell0noYRqIleca8bhI5QGV/kuk7VYEsU0n1R4d8ghLBSh5vNoS2UPy+BCYTUU",
-	"hbdOqCL9HY/0dzp7HunvdvYM8+7vpaIbSPilsY6GAv7jSNwHoWZBP3JGu98hb6lSxd/g3BsW6NsfvKEA",
-	"CkmPWKleSnlpJhOUSE/pmB0Q36gDPhClchzZUPAcu1IhIiNUQxH0MiAdySn9Y8YGbrnPZzyC2oyE0bBw",
-	"VG0zuaHw3x6ePnlhtwEq56DluGErwYTc++hazK1zeKEV3f3BUFBXgeZCLbY7HYBo28ZbXHlulkHEaKKg",
-	"+eszMDcSpuQsCZjZtKGggvjPTunYPzB2GojSdJGPRu1XZqR+aulaOuDKnXU8oLu9PqhtQ5G2uYUjbhZ0",
-	"RBVWyMHSYMBmgbDUVA/FW1tqR2wXdxBbsWLRJUtlFDl8ewQaxD0/Fd/+fc9xXLxrKFAMFwj8B/devchk",
-	"8D3faCkysclZA/ILCDHD4KztPxSMG0IakN1uj/gzQWd6Yl4TQIVfhzyjxpabMkw7NksPCOdG4KaN5Vw5",
-	"8lAIxkLlEZvYCDLc/9zO7vQPUpbKtfnmDvFHMjnnYciEOQjpnUYLklBzJmOSyIgpci/fm9aJO6NWQYtb",
-	"FODwC7S1vU/MP8G2GAprSXtZISB21nXtaC/YwvB8KxJdF7y6XsNY0VtsNnyQ9d1Ln51bP1fCxtyQBRY3",
-	"OfAP6KDnDUVNy990cMVWfR0CnjMohTxnCwlkSm3HPguwq8kIGNm93e7ufeB4iotxxODc4oGxjhvw9BT1",
-	"MlulNxTAcy29W+8QyVEFNhI0RmJMgwkX7Afo5ksiKad4npzXI2KGB4LlDwcllPmaZ0MeoPMp6Y7MMYOU",
-	"4KHA4wtasm+dg+b0HuVay5uDYcuCh+LexzChI93mTI/ahsEYzbrciB5vbncfZTzIWG06MRpW0jHPAhcK",
-	"ZfBgouPowSbvBH7VA+i4vT0yTYy6dx6xPLSxHJGFnCUkmEijU5FzpjS4gJiakHfvjp6mXYQMjZklwowQ",
-	"gE9E7T9l/q4SvSgSDAnRMQVr1XxPG1te4ak0yop5f38XJdXAOmHN28HAQCcfUJMVWNyKDMtnoHR2KBAp",
-	"D5gijVQK0WSIrueZE+2R3f6+R/Y+f4Y32qHad1mJAoXzMM0MMcHawBr0G6OCOWD8xrlmzNkKx91+n/jl",
-	"PUoYdLs4MIZqxHJVwFwRpXkUEaMlJUbhMuPfH4rKK7hoz5RRW34z9oQckZBDsrWwcMaJshpXzJjOdICY",
-	"65SY8T67yPCLPSfpOQPYFiMxQDopi7qfLh8dCqwR6RD/mGoGr7faRPp3+62MeLDwG45EQjWL4D4kXNXu",
-	"da9wGuped//+UEjhpmiVewbBb5ThERvpA8fCQAj094lvXtWGd7HQt11JfcMPFu3DkWYJ8D9Xap6tSZLw",
-	"S1t6bv0Jc5lAKxWjBRsRbahqKJwMN9QsAitI94z0mQl6STm4THyz6M5sRf0K1aE0Gm90SB4zt8PPkkQm",
-	"6Q4z8xcqQLbZiZEnM6Mdm+0A83V379E6GpC57/5965XyjcHpI7WaYWJvfGNhWgklsCVVhtZwnhj94ID4",
-	"//3slKSdV3xj10aUgybIYnD4D4V1+LlDdp4wahRes380gvcqL39mXPQ8CZFDuLUZGGFWUB6AI9wHroPy",
-	"3fywc98jZq+J3Wtyb7e/f9/QfTSSSYxPde8bbTeRYkxiFnKaxg4U/5OZGx56ZLdnGE1v775H1IROzc/9",
-	"/lD4UBoPUqo9ojyCNjeoNkVRFr5QjhLM4+CN5g5LWWl4lRmCs4krktXqCZXf3TihIUt6dSgKj5Vu4wI7",
-	"JxP3Qq61Yf73drtmYeboy3XOSFBAHOKVvcWOxhpF7lc3+NLP2PHZ/LszFIfApR3rytkIOQlDLV5Ep+a8",
-	"ZM+A+pEm/KDy7JoA5B0D7rWGz53bnH4QWQfm9UPh2549bYdGkR8XdVq5eVom8B+zZBN6aQxawx5oyAbQ",
-	"umooztlIYkwGehRw+6GS6WKEbEEMGfYvRrJjEWR8MpJRJOeKfDxh8T9Ykp1fxeJLBuf2/gBojKNW9C+Z",
-	"EPt0tixGmFKjtVNj2KPTBa8INkdJhh5K7PRl18lwPSu0hqLwZvNI1zPf4yL3K6yrOcMHOSsmkmMbr5uj",
-	"DGbGUD2Ek6vgEbMwruk3yii8X44QCcbelcj5gPCxMOsKr1rIGQkl6p5mv6yWioU2Y2n+EdPEevP8kE0T",
-	"hoYF4kg7OKMMROZxF/rMuN2zZ9f/3M6ebVMn9j631Uwopv2DVK8XRjXlqdGtSECTZDEU/lP7PGyp5caP",
-	"dvfW4saPdvfu3/eIf4Jfc9z88d7+7jrPm/vu30d7iPgvubjwzfLMsW/RUID/SCjNqK3tinjAhGI5R+Lh",
-	"1FgVbYRMQvdh/rsULsM37bPqwcujJ89enzyDZ8CfryGYAO7Iw7dHrRx+kwVj+uK15JQJOuWtQWun0+3s",
-	"YIXxBLzeqbfa/DGuS7h6mYWEjZoE2RNGU7xED79RfLAGDYLFREvZIafu7pwtnOqBEFg2SpCR+nBuM/tw",
-	"QHzzHHT99nHZUiv1KGwNWoaAD8HfDfjpqZ+kNfhYH1bIbnkAulTri7fyRpea8clrJUxNpVl5szD9btd5",
-	"hJnQFiUlsubTg3/ZFEIMZKyGeDSTgMwXcDc3576YBemYbdzFz9e9NR3mg1dO5OITvdVPvCsKeHxuZ/Vz",
-	"z50GgE88XP3Ea6kPA2Psu/DObr+/+qkjC4wD9++vvv9UyldULI6tOmme21tn5d4J9nkK4Jf4yM5aS+fE",
-	"JoaVZnFMk4U9Nc7tA8CodGxotHUIEZfWJ6+Vd6Bgwq9tdo8dJGpO4is0mcFIwuiqw2BzB866IAgEqVAA",
-	"WmUdRRNCnrFIsYHR56MFoWRC1QQdJq63Z4f46Efx4dAiGpSWOXcIjcCsQU3WfDegYoiG3Zwr7DJJZtNC",
-	"7CLr93Rg7QjXIS0CVx7w92xJVANngBb/tawBw2t4rjbmDTknBMTSPmFwkSn9iwwXa5x6G9gFPmGTmgZ/",
-	"tUDM5jh+Ne/JTL81aNmVhdCUhKSgj4Xe5jjv1ifgFZtwGFu+8qUYLrUZMCXu1rv6PPMZ8q1+t/+w3eu1",
-	"+zunEIIZdLsdRPX5UEwfHICIKuCBD8QsioqgLwh82fg+81DPMwepNWjFLFZnvbNf/+h+uPh7b9KN+9Hj",
-	"J13xx8XbHbmXPFL7ujfbudybP/q8v+j9uXO490vLIlobixI+hwNo3jiUgLlbb2crwzp58YqGrEP8l9Lp",
-	"Qha3znkjrEMUXY+dlmfDyrCL7qGmQdhbH9jPp7fDML5umbS7+gnE0nllmAymSGwpybprSKbf2OJIvFP4",
-	"QG9nLVH2kiZj+8DeOuumZlNDoix8ZWzsnJBtONfWj/DTZtrLW9uLtoYUa2z1AaGRsn08nYc+yfKRSkIG",
-	"BAJYhkYqIIDPNyX7X2ErVyf+15b+yBfMu1Kt/MFfPPzSqJo7Ww+sKeeJMxLcpXJdsMWmCvaY6VSEbqH8",
-	"fvXi4Svn8XUn6hRriIBz/zuw3N/Y4ur89t/WcjhmNMxxjx+c1N7ciNhIATay6Wnry6cK93mAhwAO9FZv",
-	"bDJnnkGOCIa3tA1WcRdjsKlEHXJsvp739KV58Q5mdFM7AedznXbCjboI6jjCMfKlDjlKlbo0ccKYed/5",
-	"xPZ62b8xYzFEc2XFJBVybQW99VHS1x3wX6D4Cs8zNG+3PvBgliRMBDa+xTGfGBr70QATESBefb6A6A6E",
-	"LWYRU0MhR1mObSZrfXR/5NK8zX1pfrgP6bYqC1ZgoEXYHAYYmQfaEwRMcvlhoTSDsyl1wGZ8MxBMhxKQ",
-	"47q3t7tHjo/fvXxmPvr8+Nnfyb2nh0cvf/fI+2fPfnv5u1F0X715ffri5e/3PXL0+vTZ8T8OX3oE83OG",
-	"4smbd69PzU3vXp8evfTIL78/Pfyd3HOJQzIJuaCRTVVTpH/6ztzc7j0/RnU6ffdQ/PI7/IHP56+B++X9",
-	"byenuXY03S5MHP1Ec0kWjCb5kCAsNgQUpQBlHXC6822wcEFyPfz9ge3CD/kwCjYPv2FxOA+Iry741CcR",
-	"o5fm55m2vVARTIxj8oDdoVynf0h8iKQYQwKEYC7g3CHPOMKPU8wWts4uSEDB9CyLcS1HSFNQjlARGFXN",
-	"bYmD6QSp/qqCY7UX+tDoulf0RM0Zu4gWBRU8p0P36pAqd7peK7errUHLbFoRldQ8aY5Ca9AyNP8z0voB",
-	"EPPPDw+AiH8+fVdEzM01Lumf9mxW6k/d3qDbbW2gJ+P6X7dba5Nv/4JAfDVyGa+scMRYQAELsZhzxDw7",
-	"peNVThi454v3b++0uTVvhaXqtpC6DXF933OIhsXf8pJPL6YsdxUKPRIp49xvnSvrLLe2BEiM7ZSP2+gs",
-	"8G5sbwi+hTrRmwZkz2cauTgVVnbwmKXYkG2XDpFl4kb8Apo1/Ie5whAh0zDFNhftKVXa/8a8W4bHpWoc",
-	"pHzmmtVlGqUVk1WNssZN0qBZbuD8opajYmc4rfKDUlk/Pg/b7VpVD7GwbTI0x1zyfPGDIVGbMDYgscRk",
-	"noCK/5+9v+1u28b2h+GvguV17pV4Simy4zS1vO51/m6SNplpk0zinp5/qxwTFiELxxSgISArmrbf7Hp3",
-	"fbFrYe8NkJRI68GyHTucF9NYEkkABPbjb/92X6RghcCT3cOgmsubCmaJfXFV5C3YFjfmU9ITaqJM11RL",
-	"DyIhgCvUBKiWBKhor6x94jeLTuG9CwGqSlnxBA/n+qGqwu3rolUv4NaGSmSxWgKR+4wPMWSXIFsAVvlh",
-	"ZYDTqdJt9CjvfqgH4OUEzypNowoneHMvBQZ6a17KmwGU2NyWQ8PTckLBM3cF74RuDXsWMX7uGBcvcS/i",
-	"dL690UF01a3WdU5wG67knNyGaMfxpM4zyaX8XMDwYYv827ali56Ds/iKAqvgN0CYJq7YkLEPfwANAWXv",
-	"Qex4m/m2stQraLGPlqd3k9N+gNoVz2rQr7B9ELltLMI4bsDIdiMjtXUjyvNnfSm2ozohJgm1KPWqsws4",
-	"Aqoz8swmCYLLEz6LGLboyyH2WU857z2PO4eYsw9Z+5GhAMVJeECrVHgdPO+RYVM+21h55096qAo85dSr",
-	"M+jjymBjHjc81YNToPHZ2et0n3ZgHyvx2b7ks5XUuhnKgXV3MDvdvbVV+Yf8YNyJOq+PNbozVa/QC83u",
-	"q0Lgjbq/MXV/LV0PzkHQ9VWRyMpY4xZsgi8l2rgQMYxoutUhxKPKEqUQWGysl1uGvulLcRu2SyBOvKJk",
-	"Zb4rINWuLOrmRGbC7bnZsrKTcL8TYked083zNRzpjB4M9k6fK/Y4dmoj3qVIojv1j2OgbIt3c96sCu5I",
-	"4IKCxtk5FZQ0p3gkdoo6bZ5lcgW9/oUVxpSWeZUKmYU33ZTL3MdymYXXWJAWH7QeEQcWfLMoNsqnuL6K",
-	"5jhB2Bnxp15KI22XDfUUEQbSIjUFYiHOJtjPmCOXkLSYQCBqvJ4qsG2BoNN6hFQ7/f5kLEXCrNZQJwPl",
-	"mYBhA7NMZKLN3kKxt/s5spMi3YGeAL0IzxLg54VCSucf9ftuNa+SXstLY0on625rZMyFVC+GAqlIgxGP",
-	"630KaJMckrDXiXb6OtWTzI1uXzxPgHGzGrtAwvHjBUAF3QOcvyASc+rejpen5W5osMWKTXLXA+6WlvUm",
-	"C27WXTT6Bqtu86+ql3MNbHax5+rvn+reBAFFcjVFa7/aG3L/pifsfVr+wsps71eOf/N3W6WIjpNkJciH",
-	"EtPq+psG9nEHjttKflUXXhzwOlDhvGewA2nurDfxGZoS32xE1imKE34hVOOmbMfcOE4AYj9vcGxob1zl",
-	"owQMQyJSUdXH9CV87iwS2GeB7QXpOyZGJEeetIa4cBIB4tSdtc2sARzKta0BHzdcdAYO6qb5QApY3Hrd",
-	"DjL9NTeF92Q2CGo82DOMO6rqGOccd8Wlu9bZjlbAIDnlMD+UjYINUII3fzivWYvXWI5fnuV4MqzYMF81",
-	"9mo7gvXBlwZuyW7ZDIo1t7F93hdsgUXUlKfjGgpPREWkX6Hm+/E8r/BuTjdFxKoXQowNloZ4eRFCLj5C",
-	"I4kkD69wAnkz4whlwXaNo1ViJLAALViAbyrzplqdzyVOF2XnwbPNJdR7HPDtJjlXkJIvKKXD8jLoBrp0",
-	"Ey7xFQUOCGJayWeGKoDgJ0tLzMS36yE3ab9bBi0hgeNNu9RrZPxMwPxjSUBSqC33uP8XQ62NICi/SvS0",
-	"6zSG7z2AwZ/SLWFL/+1vcNu//Q1bOkiz2JbgCO4yyPSIKA2tjiN2pu2w/qZSOcUh+vZvf+sphlcv9lqA",
-	"G/FSU4RLKaYMjGDARsGzif7d8yzmlXtAxZKWB0BDpx9hWWcw02kChTswxbNMTykDbyxV38ICYv8XLKUg",
-	"cl1uaCUiWAZaj1Ccu2mxxFxCdmky9njDLhKllk2hfnFvpzojC70YV9W/L2hALzFdEM0P+Qei5oX2HqFh",
-	"Gaxzmx2z+JvYj5uamIwmxub0q4bF/7/97+O6GeR9QWrm4l7aynMJ/VOXTQPriPOZHDEAhCHZM26UmhF/",
-	"t3TEVm9jvJC2XzwgQKruDsV8I7jKfRBqbFce0Mv1xuJP6wqDKdTtrjuaZVYussTv3GOIwZrwggZZcD+R",
-	"BYj75YqBmr3kKRKQ0dF4ZOpChSUVs2pl0xVkGDzgkQP72aA4EuLDLzB3Grbf2UMwgru0pzzldAS+8Fk6",
-	"i4jcM29bM3SOsBCAkZ7KNHVKAZ1t6PPljCLEGRaaJxQNNycbE4QanHgkdFCSxBFf6hAIXaqwwRtaOGh5",
-	"QVsTvKynBhPo6/YYujmUK2B3j4oWCObUDLCv91RFgTb9nNav8OsKF2WXyNWBOvVMA5UQ/PhwEWno7jsb",
-	"I9wC8eCA2YSVi/A5SPrOrvaV5l2i3WiuLeJj7EexcJN6zCNyeAykrb3WPY6nqZ6K8hDMRMIp96sG+49e",
-	"DIVUYBkemTlSelwjPbFGJqJF37XgOxqOVNATEnalHgwA05Zqg2/ZXey+aunBYO6NSYNksDQVeg3EaD+/",
-	"GYo/Dnbo/I/dbOFkFH4KKxB+h12T1Yz59QCzH3+pdAt+7C6Od9s9Feql5sqIlW4hl4ybfWgWNB1qYCMh",
-	"htuhkJnvJ3ESjoIz0CFhnEoBfXbUjJ1nhEY89o1XQgk9owr6QkMIJEXJu8hBF7EAog09jJTgALeEwQAj",
-	"t/shT63IFHd7yZBnA1w44d0D6QuIGdgV4BcNWF+nqeDnE5ETV5SC6WD7z5iz9PGBND5sFOg5ZEiS+VZm",
-	"ufXCrNZHXnJBkC9vQxa7V5fJRMTQcYiFLlFIhM84sgdpxcaTbKyNJ5XnDOv4fHexnroQY9uFo8doN+Ma",
-	"Fnd7lItgeJ9OglIFSanhYlQirqR2J555MVDVDHjGqOeTX2CakBvFaZ+PYwZn1WxcKOJudFwqvL8PdDRD",
-	"ng5eQ/ao+nH+t0ULLeCpNohr3iQWa5O5bDaLazHNFDuvN7ijB0E3s2hhQCB2qNPkLghoiocCZ/IOtW4p",
-	"WVHUQBifKfFQ+Sai5RjFXsHjr2aS2jvpHHaf4m+cbMoryf6ouWf++yvvSc+FN2i5TClf6wG/qbP2Z6Qn",
-	"SsazJ94HE8DHGMnuL2PHfA8f3+4JTXSpmJ8E9MyGSEXfDfDJnJNCchiWcKez9/fD3148+6/Of+O87AQ6",
-	"px/mPUJOShaY51bLWx+HllJPyhbZOlnvVbY+ZLqSmlKfNWziaCMz2F0VTsrEwGdH0FQSY6Ulk2rOcIqw",
-	"k1GFQRwVjN18Yt76jApuTPhszkKFI1yyRL9wdqQSusSdozfqPUfPN89Q+qMz11YYIpXkI+bhP0rmXW/H",
-	"7++Xd/yCJwrNwKp2fcknBU2d0zf9AOxN1XN7obNM9LEb1n6xGVkqjcX2ctBEDt0G4zs++p5Z2L5qJ9rB",
-	"H4Fs7OvEjW0klRxNRjsFGeRjvHlvpWfO9tMQ14DXvZAVdrYd3XCA/eCr7ocMnZCd8S2yC/2xH/s23btR",
-	"zkW5KC+Jza88oIKQdRJ6u6/Xr2IQqtCDEqP51Pqr6l0vEHNtS8hVMH49ru1Rt8gF1lNTjP/kM5OGTUUK",
-	"ruFIJEC0ZrWGc+MlxD3jDlM1lGHrBNtqEoRrUIbNwfWqqMEQZHANPq9reWg+uP7p2uC/u3VVTrbkhTwI",
-	"hFthrRqg2zpAt+sG5TfFuFVxjl2TbWz+7ssox+ZhFRRuqmNLoTCYU/lJT2E0LAotuLDPVjGYCIFAjNi1",
-	"2Q+ZHkFwEtlTghyE6Gq5Z37nkMUSd1cL2FckxCEiSgzkkUvk+7Z0M2x0S0kCOzG+PHrEZ9SUE3r9F9Be",
-	"xvKZuSYf2u3Gym6ZU4V8i2NzMWejboPSrBhOuxNesyXqZY7crHhSviaY4C2qnY2jQyQtToKwKPcGQjFx",
-	"6m19OrnOOJ8LwpTCLYaF3x2F7rt9rrwwccLlKrfyyZ4X5GtHVN5qy8baGHmWBmlaFnZVvseizNyW81Eh",
-	"jbvuBBDTxJnIlwo5tZwqKA+43QAo75L17aZdoyeQpW9JdXNWy0k5eTsUmeiyOBgrGOgK5krMzkRfO0sh",
-	"JgDBqVQVqECgabhSzbur36h7oefvRlG+1Eo0OvJL1JE3JPnVUvXUbgpKiyB20b8o4ACkWl0AF8VTrejV",
-	"zhCy4mZFL4zEnWd9KbKu89BOoUu0MKYoa2ksyUaili5uZG0jaxtZ28jaTWQtiRBYJxA425a1YF/ejpVr",
-	"uEwwhgVgWEDcOjlbNnsLstfbvpvHtPAWjQBuBHAjgBsBvJEABglyCxGHoTRWZ7MlpZtYmYn0vRXQxYjp",
-	"NAFYM+KUCx3Pse4f68qkbfeKIQCDYS5kMWE/v/r5I7ZH54xGxYb8UmCP+a1keV/TZK+dssVKgVJ8VFox",
-	"QtGONPeEAt6J3N86w5I9ZVkiDHy4BhnLFa0ggbDaRz+pXbp2Tgz+e74pJCUcfLN0IGLxfy5H20U7Vufx",
-	"36A8d/7akI/Rv46arDRtgodBStVkllfOLIPgGPLxWCigaP3yU83QMfd2rFkoZfEMWmdCqnNmhHACsRCg",
-	"hSBuVWihp2J3g1O6wSnc4NTdICSGMQvtS1o2iD/AYjS2b2P7NrZvY/tuoAPeaktQfF6SetsNQVCx4O0I",
-	"7URideFi2KEu26b0qRuel8o9NSeW2VvIGIPhnFf0VhQVrS+/lf441NNGgDcCvBHgjQDfVIBzX469XbF9",
-	"nU54q0pubIe3FqxzvqVdaGIXelDojEgLdMaMuBQZT0lcGxFVNLUjMoQ2e2Op9lpa01MyCT20yT32rcQ8",
-	"L0UBCCotgjNJNk25wdpynSY5W4Xb3MQ+MeWzok5RYgowfE9p0WbvVIECO5+8dH5FQalBzUwEnc0mRpT4",
-	"AvKListVmCWQUXjWSFsIIV1JHbl2/74HDTgNvAAgE8O5/NUjj/23UaFcKo817bujF/oAFljZFRTjY0lY",
-	"8dq6wNHeXqnsaLMY0d11+FtiBRQa/H2tZsCdcF9eXZpd2X/vXpsfoDEgJBa/f/fxhJWUYhxoiEJhGtYO",
-	"GGi8R5wXy0tn70dHvlt7DRVlgovFgO372PvvxvNJsEa3Bl+FnZ0TucxFQYM3XQyFbuARw5wah7hxiBuH",
-	"uHGINxC9HyE4d0NYqolK9A3KW2Tm4/0LZBTmxhZgAPiuiYiP/LQRTwRyL+eMvT01zgTw3iZ8doT+IdGN",
-	"IbcKeZ3Sttmxr4KBHe3Zfr0Pitf2VK3DHDHx2Z2X4DuOOMEIzsT5REHgFGqQCtCDnio2kfdsgG5h1SYJ",
-	"MHdhoy0abdFoC++/RNhTteifFI9zBP5NTy13cPwWQc9mM6/lwaqZX1Sicyk90pfiWppmkki7BBY29bHA",
-	"DBkBEt/hPWJKTAMgrMumQx2hxIWNgBoDwp6U3goS1IczuQ3d4kFW2IzL1L18wIUkLQ3c2/hEqUTi7jXk",
-	"ZijMEYtHYmR6CmbALkUmB7OYDaRKYBdB1JGrGaoBGRQXOMRu6JlwawcB3kwAn64bxLtBT3HFRMaNSHKK",
-	"TKflqItOXsdJyzFjI52JowA+zgRycRo9Ai3T7qkPgiduGLY4RWmNSAfMvQwrFEv0VFWEPN3sljDwu5+8",
-	"UhY6ua/SDh2XXau+yJS5TSbzurHAEPo8TUXGElnuvL5zIWbdOqp/Mzn7XwHkQvlARvzzTxCV3+nudzrR",
-	"zkgq//ceQOWsyNyt/uf3/+n1Jp1Op9OC/+79AP95/sOnv7lvTM2X9Vf9R15nbGwGAr1m0jDfwlk4m0Go",
-	"v/Bqy0twLux7XPWadQhX1q3Et1cuxHHrN976d6d12G59+malaZTy0m4vI5X/nfc5+H7lMe3fWCeDe0XC",
-	"72THKvT7AuVLw7x/H6GWgBYBNQnKp2gvgPqviAQGtUNmAt5eptIuA5F764/yen09SZMC7boX98h1E5U7",
-	"BFF8r6dCj6DMei/zPJNwNeIXK43IKTzLmQCBg8Lzq095oOhHVp02+7XMPU09AQaR5083Ubnrx1TaIdxM",
-	"ZqHhnbvjUKeJcfNU9sjz/uRthLEpEPdpYSUC+XlPuc+AvdRqt0Jg7LKXsAbIaO6sZzdiz5kPWQLn6pIF",
-	"Qms60BnO0j02moPTz7VAYmd6klP/ZNbN0pmRxrLDfee4O9uLZxWQouIeWGKRFHfLEovkZCiMD+wa5uy9",
-	"o5A5586KEu5yi6ZfX49G3JQk+u970f4n9/c4BXrFAU+NWKchDCH6l1swkVOob/DXe2RZ+D+DyuRZxp0z",
-	"v2PsLPVsjzuLisq/Zd9KpkzpDuvQZi+4QTZI3u/DFky0p1e0otwDp9RNtcZYKj2izlLYu8pm6vU+rmId",
-	"/AA0/yXH38/TXdsFa8dXOkT+MEVhF/jeD3SqVrFK3X2vb5K+4lkqhadFvcUGT+V89xYMIQhGmiobbevN",
-	"nrY+drd9jGapVudH7tQnYsAnKSy2+8yz+oOMNXxm2uwDDSFA5mPaD+WpQVfjKsEwX3Sz6iRe0oU/e5bX",
-	"xcmckOrqkrh1ct04fZSmTtH0L1Aj+igqo94WbDRJrRynGIDVbAR+Jj6mfB6e1Zx2K8aV86HVxCuFmox2",
-	"ur8/i/Y60d6zaL8TPe1E33Y+RZ6ltrsjlYX+0iP+GXhwvS+BfzwL4kAqK85FVrUGPwmnkdx7QcOg0Lem",
-	"0Iei0O5hnqry7rpr3ZK1XsT1aCVKJWcgIuqFSihIW4XLfU3e9U/RjhKf7WkfJ0clZKFxoJOYk0yPxZPf",
-	"JpnsD6F0rE6CrAEM+pjqlZwS7PXittR9qR67tRDtmt0MAPiw2Bah3bhUiy7VD5JYPHHrFb2pot1b4VTN",
-	"G9CLvtUTd9yWUScDS7LzJPo8TaMcHQFR2Hxk4Lbz/pDMKvAd6KOeKhuDEZuMnRNy2CEPYCh4AvHc0PoJ",
-	"b45IC1//i18rbbFwwWkyTrQLBsLTgQc1Nqm2sXu8EyHUWxyMO4CtYtsigyQOkCP48ZXz7gorE1/HIXkr",
-	"PnunJBWNR9J4JPfUIymZw5RCvdN4q9PGmLqDRH9B3DBd+GiuYVlp1PjzmnGOAYNcYbzml5EJm38wt6s+",
-	"rbg9Go+j8Thu3uPYvntQ5wA4jTuH+d+WW7BwxsrC3k2y3kdYww8oqe06h+Bk0fJp3IHGHbhdd2C5+X1t",
-	"N8G3zm8NhEjMCkkY+B3klgHtcInpF5Uw8XkMqgsak0L3T573INVTb+udDIXMeopaGQoDxq8z9i6U+5EH",
-	"Piza5fDgqw1y33b/B5jLutC5LyqFWpzKSkELN+Umj3ofO5j7I4jvsHCiX5S/WDzT+ZGob07+M4BwnZdC",
-	"zUMnKhEZ2S08fzjUOPARe/xuYlOtLyL2o9bnqYjY8Xicil3AJRnGfVHqIxOuxSojqBMKZkEMLjl24x3q",
-	"NIfzQhdd6afWU9B+7Nmzg2e7zn/X0KLJiYJyx1N8uMzZa/I+Jv1MJG5b8jRiE2VlCt3PoZIVhRM0Eney",
-	"yXQJAyhLbdgpgYsoQ5FCSS1VnyJQrKeG3AzdKcPLL8TYQtUp2rgALjR6JKDXsfTVppGHq4US2+D2AWp4",
-	"ymdHDFLSEPKA8AbVa83a7Ng7PH2u2IhfeMFLLA1OVIZXB4K1Rl5eQTQJ/VyLcubaYOPrdToZztugZRuT",
-	"TOT37mduGV5mbfaaJwlfq8Fbcb432UJ4cTa43snpCuRt/qdnswJSbc7ixh0Nd8P4OX2RcmNPJ4YeRKxu",
-	"9UvnJgrHpPDzSZbudHPTwDwZiZHp8/R07/Tv/+r8dvHPvWFntJ9+96Kj/nXx/ql+lj03h3Zv8vTy2fT5",
-	"58PZ3r+fHj/7vi375npvJqksneWJWNIbWWJPcZ0lEYsnWRojZoKOjp/WHFD8obdBvvoKDNNtCzJ+9VX/",
-	"ELM36hfTNBjZVnGm0w68bEasb0UU0Ntln2CNvou+Wz4QceoBZBPcPdY25s+FnVNM1wxv3F9xvKEErYtp",
-	"oFx8GLSYxfk2vJhLOi6W5cMjryGv4W6sZSoW31Ugw6wQNE9w/69flLjwgDqH6JUC5KR7pO/XC6lPBIeO",
-	"M90XxmDqxtsUvozooHOAhShKT5nGEoxLwFA6zwArE31BB0FFKSlZ4WgNfekLoqkiX294IcR4fWsel237",
-	"1vwthDeqRNUHlILOy/I7da7KrxFg17a9HrDEc7vnRmwi8+QPqy+EWtEi4l7ahpEUox8sBD8i9vOrk9fv",
-	"Xnbf//L9T28+vt6lIlcUQMC1Bb5LiHUcgXHlicWmmVbn0WLEI2EhypH3dj2AkARCuykCElqsG05VdSCB",
-	"jvMALohLxKTPsUQSIh9R9QRqfUqIDw8U1Qmf4UPpB3vfeUwIkbtHpZpvf5/npdv45rLfdvCyCEAdADLf",
-	"d7baUfgFRVoeBfg93pBbYgwLjUXLEzGWzwDbLxGD+/Hk+OSXj90Xx29fvPrpp1cv4zaLf3nzMiZmNN9h",
-	"F0M88cdX//zl1dsXr2KWSSNoA4BW6am87L2MF4DX7KYGQXCfQjSR++MCig71gPo+UZnBVGeJ6Sk9YGOh",
-	"x0ihIBFX/1HQ9ONXJ/w8xsp7N483g9ZbrUQLCr1jqguwwOQGxQRU1eA0EtVNssdPOwe7S0zzFSAvWE46",
-	"LvCL0nkAv5yAPE7Vxm3ZN3OQ4c3DDpRdHXM7LMKKL4S6Ell8/SK/ujq3pTX47v1QHf5yvWvFZxskUlnp",
-	"FqbwDD2YzuKAKj2DPJorFfvl5IfWd3MRkhe8PxStF1rZTKdLwyTux/63f0Ur1eG/wBmGavynqEPrh+pj",
-	"P0EUkgyhLPxdj38T+6Rxe65pBIj+JINyst8/FU2C48L+HkBYvWyOr5V3GU/OUtknwwDt/SWZU+8V+KIP",
-	"5/hnidN8HkJCXVKwXNkQX/MowmQvOinYJ6WnICXcZsfmIk+HMARTIzjK3apAVOKeeCbOpVLAceIcDBYX",
-	"ENhxT50JIxOBAZyZnhARCzFCg42ASo7TM4O/081r4gz2F8DsTAIcctiwGYCbdirdHIZ6CikPwAEZkV2C",
-	"qeTsLI8fgp71qKaPPV0MH48Fz0xPgbJ0q0GuQF+PRtJakVAZHtybzIXcQLIsEWMB2lQ5h0ymgsUjnYkY",
-	"yO5ADcDU0IUjrxB06iu3/DQKbHufR5fbDFgxY6n66SQR/3/8NIa1SY1mfZ5lkoi3iz4MmHOQEXJLzc1F",
-	"lE+cQ1Wfcwsx3USuZ9ncO9dKQKrIf+DWXA96aqYnmbu6P2RnM+cnRWEQULnHPmo2pSSbhcQg/JYG5zbn",
-	"JCMWhYHOzoUlTlXM6YMjmwl6/JDga4T38t5Zm70bwE7NwqbXWJ1OxgAFvRAw7J9MMcPHwL7AMmG5VPGu",
-	"byuBQ/X7CahmaWNztHx+DcIfz48vZoSFLGzMbsCfxFRC6f+mYGTUU0UESxyx2Ai3flTq6CxgvLSqiVDE",
-	"Yiv7FyK/+78mYiLyW0+5tKk09lQom83Cr/zH4S5ov7p/ZTqUWRaed+o0Ol7eU3EiM+F+PwvXT7EI9RSK",
-	"UHFYI3GqBwO6FdWi+pl4YUgB2ZB8RL/D2YkVaccIN7keoNSAzh1uDxwB9X5mlcjClxDaSASRU7TdC8NN",
-	"CNnSiUpYKi9E4CB2r84/1r+fR7RLDXkmXt4VmkAVdiPyihirM98PnYM5PBl7hiYAoxeN0iPwiFRB5Lmh",
-	"VNA5RsHNwP1oNUsAsm61Lzp2YmQxhkPnYQmGhfTJjaNXqkkkwpkleuncC/EZtSqgOghCJ4ScI+cONyiz",
-	"C8QwLR5NtwBlU7/YD8zv1TpWCiDnMBuyc/DWv08/ffM4on/srsavEZNo7+ZlEbQbQUsbkV7OwVl3Qni1",
-	"ag6kMUpz8IhjurACYPzphluP2TloZkUmhCq2do4HyW/fJr+82HGeBHQbDhUJ5cQIvq3yG97xH/sf+ZqC",
-	"gl9MI3Vzdoo63L1UOJYPY50sCezwq3Cf7hn+IDSQqvsGnNRpqqdFEqiSaU+fLNr0ReFMlj0RNqwAivQ/",
-	"RWlHTAmWCZUIH9+nomigphCKmPgrMqNzurhOS/ixLQnB5Ih1WJDSgMrl23deAnKv0Jm4/KsAM/3WaATJ",
-	"vcRm5udsPjpQJUOKZ7cekul2jyg6T86J9ng/8nXENNCzBLgiBLMfH3QO0Z5vOXt+t91TP8pLwexU+8OM",
-	"MEJO0HFw29H1QiRmwmcBCwWPj9iZtsOeIqskoZxlQDISzx21A1HoUUmDXreBkAMPkfYKiUZruByLiD+8",
-	"Wxhif5hJY0fclKvl3VKeJtwGcbi339p/tkMAj/kvvs0F4otwv3VsFFyJbQMUN3h4ZXb2OIFdEvPBAE7b",
-	"aZkwKS3zOxY3Uc7MtDFPa/SQoXoN6O6+NNl2MrwYccil4Iq6oiQVyxZngNyhb7WoQV7C5yXbcyO5i/ff",
-	"WO4OajNWB3VjfijQM1yy66dfGvphOE7vxkKVosnnXKrNDlK0AiwDaC5qz81SD+xc2PzMXDMkU21vrIFO",
-	"na+9BfvjZP9pwU8rFVDkBklVVa67+qB09WScrDaU9e2b2lQ0vZqvmsp9ayLmwQNbw1HcyEVbD2WKzwoI",
-	"1kT36+NDxxgEQHjUEEvaIGepbMb76JkZSEuSu2IK+dpMT43IoMws1TzJ01/wE5EaAeVl7Srh9FIDBmYV",
-	"FMnQjtJaBMneWgASN9mNtfuD2tlX4BDcQkllhdsAzm1PdH/i3CbPVeO38MeZsWK0BHtAMLclAUpfdng2",
-	"gwy2jzwCwNAInvWHLN/hTPEs01NM10pje8rqc6C974Z6biSrHDnbD5iZ8sSwvBQVea+5/GRdTJOogpaF",
-	"NL/3SIaQvJukKc4Mqai4mgFKjpBxa7ELKV1LGgP/2STptCKZ0EkolZ3jtbm39EiQUEwKxMN9rtjj2GYT",
-	"Ee8yrG1183gcQ3In3s3Jh0uTQpheZR7NnOI5Kk2DBnamdSq4un/RZTwIqwSXaXGb2PJ9ZPdIgrzzQt9L",
-	"wEWpXxah9aHl4wSKWzw3nz90JaJ0gE9NVCqMYXE4QVBIC+fwKgG+LIT70rOS3GEEF2R4zcvxv6MzhhHC",
-	"t+6C1Z2X4qU3Uzy+xgw2GvtVMd2rCqt9Y29fRNhEcJsI7r2VwcdJEiTlmjK4ELIlIb5yxJZ7sGVohY+Y",
-	"1Ylxpy+wfmDxkJoVa0WinuqHuhVAZPqEXVRoH0VwHMoTDrlplZIzu0c9ZYQtCX6rUfBD/lDwZDMFgA/e",
-	"VAF8vaHk26ReeM1NqZdbE4EO4gD3VO7jBmR9cb02EhOrBqRDrR2p1038aAz+4Am8ZmD6LoyQk1C793XH",
-	"frclEx566Hcj7b1Z5Bfv7JkFQFktAnsIPO3s5JEYnbnjXQ6Oscd///juLRuJ7Bx60feHuxjZKQgDai0F",
-	"oaCq0veC7u6i4o6ZsXo8hxritqecq9elGtsCrj3v/USNlKWPEjIz6feBSpAVFUVP8dQt28y7kcby2WZm",
-	"AqaTtmImrOIgwkq3YKW/qZJyULYAoZk8REvVJqXl3IkKkOkQdUJU8l/rir73OIlVXMdtR5WqpO6LYq/U",
-	"SrKFRhbfdqa/cfCuD9Gh2sGt+nhPPPJyBVR4MOgCCwHBw80No8NP5Ei8gwKaBhx+++F7Wv1V4vcBNNt4",
-	"sl8NpJwvyoVbgS6UDdjK7MFbjSEqbLOfNzcQc+D0smm0CElnP8pL0VPXhqSHAFde5FsJSo/KqHT3VQ02",
-	"OWJGgxTuqcDYCwy7+lIwabvF2nk7B2AuSkbo+e55daQJvDZuAOxxztu+F3U6nV3fI5bq4csJGWecT7kv",
-	"bK2W9svSLrUC/zbzLjATpUlU5nFWxfJvClZ0dc+IveeoQr7p7HU7HYhicHjWjkxTJYy5opfE3tPSte7s",
-	"TYW4KA/nV7/hSib9Ir6/87zVqcT3uy8OiwO75MXsxFo64m4A/qWHNwD/hou3SSptS8M7DboFDb/M+Xjy",
-	"hy+SP10x7ySRaqzIKp/roFKBWR15wXJdhGPYWBd9vSkgWrKmmmBLp/AEGbGD233G+xebncBVczfhUWTF",
-	"UhJjs9qC/ARdM4XjTaYNKwtW6fG19+1inYF2ggiprtex3vZvtubAr2pN2il3xb/mYOfWJNHDzjwVj/wt",
-	"O++VuGE/lkeGyaSy0eAcFWZuPWzeah8aDy6YKEQ91QLqqdVIchdipbCNDHUVc9tKalUgGeJqlv8Ms2Vk",
-	"1mBoldEYGIwBbrMAgvT32FBE/4pPeA2TvLac9l5q7huHWcPmOEt1/wL/KZQbwd536ByDLHV/H4DD+yna",
-	"KXmqT1t7Hdgx4QYVv3i2pLMifoevpGY0++XRdGh0bloJn+1099wY6LfP50b+9IrfLrvvUzdyAT6qvBSn",
-	"pZb2e63O3s5fn9ZQEKV3WqMlSjuryYs10d5VMQqPTHnv3EHId1Ihhz+Iccr7Ttamadl2nR9wmx3nQpeY",
-	"wKEUTVrTU3H5FMbYiQ1vx2dFgj4g19JKPDIQi+WeXBMDqD01mNhJJjydIDGHp1qJLtTKwT3GmTBC2cJ4",
-	"PCOfvztAKfmspwpPxohsYQ6VygKazbfZscpVDzRn7imId+HENXbKd6LUgyaPAmIM5WNUjJsHfnX3MHc1",
-	"MXZ/Dz8FeEiq+zzFdspIfvorcJ1Shb/7lbmQY8aJYhA7jwuVRLhsIw3tx3OoxzkfUyv8I2xEx6RlQz4e",
-	"CxXIWDmOlWUTlZceEr8s0/3+JMuE6gvfUwufbHWByxO/ECppM5oLRM1HQljkh+wp96dMlDwfuo+Il9XY",
-	"TNj+sDvfPn3EZ8yMOeyFUVXUH0loqEiIvXOjg9CFe5lnQqgQlY/m0hQ9pScWSG7d6PFle7ALZTDoB62S",
-	"CRPvttlbPW+WKN1TuZLuFt91ralxjchKhsd0zuq4aexMY6rcH1Pl9nBEy8ykj4JCjXOCFTARM+p00GCK",
-	"GkzRfbTpPgq7LZOuEOMfDGX2pIC3rHWbfwAy3lLPEp9uI8hQoZWVsdxOTJvFToxCORdwjkvq1WKiAtp0",
-	"nImB/CwMi89FHLH4HKmvufv/FD5J4RNxRgzS4l9xhGTlYASVkvePDHPiuafQSAkoonMJSXa0PogwaSpV",
-	"oqfYvgTGK0yXxU7WJJNUJJ6vWjujZAR/Z4LFqFzdgPpD0b8QyanEgjX/d0sqINyW6hQI/oUx4VZOl9lw",
-	"q8EkHcgUeZ1jpU/NUE/xVkrDv91DfNlNjMz2cSoG9pTsvdMzIdX5qRFC0S3zny8q+0XS8Cp9j2X5Pwxl",
-	"dlwuP1jab0UmFU1mSnitvRpwFsaCVtMBbmQQjNr53HKbt0Ul19hiZTFG9atvcFweynvk9n5SNyTi/q6r",
-	"UT+4iun5sb/57n/+3mkdfvpjL9r79q8Ktuf5OWRiIMDsrZmHNMy967mZAJ+D+5XI6qdT+NGGcyo+ZpsT",
-	"eyWhlzYdYzvVG0yPE8pylXkdVr6rP4vP2X2yzfe2KPgYJ6l3VCWQitP/fedc5ImKnWgnteHPb52IF5/H",
-	"qU6uZCoAU7a4NsS7vbBIxWUR//rzXPx5bv9MxZ+p/dPwP8WZf+sHfz1u4b/2i/868f/qho/yf/V6bb+m",
-	"h3/t/ufufz7+7c/fv2l9Wrhm1325+5+Vqz7in9/g2A9y5u4s47PFVwKTXnwbXtC77fbD6zcfqjnlSxuQ",
-	"6MBrGC3gfqsyWXxbXuNxpsfaiOTPsVCJVOd/4qP+5FkmL0XyZ9APfwax/idqhj+Fss7TbEnVElmmsz9z",
-	"5fOnb+mw+zi68Ufs/tGJDlc5Irl4XuIrOvn+Qk/Uug0FVrjtDzobcbsuAtfN4pv1/JQ57fn9RCVpJePY",
-	"cYDjFpXz6sgC96APYjAxa7gaC9c83eCagw2u+Xb9a1Yx5heuOVztmp+4FdnKpvzcU56tumr0lEUKjuIL",
-	"B3PWiaOCHQ9/LtrwC0ZctRn/5D/cQYdWtpVw2++1viAYXfz+3ccT9qQMs3NXGwDUhfZA2SR1BrIGDDno",
-	"zAj/KChOZ/eCovOmunK2LSi32KTaxj5kmTPIYPxUjoQ5goY3l7IvTrDFDPQ84qqnimE6J09ylugMX4kb",
-	"ZSaKH8DfIcUHE0BZja6D6ql33ux9N7HOQGTToTaCxYmwXKam3ddOYMah2ZBJJ4H3aZzps5SihPU2dn1Q",
-	"zS3vnJC4NoB2Axm4SiSuJP6K4bghTwev9SQrh+QgJFWEVnS6T0ug2jHPrOzLMXeP+v0PMt26fxSMqKJ1",
-	"/lfkdayz8vpijM503XVlY7H6YhT/epLhRnNiuPQafCCtPIsyNDjc1ivYdeAgc2+ewgrXh+JeX1NV6ajv",
-	"KeC9lJ5lzu1bM8TmRnJrGNyHrjc7h+tfs7fBfFaJ0n0dOt2dkrnYx6Za/Yro3JP/GEiVLInRWULlUEKs",
-	"nBRSegoa91xe+hZ8oA+LNddMKlKWPRV7ARdH1LwX05+axWBixMGhRZGNbdMLpI4jwRUaGhCDhz8HOusp",
-	"Zw9g4Yk3GbDE5xoxQZVASNBLpJ4qBQXZ4zgX6e5q+sv/E4kBfdVQAfPDUj0VGXWLg9LknoIGh4GoQ7HJ",
-	"eCwysIf2DrBzdOp2yRHjlkGb6MN9+LjCZMB4r0ylvYJdw733dYNyVGta6ePmOWMJ6dL0hoJK33Y2jCo9",
-	"jq740rmde4fXDc3U0V7OIWk3I7m0s434Ldfr77xqEPS4nOp2v+5C+jyFMUTsbDIYCLdVMq1HmGf27JmQ",
-	"yV8tjkvmO46mdkNctR8mmeqOxMh0C8OF2/V6f64bdKxbjJ+lmlhhInzNQD3Y54k4Yk87npsQCTM0whnc",
-	"7QCHUVqEp52aaNskW2Q3HaDV3d2Ryj7d34FIlhxNRjvdve9wPeivZ2FWUllxjsqsPC01GZ2J7IpII/Tb",
-	"vZNII1rOX22osYlsVUW20IDgaRPW+hrCWmB4guXrDcc6GrM6U3jeHKqxhD3rYaUh/EHwxMynItkbj6FD",
-	"6B32lh0LPU5FlymBeSgFhehKQzNroxX0QBtnuoqcdrWMqvviusEefE8YtCAo/hcsFuogzFuKEDRu/oOW",
-	"I8db8aLnRAdFFJe4zr7jt/OTAGXqDJuI4LvlDgbiszXUiODMtwUAgQKSBbAwXM16qs+NaLNYJkJZOZAi",
-	"g/AZZyORyD5PPekVWnUQK48NNGD4E4KqTqKUZE65afzVCA6a9DrojeDH3zlw43jlJcKB49fU8sQTbIjU",
-	"CHbOL0V5PsHNGGXqTyzo2/uurmF2eHN1Ls3T/Vt36NwbO1voRoHg6ay4dbEvxZm2w/IK/DwxVmzSb+IG",
-	"vdfw+UqzDZNcY2IDPpLp7IufWi5vynM7VqpmYuCwfmnzImqdM5nN7769w+86rc5+q/O0Zj5wzQJw5cq+",
-	"XgRufIne2GpwkDwCJFojLlOf0iiPlivVHsG2+j/0YVtn5zUjF+4+tc1anh2U3sTTq97EfmdbkgKOSiLP",
-	"pQ3JmvFQK0Eyszzbzt7z53UBP3fRijCrg/LUvum0Dtnj3Sft1qe/gf9d+qQBkCzqSlLeK7nYpOcbD/sr",
-	"8LD9y17DMC7ZjItG8Uq+dJ7geac8VoIMsyk3SCucMKmsZlxpcKUlFp5RuzFnOadSXRhmNZO2px7HVFuU",
-	"tM5m0E18bVPXu9bvA1r3wbnVfmq1ne+Cud64043QqHKnc7jW9QVGMeN3tStd0/pvk84CBYe28Pz1vNrC",
-	"hXfv2i4Y/Ry7Bvo+RwuG/2ueJDy5J97ar0No2rhI3ulZO1fssLdCe73GSCzs69WSMYUD1JiLX4O5WHzj",
-	"a6iA+aYVlTpgNcuxjpFsBdEfDLwy1OThWXnF+dWZenM6rLH3mlNfbe8VEflbOPEfqSR2icXnK2dNm72C",
-	"KuACM5ZWIiKnUSYeP+xrma9pFPrhrWUQ+sF+EQWqRoTxIL7whksgb6u08+sB2DU27+3pSn/eV7F3c5nU",
-	"2LoP39YNb3ubWm8VGxfqw7wEB/2yBZs3qN0HaO+GudXYukX13Ni5zYmvtHP9JtnKaU+1vWZdTVQmxPGN",
-	"8Llh8Y+vTtiTIrIxBl6+LlXBAHfLVGfuRnpiAx+eD6I+Yp66h/rNaJXO2CATApsxu8sHeqISIA+USWAN",
-	"lP1hoSE/UNQlAAEf6ilLtTqPihS1GbBGnnOpsHilKc5ZsTin4Iu417nMD/mYq6n1K3OCWqotwsjVxiYV",
-	"OeH+89U41V80lThNJU5TidNU4nzJpD/vgrbMta24FBnpzNKBcj9bnetHKLdXfserPjUYpgUzP9UrAZjy",
-	"l9P46V+Bnw6vO68UWhHdf0VhkNtnq+Wi3CajxugMzTaIT4Mk6LLYjSxm06HESKwzjI2VaZpb+hGLzyZm",
-	"FoORDgyWimm1qeUYfH3nfmzi57sLv1Qf382pzr9PtW2O+oN30FNtt3TCR8LyhFu+WlsXzl7wMd3po+VW",
-	"gLFNnH/swwF7fNDutPd2kT3dswGBP+ZEAjKt91Q4q+C0xjCSOKLetBwo8rURwXp1xyfjfUs07QxQkKam",
-	"jQuoeD9IKcxGp/9Wz3PFktYd74qfXuO0f+0nSvQnmbQzJKYvtpNFUhXc1Og6gcZK9AoIv8lZKvt4wIaC",
-	"p3b476VHa7/TcYc51eqcONXZONN956a5x2L7A2pjcUQNOCw/40YEKLC5EGBwLxyH1zCGnRskj6cnVNmh",
-	"qbwUG7dzvI3OM2uzjV+xbd6U3xxPMeHo98tHqKxbtmN0mph6dsF/CDEOzbydnxvq8abIYszP9ARIhJxN",
-	"5Vv3giiepBgh5D5z2u0pd4enHffzbzsdZkRfq8SAeQZNRtxedCYZPAn4x0PpX5t9jw+A0CxSoPaUtIbF",
-	"4IvFEJ11szmlv8uUgT52ij00VAIRCNza8HuINpqhnioMyQ5FBv1f3B3RyqSND5yEChp+KA3Ds5oJiFhu",
-	"TCKI7RRf6zS52+bbdqopkFOiAiy3cPTBmNOR/+nTDuxR9y53unv7nSvaM3bmmmuvzLTnFmfbja5XmPrG",
-	"jS6rV6m6/WXnEJkVf4P4xVhmwlQ+cL/8QHoSIbzhwdQvU+tR4c+6l9E5zHtlYjyju/OP53//59Pfvt//",
-	"+eC/vz159n//+eurDye//bL/9OAZBXTCfTd6d5V9wl+LdBVSQncSm3bgtb1CavY68ZuuaSS+x6uq3pav",
-	"5WkpbVvgbMcRi3Hzlz+bDzcXvoXKb7dNC5+1r92l/LaW4Ndasl3uXZehUCHL6DXHIBOCIsjQiyKVfRv3",
-	"FCTWeGpFpriVl8KAiriLViu3toXAGoKbtwZcQksMoAJwgqolVWvMjaX9cG+aujghR4ZSwQYrkfytzhYJ",
-	"VlkIg9W1ZX/lc9lgpHDLtOqLjY0QfMpmRshaXddfqeSh9Fx3q9U0XN/SCfoRakvZUKRIPjXfcX2DsxSt",
-	"FGEq2fgYJAY/ckOWKOcD4ym6Zkffr90mvYa5WRfOupYR+Vcjsr6WfrtDPMCbiJ7Nuuy61wI9dp36H4nV",
-	"guPToaawNywZdsdCzJmzKomrGRBuaSoyaIyaaGiZi4mznoLGZnwEYT9olwuwNbhyqidpgmgyCHouykMj",
-	"0kGdCHwBj7y+EBzzzFKNclVAAsXJBXBp71yImbNdwhDh3S3mIqJ58KAzWzS2+wzPg0jb2f+KvsUbd/fW",
-	"CVfQ7GukEL6Oe2ACNbKhHKbXjI/Ym6Jg6PeFqRIJ7migLa/HQvGxbM/4KF3tWJdSUBE7m1mMvcI/OMRL",
-	"p9wwZ+NY7CG3ePro6vXOnx9iHcTO/W8BGlOzxWkAX3Qw/ta23hVB/BP3shPdnxCb6FrRe8/uULuvfpLG",
-	"rkWGOBQeTJErp55SPMv0FMnapLHM6nOokurmbDJsNDGWaBSh/zgomEwg7m8TShj3pFV5D7+vZdArE8yx",
-	"k6lnjIWsL78QinHj25UDs43/MTRBpZaGWSIy9jjmio0mMRsAivxYKYYcdZhj/vn//X9Ayx4rxXfb7AU3",
-	"uK6834fFTzSEgUYA08MJ52g1t3rbZoXo9T4uwvBWp047Yn0/BTPJMj2BpAszY+j1X57NDbGszfMxPt1w",
-	"ekto0yLGrbN+3M4eZkJQ2asduvmeTWxP0bXSMHmuNHSGh3XR2HZfcFiaf4tMmy6LO3vP99izZ89YZ2//",
-	"KW2Xnoq/OThk9A18Mb8H3Ieb8LU93b+Ciq7X++Y/H//OHu+2n3jCtt0/nkZ7z/4KH/7HerukkszzyO8L",
-	"tyzD2Xgo1Pweyemmego6EOIbgZ7CmVbnhaZfCyuDxJ51qzPKahkTn5Y30HdlXHindchalSjwCigwBG4L",
-	"7K9dKoMmutKKcl8+vFxKRXqKBKg3ecDnR06PjBEzgy+1ij/w+bNv23v7Tw/az759/l378PnGtKqbTWKJ",
-	"x/STHMm1ULWfbhCSQHrKqdsqi+gdtNrblOKvMf+/CPO/xNlXsNSCjbKUfSuqQVl8EOfSQI+l3JwCy6Hs",
-	"FQhmrNM9JHnRWkOd3VOktKk6DIyuCG2yMwGppy5KKOZmzd1d+MCZLjaTo5FU51FP/aJkXyeCKZ2NeCoN",
-	"Fu48fvvDi10qLjPOEUmdroMgQuxsnf/zKtfxvrU5V6qo+mOC2CEWo82OWTLBk1bq9AjTPOgc9lQMVkEL",
-	"zLMA00u0wESa4TMSvT5FDDM7YrkkAvOupyZK/msChlwAgkz5jD0+6BwWBSI9CIkLPwaESwlAgibzvEkI",
-	"YRYq8srEOc8SZjUsFCb2yPZDayHcCzhxqed9NmeJjPjMvTH/254ai8w4ixnGPNbGyLNUtMICxpRSHAEi",
-	"i/W5SiRU57XZT1pfkJ0i3GsphoqwOBCTkTxN9fQ0vyOTA9orJfZtMJ7dePQ4BbXhZgz7Np8ZDpYRnA0+",
-	"GmmAbJ4LC3V7tHfr/YFlMJlNGSK3ipThqhZI4H/mdQICCo6V2lk9fFS69GYAL2vMYKOxV6lBL+dWakKp",
-	"xNRvlgb1sS3lvBZQorhdQCCfcEAJFSOx0GIXAljIFOvVF4h1/7YLYa05dm72EYMNZzP/jdXgL1Fc271+",
-	"oL6fgCeKzyhQe2MZMXSMfVJQzXSwIUK809n7++FvL579V+e/C+1eDzqH0Y6VFgzdV6VBMZ46dT0rTCA3",
-	"UP0imScFFbVOZPgqXERR63XDdP2SYvvixTXsqUVVdsXV+W/dlRUKpVsGec4pJC/ipempfIGOWJxrnphZ",
-	"kaaA5kyltSkGLQ2gJgUoSG4u7grk8iBzVqSGg/W4pnVaQJ74z5aCT17C585ipTgABPym3L3mSwEHNnGW",
-	"nt9/mGtXs1JHmJ7qu9ObpiJB/gOp+ukkEUnk9suYZ9Zrg0AxMJTOCJ55tgNnD56JnsJhJmQmDblplZBZ",
-	"G9kbeM+N7Y21QDG4nA8EFkNLdv008yrdj19zU0rPNoiaIBhwUxWcysCkUd3IbQ1ZsQqyRqvAav7ILDf8",
-	"rwLU5IfwmunkuzB7r8funmNPnna+W1zxk2EFe//RcvPavRwQ2efOrdbQypnJ+QE+dNT0Lcmxhw6X2czs",
-	"2AwpQ3cGsAzEkfvDxVPxYsjVObEcjcTozMmkckaSPf77x3dv8bwwuMvuQswNQyYYIKczxinYxJSetlms",
-	"Jmkas34qeGYY2u9xxGII6cRMZz0VQ7Dn1BnGMUbsMqCWU3NmvDB4UDmYPIQu90u1mf0yGSd8W/bLKoES",
-	"WMsWrGWlDznSlwJa3hcri52bP5eLw5pbvzxqxkY6EztR7nVizpCwP5ga6+58c7DHDg4o7cYOD9dyynCN",
-	"3uOEVwm3bD11UKU4cBdToLdqA37VSMYtW5m3Vv1Q9PKh7mFF713adjj2LdTzcbcQJyno//YGVnDjiF9b",
-	"G+J53bob/kRk3AgCQ26uKStTTydABihyuANoIIzfeHhpIabnnAcyIL08glidNoK2Xk9B5yhpI7Aoz7VO",
-	"upQ8QYkeobiPClmQqJi5QQUAI4IWzkwPQA/LrOS2RMzK/oWwiDiYcmkBmSSUzaQwKDKLv2fG8hmOqcxZ",
-	"aCy30ljZRwobH/t6ZNos1OXzSSIts5lTSNh42qNIaGkwEtFTgXuRtFae+IGLHxnWH3KpYDAGLYs2+573",
-	"LyZjw0Y8EexMDHQmqAzBPaunCm9noqxM3f1mYMlQ1OMK6wC2TqV1AN98GckUc4F2QVDw2LC77Doh5QC5",
-	"KUwqwD8C4ksxrCDYb+132huo/VdwvL4ctQ/jabT+w9L6Q25aeixUOS7ZLUkRp+VLMguEcSoF4+5NOmPB",
-	"nfqJSkTGpnx2BMQDdihGiHeEgP68gQDnvCzHFYvx61Mnq+MmFL81CwCObqUBcOxUyFXaX5AUWtT+n93y",
-	"rUiX5JG3UMkGYBGt8vEE/Rf2wuMfX77/wHhmZT8Vhu09QwTHfidir9+8Pz5mB8/Yix8+sL1vD9rP9g92",
-	"u1fpfhZUf2kXB1daZj58HzEjnJ4OWjxaUOERatqISlk0KladOQ2qwNBwSlYPKok38lWFxatWgPDVtSKL",
-	"66kZfI9VAj8o+Cb+f5cyelF2wiu7Unj6ZjgDmQqyDSHNqpV4ZJjV2kvXhyvzcJEKVmpR5KwlAumEXCck",
-	"uCg/4W3djPf0c6BSD+nzkOkopC8ltU2SCsPuGVeG9y2IKmlNT1U6NkEAelE5LyGpaiPHvA10murpUU+V",
-	"Q4vkccHPC9CzvABCXzp7YigApCfDBJw5orQS7Z76nprfoHIZ8vFYVKK8gLgJAXLONJmMgUjJGy7FQsKT",
-	"uUWTCcDoDV7gefPdgnVB8rt9hSYwRmg9quRp57uop4hiKqgH+rVHFC7ETa7QGPCLSoUB39RXpKzpMkWr",
-	"R2CX//QYekZdm/2pjO3xbwdgNPvr+1U/w8G7Zb8KHvpBmElaqWp/xvgYuvZTbljiNnjjUd1DbY3phsCk",
-	"g5apnWo25Jeiwo9yUi7l4whK2MBY7akSpUN8xEb6EqQVwlJAWusBExzq4WRWFYCl39DDe6rQQx1jOcG9",
-	"asKxt2uYwFlnvAg2d/4JqLjNIrQjkmjVNkZrnIlLKaa1rtrHoZ6akgOFxbxUaB8V6+5Rl0d5Ib80Hsc+",
-	"5bMI3bQ+pTmVRu9hE61Gg0ZhvULfxYAlAbPXpx5oCn09EguGT6mqaL+uxUNB2czri1X1jrPVbrTMBxbp",
-	"Pb3lOmawwJvQqJYH4wiWhTxblPEPnfmAW5iws6uLAhX3eommeA05em0/L+XqCvLa95keawMYVSWmOYct",
-	"5pYupZG23JYoD51Rh6QEIBzOxJDuhEXkEkE/mAn24LJ6AjTjnu2vS8ULPBPGotuHF0BaB1JP8ORHhump",
-	"Ch1l+jpNBT+fhG023z4py+uRaLBQv4UQFX5mhOqLyDlcVrN4qDP5b61OEz4zMRV6Seu7+Waht6F3mxDM",
-	"bXC/BASG2+ljWEOeYr28VGgLQXL6kXGaCHTOW9Q/UF6G0blucaQVzRfYYyNETxHOhfoioS51q9jSg0G8",
-	"60cCWPQLoCImwmP3XhPq4RZyYj3lNgS4iE46AP6Y2oLtdzr4wg0Vf1mtWyOuZi38lGq/yrrT7a7l5Ugp",
-	"V3ebPnMvuYyq+RUQS/B5VEfjCwkDgCWVGLicuipsnp3u82gn5RW/3AcRMdKZcpJ9DtTjP659ejXp2N5+",
-	"iR74Cpqw7zblEXava9tlVas/uUrZuM/VShVRbkM2tVAbmiIvYf/dO0tkXk51AVbgFJUqCLUj2BvUiMwM",
-	"nYOXgXRsN77kdiwgd0oZBxKU0BP4kfGKt2j+gE1SYfvk2oQcSPfB1a2O5ngq3RURtBgkVYatGxAKokrO",
-	"orNTyBuj+AVQvYEqr9N0V+LvUcvdXIqsRjieXFfsPQw3KuWqAaEvBaHjHl3tIG6IPU+5KnsfaLK6jT/b",
-	"IMXkb1ebX9KX5FrQibe6wgKO0ChfbLyRiUJjZZU4G98JbIMy4kz0eS4f2uyYXCLrBQiZ8sxI1RfBAkHn",
-	"lyeip6RhqRhYxlPs+0sXeMM9lJiES91dAQXuOdHxDyAjiHrKUHCOuhgbQH2577B/sRtm3KVRnpEHd4ST",
-	"CaWAdEulp+4ZMaWcPEsCegmob9vAfHCqs1MKn8XdigzdERJquE/xwXNPinpKuS+l9yzcRIHWnpyQwqMZ",
-	"rv8GvgZssK24Gl9c2omnaSntNIKGqDvlVwMnfj5BVYjdn8rErcZetP8p8ndw22Vd1+AYDvJtQwFrlN+x",
-	"92JPwtZp9OD9iyXOy4MuSL5iEKrvI8YoUZjRkHd3kvbIiTCAMEG7ZDYdzhpw/92A+3mWzcjMYHpiN7L5",
-	"iTyi3uJHmjBQGLhD6BLsmO2TKsfv31CySFo2ElyZAuGzZommvlxYz1lBq4k3PZmNhVlu1lvx2T4Z2q1x",
-	"w7opNrywS3hhXy28/bXJYT1TyR8mnZzXe5n+lfhmunTdI8Ni99iYcDlWH7ndJj6PUy6VCbbm3M6rpCMu",
-	"7LdVUoxA1+mziIsDKrMUUushyu57jsIxhx6EvuF3OjnfOKtIg//o7rFKerE5LndwXIBh8RqH5V8TMRFL",
-	"aJQxxYNFR7AxQxgo4TPnkPgK1mDvj7WRmL4ZEFB6OgSISBVmGYZwZRTmnzDIJQfoV3gO3Kx0UPZqEu8h",
-	"Ln+trHslX2yosUr47MgtUCIGfJI6SZHwWfkYl1IQlQPltsyAu4R/X6iEZy8x0L8wuncqnYV3CbAKiZVg",
-	"kzkKV/eqMJNRNSZik1p1VCfwwI940b3jOMXdt4TdlNb0YeDYt5UzeOiRtyAH/0UCyote3DKLkjcXdQXp",
-	"+6TP07SlxGdbn9J/wakwFTimhtwAKFok0MpYGBvqW3BIbfYrdOKbaka0lWNIqMFx57anNGTN4XvPkc8z",
-	"atCR1InoK1LCPE3fugncaUIY+BBq+reuEQ9xE0GJ5Vb9toMi+ORKVgR8ORAVQXHTlEfe9zQnHKyWGI3t",
-	"DOIjyD7IpTXzJ7oJZ2wrnAGlgoI5gVsBh71adBdiGsCVuVrL+dAWNXSTp0h/Jnh/KLCg0L1z3DIeBqGV",
-	"6CkQ2Zcic8PA/tsRwpCm0gj2rPOUxZN8sjFmINzH06FMRQj8Q6d0Z+sNJxaqxxNAYYWOWCzVPGFnPOWq",
-	"LzIgTjZsqrMLoECGGpka4/wDFKkIY24yT5o/pJJelyezh9X9ftNtXuMlvuCq1DLfiGz9lvmZ1qNlHXfg",
-	"N87jkRVWRLn7WG3vmw/wnCXeHjgy+DTq9KbY49gp53iXChmUtuxxPOCpcZ8FBF7Jz0F/r7K7gznlfSsv",
-	"y74XBS7OtE4FJC/umS/j1naVZg2wsk2nhnum29ybxVdXONtwnBCyC2HvxUM+1xWwtl3DcZIA763WI9+b",
-	"gPQYYVupFTObqNRJmTicIUD2wUlss7d8JExPIaEDtCmobiRQ7CF1lSxZBlR18/+y/BKSMG5gbK3uiu6K",
-	"m+TGnx/oGh13Cd+aS00SreW5RsTNt8It11yWyjxykjSM+3fLuL/kKj4SyK3fODdbUQDHSUICekMFUPRv",
-	"3GXr0KFrKF1fIEM/QncloJsSARKCV/J3rSLWcSibifWvl5vcrVdDTP6lEJPDYVnCSr7BuV2Vndw9fiP/",
-	"zPn7ePCuyUf+wEwNQKq5Rf2qg7DbkTEPPWt0DfW8GXrbPeEGaMPb7KVX5Vge6ybWU8bqsQGb+syT50jF",
-	"pPXe4VEo6yevEThBNzMF8IhvwRTYBs13P9Vmjs+zIKPA+11T0twJL3ediGtIub8M82rOaWrgsHfEdb0d",
-	"L8vYTPBRPXMK5GE83Umx7q2vRyNpoWz9bAa8yxDUz8qNo5DaGb5oGaEskCora9jjX18fn/z6I3t98vNP",
-	"ETMCaj7YYXt/t8ti+E2XHhtHLJZJN8a7wkePDOtDsDpiccIt78aM91SMSxMHuzYnfEGhgb3m4eZQo0KP",
-	"GYo01THxquCjpAm0bMJpFLdG7EycS2Xa7I2lf3oiNqGS0P5eOIcTC/85S7WxrK+VoukZoo0FoCW0j3Mj",
-	"Nyz+iRvbeuWG03rzMqZ0XOgQ43kEIs83g9U/emLb7Jil0pf74Kh6Kqc20Mq9J080zvaeuZXWkFobChVu",
-	"J1IjoM1rlymNNxzojB2En/cUgp1DVVFhUtI4lzonl6NtABuHM1o7WhHFhnqSUa9caRno6ijPT16IGXYw",
-	"vHSa2ddVCoVsC/0UCHBCP1pnjbTZuzHeCwuWkGCMI5Ikg4CbTuH1UOwNWPOc3lA9Ff/46oQ9od0dt9n3",
-	"mZ4akZlHDN7FRz3J+sKncuDlcTfEI6RExcbAMD1Y8YGw/eGiHUG3r/dp8B5kAq0C041lEvsNB5Bd3NIh",
-	"9pGJvpCXc5mmneNB8tu3yS8vPKQOlWCecCrtwbqO4vtXdRT/n9+PW7/x1r87rcPTVbu7Qx7NyxeckxHs",
-	"QirkevedKI1wq2JF4oSNEz3ctNmvdM7dydAD2uMX2MTS71PcBiM+w91SbhNf6Ihn5Uic6sGgBnCoz/5X",
-	"9K3ZcFl469+nn755HNE/dis7/68IcIZ33crFdtECRIO2YAHuFEVcT8mky/w26CmQnOyPv9yOLUncmh/2",
-	"dlDo9na6vbCbejtRb4db+KyCKML7uPAzN2P4YWHh2zhm+B4Xef4Xha9OZdJzi9vLoVX+bwyV9byd25tv",
-	"ITav1oJGwsNjIvbLyQ+t79wGKbzXw07n+d7h4f6zg+cHncPDudf6P73exM3uU+X7rGIbhgchbwqxdRqZ",
-	"CJSV0jb5zvtGz+T8I6qDDeLbG2ReoC8aYkWNgFYYoXfXYCWAalm4ahNAO4H8rh1FA4vqitpQ3ysKcZ0Q",
-	"CaMPVg+3VVHllElt6D9Kux/i/bEiwAti6UezB6lliQu6l3clLsDNoQR5ILJMJKdW+/vdRCyvHmmZIyy/",
-	"bqcWV6iJ6C2L6Fl/nNfBf68bsMKXEVgYiiILEOTr0zAU7hhdiTsvModGoRfSJAN6NkB8jJDvdQPYeBCF",
-	"X2h5/63DvF9qJRqQ943Ko1sGeUsUbS18ny3QcKAD4wj74Pnv8y+8ewl18lg47zvWg+cMvtUky5wBTeVb",
-	"G7EtP2yYN78OvrssYLWzuay4ESF7MtcK6UwIxYwQ6ijfAxGTA8bVDBrE+9Eknhm50IpgAylMd2skcSOJ",
-	"G0ncSOItS+IfpJJmGLj8tiSQU8Evb14aQ5zfpzPOhFTnJJeNxjB4lXzORXJPbSqTYXqNQG4EciOQG4G8",
-	"ZYH8Vtuc86Yo6NzKrVfJXiedgb/6xqWzNPPc8HNkjjlxCTsTqYY+XhpbRPLMYs/m69vPcLNGVjeyupHV",
-	"jazesqz+XpxLtW3b2adYbkRA/yg9dW/oX05dSFAKLEB2oDpkjkoFkScAqDRUAg8dRbDoEDJcKMptLvF9",
-	"a3mRCRI0JNz7xIkE9zzX7o5a5ZojH9z6ot+v5O1L/2sVJIamK3V0Kfs+m7fzA1LrAwyJ6bFUUqv2+lm2",
-	"E7/lbrn5xBU5vjzPiGoq3wdHcyWDQDmPJYNNgWCtzru91hCof5S2rYGeqCQG7UN0iPmn7YehWf3EpKJS",
-	"alS2PAX+kZZULRBScQDx9RSJWpkzvCErXtOP8W6U+EdELnp9qJVTXVwVFd8mOp1IYVbDq4AVRiwyvq1O",
-	"ps8zPkLKeiLYdVs+430bUY/7ApchtBH7N7X2W0C0/BcN5gZ9Df+IGsAGzc40lKFLKEN/pfKbbKKoWdVa",
-	"NDC+G/cSJhjfq5u6M8Du4ZYsOECxT52lNuIJNghH9GhwAuYMMf/Qq5ljfvVDW4U8xg/Qb306nqtwhxYg",
-	"TdcjCy0N5NboOP0y3VdCTj/+V8pms1XYbGiFG3znfeSzwc6/4WB7WRXO+qK0KgmLejqbt9oKMx8Ixcae",
-	"0EBKDgDaNRK+Y8wgE6Ib1KnxQUcTQbdM5DkGfuRyD0sw2LianelkdhTETQoQZ/eVnY3FEYYkpTpnZ8JO",
-	"hVA9FQ8yPcJilNhqbN0PtJ5cFUvGGTaO6Ys0FUnE3DK4/2KJSuY7zUDvZOik4yYknQ88GIisEkLgu+24",
-	"YzPL2+LMMY4Gamdpe2ogremS2z0U0MY5Y1YoNpJq4pZ54LuMBhiZNzDwKdKwmEbkZoo73I0/EX0oiMGO",
-	"N1A0AySJkH5zY5cjp0DgyX5KNH4lPtsrVMky4qCSmLlbBiFzIVXZV5/gcE9pfXe6TzvRjtswVzaMXEDj",
-	"lncqMBRkI251qs/dlK0u3G5v/2Rv4/6TpcW8SQ6jhaWqQUSvAYD2cRGDltTKa/8cb1XgLMDDeQr71Ox0",
-	"O2XQNHzs/1jvRVUBqeffXWE4TuQUFuMm0NXl01OhoJ34XYWdCeRDE3e5+7iLbw6eh1iiirALRifyM9dy",
-	"e+1+hmUWuqHnBa3FTuhS5e58Q9O7rb6jEzsXMtncDCzETPxnS3mtToJlgu1EDYud4ZdkfKriI28Y+r7p",
-	"EFQZiAxzElg4fF0jxD/ummbIWoxXv/opPgzOK7909y7V6rdHC7ZgC5lFYm9gY8kmtluBt+Vkrvg8dmYU",
-	"o8Bwu8mi5sLkhF+IojQZDLYgTlbl2kIp4hm+QUwAWFCiV6WV2CTcdS7svGC4Zi1hYzjfE8P55NpG8V+N",
-	"cP+ayhO9NMFds2kMbS2zw985lCuWDK8nHF7A+viT0m3r4nrfa31BDRR8PAiCeHNtouP37z6esCdF8sV4",
-	"I0MNJ/MOZND9wP9tD19RIPqsElXfI+P+cie/yEjRuPpfmbWrdAtOKhq4zihSgPbSmf+bjNsj9xHQPVQd",
-	"XsbR9Oqp6VCoiBk+i0pANOq9PsiEAMIsKlre2FK+tQUC1QM3bw24TKG3us5YDDmDllStMTc2R4CgvMNK",
-	"wvMJ+XL3h8MaQ//z8ntLPv8TyifckO4BLWDyl1AIAqD2PWIezVho8+SDR5toH5rPraufW0vwVoLLcdKE",
-	"3CMPq8GXfzWKoIlulEjF+8RBuD2JmV60pDL1/SgR5V1Imw81MR0GUvNyktqTpPh0M6DZIFveUxgngNdM",
-	"5iB+UpVMhydNdXYB5xzCKgMwCqD5gOipgZgKY0G4ttnbCXIZZxPFBpkesT34teD9oX+Gu0PCZ/O0mTSN",
-	"njrnYxOKOnWWiMz9QUB03zsToEyWXwgIxfWHon8BiYEjxqk5MqTcsSkC8inbqexj5OeY0XrDHdy8KElf",
-	"hq93iytjhFtqek05ZKBoD6FspN+PJm5NdHYBq/b4oHPIYj2xRiai5T6W6rw11JPMxFFPxe7x7iTGuxuw",
-	"CVDuPL14o+42aU6Qi3LrHUS1f+BmyIxUfcFmwliRuR0gLoWS6ry9ZpYc5BiCOOuaj87dcK1gkFvHm8yX",
-	"NxRiN0Mh5oTBCo7vNWnGmvT2Daa3731dwWLpQJ3QZ7nMjyqKCxDhFiP0Cq41sUdjFZQ14Mjm1LVX1cHR",
-	"bnLjW0pnkfrfpHRgKs6GWl8s6+YJSTL6aV1TT//9EmS2f+C6FsGXBTzGWawCOfbL0mCO7yPmeJpv1+V0",
-	"sqUTUA83fs2dwzQSxrgtYghn69wksgiCZ4L8tOiwOHNdK6Dx/2i58wMS5g9TTxk+M+zx0Nqx6T55Mp1O",
-	"24Z+FPZfX492u4xjxBS5+cOhbUnAcPm/nAowlo/GcU8B6th/YeS54naSiZg9ji/3ojiAd1//fPyi9fH1",
-	"8f6zb4HjPYlYuAv8yCmMiJ1xI7492AWXpKcAvysNi//wnNQR6+2E6/DPhFve2/krjqikFxoNgBXF2RWd",
-	"BiJmdE8BLsez6/Mz95Pgq9mMX4rUdHMSeQ/pcksz05OM6aliF2KG3pmiuLKb3/7nz/AzqdheJ3D5o9sW",
-	"3m2bHatZgdjfGX6ZFAky5KNr2VPnmZ66n4z5xAgTwdvfPwB+fgO8b4q68eB+IZZ/rIvGRnqwheCe7GzW",
-	"U3EmEpHKS5HFbgRhWyHAnVAJB3sd4L+YSguNx/Vg0GY/4zMMrRQ0CIMl6SmeZfISXFFwfRG1rX3DA2j0",
-	"py15vhRe15ciww/OZoyzlFu3dkrQ3XNuJHzGEaHI8dtEQgBDWRqBAep4f0s8HhgrZcdhbdx60EDBq/ZL",
-	"HGDtxf0OLzWeZGmMTvGZYHB+2uwYFwxg5UALXgoJPDKwLZSw4EbzzC3SYGIEdkhgvKcK78oAxJ364NrQ",
-	"leGR+wb6rxvG01RP3Xcj9NTdIXMbIjainwmLlceKqt9pC7rVVxoPhNtbV6jjpR46/vBuXXRnsvG07DfP",
-	"tXYHPy5j9EtEYIBALqYM/+bE8iRLd7o7XhiOeWaVyNr0uLbOzp+MxMisBcXANbpJ97tiBdZwrP1Pz5zm",
-	"0mPhXvayBUykcWovOc0EhwGheywUfBpaolPkA/aiU3JDI/qnPw/+8c/D7Lsf//F//5WdTP/3l/cvv3vz",
-	"0/vf3uj9n/hP/OP06vezqgN+468yqbLefuaJWOKwS2uaRsF30Sj4H2L2Rv1imor0LRm5r/mlCF1fTJlT",
-	"ZgVDt8KTXKNRMF1CzYXIjDBWpqkziM9y21jajfQbjmBj/fb1tgimJbt+2rBJzJW7/U7DXlz/kK0CMw5P",
-	"CHkrUFWovDcJ2ZwLm5+fa+KKv3AL58u2V+rwv/QKv3Kcw7bk1YMHAG8ifzYE/uLlq7cbJvMakXpwGKEm",
-	"fihY4RrABlDQAmA+ejCgUAR1HBzy8Vgow6ZDmYq8HNwHJXKTAgMSGxkWKBC2Y1hso+GwHgxKYjUIuHV7",
-	"DdOUfoH53Xa/4SskXanlcDAbG5zX3dprjf+1vSbC17EMF9yvJxT/lWKVxN7IR32tLhqQCvFTAAtBc5Ia",
-	"7PGRj4hCwFIbHwTOsU88E+xCjC0Es5+zhM9Aroefuu8hiu2+f9q5ZjLxZT7bG88qVjM3AQtMmajJTW87",
-	"LE00vVlgafp0bVMcBlfqT2+dWeoWjFsrRmNrdrp7+4vYnrq2onmBXsqNPaWbzF22X3UZ/F5kmc52ujuU",
-	"hBFuvhTqFgl7BoQl8EMP8nnW6UQ7SnwuP4qKAKFFabmt7E6Udy4to4XoPVHT0MWGqKCm4UnYdBWfsoZO",
-	"9a9vlWSxP4pNGOEryjEH+Qso1zsy0a/SIU/+oH/PTt0XIb24QelE/sTlItcfnCvrLD5Se3OfcqPUKigX",
-	"5z44dRTlzJcLWUCinwLevUIFRsjAbuQfhBXaam7thsxuv8xVsukN2NeUrw0h2Ychnfy8t1UcsUbi4qET",
-	"3JYO45ZM2kxbbkXL5yH/uF44olKW/EzwDSWmPmTKfiigMXJJ7exXI8+VILDImbbDiBmddxsJVkyfK4/j",
-	"0ZciKyA6dIoICgmS51xbK1SbfXDzBLQKADrcN4IMdZ0mHkFhodvqZsIJFpLW4yMu593Ipyb9/SWmv4sh",
-	"Ftjc0prCkYiYGeqp8tWLfdGEXrZi4zZKxCuRH4VvFeKRUMZLqW0oEivMDemPeVtUDyCOHaRy2z06nguz",
-	"kBpxVmgmxnAqWSovsDC9rhp4uZR3j2qsz0ZufH3Gp9v5/ghuJjLKlPlud8t/iNnxxA53ur9/cp7rmeCZ",
-	"839//+QOB0I6q/jlnS6VylieplgFA/Yh/D5BDZro/sSTnaC2fwIHjoZd2fVO6HEqoP4V7FAhVDsPLr4n",
-	"eHNFqBIuznjfQtEcgAaG2l0PsdwIQbWEIwi9kjDSKwELXXjMS2S8rngKMFMTITZU/USBj2IGA0YKagT9",
-	"kCmMyFogsAaGu8KDXtBAqp+UUUsxxF6zccr7IsoBRRfSSWQ9CL0A3QU8E4X7f9B6ZDAIABZbxbLJkacH",
-	"J8A1RgYLNznGLSlTt2UW74DsNwiId6NxJjwVSwV2uBId9lCniSnev1DOW7kQeilfeeFuoQh88U7FB+GU",
-	"M3cSChd/xEB79SCA9DsT3bwi2c3Gv6GQJMjroiN2NvMtG/NnYPnS4iPeQmemUWARDy8fImd+RXEcZuLk",
-	"cTqD7VY8HylXdcMfcTcY2Dpddvz+DbsQM+O3E9yVmwuqDPZvpt8Xpup+ft/iWMNxol4rpsveTWwKFsCP",
-	"Wp+nImLHY2fUL+58NhAiqTvPdHK4Ya9/es5+eP3mA/twENH6aINiwowFv2DSYqlDxIzgWX8YsYEEiQk8",
-	"ONiXQyU95XY3IdHd5iH8fYSEWRHLZSe+3VSOoC+Wwc4dOSb9iEFYH7zlnnrnzZN3E+t2aZvFP746YU8G",
-	"Q5k9GQnLsazDijQ1eHjxtEqD5g0tipth5dsj+GACPBFnMyACOMIbSYPJKNglc+dsSjlkkfGy3DmeJNLW",
-	"PQkd+iQK9RBdt4wCGecHOk31NGKcGZsJPqINFOrA8hdMKmnxIa8FT+0wCo16gJuANAUqEt89oKhdiqcU",
-	"G7j89emv/y8AAP//",
+	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTO5fp/9f1AF9MZubtqc",
+	"iee8d2OxNyyF2utXfzYiOZ5IwYTRjd6fDfaZjicJg38fTiaSCzNmwtg/9XQ8pmre6DVe0GRAqCAjOVWN",
+	"oHFJkymzd5xPBwOmzujAMHU25mJq7Ivagb9wzgZSscKVSDFqWHxGTaPX6La7D5udTrO7c9p+3Gu3e+12",
+	"qw3/+9AIGrGMjFRnPG70OkEjnipquBTZ23baQYOJ+MzwMcOXPWq2d5rtzml7v7djX2bf4h6fUMOZMP5t",
+	"Ssox/FtMkyRoaKY40/kfDFWm+s1t/2ZtqJnqRq+hoxGLpwmLG0HDzCcs957pJF5vul++BPn1fwLLtN4u",
+	"rLNOpenXTa/TxmH90O702m0Y1FN4O47ntZSqOKZDgl/Pj2cwTZIzQeHdT1WL2KfICxrH1C6QnrCI04T/",
+	"AaO0tzA1pkYmcjjPfXC9T21ATctH5daF6zMaGX7JGj2jpixoyEumzqW8OIvoBOh36fA33O+3uCmHQpRn",
+	"6rarcNa4MqOzGKii0dl/vNtsd5vd/cZGR4qNKU8avQYVojWeasPU/3UMoCXV0K4SV9r4ZbIDy5YmZsLw",
+	"AWdKN3ofPwWNhGZ3voJ3NYLGWNk1wQ92dhpBYzKSwt7xw26H7O6Svb090u6Q7s6Wa4V0eNUV22YZKqdb",
+	"O7svdswjRmNYrj8bh1HEJuaZiGTMxRBOLdOR4hNHRSEur5mHZDZiihEzYuRcxnMyo5pYlq2Y1izuEc1E",
+	"TLghVNv/yzW5d/z8CdnvdNpEs8i+jnT2WnutzsP7LTtVnFej1/BfsGcwGrExBfYvpuNG72N28ROyMMvV",
+	"jLJDtRN5QqMReyKFUTJZHPv7kWSXTBGqL1hMxnROLhibEG4CQkVsf9aEDikXhNFoRCzXSQfdSQe91+q2",
+	"uqUhTxS/pIYFRMhmZMfQCBqK/T7lisX+hGZzGdPPL5kYmlGj12kjzzMM6PF/PpLm//v0w/9pVE5uRJOE",
+	"iSFbnNkLOSNGEjo1I7s8ETWsark7rYetTmnoPzGqmCKK0WT8Y78xZmPdbzRqhruzyXClMEyYU1pBRU9G",
+	"VAyZtiQkgIIivJnEkukDMpCKhEeD5mspWPMVNdEoLA663xj/dv6r6Kr9qH3yaPp48MvvO5+fdWYw8q0W",
+	"vt/4eNj8QJt/tJv7Z81PP/QbNbNCHvZSRo6vlqf2lpoRkQOYlWAzolgkVVwc/gOaCVD9oLN0zANp2Xaj",
+	"15gq3lRswBQTkaWv3GS6djKLY31Wufa/MqUtNbgx4viCdM2rl7uz/sruLixsu7lfv6DPR1xVjvN0xMhl",
+	"1VgtR6FkxugFQV5ADB0G9tfnL46OyQgYzgEJx8zQlnvDURxaFmRfoumYtZZOJpv4+wd+6vnV3g0aYy78",
+	"n3uF6donlk/4mBr2ko+5qWJQFDhlwgYmIKEKiR0k00Yjh4Lhs0iKWJPQhGQqDE8ITRK7QMhkz2l0Ud68",
+	"yPIN1W8cqB/bB+bHTrex/qGgzT/sVA7UjzirA+P+UTM5ZtT80KrZi7M7cSM3kswoNwSVbmLUnIshMt7C",
+	"yLtrHQsuzE4XN4iPrYzYeWhnMeYC/+ykw+TCsCFTKPImVNExM6nUM1JVCgzgSMSMuMYjYrdgxLWRat4j",
+	"lFg5S6QilMRMX7TIKb1gIhN5VvNmcdAX51NDpEjm5HxuNWMutKFJAiyEzLgZyanJc28uxQH8DsJp5uQW",
+	"132RZ/ExiXmcii87RoKS3H6aD4VULG71RYEaBkpaNsv0hdWY7CTxkUbQ8DrDs1cnzUOnwNaTSe4EdIoy",
+	"4X/6/anVh5rw385z+M+j55++t1d0zcX6p6oJLWeCHD2tZh45JvudJrzIgztu9hNqRtncebyUMfwfxQaN",
+	"XuMfDzLT9AFe1Q+OnpbHdTqfsDXGRuzkbm+AT2jCREzVc8biutFF7h4yYCy+xaElUk9V7ZpFePkWxzNV",
+	"uoot2MGEgn02ZxHcEXr5NKFD5thaQKYiAi0Hxgrj+33K1DwbID5cd8i6yw9ZQVmpPiJPWcIvmZrXreeY",
+	"aU2Ha69n7F53dvWFRcu5blxoPd/eNlsN5ImcigqBfGjIWGpDtCRjKuZEMS2nKmKacIEM1255YZR77erd",
+	"PovgE/mxxWxAp4lxDLVeonVXCjScxHP3hvIsfj5589prPyCE8FP2b8UI1wdEyzEjEyWHio410XROzAhv",
+	"sHadMISbolLxby1FDVmfuYlUWW/uMTqZJE7MPaj4aTDi6gf4/VOdxnjsNqKOhvxGARVZCcqjES4BNUVt",
+	"sjivTuO6icyONkdoJ4msFVg6kcYNGFRczaiKRmRIL9nCBnSa3Xb3UXsHXH3t9ofmTvsmh/5CJrXSYiST",
+	"WxQSRzEbT6RhIpr/wuaLI3pFLxioX5oOmNU1wQ/hFX+vUKO62XNqWiyFPRkRQ03KKlvzvqBCz1CXsk+D",
+	"p4VIwVpkt9slIc/G0bxg86ZiU83iELU2KqQ9XH3hPndAdtv7i89w0ZxqFlryTFjuK1yTqbB63IzOW+QX",
+	"NjF9YZXP7i74VHVZqXvM2jv7jx6z5m473mvu7rDHzfNof6f58PH+Lt17NNjf6e7WqXu59WzaBa0TR3t7",
+	"y8RRv/+522n2+58fPasTR0cDMC2rdwydACAvkUXxgsWnDU8SsOyA6YbWsg0zD0dfpC6OnVan1bnfI7Cj",
+	"imi7lzTJGYo6sL+H34egzlMxb/XFe6eB51Xo3IC4JmMaM8vzrRCIqGblHfBmYvUSO6t6O1Hf7+vv7/X7",
+	"3//vvfcP7v9Xv/Hxf/qNT9/3G/fshQCuFi/c//6+/bVuF15LwWp24hApfqe969ffrTSYMnYLYFnhkq70",
+	"MNnl76bLb/dlnfXfaCkzp9CS9WwvkmfbkWfdwogomcYVvrVjIEEwWx1HgCN+zjSPGXoKc9r8QUpyVFlj",
+	"3dqZ1lI7n5NIjsdUF5jkx0bmDnZBg0/28iSRdigDmmhWLWW5G25+CbhhY50Xt9UvT52W6dXSaoDqcYQv",
+	"6wJluj8y1YMqRSGMIPjvU+YuW27+JWhoM0dTU6qxfdkvrFYFPXx7RC7Y/PakR43jpaznwUpuruMl8Pab",
+	"UvFcZKFuLd123t5avk2oqB1MQsXtjeRYynGtJijl+PZGcgLx2VoFD67e3mhOeXTBagnGwNXbG817yk3C",
+	"de14Zu66FRbqFnnCe3Y+kvKidlh4+bbG88U+rSdS6IVch1dcaxeUc/ES+8+85TRR8jxhYzSeen+u+d23",
+	"+BR+vBTuy4m2ppCmOZBTEYe91HYkQhacWSAbgWva1Sr5m+5iAt6X1RwwFtdOQU+jUdHtBWoKNxDWVOxS",
+	"XrDY/mJ1UPZ5YjcXp4dOqTuZGX66dk7u+uKWeMfQXQzanabaQbvrxUGT0DufCs9xA9shpHdlVUwV9J67",
+	"mChqXLXzxMuLA7Y290vq4ic1g838I2uP1L72zYRhxs2bqYnkmFUN+7U0RMhZjxiZurx8BMpFP2Jq6DnV",
+	"jERUCGnIOSPW8m2RQ42WM+YFOOWpL+wkFI1MQDTlGLwTpDwWNAJyeQiFKFnVzNy9D7Ibffipmcaflj6X",
+	"Raq+ZF6lgZ3KukufT0nD/XxzyVRCJ/aHNLuDa23/8dG+Mwa/rxSDhEegljNDeaLxg5hwkd3nKEi6dwYN",
+	"PdeGjSEULHpjNta9iSfAT0HDsM+m4EFFSjNkoBizixNzOhRSGx7p4n00UYzGczhMVBTYuVeBDcegKRg3",
+	"3MwbvQZTSir4sne2naLOWk1n10unbqeymJxz7lAthQYnjjtZ7gqmwFniW0aiLYJuuOkw9ejjAkOMxnuC",
+	"7PbYZ0PY2ZbbwxZuYGgp2ZKTVOc8jpm4VaYz8F9FbkMw8osxTEsKI3qJrpYJU2PLFKXwnl5LLIzF+oCE",
+	"2cUQApzaeR9zx/P9+/fNw1woctVpy3JXYNgvqM7pNfpW12hEdTOff+GWynma4AzkrgItjafWNjR0Diz6",
+	"hUzuRJMZyaRegbHiETyxiyLlSFzShMe3Olb4Iry8OaA8YXG6yuh+TSlyTE3khutP4QEJgbfokFhzwB1Z",
+	"csklBsxb3qkg3ml2q7Oq8d/2cq5bP8FsFy7YPPOfZW5dN4m70ek5DL+OlpxXZpGSXtFkINWY3S4tjf1X",
+	"m25xS7SU6SFWjJF750peMEF+PnnzOiDnNCbvTp83HweEEnDXEHRzId9L6TBmlq3fh2m+pmMGiRy3Ok3L",
+	"aZvGfjbs+QAC+FFTt7eAzCU7QGkwT5OeJ7d7AizJ0PTTbiNCHEzoXec0SeTM6eUxpyg8MzEjvXx3/lQN",
+	"hAYTcy6uuzgUzn1Weyjc9cVD8Tah4k4GnFBRP9qEisWhHks5vouhKinHtUO1FxeHio60uxgsOunqPQVw",
+	"uWLAht7yWZwoSKjjVVI21WVcDgrRXESo+vmcSqvBZvme5NjyTu4Co6D1xCziMSNUsBnMEL2Jd7El6Kms",
+	"3RK8vLglp3zM3gwGdzPiMWvKwaA8Zm9yOb8FpJjLwaBi7FK+pGp4yxRF54mkcdNI2Uzs192gIb+fawK/",
+	"WXuLCpeLqi7t3xByv/dwl/zCfyJTkTAN2tyAD6eKxQRE2YxrJ15PpXxFxfzYORZulxNRw5oQpoHDMpYq",
+	"1SM0zguEF4sPMEc1NS9d7qo9NDknQ9i6Y6+FNbnv2i1sxftavmHQAxYo/V0xp/VWpzEtfrtGD7Y0YFVK",
+	"7xJ2fhWwccg9KuZ9YQnpfouEZbs4JJrOtTNofuw3ONpiZ/C+fsMX0VD8gHM2g2ujLyC8/vDRXvt+ixwK",
+	"wsYTMyeRYlABQxOvbUFeGbg2hBSLjrQrWurvBL2kPLl1RXOafddzzmq/I8E8NTKWGH63irNV72dU930G",
+	"ZrAsCYhAVWjpWPdFKNH71JyKCyFnqUdFCuGSHexmJdLaepC+Q326iP39nHExBMfSgFvT5QBtE5fybkdj",
+	"x+jF7aL3c3uO8E6wzxMW3fZJ4sIwJWjSBEq3FgyByLd3pKGoQAdbIoeuSsPZw2BEuE0543Ho+IKeTiZS",
+	"GRa/smbELZNf+vEmGDHA5by940qbmpb7hp4dWFOtysgB6RhANkwqS8HLlL3Hl9uFC4SAllUzX4+3jBhK",
+	"1Xtf8mHXO4n2uG83IaRbH/QpRH4XRYSL0P5l4lWNzOHtYri8MlfR1/tcsAkcFCq8zLF6xURZIjIcAwz5",
+	"4tkVYWShDRWgWfiHzufVxS2Y1lZKLb1g816nosDsLis+CkX29UnjZDaSOle/wI3lu9GI6QMipkkC+hyI",
+	"yVIgP5+Z83A3n5mz324/6uzvd/d2H+229/c7xTQd+1KUjRjoL6ftQDIXV0xvtm84y1W5Aq7W10rBM1pZ",
+	"TsaED2FjtMRIlJVQce+WBGowBbPcuZFbiNhqylB4X6CEnW6BELrt2jXItg4zIyqJ347GOUgHUhXp8JgN",
+	"mFJMEcuHaVIcR+fuKdJlBaxcendffrndFSHNTa25kglbRUPH9h7gVHLiopiFSTyHwrYJVUaAKzIBtpRm",
+	"GS579Yl9ZSmTsL1G9uCXfO7MR0ymAfJxM0oHm2cIBWSBAtMrHL/CjpXOTlZoIM//zSI4hMi1M4ALGqOv",
+	"hSZvc5zZ5WiWE2lT48FIq6laRtsiPs84zEYVOoMCjQlIiSVzRlVg9VrISbS/Dfil1ezDdM6odTAWQ2op",
+	"pq27+sIAXUAy8UwRlYqiNClw09V8Zism9p967P8jTlb+UK0i/gqRewi17d+UlW/KyvrKykWVCnyKnMDh",
+	"D/yrefj2qPkLm4ctcjKSM5d9IkVUXASAqTjrnP38e/vDxT87o/a4mzx+0ha/X7zdkXvqkd43nenO5d7s",
+	"0ef9eeePncO9n5bzkRJoAbwe69zPCqWWf+7ufKnc8W+a2DdN7Jsmdg2aGPKJepH0kuuKXX4jXPW1HHip",
+	"pBfFUrpgtZUoGv1VrugjIOdzl/W91lo7O7+02OXVtucwKx5f9c7X7LNxhegLewJfKL6teuEKcHllSX4u",
+	"IbnZxaLAj5XPTpUirS3pkTADZAvJdEKMDMj51PTBI4s1SVwMAxJ6vLswV3xbeHiSTLXVaEsocGGVtloN",
+	"37dQR4gXnD+XQ/IiftvnOYoYo81UMSKjaDrhdt5SFgXs0kKdh/k6nXaVDK2BFKwbrXMJ39lwIyoi5qBI",
+	"VtHik/y9X4Lt1DxXirbiAUzcXtClVmsZi7CCKz7k7nf7AVpQitV47TqQvGRK8Xjlq9/4+76kkIgrvZju",
+	"ti9FEMV1RpWCTNYVUN2ZQprDu6wvqCrJc7spsSY0ud2R5pAq1yYbj8y5Sqyk/PsEH/iSw+9cB17mzvYv",
+	"D5245qpUKR45gi6qG34VMhrO00xhVypYQ+6o1/HtoFr4pFtX0nhy810hiZGXbuhXcjh/yLMX9RshTZ16",
+	"zxKNCewSEyXHbHzOlNWFfYpDlHDBo+8AtGowaJGTqVJyioFKPaGRlayQLTGWl6wEm/GeJwkkmxdCqgbB",
+	"IXhMURnLKdJ7i0ZDmZgyI6LfP6nW+qneTGYd4xNlEnMvWrVhWzoCC2dRgrbVIkdGkwTmDorRghYEqQbn",
+	"c+Lqh2EpESdqcdepmJ9Z6q9gBfSCAWSBnnJI2ER9wriw00Ax1iKHufxMqAAgFG+D3FgtU3wyiGkTI5Pi",
+	"5rt5u6U7lzJhVNyN4B7JxKVW1FS8QpKFHBCKqfIw5wvGJrpY5ZIR9i+Pfv7nzoefuq92//XwdO+3f75/",
+	"dnz64V13Z3evSM+77QXDsITW1G0+qkTGuJJOsI2EX33zVqIsJ4/WqLnNH79a5p4bx4qz+eyy0raxVqEH",
+	"FRmUSpvQZz6Do4A+AG83VJywqBrrEzirfTQGXJjnUwVJ23i7BoTZc0ZoHDt+6WAZLAuwggOTQ+y/Riy6",
+	"OOPCzxkuWgo0VjAJeaZHcmYNZUYv7S/I/8FsjyVY0x7Z21IlU0P7Xz6eSGWKkA/uywskSJfgHzqIQfBX",
+	"uukirCEkw2VogWGK5polf5UQDXNeLgl5EJqWaqqL+ITLvUz1AuN2vE5bWD23yQwHSo7PMgWzQnnGmjiP",
+	"V0cFCRc0zTC/aaakWVrSENL0BfvMtcnCW1QQS+ro0x0ywRQ1UlmykRNCc5kykAVrX0/HEtKhIA42ZQ7g",
+	"qJ6/dtbxdVYqQ0eCzADOZTaaO6KeW4E3TVziFhaPSEEmUzWRmi1VdK6i1dwOkW4sKFKlqgKAUcYsdkWW",
+	"KEXzzoPSWuxstBS0+cdZjXj8io3TreSkPNva6isJTrA4nGzyPLx47vOfS/fWHY3VxlFeFheEtN+SFVL5",
+	"BeLk1sjNEZ1MmACPVkk0r+24fQaFgSjhAyKTmGmDdXgbuGxLSkTBedtptxfdt5Ve2BVLsdprnS86DbLq",
+	"5RkXsTX6vOhF7HoXoSkukt34itABIsohAfpsTHxrnrcDS8vXvcL5ToueIEk5/+mMJeabjrSzpiOrQikV",
+	"GvNKlr7Ef18ee9GHD5QOCt9G3vzMbX5jLv2gYZfm7A9oz7D8sVM+Zh/sfcBFVu10ZoLfyGZ3b3iz1wh1",
+	"IKsDHtfIL+OKo3icKcub2fI+W9NIx3IOXLGVKw5HHwcX+Rd1rtdYz+9FYdnu1OzexoCtleqHrvL1rybZ",
+	"vyynupMaRfw91n8U3UTowW6RMG3YFAYkTIsJ4A9rMrL4jIsw6IuQizOA72Vah8DnQm9AxiHGjua58rPv",
+	"dNpOIEWN6ws73QMSOp0OP+NsT/fOhA3MmXMHnYE76EwzJkISS4ig94U3gVHnYEUb+IAYxSjYB66oAkwB",
+	"qt0IuRg6MEhnKOf7VaWz9/YyTB5wItOp5+zmODWT8fG8EV05iaKhXO6UVRBDJYz3qpjqBRex5aqXXFc5",
+	"FL4FNG8woCkTOa1wZjyB3wHENc25CgjVBfn2jy57FPsvenH1qCC8HhUsl398bDf3aXPw6c+H1YlBV4iR",
+	"nvFYVztlwJvvjpYL3w+k912tpdwg81+h01yDbFhXDOUamlWwSOApHKAesimvJQ2rM57eQbpL6tlWbEhV",
+	"jJEVzbAZVBTZURa1n5MLLggwn68uBQo89zWahV9ACgsHTnyo2KVLVI3A1/Fy4zCAygK4bsWdZK+VddwA",
+	"5dohkElCI9Yiz8YTMw88vrJ9wfXScbEXXvWZ0l446uqDhYMkRg5xMcFCyxKydRggTs25jDdIzio26SvM",
+	"ZK9iItcUTnV5XBUm/4ZBUMdrF1e4wMIK1JkjkPyp3zqOaiXwtYTmIAgmraZy+/L6IB/rC9vh9QnEoPG5",
+	"mYIQt29Fmt/iZDaV9eQfSg2H5+fFIf6js/dwLyoN9LpVgcLYG+6T/2GyfnMZXtwIK1LC1UKmsJQOdPyb",
+	"nL9GOV/cFeCem24LPPRNG7hBbaC6oGfhGK8hPjdyToOg3Cy3euHpKyZZF63vrzjb2o7vrW+1sYFq4tuj",
+	"LkRGUEsBYJBHO/sP7/cIPdf2d0zn0g6kcrUb8psD4m/jgPhb6xfffATffAR/N61gUSJNY25QplSLeZQe",
+	"GAV02IGwz7kGlqUoVnWH3/cum+6cRXTMwOD6+eTN63IOkfsE12To2nSNPHpVqROUa1ff6e6Q3T3y8FG5",
+	"FTPE59eJHKNMqB/xjOpVw3XZTgSSnXDQcTrobcaEq16RomQ81Gt+Md5CB/9FlrI8buq+kS5A4LbuUx2Z",
+	"PBOmKmPDUknC0+ZfhNp7iVGUJ9umS+biPOj6wQyVOPX+AD4+5EAWQjPpxcWEvDiGKFClEiqYmUl1QdxN",
+	"KCnGjAxUIc6YgzXkRrNkUGq7uN9ttVvd1qNSfHtvjf3erBgeVcCaRcx3ll1LZ85xgHKCyyIrZIpqFi/t",
+	"MgXbiPdlrcndmNO/XaaY62O9XtL42oVUSLbV9eQu+FbV4DNrelZKT1hMy4YvVMao7QnlcY5qKCCV3158",
+	"OkUXq16A9PJRnCXu5ijbsjJrdFUQOJ6ut1Wr9LC9Mr9wCb2M5BjOnBQRU6IMcZDr1Xh7q5iNXS8dvMbR",
+	"4yYTPZKzDY5eWfnotKuOXF3a5fvRPCgUqmPqdWsB8WKtSvQUYa+uaS5cB0HIUfYlcrgsCaPR7vy8/+HJ",
+	"3q/tf1WIppUD0tOaU5wlnq+H9rEiecjKFOxI7D6YyYrCquQPVi6zUvqHMpZQSojMU1Iuz9Ix0oyb14rd",
+	"1S4YJoziGzpe3DMld4tgsy3yJDPl4GtzuPzElRk9pVXZ3vZXO/tze0sAsp509tvtZrvTbHc8CEda+WZk",
+	"TOcH9qBTY9kknROu+8IhstpjUdHYIsvVhMYw4WBqpoqF5bamnf3Hu812t9ndL+fLlU9O0Uxc5xz5HmvV",
+	"i3CYQczYGYH3aGdnZ58MpknStCO4X7k0+/v7j5udbnOnXZfwufFMakf+nFUpHAv4iMUWbd9wh64Ld4jr",
+	"kgo8G8kkOxh3BUBUjeTCRKwz9SUvnm4SOucaIRldZyZcfcSloRkk0EhO1dcCCGRPmUMEOigM+zs0UX1L",
+	"rDStsFRLXGHC2nP8VLXICxrHYOx9gxLaMiW6XC7pIkA3goWY59PbZVsUWXcBFjEPawitts6Z03MDoqWr",
+	"TMaCwSEzOmNQfZGK7vTt53OSMHrp4LXl1PRwi8aMCoD4N8twGPuIz06mwvDEQTO6lVoJo/jX57fXA+z4",
+	"d2MapXO5cCTXO0+1IIvfVJ5vKs83leebyvP3RE+cqqSmGDnbFufLCQglmkWKGWfOIg6yLPWgyDVpSAsq",
+	"+0IOemRiVYKRMRPde/AgTN3Y+Jjf/jS7YBGhtGTxP/BD1A/GbKwjmmyGWNrikc6v6lTxpmIDppiIyqZ2",
+	"t0hFD4v4IxUjqQM37fftZ1dLuRvTPnHLV8nM1f6ygtjczG0GT1wpR6ng1vja/GVPoClwteCnWVdNOWYa",
+	"zlFrS7XXeJbquhBzXUQAuc2CvgsuKgYLcFrZAIEd5PtBHZBQTphIW7xQQ2iS5COXF2wOBagXTKD3uFRH",
+	"5q4vRE3SDst6iShywxrTOYklkKAPC69FhG/Tj6wR81MyYbqW0ybA/+CetT/vMW2zDz+syLpYEgHokdCq",
+	"nMiIqSA8Dkg41Uz1Mt48UfKSxzA69yoIeOG2ff3qa+kEZ+EJoFe/K0V6ybPd6uNdBPSsEOiIfDQvJxda",
+	"+k9rJissDX9pQ2txBSid/WoZle7m0eVuHE0uRdkoLNuqDTuujwOu3C3Pk3wwynHyjGByPdXsuEBhPYsS",
+	"iTEqxTCZqRE08B9nXJxhk/+gATXZRda2+JkK776IeVwZlDiRYwYenRmYm5BMlfZnmzClpQgAa45QTRJu",
+	"TAKFwlnXCyOt6lZRqsOVGZ3NGa2QcL8xqtJwUFEYGQIFyUWJtP94d1kq6P7+/uO8INpfEvTMyaJ1zaox",
+	"qKZn1fYKgj0kzHIrHWRABBgiViUz5PD778mr7+3/FhMfVuIsjtXKY/Hq+DWINWvtnFljdXHAL6k2xMwk",
+	"ifmQe4wORuARIqb23K/ekUZ3p8TBixbFcpAhUHnXVG3tpItbEORJqzDXykO9JN0ug6Szc3dZKuTQ9XuR",
+	"WZYVXtLO5ESQLtfnBVMLEXGb/Yg3hhWpWEXo7w3gTnJPnhlX5b5hWv5mLqlE6qla+Zkn7jb7RKowV6WQ",
+	"prb8UEJiaio1uG+KXDoig/jDw/jdk400hLz1VI1ehRlstQkX+UTITVA1t4TPrspoLTrFCBd3hroxkslK",
+	"1vjC3lPI/1pKLbDRb9JTuSSnK9uP7zC5Sw5IOJPqgovh2UhOlQ6DguPnutalNi9pA8Bvn9O9XB+X4wxS",
+	"e2XWMd4F+ETRBTOrwYngLo9nJAeDdeCM3gwGjTRjeSlKGHbeLGb2BYSSWDokz9A5G0JrJGD1cAimgDuB",
+	"4UFZgeKahKjp2GcyDM3CKwKfnmztYVA6HLZJkXvk0ctSNaqUO5djIztV6Hf9fmsZDp5vknnGfIrustX1",
+	"XT/TlJ0CKa98Gm9+AfeW5WMKv0RTpa8mRyrvH/KMsF5YVvt0fC0UF0SqmKmNPDku72pLbLiqhNlK/824",
+	"Mrf8FKF9FMM24zRRjGLe/2ouX/IIVQo4SYaSWDV55mo3EHoV4Lt8Ki7wcHMLkm4tvC5Yp3oCeFPjCzgs",
+	"Z/SS12wGv5XxhQAgl8ipwZTXuZw6aCLQJfNGUl4xSnmiE0Epz1s4dEEuf9gJYsd8KxSm8pnLscZM3flU",
+	"w0UqzalMRSovEDRvScvdsniEq+IREkKJrrRHX1MU8Qb7ZCwJ0qCasoBM92SkuDZjKKf7uiKUW8GEXhPS",
+	"RwHiM9fsoMpbvwJzw1Hfttkf+HSpgxAI7lyrICuvgUefxdA8H1HHqP97kW63IMHs/XVWNUaCYzr3dhie",
+	"pZvLgkxnWGM21wwocB2Xyv6y6xza3/wgVhXZrzwc9akceFcOeh4gp7GGkItq7PnBALr5n+UBO5fUVuXf",
+	"lmGfHqTtZDtBu92+OgZqdRnDpkZ8WbN0vwc1s16y8msEBPHGzUKB/qHFaCCDoMRGgLI538VXFRB8Sg17",
+	"4c2CTQFRrcaE/hWiuRgCnzIMYGgZjT3DsocOqogrHLaJjC70krwRn8Ij1QV8iJsDwrAauBiUW2sTntL5",
+	"T/aLZXKuqFh3DHmdQC9k3i9kgiHHdROsXnk3mE3FqTaKmWiU9uuj88BJVmJZ4E70I/H/spRaLTlXTe6Z",
+	"iN8M0sXCzhRrGfVPK/BJfGML+93KpWAJv2RVtaeHZMy0tqcYzO8ZOx9JWeH5t9JkPKliji/kjMiByRJW",
+	"jOIlodlZ5ujHkt7VwA/bKNEbJVm5Ka5M1YH5EfvI7WbrwCAxZlQZwspGAIaJWBwd1iv6e2Aac1YyYJ1r",
+	"nFl6IVRoa/HGZK/dXqlx3HU3BlgfXQsF7OL+i3PL7SS6Zc2Ii2FhVSDmuTRWlXc7rhepAsGxDs1xT3L2",
+	"idKm8huluPXrgAvluoaVynVLtncpRrZl64q13M3Lx3XTMNdrNKLwnLnYe/Cbv3apv7bKGF/mKk2bdKRS",
+	"rGSdl8/iokQospcCM14mcFdrzk78bqY5+4euo/g01Q2+Os25eDQWFiKcMGigGPZciouGzmNSuT+RaWIr",
+	"IaB8+zYW29uteITfqP1zyC+ZINOJi2J2dyFnWhfSPvBT6GrH98C/aVzK20jvW+BXT2V1H7DDLNs5w1S4",
+	"BgfiYJokaX7D6nDma3vn9WJK5+wL5yktuUlXQhnJS6bsA2cRnazTAMHe+4ROFiGHNscBuiYfYbYLC0Mq",
+	"IvQWprqZ8xA3cEvfod+gGnDebanoitRxbdCld0ZBJWJYQgf1W7paejjErI2Eh0fZWvC62DFiHv6Gvpcs",
+	"IeLrEiAZSS7jujhj7VVtFCUjOROuUxQVc2K4SVihbW9fLPbtTTNnDfvsdHM1pgnXmFL3+vmTAxJJYZRM",
+	"SDSiikaGKd0X+ArAQSjXOTxVLfJaSlVZ3/IVuH1xja+Kw+kZwTWAb94Rw1ov8nyX3GjxeJRAIBfDI66H",
+	"snAxEgcuGZDOnt21zuN2QM4l3FERKdlZajLbh3MG1V6VBfVsTHlS1cSIsKa9lMKNAdns7XS78EvTLlUK",
+	"Lfn7VBouhoG1WVw/LtUXXFxyzc8TljuHQerG7+7tEhkZZiAz4t3p8+ZjKEKyKuV4zOL7LfILm0A+6Exx",
+	"Y5gIyPnUgJmpF1mEPfTjCVUsrgG8bBGHh4mtOj0yUpkXUCFa46k2TP1f92NLqmHe9mewYiW7f8HaWmn3",
+	"53yTi6eBJgmJ7DXwOwek3e4hpEl3t9duYxqX5cxkzGPBh6OSK6DT7ZV9SXuFAe4VmNi9ex/bnU+QXfq/",
+	"3Y/t5s6n+72P7eae/8l+834lZ3o+4uqwmKG5dQMDQG2iguTeZ8Xn8xdHx+R4t0UOiWVCUtPEoS2SkFf5",
+	"hTGlvJSMvuwc20k8kTGz2/XEkuAkX2K8WTrBtfpN7cBcJjUzdJ27X9n7vsBWWy7iuU+1jpKkrMfdvj1r",
+	"qU4CVIZHfEKFWY6s5gU68v21FSI737e5bxQ1oyqEMi2nKmLVHa+K7ja8M2+c5qm8YI0eLk950Uxd8mUf",
+	"LYNjbzT/CrLNhYQqqpUSWbMZ9kqKjYsHbQOMODuW47Syc+Uo1gnE5E6KXtp6jqft5vK+BDeDtBYka7rW",
+	"hKZrg2ky4K61WrHNGnRZKzocspctd5IVSCznEsuHjhYPZ/GoVCnZJTb701TEyeZWqLdn8gzWj1i3yGmu",
+	"73lopKFJiPXjCdUGH3Z8N+HigoRW/lSG5Uxtx9wZ1WRgBfeB1zwdRi31XnYfFVib6vLtb9cEd7PDrzoE",
+	"zkxL+ZGd4EZjeWlffLNsyG19gTzdbxXMZ4mb23/kHB7Of0IzqqKRZiU+l/284SlwTmNY9TWIO8Xv3Yi2",
+	"8zRtCqRW7W55V1WVf2TSUvyiPuVL6sdsrFs5tfDBYMRVPsXkwWJ95lLzsd8/qekZ7tZwwyOAEsdu1DoP",
+	"nsCdr2TMavewkb5vja07doV0W3elTfHIe/WKIPoLhMScZDOiCGCwVX5ATsas1JheS0MSTE2i5sDlKmQJ",
+	"gCHRdF5GnFmhQ+3uXk2JQicVKFG+sIqRibW0YO2Z8vD2FMU7QtxvqWq5zWXxX1znquiaBpZHOFWiZw94",
+	"L3e5aS+Hd6CSHcKOBeUspPzmBos0CIEZLggdKsawxtZBexZ7DSw9ncVTlOF1VLJLaOeSeTJzXSQSaR50",
+	"mt1291F7p905be+32x+aOyWr9OF+EfWjwBzhFVnefqv56c9O8HD3y/9ZQwL5QVdxrVvRTQvsoge5ITxJ",
+	"Sn09FpXVLLbl1NbrVUTXUTSf0Ak95wk38+OcENpIGlcd6pLrXBimlsLsuy4oHml/7fN3lHtzsdXE4mYv",
+	"QSG3xJ1e1huN4E361lXfR9H6lio6rsH2kGRg15Jvpoie5N5bGMNOhTpcpyTyaFTHjINGhq/+NseSGkHj",
+	"xLemD4AFbMS3L5nSXAr718J4fsVrGAowMnGo/TIBqYfZVhdsYvJDdu9zdl3T/VkcUv6e5WfK6bF5yi0M",
+	"ubida52urVQlqAumEY0ZnJFYVsLbTO0i0yXnC6ArjLf5jMwKjDIezpiDhRbGTrmiT8g2oZFqjXcs40oZ",
+	"Y0dHHYRV0Uyxv5RtFPhthT5dlcfkreCNJP0io1yRklvubWKnHJR2KzfW1TR0YqhhW3heqwkJPbCk4vV5",
+	"R+wita2RZpzPmRhx5U7z4m7g+/0e77barU5xi/Gnih32enZ1Kk/Madb3L93hXC1dwiNYfzDpfvi3LvOJ",
+	"6luq6HiZPszt2wonc6U4Kz5RiwTlDsq5nDpoOKs5UgfKkl9T+N2pRtn00l+XnJ3tlPgqYi18uuqG6lHU",
+	"mEAZb9ju6K6hFMqBmVG1ljV+4u9dohweuaqDQj0nRkaLROcTV7bT9lz6voNiSiexQIbFM5keJbfmtVyo",
+	"ZOhsxoFO5JiBty/1/kUyBrxkyqH4ZyZVjMnU59KMKsI8Mq5UFE5dHwO9qdW2cH4rFDbDPtewGBhuUXw+",
+	"ZXYZZSKH85sTnF/qd8ctz2ZVjjLGfqlEz7Vh48p1Z/WrXopDXgtUaA0uCdeThM7rh5ISUam6Two9TVLK",
+	"v3qmR/XwcPlqYi3p0ubaFtV5H8ppvVu4E8uFLDi0ALey/ngLQyPz1g5mQzJylotiNBoR6sCwFimpbol+",
+	"mkNpYcFCdr3jMPZetIndpUVrgibTGkpFtCbLWyrdva5p397eHml3yKNSq7Tu3u41Ht7KjcGh1+3Mi+mY",
+	"Cp9xtcG2wMzp2J3vul0Z0DFPao4VRIIWO/u9gnyJGzxMkDxcA3UKBc/g2YTemlJgZlhRz8ssUHGTh36p",
+	"ElEtOw6TxO5HGar8UAhStax71zncqV5eGQ09g3x5tDuJcjDgEaelQ5j+urZ8OnpavZ88RvIEa6OgT9ZJ",
+	"lYe7a8F+tOoArmA0MROGDziiym4kMT0vgTOFXpH1WR0CWLlXwKK3yCHRI6lMelRfPXt1AqUjqYjg6Whz",
+	"QKICGpZOmIqs5GAC1KkaGeOx4a4mVrYjoKmeAp1oFkkRUzUvNcd0lzdn56W+bvC/zuMb00C2491HCwbg",
+	"Rgy8wq4r2eL5B+p3prhWdg3hvDlvgCO6G2SU0+sLv15LwLVc95wbVz2cd9nbvIULJufkdnnQS3zm1Zq3",
+	"VbZg8yKaJNoLEnfYXDtadEyiOlk4be768tVYqiYeaT1lW0Z8Z0pitsc68yxkLXD7Vcint1MvuAWNmkYG",
+	"MRjSSfhTGTQ4tsdBcNsmJAiAIiwGCYeStvOp5oJp3VToxE7kkDub+JzHMaBkm5GSxmC+kFFUaOcKN3zM",
+	"5BQSfT5bkxjJx0jZTCQ4iO039XQykcpgbdMUnUoM1yBiWtsNKPo0cxOqAGc0lCfbxiVjTodCasOj2mJe",
+	"6fzLRWbhMrQdIBikBZVLHV1bAbsklb0+V3OSGtbBPk8sh6jNavStwBWZUEXHzPiGCXmCq9AM//HAZ2lt",
+	"Yalvow9Ct1hu5tVH+pwWQoQexnhATVn38pdWyCf/NWf2ZbRTd7JfujSpjRJ6AWYZ0qgWz7Vi9ZjepWCT",
+	"ZsnAFZ+UPfxw4SYFioel/K+zSE6F+XGvfRMiJl2M5fLllUv83dDMc2Ep3xC/TqJYe+4d1r1t4MB3Lz+q",
+	"8EI/sSumC720C0jASxX57tKjtib2cTa4oDC9ugV+kw8Bb5a7noaHq9SwARe8JpEIsnC40SS7K3C4d1yn",
+	"nDMfdKtQ4dOP93JB1ea5lBfXotlXo2b5xv5BWmOByURJQhXRfFjCul4czd5Nqd+u6i+37is3/M3URHJj",
+	"J8qhIMBwfbVC+XVLI2XcK0tL9KEekYKB39ty7Dm55DJT9tfPgoAvFd3Z7evOz1pYygKrXri6YRgDF6tu",
+	"G98WE+M20j6lqy2bUFWFV7YOPPVCwvuSHHVf2DYHSIdizMeqYqhHok0I0R7BWKybzqooBYSyB5auJXXQ",
+	"nm5Y9auYAjVvmErusw41ocS9ZSnpr1P4l6GJc0Gmmq1Vvn6eb569PtLVZvU3vOAfqg4wRzTxM0CHBGao",
+	"4L+xcScB9UiTIb3cMKkp+37xTHfWTW8/BNgFSsZMDdmGNTawu4vJ7RXf3rROqVrMeEf1RsPMvOKrBnk1",
+	"puePTOFcZulQizn4LGGRrPD9YWc9SyJYablhvDIXnVmedbCCy0JFit2OIBeCXsYsrlh94pnFX77yxE3k",
+	"W9XJX7bqpLCDm9Kzp+PbrjZx372TSpNcw4ZbrjLJC6HNzWEnlmGrfDcV7JoLnS8rLGNsF7WpElhN+S+K",
+	"wO2KTRIasbh5Pi87Y7MLq6gdx+fuql20fGrudpg1XsPLF5VcVc0r4DtsBFV0kyXTf0VVJL+/RX2kmJS9",
+	"md21qBEs6QNeprOragd5Qvvrqwi52XzTE/66esLCNm6sLOTJ+tY1htzH70ZtyHOj29cdjvMlbFtEM+r9",
+	"57U5iN5R2rpxnKm63dmuam8ZqXRW9tf55LJtPv1wE2V7tUWom7v/sODFKiCrfIAbKpoe0kSqUpnthnRz",
+	"APVMaf3gerlhQEFrYZNdL81UGyS7RWrZLyIOuYf+N09w9x9AkOfPTtB5eGVqye5cWplZVMzTdAE5wU2H",
+	"jAFMh+dSNKVIFnT29Jmqbh2rS0M3dQdbqosSLsqloRt6husOWFq+tzntp20YIehYMB/8W+/QdKDVwLCn",
+	"2xbDr4t1c5Mmy9WUtXSrC3SUq99cJGgEvDM12cFF9LwbLJrfwn7Jhh6seQKuaMikJP+XN2L8TL4ZMH9Z",
+	"A6a4hZuSdErKt224+A/fidGSMsLbN1hyL9lUt4Um+8Ag0p7bi/tUW2pt9xYahpeTtseAPVsgWPxpFbGO",
+	"l+WOnhThDzbrHwTPZjl+2xXBc0PGjIqKfGjXqw6iy60brMFYnmhTyqexg1nsgrd3jcOpZmle/8+TBMa1",
+	"sypT946gYeQFwzL2nH6eTSJ9bq2EHsfdintZS08OSmcjQoLGoyaXjI3AK15zTeTyvIabw/y8ona3AL4B",
+	"v1RpdTmVf7OUl02hLTMBUmAyNwetdH04k2CB8BKN5Nd7oBjD9PGShegubO6C15kmXgkkuewUXFV5tVT/",
+	"11dcE/ktOv8XVlrT7dtYYU2xbG9TWQXAs7tQVC1fvwMlNYeJsamXVMmhohXYApsoQ4sVatepB13WAdTY",
+	"wbiLxfFctludVvu2yg2depSDtFrYpBeMJmZUA72NxUYAGZPwywoboU4WHiYzOtcklBfFZjGNcqp3t72y",
+	"JKU+N/WFTOLaLvFeJlywiSFTYXhiJTP7POGVzXG3auyEPsGzdRs1xQ429Gyc9XlY2hej1BZiu170bso3",
+	"067ThTIqe/+9Eck8S6Bxd+bbAIr57fUAVFKO6zsUSjku9J0U7Fa7E27eN9++pnY69uIdTaeq8VZ2Sgr0",
+	"kk0i251SJ/+FA1No7p8j7EKXrjpWsWVbLuQmErCYWsRydt8SQZOwPEIEV811zDJuP76r4DlUzM/szKuS",
+	"wZIYuh3pKYd+0kCiKU+z1kJAjJTr9bq5fTZVZAurP5k7natvRkyAmv7HiRRDv1vQQjvfvazTbRflUae7",
+	"FHv5YaEZ8s5iN+RCn7NOt30Nx3nV/MtF6LnDlfv08jNQ27l/BJCZUGPOjSbgpPkmK7/Jyr+2rARXYxWq",
+	"CrtkimgmYmg5RzUJ7QE4gwdCMqZzcOGknf2Lquwvj37+586Hn7qvdv/18HTvt3++f3Z8+uFdd2d3b2mK",
+	"Q7e9kBHTbT5a4mj9q4h579H9GsR9FW5QWh2lodoZe1Jjw9nzOewxQkQGRABdACyN61l7iO3I+qL7P3s7",
+	"pEk6AdESxTHWX/588uY1UYzGTCFoIxobNDLJvNQ87Arbsnggrg5JBJNIQYnAQ8cSzWbVQaH1IYp6hJJ3",
+	"x0cAn5bDKir1px5dXostfJ19FDeEEHq097DV6e7stvYePnrc2n/0lc1ncwAizzkrVARw1EPtOfSbO37+",
+	"hOzs7Oz75pxEDgaamYCcMzNjTPRFZ7/dbrY7zXbntN3uwf/7AF7S/f39x81Ot7nTOe3u9Pb2e3v7rX34",
+	"34cWecUjJZ2WR6hifWGN+IAMuGCKxHxodZNoauz3yp35uu3uo2Z7B7647764Rk/+Cia9QBiA4nNJk8o+",
+	"DEYxE40AxwDWJsw4G7HbsxP9SIz7F/FcrdL7vbHSsoVQXPSxZFw4HUEVcbw6fr04/VdVda29ZbwVYR+8",
+	"qkkJNN3qC9hacu8pHY/vI2MacEsDyGOh8B23Hwsi4Vczc4x4xhQjekYnk8XerQ7na6d0OB8VNv3xelAS",
+	"QeMVU0P2VrFLzmY1TnJXQktmcprElejrubBXZXdgqX0kDF4xkEkiZwBmBLu1dnih1PcnDzyOfudymMHD",
+	"HNWOymF1pAsvL5lK6CQbG0Z9cAG49v10fZsZRJOniqUay83Mw0ruKkvnlWtjC63nYfBkoMC4ZiSFWqoE",
+	"APc9PT2YKETazyCyvR7YaK7FwuJ4J1mV/bJ1SKvrSmd4khYXu4kHRRLLb2zlybbbdcw0mLJLaTrm8RXI",
+	"GQnZnv2bJ+VvJFDYlqptf80+m8NLyp26Xw+eOlAMraBi5q50mbyLaZ0LeTabmP/V/Y5eW1vHRXzTWLNg",
+	"5JwNpGIkxGAUsxYciNayGXOlId2JZK5x76yQ0tfaL78whOKtbp9W0lV19/znRbpav3X+T45xBMQAX/Ew",
+	"Q1TMIdcAnX4OfQ76OLPfpzRZH+u9eCgWWU1djx6gvE08E3zMzv6wnGLFM6d8zD7Y++oa8Oe/n39v3dY8",
+	"STv/l+AmqE59IdjPP3RuKddKekKH3umweBBbK4uVFk5kFQjvWR0Irx35KY8umHlCk2RDi/e5VGQ2kuMr",
+	"8qba01G11PnO8ZXu6rGlWadQ4au+04j/ks+L0ghY7bz/vnU9i4kUfTGZqok9BWM696rYAXonUj0LdO5i",
+	"J8S0E6BV4ETEWn2BLmB3bkaWAtphTmkjCsuqQK+3z+MwnU1cVLiXdzTMO9XbVV4Nu2yKb5zYejxNmIPQ",
+	"Ad8dI+dKgoQXxK0Sou3MRvMq4EHfBnwhXfYgPQNRwgWPvtOWAQ0GAUaXffu8/JaVckVnXGinFuOyaQa1",
+	"KWbkFlxfT/rodTpClF3OGiewvdQiObUO9XkH6cnIjM6dkVeZlFU2n1WaOE59wQ5uoWL0Ird9BYzxqdE8",
+	"Zs2ZVPb+5khOlU79j013FDInZPpLUVErXVylso25qEklDBpTwX+fMnfZ8reFvBlY0cCTWhXHyGFt1cBp",
+	"fadzMIlFEs5poys42U8pHtaXYLt4DmrCK+5/BjfZuxXV6RcW8iaRZrwLckY1wfuLWX5Clk5V3tfzGH09",
+	"LbT013H57HRXu3xA9T3zCUdLdXJolODhHNbVKTPEsKoKwDwmWH6BCj7agEADDaQ9p+64G9dXeOqQw7pV",
+	"SZB0qyUZq5WK6Kvj12AFjdbQiAAXCzBdEbpzE+Ktil4g2H1uv/MTDZbZfcVdLJymwuiWnPYtMxM8PUAX",
+	"lSHXlQUO1JrbZxmG9GIzNfcoYZdMED4gWo7ZuYznVlvyghRceHTMXEMQdOvgc/aY5oPsMNhwjcyEQvAc",
+	"bvkSbMvCNuNG2x/rv81x3eQQls5TzSFaQv/PLLffpoopXWPuRcaGeh3ob05nodOYG2IU5UmLPJWgzswU",
+	"Nyy/m99VZZnmi/rTogUHsv816XQLabyr1JBnnydS1fSj8eaINlKBKbKstcly9+Az8OTn7rkN5yBsd2Uk",
+	"EwK5RKZhCuKMNG4CIpPY2kBA4wfOLJ7ZX+Az64/Wfryi7KDGvcA+YzeAzVS0Ebd7M69bb6efo/U5Lk5t",
+	"m2V/drn22kOIvMK04GNvwFl7YsSSeO2BQDLwWh8HL3ZcJQitVq1z0SS8k3BhZAEFbq0B5WDwVo9pU88v",
+	"1FVVdXOxs5gqe9wLDoS1R32Cr11r0AZcMRVj+JVrTB+DA/L7lE3XXzb076w3gBnlJqn0LdqjxRHCD81R",
+	"vHHtUbx3D9Qd0VVNe/MHNsg55h3tLcRm/FFN9zVb3dw0/cHxzGsJ5652ub4RLC3fymsda7ldc1LOAfa7",
+	"uifg1mnXtyDXbS0HBbP9maksxRLsszmLUi/mKm+u83fWuU/zb1uyqBAj26KUpRBTKvke/aUt3Y/5x5eM",
+	"/C3UYW828ieuN4OROUXr3vHzJ+TRzv7D+z1vnI9dNE0bOg9IKKZJEpIoYdQ5tbjIf6pzTU6Lbxr/3Wr8",
+	"i5TG1JjXtNzB+HGuGQYBuCJyL/zcnKTPhfcPSJhnjD3pHMEhRBgYi1lsyRHdghTdhtXewZgrFlmW2nPd",
+	"q7IfQKe3hrqDIvJ3pH+nNyRSTxXT6Q8UY0LQEto/5bdy4W//UPoD8P78DygkCr+AIVSUDv7Fhd/SEVWt",
+	"ViNoXIIETm8DEexfhH/4S164+Kvp3+n4Eyqy2cEf6detFPKXLthcF/6dLiPykfQD7Hwk5cXi3/7+gSUN",
+	"fxX/wEvlVuuLy7HgwMuReEWsS5l8l1Nv2pGTqVJyKmKrROkJjRhkoRHFxvISrAGs8jXsszWA+kJINaYJ",
+	"10icr58/OcC+LDKxOraikbFcAl8BqTDl9KSFfqNfQRrkW88OFrxOgEjvUj2pJhMmJwlzljI3PbJrV6Gz",
+	"5xL1AreEAYml0UFf6ITqkf17NJ+MmNABmVDFhBkxbX+1q0tJwigsf/hD2CK/WCOdaviEYSIg51PTF9bE",
+	"1gs7VV7aYpfe7s5SH/Du0gAl+b7f/+G/7n0k9+63HjQ/fQ8ZYvf/3A06e1/SH6vXMqFVLX7YDAPfaXTp",
+	"0unNGAhxkbiICiENuWBscjelGFskPqzt/67XNHEttnAE2MW20nENJXKrcoJrcjivzuwIUvV0I5dyQsXh",
+	"ZJLMt2vHTe2jliUmVCx145zxKgse6ljgKLsN9CGcgNBk/eYVDumuuHubhd6CGgAjawKdz9P2STRJ0obQ",
+	"igqNAIpFj7bV38JCnz0KoEY0Sc6kOnMBzlK/PVqBe1TweOMt1apUQsVWMYH3Izm2u2h3z3IVH+5mopfP",
+	"SMZ+wGGahgwrEaKObInLXQdFEv6+cj7XFjwkG05d6tBsJJMUgymLztcFCcsxwbLILUrcqnDgSCr+hxRn",
+	"MZ3XlB8OqCJ0YBwQJZB+BNWjiZQXyOctxy+VJe6WqhJ3l6VP7LeXFoUUSxJ3vT1QvY4vaf0yBoSLKJku",
+	"9Ie+zgW9zgS5OmZ4VFmwYtkAcCinAa5idxu6n2XWNq743VBOmAh7EFywvJazmMyZaZEQlMuwlykCYEYa",
+	"xGGw5k2MRWh9ETo1Mux5G8h3BMTECyFnLRI65/XCG71TW3MRsb6AD1h2MaOajGnMWiTk44nUmp8nDEdq",
+	"2RuipChmrwtpzjRLWGTg/TAXa9fat2V560wB5Z8zAlNzmpnP3phAsRhcQRgwO6PUWrD/ykaBTXHTT5a6",
+	"yuObFmhrouR5UlmrxM2IpGsYpCXanvzdg14NU8xjLCEoldB2ZjFk/RRPxgP3pH6wkIOyTLcvFgRmL/lI",
+	"m3/UZcIhSVTVomQ5sn7jXMH43zkhdmVFa27vYV2/jrrKPP/J7Xm+gFJmTRUXuV/dCThMadxD5qFfb393",
+	"79H9mhQCFp8hFEtV0AGPlGub3cRu1/aSYz7+wSw3D6sAUNpMlQI0dMHK+T4Cshq3iUWdIGrMSl+Znxo6",
+	"29efIdx+ZxPFGMn6c7S8BXDC6yZG0TNBkeJnFNs02uPUczFOqpg2zlzN2Dskbw+ksow/q1tHWWQXQGIw",
+	"l2L5LDEje787apBO4ssIzIiJvli4L5JJwuhwmnUILtUZgExZL7DlALCytXpYsVRLw9RIA+DGa/piGrfx",
+	"hWTd6qqoG6zYoiLmVgGrHbMXpM00XhD2lqT3rD3UJ/7LpYaT9VVlq/m+K7K0z+CBOctQpjY+/f4VhfO9",
+	"6fFaurQYr8vTA9Yl2oec9YV5ElwApsZsg3OOwdinC+vbqaIC7NRe43sf0cmECRYTTAr3w4LO/ZDYH8DJ",
+	"R1/eNbfy7+SJNteiXympapcV+Cz2UxhQnoCeuW2r41/9E4vHaZlX4UvQ4KCFRJXOYzPKupZDYnxJGSxF",
+	"eFOVYap4M0O9XUACrEpAhqDxGRdYXFJ5wF0aM97qmFKaUAtKuavOretsdzP4BJNCUGhFMMrfCVpQdeKR",
+	"m21CRVNI03QWVI42nEWXWjVXPIEbOBMdFVSqmc+hjBmW21dROHsN66K/0ySRwxY5TLQkGtPI4PIIISXC",
+	"fzVdU5vm0dMSpF678/P+hyd7v7b/VWFnrN1uxJ7yF6enb50KEzjki/yXdtv7y/wSe/v7OWrYbVdWdhhu",
+	"6soMrSEb2GWhZMBmZCZVrO2KAJJgKqAs2YKzzgNNV/EphIIlDlS3XJG0Lpx1hhdi3PAyuFAsLOmRMDPX",
+	"Qhe60Ml02CInANt1QM4VFdEI81C4XtteXIdbdNqbW44lA8MhrOKu5BCEnSzJMcACfS8xNk6S6bDCKKW+",
+	"bjQ1ru3+kddQmaSYoGMGGXeIGeBri8aMCi6GB1CYJAXTXl+hcVwEVh7TxC4Zi5tumOATplOrVxpQeGJc",
+	"1XMexwg8Tg1rJnzM8ZLlJoABmysYyf/mdij/U47B1/5up1m4aC23wg9WYDblYFD40UWeC7+NZBIXfki5",
+	"oP/Bh26bAKFcuOS0lOKHwYYpjpw3L1jxSReeLS4GS7jlt8Uxu/B5c8BYcaBjZkYSf3L2lltwbEdE0cMD",
+	"CR1NKMku5NSnPy0qsbm9ShOriuq5a0qZvsNtIxdpz5eF3cpdg81adm9xSuneetS+/K5Ntfulrm7JE8I6",
+	"JUzuW9mfQjbhF48jLmVzTMW8iUGYPLE4kblILpbm3M7YYYAruaTcQswDVMAmF03II/D5BE02nkDfHCHP",
+	"ZTyH2UFiG9XNcq4b1U05YaL8+6L7IP9j2eIGLwVgxPCclghrNU8kjZt2DRKKKRdToacTzMhrjlnMadNx",
+	"vgU107uV7AQnFPgIj9l4Ig0T0RxOh2LOVVm+wEVzCukbVuApQZMm6LjIitJy4tRn05yKCyFnoujOXNj7",
+	"BXH1T1j3pbl9LnewImyzRprVE3eQvd2xJEjrvrOYDZghJW2d9HmdaX9I7Hb96qtw7R2gfmCcMt2RneW1",
+	"rO0Uvbu2oHWNpMO0QYYfZ5WIPYakCKb1crjmiApUKyvgu2Btzmpxq3/FC2lFMjX0nGpG8Dm7OlNdVLu6",
+	"W1oL7Rp4v6Vw0sB6Suov/LYlqHRQXpDKVZdJHRR+WimVxV9cCNKO1co2LgXXJuylGX9B2pAuwMTovgAT",
+	"xScokxAZgDPh5ExkLfN84lGahAsGTYuEYyrokKmw14dS7zn6/f0mMn2BcWCQNAH4u3UAGpgOIMedi2EA",
+	"5pIOCCal6VZfhJDelQ6lUB4TTqgywn4SdbqhouBD95qbVEMquAbOGvRFBvJApEjmvqrcWmMXDP0JOpIT",
+	"plskpPGYC2/RYelwIXKUX9hUVgIBwCL4tDT4zY3S/mbfWu7KWHjRAp89roTmPSTQfx1ROXMCLMOyynU4",
+	"tBOUs+uCUF07q0afrdMmESGFoUmi1a83apRYjcH/DnNcPR6HYkOqICcuskwEzKMo8nmv2UbYhSadry4D",
+	"7poSfVwhXLYpm+Xz2MXZsj4UN1haa6kiyf9KRFJMYLBUEq6mm0JqgkvS+c8npKqeDHUbvbpqA5j3RiUb",
+	"8MSihrZBVQYwwq+tJMMO6spVDUDdK0oa1qlhuEaOW4vi/rc4KQvbfGLVghr1y7XZGioqDOZeU+Ik/neg",
+	"WPQwt9v5lTHLDd3gukeTJESZ3RezEY9GhNvlo9GIeYANF8njhsQ8Bo/imF4wK9RZMigqJeVagpVVAWtn",
+	"+K/Mzy+l1+fmt03C/ElNWeGhXZPFwkJogMedT9S3xBMxKD4QNnOO7DmhVXDCy+OtR/4l1xxErYhO/jUQ",
+	"7bdDml+j/cK0ysSxbHFvb3fP7TxkMto7e+T58bN/BuTo9emz418PXwbkyZt3r0/t6Xr3+vToZUB++u3p",
+	"4W/2P6/evD59Yf/dF+9/OTktJ+fb9/z4/tmzX17+dgDv+PHhATz74+m75VBi+zXQYT8e9IIf6pKmtkOP",
+	"3xyj7dpUR+VabKdDKCGq1yZDVSCpl8FAN1BBkSf8BMe7EvwYrmehtnMWOX8/VL7F1YWP1UH1nzY96BvF",
+	"yLOi6XVqoMtOA1+Zi0OvX6knVEQs2Th1m7u10ii+7TuWwJUNlByfFfPx1zvsQpo6gcoSDbmkmLWpGKpB",
+	"LK7DPyvqFC+oJq5CyoVYl2NfLMMCvBV8sxQYZEWKS8QSzB84xic2wNFwBLGl/VYlcWFzpLy4rVZEp1bl",
+	"WdWKyJJH4ax/jU2JpDjLZyFV0D+mw0BOHsUEnlwkuYxyxJNCTcgAA6b6gpcQ5tyFZZUgA1elLHO4h8sm",
+	"l+Ij3nSrpW+KwZqKwaLZba+4zJsZTRISJTK68A0JLV8nR4evD6Hi9KB8Sj2XLfLXZ1N7ZB98mCoOtUW5",
+	"VXi4u8xyw0X4lANY/aG2VHH7TlTraSZAUfWc8imtFU6ZVmFXFk4nIk/Dg1VZyyvTXktFAD7LNeet9hi3",
+	"c8x3TRB2dZOW1JvmndamqefuWQrAezudmLbJ56wviomlYC7MABubmZOWeWD5CFlR9tIiod24MOgLSCJa",
+	"yMyE0EOxniV7GoqKiZAV3++LivqVGNVxF2/35SulSG41BPxVC1PurOjkmhuNeHJYIP969nDM8n3ot9eu",
+	"7Yb6mNjswCVxagP+vrVAS66kL60VYbl9/Whri+JrUqy21KJqC4QOXUDzbtvejfjA1FSdnkhMX7BXSUIN",
+	"w6YMjKqEM+UKTNgQ5OCyERfzGnbyY2zudJY34zuTAzu6dTwkbwZPHVzW4hGv7PmQb+ccQSucc+Z5s4u4",
+	"4lG5ixrlu6pns0u1Ola0rLWCPeybhJ7r40v52H45yAQzAj6b7dGWWtP1pgNt5dXboLfDWik/sAfw2lUt",
+	"G04WGnqUD0naPGDAWRLfAYbNU2Z5iUzkcP7VRfJdetlSTHXM6gDNMV3LFLlwGQrGEviSfANXawVeNEsp",
+	"9TerotMk2QRzHRD88KG8gWHF9JyBQ3aLLno1w8z2ZrvQyxZpjBtKgzt3px5TPcIifTJn2jAV0zlgdLtm",
+	"Cl+3cxUTQCvkkxMRvqLMigZrfUH/rU4axx7SiV5fW1nMwqwuRtrQVTaRLtV4kXEAip/rPjSSkL7n51Ay",
+	"ztMjFkuGOq+9+YpzW6tT8haVjpBePWBKpZ2M6nJ+USG7yWKy1XO8ASQml4XrqLcUbivx/Vy9TEopjh8s",
+	"rGSeG28WfCtsURUjVyyPg27lF4gty1JErFsktGcqVnTmi9Sh2WaTI+LHVMR2z/oizI047KWJnG63Kze6",
+	"4BDxict+ppAGfwapoUxjXxZwhyRsYIrr0wga6RCLFl72zhqRfuresrE3ALFJrmwyfGP+qxPeliP0ZDbh",
+	"4jJmbnPsqQsdXuyCQsvgUhXk4167XVqYwrLsFZbh3sd25xMA+P1v92O7ufPpfu9ju7mHP9XokHagg1oD",
+	"1Z4ncDKlwH0u0Usu5Hr9R0H43dgR+IlG0PrpdDRVOv5rBZQXOk3kHVqXNPLtE3mSCOSORlEukNeNGXNc",
+	"D1hwkSXmnriWKNYtohm65UlF5GZSEE7floF017Z0cN0geP8ZqHZfMT7cN+byF2Yu62fJFE53ZYqZcFi5",
+	"9hQHWaZZLk6HtVCLvprBADDjzlZA+1S9Ld/R3EMTdYKN2rwsg/KpaqgBvvTBeo70wWI5v38+qJn3ksVf",
+	"7U72679R9YF/aNE3zES8aXuIdN5fWS1C6iSuXIKUD8Fa/AHIsxTbYziGCpkg6dW07PIK6R+V6qvxPb43",
+	"Ep4zxi7Q2ldswqjR6OfAgc6JFAGZCsOTrEew8d8i52zIRYXOe261er3EL+lUaKgiP7A6tJnJLPUjbXTb",
+	"Is/GEzMP8s9kfhapLtZv+MLYxU92VEXielTVjAmOFr9kZz6IUiXGcW1IWloAnVtuSlKWu88URxj49a6i",
+	"3V/raoHfu4i1mgpvdZYMFzkeV3XQegK/p7UTwFWnPDFANwcEgALQPeYK4IursjPo0v2osw6YDUQoaGTW",
+	"LGjmmvgnSsZjq9tqr/PBoaz/1H9LoljCqMc/LUx9ESx0KDut7sPW43U+u1W0at0ib1e9u9WKlOjOfzLw",
+	"tFFYsYr9WhX3ypC7qiUTxGxmzgfmkZVSBjCmJsLGzP7DPRKCNGTY1hzRb89lPA+gopmOmb+UKz8GVROd",
+	"XeUDsDrJIJ3BE4mZBkth2rgmMyXFsIDGlqLkIPcFNF+aTHNoRHqh4fR4qg0A5RhiSdKQzl45VFNJaeki",
+	"1GP4OJ/2COrX1dxaTQ6lKn24OJZFhlYNw+R2ps7J6XK17G71CCU/n7x5Td7iI1jC93C/3blPqCaUvDs+",
+	"IgNFh5gsF/4D+sdAphfYMvYdxTH+40FFyURxuVYRP1BDur9LqflJJTJ9FQXg2dQtEjpeCXDLRE+jkStS",
+	"tOufLTyAQ09AjQ57Dk0pa/wOjd5JGMnxORfU4Zbak2LkEKsULZ8KIOcNJChGY4LUG5x9iISDqZkqFvZI",
+	"AsUfCHourS3VFyH7POHOkUxQcXK5sC7MqskQYFAxQQAUCrs92DnMqojlmn+3zkHDg6YARhxzwE65GXnj",
+	"JZWomanm3peFGbJYBPx2htn0+HPuD/Rj+4OPWNTWHLTfgEUAUpq4ATrEmqJllX1xgeyLrebqY9QYaIIM",
+	"mEiOGeEDQlFpdJmxPrVss2B1yfIpRX595/ZbilhfyRVabYForxhqp3oERDNGwiKQbLh1a4pqLM7ryca7",
+	"AXftmGvN4jMAeNJL0HDwBsx6jpk1YTAXN2H2fOqiJtu+MkTODbp6nmCVsJchVAAOytfv8EEMrnqj2meU",
+	"jlgSpwvheMXSBPG7BoFHVqk3O+W3kWlXGFqVAN80gUCvSNt6iowptU4gdyufNCRKasomSVb19NvvnzSW",
+	"QoOu0xk1lzQgN6mayepLlpY4QOL7nSXcXlNUpLokBnCnipSRrUtl7W4+UdAFT9LUAw/VV2TsFckKm4Rb",
+	"CjrJlkEXr7YYSSZTU9WJt4bx/K3l+DcxuGCRXpXnLs0zLt59BW52lWq57HyvPIyr3fT+hBGGPbA3cteX",
+	"H74SbtCSJtpfgdO+JMjqUqsELMU8S6fKTFsAE+ciljNAsLNqcblMLMtgAsYMBiIaWoWsp8x+XDf/6T1N",
+	"Lo62bhJHImjUTQVqjrORHPc88uAZj0MIhVdw1m/JUn91BlfPhirPCII/1x0OBz0EZQEaZf015Tf5h86r",
+	"8sKgb0nMSCmNtnHB5r3O8vLwNYsPqusfC8Oo9t5hjZ9UFW4U9NRSXkqXOGaQBanIRCoDzZ2WD/+uyTXm",
+	"AGQdny1JSMh1NiB6xk00YjGBxgyD/MJkwFrFJcFyzIhx+3zab2230/7qF4cJWJt6FLgx05rmj8xataDr",
+	"sgaAdK36OI9GC4e15xFgoTrlgosY8AWxSwhU1oWt78MWee9S8qmYYxNXcphG7rA8mWuy2+0GaVFR2qGF",
+	"WPmKjne8XQpW7Hm/kKkF5c52QAM65gmmHNlhFikkZ9y0vi/FwotEsVMkAtr84+zTD/1+65775//2+9/f",
+	"r9zLXDuj9lr9ZrcwGoPGVCV13HWBVnqgtRsz0YTGsWLagc7C7pCpZsplFcD6ufBHceHg6d6DBw4mr+Wu",
+	"tKQaPhij3rRMWnYLqwkv+6/egwcf/7/m/1un3QQou3bGRV7qCTc7P4tspiASNjRmUYhtaca6/ge+kyWN",
+	"q7Cs1hcMV2P+t83PvjGUO2UofyfeYCe78vRW5gb6E+qqwTWLlK9P4gC0+k0n/aaTftNJ70gnxeNY7W3S",
+	"fCigQB3uaZGTEYgArC+LSvmPs5Fm0dmrwS//3FeP//uX335Xp7N/v3v79PHRy7cfjmT3JX1JT2bLwyI7",
+	"jwvrj6/McLF+ePBjzTH7Jgi/adZ/b806PclLhPQazmm8cUOntHvoas5o58r66tzQOK53k3hz6+SVg6k3",
+	"0vGgdaCrNtcYsJCRmxTX9a+rKdyQMPwmHr7ZSTfI6SuYhq9W2NSdoY1iJhoVaikGrnvujLGLwJVIEnuM",
+	"dqIfif8XYSKuLoFcxSSfifjNIK2tgLdvgBQWNOyw4qoC8adZSSIUqZzPydHJG/L4YbsTkA6590qKmM7v",
+	"W/b4iNw7mcJf6yNvPFqOJ1Li936UfoaQV1TN8bHx4wvo+7gxcEEGUITVMUEGYmlZNc8gUv9wKTOlDfvs",
+	"ul5Vg69bKZRVu9nXIHqRB3ZeS9Y+pYbh9ArHebe25m1TGF1ojWw/AOeai+UFVX3hK6rqkXbJayvpMDEC",
+	"zbt89pz9ipD4yTLw1UZ1Wcvk30Ywvb7EqnoXEUg1V4AEELZQjZVVUwnPAaqqqFxvFVcOSUEKpc3d1y7W",
+	"w4qzkspVpoGKIkY3tSBPrYtHCa3LqeJmfmI/6hOe+S9sfjg1oyo5d8HmqRoJzY0dtHuA7hsUv2/fnJyS",
+	"B64brsZouOXs9mndF6gihwHRI5StEWuREybQn3DJFDl9eQJos0gr3H4aayR8P7Be41/Nw7dHzV/YPNte",
+	"HLldrnNGFSZ/4r+eeyb18/vTxgJTF9DjR1s98IIJcu/n96f3/Ul4M2Hi6Cl5IoVgkSETJS95DO2IKJyA",
+	"vsivAjFqqo0OrCCMCdUE6ioe7bWJpnPs8ADoMenFx4+6e/bnvrB37rcfPrZ39sCyp2aqmD1wrsoIPvyd",
+	"JpPpecL1iMWwnM5tJ/qC6vl4zIziEaHJUCpuRuOAcK2nTAXQfpCJiEGHQq7c0gKxgTKGK5aupZWrjS+W",
+	"RLgYSKzWEYYiQqnbAstfXj17dULGlAtDucDMOVAnGg9iGekFDxu6LRCDloshOafRBUMFjgoip8ZnvSFj",
+	"yfd9dNlrXlnri3xlLjlnZsaQ34xb5LXMA2QJmeH7aJDV/lyaGY9Y0BcjOYOfIXUby4bIxCo3pA/pJv0G",
+	"we3GJupjCSmWDv82exLdY33hOolCTw9ghTCqvuiLf/yD2HOt++J74mxt5MEf7f7v7Ozsf7rn9aPZbNZS",
+	"g6jJoBsjqEdqENn/b++7n208IXIw0CyXIzi3nPhe+CEMSPhDe6+307b/agLIS3i/RRxzTxU34d/AtX2d",
+	"gygMoDJiqhnU4kHlxJhRAW07s8ouZPpY3/IHwhqV5vbu9IljDB/C/Bjl1LTIKx4pqaERMd59wSbmgAws",
+	"NdmxxHzI3XuiqcH6dYEFXXIqYhaT6aT4yYSzlBw6++12s91ptjungH7Ta7c/wL7t7+8/bna6zZ3OKaDh",
+	"9Pb2W/vwvw/wNssUctm0kWVLOg9/UangIRJGi1iTHTgEg1kZ0rFfttOx35b+Krwtu05iCdVEvjjXjiNE",
+	"KA2u850xK7Ekimk+qfBukUNYKELt59GWyh6W0YXGaigKbx1RTbo7AenutPYC0t1t7Vnm3d1LRTeQ8Etr",
+	"HfUF/MeTeAhCzYF+5Iz2sEXeUq2Lv8G5tywwdD8EfQEUkh6xUr2UDtJMJiiRntAhOyChVQdCIErtObKl",
+	"4Bk2zUJERqiGIuhlQDqSE/r7lPX8cp9PeQK1GYrRuHBUXa+7vgjfHp4+eeG2ASrnoE26ZSvRiNz76Dvg",
+	"rXN4oVPe/V5fUF+B5kMtrnkegGi7vmBcB36WUcKo0tCw9hmYG4ppOVURs5vWF1SQ8NkpHYYH1k4DUZou",
+	"8tGg+cqONEwtXUcHXPuzjgd0t9MFta0v0ta8cMTtgg6oxgo5WBoM2MwRlpqavnjrSu2I6zwPYmusWXLJ",
+	"UhlFDt8egQZxL0zFd3g/8BwX7+oLFMMFAv/Ov9fMMxl8L7RailQuOatHfgIhZhmcs/37gnFLSD2y2+6Q",
+	"cCro1IzsayKo8GuRZ9TachOGacd26QHh3ArctO+dL0fuC8FYrAPiEhtBhoefm9md4UHKUrmx39wh4UCq",
+	"cx7HTNiDkN5ptSAJNWdyTJRMmCb38v10vbizahW05UUBDr9AK977xP4TbIu+cJZ0kBUCYjdg30L3gs0t",
+	"z3ci0Tfpq+qPjBW9xQbJB1lbwPTZmfNzKTbkliywuMmDf0CDv6AvKtoUp4MrdhJsEfCcQSnkOZtLIFPq",
+	"Ggo6gF1DBsDI7u22d+8Dx9NcDBMG5xYPjHPcgKenqJe5Kr2+AJ7r6N15h0iOKrDPoTUSxzQaccG+gw7E",
+	"JJFygufJez0SZnkgWP5wUGKZr3m25AE6n5b+yBwzSAnuCzy+oCWHzjloT+9Rrh2+PRiuLLgv7n2MFR2Y",
+	"Jmdm0LQMxmrW5eb5eHOz/SjjQdZqM8pqWKplnwUuFMvowciMkwebvBP4VQeg4/b2yERZde88YXloYzkg",
+	"czlVJBpJq1ORc6YNuICYHpF3746epk2OLI3ZJcKMEIBPRO0/Zf6+Er0oEiwJ0SEFa9V+z1hbXuOptMqK",
+	"fX93FyVVzzlh7dvBwEAnH1CTE1jciQzHZ6B0ti8QKQ+YIk10CtFkia4T2BMdkN3ufkD2Pn+GN7qhunc5",
+	"iQKF8zDNDDHB2cAG9Burgnlg/Nq5ZszZCcfdbpeE5T1SDLpdHFhDNWG5KmCuiTY8SYjVkhT26Nht7/fF",
+	"wiu4aE61VVt+sfaEHJCYQ7K1cHDGSjuNa8yYyXSAMTcpMeN9bpHhF3dO0nMGsC1WYoB00g51P10+2hdY",
+	"I9Ii4TE1DF7vtIn07+ZbmfBoHtYcCUUNS+A+JFzd7LSvcBqqXnf/fl9I4afolHsGwW+U4QkbmAPPwkAI",
+	"dPdJaF/VhHexOHRNU0PLD+bNw4FhCvifLzXP1kQpfulKz50/YSYVNFWxWrAV0Zaq+sLLcEvNInKCdM9K",
+	"n6mgl5SDyyS0i+7NVtSvUB1Ko/FWh+Rj5nf4mVJSpTvM7F+oALlmJ1aeTK12bLcDzNfdvUfraED2vvv3",
+	"nVcqtAZniNRqh4n9/K2F6SSUwOZYGVrDubL6wQEJ//vZKUk7r4TWrk0oB02QjcHh3xfO4ecP2bli1Cq8",
+	"dv9oAu/VQf7M+Oi5ipFD+LXpWWFWUB6AI9wHroPy3f6wcz8gdq+J22tyb7e7f9/SfTKQaoxPte9bbVdJ",
+	"MSRjFnOaxg40/4PZGx4GZLdjGU1n735A9IhO7M/dbl+EUBoPUqo5oDyBNjeoNiVJFr7QnhLs4+CN5h5L",
+	"WRt4lR2Ct4kXJKvTExZ+9+OEhizp1b4oPFa6jQts7Ez8C7kxlvnf223bhZmhL9c7I0EB8YhX7hY3GmcU",
+	"+V/94Es/Y0Nq++9WXxwCl/asK2cj5CQMdXgRrYrzkj0D6kea8IPKs28CkHcM+NdaPnfucvpBZB3Y1/dF",
+	"6Hr2ND0aRX5c1Gvl9mmp4D92yUb00hq0lj3QmPWgiVZfnLOBxJgM9Cjg7kMl08UK2YIYsuxfDGTLIciE",
+	"ZCCTRM40+XjCxr8ylZ1fzcaXDM7t/R7QGEet6N9SEfd0tixWmFKrtVNr2KPTBa8INkNJhh5K7Dnm1sly",
+	"PSe0+qLwZvtIO7Df4yL3K6yrPcMHOSsmkUMXr5uhDGbWUD2Ek6vhEbswvic5yii8Xw4QCcbdpeSsR/hQ",
+	"2HWFV83llMQSdU+7X05LxUKbobT/GFPlvHlhzCaKoWGBONIezigDkXnchj4zfvfc2Q0/N7Nnm9SLvc9N",
+	"PRWamfAg1euFVU15anRrElGl5n0RPnXPw5Y6bvxod28tbvxod+/+/YCEJ/g1z80f7+3vrvO8ve/+fbSH",
+	"SPiSi4vQLs8M+xb1BfiPhDaMutquhEdMaJZzJB5OrFXRRMgkdB/mv0vhMnzTPasfvDx68uz1yTN4Bvz5",
+	"BoIJ4I48fHvUyOE3OTCmL0FDTpigE97oNXZa7dYOVhiPwOudeqvtH8OqhKuXWUjYqkmQPWE1xUv08FvF",
+	"B2vQIFhMjJQtcurvztnCqR4IgWWrBFmpD+c2sw97JLTPQVPyEJcttVKP4kavYQn4EPzdgJ+e+kkavY/V",
+	"YYXslgegSzW+BCtv9KkZn4KGYnoi7crbhem2294jzIRxKCmJM58e/NulEGIgYzXEo50EZL6Au7k+98Uu",
+	"SMtu4y5+vuqt6TAfvPIiF5/orH7iXVHA43M7q5977jUAfOLh6ideS3MYWWPfh3d2u93VTx05YBy4f3/1",
+	"/adSvqJifuzUSfvc3jor906wzxMAv8RHdtZaOi82Maw0HY+pmrtT490+AIxKh5ZGG4cQcWl8Chp5Bwom",
+	"/Lpe/NhBouIkvkKTGYwkjK56DDZ/4JwLIm1wmGpyTjQh5BlLNOtZfT6ZE0pGVI/QYeK7jLZIiH6UEA4t",
+	"okEZmXOH0ATMGtRk7XcjKvpo2M24xn6XZDopxC6yfk8Hzo7wHdIScOUBf8+WRNdwhpnihlWyBgyv4bna",
+	"mDfknBAQS/uEwUWmzU8ynq9x6l1gF/iES2rq/dkAMZvj+It5T3b6jV7DrSyEpiQkBX0stF7HeTc+Aa/Y",
+	"hMO48pUvxXCpy4ApcbfO1eeZz5BvdNvdh81Op9ndOYUQTK/dbiGqz4di+mAPRFQBD7wnpklSBH1B4Mva",
+	"99mHOoE9SI1eY8zG+qxz9vPv7Q8X/+yM2uNu8vhJW/x+8XZH7qlHet90pjuXe7NHn/fnnT92Dvd+ajhE",
+	"a2tRwudwAPUbhxIwd+vtbGVcJS9e0Zi1SPhSel3I4dZ5b4RziKLrsdUIXFgZdtE/VDcId+sD9/n0dhjG",
+	"1y2Tdlc/gVg6ryyTwRSJLSVZew3J9AubH4l3Gh/o7Kwlyl5SNXQP7K2zbno6sSTK4lfWxs4J2Zpz7fwI",
+	"P2ymvbx1vWgrSLHCVu8RmmjXx9N76FWWj1QSMiAQwDK0UgEBfP5Ssv8VtnL14n9t6Y98wb4r1cof/Mnj",
+	"L7Wqubf1wJrynjgrwX0q1wWbb6pgD5lJRegWyu9XLx6+ch5fdaJOsYYIOPd/Asv9hc2vzm//Yy2HY0bj",
+	"HPf4zkvtzY2IjRRgK5ueNr58WuA+D/AQwIHe6o115swzyBHB8JZxwSruYwwulahFju3X856+NC/ew4xu",
+	"aifgfK7TTrhRF0EVRzhGvtQiR6lSlyZOWDPvG5/YXi/7D2YslmiurJikQq6pobc+SvqqA/4TFF/heYbm",
+	"7c4HHk2VYiJy8S2O+cTQ2I9GmIgA8erzOUR3IGwxTZjuCznIcmwzWRui+yOX5m3vS/PDQ0i31VmwAgMt",
+	"wuUwwMgC0J4gYJLLD4ulHZxLqet51GQf+ZgTfcEn5JxF0sXs+sInSCKo9YiRIZ2g490pZLmHR3KGeZjF",
+	"2DWEE3BGdmQ46Xz3KefiyXLo8leBGYZ2uTBpS0Am7t7e7h45Pn738pkdx/PjZ/8k954eHr38LSDvnz37",
+	"5eVvVh1/9eb16YuXv90PyNHr02fHvx6+DAhmEfXFkzfvXp/am969Pj16GZCffnt6+Bu559ObpIq5oIlL",
+	"qNOke/rO3tzsPD9GpT99d///Z+99u9u2sb3Rr4Llde5KPKUU2XGaWl5nncdN0iYzbZJJ3KfP0yrHhEXI",
+	"wjEFaAjIiqbtN7vv7he7C3tvgKREWn8s27HDeTGNJZEEQGD//e3fVt//X/gDry9+B8v06z8+nhSa5nQ6",
+	"sAgYzZpqNhM8KyYuYXUg7akVuBSw8IsLotVpX6tBKvs27rLYuSUxoHYMbDF8BrGFHrHYvdiYpYJfuo8n",
+	"ljq2IuWZRIgD7SOJLQMGmRAAz0i1OgeYhhI+Ld5mrySSpHPENFNIDmAyCCIjJm49wJ0PRRMLam3Rvrwi",
+	"DPYRz+Z11dvyWPmxs8ivGS+bCnGRzkqOQsHS36vi03zaiXYKb3Wnu+NeWpk71V3pjsJOd8ft+f/EvX4E",
+	"m/k/vz2CTfyfJ7+UeX0L7VX2T/YIO/tNZ6/b6eysYc3j+m87+LbOs79HusAK6wG/WRIuItoDIoIshIte",
+	"nfDzZaEi+M1f0YMPLd1aTIV2dUtp2wL0QRx53sXyZ0X9bGdjUfgWylEyrUeFz9rXtqxubQlwM7aCHKcc",
+	"MshubMIIEZAqAyGkjc8mFqU4V6Q75EgEBsuWB23keOFUXkBLia8sYIc8nk4otqRqjbmx8T2LwTkZF4xN",
+	"AKYWWurldi+pyUW7tyKYU2P/rhGi4yRRsX+ds94KT8m7BkbYFJgMUmTsJsi2RMR7sUTDbVGCtXXZSCPk",
+	"qM9VX6RghcCT3cOg5sybCmaJfXFVfDDYFjfm+dITamJh11RLDyJtgSvUhNGWhNFor6x94jeLoeG9C2G0",
+	"SlnxBA/n+gG1wu3rYmov4NaGCnmxpgPrCxgfYmAxQU4DrEXE+gWnU6Xb6FHeo1EPwMsJnlWaRhWu+uZe",
+	"Cgz01ryUNwMoBLoth4an5bSH5xcL3gndGvYsIhHdMS5e4l7E6XwTpoPoqlut65zgNlzJObkN0Y7jSZ1n",
+	"kkv5ubDmwxb5t21LFz0HZ/EVBVbBb4AwTVyxIWMf/gCyBMIYgNjxNvNt5dJX0GIfLU/vJvP+ALUrntWg",
+	"X2H7IL7cWASb3ICR7UZGautGlOfP+lJsR3VCTBIqZupVZxfQDlQN5flXEoTAJ3wWMWwkmBcCZD3lvPc8",
+	"Oh4i4z6w7keWh49z2K1UeB0875FhUz7bWHnnT3qoCjzl1FE06OPKYGMeNzzVg1MgG9rZ63SfdmAfK/HZ",
+	"vuSzldS6GcqBdXcwO929tVX5h/xg3Ik6r481ujNVr9ALLfmrQuCNur8xdX8tXQ/OQdD1VZHIyljjFmyC",
+	"LyXauBAxjGi61SHEo8pCqhBYbKyXWwbo6UtxG7ZLoHe8orBmvnchVdgs6uZEZsLtudmy4phwvxPicJ3T",
+	"zfOVJumMHgz2Tp8r9jh2aiPepUiiO/WPYyCWi3dzdq8KhktgrIL23jlhlTSneCR2ijptngtzBb3+hZXv",
+	"lJZ5lTqehTfdFPXcx6KehddYkBYftB4RUxd8syg2yqe4vtbnOEFwHLG8XkojbZcN9RQRBtIigQZiIc4m",
+	"2HWZI+ORtJhAIAK/nipwgoGg03qEhED9/mQsRcKs1lDNA0WkgLQDs0xkos3eQkm6+zlyqCIpg54ACQrP",
+	"EmARhnJP5x/1+241r5Jeywt4Sifrbit5zIVUL4YCCVODEY/rfQpokxySsNeJdvo61ZPMjW5fPE+AF7Qa",
+	"u0DC8eMFABrdA5y/IBJz6t6Ol6flnm2wxYqtfNeDF5eW9SbLgtZdNPoGa4Pzr6qXcw0EebEz7O+f6t4E",
+	"AUVyNUVrv9obcv+mJ+x9Wv7Cypz0V45/83dbpYiOk2QlyIcS0+oqoQb2cQeO20p+VRdeHLBPUHm/BxqC",
+	"NHfWm/gMrZNvNiLrFMUJvxCqcVO2Y24cJ1AIMG9wbGhvXOWjBAxDIlJR1W31JXzuLBLYZ4GTBklGJkYk",
+	"R55ahxh7EgHi1J21zawBHMq1rQEfN1x0Bg7qpvlAymzcet0Ofv41N4X3ZDYIajzYM4w7quoY50x8xaW7",
+	"1tmOVsAgOeUwP5SNgg1QKDh/OK9ZMdhYjl+e5XgyrNgwXzX2ajuC9cEXMG7JbtkMijW3sX3eF2yBRdSU",
+	"Jw0bCk+XRdRkoTL98Tz78W5OikX0rxdCjA2Whnh5EUIuPkIjicoPr3ACeTPjCGXBdo2jVWIksAAtWIBv",
+	"KvOmWp3PJU4XZefBs80l1Hsc8O0mOVeQki8opcPyYu0GunQTLvEVBQ4IYlrJZ4YqgOAnS0v8ybfrITdp",
+	"v1sGLSHN5E271Gtk/EzA/GNJQFKogPe4/xdDrY0gKL9K9LTrNIbvkIDBn9ItYUv/7W9w27/9DRtPSLPY",
+	"POEI7jLI9IiIF62OI3am7bD+plI5xSH69m9/6ymGVy92hIAb8VLrhksppgyMYMBGwbOJpN6zQeaVe0AY",
+	"k5YHQEOnH2FZZzDTaQKFOzDFs0xPKQNvLNUIwwJilxospSAKYG5oJSJYBlqPUEK8abHEXEJ2aTL2eMNe",
+	"F6XGUqF+cW+nOiMLHSNX1b8vaEAvMV0QzQ/5ByIQhiYkoa0arHObHbP4m9iPm1qtjCbG5iSxhsX/z/73",
+	"cd0M8u4lNXNxL23luYQur8umkRdw40yOGADCkJIaN0rNiL9bOmKrtzFeSNsvHhCgfneHYr5dXeU+CDW2",
+	"Kw/o5Xpj8ad1hcEU6nbXHc0yKxe57HfuMcRgTXhBgyy4n8gCxP1yxUDNXvIUadLoaDwydaHCkopZtbLp",
+	"CsoOHvDIgaNtUBwJsfYX+EUN2+/sIRjBXdpTnskiAl/4LJ1FREGaN9cZOkdYCMBIT2WaOqWAzjZ0I3NG",
+	"EeIMCy0eioabk40JQg1OPBI6KElisi/1MYReWtiGDi0ctLyg+Qpe1lODCXSfeww9J8oVsLtHRQsEc2oG",
+	"OOJ7qqJAm35O61f4dYWLsksU8EDweqaB8Ah+fLiINHT3nY0RboF4cMBswspF+BykpmdX+0rzLtFuNNe8",
+	"8TF2zVi4ST3mETk8BtLWXusex9NUT0V5CGYi4ZT7VYP9Ry+GQiqwDI/MHHU+rpGeWCMT0aLvWvAdDUcq",
+	"6FwJu1IPBoBpS7XBt+wudl+19GAw98akQcpamgq9BuLdn98MxR8HO3T+x262cDIKP4UVCL/D3s5qxvx6",
+	"gNmPv1S6BT92F8e77Z4K9VJzZcRKt5Dxxs0+tDSaDjWwkRAP71DIzHe9OAlHwRnokDBOpYBuQGrGzjNC",
+	"Ix779jChhJ5RBX2hbQWSouS97qDXWQDRhk5LSnCAW8JggDfc/ZCnVmSKu71kyLMBxp7w7oH0BcQM7Arw",
+	"iwasr9NU8POJyIkrSsF0sP1nzFn6+EAaH7L1eA4ZkmS+4VpuvTCr9ZGXXBDky5ulxe7VZTIRMfRFYqGX",
+	"FdL1M44cR1qx8SQba+Op7znDOj7fA62nLsTYduHoMdrNuIbF3R7lIhjep5OgVEFSagsZleg1qSmL54cM",
+	"VDUDnjHqTOUXmCbkRnHa5+OYwVk1GxeKuBsdlwrv7wMdzZCng9eQPap+nP9t0UILeKoN4po3icXaZC6b",
+	"zeJaTDPF/vAN7uhB0M0sWhgQiB3qNLkLApriocCZvEOtW0pWFDUQxmdKPFS+1Wk5RrFX8PirmaT2TjqH",
+	"3af4Gyeb8kqyP2rumf/+ynvSc+ENWi5Tytd6wG/qrP0Z6YmS8ezbA4AJ4GOMRYa7gB3znYZ8Uyo00aVi",
+	"fhLQ2RsiFX03wCdzTgrJYVjCnc7e3w9/e/Hsf3f+D87LTqC/+2HeyeSkZIF5brW8QXNofPWkbJGtk/Ve",
+	"ZetDpiupKfVZwyaONjKD3VXhpEwMfHYErS8xVloyqeYMpwj7LVUYxFHB2M0n5q3PqODGhM/mLFQ4wiVL",
+	"9AtnRyqhS9w5eqPec/R88wylPzpzzY8hUkk+Yh7+o2Te9Xb8/n55xy94otCyrGrXl3xS0NQ5fdMPwN5U",
+	"PbcXOstEH3t27RdbpqXSWGyCB63u0G0wvi+l7+yFTbZ2oh38EcjGvk7c2EZSydFktFOQQT7Gm3eAeuZs",
+	"Pw1xDXjdC1lhZ9vRDQfYtb7qfsgjCtkZ38i70MX7sW8mvhvlXJSL8pLY/MoDKghZJ6G3+3r9KgahCp0y",
+	"MZpPDcqq3vUCMde2hFwF49fj2k56i1xgPTXF+E8+M2nYVKTgGo5EAkRrVms4N15C3DPuMFVDGbZOsK0m",
+	"QbgGZdgcXK+KGgxBBtfg87qWh+aD65+uDf67W1flZEteyINAuBXWqgG6rQN0u25QflOMWxXn2DXZxubv",
+	"voxybB5WQeGmOrYUCoM5lZ/0FEbDotAoDLuBFYOJEAjEiF2b/ZDpEQQnkT0lyEGIrpY7+3cOWSxxd7WA",
+	"fUVCHCKixEAeuURWcks3w3a8lCSwE+PLo0d8Rq1DmbQltJexfGauyYd2u7GyW+ZUId/i2FzM2ajboDQr",
+	"htPuhNdsiXqZIzcrnpSvCSZ4i2pn4+gQSYuTICzKHYxQTJx6W59OrjPO54IwpXCLYeF3R6FHcJ8rL0yc",
+	"cLnKrXyy5wX52hGVt9qysTZGnqVBmpaFXZXvsSgzt+V8VEjjrjsBxDRxJvKlQk4tpwrKA243AMq7ZH27",
+	"adfoCWTpW1LdnNVyUk7eDkUmuiwOxgoGuoK5Eoc2HzEBCE6lqkAFAk3DlWreXf1G3Qs9fzeK8qVWotGR",
+	"X6KOvCHJr5aqp3ZTUFoEsYv+RQEHINXqArgonmpFr3aGkBU3K3phJO4860uRdZ2Hdgq9rIUxRVlLY0k2",
+	"ErV0cSNrG1nbyNpG1m4ia0mEwDqBwNm2rAX78nasXMNlUug/B4hbJ2fLZm9B9nrbd/OYFt6iEcCNAG4E",
+	"cCOANxLAIEFuIeIwlMbqbLakdBMrM5G+twK6GDGdJgBrRpxyoS871v1jXZm07V4xBGAwzIUsJuznVz9/",
+	"xCbunNGo2JBfCuyEv5Us72ua7LVTtlgpUIqPSitGKNqR5p5QwDuR+1tnWLKnLEuEgQ/XIGO5ohUkEFb7",
+	"6Cc1ddfOicF/zzeFpISDb+kORCz+z+Vou2jH6jz+G5Tnzl8b8jH611GTlaZN8DBIqZrM8sqZZRAcQz4e",
+	"CwUUrV9+qhk65t6ONQulLJ5B60xIdc4MdGkuBmghiFsVWuip2N3glG5wCjc4dTcIiWHMQvuSlg3iD7AY",
+	"je3b2L6N7dvYvhvogLfaEhSfl6TedkMQVCx4O0I7kVhduBh2qMu2KX3qhuelck/NiWX2FjLGYDjnFb0V",
+	"RUXry2+lPw71tBHgjQBvBHgjwDcV4NyXY29XbF+nE96qkhvb4a0F65xvaRea2IUeFDoj0gKdMSMuRcZT",
+	"EtdGRBVN7YgMoc3eWKq9ltb0lExCD21yj30rMc9LUQCCSovgTJJNU26wtlynSc5W4TY3sU9M+ayoU5SY",
+	"AgzfU1q02TtVoMDOJy+dX1FQalAzE0Fns4kRJb6A/KLichVmCWQUnjXSFkJIV1JHrt2/70EDTgMvAMjE",
+	"cC5/9chj/21UKJfKY0377uiFPoAFVnYFxfhYEla8ti5wtLdXKjvaLEZ0dx3+llgBhQZ/X6sZcCfcl1eX",
+	"Zlf237vX5gdoDAiJxe/ffTxhJaUYBxqiUJiGtQMGGu8R58Xy0tn70ZHv1l5DRZngYjFg+z72/rvxfBKs",
+	"0a3BV2Fn50Quc1HQ4E0XQ6EbeMQwp8YhbhzixiFuHOINRO9HCM7dEJZqohJ9g/IWmfl4/wIZhbmxBRgA",
+	"vmsi4iM/bcQTgdzLOWNvT40zAby3CZ8doX9IdGPIrUJep7RtduyrYGBHe7Zf74PitT1V6zBHTHx25yX4",
+	"jiNOMIIzcT5REDiFGqQC9KCnik3kPRugW1i1SQLMXdhoi0ZbNNrC+y8R9lQt+ifF4xyBf9NTyx0cv0XQ",
+	"s9nMa3mwauYXlehcSo/0pbiWppkk0i6BhU19LDBDRoDEd3iPmBLTAAjrsulQRyhxYSOgxoCwJ6W3ggT1",
+	"4UxuQ7d4kBU24zJ1Lx9wIUlLA/c2PlEqkbh7DbkZCnPE4pEYmZ6CGbBLkcnBLGYDqRLYRRB15GqGakAG",
+	"xQUOsRt6JtzaQYA3E8Cn6wbxbtBTXDGRcSOSnCLTaTnqopPXcdJyzNhIZ+IogI8zgVycRo9Ay7R76oPg",
+	"iRuGLU5RWiPSAXMvwwrFEj1VFSFPN7slDPzuJ6+UhU7uq7RDx2XXqi8yZW6TybxuLDCEPk9TkbFEljuv",
+	"71yIWbeO6t9Mzv5HALlQPpAR//wTROV3uvudTrQzksr/vQdQOSsyd6v//v2/e71Jp9PptOC/ez/Af57/",
+	"8Olv7htT82X9Vf+R1xkbm4FAr5k0zLdwFs5mEOovvNryEpwL+x5XvWYdwpV1K/HtlQtx3PqNt/7daR22",
+	"W5++WWkapby028tI5X/nfQ6+X3lM+zfWyeBekfA72bEK/b5A+dIw799HqCWgRUBNgvIp2gug/isigUHt",
+	"kJmAt5eptMtA5N76o7xeX0/SpEC77sU9ct1E5Q5BFN/rqdAjKLPeyzzPJFyN+MVKI3IKz3ImQOCg8Pzq",
+	"Ux4o+pFVp81+LXNPU0+AQeT5001U7voxlXYIN5NZaHjn7jjUaWLcPJU98rw/eRthbArEfVpYiUB+3lPu",
+	"M2AvtdqtEBi77CWsATKaO+vZjdhz5kOWwLm6ZIHQmg50hrN0j43m4PRzLZDYmZ7k1D+ZdbN0ZqSx7HDf",
+	"Oe7O9uJZBaSouAeWWCTF3bLEIjkZCuMDu4Y5e+8oZM65s6KEu9yi6dfXoxE3JYn++160/8n9PU6BXnHA",
+	"UyPWaQhDiP7lFkzkFOob/PUeWRb+z6AyeZZx58zvGDtLPdvjzqKi8m/Zt5IpU7rDOrTZC26QDZL3+7AF",
+	"E+3pFa0o98ApdVOtMZZKj6izFPauspl6vY+rWAc/AM1/yfH383TXdsHa8ZUOkT9MUdgFvvcDnapVrFJ3",
+	"3+ubpK94lkrhaVFvscFTOd+9BUMIgpGmykbberOnrY/dbR+jWarV+ZE79YkY8EkKi+0+86z+IGMNn5k2",
+	"+0BDCJD5mPZDeWrQ1bhKMMwX3aw6iZd04c+e5XVxMiekurokbp1cN04fpalTNP0L1Ig+isqotwUbTVIr",
+	"xykGYDUbgZ+Jjymfh2c1p92KceV8aDXxSqEmo53u78+ivU609yza70RPO9G3nU+RZ6nt7khlob/0iH8G",
+	"HlzvS+Afz4I4kMqKc5FVrcFPwmkk917QMCj0rSn0oSi0e5inqry77lq3ZK0XcT1aiVLJGYiIeqESCtJW",
+	"4XJfk3f9U7SjxGd72sfJUQlZaBzoJOYk02Px5LdJJvtDKB2rkyBrAIM+pnolpwR7vbgtdV+qx24tRLtm",
+	"NwMAPiy2RWg3LtWiS/WDJBZP3HpFb6po91Y4VfMG9KJv9cQdt2XUycCS7DyJPk/TKEdHQBQ2Hxm47bw/",
+	"JLMKfAf6qKfKxiDeRCp22EEXQA/INICgbuj/hE9AuIUvAoavcxySU2ccup2B5REbwbP+UCSnzvfAK1Me",
+	"qoc5i02qbewe6IQLdR0Hs8/0FKfnOgOZo/sX//jK+X2FNYuv46q8FZ+9u5KKxldpfJV76quUDGVKrt5p",
+	"JNbpaUzqAQSgIIiYLnw018qsNGr8ec04x4BOrjBr88vIuM0/mNtVn1bcHo0v0vgiN++LbN9xqHMNnMad",
+	"qwbYlsOwcMbKwt5NsmAQhNs8az3tlCRTvYuxhhtR0u11/sTJouHUeBONN3G73sRy6/3aXobvvN8aCJGY",
+	"FXI48DtITQNY4hKzNyph4vMY9Bv0NYXmoTxvYaqn3iA8GQqZ9RR1QhQGLGRnEV4o9yOPm1g03uHBV1vt",
+	"vmv/DzCXdZF3X1QGtjiVlWIebspNGvY+NkD3RxDfYeFEvyh/sXim8yNR39v8Z8DwOleGeo9OVCIyMm54",
+	"/nAokeAj9vjdxKZaX0TsR63PUxGx4/E4FbsAazKM+5rWRyZci0VKUGYUbIcY/HZs5jvUaY4Ghia80k+t",
+	"p6B72bNnB892nZOvocOTEwXlhqn4cJmT3+RtUPqZSNy25GnEJsrKFJqnQyEsCifoQ+5kk+kShFCWurhT",
+	"/hdBiiKFilwqXkWcWU8NuRm6U4aXX4ixhaJVNIQBm2j0SECrZOmLVSOPdgsVusE3BNDxlM+OGGS0IVgC",
+	"MRAq95q12bH3ivpcsRG/8IKXSB6cqAyvDgRrjby8gqcS2sEW5cy1scrXa5QynDdUy4Yo2dHv3c/cMrzM",
+	"2uw1TxK+Vn+44nxvsgPx4mxwvZPTFbjf/E/PZgWg25xZjjsa7obhd/oi5caeTgw9iEjh6pfOTRSOSeHn",
+	"kyzd6eamgXkyEiPT5+np3unf/9X57eKfe8POaD/97kVH/evi/VP9LHtuDu3e5Onls+nzz4ezvX8/PX72",
+	"fVv2zfXeTFJZecsTsaS1ssSW5DpLIhZPsjRGyAUdHT+tOZz5Q++ifPUVGMvbFuL86qv+IWZv1C+m6U+y",
+	"rdpOpx142YxY34oogL/LPsEabRt9s33g8dQDSEa4e6xtzJ8LO6eYrhkDub/ieEMJWhfTQLn4MFg1i/Nt",
+	"aDWXNGwsy4dHXkNew91Yy1QsvqvApVkhaJ7g/l+/pnHhAXUO0SsFwEv3SN/uFzKniC0dZ7ovjMH8jrcp",
+	"fBXSQecA61iUnjKNFRyXAMF0ngEWNvp6EEKaUuaywtEa+soZTIlGvlzxQojx+tY8Ltv2rflbCG9UiaoP",
+	"KAWdl+V36lyRYCPArm17PWCJ53bPjdhE5skfVl8ItaJFxL20DSMpRj9YCH5E7OdXJ6/fvey+/+X7n958",
+	"fL1LNbIogICqC3yXEOs4AuPK85JNM63Oo8WIR8JClCNvDXsAIQlEhlMEJHRoN5yK8kACHecBXBCXCGmf",
+	"I5kkQD+C8gkT+5TwIh5nqhM+w4fSD/a+o194bvioVDLu7/O8dBvfm/bbDl4WMW57CjDq+85WOwq/oEjL",
+	"o4DexxtyS4RjoS9peSLG8hmUBkiE8H48OT755WP3xfHbF69++unVy7jN4l/evIyJWM036MUQT/zx1T9/",
+	"efX2xauYZdII2gCgVXoqr5ovgwrgNbupQRDc5xlN5P64gJpFPaC2UVSlMNVZYnpKD9hY6DEyMEiE5X8U",
+	"NP341Qk/j7Fw383jzaD1VivRgjrxmMoKLBDBQS0CFUU4jURll+zx087B7hLTfAVcDFajjgv0pHQewC8n",
+	"tI9TtXFb9s0c4njzsAOlYMfcDouo5AuhrgQmX79GsK5MbmkJv3s/VMa/XO9a8dkGiVRWuoUpPEMPprM4",
+	"oErPII/mSsV+Ofmh9d1chOQF7w9F64VWNtPp0jCJ+7H/7V/RSmX8L3CGoZj/KerQ+qH62E8QhSRDKFV/",
+	"1+PfxD5p3J5rGgGiP8mgGu33T0WT4LiwvwcQVi+b42vlXcaTs1T2yTBAe39J5tR7Bb5mxDn+WeI0n8eZ",
+	"UJMVrHY2RPc8ijDZi04KtlnpKUgJt9mxucjTIQyx2Iigcrcq8Jy4J56Jc6kUUKQ4B4PFBQB33FNnwshE",
+	"YABnpifE40KE0mAjoJLj9Mzg73TzkjqD7QkwO5MA9BP7PQO6006lm8NQTyHlAWAhI7JLMJWcneVBRtDy",
+	"HtX0sWeb4eOx4JnpKVCWbjXIFejr0UhaKxKq4oN7k7mQG0iWJWIsQJsq55DJVLB4pDMRA0YV1ABMDV04",
+	"8gpBp75yy0+jwK75eXS5zYBUM5aqn04S8Z/4aQxrkxrN+jzLJPF2F30YMOcgI+SWmpuLKJ84h6JA5xZi",
+	"uolcz7K5d66VgFSR/8CtuR701ExPMnd1f8jOZs5PisIgoPCPfdRsSkk2C4lB+C0Nzm3OSUYkDAOdnQtL",
+	"lKyY0wdHNhP0+CFh3AgU5r2zNns3gJ2ahU2vsbidjAEKeiHe2D+ZYoaPgbyBZcJyqeJd35UCh+r3EzDV",
+	"0sbmaPn8GoQ/nh9fCwkLWdiY3YA/iakC0/9Nwciop4oIljhisRFu/ahS0lnAeGlVD6KIxVb2L0R+939N",
+	"xETkt55yaVNp7KlQNpuFX/mPw13QfnX/ynSo0iw879RpdLy8p+JEZsL9fhaun2IN6ynUsOKwRuJUDwZ0",
+	"Kypl9TPxwpACsiH5iH6HsxMr0o4RbnI9QKkBjT/cHjgC5v7MKpGFLyG0kQjitmi7F4abELKlE5WwVF6I",
+	"QGHsXp1/rH8/j2iXGvJMvLwr9JAq7EakJTFWZ76dOgdzeDL2BE98SIfMG6VH4BGpgshzQ6lgg4yCm4H7",
+	"0WqWABbeal+z7MTIYgyHzsMSDAvpkxtHr1RzUIQzS+zUuRfiM2pVaHYQhE4IOUfOHW5QZheIYVo8mm4B",
+	"yqZ+sZ2Y36t1pBbA7WE2JPfgrX+ffvrmcUT/2F2NniMm0d7NqypoN4KWNiK9nMO87oTwatUcSGOU5uBh",
+	"yXRhBQr50w13LrNz+M2KTAgVfO0cD5Lfvk1+ebHjPAloVhzKFsqJEXxb5Te84z/2P/KFBwW/mEbq5uwU",
+	"dbh7qe4sH8Y6WRLY4VfhPt0z/EFoIFX3DTip01RPixxSJdOePlm06YvCmSx74ntYARTpf4rSjogWLBMq",
+	"EUkoeYLCKWC2EIqI/Csyo3O6uE5L+LEtCcHksHZYkNKAytXfd14ncq/Qmbj8qwAz/dZoBMm9xGbm52w+",
+	"OlAlQ4pntx6S6XaPKDpPzon2eD/ydcQ0sLsEuCIEsx8fdA7Rnm85e3633VM/ykvB7FT7w4wwQk7QcXDb",
+	"0fVCJGbCZwELBY+P2Jm2w54iqyShnGVAMhJNHnUTUehRSYNet4GQAw+R9gqJRmu4HIuIP7xbGGJ/mElj",
+	"R9yUi+3dUp4m3AZxuLff2n+2QwCP+S++zQXii3C/dWwUXIltAxQ3eHhldvY4gV0S88EATttpmW8pLdND",
+	"FjdRTuy0Mc1r9JCheg3o7r706HYyvBhxyKXgirqiJBXLFmeA3KFvtahBXsLnJdtzI7mL999Y7g5qM1YH",
+	"dWN+KNAzXLLrp18a9mI4Tu/GQpWiyedcqs0OUrQCLANYMmrPzVIP7FzY/MxcMyRTbW+sgU6dL9AF++Nk",
+	"/2nBTysVUOQGSVXprrv6oHT1ZJysNpT17ZvaVDS9mq+aCX5rIubBA1vDUdzIRVsPZYrPCgjWRPfr40PH",
+	"GARAeNQQS9ogZ6lsxvvomRlIS5K7Ygr52kxPjcigzCzVPMnTX/ATkRoB5WXtKuH0UgMGZhUUydCO0loE",
+	"yd5aABI32Y21+4Pa2VfgENxCSWWF2wDObU90f+LcJk9o47fwx5mxYrQEe0AwtyUBSl92eDaDDLaPPALA",
+	"EFkXWL7DmeJZpqeYrpXG9pTV58Ca3w313Mh1OXK2H3A65YlheSkq8l5z+cm6mCbxCS0LaX7vkQwheTdJ",
+	"U5wZMllxNQOUHCHj1qIgUrqWWQb+s0nSaUXGoZNQKjtHfnNvOZQgoZgUeIv7XLHHsc0mIt5lWNvq5vE4",
+	"huROvJtzF5cmhTC9yjyaOcVzVJoGDexM61Rwdf+iy3gQVgku0+I2seX7yO6RBHnnhb6XgItSvyxC60PL",
+	"xwkUt3hqP3/oSjzrAJ+aqFQYw+JwgqCQFs7hVQJ8WQj3pWclucMILsjwmpfjf0dnDCOEb90FqzsvxUtv",
+	"pnh8jRlsNParYrpXFVb7vuC+iLCJ4DYR3Hsrg4+TJEjKNWVwIWRLQnzliC33YMvQSR8xqxPjTl9g/cDi",
+	"ITUr1opEPdUPdSuAyPQJu6jQfYrgOJQnHHLTKiVndo96yghbEvxWo+CH/KHgCEo4CWU0eb82PUAZkNO8",
+	"GKBoLbJkOuMLs4Qe1RiaxPTUcbEDBnXcCE4FnxGOLhEwMncKjwJc1d3NUNtIaQJAkadaidKX8/Zz8KkV",
+	"lmxuoNtwTTfVbV9vlPw2WSVec1PqctcE14Okwz2Vu++haKC4XhtJwFVj7aGMkCyHTUIEGNfCE3jNmPtd",
+	"2Fe5PP26w9rbkgkPPaq9kWGyWVAb7+xJE0BZLWKWCBfu9OtIjM7c8S7H/djjv39895aNRHYOXfr7w10M",
+	"WhWEATXdgihXVVV/wSzpok0SM2P1eA4QxW1POS+2S+XDBch+3hVr3lZgZtLvA0siKyoKZ0K4ZZt5D9lY",
+	"PtvMTMBM2VbMhFV8X1jpFqz0N1VSDioyIOqUR5+pkKa0nDtRAQ0eAmoIuP5rXdH3Hiexile87YBZldR9",
+	"UewiW8kj0cji2wYxNL7r9dFHVBa5Vff1iQeVrgB4DwZdIFgg5Lu5YeD7iRyJd1Ab1ODebz8zQau/Smoi",
+	"4IEbT/arQcvzRblwK6iMsgFbmRh5qzH6BuMqNHcQc7j7smm0iLZnP8pL0VPXRtuH2F1ev1yJt4/KgHv3",
+	"VQ3sOmJGgxTuqUBGDOTB+lIwabtFWgA7h80uSkbohu8pg6QJlD0QynucU9LvRZ1OZ9d3z6VS/3KuyRnn",
+	"U+5rdqul/bKMUq3Av82UEsxEaRKVeQhZsfybghVd3TNj7zmqkG86e91OB6IYHJ61I9NUCWOu6KWx97R0",
+	"rTt7UyEuysP51W+4kkm/WLrQed7qVJYuuC8OiwO75MXEy1o64m5qF0oPb2oXGprhJl+2LQ3vNOgWNPwy",
+	"5+PJH77+/3TFlJpEFrUiYX6ug0q1c3W8DMt1EY5hY1309aaAaMmaQoktncITJPsObvcZ719sdgJXzd2E",
+	"R5EVS0mMzcom8hN0zRSON5k2LJpYpcfZ3reLJRTaCSJk8V7Hetu/2XIKv6o1aafcFf+ag51bk0QPO/NU",
+	"PPK37LxXQqL9WB4ZJpPKRotzLJ+59XAl1+fyxosLJgqxarWAVWs1/t+FWClsI0MN09y2kloV+JO4muU/",
+	"w2wZmTUYWmU0BgZjgNss4Dv9PTYU0b/iE17DJK8tp72XmvvGYdawOc5S3b/AfwrlRrD3HTrHIEvd3wfg",
+	"8H6Kdkqe6tPWXgd2TLhBxS+ewXVX9qUPr6RmNPvl0XRodG5aCZ/tdPfcGOi3z+dG/vSK3y6771M3cgE+",
+	"qrwUp6Vm/3utzt7OX5/WUBCld1qjJUo7q8mLNdHeVTEKj0x579xByHdSIYc/iHHK+07WpmnZdp0fcJsd",
+	"50KXSM4BNCit6am4fApjbDKHt+OzIvcg8IZpJR4ZiMVyzxuKAdSeGkzsJBOeKZFI0VOtRBfKAOEe40wY",
+	"gFGG8XiyQX93QInyWU8VnowR2cIcKpUFdOBvs2OVqx5oTt1TEO/CiUPndjc1G/CgRwExhvIxKsbNA3W8",
+	"e5i7msjIv4efAjwk1X2eYjtp5HX9FWhcibzA/cpcyDHjxJ6IndeFSiJctpEGYGkO9TjnY+yqbo6wxx6T",
+	"lg35eCxU4JnlOFaWTVReVUnUuUz3+5MsE6ovfLswfLLVBZpS/EKopM1oLhA1Hwlhkfqyp9yfMlHyfOg+",
+	"IspZYzNh+8PufPv4EZ8xM+awF0ZVUX/k16H6J/bOjQ5CF+5lngmhQlQ+mktT9JSeWODvdaPHl+3BLpTB",
+	"oB+0SiZMvNtmb/W8WaJ0T+VKult817WmxjUiKxke0zmr46axM42pcn9MldvDES0zkz4KCjXOCVbARMyo",
+	"iUODKWowRffRpvso7LZMukKMfzCU2ZMC3rLWbf4BeIZL7Vh8uo0gQ4UuXcZyOzFtFjsxCpVqQKcuqQ2N",
+	"iQpo03EmBvKzMCw+F3HE4nNk9ebu/1P4JIVPxBmRY4t/xRHysIMRVErePzLMieeeQiMloIjOJSTZ0fog",
+	"LqipVImeYmcWGK8wXRY7WZNMUpF4Km7tjJIR/J0JFqNydQPqD0X/QiSnEmvx/N8tqYBLXKpT6F0gjAm3",
+	"crrMhlsNJulApkhZHSt9aoZ6irdSGv7tHuIrimIk7Y9TMbCnZO+dngmpzk+NEIpumf98Udkv8qFX6Xtk",
+	"HPhhKLPjcvnB0lYyMqnon1PCa+3VgLMwFrSaDnAjg2DUzueW27wtqibH7jGLMapffe/m8lDeI235k7oh",
+	"Ea15Xfn9wVUk1o/9zXf/6/dO6/DTH3vR3rd/VRBZz88hEwMBZm/NPKRh7l3PzQSoKtyvRFY/ncKPNpxT",
+	"8THbnNgrCVVmdIztVG8wPU4oy1XmdVj5rv4sPmf3yTbf26LgY5yk3lGVQCpO//edc5EnKnaindSGP791",
+	"Il58Hqc6uZKEAUzZ4toQpfjCIhWXRfzrz3Px57n9MxV/pvZPw/8UZ/6tH/z1uIX/2i/+68T/qxs+yv/V",
+	"67X9mh7+tftfu//1+Lc/f/+m9Wnhml335e5/Va76iH9+g2M/yEnJs4zPFl8JTHrxbXhB77bbD6/ffKim",
+	"yy9tQGI6ryHrgPutStLxbXmNx5keayOSP8dCJVKd/4mP+pNnmbwUyZ9BP/wZxPqfqBn+FMo6T7MlVUtk",
+	"mc7+zJXPn76uc/dxdOOP2P2jEx2uckRy8bzEV3Ty/YWeqHV7Jaxw2x90NuJ2XQSum8U36/kpc9rz+4lK",
+	"0koyteMAxy0q59WRBe5BH8RgYtZwNRauebrBNQcbXPPt+tesYswvXHO42jU/cSuylU35uac8W3XV6CmL",
+	"7CLFFw7mrBNHBTse/ly04ReMuGoz/sl/uIMOXXor4bbfa31BMLr4/buPJ+xJGWbnrjYAqAudj7JJ6gxk",
+	"DRhy0JkR/lFQnM7uBUXnTXXlbFtQbrFJtY19yDInx8H4qRwJcwS9fC5lX5xg9xxo58RVT83Xr+cE2Bm+",
+	"EjfKTBQ/gL9Dig8mgLIaXQfVU++82ftuYp2ByKZDbQSLE2G5TE27r53AjEMfJZNOAqXVONNnKUUJ623s",
+	"+qCaW945IXFtAO0GMnCVSFxJ/BXDcUOeDl7rSVYOyUFIqgit6HSflkC1Y55Z2Zdj7h71+x9kunX/KBhR",
+	"Rev8r8jrWGfl9cUYnem668rGYvXFKP71JMON5sRw6TX4QFp5FmVocLitV7DrwEHm3jyFFa4Pxb2+pqrS",
+	"Ud9TwHsp88yc27dmiM2N5NYwuA9db3YO179mb4P5rBKl+zp0ujslc7GPTbX6FdG5J/8xkCpZEqOzhMqh",
+	"hFg5KaT0FDTuubz03QVBHxZrrplUpCx7KvYCLo6oLzGmPzWLwcSIg0OLIhs7whf4KkeCKzQ0IAYPfw50",
+	"1lPOHsDCE28yYInPNWKCKoGQoJdIPVUKCrLHcS7S3dX0l/8nch76qqEC5oeleioyaoQHpck9Bb0bA1GH",
+	"YpPxWGRgD+0dYFPs1O2SI8Ytgw7Yh/vwcYXJgPFemUp7BbuGe+/rBuWo1rTSx81zxhLSpekNBZW+7WwY",
+	"VXocXfGlczv3Dq8bmqlj9JxD0m7G32lnG1F3rte6etUg6LFa4IDqQvo8hTFE7GwyGAi3VTKtR5hn9sSg",
+	"kMlfLY5L5juOpnZDXLUfJpnqjsTIdAvDhdv1en+uG3SsW4yfpZpYYSJ8zcCq2OeJOGJPO552EQkziK4K",
+	"KLGMO7vFRXjaqYm2TbJF4tYBWt3dHans0/0diGTJ0WS00937DteD/noWZiWVFeeozMrTUpPRmciuiDRC",
+	"K+E7iTSi5fzVhhqbyFZVZAsNCJ42Ya2vIawFhidYvt5wrKMxqzOF582hGkvYEzpWGsIfBE/MfCqSvfEY",
+	"OoTeYdvcsdDjVHSZEpiHUlCIrjT06TZaQXu3caareHdXy6i6L64b7MH3hEELguJ/wWKhDsK8pQhB4+Y/",
+	"aDlyvBUvek50UERxievsm5k7PwlQps6wiQi+W27OID5bQz0WznzHAxAoIFkAC8PVrKf63Ig2i2UilJUD",
+	"KTIIn3E2Eons89STXqFVB7Hy2EBviT8hqOokSknmlPvhX43goEmvg94IfvydAzeOV14iHDh+Td1cPMGG",
+	"SI1g5/xSlOcT3IxRpv7Egr697+p6gYc3V+fSPN2/dYfOvbGzhUYbCJ7OilsXW26caTssr8DPE2PFJq00",
+	"btB7DZ+vNNswyTUmNuAjmc6++Knl8qY8t2OlaiYGDuuXNi+i1jmT2fzu2zv8rtPq7Lc6T2vmA9csAFeu",
+	"bFlG4MaX6I2tBgfJI0CiNeIy9SmN8mi5Uu0RbKv/RR+2dXZeM3Lh7lPbh+bZQelNPL3qTex3tiUp4Kgk",
+	"8lzakKwZD7USJDPLs+3sPX9eF/BzF60IszooT+2bTuuQPd590m59+hv436VPGgDJoq4k5b2Si016vvGw",
+	"vwIP27/sNQzjks24aBSv5EvnCZ53ymMlyDCbcoO0wgmTymrGFTYOkFh4Rp3UnOWcSnVhmNVM2p56HFNt",
+	"UdI6m0Gj9LVNXe9avw9o3QfnVvup1Tb1C+Z64043QqPKnc7hWtcXGMWM39WudE1Xw006CxQc2sLz1/Nq",
+	"CxfevWu7YPRzbIjoWzgtGP6veZLw5J54a78OoR/lInmnZ+1csXngCp0DGyOxsK9XS8YUDlBjLn4N5mLx",
+	"ja+hAuabVlTqgNUsxzpGshVEfzDwylCTh2flFedXZ+rN6bDG3mtOfbW9V0Tkb+HEf6SS2CUWn6+cNW32",
+	"CqqAC8xYWomInEaZePywr2W+plHoh7eWQegH+0UUqBoRxoP4whsugbyt0s6vB2DX2Ly3pyv9eV/F3s1l",
+	"UmPrPnxbN7ztbWq9VWxcqA/zEhz0yxZs3qB2H6C9G+ZWY+sW1XNj5zYnvtLO9ZtkK6c91faadTVRmRDH",
+	"9/jnhsU/vjphT4rIxhh4+bpUBQPcLVOduRvpiQ18eD6I+oh56h7qN6NVOmODTAjsM+0uH+iJSoA8UCaB",
+	"NVD2h2EcwMDjLh44m1xPWarVeVSkqM2ANfKcS4XFK01xzorFOQVfxL3OZX7Ix1xNrV+ZE9RSbRFGrjY2",
+	"qcgJ95+vxqn+oqnEaSpxmkqcphLnSyb9eRe0Za5txaXISGeWDpT72epcP0K5vfI7XvWpwTAtmPmpXgnA",
+	"lL+cxk//Cvx0eN15pdCK6P4rCoPcPlstF+U2GTVGZ2i2QXwaJEGXxW5kMZsOJUZinWFsrEzT3NKPWHw2",
+	"MbMYjHRgsFRMq00tx+DrO/djEz/fXfil+vhuTnX+faptc9QfvIOearulEz4Slifc8tXaunD2go/pTh8t",
+	"twKMbeL8Yx8O2OODdqe9t4vs6Z4NCPwxJxKQab2nwlkFpzWGkcQR9ablQJGvjQjWqzs+Ge9bomlngII0",
+	"NW1cQMX7QUphNjr9t3qeK5a07nhX/PQap/1rP1GiP8mknSExfbGdLJKq4KZG1wk0VqJXQPhNzlLZxwM2",
+	"FDy1w38vPVr7nY47zKlW58SpzsaZ7js3zT0W2x9QG4sjasBh+Rk3IkCBzYUAg3vhOLyGMezcIHk8PaHK",
+	"Dk3lpdi4neNtdJ5Zm238im3zpvzmeIoJR79fPkJl3bIdo9PE1LML/kOIcWjm7fzcUI83RRZjfqYnQCLk",
+	"bCrfuhdE8STFCCH3mdNuT7k7PO24n3/b6TAj+lolBswzaDLi9qIzyeBJwD8eSv/a7Ht8AIRmkQK1p6Q1",
+	"LAZfLIborJvNKf1dpgz0sVPsoaESiEDg1obfQ7TRDPVUYUh2KDLo/+LuiFYmbXzgJFTQ8ENpGJ7VTEDE",
+	"cmMSQWyn+Fqnyd0237ZTTYGcEhVguYWjD8acjvxPn3Zgj7p3udPd2+9c0Z6xM9dce2WmPbc42250vcLU",
+	"N250Wb1K1e0vO4fIrPgbxC/GMhOm8oH75QfSkwjhDQ+mfplajwp/1r2MzmHeKxPjGd2dfzz/+z+f/vb9",
+	"/s8H/+fbk2f/95+/vvpw8tsv+08PnlFAJ9x3o3dX2Sf8tUhXISV0J7FpB17bK6RmrxO/6ZpG4nu8qupt",
+	"+VqeltK2Bc52HLEYN3/5s/lwc+FbqPx227TwWfvaXcpvawl+rSXb5d51GQoVsoxecwwyISiCDL0oUtm3",
+	"cU9BYo2nVmSKW3kpDKiIu2i1cmtbCKwhuHlrwCW0xAAqACeoWlK1xtxY2g/3pqmLE3JkKBVssBLJ3+ps",
+	"kWCVhTBYXVv2Vz6XDUYKt0yrvtjYCMGnbGaErNV1/ZVKHkrPdbdaTcP1LZ2gH6G2lA1FiuRT8x3XNzhL",
+	"0UoRppKNj0Fi8CM3ZIlyPjCeomt29P3abdJrmJt14axrGZF/NSLra+m3O8QDvIno2azLrnst0GPXqf+R",
+	"WC04Ph1qCnvDkmF3LMScOauSuJoB4ZamIoPGqImGlrmYOOspaGzGRxD2g3a5AFuDK6d6kiaIJoOg56I8",
+	"NCId1InAF/DI6wvBMc8s1ShXBSRQnFwAl/bOhZg52yUMEd7dYi4imgcPOrNFY7vP8DyItJ39j+hbvHF3",
+	"b51wBc2+Rgrh67gHJlAjG8phes34iL0pCoZ+X5gqkeCOBtryeiwUH8v2jI/S1Y51KQUVsbOZxdgr/IND",
+	"vHTKDXM2jsUecounj65e7/z5IdZB7Nz/FqAxNVucBvBFB+NvbetdEcQ/cS870f0JsYmuFb337A61++on",
+	"aexaZIhD4cEUuXLqKcWzTE+RrE0ay6w+hyqpbs4mw0YTY4lGEfqPg4LJBOL+NqGEcU9alffw+1oGvTLB",
+	"HDuZesZYyPryC6EYN75dOTDb+B9DE1RqaZglImOPY67YaBKzAaDIj5ViyFGHOeaf/7//F7TssVJ8t81e",
+	"cIPryvt9WPxEQxhoBDA9nHCOVnOrt21WiF7v4yIMb3XqtCPW91MwkyzTE0i6MDOGXv/l2dwQy9o8H+PT",
+	"Dae3hDYtYtw668ft7GEmBJW92qGb79nE9hRdKw2T50pDZ3hYF41t9wWHpfm3yLTpsriz93yPPXv2jHX2",
+	"9p/Sdump+JuDQ0bfwBfze8B9uAlf29P9K6joer1v/uvx7+zxbvuJJ2zb/eNptPfsr/Dhf6y3SyrJPI/8",
+	"vnDLMpyNh0LN75GcbqqnoAMhvhHoKZxpdV5o+rWwMkjsWbc6o6yWMfFpeQN9V8aFd1qHrFWJAq+AAkPg",
+	"tsD+2qUyaKIrrSj35cPLpVSkp0iAepMHfH7k9MgYMTP4Uqv4A58/+7a9t//0oP3s2+fftQ+fb0yrutkk",
+	"lnhMP8mRXAtV++kGIQmkp5y6rbKI3kGrvU0p/hrz/4sw/0ucfQVLLdgoS9m3ohqUxQdxLg30WMrNKbAc",
+	"yl6BYMY63UOSF6011Nk9RUqbqsPA6IrQJjsTkHrqooRibtbc3YUPnOliMzkaSXUe9dQvSvZ1IpjS2Yin",
+	"0mDhzuO3P7zYpeIy4xyR1Ok6CCLEztb5X69yHe9bm3Oliqo/JogdYjHa7JglEzxppU6PMM2DzmFPxWAV",
+	"tMA8CzC9RAtMpBk+I9HrU8QwsyOWSyIw73pqouS/JmDIBSDIlM/Y44POYVEg0oOQuPBjQLiUACRoMs+b",
+	"hBBmoSKvTJzzLGFWw0JhYo9sP7QWwr2AE5d63mdzlsiIz9wb87/tqbHIjLOYYcxjbYw8S0UrLGBMKcUR",
+	"ILJYn6tEQnVem/2k9QXZKcK9lmKoCIsDMRnJ01RPT/M7MjmgvVJi3wbj2Y1Hj1NQG27GsG/zmeFgGcHZ",
+	"4KORBsjmubBQt0d7t94fWAaT2ZQhcqtIGa5qgQT+Z14nIKDgWKmd1cNHpUtvBvCyxgw2GnuVGvRybqUm",
+	"lEpM/WZpUB/bUs5rASWK2wUE8gkHlFAxEgstdiGAhUyxXn2BWPdvuxDWmmPnZh8x2HA2899YDf4SxbXd",
+	"6wfq+wl4oviMArU3lhFDx9gnBdVMBxsixDudvb8f/vbi2f/u/J9Cu9eDzmG0Y6UFQ/dVaVCMp05dzwoT",
+	"yA1Uv0jmSUFFrRMZvgoXUdR63TBdv6TYvnhxDXtqUZVdcXX+W3dlhULplkGecwrJi3hpeipfoCMW55on",
+	"ZlakKaA5U2ltikFLA6hJAQqSm4u7Ark8yJwVqeFgPa5pnRaQJ/6zpeCTl/C5s1gpDgABvyl3r/lSwIFN",
+	"nKXn9x/m2tWs1BGmp/ru9KapSJD/QKp+OklEErn9MuaZ9dogUAwMpTOCZ57twNmDZ6KncJgJmUlDblol",
+	"ZNZG9gbec2N7Yy1QDC7nA4HF0JJdP828Svfj19yU0rMNoiYIBtxUBacyMGlUN3JbQ1asgqzRKrCaPzLL",
+	"Df+rADX5IbxmOvkuzN7rsbvn2JOnne8WV/xkWMHef7TcvHYvB0T2uXOrNbRyZnJ+gA8dNX1Lcuyhw2U2",
+	"Mzs2Q8rQnQEsA3Hk/nDxVLwYcnVOLEcjMTpzMqmckWSP//7x3Vs8LwzusrsQc8OQCQbI6YxxCjYxpadt",
+	"FqtJmsasnwqeGYb2exyxGEI6MdNZT8UQ7Dl1hnGMEbsMqOXUnBkvDB5UDiYPocv9Um1mv0zGCd+W/bJK",
+	"oATWsgVrWelDjvSlgJb3xcpi5+bP5eKw5tYvj5qxkc7ETpR7nZgzJOwPpsa6O98c7LGDA0q7scPDtZwy",
+	"XKP3OOFVwi1bTx1UKQ7cxRTordqAXzWScctW5q1VPxS9fKh7WNF7l7Ydjn0L9XzcLcRJCvq/vYEV3Dji",
+	"19aGeF637oY/ERk3gsCQm2vKytTTCZABihzuABoI4zceXlqI6TnngQxIL48gVqeNoK3XU9A5StoILMpz",
+	"rZMuJU9Qokco7qNCFiQqZm5QAcCIoIUz0wPQwzIruS0Rs7J/ISwiDqZcWkAmCWUzKQyKzOLvmbF8hmMq",
+	"cxYay600VvaRwsbHvh6ZNgt1+XySSMts5hQSNp72KBJaGoxE9FTgXiStlSd+4OJHhvWHXCoYjEHLos2+",
+	"5/2LydiwEU8EOxMDnQkqQ3DP6qnC25koK1N3vxlYMhT1uMI6gK1TaR3AN19GMsVcoF0QFDw27C67Tkg5",
+	"QG4Kkwrwj4D4UgwrCPZb+532Bmr/FRyvL0ftw3garf+wtP6Qm5YeC1WOS3ZLUsRp+ZLMAmGcSsG4e5PO",
+	"WHCnfqISkbEpnx0B8YAdihHiHSGgP28gwDkvy3HFYvz61MnquAnFb80CgKNbaQAcOxVylfYXJIUWtf9n",
+	"t3wr0iV55C1UsgFYRKt8PEH/hb3w+MeX7z8wnlnZT4Vhe88QwbHfidjrN++Pj9nBM/bihw9s79uD9rP9",
+	"g93uVbqfBdVf2sXBlZaZD99HzAinp4MWjxZUeISaNqJSFo2KVWdOgyowNJyS1YNK4o18VWHxqhUgfHWt",
+	"yOJ6agbfY5XADwq+if/fpYxelJ3wyq4Unr4ZzkCmgmxDSLNqJR4ZZrX20vXhyjxcpIKVWhQ5a4lAOiHX",
+	"CQkuyk94WzfjPf0cqNRD+jxkOgrpS0ltk6TCsHvGleF9C6JKWtNTlY5NEIBeVM5LSKrayDFvA52menrU",
+	"U+XQInlc8PMC9CwvgNCXzp4YCgDpyTABZ44orUS7p76n5jeoXIZ8PBaVKC8gbkKAnDNNJmMgUvKGS7GQ",
+	"8GRu0WQCMHqDF3jefLdgXZD8bl+hCYwRWo8qedr5LuopopgK6oF+7RGFC3GTKzQG/KJSYcA39RUpa7pM",
+	"0eoR2OU/PYaeUddmfypje/zbARjN/vp+1c9w8G7Zr4KHfhBmklaq2p8xPoau/ZQblrgN3nhU91BbY7oh",
+	"MOmgZWqnmg35pajwo5yUS/k4ghI2MFZ7qkTpEB+xkb4EaYWwFJDWesAEh3o4mVUFYOk39PCeKvRQx1hO",
+	"cK+acOztGiZw1hkvgs2dfwIqbrMI7YgkWrWN0Rpn4lKKaa2r9nGop6bkQGExLxXaR8W6e9TlUV7IL43H",
+	"sU/5LEI3rU9pTqXRe9hEq9GgUViv0HcxYEnA7PWpB5pCX4/EguFTqirar2vxUFA28/piVb3jbLUbLfOB",
+	"RXpPb7mOGSzwJjSq5cE4gmUhzxZl/ENnPuAWJuzs6qJAxb1eoileQ45e289LubqCvPZ9psfaAEZViWnO",
+	"YYu5pUtppC23JcpDZ9QhKQEIhzMxpDthEblE0A9mgj24rJ4Azbhn++tS8QLPhLHo9uEFkNaB1BM8+ZFh",
+	"eqpCR5m+TlPBzydhm823T8ryeiQaLNRvIUSFnxmh+iJyDpfVLB7qTP5bq9OEz0xMhV7S+m6+Weht6N0m",
+	"BHMb3C8BgeF2+hjWkKdYLy8V2kKQnH5knCYCnfMW9Q+Ul2F0rlscaUXzBfbYCNFThHOhvkioS90qtvRg",
+	"EO/6kQAW/QKoiInw2L3XhHq4hZxYT7kNAS6ikw6AP6a2YPudDr5wQ8VfVuvWiKtZCz+l2q+y7nS7a3k5",
+	"UsrV3abP3Esuo2p+BcQSfB7V0fhCwgBgSSUGLqeuCptnp/s82kl5xS/3QUSMdKacZJ8D9fiPa59eTTq2",
+	"t1+iB76CJuy7TXmE3evadlnV6k+uUjbuc7VSRZTbkE0t1IamyEvYf/fOEpmXU12AFThFpQpC7Qj2BjUi",
+	"M0Pn4GUgHduNL7kdC8idUsaBBCX0BH5kvOItmj9gk1TYPrk2IQfSfXB1q6M5nkp3RQQtBkmVYesGhIKo",
+	"krPo7BTyxih+AVRvoMrrNN2V+HvUcjeXIqsRjifXFXsPw41KuWpA6EtB6LhHVzuIG2LPU67K3gearG7j",
+	"zzZIMfnb1eaX9CW5FnTira6wgCM0yhcbb2Si0FhZJc7GdwLboIw4E32ey4c2OyaXyHoBQqY8M1L1RbBA",
+	"0PnliegpaVgqBpbxFPv+0gXecA8lJuFSd1dAgXtOdPwDyAiinjIUnKMuxgZQX+477F/shhl3aZRn5MEd",
+	"4WRCKSDdUumpe0ZMKSfPkoBeAurbNjAfnOrslMJncbciQ3eEhBruU3zw3JOinlLuS+k9CzdRoLUnJ6Tw",
+	"aIbrv4GvARtsK67GF5d24mlaSjuNoCHqTvnVwImfT1AVYvenMnGrsRftf4r8Hdx2Wdc1OIaDfNtQwBrl",
+	"d+y92JOwdRo9eP9iifPyoAuSrxiE6vuIMUoUZjTk3Z2kPXIiDCBM0C6ZTYezBtx/N+B+nmUzMjOYntiN",
+	"bH4ij6i3+JEmDBQG7hC6BDtm+6TK8fs3lCySlo0EV6ZA+KxZoqkvF9ZzVtBq4k1PZmNhlpv1Vny2T4Z2",
+	"a9ywbooNL+wSXthXC29/bXJYz1Tyh0kn5/Vepn8lvpkuXffIsNg9NiZcjtVHbreJz+OUS2WCrTm38yrp",
+	"iAv7bZUUI9B1+izi4oDKLIXUeoiy+56jcMyhB6Fv+J1OzjfOKtLgP7p7rJJebI7LHRwXYFi8xmH510RM",
+	"xBIaZUzxYNERbMwQBkr4zDkkvoI12PtjbSSmbwYElJ4OASJShVmGIVwZhfknDHLJAfoVngM3Kx2UvZrE",
+	"e4jLXyvrXskXG2qsEj47cguUiAGfpE5SJHxWPsalFETlQLktM+Au4d8XKuHZSwz0L4zunUpn4V0CrEJi",
+	"JdhkjsLVvSrMZFSNidikVh3VCTzwI1507zhOcfctYTelNX0YOPZt5QweeuQtyMF/kYDyohe3zKLkzUVd",
+	"Qfo+6fM0bSnx2dan9F9wKkwFjqkhNwCKFgm0MhbGhvoWHFKb/Qqd+KaaEW3lGBJqcNy57SkNWXP43nPk",
+	"84wadCR1IvqKlDBP07duAneaEAY+hJr+rWvEQ9xEUGK5Vb/toAg+uZIVAV8OREVQ3DTlkfc9zQkHqyVG",
+	"YzuD+AiyD3JpzfyJbsIZ2wpnQKmgYE7gVsBhrxbdhZgGcGWu1nI+tEUN3eQp0p8J3h8KLCh07xy3jIdB",
+	"aCV6CkT2pcjcMLD/doQwpKk0gj3rPGXxJJ9sjBkI9/F0KFMRAv/QKd3ZesOJherxBFBYoSMWSzVP2BlP",
+	"ueqLDIiTDZvq7AIokKFGpsY4/wBFKsKYm8yT5g+ppNflyexhdb/fdJvXeIkvuCq1zDciW79lfqb1aFnH",
+	"HfiN83hkhRVR7j5W2/vmAzxnibcHjgw+jTq9KfY4dso53qVCBqUtexwPeGrcZwGBV/Jz0N+r7O5gTnnf",
+	"ysuy70WBizOtUwHJi3vmy7i1XaVZA6xs06nhnuk292bx1RXONhwnhOxC2HvxkM91Baxt13CcJMB7q/XI",
+	"9yYgPUbYVmrFzCYqdVImDmcIkH1wEtvsLR8J01NI6ABtCqobCRR7SF0lS5YBVd38vyy/hCSMGxhbq7ui",
+	"u+ImufHnB7pGx13Ct+ZSk0Rrea4RcfOtcMs1l6Uyj5wkDeP+3TLuL7mKjwRy6zfOzVYUwHGSkIDeUAEU",
+	"/Rt32Tp06BpK1xfI0I/QXQnopkSAhHAbkhAe7kJ3Mt1O6Ck9wFMZU+tsE0PSIce84DSOGMfccDD/3PVs",
+	"nPI+1Gsojc/tKX//4oM30ie4Bpvpk6+XFN2tV8OI/qUwosNhWEKHvoHAWJUW3T1+I8fwXFg6eNckQn9g",
+	"No4XoF939Hc7Muahp6uuYRdsBht3T7gBvvI2e+lVOdbluon1lLF6bMCYP/OsPVIxab1behT4BMhdBTLS",
+	"zUwBPOJbMAW2wS/eT7WZIxItyChwu9eUNHdCCF4n4ho28C/DvJrz1hoc7h2RbG/HvTM2E3xUT9kCCSDP",
+	"s1IsuOvr0UhaqJc/mwHhM2QTsnLHKuSUhi9aRigLbM7KGvb419fHJ7/+yF6f/PxTxIyAYhN22N7f7bIY",
+	"ftOlx8YRi2XSjfGu8NEjw/oQJY9YnHDLuzHjPRXj0sTBrs2ZZlBoYJN7uDkUx9BjhiJNdUyELvgoaQIf",
+	"nHAaxa0ROxPnUpk2e2Ppn54BTqgk9N0XztNFxgHOUm0s62ulaHqG+GoB4Ql969zIDYt/4sa2XrnhtN68",
+	"jCkPGFrTeAKDyBPdYNmRntg2O2ap9HVGOKqeyjkVtHLvyTOcs71nbqU15PSGQoXbidQI6C/bdf4y3HCg",
+	"M3YQft5TiLIO5UyFSaFLnbPa0TaAjcMZrR2tiGJDPcmoSa+0DHR1lCdGL8QMWydeOs3sCzqFQpqHfgrM",
+	"O6ERrrNG2uzdGO+FlVLIbMYRwpJBPEGn8Hoo6Ad0fU5vqJ6Kf3x1wp7Q7o7b7PtMT43IzCMG7+KjnmR9",
+	"4XNI8PK4G+IRcrFiR2KYHqz4QNj+cNGOoNvX+zR4DzKBVsEHxzKJ/YYDrDBu6RB0yURfyMu5FNfO8SD5",
+	"7dvklxcey4dKMM90lfZgXSvz/atamf/378et33jr353W4emqbeUhgeflC87JCHYhFZLM+xaYRrhVsSJx",
+	"wsaJHm7a7Fc65+5k6AHt8Qvsnun3KW6DEZ/hbin3py+04rNyJE71YFCDdNRn/yP61my4LLz179NP3zyO",
+	"6B+7f6tamhWR1fCuW7nYLlqAaNAWLMCdoojrKZl0md8GPQWSk/3xl9uxJYlb88PeDgrd3k63F3ZTbyfq",
+	"7XALn1UwVHgfF37mZgw/LCx8G8cM3+Miz/+i8NWpTHpucXs5psv/jaGynrdze/O9y+bVWtBIeHhMxH45",
+	"+aH1ndsghfd62Ok83zs83H928Pygc3g491r/u9ebuNl9qnyfVTTH8CAkbCGaUCMTgbJS2ibRet94oZx/",
+	"RAW4QXx7g8wL9EVDrKgR0Aoj2PAadAhQpgtXbYKkJ3ThtaNoYFFdUZTqm1QhoBQiYfTB6uG2Ko6eMpsO",
+	"/Udp90O8P5YieEEs/Wj2IKctcUH38nbIBZw71D4PRJaJ5NRqf7+biOXVQzxzaOfX7dTiCjURvWURPeuP",
+	"8zrA83UDVvgyAv1DUWQBdH19/ofCHaMrAe9FytIoNGGaZMALB1CTERLNboBXD6LwC+UVuHV8+UutRIMu",
+	"v1F5dMvocomirYXvswUaDnRgHGEDPv99/oV3L6FAHyv2fat88JzBt5pkmTOgqW5sI5rnh40v59cBlpcF",
+	"rHY2lxU3ImRP5nownQmhmBFCHeV7IGJywLiaQWd6P5rEUzIXeiBsIIXpbo0kbiRxI4kbSbxlSfyDVNIM",
+	"A4nglgRyKvjlzUtjiPP7dMaZkOqc5LLRGAavks+5SO6pTWUyTK8RyI1AbgRyI5C3LJDfapuT7RQFnVu5",
+	"9Uro66QzEGffuHSWZp6Ufo5FMmdMYWci1dBATGNvSp5ZbBZ9ffsZbtbI6kZWN7K6kdVbltXfi3Optm07",
+	"+xTLjQjoH6XnDA6N06n9CUqBBcgOlIfMcbgg8gQAlYZq76GVCVY7QoYLRbnNJb7vaS8yQYKGhHufyJjg",
+	"nufa3VGrXHPkg1tf9PuVvH3pf61KyNDtpY6nZd9n83Z+QE5/gCExPZZKatVeP8t24rfcLXe9uCLHl+cZ",
+	"UU3l++BorlYRuO6xVrGpTKzVebfXkwL1j9K2NdATlcSgfYiHMf+0/TA0q5+YVFTDjcqWp0B80pKqBUIq",
+	"DiC+niJRK3NqOaTjaxpB3o0S/4jIRa8PtXKqi6ui4ttEpxMbzWp4FbDCiL7G9/PJ9HnGR8iVT8y+bstn",
+	"vG8jaq5fIFGE/mX/pp6CC4iW/02DuUFfwz+iBrBBszMNV+kSrtJfqfwmmyjqkrUW/4xvA76EgsY3Cae2",
+	"ELB7uCULDlDsU2epjXiCnckRPRqcgDlDzD/0asqaX/3QVmGt8QP0W5+O5yqkpQVI0/VYSksDuTUeUL9M",
+	"95UJ1I//lbLZbBUaHVrhBt95H4l0sOVwONheVoWzviitSsKinkfnrbbCzAdCsaModK6SA4B2jYRvVTPI",
+	"hOgGdWp80NFE0KYTCZaBmLncPBMMNq5mZzqZHQVxkwLE2X1lZ2NxhCFJqc7ZmbBTIVRPxYNMj7AYJbY6",
+	"BqEIfKJclXgYsGNNX6SpSCLmlsH9F0tUMt/iBpo2QwsfNyFpgOBBZJUQAt/mxx2bWd6PZ47qNHBKS9tT",
+	"A2lNl9zuoYD+0RmzQrGRVBO3zAPf3jTAyLyBgU+RhsU0IjdT3OFu/InoQ0EMttqBohlgZ4T0mxu7HDkF",
+	"Ak/2U6LxK/HZXqFKljEWlcTM3VIXmQupyr76BId7Suu7033aiXbchrmyU+UCGre8U4GhIBtxq1N97qZs",
+	"deF2e/snexs3viwt5k2SJy0sVQ0ieg0AtI+LGLSkVl7753irAmcBHs5T2Kdmp9spg6bhY//Hei+qCkg9",
+	"/+4Kw3Eip7AYN4GuLp+eCgXtxO8qtFAgH5q4y93HXXxX8jzEElWEXTA6kZ+5lttr9zMss9CGPS9oLbZg",
+	"lyp35xt+4G01PJ3YuZDJ5mZgIWbiP1tKqHUSLBPsY2pY7Ay/JONTFR95w9A3bIegykBkmJPAwuHrGiH+",
+	"cdc0Q9ZivPrVT/FhcF75pbt3qVa/PVqwBVvILBJ7AxtLNrHPC7wtJ3PF57EzoxgFhttNFjUXJif8QhSl",
+	"CVHbXU+crMq1hVLEU4uDmACwoESvSiuxSbjrXNh5wXDNWsLGcL4nhvPJtY3ivxrh/jWVJ3ppgrtm0xja",
+	"WmaHv3MoVywZXk84vID18Sel29bF9b7X+oI6N/h4EATx5vpTx+/ffTxhT4rki/FGhhpO5h3IoPuB/9se",
+	"vqJA9Fklqr5Hqv/lTn6RkaJx9b8ya1fpFpxUNHCdUaQA7aUz/zcZt0fuI6B7qDq8jKPp1VPToVARM3wW",
+	"lYBo1PR9kAkBhFlUtLyxpXxrCwSqB27eGnCZQlN3nbEYcgYtqVpjbmyOAEF5h5WE5xPy5e4PeTaG/ufl",
+	"95Z8/ieUT7gh3QNawOQvoRAEQO17xDyasdBfygePNtE+NJ9bVz+3luCtBJfjpAm5Rx5Wgy//ahRBE90o",
+	"kYr3iYNwexIzvWhJZeobYSLKu5A2H2piOgyk5uUktSdJ8elmQLNBtrynME4Ar5nMQfykKpkOT5rq7ALO",
+	"OYRVBmAUQNcD0VMDMRXGgnBts7cT5DLOJooNMj1ie/BrwftD/wx3h4TP5mkzaRo9dc7HJhR16iwRmfuD",
+	"gOi+aSdAmaBxAjS9Gor+BSQGjhinrsyQcsduDMinbKeyj5GfY0brDXdw86IkfRm+3i2ujBFuqek15ZCB",
+	"oj2EspF+P5q4NdHZBaza44POIYv1xBqZiJb7WKrz1lBPMhNHPRW7x7uTGO9uwCZAufP04o2626Q5QS7K",
+	"PX8Q1f6BmyEzUvUFmwljReZ2gLgUSqrz9ppZcpBjCOKs63o6d8O1gkFuHW8yX95QiN0MhZgTBis4vtek",
+	"GWvS2zeY3r73dQWLpQN1Qp/lMj+qKC5AhFuM0Cu41sQejVVQ1oAjm1PXXlUHR7vJjW8pnUXqf5PSgak4",
+	"G2p9sayNKCTJ6Kd13UT990uQ2f6B61oEXxbwGGexCuTYL0uDOb6PmONpvl2X08mWTkA93Pg1dw7TSBjj",
+	"toghnK1zk8giCJ4J8tOiw+LMda2Axv+j5c4PSJg/TD1l+Mywx0Nrx6b75Ml0Om0b+lHYf3092u0yjhFT",
+	"5OYPh7YlAcPl/3IqwFg+Gsc9Bahj/4WR54rbSSZi9ji+3IviAN59/fPxi9bH18f7z74FjvckYuEu8COn",
+	"MCJ2xo349mAXXJKeAvyuNCz+w3NSR6y3E67DPxNueW/nrziikl5oNABWFGdXdBqImNE9Bbgcz67Pz9xP",
+	"gq9mM34pUtPNSeQ9pMstzUxPMqanil2IGXpniuLKbn77nz/Dz6Rie53A5Y9uW3i3bXasZgVif2f4ZVIk",
+	"yJCPrmVPnWd66n4y5hMjAELOUm5FRtPlLP4gbDZrHQ+syGLGzQXuEGkj+O/+AXD5G+CIU9S5B57fU9QS",
+	"AIuosd0f7DcYgBPkcSYSkcpLkcVutGELIhieEAwHex3gyphKC93R9WDQZj/jMwytKjQTg+XrKZ5l8hLc",
+	"VnCTEeGtfXME6EaoLXnJFIrXlyLDD85mjNMCuEvw7jmPEj7jiBDn+G0iIdihLI3AAM28vyUeJYyrsuNw",
+	"7txy0EDBA/evI0Dgi2cDNkA8ydIYHegzweCstdkxLhhA0IFCvBQ+eGRgCylhweXmmVukwcQI7KbAeE/5",
+	"8bgFBjg8Neu1oYPDI/cNNIk3jKepnrrvRujVuwPpNk9sRD8TFquUFVXK03Z1q6807ia3D69Q3Uu9efzh",
+	"3brzzrzjadnHnus/Dz5fxuiXiNYA4V1ML/7NifBJlu50d7zgHPPMKpG16XFtnZ0/GYmRWQu2gWt0k656",
+	"xQqs4YT7n545LafHwr3sZQuYSONUZHKaCQ4DQldaKPg09G2nKAnsRacQh0b0T38e/OOfh9l3P/7j//4r",
+	"O5n+zy/vX3735qf3v73R+z/xn/jH6dXvZ1Vn/cZfZVJl6f3ME7HEuZfWNN2M76Kb8T/E7I36xTTV61sy",
+	"iF/zSxE6xJgy/8wKRnGF17lGN2O6hBoRkRlhrExTZzyf5Xa0tBvpNxzBxvrt620nTEt2/RRjk8Qrdwae",
+	"hr24/iFbBZIcnhByXKCqUHlvEt45FzY/P9fEIH/hFs6Xba/UYYXpFX7lmIhtyasHDxbeRP5sCBLGy1dv",
+	"TUzmNaL64DBC/fxQsMI1EEqhoAVAgvRgQKEI6k445OOxUIZNhzIVeem4D0rkJgUGJDYyLFAgbMew2EZz",
+	"Yj0YlMRqEHDr9iWmKf0C87vt3sRXSLpSe+JgNjaYsLu11xr/a3sNh69jGS64X08o/ivFKknAkY/6Wl00",
+	"IBVirQBCguYkNePjIx8RhYClNj4InOOkeCbYhRhbCGY/ZwmfgVwPP3XfQxDbff+0c83E48t8tjeegaxm",
+	"eQLGmDKpk5vedhidaHqzwOj06dqmOAyu1MveOrPULRi3VozG1ux09/YXcUB1LUjzYr6UG3tKN5m7bL/q",
+	"Mvi9yDKd7XR3KGEj3Hwp1C0S9gzITeCHHhD0rNOJdpT4XH4UFQxCO9NyC9qdKO9yWkYW0XuiBqOLzVNB",
+	"TcOTsEErPmUNnepf3yqJZX8UmzDCV5SPDvIXELF3ZKJfpUOe/EH/np26L0J6cYMyi/yJy0WuPzhX1mR8",
+	"pFboPuVGaVhQLs59cOooylkyF7KARFUFHH2Fao2Qgd3IPwgrtNXc2g2Z3X6Zq2TTG7CvKV8bQrIPQzr5",
+	"eW+rkGKNxMVDJ8MtHcYtmbSZttyKls9D/nG9cESlLPmZoB5KTH3IlP1QQGPkktrZr0aeK0HAkjNthxEz",
+	"Ou9MEqyYPlce86MvRVZAdOgUERQSJM+5tlaoNvvg5gnIFsBzuG8EGeo6TTyCwkJn1s2EEywkrcdHXM67",
+	"kU9N+vtLTH8XQyywuaU1hSMRMTPUU+UrHfuiCb1sxcZtlIhXIj8K31bEI6GMl1LbUCRWmBvSH/O2qB5A",
+	"HDtI5bZ7dDwXZiE14qzQTIzhVLJUXmARe13l8HIp7x7VWJ+N3Pj6jE+38/0R3ExklOn13e6W/xCz44kd",
+	"7nR//+Q81zPBM+f//v7JHQ6EdFZx0TtdKpWxPE2xYgbsQ/h9gho00f2JJ0ZBbf8EDhwNu7JDntDjVECt",
+	"LNihQqh2Hlx8T1DoilAlXJzxvoUCOwANDLW7HmK5EYJqCUcQ+iphpFcCbrrwmJfIjl3xFGCxJvJsqBCK",
+	"AnfFDAaMdNUI+iFTGJG1QHYNbHiFB72ggVQ/KaP2Y4jTZuOU90WUA4oupJPIehD6BgL6OhOF+3/QemQw",
+	"CAAWW8WyyZGnEie8NUYGCzc5xi0pU7dlFu+ATDkInnejcSY8FVYFJrkSdfZQp4kp3r9Q+lu5EHopt3nh",
+	"bqFgfPFOxQfhlDN3EgoXf8RAe/UggCA8E928etnNxr+hkCTIa6gjdjbz7R3zZ2Cp0+Ij3kIXp1FgHA8v",
+	"HyJnfkVxHGbi5HE6g+1WPB8pV3XDH3E3GNg6XXb8/g27EDPjtxPclZsLqiL2b6bfF6bqfn7f4ljDcaK+",
+	"LKbL3k1sChbAj1qfpyJix2Nn1C/ufDYQIqk7z3RyuGGvf3rOfnj95gP7cBDR+miDYsKMBb9g0mJZRMSM",
+	"4Fl/GLGBBIkJnDnYw0MlPeV2NyHR3eYh/H2E5FoRy2Unvt1UjqCHlsEuHzkm/YhBWB+85Z56582TdxPr",
+	"dmmbxT++OmFPBkOZPRkJy7EExIo0NXh48bRKg+YNLYqbYeXbI/hgApwSZzMgDTjCG0mDySjYJXPnbEo5",
+	"ZJHxstw5niTS1j0JHfokCvUQXbeMAtnpBzpN9TRinBmbCT6iDRRqxvIXTCpp8SGvBU/tMApNfYDHgDQF",
+	"KhLfaaCoXYqnFJu9/PXpr/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -129,7 +129,7 @@ func measure(ctx context.Context, o options, server *localdb.Server, binary stri
 		{"first free time of each of 200 doctors", func(c *httpClient) error {
 			return expect(200)(c.send("GET", "/availability/next?duration_minutes=20", nil))
 		}, func(ctx context.Context, _ int) error {
-			_, err := b.store.NextAvailable(ctx, nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
+			_, _, err := b.store.NextAvailable(ctx, nil, store.AvailabilityQuery{Duration: slotLength, Step: 15 * time.Minute})
 			return err
 		}},
 		{"find patients by a name's beginning", func(c *httpClient) error {

@@ -10,14 +10,18 @@ import (
 // MaxAhead bounds how far ahead the next free time is looked for.
 const MaxAhead = 90 * 24 * time.Hour
 
-// LookAhead is the window in which the next free time is looked for: from the
-// later of now and from up to MaxAhead from now. It may be empty.
+// LookAhead returns the window in which the next free time is looked for:
+// MaxAhead from the later of now and from, or up to MaxInstant.
 func LookAhead(now time.Time, from *time.Time) Interval {
-	window := Interval{Start: now, End: now.Add(MaxAhead)}
+	start := Instant(now)
 	if from != nil && from.After(now) {
-		window.Start = *from
+		start = Instant(*from)
 	}
-	return window
+	end := start.Add(MaxAhead)
+	if end.After(MaxInstant) {
+		end = Instant(MaxInstant)
+	}
+	return Interval{Start: start, End: end}
 }
 
 // Schedule is what is known of a doctor's time in some window.

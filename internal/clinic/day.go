@@ -1,9 +1,6 @@
 package clinic
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Date is a calendar day without a zone, such as a birth date or "the 1st of
 // March at the clinic".
@@ -66,15 +63,6 @@ func (d Date) utc() time.Time {
 // 2011-12-30) is empty.
 func Day(d Date, zone *time.Location) Interval {
 	return Interval{Start: firstInstant(d, zone), End: firstInstant(d.Next(), zone)}
-}
-
-// LoadZone finds a zone of the IANA time zone database by its name. Unlike
-// time.LoadLocation it does not know "Local" and "".
-func LoadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return nil, fmt.Errorf("no time zone is called %q", name)
-	}
-	return time.LoadLocation(name)
 }
 
 // firstInstant is the earliest instant at which the local calendar in zone

@@ -20,9 +20,10 @@ const (
 // clinic needs: FREQ of DAILY, WEEKLY or MONTHLY, INTERVAL, either COUNT or
 // UNTIL, BYDAY (with an ordinal when MONTHLY), BYMONTHDAY when MONTHLY, WKST.
 type Recurrence struct {
-	text    string
-	options rrule.ROption
-	until   func(zone *time.Location) time.Time // wall time; nil with a count
+	text     string
+	options  rrule.ROption
+	until    *time.Time // the last instant, of a whole day a wall time; nil with a count
+	wholeDay bool
 }
 
 // String is the rule as it was given, without the prefix "RRULE:".
@@ -129,14 +130,14 @@ func (r *Recurrence) set(name, value string) error {
 func (r *Recurrence) setUntil(value string) error {
 	if day, err := time.Parse("20060102", value); err == nil {
 		end := day.AddDate(0, 0, 1).Add(-time.Second)
-		r.until = func(*time.Location) time.Time { return end }
+		r.until, r.wholeDay = &end, true
 		return nil
 	}
 	instant, err := time.Parse("20060102T150405Z", value)
 	if err != nil {
 		return badRule("must give UNTIL as 20271231 or 20271231T235959Z")
 	}
-	r.until = func(zone *time.Location) time.Time { return wallClock(instant, zone) }
+	r.until = &instant
 	return nil
 }
 
@@ -161,9 +162,10 @@ func wallClock(t time.Time, zone *time.Location) time.Time {
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// Starts are the instants of the rule from first on, in order: the wall clock in
-// zone shows the same time on every date. A time that the clocks skip becomes
-// the end of the gap, one that happens twice the first of the two.
+// Starts returns the instants of the rule from first on, in order: the wall clock
+// in zone shows the same time on every date. A time that the clocks skip becomes
+// the end of the gap, one that happens twice the first of the two; the date of
+// first itself starts at first, whichever of the two that is.
 //
 // Errors: CodeValidationFailed at "#/rule" when there is no date, more than
 // MaxSeriesDates, or one later than MaxSeriesYears after the first.
@@ -176,7 +178,12 @@ func (r *Recurrence) Starts(first time.Time, zone *time.Location) ([]time.Time, 
 	options.Dtstart = wall.Truncate(time.Second)
 	options.Until = limit.AddDate(5, 0, 0) // whatever the rule says, the walk ends here
 	if r.until != nil {
-		if until := r.until(zone); until.Before(options.Until) {
+		until := *r.until
+		if !r.wholeDay {
+			// A wall time can come after a later one; the instants decide below.
+			until = wallClock(until, zone).AddDate(0, 0, 1)
+		}
+		if until.Before(options.Until) {
 			options.Until = until
 		}
 	}
@@ -187,13 +194,19 @@ func (r *Recurrence) Starts(first time.Time, zone *time.Location) ([]time.Time, 
 	var starts []time.Time
 	next := rule.Iterator()
 	for at, more := next(); more; at, more = next() {
+		start := firstAt(at.Add(fraction), zone)
+		if at.Add(fraction).Equal(wall) {
+			start = Instant(first)
+		}
+		if r.until != nil && !r.wholeDay && start.Truncate(time.Second).After(*r.until) {
+			break
+		}
 		if len(starts) == MaxSeriesDates {
 			return nil, badRule(fmt.Sprintf("gives more than %d dates", MaxSeriesDates))
 		}
 		if at.After(limit) {
 			return nil, badRule(fmt.Sprintf("reaches further than %d years", MaxSeriesYears))
 		}
-		start := firstAt(at.Add(fraction), zone)
 		if start.Add(MaxDuration).After(MaxInstant) {
 			return nil, badRule("reaches beyond the last instant that can be kept")
 		}
@@ -205,12 +218,17 @@ func (r *Recurrence) Starts(first time.Time, zone *time.Location) ([]time.Time, 
 	return starts, nil
 }
 
-// Shift is t moved by whole days and, unless negative, to another minute of the
-// day, on the wall clock of zone.
+// Shift returns t moved by whole days and, unless negative, to another minute of
+// the day, on the wall clock of zone. What the clock shows already stays t, also
+// where it shows it twice.
 func Shift(t time.Time, days, minuteOfDay int, zone *time.Location) time.Time {
 	wall := wallClock(t, zone)
+	to := wall.AddDate(0, 0, days)
 	if minuteOfDay >= 0 {
-		wall = DateOf(wall).at(minuteOfDay)
+		to = DateOf(to).at(minuteOfDay)
 	}
-	return firstAt(wall.AddDate(0, 0, days), zone)
+	if to.Equal(wall) {
+		return t
+	}
+	return firstAt(to, zone)
 }

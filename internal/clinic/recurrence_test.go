@@ -187,3 +187,66 @@ func FuzzRecurrence(f *testing.F) {
 		}
 	})
 }
+
+// Around every change of the clocks of every zone, a series starts at its first
+// date's instant, is in order, and what does not touch the time moves nothing.
+func TestSeriesAroundEveryTransition(t *testing.T) {
+	t.Parallel()
+	daily, err := clinic.ParseRecurrence("FREQ=DAILY;COUNT=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, zone := range allZones(t) {
+		from, last := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)
+		for change := transitionAfter(from, zone); !change.IsZero() && change.Before(last); change = transitionAfter(change, zone) {
+			for minutes := -26 * 60; minutes <= 26*60; minutes += 15 {
+				first := change.Add(time.Duration(minutes) * time.Minute)
+				starts, err := daily.Starts(first, zone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !starts[0].Equal(first) || !starts[0].Before(starts[1]) || !starts[1].Before(starts[2]) {
+					t.Fatalf("%s: from %s: %v", zone, first, starts)
+				}
+				for _, start := range starts {
+					a := clinic.Appointment{Time: clinic.Interval{Start: start, End: start.Add(time.Hour)}}
+					unchanged := clinic.SeriesChange{Reschedule: clinic.Reschedule{Duration: 30 * time.Minute}}
+					if to := unchanged.Of(a, zone).Start; !to.Equal(start) {
+						t.Fatalf("%s: a new length moves %s to %s", zone, start, to)
+					}
+					local := start.In(zone)
+					minute := local.Hour()*60 + local.Minute()
+					unchanged.MinuteOfDay = &minute
+					if to := unchanged.Of(a, zone).Start; local.Second() == 0 && !to.Equal(start) {
+						t.Fatalf("%s: its own time of day moves %s to %s", zone, start, to)
+					}
+				}
+			}
+		}
+	}
+}
+
+// transitionAfter returns the next instant at which the offset of zone changes.
+func transitionAfter(t time.Time, zone *time.Location) time.Time {
+	_, end := t.In(zone).ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		end = t.Add(24 * time.Hour) // https://go.dev/issue/81583
+	}
+	return end
+}
+
+// An UNTIL that is an instant counts as one, also while a clock shows a time twice.
+func TestUntilInTheHourThatHappensTwice(t *testing.T) {
+	t.Parallel()
+	zurich := zone(t, "Europe/Zurich")
+	for until, want := range map[string]int{"20271031T010000Z": 2, "20271031T003000Z": 2, "20271031T002959Z": 1} {
+		rule, err := clinic.ParseRecurrence("FREQ=DAILY;UNTIL=" + until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		starts, err := rule.Starts(time.Date(2027, 10, 30, 0, 30, 0, 0, time.UTC), zurich)
+		if err != nil || len(starts) != want {
+			t.Errorf("until %s: %v %v, want %d dates", until, starts, err, want)
+		}
+	}
+}

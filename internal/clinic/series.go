@@ -41,7 +41,7 @@ func (s *Series) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	var err error
-	s.Zone, err = time.LoadLocation(read.Zone)
+	s.Zone, err = LoadZone(read.Zone)
 	return err
 }
 
@@ -52,11 +52,13 @@ func zoneName(zone *time.Location) string {
 	return zone.String()
 }
 
-// SeriesDate is what became of one date of a series.
+// SeriesDate reports the outcome of one date of a series: booked or moved with an
+// Appointment, refused with a Refusal. With neither it is free, but the whole
+// series was refused because of other dates.
 type SeriesDate struct {
 	Start       time.Time
-	Appointment *Appointment // nil: refused
-	Refusal     *Error       // nil: done
+	Appointment *Appointment
+	Refusal     *Error
 }
 
 // SeriesScope chooses dates of a series: those that lie ahead and have not been

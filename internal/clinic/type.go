@@ -56,6 +56,24 @@ func (t *AppointmentType) Suits(roomID int64) bool {
 	return len(t.RoomIDs) == 0 || slices.Contains(t.RoomIDs, roomID)
 }
 
+// UnlistDoctor takes a deleted doctor off the list. A type that nobody else may
+// do is deactivated: an empty list would let everybody do it.
+func (t *AppointmentType) UnlistDoctor(id int64) {
+	t.DoctorIDs = slices.DeleteFunc(t.DoctorIDs, func(listed int64) bool { return listed == id })
+	if len(t.DoctorIDs) == 0 && len(t.Specializations) == 0 {
+		t.IsActive = false
+	}
+}
+
+// UnlistRoom takes a deleted room off the list. A type that may take place
+// nowhere else is deactivated: an empty list would let it take place anywhere.
+func (t *AppointmentType) UnlistRoom(id int64) {
+	t.RoomIDs = slices.DeleteFunc(t.RoomIDs, func(listed int64) bool { return listed == id })
+	if len(t.RoomIDs) == 0 {
+		t.IsActive = false
+	}
+}
+
 // AppointmentTypePatch is a change to a type: what is not Set stays.
 type AppointmentTypePatch struct {
 	Name            Change[string]

@@ -88,6 +88,20 @@ func (e *WaitlistEntry) Wants(doctorID int64, specialization string) bool {
 	return true
 }
 
+// UnlistDoctor takes a deleted doctor off the entry, and an offer of the doctor's
+// time back. An entry for this doctor alone becomes one for the doctor's
+// specialization: with neither it would be one for anybody.
+func (e *WaitlistEntry) UnlistDoctor(id int64, specialization string) {
+	listed := len(e.DoctorIDs) > 0
+	e.DoctorIDs = slices.DeleteFunc(e.DoctorIDs, func(d int64) bool { return d == id })
+	if listed && len(e.DoctorIDs) == 0 {
+		e.Specialization = &specialization
+	}
+	if e.Offer != nil && e.Offer.Slot.DoctorID == id {
+		e.Status, e.Offer = WaitlistWaiting, nil
+	}
+}
+
 // Fit is the booking of the entry at the beginning of a freed time of a doctor,
 // buffers included; false when it does not fit in. When the time has begun, it
 // starts with the next five minutes of the clock.

@@ -117,9 +117,10 @@ var pauses = []time.Duration{
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour,
 }
 
-// Pause is how long to wait after an attempt, counted from 1, that was not taken;
-// false when the message was tried for long enough.
-func (d *Delivery) Pause(now time.Time) (time.Duration, bool) {
-	pause := pauses[min(max(d.Attempts, 1), len(pauses))-1]
-	return pause, !now.Add(pause).After(d.Since.Add(DeliveryLife))
+// Pause returns how long to wait after an attempt, counted from 1, that failed;
+// false when the message was tried for long enough. A receiver that asks for a
+// longer wait, until notBefore, gets it, but no longer than the message lives.
+func (d *Delivery) Pause(now, notBefore time.Time) (time.Duration, bool) {
+	pause, left := pauses[min(max(d.Attempts, 1), len(pauses))-1], d.Since.Add(DeliveryLife).Sub(now)
+	return max(pause, min(notBefore.Sub(now), left)), pause <= left
 }

@@ -65,13 +65,14 @@ func NewContract() (*Contract, error) {
 func (c *Contract) Version() string { return c.doc.Info.Version }
 
 // find is the operation that a request is for, with the path's parameters; a
-// path without parameters wins.
+// path without parameters wins, also when it has other methods only.
 func (c *Contract) find(request *http.Request) (*routers.Route, map[string]string) {
 	path := strings.Split(request.URL.EscapedPath(), "/")
 	var found *routers.Route
 	var parameters map[string]string
+	taken := false // by a path without parameters
 	for _, op := range c.operations {
-		if op.method != request.Method || len(op.segments) != len(path) {
+		if len(op.segments) != len(path) {
 			continue
 		}
 		values := map[string]string{}
@@ -85,9 +86,16 @@ func (c *Contract) find(request *http.Request) (*routers.Route, map[string]strin
 				matches = matches && segment == path[i]
 			}
 		}
-		if matches && (len(values) == 0 || found == nil) {
+		switch {
+		case !matches:
+		case op.method == request.Method && (len(values) == 0 || found == nil):
 			found, parameters = op.route, values
+		case len(values) == 0:
+			taken = true
 		}
+	}
+	if taken && len(parameters) > 0 {
+		return nil, nil
 	}
 	return found, parameters
 }
@@ -96,7 +104,7 @@ func (c *Contract) find(request *http.Request) (*routers.Route, map[string]strin
 func (c *Contract) CheckAnswer(request *http.Request, a Answer) []string {
 	var faults []string
 	fail := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	ofFHIR := strings.HasPrefix(request.URL.Path, "/fhir/")
+	ofFHIR := request.URL.Path == "/fhir" || strings.HasPrefix(request.URL.Path, "/fhir/")
 	errorType := "application/problem+json"
 	if ofFHIR {
 		errorType = "application/fhir+json"
@@ -158,7 +166,8 @@ func (c *Contract) checkProblem(request *http.Request, a Answer, fail func(strin
 	if p["status"] != float64(a.Status) || p["request_id"] != a.Header.Get("X-Request-ID") {
 		fail("status %v and request_id %v are not the answer's", p["status"], p["request_id"])
 	}
-	if path, _ := p["instance"].(string); path == "" || !strings.HasPrefix(request.URL.EscapedPath(), path) {
+	instance, _ := p["instance"].(string)
+	if path, err := url.PathUnescape(instance); err != nil || path == "" || !strings.HasPrefix(request.URL.Path, path) {
 		fail("instance %v is not the request's path", p["instance"])
 	}
 	if (slug == "validation-failed") != (p["errors"] != nil) {

@@ -165,8 +165,29 @@ func (s *Sender) send(ctx context.Context, d clinic.Delivery) store.DeliveryOutc
 	o := store.DeliveryOutcome{Taken: status >= 200 && status < 300, Status: &status, Gone: status == http.StatusGone}
 	if !o.Taken {
 		o.Reason = fmt.Sprintf("the receiver answered %d", status)
+		o.NotBefore = retryAfter(response.Header.Get("Retry-After"), s.cfg.Now())
 	}
 	return o
+}
+
+// retryAfter returns when a receiver wants the message again (RFC 9110 section
+// 10.2.3): after so many seconds, or at a date; zero when it does not say.
+func retryAfter(value string, now time.Time) time.Time {
+	if value = strings.TrimSpace(value); value == "" {
+		return time.Time{}
+	}
+	if strings.Trim(value, "0123456789") == "" {
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if longest := int64(clinic.DeliveryLife / time.Second); err != nil || seconds > longest {
+			seconds = longest // so many digits are later than any attempt
+		}
+		return now.Add(time.Duration(seconds) * time.Second)
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // sign writes the headers of Standard Webhooks 1.0.

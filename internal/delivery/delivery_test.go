@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -43,6 +44,7 @@ type receiver struct {
 	*httptest.Server
 	got    chan message
 	answer atomic.Pointer[func(message) int]
+	header atomic.Pointer[http.Header] // of each answer
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -57,6 +59,9 @@ func newReceiver(t *testing.T) *receiver {
 		status := 204
 		if answer := r.answer.Load(); answer != nil {
 			status = (*answer)(m)
+		}
+		if header := r.header.Load(); header != nil {
+			maps.Copy(w.Header(), *header)
 		}
 		w.WriteHeader(status)
 		r.got <- m
@@ -206,6 +211,59 @@ func TestMessages(t *testing.T) {
 		t.Errorf("%s", m.body)
 	}
 	f.settled(w, clinic.DeliveryDelivered, 5)
+}
+
+// A receiver that says when it wants a message again gets it no sooner.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	r := newReceiver(t)
+	r.answers(func(message) int { return 503 })
+	w, _ := f.hook(r.URL, "room.*")
+	for i, test := range []struct {
+		value     string
+		wait, max time.Duration
+	}{
+		{"600", 10 * time.Minute, 11 * time.Minute},
+		{start.Add(time.Hour).Format(http.TimeFormat), time.Hour, 67 * time.Minute},
+		{"1", 5 * time.Second, 6 * time.Second},                                           // the pause of its own is longer
+		{start.Add(-time.Hour).Format(http.TimeFormat), 5 * time.Second, 6 * time.Second}, // past
+		{"99999999999999999999", clinic.DeliveryLife, 27 * time.Hour},                     // once more, before it is given up
+		{"soon", 5 * time.Second, 6 * time.Second},
+		{"-5", 5 * time.Second, 6 * time.Second},
+	} {
+		r.header.Store(&http.Header{"Retry-After": {test.value}})
+		f.room(fmt.Sprintf("Room %d", i))
+		stop := f.send(loopback)
+		r.next(t)
+		for f.failed(w) != i+1 {
+			time.Sleep(20 * time.Millisecond)
+		}
+		stop()
+		page, err := f.st.ListDeliveries(t.Context(), w.ID, clinic.DeliveryPending, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wait := page.Items[0].NextAt.Sub(start); wait < test.wait || wait > test.max {
+			t.Errorf("Retry-After %s: waits %s", test.value, wait)
+		}
+	}
+}
+
+// failed counts the messages that were refused once.
+func (f *fixture) failed(w clinic.Webhook) int {
+	f.t.Helper()
+	page, err := f.st.ListDeliveries(f.t.Context(), w.ID, clinic.DeliveryPending, 0, 100)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	n := 0
+	for _, d := range page.Items {
+		if d.LastStatus != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // What is not taken is tried again, with growing pauses; messages about one record

@@ -15,7 +15,7 @@ import (
 // will be away.
 func begin(ctx context.Context, st *store.Store, o Options, doctorIDs, patientIDs []int64) error {
 	patient := func(i int) int64 { return patientIDs[i%len(patientIDs)] }
-	free, err := st.NextAvailable(ctx, nil, store.AvailabilityQuery{
+	free, _, err := st.NextAvailable(ctx, nil, store.AvailabilityQuery{
 		DoctorIDs: doctorIDs[:1], Duration: 30 * time.Minute, Step: 15 * time.Minute,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -54,10 +55,19 @@ func (s *Server) answerError(err error, c echo.Context) {
 		s.cfg.Log.ErrorContext(c.Request().Context(), "request failed",
 			"request_id", p.RequestID, "operation", c.Path(), "type", p.Type, "cause", err)
 	}
+	if rule, ok := errors.AsType[*clinic.Error](err); ok {
+		switch access := clinic.AccessOf(c.Request().Context()); {
+		case rule.Code == clinic.CodeUnauthenticated && rule.Cause != nil:
+			s.cfg.Log.WarnContext(c.Request().Context(), "credentials refused",
+				"request_id", p.RequestID, "operation", c.Path(), "cause", rule.Cause)
+		case rule.Code == clinic.CodeForbidden && rule.Permission != "" && access.Kind() == "token":
+			header = http.Header{headerChallenge: {fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challenge, rule.Permission)}}
+		}
+	}
 	maps.Copy(c.Response().Header(), header)
 	var said any = p
 	mediaType := "application/problem+json"
-	if strings.HasPrefix(c.Request().URL.Path, "/fhir/") {
+	if isFHIR(c.Request()) {
 		said, mediaType = fhir.Outcome(p), "application/fhir+json"
 	}
 	body, err := json.Marshal(said)
@@ -68,6 +78,17 @@ func (s *Server) answerError(err error, c echo.Context) {
 	}
 	_ = c.Blob(int(p.Status), mediaType, body) // if the client is gone, nobody is there to tell
 }
+
+// isFHIR reports whether a request is to the FHIR facade: at or under /fhir.
+func isFHIR(r *http.Request) bool {
+	return r.URL.Path == "/fhir" || strings.HasPrefix(r.URL.Path, "/fhir/")
+}
+
+// challenge tells a client how to authenticate (RFC 6750 section 3).
+const (
+	headerChallenge = "Www-Authenticate" // as net/http writes it
+	challenge       = `Bearer realm="mems"`
+)
 
 // instance is the path of a request, as a URI reference and no longer than the
 // contract allows.
@@ -142,7 +163,10 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			p.Permission = &permission
 		}
 	case clinic.CodeUnauthenticated:
-		header = http.Header{"WWW-Authenticate": {`Bearer realm="mems"`}}
+		header = http.Header{headerChallenge: {challenge}}
+		if refused, ok := errors.AsType[*tokenError](e.Cause); ok {
+			header.Set(headerChallenge, fmt.Sprintf(`%s, error="invalid_token", error_description="%s"`, challenge, refused.description))
+		}
 	case clinic.CodePatientMerged:
 		p.MergedInto = &e.MergedInto
 	case clinic.CodePossibleDuplicate:

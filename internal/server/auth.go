@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -60,10 +61,10 @@ func (s *Server) authorise(operation string, needs clinic.Permission) echo.Middl
 					return err
 				}
 			}
+			c.SetRequest(r.WithContext(clinic.WithAccess(r.Context(), access)))
 			if !access.May(needs) {
 				return &clinic.Error{Code: clinic.CodeForbidden, Permission: needs}
 			}
-			c.SetRequest(r.WithContext(clinic.WithAccess(r.Context(), access)))
 			return next(c)
 		}
 	}
@@ -77,7 +78,7 @@ var alwaysAnswered = map[string]bool{"getHealth": true, "getReadiness": true}
 // provider, or, where that is allowed, without either. Errors:
 // clinic.ErrUnauthenticated, clinic.ErrUnavailable.
 func (s *Server) authenticate(r *http.Request) (clinic.Caller, error) {
-	keys, tokens := r.Header.Values(headerAPIKey), r.Header.Values(echo.HeaderAuthorization)
+	keys, tokens := credentials(r, headerAPIKey), credentials(r, echo.HeaderAuthorization)
 	switch {
 	case len(keys)+len(tokens) == 0 && s.cfg.Open:
 		return clinic.Open(), nil
@@ -88,13 +89,28 @@ func (s *Server) authenticate(r *http.Request) (clinic.Caller, error) {
 		}
 		defer release()
 		return s.cfg.Store.Authenticate(r.Context(), keys[0])
-	case len(tokens) == 1 && len(keys) == 0 && s.tokens != nil:
+	case len(tokens) == 1 && len(keys) == 0:
 		scheme, token, _ := strings.Cut(tokens[0], " ")
-		if strings.EqualFold(scheme, "Bearer") && token != "" {
-			return s.tokens.verify(r.Context(), token)
+		switch {
+		case !strings.EqualFold(scheme, bearer):
+		case s.tokens == nil:
+			return clinic.Caller{}, refuseToken("This server takes API keys only, in X-API-Key", nil)
+		default:
+			return s.tokens.verify(r.Context(), strings.TrimSpace(token))
 		}
 	}
 	return clinic.Caller{}, clinic.ErrUnauthenticated
+}
+
+const bearer = "Bearer"
+
+// credentials returns the values of a header that hold a credential. Tools send
+// the header of a field that was left empty, and "Bearer" before nothing.
+func credentials(r *http.Request, header string) []string {
+	return slices.DeleteFunc(slices.Clone(r.Header.Values(header)), func(value string) bool {
+		value = strings.TrimSpace(value)
+		return value == "" || strings.EqualFold(value, bearer)
+	})
 }
 
 // mayOverride refuses to break a rule to whoever may book but not do that.

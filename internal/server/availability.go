@@ -51,14 +51,14 @@ const maxAvailability = 92 * 24 * time.Hour
 // ListNextAvailable finds the first free times: GET /availability/next.
 func (s *Server) ListNextAvailable(ctx context.Context, r api.ListNextAvailableRequestObject) (api.ListNextAvailableResponseObject, error) {
 	p := r.Params
-	free, err := s.cfg.Store.NextAvailable(ctx, instant(p.From), store.AvailabilityQuery{
+	free, searchedTo, err := s.cfg.Store.NextAvailable(ctx, instant(p.From), store.AvailabilityQuery{
 		DoctorIDs: p.DoctorID, Specialization: deref(p.Specialization), TypeID: p.TypeID, PatientID: p.PatientID,
 		Duration: minutes(deref(p.DurationMinutes)), Step: minutes(deref(p.StepMinutes)),
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := api.ListNextAvailable200JSONResponse{Items: []api.NextAvailable{}, TimeZone: s.cfg.Zone.String()}
+	out := api.ListNextAvailable200JSONResponse{Items: []api.NextAvailable{}, SearchedTo: searchedTo, TimeZone: s.cfg.Zone.String()}
 	seen := map[string]bool{}
 	for _, f := range free {
 		if deref(p.Per) == api.ListNextAvailableParamsPerSpecialization {

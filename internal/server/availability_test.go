@@ -138,13 +138,23 @@ func TestNextAvailable(t *testing.T) {
 		"One":            {ask("doctor_id", fmt.Sprint(later)), []string{of(later, "04-16 00:00")}},
 		"Per":            {ask("per", "specialization"), []string{of(soon, "03-01 08:15"), of(other, "03-02 00:00"), of(never, "none")}},
 		"From":           {ask("from", "2027-05-29T23:40:00Z", "doctor_id", fmt.Sprint(soon)), []string{of(soon, "05-29 23:45")}},
-		"TooFar":         {ask("from", "2027-06-29T23:40:00Z", "doctor_id", fmt.Sprint(soon)), []string{of(soon, "none")}},
+		"FarAhead":       {ask("from", "2027-06-29T23:40:00Z", "doctor_id", fmt.Sprint(soon)), []string{of(soon, "06-29 23:45")}},
 	} {
 		if diff := cmp.Diff(test.want, test.got); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)
 		}
 	}
 	f.Get("/availability/next").Want(t, 422, "validation-failed")
+	for from, until := range map[string]string{
+		"2027-03-02T00:00:00Z": "2027-05-31T00:00:00Z", "2027-05-31T00:00:00Z": "2027-08-29T00:00:00Z",
+		"2020-01-01T00:00:00Z": "2027-05-30T08:00:00Z", "9998-12-31T00:00:00Z": "9998-12-31T23:59:59.999999Z",
+	} {
+		var list api.NextAvailableList
+		f.Get("/availability/next", "from", from, "duration_minutes", "30", "doctor_id", fmt.Sprint(never)).Want(t, 200, "").Decode(t, &list)
+		if got := list.SearchedTo.Format(time.RFC3339Nano); got != until {
+			t.Errorf("from %s: searched to %s, want %s", from, got, until)
+		}
+	}
 }
 
 // In random clinics, on a day on which the clocks change and on others, what is

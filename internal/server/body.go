@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"mems/gen/api"
@@ -22,6 +23,9 @@ import (
 func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if len(v.consumes) == 0 {
 		return nil // a body that nobody asked for means nothing (RFC 9110 section 9.3.1) and is not read
+	}
+	if err := checkEncoding(r); err != nil {
+		return err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.maxBody))
 	var tooLarge *http.MaxBytesError
@@ -43,6 +47,20 @@ func (v *validator) checkBody(w http.ResponseWriter, r *http.Request) error {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
+	return nil
+}
+
+// checkEncoding rejects a body that is compressed: a few bytes could be unpacked
+// into more than the server takes, and nothing in this contract is large.
+func checkEncoding(r *http.Request) error {
+	for encoding := range strings.SplitSeq(strings.Join(r.Header.Values("Content-Encoding"), ","), ",") {
+		if encoding = strings.TrimSpace(encoding); encoding != "" && !strings.EqualFold(encoding, "identity") && r.ContentLength != 0 {
+			return &problem{
+				slug: api.ProblemSlugUnsupportedMediaType, detail: "Send the body as it is, without Content-Encoding.",
+				header: http.Header{"Accept-Encoding": {"identity"}}, // RFC 9110 section 15.5.16
+			}
+		}
+	}
 	return nil
 }
 
@@ -71,10 +89,45 @@ func notJSON(body []byte) string {
 		return "The body is not UTF-8."
 	case !json.Valid(body):
 		return "The body is not one complete JSON text."
+	case hasLoneSurrogate(body):
+		return "A string in the body has half of a surrogate pair, which is no character."
 	case hasDuplicateNames(body):
 		return "An object in the body has two members of the same name."
 	}
 	return ""
+}
+
+// hasLoneSurrogate reports whether a string of valid JSON escapes half of a
+// surrogate pair (RFC 8259 section 8.2). Decoders put U+FFFD in its place, so two
+// different texts would become equal.
+func hasLoneSurrogate(body []byte) bool {
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		first := escapedUnit(body[i:])
+		switch i++; { // past what is escaped, which may be a backslash
+		case !utf16.IsSurrogate(first):
+		case utf16.DecodeRune(first, escapedUnit(body[i+5:])) == utf8.RuneError:
+			return true
+		default:
+			i += 10 // the rest of both
+		}
+	}
+	return false
+}
+
+// escapedUnit reads the UTF-16 unit of an escape such as \ud83d; 0 for any other
+// text.
+func escapedUnit(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(unit)
 }
 
 // hasDuplicateNames walks valid JSON.

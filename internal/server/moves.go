@@ -117,7 +117,7 @@ func (s *Server) GetAppointmentHistory(ctx context.Context, r api.GetAppointment
 func eventToAPI(e clinic.Event) api.AppointmentEvent {
 	return api.AppointmentEvent{
 		At: e.At, Action: api.AppointmentEventAction(e.Action), Actor: orNull(e.Actor),
-		FromStatus: orNull((*api.AppointmentEventFromStatus)(e.FromStatus)), ToStatus: api.AppointmentStatus(e.ToStatus),
+		FromStatus: orNull((*string)(e.FromStatus)), ToStatus: api.AppointmentStatus(e.ToStatus),
 		Reason: orNull(e.Reason), Note: orNull(e.Note),
 		StartTime: e.Time.Start, DurationMinutes: wholeMinutes(e.Time.End.Sub(e.Time.Start)),
 		DoctorID: e.DoctorID, PatientID: e.PatientID, RoomID: orNull(e.RoomID),

@@ -290,7 +290,7 @@ var problemTypes = []problemType{
 	{
 		api.ProblemSlugSeriesConflict, 409, "Not every date of the series is free",
 		"Choose other times, or send on_conflict as skip to leave such dates out.",
-		"A date of the series cannot be booked or moved, or, with skip, none can. Nothing was changed. dates lists every date, with what is in its way.",
+		"A date of the series cannot be booked or moved, or, with skip, none can. Nothing was changed. dates lists every date: free, or refused with what is in its way.",
 	},
 	{
 		api.ProblemSlugWaitlistEntryClosed, 409, "The waitlist entry is closed",

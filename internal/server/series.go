@@ -99,9 +99,10 @@ func seriesToAPI(s clinic.Series) api.Series {
 }
 
 func seriesDateToAPI(d clinic.SeriesDate) api.SeriesDate {
-	out := api.SeriesDate{StartTime: d.Start, Outcome: api.SeriesDateOutcomeDone}
+	out := api.SeriesDate{StartTime: d.Start, Outcome: api.SeriesDateOutcomeFree}
 	out.AppointmentID.SetNull()
 	if d.Appointment != nil {
+		out.Outcome = api.SeriesDateOutcomeDone
 		out.AppointmentID.Set(d.Appointment.ID)
 	}
 	if d.Refusal != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,7 +77,7 @@ func TestSeries(t *testing.T) {
 
 	t.Run("FailBooksNothing", func(t *testing.T) {
 		p := f.problem(f.series(f.patient(), doctor, object{"start_time": "2027-03-23T10:15:00+01:00"}), 409, "series-conflict")
-		same(dates(p.Dates), []string{"03-23T09:15Z refused /problems/doctor-overlap", "03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z done"})
+		same(dates(p.Dates), []string{"03-23T09:15Z refused /problems/doctor-overlap", "03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z free"})
 		for _, d := range p.Dates {
 			if !d.AppointmentID.IsNull() || d.Problem != nil && (d.Conflict == nil || len(d.Alternatives) == 0) {
 				t.Errorf("%+v", d)
@@ -136,7 +137,7 @@ func TestSeries(t *testing.T) {
 		f.booked(f.patient(), other, "2027-03-28T08:30:00Z", 30)
 		third := b.Dates[2].AppointmentID.MustGet()
 		p := f.problem(move(object{"doctor_id": other, "from_appointment_id": third}), 409, "series-conflict")
-		same(dates(p.Dates), []string{"03-28T08:00Z refused /problems/doctor-overlap", "03-29T08:00Z done"})
+		same(dates(p.Dates), []string{"03-28T08:00Z refused /problems/doctor-overlap", "03-29T08:00Z free"})
 		same(f.times(path), []string{at("03-26T09:00Z"), at("03-27T09:00Z"), at("03-28T08:00Z"), at("03-29T08:00Z")})
 		var moved api.SeriesBooked
 		move(object{"doctor_id": other, "from_appointment_id": third, "on_conflict": "skip"}).Want(t, 200, "").Decode(t, &moved)
@@ -222,5 +223,82 @@ func TestSeriesRace(t *testing.T) {
 	}
 	if torn != 0 {
 		t.Errorf("%d of %d series are torn", torn, len(ids))
+	}
+}
+
+// The first date is start_time though the clock shows it a second time, and what
+// does not touch the time moves no date, in the night of the change or any other.
+func TestSeriesKeepItsInstants(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "Europe/Zurich")
+	for name, test := range map[string]struct {
+		start, zone string
+		want        []string
+	}{
+		"SecondOfTwo":  {"2027-10-31T01:30:00Z", "Europe/Zurich", []string{"10-31T01:30Z", "11-01T01:30Z"}},
+		"FirstOfTwo":   {"2027-10-31T00:30:00Z", "Europe/Zurich", []string{"10-31T00:30Z", "11-01T01:30Z"}},
+		"IntoTwo":      {"2027-10-30T00:30:00Z", "Europe/Zurich", []string{"10-30T00:30Z", "10-31T00:30Z"}},
+		"IntoGap":      {"2027-03-27T01:30:00Z", "Europe/Zurich", []string{"03-27T01:30Z", "03-28T01:00Z"}},
+		"HalfHour":     {"2027-04-03T15:15:00Z", "Australia/Lord_Howe", []string{"04-03T15:15Z", "04-04T15:15Z"}},
+		"OtherSecond":  {"2027-11-07T06:30:00Z", "America/New_York", []string{"11-07T06:30Z", "11-08T06:30Z"}},
+		"Microseconds": {"2027-10-31T01:30:00.000005Z", "Europe/Zurich", []string{"10-31T01:30Z", "11-01T01:30Z"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doctor := f.doctor()
+			var want []string
+			for _, start := range test.want {
+				want = append(want, fmt.Sprint(start, " ", doctor, " scheduled"))
+			}
+			b, path := f.bookedSeries(f.patient(), doctor, object{"start_time": test.start, "time_zone": test.zone, "rule": "FREQ=DAILY;COUNT=2"})
+			if !b.Series.StartTime.Equal(at(test.start)) {
+				t.Errorf("starts %s", b.Series.StartTime)
+			}
+			other := f.doctor()
+			for _, change := range []object{
+				nil, {"duration_minutes": 45}, {"shift_days": 0, "duration_minutes": 30}, {"any_room": false, "duration_minutes": 60},
+			} {
+				if change != nil {
+					f.Post(path+"/reschedule", change).Want(t, 200, "")
+				}
+				if diff := cmp.Diff(want, f.times(path)); diff != "" {
+					t.Errorf("%v (-want +got)\n%s", change, diff)
+				}
+			}
+			f.Post(path+"/reschedule", object{"doctor_id": other}).Want(t, 200, "")
+			var s api.Series
+			f.Get(path).Want(t, 200, "").Decode(t, &s)
+			for i, a := range s.Appointments {
+				if a.DoctorID != other || a.StartTime.Format("01-02T15:04Z") != test.want[i] {
+					t.Errorf("%+v", a)
+				}
+			}
+		})
+	}
+}
+
+// A zone is a name of the embedded database, wherever one is taken.
+func TestTimeZoneNames(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "Europe/Zurich")
+	patient, doctor := f.patient(), f.doctor()
+	for _, name := range []string{
+		"right/Europe/Zurich", "posix/Europe/Zurich", "posixrules", "Factory", "Local", "localtime", "europe/zurich", "utc",
+		"Europe", "Europe/", "/Europe/Zurich", "../zoneinfo/Europe/Zurich", "Europe/../Europe/Zurich", "Europe//Zurich", "zone.tab", "tzdata.zi",
+		" Europe/Zurich", "CET-1CEST", "+01:00",
+	} {
+		for what, r := range map[string]*contracttest.Response{
+			"series": f.series(patient, doctor, object{"time_zone": name}),
+			"hours": f.put(fmt.Sprintf("/doctors/%d/working-hours", doctor), object{
+				"time_zone": name, "timetables": []object{{"effective_from": "2020-01-01", "blocks": []object{}}}, "exceptions": []object{},
+			}),
+		} {
+			if vs := r.Want(t, 422, "validation-failed").Violations(t); len(vs) != 1 || !strings.HasPrefix(vs[0], "#/time_zone ") {
+				t.Errorf("%s with %q: %v", what, name, vs)
+			}
+		}
+	}
+	for _, name := range []string{"UTC", "Europe/Kyiv", "Europe/Kiev", "Etc/GMT+1", "US/Pacific", "America/Argentina/Buenos_Aires"} {
+		f.series(f.patient(), f.doctor(), object{"time_zone": name}).Want(t, 201, "")
 	}
 }

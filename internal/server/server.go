@@ -109,6 +109,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 		cfg.Now = time.Now //nolint:forbidigo // the default of a process
 	}
 	UseFormats(doc)
+	if err := useDefaults(doc); err != nil {
+		return nil, err
+	}
 	validators, err := newValidators(doc, cfg.MaxBodyBytes)
 	if err != nil {
 		return nil, err
@@ -129,6 +132,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}
+	s.echo.Use(s.checkAddress(newAddresses(validators)))
 	if err := validators.register(s, api.NewStrictHandler(s, nil)); err != nil {
 		return nil, err
 	}
@@ -138,7 +142,7 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.echo.ServeHTTP(w, headAsGet(r))
+	s.echo.ServeHTTP(w, decodePath(headAsGet(r)))
 }
 
 // SetDraining makes /readyz answer 503 from now on, so that a load balancer

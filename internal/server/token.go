@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
@@ -89,33 +90,56 @@ func (t *tokens) verify(ctx context.Context, raw string) (clinic.Caller, error) 
 		if strings.Contains(err.Error(), "fetching keys") { // the library has no type for it
 			return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnavailable, Cause: err}
 		}
-		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: err}
+		if _, expired := errors.AsType[*oidc.TokenExpiredError](err); expired {
+			return clinic.Caller{}, refuseToken("The token has expired", err)
+		}
+		return clinic.Caller{}, refuseToken("The token is not one of this server's issuer and audience", err)
 	}
 	var claims map[string]any
 	if err := token.Claims(&claims); err != nil {
-		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: err}
+		return clinic.Caller{}, refuseToken("The claims of the token cannot be read", err)
 	}
 	if token.Subject == "" || len(token.Subject) > maxSubject || clinic.Text(token.Subject) != token.Subject {
-		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: errors.New("the subject is empty or too long")}
+		return clinic.Caller{}, refuseToken("The subject of the token is empty or too long", nil)
 	}
 	return t.caller(token.Subject, claims), nil
+}
+
+// tokenError is why a token is not accepted.
+type tokenError struct {
+	description string // for the client: printable ASCII without quotes, nothing of the token
+	cause       error  // for the log; nil: the description says it
+}
+
+func (e *tokenError) Error() string {
+	if e.cause == nil {
+		return "token refused: " + e.description
+	}
+	const enough = 300 // it may quote a claim, which is as long as its issuer likes
+	cause := []rune(strings.ToValidUTF8(e.cause.Error(), "?"))
+	return "token refused: " + string(cause[:min(len(cause), enough)])
+}
+
+// refuseToken returns clinic.CodeUnauthenticated with a reason.
+func refuseToken(description string, cause error) error {
+	return &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: &tokenError{description: description, cause: cause}}
 }
 
 // caller reads the roles that a token names. What is no role of ours says
 // nothing; partners use keys.
 func (t *tokens) caller(subject string, claims map[string]any) clinic.Caller {
 	c := clinic.Caller{Subject: "user:" + subject}
-	var names []any
+	var names []string
 	switch v := claim(claims, t.cfg.RolesClaim).(type) {
 	case []any:
-		names = v
-	case string: // separated by spaces, as scopes are
-		for name := range strings.FieldsSeq(v) {
-			names = append(names, name)
+		for _, name := range v {
+			role, _ := name.(string)
+			names = append(names, role)
 		}
+	case string: // separated by spaces, as scopes are, or by commas
+		names = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	}
-	for _, name := range names {
-		role, _ := name.(string)
+	for _, role := range names {
 		if r := clinic.Role(role); slices.Contains(clinic.Roles(), r) && r != clinic.RolePartner && !slices.Contains(c.Roles, r) {
 			c.Roles = append(c.Roles, r)
 		}

@@ -28,6 +28,7 @@ type validator struct {
 	route    *routers.Route
 	options  *openapi3filter.Options
 	path     []string        // names of path parameters
+	headers  []string        // names of header parameters
 	query    map[string]bool // names of query parameters
 	repeats  map[string]bool // those of them that may be given several times
 	consumes []string        // media types of the request's body; empty: no body
@@ -72,6 +73,7 @@ func newValidators(doc *openapi3.T, maxBody int64) (validators, error) {
 						v.query[p.Value.Name] = true
 						v.repeats[p.Value.Name] = p.Value.Explode != nil && *p.Value.Explode
 					case openapi3.ParameterInHeader:
+						v.headers = append(v.headers, p.Value.Name)
 						v.once = v.once || p.Value.Name == headerIdempotencyKey
 					}
 				}
@@ -279,9 +281,9 @@ func (v *validator) checkParameters(c echo.Context, query url.Values) []clinic.V
 	if len(c.Request().Header.Values(headerIdempotencyKey)) > 1 {
 		add(headerIdempotencyKey, "repeated", "must be given once")
 	}
-	for _, value := range c.Request().Header.Values("If-Match") {
-		if !isText(value) {
-			add("If-Match", "format", "must be UTF-8 text")
+	for _, name := range v.headers {
+		if slices.ContainsFunc(c.Request().Header.Values(name), func(value string) bool { return !isText(value) }) {
+			add(name, "format", "must be UTF-8 text")
 		}
 	}
 	return vs

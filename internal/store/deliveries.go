@@ -115,6 +115,8 @@ type DeliveryOutcome struct {
 	Taken  bool
 	Status *int   // what the receiver answered; nil for nothing
 	Reason string // why it was not taken
+	// NotBefore is when the receiver wants to be asked again; zero: it does not say.
+	NotBefore time.Time
 	// Gone: the receiver wants no more messages.
 	Gone bool
 }
@@ -128,7 +130,7 @@ func (s *Store) FinishDelivery(ctx context.Context, d clinic.Delivery, o Deliver
 	var reason *string
 	if !o.Taken {
 		status, reason = clinic.DeliveryDead, &o.Reason
-		if pause, again := d.Pause(now); again && !o.Gone {
+		if pause, again := d.Pause(now, o.NotBefore); again && !o.Gone {
 			at := clinic.Instant(now.Add(pause + rand.N(pause/10))) //nolint:gosec // G404: spreads load, guards nothing
 			status, next = clinic.DeliveryPending, &at
 		}

@@ -69,8 +69,9 @@ func (s *Store) UpdateDoctor(ctx context.Context, id int64, c clinic.DoctorPatch
 	return d, err
 }
 
-// DeleteDoctor deletes a doctor who never had an appointment. Locks the
-// doctor's row; the foreign key decides.
+// DeleteDoctor deletes a doctor who never had an appointment, and takes the doctor
+// off the lists of types and waitlist entries. Locks the doctor's row; the foreign
+// key decides.
 //
 // Errors: clinic.ErrDoctorNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
@@ -84,6 +85,9 @@ func (s *Store) DeleteDoctor(ctx context.Context, id int64, match Versions) erro
 			return err
 		}
 		if err := t.noteGone(ctx, "doctor", id); err != nil {
+			return err
+		}
+		if err := s.unlistDoctor(ctx, t, id); err != nil {
 			return err
 		}
 		t.record(ctx, "doctor", id, 0, d, nil, nil)

@@ -121,7 +121,7 @@ func readHours(ctx context.Context, q sqlx.QueryerContext, zones map[int64]strin
 	}
 	ids := make([]int64, 0, len(zones))
 	for id, name := range zones {
-		zone, err := time.LoadLocation(name)
+		zone, err := clinic.LoadZone(name)
 		if err != nil {
 			return nil, fmt.Errorf("working hours of doctor %d: %w", id, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -111,7 +112,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (clinic.Caller, er
 	}
 	now := clinic.Instant(s.now())
 	if !k.Valid(secret, now) {
-		return clinic.Caller{}, clinic.ErrUnauthenticated
+		return clinic.Caller{}, &clinic.Error{Code: clinic.CodeUnauthenticated, Cause: fmt.Errorf("API key %d is revoked, expired or has another secret", id)}
 	}
 	if k.LastUsedAt == nil || now.Sub(*k.LastUsedAt) > time.Minute {
 		// To the minute, so that busy keys do not cost a write each time.

@@ -89,6 +89,7 @@ func Open(cfg Config) (*Store, error) {
 	// server that hangs or a cable that was pulled ends in 503, not in a leak.
 	dsn.Timeout, dsn.ReadTimeout, dsn.WriteTimeout = 5*time.Second, 15*time.Second, 15*time.Second
 	dsn.Params["innodb_lock_wait_timeout"] = "3" // seconds; then the transaction is tried again
+	dsn.Params["lock_wait_timeout"] = "5"        // seconds, for a table that is being altered
 	db, err := openPool(dsn, cfg.OpenDB)
 	if err != nil {
 		return nil, err

@@ -90,8 +90,8 @@ func (s *Store) UpdateRoom(ctx context.Context, id int64, c clinic.RoomPatch, ma
 	return r, err
 }
 
-// DeleteRoom deletes a room that never had an appointment. Locks the room's
-// row; the foreign key decides.
+// DeleteRoom deletes a room that never had an appointment, and takes it off the
+// lists of types. Locks the room's row; the foreign key decides.
 //
 // Errors: clinic.ErrRoomNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrHasAppointments.
@@ -105,6 +105,9 @@ func (s *Store) DeleteRoom(ctx context.Context, id int64, match Versions) error 
 			return err
 		}
 		if err := t.noteGone(ctx, "room", id); err != nil {
+			return err
+		}
+		if err := unlistRoom(ctx, t, id); err != nil {
 			return err
 		}
 		t.record(ctx, "room", id, 0, r, nil, nil)

@@ -69,9 +69,10 @@ func (s *Store) Availability(ctx context.Context, q AvailabilityQuery) (Page[cli
 // NextAvailable reads the first free slot of each doctor, those who are free
 // first by start, then those who are not; by doctor among equals. As
 // Availability, with appointments and holds read for growing stretches of the
-// doctors who have none yet. From the later of now and from, up to 90 days
-// ahead of now; q.Window, q.Limit and q.After mean nothing.
-func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]NextFree, error) {
+// doctors who have none yet. It searches clinic.LookAhead from the later of now
+// and from, and returns the end of that window too; q.Window, q.Limit and q.After
+// mean nothing.
+func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q AvailabilityQuery) ([]NextFree, time.Time, error) {
 	q.Window = clinic.LookAhead(s.now(), from)
 	var free []NextFree
 	err := s.search(ctx, &q, func(r *reader) error {
@@ -95,7 +96,7 @@ func (s *Store) NextAvailable(ctx context.Context, from *time.Time, q Availabili
 		}
 		return nil
 	})
-	return free, err
+	return free, q.Window.End, err
 }
 
 // growing cuts a window into parts of one day, two, four and so on, in order.

@@ -7,9 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -70,8 +68,15 @@ func hasTriggers(ctx context.Context, pool *sql.DB) (bool, error) {
 	return !strings.Contains(version, "TiDB"), nil
 }
 
+// ErrForeignDatabase refuses to migrate a database that holds tables of something else.
+var ErrForeignDatabase = errors.New("this database has tables, and none of them is of MEMS: name an empty database, or one that does not exist yet")
+
 // Schema migrates one database.
 type Schema struct {
+	// OnStatement, unless nil, is called after each statement of a migration: the
+	// file's name, the statement's number from 1, and how many there are.
+	OnStatement func(migration string, n, of int)
+
 	config *mysql.Config
 	pool   *sql.DB
 }
@@ -107,7 +112,12 @@ func (sc *Schema) Close() error { return sc.pool.Close() }
 
 // Up creates the database if it does not exist and runs every pending
 // migration, reporting each. Several processes may call it at once: one works,
-// the others wait and find nothing to do.
+// the others wait and find nothing to do. When ctx ends it stops between two
+// statements, with the error of ctx; calling it again goes on from there, as it
+// does after the process or the server died.
+//
+// Errors: ErrForeignDatabase; what stops a migration is found before its first
+// statement where that is possible.
 func (sc *Schema) Up(ctx context.Context, report func(Migration)) error {
 	return sc.UpTo(ctx, math.MaxInt64, report)
 }
@@ -117,33 +127,66 @@ func (sc *Schema) UpTo(ctx context.Context, version int64, report func(Migration
 	if err := sc.createDatabase(ctx); err != nil {
 		return err
 	}
-	return sc.locked(ctx, func(p *goose.Provider) error {
-		for {
-			if at, err := p.GetDBVersion(ctx); err != nil || at >= version {
-				return err
-			}
+	return sc.locked(ctx, func(p *goose.Provider, files []migrationFile) error {
+		at, err := sc.version(ctx)
+		if err != nil {
+			return err
+		}
+		pending := slices.DeleteFunc(slices.Clone(files), func(f migrationFile) bool {
+			return f.version <= at || f.version > version
+		})
+		if len(pending) == 0 {
+			return nil
+		}
+		if err := sc.checkBeforeUp(ctx, pending); err != nil {
+			return hint(err)
+		}
+		for range pending {
 			r, err := p.UpByOne(ctx)
 			if errors.Is(err, goose.ErrNoNextVersion) {
 				return nil
 			}
 			if err != nil {
-				return hint(err)
+				return hint(firstError(ctx.Err(), err))
 			}
-			report(migration(r))
+			report(migration(r, files))
 		}
+		return nil
 	})
 }
 
-// Down undoes the newest migration and answers with it. Errors:
-// goose.ErrNoNextVersion when there is none.
+// version is the newest migration that was completed; 0 when none was.
+func (sc *Schema) version(ctx context.Context) (int64, error) {
+	var version int64
+	err := sc.pool.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&version)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == 1146 {
+		return 0, nil // no such table
+	}
+	return version, err
+}
+
+// Down undoes the newest migration and answers with it. What an interrupted run
+// of the one after it left behind goes first. Errors: goose.ErrNoNextVersion
+// when there is none.
 func (sc *Schema) Down(ctx context.Context) (Migration, error) {
 	var m Migration
-	err := sc.locked(ctx, func(p *goose.Provider) error {
+	err := sc.locked(ctx, func(p *goose.Provider, files []migrationFile) error {
+		at, err := sc.version(ctx)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if f.version == at+1 {
+				if err := sc.runStatements(ctx, sc.pool, f.name, f.down); err != nil {
+					return hint(firstError(ctx.Err(), err))
+				}
+			}
+		}
 		r, err := p.Down(ctx)
 		if err != nil {
-			return hint(err)
+			return hint(firstError(ctx.Err(), err))
 		}
-		m = migration(r)
+		m = migration(r, files)
 		return nil
 	})
 	return m, err
@@ -151,7 +194,7 @@ func (sc *Schema) Down(ctx context.Context) (Migration, error) {
 
 // Status lists all migrations, oldest first.
 func (sc *Schema) Status(ctx context.Context) ([]Migration, error) {
-	p, err := sc.provider(ctx)
+	p, files, err := sc.provider(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +205,7 @@ func (sc *Schema) Status(ctx context.Context) ([]Migration, error) {
 	var ms []Migration
 	for _, s := range states {
 		ms = append(ms, Migration{
-			Version: s.Source.Version, Name: path.Base(s.Source.Path),
+			Version: s.Source.Version, Name: nameOf(files, s.Source.Version),
 			Applied: s.State == goose.StateApplied, AppliedAt: s.AppliedAt,
 		})
 	}
@@ -183,7 +226,7 @@ func (sc *Schema) MarkDisposable(ctx context.Context) error {
 	return err
 }
 
-// Reset undoes all migrations, which drops everything, and runs them again. The
+// Reset drops every table, whatever state they are in, and migrates again. The
 // database stays marked as disposable. Errors: ErrNotDisposable.
 func (sc *Schema) Reset(ctx context.Context, report func(Migration)) error {
 	disposable, err := sc.Disposable(ctx)
@@ -193,10 +236,7 @@ func (sc *Schema) Reset(ctx context.Context, report func(Migration)) error {
 	if !disposable {
 		return ErrNotDisposable
 	}
-	err = sc.locked(ctx, func(p *goose.Provider) error {
-		_, err := p.DownTo(ctx, 0)
-		return err
-	})
+	err = sc.locked(ctx, func(*goose.Provider, []migrationFile) error { return sc.dropEverything(ctx) })
 	if err != nil {
 		return hint(err)
 	}
@@ -206,25 +246,31 @@ func (sc *Schema) Reset(ctx context.Context, report func(Migration)) error {
 	return sc.MarkDisposable(ctx)
 }
 
-func (sc *Schema) provider(ctx context.Context) (*goose.Provider, error) {
-	migrations, err := fs.Sub(db.Migrations, "migrations")
+// provider is goose with all migrations that this engine can carry.
+func (sc *Schema) provider(ctx context.Context) (*goose.Provider, []migrationFile, error) {
+	files, err := migrationFiles()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var options []goose.ProviderOption
 	triggers, err := hasTriggers(ctx, sc.pool)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !triggers {
-		options = append(options, goose.WithExcludeVersions(db.Backstops))
+		files = slices.DeleteFunc(files, func(f migrationFile) bool { return slices.Contains(db.Backstops, f.version) })
 	}
-	return goose.NewProvider(goose.DialectMySQL, sc.pool, migrations, options...)
+	migrations := make([]*goose.Migration, len(files))
+	for i, f := range files {
+		migrations[i] = sc.gooseMigration(f)
+	}
+	p, err := goose.NewProvider(goose.DialectMySQL, sc.pool, nil,
+		goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true))
+	return p, files, err
 }
 
 // locked runs work while no other process migrates this database.
-func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider) error) error {
-	p, err := sc.provider(ctx)
+func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider, []migrationFile) error) error {
+	p, files, err := sc.provider(ctx)
 	if err != nil {
 		return err
 	}
@@ -245,7 +291,7 @@ func (sc *Schema) locked(ctx context.Context, work func(*goose.Provider) error) 
 		return errors.New("another process has been migrating this database for ten minutes")
 	}
 	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), `DO RELEASE_LOCK(?)`, lock) }()
-	return work(p)
+	return work(p, files)
 }
 
 // createDatabase creates the database when the server does not have it.
@@ -270,8 +316,17 @@ func (sc *Schema) createDatabase(ctx context.Context) error {
 	return nil
 }
 
-func migration(r *goose.MigrationResult) Migration {
-	return Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: r.Direction == "up", Took: r.Duration}
+func migration(r *goose.MigrationResult, files []migrationFile) Migration {
+	return Migration{Version: r.Source.Version, Name: nameOf(files, r.Source.Version), Applied: r.Direction == "up", Took: r.Duration}
+}
+
+func nameOf(files []migrationFile, version int64) string {
+	for _, f := range files {
+		if f.version == version {
+			return f.name
+		}
+	}
+	return ""
 }
 
 // hint adds what to do to the errors that people meet.

@@ -87,6 +87,9 @@ func (s *Store) CreateSeries(ctx context.Context, b clinic.Booking, rule clinic.
 			dates = append(dates, booked)
 		}
 		if refused > 0 && (!skip || refused == len(starts)) {
+			for i := range dates {
+				dates[i].Appointment = nil // rolled back
+			}
 			return &clinic.Error{Code: clinic.CodeSeriesConflict, Dates: dates}
 		}
 		if t.looks {
@@ -358,7 +361,7 @@ type seriesRow struct {
 }
 
 func (r *seriesRow) series() (clinic.Series, error) {
-	zone, err := time.LoadLocation(r.Zone)
+	zone, err := clinic.LoadZone(r.Zone)
 	if err != nil {
 		err = fmt.Errorf("series %d: %w", r.ID, err)
 	}

@@ -23,7 +23,7 @@ func (s *Store) CreateType(ctx context.Context, k clinic.AppointmentType) (clini
 		return clinic.AppointmentType{}, err
 	}
 	err := s.inTx(ctx, func(t *tx) error {
-		if err := checkListed(ctx, t, k); err != nil {
+		if err := lockListed(ctx, t, k.DoctorIDs, k.RoomIDs); err != nil {
 			return err
 		}
 		k.Version, k.CreatedAt, k.UpdatedAt = 1, t.now, t.now
@@ -72,12 +72,18 @@ func (s *Store) ListTypes(ctx context.Context, active *bool, after int64, limit 
 // UpdateType makes the change and answers with the record as it is now. What is
 // booked keeps the duration and the buffers it was booked with.
 //
+// Lock order: the doctors and the rooms that the change names, the type.
+//
 // Errors: clinic.ErrTypeNotFound, clinic.ErrPreconditionFailed,
 // clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound, clinic.ErrNameTaken,
 // clinic.CodeValidationFailed.
 func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTypePatch, match Versions) (clinic.AppointmentType, error) {
 	var k clinic.AppointmentType
 	err := s.inTx(ctx, func(t *tx) error {
+		named := lockListed(ctx, t, c.DoctorIDs.Value, c.RoomIDs.Value)
+		if named != nil && !errors.Is(named, clinic.ErrDoctorNotFound) && !errors.Is(named, clinic.ErrRoomNotFound) {
+			return named
+		}
 		var err error
 		if k, err = lockType(ctx, t, id); err != nil {
 			return err
@@ -90,21 +96,26 @@ func (s *Store) UpdateType(ctx context.Context, id int64, c clinic.AppointmentTy
 		if err := k.Check(); err != nil {
 			return err
 		}
-		if err := checkListed(ctx, t, k); err != nil {
-			return err
+		if named != nil {
+			return named
 		}
-		t.record(ctx, "appointment_type", k.ID, 0, before, k, nil)
 		k.Version++
 		k.UpdatedAt = t.now
-		_, err = t.exec(ctx, `
-			UPDATE appointment_types
-			SET name = ?, duration_minutes = ?, buffer_before_minutes = ?, buffer_after_minutes = ?, colour = ?,
-			    specializations = ?, doctor_ids = ?, needs_room = ?, room_ids = ?, is_active = ?,
-			    version = ?, updated_at = ?
-			WHERE id = ?`, append(typeArgs(k), k.UpdatedAt, k.ID)...)
-		return err
+		return updateType(ctx, t, before, k)
 	})
 	return k, err
+}
+
+// updateType writes a type whose row is locked, and records the change.
+func updateType(ctx context.Context, t *tx, before, k clinic.AppointmentType) error {
+	t.record(ctx, "appointment_type", k.ID, 0, before, k, nil)
+	_, err := t.exec(ctx, `
+		UPDATE appointment_types
+		SET name = ?, duration_minutes = ?, buffer_before_minutes = ?, buffer_after_minutes = ?, colour = ?,
+		    specializations = ?, doctor_ids = ?, needs_room = ?, room_ids = ?, is_active = ?,
+		    version = ?, updated_at = ?
+		WHERE id = ?`, append(typeArgs(k), k.UpdatedAt, k.ID)...)
+	return err
 }
 
 // DeleteType deletes a type of which there never was an appointment. Locks its
@@ -141,14 +152,6 @@ func lockType(ctx context.Context, t *tx, id int64) (clinic.AppointmentType, err
 		return clinic.AppointmentType{}, err
 	}
 	return row.appointmentType()
-}
-
-// checkListed refuses a type that lists a doctor or a room that does not exist.
-func checkListed(ctx context.Context, t *tx, k clinic.AppointmentType) error {
-	if err := checkDoctors(ctx, t, k.DoctorIDs...); err != nil {
-		return err
-	}
-	return checkExist(ctx, t, `SELECT COUNT(*) FROM rooms WHERE id IN (?)`, k.RoomIDs, clinic.ErrRoomNotFound)
 }
 
 // checkDoctors refuses ids that are no doctor's: clinic.ErrDoctorNotFound.

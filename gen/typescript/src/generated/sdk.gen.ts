@@ -230,6 +230,10 @@ export const createDoctor = <ThrowOnError extends boolean = false>(options: Opti
  * cancelled ones included, cannot be deleted (409 `has-appointments`);
  * set `is_active` to false instead.
  *
+ * The doctor is taken off the `doctor_ids` of appointment types and waitlist entries.
+ * A type that no other doctor may do is deactivated; whoever waits for this doctor
+ * alone waits for the specialization from then on.
+ *
  * Permission: `directory:write`.
  *
  */
@@ -483,7 +487,9 @@ export const createRoom = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Delete a room without appointments
  *
- * Deletes a room that was never used; others can be deactivated.
+ * Deletes a room that was never used; others can be deactivated. The room is taken
+ * off the `room_ids` of appointment types; a type that can take place in no other
+ * room is deactivated.
  *
  * Permission: `directory:write`.
  *
@@ -634,9 +640,9 @@ export const listAvailability = <ThrowOnError extends boolean = false>(options: 
  * Find the first free time of each doctor
  *
  * Answers, in one call, with the first free time of each doctor, or of each
- * specialization, up to 90 days ahead: who is free first comes first, who is not
- * free at all comes last, with a `slot` of null. What counts as free is said at
- * `GET /availability`.
+ * specialization, within 90 days of `from`: who is free first comes first, who is
+ * not free at all before `searched_to` comes last, with a `slot` of null. What counts
+ * as free is said at `GET /availability`.
  *
  * Permission: `availability:read`.
  *
@@ -897,7 +903,9 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
  *
  * Books every date of a recurrence rule in one transaction, each by all the rules
  * of `POST /appointments`. The wall clock of `time_zone` shows the same time on
- * every date, whatever the clocks do in between.
+ * every date, whatever the clocks do in between: a time that they skip becomes the
+ * moment after the gap, and of one that they show twice the first is taken. The date
+ * of `start_time` itself starts at `start_time`.
  *
  * `rule` is an RFC 5545 RRULE of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, either
  * COUNT or UNTIL, BYDAY (with an ordinal such as 2TU or -1FR when MONTHLY),
@@ -1497,8 +1505,8 @@ export const listWebhooks = <ThrowOnError extends boolean = false>(options: Opti
  * that nothing about patients travels: read the record with your own key.
  *
  * An answer of 2xx within 10 seconds takes a message. Anything else is tried again, with
- * growing pauses, for 24 hours; then the message is dead and can be sent again by
- * `redeliver`. An address that answers 410 is switched off. Messages about one record
+ * growing pauses, or later where a `Retry-After` asks for it, for 24 hours; then the message
+ * is dead and can be sent again by `redeliver`. An address that answers 410 is switched off. Messages about one record
  * arrive in order, and one that was not taken is not overtaken by a later one about the same
  * record; those about different records may overtake each other. A message can arrive twice, with
  * the same `webhook-id`.

@@ -165,7 +165,7 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered.
+     * Register even if somebody who may be the same person is registered; by default `false`.
      */
     allow_duplicate?: boolean;
 };
@@ -226,7 +226,7 @@ export type DoctorCreate = {
     full_name: DoctorName;
     specialization: Specialization;
     /**
-     * Whether the doctor takes new bookings.
+     * Whether the doctor takes new bookings; by default `true`.
      */
     is_active?: boolean;
     overbook_cap?: OverbookCap;
@@ -275,6 +275,7 @@ export type DoctorList = {
 /**
  * How many of the doctor's other appointments one that is overbooked on
  * purpose may overlap; so there are never more than this and one at once.
+ * A new doctor has `0` unless the request gives another number.
  *
  */
 export type OverbookCap = number;
@@ -486,7 +487,7 @@ export type RoomCreate = {
      */
     name: string;
     /**
-     * Whether the room takes new bookings.
+     * Whether the room takes new bookings; by default `true`.
      */
     is_active?: boolean;
 };
@@ -543,15 +544,15 @@ export type AppointmentTypeCreate = {
     name: string;
     duration_minutes: DurationMinutes;
     /**
-     * Minutes before it in which doctor and room are occupied too.
+     * Minutes before it in which doctor and room are occupied too; by default `0`.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes after it in which doctor and room are occupied too.
+     * Minutes after it in which doctor and room are occupied too; by default `0`.
      */
     buffer_after_minutes?: number;
     /**
-     * Colour in a calendar, as
+     * Colour in a calendar, as #rrggbb; by default `#1565c0`.
      */
     colour?: string;
     /**
@@ -563,7 +564,7 @@ export type AppointmentTypeCreate = {
      */
     doctor_ids?: Array<Id>;
     /**
-     * Whether a booking takes a suitable room that is free, unless it names one.
+     * Whether a booking takes a suitable room that is free, unless it names one; by default `false`.
      */
     needs_room?: boolean;
     /**
@@ -571,7 +572,7 @@ export type AppointmentTypeCreate = {
      */
     room_ids?: Array<Id>;
     /**
-     * Whether it can be booked.
+     * Whether it can be booked; by default `true`.
      */
     is_active?: boolean;
 };
@@ -706,7 +707,7 @@ export type NextAvailable = {
     doctor_id: Id;
     specialization: Specialization;
     /**
-     * Null when there is none within 90 days.
+     * Null when there is none before `searched_to`.
      */
     slot: {
         doctor_id: Id;
@@ -723,6 +724,7 @@ export type NextAvailableList = {
      * By start, those without any last; by doctor among equals.
      */
     items: Array<NextAvailable>;
+    searched_to: Instant;
     time_zone: TimeZone;
 };
 
@@ -807,9 +809,11 @@ export type AppointmentEvent = {
      */
     actor: string | null;
     /**
-     * Null when it did not exist before.
+     * The status before, an `AppointmentStatus`; null when the appointment did not
+     * exist. Without an enum, for generators stop at one that has null among its values.
+     *
      */
-    from_status: 'scheduled' | 'confirmed' | 'checked_in' | 'in_progress' | 'completed' | 'cancelled' | 'no_show' | 'left_without_being_seen' | null;
+    from_status: string | null;
     to_status: AppointmentStatus;
     /**
      * The coded reason of a cancellation.
@@ -865,7 +869,7 @@ export type SeriesCreate = {
     any_room?: boolean;
     override?: Override;
     /**
-     * What to do when a date is not free.
+     * What to do when a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
 };
@@ -915,9 +919,12 @@ export type SeriesReschedule = {
 export type SeriesDate = {
     start_time: Instant;
     /**
-     * Whether the date was booked or moved.
+     * `done`: the date was booked or moved. `refused`: a rule is in the way. `free`,
+     * in a `series-conflict` only: nothing was in the way, but no date was booked or
+     * moved.
+     *
      */
-    outcome: 'done' | 'refused';
+    outcome: 'done' | 'free' | 'refused';
     /**
      * The appointment; null when there is none.
      */
@@ -983,7 +990,7 @@ export type HoldCreate = {
      */
     any_room?: boolean;
     /**
-     * How long to hold it.
+     * How long to hold it; by default `120`.
      */
     seconds?: number;
 };
@@ -1244,7 +1251,7 @@ export type PlanCreate = {
      */
     last_date?: string;
     /**
-     * How far after the absence to look for times.
+     * How far after the absence to look for times; by default `14`.
      */
     horizon_days?: number;
 };
@@ -1254,7 +1261,7 @@ export type PlanCreate = {
  */
 export type PlanApply = {
     /**
-     * One by one, or all in one transaction.
+     * One by one, or all in one transaction; by default `each`.
      */
     mode?: 'each' | 'all_or_nothing';
     /**
@@ -3099,7 +3106,8 @@ export type ListPatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3168,7 +3176,8 @@ export type CreatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3193,7 +3202,9 @@ export type CreatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3257,7 +3268,8 @@ export type DeletePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3333,7 +3345,8 @@ export type GetPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3410,7 +3423,8 @@ export type UpdatePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3439,7 +3453,9 @@ export type UpdatePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3518,7 +3534,8 @@ export type MergePatientsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3550,7 +3567,9 @@ export type MergePatientsErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3610,7 +3629,8 @@ export type PreviewMergeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3682,7 +3702,8 @@ export type ExportPatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3765,7 +3786,8 @@ export type ErasePatientErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3792,7 +3814,9 @@ export type ErasePatientErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -3863,7 +3887,8 @@ export type ListDoctorsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3932,7 +3957,8 @@ export type CreateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -3953,7 +3979,9 @@ export type CreateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4017,7 +4045,8 @@ export type DeleteDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4093,7 +4122,8 @@ export type GetDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4170,7 +4200,8 @@ export type UpdateDoctorErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4195,7 +4226,9 @@ export type UpdateDoctorErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4250,7 +4283,8 @@ export type GetWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4327,7 +4361,8 @@ export type ReplaceWorkingHoursErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4352,7 +4387,9 @@ export type ReplaceWorkingHoursErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4420,7 +4457,8 @@ export type ListTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4498,7 +4536,8 @@ export type CreateTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4523,7 +4562,9 @@ export type CreateTimeOffErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4591,7 +4632,8 @@ export type DeleteTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4667,7 +4709,8 @@ export type GetTimeOffErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4743,7 +4786,8 @@ export type ListClosuresErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4812,7 +4856,8 @@ export type CreateClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4833,7 +4878,9 @@ export type CreateClosureErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -4897,7 +4944,8 @@ export type DeleteClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -4969,7 +5017,8 @@ export type GetClosureErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5045,7 +5094,8 @@ export type ListRoomsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5114,7 +5164,8 @@ export type CreateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5135,7 +5186,9 @@ export type CreateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5199,7 +5252,8 @@ export type DeleteRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5275,7 +5329,8 @@ export type GetRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5352,7 +5407,8 @@ export type UpdateRoomErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5381,7 +5437,9 @@ export type UpdateRoomErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5444,7 +5502,8 @@ export type ListAppointmentTypesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5513,7 +5572,8 @@ export type CreateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5538,7 +5598,9 @@ export type CreateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5602,7 +5664,8 @@ export type DeleteAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5678,7 +5741,8 @@ export type GetAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5755,7 +5819,8 @@ export type UpdateAppointmentTypeErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5784,7 +5849,9 @@ export type UpdateAppointmentTypeErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -5875,7 +5942,8 @@ export type ListAvailabilityErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -5971,7 +6039,8 @@ export type ListNextAvailableErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6067,7 +6136,8 @@ export type ListAppointmentsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6143,7 +6213,8 @@ export type BookAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6173,7 +6244,9 @@ export type BookAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6235,7 +6308,8 @@ export type GetAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6327,7 +6401,8 @@ export type CancelAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6356,7 +6431,9 @@ export type CancelAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -6435,7 +6512,8 @@ export type ConfirmAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6535,7 +6613,8 @@ export type CheckInAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6635,7 +6714,8 @@ export type StartAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6735,7 +6815,8 @@ export type CompleteAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6835,7 +6916,8 @@ export type NoShowAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -6935,7 +7017,8 @@ export type LeaveAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7035,7 +7118,8 @@ export type UndoAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7137,7 +7221,8 @@ export type RescheduleAppointmentErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7168,7 +7253,9 @@ export type RescheduleAppointmentErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7223,7 +7310,8 @@ export type GetAppointmentHistoryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7303,7 +7391,8 @@ export type CreateSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7330,7 +7419,9 @@ export type CreateSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7385,7 +7476,8 @@ export type GetSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7477,7 +7569,8 @@ export type CancelSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7508,7 +7601,9 @@ export type CancelSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7587,7 +7682,8 @@ export type RescheduleSeriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7620,7 +7716,9 @@ export type RescheduleSeriesErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7680,7 +7778,8 @@ export type CreateHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7707,7 +7806,9 @@ export type CreateHoldErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7771,7 +7872,8 @@ export type DeleteHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7843,7 +7945,8 @@ export type GetHoldErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7916,7 +8019,8 @@ export type CreatePlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -7941,7 +8045,9 @@ export type CreatePlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -7996,7 +8102,8 @@ export type GetPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8088,7 +8195,8 @@ export type ApplyPlanErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8117,7 +8225,9 @@ export type ApplyPlanErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8177,7 +8287,8 @@ export type CreateWalkInErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8204,7 +8315,9 @@ export type CreateWalkInErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8275,7 +8388,8 @@ export type GetQueueErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8348,7 +8462,8 @@ export type CallNextErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8373,7 +8488,9 @@ export type CallNextErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -8428,7 +8545,8 @@ export type GetTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8520,7 +8638,8 @@ export type CallTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8622,7 +8741,8 @@ export type StartTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8724,7 +8844,8 @@ export type CompleteTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8826,7 +8947,8 @@ export type LeaveTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8921,7 +9043,8 @@ export type TransferTicketErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -8952,7 +9075,9 @@ export type TransferTicketErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9019,7 +9144,8 @@ export type ListWaitlistErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9088,7 +9214,8 @@ export type CreateWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9113,7 +9240,9 @@ export type CreateWaitlistEntryErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9177,7 +9306,8 @@ export type WithdrawWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9253,7 +9383,8 @@ export type GetWaitlistEntryErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9345,7 +9476,8 @@ export type AcceptOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9440,7 +9572,8 @@ export type DeclineOfferErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9511,7 +9644,8 @@ export type GetCallerErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9579,7 +9713,8 @@ export type ListApiKeysErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9648,7 +9783,8 @@ export type CreateApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9673,7 +9809,9 @@ export type CreateApiKeyErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -9728,7 +9866,8 @@ export type GetApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9806,7 +9945,8 @@ export type RevokeApiKeyErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9890,7 +10030,8 @@ export type ListChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -9960,7 +10101,8 @@ export type StreamChangesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10028,7 +10170,8 @@ export type ListWebhooksErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10097,7 +10240,8 @@ export type CreateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10118,7 +10262,9 @@ export type CreateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10182,7 +10328,8 @@ export type DeleteWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10254,7 +10401,8 @@ export type GetWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10331,7 +10479,8 @@ export type UpdateWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10356,7 +10505,9 @@ export type UpdateWebhookErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10421,7 +10572,8 @@ export type RotateWebhookSecretErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10503,7 +10655,8 @@ export type TestWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10588,7 +10741,8 @@ export type ListWebhookDeliveriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10670,7 +10824,8 @@ export type RedeliverWebhookErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10746,7 +10901,8 @@ export type ListCalendarFeedsErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10815,7 +10971,8 @@ export type CreateCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10840,7 +10997,9 @@ export type CreateCalendarFeedErrors = {
      */
     413: Problem;
     /**
-     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes.
+     * `unsupported-media-type`: the `Content-Type` is not one that this operation takes, or
+     * the body has a `Content-Encoding`.
+     *
      */
     415: Problem;
     /**
@@ -10895,7 +11054,8 @@ export type GetCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -10973,7 +11133,8 @@ export type RevokeCalendarFeedErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;
@@ -12386,7 +12547,8 @@ export type ListAuditEntriesErrors = {
     400: Problem;
     /**
      * `unauthenticated`: there is no API key or token, or it is not valid (any
-     * more). The answer does not say why.
+     * more). `WWW-Authenticate` says `error="invalid_token"` where a token was refused
+     * (RFC 6750). An empty credential header counts as none.
      *
      */
     401: Problem;

@@ -13,9 +13,9 @@ test("a walk-in is taken, called and seen, by name", async ({ browser }) => {
   await expect(page.getByRole("listbox").getByRole("option").first()).toContainText("Brunner");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").getByLabel("With").selectOption({ label: "Dr. Zoe Frei · Urgent care" });
-  await page.getByLabel("Note, if there is more to remember").fill("Rash since yesterday");
+  await page.getByLabel("Note (optional)").fill("Rash since yesterday");
   await looks(page, "walk-in-light");
-  await page.getByRole("button", { name: "Give a number" }).click();
+  await page.getByRole("button", { name: /^Add .* to queue$/ }).click();
   await expect(page.locator(".toasts")).toContainText(/Lea Brunner has number \d+ with Dr\. Zoe Frei\./);
   const here = page.getByRole("region", { name: "Here" });
   await expect(here).toContainText("Brunner, Lea");
@@ -39,7 +39,7 @@ test("somebody new comes without an appointment, and does not wait", async ({ br
   await page.getByRole("button", { name: "Register", exact: true }).click();
   await page.getByRole("dialog").getByLabel("With").selectOption({ label: "Urgent care" });
   await looks(page, "walk-in-dark");
-  await page.getByRole("button", { name: "Give a number" }).click();
+  await page.getByRole("button", { name: /^Add .* to queue$/ }).click();
   const here = page.getByRole("region", { name: "Here" });
   await expect(here).toContainText("Nordmann, Ole");
   await looks(page, "queue-dark");

@@ -1,7 +1,8 @@
 // What is done to visits, with what to say about it and how to take it back.
 import { type Appointment, type AppointmentCancel, isProblem, type NoAnswer, type Override, type Problem, type Result } from "mems-client";
 import { checkInClosed } from "./checkin.js";
-import { desk, type Move } from "./desk.svelte.js";
+import { desk } from "./desk.svelte.js";
+import { type Move, NO_ROOM, ANY_ROOM, rescheduleOf } from "./draft.js";
 import { breakable } from "./override.js";
 import { mems } from "./session.js";
 import { clock, shortDate, dateAt } from "./time.js";
@@ -60,14 +61,14 @@ export async function cancel(a: Appointment, body: AppointmentCancel): Promise<P
   return undefined;
 }
 
-/** Moves a visit. What is in the way is shown with what is free instead. */
+/** Reschedules. What is in the way is shown with what is free instead; another refusal is for the caller to show. */
 export async function reschedule(a: Appointment, to: Move, override?: Override): Promise<Problem | NoAnswer | undefined> {
-  const old = { doctor: a.doctor_id, start: Date.parse(a.start_time), minutes: a.duration_minutes };
+  const old = { doctor: a.doctor_id, start: Date.parse(a.start_time), minutes: a.duration_minutes, room: a.room_id ?? NO_ROOM };
   const answer = await move(a, to, override);
   const error = answer.error;
   if (error) {
     if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor))) desk.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
-    else desk.complain(error);
+    else if (desk.open !== a.id) desk.complain(error); // its card says so itself
     return error;
   }
   desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, async () => {
@@ -78,16 +79,13 @@ export async function reschedule(a: Appointment, to: Move, override?: Override):
   return undefined;
 }
 
+// A room that nobody chose is no reason to refuse a free time: another one serves.
 async function move(a: Appointment, to: Move, override?: Override): Promise<Result<Appointment>> {
-  const answer = await mems.rescheduleAppointment({
-    path: { id: a.id },
-    body: {
-      doctor_id: to.doctor,
-      start_time: new Date(to.start).toISOString(),
-      ...(to.minutes ? { duration_minutes: to.minutes } : {}),
-      ...(override ? { override } : {}),
-    },
-  });
+  const send = (where: Move) => mems.rescheduleAppointment({ path: { id: a.id }, body: rescheduleOf(a, where, override) });
+  let answer = await send(to);
+  if (to.room === undefined && a.room_id !== null && isProblem(answer.error, "room-overlap", "room-inactive", "room-not-suitable")) {
+    answer = await send({ ...to, room: ANY_ROOM });
+  }
   desk.refresh();
   return answer;
 }

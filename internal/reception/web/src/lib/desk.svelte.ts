@@ -15,8 +15,10 @@ import {
   problemOf,
   type Room,
 } from "mems-client";
+import { type Draft, type Move, newDraft } from "./draft.js";
 import { people } from "./people.svelte.js";
 import { all, needs, nothing, Reader, type Shown, type View, wanted } from "./read.js";
+import { isAway, problemText } from "./refusal.js";
 import { apiKey, mems, server, setKey } from "./session.js";
 import { dateAt } from "./time.js";
 
@@ -29,21 +31,6 @@ export interface Toast {
   text: string;
   kind: "done" | "wrong";
   undo?: () => Promise<void>;
-}
-
-/** What the booking dialog begins with. */
-export interface Draft {
-  doctor: number;
-  start: number;
-  minutes?: number;
-  patient?: { id: number; name: string };
-}
-
-/** Where a visit is to be moved. */
-export interface Move {
-  doctor: number;
-  start: number;
-  minutes?: number;
 }
 
 class Desk {
@@ -82,7 +69,12 @@ class Desk {
   line = $state<Line>("connecting");
   now = $state(Date.now());
   toasts = $state<Toast[]>([]);
+  /** The booking dialog is open with this draft. */
   draft = $state.raw<Draft>();
+  /** What is known of a booking for which a time is still being looked for. */
+  pending = $state.raw<Partial<Draft>>();
+  /** Counts what changed in the clinic, so that free times are looked up again. */
+  changes = $state(0);
   open = $state<number>(); // the visit whose card is open
   moving = $state.raw<Appointment>();
   /** A move that was refused, with what is free instead. */
@@ -157,7 +149,7 @@ class Desk {
     this.ending?.abort();
     this.stopReading();
     setKey(undefined);
-    this.caller = this.shownData = this.draft = this.open = this.moving = this.refused = this.walkIn = undefined;
+    this.caller = this.shownData = this.draft = this.pending = this.open = this.moving = this.refused = this.walkIn = undefined;
     this.toasts = [];
     this.trouble = "";
     this.failures = this.readAt = 0;
@@ -257,7 +249,10 @@ class Desk {
   private readBySelf(): void {
     this.next = undefined;
     if (this.refusedKey === this.wanted.key) return;
-    if (this.line !== "live") this.reader.forget(); // nobody says what changes meanwhile
+    if (this.line !== "live") {
+      this.reader.forget(); // nobody says what changes meanwhile
+      this.changes++;
+    }
     void this.read();
   }
 
@@ -341,8 +336,22 @@ class Desk {
     this.refresh();
   }
 
+  /** Opens the booking dialog at a time, for whom and what a time is being looked for. */
+  bookAt(slot: Pick<Draft, "doctor" | "start"> & Partial<Draft>): void {
+    this.draft = newDraft({ ...this.pending, ...slot });
+  }
+
+  /** Looks for another time for a draft, in the calendar or among the free times. */
+  seek(draft: Partial<Draft>, view: View = this.view): void {
+    const { start: _, ...rest } = draft;
+    this.pending = rest;
+    this.draft = undefined;
+    this.show(view);
+  }
+
   /** Reads again soon, once for what happens until then. */
   refresh(): void {
+    this.changes++;
     this.readIn(100);
   }
 
@@ -371,7 +380,7 @@ class Desk {
 
 /** A refusal in words. */
 export function said(error: Problem | NoAnswer): string {
-  return isProblem(error) ? `${error.title}. ${error.detail}` : "The server does not answer. What you see may be old; it is tried again by itself.";
+  return isAway(error) ? "The server can't be reached. What you see may be old; trying again." : problemText(error);
 }
 
 export const desk = new Desk();

@@ -61,7 +61,7 @@ describe("a time that was typed", () => {
   test("what is shown leads back to the moment that it is of", () => {
     for (const zone of ["Europe/Zurich", "Australia/Lord_Howe", "America/Santiago", "America/St_Johns", "Africa/Casablanca", "Asia/Kolkata"]) {
       for (const day of ["2027-03-28", "2027-04-04", "2027-10-03", "2027-10-31", "2027-11-07", "2026-09-06"]) {
-        for (let t = utc(`${day}T00:00:00Z`) - 86400_000; t < utc(`${day}T00:00:00Z`) + 86400_000; t += 15 * 60_000) {
+        for (let t = utc(`${day}T00:00:00Z`) - 86400_000; t < utc(`${day}T00:00:00Z`) + 86400_000; t += 30 * 60_000) {
           const shown = new Date(t).toISOString();
           const words = `${zone} ${shown} ${clock(t, zone)}`;
           const found = moments(dateOf(t, zone), wallClock(t, zone), zone);

@@ -1,0 +1,69 @@
+package clinic
+
+import (
+	"archive/zip"
+	_ "embed"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// zoneData is the IANA time zone database as Go distributes it: a copy of
+// lib/time/zoneinfo.zip of the toolchain. To update it, copy the file again.
+//
+//go:embed zoneinfo.zip
+var zoneData string
+
+// zoneFiles lists the embedded zones by name.
+var zoneFiles = sync.OnceValue(func() map[string]*zip.File {
+	archive, err := zip.NewReader(strings.NewReader(zoneData), int64(len(zoneData)))
+	if err != nil {
+		panic(fmt.Sprintf("read the embedded time zone database: %v", err))
+	}
+	files := make(map[string]*zip.File, len(archive.File))
+	for _, f := range archive.File {
+		// Factory is what a machine shows before anybody has set a zone: no place.
+		if !strings.HasSuffix(f.Name, "/") && f.Name != "Factory" {
+			files[f.Name] = f
+		}
+	}
+	return files
+})
+
+// loadedZones caches what LoadZone has parsed, by name.
+var loadedZones sync.Map
+
+// LoadZone returns the zone with this name in the embedded IANA time zone
+// database. Unlike time.LoadLocation it reads no file of the host, which may
+// have another edition, names that are no zones (posixrules, localtime) and
+// zones that count leap seconds (right/Europe/Zurich). Names are exact, case
+// included.
+func LoadZone(name string) (*time.Location, error) {
+	if zone, ok := loadedZones.Load(name); ok {
+		return zone.(*time.Location), nil //nolint:forcetypeassert // nothing else is stored
+	}
+	if name == "UTC" {
+		return time.UTC, nil
+	}
+	file, known := zoneFiles()[name]
+	if !known {
+		return nil, fmt.Errorf("no time zone is called %q", name)
+	}
+	reader, err := file.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open time zone %s: %w", name, err)
+	}
+	defer func() { _ = reader.Close() }() // in memory
+	data, err := io.ReadAll(reader)
+	if err != nil {
+		return nil, fmt.Errorf("read time zone %s: %w", name, err)
+	}
+	zone, err := time.LoadLocationFromTZData(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("parse time zone %s: %w", name, err)
+	}
+	loadedZones.Store(name, zone)
+	return zone, nil
+}

@@ -1,0 +1,29 @@
+// Who a dialog is about, and how the desk tells patients apart: by name, birth
+// date and record number, since two patients may share a name.
+import type { Patient } from "mems-client";
+import { readBirthDate, shownBirthDate } from "./birth.js";
+
+export type Person = Pick<Patient, "id" | "mrn" | "first_name" | "last_name" | "birth_date" | "phone">;
+
+/** "Andrei Haddad", as in a sentence or on a button. */
+export function spokenName(p: { first_name: string; last_name: string }): string {
+  return `${p.first_name} ${p.last_name}`.trim();
+}
+
+/** "born 3 Feb 1980 · no. 00000013 · +41 44 555 01 77": what tells two of one name apart. */
+export function particulars(p: Pick<Person, "birth_date" | "mrn" | "phone">, phone = true): string {
+  const born = p.birth_date ? `born ${shownBirthDate(p.birth_date)}` : "birth date unknown";
+  return [born, `no. ${p.mrn}`, phone ? (p.phone ?? "") : ""].filter(Boolean).join(" · ");
+}
+
+/** What a search that found nobody tells of a patient to register: "Muster, Ann", "Ann Muster", a phone number and so on. */
+export function newPatientOf(text: string, today: string): { first: string; last: string; birth: string; phone: string; email: string } {
+  const nobody = { first: "", last: "", birth: "", phone: "", email: "" };
+  const t = text.trim();
+  const birth = readBirthDate(t, today);
+  if (birth) return { ...nobody, birth };
+  if (t.includes("@")) return { ...nobody, email: t };
+  if (/^[\d\s+()./-]+$/.test(t)) return { ...nobody, phone: t };
+  const [first = "", last = ""] = t.includes(",") ? t.split(/\s*,\s*/u).reverse() : t.split(/\s+(.*)/u);
+  return { ...nobody, first, last };
+}

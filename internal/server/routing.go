@@ -1,0 +1,129 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+)
+
+// decodePath lets the router see the path that a request means: percent-encoded
+// characters are the characters (RFC 3986 section 6.2.2.2), so /patients/%31 is
+// /patients/1. The one exception is an encoded slash, which is data and no
+// separator; it stays encoded, and checkAddress rejects it.
+func decodePath(r *http.Request) *http.Request {
+	if r.URL.RawPath == "" || hasEncodedSlash(r.URL) {
+		return r
+	}
+	decoded, address := r.WithContext(r.Context()), *r.URL
+	address.RawPath = ""
+	decoded.URL = &address
+	return decoded
+}
+
+func hasEncodedSlash(u *url.URL) bool {
+	return strings.Contains(strings.ToLower(u.RawPath), "%2f")
+}
+
+// address is one path of the contract.
+type address struct {
+	template string   // as the router has it: /rooms/:id
+	segments []string // "" for a parameter
+	methods  []string
+}
+
+// addresses are the paths of the contract, those first that win: of two that
+// match, the one whose first difference is not a parameter.
+type addresses []address
+
+func newAddresses(vs validators) addresses {
+	byTemplate := map[string]*address{}
+	for _, v := range vs {
+		template := echoPath(v.route.Path)
+		a := byTemplate[template]
+		if a == nil {
+			a = &address{template: template}
+			for segment := range strings.SplitSeq(template, "/") {
+				if strings.HasPrefix(segment, ":") {
+					segment = ""
+				}
+				a.segments = append(a.segments, segment)
+			}
+			byTemplate[template] = a
+		}
+		a.methods = append(a.methods, v.route.Method)
+	}
+	var all addresses
+	for _, a := range byTemplate {
+		all = append(all, *a)
+	}
+	slices.SortFunc(all, func(a, b address) int { return slices.Compare(b.segments, a.segments) })
+	return all
+}
+
+// find returns the address that a path has; nil when the contract has none.
+func (as addresses) find(path string) *address {
+	segments := strings.Split(path, "/")
+	for i := range as {
+		if as[i].matches(segments) {
+			return &as[i]
+		}
+	}
+	return nil
+}
+
+func (a *address) matches(segments []string) bool {
+	if len(segments) != len(a.segments) {
+		return false
+	}
+	for i, want := range a.segments {
+		if i > 0 && segments[i] == "" || want != "" && want != segments[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// allow is the value of the Allow header.
+func (a *address) allow() string {
+	methods := append([]string{http.MethodOptions}, a.methods...)
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
+}
+
+// checkAddress rejects what the router takes for an address of the contract and
+// is none. The router lets a last parameter swallow slashes (/rooms/1/nothing),
+// and takes an id for what has another method only (GET /fhir/Appointment/$book).
+func (s *Server) checkAddress(all addresses) echo.MiddlewareFunc {
+	templates := map[string]bool{}
+	for _, a := range all {
+		templates[a.template] = true
+	}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			if hasEncodedSlash(r.URL) {
+				c.SetPath("")
+				return echo.ErrNotFound
+			}
+			switch found := all.find(r.URL.Path); {
+			case found == nil && templates[c.Path()]:
+				c.SetPath("")
+				return echo.ErrNotFound
+			case found == nil || r.Method == http.MethodOptions:
+				return next(c)
+			case !slices.Contains(found.methods, r.Method):
+				c.SetPath(found.template)
+				return &problem{slug: api.ProblemSlugMethodNotAllowed, header: http.Header{echo.HeaderAllow: {found.allow()}}}
+			}
+			return next(c)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"mems/internal/clinic"
+)
+
+// unlistDoctor takes a doctor who is about to be deleted off the lists of
+// appointment types and of open waitlist entries, and records the calendar feeds
+// and API keys that go with the doctor.
+//
+// Lock order: the doctor's row, held; the patients of the entries, ids ascending;
+// the entries; the types. Whoever puts a doctor on a type's list locks the
+// doctor's row first, so none is missed.
+func (s *Store) unlistDoctor(ctx context.Context, t *tx, id int64) error {
+	if err := unlistFromWaitlist(ctx, t, id); err != nil {
+		return err
+	}
+	err := unlistFromTypes(ctx, t, `SELECT id FROM appointment_types WHERE JSON_CONTAINS(doctor_ids, CAST(? AS CHAR)) ORDER BY id`, id,
+		func(k *clinic.AppointmentType) { k.UnlistDoctor(id) })
+	if err != nil {
+		return err
+	}
+	for object, query := range map[string]string{
+		"api_key":       `SELECT id FROM api_keys WHERE doctor_id = ? ORDER BY id`,
+		"calendar_feed": `SELECT id FROM calendar_feeds WHERE doctor_id = ? ORDER BY id`,
+	} {
+		var gone []int64
+		if err := t.SelectContext(ctx, &gone, query, id); err != nil {
+			return err
+		}
+		for _, record := range gone {
+			t.record(ctx, object, record, 0, struct{ DoctorID int64 }{id}, nil, nil)
+		}
+	}
+	return nil
+}
+
+// unlistRoom is unlistDoctor for a room.
+func unlistRoom(ctx context.Context, t *tx, id int64) error {
+	return unlistFromTypes(ctx, t, `SELECT id FROM appointment_types WHERE JSON_CONTAINS(room_ids, CAST(? AS CHAR)) ORDER BY id`, id,
+		func(k *clinic.AppointmentType) { k.UnlistRoom(id) })
+}
+
+// unlistFromTypes changes every type that a query finds. Types are few; the query
+// walks all of them without a lock.
+func unlistFromTypes(ctx context.Context, t *tx, query string, id int64, unlist func(*clinic.AppointmentType)) error {
+	var types []int64
+	if err := t.SelectContext(ctx, &types, query, id); err != nil {
+		return err
+	}
+	for _, typeID := range types {
+		k, err := lockType(ctx, t, typeID)
+		if err != nil {
+			return err
+		}
+		before := k
+		before.DoctorIDs, before.RoomIDs = slices.Clone(k.DoctorIDs), slices.Clone(k.RoomIDs)
+		unlist(&k)
+		k.Version++
+		k.UpdatedAt = t.now
+		if err := updateType(ctx, t, before, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlistFromWaitlist takes a doctor off open entries. One who waited for this
+// doctor alone goes on waiting for the doctor's field. An offer of the doctor's
+// time ends with its hold.
+func unlistFromWaitlist(ctx context.Context, t *tx, id int64) error {
+	var specialization string
+	if err := t.GetContext(ctx, &specialization, `SELECT specialization FROM doctors WHERE id = ?`, id); err != nil {
+		return err
+	}
+	// Index waitlist_open (status, id).
+	const found = `
+		FROM waitlist
+		WHERE status IN ('waiting', 'offered') AND (JSON_CONTAINS(doctor_ids, CAST(? AS CHAR)) OR offered_doctor = ?)`
+	var patients []int64
+	if err := t.SelectContext(ctx, &patients, `SELECT DISTINCT patient_id `+found+` ORDER BY patient_id`, id, id); err != nil || len(patients) == 0 {
+		return err
+	}
+	for _, patient := range patients {
+		if _, err := guardPatient(ctx, t, patient); err != nil {
+			return err
+		}
+	}
+	query, args, err := sqlx.In(`SELECT `+waitlistColumns+found+` AND patient_id IN (?) ORDER BY id FOR UPDATE`, id, id, patients)
+	if err != nil {
+		return err
+	}
+	var rows []waitlistRow
+	if err := t.SelectContext(ctx, &rows, query, args...); err != nil {
+		return err
+	}
+	for i := range rows {
+		e, err := rows[i].entry()
+		if err != nil {
+			return err
+		}
+		e.UnlistDoctor(id, specialization)
+		if err := updateEntry(ctx, t, e); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `UPDATE waitlist SET doctor_ids = ?, specialization = ? WHERE id = ?`, list(e.DoctorIDs), e.Specialization, e.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockListed locks the doctors and the rooms that a type is about to list, ids
+// ascending, so that none of them is deleted before the list is written. Errors:
+// clinic.ErrDoctorNotFound, clinic.ErrRoomNotFound.
+func lockListed(ctx context.Context, t *tx, doctors, rooms []int64) error {
+	for _, listed := range []struct {
+		query   string
+		ids     []int64
+		missing error
+	}{
+		{`SELECT id FROM doctors WHERE id IN (?) ORDER BY id FOR UPDATE`, doctors, clinic.ErrDoctorNotFound},
+		{`SELECT id FROM rooms WHERE id IN (?) ORDER BY id FOR UPDATE`, rooms, clinic.ErrRoomNotFound},
+	} {
+		if len(listed.ids) == 0 {
+			continue
+		}
+		query, args, err := sqlx.In(t.locking(listed.query), listed.ids)
+		if err != nil {
+			return err
+		}
+		var there []int64
+		if err := t.SelectContext(ctx, &there, query, args...); err != nil {
+			return err
+		}
+		for _, id := range listed.ids {
+			if !slices.Contains(there, id) {
+				return listed.missing
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
+
+	"mems/db"
+	"mems/internal/store"
+	"mems/internal/storetest"
+)
+
+// released are the migrations as version 0.1.0 had them: it ran a file at a time
+// and began an interrupted one again, which failed for good.
+const released = "testdata/migrations-0.1.0"
+
+// deleteRestrict is how foreign keys without an action may be shown.
+var deleteRestrict = regexp.MustCompile(` ON DELETE (RESTRICT|NO ACTION)`)
+
+func sameSchema(t *testing.T, want, got string) {
+	t.Helper()
+	want, got = deleteRestrict.ReplaceAllString(want, ""), deleteRestrict.ReplaceAllString(got, "")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("schema (-want +got):\n%s", diff)
+	}
+}
+
+// migrated is the schema of a database that was migrated without interruption.
+func migrated(t *testing.T) string {
+	t.Helper()
+	return dump(t, storetest.New(t))
+}
+
+// A migration that was stopped after any statement goes on from there, and so does
+// undoing one.
+func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
+	t.Parallel()
+	want := migrated(t)
+	d := storetest.Empty(t)
+	empty := dump(t, d)
+
+	// run calls step until it ends by itself; each time it is stopped one
+	// statement later than the time before.
+	sc := openSchema(t, d)
+	run := func(step func(context.Context) error) (stops int) {
+		t.Helper()
+		seen := map[string]bool{}
+		for last := ""; ; stops++ {
+			ctx, stop := context.WithCancel(t.Context())
+			next := ""
+			sc.OnStatement = func(name string, n, _ int) {
+				at := fmt.Sprintf("%s %05d", name, n)
+				if next == "" && !seen[at] {
+					next, seen[at] = at, true
+					stop()
+				}
+			}
+			err := step(ctx)
+			stop()
+			switch {
+			case err == nil && next == "":
+				return stops
+			case err == nil: // stopped after the last statement, and too late
+			case !errors.Is(err, context.Canceled):
+				t.Fatalf("stopped after %q, then: %v", last, err)
+			}
+			last = next
+			if stops > 1000 {
+				t.Fatal("it does not come to an end")
+			}
+		}
+	}
+	stops := run(func(ctx context.Context) error { return sc.Up(ctx, ignore) })
+	sameSchema(t, want, dump(t, d))
+	if stops < 80 {
+		t.Errorf("stopped only %d times", stops)
+	}
+	stops = run(func(ctx context.Context) error {
+		for {
+			if _, err := sc.Down(ctx); errors.Is(err, goose.ErrNoNextVersion) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+	})
+	if stops < 40 {
+		t.Errorf("undoing was stopped only %d times", stops)
+	}
+	sameSchema(t, empty, dump(t, d))
+}
+
+// The schema that version 0.1.0 made is the one that the migrations make now, and
+// what it left half-way is recognised and continued, undone, or reset.
+func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
+	t.Parallel()
+	want := migrated(t)
+	names, err := fs.Glob(os.DirFS(released), "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("released migrations: %v", err)
+	}
+	whole := storetest.Empty(t)
+	old, err := goose.NewProvider(goose.DialectMySQL, whole.DB.DB, os.DirFS(released))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := openSchema(t, whole).Up(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, want, dump(t, whole))
+
+	for i, name := range names {
+		text, err := os.ReadFile(filepath.Join(released, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		statements, err := store.MigrationStatements(name, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cuts := []int{(len(statements) + 1) / 2} // each takes a second
+		if i == 1 || i == 4 {
+			cuts = append(cuts, 1, len(statements)) // the backstop: copies and triggers
+		}
+		for _, cut := range cuts {
+			t.Run(fmt.Sprintf("%s after %d of %d", name, cut, len(statements)), func(t *testing.T) {
+				d := storetest.Empty(t)
+				p, err := goose.NewProvider(goose.DialectMySQL, d.DB.DB, os.DirFS(released))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if i > 0 {
+					if _, err := p.UpTo(t.Context(), int64(i)); err != nil {
+						t.Fatal(err)
+					}
+				} else if _, err := p.GetDBVersion(t.Context()); err != nil { // makes its table
+					t.Fatal(err)
+				}
+				conn, err := d.DB.Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = conn.Close() }()
+				for _, statement := range statements[:cut] {
+					if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+						t.Fatal(err)
+					}
+				}
+				sc := openSchema(t, d)
+				if err := sc.Up(t.Context(), ignore); err != nil {
+					t.Fatal(err)
+				}
+				sameSchema(t, want, dump(t, d))
+			})
+		}
+	}
+}
+
+// Whatever state a disposable database is in, resetting makes it new.
+func TestResetHalfWay(t *testing.T) {
+	t.Parallel()
+	want := migrated(t)
+	d := storetest.New(t)
+	sc := openSchema(t, d)
+	if err := sc.MarkDisposable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := sc.Down(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, statement := range []string{
+		`CREATE TABLE left_over (id BIGINT PRIMARY KEY, doctor BIGINT NOT NULL, FOREIGN KEY (doctor) REFERENCES doctors (id))`,
+		`DROP TABLE appointment_events`,
+		`DROP TRIGGER appointments_after_update`,
+	} {
+		if _, err := d.DB.Exec(statement); err != nil && !strings.Contains(err.Error(), "Trigger does not exist") {
+			t.Fatal(err)
+		}
+	}
+	if err := sc.Reset(t.Context(), ignore); err != nil {
+		t.Fatal(err)
+	}
+	sameSchema(t, want, dump(t, d))
+	if disposable, err := sc.Disposable(t.Context()); err != nil || !disposable {
+		t.Errorf("disposable %v (%v) after a reset", disposable, err)
+	}
+}
+
+// A database of something else is not touched.
+func TestForeignDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
+	d := storetest.Empty(t)
+	if _, err := d.DB.Exec(`CREATE TABLE patients (id BIGINT PRIMARY KEY)`); err != nil {
+		t.Fatal(err)
+	}
+	before := dump(t, d)
+	if err := openSchema(t, d).Up(t.Context(), ignore); !errors.Is(err, store.ErrForeignDatabase) {
+		t.Errorf("up: %v, want ErrForeignDatabase", err)
+	}
+	sameSchema(t, before, dump(t, d))
+}
+
+// Every migration is in the form that the runner reads, and is left out nowhere.
+func TestMigrationFiles(t *testing.T) {
+	t.Parallel()
+	names, err := fs.Glob(db.Migrations, "migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) != db.Latest {
+		t.Errorf("%d migrations, and db.Latest is %d", len(names), db.Latest)
+	}
+	for name, text := range map[string]string{
+		"00001_unknown.sql":   "-- +goose Up\n-- +goose NO TRANSACTION\nSELECT 1;\n",
+		"00001_endless.sql":   "-- +goose Up\nSELECT 1\n",
+		"00001_each.sql":      "-- +goose Up\n-- +mems Each 0 patients\nSELECT 1;\n",
+		"unnumbered_file.sql": "-- +goose Up\nSELECT 1;\n",
+	} {
+		if _, err := store.MigrationStatements(name, text); err == nil {
+			t.Errorf("%s is read without an error", name)
+		}
+	}
+}
