@@ -20,6 +20,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON mems.doctors TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.appointments TO 'mems_app'@'localhost';
 -- The history can be written, and never rewritten.
 GRANT SELECT, INSERT ON mems.appointment_events TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (reason) ON mems.appointment_event_overrides TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.working_hours TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.time_off TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE ON mems.closures TO 'mems_app'@'localhost';
@@ -31,6 +32,7 @@ GRANT SELECT, INSERT, UPDATE ON mems.plan_items TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.tickets TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.appointment_series TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.waitlist TO 'mems_app'@'localhost';
+GRANT SELECT, INSERT, UPDATE (after_entry), DELETE ON mems.freed_times TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT ON mems.waitlist_missed TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, DELETE, UPDATE ON mems.patient_identifiers TO 'mems_app'@'localhost';
 GRANT SELECT, INSERT, UPDATE ON mems.patient_name_guards TO 'mems_app'@'localhost';

@@ -238,7 +238,8 @@ func isLoopback(host string) bool {
 // the API from a page is named.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host &&
+		!strings.Contains(u.Host, "*") // a pattern would be compared letter by letter, or mean everybody
 }
 
 // readNetworks reads addresses and networks.

@@ -47,8 +47,8 @@ func TestMigratingIsStopped(t *testing.T) {
 	}
 	defer func() { _ = sc.Close() }()
 	all, err := sc.Status(t.Context())
-	if err != nil || len(all) != db.Latest {
-		t.Fatalf("%d migrations (%v), want %d", len(all), err, db.Latest)
+	if err != nil || len(all) == 0 || all[len(all)-1].Version != db.Latest {
+		t.Fatalf("%d migrations (%v), want them up to %d", len(all), err, db.Latest)
 	}
 	for _, m := range all {
 		if !m.Applied {

@@ -83,7 +83,7 @@ func serve(ctx context.Context, p *program, args []string) error {
 	api, err := server.New(server.Config{
 		Store: st, Zone: p.zone, Version: version, Commit: builtFrom(), Log: log,
 		MaxBodyBytes: p.MaxBodyBytes, RequestTimeout: p.RequestTimeout, Observe: watch.Answered,
-		Open: p.open(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
+		Open: p.open(), Host: p.host(), Tokens: p.tokens(), RateLimit: p.rateLimit(), MaxAtOnce: p.MaxAtOnce, CORSOrigins: p.corsOrigins(), TrustedProxies: proxies,
 		WebhooksInside: len(inside) > 0, Desk: desk,
 	})
 	if err != nil {
@@ -162,6 +162,15 @@ func (p *program) serveHTTP(ctx context.Context, listener net.Listener, api http
 	}
 	p.say("stopped.")
 	return nil
+}
+
+// host is the host that the server listens on, as it is set.
+func (p *program) host() string {
+	host, _, _ := net.SplitHostPort(p.HTTPAddr) // checked with the configuration
+	if host == "" {
+		return "0.0.0.0" // every address
+	}
+	return host
 }
 
 // checkOpen refuses to offer an API without authentication to a network.

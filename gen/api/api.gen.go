@@ -72,6 +72,27 @@ func (e AppointmentEventAction) Valid() bool {
 	}
 }
 
+// Defines values for AppointmentOverrideRules.
+const (
+	AppointmentOverrideRulesDoctorOverlap       AppointmentOverrideRules = "doctor-overlap"
+	AppointmentOverrideRulesOutsideWorkingHours AppointmentOverrideRules = "outside-working-hours"
+	AppointmentOverrideRulesPatientOverlap      AppointmentOverrideRules = "patient-overlap"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentOverrideRules enum.
+func (e AppointmentOverrideRules) Valid() bool {
+	switch e {
+	case AppointmentOverrideRulesDoctorOverlap:
+		return true
+	case AppointmentOverrideRulesOutsideWorkingHours:
+		return true
+	case AppointmentOverrideRulesPatientOverlap:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AppointmentStatus.
 const (
 	AppointmentStatusCancelled            AppointmentStatus = "cancelled"
@@ -1222,6 +1243,7 @@ const (
 	ProblemSlugAppointmentTypeNotFound   ProblemSlug = "appointment-type-not-found"
 	ProblemSlugCalendarFeedNotFound      ProblemSlug = "calendar-feed-not-found"
 	ProblemSlugClosureNotFound           ProblemSlug = "closure-not-found"
+	ProblemSlugCrossOrigin               ProblemSlug = "cross-origin"
 	ProblemSlugDeliveryNotFound          ProblemSlug = "delivery-not-found"
 	ProblemSlugDoctorInactive            ProblemSlug = "doctor-inactive"
 	ProblemSlugDoctorNotFound            ProblemSlug = "doctor-not-found"
@@ -1238,6 +1260,7 @@ const (
 	ProblemSlugInternalError             ProblemSlug = "internal-error"
 	ProblemSlugInvalidTicketTransition   ProblemSlug = "invalid-ticket-transition"
 	ProblemSlugInvalidTransition         ProblemSlug = "invalid-transition"
+	ProblemSlugLocalOnly                 ProblemSlug = "local-only"
 	ProblemSlugMalformedRequest          ProblemSlug = "malformed-request"
 	ProblemSlugMergeConflict             ProblemSlug = "merge-conflict"
 	ProblemSlugMethodNotAllowed          ProblemSlug = "method-not-allowed"
@@ -1269,6 +1292,7 @@ const (
 	ProblemSlugTicketNotFound            ProblemSlug = "ticket-not-found"
 	ProblemSlugTimeOff                   ProblemSlug = "time-off"
 	ProblemSlugTimeOffNotFound           ProblemSlug = "time-off-not-found"
+	ProblemSlugTooEarly                  ProblemSlug = "too-early"
 	ProblemSlugTooManyVisits             ProblemSlug = "too-many-visits"
 	ProblemSlugUnauthenticated           ProblemSlug = "unauthenticated"
 	ProblemSlugUnavailable               ProblemSlug = "unavailable"
@@ -1297,6 +1321,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugCalendarFeedNotFound:
 		return true
 	case ProblemSlugClosureNotFound:
+		return true
+	case ProblemSlugCrossOrigin:
 		return true
 	case ProblemSlugDeliveryNotFound:
 		return true
@@ -1329,6 +1355,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugInvalidTicketTransition:
 		return true
 	case ProblemSlugInvalidTransition:
+		return true
+	case ProblemSlugLocalOnly:
 		return true
 	case ProblemSlugMalformedRequest:
 		return true
@@ -1391,6 +1419,8 @@ func (e ProblemSlug) Valid() bool {
 	case ProblemSlugTimeOff:
 		return true
 	case ProblemSlugTimeOffNotFound:
+		return true
+	case ProblemSlugTooEarly:
 		return true
 	case ProblemSlugTooManyVisits:
 		return true
@@ -2380,8 +2410,8 @@ type Appointment struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Override Rules that may be broken on purpose, and why.
-	Override *Override `json:"override,omitempty"`
+	// Override Rules that were broken on purpose.
+	Override *AppointmentOverride `json:"override,omitempty"`
 
 	// Patient A patient's record.
 	Patient *Patient `json:"patient,omitempty"`
@@ -2506,7 +2536,10 @@ type AppointmentCreate struct {
 
 // AppointmentEvent One change of an appointment, and what it was after it.
 type AppointmentEvent struct {
-	// Action What was done. Further actions may be added.
+	// Action What was done; the other members say what the appointment was after it, so an
+	// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+	// be added.
+	//
 	//
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
@@ -2514,7 +2547,7 @@ type AppointmentEvent struct {
 	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
 	//
 	// Example: front desk
-	Actor nullable.Nullable[string] `json:"actor"`
+	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
 
 	// At A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -2543,7 +2576,7 @@ type AppointmentEvent struct {
 	// Note In words why, or why a rule was broken on purpose.
 	//
 	// Example: Will call again.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// PatientID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -2578,7 +2611,9 @@ type AppointmentEvent struct {
 	ToStatus AppointmentStatus `json:"to_status"`
 }
 
-// AppointmentEventAction What was done. Further actions may be added.
+// AppointmentEventAction What was done; the other members say what the appointment was after it, so an
+// `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+// be added.
 //
 // Example: book
 type AppointmentEventAction string
@@ -2612,6 +2647,22 @@ type AppointmentList struct {
 	// Example: 2027-03-02T00:00:00Z
 	To nullable.Nullable[time.Time] `json:"to"`
 }
+
+// AppointmentOverride Rules that were broken on purpose.
+type AppointmentOverride struct {
+	// Reason Why; for the clinic's staff, kept with the appointment.
+	//
+	// Example: Twins; the mother sees both doctors.
+	Reason *string `audience:"staff" json:"reason,omitempty"`
+
+	// Rules The rules that the booking breaks.
+	Rules []AppointmentOverrideRules `json:"rules"`
+}
+
+// AppointmentOverrideRules A rule that a booking may break on purpose.
+//
+// Example: patient-overlap
+type AppointmentOverrideRules string
 
 // AppointmentReschedule What is to change; the rest stays.
 type AppointmentReschedule struct {
@@ -2835,10 +2886,10 @@ type AuditChange struct {
 	// After What it became, as JSON; null when the record is gone or has none.
 	//
 	// Example: "+41 44 123 45 67"
-	After nullable.Nullable[string] `json:"after"`
+	After nullable.Nullable[string] `audience:"staff" json:"after,omitempty"`
 
 	// Before What it was, as JSON; null when the record did not exist or had none.
-	Before nullable.Nullable[string] `json:"before"`
+	Before nullable.Nullable[string] `audience:"staff" json:"before,omitempty"`
 
 	// Member Its name.
 	//
@@ -2905,7 +2956,7 @@ type AuditEntry struct {
 	PatientIds []ID `json:"patient_ids"`
 
 	// Reason Why, when it was stated.
-	Reason nullable.Nullable[string] `json:"reason"`
+	Reason nullable.Nullable[string] `audience:"staff" json:"reason,omitempty"`
 
 	// RequestID The request, as in the log; null for none.
 	//
@@ -3108,7 +3159,7 @@ type Cancellation struct {
 	// Note What else was to be remembered.
 	//
 	// Example: Will call again after the holidays.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Reason Why an appointment was cancelled.
 	//
@@ -3278,7 +3329,7 @@ type Closure struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -3320,7 +3371,7 @@ type ClosureCreate struct {
 	// Example: 2027-03-01
 	LastDate *openapi_types.Date `json:"last_date,omitempty"`
 
-	// Name What it is for.
+	// Name What it is for. Partners and calendar feeds show it too.
 	//
 	// Example: Christmas
 	Name string `json:"name"`
@@ -5425,6 +5476,11 @@ type Problem struct {
 	// Example: The doctor already has an appointment in this time.
 	Detail string `json:"detail"`
 
+	// Earliest With `too-early`: from when on the step is possible.
+	//
+	// Example: 2027-03-01T00:00:00Z
+	Earliest *time.Time `json:"earliest,omitempty"`
+
 	// Errors With `validation-failed`: every violation.
 	Errors []Violation `json:"errors,omitempty"`
 
@@ -5960,7 +6016,7 @@ type Ticket struct {
 	// Note What else is to be remembered; for the clinic's staff.
 	//
 	// Example: Rash since yesterday evening.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Number Of this doctor and day, from 1 without gaps.
 	//
@@ -6061,12 +6117,12 @@ type TimeOff struct {
 	// Note What else is to be remembered; for the clinic's staff.
 	//
 	// Example: Back on Thursday.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
 	// Reason Why.
 	//
 	// Example: illness
-	Reason TimeOffReason `json:"reason"`
+	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
 
 	// StartTime A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -6278,7 +6334,7 @@ type WaitlistEntry struct {
 	// Note What else is to be remembered; for the clinic's staff.
 	//
 	// Example: Can be here in an hour.
-	Note nullable.Nullable[string] `json:"note"`
+	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
 
 	// Offer The time that is held for the patient; null when there is none.
 	Offer nullable.Nullable[struct {
@@ -8334,7 +8390,7 @@ type ServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx echo.Context, id AppointmentID, params StartAppointmentParams) error
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx echo.Context, id AppointmentID, params UndoAppointmentParams) error
 	// ListAuditEntries Read the audit trail
@@ -13059,102 +13115,61 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
-	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
-	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
-	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
-	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
-	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
-	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
-	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
-	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
-	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
-	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
-	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
-	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
-	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
-	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
-	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
-	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
-	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
-	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
-	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
-	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
-	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
-	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
-	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
-	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
-	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
+	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
+	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
+	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
+	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
+	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
 	router.GET(options.BaseURL+"/appointment-types", wrapper.ListAppointmentTypes, options.OperationMiddlewares["listAppointmentTypes"]...)
 	router.POST(options.BaseURL+"/appointment-types", wrapper.CreateAppointmentType, options.OperationMiddlewares["createAppointmentType"]...)
 	router.DELETE(options.BaseURL+"/appointment-types/:id", wrapper.DeleteAppointmentType, options.OperationMiddlewares["deleteAppointmentType"]...)
 	router.GET(options.BaseURL+"/appointment-types/:id", wrapper.GetAppointmentType, options.OperationMiddlewares["getAppointmentType"]...)
 	router.PATCH(options.BaseURL+"/appointment-types/:id", wrapper.UpdateAppointmentType, options.OperationMiddlewares["updateAppointmentType"]...)
-	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
-	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/appointments", wrapper.ListAppointments, options.OperationMiddlewares["listAppointments"]...)
 	router.POST(options.BaseURL+"/appointments", wrapper.BookAppointment, options.OperationMiddlewares["bookAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id", wrapper.GetAppointment, options.OperationMiddlewares["getAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/cancel", wrapper.CancelAppointment, options.OperationMiddlewares["cancelAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/check-in", wrapper.CheckInAppointment, options.OperationMiddlewares["checkInAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
 	router.POST(options.BaseURL+"/appointments/:id/complete", wrapper.CompleteAppointment, options.OperationMiddlewares["completeAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
-	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/confirm", wrapper.ConfirmAppointment, options.OperationMiddlewares["confirmAppointment"]...)
 	router.GET(options.BaseURL+"/appointments/:id/history", wrapper.GetAppointmentHistory, options.OperationMiddlewares["getAppointmentHistory"]...)
-	router.POST(options.BaseURL+"/appointment-series", wrapper.CreateSeries, options.OperationMiddlewares["createSeries"]...)
-	router.GET(options.BaseURL+"/appointment-series/:id", wrapper.GetSeries, options.OperationMiddlewares["getSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/cancel", wrapper.CancelSeries, options.OperationMiddlewares["cancelSeries"]...)
-	router.POST(options.BaseURL+"/appointment-series/:id/reschedule", wrapper.RescheduleSeries, options.OperationMiddlewares["rescheduleSeries"]...)
-	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
-	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
-	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
-	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
-	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
-	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
-	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
-	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
-	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
-	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
-	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
-	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
-	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
-	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
-	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
-	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
-	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
-	router.GET(options.BaseURL+"/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
-	router.POST(options.BaseURL+"/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
-	router.GET(options.BaseURL+"/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
-	router.POST(options.BaseURL+"/api-keys/:id/revoke", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
-	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
-	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
-	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
-	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
-	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
-	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
-	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
-	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/appointments/:id/leave", wrapper.LeaveAppointment, options.OperationMiddlewares["leaveAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/no-show", wrapper.NoShowAppointment, options.OperationMiddlewares["noShowAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/reschedule", wrapper.RescheduleAppointment, options.OperationMiddlewares["rescheduleAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/start", wrapper.StartAppointment, options.OperationMiddlewares["startAppointment"]...)
+	router.POST(options.BaseURL+"/appointments/:id/undo", wrapper.UndoAppointment, options.OperationMiddlewares["undoAppointment"]...)
+	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/availability", wrapper.ListAvailability, options.OperationMiddlewares["listAvailability"]...)
+	router.GET(options.BaseURL+"/availability/next", wrapper.ListNextAvailable, options.OperationMiddlewares["listNextAvailable"]...)
 	router.GET(options.BaseURL+"/calendar-feeds", wrapper.ListCalendarFeeds, options.OperationMiddlewares["listCalendarFeeds"]...)
 	router.POST(options.BaseURL+"/calendar-feeds", wrapper.CreateCalendarFeed, options.OperationMiddlewares["createCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendar-feeds/:id", wrapper.GetCalendarFeed, options.OperationMiddlewares["getCalendarFeed"]...)
 	router.POST(options.BaseURL+"/calendar-feeds/:id/revoke", wrapper.RevokeCalendarFeed, options.OperationMiddlewares["revokeCalendarFeed"]...)
 	router.GET(options.BaseURL+"/calendars/:token", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
-	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
+	router.GET(options.BaseURL+"/changes", wrapper.ListChanges, options.OperationMiddlewares["listChanges"]...)
+	router.GET(options.BaseURL+"/closures", wrapper.ListClosures, options.OperationMiddlewares["listClosures"]...)
+	router.POST(options.BaseURL+"/closures", wrapper.CreateClosure, options.OperationMiddlewares["createClosure"]...)
+	router.DELETE(options.BaseURL+"/closures/:id", wrapper.DeleteClosure, options.OperationMiddlewares["deleteClosure"]...)
+	router.GET(options.BaseURL+"/closures/:id", wrapper.GetClosure, options.OperationMiddlewares["getClosure"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/doctors", wrapper.ListDoctors, options.OperationMiddlewares["listDoctors"]...)
+	router.POST(options.BaseURL+"/doctors", wrapper.CreateDoctor, options.OperationMiddlewares["createDoctor"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id", wrapper.DeleteDoctor, options.OperationMiddlewares["deleteDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
+	router.PATCH(options.BaseURL+"/doctors/:id", wrapper.UpdateDoctor, options.OperationMiddlewares["updateDoctor"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off", wrapper.ListTimeOff, options.OperationMiddlewares["listTimeOff"]...)
+	router.POST(options.BaseURL+"/doctors/:id/time-off", wrapper.CreateTimeOff, options.OperationMiddlewares["createTimeOff"]...)
+	router.DELETE(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.DeleteTimeOff, options.OperationMiddlewares["deleteTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/time-off/:time_off_id", wrapper.GetTimeOff, options.OperationMiddlewares["getTimeOff"]...)
+	router.GET(options.BaseURL+"/doctors/:id/working-hours", wrapper.GetWorkingHours, options.OperationMiddlewares["getWorkingHours"]...)
+	router.PUT(options.BaseURL+"/doctors/:id/working-hours", wrapper.ReplaceWorkingHours, options.OperationMiddlewares["replaceWorkingHours"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
+	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
+	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
 	router.GET(options.BaseURL+"/fhir/Patient", wrapper.SearchFhirPatients, options.OperationMiddlewares["searchFhirPatients"]...)
 	router.GET(options.BaseURL+"/fhir/Patient/:id", wrapper.ReadFhirPatient, options.OperationMiddlewares["readFhirPatient"]...)
 	router.GET(options.BaseURL+"/fhir/Practitioner", wrapper.SearchFhirPractitioners, options.OperationMiddlewares["searchFhirPractitioners"]...)
@@ -13163,18 +13178,59 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/fhir/Schedule/:id", wrapper.ReadFhirSchedule, options.OperationMiddlewares["readFhirSchedule"]...)
 	router.GET(options.BaseURL+"/fhir/Slot", wrapper.SearchFhirSlots, options.OperationMiddlewares["searchFhirSlots"]...)
 	router.GET(options.BaseURL+"/fhir/Slot/:id", wrapper.ReadFhirSlot, options.OperationMiddlewares["readFhirSlot"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment", wrapper.SearchFhirAppointments, options.OperationMiddlewares["searchFhirAppointments"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/:id", wrapper.ReadFhirAppointment, options.OperationMiddlewares["readFhirAppointment"]...)
-	router.GET(options.BaseURL+"/fhir/Appointment/$find", wrapper.FindFhirAppointments, options.OperationMiddlewares["findFhirAppointments"]...)
-	router.POST(options.BaseURL+"/fhir/Appointment/$book", wrapper.BookFhirAppointment, options.OperationMiddlewares["bookFhirAppointment"]...)
-	router.GET(options.BaseURL+"/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
+	router.GET(options.BaseURL+"/fhir/metadata", wrapper.GetFhirCapabilities, options.OperationMiddlewares["getFhirCapabilities"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
-	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.POST(options.BaseURL+"/holds", wrapper.CreateHold, options.OperationMiddlewares["createHold"]...)
+	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
+	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
+	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["getDocs"]...)
+	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
+	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
+	router.DELETE(options.BaseURL+"/patients/:id", wrapper.DeletePatient, options.OperationMiddlewares["deletePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id", wrapper.GetPatient, options.OperationMiddlewares["getPatient"]...)
+	router.PATCH(options.BaseURL+"/patients/:id", wrapper.UpdatePatient, options.OperationMiddlewares["updatePatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/erase", wrapper.ErasePatient, options.OperationMiddlewares["erasePatient"]...)
+	router.GET(options.BaseURL+"/patients/:id/export", wrapper.ExportPatient, options.OperationMiddlewares["exportPatient"]...)
+	router.POST(options.BaseURL+"/patients/:id/merge", wrapper.MergePatients, options.OperationMiddlewares["mergePatients"]...)
+	router.GET(options.BaseURL+"/patients/:id/merge-preview", wrapper.PreviewMerge, options.OperationMiddlewares["previewMerge"]...)
+	router.POST(options.BaseURL+"/plans", wrapper.CreatePlan, options.OperationMiddlewares["createPlan"]...)
+	router.GET(options.BaseURL+"/plans/:id", wrapper.GetPlan, options.OperationMiddlewares["getPlan"]...)
+	router.POST(options.BaseURL+"/plans/:id/apply", wrapper.ApplyPlan, options.OperationMiddlewares["applyPlan"]...)
 	router.GET(options.BaseURL+"/problems", wrapper.ListProblemTypes, options.OperationMiddlewares["listProblemTypes"]...)
 	router.GET(options.BaseURL+"/problems/:slug", wrapper.GetProblemType, options.OperationMiddlewares["getProblemType"]...)
+	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
+	router.POST(options.BaseURL+"/queue/call-next", wrapper.CallNext, options.OperationMiddlewares["callNext"]...)
+	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.GET(options.BaseURL+"/rooms", wrapper.ListRooms, options.OperationMiddlewares["listRooms"]...)
+	router.POST(options.BaseURL+"/rooms", wrapper.CreateRoom, options.OperationMiddlewares["createRoom"]...)
+	router.DELETE(options.BaseURL+"/rooms/:id", wrapper.DeleteRoom, options.OperationMiddlewares["deleteRoom"]...)
+	router.GET(options.BaseURL+"/rooms/:id", wrapper.GetRoom, options.OperationMiddlewares["getRoom"]...)
+	router.PATCH(options.BaseURL+"/rooms/:id", wrapper.UpdateRoom, options.OperationMiddlewares["updateRoom"]...)
+	router.GET(options.BaseURL+"/stream", wrapper.StreamChanges, options.OperationMiddlewares["streamChanges"]...)
+	router.GET(options.BaseURL+"/tickets/:id", wrapper.GetTicket, options.OperationMiddlewares["getTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/call", wrapper.CallTicket, options.OperationMiddlewares["callTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/complete", wrapper.CompleteTicket, options.OperationMiddlewares["completeTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/leave", wrapper.LeaveTicket, options.OperationMiddlewares["leaveTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/start", wrapper.StartTicket, options.OperationMiddlewares["startTicket"]...)
+	router.POST(options.BaseURL+"/tickets/:id/transfer", wrapper.TransferTicket, options.OperationMiddlewares["transferTicket"]...)
+	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.GET(options.BaseURL+"/waitlist", wrapper.ListWaitlist, options.OperationMiddlewares["listWaitlist"]...)
+	router.POST(options.BaseURL+"/waitlist", wrapper.CreateWaitlistEntry, options.OperationMiddlewares["createWaitlistEntry"]...)
+	router.DELETE(options.BaseURL+"/waitlist/:id", wrapper.WithdrawWaitlistEntry, options.OperationMiddlewares["withdrawWaitlistEntry"]...)
+	router.GET(options.BaseURL+"/waitlist/:id", wrapper.GetWaitlistEntry, options.OperationMiddlewares["getWaitlistEntry"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["acceptOffer"]...)
+	router.POST(options.BaseURL+"/waitlist/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["declineOffer"]...)
+	router.POST(options.BaseURL+"/walk-ins", wrapper.CreateWalkIn, options.OperationMiddlewares["createWalkIn"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/deliveries/:delivery_id/redeliver", wrapper.RedeliverWebhook, options.OperationMiddlewares["redeliverWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
 
 }
 
@@ -35922,7 +35978,7 @@ type StrictServerInterface interface {
 	// StartAppointment Start the visit
 	// (POST /appointments/{id}/start)
 	StartAppointment(ctx context.Context, request StartAppointmentRequestObject) (StartAppointmentResponseObject, error)
-	// UndoAppointment Undo the last move
+	// UndoAppointment Undo the last change
 	// (POST /appointments/{id}/undo)
 	UndoAppointment(ctx context.Context, request UndoAppointmentRequestObject) (UndoAppointmentResponseObject, error)
 	// ListAuditEntries Read the audit trail
@@ -39868,805 +39924,823 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3si/+VfDnvHNiJ02apCTbok7OfYqXayXeRpLjiU1fNdQNkhg1AQYARTO5fp/9f1AF9MZubtqc",
-	"iee8d2OxNyyF2utXfzYiOZ5IwYTRjd6fDfaZjicJg38fTiaSCzNmwtg/9XQ8pmre6DVe0GRAqCAjOVWN",
-	"oHFJkymzd5xPBwOmzujAMHU25mJq7Ivagb9wzgZSscKVSDFqWHxGTaPX6La7D5udTrO7c9p+3Gu3e+12",
-	"qw3/+9AIGrGMjFRnPG70OkEjnipquBTZ23baQYOJ+MzwMcOXPWq2d5rtzml7v7djX2bf4h6fUMOZMP5t",
-	"Ssox/FtMkyRoaKY40/kfDFWm+s1t/2ZtqJnqRq+hoxGLpwmLG0HDzCcs957pJF5vul++BPn1fwLLtN4u",
-	"rLNOpenXTa/TxmH90O702m0Y1FN4O47ntZSqOKZDgl/Pj2cwTZIzQeHdT1WL2KfICxrH1C6QnrCI04T/",
-	"AaO0tzA1pkYmcjjPfXC9T21ATctH5daF6zMaGX7JGj2jpixoyEumzqW8OIvoBOh36fA33O+3uCmHQpRn",
-	"6rarcNa4MqOzGKii0dl/vNtsd5vd/cZGR4qNKU8avQYVojWeasPU/3UMoCXV0K4SV9r4ZbIDy5YmZsLw",
-	"AWdKN3ofPwWNhGZ3voJ3NYLGWNk1wQ92dhpBYzKSwt7xw26H7O6Svb090u6Q7s6Wa4V0eNUV22YZKqdb",
-	"O7svdswjRmNYrj8bh1HEJuaZiGTMxRBOLdOR4hNHRSEur5mHZDZiihEzYuRcxnMyo5pYlq2Y1izuEc1E",
-	"TLghVNv/yzW5d/z8CdnvdNpEs8i+jnT2WnutzsP7LTtVnFej1/BfsGcwGrExBfYvpuNG72N28ROyMMvV",
-	"jLJDtRN5QqMReyKFUTJZHPv7kWSXTBGqL1hMxnROLhibEG4CQkVsf9aEDikXhNFoRCzXSQfdSQe91+q2",
-	"uqUhTxS/pIYFRMhmZMfQCBqK/T7lisX+hGZzGdPPL5kYmlGj12kjzzMM6PF/PpLm//v0w/9pVE5uRJOE",
-	"iSFbnNkLOSNGEjo1I7s8ETWsark7rYetTmnoPzGqmCKK0WT8Y78xZmPdbzRqhruzyXClMEyYU1pBRU9G",
-	"VAyZtiQkgIIivJnEkukDMpCKhEeD5mspWPMVNdEoLA663xj/dv6r6Kr9qH3yaPp48MvvO5+fdWYw8q0W",
-	"vt/4eNj8QJt/tJv7Z81PP/QbNbNCHvZSRo6vlqf2lpoRkQOYlWAzolgkVVwc/gOaCVD9oLN0zANp2Xaj",
-	"15gq3lRswBQTkaWv3GS6djKLY31Wufa/MqUtNbgx4viCdM2rl7uz/sruLixsu7lfv6DPR1xVjvN0xMhl",
-	"1VgtR6FkxugFQV5ADB0G9tfnL46OyQgYzgEJx8zQlnvDURxaFmRfoumYtZZOJpv4+wd+6vnV3g0aYy78",
-	"n3uF6donlk/4mBr2ko+5qWJQFDhlwgYmIKEKiR0k00Yjh4Lhs0iKWJPQhGQqDE8ITRK7QMhkz2l0Ud68",
-	"yPIN1W8cqB/bB+bHTrex/qGgzT/sVA7UjzirA+P+UTM5ZtT80KrZi7M7cSM3kswoNwSVbmLUnIshMt7C",
-	"yLtrHQsuzE4XN4iPrYzYeWhnMeYC/+ykw+TCsCFTKPImVNExM6nUM1JVCgzgSMSMuMYjYrdgxLWRat4j",
-	"lFg5S6QilMRMX7TIKb1gIhN5VvNmcdAX51NDpEjm5HxuNWMutKFJAiyEzLgZyanJc28uxQH8DsJp5uQW",
-	"132RZ/ExiXmcii87RoKS3H6aD4VULG71RYEaBkpaNsv0hdWY7CTxkUbQ8DrDs1cnzUOnwNaTSe4EdIoy",
-	"4X/6/anVh5rw385z+M+j55++t1d0zcX6p6oJLWeCHD2tZh45JvudJrzIgztu9hNqRtncebyUMfwfxQaN",
-	"XuMfDzLT9AFe1Q+OnpbHdTqfsDXGRuzkbm+AT2jCREzVc8biutFF7h4yYCy+xaElUk9V7ZpFePkWxzNV",
-	"uoot2MGEgn02ZxHcEXr5NKFD5thaQKYiAi0Hxgrj+33K1DwbID5cd8i6yw9ZQVmpPiJPWcIvmZrXreeY",
-	"aU2Ha69n7F53dvWFRcu5blxoPd/eNlsN5ImcigqBfGjIWGpDtCRjKuZEMS2nKmKacIEM1255YZR77erd",
-	"PovgE/mxxWxAp4lxDLVeonVXCjScxHP3hvIsfj5589prPyCE8FP2b8UI1wdEyzEjEyWHio410XROzAhv",
-	"sHadMISbolLxby1FDVmfuYlUWW/uMTqZJE7MPaj4aTDi6gf4/VOdxnjsNqKOhvxGARVZCcqjES4BNUVt",
-	"sjivTuO6icyONkdoJ4msFVg6kcYNGFRczaiKRmRIL9nCBnSa3Xb3UXsHXH3t9ofmTvsmh/5CJrXSYiST",
-	"WxQSRzEbT6RhIpr/wuaLI3pFLxioX5oOmNU1wQ/hFX+vUKO62XNqWiyFPRkRQ03KKlvzvqBCz1CXsk+D",
-	"p4VIwVpkt9slIc/G0bxg86ZiU83iELU2KqQ9XH3hPndAdtv7i89w0ZxqFlryTFjuK1yTqbB63IzOW+QX",
-	"NjF9YZXP7i74VHVZqXvM2jv7jx6z5m473mvu7rDHzfNof6f58PH+Lt17NNjf6e7WqXu59WzaBa0TR3t7",
-	"y8RRv/+522n2+58fPasTR0cDMC2rdwydACAvkUXxgsWnDU8SsOyA6YbWsg0zD0dfpC6OnVan1bnfI7Cj",
-	"imi7lzTJGYo6sL+H34egzlMxb/XFe6eB51Xo3IC4JmMaM8vzrRCIqGblHfBmYvUSO6t6O1Hf7+vv7/X7",
-	"3//vvfcP7v9Xv/Hxf/qNT9/3G/fshQCuFi/c//6+/bVuF15LwWp24hApfqe969ffrTSYMnYLYFnhkq70",
-	"MNnl76bLb/dlnfXfaCkzp9CS9WwvkmfbkWfdwogomcYVvrVjIEEwWx1HgCN+zjSPGXoKc9r8QUpyVFlj",
-	"3dqZ1lI7n5NIjsdUF5jkx0bmDnZBg0/28iSRdigDmmhWLWW5G25+CbhhY50Xt9UvT52W6dXSaoDqcYQv",
-	"6wJluj8y1YMqRSGMIPjvU+YuW27+JWhoM0dTU6qxfdkvrFYFPXx7RC7Y/PakR43jpaznwUpuruMl8Pab",
-	"UvFcZKFuLd123t5avk2oqB1MQsXtjeRYynGtJijl+PZGcgLx2VoFD67e3mhOeXTBagnGwNXbG817yk3C",
-	"de14Zu66FRbqFnnCe3Y+kvKidlh4+bbG88U+rSdS6IVch1dcaxeUc/ES+8+85TRR8jxhYzSeen+u+d23",
-	"+BR+vBTuy4m2ppCmOZBTEYe91HYkQhacWSAbgWva1Sr5m+5iAt6X1RwwFtdOQU+jUdHtBWoKNxDWVOxS",
-	"XrDY/mJ1UPZ5YjcXp4dOqTuZGX66dk7u+uKWeMfQXQzanabaQbvrxUGT0DufCs9xA9shpHdlVUwV9J67",
-	"mChqXLXzxMuLA7Y290vq4ic1g838I2uP1L72zYRhxs2bqYnkmFUN+7U0RMhZjxiZurx8BMpFP2Jq6DnV",
-	"jERUCGnIOSPW8m2RQ42WM+YFOOWpL+wkFI1MQDTlGLwTpDwWNAJyeQiFKFnVzNy9D7Ibffipmcaflj6X",
-	"Raq+ZF6lgZ3KukufT0nD/XxzyVRCJ/aHNLuDa23/8dG+Mwa/rxSDhEegljNDeaLxg5hwkd3nKEi6dwYN",
-	"PdeGjSEULHpjNta9iSfAT0HDsM+m4EFFSjNkoBizixNzOhRSGx7p4n00UYzGczhMVBTYuVeBDcegKRg3",
-	"3MwbvQZTSir4sne2naLOWk1n10unbqeymJxz7lAthQYnjjtZ7gqmwFniW0aiLYJuuOkw9ejjAkOMxnuC",
-	"7PbYZ0PY2ZbbwxZuYGgp2ZKTVOc8jpm4VaYz8F9FbkMw8osxTEsKI3qJrpYJU2PLFKXwnl5LLIzF+oCE",
-	"2cUQApzaeR9zx/P9+/fNw1woctVpy3JXYNgvqM7pNfpW12hEdTOff+GWynma4AzkrgItjafWNjR0Diz6",
-	"hUzuRJMZyaRegbHiETyxiyLlSFzShMe3Olb4Iry8OaA8YXG6yuh+TSlyTE3khutP4QEJgbfokFhzwB1Z",
-	"csklBsxb3qkg3ml2q7Oq8d/2cq5bP8FsFy7YPPOfZW5dN4m70ek5DL+OlpxXZpGSXtFkINWY3S4tjf1X",
-	"m25xS7SU6SFWjJF750peMEF+PnnzOiDnNCbvTp83HweEEnDXEHRzId9L6TBmlq3fh2m+pmMGiRy3Ok3L",
-	"aZvGfjbs+QAC+FFTt7eAzCU7QGkwT5OeJ7d7AizJ0PTTbiNCHEzoXec0SeTM6eUxpyg8MzEjvXx3/lQN",
-	"hAYTcy6uuzgUzn1Weyjc9cVD8Tah4k4GnFBRP9qEisWhHks5vouhKinHtUO1FxeHio60uxgsOunqPQVw",
-	"uWLAht7yWZwoSKjjVVI21WVcDgrRXESo+vmcSqvBZvme5NjyTu4Co6D1xCziMSNUsBnMEL2Jd7El6Kms",
-	"3RK8vLglp3zM3gwGdzPiMWvKwaA8Zm9yOb8FpJjLwaBi7FK+pGp4yxRF54mkcdNI2Uzs192gIb+fawK/",
-	"WXuLCpeLqi7t3xByv/dwl/zCfyJTkTAN2tyAD6eKxQRE2YxrJ15PpXxFxfzYORZulxNRw5oQpoHDMpYq",
-	"1SM0zguEF4sPMEc1NS9d7qo9NDknQ9i6Y6+FNbnv2i1sxftavmHQAxYo/V0xp/VWpzEtfrtGD7Y0YFVK",
-	"7xJ2fhWwccg9KuZ9YQnpfouEZbs4JJrOtTNofuw3ONpiZ/C+fsMX0VD8gHM2g2ujLyC8/vDRXvt+ixwK",
-	"wsYTMyeRYlABQxOvbUFeGbg2hBSLjrQrWurvBL2kPLl1RXOafddzzmq/I8E8NTKWGH63irNV72dU930G",
-	"ZrAsCYhAVWjpWPdFKNH71JyKCyFnqUdFCuGSHexmJdLaepC+Q326iP39nHExBMfSgFvT5QBtE5fybkdj",
-	"x+jF7aL3c3uO8E6wzxMW3fZJ4sIwJWjSBEq3FgyByLd3pKGoQAdbIoeuSsPZw2BEuE0543Ho+IKeTiZS",
-	"GRa/smbELZNf+vEmGDHA5by940qbmpb7hp4dWFOtysgB6RhANkwqS8HLlL3Hl9uFC4SAllUzX4+3jBhK",
-	"1Xtf8mHXO4n2uG83IaRbH/QpRH4XRYSL0P5l4lWNzOHtYri8MlfR1/tcsAkcFCq8zLF6xURZIjIcAwz5",
-	"4tkVYWShDRWgWfiHzufVxS2Y1lZKLb1g816nosDsLis+CkX29UnjZDaSOle/wI3lu9GI6QMipkkC+hyI",
-	"yVIgP5+Z83A3n5mz324/6uzvd/d2H+229/c7xTQd+1KUjRjoL6ftQDIXV0xvtm84y1W5Aq7W10rBM1pZ",
-	"TsaED2FjtMRIlJVQce+WBGowBbPcuZFbiNhqylB4X6CEnW6BELrt2jXItg4zIyqJ347GOUgHUhXp8JgN",
-	"mFJMEcuHaVIcR+fuKdJlBaxcendffrndFSHNTa25kglbRUPH9h7gVHLiopiFSTyHwrYJVUaAKzIBtpRm",
-	"GS579Yl9ZSmTsL1G9uCXfO7MR0ymAfJxM0oHm2cIBWSBAtMrHL/CjpXOTlZoIM//zSI4hMi1M4ALGqOv",
-	"hSZvc5zZ5WiWE2lT48FIq6laRtsiPs84zEYVOoMCjQlIiSVzRlVg9VrISbS/Dfil1ezDdM6odTAWQ2op",
-	"pq27+sIAXUAy8UwRlYqiNClw09V8Zism9p967P8jTlb+UK0i/gqRewi17d+UlW/KyvrKykWVCnyKnMDh",
-	"D/yrefj2qPkLm4ctcjKSM5d9IkVUXASAqTjrnP38e/vDxT87o/a4mzx+0ha/X7zdkXvqkd43nenO5d7s",
-	"0ef9eeePncO9n5bzkRJoAbwe69zPCqWWf+7ufKnc8W+a2DdN7Jsmdg2aGPKJepH0kuuKXX4jXPW1HHip",
-	"pBfFUrpgtZUoGv1VrugjIOdzl/W91lo7O7+02OXVtucwKx5f9c7X7LNxhegLewJfKL6teuEKcHllSX4u",
-	"IbnZxaLAj5XPTpUirS3pkTADZAvJdEKMDMj51PTBI4s1SVwMAxJ6vLswV3xbeHiSTLXVaEsocGGVtloN",
-	"37dQR4gXnD+XQ/IiftvnOYoYo81UMSKjaDrhdt5SFgXs0kKdh/k6nXaVDK2BFKwbrXMJ39lwIyoi5qBI",
-	"VtHik/y9X4Lt1DxXirbiAUzcXtClVmsZi7CCKz7k7nf7AVpQitV47TqQvGRK8Xjlq9/4+76kkIgrvZju",
-	"ti9FEMV1RpWCTNYVUN2ZQprDu6wvqCrJc7spsSY0ud2R5pAq1yYbj8y5Sqyk/PsEH/iSw+9cB17mzvYv",
-	"D5245qpUKR45gi6qG34VMhrO00xhVypYQ+6o1/HtoFr4pFtX0nhy810hiZGXbuhXcjh/yLMX9RshTZ16",
-	"zxKNCewSEyXHbHzOlNWFfYpDlHDBo+8AtGowaJGTqVJyioFKPaGRlayQLTGWl6wEm/GeJwkkmxdCqgbB",
-	"IXhMURnLKdJ7i0ZDmZgyI6LfP6nW+qneTGYd4xNlEnMvWrVhWzoCC2dRgrbVIkdGkwTmDorRghYEqQbn",
-	"c+Lqh2EpESdqcdepmJ9Z6q9gBfSCAWSBnnJI2ER9wriw00Ax1iKHufxMqAAgFG+D3FgtU3wyiGkTI5Pi",
-	"5rt5u6U7lzJhVNyN4B7JxKVW1FS8QpKFHBCKqfIw5wvGJrpY5ZIR9i+Pfv7nzoefuq92//XwdO+3f75/",
-	"dnz64V13Z3evSM+77QXDsITW1G0+qkTGuJJOsI2EX33zVqIsJ4/WqLnNH79a5p4bx4qz+eyy0raxVqEH",
-	"FRmUSpvQZz6Do4A+AG83VJywqBrrEzirfTQGXJjnUwVJ23i7BoTZc0ZoHDt+6WAZLAuwggOTQ+y/Riy6",
-	"OOPCzxkuWgo0VjAJeaZHcmYNZUYv7S/I/8FsjyVY0x7Z21IlU0P7Xz6eSGWKkA/uywskSJfgHzqIQfBX",
-	"uukirCEkw2VogWGK5polf5UQDXNeLgl5EJqWaqqL+ITLvUz1AuN2vE5bWD23yQwHSo7PMgWzQnnGmjiP",
-	"V0cFCRc0zTC/aaakWVrSENL0BfvMtcnCW1QQS+ro0x0ywRQ1UlmykRNCc5kykAVrX0/HEtKhIA42ZQ7g",
-	"qJ6/dtbxdVYqQ0eCzADOZTaaO6KeW4E3TVziFhaPSEEmUzWRmi1VdK6i1dwOkW4sKFKlqgKAUcYsdkWW",
-	"KEXzzoPSWuxstBS0+cdZjXj8io3TreSkPNva6isJTrA4nGzyPLx47vOfS/fWHY3VxlFeFheEtN+SFVL5",
-	"BeLk1sjNEZ1MmACPVkk0r+24fQaFgSjhAyKTmGmDdXgbuGxLSkTBedtptxfdt5Ve2BVLsdprnS86DbLq",
-	"5RkXsTX6vOhF7HoXoSkukt34itABIsohAfpsTHxrnrcDS8vXvcL5ToueIEk5/+mMJeabjrSzpiOrQikV",
-	"GvNKlr7Ef18ee9GHD5QOCt9G3vzMbX5jLv2gYZfm7A9oz7D8sVM+Zh/sfcBFVu10ZoLfyGZ3b3iz1wh1",
-	"IKsDHtfIL+OKo3icKcub2fI+W9NIx3IOXLGVKw5HHwcX+Rd1rtdYz+9FYdnu1OzexoCtleqHrvL1rybZ",
-	"vyynupMaRfw91n8U3UTowW6RMG3YFAYkTIsJ4A9rMrL4jIsw6IuQizOA72Vah8DnQm9AxiHGjua58rPv",
-	"dNpOIEWN6ws73QMSOp0OP+NsT/fOhA3MmXMHnYE76EwzJkISS4ig94U3gVHnYEUb+IAYxSjYB66oAkwB",
-	"qt0IuRg6MEhnKOf7VaWz9/YyTB5wItOp5+zmODWT8fG8EV05iaKhXO6UVRBDJYz3qpjqBRex5aqXXFc5",
-	"FL4FNG8woCkTOa1wZjyB3wHENc25CgjVBfn2jy57FPsvenH1qCC8HhUsl398bDf3aXPw6c+H1YlBV4iR",
-	"nvFYVztlwJvvjpYL3w+k912tpdwg81+h01yDbFhXDOUamlWwSOApHKAesimvJQ2rM57eQbpL6tlWbEhV",
-	"jJEVzbAZVBTZURa1n5MLLggwn68uBQo89zWahV9ACgsHTnyo2KVLVI3A1/Fy4zCAygK4bsWdZK+VddwA",
-	"5dohkElCI9Yiz8YTMw88vrJ9wfXScbEXXvWZ0l446uqDhYMkRg5xMcFCyxKydRggTs25jDdIzio26SvM",
-	"ZK9iItcUTnV5XBUm/4ZBUMdrF1e4wMIK1JkjkPyp3zqOaiXwtYTmIAgmraZy+/L6IB/rC9vh9QnEoPG5",
-	"mYIQt29Fmt/iZDaV9eQfSg2H5+fFIf6js/dwLyoN9LpVgcLYG+6T/2GyfnMZXtwIK1LC1UKmsJQOdPyb",
-	"nL9GOV/cFeCem24LPPRNG7hBbaC6oGfhGK8hPjdyToOg3Cy3euHpKyZZF63vrzjb2o7vrW+1sYFq4tuj",
-	"LkRGUEsBYJBHO/sP7/cIPdf2d0zn0g6kcrUb8psD4m/jgPhb6xfffATffAR/N61gUSJNY25QplSLeZQe",
-	"GAV02IGwz7kGlqUoVnWH3/cum+6cRXTMwOD6+eTN63IOkfsE12To2nSNPHpVqROUa1ff6e6Q3T3y8FG5",
-	"FTPE59eJHKNMqB/xjOpVw3XZTgSSnXDQcTrobcaEq16RomQ81Gt+Md5CB/9FlrI8buq+kS5A4LbuUx2Z",
-	"PBOmKmPDUknC0+ZfhNp7iVGUJ9umS+biPOj6wQyVOPX+AD4+5EAWQjPpxcWEvDiGKFClEiqYmUl1QdxN",
-	"KCnGjAxUIc6YgzXkRrNkUGq7uN9ttVvd1qNSfHtvjf3erBgeVcCaRcx3ll1LZ85xgHKCyyIrZIpqFi/t",
-	"MgXbiPdlrcndmNO/XaaY62O9XtL42oVUSLbV9eQu+FbV4DNrelZKT1hMy4YvVMao7QnlcY5qKCCV3158",
-	"OkUXq16A9PJRnCXu5ijbsjJrdFUQOJ6ut1Wr9LC9Mr9wCb2M5BjOnBQRU6IMcZDr1Xh7q5iNXS8dvMbR",
-	"4yYTPZKzDY5eWfnotKuOXF3a5fvRPCgUqmPqdWsB8WKtSvQUYa+uaS5cB0HIUfYlcrgsCaPR7vy8/+HJ",
-	"3q/tf1WIppUD0tOaU5wlnq+H9rEiecjKFOxI7D6YyYrCquQPVi6zUvqHMpZQSojMU1Iuz9Ix0oyb14rd",
-	"1S4YJoziGzpe3DMld4tgsy3yJDPl4GtzuPzElRk9pVXZ3vZXO/tze0sAsp509tvtZrvTbHc8CEda+WZk",
-	"TOcH9qBTY9kknROu+8IhstpjUdHYIsvVhMYw4WBqpoqF5bamnf3Hu812t9ndL+fLlU9O0Uxc5xz5HmvV",
-	"i3CYQczYGYH3aGdnZ58MpknStCO4X7k0+/v7j5udbnOnXZfwufFMakf+nFUpHAv4iMUWbd9wh64Ld4jr",
-	"kgo8G8kkOxh3BUBUjeTCRKwz9SUvnm4SOucaIRldZyZcfcSloRkk0EhO1dcCCGRPmUMEOigM+zs0UX1L",
-	"rDStsFRLXGHC2nP8VLXICxrHYOx9gxLaMiW6XC7pIkA3goWY59PbZVsUWXcBFjEPawitts6Z03MDoqWr",
-	"TMaCwSEzOmNQfZGK7vTt53OSMHrp4LXl1PRwi8aMCoD4N8twGPuIz06mwvDEQTO6lVoJo/jX57fXA+z4",
-	"d2MapXO5cCTXO0+1IIvfVJ5vKs83leebyvP3RE+cqqSmGDnbFufLCQglmkWKGWfOIg6yLPWgyDVpSAsq",
-	"+0IOemRiVYKRMRPde/AgTN3Y+Jjf/jS7YBGhtGTxP/BD1A/GbKwjmmyGWNrikc6v6lTxpmIDppiIyqZ2",
-	"t0hFD4v4IxUjqQM37fftZ1dLuRvTPnHLV8nM1f6ygtjczG0GT1wpR6ng1vja/GVPoClwteCnWVdNOWYa",
-	"zlFrS7XXeJbquhBzXUQAuc2CvgsuKgYLcFrZAIEd5PtBHZBQTphIW7xQQ2iS5COXF2wOBagXTKD3uFRH",
-	"5q4vRE3SDst6iShywxrTOYklkKAPC69FhG/Tj6wR81MyYbqW0ybA/+CetT/vMW2zDz+syLpYEgHokdCq",
-	"nMiIqSA8Dkg41Uz1Mt48UfKSxzA69yoIeOG2ff3qa+kEZ+EJoFe/K0V6ybPd6uNdBPSsEOiIfDQvJxda",
-	"+k9rJissDX9pQ2txBSid/WoZle7m0eVuHE0uRdkoLNuqDTuujwOu3C3Pk3wwynHyjGByPdXsuEBhPYsS",
-	"iTEqxTCZqRE08B9nXJxhk/+gATXZRda2+JkK776IeVwZlDiRYwYenRmYm5BMlfZnmzClpQgAa45QTRJu",
-	"TAKFwlnXCyOt6lZRqsOVGZ3NGa2QcL8xqtJwUFEYGQIFyUWJtP94d1kq6P7+/uO8INpfEvTMyaJ1zaox",
-	"qKZn1fYKgj0kzHIrHWRABBgiViUz5PD778mr7+3/FhMfVuIsjtXKY/Hq+DWINWvtnFljdXHAL6k2xMwk",
-	"ifmQe4wORuARIqb23K/ekUZ3p8TBixbFcpAhUHnXVG3tpItbEORJqzDXykO9JN0ug6Szc3dZKuTQ9XuR",
-	"WZYVXtLO5ESQLtfnBVMLEXGb/Yg3hhWpWEXo7w3gTnJPnhlX5b5hWv5mLqlE6qla+Zkn7jb7RKowV6WQ",
-	"prb8UEJiaio1uG+KXDoig/jDw/jdk400hLz1VI1ehRlstQkX+UTITVA1t4TPrspoLTrFCBd3hroxkslK",
-	"1vjC3lPI/1pKLbDRb9JTuSSnK9uP7zC5Sw5IOJPqgovh2UhOlQ6DguPnutalNi9pA8Bvn9O9XB+X4wxS",
-	"e2XWMd4F+ETRBTOrwYngLo9nJAeDdeCM3gwGjTRjeSlKGHbeLGb2BYSSWDokz9A5G0JrJGD1cAimgDuB",
-	"4UFZgeKahKjp2GcyDM3CKwKfnmztYVA6HLZJkXvk0ctSNaqUO5djIztV6Hf9fmsZDp5vknnGfIrustX1",
-	"XT/TlJ0CKa98Gm9+AfeW5WMKv0RTpa8mRyrvH/KMsF5YVvt0fC0UF0SqmKmNPDku72pLbLiqhNlK/824",
-	"Mrf8FKF9FMM24zRRjGLe/2ouX/IIVQo4SYaSWDV55mo3EHoV4Lt8Ki7wcHMLkm4tvC5Yp3oCeFPjCzgs",
-	"Z/SS12wGv5XxhQAgl8ipwZTXuZw6aCLQJfNGUl4xSnmiE0Epz1s4dEEuf9gJYsd8KxSm8pnLscZM3flU",
-	"w0UqzalMRSovEDRvScvdsniEq+IREkKJrrRHX1MU8Qb7ZCwJ0qCasoBM92SkuDZjKKf7uiKUW8GEXhPS",
-	"RwHiM9fsoMpbvwJzw1Hfttkf+HSpgxAI7lyrICuvgUefxdA8H1HHqP97kW63IMHs/XVWNUaCYzr3dhie",
-	"pZvLgkxnWGM21wwocB2Xyv6y6xza3/wgVhXZrzwc9akceFcOeh4gp7GGkItq7PnBALr5n+UBO5fUVuXf",
-	"lmGfHqTtZDtBu92+OgZqdRnDpkZ8WbN0vwc1s16y8msEBPHGzUKB/qHFaCCDoMRGgLI538VXFRB8Sg17",
-	"4c2CTQFRrcaE/hWiuRgCnzIMYGgZjT3DsocOqogrHLaJjC70krwRn8Ij1QV8iJsDwrAauBiUW2sTntL5",
-	"T/aLZXKuqFh3DHmdQC9k3i9kgiHHdROsXnk3mE3FqTaKmWiU9uuj88BJVmJZ4E70I/H/spRaLTlXTe6Z",
-	"iN8M0sXCzhRrGfVPK/BJfGML+93KpWAJv2RVtaeHZMy0tqcYzO8ZOx9JWeH5t9JkPKliji/kjMiByRJW",
-	"jOIlodlZ5ujHkt7VwA/bKNEbJVm5Ka5M1YH5EfvI7WbrwCAxZlQZwspGAIaJWBwd1iv6e2Aac1YyYJ1r",
-	"nFl6IVRoa/HGZK/dXqlx3HU3BlgfXQsF7OL+i3PL7SS6Zc2Ii2FhVSDmuTRWlXc7rhepAsGxDs1xT3L2",
-	"idKm8huluPXrgAvluoaVynVLtncpRrZl64q13M3Lx3XTMNdrNKLwnLnYe/Cbv3apv7bKGF/mKk2bdKRS",
-	"rGSdl8/iokQospcCM14mcFdrzk78bqY5+4euo/g01Q2+Os25eDQWFiKcMGigGPZciouGzmNSuT+RaWIr",
-	"IaB8+zYW29uteITfqP1zyC+ZINOJi2J2dyFnWhfSPvBT6GrH98C/aVzK20jvW+BXT2V1H7DDLNs5w1S4",
-	"BgfiYJokaX7D6nDma3vn9WJK5+wL5yktuUlXQhnJS6bsA2cRnazTAMHe+4ROFiGHNscBuiYfYbYLC0Mq",
-	"IvQWprqZ8xA3cEvfod+gGnDebanoitRxbdCld0ZBJWJYQgf1W7paejjErI2Eh0fZWvC62DFiHv6Gvpcs",
-	"IeLrEiAZSS7jujhj7VVtFCUjOROuUxQVc2K4SVihbW9fLPbtTTNnDfvsdHM1pgnXmFL3+vmTAxJJYZRM",
-	"SDSiikaGKd0X+ArAQSjXOTxVLfJaSlVZ3/IVuH1xja+Kw+kZwTWAb94Rw1ov8nyX3GjxeJRAIBfDI66H",
-	"snAxEgcuGZDOnt21zuN2QM4l3FERKdlZajLbh3MG1V6VBfVsTHlS1cSIsKa9lMKNAdns7XS78EvTLlUK",
-	"Lfn7VBouhoG1WVw/LtUXXFxyzc8TljuHQerG7+7tEhkZZiAz4t3p8+ZjKEKyKuV4zOL7LfILm0A+6Exx",
-	"Y5gIyPnUgJmpF1mEPfTjCVUsrgG8bBGHh4mtOj0yUpkXUCFa46k2TP1f92NLqmHe9mewYiW7f8HaWmn3",
-	"53yTi6eBJgmJ7DXwOwek3e4hpEl3t9duYxqX5cxkzGPBh6OSK6DT7ZV9SXuFAe4VmNi9ex/bnU+QXfq/",
-	"3Y/t5s6n+72P7eae/8l+834lZ3o+4uqwmKG5dQMDQG2iguTeZ8Xn8xdHx+R4t0UOiWVCUtPEoS2SkFf5",
-	"hTGlvJSMvuwc20k8kTGz2/XEkuAkX2K8WTrBtfpN7cBcJjUzdJ27X9n7vsBWWy7iuU+1jpKkrMfdvj1r",
-	"qU4CVIZHfEKFWY6s5gU68v21FSI737e5bxQ1oyqEMi2nKmLVHa+K7ja8M2+c5qm8YI0eLk950Uxd8mUf",
-	"LYNjbzT/CrLNhYQqqpUSWbMZ9kqKjYsHbQOMODuW47Syc+Uo1gnE5E6KXtp6jqft5vK+BDeDtBYka7rW",
-	"hKZrg2ky4K61WrHNGnRZKzocspctd5IVSCznEsuHjhYPZ/GoVCnZJTb701TEyeZWqLdn8gzWj1i3yGmu",
-	"73lopKFJiPXjCdUGH3Z8N+HigoRW/lSG5Uxtx9wZ1WRgBfeB1zwdRi31XnYfFVib6vLtb9cEd7PDrzoE",
-	"zkxL+ZGd4EZjeWlffLNsyG19gTzdbxXMZ4mb23/kHB7Of0IzqqKRZiU+l/284SlwTmNY9TWIO8Xv3Yi2",
-	"8zRtCqRW7W55V1WVf2TSUvyiPuVL6sdsrFs5tfDBYMRVPsXkwWJ95lLzsd8/qekZ7tZwwyOAEsdu1DoP",
-	"nsCdr2TMavewkb5vja07doV0W3elTfHIe/WKIPoLhMScZDOiCGCwVX5ATsas1JheS0MSTE2i5sDlKmQJ",
-	"gCHRdF5GnFmhQ+3uXk2JQicVKFG+sIqRibW0YO2Z8vD2FMU7QtxvqWq5zWXxX1znquiaBpZHOFWiZw94",
-	"L3e5aS+Hd6CSHcKOBeUspPzmBos0CIEZLggdKsawxtZBexZ7DSw9ncVTlOF1VLJLaOeSeTJzXSQSaR50",
-	"mt1291F7p905be+32x+aOyWr9OF+EfWjwBzhFVnefqv56c9O8HD3y/9ZQwL5QVdxrVvRTQvsoge5ITxJ",
-	"Sn09FpXVLLbl1NbrVUTXUTSf0Ak95wk38+OcENpIGlcd6pLrXBimlsLsuy4oHml/7fN3lHtzsdXE4mYv",
-	"QSG3xJ1e1huN4E361lXfR9H6lio6rsH2kGRg15Jvpoie5N5bGMNOhTpcpyTyaFTHjINGhq/+NseSGkHj",
-	"xLemD4AFbMS3L5nSXAr718J4fsVrGAowMnGo/TIBqYfZVhdsYvJDdu9zdl3T/VkcUv6e5WfK6bF5yi0M",
-	"ubida52urVQlqAumEY0ZnJFYVsLbTO0i0yXnC6ArjLf5jMwKjDIezpiDhRbGTrmiT8g2oZFqjXcs40oZ",
-	"Y0dHHYRV0Uyxv5RtFPhthT5dlcfkreCNJP0io1yRklvubWKnHJR2KzfW1TR0YqhhW3heqwkJPbCk4vV5",
-	"R+wita2RZpzPmRhx5U7z4m7g+/0e77barU5xi/Gnih32enZ1Kk/Madb3L93hXC1dwiNYfzDpfvi3LvOJ",
-	"6luq6HiZPszt2wonc6U4Kz5RiwTlDsq5nDpoOKs5UgfKkl9T+N2pRtn00l+XnJ3tlPgqYi18uuqG6lHU",
-	"mEAZb9ju6K6hFMqBmVG1ljV+4u9dohweuaqDQj0nRkaLROcTV7bT9lz6voNiSiexQIbFM5keJbfmtVyo",
-	"ZOhsxoFO5JiBty/1/kUyBrxkyqH4ZyZVjMnU59KMKsI8Mq5UFE5dHwO9qdW2cH4rFDbDPtewGBhuUXw+",
-	"ZXYZZSKH85sTnF/qd8ctz2ZVjjLGfqlEz7Vh48p1Z/WrXopDXgtUaA0uCdeThM7rh5ISUam6Two9TVLK",
-	"v3qmR/XwcPlqYi3p0ubaFtV5H8ppvVu4E8uFLDi0ALey/ngLQyPz1g5mQzJylotiNBoR6sCwFimpbol+",
-	"mkNpYcFCdr3jMPZetIndpUVrgibTGkpFtCbLWyrdva5p397eHml3yKNSq7Tu3u41Ht7KjcGh1+3Mi+mY",
-	"Cp9xtcG2wMzp2J3vul0Z0DFPao4VRIIWO/u9gnyJGzxMkDxcA3UKBc/g2YTemlJgZlhRz8ssUHGTh36p",
-	"ElEtOw6TxO5HGar8UAhStax71zncqV5eGQ09g3x5tDuJcjDgEaelQ5j+urZ8OnpavZ88RvIEa6OgT9ZJ",
-	"lYe7a8F+tOoArmA0MROGDziiym4kMT0vgTOFXpH1WR0CWLlXwKK3yCHRI6lMelRfPXt1AqUjqYjg6Whz",
-	"QKICGpZOmIqs5GAC1KkaGeOx4a4mVrYjoKmeAp1oFkkRUzUvNcd0lzdn56W+bvC/zuMb00C2491HCwbg",
-	"Rgy8wq4r2eL5B+p3prhWdg3hvDlvgCO6G2SU0+sLv15LwLVc95wbVz2cd9nbvIULJufkdnnQS3zm1Zq3",
-	"VbZg8yKaJNoLEnfYXDtadEyiOlk4be768tVYqiYeaT1lW0Z8Z0pitsc68yxkLXD7Vcint1MvuAWNmkYG",
-	"MRjSSfhTGTQ4tsdBcNsmJAiAIiwGCYeStvOp5oJp3VToxE7kkDub+JzHMaBkm5GSxmC+kFFUaOcKN3zM",
-	"5BQSfT5bkxjJx0jZTCQ4iO039XQykcpgbdMUnUoM1yBiWtsNKPo0cxOqAGc0lCfbxiVjTodCasOj2mJe",
-	"6fzLRWbhMrQdIBikBZVLHV1bAbsklb0+V3OSGtbBPk8sh6jNavStwBWZUEXHzPiGCXmCq9AM//HAZ2lt",
-	"Yalvow9Ct1hu5tVH+pwWQoQexnhATVn38pdWyCf/NWf2ZbRTd7JfujSpjRJ6AWYZ0qgWz7Vi9ZjepWCT",
-	"ZsnAFZ+UPfxw4SYFioel/K+zSE6F+XGvfRMiJl2M5fLllUv83dDMc2Ep3xC/TqJYe+4d1r1t4MB3Lz+q",
-	"8EI/sSumC720C0jASxX57tKjtib2cTa4oDC9ugV+kw8Bb5a7noaHq9SwARe8JpEIsnC40SS7K3C4d1yn",
-	"nDMfdKtQ4dOP93JB1ea5lBfXotlXo2b5xv5BWmOByURJQhXRfFjCul4czd5Nqd+u6i+37is3/M3URHJj",
-	"J8qhIMBwfbVC+XVLI2XcK0tL9KEekYKB39ty7Dm55DJT9tfPgoAvFd3Z7evOz1pYygKrXri6YRgDF6tu",
-	"G98WE+M20j6lqy2bUFWFV7YOPPVCwvuSHHVf2DYHSIdizMeqYqhHok0I0R7BWKybzqooBYSyB5auJXXQ",
-	"nm5Y9auYAjVvmErusw41ocS9ZSnpr1P4l6GJc0Gmmq1Vvn6eb569PtLVZvU3vOAfqg4wRzTxM0CHBGao",
-	"4L+xcScB9UiTIb3cMKkp+37xTHfWTW8/BNgFSsZMDdmGNTawu4vJ7RXf3rROqVrMeEf1RsPMvOKrBnk1",
-	"puePTOFcZulQizn4LGGRrPD9YWc9SyJYablhvDIXnVmedbCCy0JFit2OIBeCXsYsrlh94pnFX77yxE3k",
-	"W9XJX7bqpLCDm9Kzp+PbrjZx372TSpNcw4ZbrjLJC6HNzWEnlmGrfDcV7JoLnS8rLGNsF7WpElhN+S+K",
-	"wO2KTRIasbh5Pi87Y7MLq6gdx+fuql20fGrudpg1XsPLF5VcVc0r4DtsBFV0kyXTf0VVJL+/RX2kmJS9",
-	"md21qBEs6QNeprOragd5Qvvrqwi52XzTE/66esLCNm6sLOTJ+tY1htzH70ZtyHOj29cdjvMlbFtEM+r9",
-	"57U5iN5R2rpxnKm63dmuam8ZqXRW9tf55LJtPv1wE2V7tUWom7v/sODFKiCrfIAbKpoe0kSqUpnthnRz",
-	"APVMaf3gerlhQEFrYZNdL81UGyS7RWrZLyIOuYf+N09w9x9AkOfPTtB5eGVqye5cWplZVMzTdAE5wU2H",
-	"jAFMh+dSNKVIFnT29Jmqbh2rS0M3dQdbqosSLsqloRt6husOWFq+tzntp20YIehYMB/8W+/QdKDVwLCn",
-	"2xbDr4t1c5Mmy9WUtXSrC3SUq99cJGgEvDM12cFF9LwbLJrfwn7Jhh6seQKuaMikJP+XN2L8TL4ZMH9Z",
-	"A6a4hZuSdErKt224+A/fidGSMsLbN1hyL9lUt4Um+8Ag0p7bi/tUW2pt9xYahpeTtseAPVsgWPxpFbGO",
-	"l+WOnhThDzbrHwTPZjl+2xXBc0PGjIqKfGjXqw6iy60brMFYnmhTyqexg1nsgrd3jcOpZmle/8+TBMa1",
-	"sypT946gYeQFwzL2nH6eTSJ9bq2EHsfdintZS08OSmcjQoLGoyaXjI3AK15zTeTyvIabw/y8ona3AL4B",
-	"v1RpdTmVf7OUl02hLTMBUmAyNwetdH04k2CB8BKN5Nd7oBjD9PGShegubO6C15kmXgkkuewUXFV5tVT/",
-	"11dcE/ktOv8XVlrT7dtYYU2xbG9TWQXAs7tQVC1fvwMlNYeJsamXVMmhohXYApsoQ4sVatepB13WAdTY",
-	"wbiLxfFctludVvu2yg2depSDtFrYpBeMJmZUA72NxUYAGZPwywoboU4WHiYzOtcklBfFZjGNcqp3t72y",
-	"JKU+N/WFTOLaLvFeJlywiSFTYXhiJTP7POGVzXG3auyEPsGzdRs1xQ429Gyc9XlY2hej1BZiu170bso3",
-	"067ThTIqe/+9Eck8S6Bxd+bbAIr57fUAVFKO6zsUSjku9J0U7Fa7E27eN9++pnY69uIdTaeq8VZ2Sgr0",
-	"kk0i251SJ/+FA1No7p8j7EKXrjpWsWVbLuQmErCYWsRydt8SQZOwPEIEV811zDJuP76r4DlUzM/szKuS",
-	"wZIYuh3pKYd+0kCiKU+z1kJAjJTr9bq5fTZVZAurP5k7natvRkyAmv7HiRRDv1vQQjvfvazTbRflUae7",
-	"FHv5YaEZ8s5iN+RCn7NOt30Nx3nV/MtF6LnDlfv08jNQ27l/BJCZUGPOjSbgpPkmK7/Jyr+2rARXYxWq",
-	"CrtkimgmYmg5RzUJ7QE4gwdCMqZzcOGknf2Lquwvj37+586Hn7qvdv/18HTvt3++f3Z8+uFdd2d3b2mK",
-	"Q7e9kBHTbT5a4mj9q4h579H9GsR9FW5QWh2lodoZe1Jjw9nzOewxQkQGRABdACyN61l7iO3I+qL7P3s7",
-	"pEk6AdESxTHWX/588uY1UYzGTCFoIxobNDLJvNQ87Arbsnggrg5JBJNIQYnAQ8cSzWbVQaH1IYp6hJJ3",
-	"x0cAn5bDKir1px5dXostfJ19FDeEEHq097DV6e7stvYePnrc2n/0lc1ncwAizzkrVARw1EPtOfSbO37+",
-	"hOzs7Oz75pxEDgaamYCcMzNjTPRFZ7/dbrY7zXbntN3uwf/7AF7S/f39x81Ot7nTOe3u9Pb2e3v7rX34",
-	"34cWecUjJZ2WR6hifWGN+IAMuGCKxHxodZNoauz3yp35uu3uo2Z7B7647764Rk/+Cia9QBiA4nNJk8o+",
-	"DEYxE40AxwDWJsw4G7HbsxP9SIz7F/FcrdL7vbHSsoVQXPSxZFw4HUEVcbw6fr04/VdVda29ZbwVYR+8",
-	"qkkJNN3qC9hacu8pHY/vI2MacEsDyGOh8B23Hwsi4Vczc4x4xhQjekYnk8XerQ7na6d0OB8VNv3xelAS",
-	"QeMVU0P2VrFLzmY1TnJXQktmcprElejrubBXZXdgqX0kDF4xkEkiZwBmBLu1dnih1PcnDzyOfudymMHD",
-	"HNWOymF1pAsvL5lK6CQbG0Z9cAG49v10fZsZRJOniqUay83Mw0ruKkvnlWtjC63nYfBkoMC4ZiSFWqoE",
-	"APc9PT2YKETazyCyvR7YaK7FwuJ4J1mV/bJ1SKvrSmd4khYXu4kHRRLLb2zlybbbdcw0mLJLaTrm8RXI",
-	"GQnZnv2bJ+VvJFDYlqptf80+m8NLyp26Xw+eOlAMraBi5q50mbyLaZ0LeTabmP/V/Y5eW1vHRXzTWLNg",
-	"5JwNpGIkxGAUsxYciNayGXOlId2JZK5x76yQ0tfaL78whOKtbp9W0lV19/znRbpav3X+T45xBMQAX/Ew",
-	"Q1TMIdcAnX4OfQ76OLPfpzRZH+u9eCgWWU1djx6gvE08E3zMzv6wnGLFM6d8zD7Y++oa8Oe/n39v3dY8",
-	"STv/l+AmqE59IdjPP3RuKddKekKH3umweBBbK4uVFk5kFQjvWR0Irx35KY8umHlCk2RDi/e5VGQ2kuMr",
-	"8qba01G11PnO8ZXu6rGlWadQ4au+04j/ks+L0ghY7bz/vnU9i4kUfTGZqok9BWM696rYAXonUj0LdO5i",
-	"J8S0E6BV4ETEWn2BLmB3bkaWAtphTmkjCsuqQK+3z+MwnU1cVLiXdzTMO9XbVV4Nu2yKb5zYejxNmIPQ",
-	"Ad8dI+dKgoQXxK0Sou3MRvMq4EHfBnwhXfYgPQNRwgWPvtOWAQ0GAUaXffu8/JaVckVnXGinFuOyaQa1",
-	"KWbkFlxfT/rodTpClF3OGiewvdQiObUO9XkH6cnIjM6dkVeZlFU2n1WaOE59wQ5uoWL0Ird9BYzxqdE8",
-	"Zs2ZVPb+5khOlU79j013FDInZPpLUVErXVylso25qEklDBpTwX+fMnfZ8reFvBlY0cCTWhXHyGFt1cBp",
-	"fadzMIlFEs5poys42U8pHtaXYLt4DmrCK+5/BjfZuxXV6RcW8iaRZrwLckY1wfuLWX5Clk5V3tfzGH09",
-	"LbT013H57HRXu3xA9T3zCUdLdXJolODhHNbVKTPEsKoKwDwmWH6BCj7agEADDaQ9p+64G9dXeOqQw7pV",
-	"SZB0qyUZq5WK6Kvj12AFjdbQiAAXCzBdEbpzE+Ktil4g2H1uv/MTDZbZfcVdLJymwuiWnPYtMxM8PUAX",
-	"lSHXlQUO1JrbZxmG9GIzNfcoYZdMED4gWo7ZuYznVlvyghRceHTMXEMQdOvgc/aY5oPsMNhwjcyEQvAc",
-	"bvkSbMvCNuNG2x/rv81x3eQQls5TzSFaQv/PLLffpoopXWPuRcaGeh3ob05nodOYG2IU5UmLPJWgzswU",
-	"Nyy/m99VZZnmi/rTogUHsv816XQLabyr1JBnnydS1fSj8eaINlKBKbKstcly9+Az8OTn7rkN5yBsd2Uk",
-	"EwK5RKZhCuKMNG4CIpPY2kBA4wfOLJ7ZX+Az64/Wfryi7KDGvcA+YzeAzVS0Ebd7M69bb6efo/U5Lk5t",
-	"m2V/drn22kOIvMK04GNvwFl7YsSSeO2BQDLwWh8HL3ZcJQitVq1z0SS8k3BhZAEFbq0B5WDwVo9pU88v",
-	"1FVVdXOxs5gqe9wLDoS1R32Cr11r0AZcMRVj+JVrTB+DA/L7lE3XXzb076w3gBnlJqn0LdqjxRHCD81R",
-	"vHHtUbx3D9Qd0VVNe/MHNsg55h3tLcRm/FFN9zVb3dw0/cHxzGsJ5652ub4RLC3fymsda7ldc1LOAfa7",
-	"uifg1mnXtyDXbS0HBbP9maksxRLsszmLUi/mKm+u83fWuU/zb1uyqBAj26KUpRBTKvke/aUt3Y/5x5eM",
-	"/C3UYW828ieuN4OROUXr3vHzJ+TRzv7D+z1vnI9dNE0bOg9IKKZJEpIoYdQ5tbjIf6pzTU6Lbxr/3Wr8",
-	"i5TG1JjXtNzB+HGuGQYBuCJyL/zcnKTPhfcPSJhnjD3pHMEhRBgYi1lsyRHdghTdhtXewZgrFlmW2nPd",
-	"q7IfQKe3hrqDIvJ3pH+nNyRSTxXT6Q8UY0LQEto/5bdy4W//UPoD8P78DygkCr+AIVSUDv7Fhd/SEVWt",
-	"ViNoXIIETm8DEexfhH/4S164+Kvp3+n4Eyqy2cEf6detFPKXLthcF/6dLiPykfQD7Hwk5cXi3/7+gSUN",
-	"fxX/wEvlVuuLy7HgwMuReEWsS5l8l1Nv2pGTqVJyKmKrROkJjRhkoRHFxvISrAGs8jXsszWA+kJINaYJ",
-	"10icr58/OcC+LDKxOraikbFcAl8BqTDl9KSFfqNfQRrkW88OFrxOgEjvUj2pJhMmJwlzljI3PbJrV6Gz",
-	"5xL1AreEAYml0UFf6ITqkf17NJ+MmNABmVDFhBkxbX+1q0tJwigsf/hD2CK/WCOdaviEYSIg51PTF9bE",
-	"1gs7VV7aYpfe7s5SH/Du0gAl+b7f/+G/7n0k9+63HjQ/fQ8ZYvf/3A06e1/SH6vXMqFVLX7YDAPfaXTp",
-	"0unNGAhxkbiICiENuWBscjelGFskPqzt/67XNHEttnAE2MW20nENJXKrcoJrcjivzuwIUvV0I5dyQsXh",
-	"ZJLMt2vHTe2jliUmVCx145zxKgse6ljgKLsN9CGcgNBk/eYVDumuuHubhd6CGgAjawKdz9P2STRJ0obQ",
-	"igqNAIpFj7bV38JCnz0KoEY0Sc6kOnMBzlK/PVqBe1TweOMt1apUQsVWMYH3Izm2u2h3z3IVH+5mopfP",
-	"SMZ+wGGahgwrEaKObInLXQdFEv6+cj7XFjwkG05d6tBsJJMUgymLztcFCcsxwbLILUrcqnDgSCr+hxRn",
-	"MZ3XlB8OqCJ0YBwQJZB+BNWjiZQXyOctxy+VJe6WqhJ3l6VP7LeXFoUUSxJ3vT1QvY4vaf0yBoSLKJku",
-	"9Ie+zgW9zgS5OmZ4VFmwYtkAcCinAa5idxu6n2XWNq743VBOmAh7EFywvJazmMyZaZEQlMuwlykCYEYa",
-	"xGGw5k2MRWh9ETo1Mux5G8h3BMTECyFnLRI65/XCG71TW3MRsb6AD1h2MaOajGnMWiTk44nUmp8nDEdq",
-	"2RuipChmrwtpzjRLWGTg/TAXa9fat2V560wB5Z8zAlNzmpnP3phAsRhcQRgwO6PUWrD/ykaBTXHTT5a6",
-	"yuObFmhrouR5UlmrxM2IpGsYpCXanvzdg14NU8xjLCEoldB2ZjFk/RRPxgP3pH6wkIOyTLcvFgRmL/lI",
-	"m3/UZcIhSVTVomQ5sn7jXMH43zkhdmVFa27vYV2/jrrKPP/J7Xm+gFJmTRUXuV/dCThMadxD5qFfb393",
-	"79H9mhQCFp8hFEtV0AGPlGub3cRu1/aSYz7+wSw3D6sAUNpMlQI0dMHK+T4Cshq3iUWdIGrMSl+Znxo6",
-	"29efIdx+ZxPFGMn6c7S8BXDC6yZG0TNBkeJnFNs02uPUczFOqpg2zlzN2Dskbw+ksow/q1tHWWQXQGIw",
-	"l2L5LDEje787apBO4ssIzIiJvli4L5JJwuhwmnUILtUZgExZL7DlALCytXpYsVRLw9RIA+DGa/piGrfx",
-	"hWTd6qqoG6zYoiLmVgGrHbMXpM00XhD2lqT3rD3UJ/7LpYaT9VVlq/m+K7K0z+CBOctQpjY+/f4VhfO9",
-	"6fFaurQYr8vTA9Yl2oec9YV5ElwApsZsg3OOwdinC+vbqaIC7NRe43sf0cmECRYTTAr3w4LO/ZDYH8DJ",
-	"R1/eNbfy7+SJNteiXympapcV+Cz2UxhQnoCeuW2r41/9E4vHaZlX4UvQ4KCFRJXOYzPKupZDYnxJGSxF",
-	"eFOVYap4M0O9XUACrEpAhqDxGRdYXFJ5wF0aM97qmFKaUAtKuavOretsdzP4BJNCUGhFMMrfCVpQdeKR",
-	"m21CRVNI03QWVI42nEWXWjVXPIEbOBMdFVSqmc+hjBmW21dROHsN66K/0ySRwxY5TLQkGtPI4PIIISXC",
-	"fzVdU5vm0dMSpF678/P+hyd7v7b/VWFnrN1uxJ7yF6enb50KEzjki/yXdtv7y/wSe/v7OWrYbVdWdhhu",
-	"6soMrSEb2GWhZMBmZCZVrO2KAJJgKqAs2YKzzgNNV/EphIIlDlS3XJG0Lpx1hhdi3PAyuFAsLOmRMDPX",
-	"Qhe60Ml02CInANt1QM4VFdEI81C4XtteXIdbdNqbW44lA8MhrOKu5BCEnSzJMcACfS8xNk6S6bDCKKW+",
-	"bjQ1ru3+kddQmaSYoGMGGXeIGeBri8aMCi6GB1CYJAXTXl+hcVwEVh7TxC4Zi5tumOATplOrVxpQeGJc",
-	"1XMexwg8Tg1rJnzM8ZLlJoABmysYyf/mdij/U47B1/5up1m4aC23wg9WYDblYFD40UWeC7+NZBIXfki5",
-	"oP/Bh26bAKFcuOS0lOKHwYYpjpw3L1jxSReeLS4GS7jlt8Uxu/B5c8BYcaBjZkYSf3L2lltwbEdE0cMD",
-	"CR1NKMku5NSnPy0qsbm9ShOriuq5a0qZvsNtIxdpz5eF3cpdg81adm9xSuneetS+/K5Ntfulrm7JE8I6",
-	"JUzuW9mfQjbhF48jLmVzTMW8iUGYPLE4kblILpbm3M7YYYAruaTcQswDVMAmF03II/D5BE02nkDfHCHP",
-	"ZTyH2UFiG9XNcq4b1U05YaL8+6L7IP9j2eIGLwVgxPCclghrNU8kjZt2DRKKKRdToacTzMhrjlnMadNx",
-	"vgU107uV7AQnFPgIj9l4Ig0T0RxOh2LOVVm+wEVzCukbVuApQZMm6LjIitJy4tRn05yKCyFnoujOXNj7",
-	"BXH1T1j3pbl9LnewImyzRprVE3eQvd2xJEjrvrOYDZghJW2d9HmdaX9I7Hb96qtw7R2gfmCcMt2RneW1",
-	"rO0Uvbu2oHWNpMO0QYYfZ5WIPYakCKb1crjmiApUKyvgu2Btzmpxq3/FC2lFMjX0nGpG8Dm7OlNdVLu6",
-	"W1oL7Rp4v6Vw0sB6Suov/LYlqHRQXpDKVZdJHRR+WimVxV9cCNKO1co2LgXXJuylGX9B2pAuwMTovgAT",
-	"xScokxAZgDPh5ExkLfN84lGahAsGTYuEYyrokKmw14dS7zn6/f0mMn2BcWCQNAH4u3UAGpgOIMedi2EA",
-	"5pIOCCal6VZfhJDelQ6lUB4TTqgywn4SdbqhouBD95qbVEMquAbOGvRFBvJApEjmvqrcWmMXDP0JOpIT",
-	"plskpPGYC2/RYelwIXKUX9hUVgIBwCL4tDT4zY3S/mbfWu7KWHjRAp89roTmPSTQfx1ROXMCLMOyynU4",
-	"tBOUs+uCUF07q0afrdMmESGFoUmi1a83apRYjcH/DnNcPR6HYkOqICcuskwEzKMo8nmv2UbYhSadry4D",
-	"7poSfVwhXLYpm+Xz2MXZsj4UN1haa6kiyf9KRFJMYLBUEq6mm0JqgkvS+c8npKqeDHUbvbpqA5j3RiUb",
-	"8MSihrZBVQYwwq+tJMMO6spVDUDdK0oa1qlhuEaOW4vi/rc4KQvbfGLVghr1y7XZGioqDOZeU+Ik/neg",
-	"WPQwt9v5lTHLDd3gukeTJESZ3RezEY9GhNvlo9GIeYANF8njhsQ8Bo/imF4wK9RZMigqJeVagpVVAWtn",
-	"+K/Mzy+l1+fmt03C/ElNWeGhXZPFwkJogMedT9S3xBMxKD4QNnOO7DmhVXDCy+OtR/4l1xxErYhO/jUQ",
-	"7bdDml+j/cK0ysSxbHFvb3fP7TxkMto7e+T58bN/BuTo9emz418PXwbkyZt3r0/t6Xr3+vToZUB++u3p",
-	"4W/2P6/evD59Yf/dF+9/OTktJ+fb9/z4/tmzX17+dgDv+PHhATz74+m75VBi+zXQYT8e9IIf6pKmtkOP",
-	"3xyj7dpUR+VabKdDKCGq1yZDVSCpl8FAN1BBkSf8BMe7EvwYrmehtnMWOX8/VL7F1YWP1UH1nzY96BvF",
-	"yLOi6XVqoMtOA1+Zi0OvX6knVEQs2Th1m7u10ii+7TuWwJUNlByfFfPx1zvsQpo6gcoSDbmkmLWpGKpB",
-	"LK7DPyvqFC+oJq5CyoVYl2NfLMMCvBV8sxQYZEWKS8QSzB84xic2wNFwBLGl/VYlcWFzpLy4rVZEp1bl",
-	"WdWKyJJH4ax/jU2JpDjLZyFV0D+mw0BOHsUEnlwkuYxyxJNCTcgAA6b6gpcQ5tyFZZUgA1elLHO4h8sm",
-	"l+Ij3nSrpW+KwZqKwaLZba+4zJsZTRISJTK68A0JLV8nR4evD6Hi9KB8Sj2XLfLXZ1N7ZB98mCoOtUW5",
-	"VXi4u8xyw0X4lANY/aG2VHH7TlTraSZAUfWc8imtFU6ZVmFXFk4nIk/Dg1VZyyvTXktFAD7LNeet9hi3",
-	"c8x3TRB2dZOW1JvmndamqefuWQrAezudmLbJ56wviomlYC7MABubmZOWeWD5CFlR9tIiod24MOgLSCJa",
-	"yMyE0EOxniV7GoqKiZAV3++LivqVGNVxF2/35SulSG41BPxVC1PurOjkmhuNeHJYIP969nDM8n3ot9eu",
-	"7Yb6mNjswCVxagP+vrVAS66kL60VYbl9/Whri+JrUqy21KJqC4QOXUDzbtvejfjA1FSdnkhMX7BXSUIN",
-	"w6YMjKqEM+UKTNgQ5OCyERfzGnbyY2zudJY34zuTAzu6dTwkbwZPHVzW4hGv7PmQb+ccQSucc+Z5s4u4",
-	"4lG5ixrlu6pns0u1Ola0rLWCPeybhJ7r40v52H45yAQzAj6b7dGWWtP1pgNt5dXboLfDWik/sAfw2lUt",
-	"G04WGnqUD0naPGDAWRLfAYbNU2Z5iUzkcP7VRfJdetlSTHXM6gDNMV3LFLlwGQrGEviSfANXawVeNEsp",
-	"9TerotMk2QRzHRD88KG8gWHF9JyBQ3aLLno1w8z2ZrvQyxZpjBtKgzt3px5TPcIifTJn2jAV0zlgdLtm",
-	"Cl+3cxUTQCvkkxMRvqLMigZrfUH/rU4axx7SiV5fW1nMwqwuRtrQVTaRLtV4kXEAip/rPjSSkL7n51Ay",
-	"ztMjFkuGOq+9+YpzW6tT8haVjpBePWBKpZ2M6nJ+USG7yWKy1XO8ASQml4XrqLcUbivx/Vy9TEopjh8s",
-	"rGSeG28WfCtsURUjVyyPg27lF4gty1JErFsktGcqVnTmi9Sh2WaTI+LHVMR2z/oizI047KWJnG63Kze6",
-	"4BDxict+ppAGfwapoUxjXxZwhyRsYIrr0wga6RCLFl72zhqRfuresrE3ALFJrmwyfGP+qxPeliP0ZDbh",
-	"4jJmbnPsqQsdXuyCQsvgUhXk4167XVqYwrLsFZbh3sd25xMA+P1v92O7ufPpfu9ju7mHP9XokHagg1oD",
-	"1Z4ncDKlwH0u0Usu5Hr9R0H43dgR+IlG0PrpdDRVOv5rBZQXOk3kHVqXNPLtE3mSCOSORlEukNeNGXNc",
-	"D1hwkSXmnriWKNYtohm65UlF5GZSEE7floF017Z0cN0geP8ZqHZfMT7cN+byF2Yu62fJFE53ZYqZcFi5",
-	"9hQHWaZZLk6HtVCLvprBADDjzlZA+1S9Ld/R3EMTdYKN2rwsg/KpaqgBvvTBeo70wWI5v38+qJn3ksVf",
-	"7U72679R9YF/aNE3zES8aXuIdN5fWS1C6iSuXIKUD8Fa/AHIsxTbYziGCpkg6dW07PIK6R+V6qvxPb43",
-	"Ep4zxi7Q2ldswqjR6OfAgc6JFAGZCsOTrEew8d8i52zIRYXOe261er3EL+lUaKgiP7A6tJnJLPUjbXTb",
-	"Is/GEzMP8s9kfhapLtZv+MLYxU92VEXielTVjAmOFr9kZz6IUiXGcW1IWloAnVtuSlKWu88URxj49a6i",
-	"3V/raoHfu4i1mgpvdZYMFzkeV3XQegK/p7UTwFWnPDFANwcEgALQPeYK4IursjPo0v2osw6YDUQoaGTW",
-	"LGjmmvgnSsZjq9tqr/PBoaz/1H9LoljCqMc/LUx9ESx0KDut7sPW43U+u1W0at0ib1e9u9WKlOjOfzLw",
-	"tFFYsYr9WhX3ypC7qiUTxGxmzgfmkZVSBjCmJsLGzP7DPRKCNGTY1hzRb89lPA+gopmOmb+UKz8GVROd",
-	"XeUDsDrJIJ3BE4mZBkth2rgmMyXFsIDGlqLkIPcFNF+aTHNoRHqh4fR4qg0A5RhiSdKQzl45VFNJaeki",
-	"1GP4OJ/2COrX1dxaTQ6lKn24OJZFhlYNw+R2ps7J6XK17G71CCU/n7x5Td7iI1jC93C/3blPqCaUvDs+",
-	"IgNFh5gsF/4D+sdAphfYMvYdxTH+40FFyURxuVYRP1BDur9LqflJJTJ9FQXg2dQtEjpeCXDLRE+jkStS",
-	"tOufLTyAQ09AjQ57Dk0pa/wOjd5JGMnxORfU4Zbak2LkEKsULZ8KIOcNJChGY4LUG5x9iISDqZkqFvZI",
-	"AsUfCHourS3VFyH7POHOkUxQcXK5sC7MqskQYFAxQQAUCrs92DnMqojlmn+3zkHDg6YARhxzwE65GXnj",
-	"JZWomanm3peFGbJYBPx2htn0+HPuD/Rj+4OPWNTWHLTfgEUAUpq4ATrEmqJllX1xgeyLrebqY9QYaIIM",
-	"mEiOGeEDQlFpdJmxPrVss2B1yfIpRX595/ZbilhfyRVabYForxhqp3oERDNGwiKQbLh1a4pqLM7ryca7",
-	"AXftmGvN4jMAeNJL0HDwBsx6jpk1YTAXN2H2fOqiJtu+MkTODbp6nmCVsJchVAAOytfv8EEMrnqj2meU",
-	"jlgSpwvheMXSBPG7BoFHVqk3O+W3kWlXGFqVAN80gUCvSNt6iowptU4gdyufNCRKasomSVb19NvvnzSW",
-	"QoOu0xk1lzQgN6mayepLlpY4QOL7nSXcXlNUpLokBnCnipSRrUtl7W4+UdAFT9LUAw/VV2TsFckKm4Rb",
-	"CjrJlkEXr7YYSSZTU9WJt4bx/K3l+DcxuGCRXpXnLs0zLt59BW52lWq57HyvPIyr3fT+hBGGPbA3cteX",
-	"H74SbtCSJtpfgdO+JMjqUqsELMU8S6fKTFsAE+ciljNAsLNqcblMLMtgAsYMBiIaWoWsp8x+XDf/6T1N",
-	"Lo62bhJHImjUTQVqjrORHPc88uAZj0MIhVdw1m/JUn91BlfPhirPCII/1x0OBz0EZQEaZf015Tf5h86r",
-	"8sKgb0nMSCmNtnHB5r3O8vLwNYsPqusfC8Oo9t5hjZ9UFW4U9NRSXkqXOGaQBanIRCoDzZ2WD/+uyTXm",
-	"AGQdny1JSMh1NiB6xk00YjGBxgyD/MJkwFrFJcFyzIhx+3zab2230/7qF4cJWJt6FLgx05rmj8xataDr",
-	"sgaAdK36OI9GC4e15xFgoTrlgosY8AWxSwhU1oWt78MWee9S8qmYYxNXcphG7rA8mWuy2+0GaVFR2qGF",
-	"WPmKjne8XQpW7Hm/kKkF5c52QAM65gmmHNlhFikkZ9y0vi/FwotEsVMkAtr84+zTD/1+65775//2+9/f",
-	"r9zLXDuj9lr9ZrcwGoPGVCV13HWBVnqgtRsz0YTGsWLagc7C7pCpZsplFcD6ufBHceHg6d6DBw4mr+Wu",
-	"tKQaPhij3rRMWnYLqwkv+6/egwcf/7/m/1un3QQou3bGRV7qCTc7P4tspiASNjRmUYhtaca6/ge+kyWN",
-	"q7Cs1hcMV2P+t83PvjGUO2UofyfeYCe78vRW5gb6E+qqwTWLlK9P4gC0+k0n/aaTftNJ70gnxeNY7W3S",
-	"fCigQB3uaZGTEYgArC+LSvmPs5Fm0dmrwS//3FeP//uX335Xp7N/v3v79PHRy7cfjmT3JX1JT2bLwyI7",
-	"jwvrj6/McLF+ePBjzTH7Jgi/adZ/b806PclLhPQazmm8cUOntHvoas5o58r66tzQOK53k3hz6+SVg6k3",
-	"0vGgdaCrNtcYsJCRmxTX9a+rKdyQMPwmHr7ZSTfI6SuYhq9W2NSdoY1iJhoVaikGrnvujLGLwJVIEnuM",
-	"dqIfif8XYSKuLoFcxSSfifjNIK2tgLdvgBQWNOyw4qoC8adZSSIUqZzPydHJG/L4YbsTkA6590qKmM7v",
-	"W/b4iNw7mcJf6yNvPFqOJ1Li936UfoaQV1TN8bHx4wvo+7gxcEEGUITVMUEGYmlZNc8gUv9wKTOlDfvs",
-	"ul5Vg69bKZRVu9nXIHqRB3ZeS9Y+pYbh9ArHebe25m1TGF1ojWw/AOeai+UFVX3hK6rqkXbJayvpMDEC",
-	"zbt89pz9ipD4yTLw1UZ1Wcvk30Ywvb7EqnoXEUg1V4AEELZQjZVVUwnPAaqqqFxvFVcOSUEKpc3d1y7W",
-	"w4qzkspVpoGKIkY3tSBPrYtHCa3LqeJmfmI/6hOe+S9sfjg1oyo5d8HmqRoJzY0dtHuA7hsUv2/fnJyS",
-	"B64brsZouOXs9mndF6gihwHRI5StEWuREybQn3DJFDl9eQJos0gr3H4aayR8P7Be41/Nw7dHzV/YPNte",
-	"HLldrnNGFSZ/4r+eeyb18/vTxgJTF9DjR1s98IIJcu/n96f3/Ul4M2Hi6Cl5IoVgkSETJS95DO2IKJyA",
-	"vsivAjFqqo0OrCCMCdUE6ioe7bWJpnPs8ADoMenFx4+6e/bnvrB37rcfPrZ39sCyp2aqmD1wrsoIPvyd",
-	"JpPpecL1iMWwnM5tJ/qC6vl4zIziEaHJUCpuRuOAcK2nTAXQfpCJiEGHQq7c0gKxgTKGK5aupZWrjS+W",
-	"RLgYSKzWEYYiQqnbAstfXj17dULGlAtDucDMOVAnGg9iGekFDxu6LRCDloshOafRBUMFjgoip8ZnvSFj",
-	"yfd9dNlrXlnri3xlLjlnZsaQ34xb5LXMA2QJmeH7aJDV/lyaGY9Y0BcjOYOfIXUby4bIxCo3pA/pJv0G",
-	"we3GJupjCSmWDv82exLdY33hOolCTw9ghTCqvuiLf/yD2HOt++J74mxt5MEf7f7v7Ozsf7rn9aPZbNZS",
-	"g6jJoBsjqEdqENn/b++7n208IXIw0CyXIzi3nPhe+CEMSPhDe6+307b/agLIS3i/RRxzTxU34d/AtX2d",
-	"gygMoDJiqhnU4kHlxJhRAW07s8ouZPpY3/IHwhqV5vbu9IljDB/C/Bjl1LTIKx4pqaERMd59wSbmgAws",
-	"NdmxxHzI3XuiqcH6dYEFXXIqYhaT6aT4yYSzlBw6++12s91ptjungH7Ta7c/wL7t7+8/bna6zZ3OKaDh",
-	"9Pb2W/vwvw/wNssUctm0kWVLOg9/UangIRJGi1iTHTgEg1kZ0rFfttOx35b+Krwtu05iCdVEvjjXjiNE",
-	"KA2u850xK7Ekimk+qfBukUNYKELt59GWyh6W0YXGaigKbx1RTbo7AenutPYC0t1t7Vnm3d1LRTeQ8Etr",
-	"HfUF/MeTeAhCzYF+5Iz2sEXeUq2Lv8G5tywwdD8EfQEUkh6xUr2UDtJMJiiRntAhOyChVQdCIErtObKl",
-	"4Bk2zUJERqiGIuhlQDqSE/r7lPX8cp9PeQK1GYrRuHBUXa+7vgjfHp4+eeG2ASrnoE26ZSvRiNz76Dvg",
-	"rXN4oVPe/V5fUF+B5kMtrnkegGi7vmBcB36WUcKo0tCw9hmYG4ppOVURs5vWF1SQ8NkpHYYH1k4DUZou",
-	"8tGg+cqONEwtXUcHXPuzjgd0t9MFta0v0ta8cMTtgg6oxgo5WBoM2MwRlpqavnjrSu2I6zwPYmusWXLJ",
-	"UhlFDt8egQZxL0zFd3g/8BwX7+oLFMMFAv/Ov9fMMxl8L7RailQuOatHfgIhZhmcs/37gnFLSD2y2+6Q",
-	"cCro1IzsayKo8GuRZ9TachOGacd26QHh3ArctO+dL0fuC8FYrAPiEhtBhoefm9md4UHKUrmx39wh4UCq",
-	"cx7HTNiDkN5ptSAJNWdyTJRMmCb38v10vbizahW05UUBDr9AK977xP4TbIu+cJZ0kBUCYjdg30L3gs0t",
-	"z3ci0Tfpq+qPjBW9xQbJB1lbwPTZmfNzKTbkliywuMmDf0CDv6AvKtoUp4MrdhJsEfCcQSnkOZtLIFPq",
-	"Ggo6gF1DBsDI7u22d+8Dx9NcDBMG5xYPjHPcgKenqJe5Kr2+AJ7r6N15h0iOKrDPoTUSxzQaccG+gw7E",
-	"JJFygufJez0SZnkgWP5wUGKZr3m25AE6n5b+yBwzSAnuCzy+oCWHzjloT+9Rrh2+PRiuLLgv7n2MFR2Y",
-	"Jmdm0LQMxmrW5eb5eHOz/SjjQdZqM8pqWKplnwUuFMvowciMkwebvBP4VQeg4/b2yERZde88YXloYzkg",
-	"czlVJBpJq1ORc6YNuICYHpF3746epk2OLI3ZJcKMEIBPRO0/Zf6+Er0oEiwJ0SEFa9V+z1hbXuOptMqK",
-	"fX93FyVVzzlh7dvBwEAnH1CTE1jciQzHZ6B0ti8QKQ+YIk10CtFkia4T2BMdkN3ufkD2Pn+GN7qhunc5",
-	"iQKF8zDNDDHB2cAG9Burgnlg/Nq5ZszZCcfdbpeE5T1SDLpdHFhDNWG5KmCuiTY8SYjVkhT26Nht7/fF",
-	"wiu4aE61VVt+sfaEHJCYQ7K1cHDGSjuNa8yYyXSAMTcpMeN9bpHhF3dO0nMGsC1WYoB00g51P10+2hdY",
-	"I9Ii4TE1DF7vtIn07+ZbmfBoHtYcCUUNS+A+JFzd7LSvcBqqXnf/fl9I4afolHsGwW+U4QkbmAPPwkAI",
-	"dPdJaF/VhHexOHRNU0PLD+bNw4FhCvifLzXP1kQpfulKz50/YSYVNFWxWrAV0Zaq+sLLcEvNInKCdM9K",
-	"n6mgl5SDyyS0i+7NVtSvUB1Ko/FWh+Rj5nf4mVJSpTvM7F+oALlmJ1aeTK12bLcDzNfdvUfraED2vvv3",
-	"nVcqtAZniNRqh4n9/K2F6SSUwOZYGVrDubL6wQEJ//vZKUk7r4TWrk0oB02QjcHh3xfO4ecP2bli1Cq8",
-	"dv9oAu/VQf7M+Oi5ipFD+LXpWWFWUB6AI9wHroPy3f6wcz8gdq+J22tyb7e7f9/SfTKQaoxPte9bbVdJ",
-	"MSRjFnOaxg40/4PZGx4GZLdjGU1n735A9IhO7M/dbl+EUBoPUqo5oDyBNjeoNiVJFr7QnhLs4+CN5h5L",
-	"WRt4lR2Ct4kXJKvTExZ+9+OEhizp1b4oPFa6jQts7Ez8C7kxlvnf223bhZmhL9c7I0EB8YhX7hY3GmcU",
-	"+V/94Es/Y0Nq++9WXxwCl/asK2cj5CQMdXgRrYrzkj0D6kea8IPKs28CkHcM+NdaPnfucvpBZB3Y1/dF",
-	"6Hr2ND0aRX5c1Gvl9mmp4D92yUb00hq0lj3QmPWgiVZfnLOBxJgM9Cjg7kMl08UK2YIYsuxfDGTLIciE",
-	"ZCCTRM40+XjCxr8ylZ1fzcaXDM7t/R7QGEet6N9SEfd0tixWmFKrtVNr2KPTBa8INkNJhh5K7Dnm1sly",
-	"PSe0+qLwZvtIO7Df4yL3K6yrPcMHOSsmkUMXr5uhDGbWUD2Ek6vhEbswvic5yii8Xw4QCcbdpeSsR/hQ",
-	"2HWFV83llMQSdU+7X05LxUKbobT/GFPlvHlhzCaKoWGBONIezigDkXnchj4zfvfc2Q0/N7Nnm9SLvc9N",
-	"PRWamfAg1euFVU15anRrElGl5n0RPnXPw5Y6bvxod28tbvxod+/+/YCEJ/g1z80f7+3vrvO8ve/+fbSH",
-	"SPiSi4vQLs8M+xb1BfiPhDaMutquhEdMaJZzJB5OrFXRRMgkdB/mv0vhMnzTPasfvDx68uz1yTN4Bvz5",
-	"BoIJ4I48fHvUyOE3OTCmL0FDTpigE97oNXZa7dYOVhiPwOudeqvtH8OqhKuXWUjYqkmQPWE1xUv08FvF",
-	"B2vQIFhMjJQtcurvztnCqR4IgWWrBFmpD+c2sw97JLTPQVPyEJcttVKP4kavYQn4EPzdgJ+e+kkavY/V",
-	"YYXslgegSzW+BCtv9KkZn4KGYnoi7crbhem2294jzIRxKCmJM58e/NulEGIgYzXEo50EZL6Au7k+98Uu",
-	"SMtu4y5+vuqt6TAfvPIiF5/orH7iXVHA43M7q5977jUAfOLh6ideS3MYWWPfh3d2u93VTx05YBy4f3/1",
-	"/adSvqJifuzUSfvc3jor906wzxMAv8RHdtZaOi82Maw0HY+pmrtT490+AIxKh5ZGG4cQcWl8Chp5Bwom",
-	"/Lpe/NhBouIkvkKTGYwkjK56DDZ/4JwLIm1wmGpyTjQh5BlLNOtZfT6ZE0pGVI/QYeK7jLZIiH6UEA4t",
-	"okEZmXOH0ATMGtRk7XcjKvpo2M24xn6XZDopxC6yfk8Hzo7wHdIScOUBf8+WRNdwhpnihlWyBgyv4bna",
-	"mDfknBAQS/uEwUWmzU8ynq9x6l1gF/iES2rq/dkAMZvj+It5T3b6jV7DrSyEpiQkBX0stF7HeTc+Aa/Y",
-	"hMO48pUvxXCpy4ApcbfO1eeZz5BvdNvdh81Op9ndOYUQTK/dbiGqz4di+mAPRFQBD7wnpklSBH1B4Mva",
-	"99mHOoE9SI1eY8zG+qxz9vPv7Q8X/+yM2uNu8vhJW/x+8XZH7qlHet90pjuXe7NHn/fnnT92Dvd+ajhE",
-	"a2tRwudwAPUbhxIwd+vtbGVcJS9e0Zi1SPhSel3I4dZ5b4RziKLrsdUIXFgZdtE/VDcId+sD9/n0dhjG",
-	"1y2Tdlc/gVg6ryyTwRSJLSVZew3J9AubH4l3Gh/o7Kwlyl5SNXQP7K2zbno6sSTK4lfWxs4J2Zpz7fwI",
-	"P2ymvbx1vWgrSLHCVu8RmmjXx9N76FWWj1QSMiAQwDK0UgEBfP5Ssv8VtnL14n9t6Y98wb4r1cof/Mnj",
-	"L7Wqubf1wJrynjgrwX0q1wWbb6pgD5lJRegWyu9XLx6+ch5fdaJOsYYIOPd/Asv9hc2vzm//Yy2HY0bj",
-	"HPf4zkvtzY2IjRRgK5ueNr58WuA+D/AQwIHe6o115swzyBHB8JZxwSruYwwulahFju3X856+NC/ew4xu",
-	"aifgfK7TTrhRF0EVRzhGvtQiR6lSlyZOWDPvG5/YXi/7D2YslmiurJikQq6pobc+SvqqA/4TFF/heYbm",
-	"7c4HHk2VYiJy8S2O+cTQ2I9GmIgA8erzOUR3IGwxTZjuCznIcmwzWRui+yOX5m3vS/PDQ0i31VmwAgMt",
-	"wuUwwMgC0J4gYJLLD4ulHZxLqet51GQf+ZgTfcEn5JxF0sXs+sInSCKo9YiRIZ2g490pZLmHR3KGeZjF",
-	"2DWEE3BGdmQ46Xz3KefiyXLo8leBGYZ2uTBpS0Am7t7e7h45Pn738pkdx/PjZ/8k954eHr38LSDvnz37",
-	"5eVvVh1/9eb16YuXv90PyNHr02fHvx6+DAhmEfXFkzfvXp/am969Pj16GZCffnt6+Bu559ObpIq5oIlL",
-	"qNOke/rO3tzsPD9GpT99d///Z+99u9u2sb3Rr4Llde5KPKUU2XGaWl5nncdN0iYzbZJJ3KfP0yrHhEXI",
-	"wjEFaAjIiqbtN7vv7he7C3tvgKREWn8s27HDeTGNJZEEQGD//e3fVt//X/gDry9+B8v06z8+nhSa5nQ6",
-	"sAgYzZpqNhM8KyYuYXUg7akVuBSw8IsLotVpX6tBKvs27rLYuSUxoHYMbDF8BrGFHrHYvdiYpYJfuo8n",
-	"ljq2IuWZRIgD7SOJLQMGmRAAz0i1OgeYhhI+Ld5mrySSpHPENFNIDmAyCCIjJm49wJ0PRRMLam3Rvrwi",
-	"DPYRz+Z11dvyWPmxs8ivGS+bCnGRzkqOQsHS36vi03zaiXYKb3Wnu+NeWpk71V3pjsJOd8ft+f/EvX4E",
-	"m/k/vz2CTfyfJ7+UeX0L7VX2T/YIO/tNZ6/b6eysYc3j+m87+LbOs79HusAK6wG/WRIuItoDIoIshIte",
-	"nfDzZaEi+M1f0YMPLd1aTIV2dUtp2wL0QRx53sXyZ0X9bGdjUfgWylEyrUeFz9rXtqxubQlwM7aCHKcc",
-	"MshubMIIEZAqAyGkjc8mFqU4V6Q75EgEBsuWB23keOFUXkBLia8sYIc8nk4otqRqjbmx8T2LwTkZF4xN",
-	"AKYWWurldi+pyUW7tyKYU2P/rhGi4yRRsX+ds94KT8m7BkbYFJgMUmTsJsi2RMR7sUTDbVGCtXXZSCPk",
-	"qM9VX6RghcCT3cOg5sybCmaJfXFVfDDYFjfm+dITamJh11RLDyJtgSvUhNGWhNFor6x94jeLoeG9C2G0",
-	"SlnxBA/n+gG1wu3rYmov4NaGCnmxpgPrCxgfYmAxQU4DrEXE+gWnU6Xb6FHeo1EPwMsJnlWaRhWu+uZe",
-	"Cgz01ryUNwMoBLoth4an5bSH5xcL3gndGvYsIhHdMS5e4l7E6XwTpoPoqlut65zgNlzJObkN0Y7jSZ1n",
-	"kkv5ubDmwxb5t21LFz0HZ/EVBVbBb4AwTVyxIWMf/gCyBMIYgNjxNvNt5dJX0GIfLU/vJvP+ALUrntWg",
-	"X2H7IL7cWASb3ICR7UZGautGlOfP+lJsR3VCTBIqZupVZxfQDlQN5flXEoTAJ3wWMWwkmBcCZD3lvPc8",
-	"Oh4i4z6w7keWh49z2K1UeB0875FhUz7bWHnnT3qoCjzl1FE06OPKYGMeNzzVg1MgG9rZ63SfdmAfK/HZ",
-	"vuSzldS6GcqBdXcwO929tVX5h/xg3Ik6r481ujNVr9ALLfmrQuCNur8xdX8tXQ/OQdD1VZHIyljjFmyC",
-	"LyXauBAxjGi61SHEo8pCqhBYbKyXWwbo6UtxG7ZLoHe8orBmvnchVdgs6uZEZsLtudmy4phwvxPicJ3T",
-	"zfOVJumMHgz2Tp8r9jh2aiPepUiiO/WPYyCWi3dzdq8KhktgrIL23jlhlTSneCR2ijptngtzBb3+hZXv",
-	"lJZ5lTqehTfdFPXcx6KehddYkBYftB4RUxd8syg2yqe4vtbnOEFwHLG8XkojbZcN9RQRBtIigQZiIc4m",
-	"2HWZI+ORtJhAIAK/nipwgoGg03qEhED9/mQsRcKs1lDNA0WkgLQDs0xkos3eQkm6+zlyqCIpg54ACQrP",
-	"EmARhnJP5x/1+241r5Jeywt4Sifrbit5zIVUL4YCCVODEY/rfQpokxySsNeJdvo61ZPMjW5fPE+AF7Qa",
-	"u0DC8eMFABrdA5y/IBJz6t6Ol6flnm2wxYqtfNeDF5eW9SbLgtZdNPoGa4Pzr6qXcw0EebEz7O+f6t4E",
-	"AUVyNUVrv9obcv+mJ+x9Wv7Cypz0V45/83dbpYiOk2QlyIcS0+oqoQb2cQeO20p+VRdeHLBPUHm/BxqC",
-	"NHfWm/gMrZNvNiLrFMUJvxCqcVO2Y24cJ1AIMG9wbGhvXOWjBAxDIlJR1W31JXzuLBLYZ4GTBklGJkYk",
-	"R55ahxh7EgHi1J21zawBHMq1rQEfN1x0Bg7qpvlAymzcet0Ofv41N4X3ZDYIajzYM4w7quoY50x8xaW7",
-	"1tmOVsAgOeUwP5SNgg1QKDh/OK9ZMdhYjl+e5XgyrNgwXzX2ajuC9cEXMG7JbtkMijW3sX3eF2yBRdSU",
-	"Jw0bCk+XRdRkoTL98Tz78W5OikX0rxdCjA2Whnh5EUIuPkIjicoPr3ACeTPjCGXBdo2jVWIksAAtWIBv",
-	"KvOmWp3PJU4XZefBs80l1Hsc8O0mOVeQki8opcPyYu0GunQTLvEVBQ4IYlrJZ4YqgOAnS0v8ybfrITdp",
-	"v1sGLSHN5E271Gtk/EzA/GNJQFKogPe4/xdDrY0gKL9K9LTrNIbvkIDBn9ItYUv/7W9w27/9DRtPSLPY",
-	"POEI7jLI9IiIF62OI3am7bD+plI5xSH69m9/6ymGVy92hIAb8VLrhksppgyMYMBGwbOJpN6zQeaVe0AY",
-	"k5YHQEOnH2FZZzDTaQKFOzDFs0xPKQNvLNUIwwJilxospSAKYG5oJSJYBlqPUEK8abHEXEJ2aTL2eMNe",
-	"F6XGUqF+cW+nOiMLHSNX1b8vaEAvMV0QzQ/5ByIQhiYkoa0arHObHbP4m9iPm1qtjCbG5iSxhsX/z/73",
-	"cd0M8u4lNXNxL23luYQur8umkRdw40yOGADCkJIaN0rNiL9bOmKrtzFeSNsvHhCgfneHYr5dXeU+CDW2",
-	"Kw/o5Xpj8ad1hcEU6nbXHc0yKxe57HfuMcRgTXhBgyy4n8gCxP1yxUDNXvIUadLoaDwydaHCkopZtbLp",
-	"CsoOHvDIgaNtUBwJsfYX+EUN2+/sIRjBXdpTnskiAl/4LJ1FREGaN9cZOkdYCMBIT2WaOqWAzjZ0I3NG",
-	"EeIMCy0eioabk40JQg1OPBI6KElisi/1MYReWtiGDi0ctLyg+Qpe1lODCXSfeww9J8oVsLtHRQsEc2oG",
-	"OOJ7qqJAm35O61f4dYWLsksU8EDweqaB8Ah+fLiINHT3nY0RboF4cMBswspF+BykpmdX+0rzLtFuNNe8",
-	"8TF2zVi4ST3mETk8BtLWXusex9NUT0V5CGYi4ZT7VYP9Ry+GQiqwDI/MHHU+rpGeWCMT0aLvWvAdDUcq",
-	"6FwJu1IPBoBpS7XBt+wudl+19GAw98akQcpamgq9BuLdn98MxR8HO3T+x262cDIKP4UVCL/D3s5qxvx6",
-	"gNmPv1S6BT92F8e77Z4K9VJzZcRKt5Dxxs0+tDSaDjWwkRAP71DIzHe9OAlHwRnokDBOpYBuQGrGzjNC",
-	"Ix779jChhJ5RBX2hbQWSouS97qDXWQDRhk5LSnCAW8JggDfc/ZCnVmSKu71kyLMBxp7w7oH0BcQM7Arw",
-	"iwasr9NU8POJyIkrSsF0sP1nzFn6+EAaH7L1eA4ZkmS+4VpuvTCr9ZGXXBDky5ulxe7VZTIRMfRFYqGX",
-	"FdL1M44cR1qx8SQba+Op7znDOj7fA62nLsTYduHoMdrNuIbF3R7lIhjep5OgVEFSagsZleg1qSmL54cM",
-	"VDUDnjHqTOUXmCbkRnHa5+OYwVk1GxeKuBsdlwrv7wMdzZCng9eQPap+nP9t0UILeKoN4po3icXaZC6b",
-	"zeJaTDPF/vAN7uhB0M0sWhgQiB3qNLkLApriocCZvEOtW0pWFDUQxmdKPFS+1Wk5RrFX8PirmaT2TjqH",
-	"3af4Gyeb8kqyP2rumf/+ynvSc+ENWi5Tytd6wG/qrP0Z6YmS8ezbA4AJ4GOMRYa7gB3znYZ8Uyo00aVi",
-	"fhLQ2RsiFX03wCdzTgrJYVjCnc7e3w9/e/Hsf3f+D87LTqC/+2HeyeSkZIF5brW8QXNofPWkbJGtk/Ve",
-	"ZetDpiupKfVZwyaONjKD3VXhpEwMfHYErS8xVloyqeYMpwj7LVUYxFHB2M0n5q3PqODGhM/mLFQ4wiVL",
-	"9AtnRyqhS9w5eqPec/R88wylPzpzzY8hUkk+Yh7+o2Te9Xb8/n55xy94otCyrGrXl3xS0NQ5fdMPwN5U",
-	"PbcXOstEH3t27RdbpqXSWGyCB63u0G0wvi+l7+yFTbZ2oh38EcjGvk7c2EZSydFktFOQQT7Gm3eAeuZs",
-	"Pw1xDXjdC1lhZ9vRDQfYtb7qfsgjCtkZ38i70MX7sW8mvhvlXJSL8pLY/MoDKghZJ6G3+3r9KgahCp0y",
-	"MZpPDcqq3vUCMde2hFwF49fj2k56i1xgPTXF+E8+M2nYVKTgGo5EAkRrVms4N15C3DPuMFVDGbZOsK0m",
-	"QbgGZdgcXK+KGgxBBtfg87qWh+aD65+uDf67W1flZEteyINAuBXWqgG6rQN0u25QflOMWxXn2DXZxubv",
-	"voxybB5WQeGmOrYUCoM5lZ/0FEbDotAoDLuBFYOJEAjEiF2b/ZDpEQQnkT0lyEGIrpY7+3cOWSxxd7WA",
-	"fUVCHCKixEAeuURWcks3w3a8lCSwE+PLo0d8Rq1DmbQltJexfGauyYd2u7GyW+ZUId/i2FzM2ajboDQr",
-	"htPuhNdsiXqZIzcrnpSvCSZ4i2pn4+gQSYuTICzKHYxQTJx6W59OrjPO54IwpXCLYeF3R6FHcJ8rL0yc",
-	"cLnKrXyy5wX52hGVt9qysTZGnqVBmpaFXZXvsSgzt+V8VEjjrjsBxDRxJvKlQk4tpwrKA243AMq7ZH27",
-	"adfoCWTpW1LdnNVyUk7eDkUmuiwOxgoGuoK5Eoc2HzEBCE6lqkAFAk3DlWreXf1G3Qs9fzeK8qVWotGR",
-	"X6KOvCHJr5aqp3ZTUFoEsYv+RQEHINXqArgonmpFr3aGkBU3K3phJO4860uRdZ2Hdgq9rIUxRVlLY0k2",
-	"ErV0cSNrG1nbyNpG1m4ia0mEwDqBwNm2rAX78nasXMNlUug/B4hbJ2fLZm9B9nrbd/OYFt6iEcCNAG4E",
-	"cCOANxLAIEFuIeIwlMbqbLakdBMrM5G+twK6GDGdJgBrRpxyoS871v1jXZm07V4xBGAwzIUsJuznVz9/",
-	"xCbunNGo2JBfCuyEv5Us72ua7LVTtlgpUIqPSitGKNqR5p5QwDuR+1tnWLKnLEuEgQ/XIGO5ohUkEFb7",
-	"6Cc1ddfOicF/zzeFpISDb+kORCz+z+Vou2jH6jz+G5Tnzl8b8jH611GTlaZN8DBIqZrM8sqZZRAcQz4e",
-	"CwUUrV9+qhk65t6ONQulLJ5B60xIdc4MdGkuBmghiFsVWuip2N3glG5wCjc4dTcIiWHMQvuSlg3iD7AY",
-	"je3b2L6N7dvYvhvogLfaEhSfl6TedkMQVCx4O0I7kVhduBh2qMu2KX3qhuelck/NiWX2FjLGYDjnFb0V",
-	"RUXry2+lPw71tBHgjQBvBHgjwDcV4NyXY29XbF+nE96qkhvb4a0F65xvaRea2IUeFDoj0gKdMSMuRcZT",
-	"EtdGRBVN7YgMoc3eWKq9ltb0lExCD21yj30rMc9LUQCCSovgTJJNU26wtlynSc5W4TY3sU9M+ayoU5SY",
-	"AgzfU1q02TtVoMDOJy+dX1FQalAzE0Fns4kRJb6A/KLichVmCWQUnjXSFkJIV1JHrt2/70EDTgMvAMjE",
-	"cC5/9chj/21UKJfKY0377uiFPoAFVnYFxfhYEla8ti5wtLdXKjvaLEZ0dx3+llgBhQZ/X6sZcCfcl1eX",
-	"Zlf237vX5gdoDAiJxe/ffTxhJaUYBxqiUJiGtQMGGu8R58Xy0tn70ZHv1l5DRZngYjFg+z72/rvxfBKs",
-	"0a3BV2Fn50Quc1HQ4E0XQ6EbeMQwp8YhbhzixiFuHOINRO9HCM7dEJZqohJ9g/IWmfl4/wIZhbmxBRgA",
-	"vmsi4iM/bcQTgdzLOWNvT40zAby3CZ8doX9IdGPIrUJep7RtduyrYGBHe7Zf74PitT1V6zBHTHx25yX4",
-	"jiNOMIIzcT5REDiFGqQC9KCnik3kPRugW1i1SQLMXdhoi0ZbNNrC+y8R9lQt+ifF4xyBf9NTyx0cv0XQ",
-	"s9nMa3mwauYXlehcSo/0pbiWppkk0i6BhU19LDBDRoDEd3iPmBLTAAjrsulQRyhxYSOgxoCwJ6W3ggT1",
-	"4UxuQ7d4kBU24zJ1Lx9wIUlLA/c2PlEqkbh7DbkZCnPE4pEYmZ6CGbBLkcnBLGYDqRLYRRB15GqGakAG",
-	"xQUOsRt6JtzaQYA3E8Cn6wbxbtBTXDGRcSOSnCLTaTnqopPXcdJyzNhIZ+IogI8zgVycRo9Ay7R76oPg",
-	"iRuGLU5RWiPSAXMvwwrFEj1VFSFPN7slDPzuJ6+UhU7uq7RDx2XXqi8yZW6TybxuLDCEPk9TkbFEljuv",
-	"71yIWbeO6t9Mzv5HALlQPpAR//wTROV3uvudTrQzksr/vQdQOSsyd6v//v2/e71Jp9PptOC/ez/Af57/",
-	"8Olv7htT82X9Vf+R1xkbm4FAr5k0zLdwFs5mEOovvNryEpwL+x5XvWYdwpV1K/HtlQtx3PqNt/7daR22",
-	"W5++WWkapby028tI5X/nfQ6+X3lM+zfWyeBekfA72bEK/b5A+dIw799HqCWgRUBNgvIp2gug/isigUHt",
-	"kJmAt5eptMtA5N76o7xeX0/SpEC77sU9ct1E5Q5BFN/rqdAjKLPeyzzPJFyN+MVKI3IKz3ImQOCg8Pzq",
-	"Ux4o+pFVp81+LXNPU0+AQeT5001U7voxlXYIN5NZaHjn7jjUaWLcPJU98rw/eRthbArEfVpYiUB+3lPu",
-	"M2AvtdqtEBi77CWsATKaO+vZjdhz5kOWwLm6ZIHQmg50hrN0j43m4PRzLZDYmZ7k1D+ZdbN0ZqSx7HDf",
-	"Oe7O9uJZBaSouAeWWCTF3bLEIjkZCuMDu4Y5e+8oZM65s6KEu9yi6dfXoxE3JYn++160/8n9PU6BXnHA",
-	"UyPWaQhDiP7lFkzkFOob/PUeWRb+z6AyeZZx58zvGDtLPdvjzqKi8m/Zt5IpU7rDOrTZC26QDZL3+7AF",
-	"E+3pFa0o98ApdVOtMZZKj6izFPauspl6vY+rWAc/AM1/yfH383TXdsHa8ZUOkT9MUdgFvvcDnapVrFJ3",
-	"3+ubpK94lkrhaVFvscFTOd+9BUMIgpGmykbberOnrY/dbR+jWarV+ZE79YkY8EkKi+0+86z+IGMNn5k2",
-	"+0BDCJD5mPZDeWrQ1bhKMMwX3aw6iZd04c+e5XVxMiekurokbp1cN04fpalTNP0L1Ig+isqotwUbTVIr",
-	"xykGYDUbgZ+Jjymfh2c1p92KceV8aDXxSqEmo53u78+ivU609yza70RPO9G3nU+RZ6nt7khlob/0iH8G",
-	"HlzvS+Afz4I4kMqKc5FVrcFPwmkk917QMCj0rSn0oSi0e5inqry77lq3ZK0XcT1aiVLJGYiIeqESCtJW",
-	"4XJfk3f9U7SjxGd72sfJUQlZaBzoJOYk02Px5LdJJvtDKB2rkyBrAIM+pnolpwR7vbgtdV+qx24tRLtm",
-	"NwMAPiy2RWg3LtWiS/WDJBZP3HpFb6po91Y4VfMG9KJv9cQdt2XUycCS7DyJPk/TKEdHQBQ2Hxm47bw/",
-	"JLMKfAf6qKfKxiDeRCp22EEXQA/INICgbuj/hE9AuIUvAoavcxySU2ccup2B5REbwbP+UCSnzvfAK1Me",
-	"qoc5i02qbewe6IQLdR0Hs8/0FKfnOgOZo/sX//jK+X2FNYuv46q8FZ+9u5KKxldpfJV76quUDGVKrt5p",
-	"JNbpaUzqAQSgIIiYLnw018qsNGr8ec04x4BOrjBr88vIuM0/mNtVn1bcHo0v0vgiN++LbN9xqHMNnMad",
-	"qwbYlsOwcMbKwt5NsmAQhNs8az3tlCRTvYuxhhtR0u11/sTJouHUeBONN3G73sRy6/3aXobvvN8aCJGY",
-	"FXI48DtITQNY4hKzNyph4vMY9Bv0NYXmoTxvYaqn3iA8GQqZ9RR1QhQGLGRnEV4o9yOPm1g03uHBV1vt",
-	"vmv/DzCXdZF3X1QGtjiVlWIebspNGvY+NkD3RxDfYeFEvyh/sXim8yNR39v8Z8DwOleGeo9OVCIyMm54",
-	"/nAokeAj9vjdxKZaX0TsR63PUxGx4/E4FbsAazKM+5rWRyZci0VKUGYUbIcY/HZs5jvUaY4Ghia80k+t",
-	"p6B72bNnB892nZOvocOTEwXlhqn4cJmT3+RtUPqZSNy25GnEJsrKFJqnQyEsCifoQ+5kk+kShFCWurhT",
-	"/hdBiiKFilwqXkWcWU8NuRm6U4aXX4ixhaJVNIQBm2j0SECrZOmLVSOPdgsVusE3BNDxlM+OGGS0IVgC",
-	"MRAq95q12bH3ivpcsRG/8IKXSB6cqAyvDgRrjby8gqcS2sEW5cy1scrXa5QynDdUy4Yo2dHv3c/cMrzM",
-	"2uw1TxK+Vn+44nxvsgPx4mxwvZPTFbjf/E/PZgWg25xZjjsa7obhd/oi5caeTgw9iEjh6pfOTRSOSeHn",
-	"kyzd6eamgXkyEiPT5+np3unf/9X57eKfe8POaD/97kVH/evi/VP9LHtuDu3e5Onls+nzz4ezvX8/PX72",
-	"fVv2zfXeTFJZecsTsaS1ssSW5DpLIhZPsjRGyAUdHT+tOZz5Q++ifPUVGMvbFuL86qv+IWZv1C+m6U+y",
-	"rdpOpx142YxY34oogL/LPsEabRt9s33g8dQDSEa4e6xtzJ8LO6eYrhkDub/ieEMJWhfTQLn4MFg1i/Nt",
-	"aDWXNGwsy4dHXkNew91Yy1QsvqvApVkhaJ7g/l+/pnHhAXUO0SsFwEv3SN/uFzKniC0dZ7ovjMH8jrcp",
-	"fBXSQecA61iUnjKNFRyXAMF0ngEWNvp6EEKaUuaywtEa+soZTIlGvlzxQojx+tY8Ltv2rflbCG9UiaoP",
-	"KAWdl+V36lyRYCPArm17PWCJ53bPjdhE5skfVl8ItaJFxL20DSMpRj9YCH5E7OdXJ6/fvey+/+X7n958",
-	"fL1LNbIogICqC3yXEOs4AuPK85JNM63Oo8WIR8JClCNvDXsAIQlEhlMEJHRoN5yK8kACHecBXBCXCGmf",
-	"I5kkQD+C8gkT+5TwIh5nqhM+w4fSD/a+o194bvioVDLu7/O8dBvfm/bbDl4WMW57CjDq+85WOwq/oEjL",
-	"o4DexxtyS4RjoS9peSLG8hmUBkiE8H48OT755WP3xfHbF69++unVy7jN4l/evIyJWM036MUQT/zx1T9/",
-	"efX2xauYZdII2gCgVXoqr5ovgwrgNbupQRDc5xlN5P64gJpFPaC2UVSlMNVZYnpKD9hY6DEyMEiE5X8U",
-	"NP341Qk/j7Fw383jzaD1VivRgjrxmMoKLBDBQS0CFUU4jURll+zx087B7hLTfAVcDFajjgv0pHQewC8n",
-	"tI9TtXFb9s0c4njzsAOlYMfcDouo5AuhrgQmX79GsK5MbmkJv3s/VMa/XO9a8dkGiVRWuoUpPEMPprM4",
-	"oErPII/mSsV+Ofmh9d1chOQF7w9F64VWNtPp0jCJ+7H/7V/RSmX8L3CGoZj/KerQ+qH62E8QhSRDKFV/",
-	"1+PfxD5p3J5rGgGiP8mgGu33T0WT4LiwvwcQVi+b42vlXcaTs1T2yTBAe39J5tR7Bb5mxDn+WeI0n8eZ",
-	"UJMVrHY2RPc8ijDZi04KtlnpKUgJt9mxucjTIQyx2Iigcrcq8Jy4J56Jc6kUUKQ4B4PFBQB33FNnwshE",
-	"YABnpifE40KE0mAjoJLj9Mzg73TzkjqD7QkwO5MA9BP7PQO6006lm8NQTyHlAWAhI7JLMJWcneVBRtDy",
-	"HtX0sWeb4eOx4JnpKVCWbjXIFejr0UhaKxKq4oN7k7mQG0iWJWIsQJsq55DJVLB4pDMRA0YV1ABMDV04",
-	"8gpBp75yy0+jwK75eXS5zYBUM5aqn04S8Z/4aQxrkxrN+jzLJPF2F30YMOcgI+SWmpuLKJ84h6JA5xZi",
-	"uolcz7K5d66VgFSR/8CtuR701ExPMnd1f8jOZs5PisIgoPCPfdRsSkk2C4lB+C0Nzm3OSUYkDAOdnQtL",
-	"lKyY0wdHNhP0+CFh3AgU5r2zNns3gJ2ahU2vsbidjAEKeiHe2D+ZYoaPgbyBZcJyqeJd35UCh+r3EzDV",
-	"0sbmaPn8GoQ/nh9fCwkLWdiY3YA/iakC0/9Nwciop4oIljhisRFu/ahS0lnAeGlVD6KIxVb2L0R+939N",
-	"xETkt55yaVNp7KlQNpuFX/mPw13QfnX/ynSo0iw879RpdLy8p+JEZsL9fhaun2IN6ynUsOKwRuJUDwZ0",
-	"Kypl9TPxwpACsiH5iH6HsxMr0o4RbnI9QKkBjT/cHjgC5v7MKpGFLyG0kQjitmi7F4abELKlE5WwVF6I",
-	"QGHsXp1/rH8/j2iXGvJMvLwr9JAq7EakJTFWZ76dOgdzeDL2BE98SIfMG6VH4BGpgshzQ6lgg4yCm4H7",
-	"0WqWABbeal+z7MTIYgyHzsMSDAvpkxtHr1RzUIQzS+zUuRfiM2pVaHYQhE4IOUfOHW5QZheIYVo8mm4B",
-	"yqZ+sZ2Y36t1pBbA7WE2JPfgrX+ffvrmcUT/2F2NniMm0d7NqypoN4KWNiK9nMO87oTwatUcSGOU5uBh",
-	"yXRhBQr50w13LrNz+M2KTAgVfO0cD5Lfvk1+ebHjPAloVhzKFsqJEXxb5Te84z/2P/KFBwW/mEbq5uwU",
-	"dbh7qe4sH8Y6WRLY4VfhPt0z/EFoIFX3DTip01RPixxSJdOePlm06YvCmSx74ntYARTpf4rSjogWLBMq",
-	"EUkoeYLCKWC2EIqI/Csyo3O6uE5L+LEtCcHksHZYkNKAytXfd14ncq/Qmbj8qwAz/dZoBMm9xGbm52w+",
-	"OlAlQ4pntx6S6XaPKDpPzon2eD/ydcQ0sLsEuCIEsx8fdA7Rnm85e3633VM/ykvB7FT7w4wwQk7QcXDb",
-	"0fVCJGbCZwELBY+P2Jm2w54iqyShnGVAMhJNHnUTUehRSYNet4GQAw+R9gqJRmu4HIuIP7xbGGJ/mElj",
-	"R9yUi+3dUp4m3AZxuLff2n+2QwCP+S++zQXii3C/dWwUXIltAxQ3eHhldvY4gV0S88EATttpmW8pLdND",
-	"FjdRTuy0Mc1r9JCheg3o7r706HYyvBhxyKXgirqiJBXLFmeA3KFvtahBXsLnJdtzI7mL999Y7g5qM1YH",
-	"dWN+KNAzXLLrp18a9mI4Tu/GQpWiyedcqs0OUrQCLANYMmrPzVIP7FzY/MxcMyRTbW+sgU6dL9AF++Nk",
-	"/2nBTysVUOQGSVXprrv6oHT1ZJysNpT17ZvaVDS9mq+aCX5rIubBA1vDUdzIRVsPZYrPCgjWRPfr40PH",
-	"GARAeNQQS9ogZ6lsxvvomRlIS5K7Ygr52kxPjcigzCzVPMnTX/ATkRoB5WXtKuH0UgMGZhUUydCO0loE",
-	"yd5aABI32Y21+4Pa2VfgENxCSWWF2wDObU90f+LcJk9o47fwx5mxYrQEe0AwtyUBSl92eDaDDLaPPALA",
-	"EFkXWL7DmeJZpqeYrpXG9pTV58Ca3w313Mh1OXK2H3A65YlheSkq8l5z+cm6mCbxCS0LaX7vkQwheTdJ",
-	"U5wZMllxNQOUHCHj1qIgUrqWWQb+s0nSaUXGoZNQKjtHfnNvOZQgoZgUeIv7XLHHsc0mIt5lWNvq5vE4",
-	"huROvJtzF5cmhTC9yjyaOcVzVJoGDexM61Rwdf+iy3gQVgku0+I2seX7yO6RBHnnhb6XgItSvyxC60PL",
-	"xwkUt3hqP3/oSjzrAJ+aqFQYw+JwgqCQFs7hVQJ8WQj3pWclucMILsjwmpfjf0dnDCOEb90FqzsvxUtv",
-	"pnh8jRlsNParYrpXFVb7vuC+iLCJ4DYR3Hsrg4+TJEjKNWVwIWRLQnzliC33YMvQSR8xqxPjTl9g/cDi",
-	"ITUr1opEPdUPdSuAyPQJu6jQfYrgOJQnHHLTKiVndo96yghbEvxWo+CH/KHgCEo4CWU0eb82PUAZkNO8",
-	"GKBoLbJkOuMLs4Qe1RiaxPTUcbEDBnXcCE4FnxGOLhEwMncKjwJc1d3NUNtIaQJAkadaidKX8/Zz8KkV",
-	"lmxuoNtwTTfVbV9vlPw2WSVec1PqctcE14Okwz2Vu++haKC4XhtJwFVj7aGMkCyHTUIEGNfCE3jNmPtd",
-	"2Fe5PP26w9rbkgkPPaq9kWGyWVAb7+xJE0BZLWKWCBfu9OtIjM7c8S7H/djjv39895aNRHYOXfr7w10M",
-	"WhWEATXdgihXVVV/wSzpok0SM2P1eA4QxW1POS+2S+XDBch+3hVr3lZgZtLvA0siKyoKZ0K4ZZt5D9lY",
-	"PtvMTMBM2VbMhFV8X1jpFqz0N1VSDioyIOqUR5+pkKa0nDtRAQ0eAmoIuP5rXdH3Hiexile87YBZldR9",
-	"UewiW8kj0cji2wYxNL7r9dFHVBa5Vff1iQeVrgB4DwZdIFgg5Lu5YeD7iRyJd1Ab1ODebz8zQau/Smoi",
-	"4IEbT/arQcvzRblwK6iMsgFbmRh5qzH6BuMqNHcQc7j7smm0iLZnP8pL0VPXRtuH2F1ev1yJt4/KgHv3",
-	"VQ3sOmJGgxTuqUBGDOTB+lIwabtFWgA7h80uSkbohu8pg6QJlD0QynucU9LvRZ1OZ9d3z6VS/3KuyRnn",
-	"U+5rdqul/bKMUq3Av82UEsxEaRKVeQhZsfybghVd3TNj7zmqkG86e91OB6IYHJ61I9NUCWOu6KWx97R0",
-	"rTt7UyEuysP51W+4kkm/WLrQed7qVJYuuC8OiwO75MXEy1o64m5qF0oPb2oXGprhJl+2LQ3vNOgWNPwy",
-	"5+PJH77+/3TFlJpEFrUiYX6ug0q1c3W8DMt1EY5hY1309aaAaMmaQoktncITJPsObvcZ719sdgJXzd2E",
-	"R5EVS0mMzcom8hN0zRSON5k2LJpYpcfZ3reLJRTaCSJk8V7Hetu/2XIKv6o1aafcFf+ag51bk0QPO/NU",
-	"PPK37LxXQqL9WB4ZJpPKRotzLJ+59XAl1+fyxosLJgqxarWAVWs1/t+FWClsI0MN09y2kloV+JO4muU/",
-	"w2wZmTUYWmU0BgZjgNss4Dv9PTYU0b/iE17DJK8tp72XmvvGYdawOc5S3b/AfwrlRrD3HTrHIEvd3wfg",
-	"8H6Kdkqe6tPWXgd2TLhBxS+ewXVX9qUPr6RmNPvl0XRodG5aCZ/tdPfcGOi3z+dG/vSK3y6771M3cgE+",
-	"qrwUp6Vm/3utzt7OX5/WUBCld1qjJUo7q8mLNdHeVTEKj0x579xByHdSIYc/iHHK+07WpmnZdp0fcJsd",
-	"50KXSM4BNCit6am4fApjbDKHt+OzIvcg8IZpJR4ZiMVyzxuKAdSeGkzsJBOeKZFI0VOtRBfKAOEe40wY",
-	"gFGG8XiyQX93QInyWU8VnowR2cIcKpUFdOBvs2OVqx5oTt1TEO/CiUPndjc1G/CgRwExhvIxKsbNA3W8",
-	"e5i7msjIv4efAjwk1X2eYjtp5HX9FWhcibzA/cpcyDHjxJ6IndeFSiJctpEGYGkO9TjnY+yqbo6wxx6T",
-	"lg35eCxU4JnlOFaWTVReVUnUuUz3+5MsE6ovfLswfLLVBZpS/EKopM1oLhA1Hwlhkfqyp9yfMlHyfOg+",
-	"IspZYzNh+8PufPv4EZ8xM+awF0ZVUX/k16H6J/bOjQ5CF+5lngmhQlQ+mktT9JSeWODvdaPHl+3BLpTB",
-	"oB+0SiZMvNtmb/W8WaJ0T+VKult817WmxjUiKxke0zmr46axM42pcn9MldvDES0zkz4KCjXOCVbARMyo",
-	"iUODKWowRffRpvso7LZMukKMfzCU2ZMC3rLWbf4BeIZL7Vh8uo0gQ4UuXcZyOzFtFjsxCpVqQKcuqQ2N",
-	"iQpo03EmBvKzMCw+F3HE4nNk9ebu/1P4JIVPxBmRY4t/xRHysIMRVErePzLMieeeQiMloIjOJSTZ0fog",
-	"LqipVImeYmcWGK8wXRY7WZNMUpF4Km7tjJIR/J0JFqNydQPqD0X/QiSnEmvx/N8tqYBLXKpT6F0gjAm3",
-	"crrMhlsNJulApkhZHSt9aoZ6irdSGv7tHuIrimIk7Y9TMbCnZO+dngmpzk+NEIpumf98Udkv8qFX6Xtk",
-	"HPhhKLPjcvnB0lYyMqnon1PCa+3VgLMwFrSaDnAjg2DUzueW27wtqibH7jGLMapffe/m8lDeI235k7oh",
-	"Ea15Xfn9wVUk1o/9zXf/6/dO6/DTH3vR3rd/VRBZz88hEwMBZm/NPKRh7l3PzQSoKtyvRFY/ncKPNpxT",
-	"8THbnNgrCVVmdIztVG8wPU4oy1XmdVj5rv4sPmf3yTbf26LgY5yk3lGVQCpO//edc5EnKnaindSGP791",
-	"Il58Hqc6uZKEAUzZ4toQpfjCIhWXRfzrz3Px57n9MxV/pvZPw/8UZ/6tH/z1uIX/2i/+68T/qxs+yv/V",
-	"67X9mh7+tftfu//1+Lc/f/+m9Wnhml335e5/Va76iH9+g2M/yEnJs4zPFl8JTHrxbXhB77bbD6/ffKim",
-	"yy9tQGI6ryHrgPutStLxbXmNx5keayOSP8dCJVKd/4mP+pNnmbwUyZ9BP/wZxPqfqBn+FMo6T7MlVUtk",
-	"mc7+zJXPn76uc/dxdOOP2P2jEx2uckRy8bzEV3Ty/YWeqHV7Jaxw2x90NuJ2XQSum8U36/kpc9rz+4lK",
-	"0koyteMAxy0q59WRBe5BH8RgYtZwNRauebrBNQcbXPPt+tesYswvXHO42jU/cSuylU35uac8W3XV6CmL",
-	"7CLFFw7mrBNHBTse/ly04ReMuGoz/sl/uIMOXXor4bbfa31BMLr4/buPJ+xJGWbnrjYAqAudj7JJ6gxk",
-	"DRhy0JkR/lFQnM7uBUXnTXXlbFtQbrFJtY19yDInx8H4qRwJcwS9fC5lX5xg9xxo58RVT83Xr+cE2Bm+",
-	"EjfKTBQ/gL9Dig8mgLIaXQfVU++82ftuYp2ByKZDbQSLE2G5TE27r53AjEMfJZNOAqXVONNnKUUJ623s",
-	"+qCaW945IXFtAO0GMnCVSFxJ/BXDcUOeDl7rSVYOyUFIqgit6HSflkC1Y55Z2Zdj7h71+x9kunX/KBhR",
-	"Rev8r8jrWGfl9cUYnem668rGYvXFKP71JMON5sRw6TX4QFp5FmVocLitV7DrwEHm3jyFFa4Pxb2+pqrS",
-	"Ud9TwHsp88yc27dmiM2N5NYwuA9db3YO179mb4P5rBKl+zp0ujslc7GPTbX6FdG5J/8xkCpZEqOzhMqh",
-	"hFg5KaT0FDTuubz03QVBHxZrrplUpCx7KvYCLo6oLzGmPzWLwcSIg0OLIhs7whf4KkeCKzQ0IAYPfw50",
-	"1lPOHsDCE28yYInPNWKCKoGQoJdIPVUKCrLHcS7S3dX0l/8nch76qqEC5oeleioyaoQHpck9Bb0bA1GH",
-	"YpPxWGRgD+0dYFPs1O2SI8Ytgw7Yh/vwcYXJgPFemUp7BbuGe+/rBuWo1rTSx81zxhLSpekNBZW+7WwY",
-	"VXocXfGlczv3Dq8bmqlj9JxD0m7G32lnG1F3rte6etUg6LFa4IDqQvo8hTFE7GwyGAi3VTKtR5hn9sSg",
-	"kMlfLY5L5juOpnZDXLUfJpnqjsTIdAvDhdv1en+uG3SsW4yfpZpYYSJ8zcCq2OeJOGJPO552EQkziK4K",
-	"KLGMO7vFRXjaqYm2TbJF4tYBWt3dHans0/0diGTJ0WS00937DteD/noWZiWVFeeozMrTUpPRmciuiDRC",
-	"K+E7iTSi5fzVhhqbyFZVZAsNCJ42Ya2vIawFhidYvt5wrKMxqzOF582hGkvYEzpWGsIfBE/MfCqSvfEY",
-	"OoTeYdvcsdDjVHSZEpiHUlCIrjT06TZaQXu3caareHdXy6i6L64b7MH3hEELguJ/wWKhDsK8pQhB4+Y/",
-	"aDlyvBUvek50UERxievsm5k7PwlQps6wiQi+W27OID5bQz0WznzHAxAoIFkAC8PVrKf63Ig2i2UilJUD",
-	"KTIIn3E2Eons89STXqFVB7Hy2EBviT8hqOokSknmlPvhX43goEmvg94IfvydAzeOV14iHDh+Td1cPMGG",
-	"SI1g5/xSlOcT3IxRpv7Egr697+p6gYc3V+fSPN2/dYfOvbGzhUYbCJ7OilsXW26caTssr8DPE2PFJq00",
-	"btB7DZ+vNNswyTUmNuAjmc6++Knl8qY8t2OlaiYGDuuXNi+i1jmT2fzu2zv8rtPq7Lc6T2vmA9csAFeu",
-	"bFlG4MaX6I2tBgfJI0CiNeIy9SmN8mi5Uu0RbKv/RR+2dXZeM3Lh7lPbh+bZQelNPL3qTex3tiUp4Kgk",
-	"8lzakKwZD7USJDPLs+3sPX9eF/BzF60IszooT+2bTuuQPd590m59+hv436VPGgDJoq4k5b2Si016vvGw",
-	"vwIP27/sNQzjks24aBSv5EvnCZ53ymMlyDCbcoO0wgmTymrGFTYOkFh4Rp3UnOWcSnVhmNVM2p56HFNt",
-	"UdI6m0Gj9LVNXe9avw9o3QfnVvup1Tb1C+Z64043QqPKnc7hWtcXGMWM39WudE1Xw006CxQc2sLz1/Nq",
-	"CxfevWu7YPRzbIjoWzgtGP6veZLw5J54a78OoR/lInmnZ+1csXngCp0DGyOxsK9XS8YUDlBjLn4N5mLx",
-	"ja+hAuabVlTqgNUsxzpGshVEfzDwylCTh2flFedXZ+rN6bDG3mtOfbW9V0Tkb+HEf6SS2CUWn6+cNW32",
-	"CqqAC8xYWomInEaZePywr2W+plHoh7eWQegH+0UUqBoRxoP4whsugbyt0s6vB2DX2Ly3pyv9eV/F3s1l",
-	"UmPrPnxbN7ztbWq9VWxcqA/zEhz0yxZs3qB2H6C9G+ZWY+sW1XNj5zYnvtLO9ZtkK6c91faadTVRmRDH",
-	"9/jnhsU/vjphT4rIxhh4+bpUBQPcLVOduRvpiQ18eD6I+oh56h7qN6NVOmODTAjsM+0uH+iJSoA8UCaB",
-	"NVD2h2EcwMDjLh44m1xPWarVeVSkqM2ANfKcS4XFK01xzorFOQVfxL3OZX7Ix1xNrV+ZE9RSbRFGrjY2",
-	"qcgJ95+vxqn+oqnEaSpxmkqcphLnSyb9eRe0Za5txaXISGeWDpT72epcP0K5vfI7XvWpwTAtmPmpXgnA",
-	"lL+cxk//Cvx0eN15pdCK6P4rCoPcPlstF+U2GTVGZ2i2QXwaJEGXxW5kMZsOJUZinWFsrEzT3NKPWHw2",
-	"MbMYjHRgsFRMq00tx+DrO/djEz/fXfil+vhuTnX+faptc9QfvIOearulEz4Slifc8tXaunD2go/pTh8t",
-	"twKMbeL8Yx8O2OODdqe9t4vs6Z4NCPwxJxKQab2nwlkFpzWGkcQR9ablQJGvjQjWqzs+Ge9bomlngII0",
-	"NW1cQMX7QUphNjr9t3qeK5a07nhX/PQap/1rP1GiP8mknSExfbGdLJKq4KZG1wk0VqJXQPhNzlLZxwM2",
-	"FDy1w38vPVr7nY47zKlW58SpzsaZ7js3zT0W2x9QG4sjasBh+Rk3IkCBzYUAg3vhOLyGMezcIHk8PaHK",
-	"Dk3lpdi4neNtdJ5Zm238im3zpvzmeIoJR79fPkJl3bIdo9PE1LML/kOIcWjm7fzcUI83RRZjfqYnQCLk",
-	"bCrfuhdE8STFCCH3mdNuT7k7PO24n3/b6TAj+lolBswzaDLi9qIzyeBJwD8eSv/a7Ht8AIRmkQK1p6Q1",
-	"LAZfLIborJvNKf1dpgz0sVPsoaESiEDg1obfQ7TRDPVUYUh2KDLo/+LuiFYmbXzgJFTQ8ENpGJ7VTEDE",
-	"cmMSQWyn+Fqnyd0237ZTTYGcEhVguYWjD8acjvxPn3Zgj7p3udPd2+9c0Z6xM9dce2WmPbc42250vcLU",
-	"N250Wb1K1e0vO4fIrPgbxC/GMhOm8oH75QfSkwjhDQ+mfplajwp/1r2MzmHeKxPjGd2dfzz/+z+f/vb9",
-	"/s8H/+fbk2f/95+/vvpw8tsv+08PnlFAJ9x3o3dX2Sf8tUhXISV0J7FpB17bK6RmrxO/6ZpG4nu8qupt",
-	"+VqeltK2Bc52HLEYN3/5s/lwc+FbqPx227TwWfvaXcpvawl+rSXb5d51GQoVsoxecwwyISiCDL0oUtm3",
-	"cU9BYo2nVmSKW3kpDKiIu2i1cmtbCKwhuHlrwCW0xAAqACeoWlK1xtxY2g/3pqmLE3JkKBVssBLJ3+ps",
-	"kWCVhTBYXVv2Vz6XDUYKt0yrvtjYCMGnbGaErNV1/ZVKHkrPdbdaTcP1LZ2gH6G2lA1FiuRT8x3XNzhL",
-	"0UoRppKNj0Fi8CM3ZIlyPjCeomt29P3abdJrmJt14axrGZF/NSLra+m3O8QDvIno2azLrnst0GPXqf+R",
-	"WC04Ph1qCnvDkmF3LMScOauSuJoB4ZamIoPGqImGlrmYOOspaGzGRxD2g3a5AFuDK6d6kiaIJoOg56I8",
-	"NCId1InAF/DI6wvBMc8s1ShXBSRQnFwAl/bOhZg52yUMEd7dYi4imgcPOrNFY7vP8DyItJ39j+hbvHF3",
-	"b51wBc2+Rgrh67gHJlAjG8phes34iL0pCoZ+X5gqkeCOBtryeiwUH8v2jI/S1Y51KQUVsbOZxdgr/IND",
-	"vHTKDXM2jsUecounj65e7/z5IdZB7Nz/FqAxNVucBvBFB+NvbetdEcQ/cS870f0JsYmuFb337A61++on",
-	"aexaZIhD4cEUuXLqKcWzTE+RrE0ay6w+hyqpbs4mw0YTY4lGEfqPg4LJBOL+NqGEcU9alffw+1oGvTLB",
-	"HDuZesZYyPryC6EYN75dOTDb+B9DE1RqaZglImOPY67YaBKzAaDIj5ViyFGHOeaf/7//F7TssVJ8t81e",
-	"cIPryvt9WPxEQxhoBDA9nHCOVnOrt21WiF7v4yIMb3XqtCPW91MwkyzTE0i6MDOGXv/l2dwQy9o8H+PT",
-	"Dae3hDYtYtw668ft7GEmBJW92qGb79nE9hRdKw2T50pDZ3hYF41t9wWHpfm3yLTpsriz93yPPXv2jHX2",
-	"9p/Sdump+JuDQ0bfwBfze8B9uAlf29P9K6joer1v/uvx7+zxbvuJJ2zb/eNptPfsr/Dhf6y3SyrJPI/8",
-	"vnDLMpyNh0LN75GcbqqnoAMhvhHoKZxpdV5o+rWwMkjsWbc6o6yWMfFpeQN9V8aFd1qHrFWJAq+AAkPg",
-	"tsD+2qUyaKIrrSj35cPLpVSkp0iAepMHfH7k9MgYMTP4Uqv4A58/+7a9t//0oP3s2+fftQ+fb0yrutkk",
-	"lnhMP8mRXAtV++kGIQmkp5y6rbKI3kGrvU0p/hrz/4sw/0ucfQVLLdgoS9m3ohqUxQdxLg30WMrNKbAc",
-	"yl6BYMY63UOSF6011Nk9RUqbqsPA6IrQJjsTkHrqooRibtbc3YUPnOliMzkaSXUe9dQvSvZ1IpjS2Yin",
-	"0mDhzuO3P7zYpeIy4xyR1Ok6CCLEztb5X69yHe9bm3Oliqo/JogdYjHa7JglEzxppU6PMM2DzmFPxWAV",
-	"tMA8CzC9RAtMpBk+I9HrU8QwsyOWSyIw73pqouS/JmDIBSDIlM/Y44POYVEg0oOQuPBjQLiUACRoMs+b",
-	"hBBmoSKvTJzzLGFWw0JhYo9sP7QWwr2AE5d63mdzlsiIz9wb87/tqbHIjLOYYcxjbYw8S0UrLGBMKcUR",
-	"ILJYn6tEQnVem/2k9QXZKcK9lmKoCIsDMRnJ01RPT/M7MjmgvVJi3wbj2Y1Hj1NQG27GsG/zmeFgGcHZ",
-	"4KORBsjmubBQt0d7t94fWAaT2ZQhcqtIGa5qgQT+Z14nIKDgWKmd1cNHpUtvBvCyxgw2GnuVGvRybqUm",
-	"lEpM/WZpUB/bUs5rASWK2wUE8gkHlFAxEgstdiGAhUyxXn2BWPdvuxDWmmPnZh8x2HA2899YDf4SxbXd",
-	"6wfq+wl4oviMArU3lhFDx9gnBdVMBxsixDudvb8f/vbi2f/u/J9Cu9eDzmG0Y6UFQ/dVaVCMp05dzwoT",
-	"yA1Uv0jmSUFFrRMZvgoXUdR63TBdv6TYvnhxDXtqUZVdcXX+W3dlhULplkGecwrJi3hpeipfoCMW55on",
-	"ZlakKaA5U2ltikFLA6hJAQqSm4u7Ark8yJwVqeFgPa5pnRaQJ/6zpeCTl/C5s1gpDgABvyl3r/lSwIFN",
-	"nKXn9x/m2tWs1BGmp/ru9KapSJD/QKp+OklEErn9MuaZ9dogUAwMpTOCZ57twNmDZ6KncJgJmUlDblol",
-	"ZNZG9gbec2N7Yy1QDC7nA4HF0JJdP828Svfj19yU0rMNoiYIBtxUBacyMGlUN3JbQ1asgqzRKrCaPzLL",
-	"Df+rADX5IbxmOvkuzN7rsbvn2JOnne8WV/xkWMHef7TcvHYvB0T2uXOrNbRyZnJ+gA8dNX1Lcuyhw2U2",
-	"Mzs2Q8rQnQEsA3Hk/nDxVLwYcnVOLEcjMTpzMqmckWSP//7x3Vs8LwzusrsQc8OQCQbI6YxxCjYxpadt",
-	"FqtJmsasnwqeGYb2exyxGEI6MdNZT8UQ7Dl1hnGMEbsMqOXUnBkvDB5UDiYPocv9Um1mv0zGCd+W/bJK",
-	"oATWsgVrWelDjvSlgJb3xcpi5+bP5eKw5tYvj5qxkc7ETpR7nZgzJOwPpsa6O98c7LGDA0q7scPDtZwy",
-	"XKP3OOFVwi1bTx1UKQ7cxRTordqAXzWScctW5q1VPxS9fKh7WNF7l7Ydjn0L9XzcLcRJCvq/vYEV3Dji",
-	"19aGeF637oY/ERk3gsCQm2vKytTTCZABihzuABoI4zceXlqI6TnngQxIL48gVqeNoK3XU9A5StoILMpz",
-	"rZMuJU9Qokco7qNCFiQqZm5QAcCIoIUz0wPQwzIruS0Rs7J/ISwiDqZcWkAmCWUzKQyKzOLvmbF8hmMq",
-	"cxYay600VvaRwsbHvh6ZNgt1+XySSMts5hQSNp72KBJaGoxE9FTgXiStlSd+4OJHhvWHXCoYjEHLos2+",
-	"5/2LydiwEU8EOxMDnQkqQ3DP6qnC25koK1N3vxlYMhT1uMI6gK1TaR3AN19GMsVcoF0QFDw27C67Tkg5",
-	"QG4Kkwrwj4D4UgwrCPZb+532Bmr/FRyvL0ftw3garf+wtP6Qm5YeC1WOS3ZLUsRp+ZLMAmGcSsG4e5PO",
-	"WHCnfqISkbEpnx0B8YAdihHiHSGgP28gwDkvy3HFYvz61MnquAnFb80CgKNbaQAcOxVylfYXJIUWtf9n",
-	"t3wr0iV55C1UsgFYRKt8PEH/hb3w+MeX7z8wnlnZT4Vhe88QwbHfidjrN++Pj9nBM/bihw9s79uD9rP9",
-	"g93uVbqfBdVf2sXBlZaZD99HzAinp4MWjxZUeISaNqJSFo2KVWdOgyowNJyS1YNK4o18VWHxqhUgfHWt",
-	"yOJ6agbfY5XADwq+if/fpYxelJ3wyq4Unr4ZzkCmgmxDSLNqJR4ZZrX20vXhyjxcpIKVWhQ5a4lAOiHX",
-	"CQkuyk94WzfjPf0cqNRD+jxkOgrpS0ltk6TCsHvGleF9C6JKWtNTlY5NEIBeVM5LSKrayDFvA52menrU",
-	"U+XQInlc8PMC9CwvgNCXzp4YCgDpyTABZ44orUS7p76n5jeoXIZ8PBaVKC8gbkKAnDNNJmMgUvKGS7GQ",
-	"8GRu0WQCMHqDF3jefLdgXZD8bl+hCYwRWo8qedr5LuopopgK6oF+7RGFC3GTKzQG/KJSYcA39RUpa7pM",
-	"0eoR2OU/PYaeUddmfypje/zbARjN/vp+1c9w8G7Zr4KHfhBmklaq2p8xPoau/ZQblrgN3nhU91BbY7oh",
-	"MOmgZWqnmg35pajwo5yUS/k4ghI2MFZ7qkTpEB+xkb4EaYWwFJDWesAEh3o4mVUFYOk39PCeKvRQx1hO",
-	"cK+acOztGiZw1hkvgs2dfwIqbrMI7YgkWrWN0Rpn4lKKaa2r9nGop6bkQGExLxXaR8W6e9TlUV7IL43H",
-	"sU/5LEI3rU9pTqXRe9hEq9GgUViv0HcxYEnA7PWpB5pCX4/EguFTqirar2vxUFA28/piVb3jbLUbLfOB",
-	"RXpPb7mOGSzwJjSq5cE4gmUhzxZl/ENnPuAWJuzs6qJAxb1eoileQ45e289LubqCvPZ9psfaAEZViWnO",
-	"YYu5pUtppC23JcpDZ9QhKQEIhzMxpDthEblE0A9mgj24rJ4Azbhn++tS8QLPhLHo9uEFkNaB1BM8+ZFh",
-	"eqpCR5m+TlPBzydhm823T8ryeiQaLNRvIUSFnxmh+iJyDpfVLB7qTP5bq9OEz0xMhV7S+m6+Weht6N0m",
-	"BHMb3C8BgeF2+hjWkKdYLy8V2kKQnH5knCYCnfMW9Q+Ul2F0rlscaUXzBfbYCNFThHOhvkioS90qtvRg",
-	"EO/6kQAW/QKoiInw2L3XhHq4hZxYT7kNAS6ikw6AP6a2YPudDr5wQ8VfVuvWiKtZCz+l2q+y7nS7a3k5",
-	"UsrV3abP3Esuo2p+BcQSfB7V0fhCwgBgSSUGLqeuCptnp/s82kl5xS/3QUSMdKacZJ8D9fiPa59eTTq2",
-	"t1+iB76CJuy7TXmE3evadlnV6k+uUjbuc7VSRZTbkE0t1IamyEvYf/fOEpmXU12AFThFpQpC7Qj2BjUi",
-	"M0Pn4GUgHduNL7kdC8idUsaBBCX0BH5kvOItmj9gk1TYPrk2IQfSfXB1q6M5nkp3RQQtBkmVYesGhIKo",
-	"krPo7BTyxih+AVRvoMrrNN2V+HvUcjeXIqsRjifXFXsPw41KuWpA6EtB6LhHVzuIG2LPU67K3gearG7j",
-	"zzZIMfnb1eaX9CW5FnTira6wgCM0yhcbb2Si0FhZJc7GdwLboIw4E32ey4c2OyaXyHoBQqY8M1L1RbBA",
-	"0PnliegpaVgqBpbxFPv+0gXecA8lJuFSd1dAgXtOdPwDyAiinjIUnKMuxgZQX+477F/shhl3aZRn5MEd",
-	"4WRCKSDdUumpe0ZMKSfPkoBeAurbNjAfnOrslMJncbciQ3eEhBruU3zw3JOinlLuS+k9CzdRoLUnJ6Tw",
-	"aIbrv4GvARtsK67GF5d24mlaSjuNoCHqTvnVwImfT1AVYvenMnGrsRftf4r8Hdx2Wdc1OIaDfNtQwBrl",
-	"d+y92JOwdRo9eP9iifPyoAuSrxiE6vuIMUoUZjTk3Z2kPXIiDCBM0C6ZTYezBtx/N+B+nmUzMjOYntiN",
-	"bH4ij6i3+JEmDBQG7hC6BDtm+6TK8fs3lCySlo0EV6ZA+KxZoqkvF9ZzVtBq4k1PZmNhlpv1Vny2T4Z2",
-	"a9ywbooNL+wSXthXC29/bXJYz1Tyh0kn5/Vepn8lvpkuXffIsNg9NiZcjtVHbreJz+OUS2WCrTm38yrp",
-	"iAv7bZUUI9B1+izi4oDKLIXUeoiy+56jcMyhB6Fv+J1OzjfOKtLgP7p7rJJebI7LHRwXYFi8xmH510RM",
-	"xBIaZUzxYNERbMwQBkr4zDkkvoI12PtjbSSmbwYElJ4OASJShVmGIVwZhfknDHLJAfoVngM3Kx2UvZrE",
-	"e4jLXyvrXskXG2qsEj47cguUiAGfpE5SJHxWPsalFETlQLktM+Au4d8XKuHZSwz0L4zunUpn4V0CrEJi",
-	"JdhkjsLVvSrMZFSNidikVh3VCTzwI1507zhOcfctYTelNX0YOPZt5QweeuQtyMF/kYDyohe3zKLkzUVd",
-	"Qfo+6fM0bSnx2dan9F9wKkwFjqkhNwCKFgm0MhbGhvoWHFKb/Qqd+KaaEW3lGBJqcNy57SkNWXP43nPk",
-	"84wadCR1IvqKlDBP07duAneaEAY+hJr+rWvEQ9xEUGK5Vb/toAg+uZIVAV8OREVQ3DTlkfc9zQkHqyVG",
-	"YzuD+AiyD3JpzfyJbsIZ2wpnQKmgYE7gVsBhrxbdhZgGcGWu1nI+tEUN3eQp0p8J3h8KLCh07xy3jIdB",
-	"aCV6CkT2pcjcMLD/doQwpKk0gj3rPGXxJJ9sjBkI9/F0KFMRAv/QKd3ZesOJherxBFBYoSMWSzVP2BlP",
-	"ueqLDIiTDZvq7AIokKFGpsY4/wBFKsKYm8yT5g+ppNflyexhdb/fdJvXeIkvuCq1zDciW79lfqb1aFnH",
-	"HfiN83hkhRVR7j5W2/vmAzxnibcHjgw+jTq9KfY4dso53qVCBqUtexwPeGrcZwGBV/Jz0N+r7O5gTnnf",
-	"ysuy70WBizOtUwHJi3vmy7i1XaVZA6xs06nhnuk292bx1RXONhwnhOxC2HvxkM91Baxt13CcJMB7q/XI",
-	"9yYgPUbYVmrFzCYqdVImDmcIkH1wEtvsLR8J01NI6ABtCqobCRR7SF0lS5YBVd38vyy/hCSMGxhbq7ui",
-	"u+ImufHnB7pGx13Ct+ZSk0Rrea4RcfOtcMs1l6Uyj5wkDeP+3TLuL7mKjwRy6zfOzVYUwHGSkIDeUAEU",
-	"/Rt32Tp06BpK1xfI0I/QXQnopkSAhHAbkhAe7kJ3Mt1O6Ck9wFMZU+tsE0PSIce84DSOGMfccDD/3PVs",
-	"nPI+1Gsojc/tKX//4oM30ie4Bpvpk6+XFN2tV8OI/qUwosNhWEKHvoHAWJUW3T1+I8fwXFg6eNckQn9g",
-	"No4XoF939Hc7Muahp6uuYRdsBht3T7gBvvI2e+lVOdbluon1lLF6bMCYP/OsPVIxab1behT4BMhdBTLS",
-	"zUwBPOJbMAW2wS/eT7WZIxItyChwu9eUNHdCCF4n4ho28C/DvJrz1hoc7h2RbG/HvTM2E3xUT9kCCSDP",
-	"s1IsuOvr0UhaqJc/mwHhM2QTsnLHKuSUhi9aRigLbM7KGvb419fHJ7/+yF6f/PxTxIyAYhN22N7f7bIY",
-	"ftOlx8YRi2XSjfGu8NEjw/oQJY9YnHDLuzHjPRXj0sTBrs2ZZlBoYJN7uDkUx9BjhiJNdUyELvgoaQIf",
-	"nHAaxa0ROxPnUpk2e2Ppn54BTqgk9N0XztNFxgHOUm0s62ulaHqG+GoB4Ql969zIDYt/4sa2XrnhtN68",
-	"jCkPGFrTeAKDyBPdYNmRntg2O2ap9HVGOKqeyjkVtHLvyTOcs71nbqU15PSGQoXbidQI6C/bdf4y3HCg",
-	"M3YQft5TiLIO5UyFSaFLnbPa0TaAjcMZrR2tiGJDPcmoSa+0DHR1lCdGL8QMWydeOs3sCzqFQpqHfgrM",
-	"O6ERrrNG2uzdGO+FlVLIbMYRwpJBPEGn8Hoo6Ad0fU5vqJ6Kf3x1wp7Q7o7b7PtMT43IzCMG7+KjnmR9",
-	"4XNI8PK4G+IRcrFiR2KYHqz4QNj+cNGOoNvX+zR4DzKBVsEHxzKJ/YYDrDBu6RB0yURfyMu5FNfO8SD5",
-	"7dvklxcey4dKMM90lfZgXSvz/atamf/378et33jr353W4emqbeUhgeflC87JCHYhFZLM+xaYRrhVsSJx",
-	"wsaJHm7a7Fc65+5k6AHt8Qvsnun3KW6DEZ/hbin3py+04rNyJE71YFCDdNRn/yP61my4LLz179NP3zyO",
-	"6B+7f6tamhWR1fCuW7nYLlqAaNAWLMCdoojrKZl0md8GPQWSk/3xl9uxJYlb88PeDgrd3k63F3ZTbyfq",
-	"7XALn1UwVHgfF37mZgw/LCx8G8cM3+Miz/+i8NWpTHpucXs5psv/jaGynrdze/O9y+bVWtBIeHhMxH45",
-	"+aH1ndsghfd62Ok83zs83H928Pygc3g491r/u9ebuNl9qnyfVTTH8CAkbCGaUCMTgbJS2ibRet94oZx/",
-	"RAW4QXx7g8wL9EVDrKgR0Aoj2PAadAhQpgtXbYKkJ3ThtaNoYFFdUZTqm1QhoBQiYfTB6uG2Ko6eMpsO",
-	"/Udp90O8P5YieEEs/Wj2IKctcUH38nbIBZw71D4PRJaJ5NRqf7+biOXVQzxzaOfX7dTiCjURvWURPeuP",
-	"8zrA83UDVvgyAv1DUWQBdH19/ofCHaMrAe9FytIoNGGaZMALB1CTERLNboBXD6LwC+UVuHV8+UutRIMu",
-	"v1F5dMvocomirYXvswUaDnRgHGEDPv99/oV3L6FAHyv2fat88JzBt5pkmTOgqW5sI5rnh40v59cBlpcF",
-	"rHY2lxU3ImRP5nownQmhmBFCHeV7IGJywLiaQWd6P5rEUzIXeiBsIIXpbo0kbiRxI4kbSbxlSfyDVNIM",
-	"A4nglgRyKvjlzUtjiPP7dMaZkOqc5LLRGAavks+5SO6pTWUyTK8RyI1AbgRyI5C3LJDfapuT7RQFnVu5",
-	"9Uro66QzEGffuHSWZp6Ufo5FMmdMYWci1dBATGNvSp5ZbBZ9ffsZbtbI6kZWN7K6kdVbltXfi3Optm07",
-	"+xTLjQjoH6XnDA6N06n9CUqBBcgOlIfMcbgg8gQAlYZq76GVCVY7QoYLRbnNJb7vaS8yQYKGhHufyJjg",
-	"nufa3VGrXHPkg1tf9PuVvH3pf61KyNDtpY6nZd9n83Z+QE5/gCExPZZKatVeP8t24rfcLXe9uCLHl+cZ",
-	"UU3l++BorlYRuO6xVrGpTKzVebfXkwL1j9K2NdATlcSgfYiHMf+0/TA0q5+YVFTDjcqWp0B80pKqBUIq",
-	"DiC+niJRK3NqOaTjaxpB3o0S/4jIRa8PtXKqi6ui4ttEpxMbzWp4FbDCiL7G9/PJ9HnGR8iVT8y+bstn",
-	"vG8jaq5fIFGE/mX/pp6CC4iW/02DuUFfwz+iBrBBszMNV+kSrtJfqfwmmyjqkrUW/4xvA76EgsY3Cae2",
-	"ELB7uCULDlDsU2epjXiCnckRPRqcgDlDzD/0asqaX/3QVmGt8QP0W5+O5yqkpQVI0/VYSksDuTUeUL9M",
-	"95UJ1I//lbLZbBUaHVrhBt95H4l0sOVwONheVoWzviitSsKinkfnrbbCzAdCsaModK6SA4B2jYRvVTPI",
-	"hOgGdWp80NFE0KYTCZaBmLncPBMMNq5mZzqZHQVxkwLE2X1lZ2NxhCFJqc7ZmbBTIVRPxYNMj7AYJbY6",
-	"BqEIfKJclXgYsGNNX6SpSCLmlsH9F0tUMt/iBpo2QwsfNyFpgOBBZJUQAt/mxx2bWd6PZ47qNHBKS9tT",
-	"A2lNl9zuoYD+0RmzQrGRVBO3zAPf3jTAyLyBgU+RhsU0IjdT3OFu/InoQ0EMttqBohlgZ4T0mxu7HDkF",
-	"Ak/2U6LxK/HZXqFKljEWlcTM3VIXmQupyr76BId7Suu7033aiXbchrmyU+UCGre8U4GhIBtxq1N97qZs",
-	"deF2e/snexs3viwt5k2SJy0sVQ0ieg0AtI+LGLSkVl7753irAmcBHs5T2Kdmp9spg6bhY//Hei+qCkg9",
-	"/+4Kw3Eip7AYN4GuLp+eCgXtxO8qtFAgH5q4y93HXXxX8jzEElWEXTA6kZ+5lttr9zMss9CGPS9oLbZg",
-	"lyp35xt+4G01PJ3YuZDJ5mZgIWbiP1tKqHUSLBPsY2pY7Ay/JONTFR95w9A3bIegykBkmJPAwuHrGiH+",
-	"cdc0Q9ZivPrVT/FhcF75pbt3qVa/PVqwBVvILBJ7AxtLNrHPC7wtJ3PF57EzoxgFhttNFjUXJif8QhSl",
-	"CVHbXU+crMq1hVLEU4uDmACwoESvSiuxSbjrXNh5wXDNWsLGcL4nhvPJtY3ivxrh/jWVJ3ppgrtm0xja",
-	"WmaHv3MoVywZXk84vID18Sel29bF9b7X+oI6N/h4EATx5vpTx+/ffTxhT4rki/FGhhpO5h3IoPuB/9se",
-	"vqJA9Fklqr5Hqv/lTn6RkaJx9b8ya1fpFpxUNHCdUaQA7aUz/zcZt0fuI6B7qDq8jKPp1VPToVARM3wW",
-	"lYBo1PR9kAkBhFlUtLyxpXxrCwSqB27eGnCZQlN3nbEYcgYtqVpjbmyOAEF5h5WE5xPy5e4PeTaG/ufl",
-	"95Z8/ieUT7gh3QNawOQvoRAEQO17xDyasdBfygePNtE+NJ9bVz+3luCtBJfjpAm5Rx5Wgy//ahRBE90o",
-	"kYr3iYNwexIzvWhJZeobYSLKu5A2H2piOgyk5uUktSdJ8elmQLNBtrynME4Ar5nMQfykKpkOT5rq7ALO",
-	"OYRVBmAUQNcD0VMDMRXGgnBts7cT5DLOJooNMj1ie/BrwftD/wx3h4TP5mkzaRo9dc7HJhR16iwRmfuD",
-	"gOi+aSdAmaBxAjS9Gor+BSQGjhinrsyQcsduDMinbKeyj5GfY0brDXdw86IkfRm+3i2ujBFuqek15ZCB",
-	"oj2EspF+P5q4NdHZBaza44POIYv1xBqZiJb7WKrz1lBPMhNHPRW7x7uTGO9uwCZAufP04o2626Q5QS7K",
-	"PX8Q1f6BmyEzUvUFmwljReZ2gLgUSqrz9ppZcpBjCOKs63o6d8O1gkFuHW8yX95QiN0MhZgTBis4vtek",
-	"GWvS2zeY3r73dQWLpQN1Qp/lMj+qKC5AhFuM0Cu41sQejVVQ1oAjm1PXXlUHR7vJjW8pnUXqf5PSgak4",
-	"G2p9sayNKCTJ6Kd13UT990uQ2f6B61oEXxbwGGexCuTYL0uDOb6PmONpvl2X08mWTkA93Pg1dw7TSBjj",
-	"toghnK1zk8giCJ4J8tOiw+LMda2Axv+j5c4PSJg/TD1l+Mywx0Nrx6b75Ml0Om0b+lHYf3092u0yjhFT",
-	"5OYPh7YlAcPl/3IqwFg+Gsc9Bahj/4WR54rbSSZi9ji+3IviAN59/fPxi9bH18f7z74FjvckYuEu8COn",
-	"MCJ2xo349mAXXJKeAvyuNCz+w3NSR6y3E67DPxNueW/nrziikl5oNABWFGdXdBqImNE9Bbgcz67Pz9xP",
-	"gq9mM34pUtPNSeQ9pMstzUxPMqanil2IGXpniuLKbn77nz/Dz6Rie53A5Y9uW3i3bXasZgVif2f4ZVIk",
-	"yJCPrmVPnWd66n4y5hMjAELOUm5FRtPlLP4gbDZrHQ+syGLGzQXuEGkj+O/+AXD5G+CIU9S5B57fU9QS",
-	"AIuosd0f7DcYgBPkcSYSkcpLkcVutGELIhieEAwHex3gyphKC93R9WDQZj/jMwytKjQTg+XrKZ5l8hLc",
-	"VnCTEeGtfXME6EaoLXnJFIrXlyLDD85mjNMCuEvw7jmPEj7jiBDn+G0iIdihLI3AAM28vyUeJYyrsuNw",
-	"7txy0EDBA/evI0Dgi2cDNkA8ydIYHegzweCstdkxLhhA0IFCvBQ+eGRgCylhweXmmVukwcQI7KbAeE/5",
-	"8bgFBjg8Neu1oYPDI/cNNIk3jKepnrrvRujVuwPpNk9sRD8TFquUFVXK03Z1q6807ia3D69Q3Uu9efzh",
-	"3brzzrzjadnHnus/Dz5fxuiXiNYA4V1ML/7NifBJlu50d7zgHPPMKpG16XFtnZ0/GYmRWQu2gWt0k656",
-	"xQqs4YT7n545LafHwr3sZQuYSONUZHKaCQ4DQldaKPg09G2nKAnsRacQh0b0T38e/OOfh9l3P/7j//4r",
-	"O5n+zy/vX3735qf3v73R+z/xn/jH6dXvZ1Vn/cZfZVJl6f3ME7HEuZfWNN2M76Kb8T/E7I36xTTV61sy",
-	"iF/zSxE6xJgy/8wKRnGF17lGN2O6hBoRkRlhrExTZzyf5Xa0tBvpNxzBxvrt620nTEt2/RRjk8Qrdwae",
-	"hr24/iFbBZIcnhByXKCqUHlvEt45FzY/P9fEIH/hFs6Xba/UYYXpFX7lmIhtyasHDxbeRP5sCBLGy1dv",
-	"TUzmNaL64DBC/fxQsMI1EEqhoAVAgvRgQKEI6k445OOxUIZNhzIVeem4D0rkJgUGJDYyLFAgbMew2EZz",
-	"Yj0YlMRqEHDr9iWmKf0C87vt3sRXSLpSe+JgNjaYsLu11xr/a3sNh69jGS64X08o/ivFKknAkY/6Wl00",
-	"IBVirQBCguYkNePjIx8RhYClNj4InOOkeCbYhRhbCGY/ZwmfgVwPP3XfQxDbff+0c83E48t8tjeegaxm",
-	"eQLGmDKpk5vedhidaHqzwOj06dqmOAyu1MveOrPULRi3VozG1ux09/YXcUB1LUjzYr6UG3tKN5m7bL/q",
-	"Mvi9yDKd7XR3KGEj3Hwp1C0S9gzITeCHHhD0rNOJdpT4XH4UFQxCO9NyC9qdKO9yWkYW0XuiBqOLzVNB",
-	"TcOTsEErPmUNnepf3yqJZX8UmzDCV5SPDvIXELF3ZKJfpUOe/EH/np26L0J6cYMyi/yJy0WuPzhX1mR8",
-	"pFboPuVGaVhQLs59cOooylkyF7KARFUFHH2Fao2Qgd3IPwgrtNXc2g2Z3X6Zq2TTG7CvKV8bQrIPQzr5",
-	"eW+rkGKNxMVDJ8MtHcYtmbSZttyKls9D/nG9cESlLPmZoB5KTH3IlP1QQGPkktrZr0aeK0HAkjNthxEz",
-	"Ou9MEqyYPlce86MvRVZAdOgUERQSJM+5tlaoNvvg5gnIFsBzuG8EGeo6TTyCwkJn1s2EEywkrcdHXM67",
-	"kU9N+vtLTH8XQyywuaU1hSMRMTPUU+UrHfuiCb1sxcZtlIhXIj8K31bEI6GMl1LbUCRWmBvSH/O2qB5A",
-	"HDtI5bZ7dDwXZiE14qzQTIzhVLJUXmARe13l8HIp7x7VWJ+N3Pj6jE+38/0R3ExklOn13e6W/xCz44kd",
-	"7nR//+Q81zPBM+f//v7JHQ6EdFZx0TtdKpWxPE2xYgbsQ/h9gho00f2JJ0ZBbf8EDhwNu7JDntDjVECt",
-	"LNihQqh2Hlx8T1DoilAlXJzxvoUCOwANDLW7HmK5EYJqCUcQ+iphpFcCbrrwmJfIjl3xFGCxJvJsqBCK",
-	"AnfFDAaMdNUI+iFTGJG1QHYNbHiFB72ggVQ/KaP2Y4jTZuOU90WUA4oupJPIehD6BgL6OhOF+3/QemQw",
-	"CAAWW8WyyZGnEie8NUYGCzc5xi0pU7dlFu+ATDkInnejcSY8FVYFJrkSdfZQp4kp3r9Q+lu5EHopt3nh",
-	"bqFgfPFOxQfhlDN3EgoXf8RAe/UggCA8E928etnNxr+hkCTIa6gjdjbz7R3zZ2Cp0+Ij3kIXp1FgHA8v",
-	"HyJnfkVxHGbi5HE6g+1WPB8pV3XDH3E3GNg6XXb8/g27EDPjtxPclZsLqiL2b6bfF6bqfn7f4ljDcaK+",
-	"LKbL3k1sChbAj1qfpyJix2Nn1C/ufDYQIqk7z3RyuGGvf3rOfnj95gP7cBDR+miDYsKMBb9g0mJZRMSM",
-	"4Fl/GLGBBIkJnDnYw0MlPeV2NyHR3eYh/H2E5FoRy2Unvt1UjqCHlsEuHzkm/YhBWB+85Z56582TdxPr",
-	"dmmbxT++OmFPBkOZPRkJy7EExIo0NXh48bRKg+YNLYqbYeXbI/hgApwSZzMgDTjCG0mDySjYJXPnbEo5",
-	"ZJHxstw5niTS1j0JHfokCvUQXbeMAtnpBzpN9TRinBmbCT6iDRRqxvIXTCpp8SGvBU/tMApNfYDHgDQF",
-	"KhLfaaCoXYqnFJu9/PXpr/8/AAD//w==",
+	"7L0Jdxs3li/+VfBnv3NiJ0WapCTbok7OPMXLWEm8tCW3u2N6VFAVSGJUBTAAKJrp8fvs/4N7gdpYxc1a",
+	"nIn7vDexWBuWi7vf3/13K5LpVAomjG4N/t1in2g6TRj8+3g6lVyYlAlj/9SzNKVq0Rq0XtBkRKggEzlT",
+	"raB1RZMZs3dczEYjps7pyDB1nnIxM/ZF3cBfuGAjqVjpSqQYNSw+p6Y1aPW7/YftXq/d3zvrPh50u4Nu",
+	"t9OF//3WClqxjIxU5zxuDXpBK54pargU+dv2ukGLifjc8JThyx61u3vtbu+sezjYsy+zb3GPT6nhTBj/",
+	"NiVlCv8WsyQJWpopznTxB0OVqX9z179ZG2pmujVo6WjC4lnC4lbQMospK7xnNo03m+7nz0Fx/Z/AMm22",
+	"C5usU2X6TdPrdXFYP3R7g24XBvUU3o7jeSWlKo/pmODXi+MZzZLkXFB491PVIfYp8oLGMbULpKcs4jTh",
+	"f8Ao7S1MpdTIRI4XhQ9u9qktqGn1qNy6cH1OI8OvWGtg1IwFLXnF1IWUl+cRnQL9rhz+lvv9BjflWIjq",
+	"TN12lc4aV2ZyHgNVtHqHj/fb3X67f9ja6kixlPKkNWhRITrpTBum/q9jAB2pxnaVuNLGL5MdWL40MROG",
+	"jzhTujX48DFoJTS/8yW8qxW0UmXXBD/Y22sFrelECnvHD/s9sr9PDg4OSLdH+ns7rhXS4Zeu2C7LUDvd",
+	"xtl9tmOeMBrDcv27dRxFbGqeiUjGXIzh1DIdKT51VBTi8ppFSOYTphgxE0YuZLwgc6qJZdmKac3iAdFM",
+	"xIQbQrX9v1yTe2+fPyGHvV6XaBbZ15HeQeeg03t4v2OnivNqDVr+C/YMRhOWUmD/Ypa2Bh/yix+RhVmu",
+	"ZpQdqp3IExpN2BMpjJLJ8tjfTyS7YopQfcliktIFuWRsSrgJCBWx/VkTOqZcEEajCbFcJxt0Lxv0Qaff",
+	"6VeGPFX8ihoWECHbkR1DK2gp9vuMKxb7E5rPJaWffmVibCatQa+LPM8woMf/+kDa/+/jD/+nVTu5CU0S",
+	"JsZseWYv5JwYSejMTOzyRNSwuuXudR52epWh/8SoYoooRpP0x2ErZaketloNw93bZrhSGCbMGa2hoicT",
+	"KsZMWxISQEER3kxiyfQRGUlFwpNR+5UUrP2SmmgSlgc9bKX/uviH6KvDqHv6aPZ49Mvve5+e9eYw8p0W",
+	"ftj6cNz+jbb/6LYPz9sffxi2GmaFPOxXGTm+Wp3aG2omRI5gVoLNiWKRVHF5+A9oLkD1g97KMY+kZdut",
+	"QWumeFuxEVNMRJa+CpPp28ksj/VZ7dr/gyltqcGNEccXZGtev9y9zVd2f2lhu+3D5gV9PuGqdpxnE0au",
+	"6sZqOQolc0YvCfICYug4sL8+f3HylkyA4RyRMGWGdtwbTuLQsiD7Ek1T1lk5mXzi7x/4qRdXez9opVz4",
+	"Pw9K07VPrJ7wW2rYrzzlpo5BUeCUCRuZgIQqJHaQTBuNHAqGzyIpYk1CE5KZMDwhNEnsAiGTvaDRZXXz",
+	"Iss31LB1pH7sHpkfe/3W5oeCtv+wUzlSP+Ksjoz7R8PkmFGLY6tmL8/u1I3cSDKn3BBUuolRCy7GyHhL",
+	"I+9vdCy4MHt93CCeWhmx99DOIuUC/+xlw+TCsDFTKPKmVNGUmUzqGalqBQZwJGImXOMRsVsw4dpItRgQ",
+	"SqycJVIRSmKmLzvkjF4ykYs8q3mzOBiKi5khUiQLcrGwmjEX2tAkARZC5txM5MwUuTeX4gh+B+E0d3KL",
+	"66EosviYxDzOxJcdI0FJbj/Nx0IqFneGokQNIyUtm2X60mpMdpL4SCtoeZ3h2cvT9rFTYJvJpHACemWZ",
+	"8F/D4czqQ234b+85/OfR84/f2yu64WLzU/WEVjBBTp7WM48Ck/1OE17mwT03+yk1k3zuPF7JGP6PYqPW",
+	"oPW3B7lp+gCv6gcnT6vjOltM2QZjI3ZytzfAJzRhIqbqOWNx0+gidw8ZMRbf4tASqWeqcc0ivHyL45kp",
+	"XccW7GBCwT6Z8wjuCL18mtIxc2wtIDMRgZYDY4Xx/T5japEPEB9uOmT91YespKzUH5GnLOFXTC2a1jNl",
+	"WtPxxusZu9edf/nCouXcNC60nm9vm60G8kTORI1APjYkldoQLUlKxYIopuVMRUwTLpDh2i0vjfKgW7/b",
+	"5xF8oji2mI3oLDGOoTZLtP5agYaTeO7eUJ3Fz6evX3ntB4QQfsr+rRjh+ohomTIyVXKsaKqJpgtiJniD",
+	"teuEIdyUlYr/1lI0kPW5m0id9eYeo9Np4sTcg5qfRhOufoDfPzZpjG/dRjTRkN8ooCIrQXk0wSWgpqxN",
+	"lufVa103kdnRFgjtNJGNAksn0rgBg4qrGVXRhIzpFVvagF673+0/6u6Bq6/b/a29173Job+QSaO0mMjk",
+	"FoXESczSqTRMRItf2GJ5RC/pJQP1S9MRs7om+CG84u8ValQ3B05Ni6WwJyNiqElZZWsxFFToOepS9mnw",
+	"tBApWIfs9/sk5Pk42pds0VZsplkcotZGhbSHayjc547Ifvdw+Rku2jPNQkueCSt8hWsyE1aPm9NFh/zC",
+	"pmYorPLZ3wefqq4qdY9Zd+/w0WPW3u/GB+39Pfa4fREd7rUfPj7cpwePRod7/f0mda+wnm27oE3i6OBg",
+	"lTgaDj/1e+3h8NOjZ03i6GQEpmX9jqETAOQlsihesvi04UkClh0w3dBatmHu4RiKzMWx1+l1evcHBHZU",
+	"EW33kiYFQ1EH9vfw+xDUeSoWnaF47zTwogpdGBDXJKUxszzfCoGIalbdAW8m1i+xs6p3E/XDof7+3nD4",
+	"/f/ce//g/n8MWx/+a9j6+P2wdc9eCOBq+cL97+/bX5t24ZUUrGEnjpHi97r7fv3dSoMpY7cAlhUu6VoP",
+	"k13+frb8dl82Wf+tljJ3Cq1Yz+4yeXYdeTYtjIiSWVzjW3sLJAhmq+MIcMQvmOYxQ09hQZs/ykiOKmus",
+	"WzvTWmoXCxLJNKW6xCQ/tHJ3sAsafLSXp4m0QxnRRLN6KcvdcItLwA1LdVHc1r88c1pmVyurAarHCb6s",
+	"D5Tp/shVD6oUhTCC4L/PmLtsufnnoKXNAk1NqVL7sl9Yowp6/OaEXLLF7UmPBsdLVc+Dldxex0vg7Tel",
+	"4rnIQtNauu28vbV8k1DROJiEitsbyVsp00ZNUMr09kZyCvHZRgUPrt7eaM54dMkaCcbA1dsbzXvKTcJ1",
+	"43jm7roVFuoWecJ7djGR8rJxWHj5tsbz2T6tp1LopVyHl1xrF5Rz8RL7z6LlNFXyImEpGk+Df2/43Tf4",
+	"FH68Eu4riLa2kKY9kjMRh4PMdiRClpxZIBuBa9rVqvib7mIC3pfVHjEWN05Bz6JJ2e0Fago3ENZU7Epe",
+	"stj+YnVQ9mlqNxenh06pO5kZfrpxTu768pZ4x9BdDNqdpsZBu+vlQZPQO59Kz3ED2yGkd2XVTBX0nruY",
+	"KGpcjfPEy8sDtjb3r9TFTxoGm/tHNh6pfe3rKcOMm9czE8mU1Q37lTREyPmAGJm5vHwEykU/YmroBdWM",
+	"RFQIacgFI9by7ZBjjZYz5gU45Wko7CQUjUxANOUYvBOkOhY0Agp5CKUoWd3M3L0P8ht9+KmdxZ9WPpdH",
+	"qj7nXqWRncqmS19MScP9fH3FVEKn9ocsu4Nrbf/xwb4zBr+vFKOER6CWM0N5ovGDmHCR3+coSLp3Bi29",
+	"0IalEAoWg5SlejD1BPgxaBn2yZQ8qEhphowUY3ZxYk7HQmrDI12+jyaK0XgBh4mKEjv3KrDhGDQF44ab",
+	"RWvQYkpJBV/2zrYz1Fnr6ex66dTtVB6Tc84dqqXQ4MRxJ8tdwRQ4S3yrSLRD0A03G2cefVxgiNF4T5Dd",
+	"HvtsCDvbcXvYwQ0MLSVbcpLqgscxE7fKdEb+q8htCEZ+MYZpSWFCr9DVMmUqtUxRCu/ptcTCWKyPSJhf",
+	"DCHAqQk3naEIIyW1bkvFx9x+gGK8Q468u4tobqySKwyhmaMNXp/ShXemaJkyM+FibN+YyIgmbSmSBQyY",
+	"a6siXxVHXEppweng/sKNdmSayLkgKY0mXKDzaImZvH//vn1ceNE63pBn2sAiv6C6oIXpW93RCdXtYraI",
+	"21jnF4MTW7gKK5POrCVr6AIEyguZ3IneNZFJs7plhTn4jZcF4Im4ogmPb3Ws8EV4eXtEecLibJWRhjNq",
+	"TKmJ3HA9zzgiIXBCHRJrvDgGQ664xPB+x7tAxDvNbnVWDd7mQcHR7CeY78IlW+TevtwJ7SZxNxYIh+E3",
+	"0ZLzIS1T0kuajKRK2e3SUuq/2naLW6GlXGuyQpfcu1Dykgny8+nrVwG5oDF5d/a8/TgglIBziaBTDtlo",
+	"Rocxs0LoPkzzFU0ZpJ3c6jStXGgb+1krCRz/l4LlTnoBeVZ2gNJgVim9SG73BFiSodmn3UaEOJjQO/pp",
+	"ksi5syJiTlHU50JRem3EeX81EBpMzDnk7uJQOGdf46Fw15cPxZuEijsZcEJF82gTKpaH+lbK9C6GqqRM",
+	"G4dqLy4PFd1+dzFYdCk2+zXgcs2ADb3lszhVkP7H66Rspsu4jBmiuYhQUfUZoFbfzrNTyVvLO7kL44LW",
+	"E7OIx4xQweYwQ/R93sWWoF+1cUvw8vKWnPGUvR6N7mbEKWvL0ag6Zm8gOi8LJMTL0ahm7FL+StX4limK",
+	"LhJJ47aRsp3Yr7tBQzUC1wR+s9YhFS5zFkwLAwkC9x7uk1/4T2QmEqZBmxvx8UyxmIAom3PtxOuZlC+p",
+	"WLx1bpDb5UTUsDYEleCwpFJleoTGeYHwYvERZtRmxrDLtLWHpuASgazuu/SxnC2m7K6d2Fa8b+TJBj1g",
+	"idLflTNwb3Uas/K3G/RgSwNWpfQObOcFAhuH3KNiMRSWkO53SFi1i0Oi6UI7g+bHYYujLXYO7xu2fMkP",
+	"xQ841zg4YoYCkgEePjro3u+QY0FYOjULEikG9To08doWZMGBI0ZIwa7bUn8n6BXlya0rmrP8u55z1ntJ",
+	"CWbVkVRisoBVnK16P6d66PNFg1UpSwRqWCvHeihCib6y9kxcCjnP/D9SCJeaYTcrkdbWg2Qj6v0x9vcL",
+	"xsUY3GAjbk2XI7RNXIK+HY0doxe3y77a3TnCO8E+TVl02yeJC8OUoEkbKB18WRCn924/FBXoDkzk2NWU",
+	"OHsYjAi3Kec8Dh1f0LPpVCrD4pfWjLhl8ss+3gYjBrict3dcIVbbct/QswNrqtUZOSAdA8jdyWQpeJny",
+	"9/jiwHCJENCyaherB1cRQ6XW8HMxSHwnsSn37TYEoJtDVKU49bKIcPHkP010rZW7513EmddmVvrqpEs2",
+	"Nej19TLH6hVTZYnIcAyHFEt91wS9hTZUgGbhH7pY1JfiYBJeJRH2ki0GvZpyuLusTylBAjSnuJP5ROpC",
+	"tQU3lu9GE6aPiJglCehzICYraQfFPKKH+8U8osNu91Hv8LB/sP9ov3t42CsnFdmXomzEtIRqkhGknnHF",
+	"9Hb7hrNcl9ngKpOtFDyntcVvTPiAO8Z2jERZCfgAbkmgYlQwy51bhYWIraYMMAElStjrlwih321cg3zr",
+	"MI+jlvjtaJyDdCRVmQ7fshFTiili+TBNyuPo3T1FuhyGtUvv7isut7sipLmpNVcyYeto6K29BziVnLqY",
+	"a2kSz6EMb0qVEeCKTIAtZTmRq159al9ZyXvsbpDr+LmY6fMBU3+AfNyMssEWGUIJB6HE9ErHr7RjlbOT",
+	"l0XIi/9mERxC5No5HAeN0ddCkzcFzuwySqtpv5nxYKTVVC2j7RCfFR3mowqdQYHGBCTwkgWjKrB6LWRQ",
+	"2t9G/Mpq9mE2Z9Q6GIshERaT7F01ZIAuIJl4pohKRVmalLjpej6zExP733rs/1ecrOKhWkf8NSL3GCrx",
+	"vykr35SVzZWVyzoV+Aw5gUNL+Gf7+M1J+xe2CDvkdCLnLldGiqi8CACqcd47//n37m+Xf+9Numk/efyk",
+	"K36/fLMnD9QjfWh6s72rg/mjT4eL3h97xwc/reYjFYgFeD1W5Z+XCkP/vb/3uXbHv2li3zSxb5rYNWhi",
+	"yCeaRdKvXNfs8mvBstwpJ5X0sljKFqyxbkajv8qVqATkYuFy1Ddaa2fnVxa7utr2HOal7uve+Yp9Mq5s",
+	"fmlP4Avlt9UvXAncryrJLySkYrtYFPixirm0UmSVMAMS5vBxIZlNiZEBuZiZIXhksYKKi3FAQo/OFxZK",
+	"hUsPT5OZthptBbMurNNW68EGl6oe8YLz53JItcRv+6xMEWO0mSpGZBTNptzOW8qygF1ZVvSwWFXUrZOh",
+	"DQCITaN1LuE7G25ERcQccMo6WnxSvPdzsJua5wrn1jyAaeZLutR6LWMZBHHNh9z9bj9AC8qQJa9dB5JX",
+	"TCkes/WcJDuyr/0jnzMsx7UOTXfb5zL64yYDzNAxmyq/7kw3LQB1NleCVUS73Z9YE5rc7kgLEJsbU5CH",
+	"FN2YLk7xgc8F4NFNcHHubP+KmI8brkqdDlIg6LLm4Vchp+EizZR2pYZLFE59EwsP6uVQtnUV5acw3zVC",
+	"Gdnqli4mB1CI7HtZ1RHSNGn6LNGYeS8xZzJl6QVTVi322Q5RwgWPvgO0rdGoQ05nSskZxiz1lEZWyELi",
+	"RCqvWAXv4z1PEkgrL0VXDaJa8JiiXlbQqQ+W7YcqMeX2xHB4Wm8AUL2d+HqLT1RJzL1o3Ybt6BMsnUUJ",
+	"ileHnBhNEpg76EhLChFkHVwsiCt8hqVEgKvlXadicW6pv4YV0EsGWAt6xiF3E1UL4yJQI8VYhxwXUjWh",
+	"dIFQvA3SZLXMgNUgvE2MTMqb7+btlu5CyoRRcTcyfCITl2XRUKoL+RZyRChmzcOcLxmb6nJ5Tk7Yvzz6",
+	"+e97v/3Uf7n/z4dnB//6+/tnb89+e9ff2z8o0/N+d8lGrMBM9duPaiE9NlcPanSCXST8+pt3EmUFebRB",
+	"sXDx+DUy98I41pzNZ1e1Zo41ED0ayqhSk4Xu8zkcBXQHeBOi5oRF9SClwFnto7EU7AiBoSCDG7krQkDN",
+	"vaOlVN9b+F5gDxkVQxHORCxDpE/FPMq4SwVnhFGVcMtWecqCqr3QIc9nCr6Ng9UkpYuhuGCExnGGX+gA",
+	"LSwPspILE1XsvyYsujznwi86XLRHwFjJKOS5nsi5NdoZvbK/oAACF0IswbL3o7XHgqmx/S9Pp1KZMliG",
+	"+/LSGaArkCMdOCP4Tt16IyAkJOblOIthhoObJ6JVsCALHjcJORmaVqrRy8iOqz1ezRLrFjxgQetTm85i",
+	"DjC29lc6GsGPkk55O5IxGzPRZp+Mom1Dx0jH1fvtUdzBjrtNnj5SMj3P9eQaGwBrEj1eIBUkXFKYw+LW",
+	"V8+iJTAhzVCwT1ybPGBHBbEHBr3UYyaYokbaQ23klNBC7g/k9drX01RCghdE9mbMAUw1i4neJt7bWp3u",
+	"RJA5wOnMJwt3NBaWa1h+AaloWA4jBZnO1FRqtlJf+xLl7M9E6ltLzUzDrIHRlDGLXakssuyiU6Wyontb",
+	"LSht/3FepytU1oEmyVduvO+kR8jzna3iimIBFpmT3WVGUvxMts3rrcWiclLSWvwerFFTXiDicYMiMaHT",
+	"KRPg7avoKhs7tZ9B0SSqPAGRScy0wRrFLdzZFa2q5NjudbvLru1aD/WapVjv0S8W5AZ5Hfqci9hawV4V",
+	"wC4ELnpVXiS74zVhFcQGRIrzmar41qKUAOZYrAmGM54VhEECd/HTOXMtto/p5u1j1oWZakyItcJhRWyj",
+	"OvZyfAMoHZTHrSIdeUjhxsIdQcsuzfkf0Ghj9WNnPGW/2fuAbazb6dwncSOb3b/hzd4gDIQ8Dphbq7iM",
+	"a47i64L9WYGHmCXMgb3CGtRqFeUz1yQy308WTa6mAFNhsxNeYXz5Wp/NudBHLvEfkRIY0+RCGh8+2cDN",
+	"9OfUXKxi13DQVb5JmGouL7kYkwvF6KUune1qDBC0RXiQZo+ldIGPVnVHZzrKmdE8Zu25VPb+NgCpZqKx",
+	"gLLiS2v9L3WYiYXbV2An7m2LnVh178HarTkEb3MLdjsPn0/nNtLJ3SNXjenQI5AkuSi+qHe9LrziISnx",
+	"jjt1xu3i1mrUZY9dafyfTZ/9vJrqThvs2vdYIFZ2HmNcq0PCrP9cGJAwqzaCPyYsumTxORdhMBQhF+eA",
+	"Rs60DkHYh96rE4cYXF4U6lO/01l3lAwEcyjsdI9I6Iwb/IxzCLl3Jmxkzp2T+BycxOeaMRGSWEKKzVB4",
+	"1xRq3Ewjl3GuqSNiFKNgbruqK7CsqXYjRIybAgsqtt/LZu+dWDB5gL3Npl5wZsWZ7wofL3q2aidRZlvV",
+	"xn8lhlVpWVHHcC+5iK1qccV1nZvxW8bDDWY8yETOajyMT+B3wKTOkjIDQnVJ8fhbnz2K/Re9LvGopFk8",
+	"KmkWf/vQbR/S9ujjvx/WZw5+QRLFOY91vacUYnzuaLn8npH0Hu2NNHxk/msU+2uQDZuKoUJ/xhoWCTyF",
+	"AxZMPuWNpGF9SuQ70CSyeJdiY6pijLdqhr3tosiOsqyWnl5yQYD5fHU5khDPa9As/ALmuh+W9NMVqkbg",
+	"C/25cZBmVQHctOJOsjfKOo7oZnYIZJrQiHXIs3RqFoGHi4cgx7XScbm1Z/2Z0l446vqDhYMkRo5xMcGI",
+	"ySs2dBggkNWFjLfI3iz3HC3N5KBmIteUZOESPWv8XlumRjheu7zCJRZWos4CgRRP/c7ZFVYCX0vAHkLj",
+	"0moqty+vj4oZAGE3vD6BaE3QDFO9eyvS/BYns62sJ39Tajy+uCgP8W+9g4cHUWWg160KlMbecp/8Xybr",
+	"t5fh5Y2wIiVcL2RKS+l6KHyT89co58u7Atxz222Bh75pAzeoDdRX/C0d4w3E51YRGhCU2xVfLD39hVUY",
+	"Zev7Ky7HsON74zsHbaGa+G7PS+FB1FIAOejR3uHD+wNCLwA+OEtDAhTb9W7Ibw6Iv4wD4i+tX3zzEXzz",
+	"EfzVtIJliTSLuUGZUi/mUXr4dFQAF4V9LvTjrUSx6huWv3c5thcsoikDg+vn09evqil57hNck7HrOjjx",
+	"8HaVxnY/7PfI/j7p9ffI/gF5+KjaWR6SVNZG1K8tNouSpXnec6rXTdqlIBLIQMSpx9nU725mSAE12YfG",
+	"41IXN+bNRApWw95WJzK4b3xsotBnwtRlTFkCTXjWRpHY8RtiFOXJjvnbxSg3ep0wNSzOHE/QaQRyoktR",
+	"oeziclZzHEMAqlb/FczMpbok7iYUUikjI1UKcRYgV7nRLBlVGtge9jvdTr/zqJJfcrBB9tB2QB2ofTYs",
+	"YrFH90bqeoH5VBPMlrkwU1SzeGW/PthGvC/IwphuzNnfLlsTGHAFU6SximXjIk8k23qsCxf3q2uVnLeP",
+	"rKQHLdeJwBdqw+P2QPK4QDUUuijcXmg8Qz6sX4Ds8kmcJ/IXKNvyP2vv1RA4nq43dav0sG6Vyjm+K+hl",
+	"IlM4c1JETIkq/Eqh6+3trWI+dr1y8BpHj5tM9ETOtzh6Vb2n1607civyuIISiAaWYnSW0HhuT0rlGKJN",
+	"TczhOshgjmI3keNVWSStbu/nw9+eHPyj+88aebaWr+pZAy/Iy1k2wzNakwJoJRN2iHcfzCVOaVWKx7OQ",
+	"EC39QzljqaQ1F+kx48K5KGiU2etdR0wYxbd0GLlnKm4iweY7JDnnmsXX5ij6iSszeUrrij7sr3b2F/aW",
+	"ABQF0jvsdtvdXrvb8+hCWXKlkTFdHFkuQY3lsXRBuB4KBzVtT0NNx548DRP6c4WjmZkpFla7S/cOH++3",
+	"u/12/7Ca7Fo9MGXzdpPj41td1i/CcY6dZWcEXq+9vb1DMpolSduO4H7t0hweHj5u9/rtvW5TtvbWM2kc",
+	"+XNWp60sAb+WO2V+A1S7LkA1riv683wik/xg3BWyWj1EFROxznWfolS6SUywa8SadQ3ycPURcIvmWGcT",
+	"OVNfC9KZPWUO6uyoNOzv0Jz1nQmzdMhKunqNuWvP8VPVIS9oHIOl+A0jbcd6hmrxt4tc3QjIa5FP75Yl",
+	"UmbdJbzXIl4r9BC8YE5JhkJvxFnA6uMxMzpnUEORie7s7RcLkjB65foGyJkZ4BaljApM+l8FMDvExhNk",
+	"JgxPHOasW6m1+LB/fn57PYi1fzWmUTmXS0dys/PUiB77TeX5pvJ8U3m+qTx/TVjYmUoa0ATybXEunIBQ",
+	"olmkmHHmLAK8y0pznUL3mawaeijkaECmViWYGDPVgwcPwswHjo/57c+yIpahlysW/wM/RP0gZamOaLId",
+	"FHOHR7q4qjPF24qNmAJ/XpmK+mUqelhGU6oZSRNq83BoP7teyt2Y9olbvk5mrveXlcTmdm4zeOKLcqtK",
+	"bo2vzV/2BJqZ1wv+vH16JFOm4Rx1dlR7swJb1wye6zKc0G0WIl5yUTNYAAfMBwjsoNjo7oiEcspE1ruK",
+	"GkKTpBj2vGQLqB6/ZAKdxpX6N3d9KeSSNbrXK0SRG1ZKFySWQII+hLwREb7JPrJBwFDJxnJpHMZ3Gppl",
+	"6I0/78G68w8/rMkWWeH4H5DQqpzIiKkgPA5IONNMDXLePFXyiscwOvcqiJbhtn396mvlBOdRCaBXvytl",
+	"eimy3frjXUYqrhHoiOO2qCZFWvrPaj1rLA1/aUtrcQ3Epv1qFWPz5rEybyyydr0Im0F51dft99vmGOTa",
+	"zfYszYewnCDI6a3Qa9KOC/Td8yiRGOJSDHO4WkEL/3HOxTl0ObSM0UwwY2Upil/4zCbQTU+oiHlcG+Y4",
+	"lSkDH9EcDFhIK8taWU6Z0lIEgMVJqCYJNyaBkum8QZCRVhmsKVriykzOF4zWyMx/MaqyAFNZvBkCpdll",
+	"GXf4eH9VUuzh4eHjomg7XBE9LUi3TQ21FJTd83oLCLFfEmb5nw5ySAaMWKuKYXP8/ffk5ff2f8t5GGtx",
+	"aFO19oi8fPsKBKW1n86t+bs84F+pNsTMJYn5mHvIHkbgESJmlpOs35FWf68iE8o2ymrcMVCiN1SW7aTL",
+	"WxAUSas019pzviLxMIfstHN3STPk2LXGknnSF17SzohF9D/XEguTLLE5AfsRbwxrMsPKXRK2QD8qPHlu",
+	"XL3/lgUK2zm5Eqlnau1nnrjb7BOZCl6XTJt5B8YSUnQzOcR9//jKERnFvz2M3z3ZSuco2mP14LeYUNeY",
+	"uVFMCd0GdXjHTgN1ub1lNxvh4s7wRyYyWcsaX9h7SuloK6kFNvp1dipXpJjl+/Ed5prJEQkdCtA5oACF",
+	"QcmVdF3r0pgmtUVDBJ/dvlrDl2necmBt/jXeBXBl0SUz67HK4C4PbyZHo03QzV5bRcwvwUrQQGxSXE40",
+	"DAglsXRIx6FzX4TW7MA66hCMC3cCw6OqTsU1CVH5sc/kEL+lVwQ+Udta2KB0OJSXMvcoYnplmlUlla/A",
+	"RvbqADGHw04jNObnoOX7CZ8znzG8anV9g+QsCahEymufxptfwL1V+ZihsdFMD2xItip6nDwjbBaW9V4i",
+	"XxXGBZEqZmor35DL5NoRKrIuf7fWI5TW5sefIciRYsReJzRRjGIFxHouX/Ex1Qo4ScaSWDV57qpYEBka",
+	"kOx8ZjDwcHMLkm4j+D5Yp2YCeN3gXTiuJhiTV2wOv1WRlgC/m8iZwQzchZw5kCbQJYt2U1ExyniiE0EZ",
+	"z1s6dEEhndkJYsd8axSm6pkrsMZc3fnYwEXqOMCTXEWqLhD0ucoK//IIh6tnEhKCk67ISV9TXPIGWwqt",
+	"CPugmjKSqkPeYO84TIAvu5Aha9jeW61zbD2ZKK5NChWIX5F3qd6C3gli+JrwUkpowYVGMnWxgzXIJY5y",
+	"d81FwacrjdpA6Bc6sllZD/z93A7FY7dR//cyze9Avvn7myxyjEvHdOFtODyHN5eTmc2wweRuGFDgGttV",
+	"vXfXObS/3iHeGURxCdNg7SlqzkDBuwr9PwAwH0s2uahvADIasQjObwEkeEU9WfFtOd7yUdbeuxd0u90v",
+	"x12uL93Y1lNQVV/d70HDrFes/AZxTLxxuwimf2g5iMkglrIViHXBQfJVxTGfUsNeeNtjW/xZq5ahE4do",
+	"LsbA0AwD6GtGY8/Z7KGDou0ar3Aio0u9It3FZx5JdQkf4uaIMCy+LscSN9qEp3Txk/1ilZxrAAIc594k",
+	"Pg0FA0sJbMia3QTrV94NZlu5q41iJppk/VPpInAimFgWuBf9SPy/LKXWi9h1k3sm4tejbLGwO89GnoOn",
+	"NXAwvrmP/W7tUrCEX7G6ettjkjKt7SkGG3/OLiZS1oQXrDRJp3XM8YWcEzkyeZ6NUbwiXXuroglY+7we",
+	"Z2MXTX2r3DA3xbUZRjA/Yh+53SQjGCTGqmpDZ/kIwPoRy6PDGk1/D0xjwSpWsvO/M0svhAptzeqYHHS7",
+	"azWOO+0l49dHNyIvu3SF5bkVdhJ9v2bCxbi0KhCqXRkQK/o2NwuHgeDYhOa4Jzn7RGVT+Y1S3Oa1z6US",
+	"ZcMqJcoVA78SiNulZc6mPu3V47ppVPENut14zlxuAPvNKbzSKVxnta/yx2YdgTIpVjHjq2dxWSKU2UuJ",
+	"Ga8SuOs1Zyd+t9Oc/UPXUTOb6QZfneZcPhpLCxFOGXSxDQcuM0dD+0ep3J/INLERGlC+fRuL7e1WPMJv",
+	"1P455ldMkNnUhUr7+5DqrUvpJvgp9Ofje+DfNK7ki2T3LfGrp7K+F+JxnqSd40hcg5dyNEuSLIlifcz0",
+	"lb3zeiG8C/aFc8dWfLFrkaPkFVP2gfOITjfpN2HvfUKnywhP28MuXZMzMd+FpSGVAZFLU93Oy4gbuKOT",
+	"0W9QAxbyrlT0hdRxbUixd0ZBFWJYQQfNW7peehTaI20sPDyo2ZLXxY4Rywe29L3kWRdflwDJSXIV18UZ",
+	"a69qoyiZyLlw3emoWBDDTcJKvdOHYrl5epbwa9gnp5urlCZcY97eq+dPjkgkhVEyIdGEKhoZpvRQ4CsA",
+	"vqFanvFUdcgrKVVtWc5X4PbFNf5S2FPPCK4B6/SOGNZm4e275EbLx6OCubkcR3GN7IULpjgsz4D0Duyu",
+	"9R53A2zSVhtS2VtpMtuHCwbVQZ0F9SylPKnrGUVY217KINaAbA72+n34pW2XKkPy/H0mDRfjwNosrgeg",
+	"GgourrjmFwkrnMMgc+P3D/aJjAwzkH7x7ux5+zHUTlmVMk1ZfL9DfmFTSDqdK24MEwG5mBkwM/Uyi7CH",
+	"Pp1SxeIGfNEOcfCj2GjYo0FVeQEVopPOtGHq/7ofO1KNi7Y/gxWr2P1L1tZau7/gm1w+DTRJSGSvuYbl",
+	"3e4AkVj6+4NuF3PFLGcmKY8FH08qroBef1D1JR2UBnhQYmL37n3o9j5CCuv/9D9023sf7w8+dNsH/if7",
+	"zfu1nOn5hKvjchrozv0iAGOKClJ4nxWfz1+cvCVv9zvkmFgmJDVNHLglCXmdXxhT2StJ8KvOsZ3EExkz",
+	"u11PLAlOi5XR2+UsXKvf1A7MpWszQze5+6W97zNsteUinvvU6yhJxnrc7buzlvpMQ2V4xKdUmNVocl6g",
+	"I9/fWCGy831T+EZZM6pDZdNypiJW32Cs7G7DO4vGaZHKS9bo8eq8Gs3UFV/10SoW+VbzryHbQkiopsgq",
+	"kQ2bYa9kUMR40LbAxbNjeZsVpK4dxSaBmMJJ0Ss7/fGsu1/Rl+BmkNWg5D3u2tDjbjRLRtx1sit3tYOm",
+	"dmWHQ/6y1U6yEokVXGLF0NHy4SwflTolu8Jmf5qJONneCvX2TJHB+hHrDsGUQo6c1UhDkxDL3hOqDT7s",
+	"+G7CxSUJrfypDcuZxi7dc6rJyAruI695OjBf6r3sPiqwMdUVW25viElnh193CJyZlvEjO8GtxvKrffHN",
+	"siG39SXydL/VMJ8Vbm7/kQt4uPgJzaiKJppV+Fz+85anwDmNYdU3IO4Ms3gr2i7StCmRWr275V0dmMCJ",
+	"yRAEyvqURwJIWao7BbXwwWjCVTHF5MFyWelK83E4PP2hAYkB13DLI4ASx27UJg+ewp0vZcwa97CVvW+D",
+	"rXvrCvh2bgKcwb8PmhVB9BcIiYnPZkIRd2Gn/ICCjFmrMb2ShiSYmkTNkctVyDMFQ6LpogqUs0aH2t//",
+	"MiUKnVSgRPnqLUam1tKCtWfKdxOgKN6xo8COqpbbXBb/yXWumiZ1YHmEMyUG9oAPCpfb9nJ4ByrZMexY",
+	"UM1CKm5usEyDEJjhgtCxYgxrex0iabm1w8rTWe1J77W6WnYJ3XNyT2ahaUcizYNeu9/tP+rudXtn3cNu",
+	"97f2XsUqfXhYBispMUd4RV4c0Gl//HcveLj/+f9sIIH8oOu41q3opiV2MYDcEJ4klTYqy8pqHttyauv1",
+	"KqKbKJpP6JRe8ISbxduCENpKGtcd6orrXBimVrYWcE1nfHeBjc/fSeHN5c4ey5u9AnndEnd2WW81gtfZ",
+	"W9d9H0XrG6po2gBJIsnIriXfThE9Lby3NIa9GnW4SUnk0aSJGQetHFP+TYEltYLWqctpsP+0nG0bvn3F",
+	"lOZS2L+WxvMPvIahACMT16lAJiD1MNvqkk1Nccjufc6ua7s/y0Mq3rP6TDk9tki5pSGXt3Oj07WTqgTF",
+	"xzSiMYMzEstaVJ6ZXWS64nwB4obxNp+ReRVTzsMZc2jWwtgp1zRU2SU0Uq/xplYNrTmGdnTUIW+VzRT7",
+	"S9VGgd/W6NN1eUzeCt5K0i8zyjUpudX2LXbKQWW3CmNdT0Onhhq2g+e1npDQA0tqXl90xC5T2wZpxsWc",
+	"iQlX7jQv7wa+3+/xfqfb6ZW3GH+q2WGvZ9en8sSc5m0Wsx0uFOwlPIL1B5Puh//WVT5Rf0sdHa/Sh7l9",
+	"W+lkrhVn5ScaAazcQbmQM4doZzVH6sBgimsKvzvVKJ9e9uuKs7ObEl9HrKVP191QP4oGEyjnDbsd3Q2U",
+	"Qjkyc6o2ssZP/b0rlMMTV3VQKhrFyGiZ6Hziym7ankvfdwhS2SSWyLB8JrOj5Na8kQtVDJ3tONCpTBl4",
+	"+zLvXyRjgHmmHIp/5lLFmEx9Ic2kJswj41pF4cy1X9DbWm1L57dGYTPsUwOLgeGWxedTZpdRJnK8uDnB",
+	"uRR0rq/1LMxx6wpJGWPHWqIX2rC0ditY80ZUQpPXAnragIfC9TShi+ahZHRVKfiTQs+S7DB8efJH/fBw",
+	"+RrCL9nSFro3NTkkqpm+O3gYq7UtOLQAt7L5xAtDI/PGDmZLMnLGjGI0mhDqQLiWKalpiX5aQLVhyWh2",
+	"HfMwHF82k92lZQODJrMGSkWUKMtuaj3Arm3iwcEB6fbIo0rHuP7B/jWe59qNwaE37cyLWUqFT8LaYltg",
+	"5jR157tpV0Y05UnDsYLg0HI/w5eQQnGDhwnyiRtAW6FYGpyd0N1UCkwWK6t+uVEqbvLQr9Qr6sXJcZLY",
+	"/aiCrh8LQeqW9eA6hzvTq6uqofvRSJYsMTka8YjTyiHMfl0vshwRnzyt308eI3mCAVJSMZukysP9jeBG",
+	"Ok3AWjCamAnDRxzxcbeSmJ6XwJlCR8nmrA6Bs9wrYNE75JjoiVQmO6ovn708hWqSTETwbLQFSFQBLWOn",
+	"TEVWcjABGlaDjPGYdF8mVnYjoJmeAZ1oFkkRU7Wo9Ah1l7dn55XGdPC/3uMb00B2490nSzbhVgy8xtSr",
+	"mOfFB5p3prxWdg3hvDkHgSO6m2KU9Urr7PqCtNcSlq1WRxfG1YxVXvVJ7+CoKbjCXbb0Cs96vTJu9S/Y",
+	"z4gmifayxZ0/16gX3ZeoYZYOoLu+ejVWao4nWs/YjnHhuZKYE7LJPEu5Ddx+FbLu7dRLzkOjZpFBpIZs",
+	"Ev6gBi2OvX/AbWzakEYAurEYJRxMrIuZ5oJp3Vbo6k7kmDvL+YLHMUCAm4mSxmBWkVFUaOcwNzxlcgbp",
+	"QJ+s4YzkY6RsJxKOgv2mnk2nUhmsgJqh64nhGkRMa7sBZc9nYUI1OJGG8mTX6GXM6VhIbXjUWPIrnRe6",
+	"zD9cHrfDJoPkoWpBpOuZYJektgvqeubSIMHZp6nlEI25j74/uyJTqmjKjO8GUSS4GmXxbw98LtcO9vwu",
+	"KiL00eVmUX+kL2gpkOhBlkfUVNUxf2mNyPJfc5ZgTjtNJ/tXl0y1VdovgEBDstXyuVasGbC8EpLSLBm5",
+	"EpVqHAAubNZCZMesHxcB+4/zSM6E+fGgexMiJluM1fLlpUsP3tLyc8ErVFSbJYo18d5hddwWbn738pMa",
+	"X/UTu2K61GW8BEq8UrfvrzxqG8Iw54MLStNrWuDXxUDxdhnuWRC5TjMbccEb0o0gV4cbTfK7AgfBx3XG",
+	"OYuhuRqtPvv4oBB6bV9IeXktyn49CJc9UGh6+EoMTDlKEqqI5uMK7PbyaA5uSiN3tYGFdV+74a9nJpJb",
+	"+1WOBQGG62saqq9bGU/jXllaoQ8NiBQMvOOWYy/IFZe5/r95rgR8qez07l53FtfSUpZY9dLVLYMduFhN",
+	"2/imnD63lfYpXQXalKo6VLNNkLKX0uJXZLL78rcFAD+UI0NWFUM9Es1EiAkJxmLddlZFJWyUP7ByLalD",
+	"GXXDal7FDDN6y4Rzn5uoCSXuLStJf5PywBzYnAsy02yjIveLYmfwzfGwtqvS4SWXUX0YOqKJnwH6KDCP",
+	"Bf+NXUkJqEeajOnVlqlP+ffLZ7q3aRL8MYAzUJIyNWZbVuLA7i6nwNd8e9tqpnox433XWw0zd5SvG+SX",
+	"MT1/ZErnMk+aWs7UZwmLZI07ENsGWhLBeswto5qFgM3q3IQ1XBbqVux2BIVA9Spm8YU1Kp5Z/OnrU9xE",
+	"vtWm/GlrU0o7uC09ezq+7ZoU9907qUcp9I645VqUohDa3hx2Yhm2yjd2wZbA0NazxjLGZlbbKoH1lP+i",
+	"jCGv2DShEYvbF4uqMza/sI7acXzursZFKybw7oZs4zW8YunJl6p5JRSIrQCNbrKw+s+oihT3t6yPlFO3",
+	"t7O7ljWCFU3Oq3T2pdpBkdD+/CpCYTbf9IQ/r56wtI1bKwtFsr51jaHw8btRG4rc6PZ1h7fFQrcdohnN",
+	"/vPGtETvKO3cOBpV0+7sVtu3ilR6a1v9fHQJOB9/uInivsZS1e3df1gWYxWQdT7ALRVND3wiVaUYd0u6",
+	"OYKqp6zKcLN0MaCgjRDMrpdm6g2S/TK1HJZxidxD/1MkuPsPIMjz717Qe/jF1JLfubJ+s6yYZ+kCcoqb",
+	"DhkDmDTPpWhLkSzp7NkzdT091heQbusOtlQXJVxUC0i39Aw3HbCsyG972s+asEDQsWQ++LfeoelA6+Fj",
+	"z3Ytmd8UEecmTZYvU9ayrS7RUaHKc5mgERbPNCQMlzH2brC0fgf7JR96sOEJ+EJDJiP5P70R42fyzYD5",
+	"0xow5S3clqQzUr5tw8V/+E6MlowR3r7BUnjJtrrtglBBgEFk7b+X96mxINvuLfQur+Zxp4BQWyJY/Gkd",
+	"saarckdPyyAJ23UZgmfzHL/dSuW5ISmjoiZF2rW+g+hy5wbLMlYn2lTyaexglpvqHVzjcOpZmtf/iySB",
+	"ce28FjXL9zbykmGxe0E/zyeRPbdRQo/jbuW9bKQnB7izFSFBD1RTSMZGeBavuSZydV7DzSGDfqF2twTR",
+	"Ab/UaXUFlX+7lJdtATBzAVJiMjcHwHR9aJRggfAKjRTXe6QYw/TxioXoLmzvgte5Jl4LN7nqFHyp8mqp",
+	"/s+vuCbyW3T+T6y0Ztu3tcKaId7eprIKsGh3oahavn4HSmoBOWNbL6mSY0Vr4Aa2UYaWi9auUw+6aoKx",
+	"sYNxF8vjuep2ep3ubVUgOvWoAHy1tEkvGE3MpAGgG4uNAFgm4Vc1NkKTLDxO5nShSSgvyy1lWtVU7353",
+	"bUlKc27qC5nEjQ3rvUy4ZFNDZsLwxEpm9mnKa1vo7tT+CX2C55u2c4oduOh5mneDWNk9o9I8Yre2+G7K",
+	"N9PU04UyajsEvhbJIk+gcXcWmwWKxe11ClRSps19DKVMS90pBbvVHobbt+G3r2mcjr14R9Opa8+Vn5IS",
+	"veSTyHentBo1B6ZwAEqEXerl1cQqdmzehdxEAmJTh1jO7hsnaBJWR4gQrIW+Wsbtx3c1PIeKxbmdeV0y",
+	"WBJDTyQ949B1Gkg042nWWgiWGtc3dsS5fTZVZgvrP1k4netvRpiAhi7JiRRjv1vQaLvY46zX75blUa+/",
+	"EqH5Yall8t5yz+RSN7Rev3sNx3nd/KtF6IXDVfj06jPQ2N9/AsCaUGPOjSbgpPkmK7/Jyj+3rARXYx3Q",
+	"CrtiimgmYmhMRzUJ7QE4hwdCktIFuHCy/v9lVfaXRz//fe+3n/ov9//58OzgX39//+zt2W/v+nv7BytT",
+	"HPrdpYyYfvvRCkfrn0XMe4/u1yDu66CEsuooDdXO2Lka29JeLGCPEUgyIALoApBqXGfbY2xaNhT9/zrY",
+	"I23SC4iWKI6x/vLn09eviGI0ZgqhHdHYoJFJFpUWY1+wLcsH4stRimASGU4ReOhYotm8Pii0OWrRgFDy",
+	"7u0JIKoV4IsqXawnV9diC19nt8UtUYUeHTzs9Pp7+52Dh48edw4ffWXz2R6TyHPOGhUBHPVQew5d6d4+",
+	"f0L29vYOfQtPIkcjzUxALpiZMyaGonfY7ba7vXa3d9btDuD//QZe0sPDw8ftXr+91zvr7w0ODgcHh51D",
+	"+N9vHfKSR0o6LY9QxYbCGvEBGXHBFIn52Oom0czY71X79/W7/Uft7h588dB9cYPO/TVMeokwAMXniia1",
+	"3RqMYiaaAI4BrE2YczZit2cv+pEY9y/iuVqt93trpWUHobjsY8m5cDaCOuJ4+fbV8vRf1tW1DlbxVoR9",
+	"8KomJdCaayhga8m9pzRN7yNjGnFLA8hjofAdtx8LIuFXM3eMeM4UI3pOp9PlDq8O+muvcjgflTb98WZQ",
+	"EkHrJVNj9kaxK87mDU5yV0JL5nKWxLUY7YWwV20PYal9JAxeMZJJIucAZgS7tXF4odIdqAhPjn7napjB",
+	"wxw1jsphdWQLL6+YSug0HxtGfXABuPZdd30zGsScp4plGsvNzMNK7jpL56VrdgsN6mHwZKTAuGYkg1qq",
+	"hQn3nT89vihE2s8hsr0Z/mihEcPyeKd5lf2qdciq6ypneJoVF7uJB2USK25s7cm22/WWaTBlV9J0zOMv",
+	"IGckZHv2b56Uv5FAaVvqtv0V+2SOryh36n4znupIMbSCypm70mXyLqd1LuXZbGP+13dFemVtHRfxzWLN",
+	"gpELNpKKkRCDUcxacCBaq2bMFw3pTiRzg3tnjZS+1q76pSGUb3X7tJau6nvsPy/T1eYN9n9yjCMgBviK",
+	"hxmiYgG5Buj0c+hz0O2Z/T6jyeaI8OVDscxqmjr5AOVt45ngKTv/w3KKNc+c8ZT9Zu9ratNf/H7xvU1b",
+	"47r+L8NNUJ35QrDrf+jcUq7h9JSOvdNh+SB21hYrLZ3IOlze8yZcXjvyMx5dMvOEJsmWFu9zqch8ItMv",
+	"5E2Np6NuqYv95Wvd1amlWadQ4au+04j/UsyL0ohh7bz/vsE9i4kUQzGdqak9BSldeFXsCL0TmZ4FOne5",
+	"X2LWL9AqcCJinaFAF7A7NxNLAd2woLQRhWVVoNfb53GYziYuK9yr+x4WnerdOq+GXTbFt05sfTtLmIPQ",
+	"Ad8dIxdKgoQXxK0Sou3MJ4s64EHfLHwpXfYoOwNRwgWPvtOWAY1GAUaXfZO94pZVckXnXGinFuOyaQa1",
+	"KWbiFlxfT/rodTpClF3OBiewvdQhBbUO9XkH6cnInC6ckVeblFU1n1WWOE59wQ5uoWL0srB9JdjxmdE8",
+	"Zu25VPb+9kTOlM78j213FHInZPZLWVGrXFynsqVcNKQSBq2Z4L/PmLts+dtS3gysaOBJrY5jFLC2GuC0",
+	"vtMFmMQyCRe00TWc7KcMD+tzsFs8BzXhNfc/g5vs3Yrq7AtLeZNIM94FOaea4P3lLD8hK6eq6Ot5jL6e",
+	"Dlr6m7h89vrrXT6g+p77hKOVOjn0TvBwDpvqlDliWF0FYBETrLhAJR9tQKCnBtKeU3fcjZsrPE3IYf26",
+	"JEi605Kkaq0i+vLtK7CCJhtoRICLBZiuCN25DfHWRS8Q/76w38WJBqvsvvIulk5TaXQrTvuOmQmeHqCx",
+	"ypjr2gIHas3t8xxDernlmnuUsCsmCB8RLVN2IeOF1Za8IAUXHk2Z6xGCbh18zh7TYpAdBhtukJlQCp7D",
+	"LZ+DXVnYdtxo92P9lzmu2xzCynlqOEQr6P+Z5fa7VDFla8y9yNhSrwP9zeksdBZzQ4yiPOmQpxLUmbni",
+	"hhV387u6LNNiUX9WtOBA9r8mnW4pjXedGvLs01SqhhY13hzRRiowRVZ1O1ntHnwGnvzCPbfhHITtro1k",
+	"QiCXyCxMQZyRxk1AZBJbGwho/MiZxXP7C3xm89Haj9eUHTS4F9gn7AawnYo24XZvFk3r7fRztD7T8tR2",
+	"WfZnVxuvPYTIa0wLnnoDztoTE5bEGw8EkoE3+jh4seM6QWi1al2IJuGdhAsjSyhwGw2oAIO3fkzben6h",
+	"rqquwYudxUzZ415yIGw86lN87UaDNuCKqRnDP7jG9DE4IL/P2GzzZUP/zmYDmFNuklrfoj1aHCH80BzF",
+	"GzcexXv3QNMRXdfat3hgg4Jj3tHeUmzGH9VsX/PVLUzTHxzPvFZw7nqX62vBsvKtotaxkdu1IOUcYL+r",
+	"ewJunTWCCwoN2ApQMLufmdpSLME+mfMo82Ku8+Y6f2eT+7T4thWLCjGyHUpZSjGliu/RX9rR/Vh8fMXI",
+	"30Ad9nYjf+J6MxhZULTuvX3+hDzaO3x4f+CN89RF07Shi4CEYpYkIYkSRp1Ti4vip3rX5LT4pvHfrca/",
+	"TGlMpbyh5Q7GjwvNMAjAFZF74af2NHsuvH9EwiJjHEjnCA4hwsBYzGJLjugWpOg2rPcOxlyxyLLUgete",
+	"lf8AOr011B0Ukb8j+zu7IZF6ppjOfqAYE4LG0f4pv5VLf/uHsh+A9xd/QCFR+gUMobJ08C8u/ZaNqG61",
+	"WkHrCiRwdhuIYP8i/MNf8sLFX83+zsafUJHPDv7Ivm6lkL90yRa69O9sGZGPZB9gFxMpL5f/9vePLGn4",
+	"q/gHXqo2ZF9ejiUHXoHEa2JdyhQbn3rTjpzOlJIzEVslSk9pxCALjSiWyiuwBrDK17BP1gAaCiFVShOu",
+	"kThfPX9yhH1ZZGJ1bEUjY7kEvgJSYarpSUstSL+CNMg3nh0seZ0Akd6lelJNpkxOE+YsZW4GZN+uQu/A",
+	"JeoFbgkDEkujg6HQCdUT+/dkMZ0woQMypYoJM2Ha/mpXl5KEUVj+8IewQ36xRjrV8AnDREAuZmYorImt",
+	"l3aqurTlxr39vZU+4P2VAUry/XD4w3/c+0Du3e88aH/8HjLE7v97P+gdfM5+rF/LhNa1+GFzDHxn0aUr",
+	"pzdjIMRF4iIqhDTkkrHp3ZRi7JD4sLH/u1nTxLXYwRFgF9tKxw2UyJ3KCa7J4bw+syPI1NOtXMoJFcfT",
+	"abLYrUM3tY9alphQsdKNc87rLHioY4Gj7DbQh3ACQpPNm1c4pLvy7m0XegsaAIysCXSxyNon0STJekQr",
+	"KjQCKJY92lZ/C0t99iiAGtEkOZfq3AU4K/32aA3uUcnjjbfUq1IJFTvFBN5PZGp30e6e5So+3M3EoJiR",
+	"jC2CwywNGVYiRB3ZEpe7Dook/P3F+Vw78JB8OE2pQ/OJTDIMpjw63xQkrMYEqyK3LHHrwoETqfgfUpzH",
+	"dNFQfjiiitCRcUCUQPoRVI8mUl4in7ccv1KWuF+pStxflT5x2F1ZFFIuSdz39kD9Ov5Km5cxIFxEyWyp",
+	"ZfR1Luh1Jsg1McOT2oIVywaAQzkNcB2729L9LPO2ceXvhnLKRDiA4ILltZzFZMFMh4SgXIaDXBEAM9Ig",
+	"DoM1b2IsQhuK0KmR4cDbQL4jICZeCDnvkNA5r5fe6J3amouIDQV8wLKLOdUkpTHrkJCnU6k1v0gYjtSy",
+	"N0RJUcxeF9Kca5awyMD7YS7WrrVvy/PWmQLKv2AEpuY0M5+9MYViMbiCMGB2Rpm1YP+VjwKb4mafrDSa",
+	"xzct0dZUyYuktlaJmwnJ1jDISrQ9+bsHvRqmmMdYQlAqoe3MYsj6KZ+MB+5J/WApB2WVbl8uCMxf8oG2",
+	"/2jKhEOSqKtFyXNk/ca5gvG/ckLs2orWwt7Dun4ddZVF/lPY82IBpcybKi5zv6YTcJzRuIfMQ7/e4f7B",
+	"o/sNKQQsPkcolrqgAx4p1za7jd2u7SXHfPyDeW4eVgGgtJkpBWjoglXzfQRkNe4SizpF1Ji1vjI/NXS2",
+	"bz5DuP3OJooxks3naHkL4IQ3TYyiZ4Iixc8ptmm0x2ngYpxUMW2cuZqzd0jeHkllGX9et46yyC6AxGAu",
+	"xfJZYib2fnfUIJ3ElxGYCRNDsXRfJJOE0fEs7xBcqTMAmbJZYMsBYOVr9bBmqVaGqZEGwI3X9sU0buNL",
+	"ybr1VVE3WLFFRcytAtY4Zi9I21m8IBysSO/ZeKhP/JcrDSebq8rW831XZGmfwQNznqNMbX36/StK53vb",
+	"47VyaTFeV6QHrEu0DznrC/MkuABMjfkW5xyDsU+X1rdXRwXYqb3B9z6h0ykTLCaYFO6HBZ37IbE/gJOP",
+	"vrxrbuXfKxJtoUU/VQlndVFKXFgjZdveswgHWJ0FvNIFdLVhU7uonrCbE0O711sEDG2dG4kBpAN2gRhR",
+	"noB2vGuD5n/4J5aZwCpfyOegxUF3impd3maS91qHdP6KCluJS2dLNlO8nWP1LuEX1qVNQ6j7nAssiall",
+	"Sy75Gm91rDRLAwZTwtUUN/XjuxlUhWkplLUmhObvBN2tPl3KzTahoi2kaTu7r0Abzg7NbLEv5BtbuEAd",
+	"FdQqx8+h+BqW29d+OCsTq7m/0ySR4w45TrQkGpPf4PIEgTDCf7ZdK572ydMKEGC39/Phb08O/tH9Z411",
+	"tHGTFMubXpydvXGKV+DwOopf2u8ervKmHBweFqhhv1tbj2K4aSqOtOZ3YJeFkhGbk7lUsbYrAviHmVi1",
+	"ZAsuRg+PXcddEcCWOCjgah3VpiDcOcqJccPLQU6xHGZAwtzIDF3ARSezcYecAtjYEblQVEQTZLZcb2zl",
+	"bsItet3t7d2KWeRwYXFXCrjHTgIWGGCJvleYSKfJbFxjSlNf7Zq5BOz+kVdQT6WYoCmDPEFEOvAVUSmj",
+	"govxEZRTScG017JoHJfhoFOa2CVjcdsNEzzZdGa1YQNqWoyresHjGLwckZJat6XiY27/TGREE2w4FLSU",
+	"lWoJTzk+ZjkNoNoWSmCKv7ndK/5UYP6Nv9slKF20tmjpBytY23I0Kv3oYuml3yYyiUs/ZBzS/+CD0W0A",
+	"hS5dcnpX+cNglZVHztuXrPykCziXF4Ml3PLi8phdQkB7xFh5oCkzE4k/OQvSLTg2WKLos4IUlTYUmZeq",
+	"BLKfltXywl5lqWJlg8O12cze4baRi6yLzdJuFa7BZq26tzylbG89DmFx12ba/dJUieUJYZOiLPet/E8h",
+	"2/CLR0aXsp1SsWhjWKlILE6cLpOLpTm3M3YY4ByvqOsQxQGlts1FGzIjfIZEm6VT6AQk5IWMFzA7SNWj",
+	"ul3N3qO6LadMVH9fdoi4mYBeW7yh6k8AHwwg4PCCNgnrtkgkjdv2LQnFhJKZ0LMp5hu2UxZz2nYcckkd",
+	"9U4zO9kpBX7DY5ZOpWEiWsBJUcw5YqsXuGjPIDnFCkYlaNIGXRhZVlYsnXmk2jNxKeRclJ21S3SwJNb+",
+	"DnuwMnPRZUbWBKU2SCJ74g61t6pWhKDdd5ZzHXMcqJ1TWq8zqREJ365fc42xvQPUFIzCZjuyt7pSt5th",
+	"kzeW626QUpm1//DjrBPFbyHlg2m9Gow6ogLVzxpwMlib80ZU7n/ghazemhp6QTUj+JxdnZkuq2f9Ha2K",
+	"bgN44UqwbGBDFTUZftsRMjuoLkjtqsukCeg/qwPLo0suwGrHauUcl4JrEw6yfMYga7cXYNr3UIAp49Ov",
+	"SYgMwJl6ci7yhoA+rSpLMQbDp0PClAo6ZiocDKGQfYFRDb+JTF9ilBukTgDefB2ApqYDyODnYhyAWaUD",
+	"gil3ujMUISSvZUMpFf+EU6qMsJ9E3W+sKEQIvIYn1ZgKroGzBkORQ1gQq4r5mnlrtV0y9JboSE6Z7pCQ",
+	"xikX3vLDwuhSXKy4sJncBAKARfBJd/CbG6X9zb612nOy9KIlPvu2Fnj4mEB3ecQcLQizHKmr0L/RTlDO",
+	"rwsgduOcIX2+SRNIBEyGFpBWD9+qDWR9h4F3mMHr0UYUG1MFGX+RZSJgRkWRz+rNN8IuNOl9dfl915TG",
+	"5Mr88k3ZLlvJLs6O1a+4wdJaVTUlDF9EJOX0DEsl4Xq6KSVeuBSk//2EVNdxommj19ekAPPeqiAFnljW",
+	"0LaoOQFG+LUVnNhBfXHNBlD3moKNTSo0rpHjNmLU/yVOytI2n1q1oEH9ck3ExooKg5nllDiJ/x0oFgPM",
+	"XHf+Z8zhQ3e5HtAkCVFmD8V8wqMJ4Xb5aDRhHj7ExSm5ITGPwfOY0ktmhTpLRmWlpFopsbbmYeP6hbXV",
+	"B5XigcL8dikHOG0omjy2a7JcNgnt/bjznfqGfyIGxQeCgs7hvSC0Dix5dTT5xL/kmkPENbHXPwde/244",
+	"+hs0l5jVmTiWLR4c7B+4nYc8TXvngDx/++zvATl5dfbs7T+Ofw3Ik9fvXp3Z0/Xu1dnJrwH56V9Pj/9l",
+	"//Py9auzF/bfQ/H+l9OzaumBfc+P7589++XXfx3BO358eATP/nj2bjVQ2mEDMNqPR4Pgh6aUsN2w8bdH",
+	"oLs21VG5BuLZECp48Y2pXjU48VWo0y1UUOQJP8HxroV2hut5SO6CRS4uAHV9cX1ZZ33KwE/bHvStMgDy",
+	"kvBNKryrTgNfd4xDb16pJ1RELNk6MZ27tdIovu07VoCxjZRMz8vVBpsddiFNk0BliYZMWcxJVQzVIBY3",
+	"obuVdYoXVBNX/+VCsauRPVYhHd4KelsGe7ImgSdiCeYZvMUntkAJcQSxo/1WJ3Fhc6S8vK1GS2dW5VnX",
+	"aMmSR+msf40tl6Q4L+ZY1dA/JvtAFg3F9KRCxLmK4cSTUsXLCAOr+pJX8PPchVV1LiNXgy0LqI6rJpeh",
+	"P950I6lvisGGisGy2W2vuAydOU0SEiUyuvTtFi1fJyfHr46hnvaoeko9ly3z12cze2Qf/DZTHCqnCqvw",
+	"cH+V5YaL8LEAH/tDYyHm7n22NtNMgKKaOeVT2iiccq3CriycTsTVhgfrcrLXJvVWShx8Dm/BW+0RfBeY",
+	"zZsgqOw2Dbe3zaptTMIv3LMSXvh2+kztkq3aXPITS8FcmAE2NjcnLfPA4hiypqinQ0K7cWEwFJBstJR3",
+	"CqGHcrVO/jSUTBMha74/FDXVOTGq4y727otzKpHceoD7Ly27ubOSmmtuo+LJYYn8m9nDW1bssr+7dm03",
+	"1MfE5kcu2VMb8PdtBMnyRfrSRhGW29ePdrYovibFakctqrH86dgFNO+2qd+Ej0xDTe2pxPQFe5Uk1DBs",
+	"OYG548qVz7AxyMFVIy7nNewVx9je661uNXguR3Z0m3hIXo+eOjCw5SNe29Gi2Kw6gkY/F8zzZhdxxaNy",
+	"FxXYd1WtZ5dqfaxoVeMIe9i3CT03x5eKsf1qkAlmBHw236MdtabrTQfayau3ReeKjVJ+YA/gtesaUpwu",
+	"tSupHpKsNcKIsyS+A4Sep8zyEpnI8eKri+S79LKViPGY1QGaY7aWGS7jKoyPFeAsxfa01gq8bFdS729W",
+	"RadJsg2iPOAT4kNFA8OK6QUDh+wO5UENw8z3ZrfQyw5pjFtKgzt3p76leoIQBGTBtGEqpgtAIHetIr5i",
+	"52rQ+tSms5hDbYP9lUKK86e2pFPejmTMxky02SejaNvQMR6q6v2Wh2IaaY2Uc4LGV91ZAWNtOKiC62XR",
+	"8DGd6s11nuVczvrSpy0dblPpEpaX2Q8gHboOTRMJSYB+DhUTPzuosWSoOdubv3BuG3WT3qEaFJK0R0yp",
+	"rNtTU+YwqnU3Wbq2fo43gFblcnkd9VaCdhXpUajOyShlaQmLzHy72F1pb+rkgGJFkHgr/kDqWY4kYt0h",
+	"oT1MsaJzX8EPnUjbHOFQZiK2mzUUYWHE4SDLA3XbXLvDJX+Kz3v2M4Us+nPILGUam9aANyVhI1Nen1bQ",
+	"yoZYNhDzdzZoBGfuLVs7ExC45Ystjm+yY32+3Gr4otykXF7G3OuODYehytkuKPRTrhRbPh50u5WFKS3L",
+	"QWkZ7n3o9j4CuuH/9D9023sf7w8+dNsH+FODCmoHOmq0b+15Ah9Vhmro8sTkUqrY/yp8wxs7Aj/RCPpi",
+	"nU1mSsdffTy6UWXyP7ZdovugJGm2U6mC1qq3fS7FxJdagRR9clc08v0teZII5NBGUS5wLiljjvOCGCiz",
+	"5cITX+MSfO2Ql9tJf+A6O+YfuF62o+tGRvzfAXX4FYMGfmOqNUk+t8/QrsVBvCK5qHS6azPzhANQtqc4",
+	"yBP0CuFNLCFbdnGNRgAkeL4G76nubcU29x6vqhds1ftnFb5TXZcVCEGMNos/jJbREvzzQcO8Vyz+ei+8",
+	"X/+tijb8Q8sudSbibXuGZPP+yko4Mt967RJkfAjW4g+AI6bYM8UxVEigya5m1apfkDVTq7Yb3/h9K+E5",
+	"Z+wS3RuKTRk1Gh07ONAFkSIgM2F4kjeONv5b5IKNuajR9S+sNaNXuHOd6QCF+EfWdjBzmWfMZN2PO+RZ",
+	"OjWLoPhM7liS6nLzLkCMXf5kR1Umrkd1HbrgaPErdu5jT3ViHNeGZBUZ0M7npiRltSVReYSBX+862v1H",
+	"Uwn1exfoVzPhre2KwSbTtK6t2hP4PSs5Aa4644kBujkigLWA/kCHG1Belb1Rnx5GvU2wgiCwQyOzYR04",
+	"18Q/UTGaO/1Od5MPjmXzp/5TEsUSRj0obmnqywiyY9nr9B92Hm/y2Z2CfJvWxrui551WpEJ3/pOBp43S",
+	"itXs17pwYQ6MVi+ZINQ1d74/D1yVMYCUmgi7dfsPD0gI0pBhr3uERL6Q8SKAQnCaMn+pULUNqiY6+aoH",
+	"YH1uRjaDJxITNFZi93FN5kqKcQmiLwMhQu4LEM80mRXAnvRSF/J0pg3gEBliSdKQ3kE1wlVLadkiNEMk",
+	"OSf+BMr+1cJaTQ4ELHu4PJZlhlaPcuV2psm561Lc7G4NCCU/n75+Rd7gI1j5+PCw27tPqCaUvHt7QkaK",
+	"jjHHMPwbNBWCBDmwZew7ymP824OaSpPycq0jfqCGbH9XUvOT2nYFdRSAZ1N3SOh4JWBwEz2LJq62065/",
+	"vvCAGD4FNTocOLCqVCqgFYHd/0kYyfSCC+rAbO1JMXKMxZ2WTwWQKggSFMNPQeYFzz9EwtHMzBQLBySB",
+	"mhlEwpfWlhqKkH2acudAJ6g4uRRiF53WZAzYuJhXAQqF3R5sJ2dVxCpUglvnoOWxZgCCjzncrMKMvPGS",
+	"SdTcVHPvy+MqefAFfjvHIgT8ufAH+u/9wUeAcmsO2m/AIgApTd0AHdBP2bLKv7hE9uX+g82hfYysQeJQ",
+	"JFNG+IhQVBpdQrHPyNsuxl+xfCoBc9/O/5YC/V/kAq63QLRXDLVTPQKiGSNhGV043LlfST1A6/UkMd6A",
+	"mzrlWrP4HDCy9AoQIbwBk8VjZk0YTGFOmD2fuqzJdr8YWegGXT1PsLjayxAqAD7mr5J4gGBozaa5T+ed",
+	"sCTOltNxnJXZ+XfdXwAZrt6OV9xGmmNpaHVqwLZ5F3pNztxTZG+ZjQOJc8WMLVFRdrbJcGs+BcPhaWsl",
+	"fusmTXcLuRZym5KlvLhnZX0JVB3cWbbzNcVS6uuRAPSrTBn5utQWThezNLNUDQ+WWJYLNckd20RrSirN",
+	"jjEbr/UYSaYzU9fduYHj/KXVgG9SdMmg/VJmuzK7u3z3F7CxL6lRzA/22sO43svvTxhh2Fd9K29/9eEv",
+	"Qmta0Zj9K/D5VyRYU0aagKVY5FlouWUMUO9cxHIOuIFWq64W5+WJX8CYwb5EO62ULJabn5umjb2nyeXJ",
+	"zo0HSQTN36lAlXE+kenA4z2e8ziESHoNZ/2WY/ZnZ3DNbKj2jCD8dtPhcIBPUIyhUdZfU1qYf+iiLp0O",
+	"euHEjFTSjluXbDHorS7K37Dko77qtDSMeucfVlZKVeOFQUcv5ZVsi7cMkkcVmUploGHY6uF/TVYtTaCa",
+	"OuaALh6fr0hxKLSiIHrOTTRhMYFOGqPiWuUIZ+VVwrrYiHH7fNbWb7/X/TOuFxOwXM0IfSnTmhYP1kZ1",
+	"upsyEIDbrfs4jyZLR3rg0XmhcuiSixiwH7HTC1Q9hp3vww557wodqFhg+2BynIUHsXSca7Lf7wdZwVfW",
+	"ZYdYKYzefbxdCtRaGvSUY1eKbgc0oilPMK/JDrNMNAUTqPN9JeBeppO9Ml3Q9h/nH38YDjv33D//Zzj8",
+	"/n4tTyg00upu1Ol4B5syaM1U0sSDl2hlALq9MVNNaBwrph0gMOwOmWmmXOoCrJ+LsZQXDp4ePHjgIAw7",
+	"7kpHqvGDFLWrVTK1X1pNeNl/DB48+PD/tf/fJi1DQCW2My5zXE+4+flZ5jwlwbGlyYuibkdj1/Wp8D1U",
+	"aVyHM7a5+PgyEXHbGsw3hnKnDOWvxBvsZNee3toERH9CXaW+ZpHyVV8cQHC/aa7fNNdvmutXrbnioa33",
+	"XGk+FgAxAPd0yOkEBAWW+EWVVMz5RLPo/OXol78fqsf/+cu/fldn8/9+9+bp45Nf3/x2Ivu/0l/p6Xx1",
+	"bGXvcWlL8JU5stkPD35sOIzfxOU3/fuvrX9nJ3mFKN/A0Y03bungdg99mWPbucW+Opc2juvdNN7ehnnp",
+	"Gg0Y6XjQJuBj2+sVWEvKTYbM+yfVJ25OGH4TD9+sqRvk9DVMwxdObOv00EYxE01KZR0j1yd5zthl4Ko1",
+	"iT1Ge9GPxP+LMBHXV2OuY5LPRPx6lJV5wNu3wHoLWnZYcV2N/tO8OhLqZS4W5OT0NXn8sNsLSI/ceylF",
+	"TBf3LXt8RO6dzuCvzVFPHq3Gcqnwez9KP0NITqrn+NjG8wV08dwaOyKHmMJCnSCHIbWsmucgt3+4vJvK",
+	"hn1yfcvq4fOtFMoL7+xrEH/KQ3NvJGufUsNweqXjvN9YfrctEDI0wbYfgHPNxerarqHwxV3NWMnklZV0",
+	"mGSBFl8xBc9+RUj8ZBW6bKsSsVXybyugZV/tVb+LCIVbqIUCEGIoDMsLu4TnAHUFXa47jqvMpCCFYEW3",
+	"qhvE4reKylWlgZp6Sje1oEity0cJrcuZ4mZxaj/qc6/5L2xxPDOTOjl3yRaZGgltrB04f4BOHhS/b16f",
+	"npEHrrexxsi65ez2aT0UqCKHAdETlK0R65BTJtDFcMUUOfv1FPCCkVa4/TSWa/iOboPWP9vHb07av7BF",
+	"vr04crtcF4wqzCDFfz33TOrn92etJaYuoEuTtnrgJRPk3s/vz+77k/B6ysTJU/JECsEiQ6ZKXvEYGkpR",
+	"OAFDUVwFYtRMGx1YQRgTqgmUeDw66BJNF9ijAwB8souPH/UP7M9DYe887D58bO8cgGVPzUwxe+BcwRN8",
+	"+DtNprOLhOsJi2E5nXNPDAXVizRlRvGI0GQsFTeTNCBc6xlTAfGODegxyZVbWiA2UMZwxbK1tHK19dmS",
+	"CBcjiYVDwlDEmHVbYPnLy2cvT0lKuTCUC8zCA3Wi9SCWkV7yw6HbAlGEuRiTCxpdMlTgqCByZnwGHTKW",
+	"YudOlwnnlbWhKBYJkwtm5gz5Tdohr2QRnEzIHGJJg6z259LMecSCoZjIOfwMWeRYwUSmVrkhQ0hdGbYI",
+	"bje2y08l5Gk6BOP8SfSYDYXrBQtdWYAVwqiGYij+9jdiz7Ueiu+Js7WRB3+w+7+3t3f48Z7Xj+bzeUeN",
+	"ojaDfpqgHqlRZP+/ve9+vvGEyNFIs0K+4cJy4nvhb2FAwh+6B4O9rv1XG3B2wvsd4ph7prgJ/wau7esc",
+	"yGQARRozzaAsEIo4UkYFNF7Ni8yQ6WOpzR+ILFWZ27uzJ44x/BYWxyhnpkNe8khJDa2k8e5LNjVHZGSp",
+	"yY4l5mPu3hPNDJbSC6wtkzMRs5jMpuVPJpxl5NA77Hbb3V672zsDAKJBt/sb7Nvh4eHjdq/f3uudASDR",
+	"4OCwcwj/+w3eZplCISU3smxJF5E4ahU8BOXoEGuyA4dgMCtDevbLdjr229Jfhbfl10ksobDJ1wnbcYSI",
+	"6sF1sbdpLaxFOWUoE94dcgwLRaj9PNpS+cMyutRYmEXhrROqSX8vIP29zkFA+vudA8u8+weZ6AYS/tVa",
+	"R0MB//EkHoJQc/gjBaM97JA3VOvyb3DuLQsM3Q/BUACFZEesUrqlgywrCqq1p3TMjkho1YEQiFJ7jmwp",
+	"eI5tzxBTEwqzCHoZkI7klP4+YwO/3BcznkCZiGI0Lh1V161wKMI3x2dPXrhtgCI+aHpv2Uo0Ifc++B6G",
+	"mxxe6HV4fzAU1BfD+YCMa38IMOiusxvXgZ9llDCqNLQcfgbmhmJazlTE7KYNBRUkfHZGx+GRtdNAlGaL",
+	"fDJqv7QjDTNL19EB1/6s4wHd7/VBbRuKrLkyHHG7oCOqsVgPlgbDOgsEFqdmKN64qj/CYyYMH4HYSjVL",
+	"rlgmo8jxmxPQIO6FmfgO7wee4+JdQ4FiuETg3/n3mkUug++FVkuRyiV6DchPIMQsg3O2/1AwbglpQPa7",
+	"PRLOBJ2ZiX1NBMWGHfKMWltuyjCF2S49YNRbgZt1LvSV0UMhGIt1QFySJMjw8FM7vzM8ylgqN/abeyQc",
+	"SXXB45gJexCyO60WJKH8TaZEyYRpcq/YEdmLO6tWQWNlFODwCzRTvk/sP8G2GApnSQd5TSL2c/ZNkC/Z",
+	"wvJ8JxJ9m8W6DtdYXFxucX2UN3bMnp07P5diY27JAuusPA4JtGgMhqKm0XQ2uHIvyA4BzxlUZV6whQQy",
+	"pa4lpININmQEjOzefnf/PnA8zcU4YXBu8cA4xw14esp6mSsYHArguY7enXeIFKgCO1VaIzGl0YQL9h30",
+	"kCaJlFM8T97rkTDLA8Hyh4MSy2L5tSUP0Pm0hCPjXY0pVXaJwjzSNMD0zhDAFlA2QvfLKv3DXVD5ynQw",
+	"FOh9hjnD/QGZTxa5bWvZCTTWmE8kBOkyod0hZ64jpGepQ1H+CKrejst4DabQ3pMkjF4hAaVWiA+AHEAm",
+	"O7rjdmnclgflnc4AmDwijoQH50oals8+cCVd+D0kKKtqO+wmcublBCBU5BmzyNZGzL4eSM0oRtPAN++w",
+	"qzNDhRGI3Vfj+jJ8fZQ5y4P8XNjXod75/MXJWxJRpRbVgmYjLQsGSuiQzK9sqY4mWpIJvWLFTXfwZyFs",
+	"A72QM/QV4K8DlPWJVYAyqagAzyo7wbFffqASroBI3TrjylISySRhdDyzNAyyBYqYQVRw1xim0LrWkpNT",
+	"lw3rkF/ZyNjNddIVZRNikLopuyYSXCDTQKvSEhxPWI1oLgbW54obw0SHnFoR7A9F9l4oCEeLNuyUzwqQ",
+	"kL3fSuKK/LRmSUwSfslwa/AcAVyPHooMH8GtLZwMK8K82HfL5yXcWwbVAEOB5wCM2tD58q2wPYlZOpWG",
+	"iWgBcswBCgzFvQ+xoiPT5syM2lYfsIYwL9x9yRZtvLndfZSrDDE11ChrEKmOfRaUhlhGDyYmTR5s805Q",
+	"L3oAtnlwQKbKWmcXCStiycsRWciZItFEWhOIXDBtwGPL9IS8e3fyNOsqZ3fX7humeQHgLBrrma7mMSzK",
+	"Gpw9/nRMwblkv2eYIJYBWyFqj6d9f38fFcuBi5nYt4M/AEkYmL9jQNyRkWOLUHQ/FIgtCjoMTXTGW6yM",
+	"6AVWAAdkv38YkINPn+CN/pzju5wCCJAbMM0ca8W5rAyYI9Zi8p1IGuea61Lu1O73+ySs7pFi0F7oyB2T",
+	"HD+AW+bLk4RYo0ZhU6T97uFQLL2Ci/ZMWyvjF2v+yxGJOdRZCIcfr7QzkFLGTK6yp8CUnxVOgFtkZPMo",
+	"1jJ+AIBP9nSAMqldm5Ns+ehQYHlYh4RvqWHweqf8Z3+338iER4uw4UgoalgC9yHh6nav+wWnoe519+8P",
+	"hRR+ik6SMUhfQZaRsJE58hoH6Gz9QxLaV7XhXSwOXZfq0PKDRft4ZJgCdcWDVORrohS/cqAVzv03l8DY",
+	"wGi1AthSlZU6qHJbarY8GajlwCqLM0GvKAcPZ2gX3XuZ0BxC6yXLp7EmH0+Z3+FnSkmV7TCzf6G9UpV9",
+	"djvA27R/8GgTg8Xed/++cyKHZjFFe1QDT7HSJAbO6xRKgd0Ic5yXC2XV+SMS/uezM5K1ugoJ+zRNKBdO",
+	"jtEk6QyF88/7Q3ahGLX2qd0/msB7nWbgzoxPdlExcgi/NgOre5Z0feAI94HroDpuf9i7HxC718TtNbm3",
+	"3z+8b+k+GUmV4lPd+9Y4VVKMScpiTrNQn+Z/MHvDw4Ds9yyj6R3cD4ie0Kn9ud8fihBANUCpbI8oT6Cv",
+	"GFo5SZJHG7WnBPs4BI+4h53XBl5lh+BdWEuKsFMKln7344QOWNnVoSg9VrmNC+ykT/wLuTGW+d/b79qF",
+	"mWPoxccOwF7wWHnuFjca58Pwv/rBV36Gb8K/O0NxDFzas66CSV+QMNQhzXRqzkv+DFgLmbKBSqHvulL0",
+	"4/nXWj534cp5QGQd2dcPReiapLU9jk1xXNRrm/ZpqeA/dslA1btglj3QmA2ga+FQXLCRxBAqNIXh7kMV",
+	"T4MVsiUxZNm/GMmOw54KyUgmiZxr8uGUpf9gKj+/mqVXDM7t/QHQGEcj5r+lIu7pfFmsMKXWyLY2glf6",
+	"4Ipgc5RkqH5hk0e3TpbrOaE1FKU320e6gf0eF4VfYV3tGT4qaOeJHLvw+hxlMNN28+HkanjELozT7Zwu",
+	"i/fLEWJIubuUnA8IHwu7rvCqhZyRWKKpaPfLGZVYYzeW9h9O07SGe8ymiqEfAJH3PRBaDj/1uAuNvfzu",
+	"ubMbfmrnz7apF3uf2nomNDPhUWaGC2tJ8sxHptF0GIrwqXsettRx40f7Bxtx40f7B/fvByQ8xa95bv74",
+	"4HB/k+ftfffvOwsh/JWLy9AuzxwbxQ0FuHuFNoy6ss6ER0xoVvD7H09pNGFtBFtDb3/xuxQuwzfds/rB",
+	"rydPnr06fQbPQPjNQOwPogfHb05aBeQ3B+P2OWjJKRN0yluD1l6n29lDVIEJBKmy4JL9Y1yXH/lrnsFh",
+	"1SRIdrKa4hUG5Kzig+WnkNtBjJRoVcLdBddVpgdCHohVgqzUh3Obu3MGJLTPDawpEeKyZU6lk7g1aFkC",
+	"PobwFLSayNyarcGH+ihgfssD0KVan4O1N/pMqo9BSzE9lXbl7cL0u10fwGHCOHylxHk7Hvy3SwLGuON6",
+	"cFg7CUhUg+hQc6qaXZCO3cZ9/HzdW7NhPnjpRS4+0Vv/xLuygMfn9tY/99xrAPjEw/VPvJLmOIrYNIvG",
+	"7vf76586cZBacP/h+vvPpHxJxeKtUyftcwebrNw7wT5NATYXH9nbaOm82MQo8CxNqVq4U/P/s/eu3W3b",
+	"2P7wV8HSOs9KPKUU+dbU8jrr/J1Lm8zkNol7+p9WOSYsQhaOKUAlICuatt/sefd8sWdh7w2QlEjr4lvs",
+	"aF5MY0kkARDY19/+bR+lBUploOn5rXEECdLG56hRjHciih+3PTXbqTiJb9FlBicJwRCevdEfOArwhI6y",
+	"wZIj1YRkiSI1ouPs+XTKOBtwM8D4pm/r3GIxhp8wqoI8cqW4FU/BrUFL1j23x1UXHbuJNNhgmI1HpVRj",
+	"3mDvkPwI35Iyhcg7yPd8SUyNZJhk0opK0YDZcDxXK8uGQhACUt+fEQsgjH2mk+kSp55wGCAnCIPY+aMB",
+	"arYg8edhim76jU6DVhYyyRowfL8VMW4078ZnkBWrSBiqSfurjG4gwNqMdNu++jyLZS+NnfbO983t7ebO",
+	"7jFkTDvtdgv5wH4to307oKJKnQM6apymZaInpMytvZ+7aDtyB6nRaQzF0Jxsn/z99/av5//cHrSHO+kP",
+	"z9vq9/MPu3o/e2oO7PZ492J/8vTLwXT737tH+88axIXvPEp4HA6g/sWhBiz89HZeZVKlL97yRLRY/EZ7",
+	"W4gYL300gvIXFJhrRIQCgbfoL6obBP30CT0+/ByG8XXrpL3FVyB/1lsnZBDRtKYmay+hmf4hpq/VzwYv",
+	"2N5dSpW94dkZXbC/zLqZ8chtUZG8dT52QcnWnGuKI3y3mvXygZp/V2zFCl+9g7F7wLH5hFqWp1hmlAwo",
+	"BPAMnVZA0q57pfvfYu9sr/6X1v4oF9y9glX+5A+Z/FVrmntfD7wpH4lzGtwjL8/FdFUD+0zYoELXMH6/",
+	"evXwlcv4qhN1nKdUGg9B5P5DTK8ubx+s5/BR8KQgPR55rb26E7GSAex004vGX5/npM8TPARwoNe6Y507",
+	"8xIgXZjespSskj7HQMi/Fvvonl6M9IUyFk9QvKqfgPO5Tj/hRkMEVRLhI8qlFnsdjLqAc3Ju3kZOrG+X",
+	"PWDB4jbNlQ2ToOSaRmTSa/qqA/4MaiXxPCfcCh8D742zDDAUkN+SCP+HVqi8h7ghyFefTiG7A2mLcSpM",
+	"V+l+DonPdW2M4Y9CVYb7XSjniAEdb/JkBSZaFEGOYGRRDrwpwDkT7QZHCNiO51v3mY8pM+dyxE5FT1PO",
+	"rqs8nhnp8AeCnfERBt7JICtcPNAThE2Xc9eQTsAZuZHhpIt96yjEk0Nei9+CMIzdciHGUgFwfn9/b599",
+	"/Pjzm5duHD9+fPlP9vjF0es3/4rYLy9f/uPNv5w5/vb9u+NXb/61FbHX745ffvzvozcRQ9BfVz1///O7",
+	"Y/ejn98dv34TsWf/enH0L/bYoxF1lkjFU8K/GrZz/LP7cXP7x49o9Id7d9Wzf8EfeH3xO1imX/7x6bjQ",
+	"bqvdhkXAaNZEs6ngWTFxCauD8B0FLgUs/PyCaHXS06qfyp6NOyx2bkkMIDsDWwyfQQzBhyx2Lzb24Cw9",
+	"ttTcGtkOJUIcaB8RdqefCQHwjFSrM4BpKOHT4i32UmJ7BY4lCBSSA1QbYj6Jw1/3cedDjdOcWpu3Ly8J",
+	"g33Cs3lV9bY4Vn4E3SevFi+bCHGeTkuOQsHS366i0t1tR43CW210Gu6llfmS3ZXuKDQ6Dbfn/xP3+iFs",
+	"5v/8/hA28X8e/1zm8i40Zto53iao+3ft7U673VjBmsf1v+7g2yrPfoZMoRXWA36zIFxExCXEAVsIF708",
+	"5meLQkXwm7+iBx9aurWYCu3qptK2CeiDOPKUq+XPivrZTkei8C1Uj2VaDwufta5sWd3aEuBmbAY5Tjlk",
+	"kN3YvhUiIFUGQkgbn44tSnGuSHfIoQjktU0P2sjh/ak8h2Y031jADil8nVBsStUccWPjexaDczIuGJuA",
+	"Iy8048ztXlKT83ZvRTCnxv5dIUTHSaIilNZZb4Wn5P1GI2yj7pHgQDFNFRaEOi5WVAFMF2FtHTbUCDnq",
+	"cdUTKVgh8GT3MCgR9aaCWWBfXBYfDLbFjXm+9ISaWNgV1dKDSFvgCm3CaAvCaLRXVj7x68XQ8N6FMFql",
+	"rHiCh3P1gFrh9nUxtedwa0N191iCheVAjA8wsJggBQmWDmO5kdOp0m30KO/uqvvg5QTPKk2jCld9fS8F",
+	"BnprXsrrPtTt3ZZDw9Ny2sMzBAbvhG4NexaRiO4YFy9xL+Jktn3bXnTZrVZ1TnAbLuWc3IZox/GkoSqJ",
+	"VGUprPmwRf5t29JFz8FZfEWBVfAbIEwTV2zI2Ic/gNuEMAYgdrzNfFu59CW02CfL07vJvD9A7YpnNehX",
+	"2D6ILzcWwSY3YGS7kZHauhHl+VZTMeaVVSfEJKFipl51dgDtQNVQni4pQQh8wqcRwxakeSFA1lXOe8+j",
+	"4yEy7gPrfmR5+DiH3UqF18HzHhk24dO1lXf+pIeqwFNOvYiDPq4MNuZxwxPdPwFusMZ2u7Pbhn2sxBf7",
+	"gk+XUutmIPvW3cE0Otsrq/KP+cG4E3VeH2t0Z6peofvSZW5ZVQh8o+5vTN1fSdeDcxB0fVUksjLWeA02",
+	"wdcSbZyLGEY03eoQ4mFlIVUILG6sl1sG6OkLcRu2S2BjvaSwZrZfKVXYzOvmRGbC7bnpouKYcL9jolye",
+	"0c2zlSbplB4M9k6PK/Y4dmoj3qJIojv1j2PggYy3cjK+CkJaIJj7fSyyac4vJ80JHolGUafNUtcuode/",
+	"svKd0jIvU8cz96Y3RT33sahn7jUWpMVHrYdErAffzIuN8imur/U5ShAcR6TMF9JI22EDPUGEgbRIoIFY",
+	"iNMx9mvnSFAmLSYQiG+zqwoUfsiAoofI39XrjUdSJMxqTQQ3mgi2wSwTmWixd1CS7n6OlMdIyoBUJ2c8",
+	"S4D0G8o9nX/U67nVvEx6LS7gKZ2su63kMedSPR8I5DcORjyu9wmgTXJIwnY7avR0qseZG92OeJoAjW81",
+	"doGE46dzADS6Bzh/QSTmxL0dL0/L7RphixXbd68GLy4t602WBa26aPQN1gbnX1Uv5woI8mJT6N8+170J",
+	"AorkaorWfrk35P5NT9j+vPiFlVtIXDr+9d9tlSI6SpKlIB9KTKqrhDawjztw3Jbyq5BLCtgnqLzfAw1B",
+	"mjvrTXyBruk3G5F1iuKYnwu1cVOux9w4SqAQYNbgWNPeuMxHCRiGRKSiqtHyC/jcWSSwzwInDZKMjI1I",
+	"Dj21DjH2JALEqTtr61kDOJQrWwM+bjjvDOzVTfOBlNm49bod/PwrbgrvyawR1HiwZxh3VNUxzokzi0t3",
+	"pbMdLYFBcsphdihrBRugUHD2cF6xYnBjOX59luPxoGLDfNPYq+sRrA++gPGa7Jb1oFgzG9vnfcEWmEdN",
+	"edKwwMnqqclCZfrjWbLyrZwUi9iaz4UYGSwN8fIihFx8hEYSlR9e4QTyesYRyoLrNY6WiZHAAjRhAb6r",
+	"zJtqdTaTOJ2XnXv760uoDzjg201yLiEln1NKh+XF2hvo0k24xJcUOCCIaSmfGaoAgp8sLdGd366HvEn7",
+	"3TJoCWkmb9qlXiHjZwLmH0sCkkIFvMf9Px9obQRB+VWiJx2nMXxDEwz+lG4JW/pvf4Pb/u1v2CdGmvle",
+	"J4dwl36mh0S8aHUcsVNtB/U3BbpzI3r2b3/rKoZXzzdwgRvxUqeVCykmDIxgwEbBs6mnhGeDzCv3gDAm",
+	"LQ+Ahk4/wrLOYKbTBAp3YIpnmZ5QBt5YqhGGBcSmUlhKQRTA3NBKRLAMtB6hhHjdYomZhOzCZOzRmq1p",
+	"Sn3gQv3idqM6IwsNXpfVv89pQC8wXRDNDvlHIhCGnkGhCyKsc4sdsfi72I+bOiMNx8bmJLGGxf/PzrO4",
+	"bgZ5s6GaubiXtvRcQlPmRdPIC7hxJocMAGFISY0bpWbEPywcsdXXMV5I288fEKB+d4ditrtk5T4INbZL",
+	"D+jFamPxp3WJwRTqdlcdzSIrF7nsG/cYYrAivGCDLLifyALE/Ra7iiDLJx6NR6YuVFhSMctWNl1C2cED",
+	"HjlwtPWLIyHW/gK/qGE77W0EI7hLu8ozWUTgC5+m04goSPNeWAPnCAsBGOmJTFOnFNDZhuaBzihCnGGh",
+	"xUPRcHOyMUGowbFHQgclSUz2pbaj0PoOu0Z2qKmNewj0SsLLuqo/hmaRj6HnRLkCduuwaIFgTs0AR3xX",
+	"VRRo089p/Qq/rnBRtogCHgheTzUQHsGPD+aRhu6+0xHCLRAPDphNWLkIn4PU9OxyX2nWJdqKZnqtPsau",
+	"GXM3qcc8IodHX9raa93jeJrqiSgPwYwlnHK/arD/6MVQSAWW4ZGZoc7HNdJja2QimvRdE76j4UgFjWZh",
+	"V+p+HzBtqTb4lt3F7qum7vdn3pg0SFlLU6HXQLz7s5uh+ONgh87+2M0WTkbhp7AC4XfYil1NmV8PMPvx",
+	"l0o34cfu4nir1VWhXmqmjFjpJjLeuNmHDmSTgQY2EuLhhVZH1PXiOBwFZ6BDwjiVApp3qSk7ywiNeOTb",
+	"w4QSekYV9IW2FUiKkremhNaEAUQbGqMpwQFuCYMB3nD3Q55akSnu9pIhzwYYe8K7B9IXEDOwK8Av6uft",
+	"mXLiilIwnRp1OUsfH0jjQ7YezyFDksz3R8ytF2a1PvSSC4J8eW/D2L26TCYihjZmLLSeQ7p+xpHjSCs2",
+	"GmcjbTz1Pfd9oqjlUledi5HtwNFjtJt9E698t0e5CIb36SQoVZCUurhGJXpNasri+SEDVU2fZ4wayfkF",
+	"pgm5UZz0+ChmcFbN2oUi7kZHpcL7+0BHM+Bp/xVkj6of539btNACnmqNuOZNYrHWmct6s7gS00xhP21w",
+	"Rw+DbmbewoBA7ECnyV0Q0BQPBc7kPWrdUrKiqIEwPlPiofKdicsxiu2Cx1/NJLV93D7o7OJvnGzKK8n+",
+	"qLln/vtL70nPhTdouUwpX+sBv6mz9qekJ0rGs28PACaAjzEWGe4Cdsx3GvJNqdBEl4r5SUAjfohU9NwA",
+	"n8w4KSSHYQkb7e2/H/z6fP+/2/8X52XHptHZax/knUyOSxaY51bL+6mHxldPyhbZKlnvZbY+ZLqSmlKf",
+	"FWziaC0z2F0VTsrYwGeH0KkWY6Ulk2rGcIqw31KFQRwVjN18Yt76jApuTPhsxkKFI1yyRL9ydqQSusSd",
+	"o9fqA0fPN89Q+qMz06scIpXkI+bhP0rmXW3H7+yUd/ycJwoty6p2fcknBU2d0zf9COxN1XN7rrNM9LBn",
+	"106xZVoqjcUmeNDqDt0G4/tS+s5e2GSrETXwRyAbezpxYxtKJYfjYaMgg3yMN+8Ate9sPw1xDXjdc1lh",
+	"Z9vRDZ2G5bbyfsgjCtkZ33e/0HT/se/9vxXlXJTz8pLY/MoDKghZJ6Gv9/X6VQxCFTplYjSfGpRVves5",
+	"Yq7rEnIVjF+PazvpzXOBddUE4z/5zKRhE5GCazgUCRCtWa3h3HgJcc+4w1QNZdgqwbaaBOEKlGEzcL0q",
+	"ajAEGVyBz+tKHpoPrn++Mvjvbl2V42vyQh4Ewq2wVhug2ypAt6sG5dfFuFVxjl2RbWz27osox2ZhFRRu",
+	"qmNLoTCYU/mJb8IfhUZh2A2sGEyEQCBG7Frsx0wPITiJ7ClBDkJ01XcFxt7R7QMWS9xdTWBfkRCHiCgx",
+	"kEcukZXc0s2wHS8lCezY+PLoIZ9S61AmbQntZSyfmivyod1urOyWOVXItzgy5zM26nVQmhXDaXfCa7ZA",
+	"vcyQmxVPyrcEE7xFtbN2dIikxXEQFuUORigmTrytTyfXGeczQZhSuMWw8LvD0CO4x5UXJk64XOZWPtn2",
+	"gnzliMo7bdlIGyNP0yBNy8KuyveYl5nX5XxUSOOOOwHENHEq8qVCTi2nCsoDbm0AlHfJ+nbTrtETyNI3",
+	"pbo5q+W4nLwdiEx0WByMFQx0BXMlDm0+YgIQnEhnQ2hCDQRIXgG1Vzz+Ogs9LfYocU19zN3eBud63nIA",
+	"zodLbQY3lNfqXhgNd6N1X2glNgr3a1S4N6RG1EJd12Kx1bopeJZOUe9I01UERS7ja2sOs7r0NHcVHOdD",
+	"FrtHSGEs5DwpYAZEd2dSmfW4vx4wNF/0zgvoBqmWVytFOVmrULQz76y4WYUCI3FvW1+IrOP8zhPo0C2M",
+	"KWoQGksSryPz6eKN0N8I/Y3Q3wj9ey30SZbBYoPku26hD+b77TgRhsuk0N4PAM1O4Je9ioIS8K7F+iFD",
+	"vMVGE2w0wUYTLK0JNgK4KIBBgtxCQGcgjdXZdEFlLBa+IjtyhRKOmE4TQI0jDLzQ9h5pFbBsT9pWtxgU",
+	"MRhFJG399uXbT9gjnzMaFRvwCwG9P68nif6KJnvljDgWYpTCz9KKIYp27CJAIOtG5P7WGVZEKssSYeDD",
+	"FbhuLum0CXzgPrhMPfO186bw37M9Nymf4zvmA8+N/3MxmDFqWJ2H14PybPy1Jt2lfx01SX/aBA+D82uT",
+	"uF86cQ+CY8BHI6GAAffrz+RDQ+LbsWahUsgTlJ0Kqc6YgSbYxfg3xMirYhxdFbsbnNANTuAGJ+4GIe+O",
+	"SX5fMbRGIAQWY2P7bmzfje27sX3X0AHvtKVKB16SetcbgqBazNsR2onE4s35sENdMlPpEzc8L5W7akYs",
+	"s3eQkAfDOS+YrqjZWl1+K/1poCcbAb4R4BsBvhHg6wpw7qvdr1dsX6XR4LKSG7sNroSane0YGHoEhhYf",
+	"OiNOCJ0xIy5ExlMS10ZEFT0DiWuixV5bKm2HbIZMQotyco99pzZP+1HA2UqL2FeSTRNusHRfp0lOBuI2",
+	"N5F7TPi0qFOUmECVg2cMabH3qsAwnk8eH2J0V41VKozJsTMUMqLnenWYX8lJm4VJFik53ZOQZaRMzBmF",
+	"Jcjk2cC6tQdMsqdunqUnwN/jr3ynxlCpMci7fjF+6pwqz9kfFTknfCcqrYfMSNUT19Ci8UFjigP1A8jl",
+	"IBt+8eBy/21UqIjL41077viHVo8F4n0FGT6s+iteWxe82t4uVZatF6e6uyaOCyyRQg/Hb9UUuRN608ur",
+	"7ytbLN5rEwi0FoTl4g/vPx2zkmKOA9NUqD3E8hADvRWJ1mRxdfT9aLp4a6+hohJ0vt6zdR/bO954TgvW",
+	"6NYQysHkQEEwE4kNHn0xHLuGVw5z2jjlG6d845RvsGX3OTrwCfzCGwKWjVWib07w/6yAJgKYq7mxBTxE",
+	"Wad1sFmx8eWv4IICAoKz3P2LgN/OV9OGiAEr9AQlXzX4tHC7qOA/68ydg8iT5XfVgENtrGoxN1gkByHe",
+	"POHHG1x8bg/RqnMOtls6JUKTMK1EV3ElqBM8V/ADN1yR9j0BEF5DHIR0d7oB3U6rioPmuT/JtR/yBJlD",
+	"3DjpmHWVh4xEgNlmQ5ko5+0Dw2mG95fqDJutosEJk41qAildlYieTETExBcny0J/gSEnmMmpOBtToTNm",
+	"H4C9RGSBOptLm0pjfUSeeAeBwgnEo0ggkGLYhE87eA+hbDZlZ27XuFlzaaU6W0P7u9lulP9G+W+Uv3dH",
+	"I+yCXHQ3MUrpxcAEooeL/VW/RdBR3SjrkrIGJTKj766ksceJtAuwhkEjZcjikfj4bMSUmASUYYdNBjpC",
+	"BCFsBaRbhlg6SeggQ32MnPs5UNDMZlym7vUD2ChpauDLxydKJRJ3rwE3A2EOWTwUQ6eW3AzYhchkfxqz",
+	"vlQJ7CMwKbmaYvm4VAH4mFqRuaFnYqgvUGNnAjiw3SDe952SZSLjRiQ5rW3Q1aZQe03LMWVDnYnDgGjP",
+	"BPLnGj0E5dvqqo+CJ6Abi1Mkze1ehhWKJXqiKmLYbnYLuma4n7xUNpNiYdcM6D+Ay65VT2TK3Gb3gbqx",
+	"wBB6PE1FxhKZlPtFnItpp649hxmf/q8AQrB8IEP+5Q0Ybo3OTrsdNYZS+b+3AX9pReZu9T+//U+3O263",
+	"2+0m/Hf7R/jP0x8//819Y2q+rL/qP3JuAGMzEOk1k4b5Fs7C6RSszsKrLS/BmbAfcNVr1iFcWbcS31+6",
+	"EEfNX3nz3+3mQav5+bulplECO7i9jO037rw3ybOlx7RzY91H7lXjDCc7lmmZIVC+bLpl3Ef8LkRRQE2C",
+	"8inaC6D+K0K7Qe2QmYC3l6m0iyoTvP1HLFA9PU6TQqsEL+6Rnyoqd/WigG1Xhb5emfUe61km4Wr0VCvN",
+	"yAk8y5kAgTfG90SY8NBWA5mwWuyXMl889fHoR77ngYnKnXqc1w83k1nIiLs7DnSaGDdP5bx3TKfmrb+x",
+	"kRf3WAMlQsMCzHyDu2q1WyEwd9kLWAPsQuDsZzdi3+cC0j7OPyYLhNa0rzOcJWbJyzUaM23L2Kke53Rd",
+	"mXWzpIDawQ5LAJwwqiTZKO6BBRZJcbcssEiOB8L4SL3zydPpYYBjcGdFCXe5RdOvp4dDbkoS/bftaOez",
+	"+3uUAiVqn6dGrNLEicpEFlswkVOor/HX22RZ+D+DyuRZxp073zB2mnqG1sa8ovJv2bd/KrdhgHVosefc",
+	"YByG93qwBRPtKVGtKPetKnVArjGWSo+osxS2L7OZut1Py1gHP0K0rEzrQvN013bA2vHlM5E/TFHYBT7S",
+	"RqdqGavU3ffqJulLChsTz8ztNWUrAxiuwRCCoK6pstGuvUHbtY/dbR+jWarV2aE79Yno83EKi+0+8504",
+	"QMYaPjUt9pGGEOowYtoP5alBJ/IqwTBbybXsJF7QhW89M/P8ZI5JdXVI3Dq5bpw+SlOnaHrnqBF9RJZR",
+	"Pxo2HKdWjlIwvoxmQ/Az8THl87Bfc9qtGFXOh1YTrxRqPGx0ftuPttvR9n60045229H37c+RZ5buNKSy",
+	"0BN+yL8Ad7X3JfCP/SAOpLLiTGRVa/BGOI0EUC4wDAq9pgq9YwotWmbpZe+uI94tWetFoJZWolTHCCKi",
+	"XqiEKsdl+i+s2Cvhc9RQ4os96eHkqC4xNPt0EnOc6ZF48us4k70B1CPWSZAVkF6fUr2UU4L9mdyWui8l",
+	"ibcWpF2xAwkgWeZbmbQ2LtW8S/WjJOZd3HpFb6po91Y4VbMG9Lxv9cQdt0V058BsjqnBNC1kIyEKm48M",
+	"3HbeGwTQrc78R11VNgbxJlKxgza6ALpPpgEEdUPPNnwC4md8ZTl8nQPLnDrj0KEQLI/YCJ71BiI5cb4H",
+	"XpnyUJLOWWxSbWP3QCdcWuwXchqVNV3F6bnOQObo/sU/vXR+X2HN4qu4Ku/EF++upGLjq2x8lXvqq5QM",
+	"ZUqv3mkk1ulpTOsBiqAgiJgufDTTfrA0avx5zThHADevMGvzy8i4zT+Y2VWfl9weG19k44vcvC9y/Y5D",
+	"nWvgNO5Mecd1OQxzZ6ws7N0kCwZBuM1+c7ddkkz1LsYKbkRJt9f5E8fzhtPGm9h4E7frTSy23q/sZfR4",
+	"KlTCs2ZfiMQskcOB30FqGsASF5i9UQkTX0ag36AXMTT85XnbYT3xBuHxQMisq6h7qTBgITuL8Fy5H3nc",
+	"xLzxDg++3Gp/TpP5EeayKvbuq8rAFqeyVMzDTXmThr1np9y9WeaPIL7Dwol+Xv5i/kznRwIIk6qLpAF3",
+	"61wZ6hc8VonIyLjh+cOh5oUP2eP3Y5tqfR6xn7Q+S0XEjkajVGwBrMkw7gulH5lwLVadQd1YsB1i8NsR",
+	"jzvQaY4shsbZ0k+tq6Dj4P7+3v6Wc/I11Po6UVBucowPlzmjUt66qJeJxG1LnkZsrKxMoRQZqqtRODmf",
+	"AmSTodqC0LqVHBHM/yJMUaRQ5i16fGwEQ5xZVw24GSBW3F1+LkYWSqHREAZ0otFDATBj6UugI492C2Xf",
+	"wTfMRFfxCZ8eMshoQ7AEYiBUvzdtsSPvFfW4YkN+7gUvYZydqAyvDgRrjby8hPwUWjgX5cyV0cpXa240",
+	"mDVUy4Yo2dEfBgBX77MXWYu94knCV+rpWJzvTXYNn58NrndysgShoP/p6bQAdJsxy3FHw90w/E5fpNzY",
+	"k7GhBxHTYP3SuYnCMSn8fJyljU5uGpgnQzE0PZ6ebJ/8/ff2r+f/3B60hzvpD8/b6vfzD7t6P3tqDuz2",
+	"ePdif/L0y8F0+9+7R/vPWrJnrvZmkspSap6IBe3QgXEAWopFLB5naYyQCzo6flozSPOH3vn88iswlndd",
+	"mPPLr/qHmL5WP5tNT6HrKtZ12oGXzYjVrYgC+LvsE6zQanVC3CtADqv7kIxw91jZmD8TdkYxXTEGcn/F",
+	"8ZoStC6mgXLxYVC1Fue74Wpd0GS1LB8eeQ15BXdjJVOx+K4CQWuFoHmC+3/12tC5B9Q5RC8VAC/dI32L",
+	"bsicIrZ0lOmeMAbzO96m8HVIe+09rGNResI0VnBcAATTeQZYw+nrQQhpSpnLCkdr4CtnMCUa+RrHcyFG",
+	"q1vzuGzXb83fQnijSlR9RCnovCy/U2fKBDcC7Mq21wOWeG733IhNZJ78YfW5UEtaRNxL2zCSYvSDheBH",
+	"xN6+PH71/kXnw8/P3rz+9GqLqmRRAAH/G/guIdZxCMaVJ7ubZFqdRfMRj4SFKEfeznkPQhKIDKcICJTL",
+	"K22Z4VSUR7XiIdYD4hIh7TPkCwToR1A+YWJ3CS/icaY64VN8KP1g+wf6RV49Xio/p589Ld3G95P+vo2X",
+	"RYzbrgKM+o6z1Q7DLyjS8iig9/GG3BKNXeglXJ6IsXwKpQESIbyfjo+Of/7UeX707vnLN29evohbLP75",
+	"9YuYiPQ8fR2GeOJPL//588t3z1/GLJNG0AYArdJVdQwE8Jrd1CAI7vOMJnJ/nEPNou5TUzSqUpjoLDHA",
+	"SDASeoSUGhJh+Z8ETT9+eczPYnbKe+cwj9f95jutRBMqxWMqK7DALgi1CFQUUaTYe7zb3ttaYJovgYvB",
+	"etRRgfOWzgP45YT2cao2bsmemUEcrx92oBTsiNtBEZV8LtSlwOSr1wjWlcktLOJ374cK+RfrXSu+2CCR",
+	"ykq3MIV99GDa8wOq9AzyaK5U7OfjH5s/zERInvPeQDSfa2UznS4Mk7gf+9/+FS1VyP8cZxjK+XdRh9YP",
+	"1cd+gigkGUKp+rse/zr2ycbtuaIRIHrjDKrRfvtcNAmOCvu7D2H1sjm+Ut5lND5NZY8MA7T3F2ROvVfg",
+	"a0ac458lTvN5nAl17sFqZ0Mc4sMIk73opGDvnq6ClHCLHZnzPB3CEIuNCCp3KxTp4K0AV6s4k0pJZyU4",
+	"B4PFBQB33FWnwshEYABnqsdI9eKJlsBGIHoZembwdzp5SZ3BnheYnUkA+ok92gHdaSfSzWGgJ5DyALCQ",
+	"EdkFmErOzvIgIyCERTUduGr4aCR4ZroKlKVbDXIFeno4lNaKhKr44N5kLuQGkmWJGAnQpso5ZDIVLB7q",
+	"TMSAUQU1AFNDF468QtCpL93y0yicHjGF6HKLAUtqLFUvHSfiP/HTGNYmNZr1eJZJ4iEq+jBgzkFGyC01",
+	"N+dRPnEORYHOLcR0E7meZXPvTCsRIdUtfuDWXPe7aqrHmbu6N2CnU+cnRWEQUPjHPmk2oSQbEvLAb2lw",
+	"bnOOMyJh6OvsTGDOv6swpw+ObCbo8QPCuBEozHtnLfa+Dzs1C5teY3E7GQMU9EK8sX8yxQwfA3kDy4Tl",
+	"UsVbvtUJDtXvJ6A/po3N0fL5JQh/PD++FhIWsrAxOwF/ElMFpv+bgpFRVxURLHHEYiPc+lGlpLOA8dKq",
+	"xlYRi63snYv87r+PxVjkt/bURCfANxR+5T8Od0H71f0r06FKs/C8E6fR8fKuihOZCff7abh+gjWsJ1DD",
+	"isMaihPd79OtqJTVz8QLQwrIhuQj+h3OTqxIO0a4yXUfpQZ0k3F74BDaQWRWISPTJNA3JYK4LVruheEm",
+	"hGzpWCUsleci8GK7V+cf69/PI9qlxrNYkbwrNCYr7EakJTFWO78HfsPBHB6PPO8VH9Ah80bpIXhEqiDy",
+	"3FAq6D2j4GbgfrSaJYCFt9rXLDsxMh/D8Rzbl2NYSJ/cOHqlmoMinFmiPM+9EJ9Rq0KzgyB0QghowPqk",
+	"zM6lSgp2WX403QKUTf1ijzq/V+tILYDbw6xJ7sGb/z75/N3jiP6xtRw9R0yivZNXVdBuBC1tRHoxg3lt",
+	"hPBq1RxIY5Tm4GHJdGEFCvnzDbfDszP4zYpMCBV8NY76ya/fJz8/bzhPAlpxh7KFcmIE31b5DTf8x/5H",
+	"vvCg4BfTSN2cnaIOdy/VneXDWCVLAjv8Mtyne4Y/CBtI1X0DTuo01ZMih1TJtKdP5m36onAmy574HpYA",
+	"RfqforQjogXLhEpEEkqeoHAKmC2Eou4QFZnRGV1cpyX82BaEYHJY+wRpDgsDKld/33mdyL1CZ+LyLwPM",
+	"9FtjI0juJTYzP2ez0YEqGVI8u/WQTLd7RNF5ck60x/uRryMmgd0lwBUhmP14r32A9nzT2fNbra76SV4I",
+	"ZifaH2aEEXKCjoPbjq4XIjELHMr4+IidajvoKrJKEspZBiQj0eRRixqFHpU06HUbCDnwEGmvkGi0houx",
+	"iPjDu4Uh9gaZNHbITbnY3i3lScJtEIfbO82d/QYBPGa/+D4XiM/D/VaxUXAlrhuguMbDK7OzRwnskpj3",
+	"+3DaTsp8S2mZHrK4iXJip7WJXqOHDNXbgO7uS+N3J8OLEYdcCi6pK0pSsWxxBsgd+lbzGuQFfF6yPdeS",
+	"u3j/teVuvzZjtVc35ocCPcMlu3r6ZcNfDMfp/UioUjT5jEu13kGKloBlAEtG7blZ6IGdCZufmSuGZKrt",
+	"jRXQqbMFumB/HO/sFvy0UgFFbpBUle66q/dKV49HyXJDWd2+qU1F06v5prngr03EPHhgaziKa7loq6FM",
+	"8VkBwZroXn186AiDAAiPGmBJG+Qslc14Dz0zA2lJcldMIV+b6YkRGZSZpZonefoLfiJSI6C8rFUlnF5o",
+	"wMAsgyIZ2GFaiyDZXglA4ia7tnZ/UDv7EhyCWyiprHAbwLntie6NndvkCW38Fv40NVYMF2APCOa2IEDp",
+	"yw5Pp5DB9pFHABgi6wLLdzhTPMv0BNO10tiusvoMWPM7oZ4buS6HzvYDTqc8MSwvREXeayY/WRfTJD6h",
+	"RSHNZx7JEJJ34zTFmSGTFVdTQMkRMm4lCiKla5ll4D/rJJ2WZBw6DqWyM+Q395ZDCRKKSYG3uMcVexzb",
+	"bCziLYa1rW4ej2NI7sRbOXdxaVII06vMo5kTPEeladDATrVOBVf3L7qMB2GZ4DIt7ia2fB/ZPZIg77zQ",
+	"9xJwXuqXRWh9aPkogeIWT+3nD12JZx3gU9QAPA4nCApp4RxeJsAXhXBfeFaSO4zgggyveTn+d3TGMEL4",
+	"zl2wvPNSvPRmisdXmMFaY78spntZYbVvNu+LCDcR3E0E997K4KMkCZJyRRlcCNmSEF86Yss92NL69Ahi",
+	"VsfGnb7A+oHFQ2parBWJuqoX6lYAkekTdlGh+xTBcShPOOCmWUrObB12lRG2JPitRsEP+UPBEZRwHMpo",
+	"8o5tuo8yIKd5MUDRWmTJdMYXZglDH0bfJKarjoodMKjjRnAq+JRwdImAkblTeBjgqu5uhjpkShMAijzV",
+	"SpS+nLWfg0+tsGRzDd2Ga7qubvt2o+S3ySrxiptSl7tNcD1IOtxTufseigaK67WWBFw21h7KCMlyWCdE",
+	"gHEtPIFXjLnfhX2Vy9NvO6x9XTLhoUe11zJM1gtq4509aQIoq3nMEuHCnX4diuGpO97luB97/PdP79+x",
+	"ocjOBIO7bFFH6lwYUNMtiHJVVfUXzJIO2iQxM1aPZgBR3HaV82I7VD5cgOznXbFmbQVmxr0esCSyoqJw",
+	"JoRbtqn3kI3l0/XMBMyUXYuZsIzvCyvdhJX+rkrKQUUGRJ3y6DMV0pSWsxEV0OAhoIaA679WFX0fcBLL",
+	"eMXXHTCrkrrPi11kK3kkNrL4tkEMG9/16ugjKou8Vvf1iQeVLgF4DwZdIFgg5Lu5YeD7sRyK91AbtMG9",
+	"335mglZ/mdREwANvPNlvBi3P5+XCraAyygZsZWLkncboG4yr0NxBzODuy6bRPNqe/SQvRFddGW0fYnd5",
+	"/XIl3j4qA+7dVzWw64gZDVK4qwIZMZAH6wvBpO0UaQHsDDa7KBmhG76nDJImUPZAKO9xTkm/HbXb7S3f",
+	"PZdK/cu5JmecT7iv2a2W9osySrUC/zZTSjATpUlU5iFkxfJvClZ0dc+M7aeoQr5rb3fabYhicHhWQ6ap",
+	"EsZc0ktje7d0rTt7EyHOy8P5xW+4kkk/X7rQftpsV5YuuC8OigO74MXEy0o64m5qF0oP39QubGiGN/my",
+	"69LwToNeg4Zf5Hw8+cPX/58smVKTyKJWJMzPdVCpdq6Ol2GxLsIxrK2Lvt0UEC3ZplDimk7hMZJ9B7f7",
+	"lPfO1zuBy+ZuwqPIiqUkxnplE/kJumIKx5tMaxZNLNPjbPv7+RIK7QQRsnivYr3t3Gw5hV/VmrRT7op/",
+	"y8HOa5NEDzvzVDzyt+y8V0Ki/VgeGSaTykaLMyyfufVwKdfn4saLcyYKsWo1gVVrOf7fuVgpbCNDDdPc",
+	"tpJaFfiTuJrmP8NsGZk1GFplNAYGY4DbzOE7/T3WFNG/4BNewSSvLKe9l5r7xmHWsDlOU907x38K5Uaw",
+	"/QM6xyBL3d974PB+jholT3W3ud2GHRNuUPGLfbju0r704ZXUjGanPJo2jc5NK+HTRmfbjYF++3Rm5LuX",
+	"/HbRfXfdyAX4qPJCnJSa/W8329uNvz6voCBK77RGS5R21iYvton2LotReGTKe+cOQr7jCjn8UYxS3nOy",
+	"Nk3LtuvsgFvsKBe6RHIOoEFpTVfF5VMYY5M5vB2fFrkHgTdMK/HIQCyWe95QDKB2VX9sx5nwTIlEip5q",
+	"JTpQBgj3GGXCAIwyjMeTDfq7A0qUT7uq8GSMyBbmUKksoAN/ix2pXPVAc+qugngXThw6t7up2YAHPQyI",
+	"MZSPUTFuHqjj3cPc1URG/gx+CvCQVPd4iu2kkdf1F6BxJfIC9ytzLkeME3sidl4XKolw2YYagKU51OOM",
+	"j7CrujnEHntMWjbgo5FQgWeW41hZNlZ5VSVR5zLd642zTKie8O3C8MlWF2hK8QuhkhajuUDUfCiERerL",
+	"rnJ/ykTJs4H7iChnjc2E7Q06s+3jh3zKzIjDXhhWRf2RX4fqn9h7NzoIXbiXeSqEClH5aCZN0VV6bIG/",
+	"140eX7YHu1AGg37QLJkw8VaLvdOzZonSXZUr6U7xXdeaGleIrGR4TGesjpvGzmxMlftjqtwejmiRmfRJ",
+	"UKhxRrACJmJKTRw2mKINpug+2nSfhL0uk64Q4+8PZPakgLesdZt/BJ7hUjsWn24jyFChS5ex3I5Ni8VO",
+	"jEKlGtCpS2pDY6IC2nSUib78IgyLz0QcsfgMWb25+/8UPknhE3FK5Nji9zhCHnYwgkrJ+0eGOfHcVWik",
+	"BBTRmYQkO1ofxAU1kSrRE+zMAuMVpsNiJ2uScSoST8WtnVEyhL8zwWJUrm5AvYHonYvkRGItnv+7KRVw",
+	"iUt1Ar0LhDHhVk6X2XCr/jjtyxQpq2OlT8xAT/BWSsO/3UN8RVGMpP1xKvr2hOy9k1Mh1dmJEULRLfOf",
+	"zyv7eT70Kn2PjAM/DmR2VC4/WNhKRiYV/XNKeK3tGnAWxoKW0wFuZBCManxpus3bpGpy7B4zH6P6xfdu",
+	"Lg/lA9KWP6kbEtGa15Xf711GYv3Y33zrv35rNw8+/7EdbX//VwWR9ewcMtEXYPbWzEMa5t71zEyAqsL9",
+	"SmT10yn8aM05FR9znRN7KaHKjI6xneg1pscJZbnMvA4q39WfxedsPbnO9zYv+BgnqXdYJZCK0/+tcSby",
+	"REUjaqQ2/Pm9E/HiyyjVyaUkDGDKFteGKMXnFqm4LOL3P8/En2f2z1T8mdo/Df9TnPq3vvfX4yb+a6f4",
+	"r2P/r074KP9Xt9vya3rw19Z/bf3X41///O275ue5a7bcl1v/VbnqQ/7lNY59LyclzzI+nX8lMOn5t+EF",
+	"vdtuP756/bGaLr+0AYnpvIasA+63LEnH9+U1HmV6pI1I/hwJlUh19ic+6k+eZfJCJH8G/fBnEOt/omb4",
+	"UyjrPM2mVE2RZTr7M1c+f/q6zq3H0Y0/YuuPdnSwzBHJxfMCX9HJ9+d6rFbtlbDEbX/U2ZDbVRG4bhbf",
+	"reanzGjPZ2OVpJVkakcBjltUzssjC9yDPor+2Kzgasxds7vGNXtrXPP96tcsY8zPXXOw3DVvuBXZ0qb8",
+	"zFP2l101eso8u0jxhYM568RRwY6HP+dt+DkjrtqMf/If7qBDl95KuO0zrc8JRhd/eP/pmD0pw+zc1QYA",
+	"daHzUTZOnYGsAUMOOjPCPwqK09m9oOi8qa6cbQvKLTaptrEPWebkOBg/lUNhDqGXz4XsiWPsngPtnLjq",
+	"qtn69ZwAO8NX4kaZieIH8HdI8cEEUFaj66C66r03e9+PrTMQ2WSgjWBxIiyXqWn1tBOYceijZNJxoLQa",
+	"Zfo0pShhvY1dH1RzyzsjJK4MoF1DBi4TiSuJv2I4bsDT/is9zsohOQhJFaEV7c5uCVQ74pmVPTni7lG/",
+	"/UGmW+ePghFVtM7/iryOdVZeT4zQma67rmwsVl+M4l+PM9xoTgyXXoMPpJVnUYYGh9t6BbsKHGTmzVNY",
+	"4epQ3Ktrqiod9YwC3guZZ2bcvhVDbG4kt4bBfeh6s32w+jXba8xnmSjdt6HT3SmZiX2sq9Uvic49+Y++",
+	"VMmCGJ0lVA4lxMpJIaUnoHHP5IXvLgj6sFhzzaQiZdlVsRdwcUR9iTH9qVkMJkYcHFoU2dgRvsBXORRc",
+	"oaEBMXj4s6+zrnL2ABaeeJMBS3yuEBNUCYQEvUTqqlJQkD2Oc5Hurqa//D+R89BXDRUwPyzVE5FRIzwo",
+	"Te4q6N0YiDoUG49GIgN7aHsPm2KnbpccMm4ZdMA+2IGPK0wGjPfKVNpL2DXce181KEe1ppU+bp4zlpAu",
+	"TW8oqPR9e82o0uPoki+d27l9cNXQTB2j5wySdj3+Tjtdi7pztdbVywZBj9QcB1QH0ucpjCFip+N+X7it",
+	"kmk9xDyzJwaFTP5ycVwy33E0tRvisv0wzlRnKIamUxgu3K7b/XPVoGPdYryVamyFifA1A6tijyfikO22",
+	"Pe0iEmYQXRVQYhl3douLsNuuibaNs3ni1j5a3Z2GVHZ3pwGRLDkcDxud7R9wPeiv/TArqaw4Q2VWnpYa",
+	"D09FdkmkEVoJ30mkES3nbzbUuIlsVUW20IDg6Sas9S2EtcDwBMvXG451NGZ1pvCsOVRjCXtCx0pD+KPg",
+	"iZlNRbLXHkOH0DtsmzsSepSKDlMC81AKCtGVhj7dRito7zbKdBXv7nIZVffFVYM9+J4waEFQ/K9YLNRB",
+	"mK8pQrBx8x+0HDm6Fi96RnRQRHGB6+ybmTs/CVCmzrCJCL5bbs4gvlhDPRZOfccDECggWQALw9W0q3rc",
+	"iBaLZSKUlX0pMgifcTYUiezx1JNeoVUHsfLYQG+JPyGo6iRKSeaU++FfjuCgSa+C3gh+/J0DN46WXiIc",
+	"OH5N3Vw8wYZIjWBn/EKU5xPcjGGm/sSCvu0f6nqBhzdX59Ls7ty6Q+fe2Olcow0ET2fFrYstN061HZRX",
+	"4O3YWLFOK40b9F7D50vNNkxyhYn1+VCm069+arm8Kc/tSKmaiYHD+rXNi6h1TmU2u/u2D35oN9s7zfZu",
+	"zXzgmjngyqUtywjc+AK9seXgIHkESDSHXKY+pVEeLVeqNYRt9X/ow5bOzmpGLtx9avvQ7O+V3sTuZW9i",
+	"p31dkgKOSiLPpA3JmtFAK0Eyszzb9vbTp3UBP3fRkjCrvfLUvms3D9jjrSet5ue/gf9d+mQDIJnXlaS8",
+	"l3KxSc9vPOxvwMP2L3sFw7hkM84bxUv50nmC573yWAkyzCbcIK1wwqSymnGFjQMkFp5RJzVnOadSnRtm",
+	"NZO2qx7HVFuUNE+n0Ch9ZVPXu9YfAlr3wbnVfmq1Tf2Cub5xpzdCo8qdzuFaVxcYxYzf5a50TVfDdToL",
+	"FBzawvNX82oLF969aztn9HNsiOhbOM0Z/q94kvDknnhrvwygH+U8eadn7VyyeeASnQM3RmJhXy+XjCkc",
+	"oI25+C2Yi8U3voIKmG1aUakDlrMc6xjJlhD9wcArQ00enpVXnF+dqTejwzb23ubUV9t7RUT+NZz4T1QS",
+	"u8Di85WzpsVeQhVwgRlLKxGR0ygTjx/2tcxXNAr98FYyCP1gv4oCVSPCeBBfeMMlkLdV2vntAOw2Nu/t",
+	"6Up/3pexd3OZtLF1H76tG972dWq9ZWxcqA/zEhz0yzXYvEHtPkB7N8ytxtYtqueNnbs58ZV2rt8k13La",
+	"U22vWFcTlQlxfI9/blj808tj9qSIbIyBl69DVTDA3TLRmbuRHtvAh+eDqI+Yp+6hfjNapVPWz4TAPtPu",
+	"8r4eqwTIA2USWANlbxDGAQw87uK+s8n1hKVanUVFitoMWCPPuFRYvLIpzlmyOKfgi7jXucgP+ZSrqdUr",
+	"c4Jaqi3CyNXGOhU54f6z1TjVX2wqcTaVOJtKnE0lztdM+vM+aMtc24oLkZHOLB0o97PluX6EcnvlN7zq",
+	"8wbDNGfmp3opAFP+cjZ++jfgp8PrziuFlkT3X1IY5PbZcrkot8moMTpDsw3i0yAJOix2I4vZZCAxEusM",
+	"Y2NlmuaWfsTi07GZxmCkA4OlYlqtazkGX9+5H+v4+e7Cr9XHd3Oq8+9TbTdH/cE76Km213TCh8LyhFu+",
+	"XFsXzp7zEd3pk+VWgLFNnH/s4x57vNdqt7a3kD3dswGBP+ZEAjKtd1U4q+C0xjCSOKLetBwo8rURwXp1",
+	"xyfjPUs07QxQkKamjQuoeD9IKcxap/9Wz3PFktYd74qfXuG0f+snSvTGmbRTJKYvtpNFUhXc1Og6gcZK",
+	"9BIIv/FpKnt4wAaCp3bw74VHa6fddoc51eqMONXZKNM956a5x2L7A2pjcUgNOCw/5UYEKLA5F2Bwzx2H",
+	"VzCGxg2Sx9MTquzQVF6Itds53kbnmZXZxi/ZNq/Lb46nmHD0++UTVNYt2jE6TUw9u+A/hBiFZt7Ozw31",
+	"eBNkMeanegwkQs6m8q17QRSPU4wQcp857XSVu8Nu2/38+3abGdHTKjFgnkGTEbcXnUkGTwL+8VD612LP",
+	"8AEQmkUK1K6S1rAYfLEYorNuNif0d5ky0MdOsYeGSiACgVsbfg/RRjPQE4Uh2YHIoP+LuyNambTxgZNQ",
+	"QcMPpWF4VjMBEcu1SQSxneIrnSZ323zbTjQFckpUgOUWjj4YczL0P91twx5177LR2d5pX9KesT3TXHtp",
+	"pj23ONfd6HqJqa/d6LJ6larbX7YPkFnxV4hfjGQmTOUDd8oPpCcRwhseTP0ytR4W/qx7Ge2DvFcmxjM6",
+	"jX88/fs/d399tvN27/9+f7z/r3/+8vLj8a8/7+zu7VNAJ9x3rXdX2Sf8lUiXISV0J3HTDry2V0jNXid+",
+	"0xWNxA94VdXb8rU8TaVtE5ztOGIxbv7yZ7Ph5sK3UPnttmnhs9aVu5Tf1hL8Uku2y73rMhAqZBm95uhn",
+	"QlAEGXpRpLJn466CxBpPrcgUt/JCGFARd9Fq5da2EFhDcPNmn0toiQFUAE5QNaVqjrixtB/uTVMXJ+TI",
+	"UCrYYCWSv+XZIsEqC2GwurbsL30uG4wUbplWPbG2EYJPWc8IWanr+kuVPJSe6261Ng3Xr+kE/QS1pWwg",
+	"UiSfmu24vsZZipaKMJVsfAwSgx+5JkuU84HxFF2xo++3bpNewdysC2ddyYj8ayOyvpV+uwM8wOuInvW6",
+	"7LrXAj12nfofiuWC45OBprA3LBl2x0LMmbMqiasZEG5pKjJojJpoaJmLibOugsZmfAhhP2iXC7A1uHKi",
+	"x2mCaDIIes7LQyPSfp0IfA6PvLoQHPHMUo1yVUACxck5cGk3zsXU2S5hiPDu5nMR0Sx40JktGtt9hudB",
+	"pO30f0XP4o0726uEK2j2NVIIX8c9MIE2sqEcpteMD9nromDo9YSpEgnuaKAtr0dC8ZFsTfkwXe5Yl1JQ",
+	"ETudWoy9wj84xEsn3DBn41jsITd/+ujq1c6fH2IdxM79bw4aU7PFaQBfdTD+1rbeJUH8Y/eyE90bE5vo",
+	"StF7z+5Qu6/eSGNXIkMcCA+myJVTVymeZXqCZG3SWGb1GVRJdXI2GTYcG0s0itB/HBRMJhD3tw4ljHvS",
+	"sryHz2oZ9MoEc+x44hljIevLz4Vi3Ph25cBs438MTVCppWGWiIw9jrliw3HM+oAiP1KKIUcd5pjf/n//",
+	"L2jZI6X4Vos95wbXlfd6sPiJhjDQEGB6OOEcreZW77pZIbrdT/MwvOWp0w5Zz0/BjLNMjyHpwswIev2X",
+	"Z3NDLGuzfIy7a05vAW1axLh11o/b2YNMCCp7tQM339Ox7Sq6Vhomz5SGzvCwLhrb7gsOS/NvkWnTYXF7",
+	"++k229/fZ+3tnV3aLl0Vf7d3wOgb+GJ2D7gP1+Fr2925hIqu2/3uvx7/xh5vtZ54wratP3aj7f2/wof/",
+	"sdouqSTzPPT7wi3LYDoaCDW7R3K6qa6CDoT4RqCncKbVWaHp19zKILFn3eoMs1rGxN3yBvqhjAtvNw9Y",
+	"sxIFXgEFhsBtgf21Q2XQRFdaUe7LBxcLqUhPkAD1Jg/47MjpkTFiZvClVvEHPt3/vrW9s7vX2v/+6Q+t",
+	"g6dr06quN4kFHtMbOZQroWo/3yAkgfSUU7dVFtF7aLW3LsXfxvz/Ksz/EmdfwVILNspC9q2oBmXxUZxJ",
+	"Az2WcnMKLIeyVyCYsU73kORFaw11dleR0qbqMDC6IrTJTgWknjoooZibNXd34X1nuthMDodSnUVd9bOS",
+	"PZ0IpnQ25Kk0WLjz+N2Pz7eouMw4RyR1ug6CCLGzdf7Py1zH+9bmXKmi6o8JYodYjBY7YskYT1qp0yNM",
+	"c6990FUxWAVNMM8CTC/RAhNphk9J9PoUMczskOWSCMy7rhor+fsYDLkABJnwKXu81z4oCkR6EBIXfgoI",
+	"lxKABE3mWZMQwixU5JWJM54lzGpYKEzske2H1kK4F3DiUs/7bMYSGfKpe2P+t101EplxFjOMeaSNkaep",
+	"aIYFjCmlOAREFutxlUiozmuxN1qfk50i3GsphoqwOBCTkTxN9eQkvyOTfdorJfZtMJ7dePQoBbXhZgz7",
+	"Np8ZDpYRnA0+GmqAbJ4JC3V7tHfr/YFFMJl1GSKvFSnDVS2QwP/M6wQEFBwp1Vg+fFS69GYALyvMYK2x",
+	"V6lBL+eWakKpxMRvlg3q47qU80pAieJ2AYF8zAElVIzEQotdCGAhU6xXXyDW/dsuhLVm2LnZJww2nE79",
+	"N1aDv0Rxbff6gfp+DJ4oPqNA7Y1lxNAx9klBNdPBhghxo73994Nfn+//d/v/Ftq97rUPooaVFgzdl6VB",
+	"MZ46dT0tTCA3UP0imScFFbVKZPgyXERR63XCdP2SYvvi+TXsqnlVdsnV+W/dlRUKpVMGec4oJC/ipemq",
+	"fIEOWZxrnphZkaaA5kyltSkGLQ2gJgUoSG7O7wrk8iBzVqSGg/W4onVaQJ74zxaCT17A585ipTgABPwm",
+	"3L3mCwEHNnGWnt9/mGtX01JHmK7qudObpiJB/gOpeuk4EUnk9suIZ9Zrg0AxMJDOCJ56tgNnD56KrsJh",
+	"JmQmDbhplpBZa9kbeM+17Y2VQDG4nA8EFkNLdvU08zLdj19xU0rPbhA1QTDgpio4lYFJo7qR2wqyYhlk",
+	"jVaB1fyRWWz4XwaoyQ/hFdPJd2H2Xo3dPcee7LZ/mF/x40EFe//hYvPavRwQ2WfOrdbQypnJ2QE+dNT0",
+	"Lcmxhw6XWc/sWA8pQ3cGsAzEkXuD+VPxfMDVGbEcDcXw1MmkckaSPf77p/fv8LwwuMvWXMwNQyYYIKcz",
+	"xinYxJSetFisxmkas14qeGYY2u9xxGII6cRMZ10VQ7DnxBnGMUbsMqCWUzNmvDB4UDmYPIQu90u1nv0y",
+	"HiX8uuyXZQIlsJZNWMtKH3KoLwS0vC9WFjs3fyYXhzW3fnnUlA11JhpR7nVizpCwP5ga6zS+29tme3uU",
+	"dmMHBys5ZbhGH3DCy4Rbrj11UKU4cBdToLdqA37TSMZrtjJvrfqh6OVD3cOS3ru0rXDsm6jn404hTlLQ",
+	"/601rOCNI35lbYjn9drd8Cci40YQGHJ9TVmZejoGMkCRwx1AA2H8xsNLCzE95zyQAenlEcTqtBG09boK",
+	"OkdJG4FFeaZ10qHkCUr0CMV9VMiCRMXMDSoAGBG0cGa6D3pYZiW3JWJW9s6FRcTBhEsLyCShbCaFQZFZ",
+	"/D0zlk9xTGXOQmO5lcbKHlLY+NjXI9NioS6fjxNpmc2cQsLG0x5FQkuDkYiuCtyLpLXyxA9c/Miw3oBL",
+	"BYMxaFm02DPeOx+PDBvyRLBT0deZoDIE96yuKrydsbIydfebgiVDUY9LrAPYOpXWAXzzdSRTzDnaBUHB",
+	"Y8PusuuElAPkpjCpAP8IiC/FsIJgp7nTbq2h9l/C8fp61D6MZ6P1H5bWH3DT1COhynHJTkmKOC1fklkg",
+	"jFMpGHdv0hkL7tSPVSIyNuHTQyAesAMxRLwjBPRnDQQ452U5rliMX584WR1vQvHXZgHA0a00AI6cCrlM",
+	"+wuSQvPa/4tbviXpkjzyFirZACyiVT6eoP/CXnj804sPHxnPrOylwrDtfURw7LQj9ur1h6MjtrfPnv/4",
+	"kW1/v9fa39nb6lym+1lQ/aVdHFxpmfnwfcSMcHo6aPFoToVHqGkjKmXRqFh15jSoAkPDKVndryTeyFcV",
+	"Fq9aAcJXV4osrqZm8D1WCfyg4Dfx/7uU0fOyE17ZpcLTN8Ppy1SQbQhpVq3EI8Os1l66PlyZh4tUsFKL",
+	"ImclEUgn5CohwXn5CW/rZrynt4FKPaTPQ6ajkL6U1DZJKgy7Z1wZ3rMgqqQ1XVXp2AQB6EXlrISkqo0c",
+	"89bXaaonh11VDi2SxwU/L0DP8gIIfeHsiYEAkJ4ME3DmiNJKtLrqGTW/QeUy4KORqER5AXETAuScaTIe",
+	"AZGSN1yKhYTHM4smE4DRG7zA8+a7BeuA5Hf7Ck1gjNB6VMlu+4eoq4hiKqgH+rVHFM7FTS7RGPCLSoUB",
+	"39RXpKzoMkXLR2AX//QIekZdmf2pjO3xbwdgNDur+1Vv4eDdsl8FD/0ozDitVLVvMT6Grv2EG5a4Db7x",
+	"qO6htsZ0Q2DSQcvUTjQb8AtR4Uc5KZfyUQQlbGCsdlWJ0iE+ZEN9AdIKYSkgrXWfCQ71cDKrCsDSb+jh",
+	"XVXooY6xnOBebcKxt2uYwFlnvAg2d/4JqLj1IrRDkmjVNkZzlIkLKSa1rtqngZ6YkgOFxbxUaB8V6+5R",
+	"l0d5Ib80Hsc+4dMI3bQepTmVRu9hHa1Gg0ZhvUTfxYAlAbPXpx5oCj09FHOGT6mqaKeuxUNB2czqi2X1",
+	"jrPVbrTMBxbpA73lOmawwJuwUS0PxhEsC3k2L+MfOvMBtzBhZ1cXBSru9RJN8Qpy9Mp+XsrVJeS1HzI9",
+	"0gYwqkpMcg5bzC1dSCNtuS1RHjqjDkkJQDiciSHdCYvIJYJ+MGPswWX1GGjGPdtfh4oXeCaMRbcPL4C0",
+	"DqSe4MmPDNMTFTrK9HSaCn42Dttstn1Sltcj0WChfgshKvzUCNUTkXO4rGbxQGfy31qdJHxqYir0ktZ3",
+	"881Cb0PvNiGY2+B+CQgMt9NHsIY8xXp5qdAWguT0I+M0Eeicd6h/oLwMo3Od4kgrmi+wx0aIriKcC/VF",
+	"Ql3qVrGp+/14y48EsOjnQEVMhMfuvSbUwy3kxLrKbQhwEZ10APwxtQXbabfxhRsq/rJaN4dcTZv4KdV+",
+	"lXWn212Ly5FSru42feZechlV8wsgluDzqI7GFxIGAEsqMXA5dVXYPI3O06iR8opf7oCIGOpMOck+A+rx",
+	"H9c+vZp0bHunRA98CU3YD+vyCLvXdd1lVcs/uUrZuM/VUhVRbkNuaqHWNEVewP67d5bIrJzqAKzAKSpV",
+	"EGqHsDeoEZkZOAcvA+nY2viS12MBuVPKOJCghJ7Aj4xXvEXzB2ySCtsn1ybkQLoPLm91NMNT6a6IoMUg",
+	"qTJs3YBQEFVyFp2dQt4YxS+A6g1UeZ2muxR/j1ru5lJkNcLx+Kpi72G4USlXGxD6QhA67tHlDuKa2POU",
+	"q7L3gSar2/jTNVJM/na1+SV9Qa4FnXirKyzgCI3y+cYbmSg0VlaJs/GdwDYoI05Fj+fyocWOyCWyXoCQ",
+	"Kc+MVD0RLBB0fnkiukoaloq+ZTzFvr90gTfcQ4lJuNTdFVDgnhMd/wAygqirDAXnqIuxAdSX+w77F7th",
+	"xh0a5Sl5cIc4mVAKSLdUeuKeEVPKybMkoJeA+rYFzAcnOjuh8FncqcjQHSKhhvsUHzzzpKirlPtSes/C",
+	"TRRo7ckJKTya4fqv4WvABrsWV+OrSzvxNC2lnYbQELVRfjVw4mcTVIXY/YlM3GpsRzufI38Ht11WdQ2O",
+	"4CDfNhSwRvkdeS/2OGydjR68f7HEWXnQAclXDEL1fMQYJQozGvLuTtIeOhEGECZol8wmg+kG3H834H6e",
+	"ZVMyM5ge27VsfiKPqLf4kSYMFAbuELoEO2b7pMrRh9eULJKWDQVXpkD4rFmiqS8X1nNW0GriTY+nI2EW",
+	"m/VWfLFPBvbauGHdFDe8sAt4YV/Ovf2VyWE9U8kfJh2f1XuZ/pX4Zrp03SPDYvfYmHA5Vh+63Sa+jFIu",
+	"lQm25szOq6QjLuy3ZVKMQNfps4jzAyqzFFLrIcrue47CEYcehL7hdzo+WzurSIP/5O6xTHpxc1zu4LgA",
+	"w+IVDsvvYzEWC2iUMcWDRUewMUMYKOFT55D4CtZg74+0kZi+6RNQejIAiEgVZhmGcGkU5p8wyAUH6Bd4",
+	"DtysdFC2axLvIS5/pax7JV9sqLFK+PTQLVAi+nycOkmR8Gn5GJdSEJUD5bbMgLuAf1+ohGcvMNA/N7r3",
+	"Kp2GdwmwComVYOMZClf3qjCTUTUmYpNadlTH8MBPeNG94zjF3beA3ZTW9GHg2K8rZ/DQI29BDv5OAsqL",
+	"Xtwy85I3F3UF6fukx9O0qcQXW5/Sf86pMBU4pgbcAChaJNDKWBgb6ltwSC32C3Tim2hGtJUjSKjBcee2",
+	"qzRkzeF7z5HPM2rQkdSJ6EtSwjxN37kJ3GlCGPgQavq3rhAPcRNBieVW/baDIvjkSlYEfDkQFUFxsymP",
+	"vO9pTjhYTTEc2SnER5B9kEtrZk/0JpxxXeEMKBUUzAncCjjs5aK7ENMArszlWs6HtqihmzxF+jPBewOB",
+	"BYXuneOW8TAIrURXgci+EJkbBvbfjhCGNJFGsP32LovH+WRjzEC4jycDmYoQ+IdO6c7WG4wtVI8ngMIK",
+	"HbFYqnnCTnnKVU9kQJxs2ERn50CBDDUyNcb5RyhSEcbcZJ40f0glvS5Ppg+r+/2627zGS3zOVallvhHZ",
+	"6i3zM62HizruwG+cxyMrrIhy97Ha3jcf4TkLvD1wZPBp1OlNscexU87xFhUyKG3Z47jPU+M+Cwi8kp+D",
+	"/l5ldwdzwntWXpR9LwpcnGqdCkhe3DNfxq3tMs0aYGU3nRrumW5zbxZfXeFsw3FCyC6EvecP+UxXwNp2",
+	"DUdJAry3Wg99bwLSY4RtpVbMbKxSJ2XicIYA2QcnscXe8aEwXYWEDtCmoLqRQLGH1GWyZBFQ1c3/6/JL",
+	"SMK4gbGVuiu6K26SG392oCt03CV8ay41SbSW5xoRN98St1xxWSrzyEmyYdy/W8b9BVfxoUBu/Y1zcy0K",
+	"4ChJSECvqQCK/o27bBU6dA2l63Nk6IforgR0UyJAQrgNSQgPd6E7mW4ndJXu46mMqXW2iSHpkGNecBqH",
+	"jGNuOJh/7no2SnkP6jWUxud2lb9/8cFr6RNcg/X0ybdLiu7Wa8OI/rUwosNhWECHvobAWJYW3T1+Lcfw",
+	"TFg6eFckQn9gNo4XoN929Pd6ZMxDT1ddwS5YDzbunnADfOUt9sKrcqzLdRPrKmP1yIAxf+pZe6Ri0nq3",
+	"9DDwCZC7CmSk65kCeMSvwRS4Dn7xXqrNDJFoQUaB272ipLkTQvA6EbdhA/86zKsZb22Dw70jku3rce+M",
+	"zQQf1lO2QALI86wUC+56ejiUFurlT6dA+AzZhKzcsQo5peGLphHKApuzsoY9/uXV0fEvP7FXx2/fRMwI",
+	"KDZhB62drQ6L4TcdemwcsVgmnRjvCh89MqwHUfKIxQm3vBMz3lUxLk0c7NqcaQaFBja5h5tDcQw9ZiDS",
+	"VMdE6IKPkibwwQmnUdwasVNxJpVpsdeW/ukZ4IRKQt994TxdZBzgLNXGsp5WiqZniK8WEJ7Qt86N3LD4",
+	"DTe2+dINp/n6RUx5wNCaxhMYRJ7oBsuO9Ni22BFLpa8zwlF1Vc6poJV7T57hnG3vu5XWkNMbCBVuJ1Ij",
+	"oL9sx/nLcMO+zthe+HlXIco6lDMVJoUudc5qR9sANg5ntHa0IooN9DijJr3SMtDVUZ4YPRdTbJ144TSz",
+	"L+gUCmkeeikw74RGuM4aabH3I7wXVkohsxlHCEsG8QSdwuuhoB/Q9Tm9oboq/unlMXtCuztusWeZnhiR",
+	"mUcM3sUnPc56wueQ4OVxN8RD5GLFjsQwPVjxvrC9wbwdQbev92nwHmQCLYMPjmUS+w0HWGHc0iHokome",
+	"kBczKa7GUT/59fvk5+cey4dKMM90lfZgXSvznctamf/Pb0fNX3nz3+3mwcmybeUhgeflC87JCHYuFZLM",
+	"+xaYRrhVsSJxwsaJHm5a7Bc65+5k6D7t8XPsnun3KW6DIZ/ibin3py+04rNyKE50v1+DdNSn/yt61qy5",
+	"LLz575PP3z2O6B9bf6tamiWR1fCum7nYLlqAaNAWLMBGUcR1lUw6zG+DrgLJyf74y+3YksSt+WG3gUK3",
+	"2+h0w27qNqJug1v4rIKhwvu48DM3Y/hhYeFbOGb4Hhd59heFr05k0nWL280xXf5vDJV1vZ3bne1dNqvW",
+	"gkbCw2Mi9vPxj80f3AYpvNeDdvvp9sHBzv7e0732wcHMa/2fbnfsZve58n1W0RzDg5CwhWhCjUwEykpp",
+	"N4nW+8YL5fwjKsAN4tsbZF6gzxtiRY2AVhjBhlegQ4AyXbhqHSQ9oQuvHEUDi+qSolTfpAoBpRAJow+W",
+	"D7dVcfSU2XToP0q7H+L9sRTBC2LpR7MNOW2JC7qdt0Mu4Nyh9rkvskwkJ1b7+91ELK8e4plDO79tpxZX",
+	"aBPRWxTRs/44rwI8XzVghS8j0D8URRZA11fnfyjcMboU8F6kLI1CE6ZxBrxwADUZItHsGnj1IAq/Ul6B",
+	"W8eXv9BKbNDlNyqPbhldLlG0NfF9NkHDgQ6MI2zA57/Pv/DuJRToY8W+b5UPnjP4VuMscwY0KtFDuJXV",
+	"uil4lk7Ld1iPA/phg8/5VVDnZemrnUFmxY1I4OOZBk2nQihmhFCH+euNmOwzrqbQtt6PJvF8zYUGCWuI",
+	"aLrbRkxvxPRGTG/E9G2K6R+lkmYQ6AevSVqngl/cvKiGDIFPhJwKqc5IaBuNAfQq4Z3L665aV2DD9DbS",
+	"eiOtN9J6I61vU1q/0zbn8ClKQbdgq1Xm14lu4OO+cdEtzSzX/Qw5ZU7Ewk5FqqEvmcaWlzyz2IP66pY3",
+	"3GwjyDeCfCPIN4L8NgX5M3Em1XVb3T6tcyPS+yfpeYpDs3ZquYIiYg4mBCUpM7wxiHYBEKehen9on4IV",
+	"lpBVQzlvc3Xg++iLTJAUIsnfIwIouOeZdnfUKlcr+eBW1wt+JW9fNVyp+jJ0mKnjhtnxGcTGj9hHAKBP",
+	"TI+kklq1Vs/sHfstd8udNi7JK+a5TdRh+T44nKmPBH59rI/cVEPWKsTb64OByklp2+zrsUpi0CfE/Zh/",
+	"2noYatdPTCqqG0dNzFMgW2lK1QQhFQfgYFeRqJU5nR1SAG6aT96NEv+EaEmvD7VyqourouJbR6cTA85y",
+	"GBkwsIgyx/cQyvRZxofIz09swm7LZ7xnI2roXyBuhJ5p/6Y+hnMomv+mwdygI+IfUQMSodmZDT/qAn7U",
+	"X6jkJxsr6sy1EueNbz2+gPbGNyanVhSwe7glCw6Q8xNnqQ15gt3QEbFKvJtzhph/6OU0Ob/4oS3DlOMH",
+	"6Lc+Hc9liFILMKqrMaOWBnJr3KN+me4r+6gf/0tls+ky1D20whtM6X0k78E2x+Fge1kVzvq8tCoJi3ru",
+	"nnfaCjMbJcUuptAtS/YBTjYUvj1OPxOiE9Sp8RFJE0FrUCR1BjLocsNOMNi4mp7qZHoYxE0KsGr3lZ2O",
+	"xCHGK6U6Y6fCToRQXRX3Mz3EApjY6hiEInCYclXifsAuOT2RpiKJmFsG918si8l8Wx1oFA1tg9yEpAFS",
+	"CZFVIhN8ayF3bKZ5D6AZetXAYy1tV/WlNR1yuwcCelZnzArFhlKN3TL3fUvVAF3zBgY+RRoW04jcTHGH",
+	"u/EnogdFONjeBwp1gBESEndu7HLoFAg82U+Jxq/EF3uJKlnEklQSM3dLl2TOpSr76mMc7gmtb6Oz244a",
+	"bsNc2h1zDgFc3qnAipANudWpPnNTtrpwu+2d4+21m22WFvMmCZvmlqoGhb0C6NrHRQxaUkuv/VO8VYEn",
+	"AQ/nCexT0+i0y0Bt+Nj/sdqLqgJvz767wnCcyCksxk0gusunp0JBO/G7DBUVyIdN3OXu4y6+E3oeYokq",
+	"wi4YncjPXNPttfsZlplr/Z4X0RbbvkuVu/MbTuLrarI6tjMhk/XNwELMxH+2kMTrOFgm2DvVsNgZfknG",
+	"Jyo+9IahbxIPQZW+yDAngcXKVzVC/OOuaIasxLL1i5/iw+DZ8kt37/Kwfns0YQs2kc0k9gY2lolibxl4",
+	"W07mii8jZ0YxCgy3NlnUXJgc83NRlCZEp3c1cbIsvxdKEU9nDmICYIYSvSqtxDrhrjNhZwXDFesXN4bz",
+	"PTGcj69sFP+1Ee7fUkmklya4a9aNoa1kdvg7hxLJkuH1hMMLWB1/UrptXVzvmdbn1C3Cx4MgiDfTEzv+",
+	"8P7TMXtSJHyM1zLUcDLvQQbdD3Dg9eErCuSiVaLqGbYXWOzkF1kwNq7+N2btKt2Ek4oGrjOKFKC9dOb/",
+	"JuMWkINAMVF1eBlH06urJgOhImb4NCoB0ajRfD8TAki6qFB6bUv51hYIVA/cvNnnMoVG8jpjMeQMmlI1",
+	"R9zYHAGC8g4LFM/G5MvdH8JuDP3Pyu9r8vmfUD7hhnQPaAGTv4RCEAC17yHzaMZCTysfPFpH+9B8bl39",
+	"3FqCtxJ5jpMm5B55WBvw+TejCDbRjRKReY94D69PYqbnTalMffNNRHkX0uYDTeyKgUi9nKT2xCw+3Qxo",
+	"NsiWdxXGCeA1kzmIn1Ql0+FJE52dwzmHsEofjALotCC6qi8mwlgQri32boz8ydlYsX6mh2wbfi14b+Cf",
+	"4e6Q8OksVSdNo6vO+MiEclCdJSJzfxAQ3TcKBSgTNGuARlsD0TuHxMAh49QJGlLu2AECOZztRPYw8nPE",
+	"aL3hDm5elKQvw9c7xZUxwi01vaYcMlC0h1A20u+HY7cmOjuHVXu81z5gsR5bIxPRdB9LddYc6HFm4qir",
+	"Yvd4dxLjrTVICih3np6/VnebNCfIRbnPEKLaP3IzYEaqnmBTYazI3A4QF0JJddZaMUsOcgxBnHWdVmdu",
+	"uFIwyK3jTebLN7RlN0Nb5oTBEo7vFanNNuntG0xv3/u6gvnSgTqhz3KZH1UUFyDCLUboFVxrYo/GKihr",
+	"wJHNqGuvqoOjvcmNX1M6i9T/OqUDE3E60Pp8UetSSJLRT+s6mPrvFyCz/QNXtQi+LuAxzmIZyLFflg3m",
+	"+D5ijif5dl1MYVs6AfVw41fcOUxDYYzbIoZwts5NIosgeCbIiYsOizPXtYLWAZ8sd35Awvxh6irDp4Y9",
+	"Hlg7Mp0nTyaTScvQj8L+6+nhVodxjJhiP4BwaJsSMFz+L6cCjOXDUdxVgDr2Xxh5prgdZyJmj+OL7SgO",
+	"4N1Xb4+eNz+9OtrZ/x545ZOIhbvAj5zCiNgpN+L7vS1wSboK8LvSsPgPz4MdsW4jXId/JtzybuOvOKKS",
+	"XmhuAFYUZ5d0N4iY0V0FuBzP6M9P3U+Cr2YzfiFS08mJ6z2kyy3NVI8zpieKnYspemeK4spufjtfvsDP",
+	"pGLb7dA/AN228G5b7EhNC80EnOGXSZEgKz+6ll11lumJ+8mIj40ACDlLuRUZTZez+KOw2bR51Lciixk3",
+	"57hDpI3gvzt70D/AAPWcom5B8PyuojYEWESNLQZhv8EAnCCPM5GIVF6ILHajDVsQwfCEYNjbbgORxkRa",
+	"6Miu+/0We4vPMLSq0MAMlq+reJbJC3BbwU1GhLf2DRmgA6K25CVTKF5fiAw/OJ0yTgvgLsG75wxM+IxD",
+	"Qpzjt4mEYIeyNAID1Pb+lniUMK7KjsK5c8tBAwUP3L+OAIEvng3YAPE4S2N0oE8Fg7PWYke4YABBB9ry",
+	"UvjgkYEtpIQFl5tnbpH6YyOwgwPjXeXH4xYY4PDUINiGrhGP3DfQmN4wnqZ64r4bolfvDqTbPLERvUxY",
+	"rFJWVClP29WtvtK4m9w+vER1L/Tm8Yd36847846nZR97puc9+HwZo18iWgOEdzG9+DcnwsdZ2ug0vOAc",
+	"8cwqkbXocS2dnT0ZiqFZCbaBa3STrnrFCqzghPufnjotp0fCvexFC5hI41RkcpIJDgNCV1oo+DT0iqco",
+	"CexFpxAHRvRO3vb/8c+D7Ief/vGv37Pjyf/+/OHFD6/ffPj1td55w9/wT5PL38+yzvqNv8qkytJ7yxOx",
+	"wLmX1mw6KN9FB+V/iOlr9bPZVK9fk0H8il+I0JXGlPlnljCKK7zOFToo0yXU/IjMCGNlmjrj+TS3o6Vd",
+	"S7/hCNbWb99uC2NasqunGDdJvHI34knYi6sfsmUgyeEJIccFqgqV9zrhnTNh8/NzRQzyV27hfN32Sh1W",
+	"mF7hN46JuC559eDBwuvInzVBwnj58u2QybxGVB8cRqifHwhWuAZCKRS0AEiQ7vcpFEEdEQd8NBLKsMlA",
+	"piIvHfdBidykwIDEWoYFCoTrMSyuoyGy7vdLYjUIuFV7IdOUfob53XY/5EskXaklcjAbN5iwu7XXNv7X",
+	"9TU5voplOOd+PaH4rxTLJAGHPuprddGAVIi1AggJmpPUAJAPfUQUApba+CBwjpPimWDnYmQhmP2UJXwK",
+	"cj381H0PQWz3/W77ionHF/lsbzwDWc3yBIwxZVInN73rYXSi6U0Do9PnK5viMLhS/3zrzFK3YNxaMRxZ",
+	"0+hs78zjgOranubFfCk39oRuMnPZTtVl8HuRZTprdBqUsBFuvhTqFgnbB3IT+KEHBO2321FDiS/lR1HB",
+	"ILRQLbe9bUR5Z9UysojeEzU1nW/YCmoanoRNYfEpK+hU//qWSSz7o7gJI3xD+eggfwERe0cm+mU65Mkf",
+	"9O/pifsipBfXKLPIn7hY5PqDc2lNxidqv+5TbpSGBeXi3AenjqKcJXMuC0hUVcDRV6jWCBnYtfyDsELX",
+	"mlu7IbPbL3OVbHoN9jXla0NI9mFIJz/v6yqkWCFx8dDJcEuH8ZpM2kxbbkXT5yH/uFo4olKWvCWohxIT",
+	"HzJlPxbQGLmkdvarkWdKELDkVNtBxIzO25YEK6bHlcf86AuRFRAdOkUEhQTJc6atFarFPrp5ArIF8Bzu",
+	"G0GGuk4Tj6Cw0A12PeEEC0nr8QmX827k0yb9/TWmv4shFtjc0prCkYiYGeiJ8pWOPbEJvVyLjbtRIl6J",
+	"/CR8WxGPhDJeSl2HIrHC3JD+mLVFdR/i2EEqt9yj45kwC6kRZ4VmYgSnkqXyHIvY6yqHF0t596iN9bmR",
+	"G9+e8el2vj+C64mMMr2+293yH2J6NLaDRue3z85zPRU8c/7vb5/d4UBIZxUXvdOlUhnL0xQrZsA+hN8n",
+	"qEET3Rt7YhTU9k/gwNGwK9vnCT1KBdTKgh0qhGrlwcUPBIWuCFXCxRnvWSiwA9DAQLvrIZYbIaiWcASh",
+	"rxJGeiXgpguPeYHs2BVPARZrIs+GCqEocFdMYcBIV42gHzKFEVkLZNfAhld40HMaSPWTMuoshjhtNkp5",
+	"T0Q5oOhcOoms+6GpIKCvM1G4/0ethwaDAGCxVSybHHoqccJbY2SwcJMj3JIydVtm/g7IlIPgeTcaZ8JT",
+	"YVVgkitRZw90mpji/Qulv5ULoRdymxfuFgrG5+9UfBBOOXMnoXDxJwy0Vw8CCMIz0cmrl91s/BsKSYK8",
+	"hjpip1Pf+zF/BpY6zT/iHXRxGgbG8fDyIXLmVxTHYcZOHqdT2G7F85FyVTf8IXeDga3TYUcfXrNzMTV+",
+	"O8FduTmnKmL/Zno9Yaru5/ctjjUcJ+rLYjrs/dimYAH8pPVZKiJ2NHJG/fzOZ30hkrrzTCeHG/bqzVP2",
+	"46vXH9nHvYjWRxsUE2Yk+DmTFssiImYEz3qDiPUlSEzgzMEeHirpKre7CYnuNg/h7yMk14pYLjvx7aZy",
+	"CD20DHb5yDHphwzC+uAtd9V7b568H1u3S1ss/unlMXvSH8jsyVBYjiUgVqSpwcOLp1UaNG9oUdwMK98e",
+	"wQcT4JQ4nQJpwCHeSBpMRsEumTlnE8ohi4yX5c7ROJG27kno0CdRqIfouGUUyE7f12mqJxHjzNhM8CFt",
+	"oFAzlr9gUknzD3kleGoHUWjqAzwGpClQkfhOA0XtUjyl2Ozlr89//f8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -19,10 +19,26 @@ type Booking struct {
 	SeriesID  *int64        // nil: of no series
 	Hold      string        // token of a hold that keeps this time; "": none
 	Override  Override
-	// Moving: it is an appointment already; it keeps the buffers that it was
-	// booked with, and its type though that takes no new bookings.
+	// Moving: it is an appointment already. It keeps the buffers that it was booked
+	// with, and its right to its type, with the doctor and the room in Kept, whatever
+	// has changed about these since.
 	Moving bool
+	Kept   Placement
 }
+
+// Placement is with whom and where an appointment is.
+type Placement struct {
+	DoctorID int64
+	RoomID   *int64 // nil: in no room
+}
+
+// KeepsDoctor reports whether an appointment stays with the doctor it was booked
+// with, who then need not be one of its type.
+func (b *Booking) KeepsDoctor() bool { return b.Moving && b.DoctorID == b.Kept.DoctorID }
+
+// KeepsRoom reports whether an appointment stays in its room, or in none, which then
+// need neither suit its type nor take new bookings.
+func (b *Booking) KeepsRoom() bool { return b.Moving && !b.AnyRoom && equal(b.RoomID, b.Kept.RoomID) }
 
 // Time is the interval that the booking asks for.
 func (b *Booking) Time() Interval {
@@ -40,7 +56,7 @@ func (b *Booking) Apply(t AppointmentType) {
 	if !b.Moving {
 		b.Buffers = t.Buffers
 	}
-	if t.NeedsRoom && b.RoomID == nil {
+	if t.NeedsRoom && b.RoomID == nil && !b.KeepsRoom() {
 		b.AnyRoom = true
 	}
 }

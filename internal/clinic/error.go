@@ -1,6 +1,9 @@
 package clinic
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Code names the one rule that a request broke. Codes are part of the
 // contract: `/problems/<code>` is the problem type that a client sees, so a
@@ -53,6 +56,7 @@ const (
 	CodeNoRoomFree          Code = "no-room-free"
 	CodeHasAppointments     Code = "has-appointments"
 	CodeInvalidTransition   Code = "invalid-transition"
+	CodeTooEarly            Code = "too-early"
 	// CodeInvalidTicketTransition is for tickets what CodeInvalidTransition is
 	// for appointments.
 	CodeInvalidTicketTransition Code = "invalid-ticket-transition"
@@ -83,6 +87,8 @@ type Error struct {
 	// Current and Allowed go with CodeInvalidTransition.
 	Current Status
 	Allowed []Status
+	// Earliest goes with CodeTooEarly.
+	Earliest time.Time
 	// Ticket and AllowedTicket go with CodeInvalidTicketTransition.
 	Ticket        TicketStatus
 	AllowedTicket []TicketStatus

@@ -46,6 +46,10 @@ type Event struct {
 	DoctorID   int64
 	PatientID  int64
 	RoomID     *int64
+	// Broken and OverrideReason are those of the appointment after the change, so
+	// that undoing the next one restores them.
+	Broken         Broken
+	OverrideReason *string
 }
 
 // actorKey is the key of an actor in a context.
@@ -70,56 +74,103 @@ func Actor(ctx context.Context) *string {
 	return &actor
 }
 
+// CheckInWindow is how long before its start an appointment can be checked in on
+// the day before.
+const CheckInWindow = 4 * time.Hour
+
+// UndoWindow is how long a change can be undone on the day after.
+const UndoWindow = 4 * time.Hour
+
 // Move makes the appointment go on to the status that an action leads to.
-// Errors: CodeInvalidTransition, also for a no-show before the start.
-func (a *Appointment) Move(now time.Time, action Action) error {
+// Errors: CodeInvalidTransition, also for a no-show before the start;
+// CodeTooEarly for a visit that is not due yet (EarliestVisit).
+func (a *Appointment) Move(now time.Time, zone *time.Location, action Action) error {
 	to := moves[action]
 	if err := a.checkTransition(now, to); err != nil {
 		return err
+	}
+	isVisit := to == StatusCheckedIn || to == StatusInProgress || to == StatusCompleted
+	if earliest := a.EarliestVisit(zone); isVisit && now.Before(earliest) {
+		return &Error{Code: CodeTooEarly, Earliest: earliest}
 	}
 	a.Status = to
 	a.changed(now)
 	return nil
 }
 
-// Undo brings the appointment back to the status before its last move, when
-// that was made on the local day of now in the clinic's zone. Moves that were
-// undone do not count, and nothing before a reschedule can be undone. Errors:
-// CodeInvalidTransition.
-//
-// The caller sees to it that the time is still free when the new status
-// occupies it and the old one did not.
-func (a *Appointment) Undo(now time.Time, zone *time.Location, history []Event) error {
-	last, ok := lastMove(history)
-	if !ok || DateOf(last.At.In(zone)) != DateOf(now.In(zone)) {
-		return &Error{Code: CodeInvalidTransition, Current: a.Status, Allowed: a.allowed(now)}
+// EarliestVisit returns when the patient can be checked in at the earliest: from
+// the beginning of the appointment's day in the clinic's zone, or CheckInWindow
+// before its start if that is earlier.
+func (a *Appointment) EarliestVisit(zone *time.Location) time.Time {
+	earliest := Day(DateOf(a.Time.Start.In(zone)), zone).Start
+	if before := a.Time.Start.Add(-CheckInWindow); before.Before(earliest) {
+		return before
 	}
-	a.Status = *last.FromStatus
-	a.Cancellation = nil
-	a.changed(now)
-	return nil
+	return earliest
 }
 
-// lastMove finds the last move that has not been undone.
-func lastMove(history []Event) (Event, bool) {
-	var moves []Event
-	for _, e := range history {
+// Undo restores what the appointment was before its last change that has not been
+// undone: the status, and after a reschedule also the time, the doctor and the room.
+// That change must have been made on the local day of now in the clinic's zone, or
+// within UndoWindow. It returns the booking that the restored appointment asks for,
+// with decide true when it occupies time that the appointment did not occupy before,
+// so the caller must decide on it again. Errors: CodeInvalidTransition.
+func (a *Appointment) Undo(now time.Time, zone *time.Location, history []Event) (b Booking, decide bool, err error) {
+	last, before, ok := lastChange(history)
+	if !ok || !recent(last.At, now, zone) {
+		return b, false, &Error{Code: CodeInvalidTransition, Current: a.Status, Allowed: a.allowed(now)}
+	}
+	decide = last.FromStatus.Occupies() && !a.Status.Occupies()
+	a.Status = *last.FromStatus
+	a.Cancellation = nil
+	if last.Action == ActionReschedule && before != nil {
+		a.Time, a.DoctorID, a.RoomID = before.Time, before.DoctorID, before.RoomID
+		a.Broken, a.OverrideReason = before.Broken, before.OverrideReason
+		decide = true
+	}
+	a.changed(now)
+	return a.Again(), decide, nil
+}
+
+// DoctorBefore returns the doctor with whom the appointment was before its last change
+// that has not been undone, 0 when there is none.
+func DoctorBefore(history []Event) int64 {
+	if _, before, ok := lastChange(history); ok && before != nil {
+		return before.DoctorID
+	}
+	return 0
+}
+
+// recent reports whether a change can still be undone.
+func recent(at, now time.Time, zone *time.Location) bool {
+	return DateOf(at.In(zone)) == DateOf(now.In(zone)) || !now.After(at.Add(UndoWindow))
+}
+
+// lastChange finds the last change that has not been undone, and the event before
+// it, which has what the appointment was then; nil when there is none.
+func lastChange(history []Event) (last Event, before *Event, ok bool) {
+	var open []int // indices of changes that have not been undone
+	for i, e := range history {
 		switch {
-		case e.Action == ActionMerge: // of the patient's records; the visit went nowhere
+		case e.Action == ActionMerge: // of the patient's records; the appointment did not change
 		case e.Action == ActionUndo:
-			if len(moves) > 0 {
-				moves = moves[:len(moves)-1]
+			if len(open) > 0 {
+				open = open[:len(open)-1]
 			}
-		case e.FromStatus != nil && e.Action != ActionReschedule:
-			moves = append(moves, e)
+		case e.FromStatus != nil && (e.Action != ActionReschedule || i > 0):
+			open = append(open, i)
 		default:
-			moves = nil
+			open = nil
 		}
 	}
-	if len(moves) == 0 {
-		return Event{}, false
+	if len(open) == 0 {
+		return Event{}, nil, false
 	}
-	return moves[len(moves)-1], true
+	i := open[len(open)-1]
+	if i > 0 {
+		before = &history[i-1]
+	}
+	return history[i], before, true
 }
 
 // checkTransition refuses a move that the state machine does not have now.
@@ -159,6 +210,7 @@ func (a *Appointment) Event(ctx context.Context, action Action, from *Status) Ev
 	e := Event{
 		Version: a.Version, At: a.UpdatedAt, Action: action, Actor: Actor(ctx), FromStatus: from, ToStatus: a.Status,
 		Time: a.Time, DoctorID: a.DoctorID, PatientID: a.PatientID, RoomID: a.RoomID,
+		Broken: a.Broken, OverrideReason: a.OverrideReason,
 	}
 	if c := a.Cancellation; c != nil && action == ActionCancel {
 		reason := string(c.Reason)

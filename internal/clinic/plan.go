@@ -66,7 +66,7 @@ func Propose(c Calendars, visits []Appointment, until time.Time, zone *time.Loca
 		best := -1
 		for i := range c.Schedules {
 			s := &c.Schedules[i]
-			if v.TypeID != nil {
+			if v.TypeID != nil && s.DoctorID != v.DoctorID {
 				if kind := c.Types[*v.TypeID]; !kind.Allows(s.DoctorID, s.Specialization) {
 					continue
 				}
@@ -115,7 +115,7 @@ func (c Calendars) query(v Appointment, until time.Time, zone *time.Location) (S
 		suits := id == *v.RoomID
 		if v.TypeID != nil {
 			kind := c.Types[*v.TypeID]
-			suits = kind.Suits(id) && (suits || kind.NeedsRoom)
+			suits = suits || kind.Suits(id) && kind.NeedsRoom
 		}
 		if suits {
 			rooms = append(rooms, id)

@@ -53,7 +53,8 @@ func (r *Reschedule) Of(a Appointment, now time.Time) (Booking, error) {
 func (a *Appointment) Again() Booking {
 	b := Booking{
 		PatientID: a.PatientID, DoctorID: a.DoctorID, TypeID: a.TypeID, RoomID: a.RoomID,
-		Start: a.Time.Start, Duration: a.Time.End.Sub(a.Time.Start), Buffers: a.Buffers, Moving: true,
+		Start: a.Time.Start, Duration: a.Time.End.Sub(a.Time.Start), Buffers: a.Buffers,
+		Moving: true, Kept: Placement{DoctorID: a.DoctorID, RoomID: a.RoomID},
 		Override: Override{Rules: a.Broken.Rules()},
 	}
 	if a.OverrideReason != nil {
@@ -62,14 +63,17 @@ func (a *Appointment) Again() Booking {
 	return b
 }
 
-// Rescheduled makes the appointment what was decided.
+// Rescheduled makes the appointment what was decided. A confirmation is of the
+// start: it stays unless that changes.
 func (a *Appointment) Rescheduled(now time.Time, b Booking, broken Broken) {
+	if !b.Start.Equal(a.Time.Start) {
+		a.Status = StatusScheduled
+	}
 	a.DoctorID, a.RoomID, a.Time, a.Broken = b.DoctorID, b.RoomID, b.Time(), broken
 	a.OverrideReason = nil
 	if broken.Any() {
 		reason := b.Override.Reason
 		a.OverrideReason = &reason
 	}
-	a.Status = StatusScheduled
 	a.changed(now)
 }

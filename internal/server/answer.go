@@ -48,6 +48,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	p, header := describe(err)
+	p = withheld(p, clinic.AccessOf(c.Request().Context()).Clearance())
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
 	c.Set(problemKey, p.Type)
@@ -177,6 +178,8 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		p.Dates = items(e.Dates, seriesDateToAPI)
 	case clinic.CodePlanNotApplied:
 		p.Report = items(e.Report, planItemToAPI)
+	case clinic.CodeTooEarly:
+		p.Earliest = &e.Earliest
 	case clinic.CodeInvalidTransition:
 		current := api.AppointmentStatus(e.Current)
 		p.CurrentStatus = &current

@@ -109,19 +109,17 @@ func TestUndo(t *testing.T) {
 		cancel(taken.ID)
 		f.act(a.ID, "undo").Want(t, 200, "")
 	})
-	t.Run("NotAfterAReschedule", func(t *testing.T) {
-		a := f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30)
-		f.act(a.ID, "confirm").Want(t, 200, "")
-		f.Post(fmt.Sprintf("/appointments/%d/reschedule", a.ID), object{"start_time": "2027-03-02T12:00:00Z"}).Want(t, 200, "")
-		f.act(a.ID, "undo").Want(t, 409, "invalid-transition")
-	})
-	t.Run("OnlyToday", func(t *testing.T) {
-		a := f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30)
+	t.Run("OnlyTodayOrFourHours", func(t *testing.T) {
+		a := f.booked(f.patient(), f.doctor(), "2027-03-04T10:00:00Z", 30)
 		f.act(a.ID, "confirm").Want(t, 200, "")
 		f.pass(15*time.Hour - time.Second) // the last second of the clinic's day, not of UTC's
 		f.act(a.ID, "undo").Want(t, 200, "")
 		f.act(a.ID, "confirm").Want(t, 200, "")
-		f.pass(time.Second)
+		f.pass(4 * time.Hour) // over midnight
+		f.act(a.ID, "undo").Want(t, 200, "")
+		f.pass(16 * time.Hour)
+		f.act(a.ID, "confirm").Want(t, 200, "")
+		f.pass(4*time.Hour + time.Second)
 		p := f.problem(f.act(a.ID, "undo"), 409, "invalid-transition")
 		if *p.CurrentStatus != "confirmed" {
 			t.Errorf("%+v", p)
@@ -184,9 +182,10 @@ func TestReschedule(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	f.act(a.ID, "confirm").Want(t, 200, "")
-	if got := moved(object{"room_id": nil}); !got.RoomID.IsNull() || got.Status != "scheduled" {
+	if got := moved(object{"room_id": nil}); !got.RoomID.IsNull() || got.Status != "confirmed" {
 		t.Errorf("%+v", got)
 	}
+	f.pass(23 * time.Hour)
 	f.act(a.ID, "check-in").Want(t, 200, "")
 	if p := f.problem(move(object{"duration_minutes": 15}), 409, "invalid-transition"); *p.CurrentStatus != "checked_in" {
 		t.Errorf("%+v", p)

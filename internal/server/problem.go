@@ -28,6 +28,16 @@ var problemTypes = []problemType{
 		"The caller is known and may not do this. permission is the one that is missing; without it, the calendar is another doctor's.",
 	},
 	{
+		api.ProblemSlugCrossOrigin, 403, "Request of another site",
+		"Call the API from a page of this server or from a program. The pages of another site need their origin in MEMS_CORS_ORIGINS.",
+		"A browser says in Origin or Sec-Fetch-Site that a page of another site sent a request that may change something. Nothing was done.",
+	},
+	{
+		api.ProblemSlugLocalOnly, 403, "Local access only",
+		"Use http://localhost or http://127.0.0.1 with the port, or set MEMS_AUTH=required and create API keys.",
+		"This server does not authenticate callers, so it serves clients of its own machine only: Host must name it, and no proxy may have forwarded the request.",
+	},
+	{
 		api.ProblemSlugRateLimited, 429, "Too many requests",
 		"Wait for the seconds in Retry-After; spread requests as RateLimit tells.",
 		"Every caller, and every address that is not authenticated, may send so many requests a minute. RateLimit-Policy says how many.",
@@ -311,6 +321,11 @@ var problemTypes = []problemType{
 		api.ProblemSlugInvalidTransition, 409, "Not possible in the current status",
 		"Read the appointment again; see allowed_statuses for what may follow.",
 		"The appointment's status does not allow this step. current_status is where it stands, allowed_statuses lists what may follow; when that is absent, nothing may.",
+	},
+	{
+		api.ProblemSlugTooEarly, 409, "Too early for this visit",
+		"Wait until earliest, or move the appointment to the time at which the patient is here.",
+		"A patient can be checked in, and a visit started or completed, on the clinic's day of the appointment or at most 4 hours before its start. earliest is when that begins.",
 	},
 	{
 		api.ProblemSlugInvalidTicketTransition, 409, "Not possible in the ticket's current status",

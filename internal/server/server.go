@@ -41,8 +41,12 @@ type Config struct {
 	// RequestTimeout bounds how long a request may take; then it is answered
 	// with 503. 0 means 10 s.
 	RequestTimeout time.Duration
-	// Open lets whoever comes without a key or a token do everything.
+	// Open lets whoever comes without a key or a token do everything, from this
+	// machine.
 	Open bool
+	// Host is the host that the server listens on, which such callers may name
+	// beside localhost; empty: none.
+	Host string
 	// Tokens says whose tokens are taken; nil: nobody's.
 	Tokens *TokenConfig
 	// RateLimit is the requests a minute of one caller, or of one address that
@@ -74,11 +78,12 @@ type Server struct {
 	fhir     api.FhirCapabilityStatement
 	draining atomic.Bool
 
-	limits    *limits
-	admission *admission
-	tokens    *tokens // nil: none are taken
-	feed      *changeFeed
-	streams   streams
+	limits      *limits
+	crossOrigin *http.CrossOriginProtection
+	admission   *admission
+	tokens      *tokens // nil: none are taken
+	feed        *changeFeed
+	streams     streams
 }
 
 // New builds a Server. It fails when any operation of the contract would be
@@ -120,6 +125,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if s.fhir, err = fhir.Capabilities(doc, cmp.Or(cfg.Version, "unknown")); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
+	if s.crossOrigin, err = crossOrigin(cfg.CORSOrigins); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	s.limits = &limits{perMinute: cfg.RateLimit, now: cfg.Now, buckets: map[string]*rate.Limiter{}}
 	s.admission = newAdmission(cfg.MaxAtOnce)
 	s.feed = newChangeFeed(cfg.Store)
@@ -132,8 +140,9 @@ func newWith(cfg Config, doc *openapi3.T) (*Server, error) {
 	if len(cfg.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(cfg.CORSOrigins))
 	}
+	s.echo.Use(s.refuseForeignOrigins)
 	s.echo.Use(s.checkAddress(newAddresses(validators)))
-	if err := validators.register(s, api.NewStrictHandler(s, nil)); err != nil {
+	if err := validators.register(s, api.NewStrictHandler(s, []api.StrictMiddlewareFunc{withhold})); err != nil {
 		return nil, err
 	}
 	s.registerAssets()

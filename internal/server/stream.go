@@ -117,7 +117,7 @@ func (st *stream) VisitStreamChangesResponse(w http.ResponseWriter) error {
 		}
 		st.after = after
 		if len(changes) > 0 {
-			if st.send(w, eventsOf(changes)) != nil {
+			if st.send(w, eventsOf(changes, access.Clearance())) != nil {
 				return nil
 			}
 			beat.Reset(heartbeat)
@@ -151,10 +151,10 @@ func (st *stream) send(w http.ResponseWriter, text string) error {
 	return control.Flush()
 }
 
-func eventsOf(changes []clinic.RecordChange) string {
+func eventsOf(changes []clinic.RecordChange, clearance clinic.Clearance) string {
 	var b strings.Builder
 	for _, c := range changes {
-		a := changeToAPI(c)
+		a := withheld(changeToAPI(c), clearance)
 		data, err := json.Marshal(a)
 		if err != nil {
 			continue // no value of ours does that

@@ -39,6 +39,9 @@ func (s *Store) withAlternatives(ctx context.Context, t *tx, err error, speciali
 	if b.TypeID != nil {
 		r.kind = &kind
 	}
+	if b.Moving {
+		r.kept = b.Kept.DoctorID
+	}
 	if err := r.readDoctors(ctx, nil, specialization); err != nil {
 		return err
 	}

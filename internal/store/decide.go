@@ -52,7 +52,7 @@ func (s *Store) decide(ctx context.Context, t *tx, c clinic.Calendar, b *clinic.
 			c.Type = clinic.Active
 		}
 		b.Apply(kind)
-		c.Allowed = kind.Allows(b.DoctorID, doctor.Specialization)
+		c.Allowed = kind.Allows(b.DoctorID, doctor.Specialization) || b.KeepsDoctor()
 	}
 	for _, read := range []func() error{
 		func() error { return chooseRoom(ctx, t, &c, b, kind, except) },
@@ -163,7 +163,7 @@ func chooseRoom(ctx context.Context, t *tx, c *clinic.Calendar, b *clinic.Bookin
 }
 
 func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Booking, kind clinic.AppointmentType, except int64) error {
-	c.Room, c.Suitable = clinic.Missing, kind.Suits(*b.RoomID)
+	c.Room, c.Suitable = clinic.Missing, kind.Suits(*b.RoomID) || b.KeepsRoom()
 	if exists, err := guardRoom(ctx, t, *b.RoomID); err != nil || !exists {
 		return err
 	}
@@ -172,7 +172,7 @@ func guardNamedRoom(ctx context.Context, t *tx, c *clinic.Calendar, b clinic.Boo
 	if err := t.GetContext(ctx, &active, `SELECT is_active FROM rooms WHERE id = ?`, *b.RoomID); err != nil {
 		return err
 	}
-	if c.Room = clinic.Inactive; !active {
+	if c.Room = clinic.Inactive; !active && !b.KeepsRoom() {
 		return nil
 	}
 	c.Room = clinic.Active

@@ -28,18 +28,28 @@ func insertEvent(ctx context.Context, t *tx, appointmentID int64, e clinic.Event
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		appointmentID, e.Version, e.At, string(e.Action), e.Actor, (*string)(e.FromStatus), string(e.ToStatus), e.Reason, e.Note,
 		e.Time.Start, e.Time.End.Sub(e.Time.Start)/time.Minute, e.DoctorID, e.PatientID, e.RoomID)
+	if err != nil || !e.Broken.Any() {
+		return err
+	}
+	_, err = t.exec(ctx, `
+		INSERT INTO appointment_event_overrides (appointment_id, version, doctor_overbooked, patient_overbooked, outside_hours, reason)
+		VALUES (?, ?, ?, ?, ?, ?)`,
+		appointmentID, e.Version, e.Broken.DoctorOverlap, e.Broken.PatientOverlap, e.Broken.OutsideHours, e.OverrideReason)
 	return err
 }
 
-// Primary key (appointment_id, version), one range.
+// Primary keys (appointment_id, version), one range of each table.
 func readHistory(ctx context.Context, q sqlx.QueryerContext, appointmentID int64) ([]clinic.Event, error) {
 	var rows []eventRow
 	err := sqlx.SelectContext(ctx, q, &rows, `
-		SELECT version, at, action, actor, from_status, to_status, reason, note,
-		       start_time, duration_minutes, doctor_id, patient_id, room_id
-		FROM appointment_events
-		WHERE appointment_id = ?
-		ORDER BY version`, appointmentID)
+		SELECT e.version, at, action, actor, from_status, to_status, e.reason, note,
+		       start_time, duration_minutes, doctor_id, patient_id, room_id,
+		       COALESCE(doctor_overbooked, 0) AS doctor_overbooked, COALESCE(patient_overbooked, 0) AS patient_overbooked,
+		       COALESCE(outside_hours, 0) AS outside_hours, o.reason AS override_reason
+		FROM appointment_events AS e
+		LEFT JOIN appointment_event_overrides AS o ON o.appointment_id = e.appointment_id AND o.version = e.version
+		WHERE e.appointment_id = ?
+		ORDER BY e.version`, appointmentID)
 	events := make([]clinic.Event, len(rows))
 	for i, r := range rows {
 		events[i] = clinic.Event{
@@ -47,6 +57,10 @@ func readHistory(ctx context.Context, q sqlx.QueryerContext, appointmentID int64
 			FromStatus: (*clinic.Status)(r.FromStatus), ToStatus: clinic.Status(r.ToStatus), Reason: r.Reason, Note: r.Note,
 			Time:     clinic.Interval{Start: r.StartTime, End: r.StartTime.Add(r.Duration.duration())},
 			DoctorID: r.DoctorID, PatientID: r.PatientID, RoomID: r.RoomID,
+			Broken: clinic.Broken{
+				OutsideHours: r.OutsideHours, DoctorOverlap: r.DoctorOverbooked, PatientOverlap: r.PatientOverbooked,
+			},
+			OverrideReason: r.OverrideReason,
 		}
 	}
 	return events, err
@@ -66,4 +80,9 @@ type eventRow struct {
 	DoctorID   int64     `db:"doctor_id"`
 	PatientID  int64     `db:"patient_id"`
 	RoomID     *int64    `db:"room_id"`
+
+	DoctorOverbooked  bool    `db:"doctor_overbooked"`
+	PatientOverbooked bool    `db:"patient_overbooked"`
+	OutsideHours      bool    `db:"outside_hours"`
+	OverrideReason    *string `db:"override_reason"`
 }

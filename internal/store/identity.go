@@ -313,6 +313,17 @@ func follow(ctx context.Context, t *tx, id, duplicateID int64) error {
 	if err != nil {
 		return err
 	}
+	if _, err = t.exec(ctx, statement, args...); err != nil {
+		return err
+	}
+	statement, args, err = sqlx.In(`
+		INSERT INTO appointment_event_overrides (appointment_id, version, doctor_overbooked, patient_overbooked, outside_hours, reason)
+		SELECT id, version, doctor_overbooked, patient_overbooked, outside_hours, override_reason
+		FROM appointments
+		WHERE id IN (?) AND doctor_overbooked + patient_overbooked + outside_hours > 0`, moving)
+	if err != nil {
+		return err
+	}
 	_, err = t.exec(ctx, statement, args...)
 	return err
 }

@@ -22,7 +22,7 @@ import (
 // clinic.CodeInvalidTransition.
 func (s *Store) MoveAppointment(ctx context.Context, id int64, action clinic.Action, match Versions) (clinic.Appointment, error) {
 	return s.changeAppointment(ctx, id, action, match, func(t *tx, a *clinic.Appointment) error {
-		return a.Move(t.now, action)
+		return a.Move(t.now, s.zone, action)
 	})
 }
 
@@ -35,28 +35,62 @@ func (s *Store) CancelAppointment(ctx context.Context, id int64, reason clinic.C
 	})
 }
 
-// UndoAppointment takes back the last move, when it was made today. Where that
-// takes the time again, it passes the same decision as a booking. Errors: those
-// of MoveAppointment and of decide.
+// UndoAppointment undoes the last change, a reschedule too, when it was made today
+// or within clinic.UndoWindow. Where that takes time, it passes the same decision as
+// a booking. Errors: those of MoveAppointment and of decide.
 func (s *Store) UndoAppointment(ctx context.Context, id int64, match Versions) (clinic.Appointment, error) {
-	return s.changeAppointment(ctx, id, clinic.ActionUndo, match, func(t *tx, a *clinic.Appointment) error {
+	var a clinic.Appointment
+	err := s.inTx(ctx, func(t *tx) error {
+		doctor, err := doctorBefore(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if a, err = lockAppointment(ctx, t, id, doctor); err != nil {
+			return err
+		}
+		if err := match.check(a.Version); err != nil {
+			return err
+		}
 		history, err := readHistory(ctx, t, a.ID)
 		if err != nil {
 			return err
 		}
-		occupied := a.Status.Occupies()
-		if err := a.Undo(t.now, s.zone, history); err != nil {
+		before := a
+		b, decide, err := a.Undo(t.now, s.zone, history)
+		if err != nil {
 			return err
 		}
-		if occupied || !a.Status.Occupies() {
-			return nil
+		if a.DoctorID != before.DoctorID {
+			if a.DoctorID != doctor {
+				return errMoved // the guards taken are not those it needs now
+			}
+			if err := clinic.AccessOf(ctx).Reach.CheckCalendar(a.DoctorID); err != nil {
+				return err
+			}
 		}
-		b := a.Again()
-		c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist
-		broken, err := s.decide(ctx, t, c, &b, a.ID)
-		a.Broken = broken
-		return err
-	})
+		if decide {
+			c := clinic.Calendar{Doctor: clinic.Active, Patient: clinic.Active} // their guards are held, so they exist
+			if a.Broken, err = s.decide(ctx, t, c, &b, a.ID); err != nil {
+				return err
+			}
+			if !a.Broken.Any() {
+				a.OverrideReason = nil
+			}
+		}
+		return s.saveChange(ctx, t, clinic.ActionUndo, before, a)
+	}, &a)
+	return a, err
+}
+
+// doctorBefore returns the doctor from whom undoing a reschedule may take an
+// appointment back, 0 for none: of the last other doctor in its history. No lock;
+// what is undone is decided on under the guards.
+func doctorBefore(ctx context.Context, t *tx, id int64) (int64, error) {
+	history, err := readHistory(ctx, t, id)
+	if err != nil || len(history) == 0 {
+		return 0, err
+	}
+	return clinic.DoctorBefore(history), nil
 }
 
 // changeAppointment runs change on a locked appointment and writes down what
@@ -71,29 +105,39 @@ func (s *Store) changeAppointment(ctx context.Context, id int64, action clinic.A
 		if err := match.check(a.Version); err != nil {
 			return err
 		}
-		from, before := a.Status, a
+		before := a
 		if err := change(t, &a); err != nil {
 			return err
 		}
-		t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
-		if err := updateAppointment(ctx, t, a); err != nil {
-			return err
-		}
-		if err := insertEvent(ctx, t, a.ID, a.Event(ctx, action, &from)); err != nil {
-			return err
-		}
-		if err := s.followVisit(ctx, t, a); err != nil || !from.Occupies() || a.Status.Occupies() {
-			return err
-		}
-		return s.offerFreed(ctx, t, a.DoctorID, a.Busy())
+		return s.saveChange(ctx, t, action, before, a)
 	}, &a)
 	return a, err
 }
 
+// saveChange writes a changed appointment with its event, brings its ticket into
+// step, and offers the time that it gave up to the waitlist.
+func (s *Store) saveChange(ctx context.Context, t *tx, action clinic.Action, before, a clinic.Appointment) error {
+	t.record(ctx, "appointment", a.ID, a.PatientID, before, a, nil)
+	if err := updateAppointment(ctx, t, a); err != nil {
+		return err
+	}
+	if err := insertEvent(ctx, t, a.ID, a.Event(ctx, action, &before.Status)); err != nil {
+		return err
+	}
+	if err := s.followVisit(ctx, t, a); err != nil {
+		return err
+	}
+	moved := a.DoctorID != before.DoctorID || a.Time != before.Time
+	if before.Status.Occupies() && (moved || !a.Status.Occupies()) {
+		return s.offerFreed(ctx, t, before.DoctorID, before.Busy())
+	}
+	return nil
+}
+
 // RescheduleAppointment moves an appointment to another time, length, doctor or
 // room, or several of these. It keeps its id and its history; when it is
-// refused, nothing has changed. One that was confirmed is scheduled again: the
-// patient confirmed another time.
+// refused, nothing has changed. One that was confirmed is scheduled again when its
+// start changes: the patient confirmed another time.
 //
 // The guards of both doctors are taken, ids ascending, so two appointments that
 // change places with each other wait and do not deadlock.

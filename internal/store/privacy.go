@@ -215,6 +215,8 @@ var erasures = []string{
 	`DELETE FROM patient_identifiers WHERE patient_id IN (?)`,
 	`UPDATE appointment_events SET note = NULL WHERE note IS NOT NULL
 	 AND appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
+	`UPDATE appointment_event_overrides SET reason = 'erased'
+	 WHERE appointment_id IN (SELECT id FROM appointments WHERE patient_id IN (?))`,
 	`UPDATE appointments
 	 SET cancellation_note = NULL, override_reason = IF(override_reason IS NULL, NULL, 'erased')
 	 WHERE patient_id IN (?)`,

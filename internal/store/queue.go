@@ -273,7 +273,7 @@ func (s *Store) MoveTicket(ctx context.Context, id int64, to clinic.TicketStatus
 			return nil
 		}
 		from, before := visit.Status, *visit
-		if err := visit.Move(t.now, action); err != nil {
+		if err := visit.Move(t.now, s.zone, action); err != nil {
 			return err
 		}
 		if err := updateAppointment(ctx, t, *visit); err != nil {

@@ -148,6 +148,7 @@ type reader struct {
 	now     time.Time
 	hold    string // token of a hold that does not count; "": none
 	except  int64  // an appointment that does not count; 0: none
+	kept    int64  // the doctor whom it keeps, whatever its type says; 0: none
 	kind    *clinic.AppointmentType
 	patient int64 // whose own appointments count; 0: nobody's
 	slot    clinic.SlotQuery
@@ -257,7 +258,7 @@ func (r *reader) readDoctors(ctx context.Context, ids []int64, specialization st
 	}
 	r.facts = map[int64]doctorFacts{}
 	for _, d := range rows {
-		if d.IsActive && (r.kind == nil || r.kind.Allows(d.ID, d.Specialization)) {
+		if d.IsActive && (r.kind == nil || d.ID == r.kept || r.kind.Allows(d.ID, d.Specialization)) {
 			r.facts[d.ID] = d
 			r.doctors = append(r.doctors, d.ID)
 		}

@@ -19,6 +19,7 @@ interface Members {
   "patient-merged": { merged_into: number };
   "merge-conflict": { appointments: Appointment[] };
   "invalid-transition": { current_status: AppointmentStatus };
+  "too-early": { earliest: string };
   "invalid-ticket-transition": { current_ticket_status: TicketStatus };
   "series-conflict": { dates: SeriesDate[] };
   "plan-not-applied": { report: PlanItem[] };

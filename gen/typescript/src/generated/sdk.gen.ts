@@ -774,7 +774,8 @@ export const confirmAppointment = <ThrowOnError extends boolean = false>(options
 /**
  * Check a patient in
  *
- * The patient is here: `scheduled` or `confirmed` becomes `checked_in`.
+ * The patient is here: `scheduled` or `confirmed` becomes `checked_in`, on the
+ * clinic's day of the appointment or at most 4 hours before its start.
  *
  * Permission: `visits:write`.
  *
@@ -844,12 +845,17 @@ export const leaveAppointment = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
- * Undo the last move
+ * Undo the last change
  *
- * Takes back the last change of status, when it was made on the clinic's
- * present day; again for the one before it. A cancellation's time is taken again
- * by the rules of a booking, except that it may have begun. Nothing from before
- * a reschedule can be undone.
+ * Undoes the last change of an appointment: of its status or, after a reschedule,
+ * of its time, length, doctor and room, with the status, confirmed or not, that it
+ * had then. Undo again for the change before that; what was undone can be done
+ * anew, and an undo itself is not undone.
+ *
+ * A change can be undone on the clinic's day on which it was made and for 4 hours
+ * after it, over midnight. Where undoing takes time again, the rules of a booking
+ * decide, except that it may have begun, and that an offer of the waitlist which
+ * nobody has accepted gives way: that entry goes on waiting.
  *
  * Permission: `visits:write`.
  *
@@ -866,9 +872,10 @@ export const undoAppointment = <ThrowOnError extends boolean = false>(options: O
  * Moves an appointment that is scheduled or confirmed to another time, length,
  * doctor or room, or several of these, by the rules of a booking. It keeps its
  * id and its history, and when this is refused it stays as it was: the old time
- * is not given away before the new one is taken. One that was confirmed is
- * `scheduled` again, because the patient confirmed another time. It keeps the
- * buffers that it was booked with.
+ * is not given away before the new one is taken. One that was confirmed stays so
+ * unless its start changes: the patient confirmed a time. It keeps the buffers that
+ * it was booked with, and its right to its type with the same doctor, and to its
+ * room, whatever has changed about the type, the doctor or the room since.
  *
  * Permission: `appointments:write`.
  *

@@ -390,11 +390,11 @@ export type TimeOff = {
     /**
      * Why.
      */
-    reason: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
+    reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
      * What else is to be remembered; for the clinic's staff.
      */
-    note: string | null;
+    note?: string | null;
     created_at: Instant;
     updated_at: Instant;
 };
@@ -436,7 +436,7 @@ export type ClosureCreate = {
      */
     last_date?: string;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
 };
@@ -449,7 +449,7 @@ export type Closure = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * What it is for.
+     * What it is for. Partners and calendar feeds show it too.
      */
     name: string;
     created_at: Instant;
@@ -757,6 +757,20 @@ export type Override = {
 };
 
 /**
+ * Rules that were broken on purpose.
+ */
+export type AppointmentOverride = {
+    /**
+     * The rules that the booking breaks.
+     */
+    rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
+    /**
+     * Why; for the clinic's staff, kept with the appointment.
+     */
+    reason?: string;
+};
+
+/**
  * An appointment to book. Its length is `duration_minutes`, or by default the type's.
  */
 export type AppointmentCreate = {
@@ -801,13 +815,16 @@ export type AppointmentReschedule = {
 export type AppointmentEvent = {
     at: Instant;
     /**
-     * What was done. Further actions may be added.
+     * What was done; the other members say what the appointment was after it, so an
+     * `undo` of a reschedule has the earlier time, doctor and room. Further actions may
+     * be added.
+     *
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
      * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
      */
-    actor: string | null;
+    actor?: string | null;
     /**
      * The status before, an `AppointmentStatus`; null when the appointment did not
      * exist. Without an enum, for generators stop at one that has null among its values.
@@ -822,7 +839,7 @@ export type AppointmentEvent = {
     /**
      * In words why, or why a rule was broken on purpose.
      */
-    note: string | null;
+    note?: string | null;
     start_time: Instant;
     duration_minutes: DurationMinutes;
     doctor_id: Id;
@@ -1073,7 +1090,7 @@ export type Cancellation = {
     /**
      * What else was to be remembered.
      */
-    note: string | null;
+    note?: string | null;
     cancelled_at: Instant;
 };
 
@@ -1113,7 +1130,7 @@ export type Appointment = {
     status: AppointmentStatus;
     patient?: Patient;
     doctor?: Doctor;
-    override?: Override;
+    override?: AppointmentOverride;
     cancellation?: Cancellation;
     created_at: Instant;
     updated_at: Instant;
@@ -1183,7 +1200,7 @@ export type Ticket = {
     /**
      * What else is to be remembered; for the clinic's staff.
      */
-    note: string | null;
+    note?: string | null;
     /**
      * The ticket that goes on for this one.
      */
@@ -1367,7 +1384,7 @@ export type WaitlistEntry = {
     /**
      * What else is to be remembered; for the clinic's staff.
      */
-    note: string | null;
+    note?: string | null;
     status: WaitlistStatus;
     /**
      * The time that is held for the patient; null when there is none.
@@ -1661,11 +1678,11 @@ export type AuditChange = {
     /**
      * What it was, as JSON; null when the record did not exist or had none.
      */
-    before: string | null;
+    before?: string | null;
     /**
      * What it became, as JSON; null when the record is gone or has none.
      */
-    after: string | null;
+    after?: string | null;
 };
 
 /**
@@ -1713,7 +1730,7 @@ export type AuditEntry = {
     /**
      * Why, when it was stated.
      */
-    reason: string | null;
+    reason?: string | null;
     /**
      * The patient was erased, and the changes and the reason with it.
      */
@@ -2081,7 +2098,7 @@ export type Version = {
 /**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
-export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
+export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
 
 /**
  * A stretch of time, `start_time <= t < end_time`.
@@ -2187,6 +2204,10 @@ export type Problem = {
      *
      */
     alternatives?: Array<Slot>;
+    /**
+     * With `too-early`: from when on the step is possible.
+     */
+    earliest?: string;
     current_status?: AppointmentStatus;
     /**
      * With `invalid-transition`: the statuses that may follow the current one; absent when none may.
@@ -3113,6 +3134,9 @@ export type ListPatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3183,6 +3207,9 @@ export type CreatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3275,6 +3302,9 @@ export type DeletePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3352,6 +3382,9 @@ export type GetPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3430,6 +3463,9 @@ export type UpdatePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3541,6 +3577,9 @@ export type MergePatientsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3636,6 +3675,9 @@ export type PreviewMergeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3709,6 +3751,9 @@ export type ExportPatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3793,6 +3838,9 @@ export type ErasePatientErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3894,6 +3942,9 @@ export type ListDoctorsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -3964,6 +4015,9 @@ export type CreateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4052,6 +4106,9 @@ export type DeleteDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4129,6 +4186,9 @@ export type GetDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4207,6 +4267,9 @@ export type UpdateDoctorErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4290,6 +4353,9 @@ export type GetWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4368,6 +4434,9 @@ export type ReplaceWorkingHoursErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4464,6 +4533,9 @@ export type ListTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4543,6 +4615,9 @@ export type CreateTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4639,6 +4714,9 @@ export type DeleteTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4716,6 +4794,9 @@ export type GetTimeOffErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4793,6 +4874,9 @@ export type ListClosuresErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4863,6 +4947,9 @@ export type CreateClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -4951,6 +5038,9 @@ export type DeleteClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5024,6 +5114,9 @@ export type GetClosureErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5101,6 +5194,9 @@ export type ListRoomsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5171,6 +5267,9 @@ export type CreateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5259,6 +5358,9 @@ export type DeleteRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5336,6 +5438,9 @@ export type GetRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5414,6 +5519,9 @@ export type UpdateRoomErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5509,6 +5617,9 @@ export type ListAppointmentTypesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5579,6 +5690,9 @@ export type CreateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5671,6 +5785,9 @@ export type DeleteAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5748,6 +5865,9 @@ export type GetAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5826,6 +5946,9 @@ export type UpdateAppointmentTypeErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -5949,6 +6072,9 @@ export type ListAvailabilityErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6046,6 +6172,9 @@ export type ListNextAvailableErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6143,6 +6272,9 @@ export type ListAppointmentsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6220,6 +6352,9 @@ export type BookAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6315,6 +6450,9 @@ export type GetAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6408,6 +6546,9 @@ export type CancelAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6519,6 +6660,9 @@ export type ConfirmAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6620,6 +6764,9 @@ export type CheckInAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6631,7 +6778,10 @@ export type CheckInAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6721,6 +6871,9 @@ export type StartAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6732,7 +6885,10 @@ export type StartAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6822,6 +6978,9 @@ export type CompleteAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -6833,7 +6992,10 @@ export type CompleteAppointmentErrors = {
      */
     406: Problem;
     /**
-     * `invalid-transition`: not possible in the current status.
+     * `invalid-transition`: not possible in the current status. `too-early`: it is
+     * neither the clinic's day of the appointment nor at most 4 hours before its
+     * start; `earliest` is when that begins.
+     *
      */
     409: Problem;
     /**
@@ -6923,6 +7085,9 @@ export type NoShowAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7024,6 +7189,9 @@ export type LeaveAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7125,6 +7293,9 @@ export type UndoAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7228,6 +7399,9 @@ export type RescheduleAppointmentErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7317,6 +7491,9 @@ export type GetAppointmentHistoryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7398,6 +7575,9 @@ export type CreateSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7483,6 +7663,9 @@ export type GetSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7576,6 +7759,9 @@ export type CancelSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7689,6 +7875,9 @@ export type RescheduleSeriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7785,6 +7974,9 @@ export type CreateHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7879,6 +8071,9 @@ export type DeleteHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -7952,6 +8147,9 @@ export type GetHoldErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8026,6 +8224,9 @@ export type CreatePlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8109,6 +8310,9 @@ export type GetPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8202,6 +8406,9 @@ export type ApplyPlanErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8294,6 +8501,9 @@ export type CreateWalkInErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8395,6 +8605,9 @@ export type GetQueueErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8469,6 +8682,9 @@ export type CallNextErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8552,6 +8768,9 @@ export type GetTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8645,6 +8864,9 @@ export type CallTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8657,7 +8879,7 @@ export type CallTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8748,6 +8970,9 @@ export type StartTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8760,7 +8985,7 @@ export type StartTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8851,6 +9076,9 @@ export type CompleteTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8863,7 +9091,7 @@ export type CompleteTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -8954,6 +9182,9 @@ export type LeaveTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -8966,7 +9197,7 @@ export type LeaveTicketErrors = {
     406: Problem;
     /**
      * `invalid-ticket-transition`, or `invalid-transition` of the visit: not possible in
-     * the current status.
+     * the current status; or `too-early` of the visit.
      *
      */
     409: Problem;
@@ -9050,6 +9281,9 @@ export type TransferTicketErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9151,6 +9385,9 @@ export type ListWaitlistErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9221,6 +9458,9 @@ export type CreateWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9313,6 +9553,9 @@ export type WithdrawWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9390,6 +9633,9 @@ export type GetWaitlistEntryErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9483,6 +9729,9 @@ export type AcceptOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9579,6 +9828,9 @@ export type DeclineOfferErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9651,6 +9903,9 @@ export type GetCallerErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9720,6 +9975,9 @@ export type ListApiKeysErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9790,6 +10048,9 @@ export type CreateApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9873,6 +10134,9 @@ export type GetApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -9952,6 +10216,9 @@ export type RevokeApiKeyErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10037,6 +10304,9 @@ export type ListChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10108,6 +10378,9 @@ export type StreamChangesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10177,6 +10450,9 @@ export type ListWebhooksErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10247,6 +10523,9 @@ export type CreateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10335,6 +10614,9 @@ export type DeleteWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10408,6 +10690,9 @@ export type GetWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10486,6 +10771,9 @@ export type UpdateWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10579,6 +10867,9 @@ export type RotateWebhookSecretErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10662,6 +10953,9 @@ export type TestWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10748,6 +11042,9 @@ export type ListWebhookDeliveriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10831,6 +11128,9 @@ export type RedeliverWebhookErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10908,6 +11208,9 @@ export type ListCalendarFeedsErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -10978,6 +11281,9 @@ export type CreateCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11061,6 +11367,9 @@ export type GetCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -11140,6 +11449,9 @@ export type RevokeCalendarFeedErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**
@@ -12554,6 +12866,9 @@ export type ListAuditEntriesErrors = {
     401: Problem;
     /**
      * `forbidden`: the caller does not have the permission that this needs; `permission` names it.
+     * `cross-origin`: a page of another site sent a request that may change something.
+     * `local-only`: this server does not authenticate callers and serves its own machine only.
+     *
      */
     403: Problem;
     /**

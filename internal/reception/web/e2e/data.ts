@@ -1,15 +1,9 @@
-// Makes and reads records through the API, as somebody elsewhere would.
-import { type Page } from "@playwright/test";
+// Appointments that are made and read through the API, as somebody elsewhere would.
+import type { Page } from "@playwright/test";
 
-export async function api<T = { id: number }>(method: string, path: string, body?: unknown, key = process.env.DESK_KEY ?? ""): Promise<T> {
-  const answer = await fetch(`${process.env.DESK_URL}${path}`, {
-    method,
-    headers: { "X-API-Key": key, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-  return (answer.status === 204 ? undefined : await answer.json()) as T;
-}
+import { send } from "./clinic.js";
+
+export const api = send;
 
 export interface Booked {
   id: number;

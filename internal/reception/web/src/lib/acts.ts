@@ -2,7 +2,7 @@
 import { type Appointment, type AppointmentCancel, isProblem, type NoAnswer, type Override, type Problem, type Result } from "mems-client";
 import { checkInClosed } from "./checkin.js";
 import { desk } from "./desk.svelte.js";
-import { type Move, NO_ROOM, ANY_ROOM, rescheduleOf } from "./draft.js";
+import { type Move, ANY_ROOM, rescheduleOf } from "./draft.js";
 import { breakable } from "./override.js";
 import { mems } from "./session.js";
 import { clock, shortDate, dateAt } from "./time.js";
@@ -63,19 +63,16 @@ export async function cancel(a: Appointment, body: AppointmentCancel): Promise<P
 
 /** Reschedules. What is in the way is shown with what is free instead; another refusal is for the caller to show. */
 export async function reschedule(a: Appointment, to: Move, override?: Override): Promise<Problem | NoAnswer | undefined> {
-  const old = { doctor: a.doctor_id, start: Date.parse(a.start_time), minutes: a.duration_minutes, room: a.room_id ?? NO_ROOM };
   const answer = await move(a, to, override);
-  const error = answer.error;
-  if (error) {
+  if (answer.error) {
+    const error = answer.error;
     if (isProblem(error) && (error.alternatives?.length || breakable(error, to.doctor))) desk.refused = { visit: a, problem: error, to, broken: override?.rules ?? [] };
     else if (desk.open !== a.id) desk.complain(error); // its card says so itself
     return error;
   }
-  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, async () => {
-    const back = await move(a, old);
-    if (back.error) desk.complain(back.error);
-    else desk.say(`${who(a)} is back at ${clock(old.start, desk.zone)}.`);
-  });
+  // By the server, which knows status, room and confirmation of before.
+  const back = `back at ${shortDate(dateAt(a.start_time, desk.zone))}, ${clock(a.start_time, desk.zone)}`;
+  desk.say(`${who(a)} is moved to ${shortDate(dateAt(to.start, desk.zone))}, ${clock(to.start, desk.zone)}.`, () => undo(answer, a, back));
   return undefined;
 }
 

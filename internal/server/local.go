@@ -1,0 +1,84 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"mems/gen/api"
+)
+
+// A server on which nobody authenticates serves its own machine only. A page of
+// any website can make a browser on this machine send requests here under a name
+// of its own that it resolves to 127.0.0.1 (DNS rebinding), and a reverse proxy on
+// this machine forwards the requests of everybody. Host and the forwarding headers
+// tell both apart from a local client.
+
+// forwardingHeaders are written by proxies (RFC 7239 and common practice).
+var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+
+// checkLocal rejects a request without credentials that does not come straight
+// from a client of this machine. listening is the host that the server listens on.
+func checkLocal(r *http.Request, listening string) error {
+	for _, name := range forwardingHeaders {
+		if r.Header.Get(name) != "" {
+			return &problem{slug: api.ProblemSlugLocalOnly, detail: fmt.Sprintf(
+				"%s says that a proxy forwarded this request, and this server does not authenticate callers. %s", name, howToOpen)}
+		}
+	}
+	if !isLocalHost(r.Host, listening) {
+		return &problem{slug: api.ProblemSlugLocalOnly, detail: "The Host header does not name this machine, and this server does not authenticate callers. " +
+			"Use http://localhost or http://127.0.0.1 with the port. " + howToOpen}
+	}
+	return nil
+}
+
+const howToOpen = "To serve other machines, set MEMS_AUTH=required and create API keys with \"mems keys create\"."
+
+// isLocalHost reports whether a Host header names this machine: localhost, a
+// loopback address, or the host that the server listens on. One that listens on
+// every address has no name of its own: any address will do, for no website can
+// make a browser send one that it does not show.
+func isLocalHost(host, listening string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || listening != "" && strings.EqualFold(host, listening) {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	all, err := netip.ParseAddr(listening)
+	return address.Unmap().IsLoopback() || err == nil && all.IsUnspecified()
+}
+
+// refuseForeignOrigins rejects a request that may change something and that a page
+// of another site made: a browser sends it with whatever the user's network or
+// machine may do. Programs send neither Origin nor Sec-Fetch-Site.
+func (s *Server) refuseForeignOrigins(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := s.crossOrigin.Check(c.Request()); err != nil {
+			return &problem{slug: api.ProblemSlugCrossOrigin, cause: err}
+		}
+		return next(c)
+	}
+}
+
+// crossOrigin is the check of refuseForeignOrigins, past which the pages of these
+// origins get. Errors: an origin that is none.
+func crossOrigin(origins []string) (*http.CrossOriginProtection, error) {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range origins {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("origin %q: %w", origin, err)
+		}
+	}
+	return protection, nil
+}

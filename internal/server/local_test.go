@@ -1,0 +1,126 @@
+package server_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"mems/gen/api"
+	"mems/internal/server"
+)
+
+// send sends a request with a Host of its own and returns the status and the body.
+func send(t *testing.T, method, url, host string, header http.Header) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = host
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
+
+// A server that does not authenticate callers serves clients of its own machine:
+// no website under a name of its own, and nobody through a proxy.
+func TestOpenServerIsLocal(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, func(c *server.Config) { c.Open, c.Host = true, "192.0.2.7" })
+	every := setupSecured(t, func(c *server.Config) { c.Open, c.Host = true, "0.0.0.0" })
+	for _, tc := range []struct {
+		url, host string
+		header    http.Header
+		want      int
+	}{
+		{s.url, "localhost", nil, 200},
+		{s.url, "LOCALHOST.:8080", nil, 200},
+		{s.url, "127.0.0.1:8080", nil, 200},
+		{s.url, "127.9.9.9", nil, 200},
+		{s.url, "[::1]:8080", nil, 200},
+		{s.url, "192.0.2.7:8080", nil, 200},
+		{every.url, "192.0.2.9:8080", nil, 200},
+		{every.url, "[2001:db8::1]:8080", nil, 200},
+		{s.url, "evil.example", nil, 403},
+		{s.url, "evil.example:8080", nil, 403},
+		{s.url, "localhost.evil.example", nil, 403},
+		{s.url, "127.0.0.1.evil.example", nil, 403},
+		{s.url, "192.0.2.8", nil, 403},
+		{every.url, "evil.example", nil, 403},
+		{s.url, "localhost", http.Header{"X-Forwarded-For": {"127.0.0.1"}}, 403},
+		{s.url, "localhost", http.Header{"X-Forwarded-Host": {"localhost"}}, 403},
+		{s.url, "localhost", http.Header{"X-Forwarded-Proto": {"https"}}, 403},
+		{s.url, "localhost", http.Header{"X-Real-Ip": {"127.0.0.1"}}, 403},
+		{s.url, "localhost", http.Header{"Forwarded": {"for=127.0.0.1"}}, 403},
+		{s.url, "localhost", http.Header{"Via": {"1.1 proxy"}}, 403},
+	} {
+		for _, path := range []string{"/patients", "/fhir/Patient", "/api-keys", "/stream?cursor=x"} {
+			if tc.want == 200 && strings.HasPrefix(path, "/stream") {
+				continue
+			}
+			status, body := send(t, "GET", tc.url+path, tc.host, tc.header)
+			if status != tc.want || tc.want == 403 && !strings.Contains(body, "local-only") {
+				t.Errorf("GET %s as %s with %v: %d, want %d\n%s", path, tc.host, tc.header, status, tc.want, body)
+			}
+		}
+	}
+	// Who authenticates may come from anywhere.
+	closed := setupSecured(t, nil)
+	var made api.APIKeyCreated
+	closed.Post("/api-keys", object{"name": "desk", "role": "receptionist"}).Want(t, 201, "").Decode(t, &made)
+	if status, body := send(t, "GET", closed.url+"/patients", "clinic.example", http.Header{
+		"X-Api-Key": {made.Key}, "X-Forwarded-For": {"192.0.2.1"},
+	}); status != 200 {
+		t.Errorf("with a key: %d\n%s", status, body)
+	}
+}
+
+// A page of another site changes nothing, whether callers authenticate or not;
+// one of an origin that the settings allow does.
+func TestForeignOriginsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := setupSecured(t, func(c *server.Config) { c.Open, c.CORSOrigins = true, []string{"https://desk.example"} })
+	host := strings.TrimPrefix(s.url, "http://")
+	for _, tc := range []struct {
+		header  http.Header
+		refused bool
+	}{
+		{nil, false},
+		{http.Header{"Origin": {s.url}}, false},
+		{http.Header{"Origin": {s.url}, "Sec-Fetch-Site": {"same-origin"}}, false},
+		{http.Header{"Sec-Fetch-Site": {"none"}}, false},
+		{http.Header{"Origin": {"https://desk.example"}, "Sec-Fetch-Site": {"cross-site"}}, false},
+		{http.Header{"Origin": {"https://evil.example"}}, true},
+		{http.Header{"Origin": {"https://evil.example"}, "Content-Type": {"text/plain"}}, true},
+		{http.Header{"Origin": {"null"}}, true},
+		{http.Header{"Origin": {"https://desk.example.evil.example"}}, true},
+		{http.Header{"Sec-Fetch-Site": {"cross-site"}}, true},
+		{http.Header{"Sec-Fetch-Site": {"same-site"}}, true},
+		{http.Header{"Origin": {"http://localhost:1"}, "Sec-Fetch-Site": {"same-site"}}, true},
+	} {
+		for _, request := range []string{
+			"POST /appointments/1/confirm", "POST /appointments/1/check-in", "POST /appointments/1/undo",
+			"DELETE /api-keys/1", "PUT /doctors/1/working-hours", "PATCH /patients/1", "POST /fhir/Appointment/$book",
+		} {
+			method, path, _ := strings.Cut(request, " ")
+			status, body := send(t, method, s.url+path, host, tc.header)
+			if got := status == 403 && strings.Contains(body, "cross-origin"); got != tc.refused {
+				t.Errorf("%s with %v: %d, want refused %t\n%s", request, tc.header, status, tc.refused, body)
+			}
+		}
+		if status, body := send(t, "GET", s.url+"/patients", host, tc.header); status != 200 {
+			t.Errorf("GET with %v: %d\n%s", tc.header, status, body)
+		}
+	}
+}
