@@ -462,12 +462,15 @@ func (e FhirCapabilityStatementFhirVersion) Valid() bool {
 // Defines values for FhirCapabilityStatementFormat.
 const (
 	FhirCapabilityStatementFormatApplicationFhirJSON FhirCapabilityStatementFormat = "application/fhir+json"
+	FhirCapabilityStatementFormatJSON                FhirCapabilityStatementFormat = "json"
 )
 
 // Valid indicates whether the value is a known member of the FhirCapabilityStatementFormat enum.
 func (e FhirCapabilityStatementFormat) Valid() bool {
 	switch e {
 	case FhirCapabilityStatementFormatApplicationFhirJSON:
+		return true
+	case FhirCapabilityStatementFormatJSON:
 		return true
 	default:
 		return false
@@ -669,6 +672,27 @@ func (e FhirIssueSeverity) Valid() bool {
 	}
 }
 
+// Defines values for FhirIssueExtensionURL.
+const (
+	FhirIssueExtensionURLUrnMemsAlternative FhirIssueExtensionURL = "urn:mems:alternative"
+	FhirIssueExtensionURLUrnMemsConflict    FhirIssueExtensionURL = "urn:mems:conflict"
+	FhirIssueExtensionURLUrnMemsMergedInto  FhirIssueExtensionURL = "urn:mems:merged-into"
+)
+
+// Valid indicates whether the value is a known member of the FhirIssueExtensionURL enum.
+func (e FhirIssueExtensionURL) Valid() bool {
+	switch e {
+	case FhirIssueExtensionURLUrnMemsAlternative:
+		return true
+	case FhirIssueExtensionURLUrnMemsConflict:
+		return true
+	case FhirIssueExtensionURLUrnMemsMergedInto:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FhirLinkRelation.
 const (
 	FhirLinkRelationNext FhirLinkRelation = "next"
@@ -696,6 +720,21 @@ const (
 func (e FhirOperationOutcomeResourceType) Valid() bool {
 	switch e {
 	case FhirOperationOutcomeResourceTypeOperationOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FhirParametersRequestResourceType.
+const (
+	FhirParametersRequestResourceTypeParameters FhirParametersRequestResourceType = "Parameters"
+)
+
+// Valid indicates whether the value is a known member of the FhirParametersRequestResourceType enum.
+func (e FhirParametersRequestResourceType) Valid() bool {
+	switch e {
+	case FhirParametersRequestResourceTypeParameters:
 		return true
 	default:
 		return false
@@ -828,45 +867,15 @@ func (e FhirPractitionerBundleType) Valid() bool {
 	}
 }
 
-// Defines values for FhirRequestedParticipantRequired.
+// Defines values for FhirRequestedParameterName.
 const (
-	FhirRequestedParticipantRequiredInformationOnly FhirRequestedParticipantRequired = "information-only"
-	FhirRequestedParticipantRequiredOptional        FhirRequestedParticipantRequired = "optional"
-	FhirRequestedParticipantRequiredRequired        FhirRequestedParticipantRequired = "required"
+	FhirRequestedParameterNameApptResource FhirRequestedParameterName = "appt-resource"
 )
 
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantRequired enum.
-func (e FhirRequestedParticipantRequired) Valid() bool {
+// Valid indicates whether the value is a known member of the FhirRequestedParameterName enum.
+func (e FhirRequestedParameterName) Valid() bool {
 	switch e {
-	case FhirRequestedParticipantRequiredInformationOnly:
-		return true
-	case FhirRequestedParticipantRequiredOptional:
-		return true
-	case FhirRequestedParticipantRequiredRequired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FhirRequestedParticipantStatus.
-const (
-	FhirRequestedParticipantStatusAccepted    FhirRequestedParticipantStatus = "accepted"
-	FhirRequestedParticipantStatusDeclined    FhirRequestedParticipantStatus = "declined"
-	FhirRequestedParticipantStatusNeedsAction FhirRequestedParticipantStatus = "needs-action"
-	FhirRequestedParticipantStatusTentative   FhirRequestedParticipantStatus = "tentative"
-)
-
-// Valid indicates whether the value is a known member of the FhirRequestedParticipantStatus enum.
-func (e FhirRequestedParticipantStatus) Valid() bool {
-	switch e {
-	case FhirRequestedParticipantStatusAccepted:
-		return true
-	case FhirRequestedParticipantStatusDeclined:
-		return true
-	case FhirRequestedParticipantStatusNeedsAction:
-		return true
-	case FhirRequestedParticipantStatusTentative:
+	case FhirRequestedParameterNameApptResource:
 		return true
 	default:
 		return false
@@ -1746,27 +1755,6 @@ func (e WaitlistStatus) Valid() bool {
 	}
 }
 
-// Defines values for FhirFormat.
-const (
-	FhirFormatApplicationFhirJSON FhirFormat = "application/fhir+json"
-	FhirFormatApplicationJSON     FhirFormat = "application/json"
-	FhirFormatJSON                FhirFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FhirFormat enum.
-func (e FhirFormat) Valid() bool {
-	switch e {
-	case FhirFormatApplicationFhirJSON:
-		return true
-	case FhirFormatApplicationJSON:
-		return true
-	case FhirFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListAppointmentsParamsInclude.
 const (
 	ListAppointmentsParamsIncludeDoctor  ListAppointmentsParamsInclude = "doctor"
@@ -1896,216 +1884,6 @@ func (e ListChangesParamsInclude) Valid() bool {
 	}
 }
 
-// Defines values for SearchFhirAppointmentsParamsFormat.
-const (
-	SearchFhirAppointmentsParamsFormatApplicationFhirJSON SearchFhirAppointmentsParamsFormat = "application/fhir+json"
-	SearchFhirAppointmentsParamsFormatApplicationJSON     SearchFhirAppointmentsParamsFormat = "application/json"
-	SearchFhirAppointmentsParamsFormatJSON                SearchFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirAppointmentsParamsFormat enum.
-func (e SearchFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for BookFhirAppointmentParamsFormat.
-const (
-	BookFhirAppointmentParamsFormatApplicationFhirJSON BookFhirAppointmentParamsFormat = "application/fhir+json"
-	BookFhirAppointmentParamsFormatApplicationJSON     BookFhirAppointmentParamsFormat = "application/json"
-	BookFhirAppointmentParamsFormatJSON                BookFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the BookFhirAppointmentParamsFormat enum.
-func (e BookFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case BookFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case BookFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case BookFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FindFhirAppointmentsParamsFormat.
-const (
-	FindFhirAppointmentsParamsFormatApplicationFhirJSON FindFhirAppointmentsParamsFormat = "application/fhir+json"
-	FindFhirAppointmentsParamsFormatApplicationJSON     FindFhirAppointmentsParamsFormat = "application/json"
-	FindFhirAppointmentsParamsFormatJSON                FindFhirAppointmentsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the FindFhirAppointmentsParamsFormat enum.
-func (e FindFhirAppointmentsParamsFormat) Valid() bool {
-	switch e {
-	case FindFhirAppointmentsParamsFormatApplicationFhirJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatApplicationJSON:
-		return true
-	case FindFhirAppointmentsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirAppointmentParamsFormat.
-const (
-	ReadFhirAppointmentParamsFormatApplicationFhirJSON ReadFhirAppointmentParamsFormat = "application/fhir+json"
-	ReadFhirAppointmentParamsFormatApplicationJSON     ReadFhirAppointmentParamsFormat = "application/json"
-	ReadFhirAppointmentParamsFormatJSON                ReadFhirAppointmentParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirAppointmentParamsFormat enum.
-func (e ReadFhirAppointmentParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirAppointmentParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatApplicationJSON:
-		return true
-	case ReadFhirAppointmentParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPatientsParamsFormat.
-const (
-	SearchFhirPatientsParamsFormatApplicationFhirJSON SearchFhirPatientsParamsFormat = "application/fhir+json"
-	SearchFhirPatientsParamsFormatApplicationJSON     SearchFhirPatientsParamsFormat = "application/json"
-	SearchFhirPatientsParamsFormatJSON                SearchFhirPatientsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPatientsParamsFormat enum.
-func (e SearchFhirPatientsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPatientsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPatientsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPatientsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPatientParamsFormat.
-const (
-	ReadFhirPatientParamsFormatApplicationFhirJSON ReadFhirPatientParamsFormat = "application/fhir+json"
-	ReadFhirPatientParamsFormatApplicationJSON     ReadFhirPatientParamsFormat = "application/json"
-	ReadFhirPatientParamsFormatJSON                ReadFhirPatientParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPatientParamsFormat enum.
-func (e ReadFhirPatientParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPatientParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPatientParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPatientParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirPractitionersParamsFormat.
-const (
-	SearchFhirPractitionersParamsFormatApplicationFhirJSON SearchFhirPractitionersParamsFormat = "application/fhir+json"
-	SearchFhirPractitionersParamsFormatApplicationJSON     SearchFhirPractitionersParamsFormat = "application/json"
-	SearchFhirPractitionersParamsFormatJSON                SearchFhirPractitionersParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirPractitionersParamsFormat enum.
-func (e SearchFhirPractitionersParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirPractitionersParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatApplicationJSON:
-		return true
-	case SearchFhirPractitionersParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirPractitionerParamsFormat.
-const (
-	ReadFhirPractitionerParamsFormatApplicationFhirJSON ReadFhirPractitionerParamsFormat = "application/fhir+json"
-	ReadFhirPractitionerParamsFormatApplicationJSON     ReadFhirPractitionerParamsFormat = "application/json"
-	ReadFhirPractitionerParamsFormatJSON                ReadFhirPractitionerParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirPractitionerParamsFormat enum.
-func (e ReadFhirPractitionerParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirPractitionerParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatApplicationJSON:
-		return true
-	case ReadFhirPractitionerParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSchedulesParamsFormat.
-const (
-	SearchFhirSchedulesParamsFormatApplicationFhirJSON SearchFhirSchedulesParamsFormat = "application/fhir+json"
-	SearchFhirSchedulesParamsFormatApplicationJSON     SearchFhirSchedulesParamsFormat = "application/json"
-	SearchFhirSchedulesParamsFormatJSON                SearchFhirSchedulesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSchedulesParamsFormat enum.
-func (e SearchFhirSchedulesParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSchedulesParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSchedulesParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirScheduleParamsFormat.
-const (
-	ReadFhirScheduleParamsFormatApplicationFhirJSON ReadFhirScheduleParamsFormat = "application/fhir+json"
-	ReadFhirScheduleParamsFormatApplicationJSON     ReadFhirScheduleParamsFormat = "application/json"
-	ReadFhirScheduleParamsFormatJSON                ReadFhirScheduleParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirScheduleParamsFormat enum.
-func (e ReadFhirScheduleParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirScheduleParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirScheduleParamsFormatApplicationJSON:
-		return true
-	case ReadFhirScheduleParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for SearchFhirSlotsParamsStatus.
 const (
 	SearchFhirSlotsParamsStatusFree SearchFhirSlotsParamsStatus = "free"
@@ -2115,69 +1893,6 @@ const (
 func (e SearchFhirSlotsParamsStatus) Valid() bool {
 	switch e {
 	case SearchFhirSlotsParamsStatusFree:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SearchFhirSlotsParamsFormat.
-const (
-	SearchFhirSlotsParamsFormatApplicationFhirJSON SearchFhirSlotsParamsFormat = "application/fhir+json"
-	SearchFhirSlotsParamsFormatApplicationJSON     SearchFhirSlotsParamsFormat = "application/json"
-	SearchFhirSlotsParamsFormatJSON                SearchFhirSlotsParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the SearchFhirSlotsParamsFormat enum.
-func (e SearchFhirSlotsParamsFormat) Valid() bool {
-	switch e {
-	case SearchFhirSlotsParamsFormatApplicationFhirJSON:
-		return true
-	case SearchFhirSlotsParamsFormatApplicationJSON:
-		return true
-	case SearchFhirSlotsParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReadFhirSlotParamsFormat.
-const (
-	ReadFhirSlotParamsFormatApplicationFhirJSON ReadFhirSlotParamsFormat = "application/fhir+json"
-	ReadFhirSlotParamsFormatApplicationJSON     ReadFhirSlotParamsFormat = "application/json"
-	ReadFhirSlotParamsFormatJSON                ReadFhirSlotParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the ReadFhirSlotParamsFormat enum.
-func (e ReadFhirSlotParamsFormat) Valid() bool {
-	switch e {
-	case ReadFhirSlotParamsFormatApplicationFhirJSON:
-		return true
-	case ReadFhirSlotParamsFormatApplicationJSON:
-		return true
-	case ReadFhirSlotParamsFormatJSON:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetFhirCapabilitiesParamsFormat.
-const (
-	GetFhirCapabilitiesParamsFormatApplicationFhirJSON GetFhirCapabilitiesParamsFormat = "application/fhir+json"
-	GetFhirCapabilitiesParamsFormatApplicationJSON     GetFhirCapabilitiesParamsFormat = "application/json"
-	GetFhirCapabilitiesParamsFormatJSON                GetFhirCapabilitiesParamsFormat = "json"
-)
-
-// Valid indicates whether the value is a known member of the GetFhirCapabilitiesParamsFormat enum.
-func (e GetFhirCapabilitiesParamsFormat) Valid() bool {
-	switch e {
-	case GetFhirCapabilitiesParamsFormatApplicationFhirJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatApplicationJSON:
-		return true
-	case GetFhirCapabilitiesParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -2544,7 +2259,7 @@ type AppointmentEvent struct {
 	// Example: book
 	Action AppointmentEventAction `json:"action"`
 
-	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+	// Actor Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
 	//
 	// Example: front desk
 	Actor nullable.Nullable[string] `audience:"staff" json:"actor,omitempty"`
@@ -2573,7 +2288,7 @@ type AppointmentEvent struct {
 	// exist. Without an enum, for generators stop at one that has null among its values.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note In words why, or why a rule was broken on purpose.
+	// Note In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -2650,7 +2365,7 @@ type AppointmentList struct {
 
 // AppointmentOverride Rules that were broken on purpose.
 type AppointmentOverride struct {
-	// Reason Why; for the clinic's staff, kept with the appointment.
+	// Reason Why; for the clinic's staff, absent for others.
 	//
 	// Example: Twins; the mother sees both doctors.
 	Reason *string `audience:"staff" json:"reason,omitempty"`
@@ -3156,7 +2871,7 @@ type Cancellation struct {
 	// Example: 2027-03-01T09:00:00Z
 	CancelledAt Instant `json:"cancelled_at"`
 
-	// Note What else was to be remembered.
+	// Note What else was to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Will call again after the holidays.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -3721,7 +3436,7 @@ type FhirAppointmentResourceType string
 // Example: proposed
 type FhirAppointmentStatus string
 
-// FhirAppointmentBundle A page of Appointment resources. There is no `total`; the last page has no link `next`.
+// FhirAppointmentBundle A page of Appointment resources. The last page has no link `next`.
 type FhirAppointmentBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirAppointmentEntry `json:"entry,omitempty"`
@@ -3733,6 +3448,11 @@ type FhirAppointmentBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirAppointmentBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -3764,7 +3484,8 @@ type FhirAppointmentEntry struct {
 	Search FhirSearchMode `json:"search"`
 }
 
-// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4 with no more than this.
+// FhirAppointmentRequest What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
 type FhirAppointmentRequest struct {
 	// End A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3774,7 +3495,7 @@ type FhirAppointmentRequest struct {
 	// Example: 2027-03-01T09:00:00Z
 	End *Instant `json:"end,omitempty"`
 
-	// MinutesDuration Not looked at; `start` and `end` say it.
+	// MinutesDuration How long it takes, where there is no `end`.
 	//
 	// Example: 30
 	MinutesDuration *int32 `json:"minutesDuration,omitempty"`
@@ -3788,15 +3509,10 @@ type FhirAppointmentRequest struct {
 	ResourceType FhirAppointmentRequestResourceType `json:"resourceType"`
 
 	// ServiceType An appointment type, as `urn:mems:appointment-type`.
-	ServiceType []FhirCodeableConcept `json:"serviceType,omitempty"`
+	ServiceType []FhirRequestedConcept `json:"serviceType,omitempty"`
 
 	// Slot A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
-	Slot []struct {
-		// Reference Its type and id.
-		//
-		// Example: Slot/1-20270301T0900Z-30
-		Reference string `json:"reference"`
-	} `json:"slot,omitempty"`
+	Slot []FhirRequestedReference `json:"slot,omitempty"`
 
 	// Start A point in time, RFC 3339 with an offset, between
 	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
@@ -3809,7 +3525,8 @@ type FhirAppointmentRequest struct {
 	// Status Not looked at: it will be booked.
 	//
 	// Example: proposed
-	Status FhirAppointmentRequestStatus `json:"status"`
+	Status               FhirAppointmentRequestStatus `json:"status"`
+	AdditionalProperties map[string]interface{}       `json:"-"`
 }
 
 // FhirAppointmentRequestResourceType The kind of resource.
@@ -3821,6 +3538,11 @@ type FhirAppointmentRequestResourceType string
 //
 // Example: proposed
 type FhirAppointmentRequestStatus string
+
+// FhirBookRequest What is to be booked, as it is or as a parameter.
+type FhirBookRequest struct {
+	union json.RawMessage
+}
 
 // FhirCapabilityResource A kind of resource.
 type FhirCapabilityResource struct {
@@ -3868,12 +3590,31 @@ type FhirCapabilityRest struct {
 
 	// Resource The resources.
 	Resource []FhirCapabilityResource `json:"resource"`
+
+	// Security How to authenticate at this installation.
+	Security FhirCapabilitySecurity `json:"security"`
 }
 
 // FhirCapabilityRestMode It is a server.
 //
 // Example: server
 type FhirCapabilityRestMode string
+
+// FhirCapabilitySecurity How to authenticate at this installation.
+type FhirCapabilitySecurity struct {
+	// Cors Whether pages of other origins may use it from a browser.
+	//
+	// Example: false
+	Cors bool `json:"cors"`
+
+	// Description What to send.
+	//
+	// Example: An API key in the header X-API-Key.
+	Description string `json:"description"`
+
+	// Service OAuth, where tokens of an identity provider are accepted.
+	Service []FhirCodeableConcept `json:"service,omitempty"`
+}
 
 // FhirCapabilityStatement What the facade can do, as a CapabilityStatement of FHIR R4.
 type FhirCapabilityStatement struct {
@@ -4019,6 +3760,11 @@ type FhirHumanNameUse string
 // Example: 1
 type FhirID = string
 
+// FhirIDs Ids of resources, separated by commas.
+//
+// Example: 1
+type FhirIDs = string
+
 // FhirIdentifier A number of a patient.
 type FhirIdentifier struct {
 	// System Whose number it is. A short name of MEMS is `urn:mems:identifier:` and the name, percent-encoded.
@@ -4086,6 +3832,10 @@ type FhirIssue struct {
 	// Expression The member or parameter that is wrong.
 	Expression []string `json:"expression,omitempty"`
 
+	// Extension What is in the way (`urn:mems:conflict`), what is free instead
+	// (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+	Extension []FhirIssueExtension `json:"extension,omitempty"`
+
 	// Severity How bad.
 	//
 	// Example: error
@@ -4101,6 +3851,25 @@ type FhirIssueCode string
 //
 // Example: error
 type FhirIssueSeverity string
+
+// FhirIssueExtension A part of an issue that programs can use.
+type FhirIssueExtension struct {
+	// URL What it is.
+	//
+	// Example: urn:mems:alternative
+	URL FhirIssueExtensionURL `json:"url"`
+
+	// ValuePeriod A time, from the start to the end.
+	ValuePeriod *FhirPeriod `json:"valuePeriod,omitempty"`
+
+	// ValueReference Another resource.
+	ValueReference *FhirReference `json:"valueReference,omitempty"`
+}
+
+// FhirIssueExtensionURL What it is.
+//
+// Example: urn:mems:alternative
+type FhirIssueExtensionURL string
 
 // FhirLink Another page.
 type FhirLink struct {
@@ -4165,6 +3934,23 @@ type FhirOperationOutcome struct {
 // Example: OperationOutcome
 type FhirOperationOutcomeResourceType string
 
+// FhirParametersRequest What is to be booked, as the one parameter of the operation.
+type FhirParametersRequest struct {
+	// Parameter The Appointment.
+	Parameter []FhirRequestedParameter `json:"parameter"`
+
+	// ResourceType The kind of resource.
+	//
+	// Example: Parameters
+	ResourceType         FhirParametersRequestResourceType `json:"resourceType"`
+	AdditionalProperties map[string]interface{}            `json:"-"`
+}
+
+// FhirParametersRequestResourceType The kind of resource.
+//
+// Example: Parameters
+type FhirParametersRequestResourceType string
+
 // FhirParticipant Who takes part.
 type FhirParticipant struct {
 	// Actor Another resource.
@@ -4224,7 +4010,7 @@ type FhirPatient struct {
 // Example: Patient
 type FhirPatientResourceType string
 
-// FhirPatientBundle A page of Patient resources. There is no `total`; the last page has no link `next`.
+// FhirPatientBundle A page of Patient resources. The last page has no link `next`.
 type FhirPatientBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPatientEntry `json:"entry,omitempty"`
@@ -4236,6 +4022,11 @@ type FhirPatientBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPatientBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4283,6 +4074,25 @@ type FhirPatientLink struct {
 // Example: replaced-by
 type FhirPatientLinkType string
 
+// FhirPeriod A time, from the start to the end.
+type FhirPeriod struct {
+	// End A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	End Instant `json:"end"`
+
+	// Start A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	Start Instant `json:"start"`
+}
+
 // FhirPractitioner A doctor, as a Practitioner of FHIR R4.
 type FhirPractitioner struct {
 	// Active Whether the doctor takes bookings.
@@ -4312,7 +4122,7 @@ type FhirPractitioner struct {
 // Example: Practitioner
 type FhirPractitionerResourceType string
 
-// FhirPractitionerBundle A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+// FhirPractitionerBundle A page of Practitioner resources. The last page has no link `next`.
 type FhirPractitionerBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirPractitionerEntry `json:"entry,omitempty"`
@@ -4324,6 +4134,11 @@ type FhirPractitionerBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirPractitionerBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4368,41 +4183,64 @@ type FhirReference struct {
 	Reference string `json:"reference"`
 }
 
-// FhirRequestedParticipant Who is to take part.
-type FhirRequestedParticipant struct {
-	// Actor The patient or the doctor.
-	Actor struct {
-		// Display Its name; not looked at.
-		//
-		// Example: Ann Muster
-		Display *string `json:"display,omitempty"`
+// FhirReferences A resource, by id, by type and id, or by its address on this server.
+//
+// Example: Practitioner/1
+type FhirReferences = string
 
-		// Reference Its type and id.
-		//
-		// Example: Patient/1
-		Reference string `json:"reference"`
-	} `json:"actor"`
-
-	// Required Not looked at.
+// FhirRequestedCoding A code of a system. Other members of R4 are passed over.
+type FhirRequestedCoding struct {
+	// Code The code.
 	//
-	// Example: required
-	Required *FhirRequestedParticipantRequired `json:"required,omitempty"`
+	// Example: 1
+	Code *string `json:"code,omitempty"`
 
-	// Status Not looked at.
+	// System The system; others than `urn:mems:appointment-type` are passed over beside it.
 	//
-	// Example: accepted
-	Status *FhirRequestedParticipantStatus `json:"status,omitempty"`
+	// Example: urn:mems:appointment-type
+	System               *string                `json:"system,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// FhirRequestedParticipantRequired Not looked at.
-//
-// Example: required
-type FhirRequestedParticipantRequired string
+// FhirRequestedConcept Something that is coded. Other members of R4 are passed over.
+type FhirRequestedConcept struct {
+	// Coding The codes.
+	Coding               []FhirRequestedCoding  `json:"coding,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
-// FhirRequestedParticipantStatus Not looked at.
+// FhirRequestedParameter The Appointment, by its name in the Argonaut Scheduling guide.
+type FhirRequestedParameter struct {
+	// Name Its name.
+	//
+	// Example: appt-resource
+	Name FhirRequestedParameterName `json:"name"`
+
+	// Resource What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+	// others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+	Resource FhirAppointmentRequest `json:"resource"`
+}
+
+// FhirRequestedParameterName Its name.
 //
-// Example: accepted
-type FhirRequestedParticipantStatus string
+// Example: appt-resource
+type FhirRequestedParameterName string
+
+// FhirRequestedParticipant Who is to take part. Other members of R4 are passed over.
+type FhirRequestedParticipant struct {
+	// Actor A resource of this server. Other members of R4 are passed over.
+	Actor                FhirRequestedReference `json:"actor"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// FhirRequestedReference A resource of this server. Other members of R4 are passed over.
+type FhirRequestedReference struct {
+	// Reference Its type and id, or its address on this server.
+	//
+	// Example: Patient/1
+	Reference            string                 `json:"reference"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
 
 // FhirSchedule The calendar of a doctor, as a Schedule of FHIR R4.
 type FhirSchedule struct {
@@ -4436,7 +4274,7 @@ type FhirSchedule struct {
 // Example: Schedule
 type FhirScheduleResourceType string
 
-// FhirScheduleBundle A page of Schedule resources. There is no `total`; the last page has no link `next`.
+// FhirScheduleBundle A page of Schedule resources. The last page has no link `next`.
 type FhirScheduleBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirScheduleEntry `json:"entry,omitempty"`
@@ -4448,6 +4286,11 @@ type FhirScheduleBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirScheduleBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -4565,7 +4408,7 @@ type FhirSlotResourceType string
 // Example: free
 type FhirSlotStatus string
 
-// FhirSlotBundle A page of Slot resources. There is no `total`; the last page has no link `next`.
+// FhirSlotBundle A page of Slot resources. The last page has no link `next`.
 type FhirSlotBundle struct {
 	// Entry What was found; absent when that is nothing.
 	Entry []FhirSlotEntry `json:"entry,omitempty"`
@@ -4577,6 +4420,11 @@ type FhirSlotBundle struct {
 	//
 	// Example: Bundle
 	ResourceType FhirSlotBundleResourceType `json:"resourceType"`
+
+	// Total How many there are; only where `_count` is 0.
+	//
+	// Example: 12
+	Total *int64 `json:"total,omitempty"`
 
 	// Type What kind of bundle.
 	//
@@ -5535,7 +5383,7 @@ type Queue struct {
 	// Example: 2027-03-01
 	Date CalendarDate `json:"date"`
 
-	// Items The tickets of this page, by number.
+	// Items The tickets of this page, by day and number.
 	Items []Ticket `json:"items"`
 
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
@@ -6013,7 +5861,7 @@ type Ticket struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Rash since yesterday evening.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -6114,12 +5962,12 @@ type TimeOff struct {
 	// Example: 1
 	ID ID `json:"id"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: Back on Thursday.
 	Note nullable.Nullable[string] `audience:"staff" audience-doctor:"doctor_id" json:"note,omitempty"`
 
-	// Reason Why.
+	// Reason Why; for the doctor and for staff who read every calendar, absent for others.
 	//
 	// Example: illness
 	Reason *TimeOffReason `audience:"staff" audience-doctor:"doctor_id" json:"reason,omitempty"`
@@ -6141,7 +5989,7 @@ type TimeOff struct {
 	UpdatedAt Instant `json:"updated_at"`
 }
 
-// TimeOffReason Why.
+// TimeOffReason Why; for the doctor and for staff who read every calendar, absent for others.
 //
 // Example: illness
 type TimeOffReason string
@@ -6331,7 +6179,7 @@ type WaitlistEntry struct {
 	// Example: 0
 	MissedOffers int32 `json:"missed_offers"`
 
-	// Note What else is to be remembered; for the clinic's staff.
+	// Note What else is to be remembered; for the clinic's staff, absent for others.
 	//
 	// Example: Can be here in an hour.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -6745,7 +6593,13 @@ type DoctorID = ID
 type FhirCount = int32
 
 // FhirFormat defines model for FhirFormat.
-type FhirFormat string
+type FhirFormat = string
+
+// FhirPrefer defines model for FhirPrefer.
+type FhirPrefer = string
+
+// FhirPretty defines model for FhirPretty.
+type FhirPretty = bool
 
 // FhirResourceID The id of a FHIR resource.
 //
@@ -7518,17 +7372,17 @@ type ReplaceWorkingHoursParams struct {
 
 // SearchFhirAppointmentsParams defines parameters for SearchFhirAppointments.
 type SearchFhirAppointmentsParams struct {
-	// UnderscoreID The id of an appointment.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
-	// Patient Who comes.
-	Patient *string `form:"patient,omitempty" json:"patient,omitempty"`
+	// Patient Who comes, by id, `Patient/1` or the address of one on this server.
+	Patient *FhirReferences `form:"patient,omitempty" json:"patient,omitempty"`
 
-	// Practitioner Who is seen.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	// Practitioner Who is seen, by id, `Practitioner/1` or the address of one on this server.
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
-	// Actor Either of the two.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	// Actor Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Date When it starts, with a prefix; twice for a window.
 	Date []string `form:"date,omitempty" json:"date,omitempty"`
@@ -7536,23 +7390,31 @@ type SearchFhirAppointmentsParams struct {
 	// Status Statuses of FHIR, separated by commas.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirAppointmentsParamsFormat defines parameters for SearchFhirAppointments.
-type SearchFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // BookFhirAppointmentParams defines parameters for BookFhirAppointment.
 type BookFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *BookFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
 
 	// IdempotencyKey Makes it safe to send the same request again: it is done once, and every
 	// answer is the first one. 422 `idempotency-key-reused` with another
@@ -7561,13 +7423,10 @@ type BookFhirAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// BookFhirAppointmentParamsFormat defines parameters for BookFhirAppointment.
-type BookFhirAppointmentParamsFormat string
-
 // FindFhirAppointmentsParams defines parameters for FindFhirAppointments.
 type FindFhirAppointmentsParams struct {
 	// Practitioner Doctors, separated by commas; without it, all.
-	Practitioner *string `form:"practitioner,omitempty" json:"practitioner,omitempty"`
+	Practitioner *FhirReferences `form:"practitioner,omitempty" json:"practitioner,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7581,32 +7440,37 @@ type FindFhirAppointmentsParams struct {
 	// Start When it begins, with a prefix; twice for a window.
 	Start []string `form:"start,omitempty" json:"start,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *FindFhirAppointmentsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// FindFhirAppointmentsParamsFormat defines parameters for FindFhirAppointments.
-type FindFhirAppointmentsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirAppointmentParams defines parameters for ReadFhirAppointment.
 type ReadFhirAppointmentParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirAppointmentParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirAppointmentParamsFormat defines parameters for ReadFhirAppointment.
-type ReadFhirAppointmentParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPatientsParams defines parameters for SearchFhirPatients.
 type SearchFhirPatientsParams struct {
-	// UnderscoreID The id of a patient.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Identifier A medical record number, or `system|value` of a number that somebody else gave.
 	Identifier *string `form:"identifier,omitempty" json:"identifier,omitempty"`
@@ -7620,8 +7484,8 @@ type SearchFhirPatientsParams struct {
 	// Given The beginning of the first name.
 	Given *string `form:"given,omitempty" json:"given,omitempty"`
 
-	// Birthdate The day of birth.
-	Birthdate *CalendarDate `form:"birthdate,omitempty" json:"birthdate,omitempty"`
+	// Birthdate The day, month or year of birth, with a prefix; twice for a range.
+	Birthdate []string `form:"birthdate,omitempty" json:"birthdate,omitempty"`
 
 	// Email The whole e-mail address.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
@@ -7629,32 +7493,37 @@ type SearchFhirPatientsParams struct {
 	// Phone The last digits of the phone number.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPatientsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPatientsParamsFormat defines parameters for SearchFhirPatients.
-type SearchFhirPatientsParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPatientParams defines parameters for ReadFhirPatient.
 type ReadFhirPatientParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPatientParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPatientParamsFormat defines parameters for ReadFhirPatient.
-type ReadFhirPatientParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirPractitionersParams defines parameters for SearchFhirPractitioners.
 type SearchFhirPractitionersParams struct {
-	// UnderscoreID The id of a practitioner.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Name The beginning of a word of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
@@ -7662,35 +7531,40 @@ type SearchFhirPractitionersParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirPractitionersParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirPractitionersParamsFormat defines parameters for SearchFhirPractitioners.
-type SearchFhirPractitionersParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirPractitionerParams defines parameters for ReadFhirPractitioner.
 type ReadFhirPractitionerParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirPractitionerParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirPractitionerParamsFormat defines parameters for ReadFhirPractitioner.
-type ReadFhirPractitionerParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSchedulesParams defines parameters for SearchFhirSchedules.
 type SearchFhirSchedulesParams struct {
-	// UnderscoreID The id of a schedule.
-	UnderscoreID *FhirID `form:"_id,omitempty" json:"_id,omitempty"`
+	// UnderscoreID Ids, separated by commas.
+	UnderscoreID *FhirIDs `form:"_id,omitempty" json:"_id,omitempty"`
 
 	// Actor Whose schedule it is.
-	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *FhirReferences `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7698,32 +7572,37 @@ type SearchFhirSchedulesParams struct {
 	// Active Whether the doctor takes bookings.
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSchedulesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// SearchFhirSchedulesParamsFormat defines parameters for SearchFhirSchedules.
-type SearchFhirSchedulesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
+}
 
 // ReadFhirScheduleParams defines parameters for ReadFhirSchedule.
 type ReadFhirScheduleParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirScheduleParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirScheduleParamsFormat defines parameters for ReadFhirSchedule.
-type ReadFhirScheduleParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // SearchFhirSlotsParams defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParams struct {
 	// Schedule Schedules, separated by commas; without it, all.
-	Schedule *string `form:"schedule,omitempty" json:"schedule,omitempty"`
+	Schedule *FhirReferences `form:"schedule,omitempty" json:"schedule,omitempty"`
 
 	// Specialty The whole specialization of the doctor.
 	Specialty *string `form:"specialty,omitempty" json:"specialty,omitempty"`
@@ -7740,39 +7619,45 @@ type SearchFhirSlotsParams struct {
 	// Status Only free slots are ever found.
 	Status *SearchFhirSlotsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// UnderscoreCount At most so many resources in this page.
+	// UnderscoreCount At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
 	UnderscoreCount *FhirCount `form:"_count,omitempty" json:"_count,omitempty"`
 
 	// Cursor The `next_cursor` of the page before, unchanged.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *SearchFhirSlotsParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
+
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+
+	// Prefer `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+	Prefer *FhirPrefer `json:"Prefer,omitempty"`
 }
 
 // SearchFhirSlotsParamsStatus defines parameters for SearchFhirSlots.
 type SearchFhirSlotsParamsStatus string
 
-// SearchFhirSlotsParamsFormat defines parameters for SearchFhirSlots.
-type SearchFhirSlotsParamsFormat string
-
 // ReadFhirSlotParams defines parameters for ReadFhirSlot.
 type ReadFhirSlotParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *ReadFhirSlotParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// ReadFhirSlotParamsFormat defines parameters for ReadFhirSlot.
-type ReadFhirSlotParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // GetFhirCapabilitiesParams defines parameters for GetFhirCapabilities.
 type GetFhirCapabilitiesParams struct {
-	// UnderscoreFormat JSON is the only format there is; some programs say that they want it.
-	UnderscoreFormat *GetFhirCapabilitiesParamsFormat `form:"_format,omitempty" json:"_format,omitempty"`
-}
+	// UnderscoreFormat `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+	// JSON is the only format there is; anything else is 406.
+	UnderscoreFormat *FhirFormat `form:"_format,omitempty" json:"_format,omitempty"`
 
-// GetFhirCapabilitiesParamsFormat defines parameters for GetFhirCapabilities.
-type GetFhirCapabilitiesParamsFormat string
+	// UnderscorePretty Not looked at; some programs send it.
+	UnderscorePretty *FhirPretty `form:"_pretty,omitempty" json:"_pretty,omitempty"`
+}
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
@@ -8266,7 +8151,10 @@ type CreateTimeOffJSONRequestBody = TimeOffCreate
 type ReplaceWorkingHoursJSONRequestBody = WorkingHours
 
 // BookFhirAppointmentApplicationFhirPlusJSONRequestBody defines body for BookFhirAppointment for application/fhir+json ContentType.
-type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirAppointmentRequest
+type BookFhirAppointmentApplicationFhirPlusJSONRequestBody = FhirBookRequest
+
+// BookFhirAppointmentJSONRequestBody defines body for BookFhirAppointment for application/json ContentType.
+type BookFhirAppointmentJSONRequestBody = FhirBookRequest
 
 // CreateHoldJSONRequestBody defines body for CreateHold for application/json ContentType.
 type CreateHoldJSONRequestBody = HoldCreate
@@ -8312,6 +8200,601 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
+
+// Getter for additional properties for FhirAppointmentRequest. Returns the specified
+// element and whether it was found
+func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirAppointmentRequest
+func (a *FhirAppointmentRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a *FhirAppointmentRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["end"]; found {
+		err = json.Unmarshal(raw, &a.End)
+		if err != nil {
+			return fmt.Errorf("error reading 'end': %w", err)
+		}
+		delete(object, "end")
+	}
+
+	if raw, found := object["minutesDuration"]; found {
+		err = json.Unmarshal(raw, &a.MinutesDuration)
+		if err != nil {
+			return fmt.Errorf("error reading 'minutesDuration': %w", err)
+		}
+		delete(object, "minutesDuration")
+	}
+
+	if raw, found := object["participant"]; found {
+		err = json.Unmarshal(raw, &a.Participant)
+		if err != nil {
+			return fmt.Errorf("error reading 'participant': %w", err)
+		}
+		delete(object, "participant")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if raw, found := object["serviceType"]; found {
+		err = json.Unmarshal(raw, &a.ServiceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'serviceType': %w", err)
+		}
+		delete(object, "serviceType")
+	}
+
+	if raw, found := object["slot"]; found {
+		err = json.Unmarshal(raw, &a.Slot)
+		if err != nil {
+			return fmt.Errorf("error reading 'slot': %w", err)
+		}
+		delete(object, "slot")
+	}
+
+	if raw, found := object["start"]; found {
+		err = json.Unmarshal(raw, &a.Start)
+		if err != nil {
+			return fmt.Errorf("error reading 'start': %w", err)
+		}
+		delete(object, "start")
+	}
+
+	if raw, found := object["status"]; found {
+		err = json.Unmarshal(raw, &a.Status)
+		if err != nil {
+			return fmt.Errorf("error reading 'status': %w", err)
+		}
+		delete(object, "status")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirAppointmentRequest to handle AdditionalProperties
+func (a FhirAppointmentRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.End != nil {
+		object["end"], err = json.Marshal(a.End)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'end': %w", err)
+		}
+	}
+
+	if a.MinutesDuration != nil {
+		object["minutesDuration"], err = json.Marshal(a.MinutesDuration)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'minutesDuration': %w", err)
+		}
+	}
+
+	if a.Participant != nil {
+		object["participant"], err = json.Marshal(a.Participant)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'participant': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	if a.ServiceType != nil {
+		object["serviceType"], err = json.Marshal(a.ServiceType)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'serviceType': %w", err)
+		}
+	}
+
+	if a.Slot != nil {
+		object["slot"], err = json.Marshal(a.Slot)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'slot': %w", err)
+		}
+	}
+
+	if a.Start != nil {
+		object["start"], err = json.Marshal(a.Start)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'start': %w", err)
+		}
+	}
+
+	object["status"], err = json.Marshal(a.Status)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'status': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirParametersRequest. Returns the specified
+// element and whether it was found
+func (a FhirParametersRequest) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirParametersRequest
+func (a *FhirParametersRequest) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a *FhirParametersRequest) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["parameter"]; found {
+		err = json.Unmarshal(raw, &a.Parameter)
+		if err != nil {
+			return fmt.Errorf("error reading 'parameter': %w", err)
+		}
+		delete(object, "parameter")
+	}
+
+	if raw, found := object["resourceType"]; found {
+		err = json.Unmarshal(raw, &a.ResourceType)
+		if err != nil {
+			return fmt.Errorf("error reading 'resourceType': %w", err)
+		}
+		delete(object, "resourceType")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirParametersRequest to handle AdditionalProperties
+func (a FhirParametersRequest) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Parameter != nil {
+		object["parameter"], err = json.Marshal(a.Parameter)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'parameter': %w", err)
+		}
+	}
+
+	object["resourceType"], err = json.Marshal(a.ResourceType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'resourceType': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedCoding. Returns the specified
+// element and whether it was found
+func (a FhirRequestedCoding) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedCoding
+func (a *FhirRequestedCoding) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a *FhirRequestedCoding) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["code"]; found {
+		err = json.Unmarshal(raw, &a.Code)
+		if err != nil {
+			return fmt.Errorf("error reading 'code': %w", err)
+		}
+		delete(object, "code")
+	}
+
+	if raw, found := object["system"]; found {
+		err = json.Unmarshal(raw, &a.System)
+		if err != nil {
+			return fmt.Errorf("error reading 'system': %w", err)
+		}
+		delete(object, "system")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedCoding to handle AdditionalProperties
+func (a FhirRequestedCoding) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Code != nil {
+		object["code"], err = json.Marshal(a.Code)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'code': %w", err)
+		}
+	}
+
+	if a.System != nil {
+		object["system"], err = json.Marshal(a.System)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'system': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedConcept. Returns the specified
+// element and whether it was found
+func (a FhirRequestedConcept) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedConcept
+func (a *FhirRequestedConcept) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a *FhirRequestedConcept) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["coding"]; found {
+		err = json.Unmarshal(raw, &a.Coding)
+		if err != nil {
+			return fmt.Errorf("error reading 'coding': %w", err)
+		}
+		delete(object, "coding")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedConcept to handle AdditionalProperties
+func (a FhirRequestedConcept) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Coding != nil {
+		object["coding"], err = json.Marshal(a.Coding)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'coding': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedParticipant. Returns the specified
+// element and whether it was found
+func (a FhirRequestedParticipant) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedParticipant
+func (a *FhirRequestedParticipant) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a *FhirRequestedParticipant) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["actor"]; found {
+		err = json.Unmarshal(raw, &a.Actor)
+		if err != nil {
+			return fmt.Errorf("error reading 'actor': %w", err)
+		}
+		delete(object, "actor")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedParticipant to handle AdditionalProperties
+func (a FhirRequestedParticipant) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["actor"], err = json.Marshal(a.Actor)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'actor': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for FhirRequestedReference. Returns the specified
+// element and whether it was found
+func (a FhirRequestedReference) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for FhirRequestedReference
+func (a *FhirRequestedReference) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a *FhirRequestedReference) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["reference"]; found {
+		err = json.Unmarshal(raw, &a.Reference)
+		if err != nil {
+			return fmt.Errorf("error reading 'reference': %w", err)
+		}
+		delete(object, "reference")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for FhirRequestedReference to handle AdditionalProperties
+func (a FhirRequestedReference) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["reference"], err = json.Marshal(a.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'reference': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsFhirAppointmentRequest returns the union data inside the FhirBookRequest as a FhirAppointmentRequest
+func (t FhirBookRequest) AsFhirAppointmentRequest() (FhirAppointmentRequest, error) {
+	var body FhirAppointmentRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirAppointmentRequest overwrites any union data inside the FhirBookRequest as the provided FhirAppointmentRequest
+func (t *FhirBookRequest) FromFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirAppointmentRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirAppointmentRequest
+func (t *FhirBookRequest) MergeFhirAppointmentRequest(v FhirAppointmentRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFhirParametersRequest returns the union data inside the FhirBookRequest as a FhirParametersRequest
+func (t FhirBookRequest) AsFhirParametersRequest() (FhirParametersRequest, error) {
+	var body FhirParametersRequest
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFhirParametersRequest overwrites any union data inside the FhirBookRequest as the provided FhirParametersRequest
+func (t *FhirBookRequest) FromFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFhirParametersRequest performs a merge with any union data inside the FhirBookRequest, using the provided FhirParametersRequest
+func (t *FhirBookRequest) MergeFhirParametersRequest(v FhirParametersRequest) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t FhirBookRequest) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *FhirBookRequest) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10801,6 +11284,30 @@ func (w *ServerInterfaceWrapper) SearchFhirAppointments(ctx echo.Context) error 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirAppointments(ctx, params)
 	return err
@@ -10817,6 +11324,13 @@ func (w *ServerInterfaceWrapper) BookFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -10903,6 +11417,30 @@ func (w *ServerInterfaceWrapper) FindFhirAppointments(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.FindFhirAppointments(ctx, params)
 	return err
@@ -10926,6 +11464,13 @@ func (w *ServerInterfaceWrapper) ReadFhirAppointment(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -10976,7 +11521,7 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "birthdate" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birthdate", ctx.QueryParams(), &params.Birthdate, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birthdate: %s", err))
 	}
@@ -11016,6 +11561,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPatients(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPatients(ctx, params)
 	return err
@@ -11039,6 +11608,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPatient(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11094,6 +11670,30 @@ func (w *ServerInterfaceWrapper) SearchFhirPractitioners(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirPractitioners(ctx, params)
 	return err
@@ -11117,6 +11717,13 @@ func (w *ServerInterfaceWrapper) ReadFhirPractitioner(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11179,6 +11786,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSchedules(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSchedules(ctx, params)
 	return err
@@ -11202,6 +11833,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSchedule(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -11278,6 +11916,30 @@ func (w *ServerInterfaceWrapper) SearchFhirSlots(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer FhirPrefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchFhirSlots(ctx, params)
 	return err
@@ -11303,6 +11965,13 @@ func (w *ServerInterfaceWrapper) ReadFhirSlot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
 	}
 
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadFhirSlot(ctx, id, params)
 	return err
@@ -11319,6 +11988,13 @@ func (w *ServerInterfaceWrapper) GetFhirCapabilities(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "_format", ctx.QueryParams(), &params.UnderscoreFormat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _format: %s", err))
+	}
+
+	// ------------- Optional query parameter "_pretty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "_pretty", ctx.QueryParams(), &params.UnderscorePretty, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter _pretty: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -23712,8 +24388,9 @@ func (response SearchFhirAppointments503ApplicationFhirPlusJSONResponse) VisitSe
 }
 
 type BookFhirAppointmentRequestObject struct {
-	Params BookFhirAppointmentParams
-	Body   *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	Params                      BookFhirAppointmentParams
+	ApplicationFhirPlusJSONBody *BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+	JSONBody                    *BookFhirAppointmentJSONRequestBody
 }
 
 type BookFhirAppointmentResponseObject interface {
@@ -37939,29 +38616,56 @@ func (sh *strictHandler) BookFhirAppointment(ctx echo.Context, params BookFhirAp
 	var request BookFhirAppointmentRequestObject
 
 	request.Params = params
-
-	var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/fhir+json") {
+		var body BookFhirAppointmentApplicationFhirPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.ApplicationFhirPlusJSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body BookFhirAppointmentJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.BookFhirAppointment(ctx.Request().Context(), request.(BookFhirAppointmentRequestObject))
@@ -39924,823 +40628,844 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jdxs3li/+VfBnv3NiJ0WapCTbok7OPMXLWEm8tCW3u2N6VFAVSGJUBTAAKJrp8fvs/4N7gdpYxc1a",
-	"nIn7vDexWBuWi7vf3/13K5LpVAomjG4N/t1in2g6TRj8+3g6lVyYlAlj/9SzNKVq0Rq0XtBkRKggEzlT",
-	"raB1RZMZs3dczEYjps7pyDB1nnIxM/ZF3cBfuGAjqVjpSqQYNSw+p6Y1aPW7/YftXq/d3zvrPh50u4Nu",
-	"t9OF//3WClqxjIxU5zxuDXpBK54pargU+dv2ukGLifjc8JThyx61u3vtbu+sezjYsy+zb3GPT6nhTBj/",
-	"NiVlCv8WsyQJWpopznTxB0OVqX9z179ZG2pmujVo6WjC4lnC4lbQMospK7xnNo03m+7nz0Fx/Z/AMm22",
-	"C5usU2X6TdPrdXFYP3R7g24XBvUU3o7jeSWlKo/pmODXi+MZzZLkXFB491PVIfYp8oLGMbULpKcs4jTh",
-	"f8Ao7S1MpdTIRI4XhQ9u9qktqGn1qNy6cH1OI8OvWGtg1IwFLXnF1IWUl+cRnQL9rhz+lvv9BjflWIjq",
-	"TN12lc4aV2ZyHgNVtHqHj/fb3X67f9ja6kixlPKkNWhRITrpTBum/q9jAB2pxnaVuNLGL5MdWL40MROG",
-	"jzhTujX48DFoJTS/8yW8qxW0UmXXBD/Y22sFrelECnvHD/s9sr9PDg4OSLdH+ns7rhXS4Zeu2C7LUDvd",
-	"xtl9tmOeMBrDcv27dRxFbGqeiUjGXIzh1DIdKT51VBTi8ppFSOYTphgxE0YuZLwgc6qJZdmKac3iAdFM",
-	"xIQbQrX9v1yTe2+fPyGHvV6XaBbZ15HeQeeg03t4v2OnivNqDVr+C/YMRhOWUmD/Ypa2Bh/yix+RhVmu",
-	"ZpQdqp3IExpN2BMpjJLJ8tjfTyS7YopQfcliktIFuWRsSrgJCBWx/VkTOqZcEEajCbFcJxt0Lxv0Qaff",
-	"6VeGPFX8ihoWECHbkR1DK2gp9vuMKxb7E5rPJaWffmVibCatQa+LPM8woMf/+kDa/+/jD/+nVTu5CU0S",
-	"JsZseWYv5JwYSejMTOzyRNSwuuXudR52epWh/8SoYoooRpP0x2ErZaketloNw93bZrhSGCbMGa2hoicT",
-	"KsZMWxISQEER3kxiyfQRGUlFwpNR+5UUrP2SmmgSlgc9bKX/uviH6KvDqHv6aPZ49Mvve5+e9eYw8p0W",
-	"ftj6cNz+jbb/6LYPz9sffxi2GmaFPOxXGTm+Wp3aG2omRI5gVoLNiWKRVHF5+A9oLkD1g97KMY+kZdut",
-	"QWumeFuxEVNMRJa+CpPp28ksj/VZ7dr/gyltqcGNEccXZGtev9y9zVd2f2lhu+3D5gV9PuGqdpxnE0au",
-	"6sZqOQolc0YvCfICYug4sL8+f3HylkyA4RyRMGWGdtwbTuLQsiD7Ek1T1lk5mXzi7x/4qRdXez9opVz4",
-	"Pw9K07VPrJ7wW2rYrzzlpo5BUeCUCRuZgIQqJHaQTBuNHAqGzyIpYk1CE5KZMDwhNEnsAiGTvaDRZXXz",
-	"Iss31LB1pH7sHpkfe/3W5oeCtv+wUzlSP+Ksjoz7R8PkmFGLY6tmL8/u1I3cSDKn3BBUuolRCy7GyHhL",
-	"I+9vdCy4MHt93CCeWhmx99DOIuUC/+xlw+TCsDFTKPKmVNGUmUzqGalqBQZwJGImXOMRsVsw4dpItRgQ",
-	"SqycJVIRSmKmLzvkjF4ykYs8q3mzOBiKi5khUiQLcrGwmjEX2tAkARZC5txM5MwUuTeX4gh+B+E0d3KL",
-	"66EosviYxDzOxJcdI0FJbj/Nx0IqFneGokQNIyUtm2X60mpMdpL4SCtoeZ3h2cvT9rFTYJvJpHACemWZ",
-	"8F/D4czqQ234b+85/OfR84/f2yu64WLzU/WEVjBBTp7WM48Ck/1OE17mwT03+yk1k3zuPF7JGP6PYqPW",
-	"oPW3B7lp+gCv6gcnT6vjOltM2QZjI3ZytzfAJzRhIqbqOWNx0+gidw8ZMRbf4tASqWeqcc0ivHyL45kp",
-	"XccW7GBCwT6Z8wjuCL18mtIxc2wtIDMRgZYDY4Xx/T5japEPEB9uOmT91YespKzUH5GnLOFXTC2a1jNl",
-	"WtPxxusZu9edf/nCouXcNC60nm9vm60G8kTORI1APjYkldoQLUlKxYIopuVMRUwTLpDh2i0vjfKgW7/b",
-	"5xF8oji2mI3oLDGOoTZLtP5agYaTeO7eUJ3Fz6evX3ntB4QQfsr+rRjh+ohomTIyVXKsaKqJpgtiJniD",
-	"teuEIdyUlYr/1lI0kPW5m0id9eYeo9Np4sTcg5qfRhOufoDfPzZpjG/dRjTRkN8ooCIrQXk0wSWgpqxN",
-	"lufVa103kdnRFgjtNJGNAksn0rgBg4qrGVXRhIzpFVvagF673+0/6u6Bq6/b/a29173Job+QSaO0mMjk",
-	"FoXESczSqTRMRItf2GJ5RC/pJQP1S9MRs7om+CG84u8ValQ3B05Ni6WwJyNiqElZZWsxFFToOepS9mnw",
-	"tBApWIfs9/sk5Pk42pds0VZsplkcotZGhbSHayjc547Ifvdw+Rku2jPNQkueCSt8hWsyE1aPm9NFh/zC",
-	"pmYorPLZ3wefqq4qdY9Zd+/w0WPW3u/GB+39Pfa4fREd7rUfPj7cpwePRod7/f0mda+wnm27oE3i6OBg",
-	"lTgaDj/1e+3h8NOjZ03i6GQEpmX9jqETAOQlsihesvi04UkClh0w3dBatmHu4RiKzMWx1+l1evcHBHZU",
-	"EW33kiYFQ1EH9vfw+xDUeSoWnaF47zTwogpdGBDXJKUxszzfCoGIalbdAW8m1i+xs6p3E/XDof7+3nD4",
-	"/f/ce//g/n8MWx/+a9j6+P2wdc9eCOBq+cL97+/bX5t24ZUUrGEnjpHi97r7fv3dSoMpY7cAlhUu6VoP",
-	"k13+frb8dl82Wf+tljJ3Cq1Yz+4yeXYdeTYtjIiSWVzjW3sLJAhmq+MIcMQvmOYxQ09hQZs/ykiOKmus",
-	"WzvTWmoXCxLJNKW6xCQ/tHJ3sAsafLSXp4m0QxnRRLN6KcvdcItLwA1LdVHc1r88c1pmVyurAarHCb6s",
-	"D5Tp/shVD6oUhTCC4L/PmLtsufnnoKXNAk1NqVL7sl9Yowp6/OaEXLLF7UmPBsdLVc+Dldxex0vg7Tel",
-	"4rnIQtNauu28vbV8k1DROJiEitsbyVsp00ZNUMr09kZyCvHZRgUPrt7eaM54dMkaCcbA1dsbzXvKTcJ1",
-	"43jm7roVFuoWecJ7djGR8rJxWHj5tsbz2T6tp1LopVyHl1xrF5Rz8RL7z6LlNFXyImEpGk+Df2/43Tf4",
-	"FH68Eu4riLa2kKY9kjMRh4PMdiRClpxZIBuBa9rVqvib7mIC3pfVHjEWN05Bz6JJ2e0Fago3ENZU7Epe",
-	"stj+YnVQ9mlqNxenh06pO5kZfrpxTu768pZ4x9BdDNqdpsZBu+vlQZPQO59Kz3ED2yGkd2XVTBX0nruY",
-	"KGpcjfPEy8sDtjb3r9TFTxoGm/tHNh6pfe3rKcOMm9czE8mU1Q37lTREyPmAGJm5vHwEykU/YmroBdWM",
-	"RFQIacgFI9by7ZBjjZYz5gU45Wko7CQUjUxANOUYvBOkOhY0Agp5CKUoWd3M3L0P8ht9+KmdxZ9WPpdH",
-	"qj7nXqWRncqmS19MScP9fH3FVEKn9ocsu4Nrbf/xwb4zBr+vFKOER6CWM0N5ovGDmHCR3+coSLp3Bi29",
-	"0IalEAoWg5SlejD1BPgxaBn2yZQ8qEhphowUY3ZxYk7HQmrDI12+jyaK0XgBh4mKEjv3KrDhGDQF44ab",
-	"RWvQYkpJBV/2zrYz1Fnr6ex66dTtVB6Tc84dqqXQ4MRxJ8tdwRQ4S3yrSLRD0A03G2cefVxgiNF4T5Dd",
-	"HvtsCDvbcXvYwQ0MLSVbcpLqgscxE7fKdEb+q8htCEZ+MYZpSWFCr9DVMmUqtUxRCu/ptcTCWKyPSJhf",
-	"DCHAqQk3naEIIyW1bkvFx9x+gGK8Q468u4tobqySKwyhmaMNXp/ShXemaJkyM+FibN+YyIgmbSmSBQyY",
-	"a6siXxVHXEppweng/sKNdmSayLkgKY0mXKDzaImZvH//vn1ceNE63pBn2sAiv6C6oIXpW93RCdXtYraI",
-	"21jnF4MTW7gKK5POrCVr6AIEyguZ3IneNZFJs7plhTn4jZcF4Im4ogmPb3Ws8EV4eXtEecLibJWRhjNq",
-	"TKmJ3HA9zzgiIXBCHRJrvDgGQ664xPB+x7tAxDvNbnVWDd7mQcHR7CeY78IlW+TevtwJ7SZxNxYIh+E3",
-	"0ZLzIS1T0kuajKRK2e3SUuq/2naLW6GlXGuyQpfcu1Dykgny8+nrVwG5oDF5d/a8/TgglIBziaBTDtlo",
-	"Rocxs0LoPkzzFU0ZpJ3c6jStXGgb+1krCRz/l4LlTnoBeVZ2gNJgVim9SG73BFiSodmn3UaEOJjQO/pp",
-	"ksi5syJiTlHU50JRem3EeX81EBpMzDnk7uJQOGdf46Fw15cPxZuEijsZcEJF82gTKpaH+lbK9C6GqqRM",
-	"G4dqLy4PFd1+dzFYdCk2+zXgcs2ADb3lszhVkP7H66Rspsu4jBmiuYhQUfUZoFbfzrNTyVvLO7kL44LW",
-	"E7OIx4xQweYwQ/R93sWWoF+1cUvw8vKWnPGUvR6N7mbEKWvL0ag6Zm8gOi8LJMTL0ahm7FL+StX4limK",
-	"LhJJ47aRsp3Yr7tBQzUC1wR+s9YhFS5zFkwLAwkC9x7uk1/4T2QmEqZBmxvx8UyxmIAom3PtxOuZlC+p",
-	"WLx1bpDb5UTUsDYEleCwpFJleoTGeYHwYvERZtRmxrDLtLWHpuASgazuu/SxnC2m7K6d2Fa8b+TJBj1g",
-	"idLflTNwb3Uas/K3G/RgSwNWpfQObOcFAhuH3KNiMRSWkO53SFi1i0Oi6UI7g+bHYYujLXYO7xu2fMkP",
-	"xQ841zg4YoYCkgEePjro3u+QY0FYOjULEikG9To08doWZMGBI0ZIwa7bUn8n6BXlya0rmrP8u55z1ntJ",
-	"CWbVkVRisoBVnK16P6d66PNFg1UpSwRqWCvHeihCib6y9kxcCjnP/D9SCJeaYTcrkdbWg2Qj6v0x9vcL",
-	"xsUY3GAjbk2XI7RNXIK+HY0doxe3y77a3TnCO8E+TVl02yeJC8OUoEkbKB18WRCn924/FBXoDkzk2NWU",
-	"OHsYjAi3Kec8Dh1f0LPpVCrD4pfWjLhl8ss+3gYjBrict3dcIVbbct/QswNrqtUZOSAdA8jdyWQpeJny",
-	"9/jiwHCJENCyaherB1cRQ6XW8HMxSHwnsSn37TYEoJtDVKU49bKIcPHkP010rZW7513EmddmVvrqpEs2",
-	"Nej19TLH6hVTZYnIcAyHFEt91wS9hTZUgGbhH7pY1JfiYBJeJRH2ki0GvZpyuLusTylBAjSnuJP5ROpC",
-	"tQU3lu9GE6aPiJglCehzICYraQfFPKKH+8U8osNu91Hv8LB/sP9ov3t42CsnFdmXomzEtIRqkhGknnHF",
-	"9Hb7hrNcl9ngKpOtFDyntcVvTPiAO8Z2jERZCfgAbkmgYlQwy51bhYWIraYMMAElStjrlwih321cg3zr",
-	"MI+jlvjtaJyDdCRVmQ7fshFTiili+TBNyuPo3T1FuhyGtUvv7isut7sipLmpNVcyYeto6K29BziVnLqY",
-	"a2kSz6EMb0qVEeCKTIAtZTmRq159al9ZyXvsbpDr+LmY6fMBU3+AfNyMssEWGUIJB6HE9ErHr7RjlbOT",
-	"l0XIi/9mERxC5No5HAeN0ddCkzcFzuwySqtpv5nxYKTVVC2j7RCfFR3mowqdQYHGBCTwkgWjKrB6LWRQ",
-	"2t9G/Mpq9mE2Z9Q6GIshERaT7F01ZIAuIJl4pohKRVmalLjpej6zExP733rs/1ecrOKhWkf8NSL3GCrx",
-	"vykr35SVzZWVyzoV+Aw5gUNL+Gf7+M1J+xe2CDvkdCLnLldGiqi8CACqcd47//n37m+Xf+9Numk/efyk",
-	"K36/fLMnD9QjfWh6s72rg/mjT4eL3h97xwc/reYjFYgFeD1W5Z+XCkP/vb/3uXbHv2li3zSxb5rYNWhi",
-	"yCeaRdKvXNfs8mvBstwpJ5X0sljKFqyxbkajv8qVqATkYuFy1Ddaa2fnVxa7utr2HOal7uve+Yp9Mq5s",
-	"fmlP4Avlt9UvXAncryrJLySkYrtYFPixirm0UmSVMAMS5vBxIZlNiZEBuZiZIXhksYKKi3FAQo/OFxZK",
-	"hUsPT5OZthptBbMurNNW68EGl6oe8YLz53JItcRv+6xMEWO0mSpGZBTNptzOW8qygF1ZVvSwWFXUrZOh",
-	"DQCITaN1LuE7G25ERcQccMo6WnxSvPdzsJua5wrn1jyAaeZLutR6LWMZBHHNh9z9bj9AC8qQJa9dB5JX",
-	"TCkes/WcJDuyr/0jnzMsx7UOTXfb5zL64yYDzNAxmyq/7kw3LQB1NleCVUS73Z9YE5rc7kgLEJsbU5CH",
-	"FN2YLk7xgc8F4NFNcHHubP+KmI8brkqdDlIg6LLm4Vchp+EizZR2pYZLFE59EwsP6uVQtnUV5acw3zVC",
-	"Gdnqli4mB1CI7HtZ1RHSNGn6LNGYeS8xZzJl6QVTVi322Q5RwgWPvgO0rdGoQ05nSskZxiz1lEZWyELi",
-	"RCqvWAXv4z1PEkgrL0VXDaJa8JiiXlbQqQ+W7YcqMeX2xHB4Wm8AUL2d+HqLT1RJzL1o3Ybt6BMsnUUJ",
-	"ileHnBhNEpg76EhLChFkHVwsiCt8hqVEgKvlXadicW6pv4YV0EsGWAt6xiF3E1UL4yJQI8VYhxwXUjWh",
-	"dIFQvA3SZLXMgNUgvE2MTMqb7+btlu5CyoRRcTcyfCITl2XRUKoL+RZyRChmzcOcLxmb6nJ5Tk7Yvzz6",
-	"+e97v/3Uf7n/z4dnB//6+/tnb89+e9ff2z8o0/N+d8lGrMBM9duPaiE9NlcPanSCXST8+pt3EmUFebRB",
-	"sXDx+DUy98I41pzNZ1e1Zo41ED0ayqhSk4Xu8zkcBXQHeBOi5oRF9SClwFnto7EU7AiBoSCDG7krQkDN",
-	"vaOlVN9b+F5gDxkVQxHORCxDpE/FPMq4SwVnhFGVcMtWecqCqr3QIc9nCr6Ng9UkpYuhuGCExnGGX+gA",
-	"LSwPspILE1XsvyYsujznwi86XLRHwFjJKOS5nsi5NdoZvbK/oAACF0IswbL3o7XHgqmx/S9Pp1KZMliG",
-	"+/LSGaArkCMdOCP4Tt16IyAkJOblOIthhoObJ6JVsCALHjcJORmaVqrRy8iOqz1ezRLrFjxgQetTm85i",
-	"DjC29lc6GsGPkk55O5IxGzPRZp+Mom1Dx0jH1fvtUdzBjrtNnj5SMj3P9eQaGwBrEj1eIBUkXFKYw+LW",
-	"V8+iJTAhzVCwT1ybPGBHBbEHBr3UYyaYokbaQ23klNBC7g/k9drX01RCghdE9mbMAUw1i4neJt7bWp3u",
-	"RJA5wOnMJwt3NBaWa1h+AaloWA4jBZnO1FRqtlJf+xLl7M9E6ltLzUzDrIHRlDGLXakssuyiU6Wyontb",
-	"LSht/3FepytU1oEmyVduvO+kR8jzna3iimIBFpmT3WVGUvxMts3rrcWiclLSWvwerFFTXiDicYMiMaHT",
-	"KRPg7avoKhs7tZ9B0SSqPAGRScy0wRrFLdzZFa2q5NjudbvLru1aD/WapVjv0S8W5AZ5Hfqci9hawV4V",
-	"wC4ELnpVXiS74zVhFcQGRIrzmar41qKUAOZYrAmGM54VhEECd/HTOXMtto/p5u1j1oWZakyItcJhRWyj",
-	"OvZyfAMoHZTHrSIdeUjhxsIdQcsuzfkf0Ghj9WNnPGW/2fuAbazb6dwncSOb3b/hzd4gDIQ8Dphbq7iM",
-	"a47i64L9WYGHmCXMgb3CGtRqFeUz1yQy308WTa6mAFNhsxNeYXz5Wp/NudBHLvEfkRIY0+RCGh8+2cDN",
-	"9OfUXKxi13DQVb5JmGouL7kYkwvF6KUune1qDBC0RXiQZo+ldIGPVnVHZzrKmdE8Zu25VPb+NgCpZqKx",
-	"gLLiS2v9L3WYiYXbV2An7m2LnVh178HarTkEb3MLdjsPn0/nNtLJ3SNXjenQI5AkuSi+qHe9LrziISnx",
-	"jjt1xu3i1mrUZY9dafyfTZ/9vJrqThvs2vdYIFZ2HmNcq0PCrP9cGJAwqzaCPyYsumTxORdhMBQhF+eA",
-	"Rs60DkHYh96rE4cYXF4U6lO/01l3lAwEcyjsdI9I6Iwb/IxzCLl3Jmxkzp2T+BycxOeaMRGSWEKKzVB4",
-	"1xRq3Ewjl3GuqSNiFKNgbruqK7CsqXYjRIybAgsqtt/LZu+dWDB5gL3Npl5wZsWZ7wofL3q2aidRZlvV",
-	"xn8lhlVpWVHHcC+5iK1qccV1nZvxW8bDDWY8yETOajyMT+B3wKTOkjIDQnVJ8fhbnz2K/Re9LvGopFk8",
-	"KmkWf/vQbR/S9ujjvx/WZw5+QRLFOY91vacUYnzuaLn8npH0Hu2NNHxk/msU+2uQDZuKoUJ/xhoWCTyF",
-	"AxZMPuWNpGF9SuQ70CSyeJdiY6pijLdqhr3tosiOsqyWnl5yQYD5fHU5khDPa9As/ALmuh+W9NMVqkbg",
-	"C/25cZBmVQHctOJOsjfKOo7oZnYIZJrQiHXIs3RqFoGHi4cgx7XScbm1Z/2Z0l446vqDhYMkRo5xMcGI",
-	"ySs2dBggkNWFjLfI3iz3HC3N5KBmIteUZOESPWv8XlumRjheu7zCJRZWos4CgRRP/c7ZFVYCX0vAHkLj",
-	"0moqty+vj4oZAGE3vD6BaE3QDFO9eyvS/BYns62sJ39Tajy+uCgP8W+9g4cHUWWg160KlMbecp/8Xybr",
-	"t5fh5Y2wIiVcL2RKS+l6KHyT89co58u7Atxz222Bh75pAzeoDdRX/C0d4w3E51YRGhCU2xVfLD39hVUY",
-	"Zev7Ky7HsON74zsHbaGa+G7PS+FB1FIAOejR3uHD+wNCLwA+OEtDAhTb9W7Ibw6Iv4wD4i+tX3zzEXzz",
-	"EfzVtIJliTSLuUGZUi/mUXr4dFQAF4V9LvTjrUSx6huWv3c5thcsoikDg+vn09evqil57hNck7HrOjjx",
-	"8HaVxnY/7PfI/j7p9ffI/gF5+KjaWR6SVNZG1K8tNouSpXnec6rXTdqlIBLIQMSpx9nU725mSAE12YfG",
-	"41IXN+bNRApWw95WJzK4b3xsotBnwtRlTFkCTXjWRpHY8RtiFOXJjvnbxSg3ep0wNSzOHE/QaQRyoktR",
-	"oeziclZzHEMAqlb/FczMpbok7iYUUikjI1UKcRYgV7nRLBlVGtge9jvdTr/zqJJfcrBB9tB2QB2ofTYs",
-	"YrFH90bqeoH5VBPMlrkwU1SzeGW/PthGvC/IwphuzNnfLlsTGHAFU6SximXjIk8k23qsCxf3q2uVnLeP",
-	"rKQHLdeJwBdqw+P2QPK4QDUUuijcXmg8Qz6sX4Ds8kmcJ/IXKNvyP2vv1RA4nq43dav0sG6Vyjm+K+hl",
-	"IlM4c1JETIkq/Eqh6+3trWI+dr1y8BpHj5tM9ETOtzh6Vb2n1607civyuIISiAaWYnSW0HhuT0rlGKJN",
-	"TczhOshgjmI3keNVWSStbu/nw9+eHPyj+88aebaWr+pZAy/Iy1k2wzNakwJoJRN2iHcfzCVOaVWKx7OQ",
-	"EC39QzljqaQ1F+kx48K5KGiU2etdR0wYxbd0GLlnKm4iweY7JDnnmsXX5ij6iSszeUrrij7sr3b2F/aW",
-	"ABQF0jvsdtvdXrvb8+hCWXKlkTFdHFkuQY3lsXRBuB4KBzVtT0NNx548DRP6c4WjmZkpFla7S/cOH++3",
-	"u/12/7Ca7Fo9MGXzdpPj41td1i/CcY6dZWcEXq+9vb1DMpolSduO4H7t0hweHj5u9/rtvW5TtvbWM2kc",
-	"+XNWp60sAb+WO2V+A1S7LkA1riv683wik/xg3BWyWj1EFROxznWfolS6SUywa8SadQ3ycPURcIvmWGcT",
-	"OVNfC9KZPWUO6uyoNOzv0Jz1nQmzdMhKunqNuWvP8VPVIS9oHIOl+A0jbcd6hmrxt4tc3QjIa5FP75Yl",
-	"UmbdJbzXIl4r9BC8YE5JhkJvxFnA6uMxMzpnUEORie7s7RcLkjB65foGyJkZ4BaljApM+l8FMDvExhNk",
-	"JgxPHOasW6m1+LB/fn57PYi1fzWmUTmXS0dys/PUiB77TeX5pvJ8U3m+qTx/TVjYmUoa0ATybXEunIBQ",
-	"olmkmHHmLAK8y0pznUL3mawaeijkaECmViWYGDPVgwcPwswHjo/57c+yIpahlysW/wM/RP0gZamOaLId",
-	"FHOHR7q4qjPF24qNmAJ/XpmK+mUqelhGU6oZSRNq83BoP7teyt2Y9olbvk5mrveXlcTmdm4zeOKLcqtK",
-	"bo2vzV/2BJqZ1wv+vH16JFOm4Rx1dlR7swJb1wye6zKc0G0WIl5yUTNYAAfMBwjsoNjo7oiEcspE1ruK",
-	"GkKTpBj2vGQLqB6/ZAKdxpX6N3d9KeSSNbrXK0SRG1ZKFySWQII+hLwREb7JPrJBwFDJxnJpHMZ3Gppl",
-	"6I0/78G68w8/rMkWWeH4H5DQqpzIiKkgPA5IONNMDXLePFXyiscwOvcqiJbhtn396mvlBOdRCaBXvytl",
-	"eimy3frjXUYqrhHoiOO2qCZFWvrPaj1rLA1/aUtrcQ3Epv1qFWPz5rEybyyydr0Im0F51dft99vmGOTa",
-	"zfYszYewnCDI6a3Qa9KOC/Td8yiRGOJSDHO4WkEL/3HOxTl0ObSM0UwwY2Upil/4zCbQTU+oiHlcG+Y4",
-	"lSkDH9EcDFhIK8taWU6Z0lIEgMVJqCYJNyaBkum8QZCRVhmsKVriykzOF4zWyMx/MaqyAFNZvBkCpdll",
-	"GXf4eH9VUuzh4eHjomg7XBE9LUi3TQ21FJTd83oLCLFfEmb5nw5ySAaMWKuKYXP8/ffk5ff2f8t5GGtx",
-	"aFO19oi8fPsKBKW1n86t+bs84F+pNsTMJYn5mHvIHkbgESJmlpOs35FWf68iE8o2ymrcMVCiN1SW7aTL",
-	"WxAUSas019pzviLxMIfstHN3STPk2LXGknnSF17SzohF9D/XEguTLLE5AfsRbwxrMsPKXRK2QD8qPHlu",
-	"XL3/lgUK2zm5Eqlnau1nnrjb7BOZCl6XTJt5B8YSUnQzOcR9//jKERnFvz2M3z3ZSuco2mP14LeYUNeY",
-	"uVFMCd0GdXjHTgN1ub1lNxvh4s7wRyYyWcsaX9h7SuloK6kFNvp1dipXpJjl+/Ed5prJEQkdCtA5oACF",
-	"QcmVdF3r0pgmtUVDBJ/dvlrDl2necmBt/jXeBXBl0SUz67HK4C4PbyZHo03QzV5bRcwvwUrQQGxSXE40",
-	"DAglsXRIx6FzX4TW7MA66hCMC3cCw6OqTsU1CVH5sc/kEL+lVwQ+Udta2KB0OJSXMvcoYnplmlUlla/A",
-	"RvbqADGHw04jNObnoOX7CZ8znzG8anV9g+QsCahEymufxptfwL1V+ZihsdFMD2xItip6nDwjbBaW9V4i",
-	"XxXGBZEqZmor35DL5NoRKrIuf7fWI5TW5sefIciRYsReJzRRjGIFxHouX/Ex1Qo4ScaSWDV57qpYEBka",
-	"kOx8ZjDwcHMLkm4j+D5Yp2YCeN3gXTiuJhiTV2wOv1WRlgC/m8iZwQzchZw5kCbQJYt2U1ExyniiE0EZ",
-	"z1s6dEEhndkJYsd8axSm6pkrsMZc3fnYwEXqOMCTXEWqLhD0ucoK//IIh6tnEhKCk67ISV9TXPIGWwqt",
-	"CPugmjKSqkPeYO84TIAvu5Aha9jeW61zbD2ZKK5NChWIX5F3qd6C3gli+JrwUkpowYVGMnWxgzXIJY5y",
-	"d81FwacrjdpA6Bc6sllZD/z93A7FY7dR//cyze9Avvn7myxyjEvHdOFtODyHN5eTmc2wweRuGFDgGttV",
-	"vXfXObS/3iHeGURxCdNg7SlqzkDBuwr9PwAwH0s2uahvADIasQjObwEkeEU9WfFtOd7yUdbeuxd0u90v",
-	"x12uL93Y1lNQVV/d70HDrFes/AZxTLxxuwimf2g5iMkglrIViHXBQfJVxTGfUsNeeNtjW/xZq5ahE4do",
-	"LsbA0AwD6GtGY8/Z7KGDou0ar3Aio0u9It3FZx5JdQkf4uaIMCy+LscSN9qEp3Txk/1ilZxrAAIc594k",
-	"Pg0FA0sJbMia3QTrV94NZlu5q41iJppk/VPpInAimFgWuBf9SPy/LKXWi9h1k3sm4tejbLGwO89GnoOn",
-	"NXAwvrmP/W7tUrCEX7G6ettjkjKt7SkGG3/OLiZS1oQXrDRJp3XM8YWcEzkyeZ6NUbwiXXuroglY+7we",
-	"Z2MXTX2r3DA3xbUZRjA/Yh+53SQjGCTGqmpDZ/kIwPoRy6PDGk1/D0xjwSpWsvO/M0svhAptzeqYHHS7",
-	"azWOO+0l49dHNyIvu3SF5bkVdhJ9v2bCxbi0KhCqXRkQK/o2NwuHgeDYhOa4Jzn7RGVT+Y1S3Oa1z6US",
-	"ZcMqJcoVA78SiNulZc6mPu3V47ppVPENut14zlxuAPvNKbzSKVxnta/yx2YdgTIpVjHjq2dxWSKU2UuJ",
-	"Ga8SuOs1Zyd+t9Oc/UPXUTOb6QZfneZcPhpLCxFOGXSxDQcuM0dD+0ep3J/INLERGlC+fRuL7e1WPMJv",
-	"1P455ldMkNnUhUr7+5DqrUvpJvgp9Ofje+DfNK7ki2T3LfGrp7K+F+JxnqSd40hcg5dyNEuSLIlifcz0",
-	"lb3zeiG8C/aFc8dWfLFrkaPkFVP2gfOITjfpN2HvfUKnywhP28MuXZMzMd+FpSGVAZFLU93Oy4gbuKOT",
-	"0W9QAxbyrlT0hdRxbUixd0ZBFWJYQQfNW7peehTaI20sPDyo2ZLXxY4Rywe29L3kWRdflwDJSXIV18UZ",
-	"a69qoyiZyLlw3emoWBDDTcJKvdOHYrl5epbwa9gnp5urlCZcY97eq+dPjkgkhVEyIdGEKhoZpvRQ4CsA",
-	"vqFanvFUdcgrKVVtWc5X4PbFNf5S2FPPCK4B6/SOGNZm4e275EbLx6OCubkcR3GN7IULpjgsz4D0Duyu",
-	"9R53A2zSVhtS2VtpMtuHCwbVQZ0F9SylPKnrGUVY217KINaAbA72+n34pW2XKkPy/H0mDRfjwNosrgeg",
-	"GgourrjmFwkrnMMgc+P3D/aJjAwzkH7x7ux5+zHUTlmVMk1ZfL9DfmFTSDqdK24MEwG5mBkwM/Uyi7CH",
-	"Pp1SxeIGfNEOcfCj2GjYo0FVeQEVopPOtGHq/7ofO1KNi7Y/gxWr2P1L1tZau7/gm1w+DTRJSGSvuYbl",
-	"3e4AkVj6+4NuF3PFLGcmKY8FH08qroBef1D1JR2UBnhQYmL37n3o9j5CCuv/9D9023sf7w8+dNsH/if7",
-	"zfu1nOn5hKvjchrozv0iAGOKClJ4nxWfz1+cvCVv9zvkmFgmJDVNHLglCXmdXxhT2StJ8KvOsZ3EExkz",
-	"u11PLAlOi5XR2+UsXKvf1A7MpWszQze5+6W97zNsteUinvvU6yhJxnrc7buzlvpMQ2V4xKdUmNVocl6g",
-	"I9/fWCGy831T+EZZM6pDZdNypiJW32Cs7G7DO4vGaZHKS9bo8eq8Gs3UFV/10SoW+VbzryHbQkiopsgq",
-	"kQ2bYa9kUMR40LbAxbNjeZsVpK4dxSaBmMJJ0Ss7/fGsu1/Rl+BmkNWg5D3u2tDjbjRLRtx1sit3tYOm",
-	"dmWHQ/6y1U6yEokVXGLF0NHy4SwflTolu8Jmf5qJONneCvX2TJHB+hHrDsGUQo6c1UhDkxDL3hOqDT7s",
-	"+G7CxSUJrfypDcuZxi7dc6rJyAruI695OjBf6r3sPiqwMdUVW25viElnh193CJyZlvEjO8GtxvKrffHN",
-	"siG39SXydL/VMJ8Vbm7/kQt4uPgJzaiKJppV+Fz+85anwDmNYdU3IO4Ms3gr2i7StCmRWr275V0dmMCJ",
-	"yRAEyvqURwJIWao7BbXwwWjCVTHF5MFyWelK83E4PP2hAYkB13DLI4ASx27UJg+ewp0vZcwa97CVvW+D",
-	"rXvrCvh2bgKcwb8PmhVB9BcIiYnPZkIRd2Gn/ICCjFmrMb2ShiSYmkTNkctVyDMFQ6LpogqUs0aH2t//",
-	"MiUKnVSgRPnqLUam1tKCtWfKdxOgKN6xo8COqpbbXBb/yXWumiZ1YHmEMyUG9oAPCpfb9nJ4ByrZMexY",
-	"UM1CKm5usEyDEJjhgtCxYgxrex0iabm1w8rTWe1J77W6WnYJ3XNyT2ahaUcizYNeu9/tP+rudXtn3cNu",
-	"97f2XsUqfXhYBispMUd4RV4c0Gl//HcveLj/+f9sIIH8oOu41q3opiV2MYDcEJ4klTYqy8pqHttyauv1",
-	"KqKbKJpP6JRe8ISbxduCENpKGtcd6orrXBimVrYWcE1nfHeBjc/fSeHN5c4ey5u9AnndEnd2WW81gtfZ",
-	"W9d9H0XrG6po2gBJIsnIriXfThE9Lby3NIa9GnW4SUnk0aSJGQetHFP+TYEltYLWqctpsP+0nG0bvn3F",
-	"lOZS2L+WxvMPvIahACMT16lAJiD1MNvqkk1Nccjufc6ua7s/y0Mq3rP6TDk9tki5pSGXt3Oj07WTqgTF",
-	"xzSiMYMzEstaVJ6ZXWS64nwB4obxNp+ReRVTzsMZc2jWwtgp1zRU2SU0Uq/xplYNrTmGdnTUIW+VzRT7",
-	"S9VGgd/W6NN1eUzeCt5K0i8zyjUpudX2LXbKQWW3CmNdT0Onhhq2g+e1npDQA0tqXl90xC5T2wZpxsWc",
-	"iQlX7jQv7wa+3+/xfqfb6ZW3GH+q2WGvZ9en8sSc5m0Wsx0uFOwlPIL1B5Puh//WVT5Rf0sdHa/Sh7l9",
-	"W+lkrhVn5ScaAazcQbmQM4doZzVH6sBgimsKvzvVKJ9e9uuKs7ObEl9HrKVP191QP4oGEyjnDbsd3Q2U",
-	"Qjkyc6o2ssZP/b0rlMMTV3VQKhrFyGiZ6Hziym7ankvfdwhS2SSWyLB8JrOj5Na8kQtVDJ3tONCpTBl4",
-	"+zLvXyRjgHmmHIp/5lLFmEx9Ic2kJswj41pF4cy1X9DbWm1L57dGYTPsUwOLgeGWxedTZpdRJnK8uDnB",
-	"uRR0rq/1LMxx6wpJGWPHWqIX2rC0ditY80ZUQpPXAnragIfC9TShi+ahZHRVKfiTQs+S7DB8efJH/fBw",
-	"+RrCL9nSFro3NTkkqpm+O3gYq7UtOLQAt7L5xAtDI/PGDmZLMnLGjGI0mhDqQLiWKalpiX5aQLVhyWh2",
-	"HfMwHF82k92lZQODJrMGSkWUKMtuaj3Arm3iwcEB6fbIo0rHuP7B/jWe59qNwaE37cyLWUqFT8LaYltg",
-	"5jR157tpV0Y05UnDsYLg0HI/w5eQQnGDhwnyiRtAW6FYGpyd0N1UCkwWK6t+uVEqbvLQr9Qr6sXJcZLY",
-	"/aiCrh8LQeqW9eA6hzvTq6uqofvRSJYsMTka8YjTyiHMfl0vshwRnzyt308eI3mCAVJSMZukysP9jeBG",
-	"Ok3AWjCamAnDRxzxcbeSmJ6XwJlCR8nmrA6Bs9wrYNE75JjoiVQmO6ovn708hWqSTETwbLQFSFQBLWOn",
-	"TEVWcjABGlaDjPGYdF8mVnYjoJmeAZ1oFkkRU7Wo9Ah1l7dn55XGdPC/3uMb00B2490nSzbhVgy8xtSr",
-	"mOfFB5p3prxWdg3hvDkHgSO6m2KU9Urr7PqCtNcSlq1WRxfG1YxVXvVJ7+CoKbjCXbb0Cs96vTJu9S/Y",
-	"z4gmifayxZ0/16gX3ZeoYZYOoLu+ejVWao4nWs/YjnHhuZKYE7LJPEu5Ddx+FbLu7dRLzkOjZpFBpIZs",
-	"Ev6gBi2OvX/AbWzakEYAurEYJRxMrIuZ5oJp3Vbo6k7kmDvL+YLHMUCAm4mSxmBWkVFUaOcwNzxlcgbp",
-	"QJ+s4YzkY6RsJxKOgv2mnk2nUhmsgJqh64nhGkRMa7sBZc9nYUI1OJGG8mTX6GXM6VhIbXjUWPIrnRe6",
-	"zD9cHrfDJoPkoWpBpOuZYJektgvqeubSIMHZp6nlEI25j74/uyJTqmjKjO8GUSS4GmXxbw98LtcO9vwu",
-	"KiL00eVmUX+kL2gpkOhBlkfUVNUxf2mNyPJfc5ZgTjtNJ/tXl0y1VdovgEBDstXyuVasGbC8EpLSLBm5",
-	"EpVqHAAubNZCZMesHxcB+4/zSM6E+fGgexMiJluM1fLlpUsP3tLyc8ErVFSbJYo18d5hddwWbn738pMa",
-	"X/UTu2K61GW8BEq8UrfvrzxqG8Iw54MLStNrWuDXxUDxdhnuWRC5TjMbccEb0o0gV4cbTfK7AgfBx3XG",
-	"OYuhuRqtPvv4oBB6bV9IeXktyn49CJc9UGh6+EoMTDlKEqqI5uMK7PbyaA5uSiN3tYGFdV+74a9nJpJb",
-	"+1WOBQGG62saqq9bGU/jXllaoQ8NiBQMvOOWYy/IFZe5/r95rgR8qez07l53FtfSUpZY9dLVLYMduFhN",
-	"2/imnD63lfYpXQXalKo6VLNNkLKX0uJXZLL78rcFAD+UI0NWFUM9Es1EiAkJxmLddlZFJWyUP7ByLalD",
-	"GXXDal7FDDN6y4Rzn5uoCSXuLStJf5PywBzYnAsy02yjIveLYmfwzfGwtqvS4SWXUX0YOqKJnwH6KDCP",
-	"Bf+NXUkJqEeajOnVlqlP+ffLZ7q3aRL8MYAzUJIyNWZbVuLA7i6nwNd8e9tqpnox433XWw0zd5SvG+SX",
-	"MT1/ZErnMk+aWs7UZwmLZI07ENsGWhLBeswto5qFgM3q3IQ1XBbqVux2BIVA9Spm8YU1Kp5Z/OnrU9xE",
-	"vtWm/GlrU0o7uC09ezq+7ZoU9907qUcp9I645VqUohDa3hx2Yhm2yjd2wZbA0NazxjLGZlbbKoH1lP+i",
-	"jCGv2DShEYvbF4uqMza/sI7acXzursZFKybw7oZs4zW8YunJl6p5JRSIrQCNbrKw+s+oihT3t6yPlFO3",
-	"t7O7ljWCFU3Oq3T2pdpBkdD+/CpCYTbf9IQ/r56wtI1bKwtFsr51jaHw8btRG4rc6PZ1h7fFQrcdohnN",
-	"/vPGtETvKO3cOBpV0+7sVtu3ilR6a1v9fHQJOB9/uInivsZS1e3df1gWYxWQdT7ALRVND3wiVaUYd0u6",
-	"OYKqp6zKcLN0MaCgjRDMrpdm6g2S/TK1HJZxidxD/1MkuPsPIMjz717Qe/jF1JLfubJ+s6yYZ+kCcoqb",
-	"DhkDmDTPpWhLkSzp7NkzdT091heQbusOtlQXJVxUC0i39Aw3HbCsyG972s+asEDQsWQ++LfeoelA6+Fj",
-	"z3Ytmd8UEecmTZYvU9ayrS7RUaHKc5mgERbPNCQMlzH2brC0fgf7JR96sOEJ+EJDJiP5P70R42fyzYD5",
-	"0xow5S3clqQzUr5tw8V/+E6MlowR3r7BUnjJtrrtglBBgEFk7b+X96mxINvuLfQur+Zxp4BQWyJY/Gkd",
-	"saarckdPyyAJ23UZgmfzHL/dSuW5ISmjoiZF2rW+g+hy5wbLMlYn2lTyaexglpvqHVzjcOpZmtf/iySB",
-	"ce28FjXL9zbykmGxe0E/zyeRPbdRQo/jbuW9bKQnB7izFSFBD1RTSMZGeBavuSZydV7DzSGDfqF2twTR",
-	"Ab/UaXUFlX+7lJdtATBzAVJiMjcHwHR9aJRggfAKjRTXe6QYw/TxioXoLmzvgte5Jl4LN7nqFHyp8mqp",
-	"/s+vuCbyW3T+T6y0Ztu3tcKaId7eprIKsGh3oahavn4HSmoBOWNbL6mSY0Vr4Aa2UYaWi9auUw+6aoKx",
-	"sYNxF8vjuep2ep3ubVUgOvWoAHy1tEkvGE3MpAGgG4uNAFgm4Vc1NkKTLDxO5nShSSgvyy1lWtVU7353",
-	"bUlKc27qC5nEjQ3rvUy4ZFNDZsLwxEpm9mnKa1vo7tT+CX2C55u2c4oduOh5mneDWNk9o9I8Yre2+G7K",
-	"N9PU04UyajsEvhbJIk+gcXcWmwWKxe11ClRSps19DKVMS90pBbvVHobbt+G3r2mcjr14R9Opa8+Vn5IS",
-	"veSTyHentBo1B6ZwAEqEXerl1cQqdmzehdxEAmJTh1jO7hsnaBJWR4gQrIW+Wsbtx3c1PIeKxbmdeV0y",
-	"WBJDTyQ949B1Gkg042nWWgiWGtc3dsS5fTZVZgvrP1k4netvRpiAhi7JiRRjv1vQaLvY46zX75blUa+/",
-	"EqH5Yall8t5yz+RSN7Rev3sNx3nd/KtF6IXDVfj06jPQ2N9/AsCaUGPOjSbgpPkmK7/Jyj+3rARXYx3Q",
-	"CrtiimgmYmhMRzUJ7QE4hwdCktIFuHCy/v9lVfaXRz//fe+3n/ov9//58OzgX39//+zt2W/v+nv7BytT",
-	"HPrdpYyYfvvRCkfrn0XMe4/u1yDu66CEsuooDdXO2Lka29JeLGCPEUgyIALoApBqXGfbY2xaNhT9/zrY",
-	"I23SC4iWKI6x/vLn09eviGI0ZgqhHdHYoJFJFpUWY1+wLcsH4stRimASGU4ReOhYotm8Pii0OWrRgFDy",
-	"7u0JIKoV4IsqXawnV9diC19nt8UtUYUeHTzs9Pp7+52Dh48edw4ffWXz2R6TyHPOGhUBHPVQew5d6d4+",
-	"f0L29vYOfQtPIkcjzUxALpiZMyaGonfY7ba7vXa3d9btDuD//QZe0sPDw8ftXr+91zvr7w0ODgcHh51D",
-	"+N9vHfKSR0o6LY9QxYbCGvEBGXHBFIn52Oom0czY71X79/W7/Uft7h588dB9cYPO/TVMeokwAMXniia1",
-	"3RqMYiaaAI4BrE2YczZit2cv+pEY9y/iuVqt93trpWUHobjsY8m5cDaCOuJ4+fbV8vRf1tW1DlbxVoR9",
-	"8KomJdCaayhga8m9pzRN7yNjGnFLA8hjofAdtx8LIuFXM3eMeM4UI3pOp9PlDq8O+muvcjgflTb98WZQ",
-	"EkHrJVNj9kaxK87mDU5yV0JL5nKWxLUY7YWwV20PYal9JAxeMZJJIucAZgS7tXF4odIdqAhPjn7napjB",
-	"wxw1jsphdWQLL6+YSug0HxtGfXABuPZdd30zGsScp4plGsvNzMNK7jpL56VrdgsN6mHwZKTAuGYkg1qq",
-	"hQn3nT89vihE2s8hsr0Z/mihEcPyeKd5lf2qdciq6ypneJoVF7uJB2USK25s7cm22/WWaTBlV9J0zOMv",
-	"IGckZHv2b56Uv5FAaVvqtv0V+2SOryh36n4znupIMbSCypm70mXyLqd1LuXZbGP+13dFemVtHRfxzWLN",
-	"gpELNpKKkRCDUcxacCBaq2bMFw3pTiRzg3tnjZS+1q76pSGUb3X7tJau6nvsPy/T1eYN9n9yjCMgBviK",
-	"hxmiYgG5Buj0c+hz0O2Z/T6jyeaI8OVDscxqmjr5AOVt45ngKTv/w3KKNc+c8ZT9Zu9ratNf/H7xvU1b",
-	"47r+L8NNUJ35QrDrf+jcUq7h9JSOvdNh+SB21hYrLZ3IOlze8yZcXjvyMx5dMvOEJsmWFu9zqch8ItMv",
-	"5E2Np6NuqYv95Wvd1amlWadQ4au+04j/UsyL0ohh7bz/vsE9i4kUQzGdqak9BSldeFXsCL0TmZ4FOne5",
-	"X2LWL9AqcCJinaFAF7A7NxNLAd2woLQRhWVVoNfb53GYziYuK9yr+x4WnerdOq+GXTbFt05sfTtLmIPQ",
-	"Ad8dIxdKgoQXxK0Sou3MJ4s64EHfLHwpXfYoOwNRwgWPvtOWAY1GAUaXfZO94pZVckXnXGinFuOyaQa1",
-	"KWbiFlxfT/rodTpClF3OBiewvdQhBbUO9XkH6cnInC6ckVeblFU1n1WWOE59wQ5uoWL0srB9JdjxmdE8",
-	"Zu25VPb+9kTOlM78j213FHInZPZLWVGrXFynsqVcNKQSBq2Z4L/PmLts+dtS3gysaOBJrY5jFLC2GuC0",
-	"vtMFmMQyCRe00TWc7KcMD+tzsFs8BzXhNfc/g5vs3Yrq7AtLeZNIM94FOaea4P3lLD8hK6eq6Ot5jL6e",
-	"Dlr6m7h89vrrXT6g+p77hKOVOjn0TvBwDpvqlDliWF0FYBETrLhAJR9tQKCnBtKeU3fcjZsrPE3IYf26",
-	"JEi605Kkaq0i+vLtK7CCJhtoRICLBZiuCN25DfHWRS8Q/76w38WJBqvsvvIulk5TaXQrTvuOmQmeHqCx",
-	"ypjr2gIHas3t8xxDernlmnuUsCsmCB8RLVN2IeOF1Za8IAUXHk2Z6xGCbh18zh7TYpAdBhtukJlQCp7D",
-	"LZ+DXVnYdtxo92P9lzmu2xzCynlqOEQr6P+Z5fa7VDFla8y9yNhSrwP9zeksdBZzQ4yiPOmQpxLUmbni",
-	"hhV387u6LNNiUX9WtOBA9r8mnW4pjXedGvLs01SqhhY13hzRRiowRVZ1O1ntHnwGnvzCPbfhHITtro1k",
-	"QiCXyCxMQZyRxk1AZBJbGwho/MiZxXP7C3xm89Haj9eUHTS4F9gn7AawnYo24XZvFk3r7fRztD7T8tR2",
-	"WfZnVxuvPYTIa0wLnnoDztoTE5bEGw8EkoE3+jh4seM6QWi1al2IJuGdhAsjSyhwGw2oAIO3fkzben6h",
-	"rqquwYudxUzZ415yIGw86lN87UaDNuCKqRnDP7jG9DE4IL/P2GzzZUP/zmYDmFNuklrfoj1aHCH80BzF",
-	"GzcexXv3QNMRXdfat3hgg4Jj3tHeUmzGH9VsX/PVLUzTHxzPvFZw7nqX62vBsvKtotaxkdu1IOUcYL+r",
-	"ewJunTWCCwoN2ApQMLufmdpSLME+mfMo82Ku8+Y6f2eT+7T4thWLCjGyHUpZSjGliu/RX9rR/Vh8fMXI",
-	"30Ad9nYjf+J6MxhZULTuvX3+hDzaO3x4f+CN89RF07Shi4CEYpYkIYkSRp1Ti4vip3rX5LT4pvHfrca/",
-	"TGlMpbyh5Q7GjwvNMAjAFZF74af2NHsuvH9EwiJjHEjnCA4hwsBYzGJLjugWpOg2rPcOxlyxyLLUgete",
-	"lf8AOr011B0Ukb8j+zu7IZF6ppjOfqAYE4LG0f4pv5VLf/uHsh+A9xd/QCFR+gUMobJ08C8u/ZaNqG61",
-	"WkHrCiRwdhuIYP8i/MNf8sLFX83+zsafUJHPDv7Ivm6lkL90yRa69O9sGZGPZB9gFxMpL5f/9vePLGn4",
-	"q/gHXqo2ZF9ejiUHXoHEa2JdyhQbn3rTjpzOlJIzEVslSk9pxCALjSiWyiuwBrDK17BP1gAaCiFVShOu",
-	"kThfPX9yhH1ZZGJ1bEUjY7kEvgJSYarpSUstSL+CNMg3nh0seZ0Akd6lelJNpkxOE+YsZW4GZN+uQu/A",
-	"JeoFbgkDEkujg6HQCdUT+/dkMZ0woQMypYoJM2Ha/mpXl5KEUVj+8IewQ36xRjrV8AnDREAuZmYorImt",
-	"l3aqurTlxr39vZU+4P2VAUry/XD4w3/c+0Du3e88aH/8HjLE7v97P+gdfM5+rF/LhNa1+GFzDHxn0aUr",
-	"pzdjIMRF4iIqhDTkkrHp3ZRi7JD4sLH/u1nTxLXYwRFgF9tKxw2UyJ3KCa7J4bw+syPI1NOtXMoJFcfT",
-	"abLYrUM3tY9alphQsdKNc87rLHioY4Gj7DbQh3ACQpPNm1c4pLvy7m0XegsaAIysCXSxyNon0STJekQr",
-	"KjQCKJY92lZ/C0t99iiAGtEkOZfq3AU4K/32aA3uUcnjjbfUq1IJFTvFBN5PZGp30e6e5So+3M3EoJiR",
-	"jC2CwywNGVYiRB3ZEpe7Dook/P3F+Vw78JB8OE2pQ/OJTDIMpjw63xQkrMYEqyK3LHHrwoETqfgfUpzH",
-	"dNFQfjiiitCRcUCUQPoRVI8mUl4in7ccv1KWuF+pStxflT5x2F1ZFFIuSdz39kD9Ov5Km5cxIFxEyWyp",
-	"ZfR1Luh1Jsg1McOT2oIVywaAQzkNcB2729L9LPO2ceXvhnLKRDiA4ILltZzFZMFMh4SgXIaDXBEAM9Ig",
-	"DoM1b2IsQhuK0KmR4cDbQL4jICZeCDnvkNA5r5fe6J3amouIDQV8wLKLOdUkpTHrkJCnU6k1v0gYjtSy",
-	"N0RJUcxeF9Kca5awyMD7YS7WrrVvy/PWmQLKv2AEpuY0M5+9MYViMbiCMGB2Rpm1YP+VjwKb4mafrDSa",
-	"xzct0dZUyYuktlaJmwnJ1jDISrQ9+bsHvRqmmMdYQlAqoe3MYsj6KZ+MB+5J/WApB2WVbl8uCMxf8oG2",
-	"/2jKhEOSqKtFyXNk/ca5gvG/ckLs2orWwt7Dun4ddZVF/lPY82IBpcybKi5zv6YTcJzRuIfMQ7/e4f7B",
-	"o/sNKQQsPkcolrqgAx4p1za7jd2u7SXHfPyDeW4eVgGgtJkpBWjoglXzfQRkNe4SizpF1Ji1vjI/NXS2",
-	"bz5DuP3OJooxks3naHkL4IQ3TYyiZ4Iixc8ptmm0x2ngYpxUMW2cuZqzd0jeHkllGX9et46yyC6AxGAu",
-	"xfJZYib2fnfUIJ3ElxGYCRNDsXRfJJOE0fEs7xBcqTMAmbJZYMsBYOVr9bBmqVaGqZEGwI3X9sU0buNL",
-	"ybr1VVE3WLFFRcytAtY4Zi9I21m8IBysSO/ZeKhP/JcrDSebq8rW831XZGmfwQNznqNMbX36/StK53vb",
-	"47VyaTFeV6QHrEu0DznrC/MkuABMjfkW5xyDsU+X1rdXRwXYqb3B9z6h0ykTLCaYFO6HBZ37IbE/gJOP",
-	"vrxrbuXfKxJtoUU/VQlndVFKXFgjZdveswgHWJ0FvNIFdLVhU7uonrCbE0O711sEDG2dG4kBpAN2gRhR",
-	"noB2vGuD5n/4J5aZwCpfyOegxUF3impd3maS91qHdP6KCluJS2dLNlO8nWP1LuEX1qVNQ6j7nAssiall",
-	"Sy75Gm91rDRLAwZTwtUUN/XjuxlUhWkplLUmhObvBN2tPl3KzTahoi2kaTu7r0Abzg7NbLEv5BtbuEAd",
-	"FdQqx8+h+BqW29d+OCsTq7m/0ySR4w45TrQkGpPf4PIEgTDCf7ZdK572ydMKEGC39/Phb08O/tH9Z411",
-	"tHGTFMubXpydvXGKV+DwOopf2u8ervKmHBweFqhhv1tbj2K4aSqOtOZ3YJeFkhGbk7lUsbYrAviHmVi1",
-	"ZAsuRg+PXcddEcCWOCjgah3VpiDcOcqJccPLQU6xHGZAwtzIDF3ARSezcYecAtjYEblQVEQTZLZcb2zl",
-	"bsItet3t7d2KWeRwYXFXCrjHTgIWGGCJvleYSKfJbFxjSlNf7Zq5BOz+kVdQT6WYoCmDPEFEOvAVUSmj",
-	"govxEZRTScG017JoHJfhoFOa2CVjcdsNEzzZdGa1YQNqWoyresHjGLwckZJat6XiY27/TGREE2w4FLSU",
-	"lWoJTzk+ZjkNoNoWSmCKv7ndK/5UYP6Nv9slKF20tmjpBytY23I0Kv3oYuml3yYyiUs/ZBzS/+CD0W0A",
-	"hS5dcnpX+cNglZVHztuXrPykCziXF4Ml3PLi8phdQkB7xFh5oCkzE4k/OQvSLTg2WKLos4IUlTYUmZeq",
-	"BLKfltXywl5lqWJlg8O12cze4baRi6yLzdJuFa7BZq26tzylbG89DmFx12ba/dJUieUJYZOiLPet/E8h",
-	"2/CLR0aXsp1SsWhjWKlILE6cLpOLpTm3M3YY4ByvqOsQxQGlts1FGzIjfIZEm6VT6AQk5IWMFzA7SNWj",
-	"ul3N3qO6LadMVH9fdoi4mYBeW7yh6k8AHwwg4PCCNgnrtkgkjdv2LQnFhJKZ0LMp5hu2UxZz2nYcckkd",
-	"9U4zO9kpBX7DY5ZOpWEiWsBJUcw5YqsXuGjPIDnFCkYlaNIGXRhZVlYsnXmk2jNxKeRclJ21S3SwJNb+",
-	"DnuwMnPRZUbWBKU2SCJ74g61t6pWhKDdd5ZzHXMcqJ1TWq8zqREJ365fc42xvQPUFIzCZjuyt7pSt5th",
-	"kzeW626QUpm1//DjrBPFbyHlg2m9Gow6ogLVzxpwMlib80ZU7n/ghazemhp6QTUj+JxdnZkuq2f9Ha2K",
-	"bgN44UqwbGBDFTUZftsRMjuoLkjtqsukCeg/qwPLo0suwGrHauUcl4JrEw6yfMYga7cXYNr3UIAp49Ov",
-	"SYgMwJl6ci7yhoA+rSpLMQbDp0PClAo6ZiocDKGQfYFRDb+JTF9ilBukTgDefB2ApqYDyODnYhyAWaUD",
-	"gil3ujMUISSvZUMpFf+EU6qMsJ9E3W+sKEQIvIYn1ZgKroGzBkORQ1gQq4r5mnlrtV0y9JboSE6Z7pCQ",
-	"xikX3vLDwuhSXKy4sJncBAKARfBJd/CbG6X9zb612nOy9KIlPvu2Fnj4mEB3ecQcLQizHKmr0L/RTlDO",
-	"rwsgduOcIX2+SRNIBEyGFpBWD9+qDWR9h4F3mMHr0UYUG1MFGX+RZSJgRkWRz+rNN8IuNOl9dfl915TG",
-	"5Mr88k3ZLlvJLs6O1a+4wdJaVTUlDF9EJOX0DEsl4Xq6KSVeuBSk//2EVNdxommj19ekAPPeqiAFnljW",
-	"0LaoOQFG+LUVnNhBfXHNBlD3moKNTSo0rpHjNmLU/yVOytI2n1q1oEH9ck3ExooKg5nllDiJ/x0oFgPM",
-	"XHf+Z8zhQ3e5HtAkCVFmD8V8wqMJ4Xb5aDRhHj7ExSm5ITGPwfOY0ktmhTpLRmWlpFopsbbmYeP6hbXV",
-	"B5XigcL8dikHOG0omjy2a7JcNgnt/bjznfqGfyIGxQeCgs7hvSC0Dix5dTT5xL/kmkPENbHXPwde/244",
-	"+hs0l5jVmTiWLR4c7B+4nYc8TXvngDx/++zvATl5dfbs7T+Ofw3Ik9fvXp3Z0/Xu1dnJrwH56V9Pj/9l",
-	"//Py9auzF/bfQ/H+l9OzaumBfc+P7589++XXfx3BO358eATP/nj2bjVQ2mEDMNqPR4Pgh6aUsN2w8bdH",
-	"oLs21VG5BuLZECp48Y2pXjU48VWo0y1UUOQJP8HxroV2hut5SO6CRS4uAHV9cX1ZZ33KwE/bHvStMgDy",
-	"kvBNKryrTgNfd4xDb16pJ1RELNk6MZ27tdIovu07VoCxjZRMz8vVBpsddiFNk0BliYZMWcxJVQzVIBY3",
-	"obuVdYoXVBNX/+VCsauRPVYhHd4KelsGe7ImgSdiCeYZvMUntkAJcQSxo/1WJ3Fhc6S8vK1GS2dW5VnX",
-	"aMmSR+msf40tl6Q4L+ZY1dA/JvtAFg3F9KRCxLmK4cSTUsXLCAOr+pJX8PPchVV1LiNXgy0LqI6rJpeh",
-	"P950I6lvisGGisGy2W2vuAydOU0SEiUyuvTtFi1fJyfHr46hnvaoeko9ly3z12cze2Qf/DZTHCqnCqvw",
-	"cH+V5YaL8LEAH/tDYyHm7n22NtNMgKKaOeVT2iiccq3CriycTsTVhgfrcrLXJvVWShx8Dm/BW+0RfBeY",
-	"zZsgqOw2Dbe3zaptTMIv3LMSXvh2+kztkq3aXPITS8FcmAE2NjcnLfPA4hiypqinQ0K7cWEwFJBstJR3",
-	"CqGHcrVO/jSUTBMha74/FDXVOTGq4y727otzKpHceoD7Ly27ubOSmmtuo+LJYYn8m9nDW1bssr+7dm03",
-	"1MfE5kcu2VMb8PdtBMnyRfrSRhGW29ePdrYovibFakctqrH86dgFNO+2qd+Ej0xDTe2pxPQFe5Uk1DBs",
-	"OYG548qVz7AxyMFVIy7nNewVx9je661uNXguR3Z0m3hIXo+eOjCw5SNe29Gi2Kw6gkY/F8zzZhdxxaNy",
-	"FxXYd1WtZ5dqfaxoVeMIe9i3CT03x5eKsf1qkAlmBHw236MdtabrTQfayau3ReeKjVJ+YA/gtesaUpwu",
-	"tSupHpKsNcKIsyS+A4Sep8zyEpnI8eKri+S79LKViPGY1QGaY7aWGS7jKoyPFeAsxfa01gq8bFdS729W",
-	"RadJsg2iPOAT4kNFA8OK6QUDh+wO5UENw8z3ZrfQyw5pjFtKgzt3p76leoIQBGTBtGEqpgtAIHetIr5i",
-	"52rQ+tSms5hDbYP9lUKK86e2pFPejmTMxky02SejaNvQMR6q6v2Wh2IaaY2Uc4LGV91ZAWNtOKiC62XR",
-	"8DGd6s11nuVczvrSpy0dblPpEpaX2Q8gHboOTRMJSYB+DhUTPzuosWSoOdubv3BuG3WT3qEaFJK0R0yp",
-	"rNtTU+YwqnU3Wbq2fo43gFblcnkd9VaCdhXpUajOyShlaQmLzHy72F1pb+rkgGJFkHgr/kDqWY4kYt0h",
-	"oT1MsaJzX8EPnUjbHOFQZiK2mzUUYWHE4SDLA3XbXLvDJX+Kz3v2M4Us+nPILGUam9aANyVhI1Nen1bQ",
-	"yoZYNhDzdzZoBGfuLVs7ExC45Ystjm+yY32+3Gr4otykXF7G3OuODYehytkuKPRTrhRbPh50u5WFKS3L",
-	"QWkZ7n3o9j4CuuH/9D9023sf7w8+dNsH+FODCmoHOmq0b+15Ah9Vhmro8sTkUqrY/yp8wxs7Aj/RCPpi",
-	"nU1mSsdffTy6UWXyP7ZdovugJGm2U6mC1qq3fS7FxJdagRR9clc08v0teZII5NBGUS5wLiljjvOCGCiz",
-	"5cITX+MSfO2Ql9tJf+A6O+YfuF62o+tGRvzfAXX4FYMGfmOqNUk+t8/QrsVBvCK5qHS6azPzhANQtqc4",
-	"yBP0CuFNLCFbdnGNRgAkeL4G76nubcU29x6vqhds1ftnFb5TXZcVCEGMNos/jJbREvzzQcO8Vyz+ei+8",
-	"X/+tijb8Q8sudSbibXuGZPP+yko4Mt967RJkfAjW4g+AI6bYM8UxVEigya5m1apfkDVTq7Yb3/h9K+E5",
-	"Z+wS3RuKTRk1Gh07ONAFkSIgM2F4kjeONv5b5IKNuajR9S+sNaNXuHOd6QCF+EfWdjBzmWfMZN2PO+RZ",
-	"OjWLoPhM7liS6nLzLkCMXf5kR1Umrkd1HbrgaPErdu5jT3ViHNeGZBUZ0M7npiRltSVReYSBX+862v1H",
-	"Uwn1exfoVzPhre2KwSbTtK6t2hP4PSs5Aa4644kBujkigLWA/kCHG1Belb1Rnx5GvU2wgiCwQyOzYR04",
-	"18Q/UTGaO/1Od5MPjmXzp/5TEsUSRj0obmnqywiyY9nr9B92Hm/y2Z2CfJvWxrui551WpEJ3/pOBp43S",
-	"itXs17pwYQ6MVi+ZINQ1d74/D1yVMYCUmgi7dfsPD0gI0pBhr3uERL6Q8SKAQnCaMn+pULUNqiY6+aoH",
-	"YH1uRjaDJxITNFZi93FN5kqKcQmiLwMhQu4LEM80mRXAnvRSF/J0pg3gEBliSdKQ3kE1wlVLadkiNEMk",
-	"OSf+BMr+1cJaTQ4ELHu4PJZlhlaPcuV2psm561Lc7G4NCCU/n75+Rd7gI1j5+PCw27tPqCaUvHt7QkaK",
-	"jjHHMPwbNBWCBDmwZew7ymP824OaSpPycq0jfqCGbH9XUvOT2nYFdRSAZ1N3SOh4JWBwEz2LJq62065/",
-	"vvCAGD4FNTocOLCqVCqgFYHd/0kYyfSCC+rAbO1JMXKMxZ2WTwWQKggSFMNPQeYFzz9EwtHMzBQLBySB",
-	"mhlEwpfWlhqKkH2acudAJ6g4uRRiF53WZAzYuJhXAQqF3R5sJ2dVxCpUglvnoOWxZgCCjzncrMKMvPGS",
-	"SdTcVHPvy+MqefAFfjvHIgT8ufAH+u/9wUeAcmsO2m/AIgApTd0AHdBP2bLKv7hE9uX+g82hfYysQeJQ",
-	"JFNG+IhQVBpdQrHPyNsuxl+xfCoBc9/O/5YC/V/kAq63QLRXDLVTPQKiGSNhGV043LlfST1A6/UkMd6A",
-	"mzrlWrP4HDCy9AoQIbwBk8VjZk0YTGFOmD2fuqzJdr8YWegGXT1PsLjayxAqAD7mr5J4gGBozaa5T+ed",
-	"sCTOltNxnJXZ+XfdXwAZrt6OV9xGmmNpaHVqwLZ5F3pNztxTZG+ZjQOJc8WMLVFRdrbJcGs+BcPhaWsl",
-	"fusmTXcLuRZym5KlvLhnZX0JVB3cWbbzNcVS6uuRAPSrTBn5utQWThezNLNUDQ+WWJYLNckd20RrSirN",
-	"jjEbr/UYSaYzU9fduYHj/KXVgG9SdMmg/VJmuzK7u3z3F7CxL6lRzA/22sO43svvTxhh2Fd9K29/9eEv",
-	"Qmta0Zj9K/D5VyRYU0aagKVY5FlouWUMUO9cxHIOuIFWq64W5+WJX8CYwb5EO62ULJabn5umjb2nyeXJ",
-	"zo0HSQTN36lAlXE+kenA4z2e8ziESHoNZ/2WY/ZnZ3DNbKj2jCD8dtPhcIBPUIyhUdZfU1qYf+iiLp0O",
-	"euHEjFTSjluXbDHorS7K37Dko77qtDSMeucfVlZKVeOFQUcv5ZVsi7cMkkcVmUploGHY6uF/TVYtTaCa",
-	"OuaALh6fr0hxKLSiIHrOTTRhMYFOGqPiWuUIZ+VVwrrYiHH7fNbWb7/X/TOuFxOwXM0IfSnTmhYP1kZ1",
-	"upsyEIDbrfs4jyZLR3rg0XmhcuiSixiwH7HTC1Q9hp3vww557wodqFhg+2BynIUHsXSca7Lf7wdZwVfW",
-	"ZYdYKYzefbxdCtRaGvSUY1eKbgc0oilPMK/JDrNMNAUTqPN9JeBeppO9Ml3Q9h/nH38YDjv33D//Zzj8",
-	"/n4tTyg00upu1Ol4B5syaM1U0sSDl2hlALq9MVNNaBwrph0gMOwOmWmmXOoCrJ+LsZQXDp4ePHjgIAw7",
-	"7kpHqvGDFLWrVTK1X1pNeNl/DB48+PD/tf/fJi1DQCW2My5zXE+4+flZ5jwlwbGlyYuibkdj1/Wp8D1U",
-	"aVyHM7a5+PgyEXHbGsw3hnKnDOWvxBvsZNee3toERH9CXaW+ZpHyVV8cQHC/aa7fNNdvmutXrbnioa33",
-	"XGk+FgAxAPd0yOkEBAWW+EWVVMz5RLPo/OXol78fqsf/+cu/fldn8/9+9+bp45Nf3/x2Ivu/0l/p6Xx1",
-	"bGXvcWlL8JU5stkPD35sOIzfxOU3/fuvrX9nJ3mFKN/A0Y03bungdg99mWPbucW+Opc2juvdNN7ehnnp",
-	"Gg0Y6XjQJuBj2+sVWEvKTYbM+yfVJ25OGH4TD9+sqRvk9DVMwxdObOv00EYxE01KZR0j1yd5zthl4Ko1",
-	"iT1Ge9GPxP+LMBHXV2OuY5LPRPx6lJV5wNu3wHoLWnZYcV2N/tO8OhLqZS4W5OT0NXn8sNsLSI/ceylF",
-	"TBf3LXt8RO6dzuCvzVFPHq3Gcqnwez9KP0NITqrn+NjG8wV08dwaOyKHmMJCnSCHIbWsmucgt3+4vJvK",
-	"hn1yfcvq4fOtFMoL7+xrEH/KQ3NvJGufUsNweqXjvN9YfrctEDI0wbYfgHPNxerarqHwxV3NWMnklZV0",
-	"mGSBFl8xBc9+RUj8ZBW6bKsSsVXybyugZV/tVb+LCIVbqIUCEGIoDMsLu4TnAHUFXa47jqvMpCCFYEW3",
-	"qhvE4reKylWlgZp6Sje1oEity0cJrcuZ4mZxaj/qc6/5L2xxPDOTOjl3yRaZGgltrB04f4BOHhS/b16f",
-	"npEHrrexxsi65ez2aT0UqCKHAdETlK0R65BTJtDFcMUUOfv1FPCCkVa4/TSWa/iOboPWP9vHb07av7BF",
-	"vr04crtcF4wqzCDFfz33TOrn92etJaYuoEuTtnrgJRPk3s/vz+77k/B6ysTJU/JECsEiQ6ZKXvEYGkpR",
-	"OAFDUVwFYtRMGx1YQRgTqgmUeDw66BJNF9ijAwB8souPH/UP7M9DYe887D58bO8cgGVPzUwxe+BcwRN8",
-	"+DtNprOLhOsJi2E5nXNPDAXVizRlRvGI0GQsFTeTNCBc6xlTAfGODegxyZVbWiA2UMZwxbK1tHK19dmS",
-	"CBcjiYVDwlDEmHVbYPnLy2cvT0lKuTCUC8zCA3Wi9SCWkV7yw6HbAlGEuRiTCxpdMlTgqCByZnwGHTKW",
-	"YudOlwnnlbWhKBYJkwtm5gz5Tdohr2QRnEzIHGJJg6z259LMecSCoZjIOfwMWeRYwUSmVrkhQ0hdGbYI",
-	"bje2y08l5Gk6BOP8SfSYDYXrBQtdWYAVwqiGYij+9jdiz7Ueiu+Js7WRB3+w+7+3t3f48Z7Xj+bzeUeN",
-	"ojaDfpqgHqlRZP+/ve9+vvGEyNFIs0K+4cJy4nvhb2FAwh+6B4O9rv1XG3B2wvsd4ph7prgJ/wau7esc",
-	"yGQARRozzaAsEIo4UkYFNF7Ni8yQ6WOpzR+ILFWZ27uzJ44x/BYWxyhnpkNe8khJDa2k8e5LNjVHZGSp",
-	"yY4l5mPu3hPNDJbSC6wtkzMRs5jMpuVPJpxl5NA77Hbb3V672zsDAKJBt/sb7Nvh4eHjdq/f3uudASDR",
-	"4OCwcwj/+w3eZplCISU3smxJF5E4ahU8BOXoEGuyA4dgMCtDevbLdjr229Jfhbfl10ksobDJ1wnbcYSI",
-	"6sF1sbdpLaxFOWUoE94dcgwLRaj9PNpS+cMyutRYmEXhrROqSX8vIP29zkFA+vudA8u8+weZ6AYS/tVa",
-	"R0MB//EkHoJQc/gjBaM97JA3VOvyb3DuLQsM3Q/BUACFZEesUrqlgywrCqq1p3TMjkho1YEQiFJ7jmwp",
-	"eI5tzxBTEwqzCHoZkI7klP4+YwO/3BcznkCZiGI0Lh1V161wKMI3x2dPXrhtgCI+aHpv2Uo0Ifc++B6G",
-	"mxxe6HV4fzAU1BfD+YCMa38IMOiusxvXgZ9llDCqNLQcfgbmhmJazlTE7KYNBRUkfHZGx+GRtdNAlGaL",
-	"fDJqv7QjDTNL19EB1/6s4wHd7/VBbRuKrLkyHHG7oCOqsVgPlgbDOgsEFqdmKN64qj/CYyYMH4HYSjVL",
-	"rlgmo8jxmxPQIO6FmfgO7wee4+JdQ4FiuETg3/n3mkUug++FVkuRyiV6DchPIMQsg3O2/1AwbglpQPa7",
-	"PRLOBJ2ZiX1NBMWGHfKMWltuyjCF2S49YNRbgZt1LvSV0UMhGIt1QFySJMjw8FM7vzM8ylgqN/abeyQc",
-	"SXXB45gJexCyO60WJKH8TaZEyYRpcq/YEdmLO6tWQWNlFODwCzRTvk/sP8G2GApnSQd5TSL2c/ZNkC/Z",
-	"wvJ8JxJ9m8W6DtdYXFxucX2UN3bMnp07P5diY27JAuusPA4JtGgMhqKm0XQ2uHIvyA4BzxlUZV6whQQy",
-	"pa4lpININmQEjOzefnf/PnA8zcU4YXBu8cA4xw14esp6mSsYHArguY7enXeIFKgCO1VaIzGl0YQL9h30",
-	"kCaJlFM8T97rkTDLA8Hyh4MSy2L5tSUP0Pm0hCPjXY0pVXaJwjzSNMD0zhDAFlA2QvfLKv3DXVD5ynQw",
-	"FOh9hjnD/QGZTxa5bWvZCTTWmE8kBOkyod0hZ64jpGepQ1H+CKrejst4DabQ3pMkjF4hAaVWiA+AHEAm",
-	"O7rjdmnclgflnc4AmDwijoQH50oals8+cCVd+D0kKKtqO+wmcublBCBU5BmzyNZGzL4eSM0oRtPAN++w",
-	"qzNDhRGI3Vfj+jJ8fZQ5y4P8XNjXod75/MXJWxJRpRbVgmYjLQsGSuiQzK9sqY4mWpIJvWLFTXfwZyFs",
-	"A72QM/QV4K8DlPWJVYAyqagAzyo7wbFffqASroBI3TrjylISySRhdDyzNAyyBYqYQVRw1xim0LrWkpNT",
-	"lw3rkF/ZyNjNddIVZRNikLopuyYSXCDTQKvSEhxPWI1oLgbW54obw0SHnFoR7A9F9l4oCEeLNuyUzwqQ",
-	"kL3fSuKK/LRmSUwSfslwa/AcAVyPHooMH8GtLZwMK8K82HfL5yXcWwbVAEOB5wCM2tD58q2wPYlZOpWG",
-	"iWgBcswBCgzFvQ+xoiPT5syM2lYfsIYwL9x9yRZtvLndfZSrDDE11ChrEKmOfRaUhlhGDyYmTR5s805Q",
-	"L3oAtnlwQKbKWmcXCStiycsRWciZItFEWhOIXDBtwGPL9IS8e3fyNOsqZ3fX7humeQHgLBrrma7mMSzK",
-	"Gpw9/nRMwblkv2eYIJYBWyFqj6d9f38fFcuBi5nYt4M/AEkYmL9jQNyRkWOLUHQ/FIgtCjoMTXTGW6yM",
-	"6AVWAAdkv38YkINPn+CN/pzju5wCCJAbMM0ca8W5rAyYI9Zi8p1IGuea61Lu1O73+ySs7pFi0F7oyB2T",
-	"HD+AW+bLk4RYo0ZhU6T97uFQLL2Ci/ZMWyvjF2v+yxGJOdRZCIcfr7QzkFLGTK6yp8CUnxVOgFtkZPMo",
-	"1jJ+AIBP9nSAMqldm5Ns+ehQYHlYh4RvqWHweqf8Z3+338iER4uw4UgoalgC9yHh6nav+wWnoe519+8P",
-	"hRR+ik6SMUhfQZaRsJE58hoH6Gz9QxLaV7XhXSwOXZfq0PKDRft4ZJgCdcWDVORrohS/cqAVzv03l8DY",
-	"wGi1AthSlZU6qHJbarY8GajlwCqLM0GvKAcPZ2gX3XuZ0BxC6yXLp7EmH0+Z3+FnSkmV7TCzf6G9UpV9",
-	"djvA27R/8GgTg8Xed/++cyKHZjFFe1QDT7HSJAbO6xRKgd0Ic5yXC2XV+SMS/uezM5K1ugoJ+zRNKBdO",
-	"jtEk6QyF88/7Q3ahGLX2qd0/msB7nWbgzoxPdlExcgi/NgOre5Z0feAI94HroDpuf9i7HxC718TtNbm3",
-	"3z+8b+k+GUmV4lPd+9Y4VVKMScpiTrNQn+Z/MHvDw4Ds9yyj6R3cD4ie0Kn9ud8fihBANUCpbI8oT6Cv",
-	"GFo5SZJHG7WnBPs4BI+4h53XBl5lh+BdWEuKsFMKln7344QOWNnVoSg9VrmNC+ykT/wLuTGW+d/b79qF",
-	"mWPoxccOwF7wWHnuFjca58Pwv/rBV36Gb8K/O0NxDFzas66CSV+QMNQhzXRqzkv+DFgLmbKBSqHvulL0",
-	"4/nXWj534cp5QGQd2dcPReiapLU9jk1xXNRrm/ZpqeA/dslA1btglj3QmA2ga+FQXLCRxBAqNIXh7kMV",
-	"T4MVsiUxZNm/GMmOw54KyUgmiZxr8uGUpf9gKj+/mqVXDM7t/QHQGEcj5r+lIu7pfFmsMKXWyLY2glf6",
-	"4Ipgc5RkqH5hk0e3TpbrOaE1FKU320e6gf0eF4VfYV3tGT4qaOeJHLvw+hxlMNN28+HkanjELozT7Zwu",
-	"i/fLEWJIubuUnA8IHwu7rvCqhZyRWKKpaPfLGZVYYzeW9h9O07SGe8ymiqEfAJH3PRBaDj/1uAuNvfzu",
-	"ubMbfmrnz7apF3uf2nomNDPhUWaGC2tJ8sxHptF0GIrwqXsettRx40f7Bxtx40f7B/fvByQ8xa95bv74",
-	"4HB/k+ftfffvOwsh/JWLy9AuzxwbxQ0FuHuFNoy6ss6ER0xoVvD7H09pNGFtBFtDb3/xuxQuwzfds/rB",
-	"rydPnr06fQbPQPjNQOwPogfHb05aBeQ3B+P2OWjJKRN0yluD1l6n29lDVIEJBKmy4JL9Y1yXH/lrnsFh",
-	"1SRIdrKa4hUG5Kzig+WnkNtBjJRoVcLdBddVpgdCHohVgqzUh3Obu3MGJLTPDawpEeKyZU6lk7g1aFkC",
-	"PobwFLSayNyarcGH+ihgfssD0KVan4O1N/pMqo9BSzE9lXbl7cL0u10fwGHCOHylxHk7Hvy3SwLGuON6",
-	"cFg7CUhUg+hQc6qaXZCO3cZ9/HzdW7NhPnjpRS4+0Vv/xLuygMfn9tY/99xrAPjEw/VPvJLmOIrYNIvG",
-	"7vf76586cZBacP/h+vvPpHxJxeKtUyftcwebrNw7wT5NATYXH9nbaOm82MQo8CxNqVq4U/P/s/eu3W3b",
-	"2P7wV8HSOs9KPKUU+dbU8jrr/J1Lm8zkNol7+p9WOSYsQhaOKUAlICuatt/sefd8sWdh7w2QlEjr4lvs",
-	"aF5MY0kkARDY19/+bR+lBUploOn5rXEECdLG56hRjHciih+3PTXbqTiJb9FlBicJwRCevdEfOArwhI6y",
-	"wZIj1YRkiSI1ouPs+XTKOBtwM8D4pm/r3GIxhp8wqoI8cqW4FU/BrUFL1j23x1UXHbuJNNhgmI1HpVRj",
-	"3mDvkPwI35Iyhcg7yPd8SUyNZJhk0opK0YDZcDxXK8uGQhACUt+fEQsgjH2mk+kSp55wGCAnCIPY+aMB",
-	"arYg8edhim76jU6DVhYyyRowfL8VMW4078ZnkBWrSBiqSfurjG4gwNqMdNu++jyLZS+NnfbO983t7ebO",
-	"7jFkTDvtdgv5wH4to307oKJKnQM6apymZaInpMytvZ+7aDtyB6nRaQzF0Jxsn/z99/av5//cHrSHO+kP",
-	"z9vq9/MPu3o/e2oO7PZ492J/8vTLwXT737tH+88axIXvPEp4HA6g/sWhBiz89HZeZVKlL97yRLRY/EZ7",
-	"W4gYL300gvIXFJhrRIQCgbfoL6obBP30CT0+/ByG8XXrpL3FVyB/1lsnZBDRtKYmay+hmf4hpq/VzwYv",
-	"2N5dSpW94dkZXbC/zLqZ8chtUZG8dT52QcnWnGuKI3y3mvXygZp/V2zFCl+9g7F7wLH5hFqWp1hmlAwo",
-	"BPAMnVZA0q57pfvfYu9sr/6X1v4oF9y9glX+5A+Z/FVrmntfD7wpH4lzGtwjL8/FdFUD+0zYoELXMH6/",
-	"evXwlcv4qhN1nKdUGg9B5P5DTK8ubx+s5/BR8KQgPR55rb26E7GSAex004vGX5/npM8TPARwoNe6Y507",
-	"8xIgXZjespSskj7HQMi/Fvvonl6M9IUyFk9QvKqfgPO5Tj/hRkMEVRLhI8qlFnsdjLqAc3Ju3kZOrG+X",
-	"PWDB4jbNlQ2ToOSaRmTSa/qqA/4MaiXxPCfcCh8D742zDDAUkN+SCP+HVqi8h7ghyFefTiG7A2mLcSpM",
-	"V+l+DonPdW2M4Y9CVYb7XSjniAEdb/JkBSZaFEGOYGRRDrwpwDkT7QZHCNiO51v3mY8pM+dyxE5FT1PO",
-	"rqs8nhnp8AeCnfERBt7JICtcPNAThE2Xc9eQTsAZuZHhpIt96yjEk0Nei9+CMIzdciHGUgFwfn9/b599",
-	"/Pjzm5duHD9+fPlP9vjF0es3/4rYLy9f/uPNv5w5/vb9u+NXb/61FbHX745ffvzvozcRQ9BfVz1///O7",
-	"Y/ejn98dv34TsWf/enH0L/bYoxF1lkjFU8K/GrZz/LP7cXP7x49o9Id7d9Wzf8EfeH3xO1imX/7x6bjQ",
-	"bqvdhkXAaNZEs6ngWTFxCauD8B0FLgUs/PyCaHXS06qfyp6NOyx2bkkMIDsDWwyfQQzBhyx2Lzb24Cw9",
-	"ttTcGtkOJUIcaB8RdqefCQHwjFSrM4BpKOHT4i32UmJ7BY4lCBSSA1QbYj6Jw1/3cedDjdOcWpu3Ly8J",
-	"g33Cs3lV9bY4Vn4E3SevFi+bCHGeTkuOQsHS366i0t1tR43CW210Gu6llfmS3ZXuKDQ6Dbfn/xP3+iFs",
-	"5v/8/hA28X8e/1zm8i40Zto53iao+3ft7U673VjBmsf1v+7g2yrPfoZMoRXWA36zIFxExCXEAVsIF708",
-	"5meLQkXwm7+iBx9aurWYCu3qptK2CeiDOPKUq+XPivrZTkei8C1Uj2VaDwufta5sWd3aEuBmbAY5Tjlk",
-	"kN3YvhUiIFUGQkgbn44tSnGuSHfIoQjktU0P2sjh/ak8h2Y031jADil8nVBsStUccWPjexaDczIuGJuA",
-	"Iy8048ztXlKT83ZvRTCnxv5dIUTHSaIilNZZb4Wn5P1GI2yj7pHgQDFNFRaEOi5WVAFMF2FtHTbUCDnq",
-	"cdUTKVgh8GT3MCgR9aaCWWBfXBYfDLbFjXm+9ISaWNgV1dKDSFvgCm3CaAvCaLRXVj7x68XQ8N6FMFql",
-	"rHiCh3P1gFrh9nUxtedwa0N191iCheVAjA8wsJggBQmWDmO5kdOp0m30KO/uqvvg5QTPKk2jCld9fS8F",
-	"BnprXsrrPtTt3ZZDw9Ny2sMzBAbvhG4NexaRiO4YFy9xL+Jktn3bXnTZrVZ1TnAbLuWc3IZox/GkoSqJ",
-	"VGUprPmwRf5t29JFz8FZfEWBVfAbIEwTV2zI2Ic/gNuEMAYgdrzNfFu59CW02CfL07vJvD9A7YpnNehX",
-	"2D6ILzcWwSY3YGS7kZHauhHl+VZTMeaVVSfEJKFipl51dgDtQNVQni4pQQh8wqcRwxakeSFA1lXOe8+j",
-	"4yEy7gPrfmR5+DiH3UqF18HzHhk24dO1lXf+pIeqwFNOvYiDPq4MNuZxwxPdPwFusMZ2u7Pbhn2sxBf7",
-	"gk+XUutmIPvW3cE0Otsrq/KP+cG4E3VeH2t0Z6peofvSZW5ZVQh8o+5vTN1fSdeDcxB0fVUksjLWeA02",
-	"wdcSbZyLGEY03eoQ4mFlIVUILG6sl1sG6OkLcRu2S2BjvaSwZrZfKVXYzOvmRGbC7bnpouKYcL9jolye",
-	"0c2zlSbplB4M9k6PK/Y4dmoj3qJIojv1j2PggYy3cjK+CkJaIJj7fSyyac4vJ80JHolGUafNUtcuode/",
-	"svKd0jIvU8cz96Y3RT33sahn7jUWpMVHrYdErAffzIuN8imur/U5ShAcR6TMF9JI22EDPUGEgbRIoIFY",
-	"iNMx9mvnSFAmLSYQiG+zqwoUfsiAoofI39XrjUdSJMxqTQQ3mgi2wSwTmWixd1CS7n6OlMdIyoBUJ2c8",
-	"S4D0G8o9nX/U67nVvEx6LS7gKZ2su63kMedSPR8I5DcORjyu9wmgTXJIwnY7avR0qseZG92OeJoAjW81",
-	"doGE46dzADS6Bzh/QSTmxL0dL0/L7RphixXbd68GLy4t602WBa26aPQN1gbnX1Uv5woI8mJT6N8+170J",
-	"AorkaorWfrk35P5NT9j+vPiFlVtIXDr+9d9tlSI6SpKlIB9KTKqrhDawjztw3Jbyq5BLCtgnqLzfAw1B",
-	"mjvrTXyBruk3G5F1iuKYnwu1cVOux9w4SqAQYNbgWNPeuMxHCRiGRKSiqtHyC/jcWSSwzwInDZKMjI1I",
-	"Dj21DjH2JALEqTtr61kDOJQrWwM+bjjvDOzVTfOBlNm49bod/PwrbgrvyawR1HiwZxh3VNUxzokzi0t3",
-	"pbMdLYFBcsphdihrBRugUHD2cF6xYnBjOX59luPxoGLDfNPYq+sRrA++gPGa7Jb1oFgzG9vnfcEWmEdN",
-	"edKwwMnqqclCZfrjWbLyrZwUi9iaz4UYGSwN8fIihFx8hEYSlR9e4QTyesYRyoLrNY6WiZHAAjRhAb6r",
-	"zJtqdTaTOJ2XnXv760uoDzjg201yLiEln1NKh+XF2hvo0k24xJcUOCCIaSmfGaoAgp8sLdGd366HvEn7",
-	"3TJoCWkmb9qlXiHjZwLmH0sCkkIFvMf9Px9obQRB+VWiJx2nMXxDEwz+lG4JW/pvf4Pb/u1v2CdGmvle",
-	"J4dwl36mh0S8aHUcsVNtB/U3BbpzI3r2b3/rKoZXzzdwgRvxUqeVCykmDIxgwEbBs6mnhGeDzCv3gDAm",
-	"LQ+Ahk4/wrLOYKbTBAp3YIpnmZ5QBt5YqhGGBcSmUlhKQRTA3NBKRLAMtB6hhHjdYomZhOzCZOzRmq1p",
-	"Sn3gQv3idqM6IwsNXpfVv89pQC8wXRDNDvlHIhCGnkGhCyKsc4sdsfi72I+bOiMNx8bmJLGGxf/PzrO4",
-	"bgZ5s6GaubiXtvRcQlPmRdPIC7hxJocMAGFISY0bpWbEPywcsdXXMV5I288fEKB+d4ditrtk5T4INbZL",
-	"D+jFamPxp3WJwRTqdlcdzSIrF7nsG/cYYrAivGCDLLifyALE/Ra7iiDLJx6NR6YuVFhSMctWNl1C2cED",
-	"HjlwtPWLIyHW/gK/qGE77W0EI7hLu8ozWUTgC5+m04goSPNeWAPnCAsBGOmJTFOnFNDZhuaBzihCnGGh",
-	"xUPRcHOyMUGowbFHQgclSUz2pbaj0PoOu0Z2qKmNewj0SsLLuqo/hmaRj6HnRLkCduuwaIFgTs0AR3xX",
-	"VRRo089p/Qq/rnBRtogCHgheTzUQHsGPD+aRhu6+0xHCLRAPDphNWLkIn4PU9OxyX2nWJdqKZnqtPsau",
-	"GXM3qcc8IodHX9raa93jeJrqiSgPwYwlnHK/arD/6MVQSAWW4ZGZoc7HNdJja2QimvRdE76j4UgFjWZh",
-	"V+p+HzBtqTb4lt3F7qum7vdn3pg0SFlLU6HXQLz7s5uh+ONgh87+2M0WTkbhp7AC4XfYil1NmV8PMPvx",
-	"l0o34cfu4nir1VWhXmqmjFjpJjLeuNmHDmSTgQY2EuLhhVZH1PXiOBwFZ6BDwjiVApp3qSk7ywiNeOTb",
-	"w4QSekYV9IW2FUiKkremhNaEAUQbGqMpwQFuCYMB3nD3Q55akSnu9pIhzwYYe8K7B9IXEDOwK8Av6uft",
-	"mXLiilIwnRp1OUsfH0jjQ7YezyFDksz3R8ytF2a1PvSSC4J8eW/D2L26TCYihjZmLLSeQ7p+xpHjSCs2",
-	"GmcjbTz1Pfd9oqjlUledi5HtwNFjtJt9E698t0e5CIb36SQoVZCUurhGJXpNasri+SEDVU2fZ4wayfkF",
-	"pgm5UZz0+ChmcFbN2oUi7kZHpcL7+0BHM+Bp/xVkj6of539btNACnmqNuOZNYrHWmct6s7gS00xhP21w",
-	"Rw+DbmbewoBA7ECnyV0Q0BQPBc7kPWrdUrKiqIEwPlPiofKdicsxiu2Cx1/NJLV93D7o7OJvnGzKK8n+",
-	"qLln/vtL70nPhTdouUwpX+sBv6mz9qekJ0rGs28PACaAjzEWGe4Cdsx3GvJNqdBEl4r5SUAjfohU9NwA",
-	"n8w4KSSHYQkb7e2/H/z6fP+/2/8X52XHptHZax/knUyOSxaY51bL+6mHxldPyhbZKlnvZbY+ZLqSmlKf",
-	"FWziaC0z2F0VTsrYwGeH0KkWY6Ulk2rGcIqw31KFQRwVjN18Yt76jApuTPhsxkKFI1yyRL9ydqQSusSd",
-	"o9fqA0fPN89Q+qMz06scIpXkI+bhP0rmXW3H7+yUd/ycJwoty6p2fcknBU2d0zf9COxN1XN7rrNM9LBn",
-	"106xZVoqjcUmeNDqDt0G4/tS+s5e2GSrETXwRyAbezpxYxtKJYfjYaMgg3yMN+8Ate9sPw1xDXjdc1lh",
-	"Z9vRDZ2G5bbyfsgjCtkZ33e/0HT/se/9vxXlXJTz8pLY/MoDKghZJ6Gv9/X6VQxCFTplYjSfGpRVves5",
-	"Yq7rEnIVjF+PazvpzXOBddUE4z/5zKRhE5GCazgUCRCtWa3h3HgJcc+4w1QNZdgqwbaaBOEKlGEzcL0q",
-	"ajAEGVyBz+tKHpoPrn++Mvjvbl2V42vyQh4Ewq2wVhug2ypAt6sG5dfFuFVxjl2RbWz27osox2ZhFRRu",
-	"qmNLoTCYU/mJb8IfhUZh2A2sGEyEQCBG7Frsx0wPITiJ7ClBDkJ01XcFxt7R7QMWS9xdTWBfkRCHiCgx",
-	"kEcukZXc0s2wHS8lCezY+PLoIZ9S61AmbQntZSyfmivyod1urOyWOVXItzgy5zM26nVQmhXDaXfCa7ZA",
-	"vcyQmxVPyrcEE7xFtbN2dIikxXEQFuUORigmTrytTyfXGeczQZhSuMWw8LvD0CO4x5UXJk64XOZWPtn2",
-	"gnzliMo7bdlIGyNP0yBNy8KuyveYl5nX5XxUSOOOOwHENHEq8qVCTi2nCsoDbm0AlHfJ+nbTrtETyNI3",
-	"pbo5q+W4nLwdiEx0WByMFQx0BXMlDm0+YgIQnEhnQ2hCDQRIXgG1Vzz+Ogs9LfYocU19zN3eBud63nIA",
-	"zodLbQY3lNfqXhgNd6N1X2glNgr3a1S4N6RG1EJd12Kx1bopeJZOUe9I01UERS7ja2sOs7r0NHcVHOdD",
-	"FrtHSGEs5DwpYAZEd2dSmfW4vx4wNF/0zgvoBqmWVytFOVmrULQz76y4WYUCI3FvW1+IrOP8zhPo0C2M",
-	"KWoQGksSryPz6eKN0N8I/Y3Q3wj9ey30SZbBYoPku26hD+b77TgRhsuk0N4PAM1O4Je9ioIS8K7F+iFD",
-	"vMVGE2w0wUYTLK0JNgK4KIBBgtxCQGcgjdXZdEFlLBa+IjtyhRKOmE4TQI0jDLzQ9h5pFbBsT9pWtxgU",
-	"MRhFJG399uXbT9gjnzMaFRvwCwG9P68nif6KJnvljDgWYpTCz9KKIYp27CJAIOtG5P7WGVZEKssSYeDD",
-	"FbhuLum0CXzgPrhMPfO186bw37M9Nymf4zvmA8+N/3MxmDFqWJ2H14PybPy1Jt2lfx01SX/aBA+D82uT",
-	"uF86cQ+CY8BHI6GAAffrz+RDQ+LbsWahUsgTlJ0Kqc6YgSbYxfg3xMirYhxdFbsbnNANTuAGJ+4GIe+O",
-	"SX5fMbRGIAQWY2P7bmzfje27sX3X0AHvtKVKB16SetcbgqBazNsR2onE4s35sENdMlPpEzc8L5W7akYs",
-	"s3eQkAfDOS+YrqjZWl1+K/1poCcbAb4R4BsBvhHg6wpw7qvdr1dsX6XR4LKSG7sNroSane0YGHoEhhYf",
-	"OiNOCJ0xIy5ExlMS10ZEFT0DiWuixV5bKm2HbIZMQotyco99pzZP+1HA2UqL2FeSTRNusHRfp0lOBuI2",
-	"N5F7TPi0qFOUmECVg2cMabH3qsAwnk8eH2J0V41VKozJsTMUMqLnenWYX8lJm4VJFik53ZOQZaRMzBmF",
-	"Jcjk2cC6tQdMsqdunqUnwN/jr3ynxlCpMci7fjF+6pwqz9kfFTknfCcqrYfMSNUT19Ci8UFjigP1A8jl",
-	"IBt+8eBy/21UqIjL41077viHVo8F4n0FGT6s+iteWxe82t4uVZatF6e6uyaOCyyRQg/Hb9UUuRN608ur",
-	"7ytbLN5rEwi0FoTl4g/vPx2zkmKOA9NUqD3E8hADvRWJ1mRxdfT9aLp4a6+hohJ0vt6zdR/bO954TgvW",
-	"6NYQysHkQEEwE4kNHn0xHLuGVw5z2jjlG6d845RvsGX3OTrwCfzCGwKWjVWib07w/6yAJgKYq7mxBTxE",
-	"Wad1sFmx8eWv4IICAoKz3P2LgN/OV9OGiAEr9AQlXzX4tHC7qOA/68ydg8iT5XfVgENtrGoxN1gkByHe",
-	"POHHG1x8bg/RqnMOtls6JUKTMK1EV3ElqBM8V/ADN1yR9j0BEF5DHIR0d7oB3U6rioPmuT/JtR/yBJlD",
-	"3DjpmHWVh4xEgNlmQ5ko5+0Dw2mG95fqDJutosEJk41qAildlYieTETExBcny0J/gSEnmMmpOBtToTNm",
-	"H4C9RGSBOptLm0pjfUSeeAeBwgnEo0ggkGLYhE87eA+hbDZlZ27XuFlzaaU6W0P7u9lulP9G+W+Uv3dH",
-	"I+yCXHQ3MUrpxcAEooeL/VW/RdBR3SjrkrIGJTKj766ksceJtAuwhkEjZcjikfj4bMSUmASUYYdNBjpC",
-	"BCFsBaRbhlg6SeggQ32MnPs5UNDMZlym7vUD2ChpauDLxydKJRJ3rwE3A2EOWTwUQ6eW3AzYhchkfxqz",
-	"vlQJ7CMwKbmaYvm4VAH4mFqRuaFnYqgvUGNnAjiw3SDe952SZSLjRiQ5rW3Q1aZQe03LMWVDnYnDgGjP",
-	"BPLnGj0E5dvqqo+CJ6Abi1Mkze1ehhWKJXqiKmLYbnYLuma4n7xUNpNiYdcM6D+Ay65VT2TK3Gb3gbqx",
-	"wBB6PE1FxhKZlPtFnItpp649hxmf/q8AQrB8IEP+5Q0Ybo3OTrsdNYZS+b+3AX9pReZu9T+//U+3O263",
-	"2+0m/Hf7R/jP0x8//819Y2q+rL/qP3JuAGMzEOk1k4b5Fs7C6RSszsKrLS/BmbAfcNVr1iFcWbcS31+6",
-	"EEfNX3nz3+3mQav5+bulplECO7i9jO037rw3ybOlx7RzY91H7lXjDCc7lmmZIVC+bLpl3Ef8LkRRQE2C",
-	"8inaC6D+K0K7Qe2QmYC3l6m0iyoTvP1HLFA9PU6TQqsEL+6Rnyoqd/WigG1Xhb5emfUe61km4Wr0VCvN",
-	"yAk8y5kAgTfG90SY8NBWA5mwWuyXMl889fHoR77ngYnKnXqc1w83k1nIiLs7DnSaGDdP5bx3TKfmrb+x",
-	"kRf3WAMlQsMCzHyDu2q1WyEwd9kLWAPsQuDsZzdi3+cC0j7OPyYLhNa0rzOcJWbJyzUaM23L2Kke53Rd",
-	"mXWzpIDawQ5LAJwwqiTZKO6BBRZJcbcssEiOB8L4SL3zydPpYYBjcGdFCXe5RdOvp4dDbkoS/bftaOez",
-	"+3uUAiVqn6dGrNLEicpEFlswkVOor/HX22RZ+D+DyuRZxp073zB2mnqG1sa8ovJv2bd/KrdhgHVosefc",
-	"YByG93qwBRPtKVGtKPetKnVArjGWSo+osxS2L7OZut1Py1gHP0K0rEzrQvN013bA2vHlM5E/TFHYBT7S",
-	"RqdqGavU3ffqJulLChsTz8ztNWUrAxiuwRCCoK6pstGuvUHbtY/dbR+jWarV2aE79Yno83EKi+0+8504",
-	"QMYaPjUt9pGGEOowYtoP5alBJ/IqwTBbybXsJF7QhW89M/P8ZI5JdXVI3Dq5bpw+SlOnaHrnqBF9RJZR",
-	"Pxo2HKdWjlIwvoxmQ/Az8THl87Bfc9qtGFXOh1YTrxRqPGx0ftuPttvR9n60045229H37c+RZ5buNKSy",
-	"0BN+yL8Ad7X3JfCP/SAOpLLiTGRVa/BGOI0EUC4wDAq9pgq9YwotWmbpZe+uI94tWetFoJZWolTHCCKi",
-	"XqiEKsdl+i+s2Cvhc9RQ4os96eHkqC4xNPt0EnOc6ZF48us4k70B1CPWSZAVkF6fUr2UU4L9mdyWui8l",
-	"ibcWpF2xAwkgWeZbmbQ2LtW8S/WjJOZd3HpFb6po91Y4VbMG9Lxv9cQdt0V058BsjqnBNC1kIyEKm48M",
-	"3HbeGwTQrc78R11VNgbxJlKxgza6ALpPpgEEdUPPNnwC4md8ZTl8nQPLnDrj0KEQLI/YCJ71BiI5cb4H",
-	"XpnyUJLOWWxSbWP3QCdcWuwXchqVNV3F6bnOQObo/sU/vXR+X2HN4qu4Ku/EF++upGLjq2x8lXvqq5QM",
-	"ZUqv3mkk1ulpTOsBiqAgiJgufDTTfrA0avx5zThHADevMGvzy8i4zT+Y2VWfl9weG19k44vcvC9y/Y5D",
-	"nWvgNO5Mecd1OQxzZ6ws7N0kCwZBuM1+c7ddkkz1LsYKbkRJt9f5E8fzhtPGm9h4E7frTSy23q/sZfR4",
-	"KlTCs2ZfiMQskcOB30FqGsASF5i9UQkTX0ag36AXMTT85XnbYT3xBuHxQMisq6h7qTBgITuL8Fy5H3nc",
-	"xLzxDg++3Gp/TpP5EeayKvbuq8rAFqeyVMzDTXmThr1np9y9WeaPIL7Dwol+Xv5i/kznRwIIk6qLpAF3",
-	"61wZ6hc8VonIyLjh+cOh5oUP2eP3Y5tqfR6xn7Q+S0XEjkajVGwBrMkw7gulH5lwLVadQd1YsB1i8NsR",
-	"jzvQaY4shsbZ0k+tq6Dj4P7+3v6Wc/I11Po6UVBucowPlzmjUt66qJeJxG1LnkZsrKxMoRQZqqtRODmf",
-	"AmSTodqC0LqVHBHM/yJMUaRQ5i16fGwEQ5xZVw24GSBW3F1+LkYWSqHREAZ0otFDATBj6UugI492C2Xf",
-	"wTfMRFfxCZ8eMshoQ7AEYiBUvzdtsSPvFfW4YkN+7gUvYZydqAyvDgRrjby8hPwUWjgX5cyV0cpXa240",
-	"mDVUy4Yo2dEfBgBX77MXWYu94knCV+rpWJzvTXYNn58NrndysgShoP/p6bQAdJsxy3FHw90w/E5fpNzY",
-	"k7GhBxHTYP3SuYnCMSn8fJyljU5uGpgnQzE0PZ6ebJ/8/ff2r+f/3B60hzvpD8/b6vfzD7t6P3tqDuz2",
-	"ePdif/L0y8F0+9+7R/vPWrJnrvZmkspSap6IBe3QgXEAWopFLB5naYyQCzo6flozSPOH3vn88iswlndd",
-	"mPPLr/qHmL5WP5tNT6HrKtZ12oGXzYjVrYgC+LvsE6zQanVC3CtADqv7kIxw91jZmD8TdkYxXTEGcn/F",
-	"8ZoStC6mgXLxYVC1Fue74Wpd0GS1LB8eeQ15BXdjJVOx+K4CQWuFoHmC+3/12tC5B9Q5RC8VAC/dI32L",
-	"bsicIrZ0lOmeMAbzO96m8HVIe+09rGNResI0VnBcAATTeQZYw+nrQQhpSpnLCkdr4CtnMCUa+RrHcyFG",
-	"q1vzuGzXb83fQnijSlR9RCnovCy/U2fKBDcC7Mq21wOWeG733IhNZJ78YfW5UEtaRNxL2zCSYvSDheBH",
-	"xN6+PH71/kXnw8/P3rz+9GqLqmRRAAH/G/guIdZxCMaVJ7ubZFqdRfMRj4SFKEfeznkPQhKIDKcICJTL",
-	"K22Z4VSUR7XiIdYD4hIh7TPkCwToR1A+YWJ3CS/icaY64VN8KP1g+wf6RV49Xio/p589Ld3G95P+vo2X",
-	"RYzbrgKM+o6z1Q7DLyjS8iig9/GG3BKNXeglXJ6IsXwKpQESIbyfjo+Of/7UeX707vnLN29evohbLP75",
-	"9YuYiPQ8fR2GeOJPL//588t3z1/GLJNG0AYArdJVdQwE8Jrd1CAI7vOMJnJ/nEPNou5TUzSqUpjoLDHA",
-	"SDASeoSUGhJh+Z8ETT9+eczPYnbKe+cwj9f95jutRBMqxWMqK7DALgi1CFQUUaTYe7zb3ttaYJovgYvB",
-	"etRRgfOWzgP45YT2cao2bsmemUEcrx92oBTsiNtBEZV8LtSlwOSr1wjWlcktLOJ374cK+RfrXSu+2CCR",
-	"ykq3MIV99GDa8wOq9AzyaK5U7OfjH5s/zERInvPeQDSfa2UznS4Mk7gf+9/+FS1VyP8cZxjK+XdRh9YP",
-	"1cd+gigkGUKp+rse/zr2ycbtuaIRIHrjDKrRfvtcNAmOCvu7D2H1sjm+Ut5lND5NZY8MA7T3F2ROvVfg",
-	"a0ac458lTvN5nAl17sFqZ0Mc4sMIk73opGDvnq6ClHCLHZnzPB3CEIuNCCp3KxTp4K0AV6s4k0pJZyU4",
-	"B4PFBQB33FWnwshEYABnqsdI9eKJlsBGIHoZembwdzp5SZ3BnheYnUkA+ok92gHdaSfSzWGgJ5DyALCQ",
-	"EdkFmErOzvIgIyCERTUduGr4aCR4ZroKlKVbDXIFeno4lNaKhKr44N5kLuQGkmWJGAnQpso5ZDIVLB7q",
-	"TMSAUQU1AFNDF468QtCpL93y0yicHjGF6HKLAUtqLFUvHSfiP/HTGNYmNZr1eJZJ4iEq+jBgzkFGyC01",
-	"N+dRPnEORYHOLcR0E7meZXPvTCsRIdUtfuDWXPe7aqrHmbu6N2CnU+cnRWEQUPjHPmk2oSQbEvLAb2lw",
-	"bnOOMyJh6OvsTGDOv6swpw+ObCbo8QPCuBEozHtnLfa+Dzs1C5teY3E7GQMU9EK8sX8yxQwfA3kDy4Tl",
-	"UsVbvtUJDtXvJ6A/po3N0fL5JQh/PD++FhIWsrAxOwF/ElMFpv+bgpFRVxURLHHEYiPc+lGlpLOA8dKq",
-	"xlYRi63snYv87r+PxVjkt/bURCfANxR+5T8Od0H71f0r06FKs/C8E6fR8fKuihOZCff7abh+gjWsJ1DD",
-	"isMaihPd79OtqJTVz8QLQwrIhuQj+h3OTqxIO0a4yXUfpQZ0k3F74BDaQWRWISPTJNA3JYK4LVruheEm",
-	"hGzpWCUsleci8GK7V+cf69/PI9qlxrNYkbwrNCYr7EakJTFWO78HfsPBHB6PPO8VH9Ah80bpIXhEqiDy",
-	"3FAq6D2j4GbgfrSaJYCFt9rXLDsxMh/D8Rzbl2NYSJ/cOHqlmoMinFmiPM+9EJ9Rq0KzgyB0QghowPqk",
-	"zM6lSgp2WX403QKUTf1ijzq/V+tILYDbw6xJ7sGb/z75/N3jiP6xtRw9R0yivZNXVdBuBC1tRHoxg3lt",
-	"hPBq1RxIY5Tm4GHJdGEFCvnzDbfDszP4zYpMCBV8NY76ya/fJz8/bzhPAlpxh7KFcmIE31b5DTf8x/5H",
-	"vvCg4BfTSN2cnaIOdy/VneXDWCVLAjv8Mtyne4Y/CBtI1X0DTuo01ZMih1TJtKdP5m36onAmy574HpYA",
-	"RfqforQjogXLhEpEEkqeoHAKmC2Eou4QFZnRGV1cpyX82BaEYHJY+wRpDgsDKld/33mdyL1CZ+LyLwPM",
-	"9FtjI0juJTYzP2ez0YEqGVI8u/WQTLd7RNF5ck60x/uRryMmgd0lwBUhmP14r32A9nzT2fNbra76SV4I",
-	"ZifaH2aEEXKCjoPbjq4XIjELHMr4+IidajvoKrJKEspZBiQj0eRRixqFHpU06HUbCDnwEGmvkGi0houx",
-	"iPjDu4Uh9gaZNHbITbnY3i3lScJtEIfbO82d/QYBPGa/+D4XiM/D/VaxUXAlrhuguMbDK7OzRwnskpj3",
-	"+3DaTsp8S2mZHrK4iXJip7WJXqOHDNXbgO7uS+N3J8OLEYdcCi6pK0pSsWxxBsgd+lbzGuQFfF6yPdeS",
-	"u3j/teVuvzZjtVc35ocCPcMlu3r6ZcNfDMfp/UioUjT5jEu13kGKloBlAEtG7blZ6IGdCZufmSuGZKrt",
-	"jRXQqbMFumB/HO/sFvy0UgFFbpBUle66q/dKV49HyXJDWd2+qU1F06v5prngr03EPHhgaziKa7loq6FM",
-	"8VkBwZroXn186AiDAAiPGmBJG+Qslc14Dz0zA2lJcldMIV+b6YkRGZSZpZonefoLfiJSI6C8rFUlnF5o",
-	"wMAsgyIZ2GFaiyDZXglA4ia7tnZ/UDv7EhyCWyiprHAbwLntie6NndvkCW38Fv40NVYMF2APCOa2IEDp",
-	"yw5Pp5DB9pFHABgi6wLLdzhTPMv0BNO10tiusvoMWPM7oZ4buS6HzvYDTqc8MSwvREXeayY/WRfTJD6h",
-	"RSHNZx7JEJJ34zTFmSGTFVdTQMkRMm4lCiKla5ll4D/rJJ2WZBw6DqWyM+Q395ZDCRKKSYG3uMcVexzb",
-	"bCziLYa1rW4ej2NI7sRbOXdxaVII06vMo5kTPEeladDATrVOBVf3L7qMB2GZ4DIt7ia2fB/ZPZIg77zQ",
-	"9xJwXuqXRWh9aPkogeIWT+3nD12JZx3gU9QAPA4nCApp4RxeJsAXhXBfeFaSO4zgggyveTn+d3TGMEL4",
-	"zl2wvPNSvPRmisdXmMFaY78spntZYbVvNu+LCDcR3E0E997K4KMkCZJyRRlcCNmSEF86Yss92NL69Ahi",
-	"VsfGnb7A+oHFQ2parBWJuqoX6lYAkekTdlGh+xTBcShPOOCmWUrObB12lRG2JPitRsEP+UPBEZRwHMpo",
-	"8o5tuo8yIKd5MUDRWmTJdMYXZglDH0bfJKarjoodMKjjRnAq+JRwdImAkblTeBjgqu5uhjpkShMAijzV",
-	"SpS+nLWfg0+tsGRzDd2Ga7qubvt2o+S3ySrxiptSl7tNcD1IOtxTufseigaK67WWBFw21h7KCMlyWCdE",
-	"gHEtPIFXjLnfhX2Vy9NvO6x9XTLhoUe11zJM1gtq4509aQIoq3nMEuHCnX4diuGpO97luB97/PdP79+x",
-	"ocjOBIO7bFFH6lwYUNMtiHJVVfUXzJIO2iQxM1aPZgBR3HaV82I7VD5cgOznXbFmbQVmxr0esCSyoqJw",
-	"JoRbtqn3kI3l0/XMBMyUXYuZsIzvCyvdhJX+rkrKQUUGRJ3y6DMV0pSWsxEV0OAhoIaA679WFX0fcBLL",
-	"eMXXHTCrkrrPi11kK3kkNrL4tkEMG9/16ugjKou8Vvf1iQeVLgF4DwZdIFgg5Lu5YeD7sRyK91AbtMG9",
-	"335mglZ/mdREwANvPNlvBi3P5+XCraAyygZsZWLkncboG4yr0NxBzODuy6bRPNqe/SQvRFddGW0fYnd5",
-	"/XIl3j4qA+7dVzWw64gZDVK4qwIZMZAH6wvBpO0UaQHsDDa7KBmhG76nDJImUPZAKO9xTkm/HbXb7S3f",
-	"PZdK/cu5JmecT7iv2a2W9osySrUC/zZTSjATpUlU5iFkxfJvClZ0dc+M7aeoQr5rb3fabYhicHhWQ6ap",
-	"EsZc0ktje7d0rTt7EyHOy8P5xW+4kkk/X7rQftpsV5YuuC8OigO74MXEy0o64m5qF0oP39QubGiGN/my",
-	"69LwToNeg4Zf5Hw8+cPX/58smVKTyKJWJMzPdVCpdq6Ol2GxLsIxrK2Lvt0UEC3ZplDimk7hMZJ9B7f7",
-	"lPfO1zuBy+ZuwqPIiqUkxnplE/kJumIKx5tMaxZNLNPjbPv7+RIK7QQRsnivYr3t3Gw5hV/VmrRT7op/",
-	"y8HOa5NEDzvzVDzyt+y8V0Ki/VgeGSaTykaLMyyfufVwKdfn4saLcyYKsWo1gVVrOf7fuVgpbCNDDdPc",
-	"tpJaFfiTuJrmP8NsGZk1GFplNAYGY4DbzOE7/T3WFNG/4BNewSSvLKe9l5r7xmHWsDlOU907x38K5Uaw",
-	"/QM6xyBL3d974PB+jholT3W3ud2GHRNuUPGLfbju0r704ZXUjGanPJo2jc5NK+HTRmfbjYF++3Rm5LuX",
-	"/HbRfXfdyAX4qPJCnJSa/W8329uNvz6voCBK77RGS5R21iYvton2LotReGTKe+cOQr7jCjn8UYxS3nOy",
-	"Nk3LtuvsgFvsKBe6RHIOoEFpTVfF5VMYY5M5vB2fFrkHgTdMK/HIQCyWe95QDKB2VX9sx5nwTIlEip5q",
-	"JTpQBgj3GGXCAIwyjMeTDfq7A0qUT7uq8GSMyBbmUKksoAN/ix2pXPVAc+qugngXThw6t7up2YAHPQyI",
-	"MZSPUTFuHqjj3cPc1URG/gx+CvCQVPd4iu2kkdf1F6BxJfIC9ytzLkeME3sidl4XKolw2YYagKU51OOM",
-	"j7CrujnEHntMWjbgo5FQgWeW41hZNlZ5VSVR5zLd642zTKie8O3C8MlWF2hK8QuhkhajuUDUfCiERerL",
-	"rnJ/ykTJs4H7iChnjc2E7Q06s+3jh3zKzIjDXhhWRf2RX4fqn9h7NzoIXbiXeSqEClH5aCZN0VV6bIG/",
-	"140eX7YHu1AGg37QLJkw8VaLvdOzZonSXZUr6U7xXdeaGleIrGR4TGesjpvGzmxMlftjqtwejmiRmfRJ",
-	"UKhxRrACJmJKTRw2mKINpug+2nSfhL0uk64Q4+8PZPakgLesdZt/BJ7hUjsWn24jyFChS5ex3I5Ni8VO",
-	"jEKlGtCpS2pDY6IC2nSUib78IgyLz0QcsfgMWb25+/8UPknhE3FK5Nji9zhCHnYwgkrJ+0eGOfHcVWik",
-	"BBTRmYQkO1ofxAU1kSrRE+zMAuMVpsNiJ2uScSoST8WtnVEyhL8zwWJUrm5AvYHonYvkRGItnv+7KRVw",
-	"iUt1Ar0LhDHhVk6X2XCr/jjtyxQpq2OlT8xAT/BWSsO/3UN8RVGMpP1xKvr2hOy9k1Mh1dmJEULRLfOf",
-	"zyv7eT70Kn2PjAM/DmR2VC4/WNhKRiYV/XNKeK3tGnAWxoKW0wFuZBCManxpus3bpGpy7B4zH6P6xfdu",
-	"Lg/lA9KWP6kbEtGa15Xf711GYv3Y33zrv35rNw8+/7EdbX//VwWR9ewcMtEXYPbWzEMa5t71zEyAqsL9",
-	"SmT10yn8aM05FR9znRN7KaHKjI6xneg1pscJZbnMvA4q39WfxedsPbnO9zYv+BgnqXdYJZCK0/+tcSby",
-	"REUjaqQ2/Pm9E/HiyyjVyaUkDGDKFteGKMXnFqm4LOL3P8/En2f2z1T8mdo/Df9TnPq3vvfX4yb+a6f4",
-	"r2P/r074KP9Xt9vya3rw19Z/bf3X41///O275ue5a7bcl1v/VbnqQ/7lNY59LyclzzI+nX8lMOn5t+EF",
-	"vdtuP756/bGaLr+0AYnpvIasA+63LEnH9+U1HmV6pI1I/hwJlUh19ic+6k+eZfJCJH8G/fBnEOt/omb4",
-	"UyjrPM2mVE2RZTr7M1c+f/q6zq3H0Y0/YuuPdnSwzBHJxfMCX9HJ9+d6rFbtlbDEbX/U2ZDbVRG4bhbf",
-	"reanzGjPZ2OVpJVkakcBjltUzssjC9yDPor+2Kzgasxds7vGNXtrXPP96tcsY8zPXXOw3DVvuBXZ0qb8",
-	"zFP2l101eso8u0jxhYM568RRwY6HP+dt+DkjrtqMf/If7qBDl95KuO0zrc8JRhd/eP/pmD0pw+zc1QYA",
-	"daHzUTZOnYGsAUMOOjPCPwqK09m9oOi8qa6cbQvKLTaptrEPWebkOBg/lUNhDqGXz4XsiWPsngPtnLjq",
-	"qtn69ZwAO8NX4kaZieIH8HdI8cEEUFaj66C66r03e9+PrTMQ2WSgjWBxIiyXqWn1tBOYceijZNJxoLQa",
-	"Zfo0pShhvY1dH1RzyzsjJK4MoF1DBi4TiSuJv2I4bsDT/is9zsohOQhJFaEV7c5uCVQ74pmVPTni7lG/",
-	"/UGmW+ePghFVtM7/iryOdVZeT4zQma67rmwsVl+M4l+PM9xoTgyXXoMPpJVnUYYGh9t6BbsKHGTmzVNY",
-	"4epQ3Ktrqiod9YwC3guZZ2bcvhVDbG4kt4bBfeh6s32w+jXba8xnmSjdt6HT3SmZiX2sq9Uvic49+Y++",
-	"VMmCGJ0lVA4lxMpJIaUnoHHP5IXvLgj6sFhzzaQiZdlVsRdwcUR9iTH9qVkMJkYcHFoU2dgRvsBXORRc",
-	"oaEBMXj4s6+zrnL2ABaeeJMBS3yuEBNUCYQEvUTqqlJQkD2Oc5Hurqa//D+R89BXDRUwPyzVE5FRIzwo",
-	"Te4q6N0YiDoUG49GIgN7aHsPm2KnbpccMm4ZdMA+2IGPK0wGjPfKVNpL2DXce181KEe1ppU+bp4zlpAu",
-	"TW8oqPR9e82o0uPoki+d27l9cNXQTB2j5wySdj3+Tjtdi7pztdbVywZBj9QcB1QH0ucpjCFip+N+X7it",
-	"kmk9xDyzJwaFTP5ycVwy33E0tRvisv0wzlRnKIamUxgu3K7b/XPVoGPdYryVamyFifA1A6tijyfikO22",
-	"Pe0iEmYQXRVQYhl3douLsNuuibaNs3ni1j5a3Z2GVHZ3pwGRLDkcDxud7R9wPeiv/TArqaw4Q2VWnpYa",
-	"D09FdkmkEVoJ30mkES3nbzbUuIlsVUW20IDg6Sas9S2EtcDwBMvXG451NGZ1pvCsOVRjCXtCx0pD+KPg",
-	"iZlNRbLXHkOH0DtsmzsSepSKDlMC81AKCtGVhj7dRito7zbKdBXv7nIZVffFVYM9+J4waEFQ/K9YLNRB",
-	"mK8pQrBx8x+0HDm6Fi96RnRQRHGB6+ybmTs/CVCmzrCJCL5bbs4gvlhDPRZOfccDECggWQALw9W0q3rc",
-	"iBaLZSKUlX0pMgifcTYUiezx1JNeoVUHsfLYQG+JPyGo6iRKSeaU++FfjuCgSa+C3gh+/J0DN46WXiIc",
-	"OH5N3Vw8wYZIjWBn/EKU5xPcjGGm/sSCvu0f6nqBhzdX59Ls7ty6Q+fe2Olcow0ET2fFrYstN061HZRX",
-	"4O3YWLFOK40b9F7D50vNNkxyhYn1+VCm069+arm8Kc/tSKmaiYHD+rXNi6h1TmU2u/u2D35oN9s7zfZu",
-	"zXzgmjngyqUtywjc+AK9seXgIHkESDSHXKY+pVEeLVeqNYRt9X/ow5bOzmpGLtx9avvQ7O+V3sTuZW9i",
-	"p31dkgKOSiLPpA3JmtFAK0Eyszzb9vbTp3UBP3fRkjCrvfLUvms3D9jjrSet5ue/gf9d+mQDIJnXlaS8",
-	"l3KxSc9vPOxvwMP2L3sFw7hkM84bxUv50nmC573yWAkyzCbcIK1wwqSymnGFjQMkFp5RJzVnOadSnRtm",
-	"NZO2qx7HVFuUNE+n0Ch9ZVPXu9YfAlr3wbnVfmq1Tf2Cub5xpzdCo8qdzuFaVxcYxYzf5a50TVfDdToL",
-	"FBzawvNX82oLF969aztn9HNsiOhbOM0Z/q94kvDknnhrvwygH+U8eadn7VyyeeASnQM3RmJhXy+XjCkc",
-	"oI25+C2Yi8U3voIKmG1aUakDlrMc6xjJlhD9wcArQ00enpVXnF+dqTejwzb23ubUV9t7RUT+NZz4T1QS",
-	"u8Di85WzpsVeQhVwgRlLKxGR0ygTjx/2tcxXNAr98FYyCP1gv4oCVSPCeBBfeMMlkLdV2vntAOw2Nu/t",
-	"6Up/3pexd3OZtLF1H76tG972dWq9ZWxcqA/zEhz0yzXYvEHtPkB7N8ytxtYtqueNnbs58ZV2rt8k13La",
-	"U22vWFcTlQlxfI9/blj808tj9qSIbIyBl69DVTDA3TLRmbuRHtvAh+eDqI+Yp+6hfjNapVPWz4TAPtPu",
-	"8r4eqwTIA2USWANlbxDGAQw87uK+s8n1hKVanUVFitoMWCPPuFRYvLIpzlmyOKfgi7jXucgP+ZSrqdUr",
-	"c4Jaqi3CyNXGOhU54f6z1TjVX2wqcTaVOJtKnE0lztdM+vM+aMtc24oLkZHOLB0o97PluX6EcnvlN7zq",
-	"8wbDNGfmp3opAFP+cjZ++jfgp8PrziuFlkT3X1IY5PbZcrkot8moMTpDsw3i0yAJOix2I4vZZCAxEusM",
-	"Y2NlmuaWfsTi07GZxmCkA4OlYlqtazkGX9+5H+v4+e7Cr9XHd3Oq8+9TbTdH/cE76Km213TCh8LyhFu+",
-	"XFsXzp7zEd3pk+VWgLFNnH/s4x57vNdqt7a3kD3dswGBP+ZEAjKtd1U4q+C0xjCSOKLetBwo8rURwXp1",
-	"xyfjPUs07QxQkKamjQuoeD9IKcxap/9Wz3PFktYd74qfXuG0f+snSvTGmbRTJKYvtpNFUhXc1Og6gcZK",
-	"9BIIv/FpKnt4wAaCp3bw74VHa6fddoc51eqMONXZKNM956a5x2L7A2pjcUgNOCw/5UYEKLA5F2Bwzx2H",
-	"VzCGxg2Sx9MTquzQVF6Itds53kbnmZXZxi/ZNq/Lb46nmHD0++UTVNYt2jE6TUw9u+A/hBiFZt7Ozw31",
-	"eBNkMeanegwkQs6m8q17QRSPU4wQcp857XSVu8Nu2/38+3abGdHTKjFgnkGTEbcXnUkGTwL+8VD612LP",
-	"8AEQmkUK1K6S1rAYfLEYorNuNif0d5ky0MdOsYeGSiACgVsbfg/RRjPQE4Uh2YHIoP+LuyNambTxgZNQ",
-	"QcMPpWF4VjMBEcu1SQSxneIrnSZ323zbTjQFckpUgOUWjj4YczL0P91twx5177LR2d5pX9KesT3TXHtp",
-	"pj23ONfd6HqJqa/d6LJ6larbX7YPkFnxV4hfjGQmTOUDd8oPpCcRwhseTP0ytR4W/qx7Ge2DvFcmxjM6",
-	"jX88/fs/d399tvN27/9+f7z/r3/+8vLj8a8/7+zu7VNAJ9x3rXdX2Sf8lUiXISV0J3HTDry2V0jNXid+",
-	"0xWNxA94VdXb8rU8TaVtE5ztOGIxbv7yZ7Ph5sK3UPnttmnhs9aVu5Tf1hL8Uku2y73rMhAqZBm95uhn",
-	"QlAEGXpRpLJn466CxBpPrcgUt/JCGFARd9Fq5da2EFhDcPNmn0toiQFUAE5QNaVqjrixtB/uTVMXJ+TI",
-	"UCrYYCWSv+XZIsEqC2GwurbsL30uG4wUbplWPbG2EYJPWc8IWanr+kuVPJSe6261Ng3Xr+kE/QS1pWwg",
-	"UiSfmu24vsZZipaKMJVsfAwSgx+5JkuU84HxFF2xo++3bpNewdysC2ddyYj8ayOyvpV+uwM8wOuInvW6",
-	"7LrXAj12nfofiuWC45OBprA3LBl2x0LMmbMqiasZEG5pKjJojJpoaJmLibOugsZmfAhhP2iXC7A1uHKi",
-	"x2mCaDIIes7LQyPSfp0IfA6PvLoQHPHMUo1yVUACxck5cGk3zsXU2S5hiPDu5nMR0Sx40JktGtt9hudB",
-	"pO30f0XP4o0726uEK2j2NVIIX8c9MIE2sqEcpteMD9nromDo9YSpEgnuaKAtr0dC8ZFsTfkwXe5Yl1JQ",
-	"ETudWoy9wj84xEsn3DBn41jsITd/+ujq1c6fH2IdxM79bw4aU7PFaQBfdTD+1rbeJUH8Y/eyE90bE5vo",
-	"StF7z+5Qu6/eSGNXIkMcCA+myJVTVymeZXqCZG3SWGb1GVRJdXI2GTYcG0s0itB/HBRMJhD3tw4ljHvS",
-	"sryHz2oZ9MoEc+x44hljIevLz4Vi3Ph25cBs438MTVCppWGWiIw9jrliw3HM+oAiP1KKIUcd5pjf/n//",
-	"L2jZI6X4Vos95wbXlfd6sPiJhjDQEGB6OOEcreZW77pZIbrdT/MwvOWp0w5Zz0/BjLNMjyHpwswIev2X",
-	"Z3NDLGuzfIy7a05vAW1axLh11o/b2YNMCCp7tQM339Ox7Sq6Vhomz5SGzvCwLhrb7gsOS/NvkWnTYXF7",
-	"++k229/fZ+3tnV3aLl0Vf7d3wOgb+GJ2D7gP1+Fr2925hIqu2/3uvx7/xh5vtZ54wratP3aj7f2/wof/",
-	"sdouqSTzPPT7wi3LYDoaCDW7R3K6qa6CDoT4RqCncKbVWaHp19zKILFn3eoMs1rGxN3yBvqhjAtvNw9Y",
-	"sxIFXgEFhsBtgf21Q2XQRFdaUe7LBxcLqUhPkAD1Jg/47MjpkTFiZvClVvEHPt3/vrW9s7vX2v/+6Q+t",
-	"g6dr06quN4kFHtMbOZQroWo/3yAkgfSUU7dVFtF7aLW3LsXfxvz/Ksz/EmdfwVILNspC9q2oBmXxUZxJ",
-	"Az2WcnMKLIeyVyCYsU73kORFaw11dleR0qbqMDC6IrTJTgWknjoooZibNXd34X1nuthMDodSnUVd9bOS",
-	"PZ0IpnQ25Kk0WLjz+N2Pz7eouMw4RyR1ug6CCLGzdf7Py1zH+9bmXKmi6o8JYodYjBY7YskYT1qp0yNM",
-	"c6990FUxWAVNMM8CTC/RAhNphk9J9PoUMczskOWSCMy7rhor+fsYDLkABJnwKXu81z4oCkR6EBIXfgoI",
-	"lxKABE3mWZMQwixU5JWJM54lzGpYKEzske2H1kK4F3DiUs/7bMYSGfKpe2P+t101EplxFjOMeaSNkaep",
-	"aIYFjCmlOAREFutxlUiozmuxN1qfk50i3GsphoqwOBCTkTxN9eQkvyOTfdorJfZtMJ7dePQoBbXhZgz7",
-	"Np8ZDpYRnA0+GmqAbJ4JC3V7tHfr/YFFMJl1GSKvFSnDVS2QwP/M6wQEFBwp1Vg+fFS69GYALyvMYK2x",
-	"V6lBL+eWakKpxMRvlg3q47qU80pAieJ2AYF8zAElVIzEQotdCGAhU6xXXyDW/dsuhLVm2LnZJww2nE79",
-	"N1aDv0Rxbff6gfp+DJ4oPqNA7Y1lxNAx9klBNdPBhghxo73994Nfn+//d/v/Ftq97rUPooaVFgzdl6VB",
-	"MZ46dT0tTCA3UP0imScFFbVKZPgyXERR63XCdP2SYvvi+TXsqnlVdsnV+W/dlRUKpVMGec4oJC/ipemq",
-	"fIEOWZxrnphZkaaA5kyltSkGLQ2gJgUoSG7O7wrk8iBzVqSGg/W4onVaQJ74zxaCT17A585ipTgABPwm",
-	"3L3mCwEHNnGWnt9/mGtX01JHmK7qudObpiJB/gOpeuk4EUnk9suIZ9Zrg0AxMJDOCJ56tgNnD56KrsJh",
-	"JmQmDbhplpBZa9kbeM+17Y2VQDG4nA8EFkNLdvU08zLdj19xU0rPbhA1QTDgpio4lYFJo7qR2wqyYhlk",
-	"jVaB1fyRWWz4XwaoyQ/hFdPJd2H2Xo3dPcee7LZ/mF/x40EFe//hYvPavRwQ2WfOrdbQypnJ2QE+dNT0",
-	"Lcmxhw6XWc/sWA8pQ3cGsAzEkXuD+VPxfMDVGbEcDcXw1MmkckaSPf77p/fv8LwwuMvWXMwNQyYYIKcz",
-	"xinYxJSetFisxmkas14qeGYY2u9xxGII6cRMZ10VQ7DnxBnGMUbsMqCWUzNmvDB4UDmYPIQu90u1nv0y",
-	"HiX8uuyXZQIlsJZNWMtKH3KoLwS0vC9WFjs3fyYXhzW3fnnUlA11JhpR7nVizpCwP5ga6zS+29tme3uU",
-	"dmMHBys5ZbhGH3DCy4Rbrj11UKU4cBdToLdqA37TSMZrtjJvrfqh6OVD3cOS3ru0rXDsm6jn404hTlLQ",
-	"/601rOCNI35lbYjn9drd8Cci40YQGHJ9TVmZejoGMkCRwx1AA2H8xsNLCzE95zyQAenlEcTqtBG09boK",
-	"OkdJG4FFeaZ10qHkCUr0CMV9VMiCRMXMDSoAGBG0cGa6D3pYZiW3JWJW9s6FRcTBhEsLyCShbCaFQZFZ",
-	"/D0zlk9xTGXOQmO5lcbKHlLY+NjXI9NioS6fjxNpmc2cQsLG0x5FQkuDkYiuCtyLpLXyxA9c/Miw3oBL",
-	"BYMxaFm02DPeOx+PDBvyRLBT0deZoDIE96yuKrydsbIydfebgiVDUY9LrAPYOpXWAXzzdSRTzDnaBUHB",
-	"Y8PusuuElAPkpjCpAP8IiC/FsIJgp7nTbq2h9l/C8fp61D6MZ6P1H5bWH3DT1COhynHJTkmKOC1fklkg",
-	"jFMpGHdv0hkL7tSPVSIyNuHTQyAesAMxRLwjBPRnDQQ452U5rliMX584WR1vQvHXZgHA0a00AI6cCrlM",
-	"+wuSQvPa/4tbviXpkjzyFirZACyiVT6eoP/CXnj804sPHxnPrOylwrDtfURw7LQj9ur1h6MjtrfPnv/4",
-	"kW1/v9fa39nb6lym+1lQ/aVdHFxpmfnwfcSMcHo6aPFoToVHqGkjKmXRqFh15jSoAkPDKVndryTeyFcV",
-	"Fq9aAcJXV4osrqZm8D1WCfyg4Dfx/7uU0fOyE17ZpcLTN8Ppy1SQbQhpVq3EI8Os1l66PlyZh4tUsFKL",
-	"ImclEUgn5CohwXn5CW/rZrynt4FKPaTPQ6ajkL6U1DZJKgy7Z1wZ3rMgqqQ1XVXp2AQB6EXlrISkqo0c",
-	"89bXaaonh11VDi2SxwU/L0DP8gIIfeHsiYEAkJ4ME3DmiNJKtLrqGTW/QeUy4KORqER5AXETAuScaTIe",
-	"AZGSN1yKhYTHM4smE4DRG7zA8+a7BeuA5Hf7Ck1gjNB6VMlu+4eoq4hiKqgH+rVHFM7FTS7RGPCLSoUB",
-	"39RXpKzoMkXLR2AX//QIekZdmf2pjO3xbwdgNDur+1Vv4eDdsl8FD/0ozDitVLVvMT6Grv2EG5a4Db7x",
-	"qO6htsZ0Q2DSQcvUTjQb8AtR4Uc5KZfyUQQlbGCsdlWJ0iE+ZEN9AdIKYSkgrXWfCQ71cDKrCsDSb+jh",
-	"XVXooY6xnOBebcKxt2uYwFlnvAg2d/4JqLj1IrRDkmjVNkZzlIkLKSa1rtqngZ6YkgOFxbxUaB8V6+5R",
-	"l0d5Ib80Hsc+4dMI3bQepTmVRu9hHa1Gg0ZhvUTfxYAlAbPXpx5oCj09FHOGT6mqaKeuxUNB2czqi2X1",
-	"jrPVbrTMBxbpA73lOmawwJuwUS0PxhEsC3k2L+MfOvMBtzBhZ1cXBSru9RJN8Qpy9Mp+XsrVJeS1HzI9",
-	"0gYwqkpMcg5bzC1dSCNtuS1RHjqjDkkJQDiciSHdCYvIJYJ+MGPswWX1GGjGPdtfh4oXeCaMRbcPL4C0",
-	"DqSe4MmPDNMTFTrK9HSaCn42Dttstn1Sltcj0WChfgshKvzUCNUTkXO4rGbxQGfy31qdJHxqYir0ktZ3",
-	"881Cb0PvNiGY2+B+CQgMt9NHsIY8xXp5qdAWguT0I+M0Eeicd6h/oLwMo3Od4kgrmi+wx0aIriKcC/VF",
-	"Ql3qVrGp+/14y48EsOjnQEVMhMfuvSbUwy3kxLrKbQhwEZ10APwxtQXbabfxhRsq/rJaN4dcTZv4KdV+",
-	"lXWn212Ly5FSru42feZechlV8wsgluDzqI7GFxIGAEsqMXA5dVXYPI3O06iR8opf7oCIGOpMOck+A+rx",
-	"H9c+vZp0bHunRA98CU3YD+vyCLvXdd1lVcs/uUrZuM/VUhVRbkNuaqHWNEVewP67d5bIrJzqAKzAKSpV",
-	"EGqHsDeoEZkZOAcvA+nY2viS12MBuVPKOJCghJ7Aj4xXvEXzB2ySCtsn1ybkQLoPLm91NMNT6a6IoMUg",
-	"qTJs3YBQEFVyFp2dQt4YxS+A6g1UeZ2muxR/j1ru5lJkNcLx+Kpi72G4USlXGxD6QhA67tHlDuKa2POU",
-	"q7L3gSar2/jTNVJM/na1+SV9Qa4FnXirKyzgCI3y+cYbmSg0VlaJs/GdwDYoI05Fj+fyocWOyCWyXoCQ",
-	"Kc+MVD0RLBB0fnkiukoaloq+ZTzFvr90gTfcQ4lJuNTdFVDgnhMd/wAygqirDAXnqIuxAdSX+w77F7th",
-	"xh0a5Sl5cIc4mVAKSLdUeuKeEVPKybMkoJeA+rYFzAcnOjuh8FncqcjQHSKhhvsUHzzzpKirlPtSes/C",
-	"TRRo7ckJKTya4fqv4WvABrsWV+OrSzvxNC2lnYbQELVRfjVw4mcTVIXY/YlM3GpsRzufI38Ht11WdQ2O",
-	"4CDfNhSwRvkdeS/2OGydjR68f7HEWXnQAclXDEL1fMQYJQozGvLuTtIeOhEGECZol8wmg+kG3H834H6e",
-	"ZVMyM5ge27VsfiKPqLf4kSYMFAbuELoEO2b7pMrRh9eULJKWDQVXpkD4rFmiqS8X1nNW0GriTY+nI2EW",
-	"m/VWfLFPBvbauGHdFDe8sAt4YV/Ovf2VyWE9U8kfJh2f1XuZ/pX4Zrp03SPDYvfYmHA5Vh+63Sa+jFIu",
-	"lQm25szOq6QjLuy3ZVKMQNfps4jzAyqzFFLrIcrue47CEYcehL7hdzo+WzurSIP/5O6xTHpxc1zu4LgA",
-	"w+IVDsvvYzEWC2iUMcWDRUewMUMYKOFT55D4CtZg74+0kZi+6RNQejIAiEgVZhmGcGkU5p8wyAUH6Bd4",
-	"DtysdFC2axLvIS5/pax7JV9sqLFK+PTQLVAi+nycOkmR8Gn5GJdSEJUD5bbMgLuAf1+ohGcvMNA/N7r3",
-	"Kp2GdwmwComVYOMZClf3qjCTUTUmYpNadlTH8MBPeNG94zjF3beA3ZTW9GHg2K8rZ/DQI29BDv5OAsqL",
-	"Xtwy85I3F3UF6fukx9O0qcQXW5/Sf86pMBU4pgbcAChaJNDKWBgb6ltwSC32C3Tim2hGtJUjSKjBcee2",
-	"qzRkzeF7z5HPM2rQkdSJ6EtSwjxN37kJ3GlCGPgQavq3rhAPcRNBieVW/baDIvjkSlYEfDkQFUFxsymP",
-	"vO9pTjhYTTEc2SnER5B9kEtrZk/0JpxxXeEMKBUUzAncCjjs5aK7ENMArszlWs6HtqihmzxF+jPBewOB",
-	"BYXuneOW8TAIrURXgci+EJkbBvbfjhCGNJFGsP32LovH+WRjzEC4jycDmYoQ+IdO6c7WG4wtVI8ngMIK",
-	"HbFYqnnCTnnKVU9kQJxs2ERn50CBDDUyNcb5RyhSEcbcZJ40f0glvS5Ppg+r+/2627zGS3zOVallvhHZ",
-	"6i3zM62HizruwG+cxyMrrIhy97Ha3jcf4TkLvD1wZPBp1OlNscexU87xFhUyKG3Z47jPU+M+Cwi8kp+D",
-	"/l5ldwdzwntWXpR9LwpcnGqdCkhe3DNfxq3tMs0aYGU3nRrumW5zbxZfXeFsw3FCyC6EvecP+UxXwNp2",
-	"DUdJAry3Wg99bwLSY4RtpVbMbKxSJ2XicIYA2QcnscXe8aEwXYWEDtCmoLqRQLGH1GWyZBFQ1c3/6/JL",
-	"SMK4gbGVuiu6K26SG392oCt03CV8ay41SbSW5xoRN98St1xxWSrzyEmyYdy/W8b9BVfxoUBu/Y1zcy0K",
-	"4ChJSECvqQCK/o27bBU6dA2l63Nk6IforgR0UyJAQrgNSQgPd6E7mW4ndJXu46mMqXW2iSHpkGNecBqH",
-	"jGNuOJh/7no2SnkP6jWUxud2lb9/8cFr6RNcg/X0ybdLiu7Wa8OI/rUwosNhWECHvobAWJYW3T1+Lcfw",
-	"TFg6eFckQn9gNo4XoN929Pd6ZMxDT1ddwS5YDzbunnADfOUt9sKrcqzLdRPrKmP1yIAxf+pZe6Ri0nq3",
-	"9DDwCZC7CmSk65kCeMSvwRS4Dn7xXqrNDJFoQUaB272ipLkTQvA6EbdhA/86zKsZb22Dw70jku3rce+M",
-	"zQQf1lO2QALI86wUC+56ejiUFurlT6dA+AzZhKzcsQo5peGLphHKApuzsoY9/uXV0fEvP7FXx2/fRMwI",
-	"KDZhB62drQ6L4TcdemwcsVgmnRjvCh89MqwHUfKIxQm3vBMz3lUxLk0c7NqcaQaFBja5h5tDcQw9ZiDS",
-	"VMdE6IKPkibwwQmnUdwasVNxJpVpsdeW/ukZ4IRKQt994TxdZBzgLNXGsp5WiqZniK8WEJ7Qt86N3LD4",
-	"DTe2+dINp/n6RUx5wNCaxhMYRJ7oBsuO9Ni22BFLpa8zwlF1Vc6poJV7T57hnG3vu5XWkNMbCBVuJ1Ij",
-	"oL9sx/nLcMO+zthe+HlXIco6lDMVJoUudc5qR9sANg5ntHa0IooN9DijJr3SMtDVUZ4YPRdTbJ144TSz",
-	"L+gUCmkeeikw74RGuM4aabH3I7wXVkohsxlHCEsG8QSdwuuhoB/Q9Tm9oboq/unlMXtCuztusWeZnhiR",
-	"mUcM3sUnPc56wueQ4OVxN8RD5GLFjsQwPVjxvrC9wbwdQbev92nwHmQCLYMPjmUS+w0HWGHc0iHokome",
-	"kBczKa7GUT/59fvk5+cey4dKMM90lfZgXSvznctamf/Pb0fNX3nz3+3mwcmybeUhgeflC87JCHYuFZLM",
-	"+xaYRrhVsSJxwsaJHm5a7Bc65+5k6D7t8XPsnun3KW6DIZ/ibin3py+04rNyKE50v1+DdNSn/yt61qy5",
-	"LLz575PP3z2O6B9bf6tamiWR1fCum7nYLlqAaNAWLMBGUcR1lUw6zG+DrgLJyf74y+3YksSt+WG3gUK3",
-	"2+h0w27qNqJug1v4rIKhwvu48DM3Y/hhYeFbOGb4Hhd59heFr05k0nWL280xXf5vDJV1vZ3bne1dNqvW",
-	"gkbCw2Mi9vPxj80f3AYpvNeDdvvp9sHBzv7e0732wcHMa/2fbnfsZve58n1W0RzDg5CwhWhCjUwEykpp",
-	"N4nW+8YL5fwjKsAN4tsbZF6gzxtiRY2AVhjBhlegQ4AyXbhqHSQ9oQuvHEUDi+qSolTfpAoBpRAJow+W",
-	"D7dVcfSU2XToP0q7H+L9sRTBC2LpR7MNOW2JC7qdt0Mu4Nyh9rkvskwkJ1b7+91ELK8e4plDO79tpxZX",
-	"aBPRWxTRs/44rwI8XzVghS8j0D8URRZA11fnfyjcMboU8F6kLI1CE6ZxBrxwADUZItHsGnj1IAq/Ul6B",
-	"W8eXv9BKbNDlNyqPbhldLlG0NfF9NkHDgQ6MI2zA57/Pv/DuJRToY8W+b5UPnjP4VuMscwY0KtFDuJXV",
-	"uil4lk7Ld1iPA/phg8/5VVDnZemrnUFmxY1I4OOZBk2nQihmhFCH+euNmOwzrqbQtt6PJvF8zYUGCWuI",
-	"aLrbRkxvxPRGTG/E9G2K6R+lkmYQ6AevSVqngl/cvKiGDIFPhJwKqc5IaBuNAfQq4Z3L665aV2DD9DbS",
-	"eiOtN9J6I61vU1q/0zbn8ClKQbdgq1Xm14lu4OO+cdEtzSzX/Qw5ZU7Ewk5FqqEvmcaWlzyz2IP66pY3",
-	"3GwjyDeCfCPIN4L8NgX5M3Em1XVb3T6tcyPS+yfpeYpDs3ZquYIiYg4mBCUpM7wxiHYBEKehen9on4IV",
-	"lpBVQzlvc3Xg++iLTJAUIsnfIwIouOeZdnfUKlcr+eBW1wt+JW9fNVyp+jJ0mKnjhtnxGcTGj9hHAKBP",
-	"TI+kklq1Vs/sHfstd8udNi7JK+a5TdRh+T44nKmPBH59rI/cVEPWKsTb64OByklp2+zrsUpi0CfE/Zh/",
-	"2noYatdPTCqqG0dNzFMgW2lK1QQhFQfgYFeRqJU5nR1SAG6aT96NEv+EaEmvD7VyqourouJbR6cTA85y",
-	"GBkwsIgyx/cQyvRZxofIz09swm7LZ7xnI2roXyBuhJ5p/6Y+hnMomv+mwdygI+IfUQMSodmZDT/qAn7U",
-	"X6jkJxsr6sy1EueNbz2+gPbGNyanVhSwe7glCw6Q8xNnqQ15gt3QEbFKvJtzhph/6OU0Ob/4oS3DlOMH",
-	"6Lc+Hc9liFILMKqrMaOWBnJr3KN+me4r+6gf/0tls+ky1D20whtM6X0k78E2x+Fge1kVzvq8tCoJi3ru",
-	"nnfaCjMbJcUuptAtS/YBTjYUvj1OPxOiE9Sp8RFJE0FrUCR1BjLocsNOMNi4mp7qZHoYxE0KsGr3lZ2O",
-	"xCHGK6U6Y6fCToRQXRX3Mz3EApjY6hiEInCYclXifsAuOT2RpiKJmFsG918si8l8Wx1oFA1tg9yEpAFS",
-	"CZFVIhN8ayF3bKZ5D6AZetXAYy1tV/WlNR1yuwcCelZnzArFhlKN3TL3fUvVAF3zBgY+RRoW04jcTHGH",
-	"u/EnogdFONjeBwp1gBESEndu7HLoFAg82U+Jxq/EF3uJKlnEklQSM3dLl2TOpSr76mMc7gmtb6Oz244a",
-	"bsNc2h1zDgFc3qnAipANudWpPnNTtrpwu+2d4+21m22WFvMmCZvmlqoGhb0C6NrHRQxaUkuv/VO8VYEn",
-	"AQ/nCexT0+i0y0Bt+Nj/sdqLqgJvz767wnCcyCksxk0gusunp0JBO/G7DBUVyIdN3OXu4y6+E3oeYokq",
-	"wi4YncjPXNPttfsZlplr/Z4X0RbbvkuVu/MbTuLrarI6tjMhk/XNwELMxH+2kMTrOFgm2DvVsNgZfknG",
-	"Jyo+9IahbxIPQZW+yDAngcXKVzVC/OOuaIasxLL1i5/iw+DZ8kt37/Kwfns0YQs2kc0k9gY2lolibxl4",
-	"W07mii8jZ0YxCgy3NlnUXJgc83NRlCZEp3c1cbIsvxdKEU9nDmICYIYSvSqtxDrhrjNhZwXDFesXN4bz",
-	"PTGcj69sFP+1Ee7fUkmklya4a9aNoa1kdvg7hxLJkuH1hMMLWB1/UrptXVzvmdbn1C3Cx4MgiDfTEzv+",
-	"8P7TMXtSJHyM1zLUcDLvQQbdD3Dg9eErCuSiVaLqGbYXWOzkF1kwNq7+N2btKt2Ek4oGrjOKFKC9dOb/",
-	"JuMWkINAMVF1eBlH06urJgOhImb4NCoB0ajRfD8TAki6qFB6bUv51hYIVA/cvNnnMoVG8jpjMeQMmlI1",
-	"R9zYHAGC8g4LFM/G5MvdH8JuDP3Pyu9r8vmfUD7hhnQPaAGTv4RCEAC17yHzaMZCTysfPFpH+9B8bl39",
-	"3FqCtxJ5jpMm5B55WBvw+TejCDbRjRKReY94D69PYqbnTalMffNNRHkX0uYDTeyKgUi9nKT2xCw+3Qxo",
-	"NsiWdxXGCeA1kzmIn1Ql0+FJE52dwzmHsEofjALotCC6qi8mwlgQri32boz8ydlYsX6mh2wbfi14b+Cf",
-	"4e6Q8OksVSdNo6vO+MiEclCdJSJzfxAQ3TcKBSgTNGuARlsD0TuHxMAh49QJGlLu2AECOZztRPYw8nPE",
-	"aL3hDm5elKQvw9c7xZUxwi01vaYcMlC0h1A20u+HY7cmOjuHVXu81z5gsR5bIxPRdB9LddYc6HFm4qir",
-	"Yvd4dxLjrTVICih3np6/VnebNCfIRbnPEKLaP3IzYEaqnmBTYazI3A4QF0JJddZaMUsOcgxBnHWdVmdu",
-	"uFIwyK3jTebLN7RlN0Nb5oTBEo7vFanNNuntG0xv3/u6gvnSgTqhz3KZH1UUFyDCLUboFVxrYo/GKihr",
-	"wJHNqGuvqoOjvcmNX1M6i9T/OqUDE3E60Pp8UetSSJLRT+s6mPrvFyCz/QNXtQi+LuAxzmIZyLFflg3m",
-	"+D5ijif5dl1MYVs6AfVw41fcOUxDYYzbIoZwts5NIosgeCbIiYsOizPXtYLWAZ8sd35Awvxh6irDp4Y9",
-	"Hlg7Mp0nTyaTScvQj8L+6+nhVodxjJhiP4BwaJsSMFz+L6cCjOXDUdxVgDr2Xxh5prgdZyJmj+OL7SgO",
-	"4N1Xb4+eNz+9OtrZ/x545ZOIhbvAj5zCiNgpN+L7vS1wSboK8LvSsPgPz4MdsW4jXId/JtzybuOvOKKS",
-	"XmhuAFYUZ5d0N4iY0V0FuBzP6M9P3U+Cr2YzfiFS08mJ6z2kyy3NVI8zpieKnYspemeK4spufjtfvsDP",
-	"pGLb7dA/AN228G5b7EhNC80EnOGXSZEgKz+6ll11lumJ+8mIj40ACDlLuRUZTZez+KOw2bR51Lciixk3",
-	"57hDpI3gvzt70D/AAPWcom5B8PyuojYEWESNLQZhv8EAnCCPM5GIVF6ILHajDVsQwfCEYNjbbgORxkRa",
-	"6Miu+/0We4vPMLSq0MAMlq+reJbJC3BbwU1GhLf2DRmgA6K25CVTKF5fiAw/OJ0yTgvgLsG75wxM+IxD",
-	"Qpzjt4mEYIeyNAID1Pb+lniUMK7KjsK5c8tBAwUP3L+OAIEvng3YAPE4S2N0oE8Fg7PWYke4YABBB9ry",
-	"UvjgkYEtpIQFl5tnbpH6YyOwgwPjXeXH4xYY4PDUINiGrhGP3DfQmN4wnqZ64r4bolfvDqTbPLERvUxY",
-	"rFJWVClP29WtvtK4m9w+vER1L/Tm8Yd36847846nZR97puc9+HwZo18iWgOEdzG9+DcnwsdZ2ug0vOAc",
-	"8cwqkbXocS2dnT0ZiqFZCbaBa3STrnrFCqzghPufnjotp0fCvexFC5hI41RkcpIJDgNCV1oo+DT0iqco",
-	"CexFpxAHRvRO3vb/8c+D7Ief/vGv37Pjyf/+/OHFD6/ffPj1td55w9/wT5PL38+yzvqNv8qkytJ7yxOx",
-	"wLmX1mw6KN9FB+V/iOlr9bPZVK9fk0H8il+I0JXGlPlnljCKK7zOFToo0yXU/IjMCGNlmjrj+TS3o6Vd",
-	"S7/hCNbWb99uC2NasqunGDdJvHI34knYi6sfsmUgyeEJIccFqgqV9zrhnTNh8/NzRQzyV27hfN32Sh1W",
-	"mF7hN46JuC559eDBwuvInzVBwnj58u2QybxGVB8cRqifHwhWuAZCKRS0AEiQ7vcpFEEdEQd8NBLKsMlA",
-	"piIvHfdBidykwIDEWoYFCoTrMSyuoyGy7vdLYjUIuFV7IdOUfob53XY/5EskXaklcjAbN5iwu7XXNv7X",
-	"9TU5voplOOd+PaH4rxTLJAGHPuprddGAVIi1AggJmpPUAJAPfUQUApba+CBwjpPimWDnYmQhmP2UJXwK",
-	"cj381H0PQWz3/W77ionHF/lsbzwDWc3yBIwxZVInN73rYXSi6U0Do9PnK5viMLhS/3zrzFK3YNxaMRxZ",
-	"0+hs78zjgOranubFfCk39oRuMnPZTtVl8HuRZTprdBqUsBFuvhTqFgnbB3IT+KEHBO2321FDiS/lR1HB",
-	"ILRQLbe9bUR5Z9UysojeEzU1nW/YCmoanoRNYfEpK+hU//qWSSz7o7gJI3xD+eggfwERe0cm+mU65Mkf",
-	"9O/pifsipBfXKLPIn7hY5PqDc2lNxidqv+5TbpSGBeXi3AenjqKcJXMuC0hUVcDRV6jWCBnYtfyDsELX",
-	"mlu7IbPbL3OVbHoN9jXla0NI9mFIJz/v6yqkWCFx8dDJcEuH8ZpM2kxbbkXT5yH/uFo4olKWvCWohxIT",
-	"HzJlPxbQGLmkdvarkWdKELDkVNtBxIzO25YEK6bHlcf86AuRFRAdOkUEhQTJc6atFarFPrp5ArIF8Bzu",
-	"G0GGuk4Tj6Cw0A12PeEEC0nr8QmX827k0yb9/TWmv4shFtjc0prCkYiYGeiJ8pWOPbEJvVyLjbtRIl6J",
-	"/CR8WxGPhDJeSl2HIrHC3JD+mLVFdR/i2EEqt9yj45kwC6kRZ4VmYgSnkqXyHIvY6yqHF0t596iN9bmR",
-	"G9+e8el2vj+C64mMMr2+293yH2J6NLaDRue3z85zPRU8c/7vb5/d4UBIZxUXvdOlUhnL0xQrZsA+hN8n",
-	"qEET3Rt7YhTU9k/gwNGwK9vnCT1KBdTKgh0qhGrlwcUPBIWuCFXCxRnvWSiwA9DAQLvrIZYbIaiWcASh",
-	"rxJGeiXgpguPeYHs2BVPARZrIs+GCqEocFdMYcBIV42gHzKFEVkLZNfAhld40HMaSPWTMuoshjhtNkp5",
-	"T0Q5oOhcOoms+6GpIKCvM1G4/0ethwaDAGCxVSybHHoqccJbY2SwcJMj3JIydVtm/g7IlIPgeTcaZ8JT",
-	"YVVgkitRZw90mpji/Qulv5ULoRdymxfuFgrG5+9UfBBOOXMnoXDxJwy0Vw8CCMIz0cmrl91s/BsKSYK8",
-	"hjpip1Pf+zF/BpY6zT/iHXRxGgbG8fDyIXLmVxTHYcZOHqdT2G7F85FyVTf8IXeDga3TYUcfXrNzMTV+",
-	"O8FduTmnKmL/Zno9Yaru5/ctjjUcJ+rLYjrs/dimYAH8pPVZKiJ2NHJG/fzOZ30hkrrzTCeHG/bqzVP2",
-	"46vXH9nHvYjWRxsUE2Yk+DmTFssiImYEz3qDiPUlSEzgzMEeHirpKre7CYnuNg/h7yMk14pYLjvx7aZy",
-	"CD20DHb5yDHphwzC+uAtd9V7b568H1u3S1ss/unlMXvSH8jsyVBYjiUgVqSpwcOLp1UaNG9oUdwMK98e",
-	"wQcT4JQ4nQJpwCHeSBpMRsEumTlnE8ohi4yX5c7ROJG27kno0CdRqIfouGUUyE7f12mqJxHjzNhM8CFt",
-	"oFAzlr9gUknzD3kleGoHUWjqAzwGpClQkfhOA0XtUjyl2Ozlr89//f8BAAD//w==",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVan7FC/PnsTLWMp4JqGvGuoGSVx1AwyAFs3M+H32f+EA6BVNsmkt",
+	"zsRT791Y7A3LwdnP7/yrF/F0wRlhSvbG/+qRjzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
+	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
+	"Dobwv196QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
+	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7qdPQXn9n8AybbcL",
+	"26xTbfpt0xsNzbC+G47GwyEM6im83YznNeeiOqYTZL5eHs80S5JzhuHdT8UA6afQCxzHWC+QXJCI4oT+",
+	"DqPUtxCRYsUTPluVPrjdpzpQ0/pR2XWh8hxHil6R3liJjAQ9fkXEBeeX5xFeAP2uHX7H/X5rNuWEsfpM",
+	"7XZVzhoVan4eA1X0RkePD/rDvf7eUa/TkSIppklv3MOMDdJMKiL+j2UAAy5mepWokMotkx5YsTQxYYpO",
+	"KRGyN/71Q9BLcHHnK3hXL+ilQq+J+eBovxf0FnPO9B3fHYzQwQE6PDxEwxHa299xrQwdfu6K7bIM3um2",
+	"zu6THvOc4BiW61+9kygiC/WMRTymbAanlshI0IWlotAsr1qFaDkngiA1J+iCxyu0xBJpli2IlCQeI0lY",
+	"jKhCWOr/SyW69+75E3Q0Gg2RJJF+HRodDg4Ho4f3B3qqZl69cc99QZ/BaE5SDOyfZWlv/Gtx8YNhYZqr",
+	"KaGHqifyBEdz8oQzJXjSHPv7OSdXRCAsL0mMUrxCl4QsEFUBwizWP0uEZ5gyRHA0R5rr5IMe5YM+HOwN",
+	"9mpDXgh6hRUJEOP9SI+hF/QE+S2jgsTuhBZzSfHHnwibqXlvPBoanqcI0OP//Ir6/+/Dd//V805ujpOE",
+	"sBlpzuwFXyLFEc7UXC9PhBXxLfdo8HAwqg39B4IFEUgQnKTfT3opSeWk12sZ7n6X4XKmCFNn2ENFT+aY",
+	"zYjUJMSAgiJzM4o5kcdoygUKX077rzkj/VdYRfOwOuhJL/3nxd/ZnjiKhqePssfTH3/b//hstISR77Tw",
+	"k96vJ/1fcP/3Yf/ovP/hu0mvZVaGh/3EI8tX61N7i9Uc8SnMipElEiTiIq4O/wEuBKh8MFo75inXbLs3",
+	"7mWC9gWZEkFYpOmrNJk9PZnmWJ951/7vREhNDXaMZnxBvub+5R5tv7IHjYUd9o/aF/T5nArvOM/mBF35",
+	"xqo5CkZLgi+R4QVI4Vmgf33+4uU7NAeGc4zClCg8sG94GYeaBemXSJySwdrJFBN//8BNvbzaB0Evpcz9",
+	"eViZrn5i/YTfYUV+oilVPgaFgVMmZKoCFIoQ6UESqaThUDB8EnEWSxSqEGVM0QThJNELZJjsBY4u65sX",
+	"ab4hJr1j8f3wWH0/2uttfyhw/3c9lWPxvZnVsbL/aJkcUWJ1otXs5uxO7cgVR0tMFTJKN1JiRdnMMN7K",
+	"yPe2OhaUqf09s0E01TJi/6GeRUqZ+XOUD5MyRWZEGJG3wAKnROVST3HhFRjAkZCaU2mOiN6COZWKi9UY",
+	"YaTlLOICYRQTeTlAZ/iSsELkac2bxMGEXWQKcZas0MVKa8aUSYWTBFgIWlI155kqc2/K2TH8DsJpaeUW",
+	"lRNWZvEximmciy89RmQkuf40nTEuSDyYsAo1TAXXbJbIS60x6UmaR3pBz+kMz16d9k+sAttOJqUTMKrK",
+	"hP+ZTDKtD/Xhv6Pn8J9Hzz98q6/IlovtT/kJrWSCvHzqZx4lJvuNRLTKg0d29gus5sXcabyWMfyXINPe",
+	"uPeXB4Vp+sBclQ9ePq2P62y1IFuMDenJ3d4An+CEsBiL54TEbaOL7D1oSkh8i0NLuMxE65pF5vItjicT",
+	"0scW9GBCRj6q8wjuCJ18WuAZsWwtQBmLQMuBscL4fsuIWBUDNA+3HbK99Yesoqz4j8hTktArIlZt65kS",
+	"KfFs6/WM7evOP39hjeXcNi5jPd/eNmsN5AnPmEcgnyiUcqmQ5CjFbIUEkTwTEZGIMsNw9ZYb/suAR6cg",
+	"0uaYob3h8BgNjVXhJEeouMJJiHDCGalM7nDoJ5LzCEZWnlJMpjhLlOXD7YJwb3Tw6ODx/sODRyVxOPSI",
+	"Q7MEz+2LGhbf/0rOwgCFeLFIrHB64H5T5KMyf2gpWLllOqfiO3uflncEx/qchMbCDAcT9tfTN6+dVgbC",
+	"0cxF/y0IovIYYbZSc60dkETqX9DB8GFdoulPtJywc7s4O8mxe/rF/75XmtK/9Wzvw3T/XZ/pr9+hD/rC",
+	"/XvHYBR9e/+/2/Xdt6DHe5Z6jlmcUDb7PiGMEqZCbUZjEc1zJcGwGae7aEpTCAuCMnbJ+JIhvXQD9EYv",
+	"4ZJKMM8lgTsEmWaS1CyR+gfblAI74t141Roj0a6GUqvmarzmCiWca1sdq2MkeUrQQvCZwKl03oXKbMzZ",
+	"9xLCwnyjPH47mAvOE4JZPpp39oi3cSfHAoA/ad2MRnNDxFhV7ZTqSo96182+9GhLLOw04a2qkEy4sgMG",
+	"48kS1Qxfkfoi9kb9veHeo+E+OJGHw1/6+8ObHPoLnrTqIXOe3KL68TIm6YIrwqLVj8RDj6/wJQHFXuIp",
+	"0VYM0KAzKZ2pZgyZsTUAYs40b4usjNAiYjVhmMml0dL10+DDQ1ogoIO9PRTSYhz9S7LqC6LPbWjsAcy4",
+	"PtsTZj93jA6GR81nKOtnkoSaPBNS+gqVKGPaQlji1QD9SBZqwrRw2jsAb72sM9fHZLh/9Ogx6R8M48P+",
+	"wT553L+Ijvb7Dx8fHeDDR9Oj/b2DNp5RWs++XtA25nF4uI55TCYf90b9yeTjo2dtTOTlFJwW/h0z7iXQ",
+	"xIyQoRVfglQ0ScBnAOI8fHaGZ2HhO5uw3Hm2PxgNRvfHCHZUIKn3EiclF4QMQAZ+G4K4x2w1mLD3Odsu",
+	"jLPSgKhEKY6J1ia0ehFhSeo74BwQ/iW2/prdGPNkIr+9N5l8++977x/c/+9J79f/mfQ+fDvp3dMXArha",
+	"vXD/2/v617ZdeM0ZadmJE0Px+8MDt/52pcFI1lsAyzq18srju9TLv5cvv96Xbda/01IW7sY16zlskufQ",
+	"kmfbwrAoyWKP1/YdkCA4RCxHgCN+QSSNifFBl+zE45zktDSXRGsBisToYoUinqZYVpjkr70i0GDDUR/0",
+	"5UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBminL83L9oAy7R+FlwYLgSFAxehvGbGXNTf/FPSk",
+	"WhknBhepftmPpNW4OXn7El2S1e1JjxaXXt2CgJWsWA9bmQEJvH0nK2CjNyyPWbWtpd3O21vLtwlmrYNJ",
+	"MLu9kbzjPG3VBDlPb28kpxD5b1Xw4OrtjeaMRpeklWAUXL290bzHVCVUto5naa9rYSFukSe8Jxdzzi9b",
+	"h2Uu39Z4Pumn5YIz2ciieUWltOFeG4nT/yzbuAvBLxKSgkEPIe2tvvvWPGU+XrN1S6Ktz7jqT3nG4nCc",
+	"W/+I8YqbFGQjcE29WjVP5l1MwHlJ+1NC4tYpyCyaVx2qoKZQBQFzQa7AwOUCdFDycaE310zPuDvvZGbm",
+	"061zstebW+JcjncxaHuaWgdtr1cHjULn1qw8RxVsB+POSeqZKug9dzFRo3G1ztNcbg5Y29w/YRuZaxls",
+	"7rPbfqT6tW8WxORyvclUxFPiG/ZrrhDjyzFSPHemutim9Y7GWOELLAmKMGNcoQuCwGOFTqSxnE3GiVWe",
+	"JkxPQuBIBUhiasLCDNXHYoyAUoZLJf7qm5m990Fxowts9vPI5trnihjop8KrBM63bZe+nOxo9vPNFREJ",
+	"Xugf8rwhKqX+x6/6nTFEFDibJjQCtZwoTBNpPmhSeYr7LAVx+86gJ1dSkRSSDNg4JakcLxwBfgh6inxU",
+	"Fd+8oTSFpoIQvTgxxTPGpaKRrN6HE0FwvILDhFmFnTsVWFETjgfjhqpVb9wjQnABX3bOtjOjs/rp7Hrp",
+	"1O5UEe21zh0sOZPgxLEny14xyZWa+NaR6AAZN1w2y2NFZoEh+uc8QXp79LMh7OzA7uHAbGCoKVmTExcX",
+	"NI4Ju1WmM3VfNdwGmZwCEx3XpDDHV8bVsiAi1UyRM+MShU1mhMTyGIXFxRBC5xJRNZiwMBJcyj4XdEb1",
+	"B7CJpPGpc3chSZVWcplCOHe0wetTvHLOFMlTAtEC/caERzjpc5asYMBUahX5qjziSrKUmY7ZX7hRj0wi",
+	"vmQoxdGcMuM8ajCT9+/f909KL9rEG4ocLljkF1iWtDB5qzs6x7JfzkOyG2v9YnBiS1dhZdJMW7IKr0Cg",
+	"vODJnehdc560q1tamIPfuCkAX7IrnND4VscKX4SX96eYJiTOV9nQcE6NKVaRHa7jGccoBE4oQ6SNF8tg",
+	"0BXlJnFk4Fwg7GdJbnVWLd7mccnR7CZY7MIlWRXevsIJbSdxNxYIheG30ZL1ITUp6RVOplyk5HZpKXVf",
+	"7dvFrdFSoTVpoYvuXQh+SRj66+mb1wG6wDH6+ex5/3GAMALnEjJOOcNGczqMiRZC92Gar3FKIKHpVqep",
+	"5UJf6c9qSWD5P2ekcNIzyODTA+TKRJPxRXK7J0CTDM4/bTfChbadox8nCV9aKyKm2Ij6Qihyp41Y768E",
+	"QoOJWYfcXRwK6+xrPRT2evNQvE0wu5MBJ5i1jzbBrDnUd5yndzFUwXnaOlR9sTlU4/a7i8Eal2K7XwMu",
+	"ewas8C2fxYWAxFLqk7K5LmNzsZCkLDKKqsst1vp2kfeM3mneSW0YF7SemEQ0JggzsoQZGt/nXWyJ8au2",
+	"bom53NySM5qSN9Pp3Yw4JX0+ndbH7AxE62WBUgs+nXrGzvlPWMxumaLwKuE47ivO+4n+uh001LlQieA3",
+	"YdK8TE42mBYKEgTuPTxAP9IfUMYSIkGbm9JZJkiMuMvKue+m9gqz1TvrBrldToQV6UNQCQ4LZK05f4yZ",
+	"FwgvEh+bXO3cGLY53PrQlFwiUC9wlz6Ws9WC3LUTW4v3rTzZoAc0KP3nam73rU4jq367RQ/WNKBVSufA",
+	"tl4gsHHQPcxWE6YJ6f4AhXW7OEQSr6Q1aL6f9Kixxc7hfZOeKybD5gPWNQ6OmAmDZICHjw6H9wfohCGS",
+	"LtQKRYJAJRhOnLYFiZLgiGGckeu21H9m+ArT5NYVzaz4ruOcfi8pMomTKOUmWUArzlq9X2I5cZnIwbqU",
+	"JQTV0bVjPWEhN76yvs0wdP4fzphNzdCblXBt60GyEXb+GP37BaFsBm6wKdWmy7GxTWzphx6NHqMTt01f",
+	"7e4c4WdGPi5IdNsniTJFBMNJHygdfFkQp3duPyMqjDsw4TNbrWTtYTAi7Kac0zi0fEFmiwUXisSvtBlx",
+	"y+SXf7wPRgxwOWfv2BK/vua+oWMH2lTzGTkgHQPI3cllKXiZive4stOwQQjGsuqX61LXEUOtivVTOUh8",
+	"J7Ep++0+BKDbQ1SVOHVTRNh48h8mutYr3PM24ky9mZWu7u2SLJTx+jqZo/WKhdBEpKgJh5SLyDcEvZlU",
+	"mIFm4R66WPmLvEwSXi0R9pKsxiNPoeVdVj5VwCbaiyfQcs5lqY6HKs13ozmRx4hlSQL6HKvXIIyqeUQP",
+	"D8p5REfD4aPR0dHe4cGjg+HR0aiaVKRfamSjSUuoJxlB6hkVRHbbNzPLTZkNtuZdS8Fz7C2rJMwF3E1s",
+	"R3EjKwF5wi4J1CJDEYdelHwhYq0pAwBFhRL29yqEsDdsXYNi60weh5f49Wisg3TKRZUO35EpEYIIpPkw",
+	"TqrjGN09Rdocho1Lb+8rL7e9wri6qTUXPCGbaOidvgc4FV/YmGtlEs+hwHOBhWLgikyALeU5ketefapf",
+	"Wct7HG6R6/ipnOnzq0n9AfKxM8oHW2YIFYSNCtOrHL/KjtXOToGqwC/+l0RwCA3XLoBecGx8LTh5W+LM",
+	"NqO0nvabGw+Ka01VM9oBclnRYTGq0BoUxpiABF60IlgEWq+FDEr925Reac0+zOdstA5CYkiENUn2ts42",
+	"MC4gnjimaJSKqjSpcNPNfGYnJvafeuz/I05W+VBtIn6PyD0BjIevyspXZWV7ZeXSpwKfGU5gcTj+0T95",
+	"+7L/I1mFA3Q650ubK8NZVF0EgGs5H53/9bfhL5d/G82H6V7y+MmQ/Xb5dp8fikfySI2y/avD5aOPR6vR",
+	"7/snhz+s5yM18A54vcF7OK+UHP/rYP+Td8e/amJfNbGvmtg1aGKGT7SLpJ+o9OzyG0by3CkrlWRTLOUL",
+	"1lo3I42/Ki9wv1jZHPWt1tra+bXFrq+2PocFiMKmd74mH5UFZGjsCXyh+jb/wlVgI+uS/MLUGttYFPix",
+	"yrm0nOWVMGMUFsCEIcoWSPEAXWRqAh5ZU0FF2SxAocN9DEulwpWHF0kmtUZbQ0MMfdqqH8ayUfVoLlh/",
+	"LoVUS/Ntl5XJYhNtxoIgHkXZgup5c14VsGvLih4O14MKtEJrto3WuoTvbLgRZhGxkDybaPFJ+d5PwW5q",
+	"ni2c2/CASTNv6FKbtYwmvOaGD9n77X6AFpRjll67DsSviBA0Jps5SX5k37hHPuUooRsdmva2T1Vc0W0G",
+	"mOOutlV+3ZluWoKAba8Eq4l2vT+x9MCO3OxIS+CtW1OQA6vdmi5OzQOfSpC22yAu3dn+ldFEt1wVnw5S",
+	"Iuiq5uFWoaDhMs1UdsXDJUqnvo2FB345lG9dTfkpzXeDUDZstaOLyUJfGvbdVHUYV22avsOUMZ4pQVKS",
+	"XhCh1WKX7RAllNHoG8Bxm04H6DQTgmcmZikXONJCFhInUn5VR1Z5T5ME0sor0VVlUC1ojI1eVtKpD5v2",
+	"Q52YCntiMjn1GwBYdhNf78wTdRKzL9q0YTv6BCtnkYPiNUAvlUQJzB10pIZCBFkHFytkC59hKQ10WnPX",
+	"MVuda+r3sAJ8SQBrQWYUcjeNaqFsBGoqCBmgk1KqJpQuIGxugzRZyXM0HghvI8WT6ubbedcRZu5Chs95",
+	"YrMsWkp1Id+CTxE2WfMw50tCFrJanlMQ9o+P/vq3/V9+2Ht18I+HZ4f//Nv7Z+/Ofvl5b//gsErPB8OG",
+	"jVgDMNvrP/JCemyvHnh0gl0k/OabdxJlJXm0RbFw+fi1MvfSODaczWdXXjNHG4gODWVaq8ky7vMlHAXj",
+	"DnAmhOeERX74W+Cs+tGYM3JsoL0gg9twV4kkXplPqJpQLn8v0IcMswkLMxbz0NCnIA6/3qaCE0SwSKhm",
+	"qzQlQd1eGKDnmYBvm8FKlOLVhF0QhOM4R8a0gBaaB2nJZRJV9L/mJLo8p8wtOlzUR0Bpycj4uZzzpTba",
+	"Cb7SvxgBBC6EmINl70arjwURM/1fmi64UFWwDPvlxhnAazBJLewn+E7tehuoUUjMKxA8wxxhuUhEq6GM",
+	"ljxuHHIyJKbxAD33isAA4QuowtISEva1ijpShRdd7xxrF2634CwLeh/7OIspYCnrX/F0Cj9yvKD9iMdk",
+	"RliffFQC9xWeGZKv369P7Q4m322y/6ng6XmhUnvMBVO+6EArMUNhQ7cOy1RSP7aaFhlXE0Y+UqmK2B5m",
+	"SJ8t49CeEUYEVlyff8UXCJfShCAFWL8epxxywSAImBGLRdUuUUbbOHq96t9LhpaAvLOcr+wpWmkGo1kL",
+	"ZK2ZyhnO0CITCy5Jm0q48TzUtMDPUfn+SKeisyzO9VYP7CuPSWwLcI0gKLtqaiu632lBcf/3c58GUlsH",
+	"nCRfuEtgJ+2En+9sa9fUFbDzrEZQ5Tnlz+TbvNkGLas8FV3I7cEG5eeFQehuUU/meLEgDHyINQ1oa1f5",
+	"MyjFNIpUgHgSE6lM5WMHJ3lNV6u4y0fDYdNh7vV7b1iKzXGCcplvUFS3LymLtW3tFAzTNcPGxKqLpHfc",
+	"E6wxiIOG4lz+q3lrWaAAcyxXGsMZz8vMIC28/OmCuZbbHQ2Ldkebglcew2SjHFkTMamPvRo1AUoHlbRT",
+	"/KQIVNxYECXo6aU5/x0aw6x/7Iym5Bd9H7CNTTtdeDpuZLP3bniztwguGR4HzK1XXsYNR/FNyaqtgU5k",
+	"CbEQsrAGDQWkeebaROb7+WpnbeVsSZk8tmUEBneBEIkuuHLBmC2cVn9MjUXrfi0HXBSbYxLX+SVlM3Qh",
+	"CL6UlTNdjyiCQmkgmvPHUrwyj9Z21xmiPFOSxqS/5ELf3wdY1lwkljBbXKGu+8WHwFi6fQ0S435XJMa6",
+	"sxDWbgPxvyvs4W7+QpccrriVt8e2ttNiURiSpKz8otH1OgSbINNfgmtvFydZqw57Ygvt/2h67Kf1VHfa",
+	"Yvq+N+VmVVe0iZINUJj3SQwDFOa1S/DHnESXJD6nLAwmLKTsHBDJiZQhCPnQ+Yji0ISqV6Vq129k3sUn",
+	"h9ScMD3dYxRao8Z8xrqX7DsTMlXn1uV8Di7nc0kIC1HMIWFnwpyjy2jaRBouYx1dx0gJgsEidyjx2vjG",
+	"0o7QIOaUWFC5TWQ+e+cSg8kDiG4+9ZJrLM49Yebxsp/MO4kq26o3qKwwrFprFR/DvaQMmgxcUelzWn7N",
+	"n7jB/Ame8Mzjr3wCvwPCdZ7iGSAsK4rHX/bIo9h90ekSjyqaxaOKZvGXX4f9I9yffvjXQ38e4mekZJzT",
+	"WPr9rhAxtEfLZgtNufOPb6XZG+a/QaG/BtmwrRgq9RH1sEjgKRSQZYopbyUN/QmWP4MmkUfPBJlhEZvo",
+	"rSSmB2MU6VFW1dLTS8oQMJ8vLuMSooMtmoVbwEL3MwABeI2qETjYAKosQFpdALetuJXsrbKOGqw0PQS0",
+	"SHBEBuhZulCrwIHPQ8jkWum42oLWf6akE47Sf7DMIJHiM7OY4J4o6j9kGBhYrAsed8gFrfbGrczk0DOR",
+	"a0rZsGmjHn9Xx0QLy2ubK1xhYRXqLBFI+dTvnKuhJfC1hP8h0M61pnL78vq4nE8QDsPrE4jaBM0R2oe3",
+	"Is1vcTJdZT36ixCz2cVFdYh/GR0+PIxqA71uVaAy9p795H+YrO8uw6sboUVKuFnIVJbSdmT4KuevUc5X",
+	"dwW4Z9dtgYe+agM3qA346wcbx3gL8dkpMgOCslspR+Ppz6zpqFrfX3Bxhx7fW9eHqINq4rqSN8KCRksB",
+	"HKJH+0cP74+dIz1PagJM3M1uyK8OiD+NA+JPrV989RF89RH82bSCpkTKYqqMTPGLeSM9XHIrQJXCPpf6",
+	"RteiWP7G+u9txu4FiXBKwOD66+mb1/WsPfsJKtHM9jCcO7C8Wpu87w5G6OAAjfb20cEhevgIuuZVDxVk",
+	"p6yPpF9bbNZIlvZ5L7HcNGmbpYggSdFMPc6nfnczMxTgSVBUDuW6vDFv55wRD3tbn8Bgv/GhjUKfMeXL",
+	"lNIEmtC8KSPS41dICUyTHbPBy1Fu43UyKWFx7niCviWQYV2JCuUXmznScQwBKK/+y4hacnGJ7E1GSKUE",
+	"TUUlxFkCcKVKkmRaa4d7tDcYDvYGj2p5JYdbZA11g/0w2mfLIpZ7yW+lrpeYTz2xrMmFicCSxGu7/8E2",
+	"mvuCPIxpx5z/bbM0gQHXEEpaa2K2Lhk1ZOtHzrBxP1/j5aIZZS0tqFl1Al/whsf1gaRxiWow9GS4vdB4",
+	"jqPoX4D88su4KAsoUbbmf9re8xC4OV1vfav00LdK1dzeNfQy5ymcOc4iIlgdzKXUQ/f2VrEYu1w7eGlG",
+	"bzYZyTlfdjh6db1nNPQduTX5W0EFksMUdgwa2D63J6UKRNK2luhwHWQwNWI34bN1WSS94eivR788Ofz7",
+	"8B8eebaRr8qshRcUxTHboSNtSP3TkgniIu6DhcSprEr5eJYSobl7qGAstXTmMj3mXLgQBa0ye7PriDAl",
+	"aEeHkX2m5iZiZLlDcnOhWXxpjqIfqFDzp9hXF6J/1bO/0LcEoCig0dFw2B+O+sORwyrKkyoVj/HqWHMJ",
+	"rDSPxStE5YRZ4Gp9Gjz9f4oEa+j2FU4zlQkS1ntVj44eH/SHe/29o3qSa/3AVM3bbY6Pa5zpX4STAolL",
+	"zwi8Xvv7+0domiVJX4/gvndpjo6OHvdHe/39YVuWdueZtI78OfFpKw0Y2Wrfza/wbNcFz0ZlTX9eznlS",
+	"HIy7wmnzA14RFstC9ylLpZtEGLtG5Frbbs+svoHvwgVy2pxn4kvBTdOnzAKnHVeG/Y0xZ12fwzwdspam",
+	"7jF39Tl+KgboBY5jsBS/Iq7tWMdQLyW3kasbgYwt8+ndskSqrLuCHltGf4WOhBfEKslQNm5QG0wt84wo",
+	"WTCoCctFd/72ixVKCL6yXQh4psZmi1KCmUn6XwdXOzFtLFDGFE0sgq1dqY1os398fns9+Ld/NqZRO5eN",
+	"I7ndeWrFov2q8nxVeb6qPF9Vnj8nyGwmkhYUgWJbrAsnQBhJEgmirDlr4OJ5rVVPqZdNXgU9YXw6Rgut",
+	"EsyVWsjxgwdh7gM3j7ntz7MimkDONYv/gRuifJCSVEY46QbsPKCRLK9qJmhfkCkR4M+rUtFelYoeVrGZ",
+	"PCNpw4CeTPRnN0u5G9M+zZZvkpmb/WUVsdnNbQZPfFZuVcWt8aX5y55Aa3S/4C+asUc8JRLO0WBHtTcv",
+	"sLWt5amsghPdZiHiJWWewQLUYDFAYAfltnnHKOQLwvJOWFghnCTlsOclWUHV+CVhxmlcq3+z1xshl7xt",
+	"vlwjiuywUrxCMQcSdCHkrYjwbf6RLQKGgreWS5thfCOh9Ybc+vMO+rv48ENPtsgax/8YhVrlNIwYM0Tj",
+	"AIWZJGJc8OaF4Fc0htHZV0G0zGzbl6++1k5wEZUAenW7UqWXMtv1H+8q7rFHoBtUuFU9KVLTf17r6bE0",
+	"3KWO1uIGwE791W0RO7vCM10LSOeNBeGuF9ozqG7QJtJ41x6u3EgXjvu5aJeVGQVplppc6nHBHp5HCTfR",
+	"MEFMulcv6Jl/nFN2Du0VNQ/Vu+rFPih9Zht0pyeYxTT2RkROeUrAnbQEWxcy0PIemgsiJGcBgIAiLFFC",
+	"lUqgurroTKS41hs99U1UqPn5imCPeP0nwSKPRVUloUJQxV0Vh0ePD9blzx4dHT0uS8GjNYHWkiDc1qZL",
+	"QS8+9xtLBh4mIZpVyqBAbzDB7fqZPPn2W/TqW/2/ZsrGRgDcVGw8Iq/evQaZqk2tc20pNwf8E5YKqSVH",
+	"MZ1Rh+pDEDyCWKaZzuYd6e3t18RH1ZxZD00G+vaWerWedHULgjJpVebqPedrchQLrFA9d5tfg05sTy5e",
+	"5IeZS9LauwZL0PbiMvmYpisC+d7cGHqSyKrtGToAJJWePFcWGqBjLUM3f1jCZSY2fuaJvU0/kWvrvrzb",
+	"3JEw45DNm8sh6hrX147INP7lYfzzk07qSdl086Pumty71iSPcvZoF7jjHVsc+NKAqx45RNmdQZXMebKR",
+	"Nb7Q91Qy19ZSC2z0m/xUrslGK/bjG5OWxqcotIBB5wAYFAYVr9N1rUtrRlWHTgwuEX69McDTotfBxlRt",
+	"cxcgmkWXRG2GM4O7HAIan063AUB7oxUxtwRrcQVNd+RqTmKAMIq5hVgOracj1BaKKbkOwQ6xJzA8rutU",
+	"VKLQKD/6mQJbuPKKwOV0a2MclA4LCFPlHmW8w1yzqmX9ldjIvg8zczIZtKJnfgp6rpHxOXHJxetW13Vm",
+	"zvOFKqS88Wlz8wu4ty4fc8A2nOuBLXlZZeeUY4TtwtLvUHIFZJQhLmIiOrmRbNLXjmiSvlRfr/Mo9abS",
+	"nxk8JEGQvo5wIgg2xRKbuXzNHeUVcBzNONJq8tIWvBhIagC7c0nEwMPVLUi6rRD+YJ3aCeBNiyPipJ6L",
+	"jF6TJfxWB2UC4HDEM2WSdVc8s3hOoEuW7aayYpTzRCuCcp7XOHRBKfPZCmLLfD0KU/3MlVhjoe58aOEi",
+	"Pg7wpFCR6gsEDbbyGsHCarelT4xDHNPWQ8lrCmHeYC+jNREio6ZMuRigt6ZpncmVr3qbIcFY31sview9",
+	"mQsqVQrFil+QI8pvQe+EQnxN0CoVQOFSBxtfmGEDyIml3F3TVszTtQ5xIPRLreC0rAf+fq6H4mDesPu7",
+	"SfM7kG/x/jaL3ISwY7xyNpw5hzeXvpnPsMXkbhlQYDvq1VvsXOfQ/nyHeGe8xQb8wcZT1J6sYu4qNR4B",
+	"+H1T3UmZv/PIdEoiOL8lHOE1pWfltxWQzMd5X/FRMBwOPx+a2V/l0dVTUFdf7e9By6zXrPwWIU9zY7dg",
+	"p3uoGe8kEHbphHNdcpB8USHPp1iRF8726ApVq9Uy48RBkrIZMDRFAB2b4NhxNn3ooL7b4xVOeHQp12TG",
+	"uCQlLi7hQ1QdI2LqtKthx6024Sle/aC/WCdnD5aA5dzbhLKhtqCR62ZYs52gf+XtYLrKXakEUdE8b9yK",
+	"V4EVwUizwP3oe+T+pSnVL2I3Te4Zi99M88UybYG28hw89SDHuK5C+rvepSAJvSK+0twTlBIp9SkGG39J",
+	"Luace8ILWpqkCx9zfMGXiE9VkZKjBK1J19G6aIIpk94MybGLpt4pjcxOcWMyEswP6UduNx8JBmliVd7Q",
+	"WTECsH5Yc3SmnNPdA9NYkZqVbP3vRNMLwkxqszpGh8PhRo3jTtvNuPWRrSDNNrOhObfSThrfr5pTNqus",
+	"CoRq1wbEyr7N7cJhIDi2oTnqSE4/UdtUeqMUt32ZdKWaWZFaNXPNwK8F4nbpqrOtT3v9uG4agHyLhjiO",
+	"M1c7z351Cq91Cvus9nX+2LxpUC7FamZ8/Sw2JUKVvVSY8TqBu1lztuK3m+bsHrqO8tpcN/jiNOfq0Wgs",
+	"RLgg0D43HNskHgl9J7mwfxqmaXqlAeXrt5FY367FI/yG9Z8zekUYyhY2VLp3AFnhspJuYj5l/PnmPfBv",
+	"HNfyRfL7GvzqKfc3YTwp8rkLyIlr8FJOsyTJkyg2x0xf6zuvF+27ZF9Yd2zNF7sRZIpfEaEfOI/wYpvW",
+	"FPreJ3jRBIPqjtB0Tc7EYhcaQ6piJ1em2s3LaDZwRyej26AW2ORdqegzqePaQGXvjIJqxLCGDtq3dLP0",
+	"KHVS2lp4OPyzhtdFj9FUGnT0vRRZF1+WAClIch3XNTOWTtU2omTOl8w2sMNshRRVCak0bZ+wZtf2PDdY",
+	"kY9WNxcpTqg0eXuvnz85RhFnSvAERXMscKSIkBNmXgFID/VKjqdigF5zLrwVPF+A29es8ecipDpGcA2w",
+	"qHfEsLYLb98lN2oejxo8ZzOOYjvoMxtMsbCfARod6l0bPR4Gpp+bN6Syv9Zk1g+XDKpDnwX1LMU08bWX",
+	"QqSvL+VobEA2h/t7e/BLXy9VDvr5W8YVZbNA2yy2TaCYMMquqKQXCSmdwyB34+8dHiAeKaIg/eLns+f9",
+	"x1BmpVXKNCXx/QH6kSwg6XQpqFKEBegiM6nhsski9KFPF1iQuAWKdIAsUqlpW+yAo+q8ADM2SDOpiPg/",
+	"9scBF7Oy7U9gxWp2f8Pa2mj3l3yTzdOAkwRF+prtlD4cjg1oy97BeDg0uWKaM6OUxozO5jVXwGhvXPcl",
+	"HVYGeFhhYvfu/TocfYAU1n/v/Trs73+4P/512D90P+lv3vdypudzKk6qaaA7t5YAOCrMUOl9Wnw+f/Hy",
+	"HXp3MEAnSDMhLnFicTBRSH1+YZPKXkuCX3eO9SSe8Jjo7XqiSXBRLqLulrNwrX5TPTCbrk0U3ubuV/q+",
+	"T7DVmos47uPXUZKc9djbd2ct/kxDoWhEF5ip9cBzTqAbvr+1QqTn+7b0japm5ANwkzwTEfH3Iqu628yd",
+	"ZeO0TOUVa/RkfV6NJOKKrvtoHba80/w9ZFsKCXnqsRLeshn6So5abA5aBwg9PZZ3ee3qxlFsE4gpnRS5",
+	"tikgzRsBln0JdgZ5DUrRDq8P7fCmWTKltuldtQEe9L+rOhyKl613klVIrOQSK4eOmoezelR8SnaNzf6Q",
+	"sTjpboU6e6bMYN2I5QABS8BSmfssi00ou0ShFjXeCJxq7dm9xBJNtYw+dkqmhfjFzqHuAgBbE1i5AfeW",
+	"SHV6+D56txZZznr0BDuN5Sf94pvlOHaXK5Rof/PwGcUVTvyBwxSMK5cwemxrPODv8DziGVNQAVuFgRvt",
+	"7ei39wYW1/jb3RJcwNTKCyAJFtFckhrDLX7ueByt9xpoYotTluMsdzpk5cOlKgfB7/f52QeA8FLlqAdV",
+	"xc6hF6QklYOSfvpgOqeinOvyoFkKu9aOnUxOv2tBjzBr2PGAGtGnN2qbB0/hzlc8Jq172Mvft8XWvbOV",
+	"hK2bZ3Ty1r7FOWL9eJ1C+maKqJK58azmRBLrqcAxgItMTJNe479YYClJjLR5GiDyUctrFKY8plNKxLOP",
+	"ijBJObO5hTRdJDSiChqNh4HNvW34MDpnRJSk6kYdUfOOhBugLTDGA8s1DC+hRgd3yRnbKo4HB5+nORrP",
+	"HGiOrmSNoIU2L2GfiXDdFrDRaUzHhR31S0tIJG5XNId/CE3T08UP7K0wE2ysucm4dLmvL4e7LZRXE/Ut",
+	"kl8VPYFNC+rZV+X9dXlCRZauiZlShvBMEGJqmi1oa7rbLG5fl33NFUpM5iNWY8gloUlS69DSVG6LWJhV",
+	"c69Xcd1GMf2B88sSw93MVIPCEcwFGP1ogQVOiTIVOJyRN9Pe+NdOAseN4FOwldVovibzpz7YyTzBC3xB",
+	"E6pW70qCr5MG4DvbtbgBU0SsbcFgm/O4LgxbE/DL0purHVCalLsGoV7rH/ll2WkEb/K3bvq+EeewFy3Q",
+	"LRxN9VrSbqr5aem9lTHse7hQm2JKo3kbTw56Bfb+2xJf6gW9U5vQof+p2VsX9n1FhJb/+q/GeP5urhk9",
+	"QvHEdnTgCUg/k2p2SRaqPGT7PmvU9u2f1SGV71nPIKzuXKbcypCr29nGKiqnS+2SrAuV1zjCMYEzEnMv",
+	"elGmFxmvOV+ATJKrMYoXJVxFgypCLOo3U3rKnsYzu8SF/Fp2qlVfzzHUo8MWoaxqGulf6nYR/LZBh/cl",
+	"cTkXQCfPU5NRbsxHliTKBFWrbu8/dU81GuXoRQtq+136SmnimwnytDS2DkRp+VQZVgo5+Dmtw2ALx+Jx",
+	"U3Mh2+NgC5d5BAYE4oLOKDMViZkEnxdA4GF0IfhSWuLYXN9f/pY/e5MjSVitbueEoZO3L9ElWbl2EXOC",
+	"YyLQP/onb1/2fySrzag7u58Nq9d6LIGTTM1zm4RfEgYrBlBSejPUKsePAsaJI62ZdvRqrvWw7m1oNgp7",
+	"XF32LShRYUV2iKb4+aOJqiDP68u2bJOJblE6UM6DmlNhhVRzn8z7Hes6GAwHoyrnMj95tt6Zkf70vJji",
+	"ostqvqGlItxEn0fKGXhHvvtfg6IE/6lXxnrvbHLpdc4+bbGTitzZqKxVn2iFsbNi4IJnLYzFTRl+Z1HN",
+	"Z5j/ukYy7Gap+mi28mnfDf5RtBj6heTbTTBtERHhU7XEYiv/1qm7d40d99IWFFXqwU3SQ5XoXE7aboaZ",
+	"rcyxOHL5JBpkWD2a+Ymya97KjGpMrxsjOuUpAe9+7u2PeAxg75hCXd+Si9jUSVxwNfeJxtirBp/ZJiyy",
+	"KwdvnF+POaLIxxZOA8OtSsSnRC8jT/hsdXNqYSOfxF/GXZpj5+JnHpu+1UiupCKpdytI+0bUsg6uBfq4",
+	"BeqIykWCV+1DyemqVsvLmcyS/DB8fl5Xi44Cy9cSWc2XttTDrc3rVk/i38FnXy9bM0MLzFa2n3imcKTe",
+	"6sHspgILgqM5whZfr0lJbUv0wwoKiSv+Lds302TaVD1a9lLTfMZJ1kKpBgAOfE2+mIptnnp4eIiGI/So",
+	"1jdy7/DgGs+zd2PM0Nt25kWWYubyKztsC8wcp/Z8t+3KFKc0aTlWEAxudjV9BdlRN3iYoFSgBboZcBDA",
+	"pQ89jjkzeaBVDbBkuNzkoV+rV/jFyUmS6P2ot144YQz5lvVa7ahMrgdMgB5oU17xM/DplEYU1w5h/utm",
+	"kWWJ+OVT/37S2JAn2CEVFbNNqjw82ApJaNCGmWdG41PcDCZ47g0JkCQLLLAi0Ikz4mmK5dqh7Q23hDnS",
+	"g7sXVP++/237cMGanVID6t1JwDvWByzAeC2358wGws++AmhkgE6QnHOhcs7y6tmrU6hryyUazUdbwnFm",
+	"0Od6QUSkBR1hoBC2iESHjvl5UnA3es9kBmQtScRZjMWq1tjYXu4ufWrdNOF/o8c3pjDtJmpeNkzYTvJm",
+	"o8trs/vJUFllrfQaAnuwbg1LdDfF1/06dnZ9WRrXkpdRx2kojau9wUI9QLSDe6kUl7J1G2vCXH7bQauL",
+	"sJ8RThLpRKE9f7a7uIklGIW4cgDt9fWrsVbRfSllRnaZOpVoKbhJWdtmnpXkJqq/CvU/euoVT74SWaQM",
+	"Zkw+CXdQgx41DcsghqP6kEcEqjybJhQswotMUkak7AsTd0r4jFpD/4LGMfQtUHPBlTL5jUpgJm30StGU",
+	"8AwSEyEdxZCP4ryfcDgK+psyWyy4UKYWMzOeMmLWICJS6g2ohiFKE/Ig1ipMk10drzHFM8alopFsd1/H",
+	"vMk/bEWJRUmE3MZ6abZt9KKXZNBNrDvm0qJwkI8LzSFas7BN+pC2TvIgeO43yQnOo9v+5YHLKt3B/bCL",
+	"RktcilJ7lN9GB5Z4he4VGoGj1vB+YDCjqERTQXKInQkr3YwTPVis6BXR9xeN6gHNGBbGgS6XnkqJmEFm",
+	"r+LhfZMatX3MXJ/NPP9qc8gYmqDbSFGTtV3gSqqGg72fYlXXot2lDaLbfc0a8MUZWsvhnpU3q2OWsFAu",
+	"jKLfZNZ8IfhM4BQaBWjNqckFvSKyJtSdllWnDBBaTQIo/1za4ZpO5n/Qr6K9JYLyreou7J3uwSIhqFsm",
+	"fG0314nmn2yucqcCGp5HC5s7Ikh7l5BafoMkydQWe9aDynBhu75dO6at2nSK/za5yN8fDm9CRcoXY71+",
+	"9MoW2nR0tNhMCGNotWtECZbqZ1Nn3iG4Zl/+0hMaeqJXzGQ35qi8ZXj/DfbqOlGxZUODYnBBZXptC/ym",
+	"nHXUrVYsz0jyWRZTyqif2F9DAihVEhV3uYRaJ7MgRlHkeXi4S/7xcSmPp3/B+eW1GKt+OEt9oIzp7Goa",
+	"TR5rkmCBJJ3VGlg0R3N4UxalrbIvrfvGDX+TqYh3dmOeMASC0lUH1l+3NopNnbK/Rp8fI84IBKO0pF2h",
+	"K8oL+7WbElGLMV17ZnBjKSusunG1Y2zRLFbbNjZzJj87uR62VBM0ZHDnyq9lYGtOe36vfwlLB3TnZG/7",
+	"/rpOnFLWriB/3uYWC1zd1tLvHTe0WKY1m1pOtO9kEnNboK/1RQ+U4TaNRBpVg2sK/Rw6AHhiSTW6btJ6",
+	"9PIY3xUogIyQWPatq6MWei8eWLue2IKw22G1r2LeUqOjpu2qGCTCyL5lLT/bBj2h6PtCc019IwYQdB96",
+	"2hkutFsRM634sf0ZPRFO3AyM49SYgObfpr+7bQyHZviqY3J08f0qox5tWzh4AthVGIEx0rFQGXa3WTbo",
+	"+XbXYm+/7uDif52GWQQbNw3yc5mdOTI1TufSqpvVjSQhEffEKEwDZk0iBq6iY2ZIKejdKbGvLjqhrFdv",
+	"R1BK9lnHLD6zhNcxiz9S+a4d89fS3a+luzdSuluhr64Hyx2o2y7Ztd+9k3LdUo+vWy7VLUvD7s4Wny/Y",
+	"9JOFTu0ev4tpOtpVG/VT/otqrx9BFgmOSNy/WNVDVcWFTdRuxmfval203HfZibINgFDeMN9ArCsOfxAf",
+	"iXerIu5W/9gRUh2mXS6x2g140WnY5SLhz1WzKyBlnfA2bxL354+oCpb3t6oPVovrujkzmhpZ0N78pE5n",
+	"n6udlQntD6WilQb+VU/7qqfdjJ7WILLOylr5fN26xlb6+N2obWW2ePu6WyUSukOssj061prj78IggxtH",
+	"bW3bndKUm0PT95fQfP0C7EG36oiT/i8fbILoh+8eVFJF/zUKHh582ibi6Ua9cSulD4jDbRSkLdEY/lOa",
+	"qqnfWUFgzWGEchtLKxUsb7UYB52qZvaG67erhkeyvjLGF6zwFMagN0C8DuuHT9G7gzqqz7VWz9xyecqx",
+	"86qqOWbrUGHqk0YXRNKYNFLat6xw2ds1tt9C0DUUmk7b3lK3tvveX2MRW52eN8DrbFygt+UQWkf7+6SM",
+	"2Wo5AOSD2/SvEzHjDGcKWTgMvaKzjMYelr8+7F3rqav65Xr+Sv1u6dL1YZjl4DD+2PdGcAEveFTHqCm3",
+	"QVNtZ5pQ227U2CEe14RA8obFNs56C0XBz3zdwubg+Vac7Dbz7YW3QZHaVpy1O+6uS5J1luc5/Ez3M533",
+	"RgWhV3GbuLfeocsE+7u6nO0K6rYtuNdNumo+z3LNt7rCCUv4Q00dwKDVq5Zivyr0/Q2CEO/gtymGHmxg",
+	"Pm4BPtOBk5P8H8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378J04a3KOfPuOmtJLuuZ2rRBmCNgXqJ/6",
+	"ODT3qRWzTO8tlpfN6soUOthUCNb8tIlY03UVXadVHMFuXYjh2Sr8ZHc0OapQSjDzFC7a1viQXnWTGFlb",
+	"2FFFlrAeTLPp/uE1DsfP0py6XSYJk9hVANrkVZiA59ULqlpvMYn8ua3SlC13q+5lKz1ZYNrOUVbD2WyJ",
+	"ZCnFFSP9yrXq8811DvlMNbOBYgm/+NTLku3RLeeza4OMQoBUmMzN9cy4vm4VYArRGo2U13sqCDFFnbVs",
+	"AnuhewxUFiaBtx3FulPwuVq0pvo/lAad8K/paV+15xvSnnPi6qw55615blNrTvjdZKWBgLkDbbmEA9jR",
+	"d2ZrY3fybheoSg1Mi+tUyK7asDn1YOzF6niuhoPRYHhbACVWTyuBVDc26QXBiZq3dBIzWAQAk5nQK4+x",
+	"0iaUT5IlXkkU8stqE4tevZKuFGNpq9RurxJ5wZPYF2IttEYqAcAbZUzRRKsI5OOCCl/H8p36VBsv6fm2",
+	"fadj2xPkPC3aVq5t81nrcml64Z3r6XVpn2em3G1m207JFtvYJagjjSarIoPU3nmMWJYk8DNmq6oE21GA",
+	"jVrbQpYEmuA89Y4SUl85T0sDYzbb9XZGBmpj103Vr2mdjr54R9Px9REvTkmFXopJFLtTWQ3PgSkdgAph",
+	"V5qOt7GKHbuMG27CAX92gDRndx0eJQrrIwxd/oZrAK7sfnzj4TmYrc71zH1aYBJD82aZUaXXG0g052na",
+	"bAmQ4nxLfPJbZ1NVtrD5k6XTuflmgyIm13RWsruFqKo2Yx/tDcOa0ry2q5KrOjd/7Tc15Urb9tHe8BqO",
+	"86b51zGqSoer9On1Z8ArNRlZwqrZ1uFUSYP+/lVWfpWVf2xZCT5PHw4juSICGjNA4yQsUagPwDk8EEJX",
+	"iAvOLw0Pp3XT4sdHf/3b/i8/7L06+MfDs8N//u39s3dnv/y8t39wWM/Cq2j3muPUUhL3+o/WeHz/KGLe",
+	"uZa/BHHvA0bN65QlgMlEXMTHCEBxIQVz7mDxA8SALgDIEs8wZQN0YrqrT9je/xzuoz4aBUhyI44NvMVf",
+	"T9+8hgaFRBigemNs4Eglq1ov9M/YluaB+HwQU5hEDmMK/kOSSLL0R6e2BzUdI4x+fvcS8KFL6KbVM4Tn",
+	"V9diC3+rr8iWi+1P/dc1gI4+Onw4GO3tHwwOHz56PDh69IXNpztkqeOcHhUBIgaQjwjVb++eP0H7+/tH",
+	"FrOSIT6dSqICdEHUkhA2YaOj4bA/HPWHo7PhcAz/7xfw4R4dHT3uj/b6+6Ozvf3x4dH48GhwBP/7ZYBe",
+	"0Uhwq+UhLMiEaSM+QFPKiEAxnWndJMqU/l7tcPX2hnuP+sN9+OKR/WKvdOJirEjfcpT1TLpBGADyeeVz",
+	"2p4gqQRR0Rxy62BtwoKzIb09+9H3SNl/IcfVvL75zkrLDkLRVzCY81k3Ah9xvHr3ujn9Vz6EifE63mpQ",
+	"tZyqiRH0EJ8w2Fp07ylO0/uGMU2ppgHDYwFXyGy/gSaAX9XSMuIlEQTJJV4sXBvXBjLwfu1wPqps+uPt",
+	"kLqC3isiZuStIFeULFuc5BbMAi15lsTefmql+Jv0cRsuXUgOXjHlScKXkBgMu7V18KPWPbjcSsz4netB",
+	"EIce2DoqiySULzy/IiLBi2Js0KTXLgCVrrWuayCbBzZyjeVm5qElt8/SeeUaC+NLwkyyfV7GmyOxensf",
+	"mcYJQd4tAUL+5xBi366bQgkBszneRYF3s24d8vLy2hle5DAfduJBlcTKG+s92Xq73hEJpuxamo5p/Bnk",
+	"bAiZxLdByl9JoLItvm1/TT6qkytMrbrf3h0CoGVBnFVymbnNbW4mujYSfrqY//42xq+1rWPj0XmvbEbQ",
+	"BZlyQVBoglFEW3AgWutmzGcN6U4kc4t7Z4OUrm7Gpm+fVu9eO4TqrXafNtLVT9TXiex5la48DtL8+DV6",
+	"28BaBEgBX3EojpitIBPCOP0sOHWqlQbyW4aT7UuDqoeiyWrauu4C5XXxTNCUnP+uOcWGZ85oSn7R9zUs",
+	"bxhV9fvl97ZtzZNMSF/u/1ssc19IBPeE1i1lci4gC8M6HZoHcbCx2K5xIn2NPM7buozokZ/R6JKoJzhJ",
+	"Olq8z7lAyzlPP5M3tZ4O31K/uSLigvPLJ3ixJtXDKlTmVd9I25y0zLpNRx7r/ef2pSRGnE3YIhMLfQpS",
+	"vHKq2LHxTuR6FujcqWaRUIcIPkbX418rcCwigwkzLmB7buaaAoZhSWlDwpQggV6vnzfDtDZxVeFe61Uf",
+	"DTdln+hlE7Rzhu27LCEWzA58dwRdCA4SniG7Sgb3bjlf+SqasPTnoq6O8zMQJZTR6BupGdB0GpjosuuK",
+	"X96yWtLqkjJp1WKzbJJAtY6a2wWX15PHep2OEKGXs8UJrC8NUEmtM/q8KmPVGyPPmzLWqE3LM9ixK2Ey",
+	"WygIvixtX6WJUqYkjUl/yYW+vz/nmWkLC+vZt0ehcELmv1QVtdrFTSpbO1Rp0MsY/S0j9rLmb428GVjR",
+	"wJGaj2OUUC9bgC2/kSUU6ioJl7TRDZzshxyZ8lOwWzzHaMIb7n8GN+m7BZb5FxoJnIZmnAtyiSUy91dz",
+	"EBmvnaqyr+ex8fUMjKW/jctnf2+zywdU33OXcLRWJ4dOcA7YZ1udssDulD5tt4TOWV6gio82QNAh0NCe",
+	"VXfsjdsrPG0Ynnu+FE2805KkYqMi+urda7CC5ltoRIBQCZD5Bhm9C/H6ohemPVZpv8sTDdbZfdVdrJym",
+	"yujWnPYdMxMcPUCbyBmV3koLrM3t86LFTLOPtH0UkSvCEJ0iyVNyweOV1pacIAUXHk6J7Xho3DrmOX1M",
+	"y0F2GGy4RWZCJXgOt3wKdmVh3bjR7sf6T3NcuxzC2nlqOURr6P+Z5va7lFPla0ydyOio14H+ZnUWnMVU",
+	"ISUwTQboKQd1ZimoIuXd/MaXZXpW2u28esJid3xJOl0jjXeTGvLs44KLloabzhyRigswRdY1Q1zvHnwG",
+	"nnxcA8C4YecgbLc3kgmBXMTzMAWyRhpVAeJJrG0goPFjaxYv9S/wme1Hqz/uKYpocS+Qj6ZZWDcVbU71",
+	"3qza1tvq58b6TKtT22XZn11tvfYQIveYFjR1Bpy2J+YkibceCCQDb/Vx0/PIJwi1Vi1L0SRzJ6IMgD0L",
+	"GNStBlTCgd08pq6eXyjw8vV/1LPIhD7uFQfC1qM+Na/datAKXDGeMfydSpM+Bgfkt4xk2y+b8e9sN4Al",
+	"pirx+hb10aLEYo1oc9TcuPUo3tsH2o7ocAP+QvnABiXHvKW9RmzGHdV8X4vVLU3THRzHvNZwbr/L9Q20",
+	"BDGHvqx1bOV2LUk5mYPI6LcBt87bWgeldtIl/Lbdz4y3UIyRj+o8yr2Ym7y51t/Z5j4tv23NokKMbIdS",
+	"lkpMqeZ7dJd2dD+WH18z8rdQEN5t5E9s6yvFS4rWvXfPn6BH+0cP74+dce6Qg6TCqwCFLEuSEEUJwdap",
+	"RVn5U6Nrclp81fjvVuNvUhoRKZVrOlniUq8xBH1k0L3wY3+RPxfeP0ZhmTGOuXUEQ72jfoTE0OsI3ILY",
+	"uA393sGYChJpljq2zW2LH0Cn14a6BWdyd+R/5zckXGaCyPwHbGJCNKEqf6/bysbf7qH8B+D95R+MkKj8",
+	"AoZQVTq4F1d+y0fkW61e0LsCCZzfBiLYvcj84S454eKu5n/n408wK2YHf+Rf11LIXbokK1n5d76Mho/k",
+	"HyAXc84vm3+7+6eaNNxV84e5VIenay5Hw4FXInFPrMu25LRODWfaodNMCJ6xWCtRcoEjAlloSJCUX4E1",
+	"YGqQFfmoDaAJY1ykOKHSEOfr50+OTds7nmgdW+BIaS5hXgGpMPX0pBPGvrg0yLeOHTS8TtAbxqZ6YokW",
+	"hC8SYi1lqsboQK/C6NAm6gV2CQMUcyWDCZMJlnP993y1mBMmA7TAgjA1J1L/qlcXo4RgWP7wu3CAftRG",
+	"OpbwCUVYgC4yNWHaxJaNnaov7XcHI3RwgA4PD9FwhPb21/qAD9YGKNG3k8l3/33vV3Tv/uBB/8O3kCF2",
+	"/18HwejwU/6jfy0T7OugSJYm8J1Hl66s3mwCITYSF2HGuEKXhCzuphRjh8SHrf3f7ZqmWYsdHAF6sbV0",
+	"3EKJ3Kmc4JoczpszO4JcPe3kUk4wO1kskq4F8S/4EjQ9/ahmiQlma90459RnwUMdCxxlu4EuhBMgnGzf",
+	"Rspi/1V3r1voLWhBUtIm0MUq706JkwRRZuLrAjNpOttVPdpafwsr7acxoCvhJDnn4twGOGttqLEHgKni",
+	"8Ta3+FWpBLOdYgLv5zzVu6h3T3MVF+4mbFzOSA7h5zBPQ4aVCI2OrInLXgdFEv7+7HyuHXhIMZy21KHl",
+	"nCc5GFQRnW8LEtZjgnWRW5W4vnDgnAv6O2fnMV61lB9OsUB4qiw0J5B+BNWjCeeXhs9rjl8rSzyoVSUe",
+	"rEufOBquLQqpliQeOHvAv44/4fZlDBBlUZLFJL65Bb3OBLk2ZvjSW7Ci2QBwKKsBbmJ3Hd3PvOjKW/1u",
+	"yBeEhWMILmheS0mMVkQNUAjKZTguFAEwI5XBYdDmTWyK0CYstGpkOHY2kGu4bBIvGF8OUGid1403Oqe2",
+	"pCwiEwYf0OxiiSVKcUwGKKTpgktJLxJiRgro3YCSIoi+zrg6lyQhkYL3w1y0XavfVuStE0FsY1qYmtXM",
+	"XPbGAorF4IrBI9Mzyq0F/a9iFL2gV/5kldPaNzVoayH4ReKtVaJqjvI1DPISbUf+9kGnhgniwJ4MOhaT",
+	"emYxZP1UT8YD+6R80MhBWafbVwsCi5f8ivu/t2XCGZLw1aIUObJu42zB+J85IXZjRWtp72Fdv4y6yjL/",
+	"Ke15uYCSFz2rm9yv7QSc5DTusPuMX+/o4PDR/ZYUAhKfGygWX9DBHCnKrnBC4z4oUqCyWObjHixy80wV",
+	"gJE2mRDQoZeRer4Pg6zGXWJRpwY1ZqOvzE3NONu3nyHcfmcTNTGS7eeoeQs0cG6bGDaeCWwofolNw2R9",
+	"nMY2xokFkcqaqwV7h+TtKRea8Rd160YW6QXgJpiLTfksUnN9vz1qkE7iygjUnLAJa9wX8SQheJYRmT9V",
+	"rTMAmbJdYMsCYBVr9dCzVGvD1IYGwI3Xd8U0duMrybr+qqgbrNjCLKZaAWsdsxOk/TxeEI7XpPdsPdQn",
+	"7su11s/tVWWb+b4tstTPmANzXqBMdT797hWV8931eK1dWhOvK9ODqUvUD1nry+RJUAaYGssO59wEY582",
+	"1nfko4KYKBsR8fje53ixIIzEyCSFu2EpjmIOif0BnHzjy/MA7tpiikQQHK9AjcSsAiFKbVq5w0moKjw+",
+	"3Z9gkVDii1KahVWc9/U9q3BsqrOAV9qArlRkoRfVEXZ7YujweouAiRBctBIDSAfgTP0ppglox4YcrihP",
+	"uvUA+Lt7oskE1vlCPgU9CrpT5HV5q7njpDadv6bC1uLS+ZJlgvYL0GBPc45m2jSEus8pMyUxXrZkk6/N",
+	"rZaV5mnAYErYmuK2hrQ3g6qwqISyNoTQ3J2gu/nTpexsE8z6jKu+tftKtGHt0NwW+0y+0cEFaqnAqxw/",
+	"h+JrWG5X+2GtTFPN/Y1ECZ8N0EkiOZIm+Q0uzw0QRviPvm1b03/5tAYEOBz99eiXJ4d/H/7DYx35/ARe",
+	"nEHNm16cnb21ildg8TrKXzoYHq3zphweHZWo4WDoR0Olqq04UpvfgV4WjKZkiZZcxFKvCOAf5mJVky24",
+	"GB1Ot4+7GnhdZDGJ63VU26KBFygnyg6vADk15TBjFBZGZmgDLjLJZgN0CmBjx+hCYBbNXaeera3cbbgF",
+	"bHBHe7dmFllcWLMrJQBmKwFLDLBC32tMpNMk8/QUe41dtWvuEtD7h15DPZUgDKcE8gQN0oGriEoJZpTN",
+	"jqGcijMinZaF47iKS53iRC8Zift2mODJxpnWhhWoabFZ1Qsax+DliASXss8FnVH9Z8IjnPQ5S1Z6qlqq",
+	"JTSl5jHNaQDVtlQCU/7N7l75p3JTubbf9RJULmpbtPKDFqx9Pp1WfrSx9Mpvc57ElR9yDul+cMHoPkBW",
+	"Vy5Zvav6YbDKqiOn/UtSfdIGnKuLQRKqeXF1zDYhoD8lpDrQlKg5Nz9ZC9IuOI4isoBD5IoG+lBkXqkS",
+	"yH9qquWlvcpTxaoGh224nL/DbiNleV+fxm6VrsFmrbu3OqV8bx0OYXnXMml/aavEcoSwTVGW/VbxJ+N9",
+	"+MVBtHPeTzFb9U1YqUwsVpw2yUXTnN0ZPQxwjtfUdYjigFLbp6wPmREuQ6JP0gX0RmL8gscrmB2k6mHZ",
+	"r2fvYdnnC8LqvzcdInYmoNeWb6j7E8AHAwg4tKRNwrqtEo7jvn5Lgk1CScZktjD5hv2UxBS7jpANddQ5",
+	"zfRkFxj4DY1JuuCKsGgFJ0UQ64itX6Csn0FyihaMguGkD7qwYVl5sXTukepn7JLxJas6axt00BBrf4M9",
+	"WJu5aDMjPUGpLZLInthD7ayqNSFo+51mrmOMVyA2CzyonVNbrzO50RwAb3vMvNZY3wHqionG5juzv75i",
+	"d5hjlLeW7W6RWpn3I3Hj9Inkd5D6QaRcD0odYWbUUA9IGazNeSs699/NhbzuGit8gSVB5jm9OpmsqmnX",
+	"iq2/CTQb2FFNXYbfdoTODuoL4l11nrQB/uf1YEWUyQZa9Vi1vKOcUanCcZ7XGOSNCAOT/j1hYNK4NGwU",
+	"GkZgTT6+ZEWrRJdelacagwE0QGGKGZ4REY4nUNC+MtENt4lEXppoN0ifALz6MgCNTQaQyU/ZLADzSgbI",
+	"pN7JwYSFkMSWD6VSBBQusFBMf9LogDOBIVLgND0uZphRCRw2mLACysK0bLC189p6uyTGayIjviBygEIc",
+	"p5Q5C9AUSFfiY+WFzeUnEAAsgku+g9/sKPVv+q1Vjlt7UYPfvvMCEJ/ohYqM4VIWagViV6mzpZ4gX14X",
+	"UOzWuUPyfJv2mAY4GZpjan28U4NMf6eBn00mr0MdEWSGBWT+RZqJgDkVRS67t9gIvdBo9MXl+V1TOpMt",
+	"9ys2pVvWkl6cHatgzQZzbV15Shk+i0iqaRqaSsLNdFNJwLCpSP/5hOTrPNG20ZtrU4B5dypMgSeamlqH",
+	"2hNghF9a4Yke1GfXbgB1byjc2KZS4xo5bitW/Z/ipDS2+VSrBS3ql+1qNhOYKZNhjpGV+N+AYjE2GezW",
+	"D21y+YzbXI5xkoRGZk/Yck6jOaJ6+XA0Jw5GxMYrqUIxjcEDmeJLooU6SaZVpaReMbGx9mHrOoaNVQi1",
+	"IoLS/HYpCzhtKZ480WvSLJ+EfoPU+lBdB0IWg+IDwUHr+F4h7ANNXh9Vfulecs2hYk8M9o+B278bnv4W",
+	"TSYyn4mj2eLh4cGh3XnI19R3jtHzd8/+FqCXr8+evfv7yU8BevLm59dn+nT9/Prs5U8B+uGfT0/+qf/z",
+	"6s3rsxf63xP2/sfTs3oJgn7P9++fPfvxp38ewzu+f3gMz35/9vN6wLSjFoC074/HwXdtqWG7YeR3R6K7",
+	"NtVR2Nbq+RBquPGtKV8evPg65GkHFdTwhB/geHshnuF6EZq7IJGND0B9X+wv7/SnDvzQ9aB3ygQoSsO3",
+	"qfSuOw1c/bEZevtKPcEsIknnBHVq10oa8a3fsQaUbSp4el6tOtjusDOu2gQqSSRkzJrcVEGMGkTiNpS3",
+	"qk7xAktk68BsSHY9wsc6xMNbQXHL4U82JPJEJDH5Bu/MEx3QQixB7Gi/+SQubA7nl7fVcOlMqzybGi5p",
+	"8qic9S+x9RJn5+VcKw/9m6QfyKbBJk2pFHmuYznRpFL5MjUBVnlJazh69sK6epeprcXmJXTHdZPLUSBv",
+	"uqHUV8VgS8WgaXbrKzZTZ4mTBEUJjy5d20XN19HLk9cnUFd7XD+ljstW+euzTB/ZB79kgkIFVWkVHh6s",
+	"s9zMInwowch+11qQuXu/re00E6Codk75FLcKp0Kr0CsLp9Pga8ODvtzsjcm9tVIHl8tb8lY7JN+VyepN",
+	"DLhslw7gXbNrW5PxS/eshRm+nX5Tu2Sttpf+xJwRG2aAjS3MSc08TJEM2lDcM0Ch3rgwmDBIOmrkn0Lo",
+	"oVq1UzwNpdOIcc/3J8xTpRMbddzG4F2RTi2i6we6/9zymzsrrbnmdiqOHBrk384e3pFy2//dtWu9oS4m",
+	"tjy2SZ9Sgb9vK2iWz9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oHm3zf3mdKpaamtPuUlf0FdRghUxrSdM",
+	"DrmwZTRkBnJw3YireQ375TH290frWw6e86ke3TYekjfTpxYUrHnEvZ0tyk2rI2j4c0Ecb7YRV3NU7qIS",
+	"+66q9vRSbY4VrWsgoQ97l9Bze3ypHNuvB5lgRsBniz3aUWu63nSgnbx6HTpYbJXyA3sAr93UmOK00bak",
+	"fkjyFglTSpL4DpB6nhLNS3jCZ6svLpJv08vWIsebrA7QHPO1zPEZ12F9rAFpKbep1VbgZb+Wgn+zKjpO",
+	"ki7I8oBTaB4qGxhaTK8IOGR3KBNqGWaxN7uFXnZIZ+woDe7AnRq48DMURWi1ox61xXJu0AnQikhFRIxX",
+	"AE5uu0h8wf7WoPexj7OYQtmD/hVD9vPHPscL2o94TGaE9clHJXBf4Zk5Z/X7NVs1maUewWdljyvI0zJH",
+	"m3VQIDfKA+QzvJDbq0HN9E5/VVRHH9yC21zmJkcCEETbvGnOIS/QzaFm9ednN+bEKNP65s+c21aNpnco",
+	"FIX87SkRIm8E1ZZUbDS9m6xq2zzHGwCysum9lnprcbyaQCkV7uSU0ljCMn/vFs6r7I1PNAhSxo/XEhEE",
+	"oWZSLJYDFOrDFAu8dMX90KS0Tw1SSsZivVkTFpZGHI7z1FC7zd4drrhYXCq0mykk2J9DsimRpp8NOFgS",
+	"MlXV9ekFvXyIVZuxeGeLknBm39LZv2AwXT7bCLmx6NwfWHZ0QzYqrMzmMhaOeNOLGAqg9YJCq+VaHebj",
+	"8XBYW5jKshxWluHer8PRBwA+/Pfer8P+/of741+H/UPzU4tWqgc6bTV59XkCt1UOeGhTx3gje+w/Cvrw",
+	"s45ASfwDDKY+CCBJoXOBqSp2yVob9a0fcAQ9ts7mmZDxFx/TbtWx3I99myw/roimbjpY0Fv3tk+VuPqa",
+	"dnHXsU9WTlzhyDXdpEnCjGxQAlNmFiUlxPJ8eLYqEEpPfIlr+aXjcHbTO4Df7ZgMYRvsTq8brvE/A3/x",
+	"C0YyvDGN5g/GnddzxhtnaNfirV6T6VQ53d40QWZRnfUpDopswVKs1dSzNf1t0ymgG55vAKHyva3ce9+B",
+	"aI2CTg2J1oFO+Vq/QDxkul0wZNqEcHDPBy3zXrP4m0MCbv07VZC4h5r+fcLiro1M8nl/YfUkuaPfuwQ5",
+	"H4K1+B0wkrFp5GIZKmTz5Ffz0tnPSOHxGgzKdaPvJDyXhFwax4ogC4KVNC4lM9AV4ixAGVM0KbpZK/ct",
+	"dEFmlHmsjAttR8k1vmWr4gE6wLG2WtSSF+k7eUvmAXqWLtQqKD9TuLS4uNy+NREhlz/oUVWJ65GvbRgc",
+	"LXpFzl0gzCfGzdqgvDwEegzdlKSs90mqjjBw6+2j3b+31XO/t1kHImPOzq+ZijxNfb3ensDvef0LcNWM",
+	"Jgro5hgBAITxRFowg+qq7E/38FE02gbACKJMOFJbFqVTidwTNXN9sDcYbvPBGW//1P/V9kdCsEPqrUy9",
+	"CWs746PB3sPB420+u1PEcdtCfVuBvdOK1OjOfTJwtFFZMc9+bYpdFmhtfskEcbel9To6NK2cAaRYRaaF",
+	"uPvwGIUgDYlpwG9wmi94vAqgKh2nxF0qlZCDqmnci/UDsDlRJJ/BE26yRdYCClKJloKzWQU3MEdGMtwX",
+	"cKdxkpUQqGSjNXqaSQXgSAppklRodFgPt3kpLV+EdtwmGz6YAwaBWGmrySKT5Q9Xx9JkaH7oLbszbW5l",
+	"m2+nd2uMMPrr6ZvX6K15xJRhPjwaju4jLBFGP797iaYCz0zCY/gX6HQE2Xpgy+h3VMf4lweespfqcm0i",
+	"fqCGfH/XUvMTbw8FHwWYsykHKLS8EoDBkcyiuS001etfLDzAmC9AjQ7HFkEr5QJohSHOIjJAYcTTC8qw",
+	"RdjVJ0Xxmak01XwqgLxFkKAm8BXk/vfiQyicZioTJByjBAp4DDw/17bUhIXk44Ja1z0yipPNZ7ahcolm",
+	"ANhrkjxAodDbY3rcaRWxjttg1znoOQAcwAUkFsyrNCNnvOQStTDV7PuKiE4R9oHfzk1FhPm59IeJHLiD",
+	"b1DTtTmovwGLAKS0sAO06ENVy6r4YoPsq00R2/MMTEwPspginhJEpwgbpdFmN7v0wG4JBzXLpxa9n1vJ",
+	"f0tZB5/lfPZbINIphtKqHgGShKCwCnkc7txExY8aez0ZlTfgIE+plCQ+B+AuuQbRyNxgMtdjok0Yk0+d",
+	"EH0+ZVWTHX42zNHt5kI8McXfTqxgBvA2f5YsCAPa1m6tu3TjOUnifIUtE1pbPXDXfRAMD5bd2MdtpGFW",
+	"hubTDLomgcgNOX1PDcfLzR5I7CtnlLGa/tMlA6/9FEwmp721OLPbNAcuJX7wLiVVRfHR2voXqIq4s2zs",
+	"awqv+OulAJSsShnFungLu8tZpHneiAN1rIoKT6ZJlwBORcvZMYzjFCHF0SJTvi7ULRznT60Z3FgM5Q8p",
+	"Ra+F2a7NPq/e/Rls7HNqKIuDvfEwbnb8uxOGiOn/3ikAUH/4s9Ck1jSQ/wLCADUJ1pYex2ApVkVKXGEs",
+	"AyQ9ZTFfAq6hVrTrxYNFFhowZjA5jelWyVwrLNJtc9je4+Ty5c4NElEETepdTsZyztOxw6M8p3EIwXUP",
+	"Z/2a8PZHZ3DtbMh7RgxMeNvhsIBUUCwijay/phw199CFL7cPevbEBNVyoHuXZDUerQcN2LIkxV8VWxmG",
+	"3x9oKj+58DhmjO8X01oCxjsCmawCLbhQ0Nhs/fC/JKsWJ1DtHVNAQY/P12Q9lFpmILmkKpqTGEHHj2l5",
+	"rQoEtuoqmbrdiFD9fN5+8GA0/COuF2GwXO0IgimREpcP1lZ1xNsyEIAD9n2cRvPGkR479GCobLqkLAZs",
+	"StORBqoyw8G34QC9t1UXmK1Mm2N0kkcMTWk7lehgby/IC9LybkBIS2Hj8De3c2a0lhY95cSWyusBTXFK",
+	"E5PqpIdZJZqSCTT4thaDr9LJfpUucP/38w/fTSaDe/af/55Mvr3v5Qmlhl/DrToy72BTBr1MJG08uEEr",
+	"Y9DtlVpIhONYEGkBi2F3UCaJsNkMsH427FJdOHh6/OCBhVgc2CsDLmYPUqNdrZOpe5XVhJf99/jBg1//",
+	"v/7/26a1CajEesZVjusItzg/Tc5TERwdTV4j6nY0dm0/DdfrFcc+HLTtxcfniYjb1mC+MpQ7ZSh/Jt6g",
+	"J7vx9HpzEt0JtUgCkkTClaBRAOn9qrl+1Vy/aq5ftOZqDq3fcyXpjAEEAtwzQKdzEBSm3jCqZWcu55JE",
+	"56+mP/7tSDz+vz/+8zdxtvzfn98+ffzyp7e/vOR7P+Gf8OlyfWxl/3FlS8wrC+S17x5833IYv4rLr/r3",
+	"n1v/zk/yGlG+haPb3NjRwW0f+jzHtnWLfXEubTOunxdxdxvmlW2EoLjlQduAo3XXK0xhK1U5cvAfVJ+4",
+	"OWH4VTx8taZukNN7mIarpejq9JBKEBXNK5UeU1vRuyTkMrAFnEgfo/3oe+T+hQiL/QWam5jkMxa/meaV",
+	"H/D2Dlh0QU8PK/YBBjwtCiahhOZihV6evkGPHw5HARqhe684i/HqvmaPj9C90wz+2h6C5dF6YJkav3ej",
+	"dDOE5CQ/xzftRl9At9HOQBYFBJap3QkKmFTNqmkBwvu7zbupbdhH21fND++vpVBRi6dfY/CxHHT4VrL2",
+	"KVbETK9ynA9aK/K6AjVDs279ATjXlK0v95owV+/VjuWMXmtJZ5IsjMVXTsHTX2HcfLIOrdapamyd/OsE",
+	"BO0KwPy7aKB6S+VRAJIMtWJFrRdzHMBX42W799hiTQxSCFa0UymhqYerqVx1GvCUWNqpBWVqbR4lY11m",
+	"gqrVqf6oS8emP5LVSabmPjl3SVa5Ggnttm3zgMA4eYz4ffvm9Aw9sD2YpYmsa86un5YTZlTkMEBybmRr",
+	"RAbolDDjYrgiAp39dAp4xoZWqP60qeBwHefGvX/0T96+7P9IVsX2mpHr5bogWJgMUvOv545J/fX9Wa/B",
+	"1Bl0kZJaD7wkDN376/uz++4kvFkQ9vIpesIZI5FCC8GvaAwNrzCcgAkrrwJSIpNKBloQxghLBFUfjw6H",
+	"SOKV6SECaEL5xceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMThuUqTYkS",
+	"NEI4mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO190iRC2ZSbWiKmsMHAtVug+curZ69OUYop",
+	"U5gyk4UH6kTvQcwj2fDDGbeFQTmmbIYucHRJjAKHGeKZchl0hrGUO4vaTDinrE1YuW4YXRC1JIbfpAP0",
+	"mpchOBgv8J4kyGp3LtWSRiSYsDlfws+QWG6KmtBCKzdoAqkrkx4y223a+qcc8jQtwnLxpPGYTZjtVQtd",
+	"Y4AVwqgmbML+8hekz7WcsG+RtbUND/5V7//+/v7Rh3tOP1oulwMxjfoE+n2CeiSmkf7/+r77xcYjxKdT",
+	"SUr5hivNie+Fv4QBCr8bHo73h/pffQD9Ce8PkGXuueLG3Buo1K+zIJgB1G1kkkClINR1pAQzaAxb1J0Z",
+	"pm+qb343MFe1uf189sQyhl/C8hh5pgboFY0El9Dy2tx9SRbqGE01NemxxHRG7XuiTJnqembKzXjGYhKj",
+	"bFH9ZEJJTg6jo+GwPxz1h6MzQEMaD4e/wL4dHR097o/2+vujM0BHGh8eDY7gf7/A2zRTKKXkRpotyTI4",
+	"h1fBMzgdA6RNduAQBGal0Eh/WU9Hf5u7q/C24jqKOdQ6udJhPY7QAH1QWe696kW6qKYM5cJ7gE5goRDW",
+	"nze2VPEwjy6lqdXC8NY5lmhvP0B7+4PDAO0dDA418947zEU3kPBP2jqaMPiPI/EQhJqFJCkZ7eEAvcVS",
+	"Vn+Dc69ZYGh/CCYMKCQ/YrVqLhnkWVFQwL3AM3KMQq0OhECU0nFkTcFL05bNYH5CrRYyXgZDR3yBf8vI",
+	"2C33RUYTqBwBcJ7yUbXdFCcsfHty9uSF3Qao64Pm/JqtRHN071fXY3Gbwwu9GO+PJwy7+jgXkLE1IQDT",
+	"bjvPURm4WUYJwUJCS+RnYG4IInkmIqI3bcIwQ+GzMzwLj7WdBqI0X+SX0/4rPdIwt3QtHVDpzro5oAej",
+	"PVDbJixv/gxHXC/oFEtTvwdLY8I6KwN8jtWEvbWFgIjGhCk6BbGVSpJckVxGoZO3L0GDuBfm4ju8HziO",
+	"a+6aMCOGKwT+jXuvWhUy+F6otRQubKLXGP0AQkwzOGv7TxihmpDG6GA4QmHGcKbm+jUR1B8O0DOsbbkF",
+	"MSnMeukBQ18L3LyzoiuWnjBGSCwDZJMkQYaHH/vFneFxzlKp0t/cR+GUiwsax4Tpg5DfqbUgDhVxPEWC",
+	"J0Sie+WOzU7cabUKGj8bAQ6/QLPn+0j/E2yLCbOWdFCUKZp+065J8yVZaZ5vRaJrA+nrwG3qjastuI+L",
+	"xpP5s0vr5xJkRjVZmNIrB00CLSSDCfM0ws4HV+1VOUDgOYNCzQuy4kCm2LastBDOCk2Bkd07GB7cB44n",
+	"KZslBM6tOTDWcQOenqpeZmsIJwx4rqV36x1CJaownTS1kZjiaE4Z+QZ6XKOE84U5T87rkRDNA8Hyh4MS",
+	"83JFtiYP0PkkhyPjXI0pFnqJwiLSNDbpnSHgLxjZCN056/QPd0ExLJHBhBnvM8wZ7g/Qcr4qbFvNTqDx",
+	"x3LOIUiXC+0BOrMdKx1LnbDqR4zqbbmM02BK7UdRQvCVIaBUC/ExkAPIZEt3VC+N3fKgutM5JpMDyeHw",
+	"4FJwRYrZB7aky3zPEJRWtS2cEzpzcgJAK4qMWcPWpkS/HkhNCYLTwDUX0auTGYURiN0V6LrKfHmcO8uD",
+	"4lzo1xm98/mLl+9QhIVY1WucFdcsGChhgHK/sqY6nEiO5viKlDfdIqKFsA34gmfGV2B+HRtZn2gFKJeK",
+	"AiCu8hMcu+UHKqECiNSus1lZjCKeJATPMk3DIFugrhlEBbWNa0qtdTU5WXVZkQH6iUyV3lwrXY1sMoCo",
+	"dsq2yQVlhmkYq1ITHE2IRzSXA+tLQZUibIBOtQh2hyJ/L9SIG4s2HFTPCpCQvl9L4pr81GZJjBJ6SczW",
+	"mHMECD5ywnLIBLu2cDK0CHNi3y6fk3DvCFQDTJg5B2DUhtaXr4Xty5ikC64Ii1YgxyzGwITd+zUWeKr6",
+	"lKhpX+sD2hCmpbsvyapvbu4PHxUqQ4wVVkIbRGKgnwWlIebRg7lKkwdd3gnqxQiQPw8P0UJo6+wiIWWs",
+	"ez5FK54JFM25NoHQBZEKPLZEztHPP798mne907ur982keQH6rTHWc13NwVpUNTh9/PEMg3NJf08RhjQD",
+	"1kJUH0/9/r0Do1iObcxEvx38AYaEgflbBkQtGVm2CHX4E2aATkGHwYnMeYuWEaNAC+AAHewdBejw40d4",
+	"ozvn5l1WAQQUDphmAb9iXVYKzBFtMblOKa1zLXQpe2oP9vZQWN8jQaD90bE9JgWkANXMlyYJ0kaNME2b",
+	"DoZHE9Z4BWX9TGor40dt/vMpiinUWTCLby+kNZBSQlShsqfAlJ+VToBdZMPmjVjL+QFgQOnTAcqktG1Y",
+	"8uXDE2bKwwYofIcVgddb5T//u/+WJzRahS1HQmBFErjPEK7sj4afcRp8r7t/f8I4c1O0koxA+ophGQmZ",
+	"qmOncYDOtneEQv2qPryLxKHtoh1qfrDqn0wVEaCuONyKYk2EoFcWx8K6/5YcGBsYrVoAa6rSUseo3Jqa",
+	"NU8GajnUymLG8BWm4OEM9aI7L5OtETfSwuXTaJOPpsTt8DMhuMh3mOi/jL1Sl316O8DbdHD4aBuDRd93",
+	"/751IodqtTD2qASeoqVJDJzXKpTMdEssoF8uxP/P3pt2t3Fja6N/BYvr3GWrU6RJDXFMrbPOK0+xuz21",
+	"JZ+8ndBHBbFAEUdFgCmAotlJ/tn9dv/YXdh7A1VFFsVJki2Z/aFjSTUAKGCPz362M+cPWfzzixMWWnHF",
+	"THwZplwq0mM8TRsdRfF5f8jOMsGdf+q+H0/huWQZ0JnxYJcsQQnh16btbM+SrQ8SYQekDprj7hd7OxFz",
+	"35rRt2YP93ef7Lh9n/Z0NsC7mjvOOc20OmcDkUgeUn1G/lu4C36M2H7LCZrWwU7ETJ8P3a93dzsqBp4N",
+	"MCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsLj3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdK",
+	"a53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv/eCnfg3vhH83OuoIpLQXXQWXvqBhOJHPNCrOS34PeAvB",
+	"2ECj0HeFKcbx/GOdnDujch5QWYfu8R0VUxO3uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcx",
+	"hQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTVY8N+OxaD/xZZfn6NGFwKOLc7bdhjEp2Y/9UZo7vzZXHK",
+	"lDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZHlZ7sbmlG7n1SFX4L6+rO8GHBOk/1OaXXx6iDhXEfH06u",
+	"gVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bL",
+	"Gal+akLjMf/16OzGX+r5vXXu1d6XuhkpI2x8GNxw5TxJGWJkBl2Hjoqf0/3wSUkaP94/WEoaP94/2NmJ",
+	"WHyMb/PS/KeDJ/vL3O+u29khDyF+I9VF7JZnjI3sOgrCvcpYwamsM5VdoYwoxP2PhrzbF3XkX8Nof/G9",
+	"HP4M76R7zaM3r5+9eHf8Au6B9JuF3B9kD44+vK4VyOCI2e2vqKaHQvGhrLVre41mYw9ZBfqQpArJJffD",
+	"eRU+8k2O4HBmEoCdnKV4iQk5Z/hg+SlgO5jVGr1KuLoQugp2IOBAnBHktD6c2zyc02axu6/tXIkYly0E",
+	"lV4ntXbNbeAjSE9B34sQ1qy1f6vOAuaXPAJbqvZXtPBCj6T6HNUyYYbarbxbmN1m0ydwhLJEuZRStOPR",
+	"/xIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1VU8Nw3z01qtcvKO1+I5PZQWP9+0tvu+ltwDwjh8X3/FO",
+	"26NuVwxDNnZ/d3fxXa+JZQuuf7L4+hOt33I1+UjmpLvvYJmV+6TElyEw6eIte0stnVebmAUeDQY8m9Cp",
+	"8VFaYFkGmp7fakeQIK19jmrFeCei+HHbU+efipP4Fl1mcJIQDOEJHf2BowBP6HgbLDlSTcifKFIj2s6e",
+	"TyeMsz43fYxv+rbTDRZj+AmjKkgtV4pb8RTcGrRk3Xu7XHXQsRtLgw2Q2WhYSjXmDQAPyY/wLTNTiLyD",
+	"fM+XxMyRDONMWlEpGjAbjudqZdlQCEJA6vszYgGEsU91Mlni1BMOA+QEYRDbf9RAzRYk/ixM0U2/1q7R",
+	"ykImWQOG77cixo3mXfsMsmIVCUM1aX+V0Q0EWJuSbq3N51kse6ntNnd/rLda9d29E8iYtpvNBlKE/VpG",
+	"+7ZBRZWaCbTVKE3LRE/Iojv3ee6mVuQOUq1dG4iBOW2d/v335q8X/2z1m4Pd9KdnTfX7xYc9fZA9Nk9s",
+	"a7R3eTB+/OXJpPXvvaODpzWix3ceJbwOBzD/w6EGLFx6O58yqdIXb3kiGix+o70tRCSYPhpB+QsKzNUi",
+	"QoHAV/Q3zRsEXfqIXh8uh2F82zppf/EdyJ/11gkZRDStqcmaS2imf4jJa/XJ4A2tvaVU2RuendMNB8us",
+	"mxkN3RYVyVvnYxeU7JxzTXGEH1azXj5Qc/KKrVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/1vs",
+	"7e3V/9LaH+WCe1awyh/9IZO/5prm3tcDb8pH4pwG98jLCzFZ1cA+Fzao0DWM329ePXzjMr7qRJ3kKZXa",
+	"fRC5/xCTzeXtvfUcPgqeFKTHA6+1V3ciVjKAnW56Xvvr84z0eYSHAA70Wk+c5868AEgXprcsJaukzzEQ",
+	"8q/BPrq3FyN9oYzFcxav6ifgfK7TT7jREEGVRPiIcqnBXgejLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2I",
+	"THpNX3XAn0KtJJ7nhFvhY+DdUZYBhgLyWxLh/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajK",
+	"cNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9FucISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2Lg",
+	"nQyyws19PUbYdDl3DekEnJEbGU662MqOQjw55LX4VxCGsVsuxFgqAM4fHOwfsI8fP7154cbx8uOLf7KH",
+	"z49ev/lXxH558eIfb/7lzPG379+dvHrzr52IvX538uLjfx+9iRiC/jrq2ftP707cRZ/enbx+E7Gn/3p+",
+	"9C/20KMRdZZIxVPCvxq2e/LJXVxvvfyIRn94dkc9/Rf8gPcX/wbL9Ms/jk8KHbiaTVgEjGaNNZsInhUT",
+	"l7A6CN9R4FLAws8uiFanXa16qezauM1i55bEALIzsMXwHcQQfMhi92FjD87SI0udtpHtUCLEgfYRYXd6",
+	"mRAAz0i1OgeYhhI+Ld5gLyR2XOBYgkAhOUC1IeaTaP11D3c+1DjNqLVZ+/KKMNgxns1N1dviWPkRNKTc",
+	"LF42FuIinZQchYKl36qi0t1rRrXCV621a+6jlfmS3Z3uKNTaNbfn/xP3+iFs5v/88RA28X+efCpzeRd6",
+	"Ne2etAjq/kOz1W42aytY87j+1x18W+XdT5EptMJ6wL8sCBcRcQlxwBbCRS9O+PmiUBFc81d070NLtxZT",
+	"oV1dV9rWAX0QR55ytfy7on62k6Eo/BWqxzKtB4XfNTa2rG5tCXAz1oMcpxwyyG7s6AoRkCoDIaSNz0bY",
+	"KWLMFekOORCBvLbuQRs5vD+VF9Cf5jsL2CGFrxOKdanqQ25sfMdicE7GBWMTcOSF/py53UtqctburQjm",
+	"zLF/VwjRcZKoCKV11lvhLXkL0gh7unskOFBMU4UFoY6LFVUA00VYW5sNNEKOulx1RQpWCLzZvQxKRL2p",
+	"YBbYF1fFB4NtcWOeL71hTixsQ7V0L9IWuELbMNqCMBrtlZVP/HoxNHx2IYxWKSse4eFcPaBWePy8mNoz",
+	"eLShunsswcJyIMb7GFhMkIIES4ex3MjpVOk2epQ3fNU98HKCZ5WmUYWrvr6XAgO9NS/ldQ/q9m7LoeFp",
+	"Oe3hGQKDd0KPhj2LSER3jIu3uA9xOt3RbT+66lGrOie4DZdyTm5DtON40lCVRKqyFNa83yL/tm3poufg",
+	"LL6iwCr4DRCmiSs2ZOzDH8BtQhgDEDveZr6tXPoSWuzY8vTrZN7voXbFsxr0K2wfxJcbi2CTGzCy3chI",
+	"bd2I8nyrqRhzY9UJMUmomJmvOtuAdqBqKE+XlCAEPuGTiGFX0rwQIOso573n0fEQGfeBdT+yPHycw26l",
+	"wvvgfQ8MG/PJ2so7f9N9VeApp/bEQR9XBhvzuOGp7p0CN1it1WzvNWEfK/HFPueTpdS66cuedU8wtXZr",
+	"ZVX+MT8YX0Wdz481ujM1X6H70mVuWVUIfKvub0zdb6TrwTkIur4qElkZa7wGm+BbiTbORAwjmm51CPGw",
+	"spAqBBa31sstA/T0pbgN2yWwsV5RWDPdr5QqbGZ1cyIz4fbcZFFxTHjeCVEuT+nm6UqTdEIvBnunyxV7",
+	"GDu1Ee9QJNGd+ocx8EDGOzkZXwUhLRDM/T4S2STnl5PmFI9ErajTpqlrl9Dr31j5TmmZl6njmfnS26Ke",
+	"u1jUM/MZC9Lio9YDItaDv8yKjfIpnl/rc5QgOI5ImS+lkbbN+nqMCANpkUADsRBnI2zhzpGgTFpMIBDf",
+	"ZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZJjLRYO+gJN1djpTHSMqAVCfnPEuA9BvKPZ1/1O261bxK",
+	"ei0u4CmdrK9byWMupHrWF8hvHIx4XO9TQJvkkIRWM6p1dapHmRvdrnicAI1vNXaBhOPxBQAa3QucvyAS",
+	"c+q+jpen5XaNsMWK7btXgxeXlvUmy4JWXTT6C9YG53+qXs4VEOTFptC/fZ73JQgokqspWvvlvpD7N72h",
+	"9XnxByu3kLhy/Ot/2ypFdJQkS0E+lBhXVwltYR9fwXFbyq9CLilgn6Dyfg80BGnurDfxBbqm32xE1imK",
+	"E34h1NZNuR5z4yiBQoBpg2NNe+MqHyVgGBKRiqpGy8/h984igX0WOGmQZGRkRHLoqXWIsScRIE7dWVvP",
+	"GsChbGwN+LjhrDOwP2+a96TMxq3X7eDnX3FT+E5mjaDGvT3DuKOqjnFOnFlcuo3OdrQEBskph+mhrBVs",
+	"gELB6cO5YcXg1nL89izHk37FhvmusVfXI1jvfQHjNdkt60Gxpja2z/uCLTCLmvKkYYGT1VOThcr0h9Nk",
+	"5Ts5KRaxNV8IMTRYGuLlRQi5+AiNJCo/vMMJ5PWMI5QF12scLRMjgQWowwL8UJk31ep8KnE6Kzv3D9aX",
+	"UB9wwLeb5FxCSj6jlA7Li7W30KWbcImvKHBAENNSPjNUAQQ/WVqiO79dD3mb9rtl0BLSTN60S71Cxs8E",
+	"zD+WBCSFCniP+3/W19oIgvKrRI/bTmP4hiYY/Ck9Erb03/4Gj/3b37BPjDSzvU4O4Sm9TA+IeNHqOGJn",
+	"2vbnPxTozo3o2r/9raMY3j3bwAUexEudVi6lGDMwggEbBe+mnhKeDTKv3APCmLQ8ABo6XYRlncFMpwkU",
+	"nsAUzzI9pgy8sVQjDAuITaWwlIIogLmhlYhgGWg9QgnxusUSUwnZhcnYozVb05T6wIX6xVatOiMLDV6X",
+	"1b/PaEDPMV0QTQ/5JREIQ8+g0AUR1rnBjlj8Q+zHTZ2RBiNjc5JYw+L/Z/dpPG8GebOhOXNxH23puYSm",
+	"zIumkRdw40wOGQDCkJIaN8qcEf+0cMRWX8d4IW0/e0CA+t0diunukpX7INTYLj2g56uNxZ/WJQZTqNtd",
+	"dTSLrFzksq/dYYjBivCCLbLgbiILEPdb7CqCLJ94NB6YeaHCkopZtrLpCsoOHvDIgaOtVxwJsfYX+EUN",
+	"2222EIzgbu0oz2QRgS98lk4ioiDNe2H1nSMsBGCkxzJNnVJAZxuaBzqjCHGGhRYPRcPNycYEoQYnHgkd",
+	"lCQx2ZfajkLrO+wa2aamNu4l0CsJb+uo3giaRT6EnhPlCtidw6IFgjk1AxzxHVVRoE2X0/oVrq5wUXaI",
+	"Ah4IXs80EB7BxU9mkYbuuZMhwi0QDw6YTVi5CN+D1PTsal9p2iXaiaZ6rT7ErhkzD5mPeUQOj560c+91",
+	"r+NpqseiPAQzknDK/arB/qMPQyEVWIYHZoo6H9dIj6yRiajT3+rwNxqOVNBoFnal7vUA05Zqg1/Z3ez+",
+	"VNe93tQXkwYpa2kq9BmId396MxQvDnbo9MVutnAyCpfCCoTrsBW7mjC/HmD245VK1+Fid3O80+ioUC81",
+	"VUasdB0Zb9zsQweycV8DGwnx8EKrI+p6cRKOgjPQIWGcSgHNu9SEnWeERjzy7WFCCT2jCvpC2wokRclb",
+	"U0JrwgCiDY3RlOAAt4TBAG+4u5CnVmSKu71kyLMBxp7w7YH0BcQM7Arwi3p5e6acuKIUTKdGXc7SxxfS",
+	"+JCtx3PIkCTz/RFz64VZrQ+95IIgX97bMHafLpOJiKGNGQut55Cun3HkONKKDUfZUBtPfc99nyhqudRR",
+	"F2Jo23D0GO1m38Qr3+1RLoLhezoJShUkpS6uUYlek5qyeH7IQFXT4xmjRnJ+gWlCbhSnXT6MGZxVs3ah",
+	"iHvQUanw/i7Q0fR52nsF2aPq1/lrixZawFOtEde8SSzWOnNZbxYbMc0U9tMWd3Q/6GZmLQwIxPZ1mnwN",
+	"ApriocCZvEetW0pWFDUQxmdKPFS+M3E5RtEqePzVTFKtk+aT9h5e42RTXkn2x5xn5tdf+Ux6L3xBy2VK",
+	"+VoP+E2dtT8hPVEynn17ADABfIyxyHAXsGO+05BvSoUmulTMTwIa8UOkousG+GjKSSE5DEtYa7b+/uTX",
+	"Zwf/3fy/OC87MrX2fvNJ3snkpGSBeW61vJ96aHz1qGyRrZL1XmbrQ6YrmVPqs4JNHK1lBru7wkkZGfjd",
+	"IXSqxVhpyaSaMpwi7LdUYRBHBWM3n5i3PqOCGxN+N2WhwhEuWaLfODtSCV3iztFr9YGj55tnKP3RmepV",
+	"DpFK8hHz8B8l8zbb8bu75R0/44lCy7KqXV/ySUFT5/RNL4G9qXpuz3SWiS727NottkxLpbHYBA9a3aHb",
+	"YHxfSt/ZC5ts1aIaXgSysasTN7aBVHIwGtQKMsjHePMOUAfO9tMQ14DPPZMVdrYdPdBpWG4rn4c8opCd",
+	"8X33C033H/re/ztRzkU5Ky+Jza88oIKQdRL6ej+vX8UgVKFTJkbzqUFZ1beeIea6LiFXwfj1cG4nvVku",
+	"sI4aY/wnn5k0bCxScA0HIgGiNas1nBsvIe4Yd5iaQxm2SrBtToJwBcqwKbheFTUYggw24PPayEPzwfXP",
+	"G4P/vq6rcnJNXsi9QLgV1moLdFsF6LZpUH5djFsV59iGbGPTT19EOTYNq6Bw0zy2FAqDOZWf+Cb8UWgU",
+	"ht3AisFECARixK7BXmZ6AMFJZE8JchCiq74rMPaObj5hscTdVQf2FQlxiIgSA3nkElnJLT0M2/FSksCO",
+	"jC+PHvAJtQ5l0pbQXsbyidmQD+12Y2W3zKlCvsWRuZiyUa+D0qwYTvsqvGYL1MsUuVnxpHxPMMFbVDtr",
+	"R4dIWpwEYVHuYIRi4tTb+nRynXE+FYQphVsMC9cdhh7BXa68MHHC5Sq38lHLC/KVIyrvtGVDbYw8S4M0",
+	"LQu7Kt9jVmZel/NRIY3b7gQQ08SZyJcKObWcKigPuLEFUH5N1rebdo0eQZa+LtXNWS0n5eRtX2SizeJg",
+	"rGCgK5grcWjzEROA4FQ6G0ITaiBA8gqoveLx11noabFPiWvqY+72NjjXs5YDcD5caTO4obxWd8Jo+Dpa",
+	"97lWYqtwv0WFe0NqRC3UdQ0WW63rgmfpBPWONB1FUOQyvnbOYVZXnuaOguN8yGL3CimMhZwnBcyA6O5c",
+	"KrMe99c9huaL7kUB3SDV8mqlKCfnKhTtzDsrblahwEjc19aXIms7v/MUOnQLY4oahMaSxOvIfLp5K/S3",
+	"Qn8r9LdC/04LfZJlsNgg+a5b6IP5fjtOhOEyKbT3A0CzE/hlr6KgBLxrsX7IEB+x1QRbTbDVBEtrgq0A",
+	"LgpgkCC3ENDpS2N1NllQGYuFr8iOXKGEI6bTBFDjCAMvtL1HWgUs25O20SkGRQxGEUlbv33x9hh75HNG",
+	"o2J9fimg9+f1JNFf0WQ3zohjIUYp/CytGKBoxy4CBLKuRe5nnWFFpLIsEQZ+uQLXzRWdNoEP3AeXqWe+",
+	"dt4U/nu65yblc3zHfOC58T8uBjNGNavz8HpQnrW/1qS79J9jTtKfNsH94PzaJu6XTtyD4Ojz4VAoYMD9",
+	"9jP50JD4dqxZqBTyBGVnQqpzZqAJdjH+DTHyqhhHR8XuAaf0gFN4wKl7QMi7Y5LfVwytEQiBxdjavlvb",
+	"d2v7bm3fNXTAO22p0oGXpN71hiCoFvN2hHYisXhzNuwwL5mp9KkbnpfKHTUlltk7SMiD4ZwXTFfUbK0u",
+	"v5U+7uvxVoBvBfhWgG8F+LoCnPtq9+sV25s0GlxWcmO3wZVQs9MdA0OPwNDiQ2fECaEzZsSlyHhK4tqI",
+	"qKJnIHFNNNhrS6XtkM2QSWhRTu6x79TmaT8KOFtpEftKsmnMDZbu6zTJyUDc5iZyjzGfFHWKEmOocvCM",
+	"IQ32XhUYxvPJ40uM7qiRSoUxOXaGQkb0Xq8O8zs5abMwySIlp3sTsoyUiTmjsASZPO9bt/aASfbUzdP0",
+	"BHg9XuU7NYZKjX7e9YvxM+dUec7+qMg54TtRaT1gRqquuIYWjfcaUxyoH0AuB9nwiweX+79GhYq4PN61",
+	"645/aPVYIN5XkOHDqr/ivfOCV61WqbJsvTjV12viuMASKfRw/F5Nka9Cb3p19X1li8U7bQKB1oKwXPzh",
+	"/fEJKynmODBNhdpDLA8x0FuRaE0WV0ffjaaLt/YZKipBZ+s9G3exveON57RgjW4NoRxMDhQEU5HY4NEX",
+	"w7FreOUwp61TvnXKt075Flt2l6MDx+AX3hCwbKQSfXOC/5MCmghgrubGFvAQZZ3WxmbFxpe/ggsKCAjO",
+	"cvcvAn47X00bIgas0BOUfNXg08LjooL/rDN3DiJPlt9RfQ61sarB3GCRHIR484Qfb3DxuT1Eq8452G7p",
+	"lAhNwrQSHcWVoE7wXMEFbrgi7XkCILyHOAjp6fQAepxWFQfNc3+Saz/gCTKHuHHSMesoDxmJALPNBjJR",
+	"ztsHhtMMny/VOTZbRYMTJhvNCaR0VCK6MhERE1+cLAv9BQacYCZn4nxEhc6YfQD2EpEF6mwubSqN9RF5",
+	"4h0ECicQjyKBQIphYz5p4zOEstmEnbtd42bNpZXqfA3t72a7Vf5b5b9V/t4djbALctHdxCilFwNjiB4u",
+	"9lf9FkFHdausS8oalMiUvttIY48SaRdgDYNGypDFI/Hx2YgpMQ4owzYb93WECELYCki3DLF0ktBBhvoY",
+	"OfdzoKCZzbhM3ecHsFFS18CXj2+USiTuWX1u+sIcsnggBk4tuRmwS5HJ3iRmPakS2EdgUnI1wfJxqQLw",
+	"MbUic0PPxEBfosbOBHBgu0G87zkly0TGjUhyWtugq02h9pqWY8IGOhOHAdGeCeTPNXoAyrfRUR8FT0A3",
+	"FqdImtt9DCsUS/RYVcSw3ewWdM1wl7xQNpNiYdcM6D+Ay65VV2TK3Gb3gXljgSF0eZqKjCUyKfeLuBCT",
+	"9rz2HGZ09r8CCMHygQz4lzdguNXau81mVBtI5X9uAf7Sisw96n9++59OZ9RsNpt1+G/rJfzn8cvPf3N/",
+	"MXP+OP+u/8i5AYzNQKTPmTTMt3AWziZgdRY+bXkJzoX9gKs+Zx3CnfNW4scrF+Ko/iuv/7tZf9Kof/5h",
+	"qWmUwA5uL2P7ja/em+Tp0mPavbHuI3eqcYaTHcu0zBAoX7bdMu4ifheiKKAmQfkU7QVQ/xWh3aB2yEzA",
+	"x8tU2kWVCd7+Ixaorh6lSaFVghf3yE8Vlbt6UcC2o0Jfr8x6j/U8k3A3eqqVZuQY3uVMgMAb43sijHlo",
+	"q4FMWA32S5kvnvp49CLf88BE5U49zuuHh8ksZMTdE/s6TYybp3LeO6ZT89bf2MiLe6yBEqFhAWa+wV21",
+	"2q0QmLvsOawBdiFw9rMbse9zAWkf5x+TBUJr2tMZzhKz5OUajam2ZexMj3K6rsy6WVJA7ckuSwCcMKwk",
+	"2SjugQUWSXG3LLBITvrC+Ei988nTyWGAY3BnRQl3u0XTr6sHA25KEv23VrT72f08TIEStcdTI1Zp4kRl",
+	"IostmMgp1Nd4dYssC/9jUJk8y7hz52vGTlLP0FqbVVT+K/v2T+U2DLAODfaMG4zD8G4XtmCiPSWqFeW+",
+	"VaUOyHOMpdIr5lkKratspk7neBnr4CVEy8q0LjRPd28brB1fPhP5wxSFXeAjbXSqlrFK3XM3N0lfUNiY",
+	"eGZurylbGcBwDYYQBHVNlY127Q3arn3sbvsYzVKtzg/dqU9Ej49SWGz3O9+JA2Ss4RPTYB9pCKEOI6b9",
+	"UJ4adCKvEgzTlVzLTuI53fjWMzPPTuaEVFebxK2T68bpozR1iqZ7gRrRR2QZ9aNhg1Fq5TAF48toNgA/",
+	"E19TPg8Hc067FcPK+dBq4p1CjQa19m8HUasZtQ6i3Wa014x+bH6OPLN0uyaVhZ7wA/4FuKu9L4E/HARx",
+	"IJUV5yKrWoM3wmkkgHKBYVDoNVXoHVNo0TJNL/v1OuLdkrVeBGppJUp1jCAi5guVUOW4TP+FFXslfI5q",
+	"Snyxp12cHNUlhmafTmKOMj0Uj34dZbLbh3rEeRJkBaTXcaqXckqwP5PbUnelJPHWgrQrdiABJMtsK5PG",
+	"1qWadaleSmLexa1X9KaKdm+FUzVtQM/6Vo/ccVtEdw7M5pgaTNNCNhKisPnIwG3n3X4A3erM/6qjysYg",
+	"PkQq9qSJLoDukWkAQd3Qsw3fgPgZX1kOf86BZU6dcehQCJZHbATPun2RnDrfA+9MeShJ5yw2qbaxe6ET",
+	"Lg32CzmNypqO4vReZyBzdP/in184v6+wZvEmrso78cW7K6nY+ipbX+WO+iolQ5nSq181Euv0NKb1AEVQ",
+	"EERMF3411X6wNGq8fM44hwA3rzBr89vIuM1/MbWrPi+5Pba+yNYXuXlf5Podh3mugdO4U+Ud1+UwzJyx",
+	"srB3kywYBOExB/W9ZkkyzXcxVnAjSrp9nj9xMms4bb2JrTdxu97EYut9Yy+jy1OhEp7Ve0IkZokcDlwH",
+	"qWkAS1xi9kYlTHwZgn6DXsTQ8JfnbYf12BuEJ30hs46i7qXCgIXsLMIL5S7yuIlZ4x1efLXV/owm8xLm",
+	"sir27pvKwBanslTMw015m4a9Y6fcfVnmjyB+w8KJflb+w+yZzo8EECZVF0kD7ta5MtQveKQSkZFxw/OX",
+	"Q80LH7CH70c21foiYj9rfZ6KiB0Nh6nYAViTYdwXSj8w4V6sOoO6sWA7xOC3Ix63r9McWQyNs6WfWkdB",
+	"x8GDg/2DHefka6j1daKg3OQYXy5zRqW8dVE3E4nbljyN2EhZmUIpMlRXo3ByPgXIJkO1BaF1KzkimP9F",
+	"mKJIocxbdPnICIY4s47qc9NHrLi7/UIMLZRCoyEM6ESjBwJgxtKXQEce7RbKvoNvmImO4mM+OWSQ0YZg",
+	"CcRAqH5v0mBH3ivqcsUG/MILXsI4O1EZPh0I1jny8gryU2jhXJQzG6OVN2tu1J82VMuGKNnRH/oAV++x",
+	"51mDveJJwlfq6Vic7012DZ+dDa53croEoaC/9GxSALpNmeW4o+FpGH6nP6Tc2NORoRcR0+D8pXMThWNS",
+	"uHyUpbV2bhqYRwMxMF2enrZO//5789eLf7b6zcFu+tOzpvr94sOePsgemye2Ndq7PBg//vJk0vr33tHB",
+	"04bsms2+TFJZSs0TsaAdOjAOQEuxiMWjLI0RckFHx09rCml+3zufX30HxvKuC3N+9V3/EJPX6pPZ9hS6",
+	"rmJdpx142YxY3YoogL/LPsEKrVbHxL0C5LC6B8kI94yVjflzYacU04YxkLsrjteUoPNiGigX7wdVa3G+",
+	"W67WBU1Wy/LhgdeQG7gbK5mKxW8VCForBM0j3P+r14bOvGCeQ/RCAfDSvdK36IbMKWJLh5nuCmMwv+Nt",
+	"Cl+HtN/cxzoWpcdMYwXHJUAwnWeANZy+HoSQppS5rHC0+r5yBlOika9xvBBiuLo1j8t2/db8LYQ3qkTV",
+	"R5SCzsvyO3WqTHArwDa2ve6xxHO750ZsIvPoD6svhFrSIuJe2oaRFKMfLAQ/Ivb2xcmr98/bHz49ffP6",
+	"+NUOVcmiAAL+N/BdQqzjEIwrT3Y3zrQ6j2YjHgkLUY68nfM+hCQQGU4RECiXV9oyw6koj2rFQ6wHxCVC",
+	"2qfIFwjQj6B8wsTuEV7E40x1wif4Urqg9RNdkVePl8rP6bLHpcf4ftI/NvG2iHHbUYBR33W22mG4giIt",
+	"DwJ6Hx/ILdHYhV7C5YkYyydQGiARwnt8cnTy6bj97Ojdsxdv3rx4HjdY/On185iI9Dx9HYZ44uMX//z0",
+	"4t2zFzHLpBG0AUCrdNQ8BgL4zG5qEAT3eUYTuR8uoGZR96gpGlUpjHWWGGAkGAo9REoNibD8Y0HTj1+c",
+	"8POYnfHuBczjda/+TitRh0rxmMoKLLALQi0CFUUUKfYe7jX3dxaY5kvgYrAedVjgvKXzAH45oX2cqo0b",
+	"smumEMfrhx0oBTvktl9EJV8IdSUwefMawXllcguL+N33oUL+xXrXii82SKSy0i1M4QA9mObsgCo9gzya",
+	"KxX7dPKy/tNUhOQZ7/ZF/ZlWNtPpwjCJu9hf+1e0VCH/M5xhKOffQx06f6g+9hNEIckQStV/7fGvY59s",
+	"3Z4NjQDRHWVQjfbb56JJcFTY3z0Iq5fN8ZXyLsPRWSq7ZBigvb8gc+q9Al8z4hz/LHGaz+NMqHMPVjsb",
+	"4hAfRJjsRScFe/d0FKSEG+zIXOTpEIZYbERQuUehSAdvBbhaxblUSjorwTkYLC4AuOOOOhNGJgIDOBM9",
+	"QqoXT7QENgLRy9A7g7/TzkvqDPa8wOxMAtBP7NEO6E47lm4OfT2GlAeAhYzILsFUcnaWBxkBISyq6cBV",
+	"w4dDwTPTUaAs3WqQK9DVg4G0ViRUxQfPJnMhN5AsS8RQgDZVziGTqWDxQGciBowqqAGYGrpw5BWCTn3h",
+	"lp9G4fSIKUSXGwxYUmOpuukoEf+Jv41hbVKjWZdnmSQeoqIPA+YcZITcUnNzEeUT51AU6NxCTDeR61k2",
+	"9861EhFS3eIv3JrrXkdN9Chzd3f77Gzi/KQoDAIK/9ixZmNKsiEhD1xLg3Obc5QRCUNPZ+cCc/4dhTl9",
+	"cGQzQa/vE8aNQGHeO2uw9z3YqVnY9BqL28kYoKAX4o39mylm+BDIG1gmLJcq3vGtTnCofj8B/TFtbI6W",
+	"zy9B+OP58bWQsJCFjdkO+JOYKjD9zxSMjDqqiGCJIxYb4daPKiWdBYy3VjW2ilhsZfdC5E//fSRGIn+0",
+	"pyY6Bb6hcJX/dXgK2q/uX5kOVZqF9506jY63d1ScyEy46yfh/jHWsJ5CDSsOayBOda9Hj6JSVj8TLwwp",
+	"IBuSj+h3ODuxIu0Y4SbXPZQa0E3G7YFDaAeRWYWMTONA35QI4rZouA+GmxCypSOVsFReiMCL7T6df63/",
+	"Pg9olxrPYkXyrtCYrLAbkZbEWO38HriGgzk8GnreK96nQ+aN0kPwiFRB5LmhVNB7RsHNwP1oNUsAC2+1",
+	"r1l2YmQ2huM5tq/GsJA+uXH0SjUHRTizRHmeeyE+o1aFZgdB6IQQ0ID1SJldSJUU7LL8aLoFKJv6xR51",
+	"fq/OI7UAbg+zJrkHr//79PMPDyP6x85y9BwxifZ2XlVBuxG0tBHp5RTmtRbCq1VzII1RmoOHJdONFSjk",
+	"zzfcDs9O4TcrMiFU8FU76iW//ph8elZzngS04g5lC+XECH6t8heu+V/7i3zhQcEvppG6OTtFHZ5eqjvL",
+	"h7FKlgR2+FW4T/cOfxC2kKq7BpzUaarHRQ6pkmlPv5m16YvCmSx74ntYAhTpL0VpR0QLlgmViCSUPEHh",
+	"FDBbCEXdISoyo1O6eJ6W8GNbEILJYe1jpDksDKhc/f3V60TuFDoTl38ZYKbfGltBciexmfk5m44OVMmQ",
+	"4tmdD8l0u0cUnSfnRHu8H/k6YhzYXQJcEYLZD/ebT9Cerzt7fqfRUT/LS8HsWPvDjDBCTtBxcNvR9UIk",
+	"ZoFDGV8fsTNt+x1FVklCOcuAZCSaPGpRo9Cjkga9bgMhBx4i7RUSjdZwMRYRL/y6MMRuP5PGDrgpF9u7",
+	"pTxNuA3isLVb3z2oEcBj+g8/5gLxWXjeKjYKrsR1AxTXeHlldvYogV0S814PTttpmW8pLdNDFjdRTuy0",
+	"NtFrdJ+helvQ3V1p/O5keDHikEvBJXVFSSqWLc4AuUPfalaDPIffl2zPteQuPn9tudubm7Hanzfm+wI9",
+	"wyXbPP2y5S+G4/R+KFQpmnzOpVrvIEVLwDKAJWPuuVnogZ0Lm5+ZDUMy1fbGCujU6QJdsD9OdvcKflqp",
+	"gCI3SKpKd93d+6W7R8NkuaGsbt/MTUXTp/muueCvTcTce2BrOIpruWiroUzxXQHBmuju/PjQEQYBEB7V",
+	"x5I2yFkqm/EuemYG0pLkrphCvjbTYyMyKDNLNU/y9BdcIlIjoLysUSWcnmvAwCyDIunbQToXQdJaCUDi",
+	"Jru2dr9XO/sKHIJbKKmscBvAue2J7o6c2+QJbfwWPp4YKwYLsAcEc1sQoPRlh2cTyGD7yCMADJF1geU7",
+	"nCmeZXqM6VppbEdZfQ6s+e1Qz41clwNn+wGnU54YlpeiIu81lZ+cF9MkPqFFIc2nHskQknejNMWZIZMV",
+	"VxNAyREybiUKIqXnMsvAf9ZJOi3JOHQSSmWnyG/uLIcSJBSTAm9xlyv2MLbZSMQ7DGtb3TwexpDciXdy",
+	"7uLSpBCmV5lHM6d4jkrToIGdaZ0Kru5edBkPwjLBZVrcbWz5LrJ7JEHeeaHvJeCs1C+L0Pmh5aMEils8",
+	"tZ8/dCWedYBPUQPwOJwgKKSFc3iVAF8Uwn3uWUm+YgQXZPicj+OvozOGEcJ37oblnZfirTdTPL7CDNYa",
+	"+1Ux3asKq32zeV9EuI3gbiO4d1YGHyVJkJQryuBCyJaE+NIRW+7BltanRxCzOjLu9AXWDyweUpNirUjU",
+	"Ud1QtwKITJ+wiwrdpwiOQ3nCPjf1UnJm57CjjLAlwW81Cn7IHwqOoISTUEaTd2zTPZQBOc2LAYrWIkum",
+	"M74wSxj6MPomMR11VOyAQR03glPBJ4SjSwSMzJ3CwwBXdU8z1CFTmgBQ5KlWovTHafs5+NQKSzbX0G24",
+	"puvqtu83Sn6brBKvuCl1udsG14Okwz2Vu++haKC4XmtJwGVj7aGMkCyHdUIEGNfCE7hhzP1r2Fe5PP2+",
+	"w9rXJRPue1R7LcNkvaA2PtmTJoCymsUsES7c6deBGJy5412O+7GHfz9+/44NRHYuGDxlhzpS58KAmm5B",
+	"lKuqqr9glrTRJomZsXo4BYjitqOcF9um8uECZD/vijVtKzAz6naBJZEVFYUzIdyyTbyHbCyfrGcmYKbs",
+	"WsyEZXxfWOk6rPQPVVIOKjIg6pRHn6mQprSctaiABg8BNQRc/7Wq6PuAk1jGK77ugFmV1H1W7CJbySOx",
+	"lcW3DWLY+q6bo4+oLPJa3ddHHlS6BOA9GHSBYIGQ7+aGge8nciDeQ23QFvd++5kJWv1lUhMBD7z1ZL8b",
+	"tDyflQu3gsooG7CViZF3GqNvMK5Ccwcxhbsvm0azaHv2s7wUHbUx2j7E7vL65Uq8fVQG3Ls/zYFdR8xo",
+	"kMIdFciIgTxYXwombbtIC2CnsNlFyQjd8D1lkDSBsgdCeQ9zSvpW1Gw2d3z3XCr1L+eanHE+5r5mt1ra",
+	"L8oozRX4t5lSgpkoTaIyDyErlv+lYEVX98xoPUYV8kOz1W42IYrB4V01maZKGHNFL43WXuled/bGQlyU",
+	"h/OL33Alk362dKH5uN6sLF1wf3hSHNglLyZeVtIRX6d2ofTybe3ClmZ4my+7Lg3vNOg1aPhFzsejP3z9",
+	"/+mSKTWJLGpFwvxcB5Vq5+bxMizWRTiGtXXR95sCoiXbFkpc0yk8QbLv4Haf8e7Feidw2dxNeBVZsZTE",
+	"WK9sIj9BG6ZwvMm0ZtHEMj3OWj/OllBoJ4iQxXsV6233Zssp/KrOSTvlrvj3HOy8Nkl0vzNPxSN/y857",
+	"JSTaj+WBYTKpbLQ4xfKZWw9Xcn0ubrw4Y6IQq1YdWLWW4/+diZXCNjLUMM1tK6lVgT+Jq0l+GWbLyKzB",
+	"0CqjMTAYAzxmBt/pn7GmiP4F3/AKJrmxnPZeau4bh1nD5jhLdfcC/ymUG0HrJ3SOQZa6n/fB4f0c1Uqe",
+	"6l691YQdEx5QccUB3HdlX/rwSeaMZrc8miaNzk0r4ZNau+XGQNc+nhr53hXXLnrunhu5AB9VXorTUrP/",
+	"Vr3Zqv31eQUFUfqmc7REaWdt82LbaO+yGIUHprx3vkLId1Qhhz+KYcq7Ttamadl2nR5wgx3lQpdIzgE0",
+	"KK3pqLh8CmNsMoeP45Mi9yDwhmklHhiIxXLPG4oB1I7qjewoE54pkUjRU61EG8oA4RnDTBiAUYbxeLJB",
+	"/3RAifJJRxXejBHZwhwqlQV04G+wI5WrHmhO3VEQ78KJQ+d2NzUb8KCHATGG8jEqxs0Ddbx7mbubyMif",
+	"wqUAD0l1l6fYThp5XX8BGlciL3BXmQs5ZJzYE7HzulBJhMs20AAszaEe53yIXdXNIfbYY9KyPh8OhQo8",
+	"sxzHyrKRyqsqiTqX6W53lGVCdYVvF4ZvtrpAU4p/ECppMJoLRM0HQlikvuwo96NMlDzvu18R5ayxmbDd",
+	"fnu6ffyAT5gZctgLg6qoP/LrUP0Te+9GB6EL9zHPhFAhKh9NpSk6So8s8Pe60ePH9mAXymDQBfWSCRPv",
+	"NNg7PW2WKN1RuZJuF7/1XFNjg8hKhsd0yuq4aezM1lS5O6bK7eGIFplJx4JCjVOCFTARE2risMUUbTFF",
+	"d9GmOxb2uky6Qoy/15fZowLecq7b/BJ4hkvtWHy6jSBDhS5dxnI7Mg0WOzEKlWpApy6pDY2JCmjTYSZ6",
+	"8oswLD4XccTic2T15u7/U/hNCr8RZ0SOLX6PI+RhByOolLx/YJgTzx2FRkpAEZ1LSLKj9UFcUGOpEj3G",
+	"ziwwXmHaLHayJhmlIvFU3NoZJQP4ORMsRuXqBtTti+6FSE4l1uL5n+tSAZe4VKfQu0AYEx7ldJkNj+qN",
+	"0p5MkbI6VvrU9PUYH6U0/Nu9xFcUxUjaH6eiZ0/J3js9E1KdnxohFD0yv3xW2c/yoVfpe2QceNmX2VG5",
+	"/OBKPNfrxFQzT5fwWq054CyMBS2nA9zIXj+HM/il7nZvncrJsX3MbJDql7x5M3XFjz8gZ/mjVsyoJKlQ",
+	"RAn895SVwgYI5UmEm+dMhgjRV5rQR9ETYO9WzCvzf5szNximUIXZAXeFu0Jka06x9IR58yxcdCuTfSGh",
+	"HI3Oux1rkAKFj3l7c+eE6ryNLzwrNxknoXlYJc+Ks/mtdi7yPEctqqU2/Pij0xDiyzDVyZUcDmAJF6dK",
+	"jOQlOor9ZonG/aH4/c9z8ee5/TMVf6b2T8P/FGc7//Vbs/7k8x/7fz2s4792i/868f9qh1/l/+p0Gvjv",
+	"VvTkr53/2vmvh7/++dsP9c8z9+y4P+78VwVrfOTG+xrHvp9zmmcZn8x+Epj07NfwesJtpJevXn9cQuYR",
+	"Ufocrg943rIcHz+W13iY6aE2IvlzKFQi1fmf+Ko/eZbJS5H8GdTLn0Er/ImK5U+hrHNU61LVRZbp7M9c",
+	"d/3py0J3HkY3/oqdP5rRk78qP9Y84b7A1XRn7QMcqGWvfqZHatXGDEs89qXOBtyuMGRrV+7p6Vboh9Vc",
+	"qCnF/nSkkrSS5+0oIIWLdsPyoAcSeiOzghc0c8/eGvfsr3HPj6vfs4yfMXPPk+XuecMt7N/lvIyptxws",
+	"u2r0llnik+IHBx3rRF3BxYAfZ92LGfuy2sN49B9OiEAD4Uok8FOtLwjhF394f3zCHpURgO5utOVCU6Zs",
+	"lDrbXQO8HayBCH8o6HJnkoMS9V6EcmY3KM7YpNrGPpqa8/ZgaFcOhDmENkOXsitOsLEPdJriqqOmS+sb",
+	"7G2x+u7jPoQH3YPevnh7nEdjocmXM9mH3BiRMH0psojivh0VD3Qie1JkL75YoQzQfcCo5cCdfmk/uhnH",
+	"vv/SWI/SxEezx76hSyaMZQPBlcGgyJlOJh01gKC2gRaT8YcgheI8H1r4VmBg8eHQ1jNh9CjrijgnH89w",
+	"z7l7MlH8BfwcHgdfCBUdum2qo957l+P9yDrbnI372ggWJ8JymZpGVzttE4ceViYdBTqxYabPUorQzvdv",
+	"5gc03f6ZkoIbg5dvXCUsEzMtaYNi4LTP094rPcrKwVMIHhZBMM32Xgn+POSZlV055O5Vv/1BRm/7j4K9",
+	"WvSG/oq8OePsY7ePQR7Nu69sZlffjNoQ9t0J2gHlj+ZDnuVZlEHc4bHellkFuOO+g5NHFPkBgbZ++HL2",
+	"aRtirzfX/1Wa/yllOBZSDRX7Aa0eU3UjuTXQ9X23RppPVr+ntcZ8lgnLfh+WkjslUynEdW2lK8Kxj/6j",
+	"J1WyIChrCYZFNkc5C6j0GEyHc3np20mCEi6pealIQ3dU7OVkHFEjasx3axaD4RaHEARK/gZ7bU2RoNRZ",
+	"HMEImeCPPZ11lLOysNLIG2JY07VBEFglEAP2EqmjSlFg9jDONYO7m37y/0SSS18mVgB5sVSPRUadD6EW",
+	"vaOgWWdgZlFsNByKDKzM1j52QU/dLjlk3DJoef5kF35dYadggF+m0l5Bp+K++6pRWCouroxK5CABCfnx",
+	"9C6E/OZxrk5hnddjWLWTtchVV2suvmyU+kjNsHS1AeCQwhgidjbq9YT7tpnWA/QoPHUrYC2Wi7STF4Oj",
+	"mTP7H6+a/MNRptoDMTDtwnDhcZ3Onz7C14paP/61wWK8lWpkhYnwMwPvZZcn4pDtNT0xJlKaUHgXSMuM",
+	"O2zFRdhrzglojrJZat0e2ubtmlR2b7cGwUI5GA1q7dZPuB7000GYlVRWnKP2KU9LjZwHeEUwF5o9f5Vg",
+	"LlrM3200dxs8vO3gIVoTPN1GDr+HyCFYoWAGeytyHondPLt42jaaYxZ7Os9Kq/ij4ImZss2hUQMiKBF4",
+	"iU2Th0IPU9FmSmByUQENgdLQpd1oBc39hpmuYl1eLp/u/rBpuAm/EwZCqBDj3giReXD3awoubCME91rq",
+	"HF2LAz4laCimucDr9o3vnYsFiGRnYkUE9S438hBfrKF+HGe+OwaIH5BDgJviatJRXW5Eg8UyEcpC+B8i",
+	"b5wNRCK7PPUEaWhfQvIiNtCH5E8I6zr5U5JQfojLoH1o0ncZ6XO09EJBWpP+TP1/PCWLSI1g5/xSlCcU",
+	"3J5Bpv7EEtDWT/O6x4fvN8/F2tu9dQcTMkAzrVkQbp8VNzA2aTnTtl9egbcjY8U6zVdu0JsOv19qtmGS",
+	"K0ysxwcynXzzU8ulTnluR0rNmRg40N/avBI+idhAK9t323AiOO5Fmdn+ld5yxtW5mHKWW09+atabu/Xm",
+	"3pK+MbxmKbRTa3dT//gGMUp5zEzUB1ymPmtT3hhcqcYANv7/oV82dHY+Z68I95y5vZUO9kt7Ze+qvbLb",
+	"vC5ZBoc5kefShnzUsK+VIKlenm2z9fjxvJimu2ne3PbLx2C/PLUfmvUn7OHOo0b989/gw5Z+s0U13a5P",
+	"QQbMUkEJsnW2MYnvICbhP/YKzkHJbp51DJaKPuT5sffK41vILB1zgzTcCZPKasYVNtqQCA2izoPOe0il",
+	"ujDMaiZtRz2MqRYvqZ9N4p3ZgMRic98HIz4EjPp3HojwCzG3ZSZ+w20AYiti5gQgcsTh5uKlmF69Ovgw",
+	"p2foOn07CiGAwvvvchxgxkPi2G/Ud0ib8ZJe8SThyR1xbX/pQ7vXWW5cT4q7ZG/OJRpzbu3Vm1Q9hdO2",
+	"XCatcDq3luv3YLkWv/gK+mW630ylglnOiJ1HJriEXgm2Zhk09L0bnMXVmGd1Fq7Zmp5bGTHf9CzWt1yD",
+	"fDim2vcFxqcvkTcN9gLK/QsUeFqJiLxdmXjcuCct2NA+9cO749XoRoQVRHDpN12A/P1AMLeG9f0wrL2Y",
+	"WMaozkXZ1qC+/wZ1+NrXqSyXMaShhtHLfAhIXINhHbT1d29Uh5WYY1D7pd8a01v5MNeY9pvkWmRDqu2G",
+	"RVtRmV4L5QUy3vz84oQ9KiJlY6grb1OJFZSVj3XmHqRHNrBr+qDxA+aJwKh7lVbphPUyIbBrvbu9p0cq",
+	"ASpSmQQOUtnth3EAn5e7uecMfz1mqVbnUZHwOgMO2nMuFVZGbSu/lqz8Kjg87nMucnaOc6W2etlXUGJz",
+	"C4ZyJbP1NbblXttyr225110l73of1FyuJsWlyEjZlQ6Uu2x5zi6h3F75De/6vIV93artn+qlMF/5h9+6",
+	"+t+Bqw+fOy9HW7Io5IrqM7fPlsuZuU2GRj1naMtBZBykTJvFbmQxG/clhn+dtWysTNPc/I9YfDYykxgs",
+	"dyDJVUyrdc3JEC5wPsk6oQJ34/0IE7gVmBciSLXdCoZ77+On2l6TPBgIyxNu+XJ9pjh7xof0pGPLrQCz",
+	"n1hE2cd99nC/0Wy0dtqeuQ2Cc+DSOQGCrR86Kpxs8HtjGElggePQs0MbEexod3wy3rXUN4IBzNTM6SsF",
+	"5oMfpBRmLVnxDZ/+ig8wTxhUXLqBbPjez5/ojjJpJ9hXo9gNm3gK4QigywfaMNFLQChHZ6ns4nHsC57a",
+	"/r8XHsTdZtMd/VSrc2oJwYaZ7jr30r0Wu7dQF55D6h9k+Rk3IiCzzYUAR2Hm8LyCMdRusPcFvaHKxk3l",
+	"pVi7G+1tNM5auVnCFdvmdfnL8RRzrX6/HEOZ56Ido9PEzGcg/YcQQ+ObuDr/PBSHjpFvnZ/pEVBiOXvN",
+	"dx4HwT1KMSTJfdK43VHuCXtNd/mPzSYzoqtVYsD0gx5Jbi86cw/eBO0TQh1qgz3FF0AsGCmYO0paw2Lw",
+	"IWMIB7vZnNLPZdZNH6zFFkAqgcgJbm24HsKbpq/HCmPAfZFB+yr3RLRgaeMDraeCfkVKw/CsZgJCpGvz",
+	"cGI32Fc6TTam39yorZAdawpAlfgxyx1ofRDpdOAv3WvCHnXfstZu7Tav6C5bpqRcgX7SLc519+lfYupr",
+	"9+mtXqXq7r3NJ0g3+ivEXYYyE6byhbvlF9KbCEIPL6Z2v1oPCj/O+xjNJ3mrX4zDtGv/ePz3f+79+nT3",
+	"7f7//fHk4F///OXFx5NfP+3u7R9QICo8d61vl1QJ7VciXYZi053EtfsV3Qax5tdtdTRnrxNF8IpG4ge8",
+	"q+pr+dKqutK2Do58HLEYN3/5d9Nh8sJfgYbAbdPC7xobKGHk/LytJfhlLiE3945OX6iQ1vSao5cJQZFv",
+	"aKWTyq6NOwoyeTy1IlPcykthQEV8jU5Rt7aFwBqCh9d7XEJHH+ClcIKqLlV9yI2l/XBnelI5IUeGUsEG",
+	"K1FWLs99ClZZCLElIhVWzBpnL3zyHIwUbplWXbG2EYJvWc8IKTU1LOnh/cphO9fhPnSQc6t12/3j7m1X",
+	"t5+h1Jf1RYrsaeyMdy82O0vRUvGoko2PAWjwI9ekOXM+MJ6iDRuSf+826Qbm5rxw1kZG5F9bkfW9tAvv",
+	"4wFeR/Ss1yTcfRZoEe7U/0AsF0of9zUFyWHJsLcfgtycVUnM4wCpS1ORQV/nREPHb0zKdRT0ZeQDCPtB",
+	"t2/AycGd2EoF4GsQ9JyVh0akvXki8Bm8cnMhOOSZpSLwqoAEipMLYIavXYiJs13CEOHbzWYuomm0ojNb",
+	"NHYrDu+DSNvZ/4quxQe3W6uEK2j2c6QQfo47YAJtZUM5TK8ZH7DXRcHQ7QpTJRLc0UBbXg+F4kPZmPBB",
+	"utyxLiWsInY2sRh7hX9wiJeOuWHOxrFCVQbhn9Hdq50/P8R50ED3vxlIz5wtTgP4poPxt7b1rgjin7iP",
+	"nejuiOhwV4ree/qMufvqjTR2JX7OvvBAjVw5dZTiWabHyBwojWVWn0OBWDsn92GDkbHE7MnTlBRMJhCv",
+	"uA5Dj3vTslScT+fSOZbZDtnJ2FMeQ46YXwjFuOkovB6IhvzF0MOZGq1micjYw5grNhjFrAew9SOlGBIm",
+	"Ykb67f/3/4KWPVKK7zTYM25wXXm3C4ufaAgDDQBeiBPOUXZu9a6bdaPTOZ6FDy7PknfIun4KZpRlegRJ",
+	"F2aGvCumZ3NDhHrT5KB7a05vAUNexLh11o/b2f1MCCrmtX0337OR7Si6Vxomz5XORIK4e6NhG6WCw9L8",
+	"W2TatFncbD1usYODA9Zs7e7Rdumo+If9J4z+An+Y3gPul+tQ8+3tXsE62On88F8Pf2MPdxqPPDffzh97",
+	"Uevgr/DL/1htl1Qyyx76feGWpT8Z9oWa3iM5+1dHQQdU/CLQEj3T6rzQN29mZZBldt7qDLK59J175Q30",
+	"UxnP3qw/YfVK9HoFhBkCtwVC4jYVdxN3bkX9Mu9fLuTFPUU23ps84NMjp1fGiLDBj1pFFfn44MdGa3dv",
+	"v3Hw4+OfGk8er83xu94kFnhMb+RAroTv/XyDkATSU07dVllE76Ed57qMi1vz/5sw/0sUigVLLdgoC+nN",
+	"ojkoi4/iXBroGJabU2A5lL0CwYx1uockL1prqLM7ipQ2laOB0RWhTXYmIPXURgnF3Ky5ewrvOdPFZnIw",
+	"kOo86qhPSnZ1IpjS2YCn0mDB0cN3L5/tUDWbcY5I6nQdBBFiZ+v8nxe5jo/REoq5UkXVHxMgD7EYDXbE",
+	"khGetFKzVJjmfvNJR8VgFdTBPAugvtAw1vAJiV6fIoaZHbJcEoF511EjJX8fgSEXgCBjPmEP95tPigKR",
+	"XoQ8kscB4VICkKDJPG0SQpiFqsoycc6zhFkNC4WJPbL90FoIzwJ6ZSjacxZq2RIZ8In7Yv7ajhqKzDiL",
+	"GcY81MbIs1TUwwLGlFIcACKLdblKJJQDNtgbrS/IThHusxRDRViNiMlInqZ6fJo/kcke7ZUSFTwYz248",
+	"epiC2nAzhn2bzwwHywjOBr8aaAB4ngsLhYK0d+f7A4tgMusSdl4rUoaruUACf5nXCQgoOFKqtnz4qHTr",
+	"zQBeVpjBWmOvUoNezi3VUlWJsd8sW9THdSnnlYASxe0CAvmEA0qoGImFLtUQwELiXq++QKz7r10Ia00R",
+	"sbNjDDacTfxfrAZ/ieLa7vNDH4YReKL4jgKLO9YtQxvlRwXVTAcbIsS1ZuvvT359dvDfzf9b6IG833wS",
+	"1ay0YOi+KA2K8dSp60lhArmB6hfJPCqoqFUiw1fhIoparx2m65cUO4DPrmFHzaqyK+7Or3V3ViiUdhnk",
+	"OaWQvIiXpqPyBTpkca55YmZFmgKaM5XWphi0NICaFKAgubn4WiCXe5mzIjUcrMcVrdMC8sT/biH45Dn8",
+	"3lmsFAeAgN+Yu898KeDAJs7S8/sPc+1qUmpS1FFdd3rTVCRIuCBVNx0lIoncfhnyzHptEDgN+tIZwRNP",
+	"r+DswTPRUTjMhMykPjf1EjJrLXsDn7m2vbESKAaX857AYmjJNk8zL9PL+xU3pfTsFlETBANuqoJTGag7",
+	"qjsRriArlkHWaBVo4x+YxYb/VYCa/BBumE7+GmbvZvT5OfZkr/nT7Iqf9CuaKRwuNq/dxwGRfe7cag2N",
+	"yZmcHuB9R03fkhy773CZ9cyO9ZAy9GQAy0AcudufPRXP+lydE63SQAzOnEwqZyTZw78fv3+H54XBU3Zm",
+	"Ym4YMsEAOZ0xTsEmpvS4wWI1StOYdVPBM8PQfo8jFkNIJ2Y666gYgj2nzjCOMWKXAfOdmjLjhcGDysHk",
+	"IXS5X6r17JfRMOHXZb8sEyiBtazDWlb6kAN9KRKIqRfqkJ2bP5WLwwpdvzxqwgY6E7Uo9zoxZ0jYH0yN",
+	"tWs/7LfY/j6l3diTJys5ZbhGH3DCy4Rbrj11UKU4cBdToLdqA37XSMZrtjJvrfqh6OVD3cOS3ru0jXDs",
+	"66jn43YhTlLQ/401rOCtI76xNsTzeu1u+CORcSMIDLm+pqxMPZ0A+6DI4Q6ggTB+4+GlhZiecx7IgPTy",
+	"CGJ12gjaeh0FjbykjcCiPNc6aVPyBCV6hOI+KmRBomLmBhUAjAh6kDPdAz0ss5LbEjEruxfCIuJgzKUF",
+	"ZJJQNpPCoMgsXs+M5RMcU5kk0VhupbGyi/Q4Pvb1wDRYqMvno0RaZjOnkLBzukeR0NJgJKKjAtkjaa08",
+	"8QM3PzCs2+dSwWAMWhYN9pR3L0ZDwwY8EexM9HQmqAzBvaujCl9npKxM3fMmYMlQ1OMK6wC2TqV1AH/5",
+	"NpIp5gLtgqDgseN82XVCygFyU5hUgH8ExJdiWEGwW99tNtZQ+y/geH07ah/Gs9X690vr97mp66FQ5bhk",
+	"uyRFnJYvySwQxqkUjLsv6YwFd+pHKhEZG/PJIRAP2L4YIN4RAvrTBgKc87IcVyzGP586WR1vQ/HXZgHA",
+	"0a00AI6cCrlK+wuSQrPa/4tbviXJlTzyFirZACyiVT6eoP/CXnj48/MPHxnPrOymwrDWASI4dpsRe/X6",
+	"w9ER2z9gz15+ZK0f9xsHu/s77at0Pwuqv7SLgystMx++j5gRTk8HLR7NqPAINW1EpSwaFavOnAZVYGg4",
+	"Jat7lcQb+arC4lUrQPjTRpHF1dQMfscqgR8U/Db+/zVl9KzshE92pfD0LX56MhVkG0KaVSvxwDCrtZeu",
+	"91fm4SIVrNSiyFlJBNIJ2SQkOCs/4WvdjPf0NnC3h/R5yHQU0peSmkFJhWH3jCvDuxZElbSmoyodmyAA",
+	"vaiclpBUtZFj3no6TfX4sKPKoUXyuODyAvQsL4DQl86e6AsA6ckwAWeOKK1Eo6OeUt8fVC59PhyKSpQX",
+	"EDchQM6ZJqMhECl5w6VYSHgytWgyARi9wRs8Ub9bsDZIfrev0ATGCK1Hlew1f4o6iiimgnqgqz2icCZu",
+	"coXGgCsqFQb8ZX5FyoouU7R8BHbxpUfQBGtj9qcytsd/HYDR7K7uV72Fg3fLfhW89KMwo7RS1b7F+Bi6",
+	"9mNuWOI2+NajuoPaGtMNgUkHLVM71qzPL0WFH+WkXMqHEZSwgbHaUSVKh/iQDfQlSCuEpYC01j0mONTD",
+	"yawqAEvX0Ms7qtDSHmM5wb3ahmNv1zCBs854EWzu/BNQcetFaAck0aptjPowE5dSjOe6asd9PTYlBwqL",
+	"eanQPirW3aMuj/JCfmk8jn3MJxG6aV1KcyqN3sM6Wo0GjcJ6QZllMRyHZq9PPdAUunogZgyfUlXR7rzW",
+	"FAVlM60vltU7zla70TIfWKQP9JXnMYMF3oStark3jmBZyLNZGX/fmQ+4hQk7u7ooUHGvl2iKV5CjG/t5",
+	"KVdXkNd+yPRQG8CoKjHOOWwxt3QpjbTldkp56IxaPSUA4XAmhnQnLCKXCPrYjLDpl9UjICX3bH9tKl7g",
+	"mTAW3T68AdI6kHqCNz8wTI9V6ITT1Wkq+PkobLPptk9ZXo9Eg4X6LYSo8DMjVFdEzuGymsV9ncl/a3Wa",
+	"8ImJqdBLWt+jOAutF73bhGBug/slIDDcTh/CGvIU6+WlQlsIktMPjNNEoHPeof6B8jKMzrWLI61o7MAe",
+	"GiE6inAu1M8Jdalbxbru9eIdPxLAol8AFTERHrvvmlDTuJAT6yi3IcBFdNIB8MfUh2y32cQPbqj4y2pd",
+	"H3A1qeNvqfarrDvd7lpcjpRy9XXTZ+4jl1E1vwBiCX4fzaPxhYQBwJJKDFxOXRU2T639OKqlvOLKXRAR",
+	"A50pJ9mnQD3+13PfXk061tot0QNfQRP207o8wu5zXXdZ1fJvrlI27vdqqYootyG3tVBrmiLPYf/dOUtk",
+	"Wk61AVbgFJUqCLVD2BvUQM30nYOXgXRsbH3J67GA3CllHEhQQsviB8Yr3qL5AzZJhe2TaxNyIN0vrm6j",
+	"NMVT6e6IoDUiqTJs3YBQEFVyFp2dQt4YxS+A6g1U+TxNdyX+HrXczaXI5gjHk03F3v1wo1KutiD0hSB0",
+	"3KPLHcQ1secpV2XvA01Wt/Ena6SY/OPm5pf0JbkWdOKtrrCAIzTKZxtvZKLQyVklzsZ3AtugjDgTXZ7L",
+	"hwY7IpfIegFCpjwzUnVFsEDQ+eWJ6ChpWCp6lvEUGw3TDd5wDyUm4Vb3VECBe050/AHICKKOMhSco7bJ",
+	"BlBf7m/YMNkNM27TKM/IgzvEyYRSQHqk0mP3jphSTp4lAb0E1LcNYD441dkphc/idkWG7hAJNdxv8cVT",
+	"b4o6Srk/Su9ZuIkCrT05IYVXM1z/NXwN2GDX4mp8c2knnqaltNMAGrnWyp8GTvx0gqoQuz+ViVuNVrT7",
+	"OfJPcNtlVdfgCA7ybUMB5yi/I+/FnoSts9WDdy+WOC0P2iD5ikGoro8Yo0RhRkPe3UnaQyfCAMIEbZ7Z",
+	"uD/Zgvu/DrifZ9mEzAymR3Ytm5/II+Zb/EgTBgoDdwjdgp2+fVLl6MNrShZJywaCK1MgfNYs0dSXC+s5",
+	"K2g18aEnk6Ewi816K77YR317bdywbopbXtgFvLAvZr7+yuSwnqnkD5OOzud7mf6T+Ea9dN8Dw2L32phw",
+	"OVYfut0mvgxTLpUJtubUzqukIy7st2VSjEDX6bOIswMqsxRS6yHK7nuOwiGHHoS+UXk6Ol87q0iDP3bP",
+	"WCa9uD0uX+G4AMPiBofl95EYiQU0ypjiwaIj2JghDJTwiXNIfAVrsPeH2khM3/QIKD3uA0RE2gZ7N8K6",
+	"5DNxLhXjSozRj0v4JGJnwMKvgUoF3DRKIA1kouR531IFESICOgqGT5kQYJcHpPS5VqLNrE745IEJQ8f3",
+	"0Ri1qehzAk+7Mh70T1iuBUf5F5gxPKx0ZFtzIAAhQ7BR/r+SuTZUeyV8cug+VSJ6fJRaXJyyQCklQyoH",
+	"ym2Zi3dBJwChEp49x5TDzOjeq3QSPg18Tok1aaMpMlm3aTCnUjUm4rVadlQn8MJjvOnOsa3i7lvAs0pr",
+	"ej8Q9deVvbjvMcAgkX8nAeWVAG6ZWR2Qi7qCHnjkRGhdiS92PrjgGacSWRDRfW4Ani0SaKosjA2VNr7z",
+	"LEbRpsW41brBfoF2gWPNiFtzCFk/kATcdpSG1D783RP584y6iCTzpPcVeWuepu/c3L5q1hpIG+Y0mV0h",
+	"aOMmgsLMfZDbjtzgmyupG/DjQOgGJdG2hvOu52LhYNXFYGgnEMRBikQurZk67Nus67XFXKCeUTAniysw",
+	"u1dL9ULgBQg9l+uLH3q3hpb3lI7InHUusOrRfXPcMh6roZXoKBDZlyJzw8Am4RFipcbSCHbQ3GPxKJ9s",
+	"jGkS9+txX6YiZCegnbszA/sjCyXuCUDFQtsulmqesDOectUVGbA7GzbW2QXwNEMhzxy7/SNU0ghjbjKZ",
+	"m7+kkgOYJ5P71aJ/3W0+x5V9xlWpr78R2ep9/TOtB4vaAsE1zhmSFVZEuUXa3AY9H+E9CxxB8HHwbdSO",
+	"TrGHsVPO8Q5VWyht2cO4x1PjfhdggiUXCF3ByhYU5pR3rbwsu2UUXTnTOhWQYbljbo5b22U6SsDKbttJ",
+	"3DHd5r4sfrrC2YbjhLhiiM3PHvKp1oVze0ocJQmQ82o98A0USI8RAJf6RbORSp2UicMZAvghnMQGe8cH",
+	"wnQUsk5AL4XqbgfFRldXyZJFaFo3/2/LLyEJ4wbGVmoB6e64SQL/6YGu0BaYQLi51CTRWp5rRASCSzxy",
+	"xWWpTHYnybYtwNdtC7DgLj4Q2ABg69xciwI4ShIS0GsqgKJ/425bhbNdQ339DGP7IborAYKVCJAQbkMS",
+	"DMXd6E6m2wkdpXt4KmPq721iyIzkwBycxiHjmMAO5p+7nw1T3oWiEqXxvR3ln1988Vr6BNdgPX3y/TK3",
+	"u/Xa0rZ/K7TtcBgWcLavITCW5W53r1/LMTwXlg7ehmzt98zG8QL0+47+Xo+Mue+ZrA3sgvWw7e4NN0Cq",
+	"3mDPvSrH4mE3sY4yVg8NGPNnnlpIKiatd0sPA+kBuauAd1jPFMAjfg2mwHWQoHdTbabYTgsyCtzuFSXN",
+	"V2EtnyfitpTl34Z5NeWtbcHCX4kJ/HrcO2MzwQfzeWUgAeTJYIpVgV09GEgLRf1nE2ClhmxCVm6rhcTX",
+	"8Ie6EcoC5bSyhj385dXRyS8/s1cnb99EzAioiGFPGrs7bRbDNW16bRyxWCbtGJ8Kv3pgWBei5BGLE255",
+	"O2a8o2JcmjjYtTkdDgoN7MQPD4cKHnpNX6Spjol1Bl8lTSCtE06juDVCdJtpsNeW/ulp6oRK/Kx7wnm6",
+	"SIvAWaqNZV2tFE3PEKkuwFChuZ4buWHxG25s/YUbTv3185jygKF/jmdZiDwbD9ZG6ZFtsCOWSl8MhaPq",
+	"qJz4QSv3nTwNO2sduJXWkNPrCxUeJ1IjoAlu2/nL8MCezth+uLyjEAoeaq4Kk0KXOqfeo20AG4czWjta",
+	"EcX6epRRJ2FpGejqKE+MXogJ9ne8dJrZV50KhVwU3RTogUK3XmeNNNj7IT4Ly7mQfo0jhCWDeIJO4fNQ",
+	"0A84BZ3eUB0V//zihD2i3R032NNMj43IzAMG3+JYj7Ku8Dkk+HjcDfEQCWOxbTJMD1a8J2y3P2tH0OPn",
+	"+zT4DDKBlgExxzKJ/YYDQDNu6RB0yURXyMupFFftqJf8+mPy6ZmH+aESzDNdpT04r9/67lX91v/nt6P6",
+	"r7z+72b9yemyve8hgeflC87JCHYhFTLh+z6dRrhVsSJxwsaJHm4a7Bc65+5k6B7t8Qts8en3KW6DAZ/g",
+	"bik30S/0C7RyIE51rzcHBKnP/ld0rVlzWXj936eff3gY0T92/la1NEvCv+Fb13OxXbQA0aAtWIC1oojr",
+	"KJm0md8GHQWSk/3xl9uxJYk758JODYVup9buhN3UqUWdGrfwuwoaDe/jwmVuxnBhYeEbOGb4Oy7y9BWF",
+	"P53KpOMWt5NjuvzPGCrreDu3M91gbVqtBY2Eh8dE7NPJy/pPboMUvuuTZvNx68mT3YP9x/vNJ0+mPuv/",
+	"dDojN7vPld+ziosZXoRYauIyNTIRKCul3SZa7xp5lfOPqEo4iG9vkHmBPmuIFTUCWmGEKF6BswFqieGu",
+	"dUD2hC7cOIoGFtUVlbO+kxYCSiESRr9YPtxWRSRUpvyh/yjtLsTnY72EF8TSj6YFOW2JC9rKezYXIPBQ",
+	"oN0TWSaSU6v9824iljcf4plDO79vpxZXaBvRWxTRs/44r4JJXzVghR8jcFQURRag2lcnqSg8MboSC1/k",
+	"VY1Cp6hRBuR1ADUZIBvuGnj1IAq/UfKDW8eXP9dKbNHlNyqPbhldLlG01fF71kHDgQ6MI+wS6P+e/8G7",
+	"l8AigLQCvp8/eM7gW42yzBnQqEQP4VFW67rgWTopP2E9our7DT7nm6DOy9JXO4PMihuRwCdTXaTOhFDM",
+	"CKEO888bMdljXE2gt74fTeJJpQtdHNYQ0fS0rZjeiumtmN6K6dsU0y+lkqYfOBKvSVqngl/evKiGDIFP",
+	"hJwJqc5JaBuNAfQq4Z3L645aV2DD9LbSeiutt9J6K61vU1q/0zYnGipKQbdgqxXtzxPdQBp+46JbmmlC",
+	"/ikGzZwthp2JVEPzNI19OXlmsVH25pY3PGwryLeCfCvIt4L8NgX505xF6vqsbp/WuRHp/bP0ZMqhozz1",
+	"hUERMQMTgpKUKUoZRLsAiNNQvT/0eMEKS8iqoZy3uTrwzf5FJkgKkeTvEjcUPPNcuydqlauVfHCr6wW/",
+	"krevGjaqvgxtcOZxw+z6DGLtJTY7AOgT00OppFaN1TN7J37L3XI7kCvyinluE3VYvg8Op+ojoQkA1kdu",
+	"qyHnKsTba9aByklpW+/pkUpi0CdEUJn/tnE/1K6fmFRUN46amKdAtlKXqg5CKg7AwY4iUStzpjtkB9x2",
+	"yPw6SvwY0ZJeH2rlVBdXRcW3jk4nBpzlMDJgYBFljm90lOnzjA+wiQBRHrstn/GuRQVsi5yO0Njt39Rs",
+	"cQZF8980mBt0RPwr5oBEaHZmS+K6gMT1Fyr5yUaK2oetxHnj+6MvoL3x3dOpXwbsHm7JggPk/NhZagOe",
+	"YMt2RKwSJeeMIeZfejVNzi9+aMsw5fgB+q1Px3MZDtUCjGoz0tTSQG6NltQv010lJvXjf6FsNlmGuodW",
+	"eIspvYvkPdiLORxsL6vCWZ+VViVhMZ+75522wkxHSbHVKrT0kj2AkwErNJBD9zIh2kGdGh+RNBH0L0Xm",
+	"aWCsLncVBYONq8mZTiaHQdykAKt2f7KToTjEeKVU5+xM2LEQqqPiXqYHWAATWx2DUAQOU65K3A/Yyqcr",
+	"0lQkEXPL4P6LZTGZ7/0D3ayht5GbkDRAKiGySmSC73/kjs0kb1Q0xbwayLal7aietKZNbndfQGPtjFmh",
+	"2ECqkVvmnu/7GqBr3sDAt0jDYhqRmynucDf+RHShCAd7EEGhDjBCQuLOjV0OnAKBN/sp0fiV+GKvUCWL",
+	"WJJKYubr0iWZC6nKvvoIh3tK61tr7zWjmtswV7bwnEEAl3cqsCJkA251qs/dlK0uPK61e9JauyNoaTFv",
+	"krBpZqnmoLBXAF37uIhBS2rptX+MjyrwJODhPIV9amrtZhmoDb/2P6z2oarA29PfrjAcJ3IKi3ETiO7y",
+	"6alQ0E78LkNFBfJhG3f5+nEX3649D7FEFWEXjE7kZ67u9trdDMvM9KfPi2iLvemlyt35LSfxdXWCHdmp",
+	"kMn6ZmAhZuJ/t5DE6yRYJtjg1bDYGX5JxscqPvSGoe9kD0GVnsgwJ4HFypsaIf51G5ohK7Fs/eKneD94",
+	"tvzS3bk8rN8eddiCdWQzib2BjWWi2AAHvpaTueLL0JlRjALDjW0WNRcmJ/xCFKUJ0eltJk6W5fdCKeLp",
+	"zEFMAMxQolellVgn3HUu7LRg2LB+cWs43xHD+WRjo/ivrXD/nkoivTTBXbNuDG0ls8M/OZRIlgyvRxw+",
+	"wOr4k9Jj58X1nmp9Qd0ifDwIgnhTjbvjD++PT9ijIuFjvJahhpN5DzLoboADrw9fUSAXrRJVT7G9wGIn",
+	"v8iCsXX1vzNrV+k6nFQ0cJ1RpADtpTP/Mxm3gBwEiomqw8s4ml4dNe4LFTHDJ1EJiEbd8HuZEEDSRYXS",
+	"a1vKt7ZAoHrg4fUelyl0u9cZiyFnUJeqPuTG5ggQlHdYoHg+Il/u7hB2Y+h/Wn5fk8//iPIJN6R7QAuY",
+	"/CMUggCofQ+ZRzMWelr54NE62ofmc+vq59YSvJXIc5w0IffIw9qCz78bRbCNbpSIzLvEe3h9EjO9qEtl",
+	"5vflRJR3IW3e18SuGIjUy0lqT8zi083YSln3GO8o37tTB8JM/E1VMh3eNNbZBZxzCKv0wCiATguio3pi",
+	"LIxl5ebP2UixXqYHrAVXYwNofId7QsIn01SdNI2OOudDE8pBdZaIzP1AQHTfKBSgTNCsARpt9UX3AhID",
+	"h4xTu2pIuWMHCORwtmPZxcjPEaP1hie4eVGSvgxfbxdXxgi31PSZcshA0R5C2UjXD0ZuTXR2Aav2cL/5",
+	"hMV6ZI1MRN39Wqrzel+PMhNHHRW717uTGO+sQVJAufP04rX6uklzglyU+wwhqv0jN31qFTsRxorM7QBx",
+	"KZRU540Vs+QgxxDEOa/T6tQDVwoGuXW8yXz5lrbsZmjLnDBYwvHdkNpsm96+wfT2na8rmC0dmCf0WS7z",
+	"o4riAkS4xQi9gntN7NFYBWUNOLIpde1VdXC0t7nxa0pnkfpfp3RgLM76Wl8sal0KSTK6dF4HU//3Bchs",
+	"/8JVLYJvC3iMs1gGcuyXZYs5vouY43G+XRdT2JZOwHy48SvuHKaBMMZtEUM4W+cmkUUQPBPkxEWHxZnr",
+	"WkHrgGPLnR+QMH+YOsrwiWEP+9YOTfvRo/F43DB0Udh/XT3YaTOOEVPsBxAObV0Chsv/5FSAsXwwjDsK",
+	"UMf+D0aeK25HmYjZw/iyFcUBvPvq7dGz+vGro92DH4FXPolYeApc5BRGxM64ET/u74BL0lGA35WGxX94",
+	"HuyIdWrhPvwx4ZZ3an/FEZX0QnMDsKI4u6K7QcSM7ijA5XhGf37mLgm+ms34pUhNOyeu95AutzQTPcqY",
+	"Hit2ISbonSmKK7v57X75ApdJxVrN0D8A3bbwbRvsSE0KzQSc4ZdJkSArP7qWHXWe6bG7ZMhHRgCEnKXc",
+	"ioymy1n8UdhsUj/qWZHFjJsL3CHSRvDf3X3oH2CAek5RtyB4f0dRGwIsosYWg7DfYABOkMeZSEQqL0UW",
+	"u9GGLYhgeEIw7LeaQKQxlhY6suter8He4jsMrSo0MIPl6yieZfIS3FZwkxHhrX1DBuiAqC15yRSK15ci",
+	"w1+cTRinBXC34NNzBiZ8xyEhzvGviYRgh7I0AgPU9v6ReJQwrsqOwrlzy0EDBQ/cf44AgS+eDdgA8ShL",
+	"Y3SgzwSDs9ZgR7hgAEEH2vJS+OCBgS2khAWXm2dukXojI7CDA+Md5cfjFhjg8NQg2IauEQ/cX6AxvWE8",
+	"TfXY/W2AXr07kG7zxEZ0M2GxSllRpTxtV7f6SuNucvvwCtW90JvHC7+uO+/MO56Wfeypnvfg82WMrkS0",
+	"BgjvYnrxb06Ej7K01q55wTnkmVUia9DrGjo7fzQQA7MSbAPX6CZd9YoVWMEJ95eeOS2nh8J97EULmEjj",
+	"VGRymgkOA0JXWij4begVT1ES2ItOIfaN6J6+7f3jn0+yn37+x79+z07G//vpw/OfXr/58OtrvfuGv+HH",
+	"46u/z7LO+o1/yqTK0nvLE7HAuZfWbDsof40Oyv8Qk9fqk9lWr1+TQfyKX4rQlcaU+WeWMIorvM4VOijT",
+	"LdT8iMwIY2WaOuP5LLejpV1Lv+EI1tZv328LY1qyzVOM2yReuRvxOOzF1Q/ZMpDk8IaQ4wJVhcp7nfDO",
+	"ubD5+dkQg/yNWzjftr0yDytMn/A7x0Rcl7y692DhdeTPmiBhvH35dshkXiOqDw4j1M/3BSvcA6EUCloA",
+	"JEj3ehSKoI6IfT4cCmXYuC9TkZeO+6BEblJgQGItwwIFwvUYFtfREFn3eiWxGgTcqr2QaUqfYH633Q/5",
+	"CklXaokczMYtJuzr2mtb/+v6mhxvYhnOuF+PKP4rxTJJwIGP+lpdNCAVYq0AQoLmJDUA5AMfEYWApTY+",
+	"CJzjpHgm2IUYWghmP2YJn4BcD5e6v0MQ2/19r7lh4vF5Ptsbz0BWszwBY0yZ1MlN73oYnWh6k8Do9Hlj",
+	"UxwGV+qfb51Z6haMWysGQ2tq7dbuLA5oXtvTvJgv5cae0kOmbtutug2uF1mms1q7Rgkb4eZLoW6RsAMg",
+	"N4ELPSDooNmMakp8Kb+KCgahhWq57W0tyjurlpFF9J2oqelsw1ZQ0/AmbAqLb1lBp/rPt0xi2R/FbRjh",
+	"O8pHB/kLiNivZKJfpUMe/UH/npy6P4T04hplFvkbF4tcf3CurMk4pvbrPuVGaVhQLs59cOooylkyZ7KA",
+	"RFUFHH2Fao2QgV3LPwgrdK25tRsyu/0yV8mm12BfU742hGTvh3Ty876uQooVEhf3nQy3dBivyaTNtOVW",
+	"1H0e8o/NwhGVsuQtQT2UGPuQKXtZQGPkktrZr0aeK0HAkjNt+xEzOm9bEqyYLlce86MvRVZAdOgUERQS",
+	"JM+5tlaoBvvo5gnIFsBzuL8IMtR1mngEhYVusOsJJ1hIWo9jXM6vI5+26e9vMf1dDLHA5pbWFI5ExExf",
+	"j5WvdOyKbejlWmzcrRLxSuRn4duKeCSU8VLqOhSJFeaG9Me0Lap7EMcOUrnhXh1PhVlIjTgrNBNDOJUs",
+	"lRdYxD6vcnixlHev2lqfW7nx/Rmfbuf7I7ieyCjT67vdLf8hJkcj26+1f/vsPNczwTPn//722R0OhHRW",
+	"cdE7XSqVsTxNsWIG7EO4PkENmujuyBOjoLZ/BAeOhl3ZPk/oYSqgVhbsUCFUIw8ufiAodEWoEm7OeNdC",
+	"gR2ABvra3Q+x3AhBtYQjCH2VMNIrATddeM1zZMeueAuwWBN5NlQIRYG7YgIDRrpqBP2QKYzIWiC7Bja8",
+	"woue0UCq35RRZzHEabNhyrsiygFFF9JJZN0LTQUBfZ2JwvM/aj0wGAQAi61i2eTAU4kT3hojg4WHHOGW",
+	"lKnbMrNPQKYcBM+70TgTngqrApNciTq7r9PEFJ9fKP2tXAi9kNu88LRQMD77pOKLcMqZOwmFm48x0F49",
+	"CCAIz0Q7r152s/FfKCQJ8hrqiJ1NfO/H/B1Y6jT7infQxWkQGMfDx4fImV9RHIcZOXmcTmC7Fc9HytW8",
+	"4Q+4GwxsnTY7+vCaXYiJ8dsJnsrNBVUR+y/T7QpT9Ty/b3Gs4ThRXxbTZu9HNgUL4Getz1MRsaOhM+pn",
+	"dz7rCZHMO890crhhr948Zi9fvf7IPu5HtD7aoJgwQ8EvmLRYFhExI3jW7UesJ0FiAmcO9vBQSUe53U1I",
+	"dLd5CH8fIblWxHLZiV83lQPooWWwy0eOST9kENYHb7mj3nvz5P3Iul3aYPHPL07Yo15fZo8GwnIsAbEi",
+	"TQ0eXjyt0qB5Q4viZlj59Qg+mACnxNkESAMO8UHSYDIKdsnUORtTDllkvCx3jkaJtPPehA59EoV6iLZb",
+	"RoHs9D2dpnocMc6MzQQf0AYKNWP5ByaVNPuSV4Knth+Fpj7AY0CaAhWJ7zRQ1C7FU4rNXv76/Nf/HwAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

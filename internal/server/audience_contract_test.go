@@ -37,7 +37,9 @@ func (m member) audience() string {
 
 // walkSchema visits every member below a schema, once. opaque is whether the way there
 // leads through what the generated code keeps as raw JSON.
-func walkSchema(ref *openapi3.SchemaRef, name string, opaque bool, seen map[*openapi3.Schema]bool, visit func(m member, opaque bool)) {
+func walkSchema(
+	ref *openapi3.SchemaRef, name string, opaque bool, seen map[*openapi3.Schema]bool, visit func(m member, opaque bool),
+) {
 	if ref == nil || ref.Value == nil || seen[ref.Value] {
 		return
 	}
@@ -92,26 +94,40 @@ var words = []string{
 	"explanation", "justification", "instruction", "instructions", "annotation",
 }
 
-// isWords reports whether a member's name ends with one of them: "disabled_reason",
-// "cancelationReason".
-func isWords(name string) bool {
-	name = name[strings.LastIndexByte(name, '.')+1:]
-	last := strings.LastIndexFunc(name, func(r rune) bool { return r == '_' || unicode.IsUpper(r) })
-	if last < 0 {
-		return slices.Contains(words, name)
+// isWords reports whether a member is named like words ("disabled_reason", "noteText",
+// "cancelationReason") or has the shape that this contract gives to them.
+func isWords(m member) bool {
+	name := m.name[strings.LastIndexByte(m.name, '.')+1:]
+	var spread strings.Builder
+	for _, r := range name {
+		if unicode.IsUpper(r) {
+			spread.WriteByte('_')
+		}
+		spread.WriteRune(unicode.ToLower(r))
 	}
-	return slices.Contains(words, strings.ToLower(strings.TrimPrefix(name[last:], "_")))
+	for part := range strings.SplitSeq(spread.String(), "_") {
+		if slices.Contains(words, part) {
+			return true
+		}
+	}
+	schema := m.property.Value
+	free := schema.Pattern == `\S` || strings.HasPrefix(schema.Pattern, `^[^\u0000-\u001F\u007F]*`)
+	return schema.Type.Is("string") && free && schema.MaxLength != nil && *schema.MaxLength >= 300
 }
 
 // A member of an answer that is named like words says for whom it is. Marked members
 // can be left out, and the filter finds all of them.
 func TestEveryMemberWithWordsHasAnAudience(t *testing.T) {
 	t.Parallel()
+	plain, long := openapi3.NewStringSchema(), openapi3.NewStringSchema().WithMaxLength(500)
+	long.Pattern = `\S`
 	for name, want := range map[string]bool{
-		"TimeOff.note": true, "Webhook.disabled_reason": true, "FhirAppointment.cancelationReason": true, "X.patientInstruction": true,
-		"Note.id": false, "Reasons.at": false, "X.noted_at": false,
+		"TimeOff.note": true, "Webhook.disabled_reason": true, "FhirAppointment.cancelationReason": true,
+		"X.note_for_doctor": true,
+		"Note.id":           false, "Reasons.at": false, "X.noted_at": false,
 	} {
-		if isWords(name) != want {
+		byName, byShape := member{name: name, property: plain.NewRef()}, member{name: name, property: long.NewRef()}
+		if isWords(byName) != want || !isWords(byShape) {
 			t.Errorf("isWords(%q) is %t", name, !want)
 		}
 	}
@@ -122,7 +138,7 @@ func TestEveryMemberWithWordsHasAnAudience(t *testing.T) {
 		audience := m.audience()
 		doctor, isAboutDoctor := m.property.Value.Extensions["x-audience-doctor"].(string)
 		switch {
-		case audience == "" && (isWords(m.name) || isAboutDoctor):
+		case audience == "" && (isWords(m) || isAboutDoctor):
 			t.Errorf("%s of %s has no x-audience: staff, or all for every caller who may read the record", m.name, operation)
 		case audience == "" || audience == "all":
 			return
@@ -137,7 +153,7 @@ func TestEveryMemberWithWordsHasAnAudience(t *testing.T) {
 			t.Errorf("%s is marked and required: it could not be left out", m.name)
 		}
 		if opaque {
-			t.Errorf("%s of %s is reached through oneOf, anyOf, allOf or additionalProperties, which the filter does not look into", m.name, operation)
+			t.Errorf("%s of %s is reached through oneOf, anyOf, allOf or additionalProperties, which the filter skips", m.name, operation)
 		}
 		if generated[strings.ToLower(m.name)] != "staff" {
 			t.Errorf("%s: no tag of the generated struct says that it is for staff", m.name)

@@ -1135,7 +1135,8 @@ export const createWalkIn = <ThrowOnError extends boolean = false>(options: Opti
  * Read a doctor's queue
  *
  * Lists the tickets of a doctor's day by number, with the position of those who
- * wait.
+ * wait. Numbers begin anew each day, but whoever came before midnight stays in the
+ * queue until called or gone: today's tickets begin with those.
  *
  * Permission: `queue:read`.
  *
@@ -1149,7 +1150,7 @@ export const getQueue = <ThrowOnError extends boolean = false>(options: Options<
 /**
  * Call the next patient
  *
- * Calls whoever has waited longest for the doctor. When two people press this at
+ * Calls whoever has waited longest for the doctor, since before midnight too. When two people press this at
  * once, two patients are called.
  *
  * Permission: `queue:write`.
@@ -1911,7 +1912,9 @@ export const findFhirAppointments = <ThrowOnError extends boolean = false>(optio
  *
  * Books what `POST /appointments` books, by the same rules: one patient, one practitioner,
  * `start` and `end`, or a `slot` instead of doctor and times; `serviceType` names an
- * appointment type. What is refused there is refused here with the same status, as an
+ * appointment type. Members that R4 has and MEMS does not keep are passed over, except
+ * `modifierExtension` and `implicitRules`, which would change what the rest means. The body
+ * may also be `Parameters` with the Appointment as `appt-resource`. What is refused there is refused here with the same status, as an
  * OperationOutcome whose `details.coding` has the slug of the problem.
  *
  * Permission: `appointments:write`.

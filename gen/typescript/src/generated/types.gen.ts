@@ -388,11 +388,11 @@ export type TimeOff = {
     start_time: Instant;
     end_time: Instant;
     /**
-     * Why.
+     * Why; for the doctor and for staff who read every calendar, absent for others.
      */
     reason?: 'vacation' | 'illness' | 'training' | 'meeting' | 'other';
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the doctor and for staff who read every calendar, absent for others.
      */
     note?: string | null;
     created_at: Instant;
@@ -765,7 +765,7 @@ export type AppointmentOverride = {
      */
     rules: Array<'outside-working-hours' | 'doctor-overlap' | 'patient-overlap'>;
     /**
-     * Why; for the clinic's staff, kept with the appointment.
+     * Why; for the clinic's staff, absent for others.
      */
     reason?: string;
 };
@@ -822,7 +822,7 @@ export type AppointmentEvent = {
      */
     action: 'book' | 'confirm' | 'check_in' | 'start' | 'complete' | 'no_show' | 'leave' | 'cancel' | 'undo' | 'reschedule' | 'merge' | 'import';
     /**
-     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said.
+     * Who did it, or what was stated in `MEMS-Actor` when there is no authentication; null when nobody said. For the clinic's staff, absent for others.
      */
     actor?: string | null;
     /**
@@ -837,7 +837,7 @@ export type AppointmentEvent = {
      */
     reason: string | null;
     /**
-     * In words why, or why a rule was broken on purpose.
+     * In words why, or why a rule was broken on purpose; for the clinic's staff, absent for others.
      */
     note?: string | null;
     start_time: Instant;
@@ -1088,7 +1088,7 @@ export type AppointmentCancel = {
 export type Cancellation = {
     reason: CancellationReason;
     /**
-     * What else was to be remembered.
+     * What else was to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     cancelled_at: Instant;
@@ -1198,7 +1198,7 @@ export type Ticket = {
      */
     position: number | null;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     /**
@@ -1218,7 +1218,7 @@ export type Ticket = {
  */
 export type Queue = {
     /**
-     * The tickets of this page, by number.
+     * The tickets of this page, by day and number.
      */
     items: Array<Ticket>;
     next_cursor: NextCursor;
@@ -1382,7 +1382,7 @@ export type WaitlistEntry = {
     from: Instant;
     to: Instant;
     /**
-     * What else is to be remembered; for the clinic's staff.
+     * What else is to be remembered; for the clinic's staff, absent for others.
      */
     note?: string | null;
     status: WaitlistStatus;
@@ -2221,6 +2221,16 @@ export type Problem = {
 export type FhirId = string;
 
 /**
+ * Ids of resources, separated by commas.
+ */
+export type FhirIds = string;
+
+/**
+ * A resource, by id, by type and id, or by its address on this server.
+ */
+export type FhirReferences = string;
+
+/**
  * The version of a resource.
  */
 export type FhirMeta = {
@@ -2489,34 +2499,54 @@ export type FhirAppointment = {
 };
 
 /**
- * Who is to take part.
+ * A resource of this server. Other members of R4 are passed over.
  */
-export type FhirRequestedParticipant = {
+export type FhirRequestedReference = {
     /**
-     * The patient or the doctor.
+     * Its type and id, or its address on this server.
      */
-    actor: {
-        /**
-         * Its type and id.
-         */
-        reference: string;
-        /**
-         * Its name; not looked at.
-         */
-        display?: string;
-    };
-    /**
-     * Not looked at.
-     */
-    required?: 'required' | 'optional' | 'information-only';
-    /**
-     * Not looked at.
-     */
-    status?: 'accepted' | 'tentative' | 'needs-action' | 'declined';
+    reference: string;
+    [key: string]: unknown;
 };
 
 /**
- * What is to be booked: an Appointment of FHIR R4 with no more than this.
+ * Who is to take part. Other members of R4 are passed over.
+ */
+export type FhirRequestedParticipant = {
+    actor: FhirRequestedReference;
+    [key: string]: unknown;
+};
+
+/**
+ * A code of a system. Other members of R4 are passed over.
+ */
+export type FhirRequestedCoding = {
+    /**
+     * The system; others than `urn:mems:appointment-type` are passed over beside it.
+     */
+    system?: string;
+    /**
+     * The code.
+     */
+    code?: string;
+    [key: string]: unknown;
+};
+
+/**
+ * Something that is coded. Other members of R4 are passed over.
+ */
+export type FhirRequestedConcept = {
+    /**
+     * The codes.
+     */
+    coding?: Array<FhirRequestedCoding>;
+    [key: string]: unknown;
+};
+
+/**
+ * What is to be booked: an Appointment of FHIR R4. Of its members these are read; the
+ * others are passed over, except `modifierExtension` and `implicitRules`, which are refused.
+ *
  */
 export type FhirAppointmentRequest = {
     /**
@@ -2530,27 +2560,56 @@ export type FhirAppointmentRequest = {
     start?: Instant;
     end?: Instant;
     /**
-     * Not looked at; `start` and `end` say it.
+     * How long it takes, where there is no `end`.
      */
     minutesDuration?: number;
     /**
      * A slot, instead of the practitioner, `start` and `end`, or in agreement with them.
      */
-    slot?: Array<{
-        /**
-         * Its type and id.
-         */
-        reference: string;
-    }>;
+    slot?: Array<FhirRequestedReference>;
     /**
      * An appointment type, as `urn:mems:appointment-type`.
      */
-    serviceType?: Array<FhirCodeableConcept>;
+    serviceType?: Array<FhirRequestedConcept>;
     /**
      * One patient, and one practitioner unless a slot names the doctor.
      */
     participant: Array<FhirRequestedParticipant>;
+    [key: string]: unknown;
 };
+
+/**
+ * The Appointment, by its name in the Argonaut Scheduling guide.
+ */
+export type FhirRequestedParameter = {
+    /**
+     * Its name.
+     */
+    name: 'appt-resource';
+    resource: FhirAppointmentRequest;
+};
+
+/**
+ * What is to be booked, as the one parameter of the operation.
+ */
+export type FhirParametersRequest = {
+    /**
+     * The kind of resource.
+     */
+    resourceType: 'Parameters';
+    /**
+     * The Appointment.
+     */
+    parameter: [
+        FhirRequestedParameter
+    ];
+    [key: string]: unknown;
+};
+
+/**
+ * What is to be booked, as it is or as a parameter.
+ */
+export type FhirBookRequest = FhirAppointmentRequest | FhirParametersRequest;
 
 /**
  * Another page.
@@ -2589,7 +2648,7 @@ export type FhirPatientEntry = {
 };
 
 /**
- * A page of Patient resources. There is no `total`; the last page has no link `next`.
+ * A page of Patient resources. The last page has no link `next`.
  */
 export type FhirPatientBundle = {
     /**
@@ -2600,6 +2659,10 @@ export type FhirPatientBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2623,7 +2686,7 @@ export type FhirPractitionerEntry = {
 };
 
 /**
- * A page of Practitioner resources. There is no `total`; the last page has no link `next`.
+ * A page of Practitioner resources. The last page has no link `next`.
  */
 export type FhirPractitionerBundle = {
     /**
@@ -2634,6 +2697,10 @@ export type FhirPractitionerBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2657,7 +2724,7 @@ export type FhirScheduleEntry = {
 };
 
 /**
- * A page of Schedule resources. There is no `total`; the last page has no link `next`.
+ * A page of Schedule resources. The last page has no link `next`.
  */
 export type FhirScheduleBundle = {
     /**
@@ -2668,6 +2735,10 @@ export type FhirScheduleBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2691,7 +2762,7 @@ export type FhirSlotEntry = {
 };
 
 /**
- * A page of Slot resources. There is no `total`; the last page has no link `next`.
+ * A page of Slot resources. The last page has no link `next`.
  */
 export type FhirSlotBundle = {
     /**
@@ -2702,6 +2773,10 @@ export type FhirSlotBundle = {
      * What kind of bundle.
      */
     type: 'searchset';
+    /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
     /**
      * This page and the next.
      */
@@ -2725,7 +2800,7 @@ export type FhirAppointmentEntry = {
 };
 
 /**
- * A page of Appointment resources. There is no `total`; the last page has no link `next`.
+ * A page of Appointment resources. The last page has no link `next`.
  */
 export type FhirAppointmentBundle = {
     /**
@@ -2737,6 +2812,10 @@ export type FhirAppointmentBundle = {
      */
     type: 'searchset';
     /**
+     * How many there are; only where `_count` is 0.
+     */
+    total?: number;
+    /**
      * This page and the next.
      */
     link: Array<FhirLink>;
@@ -2744,6 +2823,26 @@ export type FhirAppointmentBundle = {
      * What was found; absent when that is nothing.
      */
     entry?: Array<FhirAppointmentEntry>;
+};
+
+/**
+ * A time, from the start to the end.
+ */
+export type FhirPeriod = {
+    start: Instant;
+    end: Instant;
+};
+
+/**
+ * A part of an issue that programs can use.
+ */
+export type FhirIssueExtension = {
+    /**
+     * What it is.
+     */
+    url: 'urn:mems:conflict' | 'urn:mems:alternative' | 'urn:mems:merged-into';
+    valuePeriod?: FhirPeriod;
+    valueReference?: FhirReference;
 };
 
 /**
@@ -2763,6 +2862,12 @@ export type FhirIssue = {
      * What to do.
      */
     diagnostics?: string;
+    /**
+     * What is in the way (`urn:mems:conflict`), what is free instead
+     * (`urn:mems:alternative`), and the record that goes on (`urn:mems:merged-into`).
+     *
+     */
+    extension?: Array<FhirIssueExtension>;
     /**
      * The member or parameter that is wrong.
      */
@@ -2880,6 +2985,24 @@ export type FhirCapabilityResource = {
 };
 
 /**
+ * How to authenticate at this installation.
+ */
+export type FhirCapabilitySecurity = {
+    /**
+     * Whether pages of other origins may use it from a browser.
+     */
+    cors: boolean;
+    /**
+     * OAuth, where tokens of an identity provider are accepted.
+     */
+    service?: Array<FhirCodeableConcept>;
+    /**
+     * What to send.
+     */
+    description: string;
+};
+
+/**
  * What the facade can do.
  */
 export type FhirCapabilityRest = {
@@ -2891,6 +3014,7 @@ export type FhirCapabilityRest = {
      * What else there is to know.
      */
     documentation: string;
+    security: FhirCapabilitySecurity;
     /**
      * The resources.
      */
@@ -2923,7 +3047,7 @@ export type FhirCapabilityStatement = {
     /**
      * The media types.
      */
-    format: Array<'application/fhir+json'>;
+    format: Array<'application/fhir+json' | 'json'>;
     /**
      * One server.
      */
@@ -3047,14 +3171,26 @@ export type FhirResourceId = FhirId;
 export type FhirSlotId = FhirId;
 
 /**
- * At most so many resources in this page.
+ * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
  */
 export type FhirCount = number;
 
 /**
- * JSON is the only format there is; some programs say that they want it.
+ * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+ * JSON is the only format there is; anything else is 406.
+ *
  */
-export type FhirFormat = 'json' | 'application/json' | 'application/fhir+json';
+export type FhirFormat = string;
+
+/**
+ * Not looked at; some programs send it.
+ */
+export type FhirPretty = boolean;
+
+/**
+ * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+ */
+export type FhirPrefer = string;
 
 /**
  * Make the change only if the record still has this `ETag` (RFC 9110
@@ -11570,9 +11706,15 @@ export type GetFhirCapabilitiesData = {
     path?: never;
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/metadata';
 };
@@ -11629,12 +11771,18 @@ export type GetFhirCapabilitiesResponse = GetFhirCapabilitiesResponses[keyof Get
 
 export type SearchFhirPatientsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a patient.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * A medical record number, or `system|value` of a number that somebody else gave.
          */
@@ -11652,9 +11800,9 @@ export type SearchFhirPatientsData = {
          */
         given?: string;
         /**
-         * The day of birth.
+         * The day, month or year of birth, with a prefix; twice for a range.
          */
-        birthdate?: CalendarDate;
+        birthdate?: Array<string>;
         /**
          * The whole e-mail address.
          */
@@ -11664,7 +11812,7 @@ export type SearchFhirPatientsData = {
          */
         phone?: string;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -11672,9 +11820,15 @@ export type SearchFhirPatientsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Patient';
 };
@@ -11757,9 +11911,15 @@ export type ReadFhirPatientData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Patient/{id}';
 };
@@ -11834,12 +11994,18 @@ export type ReadFhirPatientResponse = ReadFhirPatientResponses[keyof ReadFhirPat
 
 export type SearchFhirPractitionersData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a practitioner.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * The beginning of a word of the name.
          */
@@ -11849,7 +12015,7 @@ export type SearchFhirPractitionersData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -11857,9 +12023,15 @@ export type SearchFhirPractitionersData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Practitioner';
 };
@@ -11942,9 +12114,15 @@ export type ReadFhirPractitionerData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Practitioner/{id}';
 };
@@ -12019,16 +12197,22 @@ export type ReadFhirPractitionerResponse = ReadFhirPractitionerResponses[keyof R
 
 export type SearchFhirSchedulesData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of a schedule.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
          * Whose schedule it is.
          */
-        actor?: string;
+        actor?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12038,7 +12222,7 @@ export type SearchFhirSchedulesData = {
          */
         active?: boolean;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12046,9 +12230,15 @@ export type SearchFhirSchedulesData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Schedule';
 };
@@ -12131,9 +12321,15 @@ export type ReadFhirScheduleData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Schedule/{id}';
 };
@@ -12208,12 +12404,18 @@ export type ReadFhirScheduleResponse = ReadFhirScheduleResponses[keyof ReadFhirS
 
 export type SearchFhirSlotsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
          * Schedules, separated by commas; without it, all.
          */
-        schedule?: string;
+        schedule?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12235,7 +12437,7 @@ export type SearchFhirSlotsData = {
          */
         status?: 'free';
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12243,9 +12445,15 @@ export type SearchFhirSlotsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Slot';
 };
@@ -12328,9 +12536,15 @@ export type ReadFhirSlotData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Slot/{id}';
 };
@@ -12405,24 +12619,30 @@ export type ReadFhirSlotResponse = ReadFhirSlotResponses[keyof ReadFhirSlotRespo
 
 export type SearchFhirAppointmentsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
-         * The id of an appointment.
+         * Ids, separated by commas.
          */
-        _id?: FhirId;
+        _id?: FhirIds;
         /**
-         * Who comes.
+         * Who comes, by id, `Patient/1` or the address of one on this server.
          */
-        patient?: string;
+        patient?: FhirReferences;
         /**
-         * Who is seen.
+         * Who is seen, by id, `Practitioner/1` or the address of one on this server.
          */
-        practitioner?: string;
+        practitioner?: FhirReferences;
         /**
-         * Either of the two.
+         * Either of the two, as `Patient/1`, `Practitioner/1` or the address of one on this server.
          */
-        actor?: string;
+        actor?: FhirReferences;
         /**
          * When it starts, with a prefix; twice for a window.
          */
@@ -12432,7 +12652,7 @@ export type SearchFhirAppointmentsData = {
          */
         status?: string;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12440,9 +12660,15 @@ export type SearchFhirAppointmentsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment';
 };
@@ -12525,9 +12751,15 @@ export type ReadFhirAppointmentData = {
     };
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/{id}';
 };
@@ -12602,12 +12834,18 @@ export type ReadFhirAppointmentResponse = ReadFhirAppointmentResponses[keyof Rea
 
 export type FindFhirAppointmentsData = {
     body?: never;
+    headers?: {
+        /**
+         * `handling=lenient`: search without the parameters that are unknown here. Otherwise these are refused.
+         */
+        Prefer?: string;
+    };
     path?: never;
     query?: {
         /**
          * Doctors, separated by commas; without it, all.
          */
-        practitioner?: string;
+        practitioner?: FhirReferences;
         /**
          * The whole specialization of the doctor.
          */
@@ -12625,7 +12863,7 @@ export type FindFhirAppointmentsData = {
          */
         start?: Array<string>;
         /**
-         * At most so many resources in this page.
+         * At most so many resources in this page, and never more than 200; 0 asks for the `total` alone.
          */
         _count?: number;
         /**
@@ -12633,9 +12871,15 @@ export type FindFhirAppointmentsData = {
          */
         cursor?: string;
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/$find';
 };
@@ -12709,7 +12953,7 @@ export type FindFhirAppointmentsResponses = {
 export type FindFhirAppointmentsResponse = FindFhirAppointmentsResponses[keyof FindFhirAppointmentsResponses];
 
 export type BookFhirAppointmentData = {
-    body: FhirAppointmentRequest;
+    body: FhirBookRequest;
     headers?: {
         /**
          * Makes it safe to send the same request again: it is done once, and every
@@ -12723,9 +12967,15 @@ export type BookFhirAppointmentData = {
     path?: never;
     query?: {
         /**
-         * JSON is the only format there is; some programs say that they want it.
+         * `json`, `application/json`, `text/json` or `application/fhir+json`, instead of `Accept`.
+         * JSON is the only format there is; anything else is 406.
+         *
          */
-        _format?: 'json' | 'application/json' | 'application/fhir+json';
+        _format?: string;
+        /**
+         * Not looked at; some programs send it.
+         */
+        _pretty?: boolean;
     };
     url: '/fhir/Appointment/$book';
 };

@@ -20,6 +20,8 @@ export interface Draft {
   /** Milliseconds; NaN while no time is chosen. */
   start: number;
   minutes: number;
+  /** The time is the next free one, which nobody has chosen: it follows type, doctor and length. */
+  suggested?: boolean;
 }
 
 /** Where an appointment is to be rescheduled. Without a room, the room follows. */
