@@ -28,7 +28,6 @@ const words: Partial<Record<ProblemSlug, string>> = {
   "identifier-taken": "Another patient has this number. Search for it to find the record.",
   "already-in-queue": "The patient is already in this doctor's queue.",
   "nobody-works": "No doctor of this specialization works now.",
-  "too-early": "It is too early for this. It opens on the day of the appointment.",
   "invalid-transition": "The appointment has changed meanwhile. Look at it again.",
   "precondition-failed": "The record has changed meanwhile. Look at it again.",
   "idempotency-key-in-use": "This is still being saved. Wait a moment, then look again.",
