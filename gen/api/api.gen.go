@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3118,6 +3133,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5375,6 +5410,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8201,6 +8270,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9005,6 +9170,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12101,6 +12269,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -13860,6 +14037,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27303,6 +27481,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -30011,8 +30294,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30021,6 +30329,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30123,8 +30434,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30133,6 +30469,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36787,6 +37126,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39111,6 +39453,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40628,844 +40993,851 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVan7FC/PnsTLWMp4JqGvGuoGSVx1AwyAFs3M+H32f+EA6BVNsmkt",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVan7FC/PnsTLWMpkJqavGuoGSVx1AwyAFs3M+H32f+EA6BVNsmkt",
 	"zsRT791Y7A3LwdnP7/yrF/F0wRlhSvbG/+qRjzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
 	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
-	"Dobwv196QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
+	"Dobwv197QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
 	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7qdPQXn9n8AybbcL",
 	"26xTbfpt0xsNzbC+G47GwyEM6im83YznNeeiOqYTZL5eHs80S5JzhuHdT8UA6afQCxzHWC+QXJCI4oT+",
 	"DqPUtxCRYsUTPluVPrjdpzpQ0/pR2XWh8hxHil6R3liJjAQ9fkXEBeeX5xFeAP2uHX7H/X5rNuWEsfpM",
 	"7XZVzhoVan4eA1X0RkePD/rDvf7eUa/TkSIppklv3MOMDdJMKiL+j2UAAy5mepWokMotkx5YsTQxYYpO",
-	"KRGyN/71Q9BLcHHnK3hXL+ilQq+J+eBovxf0FnPO9B3fHYzQwQE6PDxEwxHa299xrQwdfu6K7bIM3um2",
-	"zu6THvOc4BiW61+9kygiC/WMRTymbAanlshI0IWlotAsr1qFaDkngiA1J+iCxyu0xBJpli2IlCQeI0lY",
-	"jKhCWOr/SyW69+75E3Q0Gg2RJJF+HRodDg4Ho4f3B3qqZl69cc99QZ/BaE5SDOyfZWlv/Gtx8YNhYZqr",
-	"KaGHqifyBEdz8oQzJXjSHPv7OSdXRCAsL0mMUrxCl4QsEFUBwizWP0uEZ5gyRHA0R5rr5IMe5YM+HOwN",
-	"9mpDXgh6hRUJEOP9SI+hF/QE+S2jgsTuhBZzSfHHnwibqXlvPBoanqcI0OP//Ir6/+/Dd//V805ujpOE",
-	"sBlpzuwFXyLFEc7UXC9PhBXxLfdo8HAwqg39B4IFEUgQnKTfT3opSeWk12sZ7n6X4XKmCFNn2ENFT+aY",
-	"zYjUJMSAgiJzM4o5kcdoygUKX077rzkj/VdYRfOwOuhJL/3nxd/ZnjiKhqePssfTH3/b//hstISR77Tw",
-	"k96vJ/1fcP/3Yf/ovP/hu0mvZVaGh/3EI8tX61N7i9Uc8SnMipElEiTiIq4O/wEuBKh8MFo75inXbLs3",
-	"7mWC9gWZEkFYpOmrNJk9PZnmWJ951/7vREhNDXaMZnxBvub+5R5tv7IHjYUd9o/aF/T5nArvOM/mBF35",
-	"xqo5CkZLgi+R4QVI4Vmgf33+4uU7NAeGc4zClCg8sG94GYeaBemXSJySwdrJFBN//8BNvbzaB0Evpcz9",
-	"eViZrn5i/YTfYUV+oilVPgaFgVMmZKoCFIoQ6UESqaThUDB8EnEWSxSqEGVM0QThJNELZJjsBY4u65sX",
-	"ab4hJr1j8f3wWH0/2uttfyhw/3c9lWPxvZnVsbL/aJkcUWJ1otXs5uxO7cgVR0tMFTJKN1JiRdnMMN7K",
-	"yPe2OhaUqf09s0E01TJi/6GeRUqZ+XOUD5MyRWZEGJG3wAKnROVST3HhFRjAkZCaU2mOiN6COZWKi9UY",
-	"YaTlLOICYRQTeTlAZ/iSsELkac2bxMGEXWQKcZas0MVKa8aUSYWTBFgIWlI155kqc2/K2TH8DsJpaeUW",
-	"lRNWZvEximmciy89RmQkuf40nTEuSDyYsAo1TAXXbJbIS60x6UmaR3pBz+kMz16d9k+sAttOJqUTMKrK",
-	"hP+ZTDKtD/Xhv6Pn8J9Hzz98q6/IlovtT/kJrWSCvHzqZx4lJvuNRLTKg0d29gus5sXcabyWMfyXINPe",
-	"uPeXB4Vp+sBclQ9ePq2P62y1IFuMDenJ3d4An+CEsBiL54TEbaOL7D1oSkh8i0NLuMxE65pF5vItjicT",
-	"0scW9GBCRj6q8wjuCJ18WuAZsWwtQBmLQMuBscL4fsuIWBUDNA+3HbK99Yesoqz4j8hTktArIlZt65kS",
-	"KfFs6/WM7evOP39hjeXcNi5jPd/eNmsN5AnPmEcgnyiUcqmQ5CjFbIUEkTwTEZGIMsNw9ZYb/suAR6cg",
-	"0uaYob3h8BgNjVXhJEeouMJJiHDCGalM7nDoJ5LzCEZWnlJMpjhLlOXD7YJwb3Tw6ODx/sODRyVxOPSI",
-	"Q7MEz+2LGhbf/0rOwgCFeLFIrHB64H5T5KMyf2gpWLllOqfiO3uflncEx/qchMbCDAcT9tfTN6+dVgbC",
-	"0cxF/y0IovIYYbZSc60dkETqX9DB8GFdoulPtJywc7s4O8mxe/rF/75XmtK/9Wzvw3T/XZ/pr9+hD/rC",
-	"/XvHYBR9e/+/2/Xdt6DHe5Z6jlmcUDb7PiGMEqZCbUZjEc1zJcGwGae7aEpTCAuCMnbJ+JIhvXQD9EYv",
-	"4ZJKMM8lgTsEmWaS1CyR+gfblAI74t141Roj0a6GUqvmarzmCiWca1sdq2MkeUrQQvCZwKl03oXKbMzZ",
-	"9xLCwnyjPH47mAvOE4JZPpp39oi3cSfHAoA/ad2MRnNDxFhV7ZTqSo96182+9GhLLOw04a2qkEy4sgMG",
-	"48kS1Qxfkfoi9kb9veHeo+E+OJGHw1/6+8ObHPoLnrTqIXOe3KL68TIm6YIrwqLVj8RDj6/wJQHFXuIp",
-	"0VYM0KAzKZ2pZgyZsTUAYs40b4usjNAiYjVhmMml0dL10+DDQ1ogoIO9PRTSYhz9S7LqC6LPbWjsAcy4",
-	"PtsTZj93jA6GR81nKOtnkoSaPBNS+gqVKGPaQlji1QD9SBZqwrRw2jsAb72sM9fHZLh/9Ogx6R8M48P+",
-	"wT553L+Ijvb7Dx8fHeDDR9Oj/b2DNp5RWs++XtA25nF4uI55TCYf90b9yeTjo2dtTOTlFJwW/h0z7iXQ",
-	"xIyQoRVfglQ0ScBnAOI8fHaGZ2HhO5uw3Hm2PxgNRvfHCHZUIKn3EiclF4QMQAZ+G4K4x2w1mLD3Odsu",
-	"jLPSgKhEKY6J1ia0ehFhSeo74BwQ/iW2/prdGPNkIr+9N5l8++977x/c/+9J79f/mfQ+fDvp3dMXArha",
-	"vXD/2/v617ZdeM0ZadmJE0Px+8MDt/52pcFI1lsAyzq18srju9TLv5cvv96Xbda/01IW7sY16zlskufQ",
-	"kmfbwrAoyWKP1/YdkCA4RCxHgCN+QSSNifFBl+zE45zktDSXRGsBisToYoUinqZYVpjkr70i0GDDUR/0",
-	"5UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBminL83L9oAy7R+FlwYLgSFAxehvGbGXNTf/FPSk",
-	"WhknBhepftmPpNW4OXn7El2S1e1JjxaXXt2CgJWsWA9bmQEJvH0nK2CjNyyPWbWtpd3O21vLtwlmrYNJ",
-	"MLu9kbzjPG3VBDlPb28kpxD5b1Xw4OrtjeaMRpeklWAUXL290bzHVCVUto5naa9rYSFukSe8Jxdzzi9b",
-	"h2Uu39Z4Pumn5YIz2ciieUWltOFeG4nT/yzbuAvBLxKSgkEPIe2tvvvWPGU+XrN1S6Ktz7jqT3nG4nCc",
-	"W/+I8YqbFGQjcE29WjVP5l1MwHlJ+1NC4tYpyCyaVx2qoKZQBQFzQa7AwOUCdFDycaE310zPuDvvZGbm",
-	"061zstebW+JcjncxaHuaWgdtr1cHjULn1qw8RxVsB+POSeqZKug9dzFRo3G1ztNcbg5Y29w/YRuZaxls",
-	"7rPbfqT6tW8WxORyvclUxFPiG/ZrrhDjyzFSPHemutim9Y7GWOELLAmKMGNcoQuCwGOFTqSxnE3GiVWe",
-	"JkxPQuBIBUhiasLCDNXHYoyAUoZLJf7qm5m990Fxowts9vPI5trnihjop8KrBM63bZe+nOxo9vPNFREJ",
-	"Xugf8rwhKqX+x6/6nTFEFDibJjQCtZwoTBNpPmhSeYr7LAVx+86gJ1dSkRSSDNg4JakcLxwBfgh6inxU",
-	"Fd+8oTSFpoIQvTgxxTPGpaKRrN6HE0FwvILDhFmFnTsVWFETjgfjhqpVb9wjQnABX3bOtjOjs/rp7Hrp",
-	"1O5UEe21zh0sOZPgxLEny14xyZWa+NaR6AAZN1w2y2NFZoEh+uc8QXp79LMh7OzA7uHAbGCoKVmTExcX",
-	"NI4Ju1WmM3VfNdwGmZwCEx3XpDDHV8bVsiAi1UyRM+MShU1mhMTyGIXFxRBC5xJRNZiwMBJcyj4XdEb1",
-	"B7CJpPGpc3chSZVWcplCOHe0wetTvHLOFMlTAtEC/caERzjpc5asYMBUahX5qjziSrKUmY7ZX7hRj0wi",
-	"vmQoxdGcMuM8ajCT9+/f909KL9rEG4ocLljkF1iWtDB5qzs6x7JfzkOyG2v9YnBiS1dhZdJMW7IKr0Cg",
-	"vODJnehdc560q1tamIPfuCkAX7IrnND4VscKX4SX96eYJiTOV9nQcE6NKVaRHa7jGccoBE4oQ6SNF8tg",
-	"0BXlJnFk4Fwg7GdJbnVWLd7mccnR7CZY7MIlWRXevsIJbSdxNxYIheG30ZL1ITUp6RVOplyk5HZpKXVf",
-	"7dvFrdFSoTVpoYvuXQh+SRj66+mb1wG6wDH6+ex5/3GAMALnEjJOOcNGczqMiRZC92Gar3FKIKHpVqep",
-	"5UJf6c9qSWD5P2ekcNIzyODTA+TKRJPxRXK7J0CTDM4/bTfChbadox8nCV9aKyKm2Ij6Qihyp41Y768E",
-	"QoOJWYfcXRwK6+xrPRT2evNQvE0wu5MBJ5i1jzbBrDnUd5yndzFUwXnaOlR9sTlU4/a7i8Eal2K7XwMu",
-	"ewas8C2fxYWAxFLqk7K5LmNzsZCkLDKKqsst1vp2kfeM3mneSW0YF7SemEQ0JggzsoQZGt/nXWyJ8au2",
-	"bom53NySM5qSN9Pp3Yw4JX0+ndbH7AxE62WBUgs+nXrGzvlPWMxumaLwKuE47ivO+4n+uh001LlQieA3",
-	"YdK8TE42mBYKEgTuPTxAP9IfUMYSIkGbm9JZJkiMuMvKue+m9gqz1TvrBrldToQV6UNQCQ4LZK05f4yZ",
-	"FwgvEh+bXO3cGLY53PrQlFwiUC9wlz6Ws9WC3LUTW4v3rTzZoAc0KP3nam73rU4jq367RQ/WNKBVSufA",
-	"tl4gsHHQPcxWE6YJ6f4AhXW7OEQSr6Q1aL6f9Kixxc7hfZOeKybD5gPWNQ6OmAmDZICHjw6H9wfohCGS",
-	"LtQKRYJAJRhOnLYFiZLgiGGckeu21H9m+ArT5NYVzaz4ruOcfi8pMomTKOUmWUArzlq9X2I5cZnIwbqU",
-	"JQTV0bVjPWEhN76yvs0wdP4fzphNzdCblXBt60GyEXb+GP37BaFsBm6wKdWmy7GxTWzphx6NHqMTt01f",
-	"7e4c4WdGPi5IdNsniTJFBMNJHygdfFkQp3duPyMqjDsw4TNbrWTtYTAi7Kac0zi0fEFmiwUXisSvtBlx",
-	"y+SXf7wPRgxwOWfv2BK/vua+oWMH2lTzGTkgHQPI3cllKXiZive4stOwQQjGsuqX61LXEUOtivVTOUh8",
-	"J7Ep++0+BKDbQ1SVOHVTRNh48h8mutYr3PM24ky9mZWu7u2SLJTx+jqZo/WKhdBEpKgJh5SLyDcEvZlU",
-	"mIFm4R66WPmLvEwSXi0R9pKsxiNPoeVdVj5VwCbaiyfQcs5lqY6HKs13ozmRx4hlSQL6HKvXIIyqeUQP",
-	"D8p5REfD4aPR0dHe4cGjg+HR0aiaVKRfamSjSUuoJxlB6hkVRHbbNzPLTZkNtuZdS8Fz7C2rJMwF3E1s",
-	"R3EjKwF5wi4J1CJDEYdelHwhYq0pAwBFhRL29yqEsDdsXYNi60weh5f49Wisg3TKRZUO35EpEYIIpPkw",
-	"TqrjGN09Rdocho1Lb+8rL7e9wri6qTUXPCGbaOidvgc4FV/YmGtlEs+hwHOBhWLgikyALeU5ketefapf",
-	"Wct7HG6R6/ipnOnzq0n9AfKxM8oHW2YIFYSNCtOrHL/KjtXOToGqwC/+l0RwCA3XLoBecGx8LTh5W+LM",
-	"NqO0nvabGw+Ka01VM9oBclnRYTGq0BoUxpiABF60IlgEWq+FDEr925Reac0+zOdstA5CYkiENUn2ts42",
-	"MC4gnjimaJSKqjSpcNPNfGYnJvafeuz/I05W+VBtIn6PyD0BjIevyspXZWV7ZeXSpwKfGU5gcTj+0T95",
-	"+7L/I1mFA3Q650ubK8NZVF0EgGs5H53/9bfhL5d/G82H6V7y+MmQ/Xb5dp8fikfySI2y/avD5aOPR6vR",
-	"7/snhz+s5yM18A54vcF7OK+UHP/rYP+Td8e/amJfNbGvmtg1aGKGT7SLpJ+o9OzyG0by3CkrlWRTLOUL",
-	"1lo3I42/Ki9wv1jZHPWt1tra+bXFrq+2PocFiMKmd74mH5UFZGjsCXyh+jb/wlVgI+uS/MLUGttYFPix",
-	"yrm0nOWVMGMUFsCEIcoWSPEAXWRqAh5ZU0FF2SxAocN9DEulwpWHF0kmtUZbQ0MMfdqqH8ayUfVoLlh/",
-	"LoVUS/Ntl5XJYhNtxoIgHkXZgup5c14VsGvLih4O14MKtEJrto3WuoTvbLgRZhGxkDybaPFJ+d5PwW5q",
-	"ni2c2/CASTNv6FKbtYwmvOaGD9n77X6AFpRjll67DsSviBA0Jps5SX5k37hHPuUooRsdmva2T1Vc0W0G",
-	"mOOutlV+3ZluWoKAba8Eq4l2vT+x9MCO3OxIS+CtW1OQA6vdmi5OzQOfSpC22yAu3dn+ldFEt1wVnw5S",
-	"Iuiq5uFWoaDhMs1UdsXDJUqnvo2FB345lG9dTfkpzXeDUDZstaOLyUJfGvbdVHUYV22avsOUMZ4pQVKS",
-	"XhCh1WKX7RAllNHoG8Bxm04H6DQTgmcmZikXONJCFhInUn5VR1Z5T5ME0sor0VVlUC1ojI1eVtKpD5v2",
-	"Q52YCntiMjn1GwBYdhNf78wTdRKzL9q0YTv6BCtnkYPiNUAvlUQJzB10pIZCBFkHFytkC59hKQ10WnPX",
-	"MVuda+r3sAJ8SQBrQWYUcjeNaqFsBGoqCBmgk1KqJpQuIGxugzRZyXM0HghvI8WT6ubbedcRZu5Chs95",
-	"YrMsWkp1Id+CTxE2WfMw50tCFrJanlMQ9o+P/vq3/V9+2Ht18I+HZ4f//Nv7Z+/Ofvl5b//gsErPB8OG",
-	"jVgDMNvrP/JCemyvHnh0gl0k/OabdxJlJXm0RbFw+fi1MvfSODaczWdXXjNHG4gODWVaq8ky7vMlHAXj",
-	"DnAmhOeERX74W+Cs+tGYM3JsoL0gg9twV4kkXplPqJpQLn8v0IcMswkLMxbz0NCnIA6/3qaCE0SwSKhm",
-	"qzQlQd1eGKDnmYBvm8FKlOLVhF0QhOM4R8a0gBaaB2nJZRJV9L/mJLo8p8wtOlzUR0Bpycj4uZzzpTba",
-	"Cb7SvxgBBC6EmINl70arjwURM/1fmi64UFWwDPvlxhnAazBJLewn+E7tehuoUUjMKxA8wxxhuUhEq6GM",
-	"ljxuHHIyJKbxAD33isAA4QuowtISEva1ijpShRdd7xxrF2634CwLeh/7OIspYCnrX/F0Cj9yvKD9iMdk",
-	"RliffFQC9xWeGZKv369P7Q4m322y/6ng6XmhUnvMBVO+6EArMUNhQ7cOy1RSP7aaFhlXE0Y+UqmK2B5m",
-	"SJ8t49CeEUYEVlyff8UXCJfShCAFWL8epxxywSAImBGLRdUuUUbbOHq96t9LhpaAvLOcr+wpWmkGo1kL",
-	"ZK2ZyhnO0CITCy5Jm0q48TzUtMDPUfn+SKeisyzO9VYP7CuPSWwLcI0gKLtqaiu632lBcf/3c58GUlsH",
-	"nCRfuEtgJ+2En+9sa9fUFbDzrEZQ5Tnlz+TbvNkGLas8FV3I7cEG5eeFQehuUU/meLEgDHyINQ1oa1f5",
-	"MyjFNIpUgHgSE6lM5WMHJ3lNV6u4y0fDYdNh7vV7b1iKzXGCcplvUFS3LymLtW3tFAzTNcPGxKqLpHfc",
-	"E6wxiIOG4lz+q3lrWaAAcyxXGsMZz8vMIC28/OmCuZbbHQ2Ldkebglcew2SjHFkTMamPvRo1AUoHlbRT",
-	"/KQIVNxYECXo6aU5/x0aw6x/7Iym5Bd9H7CNTTtdeDpuZLP3bniztwguGR4HzK1XXsYNR/FNyaqtgU5k",
-	"CbEQsrAGDQWkeebaROb7+WpnbeVsSZk8tmUEBneBEIkuuHLBmC2cVn9MjUXrfi0HXBSbYxLX+SVlM3Qh",
-	"CL6UlTNdjyiCQmkgmvPHUrwyj9Z21xmiPFOSxqS/5ELf3wdY1lwkljBbXKGu+8WHwFi6fQ0S435XJMa6",
-	"sxDWbgPxvyvs4W7+QpccrriVt8e2ttNiURiSpKz8otH1OgSbINNfgmtvFydZqw57Ygvt/2h67Kf1VHfa",
-	"Yvq+N+VmVVe0iZINUJj3SQwDFOa1S/DHnESXJD6nLAwmLKTsHBDJiZQhCPnQ+Yji0ISqV6Vq129k3sUn",
-	"h9ScMD3dYxRao8Z8xrqX7DsTMlXn1uV8Di7nc0kIC1HMIWFnwpyjy2jaRBouYx1dx0gJgsEidyjx2vjG",
-	"0o7QIOaUWFC5TWQ+e+cSg8kDiG4+9ZJrLM49Yebxsp/MO4kq26o3qKwwrFprFR/DvaQMmgxcUelzWn7N",
-	"n7jB/Ame8Mzjr3wCvwPCdZ7iGSAsK4rHX/bIo9h90ekSjyqaxaOKZvGXX4f9I9yffvjXQ38e4mekZJzT",
-	"WPr9rhAxtEfLZgtNufOPb6XZG+a/QaG/BtmwrRgq9RH1sEjgKRSQZYopbyUN/QmWP4MmkUfPBJlhEZvo",
-	"rSSmB2MU6VFW1dLTS8oQMJ8vLuMSooMtmoVbwEL3MwABeI2qETjYAKosQFpdALetuJXsrbKOGqw0PQS0",
-	"SHBEBuhZulCrwIHPQ8jkWum42oLWf6akE47Sf7DMIJHiM7OY4J4o6j9kGBhYrAsed8gFrfbGrczk0DOR",
-	"a0rZsGmjHn9Xx0QLy2ubK1xhYRXqLBFI+dTvnKuhJfC1hP8h0M61pnL78vq4nE8QDsPrE4jaBM0R2oe3",
-	"Is1vcTJdZT36ixCz2cVFdYh/GR0+PIxqA71uVaAy9p795H+YrO8uw6sboUVKuFnIVJbSdmT4KuevUc5X",
-	"dwW4Z9dtgYe+agM3qA346wcbx3gL8dkpMgOCslspR+Ppz6zpqFrfX3Bxhx7fW9eHqINq4rqSN8KCRksB",
-	"HKJH+0cP74+dIz1PagJM3M1uyK8OiD+NA+JPrV989RF89RH82bSCpkTKYqqMTPGLeSM9XHIrQJXCPpf6",
-	"RteiWP7G+u9txu4FiXBKwOD66+mb1/WsPfsJKtHM9jCcO7C8Wpu87w5G6OAAjfb20cEhevgIuuZVDxVk",
-	"p6yPpF9bbNZIlvZ5L7HcNGmbpYggSdFMPc6nfnczMxTgSVBUDuW6vDFv55wRD3tbn8Bgv/GhjUKfMeXL",
-	"lNIEmtC8KSPS41dICUyTHbPBy1Fu43UyKWFx7niCviWQYV2JCuUXmznScQwBKK/+y4hacnGJ7E1GSKUE",
-	"TUUlxFkCcKVKkmRaa4d7tDcYDvYGj2p5JYdbZA11g/0w2mfLIpZ7yW+lrpeYTz2xrMmFicCSxGu7/8E2",
-	"mvuCPIxpx5z/bbM0gQHXEEpaa2K2Lhk1ZOtHzrBxP1/j5aIZZS0tqFl1Al/whsf1gaRxiWow9GS4vdB4",
-	"jqPoX4D88su4KAsoUbbmf9re8xC4OV1vfav00LdK1dzeNfQy5ymcOc4iIlgdzKXUQ/f2VrEYu1w7eGlG",
-	"bzYZyTlfdjh6db1nNPQduTX5W0EFksMUdgwa2D63J6UKRNK2luhwHWQwNWI34bN1WSS94eivR788Ofz7",
-	"8B8eebaRr8qshRcUxTHboSNtSP3TkgniIu6DhcSprEr5eJYSobl7qGAstXTmMj3mXLgQBa0ye7PriDAl",
-	"aEeHkX2m5iZiZLlDcnOhWXxpjqIfqFDzp9hXF6J/1bO/0LcEoCig0dFw2B+O+sORwyrKkyoVj/HqWHMJ",
-	"rDSPxStE5YRZ4Gp9Gjz9f4oEa+j2FU4zlQkS1ntVj44eH/SHe/29o3qSa/3AVM3bbY6Pa5zpX4STAolL",
-	"zwi8Xvv7+0domiVJX4/gvndpjo6OHvdHe/39YVuWdueZtI78OfFpKw0Y2Wrfza/wbNcFz0ZlTX9eznlS",
-	"HIy7wmnzA14RFstC9ylLpZtEGLtG5Frbbs+svoHvwgVy2pxn4kvBTdOnzAKnHVeG/Y0xZ12fwzwdspam",
-	"7jF39Tl+KgboBY5jsBS/Iq7tWMdQLyW3kasbgYwt8+ndskSqrLuCHltGf4WOhBfEKslQNm5QG0wt84wo",
-	"WTCoCctFd/72ixVKCL6yXQh4psZmi1KCmUn6XwdXOzFtLFDGFE0sgq1dqY1os398fns9+Ld/NqZRO5eN",
-	"I7ndeWrFov2q8nxVeb6qPF9Vnj8nyGwmkhYUgWJbrAsnQBhJEgmirDlr4OJ5rVVPqZdNXgU9YXw6Rgut",
-	"EsyVWsjxgwdh7gM3j7ntz7MimkDONYv/gRuifJCSVEY46QbsPKCRLK9qJmhfkCkR4M+rUtFelYoeVrGZ",
-	"PCNpw4CeTPRnN0u5G9M+zZZvkpmb/WUVsdnNbQZPfFZuVcWt8aX5y55Aa3S/4C+asUc8JRLO0WBHtTcv",
-	"sLWt5amsghPdZiHiJWWewQLUYDFAYAfltnnHKOQLwvJOWFghnCTlsOclWUHV+CVhxmlcq3+z1xshl7xt",
-	"vlwjiuywUrxCMQcSdCHkrYjwbf6RLQKGgreWS5thfCOh9Ybc+vMO+rv48ENPtsgax/8YhVrlNIwYM0Tj",
-	"AIWZJGJc8OaF4Fc0htHZV0G0zGzbl6++1k5wEZUAenW7UqWXMtv1H+8q7rFHoBtUuFU9KVLTf17r6bE0",
-	"3KWO1uIGwE791W0RO7vCM10LSOeNBeGuF9ozqG7QJtJ41x6u3EgXjvu5aJeVGQVplppc6nHBHp5HCTfR",
-	"MEFMulcv6Jl/nFN2Du0VNQ/Vu+rFPih9Zht0pyeYxTT2RkROeUrAnbQEWxcy0PIemgsiJGcBgIAiLFFC",
-	"lUqgurroTKS41hs99U1UqPn5imCPeP0nwSKPRVUloUJQxV0Vh0ePD9blzx4dHT0uS8GjNYHWkiDc1qZL",
-	"QS8+9xtLBh4mIZpVyqBAbzDB7fqZPPn2W/TqW/2/ZsrGRgDcVGw8Iq/evQaZqk2tc20pNwf8E5YKqSVH",
-	"MZ1Rh+pDEDyCWKaZzuYd6e3t18RH1ZxZD00G+vaWerWedHULgjJpVebqPedrchQLrFA9d5tfg05sTy5e",
-	"5IeZS9LauwZL0PbiMvmYpisC+d7cGHqSyKrtGToAJJWePFcWGqBjLUM3f1jCZSY2fuaJvU0/kWvrvrzb",
-	"3JEw45DNm8sh6hrX147INP7lYfzzk07qSdl086Pumty71iSPcvZoF7jjHVsc+NKAqx45RNmdQZXMebKR",
-	"Nb7Q91Qy19ZSC2z0m/xUrslGK/bjG5OWxqcotIBB5wAYFAYVr9N1rUtrRlWHTgwuEX69McDTotfBxlRt",
-	"cxcgmkWXRG2GM4O7HAIan063AUB7oxUxtwRrcQVNd+RqTmKAMIq5hVgOracj1BaKKbkOwQ6xJzA8rutU",
-	"VKLQKD/6mQJbuPKKwOV0a2MclA4LCFPlHmW8w1yzqmX9ldjIvg8zczIZtKJnfgp6rpHxOXHJxetW13Vm",
-	"zvOFKqS88Wlz8wu4ty4fc8A2nOuBLXlZZeeUY4TtwtLvUHIFZJQhLmIiOrmRbNLXjmiSvlRfr/Mo9abS",
-	"nxk8JEGQvo5wIgg2xRKbuXzNHeUVcBzNONJq8tIWvBhIagC7c0nEwMPVLUi6rRD+YJ3aCeBNiyPipJ6L",
-	"jF6TJfxWB2UC4HDEM2WSdVc8s3hOoEuW7aayYpTzRCuCcp7XOHRBKfPZCmLLfD0KU/3MlVhjoe58aOEi",
-	"Pg7wpFCR6gsEDbbyGsHCarelT4xDHNPWQ8lrCmHeYC+jNREio6ZMuRigt6ZpncmVr3qbIcFY31sview9",
-	"mQsqVQrFil+QI8pvQe+EQnxN0CoVQOFSBxtfmGEDyIml3F3TVszTtQ5xIPRLreC0rAf+fq6H4mDesPu7",
-	"SfM7kG/x/jaL3ISwY7xyNpw5hzeXvpnPsMXkbhlQYDvq1VvsXOfQ/nyHeGe8xQb8wcZT1J6sYu4qNR4B",
-	"+H1T3UmZv/PIdEoiOL8lHOE1pWfltxWQzMd5X/FRMBwOPx+a2V/l0dVTUFdf7e9By6zXrPwWIU9zY7dg",
-	"p3uoGe8kEHbphHNdcpB8USHPp1iRF8726ApVq9Uy48RBkrIZMDRFAB2b4NhxNn3ooL7b4xVOeHQp12TG",
-	"uCQlLi7hQ1QdI2LqtKthx6024Sle/aC/WCdnD5aA5dzbhLKhtqCR62ZYs52gf+XtYLrKXakEUdE8b9yK",
-	"V4EVwUizwP3oe+T+pSnVL2I3Te4Zi99M88UybYG28hw89SDHuK5C+rvepSAJvSK+0twTlBIp9SkGG39J",
-	"Luace8ILWpqkCx9zfMGXiE9VkZKjBK1J19G6aIIpk94MybGLpt4pjcxOcWMyEswP6UduNx8JBmliVd7Q",
-	"WTECsH5Yc3SmnNPdA9NYkZqVbP3vRNMLwkxqszpGh8PhRo3jTtvNuPWRrSDNNrOhObfSThrfr5pTNqus",
-	"CoRq1wbEyr7N7cJhIDi2oTnqSE4/UdtUeqMUt32ZdKWaWZFaNXPNwK8F4nbpqrOtT3v9uG4agHyLhjiO",
-	"M1c7z351Cq91Cvus9nX+2LxpUC7FamZ8/Sw2JUKVvVSY8TqBu1lztuK3m+bsHrqO8tpcN/jiNOfq0Wgs",
-	"RLgg0D43HNskHgl9J7mwfxqmaXqlAeXrt5FY367FI/yG9Z8zekUYyhY2VLp3AFnhspJuYj5l/PnmPfBv",
-	"HNfyRfL7GvzqKfc3YTwp8rkLyIlr8FJOsyTJkyg2x0xf6zuvF+27ZF9Yd2zNF7sRZIpfEaEfOI/wYpvW",
-	"FPreJ3jRBIPqjtB0Tc7EYhcaQ6piJ1em2s3LaDZwRyej26AW2ORdqegzqePaQGXvjIJqxLCGDtq3dLP0",
-	"KHVS2lp4OPyzhtdFj9FUGnT0vRRZF1+WAClIch3XNTOWTtU2omTOl8w2sMNshRRVCak0bZ+wZtf2PDdY",
-	"kY9WNxcpTqg0eXuvnz85RhFnSvAERXMscKSIkBNmXgFID/VKjqdigF5zLrwVPF+A29es8ecipDpGcA2w",
-	"qHfEsLYLb98lN2oejxo8ZzOOYjvoMxtMsbCfARod6l0bPR4Gpp+bN6Syv9Zk1g+XDKpDnwX1LMU08bWX",
-	"QqSvL+VobEA2h/t7e/BLXy9VDvr5W8YVZbNA2yy2TaCYMMquqKQXCSmdwyB34+8dHiAeKaIg/eLns+f9",
-	"x1BmpVXKNCXx/QH6kSwg6XQpqFKEBegiM6nhsski9KFPF1iQuAWKdIAsUqlpW+yAo+q8ADM2SDOpiPg/",
-	"9scBF7Oy7U9gxWp2f8Pa2mj3l3yTzdOAkwRF+prtlD4cjg1oy97BeDg0uWKaM6OUxozO5jVXwGhvXPcl",
-	"HVYGeFhhYvfu/TocfYAU1n/v/Trs73+4P/512D90P+lv3vdypudzKk6qaaA7t5YAOCrMUOl9Wnw+f/Hy",
-	"HXp3MEAnSDMhLnFicTBRSH1+YZPKXkuCX3eO9SSe8Jjo7XqiSXBRLqLulrNwrX5TPTCbrk0U3ubuV/q+",
-	"T7DVmos47uPXUZKc9djbd2ct/kxDoWhEF5ip9cBzTqAbvr+1QqTn+7b0japm5ANwkzwTEfH3Iqu628yd",
-	"ZeO0TOUVa/RkfV6NJOKKrvtoHba80/w9ZFsKCXnqsRLeshn6So5abA5aBwg9PZZ3ee3qxlFsE4gpnRS5",
-	"tikgzRsBln0JdgZ5DUrRDq8P7fCmWTKltuldtQEe9L+rOhyKl613klVIrOQSK4eOmoezelR8SnaNzf6Q",
-	"sTjpboU6e6bMYN2I5QABS8BSmfssi00ou0ShFjXeCJxq7dm9xBJNtYw+dkqmhfjFzqHuAgBbE1i5AfeW",
-	"SHV6+D56txZZznr0BDuN5Sf94pvlOHaXK5Rof/PwGcUVTvyBwxSMK5cwemxrPODv8DziGVNQAVuFgRvt",
-	"7ei39wYW1/jb3RJcwNTKCyAJFtFckhrDLX7ueByt9xpoYotTluMsdzpk5cOlKgfB7/f52QeA8FLlqAdV",
-	"xc6hF6QklYOSfvpgOqeinOvyoFkKu9aOnUxOv2tBjzBr2PGAGtGnN2qbB0/hzlc8Jq172Mvft8XWvbOV",
-	"hK2bZ3Ty1r7FOWL9eJ1C+maKqJK58azmRBLrqcAxgItMTJNe479YYClJjLR5GiDyUctrFKY8plNKxLOP",
-	"ijBJObO5hTRdJDSiChqNh4HNvW34MDpnRJSk6kYdUfOOhBugLTDGA8s1DC+hRgd3yRnbKo4HB5+nORrP",
-	"HGiOrmSNoIU2L2GfiXDdFrDRaUzHhR31S0tIJG5XNId/CE3T08UP7K0wE2ysucm4dLmvL4e7LZRXE/Ut",
-	"kl8VPYFNC+rZV+X9dXlCRZauiZlShvBMEGJqmi1oa7rbLG5fl33NFUpM5iNWY8gloUlS69DSVG6LWJhV",
-	"c69Xcd1GMf2B88sSw93MVIPCEcwFGP1ogQVOiTIVOJyRN9Pe+NdOAseN4FOwldVovibzpz7YyTzBC3xB",
-	"E6pW70qCr5MG4DvbtbgBU0SsbcFgm/O4LgxbE/DL0purHVCalLsGoV7rH/ll2WkEb/K3bvq+EeewFy3Q",
-	"LRxN9VrSbqr5aem9lTHse7hQm2JKo3kbTw56Bfb+2xJf6gW9U5vQof+p2VsX9n1FhJb/+q/GeP5urhk9",
-	"QvHEdnTgCUg/k2p2SRaqPGT7PmvU9u2f1SGV71nPIKzuXKbcypCr29nGKiqnS+2SrAuV1zjCMYEzEnMv",
-	"elGmFxmvOV+ATJKrMYoXJVxFgypCLOo3U3rKnsYzu8SF/Fp2qlVfzzHUo8MWoaxqGulf6nYR/LZBh/cl",
-	"cTkXQCfPU5NRbsxHliTKBFWrbu8/dU81GuXoRQtq+136SmnimwnytDS2DkRp+VQZVgo5+Dmtw2ALx+Jx",
-	"U3Mh2+NgC5d5BAYE4oLOKDMViZkEnxdA4GF0IfhSWuLYXN9f/pY/e5MjSVitbueEoZO3L9ElWbl2EXOC",
-	"YyLQP/onb1/2fySrzag7u58Nq9d6LIGTTM1zm4RfEgYrBlBSejPUKsePAsaJI62ZdvRqrvWw7m1oNgp7",
-	"XF32LShRYUV2iKb4+aOJqiDP68u2bJOJblE6UM6DmlNhhVRzn8z7Hes6GAwHoyrnMj95tt6Zkf70vJji",
-	"ostqvqGlItxEn0fKGXhHvvtfg6IE/6lXxnrvbHLpdc4+bbGTitzZqKxVn2iFsbNi4IJnLYzFTRl+Z1HN",
-	"Z5j/ukYy7Gap+mi28mnfDf5RtBj6heTbTTBtERHhU7XEYiv/1qm7d40d99IWFFXqwU3SQ5XoXE7aboaZ",
-	"rcyxOHL5JBpkWD2a+Ymya97KjGpMrxsjOuUpAe9+7u2PeAxg75hCXd+Si9jUSVxwNfeJxtirBp/ZJiyy",
-	"KwdvnF+POaLIxxZOA8OtSsSnRC8jT/hsdXNqYSOfxF/GXZpj5+JnHpu+1UiupCKpdytI+0bUsg6uBfq4",
-	"BeqIykWCV+1DyemqVsvLmcyS/DB8fl5Xi44Cy9cSWc2XttTDrc3rVk/i38FnXy9bM0MLzFa2n3imcKTe",
-	"6sHspgILgqM5whZfr0lJbUv0wwoKiSv+Lds302TaVD1a9lLTfMZJ1kKpBgAOfE2+mIptnnp4eIiGI/So",
-	"1jdy7/DgGs+zd2PM0Nt25kWWYubyKztsC8wcp/Z8t+3KFKc0aTlWEAxudjV9BdlRN3iYoFSgBboZcBDA",
-	"pQ89jjkzeaBVDbBkuNzkoV+rV/jFyUmS6P2ot144YQz5lvVa7ahMrgdMgB5oU17xM/DplEYU1w5h/utm",
-	"kWWJ+OVT/37S2JAn2CEVFbNNqjw82ApJaNCGmWdG41PcDCZ47g0JkCQLLLAi0Ikz4mmK5dqh7Q23hDnS",
-	"g7sXVP++/237cMGanVID6t1JwDvWByzAeC2358wGws++AmhkgE6QnHOhcs7y6tmrU6hryyUazUdbwnFm",
-	"0Od6QUSkBR1hoBC2iESHjvl5UnA3es9kBmQtScRZjMWq1tjYXu4ufWrdNOF/o8c3pjDtJmpeNkzYTvJm",
-	"o8trs/vJUFllrfQaAnuwbg1LdDfF1/06dnZ9WRrXkpdRx2kojau9wUI9QLSDe6kUl7J1G2vCXH7bQauL",
-	"sJ8RThLpRKE9f7a7uIklGIW4cgDt9fWrsVbRfSllRnaZOpVoKbhJWdtmnpXkJqq/CvU/euoVT74SWaQM",
-	"Zkw+CXdQgx41DcsghqP6kEcEqjybJhQswotMUkak7AsTd0r4jFpD/4LGMfQtUHPBlTL5jUpgJm30StGU",
-	"8AwSEyEdxZCP4ryfcDgK+psyWyy4UKYWMzOeMmLWICJS6g2ohiFKE/Ig1ipMk10drzHFM8alopFsd1/H",
-	"vMk/bEWJRUmE3MZ6abZt9KKXZNBNrDvm0qJwkI8LzSFas7BN+pC2TvIgeO43yQnOo9v+5YHLKt3B/bCL",
-	"RktcilJ7lN9GB5Z4he4VGoGj1vB+YDCjqERTQXKInQkr3YwTPVis6BXR9xeN6gHNGBbGgS6XnkqJmEFm",
-	"r+LhfZMatX3MXJ/NPP9qc8gYmqDbSFGTtV3gSqqGg72fYlXXot2lDaLbfc0a8MUZWsvhnpU3q2OWsFAu",
-	"jKLfZNZ8IfhM4BQaBWjNqckFvSKyJtSdllWnDBBaTQIo/1za4ZpO5n/Qr6K9JYLyreou7J3uwSIhqFsm",
-	"fG0314nmn2yucqcCGp5HC5s7Ikh7l5BafoMkydQWe9aDynBhu75dO6at2nSK/za5yN8fDm9CRcoXY71+",
-	"9MoW2nR0tNhMCGNotWtECZbqZ1Nn3iG4Zl/+0hMaeqJXzGQ35qi8ZXj/DfbqOlGxZUODYnBBZXptC/ym",
-	"nHXUrVYsz0jyWRZTyqif2F9DAihVEhV3uYRaJ7MgRlHkeXi4S/7xcSmPp3/B+eW1GKt+OEt9oIzp7Goa",
-	"TR5rkmCBJJ3VGlg0R3N4UxalrbIvrfvGDX+TqYh3dmOeMASC0lUH1l+3NopNnbK/Rp8fI84IBKO0pF2h",
-	"K8oL+7WbElGLMV17ZnBjKSusunG1Y2zRLFbbNjZzJj87uR62VBM0ZHDnyq9lYGtOe36vfwlLB3TnZG/7",
-	"/rpOnFLWriB/3uYWC1zd1tLvHTe0WKY1m1pOtO9kEnNboK/1RQ+U4TaNRBpVg2sK/Rw6AHhiSTW6btJ6",
-	"9PIY3xUogIyQWPatq6MWei8eWLue2IKw22G1r2LeUqOjpu2qGCTCyL5lLT/bBj2h6PtCc019IwYQdB96",
-	"2hkutFsRM634sf0ZPRFO3AyM49SYgObfpr+7bQyHZviqY3J08f0qox5tWzh4AthVGIEx0rFQGXa3WTbo",
-	"+XbXYm+/7uDif52GWQQbNw3yc5mdOTI1TufSqpvVjSQhEffEKEwDZk0iBq6iY2ZIKejdKbGvLjqhrFdv",
-	"R1BK9lnHLD6zhNcxiz9S+a4d89fS3a+luzdSuluhr64Hyx2o2y7Ztd+9k3LdUo+vWy7VLUvD7s4Wny/Y",
-	"9JOFTu0ev4tpOtpVG/VT/otqrx9BFgmOSNy/WNVDVcWFTdRuxmfval203HfZibINgFDeMN9ArCsOfxAf",
-	"iXerIu5W/9gRUh2mXS6x2g140WnY5SLhz1WzKyBlnfA2bxL354+oCpb3t6oPVovrujkzmhpZ0N78pE5n",
-	"n6udlQntD6WilQb+VU/7qqfdjJ7WILLOylr5fN26xlb6+N2obWW2ePu6WyUSukOssj061prj78IggxtH",
-	"bW3bndKUm0PT95fQfP0C7EG36oiT/i8fbILoh+8eVFJF/zUKHh582ibi6Ua9cSulD4jDbRSkLdEY/lOa",
-	"qqnfWUFgzWGEchtLKxUsb7UYB52qZvaG67erhkeyvjLGF6zwFMagN0C8DuuHT9G7gzqqz7VWz9xyecqx",
-	"86qqOWbrUGHqk0YXRNKYNFLat6xw2ds1tt9C0DUUmk7b3lK3tvveX2MRW52eN8DrbFygt+UQWkf7+6SM",
-	"2Wo5AOSD2/SvEzHjDGcKWTgMvaKzjMYelr8+7F3rqav65Xr+Sv1u6dL1YZjl4DD+2PdGcAEveFTHqCm3",
-	"QVNtZ5pQ227U2CEe14RA8obFNs56C0XBz3zdwubg+Vac7Dbz7YW3QZHaVpy1O+6uS5J1luc5/Ez3M533",
-	"RgWhV3GbuLfeocsE+7u6nO0K6rYtuNdNumo+z3LNt7rCCUv4Q00dwKDVq5Zivyr0/Q2CEO/gtymGHmxg",
-	"Pm4BPtOBk5P8H8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378J04a3KOfPuOmtJLuuZ2rRBmCNgXqJ/6",
-	"ODT3qRWzTO8tlpfN6soUOthUCNb8tIlY03UVXadVHMFuXYjh2Sr8ZHc0OapQSjDzFC7a1viQXnWTGFlb",
-	"2FFFlrAeTLPp/uE1DsfP0py6XSYJk9hVANrkVZiA59ULqlpvMYn8ua3SlC13q+5lKz1ZYNrOUVbD2WyJ",
-	"ZCnFFSP9yrXq8811DvlMNbOBYgm/+NTLku3RLeeza4OMQoBUmMzN9cy4vm4VYArRGo2U13sqCDFFnbVs",
-	"AnuhewxUFiaBtx3FulPwuVq0pvo/lAad8K/paV+15xvSnnPi6qw55615blNrTvjdZKWBgLkDbbmEA9jR",
-	"d2ZrY3fybheoSg1Mi+tUyK7asDn1YOzF6niuhoPRYHhbACVWTyuBVDc26QXBiZq3dBIzWAQAk5nQK4+x",
-	"0iaUT5IlXkkU8stqE4tevZKuFGNpq9RurxJ5wZPYF2IttEYqAcAbZUzRRKsI5OOCCl/H8p36VBsv6fm2",
-	"fadj2xPkPC3aVq5t81nrcml64Z3r6XVpn2em3G1m207JFtvYJagjjSarIoPU3nmMWJYk8DNmq6oE21GA",
-	"jVrbQpYEmuA89Y4SUl85T0sDYzbb9XZGBmpj103Vr2mdjr54R9Px9REvTkmFXopJFLtTWQ3PgSkdgAph",
-	"V5qOt7GKHbuMG27CAX92gDRndx0eJQrrIwxd/oZrAK7sfnzj4TmYrc71zH1aYBJD82aZUaXXG0g052na",
-	"bAmQ4nxLfPJbZ1NVtrD5k6XTuflmgyIm13RWsruFqKo2Yx/tDcOa0ry2q5KrOjd/7Tc15Urb9tHe8BqO",
-	"86b51zGqSoer9On1Z8ArNRlZwqrZ1uFUSYP+/lVWfpWVf2xZCT5PHw4juSICGjNA4yQsUagPwDk8EEJX",
-	"iAvOLw0Pp3XT4sdHf/3b/i8/7L06+MfDs8N//u39s3dnv/y8t39wWM/Cq2j3muPUUhL3+o/WeHz/KGLe",
-	"uZa/BHHvA0bN65QlgMlEXMTHCEBxIQVz7mDxA8SALgDIEs8wZQN0YrqrT9je/xzuoz4aBUhyI44NvMVf",
-	"T9+8hgaFRBigemNs4Eglq1ov9M/YluaB+HwQU5hEDmMK/kOSSLL0R6e2BzUdI4x+fvcS8KFL6KbVM4Tn",
-	"V9diC3+rr8iWi+1P/dc1gI4+Onw4GO3tHwwOHz56PDh69IXNpztkqeOcHhUBIgaQjwjVb++eP0H7+/tH",
-	"FrOSIT6dSqICdEHUkhA2YaOj4bA/HPWHo7PhcAz/7xfw4R4dHT3uj/b6+6Ozvf3x4dH48GhwBP/7ZYBe",
-	"0Uhwq+UhLMiEaSM+QFPKiEAxnWndJMqU/l7tcPX2hnuP+sN9+OKR/WKvdOJirEjfcpT1TLpBGADyeeVz",
-	"2p4gqQRR0Rxy62BtwoKzIb09+9H3SNl/IcfVvL75zkrLDkLRVzCY81k3Ah9xvHr3ujn9Vz6EifE63mpQ",
-	"tZyqiRH0EJ8w2Fp07ylO0/uGMU2ppgHDYwFXyGy/gSaAX9XSMuIlEQTJJV4sXBvXBjLwfu1wPqps+uPt",
-	"kLqC3isiZuStIFeULFuc5BbMAi15lsTefmql+Jv0cRsuXUgOXjHlScKXkBgMu7V18KPWPbjcSsz4netB",
-	"EIce2DoqiySULzy/IiLBi2Js0KTXLgCVrrWuayCbBzZyjeVm5qElt8/SeeUaC+NLwkyyfV7GmyOxensf",
-	"mcYJQd4tAUL+5xBi366bQgkBszneRYF3s24d8vLy2hle5DAfduJBlcTKG+s92Xq73hEJpuxamo5p/Bnk",
-	"bAiZxLdByl9JoLItvm1/TT6qkytMrbrf3h0CoGVBnFVymbnNbW4mujYSfrqY//42xq+1rWPj0XmvbEbQ",
-	"BZlyQVBoglFEW3AgWutmzGcN6U4kc4t7Z4OUrm7Gpm+fVu9eO4TqrXafNtLVT9TXiex5la48DtL8+DV6",
-	"28BaBEgBX3EojpitIBPCOP0sOHWqlQbyW4aT7UuDqoeiyWrauu4C5XXxTNCUnP+uOcWGZ85oSn7R9zUs",
-	"bxhV9fvl97ZtzZNMSF/u/1ssc19IBPeE1i1lci4gC8M6HZoHcbCx2K5xIn2NPM7buozokZ/R6JKoJzhJ",
-	"Olq8z7lAyzlPP5M3tZ4O31K/uSLigvPLJ3ixJtXDKlTmVd9I25y0zLpNRx7r/ef2pSRGnE3YIhMLfQpS",
-	"vHKq2LHxTuR6FujcqWaRUIcIPkbX418rcCwigwkzLmB7buaaAoZhSWlDwpQggV6vnzfDtDZxVeFe61Uf",
-	"DTdln+hlE7Rzhu27LCEWzA58dwRdCA4SniG7Sgb3bjlf+SqasPTnoq6O8zMQJZTR6BupGdB0GpjosuuK",
-	"X96yWtLqkjJp1WKzbJJAtY6a2wWX15PHep2OEKGXs8UJrC8NUEmtM/q8KmPVGyPPmzLWqE3LM9ixK2Ey",
-	"WygIvixtX6WJUqYkjUl/yYW+vz/nmWkLC+vZt0ehcELmv1QVtdrFTSpbO1Rp0MsY/S0j9rLmb428GVjR",
-	"wJGaj2OUUC9bgC2/kSUU6ioJl7TRDZzshxyZ8lOwWzzHaMIb7n8GN+m7BZb5FxoJnIZmnAtyiSUy91dz",
-	"EBmvnaqyr+ex8fUMjKW/jctnf2+zywdU33OXcLRWJ4dOcA7YZ1udssDulD5tt4TOWV6gio82QNAh0NCe",
-	"VXfsjdsrPG0Ynnu+FE2805KkYqMi+urda7CC5ltoRIBQCZD5Bhm9C/H6ohemPVZpv8sTDdbZfdVdrJym",
-	"yujWnPYdMxMcPUCbyBmV3koLrM3t86LFTLOPtH0UkSvCEJ0iyVNyweOV1pacIAUXHk6J7Xho3DrmOX1M",
-	"y0F2GGy4RWZCJXgOt3wKdmVh3bjR7sf6T3NcuxzC2nlqOURr6P+Z5va7lFPla0ydyOio14H+ZnUWnMVU",
-	"ISUwTQboKQd1ZimoIuXd/MaXZXpW2u28esJid3xJOl0jjXeTGvLs44KLloabzhyRigswRdY1Q1zvHnwG",
-	"nnxcA8C4YecgbLc3kgmBXMTzMAWyRhpVAeJJrG0goPFjaxYv9S/wme1Hqz/uKYpocS+Qj6ZZWDcVbU71",
-	"3qza1tvq58b6TKtT22XZn11tvfYQIveYFjR1Bpy2J+YkibceCCQDb/Vx0/PIJwi1Vi1L0SRzJ6IMgD0L",
-	"GNStBlTCgd08pq6eXyjw8vV/1LPIhD7uFQfC1qM+Na/datAKXDGeMfydSpM+Bgfkt4xk2y+b8e9sN4Al",
-	"pirx+hb10aLEYo1oc9TcuPUo3tsH2o7ocAP+QvnABiXHvKW9RmzGHdV8X4vVLU3THRzHvNZwbr/L9Q20",
-	"BDGHvqx1bOV2LUk5mYPI6LcBt87bWgeldtIl/Lbdz4y3UIyRj+o8yr2Ym7y51t/Z5j4tv23NokKMbIdS",
-	"lkpMqeZ7dJd2dD+WH18z8rdQEN5t5E9s6yvFS4rWvXfPn6BH+0cP74+dce6Qg6TCqwCFLEuSEEUJwdap",
-	"RVn5U6Nrclp81fjvVuNvUhoRKZVrOlniUq8xBH1k0L3wY3+RPxfeP0ZhmTGOuXUEQ72jfoTE0OsI3ILY",
-	"uA393sGYChJpljq2zW2LH0Cn14a6BWdyd+R/5zckXGaCyPwHbGJCNKEqf6/bysbf7qH8B+D95R+MkKj8",
-	"AoZQVTq4F1d+y0fkW61e0LsCCZzfBiLYvcj84S454eKu5n/n408wK2YHf+Rf11LIXbokK1n5d76Mho/k",
-	"HyAXc84vm3+7+6eaNNxV84e5VIenay5Hw4FXInFPrMu25LRODWfaodNMCJ6xWCtRcoEjAlloSJCUX4E1",
-	"YGqQFfmoDaAJY1ykOKHSEOfr50+OTds7nmgdW+BIaS5hXgGpMPX0pBPGvrg0yLeOHTS8TtAbxqZ6YokW",
-	"hC8SYi1lqsboQK/C6NAm6gV2CQMUcyWDCZMJlnP993y1mBMmA7TAgjA1J1L/qlcXo4RgWP7wu3CAftRG",
-	"OpbwCUVYgC4yNWHaxJaNnaov7XcHI3RwgA4PD9FwhPb21/qAD9YGKNG3k8l3/33vV3Tv/uBB/8O3kCF2",
-	"/18HwejwU/6jfy0T7OugSJYm8J1Hl66s3mwCITYSF2HGuEKXhCzuphRjh8SHrf3f7ZqmWYsdHAF6sbV0",
-	"3EKJ3Kmc4JoczpszO4JcPe3kUk4wO1kskq4F8S/4EjQ9/ahmiQlma90459RnwUMdCxxlu4EuhBMgnGzf",
-	"Rspi/1V3r1voLWhBUtIm0MUq706JkwRRZuLrAjNpOttVPdpafwsr7acxoCvhJDnn4twGOGttqLEHgKni",
-	"8Ta3+FWpBLOdYgLv5zzVu6h3T3MVF+4mbFzOSA7h5zBPQ4aVCI2OrInLXgdFEv7+7HyuHXhIMZy21KHl",
-	"nCc5GFQRnW8LEtZjgnWRW5W4vnDgnAv6O2fnMV61lB9OsUB4qiw0J5B+BNWjCeeXhs9rjl8rSzyoVSUe",
-	"rEufOBquLQqpliQeOHvAv44/4fZlDBBlUZLFJL65Bb3OBLk2ZvjSW7Ci2QBwKKsBbmJ3Hd3PvOjKW/1u",
-	"yBeEhWMILmheS0mMVkQNUAjKZTguFAEwI5XBYdDmTWyK0CYstGpkOHY2kGu4bBIvGF8OUGid1403Oqe2",
-	"pCwiEwYf0OxiiSVKcUwGKKTpgktJLxJiRgro3YCSIoi+zrg6lyQhkYL3w1y0XavfVuStE0FsY1qYmtXM",
-	"XPbGAorF4IrBI9Mzyq0F/a9iFL2gV/5kldPaNzVoayH4ReKtVaJqjvI1DPISbUf+9kGnhgniwJ4MOhaT",
-	"emYxZP1UT8YD+6R80MhBWafbVwsCi5f8ivu/t2XCGZLw1aIUObJu42zB+J85IXZjRWtp72Fdv4y6yjL/",
-	"Ke15uYCSFz2rm9yv7QSc5DTusPuMX+/o4PDR/ZYUAhKfGygWX9DBHCnKrnBC4z4oUqCyWObjHixy80wV",
-	"gJE2mRDQoZeRer4Pg6zGXWJRpwY1ZqOvzE3NONu3nyHcfmcTNTGS7eeoeQs0cG6bGDaeCWwofolNw2R9",
-	"nMY2xokFkcqaqwV7h+TtKRea8Rd160YW6QXgJpiLTfksUnN9vz1qkE7iygjUnLAJa9wX8SQheJYRmT9V",
-	"rTMAmbJdYMsCYBVr9dCzVGvD1IYGwI3Xd8U0duMrybr+qqgbrNjCLKZaAWsdsxOk/TxeEI7XpPdsPdQn",
-	"7su11s/tVWWb+b4tstTPmANzXqBMdT797hWV8931eK1dWhOvK9ODqUvUD1nry+RJUAaYGssO59wEY582",
-	"1nfko4KYKBsR8fje53ixIIzEyCSFu2EpjmIOif0BnHzjy/MA7tpiikQQHK9AjcSsAiFKbVq5w0moKjw+",
-	"3Z9gkVDii1KahVWc9/U9q3BsqrOAV9qArlRkoRfVEXZ7YujweouAiRBctBIDSAfgTP0ppglox4YcrihP",
-	"uvUA+Lt7oskE1vlCPgU9CrpT5HV5q7njpDadv6bC1uLS+ZJlgvYL0GBPc45m2jSEus8pMyUxXrZkk6/N",
-	"rZaV5mnAYErYmuK2hrQ3g6qwqISyNoTQ3J2gu/nTpexsE8z6jKu+tftKtGHt0NwW+0y+0cEFaqnAqxw/",
-	"h+JrWG5X+2GtTFPN/Y1ECZ8N0EkiOZIm+Q0uzw0QRviPvm1b03/5tAYEOBz99eiXJ4d/H/7DYx35/ARe",
-	"nEHNm16cnb21ildg8TrKXzoYHq3zphweHZWo4WDoR0Olqq04UpvfgV4WjKZkiZZcxFKvCOAf5mJVky24",
-	"GB1Ot4+7GnhdZDGJ63VU26KBFygnyg6vADk15TBjFBZGZmgDLjLJZgN0CmBjx+hCYBbNXaeera3cbbgF",
-	"bHBHe7dmFllcWLMrJQBmKwFLDLBC32tMpNMk8/QUe41dtWvuEtD7h15DPZUgDKcE8gQN0oGriEoJZpTN",
-	"jqGcijMinZaF47iKS53iRC8Zift2mODJxpnWhhWoabFZ1Qsax+DliASXss8FnVH9Z8IjnPQ5S1Z6qlqq",
-	"JTSl5jHNaQDVtlQCU/7N7l75p3JTubbf9RJULmpbtPKDFqx9Pp1WfrSx9Mpvc57ElR9yDul+cMHoPkBW",
-	"Vy5Zvav6YbDKqiOn/UtSfdIGnKuLQRKqeXF1zDYhoD8lpDrQlKg5Nz9ZC9IuOI4isoBD5IoG+lBkXqkS",
-	"yH9qquWlvcpTxaoGh224nL/DbiNleV+fxm6VrsFmrbu3OqV8bx0OYXnXMml/aavEcoSwTVGW/VbxJ+N9",
-	"+MVBtHPeTzFb9U1YqUwsVpw2yUXTnN0ZPQxwjtfUdYjigFLbp6wPmREuQ6JP0gX0RmL8gscrmB2k6mHZ",
-	"r2fvYdnnC8LqvzcdInYmoNeWb6j7E8AHAwg4tKRNwrqtEo7jvn5Lgk1CScZktjD5hv2UxBS7jpANddQ5",
-	"zfRkFxj4DY1JuuCKsGgFJ0UQ64itX6Csn0FyihaMguGkD7qwYVl5sXTukepn7JLxJas6axt00BBrf4M9",
-	"WJu5aDMjPUGpLZLInthD7ayqNSFo+51mrmOMVyA2CzyonVNbrzO50RwAb3vMvNZY3wHqionG5juzv75i",
-	"d5hjlLeW7W6RWpn3I3Hj9Inkd5D6QaRcD0odYWbUUA9IGazNeSs699/NhbzuGit8gSVB5jm9OpmsqmnX",
-	"iq2/CTQb2FFNXYbfdoTODuoL4l11nrQB/uf1YEWUyQZa9Vi1vKOcUanCcZ7XGOSNCAOT/j1hYNK4NGwU",
-	"GkZgTT6+ZEWrRJdelacagwE0QGGKGZ4REY4nUNC+MtENt4lEXppoN0ifALz6MgCNTQaQyU/ZLADzSgbI",
-	"pN7JwYSFkMSWD6VSBBQusFBMf9LogDOBIVLgND0uZphRCRw2mLACysK0bLC189p6uyTGayIjviBygEIc",
-	"p5Q5C9AUSFfiY+WFzeUnEAAsgku+g9/sKPVv+q1Vjlt7UYPfvvMCEJ/ohYqM4VIWagViV6mzpZ4gX14X",
-	"UOzWuUPyfJv2mAY4GZpjan28U4NMf6eBn00mr0MdEWSGBWT+RZqJgDkVRS67t9gIvdBo9MXl+V1TOpMt",
-	"9ys2pVvWkl6cHatgzQZzbV15Shk+i0iqaRqaSsLNdFNJwLCpSP/5hOTrPNG20ZtrU4B5dypMgSeamlqH",
-	"2hNghF9a4Yke1GfXbgB1byjc2KZS4xo5bitW/Z/ipDS2+VSrBS3ql+1qNhOYKZNhjpGV+N+AYjE2GezW",
-	"D21y+YzbXI5xkoRGZk/Yck6jOaJ6+XA0Jw5GxMYrqUIxjcEDmeJLooU6SaZVpaReMbGx9mHrOoaNVQi1",
-	"IoLS/HYpCzhtKZ480WvSLJ+EfoPU+lBdB0IWg+IDwUHr+F4h7ANNXh9Vfulecs2hYk8M9o+B278bnv4W",
-	"TSYyn4mj2eLh4cGh3XnI19R3jtHzd8/+FqCXr8+evfv7yU8BevLm59dn+nT9/Prs5U8B+uGfT0/+qf/z",
-	"6s3rsxf63xP2/sfTs3oJgn7P9++fPfvxp38ewzu+f3gMz35/9vN6wLSjFoC074/HwXdtqWG7YeR3R6K7",
-	"NtVR2Nbq+RBquPGtKV8evPg65GkHFdTwhB/geHshnuF6EZq7IJGND0B9X+wv7/SnDvzQ9aB3ygQoSsO3",
-	"qfSuOw1c/bEZevtKPcEsIknnBHVq10oa8a3fsQaUbSp4el6tOtjusDOu2gQqSSRkzJrcVEGMGkTiNpS3",
-	"qk7xAktk68BsSHY9wsc6xMNbQXHL4U82JPJEJDH5Bu/MEx3QQixB7Gi/+SQubA7nl7fVcOlMqzybGi5p",
-	"8qic9S+x9RJn5+VcKw/9m6QfyKbBJk2pFHmuYznRpFL5MjUBVnlJazh69sK6epeprcXmJXTHdZPLUSBv",
-	"uqHUV8VgS8WgaXbrKzZTZ4mTBEUJjy5d20XN19HLk9cnUFd7XD+ljstW+euzTB/ZB79kgkIFVWkVHh6s",
-	"s9zMInwowch+11qQuXu/re00E6Codk75FLcKp0Kr0CsLp9Pga8ODvtzsjcm9tVIHl8tb8lY7JN+VyepN",
-	"DLhslw7gXbNrW5PxS/eshRm+nX5Tu2Sttpf+xJwRG2aAjS3MSc08TJEM2lDcM0Ch3rgwmDBIOmrkn0Lo",
-	"oVq1UzwNpdOIcc/3J8xTpRMbddzG4F2RTi2i6we6/9zymzsrrbnmdiqOHBrk384e3pFy2//dtWu9oS4m",
-	"tjy2SZ9Sgb9vK2iWz9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oHm3zf3mdKpaamtPuUlf0FdRghUxrSdM",
-	"DrmwZTRkBnJw3YireQ375TH290frWw6e86ke3TYekjfTpxYUrHnEvZ0tyk2rI2j4c0Ecb7YRV3NU7qIS",
-	"+66q9vRSbY4VrWsgoQ97l9Bze3ypHNuvB5lgRsBniz3aUWu63nSgnbx6HTpYbJXyA3sAr93UmOK00bak",
-	"fkjyFglTSpL4DpB6nhLNS3jCZ6svLpJv08vWIsebrA7QHPO1zPEZ12F9rAFpKbep1VbgZb+Wgn+zKjpO",
-	"ki7I8oBTaB4qGxhaTK8IOGR3KBNqGWaxN7uFXnZIZ+woDe7AnRq48DMURWi1ox61xXJu0AnQikhFRIxX",
-	"AE5uu0h8wf7WoPexj7OYQtmD/hVD9vPHPscL2o94TGaE9clHJXBf4Zk5Z/X7NVs1maUewWdljyvI0zJH",
-	"m3VQIDfKA+QzvJDbq0HN9E5/VVRHH9yC21zmJkcCEETbvGnOIS/QzaFm9ednN+bEKNP65s+c21aNpnco",
-	"FIX87SkRIm8E1ZZUbDS9m6xq2zzHGwCysum9lnprcbyaQCkV7uSU0ljCMn/vFs6r7I1PNAhSxo/XEhEE",
-	"oWZSLJYDFOrDFAu8dMX90KS0Tw1SSsZivVkTFpZGHI7z1FC7zd4drrhYXCq0mykk2J9DsimRpp8NOFgS",
-	"MlXV9ekFvXyIVZuxeGeLknBm39LZv2AwXT7bCLmx6NwfWHZ0QzYqrMzmMhaOeNOLGAqg9YJCq+VaHebj",
-	"8XBYW5jKshxWluHer8PRBwA+/Pfer8P+/of741+H/UPzU4tWqgc6bTV59XkCt1UOeGhTx3gje+w/Cvrw",
-	"s45ASfwDDKY+CCBJoXOBqSp2yVob9a0fcAQ9ts7mmZDxFx/TbtWx3I99myw/roimbjpY0Fv3tk+VuPqa",
-	"dnHXsU9WTlzhyDXdpEnCjGxQAlNmFiUlxPJ8eLYqEEpPfIlr+aXjcHbTO4Df7ZgMYRvsTq8brvE/A3/x",
-	"C0YyvDGN5g/GnddzxhtnaNfirV6T6VQ53d40QWZRnfUpDopswVKs1dSzNf1t0ymgG55vAKHyva3ce9+B",
-	"aI2CTg2J1oFO+Vq/QDxkul0wZNqEcHDPBy3zXrP4m0MCbv07VZC4h5r+fcLiro1M8nl/YfUkuaPfuwQ5",
-	"H4K1+B0wkrFp5GIZKmTz5Ffz0tnPSOHxGgzKdaPvJDyXhFwax4ogC4KVNC4lM9AV4ixAGVM0KbpZK/ct",
-	"dEFmlHmsjAttR8k1vmWr4gE6wLG2WtSSF+k7eUvmAXqWLtQqKD9TuLS4uNy+NREhlz/oUVWJ65GvbRgc",
-	"LXpFzl0gzCfGzdqgvDwEegzdlKSs90mqjjBw6+2j3b+31XO/t1kHImPOzq+ZijxNfb3ensDvef0LcNWM",
-	"Jgro5hgBAITxRFowg+qq7E/38FE02gbACKJMOFJbFqVTidwTNXN9sDcYbvPBGW//1P/V9kdCsEPqrUy9",
-	"CWs746PB3sPB420+u1PEcdtCfVuBvdOK1OjOfTJwtFFZMc9+bYpdFmhtfskEcbel9To6NK2cAaRYRaaF",
-	"uPvwGIUgDYlpwG9wmi94vAqgKh2nxF0qlZCDqmnci/UDsDlRJJ/BE26yRdYCClKJloKzWQU3MEdGMtwX",
-	"cKdxkpUQqGSjNXqaSQXgSAppklRodFgPt3kpLV+EdtwmGz6YAwaBWGmrySKT5Q9Xx9JkaH7oLbszbW5l",
-	"m2+nd2uMMPrr6ZvX6K15xJRhPjwaju4jLBFGP797iaYCz0zCY/gX6HQE2Xpgy+h3VMf4lweespfqcm0i",
-	"fqCGfH/XUvMTbw8FHwWYsykHKLS8EoDBkcyiuS001etfLDzAmC9AjQ7HFkEr5QJohSHOIjJAYcTTC8qw",
-	"RdjVJ0Xxmak01XwqgLxFkKAm8BXk/vfiQyicZioTJByjBAp4DDw/17bUhIXk44Ja1z0yipPNZ7ahcolm",
-	"ANhrkjxAodDbY3rcaRWxjttg1znoOQAcwAUkFsyrNCNnvOQStTDV7PuKiE4R9oHfzk1FhPm59IeJHLiD",
-	"b1DTtTmovwGLAKS0sAO06ENVy6r4YoPsq00R2/MMTEwPspginhJEpwgbpdFmN7v0wG4JBzXLpxa9n1vJ",
-	"f0tZB5/lfPZbINIphtKqHgGShKCwCnkc7txExY8aez0ZlTfgIE+plCQ+B+AuuQbRyNxgMtdjok0Yk0+d",
-	"EH0+ZVWTHX42zNHt5kI8McXfTqxgBvA2f5YsCAPa1m6tu3TjOUnifIUtE1pbPXDXfRAMD5bd2MdtpGFW",
-	"hubTDLomgcgNOX1PDcfLzR5I7CtnlLGa/tMlA6/9FEwmp721OLPbNAcuJX7wLiVVRfHR2voXqIq4s2zs",
-	"awqv+OulAJSsShnFungLu8tZpHneiAN1rIoKT6ZJlwBORcvZMYzjFCHF0SJTvi7ULRznT60Z3FgM5Q8p",
-	"Ra+F2a7NPq/e/Rls7HNqKIuDvfEwbnb8uxOGiOn/3ikAUH/4s9Ck1jSQ/wLCADUJ1pYex2ApVkVKXGEs",
-	"AyQ9ZTFfAq6hVrTrxYNFFhowZjA5jelWyVwrLNJtc9je4+Ty5c4NElEETepdTsZyztOxw6M8p3EIwXUP",
-	"Z/2a8PZHZ3DtbMh7RgxMeNvhsIBUUCwijay/phw199CFL7cPevbEBNVyoHuXZDUerQcN2LIkxV8VWxmG",
-	"3x9oKj+58DhmjO8X01oCxjsCmawCLbhQ0Nhs/fC/JKsWJ1DtHVNAQY/P12Q9lFpmILmkKpqTGEHHj2l5",
-	"rQoEtuoqmbrdiFD9fN5+8GA0/COuF2GwXO0IgimREpcP1lZ1xNsyEIAD9n2cRvPGkR479GCobLqkLAZs",
-	"StORBqoyw8G34QC9t1UXmK1Mm2N0kkcMTWk7lehgby/IC9LybkBIS2Hj8De3c2a0lhY95cSWyusBTXFK",
-	"E5PqpIdZJZqSCTT4thaDr9LJfpUucP/38w/fTSaDe/af/55Mvr3v5Qmlhl/DrToy72BTBr1MJG08uEEr",
-	"Y9DtlVpIhONYEGkBi2F3UCaJsNkMsH427FJdOHh6/OCBhVgc2CsDLmYPUqNdrZOpe5XVhJf99/jBg1//",
-	"v/7/26a1CajEesZVjusItzg/Tc5TERwdTV4j6nY0dm0/DdfrFcc+HLTtxcfniYjb1mC+MpQ7ZSh/Jt6g",
-	"J7vx9HpzEt0JtUgCkkTClaBRAOn9qrl+1Vy/aq5ftOZqDq3fcyXpjAEEAtwzQKdzEBSm3jCqZWcu55JE",
-	"56+mP/7tSDz+vz/+8zdxtvzfn98+ffzyp7e/vOR7P+Gf8OlyfWxl/3FlS8wrC+S17x5833IYv4rLr/r3",
-	"n1v/zk/yGlG+haPb3NjRwW0f+jzHtnWLfXEubTOunxdxdxvmlW2EoLjlQduAo3XXK0xhK1U5cvAfVJ+4",
-	"OWH4VTx8taZukNN7mIarpejq9JBKEBXNK5UeU1vRuyTkMrAFnEgfo/3oe+T+hQiL/QWam5jkMxa/meaV",
-	"H/D2Dlh0QU8PK/YBBjwtCiahhOZihV6evkGPHw5HARqhe684i/HqvmaPj9C90wz+2h6C5dF6YJkav3ej",
-	"dDOE5CQ/xzftRl9At9HOQBYFBJap3QkKmFTNqmkBwvu7zbupbdhH21fND++vpVBRi6dfY/CxHHT4VrL2",
-	"KVbETK9ynA9aK/K6AjVDs279ATjXlK0v95owV+/VjuWMXmtJZ5IsjMVXTsHTX2HcfLIOrdapamyd/OsE",
-	"BO0KwPy7aKB6S+VRAJIMtWJFrRdzHMBX42W799hiTQxSCFa0UymhqYerqVx1GvCUWNqpBWVqbR4lY11m",
-	"gqrVqf6oS8emP5LVSabmPjl3SVa5Ggnttm3zgMA4eYz4ffvm9Aw9sD2YpYmsa86un5YTZlTkMEBybmRr",
-	"RAbolDDjYrgiAp39dAp4xoZWqP60qeBwHefGvX/0T96+7P9IVsX2mpHr5bogWJgMUvOv545J/fX9Wa/B",
-	"1Bl0kZJaD7wkDN376/uz++4kvFkQ9vIpesIZI5FCC8GvaAwNrzCcgAkrrwJSIpNKBloQxghLBFUfjw6H",
-	"SOKV6SECaEL5xceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMThuUqTYkS",
-	"NEI4mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO190iRC2ZSbWiKmsMHAtVug+curZ69OUYop",
-	"U5gyk4UH6kTvQcwj2fDDGbeFQTmmbIYucHRJjAKHGeKZchl0hrGUO4vaTDinrE1YuW4YXRC1JIbfpAP0",
-	"mpchOBgv8J4kyGp3LtWSRiSYsDlfws+QWG6KmtBCKzdoAqkrkx4y223a+qcc8jQtwnLxpPGYTZjtVQtd",
-	"Y4AVwqgmbML+8hekz7WcsG+RtbUND/5V7//+/v7Rh3tOP1oulwMxjfoE+n2CeiSmkf7/+r77xcYjxKdT",
-	"SUr5hivNie+Fv4QBCr8bHo73h/pffQD9Ce8PkGXuueLG3Buo1K+zIJgB1G1kkkClINR1pAQzaAxb1J0Z",
-	"pm+qb343MFe1uf189sQyhl/C8hh5pgboFY0El9Dy2tx9SRbqGE01NemxxHRG7XuiTJnqembKzXjGYhKj",
-	"bFH9ZEJJTg6jo+GwPxz1h6MzQEMaD4e/wL4dHR097o/2+vujM0BHGh8eDY7gf7/A2zRTKKXkRpotyTI4",
-	"h1fBMzgdA6RNduAQBGal0Eh/WU9Hf5u7q/C24jqKOdQ6udJhPY7QAH1QWe696kW6qKYM5cJ7gE5goRDW",
-	"nze2VPEwjy6lqdXC8NY5lmhvP0B7+4PDAO0dDA418947zEU3kPBP2jqaMPiPI/EQhJqFJCkZ7eEAvcVS",
-	"Vn+Dc69ZYGh/CCYMKCQ/YrVqLhnkWVFQwL3AM3KMQq0OhECU0nFkTcFL05bNYH5CrRYyXgZDR3yBf8vI",
-	"2C33RUYTqBwBcJ7yUbXdFCcsfHty9uSF3Qao64Pm/JqtRHN071fXY3Gbwwu9GO+PJwy7+jgXkLE1IQDT",
-	"bjvPURm4WUYJwUJCS+RnYG4IInkmIqI3bcIwQ+GzMzwLj7WdBqI0X+SX0/4rPdIwt3QtHVDpzro5oAej",
-	"PVDbJixv/gxHXC/oFEtTvwdLY8I6KwN8jtWEvbWFgIjGhCk6BbGVSpJckVxGoZO3L0GDuBfm4ju8HziO",
-	"a+6aMCOGKwT+jXuvWhUy+F6otRQubKLXGP0AQkwzOGv7TxihmpDG6GA4QmHGcKbm+jUR1B8O0DOsbbkF",
-	"MSnMeukBQ18L3LyzoiuWnjBGSCwDZJMkQYaHH/vFneFxzlKp0t/cR+GUiwsax4Tpg5DfqbUgDhVxPEWC",
-	"J0Sie+WOzU7cabUKGj8bAQ6/QLPn+0j/E2yLCbOWdFCUKZp+065J8yVZaZ5vRaJrA+nrwG3qjastuI+L",
-	"xpP5s0vr5xJkRjVZmNIrB00CLSSDCfM0ws4HV+1VOUDgOYNCzQuy4kCm2LastBDOCk2Bkd07GB7cB44n",
-	"KZslBM6tOTDWcQOenqpeZmsIJwx4rqV36x1CJaownTS1kZjiaE4Z+QZ6XKOE84U5T87rkRDNA8Hyh4MS",
-	"83JFtiYP0PkkhyPjXI0pFnqJwiLSNDbpnSHgLxjZCN056/QPd0ExLJHBhBnvM8wZ7g/Qcr4qbFvNTqDx",
-	"x3LOIUiXC+0BOrMdKx1LnbDqR4zqbbmM02BK7UdRQvCVIaBUC/ExkAPIZEt3VC+N3fKgutM5JpMDyeHw",
-	"4FJwRYrZB7aky3zPEJRWtS2cEzpzcgJAK4qMWcPWpkS/HkhNCYLTwDUX0auTGYURiN0V6LrKfHmcO8uD",
-	"4lzo1xm98/mLl+9QhIVY1WucFdcsGChhgHK/sqY6nEiO5viKlDfdIqKFsA34gmfGV2B+HRtZn2gFKJeK",
-	"AiCu8hMcu+UHKqECiNSus1lZjCKeJATPMk3DIFugrhlEBbWNa0qtdTU5WXVZkQH6iUyV3lwrXY1sMoCo",
-	"dsq2yQVlhmkYq1ITHE2IRzSXA+tLQZUibIBOtQh2hyJ/L9SIG4s2HFTPCpCQvl9L4pr81GZJjBJ6SczW",
-	"mHMECD5ywnLIBLu2cDK0CHNi3y6fk3DvCFQDTJg5B2DUhtaXr4Xty5ikC64Ii1YgxyzGwITd+zUWeKr6",
-	"lKhpX+sD2hCmpbsvyapvbu4PHxUqQ4wVVkIbRGKgnwWlIebRg7lKkwdd3gnqxQiQPw8P0UJo6+wiIWWs",
-	"ez5FK54JFM25NoHQBZEKPLZEztHPP798mne907ur982keQH6rTHWc13NwVpUNTh9/PEMg3NJf08RhjQD",
-	"1kJUH0/9/r0Do1iObcxEvx38AYaEgflbBkQtGVm2CHX4E2aATkGHwYnMeYuWEaNAC+AAHewdBejw40d4",
-	"ozvn5l1WAQQUDphmAb9iXVYKzBFtMblOKa1zLXQpe2oP9vZQWN8jQaD90bE9JgWkANXMlyYJ0kaNME2b",
-	"DoZHE9Z4BWX9TGor40dt/vMpiinUWTCLby+kNZBSQlShsqfAlJ+VToBdZMPmjVjL+QFgQOnTAcqktG1Y",
-	"8uXDE2bKwwYofIcVgddb5T//u/+WJzRahS1HQmBFErjPEK7sj4afcRp8r7t/f8I4c1O0koxA+ophGQmZ",
-	"qmOncYDOtneEQv2qPryLxKHtoh1qfrDqn0wVEaCuONyKYk2EoFcWx8K6/5YcGBsYrVoAa6rSUseo3Jqa",
-	"NU8GajnUymLG8BWm4OEM9aI7L5OtETfSwuXTaJOPpsTt8DMhuMh3mOi/jL1Sl316O8DbdHD4aBuDRd93",
-	"/751IodqtTD2qASeoqVJDJzXKpTMdEssoF8uxP/P3pt2t3Fja6N/BYvr3GWrU6RJDXFMrbPOK0+xuz21",
-	"JZ+8ndBHBbFAEUdFgCmAotlJ/tn9dv/YXdh7A1VFFsVJki2Z/aFjSTUAKGCPz362M+cPWfzzixMWWnHF",
-	"THwZplwq0mM8TRsdRfF5f8jOMsGdf+q+H0/huWQZ0JnxYJcsQQnh16btbM+SrQ8SYQekDprj7hd7OxFz",
-	"35rRt2YP93ef7Lh9n/Z0NsC7mjvOOc20OmcDkUgeUn1G/lu4C36M2H7LCZrWwU7ETJ8P3a93dzsqBp4N",
-	"MCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsLj3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdK",
-	"a53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv/eCnfg3vhH83OuoIpLQXXQWXvqBhOJHPNCrOS34PeAvB",
-	"2ECj0HeFKcbx/GOdnDujch5QWYfu8R0VUxO3uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcx",
-	"hQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTVY8N+OxaD/xZZfn6NGFwKOLc7bdhjEp2Y/9UZo7vzZXHK",
-	"lDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZHlZ7sbmlG7n1SFX4L6+rO8GHBOk/1OaXXx6iDhXEfH06u",
-	"gVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bL",
-	"Gal+akLjMf/16OzGX+r5vXXu1d6XuhkpI2x8GNxw5TxJGWJkBl2Hjoqf0/3wSUkaP94/WEoaP94/2NmJ",
-	"WHyMb/PS/KeDJ/vL3O+u29khDyF+I9VF7JZnjI3sOgrCvcpYwamsM5VdoYwoxP2PhrzbF3XkX8Nof/G9",
-	"HP4M76R7zaM3r5+9eHf8Au6B9JuF3B9kD44+vK4VyOCI2e2vqKaHQvGhrLVre41mYw9ZBfqQpArJJffD",
-	"eRU+8k2O4HBmEoCdnKV4iQk5Z/hg+SlgO5jVGr1KuLoQugp2IOBAnBHktD6c2zyc02axu6/tXIkYly0E",
-	"lV4ntXbNbeAjSE9B34sQ1qy1f6vOAuaXPAJbqvZXtPBCj6T6HNUyYYbarbxbmN1m0ydwhLJEuZRStOPR",
-	"/xIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1VU8Nw3z01qtcvKO1+I5PZQWP9+0tvu+ltwDwjh8X3/FO",
-	"26NuVwxDNnZ/d3fxXa+JZQuuf7L4+hOt33I1+UjmpLvvYJmV+6TElyEw6eIte0stnVebmAUeDQY8m9Cp",
-	"8VFaYFkGmp7fakeQIK19jmrFeCei+HHbU+efipP4Fl1mcJIQDOEJHf2BowBP6HgbLDlSTcifKFIj2s6e",
-	"TyeMsz43fYxv+rbTDRZj+AmjKkgtV4pb8RTcGrRk3Xu7XHXQsRtLgw2Q2WhYSjXmDQAPyY/wLTNTiLyD",
-	"fM+XxMyRDONMWlEpGjAbjudqZdlQCEJA6vszYgGEsU91Mlni1BMOA+QEYRDbf9RAzRYk/ixM0U2/1q7R",
-	"ykImWQOG77cixo3mXfsMsmIVCUM1aX+V0Q0EWJuSbq3N51kse6ntNnd/rLda9d29E8iYtpvNBlKE/VpG",
-	"+7ZBRZWaCbTVKE3LRE/Iojv3ee6mVuQOUq1dG4iBOW2d/v335q8X/2z1m4Pd9KdnTfX7xYc9fZA9Nk9s",
-	"a7R3eTB+/OXJpPXvvaODpzWix3ceJbwOBzD/w6EGLFx6O58yqdIXb3kiGix+o70tRCSYPhpB+QsKzNUi",
-	"QoHAV/Q3zRsEXfqIXh8uh2F82zppf/EdyJ/11gkZRDStqcmaS2imf4jJa/XJ4A2tvaVU2RuendMNB8us",
-	"mxkN3RYVyVvnYxeU7JxzTXGEH1azXj5Qc/KKrVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/1vs",
-	"7e3V/9LaH+WCe1awyh/9IZO/5prm3tcDb8pH4pwG98jLCzFZ1cA+Fzao0DWM329ePXzjMr7qRJ3kKZXa",
-	"fRC5/xCTzeXtvfUcPgqeFKTHA6+1V3ciVjKAnW56Xvvr84z0eYSHAA70Wk+c5868AEgXprcsJaukzzEQ",
-	"8q/BPrq3FyN9oYzFcxav6ifgfK7TT7jREEGVRPiIcqnBXgejLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2I",
-	"THpNX3XAn0KtJJ7nhFvhY+DdUZYBhgLyWxLh/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajK",
-	"cNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9FucISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2Lg",
-	"nQyyws19PUbYdDl3DekEnJEbGU662MqOQjw55LX4VxCGsVsuxFgqAM4fHOwfsI8fP7154cbx8uOLf7KH",
-	"z49ev/lXxH558eIfb/7lzPG379+dvHrzr52IvX538uLjfx+9iRiC/jrq2ftP707cRZ/enbx+E7Gn/3p+",
-	"9C/20KMRdZZIxVPCvxq2e/LJXVxvvfyIRn94dkc9/Rf8gPcX/wbL9Ms/jk8KHbiaTVgEjGaNNZsInhUT",
-	"l7A6CN9R4FLAws8uiFanXa16qezauM1i55bEALIzsMXwHcQQfMhi92FjD87SI0udtpHtUCLEgfYRYXd6",
-	"mRAAz0i1OgeYhhI+Ld5gLyR2XOBYgkAhOUC1IeaTaP11D3c+1DjNqLVZ+/KKMNgxns1N1dviWPkRNKTc",
-	"LF42FuIinZQchYKl36qi0t1rRrXCV621a+6jlfmS3Z3uKNTaNbfn/xP3+iFs5v/88RA28X+efCpzeRd6",
-	"Ne2etAjq/kOz1W42aytY87j+1x18W+XdT5EptMJ6wL8sCBcRcQlxwBbCRS9O+PmiUBFc81d070NLtxZT",
-	"oV1dV9rWAX0QR55ytfy7on62k6Eo/BWqxzKtB4XfNTa2rG5tCXAz1oMcpxwyyG7s6AoRkCoDIaSNz0bY",
-	"KWLMFekOORCBvLbuQRs5vD+VF9Cf5jsL2CGFrxOKdanqQ25sfMdicE7GBWMTcOSF/py53UtqctburQjm",
-	"zLF/VwjRcZKoCKV11lvhLXkL0gh7unskOFBMU4UFoY6LFVUA00VYW5sNNEKOulx1RQpWCLzZvQxKRL2p",
-	"YBbYF1fFB4NtcWOeL71hTixsQ7V0L9IWuELbMNqCMBrtlZVP/HoxNHx2IYxWKSse4eFcPaBWePy8mNoz",
-	"eLShunsswcJyIMb7GFhMkIIES4ex3MjpVOk2epQ3fNU98HKCZ5WmUYWrvr6XAgO9NS/ldQ/q9m7LoeFp",
-	"Oe3hGQKDd0KPhj2LSER3jIu3uA9xOt3RbT+66lGrOie4DZdyTm5DtON40lCVRKqyFNa83yL/tm3poufg",
-	"LL6iwCr4DRCmiSs2ZOzDH8BtQhgDEDveZr6tXPoSWuzY8vTrZN7voXbFsxr0K2wfxJcbi2CTGzCy3chI",
-	"bd2I8nyrqRhzY9UJMUmomJmvOtuAdqBqKE+XlCAEPuGTiGFX0rwQIOso573n0fEQGfeBdT+yPHycw26l",
-	"wvvgfQ8MG/PJ2so7f9N9VeApp/bEQR9XBhvzuOGp7p0CN1it1WzvNWEfK/HFPueTpdS66cuedU8wtXZr",
-	"ZVX+MT8YX0Wdz481ujM1X6H70mVuWVUIfKvub0zdb6TrwTkIur4qElkZa7wGm+BbiTbORAwjmm51CPGw",
-	"spAqBBa31sstA/T0pbgN2yWwsV5RWDPdr5QqbGZ1cyIz4fbcZFFxTHjeCVEuT+nm6UqTdEIvBnunyxV7",
-	"GDu1Ee9QJNGd+ocx8EDGOzkZXwUhLRDM/T4S2STnl5PmFI9ErajTpqlrl9Dr31j5TmmZl6njmfnS26Ke",
-	"u1jUM/MZC9Lio9YDItaDv8yKjfIpnl/rc5QgOI5ImS+lkbbN+nqMCANpkUADsRBnI2zhzpGgTFpMIBDf",
-	"ZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZJjLRYO+gJN1djpTHSMqAVCfnPEuA9BvKPZ1/1O261bxK",
-	"ei0u4CmdrK9byWMupHrWF8hvHIx4XO9TQJvkkIRWM6p1dapHmRvdrnicAI1vNXaBhOPxBQAa3QucvyAS",
-	"c+q+jpen5XaNsMWK7btXgxeXlvUmy4JWXTT6C9YG53+qXs4VEOTFptC/fZ73JQgokqspWvvlvpD7N72h",
-	"9XnxByu3kLhy/Ot/2ypFdJQkS0E+lBhXVwltYR9fwXFbyq9CLilgn6Dyfg80BGnurDfxBbqm32xE1imK",
-	"E34h1NZNuR5z4yiBQoBpg2NNe+MqHyVgGBKRiqpGy8/h984igX0WOGmQZGRkRHLoqXWIsScRIE7dWVvP",
-	"GsChbGwN+LjhrDOwP2+a96TMxq3X7eDnX3FT+E5mjaDGvT3DuKOqjnFOnFlcuo3OdrQEBskph+mhrBVs",
-	"gELB6cO5YcXg1nL89izHk37FhvmusVfXI1jvfQHjNdkt60Gxpja2z/uCLTCLmvKkYYGT1VOThcr0h9Nk",
-	"5Ts5KRaxNV8IMTRYGuLlRQi5+AiNJCo/vMMJ5PWMI5QF12scLRMjgQWowwL8UJk31ep8KnE6Kzv3D9aX",
-	"UB9wwLeb5FxCSj6jlA7Li7W30KWbcImvKHBAENNSPjNUAQQ/WVqiO79dD3mb9rtl0BLSTN60S71Cxs8E",
-	"zD+WBCSFCniP+3/W19oIgvKrRI/bTmP4hiYY/Ck9Erb03/4Gj/3b37BPjDSzvU4O4Sm9TA+IeNHqOGJn",
-	"2vbnPxTozo3o2r/9raMY3j3bwAUexEudVi6lGDMwggEbBe+mnhKeDTKv3APCmLQ8ABo6XYRlncFMpwkU",
-	"nsAUzzI9pgy8sVQjDAuITaWwlIIogLmhlYhgGWg9QgnxusUSUwnZhcnYozVb05T6wIX6xVatOiMLDV6X",
-	"1b/PaEDPMV0QTQ/5JREIQ8+g0AUR1rnBjlj8Q+zHTZ2RBiNjc5JYw+L/Z/dpPG8GebOhOXNxH23puYSm",
-	"zIumkRdw40wOGQDCkJIaN8qcEf+0cMRWX8d4IW0/e0CA+t0diunukpX7INTYLj2g56uNxZ/WJQZTqNtd",
-	"dTSLrFzksq/dYYjBivCCLbLgbiILEPdb7CqCLJ94NB6YeaHCkopZtrLpCsoOHvDIgaOtVxwJsfYX+EUN",
-	"2222EIzgbu0oz2QRgS98lk4ioiDNe2H1nSMsBGCkxzJNnVJAZxuaBzqjCHGGhRYPRcPNycYEoQYnHgkd",
-	"lCQx2ZfajkLrO+wa2aamNu4l0CsJb+uo3giaRT6EnhPlCtidw6IFgjk1AxzxHVVRoE2X0/oVrq5wUXaI",
-	"Ah4IXs80EB7BxU9mkYbuuZMhwi0QDw6YTVi5CN+D1PTsal9p2iXaiaZ6rT7ErhkzD5mPeUQOj560c+91",
-	"r+NpqseiPAQzknDK/arB/qMPQyEVWIYHZoo6H9dIj6yRiajT3+rwNxqOVNBoFnal7vUA05Zqg1/Z3ez+",
-	"VNe93tQXkwYpa2kq9BmId396MxQvDnbo9MVutnAyCpfCCoTrsBW7mjC/HmD245VK1+Fid3O80+ioUC81",
-	"VUasdB0Zb9zsQweycV8DGwnx8EKrI+p6cRKOgjPQIWGcSgHNu9SEnWeERjzy7WFCCT2jCvpC2wokRclb",
-	"U0JrwgCiDY3RlOAAt4TBAG+4u5CnVmSKu71kyLMBxp7w7YH0BcQM7Arwi3p5e6acuKIUTKdGXc7SxxfS",
-	"+JCtx3PIkCTz/RFz64VZrQ+95IIgX97bMHafLpOJiKGNGQut55Cun3HkONKKDUfZUBtPfc99nyhqudRR",
-	"F2Jo23D0GO1m38Qr3+1RLoLhezoJShUkpS6uUYlek5qyeH7IQFXT4xmjRnJ+gWlCbhSnXT6MGZxVs3ah",
-	"iHvQUanw/i7Q0fR52nsF2aPq1/lrixZawFOtEde8SSzWOnNZbxYbMc0U9tMWd3Q/6GZmLQwIxPZ1mnwN",
-	"ApriocCZvEetW0pWFDUQxmdKPFS+M3E5RtEqePzVTFKtk+aT9h5e42RTXkn2x5xn5tdf+Ux6L3xBy2VK",
-	"+VoP+E2dtT8hPVEynn17ADABfIyxyHAXsGO+05BvSoUmulTMTwIa8UOkousG+GjKSSE5DEtYa7b+/uTX",
-	"Zwf/3fy/OC87MrX2fvNJ3snkpGSBeW61vJ96aHz1qGyRrZL1XmbrQ6YrmVPqs4JNHK1lBru7wkkZGfjd",
-	"IXSqxVhpyaSaMpwi7LdUYRBHBWM3n5i3PqOCGxN+N2WhwhEuWaLfODtSCV3iztFr9YGj55tnKP3RmepV",
-	"DpFK8hHz8B8l8zbb8bu75R0/44lCy7KqXV/ySUFT5/RNL4G9qXpuz3SWiS727NottkxLpbHYBA9a3aHb",
-	"YHxfSt/ZC5ts1aIaXgSysasTN7aBVHIwGtQKMsjHePMOUAfO9tMQ14DPPZMVdrYdPdBpWG4rn4c8opCd",
-	"8X33C033H/re/ztRzkU5Ky+Jza88oIKQdRL6ej+vX8UgVKFTJkbzqUFZ1beeIea6LiFXwfj1cG4nvVku",
-	"sI4aY/wnn5k0bCxScA0HIgGiNas1nBsvIe4Yd5iaQxm2SrBtToJwBcqwKbheFTUYggw24PPayEPzwfXP",
-	"G4P/vq6rcnJNXsi9QLgV1moLdFsF6LZpUH5djFsV59iGbGPTT19EOTYNq6Bw0zy2FAqDOZWf+Cb8UWgU",
-	"ht3AisFECARixK7BXmZ6AMFJZE8JchCiq74rMPaObj5hscTdVQf2FQlxiIgSA3nkElnJLT0M2/FSksCO",
-	"jC+PHvAJtQ5l0pbQXsbyidmQD+12Y2W3zKlCvsWRuZiyUa+D0qwYTvsqvGYL1MsUuVnxpHxPMMFbVDtr",
-	"R4dIWpwEYVHuYIRi4tTb+nRynXE+FYQphVsMC9cdhh7BXa68MHHC5Sq38lHLC/KVIyrvtGVDbYw8S4M0",
-	"LQu7Kt9jVmZel/NRIY3b7gQQ08SZyJcKObWcKigPuLEFUH5N1rebdo0eQZa+LtXNWS0n5eRtX2SizeJg",
-	"rGCgK5grcWjzEROA4FQ6G0ITaiBA8gqoveLx11noabFPiWvqY+72NjjXs5YDcD5caTO4obxWd8Jo+Dpa",
-	"97lWYqtwv0WFe0NqRC3UdQ0WW63rgmfpBPWONB1FUOQyvnbOYVZXnuaOguN8yGL3CimMhZwnBcyA6O5c",
-	"KrMe99c9huaL7kUB3SDV8mqlKCfnKhTtzDsrblahwEjc19aXIms7v/MUOnQLY4oahMaSxOvIfLp5K/S3",
-	"Qn8r9LdC/04LfZJlsNgg+a5b6IP5fjtOhOEyKbT3A0CzE/hlr6KgBLxrsX7IEB+x1QRbTbDVBEtrgq0A",
-	"LgpgkCC3ENDpS2N1NllQGYuFr8iOXKGEI6bTBFDjCAMvtL1HWgUs25O20SkGRQxGEUlbv33x9hh75HNG",
-	"o2J9fimg9+f1JNFf0WQ3zohjIUYp/CytGKBoxy4CBLKuRe5nnWFFpLIsEQZ+uQLXzRWdNoEP3AeXqWe+",
-	"dt4U/nu65yblc3zHfOC58T8uBjNGNavz8HpQnrW/1qS79J9jTtKfNsH94PzaJu6XTtyD4Ojz4VAoYMD9",
-	"9jP50JD4dqxZqBTyBGVnQqpzZqAJdjH+DTHyqhhHR8XuAaf0gFN4wKl7QMi7Y5LfVwytEQiBxdjavlvb",
-	"d2v7bm3fNXTAO22p0oGXpN71hiCoFvN2hHYisXhzNuwwL5mp9KkbnpfKHTUlltk7SMiD4ZwXTFfUbK0u",
-	"v5U+7uvxVoBvBfhWgG8F+LoCnPtq9+sV25s0GlxWcmO3wZVQs9MdA0OPwNDiQ2fECaEzZsSlyHhK4tqI",
-	"qKJnIHFNNNhrS6XtkM2QSWhRTu6x79TmaT8KOFtpEftKsmnMDZbu6zTJyUDc5iZyjzGfFHWKEmOocvCM",
-	"IQ32XhUYxvPJ40uM7qiRSoUxOXaGQkb0Xq8O8zs5abMwySIlp3sTsoyUiTmjsASZPO9bt/aASfbUzdP0",
-	"BHg9XuU7NYZKjX7e9YvxM+dUec7+qMg54TtRaT1gRqquuIYWjfcaUxyoH0AuB9nwiweX+79GhYq4PN61",
-	"645/aPVYIN5XkOHDqr/ivfOCV61WqbJsvTjV12viuMASKfRw/F5Nka9Cb3p19X1li8U7bQKB1oKwXPzh",
-	"/fEJKynmODBNhdpDLA8x0FuRaE0WV0ffjaaLt/YZKipBZ+s9G3exveON57RgjW4NoRxMDhQEU5HY4NEX",
-	"w7FreOUwp61TvnXKt075Flt2l6MDx+AX3hCwbKQSfXOC/5MCmghgrubGFvAQZZ3WxmbFxpe/ggsKCAjO",
-	"cvcvAn47X00bIgas0BOUfNXg08LjooL/rDN3DiJPlt9RfQ61sarB3GCRHIR484Qfb3DxuT1Eq8452G7p",
-	"lAhNwrQSHcWVoE7wXMEFbrgi7XkCILyHOAjp6fQAepxWFQfNc3+Saz/gCTKHuHHSMesoDxmJALPNBjJR",
-	"ztsHhtMMny/VOTZbRYMTJhvNCaR0VCK6MhERE1+cLAv9BQacYCZn4nxEhc6YfQD2EpEF6mwubSqN9RF5",
-	"4h0ECicQjyKBQIphYz5p4zOEstmEnbtd42bNpZXqfA3t72a7Vf5b5b9V/t4djbALctHdxCilFwNjiB4u",
-	"9lf9FkFHdausS8oalMiUvttIY48SaRdgDYNGypDFI/Hx2YgpMQ4owzYb93WECELYCki3DLF0ktBBhvoY",
-	"OfdzoKCZzbhM3ecHsFFS18CXj2+USiTuWX1u+sIcsnggBk4tuRmwS5HJ3iRmPakS2EdgUnI1wfJxqQLw",
-	"MbUic0PPxEBfosbOBHBgu0G87zkly0TGjUhyWtugq02h9pqWY8IGOhOHAdGeCeTPNXoAyrfRUR8FT0A3",
-	"FqdImtt9DCsUS/RYVcSw3ewWdM1wl7xQNpNiYdcM6D+Ay65VV2TK3Gb3gXljgSF0eZqKjCUyKfeLuBCT",
-	"9rz2HGZ09r8CCMHygQz4lzdguNXau81mVBtI5X9uAf7Sisw96n9++59OZ9RsNpt1+G/rJfzn8cvPf3N/",
-	"MXP+OP+u/8i5AYzNQKTPmTTMt3AWziZgdRY+bXkJzoX9gKs+Zx3CnfNW4scrF+Ko/iuv/7tZf9Kof/5h",
-	"qWmUwA5uL2P7ja/em+Tp0mPavbHuI3eqcYaTHcu0zBAoX7bdMu4ifheiKKAmQfkU7QVQ/xWh3aB2yEzA",
-	"x8tU2kWVCd7+Ixaorh6lSaFVghf3yE8Vlbt6UcC2o0Jfr8x6j/U8k3A3eqqVZuQY3uVMgMAb43sijHlo",
-	"q4FMWA32S5kvnvp49CLf88BE5U49zuuHh8ksZMTdE/s6TYybp3LeO6ZT89bf2MiLe6yBEqFhAWa+wV21",
-	"2q0QmLvsOawBdiFw9rMbse9zAWkf5x+TBUJr2tMZzhKz5OUajam2ZexMj3K6rsy6WVJA7ckuSwCcMKwk",
-	"2SjugQUWSXG3LLBITvrC+Ei988nTyWGAY3BnRQl3u0XTr6sHA25KEv23VrT72f08TIEStcdTI1Zp4kRl",
-	"IostmMgp1Nd4dYssC/9jUJk8y7hz52vGTlLP0FqbVVT+K/v2T+U2DLAODfaMG4zD8G4XtmCiPSWqFeW+",
-	"VaUOyHOMpdIr5lkKratspk7neBnr4CVEy8q0LjRPd28brB1fPhP5wxSFXeAjbXSqlrFK3XM3N0lfUNiY",
-	"eGZurylbGcBwDYYQBHVNlY127Q3arn3sbvsYzVKtzg/dqU9Ej49SWGz3O9+JA2Ss4RPTYB9pCKEOI6b9",
-	"UJ4adCKvEgzTlVzLTuI53fjWMzPPTuaEVFebxK2T68bpozR1iqZ7gRrRR2QZ9aNhg1Fq5TAF48toNgA/",
-	"E19TPg8Hc067FcPK+dBq4p1CjQa19m8HUasZtQ6i3Wa014x+bH6OPLN0uyaVhZ7wA/4FuKu9L4E/HARx",
-	"IJUV5yKrWoM3wmkkgHKBYVDoNVXoHVNo0TJNL/v1OuLdkrVeBGppJUp1jCAi5guVUOW4TP+FFXslfI5q",
-	"Snyxp12cHNUlhmafTmKOMj0Uj34dZbLbh3rEeRJkBaTXcaqXckqwP5PbUnelJPHWgrQrdiABJMtsK5PG",
-	"1qWadaleSmLexa1X9KaKdm+FUzVtQM/6Vo/ccVtEdw7M5pgaTNNCNhKisPnIwG3n3X4A3erM/6qjysYg",
-	"PkQq9qSJLoDukWkAQd3Qsw3fgPgZX1kOf86BZU6dcehQCJZHbATPun2RnDrfA+9MeShJ5yw2qbaxe6ET",
-	"Lg32CzmNypqO4vReZyBzdP/in184v6+wZvEmrso78cW7K6nY+ipbX+WO+iolQ5nSq181Euv0NKb1AEVQ",
-	"EERMF3411X6wNGq8fM44hwA3rzBr89vIuM1/MbWrPi+5Pba+yNYXuXlf5Podh3mugdO4U+Ud1+UwzJyx",
-	"srB3kywYBOExB/W9ZkkyzXcxVnAjSrp9nj9xMms4bb2JrTdxu97EYut9Yy+jy1OhEp7Ve0IkZokcDlwH",
-	"qWkAS1xi9kYlTHwZgn6DXsTQ8JfnbYf12BuEJ30hs46i7qXCgIXsLMIL5S7yuIlZ4x1efLXV/owm8xLm",
-	"sir27pvKwBanslTMw015m4a9Y6fcfVnmjyB+w8KJflb+w+yZzo8EECZVF0kD7ta5MtQveKQSkZFxw/OX",
-	"Q80LH7CH70c21foiYj9rfZ6KiB0Nh6nYAViTYdwXSj8w4V6sOoO6sWA7xOC3Ix63r9McWQyNs6WfWkdB",
-	"x8GDg/2DHefka6j1daKg3OQYXy5zRqW8dVE3E4nbljyN2EhZmUIpMlRXo3ByPgXIJkO1BaF1KzkimP9F",
-	"mKJIocxbdPnICIY4s47qc9NHrLi7/UIMLZRCoyEM6ESjBwJgxtKXQEce7RbKvoNvmImO4mM+OWSQ0YZg",
-	"CcRAqH5v0mBH3ivqcsUG/MILXsI4O1EZPh0I1jny8gryU2jhXJQzG6OVN2tu1J82VMuGKNnRH/oAV++x",
-	"51mDveJJwlfq6Vic7012DZ+dDa53croEoaC/9GxSALpNmeW4o+FpGH6nP6Tc2NORoRcR0+D8pXMThWNS",
-	"uHyUpbV2bhqYRwMxMF2enrZO//5789eLf7b6zcFu+tOzpvr94sOePsgemye2Ndq7PBg//vJk0vr33tHB",
-	"04bsms2+TFJZSs0TsaAdOjAOQEuxiMWjLI0RckFHx09rCml+3zufX30HxvKuC3N+9V3/EJPX6pPZ9hS6",
-	"rmJdpx142YxY3YoogL/LPsEKrVbHxL0C5LC6B8kI94yVjflzYacU04YxkLsrjteUoPNiGigX7wdVa3G+",
-	"W67WBU1Wy/LhgdeQG7gbK5mKxW8VCForBM0j3P+r14bOvGCeQ/RCAfDSvdK36IbMKWJLh5nuCmMwv+Nt",
-	"Cl+HtN/cxzoWpcdMYwXHJUAwnWeANZy+HoSQppS5rHC0+r5yBlOika9xvBBiuLo1j8t2/db8LYQ3qkTV",
-	"R5SCzsvyO3WqTHArwDa2ve6xxHO750ZsIvPoD6svhFrSIuJe2oaRFKMfLAQ/Ivb2xcmr98/bHz49ffP6",
-	"+NUOVcmiAAL+N/BdQqzjEIwrT3Y3zrQ6j2YjHgkLUY68nfM+hCQQGU4RECiXV9oyw6koj2rFQ6wHxCVC",
-	"2qfIFwjQj6B8wsTuEV7E40x1wif4Urqg9RNdkVePl8rP6bLHpcf4ftI/NvG2iHHbUYBR33W22mG4giIt",
-	"DwJ6Hx/ILdHYhV7C5YkYyydQGiARwnt8cnTy6bj97Ojdsxdv3rx4HjdY/On185iI9Dx9HYZ44uMX//z0",
-	"4t2zFzHLpBG0AUCrdNQ8BgL4zG5qEAT3eUYTuR8uoGZR96gpGlUpjHWWGGAkGAo9REoNibD8Y0HTj1+c",
-	"8POYnfHuBczjda/+TitRh0rxmMoKLLALQi0CFUUUKfYe7jX3dxaY5kvgYrAedVjgvKXzAH45oX2cqo0b",
-	"smumEMfrhx0oBTvktl9EJV8IdSUwefMawXllcguL+N33oUL+xXrXii82SKSy0i1M4QA9mObsgCo9gzya",
-	"KxX7dPKy/tNUhOQZ7/ZF/ZlWNtPpwjCJu9hf+1e0VCH/M5xhKOffQx06f6g+9hNEIckQStV/7fGvY59s",
-	"3Z4NjQDRHWVQjfbb56JJcFTY3z0Iq5fN8ZXyLsPRWSq7ZBigvb8gc+q9Al8z4hz/LHGaz+NMqHMPVjsb",
-	"4hAfRJjsRScFe/d0FKSEG+zIXOTpEIZYbERQuUehSAdvBbhaxblUSjorwTkYLC4AuOOOOhNGJgIDOBM9",
-	"QqoXT7QENgLRy9A7g7/TzkvqDPa8wOxMAtBP7NEO6E47lm4OfT2GlAeAhYzILsFUcnaWBxkBISyq6cBV",
-	"w4dDwTPTUaAs3WqQK9DVg4G0ViRUxQfPJnMhN5AsS8RQgDZVziGTqWDxQGciBowqqAGYGrpw5BWCTn3h",
-	"lp9G4fSIKUSXGwxYUmOpuukoEf+Jv41hbVKjWZdnmSQeoqIPA+YcZITcUnNzEeUT51AU6NxCTDeR61k2",
-	"9861EhFS3eIv3JrrXkdN9Chzd3f77Gzi/KQoDAIK/9ixZmNKsiEhD1xLg3Obc5QRCUNPZ+cCc/4dhTl9",
-	"cGQzQa/vE8aNQGHeO2uw9z3YqVnY9BqL28kYoKAX4o39mylm+BDIG1gmLJcq3vGtTnCofj8B/TFtbI6W",
-	"zy9B+OP58bWQsJCFjdkO+JOYKjD9zxSMjDqqiGCJIxYb4daPKiWdBYy3VjW2ilhsZfdC5E//fSRGIn+0",
-	"pyY6Bb6hcJX/dXgK2q/uX5kOVZqF9506jY63d1ScyEy46yfh/jHWsJ5CDSsOayBOda9Hj6JSVj8TLwwp",
-	"IBuSj+h3ODuxIu0Y4SbXPZQa0E3G7YFDaAeRWYWMTONA35QI4rZouA+GmxCypSOVsFReiMCL7T6df63/",
-	"Pg9olxrPYkXyrtCYrLAbkZbEWO38HriGgzk8GnreK96nQ+aN0kPwiFRB5LmhVNB7RsHNwP1oNUsAC2+1",
-	"r1l2YmQ2huM5tq/GsJA+uXH0SjUHRTizRHmeeyE+o1aFZgdB6IQQ0ID1SJldSJUU7LL8aLoFKJv6xR51",
-	"fq/OI7UAbg+zJrkHr//79PMPDyP6x85y9BwxifZ2XlVBuxG0tBHp5RTmtRbCq1VzII1RmoOHJdONFSjk",
-	"zzfcDs9O4TcrMiFU8FU76iW//ph8elZzngS04g5lC+XECH6t8heu+V/7i3zhQcEvppG6OTtFHZ5eqjvL",
-	"h7FKlgR2+FW4T/cOfxC2kKq7BpzUaarHRQ6pkmlPv5m16YvCmSx74ntYAhTpL0VpR0QLlgmViCSUPEHh",
-	"FDBbCEXdISoyo1O6eJ6W8GNbEILJYe1jpDksDKhc/f3V60TuFDoTl38ZYKbfGltBciexmfk5m44OVMmQ",
-	"4tmdD8l0u0cUnSfnRHu8H/k6YhzYXQJcEYLZD/ebT9Cerzt7fqfRUT/LS8HsWPvDjDBCTtBxcNvR9UIk",
-	"ZoFDGV8fsTNt+x1FVklCOcuAZCSaPGpRo9Cjkga9bgMhBx4i7RUSjdZwMRYRL/y6MMRuP5PGDrgpF9u7",
-	"pTxNuA3isLVb3z2oEcBj+g8/5gLxWXjeKjYKrsR1AxTXeHlldvYogV0S814PTttpmW8pLdNDFjdRTuy0",
-	"NtFrdJ+helvQ3V1p/O5keDHikEvBJXVFSSqWLc4AuUPfalaDPIffl2zPteQuPn9tudubm7Hanzfm+wI9",
-	"wyXbPP2y5S+G4/R+KFQpmnzOpVrvIEVLwDKAJWPuuVnogZ0Lm5+ZDUMy1fbGCujU6QJdsD9OdvcKflqp",
-	"gCI3SKpKd93d+6W7R8NkuaGsbt/MTUXTp/muueCvTcTce2BrOIpruWiroUzxXQHBmuju/PjQEQYBEB7V",
-	"x5I2yFkqm/EuemYG0pLkrphCvjbTYyMyKDNLNU/y9BdcIlIjoLysUSWcnmvAwCyDIunbQToXQdJaCUDi",
-	"Jru2dr9XO/sKHIJbKKmscBvAue2J7o6c2+QJbfwWPp4YKwYLsAcEc1sQoPRlh2cTyGD7yCMADJF1geU7",
-	"nCmeZXqM6VppbEdZfQ6s+e1Qz41clwNn+wGnU54YlpeiIu81lZ+cF9MkPqFFIc2nHskQknejNMWZIZMV",
-	"VxNAyREybiUKIqXnMsvAf9ZJOi3JOHQSSmWnyG/uLIcSJBSTAm9xlyv2MLbZSMQ7DGtb3TwexpDciXdy",
-	"7uLSpBCmV5lHM6d4jkrToIGdaZ0Kru5edBkPwjLBZVrcbWz5LrJ7JEHeeaHvJeCs1C+L0Pmh5aMEils8",
-	"tZ8/dCWedYBPUQPwOJwgKKSFc3iVAF8Uwn3uWUm+YgQXZPicj+OvozOGEcJ37oblnZfirTdTPL7CDNYa",
-	"+1Ux3asKq32zeV9EuI3gbiO4d1YGHyVJkJQryuBCyJaE+NIRW+7BltanRxCzOjLu9AXWDyweUpNirUjU",
-	"Ud1QtwKITJ+wiwrdpwiOQ3nCPjf1UnJm57CjjLAlwW81Cn7IHwqOoISTUEaTd2zTPZQBOc2LAYrWIkum",
-	"M74wSxj6MPomMR11VOyAQR03glPBJ4SjSwSMzJ3CwwBXdU8z1CFTmgBQ5KlWovTHafs5+NQKSzbX0G24",
-	"puvqtu83Sn6brBKvuCl1udsG14Okwz2Vu++haKC4XmtJwGVj7aGMkCyHdUIEGNfCE7hhzP1r2Fe5PP2+",
-	"w9rXJRPue1R7LcNkvaA2PtmTJoCymsUsES7c6deBGJy5412O+7GHfz9+/44NRHYuGDxlhzpS58KAmm5B",
-	"lKuqqr9glrTRJomZsXo4BYjitqOcF9um8uECZD/vijVtKzAz6naBJZEVFYUzIdyyTbyHbCyfrGcmYKbs",
-	"WsyEZXxfWOk6rPQPVVIOKjIg6pRHn6mQprSctaiABg8BNQRc/7Wq6PuAk1jGK77ugFmV1H1W7CJbySOx",
-	"lcW3DWLY+q6bo4+oLPJa3ddHHlS6BOA9GHSBYIGQ7+aGge8nciDeQ23QFvd++5kJWv1lUhMBD7z1ZL8b",
-	"tDyflQu3gsooG7CViZF3GqNvMK5Ccwcxhbsvm0azaHv2s7wUHbUx2j7E7vL65Uq8fVQG3Ls/zYFdR8xo",
-	"kMIdFciIgTxYXwombbtIC2CnsNlFyQjd8D1lkDSBsgdCeQ9zSvpW1Gw2d3z3XCr1L+eanHE+5r5mt1ra",
-	"L8oozRX4t5lSgpkoTaIyDyErlv+lYEVX98xoPUYV8kOz1W42IYrB4V01maZKGHNFL43WXuled/bGQlyU",
-	"h/OL33Alk362dKH5uN6sLF1wf3hSHNglLyZeVtIRX6d2ofTybe3ClmZ4my+7Lg3vNOg1aPhFzsejP3z9",
-	"/+mSKTWJLGpFwvxcB5Vq5+bxMizWRTiGtXXR95sCoiXbFkpc0yk8QbLv4Haf8e7Feidw2dxNeBVZsZTE",
-	"WK9sIj9BG6ZwvMm0ZtHEMj3OWj/OllBoJ4iQxXsV6233Zssp/KrOSTvlrvj3HOy8Nkl0vzNPxSN/y857",
-	"JSTaj+WBYTKpbLQ4xfKZWw9Xcn0ubrw4Y6IQq1YdWLWW4/+diZXCNjLUMM1tK6lVgT+Jq0l+GWbLyKzB",
-	"0CqjMTAYAzxmBt/pn7GmiP4F3/AKJrmxnPZeau4bh1nD5jhLdfcC/ymUG0HrJ3SOQZa6n/fB4f0c1Uqe",
-	"6l691YQdEx5QccUB3HdlX/rwSeaMZrc8miaNzk0r4ZNau+XGQNc+nhr53hXXLnrunhu5AB9VXorTUrP/",
-	"Vr3Zqv31eQUFUfqmc7REaWdt82LbaO+yGIUHprx3vkLId1Qhhz+KYcq7Ttamadl2nR5wgx3lQpdIzgE0",
-	"KK3pqLh8CmNsMoeP45Mi9yDwhmklHhiIxXLPG4oB1I7qjewoE54pkUjRU61EG8oA4RnDTBiAUYbxeLJB",
-	"/3RAifJJRxXejBHZwhwqlQV04G+wI5WrHmhO3VEQ78KJQ+d2NzUb8KCHATGG8jEqxs0Ddbx7mbubyMif",
-	"wqUAD0l1l6fYThp5XX8BGlciL3BXmQs5ZJzYE7HzulBJhMs20AAszaEe53yIXdXNIfbYY9KyPh8OhQo8",
-	"sxzHyrKRyqsqiTqX6W53lGVCdYVvF4ZvtrpAU4p/ECppMJoLRM0HQlikvuwo96NMlDzvu18R5ayxmbDd",
-	"fnu6ffyAT5gZctgLg6qoP/LrUP0Te+9GB6EL9zHPhFAhKh9NpSk6So8s8Pe60ePH9mAXymDQBfWSCRPv",
-	"NNg7PW2WKN1RuZJuF7/1XFNjg8hKhsd0yuq4aezM1lS5O6bK7eGIFplJx4JCjVOCFTARE2risMUUbTFF",
-	"d9GmOxb2uky6Qoy/15fZowLecq7b/BJ4hkvtWHy6jSBDhS5dxnI7Mg0WOzEKlWpApy6pDY2JCmjTYSZ6",
-	"8oswLD4XccTic2T15u7/U/hNCr8RZ0SOLX6PI+RhByOolLx/YJgTzx2FRkpAEZ1LSLKj9UFcUGOpEj3G",
-	"ziwwXmHaLHayJhmlIvFU3NoZJQP4ORMsRuXqBtTti+6FSE4l1uL5n+tSAZe4VKfQu0AYEx7ldJkNj+qN",
-	"0p5MkbI6VvrU9PUYH6U0/Nu9xFcUxUjaH6eiZ0/J3js9E1KdnxohFD0yv3xW2c/yoVfpe2QceNmX2VG5",
-	"/OBKPNfrxFQzT5fwWq054CyMBS2nA9zIXj+HM/il7nZvncrJsX3MbJDql7x5M3XFjz8gZ/mjVsyoJKlQ",
-	"RAn895SVwgYI5UmEm+dMhgjRV5rQR9ETYO9WzCvzf5szNximUIXZAXeFu0Jka06x9IR58yxcdCuTfSGh",
-	"HI3Oux1rkAKFj3l7c+eE6ryNLzwrNxknoXlYJc+Ks/mtdi7yPEctqqU2/Pij0xDiyzDVyZUcDmAJF6dK",
-	"jOQlOor9ZonG/aH4/c9z8ee5/TMVf6b2T8P/FGc7//Vbs/7k8x/7fz2s4792i/868f9qh1/l/+p0Gvjv",
-	"VvTkr53/2vmvh7/++dsP9c8z9+y4P+78VwVrfOTG+xrHvp9zmmcZn8x+Epj07NfwesJtpJevXn9cQuYR",
-	"Ufocrg943rIcHz+W13iY6aE2IvlzKFQi1fmf+Ko/eZbJS5H8GdTLn0Er/ImK5U+hrHNU61LVRZbp7M9c",
-	"d/3py0J3HkY3/oqdP5rRk78qP9Y84b7A1XRn7QMcqGWvfqZHatXGDEs89qXOBtyuMGRrV+7p6Vboh9Vc",
-	"qCnF/nSkkrSS5+0oIIWLdsPyoAcSeiOzghc0c8/eGvfsr3HPj6vfs4yfMXPPk+XuecMt7N/lvIyptxws",
-	"u2r0llnik+IHBx3rRF3BxYAfZ92LGfuy2sN49B9OiEAD4Uok8FOtLwjhF394f3zCHpURgO5utOVCU6Zs",
-	"lDrbXQO8HayBCH8o6HJnkoMS9V6EcmY3KM7YpNrGPpqa8/ZgaFcOhDmENkOXsitOsLEPdJriqqOmS+sb",
-	"7G2x+u7jPoQH3YPevnh7nEdjocmXM9mH3BiRMH0psojivh0VD3Qie1JkL75YoQzQfcCo5cCdfmk/uhnH",
-	"vv/SWI/SxEezx76hSyaMZQPBlcGgyJlOJh01gKC2gRaT8YcgheI8H1r4VmBg8eHQ1jNh9CjrijgnH89w",
-	"z7l7MlH8BfwcHgdfCBUdum2qo957l+P9yDrbnI372ggWJ8JymZpGVzttE4ceViYdBTqxYabPUorQzvdv",
-	"5gc03f6ZkoIbg5dvXCUsEzMtaYNi4LTP094rPcrKwVMIHhZBMM32Xgn+POSZlV055O5Vv/1BRm/7j4K9",
-	"WvSG/oq8OePsY7ePQR7Nu69sZlffjNoQ9t0J2gHlj+ZDnuVZlEHc4bHellkFuOO+g5NHFPkBgbZ++HL2",
-	"aRtirzfX/1Wa/yllOBZSDRX7Aa0eU3UjuTXQ9X23RppPVr+ntcZ8lgnLfh+WkjslUynEdW2lK8Kxj/6j",
-	"J1WyIChrCYZFNkc5C6j0GEyHc3np20mCEi6pealIQ3dU7OVkHFEjasx3axaD4RaHEARK/gZ7bU2RoNRZ",
-	"HMEImeCPPZ11lLOysNLIG2JY07VBEFglEAP2EqmjSlFg9jDONYO7m37y/0SSS18mVgB5sVSPRUadD6EW",
-	"vaOgWWdgZlFsNByKDKzM1j52QU/dLjlk3DJoef5kF35dYadggF+m0l5Bp+K++6pRWCouroxK5CABCfnx",
-	"9C6E/OZxrk5hnddjWLWTtchVV2suvmyU+kjNsHS1AeCQwhgidjbq9YT7tpnWA/QoPHUrYC2Wi7STF4Oj",
-	"mTP7H6+a/MNRptoDMTDtwnDhcZ3Onz7C14paP/61wWK8lWpkhYnwMwPvZZcn4pDtNT0xJlKaUHgXSMuM",
-	"O2zFRdhrzglojrJZat0e2ubtmlR2b7cGwUI5GA1q7dZPuB7000GYlVRWnKP2KU9LjZwHeEUwF5o9f5Vg",
-	"LlrM3200dxs8vO3gIVoTPN1GDr+HyCFYoWAGeytyHondPLt42jaaYxZ7Os9Kq/ij4ImZss2hUQMiKBF4",
-	"iU2Th0IPU9FmSmByUQENgdLQpd1oBc39hpmuYl1eLp/u/rBpuAm/EwZCqBDj3giReXD3awoubCME91rq",
-	"HF2LAz4laCimucDr9o3vnYsFiGRnYkUE9S438hBfrKF+HGe+OwaIH5BDgJviatJRXW5Eg8UyEcpC+B8i",
-	"b5wNRCK7PPUEaWhfQvIiNtCH5E8I6zr5U5JQfojLoH1o0ncZ6XO09EJBWpP+TP1/PCWLSI1g5/xSlCcU",
-	"3J5Bpv7EEtDWT/O6x4fvN8/F2tu9dQcTMkAzrVkQbp8VNzA2aTnTtl9egbcjY8U6zVdu0JsOv19qtmGS",
-	"K0ysxwcynXzzU8ulTnluR0rNmRg40N/avBI+idhAK9t323AiOO5Fmdn+ld5yxtW5mHKWW09+atabu/Xm",
-	"3pK+MbxmKbRTa3dT//gGMUp5zEzUB1ymPmtT3hhcqcYANv7/oV82dHY+Z68I95y5vZUO9kt7Ze+qvbLb",
-	"vC5ZBoc5kefShnzUsK+VIKlenm2z9fjxvJimu2ne3PbLx2C/PLUfmvUn7OHOo0b989/gw5Z+s0U13a5P",
-	"QQbMUkEJsnW2MYnvICbhP/YKzkHJbp51DJaKPuT5sffK41vILB1zgzTcCZPKasYVNtqQCA2izoPOe0il",
-	"ujDMaiZtRz2MqRYvqZ9N4p3ZgMRic98HIz4EjPp3HojwCzG3ZSZ+w20AYiti5gQgcsTh5uKlmF69Ovgw",
-	"p2foOn07CiGAwvvvchxgxkPi2G/Ud0ib8ZJe8SThyR1xbX/pQ7vXWW5cT4q7ZG/OJRpzbu3Vm1Q9hdO2",
-	"XCatcDq3luv3YLkWv/gK+mW630ylglnOiJ1HJriEXgm2Zhk09L0bnMXVmGd1Fq7Zmp5bGTHf9CzWt1yD",
-	"fDim2vcFxqcvkTcN9gLK/QsUeFqJiLxdmXjcuCct2NA+9cO749XoRoQVRHDpN12A/P1AMLeG9f0wrL2Y",
-	"WMaozkXZ1qC+/wZ1+NrXqSyXMaShhtHLfAhIXINhHbT1d29Uh5WYY1D7pd8a01v5MNeY9pvkWmRDqu2G",
-	"RVtRmV4L5QUy3vz84oQ9KiJlY6grb1OJFZSVj3XmHqRHNrBr+qDxA+aJwKh7lVbphPUyIbBrvbu9p0cq",
-	"ASpSmQQOUtnth3EAn5e7uecMfz1mqVbnUZHwOgMO2nMuFVZGbSu/lqz8Kjg87nMucnaOc6W2etlXUGJz",
-	"C4ZyJbP1NbblXttyr225110l73of1FyuJsWlyEjZlQ6Uu2x5zi6h3F75De/6vIV93artn+qlMF/5h9+6",
-	"+t+Bqw+fOy9HW7Io5IrqM7fPlsuZuU2GRj1naMtBZBykTJvFbmQxG/clhn+dtWysTNPc/I9YfDYykxgs",
-	"dyDJVUyrdc3JEC5wPsk6oQJ34/0IE7gVmBciSLXdCoZ77+On2l6TPBgIyxNu+XJ9pjh7xof0pGPLrQCz",
-	"n1hE2cd99nC/0Wy0dtqeuQ2Cc+DSOQGCrR86Kpxs8HtjGElggePQs0MbEexod3wy3rXUN4IBzNTM6SsF",
-	"5oMfpBRmLVnxDZ/+ig8wTxhUXLqBbPjez5/ojjJpJ9hXo9gNm3gK4QigywfaMNFLQChHZ6ns4nHsC57a",
-	"/r8XHsTdZtMd/VSrc2oJwYaZ7jr30r0Wu7dQF55D6h9k+Rk3IiCzzYUAR2Hm8LyCMdRusPcFvaHKxk3l",
-	"pVi7G+1tNM5auVnCFdvmdfnL8RRzrX6/HEOZ56Ido9PEzGcg/YcQQ+ObuDr/PBSHjpFvnZ/pEVBiOXvN",
-	"dx4HwT1KMSTJfdK43VHuCXtNd/mPzSYzoqtVYsD0gx5Jbi86cw/eBO0TQh1qgz3FF0AsGCmYO0paw2Lw",
-	"IWMIB7vZnNLPZdZNH6zFFkAqgcgJbm24HsKbpq/HCmPAfZFB+yr3RLRgaeMDraeCfkVKw/CsZgJCpGvz",
-	"cGI32Fc6TTam39yorZAdawpAlfgxyx1ofRDpdOAv3WvCHnXfstZu7Tav6C5bpqRcgX7SLc519+lfYupr",
-	"9+mtXqXq7r3NJ0g3+ivEXYYyE6byhbvlF9KbCEIPL6Z2v1oPCj/O+xjNJ3mrX4zDtGv/ePz3f+79+nT3",
-	"7f7//fHk4F///OXFx5NfP+3u7R9QICo8d61vl1QJ7VciXYZi053EtfsV3Qax5tdtdTRnrxNF8IpG4ge8",
-	"q+pr+dKqutK2Do58HLEYN3/5d9Nh8sJfgYbAbdPC7xobKGHk/LytJfhlLiE3945OX6iQ1vSao5cJQZFv",
-	"aKWTyq6NOwoyeTy1IlPcykthQEV8jU5Rt7aFwBqCh9d7XEJHH+ClcIKqLlV9yI2l/XBnelI5IUeGUsEG",
-	"K1FWLs99ClZZCLElIhVWzBpnL3zyHIwUbplWXbG2EYJvWc8IKTU1LOnh/cphO9fhPnSQc6t12/3j7m1X",
-	"t5+h1Jf1RYrsaeyMdy82O0vRUvGoko2PAWjwI9ekOXM+MJ6iDRuSf+826Qbm5rxw1kZG5F9bkfW9tAvv",
-	"4wFeR/Ss1yTcfRZoEe7U/0AsF0of9zUFyWHJsLcfgtycVUnM4wCpS1ORQV/nREPHb0zKdRT0ZeQDCPtB",
-	"t2/AycGd2EoF4GsQ9JyVh0akvXki8Bm8cnMhOOSZpSLwqoAEipMLYIavXYiJs13CEOHbzWYuomm0ojNb",
-	"NHYrDu+DSNvZ/4quxQe3W6uEK2j2c6QQfo47YAJtZUM5TK8ZH7DXRcHQ7QpTJRLc0UBbXg+F4kPZmPBB",
-	"utyxLiWsInY2sRh7hX9wiJeOuWHOxrFCVQbhn9Hdq50/P8R50ED3vxlIz5wtTgP4poPxt7b1rgjin7iP",
-	"nejuiOhwV4ree/qMufvqjTR2JX7OvvBAjVw5dZTiWabHyBwojWVWn0OBWDsn92GDkbHE7MnTlBRMJhCv",
-	"uA5Dj3vTslScT+fSOZbZDtnJ2FMeQ46YXwjFuOkovB6IhvzF0MOZGq1micjYw5grNhjFrAew9SOlGBIm",
-	"Ykb67f/3/4KWPVKK7zTYM25wXXm3C4ufaAgDDQBeiBPOUXZu9a6bdaPTOZ6FDy7PknfIun4KZpRlegRJ",
-	"F2aGvCumZ3NDhHrT5KB7a05vAUNexLh11o/b2f1MCCrmtX0337OR7Si6Vxomz5XORIK4e6NhG6WCw9L8",
-	"W2TatFncbD1usYODA9Zs7e7Rdumo+If9J4z+An+Y3gPul+tQ8+3tXsE62On88F8Pf2MPdxqPPDffzh97",
-	"Uevgr/DL/1htl1Qyyx76feGWpT8Z9oWa3iM5+1dHQQdU/CLQEj3T6rzQN29mZZBldt7qDLK59J175Q30",
-	"UxnP3qw/YfVK9HoFhBkCtwVC4jYVdxN3bkX9Mu9fLuTFPUU23ps84NMjp1fGiLDBj1pFFfn44MdGa3dv",
-	"v3Hw4+OfGk8er83xu94kFnhMb+RAroTv/XyDkATSU07dVllE76Ed57qMi1vz/5sw/0sUigVLLdgoC+nN",
-	"ojkoi4/iXBroGJabU2A5lL0CwYx1uockL1prqLM7ipQ2laOB0RWhTXYmIPXURgnF3Ky5ewrvOdPFZnIw",
-	"kOo86qhPSnZ1IpjS2YCn0mDB0cN3L5/tUDWbcY5I6nQdBBFiZ+v8nxe5jo/REoq5UkXVHxMgD7EYDXbE",
-	"khGetFKzVJjmfvNJR8VgFdTBPAugvtAw1vAJiV6fIoaZHbJcEoF511EjJX8fgSEXgCBjPmEP95tPigKR",
-	"XoQ8kscB4VICkKDJPG0SQpiFqsoycc6zhFkNC4WJPbL90FoIzwJ6ZSjacxZq2RIZ8In7Yv7ajhqKzDiL",
-	"GcY81MbIs1TUwwLGlFIcACKLdblKJJQDNtgbrS/IThHusxRDRViNiMlInqZ6fJo/kcke7ZUSFTwYz248",
-	"epiC2nAzhn2bzwwHywjOBr8aaAB4ngsLhYK0d+f7A4tgMusSdl4rUoaruUACf5nXCQgoOFKqtnz4qHTr",
-	"zQBeVpjBWmOvUoNezi3VUlWJsd8sW9THdSnnlYASxe0CAvmEA0qoGImFLtUQwELiXq++QKz7r10Ia00R",
-	"sbNjDDacTfxfrAZ/ieLa7vNDH4YReKL4jgKLO9YtQxvlRwXVTAcbIsS1ZuvvT359dvDfzf9b6IG833wS",
-	"1ay0YOi+KA2K8dSp60lhArmB6hfJPCqoqFUiw1fhIoparx2m65cUO4DPrmFHzaqyK+7Or3V3ViiUdhnk",
-	"OaWQvIiXpqPyBTpkca55YmZFmgKaM5XWphi0NICaFKAgubn4WiCXe5mzIjUcrMcVrdMC8sT/biH45Dn8",
-	"3lmsFAeAgN+Yu898KeDAJs7S8/sPc+1qUmpS1FFdd3rTVCRIuCBVNx0lIoncfhnyzHptEDgN+tIZwRNP",
-	"r+DswTPRUTjMhMykPjf1EjJrLXsDn7m2vbESKAaX857AYmjJNk8zL9PL+xU3pfTsFlETBANuqoJTGag7",
-	"qjsRriArlkHWaBVo4x+YxYb/VYCa/BBumE7+GmbvZvT5OfZkr/nT7Iqf9CuaKRwuNq/dxwGRfe7cag2N",
-	"yZmcHuB9R03fkhy773CZ9cyO9ZAy9GQAy0AcudufPRXP+lydE63SQAzOnEwqZyTZw78fv3+H54XBU3Zm",
-	"Ym4YMsEAOZ0xTsEmpvS4wWI1StOYdVPBM8PQfo8jFkNIJ2Y666gYgj2nzjCOMWKXAfOdmjLjhcGDysHk",
-	"IXS5X6r17JfRMOHXZb8sEyiBtazDWlb6kAN9KRKIqRfqkJ2bP5WLwwpdvzxqwgY6E7Uo9zoxZ0jYH0yN",
-	"tWs/7LfY/j6l3diTJys5ZbhGH3DCy4Rbrj11UKU4cBdToLdqA37XSMZrtjJvrfqh6OVD3cOS3ru0jXDs",
-	"66jn43YhTlLQ/401rOCtI76xNsTzeu1u+CORcSMIDLm+pqxMPZ0A+6DI4Q6ggTB+4+GlhZiecx7IgPTy",
-	"CGJ12gjaeh0FjbykjcCiPNc6aVPyBCV6hOI+KmRBomLmBhUAjAh6kDPdAz0ss5LbEjEruxfCIuJgzKUF",
-	"ZJJQNpPCoMgsXs+M5RMcU5kk0VhupbGyi/Q4Pvb1wDRYqMvno0RaZjOnkLBzukeR0NJgJKKjAtkjaa08",
-	"8QM3PzCs2+dSwWAMWhYN9pR3L0ZDwwY8EexM9HQmqAzBvaujCl9npKxM3fMmYMlQ1OMK6wC2TqV1AH/5",
-	"NpIp5gLtgqDgseN82XVCygFyU5hUgH8ExJdiWEGwW99tNtZQ+y/geH07ah/Gs9X690vr97mp66FQ5bhk",
-	"uyRFnJYvySwQxqkUjLsv6YwFd+pHKhEZG/PJIRAP2L4YIN4RAvrTBgKc87IcVyzGP586WR1vQ/HXZgHA",
-	"0a00AI6cCrlK+wuSQrPa/4tbviXJlTzyFirZACyiVT6eoP/CXnj48/MPHxnPrOymwrDWASI4dpsRe/X6",
-	"w9ER2z9gz15+ZK0f9xsHu/s77at0Pwuqv7SLgystMx++j5gRTk8HLR7NqPAINW1EpSwaFavOnAZVYGg4",
-	"Jat7lcQb+arC4lUrQPjTRpHF1dQMfscqgR8U/Db+/zVl9KzshE92pfD0LX56MhVkG0KaVSvxwDCrtZeu",
-	"91fm4SIVrNSiyFlJBNIJ2SQkOCs/4WvdjPf0NnC3h/R5yHQU0peSmkFJhWH3jCvDuxZElbSmoyodmyAA",
-	"vaiclpBUtZFj3no6TfX4sKPKoUXyuODyAvQsL4DQl86e6AsA6ckwAWeOKK1Eo6OeUt8fVC59PhyKSpQX",
-	"EDchQM6ZJqMhECl5w6VYSHgytWgyARi9wRs8Ub9bsDZIfrev0ATGCK1Hlew1f4o6iiimgnqgqz2icCZu",
-	"coXGgCsqFQb8ZX5FyoouU7R8BHbxpUfQBGtj9qcytsd/HYDR7K7uV72Fg3fLfhW89KMwo7RS1b7F+Bi6",
-	"9mNuWOI2+NajuoPaGtMNgUkHLVM71qzPL0WFH+WkXMqHEZSwgbHaUSVKh/iQDfQlSCuEpYC01j0mONTD",
-	"yawqAEvX0Ms7qtDSHmM5wb3ahmNv1zCBs854EWzu/BNQcetFaAck0aptjPowE5dSjOe6asd9PTYlBwqL",
-	"eanQPirW3aMuj/JCfmk8jn3MJxG6aV1KcyqN3sM6Wo0GjcJ6QZllMRyHZq9PPdAUunogZgyfUlXR7rzW",
-	"FAVlM60vltU7zla70TIfWKQP9JXnMYMF3oStark3jmBZyLNZGX/fmQ+4hQk7u7ooUHGvl2iKV5CjG/t5",
-	"KVdXkNd+yPRQG8CoKjHOOWwxt3QpjbTldkp56IxaPSUA4XAmhnQnLCKXCPrYjLDpl9UjICX3bH9tKl7g",
-	"mTAW3T68AdI6kHqCNz8wTI9V6ITT1Wkq+PkobLPptk9ZXo9Eg4X6LYSo8DMjVFdEzuGymsV9ncl/a3Wa",
-	"8ImJqdBLWt+jOAutF73bhGBug/slIDDcTh/CGvIU6+WlQlsIktMPjNNEoHPeof6B8jKMzrWLI61o7MAe",
-	"GiE6inAu1M8Jdalbxbru9eIdPxLAol8AFTERHrvvmlDTuJAT6yi3IcBFdNIB8MfUh2y32cQPbqj4y2pd",
-	"H3A1qeNvqfarrDvd7lpcjpRy9XXTZ+4jl1E1vwBiCX4fzaPxhYQBwJJKDFxOXRU2T639OKqlvOLKXRAR",
-	"A50pJ9mnQD3+13PfXk061tot0QNfQRP207o8wu5zXXdZ1fJvrlI27vdqqYootyG3tVBrmiLPYf/dOUtk",
-	"Wk61AVbgFJUqCLVD2BvUQM30nYOXgXRsbH3J67GA3CllHEhQQsviB8Yr3qL5AzZJhe2TaxNyIN0vrm6j",
-	"NMVT6e6IoDUiqTJs3YBQEFVyFp2dQt4YxS+A6g1U+TxNdyX+HrXczaXI5gjHk03F3v1wo1KutiD0hSB0",
-	"3KPLHcQ1secpV2XvA01Wt/Ena6SY/OPm5pf0JbkWdOKtrrCAIzTKZxtvZKLQyVklzsZ3AtugjDgTXZ7L",
-	"hwY7IpfIegFCpjwzUnVFsEDQ+eWJ6ChpWCp6lvEUGw3TDd5wDyUm4Vb3VECBe050/AHICKKOMhSco7bJ",
-	"BlBf7m/YMNkNM27TKM/IgzvEyYRSQHqk0mP3jphSTp4lAb0E1LcNYD441dkphc/idkWG7hAJNdxv8cVT",
-	"b4o6Srk/Su9ZuIkCrT05IYVXM1z/NXwN2GDX4mp8c2knnqaltNMAGrnWyp8GTvx0gqoQuz+ViVuNVrT7",
-	"OfJPcNtlVdfgCA7ybUMB5yi/I+/FnoSts9WDdy+WOC0P2iD5ikGoro8Yo0RhRkPe3UnaQyfCAMIEbZ7Z",
-	"uD/Zgvu/DrifZ9mEzAymR3Ytm5/II+Zb/EgTBgoDdwjdgp2+fVLl6MNrShZJywaCK1MgfNYs0dSXC+s5",
-	"K2g18aEnk6Ewi816K77YR317bdywbopbXtgFvLAvZr7+yuSwnqnkD5OOzud7mf6T+Ea9dN8Dw2L32phw",
-	"OVYfut0mvgxTLpUJtubUzqukIy7st2VSjEDX6bOIswMqsxRS6yHK7nuOwiGHHoS+UXk6Ol87q0iDP3bP",
-	"WCa9uD0uX+G4AMPiBofl95EYiQU0ypjiwaIj2JghDJTwiXNIfAVrsPeH2khM3/QIKD3uA0RE2gZ7N8K6",
-	"5DNxLhXjSozRj0v4JGJnwMKvgUoF3DRKIA1kouR531IFESICOgqGT5kQYJcHpPS5VqLNrE745IEJQ8f3",
-	"0Ri1qehzAk+7Mh70T1iuBUf5F5gxPKx0ZFtzIAAhQ7BR/r+SuTZUeyV8cug+VSJ6fJRaXJyyQCklQyoH",
-	"ym2Zi3dBJwChEp49x5TDzOjeq3QSPg18Tok1aaMpMlm3aTCnUjUm4rVadlQn8MJjvOnOsa3i7lvAs0pr",
-	"ej8Q9deVvbjvMcAgkX8nAeWVAG6ZWR2Qi7qCHnjkRGhdiS92PrjgGacSWRDRfW4Ani0SaKosjA2VNr7z",
-	"LEbRpsW41brBfoF2gWPNiFtzCFk/kATcdpSG1D783RP584y6iCTzpPcVeWuepu/c3L5q1hpIG+Y0mV0h",
-	"aOMmgsLMfZDbjtzgmyupG/DjQOgGJdG2hvOu52LhYNXFYGgnEMRBikQurZk67Nus67XFXKCeUTAniysw",
-	"u1dL9ULgBQg9l+uLH3q3hpb3lI7InHUusOrRfXPcMh6roZXoKBDZlyJzw8Am4RFipcbSCHbQ3GPxKJ9s",
-	"jGkS9+txX6YiZCegnbszA/sjCyXuCUDFQtsulmqesDOectUVGbA7GzbW2QXwNEMhzxy7/SNU0ghjbjKZ",
-	"m7+kkgOYJ5P71aJ/3W0+x5V9xlWpr78R2ep9/TOtB4vaAsE1zhmSFVZEuUXa3AY9H+E9CxxB8HHwbdSO",
-	"TrGHsVPO8Q5VWyht2cO4x1PjfhdggiUXCF3ByhYU5pR3rbwsu2UUXTnTOhWQYbljbo5b22U6SsDKbttJ",
-	"3DHd5r4sfrrC2YbjhLhiiM3PHvKp1oVze0ocJQmQ82o98A0USI8RAJf6RbORSp2UicMZAvghnMQGe8cH",
-	"wnQUsk5AL4XqbgfFRldXyZJFaFo3/2/LLyEJ4wbGVmoB6e64SQL/6YGu0BaYQLi51CTRWp5rRASCSzxy",
-	"xWWpTHYnybYtwNdtC7DgLj4Q2ABg69xciwI4ShIS0GsqgKJ/425bhbNdQ339DGP7IborAYKVCJAQbkMS",
-	"DMXd6E6m2wkdpXt4KmPq721iyIzkwBycxiHjmMAO5p+7nw1T3oWiEqXxvR3ln1988Vr6BNdgPX3y/TK3",
-	"u/Xa0rZ/K7TtcBgWcLavITCW5W53r1/LMTwXlg7ehmzt98zG8QL0+47+Xo+Mue+ZrA3sgvWw7e4NN0Cq",
-	"3mDPvSrH4mE3sY4yVg8NGPNnnlpIKiatd0sPA+kBuauAd1jPFMAjfg2mwHWQoHdTbabYTgsyCtzuFSXN",
-	"V2EtnyfitpTl34Z5NeWtbcHCX4kJ/HrcO2MzwQfzeWUgAeTJYIpVgV09GEgLRf1nE2ClhmxCVm6rhcTX",
-	"8Ie6EcoC5bSyhj385dXRyS8/s1cnb99EzAioiGFPGrs7bRbDNW16bRyxWCbtGJ8Kv3pgWBei5BGLE255",
-	"O2a8o2JcmjjYtTkdDgoN7MQPD4cKHnpNX6Spjol1Bl8lTSCtE06juDVCdJtpsNeW/ulp6oRK/Kx7wnm6",
-	"SIvAWaqNZV2tFE3PEKkuwFChuZ4buWHxG25s/YUbTv3185jygKF/jmdZiDwbD9ZG6ZFtsCOWSl8MhaPq",
-	"qJz4QSv3nTwNO2sduJXWkNPrCxUeJ1IjoAlu2/nL8MCezth+uLyjEAoeaq4Kk0KXOqfeo20AG4czWjta",
-	"EcX6epRRJ2FpGejqKE+MXogJ9ne8dJrZV50KhVwU3RTogUK3XmeNNNj7IT4Ly7mQfo0jhCWDeIJO4fNQ",
-	"0A84BZ3eUB0V//zihD2i3R032NNMj43IzAMG3+JYj7Ku8Dkk+HjcDfEQCWOxbTJMD1a8J2y3P2tH0OPn",
-	"+zT4DDKBlgExxzKJ/YYDQDNu6RB0yURXyMupFFftqJf8+mPy6ZmH+aESzDNdpT04r9/67lX91v/nt6P6",
-	"r7z+72b9yemyve8hgeflC87JCHYhFTLh+z6dRrhVsSJxwsaJHm4a7Bc65+5k6B7t8Qts8en3KW6DAZ/g",
-	"bik30S/0C7RyIE51rzcHBKnP/ld0rVlzWXj936eff3gY0T92/la1NEvCv+Fb13OxXbQA0aAtWIC1oojr",
-	"KJm0md8GHQWSk/3xl9uxJYk758JODYVup9buhN3UqUWdGrfwuwoaDe/jwmVuxnBhYeEbOGb4Oy7y9BWF",
-	"P53KpOMWt5NjuvzPGCrreDu3M91gbVqtBY2Eh8dE7NPJy/pPboMUvuuTZvNx68mT3YP9x/vNJ0+mPuv/",
-	"dDojN7vPld+ziosZXoRYauIyNTIRKCul3SZa7xp5lfOPqEo4iG9vkHmBPmuIFTUCWmGEKF6BswFqieGu",
-	"dUD2hC7cOIoGFtUVlbO+kxYCSiESRr9YPtxWRSRUpvyh/yjtLsTnY72EF8TSj6YFOW2JC9rKezYXIPBQ",
-	"oN0TWSaSU6v9824iljcf4plDO79vpxZXaBvRWxTRs/44r4JJXzVghR8jcFQURRag2lcnqSg8MboSC1/k",
-	"VY1Cp6hRBuR1ADUZIBvuGnj1IAq/UfKDW8eXP9dKbNHlNyqPbhldLlG01fF71kHDgQ6MI+wS6P+e/8G7",
-	"l8AigLQCvp8/eM7gW42yzBnQqEQP4VFW67rgWTopP2E9our7DT7nm6DOy9JXO4PMihuRwCdTXaTOhFDM",
-	"CKEO888bMdljXE2gt74fTeJJpQtdHNYQ0fS0rZjeiumtmN6K6dsU0y+lkqYfOBKvSVqngl/evKiGDIFP",
-	"hJwJqc5JaBuNAfQq4Z3L645aV2DD9LbSeiutt9J6K61vU1q/0zYnGipKQbdgqxXtzxPdQBp+46JbmmlC",
-	"/ikGzZwthp2JVEPzNI19OXlmsVH25pY3PGwryLeCfCvIt4L8NgX505xF6vqsbp/WuRHp/bP0ZMqhozz1",
-	"hUERMQMTgpKUKUoZRLsAiNNQvT/0eMEKS8iqoZy3uTrwzf5FJkgKkeTvEjcUPPNcuydqlauVfHCr6wW/",
-	"krevGjaqvgxtcOZxw+z6DGLtJTY7AOgT00OppFaN1TN7J37L3XI7kCvyinluE3VYvg8Op+ojoQkA1kdu",
-	"qyHnKsTba9aByklpW+/pkUpi0CdEUJn/tnE/1K6fmFRUN46amKdAtlKXqg5CKg7AwY4iUStzpjtkB9x2",
-	"yPw6SvwY0ZJeH2rlVBdXRcW3jk4nBpzlMDJgYBFljm90lOnzjA+wiQBRHrstn/GuRQVsi5yO0Njt39Rs",
-	"cQZF8980mBt0RPwr5oBEaHZmS+K6gMT1Fyr5yUaK2oetxHnj+6MvoL3x3dOpXwbsHm7JggPk/NhZagOe",
-	"YMt2RKwSJeeMIeZfejVNzi9+aMsw5fgB+q1Px3MZDtUCjGoz0tTSQG6NltQv010lJvXjf6FsNlmGuodW",
-	"eIspvYvkPdiLORxsL6vCWZ+VViVhMZ+75522wkxHSbHVKrT0kj2AkwErNJBD9zIh2kGdGh+RNBH0L0Xm",
-	"aWCsLncVBYONq8mZTiaHQdykAKt2f7KToTjEeKVU5+xM2LEQqqPiXqYHWAATWx2DUAQOU65K3A/Yyqcr",
-	"0lQkEXPL4P6LZTGZ7/0D3ayht5GbkDRAKiGySmSC73/kjs0kb1Q0xbwayLal7aietKZNbndfQGPtjFmh",
-	"2ECqkVvmnu/7GqBr3sDAt0jDYhqRmynucDf+RHShCAd7EEGhDjBCQuLOjV0OnAKBN/sp0fiV+GKvUCWL",
-	"WJJKYubr0iWZC6nKvvoIh3tK61tr7zWjmtswV7bwnEEAl3cqsCJkA251qs/dlK0uPK61e9JauyNoaTFv",
-	"krBpZqnmoLBXAF37uIhBS2rptX+MjyrwJODhPIV9amrtZhmoDb/2P6z2oarA29PfrjAcJ3IKi3ETiO7y",
-	"6alQ0E78LkNFBfJhG3f5+nEX3649D7FEFWEXjE7kZ67u9trdDMvM9KfPi2iLvemlyt35LSfxdXWCHdmp",
-	"kMn6ZmAhZuJ/t5DE6yRYJtjg1bDYGX5JxscqPvSGoe9kD0GVnsgwJ4HFypsaIf51G5ohK7Fs/eKneD94",
-	"tvzS3bk8rN8eddiCdWQzib2BjWWi2AAHvpaTueLL0JlRjALDjW0WNRcmJ/xCFKUJ0eltJk6W5fdCKeLp",
-	"zEFMAMxQolellVgn3HUu7LRg2LB+cWs43xHD+WRjo/ivrXD/nkoivTTBXbNuDG0ls8M/OZRIlgyvRxw+",
-	"wOr4k9Jj58X1nmp9Qd0ifDwIgnhTjbvjD++PT9ijIuFjvJahhpN5DzLoboADrw9fUSAXrRJVT7G9wGIn",
-	"v8iCsXX1vzNrV+k6nFQ0cJ1RpADtpTP/Mxm3gBwEiomqw8s4ml4dNe4LFTHDJ1EJiEbd8HuZEEDSRYXS",
-	"a1vKt7ZAoHrg4fUelyl0u9cZiyFnUJeqPuTG5ggQlHdYoHg+Il/u7hB2Y+h/Wn5fk8//iPIJN6R7QAuY",
-	"/CMUggCofQ+ZRzMWelr54NE62ofmc+vq59YSvJXIc5w0IffIw9qCz78bRbCNbpSIzLvEe3h9EjO9qEtl",
-	"5vflRJR3IW3e18SuGIjUy0lqT8zi083YSln3GO8o37tTB8JM/E1VMh3eNNbZBZxzCKv0wCiATguio3pi",
-	"LIxl5ebP2UixXqYHrAVXYwNofId7QsIn01SdNI2OOudDE8pBdZaIzP1AQHTfKBSgTNCsARpt9UX3AhID",
-	"h4xTu2pIuWMHCORwtmPZxcjPEaP1hie4eVGSvgxfbxdXxgi31PSZcshA0R5C2UjXD0ZuTXR2Aav2cL/5",
-	"hMV6ZI1MRN39Wqrzel+PMhNHHRW717uTGO+sQVJAufP04rX6uklzglyU+wwhqv0jN31qFTsRxorM7QBx",
-	"KZRU540Vs+QgxxDEOa/T6tQDVwoGuXW8yXz5lrbsZmjLnDBYwvHdkNpsm96+wfT2na8rmC0dmCf0WS7z",
-	"o4riAkS4xQi9gntN7NFYBWUNOLIpde1VdXC0t7nxa0pnkfpfp3RgLM76Wl8sal0KSTK6dF4HU//3Bchs",
-	"/8JVLYJvC3iMs1gGcuyXZYs5vouY43G+XRdT2JZOwHy48SvuHKaBMMZtEUM4W+cmkUUQPBPkxEWHxZnr",
-	"WkHrgGPLnR+QMH+YOsrwiWEP+9YOTfvRo/F43DB0Udh/XT3YaTOOEVPsBxAObV0Chsv/5FSAsXwwjDsK",
-	"UMf+D0aeK25HmYjZw/iyFcUBvPvq7dGz+vGro92DH4FXPolYeApc5BRGxM64ET/u74BL0lGA35WGxX94",
-	"HuyIdWrhPvwx4ZZ3an/FEZX0QnMDsKI4u6K7QcSM7ijA5XhGf37mLgm+ms34pUhNOyeu95AutzQTPcqY",
-	"Hit2ISbonSmKK7v57X75ApdJxVrN0D8A3bbwbRvsSE0KzQSc4ZdJkSArP7qWHXWe6bG7ZMhHRgCEnKXc",
-	"ioymy1n8UdhsUj/qWZHFjJsL3CHSRvDf3X3oH2CAek5RtyB4f0dRGwIsosYWg7DfYABOkMeZSEQqL0UW",
-	"u9GGLYhgeEIw7LeaQKQxlhY6suter8He4jsMrSo0MIPl6yieZfIS3FZwkxHhrX1DBuiAqC15yRSK15ci",
-	"w1+cTRinBXC34NNzBiZ8xyEhzvGviYRgh7I0AgPU9v6ReJQwrsqOwrlzy0EDBQ/cf44AgS+eDdgA8ShL",
-	"Y3SgzwSDs9ZgR7hgAEEH2vJS+OCBgS2khAWXm2dukXojI7CDA+Md5cfjFhjg8NQg2IauEQ/cX6AxvWE8",
-	"TfXY/W2AXr07kG7zxEZ0M2GxSllRpTxtV7f6SuNucvvwCtW90JvHC7+uO+/MO56Wfeypnvfg82WMrkS0",
-	"BgjvYnrxb06Ej7K01q55wTnkmVUia9DrGjo7fzQQA7MSbAPX6CZd9YoVWMEJ95eeOS2nh8J97EULmEjj",
-	"VGRymgkOA0JXWij4begVT1ES2ItOIfaN6J6+7f3jn0+yn37+x79+z07G//vpw/OfXr/58OtrvfuGv+HH",
-	"46u/z7LO+o1/yqTK0nvLE7HAuZfWbDsof40Oyv8Qk9fqk9lWr1+TQfyKX4rQlcaU+WeWMIorvM4VOijT",
-	"LdT8iMwIY2WaOuP5LLejpV1Lv+EI1tZv328LY1qyzVOM2yReuRvxOOzF1Q/ZMpDk8IaQ4wJVhcp7nfDO",
-	"ubD5+dkQg/yNWzjftr0yDytMn/A7x0Rcl7y692DhdeTPmiBhvH35dshkXiOqDw4j1M/3BSvcA6EUCloA",
-	"JEj3ehSKoI6IfT4cCmXYuC9TkZeO+6BEblJgQGItwwIFwvUYFtfREFn3eiWxGgTcqr2QaUqfYH633Q/5",
-	"CklXaokczMYtJuzr2mtb/+v6mhxvYhnOuF+PKP4rxTJJwIGP+lpdNCAVYq0AQoLmJDUA5AMfEYWApTY+",
-	"CJzjpHgm2IUYWghmP2YJn4BcD5e6v0MQ2/19r7lh4vF5Ptsbz0BWszwBY0yZ1MlN73oYnWh6k8Do9Hlj",
-	"UxwGV+qfb51Z6haMWysGQ2tq7dbuLA5oXtvTvJgv5cae0kOmbtutug2uF1mms1q7Rgkb4eZLoW6RsAMg",
-	"N4ELPSDooNmMakp8Kb+KCgahhWq57W0tyjurlpFF9J2oqelsw1ZQ0/AmbAqLb1lBp/rPt0xi2R/FbRjh",
-	"O8pHB/kLiNivZKJfpUMe/UH/npy6P4T04hplFvkbF4tcf3CurMk4pvbrPuVGaVhQLs59cOooylkyZ7KA",
-	"RFUFHH2Fao2QgV3LPwgrdK25tRsyu/0yV8mm12BfU742hGTvh3Ty876uQooVEhf3nQy3dBivyaTNtOVW",
-	"1H0e8o/NwhGVsuQtQT2UGPuQKXtZQGPkktrZr0aeK0HAkjNt+xEzOm9bEqyYLlce86MvRVZAdOgUERQS",
-	"JM+5tlaoBvvo5gnIFsBzuL8IMtR1mngEhYVusOsJJ1hIWo9jXM6vI5+26e9vMf1dDLHA5pbWFI5ExExf",
-	"j5WvdOyKbejlWmzcrRLxSuRn4duKeCSU8VLqOhSJFeaG9Me0Lap7EMcOUrnhXh1PhVlIjTgrNBNDOJUs",
-	"lRdYxD6vcnixlHev2lqfW7nx/Rmfbuf7I7ieyCjT67vdLf8hJkcj26+1f/vsPNczwTPn//722R0OhHRW",
-	"cdE7XSqVsTxNsWIG7EO4PkENmujuyBOjoLZ/BAeOhl3ZPk/oYSqgVhbsUCFUIw8ufiAodEWoEm7OeNdC",
-	"gR2ABvra3Q+x3AhBtYQjCH2VMNIrATddeM1zZMeueAuwWBN5NlQIRYG7YgIDRrpqBP2QKYzIWiC7Bja8",
-	"woue0UCq35RRZzHEabNhyrsiygFFF9JJZN0LTQUBfZ2JwvM/aj0wGAQAi61i2eTAU4kT3hojg4WHHOGW",
-	"lKnbMrNPQKYcBM+70TgTngqrApNciTq7r9PEFJ9fKP2tXAi9kNu88LRQMD77pOKLcMqZOwmFm48x0F49",
-	"CCAIz0Q7r152s/FfKCQJ8hrqiJ1NfO/H/B1Y6jT7infQxWkQGMfDx4fImV9RHIcZOXmcTmC7Fc9HytW8",
-	"4Q+4GwxsnTY7+vCaXYiJ8dsJnsrNBVUR+y/T7QpT9Ty/b3Gs4ThRXxbTZu9HNgUL4Getz1MRsaOhM+pn",
-	"dz7rCZHMO890crhhr948Zi9fvf7IPu5HtD7aoJgwQ8EvmLRYFhExI3jW7UesJ0FiAmcO9vBQSUe53U1I",
-	"dLd5CH8fIblWxHLZiV83lQPooWWwy0eOST9kENYHb7mj3nvz5P3Iul3aYPHPL07Yo15fZo8GwnIsAbEi",
-	"TQ0eXjyt0qB5Q4viZlj59Qg+mACnxNkESAMO8UHSYDIKdsnUORtTDllkvCx3jkaJtPPehA59EoV6iLZb",
-	"RoHs9D2dpnocMc6MzQQf0AYKNWP5ByaVNPuSV4Knth+Fpj7AY0CaAhWJ7zRQ1C7FU4rNXv76/Nf/HwAA",
-	"//8=",
+	"KRGyN37/IegluLjzFbyrF/RSodfEfHC03wt6izln+o7vDkbo4AAdHh6i4Qjt7e+4VoYOP3fFdlkG73Rb",
+	"Z/dJj3lOcAzL9a/eSRSRhXrGIh5TNoNTS2Qk6MJSUWiWV61CtJwTQZCaE3TB4xVaYok0yxZEShKPkSQs",
+	"RlQhLPX/pRLde/f8CToajYZIkki/Do0OB4eD0cP7Az1VM6/euOe+oM9gNCcpBvbPsrQ3fl9c/GBYmOZq",
+	"Suih6ok8wdGcPOFMCZ40x/7LnJMrIhCWlyRGKV6hS0IWiKoAYRbrnyXCM0wZIjiaI8118kGP8kEfDvYG",
+	"e7UhLwS9wooEiPF+pMfQC3qC/JZRQWJ3Qou5pPjjT4TN1Lw3Hg0Nz1ME6PF/3qP+//vw3X/1vJOb4yQh",
+	"bEaaM3vBl0hxhDM118sTYUV8yz0aPByMakP/gWBBBBIEJ+n3k15KUjnp9VqGu99luJwpwtQZ9lDRkzlm",
+	"MyI1CTGgoMjcjGJO5DGacoHCl9P+a85I/xVW0TysDnrSS/958Xe2J46i4emj7PH0x9/2Pz4bLWHkOy38",
+	"vV8e3P/vSe/9Sf9X3P992D8673/4btJrmZphZD/xyDLX+vzeYjVHfApTY2SJBIm4iKtzeIALKSofjNYO",
+	"fMo17+6Ne5mgfUGmRBAWaSIrzWhPz6g51mfeDfg7EVKThB2jGV+QL7x/zUfbL+9BdXUnvffD/lH7gj6f",
+	"U+Ed59mcoCvfWDVbwWhJ8CUyDAEpPAv0r89fvHyH5sB1jlGYEoUH9g0v41DzIf0SiVMyWDuZYuK/PHBT",
+	"L6/2QdBLKXN/Hlamq59YP+F3WJGfaEqVj0thYJcJmaoAhSJEepBEKmnYFAyfRJzFEoUqRBlTNEE4SfQC",
+	"GU57gaPL+uZFmnmISe9YfD88Vt+P9npbnoxJ7z3u/66nciy+N7M6VvYfLZMjSqxOtK7dnN2pHbniaImp",
+	"QkbzRkqsKJsZ7lsZ+d5Wx4Iytb9nNoimWlDsP9SzSCkzf47yYVKmyIwIGOffQSZ7118vMmZySQSKyYLo",
+	"EXPmY6l7g8PBYY2lGhm67fpalhOgvn89P+m7BU6JykW04sIr3YB9IjWn0hxlPYs5lYqL1RhhpJUCxAXC",
+	"KCbycoDO8CVhhXzWZgKJgwm7yBTiLFmhi5VW4ymTCicJsDq0pGrOM1UWNZSzY/gdJOnSClkqJ6wsj2IU",
+	"0ziXtXqMyKgd+tN0xrgg8WDCKgs5FVzLBCIvtXqnJ2ke6QU9p+A8e3XaP7Hadvtyl07qqLr4/zOZZFp5",
+	"68N/R8/hP4+ef/hWX5EtF9uf8h+Ikr308qmfyZWEwTcS0aqsGNnZL7CaF3On8VoG9l+CTHvj3l8eFHb0",
+	"A3NVPnj5tD6us9WCbDE2pCd3ewN8ghPCYiyeExK3jS6y96ApIfEtDi3hMhOtaxaZy7c4nkxIH1vQgwkZ",
+	"+ajOI7gjdHJ0gWfEst8AZSwClQzGCuP7LSNiVQzQPNx2yPbWH7KKUuU/Ik9JQq+IWLWtZ0qkxLOt1zO2",
+	"rzv//IU1Zn7buIypf3vbrDWlJzxjHsXhRKGUS4UkRylmKySI5JmIiESUGYart9zwXwY8OgXRO8cM7Q2H",
+	"x2hoTCAnOULFFU5ChBPOSGVyh0M/kZxHMLLylGIyxVmiLB9uF9h7o4NHB4/3Hx48KontoVds6yV4bl/U",
+	"ME//V3IWBijEi0VihdMD95siH5X5Q0vByi3TORXf2fu0vCM41uckNKI8HEzYX0/fvHbaIwhHMxf9tyCI",
+	"ymOE2UrNtRZDEql/QQfDh3WJpj/RcsLO7eLsJMfu6Rf/+15pSv/Ws70P0/13fabvv0Mf9IX7947Bgvv2",
+	"/n+36+Vvwd7wLPUcszihbPZ9QhglTIXa5scimudKgmEzTnfRlKYQFgRl7JLxJUN66QbojV7CJZXgS5AE",
+	"7hBkmklSs5jqH2xTCuyId+NVayxauxpKebTG11yhhPNLEiOsjpHkKUELwWcCp9K5QiqzMWffSwgL843y",
+	"+O1gLjhPCGb5aN7ZI97GnRwLAP6kdTMazQ0RY1W1p6orPepdN/vSoy2xsNOEt6pCMuHKDhiMPEtUM3xF",
+	"6ovYG/X3hnuPhvvg8R4Of+3vD29y6C940qqHzHlyi+rHy5ikC64Ii1Y/Eg89vsKXBBR7iadEW1tAg870",
+	"dSalMbjG1gCIOdO8LbIyQouI1YRZM8iyPnA4Ii0Q0MHeHgppMY7+JVn1BdHnNjT2AGZcn+0Js587RgfD",
+	"o+YzlPUzSUJNngkpfYVKlDFtISzxaoB+JAs1YVo47R1AaEHWmetjMtw/evSY9A+G8WH/YJ887l9ER/v9",
+	"h4+PDvDho+nR/t5BG88orWdfL2gb8zg8XMc8JpOPe6P+ZPLx0bM2JvJyCs4V/44ZXxhoYkbI0IrPQyqa",
+	"JODbAHEePjvDs7CwSicsN0v3B6PB6P4YwY4KJPVe4qTkKpEByMBvQxD3mK0GE/ZLzrYL46w0ICpRimOi",
+	"tQmtXkRYkvoOOEeJf4mtX2k3xjyZyG/vTSbf/tt56v5n0vvw7aR3T18I4Gr1wv1v7+tf23bhNWekZSdO",
+	"DMXvDw/c+tuVBiNZbwEs69TKK49XQC//Xr78el+2Wf9OS1n4Rtes57BJnkNLnm0Lw6Ikiz0u5ndAguC4",
+	"sRwBjvgFkTQmxmFeshOPc5LT0lwSrQUoEqOLFYp4mmJZYZLve0VUxMbOPujLi4TroUxxIltkJbXDLS8B",
+	"VSSV5ZiB/+W57z6/WlsN0E5fmpftAWXaPwpvEhYCQzSN0d8yYi9rbv4p6Em1Mk4MLlL9sh9Jq3Fz8vYl",
+	"uiSr25MeLa7HugUBK1mxHrYyAxJ4+05WwBZeOxtga1tLu523t5ZvE8xaB5Ngdnsjecd52qoJcp7e3khO",
+	"IU2hVcGDq7c3mjMaXZJWglFw9fZG8wumKqGydTxLe10LC3GLPOEXcjHn/LJ1WObybY3nk35aLjiTjZSf",
+	"V1RKG5u2YUP9z7KNuxD8IiEpGPQQf9/qu2/NU+bjNVu3JNr6jKv+lGcsDse59Y8Yr7hJQTYC19SrVfNk",
+	"3sUEnJe0PyUkbp2CzKJ51aEKagpVEN0X5AoMXC5AByUfF3pzzfSMu/NOZmY+3Tone725Jc7leBeDtqep",
+	"ddD2enXQKHRuzcpzVMF2MO6cpJ6pgt5zFxM1GlfrPM3l5oC1zf0TthHElsHmPrvtR6pf+2ZBTOLZm0xF",
+	"PCW+Yb/mCjG+HCPFc2eqi8Fa72iMFb7AkqAIM8YVuiAIPFboRBrL2aTHWOVpwvQkBI5UgCSmJnzNUH0s",
+	"xggopeNU4sS+mdl7HxQ3ugBsP4/Arn2uiNV+KrxK4HzbdunLmZlmP99cEZHghf4hT3KiUup/vNfvjCGi",
+	"wNk0oRGo5URhmkjzQZN3VNxnKYjbdwY9uZKKpJAMwcYpSeV44QjwQ9BT5KOq+OYNpSk0FYToxYkpnjEu",
+	"FY1k9T6cCILjFRwmzCrs3KnAipq0ATBuqFr1xj0iBBfwZedsOzM6q5/OrpdO7U4V0V7r3MGSMwlOHHuy",
+	"7BWTCaqJbx2JDpBxw2WzPFZkFhiif84TpLdHPxvCzg7sHg7MBoaakjU5cXFB45iwW2U6U/dVw22QyX0w",
+	"0XFNCnN8ZVwtCyJSzRQ5My5R2GRGSCyPUVhcDCF0LhFVgwkLI8Gl7HNBZ1R/AJtIGp86dxeSVGkllymE",
+	"c0cbvD7FK+dMkTwlEC3Qb0x4hJM+Z8kKBkylVpGvyiOuZHaZ6Zj9hRv1yCTiS4ZSHM0pM86jBjP55Zdf",
+	"+ielF23iDUXCGSzyCyxLWpi81R2dY9kv50vZjbV+MTixpauwMmmmLVmFVyBQXvDkTvSuOU/a1S0tzMFv",
+	"3BSAL9kVTmh8q2OFL8LL+1NMExLnq2xoOKfGFKvIDtfxjGMUAieUIdLGi2Uw6IpykzgycC4Q9rMktzqr",
+	"Fm/zuORodhMsduGSrApvX+GEtpO4GwuEwvDbaMn6kJqU9AonUy5Scru0lLqv9u3i1mip0Jq00EX3LgS/",
+	"JAz99fTN6wBd4Bj9fPa8/zhAGIFzCRmnnGGjOR3GRAuh+zDN1zglkNB0q9PUcqGv9Ge1JLD8nzNSOOkZ",
+	"ZBrqAXJlosn4IrndE6BJBuefthvhQtvO0Y+ThC+tFRFTbER9IRS500as91cCocHErEPuLg6Fdfa1Hgp7",
+	"vXko3iaY3cmAE8zaR5tg1hzqO87Tuxiq4DxtHaq+2ByqcfvdxWCNS7HdrwGXPQNW+JbP4kJAAiz1Sdlc",
+	"l7G5WEhSFhlF1eVAa327yM9G7zTvpDaMC1pPTCIaE4QZWcIMje/zLrbE+FVbt8Rcbm7JGU3Jm+n0bkac",
+	"kj6fTutjdgai9bJAXQifTj1j5/wnLGa3TFF4lXAc9xXn/UR/3Q4ainKoRPCbMGleJnccTAsFCQL3Hh6g",
+	"H+kPKGMJkaDNTeksEyRG3GXl3HdTe4XZ6p11g9wuJ8KK9CGoBIcFstacP8bMC4QXiY9NTnluDNtcc31o",
+	"Si4RqGu4Sx/L2WpB7tqJrcX7Vp5s0AMalP5zNbf7VqeRVb/dogdrGtAqpXNgWy8Q2DjoHmarCdOEdH+A",
+	"wrpdHCKJV9IaNN9PetTYYufwvknPVb5h8wHrGgdHzIRBMsDDR4fD+wN0whBJF2qFIkGgbA0nTtuCRElw",
+	"xDDOyHVb6j8zfIVpcuuKZlZ813FOv5cU2RKLlJtkAa04a/V+ieXEZSIH61KWEJRy1471hIXc+Mr6NsPQ",
+	"+X84YzY1Q29WwrWtB8lG2Plj9O8XhLIZuMGmVJsux8Y2sSUqejR6jE7cNn21u3OEnxn5uCDRbZ8kyhQR",
+	"DCd9oHTwZUGc3rn9jKgw7sCEz2xVlbWHwYiwm3JO49DyBZktFlwoEr/SZsQtk1/+8T4YMcDlnL1j6xH7",
+	"mvuGjh1oU81n5IB0DCB3J5el4GUq3uNqZMMGIRjLql8uol1HDLWS20/lIPGdxKbst/sQgG4PUVXi1E0R",
+	"YePJf5joWq9wz9uIM/VmVrr6vEuyUMbr62SO1isWQhORoiYcUq543xD0ZlJhBpqFe+hi5S/yMkl4tUTY",
+	"S7IajzwFoXdZ+VRBxmgvnkDLOZelOh6qNN+N5kQeI5YlCehzrF6DMKrmET08KOcRHQ2Hj0ZHR3uHB48O",
+	"hkdHo2pSkX6pkY0mLaGeZASpZ1QQ2W3fzCw3ZTbYAn0tBc+xt/yTMBdwN7EdxY2sBJgMuyRQOA1FHHpR",
+	"8oWItaYMaBkVStjfqxDC3rB1DYqtM3kcrcWR1kE65aJKh+/IlAhBBNJ8GCfVcYzuniJtDsPGpbf3lZfb",
+	"XmFc3dSaC56QTTT0Tt8DnIovbMy1MonnUOC5wEIxcEUmwJbynMh1rz7Vr6zlPQ63yHX8VM70eW9Sf4B8",
+	"7IzywZYZQgUOpML0KsevsmO1s1NAQPCL/yURHELDtQtUGhwbXwtO3pY4s80oraf95saD4lpT1Yx2gFxW",
+	"dFiMKrQGhTEmIIEXrQgWgdZrIYNS/zalV1qzD/M5G62DkBgSYU2Sva2zDYwLiCeOKRqloipNKtx0M5/Z",
+	"iYn9px77/4iTVT5Um4jfI3JPAIviq7LyVVnZXlm59KnAZ4YTWLyQf/RP3r7s/0hW4QCdzvnS5spwFlUX",
+	"AbBlzkfnf/1t+Ovl30bzYbqXPH4yZL9dvt3nh+KRPFKjbP/qcPno49Fq9Pv+yeEP6/lIDWQEXm9wKc4r",
+	"Jcf/Otj/5N3xr5rYV03sqyZ2DZqY4RPtIuknKj27/IaRPHfKSiXZFEv5grXWzUjjr8oL3C9WNkd9q7W2",
+	"dn5tseurrc9hAaKw6Z2vyUdlARkaewJfqL7Nv3AVjMu6JL8wtcY2FgV+rHIuLWd5JcwYhQWKYoiyBVI8",
+	"QBeZmoBH1lRQUTYLUOhAKsNSqXDl4UWSSa3R1qAbQ5+26sfcbFQ9mgvWn0sh1dJ822VlsthEm7EgiEdR",
+	"tqB63pxXBezasqKHw/WgAq04oG2jtS7hOxtuhFlELCTPJlp8Ur73U7CbmmcL5zY8YNLMG7rUZi2jiQW6",
+	"4UP2frsfoAXlAKvXrgPxKyIEjclmTpIf2TfukU85pOlGh6a97VMVBHWbAeYgsW2VX3emm5bwatsrwWqi",
+	"Xe9PLD2wIzc70hLS7NYU5JB1t6aLU/PApxL+7jaIS3e2f2Xo0y1XxaeDlAi6qnm4VShouEwzlV3xcInS",
+	"qW9j4YFfDuVbV1N+SvPdIJQNW+3oYrI4nYZ9N1UdxlWbpu8wZYxnSpCUpBdEaLXYZTtECWU0+gZw3KbT",
+	"ATrNhOCZiVnKBY60kIXEiZRf1ZFVfqFJAmnlleiqMqgWNMZGLyvp1IdN+6FOTIU9MZmc+g0ALLuJr3fm",
+	"iTqJ2Rdt2rAdfYKVs8hB8Rqgl0qiBOYOOlJDIYKsg4sVsoXPsJQGOq2565itzjX1e1gBviSAtSAzCrmb",
+	"RrVQNgI1FYQM0EkpVRNKFxA2t0GarOQ5Gg+Et5HiSXXz7bzrCDN3IcPnPLFZFi2lupBvwacIm6x5mPMl",
+	"IQtZLc8pCPvHR3/92/6vP+y9OvjHw7PDf/7tl2fvzn79eW//4LBKzwfDho1YAzDb6z/yQnpsrx54dIJd",
+	"JPzmm3cSZSV5tEWxcPn4tTL30jg2nM1nV14zRxuIDg1lWqvJMu7zJRwF4w5wJoTnhEV+mF7grPrRmDNy",
+	"bKC9IIPbcFeJJF6ZT6iaUC5/L9CHDLMJCzMW89DQpyAObN+mghNEsEioZqs0JUHdXhig55mAb5vBSpTi",
+	"1YRdEITjOEfGtIAWmgdpyWUSVfS/5iS6PKfMLTpc1EdAacnI+Lmc86U22gm+0r8YAQQuhJiDZe9Gq48F",
+	"ETP9X5ouuFBVsAz75cYZwGswSS3sJ/hO7XobqFFIzCsQPMMcDrpIRKuhjJY8bhxyMiSm8QA994rAAOEL",
+	"qMLSEhL2tYo6UoUXXe8caxdut+AsC3of+ziLKWA+61/xdAo/cryg/YjHZEZYn3xUAvcVnhmSr9+vT+0O",
+	"Jt9tsv+p4Ol5oVJ7zAVTvuhAKzFDYUO3DstUUj+2mhYZVxNGPlKpitgeZkifLePQnhFGBFZcn3/FFwiX",
+	"0oQgBVi/HqcccsEgCJgRi0XVLlFG2zh6verfS4aWgLyznK/sKVppBqNZC2StmcoZztAiEwsuSZtKuPE8",
+	"1LTAz1H5/kinorMszvVWD+wrj0lsC3CNICi7amorut9pQXH/93OfBlJbB5wkX7hLYCfthJ/vbGvX1BWw",
+	"86xGUOU55c/k27zZBi2rPBVdyO3BBuXnhUHoblFP5nixIAx8iDUNaGtX+TMoxTSKVIB4EhOpTOVjByd5",
+	"TVeruMtHw2HTYe71e29Yis1xgnKZb1BUty8pi7Vt7RQM0+LDxsSqi6R33BOsMYiDhuJc/qt5a1mgAHMs",
+	"VxrDGc/LzCAtvPzpgrmWezMNi95Mm4JXHsNkoxxZEzGpj70aNQFKB5W0U/ykCFTcWBAl6OmlOf8dutis",
+	"f+yMpuRXfR+wjU07XXg6bmSz9254s7cILhkeB8ytV17GDUfxTcmqrYFOZAmxELKwBg0FpHnm2kTmL/PV",
+	"ztrK2ZIyeWzLCAzuAiESXXDlgjFbOK3+mBqL1v1aDrgoNsckrvNLymboQhB8KStnuh5RBIXSQDTnj6V4",
+	"ZR6t7a4zRHmmJI1Jf8mFvr8PsKy5SCxhtrhCXfeLD4GxdPsaJMb9rkiMdWchrN0G4n9X2MPd/IUuOVxx",
+	"K2+PbW2nxaIwJElZ+UWj63UINkGmvwTX3i5OslYd9sQW2v/R9NhP66nutMX0/cWUm1Vd0SZKNkBh3tQx",
+	"DFCY1y7BH3MSXZL4nLIwmLCQsnNAJCdShiDkQ+cjikMTql6Vql2/kXm3oRxSc8L0dI9RaI0a8xnrXrLv",
+	"TMhUnVuX8zm4nM8lISxEMYeEnQlzji6jaRNpuIx1dB0jJQgGi9yhxGvjG0s7QoOYU2JB5Z6W+eydSwwm",
+	"DyC6+dRLrrE494SZx8t+Mu8kqmyr3k2zwrBqrVV8DPeSMmgycEWlz2n5NX/iBvMneMIzj7/yCfwOCNd5",
+	"imeAsKwoHn/ZI49i90WnSzyqaBaPKprFX94P+0e4P/3wr4f+PMTPSMk4p7H0+10hYmiPls0WmnLnH99K",
+	"szfMf4NCfw2yYVsxVGp66mGRwFMoIMsUU95KGvoTLH8GTSKPngkywyI20VtJTMPIKNKjrKqlp5eUIWA+",
+	"X1zGJUQHWzQLt4CF7mcAAvAaVSNwsAFUWYC0ugBuW3Er2VtlHTVYaXoIaJHgiAzQs3ShVoEDn4eQybXS",
+	"cbVfrv9MSSccpf9gmUEixWdmMcE9UdR/yDAwsFgXPO6QC1pt5FuZyaFnIteUsmHTRj3+ro6JFpbXNle4",
+	"wsIq1FkikPKp3zlXQ0vgawn/Q6Cda03l9uX1cTmfIByG1ycQtQmaI7QPb0Wa3+Jkusp69BchZrOLi+oQ",
+	"/zI6fHgY1QZ63apAZew9+8n/MFnfXYZXN0KLlHCzkKkspe3I8FXOX6Ocr+4KcM+u2wIPfdUGblAb8NcP",
+	"No7xFuKzU2QGBGW3Uo7G059Z01G1vr/g4g49vreuD1EH1cS1UG+EBY2WAjhEj/aPHt4fO0d6ntQEmLib",
+	"3ZBfHRB/GgfEn1q/+Ooj+Ooj+LNpBU2JlMVUGZniF/NGerjkVoAqhX0u9Y2uRbEcEJovQqbQBYlwSsDg",
+	"+uvpm9f1rD37CSrRzPYwnDuwvFqbvO8ORujgAI329tHBIXr4CLrmVQ8VZKesj6RfW2zWSJb2eS+x3DRp",
+	"m6WIIEnRTD3Op353MzMU4ElQVA7lurwxb+ecEQ97W5/AYL/xoY1CnzHly5TSBJrQvCkj0uNXSAlMkx2z",
+	"wctRbuN1Milhce54gr4lkGFdiQrlF5s50nEMASiv/suIWnJxiexNRkilBE1FJcRZAnClSpJkWmuHe7Q3",
+	"GA72Bo9qeSWHW2QNdYP9MNpnyyKWe8lvpa6XmE89sazJhYnAksRru//BNpr7gjyMacec/22zNIEB1xBK",
+	"Wmtiti4ZNWTrR86wcT9f4+WiGWUtLahZdQJf8IbH9YGkcYlqMPRkuL3QeI6j6F+A/PLLuCgLKFG25n/a",
+	"3vMQuDldb32r9NC3StXc3jX0MucpnDnOIiJYHcyl1EP39laxGLtcO3hpRm82Gck5X3Y4enW9ZzT0Hbk1",
+	"+VtBBZLDFHYMGtg+tyelCkTStpbocB1kMDViN+GzdVkkveHor0e/Pjn8+/AfHnm2ka/KrIUXFMUx26Ej",
+	"bUj905IJ4iLug4XEqaxK+XiWEqG5e6hgLLV05jI95ly4EAWtMnuz64gwJWhHh5F9puYmYmS5Q3JzoVl8",
+	"aY6iH6hQ86fYVxeif9Wzv9C3BKAooNHRcNgfjvrDkcMqypMqFY/x6lhzCaw0j8UrROWEWeBqfRo8/X+K",
+	"BGvo9hVOM5UJEtZ7VY+OHh/0h3v9vaN6kmv9wFTN222Oj2uc6V+EkwKJS88IvF77+/tHaJolSV+P4L53",
+	"aY6Ojh73R3v9/WFblnbnmbSO/DnxaSsNGNlq382v8GzXBc9GZU1/Xs55UhyMu8Jp8wNeERbLQvcpS6Wb",
+	"RBi7RuRa227PrL6B78IFctqcZ+JLwU3Tp8wCpx1Xhv2NMWddn8M8HbKWpu4xd/U5fioG6AWOY7AUvyKu",
+	"7VjHUC8lt5GrG4GMLfPp3bJEqqy7gh5bRn+FjoQXxCrJUDZuUBtMLfOMKFkwqAnLRXf+9osVSgi+sl0I",
+	"eKbGZotSgplJ+l8HVzsxbSxQxhRNLIKtXamNaLN/fH57Pfi3fzamUTuXjSO53XlqxaL9qvJ8VXm+qjxf",
+	"VZ4/J8hsJpIWFIFiW6wLJ0AYSRIJoqw5a+Diea1VT6mXTV4FPWF8OkYLrRLMlVrI8YMHYe4DN4+57c+z",
+	"IppAzjWL/4EbonyQklRGOOkG7DygkSyvaiZoX5ApEeDPq1LRXpWKHlaxmTwjacOAnkz0ZzdLuRvTPs2W",
+	"b5KZm/1lFbHZzW0GT3xWblXFrfGl+cueQGt0v+AvmrFHPCUSztFgR7U3L7C1reWprIIT3WYh4iVlnsEC",
+	"1GAxQGAH5bZ5xyjkC8LyTlhYIZwk5bDnJVlB1fglYcZpXKt/s9cbIZe8bb5cI4rssFK8QjEHEnQh5K2I",
+	"8G3+kS0ChoK3lkubYXwjofWG3PrzDvq7+PBDT7bIGsf/GIVa5TSMGDNE4wCFmSRiXPDmheBXNIbR2VdB",
+	"tMxs25evvtZOcBGVAHp1u1KllzLb9R/vKu6xR6AbVLhVPSlS039e6+mxNNyljtbiBsBO/dVtETu7wjNd",
+	"C0jnjQXhrhfaM6hu0CbSeNcertxIF477uWiXlRkFaZaaXOpxwR6eRwk30TBBTLpXL+iZf5xTdg7tFTUP",
+	"1bvqxT4ofWYbdKcnmMU09kZETnlKwJ20BFsXMtDyHpoLIiRnAYCAIixRQpVKoLq66EykuNYbPfVNVKj5",
+	"+Ypgj3j9J8Eij0VVJaFCUMVdFYdHjw/W5c8eHR09LkvBozWB1pIg3NamS0EvPvcbSwYeJiGaVcqgQG8w",
+	"we36mTz59lv06lv9v2bKxkYA3FRsPCKv3r0GmapNrXNtKTcH/BOWCqklRzGdUYfqQxA8glimmc7mHent",
+	"7dfER9WcWQ9NBvr2lnq1nnR1C4IyaVXm6j3na3IUC6xQPXebX4NObE8uXuSHmUvS2rsGS9D24jL5mKYr",
+	"Avne3Bh6ksiq7Rk6ACSVnjxXFhqgYy1DN39YwmUmNn7mib1NP5Fr676829yRMOOQzZvLIeoa19eOyDT+",
+	"9WH885NO6knZdPOj7prcu9Ykj3L2aBe44x1bHPjSgKseOUTZnUGVzHmykTW+0PdUMtfWUgts9Jv8VK7J",
+	"Riv24xuTlsanKLSAQecAGBQGFa/Tda1La0ZVh04MLhF+vTHA06LXwcZUbXMXIJpFl0RthjODuxwCGp9O",
+	"twFAe6MVMbcEa3EFTXfkak5igDCKuYVYDq2nI9QWiim5DsEOsScwPK7rVFSi0Cg/+pkCW7jyisDldGtj",
+	"HJQOCwhT5R5lvMNcs6pl/ZXYyL4PM3MyGbSiZ34Keq6R8TlxycXrVtd1Zs7zhSqkvPFpc/MLuLcuH3PA",
+	"NpzrgS15WWXnlGOE7cLS71ByBWSUIS5iIjq5kWzS145okr5UX6/zKPWm0p8ZPCRBkL6OcCIINsUSm7l8",
+	"zR3lFXAczTjSavLSFrwYSGoAu3NJxMDD1S1Iuq0Q/mCd2gngTYsj4qSei4xekyX8VgdlAuBwxDNlknVX",
+	"PLN4TqBLlu2msmKU80QrgnKe1zh0QSnz2Qpiy3w9ClP9zJVYY6HufGjhIj4O8KRQkeoLBA228hrBwmq3",
+	"pU+MQxzT1kPJawph3mAvozURIqOmTLkYoLemaZ3Jla96myHBWN9bL4nsPZkLKlUKxYpfkCPKb0HvhEJ8",
+	"TdAqFUDhUgcbX5hhA8iJpdxd01bM07UOcSD0S63gtKwH/n6uh+Jg3rD7u0nzO5Bv8f42i9yEsGO8cjac",
+	"OYc3l76Zz7DF5G4ZUGA76tVb7Fzn0P58h3hnvMUG/MHGU9SerGLuKjUeAfh9U91Jmb/zyHRKIji/JRzh",
+	"NaVn5bcVkMzHeV/xUTAcDj8fmtlf5dHVU1BXX+3vQcus16z8FiFPc2O3YKd7qBnvJBB26YRzXXKQfFkh",
+	"T86UwJF6yqPMuaP8UsC4BxoIV28WhJ28fant76wFV55NebfXvsapqX+/IkJS0wvBlBGYwQ56npnwBWF4",
+	"Qf17WXqRHXBZ69wfDAf7VZ3P/OSvCZvLbtMBhBKTiWFIsDb22ta5iQRm5dwnfbv3FCvywlmOXYGGtVJt",
+	"XHBIUjYDcaQIYJsTHLs11ywTqvM9Pv2ER5dyTV6TSzHj4hI+RNUxIqbKvho03uoIPcWrH/QX68zIgwRh",
+	"5e42iQhQGdLIVDSC1U7Qv/J2MF21JqkEUdE8b7uLV4FVoJAWYPvR98j9S/MZv4K0aXLPWPxmmi+Waeq0",
+	"ld/nqQf3x/WE0t/1LgVJ6BXxFVafoJRIqXkweGiW5GLOuSc4pHWBdOETbS/4EvGpKhKqlKA13Wi0LhZk",
+	"itw3A6rsYmd1SgK0U9yYSgbzQ/qR280mg0GaSKM38FmMAGxX1hydKcZ198A0VqTm47DRE6LpBWEml0SQ",
+	"GB0Ohxv1xTttFuTWR7ZCbNu8lObcSjtpPPdqTtmssioQaF8bzix7prcLZoLY34bmqCM5/URtU+mNUtz2",
+	"Re6VWnRFarXoNfdMLYy6S0+kbSMS68d10/DxW7Qzcpy52jf4q0t/rUvf53NZ503PWz7lUqzmhKmfxaZE",
+	"qLKXCjNeJ3A32z1W/Haze9xD11EcnesGX5rdUzsajYUIFwSaH4djm4IloWsoF/ZPwzRNpzugfP02Euvb",
+	"tXiE37D+c0avCEPZwga69w4gp19WkoXMp0w0xrwH/o3jWrZPfl+DXz3l/haaJ0U2fgEYcg0+5mmWJHkK",
+	"zOaItzborhmrvWRfWGd6zZO+ESKMXxGhHziP8GKbxiL63id40YTy6o6vdU2u4GIXGkOqIl9XptrNR2w2",
+	"cEcXsdugFtDrXanoM6nj2iCB74yCasSwhg7at3Sz9Cj1wdpaeDj0uobPTI/R1Il09JwVOTNflgApSHId",
+	"1zUzlk7VNqJkzpfMth/EbIUUVQmptNyfsGbP/TyzW5GPVjcXKU6oNFmXr58/OTYOMp6gaI4FjhQRcsLM",
+	"KwCno16H81QM0GvOhbf+6gtw2ps1/lx8W8cIrgHU9o4Y1nbJCXfJjZrHowau2oyCAVmZ4DhPCLKgrQEa",
+	"HepdGz0eBqYbnzcgtr/WZNYPlwyqQ58F9SzFNPE1B0Okry/lWHpANof7e3vwS18vVQ7Z+lvGFWWzQNss",
+	"tsmjmDDKrqikFwkpncMgD8LsHR4gHimiIHnm57Pn/cdQJKdVyjQl8f0B+pEsIGV4KahShAXoIjOJ/bLJ",
+	"IvShTxdYkLgFSHaALM6saTrtYL/qvAAzNkgzqYj4P/bHARezsu1PYMVqdn/D2tpo95d8k83TgJMERfqa",
+	"7XM/HI4N5M7ewXg4NJl+mjOjlMaMzuY1V8Bob1z3JR1WBnhYYWL37r0fjj5AAvK/994P+/sf7o/fD/uH",
+	"7if9zftezvR8TsVJNYl358YgACaGGSq9T4vP5y9evkPvDgboBGkmxCVOLIopCqnPL2wKEWolDOvOsZ7E",
+	"Ex4TvV1PNAkuyiXw3TJOrtVvqgdmk+2Jwtvc/Urf9wm2WnMRx338OkqSsx57++6sxZ8nKhSN6AIztR42",
+	"0Al0w/e3Voj0fN+WvlHVjHzwe5JnIiL+TnJVd5u5s2yclqm8Yo2erM+KkkRc0XUfrYPOd5q/h2xLISFP",
+	"NV3CWzZDX8kxp81B6wCAqMfyLq883jiKbQIxpZMi17Z0pHkbx7Ivwc4gryAqmhn2oZnhNEum1LYsrLYv",
+	"hO6FVYdD8bL1TrIKiZVcYuXQUfNwVo+KT8musdkfMhYn3a1QZ8+UGawbsRwgYAlYKnOfZbEJZZco1KLG",
+	"G4FTrR3Xl1iiqZbRx07JtADN2DnUXQBgawIrt0/fEmdQD99H79Yiy1mPnmCnsfykX3yzHMfucoUS7W8e",
+	"PqO4wok/cJiCceXSfY9thQ78HZ5HPGMK6perIH6jvR399t7A4hp/u1uCC5haeQEkwSKaS1JjuMXPHY+j",
+	"9V4DTWxxynKU7E6HrHy4VOUg+P0+P/vgK16qHLOiqtg57ImUpHJQ0k8fTOdUlDOVHjQLmdfasZPJ6Xct",
+	"2B9mDTseUCP69EZt8+Ap3PmKx6R1D3v5+7bYune2DrRTekqp63Teb2C8TiF9M0VUydx4VnMiifVU4Big",
+	"YSamxbLxXyywlCRG2jwNEPmo5TUKUx7TKSXi2UdFmKSc2cxQmi4SGlEFbeLDwGZON3wYnTMiSlJ1o46o",
+	"eUfCDUwaGOOB5RqGl1Cjg7vkjG0Vx4ODz9McjWcONEdXcEjQQpuXsM9EuF4Z2Og0pl/GjvqlJSQStyua",
+	"wz+EpunpwQj2VpgJNtbcZFy63NeXw90WyquJ+hbJr4qewKYF9eyr8v66PKEix9rETClDeCYIMRXpFnI3",
+	"3W0Wt6/LvuYKJSZvFasx5JLQJKn112kqt0UszKq516u4bqOY/sD5ZYnhbmaqQeEI5gKMfrTAAqdEmfop",
+	"zsibaW/8vpPAcSP4FGxlNZqvyfypD3YyT/ACX9CEqtW7kuDrpAH4znY9E1QRsbaBhm2t5HpobE3AL0tv",
+	"rvavaVLumv4CWv/IL8tOI3iTv3XT9404h71oAd7haKrXknZTzU9L762MYd/DhdoUUxrN23hy0Cs6J7wt",
+	"8aVe0Du1CR36n5q9dWHfNjVX/9UYz9/NNaNHKJ7Yfhw8AelnUs0uyUKVh2zfZ43avv2zOqTyPesZhNWd",
+	"y5RbGXJ1O9tYReV0qV2SdaFuHkc4JnBGYu7FnoIMbLzmfAGuTK7GKF4U4BXtxQhpJFvX2gbtEhfya9mp",
+	"Vn09x1CPDlt8uapppH+p20Xw2wYd3pfE5VwAnTxPTUa5MR9ZkigTVK26vf/UPdVoc6QXLajtd+krpYlv",
+	"JsjT0tg6EKXlU2VQMOTAA7UOgy2YjsdNzYVsj4MtXOYRGBCICzqjzNSTZhJ8XgBgiNGF4EtpiWMzOkP5",
+	"W/7sTY4kYbWqqxOGTt6+RJdk5Zp9zAmOiUD/6J+8fdn/kaw2YybtfjasXuuxBE4yNc9tEn5JGKwYAIHp",
+	"zVCrHP0LGCeOtGba0au51sO6t6FVLOxxddm3oESFFdkhmuLnjyaqgjyvL9uyTSa6RelAOQ9qToUVUs19",
+	"Mu93rOtgMByMqpzL/OTZemdG+tPzYoqLHrn5hpZKqBN9Hiln4B357n8NBhb8p17X7L2zyaXXOfu0xU4q",
+	"cmejslZ9ohWE0IqBC561MBY3ZfidRTWfYf7rGsmwm6Xqo9nKp303+EfRYugXkm83wbRFRIRP1RKLrfxb",
+	"p+7eNXbcS1tQVKnmN0kPVaJzOWm7GWa2MseiAOaTaJBh9WjmJ8queSszqjG9bozolKcEvPu5tz/iMUD1",
+	"YwpVmUsuYlMnccHV3CcaY68afGZb6MiuHLxxfj3miCIfWzgNDLcqEZ8SvYw84bPVzamFjXwSfxF+aY6d",
+	"S9d5bLqOI7mSiqTerSDtG1HLOrgW4OoWoCoqFwletQ8lp6taJTZnMkvyw/D5eV0tOgosX0tkNV/aUge+",
+	"Nq9bPYl/B599vWzNDC0wW9l+4pnCkXqrB7ObCiwIjuYIW3TEJiW1LdEPKygDr/i3bNdTk2lT9WjZS03z",
+	"GSdZC6Ua+D7wNfliKrb17eHhIRqO0KNa18+9w4NrPM/ejTFDb9uZF1mKmcuv7LAtMHOc2vPdtitTnNKk",
+	"5VhBMLjZk/YVZEfd4GGCUoEW4G1AsQCXPnSo5szkgVY1wJLhcpOHfq1e4RcnJ0mi96PeOOOEMeRb1mu1",
+	"ozK5Hu4COthNecXPwKdTGlFcO4T5r5tFliXil0/9+0ljQ55gh1RUzDap8vBgKxyoQRvioRmNT3EziO65",
+	"NyRAkiywwIpAH9WIpymWa4e2N9wSpEoP7l5Q/fv+t+3DBWt2Sg0keycB71gfsADjtdyeMxsARvsKoJEB",
+	"OkFyzoXKOcurZ69Ooa4tl2g0H20JhZtBl/IFEZEWdISBQtgiEh226edJwd3oPZMZkLUkEWcxFqtaW2p7",
+	"ubv0qfVChf+NHt+YwrSbqHnZMGE7yZuNLq/N7idDZZW10msI7MG6NSzR3RRf9+vY2fVlaVxLXkYdp6E0",
+	"rvb2GPUA0Q7upVJcytZtrAlz+W0HrS7CfkY4SaQThfb82d7wJpZgFOLKAbTX16/GWkX3pZQZ2WXqVKKl",
+	"4CZlbZt5VpKbqP4q1P/oqVc8+UpkkTKIP/kk3EENetS0m4MYjupDHhGo8myaULAILzJJGZGyL0zcKeEz",
+	"ag39CxrH0HVCzQVXyuQ3KoGZtNErRVPCM0hMhHQUQz6K837C4Sjob8psseBCmVrMzHjKiFmDiEipN6Aa",
+	"hihNyIM3rDBNdnW8xhTPGJeKRrLdfR3zJv+wFSUW4xJyG+ul2bZNj16SQTex7phLi8JBPi40h2jNwjbp",
+	"Q9o6yYPgud8kJziPbvuXBy6rdAf3wy4aLXEpSu1RfhsdWOIVuldoBI5aw/uBQfyiEk0FySF2Jqx0M070",
+	"YLGiV0Tf7xQIi0UNC+Mgs0tPpUTMILNX8fC+SY3aPmauz2aef7U5ZAwt7G2kqMnaLnAlVcM1LZhiVdei",
+	"3aUNott9zRrwxRlay+GelTerY5awUC6Mot9k1nwh+EzgFNo8aM2pyQW9IrIm1J2WVacMEFpNAij/XNrh",
+	"mk7mf9Cvor0lgvKt6i7sne7BIiGoWyZ8bTfXieafbK5ypwIankcLmzsiSHuPl1p+gyTJ1BZ71oPKcGG7",
+	"rms7pq3adIr/NrnI3x8Ob0JFyhdjvX70yhbadHS0lHDV1mlECZbqZ1Nn3iG4Zl/+0hMaeqJXzGQ35pjK",
+	"5eYMG+zVdaJiy3YUxeCCyvTaFvhNOeuoW61YnpHksyymlFE/sb+GBFCqJCrucgm1TmZBjKLI8/Bwl/zj",
+	"41IeT/+C88trMVb9YKT6QBnT2dU0mjzWJMECSTqrtR9pjubwpixKW2VfWveNG/4mUxHv7MY8YQgEpasO",
+	"rL9ubRSbOmV/jT4/RpwRCEZpSbtCV5QX9ms3JaIWY7r2zODGUlZYdeNqx9iiWay2bWzmTH52cj1sqSZo",
+	"yODOlV/LwNac9vxe/xKWDujOyd72/XWdOKWsXUH+vM0tFri6raXfO25osUxrNrWcaN/JJOa2QF/rix4o",
+	"w23awDSqBtcU+jl0APDEkmp03aT16OUxvitQABkhsexbV0ct9F48sHY9sYXQt8NqX8W8IUpHTdtVMUiE",
+	"kX3LWn62DXpC0bWH5pr6Rgwg6B31tDNcaLciZlrxY/szeiKcuBkYx6kxAc2/TXd+29YPzfBVx+To4vtV",
+	"Rj3atnDwBLCrMAJjpGOhMuxus2zQ8+2uxd5+3cHF/zoNswg2bhrk5zI7c2RqnM6lVTerG0lCIu6JUZj2",
+	"2ZpEDFxFx8yQUtC7U2JfXXRCWa/ejqCU7LOOWXxmCa9jFn+k8l075q+lu19Ld2+kdLdCX10PljtQt12y",
+	"a797J+W6pQ5tt1yqW5aG3Z0tPl+w6QYMffY9fhfTMrarNuqn/BfVTk2CLBIckbh/saqHqooLm6jdjM/e",
+	"1bpoue+yE2UbACGoFoAOtgCxrjj8QXwk3q2KuFv9Y0dIdZh2ucRqN+BFp2GXi4Q/V82ugJR1wtu8Sdyf",
+	"P6IqWN7fqj5YLa7r5sxoamRBe+uaOp19rnZWJrQ/lIpWGvhXPe2rnnYzelqDyDora+XzdesaW+njd6O2",
+	"ldni7etulUjoDrHK9uhYa46/C4MMbhy1tW13SlNuDk3fX0Lz9QuwB92qI076v36wCaIfvntQSRX91yh4",
+	"ePBpm4inG/XGrZQ+IA63UZC2RGP4T2mqpn5nBYE1hxHKbSytVLC81WIcdKqa2Ruu364aHsn6yhhvO69m",
+	"YQx6A8TrsH74FL07qKP6XGv1zC2Xpxw7r6qaY7YOFaY+aXRBJI1JI6V9ywqXvV1j+y0EXUOh6bTtLXVr",
+	"u+/9NRax1el5A7zOxgV6Ww6hdbS/T8qYrZYDQD64Tf86ETPOcKaQhcPQKzrLaOxh+evD3rWOyKpfruev",
+	"1O+WLl0fhlkODuOPfW8EF/CCR3WMmnIbNNV2pgm17UaNHeJxTQgkb1hs46y3UBT8zNctbA6eb8XJbjPf",
+	"XngbFKltxVm74+66JFlneZ7Dz3Q/03lnWxB6FbeJe+sdukywv6vL2a6gbtuCe92kq+bzLNd8qyucsIQ/",
+	"1NQBDFq9ain2q0Lf3yAI8Q5+m2LowQbm4xbgMx04Ocn/kZw3btBfHTdfHTc34ripEljXs5Wfqdt22LgP",
+	"34mzJufIt++oKb2ka27XCmGGgH2B+qmPQ3OfWjHL9N5iedmsrkyhg02FYM1Pm4g1XVfRdVrFEezWhRie",
+	"rcJPdkeTowqlBDNP4WKMV3B+qTA4JzdV272FHVVkCevBWPyYG0kVbmNpTt0uk4RJ7CoAbfIqTMDz6gVV",
+	"rbeYRP7cVmnKlrtV97KVniwwbecoq+FstkSylOKKkX7lWvX55jqHfKaa2UCxhF986mXJ9uiW89m1QUYh",
+	"QCpM5uZ6ZlxftwowhWiNRsrrPRWEmKLOWjaBvdA9BioLk8DbjmLdKfhcLVpT/R9Kg0741/S0r9rzDWnP",
+	"OXF11pzz1jy3qTUn/G6y0kDA3IG2XMIB7Og7s7WxO3m3C1SlBqbFdSpkV23YnHow9mJ1PFfDwWgwvC2A",
+	"EqunlUCqG5v0guBEzVs6iRksAoDJTOiVx1hpE8onyRKvJAr5ZbWJRa9eSVeKsbRVardXibzgSewLsRZa",
+	"I5UA4I0ypmiiVQTycUGFr2P5Tn2qjZf0fNu+07HtCXKeFm0r17b5rHW5NL3wzvX0urTPM1PuNrNtp2SL",
+	"bewS1JFGk1WRQWrvPEYsSxL4GbNVVYLtKMBGrW0hSwJNcJ56Rwmpr5ynpYExm+16OyMDtbHrpurXtE5H",
+	"X7yj6fj6iBenpEIvxSSK3amshufAlA5AhbArTcfbWMWOXcYNN+GAPztAmrO7Do8ShfURhi5/wzUAV3Y/",
+	"vvHwHMxW53rmPi0wiaF5s8yo0usNJJrzNG22BEhxviU++a2zqSpb2PzJ0uncfLNBEZNrOivZ3UJUVZux",
+	"j/aGYU1pXttVyVWdm7/2m5pypW37aG94Dcd50/zrGFWlw1X69Poz4JWajCxh1WzrcKqkQX//Kiu/yso/",
+	"tqwEn6cPh5FcEQGNGaBxEpYo1AfgHB4IoSvEBeeXhofTumnx46O//m3/1x/2Xh384+HZ4T//9suzd2e/",
+	"/ry3f3BYz8KraPea49RSEvf6j9Z4fP8oYt65lr8Ece8DRs3rlCWAyURcxMcIQHEhBXPuYPEDxIAuAMgS",
+	"zzBlA3RiuqtP2N7/HO6jPhoFSHIjjg28xV9P37yGBoVEGKB6Y2zgSCWrWi/0z9iW5oH4fBBTmEQOYwr+",
+	"Q5JIsvRHp7YHNR0jjH5+9xLwoUvoptUzhOdX12ILf6uvyJaL7U/91zWAjj46fDgY7e0fDA4fPno8OHr0",
+	"hc2nO2Sp45weFQEiBpCPCNVv754/Qfv7+0cWs5IhPp1KogJ0QdSSEDZho6PhsD8c9Yejs+FwDP/vV/Dh",
+	"Hh0dPe6P9vr7o7O9/fHh0fjwaHAE//t1gF7RSHCr5SEsyIRpIz5AU8qIQDGdad0kypT+Xu1w9faGe4/6",
+	"w3344pH9Yq904mKsSN9ylPVMukEYAPJ55XPaniCpBFHRHHLrYG3CgrMhvT370fdI2X8hx9W8vvnOSssO",
+	"QtFXMJjzWTcCH3G8eve6Of1XPoSJ8TrealC1nKqJEfQQnzDYWnTvKU7T+4YxTammAcNjAVfIbL+BJoBf",
+	"1dIy4iURBMklXixcG9cGMvB+7XA+qmz64+2QuoLeKyJm5K0gV5QsW5zkFswCLXmWxN5+aqX4m/RxGy5d",
+	"SA5eMeVJwpeQGAy7tXXwo9Y9uNxKzPid60EQhx7YOiqLJJQvPL8iIsGLYmzQpNcuAJWuta5rIJsHNnKN",
+	"5WbmoSW3z9J55RoL40vCTLJ9XsabI7F6ex+ZxglB3i0BQv7nEGLfrptCCQGzOd5FgXezbh3y8vLaGV7k",
+	"MB924kGVxMob6z3ZerveEQmm7Fqajmn8GeRsCJnEt0HKX0mgsi2+bX9NPqqTK0ytut/eHQKgZUGcVXKZ",
+	"uc1tbia6NhJ+upj//jbGr7WtY+PRea9sRtAFmXJBUGiCUURbcCBa62bMZw3pTiRzi3tng5Subsamb59W",
+	"7147hOqtdp820tVP1NeJ7HmVrjwO0vz4NXrbwFoESAFfcSiOmK0gE8I4/Sw4daqVBvJbhpPtS4Oqh6LJ",
+	"atq67gLldfFM0JSc/645xYZnzmhKftX3NSxvGFX1++X3tm3Nk0xIX+7/WyxzX0gE94TWLWVyLiALwzod",
+	"mgdxsLHYrnEifY08ztu6jOiRn9HokqgnOEk6WrzPuUDLOU8/kze1ng7fUr+5IuKC88sneLEm1cMqVOZV",
+	"30jbnLTMuk1HHuv95/alJEacTdgiEwt9ClK8cqrYsfFO5HoW6NypZpFQhwg+RtfjXytwLCKDCTMuYHtu",
+	"5poChmFJaUPClCCBXq+fN8O0NnFV4V7rVR8NN2Wf6GUTtHOG7bssIRbMDnx3BF0IDhKeIbtKBvduOV/5",
+	"Kpqw9Oeiro7zMxAllNHoG6kZ0HQamOiy64pf3rJa0uqSMmnVYrNskkC1jprbBZfXk8d6nY4QoZezxQms",
+	"Lw1QSa0z+rwqY9UbI8+bMtaoTcsz2LErYTJbKAi+LG1fpYlSpiSNSX/Jhb6/P+eZaQsL69m3R6FwQua/",
+	"VBW12sVNKls7VGnQyxj9LSP2suZvjbwZWNHAkZqPY5RQL1uALb+RJRTqKgmXtNENnOyHHJnyU7BbPMdo",
+	"whvufwY36bsFlvkXGgmchmacC3KJJTL3V3MQGa+dqrKv57Hx9QyMpb+Ny2d/b7PLB1Tfc5dwtFYnh05w",
+	"DthnW52ywO6UPm23hM5ZXqCKjzZA0CHQ0J5Vd+yN2ys8bRiee74UTbzTkqRioyL66t1rsILmW2hEgFAJ",
+	"kPkGGb0L8fqiF6Y9Vmm/yxMN1tl91V2snKbK6Nac9h0zExw9QJvIGZXeSgusze3zosVMs4+0fRSRK8IQ",
+	"nSLJU3LB45XWlpwgBRceTonteGjcOuY5fUzLQXYYbLhFZkIleA63fAp2ZWHduNHux/pPc1y7HMLaeWo5",
+	"RGvo/5nm9ruUU+VrTJ3I6KjXgf5mdRacxVQhJTBNBugpB3VmKagi5d38xpdlelba7bx6wmJ3fEk6XSON",
+	"d5Ma8uzjgouWhpvOHJGKCzBF1jVDXO8efAaefFwDwLhh5yBstzeSCYFcxPMwBbJGGlUB4kmsbSCg8WNr",
+	"Fi/1L/CZ7UerP+4pimhxL5CPpllYNxVtTvXerNrW2+rnxvpMq1PbZdmfXW299hAi95gWNHUGnLYn5iSJ",
+	"tx4IJANv9XHT88gnCLVWLUvRJHMnogyAPQsY1K0GVMKB3Tymrp5fKPDy9X/Us8iEPu4VB8LWoz41r91q",
+	"0ApcMZ4x/J1Kkz4GB+S3jGTbL5vx72w3gCWmKvH6FvXRosRijWhz1Ny49Sh+sQ+0HdHhBvyF8oENSo55",
+	"S3uN2Iw7qvm+FqtbmqY7OI55reHcfpfrG2gJYg59WevYyu1aknIyB5HRbwNunbe1DkrtpEv4bbufGW+h",
+	"GCMf1XmUezE3eXOtv7PNfVp+25pFhRjZDqUslZhSzffoLu3ofiw/vmbkb6EgvNvIn9jWV4qXFK17754/",
+	"QY/2jx7eHzvj3CEHSYVXAQpZliQhihKCrVOLsvKnRtfktPiq8d+txt+kNCJSKtd0ssSlXmMI+sige+HH",
+	"/iJ/Lrx/jMIyYxxz6wiGekf9CImh1xG4BbFxG/q9gzEVJNIsdWyb2xY/gE6vDXULzuTuyP/Ob0i4zASR",
+	"+Q/YxIRoQlX+XreVjb/dQ/kPwPvLPxghUfkFDKGqdHAvrvyWj8i3Wr2gdwUSOL8NRLB7kfnDXXLCxV3N",
+	"/87Hn2BWzA7+yL+upZC7dElWsvLvfBkNH8k/QC7mnF82/3b3TzVpuKvmD3OpDk/XXI6GA69E4p5Yl23J",
+	"aZ0azrRDp5kQPGOxVqLkAkcEstCQICm/AmvA1CAr8lEbQBPGuEhxQqUhztfPnxybtnc80Tq2wJHSXMK8",
+	"AlJh6ulJJ4x9cWmQbx07aHidoDeMTfXEEi0IXyTEWspUjdGBXoXRoU3UC+wSBijmSgYTJhMs5/rv+Wox",
+	"J0wGaIEFYWpOpP5Vry5GCcGw/OF34QD9qI10LOETirAAXWRqwrSJLRs7VV/a7w5G6OAAHR4eouEI7e2v",
+	"9QEfrA1Qom8nk+/++957dO/+4EH/w7eQIXb/XwfB6PBT/qN/LRPs66BIlibwnUeXrqzebAIhNhIXYca4",
+	"QpeELO6mFGOHxIet/d/tmqZZix0cAXqxtXTcQoncqZzgmhzOmzM7glw97eRSTjA7WSySrgXxL/gSND39",
+	"qGaJCWZr3Tjn1GfBQx0LHGW7gS6EEyCcbN9GymL/VXevW+gtaEFS0ibQxSrvTomTBFFm4usCM2k621U9",
+	"2lp/CyvtpzGgK+EkOefi3AY4a22osQeAqeLxNrf4VakEs51iAr/Meap3Ue+e5iou3E3YuJyRHMLPYZ6G",
+	"DCsRGh1ZE5e9Dook/P3Z+Vw78JBiOG2pQ8s5T3IwqCI63xYkrMcE6yK3KnF94cA5F/R3zs5jvGopP5xi",
+	"gfBUWWhOIP0IqkcTzi8Nn9ccv1aWeFCrSjxYlz5xNFxbFFItSTxw9oB/HX/C7csYIMqiJItJfHMLep0J",
+	"cm3M8KW3YEWzAeBQVgPcxO46up950ZW3+t2QLwgLxxBc0LyWkhitiBqgEJTLcFwoAmBGKoPDoM2b2BSh",
+	"TVho1chw7Gwg13DZJF4wvhyg0DqvG290Tm1JWUQmDD6g2cUSS5TimAxQSNMFl5JeJMSMFNC7ASVFEH2d",
+	"cXUuSUIiBe+HuWi7Vr+tyFsngtjGtDA1q5m57I0FFIvBFYNHpmeUWwv6X8UoekGv/Mkqp7VvatDWQvCL",
+	"xFurRNUc5WsY5CXajvztg04NE8SBPRl0LCb1zGLI+qmejAf2SfmgkYOyTrevFgQWL3mP+7+3ZcIZkvDV",
+	"ohQ5sm7jbMH4nzkhdmNFa2nvYV2/jLrKMv8p7Xm5gJIXPaub3K/tBJzkNO6w+4xf7+jg8NH9lhQCEp8b",
+	"KBZf0MEcKcqucELjPihSoLJY5uMeLHLzTBWAkTaZENChl5F6vg+DrMZdYlGnBjVmo6/MTc0427efIdx+",
+	"ZxM1MZLt56h5CzRwbpsYNp4JbCh+iU3DZH2cxjbGiQWRypqrBXuH5O0pF5rxF3XrRhbpBeAmmItN+SxS",
+	"c32/PWqQTuLKCNScsAlr3BfxJCF4lhGZP1WtMwCZsl1gywJgFWv10LNUa8PUhgbAjdd3xTR24yvJuv6q",
+	"qBus2MIsploBax2zE6T9PF4Qjtek92w91Cfuy7XWz+1VZZv5vi2y1M+YA3NeoEx1Pv3uFZXz3fV4rV1a",
+	"E68r04OpS9QPWevL5ElQBpgayw7n3ARjnzbWd+SjgpgoGxHx+N7neLEgjMTIJIW7YSmOYg6J/QGcfOPL",
+	"8wDu2mKKRBAcr0CNxKwCIUptWrnDSagqPD7dn2CRUOKLUpqFVZz39T2rcGyqs4BX2oCuVGShF9URdnti",
+	"6PB6i4CJEFy0EgNIB+BM/SmmCWjHhhyuKE+69QD4u3uiyQTW+UI+BT0KulPkdXmrueOkNp2/psLW4tL5",
+	"kmWC9gvQYE9zjmbaNIS6zykzJTFetmSTr82tlpXmacBgStia4raGtDeDqrCohLI2hNDcnaC7+dOl7GwT",
+	"zPqMq761+0q0Ye3Q3Bb7TL7RwQVqqcCrHD+H4mtYblf7Ya1MU839jUQJnw3QSSI5kib5DS7PDRBG+I++",
+	"bVvTf/m0BgQ4HP316Ncnh38f/sNjHfn8BF6cQc2bXpydvbWKV2DxOspfOhgerfOmHB4dlajhYOhHQ6Wq",
+	"rThSm9+BXhaMpmSJllzEUq8I4B/mYlWTLbgYHU63j7saeF1kMYnrdVTbooEXKCfKDq8AOTXlMGMUFkZm",
+	"aAMuMslmA3QKYGPH6EJgFs1dp56trdxtuAVscEd7t2YWWVxYsyslAGYrAUsMsELfa0yk0yTz9BR7jV21",
+	"a+4S0PuHXkM9lSAMpwTyBA3SgauISglmlM2OoZyKMyKdloXjuIpLneJELxmJ+3aY4MnGmdaGFahpsVnV",
+	"CxrH4OWIBJeyzwWdUf1nwiOc9DlLVnqqWqolNKXmMc1pANW2VAJT/s3uXvmnclO5tt/1ElQualu08oMW",
+	"rH0+nVZ+tLH0ym9znsSVH3IO6X5wweg+QFZXLlm9q/phsMqqI6f9S1J90gacq4tBEqp5cXXMNiGgPyWk",
+	"OtCUqDk3P1kL0i44jiKygEPkigb6UGReqRLIf2qq5aW9ylPFqgaHbbicv8NuI2V5X5/GbpWuwWatu7c6",
+	"pXxvHQ5hedcyaX9pq8RyhLBNUZb9VvEn4334xUG0c95PMVv1TVipTCxWnDbJRdOc3Rk9DHCO19R1iOKA",
+	"UtunrA+ZES5Dok/SBfRGYvyCxyuYHaTqYdmvZ+9h2ecLwuq/Nx0idiag15ZvqPsTwAcDCDi0pE3Cuq0S",
+	"juO+fkuCTUJJxmS2MPmG/ZTEFLuOkA111DnN9GQXGPgNjUm64IqwaAUnRRDriK1foKyfQXKKFoyC4aQP",
+	"urBhWXmxdO6R6mfskvElqzprG3TQjJUbVusg2LsVxJTYdJ6hePL2pQdm56Mmn+7dR07KwhrEgNaIlrzq",
+	"AHA1tVvpydr6ahmDMc/wBc9UoxPokznX+jEuoR3HWknWKoRdXtAAtNph5BNlyJH9diNbp3WZa+a7oJxb",
+	"0Mjb1L1gm2uq140qVxYGxZLZNxKFpnmrxKvrVZJ8g9pSCSpTtiWuNYqPPmYuVbjDUTMFBBWtaNss4pfG",
+	"guAiNodnOafRPNdVTZoUwEGRDmnDJZ6xyeTxZgD7VuhvIAzWplDbFG1PdHyLbNYnVrtw7p01uTD2O82k",
+	"6xivQH8vgOl2zrG/zixrI4m9fXpz0AN9BxxekxaSH5399dABw7xZQit+wBY53nljJDdOHwG8gxw0IuV6",
+	"dPwIM2MPe9ASYW3OW9sE/N1cyAEgsMIXWBJkntOrk8mqvXitTT42ofeDXlSz2+G3HTH8g/qCeFedJ22c",
+	"Ny9MLcLdNuNDj1Ur3pQzKlU4zhOsg7wjamDqUCYMfCuuHgSFhj9b3xNfsqJnq8vzzGsewBMzQGGKGZ4R",
+	"EY4noAKsTJjVbSKRlybtBtTgAMKLMgAmKQMoKaJsFoCfRwbI5ADLwYSFkE2bD6VSjRgusFBMf9KIn5nA",
+	"ELJ0JicXM8yoBK4fTFiBqWN6x1gQD6okuiTGfSsjviBygEIcp5Q5V5RBaqgE6ssLmyvyQACwCC4LGH6z",
+	"o9S/6bdWVb/aixoi950XCf1EL1RkPChlHauADiy12NUT5MvrQqzeOolRnm/Tp9cguEOXXkaW3Tr1+lue",
+	"/GxKChz8kSAzLCAFOdJMBPw6UeTKDIqN0AuNRl9cwvE15VXauuNiU7qlT+rF2bEc32wwRzj2VCF/HpFU",
+	"88U0lYSb6aaSCWZzIv/zCcnXAqdtozcXyQHz7lQhB080NbUORXDACL+0Cjg9qM8uIgPq3lBBtk3J2DVy",
+	"3NamGX+Kk9LY5lOtFrSoX7a94kxgpkypC0ZW4n8DisXYlNLYgJhJKjbxOznGSRIamT1hxuSjevlwNCcO",
+	"z8h6E6hCMY3BWk/xJdFCnSTTqlJSL93aWIS1dUHVxnKoWjVTaX671CedtlRxn+g1adZxQ+NTaoM5rhUq",
+	"i0HxgSwFG4FbaTO6KwrDS/eSa85Z8SSD/DEaiOzW2GOLbjeZz8TRbPHw8ODQ7jwkjus7x+j5u2d/C9DL",
+	"12fP3v395KcAPXnz8+szfbp+fn328qcA/fDPpyf/1P959eb12Qv97wn75cfTs3otlH7P9788e/bjT/88",
+	"hnd8//AYnv3+7Of1yI1HLUiN3x+Pg+/aclR3a9bRHRLz2lRHYRq6FkOoNbBozT31NK6oYy93UEENT/gB",
+	"jrcXax6uFzkCFySygUooNI79deb+HKYfuh70TilJBUbFNpATdaeBA0IwQ29fqSeYRSTpXClD7VpJI771",
+	"O9agQ04FT8+r5U/bHXbGVZtAJYmE1H2TJC+IUYNI3AY3WdUpXmCJbEGqzQ1ZDzW0Dnr1VuAkcxymDRmF",
+	"EUlM4tM780QH2CJLEDvabz6JC5vD+eVtdX470yrPps5vmjwqZ/1L7AHH2Xk56bM1vAVpfdjkS5aiNHVQ",
+	"OZpUSvCmJtNDXtIaoKe9sK7wbmpBIXgJZnbd5HI42pvubPdVMdhSMWia3fqKTRlc4iRBUcKjS9f/VfN1",
+	"9PLk9QkU+B/XT6njslX++izTR/bBr5mgUMpZWoWHB+ssN7MIH0p41t+1Vobv3vhvO80EKKqdUz7FrcKp",
+	"0Cr0ysLpNED/8KCvSGRjlUGt5soVFZS81Q5SfGXKCxKDcj3l24e2uqb5t1YFle5Zi3d+O43vdkmfb69B",
+	"jDkjNswAG1uYk5p5mGo9tKHKcIBCvXFhMGEQgm8kwkPooVo+WDwNGA6Icc/3J8xTLhgbddyG7121YC21",
+	"xN9x43PrAO+sxu+a+zo5cmiQfzt7eJeXPn6edq031MXElsc2+1wq8PdthRH1WfrSVhGW29ePdrYoviTF",
+	"akctqrUe88QGNO+2y+icTlVLkf8pN+kL+ipKsCKmB44pZhG2no/MQA6uG3E1r2G/PMb+/mh979NzPtWj",
+	"28ZD8mb61Ca9NI+4t8VOuXt+BJ3HLojjzTbiao7KXUBC3FX5sF6qzbGidZ1s9GHvEnpujy+VY/v1IBPM",
+	"CPhssUc7ak3Xmw60k1evQyudrVJ+YA/gtZs65Jw2+ifVD0neq2VKSRLfAWTYU6J5CU/4bPXFRfJtetna",
+	"FhYmqwM0x3wtc6DYdaBDa9Ciyv2ytRV42a/VAt2sio6TpEuLCwBMNQ+VDQwtplcEHLI71Cu2DLPYm91C",
+	"LzukM3aUBnfgTg1c+Bmqs7TaUY/aYjk3MCloRaQiIsYr6JJg29l8wf7WoPexj7OYQmqx/hVDGcbHPscL",
+	"2o94TGaE9clHJXBf4Zk5Z/X7NVs1maUewWdlj6sM1jJHm3VQqTvKA+QzvJDbq0HN9E5/eWZHH9yC26KK",
+	"JkcCNFbbRW7OIS/QzaFm9ednN8+y1zd/5ty26ni/Q8U6FJJMiRB5R7q2pOJSBv8NlddunuMNIOrZ9F5L",
+	"vbU4Xk2glJLnc0ppLGGZv3cL51X2xicaBCk3stASEQShZlIslgMU6sMUC7x0KCOQHt+nBrIpY7HerAkL",
+	"SyMOx3lqqN1m7w5XXCwuFdrNFCp9ziHZlEjTWAscLAmZqur69IJePsSqzVi8s0VJOLNv6exfMOBSn22E",
+	"3Fh07g8sO7pBrBVWZnMZC0e8aYoOSAx6QaHne60g/PF4OKwtTGVZDivLcO/9cPQBEFj/vfd+2N//cH/8",
+	"ftg/ND+1aKV6oNNWkzevRcmRV23qGG9kj/1HYbB+1hEoiX/A49UHASQptFAx8AYuWWujvvUDjqDZ39k8",
+	"EzL+4mParTqW+7Fvk+XHFdHUTQcLeuve9qkSV1/Tt/I69snKiSscueoymiTMyAYlMGVmUVJCLM+HZ6sC",
+	"ofTEl7iWXzogcDe9A/jdjskQttP39LpxY/8zgGC/YEjVG9No/mDceT1nvHGGdi3e6jWZTpXT7U0TZBZe",
+	"Xp/ioMgWLMVaTT1b0982nQLM6vkGNDzf2wo39HGO+jcKOnVGW4d+5+tBBfGQ6XbBkGmzjNo9H7TMe83i",
+	"bw4JuPXvVEHiHmr69wmLu3ZUyuf9hdWT5I5+7xLkfAjW4ncAa8emo5RlqJDNk1/NS2c/I4XHazAY0JOu",
+	"wnNJyKVxrAiyIFhJ41IyA10hzgKUMUWToq2+ct9CF2RGmcfKuNB2lFzjW7YqHsCUHGurRS15kb6T94Yf",
+	"oGfpQq2C8jOFS4uLy+17pBFy+YMeVZW4Hvn6F8LRolfk3AXCfGLcrA3Ky0Og2dlNScp6w7bqCAO33j7a",
+	"/XtbPfcvNutAZMzZ+TVTkaepr+nkE/g9r38BrprRRAHdHCNAojGeSIuqUl2V/ekePopG2yCpQZQJR2rL",
+	"onQqkXuiZq4P9gbDbT444+2f+r/a/kgIdpDhlak38bVnfDTYezh4vM1nd4o4bluobyuwd1qRGt25TwaO",
+	"Nior5tmvTbHLAjbSL5kg7ra0XkcH65czgBQri8bhPjxGIUhDIkKH9EvQBY9XAVSl45S4S6USclA1jXux",
+	"fgA2J4rkM3jCTbbIWmRTKtFScDarAJjmEG2G+wIAPk6yEhSetG1qi/1LM6kApU0hTZIKjQ7r4TYvpeWL",
+	"0A4gZ8MHc8AgECttNVmIxPzh6liaDM0PU2N3ps2tbPPt9G6NEUZ/PX3zGr01j5gyzIdHw9F9hCXC6Od3",
+	"L9FU4JlJeAz/Ai3XIFsPbBn9juoY//LAU/ZSXa5NxA/UkO/vWmp+4m3m4qMAczblAIWWV0KHAiSzaG4L",
+	"TfX6FwsP/RQWoEaHYwuVlHIBtMIMjhMKI55eUIOqYxseKD4zlaaaTwWQtwgS1AS+gtz/XnwIhdNMZYKE",
+	"Y5RAAY/pE8K1LTVhIfm4oNZ1j4ziZPOZbahcohkgh5skD1Ao9PaYZptaRazjNth1DnoOiQsASolFFSzN",
+	"yBkvuUQtTDX7viKiU4R94LdzUxFhfi79YSIH7uCb9g3aHNTfgEUwSEV2gBYGrWpZFV9skH21O2t7noGJ",
+	"6UEWU8RTgujU4WXZ7GaXHtgt4aBm+dSi93Mr+W8p6+CznM9+C0Q6xVBa1SNAkhAUVrHXw527Ofnhq68n",
+	"o/IGHOQplZLE54AgKNcgGpkbTOZ6TLQJY/KpE6LPp6xqssPPhjm63VyIJ6b424kVzADe5s+SBWHQI9ut",
+	"dZduPCdJnK+wZUJrqwfuuiGL4cGyG/u4jTTMytB8mkHXJBC5IafvqeF4udkDiX3ljDJW03+6ZOC1n4LJ",
+	"5LS3Fnpxmy7lpcQP3qWkqig+Wlv/AlURd5aNfU3hFX+9FICSVSmjWBdvYXc5izTPG3HoslVR4ck06RLA",
+	"qWg5O4ZxnCKkOFpkytcOv4Xj/Kk1gxuLofwhpei1MNu12efVuz+DjX1ODWVxsDcexs2Of3fCEGHKXy+5",
+	"JgBQf/iz0KSqttKXFgaoSbC29DgGS7EqUuIKYxl6Y1AW8yXgGmpFu148WGShAWMGk9OYbpXMtcIi3TaH",
+	"7RecXL7cuVMr0iZokOdkLOc8HTs8ynMahxBc93DWrwlvf3QG186GvGfE9CtoOxwWkAqKRaSR9deUo+Ye",
+	"uvDl9kHzsJg0cMkvyWo8Wg8asGVJir8qtjKMNuR2Cj3VPY4Z4/vFtJaA8Y5AJqtACy4UdFhcP/wvyarF",
+	"CVR7xxTaMcTna7IeSr17kFxSFc1JjKD10LS8VgUCW3WVTN1uRKh+Pu+DejAa/hHXizBYrnYEwZRIicsH",
+	"a6s64m0ZCMAB+z5Oo3njSI8dejBUNl1SFgM2pWmNBVWZ4eDbcIB+sVUXmK1Mv3V0kkcMLVq+RAd7e0Fe",
+	"kJa3JUNaChuHv7mdM6O1tOgpJ7ZUXg9oilOamFQnPcwq0ZRMoMG3tRh8lU72q3SB+7+ff/huMhncs//8",
+	"92Ty7X0vTyh1Hhxu1Rp+B5sy6GUiaePBDVoZg26v1EIiHMeCSAtYDLuDMkmEzWaA9bNhl+rCwdPjBw8s",
+	"xOLAXhlwMXuQGu1qnUzdq6wmvOy/xw8evP//+v9vmx5LoBLrGVc5riPc4vw0OU9FcHQ0eY2o29HYtY19",
+	"XNNpHPtw0LYXH58nIm5bg/nKUO6UofyZeIOe7MbT681JdCfUIglIEglXggYNdZZfNdevmutXzfWL1lzN",
+	"oW3pCkVnDCAQ4J4BOp2DoDD1hlEtO3M5lyQ6fzX98W9H4vH//fGfv4mz5f/+/Pbp45c/vf31Jd/7Cf+E",
+	"T5frYyv7jytbYl5ZIK999+D7lsP4VVx+1b//3Pp3fpLXiPItHN3mxo4ObvvQ5zm2rVvsi3Npm3H9vIi7",
+	"2zCvbCMExS0P2gYcrbteYQpbqcqRg/+g+sTNCcOv4uGrNXWDnN7DNFwtRVenh1SCqGheqfSY2oreJSGX",
+	"gS3gRPoY7UffI/cvRFjsL9DcxCSfsfjNNK/8gLd3wKILenpYsQ8w4GlRMAklNBcr9PL0DXr8cDgK0Ajd",
+	"e8VZjFf3NXt8hO6dZvDX9hAsj9YDy9T4vRulmyEkJ/k5vul7/ALaHncGsiggsEztTlDApGpWTQsQ3t9t",
+	"3k29la3tq+aH99dSqKjF068x+FgOOnwrWfsUK2KmVznOB60VeV2BmvV8oV8enGvK1pd7TZir92rHckav",
+	"taQzSRbG4iun4OmvMG4+WYdW61Q1tk7+dQKCdgVg/l00UL2l8igASYZasaLWizkO4Kvxst17bLEmBikE",
+	"K9qplNDUw9VUrg0tVktTC8rU2jxKxrrMBFWrU/1Rl45NfySrk0zNfXLukqxyNRL6/tvmAYFx8hjx+/bN",
+	"6Rl6YJvBSxNZ15xdPy0nzKjIYYDk3MjWiAzQKWHGxXBFBDr76RTwjA2tUP1pU8HhOs6Ne//on7x92f+R",
+	"rIrtNSPXy3VBsDAZpOZfzx2T+usvZ70GU2fQRUpqPfCSMHTvr7+c3Xcn4c2CsJdP0RPOGIkUWgh+RWNo",
+	"eIXhBExYeRWQEplUMtCCMEZYIqj6eHQ4hJ7FoGfYZrv24uNHe4f65wnTdx4NHz7Wd47BsscqE0QfOFsD",
+	"BR/+RqJFdpFQOScxLKd17rEJw3KVpkQJGiGczLigap4GiEqZEREg59iAHphU2KUFYgNlzKxYvpZarvY+",
+	"aRKhbMpNLRFT2GDg2i3Q/OXVs1enKMWUKUyZycIDdaL3IOaRbPjhjNvCoBxTNkMXOLokRoHDDPFMuQw6",
+	"w1jKnUVtJpxT1ias0gP8gqglMfwmHaDXvAzBwXiB9yRBVrtzqZY0IsGEzfkSfobEclPUhBZauUETSF2Z",
+	"9JDZbiQ1l0w55GlahOXiSeMxmzDbqxa6xgArhFFN2IT95S9In2s5Yd8ia2sbHvxe7//+/v7Rh3tOP1ou",
+	"lwMxjfoE+n2CeiSmkf7/+r77xcYjxKdTSUr5hivNie+Fv4YBCr8bHo73h/pffQD9Ce8PkGXuueLG3Buo",
+	"1K+zIJgB1G1kkkClINR1pAQzaAxb1J0Zpm+qb343MFe1uf189sQyhl/D8hh5pgboFY0El9B739x9SRbq",
+	"GE01NemxxHRG7XuiTJnqetMKHhBASYyyRfWTCSU5OYyOhsP+cNQfjs4ADWk8HP4K+3Z0dPS4P9rr74/O",
+	"AB1pfHg0OIL//Qpv00yhlJIbabYky+AcXgXP4HQMkDbZgUMQmJVCI/1lPR39be6uwtuK6yjm5X7yMI7Q",
+	"AH1QWe696kW6qKYM5cJ7gE5goRDWnze2VPEwjy6lqdXC8NY5lmhvP0B7+4PDAO0dDA418947zEU3kPBP",
+	"2jqaMPiPI/EQhJqFJCkZ7eEAvcVSVn+Dc69ZYGh/CCYMKCQ/YrVqLhnkWVFQwL3AM3KMQq0OhECU0nFk",
+	"TcFL05bNYH5CrRYyXgZDR3yBf8vI2C33RUYTqBwBcJ7yUbXdFCcsfHty9uSF3Qao60uJmEHNQTRH9967",
+	"HovbHF7oxXh/PGHY1ce5gIytCQGYdtt5jsrAzTJKCBYSWiKbfvCCSJ6JiOhNmzDMUPjsDM/CY22ngSjN",
+	"F/nltP9KjzTMLV1LB1S6s24O6MFoD9S2CcubP8MR1ws6xdLU78HSmLDOygCfYzVhb20hIKIxYYpOQWyl",
+	"kiRXJJdR6OTtS9Ag7oW5+A7vB47jmrsmzIjhCoF/496rVoUMvhdqLYULm+g1Rj+AENMMztr+E0aoJqQx",
+	"OhiOUJgxnKm5fk0E9YcD9AxrW25BTAqzXnrA0NcCN++s6IqlJ4wREssA2SRJkOHhx35xZ3ics1Sq9Df3",
+	"UTjl4oLGMWH6IOR3ai2IQ0UcT5HgCZHoXrljsxN3Wq2Cxs9GgMMv0Oz5PtL/BNtiwqwlHRRliqbftGvS",
+	"fElWmudbkejaQPo6cJt642oL7uOi8WT+7NL6uQSZUU0WpvTKQZNAC8lgwjyNsPPBVXtVDhB4zqBQ84Ks",
+	"OJApti0rLYSzQlNgZPcOhgf3geNJymYJgXNrDox13ICnp6qX2RrCCQOea+ndeodQiSpMJ01tJKY4mlNG",
+	"voEe1yjhfGHOk/N6JETzQLD84aDEvFyRrckDdD7J4cg4V2OKhV6isIg0jU16Zwj4C0Y2QnfOOv3DXVAM",
+	"S2QwYcb7DHOG+wO0nK8K21azE2j8sZxzCNLlQnuAzmzHSsdSJ6z6EaN6Wy7jNJhS+1GUEHxlCCjVQnwM",
+	"5AAy2dId1Utjtzyo7nSOyeRAcjg8uBRckWL2gS3pMt8zBKVVbQvnhM6cnADQiiJj1rC1KdGvB1JTguA0",
+	"cM1F9OpkRmEEYncFuq4yXx7nzvKgOBf6dUbvfP7i5TsUYSFW9RpnxTULBkoYoNyvrKkOJ5KjOb4i5U23",
+	"iGghbAO+4JnxFZhfx0bWJ1oByqWiAIir/ATHbvmBSqgAIrXrbFYWo4gnCcGzTNMwyBaoawZRQW3jmlJr",
+	"XU1OVl1WZIB+IlOlN9dKVyObDCCqnbJtckGZYRrGqtQERxPiEc3lwPpSUKUIG6BTLYLdocjfCzXixqIN",
+	"B9WzAiSk79eSuCY/tVkSo4ReErM15hwBgo+csBwywa4tnAwtwpzYt8vnJNw7AtUAE2bOARi1ofXla2H7",
+	"MibpgivCohXIMYsxMGH33scCT1WfEjXta31AG8K0dPclWfXNzf3ho0JliLHCSmiDSAz0s6A0xDx6MFdp",
+	"8qDLO0G9GAHy5+EhWghtnV0kpIx1z6doxTOBojnXJhC6IFKBx5bIOfr555dP8653enf1vpk0L0C/NcZ6",
+	"rqs5WIuqBqePP55hcC7p7ynCkGbAWojq46nfv3dgFMuxjZnot4M/wJAwMH/LgKglI8sWoQ5/wgzQKegw",
+	"OJE5b9EyYhRoARygg72jAB1+/AhvdOfcvMsqgIDCAdMs4Fesy0qBOaItJtcppXWuhS5lT+3B3h4K63sk",
+	"CLQ/OrbHpIAUoJr50iRB2qgRpmnTwfBowhqvoKyfSW1l/P/svWl3GzmSNvpXcHjmHltdSZra7BJ15swr",
+	"b2V3eWtLnnq7ih4lxARFjJIAKwGKZi3/7H67f+weRASQmWRS3CTZktkfuiwpFwAJxPrEEz879193WSKh",
+	"zkIRv31myEHqC2Fzk70PQvlF4QTQIqOYR7UW5AFwQLnTAcakoTYsYfl4W2F5WIPFH7kV8Hgy/sPP9Q86",
+	"lZ1xPONIZNyKFK7DjWvq2801TkPV47a22korP0XSZALgKygyUtG1h97iAJtt54DF7lF1eJZIYuqiHTt5",
+	"MK4fda3IwFzxvBX5mmSZvCQeCwr/jTQINnBanQJ2u8ppHTS53W52Mhl2y74zFoeKX3IJEc7YLbqPMlGN",
+	"OGoLj6dxLp/sC/+FX2SZzsIXFu4n9FcmdZ/7HBBt2tt/sojD4q7b2qIgcmzHA/RHDcgUp00SkLxkUCrs",
+	"lphTv5xlzpw/ZPFPL05YaMUVM/FlkHKpSI/xNG20FcXn/SE7ywR3/qn7fjyF55JlQGfGg12yBCWEX5uW",
+	"sz1Ltj5IhC2QOmiOu1/sbkXMfWtG35o93Ns52HL7Pu3qrI93Nbecc5ppdc76IpE8pPqM/EO4Cx5HbG/b",
+	"CZrt/a2ImR4fuF/v7LRVDDwbYFTWu1ym0PcMvZw0zbONxu8Edzskj6TnwDcWHuWG4ENYU4YwGQVTv/fj",
+	"hA5d4a9tVbpt4jKpsNM/8w+U1jrh/3Cv6RZmhKkXnzsAf8HT59ElNBqKYfjf+sFP/BreCf9utNURSGkv",
+	"ugoufUHDcCKfaVScl/we8BaCsYFGoe8KU4zj+cc6OXdG5Tygsg7d49sqpiZudU9tUxwX99amu1tn8B+3",
+	"ZGDqnQknHngiWtBVsa3ORFdjChWa1kh60USkwSnZkhpy4l91dYPoqGLW1WmqR4b9diz6/y2y/Pwa0b8U",
+	"cG63WrDHJDox/6szRnfny+KUKXdOtvMRvNEHf1FihJoMzS9sQknr5KQeKa22Kj3Z3dKM3PukKvwW1tWd",
+	"4cOCdZ7qc0qvj1AHC+M+PpxcA7e4hSHbjmxZvF53kVaKrsr0qMXkuXLrCo8a6yFLNLqK7nuRU4k1dufa",
+	"/YMsTee4J2KQCYwDYBsAz42WM1L92ITGY/7r0dmNv9Tze+vcq70vdTNURtj4MLjhynmSMsTIDLoObRU/",
+	"p/vhk5I0frK3v5A0frK3v7UVsfgY3+al+Y/7B3uL3O+u29oiDyF+I9VF7JZnhI3s2grCvcpYwamsM5Ud",
+	"oYwoxP2PBrzTE3XkX8Nof/G9HP4M76R7zaM3r5+9eHf8Au6B9JuF3B9kD44+vK4VyOCI2e3vqKYHQvGB",
+	"rLVqu41mYxdZBXqQpArJJffDeRU+8k2O4HBmEoCdnKV4iQk5Z/hg+SlgO5jVGr1KuLoQugp2IOBAnBHk",
+	"tD6c2zyc02Kxu6/lXIkYly0ElV4ntVbNbeAjSE9B34sQ1qy1fqvOAuaXPAJbqvZ3NPdCj6T6HNUyYQba",
+	"rbxbmJ1m0ydwhLJEuZRStOPR/xIIGPOO8/li3SQAqAbZodlQNbcgDfcZ9/D1VU8Nw3z01qtcvGN7/h2f",
+	"ygoe79udf99LbwHgHY/n3/FO26NORwxCNnZvZ2f+Xa+JZQuuP5h//YnWb7kafyRz0t23v8jKfVLiywCY",
+	"dPGW3YWWzqtNzAIP+32ejenU+CgtsCwDTc9vtSNIkNY+R7VivBNR/LjtqfNPxUl8iy4zOEkIhvCEjv7A",
+	"UYAndLwNlhypJuRPFKkRLWfPp2PGWY+bHsY3fdvpBosx/IRRFaSWK8WteApuDVqy7r0drtro2I2kwQbI",
+	"bDgopRrzBoCH5Ef4lpkpRN5BvudLYmZIhlEmragUDZgNx3O1tGwoBCEg9f0ZsQDC2Kc6GS9w6gmHAXKC",
+	"MIitP2ugZgsSfxqm6KZfa9VoZSGTrAHD91sR40bzrn0GWbGMhKGatL/L6AYCrE1It+3151kse6ntNHce",
+	"17e36zu7J5AxbTWbDaQI+7WM9m2Biio1E2ipYZqWiZ6QRXfm89xN25E7SLVWrS/65nT79J+/N3+9+Nd2",
+	"r9nfSX981lS/X3zY1fvZE3Ngt4e7l/ujJ18Oxtt/7B7tP60RPb7zKOF1OIDZHw41YOHS2/mUSZW+eMsT",
+	"0WDxG+1tISLB9NEIyl9QYK4WEQoEvqK/adYg6NJH9PpwOQzj29ZJe/PvQP6st07IIKJpRU3WXEAz/SzG",
+	"r9Ungzds7y6kyt7w7Jxu2F9k3cxw4LaoSN46H7ugZGeca4oj/LCc9fKBmpNXbMUKX72FsXvAsfmEWpan",
+	"WCaUDCgE8AydVkDSrjul+99ib2+v/hfW/igX3LOCVf7oT5n8PdM0974eeFM+Euc0uEdeXojxsgb2ubBB",
+	"ha5g/H7z6uEbl/FVJ+okT6nU7oPI/VmM15e399Zz+Ch4UpAeD7zWXt6JWMoAdrrpee3vz1PS5xEeAjjQ",
+	"Kz1xljvzAiBdmN6ylKySPsdAyL8G++jeXoz0hTIWz1m8rJ+A87lOP+FGQwRVEuEjyqUGex2MuoBzcm7e",
+	"Rk6sbpfdY8HiNs3ahklQcnUjMuk1fdUBfwq1knieE26Fj4F3hlkGGArIb0mE/0NfVt5B3BDkq8/GkN2B",
+	"tMUwFaatdDeHxOe6NsbwR6Eqw10XyjliQMebPFmBiRZFkCMYWZQDbwpwzkS7wRECtuUp2H3mY8zMhRyw",
+	"M9HRlLNrK49nRob8nmDnfICBdzLICjf39Ahh0+XcNaQTcEZuZDjpYis7CvHkkNfiX0EYxm65EGOpADi/",
+	"v7+3zz5+/PTmhRvHy48v/sUePj96/ebfEfvlxYuf3/zbmeNv3787efXm31sRe/3u5MXH/z56EzEE/bXV",
+	"s/ef3p24iz69O3n9JmJP//386N/soUcj6iyRiqeEfzVs5+STu7i+/fIjGv3h2W319N/wA95f/Bss0y8/",
+	"H58UOnA1m7AIGM0aaTYWPCsmLmF1EL6jwKWAhZ9eEK1OO1p1U9mxcYvFzi2JAWRnYIvhO4gh+JDF7sPG",
+	"Hpylh5Y6bSPboUSIA+0jwu50MyEAnpFqdQ4wDSV8WrzBXkjsuMCxBIFCcoBqQ8wn0frrLu58qHGaUmvT",
+	"9uUVYbBjPJvrqrf5sfIjaEi5XrxsJMRFOi45CgVLf7uKSne3GdUKX7XWqrmPVuZLdne6o1Br1dye/0/c",
+	"64ewmf/z8SFs4v88+VTm8i70ato52Sao+w/N7VazWVvCmsf1v+7g2zLvfopMoRXWA/5lTriIiEuIA7YQ",
+	"Lnpxws/nhYrgmr+jex9aurWYCu3qutK2DuiDOPKUq+XfFfWzHQ9E4a9QPZZp3S/8rrG2ZXVrS4CbsR7k",
+	"OOWQQXZjR1eIgFQZCCFtfDbEThEjrkh3yL4I5LV1D9rI4f2pvID+NN9ZwA4pfJ1QrEtVH3Bj4zsWg3My",
+	"LhibgCMv9OfM7V5Sk9N2b0UwZ4b9u0SIjpNERSits94Kb8lbkEbY090jwYFimiosCHVcrKgCmC7C2lqs",
+	"rxFy1OGqI1KwQuDN7mVQIupNBTPHvrgqPhhsixvzfOkNM2Jha6qle5G2wBXahNHmhNForyx94leLoeGz",
+	"C2G0SlnxCA/n8gG1wuNnxdSewaMN1d1jCRaWAzHew8BighQkWDqM5UZOp0q30aO84avugpcTPKs0jSpc",
+	"9dW9FBjorXkpr7tQt3dbDg1Py2kPzxAYvBN6NOxZRCK6Y1y8xX2I08mObnvRVY9a1jnBbbiQc3Iboh3H",
+	"k4aqJFKVpbDm/Rb5t21LFz0HZ/EVBVbBb4AwTVyxIWMf/gBuE8IYgNjxNvNt5dIX0GLHlqdfJ/N+D7Ur",
+	"ntWgX2H7IL7cWASb3ICR7UZGautGlOdbTcWYa6tOiElCxcxs1dkCtANVQ3m6pAQh8AkfRwy7kuaFAFlb",
+	"Oe89j46HyLgPrPuR5eHjHHYrFd4H73tg2IiPV1be+ZvuqwJPObUnDvq4MtiYxw1PdfcUuMFq283WbhP2",
+	"sRJf7HM+Xkitm57sWvcEU2ttL63KP+YH46uo89mxRnemZit0X7rMLasKgW/U/Y2p+7V0PTgHQddXRSIr",
+	"Y43XYBN8K9HGqYhhRNOtDiEeVhZShcDixnq5ZYCevhS3YbsENtYrCmsm+5VShc20bk5kJtyeG88rjgnP",
+	"OyHK5QndPFlpko7pxWDvdLhiD2OnNuItiiS6U/8wBh7IeCsn46sgpAWCud+HIhvn/HLSnOKRqBV12iR1",
+	"7QJ6/Rsr3ykt8yJ1PFNfelPUcxeLeqY+Y0FafNS6T8R68JdpsVE+xbNrfY4SBMcRKfOlNNK2WE+PEGEg",
+	"LRJoIBbibIgt3DkSlEmLCQTi22yrAoUfMqDoPvJ3dTrDgRQJs1oTwY0mgm0wy0QmGuwdlKS7y5HyGEkZ",
+	"kOrknGcJkH5Duafzjzodt5pXSa/5BTylk/V1K3nMhVTPegL5jYMRj+t9CmiTHJKw3YxqHZ3qYeZGtyOe",
+	"JEDjW41dIOF4fAGARvcC5y+IxJy6r+PlabldI2yxYvvu5eDFpWW9ybKgZReN/oK1wfmfqpdzCQR5sSn0",
+	"b59nfQkCiuRqitZ+sS/k/k1v2P48/4OVW0hcOf7Vv22VIjpKkoUgH0qMqquENrCPr+C4LeRXIZcUsE9Q",
+	"eb8HGoI0d9ab+AJd0282IusUxQm/EGrjplyPuXGUQCHApMGxor1xlY8SMAyJSEVVo+Xn8HtnkcA+C5w0",
+	"SDIyNCI59NQ6xNiTCBCn7qytZg3gUNa2BnzccNoZ2Js1zXtSZuPW63bw86+4KXwns0JQ496eYdxRVcc4",
+	"J84sLt1aZztaAIPklMPkUFYKNkCh4OThXLNicGM5fnuW40mvYsN819ir6xGs976A8ZrsltWgWBMb2+d9",
+	"wRaYRk150rDAyeqpyUJl+sNJsvKtnBSL2JovhBgYLA3x8iKEXHyERhKVH97hBPJqxhHKgus1jhaJkcAC",
+	"1GEBfqjMm2p1PpE4nZade/urS6gPOODbTXIuICWfUUqH5cXaG+jSTbjEVxQ4IIhpIZ8ZqgCCnywt0Z3f",
+	"roe8SfvdMmgJaSZv2qVeIuNnAuYfSwKSQgW8x/0/62ltBEH5VaJHLacxfEMTDP6UHglb+h//gMf+4x/Y",
+	"J0aa6V4nh/CUbqb7RLxodRyxM217sx8KdOdGdOw//tFWDO+ebuACD+KlTiuXUowYGMGAjYJ3U08JzwaZ",
+	"V+4BYUxaHgANnS7Css5gptMECk9gimeZHlEG3liqEYYFxKZSWEpBFMDc0EpEsAy0HqGEeNViiYmE7Nxk",
+	"7NGKrWlKfeBC/eJ2rTojCw1eF9W/z2hAzzFdEE0O+SURCEPPoNAFEda5wY5Y/EPsx02dkfpDY3OSWMPi",
+	"/2fnaTxrBnmzoRlzcR9t4bmEpszzppEXcONMDhkAwpCSGjfKjBH/OHfEVl/HeCFtP31AgPrdHYrJ7pKV",
+	"+yDU2C48oOfLjcWf1gUGU6jbXXY086xc5LKv3WGIwZLwgg2y4G4iCxD3W+wqgiyfeDQemFmhwpKKWbSy",
+	"6QrKDh7wyIGjrVscCbH2F/hFDdtpbiMYwd3aVp7JIgJf+CwdR0RBmvfC6jlHWAjASI9kmjqlgM42NA90",
+	"RhHiDAstHoqGm5ONCUINTjwSOihJYrIvtR2F1nfYNbJFTW3cS6BXEt7WVt0hNIt8CD0nyhWwW4dFCwRz",
+	"agY44tuqokCbLqf1K1xd4aJsEQU8ELyeaSA8gosPppGG7rnjAcItEA8OmE1YuQjfg9T07GpfadIl2oom",
+	"eq0+xK4ZUw+ZjXlEDo+utDPvda/jaapHojwEM5Rwyv2qwf6jD0MhFViGB2aCOh/XSA+tkYmo09/q8Dca",
+	"jlTQaBZ2pe52AdOWaoNf2d3s/lTX3e7EF5MGKWtpKvQZiHd/cjMULw526OTFbrZwMgqXwgqE67AVuxoz",
+	"vx5g9uOVStfhYndzvNVoq1AvNVFGrHQdGW/c7EMHslFPAxsJ8fBCqyPqenESjoIz0CFhnEoBzbvUmJ1n",
+	"hEY88u1hQgk9owr6QtsKJEXJW1NCa8IAog2N0ZTgALeEwQBvuLuQp1Zkiru9ZMizAcae8O2B9AXEDOwK",
+	"8Iu6eXumnLiiFEynRl3O0scX0viQrcdzyJAk8/0Rc+uFWa0PveSCIF/e2zB2ny6TiYihjRkLreeQrp9x",
+	"5DjSig2G2UAbT33PfZ8oarnUVhdiYFtw9BjtZt/EK9/tUS6C4Xs6CUoVJKUurlGJXpOasnh+yEBV0+UZ",
+	"o0ZyfoFpQm4Upx0+iBmcVbNyoYh70FGp8P4u0NH0eNp9Bdmj6tf5a4sWWsBTrRDXvEks1ipzWW0WazHN",
+	"FPbTBnd0P+hmpi0MCMT2dJp8DQKa4qHAmbxHrVtKVhQ1EMZnSjxUvjNxOUaxXfD4q5mktk+aB61dvMbJ",
+	"pryS7M8Zz8yvv/KZ9F74gpbLlPK1HvCbOmt/THqiZDz79gBgAvgYY5HhLmDHfKch35QKTXSpmJ8ENOKH",
+	"SEXHDfDRhJNCchiWsNbc/ufBr8/2/7v5f3Fedmhqrb3mQd7J5KRkgXlutbyfemh89ahskS2T9V5k60Om",
+	"K5lR6rOETRytZAa7u8JJGRr43SF0qsVYacmkmjCcIuy3VGEQRwVjN5+Ytz6jghsTfjdhocIRLlmi3zg7",
+	"Ugld4s7Ra/WBo+ebZyj90ZnoVQ6RSvIR8/AfJfPW2/E7O+UdP+WJQsuyql1f8klBU+f0TS+Bval6bs90",
+	"lokO9uzaKbZMS6Wx2AQPWt2h22B8X0rf2QubbNWiGl4EsrGjEze2vlSyP+zXCjLIx3jzDlD7zvbTENeA",
+	"zz2VFXa2HT3QaVhuK5+HPKKQnfF99wtN9x/63v9bUc5FOS0vic2vPKCCkHUS+no/r1/FIFShUyZG86lB",
+	"WdW3niLmui4hV8H49XBmJ71pLrC2GmH8J5+ZNGwkUnAN+yIBojWrNZwbLyHuGHeYmkEZtkywbUaCcAnK",
+	"sAm4XhU1GIIM1uDzWstD88H1z2uD/76uq3JyTV7IvUC4FdZqA3RbBui2blB+VYxbFefYmmxjk0+fRzk2",
+	"CaugcNMsthQKgzmVn/gm/FFoFIbdwIrBRAgEYsSuwV5mug/BSWRPCXIQoqu+KzD2jm4esFji7qoD+4qE",
+	"OEREiYE8coms5JYehu14KUlgh8aXR/f5mFqHMmlLaC9j+disyYd2u7GyW+ZUId/iyFxM2KjXQWlWDKd9",
+	"FV6zOeplgtyseFK+J5jgLaqdlaNDJC1OgrAodzBCMXHqbX06uc44nwjClMIthoXrDkOP4A5XXpg44XKV",
+	"W/lo2wvypSMq77RlA22MPEuDNC0LuyrfY1pmXpfzUSGNW+4EENPEmciXCjm1nCooD7ixAVB+Tda3m3aN",
+	"HkGWvi7VzVktJ+XkbU9kosXiYKxgoCuYK3Fo8xETgOBUOhtCE2ogQPIKqL3i8ddZ6GmxR4lr6mPu9jY4",
+	"19OWA3A+XGkzuKG8VnfCaPg6Wve5VmKjcL9FhXtDakTN1XUNFlut64Jn6Rj1jjRtRVDkMr52xmFWV57m",
+	"toLjfMhi9wopjIWcJwXMgOjuXCqzGvfXPYbmi85FAd0g1eJqpSgnZyoU7cw7K25WocBI3NfWlyJrOb/z",
+	"FDp0C2OKGoTGksSryHy6eSP0N0J/I/Q3Qv9OC32SZbDYIPmuW+iD+X47ToThMim09wNAsxP4Za+ioAS8",
+	"a7F6yBAfsdEEG02w0QQLa4KNAC4KYJAgtxDQ6UljdTaeUxmLha/IjlyhhCOm0wRQ4wgDL7S9R1oFLNuT",
+	"ttEuBkUMRhFJW7998fYYe+RzRqNiPX4poPfn9STRX9Fk186IYyFGKfwsreijaMcuAgSyrkXuZ51hRaSy",
+	"LBEGfrkE180VnTaBD9wHl6lnvnbeFP57sucm5XN8x3zgufE/zgczRjWr8/B6UJ61v1eku/SfY0bSnzbB",
+	"/eD82iTuF07cg+Do8cFAKGDA/fYz+dCQ+HasWagU8gRlZ0Kqc2agCXYx/g0x8qoYR1vF7gGn9IBTeMCp",
+	"e0DIu2OS31cMrRAIgcXY2L4b23dj+25s3xV0wDttqdKBl6Te9YYgqBbzdoR2IrF4czrsMCuZqfSpG56X",
+	"ym01IZbZO0jIg+GcF0xX1GwtL7+VPu7p0UaAbwT4RoBvBPiqApz7avfrFdvrNBpcVHJjt8GlULOTHQND",
+	"j8DQ4kNnxAmhM2bEpch4SuLaiKiiZyBxTTTYa0ul7ZDNkEloUU7use/U5mk/CjhbaRH7SrJpxA2W7us0",
+	"yclA3OYmco8RHxd1ihIjqHLwjCEN9l4VGMbzyeNLjG6roUqFMTl2hkJG9F6vDvM7OWmzMMkiJad7E7KM",
+	"lIk5o7AEmTzvWbf2gEn21M2T9AR4PV7lOzWGSo1e3vWL8TPnVHnO/qjIOeE7UWndZ0aqjriGFo33GlMc",
+	"qB9ALgfZ8IsHl/u/RoWKuDzeteOOf2j1WCDeV5Dhw6q/4r2zglfb26XKstXiVF+vieMcS6TQw/F7NUW+",
+	"Cr3p1dX3lS0W77QJBFoLwnLxh/fHJ6ykmOPANBVqD7E8xEBvRaI1mV8dfTeaLt7aZ6ioBJ2u92zcxfaO",
+	"N57TgjW6NYRyMDlQEExEYoNHXwzHruCVw5w2TvnGKd845Rts2V2ODhyDX3hDwLKhSvTNCf5PCmgigLma",
+	"G1vAQ5R1WgubFRtf/gouKCAgOMvdvwj47Xw1bYgYsEJPUPJVg08Lj4sK/rPO3DmIPFl+W/U41MaqBnOD",
+	"RXIQ4s0TfrzBxef2EK0652C7pVMiNAnTSrQVV4I6wXMFF7jhirTrCYDwHuIgpKfTA+hxWlUcNM/9Sa59",
+	"nyfIHOLGScesrTxkJALMNuvLRDlvHxhOM3y+VOfYbBUNTphsNCOQ0laJ6MhEREx8cbIs9Bfoc4KZnInz",
+	"IRU6Y/YB2EtEFqizubSpNNZH5Il3ECicQDyKBAIpho34uIXPEMpmY3budo2bNZdWqvMVtL+b7Ub5b5T/",
+	"Rvl7dzTCLshFdxOjlF4MjCB6ON9f9VsEHdWNsi4pa1AiE/puLY09TKSdgzUMGilDFo/Ex2cjpsQooAxb",
+	"bNTTESIIYSsg3TLE0klCBxnqY+Tcz4GCZjbjMnWfH8BGSV0DXz6+USqRuGf1uOkJc8jivug7teRmwC5F",
+	"JrvjmHWlSmAfgUnJ1RjLx6UKwMfUiswNPRN9fYkaOxPAge0G8b7rlCwTGTciyWltg642hdprWo4x6+tM",
+	"HAZEeyaQP9foPijfRlt9FDwB3VicImlu9zGsUCzRI1URw3azm9M1w13yQtlMirldM6D/AC67Vh2RKXOb",
+	"3QdmjQWG0OFpKjKWyKTcL+JCjFuz2nOY4dn/CiAEywfS51/egOFWa+00m1GtL5X/eRvwl1Zk7lH/89v/",
+	"tNvDZrPZrMN/t1/Cf568/PwP9xcz44+z7/qPnBvA2AxE+oxJw3wLZ+FsDFZn4dOWl+Bc2A+46jPWIdw5",
+	"ayUeX7kQR/Vfef2PZv2gUf/8w0LTKIEd3F7G9htfvTfJ04XHtHNj3UfuVOMMJzsWaZkhUL5sumXcRfwu",
+	"RFFATYLyKdoLoP4rQrtB7ZCZgI+XqbTzKhO8/UcsUB09TJNCqwQv7pGfKip39aKAbVuFvl6Z9R7reSbh",
+	"bvRUK83IEbzLmQCBN8b3RBjx0FYDmbAa7JcyXzz18ehGvueBicqdepzXDw+TWciIuyf2dJoYN0/lvHdM",
+	"p+atv7GRF/dYAyVCwwLMfIO7arVbITB32XNYA+xC4OxnN2Lf5wLSPs4/JguE1rSrM5wlZsnLNRoTbcvY",
+	"mR7mdF2ZdbOkgNrBDksAnDCoJNko7oE5Fklxt8yxSE56wvhIvfPJ0/FhgGNwZ0UJd7tF06+j+31uShL9",
+	"t+1o57P7eZACJWqXp0Ys08SJykTmWzCRU6iv8eptsiz8j0Fl8izjzp2vGTtOPUNrbVpR+a/s2z+V2zDA",
+	"OjTYM24wDsM7HdiCifaUqFaU+1aVOiDPMJZKr5hlKWxfZTO128eLWAcvIVpWpnWhebp7W2Dt+PKZyB+m",
+	"KOwCH2mjU7WIVeqeu75J+oLCxsQzc3tN2coAhmswhCCoa6pstGtv0HbtY3fbx2iWanV+6E59Irp8mMJi",
+	"u9/5ThwgYw0fmwb7SEMIdRgx7Yfy1KATeZVgmKzkWnQSz+nGt56ZeXoyJ6S6WiRunVw3Th+lqVM0nQvU",
+	"iD4iy6gfDesPUysHKRhfRrM++Jn4mvJ52J9x2q0YVM6HVhPvFGrYr7V+24+2m9H2frTTjHab0ePm58gz",
+	"S7dqUlnoCd/nX4C72vsS+MN+EAdSWXEusqo1eCOcRgIoFxgGhV5Thd4xhRYtk/SyX68j3i1Z60Wgllai",
+	"VMcIImK2UAlVjov0X1iyV8LnqKbEF3vawclRXWJo9ukk5jDTA/Ho12EmOz2oR5wlQZZAeh2neiGnBPsz",
+	"uS11V0oSby1Iu2QHEkCyTLcyaWxcqmmX6qUk5l3cekVvqmj3VjhVkwb0tG/1yB23eXTnwGyOqcE0LWQj",
+	"IQqbjwzcdt7pBdCtzvyv2qpsDOJDpGIHTXQBdJdMAwjqhp5t+AbEz/jKcvhzDixz6oxDh0KwPGIjeNbp",
+	"ieTU+R54Z8pDSTpnsUm1jd0LnXBpsF/IaVTWtBWn9zoDmaP7F//0wvl9hTWL13FV3okv3l1JxcZX2fgq",
+	"d9RXKRnKlF79qpFYp6cxrQcogoIgYrrwq4n2g6VR4+UzxjkAuHmFWZvfRsZt/ouJXfV5we2x8UU2vsjN",
+	"+yLX7zjMcg2cxp0o77guh2HqjJWFvZtkwSAIj9mv7zZLkmm2i7GEG1HS7bP8iZNpw2njTWy8idv1JuZb",
+	"72t7GR2eCpXwrN4VIjEL5HDgOkhNA1jiErM3KmHiywD0G/Qihoa/PG87rEfeIDzpCZm1FXUvFQYsZGcR",
+	"Xih3kcdNTBvv8OKrrfZnNJmXMJdlsXffVAa2OJWFYh5uyps07B075e7LMn8E8RsWTvSz8h+mz3R+JIAw",
+	"qbpIGnC3zpWhfsFDlYiMjBuevxxqXnifPXw/tKnWFxH7SevzVETsaDBIxRbAmgzjvlD6gQn3YtUZ1I0F",
+	"2yEGvx3xuD2d5shiaJwt/dTaCjoO7u/v7W85J19Dra8TBeUmx/hymTMq5a2LOplI3LbkacSGysoUSpGh",
+	"uhqFk/MpQDYZqi0IrVvJEcH8L8IURQpl3qLDh0YwxJm1VY+bHmLF3e0XYmChFBoNYUAnGt0XADOWvgQ6",
+	"8mi3UPYdfMNMtBUf8fEhg4w2BEsgBkL1e+MGO/JeUYcr1ucXXvASxtmJyvDpQLDOkJdXkJ9CC+einFkb",
+	"rbxec6PepKFaNkTJjv7QA7h6lz3PGuwVTxK+VE/H4nxvsmv49GxwvZPTBQgF/aVn4wLQbcIsxx0NT8Pw",
+	"O/0h5caeDg29iJgGZy+dmygck8LlwyyttXLTwDzqi77p8PR0+/Sfvzd/vfjXdq/Z30l/fNZUv1982NX7",
+	"2RNzYLeHu5f7oydfDsbbf+we7T9tyI5Z78sklaXUPBFz2qED4wC0FItYPMzSGCEXdHT8tCaQ5ve98/nV",
+	"d2As77ow51ff9bMYv1afzKan0HUV6zrtwMtmxPJWRAH8XfYJlmi1OiLuFSCH1V1IRrhnLG3Mnws7oZjW",
+	"jIHcXXG8ogSdFdNAuXg/qFqL891wtc5pslqWDw+8hlzD3VjKVCx+q0DQWiFoHuH+X742dOoFsxyiFwqA",
+	"l+6VvkU3ZE4RWzrIdEcYg/kdb1P4OqS95h7WsSg9YhorOC4Bguk8A6zh9PUghDSlzGWFo9XzlTOYEo18",
+	"jeOFEIPlrXlctuu35m8hvFElqj6iFHRelt+pE2WCGwG2tu11jyWe2z03YhOZR39afSHUghYR99I2jKQY",
+	"/WAh+BGxty9OXr1/3vrw6emb18evtqhKFgUQ8L+B7xJiHYdgXHmyu1Gm1Xk0HfFIWIhy5O2c9yAkgchw",
+	"ioBAubzSlhlORXlUKx5iPSAuEdI+Qb5AgH4E5RMmdpfwIh5nqhM+xpfSBds/0hV59Xip/Jwue1J6jO8n",
+	"/biJt0WM27YCjPqOs9UOwxUUaXkQ0Pv4QG6Jxi70Ei5PxFg+htIAiRDe45Ojk0/HrWdH7569ePPmxfO4",
+	"weJPr5/HRKTn6eswxBMfv/jXpxfvnr2IWSaNoA0AWqWtZjEQwGd2U4MguM8zmsj9cAE1i7pLTdGoSmGk",
+	"s8QAI8FA6AFSakiE5R8Lmn784oSfx+yMdy5gHq+79XdaiTpUisdUVmCBXRBqEagookix93C3ubc1xzRf",
+	"ABeD9aiDAuctnQfwywnt41Rt3JAdM4E4Xj3sQCnYAbe9Iir5Qqgrgcnr1wjOKpObW8Tvvg8V8s/Xu1Z8",
+	"sUEilZVuYQr76ME0pwdU6Rnk0Vyp2KeTl/UfJyIkz3inJ+rPtLKZTueGSdzF/tq/o4UK+Z/hDEM5/y7q",
+	"0NlD9bGfIApJhlCq/muPfxX7ZOP2rGkEiM4wg2q03z4XTYKjwv7uQli9bI4vlXcZDM9S2SHDAO39OZlT",
+	"7xX4mhHn+GeJ03weZ0Kde7Da2RCHeD/CZC86Kdi7p60gJdxgR+YiT4cwxGIjgso9CkU6eCvA1SrOpVLS",
+	"WQnOwWBxAcAdt9WZMDIRGMAZ6yFSvXiiJbARiF6G3hn8nVZeUmew5wVmZxKAfmKPdkB32pF0c+jpEaQ8",
+	"ACxkRHYJppKzszzICAhhUU0Hrho+GAiembYCZelWg1yBju73pbUioSo+eDaZC7mBZFkiBgK0qXIOmUwF",
+	"i/s6EzFgVEENwNTQhSOvEHTqC7f8NAqnR0whutxgwJIaS9VJh4n4T/xtDGuTGs06PMsk8RAVfRgw5yAj",
+	"5Jaam4sonziHokDnFmK6iVzPsrl3rpWIkOoWf+HWXHfbaqyHmbu702NnY+cnRWEQUPjHjjUbUZINCXng",
+	"Whqc25zDjEgYujo7F5jzbyvM6YMjmwl6fY8wbgQK895Zg73vwk7NwqbXWNxOxgAFvRBv7N9MMcOHQN7A",
+	"MmG5VPGWb3WCQ/X7CeiPaWNztHx+CcIfz4+vhYSFLGzMVsCfxFSB6X+mYGTUVkUESxyx2Ai3flQp6Sxg",
+	"vLWqsVXEYis7FyJ/+u9DMRT5oz010SnwDYWr/K/DU9B+df/KdKjSLLzv1Gl0vL2t4kRmwl0/DvePsIb1",
+	"FGpYcVh9caq7XXoUlbL6mXhhSAHZkHxEv8PZiRVpxwg3ue6i1IBuMm4PHEI7iMwqZGQaBfqmRBC3RcN9",
+	"MNyEkC0dqoSl8kIEXmz36fxr/fd5QLvUeBYrkneFxmSF3Yi0JMZq5/fANRzM4eHA817xHh0yb5Qegkek",
+	"CiLPDaWC3jMKbgbuR6tZAlh4q33NshMj0zEcz7F9NYaF9MmNo1eqOSjCmSXK89wL8Rm1KjQ7CEInhIAG",
+	"rEvK7EKqpGCX5UfTLUDZ1C/2qPN7dRapBXB7mBXJPXj9j9PPPzyM6B9bi9FzxCTaW3lVBe1G0NJGpJcT",
+	"mNdaCK9WzYE0RmkOHpZMN1agkD/fcDs8O4HfrMiEUMFX7aib/Po4+fSs5jwJaMUdyhbKiRH8WuUvXPO/",
+	"9hf5woOCX0wjdXN2ijo8vVR3lg9jmSwJ7PCrcJ/uHf4gbCBVdw04qdNUj4ocUiXTnn4zbdMXhTNZ9sT3",
+	"sAAo0l+K0o6IFiwTKhFJKHmCwilgthCKukNUZEYndPEsLeHHNicEk8PaR0hzWBhQufr7q9eJ3Cl0Ji7/",
+	"IsBMvzU2guROYjPzczYZHaiSIcWzOxuS6XaPKDpPzon2eD/ydcQosLsEuCIEsx/uNQ/Qnq87e36r0VY/",
+	"yUvB7Ej7w4wwQk7QcXDb0fVCJGaBQxlfH7EzbXttRVZJQjnLgGQkmjxqUaPQo5IGvW4DIQceIu0VEo3W",
+	"cD4WES/8ujDETi+Txva5KRfbu6U8TbgN4nB7p76zXyOAx+QfHucC8Vl43jI2Cq7EdQMUV3h5ZXb2KIFd",
+	"EvNuF07baZlvKS3TQxY3UU7stDLRa3SfoXob0N1dafzuZHgx4pBLwQV1RUkqli3OALlD32pagzyH35ds",
+	"z5XkLj5/ZbnbnZmx2ps15vsCPcMlWz/9suEvhuP0fiBUKZp8zqVa7SBFC8AygCVj5rmZ64GdC5ufmTVD",
+	"MtX2xhLo1MkCXbA/TnZ2C35aqYAiN0iqSnfd3Xulu4eDZLGhLG/fzExF06f5rrngr03E3HtgaziKK7lo",
+	"y6FM8V0BwZrozuz40BEGARAe1cOSNshZKpvxDnpmBtKS5K6YQr420yMjMigzSzVP8vQXXCJSI6C8rFEl",
+	"nJ5rwMAsgiLp2X46E0GyvRSAxE12Ze1+r3b2FTgEt1BSWeE2gHPbE90ZOrfJE9r4LXw8Nlb052APCOY2",
+	"J0Dpyw7PxpDB9pFHABgi6wLLdzhTPMv0CNO10ti2svocWPNboZ4buS77zvYDTqc8MSwvRUXeayI/OSum",
+	"SXxC80KaTz2SISTvhmmKM0MmK67GgJIjZNxSFERKz2SWgf+sknRakHHoJJTKTpDf3FkOJUgoJgXe4g5X",
+	"7GFss6GItxjWtrp5PIwhuRNv5dzFpUkhTK8yj2ZO8RyVpkEDO9M6FVzdvegyHoRFgsu0uJvY8l1k90iC",
+	"vPNC30vAaalfFqGzQ8tHCRS3eGo/f+hKPOsAn6IG4HE4QVBIC+fwKgE+L4T73LOSfMUILsjwGR/HX0dn",
+	"DCOE79wNizsvxVtvpnh8iRmsNParYrpXFVb7ZvO+iHATwd1EcO+sDD5KkiApl5TBhZAtCfGFI7bcgy2t",
+	"T48gZnVo3OkLrB9YPKTGxVqRqK06oW4FEJk+YRcVuk8RHIfyhD1u6qXkzNZhWxlhS4LfahT8kD8UHEEJ",
+	"J6GMJu/YprsoA3KaFwMUrUWWTGd8YZYw9GH0TWLa6qjYAYM6bgSngo8JR5cIGJk7hYcBruqeZqhDpjQB",
+	"oMhTrUTpj5P2c/CpFZZsrqDbcE1X1W3fb5T8NlklXnFT6nK3Ca4HSYd7KnffQ9FAcb1WkoCLxtpDGSFZ",
+	"DquECDCuhSdwzZj717Cvcnn6fYe1r0sm3Peo9kqGyWpBbXyyJ00AZTWNWSJcuNOvfdE/c8e7HPdjD/95",
+	"/P4d64vsXDB4yhZ1pM6FATXdgihXVVV/wSxpoU0SM2P1YAIQxW1bOS+2ReXDBch+3hVr0lZgZtjpAEsi",
+	"KyoKZ0K4ZRt7D9lYPl7NTMBM2bWYCYv4vrDSdVjpH6qkHFRkQNQpjz5TIU1pOWtRAQ0eAmoIuP57WdH3",
+	"ASexiFd83QGzKqn7rNhFtpJHYiOLbxvEsPFd10cfUVnktbqvjzyodAHAezDoAsECId/NDQPfT2RfvIfa",
+	"oA3u/fYzE7T6i6QmAh5448l+N2h5Pi0XbgWVUTZgKxMj7zRG32BcheYOYgJ3XzaNptH27Cd5KdpqbbR9",
+	"iN3l9cuVePuoDLh3f5oBu46Y0SCF2yqQEQN5sL4UTNpWkRbATmCzi5IRuuF7yiBpAmUPhPIe5pT021Gz",
+	"2dzy3XOp1L+ca3LG+Yj7mt1qaT8vozRT4N9mSglmojSJyjyErFj+l4IVXd0zY/sJqpAfmtutZhOiGBze",
+	"VZNpqoQxV/TS2N4t3evO3kiIi/JwfvEbrmTST5cuNJ/Um5WlC+4PB8WBXfJi4mUpHfF1ahdKL9/ULmxo",
+	"hjf5suvS8E6DXoOGn+d8PPrT1/+fLphSk8iiViTMz3VQqXZuFi/DfF2EY1hZF32/KSBask2hxDWdwhMk",
+	"+w5u9xnvXKx2AhfN3YRXkRVLSYzVyibyE7RmCsebTCsWTSzS42z78XQJhXaCCFm8l7Hedm62nMKv6oy0",
+	"U+6Kf8/BzmuTRPc781Q88rfsvFdCov1YHhgmk8pGixMsn7n1cCXX5/zGi1MmCrFq1YFVazH+36lYKWwj",
+	"Qw3T3LaSWhX4k7ga55dhtozMGgytMhoDgzHAY6bwnf4ZK4roX/ANr2CSa8tp76XmvnGYNWyOs1R3LvCf",
+	"QrkRbP+IzjHIUvfzHji8n6NayVPdrW83YceEB1RcsQ/3XdmXPnySGaPZKY+mSaNz00r4uNbadmOga59M",
+	"jHz3imvnPXfXjVyAjyovxWmp2f92vbld+/vzEgqi9E1naInSztrkxTbR3kUxCg9Mee98hZDvsEIOfxSD",
+	"lHecrE3Tsu06OeAGO8qFLpGcA2hQWtNWcfkUxthkDh/Hx0XuQeAN00o8MBCL5Z43FAOobdUd2mEmPFMi",
+	"kaKnWokWlAHCMwaZMACjDOPxZIP+6YAS5eO2KrwZI7KFOVQqC+jA32BHKlc90Jy6rSDehROHzu1uajbg",
+	"QQ8DYgzlY1SMmwfqePcydzeRkT+FSwEekuoOT7GdNPK6/gI0rkRe4K4yF3LAOLEnYud1oZIIl62vAVia",
+	"Qz3O+QC7qptD7LHHpGU9PhgIFXhmOY6VZUOVV1USdS7Tnc4wy4TqCN8uDN9sdYGmFP8gVNJgNBeImveF",
+	"sEh92VbuR5koed5zvyLKWWMzYTu91mT7+D4fMzPgsBf6VVF/5Neh+if23o0OQhfuY54JoUJUPppIU7SV",
+	"Hlrg73Wjx4/twS6UwaAL6iUTJt5qsHd60ixRuq1yJd0qfuuZpsYakZUMj+mE1XHT2JmNqXJ3TJXbwxHN",
+	"M5OOBYUaJwQrYCLG1MRhgynaYIruok13LOx1mXSFGH+3J7NHBbzlTLf5JfAMl9qx+HQbQYYKXbqM5XZo",
+	"Gix2YhQq1YBOXVIbGhMV0KaDTHTlF2FYfC7iiMXnyOrN3f+n8JsUfiPOiBxb/B5HyMMORlApef/AMCee",
+	"2wqNlIAiOpeQZEfrg7igRlIleoSdWWC8wrRY7GRNMkxF4qm4tTNK+vBzJliMytUNqNMTnQuRnEqsxfM/",
+	"16UCLnGpTqF3gTAmPMrpMhse1R2mXZkiZXWs9Knp6RE+Smn4t3uJryiKkbQ/TkXXnpK9d3ompDo/NUIo",
+	"emR++bSyn+ZDr9L3yDjwsiezo3L5wZV4rteJqWaeLuG1tmeAszAWtJgOcCN7/RzO4Je62711KifH9jHT",
+	"Qapf8ubN1BU//oCc5Y+2Y0YlSYUiSuC/p6wUNkAoTyLcPGMyRIi+1IQ+iq4Ae7diXpn/24y5wTCFKswO",
+	"uCvcFSJbcYqlJ8yaZ+GiW5nsCwnlaHTe7UiDFCh8zNubOydU52184Wm5yTgJzcMqeVaczW+1c5HnOWpR",
+	"LbXhx8dOQ4gvg1QnV3I4gCVcnCoxkpfoKPaaJRr3h+L3v87FX+f2r1T8ldq/DP9LnG3912/N+sHnP/f+",
+	"fljHf+0U/3Xi/9UKv8r/1W438N/b0cHfW/+19V8Pf/3rtx/qn6fu2XJ/3PqvCtb4yI33NY59L+c0zzI+",
+	"nv4kMOnpr+H1hNtIL1+9/riAzCOi9BlcH/C8RTk+HpfXeJDpgTYi+WsgVCLV+V/4qr94lslLkfwV1Mtf",
+	"QSv8hYrlL6Gsc1TrUtVFlunsr1x3/eXLQrceRjf+iq0/m9HB35Ufa5Zwn+NqurP2AQ7Uolc/00O1bGOG",
+	"BR77Umd9bpcYsrVL9/R0K/TDci7UhGJ/OlRJWsnzdhSQwkW7YXHQAwm9oVnCC5q6Z3eFe/ZWuOfx8vcs",
+	"4mdM3XOw2D1vuIX9u5iXMfGW/UVXjd4yTXxS/OCgY52oK7gY8OO0ezFlX1Z7GI/+wwkRaCBciQR+qvUF",
+	"IfziD++PT9ijMgLQ3Y22XGjKlA1TZ7trgLeDNRDhDwVd7kxyUKLei1DO7AbFGZtU29hHU3PeHgztyr4w",
+	"h9Bm6FJ2xAk29oFOU1y11WRpfYO9LVbffdyD8KB70NsXb4/zaCw0+XIm+4AbIxKmL0UWUdy3reK+TmRX",
+	"iuzFFyuUAboPGLXsu9Mv7Uc349j3XxrpYZr4aPbIN3TJhLGsL7gyGBQ508m4rfoQ1DbQYjL+EKRQnOdD",
+	"C98KDCw+GNh6JoweZh0R5+TjGe45d08mir+An8Pj4AuhokO3TbXVe+9yvB9aZ5uzUU8bweJEWC5T0+ho",
+	"p23i0MPKpMNAJzbI9FlKEdrZ/s3sgKbbPxNScG3w8o2rhEVipiVtUAyc9njafaWHWTl4CsHDIgim2dot",
+	"wZ8HPLOyIwfcveq3P8nobf1ZsFeL3tDfkTdnnH3s9jHIo1n3lc3s6ptRG8K+O0E7oPzRfMizPIsyiDs8",
+	"1tsyywB33Hdw8ogiPyDQVg9fTj9tTez1+vq/SvM/pQzHXKqhYj+g5WOqbiS3Brq+79ZI82D5e7ZXmM8i",
+	"Ydnvw1Jyp2QihbiqrXRFOPbRf3SlSuYEZS3BsMjmKGcBlR6B6XAuL307SVDCJTUvFWnotoq9nIwjakSN",
+	"+W7NYjDc4hCCQMnfYK+tKRKUOosjGCFj/LGrs7ZyVhZWGnlDDGu61ggCqwRiwF4itVUpCswexrlmcHfT",
+	"T/6fSHLpy8QKIC+W6pHIqPMh1KK3FTTrDMwsig0HA5GBlbm9h13QU7dLDhm3DFqeH+zAryvsFAzwy1Ta",
+	"K+hU3HdfNgpLxcWVUYkcJCAhP57ehZDfLM7VCazzagyrdrwSuepyzcUXjVIfqSmWrhYAHFIYQ8TOht2u",
+	"cN8207qPHoWnbgWsxWKRdvJicDQzZv/4qsk/HGaq1Rd90yoMFx7Xbv/lI3zb0fbjv9dYjLdSDa0wEX5m",
+	"4L3s8EQcst2mJ8ZEShMK7wJpmXGHrbgIu80ZAc1hNk2t20XbvFWTyu7u1CBYKPvDfq21/SOuB/20H2Yl",
+	"lRXnqH3K01JD5wFeEcyFZs9fJZiLFvN3G83dBA9vO3iI1gRPN5HD7yFyCFYomMHeipxFYjfLLp60jWaY",
+	"xZ7Os9Iq/ih4YiZsc2jUgAhKBF5i0+SB0INUtJgSmFxUQEOgNHRpN1pBc79BpqtYlxfLp7s/rBtuwu+E",
+	"gRAqxLg3QmQW3P2aggubCMG9ljpH1+KATwgaimnO8bp943vnYgEi2ZlYEUG9y408xBdrqB/Hme+OAeIH",
+	"5BDgprgat1WHG9FgsUyEshD+h8gbZ32RyA5PPUEa2peQvIgN9CH5C8K6Tv6UJJQf4iJoH5r0XUb6HC28",
+	"UJDWpD9T/x9PySJSI9g5vxTlCQW3p5+pv7AEdPvHWd3jw/eb5WLt7ty6gwkZoKnWLAi3z4obGJu0nGnb",
+	"K6/A26GxYpXmKzfoTYffLzTbMMklJtblfZmOv/mp5VKnPLcjpWZMDBzob21eCR9HrK+V7bltOBYc96LM",
+	"bO9Kbznj6lxMOMvbBz82682denN3Qd8YXrMQ2ml7Z13/+AYxSnnMTNT7XKY+a1PeGFypRh82/v+hXzZ0",
+	"dj5jrwj3nJm9lfb3Sntl96q9stO8LlkGhzmR59KGfNSgp5UgqV6ebXP7yZNZMU1306y57ZWPwV55aj80",
+	"6wfs4dajRv3zP+DDln6zQTXdrk9BBsxCQQmydTYxie8gJuE/9hLOQclunnYMFoo+5Pmx98rjW8gsHXGD",
+	"NNwJk8pqxhU22pAIDaLOg857SKW6MMxqJm1bPYypFi+pn43jremAxHxz3wcjPgSM+nceiPALMbNlJn7D",
+	"TQBiI2JmBCByxOH64qWYXr06+DCjZ+gqfTsKIYDC++9yHGDKQ+LYb9R3SJvykl7xJOHJHXFtf+lBu9dp",
+	"blxPirtgb84FGnNu7NWbVD2F07ZYJq1wOjeW6/dguRa/+BL6ZbLfTKWCWcyInUUmuIBeCbZmGTT0vRuc",
+	"xdWYZXUWrtmYnhsZMdv0LNa3XIN8OKba9znGpy+RNw32Asr9CxR4WomIvF2ZeNy4Jy1Y0z71w7vj1ehG",
+	"hBVEcOk3XYD8/UAwN4b1/TCsvZhYxKjORdnGoL7/BnX42tepLBcxpKGG0ct8CEhcg2EdtPV3b1SHlZhh",
+	"UPul3xjTG/kw05j2m+RaZEOq7ZpFW1GZXgvlBTLe/PTihD0qImVjqCtvUYkVlJWPdOYepIc2sGv6oPED",
+	"5onAqHuVVumYdTMhsGu9u72rhyoBKlKZBA5S2emFcQCfl7u56wx/PWKpVudRkfA6Aw7acy4VVkZtKr8W",
+	"rPwqODzuc85zdo5zpbZ82VdQYjMLhnIls/E1NuVem3KvTbnXXSXveh/UXK4mxaXISNmVDpS7bHHOLqHc",
+	"XvkN7/q8gX3dqu2f6oUwX/mH37j634GrD587L0dbsCjkiuozt88Wy5m5TYZGPWdoy0FkHKRMi8VuZDEb",
+	"9SSGf521bKxM09z8j1h8NjTjGCx3IMlVTKtVzckQLnA+ySqhAnfj/QgTuBWYFSJItd0Ihnvv46faXpM8",
+	"6AvLE275Yn2mOHvGB/SkY8utALOfWETZxz32cK/RbGxvtTxzGwTnwKVzAgRbP7RVONng98YwksACx6Fn",
+	"hzYi2NHu+GS8Y6lvBAOYqZnRVwrMBz9IKcxKsuIbPv0VH2CWMKi4dA3Z8L2fP9EZZtKOsa9GsRs28RTC",
+	"EUCXD7RhoheAUA7PUtnB49gTPLW9P+YexJ1m0x39VKtzagnBBpnuOPfSvRa7t1AXnkPqH2T5GTciILPN",
+	"hQBHYerwvIIx1G6w9wW9ocrGTeWlWLkb7W00zlq6WcIV2+Z1+cvxFHOtfr8cQ5nnvB2j08TMZiD9WYiB",
+	"8U1cnX8eikNHyLfOz/QQKLGcveY7j4PgHqYYkuQ+adxqK/eE3aa7/HGzyYzoaJUYMP2gR5Lbi87cgzdB",
+	"+4RQh9pgT/EFEAtGCua2ktawGHzIGMLBbjan9HOZddMHa7EFkEogcoJbG66H8Kbp6ZHCGHBPZNC+yj0R",
+	"LVja+EDrqaBfkdIwPKuZgBDpyjyc2A32lU6Ttek312orZEeaAlAlfsxyB1ofRDrt+0t3m7BH3bestbZ3",
+	"mld0ly1TUi5BP+kW57r79C8w9ZX79FavUnX33uYB0o3+CnGXgcyEqXzhTvmF9CaC0MOLqd2v1v3Cj7M+",
+	"RvMgb/WLcZhW7ecn//zX7q9Pd97u/d/HJ/v//tcvLz6e/PppZ3dvnwJR4bkrfbukSmi/EukiFJvuJK7c",
+	"r+g2iDW/bqujGXudKIKXNBI/4F1VX8uXVtWVtnVw5OOIxbj5y7+bDJMX/go0BG6bFn7XWEMJI+fnbS3B",
+	"LzMJubl3dHpChbSm1xzdTAiKfEMrnVR2bNxWkMnjqRWZ4lZeCgMq4mt0irq1LQTWEDy83uUSOvoAL4UT",
+	"VHWp6gNuLO2HO9OTygk5MpQKNliJsnJx7lOwykKILRGpsGLaOHvhk+dgpHDLtOqIlY0QfMtqRkipqWFJ",
+	"D+9VDtu5Dvehg5xbrdvuH3dvu7r9BKW+rCdSZE9jZ7xzsd5ZihaKR5VsfAxAgx+5Is2Z84HxFK3ZkPx7",
+	"t0nXMDdnhbPWMiL/3ois76VdeA8P8CqiZ7Um4e6zQItwp/77YrFQ+qinKUgOS4a9/RDk5qxKYh4HSF2a",
+	"igz6OicaOn5jUq6toC8j70PYD7p9A04O7sRWKgBfg6DntDw0Iu3OEoHP4JXrC8EBzywVgVcFJFCcXAAz",
+	"fO1CjJ3tEoYI3246cxFNohWd2aKxW3F4H0Tazv5XdCw+uLW9TLiCZj9DCuHnuAMm0EY2lMP0mvE+e10U",
+	"DJ2OMFUiwR0NtOX1QCg+kA2/uecf64mElWH/PH7/LgJMXJ86KmGffgxt6izB4sjpM0jPODL/NID6urGQ",
+	"vH/Tc90ZXpVO8rP6pmP0t7Yjr4jtn7g9kNBq+j2wbHDfb70x76crbL2InY0thv3hHxxC9SNumDOvrVBX",
+	"brrltpsf4ixUqvvfFJpss8eub48tu7c8c8vMffVGGrsUNayTZ4gRyu2itlI8y/QISSulsczqc6hNbOW8",
+	"Uqw/NJZIZXmakm2TCYTKrkIO5d60KAvs05lMomWiTXYy8mzbAE/gF0IxbtoKrweOK38xtA+nHr9OurOH",
+	"MVesP4xZFyomjpRiyNWJYIi3/9//CwbekVJ8q8GecYPryjsdWPxEQwSyD8hWnHAO8HSrd92EL+328TRy",
+	"dXGCxkPW8VMwwyzTQ8j3MTPgHTE5mxvicpzkpd1dcXpzyBkjxq0zvN3O7mVCUB257bn5ng1tW9G90jB5",
+	"rnQmEiz5MBq2USo4LM0fItOmxeLm9pNttr+/z5rbO7u0Xdoq/mHvgNFf4A+Te8D9chVWyN2dKwgv2+0f",
+	"/uvhb+zhVuORp4Xc+nM32t7/O/zyP5bbJZWkxod+X7hl6Y0HPaEm90hOPNdW0HwXvwh048+0Oi+0bJxa",
+	"GSQ4nrU6/Wwmc+xueQP9WC6laNYPWL2ycKICPQ85gwIXdot4BYi2uaJ0nvcu51IynyIR9E0e8MmR0ytj",
+	"BHfhR61iKX2y/7ixvbO719h//OTHxsGTlemlV5vEHGf9jezLpaDln2/Q9CY95dRtlUX0HjrBrkr2ufE8",
+	"vwnPs8TeWbDUgo0yl1kvmgHw+SjOpYFmdbk5BZZD2SsQzFine0jyorWGOrutSGlTJSQYXRHaZGcCsp4t",
+	"lFDMzZq7p/CuM11sJvt9qc6jtvqkZEcngimd9XkqDda6PXz38tkWFVIa54ikTtdB/Cp2ts7/eZHr+Bgt",
+	"oZgrVVT9MWFB0VdusCOWDPGklfr0wjT3mgdtFYNVUAfzLOBJQ69iw8ckej06AWZ2yHJJBOZdWw2V/H0o",
+	"So76iI/Zw73mQVEg0ouQwvQ4gKtK2CU0mSdNQojwUUFjJs55ljCrYaEwp0y2H1oL4VnA7A31os5CLVsi",
+	"fT52X8xf21YDkRlnMcOYB9oYeZaKeljAmLLZfQADsg5XiYRK1AZ7o/UF2SnCfZZilBILYTEPztNUj07z",
+	"JzLZpb1S6kIAxrMbjx6koDbcjGHf5jPDwTJCUsKv+hq853NhoUaV9u5sf2AeQmtVrthrBWlxNRPD4i/z",
+	"OgGxLEdK1RaPXJZuvRms1RIzWGnsVWrQy7mFuvkqMfKbZQM4ui7lvBRGp7hdQCCfcACoFZMA0CAdAljI",
+	"Ge3VF4h1/7ULYa2JHgDsGIMNZ2P/F6vBX6KUivv80AJkCJ4ovqPQQABL5qGD96OCaqaDDcmJWnP7nwe/",
+	"Ptv/7+b/LbTf3mseRDUrLRi6L0qDYjx16npcmEBuoPpFMo8KKmqZpMRVkJyi1muF6folxebz02vYVtOq",
+	"7Iq782vdnRUKpVXGF08oJC/ipWmrfIEOWZxrnphZkaYAJE6ltSkGLQ0AdgUoSG4uvha+6l6mS0kNB+tx",
+	"Seu0AHryv5uLe3oOv3cWK8UBIOA34u4zXwo4sImz9Pz+Q5iHGpf6Y7VVx53eNBUJcn1I1UmHiUgit18G",
+	"PLNeGwQ6jZ50RvDYM3s4e/BMtBUOMyEzqcdNvQQKXMnewGeubG8shcfC5bwniCxasvURDou0kX/FTQkZ",
+	"sAFzBcGAm6rgVAbWmOommEvIikVAXVqFjgUPzHzD/yosV34I10QyfA2zd73ODTnsabf54/SKn/Qq+ngc",
+	"zjev3ccBkX3u3GoNPfGZnBzgfQfs35Icu+9IrdXMjtVAWvRkwGlBHLnTmz4Vz3pcnROjl4drlDOS7OE/",
+	"j9+/w/PC4ClbUzE3DJlggJzOGKdgE1N61GCxGqZpzDqp4JlhaL/HEYshpBMznbVVDMGeU2cYxxixy4B0",
+	"UU2Y8cLgQeVg8lBhg1+q1eyX4SDh12W/LBIogbWsw1pW+pB9fSkSiKkXSuCdmz+Ri8PicL88asz6OhO1",
+	"KPc6MWdIsDNMjbVqP+xts709Sruxg4OlnDJcow844UXCLdeeOqhSHLiLKdBbtQG/axDtNVuZt1Z4U/Ty",
+	"oeRmQe9d2kY49nXU83GrECcp6P/GClbwxhFfWxvieb12N/yRyLgRhMNdXVNWpp5OgPhS5HAH0EAYv/HI",
+	"5kJMzzkPZEB6eQSxOm0Ebb22gh5y0kZgUZ5rnbQoeYISPUJxHxWyIFExc4MKAEYE7e+Z7oIellnJbYmY",
+	"lZ0LYRFxMOLSAjJJKJtJYVBkFq9nxvIxjqnMz2kst9JY2UFmJh/7emAaLFBC8GEiLbOZU0jYtN+jSGhp",
+	"MBLRVoFnlLRWnviBmx8Y1ulxqWAwBi2LBnvKOxfDgWF9ngh2Jro6E1QB497VVoWvM1RWpu55Y7BkKOpx",
+	"hXUAW6fSOoC/fBvJFHOBdkFQ8JngZtJ1QrYLclOYVIB/BMSXYli8slPfaTZWUPsv4Hh9O2ofxrPR+vdL",
+	"6/e4qeuBUOW4ZKskRZyWL8ksEMapFIy7L+mMBXfqhyoRGRvx8SFwXtie6CPeEQL6kwYCnPOyHFcsxj+f",
+	"Olkdb0Lx12YBwNGtNACOnAq5SvsLkkLT2v+LW74Feb088haKKAEsolU+nqD/wl54+NPzDx8Zz6zspMKw",
+	"7X1EcOw0I/bq9YejI7a3z569/Mi2H+819nf2tlpX6X4WVH9pFwdXWmY+fB8xI5yeDlo8mlLhEWraiKqo",
+	"NCpWnTkNqsDQcEpWdys5X/JVhcWrVoDwp7Uii8upGfyOVQI/KPhN/P9ryuhp2Qmf7Erh6btLdWUqyDaE",
+	"NKtW4oFhVmsvXe+vzMNFKlipRZGzlAikE7JOSHBafsLXuhnv6W1oGxDS5yHTUUhfSupDJhWG3TOuDO9Y",
+	"EFXSmraqdGyCAPSiclJCUtVGjnnr6jTVo8O2KocWyeOCywvQs7wAQl86e6InAKQnwwScOaK0Eo22ekot",
+	"p1C59PhgICpRXsAZhgA5Z5oMB8Dh5Q2XYg3rycSiyQRg9AZv8D0i3IK1QPK7fYUmMEZoPapkt/lj1FbE",
+	"bhbUA13tEYVTcZMrNAZcUakw4C+zK1KWdJmixSOw8y89gv5raxOPlbE9/usAjGZneb/qLRy8W/ar4KUf",
+	"hRmmlar2LcbH0LUfccMSt8E3HtUd1NaYbggkTmiZ2pFmPX4pKvwoJ+VSPoighA2M1bYqsYnEh6yvL0Fa",
+	"ISwFpLXuMsGhHk5mVQFYuoZe3lZ5FJZiOcG92oRjb9cwgbPOeBFs7vwTUHGrRWj7JNGqbYz6IBOXUoxm",
+	"umrHPT0yJQcKi3mJ4yEqUj6gLo9yDgkZCs5HfByhm9ahNKfS6D2sotVo0Cis55RZFsNxaPb61ANNoaP7",
+	"YsrwKVUV7czqilJQNpP6YlG942y1Gy3zgUX6QF95FildoOzYqJZ74wiWhTyblvH3nXSDW5iws6uLAhX3",
+	"eokhewk5urafl3J1BW/yh0wPtAGMqhKjnD4Zc0uX0khb7uSVh86oy1gCEA5nYkh3wiJyiaCF0hD7zVk9",
+	"BD58TzTZouIFnglj0e3DGyCtA6knePMDw/RIhSZMHZ2mgp8Pwzab7DiW5fVINFio30KICj8zQnVE5Bwu",
+	"q1nc05n8Q6vThI9NTIVe0vr22Fno+undJgRzG9wvAYHhdvoA1pCnWC8vFdpCkJx+YJwmAp3zDvUPlJdh",
+	"dK5VHGlFTxH20AjRVoRzoVZiqEvdKtZ1txtv+ZEAFv0CWLCJa9t914T6FYacWFu5DQEuopMOgD+mFng7",
+	"zSZ+cEPFX1brep+rcR1/S7VfZd3pdtf8cqSUq6+bPnMfuYyq+QUQS/D7aBaDNCQMAJZUIn9z6qqweWqt",
+	"J1Et5RVX7oCI6OtMOck+Aerxv5759mq+u+2dEjP1FQx1P65KYe0+13WXVS3+5ipl436vFqqIchtyUwu1",
+	"oinyHPbfnbNEJuVUC2AFTlGpglA7hL1BvftMzzl4GUjHxsaXvB4LyJ1SxoEEJXTLfmC84i2aP2CTVNg+",
+	"uTYhB9L94uoOXhMUqe4OZCAjVYZdQxAKokrOorNTyBuj+AWwDIIqn6XprsTfo5a7uRTZDOF4sq7Yux9u",
+	"VMrVBoQ+F4SOe3Sxg7gi9jzlqux9oMnqNv54hRSTf9zM/JK+JNeCTrzVFRZwhEb5dM+XTBSaiKvE2fhO",
+	"YBuUEWeiw3P50GBH5BJZL0DIlGdGqo4IFgg6vzwRbSUNS0XXMp5ij2u6wRvuocQk3OqeCihwT8ePPwAZ",
+	"QdRWhoJz1LHbAOrL/Q17dbthxi0a5Rl5cIc4mVAKSI9UeuTeEVPKybMkoJeA+rYBzAenOjul8FncqsjQ",
+	"HSKhhvstvnjiTVFbKfdH6T0LN1HoqEBOSOHVDNd/BV8DNti1uBrfXNqJp2kp7dSHHsK18qeBEz+ZoCrE",
+	"7k9l4lZjO9r5HPknuO2yrGtwBAf5tqGAM5TfkfdiT8LW2ejBuxdLnJQHLZB8xSBUx0eMUaIwoyHv7iTt",
+	"oRNhAGGCDuNs1BtvwP1fB9zPs2xMZgbTQ7uSzU/kEbMtfqAJA8YL5BsG1YF7hW7GdvM+vXL04TWljaRl",
+	"fcGVKbCOa5Zoag6HlZ0VBJv40JPxQJgbNfDz9xBJWlSz4ot91LPXxjmLS0cd+mM89TG0t3dOlFvPCfH5",
+	"3/BlrxafcM3K4vN7YbF9MbVDl6ay9bwqf5p0eD7bJ84/dDgj1NuanvDAsNgNICY8kdWH7myIL4OUS2WC",
+	"jTxxTipplAu7dpHUKNCM+uzn9IDK7IrUrYtQCZ5bccChbafv7Z8Oz1fOhtLgj90zbjYtWlymzcG+Vwcb",
+	"mCvXONa/D8VQzKGnxtQZFnPBwQnhtYSPnaPnK4ODHzXQRmJarEsA9FEPoDfSNti7IdZ7n4lzqRhXYoT+",
+	"ccLHETuDxhoaKGrA/aXEXF8mSp73LFVmIdKirWD4lGGChhGAQD/XSrSY1QkfPzBh6Pg+GqM2Fa2L4GlX",
+	"xtn+Bcs1R9T8AjOGh5VEyvYMaEXIvKyFq6hkBA5VdAkfH7pPlYguH6YWF6cs8EpJpsqBclvmOJ7T3EOo",
+	"hGfPMZUzNbr3Kh2HTwOfU2Kt33CCpNdtGsxVVY2J+MIWHdUJvPAYb7pzLLa4++bw19Ka3o9KhevKCt33",
+	"2GqQyL+TgPJKALfMtA7IRV1BDzxyIrSuxBc7G7TxjFPpMYjoHjcAexcJ9EkXxoYKJt9MGqOTk2Lcat1g",
+	"v0AH0JFmxFk6gGwqSAJu20oDZAL+7hsk8IwaAyWzpPcVeACepu/c3L4qGgDIMGb0jV4iGOYmgsLMfZDb",
+	"jojhmyspMfDjQEgMJdGmNvau57jhYNVFf2DHEBxD6kkurZk47Jts9rXFsqBOVDAniyuw0FdL9UJAC4hS",
+	"/5ibwN5pNvN2zAm3/Iwb4dM8mbPOBVaTum+OW8ZjYLQSbQUi+1JkbhjY9z9CDNpIGsH2m7ssHuaTjTH9",
+	"5H496slUhKxPB7jCDTO9oQXqgAQgeKETH0s1T9gZT7nqiAxYsw0b6ewC+K+hQGqG3f4RKpSEudEYWv6S",
+	"Sm5lnoy/6W5Lt7bNZ7iyz7jyyVPYCEZkl0v7s5nW/XntluAa5wzJCiui3PVwZuOjj/CeOY4g+Dj4Nuow",
+	"qdjD2CnneIuqWJS27GHc5alxvwvwy5ILhK5gZWsPc8o7Vl6W3TKK2ZxpnQrIXN0xN8et7SKdOmBlN206",
+	"7phuc18WP13hbMNxQrw2ZDqmD/lEN9KZvTqOkgRIj7Xu+8YUpMcI2Ewt4EO4MpwhgHXCSWywd7wvTFsh",
+	"mwf0qKjuIlFsIHaVLJmHUnbz/7b8EpIwbmBsqa6u7o6bbIwwOdAlOn0TuDmXmiRay3ONiJhxgUcuuSyV",
+	"IIIk2bRb+LrtFubcxfsCGytsnJtrUQBHSUICekUFUPRv3G3LcOFr4C2YYsI/RHclQNsSARLCbUiC97gb",
+	"3cl0O6GtdBdPZUwt+00MmZEc8ITTOGQc4QDB/HP3s0HKO1CsozS+t63884svXkmf4Bqspk++X0Z8t14b",
+	"OvxvhQ4fDsMcLvwVBMainPju9Ss5hufC0sFbkwX/ntk4XoB+39Hf65Ex9z2TtYZdsFrNgHvDDZDVN9hz",
+	"r8qxKNtNrK2M1QMDxvyZp2ySiknr3dLDQCZB7irgHVYzBfCIX4MpcB3k8p1UmwkW2YKMArd7SUnzVdjg",
+	"Z4m4DRX8t2FeTXhrGxD2V2JYvx73zthM8P5svh5IAHmSnWK1ZUf3+9ICWcLZGNi+IZuQlduVIaE4/KFu",
+	"hLJA5a2sYQ9/eXV08stP7NXJ2zcRMwIqjdhBY2erxWK4pkWvjSMWy6QV41PhVw8M60CUPGJxwi1vxYy3",
+	"VYxLEwe7NqcZQqEBBf8MHg6VUfSankhTHRObD75KmkAGKJxGcWuE6DbTYK8t/dPT/wmV+Fl3hfN0kW6C",
+	"s1QbyzpaKZqeIbJigMlC00I3csPiN9zY+gs3nPrr5zHlAUNfIs9eEXmWI6w500PbYEcslb7IDEfVVjmh",
+	"hlbuO3l6e7a971ZaQ06vJ1R4nEiNgObCLecvwwO7OmN74fK2QmB9qGUrTApd6pzSkLYBbBzOaO1oRRTr",
+	"6WFGHZqlZaCrozwxeiHG2Dfz0mlmX80rFHJ8dFKgXQpdkJ010mDvB/gsLJNDWjuOEJYM4gk6hc9DQT/g",
+	"anR6Q7VV/NOLE/aIdnfcYE8zPTIiMw8YfItjPcw6wueQ4ONxN8RDJOLFdtQwPVjxrrCd3rQdQY+f7dPg",
+	"M8gEWgRkHcsk9hsOANe4pUPQJRMdIS8nUly1o27y6+Pk0zMP80MlmGe6SntwVh/7nav62P/Pb0f1X3n9",
+	"j2b94LT++Yf/WKQzPyTwvHzBORnBLqTCDgO+/6kRblWsSJywcaKHmwb7hc65Oxm6S3v8Alun+n2K26DP",
+	"x7hbSitS7MNoZV+c6m53BghSn/2v6Fiz4rLw+h+nn394GNE/tv5RtTTz830AKodvXc/FdtECRIO2YAHW",
+	"iiKurWTSYn4btBVITvbn327HliTujAvbNRS67VqrHXZTuxa1a9zC7yroSbyPC5e5GcOFhYVv4Jjh77jI",
+	"k1cU/nQqk7Zb3HaO6fI/Y6is7e3c9mTjukm1FjQSHh4TsU8nL+s/ug1S+K4HzeaT7YODnf29J3vNg4OJ",
+	"z/o/7fbQze5z5fes4riGFyGWmjhijUwEykppN4nWu0YK5vwjqr4O4tsbZF6gTxtiRY2AVhghipfgwoAa",
+	"bbhrFZA9oQvXjqKBRXVFRbLvUIaAUoiE0S8WD7dVETSVqZToP0q7C/H5WC/hBbH0o9mGnLbEBd3Oe2EX",
+	"IPBQ+N4VWSaSU6v9824iljcb4plDO79vpxZXaBPRmxfRs/44L4NJXzZghR8jcH8URRag2pcn/yg8MboS",
+	"C1/kq41CB65hBqSAADXpI8vwCnj1IAq/UVKJW8eXP9dKbNDlNyqPbhldLlG01fF71kHDgQ6MI+y+6P+e",
+	"/8G7l8DOgHQNA22MPEsFeM7gWw2zzBnQqEQP4VFW67rgWTouP2E1AvD7DT7n66DOy9JXO4PMihuRwCcT",
+	"3bnOhFDMCKEO888bMdllXI0joD+l0SSerLvQHWMFEU1P24jpjZjeiOmNmL5NMf1SKml6gXvymqR1Kvjl",
+	"zYtqyBD4RMiZkOqchLbRGECvEt65vG6rVQU2TG8jrTfSeiOtN9L6NqX1O21FIEIqSkG3YMsV7c8S3UDG",
+	"fuOiW5rJRgcTzKQ5Www7E6mGpnQa+53yzGID8vUtb3jYRpBvBPlGkG8E+W0K8qc5i9T1Wd0+rXMj0vsn",
+	"6UmqQ6d+6reDImIKJgQlKROUMoh2ARCnoXp/6J2DFZaQVUM5b3N1gFRdCFWSxQZpHeKGgmeea/dErXK1",
+	"kg9ueb3gV/L2VcNa1ZehvdAsbpgdn0GsvcQmEgB9YnogldSqsXxm78RvuVtus3JFXjHPbaIOy/fB4UR9",
+	"JDRXwPrITTXkTIV4e01QUDkpbetdPVRJDPqECDTz3zbuh9r1E5OK6sZRE/MUyFbqUtVBSMUBONhWJGpl",
+	"znSH7ICbzqNfR4kfI1rS60OtnOriqqj4VtHpxICzGEYGDCyizPENpDJ9nvE+NmcgAmm35TPesaiAbZHT",
+	"ERrm/UFNLKdQNP9Ng7lBR8S/YgZIhGZnvmnWm2+BxPUXKvnJhorasi3FeeP7zs+hvfFd6akPCewebsmC",
+	"A+T8yFlqfZ5gK3xErBIl55Qh5l96NU3OL35oizDl+AH6rU/HcxEO1QKMaj3S1NJAbo2W1C/TXSUm9eN/",
+	"oWw2XoS6h1Z4gym9i+Q92OM6HGwvq8JZn5ZWJWExm7vnnbbCTEZJsYUttEqTXYCTASs0kEN3MyFaQZ0a",
+	"H5E0EfSFReZpYKwud2sFg42r8ZlOxodB3KQAq3Z/suOBOMR4pVTn7EzYkRCqreJupvtYABNbHYNQBA5T",
+	"rkrcD9giqSPSVCQRc8vg/otlMZnvqQRdwqFnlJuQNEAqIbJKZILvK+WOzThvADXBvBrItqVtq660pkVu",
+	"d09Aw/KMWaFYX6qhW+au76cboGvewMC3SMNiGpGbKe5wN/5EdKAIB3s7QaEOMEJC4s6NXfadAoE3+ynR",
+	"+JX4Yq9QJfNYkkpi5uvSJZkLqcq++hCHe0rrW2vtNqOa2zBXtkadQgCXdyqwImR9bnWqz92UrS48bnvn",
+	"ZHvlTqulxbxJwqappZqBwl4CdO3jIgYtqYXX/gk+qsCTgIfzFPapqbWaZaA2/Nr/sNyHqgJvT367wnCc",
+	"yCksxk0gusunp0JBO/G7CBUVyIdN3OXrx118G/w8xBJVhF0wOpGfubrba3czLDPV9z8voi32/Jcqd+c3",
+	"nMTX1WF3aCdCJqubgYWYif/dXBKvk2CZYONcw2Jn+CUZH6n40BuGllxpCKp0RYY5CSxWXtcI8a9b0wxZ",
+	"imXrFz/F+8Gz5ZfuzuVh/faowxasI5tJ7A1sLBPFBjjwtZzMFV8GzoxiFBhubLKouTA54ReiKE2ITm89",
+	"cbIovxdKEU9nDmICYIYSvSqtxCrhrnNhJwXDmvWLG8P5jhjOJ2sbxX9vhPv3VBLppQnumlVjaEuZHf7J",
+	"oUSyZHg94vABlseflB47K673VOsL6hbh40EQxJtoiB5/eH98wh4VCR/jlQw1nMx7kEF3Axx4ffiKArlo",
+	"lah6iu0F5jv5RRaMjav/nVm7StfhpKKB64wiBWgvnfmfybgF5CBQTFQdXsbR9GqrUU+oiBk+jkpANIlU",
+	"Sd1MCCDpokLplS3lW1sgUD3w8HqXy1QkBAKBnEFdqvqAG5sjQFDeYYHi+ZB8ubtD2I2h/0n5fU0+/yPK",
+	"J9yQ7gEtYPKPUAgCoPY9ZB7NWOhp5YNHq2gfms+tq59bS/BWIs9x0oTcIw9rAz7/bhTBJrpRIjLvEO/h",
+	"9UnM9KIulZndlxNR3oW0eU8Tu2IgUi8nqT0xi083Yytl3WW8rXzvTh0IM/E3Vcl0eNNIZxdwziGs0gWj",
+	"ADotiLbqipEwlpWbP2dDxbqZ7rNtuBobQOM73BMSPp6k6qRptNU5H5hQDqqzRGTuBwKi+0ahAGWCZg3Q",
+	"aKsnOheQGDhknNpVQ8odO0Agh7MdyQ5Gfo4YrTc8wc2LkvRl+HqruDJGuKWmz5RDBor2EMpGur4/dGui",
+	"swtYtYd7zQMW66E1MhF192upzus9PcxMHLVV7F7vTmK8tQJJAeXO04vX6usmzQlyUe4zhKj2j9z0qFXs",
+	"WBgrMrcDxKVQUp03lsySgxxDEOesTqsTD1wqGOTW8Sbz5RvaspuhLXPCYAHHd01qs016+wbT23e+rmC6",
+	"dGCW0Ge5zI8qigsQ4RYj9AruNbFHYxWUNeDIJtS1V9XB0d7kxq8pnUXqf5XSgZE462l9Ma91KSTJ6NJZ",
+	"HUz93+cgs/0Ll7UIvi3gMc5iEcixX5YN5vguYo5H+XadT2FbOgGz4cavuHOY+sIYt0UM4Wydm0QWQfBM",
+	"kBMXHRZnrmsFrQOOLXd+QML8YWorw8eGPexZOzCtR49Go1HD0EVh/3V0f6vFOEZMsR9AOLR1CRgu/5NT",
+	"Acby/iBuK0Ad+z8Yea64HWYiZg/jy+0oDuDdV2+PntWPXx3t7D8GXvkkYuEpcJFTGBE740Y83tsCl6St",
+	"AL8rDYv/9DzYEWvXwn34Y8Itb9f+jiMq6YXmBmBFcXZFd4OIGd1WgMvxjP78zF0SfDWb8UuRmlZOXO8h",
+	"XW5pxnqYMT1S7EKM0TtTFFd289v58gUuk4ptN0P/AHTbwrdtsCM1LjQTcIZfJkWCrPzoWrbVeaZH7pIB",
+	"HxoBEHKWcisymi5n8Udhs3H9qGtFFjNuLnCHSBvBf3f2oH+AAeo5Rd2C4P1tRW0IsIgaWwzCfoMBOEEe",
+	"ZyIRqbwUWexGG7YgguEJwbC33QQijZG00JFdd7sN9hbfYWhVoYEZLF9b8SyTl+C2gpuMCG/tGzJAB0Rt",
+	"yUumULy+FBn+4mzMOC2AuwWfnjMw4TsOCXGOf00kBDuUpREYoLb3j8SjhHFVdhTOnVsOGih44P5zBAh8",
+	"8WzABoiHWRqjA30mGJy1BjvCBQMIOtCWl8IHDwxsISUsuNw8c4vUHRqBHRwYbys/HrfAAIenBsE2dI14",
+	"4P4CjekN42mqR+5vffTq3YF0myc2opMJi1XKiirlabu61Vcad5Pbh1eo7rnePF74dd15Z97xtOxjT/S8",
+	"B58vY3QlojVAeBfTi/9wInyYpbVWzQvOAc+sElmDXtfQ2fmjvuibpWAbuEY36apXrMASTri/9MxpOT0Q",
+	"7mPPW8BEGqcik9NMcBgQutJCwW9Dr3iKksBedAqxZ0Tn9G33538dZD/+9PO/f89ORv/76cPzH1+/+fDr",
+	"a73zhr/hx6Orv8+izvqNf8qkytJ7yxMxx7mX1mw6KH+NDso/i/Fr9clsqtevySB+xS9F6EpjyvwzCxjF",
+	"FV7nEh2U6RZqfkRmhLEyTZ3xfJbb0dKupN9wBCvrt++3hTEt2fopxk0Sr9yNeBT24vKHbBFIcnhDyHGB",
+	"qkLlvUp451zY/PysiUH+xi2cb9temYUVpk/4nWMirkte3Xuw8CryZ0WQMN6+eDtkMq8R1QeHEerne4IV",
+	"7oFQCgUtABKku10KRVBHxB4fDIQybNSTqchLx31QIjcpMCCxkmGBAuF6DIvraIisu92SWA0CbtleyDSl",
+	"TzC/2+6HfIWkK7VEDmbjBhP2de21jf91fU2O17EMp9yvRxT/lWKRJGDfR32tLhqQCrFWACFBc5IaAPK+",
+	"j4hCwFIbHwTOcVI8E+xCDCwEs5+whI9BrodL3d8hiO3+vttcM/H4PJ/tjWcgq1megDGmTOrkpnc9jE40",
+	"vXFgdPq8tikOgyv1z7fOLHULxq0V/YE1tdb2zjQOaFbb07yYL+XGntJDJm7bqboNrhdZprNaq0YJG+Hm",
+	"S6FukbB9IDeBCz0gaL/ZjGpKfCm/igoGoYVque1tLco7q5aRRfSdqKnpdMNWUNPwJmwKi29ZQqf6z7dI",
+	"YtkfxU0Y4TvKRwf5C4jYr2SiX6VDHv1J/x6fuj+E9OIKZRb5G+eLXH9wrqzJOKb26z7lRmlYUC7OfXDq",
+	"KMpZMqeygERVBRx9hWqNkIFdyT8IK3StubUbMrv9MlfJptdgX1O+NoRk74d08vO+rkKKJRIX950Mt3QY",
+	"r8mkzbTlVtR9HvLP9cIRlbLkLUE9lBj5kCl7WUBj5JLa2a9GnitBwJIzbXsRMzpvWxKsmA5XHvOjL0VW",
+	"QHToFBEUEiTPubZWqAb76OYJyBbAc7i/CDLUdZp4BIWFbrCrCSdYSFqPY1zOryOfNunvbzH9XQyxwOaW",
+	"1hSORMRMT4+Ur3TsiE3o5Vps3I0S8UrkJ+HbingklPFS6joUiRXmhvTHpC2quxDHDlK54V4dT4RZSI04",
+	"KzQTAziVLJUXWMQ+q3J4vpR3r9pYnxu58f0Zn27n+yO4msgo0+u73S1/FuOjoe3VWr99dp7rmeCZ839/",
+	"++wOB0I6q7jonS6VylieplgxA/YhXJ+gBk10Z+iJUVDbP4IDR8OubJ8n9CAVUCsLdqgQqpEHFz8QFLoi",
+	"VAk3Z7xjocAOQAM97e6HWG6EoFrCEYS+ShjplYCbLrzmObJjV7wFWKyJPBsqhKLAXTGGASNdNYJ+yBRG",
+	"ZC2QXQMbXuFFz2gg1W/KqLMY4rTZIOUdEeWAogvpJLLuhqaCgL7OROH5H7XuGwwCgMVWsWyy76nECW+N",
+	"kcHCQ45wS8rUbZnpJyBTDoLn3WicCU+FVYFJrkSd3dNpYorPL5T+Vi6EnsttXnhaKBifflLxRTjlzJ2E",
+	"ws3HGGivHgQQhGeilVcvu9n4LxSSBHkNdcTOxr73Y/4OLHWafsU76OLUD4zj4eND5MyvKI7DDJ08Tsew",
+	"3YrnI+Vq1vD73A0Gtk6LHX14zS7E2PjtBE/l5oKqiP2X6XSEqXqe37c41nCcqC+LabH3Q5uCBfCT1uep",
+	"iNjRwBn10zufdYVIZp1nOjncsFdvnrCXr15/ZB/3IlofbVBMmIHgF0xaLIuImBE86/Qi1pUgMYEzB3t4",
+	"qKSt3O4mJLrbPIS/j5BcK2K57MSvm8o+9NAy2OUjx6QfMgjrg7fcVu+9efJ+aN0ubbD4pxcn7FG3J7NH",
+	"fWE5loBYkaYGDy+eVmnQvKFFcTOs/HoEH0yAU+JsDKQBh/ggaTAZBbtk4pyNKIcsMl6WO0fDRNpZb0KH",
+	"PolCPUTLLaNAdvquTlM9ihhnxmaC92kDhZqx/AOTSpp+ySvBU9uLQlMf4DEgTYGKxHcaKGqX4inFZi9/",
+	"f/77/w8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
