@@ -21,7 +21,9 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
  * Find patients
  *
  * Lists patients by last name, first name and id. The search parameters
- * narrow the list together: a patient must match all that are given.
+ * narrow the list together: a patient must match all that are given. Former
+ * names, and the names, phone numbers and e-mail addresses of records that were
+ * merged, find the surviving record.
  *
  * Permission: `patients:read`.
  *
@@ -42,11 +44,14 @@ export const listPatients = <ThrowOnError extends boolean = false>(options: Opti
  * `email-taken`, which does not say whose address it is; identifiers are
  * unique in the same way (409 `identifier-taken`).
  *
- * Somebody with the same name, in either order and without regard to case
- * and accents, and the same birth date or phone number, may be the same
- * person: 409 `possible-duplicate`, with masked candidates. Look, and send
- * the request again with `allow_duplicate` if it is somebody else. Two
- * people who register the same person at the same moment get one record.
+ * The e-mail address is the only rule of uniqueness. A patient with the same
+ * name (see `name` of `GET /patients`; in either order, former names included)
+ * and the same birth date or phone number may be the same person: the 201
+ * lists them as `possible_duplicates`. With `on_possible_duplicate: refuse`
+ * nothing is registered instead: 409 `possible-duplicate`, with the same list
+ * as `candidates`. Compare, and send the request again with `accept` if it is
+ * another person. Of two requests with `refuse` that register the same person
+ * at the same moment, one gets the 201.
  *
  * Permission: `patients:write`.
  *
@@ -97,6 +102,8 @@ export const getPatient = <ThrowOnError extends boolean = false>(options: Option
  * Changes the members that are given (JSON merge patch) and answers with
  * the whole record as it is now. `null` clears `email`, `phone` or
  * `birth_date`. The rule on e-mail addresses is that of `POST /patients`.
+ * `possible_duplicates` lists the patients who may be the same person as the
+ * record says now. The former name goes on finding the patient.
  *
  * Permission: `patients:write`.
  *
@@ -156,7 +163,7 @@ export const previewMerge = <ThrowOnError extends boolean = false>(options: Opti
  * Answers with all that is stored on a patient, for the patient (GDPR articles 15 and
  * 20, HIPAA 45 CFR 164.524): the record and those merged into it, appointments with
  * their history, series, tickets, waitlist entries, holds, and who read or changed
- * any of it.
+ * any of it. The id of a record that was merged asks for the surviving one.
  *
  * Permission: `patients:export`.
  *

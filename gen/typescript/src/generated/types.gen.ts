@@ -56,8 +56,9 @@ export type Email = string | null;
 
 /**
  * A phone number as people write it: 4 to 15 digits, spaces, dots,
- * slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
- * for surrounding spaces.
+ * slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+ * digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+ * compared as a number.
  *
  */
 export type Phone = string | null;
@@ -91,7 +92,9 @@ export type Identifier = {
 };
 
 /**
- * Somebody who may be the same person, told as little as is needed to ask.
+ * A patient who may be the same person. `first_name`, `last_name`, `birth_date`
+ * and `phone` are present for callers who may read the patient.
+ *
  */
 export type Candidate = {
     id: Id;
@@ -108,6 +111,10 @@ export type Candidate = {
      * Last two digits of the phone number; null when not known.
      */
     phone_ends: string | null;
+    first_name?: PersonName;
+    last_name?: PersonName;
+    birth_date?: BirthDate;
+    phone?: Phone;
 };
 
 /**
@@ -165,9 +172,12 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered; by default `false`.
+     * What to do when a patient is registered who may be the same person: register
+     * and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
+     * `accept`.
+     *
      */
-    allow_duplicate?: boolean;
+    on_possible_duplicate?: 'accept' | 'refuse';
 };
 
 /**
@@ -206,6 +216,36 @@ export type Patient = {
     erased_at?: string;
     created_at: Instant;
     updated_at: Instant;
+};
+
+/**
+ * A patient's record as it was saved, and who may be the same person.
+ */
+export type PatientSaved = {
+    id: Id;
+    mrn: Mrn;
+    first_name: PersonName;
+    last_name: PersonName;
+    email: Email;
+    phone: Phone;
+    birth_date: BirthDate;
+    /**
+     * Numbers that the patient has elsewhere, each unique among patients.
+     */
+    identifiers: Array<Identifier>;
+    /**
+     * When the patient was erased; absent when not.
+     */
+    erased_at?: string;
+    created_at: Instant;
+    updated_at: Instant;
+    /**
+     * Patients with the same name and the same birth date or phone number, at most
+     * five, by id; empty when there are none. Patients whom the caller could not
+     * find are not listed.
+     *
+     */
+    possible_duplicates: Array<Candidate>;
 };
 
 /**
@@ -3272,23 +3312,38 @@ export type ListPatientsData = {
     path?: never;
     query?: {
         /**
-         * Beginning of the first or the last name. Two words are taken as
-         * first and last name in either order (`an mu` finds Ann Muster and
-         * Müller Anna). Case and accents do not matter.
+         * What a reception types into one box, told apart by the server: parts of the
+         * name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+         * `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
+         * digits of the phone number; the beginning of the e-mail address, with its `@`;
+         * the medical record number or id, or their beginning. Given together
+         * (`Berg 03.12.1980`), a patient must match all of them.
+         *
+         */
+        q?: string;
+        /**
+         * Beginnings of words of the name, in any order, with or without a comma
+         * (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
+         * Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
+         * `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
          *
          */
         name?: string;
         /**
-         * The whole e-mail address; case and surrounding spaces do not matter.
+         * The whole e-mail address; case, surrounding spaces and punycode do not matter.
          */
         email?: string;
         /**
-         * The last digits of the phone number, at least three. Everything but
-         * digits is ignored, and so are leading zeros: `0171 555 0123` finds
-         * `+49 171 5550123`.
+         * The last digits of the phone number, at least three, or the whole number
+         * as it is dialled at home or from abroad: `0171 555 0123` and
+         * `+49 171 5550123` find each other.
          *
          */
         phone?: string;
+        /**
+         * The date of birth.
+         */
+        birth_date?: string;
         /**
          * The whole medical record number; spaces and hyphens do not matter. One whose
          * check digit is wrong is refused.
@@ -3414,8 +3469,8 @@ export type CreatePatientErrors = {
     /**
      * `email-taken`: another patient has this e-mail address.
      * `identifier-taken`: another patient has this identifier.
-     * `possible-duplicate`: somebody who may be the same person is
-     * registered; `candidates` tells as little as is needed to ask.
+     * `possible-duplicate`: with `on_possible_duplicate: refuse`, a patient who
+     * may be the same person is registered; `candidates` lists them.
      *
      */
     409: Problem;
@@ -3457,7 +3512,7 @@ export type CreatePatientResponses = {
     /**
      * Registered. `Location` is the address of the new record.
      */
-    201: Patient;
+    201: PatientSaved;
 };
 
 export type CreatePatientResponse = CreatePatientResponses[keyof CreatePatientResponses];
@@ -3717,7 +3772,7 @@ export type UpdatePatientResponses = {
     /**
      * Changed. The record as it is now.
      */
-    200: Patient;
+    200: PatientSaved;
 };
 
 export type UpdatePatientResponse = UpdatePatientResponses[keyof UpdatePatientResponses];
@@ -3959,11 +4014,6 @@ export type ExportPatientErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
      */
     406: Problem;
-    /**
-     * `patient-merged`: export the patient in `merged_into`, whose file holds this one's too.
-     *
-     */
-    409: Problem;
     /**
      * `validation-failed`: the request does not match this contract; `errors` lists every violation.
      */
