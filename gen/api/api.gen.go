@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3167,6 +3182,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5522,6 +5557,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8360,6 +8429,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9164,6 +9329,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12260,6 +12428,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -14033,6 +14210,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27476,6 +27654,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -30170,8 +30453,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30180,6 +30488,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30282,8 +30593,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30292,6 +30628,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36946,6 +37285,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39270,6 +39612,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40787,858 +41152,865 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
-	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
-	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
-	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
-	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
-	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
-	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
-	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
-	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
-	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
-	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
-	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
-	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
-	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
-	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
-	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
-	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
-	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
-	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
-	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
-	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
-	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
-	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
-	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
-	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
-	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
-	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
-	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
-	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
-	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
-	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
-	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
-	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
-	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
-	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
-	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
-	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
-	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
-	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
-	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
-	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
-	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
-	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
-	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
-	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
-	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
-	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
-	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
-	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
-	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
-	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
-	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
-	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
-	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
-	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
-	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
-	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
-	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
-	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
-	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
-	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
-	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
-	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
-	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
-	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
-	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
-	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
-	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
-	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
-	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
-	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
-	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
-	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
-	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
-	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
-	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
-	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
-	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
-	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
-	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
-	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
-	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
-	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
-	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
-	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
-	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
-	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
-	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
-	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
-	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
-	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
-	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
-	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
-	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
-	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
-	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
-	"GbFYVO0SZbSNo9er/j1naAnIO8v5yp6ilWYwmrVA1pqpnOEMLTKx4JK0qYQbz0NNC/wUle/PdCo6y+Jc",
-	"b/XAvvKYxLYA1wiCsqumtqL7nRYU9/8492kgtXXASfKFuwR20k74+c62dk1dATvPagRVnlP+TL7Nm23Q",
-	"sspT0YXcHmxQfp4ZhO4W9WSOFwvCwIdY04C2dpU/gVJMo0gFiCcxkcpUPnZwktd0tYq7fDQcNh3mXr/3",
-	"hqXYHCcol/kGRXX7krJY29ZOwTBdM2xMrLpIesc9wRqDOGgozuW/mreWBQowx3KlMZzxvMwM0sLLny6Y",
-	"a7lx1LBoHLUpeOUxTDbKkTURk/rYq1EToHRQSTvFT4pAxY0FUYKeXprzP6C5zPrHzmhKftP3AdvYtNOF",
-	"p+NGNnvvhjd7i+CS4XHA3HrlZdxwFF+VrNoa6ESWEAshC2vQUECaZ65NZL6dr3bWVs6WlMljW0ZgcBcI",
-	"keiCKxeM2cJp9efUWLTu13LARbE5JnGdX1I2QxeC4EtZOdP1iCIolAaiOX8sxSvzaG13nSHKMyVpTPpL",
-	"LvT9fYBlzUViCbPFFeq6X3wIjKXb1yAx7ndFYqw7C2HtNhD/m8Ie7uYvdMnhilt5e2xrOy0WhSFJysov",
-	"Gl2vQ7AJMv0luPZ2cZK16rAnttD+z6bHflxPdactpu9bU25WdUWbKNkAhXnHyTBAYV67BH/MSXRJ4nPK",
-	"wmDCQsrOAZGcSBmCkA+djygOTah6Vap2/VbmXXxySM0J09M9RqE1asxnrHvJvjMhU3VuXc7n4HI+l4Sw",
-	"EMUcEnYmzDm6jKZNpOEy1tF1jJQgGCxyhxKvjW8s7QgNYk6JBZUbbuazdy4xmDyA6OZTL7nG4twTZh4v",
-	"+8m8k6iyrXqrzwrDqrVW8THcS8qgycAVlT6n5df8iRvMn+AJzzz+ykfwOyBc5ymeAcKyonh8s0cexO6L",
-	"Tpd4UNEsHlQ0i2/eDftHuD99/+/7/jzET0jJOKex9PtdIWJoj5bNFppy5x/fSrM3zH+DQn8NsmFbMVTq",
-	"yOphkcBTKCDLFFPeShr6Eyx/BU0ij54JMsMiNtFbSUwPxijSo6yqpaeXlCFgPl9cxiVEB1s0C7eAhe5n",
-	"AALwGlUjcLABVFmAtLoAbltxK9lbZR01WGl6CGiR4IgM0JN0oVaBA5+HkMm10nG1ma//TEknHKX/YJlB",
-	"IsVnZjHBPVHUf8gwMLBYFzzukAta7TJcmcmhZyLXlLJh00Y9/q6OiRaW1zZXuMLCKtRZIpDyqd85V0NL",
-	"4GsJ/0OgnWtN5fbl9XE5nyAchtcnELUJmiO0D29Fmt/iZLrKevSNELPZxUV1iN+MDu8fRrWBXrcqUBl7",
-	"z37yf5ms7y7DqxuhRUq4WchUltJ2ZPgq569Rzld3Bbhn122Bh75qAzeoDfjrBxvHeAvx2SkyA4KyWylH",
-	"4+lPrOmoWt9fcHGHHt9r14eog2riupI3woJGSwEcogf7R/fvjp0jPU9qAkzczW7Irw6Iv4wD4i+tX3z1",
-	"EXz1EfzVtIKmRMpiqoxM8Yt5Iz1ccitAlcI+l/pG16JY/sb6b23G7gWJcErA4Prp9NXLetae/QSVaGZ7",
-	"GM4dWF6tTd73ByN0cIBGe/vo4BDdfwBd86qHCrJT1kfSry02ayRL+7yXWG6atM1SRJCkaKYe51P/fDMz",
-	"FOBJUFQO5bq8Ma/nnBEPe1ufwGC/8b6NQp8w5cuU0gSa0LwpI9LjV0gJTJMds8HLUW7jdTIpYXHueIK+",
-	"JZBhXYkK5RebOdJxDAEor/7LiFpycYnsTUZIpQRNRSXEWQJwpUqSZFprh3u0NxgO9gYPanklh1tkDXWD",
-	"/TDaZ8silnvJb6Wul5hPPbGsyYWJwJLEa7v/wTaa+4I8jGnHnP9tszSBAdcQSlprYrYuGTVk60fOsHE/",
-	"X+PlohllLS2oWXUCX/CGx/WBpHGJajD0ZLi90HiOo+hfgPzy87goCyhRtuZ/2t7zELg5Xa99q3Tft0rV",
-	"3N419DLnKZw5ziIiWB3MpdRD9/ZWsRi7XDt4aUZvNhnJOV92OHp1vWc09B25NflbQQWSwxR2DBrYPrcn",
-	"pQpE0raW6HAdZDA1Yjfhs3VZJL3h6Kej3x4d/mP4T48828hXZdbCC4rimO3QkTak/mnJBHER98FC4lRW",
-	"pXw8S4nQ3D1UMJZaOnOZHnMuXIiCVpm92XVEmBK0o8PIPlNzEzGy3CG5udAsvjRH0Y9UqPlj7KsL0b/q",
-	"2V/oWwJQFNDoaDjsD0f94chhFeVJlYrHeHWsuQRWmsfiFaJywixwtT4Nnv4/RYI1dPsKp5nKBAnrvapH",
-	"Rw8P+sO9/t5RPcm1fmCq5u02x8c1zvQvwkmBxKVnBF6v/f39IzTNkqSvR3DXuzRHR0cP+6O9/v6wLUu7",
-	"80xaR/6U+LSVBoxste/mV3i264Jno7KmPy/nPCkOxufCafMDXhEWy0L3KUulm0QYu0bkWttuz6y+ge/C",
-	"BXLanGfiS8FN06fMAqcdV4b9rTFnXZ/DPB2ylqbuMXf1OX4sBugZjmOwFL8iru1Yx1AvJbeRqxuBjC3z",
-	"6d2yRKqsu4IeW0Z/hY6EF8QqyVA2blAbTC3zjChZMKgJy0V3/vaLFUoIvrJdCHimxmaLUoKZSfpfB1c7",
-	"MW0sUMYUTSyCrV2pjWizf35+ez34t381plE7l40jud15asWi/aryfFV5vqo8X1WevybIbCaSFhSBYlus",
-	"CydAGEkSCaKsOWvg4nmtVU+pl01eBT1hfDpGC60SzJVayPG9e2HuAzePue3PsyKaQM41i/+eG6K8l5JU",
-	"RjjpBuw8oJEsr2omaF+QKRHgz6tS0V6Viu5XsZk8I2nDgJ5M9Gc3S7kb0z7Nlm+SmZv9ZRWx2c1tBk98",
-	"Um5Vxa3xpfnLHkFrdL/gL5qxRzwlEs7RYEe1Ny+wta3lqayCE91mIeIlZZ7BAtRgMUBgB+W2ecco5AvC",
-	"8k5YWCGcJOWw5yVZQdX4JWHGaVyrf7PXGyGXvG2+XCOK7LBSvEIxBxJ0IeStiPB1/pEtAoaCt5ZLm2F8",
-	"K6H1htz68w76u/jwfU+2yBrH/xiFWuU0jBgzROMAhZkkYlzw5oXgVzSG0dlXQbTMbNuXr77WTnARlQB6",
-	"dbtSpZcy2/Uf7yrusUegG1S4VT0pUtN/XuvpsTTcpY7W4gbATv3VbRE7u8IzXQtI540F4a4X2jOobtAm",
-	"0njTHq7cSBeO+7lol5UZBWmWmlzqccEenkcJN9EwQUy6Vy/omX+cU3YO7RU1D9W76sU+KH1mG3SnR5jF",
-	"NG6JiJRi2i4FLW+iuSBCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO90Jp+CBmxC0FyIjXMU+Yfgm6Z",
-	"pYJxLyp8/vJN1FGEvj4G9rEVwR7Z/i+CRR4Iq4phhaCEvCqLjx4erEvePTo6elgWwUdrorwlKVws6Bay",
-	"S3L2Ut/Z1RDt/voUbIBzv2FooHASosWCDAqkChPIr/Ofk+++Qy++0/9rpqdsBPtNxUZ28OLNS9Af5luA",
-	"/JjsMnf3OWG+HIlfsFRILTmK6Yw6vCOC4BHEMs2ON5NLb2+/Jlirht560DawRLa0OPQSVTesQveVuXo5",
-	"4JrszQJFVc/dZh6hE9utjBeZc+aStJ4Ag7Jou5SZTFXTL4L8YG4MPel11cYVHaCjSk+eKwua0LHKo5un",
-	"MOEyExs/88jepp/I7RhfRnLuYplxyHPOJTR1Lf1rB2oa/3Y//vVRJ8WtbNT68YhNVmJr+ks5r7YLEPSO",
-	"zR98CdJVXyWi7LOBuMx5spH/PtP3VHL61lILbPSr/FSuydMr9uNbk7DHpyi0UErnAKUUBhV/3HWtS2uu",
-	"WYceFa5EYL2ZxNOiC8TGJHZzF2C9RZdEbQZ6g7scNhyfTreBhnulVVS3BGsRF03f6Gq2ZoAwirkFnw6t",
-	"D0grTbYYPQQLzZ7A8LiubVKJQqMW6mcK1OXKKwKX7R7x1JSbW6icKvcoI0HmOmctH7LERvZ9aKKTyaAV",
-	"V/Rj0HMtns+JS7tet7quZ3WeSVUh5Y1Pm5ufwb11+ZhD2eFcQ27JWCu77RwjbBeWflebK62jDHERE9HJ",
-	"wWbT4XbE2fQlQXvdaqm3yODMIEUJgvR1hBOtkq+24/I1R51XwHE044gzyPmE6hUD1g0wgC69Gni4ugVJ",
-	"txX2IaxTOwG8anHRnNSztNFLsoTf6nBVAKmOeKZMGvOKZxbpCnTJskVZVoxynmhFUM7zGocuKOWEW0Fs",
-	"ma9HYaqfuRJrLNSd9y1cxMcBHhUqUn2BoPVYXj1Z+DNsURjjEOG1lWLymoK7N9jlaU3szKgpUy4G6LVp",
-	"52eqCKp+eEi91vfWi0V7j+aCSpVCGecX5KLz+xZ2wme+JtCZCtRyqbePLwCzAf7FUu6uCT3m6VrvPBD6",
-	"pSZ5WtYbux+8JRYAD7u/mzS/A/kW72+z301wP8YrZ8OZc3hzia35DFtM7pYBBbbXYL350HUO7a93iHdG",
-	"omwAQ2w8Re1pPOauUksWaExg6l4p8/dkmU5JBOe3hLC8piiv/LYCrPo477g+CobD4aeDVvvrX7p6Curq",
-	"q/09aJn1mpXfIhhsbuwWBnYPNSPBBAJSnRDASw6SLyoY/Bgr8szZHl1BfLVaZpw4SFI2A4amCOCGExw7",
-	"zqYPHVS+e/DAEh5dyjU5Qy59i4tL+BBVx4iYCvZqQHarTXiMVz/qL9bJ2YOysIXzvVJ10cgCNKzZTtC/",
-	"8nYwXeWuVIKoaJ63tMWrwIpgpFngfvQDcv/SlOoXsZsm94TFr6b5YpmGSVt5Dh57MHVcvyX9Xe9SkIRe",
-	"EV/R8glKiZT6FIONvyQXc84vPZxSKU0W0h/j51NVJCspQWvSdbQu1GEKyDeDleyiqXeKa9gpbkzTgvkh",
-	"/cjtZmrBIE0UzxtULEYA1g9rjs4Uurp7YBorUrOSrf+daHpBmEltVsfocDjcqHF81kY8bn1kK3y1zflo",
-	"zq20k8b3q+aUzSqrAkHstdG6sm9zu1gdCI5taI46ktNP1DaV3ijFbV9AXqnzVqRW510z8Gthu136DW3r",
-	"014/rpuGZt+iVZDjzNWevF+dwmudwj6rfZ0/Nm+nlEuxmhlfP4tNiVBlLxVmvE7gbtacrfjtpjm7h66j",
-	"8DjXDb44zbl6NBoLES4INBYOxza9SUJHTi7sn4Zpmi5yQPn6bSTWt2vxCL9h/eeMXhGGsoUNle4dQL68",
-	"rCTimE8Zf755D/wbx7VMmvy+Br96zP3tKU+KTPcCjOMavJTTLEm2ytUwA+uaCrIFxlnJvrDu2JovdiP8",
-	"Fr8iQj9wHuHFNk079L2P8KIJk9Udu+qanInFLjSGVEWVrky1m5fRbOCOTka3QS2A0rtS0SdSx7XB7X42",
-	"CqoRwxo6aN/SzdKj1GNqa+HhkOEaXhc9RlOD0dH3UmRdfFkCpCDJdVzXzFg6VduIkjlfMtvaD7MVUlQl",
-	"pNLOfsKa/ezzrGlFPljdXKQ4odLU4758+ugYRZwpwRMUzbHAkSJCTph5BWBg1GtcHosBesm58NY2fQFu",
-	"X7PGn4od6xjBNQDGfiaGtV14+3Nyo+bxqAGXNuMoQFYmvMoTgiwgaoBGh3rXRg+Hgel05w2p7K81mfXD",
-	"JYPq0GdBPUkxTXyNtxDp60s5Th2QzeH+3h780tdLlcOh/p5xRdks0DaLbaAoJoyyKyrpRUJK5zDI3fh7",
-	"hweIR4ooSL/49exp/yEUoGmVMk1JfHeAfiYLSFFdCqoUYQG6yEw+smyyCH3o0wUWJG4BaR0gi+FqGjo7",
-	"SK06L8CMDdJMKiL+j/1xwMWsbPsTWLGa3d+wtjba/SXfZPM04CRBkb5me8gPh2MDZ7N3MB4OTa6Y5swo",
-	"pTGjs3nNFTDaG9d9SYeVAR5WmNidO++Go/eQwvqfvXfD/v77u+N3w/6h+0l/866XMz2dU3FSTQPduekG",
-	"AHVhhkrv0+Lz6bPnb9CbgwE6QZoJcYkTixCKQurzC5sk/1p5wLpzrCfxiMdEb9cjTYKLcnl5t5yFa/Wb",
-	"6oFZ2Dai8DZ3v9D3fYSt1lzEcR+/jpLkrMfevjtr8WcaCkUjusBMrYfkcwLd8P2tFSI939elb1Q1Ix+0",
-	"neSZiIi/S1vV3WbuLBunZSqvWKMn6/NqJBFXdN1H64DunebvIdtSSMhTqZbwls3QV3I8Z3PQOoAL6rG8",
-	"yat6N45im0BM6aTIte0Sad4isexLsDPIq3OKRoF9aBQ4zZIpte0Aq60BoTNg1eFQvGy9k6xCYiWXWDl0",
-	"1Dyc1aPiU7JrbPbHjMVJdyvU2TNlButGLAcIWAKWytxnWWxC2SUKtajxRuBUazfzJZZoqmX0sVMyLfgx",
-	"dg51FwDYmsDKrcm3xPDTw/fRu7XIctajJ9hpLL/oF98sx7G7XKFE+5uHzyiucOIPHKZgXLmE0WNb4wF/",
-	"h+cRz5iC2uAqQN5ob0e/vTewuMbf7pbgAqZWXgBJsIjmktQYbvFzx+NovddAE1ucshyButMhKx8uVTkI",
-	"fr/Prz5oiOcqx4OoKnYO1yElqRyU9NN70zkV5VyXe80i4bV27GRy+n0LroZZw44H1Ig+vVHbPHgKd77g",
-	"MWndw17+vi227o2tsWzdPKOTt3Z0zrH8x+sU0ldTRJXMjWc1J5JYTwWOAXZlYtoXG//FAktJYqTN0wCR",
-	"D1peozDlMZ1SIp58UIRJypnNLaTpIqERVdCCPQxs7m3Dh9E5I6IkVTfqiJp3JNxAkIExHliuYXgJNTq4",
-	"S87YVnE8OPg0zdF45kBzdCVrBC20eQn7TITrQ4GNTmN6UeyoX1pCInG7ojn8U2ianv6GYG+FmWBjzU3G",
-	"pct9fTncbaG8mqhvkfyq6AlsWlDPvirvr8sTKrJ0TcyUMoRnghBT7W3hbNPdZnH7uuxLrlBiMh+xGkMu",
-	"CU2SWu+apnJbxMKsmnu9ius2iumPnF+WGO5mphoUjmAuwOhHCyxwSpSpwOGMvJr2xu86CRw3go/BVlaj",
-	"+ZrMn3pvJ/MIL/AFTahavSkJvk4agO9s1+IGTBGxtjmFbVvk+lNsTcDPS2+u9oZpUu4a7H6tf+SXZacR",
-	"vMrfuun7RpzDXrSA2nA01WtJu6nmp6X3Vsaw7+FCbYopjeZtPDnoFV0JXpf4Ui/ondqEDv1Pzd66sO8r",
-	"IrT81381xvMPc83oEYonttcFT0D6mVSzS7JQ5SHb91mjtm//rA6pfM96BmF15zLlVoZc3c42VlE5XWqX",
-	"ZF2ovMYRjgmckZh7cZ0yvch4zfkCzJZcjVG8KOEqWncRYvHQmdJT9rTk2SUu5NeyU636eo6hHh222G1V",
-	"00j/UreL4LcNOrwvicu5ADp5npqMcmM+siRRJqhadXv/qXuq0UJIL1pQ2+/SV0oT30yQp6WxdSBKy6fK",
-	"gFvIAfNpHQZboBqPm5oL2R4HW7jMIzAgEBd0RpmpSMwk+LwAHBCjC8GX0hLH5vr+8rf82ZscScJqdTsn",
-	"DJ28fo4uyco10pgTHBOB/tk/ef28/zNZbcYj2vFstFSuGVXXYxycZGqemyn8kjBYRMDd0vujVjnYFvBS",
-	"HGlltaOjc63TdW9DZ1bY9upObEGcCiuyQ4DFzzJNoAV5Xl82b5t8dYtqgnJq1JwKK7ea+2Te77jZwWA4",
-	"GFWZmfnJw8ucZenP2IspLlrS5htaqstN9BGlnIHD5Pv/MZBT8J96saz3zibjXuf/00Y8qYiijfpb9YlW",
-	"zD8rGS541sJr3JThdxbV3Ij5r2uExW7Gq49mK5/23eAfRYvtXwjD3WTVFkESPlVLLLZyeZ26e9eYds9t",
-	"jVGlRNzkQVSJzqWp7War2WIdC7qXT6JBhtWjmZ8ou+atzKjG9LoxolOeEnD45wGAiMeAjI8plPotuYhN",
-	"6cQFV3OftIy9mvGZ7Vgju3Lwxvn1WCiKfGjhNDDcqpB8TPQy8oTPVjenKTZSTPzysTTHzvXQPDZNvpFc",
-	"SUVS71aQ9o2oJSJcC050C/oRlYsEr9qHktNVrbyXM5kl+WH49FQv//DM8rUEW/OlLTW8a3PE1fP6d3Dj",
-	"1yvZzNACs5XtJ54pHKnXejC7acWC4GiOsMMibFBS2xL9uILa4orLyzYZNck3VSeXvdS0qHGStVCqwYQD",
-	"95MvzGI7zR4eHqLhCD2oNdncOzy4xvPs3Rgz9LadeZalmLmUyw7bAjPHqT3fbbsyxSlNWo4VxIebLWBf",
-	"QMLUDR4mqB5owbkGaATw8kNDaM5MamhVAyzZMjd56NfqFX5xcpIkej/qfSpOGEO+ZT28zuFmcj2GAjSM",
-	"m/KK64FPpzSiuHYI8183iyxLxM8f+/eTxoY8wQ6pqJhtUuX+wVbgQoM2GD0zGp/iZgDUcwdJgCRZYIEV",
-	"gbalEU9TLNcObW+4JfKRHtydoPr33e/ahwvW7JQaBPROAt6xPmABFr51a85sUP3sK4BGBugEyTkXKucs",
-	"L568OIVSt1yi0Xy0JdBrBk3BF0REWtARBgphi0h0gJmfJgV3o/dMZkDWkkScxVisal2g7eXu0qfWehT+",
-	"N3p4YwrTbqLmecOE7SRvNnrBNnukDJVV1kqvIbAH69awRHdTfN2vY2fXl7hxLakadeiG0rjau1HUY0Y7",
-	"uJdKoSpbyrEm8uW3HbS6CPsZ4SSRThTa82dbsZvwglGIKwfQXl+/GmsV3edSZmSXqVOJloKbLLZt5lnJ",
-	"d6L6q1ASpKdece4rkUXKwMjkk3AHNehR090NwjqqD6lFoMqzaULBIrzIJGVEyr4woaiEz6g19C9oHEOT",
-	"BzUXXCmT8qgEZtIGtBRNCc8gVxEyVAz5KM77CYejoL8ps8WCC2XKMzPjKSNmDSIipd6AamSiNCEPiK3C",
-	"NNnV8RpTPGNcKhrJdo92zJv8wxaZWOBESHesV2vbrjh6SQbdxLpjLi0KB/mw0ByiNTHbZBRp6ySPi+d+",
-	"k5zgPLrtN/dcoukO7oddNFrispbaA/82YLDEK3Sn0AgctYZ3AwMjRSWaCpKj7kxY6Wac6MFiRa+Ivr/o",
-	"6g8Ax7AwDoe59FRKxAySfRUP75psqe3D6Pps5ilZm6PI0DHeBo+arO0CV7I3XI+AKVZ1Ldpd2iC63des",
-	"AV+cobUc7kl5szomDgvlwij6TWbNF4LPBE6hq4LWnJpc0Csia0LdaVl1ygCh1SSA8s+lHa7pZP4H/Sra",
-	"ayIo36oUw97pHixyhLolx9d2c51o/sWmL3eqqeF5ALG5I4K0t1SppTxIkkxt/Wc9zgwXtmtytmMmq82w",
-	"+JtJT/7hcHgTKlK+GOv1oxe29qajo8UmRxhDq10jSrBUv5rS8w7BNfvy557Q0CO9YibhMQfqLSP+b7BX",
-	"14mKLXscFIMLKtNrW+BX5USkbuVjeZKSz7KYUkb9xP4SckKpkqi4y+XYOpkFMYoi9cPDXfKPj0upPf0L",
-	"zi+vxVj1I1zqA2VMZ1fmaFJbkwQLJOms1tOiOZrDm7IobeF9ad03bvirTEW8sxvzhCEQlK5gsP66tVFs",
-	"6pT9Nfr8GHFGIBilJe0KXVFe2K/dlIhajOnak4UbS1lh1Y2rHWOLZrHatrGZRvnJ+fawpZqgIak7V34t",
-	"A1tz2vN7/UtYOqA753/b99d14pSydgX50za3WODqtpZ+77ihxTKt2dRy7n0nk5jbmn2tL3rQDbfpLdIo",
-	"JFxT++cAA8ATS6rRdZPWo5fH+K5AAWSExLJvXR210HvxwNr1xBaX3Q6rfRXzLhsdNW1X2CARRvYta/nZ",
-	"NoAKRSsYmmvqG2GBLvKuXJ0QRLvVNdOKH9uf0RPhxM3AOE6NCWj+bZrh2y56aIavOuZLF9+vMurRtrWE",
-	"JwBnhREYIx1rl2F3m5WEnm93rf/26w4u/tdpmEWwcdMgP5XZmSNT43Qu07pZ8EgSEnFPjMJ0q9YkYhAs",
-	"OmaGlILenRL76qITKn31dgSlZJ91zOITq3ods/gzVfTaMX+t5v1azXsj1bwV+up6sNyBuu0qXvvdz1LB",
-	"W2r7dcvVu2Vp2N3Z4vMFm+a70Nbe43cxHVq7aqN+yn9Wbf8jyCLBEYn7F6t6qKq4sInazfjsXa2Llvsu",
-	"O1G2wRSCAgLoFwuo64rDH8RH4t0Ki7uVRHZEWYdpl6uudsNidBp2uW74U9XsCm5ZJwjOm4QC+jOqguX9",
-	"reqD1Xq7bs6MpkYWtPdDqdPZp2pnZUL7U6lopYF/1dO+6mk3o6c1iKyzslY+X7eusZU+/nnUtjJbvH3d",
-	"rRIJ3SFW2R4da83xd2GQwY0DubbtTmnKzaHp+0sAv34Bdq9bdcRJ/7f3NkH0/ff3Kqmi/x4F9w8+bhPx",
-	"dKPeuJXSh83hNgrSlmgM/ylN1dTvrCCw5mBDuY2llWqYt1qMg05VM3vD9dtVgyhZXxnjC1Z4CmPQKyBe",
-	"B//Dp+jNQR3o51qrZ265POXYeVXVHLN1QDH1SaMLImlMGintW1a47O0a228h6BowTadtb6lb233vr7GI",
-	"rU7PGxB3Ni7Q63IIraP9fVKGcbUcAPLBbfrXiZhxhjOFLEKGXtFZRmMPy18f9q612VX9col/pX63dOn6",
-	"YM1yvBh/7Hsj3oAXT6pj1JTboKm2M02obTdq7BCPa6IiecNiG2e9haLgZ75uYXM8fStOdpv59sLbAEtt",
-	"K87aHXfXJck6y/Mckab7mc7bpYLQq7hN3Fs/o8sE+xu9nO2K87Yt3tdNumo+zXLNt7rCCUuQRE0dwADY",
-	"q5Zivyoa/g3iEu/gtymGHmxgPm4BPtGBk5P8n8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378Gdx1uQc",
-	"+fYdNaWXdM3tWiHMELAvUD/1cWjuUyuMmd5bLC+b1ZUpNLWpEKz5aROxpusquk6r0ILdGhPDs1VEyu4A",
-	"c1ShlGDmKVy03fIhvWpwg7XdW9hRRZawHkyzD//hNQ7Hz9Kcul0mCZPYVQDa5FWYgOfVC6pabzGJ/Lmt",
-	"0pQtd6vuZSs9WazazlFWw9lsiWQpxRUj/cq16vPNNRP5RDWzAWwJv/jUy5Lt0S3ns2vPjEKAVJjMzbXR",
-	"uL4GFmAK0RqNlNd7KggxRZ21bAJ7oXsMVBYmgbdDxbpT8KlatKb6P5UGnfCv6Wlftecb0p5z4uqsOefd",
-	"em5Ta07458lKAwHzGbTlEg5gR9+ZrY3dybtdoCo1MC2uUyG7asPm1IOxF6vjuRoORoPhbQGUWD2thFvd",
-	"2KRnBCdq3tJczGARAExmQq88xkqbUD5JlnglUcgvq30tevVKulKMpa1Su71K5BlPYl+ItdAaqQRMb5Qx",
-	"RROtIpAPCyp8Tcx3al1tvKTn27aijm2bkPO06GS5tvNnrfGlaY93rqfXpaOemXK3mW07JVtsY5egjjSa",
-	"rIoMUnvnMWJZksDPmK2qEmxHATZq7RRZEmiC89Q7Skh95TwtDYzZbNfbGRmojV03Vb+mdTr64meajq+1",
-	"eHFKKvRSTKLYncpqeA5M6QBUCLvSh7yNVezYeNxwEw74swOkObtr+ihRWB9h6PI3XE9wZffjWw/PwWx1",
-	"rmfu0wKTGPo5y4wqvd5AojlP02ZLgBTnW0KW3zqbqrKFzZ8snc7NNxsUMbmm2ZLdLURVtT/7aG8Y1pTm",
-	"tY2WXNW5+Wu/qSlXOrmP9obXcJw3zb+OUVU6XKVPrz8DXqnJyBJWzXYTp0oa9PevsvKrrPxzy0rwefpw",
-	"GMkVEdCrAXopYYlCfQDO4YEQGkVccH5peDitmxY/P/jp7/u//bj34uCf988O//X3t0/enP32697+wWE9",
-	"C6+i3WuOU0tJ3Os/WOPx/bOIeeda/hLEvQ8YNa9TlgAmE3ERHyMAxYUUzLmDxQ8QA7oAIEs8w5QN0Ilp",
-	"uD5he/99uI/6aBQgyY04NvAWP52+egk9C4kwQPXG2MCRSla19uifsC3NA/HpIKYwiRzGFPyHJJFk6Y9O",
-	"bQ9qOkYY/frmOeBDl9BNq2cIz6+uxRb+Tl+RLRfbn/qvawAdfXB4fzDa2z8YHN5/8HBw9OALm093yFLH",
-	"OT0qAkQMIB8Rqt/ePH2E9vf3jyxmJUN8OpVEBeiCqCUhbMJGR8NhfzjqD0dnw+EY/t9v4MM9Ojp62B/t",
-	"9fdHZ3v748Oj8eHR4Aj+99sAvaCR4FbLQ1iQCdNGfICmlBGBYjrTukmUKf292uHq7Q33HvSH+/DFI/vF",
-	"XunExViRvuUo65l0gzAA5PPK57Q9QVIJoqI55NbB2oQFZ0N6e/ajH5Cy/0KOq3l9852Vlh2Eoq9gMOez",
-	"bgQ+4njx5mVz+i98CBPjdbzVoGo5VRMjaCs+YbC16M5jnKZ3DWOaUk0DhscCrpDZfgNNAL+qpWXESyII",
-	"kku8WLjOrg1k4P3a4XxQ2fSH2yF1Bb0XRMzIa0GuKFm2OMktmAVa8iyJvS3WSvE36eM2XLqQHLxiypOE",
-	"LyExGHZr6+BHraFwubuY8TvXgyAOPbB1VBZJKF94fkVEghfF2KBvr10AKl23XddTNg9s5BrLzcxDS26f",
-	"pfPC9RrGl4SZZPu8jDdHYvX2PjKNE4K8WwKE/M8hxL5dN4USAmZzvIsC72bdOuTl5bUzvMhhPuzEgyqJ",
-	"lTfWe7L1dr0hEkzZtTQd0/gTyNkQMolvg5S/kkBlW3zb/pJ8UCdXmFp1v707BEDLgjir5DJzm9vcTHRt",
-	"JPx0Mf/9nY1falvHxqPz9tmMoAsy5YKg0ASjiLbgQLTWzZhPGtJnkcwt7p0NUrq6GZu+fVq9e+0Qqrfa",
-	"fdpIV79QXyeyp1W68jhI8+PX6G0DaxEgBXzFoThitoJMCOP0s+DUqVYayO8ZTrYvDaoeiiaraWvEC5TX",
-	"xTNBU3L+h+YUG545oyn5Td/XsLxhVNXvl9/btjWPMiF9uf+vscx9IRHcE1q3lMm5gCwM63RoHsTBxmK7",
-	"xon0NfI4b+syokd+RqNLoh7hJOlo8T7lAi3nPP1E3tR6OnxL/eqKiAvOLx/hxZpUD6tQmVd9K22/0jLr",
-	"Nh15rPef25eSGHE2YYtMLPQpSPHKqWLHxjuR61mgc6eaRUIdIvgYXdt/rcCxiAwmzLiA7bmZawoYhiWl",
-	"DQlTggR6vX7eDNPaxFWFe61XfTTclH2il03Qzhm2b7KEWDA78N0RdCE4SHiG7CoZ3LvlfOWraMLSn4u6",
-	"Os7PQJRQRqNvpWZA02lgosuuUX55y2pJq0vKpFWLzbJJAtU6am4XXF5PHut1OkKEXs4WJ7C+NEAltc7o",
-	"86qMVW+MPG/KWKM2Lc9gx66EyWyhIPiytH2VJkqZkjQm/SUX+v7+nGemLSysZ98ehcIJmf9SVdRqFzep",
-	"bO1QpUEvY/T3jNjLmr818mZgRQNHaj6OUUK9bAG2/FaWUKirJFzSRjdwsh9zZMqPwW7xHKMJb7j/Cdyk",
-	"7xZY5l9oJHAamnEuyCWWyNxfzUFkvHaqyr6eh8bXMzCW/jYun/29zS4fUH3PXcLRWp0cOsE5YJ9tdcoC",
-	"u1P6tN0SOmd5gSo+2gBBh0BDe1bdsTdur/C0YXju+VI08U5LkoqNiuiLNy/BCppvoREBQiVA5htk9C7E",
-	"64temPZYpf0uTzRYZ/dVd7FymiqjW3Pad8xMcPQAbSJnVHorLXbkCd2O9+7n5C9D/5ydL7iU9CIh50XD",
-	"nzX9dgzTKyIz4Ekzu0y0CsOdkgPuVZwS241ynN82YVrZSaiE5UvRndBgNId3wW43fjmjvRwMj1DoxtfP",
-	"xxeW8ycmzD1vtb0KUrQpKslko7UU/ObrB5YnTrg3dDz7tWPccnbXHLsnWsjsUsVV3hMjqTqqk6A2WlUJ",
-	"ZzFVSAlMkwF6zEGLWgqqSJnmv/Ult56VzkRetGEhQ74kVbKRPbxJ+3nyYcFFS59PZwVJxQVYQOt6MK73",
-	"Sj6BAAKu4W7csE8SttsbQIX4sT6YNjqCrG1IVYB4EmvTC2j82FrjS/0LfGb70eqPe2oxWrwa5IPpUdZN",
-	"M5xTvTertvW2ZoExetPq1HZZ9idXW689ROY9Fg1Nnd2ozZg5SeKtBwI5yFt93LRaan79DSjzshTEMnci",
-	"ygBPtEBf3WpAJfjZzWPq6nCGujJf20k9i0zo417xW2w96lPz2q0GrcAD5BnDP6g0WWtwQH7PSLb9shm3",
-	"0nYDWGKqEq9LUx8tSizEibaCzY1bj+KtfaDtiA43wD6UD2xQigdY2muEhNxRzfe1WN3SNN3BccxrDef2",
-	"e3pfQScSc+jLutlW3t6SlJM5do1+G3DrvJt2UOpiXYKN2/3MeOvTGPmgzqPcebrJiWzdrG1e2/Lb1iwq",
-	"hOZ2qKCphLJqLk93aUevZ/nxNSN/DXXo3Ub+yHbcUrykaN158/QRerB/dP/u2PkEHGCRVHgVoJBlSRKi",
-	"KCHY+tIoK39q9NUu+jLtoo4afxulneIrf1pz3WuGMAQ4llgiqZ9xHuE2c+qrl+2rl+2rl63pupC+4KGV",
-	"0nlABM5RLpHzX+AEIU0x0KAXms3kfYlcqu2UXjmQ1GNE0oValSOOef4QKr46tykcEU4SIlAEiVOMw7tY",
-	"nIcotE7jUsS22rdHmMU0tse41OCouWt/Gmekf0e9kpyIlMo1DYpxqYUkgvZg6E74ob/InwvvHqOwrHiO",
-	"uY3vQRm7foTE0MIOoj3YRIP8QZ+YChJplXVse5YXP4DPRE/ZYu65O/K/8xsSLjNBZP4DNqF+mlCVv9cd",
-	"7sbf7qH8B9Ctyz8YJbzyCziaqtq3e3Hlt3xEvtXqBb0rsHDy28DEcS8yf7hLTnl3V/O/8/EnmBWzgz/y",
-	"r2st3126JCtZ+Xe+jEZPyz9ALuacXzb/dvdPNWm4q+YPc6mOOtpcjobEKDE9DxeynZatAHeuM3SaCcEz",
-	"FmsjVS5wRCC5GAmS8ivwthgOpcgHhaicMKZFW0KlIc6XTx8dm26mPEHRHAscKS03zCsgw7GedXrC2BeX",
-	"3f7asf2GnlTiwlpHWhC+SIj1RFI1Rgd6FUaHNv86sEsYoJgrGUyYTLCc67/nq8WcMBmgBRaEqTmR+leM",
-	"EoJh6cPvQ6NzYYby5ud6w7KF/oIkV4TZVGCJMLSGC8kHNQgDFH4ItcAIvwkH6GeygDQVPUBFWIAuMgX+",
-	"T9nY5uMJ0xwYCxIb4CBvzkLv+4MROjhAh4eHaDhCe/trFZmDtbks6LvJ5Pu/3XmH7twd3Ou//w6Sie/+",
-	"+yAYHX7Mf7wT/A19d+eYfFA//OcdefL+3Yd/vn+nzt5PJoO//efdh39+8/4uMk/+exQ8+Ii+u/s3/5Ym",
-	"2NeflyxNWlWeu3Bl3SMmzG7zPCLMtEy8JGTxeQr9dkir21rva3comLXYwd+rF1vL/y18BTsVq12TBrE5",
-	"bzDIvRCdApYJZieLRdIVbuUZX4JBrx/VnDnBbK23/pz6HLVQJQkcxW6gM10ChJPtmxRaZNnq7nVL7Aha",
-	"cPpeMaJpyvU+xkmCKDPZWwIzafqmVouStWERlnUc/YOWwklyzsW5TZ+pSkl7y7qYGtzit5gTzHaKOL8F",
-	"BZvD7mmu4kxnwsblepcQfg7zIhdYidBos5q47HXQaOHvT84W3oGHFMNpS0xdznmSQw0WuV9txnHdFq5L",
-	"/qrg95nBcy7oH5ydx3jVUtw+xcJKRAgcatKPAJsg4fzS8HnN8WtF7we1mveDdcl5R8O1JYfVgvcDZ6j6",
-	"1/EX3L6MAaIsSrKYxDe3oNeZft3GDJ97yyE1GwAOZRXRTeyuY5SRFz3fq98N+YKwcAxmrua1lMRoRdQA",
-	"haDjhuNCEQD/hjIoP9rKik2J84SFVpsNx84Uc+38TVof48sBCm2MsvFGF7uUlEVkwuADml0ssUQpjskA",
-	"hTR1tqcZKfSGAAwuQfR1xtW5JAmJFLwf5pJyNtNvK6qiiCC27TlMrZqSoJdB04u+kicmxLnRov9VjKIX",
-	"9MqfrHJa+6YGbS0Ev0i8lbBUzVG+hkEOAOLI3z7o1DBBHJSgwV5kcmnyO6iBNi1Gcs8+Ke81MhzXmRjV",
-	"cvPiJe9w/4+2PGtDEr5Kx6ICw22chSP5K5dbbMRLKO09rOuXUbVf5j+lPS+X5ztG4+V+bSfgJKdxhwxr",
-	"wjdHB4cP7nrYoKkHOzdAXz6/ojlSlF3hhMZ9UKRAZbHMxz1YZH6bGjMjbTIhoP87I3U/N4Oc+V1SDk4N",
-	"JtlGJ66bmompbj9DuP2zTdSEwrefo+YtWNGr1olh4yDBhuKX2LTj18dpbFNZsCBSWXO1YO9QGjTlQjP+",
-	"AhXFyCJwE5ucHesxRmqu77dHDfzMrkhNzQmbsMZ9EU8SgmcZkflT1Sq27V3EDl6xWKv7nqVam41kaAC8",
-	"iX1Xqmk3vlIK4q+5vcF6YOf9bh2zJ29wvCGids1+d7dem/m+LeHXz5gDc15gGHY+/e4VlfPd9XitXVqT",
-	"llGmB1P1DrETY32ZdDjKALFp2eGcm5ybx431HfmoICbKRiI9IYA5XiwIIzEyoRk3LJPGysgHFcDJNy5F",
-	"D5y7LdVLBMHxCtRIzCoA1dQWLTkUnqrC49P9CRYJJb5kFLOwivO+vmcVjk3tL/BKm7cjFVnoRXWE3R4Q",
-	"HV4vxAQRgotWYgDpAJypP8U0Ae3YkMMV5Um3DjP/cE80mcA6X8jHoEdBd4q8nnc1d5zUFovVVNha+lG+",
-	"ZJmg/QKS3tP6qVmUAxlN55SZgksvW7KlPeZWy0rz8DeYEjYloK3d+c1g9iwqEbUNsV13J+hu/qxYO9sE",
-	"sz7jqm/tvhJtWDs0t8U+kW90cIFaKvAqx08B2gOW21UWWivTYIV8K1HCZwN0kkiOpMlxhstzA7MU/rNv",
-	"m6L1nz+uwcwORz8d/fbo8B/Df3qsI5+fwItiq3nTs7Oz11bxCiwaVPlLB8Ojdd6Uw6OjEjUcDP1Y21S1",
-	"ld5r8zvQy4LRlCzRkotY6hUBdN1crGqyBRej6wLh464GvB1ZxPt6le62vSYKDC1lh1dAaJtiyzEKCyPT",
-	"uPowkkk2G6BTgLI8RhcCs2ju+sBtbeVuwy1ggzvauzWzyKKOm10pwftbCVhigBX6XmMinSaZp2PlS+yw",
-	"FHKXgN4/9BKqdQVhOCWQDm5wdFy9bUowo2x2DMW6nBHptCwcx9WuBylO9JKRuG+HCZ5snGltWIGaFptV",
-	"vaBxDF6OSHAp+1zQGdV/JjzCSZ+zZKWnqqVaQlNqHtOcBjDTSwWW5d/s7pV/KrcsbftdL0HlorZFKz9o",
-	"wdrn02nlRxvSr/w250lc+SHnkO4HFxPvQ0OEyiWrd1U/DFZZdeS0f0mqT9q4d3UxSEI1L66O2eYl9KeE",
-	"VAeaEjXn5idrQdoFN3Uy2PisIAukDxAmlbSP/KemWl7aqzwjuGpw2Hb++TvsNlKWd41r7FbpGmzWunur",
-	"U8r31qHclnctk/aXtjpfRwjblPzabxV/Mt6HX1wDEM77KWarvgkrlYnFitMmuWiaszujhwHO8Zq6DlEc",
-	"UGr7lPUhQcMlavQhowmevuDxCmYHGdlY9utJ2lj2+YKw+u9Nh4idCei15Rvq/gTwwQC+Gi1pk7Buq4Tj",
-	"uK/fkmCT15IxmS1MWnk/JTHFrt9wQx11TjM92QUGfkNjki64IixawUkRxDpi6xco65s6MS0YBcNJH3Rh",
-	"w7JyKI7cI9XP2CXjS1Z11jbooCHW/g57sDZB3SbAe4JSW2R8PrKH2llVa0LQ9jvNlPYYr0BsFmiDO1cw",
-	"XGcOuzkA3ubLOZKFvgPUFRONzXdmfz0exDDvgNEKCrFFBn3e7cqN0yeS30AWCpFyfcuDCDOjhnogMGFt",
-	"zlt7P/zDXMhRPbDCF1gSZJ7Tq5PJqpp2rZ1bNrVkAHZUU5fhtx0bMwT1BfGuOk/aal0lT4nmgKUokw20",
-	"6rFqeUc5o1KF4zzhNsjb3AamyscUuubVNig0jMCafHzJika8LssrrygBA2iAwhQzPCMiHE8ALmVlohtu",
-	"E4m8NNFukD4BePVlABqbDKBgi7JZAOaVDJDJAJSDCQshly4fSqXWM1xgoZj+pNEBZwJDpMBpelzMMKMS",
-	"OGwwYQVQkmkIZJFZtPV2SYzXREZ8QeQAhThOKXMWoIHfqMTHyguby08gAFgElwMIv9lR6t/0W+vlvZUX",
-	"NfjtGy+8/YleqMgYLmWhVuBBlvom6wny5XXBkG+dOyTPt2m+bGD5ofWy1sc7tV/297H51aSYO0wrQWZY",
-	"QAJipJkImFNR5NLOi43QC41GX1y64TWlM9nE52JTumUt6cXZEWPBbDDX1pWnYu2TiKSapqGpJNxMN5UE",
-	"DJuK9L+fkHx9jdo2enMJIjDvTvWH8ERTU+tQYgiM8EurL9SD+uQSPaDuDfV52xTkXSPHbe2E8pc4KY1t",
-	"PtVqQYv6ZXtmzgRmyiS6Y2Ql/regWIxNIr31Q5tcPuM2l2OcJKGR2RO2nNNojqhePhzNiSu3s/FKqlBM",
-	"oRgHpfiSaKFOkmlVKakXbmwswdi6nGJjMUStlqE0v12qE05bauRP9Jo0q+SDUkli3t+WxaD4QHDQOr5X",
-	"CPsg+ddHlZ+7l1xzqNgTg/1zdIXZrVvLFi2MMp+Jo9ni4eHBod15yNfUd47R0zdP/h6g5y/Pnrz5x8kv",
-	"AXr06teXZ/p0/fry7PkvAfrxX49P/qX/8+LVy7Nn+t8T9vbn07N61YJ+zw9vnzz5+Zd/HcM7frh/DM/+",
-	"cPbrejjOoxb4zR+Ox8H3balhu3Vg6Y5zem2qozBdeosh1LqStKZ8ebqR1AG1O6ighif8CMfb20AArheh",
-	"uQsS2fgAFJ7G/ip+f+rAj10PeqdMgAIBZBtAj7rTwMFMxK0Fh+bJR5hFJOmcoE7tWkkjvvU71kB+TgVP",
-	"z6tVB9sddsZbsbtIIiFj1uSmCmLUIBK3YYhWdYpnWCJbjmZDsuuBnNbh6d4KRmiOcrUhkSciick3eGOe",
-	"6AAKZQliR/vNJ3Fhczi/vK12fmda5dnUzk+TR+Wsf4mN/Tg7L+dabcKugzSlUuS5avJOMU0qlS9TE2CV",
-	"l7SG0movrKt3mVoMBF7CDl43uRxj+KbbFX5VDLZUDJpmt75iM3WWOElQlPDo0jX11XwdPT95eQLlvcf1",
-	"U+q4bJW/Psn0kb33WyYoVFCVVuH+wTrLzSzC+xJI+ff3+i1McfdujttpJkBR7ZzycTuwZKFV6JU1AAzQ",
-	"vQEe9OVmb0zurZU6uFzekrfaoTasTFZvYqDLp3z70FbX7NrWZPzSPWtB7G+nm+EuWavtpT8xZ8SGGWBj",
-	"C3NSMw9TJIM2FPcMUKg3LgwmDJKOGvmnEHqoVu0UT5sabMY9358wT5VObNRxG4N3RTq1iK6/jcqnlt98",
-	"ttKaa27W5cihQf7t7OFNXnH0adq13lAXE1se26RPqcDftxUC1yfpS1tFWG5fP9rZoviSFKsdtajWMqgT",
-	"G9D8vK1j53SqWmprT7lJX9BXUYIVMY2NTA65sGU0ZAZycN2Iq3kN++Ux9vdH6xvanvOpHt02HpJX08cW",
-	"+7F5xL19k1wTc3D4AirSBXG82UZczVH5HJXYn6tqTy/V5ljRuvZE+rB3CT23x5fKsf16kAlmBHy22KMd",
-	"tabrTQfayavXoT/SVik/sAfw2k1tj04bTbHqhyRvwDOlJIk/A2DQY6J5CU/4bPXFRfJtetlahEWT1QGa",
-	"Y76WOQzvOqyPNSAt5Sbo2gq87NdS8G9WRcdJ0gVREeBozUNlA0OL6RUBh+wOZUItwyz2ZrfQyw7pjB2l",
-	"wWdwpwYu/AxFEVrtqEdtsZwbdAK0IlIREeMVIleE2R5FX7C/Neh96OMsplD2oH/FkP38oc/xgvYjHpMZ",
-	"YX3yQQncV3hmzln9fs1WTWapR/BZ2eMK8rTM0WYdFMiN8gD5DC/k9mpQM73TXxXV0Qe34DaXucmRAJ3T",
-	"tgacc8gLdHOoWf352Y05Mcq0vvkT57aFLrpToSjkb0+JEHmbwbakYqPp3WRV2+Y53gCQlU3vtdRbi+PV",
-	"BEqpcCenlMYSlvl7t3BeZW98okGQcpsQLRFBEGomxWI5QKE+TLHAS1fcDy2w+9QgpWQs1ps1YWFpxOE4",
-	"Tw212+zd4YqLxaVCu5lCgv05JJsSabqlgYMlIVNVXZ9e0MuHWLUZi3e2KAln9i2d/QsG0+WTjZAbi879",
-	"iWVHN2SjwspsLmPhiDed7qEAWi8oNPKv1WE+HA+HtYWpLMthZRnuvBuO3gPi4X/23g37++/vjt8N+4fm",
-	"pxatVA902mry6vMEbqsc8NCmjvFG9tj/KujDTzoCJfEPgJr6IIAkhQY1pqrYJWtt1Ld+xBF0cDybZ0LG",
-	"X3xMu1XHcj/2bbL8uCKauulgQW/d2z5W4uprmpFexz5ZOXGFI9fSmSYJM7JBCUyZWZSUEMvz4dmqQCg9",
-	"8SWu5ZeOw9lN7wB+t2MyhG3fPr1uuMb/HfiLXzCS4Y1pNH8y7ryeM944Q7sWb/WaTKfK6famCTKL6qxP",
-	"cVBkC5Ziraaerelvm04B3fB8AwiV722FG/o4B9saBZ36zq0DnfJ1+IJ4yHS7YMi0CeHgng9a5r1m8TeH",
-	"BNz6d6ogcQ81/fuExV37VeXz/sLqSXJHv3cJcj4Ea/EHYCRj0x3EMlTI5smv5qWzn5DC4zUYDNZAV+G5",
-	"JOTSOFYEWRCspHEpmYGuEGcBypiiiU2D+WDw7Ez4+oLMKPNYGRfajpJrfMtWxQN0gGNttaglL9J38ob/",
-	"A/QkXahVUH6mcGlxcbl9BzpCLn/Uo6oS1wNfd0g4WvSKnLtAmE+Mm7VBeXkItJK7KUlZb4dXHWHg1ttH",
-	"u/9oq+d+a7MORMacnV8zFXma+lp6PoLf8/oX4KoZTRTQTaWljQUzqK7K/nQPH0WjbQCMIMqEI7VlUTqV",
-	"yD1RM9cHe4PhNh+c8fZP/V9tfyQEO6TeytSbsLYzPhrs3R883OazO0Ucty3UtxXYO61Ije7cJwNHG5UV",
-	"8+zXpthlgdbml0wQd1tar6ND08oZQIpVZPoxuQ+PUQjSkIjQAWwSdMHjVQBV6Tgl7lKphBxUTeNerB+A",
-	"zYki+QwecZMtshZQkEq0FJzNKriBOTKS4b6AO42TrIRAJW0T4GL/0kwqAEdSSJOkQqPDerjNS2n5IrTj",
-	"NtnwwRwwCMRKW00WmSx/uDqWJkPzQ2/ZnWlzK9t8O71bY4TRT6evXqLX5hFThnn/aDi6axqd/PrmOZoK",
-	"PDMJj+E30HAJsvXAltHvqI7xm3uespfqcm0ifqCGfH/XUvMjbw8FHwWYsykHKLS8EoDBkcyiuS00hU5i",
-	"+cIDjPkC1OhwbBG0Ui6AVhjiLCIDFEY8vaAMW4RdfVIUn5lKU82nAshbBAlqAl9B7n8vPoTCaaYyQcIx",
-	"SqCAx8Dzc21LTVhIPiyodd0jozjZfGYbKpdoBoC9JskDFAq9PaaVqVYR67gNdp2DngPAAVxAYsG8SjNy",
-	"xksuUQtTzb6viOgUYR/47dxURJifS3+YyIE7+AY1XZuD+huwCEBKCztAiz5UtayKLzbIvtr7tj3PwMT0",
-	"IIsp4ilBdIqwURptdrNLD+yWcFCzfGrR+7mV/LeUdfBJzme/BSKdYiit6hEgSQgKq5DH4c5NVPyosdeT",
-	"UXkDDvKUSknicwDukmsQjcwNJnM9JtqEMfnUCdHnU1Y12eEnwxzdbi7EI1P87cQKZgBv81fJgjCgbe3W",
-	"uks3npMkzlfYMqG11QOfuw+C4cGyG/u4jTTMytB8mkHXJBC5IafvseF4udkDiX3ljDJW03+6ZOC1n4LJ",
-	"5LS3Fmd2mx7wpcQP3qWkqig+Wlv/AlURny0b+5rCK/56KQAlq1JGsS7ewu5yFmmeN+JAHauiwpNp0iWA",
-	"U9FydgzjOEVIcbTIlAMtz+HP2tMn/tKawY3FUP6UUvRamO3a7PPq3Z/Axj6lhrI42BsP42bHvzthiDDl",
-	"r5dcEwCoP/xJaFJVW+lLCwPUJFhbehyDpVgVKXGFsQyQ9JTFfAm4hlrRrhcPFllowJjB5DSmWyVzrbBI",
-	"t81he4uTy+c7N0hE2gQN8pyM5ZynY4dHeU5j07/Ww1m/Jrz92RlcOxvynhEDE952OCwgFRSLSCPrrylH",
-	"zT104cvtg549MUG1HOjeJVmNR+tBA7YsSfFXxVaG4fcHmspPLjyOGeP7xbSWgPGGQCarQAsuFDQ2Wz/8",
-	"L8mqxQlUe8cUUNDj8zVZD6WWGUguqYrmJEbQ8WNaXqsCga26SqZuNyJUP5+3HzwYDf+M60UYLFc7gmBK",
-	"pMTlg7VVHfG2DATggH0fp9G8caTHDj0YKpsuKYsBm9J0pIGqzHDwXThAb23VBWYr0+YYneQRQ1PaTiU6",
-	"2NsL8oK0vBsQ0lLYOPzN7ZwZraVFTzmxpfJ6QFOc0sSkOulhVommZAINvqvF4Kt0sl+lC9z/4/z995PJ",
-	"4I79538mk+/uenlCqeHXcKuOzDvYlEEvE0kbD27Qyhh0e6UWEuE4FkRawGLYHZRJImw2A6yfDbtUFw6e",
-	"Ht+7ZyEWB/bKgIvZvdRoV+tk6l5lNeFlfxvfu/fu/+v/v21am4BKrGdc5biOcIvz0+Q8FcHR0eQ1om5H",
-	"Y9f203C9XnHsw0HbXnx8moi4bQ3mK0P5rAzlr8Qb9GQ3nl5vTqI7oRZJQJJIuBI0CiC9XzXXr5rrV831",
-	"i9ZczaH1e64knTGAQIB7Buh0DoLC1BtGtezM5VyS6PzF9Oe/H4mH//fnf/0uzpb/8+vrxw+f//L6t+d8",
-	"7xf8Cz5dro+t7D+sbIl5ZYG89v29H1oO41dx+VX//mvr3/lJXiPKt3B0mxs7OrjtQ5/m2LZusS/OpW3G",
-	"9esi7m7DvLCNEBS3PGgbcLTueoUpbKUqRw7+k+oTNycMv4qHr9bUDXJ6D9NwtRRdnR5SCaKieaXSY2or",
-	"epeEXAa2gBPpY7Qf/YDcvxBhsb9AcxOTfMLiV9O88gPe3gGLLujpYcU+wIDHRcEklNBcrNDz01fo4f3h",
-	"KEAjdOcFZzFe3dXs8QG6c5rBX9tDsDxYDyxT4/dulG6GkJzk5/im3egz6DbaGciigMAytTtBAZOqWTUt",
-	"QHj/sHk3tQ37YPuq+eH9tRQqavH0aww+loMO30rWPsaKmOlVjvNBa0VeV6BmaNatPwDnmrL15V4T5uq9",
-	"2rGc0Ust6UyShbH4yil4+iuMm0/WodU6VY2tk3+dgKBdAZh/Fw1Ub6k8CkCSoVasqPVijgP4arxs9x5b",
-	"rIlBCsGKdiolNPVwNZWrTgOeEks7taBMrc2jZKzLTFC1OtUfdenY9GeyOsnU3CfnLskqVyOh3bZtHhAY",
-	"J48Rv69fnZ6he7YHszSRdc3Z9dNywoyKHAZIzo1sjcgAnRJmXAxXRKCzX04Bz9jQCtWfNhUcruPcuPfP",
-	"/snr5/2fyarYXjNyvVwXBAuTQWr+9dQxqZ/envUaTJ1BFymp9cBLwtCdn96e3XUn4dWCsOeP0SPOGIkU",
-	"Wgh+RWNoeIXhBExYeRWQEplUMtCCMEZYIqj6eHA4RBKvTA8RQBPKLz58sHeof54wfefR8P5DfecYLHus",
-	"MkH0gbM1UPDhbyVaZBcJlXMSw3Ja5x6bMCxXaUqUoBHCyYwLquZpgKiUGREBco4N6IFJhV1aIDZQxsyK",
-	"5Wup5WrvoyYRyqbc1BIxhQ0Grt0CzV9ePHlxilJMmcKUmSw8UCd692IeyYYfzrgtDMoxZTN0gaNLYhQ4",
-	"zBDPlMugM4yl3FnUZsI5ZW3CynXD6IKoJTH8Jh2gl7wMwcF4gfckQVa7c6mWNCLBhM35En6GxHJT1IQW",
-	"WrlBE0hdmfSQ2W7T1j/lkKdpEZaLJ43HbMJsr1roGgOsEEY1YRP2zTdIn2s5Yd8ha2sbHvxO7//+/v7R",
-	"+ztOP1oulwMxjfoE+n2CeiSmkf7/+r67xcYjxKdTSUr5hivNie+Ev4UBCr8fHo73h/pffQD9Ce8OkGXu",
-	"ueLG3Buo1K+zIJgB1G1kkkClINR1pAQzaAxb1J0Zpm+qb/4wMFe1uf169sgyht/C8hh5pgboBY0El9Dy",
-	"2tx9SRbqGE01NemxxHRG7XuiTJnqembKzXjGYhKjbFH9ZEJJTg6jo+GwPxz1h6MzQEMaD4e/wb4dHR09",
-	"7I/2+vujM0BHGh8eDY7gf7/B2zRTKKXkRpotyTI4h1fBMzgdA6RNduAQBGal0Eh/WU9Hf5u7q/C24jqK",
-	"OdQ6udJhPY7QAH1QWe696kW6qKYM5cJ7gE5goRDWnze2VPEwjy6lqdXC8NY5lmhvP0B7+4PDAO0dDA41",
-	"8947zEU3kPAv2jqaMPiPI/EQhJqFJCkZ7eEAvcZSVn+Dc69ZYGh/CCYMKCQ/YrVqLhnkWVFQwL3AM3KM",
-	"Qq0OhECU0nFkTcFL05bNYH5CrRYyXgZDR3yBf8/I2C33RUYTqBwBcJ7yUbXdFCcsfH1y9uiZ3Qao64Pm",
-	"/JqtRHN0553rsbjN4YVejHfHE4ZdfZwLyNiaEIBpt53nqAzcLKOEYCGhJfITMDcEkTwTEdGbNmGYofDJ",
-	"GZ6Fx9pOA1GaL/Lzaf+FHmmYW7qWDqh0Z90c0IPRHqhtE5Y3f4Yjrhd0iqWp34OlMWGdlQE+x2rCXttC",
-	"QERjwhSdgthKJUmuSC6j0Mnr56BB3Alz8R3eDRzHNXdNmBHDFQL/1r1XrQoZfCfUWgoXNtFrjH4EIaYZ",
-	"nLX9J4xQTUhjdDAcoTBjOFNz/ZoI6g8H6AnWttyCmBRmvfSAoa8Fbt5Z0RVLTxgjJJYBskmSIMPDD/3i",
-	"zvA4Z6lU6W/uo3DKxQWNY8L0Qcjv1FoQh4o4niLBEyLRnXLHZifutFoFjZ+NAIdfoNnzXaT/CbbFhFlL",
-	"OijKFE2/adek+ZKsNM+3ItG1gfR14Db1xtUW3MdF48n82aX1cwkyo5osTOmVgyaBFpLBhHkaYeeDq/aq",
-	"HCDwnEGh5gVZcSBTbFtWWghnhabAyO4cDA/uAseTlM0SAufWHBjruAFPT1UvszWEEwY819K79Q6hElWY",
-	"TpraSExxNKeMfAs9rlHC+cKcJ+f1SIjmgWD5w0GJebkiW5MH6HySw5FxrsYUC71EYRFpGpv0zhDwF4xs",
-	"hO6cdfqHu6AYlshgwoz3GeYM9wdoOV8Vtq1mJ9D4YznnEKTLhfYAndmOlY6lTlj1I0b1tlzGaTCl9qMo",
-	"IfjKEFCqhfgYyAFksqU7qpfGbnlQ3ekck8mB5HB4cCm4IsXsA1vSZb5nCEqr2hbOCZ05OQGgFUXGrGFr",
-	"U6JfD6SmBMFp4JqL6NXJjMIIxO4KdF1lvjzOneVBcS7064ze+fTZ8zcowkKs6jXOimsWDJQwQLlfWVMd",
-	"TiRHc3xFyptuEdFC2AZ8wTPjKzC/jo2sT7QClEtFARBX+QmO3fIDlVABRGrX2awsRhFPEoJnmaZhkC1Q",
-	"1wyigtrGNaXWupqcrLqsyAD9QqZKb66VrkY2GUBUO2Xb5IIywzSMVakJjibEI5rLgfWloEoRNkCnWgS7",
-	"Q5G/F2rEjUUbDqpnBUhI368lcU1+arMkRgm9JGZrzDkCBB85YTlkgl1bOBlahDmxb5fPSbg3BKoBJsyc",
-	"AzBqQ+vL18L2eUzSBVeERSuQYxZjYMLuvIsFnqo+JWra1/qANoRp6e5Lsuqbm/vDB4XKEGOFldAGkRjo",
-	"Z0FpiHl0b67S5F6Xd4J6MQLkz8NDtBDaOrtISBnrnk/RimcCRXOuTSB0QaQCjy2Rc/Trr88f513v9O7q",
-	"fTNpXoB+a4z1XFdzsBZVDU4ffzzD4FzS31OEIc2AtRDVx1O/f+/AKJZjGzPRbwd/gCFhYP6WAVFLRpYt",
-	"Qh3+hBmgU9BhcCJz3qJlxCjQAjhAB3tHATr88AHe6M65eZdVAAGFA6ZZwK9Yl5UCc0RbTK5TSutcC13K",
-	"ntqD/5+9f+tu48bWheG/gsGxvmGrU6RJHeKIGmusLZ9id/vUtrKyO6GXCmKBIlpFgCmAotlJfsx3+V7s",
-	"+/di3/UfewfmnEBVkUXxJMmWzL7oWFIdABQwj8985u4ui6e/USag/dERHZOcUkA64SvTlDmnJsOmTfvN",
-	"w46aeYRU9ZFxXsbfnPuveyyRUGehiN8+M+QgDYSwuck+AKH8vHACaJFRzKNaC/IAOKDc6QBj0lAblrB8",
-	"vKOwPKzB4g/cCng8Gf/h5/p7ncruJJ5zJDJuRQrX4cY19VZzg9NQ9bidnY7Syk+RNJkA+AqKjFT07JG3",
-	"OMBm2z1ksXtUHZ4lkpi6aMdOHkzqxz0rMjBXPG9FviZZJi+Jx4LCf2MNgg2cVqeA3a5yWgdNbrebnUyG",
-	"3XLgjMWR4pdcQoQzdovuo0xUI47awuNpnMsnB8J/4edZprPwhYX7Cf2Vad3nPgdEm/YPHi/jsLjrdnYo",
-	"iBzbyRD9UQMyxWmTBCQvGZQKuyXm1C9nmTPnj1j84/MTFlpxxUx8HqZcKtJjPE0bHUXxeX/IzjLBnX/q",
-	"vh9P4blkGdCZ8WCXLEEJ4dem7WzPkq0PEmEHpA6a4+4XezsRc9+a0bdmD/d3D3fcvk97OhvgXc0d55xm",
-	"Wp2zgUgkD6k+I/8l3AXfR2y/5QRN62AnYqbPh+7Xu7sdFQPPBhiV9R6XKfQ9Qy8nTfNso/E7wd0OySPp",
-	"OfCNhUe5IfgQ1owhTEbBzO/9OKFDV/hrR5Vum7pMKuz0z/wDpbVO+D/cb7qFGWPqxecOwF/w9Hl0CY2G",
-	"Yhj+t37wU7+Gd8K/Gx11DFLai66CS1/QMJzIZxoV5yW/B7yFYGygUei7whTjeP6xTs6dUTkPqKwj9/iO",
-	"iqmJW91T2xTHxb216e7WGfzHLRmYemfCiQeeiDZ0VeyoM9HTmEKFpjWSXjQVaXBKtqSGnPhXPd0gOqqY",
-	"9XSa6rFhv34Ug/8WWX5+jRhcCji3O23YYxKdmH/qjNHd+bI4Zcqdk+18BG/0wV+UGKMmQ/MLm1DSOjmp",
-	"R0qro0pPdrc0I/c+qQq/hXV1Z/ioYJ2n+pzS62PUwcK4jw8n18AtbmHItiNbFq/XPaSVoqsyPW4zea7c",
-	"usKjJnrEEo2uovte5FRijd25dv8gS9M57okYZgLjANgGwHOj5YxUPzSh8Zj/enR248/1/N4692rvc92M",
-	"lBE2PgpuuHKepAwxMoOuQ0fFz+h++KQkjR/vHywljR/vH+zsRCz+iG/z0vyHg8P9Ze531+3skIcQv5bq",
-	"InbLM8ZGdh0F4V5lrOBU1pnKrlBGFOL+x0Pe7Ys68q9htL/4Xg5/hnfSvebR61dPn7/9+BzugfSbhdwf",
-	"ZA+O37+qFcjgiNntz6imh0Lxoay1a3uNZmMPWQX6kKQKySX3w3kVPvJ1juBwZhKAnZyleIkJOWf4YPkp",
-	"YDuY1Rq9Sri6ELoKdiDgQJwR5LQ+nNs8nNNmsbuv7VyJGJctBJVeJbV2zW3gY0hPQd+LENastX+tzgLm",
-	"lzwCW6r2Z7TwQo+k+hTVMmGG2q28W5jdZtMncISyRLmUUrTj0T8JBIx5x8V8sW4SAFSD7NB8qJpbkIb7",
-	"jPv4+qqnhmE+euNVLt7RWnzHT2UFj/ftLb7vhbcA8I7vF9/xVtvjblcMQzZ2f3d38V2viGULrj9cfP2J",
-	"1m+4mnwgc9Ldd7DMyv2kxOchMOniLXtLLZ1Xm5gFHg0GPJvQqfFRWmBZBpqeX2vHkCCtfYpqxXgnovhx",
-	"21Pnn4qT+AZdZnCSEAzhCR39gaMAT+h4Gyw5Uk3InyhSI9rOnk8njLM+N32Mb/q20w0WY/gJoypILVeK",
-	"W/EU3Bq0ZN17u1x10LEbS4MNkNloWEo15g0Aj8iP8C0zU4i8g3zPl8TMkQzjTFpRKRowG47namXZUAhC",
-	"QOr7E2IBhLFPdDJZ4tQTDgPkBGEQ27/XQM0WJP4sTNFNv9au0cpCJlkDhu/XIsaN5l37BLJiFQlDNWl/",
-	"ltENBFibkm6tzedZLHup7TZ3v6+3WvXdvRPImLabzQZShP1SRvu2QUWVmgm01ShNy0RPyKI793nuplbk",
-	"DlKtXRuIgTltnf71t+YvF39v9ZuD3fSHp03128X7PX2QPTaHtjXauzwYP/58OGn9a+/44EmN6PGdRwmv",
-	"wwHM/3CoAQuX3s6nTKr0xRueiAaLX2tvCxEJpo9GUP6CAnO1iFAg8BX9TfMGQZc+oteHy2EYX7dO2l98",
-	"B/JnvXFCBhFNa2qy5hKa6W9i8kr9ZPCG1t5Squw1z87phoNl1s2Mhm6LiuSN87ELSnbOuaY4wnerWS/v",
-	"qTl5xVas8NXbGLsHHJtPqGV5imVKyYBCAM/QaQUk7bpTuv8N9vb26n9p7Y9ywT0rWOWPfpfJn3NNc+/r",
-	"gTflI3FOg3vk5YWYrGpgnwsbVOgaxu9Xrx6+chlfdaJO8pRK7T6I3L+Jyeby9t56Dh8ETwrS44HX2qs7",
-	"ESsZwE43Pav9+WlG+jzCQwAHeq0nznNnngOkC9NblpJV0ucYCPnXYB/c24uRvlDG4jmLV/UTcD7X6Sfc",
-	"aIigSiJ8QLnUYK+CURdwTs7N28qJ9e2yeyxY3KbZ2DAJSq5uRCa9pq864E+gVhLPc8Kt8DHw7ijLAEMB",
-	"+S2J8H/oy8q7iBuCfPXZBLI7kLYYpcJ0lO7lkPhc18YY/ihUZbjrQjlHDOh4kycrMNGiCHIEI4ty4E0B",
-	"zploNzhCwLY9BbvPfEyYuZBDdia6mnJ2HeXxzMiQ3xfsnA8x8E4GWeHmvh4jbLqcu4Z0As7IjQwnXWxl",
-	"RyGeHPJa/CsIw9gtF2IsFQDnDw72D9iHDz+9fu7G8eLD87+zh8+OX73+R8R+fv78b6//4czxN+/enrx8",
-	"/Y+diL16e/L8w38fv44Ygv466um7n96euIt+envy6nXEnvzj2fE/2EOPRtRZIhVPCf9q2O7JT+7ieuvF",
-	"BzT6w7M76sk/4Ae8v/g3WKaf//bxpNCBq9mERcBo1lizieBZMXEJq4PwHQUuBSz87IJoddrVqpfKro3b",
-	"LHZuSQwgOwNbDN9BDMFHLHYfNvbgLD2y1Gkb2Q4lQhxoHxF2p5cJAfCMVKtzgGko4dPiDfZcYscFjiUI",
-	"FJIDVBtiPonWX/dw50ON04xam7UvrwiDfcSzual6WxwrP4aGlJvFy8ZCXKSTkqNQsPRbVVS6e82oVviq",
-	"tXbNfbQyX7K70x2FWrvm9vx/4l4/gs38n98fwSb+z5OfylzehV5Nuyctgrp/12y1m83aCtY8rv91B99W",
-	"efcTZAqtsB7wLwvCRURcQhywhXDR8xN+vihUBNf8Gd370NKtxVRoV9eVtnVAH8SRp1wt/66on+1kKAp/",
-	"heqxTOtB4XeNjS2rW1sC3Iz1IMcphwyyGzu6QgSkykAIaeOzEXaKGHNFukMORCCvrXvQRg7vT+UF9Kf5",
-	"xgJ2SOHrhGJdqvqQGxvfsRick3HB2AQceaE/Z273kpqctXsrgjlz7N8VQnScJCpCaZ31VnhL3oI0wp7u",
-	"HgkOFNNUYUGo42JFFcB0EdbWZgONkKMuV12RghUCb3YvgxJRbyqYBfbFVfHBYFvcmOdLb5gTC9tQLd2L",
-	"tAWu0DaMtiCMRntl5RO/XgwNn10Io1XKikd4OFcPqBUePy+m9hQebajuHkuwsByI8T4GFhOkIMHSYSw3",
-	"cjpVuo0e5Q1fdQ+8nOBZpWlU4aqv76XAQG/NS3nVg7q923JoeFpOe3iGwOCd0KNhzyIS0R3j4i3uQ5xO",
-	"d3Tbj6561KrOCW7DpZyT2xDtOJ40VCWRqiyFNe+3yL9tW7roOTiLryiwCn4DhGniig0Z+/AHcJsQxgDE",
-	"jreZbyuXvoQW+2h5+mUy7/dQu+JZDfoVtg/iy41FsMkNGNluZKS2bkR5vtFUjLmx6oSYJFTMzFedbUA7",
-	"UDWUp0tKEAKf8EnEsCtpXgiQdZTz3vPoeIiM+8C6H1kePs5ht1LhffC+B4aN+WRt5Z2/6b4q8JRTe+Kg",
-	"jyuDjXnc8FT3ToEbrNZqtveasI+V+Gyf8clSat30Zc+6J5hau7WyKv+QH4wvos7nxxrdmZqv0H3pMres",
-	"KgS+Vfc3pu430vXgHARdXxWJrIw1XoNN8LVEG2cihhFNtzqEeFRZSBUCi1vr5ZYBevpS3IbtEthYryis",
-	"me5XShU2s7o5kZlwe26yqDgmPO+EKJendPN0pUk6oReDvdPlij2MndqIdyiS6E79wxh4IOOdnIyvgpAW",
-	"COZ+G4lskvPLSXOKR6JW1GnT1LVL6PWvrHyntMzL1PHMfOltUc9dLOqZ+YwFafFB6wER68FfZsVG+RTP",
-	"r/U5ThAcR6TMl9JI22Z9PUaEgbRIoIFYiLMRtnDnSFAmLSYQiG+zowoUfsiAogfI39XtjoZSJMxqTQQ3",
-	"mgi2wSwTmWiwt1CS7i5HymMkZUCqk3OeJUD6DeWezj/qdt1qXiW9FhfwlE7Wl63kMRdSPe0L5DcORjyu",
-	"9ymgTXJIQqsZ1bo61aPMjW5XPE6Axrcau0DC8eMFABrdC5y/IBJz6r6Ol6fldo2wxYrtu1eDF5eW9SbL",
-	"glZdNPoL1gbnf6pezhUQ5MWm0L9+mvclCCiSqyla++W+kPs3vaH1afEHK7eQuHL863/bKkV0nCRLQT6U",
-	"GFdXCW1hH1/AcVvKr0IuKWCfoPJ+DzQEae6sN/EZuqbfbETWKYoTfiHU1k25HnPjOIFCgGmDY0174yof",
-	"JWAYEpGKqkbLz+D3ziKBfRY4aZBkZGREcuSpdYixJxEgTt1ZW88awKFsbA34uOGsM7A/b5r3pMzGrdft",
-	"4OdfclP4TmaNoMa9PcO4o6qOcU6cWVy6jc52tAQGySmH6aGsFWyAQsHpw7lhxeDWcvz6LMeTfsWG+aax",
-	"V9cjWO99AeM12S3rQbGmNrbP+4ItMIua8qRhgZPVU5OFyvSH02TlOzkpFrE1XwgxNFga4uVFCLn4CI0k",
-	"Kj+8wwnk9YwjlAXXaxwtEyOBBajDAnxXmTfV6nwqcTorO/cP1pdQ73HAt5vkXEJKPqWUDsuLtbfQpZtw",
-	"ia8ocEAQ01I+M1QBBD9ZWqI7v10PeZv2u2XQEtJM3rRLvULGzwTMP5YEJIUKeI/7f9rX2giC8qtEj9tO",
-	"Y/iGJhj8KT0StvRf/gKP/ctfsE+MNLO9To7gKb1MD4h40eo4Ymfa9uc/FOjOjejav/yloxjePdvABR7E",
-	"S51WLqUYMzCCARsF76aeEp4NMq/cA8KYtDwAGjpdhGWdwUynCRSewBTPMj2mDLyxVCMMC4hNpbCUgiiA",
-	"uaGViGAZaD1CCfG6xRJTCdmFydjjNVvTlPrAhfrFVq06IwsNXpfVv09pQM8wXRBND/kFEQhDz6DQBRHW",
-	"ucGOWfxd7MdNnZEGI2NzkljD4v/f7pN43gzyZkNz5uI+2tJzCU2ZF00jL+DGmRwxAIQhJTVulDkj/mHh",
-	"iK2+jvFC2n72gAD1uzsU090lK/dBqLFdekDPVhuLP61LDKZQt7vqaBZZuchlX7vDEIMV4QVbZMHdRBYg",
-	"7rfYVQRZPvFoPDDzQoUlFbNsZdMVlB084JEDR1uvOBJi7S/wixq222whGMHd2lGeySICX/gsnUREQZr3",
-	"wuo7R1gIwEiPZZo6pYDONjQPdEYR4gwLLR6KhpuTjQlCDU48EjooSWKyL7UdhdZ32DWyTU1t3EugVxLe",
-	"1lG9ETSLfAg9J8oVsDtHRQsEc2oGOOI7qqJAmy6n9StcXeGi7BAFPBC8nmkgPIKLD2eRhu65kyHCLRAP",
-	"DphNWLkI34PU9OxqX2naJdqJpnqtPsSuGTMPmY95RA6PnrRz73Wv42mqx6I8BDOScMr9qsH+ow9DIRVY",
-	"hgdmijof10iPrJGJqNPf6vA3Go5U0GgWdqXu9QDTlmqDX9nd7P5U173e1BeTBilraSr0GYh3f3ozFC8O",
-	"duj0xW62cDIKl8IKhOuwFbuaML8eYPbjlUrX4WJ3c7zT6KhQLzVVRqx0HRlv3OxDB7JxXwMbCfHwQqsj",
-	"6npxEo6CM9AhYZxKAc271ISdZ4RGPPbtYUIJPaMK+kLbCiRFyVtTQmvCAKINjdGU4AC3hMEAb7i7kKdW",
-	"ZIq7vWTIswHGnvDtgfQFxAzsCvCLenl7ppy4ohRMp0ZdztLHF9L4kK3Hc8iQJPP9EXPrhVmtj7zkgiBf",
-	"3tswdp8uk4mIoY0ZC63nkK6fceQ40ooNR9lQG099z32fKGq51FEXYmjbcPQY7WbfxCvf7VEuguF7OglK",
-	"FSSlLq5RiV6TmrJ4fshAVdPjGaNGcn6BaUJuFKddPowZnFWzdqGIe9BxqfD+LtDR9HnaewnZo+rX+WuL",
-	"FlrAU60R17xJLNY6c1lvFhsxzRT20xZ3dD/oZmYtDAjE9nWafAkCmuKhwJm8Q61bSlYUNRDGZ0o8VL4z",
-	"cTlG0Sp4/NVMUq2T5mF7D69xsimvJPt9zjPz6698Jr0XvqDlMqV8rQf8ps7an5CeKBnPvj0AmAA+xlhk",
-	"uAvYMd9pyDelQhNdKuYnAY34IVLRdQN8NOWkkByGJaw1W389/OXpwX83/zfOy45Mrb3fPMw7mZyULDDP",
-	"rZb3Uw+Nrx6VLbJVst7LbH3IdCVzSn1WsImjtcxgd1c4KSMDvzuCTrUYKy2ZVFOGU4T9lioM4qhg7OYT",
-	"89ZnVHBjwu+mLFQ4wiVL9CtnRyqhS9w5eqXec/R88wylPzpTvcohUkk+Yh7+o2TeZjt+d7e842c8UWhZ",
-	"VrXrSz4paOqcvukFsDdVz+2pzjLRxZ5du8WWaak0FpvgQas7dBuM70vpO3thk61aVMOLQDZ2deLGNpBK",
-	"DkaDWkEG+Rhv3gHqwNl+GuIa8LlnssLOtqMHOg3LbeXzkEcUsjO+736h6f5D3/t/J8q5KGflJbH5lQdU",
-	"ELJOQl/v5/WrGIQqdMrEaD41KKv61jPEXNcl5CoYvx7O7aQ3ywXWUWOM/+Qzk4aNRQqu4UAkQLRmtYZz",
-	"4yXEHeMOU3Mow1YJts1JEK5AGTYF16uiBkOQwQZ8Xht5aD64/mlj8N+XdVVOrskLuRcIt8JabYFuqwDd",
-	"Ng3Kr4txq+Ic25BtbPrpiyjHpmEVFG6ax5ZCYTCn8hPfhD8KjcKwG1gxmAiBQIzYNdiLTA8gOInsKUEO",
-	"QnTVdwXG3tHNQxZL3F11YF+REIeIKDGQRy6RldzSw7AdLyUJ7Mj48ugBn1DrUCZtCe1lLJ+YDfnQbjdW",
-	"dsucKuRbHJuLKRv1OijNiuG0L8JrtkC9TJGbFU/KtwQTvEW1s3Z0iKTFSRAW5Q5GKCZOva1PJ9cZ51NB",
-	"mFK4xbBw3VHoEdzlygsTJ1yucisftbwgXzmi8lZbNtTGyLM0SNOysKvyPWZl5nU5HxXSuO1OADFNnIl8",
-	"qZBTy6mC8oAbWwDll2R9u2nX6BFk6etS3ZzVclJO3vZFJtosDsYKBrqCuRKHNh8xAQhOpbMhNKEGAiSv",
-	"gNorHn+dhZ4W+5S4pj7mbm+Dcz1rOQDnw5U2gxvKK3UnjIYvo3WfaSW2CvdrVLg3pEbUQl3XYLHVui54",
-	"lk5Q70jTUQRFLuNr5xxmdeVp7ig4zkcsdq+QwljIeVLADIjuzqUy63F/3WNovuheFNANUi2vVopycq5C",
-	"0c68s+JmFQqMxH1tfSmytvM7T6FDtzCmqEFoLEm8jsynm7dCfyv0t0J/K/TvtNAnWQaLDZLvuoU+mO+3",
-	"40QYLpNCez8ANDuBX/YqCkrAuxbrhwzxEVtNsNUEW02wtCbYCuCiAAYJcgsBnb40VmeTBZWxWPiK7MgV",
-	"SjhiOk0ANY4w8ELbe6RVwLI9aRudYlDEYBSRtPWb528+Yo98zmhUrM8vBfT+vJ4k+kua7MYZcSzEKIWf",
-	"pRUDFO3YRYBA1rXI/awzrIhUliXCwC9X4Lq5otMm8IH74DL1zNfOm8J/T/fcpHyO75gPPDf+x8Vgxqhm",
-	"dR5eD8qz9ueadJf+c8xJ+tMmuB+cX9vE/dKJexAcfT4cCgUMuF9/Jh8aEt+ONQuVQp6g7ExIdc4MNMEu",
-	"xr8hRl4V4+io2D3glB5wCg84dQ8IeXdM8vuKoTUCIbAYW9t3a/tubd+t7buGDnirLVU68JLUu94QBNVi",
-	"3o7QTiQWb86GHeYlM5U+dcPzUrmjpsQyewsJeTCc84Lpipqt1eW30h/7erwV4FsBvhXgWwG+rgDnvtr9",
-	"esX2Jo0Gl5Xc2G1wJdTsdMfA0CMwtPjQGXFC6IwZcSkynpK4NiKq6BlIXBMN9spSaTtkM2QSWpSTe+w7",
-	"tXnajwLOVlrEvpJsGnODpfs6TXIyELe5idxjzCdFnaLEGKocPGNIg71TBYbxfPL4EqM7aqRSYUyOnaGQ",
-	"Eb3Xq8P8Tk7aLEyySMnp3oQsI2VizigsQSbP+9atPWCSPXXzND0BXo9X+U6NoVKjn3f9YvzMOVWesz8q",
-	"ck74TlRaD5iRqiuuoUXjvcYUB+oHkMtBNvzsweX+r1GhIi6Pd+264x9aPRaI9xVk+LDqr3jvvOBVq1Wq",
-	"LFsvTvXlmjgusEQKPRy/VVPki9CbXl19X9li8U6bQKC1ICwXv3/38YSVFHMcmKZC7SGWhxjorUi0Jour",
-	"o+9G08Vb+wwVlaCz9Z6Nu9je8cZzWrBGt4ZQDiYHCoKpSGzw6Ivh2DW8cpjT1infOuVbp3yLLbvL0YGP",
-	"4BfeELBspBJ9c4L/JwU0EcBczY0t4CHKOq2NzYqNL38FFxQQEJzl7l8E/Ha+mjZEDFihJyj5qsGnhcdF",
-	"Bf9ZZ+4cRJ4sv6P6HGpjVYO5wSI5CPHmCT/e4OJze4RWnXOw3dIpEZqEaSU6iitBneC5ggvccEXa8wRA",
-	"eA9xENLT6QH0OK0qDprn/iTXfsATZA5x46Rj1lEeMhIBZpsNZKKctw8Mpxk+X6pzbLaKBidMNpoTSOmo",
-	"RHRlIiImPjtZFvoLDDjBTM7E+YgKnTH7AOwlIgvU2VzaVBrrI/LEOwgUTiAeRQKBFMPGfNLGZwhlswk7",
-	"d7vGzZpLK9X5GtrfzXar/LfKf6v8vTsaYRfkoruJUUovBsYQPVzsr/otgo7qVlmXlDUokSl9t5HGHiXS",
-	"LsAaBo2UIYtH4uOzEVNiHFCGbTbu6wgRhLAVkG4ZYukkoYMM9TFy7udAQTObcZm6zw9go6SugS8f3yiV",
-	"SNyz+tz0hTli8UAMnFpyM2CXIpO9Scx6UiWwj8Ck5GqC5eNSBeBjakXmhp6Jgb5EjZ0J4MB2g3jXc0qW",
-	"iYwbkeS0tkFXm0LtNS3HhA10Jo4Coj0TyJ9r9ACUb6OjPgiegG4sTpE0t/sYViiW6LGqiGG72S3omuEu",
-	"ea5sJsXCrhnQfwCXXauuyJS5ze4D88YCQ+jyNBUZS2RS7hdxISbtee05zOjsnwIIwfKBDPjn12C41dq7",
-	"zWZUG0jlf24B/tKKzD3qf379n05n1Gw2m3X4b+sF/Ofxi09/cX8xc/44/67/yLkBjM1ApM+ZNMy3cBbO",
-	"JmB1Fj5teQnOhX2Pqz5nHcKd81bi+ysX4rj+C6//q1k/bNQ/fbfUNEpgB7eXsf3GF+9N8mTpMe3eWPeR",
-	"O9U4w8mOZVpmCJQv224ZdxG/C1EUUJOgfIr2Aqj/itBuUDtkJuDjZSrtosoEb/8RC1RXj9Kk0CrBi3vk",
-	"p4rKXb0oYNtRoa9XZr3Hep5JuBs91UozcgzvciZA4I3xPRHGPLTVQCasBvu5zBdPfTx6ke95YKJypx7n",
-	"9cPDZBYy4u6JfZ0mxs1TOe8d06l5629s5MU91kCJ0LAAM9/grlrtVgjMXfYM1gC7EDj72Y3Y97mAtI/z",
-	"j8kCoTXt6QxniVnyco3GVNsydqZHOV1XZt0sKaB2uMsSACcMK0k2intggUVS3C0LLJKTvjA+Uu988nRy",
-	"FOAY3FlRwt1u0fTr6sGAm5JE/7UV7X5yPw9ToETt8dSIVZo4UZnIYgsmcgr1FV7dIsvC/xhUJs8y7tz5",
-	"mrGT1DO01mYVlf/Kvv1TuQ0DrEODPeUG4zC824UtmGhPiWpFuW9VqQPyHGOp9Ip5lkLrKpup0/m4jHXw",
-	"AqJlZVoXmqe7tw3Wji+fifxhisIu8JE2OlXLWKXuuZubpM8pbEw8M7fXlK0MYLgGQwiCuqbKRrv2Bm3X",
-	"Pna3fYxmqVbnR+7UJ6LHRykstvud78QBMtbwiWmwDzSEUIcR034oTw06kVcJhulKrmUn8YxufOOZmWcn",
-	"c0Kqq03i1sl14/RRmjpF071Ajegjsoz60bDBKLVymILxZTQbgJ+Jrymfh4M5p92KYeV8aDXxTqFGg1r7",
-	"14Oo1YxaB9FuM9prRt83P0WeWbpdk8pCT/gB/wzc1d6XwB8OgjiQyopzkVWtwWvhNBJAucAwKPSaKvSO",
-	"KbRomaaX/XId8W7JWi8CtbQSpTpGEBHzhUqoclym/8KKvRI+RTUlPtvTLk6O6hJDs08nMUeZHopHv4wy",
-	"2e1DPeI8CbIC0utjqpdySrA/k9tSd6Uk8daCtCt2IAEky2wrk8bWpZp1qV5IYt7FrVf0pop2b4VTNW1A",
-	"z/pWj9xxW0R3DszmmBpM00I2EqKw+cjAbefdfgDd6sz/qqPKxiA+RCp22EQXQPfINICgbujZhm9A/Iyv",
-	"LIc/58Ayp844dCgEyyM2gmfdvkhOne+Bd6Y8lKRzFptU29i90AmXBvuZnEZlTUdxeq8zkDm6f/GPz53f",
-	"V1izeBNX5a347N2VVGx9la2vckd9lZKhTOnVLxqJdXoa03qAIigIIqYLv5pqP1gaNV4+Z5xDgJtXmLX5",
-	"bWTc5r+Y2lWfltweW19k64vcvC9y/Y7DPNfAadyp8o7rchhmzlhZ2LtJFgyC8JiD+l6zJJnmuxgruBEl",
-	"3T7PnziZNZy23sTWm7hdb2Kx9b6xl9HlqVAJz+o9IRKzRA4HroPUNIAlLjF7oxImPg9Bv0EvYmj4y/O2",
-	"w3rsDcKTvpBZR1H3UmHAQnYW4YVyF3ncxKzxDi++2mp/SpN5AXNZFXv3VWVgi1NZKubhprxNw96xU+6+",
-	"LPNHEL9h4UQ/Lf9h9kznRwIIk6qLpAF361wZ6hc8UonIyLjh+cuh5oUP2MN3I5tqfRGxH7U+T0XEjofD",
-	"VOwArMkw7gulH5hwL1adQd1YsB1i8NsRj9vXaY4shsbZ0k+to6Dj4MHB/sGOc/I11Po6UVBucowvlzmj",
-	"Ut66qJuJxG1LnkZspKxMoRQZqqtRODmfAmSTodqC0LqVHBHM/yJMUaRQ5i26fGQEQ5xZR/W56SNW3N1+",
-	"IYYWSqHREAZ0otEDATBj6UugI492C2XfwTfMREfxMZ8cMchoQ7AEYiBUvzdpsGPvFXW5YgN+4QUvYZyd",
-	"qAyfDgTrHHl5BfkptHAuypmN0cqbNTfqTxuqZUOU7Oj3fYCr99izrMFe8iThK/V0LM73JruGz84G1zs5",
-	"XYJQ0F96NikA3abMctzR8DQMv9MfUm7s6cjQi4hpcP7SuYnCMSlcPsrSWjs3DcyjgRiYLk9PW6d//a35",
-	"y8XfW/3mYDf94WlT/Xbxfk8fZI/NoW2N9i4Pxo8/H05a/9o7PnjSkF2z2ZdJKkupeSIWtEMHxgFoKRax",
-	"eJSlMUIu6Oj4aU0hze975/Or78BY3nVhzq++629i8kr9ZLY9ha6rWNdpB142I1a3Igrg77JPsEKr1TFx",
-	"rwA5rO5BMsI9Y2Vj/lzYKcW0YQzk7orjNSXovJgGysX7QdVanO+Wq3VBk9WyfHjgNeQG7sZKpmLxWwWC",
-	"1gpB8wj3/+q1oTMvmOcQPVcAvHSv9C26IXOK2NJhprvCGMzveJvC1yHtN/exjkXpMdNYwXEJEEznGWAN",
-	"p68HIaQpZS4rHK2+r5zBlGjkaxwvhBiubs3jsl2/NX8L4Y0qUfUBpaDzsvxOnSoT3AqwjW2veyzx3O65",
-	"EZvIPPrd6guhlrSIuJe2YSTF6AcLwY+IvXl+8vLds/b7n568fvXx5Q5VyaIAAv438F1CrOMIjCtPdjfO",
-	"tDqPZiMeCQtRjryd8z6EJBAZThEQKJdX2jLDqSiPasVDrAfEJULap8gXCNCPoHzCxO4RXsTjTHXCJ/hS",
-	"uqD1A12RV4+Xys/psselx/h+0t838baIcdtRgFHfdbbaUbiCIi0PAnofH8gt0diFXsLliRjLJ1AaIBHC",
-	"+/Hk+OSnj+2nx2+fPn/9+vmzuMHin149i4lIz9PXYYgn/vj87z89f/v0ecwyaQRtANAqHTWPgQA+s5sa",
-	"BMF9ntFE7ocLqFnUPWqKRlUKY50lBhgJhkIPkVJDIiz/o6Dpx89P+HnMznj3Aubxqld/q5WoQ6V4TGUF",
-	"FtgFoRaBiiKKFHsP95r7OwtM8yVwMViPOixw3tJ5AL+c0D5O1cYN2TVTiOP1ww6Ugh1y2y+iki+EuhKY",
-	"vHmN4LwyuYVF/O77UCH/Yr1rxWcbJFJZ6RamcIAeTHN2QJWeQR7NlYr9dPKi/sNUhOQp7/ZF/alWNtPp",
-	"wjCJu9hf+2e0VCH/U5xhKOffQx06f6g+9hNEIckQStV/6fGvY59s3Z4NjQDRHWVQjfbrp6JJcFzY3z0I",
-	"q5fN8ZXyLsPRWSq7ZBigvb8gc+q9Al8z4hz/LHGaz+NMqHMPVjsb4hAfRJjsRScFe/d0FKSEG+zYXOTp",
-	"EIZYbERQuUehSAdvBbhaxblUSjorwTkYLC4AuOOOOhNGJgIDOBM9QqoXT7QENgLRy9A7g7/TzkvqDPa8",
-	"wOxMAtBP7NEO6E47lm4OfT2GlAeAhYzILsFUcnaWBxkBISyq6cBVw4dDwTPTUaAs3WqQK9DVg4G0ViRU",
-	"xQfPJnMhN5AsS8RQgDZVziGTqWDxQGciBowqqAGYGrpw5BWCTn3ulp9G4fSIKUSXGwxYUmOpuukoEf+J",
-	"v41hbVKjWZdnmSQeoqIPA+YcZITcUnNzEeUT51AU6NxCTDeR61k29861EhFS3eIv3JrrXkdN9Chzd3f7",
-	"7Gzi/KQoDAIK/9hHzcaUZENCHriWBuc25ygjEoaezs4F5vw7CnP64Mhmgl7fJ4wbgcK8d9Zg73qwU7Ow",
-	"6TUWt5MxQEEvxBv7N1PM8CGQN7BMWC5VvONbneBQ/X4C+mPa2Bwtn5+D8Mfz42shYSELG7Md8CcxVWD6",
-	"nykYGXVUEcESRyw2wq0fVUo6CxhvrWpsFbHYyu6FyJ/+20iMRP5oT010CnxD4Sr/6/AUtF/dvzIdqjQL",
-	"7zt1Gh1v76g4kZlw10/C/WOsYT2FGlYc1kCc6l6PHkWlrH4mXhhSQDYkH9HvcHZiRdoxwk2ueyg1oJuM",
-	"2wNH0A4iswoZmcaBvikRxG3RcB8MNyFkS0cqYam8EIEX2306/1r/fR7QLjWexYrkXaExWWE3Ii2Jsdr5",
-	"PXANB3N4NPS8V7xPh8wbpUfgEamCyHNDqaD3jIKbgfvRapYAFt5qX7PsxMhsDMdzbF+NYSF9cuPolWoO",
-	"inBmifI890J8Rq0KzQ6C0AkhoAHrkTK7kCop2GX50XQLUDb1iz3q/F6dR2oB3B5mTXIPXv/X6afvHkb0",
-	"j53l6DliEu3tvKqCdiNoaSPSyynMay2EV6vmQBqjNAcPS6YbK1DIn264HZ6dwm9WZEKo4Kt23Et++T75",
-	"6WnNeRLQijuULZQTI/i1yl+45n/tL/KFBwW/mEbq5uwUdXh6qe4sH8YqWRLY4VfhPt07/EHYQqruGnBS",
-	"p6keFzmkSqY9/WbWpi8KZ7Lsie9hCVCkvxSlHREtWCZUIpJQ8gSFU8BsIRR1h6jIjE7p4nlawo9tQQgm",
-	"h7WPkeawMKBy9fcXrxO5U+hMXP5lgJl+a2wFyZ3EZubnbDo6UCVDimd3PiTT7R5RdJ6cE+3xfuTriHFg",
-	"dwlwRQhmP9xvHqI9X3f2/E6jo36Ul4LZsfaHGWGEnKDj4Laj64VIzAKHMr4+Ymfa9juKrJKEcpYByUg0",
-	"edSiRqFHJQ163QZCDjxE2iskGq3hYiwiXvhlYYjdfiaNHXBTLrZ3S3macBvEYWu3vntQI4DH9B++zwXi",
-	"0/C8VWwUXInrBiiu8fLK7OxxArsk5r0enLbTMt9SWqaHLG6inNhpbaLX6D5D9bagu7vS+N3J8GLEIZeC",
-	"S+qKklQsW5wBcoe+1awGeQa/L9mea8ldfP7acrc3N2O1P2/M9wV6hku2efply18Mx+ndUKhSNPmcS7Xe",
-	"QYqWgGUAS8bcc7PQAzsXNj8zG4Zkqu2NFdCp0wW6YH+c7O4V/LRSAUVukFSV7rq790t3j4bJckNZ3b6Z",
-	"m4qmT/NNc8Ffm4i598DWcBTXctFWQ5niuwKCNdHd+fGhYwwCIDyqjyVtkLNUNuNd9MwMpCXJXTGFfG2m",
-	"x0ZkUGaWap7k6S+4RKRGQHlZo0o4PdOAgVkGRdK3g3QugqS1EoDETXZt7X6vdvYVOAS3UFJZ4TaAc9sT",
-	"3R05t8kT2vgt/HFirBgswB4QzG1BgNKXHZ5NIIPtI48AMETWBZbvcKZ4lukxpmulsR1l9Tmw5rdDPTdy",
-	"XQ6c7QecTnliWF6KirzXVH5yXkyT+IQWhTSfeCRDSN6N0hRnhkxWXE0AJUfIuJUoiJSeyywD/1kn6bQk",
-	"49BJKJWdIr+5sxxKkFBMCrzFXa7Yw9hmIxHvMKxtdfN4GENyJ97JuYtLk0KYXmUezZziOSpNgwZ2pnUq",
-	"uLp70WU8CMsEl2lxt7Hlu8jukQR554W+l4CzUr8sQueHlo8TKG7x1H7+0JV41gE+RQ3A43CCoJAWzuFV",
-	"AnxRCPeZZyX5ghFckOFzPo6/js4YRgjfuhuWd16Kt95M8fgKM1hr7FfFdK8qrPbN5n0R4TaCu43g3lkZ",
-	"fJwkQVKuKIMLIVsS4ktHbLkHW1qfHkHM6si40xdYP7B4SE2KtSJRR3VD3QogMn3CLip0nyI4DuUJ+9zU",
-	"S8mZnaOOMsKWBL/VKPghfyg4ghJOQhlN3rFN91AG5DQvBihaiyyZzvjCLGHow+ibxHTUcbEDBnXcCE4F",
-	"nxCOLhEwMncKjwJc1T3NUIdMaQJAkadaidIfp+3n4FMrLNlcQ7fhmq6r277dKPltskq85KbU5W4bXA+S",
-	"DvdU7r6HooHieq0lAZeNtYcyQrIc1gkRYFwLT+CGMfcvYV/l8vTbDmtfl0y471HttQyT9YLa+GRPmgDK",
-	"ahazRLhwp18HYnDmjnc57sce/vXju7dsILJzweApO9SROhcG1HQLolxVVf0Fs6SNNknMjNXDKUAUtx3l",
-	"vNg2lQ8XIPt5V6xpW4GZUbcLLImsqCicCeGWbeI9ZGP5ZD0zATNl12ImLOP7wkrXYaW/q5JyUJEBUac8",
-	"+kyFNKXlrEUFNHgIqCHg+s9VRd97nMQyXvF1B8yqpO7TYhfZSh6JrSy+bRDD1nfdHH1EZZHX6r4+8qDS",
-	"JQDvwaALBAuEfDc3DHw/kQPxDmqDtrj3289M0Oovk5oIeOCtJ/vNoOX5rFy4FVRG2YCtTIy81Rh9g3EV",
-	"mjuIKdx92TSaRduzH+Wl6KiN0fYhdpfXL1fi7aMy4N79aQ7sOmJGgxTuqEBGDOTB+lIwadtFWgA7hc0u",
-	"Skbohu8pg6QJlD0QynuYU9K3omazueO751KpfznX5IzzMfc1u9XSflFGaa7Av82UEsxEaRKVeQhZsfwv",
-	"BSu6umdG6zGqkO+arXazCVEMDu+qyTRVwpgremm09kr3urM3FuKiPJyf/YYrmfSzpQvNx/VmZemC+8Nh",
-	"cWCXvJh4WUlHfJnahdLLt7ULW5rhbb7sujS806DXoOEXOR+Pfvf1/6dLptQksqgVCfNzHVSqnZvHy7BY",
-	"F+EY1tZF324KiJZsWyhxTafwBMm+g9t9xrsX653AZXM34VVkxVISY72yifwEbZjC8SbTmkUTy/Q4a30/",
-	"W0KhnSBCFu9VrLfdmy2n8Ks6J+2Uu+LfcrDz2iTR/c48FY/8LTvvlZBoP5YHhsmkstHiFMtnbj1cyfW5",
-	"uPHijIlCrFp1YNVajv93JlYK28hQwzS3raRWBf4krib5ZZgtI7MGQ6uMxsBgDPCYGXynf8aaIvpnfMNL",
-	"mOTGctp7qblvHGYNm+Ms1d0L/KdQbgStH9A5Blnqft4Hh/dTVCt5qnv1VhN2THhAxRUHcN+VfenDJ5kz",
-	"mt3yaJo0OjethE9q7ZYbA137eGrke1dcu+i5e27kAnxUeSlOS83+W/Vmq/bnpxUUROmbztESpZ21zYtt",
-	"o73LYhQemPLe+QIh31GFHP4ghinvOlmbpmXbdXrADXacC10iOQfQoLSmo+LyKYyxyRw+jk+K3IPAG6aV",
-	"eGAgFss9bygGUDuqN7KjTHimRCJFT7USbSgDhGcMM2EARhnG48kG/dMBJconHVV4M0ZkC3OoVBbQgb/B",
-	"jlWueqA5dUdBvAsnDp3b3dRswIMeBcQYyseoGDcP1PHuZe5uIiN/ApcCPCTVXZ5iO2nkdf0ZaFyJvMBd",
-	"ZS7kkHFiT8TO60IlES7bQAOwNId6nPMhdlU3R9hjj0nL+nw4FCrwzHIcK8tGKq+qJOpcprvdUZYJ1RW+",
-	"XRi+2eoCTSn+QaikwWguEDUfCGGR+rKj3I8yUfK8735FlLPGZsJ2++3p9vEDPmFmyGEvDKqi/sivQ/VP",
-	"7J0bHYQu3Mc8E0KFqHw0laboKD2ywN/rRo8f24NdKINBF9RLJky802Bv9bRZonRH5Uq6XfzWc02NDSIr",
-	"GR7TKavjprEzW1Pl7pgqt4cjWmQmfRQUapwSrICJmFAThy2maIspuos23Udhr8ukK8T4e32ZPSrgLee6",
-	"zS+AZ7jUjsWn2wgyVOjSZSy3I9NgsROjUKkGdOqS2tCYqIA2HWaiJz8Lw+JzEUcsPkdWb+7+P4XfpPAb",
-	"cUbk2OK3OEIedjCCSsn7B4Y58dxRaKQEFNG5hCQ7Wh/EBTWWKtFj7MwC4xWmzWIna5JRKhJPxa2dUTKA",
-	"nzPBYlSubkDdvuheiORUYi2e/7kuFXCJS3UKvQuEMeFRTpfZ8KjeKO3JFCmrY6VPTV+P8VFKw7/dS3xF",
-	"UYyk/XEqevaU7L3TMyHV+akRQtEj88tnlf0sH3qVvkfGgRd9mR2Xyw+uxHO9Skw183QJr9WaA87CWNBy",
-	"OsCN7NUzOIOf62731qmcHNvHzAapfs6bN1NX/Pg9cpY/asWMSpIKRZTAf09ZKWyAUJ5EuHnOZIgQfaUJ",
-	"fRA9AfZuxbwy/7c5c4NhClWYHXBXuCtEtuYUS0+YN8/CRbcy2ecSytHovNuxBilQ+Ji3N3dOqM7b+MKz",
-	"cpNxEppHVfKsOJtfa+ciz3PUolpqw4/fOw0hPg9TnVzJ4QCWcHGqxEheoqPYb5Zo3B+K3/44F3+c2z9S",
-	"8Udq/zD8D3G281+/NuuHn37f//NhHf+1W/zXif9XO/wq/1en08B/t6LDP3f+a+e/Hv7yx6/f1T/N3LPj",
-	"/rjzXxWs8ZEb7ysc+37OaZ5lfDL7SWDSs1/D6wm3kV68fPVhCZlHROlzuD7gectyfHxfXuNhpofaiOSP",
-	"oVCJVOd/4Kv+4FkmL0XyR1AvfwSt8Acqlj+Ess5RrUtVF1mmsz9y3fWHLwvdeRjd+Ct2fm9Gh39Wfqx5",
-	"wn2Bq+nO2ns4UMte/VSP1KqNGZZ47AudDbhdYcjWrtzT063Qd6u5UFOK/clIJWklz9txQAoX7YblQQ8k",
-	"9EZmBS9o5p69Ne7ZX+Oe71e/Zxk/Y+aew+Xuec0t7N/lvIyptxwsu2r0llnik+IHBx3rRF3BxYAfZ92L",
-	"Gfuy2sN49B9OiEAD4Uok8BOtLwjhF79/9/GEPSojAN3daMuFpkzZKHW2uwZ4O1gDEf5Q0OXOJAcl6r0I",
-	"5cxuUJyxSbWNfTQ15+3B0K4cCHMEbYYuZVecYGMf6DTFVUdNl9Y32Jti9d2HfQgPuge9ef7mYx6NhSZf",
-	"zmQfcmNEwvSlyCKK+3ZUPNCJ7EmRPf9shTJA9wGjlgN3+qX94GYc+/5LYz1KEx/NHvuGLpkwlg0EVwaD",
-	"Imc6mXTUAILaBlpMxu+DFIrzfGjhW4GBxYdDW8+E0aOsK+KcfDzDPefuyUTxF/BzeBx8IVR06Lapjnrn",
-	"XY53I+tsczbuayNYnAjLZWoaXe20TRx6WJl0FOjEhpk+SylCO9+/mR/QdPtnSgpuDF6+cZWwTMy0pA2K",
-	"gdM+T3sv9SgrB08heFgEwTTbeyX485BnVnblkLtX/fo7Gb3t3wv2atEb+jPy5oyzj90+Bnk0776ymV19",
-	"M2pD2HcnaAeUP5oPeZZnUQZxh8d6W2YV4I77Dk4eUeQHBNr64cvZp22Ivd5c/1dp/ieU4VhINVTsB7R6",
-	"TNWN5NZA1/fdGmkern5Pa435LBOW/TYsJXdKplKI69pKV4RjH/1HT6pkQVDWEgyLbI5yFlDpMZgO5/LS",
-	"t5MEJVxS81KRhu6o2MvJOKJG1Jjv1iwGwy0OIQiU/A32ypoiQamzOIIRMsEfezrrKGdlYaWRN8SwpmuD",
-	"ILBKIAbsJVJHlaLA7GGcawZ3N/3k/4kkl75MrADyYqkei4w6H0ItekdBs87AzKLYaDgUGViZrX3sgp66",
-	"XXLEuGXQ8vxwF35dYadggF+m0l5Bp+K++6pRWCouroxK5CABCfnx9C6E/OZxrk5hnddjWLWTtchVV2su",
-	"vmyU+ljNsHS1AeCQwhgidjbq9YT7tpnWA/QoPHUrYC2Wi7STF4OjmTP776+a/MNRptoDMTDtwnDhcZ3O",
-	"Hz7C14pa3/+5wWK8kWpkhYnwMwPvZZcn4ojtNT0xJlKaUHgXSMuMO2zFRdhrzglojrJZat0e2ubtmlR2",
-	"b7cGwUI5GA1q7dYPuB7000GYlVRWnKP2KU9LjZwHeEUwF5o9f5FgLlrM32w0dxs8vO3gIVoTPN1GDr+F",
-	"yCFYoWAGeytyHondPLt42jaaYxZ7Os9Kq/iD4ImZss2hUQMiKBF4iU2Th0IPU9FmSmByUQENgdLQpd1o",
-	"Bc39hpmuYl1eLp/u/rBpuAm/EwZCqBDj3giReXD3awoubCME91rqHF+LAz4laCimucDr9o3vnYsFiGRn",
-	"YkUE9S438hCfraF+HGe+OwaIH5BDgJviatJRXW5Eg8UyEcpC+B8ib5wNRCK7PPUEaWhfQvIiNtCH5A8I",
-	"6zr5U5JQfojLoH1o0ncZ6XO89EJBWpP+TP1/PCWLSI1g5/xSlCcU3J5Bpv7AEtDWD/O6x4fvN8/F2tu9",
-	"dQcTMkAzrVkQbp8VNzA2aTnTtl9egTcjY8U6zVdu0JsOv19qtmGSK0ysxwcynXz1U8ulTnlux0rNmRg4",
-	"0F/bvBI+idhAK9t323AiOO5Fmdn+ld5yxtW5mHKWW4c/NOvN3Xpzb0nfGF6zFNqptbupf3yDGKU8Zibq",
-	"Ay5Tn7UpbwyuVGMAG/9/0S8bOjufs1eEe87c3koH+6W9snfVXtltXpcsg8OcyHNpQz5q2NdKkFQvz7bZ",
-	"evx4XkzT3TRvbvvlY7Bfntp3zfohe7jzqFH/9Bf4sKXfbFFNt+tTkAGzVFCCbJ1tTOIbiEn4j72Cc1Cy",
-	"m2cdg6WiD3l+7J3y+BYyS8fcIA13wqSymnGFjTYkQoOo86DzHlKpLgyzmknbUQ9jqsVL6meTeGc2ILHY",
-	"3PfBiPcBo/6NByL8QsxtmYnfcBuA2IqYOQGIHHG4uXgpplevDj7M6Rm6Tt+OQgig8P67HAeY8ZA49hv1",
-	"HdJmvKSXPEl4ckdc25/70O51lhvXk+Iu2ZtzicacW3v1JlVP4bQtl0krnM6t5fotWK7FL76CfpnuN1Op",
-	"YJYzYueRCS6hV4KtWQYNfesGZ3E15lmdhWu2pudWRsw3PYv1LdcgHz5S7fsC49OXyJsGew7l/gUKPK1E",
-	"RN6uTDxu3JMWbGif+uHd8Wp0I8IKIrj0qy5A/nYgmFvD+n4Y1l5MLGNU56Jsa1Dff4M6fO3rVJbLGNJQ",
-	"w+hlPgQkrsGwDtr6mzeqw0rMMaj90m+N6a18mGtM+01yLbIh1XbDoq2oTK+F8gIZb358fsIeFZGyMdSV",
-	"t6nECsrKxzpzD9IjG9g1fdD4AfNEYNS9Sqt0wnqZENi13t3e0yOVABWpTAIHqez2wziAz8vd3HOGvx6z",
-	"VKvzqEh4nQEH7TmXCiujtpVfS1Z+FRwe9zkXOTsfc6W2etlXUGJzC4ZyJbP1NbblXttyr225110l73oX",
-	"1FyuJsWlyEjZlQ6Uu2x5zi6h3F75Fe/6tIV93artn+qlMF/5h9+6+t+Aqw+fOy9HW7Io5IrqM7fPlsuZ",
-	"uU2GRj1naMtBZBykTJvFbmQxG/clhn+dtWysTNPc/I9YfDYykxgsdyDJVUyrdc3JEC5wPsk6oQJ34/0I",
-	"E7gVmBciSLXdCoZ77+On2l6TPBgIyxNu+XJ9pjh7yof0pI+WWwFmP7GIsg/77OF+o9lo7bQ9cxsE58Cl",
-	"cwIEWz90VDjZ4PfGMJLAAsehZ4c2ItjR7vhkvGupbwQDmKmZ01cKzAc/SCnMWrLiKz79FR9gnjCouHQD",
-	"2fCtnz/RHWXSTrCvRrEbNvEUwhFAlw+0YaKXgFCOzlLZxePYFzy1/X8tPIi7zaY7+qlW59QSgg0z3XXu",
-	"pXstdm+hLjxH1D/I8jNuREBmmwsBjsLM4XkJY6jdYO8LekOVjZvKS7F2N9rbaJy1crOEK7bNq/KX4ynm",
-	"Wv1++Qhlnot2jE4TM5+B9G9CDI1v4ur881AcOka+dX6mR0CJ5ew133kcBPcoxZAk90njdke5J+w13eXf",
-	"N5vMiK5WiQHTD3okub3ozD14E7RPCHWoDfYEXwCxYKRg7ihpDYvBh4whHOxmc0o/l1k3fbAWWwCpBCIn",
-	"uLXheghvmr4eK4wB90UG7avcE9GCpY0PtJ4K+hUpDcOzmgkIka7Nw4ndYF/qNNmYfnOjtkJ2rCkAVeLH",
-	"LHeg9UGk04G/dK8Je9R9y1q7tdu8ortsmZJyBfpJtzjX3ad/iamv3ae3epWqu/c2D5Fu9BeIuwxlJkzl",
-	"C3fLL6Q3EYQeXkztfrUeFH6c9zGah3mrX4zDtGt/e/zXv+/98mT3zf7//v7k4B9///n5h5Nfftrd2z+g",
-	"QFR47lrfLqkS2i9FugzFpjuJa/crug1izS/b6mjOXieK4BWNxPd4V9XX8qVVdaVtHRz5OGIxbv7y76bD",
-	"5IW/Ag2B26aF3zU2UMLI+XlbS/DzXEJu7h2dvlAhrek1Ry8TgiLf0EonlV0bdxRk8nhqRaa4lZfCgIr4",
-	"Ep2ibm0LgTUED6/3uISOPsBL4QRVXar6kBtL++HO9KRyQo4MpYINVqKsXJ77FKyyEGJLRCqsmDXOnvvk",
-	"ORgp3DKtumJtIwTfsp4RUmpqWNLD+5XDdq7Dfegg51brtvvH3duubj9CqS/rixTZ09gZ715sdpaipeJR",
-	"JRsfA9DgR65Jc+Z8YDxFGzYk/9Zt0g3MzXnhrI2MyD+3IutbaRfexwO8juhZr0m4+yzQItyp/4FYLpQ+",
-	"7msKksOSYW8/BLk5q5KYxwFSl6Yig77OiYaO35iU6yjoy8gHEPaDbt+Ak4M7sZUKwNcg6DkrD41Ie/NE",
-	"4FN45eZCcMgzS0XgVQEJFCcXwAxfuxATZ7uEIcK3m81cRNNoRWe2aOxWHN4Hkbazf4quxQe3W6uEK2j2",
-	"c6QQfo47YAJtZUM5TK8ZH7BXRcHQ7QpTJRLc0UBbXg+F4kPZmPBButyxLiWsInY2sRh7hX9wiJeOuWHO",
-	"xrFCVQbhn9Ldq50/P8R50ED3vxlIz5wtTgP4qoPxt7b1rgjin7iPnejuiOhwV4ree/qMufvqtTR2JX7O",
-	"vvBAjVw5dZTiWabHyBwojWVWn0OBWDsn92GDkbHE7MnTlBRMJhCv2GAv3LfN3KMQiKKSwEBhohJfGUI8",
-	"y4xtmEpA0iCCiY9FJjoKyYPcXOiBZpRdykupzunqdbiB3ByXJQH9GdEtmaAG/JBYMMhm5OZ0pj9HzIKD",
-	"7lRLaNYG/VbbbpVtjtzGbwFMy7H7d0zxIp3lqGtEMx8xjmSA2Pn5YQwcf61dQHZ3VNzca7R2G+6X8RGL",
-	"9x61dh/BD87FOdO2z/bYM9GF/myw3K1d9sZ99p2jwA/ZUfM55fCqGe7F8kejwUOS5n/FR9jjupKXFCDo",
-	"SUSoVpnlT26wHwHv6ndcRz2Mn4jsnBUmuBPN34Y4sAF+5RzU6B4Rsb/yeZSQv61FV9rpfJzFa86iL5/M",
-	"Et8WCVk8CS7TWSKyuTvArQRXbDCKYfMbdqwUQwJPbLL37/8LRt+xUvyIxW949ttI/Mtf/IZn//4/nP1V",
-	"m3//P+xHnnX//X94R7359/8frtppsKfciIjxbpcIw4ba2EwP++609ifDvlAeim2d/III5wBW4qij4n//",
-	"3zhi8YjqFEYiJkgGZuPw+BvtfykzlsoLt4v//f+6+zT8nwBir9Jncx93DW6a3ebmH20el+QR68JKmVGW",
-	"6RHkJZkZ8i7iVNhwpCZdnYjyEt0UAeX07txbc6ILGCUjxq3zFpwm6ENUm+DouEB4UUehqeLUm3QGL4Qo",
-	"+3og3NXopJxlmidtFjdbj1vs4OCANVu7e769+3f7h4x+j78GGQ9tmwC9M7053EXrMFvu7V5B2tnpfPdf",
-	"D39lD3cajzy15c7ve1Hr4M/wy/9YdlV9j36Q21NVC4c/7Nebu/Xdw9oVjKynM5SsAbxPfynZa+U931xp",
-	"k1eK6aPizvZCoLyxc4q/joI2x7iN3C4YZ1qdF5pjznw/pJKe9w0H2VyO3r3yVH8oF60064esXlmiUlGn",
-	"ANmZAut4mxgcSE9VkBTw/uVC8utTpNxeq+pmyWM7PXJ6ZdyeOZjl4T8++L7R2t3bbxx8//iHxuHjtYm8",
-	"15vEgrDIazmQK4H4P90g7ohMQmdTV7k976Dn7rq0qlsf/6vw8Us8qQV3LLgDCzkMozlQqg/iXBpoC5gb",
-	"q06O8rLrL5ixOhOJd1/AJUOTo6Nyw7ovFHpWEVq8ZwLyy23SuG7W3D2F95w9aDM5GEh1HnXUT0qCPaKc",
-	"5kilwarCh29fPN2hklUjWE+nzpCBSGHsLMj/9Tw3TLx+5koV7ZWyiddgxywZ4UkrdUSGae43DzsqBlOm",
-	"bvmFUAG5G7pCGz4h0etxIDCzI5ZLIqhb6qiRkr+NhDOaA9przCfs4X7zsCgQ6UVIFnsy46x41AmgvzIi",
-	"J8BHK2GMm4//aiVkGTltD40Q5LMBHhkKk/3OiI/c6KivDln1cNgzap8tVTcdJSLZQThAmEfBw9NZyQSD",
-	"WO5Zvt5sKDLj3Fv3i91mq6NScP2d8wPQuKE2Rp6l4jR8FRNjtS+LtTqd/XObPlncUUrbvvS6G3cxEPZC",
-	"k/A2g4X2D6iHB3jnNQzRjQiswrjLVSITGsNT3KvkFAiav49pY9k0oiawHXLMZM8XJHu+YJx9g73rMTvW",
-	"/mY6VDFNBOMGfgbTS9dRBMKF3w30IPROPxe4kG5drwgnLML3rcs0fK0QP67mIqD8ZV7PIRLqWKna8nHv",
-	"0q03g9RbYQYf+aVI1poA3Fml5D+E/b8EZE2JsRfjW+DadZkeK2G9ihsH1M0JB6BjMZkEjfYhBk+yhMR8",
-	"WdrlkfmpXhLsI8ZLzyb+L1bn4Uj8/OAgj5wuo3cUGlEg9QJ0gn9UMDzoiEOSq9Zs/fXwl6cH/93834U2",
-	"7vvNw6hmpQUz/nlZmfHUGSOTwgRy89svknlUUMCrJLeugnYVdXo7TNcvaR+KDWbXsKNmFfUVd+fXujsr",
-	"NE+bBP/Viq0YNhz3dUdV69TyRjgqaS+Wa9kvhdq7l0l4UtHh+6xoiRegdP53C9F0z+D3BmP5OiNE0Jgb",
-	"pqA0HkIW01YgV5NS17WO6rqzDNEuYJDxll3kdhEkAEg3BJKWvnQG/8TzxTjb90x0FA7TW1d9buolqOla",
-	"dgg+c207ZCWUHy7nPcH50ZJtjptpLnEEX3JTwptsIYJBMOCmKoptnxOpbq26gqxYBiqoVeiD8cBskF88",
-	"FzY/hBviY1Ywh9eyhK+/H0gOpttr/jC74if9iu4wR4uNbfdxQGSfa2GYVgCZkNMDvO9lILckx+47/m89",
-	"s2M96B89GdB/EDPv9mdPxdM+V+fEEzcQCJMoQyzYw79+fPcWzwuDp+zMxBcxBY/JADpjIUmn9LjBYjVK",
-	"05h1U8Ezw9CajyMWQ+gpZjrrqDhPRcUYncRomZqFbEgao+75cpkQESsa7sWQVG5Q56iVcV/PCXdR8XJH",
-	"0WQMn9BE3LgKIbZcKEhM0RZesJYpNRom/LpMqWViOfBZ6/BZK53bgb4UCaQyChwPSoyn87bIfuC/lJqw",
-	"gc5ELcrdYcwvE64S86bt2nf7Lba/Txladni4kreIa/QeJ7xMROjaMzZzozl4qijIXnUgvmmo+DVbvbdW",
-	"XlaMQUBh2ZKxBWkb4ezX0e6I24UoTsEeaaxhlW8DAxtrZzyv1x4WeCQybgShzdfX3JVpvxOgdwUyA0yi",
-	"gEa0Ik1NwO8XIo7OmSGD1ssjiCRqI2jrdRRgC6WFHBI71zppE24MxTqhKaNC9igqZs1QC8CImNIASQG7",
-	"QGYlNypiVnYvhEW0x5hLC9BPoWwmhUGRWbyeGcsnOKYyC62x3EpjZRf5xzyDxAPTYIH4hI8SaZnNnFaC",
-	"4scAO6KlwchIRwU2XVJdOZIUbn5gWLfPpYLBGLR0GuwJ716MhoYNeCLYmejpTFCdl3tXRxW+zkhZmbrn",
-	"TcCyoijMFSYCbJ1KEwH+8nUkfcwFGgdBy2eCm2lXDjldyG1iUgHAHMCdimGJ1m59t9lYQ/c/h+P1ZXR/",
-	"lYaA8Wy1/v3S+n1u6nooVDlO2i5JEaflSzILhHEqBePuSzpjwZ36kUpExsZ8csQoHT1AsDx4LdMGApzz",
-	"shxXLMY/nzpZHW9TA9dmAcDRrTQAjp0KuUr7C5JCs9r/s1u+JdnrfGkDlAoDUMe5oXnrU9J/YS88/PHZ",
-	"+w+MZ1Z2U2FY6wDRM7vNiL189f74mO0fsKcvPrDW9/uNg939nfZVup8F1V/axcG1l5lPJ0TMCKengxaP",
-	"ZlR4hJo2olpBjYpVZ06DKjA0AITeA7vYiUqZIJ/TdH6ExsbNhQnTz8swtBJXqU9Y+2r9CX/aKFC6mpbC",
-	"bVClL4J9sE1nfBthQNwLRbO9eMpXkjq0qzaJCs6KLDhyN+OwvAn9KEJYLiQ7ChlMSQ3upMLIe8aV4V0L",
-	"x1ta01GVvkSQOV46TQslqkTLIX49naZ6fNRR07VFGNhylxdQcgBBdC4+05dOhfcFYBJlmICzABSKpCfU",
-	"ywwFWZ8Ph0KxWQwYktEhds9ZA6MhkMN5W6FYHH0ytWgyYSkwIcMNvvmIW7A2CFvA1IEqwSCth5nsNX+I",
-	"Oopo84JEpqs9gHImVHGFlIUrKoUs/GV+rduKXkq0fORz8aXH0NhvY0a7MtjHfx3A1eyu7sq8gYN3y64M",
-	"vPSDMKO0Uj29wZAUetNOISdug2+dmDvoxGCYP7CDoTFox5r1+aWocF2clEv5MIK0CdiHHVWiqYmP2EBf",
-	"grRCZApIa93DOqohl1lVzJOuoZd3VMHKw/BJ8Gi2EdDbNUzgrDNexNY7lwBU3HpB0QFJtGoboz7MxKUU",
-	"47ne0ce+HpuSz4IEBUQeEhW5RFCXRzk5iTQetj/mkwg9oy5lOgl0vpZWo0GjsF5QwF2MgGHBgY/20xS6",
-	"eiBmDJ9SEdXuvHY7BWUzrS+W1TvOVrvRqiZYpPf0leexHQYumK1quauqZYGQZ7My/r6zuXALE3Z2dVGg",
-	"4l4vUa+vIEc39vNSrq4g5H6f6aE2AFNVYpzzcmM651Iaacst4vJoFbWvSwDF4UwM6U5YRC4R9OYaYSND",
-	"q0fQaMEzmLapmoFnwlh0+/AGyKRAtgfe/MAwPVahu1dXp6ng56OwzaZb2WV5gRANFsrVEKXCz4xQXRE5",
-	"h8tqFvd1Jv+l1WnCJyamujZpfd/1LLST9W6TNB3l9gHsl4B8cDt9CGvIU+x7JVWhpvyBcZoIdM7bvOiJ",
-	"AmLt4kgrmtVAEVhHEdSFetShLnWrWNe9HnBVwEiAOvwC6NWJxN1914QaYYY0VEe5DQEuopMOAEGm3oq7",
-	"zSZ+cEO1blbr+oCrSR1/S6VuZd3pdtfiSqUUiDG+YMbKfeQymuVnAC3B76N51OQQo8ci+SKroFNXhc1T",
-	"az+OaimvuHIXRMRAZ8pJ9ikwjf/13LdXEym2dkuU51dQH/6wLje6+1zXXXG1/JurlI37vVqqRMptyG1x",
-	"1JqmyDPYf3fOEpmWU23I5DtFpQpC7Qj2BjWFNH3n4GUgHRtbX/J6LCB3ShkH1prQhv2B8Yq3aP6ATVJh",
-	"++TahBxI94urW8NNce+6OyKgiCJVhohORF+okrPo7BTyxih+AfSVoMrnaborIfio5W4urTRHOJ5sKvbu",
-	"hxuVcrVNQC3EoeMeXe4grgk/T7kqex9osrqNP1kjxeQfNze/pC/JtaATb3WFBRyhUT7bTCgThe70KnE2",
-	"vhPYBmXEmejyXD402DG5RNYLEDLlmZGqK4IFgs4vT0RHScNS0bOMp9g8nW7whnuoMgm3uqcC+tr3ecAf",
-	"gLcg6ihDwTlqBW8AaOX+hk3g3TDjNo3yjDy4I5xMqAakRyo9du8gOoOkwK8AgtDp2waLeZqe6uyUwmdx",
-	"uyJDd4T8Ie63+OKpN0Udpdwfpfcs3EShVQc5IUVqB1z/NXwN2GDX4mp8dWknnqaltNMAmlPXyp8GTvx0",
-	"gqoQuz+ViVuNVrT7KfJPcNtlVdfgGA7ybaPv5ii/Y+/FnoSts9WDdy+WOC0P2iD5ikGoro8Yo0RhRkPe",
-	"3UnaIyfCAPaDBTvj/mSLp/8yeHqeZRMyM5ge2bVsfmKTmG/xIysaKAzcIXQLUOWGpMrx+1eULJKWDQQn",
-	"flEksdcs0dRrEEs6Kwh78aEnk6Ewi816Kz7bR317bXzXbopbrusFXNfPZ77+yoTXnrrkd5OOzud7mf6T",
-	"+ObjdN8Dw2L32phwOVYfud0mPg9TLpUJtubUzqukWC/st2VSjECp6rOIswMqkzJSOzXK7ntKxiGHvqqU",
-	"XXQLsHZWkQb/0T1jmfTi9rh8geMChJIbHJbfRmIkFlDDY4oH63xgY4YwUMInziHxlaPB3h9qIzF90yNs",
-	"MnDnjLm0DfaWGNyBv5txJcboxyV8ErEz6CyigU0F3DRKIA1kouR531LRDiICOgqGT5mQLhIIQ72TEm1m",
-	"dcInD0wYOr6PxqhNBeIYnnZlPOjvsFwL6d7djOFhpSPbmgMBCBmCjfL/lUS9ocAq4ZMj96kS0eOj1OLi",
-	"lAVKKRlSOdBpZuEF3U2ESnj2DFMOM6N7p9JJ+DTwOSWWgY2muHPdpsGcStWYiOhq2VGdwAs/4k13jlwW",
-	"d98CWlla0/uBQr+u7MV9jwEGifwbCSivBHDLzOqAXNQV9MAjJ0LrSny288EFTzlVpYKI7nMD8GyRQKN4",
-	"YWyo7vDdtDGKNi3GrdYN9jO0QB1rNhR6mDpFJgzRt3HbURpS+/B3T/PAM+qMlMyT3lfkrXmavnVz+6JZ",
-	"ayBLmNM4e4WgjZsICjP3QW47coNvrmRLwI8DoRuURNuyybuei4WDVReDoZ1AEAd7+3NpzdRh32Zdry3m",
-	"AiWEgjlZXIHZvVqqFwIvwPD5r4WJ1t1mM+9HnXDLz7gRPh2ROetcYKGh++a4ZXIubNFRILIvReaGwZQQ",
-	"iYkQKzWWRrCD5h6LR/lkY0yTuF+P+zIVITvRJY5t0x9ZqCpPACoWWhGyVPOEnfGUq67IgAfasLHOLphI",
-	"jYBCnjl2+weopBHG3GQyN39JJSkwTyZftTt7a9t8jiv7lCuf5IONAO2vVvVnM60Hi1qdwTXOGZIVVkS5",
-	"7ePc1l8f4D0LHEHwcfBt1GJTsYexU87xDlVbKG3Zw7jHU+N+F2CCJRcIXcHKjhvmlHetvCy7ZRRdOdM6",
-	"FZBhuWNujlvbZRpowMpuu2fcMd3mvix+usLZhuOEuGKIzc8e8ql2rHNbaBwnCfDzaj3w/SJIjxEAl3rg",
-	"s5FKnZSJwxkC+CGcxAZ7ywfCdBQSPUDrCM8imolzniXMauyCAex52ADtKlmyCE3r5v91+SUkYdzA2Ept",
-	"bd0dN8ntPz3QFVqdEwg3l5okWstzjYi4b4lHrrgslcnuJNn2CfiyfQIW3MUHAjsCbJ2ba1EAx0lCAnpN",
-	"BVD0b9xtq9C2a6ivnyFtP0J3JUCwEgESwm1IgqG4G93JdDuho3QPT2Xsfn8qEwMdfQrAHJzGEeOYwA7m",
-	"n7ufDVPehaISpfG9HeWfX3zxWvoE12A9ffLtkre79doyt38tzO1wGBbQtq8hMJalb3evX8sxPBeWDt6G",
-	"hO33zMbxAvTbjv5ej4y575msDeyC9bDt7g03wKveYM+8KsfiYTexjjJWDw0Y82eeWkgqJq13S48C6QG5",
-	"q4B3WM8UwCN+DabAdZCPd1NtpghGCzIK3O4VJc0XYQufJ+K2LOFfh3k15a1twcJfiHz7etw7YzPBB/N5",
-	"ZSAB5MlgilWBXT0YSAtF/WcTIIKGbEJW7qyFXNPwh7oRygLLs7KGPfz55fHJzz+ylydvXkfMCKiIYYeN",
-	"3Z02i+GaNr02jlgsk3aMT4VfPTCsC1HyiMUJt7wdM95RMS5NHOzanA6HOlHIzAA8Hkm+/Wv6Ik11TKwz",
-	"+CppAmmdcBrFrRGi20yDvbL0T09TJ1TiZ90TztNFWgTOUm0s62qlaHqhrWrKjYVue27khsWvubH15244",
-	"9VfPYsoDhm4ZnmUh8mw8WBulR7bBjlkqfTEUjqqjcuIHrdx38sznrHXgVlpDTq8vVHicSI2Anr9t5y/D",
-	"A3s6Y/vh8o5CKHiouSpMCl3qnHqPtgFsHM5o7WhFFOvrUUaNk6VloKujPDF6ISbY5+/SaWZfdSoUclF0",
-	"U6AHCs2JnTXSYO+G+Cws50L6NY4QlgziCTqFz0NBP+AUdHpDdRT2B6bdHTfYk0yPjcjMAwbf4qMeZV3h",
-	"c0jw8bgb4hFytGKXaJgerHhP2G5/1o6gx8/3afAZZAItA2KOZRL7DQeAZtzSIeiSia6Ql1MprtpxL/nl",
-	"++Snpx7mh0owz3SV9uC89vK7V7WX/59fj+u/8Pq/mvXD02Vb/UMCz8sXnJMR7EIqJJ/3jTuNcKtiReKE",
-	"jRM93GDbZKxFiKDWEPb4Bfb89PsUt8GAT3C3lFak2DLQyoE41b3eHBCkPvun6Fqz5rLw+r9OP333MKJ/",
-	"7PylammWhH/Dt67nYrtoAaJBW7AAa0UR11EyaTO/DToKJCf7/U+3Y0sSd86FnRoK3U6t3Qm7qVOLOjVu",
-	"4XcVNBrex4XL3IzhwsLCN3DM8Hdc5OkrCn86lUnHLW4nx3T5nzFU1vF2bme6x9q0WgsaCQ+PidhPJy/q",
-	"P7gNUviuh83m49bh4e7B/uP95uHh1Gf9n05n5Gb3qfJ7VvEXw4sQS01cpkYmAmWltNtE610jr3L+EVUJ",
-	"B/HtDTIv0GcNsaJGQCuMEMUrcDZALTHctQ7IntCFG0fRwKK6onLWd7BCQClEwugXy4fbqoiEypQ/9B+l",
-	"3YX4fKyX8IJY+tG0IKctcUFbeRPnAgQeCrR7IstEcmq1f95NxPLmQzxzaOe37dTiCm0jeosietYf51Uw",
-	"6asGrPBjBI6KosgCVPvqJBWFJ0ZXYuGLvKpRaM40yoC8DqAmA2TDXQOvHkThV0p+cOv48mdaiS26/Ebl",
-	"0S2jyyWKtjp+zzpoONCBcYSN+fzf8z949xJYBJBWwPcJBc8ZfKtRljkDGpXoETzKal0XPEsn5SesR1R9",
-	"v8HnfBPUeVn6ameQWXEjEvhkqnHTmRCKGSHUUf55IyZ7jKsJtNf3o0k8qXShi8MaIpqethXTWzG9FdNb",
-	"MX2bYvqFVNL0A0fiNUnrVPDLmxfVkCHwiZAzIdU5CW2jMYBeJbxzed1R6wpsmN5WWm+l9VZab6X1bUrr",
-	"t9rmRENFKegWbLWi/XmiG0jDb1x0SzNNyD/FoJmzxbAzkWponqaxFSbPLPam3tzyhodtBflWkG8F+VaQ",
-	"36Ygf5KzSF2f1e3TOjcivX+Unkw5NHGnvjAoImZgQlCSMkUpg2gXAHEaqveHHi9YYQlZNZTzNlcHvr++",
-	"yARJIZL8XeKGgmeea/dErXK1kg9udb3gV/L2VcNG1ZehDc48bphdn0GsvcBmBwB9YnooldSqsXpm78Rv",
-	"uVtuB3JFXjHPbaIOy/fB0VR9JDQBwPrIbTXkXIV4e806UDkpbes9PVJJDPqECCrz3zbuh9r1E5OK6sZR",
-	"E/MUyFbqUtVBSMUBONhRJGplznSH7IDbDplfRol/RLSk14daOdXFVVHxraPTiQFnOYwMGFhEmeMbHWX6",
-	"POMDbCJAlMduy2e8ayNq9F/gdITGbv+iZoszKJr/psHcoCPiXzEHJEKzM1sS1wUkrj9TyU82UtQ+bCXO",
-	"G98ffQHtje+eTv0yYPdwSxYcIOfHzlIb8ARbtiNilSg5Zwwx/9KraXJ+9kNbhinHD9BvfTqey3CoFmBU",
-	"m5GmlgZya7SkfpnuKjGpH/9zZbPJMtQ9tMJbTOldJO/BXszhYHtZFc76rLQqCYv53D1vtRVmOkqKrVah",
-	"pZfsAZwMWKGBHLqXCdEO6tT4iKSJoH8pMk8DY3W5qygYbFxNznQyOQriJgVYtfuTnQzFEcYrpTpnZ8KO",
-	"hVAdFfcyPcACmNjqGIQicJhyVeJ+wFY+XZGmIomYWwb3XyyLyXzvH+hmDb2N3ISkAVIJkVUiE3z/I3ds",
-	"Jnmjoinm1UC2LW1H9aQ1bXK7+wIaa2fMCsUGUo3cMvd839cAXfMGBr5FGhbTiNxMcYe78SeiC0U42IMI",
-	"CnWAERISd27scuAUCLzZT4nGr8Rne4UqWcSSVBIzX5YuyVxIVfbVRzjcU1rfWnuvGdXchrmyhecMAri8",
-	"U4EVIRtwq1N97qZsdeFxrd2T1todQUuLeZOETTNLNQeFvQLo2sdFDFpSS6/9Y3xUgScBD+cp7FNTazfL",
-	"QG34tf9htQ9VBd6e/naF4TiRU1iMm0B0l09PhYJ24ncZKiqQD9u4y5ePu/h27XmIJaoIu2B0Ij9zdbfX",
-	"7mZYZqY/fV5EW+xNL1Xuzm85ia+rE+zIToVM1jcDCzET/7uFJF4nwTLBBq+Gxc7wSzI+VvGRNwx9J3sI",
-	"qvREhjkJLFbe1Ajxr9vQDFmJZetnP8X7wbPll+7O5WH99qjDFqwjm0nsDWwsE8UGOPC1nMwVn4fOjGIU",
-	"GG5ss6i5MDnhF6IoTYhObzNxsiy/F0oRT2cOYgJghhK9Kq3EOuGuc2GnBcOG9Ytbw/mOGM4nGxvFf26F",
-	"+7dUEumlCe6adWNoK5kd/smhRLJkeD3i8AFWx5+UHjsvrvdE6wvqFuHjQRDEm2rcHb9/9/GEPSoSPsZr",
-	"GWo4mXcgg+4GOPD68BUFctEqUfUE2wssdvKLLBhbV/8bs3aVrsNJRQPXGUUK0F468z+TcQvIQaCYqDq8",
-	"jKPp1VHjvlARM3wSlYBo1A2/lwkBJF1UKL22pXxrCwSqBx5e73GZQrd7nbEYcgZ1qepDbmyOAEF5hwWK",
-	"5yPy5e4OYTeG/qfl9zX5/I8on3BDuge0gMk/QiEIgNr3iHk0Y6GnlQ8eraN9aD63rn5uLcFbiTzHSRNy",
-	"jzysLfj8m1EE2+hGici8S7yH1ycx04u6VGZ+X05EeRfS5n1N7IqBSL2cpPbELD7djK2UdY/xjvK9O3Ug",
-	"zMTfVCXT4U1jnV3AOYewSg+MAui0IDqqJ8bCWFZu/pyNFOtlesBacDU2gMZ3uCckfDJN1UnT6KhzPjSh",
-	"HFRnicjcDwRE941CAcoEzRqg0VZfdC8gMXDEOLWrhpQ7doBADmc7ll2M/BwzWm94gpsXJenL8PV2cWWM",
-	"cEtNnymHDBTtIZSNdP1g5NZEZxewag/3m4cs1iNrZCLq7tdSndf7epSZOOqo2L3encR4Zw2SAsqdpxev",
-	"1JdNmhPkotxnCFHtH7jpU6vYiTBWZG4HiEuhpDpvrJglBzmGIM55nVanHrhSMMit403my7e0ZTdDW+aE",
-	"wRKO74bUZtv09g2mt+98XcFs6cA8oc9ymR9VFBcgwi1G6BXca2KPxiooa8CRTalrr6qDo73NjV9TOovU",
-	"/zqlA2Nx1tf6YlHrUkiS0aXzOpj6vy9AZvsXrmoRfF3AY5zFMpBjvyxbzPFdxByP8+26mMK2dALmw41f",
-	"cucwDYQxbosYwtk6N4ksguCZICcuOizOXNcKWgd8tNz5AQnzh6mjDJ8Y9rBv7dC0Hz0aj8cNQxeF/dfV",
-	"g5024xgxxX4A4dDWJWC4/E9OBRjLB8O4owB17P9g5LnidpSJmD2ML1tRHMC7L98cP61/fHm8e/A98Mon",
-	"EQtPgYucwojYGTfi+/0dcEk6CvC70rD4d8+DHbFOLdyHPybc8k7tzziikl5obgBWFGdXdDeImNEdBbgc",
-	"z+jPz9wlwVezGb8UqWnnxPUe0uWWZqJHGdNjxS7EBL0zRXFlN7/dz5/hMqlYqxn6B6DbFr5tgx2rSaGZ",
-	"gDP8MikSZOVH17KjzjM9dpcM+cgIgJCzlFuR0XQ5iz8Im03qxz0rsphxc4E7RNoI/ru7D/0DDFDPKeoW",
-	"BO/vKGpDgEXU2GIQ9hsMwAnyOBOJSOWlyGI32rAFEQxPCIb9VhOINMbSQkd23es12Bt8h6FVhQZmsHwd",
-	"xbNMXoLbCm4yIry1b8gAHRC1JS+ZQvH6UmT4i7MJ47QA7hZ8es7AhO84IsQ5/jWREOxQlkZggNrePxKP",
-	"EsZV2XE4d245aKDggfvPESDwxbMBGyAeZWmMDvSZYHDWGuwYFwwg6EBbXgofPDCwhZSw4HLzzC1Sb2QE",
-	"dnBgvKP8eNwCAxyeGgTb0DXigfsLNKY3jKepHru/DdCrdwfSbZ7YiG4mLFYpK6qUp+3qVl9p3E1uH16h",
-	"uhd683jhl3XnnXnH07KPPdXzHny+jNGViNYA4V1ML/7FifBRltbaNS84hzyzSmQNel1DZ+ePBmJgVoJt",
-	"4BrdpKtesQIrOOH+0jOn5fRQuI+9aAETaZyKTE4zwWFA6EoLBb8NveIpSgJ70SnEvhHd0ze9v/39MPvh",
-	"x7/947fsZPzPn94/++HV6/e/vNK7r/lr/nF89fdZ1lm/8U+ZVFl6b3giFjj30pptB+Uv0UH5b2LySv1k",
-	"ttXr12QQv+SXInSlMWX+mSWM4gqvc4UOynQLNT8iM8JYmabOeD7L7Whp19JvOIK19du328KYlmzzFOM2",
-	"iVfuRjwOe3H1Q7YMJDm8IeS4QFWh8l4nvHMubH5+NsQgf+UWztdtr8zDCtMn/MYxEdclr+49WHgd+bMm",
-	"SBhvX74dMpnXiOqDwwj1833BCvdAKIWCFgAJ0r0ehSKoI2KfD4dCGTbuy1TkpeM+KJGbFBiQWMuwQIFw",
-	"PYbFdTRE1r1eSawGAbdqL2Sa0k8wv9vuh3yFpCu1RA5m4xYT9mXtta3/dX1NjjexDGfcr0cU/5VimSTg",
-	"wEd9rS4akAqxVgAhQXOSGgDygY+IQsBSGx8EznFSPBPsQgwtBLMfs4RPQK6HS93fIYjt/r7X3DDx+Cyf",
-	"7Y1nIKtZnoAxpkzq5KZ3PYxONL1JYHT6tLEpDoMr9c+3zix1C8atFYOhNbV2a3cWBzSv7WlezJdyY0/p",
-	"IVO37VbdBteLLNNZrV2jhI1w86VQt0jYAZCbwIUeEHTQbEY1JT6XX0UFg9BCtdz2thblnVXLyCL6TtTU",
-	"dLZhK6hpeBM2hcW3rKBT/edbJrHsj+I2jPAN5aOD/AVE7Bcy0a/SIY9+p39PTt0fQnpxjTKL/I2LRa4/",
-	"OFfWZHyk9us+5UZpWFAuzn1w6ijKWTJnsoBEVQUcfYVqjZCBXcs/CCt0rbm1GzK7/TJXyaZXYF9TvjaE",
-	"ZO+HdPLzvq5CihUSF/edDLd0GK/JpM205VbUfR7y983CEZWy5A1BPZQY+5Ape1FAY+SS2tmvRp4rQcCS",
-	"M237ETM6b1sSrJguVx7zoy9FVkB06BQRFBIkz7m2VqgG++DmCcgWwHO4vwgy1HWaeASFhW6w6wknWEha",
-	"j4+4nF9GPm3T319j+rsYYoHNLa0pHImImb4eK1/p2BXb0Mu12LhbJeKVyI/CtxXxSCjjpdR1KBIrzA3p",
-	"j2lbVPcgjh2kcsO9Op4Ks5AacVZoJoZwKlkqL7CIfV7l8GIp7161tT63cuPbMz7dzvdHcD2RUabXd7tb",
-	"/k1Mjke2X2v/+sl5rmeCZ87//fWTOxwI6azione6VCpjeZpixQzYh3B9gho00d2RJ0ZBbf8IDhwNu7J9",
-	"ntDDVECtLNihQqhGHlx8T1DoilAl3JzxroUCOwAN9LW7H2K5EYJqCUcQ+iphpFcCbrrwmmfIjl3xFmCx",
-	"JvJsqBCKAnfFBAaMdNUI+iFTGJG1QHYNbHiFFz2lgVS/KaPOYojTZsOUd0WUA4oupJPIuheaCgL6OhOF",
-	"53/QemAwCAAWW8WyyYGnEie8NUYGCw85xi0pU7dlZp+ATDkInnejcSY8FVYFJrkSdXZfp4kpPr9Q+lu5",
-	"EHoht3nhaaFgfPZJxRfhlDN3Ego3f8RAe/UggCA8E+28etnNxn+hkCTIa6gjdjbxvR/zd2Cp0+wr3kIX",
-	"p0FgHA8fHyJnfkVxHGbk5HE6ge1WPB8pV/OGP+BuMLB12uz4/St2ISbGbyd4KjcXVEXsv0y3K0zV8/y+",
-	"xbGG40R9WUybvRvZFCyAH7U+T0XEjofOqJ/d+awnRDLvPNPJ4Ya9fP2YvXj56gP7sB/R+miDYsIMBb9g",
-	"0mJZRMSM4Fm3H7GeBIkJnDnYw0Ml/x9d15LrIAwDr5IDRI/9Y9VF1e7YdEmlpiKISAYkYoS64O5VPObT",
-	"3wWIiMdxPuOZskvoViZ6Ao/y7y3EtazZ1k5El0IrHloRLh8bJz03cq0vp+WyK5btSTFyQumfuZ2OF5PV",
-	"TRiy1rNDCwh7oojkRbaGiO2NTkr6w6/RU/pgJZoS94eIBuT4UIh4jBKUvOXZpG/IfnCv685hrAL/GgkH",
-	"+squ/RD/aRo91OnrnqifrHEm8uBdqwBae8a2AGtJ+hzk7B1xY1dTH9Ex0EqBQrI4Deyryz5LYfYyX+dn",
-	"AAAA//8=",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVal5ipdnT+JlLGUyE9NXDXWDJK66AQZAi2Zm/D77v3AA9Iom2bQW",
+	"58ZT791Y7A3LwdnP7/y7F/F0wRlhSvbG/+6RjzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
+	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
+	"Dobwv197QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
+	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7qdPQXn9n8AybbcL",
+	"26xTbfpt0xsNzbC+G47GwyEM6im83YznNeeiOqYTZL5eHs80S5JzhuHdT8UA6afQCxzHWC+QXJCI4oT+",
+	"DqPUtxCRYsUTPluVPrjdpzpQ0/pR2XWh8hxHil6R3liJjAQ9fkXEBeeX5xFeAP2uHX7H/X5rNuWEsfpM",
+	"7XZVzhoVan4eA1X0RkePD/rDvf7eUa/TkSIppklv3MOMDdJMKiL+j2UAAy5mepWokMotkx5YsTQxYYpO",
+	"KRGyN37/IegluLjzFbyrF/RSodfEfHC03wt6izln+o7vDkbo4AAdHh6i4Qjt7e+4VoYOP3fFdlkG73Rb",
+	"Z1ca8im+IvGfdY8XXEp6kZDzOFskNMLAkPSbO2z+p6A3JziGQf27dxJFZKGesYjHlM2A/xEZCbqw5zE0",
+	"k1CrEC3nRBCk5gRd8HiFllgiLfwEkZLEYyQJixFVCEv9f6lE9949f4KORqMhkiTSr0Ojw8HhYPTw/kCv",
+	"q1nE3rjnvqC5WTQnKQZByrK0N35fXPxghIGWD0rooeqJPMHRnDzhTAmeNMf+y5yTKyIQlpckRileoUtC",
+	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyWUUFix+uKuaT440+E",
+	"zdS8Nx4NjfRQBHb9v9+j/v/78N1/9byTm+MkIWxGmjN7wZdIcYQzNdfLownBt9yjwcPBqDb0HwgWRCBB",
+	"cJJ+P+mlJJWTXq9luPtdhsuZIkydYQ8VPZljNiNSkxADCorMzSjmRB6jKRcofDntv+aM9F9hFc3D6qAn",
+	"vfRfF/9ge+IoGp4+yh5Pf/xt/+Oz0RJGvtPC3/vlwf2/TnrvT/q/4v7vw/7Ref/Dd5Ney9QMu/iJR1ZM",
+	"1ef3Fqs54lOYGiNLJEjERVydwwNc6CPywWjtwKdcS8HeuJcJ2hdkSgRhkSay0oz29IyaY33m3YB/ECE1",
+	"SdgxmvEF+cL713y0/fIeVFd30ns/7B+1L+jzORXecZ7NCbryjVWzFYyWBF8iwxCQwrNA//r8xct3aA5c",
+	"5xiFKVF4YN/wMg41H9IvkTglg7WTKSb+ywM39fJqHwS9lDL352FluvqJ9RN+hxX5iaZU+bgUBnaZkKkK",
+	"UChCpAdJpJKGTcHwScRZLFGoQpQxRROEk0QvkOG0Fzi6rG9epJmHmPSOxffDY/X9aK+35cmY9N7j/u96",
+	"KsfiezOrY2X/0TI5osTqRFstzdmd2pErjpaYKmRsGKTEirKZ4b6Vke9tdSwoU/t7ZoNoqgXF/kM9i5Qy",
+	"8+coHyZlisyIgHH+A3QF7/rrRcZMLolAMVkQPWLOfCx1b3A4OKyxVCNDt11fy3IC1Pev5yd9t8ApUbmI",
+	"Vlx4pRuwT6TmVJqjrGcxp1JxsRojjLSmgbhAGMVEXg7QGb4krJDP2uAicTBhF5lCnCUrdLHSBhFlUuEk",
+	"AVaHllTNeabKooZydgy/gyRdWiFL5YSV5VGMYhrnslaPERm1Q3+azhgXJB5MWGUhp4JrmUDkpVai9CTN",
+	"I72g57SmZ69O+yfWbmlf7tJJHVUX/78nk0xrQn347+g5/OfR8w/f6iuy5WL7U/4DUbI8Xz71M7mSMPhG",
+	"IlqVFSM7+wVW82LuNF7LwP5LkGlv3PvLg8Ij8cBclQ9ePq2P62y1IFuMDenJ3d4An+CEsBiL54TEbaOL",
+	"7D1oSkh8i0NLuMxE65pF5vItjicT0scW9GBCRj6q8wjuCJ0cXeAZsew3QBmLQCWDscL4fsuIWBUDNA+3",
+	"HbK99YesolT5j8hTktArIlZt65kSKfFs6/WM7evOP39hjcOkbVzGaXJ726w1pSc8Yx7F4UShlEuFJEcp",
+	"ZiskiOSZiIhElBmGq7fc8F8GPDoF0TvHDO0Nh8doaEwgJzlCxRVOQoQTzkhlcodDP5GcRzCy8pRiMsVZ",
+	"oiwfbhfYe6ODRweP9x8ePCqJ7aFXbOsleG5f1DBP/0dyFgYoxAtjEFPOHrjfFPmozB9aClZumc6p+M7e",
+	"p+UdwbE+J6ER5eFgwv52+ua10x5BOJq56L8FQVQeI8xWaq61GJJI/Qs6GD6sSzT9iZYTdm4XZyc5dk+/",
+	"+D/3SlP6j57tfZjuf+ozff8d+qAv3L93DBbct/f/2q6XvwV7w7PUc8zihLLZ9wlhlDAVapsfi2ieKwmG",
+	"zTjdRVOaQlgQlLFLxpcM6aUboDd6CZdUgi9BErhDkGkmSc1iqn+wTSmwI96NV62xaO1qKOXRGl9zhRLO",
+	"L0mMsDpGkqcELQSfCZxK5wqpzMacfS8hLMw3yuO3g7ngPCGY5aN5Z494G3dyLAD4k9bNaDQ3RIxV1Z6q",
+	"rvSod93sS4+2xMJOE96qCsmEKztgMPIsUc3wFakvYm/U3xvuPRruQ+xgOPy1vz+8yaG/4EmrHjLnyS2q",
+	"Hy9jki64Iixa/Ug89PgKXxJQ7CWeEm1tAQ0609eZlMbgGlsDIOZM87bIyggtIlYTZs0gy/rAu4m0QEAH",
+	"e3sopMU4+pdk1RdEn9vQ2AOYcX22J8x+7hgdDI+az1DWzyQJNXkmpPQVKlHGtIWwxKsB+pEs1IRp4bR3",
+	"AEEaWWeuj8lw/+jRY9I/GMaH/YN98rh/ER3t9x8+PjrAh4+mR/t7B208o7Sefb2gbczj8HAd85hMPu6N",
+	"+pPJx0fP2pjIyyk4V/w7ZnxhoIkZIUMrPg+paJKAbwPEefjsDM/CwiqdsNws3R+MBqP7YwQ7KpDUe4mT",
+	"kqtEBiADvw1B3GO2GkzYLznbLoyz0oCoRCmOidYmtHoRYUnqO+AcJf4ltn6l3RjzZCK/vTeZfPsf56n7",
+	"70nvw7eT3j19IYCr1Qv3v72vf23bhdeckZadODEUvz88cOtvVxqMZL0FsKxTK688XgG9/Hv58ut92Wb9",
+	"Oy1l4Rtds57DJnkOLXm2LQyLkiz2uJjfAQmC48ZyBDjiF0TSmBiHeclOPM5JTktzSbQWoEiMLlYo4mmK",
+	"ZYVJvu8V0RobhfygLy8SrocyxYlskZXUDre8BFSRVJZjBv6X5777/GptNUA7fWletgeUaf8ovElYCAxx",
+	"SUZ/y4i9rLn5p6An1co4MbhI9ct+JK3Gzcnbl+iSrG5PerS4HusWBKxkxXrYygxI4O07WQFbeO1s3K9t",
+	"Le123t5avk0wax1MgtntjeQd52mrJsh5ensjOYWEj1YFD67e3mjOaHRJWglGwdXbG80vmKqEytbxLO11",
+	"LSzELfKEX8jFnPPL1mGZy7c1nk/6abngTDaSp15RKW1s2oYN9T/LNu5C8IuEpGDQQ17AVt99a54yH6/Z",
+	"uiXR1mdc9ac8Y3E4zq1/xHjFTQqyEbimXq2aJ/MuJuC8pP0pIXHrFGQWzasOVVBTqILoviBXYOByAToo",
+	"+bjQm2umZ9yddzIz8+nWOdnrzS1xLse7GLQ9Ta2Dtterg0ahc2tWnqMKtoNx5yT1TBX0nruYqNG4Wudp",
+	"LjcHrG3un7CNILYMNvfZbT9S/do3C2JS+N5kKuIp8Q37NVeI8eUYKZ47U10M1npHY6zwBZYERZgxrtAF",
+	"QeCxQifSWM4mPcYqTxOmJyFwpAIkMTXha4bqYzFGQCkdpxIn9s3M3vuguNEFYPt5BHbtc0Ws9lPhVQLn",
+	"27ZLX85xNfv55oqIBC/0D3nyFZVS/+O9fmcMEQXOpgmNQC0nCtNEmg+avKPiPktB3L4z6MmVVCSFZAg2",
+	"TkkqxwtHgB+CniIfVcU3byhNoakgRC9OTPGMcaloJKv34UQQHK/gMGFWYedOBVbUpA2AcUPVqjfuESG4",
+	"gC87Z9uZ0Vn9dHa9dGp3qoj2WucOlpxJcOLYk2WvmJxaTXzrSHSAjBsum+WxIrPAEP1zniC9PfrZEHZ2",
+	"YPdwYDYw1JSsyYmLCxrHhN0q05m6rxpug0zug4mOa1KY4yvjalkQkWqmyJlxicImM0JieYzC4mIIoXOJ",
+	"qBpMWBgJLmWfCzqj+gPYRNL41Lm7kKRKK7lMIZw72uD1KV45Z4rkKYFogX5jwiOc9DlLVjBgKrWKfFUe",
+	"cSWzy0zH7C/cqEcmEV8ylOJoTplxHjWYyS+//NI/Kb1oE28oEs5gkV9gWdLC5K3u6BzLfjlfym6s9YvB",
+	"iS1dhZVJM23JKrwCgfKCJ3eid8150q5uaWEOfuOmAHzJrnBC41sdK3wRXt6fYpqQOF9lQ8M5NaZYRXa4",
+	"jmccoxA4oQyRNl4sg0FXlJvEkYFzgbCfJbnVWbV4m8clR7ObYLELl2RVePsKJ7SdxN1YIBSG30ZL1ofU",
+	"pKRXOJlykZLbpaXUfbVvF7dGS4XWpIUuunch+CVh6G+nb14H6ALH6Oez5/3HAcIInEvIOOUMG83pMCZa",
+	"CN2Hab7GKYGEpludppYLfaU/qyWB5f+ckcJJzyDTUA+QKxNNxhfJ7Z4ATTI4/7TdCBfado5+nCR8aa2I",
+	"mGIj6guhyJ02Yr2/EggNJmYdcndxKKyzr/VQ2OvNQ/E2wexOBpxg1j7aBLPmUN9xnt7FUAXnaetQ9cXm",
+	"UI3b7y4Ga1yK7X4NuOwZsMK3fBYXAhJgqU/K5rqMzcVCkrLIKKouB1rr20V+NnqneSe1YVzQemIS0Zgg",
+	"zMgSZmh8n3exJcav2rol5nJzS85oSt5Mp3cz4pT0+XRaH7MzEK2XBepC+HTqGTvnP2Exu2WKwquE47iv",
+	"OO8n+ut20FCUQyWC34RJ8zK542BaKEgQuPfwAP1If0AZS4gEbW5KZ5kgMeIuK+e+m9orzFbvrBvkdjkR",
+	"VqQPQSU4LJC15vwxZl4gvEh8bHLKc2PY5prrQ1NyiUBdw136WM5WC3LXTmwt3rfyZIMe0KD0n6u53bc6",
+	"jaz67RY9WNOAVimdA9t6gcDGQfcwW02YJqT7AxTW7eIQSbyS1qD5ftKjxhY7h/dNeq7yDZsPWNc4OGIm",
+	"DJIBHj46HN4foBOGSLpQKxQJAmVrOHHaFiRKgiOGcUau21L/meErTJNbVzSz4ruOc/q9pMiWWKTcJAto",
+	"xVmr90ssJy4TOViXsoSgKL52rCcs5MZX1rcZhs7/wxmzqRl6sxKubT1INsLOH6N/vyCUzcANNqXadDk2",
+	"toktUdGj0WN04rbpq92dI/zMyMcFiW77JFGmiGA46QOlgy8L4vTO7WdEhXEHJnxmq6qsPQxGhN2UcxqH",
+	"li/IbLHgQpH4lTYjbpn88o/3wYgBLufsHVuP2NfcN3TsQJtqPiMHpGMAuTu5LAUvU/EeVyMbNgjBWFb9",
+	"chHtOmKoldx+KgeJ7yQ2Zb/dhwB0e4iqEqduiggbT/7DRNd6hXveRpypN7PS1eddkoUyXl8nc7ResRCa",
+	"iBQ14ZByXfmGoDeTCjPQLNxDFyt/kZdJwqslwl6S1XjkKQi9y8qnCsZIe/EEWs65LNXxUKX5bjQn8hix",
+	"LElAn2P1GoRRNY/o4UE5j+hoOHw0OjraOzx4dDA8OhpVk4r0S41sNGkJ9SQjSD2jgshu+2ZmuSmzwVb9",
+	"ayl4jr3ln4S5gLuJ7ShuZCUAjtglgcJpKOLQi5IvRKw1ZcAdqVDC/l6FEPaGrWtQbJ3J42gtjrQO0ikX",
+	"VTp8R6ZECCKQ5sM4qY5jdPcUaXMYNi69va+83PYK4+qm1lzwhGyioXf6HuBUfGFjrpVJPIcCzwUWioEr",
+	"MgG2lOdErnv1qX5lLe9xuEWu46dyps97k/oD5GNnlA+2zBAqoBsVplc5fpUdq52dAgKCX/wPieAQGq5d",
+	"4Pvg2PhacPK2xJltRmk97Tc3HhTXmqpmtAPksqLDYlShNSiMMQEJvGhFsAi0XgsZlPq3Kb3Smn2Yz9lo",
+	"HYTEkAhrkuxtnW1gXEA8cUzRKBVVaVLhppv5zE5M7H/rsf9fcbLKh2oT8XtE7glgUXxVVr4qK9srK5c+",
+	"FfjMcAKLF/LP/snbl/0fySocoNM5X9pcGc6i6iIAtsz56Pxvvw1/vfz7aD5M95LHT4bst8u3+/xQPJJH",
+	"apTtXx0uH308Wo1+3z85/GE9H6mBjMDrDS7FeaXk+N8H+5+8O/5VE/uqiX3VxK5BEzN8ol0k/USlZ5ff",
+	"MJLnTlmpJJtiKV+w1roZafxVeYH7xcrmqG+11tbOry12fbX1OSxAFDa98zX5qCwgQ2NP4AvVt/kXroIW",
+	"WpfkF6bW2MaiwI9VzqXlLK+EGaOwwKMMUbZAigfoIlMT8MiaCirKZgEKHdxnWCoVrjy8SDKpNdoaCGbo",
+	"01b96KWNqkdzwfpzKaRamm+7rEwWm2gzFgTxKMoWVM+b86qAXVtW9HC4HlSgFVG1bbTWJXxnw40wi4iF",
+	"5NlEi0/K934KdlPzbOHchgdMmnlDl9qsZTRRVTd8yN5v9wO0oByq9tp1IH5FhKAx2cxJ8iP7xj3yKQeH",
+	"3ejQtLd9qsLJbjPAHG63rfLrznTTEvJveyVYTbTr/YmlB3bkZkdawuzdmoIcRvHWdHFqHvhUQjLeBnHp",
+	"zvavjCO65ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9pvhuEsmGrHV1MFqfTsO+mqsO4",
+	"atP0HaaM8UwJkpL0ggitFrtshyihjEbfAI7bdDpAp5kQPDMxS7nAkRaykDiR8qs6ssovNEkgrbwSXVUG",
+	"1YLG2OhlJZ36sGk/1ImpsCcmk1O/AYBlN/H1zjxRJzH7ok0btqNPsHIWOSheA/RSSZTA3EFHaihEkHVw",
+	"sUK28BmW0kCnNXcds9W5pn4PK8CXBLAWZEYhd9OoFspGoKaCkAE6KaVqQukCwuY2SJOVPEfjgfA2Ujyp",
+	"br6ddx1h5i5k+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//job3/f//WHvVcH/3x4dvivv//y7N3Z",
+	"rz/v7R8cVun5YNiwEWsAZnv9R15Ij+3VA49OsIuE33zzTqKsJI+2KBYuH79W5l4ax4az+ezKa+ZoA9Gh",
+	"oUxrNVnGfb6Eo2DcAc6E8JywyA/TC5xVPxpzRo4NtBdkcBvuKpHEK/MJVRPK5e8F+pBhNmFhxmIeGvoU",
+	"xLUtsKngBBEsEqrZKk1JULcXBuh5JuDbZrASpXg1YRcE4TjOkTEtoIXmQVpymUQV/a85iS7PKXOLDhf1",
+	"EVBaMjJ+Lud8qY12gq/0L0YAgQsh5mDZu9HqY0HETP+XpgsuVBUsw365cQbwGkxSC/sJvlO73gZqFBLz",
+	"CgTPMIeDLhLRaiijJY8bh5wMiWk8QM+9IjBA+AKqsLSEhH2too5U4UXXO8fahdstOMuC3sc+zmIKmM/6",
+	"Vzydwo8cL2g/4jGZEdYnH5XAfYVnhuTr9+tTu4PJd5vsfyp4el6o1B5zwZQvOtBKzFDY0K3DMpXUj62m",
+	"RcbVhJGPVKoitocZ0mfLOLRnhBGBFdfnX/EFwqU0IUgB1q/HKYdcMAgCZsRiUbVLlNE2jl6v+veSoSUg",
+	"7yznK3uKVprBaNYCWWumcoYztMjEgkvSphJuPA81LfBzVL4/0qnoLItzvdUD+8pjEtsCXCMIyq6a2oru",
+	"d1pQ3P/93KeB1NYBJ8kX7hLYSTvh5zvb2jV1Bew8qxFUeU75M/k2b7ZByypPRRdye7BB+XlhELpb1JM5",
+	"XiwIAx9iTQPa2lX+DEoxjSIVIJ7ERCpT+djBSV7T1Sru8tFw2HSYe/3eG5Zic5ygXOYbFNXtS8pibVs7",
+	"BcO0+LAxseoi6R33BGsM4qChOJf/at5aFijAHMuVxnDG8zIzSAsvf7pgruUuV8Oiy9Wm4JXHMNkoR9ZE",
+	"TOpjr0ZNgNJBJe0UPykCFTcWRAl6emnOf4dOOOsfO6Mp+VXfB2xj004Xno4b2ey9G97sLYJLhscBc+uV",
+	"l3HDUXxTsmproBNZQiyELKxBQwFpnrk2kfnLfLWztnK2pEwe2zICg7tAiEQXXLlgzBZOqz+mxqJ1v5YD",
+	"LorNMYnr/JKyGboQBF/KypmuRxRBoTQQzfljKV6ZR2u76wxRnilJY9JfcqHv7wMsay4SS5gtrlDX/eJD",
+	"YCzdvgaJcb8rEmPdWQhrt4H43xX2cDd/oUsOV9zK22Nb22mxKAxJUlZ+0eh6HYJNkOkvwbW3i5OsVYc9",
+	"sYX2fzQ99tN6qjttMX1/MeVmVVe0iZINUJi3xwwDFOa1S/DHnESXJD6nLAwmLKTsHBDJiZQhCPnQ+Yji",
+	"0ISqV6Vq129k3m0oh9ScMD3dYxRao8Z8xrqX7DsTMlXn1uV8Di7nc0kIC1HMIWFnwpyjy2jaRBouYx1d",
+	"x0gJgsEidyjx2vjG0o7QIOaUWFC5O2g+e+cSg8kDiG4+9ZJrLM49Yebxsp/MO4kq26r3Ja0wrFprFR/D",
+	"vaQMmgxcUelzWn7Nn7jB/Ame8Mzjr3wCvwPCdZ7iGSAsK4rHX/bIo9h90ekSjyqaxaOKZvGX98P+Ee5P",
+	"P/z7oT8P8TNSMs5pLP1+V4gY2qNls4Wm3PnHt9LsDfPfoNBfg2zYVgyV2sd6WCTwFArIMsWUt5KG/gTL",
+	"n0GTyKNngsywiE30VhLTMDKK9CiraunpJWUImM8Xl3EJ0cEWzcItYKH7GYAAvEbVCBxsAFUWIK0ugNtW",
+	"3Er2VllHDVaaHgJaJDgiA/QsXahV4MDnIWRyrXRc7TzsP1PSCUfpP1hmkEjxmVlMcE8U9R8yDAws1gWP",
+	"O+SCVlsiV2Zy6JnINaVs2LRRj7+rY6KF5bXNFa6wsAp1lgikfOp3ztXQEvhawv8QaOdaU7l9eX1czicI",
+	"h+H1CURtguYI7cNbkea3OJmush79RYjZ7OKiOsS/jA4fHka1gV63KlAZe89+8n+ZrO8uw6sboUVKuFnI",
+	"VJbSdmT4KuevUc5XdwW4Z9dtgYe+agM3qA346wcbx3gL8dkpMgOCslspR+Ppz6zpqFrfX3Bxhx7fW9eH",
+	"qINq4lqoN8KCRksBHKJH+0cP74+dIz1PagJM3M1uyK8OiD+NA+JPrV989RF89RH82bSCpkTKYqqMTPGL",
+	"eSM9XHIrQJXCPpf6RteiWA4IzRchU+iCRDglYHD97fTN63rWnv0ElWhmexjOHVherU3edwcjdHCARnv7",
+	"6OAQPXwEXfOqhwqyU9ZH0q8tNmskS/u8l1humrTNUkSQpGimHudTv7uZGQrwJCgqh3Jd3pi3c86Ih72t",
+	"T2Cw3/jQRqHPmPJlSmkCTWjelBHp8SukBKbJjtng5Si38TqZlLA4dzxB3xLIsK5EhfKLzRzpOIYAlFf/",
+	"ZUQtubhE9iYjpFKCpqIS4iwBuFIlSTKttcM92hsMB3uDR7W8ksMtsoa6wX4Y7bNlEcu95LdS10vMp55Y",
+	"1uTCRGBJ4rXd/2AbzX1BHsa0Y87/tlmawIBrCCWtNTFbl4wasvUjZ9i4n6/xctGMspYW1Kw6gS94w+P6",
+	"QNK4RDUYejLcXmg8x1H0L0B++WVclAWUKFvzP23veQjcnK63vlV66Fulam7vGnqZ8xTOHGcREawO5lLq",
+	"oXt7q1iMXa4dvDSjN5uM5JwvOxy9ut4zGvqO3Jr8raACyWEKOwYNbJ/bk1IFImlbS3S4DjKYGrGb8Nm6",
+	"LJLecPS3o1+fHP5j+E+PPNvIV2XWwguK4pjt0JE2pP5pyQRxEffBQuJUVqV8PEuJ0Nw9VDCWWjpzmR5z",
+	"LlyIglaZvdl1RJgStKPDyD5TcxMxstwhubnQLL40R9EPVKj5U+yrC9G/6tlf6FsCUBTQ6Gg47A9H/eHI",
+	"YRXlSZWKx3h1rLkEVprH4hWicsIscLU+DZ7+P0WCNXT7CqeZygQJ672qR0ePD/rDvf7eUT3JtX5gqubt",
+	"NsfHNc70L8JJgcSlZwRer/39/SM0zZKkr0dw37s0R0dHj/ujvf7+sC1Lu/NMWkf+nPi0lQaMbLXv5ld4",
+	"tuuCZ6Oypj8v5zwpDsZd4bT5Aa8Ii2Wh+5Sl0k0ijF0jcq1tt2dW38B34QI5bc4z8aXgpulTZoHTjivD",
+	"/saYs67PYZ4OWUtT95i7+hw/FQP0AscxWIpfEdd2rGOol5LbyNWNQMaW+fRuWSJV1l1Bjy2jv0JHwgti",
+	"lWQoGzeoDaaWeUaULBjUhOWiO3/7xQolBF/ZLgQ8U2OzRSnBzCT9r4OrnZg2FihjiiYWwdau1Ea02T8+",
+	"v70e/Ns/G9OoncvGkdzuPLVi0X5Veb6qPF9Vnq8qz58TZDYTSQuKQLEt1oUTIIwkiQRR1pw1cPG81qqn",
+	"1Msmr4KeMD4do4VWCeZKLeT4wYMw94Gbx9z251kRTSDnmsX/wA1RPkhJKiOcdAN2HtBIllc1E7QvyJQI",
+	"8OdVqWivSkUPq9hMnpG0YUBPJvqzm6XcjWmfZss3yczN/rKK2OzmNoMnPiu3quLW+NL8ZU+gNbpf8BfN",
+	"2COeEgnnaLCj2psX2NrW8lRWwYlusxDxkjLPYAFqsBggsINy27xjFPIFYXknLKwQTpJy2POSrKBq/JIw",
+	"4zSu1b/Z642QS942X64RRXZYKV6hmAMJuhDyVkT4Nv/IFgFDwVvLpc0wvpHQekNu/XkH/V18+KEnW2SN",
+	"43+MQq1yGkaMGaJxgMJMEjEuePNC8Csaw+jsqyBaZrbty1dfaye4iEoAvbpdqdJLme36j3cV99gj0A0q",
+	"3KqeFKnpP6/19Fga7lJHa3EDYKf+6raInV3hma4FpPPGgnDXC+0ZVDdoE2m8aw9XbqQLx/1ctMvKjII0",
+	"S00u9bhgD8+jhJtomCAm3asX9Mw/zik7h/aKmofqXfViH5Q+sw260xPMYhq3RERKMW2XgpY30VwQITkb",
+	"oBAiZOea54YBCkFLcX9AQOlcvz2cMKjpXmhNP4SM2IUgOZEa5inzD0G3zFLBuBcVPn/5JuooQl+fAvvY",
+	"imCPbP8XwSIPhFXFsEJQQl6VxUePD9Yl7x4dHT0ui+CjNVHekhQuFnQL2SU5e63v7GqIdn99CjbAud8w",
+	"NFA4CdFiQQYFUoUJ5Nf5z8m336JX3+r/NdNTNoL9pmIjO3j17jXoD/MtQH5Mdpm7+5wwX47ET1gqpJYc",
+	"xXRGHd4RQfAIYplmx5vJpbe3XxOsVUNvPWgbWCJbWhx6iaobVqH7yly9HHBN9maBoqrnbjOP0IntVsaL",
+	"zDlzSVpPgEFZtF3KTKaq6RdBvjc3hp70umrjig7QUaUnz5UFTehY5dHNU5hwmYmNn3lib9NP5HaMLyM5",
+	"d7HMOOQ55xKaupb+tQM1jX99GP/8pJPiVjZq/XjEJiuxNf2lnFfbBQh6x+YPvgTpqq8SUXZnIC5znmzk",
+	"vy/0PZWcvrXUAhv9Jj+Va/L0iv34xiTs8SkKLZTSOUAphUHFH3dd69Kaa9ahR4UrEVhvJvG06AKxMYnd",
+	"3AVYb9ElUZuB3uAuhw3Hp9NtoOHeaBXVLcFaxEXTN7qarRkgjGJuwadD6wPSSpMtRg/BQrMnMDyua5tU",
+	"otCohfqZAnW58orAZbtHPDXl5hYqp8o9ykiQuc5Zy4cssZF9H5roZDJoxRX9FPRci+dz4tKu162u61md",
+	"Z1JVSHnj0+bmF3BvXT7mUHY415BbMtbKbjvHCNuFpd/V5krrKENcxER0crDZdLgdcTZ9SdBet1rqLTI4",
+	"M0hRgiB9HeFEq+Sr7bh8zVHnFXAczTjiDHI+oXrFgHUDDKBLrwYerm5B0m2FfQjr1E4Ab1pcNCf1LG30",
+	"mizhtzpcFUCqI54pk8a84plFugJdsmxRlhWjnCdaEZTzvMahC0o54VYQW+brUZjqZ67EGgt150MLF/Fx",
+	"gCeFilRfIGg9lldPFv4MWxTGOER4baWYvKbg7g12eVoTOzNqypSLAXpr2vmZKoKqHx5Sr/W99WLR3pO5",
+	"oFKlUMb5Bbno/L6FnfCZrwl0pgK1XOrt4wvAbIB/sZS7a0KPebrWOw+EfqlJnpb1xu4Hb4kFwMPu7ybN",
+	"70C+xfvb7HcT3I/xytlw5hzeXGJrPsMWk7tlQIHtNVhvPnSdQ/vzHeKdkSgbwBAbT1F7Go+5q9SSBRoT",
+	"mLpXyvw9WaZTEsH5LSEsrynKK7+tAKs+zjuuj4LhcPj5oNX++peunoK6+mp/D1pmvWbltwgGmxu7hYHd",
+	"Q81IMIGAVCcE8JKD5MsKBnOmBI7UUx5lzh3llwLGPdDA/nqzIOzk7Uttf2ctiPtsyru99jVODTLAFRGS",
+	"mi4RpsDCDHbQ88yELwjDC+rfy9KL7IDLWuf+YDjYr+p85id/tdxcdpsOYLeYHBVDgrWx17bOTSQwK+c+",
+	"6du9p1iRF85y7ArBrJVq44JDkrIZiCNFAPWd4NituWaZgFvgQXNLeHQp12R8ueQ7Li7hQ1QdI2LwB6rh",
+	"9K2O0FO8+kF/sc6MPBgZW4ROKjUzjRxOI1jtBP0rbwfTVWuSShAVzfOGxHgVWAUKaQG2H32P3L80n/Er",
+	"SJsm94zFb6b5Ypl2V1v5fZ56EJFctyz9Xe9SkIReEV/J+QlKiZSaB4OHZkku5pxfeuScUpospD9Dg09V",
+	"kWqmBK3pRqN1gSpT/r8ZamYXO6tTVMpOcWOSHcwP6UduN88OBmlisN6QcDECsF1Zc3SmTNndA9NYkZqP",
+	"w0ZPiKYXhJlcEkFidDgcbtQX77SNklsf2Qo+bjN2mnMr7aTx3Ks5ZbPKqkAKwtpYa9kzvV2kFcT+NjRH",
+	"HcnpJ2qbSm+U4rYv/69U6StSq9KvuWdqQdddukVtG5FYP66bBtbfotGT48zVjspfXfprXfo+n8s6b3re",
+	"DCuXYjUnTP0sNiVClb1UmPE6gbvZ7rHit5vd4x66jrLxXDf40uye2tFoLES4INAWOhzb5DQJ/VS5sH8a",
+	"pml6AALl67eRWN+uxSP8hvWfM3pFGMoWNtC9dwDVDrKSRmU+ZaIx5j3wbxzX8qDy+xr86in3Nxc9KeoU",
+	"CiiVa/AxT7Mk2SrTxgysayLPFgh1JfvCOtNrnvSN4Gn8igj9wHmEF9u0XNH3PsGLJshZd+Sxa3IFF7vQ",
+	"GFIVE7wy1W4+YrOBO7qI3Qa1wIHvSkWfSR3XBpZ8ZxRUI4Y1dNC+pZulR6lD2NbCw+H6NXxmeoymgqaj",
+	"56zImfmyBEhBkuu4rpmxdKq2ESVzvmS2MSNmK6SoSsgAnWZC8AxY/ITJBY6IhDC1ICm/InGe867IR6ub",
+	"ixQnVJpq6tfPnxwbBxlPUDTHAkeKCDlh5hWAYFKvUHoqBug158JbmfYFOO3NGn8u8q9jBNcA93tHDGu7",
+	"5IS75EbN41GDnW1GwYCsTHCcJwRZONsAjQ71ro0eDwPTp9AbENtfazLrh0sG1aHPgnqWYpr42qYh0teX",
+	"cpRBIJvD/b09+KWvlyoHs/0t44qyWaBtFtv+UkwYZVdU0ouElM5hkAdh9g4PEI8UUZA88/PZ8/5jKB/U",
+	"KmWakvj+AP1IFpBgvBRUKcICdJGZbHLZZBH60KcLLEjcArE7QBaB17TjdoBodV6AGRukmVRE/B/744CL",
+	"Wdn2J7BiNbu/YW1ttPtLvsnmacBJgiJ9DfzOARoOxwaMaO9gPByaTD/NmVFKY0Zn85orYLQ3rvuSDisD",
+	"PKwwsXv33g9HHyAB+T9774f9/Q/3x++H/UP3k/7mfS9nej6n4qSaxLtzyxSAWcMMld6nxefzFy/foXcH",
+	"A3SCNBPiEicW3xWF1OcXNiUateKOdedYT+IJj4nerieaBBdlcIBuGSfX6jfVA7Oge0Thbe5+pe/7BFut",
+	"uYjjPn4dJclZj719d9bizxMVikZ0gZlaD6joBLrh+1srRHq+b0vfqGpGPmBCyTMREX+Pvaq7zdxZNk7L",
+	"VF6xRk/WZ0VJIq7ouo/W4fg7zd9DtqWQkKfOMOEtm6Gv5Gjc5qB1gIbUY3mX12RvHMU2gZjSSZFrm13S",
+	"vMFl2ZdgZ5DXVhVtHvvQ5nGaJVNqmzlWGztCX8eqw6F42XonWYXESi6xcuioeTirR8WnZNfY7A8Zi5Pu",
+	"VqizZ8oM1o1YDhCwBCyVuc+y2ISySxRqUeONwKnWXvRLLNFUy+hjp2Ra6GrsHOouALA1gZUby2+JwKiH",
+	"76N3a5HlrEdPsNNYftIvvlmOY3e5Qon2Nw+fUVzhxB84TMG4cum+x7ZCB/4OzyOeMQWV3VV4w9Hejn57",
+	"b2Bxjb/dLcEFTK28AJJgEc0lqTHc4ueOx9F6r4EmtjhlOX54p0NWPlyqchD8fp+ffcAeL1WO5lFV7Bwq",
+	"R0pSOSjppw+mcyrKmUoPmiXea+3YyeT0uxZUFLOGHQ+oEX16o7Z58BTufMVj0rqHvfx9W2zdO1sh2yk9",
+	"pdSPO+/EMF6nkL6ZIqpkbjyrOZHEeipwDKA5E9N82vgvFlhKEiNtngaIfNTyGoUpj+mUEvHsoyJMUs5s",
+	"ZihNFwmNqIIG+mFgM6cbPozOGRElqbpRR9S8I+EGQA6M8cByDcNLqNHBXXLGtorjwcHnaY7GMweaoys4",
+	"JGihzUvYZyJcFxFsdBrTSWRH/dISEonbFc3hH0LT9HSnBHsrzAQba24yLl3u68vhbgvl1UR9i+RXRU9g",
+	"04J69lV5f12eUJFjbWKmlCE8E4SYWn0LRpzuNovb12Vfc4USk7eK1RhySWiS1DoPNZXbIhZm1dzrVVy3",
+	"UUx/4PyyxHA3M9WgcARzAUY/WmCBU6JM/RRn5M20N37fSeC4EXwKtrIazddk/tQHO5kneIEvaELV6l1J",
+	"8HXSAHxnu54JqohY21rENp1y3UW2JuCXpTdXO/s0KXdN5wWtf+SXZacRvMnfuun7RpzDXrRAEnE01WtJ",
+	"u6nmp6X3Vsaw7+FCbYopjeZtPDnoFT0l3pb4Ui/ondqEDv1Pzd66sG+bmqv/aoznH+aa0SMUT2ynEp6A",
+	"9DOpZpdkocpDtu+zRm3f/lkdUvme9QzC6s5lyq0MubqdbayicrrULsm6UDePIxwTOCMx96JyQQY2XnO+",
+	"AHEnV2MULwrwisZrhDSSrWsNlXaJC/m17FSrvp5jqEeHLfJe1TTSv9TtIvhtgw7vS+JyLoBOnqcmo9yY",
+	"jyxJlAmqVt3ef+qeajSA0osW1Pa79JXSxDcT5GlpbB2I0vKpMlwacrCKWofBFmbI46bmQrbHwRYu8wgM",
+	"CMQFnVFm6kkzCT4vgHbE6ELwpbTEsRmdofwtf/YmR5KwWtXVCUMnb1+iS7JybVDmBMdEoH/2T96+7P9I",
+	"VpvRpHY8Gy11h0bV9RgHJ5ma52YKvyQMFhFQ0/T+qFUOlQa8FEdaWe3o6FzrdN3b0FcXtr26E1sQp8KK",
+	"7BBg8bNME2hBnteXzdsmX92imqCcGjWnwsqt5j6Z9ztudjAYDkZVZmZ+8vAyZ1n6M/ZiiouGwvmGlqqq",
+	"E31EKWfgMPnufwxgGPynXursvbPJuNf5/7QRTyqiaKP+Vn2iFbHRSoYLnrXwGjdl+J1FNTdi/usaYbGb",
+	"8eqj2cqnfTf4R9Fi+xfCcDdZtUWQhE/VEoutXF6n7t41pt1LW2NUKfA3eRBVonNparvZarZYx0Im5pNo",
+	"kGH1aOYnyq55KzOqMb1ujOiUpwQc/nkAIOIx9DXAFAo1l1zEpnTigqu5T1rGXs34zPYbkl05eOP8eiwU",
+	"RT62cBoYblVIPiV6GXnCZ6ub0xQbKSZ++ViaY+dqdh6bFu1IrqQiqXcrSPtG1BIRrgXluwW7ispFglft",
+	"Q8npqlaczZnMkvwwfH6ql394Zvlagq350pbaFbY54up5/Tu48euVbGZogdnK9hPPFI7UWz2Y3bRiQXA0",
+	"R9ghSTYoqW2JflhBZXjF5WVbxJrkm6qTy15qWtQ4yVoo1SD6gfvJF2axfYIPDw/RcIQe1Vqk7h0eXON5",
+	"9m6MGXrbzrzIUsxcymWHbYGZ49Se77ZdmeKUJi3HCuLDzQa+ryBh6gYPE1QPtKCUA7AFePmhnTdnJjW0",
+	"qgGWbJmbPPRr9Qq/ODlJEr0f9S4jJ4wh37IeXudwM7keAQPa/U15xfXAp1MaUVw7hPmvm0WWJeKXT/37",
+	"SWNDnmCHVFTMNqny8GAraKhBGwiiGY1PcTPw97mDJECSLLDAikDT2YinKZZrh7Y33BK3Sg/uXlD9+/63",
+	"7cMFa3ZKDX59JwHvWB+wAAu+uzVnNpiM9hVAIwN0guScC5VzllfPXp1CqVsu0Wg+2hJkOYOW7gsiIi3o",
+	"CAOFsEUkOrjTz5OCu9F7JjMga0kizmIsVrUe3vZyd+lTaxwL/xs9vjGFaTdR87JhwnaSNxu9YJs9UobK",
+	"Kmul1xDYg3VrWKK7Kb7u17Gz60vcuJZUjTp0Q2lc7b1E6jGjHdxLpVCVLeVYE/ny2w5aXYT9jHCSSCcK",
+	"7fmzjfRNeMEoxJUDaK+vX421iu5LKTOyy9SpREvBTRbbNvOs5DtR/VUoCdJTrzj3lcgiZUCA8km4gxr0",
+	"qOnNB2Ed1YfUIlDl2TShYBFeZJIyImVfmFBUwmfUGvoXNI6hRYeaC66USXlUAjNpA1qKpoRnkKsIGSqG",
+	"fBTn/YTDUdDflNliwYUy5ZmZ8ZQRswYRkVJvQDUyUZqQB4JYYZrs6niNKZ4xLhWNZLtHO+ZN/mGLTCzs",
+	"JaQ71qu1bU8jvSSDbmLdMZcWhYN8XGgO0ZqYbTKKtHWSx8Vzv0lOcB7d9i8PXKLpDu6HXTRa4rKW2gP/",
+	"NmCwxCt0r9AIHLWG9wMDAkYlmgqSo+5MWOlmnOjBYkWviL7fKRAWnhoWxqFol55KiZhBsq/i4X2TLbV9",
+	"GF2fzTwla3MUGfr92+BRk7Vd4Er2huvwMMWqrkW7SxtEt/uaNeCLM7SWwz0rb1bHxGGhXBhFv8ms+ULw",
+	"mcAp9MTQmlOTC3pFZE2oOy2rThkgtJoEUP65tMM1ncz/oF9Fe0sE5VuVYtg73YNFjlC35Pjabq4TzT/Z",
+	"9OVONTU8DyA2d0SQ9oY4tZQHSZKprf+sx5nhwnYt6nbMZLUZFn816cnfHw5vQkXKF2O9fvTK1t50dLSU",
+	"oNbWaUQJlupnU3reIbhmX/7SExp6olfMJDzmMMvlfg0b7NV1omLLDhXF4ILK9NoW+E05Ealb+ViepOSz",
+	"LKaUUT+xv4acUKokKu5yObZOZkGMokj98HCX/OPjUmpP/4Lzy2sxVv34pPpAGdPZlTma1NYkwQJJOqt1",
+	"JGmO5vCmLEpbeF9a940b/iZTEe/sxjxhCASlKxisv25tFJs6ZX+NPj9GnBEIRmlJu0JXlBf2azclohZj",
+	"uvZk4cZSVlh142rH2KJZrLZtbKZRfna+PWypJmhI6s6VX8vA1pz2/F7/EpYO6M753/b9dZ04paxdQf68",
+	"zS0WuLqtpd87bmixTGs2tZx738kk5rZmX+uLHnTDbTrDNAoJ19T+OcAA8MSSanTdpPXo5TG+K1AAGSGx",
+	"7FtXRy30Xjywdj2xRdW3w2pfxbxHSkdN2xU2SISRfctafrYNoELRyIfmmvpGWKCLvKdaJwTRbnXNtOLH",
+	"9mf0RDhxMzCOU2MCmn9LY4vYMpsZvuqYL118v8qoR9vWEp4AnBVGYIx0rF2G3W1WEnq+3bX+2687uPhf",
+	"p2EWwcZNg/xcZmeOTI3TuUzrZsEjSUjEPTEK02tck4hBsOiYGVIKendK7KuLTqj01dsRlJJ91jGLz6zq",
+	"dczij1TRa8f8tZr3azXvjVTzVuir68FyB+q2q3jtd++kgrfUtO2Wq3fL0rC7s8XnCzatk6n+t8fvYvrr",
+	"dtVG/ZT/otq8SZBFgiMS9y9W9VBVcWETtZvx2btaFy33XXaibIMpBAUE0O0XUNcVhz+Ij8S7FRZ3K4ns",
+	"iLIO0y5XXe2Gxeg07HLd8Oeq2RXcsk4QnDcJBfRHVAXL+1vVB6v1dt2cGU2NLGjvZlOns8/VzsqE9odS",
+	"0UoD/6qnfdXTbkZPaxBZZ2WtfL5uXWMrffxu1LYyW7x93a0SCd0hVtkeHWvN8XdhkMGNA7m27U5pys2h",
+	"6ftLAL9+AfagW3XESf/XDzZB9MN3Dyqpov8eBQ8PPm0T8XSj3riV0ofN4TYK0pZoDP8pTdXU76wgsOZg",
+	"Q7mNpZVqmLdajINOVTN7w/XbVYMoWV8Z4+3w1SyMQW+AeB38D5+idwd1oJ9rrZ655fKUY+dVVXPM1gHF",
+	"1CeNLoikMWmktG9Z4bK3a2y/haBrwDSdtr2lbm33vb/GIrY6PW9A3Nm4QG/LIbSO9vdJGcbVcgDIB7fp",
+	"XydixhnOFLIIGXpFZxmNPSx/fdi71iRZ9csl/pX63dKl64M1y/Fi/LHvjXgDXjypjlFTboOm2s40obbd",
+	"qLFDPK6JiuQNi22c9RaKgp/5uoXN8fStONlt5tsLbwMsta04a3fcXZck6yzPc0Sa7mc6b3YLQq/iNnFv",
+	"vUOXCfY3ejnbFedtW7yvm3TVfJ7lmm91hROWIImaOoABsFctxX5VNPwbxCXewW9TDD3YwHzcAnymAycn",
+	"+T+S88YN+qvj5qvj5kYcN1UC63q28jN12w4b9+E7cdbkHPn2HTWll3TN7VohzBCwL1A/9XFo7lMrjJne",
+	"Wywvm9WVKTS1qRCs+WkTsabrKrpOq9CC3RoTw7NVRMruAHNUoZRg5ilcjPEKzi8VBufkpmq7t7Cjiixh",
+	"PRiLH3MjqcJtLM2p22WSMIldBaBNXoUJeF69oKr1FpPIn9sqTdlyt+pettKTxartHGU1nM2WSJZSXDHS",
+	"r1yrPt9cM5HPVDMbwJbwi0+9LNke3XI+u/bMKARIhcncXBuN62tgAaYQrdFIeb2nghBT1FnLJrAXusdA",
+	"ZWESeDtUrDsFn6tFa6r/Q2nQCf+anvZVe74h7Tknrs6ac96t5za15oTfTVYaCJg70JZLOIAdfWe2NnYn",
+	"73aBqtTAtLhOheyqDZtTD8ZerI7najgYDYa3BVBi9bQSbnVjk14QnKh5S3Mxg0UAMJkJvfIYK21C+SRZ",
+	"4pVEIb+s9rXo1SvpSjGWtkrt9iqRFzyJfSHWQmukEjC9UcYUTbSKQD4uqPA1Md+pdbXxkp5v24o6tm1C",
+	"ztOik+Xazp+1xpemPd65nl6Xjnpmyt1mtu2UbLGNXYI60miyKjJI7Z3HiGVJAj9jtqpKsB0F2Ki1U2RJ",
+	"oAnOU+8oIfWV87Q0MGazXW9nZKA2dt1U/ZrW6eiLdzQdX2vx4pRU6KWYRLE7ldXwHJjSAagQdqUPeRur",
+	"2LHxuOEmHPBnB0hzdtf0UaKwPsLQ5W+4nuDK7sc3Hp6D2epcz9ynBSYx9HOWGVV6vYFEc56mzZYAKc63",
+	"hCy/dTZVZQubP1k6nZtvNihick2zJbtbiKpqf/bR3jCsKc1rGy25qnPz135TU650ch/tDa/hOG+afx2j",
+	"qnS4Sp9efwa8UpORJaya7SZOlTTo719l5VdZ+ceWleDz9OEwkisioFcD9FLCEoX6AJzDAyE0irjg/NLw",
+	"cFo3LX589Le/7//6w96rg38+PDv8199/efbu7Nef9/YPDutZeBXtXnOcWkriXv/RGo/vH0XMO9fylyDu",
+	"fcCoeZ2yBDCZiIv4GAEoLqRgzh0sfoAY0AUAWeIZpmyATkzD9Qnb++/DfdRHowBJbsSxgbf42+mb19Cz",
+	"kAgDVG+MDRypZFVrj/4Z29I8EJ8PYgqTyGFMwX9IEkmW/ujU9qCmY4TRz+9eAj50Cd20eobw/OpabOFv",
+	"9RXZcrH9qf+6BtDRR4cPB6O9/YPB4cNHjwdHj76w+XSHLHWc06MiQMQA8hGh+u3d8ydof3//yGJWMsSn",
+	"U0lUgC6IWhLCJmx0NBz2h6P+cHQ2HI7h//0KPtyjo6PH/dFef390trc/PjwaHx4NjuB/vw7QKxoJbrU8",
+	"hAWZMG3EB2hKGREopjOtm0SZ0t+rHa7e3nDvUX+4D188sl/slU5cjBXpW46ynkk3CANAPq98TtsTJJUg",
+	"KppDbh2sTVhwNqS3Zz/6Hin7L+S4mtc331lp2UEo+goGcz7rRuAjjlfvXjen/8qHMDFex1sNqpZTNTGC",
+	"tuITBluL7j3FaXrfMKYp1TRgeCzgCpntN9AE8KtaWka8JIIgucSLhevs2kAG3q8dzkeVTX+8HVJX0HtF",
+	"xIy8FeSKkmWLk9yCWaAlz5LY22KtFH+TPm7DpQvJwSumPEn4EhKDYbe2Dn7UGgqXu4sZv3M9COLQA1tH",
+	"ZZGE8oXnV0QkeFGMDfr22gWg0nXbdT1l88BGrrHczDy05PZZOq9cr2F8SZhJts/LeHMkVm/vI9M4Ici7",
+	"JUDI/xxC7Nt1UyghYDbHuyjwbtatQ15eXjvDixzmw048qJJYeWO9J1tv1zsiwZRdS9MxjT+DnA0hk/g2",
+	"SPkrCVS2xbftr8lHdXKFqVX327tDALQsiLNKLjO3uc3NRNdGwk8X89/f2fi1tnVsPDpvn80IuiBTLggK",
+	"TTCKaAsORGvdjPmsId2JZG5x72yQ0tXN2PTt0+rda4dQvdXu00a6+on6OpE9r9KVx0GaH79GbxtYiwAp",
+	"4CsOxRGzFWRCGKefBadOtdJAfstwsn1pUPVQNFlNWyNeoLwungmakvPfNafY8MwZTcmv+r6G5Q2jqn6/",
+	"/N62rXmSCenL/X+LZe4LieCe0LqlTM4FZGFYp0PzIA42Fts1TqSvkcd5W5cRPfIzGl0S9QQnSUeL9zkX",
+	"aDnn6WfyptbT4VvqN1dEXHB++QQv1qR6WIXKvOobafuVllm36chjvf/cvpTEiLMJW2RioU9BildOFTs2",
+	"3olczwKdO9UsEuoQwcfo2v5rBY5FZDBhxgVsz81cU8AwLCltSJgSJNDr9fNmmNYmrirca73qo+Gm7BO9",
+	"bIJ2zrB9lyXEgtmB746gC8FBwjNkV8ng3i3nK19FE5b+XNTVcX4GooQyGn0jNQOaTgMTXXaN8stbVkta",
+	"XVImrVpslk0SqNZRc7vg8nryWK/TESL0crY4gfWlASqpdUafV2WsemPkeVPGGrVpeQY7diVMZgsFwZel",
+	"7as0UcqUpDHpL7nQ9/fnPDNtYWE9+/YoFE7I/Jeqola7uElla4cqDXoZo79lxF7W/K2RNwMrGjhS83GM",
+	"EuplC7DlN7KEQl0l4ZI2uoGT/ZAjU34KdovnGE14w/3P4CZ9t8Ay/0IjgdPQjHNBLrFE5v5qDiLjtVNV",
+	"9vU8Nr6egbH0t3H57O9tdvmA6nvuEo7W6uTQCc4B+2yrUxbYndKn7ZbQOcsLVPHRBgg6BBras+qOvXF7",
+	"hacNw3PPl6KJd1qSVGxURF+9ew1W0HwLjQgQKgEy3yCjdyFeX/TCtMcq7Xd5osE6u6+6i5XTVBndmtO+",
+	"Y2aCowdoEzmj0ltpsSNP6Ha8dz8nfxr65+x8waWkFwk5Lxr+rOm3Y5heEZkBT5rZZaJVGO6UHHCv4pTY",
+	"bpTj/LYJ08pOQiUsX4ruhQajObwPdrvxyxnt5WB4hEI3vn4+vrCcPzFh7nmr7VWQok1RSSYbraXgN18/",
+	"sDxxwr2h49mvHeOWs7vm2D3TQmaXKq7ynhhJ1VGdBLXRqko4i6lCSmCaDNBTDlrUUlBFyjT/jS+59ax0",
+	"JvKiDQsZ8iWpko3s4U3az7OPCy5a+nw6K0gqLsACWteDcb1X8hkEEHANd+OGfZKw3d4AKsSP9cG00RFk",
+	"bUOqAsSTWJteQOPH1hpf6l/gM9uPVn/cU4vR4tUgH02Psm6a4ZzqvVm1rbc1C4zRm1antsuyP7vaeu0h",
+	"Mu+xaGjq7EZtxsxJEm89EMhB3urjptVS8+vvQJmXpSCWuRNRBniiBfrqVgMqwc9uHlNXhzPUlfnaTupZ",
+	"ZEIf94rfYutRn5rXbjVoBR4gzxj+QaXJWoMD8ltGsu2XzbiVthvAElOVeF2a+mhRYiFOtBVsbtx6FL/Y",
+	"B9qO6HAD7EP5wAaleIClvUZIyB3VfF+L1S1N0x0cx7zWcG6/p/cNdCIxh76sm23l7S1JOZlj1+i3AbfO",
+	"u2kHpS7WJdi43c+Mtz6NkY/qPMqdp5ucyNbN2ua1Lb9tzaJCaG6HCppKKKvm8nSXdvR6lh9fM/K3UIfe",
+	"beRPbMctxUuK1r13z5+gR/tHD++PnU/AARZJhVcBClmWJCGKEoKtL42y8qdGX+2iL9Mu6qjxt1HaKb7y",
+	"pzXXvWYIQ4BjiSWS+hnnEW4zp7562b562b562ZquC+kLHlopnQdE4BzlEjn/BU4Q0hQDDXqh2Uzel8il",
+	"2k7plQNJPUYkXahVOeKY5w+h4qtzm8IR4SQhAkWQOMU4vIvFeYhC6zQuRWyrfXuCWUxje4xLDY6au/aH",
+	"cUb6d9QryYlIqVzToBiXWkgiaA+G7oUf+4v8ufD+MQrLiueY2/gelLHrR0gMLewg2oNNNMgf9ImpIJFW",
+	"Wce2Z3nxA/hM9JQt5p67I/87vyHhMhNE5j9gE+qnCVX5e93hbvztHsp/AN26/INRwiu/gKOpqn27F1d+",
+	"y0fkW61e0LsCCye/DUwc9yLzh7vklHd3Nf87H3+CWTE7+CP/utby3aVLspKVf+fLaPS0/APkYs75ZfNv",
+	"d/9Uk4a7av4wl+qoo83laEiMEtPzcCHbadkKcOc6Q6eZEDxjsTZS5QJHBJKLkSApvwJvi+FQinxUiMoJ",
+	"Y1q0JVQa4nz9/Mmx6WbKExTNscCR0nLDvAIyHOtZpyeMfXHZ7W8d22/oSSUurHWkBeGLhFhPJFVjdKBX",
+	"YXRo868Du4QBirmSwYTJBMu5/nu+WswJkwFaYEGYmhOpf8UoIRiWPvwuNDoXZihvfq43LFvoL0hyRZhN",
+	"BZYIQ2u4kHxUgzBA4cdQC4zwL+EA/UgWkKaiB6gIC9BFpsD/KRvbfDxhmgNjQWIDHOTNWeh9dzBCBwfo",
+	"8PAQDUdob3+tInOwNpcFfTuZfPfXe+/RvfuDB/0P30Iy8f1/HwSjw0/5j/eCv6Jv7x2Tj+r7/7wnzz68",
+	"//jPD+/V2YfJZPDX/7z/+M+/fLiPzJP/HgWPPqFv7//Vv6UJ9vXnJUuTVpXnLlxZ94gJs9s8jwgzLRMv",
+	"CVncTaHfDml1W+t97Q4FsxY7+Hv1Ymv5v4WvYKditWvSIDbnDQa5F6JTwDLB7GSxSLrCrbzgSzDo9aOa",
+	"MyeYrfXWn1OfoxaqJIGj2A10pkuAcLJ9k0KLLFvdvW6JHUELTt8bRjRNud7HOEkQZSZ7S2AmTd/UalGy",
+	"NizCso6jf9BSOEnOuTi36TNVKWlvWRdTg1v8FnOC2U4R519Aweawe5qrONOZsHG53iWEn8O8yAVWIjTa",
+	"rCYuex00Wvj7s7OFd+AhxXDaElOXc57kUINF7lebcVy3heuSvyr4fWbwnAv6O2fnMV61FLdPsbASEQKH",
+	"mvQjwCZIOL80fF5z/FrR+0Gt5v1gXXLe0XBtyWG14P3AGar+dfwJty9jgCiLkiwm8c0t6HWmX7cxw5fe",
+	"ckjNBoBDWUV0E7vrGGXkRc/36ndDviAsHIOZq3ktJTFaETVAIei44bhQBMC/oQzKj7ayYlPiPGGh1WbD",
+	"sTPFXDt/k9bH+HKAQhujbLzRxS4lZRGZMPiAZhdLLFGKYzJAIU2d7WlGCr0hAINLEH2dcXUuSUIiBe+H",
+	"uaSczfTbiqooIohtew5Tq6Yk6GXQ9KKv5IkJcW606H8Vo+gFvfInq5zWvqlBWwvBLxJvJSxVc5SvYZAD",
+	"gDjytw86NUwQByVosBeZXJr8DmqgTYuRPLBPygeNDMd1Jka13Lx4yXvc/70tz9qQhK/SsajAcBtn4Uj+",
+	"zOUWG/ESSnsP6/plVO2X+U9pz8vl+Y7ReLlf2wk4yWncIcOa8M3RweGj+x42aOrBzg3Ql8+vaI4UZVc4",
+	"oXEfFClQWSzzcQ8Wmd+mxsxIm0wI6P/OSN3PzSBnfpeUg1ODSbbRieumZmKq288Qbr+ziZpQ+PZz1LwF",
+	"K3rVOjFsHCTYUPwSm3b8+jiNbSoLFkQqa64W7B1Kg6ZcaMZfoKIYWQRuYpOzYz3GSM31/faogZ/ZFamp",
+	"OWET1rgv4klC8CwjMn+qWsW2vYvYwSsWa/XQs1Rrs5EMDYA3se9KNe3GV0pB/DW3N1gP7LzfrWP25A2O",
+	"N0TUrtnv7tZrM9+3Jfz6GXNgzgsMw86n372icr67Hq+1S2vSMsr0YKreIXZirC+TDkcZIDYtO5xzk3Pz",
+	"tLG+Ix8VxETZSKQnBDDHiwVhJEYmNOOGZdJYGfmoAjj5xqXogXO3pXqJIDhegRqJWQWgmtqiJYfCU1V4",
+	"fLo/wSKhxJeMYhZWcd7X96zCsan9BV5p83akIgu9qI6w2wOiw+uFmCBCcNFKDCAdgDP1p5gmoB0bcrii",
+	"POnWYeYf7okmE1jnC/kU9CjoTpHX867mjpPaYrGaCltLP8qXLBO0X0DSe1o/NYtyIKPpnDJTcOllS7a0",
+	"x9xqWWke/gZTwqYEtLU7vxnMnkUlorYhtuvuBN3NnxVrZ5tg1mdc9a3dV6INa4fmtthn8o0OLlBLBV7l",
+	"+DlAe8Byu8pCa2UarJBvJEr4bIBOEsmRNDnOcHluYJbCf/ZtU7T+y6c1mNnh6G9Hvz45/Mfwnx7ryOcn",
+	"8KLYat704uzsrVW8AosGVf7SwfBonTfl8OioRA0HQz/WNlVtpffa/A70smA0JUu05CKWekUAXTcXq5ps",
+	"wcXoukD4uKsBb0cW8b5epbttr4kCQ0vZ4RUQ2qbYcozCwsg0rj6MZJLNBugUoCyP0YXALJq7PnBbW7nb",
+	"cAvY4I72bs0ssqjjZldK8P5WApYYYIW+15hIp0nm6Vj5GjsshdwloPcPvYZqXUEYTgmkgxscHVdvmxLM",
+	"KJsdQ7EuZ0Q6LQvHcbXrQYoTvWQk7tthgicbZ1obVqCmxWZVL2gcg5cjElzKPhd0RvWfCY9w0ucsWemp",
+	"aqmW0JSaxzSnAcz0UoFl+Te7e+Wfyi1L237XS1C5qG3Ryg9asPb5dFr50Yb0K7/NeRJXfsg5pPvBxcT7",
+	"0BChcsnqXdUPg1VWHTntX5LqkzbuXV0MklDNi6tjtnkJ/Skh1YGmRM25+clakHbBTZ0MNj4ryALpA4RJ",
+	"Je0j/6mplpf2Ks8Irhoctp1//g67jZTlXeMau1W6Bpu17t7qlPK9dSi35V3LpP2lrc7XEcI2Jb/2W8Wf",
+	"jPfhF9cAhPN+itmqb8JKZWKx4rRJLprm7M7oYYBzvKauQxQHlNo+ZX1I0HCJGn3IaIKnL3i8gtlBRjaW",
+	"/XqSNpZ9viCs/nvTIWJnAnpt+Ya6PwF8MICvRkvaJKzbKuE47uu3JNjktWRMZguTVt5PSUyx6zfcUEed",
+	"00xPdoGB39CYpAuuCItWcFIEsY7Y+gXK+qZOTAtGwXDSB13YsKwciiP3SPUzdsn4klWdtQ06aMbKDat1",
+	"DT66lVuW2HSeiH7y9qUHxO2jJp/uva1OysIaxIDWiJa86gBwiA1b6cna+lpbZYgveKYafaafzLnWj3EJ",
+	"Sz/WSrJWIezyggag1Q4jnyhDjuy3G9k6rctcM98F5dxCEt+m7gXbXFO9blS5siBblsy+kSg0rcElXl2v",
+	"kuQb1JZKUJmyLXGtUXz0MXMVIR2OmqkTq2hF2xaLvDQWBBexOTzLOY3mua5qsrUAbJB0qA4p8YxNJo+3",
+	"0MO3Qn8HYbC2UsZW4nii41uknj+x2oVz76zJhbHfadbWxHgF+nsBe7pzKdV1FtMYSeztAp9D6ug74PCa",
+	"tJD86OyvB6YZ5q14WtFptijlydvuuXH6COAdpMMRKdf3XokwM/awB4sX1ua8tQnNP8yFHF4IK3yBJUHm",
+	"Ob06mazai9faQmpTbxjQi2p2O/y2Y4eYoL4g3lXnSRvnlTwlWhUrhbttxoceq1a8KWdUqnCcZ/4Heb/t",
+	"wJQbmor7vOwPhYY/W98TX7KiI7hLN81L28ATM0BhihmeERGOJ6ACrEyY1W0ikZcm7QbU4ADCizIAJikD",
+	"qBylbBaAn0cGyKQiy8GEhZDUmw+lUnQeLrBQTH/SiJ+ZwBCydCYnFzPMqASuH0xYgdhmOpNZiCiqJLok",
+	"xn0rI74gcoBCHKeUOVeUwQGqBOrLC5sr8kAAsAguGRl+s6PUv+m31nEGKi9qiNx33j4bJ3qhIuNBKetY",
+	"BTBtqYG7niBfXlc/hK2TGOX5Nl3gTX8Q6AHPyLJbH3h/Q62fTa2LA9cTZIYFZEJHmomAXyeKXP1LsRF6",
+	"odHoi8t7vqa8SluBUWxKt/RJvTg7gr2YDeYIxx6wic8jkmq+mKaScDPdVDLBbE7k/35C8jVYa9vozbXQ",
+	"wLw7FULDE01NrUOtMzDCL63QWQ/qs2uFgbo3FApvUxl8jRy3tSXTn+KkNLb5VKsFLeqXbd47E5gpU3GD",
+	"kZX434BiMTYVPTYgZpKKTfxOjnGShEZmT5gx+ahePhzNiav7td4EqlBMoSoQpfiSaKFOkmlVKalXkG2s",
+	"Bdu6rmtjVVatqKo0v13KpE5bwDpO9Jo04TqCUm103mibxaD4QJaCjcCttBndFWznpXvJNeeseJJB/hjt",
+	"qXZrG7VFL7XMZ+Jotnh4eHBodx4Sx/WdY/T83bO/B+jl67Nn7/5x8lOAnrz5+fWZPl0/vz57+VOAfvjX",
+	"05N/6f+8evP67IX+94T98uPpWb18Sr/n+1+ePfvxp38dwzu+f3gMz35/9vN6XOCjFhzg74/HwXdtOaq7",
+	"tYLqDrh8baqjMO3CiyHU2iO15p562iLVkf07qKCGJ/wAx9vbyQSuFzkCFySygUqogI/9cCL+HKYfuh70",
+	"TilJBRTRNshCdaeBw7uJWyufzZNPMItI0rlShtq1kkZ863eswR6eCp6eV8uftjvsjLeCCJJEQuq+SZIX",
+	"xKhBJG4DM67qFC+wRLYu1uaGrEeUWwfsfStgxTnc3oaMwogkJvHpnXmiAzqdJYgd7TefxIXN4fzytvqK",
+	"nmmVZ1NfUU0elbP+JXYY5ey8nPS5CUQT8iVLUZqqyTvFNKmU4E1Npoe8pDW4aHthXeHd1IKx8BKI+brJ",
+	"5WDnN9039atisKVi0DS79RWbMrjESYKihEeXrru45uvo5cnrE8AZOK6fUsdlq/z1WaaP7INfM0GhlLO0",
+	"Cg8P1lluZhE+lLolfPeg38IUd28ru51mAhTVzimftiPcFlqFXlmDBANtZOBBX5HIxiqDWs2VKyooeasd",
+	"fMzKlBckpofClG8f2uqa5t9aFVS6Z203jdtpq7pL+nx7DWLMGbFhBtjYwpzUzMNU66ENVYYDFOqNC4MJ",
+	"gxB8IxEeQg/V8sHiaQMGwbjn+xPmKReMjTpuw/euWrCWWuLv5/S5dYB3VuN3zV0DHTk0yL+dPbzLSx8/",
+	"T7vWG+piYstjm30uFfj7toIC/Cx9aasIy+3rRztbFF+SYrWjFtVaj3liA5p328N6Tqeqpcj/lJv0BX0V",
+	"JVgR02HNFLMIW89HZiAH1424mtewXx5jf3+0vrP2OZ/q0W3jIXkzfWqTXppH3NvA7aSUT2bg2S6I4802",
+	"4mqOyl1AQtxV+bBeqs2xonV90vRh7xJ6bo8vlWP79SATzAj4bLFHO2pN15sOtJNXr0Ojtq1SfmAP4LWb",
+	"+q+dNrrz1Q9J3glsSkkS3wFy2VOieQlP+Gz1xUXybXrZWqhXk9UBmmO+ljke+DrQoTVoUSWBgbUVeNmv",
+	"1QLdrIqOk6QLtCvgYpuHygaGFtMrAg7ZHeoVW4ZZ7M1uoZcd0hk7SoM7cKcGLvwM1Vla7ahHbbGcG5gU",
+	"tCJSERHjFSJXhNlmaV+wvzXofezjLKaQWqx/xVCG8bHP8YL2Ix6TGWF98lEJ3Fd4Zs5Z/X7NVk1mqUfw",
+	"WdnjKoO1zNFmHVTqjvIA+Qwv5PZqUDO901+e2dEHt+C2qKLJkQAm2PYonXPIC3RzqFn9+dnNs+z1zZ85",
+	"ty100Z0q1qGQZEqEyPudtiUVlzL4b6i8dvMcbwBRz6b3WuqtxfFqAqWUPJ9TSmMJy/y9Wzivsjc+0SBI",
+	"uV+RloggCDWTYrEcoFAfpljgpUMZgfT4PjWQTRmL9WZNWFgacTjOU0PtNnt3uOJicanQbqZQ6XMOyaZE",
+	"mraN4GBJyFRV16cX9PIhVm3G4p0tSsKZfUtn/4IBl/psI+TGonN/YNnRDWKtsDKby1g44rXyEiBAYtAL",
+	"urc/PjyqFYQ/Hg+HtYWpLMthZRnuvR+OPgD06n/23g/7+x/uj98P+4fmpxatVA902mry5rUoOfKqTR3j",
+	"jeyx/1UYrJ91BEriH5B99UEASQqdsgy8gUvW2qhv/YAjaCV7Ns+EjL/4mHarjuV+7Ntk+XFFNHXTwYLe",
+	"urd9qsTV13RFvo59snLiCkeuuowmCTOyQQlMmVmUlBDL8+HZqkAoPfElruWXDgjcTe8AfrdjMgSwRD6d",
+	"Xjdu7P8OINgvGFL1xjSaPxh3Xs8Zb5yhXYu3ek2mU+V0e9MEmYWX16c4KLIFS7FWU8/W9LdNpwCzer4B",
+	"Dc/3tsINfZyj/o2CTg0w16Hf+VoNQjxkul0wZNoso3bPBy3zXrP4m0MCbv07VZC4h5r+fcLiro3z8nl/",
+	"YfUkuaPfuwQ5H4K1+B3A2rFpU2QZKmTz5Ffz0tnPSOHxGgwG9KSr8FwScmkcK4IsCFbSuJTMQFeIswBl",
+	"TNHEpsF8NMCaJnx9QWaUeayMC21HyTW+ZaviAUzJsbZa1JIX6TsrBwoxQM/ShVoF5WcKlxYXl9u3wiTk",
+	"8gc9qipxPfK1qYWjRa/IuQuE+cS4WRuUl4dAT8ubkpT1vpzVEQZuvX20+4+2eu5fbNaByJiz82umIk9T",
+	"X2/hJ/B7Xv8CXDWjiQK6qfTWsqgq1VXZn+7ho2i0DZIaRJlwpLYsSqcSuSdq5vpgbzDc5oMz3v6p/6vt",
+	"j4RgBxlemXoTX3vGR4O9h4PH23x2p4jjtoX6tgJ7pxWp0Z37ZOBoo7Jinv3aFLssYCP9kgnibkvrdXSw",
+	"fjkDSLGyaBzuw2MUgjQkInRIvwRd8HgVQFU6Tom7VCohB1XTuBfrB2Bzokg+gyfcZIusRTalEi0FZ7MK",
+	"gGkO0Wa4LwDg4yQrQeFJ24282L80kwpQ2hTSJKnQ6LAebvNSWr4I7QByNnwwBwwCsdJWk4VIzB+ujqXJ",
+	"0PwwNXZn2tzKNt9O79YYYfS30zev0VvziCnDfHg0HN03HZd+fvcSTQWemYTH8C/Q+Q2y9cCW0e+ojvEv",
+	"DzxlL9Xl2kT8QA35/q6l5ifeZi4+CjBnUw5QaHkldChAMovmttAUWhrmCw/9FBagRodjC5WUcgG0wgyO",
+	"Ewojnl5Qg6pjGx4oPjOVpppPBZC3CBLUBL6C3P9efAiF00xlgoRjlEABj+kTwrUtNWEh+big1nWPjOJk",
+	"85ltqFyiGSCHmyQPUCj09pieylpFrOM22HUOeg6JCwBKiUUVLM3IGS+5RC1MNfu+IqJThH3gt3NTEWF+",
+	"Lv1hIgfu4Jv2Ddoc1N+ARTBIRXaAFgatalkVX2yQfbUJd3uegYnpQRZTxFOC6NThZdnsZpce2C3hoGb5",
+	"1KL3cyv5bynr4LOcz34LRDrFUFrVI0CSEBRWsdfDnbs5+eGrryej8gYc5CmVksTngCAo1yAamRtM5npM",
+	"tAlj8qkTos+nrGqyw8+GObrdXIgnpvjbiRXMAN7mz5IFYdAj2611l248J0mcr7BlQmurB+66IYvhwbIb",
+	"+7iNNMzK0HyaQdckELkhp++p4Xi52QOJfeWMMlbTf7pk4LWfgsnktLcWenGtBW7lYCnxg3cpqSqKj9bW",
+	"v0BVxJ1lY19TeMVfLwWgZFXKKNbFW9hdziLN80YcumxVVHgyTboEcCpazo5hHKcIKY4WmXLdE3L4s/b0",
+	"iT+1ZnBjMZQ/pBS9Fma7Nvu8evdnsLHPqaEsDvbGw7jZ8e9OGCJM+esl1wQA6g9/FppU1Vb60sIANQnW",
+	"lh7HYClWRUpcYSxDbwzKYr4EXEOtaNeLB4ssNGDMYHIa062SuVZYpNvmsP2Ck8uXO3dqRdoEDfKcjOWc",
+	"p2OHR3lOY9NI28NZvya8/dEZXDsb8p4R06+g7XBYQCooFpFG1l9Tjpp76MKX2wfNw2LSwCW/JKvxaD1o",
+	"wJYlKf6q2Mow2pDbKfRU9zhmjO8X01oCxjsCmawCLbhQ0GFx/fC/JKsWJ1DtHVNoxxCfr8l6KPXuQXJJ",
+	"VTQnMYLWQ9PyWhUIbNVVMnW7EaH6+bwP6sFo+EdcL8JgudoRBFMiJS4frK3qiLdlIAAH7Ps4jeaNIz12",
+	"6MFQ2XRJWQzYlKY1FlRlhoNvwwH6xVZdYLYy/dbRSR4xtGj5Eh3s7QV5QVrelgxpKWwc/uZ2zozW0qKn",
+	"nNhSeT2gKU5pYlKd9DCrRFMygQbf1mLwVTrZr9IF7v9+/uG7yWRwz/7zP5PJt/e9PKHUeXC4VWv4HWzK",
+	"oJeJpI0HN2hlDLq9UguJcBwLIi1gMewOyiQRNpsB1s+GXaoLB0+PHzywEIsDe2XAxexBarSrdTJ1r7Ka",
+	"8LK/jh88eP//9f/fNj2WQCXWM65yXEe4xflpcp6K4Oho8hpRt6Oxaxv7uKbTOPbhoG0vPj5PRNy2BvOV",
+	"odwpQ/kz8QY92Y2n15uT6E6oRRKQJBKuBA0a6iy/aq5fNdevmusXrbmaQ9vSFYrOGEAgwD0DdDoHQWHq",
+	"DaNaduZyLkl0/mr649+PxOP/++O/fhNny//5+e3Txy9/evvrS773E/4Jny7Xx1b2H1e2xLyyQF777sH3",
+	"LYfxq7j8qn//ufXv/CSvEeVbOLrNjR0d3Pahz3NsW7fYF+fSNuP6eRF3t2Fe2UYIilsetA04Wne9whS2",
+	"UpUjB/9B9YmbE4ZfxcNXa+oGOb2Habhaiq5OD6kEUdG8UukxtRW9S0IuA1vAifQx2o++R+5fiLDYX6C5",
+	"iUk+Y/GbaV75AW/vgEUX9PSwYh9gwNOiYBJKaC5W6OXpG/T44XAUoBG694qzGK/ua/b4CN07zeCv7SFY",
+	"Hq0HlqnxezdKN0NITvJzfNP3+AW0Pe4MZFFAYJnanaCASdWsmhYgvL/bvJt6K1vbV80P76+lUFGLp19j",
+	"8LEcdPhWsvYpVsRMr3KcD1or8roCNev5Qr88ONeUrS/3mjBX79WO5Yxea0lnkiyMxVdOwdNfYdx8sg6t",
+	"1qlqbJ386wQE7QrA/LtooHpL5VEAkgy1YkWtF3McwFfjZbv32GJNDFIIVrRTKaGph6upXBtarJamFpSp",
+	"tXmUjHWZCapWp/qjLh2b/khWJ5ma++TcJVnlaiT0/bfNAwLj5DHi9+2b0zP0wDaDlyayrjm7flpOmFGR",
+	"wwDJuZGtERmgU8KMi+GKCHT20yngGRtaofrTpoLDdZwb9/7ZP3n7sv8jWRXba0aul+uCYGEySM2/njsm",
+	"9bdfznoNps6gi5TUeuAlYeje3345u+9OwpsFYS+foiecMRIptBD8isbQ8ArDCZiw8iogJTKpZKAFYYyw",
+	"RFD18ehwCD2LQc+wzXbtxceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMT",
+	"huUqTYkSNEI4mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO190iRC2ZSbWiKmsMHAtVug+cur",
+	"Z69OUYopU5gyk4UH6kTvQcwj2fDDGbeFQTmmbIYucHRJjAKHGeKZchl0hrGUO4vaTDinrE1YpQf4BVFL",
+	"YvhNOkCveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMmkLoy6SGz3UhqLplyyNO0CMvFk8Zj",
+	"NmG2Vy10jQFWCKOasAn7y1+QPtdywr5F1tY2PPi93v/9/f2jD/ecfrRcLgdiGvUJ9PsE9UhMI/3/9X33",
+	"i41HiE+nkpTyDVeaE98Lfw0DFH43PBzvD/W/+gD6E94fIMvcc8WNuTdQqV9nQTADqNvIJIFKQajrSAlm",
+	"0Bi2qDszTN9U3/xuYK5qc/v57IllDL+G5THyTA3QKxoJLqH3vrn7kizUMZpqatJjiemM2vdEmTLV9aYV",
+	"PCCAkhhli+onE0pychgdDYf94ag/HJ0BGtJ4OPwV9u3o6Ohxf7TX3x+dATrS+PBocAT/+xXepplCKSU3",
+	"0mxJlsE5vAqewekYIG2yA4cgMCuFRvrLejr629xdhbcV11HMy/3kYRyhAfqgstx71Yt0UU0ZyoX3AJ3A",
+	"QiGsP29sqeJhHl1KU6uF4a1zLNHefoD29geHAdo7GBxq5r13mItuIOGftHU0YfAfR+IhCDULSVIy2sMB",
+	"eoulrP4G516zwND+EEwYUEh+xGrVXDLIs6KggHuBZ+QYhVodCIEopePImoKXpi2bwfyEWi1kvAyGjvgC",
+	"/5aRsVvui4wmUDkC4Dzlo2q7KU5Y+Pbk7MkLuw1Q15cSMYOag2iO7r13PRa3ObzQi/H+eMKwq49zARlb",
+	"EwIw7bbzHJWBm2WUECwktEQ2/eAFkTwTEdGbNmGYofDZGZ6Fx9pOA1GaL/LLaf+VHmmYW7qWDqh0Z90c",
+	"0IPRHqhtE5Y3f4Yjrhd0iqWp34OlMWGdlQE+x2rC3tpCQERjwhSdgthKJUmuSC6j0Mnbl6BB3Atz8R3e",
+	"DxzHNXdNmBHDFQL/xr1XrQoZfC/UWgoXNtFrjH4AIaYZnLX9J4xQTUhjdDAcoTBjOFNz/ZoI6g8H6BnW",
+	"ttyCmBRmvfSAoa8Fbt5Z0RVLTxgjJJYBskmSIMPDj/3izvA4Z6lU6W/uo3DKxQWNY8L0Qcjv1FoQh4o4",
+	"niLBEyLRvXLHZifutFoFjZ+NAIdfoNnzfaT/CbbFhFlLOijKFE2/adek+ZKsNM+3ItG1gfR14Db1xtUW",
+	"3MdF48n82aX1cwkyo5osTOmVgyaBFpLBhHkaYeeDq/aqHCDwnEGh5gVZcSBTbFtWWghnhabAyO4dDA/u",
+	"A8eTlM0SAufWHBjruAFPT1UvszWEEwY819K79Q6hElWYTpraSExxNKeMfAM9rlHC+cKcJ+f1SIjmgWD5",
+	"w0GJebkiW5MH6HySw5FxrsYUC71EYRFpGpv0zhDwF4xshO6cdfqHu6AYlshgwoz3GeYM9wdoOV8Vtq1m",
+	"J9D4YznnEKTLhfYAndmOlY6lTlj1I0b1tlzGaTCl9qMoIfjKEFCqhfgYyAFksqU7qpfGbnlQ3ekck8mB",
+	"5HB4cCm4IsXsA1vSZb5nCEqr2hbOCZ05OQGgFUXGrGFrU6JfD6SmBMFp4JqL6NXJjMIIxO4KdF1lvjzO",
+	"neVBcS7064ze+fzFy3cowkKs6jXOimsWDJQwQLlfWVMdTiRHc3xFyptuEdFC2AZ8wTPjKzC/jo2sT7QC",
+	"lEtFARBX+QmO3fIDlVABRGrX2awsRhFPEoJnmaZhkC1Q1wyigtrGNaXWupqcrLqsyAD9RKZKb66VrkY2",
+	"GUBUO2Xb5IIywzSMVakJjibEI5rLgfWloEoRNkCnWgS7Q5G/F2rEjUUbDqpnBUhI368lcU1+/v/s/Vt3",
+	"Gze2Lgz/FQyO9Q1bnSJN6mBH1FhjbfmQxN0+tS2v7E7opYJYoIhWEWAKoGh2kh/zXb4X+/692Hf9x96B",
+	"OSdQVWRRPEmyJbMvOpZUBwAFzOMzn+nckoSl8kLgp8FzBAw+pqMCZQKtLZwMp8K82qfl8xruvYBqgI7C",
+	"cwBObUyxfKdsXyZiMNRWqO4E9BhxDHTUw1+TjPdsXQrbqzt7wDnCsnD1hZjU8eJ680luMiTccps5hyhr",
+	"uHvBaEh091HfDtJHqzwTzIsWMH8eHLBh5ryzs1QUue51j030KGPdvnYuEDsTxkLEVpg++/jx5fPQ9c59",
+	"XffdEOYF7LforAdbzdNalC04d/z5OYfgknufFYo5AeyUqDue7vm7+2hYtiln4p4O8QDcwiD8SQBJ2kYk",
+	"FqEOv6OQ6BRsGJ6aIFucjmhFTgFHbH/3MGIHnz/DE/05x2eRAQgsHDDNnH6FQlYW3BHnMflOKXPnmttS",
+	"dGr3d3dZPP2NMgHtj47omOSUAtIJX5mmzDk1GTZt2m8edtTMI6Sqj4zzMv7m3H/dY4mEOgtF/PaZIQdp",
+	"IITNTfYBCOUXhRNAi4xiHtVakAfAAeVOBxiThtqwhOXjHYXlYQ0Wv+dWwOPJ+A8/19/pVHYn8ZwjkXEr",
+	"UrgON66pt5obnIaqx+3sdJRWfoqkyQTAV1BkpKJnj7zFATbb7iGL3aPq8CyRxNRFO3byYFI/7lmRgbni",
+	"eSvyNckyeUk8FhT+G2sQbOC0OgXsdpXTOmhyu93sZDLslgNnLI4Uv+QSIpyxW3QfZaIacdQWHk/jXD45",
+	"EP4Lv8gynYUvLNxP6K9M6z73OSDatH/wZBmHxV23s0NB5NhOhuiPGpApTpskIHnJoFTYLTGnfjnLnDl/",
+	"xOIfX5yw0IorZuLzMOVSkR7jadroKIrP+0N2lgnu/FP3/XgKzyXLgM6MB7tkCUoIvzZtZ3uWbH2QCDsg",
+	"ddAcd7/Y24mY+9aMvjV7uL97uOP2fdrT2QDvau445zTT6pwNRCJ5SPUZ+S/hLngcsf2WEzStg52ImT4f",
+	"ul/v7nZUDDwbYFTWe1ym0PcMvZw0zbONxu8Edzskj6TnwDcWHuWG4ENYM4YwGQUzv/fjhA5d4a8dVbpt",
+	"6jKpsNM/8w+U1jrh/3C/6RZmjKkXnzsAf8HT59ElNBqKYfjf+sFP/RreCf9udNQxSGkvugoufUHDcCKf",
+	"aVScl/we8BaCsYFGoe8KU4zj+cc6OXdG5Tygso7c4zsqpiZudU9tUxwX99amu1tn8B+3ZGDqnQknHngi",
+	"2tBVsaPORE9jChWa1kh60VSkwSnZkhpy4l/1dIPoqGLW02mqx4b9+kEM/ltk+fk1YnAp4NzutGGPSXRi",
+	"/qkzRnfny+KUKXdOtvMRvNEHf1FijJoMzS9sQknr5KQeKa2OKj3Z3dKM3PukKvwW1tWd4aOCdZ7qc0qv",
+	"j1EHC+M+PpxcA7e4hSHbjmxZvF73kFaKrsr0uM3kuXLrCo+a6BFLNLqK7nuRU4k1dufa/YMsTee4J2KY",
+	"CYwDYBsAz42WM1J934TGY/7r0dmNP9fze+vcq73PdTNSRtj4KLjhynmSMsTIDLoOHRU/p/vhk5I0frJ/",
+	"sJQ0frJ/sLMTsfgDvs1L8+8PDveXud9dt7NDHkL8SqqL2C3PGBvZdRSEe5WxglNZZyq7QhlRiPsfD3m3",
+	"L+rIv4bR/uJ7OfwZ3kn3mkevXj578ebDC7gH0m8Wcn+QPTh+97JWIIMjZrc/o5oeCsWHstau7TWajT1k",
+	"FehDkiokl9wP51X4yFc5gsOZSQB2cpbiJSbknOGD5aeA7WBWa/Qq4epC6CrYgYADcUaQ0/pwbvNwTpvF",
+	"7r62cyViXLYQVHqZ1No1t4GPIT0FfS9CWLPW/rU6C5hf8ghsqdqf0cILPZLqU1TLhBlqt/JuYXabTZ/A",
+	"EcoS5VJK0Y5H/yQQMOYdF/PFukkAUA2yQ/Oham5BGu4z7uPrq54ahvnotVe5eEdr8R0fywoe79tbfN8P",
+	"3gLAOx4vvuONtsfdrhiGbOz+7u7iu14SyxZcf7j4+hOtX3M1eU/mpLvvYJmV+6jE5yEw6eIte0stnVeb",
+	"mAUeDQY8m9Cp8VFaYFkGmp5fa8eQIK19imrFeCei+HHbU+efipP4Gl1mcJIQDOEJHf2BowBP6HgbLDlS",
+	"TcifKFIj2s6eTyeMsz43fYxv+rbTDRZj+AmjKkgtV4pb8RTcGrRk3Xu7XHXQsRtLgw2Q2WhYSjXmDQCP",
+	"yI/wLTNTiLyDfM+XxMyRDONMWlEpGjAbjudqZdlQCEJA6vsTYgGEsU91Mlni1BMOA+QEYRDbv9dAzRYk",
+	"/ixM0U2/1q7RykImWQOG79cixo3mXfsEsmIVCUM1aX+W0Q0EWJuSbq3N51kse6ntNncf11ut+u7eCWRM",
+	"281mAynCfimjfdugokrNBNpqlKZloidk0Z37PHdTK3IHqdauDcTAnLZO//pb85eLv7f6zcFu+v2zpvrt",
+	"4t2ePsiemEPbGu1dHoyffD6ctP61d3zwtEb0+M6jhNfhAOZ/ONSAhUtv51MmVfriNU9Eg8WvtLeFiATT",
+	"RyMof0GBuVpEKBD4iv6meYOgSx/R68PlMIyvWyftL74D+bNeOyGDiKY1NVlzCc30NzF5qT4avKG1t5Qq",
+	"e8Wzc7rhYJl1M6Oh26Iiee187IKSnXOuKY7w3WrWyztqTl6xFSt89TbG7gHH5hNqWZ5imVIyoBDAM3Ra",
+	"AUm77pTuf429vb36X1r7o1xwzwpW+aPfZfLnXNPc+3rgTflInNPgHnl5ISarGtjnwgYVuobx+9Wrh69c",
+	"xledqJM8pVK7DyL3b2Kyuby9t57De8GTgvR44LX26k7ESgaw003Pa39+mpE+j/AQwIFe64nz3JkXAOnC",
+	"9JalZJX0OQZC/jXYe/f2YqQvlLF4zuJV/QScz3X6CTcaIqiSCO9RLjXYy2DUBZyTc/O2cmJ9u+weCxa3",
+	"aTY2TIKSqxuRSa/pqw74U6iVxPOccCt8DLw7yjLAUEB+SyL8H/qy8i7ihiBffTaB7A6kLUapMB2lezkk",
+	"Pte1MYY/ClUZ7rpQzhEDOt7kyQpMtCiCHMHIohx4U4BzJtoNjhCwbU/B7jMfE2Yu5JCdia6mnF1HeTwz",
+	"MuT3BTvnQwy8k0FWuLmvxwibLueuIZ2AM3Ijw0kXW9lRiCeHvBb/CsIwdsuFGEsFwPmDg/0D9v79x1cv",
+	"3Dh+eP/i7+zh8+OXr/4RsZ9fvPjbq384c/z12zcnP736x07EXr45efH+v49fRQxBfx317O3HNyfuoo9v",
+	"Tl6+itjTfzw//gd76NGIOkuk4inhXw3bPfnoLq63fniPRn94dkc9/Qf8gPcX/wbL9PPfPpwUOnA1m7AI",
+	"GM0aazYRPCsmLmF1EL6jwKWAhZ9dEK1Ou1r1Utm1cZvFzi2JAWRnYIvhO4gh+IjF7sPGHpylR5Y6bSPb",
+	"oUSIA+0jwu70MiEAnpFqdQ4wDSV8WrzBXkjsuMCxBIFCcoBqQ8wn0frrHu58qHGaUWuz9uUVYbAPeDY3",
+	"VW+LY+XH0JBys3jZWIiLdFJyFAqWfquKSnevGdUKX7XWrrmPVuZLdne6o1Br19ye/0/c60ewmf/z8RFs",
+	"4v88+Vjm8i70ato9aRHU/btmq91s1law5nH9rzv4tsq7nyJTaIX1gH9ZEC4i4hLigC2Ei16c8PNFoSK4",
+	"5s/o3oeWbi2mQru6rrStA/ogjjzlavl3Rf1sJ0NR+CtUj2VaDwq/a2xsWd3aEuBmrAc5TjlkkN3Y0RUi",
+	"IFUGQkgbn42wU8SYK9IdciACeW3dgzZyeH8qL6A/zTcWsEMKXycU61LVh9zY+I7F4JyMC8Ym4MgL/Tlz",
+	"u5fU5KzdWxHMmWP/rhCi4yRREUrrrLfCW/IWpBH2dPdIcKCYpgoLQh0XK6oApouwtjYbaIQcdbnqihSs",
+	"EHizexmUiHpTwSywL66KDwbb4sY8X3rDnFjYhmrpXqQtcIW2YbQFYTTaKyuf+PViaPjsQhitUlY8wsO5",
+	"ekCt8Ph5MbVn8GhDdfdYgoXlQIz3MbCYIAUJlg5juZHTqdJt9Chv+Kp74OUEzypNowpXfX0vBQZ6a17K",
+	"yx7U7d2WQ8PTctrDMwQG74QeDXsWkYjuGBdvcR/idLqj23501aNWdU5wGy7lnNyGaMfxpKEqiVRlKax5",
+	"v0X+bdvSRc/BWXxFgVXwGyBME1dsyNiHP4DbhDAGIHa8zXxbufQltNgHy9Mvk3m/h9oVz2rQr7B9EF9u",
+	"LIJNbsDIdiMjtXUjyvO1pmLMjVUnxCShYma+6mwD2oGqoTxdUoIQ+IRPIoZdSfNCgKyjnPeeR8dDZNwH",
+	"1v3I8vBxDruVCu+D9z0wbMwnayvv/E33VYGnnNoTB31cGWzM44anuncK3GC1VrO914R9rMRn+5xPllLr",
+	"pi971j3B1NqtlVX5+/xgfBF1Pj/W6M7UfIXuS5e5ZVUh8K26vzF1v5GuB+cg6PqqSGRlrPEabIKvJdo4",
+	"EzGMaLrVIcSjykKqEFjcWi+3DNDTl+I2bJfAxnpFYc10v1KqsJnVzYnMhNtzk0XFMeF5J0S5PKWbpytN",
+	"0gm9GOydLlfsYezURrxDkUR36h/GwAMZ7+RkfBWEtEAw99tIZJOcX06aUzwStaJOm6auXUKvf2XlO6Vl",
+	"XqaOZ+ZLb4t67mJRz8xnLEiL91oPiFgP/jIrNsqneH6tz3GC4DgiZb6URto26+sxIgykRQINxEKcjbCF",
+	"O0eCMmkxgUB8mx1VoPBDBhQ9QP6ubnc0lCJhVmsiuNFEsA1mmchEg72BknR3OVIeIykDUp2c8ywB0m8o",
+	"93T+UbfrVvMq6bW4gKd0sr5sJY+5kOpZXyC/cTDicb1PAW2SQxJazajW1akeZW50u+JJAjS+1dgFEo4f",
+	"LgDQ6F7g/AWRmFP3dbw8LbdrhC1WbN+9Gry4tKw3WRa06qLRX7A2OP9T9XKugCAvNoX+9dO8L0FAkVxN",
+	"0dov94Xcv+kNrU+LP1i5hcSV41//21YpouMkWQryocS4ukpoC/v4Ao7bUn4VckkB+wSV93ugIUhzZ72J",
+	"z9A1/WYjsk5RnPALobZuyvWYG8cJFAJMGxxr2htX+SgBw5CIVFQ1Wn4Ov3cWCeyzwEmDJCMjI5IjT61D",
+	"jD2JAHHqztp61gAOZWNrwMcNZ52B/XnTvCdlNm69bgc//xM3he9k1ghq3NszjDuq6hjnxJnFpdvobEdL",
+	"YJCccpgeylrBBigUnD6cG1YMbi3Hr89yPOlXbJhvGnt1PYL13hcwXpPdsh4Ua2pj+7wv2AKzqClPGhY4",
+	"WT01WahMfzhNVr6Tk2IRW/OFEEODpSFeXoSQi4/QSKLywzucQF7POEJZcL3G0TIxEliAOizAd5V5U63O",
+	"pxKns7Jz/2B9CfUOB3y7Sc4lpOQzSumwvFh7C126CZf4igIHBDEt5TNDFUDwk6UluvPb9ZC3ab9bBi0h",
+	"zeRNu9QrZPxMwPxjSUBSqID3uP9nfa2NICi/SvS47TSGb2iCwZ/SI2FL/+Uv8Ni//AX7xEgz2+vkCJ7S",
+	"y/SAiBetjiN2pm1//kOB7tyIrv3LXzqK4d2zDVzgQbzUaeVSijEDIxiwUfBu6inh2SDzyj0gjEnLA6Ch",
+	"00VY1hnMdJpA4QlM8SzTY8rAG0s1wrCA2FQKSymIApgbWokIloHWI5QQr1ssMZWQXZiMPV6zNU2pD1yo",
+	"X2zVqjOy0OB1Wf37jAb0HNMF0fSQfyACYegZFLogwjo32DGLv4v9uKkz0mBkbE4Sa1j8/9t9Gs+bQd5s",
+	"aM5c3Edbei6hKfOiaeQF3DiTIwaAMKSkxo0yZ8TfLxyx1dcxXkjbzx4QoH53h2K6u2TlPgg1tksP6Plq",
+	"Y/GndYnBFOp2Vx3NIisXuexrdxhisCK8YIssuJvIAsT9FruKIMsnHo0HZl6osKRilq1suoKygwc8cuBo",
+	"6xVHQqz9BX5Rw3abLQQjuFs7yjNZROALn6WTiChI815YfecICwEY6bFMU6cU0NmG5oHOKEKcYaHFQ9Fw",
+	"c7IxQajBiUdCByVJTPaltqPQ+g67RrapqY17CfRKwts6qjeCZpEPoedEuQJ256hogWBOzQBHfEdVFGjT",
+	"5bR+hasrXJQdooAHgtczDYRHcPHhLNLQPXcyRLgF4sEBswkrF+F7kJqeXe0rTbtEO9FUr9WH2DVj5iHz",
+	"MY/I4dGTdu697nU8TfVYlIdgRhJOuV812H/0YSikAsvwwExR5+Ma6ZE1MhF1+lsd/kbDkQoazcKu1L0e",
+	"YNpSbfAru5vdn+q615v6YtIgZS1NhT4D8e5Pb4bixcEOnb7YzRZORuFSWIFwHbZiVxPm1wPMfrxS6Tpc",
+	"7G6OdxodFeqlpsqIla4j442bfehANu5rYCMhHl5odURdL07CUXAGOiSMUymgeZeasPOM0IjHvj1MKKFn",
+	"VEFfaFuBpCh5a0poTRhAtKExmhIc4JYwGOANdxfy1IpMcbeXDHk2wNgTvj2QvoCYgV0BflEvb8+UE1eU",
+	"gunUqMtZ+vhCGh+y9XgOGZJkvj9ibr0wq/WRl1wQ5Mt7G8bu02UyETG0MWOh9RzS9TOOHEdaseEoG2rj",
+	"qe+57xNFLZc66kIMbRuOHqPd7Jt45bs9ykUwfE8nQamCpNTFNSrRa1JTFs8PGahqejxj1EjOLzBNyI3i",
+	"tMuHMYOzatYuFHEPOi4V3t8FOpo+T3s/Qfao+nX+2qKFFvBUa8Q1bxKLtc5c1pvFRkwzhf20xR3dD7qZ",
+	"WQsDArF9nSZfgoCmeChwJm9R65aSFUUNhPGZEg+V70xcjlG0Ch5/NZNU66R52N7Da5xsyivJfp/zzPz6",
+	"K59J74UvaLlMKV/rAb+ps/YnpCdKxrNvDwAmgI8xFhnuAnbMdxryTanQRJeK+UlAI36IVHTdAB9NOSkk",
+	"h2EJa83WXw9/eXbw383/jfOyI1Nr7zcP804mJyULzHOr5f3UQ+OrR2WLbJWs9zJbHzJdyZxSnxVs4mgt",
+	"M9jdFU7KyMDvjqBTLcZKSybVlOEUYb+lCoM4Khi7+cS89RkV3JjwuykLFY5wyRL9ytmRSugSd45eqncc",
+	"Pd88Q+mPzlSvcohUko+Yh/8ombfZjt/dLe/4GU8UWpZV7fqSTwqaOqdv+gHYm6rn9kxnmehiz67dYsu0",
+	"VBqLTfCg1R26Dcb3pfSdvbDJVi2q4UUgG7s6cWMbSCUHo0GtIIN8jDfvAHXgbD8NcQ343DNZYWfb0QOd",
+	"huW28nnIIwrZGd93v9B0/6Hv/b8T5VyUs/KS2PzKAyoIWSehr/fz+lUMQhU6ZWI0nxqUVX3rGWKu6xJy",
+	"FYxfD+d20pvlAuuoMcZ/8plJw8YiBddwIBIgWrNaw7nxEuKOcYepOZRhqwTb5iQIV6AMm4LrVVGDIchg",
+	"Az6vjTw0H1z/tDH478u6KifX5IXcC4RbYa22QLdVgG6bBuXXxbhVcY5tyDY2/fRFlGPTsAoKN81jS6Ew",
+	"mFP5iW/CH4VGYdgNrBhMhEAgRuwa7IdMDyA4iewpQQ5CdNV3Bcbe0c1DFkvcXXVgX5EQh4goMZBHLpGV",
+	"3NLDsB0vJQnsyPjy6AGfUOtQJm0J7WUsn5gN+dBuN1Z2y5wq5Fscm4spG/U6KM2K4bQvwmu2QL1MkZsV",
+	"T8q3BBO8RbWzdnSIpMVJEBblDkYoJk69rU8n1xnnU0GYUrjFsHDdUegR3OXKCxMnXK5yKx+1vCBfOaLy",
+	"Rls21MbIszRI07Kwq/I9ZmXmdTkfFdK47U4AMU2ciXypkFPLqYLygBtbAOWXZH27adfoEWTp61LdnNVy",
+	"Uk7e9kUm2iwOxgoGuoK5Eoc2HzEBCE6lsyE0oQYCJK+A2isef52Fnhb7lLimPuZub4NzPWs5AOfDlTaD",
+	"G8pLdSeMhi+jdZ9rJbYK92tUuDekRtRCXddgsdW6LniWTlDvSNNRBEUu42vnHGZ15WnuKDjORyx2r5DC",
+	"WMh5UsAMiO7OpTLrcX/dY2i+6F4U0A1SLa9WinJyrkLRzryz4mYVCozEfW19KbK28ztPoUO3MKaoQWgs",
+	"SbyOzKebt0J/K/S3Qn8r9O+00CdZBosNku+6hT6Y77fjRBguk0J7PwA0O4Ff9ioKSsC7FuuHDPERW02w",
+	"1QRbTbC0JtgK4KIABglyCwGdvjRWZ5MFlbFY+IrsyBVKOGI6TQA1jjDwQtt7pFXAsj1pG51iUMRgFJG0",
+	"9esXrz9gj3zOaFSszy8F9P68niT6TzTZjTPiWIhRCj9LKwYo2rGLAIGsa5H7WWdYEaksS4SBX67AdXNF",
+	"p03gA/fBZeqZr503hf+e7rlJ+RzfMR94bvyPi8GMUc3qPLwelGftzzXpLv3nmJP0p01wPzi/ton7pRP3",
+	"IDj6fDgUChhwv/5MPjQkvh1rFiqFPEHZmZDqnBlogl2Mf0OMvCrG0VGxe8ApPeAUHnDqHhDy7pjk9xVD",
+	"awRCYDG2tu/W9t3avlvbdw0d8EZbqnTgJal3vSEIqsW8HaGdSCzenA07zEtmKn3qhuelckdNiWX2BhLy",
+	"YDjnBdMVNVury2+lP/T1eCvAtwJ8K8C3AnxdAc59tfv1iu1NGg0uK7mx2+BKqNnpjoGhR2Bo8aEz4oTQ",
+	"GTPiUmQ8JXFtRFTRM5C4JhrspaXSdshmyCS0KCf32Hdq87QfBZyttIh9Jdk05gZL93Wa5GQgbnMTuceY",
+	"T4o6RYkxVDl4xpAGe6sKDOP55PElRnfUSKXCmBw7QyEjeq9Xh/mdnLRZmGSRktO9CVlGysScUViCTJ73",
+	"rVt7wCR76uZpegK8Hq/ynRpDpUY/7/rF+Jlzqjxnf1TknPCdqLQeMCNVV1xDi8Z7jSkO1A8gl4Ns+NmD",
+	"y/1fo0JFXB7v2nXHP7R6LBDvK8jwYdVf8d55watWq1RZtl6c6ss1cVxgiRR6OH6rpsgXoTe9uvq+ssXi",
+	"nTaBQGtBWC5+9/bDCSsp5jgwTYXaQywPMdBbkWhNFldH342mi7f2GSoqQWfrPRt3sb3jjee0YI1uDaEc",
+	"TA4UBFOR2ODRF8Oxa3jlMKetU751yrdO+RZbdpejAx/AL7whYNlIJfrmBP9HBTQRwFzNjS3gIco6rY3N",
+	"io0vfwUXFBAQnOXuXwT8dr6aNkQMWKEnKPmqwaeFx0UF/1ln7hxEniy/o/ocamNVg7nBIjkI8eYJP97g",
+	"4nN7hFadc7Dd0ikRmoRpJTqKK0Gd4LmCC9xwRdrzBEB4D3EQ0tPpAfQ4rSoOmuf+JNd+wBNkDnHjpGPW",
+	"UR4yEgFmmw1kopy3DwynGT5fqnNstooGJ0w2mhNI6ahEdGUiIiY+O1kW+gsMOMFMzsT5iAqdMfsA7CUi",
+	"C9TZXNpUGusj8sQ7CBROIB5FAoEUw8Z80sZnCGWzCTt3u8bNmksr1fka2t/Ndqv8t8p/q/y9OxphF+Si",
+	"u4lRSi8GxhA9XOyv+i2CjupWWZeUNSiRKX23kcYeJdIuwBoGjZQhi0fi47MRU2IcUIZtNu7rCBGEsBWQ",
+	"bhli6SShgwz1MXLu50BBM5txmbrPD2CjpK6BLx/fKJVI3LP63PSFOWLxQAycWnIzYJcik71JzHpSJbCP",
+	"wKTkaoLl41IF4GNqReaGnomBvkSNnQngwHaDeNtzSpaJjBuR5LS2QVebQu01LceEDXQmjgKiPRPIn2v0",
+	"AJRvo6PeC56AbixOkTS3+xhWKJbosaqIYbvZLeia4S55oWwmxcKuGdB/AJddq67IlLnN7gPzxgJD6PI0",
+	"FRlLZFLuF3EhJu157TnM6OyfAgjB8oEM+OdXYLjV2rvNZlQbSOV/bgH+0orMPep/fv2fTmfUbDabdfhv",
+	"6wf4z5MfPv3F/cXM+eP8u/4j5wYwNgORPmfSMN/CWTibgNVZ+LTlJTgX9h2u+px1CHfOW4nHVy7Ecf0X",
+	"Xv9Xs37YqH/6bqlplMAObi9j+40v3pvk6dJj2r2x7iN3qnGGkx3LtMwQKF+23TLuIn4XoiigJkH5FO0F",
+	"UP8Vod2gdshMwMfLVNpFlQne/iMWqK4epUmhVYIX98hPFZW7elHAtqNCX6/Meo/1PJNwN3qqlWbkGN7l",
+	"TIDAG+N7Iox5aKuBTFgN9nOZL576ePQi3/PAROVOPc7rh4fJLGTE3RP7Ok2Mm6dy3jumU/PW39jIi3us",
+	"gRKhYQFmvsFdtdqtEJi77DmsAXYhcPazG7HvcwFpH+cfkwVCa9rTGc4Ss+TlGo2ptmXsTI9yuq7MullS",
+	"QO1wlyUAThhWkmwU98ACi6S4WxZYJCd9YXyk3vnk6eQowDG4s6KEu92i6dfVgwE3JYn+ayva/eR+HqZA",
+	"idrjqRGrNHGiMpHFFkzkFOpLvLpFloX/MahMnmXcufM1YyepZ2itzSoq/5V9+6dyGwZYhwZ7xg3GYXi3",
+	"C1sw0Z4S1Ypy36pSB+Q5xlLpFfMshdZVNlOn82EZ6+AHiJaVaV1onu7eNlg7vnwm8ocpCrvAR9roVC1j",
+	"lbrnbm6SvqCwMfHM3F5TtjKA4RoMIQjqmiob7dobtF372N32MZqlWp0fuVOfiB4fpbDY7ne+EwfIWMMn",
+	"psHe0xBCHUZM+6E8NehEXiUYpiu5lp3Ec7rxtWdmnp3MCamuNolbJ9eN00dp6hRN9wI1oo/IMupHwwaj",
+	"1MphCsaX0WwAfia+pnweDuacdiuGlfOh1cQ7hRoNau1fD6JWM2odRLvNaK8ZPW5+ijyzdLsmlYWe8AP+",
+	"GbirvS+BPxwEcSCVFeciq1qDV8JpJIBygWFQ6DVV6B1TaNEyTS/75Tri3ZK1XgRqaSVKdYwgIuYLlVDl",
+	"uEz/hRV7JXyKakp8tqddnBzVJYZmn05ijjI9FI9+GWWy24d6xHkSZAWk14dUL+WUYH8mt6XuSknirQVp",
+	"V+xAAkiW2VYmja1LNetS/SCJeRe3XtGbKtq9FU7VtAE961s9csdtEd05MJtjajBNC9lIiMLmIwO3nXf7",
+	"AXSrM/+rjiobg/gQqdhhE10A3SPTAIK6oWcbvgHxM76yHP6cA8ucOuPQoRAsj9gInnX7Ijl1vgfemfJQ",
+	"ks5ZbFJtY/dCJ1wa7GdyGpU1HcXpvc5A5uj+xT++cH5fYc3iTVyVN+Kzd1dSsfVVtr7KHfVVSoYypVe/",
+	"aCTW6WlM6wGKoCCImC78aqr9YGnUePmccQ4Bbl5h1ua3kXGb/2JqV31acntsfZGtL3Lzvsj1Ow7zXAOn",
+	"cafKO67LYZg5Y2Vh7yZZMAjCYw7qe82SZJrvYqzgRpR0+zx/4mTWcNp6E1tv4na9icXW+8ZeRpenQiU8",
+	"q/eESMwSORy4DlLTAJa4xOyNSpj4PAT9Br2IoeEvz9sO67E3CE/6QmYdRd1LhQEL2VmEF8pd5HETs8Y7",
+	"vPhqq/0ZTeYHmMuq2LuvKgNbnMpSMQ835W0a9o6dcvdlmT+C+A0LJ/pZ+Q+zZzo/EkCYVF0kDbhb58pQ",
+	"v+CRSkRGxg3PXw41L3zAHr4d2VTri4j9qPV5KiJ2PBymYgdgTYZxXyj9wIR7seoM6saC7RCD34543L5O",
+	"c2QxNM6WfmodBR0HDw72D3ack6+h1teJgnKTY3y5zBmV8tZF3UwkblvyNGIjZWUKpchQXY3CyfkUIJsM",
+	"1RaE1q3kiGD+F2GKIoUyb9HlIyMY4sw6qs9NH7Hi7vYLMbRQCo2GMKATjR4IgBlLXwIdebRbKPsOvmEm",
+	"OoqP+eSIQUYbgiUQA6H6vUmDHXuvqMsVG/ALL3gJ4+xEZfh0IFjnyMsryE+hhXNRzmyMVt6suVF/2lAt",
+	"G6JkR7/rA1y9x55nDfYTTxK+Uk/H4nxvsmv47GxwvZPTJQgF/aVnkwLQbcosxx0NT8PwO/0h5caejgy9",
+	"iJgG5y+dmygck8LloyyttXPTwDwaiIHp8vS0dfrX35q/XPy91W8OdtPvnzXVbxfv9vRB9sQc2tZo7/Jg",
+	"/OTz4aT1r73jg6cN2TWbfZmkspSaJ2JBO3RgHICWYhGLR1kaI+SCjo6f1hTS/L53Pr/6DozlXRfm/Oq7",
+	"/iYmL9VHs+0pdF3Fuk478LIZsboVUQB/l32CFVqtjol7BchhdQ+SEe4ZKxvz58JOKaYNYyB3VxyvKUHn",
+	"xTRQLt4PqtbifLdcrQuarJblwwOvITdwN1YyFYvfKhC0VgiaR7j/V68NnXnBPIfohQLgpXulb9ENmVPE",
+	"lg4z3RXGYH7H2xS+Dmm/uY91LEqPmcYKjkuAYDrPAGs4fT0IIU0pc1nhaPV95QymRCNf43ghxHB1ax6X",
+	"7fqt+VsIb1SJqvcoBZ2X5XfqVJngVoBtbHvdY4nnds+N2ETm0e9WXwi1pEXEvbQNIylGP1gIfkTs9YuT",
+	"n94+b7/7+PTVyw8/7VCVLAog4H8D3yXEOo7AuPJkd+NMq/NoNuKRsBDlyNs570NIApHhFAGBcnmlLTOc",
+	"ivKoVjzEekBcIqR9inyBAP0IyidM7B7hRTzOVCd8gi+lC1rf0xV59Xip/Jwue1J6jO8n/biJt0WM244C",
+	"jPqus9WOwhUUaXkQ0Pv4QG6Jxi70Ei5PxFg+gdIAiRDeDyfHJx8/tJ8dv3n24tWrF8/jBos/vnweE5Ge",
+	"p6/DEE/84cXfP7548+xFzDJpBG0A0CodNY+BAD6zmxoEwX2e0UTuhwuoWdQ9aopGVQpjnSUGGAmGQg+R",
+	"UkMiLP+DoOnHL074eczOePcC5vGyV3+jlahDpXhMZQUW2AWhFoGKIooUew/3mvs7C0zzJXAxWI86LHDe",
+	"0nkAv5zQPk7Vxg3ZNVOI4/XDDpSCHXLbL6KSL4S6Epi8eY3gvDK5hUX87vtQIf9ivWvFZxskUlnpFqZw",
+	"gB5Mc3ZAlZ5BHs2Vin08+aH+/VSE5Bnv9kX9mVY20+nCMIm72F/7Z7RUIf8znGEo599DHTp/qD72E0Qh",
+	"yRBK1X/p8a9jn2zdng2NANEdZVCN9uunoklwXNjfPQirl83xlfIuw9FZKrtkGKC9vyBz6r0CXzPiHP8s",
+	"cZrP40yocw9WOxviEB9EmOxFJwV793QUpIQb7Nhc5OkQhlhsRFC5R6FIB28FuFrFuVRKOivBORgsLgC4",
+	"4446E0YmAgM4Ez1CqhdPtAQ2AtHL0DuDv9POS+oM9rzA7EwC0E/s0Q7oTjuWbg59PYaUB4CFjMguwVRy",
+	"dpYHGQEhLKrpwFXDh0PBM9NRoCzdapAr0NWDgbRWJFTFB88mcyE3kCxLxFCANlXOIZOpYPFAZyIGjCqo",
+	"AZgaunDkFYJOfeGWn0bh9IgpRJcbDFhSY6m66SgR/4m/jWFtUqNZl2eZJB6iog8D5hxkhNxSc3MR5RPn",
+	"UBTo3EJMN5HrWTb3zrUSEVLd4i/cmuteR030KHN3d/vsbOL8pCgMAgr/2AfNxpRkQ0IeuJYG5zbnKCMS",
+	"hp7OzgXm/DsKc/rgyGaCXt8njBuBwrx31mBve7BTs7DpNRa3kzFAQS/EG/s3U8zwIZA3sExYLlW841ud",
+	"4FD9fgL6Y9rYHC2fn4Pwx/PjayFhIQsbsx3wJzFVYPqfKRgZdVQRwRJHLDbCrR9VSjoLGG+tamwVsdjK",
+	"7oXIn/7bSIxE/mhPTXQKfEPhKv/r8BS0X92/Mh2qNAvvO3UaHW/vqDiRmXDXT8L9Y6xhPYUaVhzWQJzq",
+	"Xo8eRaWsfiZeGFJANiQf0e9wdmJF2jHCTa57KDWgm4zbA0fQDiKzChmZxoG+KRHEbdFwHww3IWRLRyph",
+	"qbwQgRfbfTr/Wv99HtAuNZ7FiuRdoTFZYTciLYmx2vk9cA0Hc3g09LxXvE+HzBulR+ARqYLIc0OpoPeM",
+	"gpuB+9FqlgAW3mpfs+zEyGwMx3NsX41hIX1y4+iVag6KcGaJ8jz3QnxGrQrNDoLQCSGgAeuRMruQKinY",
+	"ZfnRdAtQNvWLPer8Xp1HagHcHmZNcg9e/9fpp+8eRvSPneXoOWIS7e28qoJ2I2hpI9LLKcxrLYRXq+ZA",
+	"GqM0Bw9LphsrUMifbrgdnp3Cb1ZkQqjgq3bcS355nHx8VnOeBLTiDmUL5cQIfq3yF675X/uLfOFBwS+m",
+	"kbo5O0Udnl6qO8uHsUqWBHb4VbhP9w5/ELaQqrsGnNRpqsdFDqmSaU+/mbXpi8KZLHvie1gCFOkvRWlH",
+	"RAuWCZWIJJQ8QeEUMFsIRd0hKjKjU7p4npbwY1sQgslh7WOkOSwMqFz9/cXrRO4UOhOXfxlgpt8aW0Fy",
+	"J7GZ+Tmbjg5UyZDi2Z0PyXS7RxSdJ+dEe7wf+TpiHNhdAlwRgtkP95uHaM/XnT2/0+ioH+WlYHas/WFG",
+	"GCEn6Di47eh6IRKzwKGMr4/Ymbb9jiKrJKGcZUAyEk0etahR6FFJg163gZADD5H2ColGa7gYi4gXflkY",
+	"YrefSWMH3JSL7d1SnibcBnHY2q3vHtQI4DH9h8e5QHwWnreKjYIrcd0AxTVeXpmdPU5gl8S814PTdlrm",
+	"W0rL9JDFTZQTO61N9BrdZ6jeFnR3Vxq/OxlejDjkUnBJXVGSimWLM0Du0Lea1SDP4fcl23MtuYvPX1vu",
+	"9uZmrPbnjfm+QM9wyTZPv2z5i+E4vR0KVYomn3Op1jtI0RKwDGDJmHtuFnpg58LmZ2bDkEy1vbECOnW6",
+	"QBfsj5PdvYKfViqgyA2SqtJdd/d+6e7RMFluKKvbN3NT0fRpvmku+GsTMfce2BqO4lou2mooU3xXQLAm",
+	"ujs/PnSMQQCER/WxpA1ylspmvIuemYG0JLkrppCvzfTYiAzKzFLNkzz9BZeI1AgoL2tUCafnGjAwy6BI",
+	"+naQzkWQtFYCkLjJrq3d79XOvgKH4BZKKivcBnBue6K7I+c2eUIbv4U/TIwVgwXYA4K5LQhQ+rLDswlk",
+	"sH3kEQCGyLrA8h3OFM8yPcZ0rTS2o6w+B9b8dqjnRq7LgbP9gNMpTwzLS1GR95rKT86LaRKf0KKQ5lOP",
+	"ZAjJu1Ga4syQyYqrCaDkCBm3EgWR0nOZZeA/6ySdlmQcOgmlslPkN3eWQwkSikmBt7jLFXsY22wk4h2G",
+	"ta1uHg9jSO7EOzl3cWlSCNOrzKOZUzxHpWnQwM60TgVXdy+6jAdhmeAyLe42tnwX2T2SIO+80PcScFbq",
+	"l0Xo/NDycQLFLZ7azx+6Es86wKeoAXgcThAU0sI5vEqALwrhPvesJF8wggsyfM7H8dfRGcMI4Rt3w/LO",
+	"S/HWmykeX2EGa439qpjuVYXVvtm8LyLcRnC3Edw7K4OPkyRIyhVlcCFkS0J86Ygt92BL69MjiFkdGXf6",
+	"AusHFg+pSbFWJOqobqhbAUSmT9hFhe5TBMehPGGfm3opObNz1FFG2JLgtxoFP+QPBUdQwkkoo8k7tuke",
+	"yoCc5sUARWuRJdMZX5glDH0YfZOYjjoudsCgjhvBqeATwtElAkbmTuFRgKu6pxnqkClNACjyVCtR+uO0",
+	"/Rx8aoUlm2voNlzTdXXbtxslv01WiZ+4KXW52wbXg6TDPZW776FooLhea0nAZWPtoYyQLId1QgQY18IT",
+	"uGHM/UvYV7k8/bbD2tclE+57VHstw2S9oDY+2ZMmgLKaxSwRLtzp14EYnLnjXY77sYd//fD2DRuI7Fww",
+	"eMoOdaTOhQE13YIoV1VVf8EsaaNNEjNj9XAKEMVtRzkvtk3lwwXIft4Va9pWYGbU7QJLIisqCmdCuGWb",
+	"eA/ZWD5Zz0zATNm1mAnL+L6w0nVY6e+qpBxUZEDUKY8+UyFNaTlrUQENHgJqCLj+c1XR9w4nsYxXfN0B",
+	"syqp+6zYRbaSR2Iri28bxLD1XTdHH1FZ5LW6r488qHQJwHsw6ALBAiHfzQ0D30/kQLyF2qAt7v32MxO0",
+	"+sukJgIeeOvJfjNoeT4rF24FlVE2YCsTI280Rt9gXIXmDmIKd182jWbR9uxHeSk6amO0fYjd5fXLlXj7",
+	"qAy4d3+aA7uOmNEghTsqkBEDebC+FEzadpEWwE5hs4uSEbrhe8ogaQJlD4TyHuaU9K2o2Wzu+O65VOpf",
+	"zjU543zMfc1utbRflFGaK/BvM6UEM1GaRGUeQlYs/0vBiq7umdF6girku2ar3WxCFIPDu2oyTZUw5ope",
+	"Gq290r3u7I2FuCgP52e/4Uom/WzpQvNJvVlZuuD+cFgc2CUvJl5W0hFfpnah9PJt7cKWZnibL7suDe80",
+	"6DVo+EXOx6Pfff3/6ZIpNYksakXC/FwHlWrn5vEyLNZFOIa1ddG3mwKiJdsWSlzTKTxBsu/gdp/x7sV6",
+	"J3DZ3E14FVmxlMRYr2wiP0EbpnC8ybRm0cQyPc5aj2dLKLQTRMjivYr1tnuz5RR+VeeknXJX/FsOdl6b",
+	"JLrfmafikb9l570SEu3H8sAwmVQ2Wpxi+cythyu5Phc3XpwxUYhVqw6sWsvx/87ESmEbGWqY5raV1KrA",
+	"n8TVJL8Ms2Vk1mBoldEYGIwBHjOD7/TPWFNE/4xv+AkmubGc9l5q7huHWcPmOEt19wL/KZQbQet7dI5B",
+	"lrqf98Hh/RTVSp7qXr3VhB0THlBxxQHcd2Vf+vBJ5oxmtzyaJo3OTSvhk1q75cZA1z6ZGvneFdcueu6e",
+	"G7kAH1VeitNSs/9Wvdmq/flpBQVR+qZztERpZ23zYtto77IYhQemvHe+QMh3VCGH34thyrtO1qZp2Xad",
+	"HnCDHedCl0jOATQoremouHwKY2wyh4/jkyL3IPCGaSUeGIjFcs8bigHUjuqN7CgTnimRSNFTrUQbygDh",
+	"GcNMGIBRhvF4skH/dECJ8klHFd6MEdnCHCqVBXTgb7BjlaseaE7dURDvwolD53Y3NRvwoEcBMYbyMSrG",
+	"zQN1vHuZu5vIyJ/CpQAPSXWXp9hOGnldfwYaVyIvcFeZCzlknNgTsfO6UEmEyzbQACzNoR7nfIhd1c0R",
+	"9thj0rI+Hw6FCjyzHMfKspHKqyqJOpfpbneUZUJ1hW8Xhm+2ukBTin8QKmkwmgtEzQdCWKS+7Cj3o0yU",
+	"PO+7XxHlrLGZsN1+e7p9/IBPmBly2AuDqqg/8utQ/RN760YHoQv3Mc+EUCEqH02lKTpKjyzw97rR48f2",
+	"YBfKYNAF9ZIJE+802Bs9bZYo3VG5km4Xv/VcU2ODyEqGx3TK6rhp7MzWVLk7psrt4YgWmUkfBIUapwQr",
+	"YCIm1MRhiynaYoruok33QdjrMukKMf5eX2aPCnjLuW7zD8AzXGrH4tNtBBkqdOkyltuRabDYiVGoVAM6",
+	"dUltaExUQJsOM9GTn4Vh8bmIIxafI6s3d/+fwm9S+I04I3Js8VscIQ87GEGl5P0Dw5x47ig0UgKK6FxC",
+	"kh2tD+KCGkuV6DF2ZoHxCtNmsZM1ySgViafi1s4oGcDPmWAxKlc3oG5fdC9EciqxFs//XJcKuMSlOoXe",
+	"BcKY8Ciny2x4VG+U9mSKlNWx0qemr8f4KKXh3+4lvqIoRtL+OBU9e0r23umZkOr81Aih6JH55bPKfpYP",
+	"vUrfI+PAD32ZHZfLD67Ec71MTDXzdAmv1ZoDzsJY0HI6wI3s5XM4g5/rbvfWqZwc28fMBql+zps3U1f8",
+	"+B1ylj9qxYxKkgpFlMB/T1kpbIBQnkS4ec5kiBB9pQm9Fz0B9m7FvDL/tzlzg2EKVZgdcFe4K0S25hRL",
+	"T5g3z8JFtzLZFxLK0ei827EGKVD4mLc3d06oztv4wrNyk3ESmkdV8qw4m19r5yLPc9SiWmrDj4+dhhCf",
+	"h6lOruRwAEu4OFViJC/RUew3SzTuD8Vvf5yLP87tH6n4I7V/GP6HONv5r1+b9cNPv+//+bCO/9ot/uvE",
+	"/6sdfpX/q9Np4L9b0eGfO/+1818Pf/nj1+/qn2bu2XF/3PmvCtb4yI33JY59P+c0zzI+mf0kMOnZr+H1",
+	"hNtIP/z08v0SMo+I0udwfcDzluX4eFxe42Gmh9qI5I+hUIlU53/gq/7gWSYvRfJHUC9/BK3wByqWP4Sy",
+	"zlGtS1UXWaazP3Ld9YcvC915GN34K3Z+b0aHf1Z+rHnCfYGr6c7aOzhQy179TI/Uqo0ZlnjsDzobcLvC",
+	"kK1duaenW6HvVnOhphT705FK0kqet+OAFC7aDcuDHkjojcwKXtDMPXtr3LO/xj2PV79nGT9j5p7D5e55",
+	"xS3s3+W8jKm3HCy7avSWWeKT4gcHHetEXcHFgB9n3YsZ+7Law3j0H06IQAPhSiTwU60vCOEXv3v74YQ9",
+	"KiMA3d1oy4WmTNkodba7Bng7WAMR/lDQ5c4kByXqvQjlzG5QnLFJtY19NDXn7cHQrhwIcwRthi5lV5xg",
+	"Yx/oNMVVR02X1jfY62L13ft9CA+6B71+8fpDHo2FJl/OZB9yY0TC9KXIIor7dlQ80InsSZG9+GyFMkD3",
+	"AaOWA3f6pX3vZhz7/ktjPUoTH80e+4YumTCWDQRXBoMiZzqZdNQAgtoGWkzG74IUivN8aOFbgYHFh0Nb",
+	"z4TRo6wr4px8PMM95+7JRPEX8HN4HHwhVHTotqmOeutdjrcj62xzNu5rI1icCMtlahpd7bRNHHpYmXQU",
+	"6MSGmT5LKUI737+ZH9B0+2dKCm4MXr5xlbBMzLSkDYqB0z5Pez/pUVYOnkLwsAiCabb3SvDnIc+s7Moh",
+	"d6/69Xcyetu/F+zVojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw707QDih/NB/yLM+iDOIOj/W2zCrAHfcd",
+	"nDyiyA8ItPXDl7NP2xB7vbn+r9L8TynDsZBqqNgPaPWYqhvJrYGu77s10jxc/Z7WGvNZJiz7bVhK7pRM",
+	"pRDXtZWuCMc++o+eVMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlKuKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxC",
+	"ECj5G+ylNUWCUmdxBCNkgj/2dNZRzsrCSiNviGFN1wZBYJVADNhLpI4qRYHZwzjXDO5u+sn/E0kufZlY",
+	"AeTFUj0WGXU+hFr0joJmnYGZRbHRcCgysDJb+9gFPXW75Ihxy6Dl+eEu/LrCTsEAv0ylvYJOxX33VaOw",
+	"VFxcGZXIQQIS8uPpXQj5zeNcncI6r8ewaidrkauu1lx82Sj1sZph6WoDwCGFMUTsbNTrCfdtM60H6FF4",
+	"6lbAWiwXaScvBkczZ/aPr5r8w1Gm2gMxMO3CcOFxnc4fPsLXilqP/9xgMV5LNbLCRPiZgfeyyxNxxPaa",
+	"nhgTKU0ovAukZcYdtuIi7DXnBDRH2Sy1bg9t83ZNKru3W4NgoRyMBrV263tcD/rpIMxKKivOUfuUp6VG",
+	"zgO8IpgLzZ6/SDAXLeZvNpq7DR7edvAQrQmebiOH30LkEKxQMIO9FTmPxG6eXTxtG80xiz2dZ6VV/F7w",
+	"xEzZ5tCoARGUCLzEpslDoYepaDMlMLmogIZAaejSbrSC5n7DTFexLi+XT3d/2DTchN8JAyFUiHFvhMg8",
+	"uPs1BRe2EYJ7LXWOr8UBnxI0FNNc4HX7xvfOxQJEsjOxIoJ6lxt5iM/WUD+OM98dA8QPyCHATXE16agu",
+	"N6LBYpkIZSH8D5E3zgYikV2eeoI0tC8heREb6EPyB4R1nfwpSSg/xGXQPjTpu4z0OV56oSCtSX+m/j+e",
+	"kkWkRrBzfinKEwpuzyBTf2AJaOv7ed3jw/eb52Lt7d66gwkZoJnWLAi3z4obGJu0nGnbL6/A65GxYp3m",
+	"KzfoTYffLzXbMMkVJtbjA5lOvvqp5VKnPLdjpeZMDBzor21eCZ9EbKCV7bttOBEc96LMbP9Kbznj6lxM",
+	"Ocutw++b9eZuvbm3pG8Mr1kK7dTa3dQ/vkGMUh4zE/UBl6nP2pQ3BleqMYCN/7/olw2dnc/ZK8I9Z25v",
+	"pYP90l7Zu2qv7DavS5bBYU7kubQhHzXsayVIqpdn22w9eTIvpulumje3/fIx2C9P7btm/ZA93HnUqH/6",
+	"C3zY0m+2qKbb9SnIgFkqKEG2zjYm8Q3EJPzHXsE5KNnNs47BUtGHPD/2Vnl8C5mlY26QhjthUlnNuMJG",
+	"GxKhQdR50HkPqVQXhlnNpO2ohzHV4iX1s0m8MxuQWGzu+2DEu4BR/8YDEX4h5rbMxG+4DUBsRcycAESO",
+	"ONxcvBTTq1cHH+b0DF2nb0chBFB4/12OA8x4SBz7jfoOaTNe0k88SXhyR1zbn/vQ7nWWG9eT4i7Zm3OJ",
+	"xpxbe/UmVU/htC2XSSuczq3l+i1YrsUvvoJ+me43U6lgljNi55EJLqFXgq1ZBg196wZncTXmWZ2Fa7am",
+	"51ZGzDc9i/Ut1yAfPlDt+wLj05fImwZ7AeX+BQo8rURE3q5MPG7ckxZsaJ/64d3xanQjwgoiuPSrLkD+",
+	"diCYW8P6fhjWXkwsY1TnomxrUN9/gzp87etUlssY0lDD6GU+BCSuwbAO2vqbN6rDSswxqP3Sb43prXyY",
+	"a0z7TXItsiHVdsOirahMr4XyAhlvfnxxwh4VkbIx1JW3qcQKysrHOnMP0iMb2DV90PgB80Rg1L1Kq3TC",
+	"epkQ2LXe3d7TI5UAFalMAgep7PbDOIDPy93cc4a/HrNUq/OoSHidAQftOZcKK6O2lV9LVn4VHB73ORc5",
+	"Ox9ypbZ62VdQYnMLhnIls/U1tuVe23KvbbnXXSXvehvUXK4mxaXISNmVDpS7bHnOLqHcXvkV7/q0hX3d",
+	"qu2f6qUwX/mH37r634CrD587L0dbsijkiuozt8+Wy5m5TYZGPWdoy0FkHKRMm8VuZDEb9yWGf521bKxM",
+	"09z8j1h8NjKTGCx3IMlVTKt1zckQLnA+yTqhAnfj/QgTuBWYFyJItd0Khnvv46faXpM8GAjLE275cn2m",
+	"OHvGh/SkD5ZbAWY/sYiy9/vs4X6j2WjttD1zGwTnwKVzAgRbP3RUONng98YwksACx6FnhzYi2NHu+GS8",
+	"a6lvBAOYqZnTVwrMBz9IKcxasuIrPv0VH2CeMKi4dAPZ8K2fP9EdZdJOsK9GsRs28RTCEUCXD7RhopeA",
+	"UI7OUtnF49gXPLX9fy08iLvNpjv6qVbn1BKCDTPdde6ley12b6EuPEfUP8jyM25EQGabCwGOwszh+QnG",
+	"ULvB3hf0hiobN5WXYu1utLfROGvlZglXbJuX5S/HU8y1+v3yAco8F+0YnSZmPgPp34QYGt/E1fnnoTh0",
+	"jHzr/EyPgBLL2Wu+8zgI7lGKIUnuk8btjnJP2Gu6yx83m8yIrlaJAdMPeiS5vejMPXgTtE8IdagN9hRf",
+	"ALFgpGDuKGkNi8GHjCEc7GZzSj+XWTd9sBZbAKkEIie4teF6CG+avh4rjAH3RQbtq9wT0YKljQ+0ngr6",
+	"FSkNw7OaCQiRrs3Did1gf9JpsjH95kZthexYUwCqxI9Z7kDrg0inA3/pXhP2qPuWtXZrt3lFd9kyJeUK",
+	"9JNuca67T/8SU1+7T2/1KlV3720eIt3oLxB3GcpMmMoX7pZfSG8iCD28mNr9aj0o/DjvYzQP81a/GIdp",
+	"1/725K9/3/vl6e7r/f/9+OTgH3//+cX7k18+7u7tH1AgKjx3rW+XVAntn0S6DMWmO4lr9yu6DWLNL9vq",
+	"aM5eJ4rgFY3Ed3hX1dfypVV1pW0dHPk4YjFu/vLvpsPkhb8CDYHbpoXfNTZQwsj5eVtL8PNcQm7uHZ2+",
+	"UCGt6TVHLxOCIt/QSieVXRt3FGTyeGpFpriVl8KAivgSnaJubQuBNQQPr/e4hI4+wEvhBFVdqvqQG0v7",
+	"4c70pHJCjgylgg1WoqxcnvsUrLIQYktEKqyYNc5e+OQ5GCncMq26Ym0jBN+ynhFSampY0sP7lcN2rsN9",
+	"6CDnVuu2+8fd265uP0KpL+uLFNnT2BnvXmx2lqKl4lElGx8D0OBHrklz5nxgPEUbNiT/1m3SDczNeeGs",
+	"jYzIP7ci61tpF97HA7yO6FmvSbj7LNAi3Kn/gVgulD7uawqSw5Jhbz8EuTmrkpjHAVKXpiKDvs6Jho7f",
+	"mJTrKOjLyAcQ9oNu34CTgzuxlQrA1yDoOSsPjUh780TgM3jl5kJwyDNLReBVAQkUJxfADF+7EBNnu4Qh",
+	"wrebzVxE02hFZ7Zo7FYc3geRtrN/iq7FB7dbq4QraPZzpBB+jjtgAm1lQzlMrxkfsJdFwdDtClMlEtzR",
+	"QFteD4XiQ9nwm3vxsZ5KWBn21w9v30SAiRtQRyXs04+hTZ0lWBw5ewbpGcfmrwZQXzcWkvdveq67o6vS",
+	"SX5WX3WM/tZ25BWx/RO3BxJaTb8HVg3u+6034YN0ja0XsbOJxbA//INDqH7MDXPmtRXqyk232nbzQ5yH",
+	"SnX/m0GTbffY9e2xVfeWZ26Zu69eSWNXooZ18gwxQrld1FGKZ5keI2mlNJZZfQ61ie2cV4oNRsYSqSxP",
+	"U7JtMoFQ2Qb7wX3bzD0KMVAqCeQnJipR5SG6uEwWiFks5KuiCoWxyERHIW+Vmws90IyyS3kp1TldvQ4t",
+	"lZvjsvyzPyOwKhNuI0qtIKdlkEjLzelMf46YhdiQs2pCn0Bo9dt2q2zzogH8FqBZYvfvmEKVOssB/wik",
+	"P2IceSix6fjDGOglW7tQVNBRcXOv0dptuF/GRyzee9TafQQ/OO/6TNs+22PPRRcUGSx3a5e9dp995yhQ",
+	"k3bUfDpDvGqG9rP80WjwkB/8X/ERtlevpMSF6ockIkC1zPInN9iPALX2O66jHsZPRXbOChPcieZvQxzY",
+	"AL9yjqd1j4jYX/k8NtLf1mLK7XQ+zEKFZ4G/T2c5l4tcQJ5/GW2KuTvArQRXbDCKYfMbdqwUQ+5Y7O/4",
+	"7/8L/saxUvyIxa959ttI/Mtf/Jpn//4/nP1Vm3//P+xHnnX//X94R73+9/8frtppsGfciIjxbpe46oba",
+	"2EwP++609ifDvlC+CsA6+QXB9QGsxFFHxf/+v3HE4hGVyIxETGggtJbw+BvtfykzlsoLt4v//f+6+zT8",
+	"nwBOudJncx93DVqk3ebmH20ejekR68JKmVGW6RGkxJkZ8i5CpNhwpCZdnYjyEt0U9+n07txbc6ILyEwj",
+	"xq1zVJ0m6ENChSohcIHwoo5CU8WpN+l8LYiO9zUYy+Qfn2WaJ20WN1tPWuzg4IA1W7t7MWLL4u/2Dxn9",
+	"Hn8NMh46hgFwbHpzuIvWIVXd272CL7bT+e6/Hv7KHu40HnlW1Z3f96LWwZ/hl/+x7KqCpPb8wVMFM4ff",
+	"79ebu/Xdw9oVZMCnM2zAoW6E/lKy18p7vrnSJq8U00fFne2FQHlj5+ySHQUdtnEbuV0wzrQ6L/Rlnfl+",
+	"yGI+7xsOsrn00HvlqX5frpdq1g9ZvbI6qqJEBhKDBcL7NpGHkJ6q4Mfg/cuFvOunyPa+VsHXksd2euT0",
+	"yrg9czDLw39y8LjR2t3bbxw8fvJ94/DJ2hzy601iQUTulRzIlepHPt2gf00mobOpq9yet9DueV1G3214",
+	"6asIL5UoegvuWHAHFtJnRnNQfO/FuTTQkTI3Vp0c5WXXXzBjdSYS776AS4YmR0flhnVfKPSsIrR4zwRA",
+	"G9qkcd2suXsK7zl70GZyMJDqPOqoj0qCPaKc5kilwYLWh29+eLZD1dJGsJ5OnSEDQerYWZD/60VumHj9",
+	"zJUq2itlE6/BjlkywpNWasYN09xvHnZUDKZM3fILoQJoPDQkN3xCotdDkGBmRyyXRFAy11EjJX8biVI0",
+	"bswn7OF+87AoEOlFyFN8MuOseMATAA8z4sXARythjJuP/2olUCM5bQ+NEOSzARQeauL9zoiP3OiopRNZ",
+	"9XDYM+rcLlU3HSUi2UEkSphHwcPTWckEgzTCWb7ebCgy49xb94vdZqujUnD9nfMDqMyhNkaepeI0fBUT",
+	"Y6E5i7U6nf1zmz5Z3FFK2770uht3MXBFQ3/6NoOF9g+ohwd45zUM0Y0IrMK4y1UiExrDM9yr5BQImr9P",
+	"p2DFPgJ2sBN3zGTP18J7qmqcfYO97TE71v5mOlQxTQTjBn4G00vXUYT/ht8N9CC07T8XuJBuXa8IJyyC",
+	"lq5Lcn2t6FKu5oLv/GVezyEI71ip2vIpl9KtNwMSXWEGH/ilSNaaANxZpeTfh/2/BFpSibEX41vM5HWZ",
+	"HivBDIsbB9TNCQeMbTGPKazzqNu1Yy9LSMyXpV0emZ9qY8I+YLz0bOL/YnUejsTPDw7yyOkyekehBwqy",
+	"fnSdYfyoYHjQEYf8aq3Z+uvhL88O/rv5v2uRL/hu7zcPo5qVFsz4F2VlxlNnjEwKE8jNb79I5lFBAa+S",
+	"V70KVVjU6e0wXb+kfahzmV3DjppV1FfcnV/r7qzQPG0S/FcrtmLYcNzXHVWtU8sb4aikvViuZb8UYPRe",
+	"4j9IRYfvs6IlXkBx+t8tBHI+h98bjOXrjMBoY26YAlYGCFlMW4FcTUoN/zqq684yRLuAvMhbdpHbRZAA",
+	"IN0Q+IH60hn8E09V5GzfM9FROExvXfW5qZdQzmvZIfjMte2QlQCmuJz3BGJKS7Y5ZKu5xBH8iZsS1GmL",
+	"Tg2CATdVUWz7nEh1V98VZMUyKFWtQguWB2aD/OK5sPkh3BCatYI5vJYlfP2taHIc517z+9kVP+lXNCY6",
+	"Wmxsu48DIvtcC8O0AsiEnB7gfa9AuiU5dt+hp+uZHeuhTunJADyFmHm3P3sqnvW5OieKQo8/K0Ms2MO/",
+	"fnj7Bs8Lg6fszMQXMQWPyQA6YyFJp/S4wWI1StOYdVPBM8PQmo8jFkPoKWY666g4T0XFGJ3EaJmahWxI",
+	"GqPu+UqtEBErGu7FkFRuUOeolXFfzwl3Ud18R9FkDJ/QRNy4CiG2XChITNEWXrCWKTUaJvy6TKllYjnw",
+	"WevwWSud24G+FAmkMgr0IkqMp/O2SLzhv5SasIHORC3K3WHMLxOkF/Om7dp3+y22v08ZWnZ4uJK3iGv0",
+	"Die8TETo2jM2c6M5eKooyF51IL7pKoVrtnpvrbKxGIOAmsYlYwvSNsLZr6PdEbcLUZyCPdJYwyrfBgY2",
+	"1s54Xq89LPBIZNwIKnRYX3NXpv1OgFkYeDQwiQIa0Yo0NaF0pBBxdM4MGbReHkEkURtBW6+jAFsoLeSQ",
+	"2LnWSZtwYyjWCU0ZFbJHUTFrhloARsSUBkgK2AUyK7lREbOyeyEsoj3GXFqAfgplMykMiszi9cxYPsEx",
+	"lQmQjeVWGiu7SH3nyUsemAYLnDt8lEjLbOa0EtTdBtgRLQ1GRjoqEDmT6sqRpHDzA8O6fS4VDMagpdNg",
+	"T3n3YjQ0bMATwc5ET2eCSgzduzqq8HVGysrUPW8ClhVFYa4wEWDrVJoI8JevI+ljLtA4CFo+E9xMu3JI",
+	"J0RuE5MKAOYA7lQMqwN367vNxhq6/wUcry+j+6s0BIxnq/Xvl9bvc1PXQ6HKcdJ2SYo4LV+SWSCMUykY",
+	"d1/SGQvu1I9UIjI25pMjRunoAYLlwWuZNhDgnJfluGIx/vnUyep4mxq4NgsAjm6lAXDsVMhV2l+QFJrV",
+	"/p/d8i1JnOhLG6BKHYA6zg3Nu+6S/gt74eGPz9+9ZzyzspsKw1oHiJ7ZbUbsp5fvjo/Z/gF79sN71nq8",
+	"3zjY3d9pX6X7WVD9pV0cXHuZ+XRCxIxwejpo8WhGhUeoaSMqU9WoWHXmNKgCQwNA6D2wi52olAlSiU3n",
+	"R2hs3FyYMP28DEMrcZX6hLWv1p/wp40CpatpKdwGVfoi2AfbdMa3EQbEvVA024unfCWpQ7tqk6jgrMiC",
+	"I3czDsvr0AolhOVCsqOQwZTUW1EqjLxnXBnetXC8pTUdVelLBJnjpdO0UKJKtBzi19NpqsdHHTVdW4SB",
+	"LXd5ASUHEETn4jN96VR4XwAmUYYJOAtAoUh6Sm30UJD1+XAoFJvFgCEPImL3nDUwGgIvobcVinX5J1OL",
+	"JhOWAgk33OD73rgFa4OwBUwdqBIM0nqYyV7z+6ijiLExSGS62gMoZ0IVV0hZuKJSyMJf5te6reilRMtH",
+	"Phdfegw9JTcmUyyDffzXAVzN7uquzGs4eLfsysBL3wszSivV02sMSaE37RRy4jb41om5g04MhvkDMR0a",
+	"g3asWZ9figrXxUm5lA8jSJuAfdhRJYak+IgN9CVIK0SmgLTWPayjGnKZVcU86Rp6eUcVrDwMnwSPZhsB",
+	"vV3DBM4640VsvXMJQMWtFxQdkESrtjHqw0xcSjGe6x196OuxKfksSFBAvDVRkcYGdXmU8+LIQKIx5pMI",
+	"PaMuZToJdL6WVqNBo7BeUMBdjIBhwYGP9tMUunogZgyfUhHV7rxOTwVlM60vltU7zla70aomWKR39JXn",
+	"EW0GGqKtarmrqmWBkGezMv6+EwlxCxN2dnVRoOJeL7H+ryBHN/bzUq6u4IJ/l+mhNgBTVWKcU8JjOudS",
+	"GmnL3QnzaBV1TkwAxeFMDOlOWEQuEbSFG2EPTatH0OPDk+e2qZqBZ8JYdPvwBsikQLYH3vzAMD1WobFc",
+	"V6ep4OejsM2muyhmeYEQDRbK1RClws+MUF0ROYfLahb3dSb/pdVpwicmpro2aX3L/yx0MvZukzQd5fYB",
+	"7JeAfHA7fQhryFNsuSZVoab8gXGaCHTOm7zoiQJi7eJIK/okQRFYRxHUhdojoi51q1jXvR5wVcBIgLX+",
+	"Apj9qX+A+64J9WANaaiOchsCXEQnHQCCTG09d5tN/OCGat2s1vUBV5M6/pZK3cq60+2uxZVKKRBjfMGM",
+	"lfvIZTTLzwBagt9H81jxIUaPRfJFQkunrgqbp9Z+EtVSXnHlLoiIgc6Uk+xTYBr/67lvr+bwbO2W2Pav",
+	"YN38fl1afve5rrviavk3Vykb93u1VImU25Db4qg1TZHnsP/unCUyLafakMl3ikoVhNoR7A3qR2r6zsHL",
+	"QDo2tr7k9VhA7pQyDqw1zgCCzfTAeMVbNH/AJqmwfXJtQg6k+8XVXQmnaJ/dHciqSKoMEZ2IvlAlZ9HZ",
+	"KeSNUfwCmFNBlc/TdFdC8FHL3VxaaY5wPNlU7N0PNyrlapuAWohDxz263EFcE36eclX2PtBkdRt/skaK",
+	"yT9ubn5JX5JrQSfe6goLOEKjfLaPVSa8I0Pxokw4gW1QRpyJLs/lQ4Mdk0tkvQAhU54ZqboiWCDo/PJE",
+	"dJQ0LBU9y3iKffvpBm+4hyqTcKt7KqCvfYsR/AF4C6KOMhScc/7CmWAGgFbubyCyYjfMuE2jPCMP7ggn",
+	"E6oB6ZFKj907iM4gKfArgCB0+rbBYp6mpzo7pfBZ3K7I0B0hf4j7Lb546k1RRyn3R+k9CzdR6BJDTkiR",
+	"2gHXfw1fAzbYtbgaX13aiadpKe00gL7otfKngRM/naAqxO5PZeJWoxXtfor8E9x2WdU1OIaDfNvouznK",
+	"79h7sSdh62z14N2LJU7LgzZIvmIQqusjxihRmNGQd3eS9siJMID9YMHOuD/Z4um/DJ6eZ9mEzAymR3Yt",
+	"m5/YJOZb/MCKBhQYyKEOqgP3Ct0MpLkhvXL87iWljaRlA8GJaRQ7KWiWaGp4icWdFdS9+NCTyVCYGzXw",
+	"8/cQJ1xUs+KzfdS318ajjUs3UqkwhsXHRIA0zETPOVFuPafE53/Dl71afMI1a4vPb4WZ+8XMDl2ZntsT",
+	"rfxu0tH5fJ84/9DhjFC/fnrCA8NiN4CY8ERWH7mzIT4PUy6VCTby1DmppIYv7NplUqNABeuzn7MDKpNJ",
+	"UgdCQiV4Kskhh1bElBV1S7F2NpQG/8E942bTosVl2h7se3Wwgahzg2P920iMxALKfUydYf0UHJwQXkv4",
+	"xDl6viI3+FFDbSSmxXqE+QZOojGXtsHeEDM+8KIzrsQY/eOETyJ2Bs2CNLDUgPtLibmBTJQ871sqhkKk",
+	"RUfB8CnD1EViZqgjU6LNrE745IEJQ8f30Ri1qUByw9OujLP9HZZrIY2+mzE8rCRSWnOgFSHzshGuopIA",
+	"ORSuJXxy5D5VInp8lFpcnLLAKyWZKgc6zdi8oGGRUAnPnmMqZ2Z0b1U6CZ8GPqfE8rrRFCex2zSYq6oa",
+	"ExGILTuqE3jhB7zpzpH24u5bQNdLa3o/0P3XlRW677HVIJF/IwHllQBumVkdkIu6gh545ERoXYnPdj5o",
+	"4xmnal8Q0X1uAPYuEpZqdS6MDVUzvkE+RienxbjVusF+hq7GY82GQg9Tp8icAQGSgNuO0gCZgL97+gye",
+	"UbOzZJ70vgIPwNP0jZvbF0UDAAnFnF74KwTD3ERQmLkPctsRMXxzJQsFfhwIiaEk2paj3vUcNxysuhgM",
+	"7QSCYwD3cafeTB32bTb72mJZUJopmJPFFVjoq6V6IaAFzKn/WpjA3m028xbzCbf8jBvh0zyZs84FFnC6",
+	"b45bJucYFx0FIvtSZG4YTAmRmAgxaGNpBDto7rF4lE82xvST+/W4L1MRsj5d4i43/ZGFav0EIHihuyhL",
+	"NU/YGU+56ooM+LUNG+vsgonUCCiQmmO3v4cKJWFuNIaWv6SSbJknk6+6g9ytbfM5ruwzrnzyFDYCtBVb",
+	"1Z/NtB4saiEH1zhnSFZYEeVOrnNbqr2H9yxwBMHHwbdR11zFHsZOOcc7VMWitGUP4x5PjftdgF+WXCB0",
+	"BSs7mZhT3rXysuyWUczmTOtUQObqjrk5bm2XaUwCK7vtSnLHdJv7svjpCmcbjhPitSHTMXvIpzosz21N",
+	"cpwkwHus9cD34SA9RsBmbplzLEK4MpwhgHXCSWywN3wgTEchgQa05PDsrJk451nCrMbuIsBKiI3lrpIl",
+	"i1DKbv5fl19CEsYNjK3UqdrdcZM9E6YHiguYnELrsN3m7uN6q1Xf3QsY5AaGsn+pRTUCN+dSk0Rrea4R",
+	"ESIu8cgVl6USRJAk2/4LX7b/woK7+EBgp4Wtc3MtCuA4SUhAr6kAiv6Nu20VOnwNvAUzZPhH6K4EaFsi",
+	"QEK4DUnwHnejO5luJ3SU7uGpjN3vT2VioFNSAfCE0zhiHOEAwfxz97NhyrtQrKM0vrej/POLL15Ln+Aa",
+	"rKdPvl1SfLdeW0b8r4URHw7DAjr8NQTGsrT47vVrOYbnwtLB25AI/57ZOF6AftvR3+uRMfc9k7WBXbBe",
+	"zYB7ww3w1TfYc6/KsSjbTayjjNVDA8b8madskopJ693So0AmQe4q4B3WMwXwiF+DKXAdpO7dVJsp4taC",
+	"jAK3e0VJ80VY2OeJuC37+tdhXk15a1sQ9hciNb8e987YTPDBfL4eSAB5kp1itWVXDwbSAlnC2QQItiGb",
+	"kJU7liGHN/yhboSywJ6trGEPf/7p+OTnH9lPJ69fRcwIqDRih43dnTaL4Zo2vTaOWCyTdoxPhV89MKwL",
+	"UfKIxQm3vB0z3lExLk0c7NqcZog6fMjMQNkBkqf71/RFmuqY2HzwVdIEMkDhNIpbI0S3mQZ7aemfnv5P",
+	"qMTPuiecp4t0E5yl2ljW1UrR9EK72pQbC10M3cgNi19xY+sv3HDqL5/HlAcMXUg8e0XkWY6w5kyPbIMd",
+	"s1T6IjMcVUflhBpaue/kGeVZ68CttIacXl+o8DiRGgG9lNvOX4YH9nTG9sPlHYXA+lDLVpgUutQ5pSFt",
+	"A9g4nNHa0Yoo1tejjBpSS8tAV0d5YvRCTLB/4qXTzL6aVyjk+OimQLsUmj47a6TB3g7xWVgmh7R2HCEs",
+	"GcQTdAqfh4J+wNXo9IbqKOy7TLs7brCnmR4bkZkHDL7FBz3KusLnkODjcTfEI+S+xe7bMD1Y8Z6w3f6s",
+	"HUGPn+/T4DPIBFoGZB3LJPYbDgDXuKVD0CUTXSEvp1JcteNe8svj5OMzD/NDJZhnukp7cF7b/t2r2vb/",
+	"z6/H9V94/V/N+uFp/dN3/1Hdw78igeflC87JCHYhFZL6+4aoRrhVsSJxwsaJHm6wHTVWdkRQwwl7/AJ7",
+	"qfp9ittgwCe4W0orUmzFaOVAnOpebw4IUp/9U3StWXNZeP1fp5++exjRP3b+UrU0i/N9ACqHb13PxXbR",
+	"AkSDtmAB1ooirqNk0mZ+G3QUSE72+59ux5Yk7pwLOzUUup1auxN2U6cWdWrcwu8q6Em8jwuXuRnDhYWF",
+	"b+CY4e+4yNNXFP50KpOOW9xOjunyP2OorOPt3M5077pptRY0Eh4eE7GPJz/Uv3cbpPBdD5vNJ63Dw92D",
+	"/Sf7zcPDqc/6P53OyM3uU+X3rOKFhhchlpo4Yo1MBMpKabeJ1rtGCub8I6q+DuLbG2ReoM8aYkWNgFYY",
+	"IYpX4MKAGm24ax2QPaELN46igUV1RUWy7wyGgFKIhNEvlg+3VRE0lamU6D9Kuwvx+Vgv4QWx9KNpQU5b",
+	"4oK28ubYBQg8FL73RJaJ5NRq/7ybiOXNh3jm0M5v26nFFdpG9BZF9Kw/zqtg0lcNWOHHCNwfRZEFqPbV",
+	"yT8KT4yuxMIX+Wqj0PRqlAEpIEBNBsgyvAZePYjCr5RU4tbx5c+1Elt0+Y3Ko1tGl0sUbXX8nnXQcKAD",
+	"4wgbHvq/53/w7iWwMyBdg++/Cp4z+FajLHMGNCrRI3iU1boueJZOyk9YjwD8foPP+Sao87L01c4gs+JG",
+	"JPDJVEOsMyEUM0Koo/zzRkz2GFeTCOhPaTSJJ+sudMdYQ0TT07Zieiumt2J6K6ZvU0z/IJU0/cA9eU3S",
+	"OhX88uZFNWQIfCLkTEh1TkLbaAygVwnvXF531LoCG6a3ldZbab2V1ltpfZvS+o22IhAhFaWgW7DVivbn",
+	"iW4gY79x0S3NdKODKWbSnC2GnYlUQ1M6jS1GeWax5/fmljc8bCvIt4J8K8i3gvw2BfnTnEXq+qxun9a5",
+	"Een9o/Qk1aE5PvXbQRExAxOCkpQpShlEuwCI01C9P/TOwQpLyKqhnLe5OkCqLoQqyWKDtC5xQ8Ezz7V7",
+	"ola5WskHt7pe8Ct5+6pho+rL0F5oHjfMrs8g1n7AJhIAfWJ6KJXUqrF6Zu/Eb7lbbrNyRV4xz22iDsv3",
+	"wdFUfSQ0V8D6yG015FyFeHtNUFA5KW3rPT1SSQz6hAg089827ofa9ROTiurGURPzFMhW6lLVQUjFATjY",
+	"USRqZc50h+yA286jX0aJf0C0pNeHWjnVxVVR8a2j04kBZzmMDBhYRJnjG0hl+jzjA2zOQATSbstnvGtR",
+	"AdsipyM0zPsXNbGcQdH8Nw3mBh0R/4o5IBGanfmqWW++BhLXn6nkJxspasu2EueN7zu/gPbGd6WnPiSw",
+	"e7glCw6Q82NnqQ14gq3wEbFKlJwzhph/6dU0OT/7oS3DlOMH6Lc+Hc9lOFQLMKrNSFNLA7k1WlK/THeV",
+	"mNSP/4Wy2WQZ6h5a4S2m9C6S92CP63CwvawKZ31WWpWExXzunjfaCjMdJcUWttAqTfYATgas0EAO3cuE",
+	"aAd1anxE0kTQFxaZp4GxutytFQw2riZnOpkcBXGTAqza/clOhuII45VSnbMzYcdCqI6Ke5keYAFMbHUM",
+	"QhE4TLkqcT9gi6SuSFORRMwtg/svlsVkvqcSdAmHnlFuQtIAqYTIKpEJvq+UOzaTvAHUFPNqINuWtqN6",
+	"0po2ud19AQ3LM2aFYgOpRm6Ze76fboCueQMD3yINi2lEbqa4w934E9GFIhzs7QSFOsAICYk7N3Y5cAoE",
+	"3uynRONX4rO9QpUsYkkqiZkvS5dkLqQq++ojHO4prW+tvdeMam7DXNkadQYBXN6pwIqQDbjVqT53U7a6",
+	"8LjW7klr7U6rpcW8ScKmmaWag8JeAXTt4yIGLaml1/4JPqrAk4CH8xT2qam1m2WgNvza/7Dah6oCb09/",
+	"u8JwnMgpLMZNILrLp6dCQTvxuwwVFciHbdzly8ddfBv8PMQSVYRdMDqRn7m622t3Mywz0/c/L6It9vyX",
+	"Knfnt5zE19Vhd2SnQibrm4GFmIn/3UISr5NgmWDjXMNiZ/glGR+r+MgbhpZcaQiq9ESGOQksVt7UCPGv",
+	"29AMWYll62c/xfvBs+WX7s7lYf32qMMWrCObSewNbCwTxQY48LWczBWfh86MYhQYbmyzqLkwOeEXoihN",
+	"iE5vM3GyLL8XShFPZw5iAmCGEr0qrcQ64a5zYacFw4b1i1vD+Y4YzicbG8V/boX7t1QS6aUJ7pp1Y2gr",
+	"mR3+yaFEsmR4PeLwAVbHn5QeOy+u91TrC+oW4eNBEMSbaogev3v74YQ9KhI+xmsZajiZtyCD7gY48Prw",
+	"FQVy0SpR9RTbCyx28ossGFtX/xuzdpWuw0lFA9cZRQrQXjrzP5NxC8hBoJioOryMo+nVUeO+UBEzfBKV",
+	"gGgSqZJ6mRBA0kWF0mtbyre2QKB64OH1HpepSAgEAjmDulT1ITc2R4CgvMMCxfMR+XJ3h7AbQ//T8vua",
+	"fP5HlE+4Id0DWsDkH6EQBEDte8Q8mrHQ08oHj9bRPjSfW1c/t5bgrUSe46QJuUce1hZ8/s0ogm10o0Rk",
+	"3iXew+uTmOlFXSozvy8norwLafO+JnbFQKReTlJ7YhafbsZWyrrHeEf53p06EGbib6qS6fCmsc4u4JxD",
+	"WKUHRgF0WhAd1RNjYSwrN3/ORor1Mj1gLbgaG0DjO9wTEj6ZpuqkaXTUOR+aUA6qs0Rk7gcCovtGoQBl",
+	"gmYN0GirL7oXkBg4YpzaVUPKHTtAIIezHcsuRn6OGa03PMHNi5L0Zfh6u7gyRrilps+UQwaK9hDKRrp+",
+	"MHJrorMLWLWH+81DFuuRNTIRdfdrqc7rfT3KTBx1VOxe705ivLMGSQHlztOLl+rLJs0JclHuM4So9vfc",
+	"9KlV7EQYKzK3A8SlUFKdN1bMkoMcQxDnvE6rUw9cKRjk1vEm8+Vb2rKboS1zwmAJx3dDarNtevsG09t3",
+	"vq5gtnRgntBnucyPKooLEOEWI/QK7jWxR2MVlDXgyKbUtVfVwdHe5savKZ1F6n+d0oGxOOtrfbGodSkk",
+	"yejSeR1M/d8XILP9C1e1CL4u4DHOYhnIsV+WLeb4LmKOx/l2XUxhWzoB8+HGP3HnMA2EMW6LGMLZOjeJ",
+	"LILgmSAnLjoszlzXCloHfLDc+QEJ84epowyfGPawb+3QtB89Go/HDUMXhf3X1YOdNuMYMcV+AOHQ1iVg",
+	"uPxPTgUYywfDuKMAdez/YOS54naUiZg9jC9bURzAuz+9Pn5W//DT8e7BY+CVTyIWngIXOYURsTNuxOP9",
+	"HXBJOgrwu9Kw+HfPgx2xTi3chz8m3PJO7c84opJeaG4AVhRnV3Q3iJjRHQW4HM/oz8/cJcFXsxm/FKlp",
+	"58T1HtLllmaiRxnTY8UuxAS9M0VxZTe/3c+f4TKpWKsZ+geg2xa+bYMdq0mhmYAz/DIpEmTlR9eyo84z",
+	"PXaXDPnICICQs5RbkdF0OYvfC5tN6sc9K7KYcXOBO0TaCP67uw/9AwxQzynqFgTv7yhqQ4BF1NhiEPYb",
+	"DMAJ8jgTiUjlpchiN9qwBREMTwiG/VYTiDTG0kJHdt3rNdhrfIehVYUGZrB8HcWzTF6C2wpuMiK8tW/I",
+	"AB0QtSUvmULx+lJk+IuzCeO0AO4WfHrOwITvOCLEOf41kRDsUJZGYIDa3j8SjxLGVdlxOHduOWig4IH7",
+	"zxEg8MWzARsgHmVpjA70mWBw1hrsGBcMIOhAW14KHzwwsIWUsOBy88wtUm9kBHZwYLyj/HjcAgMcnhoE",
+	"29A14oH7CzSmN4ynqR67vw3Qq3cH0m2e2IhuJixWKSuqlKft6lZfadxNbh9eoboXevN44Zd15515x9Oy",
+	"jz3V8x58vozRlYjWAOFdTC/+xYnwUZbW2jUvOIc8s0pkDXpdQ2fnjwZiYFaCbeAa3aSrXrECKzjh/tIz",
+	"p+X0ULiPvWgBE2mcikxOM8FhQOhKCwW/Db3iKUoCe9EpxL4R3dPXvb/9/TD7/se//eO37GT8z4/vnn//",
+	"8tW7X17q3Vf8Ff8wvvr7LOus3/inTKosvdc8EQuce2nNtoPyl+ig/Dcxeak+mm31+jUZxD/xSxG60pgy",
+	"/8wSRnGF17lCB2W6hZofkRlhrExTZzyf5Xa0tGvpNxzB2vrt221hTEu2eYpxm8QrdyMeh724+iFbBpIc",
+	"3hByXKCqUHmvE945FzY/PxtikL9yC+frtlfmYYXpE37jmIjrklf3Hiy8jvxZEySMty/fDpnMa0T1wWGE",
+	"+vm+YIV7IJRCQQuABOlej0IR1BGxz4dDoQwb92Uq8tJxH5TITQoMSKxlWKBAuB7D4joaIuteryRWg4Bb",
+	"tRcyTekjzO+2+yFfIelKLZGD2bjFhH1Ze23rf11fk+NNLMMZ9+sRxX+lWCYJOPBRX6uLBqRCrBVASNCc",
+	"pAaAfOAjohCw1MYHgXOcFM8EuxBDC8HsJyzhE5Dr4VL3dwhiu7/vNTdMPD7PZ3vjGchqlidgjCmTOrnp",
+	"XQ+jE01vEhidPm1sisPgSv3zrTNL3YJxa8VgaE2t3dqdxQHNa3uaF/Ol3NhTesjUbbtVt8H1Ist0VmvX",
+	"KGEj3Hwp1C0SdgDkJnChBwQdNJtRTYnP5VdRwSC0UC23va1FeWfVMrKIvhM1NZ1t2ApqGt6ETWHxLSvo",
+	"VP/5lkks+6O4DSN8Q/noIH8BEfuFTPSrdMij3+nfk1P3h5BeXKPMIn/jYpHrD86VNRkfqP26T7lRGhaU",
+	"i3MfnDqKcpbMmSwgUVUBR1+hWiNkYNfyD8IKXWtu7YbMbr/MVbLpJdjXlK8NIdn7IZ38vK+rkGKFxMV9",
+	"J8MtHcZrMmkzbbkVdZ+H/H2zcESlLHlNUA8lxj5kyn4ooDFySe3sVyPPlSBgyZm2/YgZnbctCVZMlyuP",
+	"+dGXIisgOnSKCAoJkudcWytUg7138wRkC+A53F8EGeo6TTyCwkI32PWEEywkrccHXM4vI5+26e+vMf1d",
+	"DLHA5pbWFI5ExExfj5WvdOyKbejlWmzcrRLxSuRH4duKeCSU8VLqOhSJFeaG9Me0Lap7EMcOUrnhXh1P",
+	"hVlIjTgrNBNDOJUslRdYxD6vcnixlHev2lqfW7nx7Rmfbuf7I7ieyCjT67vdLf8mJscj26+1f/3kPNf/",
+	"j7Cr2W0bhsGvwgcQmsuAAekp2E9TYFiKbLe1wBSbWYTIViApKHzouw8iKVmdFeyekLRESjT98eMBtU/v",
+	"v79eUnAwpLPFRZ/uUjOGqK3ljhnKD+n3Pd+gveuumRiFb/sVBZyY3Ryfh+5ikXplKQ9FHO/m4uKTQKEb",
+	"pUr6s9ddpAY7Ag2cXPo/1XIVg2oFR1DmKnGl1xBuulLzmdmxG1qIxVrIs6lDSBXuiokMZrpqBv1IKszI",
+	"WiK7Jja8StEnMaStyctkMcZpw8XqDtUMKDqbdCK7YxkqSOhrj5X8vXND4CIAZWyNZTNDphIXvDVXBish",
+	"G3ZJY5PLLCUwUw6D55M1KYWXxqrCJPeOOvvkbB9q+VXrb3Mh3H+5zStppWF8KalWxI/sUyRUf/7Bhfa2",
+	"EUQQ7nE9dy+np8k7VD4SzD3UCg5Tnv046+BWp6WK7zTFaSiM42XzqXKWV5TtCNd0HtuJ3K2OD6vHW+YP",
+	"OhlDrrOGzdMjnHEK2Z1Iqg5n6SLOO9N1GFryst+yrSWcZC5LWMPuGi1lAA/O/bGoYHNJSf3S8+GI2N+K",
+	"Z4kcHWD77SN83T7uYf9Byfq4wMdEuKA+g4ncFqEgoPbdScHR0IlJnDk8w2Psn8fk3YJET84j+HvF5FoK",
+	"5rOTd9eagWZoBZ7yMWPS74HK+vS2/Dzucnqyu8bkpXfw++HLT1gdT8avBoyaW0AiWhs4eDlaTeD0RhYl",
+	"PWFz9wQ+2BOnxGEi0oB7FmQCf4wiL/knzl7lGzJ6/f7c2Vx7E29p4hf6XpV+iHVaRmR2+qOz1r0q0BCi",
+	"Rz2IA5WesXmD5UpaKtmitvGkylAf4jGQm4IvkjxpoL5d6ijlYS9vL29/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
