@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3167,6 +3182,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5522,6 +5557,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8360,6 +8429,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9164,6 +9329,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12260,6 +12428,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -14033,6 +14210,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27476,6 +27654,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -28968,20 +29251,6 @@ func (response ExportPatient406ApplicationProblemPlusJSONResponse) VisitExportPa
 	return err
 }
 
-type ExportPatient409ApplicationProblemPlusJSONResponse Problem
-
-func (response ExportPatient409ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ExportPatient422ApplicationProblemPlusJSONResponse struct {
 	InvalidApplicationProblemPlusJSONResponse
 }
@@ -30184,8 +30453,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30194,6 +30488,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30296,8 +30593,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30306,6 +30628,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36960,6 +37285,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39284,6 +39612,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40801,858 +41152,865 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
-	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
-	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
-	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
-	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
-	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
-	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
-	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
-	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
-	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
-	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
-	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
-	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
-	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
-	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
-	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
-	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
-	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
-	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
-	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
-	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
-	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
-	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
-	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
-	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
-	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
-	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
-	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
-	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
-	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
-	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
-	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
-	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
-	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
-	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
-	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
-	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
-	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
-	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
-	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
-	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
-	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
-	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
-	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
-	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
-	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
-	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
-	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
-	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
-	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
-	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
-	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
-	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
-	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
-	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
-	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
-	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
-	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
-	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
-	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
-	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
-	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
-	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
-	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
-	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
-	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
-	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
-	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
-	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
-	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
-	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
-	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
-	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
-	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
-	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
-	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
-	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
-	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
-	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
-	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
-	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
-	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
-	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
-	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
-	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
-	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
-	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
-	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
-	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
-	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
-	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
-	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
-	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
-	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
-	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
-	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
-	"GbFYVO0SZbSNo9er/j1naAnIO8v5yp6ilWYwmrVA1pqpnOEMLTKx4JK0qYQbz0NNC/wUle/PdCo6y+Jc",
-	"b/XAvvKYxLYA1wiCsqumtqL7nRYU9/8492kgtXXASfKFuwR20k74+c62dk1dATvPagRVnlP+TL7Nm23Q",
-	"sspT0YXcHmxQfp4ZhO4W9WSOFwvCwIdY04C2dpU/gVJMo0gFiCcxkcpUPnZwktd0tYq7fDQcNh3mXr/3",
-	"hqXYHCcol/kGRXX7krJY29ZOwTBdM2xMrLpIesc9wRqDOGgozuW/mreWBQowx3KlMZzxvMwM0sLLny6Y",
-	"a7lx1LBoHLUpeOUxTDbKkTURk/rYq1EToHRQSTvFT4pAxY0FUYKeXprzP6C5zPrHzmhKftP3AdvYtNOF",
-	"p+NGNnvvhjd7i+CS4XHA3HrlZdxwFF+VrNoa6ESWEAshC2vQUECaZ65NZL6dr3bWVs6WlMljW0ZgcBcI",
-	"keiCKxeM2cJp9efUWLTu13LARbE5JnGdX1I2QxeC4EtZOdP1iCIolAaiOX8sxSvzaG13nSHKMyVpTPpL",
-	"LvT9fYBlzUViCbPFFeq6X3wIjKXb1yAx7ndFYqw7C2HtNhD/m8Ie7uYvdMnhilt5e2xrOy0WhSFJysov",
-	"Gl2vQ7AJMv0luPZ2cZK16rAnttD+z6bHflxPdactpu9bU25WdUWbKNkAhXnHyTBAYV67BH/MSXRJ4nPK",
-	"wmDCQsrOAZGcSBmCkA+djygOTah6Vap2/VbmXXxySM0J09M9RqE1asxnrHvJvjMhU3VuXc7n4HI+l4Sw",
-	"EMUcEnYmzDm6jKZNpOEy1tF1jJQgGCxyhxKvjW8s7QgNYk6JBZUbbuazdy4xmDyA6OZTL7nG4twTZh4v",
-	"+8m8k6iyrXqrzwrDqrVW8THcS8qgycAVlT6n5df8iRvMn+AJzzz+ykfwOyBc5ymeAcKyonh8s0cexO6L",
-	"Tpd4UNEsHlQ0i2/eDftHuD99/+/7/jzET0jJOKex9PtdIWJoj5bNFppy5x/fSrM3zH+DQn8NsmFbMVTq",
-	"yOphkcBTKCDLFFPeShr6Eyx/BU0ij54JMsMiNtFbSUwPxijSo6yqpaeXlCFgPl9cxiVEB1s0C7eAhe5n",
-	"AALwGlUjcLABVFmAtLoAbltxK9lbZR01WGl6CGiR4IgM0JN0oVaBA5+HkMm10nG1ma//TEknHKX/YJlB",
-	"IsVnZjHBPVHUf8gwMLBYFzzukAta7TJcmcmhZyLXlLJh00Y9/q6OiRaW1zZXuMLCKtRZIpDyqd85V0NL",
-	"4GsJ/0OgnWtN5fbl9XE5nyAchtcnELUJmiO0D29Fmt/iZLrKevSNELPZxUV1iN+MDu8fRrWBXrcqUBl7",
-	"z37yf5ms7y7DqxuhRUq4WchUltJ2ZPgq569Rzld3Bbhn122Bh75qAzeoDfjrBxvHeAvx2SkyA4KyWylH",
-	"4+lPrOmoWt9fcHGHHt9r14eog2riupI3woJGSwEcogf7R/fvjp0jPU9qAkzczW7Irw6Iv4wD4i+tX3z1",
-	"EXz1EfzVtIKmRMpiqoxM8Yt5Iz1ccitAlcI+l/pG16JY/sb6b23G7gWJcErA4Prp9NXLetae/QSVaGZ7",
-	"GM4dWF6tTd73ByN0cIBGe/vo4BDdfwBd86qHCrJT1kfSry02ayRL+7yXWG6atM1SRJCkaKYe51P/fDMz",
-	"FOBJUFQO5bq8Ma/nnBEPe1ufwGC/8b6NQp8w5cuU0gSa0LwpI9LjV0gJTJMds8HLUW7jdTIpYXHueIK+",
-	"JZBhXYkK5RebOdJxDAEor/7LiFpycYnsTUZIpQRNRSXEWQJwpUqSZFprh3u0NxgO9gYPanklh1tkDXWD",
-	"/TDaZ8silnvJb6Wul5hPPbGsyYWJwJLEa7v/wTaa+4I8jGnHnP9tszSBAdcQSlprYrYuGTVk60fOsHE/",
-	"X+PlohllLS2oWXUCX/CGx/WBpHGJajD0ZLi90HiOo+hfgPzy87goCyhRtuZ/2t7zELg5Xa99q3Tft0rV",
-	"3N419DLnKZw5ziIiWB3MpdRD9/ZWsRi7XDt4aUZvNhnJOV92OHp1vWc09B25NflbQQWSwxR2DBrYPrcn",
-	"pQpE0raW6HAdZDA1Yjfhs3VZJL3h6Kej3x4d/mP4T48828hXZdbCC4rimO3QkTak/mnJBHER98FC4lRW",
-	"pXw8S4nQ3D1UMJZaOnOZHnMuXIiCVpm92XVEmBK0o8PIPlNzEzGy3CG5udAsvjRH0Y9UqPlj7KsL0b/q",
-	"2V/oWwJQFNDoaDjsD0f94chhFeVJlYrHeHWsuQRWmsfiFaJywixwtT4Nnv4/RYI1dPsKp5nKBAnrvapH",
-	"Rw8P+sO9/t5RPcm1fmCq5u02x8c1zvQvwkmBxKVnBF6v/f39IzTNkqSvR3DXuzRHR0cP+6O9/v6wLUu7",
-	"80xaR/6U+LSVBoxste/mV3i264Jno7KmPy/nPCkOxufCafMDXhEWy0L3KUulm0QYu0bkWttuz6y+ge/C",
-	"BXLanGfiS8FN06fMAqcdV4b9rTFnXZ/DPB2ylqbuMXf1OX4sBugZjmOwFL8iru1Yx1AvJbeRqxuBjC3z",
-	"6d2yRKqsu4IeW0Z/hY6EF8QqyVA2blAbTC3zjChZMKgJy0V3/vaLFUoIvrJdCHimxmaLUoKZSfpfB1c7",
-	"MW0sUMYUTSyCrV2pjWizf35+ez34t381plE7l40jud15asWi/aryfFV5vqo8X1WevybIbCaSFhSBYlus",
-	"CydAGEkSCaKsOWvg4nmtVU+pl01eBT1hfDpGC60SzJVayPG9e2HuAzePue3PsyKaQM41i/+eG6K8l5JU",
-	"RjjpBuw8oJEsr2omaF+QKRHgz6tS0V6Viu5XsZk8I2nDgJ5M9Gc3S7kb0z7Nlm+SmZv9ZRWx2c1tBk98",
-	"Um5Vxa3xpfnLHkFrdL/gL5qxRzwlEs7RYEe1Ny+wta3lqayCE91mIeIlZZ7BAtRgMUBgB+W2ecco5AvC",
-	"8k5YWCGcJOWw5yVZQdX4JWHGaVyrf7PXGyGXvG2+XCOK7LBSvEIxBxJ0IeStiPB1/pEtAoaCt5ZLm2F8",
-	"K6H1htz68w76u/jwfU+2yBrH/xiFWuU0jBgzROMAhZkkYlzw5oXgVzSG0dlXQbTMbNuXr77WTnARlQB6",
-	"dbtSpZcy2/Uf7yrusUegG1S4VT0pUtN/XuvpsTTcpY7W4gbATv3VbRE7u8IzXQtI540F4a4X2jOobtAm",
-	"0njTHq7cSBeO+7lol5UZBWmWmlzqccEenkcJN9EwQUy6Vy/omX+cU3YO7RU1D9W76sU+KH1mG3SnR5jF",
-	"NG6JiJRi2i4FLW+iuSBCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO90Jp+CBmxC0FyIjXMU+Yfgm6Z",
-	"pYJxLyp8/vJN1FGEvj4G9rEVwR7Z/i+CRR4Iq4phhaCEvCqLjx4erEvePTo6elgWwUdrorwlKVws6Bay",
-	"S3L2Ut/Z1RDt/voUbIBzv2FooHASosWCDAqkChPIr/Ofk+++Qy++0/9rpqdsBPtNxUZ28OLNS9Af5luA",
-	"/JjsMnf3OWG+HIlfsFRILTmK6Yw6vCOC4BHEMs2ON5NLb2+/Jlirht560DawRLa0OPQSVTesQveVuXo5",
-	"4JrszQJFVc/dZh6hE9utjBeZc+aStJ4Ag7Jou5SZTFXTL4L8YG4MPel11cYVHaCjSk+eKwua0LHKo5un",
-	"MOEyExs/88jepp/I7RhfRnLuYplxyHPOJTR1Lf1rB2oa/3Y//vVRJ8WtbNT68YhNVmJr+ks5r7YLEPSO",
-	"zR98CdJVXyWi7LOBuMx5spH/PtP3VHL61lILbPSr/FSuydMr9uNbk7DHpyi0UErnAKUUBhV/3HWtS2uu",
-	"WYceFa5EYL2ZxNOiC8TGJHZzF2C9RZdEbQZ6g7scNhyfTreBhnulVVS3BGsRF03f6Gq2ZoAwirkFnw6t",
-	"D0grTbYYPQQLzZ7A8LiubVKJQqMW6mcK1OXKKwKX7R7x1JSbW6icKvcoI0HmOmctH7LERvZ9aKKTyaAV",
-	"V/Rj0HMtns+JS7tet7quZ3WeSVUh5Y1Pm5ufwb11+ZhD2eFcQ27JWCu77RwjbBeWflebK62jDHERE9HJ",
-	"wWbT4XbE2fQlQXvdaqm3yODMIEUJgvR1hBOtkq+24/I1R51XwHE044gzyPmE6hUD1g0wgC69Gni4ugVJ",
-	"txX2IaxTOwG8anHRnNSztNFLsoTf6nBVAKmOeKZMGvOKZxbpCnTJskVZVoxynmhFUM7zGocuKOWEW0Fs",
-	"ma9HYaqfuRJrLNSd9y1cxMcBHhUqUn2BoPVYXj1Z+DNsURjjEOG1lWLymoK7N9jlaU3szKgpUy4G6LVp",
-	"52eqCKp+eEi91vfWi0V7j+aCSpVCGecX5KLz+xZ2wme+JtCZCtRyqbePLwCzAf7FUu6uCT3m6VrvPBD6",
-	"pSZ5WtYbux+8JRYAD7u/mzS/A/kW72+z301wP8YrZ8OZc3hzia35DFtM7pYBBbbXYL350HUO7a93iHdG",
-	"omwAQ2w8Re1pPOauUksWaExg6l4p8/dkmU5JBOe3hLC8piiv/LYCrPo477g+CobD4aeDVvvrX7p6Curq",
-	"q/09aJn1mpXfIhhsbuwWBnYPNSPBBAJSnRDASw6SLyoY/Bgr8szZHl1BfLVaZpw4SFI2A4amCOCGExw7",
-	"zqYPHVS+e/DAEh5dyjU5Qy59i4tL+BBVx4iYCvZqQHarTXiMVz/qL9bJ2YOysIXzvVJ10cgCNKzZTtC/",
-	"8nYwXeWuVIKoaJ63tMWrwIpgpFngfvQDcv/SlOoXsZsm94TFr6b5YpmGSVt5Dh57MHVcvyX9Xe9SkIRe",
-	"EV/R8glKiZT6FIONvyQXc84vPZxSKU0W0h/j51NVJCspQWvSdbQu1GEKyDeDleyiqXeKa9gpbkzTgvkh",
-	"/cjtZmrBIE0UzxtULEYA1g9rjs4Uurp7YBorUrOSrf+daHpBmEltVsfocDjcqHF81kY8bn1kK3y1zflo",
-	"zq20k8b3q+aUzSqrAkHstdG6sm9zu1gdCI5taI46ktNP1DaV3ijFbV9AXqnzVqRW510z8Gthu136DW3r",
-	"014/rpuGZt+iVZDjzNWevF+dwmudwj6rfZ0/Nm+nlEuxmhlfP4tNiVBlLxVmvE7gbtacrfjtpjm7h66j",
-	"8DjXDb44zbl6NBoLES4INBYOxza9SUJHTi7sn4Zpmi5yQPn6bSTWt2vxCL9h/eeMXhGGsoUNle4dQL68",
-	"rCTimE8Zf755D/wbx7VMmvy+Br96zP3tKU+KTPcCjOMavJTTLEm2ytUwA+uaCrIFxlnJvrDu2JovdiP8",
-	"Fr8iQj9wHuHFNk079L2P8KIJk9Udu+qanInFLjSGVEWVrky1m5fRbOCOTka3QS2A0rtS0SdSx7XB7X42",
-	"CqoRwxo6aN/SzdKj1GNqa+HhkOEaXhc9RlOD0dH3UmRdfFkCpCDJdVzXzFg6VduIkjlfMtvaD7MVUlQl",
-	"pNLOfsKa/ezzrGlFPljdXKQ4odLU4758+ugYRZwpwRMUzbHAkSJCTph5BWBg1GtcHosBesm58NY2fQFu",
-	"X7PGn4od6xjBNQDGfiaGtV14+3Nyo+bxqAGXNuMoQFYmvMoTgiwgaoBGh3rXRg+Hgel05w2p7K81mfXD",
-	"JYPq0GdBPUkxTXyNtxDp60s5Th2QzeH+3h780tdLlcOh/p5xRdks0DaLbaAoJoyyKyrpRUJK5zDI3fh7",
-	"hweIR4ooSL/49exp/yEUoGmVMk1JfHeAfiYLSFFdCqoUYQG6yEw+smyyCH3o0wUWJG4BaR0gi+FqGjo7",
-	"SK06L8CMDdJMKiL+j/1xwMWsbPsTWLGa3d+wtjba/SXfZPM04CRBkb5me8gPh2MDZ7N3MB4OTa6Y5swo",
-	"pTGjs3nNFTDaG9d9SYeVAR5WmNidO++Go/eQwvqfvXfD/v77u+N3w/6h+0l/866XMz2dU3FSTQPduekG",
-	"AHVhhkrv0+Lz6bPnb9CbgwE6QZoJcYkTixCKQurzC5sk/1p5wLpzrCfxiMdEb9cjTYKLcnl5t5yFa/Wb",
-	"6oFZ2Dai8DZ3v9D3fYSt1lzEcR+/jpLkrMfevjtr8WcaCkUjusBMrYfkcwLd8P2tFSI939elb1Q1Ix+0",
-	"neSZiIi/S1vV3WbuLBunZSqvWKMn6/NqJBFXdN1H64DunebvIdtSSMhTqZbwls3QV3I8Z3PQOoAL6rG8",
-	"yat6N45im0BM6aTIte0Sad4isexLsDPIq3OKRoF9aBQ4zZIpte0Aq60BoTNg1eFQvGy9k6xCYiWXWDl0",
-	"1Dyc1aPiU7JrbPbHjMVJdyvU2TNlButGLAcIWAKWytxnWWxC2SUKtajxRuBUazfzJZZoqmX0sVMyLfgx",
-	"dg51FwDYmsDKrcm3xPDTw/fRu7XIctajJ9hpLL/oF98sx7G7XKFE+5uHzyiucOIPHKZgXLmE0WNb4wF/",
-	"h+cRz5iC2uAqQN5ob0e/vTewuMbf7pbgAqZWXgBJsIjmktQYbvFzx+NovddAE1ucshyButMhKx8uVTkI",
-	"fr/Prz5oiOcqx4OoKnYO1yElqRyU9NN70zkV5VyXe80i4bV27GRy+n0LroZZw44H1Ig+vVHbPHgKd77g",
-	"MWndw17+vi227o2tsWzdPKOTt3Z0zrH8x+sU0ldTRJXMjWc1J5JYTwWOAXZlYtoXG//FAktJYqTN0wCR",
-	"D1peozDlMZ1SIp58UIRJypnNLaTpIqERVdCCPQxs7m3Dh9E5I6IkVTfqiJp3JNxAkIExHliuYXgJNTq4",
-	"S87YVnE8OPg0zdF45kBzdCVrBC20eQn7TITrQ4GNTmN6UeyoX1pCInG7ojn8U2ianv6GYG+FmWBjzU3G",
-	"pct9fTncbaG8mqhvkfyq6AlsWlDPvirvr8sTKrJ0TcyUMoRnghBT7W3hbNPdZnH7uuxLrlBiMh+xGkMu",
-	"CU2SWu+apnJbxMKsmnu9ius2iumPnF+WGO5mphoUjmAuwOhHCyxwSpSpwOGMvJr2xu86CRw3go/BVlaj",
-	"+ZrMn3pvJ/MIL/AFTahavSkJvk4agO9s1+IGTBGxtjmFbVvk+lNsTcDPS2+u9oZpUu4a7H6tf+SXZacR",
-	"vMrfuun7RpzDXrSA2nA01WtJu6nmp6X3Vsaw7+FCbYopjeZtPDnoFV0JXpf4Ui/ondqEDv1Pzd66sO8r",
-	"IrT81381xvMPc83oEYonttcFT0D6mVSzS7JQ5SHb91mjtm//rA6pfM96BmF15zLlVoZc3c42VlE5XWqX",
-	"ZF2ovMYRjgmckZh7cZ0yvch4zfkCzJZcjVG8KOEqWncRYvHQmdJT9rTk2SUu5NeyU636eo6hHh222G1V",
-	"00j/UreL4LcNOrwvicu5ADp5npqMcmM+siRRJqhadXv/qXuq0UJIL1pQ2+/SV0oT30yQp6WxdSBKy6fK",
-	"gFvIAfNpHQZboBqPm5oL2R4HW7jMIzAgEBd0RpmpSMwk+LwAHBCjC8GX0hLH5vr+8rf82ZscScJqdTsn",
-	"DJ28fo4uyco10pgTHBOB/tk/ef28/zNZbcYj2v1sWL3WYwmcZGqe2yT8kjBYMQDZ0puhVjmyFjBOHGnN",
-	"tKNXc62HdW9DG1bY4+qyb0GJCiuyQzTFzx9NVAV5Xl+2ZZtMdIvSgXIe1JwKK6Sa+2Te71jXwWA4GFU5",
-	"l/nJs/XOjPSn58UUF/1n8w0tFeEm+jxSzsA78v3/GHwp+E+9MtZ7Z5NLr3P2aYudVOTORmWt+kQrwJ8V",
-	"Axc8a2EsbsrwO4tqPsP81zWSYTdL1UezlU/7bvCPosXQLyTfboJpi4gIn6olFlv5t07dvWvsuOe2oKhS",
-	"D26SHqpE53LSdjPMbGWORdjLJ9Egw+rRzE+UXfNWZlRjet0Y0SlPCXj3c29/xGOAwccU6vqWXMSmTuKC",
-	"q7lPNMZeNfjMtqeRXTl44/x6zBFFPrRwGhhuVSI+JnoZecJnq5tTCxv5JP4y7tIcOxc/89h09EZyJRVJ",
-	"vVtB2jeilnVwLaDQLVBHVC4SvGofSk5XtVpezmSW5Ifh0/O6WnQUWL6WyGq+tKXudm1et3oS/w4++3rZ",
-	"mhlaYLay/cQzhSP1Wg9mNxVYEBzNEXbAgw1KaluiH1dQSFzxb9mOoibTpurRspea5jNOshZKNQBw4Gvy",
-	"xVRsW9nDw0M0HKEHtY6ae4cH13ievRtjht62M8+yFDOXX9lhW2DmOLXnu21XpjilScuxgmBws9/rC8iO",
-	"usHDBKUCLaDWgIMALn3o/syZyQOtaoAlw+UmD/1avcIvTk6SRO9HvSnFCWPIt6zXakdlcj1gAnSHm/KK",
-	"n4FPpzSiuHYI8183iyxLxM8f+/eTxoY8wQ6pqJhtUuX+wVZIQoM2zDwzGp/iZtDSc29IgCRZYIEVgR6l",
-	"EU9TLNcObW+4JcyRHtydoPr33e/ahwvW7JQauPNOAt6xPmABFqt1a85sIPzsK4BGBugEyTkXKucsL568",
-	"OIW6tlyi0Xy0JYRrBh3AF0REWtARBgphi0h06JifJgV3o/dMZkDWkkScxVisai2f7eXu0qfWZxT+N3p4",
-	"YwrTbqLmecOE7SRvNrq8NrufDJVV1kqvIbAH69awRHdTfN2vY2fXl6VxLXkZdZyG0rjaW0/UA0Q7uJdK",
-	"cSlbt7EmzOW3HbS6CPsZ4SSRThTa82f7rptYglGIKwfQXl+/GmsV3edSZmSXqVOJloKblLVt5llJbqL6",
-	"q1D/o6de8eQrkUXKYMbkk3AHNehR08oNYjiqD3lEoMqzaULBIrzIJGVEyr4wcaeEz6g19C9oHENHBzUX",
-	"XCmT36gEZtJGrxRNCc8gMRHSUQz5KM77CYejoL8ps8WCC2VqMTPjKSNmDSIipd6AahiiNCEPYq3CNNnV",
-	"8RpTPGNcKhrJdvd1zJv8w1aUWJREyG2sl2bbFjh6SQbdxLpjLi0KB/mw0ByiNQvbpA9p6yQPgud+k5zg",
-	"PLrtN/dcVukO7oddNFriUpTao/w2OrDEK3Sn0AgctYZ3A4MZRSWaCpJD7ExY6Wac6MFiRa+Ivr9o4Q9o",
-	"xrAwDnS59FRKxAwyexUP75rUqO1j5vps5vlXm0PG0B7eRoqarO0CV1I1XEOAKVZ1Ldpd2iC63desAV+c",
-	"obUc7kl5szpmCQvlwij6TWbNF4LPBE6hhYLWnJpc0Csia0LdaVl1ygCh1SSA8s+lHa7pZP4H/SraayIo",
-	"36ruwt7pHiwSgrplwtd2c51o/sXmKncqoOF5tLC5I4K090+p5TdIkkxtsWc9qAwXtutotmPaqk2n+JvJ",
-	"Rf7hcHgTKlK+GOv1oxe20Kajo8VmQhhDq10jSrBUv5o68w7BNfvy557Q0CO9Yia7MUflLcP7b7BX14mK",
-	"LRsaFIMLKtNrW+BX5ayjbrVieUaSz7KYUkb9xP4SEkCpkqi4yyXUOpkFMYoiz8PDXfKPj0t5PP0Lzi+v",
-	"xVj1w1nqA2VMZ1fTaPJYkwQLJOms1sCiOZrDm7IobZV9ad03bvirTEW8sxvzhCEQlK46sP66tVFs6pT9",
-	"Nfr8GHFGIBilJe0KXVFe2K/dlIhajOnaM4MbS1lh1Y2rHWOLZrHatrGZM/nJyfWwpZqgIYM7V34tA1tz",
-	"2vN7/UtYOqA7J3vb99d14pSydgX50za3WODqtpZ+77ihxTKt2dRyon0nk5jbAn2tL3qgDLdpJNKoGlxT",
-	"6OfQAcATS6rRdZPWo5fH+K5AAWSExLJvXR210HvxwNr1xBaE3Q6rfRXzlhodNW1XxSARRvYta/nZNugJ",
-	"Rd8XmmvqGzGALvIWXJ3gQrsVMdOKH9uf0RPhxM3AOE6NCWj+bTrf25Z5aIavOiZHF9+vMurRtoWDJ4Bd",
-	"hREYIx0LlWF3m2WDnm93Lfb26w4u/tdpmEWwcdMgP5XZmSNT43QurbpZ3UgSEnFPjMK0ptYkYuAqOmaG",
-	"lILenRL76qITynr1dgSlZJ91zOITS3gds/gzle/aMX8t3f1aunsjpbsV+up6sNyBuu2SXfvdz1KuW+rx",
-	"dculumVp2N3Z4vMFm0670MPe43cx7Vi7aqN+yn9W7fUjyCLBEYn7F6t6qKq4sInazfjsXa2LlvsuO1G2",
-	"ARCCagFoDgsQ64rDH8RH4t2qiLvVP3aEVIdpl0usdgNedBp2uUj4U9XsCkhZJ7zNm8T9+TOqguX9reqD",
-	"1eK6bs6MpkYWtDc/qdPZp2pnZUL7U6lopYF/1dO+6mk3o6c1iKyzslY+X7eusZU+/nnUtjJbvH3drRIJ",
-	"3SFW2R4da83xd2GQwY2jtrbtTmnKzaHp+0tovn4Bdq9bdcRJ/7f3NkH0/ff3Kqmi/x4F9w8+bhPxdKPe",
-	"uJXSB8ThNgrSlmgM/ylN1dTvrCCw5jBCuY2llQqWt1qMg05VM3vD9dtVwyNZXxnjC1Z4CmPQKyBeh/XD",
-	"p+jNQR3V51qrZ265POXYeVXVHLN1qDD1SaMLImlMGintW1a47O0a228h6BoKTadtb6lb233vr7GIrU7P",
-	"G+B1Ni7Q63IIraP9fVLGbLUcAPLBbfrXiZhxhjOFLByGXtFZRmMPy18f9q711FX9cj1/pX63dOn6MMxy",
-	"cBh/7HsjuIAXPKpj1JTboKm2M02obTdq7BCPa0IgecNiG2e9haLgZ75uYXPwfCtOdpv59sLboEhtK87a",
-	"HXfXJck6y/Mcfqb7mc57o4LQq7hN3Fs/o8sE+7u6nO0K6rYtuNdNumo+zXLNt7rCCUv4Q00dwKDVq5Zi",
-	"vyr0/Q2CEO/gtymGHmxgPm4BPtGBk5P8n8l54wb91XHz1XFzI46bKoF1PVv5mbpth4378Gdx1uQc+fYd",
-	"NaWXdM3tWiHMELAvUD/1cWjuUytmmd5bLC+b1ZUpdLCpEKz5aROxpusquk6rOILduhDDs1X4ye5oclSh",
-	"lGDmKVy0rfEhveomMbK2sKOKLGE9mGbT/cNrHI6fpTl1u0wSJrGrALTJqzABz6sXVLXeYhL5c1ulKVvu",
-	"Vt3LVnqywLSdo6yGs9kSyVKKK0b6lWvV55vrHPKJamYDxRJ+8amXJdujW85n1wYZhQCpMJmb65lxfd0q",
-	"wBSiNRopr/dUEGKKOmvZBPZC9xioLEwCbzuKdafgU7VoTfV/Kg064V/T075qzzekPefE1Vlzzlvz3KbW",
-	"nPDPk5UGAuYzaMslHMCOvjNbG7uTd7tAVWpgWlynQnbVhs2pB2MvVsdzNRyMBsPbAiixeloJpLqxSc8I",
-	"TtS8pZOYwSIAmMyEXnmMlTahfJIs8UqikF9Wm1j06pV0pRhLW6V2e5XIM57EvhBroTVSCQDeKGOKJlpF",
-	"IB8WVPg6lu/Up9p4Sc+37Tsd254g52nRtnJtm89al0vTC+9cT69L+zwz5W4z23ZKttjGLkEdaTRZFRmk",
-	"9s5jxLIkgZ8xW1Ul2I4CbNTaFrIk0ATnqXeUkPrKeVoaGLPZrrczMlAbu26qfk3rdPTFzzQdXx/x4pRU",
-	"6KWYRLE7ldXwHJjSAagQdqXpeBur2LHLuOEmHPBnB0hzdtfhUaKwPsLQ5W+4BuDK7se3Hp6D2epcz9yn",
-	"BSYxNG+WGVV6vYFEc56mzZYAKc63xCe/dTZVZQubP1k6nZtvNihick1nJbtbiKpqM/bR3jCsKc1ruyq5",
-	"qnPz135TU660bR/tDa/hOG+afx2jqnS4Sp9efwa8UpORJayabR1OlTTo719l5VdZ+eeWleDz9OEwkisi",
-	"oDEDNE7CEoX6AJzDAyF0hbjg/NLwcFo3LX5+8NPf93/7ce/FwT/vnx3+6+9vn7w5++3Xvf2Dw3oWXkW7",
-	"1xynlpK413+wxuP7ZxHzzrX8JYh7HzBqXqcsAUwm4iI+RgCKCymYcweLHyAGdAFAlniGKRugE9NdfcL2",
-	"/vtwH/XRKECSG3Fs4C1+On31EhoUEmGA6o2xgSOVrGq90D9hW5oH4tNBTGESOYwp+A9JIsnSH53aHtR0",
-	"jDD69c1zwIcuoZtWzxCeX12LLfydviJbLrY/9V/XADr64PD+YLS3fzA4vP/g4eDowRc2n+6QpY5zelQE",
-	"iBhAPiJUv715+gjt7+8fWcxKhvh0KokK0AVRS0LYhI2OhsP+cNQfjs6GwzH8v9/Ah3t0dPSwP9rr74/O",
-	"9vbHh0fjw6PBEfzvtwF6QSPBrZaHsCATpo34AE0pIwLFdKZ1kyhT+nu1w9XbG+496A/34YtH9ou90omL",
-	"sSJ9y1HWM+kGYQDI55XPaXuCpBJERXPIrYO1CQvOhvT27Ec/IGX/hRxX8/rmOystOwhFX8FgzmfdCHzE",
-	"8eLNy+b0X/gQJsbreKtB1XKqJkbQQ3zCYGvRncc4Te8axjSlmgYMjwVcIbP9BpoAflVLy4iXRBAkl3ix",
-	"cG1cG8jA+7XD+aCy6Q+3Q+oKei+ImJHXglxRsmxxklswC7TkWRJ7+6mV4m/Sx224dCE5eMWUJwlfQmIw",
-	"7NbWwY9a9+ByKzHjd64HQRx6YOuoLJJQvvD8iogEL4qxQZNeuwBUuta6roFsHtjINZabmYeW3D5L54Vr",
-	"LIwvCTPJ9nkZb47E6u19ZBonBHm3BAj5n0OIfbtuCiUEzOZ4FwXezbp1yMvLa2d4kcN82IkHVRIrb6z3",
-	"ZOvtekMkmLJraTqm8SeQsyFkEt8GKX8lgcq2+Lb9JfmgTq4wtep+e3cIgJYFcVbJZeY2t7mZ6NpI+Oli",
-	"/vvbGL/Uto6NR+e9shlBF2TKBUGhCUYRbcGBaK2bMZ80pM8imVvcOxukdHUzNn37tHr32iFUb7X7tJGu",
-	"fqG+TmRPq3TlcZDmx6/R2wbWIkAK+IpDccRsBZkQxulnwalTrTSQ3zOcbF8aVD0UTVbT1nUXKK+LZ4Km",
-	"5PwPzSk2PHNGU/Kbvq9hecOoqt8vv7dtax5lQvpy/19jmftCIrgntG4pk3MBWRjW6dA8iIONxXaNE+lr",
-	"5HHe1mVEj/yMRpdEPcJJ0tHifcoFWs55+om8qfV0+Jb61RURF5xfPsKLNakeVqEyr/pW2uakZdZtOvJY",
-	"7z+3LyUx4mzCFplY6FOQ4pVTxY6NdyLXs0DnTjWLhDpE8DG6Hv9agWMRGUyYcQHbczPXFDAMS0obEqYE",
-	"CfR6/bwZprWJqwr3Wq/6aLgp+0Qvm6CdM2zfZAmxYHbguyPoQnCQ8AzZVTK4d8v5ylfRhKU/F3V1nJ+B",
-	"KKGMRt9KzYCm08BEl11X/PKW1ZJWl5RJqxabZZMEqnXU3C64vJ481ut0hAi9nC1OYH1pgEpqndHnVRmr",
-	"3hh53pSxRm1ansGOXQmT2UJB8GVp+ypNlDIlaUz6Sy70/f05z0xbWFjPvj0KhRMy/6WqqNUublLZ2qFK",
-	"g17G6O8ZsZc1f2vkzcCKBo7UfByjhHrZAmz5rSyhUFdJuKSNbuBkP+bIlB+D3eI5RhPecP8TuEnfLbDM",
-	"v9BI4DQ041yQSyyRub+ag8h47VSVfT0Pja9nYCz9bVw++3ubXT6g+p67hKO1Ojl0gnPAPtvqlAV2p/Rp",
-	"uyV0zvICVXy0AYIOgYb2rLpjb9xe4WnD8NzzpWjinZYkFRsV0RdvXoIVNN9CIwKESoDMN8joXYjXF70w",
-	"7bFK+12eaLDO7qvuYuU0VUa35rTvmJng6AHaRM6o9FZa7MgTuh3v3c/JX4b+OTtfcCnpRULOi4Y/a/rt",
-	"GKZXRGbAk2Z2mWgVhjslB9yrOCW2G+U4v23CtLKTUAnLl6I7ocFoDu+C3W78ckZ7ORgeodCNr5+PLyzn",
-	"T0yYe95qexWkaFNUkslGayn4zdcPLE+ccG/oePZrx7jl7K45dk+0kNmliqu8J0ZSdVQnQW20qhLOYqqQ",
-	"EpgmA/SYgxa1FFSRMs1/60tuPSudibxow0KGfEmqZCN7eJP28+TDgouWPp/OCpKKC7CA1vVgXO+VfAIB",
-	"BFzD3bhhnyRstzeACvFjfTBtdARZ25CqAPEk1qYX0PixtcaX+hf4zPaj1R/31GK0eDXIB9OjrJtmOKd6",
-	"b1Zt623NAmP0ptWp7bLsT662XnuIzHssGpo6u1GbMXOSxFsPBHKQt/q4abXU/PobUOZlKYhl7kSUAZ5o",
-	"gb661YBK8LObx9TV4Qx1Zb62k3oWmdDHveK32HrUp+a1Ww1agQfIM4Z/UGmy1uCA/J6RbPtlM26l7Qaw",
-	"xFQlXpemPlqUWIgTbQWbG7cexVv7QNsRHW6AfSgf2KAUD7C01wgJuaOa72uxuqVpuoPjmNcazu339L6C",
-	"TiTm0Jd1s628vSUpJ3PsGv024NZ5N+2g1MW6BBu3+5nx1qcx8kGdR7nzdJMT2bpZ27y25betWVQIze1Q",
-	"QVMJZdVcnu7Sjl7P8uNrRv4a6tC7jfyR7bileEnRuvPm6SP0YP/o/t2x8wk4wCKp8CpAIcuSJERRQrD1",
-	"pVFW/tToq130ZdpFHTX+Nko7xVf+tOa61wxhCHAssURSP+M8wm3m1Fcv21cv21cvW9N1IX3BQyul84AI",
-	"nKNcIue/wAlCmmKgQS80m8n7ErlU2ym9ciCpx4ikC7UqRxzz/CFUfHVuUzginCREoAgSpxiHd7E4D1Fo",
-	"ncaliG21b48wi2lsj3GpwVFz1/40zkj/jnolOREplWsaFONSC0kE7cHQnfBDf5E/F949RmFZ8RxzG9+D",
-	"Mnb9CImhhR1Ee7CJBvmDPjEVJNIq69j2LC9+AJ+JnrLF3HN35H/nNyRcZoLI/AdsQv00oSp/rzvcjb/d",
-	"Q/kPoFuXfzBKeOUXcDRVtW/34spv+Yh8q9ULeldg4eS3gYnjXmT+cJec8u6u5n/n408wK2YHf+Rf11q+",
-	"u3RJVrLy73wZjZ6Wf4BczDm/bP7t7p9q0nBXzR/mUh11tLkcDYlRYnoeLmQ7LVsB7lxn6DQTgmcs1kaq",
-	"XOCIQHIxEiTlV+BtMRxKkQ8KUTlhTIu2hEpDnC+fPjo23Ux5gqI5FjhSWm6YV0CGYz3r9ISxLy67/bVj",
-	"+w09qcSFtY60IHyREOuJpGqMDvQqjA5t/nVglzBAMVcymDCZYDnXf89XizlhMkALLAhTcyL1rxglBMPS",
-	"h9+HRufCDOXNz/WGZQv9BUmuCLOpwBJhaA0Xkg9qEAYo/BBqgRF+Ew7Qz2QBaSp6gIqwAF1kCvyfsrHN",
-	"xxOmOTAWJDbAQd6chd73ByN0cIAODw/RcIT29tcqMgdrc1nQd5PJ93+78w7duTu413//HSQT3/33QTA6",
-	"/Jj/eCf4G/ruzjH5oH74zzvy5P27D/98/06dvZ9MBn/7z7sP//zm/V1knvz3KHjwEX1392/+LU2wrz8v",
-	"WZq0qjx34cq6R0yY3eZ5RJhpmXhJyOLzFPrtkFa3td7X7lAwa7GDv1cvtpb/W/gKdipWuyYNYnPeYJB7",
-	"IToFLBPMThaLpCvcyjO+BINeP6o5c4LZWm/9OfU5aqFKEjiK3UBnugQIJ9s3KbTIstXd65bYEbTg9L1i",
-	"RNOU632MkwRRZrK3BGbS9E2tFiVrwyIs6zj6By2Fk+Sci3ObPlOVkvaWdTE1uMVvMSeY7RRxfgsKNofd",
-	"01zFmc6Ejcv1LiH8HOZFLrASodFmNXHZ66DRwt+fnC28Aw8phtOWmLqc8ySHGixyv9qM47otXJf8VcHv",
-	"M4PnXNA/ODuP8aqluH2KhZWIEDjUpB8BNkHC+aXh85rj14reD2o17wfrkvOOhmtLDqsF7wfOUPWv4y+4",
-	"fRkDRFmUZDGJb25BrzP9uo0ZPveWQ2o2ABzKKqKb2F3HKCMver5XvxvyBWHhGMxczWspidGKqAEKQccN",
-	"x4UiAP4NZVB+tJUVmxLnCQutNhuOnSnm2vmbtD7GlwMU2hhl440udikpi8iEwQc0u1hiiVIckwEKaeps",
-	"TzNS6A0BGFyC6OuMq3NJEhIpeD/MJeVspt9WVEURQWzbc5haNSVBL4OmF30lT0yIc6NF/6sYRS/olT9Z",
-	"5bT2TQ3aWgh+kXgrYamao3wNgxwAxJG/fdCpYYI4KEGDvcjk0uR3UANtWozknn1S3mtkOK4zMarl5sVL",
-	"3uH+H2151oYkfJWORQWG2zgLR/JXLrfYiJdQ2ntY1y+jar/Mf0p7Xi7Pd4zGy/3aTsBJTuMOGdaEb44O",
-	"Dh/c9bBBUw92boC+fH5Fc6Qou8IJjfugSIHKYpmPe7DI/DY1ZkbaZEJA/3dG6n5uBjnzu6QcnBpMso1O",
-	"XDc1E1PdfoZw+2ebqAmFbz9HzVuwoletE8PGQYINxS+xacevj9PYprJgQaSy5mrB3qE0aMqFZvwFKoqR",
-	"ReAmNjk71mOM1Fzfb48a+JldkZqaEzZhjfsiniQEzzIi86eqVWzbu4gdvGKxVvc9S7U2G8nQAHgT+65U",
-	"0258pRTEX3N7g/XAzvvdOmZP3uB4Q0Ttmv3ubr02831bwq+fMQfmvMAw7Hz63Ssq57vr8Vq7tCYto0wP",
-	"puodYifG+jLpcJQBYtOywzk3OTePG+s78lFBTJSNRHpCAHO8WBBGYmRCM25YJo2VkQ8qgJNvXIoeOHdb",
-	"qpcIguMVqJGYVQCqqS1acig8VYXHp/sTLBJKfMkoZmEV5319zyocm9pf4JU2b0cqstCL6gi7PSA6vF6I",
-	"CSIEF63EANIBOFN/imkC2rEhhyvKk24dZv7hnmgygXW+kI9Bj4LuFHk972ruOKktFqupsLX0o3zJMkH7",
-	"BSS9p/VTsygHMprOKTMFl162ZEt7zK2WlebhbzAlbEpAW7vzm8HsWVQiahtiu+5O0N38WbF2tglmfcZV",
-	"39p9Jdqwdmhui30i3+jgArVU4FWOnwK0Byy3qyy0VqbBCvlWooTPBugkkRxJk+MMl+cGZin8Z982Res/",
-	"f1yDmR2Ofjr67dHhP4b/9FhHPj+BF8VW86ZnZ2evreIVWDSo8pcOhkfrvCmHR0clajgY+rG2qWorvdfm",
-	"d6CXBaMpWaIlF7HUKwLourlY1WQLLkbXBcLHXQ14O7KI9/Uq3W17TRQYWsoOr4DQNsWWYxQWRqZx9WEk",
-	"k2w2QKcAZXmMLgRm0dz1gdvayt2GW8AGd7R3a2aRRR03u1KC97cSsMQAK/S9xkQ6TTJPx8qX2GEp5C4B",
-	"vX/oJVTrCsJwSiAd3ODouHrblGBG2ewYinU5I9JpWTiOq10PUpzoJSNx3w4TPNk409qwAjUtNqt6QeMY",
-	"vByR4FL2uaAzqv9MeISTPmfJSk9VS7WEptQ8pjkNYKaXCizLv9ndK/9Ublna9rtegspFbYtWftCCtc+n",
-	"08qPNqRf+W3Ok7jyQ84h3Q8uJt6HhgiVS1bvqn4YrLLqyGn/klSftHHv6mKQhGpeXB2zzUvoTwmpDjQl",
-	"as7NT9aCtAtu6mSw8VlBFkgfIEwqaR/5T021vLRXeUZw1eCw7fzzd9htpCzvGtfYrdI12Kx191anlO+t",
-	"Q7kt71om7S9tdb6OELYp+bXfKv5kvA+/uAYgnPdTzFZ9E1YqE4sVp01y0TRnd0YPA5zjNXUdojig1PYp",
-	"60OChkvU6ENGEzx9weMVzA4ysrHs15O0sezzBWH135sOETsT0GvLN9T9CeCDAXw1WtImYd1WCcdxX78l",
-	"wSavJWMyW5i08n5KYopdv+GGOuqcZnqyCwz8hsYkXXBFWLSCkyKIdcTWL1DWN3ViWjAKhpM+6MKGZeVQ",
-	"HLlHqp+xS8aXrOqsbdBBQ6z9HfZgbYK6TYD3BKW2yPh8ZA+1s6rWhKDtd5op7TFegdgs0AZ3rmC4zhx2",
-	"cwC8zZdzJAt9B6grJhqb78z+ejyIYd4BoxUUYosM+rzblRunTyS/gSwUIuX6lgcRZkYN9UBgwtqct/Z+",
-	"+Ie5kKN6YIUvsCTIPKdXJ5NVNe1aO7dsaskA7KimLsNvOzZmCOoL4l11nrTVukqeEs0BS1EmG2jVY9Xy",
-	"jnJGpQrHecJtkLe5DUyVjyl0zattUGgYgTX5+JIVjXhdlldeUQIG0ACFKWZ4RkQ4ngBcyspEN9wmEnlp",
-	"ot0gfQLw6ssANDYZQMEWZbMAzCsZIJMBKAcTFkIuXT6USq1nuMBCMf1JowPOBIZIgdP0uJhhRiVw2GDC",
-	"CqAk0xDIIrNo6+2SGK+JjPiCyAEKcZxS5ixAA79RiY+VFzaXn0AAsAguBxB+s6PUv+m31st7Ky9q8Ns3",
-	"Xnj7E71QkTFcykKtwIMs9U3WE+TL64Ih3zp3SJ5v03zZwPJD62Wtj3dqv+zvY/OrSTF3mFaCzLCABMRI",
-	"MxEwp6LIpZ0XG6EXGo2+uHTDa0pnsonPxaZ0y1rSi7MjxoLZYK6tK0/F2icRSTVNQ1NJuJluKgkYNhXp",
-	"fz8h+foatW305hJEYN6d6g/hiaam1qHEEBjhl1ZfqAf1ySV6QN0b6vO2Kci7Ro7b2gnlL3FSGtt8qtWC",
-	"FvXL9sycCcyUSXTHyEr8b0GxGJtEeuuHNrl8xm0uxzhJQiOzJ2w5p9EcUb18OJoTV25n45VUoZhCMQ5K",
-	"8SXRQp0k06pSUi/c2FiCsXU5xcZiiFotQ2l+u1QnnLbUyJ/oNWlWyQelksS8vy2LQfGB4KB1fK8Q9kHy",
-	"r48qP3cvueZQsScG++foCrNbt5YtWhhlPhNHs8XDw4NDu/OQr6nvHKOnb578PUDPX549efOPk18C9OjV",
-	"ry/P9On69eXZ818C9OO/Hp/8S//nxauXZ8/0vyfs7c+nZ/WqBf2eH94+efLzL/86hnf8cP8Ynv3h7Nf1",
-	"cJxHLfCbPxyPg+/bUsN268DSHef02lRHYbr0FkOodSVpTfnydCOpA2p3UEENT/gRjre3gQBcL0JzFySy",
-	"8QEoPI39Vfz+1IEfux70TpkABQLINoAedaeBg5mIWwsOzZOPMItI0jlBndq1kkZ863esgfycCp6eV6sO",
-	"tjvsjLdid5FEQsasyU0VxKhBJG7DEK3qFM+wRLYczYZk1wM5rcPTvRWM0BzlakMiT0QSk2/wxjzRARTK",
-	"EsSO9ptP4sLmcH55W+38zrTKs6mdnyaPyln/Ehv7cXZezrXahF0HaUqlyHPV5J1imlQqX6YmwCovaQ2l",
-	"1V5YV+8ytRgIvIQdvG5yOcbwTbcr/KoYbKkYNM1ufcVm6ixxkqAo4dGla+qr+Tp6fvLyBMp7j+un1HHZ",
-	"Kn99kukje++3TFCooCqtwv2DdZabWYT3JZDy7+/1W5ji7t0ct9NMgKLaOeXjdmDJQqvQK2sAGKB7Azzo",
-	"y83emNxbK3Vwubwlb7VDbViZrN7EQJdP+fahra7Zta3J+KV71oLY3043w12yVttLf2LOiA0zwMYW5qRm",
-	"HqZIBm0o7hmgUG9cGEwYJB018k8h9FCt2imeNjXYjHu+P2GeKp3YqOM2Bu+KdGoRXX8blU8tv/lspTXX",
-	"3KzLkUOD/NvZw5u84ujTtGu9oS4mtjy2SZ9Sgb9vKwSuT9KXtoqw3L5+tLNF8SUpVjtqUa1lUCc2oPl5",
-	"W8fO6VS11NaecpO+oK+iBCtiGhuZHHJhy2jIDOTguhFX8xr2y2Ps74/WN7Q951M9um08JK+mjy32Y/OI",
-	"e/smuSbm4PAFVKQL4nizjbiao/I5KrE/V9WeXqrNsaJ17Yn0Ye8Sem6PL5Vj+/UgE8wI+GyxRztqTdeb",
-	"DrSTV69Df6StUn5gD+C1m9oenTaaYtUPSd6AZ0pJEn8GwKDHRPMSnvDZ6ouL5Nv0srUIiyarAzTHfC1z",
-	"GN51WB9rQFrKTdC1FXjZr6Xg36yKjpOkC6IiwNGah8oGhhbTKwIO2R3KhFqGWezNbqGXHdIZO0qDz+BO",
-	"DVz4GYoitNpRj9piOTfoBGhFpCIixitErgizPYq+YH9r0PvQx1lMoexB/4oh+/lDn+MF7Uc8JjPC+uSD",
-	"Eriv8Mycs/r9mq2azFKP4LOyxxXkaZmjzTookBvlAfIZXsjt1aBmeqe/KqqjD27BbS5zkyMBOqdtDTjn",
-	"kBfo5lCz+vOzG3NilGl98yfObQtddKdCUcjfnhIh8jaDbUnFRtO7yaq2zXO8ASArm95rqbcWx6sJlFLh",
-	"Tk4pjSUs8/du4bzK3vhEgyDlNiFaIoIg1EyKxXKAQn2YYoGXrrgfWmD3qUFKyVisN2vCwtKIw3GeGmq3",
-	"2bvDFReLS4V2M4UE+3NINiXSdEsDB0tCpqq6Pr2glw+xajMW72xREs7sWzr7FwymyycbITcWnfsTy45u",
-	"yEaFldlcxsIRbzrdQwG0XlBo5F+rw3w4Hg5rC1NZlsPKMtx5Nxy9B8TD/+y9G/b3398dvxv2D81PLVqp",
-	"Hui01eTV5wncVjngoU0d443ssf9V0IefdARK4h8ANfVBAEkKDWpMVbFL1tqob/2II+jgeDbPhIy/+Jh2",
-	"q47lfuzbZPlxRTR108GC3rq3fazE1dc0I72OfbJy4gpHrqUzTRJmZIMSmDKzKCkhlufDs1WBUHriS1zL",
-	"Lx2Hs5veAfxux2QI2759et1wjf878Be/YCTDG9No/mTceT1nvHGGdi3e6jWZTpXT7U0TZBbVWZ/ioMgW",
-	"LMVaTT1b0982nQK64fkGECrf2wo39HEOtjUKOvWdWwc65evwBfGQ6XbBkGkTwsE9H7TMe83ibw4JuPXv",
-	"VEHiHmr69wmLu/aryuf9hdWT5I5+7xLkfAjW4g/ASMamO4hlqJDNk1/NS2c/IYXHazAYrIGuwnNJyKVx",
-	"rAiyIFhJ41IyA10hzgKUMUUTmwbzweDZmfD1BZlR5rEyLrQdJdf4lq2KB+gAx9pqUUtepO/kDf8H6Em6",
-	"UKug/Ezh0uLicvsOdIRc/qhHVSWuB77ukHC06BU5d4Ewnxg3a4Py8hBoJXdTkrLeDq86wsCtt492/9FW",
-	"z/3WZh2IjDk7v2Yq8jT1tfR8BL/n9S/AVTOaKKCbSksbC2ZQXZX96R4+ikbbABhBlAlHasuidCqRe6Jm",
-	"rg/2BsNtPjjj7Z/6v9r+SAh2SL2VqTdhbWd8NNi7P3i4zWd3ijhuW6hvK7B3WpEa3blPBo42Kivm2a9N",
-	"scsCrc0vmSDutrReR4emlTOAFKvI9GNyHx6jEKQhEaED2CTogserAKrScUrcpVIJOaiaxr1YPwCbE0Xy",
-	"GTziJltkLaAglWgpOJtVcANzZCTDfQF3GidZCYFK2ibAxf6lmVQAjqSQJkmFRof1cJuX0vJFaMdtsuGD",
-	"OWAQiJW2miwyWf5wdSxNhuaH3rI70+ZWtvl2erfGCKOfTl+9RK/NI6YM8/7RcHTXNDr59c1zNBV4ZhIe",
-	"w2+g4RJk64Eto99RHeM39zxlL9Xl2kT8QA35/q6l5kfeHgo+CjBnUw5QaHklAIMjmUVzW2gKncTyhQcY",
-	"8wWo0eHYImilXACtMMRZRAYojHh6QRm2CLv6pCg+M5Wmmk8FkLcIEtQEvoLc/158CIXTTGWChGOUQAGP",
-	"gefn2paasJB8WFDrukdGcbL5zDZULtEMAHtNkgcoFHp7TCtTrSLWcRvsOgc9B4ADuIDEgnmVZuSMl1yi",
-	"FqaafV8R0SnCPvDbuamIMD+X/jCRA3fwDWq6Ngf1N2ARgJQWdoAWfahqWRVfbJB9tfdte56BielBFlPE",
-	"U4LoFGGjNNrsZpce2C3hoGb51KL3cyv5bynr4JOcz34LRDrFUFrVI0CSEBRWIY/DnZuo+FFjryej8gYc",
-	"5CmVksTnANwl1yAamRtM5npMtAlj8qkTos+nrGqyw0+GObrdXIhHpvjbiRXMAN7mr5IFYUDb2q11l248",
-	"J0mcr7BlQmurBz53HwTDg2U39nEbaZiVofk0g65JIHJDTt9jw/FyswcS+8oZZaym/3TJwGs/BZPJaW8t",
-	"zuw2PeBLiR+8S0lVUXy0tv4FqiI+Wzb2NYVX/PVSAEpWpYxiXbyF3eUs0jxvxIE6VkWFJ9OkSwCnouXs",
-	"GMZxipDiaJEpB1qew5+1p0/8pTWDG4uh/Cml6LUw27XZ59W7P4GNfUoNZXGwNx7GzY5/d8IQYcpfL7km",
-	"AFB/+JPQpKq20pcWBqhJsLb0OAZLsSpS4gpjGSDpKYv5EnANtaJdLx4sstCAMYPJaUy3SuZaYZFum8P2",
-	"FieXz3dukIi0CRrkORnLOU/HDo/ynMamf62Hs35NePuzM7h2NuQ9IwYmvO1wWEAqKBaRRtZfU46ae+jC",
-	"l9sHPXtigmo50L1LshqP1oMGbFmS4q+KrQzD7w80lZ9ceBwzxveLaS0B4w2BTFaBFlwoaGy2fvhfklWL",
-	"E6j2jimgoMfna7IeSi0zkFxSFc1JjKDjx7S8VgUCW3WVTN1uRKh+Pm8/eDAa/hnXizBYrnYEwZRIicsH",
-	"a6s64m0ZCMAB+z5Oo3njSI8dejBUNl1SFgM2pelIA1WZ4eC7cIDe2qoLzFamzTE6ySOGprSdSnSwtxfk",
-	"BWl5NyCkpbBx+JvbOTNaS4uecmJL5fWApjiliUl10sOsEk3JBBp8V4vBV+lkv0oXuP/H+fvvJ5PBHfvP",
-	"/0wm39318oRSw6/hVh2Zd7Apg14mkjYe3KCVMej2Si0kwnEsiLSAxbA7KJNE2GwGWD8bdqkuHDw9vnfP",
-	"QiwO7JUBF7N7qdGu1snUvcpqwsv+Nr53793/1/9/27Q2AZVYz7jKcR3hFuenyXkqgqOjyWtE3Y7Gru2n",
-	"4Xq94tiHg7a9+Pg0EXHbGsxXhvJZGcpfiTfoyW48vd6cRHdCLZKAJJFwJWgUQHq/aq5fNdevmusXrbma",
-	"Q+v3XEk6YwCBAPcM0OkcBIWpN4xq2ZnLuSTR+Yvpz38/Eg//78//+l2cLf/n19ePHz7/5fVvz/neL/gX",
-	"fLpcH1vZf1jZEvPKAnnt+3s/tBzGr+Lyq/7919a/85O8RpRv4eg2N3Z0cNuHPs2xbd1iX5xL24zr10Xc",
-	"3YZ5YRshKG550DbgaN31ClPYSlWOHPwn1SduThh+FQ9frakb5PQepuFqKbo6PaQSREXzSqXH1Fb0Lgm5",
-	"DGwBJ9LHaD/6Abl/IcJif4HmJib5hMWvpnnlB7y9AxZd0NPDin2AAY+LgkkooblYoeenr9DD+8NRgEbo",
-	"zgvOYry6q9njA3TnNIO/todgebAeWKbG790o3QwhOcnP8U270WfQbbQzkEUBgWVqd4ICJlWzalqA8P5h",
-	"825qG/bB9lXzw/trKVTU4unXGHwsBx2+lax9jBUx06sc54PWiryuQM3QrFt/AM41ZevLvSbM1Xu1Yzmj",
-	"l1rSmSQLY/GVU/D0Vxg3n6xDq3WqGlsn/zoBQbsCMP8uGqjeUnkUgCRDrVhR68UcB/DVeNnuPbZYE4MU",
-	"ghXtVEpo6uFqKledBjwllnZqQZlam0fJWJeZoGp1qj/q0rHpz2R1kqm5T85dklWuRkK7bds8IDBOHiN+",
-	"X786PUP3bA9maSLrmrPrp+WEGRU5DJCcG9kakQE6Jcy4GK6IQGe/nAKesaEVqj9tKjhcx7lx75/9k9fP",
-	"+z+TVbG9ZuR6uS4IFiaD1PzrqWNSP7096zWYOoMuUlLrgZeEoTs/vT27607CqwVhzx+jR5wxEim0EPyK",
-	"xtDwCsMJmLDyKiAlMqlkoAVhjLBEUPXx4HCIJF6ZHiKAJpRffPhg71D/PGH6zqPh/Yf6zjFY9lhlgugD",
-	"Z2ug4MPfSrTILhIq5ySG5bTOPTZhWK7SlChBI4STGRdUzdMAUSkzIgLkHBvQA5MKu7RAbKCMmRXL11LL",
-	"1d5HTSKUTbmpJWIKGwxcuwWav7x48uIUpZgyhSkzWXigTvTuxTySDT+ccVsYlGPKZugCR5fEKHCYIZ4p",
-	"l0FnGEu5s6jNhHPK2oSV64bRBVFLYvhNOkAveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMm",
-	"kLoy6SGz3aatf8ohT9MiLBdPGo/ZhNletdA1BlghjGrCJuybb5A+13LCvkPW1jY8+J3e//39/aP3d5x+",
-	"tFwuB2Ia9Qn0+wT1SEwj/f/1fXeLjUeIT6eSlPINV5oT3wl/CwMUfj88HO8P9b/6APoT3h0gy9xzxY25",
-	"N1CpX2dBMAOo28gkgUpBqOtICWbQGLaoOzNM31Tf/GFgrmpz+/XskWUMv4XlMfJMDdALGgkuoeW1ufuS",
-	"LNQxmmpq0mOJ6Yza90SZMtX1zJSb8YzFJEbZovrJhJKcHEZHw2F/OOoPR2eAhjQeDn+DfTs6OnrYH+31",
-	"90dngI40PjwaHMH/foO3aaZQSsmNNFuSZXAOr4JncDoGSJvswCEIzEqhkf6yno7+NndX4W3FdRRzqHVy",
-	"pcN6HKEB+qCy3HvVi3RRTRnKhfcAncBCIaw/b2yp4mEeXUpTq4XhrXMs0d5+gPb2B4cB2jsYHGrmvXeY",
-	"i24g4V+0dTRh8B9H4iEINQtJUjLawwF6jaWs/gbnXrPA0P4QTBhQSH7EatVcMsizoqCAe4Fn5BiFWh0I",
-	"gSil48iagpemLZvB/IRaLWS8DIaO+AL/npGxW+6LjCZQOQLgPOWjarspTlj4+uTs0TO7DVDXB835NVuJ",
-	"5ujOO9djcZvDC70Y744nDLv6OBeQsTUhANNuO89RGbhZRgnBQkJL5CdgbggieSYiojdtwjBD4ZMzPAuP",
-	"tZ0GojRf5OfT/gs90jC3dC0dUOnOujmgB6M9UNsmLG/+DEdcL+gUS1O/B0tjwjorA3yO1YS9toWAiMaE",
-	"KToFsZVKklyRXEahk9fPQYO4E+biO7wbOI5r7powI4YrBP6te69aFTL4Tqi1FC5sotcY/QhCTDM4a/tP",
-	"GKGakMboYDhCYcZwpub6NRHUHw7QE6xtuQUxKcx66QFDXwvcvLOiK5aeMEZILANkkyRBhocf+sWd4XHO",
-	"UqnS39xH4ZSLCxrHhOmDkN+ptSAOFXE8RYInRKI75Y7NTtxptQoaPxsBDr9As+e7SP8TbIsJs5Z0UJQp",
-	"mn7TrknzJVlpnm9FomsD6evAbeqNqy24j4vGk/mzS+vnEmRGNVmY0isHTQItJIMJ8zTCzgdX7VU5QOA5",
-	"g0LNC7LiQKbYtqy0EM4KTYGR3TkYHtwFjicpmyUEzq05MNZxA56eql5mawgnDHiupXfrHUIlqjCdNLWR",
-	"mOJoThn5Fnpco4TzhTlPzuuREM0DwfKHgxLzckW2Jg/Q+SSHI+NcjSkWeonCItI0NumdIeAvGNkI3Tnr",
-	"9A93QTEskcGEGe8zzBnuD9ByvipsW81OoPHHcs4hSJcL7QE6sx0rHUudsOpHjOptuYzTYErtR1FC8JUh",
-	"oFQL8TGQA8hkS3dUL43d8qC60zkmkwPJ4fDgUnBFitkHtqTLfM8QlFa1LZwTOnNyAkArioxZw9amRL8e",
-	"SE0JgtPANRfRq5MZhRGI3RXousp8eZw7y4PiXOjXGb3z6bPnb1CEhVjVa5wV1ywYKGGAcr+ypjqcSI7m",
-	"+IqUN90iooWwDfiCZ8ZXYH4dG1mfaAUol4oCIK7yExy75QcqoQKI1K6zWVmMIp4kBM8yTcMgW6CuGUQF",
-	"tY1rSq11NTlZdVmRAfqFTJXeXCtdjWwygKh2yrbJBWWGaRirUhMcTYhHNJcD60tBlSJsgE61CHaHIn8v",
-	"1IgbizYcVM8KkJC+X0vimvzUZkmMEnpJzNaYcwQIPnLCcsgEu7ZwMrQIc2LfLp+TcG8IVANMmDkHYNSG",
-	"1pevhe3zmKQLrgiLViDHLMbAhN15Fws8VX1K1LSv9QFtCNPS3Zdk1Tc394cPCpUhxgoroQ0iMdDPgtIQ",
-	"8+jeXKXJvS7vBPViBMifh4doIbR1dpGQMtY9n6IVzwSK5lybQOiCSAUeWyLn6Ndfnz/Ou97p3dX7ZtK8",
-	"AP3WGOu5ruZgLaoanD7+eIbBuaS/pwhDmgFrIaqPp37/3oFRLMc2ZqLfDv4AQ8LA/C0DopaMLFuEOvwJ",
-	"M0CnoMPgROa8RcuIUaAFcIAO9o4CdPjhA7zRnXPzLqsAAgoHTLOAX7EuKwXmiLaYXKeU1rkWupQ9tQd7",
-	"e+j/Z+/futu4sXVh+K9gcKxv2OoUaVKHOKLGGmvLp9jdPrWtrOxO6KWCWKCIVhFgCqBodpIf812+F/v+",
-	"vdh3/cfegTknUFVkUTxJsiWzLzqWVAcABczjM58ZT3+jTED7oyM6JjmlgHTCV6Ypc05Nhk2b9puHHTXz",
-	"CKnqI+O8jL8591/3WCKhzkIRv31myEEaCGFzk30AQvl54QTQIqOYR7UW5AFwQLnTAcakoTYsYfl4R2F5",
-	"WIPFH7gV8Hgy/sPP9fc6ld1JPOdIZNyKFK7DjWvqreYGp6HqcTs7HaWVnyJpMgHwFRQZqejZI29xgM22",
-	"e8hi96g6PEskMXXRjp08mNSPe1ZkYK543op8TbJMXhKPBYX/xhoEGzitTgG7XeW0Dprcbjc7mQy75cAZ",
-	"iyPFL7mECGfsFt1HmahGHLWFx9M4l08OhP/Cz7NMZ+ELC/cT+ivTus99Dog27R88XsZhcdft7FAQObaT",
-	"IfqjBmSK0yYJSF4yKBV2S8ypX84yZ84fsfjH5ycstOKKmfg8TLlUpMd4mjY6iuLz/pCdZYI7/9R9P57C",
-	"c8kyoDPjwS5ZghLCr03b2Z4lWx8kwg5IHTTH3S/2diLmvjWjb80e7u8e7rh9n/Z0NsC7mjvOOc20OmcD",
-	"kUgeUn1G/ku4C76P2H7LCZrWwU7ETJ8P3a93dzsqBp4NMCrrPS5T6HuGXk6a5tlG43eCux2SR9Jz4BsL",
-	"j3JD8CGsGUOYjIKZ3/txQoeu8NeOKt02dZlU2Omf+QdKa53wf7jfdAszxtSLzx2Av+Dp8+gSGg3FMPxv",
-	"/eCnfg3vhH83OuoYpLQXXQWXvqBhOJHPNCrOS34PeAvB2ECj0HeFKcbx/GOdnDujch5QWUfu8R0VUxO3",
-	"uqe2KY6Le2vT3a0z+I9bMjD1zoQTDzwRbeiq2FFnoqcxhQpNayS9aCrS4JRsSQ058a96ukF0VDHr6TTV",
-	"Y8N+/SgG/y2y/PwaMbgUcG532rDHJDox/9QZo7vzZXHKlDsn2/kI3uiDvygxRk2G5hc2oaR1clKPlFZH",
-	"lZ7sbmlG7n1SFX4L6+rO8FHBOk/1OaXXx6iDhXEfH06ugVvcwpBtR7YsXq97SCtFV2V63GbyXLl1hUdN",
-	"9IglGl1F973IqcQau3Pt/kGWpnPcEzHMBMYBsA2A50bLGal+aELjMf/16OzGn+v5vXXu1d7nuhkpI2x8",
-	"FNxw5TxJGWJkBl2Hjoqf0f3wSUkaP94/WEoaP94/2NmJWPwR3+al+Q8Hh/vL3O+u29khDyF+LdVF7JZn",
-	"jI3sOgrCvcpYwamsM5VdoYwoxP2Ph7zbF3XkX8Nof/G9HP4M76R7zaPXr54+f/vxOdwD6TcLuT/IHhy/",
-	"f1UrkMERs9ufUU0PheJDWWvX9hrNxh6yCvQhSRWSS+6H8yp85OscweHMJAA7OUvxEhNyzvDB8lPAdjCr",
-	"NXqVcHUhdBXsQMCBOCPIaX04t3k4p81id1/buRIxLlsIKr1Kau2a28DHkJ6CvhchrFlr/1qdBcwveQS2",
-	"VO3PaOGFHkn1Kaplwgy1W3m3MLvNpk/gCGWJcimlaMejfxIIGPOOi/li3SQAqAbZoflQNbcgDfcZ9/H1",
-	"VU8Nw3z0xqtcvKO1+I6fygoe79tbfN8LbwHgHd8vvuOttsfdrhiGbOz+7u7iu14RyxZcf7j4+hOt33A1",
-	"+UDmpLvvYJmV+0mJz0Ng0sVb9pZaOq82MQs8Ggx4NqFT46O0wLIMND2/1o4hQVr7FNWK8U5E8eO2p84/",
-	"FSfxDbrM4CQhGMITOvoDRwGe0PE2WHKkmpA/UaRGtJ09n04YZ31u+hjf9G2nGyzG8BNGVZBarhS34im4",
-	"NWjJuvd2ueqgYzeWBhsgs9GwlGrMGwAekR/hW2amEHkH+Z4viZkjGcaZtKJSNGA2HM/VyrKhEISA1Pcn",
-	"xAIIY5/oZLLEqSccBsgJwiC2f6+Bmi1I/FmYopt+rV2jlYVMsgYM369FjBvNu/YJZMUqEoZq0v4soxsI",
-	"sDYl3Vqbz7NY9lLbbe5+X2+16rt7J5AxbTebDaQI+6WM9m2Diio1E2irUZqWiZ6QRXfu89xNrcgdpFq7",
-	"NhADc9o6/etvzV8u/t7qNwe76Q9Pm+q3i/d7+iB7bA5ta7R3eTB+/Plw0vrX3vHBkxrR4zuPEl6HA5j/",
-	"4VADFi69nU+ZVOmLNzwRDRa/1t4WIhJMH42g/AUF5moRoUDgK/qb5g2CLn1Erw+XwzC+bp20v/gO5M96",
-	"44QMIprW1GTNJTTT38TklfrJ4A2tvaVU2WuendMNB8usmxkN3RYVyRvnYxeU7JxzTXGE71azXt5Tc/KK",
-	"rVjhq7cxdg84Np9Qy/IUy5SSAYUAnqHTCkjadad0/xvs7e3V/9LaH+WCe1awyh/9LpM/55rm3tcDb8pH",
-	"4pwG98jLCzFZ1cA+Fzao0DWM369ePXzlMr7qRJ3kKZXafRC5fxOTzeXtvfUcPgieFKTHA6+1V3ciVjKA",
-	"nW56Vvvz04z0eYSHAA70Wk+c5848B0gXprcsJaukzzEQ8q/BPri3FyN9oYzFcxav6ifgfK7TT7jREEGV",
-	"RPiAcqnBXgWjLuCcnJu3lRPr22X3WLC4TbOxYRKUXN2ITHpNX3XAn0CtJJ7nhFvhY+DdUZYBhgLyWxLh",
-	"/9CXlXcRNwT56rMJZHcgbTFKheko3csh8bmujTH8UajKcNeFco4Y0PEmT1ZgokUR5AhGFuXAmwKcM9Fu",
-	"cISAbXsKdp/5mDBzIYfsTHQ15ew6yuOZkSG/L9g5H2LgnQyyws19PUbYdDl3DekEnJEbGU662MqOQjw5",
-	"5LX4VxCGsVsuxFgqAM4fHOwfsA8ffnr93I3jxYfnf2cPnx2/ev2PiP38/PnfXv/DmeNv3r09efn6HzsR",
-	"e/X25PmH/z5+HTEE/XXU03c/vT1xF/309uTV64g9+cez43+whx6NqLNEKp4S/tWw3ZOf3MX11osPaPSH",
-	"Z3fUk3/AD3h/8W+wTD//7eNJoQNXswmLgNGssWYTwbNi4hJWB+E7ClwKWPjZBdHqtKtVL5VdG7dZ7NyS",
-	"GEB2BrYYvoMYgo9Y7D5s7MFZemSp0zayHUqEONA+IuxOLxMC4BmpVucA01DCp8Ub7LnEjgscSxAoJAeo",
-	"NsR8Eq2/7uHOhxqnGbU2a19eEQb7iGdzU/W2OFZ+DA0pN4uXjYW4SCclR6Fg6beqqHT3mlGt8FVr7Zr7",
-	"aGW+ZHenOwq1ds3t+f/EvX4Em/k/vz+CTfyfJz+VubwLvZp2T1oEdf+u2Wo3m7UVrHlc/+sOvq3y7ifI",
-	"FFphPeBfFoSLiLiEOGAL4aLnJ/x8UagIrvkzuvehpVuLqdCuritt64A+iCNPuVr+XVE/28lQFP4K1WOZ",
-	"1oPC7xobW1a3tgS4GetBjlMOGWQ3dnSFCEiVgRDSxmcj7BQx5op0hxyIQF5b96CNHN6fygvoT/ONBeyQ",
-	"wtcJxbpU9SE3Nr5jMTgn44KxCTjyQn/O3O4lNTlr91YEc+bYvyuE6DhJVITSOuut8Ja8BWmEPd09Ehwo",
-	"pqnCglDHxYoqgOkirK3NBhohR12uuiIFKwTe7F4GJaLeVDAL7Iur4oPBtrgxz5feMCcWtqFauhdpC1yh",
-	"bRhtQRiN9srKJ369GBo+uxBGq5QVj/Bwrh5QKzx+XkztKTzaUN09lmBhORDjfQwsJkhBgqXDWG7kdKp0",
-	"Gz3KG77qHng5wbNK06jCVV/fS4GB3pqX8qoHdXu35dDwtJz28AyBwTuhR8OeRSSiO8bFW9yHOJ3u6LYf",
-	"XfWoVZ0T3IZLOSe3IdpxPGmoSiJVWQpr3m+Rf9u2dNFzcBZfUWAV/AYI08QVGzL24Q/gNiGMAYgdbzPf",
-	"Vi59CS320fL0y2Te76F2xbMa9CtsH8SXG4tgkxswst3ISG3diPJ8o6kYc2PVCTFJqJiZrzrbgHagaihP",
-	"l5QgBD7hk4hhV9K8ECDrKOe959HxEBn3gXU/sjx8nMNupcL74H0PDBvzydrKO3/TfVXgKaf2xEEfVwYb",
-	"87jhqe6dAjdYrdVs7zVhHyvx2T7jk6XUuunLnnVPMLV2a2VV/iE/GF9Enc+PNbozNV+h+9JlbllVCHyr",
-	"7m9M3W+k68E5CLq+KhJZGWu8Bpvga4k2zkQMI5pudQjxqLKQKgQWt9bLLQP09KW4DdslsLFeUVgz3a+U",
-	"KmxmdXMiM+H23GRRcUx43glRLk/p5ulKk3RCLwZ7p8sVexg7tRHvUCTRnfqHMfBAxjs5GV8FIS0QzP02",
-	"Etkk55eT5hSPRK2o06apa5fQ619Z+U5pmZep45n50tuinrtY1DPzGQvS4oPWAyLWg7/Mio3yKZ5f63Oc",
-	"IDiOSJkvpZG2zfp6jAgDaZFAA7EQZyNs4c6RoExaTCAQ32ZHFSj8kAFFD5C/q9sdDaVImNWaCG40EWyD",
-	"WSYy0WBvoSTdXY6Ux0jKgFQn5zxLgPQbyj2df9TtutW8SnotLuApnawvW8ljLqR62hfIbxyMeFzvU0Cb",
-	"5JCEVjOqdXWqR5kb3a54nACNbzV2gYTjxwsANLoXOH9BJObUfR0vT8vtGmGLFdt3rwYvLi3rTZYFrbpo",
-	"9BesDc7/VL2cKyDIi02hf/0070sQUCRXU7T2y30h9296Q+vT4g9WbiFx5fjX/7ZViug4SZaCfCgxrq4S",
-	"2sI+voDjtpRfhVxSwD5B5f0eaAjS3Flv4jN0Tb/ZiKxTFCf8Qqitm3I95sZxAoUA0wbHmvbGVT5KwDAk",
-	"IhVVjZafwe+dRQL7LHDSIMnIyIjkyFPrEGNPIkCcurO2njWAQ9nYGvBxw1lnYH/eNO9JmY1br9vBz7/k",
-	"pvCdzBpBjXt7hnFHVR3jnDizuHQbne1oCQySUw7TQ1kr2ACFgtOHc8OKwa3l+PVZjif9ig3zTWOvrkew",
-	"3vsCxmuyW9aDYk1tbJ/3BVtgFjXlScMCJ6unJguV6Q+nycp3clIsYmu+EGJosDTEy4sQcvERGklUfniH",
-	"E8jrGUcoC67XOFomRgILUIcF+K4yb6rV+VTidFZ27h+sL6He44BvN8m5hJR8Sikdlhdrb6FLN+ESX1Hg",
-	"gCCmpXxmqAIIfrK0RHd+ux7yNu13y6AlpJm8aZd6hYyfCZh/LAlIChXwHvf/tK+1EQTlV4ket53G8A1N",
-	"MPhTeiRs6b/8BR77l79gnxhpZnudHMFTepkeEPGi1XHEzrTtz38o0J0b0bV/+UtHMbx7toELPIiXOq1c",
-	"SjFmYAQDNgreTT0lPBtkXrkHhDFpeQA0dLoIyzqDmU4TKDyBKZ5lekwZeGOpRhgWEJtKYSkFUQBzQysR",
-	"wTLQeoQS4nWLJaYSsguTscdrtqYp9YEL9YutWnVGFhq8Lqt/n9KAnmG6IJoe8gsiEIaeQaELIqxzgx2z",
-	"+LvYj5s6Iw1GxuYksYbF/7/dJ/G8GeTNhubMxX20pecSmjIvmkZewI0zOWIACENKatwoc0b8w8IRW30d",
-	"44W0/ewBAep3dyimu0tW7oNQY7v0gJ6tNhZ/WpcYTKFud9XRLLJykcu+dochBivCC7bIgruJLEDcb7Gr",
-	"CLJ84tF4YOaFCksqZtnKpisoO3jAIweOtl5xJMTaX+AXNWy32UIwgru1ozyTRQS+8Fk6iYiCNO+F1XeO",
-	"sBCAkR7LNHVKAZ1taB7ojCLEGRZaPBQNNycbE4QanHgkdFCSxGRfajsKre+wa2Sbmtq4l0CvJLyto3oj",
-	"aBb5EHpOlCtgd46KFgjm1AxwxHdURYE2XU7rV7i6wkXZIQp4IHg900B4BBcfziIN3XMnQ4RbIB4cMJuw",
-	"chG+B6np2dW+0rRLtBNN9Vp9iF0zZh4yH/OIHB49aefe617H01SPRXkIZiThlPtVg/1HH4ZCKrAMD8wU",
-	"dT6ukR5ZIxNRp7/V4W80HKmg0SzsSt3rAaYt1Qa/srvZ/amue72pLyYNUtbSVOgzEO/+9GYoXhzs0OmL",
-	"3WzhZBQuhRUI12ErdjVhfj3A7Mcrla7Dxe7meKfRUaFeaqqMWOk6Mt642YcOZOO+BjYS4uGFVkfU9eIk",
-	"HAVnoEPCOJUCmnepCTvPCI147NvDhBJ6RhX0hbYVSIqSt6aE1oQBRBsaoynBAW4JgwHecHchT63IFHd7",
-	"yZBnA4w94dsD6QuIGdgV4Bf18vZMOXFFKZhOjbqcpY8vpPEhW4/nkCFJ5vsj5tYLs1ofeckFQb68t2Hs",
-	"Pl0mExFDGzMWWs8hXT/jyHGkFRuOsqE2nvqe+z5R1HKpoy7E0Lbh6DHazb6JV77bo1wEw/d0EpQqSEpd",
-	"XKMSvSY1ZfH8kIGqpsczRo3k/ALThNwoTrt8GDM4q2btQhH3oONS4f1doKPp87T3ErJH1a/z1xYttICn",
-	"WiOueZNYrHXmst4sNmKaKeynLe7oftDNzFoYEIjt6zT5EgQ0xUOBM3mHWreUrChqIIzPlHiofGficoyi",
-	"VfD4q5mkWifNw/YeXuNkU15J9vucZ+bXX/lMei98QctlSvlaD/hNnbU/IT1RMp59ewAwAXyMschwF7Bj",
-	"vtOQb0qFJrpUzE8CGvFDpKLrBvhoykkhOQxLWGu2/nr4y9OD/27+b5yXHZlae795mHcyOSlZYJ5bLe+n",
-	"HhpfPSpbZKtkvZfZ+pDpSuaU+qxgE0drmcHurnBSRgZ+dwSdajFWWjKppgynCPstVRjEUcHYzSfmrc+o",
-	"4MaE301ZqHCES5boV86OVEKXuHP0Sr3n6PnmGUp/dKZ6lUOkknzEPPxHybzNdvzubnnHz3ii0LKsateX",
-	"fFLQ1Dl90wtgb6qe21OdZaKLPbt2iy3TUmksNsGDVnfoNhjfl9J39sImW7WohheBbOzqxI1tIJUcjAa1",
-	"ggzyMd68A9SBs/00xDXgc89khZ1tRw90GpbbyuchjyhkZ3zf/ULT/Ye+9/9OlHNRzspLYvMrD6ggZJ2E",
-	"vt7P61cxCFXolInRfGpQVvWtZ4i5rkvIVTB+PZzbSW+WC6yjxhj/yWcmDRuLFFzDgUiAaM1qDefGS4g7",
-	"xh2m5lCGrRJsm5MgXIEybAquV0UNhiCDDfi8NvLQfHD908bgvy/rqpxckxdyLxBuhbXaAt1WAbptGpRf",
-	"F+NWxTm2IdvY9NMXUY5Nwyoo3DSPLYXCYE7lJ74JfxQahWE3sGIwEQKBGLFrsBeZHkBwEtlTghyE6Krv",
-	"Coy9o5uHLJa4u+rAviIhDhFRYiCPXCIruaWHYTteShLYkfHl0QM+odahTNoS2stYPjEb8qHdbqzsljlV",
-	"yLc4NhdTNup1UJoVw2lfhNdsgXqZIjcrnpRvCSZ4i2pn7egQSYuTICzKHYxQTJx6W59OrjPOp4IwpXCL",
-	"YeG6o9AjuMuVFyZOuFzlVj5qeUG+ckTlrbZsqI2RZ2mQpmVhV+V7zMrM63I+KqRx250AYpo4E/lSIaeW",
-	"UwXlATe2AMovyfp2067RI8jS16W6OavlpJy87YtMtFkcjBUMdAVzJQ5tPmICEJxKZ0NoQg0ESF4BtVc8",
-	"/joLPS32KXFNfczd3gbnetZyAM6HK20GN5RX6k4YDV9G6z7TSmwV7teocG9IjaiFuq7BYqt1XfAsnaDe",
-	"kaajCIpcxtfOOczqytPcUXCcj1jsXiGFsZDzpIAZEN2dS2XW4/66x9B80b0ooBukWl6tFOXkXIWinXln",
-	"xc0qFBiJ+9r6UmRt53eeQoduYUxRg9BYkngdmU83b4X+Vuhvhf5W6N9poU+yDBYbJN91C30w32/HiTBc",
-	"JoX2fgBodgK/7FUUlIB3LdYPGeIjtppgqwm2mmBpTbAVwEUBDBLkFgI6fWmsziYLKmOx8BXZkSuUcMR0",
-	"mgBqHGHghbb3SKuAZXvSNjrFoIjBKCJp6zfP33zEHvmc0ahYn18K6P15PUn0lzTZjTPiWIhRCj9LKwYo",
-	"2rGLAIGsa5H7WWdYEaksS4SBX67AdXNFp03gA/fBZeqZr503hf+e7rlJ+RzfMR94bvyPi8GMUc3qPLwe",
-	"lGftzzXpLv3nmJP0p01wPzi/ton7pRP3IDj6fDgUChhwv/5MPjQkvh1rFiqFPEHZmZDqnBlogl2Mf0OM",
-	"vCrG0VGxe8ApPeAUHnDqHhDy7pjk9xVDawRCYDG2tu/W9t3avlvbdw0d8FZbqnTgJal3vSEIqsW8HaGd",
-	"SCzenA07zEtmKn3qhuelckdNiWX2FhLyYDjnBdMVNVury2+lP/b1eCvAtwJ8K8C3AnxdAc59tfv1iu1N",
-	"Gg0uK7mx2+BKqNnpjoGhR2Bo8aEz4oTQGTPiUmQ8JXFtRFTRM5C4JhrslaXSdshmyCS0KCf32Hdq87Qf",
-	"BZyttIh9Jdk05gZL93Wa5GQgbnMTuceYT4o6RYkxVDl4xpAGe6cKDOP55PElRnfUSKXCmBw7QyEjeq9X",
-	"h/mdnLRZmGSRktO9CVlGysScUViCTJ73rVt7wCR76uZpegK8Hq/ynRpDpUY/7/rF+Jlzqjxnf1TknPCd",
-	"qLQeMCNVV1xDi8Z7jSkO1A8gl4Ns+NmDy/1fo0JFXB7v2nXHP7R6LBDvK8jwYdVf8d55watWq1RZtl6c",
-	"6ss1cVxgiRR6OH6rpsgXoTe9uvq+ssXinTaBQGtBWC5+/+7jCSsp5jgwTYXaQywPMdBbkWhNFldH342m",
-	"i7f2GSoqQWfrPRt3sb3jjee0YI1uDaEcTA4UBFOR2ODRF8Oxa3jlMKetU751yrdO+RZbdpejAx/BL7wh",
-	"YNlIJfrmBP9PCmgigLmaG1vAQ5R1WhubFRtf/gouKCAgOMvdvwj47Xw1bYgYsEJPUPJVg08Lj4sK/rPO",
-	"3DmIPFl+R/U51MaqBnODRXIQ4s0TfrzBxef2CK0652C7pVMiNAnTSnQUV4I6wXMFF7jhirTnCYDwHuIg",
-	"pKfTA+hxWlUcNM/9Sa79gCfIHOLGScesozxkJALMNhvIRDlvHxhOM3y+VOfYbBUNTphsNCeQ0lGJ6MpE",
-	"REx8drIs9BcYcIKZnInzERU6Y/YB2EtEFqizubSpNNZH5Il3ECicQDyKBAIpho35pI3PEMpmE3budo2b",
-	"NZdWqvM1tL+b7Vb5b5X/Vvl7dzTCLshFdxOjlF4MjCF6uNhf9VsEHdWtsi4pa1AiU/puI409SqRdgDUM",
-	"GilDFo/Ex2cjpsQ4oAzbbNzXESIIYSsg3TLE0klCBxnqY+Tcz4GCZjbjMnWfH8BGSV0DXz6+USqRuGf1",
-	"uekLc8TigRg4teRmwC5FJnuTmPWkSmAfgUnJ1QTLx6UKwMfUiswNPRMDfYkaOxPAge0G8a7nlCwTGTci",
-	"yWltg642hdprWo4JG+hMHAVEeyaQP9foASjfRkd9EDwB3VicImlu9zGsUCzRY1URw3azW9A1w13yXNlM",
-	"ioVdM6D/AC67Vl2RKXOb3QfmjQWG0OVpKjKWyKTcL+JCTNrz2nOY0dk/BRCC5QMZ8M+vwXCrtXebzag2",
-	"kMr/3AL8pRWZe9T//Po/nc6o2Ww26/Df1gv4z+MXn/7i/mLm/HH+Xf+RcwMYm4FInzNpmG/hLJxNwOos",
-	"fNryEpwL+x5Xfc46hDvnrcT3Vy7Ecf0XXv9Xs37YqH/6bqlplMAObi9j+40v3pvkydJj2r2x7iN3qnGG",
-	"kx3LtMwQKF+23TLuIn4XoiigJkH5FO0FUP8Vod2gdshMwMfLVNpFlQne/iMWqK4epUmhVYIX98hPFZW7",
-	"elHAtqNCX6/Meo/1PJNwN3qqlWbkGN7lTIDAG+N7Iox5aKuBTFgN9nOZL576ePQi3/PAROVOPc7rh4fJ",
-	"LGTE3RP7Ok2Mm6dy3jumU/PW39jIi3usgRKhYQFmvsFdtdqtEJi77BmsAXYhcPazG7HvcwFpH+cfkwVC",
-	"a9rTGc4Ss+TlGo2ptmXsTI9yuq7MullSQO1wlyUAThhWkmwU98ACi6S4WxZYJCd9YXyk3vnk6eQowDG4",
-	"s6KEu92i6dfVgwE3JYn+ayva/eR+HqZAidrjqRGrNHGiMpHFFkzkFOorvLpFloX/MahMnmXcufM1Yyep",
-	"Z2itzSoq/5V9+6dyGwZYhwZ7yg3GYXi3C1sw0Z4S1Ypy36pSB+Q5xlLpFfMshdZVNlOn83EZ6+AFRMvK",
-	"tC40T3dvG6wdXz4T+cMUhV3gI210qpaxSt1zNzdJn1PYmHhmbq8pWxnAcA2GEAR1TZWNdu0N2q597G77",
-	"GM1Src6P3KlPRI+PUlhs9zvfiQNkrOET02AfaAihDiOm/VCeGnQirxIM05Vcy07iGd34xjMzz07mhFRX",
-	"m8Stk+vG6aM0dYqme4Ea0UdkGfWjYYNRauUwBePLaDYAPxNfUz4PB3NOuxXDyvnQauKdQo0GtfavB1Gr",
-	"GbUOot1mtNeMvm9+ijyzdLsmlYWe8AP+GbirvS+BPxwEcSCVFeciq1qD18JpJIBygWFQ6DVV6B1TaNEy",
-	"TS/75Tri3ZK1XgRqaSVKdYwgIuYLlVDluEz/hRV7JXyKakp8tqddnBzVJYZmn05ijjI9FI9+GWWy24d6",
-	"xHkSZAWk18dUL+WUYH8mt6XuSknirQVpV+xAAkiW2VYmja1LNetSvZDEvItbr+hNFe3eCqdq2oCe9a0e",
-	"ueO2iO4cmM0xNZimhWwkRGHzkYHbzrv9ALrVmf9VR5WNQXyIVOywiS6A7pFpAEHd0LMN34D4GV9ZDn/O",
-	"gWVOnXHoUAiWR2wEz7p9kZw63wPvTHkoSecsNqm2sXuhEy4N9jM5jcqajuL0Xmcgc3T/4h+fO7+vsGbx",
-	"Jq7KW/HZuyup2PoqW1/ljvoqJUOZ0qtfNBLr9DSm9QBFUBBETBd+NdV+sDRqvHzOOIcAN68wa/PbyLjN",
-	"fzG1qz4tuT22vsjWF7l5X+T6HYd5roHTuFPlHdflMMycsbKwd5MsGAThMQf1vWZJMs13MVZwI0q6fZ4/",
-	"cTJrOG29ia03cbvexGLrfWMvo8tToRKe1XtCJGaJHA5cB6lpAEtcYvZGJUx8HoJ+g17E0PCX522H9dgb",
-	"hCd9IbOOou6lwoCF7CzCC+Uu8riJWeMdXny11f6UJvMC5rIq9u6rysAWp7JUzMNNeZuGvWOn3H1Z5o8g",
-	"fsPCiX5a/sPsmc6PBBAmVRdJA+7WuTLUL3ikEpGRccPzl0PNCx+wh+9GNtX6ImI/an2eiogdD4ep2AFY",
-	"k2HcF0o/MOFerDqDurFgO8TgtyMet6/THFkMjbOln1pHQcfBg4P9gx3n5Guo9XWioNzkGF8uc0alvHVR",
-	"NxOJ25Y8jdhIWZlCKTJUV6Nwcj4FyCZDtQWhdSs5Ipj/RZiiSKHMW3T5yAiGOLOO6nPTR6y4u/1CDC2U",
-	"QqMhDOhEowcCYMbSl0BHHu0Wyr6Db5iJjuJjPjlikNGGYAnEQKh+b9Jgx94r6nLFBvzCC17CODtRGT4d",
-	"CNY58vIK8lNo4VyUMxujlTdrbtSfNlTLhijZ0e/7AFfvsWdZg73kScJX6ulYnO9Ndg2fnQ2ud3K6BKGg",
-	"v/RsUgC6TZnluKPhaRh+pz+k3NjTkaEXEdPg/KVzE4VjUrh8lKW1dm4amEcDMTBdnp62Tv/6W/OXi7+3",
-	"+s3BbvrD06b67eL9nj7IHptD2xrtXR6MH38+nLT+tXd88KQhu2azL5NUllLzRCxohw6MA9BSLGLxKEtj",
-	"hFzQ0fHTmkKa3/fO51ffgbG868KcX33X38TklfrJbHsKXVexrtMOvGxGrG5FFMDfZZ9ghVarY+JeAXJY",
-	"3YNkhHvGysb8ubBTimnDGMjdFcdrStB5MQ2Ui/eDqrU43y1X64Imq2X58MBryA3cjZVMxeK3CgStFYLm",
-	"Ee7/1WtDZ14wzyF6rgB46V7pW3RD5hSxpcNMd4UxmN/xNoWvQ9pv7mMdi9JjprGC4xIgmM4zwBpOXw9C",
-	"SFPKXFY4Wn1fOYMp0cjXOF4IMVzdmsdlu35r/hbCG1Wi6gNKQedl+Z06VSa4FWAb2173WOK53XMjNpF5",
-	"9LvVF0ItaRFxL23DSIrRDxaCHxF78/zk5btn7fc/PXn96uPLHaqSRQEE/G/gu4RYxxEYV57sbpxpdR7N",
-	"RjwSFqIceTvnfQhJIDKcIiBQLq+0ZYZTUR7ViodYD4hLhLRPkS8QoB9B+YSJ3SO8iMeZ6oRP8KV0QesH",
-	"uiKvHi+Vn9Nlj0uP8f2kv2/ibRHjtqMAo77rbLWjcAVFWh4E9D4+kFuisQu9hMsTMZZPoDRAIoT348nx",
-	"yU8f20+P3z59/vr182dxg8U/vXoWE5Gep6/DEE/88fnff3r+9unzmGXSCNoAoFU6ah4DAXxmNzUIgvs8",
-	"o4ncDxdQs6h71BSNqhTGOksMMBIMhR4ipYZEWP5HQdOPn5/w85id8e4FzONVr/5WK1GHSvGYygossAtC",
-	"LQIVRRQp9h7uNfd3FpjmS+BisB51WOC8pfMAfjmhfZyqjRuya6YQx+uHHSgFO+S2X0QlXwh1JTB58xrB",
-	"eWVyC4v43fehQv7FeteKzzZIpLLSLUzhAD2Y5uyAKj2DPJorFfvp5EX9h6kIyVPe7Yv6U61sptOFYRJ3",
-	"sb/2z2ipQv6nOMNQzr+HOnT+UH3sJ4hCkiGUqv/S41/HPtm6PRsaAaI7yqAa7ddPRZPguLC/exBWL5vj",
-	"K+VdhqOzVHbJMEB7f0Hm1HsFvmbEOf5Z4jSfx5lQ5x6sdjbEIT6IMNmLTgr27ukoSAk32LG5yNMhDLHY",
-	"iKByj0KRDt4KcLWKc6mUdFaCczBYXABwxx11JoxMBAZwJnqEVC+eaAlsBKKXoXcGf6edl9QZ7HmB2ZkE",
-	"oJ/Yox3QnXYs3Rz6egwpDwALGZFdgqnk7CwPMgJCWFTTgauGD4eCZ6ajQFm61SBXoKsHA2mtSKiKD55N",
-	"5kJuIFmWiKEAbaqcQyZTweKBzkQMGFVQAzA1dOHIKwSd+twtP43C6RFTiC43GLCkxlJ101Ei/hN/G8Pa",
-	"pEazLs8ySTxERR8GzDnICLml5uYiyifOoSjQuYWYbiLXs2zunWslIqS6xV+4Nde9jproUebu7vbZ2cT5",
-	"SVEYBBT+sY+ajSnJhoQ8cC0Nzm3OUUYkDD2dnQvM+XcU5vTBkc0Evb5PGDcChXnvrMHe9WCnZmHTayxu",
-	"J2OAgl6IN/ZvppjhQyBvYJmwXKp4x7c6waH6/QT0x7SxOVo+Pwfhj+fH10LCQhY2ZjvgT2KqwPQ/UzAy",
-	"6qgigiWOWGyEWz+qlHQWMN5a1dgqYrGV3QuRP/23kRiJ/NGemugU+IbCVf7X4Slov7p/ZTpUaRbed+o0",
-	"Ot7eUXEiM+Gun4T7x1jDego1rDisgTjVvR49ikpZ/Uy8MKSAbEg+ot/h7MSKtGOEm1z3UGpANxm3B46g",
-	"HURmFTIyjQN9UyKI26LhPhhuQsiWjlTCUnkhAi+2+3T+tf77PKBdajyLFcm7QmOywm5EWhJjtfN74BoO",
-	"5vBo6HmveJ8OmTdKj8AjUgWR54ZSQe8ZBTcD96PVLAEsvNW+ZtmJkdkYjufYvhrDQvrkxtEr1RwU4cwS",
-	"5XnuhfiMWhWaHQShE0JAA9YjZXYhVVKwy/Kj6RagbOoXe9T5vTqP1AK4Pcya5B68/q/TT989jOgfO8vR",
-	"c8Qk2tt5VQXtRtDSRqSXU5jXWgivVs2BNEZpDh6WTDdWoJA/3XA7PDuF36zIhFDBV+24l/zyffLT05rz",
-	"JKAVdyhbKCdG8GuVv3DN/9pf5AsPCn4xjdTN2Snq8PRS3Vk+jFWyJLDDr8J9unf4g7CFVN014KROUz0u",
-	"ckiVTHv6zaxNXxTOZNkT38MSoEh/KUo7IlqwTKhEJKHkCQqngNlCKOoOUZEZndLF87SEH9uCEEwOax8j",
-	"zWFhQOXq7y9eJ3Kn0Jm4/MsAM/3W2AqSO4nNzM/ZdHSgSoYUz+58SKbbPaLoPDkn2uP9yNcR48DuEuCK",
-	"EMx+uN88RHu+7uz5nUZH/SgvBbNj7Q8zwgg5QcfBbUfXC5GYBQ5lfH3EzrTtdxRZJQnlLAOSkWjyqEWN",
-	"Qo9KGvS6DYQceIi0V0g0WsPFWES88MvCELv9TBo74KZcbO+W8jThNojD1m5996BGAI/pP3yfC8Sn4Xmr",
-	"2Ci4EtcNUFzj5ZXZ2eMEdknMez04badlvqW0TA9Z3EQ5sdPaRK/RfYbqbUF3d6Xxu5PhxYhDLgWX1BUl",
-	"qVi2OAPkDn2rWQ3yDH5fsj3Xkrv4/LXlbm9uxmp/3pjvC/QMl2zz9MuWvxiO07uhUKVo8jmXar2DFC0B",
-	"ywCWjLnnZqEHdi5sfmY2DMlU2xsroFOnC3TB/jjZ3Sv4aaUCitwgqSrddXfvl+4eDZPlhrK6fTM3FU2f",
-	"5pvmgr82EXPvga3hKK7loq2GMsV3BQRrorvz40PHGARAeFQfS9ogZ6lsxrvomRlIS5K7Ygr52kyPjcig",
-	"zCzVPMnTX3CJSI2A8rJGlXB6pgEDswyKpG8H6VwESWslAImb7Nra/V7t7CtwCG6hpLLCbQDntie6O3Ju",
-	"kye08Vv448RYMViAPSCY24IApS87PJtABttHHgFgiKwLLN/hTPEs02NM10pjO8rqc2DNb4d6buS6HDjb",
-	"Dzid8sSwvBQVea+p/OS8mCbxCS0KaT7xSIaQvBulKc4Mmay4mgBKjpBxK1EQKT2XWQb+s07SaUnGoZNQ",
-	"KjtFfnNnOZQgoZgUeIu7XLGHsc1GIt5hWNvq5vEwhuROvJNzF5cmhTC9yjyaOcVzVJoGDexM61Rwdfei",
-	"y3gQlgku0+JuY8t3kd0jCfLOC30vAWelflmEzg8tHydQ3OKp/fyhK/GsA3yKGoDH4QRBIS2cw6sE+KIQ",
-	"7jPPSvIFI7ggw+d8HH8dnTGMEL51NyzvvBRvvZni8RVmsNbYr4rpXlVY7ZvN+yLCbQR3G8G9szL4OEmC",
-	"pFxRBhdCtiTEl47Ycg+2tD49gpjVkXGnL7B+YPGQmhRrRaKO6oa6FUBk+oRdVOg+RXAcyhP2uamXkjM7",
-	"Rx1lhC0JfqtR8EP+UHAEJZyEMpq8Y5vuoQzIaV4MULQWWTKd8YVZwtCH0TeJ6ajjYgcM6rgRnAo+IRxd",
-	"ImBk7hQeBbiqe5qhDpnSBIAiT7USpT9O28/Bp1ZYsrmGbsM1XVe3fbtR8ttklXjJTanL3Ta4HiQd7qnc",
-	"fQ9FA8X1WksCLhtrD2WEZDmsEyLAuBaewA1j7l/Cvsrl6bcd1r4umXDfo9prGSbrBbXxyZ40AZTVLGaJ",
-	"cOFOvw7E4Mwd73Lcjz3868d3b9lAZOeCwVN2qCN1Lgyo6RZEuaqq+gtmSRttkpgZq4dTgChuO8p5sW0q",
-	"Hy5A9vOuWNO2AjOjbhdYEllRUTgTwi3bxHvIxvLJemYCZsquxUxYxveFla7DSn9XJeWgIgOiTnn0mQpp",
-	"SstZiwpo8BBQQ8D1n6uKvvc4iWW84usOmFVJ3afFLrKVPBJbWXzbIIat77o5+ojKIq/VfX3kQaVLAN6D",
-	"QRcIFgj5bm4Y+H4iB+Id1AZtce+3n5mg1V8mNRHwwFtP9ptBy/NZuXArqIyyAVuZGHmrMfoG4yo0dxBT",
-	"uPuyaTSLtmc/ykvRURuj7UPsLq9frsTbR2XAvfvTHNh1xIwGKdxRgYwYyIP1pWDStou0AHYKm12UjNAN",
-	"31MGSRMoeyCU9zCnpG9FzWZzx3fPpVL/cq7JGedj7mt2q6X9oozSXIF/myklmInSJCrzELJi+V8KVnR1",
-	"z4zWY1Qh3zVb7WYTohgc3lWTaaqEMVf00mjtle51Z28sxEV5OD/7DVcy6WdLF5qP683K0gX3h8PiwC55",
-	"MfGyko74MrULpZdvaxe2NMPbfNl1aXinQa9Bwy9yPh797uv/T5dMqUlkUSsS5uc6qFQ7N4+XYbEuwjGs",
-	"rYu+3RQQLdm2UOKaTuEJkn0Ht/uMdy/WO4HL5m7Cq8iKpSTGemUT+QnaMIXjTaY1iyaW6XHW+n62hEI7",
-	"QYQs3qtYb7s3W07hV3VO2il3xb/lYOe1SaL7nXkqHvlbdt4rIdF+LA8Mk0llo8Upls/ceriS63Nx48UZ",
-	"E4VYterAqrUc/+9MrBS2kaGGaW5bSa0K/ElcTfLLMFtGZg2GVhmNgcEY4DEz+E7/jDVF9M/4hpcwyY3l",
-	"tPdSc984zBo2x1mquxf4T6HcCFo/oHMMstT9vA8O76eoVvJU9+qtJuyY8ICKKw7gviv70odPMmc0u+XR",
-	"NGl0bloJn9TaLTcGuvbx1Mj3rrh20XP33MgF+KjyUpyWmv236s1W7c9PKyiI0jedoyVKO2ubF9tGe5fF",
-	"KDww5b3zBUK+owo5/EEMU951sjZNy7br9IAb7DgXukRyDqBBaU1HxeVTGGOTOXwcnxS5B4E3TCvxwEAs",
-	"lnveUAygdlRvZEeZ8EyJRIqeaiXaUAYIzxhmwgCMMozHkw36pwNKlE86qvBmjMgW5lCpLKADf4Mdq1z1",
-	"QHPqjoJ4F04cOre7qdmABz0KiDGUj1Exbh6o493L3N1ERv4ELgV4SKq7PMV20sjr+jPQuBJ5gbvKXMgh",
-	"48SeiJ3XhUoiXLaBBmBpDvU450Psqm6OsMcek5b1+XAoVOCZ5ThWlo1UXlVJ1LlMd7ujLBOqK3y7MHyz",
-	"1QWaUvyDUEmD0Vwgaj4QwiL1ZUe5H2Wi5Hnf/YooZ43NhO3229Pt4wd8wsyQw14YVEX9kV+H6p/YOzc6",
-	"CF24j3kmhApR+WgqTdFRemSBv9eNHj+2B7tQBoMuqJdMmHinwd7qabNE6Y7KlXS7+K3nmhobRFYyPKZT",
-	"VsdNY2e2psrdMVVuD0e0yEz6KCjUOCVYARMxoSYOW0zRFlN0F226j8Jel0lXiPH3+jJ7VMBbznWbXwDP",
-	"cKkdi0+3EWSo0KXLWG5HpsFiJ0ahUg3o1CW1oTFRAW06zERPfhaGxecijlh8jqze3P1/Cr9J4TfijMix",
-	"xW9xhDzsYASVkvcPDHPiuaPQSAkoonMJSXa0PogLaixVosfYmQXGK0ybxU7WJKNUJJ6KWzujZAA/Z4LF",
-	"qFzdgLp90b0QyanEWjz/c10q4BKX6hR6FwhjwqOcLrPhUb1R2pMpUlbHSp+avh7jo5SGf7uX+IqiGEn7",
-	"41T07CnZe6dnQqrzUyOEokfml88q+1k+9Cp9j4wDL/oyOy6XH1yJ53qVmGrm6RJeqzUHnIWxoOV0gBvZ",
-	"q2dwBj/X3e6tUzk5to+ZDVL9nDdvpq748XvkLH/UihmVJBWKKIH/nrJS2AChPIlw85zJECH6ShP6IHoC",
-	"7N2KeWX+b3PmBsMUqjA74K5wV4hszSmWnjBvnoWLbmWyzyWUo9F5t2MNUqDwMW9v7pxQnbfxhWflJuMk",
-	"NI+q5FlxNr/WzkWe56hFtdSGH793GkJ8HqY6uZLDASzh4lSJkbxER7HfLNG4PxS//XEu/ji3f6Tij9T+",
-	"Yfgf4mznv35t1g8//b7/58M6/mu3+K8T/692+FX+r06ngf9uRYd/7vzXzn89/OWPX7+rf5q5Z8f9cee/",
-	"KljjIzfeVzj2/ZzTPMv4ZPaTwKRnv4bXE24jvXj56sMSMo+I0udwfcDzluX4+L68xsNMD7URyR9DoRKp",
-	"zv/AV/3Bs0xeiuSPoF7+CFrhD1QsfwhlnaNal6ouskxnf+S66w9fFrrzMLrxV+z83owO/6z8WPOE+wJX",
-	"052193Cglr36qR6pVRszLPHYFzobcLvCkK1duaenW6HvVnOhphT7k5FK0kqet+OAFC7aDcuDHkjojcwK",
-	"XtDMPXtr3LO/xj3fr37PMn7GzD2Hy93zmlvYv8t5GVNvOVh21egts8QnxQ8OOtaJuoKLAT/Ouhcz9mW1",
-	"h/HoP5wQgQbClUjgJ1pfEMIvfv/u4wl7VEYAurvRlgtNmbJR6mx3DfB2sAYi/KGgy51JDkrUexHKmd2g",
-	"OGOTahv7aGrO24OhXTkQ5gjaDF3KrjjBxj7QaYqrjpourW+wN8Xquw/7EB50D3rz/M3HPBoLTb6cyT7k",
-	"xoiE6UuRRRT37ah4oBPZkyJ7/tkKZYDuA0YtB+70S/vBzTj2/ZfGepQmPpo99g1dMmEsGwiuDAZFznQy",
-	"6agBBLUNtJiM3wcpFOf50MK3AgOLD4e2ngmjR1lXxDn5eIZ7zt2TieIv4OfwOPhCqOjQbVMd9c67HO9G",
-	"1tnmbNzXRrA4EZbL1DS62mmbOPSwMuko0IkNM32WUoR2vn8zP6Dp9s+UFNwYvHzjKmGZmGlJGxQDp32e",
-	"9l7qUVYOnkLwsAiCabb3SvDnIc+s7Mohd6/69Xcyetu/F+zVojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw",
-	"707QDih/NB/yLM+iDOIOj/W2zCrAHfcdnDyiyA8ItPXDl7NP2xB7vbn+r9L8TyjDsZBqqNgPaPWYqhvJ",
-	"rYGu77s10jxc/Z7WGvNZJiz7bVhK7pRMpRDXtZWuCMc++o+eVMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlK",
-	"uKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxCECj5G+yVNUWCUmdxBCNkgj/2dNZRzsrCSiNviGFN1wZBYJVA",
-	"DNhLpI4qRYHZwzjXDO5u+sn/E0kufZlYAeTFUj0WGXU+hFr0joJmnYGZRbHRcCgysDJb+9gFPXW75Ihx",
-	"y6Dl+eEu/LrCTsEAv0ylvYJOxX33VaOwVFxcGZXIQQIS8uPpXQj5zeNcncI6r8ewaidrkauu1lx82Sj1",
-	"sZph6WoDwCGFMUTsbNTrCfdtM60H6FF46lbAWiwXaScvBkczZ/bfXzX5h6NMtQdiYNqF4cLjOp0/fISv",
-	"FbW+/3ODxXgj1cgKE+FnBt7LLk/EEdtremJMpDSh8C6Qlhl32IqLsNecE9AcZbPUuj20zds1qezebg2C",
-	"hXIwGtTarR9wPeingzArqaw4R+1TnpYaOQ/wimAuNHv+IsFctJi/2WjuNnh428FDtCZ4uo0cfguRQ7BC",
-	"wQz2VuQ8Ert5dvG0bTTHLPZ0npVW8QfBEzNlm0OjBkRQIvASmyYPhR6mos2UwOSiAhoCpaFLu9EKmvsN",
-	"M13FurxcPt39YdNwE34nDIRQIca9ESLz4O7XFFzYRgjutdQ5vhYHfErQUExzgdftG987FwsQyc7Eigjq",
-	"XW7kIT5bQ/04znx3DBA/IIcAN8XVpKO63IgGi2UilIXwP0TeOBuIRHZ56gnS0L6E5EVsoA/JHxDWdfKn",
-	"JKH8EJdB+9Ck7zLS53jphYK0Jv2Z+v94ShaRGsHO+aUoTyi4PYNM/YEloK0f5nWPD99vnou1t3vrDiZk",
-	"gGZasyDcPituYGzScqZtv7wCb0bGinWar9ygNx1+v9RswyRXmFiPD2Q6+eqnlkud8tyOlZozMXCgv7Z5",
-	"JXwSsYFWtu+24URw3Isys/0rveWMq3Mx5Sy3Dn9o1pu79ebekr4xvGYptFNrd1P/+AYxSnnMTNQHXKY+",
-	"a1PeGFypxgA2/v+iXzZ0dj5nrwj3nLm9lQ72S3tl76q9stu8LlkGhzmR59KGfNSwr5UgqV6ebbP1+PG8",
-	"mKa7ad7c9svHYL88te+a9UP2cOdRo/7pL/BhS7/Zoppu16cgA2apoATZOtuYxDcQk/AfewXnoGQ3zzoG",
-	"S0Uf8vzYO+XxLWSWjrlBGu6ESWU14wobbUiEBlHnQec9pFJdGGY1k7ajHsZUi5fUzybxzmxAYrG574MR",
-	"7wNG/RsPRPiFmNsyE7/hNgCxFTFzAhA54nBz8VJMr14dfJjTM3Sdvh2FEEDh/Xc5DjDjIXHsN+o7pM14",
-	"SS95kvDkjri2P/eh3essN64nxV2yN+cSjTm39upNqp7CaVsuk1Y4nVvL9VuwXItffAX9Mt1vplLBLGfE",
-	"ziMTXEKvBFuzDBr61g3O4mrMszoL12xNz62MmG96FutbrkE+fKTa9wXGpy+RNw32HMr9CxR4WomIvF2Z",
-	"eNy4Jy3Y0D71w7vj1ehGhBVEcOlXXYD87UAwt4b1/TCsvZhYxqjORdnWoL7/BnX42tepLJcxpKGG0ct8",
-	"CEhcg2EdtPU3b1SHlZhjUPul3xrTW/kw15j2m+RaZEOq7YZFW1GZXgvlBTLe/Pj8hD0qImVjqCtvU4kV",
-	"lJWPdeYepEc2sGv6oPED5onAqHuVVumE9TIhsGu9u72nRyoBKlKZBA5S2e2HcQCfl7u55wx/PWapVudR",
-	"kfA6Aw7acy4VVkZtK7+WrPwqODzucy5ydj7mSm31sq+gxOYWDOVKZutrbMu9tuVe23Kvu0re9S6ouVxN",
-	"ikuRkbIrHSh32fKcXUK5vfIr3vVpC/u6Vds/1UthvvIPv3X1vwFXHz53Xo62ZFHIFdVnbp8tlzNzmwyN",
-	"es7QloPIOEiZNovdyGI27ksM/zpr2ViZprn5H7H4bGQmMVjuQJKrmFbrmpMhXOB8knVCBe7G+xEmcCsw",
-	"L0SQarsVDPfex0+1vSZ5MBCWJ9zy5fpMcfaUD+lJHy23Asx+YhFlH/bZw/1Gs9HaaXvmNgjOgUvnBAi2",
-	"fuiocLLB741hJIEFjkPPDm1EsKPd8cl411LfCAYwUzOnrxSYD36QUpi1ZMVXfPorPsA8YVBx6Qay4Vs/",
-	"f6I7yqSdYF+NYjds4imEI4AuH2jDRC8BoRydpbKLx7EveGr7/1p4EHebTXf0U63OqSUEG2a669xL91rs",
-	"3kJdeI6of5DlZ9yIgMw2FwIchZnD8xLGULvB3hf0hiobN5WXYu1utLfROGvlZglXbJtX5S/HU8y1+v3y",
-	"Eco8F+0YnSZmPgPp34QYGt/E1fnnoTh0jHzr/EyPgBLL2Wu+8zgI7lGKIUnuk8btjnJP2Gu6y79vNpkR",
-	"Xa0SA6Yf9Ehye9GZe/AmaJ8Q6lAb7Am+AGLBSMHcUdIaFoMPGUM42M3mlH4us276YC22AFIJRE5wa8P1",
-	"EN40fT1WGAPuiwzaV7knogVLGx9oPRX0K1Iahmc1ExAiXZuHE7vBvtRpsjH95kZthexYUwCqxI9Z7kDr",
-	"g0inA3/pXhP2qPuWtXZrt3lFd9kyJeUK9JNuca67T/8SU1+7T2/1KlV3720eIt3oLxB3GcpMmMoX7pZf",
-	"SG8iCD28mNr9aj0o/DjvYzQP81a/GIdp1/72+K9/3/vlye6b/f/9/cnBP/7+8/MPJ7/8tLu3f0CBqPDc",
-	"tb5dUiW0X4p0GYpNdxLX7ld0G8SaX7bV0Zy9ThTBKxqJ7/Guqq/lS6vqSts6OPJxxGLc/OXfTYfJC38F",
-	"GgK3TQu/a2yghJHz87aW4Oe5hNzcOzp9oUJa02uOXiYERb6hlU4quzbuKMjk8dSKTHErL4UBFfElOkXd",
-	"2hYCawgeXu9xCR19gJfCCaq6VPUhN5b2w53pSeWEHBlKBRusRFm5PPcpWGUhxJaIVFgxa5w998lzMFK4",
-	"ZVp1xdpGCL5lPSOk1NSwpIf3K4ftXIf70EHOrdZt94+7t13dfoRSX9YXKbKnsTPevdjsLEVLxaNKNj4G",
-	"oMGPXJPmzPnAeIo2bEj+rdukG5ib88JZGxmRf25F1rfSLryPB3gd0bNek3D3WaBFuFP/A7FcKH3c1xQk",
-	"hyXD3n4IcnNWJTGPA6QuTUUGfZ0TDR2/MSnXUdCXkQ8g7AfdvgEnB3diKxWAr0HQc1YeGpH25onAp/DK",
-	"zYXgkGeWisCrAhIoTi6AGb52ISbOdglDhG83m7mIptGKzmzR2K04vA8ibWf/FF2LD263VglX0OznSCH8",
-	"HHfABNrKhnKYXjM+YK+KgqHbFaZKJLijgba8HgrFh7Ix4YN0uWNdSlhF7GxiMfYK/+AQLx1zw5yNY4Wq",
-	"DMI/pbtXO39+iPOgge5/M5CeOVucBvBVB+NvbetdEcQ/cR870d0R0eGuFL339Blz99VraexK/Jx94YEa",
-	"uXLqKMWzTI+ROVAay6w+hwKxdk7uwwYjY4nZk6cpKZhMIF6xwV64b5u5RyEQRSWBgcJEJb4yhHiWGdsw",
-	"lYCkQQQTH4tMdBSSB7m50APNKLuUl1Kd09XrcAO5OS5LAvozolsyQQ34IbFgkM3IzelMf46YBQfdqZbQ",
-	"rA36rbbdKtscuY3fApiWY/fvmOJFOstR14hmPmIcyQCx8/PDGDj+WruA7O6ouLnXaO023C/jIxbvPWrt",
-	"PoIfnItzpm2f7bFnogv92WC5W7vsjfvsO0eBH7Kj5nPK4VUz3Ivlj0aDhyTN/4qPsMd1JS8pQNCTiFCt",
-	"Msuf3GA/At7V77iOehg/Edk5K0xwJ5q/DXFgA/zKOajRPSJif+XzKCF/W4uutNP5OIvXnEVfPpklvi0S",
-	"sngSXKazRGRzd4BbCa7YYBTD5jfsWCmGBJ7YZO/f/xeMvmOl+BGL3/Dst5H4l7/4Dc/+/X84+6s2//5/",
-	"2I886/77//COevPv/z9ctdNgT7kREePdLhGGDbWxmR723WntT4Z9oTwU2zr5BRHOAazEUUfF//6/ccTi",
-	"EdUpjERMkAzMxuHxN9r/UmYslRduF//7/3X3afg/AcRepc/mPu4a3DS7zc0/2jwuySPWhZUyoyzTI8hL",
-	"MjPkXcSpsOFITbo6EeUluikCyundubfmRBcwSkaMW+ctOE3Qh6g2wdFxgfCijkJTxak36QxeCFH29UC4",
-	"q9FJOcs0T9osbrYet9jBwQFrtnb3fHv37/YPGf0efw0yHto2AXpnenO4i9ZhttzbvYK0s9P57r8e/soe",
-	"7jQeeWrLnd/3otbBn+GX/7Hsqvoe/SC3p6oWDn/Yrzd367uHtSsYWU9nKFkDeJ/+UrLXynu+udImrxTT",
-	"R8Wd7YVAeWPnFH8dBW2OcRu5XTDOtDovNMec+X5IJT3vGw6yuRy9e+Wp/lAuWmnWD1m9skSlok4BsjMF",
-	"1vE2MTiQnqogKeD9y4Xk16dIub1W1c2Sx3Z65PTKuD1zMMvDf3zwfaO1u7ffOPj+8Q+Nw8drE3mvN4kF",
-	"YZHXciBXAvF/ukHcEZmEzqaucnveQc/ddWlVtz7+V+Hjl3hSC+5YcAcWchhGc6BUH8S5NNAWMDdWnRzl",
-	"ZddfMGN1JhLvvoBLhiZHR+WGdV8o9KwitHjPBOSX26Rx3ay5ewrvOXvQZnIwkOo86qiflAR7RDnNkUqD",
-	"VYUP3754ukMlq0awnk6dIQORwthZkP/reW6YeP3MlSraK2UTr8GOWTLCk1bqiAzT3G8edlQMpkzd8guh",
-	"AnI3dIU2fEKi1+NAYGZHLJdEULfUUSMlfxsJZzQHtNeYT9jD/eZhUSDSi5As9mTGWfGoE0B/ZUROgI9W",
-	"whg3H//VSsgyctoeGiHIZwM8MhQm+50RH7nRUV8dsurhsGfUPluqbjpKRLKDcIAwj4KHp7OSCQax3LN8",
-	"vdlQZMa5t+4Xu81WR6Xg+jvnB6BxQ22MPEvFafgqJsZqXxZrdTr75zZ9srijlLZ96XU37mIg7IUm4W0G",
-	"C+0fUA8P8M5rGKIbEViFcZerRCY0hqe4V8kpEDR/H9PGsmlETWA75JjJni9I9nzBOPsGe9djdqz9zXSo",
-	"YpoIxg38DKaXrqMIhAu/G+hB6J1+LnAh3bpeEU5YhO9bl2n4WiF+XM1FQPnLvJ5DJNSxUrXl496lW28G",
-	"qbfCDD7yS5GsNQG4s0rJfwj7fwnImhJjL8a3wLXrMj1WwnoVNw6omxMOQMdiMgka7UMMnmQJifmytMsj",
-	"81O9JNhHjJeeTfxfrM7Dkfj5wUEeOV1G7yg0okDqBegE/6hgeNARhyRXrdn66+EvTw/+u/m/C23c95uH",
-	"Uc1KC2b887Iy46kzRiaFCeTmt18k86iggFdJbl0F7Srq9HaYrl/SPhQbzK5hR80q6ivuzq91d1ZonjYJ",
-	"/qsVWzFsOO7rjqrWqeWNcFTSXizXsl8KtXcvk/CkosP3WdESL0Dp/O8Woumewe8NxvJ1RoigMTdMQWk8",
-	"hCymrUCuJqWuax3VdWcZol3AIOMtu8jtIkgAkG4IJC196Qz+ieeLcbbvmegoHKa3rvrc1EtQ07XsEHzm",
-	"2nbISig/XM57gvOjJdscN9Nc4gi+5KaEN9lCBINgwE1VFNs+J1LdWnUFWbEMVFCr0Afjgdkgv3gubH4I",
-	"N8THrGAOr2UJX38/kBxMt9f8YXbFT/oV3WGOFhvb7uOAyD7XwjCtADIhpwd438tAbkmO3Xf833pmx3rQ",
-	"P3oyoP8gZt7tz56Kp32uzoknbiAQJlGGWLCHf/347i2eFwZP2ZmJL2IKHpMBdMZCkk7pcYPFapSmMeum",
-	"gmeGoTUfRyyG0FPMdNZRcZ6KijE6idEyNQvZkDRG3fPlMiEiVjTciyGp3KDOUSvjvp4T7qLi5Y6iyRg+",
-	"oYm4cRVCbLlQkJiiLbxgLVNqNEz4dZlSy8Ry4LPW4bNWOrcDfSkSSGUUOB6UGE/nbZH9wH8pNWEDnYla",
-	"lLvDmF8mXCXmTdu17/ZbbH+fMrTs8HAlbxHX6D1OeJmI0LVnbOZGc/BUUZC96kB801Dxa7Z6b628rBiD",
-	"gMKyJWML0jbC2a+j3RG3C1Gcgj3SWMMq3wYGNtbOeF6vPSzwSGTcCEKbr6+5K9N+J0DvCmQGmEQBjWhF",
-	"mpqA3y9EHJ0zQwatl0cQSdRG0NbrKMAWSgs5JHauddIm3BiKdUJTRoXsUVTMmqEWgBExpQGSAnaBzEpu",
-	"VMSs7F4Ii2iPMZcWoJ9C2UwKgyKzeD0zlk9wTGUWWmO5lcbKLvKPeQaJB6bBAvEJHyXSMps5rQTFjwF2",
-	"REuDkZGOCmy6pLpyJCnc/MCwbp9LBYMxaOk02BPevRgNDRvwRLAz0dOZoDov966OKnydkbIydc+bgGVF",
-	"UZgrTATYOpUmAvzl60j6mAs0DoKWzwQ3064ccrqQ28SkAoA5gDsVwxKt3fpus7GG7n8Ox+vL6P4qDQHj",
-	"2Wr9+6X1+9zU9VCocpy0XZIiTsuXZBYI41QKxt2XdMaCO/UjlYiMjfnkiFE6eoBgefBapg0EOOdlOa5Y",
-	"jH8+dbI63qYGrs0CgKNbaQAcOxVylfYXJIVmtf9nt3xLstf50gYoFQagjnND89anpP/CXnj447P3HxjP",
-	"rOymwrDWAaJndpsRe/nq/fEx2z9gT198YK3v9xsHu/s77at0Pwuqv7SLg2svM59OiJgRTk8HLR7NqPAI",
-	"NW1EtYIaFavOnAZVYGgACL1XyWyUryosXrUChD9tFOlcTc3gd6wS+EHBb/MRX1JGz8pO+GRXCk/fQ60n",
-	"U0G2ISSBtRIPDLNae+l6f2UeLlLBSi2KnJVEIJ2QTUKUs/ITvtbNeE9vQnOMECMMmZdCOlVStz2pMA2Q",
-	"cWV414KoktZ0VKVjEwSgF5XTEpLK4nK8YU+nqR4fddR0oRNG2dzlBcge4CH5hVBMXzp7oi8AICnDBJw5",
-	"orQSjY56Qo3VULn0+XAoFJsFpCEzHgIJnWkyGgJTnTdcipXaJ1OLJhOWAi0z3OA7obgFa4PkB4Af6DWM",
-	"GHvMy17zh6ijiMMvqAe62qM5Z+ImV2gMuKJSYcBf5hferegyRcuHYRdfegxdBjem1ysjj/zXAZDP7up+",
-	"1Rs4eLfsV8FLPwgzSitV7RuMj6FrP+aGJW6Dbz2qO6itMecQqMrQMrVjzfr8UlT4UU7KpXwYQQ4HjNWO",
-	"KnHmxEdsoC9BWiFMBqS17mFR15DLrCoAS9fQyzsqj8JSLCe4V9tw7O0aJnDWGS8C/Z1/AipuvQjtgCRa",
-	"tY1RH2biUorxXFftY1+PTcmBQrYEYjKJisQmqMujnClFGl9DMOaTCN20LqVdCQG/llajQaOwXlBNXgzH",
-	"odnrUw80ha4eiBnDp1TRtTuv909B2Uzri2X1jrPVbrTEChbpPX3ledSLgZhmq1rujSNYFvJsVsbfd2oZ",
-	"bmHCzq4uClTc6yUe+BXk6MZ+XsrVFezg7zM91AYws0qMc5JwzC1dSiNtuV9dHjqjXnoJQEqciSHdCYvI",
-	"JYJGYSPsqmj1CLo+eDrVNpVW8EwYi24f3gBpHUg9wZsfGKbHKrQa6+o0Ffx8FLbZdF+9LK9WosFC7RxC",
-	"ZviZEaorIudwWc3ivs7kv7Q6TfjExFRkJ61vAp+F3rbebZKmo9w+gP0SYBhupw9hDXmKTbikKhS4PzBO",
-	"E4HOeZtXYFF0rl0caUXnHKhI6yjC3VDDPNSlbhXrutcD4gwYCfCYXwDXOzHKu++aUFfOkBPrKLchwEV0",
-	"0gHw0NTocbfZxA9uqPDOal0fcDWp42+p7q6sO93uWlw2lQJLxxdMn7mPXIbW/AwIKvh9NI8nHRIGWLFf",
-	"pDh06qqweWrtx1Et5RVX7oKIGOhMOck+hezxv5779mpWx9ZuiX/9Ch7GH9Ylanef67rLv5Z/c5Wycb9X",
-	"S9VruQ25rdRa0xR5Bvvvzlki03KqDbACp6hUQagdwd6gDpWm7xy8DKRjY+tLXo8F5E4p40ChE3rCPzBe",
-	"8RbNH7BJKmyfXJuQA+l+cXWfuikiYHdHBHxVpMoQXopQEFVyFp2dQt4YxS+ASxNU+TxNd2U9AGq5m0uR",
-	"zRGOJ5uKvfvhRqVcbUHxC0HxuEeXO4hrYuFTrsreB5qsbuNP1kgx+cfNzS/pS3It6MRbXWEBR2iUz3Y2",
-	"ykShVb5KnI3vBLZBGXEmujyXDw12TC6R9QKETHlmpOqKYIGg88sT0VHSsFT0LOMpdnKnG7zhHkpewq3u",
-	"qQAF900n8AcgUYg6ylBwjvrSG0B9ub9hR3o3zLhNozwjD+4IJxNKE+mRSo/dO4hbISmQPYAgdPq2wWKe",
-	"pqc6O6XwWdyuyNAdIZmJ+y2+eOpNUUcp90fpPQs3UegbQk5IkWcC138NXwM22LW4Gl9d2omnaSntNIBO",
-	"2bXyp4ETP52gKsTuT2XiVqMV7X6K/BPcdlnVNTiGg3zbUMA5yu/Ye7EnYets9eDdiyVOy4M2SL5iEKrr",
-	"I8YoUZjRkHd3kvbIiTCAMGH10Lg/2YL7vwy4n2fZhMwMpkd2LZufqC3mW/xI0QYKA3cI3QK8vSGpcvz+",
-	"FSWLpGUDwYnsFBn1NUs0NT7E+tIK9mB86MlkKMxis96Kz/ZR314b+bab4pZ4ewHx9vOZr78y+7bnUfnd",
-	"pKPz+V6m/yS+Ezrd98Cw2L02JlyO1Udut4nPw5RLZYKtObXzKvneC/ttmRQj8Lv6LOLsgMoMkdTbjbL7",
-	"nh9yyKHJK2UX3QKsnVWkwX90z1gmvbg9Ll/guAC75QaH5beRGIkFPPWY4sGiI9iYIQyU8IlzSHwZa7D3",
-	"h9pITN/0CCgNRD5jLm2DvSU6eSATZ1yJMfpxCZ9E7AzanGigdgE3jRJIA5koed63VEGEiICOguFTJqSL",
-	"bMZQfKVEm1md8MkDE4aO76MxalPRSAqedmU86O+wXAu5592M4WGlI9uaAwEIGYKN8v+VrMGh2ivhkyP3",
-	"qRLR46PU4uKUBUopGVI50Gma4wWtVoRKePYMUw4zo3un0kn4NPA5JdakjaaIfN2mwZxK1ZiIdWvZUZ3A",
-	"Cz/iTXeO6RZ33wKOW1rT+4Gov67sxX2PAQaJ/BsJKK8EcMvM6oBc1BX0wCMnQutKfLbzwQVPOZXIgoju",
-	"cwPwbJFA13phbKi08a29MYo2Lcat1g32M/RjHWs2FHqYOkUmDJURcNtRGlL78HfPOcEzatOUzJPeV+St",
-	"eZq+dXP7ollrYG6Y08V7haCNmwgKM/dBbjtyg2+upG7AjwOhG5RE2xrOu56LhYNVF4OhnUAQB2Ap7tSb",
-	"qcO+zbpeW8wF6hkFc7K4ArN7tVQvBF6AbvRfCxOtu81m3hw74ZafcSN8OiJz1rnAqkf3zXHL5MTcoqNA",
-	"ZF+KzA2DKSESEyFWaiyNYAfNPRaP8snGmCZxvx73ZSpCdqJLhN+mP7JQ4p4AVCz0RWSp5gk74ylXXZEB",
-	"KbVhY51dMJEaAYU8c+z2D1BJI4y5yWRu/pJKhmKeTL5qd/bWtvkcV/YpVz7JBxsBenGt6s9mWg8W9V2D",
-	"a5wzJCusiHIPyrl9yD7AexY4guDj4Nuo36diD2OnnOMdqrZQ2rKHcY+nxv0uwARLLhC6gpXtP8wp71p5",
-	"WXbLKLpypnUqIMNyx9wct7bLdPOAld228rhjus19Wfx0hbMNxwlxxRCbnz3kU71h5/bzOE4SIAvWeuCb",
-	"V5AeIwAuNeRnI5U6KROHMwTwQziJDfaWD4TpKGSdgD4WntI0E+c8S5jV2JIDqPywG9tVsmQRmtbN/+vy",
-	"S0jCuIGxlXrsujtustHA9EBX6LtOINxcapJoLc81IhbBJR654rJUJruTZNu04Ms2LVhwFx8IbE+wdW6u",
-	"RQEcJwkJ6DUVQNG/cbetwiGvob5+hkH+CN2VAMFKBEgItyEJhuJudCfT7YSO0j08lbH7/alMDLQXKgBz",
-	"cBpHjGMCO5h/7n42THkXikqUxvd2lH9+8cVr6RNcg/X0ybfLJO/Wa0sj/7XQyMNhWMAhv4bAWJZL3r1+",
-	"LcfwXFg6eBuyx98zG8cL0G87+ns9Mua+Z7I2sAvWw7a7N9wAyXuDPfOqHIuH3cQ6ylg9NGDMn3lqIamY",
-	"tN4tPQqkB+SuAt5hPVMAj/g1mALXwYTeTbWZYjstyChwu1eUNF+EunyeiNtSln8d5tWUt7YFC38hJvDr",
-	"ce+MzQQfzOeVgQSQJ4MpVgV29WAgLRT1n02AlRqyCVm5zRcSX8Mf6kYoC5TTyhr28OeXxyc//8henrx5",
-	"HTEjoCKGHTZ2d9oshmva9No4YrFM2jE+FX71wLAuRMkjFifc8nbMeEfFuDRxsGtzOhxqiyEzA/B4ZBz3",
-	"r+mLNNUxsc7gq6QJpHXCaRS3RohuMw32ytI/PU2dUImfdU84TxdpEThLtbGsq5Wi6YUeryk3Flr/uZEb",
-	"Fr/mxtafu+HUXz2LKQ8YWnd4loXIs/FgbZQe2QY7Zqn0xVA4qo7KiR+0ct/J07Cz1oFbaQ05vb5Q4XEi",
-	"NQIaELedvwwP7OmM7YfLOwqh4KHmqjApdKlz6j3aBrBxOKO1oxVRrK9HGXVxlpaBro7yxOiFmGDTwUun",
-	"mX3VqVDIRdFNgR4odEp21kiDvRvis7CcC+nXOEJYMogn6BQ+DwX9gFPQ6Q3VUdismHZ33GBPMj02IjMP",
-	"GHyLj3qUdYXPIcHH426IR0gYiy2rYXqw4j1hu/1ZO4IeP9+nwWeQCbQMiDmWSew3HACacUuHoEsmukJe",
-	"TqW4ase95Jfvk5+eepgfKsE801Xag/N63e9e1ev+f349rv/C6/9q1g9P65+++49luvdDAs/LF5yTEexC",
-	"KmTC911EjXCrYkXihI0TPdxgD2esRYig1hD2+AU2IPX7FLfBgE9wt5RWpNi/0MqBONW93hwQpD77p+ha",
-	"s+ay8Pq/Tj999zCif+z8pWpploR/w7eu52K7aAGiQVuwAGtFEddRMmkzvw06CiQn+/1Pt2NLEnfOhZ0a",
-	"Ct1Ord0Ju6lTizo1buF3FTQa3seFy9yM4cLCwjdwzPB3XOTpKwp/OpVJxy1uJ8d0+Z8xVNbxdm5nuuHb",
-	"tFoLGgkPj4nYTycv6j+4DVL4rofN5uPW4eHuwf7j/ebh4dRn/Z9OZ+Rm96nye1ZxMcOLEEtNXKZGJgJl",
-	"pbTbROtdI69y/hFVCQfx7Q0yL9BnDbGiRkArjBDFK3A2QC0x3LUOyJ7QhRtH0cCiuqJy1rfTQkApRMLo",
-	"F8uH26qIhMqUP/Qfpd2F+Hysl/CCWPrRtCCnLXFBW3lH6QIEHgq0eyLLRHJqtX/eTcTy5kM8c2jnt+3U",
-	"4gptI3qLInrWH+dVMOmrBqzwYwSOiqLIAlT76iQVhSdGV2Lhi7yqUegUNcqAvA6gJgNkw10Drx5E4VdK",
-	"fnDr+PJnWoktuvxG5dEto8slirY6fs86aDjQgXGEXQL93/M/ePcSWASQVsA3LQXPGXyrUZY5AxqV6BE8",
-	"ympdFzxLJ+UnrEdUfb/B53wT1HlZ+mpnkFlxIxL4ZKqL1JkQihkh1FH+eSMme4yrCfT696NJPKl0oYvD",
-	"GiKanrYV01sxvRXTWzF9m2L6hVTS9ANH4jVJ61Twy5sX1ZAh8ImQMyHVOQltozGAXiW8c3ndUesKbJje",
-	"VlpvpfVWWm+l9W1K67fa5kRDRSnoFmy1ov15ohtIw29cdEszTcg/xaCZs8WwM5FqaJ6msS8nzyw2yt7c",
-	"8oaHbQX5VpBvBflWkN+mIH+Ss0hdn9Xt0zo3Ir1/lJ5MOXSUp74wKCJmYEJQkjJFKYNoFwBxGqr3hx4v",
-	"WGEJWTWU8zZXB77Zv8gESSGS/F3ihoJnnmv3RK1ytZIPbnW94Ffy9lXDRtWXoQ3OPG6YXZ9BrL3AZgcA",
-	"fWJ6KJXUqrF6Zu/Eb7lbbgdyRV4xz22iDsv3wdFUfSQ0AcD6yG015FyFeHvNOlA5KW3rPT1SSQz6hAgq",
-	"89827ofa9ROTiurGURPzFMhW6lLVQUjFATjYUSRqZc50h+yA2w6ZX0aJf0S0pNeHWjnVxVVR8a2j04kB",
-	"ZzmMDBhYRJnjGx1l+jzjA2wiQJTHbstnvGtRAdsipyM0dvsXNVucQdH8Nw3mBh0R/4o5IBGandmSuC4g",
-	"cf2ZSn6ykaL2YStx3vj+6Atob3z3dOqXAbuHW7LgADk/dpbagCfYsh0Rq0TJOWOI+ZdeTZPzsx/aMkw5",
-	"foB+69PxXIZDtQCj2ow0tTSQW6Ml9ct0V4lJ/fifK5tNlqHuoRXeYkrvInkP9mIOB9vLqnDWZ6VVSVjM",
-	"5+55q60w01FSbLUKLb1kD+BkwAoN5NC9TIh2UKfGRyRNBP1LkXkaGKvLXUXBYONqcqaTyVEQNynAqt2f",
-	"7GQojjBeKdU5OxN2LITqqLiX6QEWwMRWxyAUgcOUqxL3A7by6Yo0FUnE3DK4/2JZTOZ7/0A3a+ht5CYk",
-	"DZBKiKwSmeD7H7ljM8kbFU0xrwaybWk7qietaZPb3RfQWDtjVig2kGrklrnn+74G6Jo3MPAt0rCYRuRm",
-	"ijvcjT8RXSjCwR5EUKgDjJCQuHNjlwOnQODNfko0fiU+2ytUySKWpJKY+bJ0SeZCqrKvPsLhntL61tp7",
-	"zajmNsyVLTxnEMDlnQqsCNmAW53qczdlqwuPa+2etNbuCFpazJskbJpZqjko7BVA1z4uYtCSWnrtH+Oj",
-	"CjwJeDhPYZ+aWrtZBmrDr/0Pq32oKvD29LcrDMeJnMJi3ASiu3x6KhS0E7/LUFGBfNjGXb583MW3a89D",
-	"LFFF2AWjE/mZq7u9djfDMjP96fMi2mJveqlyd37LSXxdnWBHdipksr4ZWIiZ+N8tJPE6CZYJNng1LHaG",
-	"X5LxsYqPvGHoO9lDUKUnMsxJYLHypkaIf92GZshKLFs/+yneD54tv3R3Lg/rt0cdtmAd2Uxib2BjmSg2",
-	"wIGv5WSu+Dx0ZhSjwHBjm0XNhckJvxBFaUJ0epuJk2X5vVCKeDpzEBMAM5ToVWkl1gl3nQs7LRg2rF/c",
-	"Gs53xHA+2dgo/nMr3L+lkkgvTXDXrBtDW8ns8E8OJZIlw+sRhw+wOv6k9Nh5cb0nWl9QtwgfD4Ig3lTj",
-	"7vj9u48n7FGR8DFey1DDybwDGXQ3wIHXh68okItWiaon2F5gsZNfZMHYuvrfmLWrdB1OKhq4zihSgPbS",
-	"mf+ZjFtADgLFRNXhZRxNr44a94WKmOGTqAREo274vUwIIOmiQum1LeVbWyBQPfDweo/LFLrd64zFkDOo",
-	"S1UfcmNzBAjKOyxQPB+RL3d3CLsx9D8tv6/J539E+YQb0j2gBUz+EQpBANS+R8yjGQs9rXzwaB3tQ/O5",
-	"dfVzawneSuQ5TpqQe+RhbcHn34wi2EY3SkTmXeI9vD6JmV7UpTLz+3IiyruQNu9rYlcMROrlJLUnZvHp",
-	"ZmylrHuMd5Tv3akDYSb+piqZDm8a6+wCzjmEVXpgFECnBdFRPTEWxrJy8+dspFgv0wPWgquxATS+wz0h",
-	"4ZNpqk6aRked86EJ5aA6S0TmfiAgum8UClAmaNYAjbb6onsBiYEjxqldNaTcsQMEcjjbsexi5OeY0XrD",
-	"E9y8KElfhq+3iytjhFtq+kw5ZKBoD6FspOsHI7cmOruAVXu43zxksR5ZIxNRd7+W6rze16PMxFFHxe71",
-	"7iTGO2uQFFDuPL14pb5s0pwgF+U+Q4hq/8BNn1rFToSxInM7QFwKJdV5Y8UsOcgxBHHO67Q69cCVgkFu",
-	"HW8yX76lLbsZ2jInDJZwfDekNtumt28wvX3n6wpmSwfmCX2Wy/yoorgAEW4xQq/gXhN7NFZBWQOObEpd",
-	"e1UdHO1tbvya0lmk/tcpHRiLs77WF4tal0KSjC6d18HU/30BMtu/cFWL4OsCHuMsloEc+2XZYo7vIuZ4",
-	"nG/XxRS2pRMwH278kjuHaSCMcVvEEM7WuUlkEQTPBDlx0WFx5rpW0Drgo+XOD0iYP0wdZfjEsId9a4em",
-	"/ejReDxuGLoo7L+uHuy0GceIKfYDCIe2LgHD5X9yKsBYPhjGHQWoY/8HI88Vt6NMxOxhfNmK4gDeffnm",
-	"+Gn948vj3YPvgVc+iVh4ClzkFEbEzrgR3+/vgEvSUYDflYbFv3se7Ih1auE+/DHhlndqf8YRlfRCcwOw",
-	"oji7ortBxIzuKMDleEZ/fuYuCb6azfilSE07J673kC63NBM9ypgeK3YhJuidKYoru/ntfv4Ml0nFWs3Q",
-	"PwDdtvBtG+xYTQrNBJzhl0mRICs/upYddZ7psbtkyEdGAIScpdyKjKbLWfxB2GxSP+5ZkcWMmwvcIdJG",
-	"8N/dfegfYIB6TlG3IHh/R1EbAiyixhaDsN9gAE6Qx5lIRCovRRa70YYtiGB4QjDst5pApDGWFjqy616v",
-	"wd7gOwytKjQwg+XrKJ5l8hLcVnCTEeGtfUMG6ICoLXnJFIrXlyLDX5xNGKcFcLfg03MGJnzHESHO8a+J",
-	"hGCHsjQCA9T2/pF4lDCuyo7DuXPLQQMFD9x/jgCBL54N2ADxKEtjdKDPBIOz1mDHuGAAQQfa8lL44IGB",
-	"LaSEBZebZ26ReiMjsIMD4x3lx+MWGODw1CDYhq4RD9xfoDG9YTxN9dj9bYBevTuQbvPERnQzYbFKWVGl",
-	"PG1Xt/pK425y+/AK1b3Qm8cLv6w778w7npZ97Kme9+DzZYyuRLQGCO9ievEvToSPsrTWrnnBOeSZVSJr",
-	"0OsaOjt/NBADsxJsA9foJl31ihVYwQn3l545LaeHwn3sRQuYSONUZHKaCQ4DQldaKPht6BVPURLYi04h",
-	"9o3onr7p/e3vh9kPP/7tH79lJ+N//vT+2Q+vXr//5ZXefc1f84/jq7/Pss76jX/KpMrSe8MTscC5l9Zs",
-	"Oyh/iQ7KfxOTV+ons61evyaD+CW/FKErjSnzzyxhFFd4nSt0UKZbqPkRmRHGyjR1xvNZbkdLu5Z+wxGs",
-	"rd++3RbGtGSbpxi3SbxyN+Jx2IurH7JlIMnhDSHHBaoKlfc64Z1zYfPzsyEG+Su3cL5ue2UeVpg+4TeO",
-	"ibgueXXvwcLryJ81QcJ4+/LtkMm8RlQfHEaon+8LVrgHQikUtABIkO71KBRBHRH7fDgUyrBxX6YiLx33",
-	"QYncpMCAxFqGBQqE6zEsrqMhsu71SmI1CLhVeyHTlH6C+d12P+QrJF2pJXIwG7eYsC9rr239r+trcryJ",
-	"ZTjjfj2i+K8UyyQBBz7qa3XRgFSItQIICZqT1ACQD3xEFAKW2vggcI6T4plgF2JoIZj9mCV8AnI9XOr+",
-	"DkFs9/e95oaJx2f5bG88A1nN8gSMMWVSJze962F0oulNAqPTp41NcRhcqX++dWapWzBurRgMram1W7uz",
-	"OKB5bU/zYr6UG3tKD5m6bbfqNrheZJnOau0aJWyEmy+FukXCDoDcBC70gKCDZjOqKfG5/CoqGIQWquW2",
-	"t7Uo76xaRhbRd6KmprMNW0FNw5uwKSy+ZQWd6j/fMollfxS3YYRvKB8d5C8gYr+QiX6VDnn0O/17cur+",
-	"ENKLa5RZ5G9cLHL9wbmyJuMjtV/3KTdKw4Jyce6DU0dRzpI5kwUkqirg6CtUa4QM7Fr+QViha82t3ZDZ",
-	"7Ze5Sja9Avua8rUhJHs/pJOf93UVUqyQuLjvZLilw3hNJm2mLbei7vOQv28WjqiUJW8I6qHE2IdM2YsC",
-	"GiOX1M5+NfJcCQKWnGnbj5jReduSYMV0ufKYH30psgKiQ6eIoJAgec61tUI12Ac3T0C2AJ7D/UWQoa7T",
-	"xCMoLHSDXU84wULSenzE5fwy8mmb/v4a09/FEAtsbmlN4UhEzPT1WPlKx67Yhl6uxcbdKhGvRH4Uvq2I",
-	"R0IZL6WuQ5FYYW5If0zboroHcewglRvu1fFUmIXUiLNCMzGEU8lSeYFF7PMqhxdLefeqrfW5lRvfnvHp",
-	"dr4/guuJjDK9vtvd8m9icjyy/Vr710/Ocz0TPHP+76+f3OFASGcVF73TpVIZy9MUK2bAPoTrE9Sgie6O",
-	"PDEKavtHcOBo2JXt84QepgJqZcEOFUI18uDie4JCV4Qq4eaMdy0U2AFooK/d/RDLjRBUSziC0FcJI70S",
-	"cNOF1zxDduyKtwCLNZFnQ4VQFLgrJjBgpKtG0A+ZwoisBbJrYMMrvOgpDaT6TRl1FkOcNhumvCuiHFB0",
-	"IZ1E1r3QVBDQ15koPP+D1gODQQCw2CqWTQ48lTjhrTEyWHjIMW5JmbotM/sEZMpB8LwbjTPhqbAqMMmV",
-	"qLP7Ok1M8fmF0t/KhdALuc0LTwsF47NPKr4Ip5y5k1C4+SMG2qsHAQThmWjn1ctuNv4LhSRBXkMdsbOJ",
-	"7/2YvwNLnWZf8Ra6OA0C43j4+BA58yuK4zAjJ4/TCWy34vlIuZo3/AF3g4Gt02bH71+xCzExfjvBU7m5",
-	"oCpi/2W6XWGqnuf3LY41HCfqy2La7N3IpmAB/Kj1eSoidjx0Rv3szmc9IZJ555lODjfs5evH7MXLVx/Y",
-	"h/2I1kcbFBNmKPgFkxbLIqL/j65ryXEQhqFX8QGiYT+sZjFqd2y6pFLTJohIAaQkCHXB3av4mU9/FyAi",
-	"fraT2H6PotXh1ipqHEdM5syBhkdv6j6jWzrRM3ik/16BXEvRFjthXe861tCKUPnYetJL4md9vi3XfbUc",
-	"T6oxZZT+0OXwf6KiaV0oOps0RkCS9T7CeeGtLuJ4I5uS//Cj9aR90DCnxPXOpAElPuQiilGMkhc/m6SG",
-	"bIN+jjt/o3Hp20q40Bu1zkP85m20YKdvBu+HSZGmmILVnQBonRnbDCwp6X2Ro9U+tWoV9WEeA8kUSCSL",
-	"0sA+u+y9FGIv83l+BAAA//8=",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVal5ipdnT+JlLGUyE9NXDXWDJK66AQZAi2Zm/D77v3AA9Iom2bQW",
+	"58ZT791Y7A3LwdnP7/y7F/F0wRlhSvbG/+6RjzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
+	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
+	"Dobwv197QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
+	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7qdPQXn9n8AybbcL",
+	"26xTbfpt0xsNzbC+G47GwyEM6im83YznNeeiOqYTZL5eHs80S5JzhuHdT8UA6afQCxzHWC+QXJCI4oT+",
+	"DqPUtxCRYsUTPluVPrjdpzpQ0/pR2XWh8hxHil6R3liJjAQ9fkXEBeeX5xFeAP2uHX7H/X5rNuWEsfpM",
+	"7XZVzhoVan4eA1X0RkePD/rDvf7eUa/TkSIppklv3MOMDdJMKiL+j2UAAy5mepWokMotkx5YsTQxYYpO",
+	"KRGyN37/IegluLjzFbyrF/RSodfEfHC03wt6izln+o7vDkbo4AAdHh6i4Qjt7e+4VoYOP3fFdlkG73Rb",
+	"Z1ca8im+IvGfdY8XXEp6kZDzOFskNMLAkPSbO2z+p6A3JziGQf27dxJFZKGesYjHlM2A/xEZCbqw5zE0",
+	"k1CrEC3nRBCk5gRd8HiFllgiLfwEkZLEYyQJixFVCEv9f6lE9949f4KORqMhkiTSr0Ojw8HhYPTw/kCv",
+	"q1nE3rjnvqC5WTQnKQZByrK0N35fXPxghIGWD0rooeqJPMHRnDzhTAmeNMf+y5yTKyIQlpckRileoUtC",
+	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyWUUFix+uKuaT440+E",
+	"zdS8Nx4NjfRQBHb9v9+j/v/78N1/9byTm+MkIWxGmjN7wZdIcYQzNdfLownBt9yjwcPBqDb0HwgWRCBB",
+	"cJJ+P+mlJJWTXq9luPtdhsuZIkydYQ8VPZljNiNSkxADCorMzSjmRB6jKRcofDntv+aM9F9hFc3D6qAn",
+	"vfRfF/9ge+IoGp4+yh5Pf/xt/+Oz0RJGvtPC3/vlwf2/TnrvT/q/4v7vw/7Ref/Dd5Ney9QMu/iJR1ZM",
+	"1ef3Fqs54lOYGiNLJEjERVydwwNc6CPywWjtwKdcS8HeuJcJ2hdkSgRhkSay0oz29IyaY33m3YB/ECE1",
+	"SdgxmvEF+cL713y0/fIeVFd30ns/7B+1L+jzORXecZ7NCbryjVWzFYyWBF8iwxCQwrNA//r8xct3aA5c",
+	"5xiFKVF4YN/wMg41H9IvkTglg7WTKSb+ywM39fJqHwS9lDL352FluvqJ9RN+hxX5iaZU+bgUBnaZkKkK",
+	"UChCpAdJpJKGTcHwScRZLFGoQpQxRROEk0QvkOG0Fzi6rG9epJmHmPSOxffDY/X9aK+35cmY9N7j/u96",
+	"KsfiezOrY2X/0TI5osTqRFstzdmd2pErjpaYKmRsGKTEirKZ4b6Vke9tdSwoU/t7ZoNoqgXF/kM9i5Qy",
+	"8+coHyZlisyIgHH+A3QF7/rrRcZMLolAMVkQPWLOfCx1b3A4OKyxVCNDt11fy3IC1Pev5yd9t8ApUbmI",
+	"Vlx4pRuwT6TmVJqjrGcxp1JxsRojjLSmgbhAGMVEXg7QGb4krJDP2uAicTBhF5lCnCUrdLHSBhFlUuEk",
+	"AVaHllTNeabKooZydgy/gyRdWiFL5YSV5VGMYhrnslaPERm1Q3+azhgXJB5MWGUhp4JrmUDkpVai9CTN",
+	"I72g57SmZ69O+yfWbmlf7tJJHVUX/78nk0xrQn347+g5/OfR8w/f6iuy5WL7U/4DUbI8Xz71M7mSMPhG",
+	"IlqVFSM7+wVW82LuNF7LwP5LkGlv3PvLg8Ij8cBclQ9ePq2P62y1IFuMDenJ3d4An+CEsBiL54TEbaOL",
+	"7D1oSkh8i0NLuMxE65pF5vItjicT0scW9GBCRj6q8wjuCJ0cXeAZsew3QBmLQCWDscL4fsuIWBUDNA+3",
+	"HbK99YesolT5j8hTktArIlZt65kSKfFs6/WM7evOP39hjcOkbVzGaXJ726w1pSc8Yx7F4UShlEuFJEcp",
+	"ZiskiOSZiIhElBmGq7fc8F8GPDoF0TvHDO0Nh8doaEwgJzlCxRVOQoQTzkhlcodDP5GcRzCy8pRiMsVZ",
+	"oiwfbhfYe6ODRweP9x8ePCqJ7aFXbOsleG5f1DBP/0dyFgYoxAtjEFPOHrjfFPmozB9aClZumc6p+M7e",
+	"p+UdwbE+J6ER5eFgwv52+ua10x5BOJq56L8FQVQeI8xWaq61GJJI/Qs6GD6sSzT9iZYTdm4XZyc5dk+/",
+	"+D/3SlP6j57tfZjuf+ozff8d+qAv3L93DBbct/f/2q6XvwV7w7PUc8zihLLZ9wlhlDAVapsfi2ieKwmG",
+	"zTjdRVOaQlgQlLFLxpcM6aUboDd6CZdUgi9BErhDkGkmSc1iqn+wTSmwI96NV62xaO1qKOXRGl9zhRLO",
+	"L0mMsDpGkqcELQSfCZxK5wqpzMacfS8hLMw3yuO3g7ngPCGY5aN5Z494G3dyLAD4k9bNaDQ3RIxV1Z6q",
+	"rvSod93sS4+2xMJOE96qCsmEKztgMPIsUc3wFakvYm/U3xvuPRruQ+xgOPy1vz+8yaG/4EmrHjLnyS2q",
+	"Hy9jki64Iixa/Ug89PgKXxJQ7CWeEm1tAQ0609eZlMbgGlsDIOZM87bIyggtIlYTZs0gy/rAu4m0QEAH",
+	"e3sopMU4+pdk1RdEn9vQ2AOYcX22J8x+7hgdDI+az1DWzyQJNXkmpPQVKlHGtIWwxKsB+pEs1IRp4bR3",
+	"AEEaWWeuj8lw/+jRY9I/GMaH/YN98rh/ER3t9x8+PjrAh4+mR/t7B208o7Sefb2gbczj8HAd85hMPu6N",
+	"+pPJx0fP2pjIyyk4V/w7ZnxhoIkZIUMrPg+paJKAbwPEefjsDM/CwiqdsNws3R+MBqP7YwQ7KpDUe4mT",
+	"kqtEBiADvw1B3GO2GkzYLznbLoyz0oCoRCmOidYmtHoRYUnqO+AcJf4ltn6l3RjzZCK/vTeZfPsf56n7",
+	"70nvw7eT3j19IYCr1Qv3v72vf23bhdeckZadODEUvz88cOtvVxqMZL0FsKxTK688XgG9/Hv58ut92Wb9",
+	"Oy1l4Rtds57DJnkOLXm2LQyLkiz2uJjfAQmC48ZyBDjiF0TSmBiHeclOPM5JTktzSbQWoEiMLlYo4mmK",
+	"ZYVJvu8V0RobhfygLy8SrocyxYlskZXUDre8BFSRVJZjBv6X5777/GptNUA7fWletgeUaf8ovElYCAxx",
+	"SUZ/y4i9rLn5p6An1co4MbhI9ct+JK3Gzcnbl+iSrG5PerS4HusWBKxkxXrYygxI4O07WQFbeO1s3K9t",
+	"Le123t5avk0wax1MgtntjeQd52mrJsh5ensjOYWEj1YFD67e3mjOaHRJWglGwdXbG80vmKqEytbxLO11",
+	"LSzELfKEX8jFnPPL1mGZy7c1nk/6abngTDaSp15RKW1s2oYN9T/LNu5C8IuEpGDQQ17AVt99a54yH6/Z",
+	"uiXR1mdc9ac8Y3E4zq1/xHjFTQqyEbimXq2aJ/MuJuC8pP0pIXHrFGQWzasOVVBTqILoviBXYOByAToo",
+	"+bjQm2umZ9yddzIz8+nWOdnrzS1xLse7GLQ9Ta2Dtterg0ahc2tWnqMKtoNx5yT1TBX0nruYqNG4Wudp",
+	"LjcHrG3un7CNILYMNvfZbT9S/do3C2JS+N5kKuIp8Q37NVeI8eUYKZ47U10M1npHY6zwBZYERZgxrtAF",
+	"QeCxQifSWM4mPcYqTxOmJyFwpAIkMTXha4bqYzFGQCkdpxIn9s3M3vuguNEFYPt5BHbtc0Ws9lPhVQLn",
+	"27ZLX85xNfv55oqIBC/0D3nyFZVS/+O9fmcMEQXOpgmNQC0nCtNEmg+avKPiPktB3L4z6MmVVCSFZAg2",
+	"TkkqxwtHgB+CniIfVcU3byhNoakgRC9OTPGMcaloJKv34UQQHK/gMGFWYedOBVbUpA2AcUPVqjfuESG4",
+	"gC87Z9uZ0Vn9dHa9dGp3qoj2WucOlpxJcOLYk2WvmJxaTXzrSHSAjBsum+WxIrPAEP1zniC9PfrZEHZ2",
+	"YPdwYDYw1JSsyYmLCxrHhN0q05m6rxpug0zug4mOa1KY4yvjalkQkWqmyJlxicImM0JieYzC4mIIoXOJ",
+	"qBpMWBgJLmWfCzqj+gPYRNL41Lm7kKRKK7lMIZw72uD1KV45Z4rkKYFogX5jwiOc9DlLVjBgKrWKfFUe",
+	"cSWzy0zH7C/cqEcmEV8ylOJoTplxHjWYyS+//NI/Kb1oE28oEs5gkV9gWdLC5K3u6BzLfjlfym6s9YvB",
+	"iS1dhZVJM23JKrwCgfKCJ3eid8150q5uaWEOfuOmAHzJrnBC41sdK3wRXt6fYpqQOF9lQ8M5NaZYRXa4",
+	"jmccoxA4oQyRNl4sg0FXlJvEkYFzgbCfJbnVWbV4m8clR7ObYLELl2RVePsKJ7SdxN1YIBSG30ZL1ofU",
+	"pKRXOJlykZLbpaXUfbVvF7dGS4XWpIUuunch+CVh6G+nb14H6ALH6Oez5/3HAcIInEvIOOUMG83pMCZa",
+	"CN2Hab7GKYGEpludppYLfaU/qyWB5f+ckcJJzyDTUA+QKxNNxhfJ7Z4ATTI4/7TdCBfado5+nCR8aa2I",
+	"mGIj6guhyJ02Yr2/EggNJmYdcndxKKyzr/VQ2OvNQ/E2wexOBpxg1j7aBLPmUN9xnt7FUAXnaetQ9cXm",
+	"UI3b7y4Ga1yK7X4NuOwZsMK3fBYXAhJgqU/K5rqMzcVCkrLIKKouB1rr20V+NnqneSe1YVzQemIS0Zgg",
+	"zMgSZmh8n3exJcav2rol5nJzS85oSt5Mp3cz4pT0+XRaH7MzEK2XBepC+HTqGTvnP2Exu2WKwquE47iv",
+	"OO8n+ut20FCUQyWC34RJ8zK542BaKEgQuPfwAP1If0AZS4gEbW5KZ5kgMeIuK+e+m9orzFbvrBvkdjkR",
+	"VqQPQSU4LJC15vwxZl4gvEh8bHLKc2PY5prrQ1NyiUBdw136WM5WC3LXTmwt3rfyZIMe0KD0n6u53bc6",
+	"jaz67RY9WNOAVimdA9t6gcDGQfcwW02YJqT7AxTW7eIQSbyS1qD5ftKjxhY7h/dNeq7yDZsPWNc4OGIm",
+	"DJIBHj46HN4foBOGSLpQKxQJAmVrOHHaFiRKgiOGcUau21L/meErTJNbVzSz4ruOc/q9pMiWWKTcJAto",
+	"xVmr90ssJy4TOViXsoSgKL52rCcs5MZX1rcZhs7/wxmzqRl6sxKubT1INsLOH6N/vyCUzcANNqXadDk2",
+	"toktUdGj0WN04rbpq92dI/zMyMcFiW77JFGmiGA46QOlgy8L4vTO7WdEhXEHJnxmq6qsPQxGhN2UcxqH",
+	"li/IbLHgQpH4lTYjbpn88o/3wYgBLufsHVuP2NfcN3TsQJtqPiMHpGMAuTu5LAUvU/EeVyMbNgjBWFb9",
+	"chHtOmKoldx+KgeJ7yQ2Zb/dhwB0e4iqEqduiggbT/7DRNd6hXveRpypN7PS1eddkoUyXl8nc7ResRCa",
+	"iBQ14ZByXfmGoDeTCjPQLNxDFyt/kZdJwqslwl6S1XjkKQi9y8qnCsZIe/EEWs65LNXxUKX5bjQn8hix",
+	"LElAn2P1GoRRNY/o4UE5j+hoOHw0OjraOzx4dDA8OhpVk4r0S41sNGkJ9SQjSD2jgshu+2ZmuSmzwVb9",
+	"ayl4jr3ln4S5gLuJ7ShuZCUAjtglgcJpKOLQi5IvRKw1ZcAdqVDC/l6FEPaGrWtQbJ3J42gtjrQO0ikX",
+	"VTp8R6ZECCKQ5sM4qY5jdPcUaXMYNi69va+83PYK4+qm1lzwhGyioXf6HuBUfGFjrpVJPIcCzwUWioEr",
+	"MgG2lOdErnv1qX5lLe9xuEWu46dyps97k/oD5GNnlA+2zBAqoBsVplc5fpUdq52dAgKCX/wPieAQGq5d",
+	"4Pvg2PhacPK2xJltRmk97Tc3HhTXmqpmtAPksqLDYlShNSiMMQEJvGhFsAi0XgsZlPq3Kb3Smn2Yz9lo",
+	"HYTEkAhrkuxtnW1gXEA8cUzRKBVVaVLhppv5zE5M7H/rsf9fcbLKh2oT8XtE7glgUXxVVr4qK9srK5c+",
+	"FfjMcAKLF/LP/snbl/0fySocoNM5X9pcGc6i6iIAtsz56Pxvvw1/vfz7aD5M95LHT4bst8u3+/xQPJJH",
+	"apTtXx0uH308Wo1+3z85/GE9H6mBjMDrDS7FeaXk+N8H+5+8O/5VE/uqiX3VxK5BEzN8ol0k/USlZ5ff",
+	"MJLnTlmpJJtiKV+w1roZafxVeYH7xcrmqG+11tbOry12fbX1OSxAFDa98zX5qCwgQ2NP4AvVt/kXroIW",
+	"WpfkF6bW2MaiwI9VzqXlLK+EGaOwwKMMUbZAigfoIlMT8MiaCirKZgEKHdxnWCoVrjy8SDKpNdoaCGbo",
+	"01b96KWNqkdzwfpzKaRamm+7rEwWm2gzFgTxKMoWVM+b86qAXVtW9HC4HlSgFVG1bbTWJXxnw40wi4iF",
+	"5NlEi0/K934KdlPzbOHchgdMmnlDl9qsZTRRVTd8yN5v9wO0oByq9tp1IH5FhKAx2cxJ8iP7xj3yKQeH",
+	"3ejQtLd9qsLJbjPAHG63rfLrznTTEvJveyVYTbTr/YmlB3bkZkdawuzdmoIcRvHWdHFqHvhUQjLeBnHp",
+	"zvavjCO65ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9pvhuEsmGrHV1MFqfTsO+mqsO4",
+	"atP0HaaM8UwJkpL0ggitFrtshyihjEbfAI7bdDpAp5kQPDMxS7nAkRaykDiR8qs6ssovNEkgrbwSXVUG",
+	"1YLG2OhlJZ36sGk/1ImpsCcmk1O/AYBlN/H1zjxRJzH7ok0btqNPsHIWOSheA/RSSZTA3EFHaihEkHVw",
+	"sUK28BmW0kCnNXcds9W5pn4PK8CXBLAWZEYhd9OoFspGoKaCkAE6KaVqQukCwuY2SJOVPEfjgfA2Ujyp",
+	"br6ddx1h5i5k+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//job3/f//WHvVcH/3x4dvivv//y7N3Z",
+	"rz/v7R8cVun5YNiwEWsAZnv9R15Ij+3VA49OsIuE33zzTqKsJI+2KBYuH79W5l4ax4az+ezKa+ZoA9Gh",
+	"oUxrNVnGfb6Eo2DcAc6E8JywyA/TC5xVPxpzRo4NtBdkcBvuKpHEK/MJVRPK5e8F+pBhNmFhxmIeGvoU",
+	"xLUtsKngBBEsEqrZKk1JULcXBuh5JuDbZrASpXg1YRcE4TjOkTEtoIXmQVpymUQV/a85iS7PKXOLDhf1",
+	"EVBaMjJ+Lud8qY12gq/0L0YAgQsh5mDZu9HqY0HETP+XpgsuVBUsw365cQbwGkxSC/sJvlO73gZqFBLz",
+	"CgTPMIeDLhLRaiijJY8bh5wMiWk8QM+9IjBA+AKqsLSEhH2too5U4UXXO8fahdstOMuC3sc+zmIKmM/6",
+	"Vzydwo8cL2g/4jGZEdYnH5XAfYVnhuTr9+tTu4PJd5vsfyp4el6o1B5zwZQvOtBKzFDY0K3DMpXUj62m",
+	"RcbVhJGPVKoitocZ0mfLOLRnhBGBFdfnX/EFwqU0IUgB1q/HKYdcMAgCZsRiUbVLlNE2jl6v+veSoSUg",
+	"7yznK3uKVprBaNYCWWumcoYztMjEgkvSphJuPA81LfBzVL4/0qnoLItzvdUD+8pjEtsCXCMIyq6a2oru",
+	"d1pQ3P/93KeB1NYBJ8kX7hLYSTvh5zvb2jV1Bew8qxFUeU75M/k2b7ZByypPRRdye7BB+XlhELpb1JM5",
+	"XiwIAx9iTQPa2lX+DEoxjSIVIJ7ERCpT+djBSV7T1Sru8tFw2HSYe/3eG5Zic5ygXOYbFNXtS8pibVs7",
+	"BcO0+LAxseoi6R33BGsM4qChOJf/at5aFijAHMuVxnDG8zIzSAsvf7pgruUuV8Oiy9Wm4JXHMNkoR9ZE",
+	"TOpjr0ZNgNJBJe0UPykCFTcWRAl6emnOf4dOOOsfO6Mp+VXfB2xj004Xno4b2ey9G97sLYJLhscBc+uV",
+	"l3HDUXxTsmproBNZQiyELKxBQwFpnrk2kfnLfLWztnK2pEwe2zICg7tAiEQXXLlgzBZOqz+mxqJ1v5YD",
+	"LorNMYnr/JKyGboQBF/KypmuRxRBoTQQzfljKV6ZR2u76wxRnilJY9JfcqHv7wMsay4SS5gtrlDX/eJD",
+	"YCzdvgaJcb8rEmPdWQhrt4H43xX2cDd/oUsOV9zK22Nb22mxKAxJUlZ+0eh6HYJNkOkvwbW3i5OsVYc9",
+	"sYX2fzQ99tN6qjttMX1/MeVmVVe0iZINUJi3xwwDFOa1S/DHnESXJD6nLAwmLKTsHBDJiZQhCPnQ+Yji",
+	"0ISqV6Vq129k3m0oh9ScMD3dYxRao8Z8xrqX7DsTMlXn1uV8Di7nc0kIC1HMIWFnwpyjy2jaRBouYx1d",
+	"x0gJgsEidyjx2vjG0o7QIOaUWFC5O2g+e+cSg8kDiG4+9ZJrLM49Yebxsp/MO4kq26r3Ja0wrFprFR/D",
+	"vaQMmgxcUelzWn7Nn7jB/Ame8Mzjr3wCvwPCdZ7iGSAsK4rHX/bIo9h90ekSjyqaxaOKZvGX98P+Ee5P",
+	"P/z7oT8P8TNSMs5pLP1+V4gY2qNls4Wm3PnHt9LsDfPfoNBfg2zYVgyV2sd6WCTwFArIMsWUt5KG/gTL",
+	"n0GTyKNngsywiE30VhLTMDKK9CiraunpJWUImM8Xl3EJ0cEWzcItYKH7GYAAvEbVCBxsAFUWIK0ugNtW",
+	"3Er2VllHDVaaHgJaJDgiA/QsXahV4MDnIWRyrXRc7TzsP1PSCUfpP1hmkEjxmVlMcE8U9R8yDAws1gWP",
+	"O+SCVlsiV2Zy6JnINaVs2LRRj7+rY6KF5bXNFa6wsAp1lgikfOp3ztXQEvhawv8QaOdaU7l9eX1czicI",
+	"h+H1CURtguYI7cNbkea3OJmush79RYjZ7OKiOsS/jA4fHka1gV63KlAZe89+8n+ZrO8uw6sboUVKuFnI",
+	"VJbSdmT4KuevUc5XdwW4Z9dtgYe+agM3qA346wcbx3gL8dkpMgOCslspR+Ppz6zpqFrfX3Bxhx7fW9eH",
+	"qINq4lqoN8KCRksBHKJH+0cP74+dIz1PagJM3M1uyK8OiD+NA+JPrV989RF89RH82bSCpkTKYqqMTPGL",
+	"eSM9XHIrQJXCPpf6RteiWA4IzRchU+iCRDglYHD97fTN63rWnv0ElWhmexjOHVherU3edwcjdHCARnv7",
+	"6OAQPXwEXfOqhwqyU9ZH0q8tNmskS/u8l1humrTNUkSQpGimHudTv7uZGQrwJCgqh3Jd3pi3c86Ih72t",
+	"T2Cw3/jQRqHPmPJlSmkCTWjelBHp8SukBKbJjtng5Si38TqZlLA4dzxB3xLIsK5EhfKLzRzpOIYAlFf/",
+	"ZUQtubhE9iYjpFKCpqIS4iwBuFIlSTKttcM92hsMB3uDR7W8ksMtsoa6wX4Y7bNlEcu95LdS10vMp55Y",
+	"1uTCRGBJ4rXd/2AbzX1BHsa0Y87/tlmawIBrCCWtNTFbl4wasvUjZ9i4n6/xctGMspYW1Kw6gS94w+P6",
+	"QNK4RDUYejLcXmg8x1H0L0B++WVclAWUKFvzP23veQjcnK63vlV66Fulam7vGnqZ8xTOHGcREawO5lLq",
+	"oXt7q1iMXa4dvDSjN5uM5JwvOxy9ut4zGvqO3Jr8raACyWEKOwYNbJ/bk1IFImlbS3S4DjKYGrGb8Nm6",
+	"LJLecPS3o1+fHP5j+E+PPNvIV2XWwguK4pjt0JE2pP5pyQRxEffBQuJUVqV8PEuJ0Nw9VDCWWjpzmR5z",
+	"LlyIglaZvdl1RJgStKPDyD5TcxMxstwhubnQLL40R9EPVKj5U+yrC9G/6tlf6FsCUBTQ6Gg47A9H/eHI",
+	"YRXlSZWKx3h1rLkEVprH4hWicsIscLU+DZ7+P0WCNXT7CqeZygQJ672qR0ePD/rDvf7eUT3JtX5gqubt",
+	"NsfHNc70L8JJgcSlZwRer/39/SM0zZKkr0dw37s0R0dHj/ujvf7+sC1Lu/NMWkf+nPi0lQaMbLXv5ld4",
+	"tuuCZ6Oypj8v5zwpDsZd4bT5Aa8Ii2Wh+5Sl0k0ijF0jcq1tt2dW38B34QI5bc4z8aXgpulTZoHTjivD",
+	"/saYs67PYZ4OWUtT95i7+hw/FQP0AscxWIpfEdd2rGOol5LbyNWNQMaW+fRuWSJV1l1Bjy2jv0JHwgti",
+	"lWQoGzeoDaaWeUaULBjUhOWiO3/7xQolBF/ZLgQ8U2OzRSnBzCT9r4OrnZg2FihjiiYWwdau1Ea02T8+",
+	"v70e/Ns/G9OoncvGkdzuPLVi0X5Veb6qPF9Vnq8qz58TZDYTSQuKQLEt1oUTIIwkiQRR1pw1cPG81qqn",
+	"1Msmr4KeMD4do4VWCeZKLeT4wYMw94Gbx9z251kRTSDnmsX/wA1RPkhJKiOcdAN2HtBIllc1E7QvyJQI",
+	"8OdVqWivSkUPq9hMnpG0YUBPJvqzm6XcjWmfZss3yczN/rKK2OzmNoMnPiu3quLW+NL8ZU+gNbpf8BfN",
+	"2COeEgnnaLCj2psX2NrW8lRWwYlusxDxkjLPYAFqsBggsINy27xjFPIFYXknLKwQTpJy2POSrKBq/JIw",
+	"4zSu1b/Z642QS942X64RRXZYKV6hmAMJuhDyVkT4Nv/IFgFDwVvLpc0wvpHQekNu/XkH/V18+KEnW2SN",
+	"43+MQq1yGkaMGaJxgMJMEjEuePNC8Csaw+jsqyBaZrbty1dfaye4iEoAvbpdqdJLme36j3cV99gj0A0q",
+	"3KqeFKnpP6/19Fga7lJHa3EDYKf+6raInV3hma4FpPPGgnDXC+0ZVDdoE2m8aw9XbqQLx/1ctMvKjII0",
+	"S00u9bhgD8+jhJtomCAm3asX9Mw/zik7h/aKmofqXfViH5Q+sw260xPMYhq3RERKMW2XgpY30VwQITkb",
+	"oBAiZOea54YBCkFLcX9AQOlcvz2cMKjpXmhNP4SM2IUgOZEa5inzD0G3zFLBuBcVPn/5JuooQl+fAvvY",
+	"imCPbP8XwSIPhFXFsEJQQl6VxUePD9Yl7x4dHT0ui+CjNVHekhQuFnQL2SU5e63v7GqIdn99CjbAud8w",
+	"NFA4CdFiQQYFUoUJ5Nf5z8m336JX3+r/NdNTNoL9pmIjO3j17jXoD/MtQH5Mdpm7+5wwX47ET1gqpJYc",
+	"xXRGHd4RQfAIYplmx5vJpbe3XxOsVUNvPWgbWCJbWhx6iaobVqH7yly9HHBN9maBoqrnbjOP0IntVsaL",
+	"zDlzSVpPgEFZtF3KTKaq6RdBvjc3hp70umrjig7QUaUnz5UFTehY5dHNU5hwmYmNn3lib9NP5HaMLyM5",
+	"d7HMOOQ55xKaupb+tQM1jX99GP/8pJPiVjZq/XjEJiuxNf2lnFfbBQh6x+YPvgTpqq8SUXZnIC5znmzk",
+	"vy/0PZWcvrXUAhv9Jj+Va/L0iv34xiTs8SkKLZTSOUAphUHFH3dd69Kaa9ahR4UrEVhvJvG06AKxMYnd",
+	"3AVYb9ElUZuB3uAuhw3Hp9NtoOHeaBXVLcFaxEXTN7qarRkgjGJuwadD6wPSSpMtRg/BQrMnMDyua5tU",
+	"otCohfqZAnW58orAZbtHPDXl5hYqp8o9ykiQuc5Zy4cssZF9H5roZDJoxRX9FPRci+dz4tKu162u61md",
+	"Z1JVSHnj0+bmF3BvXT7mUHY415BbMtbKbjvHCNuFpd/V5krrKENcxER0crDZdLgdcTZ9SdBet1rqLTI4",
+	"M0hRgiB9HeFEq+Sr7bh8zVHnFXAczTjiDHI+oXrFgHUDDKBLrwYerm5B0m2FfQjr1E4Ab1pcNCf1LG30",
+	"mizhtzpcFUCqI54pk8a84plFugJdsmxRlhWjnCdaEZTzvMahC0o54VYQW+brUZjqZ67EGgt150MLF/Fx",
+	"gCeFilRfIGg9lldPFv4MWxTGOER4baWYvKbg7g12eVoTOzNqypSLAXpr2vmZKoKqHx5Sr/W99WLR3pO5",
+	"oFKlUMb5Bbno/L6FnfCZrwl0pgK1XOrt4wvAbIB/sZS7a0KPebrWOw+EfqlJnpb1xu4Hb4kFwMPu7ybN",
+	"70C+xfvb7HcT3I/xytlw5hzeXGJrPsMWk7tlQIHtNVhvPnSdQ/vzHeKdkSgbwBAbT1F7Go+5q9SSBRoT",
+	"mLpXyvw9WaZTEsH5LSEsrynKK7+tAKs+zjuuj4LhcPj5oNX++peunoK6+mp/D1pmvWbltwgGmxu7hYHd",
+	"Q81IMIGAVCcE8JKD5MsKBnOmBI7UUx5lzh3llwLGPdDA/nqzIOzk7Uttf2ctiPtsyru99jVODTLAFRGS",
+	"mi4RpsDCDHbQ88yELwjDC+rfy9KL7IDLWuf+YDjYr+p85id/tdxcdpsOYLeYHBVDgrWx17bOTSQwK+c+",
+	"6du9p1iRF85y7ArBrJVq44JDkrIZiCNFAPWd4NituWaZgFvgQXNLeHQp12R8ueQ7Li7hQ1QdI2LwB6rh",
+	"9K2O0FO8+kF/sc6MPBgZW4ROKjUzjRxOI1jtBP0rbwfTVWuSShAVzfOGxHgVWAUKaQG2H32P3L80n/Er",
+	"SJsm94zFb6b5Ypl2V1v5fZ56EJFctyz9Xe9SkIReEV/J+QlKiZSaB4OHZkku5pxfeuScUpospD9Dg09V",
+	"kWqmBK3pRqN1gSpT/r8ZamYXO6tTVMpOcWOSHcwP6UduN88OBmlisN6QcDECsF1Zc3SmTNndA9NYkZqP",
+	"w0ZPiKYXhJlcEkFidDgcbtQX77SNklsf2Qo+bjN2mnMr7aTx3Ks5ZbPKqkAKwtpYa9kzvV2kFcT+NjRH",
+	"HcnpJ2qbSm+U4rYv/69U6StSq9KvuWdqQdddukVtG5FYP66bBtbfotGT48zVjspfXfprXfo+n8s6b3re",
+	"DCuXYjUnTP0sNiVClb1UmPE6gbvZ7rHit5vd4x66jrLxXDf40uye2tFoLES4INAWOhzb5DQJ/VS5sH8a",
+	"pml6AALl67eRWN+uxSP8hvWfM3pFGMoWNtC9dwDVDrKSRmU+ZaIx5j3wbxzX8qDy+xr86in3Nxc9KeoU",
+	"CiiVa/AxT7Mk2SrTxgysayLPFgh1JfvCOtNrnvSN4Gn8igj9wHmEF9u0XNH3PsGLJshZd+Sxa3IFF7vQ",
+	"GFIVE7wy1W4+YrOBO7qI3Qa1wIHvSkWfSR3XBpZ8ZxRUI4Y1dNC+pZulR6lD2NbCw+H6NXxmeoymgqaj",
+	"56zImfmyBEhBkuu4rpmxdKq2ESVzvmS2MSNmK6SoSsgAnWZC8AxY/ITJBY6IhDC1ICm/InGe867IR6ub",
+	"ixQnVJpq6tfPnxwbBxlPUDTHAkeKCDlh5hWAYFKvUHoqBug158JbmfYFOO3NGn8u8q9jBNcA93tHDGu7",
+	"5IS75EbN41GDnW1GwYCsTHCcJwRZONsAjQ71ro0eDwPTp9AbENtfazLrh0sG1aHPgnqWYpr42qYh0teX",
+	"cpRBIJvD/b09+KWvlyoHs/0t44qyWaBtFtv+UkwYZVdU0ouElM5hkAdh9g4PEI8UUZA88/PZ8/5jKB/U",
+	"KmWakvj+AP1IFpBgvBRUKcICdJGZbHLZZBH60KcLLEjcArE7QBaB17TjdoBodV6AGRukmVRE/B/744CL",
+	"Wdn2J7BiNbu/YW1ttPtLvsnmacBJgiJ9DfzOARoOxwaMaO9gPByaTD/NmVFKY0Zn85orYLQ3rvuSDisD",
+	"PKwwsXv33g9HHyAB+T9774f9/Q/3x++H/UP3k/7mfS9nej6n4qSaxLtzyxSAWcMMld6nxefzFy/foXcH",
+	"A3SCNBPiEicW3xWF1OcXNiUateKOdedYT+IJj4nerieaBBdlcIBuGSfX6jfVA7Oge0Thbe5+pe/7BFut",
+	"uYjjPn4dJclZj719d9bizxMVikZ0gZlaD6joBLrh+1srRHq+b0vfqGpGPmBCyTMREX+Pvaq7zdxZNk7L",
+	"VF6xRk/WZ0VJIq7ouo/W4fg7zd9DtqWQkKfOMOEtm6Gv5Gjc5qB1gIbUY3mX12RvHMU2gZjSSZFrm13S",
+	"vMFl2ZdgZ5DXVhVtHvvQ5nGaJVNqmzlWGztCX8eqw6F42XonWYXESi6xcuioeTirR8WnZNfY7A8Zi5Pu",
+	"VqizZ8oM1o1YDhCwBCyVuc+y2ISySxRqUeONwKnWXvRLLNFUy+hjp2Ra6GrsHOouALA1gZUby2+JwKiH",
+	"76N3a5HlrEdPsNNYftIvvlmOY3e5Qon2Nw+fUVzhxB84TMG4cum+x7ZCB/4OzyOeMQWV3VV4w9Hejn57",
+	"b2Bxjb/dLcEFTK28AJJgEc0lqTHc4ueOx9F6r4EmtjhlOX54p0NWPlyqchD8fp+ffcAeL1WO5lFV7Bwq",
+	"R0pSOSjppw+mcyrKmUoPmiXea+3YyeT0uxZUFLOGHQ+oEX16o7Z58BTufMVj0rqHvfx9W2zdO1sh2yk9",
+	"pdSPO+/EMF6nkL6ZIqpkbjyrOZHEeipwDKA5E9N82vgvFlhKEiNtngaIfNTyGoUpj+mUEvHsoyJMUs5s",
+	"ZihNFwmNqIIG+mFgM6cbPozOGRElqbpRR9S8I+EGQA6M8cByDcNLqNHBXXLGtorjwcHnaY7GMweaoys4",
+	"JGihzUvYZyJcFxFsdBrTSWRH/dISEonbFc3hH0LT9HSnBHsrzAQba24yLl3u68vhbgvl1UR9i+RXRU9g",
+	"04J69lV5f12eUJFjbWKmlCE8E4SYWn0LRpzuNovb12Vfc4USk7eK1RhySWiS1DoPNZXbIhZm1dzrVVy3",
+	"UUx/4PyyxHA3M9WgcARzAUY/WmCBU6JM/RRn5M20N37fSeC4EXwKtrIazddk/tQHO5kneIEvaELV6l1J",
+	"8HXSAHxnu54JqohY21rENp1y3UW2JuCXpTdXO/s0KXdN5wWtf+SXZacRvMnfuun7RpzDXrRAEnE01WtJ",
+	"u6nmp6X3Vsaw7+FCbYopjeZtPDnoFT0l3pb4Ui/ondqEDv1Pzd66sG+bmqv/aoznH+aa0SMUT2ynEp6A",
+	"9DOpZpdkocpDtu+zRm3f/lkdUvme9QzC6s5lyq0MubqdbayicrrULsm6UDePIxwTOCMx96JyQQY2XnO+",
+	"AHEnV2MULwrwisZrhDSSrWsNlXaJC/m17FSrvp5jqEeHLfJe1TTSv9TtIvhtgw7vS+JyLoBOnqcmo9yY",
+	"jyxJlAmqVt3ef+qeajSA0osW1Pa79JXSxDcT5GlpbB2I0vKpMlwacrCKWofBFmbI46bmQrbHwRYu8wgM",
+	"CMQFnVFm6kkzCT4vgHbE6ELwpbTEsRmdofwtf/YmR5KwWtXVCUMnb1+iS7JybVDmBMdEoH/2T96+7P9I",
+	"VpvRpHY8Gy11h0bV9RgHJ5ma52YKvyQMFhFQ0/T+qFUOlQa8FEdaWe3o6FzrdN3b0FcXtr26E1sQp8KK",
+	"7BBg8bNME2hBnteXzdsmX92imqCcGjWnwsqt5j6Z9ztudjAYDkZVZmZ+8vAyZ1n6M/ZiiouGwvmGlqqq",
+	"E31EKWfgMPnufwxgGPynXursvbPJuNf5/7QRTyqiaKP+Vn2iFbHRSoYLnrXwGjdl+J1FNTdi/usaYbGb",
+	"8eqj2cqnfTf4R9Fi+xfCcDdZtUWQhE/VEoutXF6n7t41pt1LW2NUKfA3eRBVonNparvZarZYx0Im5pNo",
+	"kGH1aOYnyq55KzOqMb1ujOiUpwQc/nkAIOIx9DXAFAo1l1zEpnTigqu5T1rGXs34zPYbkl05eOP8eiwU",
+	"RT62cBoYblVIPiV6GXnCZ6ub0xQbKSZ++ViaY+dqdh6bFu1IrqQiqXcrSPtG1BIRrgXluwW7ispFglft",
+	"Q8npqlaczZnMkvwwfH6ql394Zvlagq350pbaFbY54up5/Tu48euVbGZogdnK9hPPFI7UWz2Y3bRiQXA0",
+	"R9ghSTYoqW2JflhBZXjF5WVbxJrkm6qTy15qWtQ4yVoo1SD6gfvJF2axfYIPDw/RcIQe1Vqk7h0eXON5",
+	"9m6MGXrbzrzIUsxcymWHbYGZ49Se77ZdmeKUJi3HCuLDzQa+ryBh6gYPE1QPtKCUA7AFePmhnTdnJjW0",
+	"qgGWbJmbPPRr9Qq/ODlJEr0f9S4jJ4wh37IeXudwM7keAQPa/U15xfXAp1MaUVw7hPmvm0WWJeKXT/37",
+	"SWNDnmCHVFTMNqny8GAraKhBGwiiGY1PcTPw97mDJECSLLDAikDT2YinKZZrh7Y33BK3Sg/uXlD9+/63",
+	"7cMFa3ZKDX59JwHvWB+wAAu+uzVnNpiM9hVAIwN0guScC5VzllfPXp1CqVsu0Wg+2hJkOYOW7gsiIi3o",
+	"CAOFsEUkOrjTz5OCu9F7JjMga0kizmIsVrUe3vZyd+lTaxwL/xs9vjGFaTdR87JhwnaSNxu9YJs9UobK",
+	"Kmul1xDYg3VrWKK7Kb7u17Gz60vcuJZUjTp0Q2lc7b1E6jGjHdxLpVCVLeVYE/ny2w5aXYT9jHCSSCcK",
+	"7fmzjfRNeMEoxJUDaK+vX421iu5LKTOyy9SpREvBTRbbNvOs5DtR/VUoCdJTrzj3lcgiZUCA8km4gxr0",
+	"qOnNB2Ed1YfUIlDl2TShYBFeZJIyImVfmFBUwmfUGvoXNI6hRYeaC66USXlUAjNpA1qKpoRnkKsIGSqG",
+	"fBTn/YTDUdDflNliwYUy5ZmZ8ZQRswYRkVJvQDUyUZqQB4JYYZrs6niNKZ4xLhWNZLtHO+ZN/mGLTCzs",
+	"JaQ71qu1bU8jvSSDbmLdMZcWhYN8XGgO0ZqYbTKKtHWSx8Vzv0lOcB7d9i8PXKLpDu6HXTRa4rKW2gP/",
+	"NmCwxCt0r9AIHLWG9wMDAkYlmgqSo+5MWOlmnOjBYkWviL7fKRAWnhoWxqFol55KiZhBsq/i4X2TLbV9",
+	"GF2fzTwla3MUGfr92+BRk7Vd4Er2huvwMMWqrkW7SxtEt/uaNeCLM7SWwz0rb1bHxGGhXBhFv8ms+ULw",
+	"mcAp9MTQmlOTC3pFZE2oOy2rThkgtJoEUP65tMM1ncz/oF9Fe0sE5VuVYtg73YNFjlC35Pjabq4TzT/Z",
+	"9OVONTU8DyA2d0SQ9oY4tZQHSZKprf+sx5nhwnYt6nbMZLUZFn816cnfHw5vQkXKF2O9fvTK1t50dLSU",
+	"oNbWaUQJlupnU3reIbhmX/7SExp6olfMJDzmMMvlfg0b7NV1omLLDhXF4ILK9NoW+E05Ealb+ViepOSz",
+	"LKaUUT+xv4acUKokKu5yObZOZkGMokj98HCX/OPjUmpP/4Lzy2sxVv34pPpAGdPZlTma1NYkwQJJOqt1",
+	"JGmO5vCmLEpbeF9a940b/iZTEe/sxjxhCASlKxisv25tFJs6ZX+NPj9GnBEIRmlJu0JXlBf2azclohZj",
+	"uvZk4cZSVlh142rH2KJZrLZtbKZRfna+PWypJmhI6s6VX8vA1pz2/F7/EpYO6M753/b9dZ04paxdQf68",
+	"zS0WuLqtpd87bmixTGs2tZx738kk5rZmX+uLHnTDbTrDNAoJ19T+OcAA8MSSanTdpPXo5TG+K1AAGSGx",
+	"7FtXRy30Xjywdj2xRdW3w2pfxbxHSkdN2xU2SISRfctafrYNoELRyIfmmvpGWKCLvKdaJwTRbnXNtOLH",
+	"9mf0RDhxMzCOU2MCmn9LY4vYMpsZvuqYL118v8qoR9vWEp4AnBVGYIx0rF2G3W1WEnq+3bX+2687uPhf",
+	"p2EWwcZNg/xcZmeOTI3TuUzrZsEjSUjEPTEK02tck4hBsOiYGVIKendK7KuLTqj01dsRlJJ91jGLz6zq",
+	"dczij1TRa8f8tZr3azXvjVTzVuir68FyB+q2q3jtd++kgrfUtO2Wq3fL0rC7s8XnCzatk6n+t8fvYvrr",
+	"dtVG/ZT/otq8SZBFgiMS9y9W9VBVcWETtZvx2btaFy33XXaibIMpBAUE0O0XUNcVhz+Ij8S7FRZ3K4ns",
+	"iLIO0y5XXe2Gxeg07HLd8Oeq2RXcsk4QnDcJBfRHVAXL+1vVB6v1dt2cGU2NLGjvZlOns8/VzsqE9odS",
+	"0UoD/6qnfdXTbkZPaxBZZ2WtfL5uXWMrffxu1LYyW7x93a0SCd0hVtkeHWvN8XdhkMGNA7m27U5pys2h",
+	"6ftLAL9+AfagW3XESf/XDzZB9MN3Dyqpov8eBQ8PPm0T8XSj3riV0ofN4TYK0pZoDP8pTdXU76wgsOZg",
+	"Q7mNpZVqmLdajINOVTN7w/XbVYMoWV8Z4+3w1SyMQW+AeB38D5+idwd1oJ9rrZ655fKUY+dVVXPM1gHF",
+	"1CeNLoikMWmktG9Z4bK3a2y/haBrwDSdtr2lbm33vb/GIrY6PW9A3Nm4QG/LIbSO9vdJGcbVcgDIB7fp",
+	"XydixhnOFLIIGXpFZxmNPSx/fdi71iRZ9csl/pX63dKl64M1y/Fi/LHvjXgDXjypjlFTboOm2s40obbd",
+	"qLFDPK6JiuQNi22c9RaKgp/5uoXN8fStONlt5tsLbwMsta04a3fcXZck6yzPc0Sa7mc6b3YLQq/iNnFv",
+	"vUOXCfY3ejnbFedtW7yvm3TVfJ7lmm91hROWIImaOoABsFctxX5VNPwbxCXewW9TDD3YwHzcAnymAycn",
+	"+T+S88YN+qvj5qvj5kYcN1UC63q28jN12w4b9+E7cdbkHPn2HTWll3TN7VohzBCwL1A/9XFo7lMrjJne",
+	"Wywvm9WVKTS1qRCs+WkTsabrKrpOq9CC3RoTw7NVRMruAHNUoZRg5ilcjPEKzi8VBufkpmq7t7Cjiixh",
+	"PRiLH3MjqcJtLM2p22WSMIldBaBNXoUJeF69oKr1FpPIn9sqTdlyt+pettKTxartHGU1nM2WSJZSXDHS",
+	"r1yrPt9cM5HPVDMbwJbwi0+9LNke3XI+u/bMKARIhcncXBuN62tgAaYQrdFIeb2nghBT1FnLJrAXusdA",
+	"ZWESeDtUrDsFn6tFa6r/Q2nQCf+anvZVe74h7Tknrs6ac96t5za15oTfTVYaCJg70JZLOIAdfWe2NnYn",
+	"73aBqtTAtLhOheyqDZtTD8ZerI7najgYDYa3BVBi9bQSbnVjk14QnKh5S3Mxg0UAMJkJvfIYK21C+SRZ",
+	"4pVEIb+s9rXo1SvpSjGWtkrt9iqRFzyJfSHWQmukEjC9UcYUTbSKQD4uqPA1Md+pdbXxkp5v24o6tm1C",
+	"ztOik+Xazp+1xpemPd65nl6Xjnpmyt1mtu2UbLGNXYI60miyKjJI7Z3HiGVJAj9jtqpKsB0F2Ki1U2RJ",
+	"oAnOU+8oIfWV87Q0MGazXW9nZKA2dt1U/ZrW6eiLdzQdX2vx4pRU6KWYRLE7ldXwHJjSAagQdqUPeRur",
+	"2LHxuOEmHPBnB0hzdtf0UaKwPsLQ5W+4nuDK7sc3Hp6D2epcz9ynBSYx9HOWGVV6vYFEc56mzZYAKc63",
+	"hCy/dTZVZQubP1k6nZtvNihick2zJbtbiKpqf/bR3jCsKc1rGy25qnPz135TU650ch/tDa/hOG+afx2j",
+	"qnS4Sp9efwa8UpORJaya7SZOlTTo719l5VdZ+ceWleDz9OEwkisioFcD9FLCEoX6AJzDAyE0irjg/NLw",
+	"cFo3LX589Le/7//6w96rg38+PDv8199/efbu7Nef9/YPDutZeBXtXnOcWkriXv/RGo/vH0XMO9fylyDu",
+	"fcCoeZ2yBDCZiIv4GAEoLqRgzh0sfoAY0AUAWeIZpmyATkzD9Qnb++/DfdRHowBJbsSxgbf42+mb19Cz",
+	"kAgDVG+MDRypZFVrj/4Z29I8EJ8PYgqTyGFMwX9IEkmW/ujU9qCmY4TRz+9eAj50Cd20eobw/OpabOFv",
+	"9RXZcrH9qf+6BtDRR4cPB6O9/YPB4cNHjwdHj76w+XSHLHWc06MiQMQA8hGh+u3d8ydof3//yGJWMsSn",
+	"U0lUgC6IWhLCJmx0NBz2h6P+cHQ2HI7h//0KPtyjo6PH/dFef390trc/PjwaHx4NjuB/vw7QKxoJbrU8",
+	"hAWZMG3EB2hKGREopjOtm0SZ0t+rHa7e3nDvUX+4D188sl/slU5cjBXpW46ynkk3CANAPq98TtsTJJUg",
+	"KppDbh2sTVhwNqS3Zz/6Hin7L+S4mtc331lp2UEo+goGcz7rRuAjjlfvXjen/8qHMDFex1sNqpZTNTGC",
+	"tuITBluL7j3FaXrfMKYp1TRgeCzgCpntN9AE8KtaWka8JIIgucSLhevs2kAG3q8dzkeVTX+8HVJX0HtF",
+	"xIy8FeSKkmWLk9yCWaAlz5LY22KtFH+TPm7DpQvJwSumPEn4EhKDYbe2Dn7UGgqXu4sZv3M9COLQA1tH",
+	"ZZGE8oXnV0QkeFGMDfr22gWg0nXbdT1l88BGrrHczDy05PZZOq9cr2F8SZhJts/LeHMkVm/vI9M4Ici7",
+	"JUDI/xxC7Nt1UyghYDbHuyjwbtatQ15eXjvDixzmw048qJJYeWO9J1tv1zsiwZRdS9MxjT+DnA0hk/g2",
+	"SPkrCVS2xbftr8lHdXKFqVX327tDALQsiLNKLjO3uc3NRNdGwk8X89/f2fi1tnVsPDpvn80IuiBTLggK",
+	"TTCKaAsORGvdjPmsId2JZG5x72yQ0tXN2PTt0+rda4dQvdXu00a6+on6OpE9r9KVx0GaH79GbxtYiwAp",
+	"4CsOxRGzFWRCGKefBadOtdJAfstwsn1pUPVQNFlNWyNeoLwungmakvPfNafY8MwZTcmv+r6G5Q2jqn6/",
+	"/N62rXmSCenL/X+LZe4LieCe0LqlTM4FZGFYp0PzIA42Fts1TqSvkcd5W5cRPfIzGl0S9QQnSUeL9zkX",
+	"aDnn6WfyptbT4VvqN1dEXHB++QQv1qR6WIXKvOobafuVllm36chjvf/cvpTEiLMJW2RioU9BildOFTs2",
+	"3olczwKdO9UsEuoQwcfo2v5rBY5FZDBhxgVsz81cU8AwLCltSJgSJNDr9fNmmNYmrirca73qo+Gm7BO9",
+	"bIJ2zrB9lyXEgtmB746gC8FBwjNkV8ng3i3nK19FE5b+XNTVcX4GooQyGn0jNQOaTgMTXXaN8stbVkta",
+	"XVImrVpslk0SqNZRc7vg8nryWK/TESL0crY4gfWlASqpdUafV2WsemPkeVPGGrVpeQY7diVMZgsFwZel",
+	"7as0UcqUpDHpL7nQ9/fnPDNtYWE9+/YoFE7I/Jeqola7uElla4cqDXoZo79lxF7W/K2RNwMrGjhS83GM",
+	"EuplC7DlN7KEQl0l4ZI2uoGT/ZAjU34KdovnGE14w/3P4CZ9t8Ay/0IjgdPQjHNBLrFE5v5qDiLjtVNV",
+	"9vU8Nr6egbH0t3H57O9tdvmA6nvuEo7W6uTQCc4B+2yrUxbYndKn7ZbQOcsLVPHRBgg6BBras+qOvXF7",
+	"hacNw3PPl6KJd1qSVGxURF+9ew1W0HwLjQgQKgEy3yCjdyFeX/TCtMcq7Xd5osE6u6+6i5XTVBndmtO+",
+	"Y2aCowdoEzmj0ltpsSNP6Ha8dz8nfxr65+x8waWkFwk5Lxr+rOm3Y5heEZkBT5rZZaJVGO6UHHCv4pTY",
+	"bpTj/LYJ08pOQiUsX4ruhQajObwPdrvxyxnt5WB4hEI3vn4+vrCcPzFh7nmr7VWQok1RSSYbraXgN18/",
+	"sDxxwr2h49mvHeOWs7vm2D3TQmaXKq7ynhhJ1VGdBLXRqko4i6lCSmCaDNBTDlrUUlBFyjT/jS+59ax0",
+	"JvKiDQsZ8iWpko3s4U3az7OPCy5a+nw6K0gqLsACWteDcb1X8hkEEHANd+OGfZKw3d4AKsSP9cG00RFk",
+	"bUOqAsSTWJteQOPH1hpf6l/gM9uPVn/cU4vR4tUgH02Psm6a4ZzqvVm1rbc1C4zRm1antsuyP7vaeu0h",
+	"Mu+xaGjq7EZtxsxJEm89EMhB3urjptVS8+vvQJmXpSCWuRNRBniiBfrqVgMqwc9uHlNXhzPUlfnaTupZ",
+	"ZEIf94rfYutRn5rXbjVoBR4gzxj+QaXJWoMD8ltGsu2XzbiVthvAElOVeF2a+mhRYiFOtBVsbtx6FL/Y",
+	"B9qO6HAD7EP5wAaleIClvUZIyB3VfF+L1S1N0x0cx7zWcG6/p/cNdCIxh76sm23l7S1JOZlj1+i3AbfO",
+	"u2kHpS7WJdi43c+Mtz6NkY/qPMqdp5ucyNbN2ua1Lb9tzaJCaG6HCppKKKvm8nSXdvR6lh9fM/K3UIfe",
+	"beRPbMctxUuK1r13z5+gR/tHD++PnU/AARZJhVcBClmWJCGKEoKtL42y8qdGX+2iL9Mu6qjxt1HaKb7y",
+	"pzXXvWYIQ4BjiSWS+hnnEW4zp7562b562b562ZquC+kLHlopnQdE4BzlEjn/BU4Q0hQDDXqh2Uzel8il",
+	"2k7plQNJPUYkXahVOeKY5w+h4qtzm8IR4SQhAkWQOMU4vIvFeYhC6zQuRWyrfXuCWUxje4xLDY6au/aH",
+	"cUb6d9QryYlIqVzToBiXWkgiaA+G7oUf+4v8ufD+MQrLiueY2/gelLHrR0gMLewg2oNNNMgf9ImpIJFW",
+	"Wce2Z3nxA/hM9JQt5p67I/87vyHhMhNE5j9gE+qnCVX5e93hbvztHsp/AN26/INRwiu/gKOpqn27F1d+",
+	"y0fkW61e0LsCCye/DUwc9yLzh7vklHd3Nf87H3+CWTE7+CP/utby3aVLspKVf+fLaPS0/APkYs75ZfNv",
+	"d/9Uk4a7av4wl+qoo83laEiMEtPzcCHbadkKcOc6Q6eZEDxjsTZS5QJHBJKLkSApvwJvi+FQinxUiMoJ",
+	"Y1q0JVQa4nz9/Mmx6WbKExTNscCR0nLDvAIyHOtZpyeMfXHZ7W8d22/oSSUurHWkBeGLhFhPJFVjdKBX",
+	"YXRo868Du4QBirmSwYTJBMu5/nu+WswJkwFaYEGYmhOpf8UoIRiWPvwuNDoXZihvfq43LFvoL0hyRZhN",
+	"BZYIQ2u4kHxUgzBA4cdQC4zwL+EA/UgWkKaiB6gIC9BFpsD/KRvbfDxhmgNjQWIDHOTNWeh9dzBCBwfo",
+	"8PAQDUdob3+tInOwNpcFfTuZfPfXe+/RvfuDB/0P30Iy8f1/HwSjw0/5j/eCv6Jv7x2Tj+r7/7wnzz68",
+	"//jPD+/V2YfJZPDX/7z/+M+/fLiPzJP/HgWPPqFv7//Vv6UJ9vXnJUuTVpXnLlxZ94gJs9s8jwgzLRMv",
+	"CVncTaHfDml1W+t97Q4FsxY7+Hv1Ymv5v4WvYKditWvSIDbnDQa5F6JTwDLB7GSxSLrCrbzgSzDo9aOa",
+	"MyeYrfXWn1OfoxaqJIGj2A10pkuAcLJ9k0KLLFvdvW6JHUELTt8bRjRNud7HOEkQZSZ7S2AmTd/UalGy",
+	"NizCso6jf9BSOEnOuTi36TNVKWlvWRdTg1v8FnOC2U4R519Aweawe5qrONOZsHG53iWEn8O8yAVWIjTa",
+	"rCYuex00Wvj7s7OFd+AhxXDaElOXc57kUINF7lebcVy3heuSvyr4fWbwnAv6O2fnMV61FLdPsbASEQKH",
+	"mvQjwCZIOL80fF5z/FrR+0Gt5v1gXXLe0XBtyWG14P3AGar+dfwJty9jgCiLkiwm8c0t6HWmX7cxw5fe",
+	"ckjNBoBDWUV0E7vrGGXkRc/36ndDviAsHIOZq3ktJTFaETVAIei44bhQBMC/oQzKj7ayYlPiPGGh1WbD",
+	"sTPFXDt/k9bH+HKAQhujbLzRxS4lZRGZMPiAZhdLLFGKYzJAIU2d7WlGCr0hAINLEH2dcXUuSUIiBe+H",
+	"uaSczfTbiqooIohtew5Tq6Yk6GXQ9KKv5IkJcW606H8Vo+gFvfInq5zWvqlBWwvBLxJvJSxVc5SvYZAD",
+	"gDjytw86NUwQByVosBeZXJr8DmqgTYuRPLBPygeNDMd1Jka13Lx4yXvc/70tz9qQhK/SsajAcBtn4Uj+",
+	"zOUWG/ESSnsP6/plVO2X+U9pz8vl+Y7ReLlf2wk4yWncIcOa8M3RweGj+x42aOrBzg3Ql8+vaI4UZVc4",
+	"oXEfFClQWSzzcQ8Wmd+mxsxIm0wI6P/OSN3PzSBnfpeUg1ODSbbRieumZmKq288Qbr+ziZpQ+PZz1LwF",
+	"K3rVOjFsHCTYUPwSm3b8+jiNbSoLFkQqa64W7B1Kg6ZcaMZfoKIYWQRuYpOzYz3GSM31/faogZ/ZFamp",
+	"OWET1rgv4klC8CwjMn+qWsW2vYvYwSsWa/XQs1Rrs5EMDYA3se9KNe3GV0pB/DW3N1gP7LzfrWP25A2O",
+	"N0TUrtnv7tZrM9+3Jfz6GXNgzgsMw86n372icr67Hq+1S2vSMsr0YKreIXZirC+TDkcZIDYtO5xzk3Pz",
+	"tLG+Ix8VxETZSKQnBDDHiwVhJEYmNOOGZdJYGfmoAjj5xqXogXO3pXqJIDhegRqJWQWgmtqiJYfCU1V4",
+	"fLo/wSKhxJeMYhZWcd7X96zCsan9BV5p83akIgu9qI6w2wOiw+uFmCBCcNFKDCAdgDP1p5gmoB0bcrii",
+	"POnWYeYf7okmE1jnC/kU9CjoTpHX867mjpPaYrGaCltLP8qXLBO0X0DSe1o/NYtyIKPpnDJTcOllS7a0",
+	"x9xqWWke/gZTwqYEtLU7vxnMnkUlorYhtuvuBN3NnxVrZ5tg1mdc9a3dV6INa4fmtthn8o0OLlBLBV7l",
+	"+DlAe8Byu8pCa2UarJBvJEr4bIBOEsmRNDnOcHluYJbCf/ZtU7T+y6c1mNnh6G9Hvz45/Mfwnx7ryOcn",
+	"8KLYat704uzsrVW8AosGVf7SwfBonTfl8OioRA0HQz/WNlVtpffa/A70smA0JUu05CKWekUAXTcXq5ps",
+	"wcXoukD4uKsBb0cW8b5epbttr4kCQ0vZ4RUQ2qbYcozCwsg0rj6MZJLNBugUoCyP0YXALJq7PnBbW7nb",
+	"cAvY4I72bs0ssqjjZldK8P5WApYYYIW+15hIp0nm6Vj5GjsshdwloPcPvYZqXUEYTgmkgxscHVdvmxLM",
+	"KJsdQ7EuZ0Q6LQvHcbXrQYoTvWQk7tthgicbZ1obVqCmxWZVL2gcg5cjElzKPhd0RvWfCY9w0ucsWemp",
+	"aqmW0JSaxzSnAcz0UoFl+Te7e+Wfyi1L237XS1C5qG3Ryg9asPb5dFr50Yb0K7/NeRJXfsg5pPvBxcT7",
+	"0BChcsnqXdUPg1VWHTntX5LqkzbuXV0MklDNi6tjtnkJ/Skh1YGmRM25+clakHbBTZ0MNj4ryALpA4RJ",
+	"Je0j/6mplpf2Ks8Irhoctp1//g67jZTlXeMau1W6Bpu17t7qlPK9dSi35V3LpP2lrc7XEcI2Jb/2W8Wf",
+	"jPfhF9cAhPN+itmqb8JKZWKx4rRJLprm7M7oYYBzvKauQxQHlNo+ZX1I0HCJGn3IaIKnL3i8gtlBRjaW",
+	"/XqSNpZ9viCs/nvTIWJnAnpt+Ya6PwF8MICvRkvaJKzbKuE47uu3JNjktWRMZguTVt5PSUyx6zfcUEed",
+	"00xPdoGB39CYpAuuCItWcFIEsY7Y+gXK+qZOTAtGwXDSB13YsKwciiP3SPUzdsn4klWdtQ06aMbKDat1",
+	"DT66lVuW2HSeiH7y9qUHxO2jJp/uva1OysIaxIDWiJa86gBwiA1b6cna+lpbZYgveKYafaafzLnWj3EJ",
+	"Sz/WSrJWIezyggag1Q4jnyhDjuy3G9k6rctcM98F5dxCEt+m7gXbXFO9blS5siBblsy+kSg0rcElXl2v",
+	"kuQb1JZKUJmyLXGtUXz0MXMVIR2OmqkTq2hF2xaLvDQWBBexOTzLOY3mua5qsrUAbJB0qA4p8YxNJo+3",
+	"0MO3Qn8HYbC2UsZW4nii41uknj+x2oVz76zJhbHfadbWxHgF+nsBe7pzKdV1FtMYSeztAp9D6ug74PCa",
+	"tJD86OyvB6YZ5q14WtFptijlydvuuXH6COAdpMMRKdf3XokwM/awB4sX1ua8tQnNP8yFHF4IK3yBJUHm",
+	"Ob06mazai9faQmpTbxjQi2p2O/y2Y4eYoL4g3lXnSRvnlTwlWhUrhbttxoceq1a8KWdUqnCcZ/4Heb/t",
+	"wJQbmor7vOwPhYY/W98TX7KiI7hLN81L28ATM0BhihmeERGOJ6ACrEyY1W0ikZcm7QbU4ADCizIAJikD",
+	"qBylbBaAn0cGyKQiy8GEhZDUmw+lUnQeLrBQTH/SiJ+ZwBCydCYnFzPMqASuH0xYgdhmOpNZiCiqJLok",
+	"xn0rI74gcoBCHKeUOVeUwQGqBOrLC5sr8kAAsAguGRl+s6PUv+m31nEGKi9qiNx33j4bJ3qhIuNBKetY",
+	"BTBtqYG7niBfXlc/hK2TGOX5Nl3gTX8Q6AHPyLJbH3h/Q62fTa2LA9cTZIYFZEJHmomAXyeKXP1LsRF6",
+	"odHoi8t7vqa8SluBUWxKt/RJvTg7gr2YDeYIxx6wic8jkmq+mKaScDPdVDLBbE7k/35C8jVYa9vozbXQ",
+	"wLw7FULDE01NrUOtMzDCL63QWQ/qs2uFgbo3FApvUxl8jRy3tSXTn+KkNLb5VKsFLeqXbd47E5gpU3GD",
+	"kZX434BiMTYVPTYgZpKKTfxOjnGShEZmT5gx+ahePhzNiav7td4EqlBMoSoQpfiSaKFOkmlVKalXkG2s",
+	"Bdu6rmtjVVatqKo0v13KpE5bwDpO9Jo04TqCUm103mibxaD4QJaCjcCttBndFWznpXvJNeeseJJB/hjt",
+	"qXZrG7VFL7XMZ+Jotnh4eHBodx4Sx/WdY/T83bO/B+jl67Nn7/5x8lOAnrz5+fWZPl0/vz57+VOAfvjX",
+	"05N/6f+8evP67IX+94T98uPpWb18Sr/n+1+ePfvxp38dwzu+f3gMz35/9vN6XOCjFhzg74/HwXdtOaq7",
+	"tYLqDrh8baqjMO3CiyHU2iO15p562iLVkf07qKCGJ/wAx9vbyQSuFzkCFySygUqogI/9cCL+HKYfuh70",
+	"TilJBRTRNshCdaeBw7uJWyufzZNPMItI0rlShtq1kkZ863eswR6eCp6eV8uftjvsjLeCCJJEQuq+SZIX",
+	"xKhBJG4DM67qFC+wRLYu1uaGrEeUWwfsfStgxTnc3oaMwogkJvHpnXmiAzqdJYgd7TefxIXN4fzytvqK",
+	"nmmVZ1NfUU0elbP+JXYY5ey8nPS5CUQT8iVLUZqqyTvFNKmU4E1Npoe8pDW4aHthXeHd1IKx8BKI+brJ",
+	"5WDnN9039atisKVi0DS79RWbMrjESYKihEeXrru45uvo5cnrE8AZOK6fUsdlq/z1WaaP7INfM0GhlLO0",
+	"Cg8P1lluZhE+lLolfPeg38IUd28ru51mAhTVzimftiPcFlqFXlmDBANtZOBBX5HIxiqDWs2VKyooeasd",
+	"fMzKlBckpofClG8f2uqa5t9aFVS6Z203jdtpq7pL+nx7DWLMGbFhBtjYwpzUzMNU66ENVYYDFOqNC4MJ",
+	"gxB8IxEeQg/V8sHiaQMGwbjn+xPmKReMjTpuw/euWrCWWuLv5/S5dYB3VuN3zV0DHTk0yL+dPbzLSx8/",
+	"T7vWG+piYstjm30uFfj7toIC/Cx9aasIy+3rRztbFF+SYrWjFtVaj3liA5p328N6Tqeqpcj/lJv0BX0V",
+	"JVgR02HNFLMIW89HZiAH1424mtewXx5jf3+0vrP2OZ/q0W3jIXkzfWqTXppH3NvA7aSUT2bg2S6I4802",
+	"4mqOyl1AQtxV+bBeqs2xonV90vRh7xJ6bo8vlWP79SATzAj4bLFHO2pN15sOtJNXr0Ojtq1SfmAP4LWb",
+	"+q+dNrrz1Q9J3glsSkkS3wFy2VOieQlP+Gz1xUXybXrZWqhXk9UBmmO+ljke+DrQoTVoUSWBgbUVeNmv",
+	"1QLdrIqOk6QLtCvgYpuHygaGFtMrAg7ZHeoVW4ZZ7M1uoZcd0hk7SoM7cKcGLvwM1Vla7ahHbbGcG5gU",
+	"tCJSERHjFSJXhNlmaV+wvzXofezjLKaQWqx/xVCG8bHP8YL2Ix6TGWF98lEJ3Fd4Zs5Z/X7NVk1mqUfw",
+	"WdnjKoO1zNFmHVTqjvIA+Qwv5PZqUDO901+e2dEHt+C2qKLJkQAm2PYonXPIC3RzqFn9+dnNs+z1zZ85",
+	"ty100Z0q1qGQZEqEyPudtiUVlzL4b6i8dvMcbwBRz6b3WuqtxfFqAqWUPJ9TSmMJy/y9Wzivsjc+0SBI",
+	"uV+RloggCDWTYrEcoFAfpljgpUMZgfT4PjWQTRmL9WZNWFgacTjOU0PtNnt3uOJicanQbqZQ6XMOyaZE",
+	"mraN4GBJyFRV16cX9PIhVm3G4p0tSsKZfUtn/4IBl/psI+TGonN/YNnRDWKtsDKby1g44rXyEiBAYtAL",
+	"urc/PjyqFYQ/Hg+HtYWpLMthZRnuvR+OPgD06n/23g/7+x/uj98P+4fmpxatVA902mry5rUoOfKqTR3j",
+	"jeyx/1UYrJ91BEriH5B99UEASQqdsgy8gUvW2qhv/YAjaCV7Ns+EjL/4mHarjuV+7Ntk+XFFNHXTwYLe",
+	"urd9qsTV13RFvo59snLiCkeuuowmCTOyQQlMmVmUlBDL8+HZqkAoPfElruWXDgjcTe8AfrdjMgSwRD6d",
+	"Xjdu7P8OINgvGFL1xjSaPxh3Xs8Zb5yhXYu3ek2mU+V0e9MEmYWX16c4KLIFS7FWU8/W9LdNpwCzer4B",
+	"Dc/3tsINfZyj/o2CTg0w16Hf+VoNQjxkul0wZNoso3bPBy3zXrP4m0MCbv07VZC4h5r+fcLiro3z8nl/",
+	"YfUkuaPfuwQ5H4K1+B3A2rFpU2QZKmTz5Ffz0tnPSOHxGgwG9KSr8FwScmkcK4IsCFbSuJTMQFeIswBl",
+	"TNHEpsF8NMCaJnx9QWaUeayMC21HyTW+ZaviAUzJsbZa1JIX6TsrBwoxQM/ShVoF5WcKlxYXl9u3wiTk",
+	"8gc9qipxPfK1qYWjRa/IuQuE+cS4WRuUl4dAT8ubkpT1vpzVEQZuvX20+4+2eu5fbNaByJiz82umIk9T",
+	"X2/hJ/B7Xv8CXDWjiQK6qfTWsqgq1VXZn+7ho2i0DZIaRJlwpLYsSqcSuSdq5vpgbzDc5oMz3v6p/6vt",
+	"j4RgBxlemXoTX3vGR4O9h4PH23x2p4jjtoX6tgJ7pxWp0Z37ZOBoo7Jinv3aFLssYCP9kgnibkvrdXSw",
+	"fjkDSLGyaBzuw2MUgjQkInRIvwRd8HgVQFU6Tom7VCohB1XTuBfrB2Bzokg+gyfcZIusRTalEi0FZ7MK",
+	"gGkO0Wa4LwDg4yQrQeFJ24282L80kwpQ2hTSJKnQ6LAebvNSWr4I7QByNnwwBwwCsdJWk4VIzB+ujqXJ",
+	"0PwwNXZn2tzKNt9O79YYYfS30zev0VvziCnDfHg0HN03HZd+fvcSTQWemYTH8C/Q+Q2y9cCW0e+ojvEv",
+	"DzxlL9Xl2kT8QA35/q6l5ifeZi4+CjBnUw5QaHkldChAMovmttAUWhrmCw/9FBagRodjC5WUcgG0wgyO",
+	"Ewojnl5Qg6pjGx4oPjOVpppPBZC3CBLUBL6C3P9efAiF00xlgoRjlEABj+kTwrUtNWEh+big1nWPjOJk",
+	"85ltqFyiGSCHmyQPUCj09pieylpFrOM22HUOeg6JCwBKiUUVLM3IGS+5RC1MNfu+IqJThH3gt3NTEWF+",
+	"Lv1hIgfu4Jv2Ddoc1N+ARTBIRXaAFgatalkVX2yQfbUJd3uegYnpQRZTxFOC6NThZdnsZpce2C3hoGb5",
+	"1KL3cyv5bynr4LOcz34LRDrFUFrVI0CSEBRWsdfDnbs5+eGrryej8gYc5CmVksTngCAo1yAamRtM5npM",
+	"tAlj8qkTos+nrGqyw8+GObrdXIgnpvjbiRXMAN7mz5IFYdAj2611l248J0mcr7BlQmurB+66IYvhwbIb",
+	"+7iNNMzK0HyaQdckELkhp++p4Xi52QOJfeWMMlbTf7pk4LWfgsnktLcWenGtBW7lYCnxg3cpqSqKj9bW",
+	"v0BVxJ1lY19TeMVfLwWgZFXKKNbFW9hdziLN80YcumxVVHgyTboEcCpazo5hHKcIKY4WmXLdE3L4s/b0",
+	"iT+1ZnBjMZQ/pBS9Fma7Nvu8evdnsLHPqaEsDvbGw7jZ8e9OGCJM+esl1wQA6g9/FppU1Vb60sIANQnW",
+	"lh7HYClWRUpcYSxDbwzKYr4EXEOtaNeLB4ssNGDMYHIa062SuVZYpNvmsP2Ck8uXO3dqRdoEDfKcjOWc",
+	"p2OHR3lOY9NI28NZvya8/dEZXDsb8p4R06+g7XBYQCooFpFG1l9Tjpp76MKX2wfNw2LSwCW/JKvxaD1o",
+	"wJYlKf6q2Mow2pDbKfRU9zhmjO8X01oCxjsCmawCLbhQ0GFx/fC/JKsWJ1DtHVNoxxCfr8l6KPXuQXJJ",
+	"VTQnMYLWQ9PyWhUIbNVVMnW7EaH6+bwP6sFo+EdcL8JgudoRBFMiJS4frK3qiLdlIAAH7Ps4jeaNIz12",
+	"6MFQ2XRJWQzYlKY1FlRlhoNvwwH6xVZdYLYy/dbRSR4xtGj5Eh3s7QV5QVrelgxpKWwc/uZ2zozW0qKn",
+	"nNhSeT2gKU5pYlKd9DCrRFMygQbf1mLwVTrZr9IF7v9+/uG7yWRwz/7zP5PJt/e9PKHUeXC4VWv4HWzK",
+	"oJeJpI0HN2hlDLq9UguJcBwLIi1gMewOyiQRNpsB1s+GXaoLB0+PHzywEIsDe2XAxexBarSrdTJ1r7Ka",
+	"8LK/jh88eP//9f/fNj2WQCXWM65yXEe4xflpcp6K4Oho8hpRt6Oxaxv7uKbTOPbhoG0vPj5PRNy2BvOV",
+	"odwpQ/kz8QY92Y2n15uT6E6oRRKQJBKuBA0a6iy/aq5fNdevmusXrbmaQ9vSFYrOGEAgwD0DdDoHQWHq",
+	"DaNaduZyLkl0/mr649+PxOP/++O/fhNny//5+e3Txy9/evvrS773E/4Jny7Xx1b2H1e2xLyyQF777sH3",
+	"LYfxq7j8qn//ufXv/CSvEeVbOLrNjR0d3Pahz3NsW7fYF+fSNuP6eRF3t2Fe2UYIilsetA04Wne9whS2",
+	"UpUjB/9B9YmbE4ZfxcNXa+oGOb2Habhaiq5OD6kEUdG8UukxtRW9S0IuA1vAifQx2o++R+5fiLDYX6C5",
+	"iUk+Y/GbaV75AW/vgEUX9PSwYh9gwNOiYBJKaC5W6OXpG/T44XAUoBG694qzGK/ua/b4CN07zeCv7SFY",
+	"Hq0HlqnxezdKN0NITvJzfNP3+AW0Pe4MZFFAYJnanaCASdWsmhYgvL/bvJt6K1vbV80P76+lUFGLp19j",
+	"8LEcdPhWsvYpVsRMr3KcD1or8roCNev5Qr88ONeUrS/3mjBX79WO5Yxea0lnkiyMxVdOwdNfYdx8sg6t",
+	"1qlqbJ386wQE7QrA/LtooHpL5VEAkgy1YkWtF3McwFfjZbv32GJNDFIIVrRTKaGph6upXBtarJamFpSp",
+	"tXmUjHWZCapWp/qjLh2b/khWJ5ma++TcJVnlaiT0/bfNAwLj5DHi9+2b0zP0wDaDlyayrjm7flpOmFGR",
+	"wwDJuZGtERmgU8KMi+GKCHT20yngGRtaofrTpoLDdZwb9/7ZP3n7sv8jWRXba0aul+uCYGEySM2/njsm",
+	"9bdfznoNps6gi5TUeuAlYeje3345u+9OwpsFYS+foiecMRIptBD8isbQ8ArDCZiw8iogJTKpZKAFYYyw",
+	"RFD18ehwCD2LQc+wzXbtxceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMT",
+	"huUqTYkSNEI4mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO190iRC2ZSbWiKmsMHAtVug+cur",
+	"Z69OUYopU5gyk4UH6kTvQcwj2fDDGbeFQTmmbIYucHRJjAKHGeKZchl0hrGUO4vaTDinrE1YpQf4BVFL",
+	"YvhNOkCveRmCg/EC70mCrHbnUi1pRIIJm/Ml/AyJ5aaoCS20coMmkLoy6SGz3UhqLplyyNO0CMvFk8Zj",
+	"NmG2Vy10jQFWCKOasAn7y1+QPtdywr5F1tY2PPi93v/9/f2jD/ecfrRcLgdiGvUJ9PsE9UhMI/3/9X33",
+	"i41HiE+nkpTyDVeaE98Lfw0DFH43PBzvD/W/+gD6E94fIMvcc8WNuTdQqV9nQTADqNvIJIFKQajrSAlm",
+	"0Bi2qDszTN9U3/xuYK5qc/v57IllDL+G5THyTA3QKxoJLqH3vrn7kizUMZpqatJjiemM2vdEmTLV9aYV",
+	"PCCAkhhli+onE0pychgdDYf94ag/HJ0BGtJ4OPwV9u3o6Ohxf7TX3x+dATrS+PBocAT/+xXepplCKSU3",
+	"0mxJlsE5vAqewekYIG2yA4cgMCuFRvrLejr629xdhbcV11HMy/3kYRyhAfqgstx71Yt0UU0ZyoX3AJ3A",
+	"QiGsP29sqeJhHl1KU6uF4a1zLNHefoD29geHAdo7GBxq5r13mItuIOGftHU0YfAfR+IhCDULSVIy2sMB",
+	"eoulrP4G516zwND+EEwYUEh+xGrVXDLIs6KggHuBZ+QYhVodCIEopePImoKXpi2bwfyEWi1kvAyGjvgC",
+	"/5aRsVvui4wmUDkC4Dzlo2q7KU5Y+Pbk7MkLuw1Q15cSMYOag2iO7r13PRa3ObzQi/H+eMKwq49zARlb",
+	"EwIw7bbzHJWBm2WUECwktEQ2/eAFkTwTEdGbNmGYofDZGZ6Fx9pOA1GaL/LLaf+VHmmYW7qWDqh0Z90c",
+	"0IPRHqhtE5Y3f4Yjrhd0iqWp34OlMWGdlQE+x2rC3tpCQERjwhSdgthKJUmuSC6j0Mnbl6BB3Atz8R3e",
+	"DxzHNXdNmBHDFQL/xr1XrQoZfC/UWgoXNtFrjH4AIaYZnLX9J4xQTUhjdDAcoTBjOFNz/ZoI6g8H6BnW",
+	"ttyCmBRmvfSAoa8Fbt5Z0RVLTxgjJJYBskmSIMPDj/3izvA4Z6lU6W/uo3DKxQWNY8L0Qcjv1FoQh4o4",
+	"niLBEyLRvXLHZifutFoFjZ+NAIdfoNnzfaT/CbbFhFlLOijKFE2/adek+ZKsNM+3ItG1gfR14Db1xtUW",
+	"3MdF48n82aX1cwkyo5osTOmVgyaBFpLBhHkaYeeDq/aqHCDwnEGh5gVZcSBTbFtWWghnhabAyO4dDA/u",
+	"A8eTlM0SAufWHBjruAFPT1UvszWEEwY819K79Q6hElWYTpraSExxNKeMfAM9rlHC+cKcJ+f1SIjmgWD5",
+	"w0GJebkiW5MH6HySw5FxrsYUC71EYRFpGpv0zhDwF4xshO6cdfqHu6AYlshgwoz3GeYM9wdoOV8Vtq1m",
+	"J9D4YznnEKTLhfYAndmOlY6lTlj1I0b1tlzGaTCl9qMoIfjKEFCqhfgYyAFksqU7qpfGbnlQ3ekck8mB",
+	"5HB4cCm4IsXsA1vSZb5nCEqr2hbOCZ05OQGgFUXGrGFrU6JfD6SmBMFp4JqL6NXJjMIIxO4KdF1lvjzO",
+	"neVBcS7064ze+fzFy3cowkKs6jXOimsWDJQwQLlfWVMdTiRHc3xFyptuEdFC2AZ8wTPjKzC/jo2sT7QC",
+	"lEtFARBX+QmO3fIDlVABRGrX2awsRhFPEoJnmaZhkC1Q1wyigtrGNaXWupqcrLqsyAD9RKZKb66VrkY2",
+	"GUBUO2Xb5IIywzSMVakJjibEI5rLgfWloEoRNkCnWgS7Q5G/F2rEjUUbDqpnBUhI368lcU1+/v/s/Vt3",
+	"Gze2Lgz/FQyO9Q1bnSJN6mBH1FhjbfmQxN0+tS2v7E7opYJYoIhWEWAKoGh2kh/zXb4X+/692Hf9x96B",
+	"OSdQVWRRPEmyJbMvOpZUBwAFzOMzn+nckoSl8kLgp8FzBAw+pqMCZQKtLZwMp8K82qfl8xruvYBqgI7C",
+	"cwBObUyxfKdsXyZiMNRWqO4E9BhxDHTUw1+TjPdsXQrbqzt7wDnCsnD1hZjU8eJ680luMiTccps5hyhr",
+	"uHvBaEh091HfDtJHqzwTzIsWMH8eHLBh5ryzs1QUue51j030KGPdvnYuEDsTxkLEVpg++/jx5fPQ9c59",
+	"XffdEOYF7LforAdbzdNalC04d/z5OYfgknufFYo5AeyUqDue7vm7+2hYtiln4p4O8QDcwiD8SQBJ2kYk",
+	"FqEOv6OQ6BRsGJ6aIFucjmhFTgFHbH/3MGIHnz/DE/05x2eRAQgsHDDNnH6FQlYW3BHnMflOKXPnmttS",
+	"dGr3d3dZPP2NMgHtj47omOSUAtIJX5mmzDk1GTZt2m8edtTMI6Sqj4zzMv7m3H/dY4mEOgtF/PaZIQdp",
+	"IITNTfYBCOUXhRNAi4xiHtVakAfAAeVOBxiThtqwhOXjHYXlYQ0Wv+dWwOPJ+A8/19/pVHYn8ZwjkXEr",
+	"UrgON66pt5obnIaqx+3sdJRWfoqkyQTAV1BkpKJnj7zFATbb7iGL3aPq8CyRxNRFO3byYFI/7lmRgbni",
+	"eSvyNckyeUk8FhT+G2sQbOC0OgXsdpXTOmhyu93sZDLslgNnLI4Uv+QSIpyxW3QfZaIacdQWHk/jXD45",
+	"EP4Lv8gynYUvLNxP6K9M6z73OSDatH/wZBmHxV23s0NB5NhOhuiPGpApTpskIHnJoFTYLTGnfjnLnDl/",
+	"xOIfX5yw0IorZuLzMOVSkR7jadroKIrP+0N2lgnu/FP3/XgKzyXLgM6MB7tkCUoIvzZtZ3uWbH2QCDsg",
+	"ddAcd7/Y24mY+9aMvjV7uL97uOP2fdrT2QDvau445zTT6pwNRCJ5SPUZ+S/hLngcsf2WEzStg52ImT4f",
+	"ul/v7nZUDDwbYFTWe1ym0PcMvZw0zbONxu8Edzskj6TnwDcWHuWG4ENYM4YwGQUzv/fjhA5d4a8dVbpt",
+	"6jKpsNM/8w+U1jrh/3C/6RZmjKkXnzsAf8HT59ElNBqKYfjf+sFP/RreCf9udNQxSGkvugoufUHDcCKf",
+	"aVScl/we8BaCsYFGoe8KU4zj+cc6OXdG5Tygso7c4zsqpiZudU9tUxwX99amu1tn8B+3ZGDqnQknHngi",
+	"2tBVsaPORE9jChWa1kh60VSkwSnZkhpy4l/1dIPoqGLW02mqx4b9+kEM/ltk+fk1YnAp4NzutGGPSXRi",
+	"/qkzRnfny+KUKXdOtvMRvNEHf1FijJoMzS9sQknr5KQeKa2OKj3Z3dKM3PukKvwW1tWd4aOCdZ7qc0qv",
+	"j1EHC+M+PpxcA7e4hSHbjmxZvF73kFaKrsr0uM3kuXLrCo+a6BFLNLqK7nuRU4k1dufa/YMsTee4J2KY",
+	"CYwDYBsAz42WM1J934TGY/7r0dmNP9fze+vcq73PdTNSRtj4KLjhynmSMsTIDLoOHRU/p/vhk5I0frJ/",
+	"sJQ0frJ/sLMTsfgDvs1L8+8PDveXud9dt7NDHkL8SqqL2C3PGBvZdRSEe5WxglNZZyq7QhlRiPsfD3m3",
+	"L+rIv4bR/uJ7OfwZ3kn3mkevXj578ebDC7gH0m8Wcn+QPTh+97JWIIMjZrc/o5oeCsWHstau7TWajT1k",
+	"FehDkiokl9wP51X4yFc5gsOZSQB2cpbiJSbknOGD5aeA7WBWa/Qq4epC6CrYgYADcUaQ0/pwbvNwTpvF",
+	"7r62cyViXLYQVHqZ1No1t4GPIT0FfS9CWLPW/rU6C5hf8ghsqdqf0cILPZLqU1TLhBlqt/JuYXabTZ/A",
+	"EcoS5VJK0Y5H/yQQMOYdF/PFukkAUA2yQ/Oham5BGu4z7uPrq54ahvnotVe5eEdr8R0fywoe79tbfN8P",
+	"3gLAOx4vvuONtsfdrhiGbOz+7u7iu14SyxZcf7j4+hOtX3M1eU/mpLvvYJmV+6jE5yEw6eIte0stnVeb",
+	"mAUeDQY8m9Cp8VFaYFkGmp5fa8eQIK19imrFeCei+HHbU+efipP4Gl1mcJIQDOEJHf2BowBP6HgbLDlS",
+	"TcifKFIj2s6eTyeMsz43fYxv+rbTDRZj+AmjKkgtV4pb8RTcGrRk3Xu7XHXQsRtLgw2Q2WhYSjXmDQCP",
+	"yI/wLTNTiLyDfM+XxMyRDONMWlEpGjAbjudqZdlQCEJA6vsTYgGEsU91Mlni1BMOA+QEYRDbv9dAzRYk",
+	"/ixM0U2/1q7RykImWQOG79cixo3mXfsEsmIVCUM1aX+W0Q0EWJuSbq3N51kse6ntNncf11ut+u7eCWRM",
+	"281mAynCfimjfdugokrNBNpqlKZloidk0Z37PHdTK3IHqdauDcTAnLZO//pb85eLv7f6zcFu+v2zpvrt",
+	"4t2ePsiemEPbGu1dHoyffD6ctP61d3zwtEb0+M6jhNfhAOZ/ONSAhUtv51MmVfriNU9Eg8WvtLeFiATT",
+	"RyMof0GBuVpEKBD4iv6meYOgSx/R68PlMIyvWyftL74D+bNeOyGDiKY1NVlzCc30NzF5qT4avKG1t5Qq",
+	"e8Wzc7rhYJl1M6Oh26Iiee187IKSnXOuKY7w3WrWyztqTl6xFSt89TbG7gHH5hNqWZ5imVIyoBDAM3Ra",
+	"AUm77pTuf429vb36X1r7o1xwzwpW+aPfZfLnXNPc+3rgTflInNPgHnl5ISarGtjnwgYVuobx+9Wrh69c",
+	"xledqJM8pVK7DyL3b2Kyuby9t57De8GTgvR44LX26k7ESgaw003Pa39+mpE+j/AQwIFe64nz3JkXAOnC",
+	"9JalZJX0OQZC/jXYe/f2YqQvlLF4zuJV/QScz3X6CTcaIqiSCO9RLjXYy2DUBZyTc/O2cmJ9u+weCxa3",
+	"aTY2TIKSqxuRSa/pqw74U6iVxPOccCt8DLw7yjLAUEB+SyL8H/qy8i7ihiBffTaB7A6kLUapMB2lezkk",
+	"Pte1MYY/ClUZ7rpQzhEDOt7kyQpMtCiCHMHIohx4U4BzJtoNjhCwbU/B7jMfE2Yu5JCdia6mnF1HeTwz",
+	"MuT3BTvnQwy8k0FWuLmvxwibLueuIZ2AM3Ijw0kXW9lRiCeHvBb/CsIwdsuFGEsFwPmDg/0D9v79x1cv",
+	"3Dh+eP/i7+zh8+OXr/4RsZ9fvPjbq384c/z12zcnP736x07EXr45efH+v49fRQxBfx317O3HNyfuoo9v",
+	"Tl6+itjTfzw//gd76NGIOkuk4inhXw3bPfnoLq63fniPRn94dkc9/Qf8gPcX/wbL9PPfPpwUOnA1m7AI",
+	"GM0aazYRPCsmLmF1EL6jwKWAhZ9dEK1Ou1r1Utm1cZvFzi2JAWRnYIvhO4gh+IjF7sPGHpylR5Y6bSPb",
+	"oUSIA+0jwu70MiEAnpFqdQ4wDSV8WrzBXkjsuMCxBIFCcoBqQ8wn0frrHu58qHGaUWuz9uUVYbAPeDY3",
+	"VW+LY+XH0JBys3jZWIiLdFJyFAqWfquKSnevGdUKX7XWrrmPVuZLdne6o1Br19ye/0/c60ewmf/z8RFs",
+	"4v88+Vjm8i70ato9aRHU/btmq91s1law5nH9rzv4tsq7nyJTaIX1gH9ZEC4i4hLigC2Ei16c8PNFoSK4",
+	"5s/o3oeWbi2mQru6rrStA/ogjjzlavl3Rf1sJ0NR+CtUj2VaDwq/a2xsWd3aEuBmrAc5TjlkkN3Y0RUi",
+	"IFUGQkgbn42wU8SYK9IdciACeW3dgzZyeH8qL6A/zTcWsEMKXycU61LVh9zY+I7F4JyMC8Ym4MgL/Tlz",
+	"u5fU5KzdWxHMmWP/rhCi4yRREUrrrLfCW/IWpBH2dPdIcKCYpgoLQh0XK6oApouwtjYbaIQcdbnqihSs",
+	"EHizexmUiHpTwSywL66KDwbb4sY8X3rDnFjYhmrpXqQtcIW2YbQFYTTaKyuf+PViaPjsQhitUlY8wsO5",
+	"ekCt8Ph5MbVn8GhDdfdYgoXlQIz3MbCYIAUJlg5juZHTqdJt9Chv+Kp74OUEzypNowpXfX0vBQZ6a17K",
+	"yx7U7d2WQ8PTctrDMwQG74QeDXsWkYjuGBdvcR/idLqj23501aNWdU5wGy7lnNyGaMfxpKEqiVRlKax5",
+	"v0X+bdvSRc/BWXxFgVXwGyBME1dsyNiHP4DbhDAGIHa8zXxbufQltNgHy9Mvk3m/h9oVz2rQr7B9EF9u",
+	"LIJNbsDIdiMjtXUjyvO1pmLMjVUnxCShYma+6mwD2oGqoTxdUoIQ+IRPIoZdSfNCgKyjnPeeR8dDZNwH",
+	"1v3I8vBxDruVCu+D9z0wbMwnayvv/E33VYGnnNoTB31cGWzM44anuncK3GC1VrO914R9rMRn+5xPllLr",
+	"pi971j3B1NqtlVX5+/xgfBF1Pj/W6M7UfIXuS5e5ZVUh8K26vzF1v5GuB+cg6PqqSGRlrPEabIKvJdo4",
+	"EzGMaLrVIcSjykKqEFjcWi+3DNDTl+I2bJfAxnpFYc10v1KqsJnVzYnMhNtzk0XFMeF5J0S5PKWbpytN",
+	"0gm9GOydLlfsYezURrxDkUR36h/GwAMZ7+RkfBWEtEAw99tIZJOcX06aUzwStaJOm6auXUKvf2XlO6Vl",
+	"XqaOZ+ZLb4t67mJRz8xnLEiL91oPiFgP/jIrNsqneH6tz3GC4DgiZb6URto26+sxIgykRQINxEKcjbCF",
+	"O0eCMmkxgUB8mx1VoPBDBhQ9QP6ubnc0lCJhVmsiuNFEsA1mmchEg72BknR3OVIeIykDUp2c8ywB0m8o",
+	"93T+UbfrVvMq6bW4gKd0sr5sJY+5kOpZXyC/cTDicb1PAW2SQxJazajW1akeZW50u+JJAjS+1dgFEo4f",
+	"LgDQ6F7g/AWRmFP3dbw8LbdrhC1WbN+9Gry4tKw3WRa06qLRX7A2OP9T9XKugCAvNoX+9dO8L0FAkVxN",
+	"0dov94Xcv+kNrU+LP1i5hcSV41//21YpouMkWQryocS4ukpoC/v4Ao7bUn4VckkB+wSV93ugIUhzZ72J",
+	"z9A1/WYjsk5RnPALobZuyvWYG8cJFAJMGxxr2htX+SgBw5CIVFQ1Wn4Ov3cWCeyzwEmDJCMjI5IjT61D",
+	"jD2JAHHqztp61gAOZWNrwMcNZ52B/XnTvCdlNm69bgc//xM3he9k1ghq3NszjDuq6hjnxJnFpdvobEdL",
+	"YJCccpgeylrBBigUnD6cG1YMbi3Hr89yPOlXbJhvGnt1PYL13hcwXpPdsh4Ua2pj+7wv2AKzqClPGhY4",
+	"WT01WahMfzhNVr6Tk2IRW/OFEEODpSFeXoSQi4/QSKLywzucQF7POEJZcL3G0TIxEliAOizAd5V5U63O",
+	"pxKns7Jz/2B9CfUOB3y7Sc4lpOQzSumwvFh7C126CZf4igIHBDEt5TNDFUDwk6UluvPb9ZC3ab9bBi0h",
+	"zeRNu9QrZPxMwPxjSUBSqID3uP9nfa2NICi/SvS47TSGb2iCwZ/SI2FL/+Uv8Ni//AX7xEgz2+vkCJ7S",
+	"y/SAiBetjiN2pm1//kOB7tyIrv3LXzqK4d2zDVzgQbzUaeVSijEDIxiwUfBu6inh2SDzyj0gjEnLA6Ch",
+	"00VY1hnMdJpA4QlM8SzTY8rAG0s1wrCA2FQKSymIApgbWokIloHWI5QQr1ssMZWQXZiMPV6zNU2pD1yo",
+	"X2zVqjOy0OB1Wf37jAb0HNMF0fSQfyACYegZFLogwjo32DGLv4v9uKkz0mBkbE4Sa1j8/9t9Gs+bQd5s",
+	"aM5c3Edbei6hKfOiaeQF3DiTIwaAMKSkxo0yZ8TfLxyx1dcxXkjbzx4QoH53h2K6u2TlPgg1tksP6Plq",
+	"Y/GndYnBFOp2Vx3NIisXuexrdxhisCK8YIssuJvIAsT9FruKIMsnHo0HZl6osKRilq1suoKygwc8cuBo",
+	"6xVHQqz9BX5Rw3abLQQjuFs7yjNZROALn6WTiChI815YfecICwEY6bFMU6cU0NmG5oHOKEKcYaHFQ9Fw",
+	"c7IxQajBiUdCByVJTPaltqPQ+g67RrapqY17CfRKwts6qjeCZpEPoedEuQJ256hogWBOzQBHfEdVFGjT",
+	"5bR+hasrXJQdooAHgtczDYRHcPHhLNLQPXcyRLgF4sEBswkrF+F7kJqeXe0rTbtEO9FUr9WH2DVj5iHz",
+	"MY/I4dGTdu697nU8TfVYlIdgRhJOuV812H/0YSikAsvwwExR5+Ma6ZE1MhF1+lsd/kbDkQoazcKu1L0e",
+	"YNpSbfAru5vdn+q615v6YtIgZS1NhT4D8e5Pb4bixcEOnb7YzRZORuFSWIFwHbZiVxPm1wPMfrxS6Tpc",
+	"7G6OdxodFeqlpsqIla4j442bfehANu5rYCMhHl5odURdL07CUXAGOiSMUymgeZeasPOM0IjHvj1MKKFn",
+	"VEFfaFuBpCh5a0poTRhAtKExmhIc4JYwGOANdxfy1IpMcbeXDHk2wNgTvj2QvoCYgV0BflEvb8+UE1eU",
+	"gunUqMtZ+vhCGh+y9XgOGZJkvj9ibr0wq/WRl1wQ5Mt7G8bu02UyETG0MWOh9RzS9TOOHEdaseEoG2rj",
+	"qe+57xNFLZc66kIMbRuOHqPd7Jt45bs9ykUwfE8nQamCpNTFNSrRa1JTFs8PGahqejxj1EjOLzBNyI3i",
+	"tMuHMYOzatYuFHEPOi4V3t8FOpo+T3s/Qfao+nX+2qKFFvBUa8Q1bxKLtc5c1pvFRkwzhf20xR3dD7qZ",
+	"WQsDArF9nSZfgoCmeChwJm9R65aSFUUNhPGZEg+V70xcjlG0Ch5/NZNU66R52N7Da5xsyivJfp/zzPz6",
+	"K59J74UvaLlMKV/rAb+ps/YnpCdKxrNvDwAmgI8xFhnuAnbMdxryTanQRJeK+UlAI36IVHTdAB9NOSkk",
+	"h2EJa83WXw9/eXbw383/jfOyI1Nr7zcP804mJyULzHOr5f3UQ+OrR2WLbJWs9zJbHzJdyZxSnxVs4mgt",
+	"M9jdFU7KyMDvjqBTLcZKSybVlOEUYb+lCoM4Khi7+cS89RkV3JjwuykLFY5wyRL9ytmRSugSd45eqncc",
+	"Pd88Q+mPzlSvcohUko+Yh/8ombfZjt/dLe/4GU8UWpZV7fqSTwqaOqdv+gHYm6rn9kxnmehiz67dYsu0",
+	"VBqLTfCg1R26Dcb3pfSdvbDJVi2q4UUgG7s6cWMbSCUHo0GtIIN8jDfvAHXgbD8NcQ343DNZYWfb0QOd",
+	"huW28nnIIwrZGd93v9B0/6Hv/b8T5VyUs/KS2PzKAyoIWSehr/fz+lUMQhU6ZWI0nxqUVX3rGWKu6xJy",
+	"FYxfD+d20pvlAuuoMcZ/8plJw8YiBddwIBIgWrNaw7nxEuKOcYepOZRhqwTb5iQIV6AMm4LrVVGDIchg",
+	"Az6vjTw0H1z/tDH478u6KifX5IXcC4RbYa22QLdVgG6bBuXXxbhVcY5tyDY2/fRFlGPTsAoKN81jS6Ew",
+	"mFP5iW/CH4VGYdgNrBhMhEAgRuwa7IdMDyA4iewpQQ5CdNV3Bcbe0c1DFkvcXXVgX5EQh4goMZBHLpGV",
+	"3NLDsB0vJQnsyPjy6AGfUOtQJm0J7WUsn5gN+dBuN1Z2y5wq5Fscm4spG/U6KM2K4bQvwmu2QL1MkZsV",
+	"T8q3BBO8RbWzdnSIpMVJEBblDkYoJk69rU8n1xnnU0GYUrjFsHDdUegR3OXKCxMnXK5yKx+1vCBfOaLy",
+	"Rls21MbIszRI07Kwq/I9ZmXmdTkfFdK47U4AMU2ciXypkFPLqYLygBtbAOWXZH27adfoEWTp61LdnNVy",
+	"Uk7e9kUm2iwOxgoGuoK5Eoc2HzEBCE6lsyE0oQYCJK+A2isef52Fnhb7lLimPuZub4NzPWs5AOfDlTaD",
+	"G8pLdSeMhi+jdZ9rJbYK92tUuDekRtRCXddgsdW6LniWTlDvSNNRBEUu42vnHGZ15WnuKDjORyx2r5DC",
+	"WMh5UsAMiO7OpTLrcX/dY2i+6F4U0A1SLa9WinJyrkLRzryz4mYVCozEfW19KbK28ztPoUO3MKaoQWgs",
+	"SbyOzKebt0J/K/S3Qn8r9O+00CdZBosNku+6hT6Y77fjRBguk0J7PwA0O4Ff9ioKSsC7FuuHDPERW02w",
+	"1QRbTbC0JtgK4KIABglyCwGdvjRWZ5MFlbFY+IrsyBVKOGI6TQA1jjDwQtt7pFXAsj1pG51iUMRgFJG0",
+	"9esXrz9gj3zOaFSszy8F9P68niT6TzTZjTPiWIhRCj9LKwYo2rGLAIGsa5H7WWdYEaksS4SBX67AdXNF",
+	"p03gA/fBZeqZr503hf+e7rlJ+RzfMR94bvyPi8GMUc3qPLwelGftzzXpLv3nmJP0p01wPzi/ton7pRP3",
+	"IDj6fDgUChhwv/5MPjQkvh1rFiqFPEHZmZDqnBlogl2Mf0OMvCrG0VGxe8ApPeAUHnDqHhDy7pjk9xVD",
+	"awRCYDG2tu/W9t3avlvbdw0d8EZbqnTgJal3vSEIqsW8HaGdSCzenA07zEtmKn3qhuelckdNiWX2BhLy",
+	"YDjnBdMVNVury2+lP/T1eCvAtwJ8K8C3AnxdAc59tfv1iu1NGg0uK7mx2+BKqNnpjoGhR2Bo8aEz4oTQ",
+	"GTPiUmQ8JXFtRFTRM5C4JhrspaXSdshmyCS0KCf32Hdq87QfBZyttIh9Jdk05gZL93Wa5GQgbnMTuceY",
+	"T4o6RYkxVDl4xpAGe6sKDOP55PElRnfUSKXCmBw7QyEjeq9Xh/mdnLRZmGSRktO9CVlGysScUViCTJ73",
+	"rVt7wCR76uZpegK8Hq/ynRpDpUY/7/rF+Jlzqjxnf1TknPCdqLQeMCNVV1xDi8Z7jSkO1A8gl4Ns+NmD",
+	"y/1fo0JFXB7v2nXHP7R6LBDvK8jwYdVf8d55watWq1RZtl6c6ss1cVxgiRR6OH6rpsgXoTe9uvq+ssXi",
+	"nTaBQGtBWC5+9/bDCSsp5jgwTYXaQywPMdBbkWhNFldH342mi7f2GSoqQWfrPRt3sb3jjee0YI1uDaEc",
+	"TA4UBFOR2ODRF8Oxa3jlMKetU751yrdO+RZbdpejAx/AL7whYNlIJfrmBP9HBTQRwFzNjS3gIco6rY3N",
+	"io0vfwUXFBAQnOXuXwT8dr6aNkQMWKEnKPmqwaeFx0UF/1ln7hxEniy/o/ocamNVg7nBIjkI8eYJP97g",
+	"4nN7hFadc7Dd0ikRmoRpJTqKK0Gd4LmCC9xwRdrzBEB4D3EQ0tPpAfQ4rSoOmuf+JNd+wBNkDnHjpGPW",
+	"UR4yEgFmmw1kopy3DwynGT5fqnNstooGJ0w2mhNI6ahEdGUiIiY+O1kW+gsMOMFMzsT5iAqdMfsA7CUi",
+	"C9TZXNpUGusj8sQ7CBROIB5FAoEUw8Z80sZnCGWzCTt3u8bNmksr1fka2t/Ndqv8t8p/q/y9OxphF+Si",
+	"u4lRSi8GxhA9XOyv+i2CjupWWZeUNSiRKX23kcYeJdIuwBoGjZQhi0fi47MRU2IcUIZtNu7rCBGEsBWQ",
+	"bhli6SShgwz1MXLu50BBM5txmbrPD2CjpK6BLx/fKJVI3LP63PSFOWLxQAycWnIzYJcik71JzHpSJbCP",
+	"wKTkaoLl41IF4GNqReaGnomBvkSNnQngwHaDeNtzSpaJjBuR5LS2QVebQu01LceEDXQmjgKiPRPIn2v0",
+	"AJRvo6PeC56AbixOkTS3+xhWKJbosaqIYbvZLeia4S55oWwmxcKuGdB/AJddq67IlLnN7gPzxgJD6PI0",
+	"FRlLZFLuF3EhJu157TnM6OyfAgjB8oEM+OdXYLjV2rvNZlQbSOV/bgH+0orMPep/fv2fTmfUbDabdfhv",
+	"6wf4z5MfPv3F/cXM+eP8u/4j5wYwNgORPmfSMN/CWTibgNVZ+LTlJTgX9h2u+px1CHfOW4nHVy7Ecf0X",
+	"Xv9Xs37YqH/6bqlplMAObi9j+40v3pvk6dJj2r2x7iN3qnGGkx3LtMwQKF+23TLuIn4XoiigJkH5FO0F",
+	"UP8Vod2gdshMwMfLVNpFlQne/iMWqK4epUmhVYIX98hPFZW7elHAtqNCX6/Meo/1PJNwN3qqlWbkGN7l",
+	"TIDAG+N7Iox5aKuBTFgN9nOZL576ePQi3/PAROVOPc7rh4fJLGTE3RP7Ok2Mm6dy3jumU/PW39jIi3us",
+	"gRKhYQFmvsFdtdqtEJi77DmsAXYhcPazG7HvcwFpH+cfkwVCa9rTGc4Ss+TlGo2ptmXsTI9yuq7MullS",
+	"QO1wlyUAThhWkmwU98ACi6S4WxZYJCd9YXyk3vnk6eQowDG4s6KEu92i6dfVgwE3JYn+ayva/eR+HqZA",
+	"idrjqRGrNHGiMpHFFkzkFOpLvLpFloX/MahMnmXcufM1YyepZ2itzSoq/5V9+6dyGwZYhwZ7xg3GYXi3",
+	"C1sw0Z4S1Ypy36pSB+Q5xlLpFfMshdZVNlOn82EZ6+AHiJaVaV1onu7eNlg7vnwm8ocpCrvAR9roVC1j",
+	"lbrnbm6SvqCwMfHM3F5TtjKA4RoMIQjqmiob7dobtF372N32MZqlWp0fuVOfiB4fpbDY7ne+EwfIWMMn",
+	"psHe0xBCHUZM+6E8NehEXiUYpiu5lp3Ec7rxtWdmnp3MCamuNolbJ9eN00dp6hRN9wI1oo/IMupHwwaj",
+	"1MphCsaX0WwAfia+pnweDuacdiuGlfOh1cQ7hRoNau1fD6JWM2odRLvNaK8ZPW5+ijyzdLsmlYWe8AP+",
+	"GbirvS+BPxwEcSCVFeciq1qDV8JpJIBygWFQ6DVV6B1TaNEyTS/75Tri3ZK1XgRqaSVKdYwgIuYLlVDl",
+	"uEz/hRV7JXyKakp8tqddnBzVJYZmn05ijjI9FI9+GWWy24d6xHkSZAWk14dUL+WUYH8mt6XuSknirQVp",
+	"V+xAAkiW2VYmja1LNetS/SCJeRe3XtGbKtq9FU7VtAE961s9csdtEd05MJtjajBNC9lIiMLmIwO3nXf7",
+	"AXSrM/+rjiobg/gQqdhhE10A3SPTAIK6oWcbvgHxM76yHP6cA8ucOuPQoRAsj9gInnX7Ijl1vgfemfJQ",
+	"ks5ZbFJtY/dCJ1wa7GdyGpU1HcXpvc5A5uj+xT++cH5fYc3iTVyVN+Kzd1dSsfVVtr7KHfVVSoYypVe/",
+	"aCTW6WlM6wGKoCCImC78aqr9YGnUePmccQ4Bbl5h1ua3kXGb/2JqV31acntsfZGtL3Lzvsj1Ow7zXAOn",
+	"cafKO67LYZg5Y2Vh7yZZMAjCYw7qe82SZJrvYqzgRpR0+zx/4mTWcNp6E1tv4na9icXW+8ZeRpenQiU8",
+	"q/eESMwSORy4DlLTAJa4xOyNSpj4PAT9Br2IoeEvz9sO67E3CE/6QmYdRd1LhQEL2VmEF8pd5HETs8Y7",
+	"vPhqq/0ZTeYHmMuq2LuvKgNbnMpSMQ835W0a9o6dcvdlmT+C+A0LJ/pZ+Q+zZzo/EkCYVF0kDbhb58pQ",
+	"v+CRSkRGxg3PXw41L3zAHr4d2VTri4j9qPV5KiJ2PBymYgdgTYZxXyj9wIR7seoM6saC7RCD34543L5O",
+	"c2QxNM6WfmodBR0HDw72D3ack6+h1teJgnKTY3y5zBmV8tZF3UwkblvyNGIjZWUKpchQXY3CyfkUIJsM",
+	"1RaE1q3kiGD+F2GKIoUyb9HlIyMY4sw6qs9NH7Hi7vYLMbRQCo2GMKATjR4IgBlLXwIdebRbKPsOvmEm",
+	"OoqP+eSIQUYbgiUQA6H6vUmDHXuvqMsVG/ALL3gJ4+xEZfh0IFjnyMsryE+hhXNRzmyMVt6suVF/2lAt",
+	"G6JkR7/rA1y9x55nDfYTTxK+Uk/H4nxvsmv47GxwvZPTJQgF/aVnkwLQbcosxx0NT8PwO/0h5caejgy9",
+	"iJgG5y+dmygck8LloyyttXPTwDwaiIHp8vS0dfrX35q/XPy91W8OdtPvnzXVbxfv9vRB9sQc2tZo7/Jg",
+	"/OTz4aT1r73jg6cN2TWbfZmkspSaJ2JBO3RgHICWYhGLR1kaI+SCjo6f1hTS/L53Pr/6DozlXRfm/Oq7",
+	"/iYmL9VHs+0pdF3Fuk478LIZsboVUQB/l32CFVqtjol7BchhdQ+SEe4ZKxvz58JOKaYNYyB3VxyvKUHn",
+	"xTRQLt4PqtbifLdcrQuarJblwwOvITdwN1YyFYvfKhC0VgiaR7j/V68NnXnBPIfohQLgpXulb9ENmVPE",
+	"lg4z3RXGYH7H2xS+Dmm/uY91LEqPmcYKjkuAYDrPAGs4fT0IIU0pc1nhaPV95QymRCNf43ghxHB1ax6X",
+	"7fqt+VsIb1SJqvcoBZ2X5XfqVJngVoBtbHvdY4nnds+N2ETm0e9WXwi1pEXEvbQNIylGP1gIfkTs9YuT",
+	"n94+b7/7+PTVyw8/7VCVLAog4H8D3yXEOo7AuPJkd+NMq/NoNuKRsBDlyNs570NIApHhFAGBcnmlLTOc",
+	"ivKoVjzEekBcIqR9inyBAP0IyidM7B7hRTzOVCd8gi+lC1rf0xV59Xip/Jwue1J6jO8n/biJt0WM244C",
+	"jPqus9WOwhUUaXkQ0Pv4QG6Jxi70Ei5PxFg+gdIAiRDeDyfHJx8/tJ8dv3n24tWrF8/jBos/vnweE5Ge",
+	"p6/DEE/84cXfP7548+xFzDJpBG0A0CodNY+BAD6zmxoEwX2e0UTuhwuoWdQ9aopGVQpjnSUGGAmGQg+R",
+	"UkMiLP+DoOnHL074eczOePcC5vGyV3+jlahDpXhMZQUW2AWhFoGKIooUew/3mvs7C0zzJXAxWI86LHDe",
+	"0nkAv5zQPk7Vxg3ZNVOI4/XDDpSCHXLbL6KSL4S6Epi8eY3gvDK5hUX87vtQIf9ivWvFZxskUlnpFqZw",
+	"gB5Mc3ZAlZ5BHs2Vin08+aH+/VSE5Bnv9kX9mVY20+nCMIm72F/7Z7RUIf8znGEo599DHTp/qD72E0Qh",
+	"yRBK1X/p8a9jn2zdng2NANEdZVCN9uunoklwXNjfPQirl83xlfIuw9FZKrtkGKC9vyBz6r0CXzPiHP8s",
+	"cZrP40yocw9WOxviEB9EmOxFJwV793QUpIQb7Nhc5OkQhlhsRFC5R6FIB28FuFrFuVRKOivBORgsLgC4",
+	"4446E0YmAgM4Ez1CqhdPtAQ2AtHL0DuDv9POS+oM9rzA7EwC0E/s0Q7oTjuWbg59PYaUB4CFjMguwVRy",
+	"dpYHGQEhLKrpwFXDh0PBM9NRoCzdapAr0NWDgbRWJFTFB88mcyE3kCxLxFCANlXOIZOpYPFAZyIGjCqo",
+	"AZgaunDkFYJOfeGWn0bh9IgpRJcbDFhSY6m66SgR/4m/jWFtUqNZl2eZJB6iog8D5hxkhNxSc3MR5RPn",
+	"UBTo3EJMN5HrWTb3zrUSEVLd4i/cmuteR030KHN3d/vsbOL8pCgMAgr/2AfNxpRkQ0IeuJYG5zbnKCMS",
+	"hp7OzgXm/DsKc/rgyGaCXt8njBuBwrx31mBve7BTs7DpNRa3kzFAQS/EG/s3U8zwIZA3sExYLlW841ud",
+	"4FD9fgL6Y9rYHC2fn4Pwx/PjayFhIQsbsx3wJzFVYPqfKRgZdVQRwRJHLDbCrR9VSjoLGG+tamwVsdjK",
+	"7oXIn/7bSIxE/mhPTXQKfEPhKv/r8BS0X92/Mh2qNAvvO3UaHW/vqDiRmXDXT8L9Y6xhPYUaVhzWQJzq",
+	"Xo8eRaWsfiZeGFJANiQf0e9wdmJF2jHCTa57KDWgm4zbA0fQDiKzChmZxoG+KRHEbdFwHww3IWRLRyph",
+	"qbwQgRfbfTr/Wv99HtAuNZ7FiuRdoTFZYTciLYmx2vk9cA0Hc3g09LxXvE+HzBulR+ARqYLIc0OpoPeM",
+	"gpuB+9FqlgAW3mpfs+zEyGwMx3NsX41hIX1y4+iVag6KcGaJ8jz3QnxGrQrNDoLQCSGgAeuRMruQKinY",
+	"ZfnRdAtQNvWLPer8Xp1HagHcHmZNcg9e/9fpp+8eRvSPneXoOWIS7e28qoJ2I2hpI9LLKcxrLYRXq+ZA",
+	"GqM0Bw9LphsrUMifbrgdnp3Cb1ZkQqjgq3bcS355nHx8VnOeBLTiDmUL5cQIfq3yF675X/uLfOFBwS+m",
+	"kbo5O0Udnl6qO8uHsUqWBHb4VbhP9w5/ELaQqrsGnNRpqsdFDqmSaU+/mbXpi8KZLHvie1gCFOkvRWlH",
+	"RAuWCZWIJJQ8QeEUMFsIRd0hKjKjU7p4npbwY1sQgslh7WOkOSwMqFz9/cXrRO4UOhOXfxlgpt8aW0Fy",
+	"J7GZ+Tmbjg5UyZDi2Z0PyXS7RxSdJ+dEe7wf+TpiHNhdAlwRgtkP95uHaM/XnT2/0+ioH+WlYHas/WFG",
+	"GCEn6Di47eh6IRKzwKGMr4/Ymbb9jiKrJKGcZUAyEk0etahR6FFJg163gZADD5H2ColGa7gYi4gXflkY",
+	"YrefSWMH3JSL7d1SnibcBnHY2q3vHtQI4DH9h8e5QHwWnreKjYIrcd0AxTVeXpmdPU5gl8S814PTdlrm",
+	"W0rL9JDFTZQTO61N9BrdZ6jeFnR3Vxq/OxlejDjkUnBJXVGSimWLM0Du0Lea1SDP4fcl23MtuYvPX1vu",
+	"9uZmrPbnjfm+QM9wyTZPv2z5i+E4vR0KVYomn3Op1jtI0RKwDGDJmHtuFnpg58LmZ2bDkEy1vbECOnW6",
+	"QBfsj5PdvYKfViqgyA2SqtJdd/d+6e7RMFluKKvbN3NT0fRpvmku+GsTMfce2BqO4lou2mooU3xXQLAm",
+	"ujs/PnSMQQCER/WxpA1ylspmvIuemYG0JLkrppCvzfTYiAzKzFLNkzz9BZeI1AgoL2tUCafnGjAwy6BI",
+	"+naQzkWQtFYCkLjJrq3d79XOvgKH4BZKKivcBnBue6K7I+c2eUIbv4U/TIwVgwXYA4K5LQhQ+rLDswlk",
+	"sH3kEQCGyLrA8h3OFM8yPcZ0rTS2o6w+B9b8dqjnRq7LgbP9gNMpTwzLS1GR95rKT86LaRKf0KKQ5lOP",
+	"ZAjJu1Ga4syQyYqrCaDkCBm3EgWR0nOZZeA/6ySdlmQcOgmlslPkN3eWQwkSikmBt7jLFXsY22wk4h2G",
+	"ta1uHg9jSO7EOzl3cWlSCNOrzKOZUzxHpWnQwM60TgVXdy+6jAdhmeAyLe42tnwX2T2SIO+80PcScFbq",
+	"l0Xo/NDycQLFLZ7azx+6Es86wKeoAXgcThAU0sI5vEqALwrhPvesJF8wggsyfM7H8dfRGcMI4Rt3w/LO",
+	"S/HWmykeX2EGa439qpjuVYXVvtm8LyLcRnC3Edw7K4OPkyRIyhVlcCFkS0J86Ygt92BL69MjiFkdGXf6",
+	"AusHFg+pSbFWJOqobqhbAUSmT9hFhe5TBMehPGGfm3opObNz1FFG2JLgtxoFP+QPBUdQwkkoo8k7tuke",
+	"yoCc5sUARWuRJdMZX5glDH0YfZOYjjoudsCgjhvBqeATwtElAkbmTuFRgKu6pxnqkClNACjyVCtR+uO0",
+	"/Rx8aoUlm2voNlzTdXXbtxslv01WiZ+4KXW52wbXg6TDPZW776FooLhea0nAZWPtoYyQLId1QgQY18IT",
+	"uGHM/UvYV7k8/bbD2tclE+57VHstw2S9oDY+2ZMmgLKaxSwRLtzp14EYnLnjXY77sYd//fD2DRuI7Fww",
+	"eMoOdaTOhQE13YIoV1VVf8EsaaNNEjNj9XAKEMVtRzkvtk3lwwXIft4Va9pWYGbU7QJLIisqCmdCuGWb",
+	"eA/ZWD5Zz0zATNm1mAnL+L6w0nVY6e+qpBxUZEDUKY8+UyFNaTlrUQENHgJqCLj+c1XR9w4nsYxXfN0B",
+	"syqp+6zYRbaSR2Iri28bxLD1XTdHH1FZ5LW6r488qHQJwHsw6ALBAiHfzQ0D30/kQLyF2qAt7v32MxO0",
+	"+sukJgIeeOvJfjNoeT4rF24FlVE2YCsTI280Rt9gXIXmDmIKd182jWbR9uxHeSk6amO0fYjd5fXLlXj7",
+	"qAy4d3+aA7uOmNEghTsqkBEDebC+FEzadpEWwE5hs4uSEbrhe8ogaQJlD4TyHuaU9K2o2Wzu+O65VOpf",
+	"zjU543zMfc1utbRflFGaK/BvM6UEM1GaRGUeQlYs/0vBiq7umdF6girku2ar3WxCFIPDu2oyTZUw5ope",
+	"Gq290r3u7I2FuCgP52e/4Uom/WzpQvNJvVlZuuD+cFgc2CUvJl5W0hFfpnah9PJt7cKWZnibL7suDe80",
+	"6DVo+EXOx6Pfff3/6ZIpNYksakXC/FwHlWrn5vEyLNZFOIa1ddG3mwKiJdsWSlzTKTxBsu/gdp/x7sV6",
+	"J3DZ3E14FVmxlMRYr2wiP0EbpnC8ybRm0cQyPc5aj2dLKLQTRMjivYr1tnuz5RR+VeeknXJX/FsOdl6b",
+	"JLrfmafikb9l570SEu3H8sAwmVQ2Wpxi+cythyu5Phc3XpwxUYhVqw6sWsvx/87ESmEbGWqY5raV1KrA",
+	"n8TVJL8Ms2Vk1mBoldEYGIwBHjOD7/TPWFNE/4xv+AkmubGc9l5q7huHWcPmOEt19wL/KZQbQet7dI5B",
+	"lrqf98Hh/RTVSp7qXr3VhB0THlBxxQHcd2Vf+vBJ5oxmtzyaJo3OTSvhk1q75cZA1z6ZGvneFdcueu6e",
+	"G7kAH1VeitNSs/9Wvdmq/flpBQVR+qZztERpZ23zYtto77IYhQemvHe+QMh3VCGH34thyrtO1qZp2Xad",
+	"HnCDHedCl0jOATQoremouHwKY2wyh4/jkyL3IPCGaSUeGIjFcs8bigHUjuqN7CgTnimRSNFTrUQbygDh",
+	"GcNMGIBRhvF4skH/dECJ8klHFd6MEdnCHCqVBXTgb7BjlaseaE7dURDvwolD53Y3NRvwoEcBMYbyMSrG",
+	"zQN1vHuZu5vIyJ/CpQAPSXWXp9hOGnldfwYaVyIvcFeZCzlknNgTsfO6UEmEyzbQACzNoR7nfIhd1c0R",
+	"9thj0rI+Hw6FCjyzHMfKspHKqyqJOpfpbneUZUJ1hW8Xhm+2ukBTin8QKmkwmgtEzQdCWKS+7Cj3o0yU",
+	"PO+7XxHlrLGZsN1+e7p9/IBPmBly2AuDqqg/8utQ/RN760YHoQv3Mc+EUCEqH02lKTpKjyzw97rR48f2",
+	"YBfKYNAF9ZIJE+802Bs9bZYo3VG5km4Xv/VcU2ODyEqGx3TK6rhp7MzWVLk7psrt4YgWmUkfBIUapwQr",
+	"YCIm1MRhiynaYoruok33QdjrMukKMf5eX2aPCnjLuW7zD8AzXGrH4tNtBBkqdOkyltuRabDYiVGoVAM6",
+	"dUltaExUQJsOM9GTn4Vh8bmIIxafI6s3d/+fwm9S+I04I3Js8VscIQ87GEGl5P0Dw5x47ig0UgKK6FxC",
+	"kh2tD+KCGkuV6DF2ZoHxCtNmsZM1ySgViafi1s4oGcDPmWAxKlc3oG5fdC9EciqxFs//XJcKuMSlOoXe",
+	"BcKY8Ciny2x4VG+U9mSKlNWx0qemr8f4KKXh3+4lvqIoRtL+OBU9e0r23umZkOr81Aih6JH55bPKfpYP",
+	"vUrfI+PAD32ZHZfLD67Ec71MTDXzdAmv1ZoDzsJY0HI6wI3s5XM4g5/rbvfWqZwc28fMBql+zps3U1f8",
+	"+B1ylj9qxYxKkgpFlMB/T1kpbIBQnkS4ec5kiBB9pQm9Fz0B9m7FvDL/tzlzg2EKVZgdcFe4K0S25hRL",
+	"T5g3z8JFtzLZFxLK0ei827EGKVD4mLc3d06oztv4wrNyk3ESmkdV8qw4m19r5yLPc9SiWmrDj4+dhhCf",
+	"h6lOruRwAEu4OFViJC/RUew3SzTuD8Vvf5yLP87tH6n4I7V/GP6HONv5r1+b9cNPv+//+bCO/9ot/uvE",
+	"/6sdfpX/q9Np4L9b0eGfO/+1818Pf/nj1+/qn2bu2XF/3PmvCtb4yI33JY59P+c0zzI+mf0kMOnZr+H1",
+	"hNtIP/z08v0SMo+I0udwfcDzluX4eFxe42Gmh9qI5I+hUIlU53/gq/7gWSYvRfJHUC9/BK3wByqWP4Sy",
+	"zlGtS1UXWaazP3Ld9YcvC915GN34K3Z+b0aHf1Z+rHnCfYGr6c7aOzhQy179TI/Uqo0ZlnjsDzobcLvC",
+	"kK1duaenW6HvVnOhphT705FK0kqet+OAFC7aDcuDHkjojcwKXtDMPXtr3LO/xj2PV79nGT9j5p7D5e55",
+	"xS3s3+W8jKm3HCy7avSWWeKT4gcHHetEXcHFgB9n3YsZ+7Law3j0H06IQAPhSiTwU60vCOEXv3v74YQ9",
+	"KiMA3d1oy4WmTNkodba7Bng7WAMR/lDQ5c4kByXqvQjlzG5QnLFJtY19NDXn7cHQrhwIcwRthi5lV5xg",
+	"Yx/oNMVVR02X1jfY62L13ft9CA+6B71+8fpDHo2FJl/OZB9yY0TC9KXIIor7dlQ80InsSZG9+GyFMkD3",
+	"AaOWA3f6pX3vZhz7/ktjPUoTH80e+4YumTCWDQRXBoMiZzqZdNQAgtoGWkzG74IUivN8aOFbgYHFh0Nb",
+	"z4TRo6wr4px8PMM95+7JRPEX8HN4HHwhVHTotqmOeutdjrcj62xzNu5rI1icCMtlahpd7bRNHHpYmXQU",
+	"6MSGmT5LKUI737+ZH9B0+2dKCm4MXr5xlbBMzLSkDYqB0z5Pez/pUVYOnkLwsAiCabb3SvDnIc+s7Moh",
+	"d6/69Xcyetu/F+zVojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw707QDih/NB/yLM+iDOIOj/W2zCrAHfcd",
+	"nDyiyA8ItPXDl7NP2xB7vbn+r9L8TynDsZBqqNgPaPWYqhvJrYGu77s10jxc/Z7WGvNZJiz7bVhK7pRM",
+	"pRDXtZWuCMc++o+eVMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlKuKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxC",
+	"ECj5G+ylNUWCUmdxBCNkgj/2dNZRzsrCSiNviGFN1wZBYJVADNhLpI4qRYHZwzjXDO5u+sn/E0kufZlY",
+	"AeTFUj0WGXU+hFr0joJmnYGZRbHRcCgysDJb+9gFPXW75Ihxy6Dl+eEu/LrCTsEAv0ylvYJOxX33VaOw",
+	"VFxcGZXIQQIS8uPpXQj5zeNcncI6r8ewaidrkauu1lx82Sj1sZph6WoDwCGFMUTsbNTrCfdtM60H6FF4",
+	"6lbAWiwXaScvBkczZ/aPr5r8w1Gm2gMxMO3CcOFxnc4fPsLXilqP/9xgMV5LNbLCRPiZgfeyyxNxxPaa",
+	"nhgTKU0ovAukZcYdtuIi7DXnBDRH2Sy1bg9t83ZNKru3W4NgoRyMBrV263tcD/rpIMxKKivOUfuUp6VG",
+	"zgO8IpgLzZ6/SDAXLeZvNpq7DR7edvAQrQmebiOH30LkEKxQMIO9FTmPxG6eXTxtG80xiz2dZ6VV/F7w",
+	"xEzZ5tCoARGUCLzEpslDoYepaDMlMLmogIZAaejSbrSC5n7DTFexLi+XT3d/2DTchN8JAyFUiHFvhMg8",
+	"uPs1BRe2EYJ7LXWOr8UBnxI0FNNc4HX7xvfOxQJEsjOxIoJ6lxt5iM/WUD+OM98dA8QPyCHATXE16agu",
+	"N6LBYpkIZSH8D5E3zgYikV2eeoI0tC8heREb6EPyB4R1nfwpSSg/xGXQPjTpu4z0OV56oSCtSX+m/j+e",
+	"kkWkRrBzfinKEwpuzyBTf2AJaOv7ed3jw/eb52Lt7d66gwkZoJnWLAi3z4obGJu0nGnbL6/A65GxYp3m",
+	"KzfoTYffLzXbMMkVJtbjA5lOvvqp5VKnPLdjpeZMDBzor21eCZ9EbKCV7bttOBEc96LMbP9Kbznj6lxM",
+	"Ocutw++b9eZuvbm3pG8Mr1kK7dTa3dQ/vkGMUh4zE/UBl6nP2pQ3BleqMYCN/7/olw2dnc/ZK8I9Z25v",
+	"pYP90l7Zu2qv7DavS5bBYU7kubQhHzXsayVIqpdn22w9eTIvpulumje3/fIx2C9P7btm/ZA93HnUqH/6",
+	"C3zY0m+2qKbb9SnIgFkqKEG2zjYm8Q3EJPzHXsE5KNnNs47BUtGHPD/2Vnl8C5mlY26QhjthUlnNuMJG",
+	"GxKhQdR50HkPqVQXhlnNpO2ohzHV4iX1s0m8MxuQWGzu+2DEu4BR/8YDEX4h5rbMxG+4DUBsRcycAESO",
+	"ONxcvBTTq1cHH+b0DF2nb0chBFB4/12OA8x4SBz7jfoOaTNe0k88SXhyR1zbn/vQ7nWWG9eT4i7Zm3OJ",
+	"xpxbe/UmVU/htC2XSSuczq3l+i1YrsUvvoJ+me43U6lgljNi55EJLqFXgq1ZBg196wZncTXmWZ2Fa7am",
+	"51ZGzDc9i/Ut1yAfPlDt+wLj05fImwZ7AeX+BQo8rURE3q5MPG7ckxZsaJ/64d3xanQjwgoiuPSrLkD+",
+	"diCYW8P6fhjWXkwsY1TnomxrUN9/gzp87etUlssY0lDD6GU+BCSuwbAO2vqbN6rDSswxqP3Sb43prXyY",
+	"a0z7TXItsiHVdsOirahMr4XyAhlvfnxxwh4VkbIx1JW3qcQKysrHOnMP0iMb2DV90PgB80Rg1L1Kq3TC",
+	"epkQ2LXe3d7TI5UAFalMAgep7PbDOIDPy93cc4a/HrNUq/OoSHidAQftOZcKK6O2lV9LVn4VHB73ORc5",
+	"Ox9ypbZ62VdQYnMLhnIls/U1tuVe23KvbbnXXSXvehvUXK4mxaXISNmVDpS7bHnOLqHcXvkV7/q0hX3d",
+	"qu2f6qUwX/mH37r634CrD587L0dbsijkiuozt8+Wy5m5TYZGPWdoy0FkHKRMm8VuZDEb9yWGf521bKxM",
+	"09z8j1h8NjKTGCx3IMlVTKt1zckQLnA+yTqhAnfj/QgTuBWYFyJItd0Khnvv46faXpM8GAjLE275cn2m",
+	"OHvGh/SkD5ZbAWY/sYiy9/vs4X6j2WjttD1zGwTnwKVzAgRbP3RUONng98YwksACx6FnhzYi2NHu+GS8",
+	"a6lvBAOYqZnTVwrMBz9IKcxasuIrPv0VH2CeMKi4dAPZ8K2fP9EdZdJOsK9GsRs28RTCEUCXD7RhopeA",
+	"UI7OUtnF49gXPLX9fy08iLvNpjv6qVbn1BKCDTPdde6ley12b6EuPEfUP8jyM25EQGabCwGOwszh+QnG",
+	"ULvB3hf0hiobN5WXYu1utLfROGvlZglXbJuX5S/HU8y1+v3yAco8F+0YnSZmPgPp34QYGt/E1fnnoTh0",
+	"jHzr/EyPgBLL2Wu+8zgI7lGKIUnuk8btjnJP2Gu6yx83m8yIrlaJAdMPeiS5vejMPXgTtE8IdagN9hRf",
+	"ALFgpGDuKGkNi8GHjCEc7GZzSj+XWTd9sBZbAKkEIie4teF6CG+avh4rjAH3RQbtq9wT0YKljQ+0ngr6",
+	"FSkNw7OaCQiRrs3Did1gf9JpsjH95kZthexYUwCqxI9Z7kDrg0inA3/pXhP2qPuWtXZrt3lFd9kyJeUK",
+	"9JNuca67T/8SU1+7T2/1KlV3720eIt3oLxB3GcpMmMoX7pZfSG8iCD28mNr9aj0o/DjvYzQP81a/GIdp",
+	"1/725K9/3/vl6e7r/f/9+OTgH3//+cX7k18+7u7tH1AgKjx3rW+XVAntn0S6DMWmO4lr9yu6DWLNL9vq",
+	"aM5eJ4rgFY3Ed3hX1dfypVV1pW0dHPk4YjFu/vLvpsPkhb8CDYHbpoXfNTZQwsj5eVtL8PNcQm7uHZ2+",
+	"UCGt6TVHLxOCIt/QSieVXRt3FGTyeGpFpriVl8KAivgSnaJubQuBNQQPr/e4hI4+wEvhBFVdqvqQG0v7",
+	"4c70pHJCjgylgg1WoqxcnvsUrLIQYktEKqyYNc5e+OQ5GCncMq26Ym0jBN+ynhFSampY0sP7lcN2rsN9",
+	"6CDnVuu2+8fd265uP0KpL+uLFNnT2BnvXmx2lqKl4lElGx8D0OBHrklz5nxgPEUbNiT/1m3SDczNeeGs",
+	"jYzIP7ci61tpF97HA7yO6FmvSbj7LNAi3Kn/gVgulD7uawqSw5Jhbz8EuTmrkpjHAVKXpiKDvs6Jho7f",
+	"mJTrKOjLyAcQ9oNu34CTgzuxlQrA1yDoOSsPjUh780TgM3jl5kJwyDNLReBVAQkUJxfADF+7EBNnu4Qh",
+	"wrebzVxE02hFZ7Zo7FYc3geRtrN/iq7FB7dbq4QraPZzpBB+jjtgAm1lQzlMrxkfsJdFwdDtClMlEtzR",
+	"QFteD4XiQ9nwm3vxsZ5KWBn21w9v30SAiRtQRyXs04+hTZ0lWBw5ewbpGcfmrwZQXzcWkvdveq67o6vS",
+	"SX5WX3WM/tZ25BWx/RO3BxJaTb8HVg3u+6034YN0ja0XsbOJxbA//INDqH7MDXPmtRXqyk232nbzQ5yH",
+	"SnX/m0GTbffY9e2xVfeWZ26Zu69eSWNXooZ18gwxQrld1FGKZ5keI2mlNJZZfQ61ie2cV4oNRsYSqSxP",
+	"U7JtMoFQ2Qb7wX3bzD0KMVAqCeQnJipR5SG6uEwWiFks5KuiCoWxyERHIW+Vmws90IyyS3kp1TldvQ4t",
+	"lZvjsvyzPyOwKhNuI0qtIKdlkEjLzelMf46YhdiQs2pCn0Bo9dt2q2zzogH8FqBZYvfvmEKVOssB/wik",
+	"P2IceSix6fjDGOglW7tQVNBRcXOv0dptuF/GRyzee9TafQQ/OO/6TNs+22PPRRcUGSx3a5e9dp995yhQ",
+	"k3bUfDpDvGqG9rP80WjwkB/8X/ERtlevpMSF6ockIkC1zPInN9iPALX2O66jHsZPRXbOChPcieZvQxzY",
+	"AL9yjqd1j4jYX/k8NtLf1mLK7XQ+zEKFZ4G/T2c5l4tcQJ5/GW2KuTvArQRXbDCKYfMbdqwUQ+5Y7O/4",
+	"7/8L/saxUvyIxa959ttI/Mtf/Jpn//4/nP1Vm3//P+xHnnX//X94R73+9/8frtppsGfciIjxbpe46oba",
+	"2EwP++609ifDvlC+CsA6+QXB9QGsxFFHxf/+v3HE4hGVyIxETGggtJbw+BvtfykzlsoLt4v//f+6+zT8",
+	"nwBOudJncx93DVqk3ebmH20ejekR68JKmVGW6RGkxJkZ8i5CpNhwpCZdnYjyEt0U9+n07txbc6ILyEwj",
+	"xq1zVJ0m6ENChSohcIHwoo5CU8WpN+l8LYiO9zUYy+Qfn2WaJ20WN1tPWuzg4IA1W7t7MWLL4u/2Dxn9",
+	"Hn8NMh46hgFwbHpzuIvWIVXd272CL7bT+e6/Hv7KHu40HnlW1Z3f96LWwZ/hl/+x7KqCpPb8wVMFM4ff",
+	"79ebu/Xdw9oVZMCnM2zAoW6E/lKy18p7vrnSJq8U00fFne2FQHlj5+ySHQUdtnEbuV0wzrQ6L/Rlnfl+",
+	"yGI+7xsOsrn00HvlqX5frpdq1g9ZvbI6qqJEBhKDBcL7NpGHkJ6q4Mfg/cuFvOunyPa+VsHXksd2euT0",
+	"yrg9czDLw39y8LjR2t3bbxw8fvJ94/DJ2hzy601iQUTulRzIlepHPt2gf00mobOpq9yet9DueV1G3214",
+	"6asIL5UoegvuWHAHFtJnRnNQfO/FuTTQkTI3Vp0c5WXXXzBjdSYS776AS4YmR0flhnVfKPSsIrR4zwRA",
+	"G9qkcd2suXsK7zl70GZyMJDqPOqoj0qCPaKc5kilwYLWh29+eLZD1dJGsJ5OnSEDQerYWZD/60VumHj9",
+	"zJUq2itlE6/BjlkywpNWasYN09xvHnZUDKZM3fILoQJoPDQkN3xCotdDkGBmRyyXRFAy11EjJX8biVI0",
+	"bswn7OF+87AoEOlFyFN8MuOseMATAA8z4sXARythjJuP/2olUCM5bQ+NEOSzARQeauL9zoiP3OiopRNZ",
+	"9XDYM+rcLlU3HSUi2UEkSphHwcPTWckEgzTCWb7ebCgy49xb94vdZqujUnD9nfMDqMyhNkaepeI0fBUT",
+	"Y6E5i7U6nf1zmz5Z3FFK2770uht3MXBFQ3/6NoOF9g+ohwd45zUM0Y0IrMK4y1UiExrDM9yr5BQImr9P",
+	"p2DFPgJ2sBN3zGTP18J7qmqcfYO97TE71v5mOlQxTQTjBn4G00vXUYT/ht8N9CC07T8XuJBuXa8IJyyC",
+	"lq5Lcn2t6FKu5oLv/GVezyEI71ip2vIpl9KtNwMSXWEGH/ilSNaaANxZpeTfh/2/BFpSibEX41vM5HWZ",
+	"HivBDIsbB9TNCQeMbTGPKazzqNu1Yy9LSMyXpV0emZ9qY8I+YLz0bOL/YnUejsTPDw7yyOkyekehBwqy",
+	"fnSdYfyoYHjQEYf8aq3Z+uvhL88O/rv5v2uRL/hu7zcPo5qVFsz4F2VlxlNnjEwKE8jNb79I5lFBAa+S",
+	"V70KVVjU6e0wXb+kfahzmV3DjppV1FfcnV/r7qzQPG0S/FcrtmLYcNzXHVWtU8sb4aikvViuZb8UYPRe",
+	"4j9IRYfvs6IlXkBx+t8tBHI+h98bjOXrjMBoY26YAlYGCFlMW4FcTUoN/zqq684yRLuAvMhbdpHbRZAA",
+	"IN0Q+IH60hn8E09V5GzfM9FROExvXfW5qZdQzmvZIfjMte2QlQCmuJz3BGJKS7Y5ZKu5xBH8iZsS1GmL",
+	"Tg2CATdVUWz7nEh1V98VZMUyKFWtQguWB2aD/OK5sPkh3BCatYI5vJYlfP2taHIc517z+9kVP+lXNCY6",
+	"Wmxsu48DIvtcC8O0AsiEnB7gfa9AuiU5dt+hp+uZHeuhTunJADyFmHm3P3sqnvW5OieKQo8/K0Ms2MO/",
+	"fnj7Bs8Lg6fszMQXMQWPyQA6YyFJp/S4wWI1StOYdVPBM8PQmo8jFkPoKWY666g4T0XFGJ3EaJmahWxI",
+	"GqPu+UqtEBErGu7FkFRuUOeolXFfzwl3Ud18R9FkDJ/QRNy4CiG2XChITNEWXrCWKTUaJvy6TKllYjnw",
+	"WevwWSud24G+FAmkMgr0IkqMp/O2SLzhv5SasIHORC3K3WHMLxOkF/Om7dp3+y22v08ZWnZ4uJK3iGv0",
+	"Die8TETo2jM2c6M5eKooyF51IL7pKoVrtnpvrbKxGIOAmsYlYwvSNsLZr6PdEbcLUZyCPdJYwyrfBgY2",
+	"1s54Xq89LPBIZNwIKnRYX3NXpv1OgFkYeDQwiQIa0Yo0NaF0pBBxdM4MGbReHkEkURtBW6+jAFsoLeSQ",
+	"2LnWSZtwYyjWCU0ZFbJHUTFrhloARsSUBkgK2AUyK7lREbOyeyEsoj3GXFqAfgplMykMiszi9cxYPsEx",
+	"lQmQjeVWGiu7SH3nyUsemAYLnDt8lEjLbOa0EtTdBtgRLQ1GRjoqEDmT6sqRpHDzA8O6fS4VDMagpdNg",
+	"T3n3YjQ0bMATwc5ET2eCSgzduzqq8HVGysrUPW8ClhVFYa4wEWDrVJoI8JevI+ljLtA4CFo+E9xMu3JI",
+	"J0RuE5MKAOYA7lQMqwN367vNxhq6/wUcry+j+6s0BIxnq/Xvl9bvc1PXQ6HKcdJ2SYo4LV+SWSCMUykY",
+	"d1/SGQvu1I9UIjI25pMjRunoAYLlwWuZNhDgnJfluGIx/vnUyep4mxq4NgsAjm6lAXDsVMhV2l+QFJrV",
+	"/p/d8i1JnOhLG6BKHYA6zg3Nu+6S/gt74eGPz9+9ZzyzspsKw1oHiJ7ZbUbsp5fvjo/Z/gF79sN71nq8",
+	"3zjY3d9pX6X7WVD9pV0cXHuZ+XRCxIxwejpo8WhGhUeoaSMqU9WoWHXmNKgCQwNA6D2wi52olAlSiU3n",
+	"R2hs3FyYMP28DEMrcZX6hLWv1p/wp40CpatpKdwGVfoi2AfbdMa3EQbEvVA024unfCWpQ7tqk6jgrMiC",
+	"I3czDsvr0AolhOVCsqOQwZTUW1EqjLxnXBnetXC8pTUdVelLBJnjpdO0UKJKtBzi19NpqsdHHTVdW4SB",
+	"LXd5ASUHEETn4jN96VR4XwAmUYYJOAtAoUh6Sm30UJD1+XAoFJvFgCEPImL3nDUwGgIvobcVinX5J1OL",
+	"JhOWAgk33OD73rgFa4OwBUwdqBIM0nqYyV7z+6ijiLExSGS62gMoZ0IVV0hZuKJSyMJf5te6reilRMtH",
+	"Phdfegw9JTcmUyyDffzXAVzN7uquzGs4eLfsysBL3wszSivV02sMSaE37RRy4jb41om5g04MhvkDMR0a",
+	"g3asWZ9figrXxUm5lA8jSJuAfdhRJYak+IgN9CVIK0SmgLTWPayjGnKZVcU86Rp6eUcVrDwMnwSPZhsB",
+	"vV3DBM4640VsvXMJQMWtFxQdkESrtjHqw0xcSjGe6x196OuxKfksSFBAvDVRkcYGdXmU8+LIQKIx5pMI",
+	"PaMuZToJdL6WVqNBo7BeUMBdjIBhwYGP9tMUunogZgyfUhHV7rxOTwVlM60vltU7zla70aomWKR39JXn",
+	"EW0GGqKtarmrqmWBkGezMv6+EwlxCxN2dnVRoOJeL7H+ryBHN/bzUq6u4IJ/l+mhNgBTVWKcU8JjOudS",
+	"GmnL3QnzaBV1TkwAxeFMDOlOWEQuEbSFG2EPTatH0OPDk+e2qZqBZ8JYdPvwBsikQLYH3vzAMD1WobFc",
+	"V6ep4OejsM2muyhmeYEQDRbK1RClws+MUF0ROYfLahb3dSb/pdVpwicmpro2aX3L/yx0MvZukzQd5fYB",
+	"7JeAfHA7fQhryFNsuSZVoab8gXGaCHTOm7zoiQJi7eJIK/okQRFYRxHUhdojoi51q1jXvR5wVcBIgLX+",
+	"Apj9qX+A+64J9WANaaiOchsCXEQnHQCCTG09d5tN/OCGat2s1vUBV5M6/pZK3cq60+2uxZVKKRBjfMGM",
+	"lfvIZTTLzwBagt9H81jxIUaPRfJFQkunrgqbp9Z+EtVSXnHlLoiIgc6Uk+xTYBr/67lvr+bwbO2W2Pav",
+	"YN38fl1afve5rrviavk3Vykb93u1VImU25Db4qg1TZHnsP/unCUyLafakMl3ikoVhNoR7A3qR2r6zsHL",
+	"QDo2tr7k9VhA7pQyDqw1zgCCzfTAeMVbNH/AJqmwfXJtQg6k+8XVXQmnaJ/dHciqSKoMEZ2IvlAlZ9HZ",
+	"KeSNUfwCmFNBlc/TdFdC8FHL3VxaaY5wPNlU7N0PNyrlapuAWohDxz263EFcE36eclX2PtBkdRt/skaK",
+	"yT9ubn5JX5JrQSfe6goLOEKjfLaPVSa8I0Pxokw4gW1QRpyJLs/lQ4Mdk0tkvQAhU54ZqboiWCDo/PJE",
+	"dJQ0LBU9y3iKffvpBm+4hyqTcKt7KqCvfYsR/AF4C6KOMhScc/7CmWAGgFbubyCyYjfMuE2jPCMP7ggn",
+	"E6oB6ZFKj907iM4gKfArgCB0+rbBYp6mpzo7pfBZ3K7I0B0hf4j7Lb546k1RRyn3R+k9CzdR6BJDTkiR",
+	"2gHXfw1fAzbYtbgaX13aiadpKe00gL7otfKngRM/naAqxO5PZeJWoxXtfor8E9x2WdU1OIaDfNvouznK",
+	"79h7sSdh62z14N2LJU7LgzZIvmIQqusjxihRmNGQd3eS9siJMID9YMHOuD/Z4um/DJ6eZ9mEzAymR3Yt",
+	"m5/YJOZb/MCKBhQYyKEOqgP3Ct0MpLkhvXL87iWljaRlA8GJaRQ7KWiWaGp4icWdFdS9+NCTyVCYGzXw",
+	"8/cQJ1xUs+KzfdS318ajjUs3UqkwhsXHRIA0zETPOVFuPafE53/Dl71afMI1a4vPb4WZ+8XMDl2ZntsT",
+	"rfxu0tH5fJ84/9DhjFC/fnrCA8NiN4CY8ERWH7mzIT4PUy6VCTby1DmppIYv7NplUqNABeuzn7MDKpNJ",
+	"UgdCQiV4Kskhh1bElBV1S7F2NpQG/8E942bTosVl2h7se3Wwgahzg2P920iMxALKfUydYf0UHJwQXkv4",
+	"xDl6viI3+FFDbSSmxXqE+QZOojGXtsHeEDM+8KIzrsQY/eOETyJ2Bs2CNLDUgPtLibmBTJQ871sqhkKk",
+	"RUfB8CnD1EViZqgjU6LNrE745IEJQ8f30Ri1qUByw9OujLP9HZZrIY2+mzE8rCRSWnOgFSHzshGuopIA",
+	"ORSuJXxy5D5VInp8lFpcnLLAKyWZKgc6zdi8oGGRUAnPnmMqZ2Z0b1U6CZ8GPqfE8rrRFCex2zSYq6oa",
+	"ExGILTuqE3jhB7zpzpH24u5bQNdLa3o/0P3XlRW677HVIJF/IwHllQBumVkdkIu6gh545ERoXYnPdj5o",
+	"4xmnal8Q0X1uAPYuEpZqdS6MDVUzvkE+RienxbjVusF+hq7GY82GQg9Tp8icAQGSgNuO0gCZgL97+gye",
+	"UbOzZJ70vgIPwNP0jZvbF0UDAAnFnF74KwTD3ERQmLkPctsRMXxzJQsFfhwIiaEk2paj3vUcNxysuhgM",
+	"7QSCYwD3cafeTB32bTb72mJZUJopmJPFFVjoq6V6IaAFzKn/WpjA3m028xbzCbf8jBvh0zyZs84FFnC6",
+	"b45bJucYFx0FIvtSZG4YTAmRmAgxaGNpBDto7rF4lE82xvST+/W4L1MRsj5d4i43/ZGFav0EIHihuyhL",
+	"NU/YGU+56ooM+LUNG+vsgonUCCiQmmO3v4cKJWFuNIaWv6SSbJknk6+6g9ytbfM5ruwzrnzyFDYCtBVb",
+	"1Z/NtB4saiEH1zhnSFZYEeVOrnNbqr2H9yxwBMHHwbdR11zFHsZOOcc7VMWitGUP4x5PjftdgF+WXCB0",
+	"BSs7mZhT3rXysuyWUczmTOtUQObqjrk5bm2XaUwCK7vtSnLHdJv7svjpCmcbjhPitSHTMXvIpzosz21N",
+	"cpwkwHus9cD34SA9RsBmbplzLEK4MpwhgHXCSWywN3wgTEchgQa05PDsrJk451nCrMbuIsBKiI3lrpIl",
+	"i1DKbv5fl19CEsYNjK3UqdrdcZM9E6YHiguYnELrsN3m7uN6q1Xf3QsY5AaGsn+pRTUCN+dSk0Rrea4R",
+	"ESIu8cgVl6USRJAk2/4LX7b/woK7+EBgp4Wtc3MtCuA4SUhAr6kAiv6Nu20VOnwNvAUzZPhH6K4EaFsi",
+	"QEK4DUnwHnejO5luJ3SU7uGpjN3vT2VioFNSAfCE0zhiHOEAwfxz97NhyrtQrKM0vrej/POLL15Ln+Aa",
+	"rKdPvl1SfLdeW0b8r4URHw7DAjr8NQTGsrT47vVrOYbnwtLB25AI/57ZOF6AftvR3+uRMfc9k7WBXbBe",
+	"zYB7ww3w1TfYc6/KsSjbTayjjNVDA8b8madskopJ693So0AmQe4q4B3WMwXwiF+DKXAdpO7dVJsp4taC",
+	"jAK3e0VJ80VY2OeJuC37+tdhXk15a1sQ9hciNb8e987YTPDBfL4eSAB5kp1itWVXDwbSAlnC2QQItiGb",
+	"kJU7liGHN/yhboSywJ6trGEPf/7p+OTnH9lPJ69fRcwIqDRih43dnTaL4Zo2vTaOWCyTdoxPhV89MKwL",
+	"UfKIxQm3vB0z3lExLk0c7NqcZog6fMjMQNkBkqf71/RFmuqY2HzwVdIEMkDhNIpbI0S3mQZ7aemfnv5P",
+	"qMTPuiecp4t0E5yl2ljW1UrR9EK72pQbC10M3cgNi19xY+sv3HDqL5/HlAcMXUg8e0XkWY6w5kyPbIMd",
+	"s1T6IjMcVUflhBpaue/kGeVZ68CttIacXl+o8DiRGgG9lNvOX4YH9nTG9sPlHYXA+lDLVpgUutQ5pSFt",
+	"A9g4nNHa0Yoo1tejjBpSS8tAV0d5YvRCTLB/4qXTzL6aVyjk+OimQLsUmj47a6TB3g7xWVgmh7R2HCEs",
+	"GcQTdAqfh4J+wNXo9IbqKOy7TLs7brCnmR4bkZkHDL7FBz3KusLnkODjcTfEI+S+xe7bMD1Y8Z6w3f6s",
+	"HUGPn+/T4DPIBFoGZB3LJPYbDgDXuKVD0CUTXSEvp1JcteNe8svj5OMzD/NDJZhnukp7cF7b/t2r2vb/",
+	"z6/H9V94/V/N+uFp/dN3/1Hdw78igeflC87JCHYhFZL6+4aoRrhVsSJxwsaJHm6wHTVWdkRQwwl7/AJ7",
+	"qfp9ittgwCe4W0orUmzFaOVAnOpebw4IUp/9U3StWXNZeP1fp5++exjRP3b+UrU0i/N9ACqHb13PxXbR",
+	"AkSDtmAB1ooirqNk0mZ+G3QUSE72+59ux5Yk7pwLOzUUup1auxN2U6cWdWrcwu8q6Em8jwuXuRnDhYWF",
+	"b+CY4e+4yNNXFP50KpOOW9xOjunyP2OorOPt3M5077pptRY0Eh4eE7GPJz/Uv3cbpPBdD5vNJ63Dw92D",
+	"/Sf7zcPDqc/6P53OyM3uU+X3rOKFhhchlpo4Yo1MBMpKabeJ1rtGCub8I6q+DuLbG2ReoM8aYkWNgFYY",
+	"IYpX4MKAGm24ax2QPaELN46igUV1RUWy7wyGgFKIhNEvlg+3VRE0lamU6D9Kuwvx+Vgv4QWx9KNpQU5b",
+	"4oK28ubYBQg8FL73RJaJ5NRq/7ybiOXNh3jm0M5v26nFFdpG9BZF9Kw/zqtg0lcNWOHHCNwfRZEFqPbV",
+	"yT8KT4yuxMIX+Wqj0PRqlAEpIEBNBsgyvAZePYjCr5RU4tbx5c+1Elt0+Y3Ko1tGl0sUbXX8nnXQcKAD",
+	"4wgbHvq/53/w7iWwMyBdg++/Cp4z+FajLHMGNCrRI3iU1boueJZOyk9YjwD8foPP+Sao87L01c4gs+JG",
+	"JPDJVEOsMyEUM0Koo/zzRkz2GFeTCOhPaTSJJ+sudMdYQ0TT07Zieiumt2J6K6ZvU0z/IJU0/cA9eU3S",
+	"OhX88uZFNWQIfCLkTEh1TkLbaAygVwnvXF531LoCG6a3ldZbab2V1ltpfZvS+o22IhAhFaWgW7DVivbn",
+	"iW4gY79x0S3NdKODKWbSnC2GnYlUQ1M6jS1GeWax5/fmljc8bCvIt4J8K8i3gvw2BfnTnEXq+qxun9a5",
+	"Een9o/Qk1aE5PvXbQRExAxOCkpQpShlEuwCI01C9P/TOwQpLyKqhnLe5OkCqLoQqyWKDtC5xQ8Ezz7V7",
+	"ola5WskHt7pe8Ct5+6pho+rL0F5oHjfMrs8g1n7AJhIAfWJ6KJXUqrF6Zu/Eb7lbbrNyRV4xz22iDsv3",
+	"wdFUfSQ0V8D6yG015FyFeHtNUFA5KW3rPT1SSQz6hAg089827ofa9ROTiurGURPzFMhW6lLVQUjFATjY",
+	"USRqZc50h+yA286jX0aJf0C0pNeHWjnVxVVR8a2j04kBZzmMDBhYRJnjG0hl+jzjA2zOQATSbstnvGtR",
+	"AdsipyM0zPsXNbGcQdH8Nw3mBh0R/4o5IBGanfmqWW++BhLXn6nkJxspasu2EueN7zu/gPbGd6WnPiSw",
+	"e7glCw6Q82NnqQ14gq3wEbFKlJwzhph/6dU0OT/7oS3DlOMH6Lc+Hc9lOFQLMKrNSFNLA7k1WlK/THeV",
+	"mNSP/4Wy2WQZ6h5a4S2m9C6S92CP63CwvawKZ31WWpWExXzunjfaCjMdJcUWttAqTfYATgas0EAO3cuE",
+	"aAd1anxE0kTQFxaZp4GxutytFQw2riZnOpkcBXGTAqza/clOhuII45VSnbMzYcdCqI6Ke5keYAFMbHUM",
+	"QhE4TLkqcT9gi6SuSFORRMwtg/svlsVkvqcSdAmHnlFuQtIAqYTIKpEJvq+UOzaTvAHUFPNqINuWtqN6",
+	"0po2ud19AQ3LM2aFYgOpRm6Ze76fboCueQMD3yINi2lEbqa4w934E9GFIhzs7QSFOsAICYk7N3Y5cAoE",
+	"3uynRONX4rO9QpUsYkkqiZkvS5dkLqQq++ojHO4prW+tvdeMam7DXNkadQYBXN6pwIqQDbjVqT53U7a6",
+	"8LjW7klr7U6rpcW8ScKmmaWag8JeAXTt4yIGLaml1/4JPqrAk4CH8xT2qam1m2WgNvza/7Dah6oCb09/",
+	"u8JwnMgpLMZNILrLp6dCQTvxuwwVFciHbdzly8ddfBv8PMQSVYRdMDqRn7m622t3Mywz0/c/L6It9vyX",
+	"Knfnt5zE19Vhd2SnQibrm4GFmIn/3UISr5NgmWDjXMNiZ/glGR+r+MgbhpZcaQiq9ESGOQksVt7UCPGv",
+	"29AMWYll62c/xfvBs+WX7s7lYf32qMMWrCObSewNbCwTxQY48LWczBWfh86MYhQYbmyzqLkwOeEXoihN",
+	"iE5vM3GyLL8XShFPZw5iAmCGEr0qrcQ64a5zYacFw4b1i1vD+Y4YzicbG8V/boX7t1QS6aUJ7pp1Y2gr",
+	"mR3+yaFEsmR4PeLwAVbHn5QeOy+u91TrC+oW4eNBEMSbaogev3v74YQ9KhI+xmsZajiZtyCD7gY48Prw",
+	"FQVy0SpR9RTbCyx28ossGFtX/xuzdpWuw0lFA9cZRQrQXjrzP5NxC8hBoJioOryMo+nVUeO+UBEzfBKV",
+	"gGgSqZJ6mRBA0kWF0mtbyre2QKB64OH1HpepSAgEAjmDulT1ITc2R4CgvMMCxfMR+XJ3h7AbQ//T8vua",
+	"fP5HlE+4Id0DWsDkH6EQBEDte8Q8mrHQ08oHj9bRPjSfW1c/t5bgrUSe46QJuUce1hZ8/s0ogm10o0Rk",
+	"3iXew+uTmOlFXSozvy8norwLafO+JnbFQKReTlJ7YhafbsZWyrrHeEf53p06EGbib6qS6fCmsc4u4JxD",
+	"WKUHRgF0WhAd1RNjYSwrN3/ORor1Mj1gLbgaG0DjO9wTEj6ZpuqkaXTUOR+aUA6qs0Rk7gcCovtGoQBl",
+	"gmYN0GirL7oXkBg4YpzaVUPKHTtAIIezHcsuRn6OGa03PMHNi5L0Zfh6u7gyRrilps+UQwaK9hDKRrp+",
+	"MHJrorMLWLWH+81DFuuRNTIRdfdrqc7rfT3KTBx1VOxe705ivLMGSQHlztOLl+rLJs0JclHuM4So9vfc",
+	"9KlV7EQYKzK3A8SlUFKdN1bMkoMcQxDnvE6rUw9cKRjk1vEm8+Vb2rKboS1zwmAJx3dDarNtevsG09t3",
+	"vq5gtnRgntBnucyPKooLEOEWI/QK7jWxR2MVlDXgyKbUtVfVwdHe5savKZ1F6n+d0oGxOOtrfbGodSkk",
+	"yejSeR1M/d8XILP9C1e1CL4u4DHOYhnIsV+WLeb4LmKOx/l2XUxhWzoB8+HGP3HnMA2EMW6LGMLZOjeJ",
+	"LILgmSAnLjoszlzXCloHfLDc+QEJ84epowyfGPawb+3QtB89Go/HDUMXhf3X1YOdNuMYMcV+AOHQ1iVg",
+	"uPxPTgUYywfDuKMAdez/YOS54naUiZg9jC9bURzAuz+9Pn5W//DT8e7BY+CVTyIWngIXOYURsTNuxOP9",
+	"HXBJOgrwu9Kw+HfPgx2xTi3chz8m3PJO7c84opJeaG4AVhRnV3Q3iJjRHQW4HM/oz8/cJcFXsxm/FKlp",
+	"58T1HtLllmaiRxnTY8UuxAS9M0VxZTe/3c+f4TKpWKsZ+geg2xa+bYMdq0mhmYAz/DIpEmTlR9eyo84z",
+	"PXaXDPnICICQs5RbkdF0OYvfC5tN6sc9K7KYcXOBO0TaCP67uw/9AwxQzynqFgTv7yhqQ4BF1NhiEPYb",
+	"DMAJ8jgTiUjlpchiN9qwBREMTwiG/VYTiDTG0kJHdt3rNdhrfIehVYUGZrB8HcWzTF6C2wpuMiK8tW/I",
+	"AB0QtSUvmULx+lJk+IuzCeO0AO4WfHrOwITvOCLEOf41kRDsUJZGYIDa3j8SjxLGVdlxOHduOWig4IH7",
+	"zxEg8MWzARsgHmVpjA70mWBw1hrsGBcMIOhAW14KHzwwsIWUsOBy88wtUm9kBHZwYLyj/HjcAgMcnhoE",
+	"29A14oH7CzSmN4ynqR67vw3Qq3cH0m2e2IhuJixWKSuqlKft6lZfadxNbh9eoboXevN44Zd15515x9Oy",
+	"jz3V8x58vozRlYjWAOFdTC/+xYnwUZbW2jUvOIc8s0pkDXpdQ2fnjwZiYFaCbeAa3aSrXrECKzjh/tIz",
+	"p+X0ULiPvWgBE2mcikxOM8FhQOhKCwW/Db3iKUoCe9EpxL4R3dPXvb/9/TD7/se//eO37GT8z4/vnn//",
+	"8tW7X17q3Vf8Ff8wvvr7LOus3/inTKosvdc8EQuce2nNtoPyl+ig/Dcxeak+mm31+jUZxD/xSxG60pgy",
+	"/8wSRnGF17lCB2W6hZofkRlhrExTZzyf5Xa0tGvpNxzB2vrt221hTEu2eYpxm8QrdyMeh724+iFbBpIc",
+	"3hByXKCqUHmvE945FzY/PxtikL9yC+frtlfmYYXpE37jmIjrklf3Hiy8jvxZEySMty/fDpnMa0T1wWGE",
+	"+vm+YIV7IJRCQQuABOlej0IR1BGxz4dDoQwb92Uq8tJxH5TITQoMSKxlWKBAuB7D4joaIuteryRWg4Bb",
+	"tRcyTekjzO+2+yFfIelKLZGD2bjFhH1Ze23rf11fk+NNLMMZ9+sRxX+lWCYJOPBRX6uLBqRCrBVASNCc",
+	"pAaAfOAjohCw1MYHgXOcFM8EuxBDC8HsJyzhE5Dr4VL3dwhiu7/vNTdMPD7PZ3vjGchqlidgjCmTOrnp",
+	"XQ+jE01vEhidPm1sisPgSv3zrTNL3YJxa8VgaE2t3dqdxQHNa3uaF/Ol3NhTesjUbbtVt8H1Ist0VmvX",
+	"KGEj3Hwp1C0SdgDkJnChBwQdNJtRTYnP5VdRwSC0UC23va1FeWfVMrKIvhM1NZ1t2ApqGt6ETWHxLSvo",
+	"VP/5lkks+6O4DSN8Q/noIH8BEfuFTPSrdMij3+nfk1P3h5BeXKPMIn/jYpHrD86VNRkfqP26T7lRGhaU",
+	"i3MfnDqKcpbMmSwgUVUBR1+hWiNkYNfyD8IKXWtu7YbMbr/MVbLpJdjXlK8NIdn7IZ38vK+rkGKFxMV9",
+	"J8MtHcZrMmkzbbkVdZ+H/H2zcESlLHlNUA8lxj5kyn4ooDFySe3sVyPPlSBgyZm2/YgZnbctCVZMlyuP",
+	"+dGXIisgOnSKCAoJkudcWytUg7138wRkC+A53F8EGeo6TTyCwkI32PWEEywkrccHXM4vI5+26e+vMf1d",
+	"DLHA5pbWFI5ExExfj5WvdOyKbejlWmzcrRLxSuRH4duKeCSU8VLqOhSJFeaG9Me0Lap7EMcOUrnhXh1P",
+	"hVlIjTgrNBNDOJUslRdYxD6vcnixlHev2lqfW7nx7Rmfbuf7I7ieyCjT67vdLf8mJscj26+1f/3kPNf/",
+	"j7Cr2W0bhsGvwgcQmsuAAekp2E9TYFiKbLe1wBSbWYTIViApKHzouw8iKVmdFeyekLRESjT98eMBtU/v",
+	"v79eUnAwpLPFRZ/uUjOGqK3ljhnKD+n3Pd+gveuumRiFb/sVBZyY3Ryfh+5ikXplKQ9FHO/m4uKTQKEb",
+	"pUr6s9ddpAY7Ag2cXPo/1XIVg2oFR1DmKnGl1xBuulLzmdmxG1qIxVrIs6lDSBXuiokMZrpqBv1IKszI",
+	"WiK7Jja8StEnMaStyctkMcZpw8XqDtUMKDqbdCK7YxkqSOhrj5X8vXND4CIAZWyNZTNDphIXvDVXBish",
+	"G3ZJY5PLLCUwUw6D55M1KYWXxqrCJPeOOvvkbB9q+VXrb3Mh3H+5zStppWF8KalWxI/sUyRUf/7Bhfa2",
+	"EUQQ7nE9dy+np8k7VD4SzD3UCg5Tnv046+BWp6WK7zTFaSiM42XzqXKWV5TtCNd0HtuJ3K2OD6vHW+YP",
+	"OhlDrrOGzdMjnHEK2Z1Iqg5n6SLOO9N1GFryst+yrSWcZC5LWMPuGi1lAA/O/bGoYHNJSf3S8+GI2N+K",
+	"Z4kcHWD77SN83T7uYf9Byfq4wMdEuKA+g4ncFqEgoPbdScHR0IlJnDk8w2Psn8fk3YJET84j+HvF5FoK",
+	"5rOTd9eagWZoBZ7yMWPS74HK+vS2/Dzucnqyu8bkpXfw++HLT1gdT8avBoyaW0AiWhs4eDlaTeD0RhYl",
+	"PWFz9wQ+2BOnxGEi0oB7FmQCf4wiL/knzl7lGzJ6/f7c2Vx7E29p4hf6XpV+iHVaRmR2+qOz1r0q0BCi",
+	"Rz2IA5WesXmD5UpaKtmitvGkylAf4jGQm4IvkjxpoL5d6ijlYS9vL29/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
