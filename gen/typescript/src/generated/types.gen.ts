@@ -2136,6 +2136,65 @@ export type Version = {
 };
 
 /**
+ * An OpenAPI document.
+ */
+export type ContractDocument = {
+    /**
+     * The version of OpenAPI.
+     */
+    openapi: '3.0.3';
+    /**
+     * Name and version of the contract.
+     */
+    info: {
+        [key: string]: unknown;
+    };
+    /**
+     * The addresses.
+     */
+    paths: {
+        [key: string]: unknown;
+    };
+    [key: string]: unknown;
+};
+
+/**
+ * A problem type of this API.
+ */
+export type ProblemType = {
+    /**
+     * What a problem's `type` says.
+     */
+    type: string;
+    /**
+     * The type in a few words.
+     */
+    title: string;
+    /**
+     * The status that goes with it.
+     */
+    status: number;
+    /**
+     * What it means.
+     */
+    explanation: string;
+    /**
+     * What to do about it.
+     */
+    next: string;
+};
+
+/**
+ * Every problem type.
+ */
+export type ProblemTypeList = {
+    /**
+     * In the order in which the rules are checked.
+     */
+    items: Array<ProblemType>;
+};
+
+/**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
 export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
@@ -13372,6 +13431,47 @@ export type GetContractResponses = {
 
 export type GetContractResponse = GetContractResponses[keyof GetContractResponses];
 
+export type GetContractAsJsonData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/openapi.json';
+};
+
+export type GetContractAsJsonErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+};
+
+export type GetContractAsJsonError = GetContractAsJsonErrors[keyof GetContractAsJsonErrors];
+
+export type GetContractAsJsonResponses = {
+    /**
+     * The contract.
+     */
+    200: ContractDocument;
+};
+
+export type GetContractAsJsonResponse = GetContractAsJsonResponses[keyof GetContractAsJsonResponses];
+
 export type GetDocsData = {
     body?: never;
     path?: never;
@@ -13447,9 +13547,9 @@ export type ListProblemTypesError = ListProblemTypesErrors[keyof ListProblemType
 
 export type ListProblemTypesResponses = {
     /**
-     * The page.
+     * The page, unless `Accept` prefers JSON.
      */
-    200: string;
+    200: ProblemTypeList;
 };
 
 export type ListProblemTypesResponse = ListProblemTypesResponses[keyof ListProblemTypesResponses];
@@ -13493,9 +13593,9 @@ export type GetProblemTypeError = GetProblemTypeErrors[keyof GetProblemTypeError
 
 export type GetProblemTypeResponses = {
     /**
-     * The page.
+     * The page, unless `Accept` prefers JSON.
      */
-    200: string;
+    200: ProblemType;
 };
 
 export type GetProblemTypeResponse = GetProblemTypeResponses[keyof GetProblemTypeResponses];
