@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -3167,6 +3182,26 @@ type ClosureList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
+
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
 	// Blocks When the doctor works on it; empty, not at all.
@@ -5522,6 +5557,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -8360,6 +8429,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
 
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
 func (a FhirAppointmentRequest) Get(fieldName string) (value interface{}, found bool) {
@@ -9164,6 +9329,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12260,6 +12428,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -14033,6 +14210,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27476,6 +27654,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -30170,8 +30453,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30180,6 +30488,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30282,8 +30593,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30292,6 +30628,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36946,6 +37285,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39270,6 +39612,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40787,858 +41152,865 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfBnblXspEmTWmyLqtQ8xcuzk3gZSxnPxPRVQ90giatugAHQopkZv8/+LxwAvaJJNi3J",
-	"zo2n3rux2BuWg7Of3/l3L+LpgjPClOyN/90jH3C6SAj8+2Sx4JSplDCl/5RZmmKx6o17z3AyRZihOc9E",
-	"L+hd4SQj+o6LbDol4hxPFRHnKWWZ0i8aBu7CBZlyQSpXIkGwIvE5Vr1xb2+4d78/GvX39s+GD8fD4Xg4",
-	"HAzhf7/1gl7MI8XFOY1741HQizOBFeWseNv+MOgRFp8rmhLzsgf94X5/ODobHo339cv0W+zjC6woYcq9",
-	"TXCewr9ZliRBTxJBiSz/oLBQ/jcP3ZulwiqTvXFPRnMSZwmJe0FPrRak9J5sEW833Y8fg/L6P4Jl2m4X",
-	"tlmn2vTbpjcammF9PxyNh0MY1GN4uxnPS85FdUwnyHy9PJ5pliTnDMO7H4sB0k+hZziOsV4guSARxQn9",
-	"A0apbyEixYonfLYqfXC7T3WgpvWjsutC5TmOFL0ivbESGQl6/IqIC84vzyO8APpdO/yO+/3abMoJY/WZ",
-	"2u2qnDUq1Pw8BqrojY4eHvSHe/29o16nI0VSTJPeuIcZG6SZVET8H8sABlzM9CpRIZVbJj2wYmliwhSd",
-	"UiJkb/zufdBLcHHnC3hXL+ilQq+J+eBovxf0FnPO9B3fH4zQwQE6PDxEwxHa299xrQwdfuqK7bIM3um2",
-	"zq405FN8ReK/6h4vuJT0IiHncbZIaISBIek3d9j8j0FvTnAMg/p37ySKyEI9YRGPKZsB/yMyEnRhz2No",
-	"JqFWIVrOiSBIzQm64PEKLbFEWvgJIiWJx0gSFiOqEJb6/1KJ7rx5+ggdjUZDJEmkX4dGh4PDwej+3YFe",
-	"V7OIvXHPfUFzs2hOUgyClGVpb/yuuPjeCAMtH5TQQ9UTeYSjOXnEmRI8aY797ZyTKyIQlpckRileoUtC",
-	"FoiqAGEW658lwjNMGSI4miPNv/NBj/JBHw72Bnu1IS8EvcKKBIjxfqTH0At6gvyeUUFix+uKuaT4wy+E",
-	"zdS8Nx4NjfRQBHb9v9+h/v97//1/9byTm+MkIWxGmjN7xpdIcYQzNdfLownBt9yjwf3BqDb0HwkWRCBB",
-	"cJL+MOmlJJWTXq9luPtdhsuZIkydYQ8VPZpjNiNSkxADCorMzSjmRB6jKRcofD7tv+SM9F9gFc3D6qAn",
-	"vfRfF/9ge+IoGp4+yB5Of/59/8OT0RJGvtPCT3rvTvq/4f4fw/7Ref/995Ney6wMp/iFR1ZC1af2Gqs5",
-	"4lOYFSNLJEjERVwd/j1cqCLy3mjtmKdcC8DeuJcJ2hdkSgRhkaav0mT29GSaY33iXft/ECE1NdgxmvEF",
-	"+Zr7l3u0/coeNBZ22D9qX9Cncyq84zybE3TlG6vmKBgtCb5EhhcghWeB/vXps+dv0BwYzjEKU6LwwL7h",
-	"eRxqFqRfInFKBmsnU0z87T039fJqHwS9lDL352FluvqJ9RN+gxX5haZU+RgUBk6ZkKkKUChCpAdJpJKG",
-	"Q8HwScRZLFGoQpQxRROEk0QvkGGyFzi6rG9epPmGmPSOxQ/DY/XDaK+3/aHA/T/0VI7FD2ZWx8r+o2Vy",
-	"RInViTZYmrM7tSNXHC0xVciYL0iJFWUzw3grI9/b6lhQpvb3zAbRVMuI/ft6Fill5s9RPkzKFJkRYUTe",
-	"AgucEpVLPcWFV2AAR0JqTqU5InoL5lQqLlZjhJEW3ogLhFFM5OUAneFLwgqRp20YEgcTdpEpxFmyQhcr",
-	"bWNQJhVOEmAhaEnVnGeqzL0pZ8fwOwinpZVbVE5YmcXHKKZxLr70GJGR5PrTdMa4IPFgwirUMBVcs1ki",
-	"L7VeoidpHukFPaeIPHlx2j+xpkA7mZROwKgqE/57Msm0ctGH/46ewn8ePH3/nb4iWy62P+UntJIx9/yx",
-	"n3mUmOy3EtEqDx7Z2S+wmhdzp/FaxvBfgkx749439woj/565Ku89f1wf19lqQbYYG9KTu70BPsIJYTEW",
-	"TwmJ20YX2XvQlJD4FoeWcJmJ1jWLzOVbHE8mpI8t6MGEjHxQ5xHcETr5tMAzYtlagDIWgZYDY4Xx/Z4R",
-	"sSoGaB5uO2R76w9ZRVnxH5HHJKFXRKza1jMlUuLZ1usZ29edf/rCGh9E27iMH+L2tllrII94xjwC+USh",
-	"lEuFJEcpZiskiOSZiIhElBmGq7fc8F8GPDoFkTbHDO0Nh8doaKwKJzlCxRVOQoQTzkhlcodDP5GcRzCy",
-	"8pRiMsVZoiwfbheEe6ODBwcP9+8fPCiJw6FHHJoleGpf1LD4/kdyFgYoxAtjY1LO7rnfFPmgzB9aClZu",
-	"mc6p+N7ep+UdwbE+J6GxMMPBhP10+uql08pAOJq56L8FQVQeI8xWaq61A5JI/Qs6GN6vSzT9iZYTdm4X",
-	"Zyc5dke/+D93SlP6j57tXZjuf+ozffc9eq8v3L1zDEbRd3f/1q7vvgY93rPUc8zihLLZDwlhlDAVajMa",
-	"i2ieKwmGzTjdRVOaQlgQlLFLxpcM6aUboFd6CZdUgnkuCdwhyDSTpGaJ1D/YphTYEe/Gq9YYiXY1lFo1",
-	"V+MlVyjhXNvqWB0jyVOCFoLPBE6l8y5UZmPOvpcQFuYb5fHbwVxwnhDM8tG8sUe8jTs5FgD8SetmNJob",
-	"IsaqaqdUV3rUu272pUdbYmGnCW9VhWTClR0wGE+WqGb4itQXsTfq7w33Hgz3wR0/HP7W3x/e5NCf8aRV",
-	"D5nz5BbVj+cxSRdcERatfiYeenyBLwko9hJPibZigAadSelMNWPIjK0BEHOmeVtkZYQWEasJw0wujZau",
-	"nwaHIdICAR3s7aGQFuPoX5JVXxB9bkNjD2DG9dmeMPu5Y3QwPGo+Q1k/kyTU5JmQ0leoRBnTFsISrwbo",
-	"Z7JQE6aF094BxD1knbk+JMP9owcPSf9gGB/2D/bJw/5FdLTfv//w6AAfPpge7e8dtPGM0nr29YK2MY/D",
-	"w3XMYzL5sDfqTyYfHjxpYyLPp+C08O+YcS+BJmaEDK34EqSiSQI+AxDn4ZMzPAsL39mE5c6z/cFoMLo7",
-	"RrCjAkm9lzgpuSBkADLwuxDEPWarwYS9zdl2YZyVBkQlSnFMtDah1YsIS1LfAeeA8C+x9dfsxpgnE/nd",
-	"ncnku//ceXvv7t8mvXf/Pem9/27Su6MvBHC1euHud3f1r2278JIz0rITJ4bi94cHbv3tSoORrLcAlnVq",
-	"5ZXHd6mXfy9ffr0v26x/p6Us3I1r1nPYJM+hJc+2hWFRksUer+0bIEFwiFiOAEf8gkgaE+ODLtmJxznJ",
-	"aWkuidYCFInRxQpFPE2xrDDJd70iAGIDe+/15UXC9VCmOJEtspLa4ZaXgCqSyrIb3v/y3B2eX62tBmin",
-	"z83L9oAy7R+FlwYLgSHUx+jvGbGXNTf/GPSkWhknBhepftnPpNW4OXn9HF2S1e1JjxaXXt2CgJWsWA9b",
-	"mQEJvH0nK2CjNywPpbWtpd3O21vL1wlmrYNJMLu9kbzhPG3VBDlPb28kp5BD0argwdXbG80ZjS5JK8Eo",
-	"uHp7o3mLqUqobB3P0l7XwkLcIk94Sy7mnF+2Dstcvq3xfNRPywVnspGP9IJKacO9NhKn/1m2cReCXyQk",
-	"BYMeQu1bffe1ecp8vGbrlkRbn3HVn/KMxeE4t/4R4xU3KchG4Jp6tWqezM8xAecl7U8JiVunILNoXnWo",
-	"gppCFQTMBbkCA5cL0EHJh4XeXDM94+78LDMzn26dk73e3BLncvwcg7anqXXQ9np10Ch0bs3Kc1TBdjDu",
-	"nKSeqYLe8zkmajSu1nmay80Ba5v7F2wjcy2DzX12249Uv/bVgpisuFeZinhKfMN+yRVifDlGiufOVBfb",
-	"tN7RGCt8gSVBEWaMK3RBEHis0Ik0lrPJOLHK04TpSQgcqQBJTE1YmKH6WIwRUMpwqcRffTOz994rbnSB",
-	"zX4e2Vz7XBED/Vh4lcD5tu3Sl9NGzX6+uiIiwQv9Q57PRKXU/3in3xlDRIGzaUIjUMuJwjSR5oMmlae4",
-	"z1IQt+8MenIlFUkhyYCNU5LK8cIR4Pugp8gHVfHNG0pTaCoI0YsTUzxjXCoayep9OBEExys4TJhV2LlT",
-	"gRU14Xgwbqha9cY9IgQX8GXnbDszOqufzq6XTu1OFdFe69zBkjMJThx7suwVk6aqiW8diQ6QccNlszxW",
-	"ZBYYon/OE6S3Rz8bws4O7B4OzAaGmpI1OXFxQeOYsFtlOlP3VcNtkMkpMNFxTQpzfGVcLQsiUs0UOTMu",
-	"UdhkRkgsj1FYXAwhdC4RVYMJCyPBpexzQWdUfwCbSBqfOncXklRpJZcphHNHG7w+xSvnTJE8JRAt0G9M",
-	"eISTPmfJCgZMpVaRr8ojriRLmemY/YUb9cgk4kuGUhzNKTPOowYzefv2bf+k9KJNvKHI4YJFfoZlSQuT",
-	"t7qjcyz75Twku7HWLwYntnQVVibNtCWr8AoEyjOefBa9a86TdnVLC3PwGzcF4HN2hRMa3+pY4Yvw8v4U",
-	"04TE+SobGs6pMcUqssN1POMYhcAJZYi08WIZDLqi3CSODJwLhP0qya3OqsXbPC45mt0Ei124JKvC21c4",
-	"oe0kPo8FQmH4bbRkfUhNSnqBkykXKbldWkrdV/t2cWu0VGhNWuiiOxeCXxKGfjp99TJAFzhGv5497T8M",
-	"EEbgXELGKWfYaE6HMdFC6C5M8yVOCSQ03eo0tVzoK/1ZLQks/+eMFE56Bhl8eoBcmWgyvkhu9wRoksH5",
-	"p+1GuNC2c/TjJOFLa0XEFBtRXwhF7rQR6/2VQGgwMeuQ+xyHwjr7Wg+Fvd48FK8TzD7LgBPM2kebYNYc",
-	"6hvO088xVMF52jpUfbE5VOP2+xyDNS7Fdr8GXPYMWOFbPosLAYml1Cdlc13G5mIhSVlkFFWXW6z17SLv",
-	"Gb3RvJPaMC5oPTGJaEwQZmQJMzS+z8+xJcav2rol5nJzS85oSl5Np59nxCnp8+m0PmZnIFovC5Ra8OnU",
-	"M3bOf8FidssUhVcJx3Ffcd5P9NftoKHOhUoEvwmT5mVyssG0UJAgcOf+AfqZ/ogylhAJ2tyUzjJBYsRd",
-	"Vs5dN7UXmK3eWDfI7XIirEgfgkpwWCBrzfljzLxAeJH42ORq58awzeHWh6bkEoF6gc/pYzlbLcjndmJr",
-	"8b6VJxv0gAal/1rN7b7VaWTVb7fowZoGtErpHNjWCwQ2DrqD2WrCNCHdHaCwbheHSOKVtAbND5MeNbbY",
-	"Obxv0nPFZNh8wLrGwREzYZAMcP/B4fDuAJ0wRNKFWqFIEKgEw4nTtiBREhwxjDNy3Zb6rwxfYZrcuqKZ",
-	"Fd91nNPvJUUmcRKl3CQLaMVZq/dLLCcuEzlYl7KEoM68dqwnLOTGV9a3GYbO/8MZs6kZerMSrm09SDbC",
-	"zh+jf78glM3ADTal2nQ5NraJLf3Qo9FjdOK26avdnSP8ysiHBYlu+yRRpohgOOkDpYMvC+L0zu1nRIVx",
-	"ByZ8ZquVrD0MRoTdlHMah5YvyGyx4EKR+IU2I26Z/PKP98GIAS7n7B1b4tfX3Dd07ECbaj4jB6RjALk7",
-	"uSwFL1PxHld2GjYIwVhW/XJd6jpiqFWxfiwHiT9LbMp+uw8B6PYQVSVO3RQRNp78p4mu9Qr3vI04U29m",
-	"pat7uyQLZby+TuZovWIhNBEpasIh5VLtDUFvJhVmoFm4hy5W/iIvk4RXS4S9JKvxyFNo+TkrnyqwHe3F",
-	"E2g557JUx0OV5rvRnMhjxLIkAX2O1WsQRtU8ovsH5Tyio+HwwejoaO/w4MHB8OhoVE0q0i81stGkJdST",
-	"jCD1jAoiu+2bmeWmzAZbSK+l4Dn2llUS5gLuJrajuJGVgOFhlwRqkaGIQy9KvhCx1pQByqNCCft7FULY",
-	"G7auQbF1Jo/DS/x6NNZBOuWiSodvyJQIQQTSfBgn1XGMPj9F2hyGjUtv7ysvt73CuLqpNRc8IZto6I2+",
-	"BzgVX9iYa2UST6HAc4GFYuCKTIAt5TmR6159ql9Zy3scbpHr+LGc6fPOpP4A+dgZ5YMtM4QKjkWF6VWO",
-	"X2XHamenQFXgF/9DIjiEhmsXkDk4Nr4WnLwucWabUVpP+82NB8W1pqoZ7QC5rOiwGFVoDQpjTEACL1oR",
-	"LAKt10IGpf5tSq+0Zh/mczZaByExJMKaJHtbZxsYFxBPHFM0SkVVmlS46WY+sxMT+9967P9XnKzyodpE",
-	"/B6RewIYD1+Vla/KyvbKyqVPBT4znMDicPyzf/L6ef9nsgoH6HTOlzZXhrOouggA13I+Ov/p9+Fvl38f",
-	"zYfpXvLw0ZD9fvl6nx+KB/JIjbL9q8Plgw9Hq9Ef+yeHP67nIzXwDni9wXs4r5Qc//tg/6N3x79qYl81",
-	"sa+a2DVoYoZPtIukX6j07PIrRvLcKSuVZFMs5QvWWjcjjb8qL3C/WNkc9a3W2tr5tcWur7Y+hwWIwqZ3",
-	"viQflAVkaOwJfKH6Nv/CVQA465L8wtQa21gU+LHKubSc5ZUwYxQWEI8hyhZI8QBdZGoCHllTQUXZLECh",
-	"Q9AMS6XClYcXSSa1RlvDlQx92qofELRR9WguWH8uhVRL822XlcliE23GgiAeRdmC6nlzXhWwa8uK7g/X",
-	"gwq0gpS2jda6hD/bcCPMImIheTbR4qPyvR+D3dQ8Wzi34QGTZt7QpTZrGU2g0g0fsvfb/QAtKEd/vXYd",
-	"iF8RIWhMNnOS/Mi+co98zPFWNzo07W0fqwit2wwwR7Btq/z6bLppCUy3vRKsJtr1/sTSAztysyMtweBu",
-	"TUEO9ndrujg1D3wsgQNvg7j02favDM255ar4dJASQVc1D7cKBQ2XaaayKx4uUTr1bSw88MuhfOtqyk9p",
-	"vhuEsmGrHV1MFvrSsO+mqsO4atP0HaaM8UwJkpL0ggitFrtshyihjEbfAo7bdDpAp5kQPDMxS7nAkRay",
-	"kDiR8qs6sspbmiSQVl6JriqDakFjbPSykk592LQf6sRU2BOTyanfAMCym/h6Y56ok5h90aYN29EnWDmL",
-	"HBSvAXquJEpg7qAjNRQiyDq4WCFb+AxLaaDTmruO2epcU7+HFeBLAlgLMqOQu2lUC2UjUFNByACdlFI1",
-	"oXQBYXMbpMlKnqPxQHgbKZ5UN9/Ou44w8zlk+JwnNsuipVQX8i34FGGTNQ9zviRkIavlOQVh//zgp7/v",
-	"//bj3ouDf94/O/zX398+eXP22697+weHVXo+GDZsxBqA2V7/gRfSY3v1wKMT7CLhN9+8kygryaMtioXL",
-	"x6+VuZfGseFsPrnymjnaQHRoKNNaTZZxny/hKBh3gDMhPCcs8sPfAmfVj8ackWMD7QUZ3Ia7SiTxynxC",
-	"1YRy+XuBPmSYTViYsZiHhj4FcZ0AbCo4QQSLhGq2SlMS1O2FAXqaCfi2GaxEKV5N2AVBOI5zZEwLaKF5",
-	"kJZcJlFF/2tOostzytyiw0V9BJSWjIyfyzlfaqOd4Cv9ixFA4EKIOVj2brT6WBAx0/+l6YILVQXLsF9u",
-	"nAG8BpPUwn6C79Sut4EahcS8AsEzzBGWi0S0GspoyePGISdDYhoP0FOvCAwQvoAqLC0hYV+rqCNVeNH1",
-	"zrF24XYLzrKg96GPs5gClrL+FU+n8CPHC9qPeExmhPXJByVwX+GZIfn6/frU7mDy3Sb7nwqenhcqtcdc",
-	"MOWLDrQSMxQ2dOuwTCX1Y6tpkXE1YeQDlaqI7WGG9NkyDu0ZYURgxfX5V3yBcClNCFKA9etxyiEXDIKA",
-	"GbFYVO0SZQMN4f4f5y3ixa8UPmdoCXg8y/nKnq2VZjua4UAum6mn4QwtMrHgkrQpihtPSU03/BRF8M90",
-	"VjpL6Fyb9YDB8pjEtizXiIeyA6e2ovvXQji1dcBJ8oU7CnbSWfj5zhZ4TYkB68/qCVVOVP5Mvs2bLdOy",
-	"IlTRkNwebFCJnhnc7halZY4XC8LAs1jTi7Z2oD+BAk2jXgWIJzGRytRDdnCd1zS4ihN9NBw23eheb/iG",
-	"pdgcPSgX/wZFzfuSslhb3E7tML00bKSsukh6xz0hHINDaCjOZcWat5bFDDDHcv0xnPG8+AySxcufLphr",
-	"uZ3UsGgntSmk5TFXNoa01sRR6mOvxlKA0kFR7RRVKcIXNxZaCXp6ac7/gJYz6x87oyn5Td8HbGPTThf+",
-	"jxvZ7L0b3uwtQk6GxwFz65WXccNRfFWydWtQFFlCLLAsrEFDAWmeuTaR+Xa+2llbOVtSJo9tcYFBYyBE",
-	"oguuXIhmC1fWn1Nj0bpfywEXxeaYdHZ+SdkMXQiCL2XlTNfjjKBQGuDm/LEUr8yjtd115inPlKQx6S+5",
-	"0Pf3Aaw1F4klJBdXvut+8eEylm5fg8+43xWfse5ChLXbQPxvCiu5mxfRpYwrbuXtsa34tAgVhiQpK79o",
-	"dL1uwib09Jfg8NvFddaqw57Y8vs/mx77cT3VnbYYxG9NEVrVQW1iZwMU5n0owwCFeUUT/DEn0SWJzykL",
-	"gwkLKTsHnHIiZQhCPnSeozg0AexVqQb2W5n39smBNidMT/cYhdaoMZ+xTif7zoRM1bl1RJ+DI/pcEsJC",
-	"FHNI45kw5/4ymjaRhstY99cxUoJgsNMddrw2ybG0IzQ4OiUWVG7Dmc/eOcpg8gCtm0+95DCLc/+Yebzs",
-	"PfNOosq26g1AKwyr1nDFx3AvKYPWA1dU+lyZX7MqbjCrgic883gxH8HvgHudJ34GCMuK4vHNHnkQuy86",
-	"XeJBRbN4UNEsvnk37B/h/vT9v+/7sxM/IVHjnMbS742FOKI9WjaHaMqd13wrzd4w/w0K/TXIhm3FUKlP",
-	"q4dFAk+hgDdTTHkraehPu/wVNIk8pibIDIvYxHQlMZ0Zo0iPsqqWnl5ShoD5fHF5mBAzbNEs3AIWup+B",
-	"DcBrVI3AgQlQZWHT6gK4bcWtZG+VddQgqOkhoEWCIzJAT9KFWgUOkh4CKddKx9UWv/4zJZ1wlP6DZQaJ",
-	"FJ+ZxQT3RFEVIsPAgGVd8LhDhmi193BlJoeeiVxTIodNJvX4uzqmX1he21zhCgurUGeJQMqnfucMDi2B",
-	"ryUpAMLvXGsqty+vj8tZBuEwvD6BqE3QHLd9eCvS/BYn01XWo2+EmM0uLqpD/GZ0eP8wqg30ulWByth7",
-	"9pP/y2R9dxle3QgtUsLNQqaylLZPw1c5f41yvrorwD27bgs89FUbuEFtwF9V2DjGW4jPTpEZEJTdCjwa",
-	"T39ipUfV+v6CSz70+F677kQdVBPXq7wRFjRaCqATPdg/un937BzpeaoTIOVudkN+dUD8ZRwQf2n94quP",
-	"4KuP4K+mFTQlUhZTZWSKX8wb6eFSXgHAFPa51E26FsXyt9t/a/N4L0iEUwIG10+nr17Wc/nsJ6hEM9vZ",
-	"cO4g9GrN874/GKGDAzTa20cHh+j+A+ilVz1UkJ2yPpJ+bbFZI1na573EctOkbe4igtRFM/U4n/rnm5mh",
-	"AE+ConLY1+WNeT3njHjY2/oEBvuN920U+oQpX6aUJtCE5q0akR6/QkpgmuyYI16Ochuvk0kJi3PHE3Qz",
-	"gbzrSlQov9jMnI5jCEB59V9G1JKLS2RvMkIqJWgqKiHOEqwrVZIk01qT3KO9wXCwN3hQyys53CJrqBsY",
-	"iNE+Wxax3GF+K3W9xHzqiWVNLkwEliRe2xMQttHcF+RhTDvm/G+bpQkMuIZb0lops3UhqSFbP56Gjfv5",
-	"2jEXLSpraUHNWhT4gjc8rg8kjUtUg6FTw+2FxnN0Rf8C5Jefx0WxQImyNf/T9p6HwM3peu1bpfu+Varm",
-	"9q6hlzlP4cxxFhHB6hAvpc66t7eKxdjl2sFLM3qzyUjO+bLD0avrPaOh78ityd8KKkAdptxj0ED8uT0p",
-	"VeCUtjVKh+sgg6kRuwmfrcsi6Q1HPx399ujwH8N/euTZRr4qsxZeUJTMbIeZtCH1T0smiIu4DxYSp7Iq",
-	"5eNZSoTm7qGCsdTSmcv0mHPhQhS0yuzNriPClKAdHUb2mZqbiJHlDsnNhWbxpTmKfqRCzR9jX12I/lXP",
-	"/kLfEoCigEZHw2F/OOoPRw7BKE+qVDzGq2PNJbDSPBavEJUTZuGs9WnwdAUqEqyhB1g4zVQmSFjvYD06",
-	"enjQH+71947qSa71A1M1b7c5Pq6dpn8RTgp8Lj0j8Hrt7+8foWmWJH09grvepTk6OnrYH+3194dtWdqd",
-	"Z9I68qfEp600wGWr3Ti/grZdF2gblTX9eTnnSXEwPhd6mx8Gi7BYFrpPWSrdJO7YNeLZ2iZ8ZvUNqBcu",
-	"8NTmPBNfCpqaPmUWTu24MuxvjTnruh/m6ZC1NHWPuavP8WMxQM9wHIOl+BWHbcc6hnqBuY1c3QiQbJlP",
-	"75YlUmXdFUzZMiYs9Cm8IFZJhmJyg+VgKpxnRMmCQU1YLrrzt1+sUELwle1NwDM1NluUEsxM0v86ENuJ",
-	"aW6BMqZoYnFt7UptxKD98/Pb60HF/asxjdq5bBzJ7c5TK0LtV5Xnq8rzVeX5qvL8NaFnM5G0oAgU22Jd",
-	"OAHCSJJIEGXNWQMiz2sNfEodbvIq6Anj0zFaaJVgrtRCju/dC3MfuHnMbX+eFdGEd65Z/PfcEOW9lKQy",
-	"wkk3uOcBjWR5VTNB+4JMiQB/XpWK9qpUdL+K2OQZSRsy9GSiP7tZyt2Y9mm2fJPM3Owvq4jNbm4zeOKT",
-	"cqsqbo0vzV/2CBqm+wV/0aI94imRcI4GO6q9eYGtbThPZRWy6DYLES8p8wwWAAiLAQI7KDfTO0YhXxCW",
-	"98fCCuEkKYc9L8kKqsYvCTNO41r9m73eCLnkzfTlGlFkh5XiFYo5kKALIW9FhK/zj2wRMBS8tVzaDONb",
-	"CQ055Nafd4DgxYfve7JF1jj+xyjUKqdhxJghGgcozCQR44I3LwS/ojGMzr4KomVm27589bV2gouoBNCr",
-	"25UqvZTZrv94V9GQPQLdYMWt6kmRmv7zWk+PpeEudbQWN8B46q9ui+PZFZ7pWqA7bywId72An0F1gzaR",
-	"xpv2cOVGunDcz0W7rMwoSLPU+lKPC/bwPEq4iYYJYtK9ekHP/OOcsnNouqh5qN5VL/ZB6TPboDs9wiym",
-	"cUtEpBTTdiloeWvNBRGSswEKIUJ2rnluGKAQtBT3BwSUzvXbwwmDmu6F1vRDyIhdCJITqWGeMv8Q9NAs",
-	"FYx7seLzl2+ijiL09TGwj60I9sj2fxEs8kBYVQwrBCXkVVl89PBgXfLu0dHRw7IIPloT5S1J4WJBt5Bd",
-	"krOX+s6uhmj316dgA5z7DUMDhZMQLRZkUCBVmEB+nf+cfPcdevGd/l8zPWUjBHAqNrKDF29egv4w3wLk",
-	"x2SXubvPCfPlSPyCpUJqyVFMZ9ThHREEjyCWaXa8mVx6e/s1wVo19NaDtoElsqXFoZeoumEVuq/M1csB",
-	"12RvFtiqeu428wid2B5mvMicM5ek9QQY7EXbu8xkqpouEuQHc2PoSa+rtrPoAB1VevJcWdCEjlUe3TyF",
-	"CZeZ2PiZR/Y2/URux/gyknMXy4xDnnMuoalr9F87UNP4t/vxr486KW5lo9YPI2myElvTX8p5tV3goXds",
-	"CeFLkK76KhFlnw3EZc6Tjfz3mb6nktO3llpgo1/lp3JNnl6xH9+ahD0+RaGFUjoHKKUwqPjjrmtdWnPN",
-	"OnSucCUC680knha9ITYmsZu7AOstuiRqM9Ab3OWw4fh0ug003CutorolWIu4aLpJV7M1A4RRzC0kdWh9",
-	"QFppssXoIVho9gSGx3Vtk0oUGrVQP1NgMVdeEbhs94inptzcQuVUuUcZCTLXOWv5kCU2su9DE51MBusA",
-	"aV3j53Pi0q7Xra7rZJ1nUlVIeePT5uZncG9dPuZQdjjXkFsy1spuO8cI24Wl39XmSusoQ1zERHRysNl0",
-	"uB1xNn1J0F63WuotMjgzSFGCIH0d4USr5KvtuHzNUecVcBzNOOIMcj6hesVAeAMMoEuvBh6ubkHSbYV9",
-	"COvUTgCvWlw0J/UsbfSSLOG3OlwVAK0jnimTxrzimUW6Al2ybFGWFaOcJ1oRlPO8xqELSjnhVhBb5utR",
-	"mOpnrsQaC3XnfQsX8XGAR4WKVF8gaEiWV08W/gxbFMY4RHhtpZi8puDuDfZ+WhM7M2rKlIsBem2a/Jkq",
-	"gqofHlKv9b31YtHeo7mgUqVQxvkFuej8voWd8JmvCXSmArVc6vjjC8BsgH+xlLtrQo95utZRD4R+qXWe",
-	"lvXG7gdviQXAw+7vJs3vQL7F+9vsdxPcj/HK2XDmHN5cYms+wxaTu2VAge1AWG9JdJ1D++sd4p2RKBvA",
-	"EBtPUXsaj7mr1KgFGhOYulfK/J1aplMSwfktISyvKcorv60Aqz7O+7CPguFw+Omg1f76l66egrr6an8P",
-	"Wma9ZuW3CAabG7uFgd1DzUgwgYBUJwTwkoPkiwoGP8aKPHO2R1cQX62WGScOkpTNgKEpArjhBMeOs+lD",
-	"B5XvHjywhEeXck3OkEvf4uISPkTVMSKmgr0akN1qEx7j1Y/6i3Vy9qAsbOF8r1RdNLIADWu2E/SvvB1M",
-	"V7krlSAqmueNbvEqsCIYaRa4H/2A3L80pfpF7KbJPWHxq2m+WKaN0laeg8ceTB3XhUl/17sUJKFXxFe0",
-	"fIJSIqU+xWDjL8nFnPNLD6dUSpOF9Mf4+VQVyUpK0Jp0Ha0LdZgC8s1gJbto6p3iGnaKG9O0YH5IP3K7",
-	"mVowSBPF8wYVixGA9cOaozOFru4emMaK1Kxk638nml4QZlKb1TE6HA43ahyftRGPWx/ZCl9tcz6acyvt",
-	"pPH9qjlls8qqQBB7bbSu7NvcLlYHgmMbmqOO5PQTtU2lN0px2xeQV+q8FanVedcM/FrYbsdGVVv5tNeP",
-	"66ah2bdoFeQ4c7VT71en8FqnsM9qX+ePzdsp5VKsZsbXz2JTIlTZS4UZrxO4mzVnK367ac7uoesoPM51",
-	"gy9Oc64ejcZChAsC7YbDsU1vktCnkwv7p2GaposcUL5+G4n17Vo8wm9Y/zmjV4ShbGFDpXsHkC8vK4k4",
-	"5lPGn2/eA//GcS2TJr+vwa8ec3/TypMi070A47gGL+U0S5KtcjXMwLqmgmyBcVayL6w7tuaL3Qi/xa+I",
-	"0A+cR3ixTdMOfe8jvGjCZHXHrromZ2KxC40hVVGlK1Pt5mU0G7ijk9FtUAug9K5U9InUcW1wu5+NgmrE",
-	"sIYO2rd0s/Qo9ZjaWng4ZLiG10WP0dRgdPS9FFkXX5YAKUhyHdc1M5ZO1TaiZM6XzLb2w2yFFFUJqTS5",
-	"n7Bml/s8a1qRD1Y3FylOqDT1uC+fPjpGEWdK8ARFcyxwpIiQE2ZeARgY9RqXx2KAXnIuvLVNX4Db16zx",
-	"p2LHOkZwDYCxn4lhbRfe/pzcqHk8asClzTgKkJUJr/KEIAuIGqDRod610cNhYDrdeUMq+2tNZv1wyaA6",
-	"9FlQT1JME1/jLUT6+lKOUwdkc7i/twe/9PVS5XCov2dcUTYLtM1iGyiKCaPsikp6kZDSOQxyN/7e4QHi",
-	"kSIK0i9+PXvafwgFaFqlTFMS3x2gn8kCUlSXgipFWIAuMpOPLJssQh/6dIEFiVtAWgfIYriaNs8OUqvO",
-	"CzBjgzSTioj/Y38ccDEr2/4EVqxm9zesrY12f8k32TwNOElQpK/ZzvLD4djA2ewdjIdDkyumOTNKaczo",
-	"bF5zBYz2xnVf0mFlgIcVJnbnzrvh6D2ksP5n792wv//+7vjdsH/oftLfvOvlTE/nVJxU00B3broBQF2Y",
-	"odL7tPh8+uz5G/TmYIBOkGZCXOLEIoSikPr8wibJv1YesO4c60k84jHR2/VIk+CiXF7eLWfhWv2memAW",
-	"to0ovM3dL/R9H2GrNRdx3MevoyQ567G3785a/JmGQtGILjBT6yH5nEA3fH9rhUjP93XpG1XNyAdtJ3km",
-	"IuLv0lZ1t5k7y8Zpmcor1ujJ+rwaScQVXffROqB7p/l7yLYUEvJUqiW8ZTP0lRzP2Ry0DuCCeixv8qre",
-	"jaPYJhBTOilybbtEmrdILPsS7Azy6pyiUWAfGgVOs2RKbTvAamtA6AxYdTgUL1vvJKuQWMklVg4dNQ9n",
-	"9aj4lOwam/0xY3HS3Qp19kyZwboRywECloClMvdZFptQdolCLWq8ETjV2s18iSWaahl97JRMC36MnUPd",
-	"BQC2JrBya/ItMfz08H30bi2ynPXoCXYayy/6xTfLcewuVyjR/ubhM4ornPgDhykYVy5h9NjWeMDf4XnE",
-	"M6agNrgKkDfa29Fv7w0srvG3uyW4gKmVF0ASLKK5JDWGW/zc8Tha7zXQxBanLEeg7nTIyodLVQ6C3+/z",
-	"qw8a4rnK8SCqip3DdUhJKgcl/fTedE5FOdflXrNIeK0dO5mcft+Cq2HWsOMBNaJPb9Q2D57CnS94TFr3",
-	"sJe/b4ute2NrLFs3z+jkrR2dcyz/8TqF9NUUUSVz41nNiSTWU4FjgF2ZmPbFxn+xwFKSGGnzNEDkg5bX",
-	"KEx5TKeUiCcfFGGScmZzC2m6SGhEFbRgDwObe9vwYXTOiChJ1Y06ouYdCTcQZGCMB5ZrGF5CjQ7ukjO2",
-	"VRwPDj5NczSeOdAcXckaQQttXsI+E+H6UGCj05heFDvql5aQSNyuaA7/FJqmp78h2FthJthYc5Nx6XJf",
-	"Xw53WyivJupbJL8qegKbFtSzr8r76/KEiixdEzOlDOGZIMRUe1s423S3Wdy+LvuSK5SYzEesxpBLQpOk",
-	"1rumqdwWsTCr5l6v4rqNYvoj55clhruZqQaFI5gLMPrRAgucEmUqcDgjr6a98btOAseN4GOwldVovibz",
-	"p97byTzCC3xBE6pWb0qCr5MG4DvbtbgBU0SsbU5h2xa5/hRbE/Dz0purvWGalLsGu1/rH/ll2WkEr/K3",
-	"bvq+EeewFy2gNhxN9VrSbqr5aem9lTHse7hQm2JKo3kbTw56RVeC1yW+1At6pzahQ/9Ts7cu7PuKCC3/",
-	"9V+N8fzDXDN6hOKJ7XXBE5B+JtXskixUecj2fdao7ds/q0Mq37OeQVjduUy5lSFXt7ONVVROl9olWRcq",
-	"r3GEYwJnJOZeXKdMLzJec74AsyVXYxQvSriK1l2EWDx0pvSUPS15dokL+bXsVKu+nmOoR4ctdlvVNNK/",
-	"1O0i+G2DDu9L4nIugE6epyaj3JiPLEmUCapW3d5/6p5qtBDSixbU9rv0ldLENxPkaWlsHYjS8qky4BZy",
-	"wHxah8EWqMbjpuZCtsfBFi7zCAwIxAWdUWYqEjMJPi8AB8ToQvCltMSxub6//C1/9iZHkrBa3c4JQyev",
-	"n6NLsnKNNOYEx0Sgf/ZPXj/v/0xWm/GIdjwbLZVrRtX1GAcnmZrnZgq/JAwWEXC39P6oVQ62BbwUR1pZ",
-	"7ejoXOt03dvQmRW2vboTWxCnworsEGDxs0wTaEGe15fN2yZf3aKaoJwaNafCyq3mPpn3O252MBgORlVm",
-	"Zn7y8DJnWfoz9mKKi5a0+YaW6nITfUQpZ+Aw+f5/DOQU/KdeLOu9s8m41/n/tBFPKqJoo/5WfaIV889K",
-	"hguetfAaN2X4nUU1N2L+6xphsZvx6qPZyqd9N/hH0WL7F8JwN1m1RZCET9USi61cXqfu3jWm3XNbY1Qp",
-	"ETd5EFWic2lqu9lqtljHgu7lk2iQYfVo5ifKrnkrM6oxvW6M6JSnBBz+eQAg4jEg42MKpX5LLmJTOnHB",
-	"1dwnLWOvZnxmO9bIrhy8cX49FooiH1o4DQy3KiQfE72MPOGz1c1pio0UE798LM2xcz00j02TbyRXUpHU",
-	"uxWkfSNqiQjXghPdgn5E5SLBq/ah5HRVK+/lTGZJfhg+PdXLPzyzfC3B1nxpSw3v2hxx9bz+Hdz49Uo2",
-	"M7TAbGX7iWcKR+q1HsxuWrEgOJoj7LAIG5TUtkQ/rqC2uOLysk1GTfJN1cllLzUtapxkLZRqMOHA/eQL",
-	"s9hOs4eHh2g4Qg9qTTb3Dg+u8Tx7N8YMvW1nnmUpZi7lssO2wMxxas93265McUqTlmMF8eFmC9gXkDB1",
-	"g4cJqgdacK4BGgG8/NAQmjOTGlrVAEu2zE0e+rV6hV+cnCSJ3o96n4oTxpBvWQ+vc7iZXI+hAA3jprzi",
-	"euDTKY0orh3C/NfNIssS8fPH/v2ksSFPsEMqKmabVLl/sBW40KANRs+Mxqe4GQD13EESIEkWWGBFoG1p",
-	"xNMUy7VD2xtuiXykB3cnqP5997v24YI1O6UGAb2TgHesD1iAhW/dmjMbVD/7CqCRATpBcs6FyjnLiycv",
-	"TqHULZdoNB9tCfSaQVPwBRGRFnSEgULYIhIdYOanScHd6D2TGZC1JBFnMRarWhdoe7m79Km1HoX/jR7e",
-	"mMK0m6h53jBhO8mbjV6wzR4pQ2WVtdJrCOzBujUs0d0UX/fr2Nn1JW5cS6pGHbqhNK72bhT1mNEO7qVS",
-	"qMqWcqyJfPltB60uwn5GOEmkE4X2/NlW7Ca8YBTiygG019evxlpF97mUGdll6lSipeAmi22beVbynaj+",
-	"KpQE6alXnPtKZJEyMDL5JNxBDXrUdHeDsI7qQ2oRqPJsmlCwCC8ySRmRsi9MKCrhM2oN/Qsax9DkQc0F",
-	"V8qkPCqBmbQBLUVTwjPIVYQMFUM+ivN+wuEo6G/KbLHgQpnyzMx4yohZg4hIqTegGpkoTcgDYqswTXZ1",
-	"vMYUzxiXikay3aMd8yb/sEUmFjgR0h3r1dq2K45ekkE3se6YS4vCQT4sNIdoTcw2GUXaOsnj4rnfJCc4",
-	"j277zT2XaLqD+2EXjZa4rKX2wL8NGCzxCt0pNAJHreHdwMBIUYmmguSoOxNWuhknerBY0Sui7y+6+gPA",
-	"MSyMw2EuPZUSMYNkX8XDuyZbavswuj6beUrW5igydIy3waMma7vAlewN1yNgilVdi3aXNohu9zVrwBdn",
-	"aC2He1LerI6Jw0K5MIp+k1nzheAzgVPoqqA1pyYX9IrImlB3WladMkBoNQmg/HNph2s6mf9Bv4r2mgjK",
-	"tyrFsHe6B4scoW7J8bXdXCeaf7Hpy51qangeQGzuiCDtLVVqKQ+SJFNb/1mPM8OF7Zqc7ZjJajMs/mbS",
-	"k384HN6EipQvxnr96IWtvenoaLHJEcbQateIEizVr6b0vENwzb78uSc09EivmEl4zIF6y4j/G+zVdaJi",
-	"yx4HxeCCyvTaFvhVORGpW/lYnqTksyymlFE/sb+EnFCqJCrucjm2TmZBjKJI/fBwl/zj41JqT/+C88tr",
-	"MVb9CJf6QBnT2ZU5mtTWJMECSTqr9bRojubwpixKW3hfWveNG/4qUxHv7MY8YQgEpSsYrL9ubRSbOmV/",
-	"jT4/RpwRCEZpSbtCV5QX9ms3JaIWY7r2ZOHGUlZYdeNqx9iiWay2bWymUX5yvj1sqSZoSOrOlV/LwNac",
-	"9vxe/xKWDujO+d/2/XWdOKWsXUH+tM0tFri6raXfO25osUxrNrWce9/JJOa2Zl/rix50w216izQKCdfU",
-	"/jnAAPDEkmp03aT16OUxvitQABkhsexbV0ct9F48sHY9scVlt8NqX8W8y0ZHTdsVNkiEkX3LWn62DaBC",
-	"0QqG5pr6Rligi7wrVycE0W51zbTix/Zn9EQ4cTMwjlNjApp/m2b4tosemuGrjvnSxferjHq0bS3hCcBZ",
-	"YQTGSMfaZdjdZiWh59td67/9uoOL/3UaZhFs3DTIT2V25sjUOJ3LtG4WPJKERNwTozDdqjWJGASLjpkh",
-	"paB3p8S+uuiESl+9HUEp2Wcds/jEql7HLP5MFb12zF+reb9W895INW+FvroeLHegbruK1373s1Twltp+",
-	"3XL1blkadne2+HzBpvkutLX3+F1Mh9au2qif8p9V2/8IskhwROL+xaoeqioubKJ2Mz57V+ui5b7LTpRt",
-	"MIWggAD6xQLquuLwB/GReLfC4m4lkR1R1mHa5aqr3bAYnYZdrhv+VDW7glvWCYLzJqGA/oyqYHl/q/pg",
-	"td6umzOjqZEF7f1Q6nT2qdpZmdD+VCpaaeBf9bSvetrN6GkNIuusrJXP161rbKWPfx61rcwWb193q0RC",
-	"d4hVtkfHWnP8XRhkcONArm27U5pyc2j6/hLAr1+A3etWHXHS/+29TRB9//29Sqrov0fB/YOP20Q83ag3",
-	"bqX0YXO4jYK0JRrDf0pTNfU7KwisOdhQbmNppRrmrRbjoFPVzN5w/XbVIErWV8b4ghWewhj0CojXwf/w",
-	"KXpzUAf6udbqmVsuTzl2XlU1x2wdUEx90uiCSBqTRkr7lhUue7vG9lsIugZM02nbW+rWdt/7ayxiq9Pz",
-	"BsSdjQv0uhxC62h/n5RhXC0HgHxwm/51Imac4Uwhi5ChV3SW0djD8teHvWttdlW/XOJfqd8tXbo+WLMc",
-	"L8Yf+96IN+DFk+oYNeU2aKrtTBNq240aO8TjmqhI3rDYxllvoSj4ma9b2BxP34qT3Wa+vfA2wFLbirN2",
-	"x911SbLO8jxHpOl+pvN2qSD0Km4T99bP6DLB/kYvZ7vivG2L93WTrppPs1zzra5wwhIkUVMHMAD2qqXY",
-	"r4qGf4O4xDv4bYqhBxuYj1uAT3Tg5CT/Z3LeuEF/ddx8ddzciOOmSmBdz1Z+pm7bYeM+/FmcNTlHvn1H",
-	"TeklXXO7VggzBOwL1E99HJr71ApjpvcWy8tmdWUKTW0qBGt+2kSs6bqKrtMqtGC3xsTwbBWRsjvAHFUo",
-	"JZh5Chdtt3xIrxrcYG33FnZUkSWsB9Psw394jcPxszSnbpdJwiR2FYA2eRUm4Hn1gqrWW0wif26rNGXL",
-	"3ap72UpPFqu2c5TVcDZbIllKccVIv3Kt+nxzzUQ+Uc1sAFvCLz71smR7dMv57NozoxAgFSZzc200rq+B",
-	"BZhCtEYj5fWeCkJMUWctm8Be6B4DlYVJ4O1Qse4UfKoWran+T6VBJ/xretpX7fmGtOecuDprznm3ntvU",
-	"mhP+ebLSQMB8Bm25hAPY0Xdma2N38m4XqEoNTIvrVMiu2rA59WDsxep4roaD0WB4WwAlVk8r4VY3NukZ",
-	"wYmatzQXM1gEAJOZ0CuPsdImlE+SJV5JFPLLal+LXr2SrhRjaavUbq8SecaT2BdiLbRGKgHTG2VM0USr",
-	"COTDggpfE/OdWlcbL+n5tq2oY9sm5DwtOlmu7fxZa3xp2uOd6+l16ahnptxtZttOyRbb2CWoI40mqyKD",
-	"1N55jFiWJPAzZquqBNtRgI1aO0WWBJrgPPWOElJfOU9LA2M22/V2RgZqY9dN1a9pnY6++Jmm42stXpyS",
-	"Cr0Ukyh2p7IangNTOgAVwq70IW9jFTs2HjfchAP+7ABpzu6aPkoU1kcYuvwN1xNc2f341sNzMFud65n7",
-	"tMAkhn7OMqNKrzeQaM7TtNkSIMX5lpDlt86mqmxh8ydLp3PzzQZFTK5ptmR3C1FV7c8+2huGNaV5baMl",
-	"V3Vu/tpvasqVTu6jveE1HOdN869jVJUOV+nT68+AV2oysoRVs93EqZIG/f2rrPwqK//cshJ8nj4cRnJF",
-	"BPRqgF5KWKJQH4BzeCCERhEXnF8aHk7rpsXPD376+/5vP+69OPjn/bPDf/397ZM3Z7/9urd/cFjPwqto",
-	"95rj1FIS9/oP1nh8/yxi3rmWvwRx7wNGzeuUJYDJRFzExwhAcSEFc+5g8QPEgC4AyBLPMGUDdGIark/Y",
-	"3n8f7qM+GgVIciOODbzFT6evXkLPQiIMUL0xNnCkklWtPfonbEvzQHw6iClMIocxBf8hSSRZ+qNT24Oa",
-	"jhFGv755DvjQJXTT6hnC86trsYW/01dky8X2p/7rGkBHHxzeH4z29g8Gh/cfPBwcPfjC5tMdstRxTo+K",
-	"ABEDyEeE6rc3Tx+h/f39I4tZyRCfTiVRAbogakkIm7DR0XDYH476w9HZcDiG//cb+HCPjo4e9kd7/f3R",
-	"2d7++PBofHg0OIL//TZAL2gkuNXyEBZkwrQRH6ApZUSgmM60bhJlSn+vdrh6e8O9B/3hPnzxyH6xVzpx",
-	"MVakbznKeibdIAwA+bzyOW1PkFSCqGgOuXWwNmHB2ZDenv3oB6Tsv5Djal7ffGelZQeh6CsYzPmsG4GP",
-	"OF68edmc/gsfwsR4HW81qFpO1cQI2opPGGwtuvMYp+ldw5imVNOA4bGAK2S230ATwK9qaRnxkgiC5BIv",
-	"Fq6zawMZeL92OB9UNv3hdkhdQe8FETPyWpArSpYtTnILZoGWPEtib4u1UvxN+rgNly4kB6+Y8iThS0gM",
-	"ht3aOvhRayhc7i5m/M71IIhDD2wdlUUSyheeXxGR4EUxNujbaxeAStdt1/WUzQMbucZyM/PQkttn6bxw",
-	"vYbxJWEm2T4v482RWL29j0zjhCDvlgAh/3MIsW/XTaGEgNkc76LAu1m3Dnl5ee0ML3KYDzvxoEpi5Y31",
-	"nmy9XW+IBFN2LU3HNP4EcjaETOLbIOWvJFDZFt+2vyQf1MkVplbdb+8OAdCyIM4quczc5jY3E10bCT9d",
-	"zH9/Z+OX2tax8ei8fTYj6IJMuSAoNMEooi04EK11M+aThvRZJHOLe2eDlK5uxqZvn1bvXjuE6q12nzbS",
-	"1S/U14nsaZWuPA7S/Pg1etvAWgRIAV9xKI6YrSATwjj9LDh1qpUG8nuGk+1Lg6qHoslq2hrxAuV18UzQ",
-	"lJz/oTnFhmfOaEp+0/c1LG8YVfX75fe2bc2jTEhf7v9rLHNfSAT3hNYtZXIuIAvDOh2aB3GwsdiucSJ9",
-	"jTzO27qM6JGf0eiSqEc4STpavE+5QMs5Tz+RN7WeDt9Sv7oi4oLzy0d4sSbVwypU5lXfStuvtMy6TUce",
-	"6/3n9qUkRpxN2CITC30KUrxyqtix8U7kehbo3KlmkVCHCD5G1/ZfK3AsIoMJMy5ge27mmgKGYUlpQ8KU",
-	"IIFer583w7Q2cVXhXutVHw03ZZ/oZRO0c4btmywhFswOfHcEXQgOEp4hu0oG9245X/kqmrD056KujvMz",
-	"ECWU0ehbqRnQdBqY6LJrlF/eslrS6pIyadVis2ySQLWOmtsFl9eTx3qdjhChl7PFCawvDVBJrTP6vCpj",
-	"1Rsjz5sy1qhNyzPYsSthMlsoCL4sbV+liVKmJI1Jf8mFvr8/55lpCwvr2bdHoXBC5r9UFbXaxU0qWztU",
-	"adDLGP09I/ay5m+NvBlY0cCRmo9jlFAvW4Atv5UlFOoqCZe00Q2c7MccmfJjsFs8x2jCG+5/AjfpuwWW",
-	"+RcaCZyGZpwLcoklMvdXcxAZr52qsq/nofH1DIylv43LZ39vs8sHVN9zl3C0VieHTnAO2GdbnbLA7pQ+",
-	"bbeEzlleoIqPNkDQIdDQnlV37I3bKzxtGJ57vhRNvNOSpGKjIvrizUuwguZbaESAUAmQ+QYZvQvx+qIX",
-	"pj1Wab/LEw3W2X3VXaycpsro1pz2HTMTHD1Am8gZld5Kix15Qrfjvfs5+cvQP2fnCy4lvUjIedHwZ02/",
-	"HcP0isgMeNLMLhOtwnCn5IB7FafEdqMc57dNmFZ2Eiph+VJ0JzQYzeFdsNuNX85oLwfDIxS68fXz8YXl",
-	"/IkJc89bba+CFG2KSjLZaC0Fv/n6geWJE+4NHc9+7Ri3nN01x+6JFjK7VHGV98RIqo7qJKiNVlXCWUwV",
-	"UgLTZIAec9CiloIqUqb5b33JrWelM5EXbVjIkC9JlWxkD2/Sfp58WHDR0ufTWUFScQEW0LoejOu9kk8g",
-	"gIBruBs37JOE7fYGUCF+rA+mjY4gaxtSFSCexNr0Aho/ttb4Uv8Cn9l+tPrjnlqMFq8G+WB6lHXTDOdU",
-	"782qbb2tWWCM3rQ6tV2W/cnV1msPkXmPRUNTZzdqM2ZOknjrgUAO8lYfN62Wml9/A8q8LAWxzJ2IMsAT",
-	"LdBXtxpQCX5285i6OpyhrszXdlLPIhP6uFf8FluP+tS8dqtBK/AAecbwDypN1hockN8zkm2/bMattN0A",
-	"lpiqxOvS1EeLEgtxoq1gc+PWo3hrH2g7osMNsA/lAxuU4gGW9hohIXdU830tVrc0TXdwHPNaw7n9nt5X",
-	"0InEHPqybraVt7ck5WSOXaPfBtw676YdlLpYl2Djdj8z3vo0Rj6o8yh3nm5yIls3a5vXtvy2NYsKobkd",
-	"Kmgqoayay9Nd2tHrWX58zchfQx16t5E/sh23FC8pWnfePH2EHuwf3b87dj4BB1gkFV4FKGRZkoQoSgi2",
-	"vjTKyp8afbWLvky7qKPG30Zpp/jKn9Zc95ohDAGOJZZI6mecR7jNnPrqZfvqZfvqZWu6LqQveGildB4Q",
-	"gXOUS+T8FzhBSFMMNOiFZjN5XyKXajulVw4k9RiRdKFW5Yhjnj+Eiq/ObQpHhJOECBRB4hTj8C4W5yEK",
-	"rdO4FLGt9u0RZjGN7TEuNThq7tqfxhnp31GvJCcipXJNg2JcaiGJoD0YuhN+6C/y58K7xygsK55jbuN7",
-	"UMauHyExtLCDaA820SB/0CemgkRaZR3bnuXFD+Az0VO2mHvujvzv/IaEy0wQmf+ATaifJlTl73WHu/G3",
-	"eyj/AXTr8g9GCa/8Ao6mqvbtXlz5LR+Rb7V6Qe8KLJz8NjBx3IvMH+6SU97d1fzvfPwJZsXs4I/861rL",
-	"d5cuyUpW/p0vo9HT8g+Qiznnl82/3f1TTRruqvnDXKqjjjaXoyExSkzPw4Vsp2UrwJ3rDJ1mQvCMxdpI",
-	"lQscEUguRoKk/Aq8LYZDKfJBISonjGnRllBpiPPl00fHppspT1A0xwJHSssN8wrIcKxnnZ4w9sVlt792",
-	"bL+hJ5W4sNaRFoQvEmI9kVSN0YFehdGhzb8O7BIGKOZKBhMmEyzn+u/5ajEnTAZogQVhak6k/hWjhGBY",
-	"+vD70OhcmKG8+bnesGyhvyDJFWE2FVgiDK3hQvJBDcIAhR9CLTDCb8IB+pksIE1FD1ARFqCLTIH/Uza2",
-	"+XjCNAfGgsQGOMibs9D7/mCEDg7Q4eEhGo7Q3v5aReZgbS4L+m4y+f5vd96hO3cH9/rvv4Nk4rv/PghG",
-	"hx/zH+8Ef0Pf3TkmH9QP/3lHnrx/9+Gf79+ps/eTyeBv/3n34Z/fvL+LzJP/HgUPPqLv7v7Nv6UJ9vXn",
-	"JUuTVpXnLlxZ94gJs9s8jwgzLRMvCVl8nkK/HdLqttb72h0KZi128PfqxdbyfwtfwU7FatekQWzOGwxy",
-	"L0SngGWC2clikXSFW3nGl2DQ60c1Z04wW+utP6c+Ry1USQJHsRvoTJcA4WT7JoUWWba6e90SO4IWnL5X",
-	"jGiacr2PcZIgykz2lsBMmr6p1aJkbViEZR1H/6ClcJKcc3Fu02eqUtLesi6mBrf4LeYEs50izm9Bweaw",
-	"e5qrONOZsHG53iWEn8O8yAVWIjTarCYuex00Wvj7k7OFd+AhxXDaElOXc57kUINF7lebcVy3heuSvyr4",
-	"fWbwnAv6B2fnMV61FLdPsbASEQKHmvQjwCZIOL80fF5z/FrR+0Gt5v1gXXLe0XBtyWG14P3AGar+dfwF",
-	"ty9jgCiLkiwm8c0t6HWmX7cxw+feckjNBoBDWUV0E7vrGGXkRc/36ndDviAsHIOZq3ktJTFaETVAIei4",
-	"4bhQBMC/oQzKj7ayYlPiPGGh1WbDsTPFXDt/k9bH+HKAQhujbLzRxS4lZRGZMPiAZhdLLFGKYzJAIU2d",
-	"7WlGCr0hAINLEH2dcXUuSUIiBe+HuaSczfTbiqooIohtew5Tq6Yk6GXQ9KKv5IkJcW606H8Vo+gFvfIn",
-	"q5zWvqlBWwvBLxJvJSxVc5SvYZADgDjytw86NUwQByVosBeZXJr8DmqgTYuR3LNPynuNDMd1Jka13Lx4",
-	"yTvc/6Mtz9qQhK/SsajAcBtn4Uj+yuUWG/ESSnsP6/plVO2X+U9pz8vl+Y7ReLlf2wk4yWncIcOa8M3R",
-	"weGDux42aOrBzg3Ql8+vaI4UZVc4oXEfFClQWSzzcQ8Wmd+mxsxIm0wI6P/OSN3PzSBnfpeUg1ODSbbR",
-	"ieumZmKq288Qbv9sEzWh8O3nqHkLVvSqdWLYOEiwofglNu349XEa21QWLIhU1lwt2DuUBk250Iy/QEUx",
-	"sgjcxCZnx3qMkZrr++1RAz+zK1JTc8ImrHFfxJOE4FlGZP5UtYptexexg1cs1uq+Z6nWZiMZGgBvYt+V",
-	"atqNr5SC+Gtub7Ae2Hm/W8fsyRscb4ioXbPf3a3XZr5vS/j1M+bAnBcYhp1Pv3tF5Xx3PV5rl9akZZTp",
-	"wVS9Q+zEWF8mHY4yQGxadjjnJufmcWN9Rz4qiImykUhPCGCOFwvCSIxMaMYNy6SxMvJBBXDyjUvRA+du",
-	"S/USQXC8AjUSswpANbVFSw6Fp6rw+HR/gkVCiS8ZxSys4ryv71mFY1P7C7zS5u1IRRZ6UR1htwdEh9cL",
-	"MUGE4KKVGEA6AGfqTzFNQDs25HBFedKtw8w/3BNNJrDOF/Ix6FHQnSKv513NHSe1xWI1FbaWfpQvWSZo",
-	"v4Ck97R+ahblQEbTOWWm4NLLlmxpj7nVstI8/A2mhE0JaGt3fjOYPYtKRG1DbNfdCbqbPyvWzjbBrM+4",
-	"6lu7r0Qb1g7NbbFP5BsdXKCWCrzK8VOA9oDldpWF1so0WCHfSpTw2QCdJJIjaXKc4fLcwCyF/+zbpmj9",
-	"549rMLPD0U9Hvz06/Mfwnx7ryOcn8KLYat707OzstVW8AosGVf7SwfBonTfl8OioRA0HQz/WNlVtpffa",
-	"/A70smA0JUu05CKWekUAXTcXq5pswcXoukD4uKsBb0cW8b5epbttr4kCQ0vZ4RUQ2qbYcozCwsg0rj6M",
-	"ZJLNBugUoCyP0YXALJq7PnBbW7nbcAvY4I72bs0ssqjjZldK8P5WApYYYIW+15hIp0nm6Vj5Ejsshdwl",
-	"oPcPvYRqXUEYTgmkgxscHVdvmxLMKJsdQ7EuZ0Q6LQvHcbXrQYoTvWQk7tthgicbZ1obVqCmxWZVL2gc",
-	"g5cjElzKPhd0RvWfCY9w0ucsWempaqmW0JSaxzSnAcz0UoFl+Te7e+Wfyi1L237XS1C5qG3Ryg9asPb5",
-	"dFr50Yb0K7/NeRJXfsg5pPvBxcT70BChcsnqXdUPg1VWHTntX5LqkzbuXV0MklDNi6tjtnkJ/Skh1YGm",
-	"RM25+clakHbBTZ0MNj4ryALpA4RJJe0j/6mplpf2Ks8Irhoctp1//g67jZTlXeMau1W6Bpu17t7qlPK9",
-	"dSi35V3LpP2lrc7XEcI2Jb/2W8WfjPfhF9cAhPN+itmqb8JKZWKx4rRJLprm7M7oYYBzvKauQxQHlNo+",
-	"ZX1I0HCJGn3IaIKnL3i8gtlBRjaW/XqSNpZ9viCs/nvTIWJnAnpt+Ya6PwF8MICvRkvaJKzbKuE47uu3",
-	"JNjktWRMZguTVt5PSUyx6zfcUEed00xPdoGB39CYpAuuCItWcFIEsY7Y+gXK+qZOTAtGwXDSB13YsKwc",
-	"iiP3SPUzdsn4klWdtQ06aIi1v8MerE1QtwnwnqDUFhmfj+yhdlbVmhC0/U4zpT3GKxCbBdrgzhUM15nD",
-	"bg6At/lyjmSh7wB1xURj853ZX48HMcw7YLSCQmyRQZ93u3Lj9InkN5CFQqRc3/IgwsyooR4ITFib89be",
-	"D/8wF3JUD6zwBZYEmef06mSyqqZda+eWTS0ZgB3V1GX4bcfGDEF9QbyrzpO2WlfJU6I5YCnKZAOteqxa",
-	"3lHOqFThOE+4DfI2t4Gp8jGFrnm1DQoNI7AmH1+yohGvy/LKK0rAABqgMMUMz4gIxxOAS1mZ6IbbRCIv",
-	"TbQbpE8AXn0ZgMYmAyjYomwWgHklA2QyAOVgwkLIpcuHUqn1DBdYKKY/aXTAmcAQKXCaHhczzKgEDhtM",
-	"WAGUZBoCWWQWbb1dEuM1kRFfEDlAIY5TypwFaOA3KvGx8sLm8hMIABbB5QDCb3aU+jf91np5b+VFDX77",
-	"xgtvf6IXKjKGS1moFXiQpb7JeoJ8eV0w5FvnDsnzbZovG1h+aL2s9fFO7Zf9fWx+NSnmDtNKkBkWkIAY",
-	"aSYC5lQUubTzYiP0QqPRF5dueE3pTDbxudiUbllLenF2xFgwG8y1deWpWPskIqmmaWgqCTfTTSUBw6Yi",
-	"/e8nJF9fo7aN3lyCCMy7U/0hPNHU1DqUGAIj/NLqC/WgPrlED6h7Q33eNgV518hxWzuh/CVOSmObT7Va",
-	"0KJ+2Z6ZM4GZMonuGFmJ/y0oFmOTSG/90CaXz7jN5RgnSWhk9oQt5zSaI6qXD0dz4srtbLySKhRTKMZB",
-	"Kb4kWqiTZFpVSuqFGxtLMLYup9hYDFGrZSjNb5fqhNOWGvkTvSbNKvmgVJKY97dlMSg+EBy0ju8Vwj5I",
-	"/vVR5efuJdccKvbEYP8cXWF269ayRQujzGfiaLZ4eHhwaHce8jX1nWP09M2Tvwfo+cuzJ2/+cfJLgB69",
-	"+vXlmT5dv748e/5LgH781+OTf+n/vHj18uyZ/veEvf359KxetaDf88PbJ09+/uVfx/COH+4fw7M/nP26",
-	"Ho7zqAV+84fjcfB9W2rYbh1YuuOcXpvqKEyX3mIIta4krSlfnm4kdUDtDiqo4Qk/wvH2NhCA60Vo7oJE",
-	"Nj4Ahaexv4rfnzrwY9eD3ikToEAA2QbQo+40cDATcWvBoXnyEWYRSTonqFO7VtKIb/2ONZCfU8HT82rV",
-	"wXaHnfFW7C6SSMiYNbmpghg1iMRtGKJVneIZlsiWo9mQ7Hogp3V4ureCEZqjXG1I5IlIYvIN3pgnOoBC",
-	"WYLY0X7zSVzYHM4vb6ud35lWeTa189PkUTnrX2JjP87Oy7lWm7DrIE2pFHmumrxTTJNK5cvUBFjlJa2h",
-	"tNoL6+pdphYDgZewg9dNLscYvul2hV8Vgy0Vg6bZra/YTJ0lThIUJTy6dE19NV9Hz09enkB573H9lDou",
-	"W+WvTzJ9ZO/9lgkKFVSlVbh/sM5yM4vwvgRS/v29fgtT3L2b43aaCVBUO6d83A4sWWgVemUNAAN0b4AH",
-	"fbnZG5N7a6UOLpe35K12qA0rk9WbGOjyKd8+tNU1u7Y1Gb90z1oQ+9vpZrhL1mp76U/MGbFhBtjYwpzU",
-	"zMMUyaANxT0DFOqNC4MJg6SjRv4phB6qVTvF06YGm3HP9yfMU6UTG3XcxuBdkU4toutvo/Kp5TefrbTm",
-	"mpt1OXJokH87e3iTVxx9mnatN9TFxJbHNulTKvD3bYXA9Un60lYRltvXj3a2KL4kxWpHLaq1DOrEBjQ/",
-	"b+vYOZ2qltraU27SF/RVlGBFTGMjk0MubBkNmYEcXDfial7DfnmM/f3R+oa253yqR7eNh+TV9LHFfmwe",
-	"cW/fJNfEHBy+gIp0QRxvthFXc1Q+RyX256ra00u1OVa0rj2RPuxdQs/t8aVybL8eZIIZAZ8t9mhHrel6",
-	"04F28up16I+0VcoP7AG8dlPbo9NGU6z6Ickb8EwpSeLPABj0mGhewhM+W31xkXybXrYWYdFkdYDmmK9l",
-	"DsO7DutjDUhLuQm6tgIv+7UU/JtV0XGSdEFUBDha81DZwNBiekXAIbtDmVDLMIu92S30skM6Y0dp8Bnc",
-	"qYELP0NRhFY76lFbLOcGnQCtiFRExHiFyBVhtkfRF+xvDXof+jiLKZQ96F8xZD9/6HO8oP2Ix2RGWJ98",
-	"UAL3FZ6Zc1a/X7NVk1nqEXxW9riCPC1ztFkHBXKjPEA+wwu5vRrUTO/0V0V19MEtuM1lbnIkQOe0rQHn",
-	"HPIC3RxqVn9+dmNOjDKtb/7EuW2hi+5UKAr521MiRN5msC2p2Gh6N1nVtnmONwBkZdN7LfXW4ng1gVIq",
-	"3MkppbGEZf7eLZxX2RufaBCk3CZES0QQhJpJsVgOUKgPUyzw0hX3QwvsPjVIKRmL9WZNWFgacTjOU0Pt",
-	"Nnt3uOJicanQbqaQYH8OyaZEmm5p4GBJyFRV16cX9PIhVm3G4p0tSsKZfUtn/4LBdPlkI+TGonN/YtnR",
-	"DdmosDKby1g44k2neyiA1gsKjfxrdZgPx8NhbWEqy3JYWYY774aj94B4+J+9d8P+/vu743fD/qH5qUUr",
-	"1QOdtpq8+jyB2yoHPLSpY7yRPfa/Cvrwk45ASfwDoKY+CCBJoUGNqSp2yVob9a0fcQQdHM/mmZDxFx/T",
-	"btWx3I99myw/roimbjpY0Fv3to+VuPqaZqTXsU9WTlzhyLV0pknCjGxQAlNmFiUlxPJ8eLYqEEpPfIlr",
-	"+aXjcHbTO4Df7ZgMYdu3T68brvF/B/7iF4xkeGMazZ+MO6/njDfO0K7FW70m06lyur1pgsyiOutTHBTZ",
-	"gqVYq6lna/rbplNANzzfAELle1vhhj7OwbZGQae+c+tAp3wdviAeMt0uGDJtQji454OWea9Z/M0hAbf+",
-	"nSpI3ENN/z5hcdd+Vfm8v7B6ktzR712CnA/BWvwBGMnYdAexDBWyefKreensJ6TweA0GgzXQVXguCbk0",
-	"jhVBFgQraVxKZqArxFmAMqZoYtNgPhg8OxO+viAzyjxWxoW2o+Qa37JV8QAd4FhbLWrJi/SdvOH/AD1J",
-	"F2oVlJ8pXFpcXG7fgY6Qyx/1qKrE9cDXHRKOFr0i5y4Q5hPjZm1QXh4CreRuSlLW2+FVRxi49fbR7j/a",
-	"6rnf2qwDkTFn59dMRZ6mvpaej+D3vP4FuGpGEwV0U2lpY8EMqquyP93DR9FoGwAjiDLhSG1ZlE4lck/U",
-	"zPXB3mC4zQdnvP1T/1fbHwnBDqm3MvUmrO2MjwZ79wcPt/nsThHHbQv1bQX2TitSozv3ycDRRmXFPPu1",
-	"KXZZoLX5JRPE3ZbW6+jQtHIGkGIVmX5M7sNjFII0JCJ0AJsEXfB4FUBVOk6Ju1QqIQdV07gX6wdgc6JI",
-	"PoNH3GSLrAUUpBItBWezCm5gjoxkuC/gTuMkKyFQSdsEuNi/NJMKwJEU0iSp0OiwHm7zUlq+CO24TTZ8",
-	"MAcMArHSVpNFJssfro6lydD80Ft2Z9rcyjbfTu/WGGH00+mrl+i1ecSUYd4/Go7umkYnv755jqYCz0zC",
-	"Y/gNNFyCbD2wZfQ7qmP85p6n7KW6XJuIH6gh39+11PzI20PBRwHmbMoBCi2vBGBwJLNobgtNoZNYvvAA",
-	"Y74ANTocWwStlAugFYY4i8gAhRFPLyjDFmFXnxTFZ6bSVPOpAPIWQYKawFeQ+9+LD6FwmqlMkHCMEijg",
-	"MfD8XNtSExaSDwtqXffIKE42n9mGyiWaAWCvSfIAhUJvj2llqlXEOm6DXeeg5wBwABeQWDCv0oyc8ZJL",
-	"1MJUs+8rIjpF2Ad+OzcVEebn0h8mcuAOvkFN1+ag/gYsApDSwg7Qog9VLaviiw2yr/a+bc8zMDE9yGKK",
-	"eEoQnSJslEab3ezSA7slHNQsn1r0fm4l/y1lHXyS89lvgUinGEqregRIEoLCKuRxuHMTFT9q7PVkVN6A",
-	"gzylUpL4HIC75BpEI3ODyVyPiTZhTD51QvT5lFVNdvjJMEe3mwvxyBR/O7GCGcDb/FWyIAxoW7u17tKN",
-	"5ySJ8xW2TGht9cDn7oNgeLDsxj5uIw2zMjSfZtA1CURuyOl7bDhebvZAYl85o4zV9J8uGXjtp2AyOe2t",
-	"xZndpgd8KfGDdympKoqP1ta/QFXEZ8vGvqbwir9eCkDJqpRRrIu3sLucRZrnjThQx6qo8GSadAngVLSc",
-	"HcM4ThFSHC0y5UDLc/iz9vSJv7RmcGMxlD+lFL0WZrs2+7x69yewsU+poSwO9sbDuNnx704YIkz56yXX",
-	"BADqD38SmlTVVvrSwgA1CdaWHsdgKVZFSlxhLAMkPWUxXwKuoVa068WDRRYaMGYwOY3pVslcKyzSbXPY",
-	"3uLk8vnODRKRNkGDPCdjOefp2OFRntPY9K/1cNavCW9/dgbXzoa8Z8TAhLcdDgtIBcUi0sj6a8pRcw9d",
-	"+HL7oGdPTFAtB7p3SVbj0XrQgC1LUvxVsZVh+P2BpvKTC49jxvh+Ma0lYLwhkMkq0IILBY3N1g//S7Jq",
-	"cQLV3jEFFPT4fE3WQ6llBpJLqqI5iRF0/JiW16pAYKuukqnbjQjVz+ftBw9Gwz/jehEGy9WOIJgSKXH5",
-	"YG1VR7wtAwE4YN/HaTRvHOmxQw+GyqZLymLApjQdaaAqMxx8Fw7QW1t1gdnKtDlGJ3nE0JS2U4kO9vaC",
-	"vCAt7waEtBQ2Dn9zO2dGa2nRU05sqbwe0BSnNDGpTnqYVaIpmUCD72ox+Cqd7FfpAvf/OH///WQyuGP/",
-	"+Z/J5Lu7Xp5Qavg13Koj8w42ZdDLRNLGgxu0MgbdXqmFRDiOBZEWsBh2B2WSCJvNAOtnwy7VhYOnx/fu",
-	"WYjFgb0y4GJ2LzXa1TqZuldZTXjZ38b37r37//r/b5vWJqAS6xlXOa4j3OL8NDlPRXB0NHmNqNvR2LX9",
-	"NFyvVxz7cNC2Fx+fJiJuW4P5ylA+K0P5K/EGPdmNp9ebk+hOqEUSkCQSrgSNAkjvV831q+b6VXP9ojVX",
-	"c2j9nitJZwwgEOCeATqdg6Aw9YZRLTtzOZckOn8x/fnvR+Lh//35X7+Ls+X//Pr68cPnv7z+7Tnf+wX/",
-	"gk+X62Mr+w8rW2JeWSCvfX/vh5bD+FVcftW//9r6d36S14jyLRzd5saODm770Kc5tq1b7ItzaZtx/bqI",
-	"u9swL2wjBMUtD9oGHK27XmEKW6nKkYP/pPrEzQnDr+LhqzV1g5zewzRcLUVXp4dUgqhoXqn0mNqK3iUh",
-	"l4Et4ET6GO1HPyD3L0RY7C/Q3MQkn7D41TSv/IC3d8CiC3p6WLEPMOBxUTAJJTQXK/T89BV6eH84CtAI",
-	"3XnBWYxXdzV7fIDunGbw1/YQLA/WA8vU+L0bpZshJCf5Ob5pN/oMuo12BrIoILBM7U5QwKRqVk0LEN4/",
-	"bN5NbcM+2L5qfnh/LYWKWjz9GoOP5aDDt5K1j7EiZnqV43zQWpHXFagZmnXrD8C5pmx9udeEuXqvdixn",
-	"9FJLOpNkYSy+cgqe/grj5pN1aLVOVWPr5F8nIGhXAObfRQPVWyqPApBkqBUrar2Y4wC+Gi/bvccWa2KQ",
-	"QrCinUoJTT1cTeWq04CnxNJOLShTa/MoGesyE1StTvVHXTo2/ZmsTjI198m5S7LK1Uhot22bBwTGyWPE",
-	"7+tXp2fonu3BLE1kXXN2/bScMKMihwGScyNbIzJAp4QZF8MVEejsl1PAMza0QvWnTQWH6zg37v2zf/L6",
-	"ef9nsiq214xcL9cFwcJkkJp/PXVM6qe3Z70GU2fQRUpqPfCSMHTnp7dnd91JeLUg7Plj9IgzRiKFFoJf",
-	"0RgaXmE4ARNWXgWkRCaVDLQgjBGWCKo+HhwOkcQr00ME0ITyiw8f7B3qnydM33k0vP9Q3zkGyx6rTBB9",
-	"4GwNFHz4W4kW2UVC5ZzEsJzWuccmDMtVmhIlaIRwMuOCqnkaICplRkSAnGMDemBSYZcWiA2UMbNi+Vpq",
-	"udr7qEmEsik3tURMYYOBa7dA85cXT16cohRTpjBlJgsP1InevZhHsuGHM24Lg3JM2Qxd4OiSGAUOM8Qz",
-	"5TLoDGMpdxa1mXBOWZuwct0wuiBqSQy/SQfoJS9DcDBe4D1JkNXuXKoljUgwYXO+hJ8hsdwUNaGFVm7Q",
-	"BFJXJj1kttu09U855GlahOXiSeMxmzDbqxa6xgArhFFN2IR98w3S51pO2HfI2tqGB7/T+7+/v3/0/o7T",
-	"j5bL5UBMoz6Bfp+gHolppP+/vu9usfEI8elUklK+4Upz4jvhb2GAwu+Hh+P9of5XH0B/wrsDZJl7rrgx",
-	"9wYq9essCGYAdRuZJFApCHUdKcEMGsMWdWeG6Zvqmz8MzFVtbr+ePbKM4bewPEaeqQF6QSPBJbS8Nndf",
-	"koU6RlNNTXosMZ1R+54oU6a6nplyM56xmMQoW1Q/mVCSk8PoaDjsD0f94egM0JDGw+FvsG9HR0cP+6O9",
-	"/v7oDNCRxodHgyP432/wNs0USim5kWZLsgzO4VXwDE7HAGmTHTgEgVkpNNJf1tPR3+buKrytuI5iDrVO",
-	"rnRYjyM0QB9UlnuvepEuqilDufAeoBNYKIT1540tVTzMo0tparUwvHWOJdrbD9De/uAwQHsHg0PNvPcO",
-	"c9ENJPyLto4mDP7jSDwEoWYhSUpGezhAr7GU1d/g3GsWGNofggkDCsmPWK2aSwZ5VhQUcC/wjByjUKsD",
-	"IRCldBxZU/DStGUzmJ9Qq4WMl8HQEV/g3zMydst9kdEEKkcAnKd8VG03xQkLX5+cPXpmtwHq+qA5v2Yr",
-	"0Rzdeed6LG5zeKEX493xhGFXH+cCMrYmBGDabec5KgM3yyghWEhoifwEzA1BJM9ERPSmTRhmKHxyhmfh",
-	"sbbTQJTmi/x82n+hRxrmlq6lAyrdWTcH9GC0B2rbhOXNn+GI6wWdYmnq92BpTFhnZYDPsZqw17YQENGY",
-	"MEWnILZSSZIrkssodPL6OWgQd8JcfId3A8dxzV0TZsRwhcC/de9Vq0IG3wm1lsKFTfQaox9BiGkGZ23/",
-	"CSNUE9IYHQxHKMwYztRcvyaC+sMBeoK1LbcgJoVZLz1g6GuBm3dWdMXSE8YIiWWAbJIkyPDwQ7+4MzzO",
-	"WSpV+pv7KJxycUHjmDB9EPI7tRbEoSKOp0jwhEh0p9yx2Yk7rVZB42cjwOEXaPZ8F+l/gm0xYdaSDooy",
-	"RdNv2jVpviQrzfOtSHRtIH0duE29cbUF93HReDJ/dmn9XILMqCYLU3rloEmghWQwYZ5G2Pngqr0qBwg8",
-	"Z1CoeUFWHMgU25aVFsJZoSkwsjsHw4O7wPEkZbOEwLk1B8Y6bsDTU9XLbA3hhAHPtfRuvUOoRBWmk6Y2",
-	"ElMczSkj30KPa5RwvjDnyXk9EqJ5IFj+cFBiXq7I1uQBOp/kcGScqzHFQi9RWESaxia9MwT8BSMboTtn",
-	"nf7hLiiGJTKYMON9hjnD/QFazleFbavZCTT+WM45BOlyoT1AZ7ZjpWOpE1b9iFG9LZdxGkyp/ShKCL4y",
-	"BJRqIT4GcgCZbOmO6qWxWx5UdzrHZHIgORweXAquSDH7wJZ0me8ZgtKqtoVzQmdOTgBoRZExa9jalOjX",
-	"A6kpQXAauOYienUyozACsbsCXVeZL49zZ3lQnAv9OqN3Pn32/A2KsBCreo2z4poFAyUMUO5X1lSHE8nR",
-	"HF+R8qZbRLQQtgFf8Mz4CsyvYyPrE60A5VJRAMRVfoJjt/xAJVQAkdp1NiuLUcSThOBZpmkYZAvUNYOo",
-	"oLZxTam1riYnqy4rMkC/kKnSm2ulq5FNBhDVTtk2uaDMMA1jVWqCownxiOZyYH0pqFKEDdCpFsHuUOTv",
-	"hRpxY9GGg+pZARLS92tJXJOf2iyJUUIvidkac44AwUdOWA6ZYNcWToYWYU7s2+VzEu4NgWqACTPnAIza",
-	"0PrytbB9HpN0wRVh0QrkmMUYmLA772KBp6pPiZr2tT6gDWFauvuSrPrm5v7wQaEyxFhhJbRBJAb6WVAa",
-	"Yh7dm6s0udflnaBejAD58/AQLYS2zi4SUsa651O04plA0ZxrEwhdEKnAY0vkHP366/PHedc7vbt630ya",
-	"F6DfGmM919UcrEVVg9PHH88wOJf09xRhSDNgLUT18dTv3zswiuXYxkz028EfYEgYmL9lQNSSkWWLUIc/",
-	"YQboFHQYnMict2gZMQq0AA7Qwd5RgA4/fIA3unNu3mUVQEDhgGkW8CvWZaXAHNEWk+uU0jrXQpeyp/Zg",
-	"bw+F/z97/9bdxo2tC8N/BYNjfcNWp0iTOsQRNdZYWz7F7vapbWVld0IvFcQCRbSKAFMARbOT/Jjv8r3Y",
-	"9+/Fvus/9g7MOYGqIoviSZItmX3RsaQ6AChgHp/5zOlvlAlof3RExySnFJBO+Mo0Zc6pybBp037zsKNm",
-	"HiFVfWScl/E35/7rHksk1Fko4rfPDDlIAyFsbrIPQCg/L5wAWmQU86jWgjwADih3OsCYNNSGJSwf7ygs",
-	"D2uw+AO3Ah5Pxn/4uf5ep7I7iecciYxbkcJ1uHFNvdXc4DRUPW5np6O08lMkTSYAvoIiIxU9e+QtDrDZ",
-	"dg9Z7B5Vh2eJJKYu2rGTB5P6cc+KDMwVz1uRr0mWyUvisaDw31iDYAOn1Slgt6uc1kGT2+1mJ5Nhtxw4",
-	"Y3Gk+CWXEOGM3aL7KBPViKO28Hga5/LJgfBf+HmW6Sx8YeF+Qn9lWve5zwHRpv2Dx8s4LO66nR0KIsd2",
-	"MkR/1IBMcdokAclLBqXCbok59ctZ5sz5Ixb/+PyEhVZcMROfhymXivQYT9NGR1F83h+ys0xw55+678dT",
-	"eC5ZBnRmPNglS1BC+LVpO9uzZOuDRNgBqYPmuPvF3k7E3Ldm9K3Zw/3dwx2379OezgZ4V3PHOaeZVuds",
-	"IBLJQ6rPyH8Jd8H3EdtvOUHTOtiJmOnzofv17m5HxcCzAUZlvcdlCn3P0MtJ0zzbaPxOcLdD8kh6Dnxj",
-	"4VFuCD6ENWMIk1Ew83s/TujQFf7aUaXbpi6TCjv9M/9Aaa0T/g/3m25hxph68bkD8Bc8fR5dQqOhGIb/",
-	"rR/81K/hnfDvRkcdg5T2oqvg0hc0DCfymUbFecnvAW8hGBtoFPquMMU4nn+sk3NnVM4DKuvIPb6jYmri",
-	"VvfUNsVxcW9turt1Bv9xSwam3plw4oEnog1dFTvqTPQ0plChaY2kF01FGpySLakhJ/5VTzeIjipmPZ2m",
-	"emzYrx/F4L9Flp9fIwaXAs7tThv2mEQn5p86Y3R3vixOmXLnZDsfwRt98BclxqjJ0PzCJpS0Tk7qkdLq",
-	"qNKT3S3NyL1PqsJvYV3dGT4qWOepPqf0+hh1sDDu48PJNXCLWxiy7ciWxet1D2ml6KpMj9tMniu3rvCo",
-	"iR6xRKOr6L4XOZVYY3eu3T/I0nSOeyKGmcA4ALYB8NxoOSPVD01oPOa/Hp3d+HM9v7fOvdr7XDcjZYSN",
-	"j4IbrpwnKUOMzKDr0FHxM7ofPilJ48f7B0tJ48f7Bzs7EYs/4tu8NP/h4HB/mfvddTs75CHEr6W6iN3y",
-	"jLGRXUdBuFcZKziVdaayK5QRhbj/8ZB3+6KO/GsY7S++l8Of4Z10r3n0+tXT528/Pod7IP1mIfcH2YPj",
-	"969qBTI4Ynb7M6rpoVB8KGvt2l6j2dhDVoE+JKlCcsn9cF6Fj3ydIzicmQRgJ2cpXmJCzhk+WH4K2A5m",
-	"tUavEq4uhK6CHQg4EGcEOa0P5zYP57RZ7O5rO1cixmULQaVXSa1dcxv4GNJT0PcihDVr7V+rs4D5JY/A",
-	"lqr9GS280COpPkW1TJihdivvFma32fQJHKEsUS6lFO149E8CAWPecTFfrJsEANUgOzQfquYWpOE+4z6+",
-	"vuqpYZiP3niVi3e0Ft/xU1nB4317i+974S0AvOP7xXe81fa42xXDkI3d391dfNcrYtmC6w8XX3+i9Ruu",
-	"Jh/InHT3HSyzcj8p8XkITLp4y95SS+fVJmaBR4MBzyZ0anyUFliWgabn19oxJEhrn6JaMd6JKH7c9tT5",
-	"p+IkvkGXGZwkBEN4Qkd/4CjAEzreBkuOVBPyJ4rUiLaz59MJ46zPTR/jm77tdIPFGH7CqApSy5XiVjwF",
-	"twYtWffeLlcddOzG0mADZDYallKNeQPAI/IjfMvMFCLvIN/zJTFzJMM4k1ZUigbMhuO5Wlk2FIIQkPr+",
-	"hFgAYewTnUyWOPWEwwA5QRjE9u81ULMFiT8LU3TTr7VrtLKQSdaA4fu1iHGjedc+gaxYRcJQTdqfZXQD",
-	"AdampFtr83kWy15qu83d7+utVn137wQypu1ms4EUYb+U0b5tUFGlZgJtNUrTMtETsujOfZ67qRW5g1Rr",
-	"1wZiYE5bp3/9rfnLxd9b/eZgN/3haVP9dvF+Tx9kj82hbY32Lg/Gjz8fTlr/2js+eFIjenznUcLrcADz",
-	"PxxqwMKlt/Mpkyp98YYnosHi19rbQkSC6aMRlL+gwFwtIhQIfEV/07xB0KWP6PXhchjG162T9hffgfxZ",
-	"b5yQQUTTmpqsuYRm+puYvFI/GbyhtbeUKnvNs3O64WCZdTOjoduiInnjfOyCkp1zrimO8N1q1st7ak5e",
-	"sRUrfPU2xu4Bx+YTalmeYplSMqAQwDN0WgFJu+6U7n+Dvb29+l9a+6NccM8KVvmj32Xy51zT3Pt64E35",
-	"SJzT4B55eSEmqxrY58IGFbqG8fvVq4evXMZXnaiTPKVSuw8i929isrm8vbeewwfBk4L0eOC19upOxEoG",
-	"sNNNz2p/fpqRPo/wEMCBXuuJ89yZ5wDpwvSWpWSV9DkGQv412Af39mKkL5SxeM7iVf0EnM91+gk3GiKo",
-	"kggfUC412Ktg1AWck3PztnJifbvsHgsWt2k2NkyCkqsbkUmv6asO+BOolcTznHArfAy8O8oywFBAfksi",
-	"/B/6svIu4oYgX302gewOpC1GqTAdpXs5JD7XtTGGPwpVGe66UM4RAzre5MkKTLQoghzByKIceFOAcyba",
-	"DY4QsG1Pwe4zHxNmLuSQnYmuppxdR3k8MzLk9wU750MMvJNBVri5r8cImy7nriGdgDNyI8NJF1vZUYgn",
-	"h7wW/wrCMHbLhRhLBcD5g4P9A/bhw0+vn7txvPjw/O/s4bPjV6//EbGfnz//2+t/OHP8zbu3Jy9f/2Mn",
-	"Yq/enjz/8N/HryOGoL+Oevrup7cn7qKf3p68eh2xJ/94dvwP9tCjEXWWSMVTwr8atnvyk7u43nrxAY3+",
-	"8OyOevIP+AHvL/4Nlunnv308KXTgajZhETCaNdZsInhWTFzC6iB8R4FLAQs/uyBanXa16qWya+M2i51b",
-	"EgPIzsAWw3cQQ/ARi92HjT04S48sddpGtkOJEAfaR4Td6WVCADwj1eocYBpK+LR4gz2X2HGBYwkCheQA",
-	"1YaYT6L11z3c+VDjNKPWZu3LK8JgH/FsbqreFsfKj6Eh5WbxsrEQF+mk5CgULP1WFZXuXjOqFb5qrV1z",
-	"H63Ml+zudEeh1q65Pf+fuNePYDP/5/dHsIn/8+SnMpd3oVfT7kmLoO7fNVvtZrO2gjWP63/dwbdV3v0E",
-	"mUIrrAf8y4JwERGXEAdsIVz0/ISfLwoVwTV/Rvc+tHRrMRXa1XWlbR3QB3HkKVfLvyvqZzsZisJfoXos",
-	"03pQ+F1jY8vq1pYAN2M9yHHKIYPsxo6uEAGpMhBC2vhshJ0ixlyR7pADEchr6x60kcP7U3kB/Wm+sYAd",
-	"Uvg6oViXqj7kxsZ3LAbnZFwwNgFHXujPmdu9pCZn7d6KYM4c+3eFEB0niYpQWme9Fd6StyCNsKe7R4ID",
-	"xTRVWBDquFhRBTBdhLW12UAj5KjLVVekYIXAm93LoETUmwpmgX1xVXww2BY35vnSG+bEwjZUS/cibYEr",
-	"tA2jLQij0V5Z+cSvF0PDZxfCaJWy4hEeztUDaoXHz4upPYVHG6q7xxIsLAdivI+BxQQpSLB0GMuNnE6V",
-	"bqNHecNX3QMvJ3hWaRpVuOrreykw0FvzUl71oG7vthwanpbTHp4hMHgn9GjYs4hEdMe4eIv7EKfTHd32",
-	"o6setapzgttwKefkNkQ7jicNVUmkKkthzfst8m/bli56Ds7iKwqsgt8AYZq4YkPGPvwB3CaEMQCx423m",
-	"28qlL6HFPlqefpnM+z3UrnhWg36F7YP4cmMRbHIDRrYbGamtG1GebzQVY26sOiEmCRUz81VnG9AOVA3l",
-	"6ZIShMAnfBIx7EqaFwJkHeW89zw6HiLjPrDuR5aHj3PYrVR4H7zvgWFjPllbeedvuq8KPOXUnjjo48pg",
-	"Yx43PNW9U+AGq7Wa7b0m7GMlPttnfLKUWjd92bPuCabWbq2syj/kB+OLqPP5sUZ3puYrdF+6zC2rCoFv",
-	"1f2NqfuNdD04B0HXV0UiK2ON12ATfC3RxpmIYUTTrQ4hHlUWUoXA4tZ6uWWAnr4Ut2G7BDbWKwprpvuV",
-	"UoXNrG5OZCbcnpssKo4JzzshyuUp3TxdaZJO6MVg73S5Yg9jpzbiHYokulP/MAYeyHgnJ+OrIKQFgrnf",
-	"RiKb5Pxy0pzikagVddo0de0Sev0rK98pLfMydTwzX3pb1HMXi3pmPmNBWnzQekDEevCXWbFRPsXza32O",
-	"EwTHESnzpTTStllfjxFhIC0SaCAW4myELdw5EpRJiwkE4tvsqAKFHzKg6AHyd3W7o6EUCbNaE8GNJoJt",
-	"MMtEJhrsLZSku8uR8hhJGZDq5JxnCZB+Q7mn84+6XbeaV0mvxQU8pZP1ZSt5zIVUT/sC+Y2DEY/rfQpo",
-	"kxyS0GpGta5O9Shzo9sVjxOg8a3GLpBw/HgBgEb3AucviMScuq/j5Wm5XSNssWL77tXgxaVlvcmyoFUX",
-	"jf6CtcH5n6qXcwUEebEp9K+f5n0JAorkaorWfrkv5P5Nb2h9WvzByi0krhz/+t+2ShEdJ8lSkA8lxtVV",
-	"QlvYxxdw3Jbyq5BLCtgnqLzfAw1BmjvrTXyGruk3G5F1iuKEXwi1dVOux9w4TqAQYNrgWNPeuMpHCRiG",
-	"RKSiqtHyM/i9s0hgnwVOGiQZGRmRHHlqHWLsSQSIU3fW1rMGcCgbWwM+bjjrDOzPm+Y9KbNx63U7+PmX",
-	"3BS+k1kjqHFvzzDuqKpjnBNnFpduo7MdLYFBcspheihrBRugUHD6cG5YMbi1HL8+y/GkX7Fhvmns1fUI",
-	"1ntfwHhNdst6UKypje3zvmALzKKmPGlY4GT11GShMv3hNFn5Tk6KRWzNF0IMDZaGeHkRQi4+QiOJyg/v",
-	"cAJ5PeMIZcH1GkfLxEhgAeqwAN9V5k21Op9KnM7Kzv2D9SXUexzw7SY5l5CSTymlw/Ji7S106SZc4isK",
-	"HBDEtJTPDFUAwU+WlujOb9dD3qb9bhm0hDSTN+1Sr5DxMwHzjyUBSaEC3uP+n/a1NoKg/CrR47bTGL6h",
-	"CQZ/So+ELf2Xv8Bj//IX7BMjzWyvkyN4Si/TAyJetDqO2Jm2/fkPBbpzI7r2L3/pKIZ3zzZwgQfxUqeV",
-	"SynGDIxgwEbBu6mnhGeDzCv3gDAmLQ+Ahk4XYVlnMNNpAoUnMMWzTI8pA28s1QjDAmJTKSylIApgbmgl",
-	"IlgGWo9QQrxuscRUQnZhMvZ4zdY0pT5woX6xVavOyEKD12X171Ma0DNMF0TTQ35BBMLQMyh0QYR1brBj",
-	"Fn8X+3FTZ6TByNicJNaw+P+3+ySeN4O82dCcubiPtvRcQlPmRdPIC7hxJkcMAGFISY0bZc6If1g4Yquv",
-	"Y7yQtp89IED97g7FdHfJyn0QamyXHtCz1cbiT+sSgynU7a46mkVWLnLZ1+4wxGBFeMEWWXA3kQWI+y12",
-	"FUGWTzwaD8y8UGFJxSxb2XQFZQcPeOTA0dYrjoRY+wv8oobtNlsIRnC3dpRnsojAFz5LJxFRkOa9sPrO",
-	"ERYCMNJjmaZOKaCzDc0DnVGEOMNCi4ei4eZkY4JQgxOPhA5KkpjsS21HofUddo1sU1Mb9xLolYS3dVRv",
-	"BM0iH0LPiXIF7M5R0QLBnJoBjviOqijQpstp/QpXV7goO0QBDwSvZxoIj+Diw1mkoXvuZIhwC8SDA2YT",
-	"Vi7C9yA1PbvaV5p2iXaiqV6rD7FrxsxD5mMekcOjJ+3ce93reJrqsSgPwYwknHK/arD/6MNQSAWW4YGZ",
-	"os7HNdIja2Qi6vS3OvyNhiMVNJqFXal7PcC0pdrgV3Y3uz/Vda839cWkQcpamgp9BuLdn94MxYuDHTp9",
-	"sZstnIzCpbAC4Tpsxa4mzK8HmP14pdJ1uNjdHO80OirUS02VEStdR8YbN/vQgWzc18BGQjy80OqIul6c",
-	"hKPgDHRIGKdSQPMuNWHnGaERj317mFBCz6iCvtC2AklR8taU0JowgGhDYzQlOMAtYTDAG+4u5KkVmeJu",
-	"LxnybICxJ3x7IH0BMQO7AvyiXt6eKSeuKAXTqVGXs/TxhTQ+ZOvxHDIkyXx/xNx6YVbrIy+5IMiX9zaM",
-	"3afLZCJiaGPGQus5pOtnHDmOtGLDUTbUxlPfc98nilouddSFGNo2HD1Gu9k38cp3e5SLYPieToJSBUmp",
-	"i2tUotekpiyeHzJQ1fR4xqiRnF9gmpAbxWmXD2MGZ9WsXSjiHnRcKry/C3Q0fZ72XkL2qPp1/tqihRbw",
-	"VGvENW8Si7XOXNabxUZMM4X9tMUd3Q+6mVkLAwKxfZ0mX4KApngocCbvUOuWkhVFDYTxmRIPle9MXI5R",
-	"tAoefzWTVOukedjew2ucbMoryX6f88z8+iufSe+FL2i5TClf6wG/qbP2J6QnSsazbw8AJoCPMRYZ7gJ2",
-	"zHca8k2p0ESXivlJQCN+iFR03QAfTTkpJIdhCWvN1l8Pf3l68N/N/43zsiNTa+83D/NOJiclC8xzq+X9",
-	"1EPjq0dli2yVrPcyWx8yXcmcUp8VbOJoLTPY3RVOysjA746gUy3GSksm1ZThFGG/pQqDOCoYu/nEvPUZ",
-	"FdyY8LspCxWOcMkS/crZkUroEneOXqn3HD3fPEPpj85Ur3KIVJKPmIf/KJm32Y7f3S3v+BlPFFqWVe36",
-	"kk8Kmjqnb3oB7E3Vc3uqs0x0sWfXbrFlWiqNxSZ40OoO3Qbj+1L6zl7YZKsW1fAikI1dnbixDaSSg9Gg",
-	"VpBBPsabd4A6cLafhrgGfO6ZrLCz7eiBTsNyW/k85BGF7Izvu19ouv/Q9/7fiXIuyll5SWx+5QEVhKyT",
-	"0Nf7ef0qBqEKnTIxmk8Nyqq+9Qwx13UJuQrGr4dzO+nNcoF11BjjP/nMpGFjkYJrOBAJEK1ZreHceAlx",
-	"x7jD1BzKsFWCbXMShCtQhk3B9aqowRBksAGf10Yemg+uf9oY/PdlXZWTa/JC7gXCrbBWW6DbKkC3TYPy",
-	"62LcqjjHNmQbm376IsqxaVgFhZvmsaVQGMyp/MQ34Y9CozDsBlYMJkIgECN2DfYi0wMITiJ7SpCDEF31",
-	"XYGxd3TzkMUSd1cd2FckxCEiSgzkkUtkJbf0MGzHS0kCOzK+PHrAJ9Q6lElbQnsZyydmQz60242V3TKn",
-	"CvkWx+Ziyka9DkqzYjjti/CaLVAvU+RmxZPyLcEEb1HtrB0dImlxEoRFuYMRiolTb+vTyXXG+VQQphRu",
-	"MSxcdxR6BHe58sLECZer3MpHLS/IV46ovNWWDbUx8iwN0rQs7Kp8j1mZeV3OR4U0brsTQEwTZyJfKuTU",
-	"cqqgPODGFkD5JVnfbto1egRZ+rpUN2e1nJSTt32RiTaLg7GCga5grsShzUdMAIJT6WwITaiBAMkroPaK",
-	"x19noafFPiWuqY+529vgXM9aDsD5cKXN4IbySt0Jo+HLaN1nWomtwv0aFe4NqRG1UNc1WGy1rguepRPU",
-	"O9J0FEGRy/jaOYdZXXmaOwqO8xGL3SukMBZynhQwA6K7c6nMetxf9xiaL7oXBXSDVMurlaKcnKtQtDPv",
-	"rLhZhQIjcV9bX4qs7fzOU+jQLYwpahAaSxKvI/Pp5q3Q3wr9rdDfCv07LfRJlsFig+S7bqEP5vvtOBGG",
-	"y6TQ3g8AzU7gl72KghLwrsX6IUN8xFYTbDXBVhMsrQm2ArgogEGC3EJApy+N1dlkQWUsFr4iO3KFEo6Y",
-	"ThNAjSMMvND2HmkVsGxP2kanGBQxGEUkbf3m+ZuP2COfMxoV6/NLAb0/ryeJ/pImu3FGHAsxSuFnacUA",
-	"RTt2ESCQdS1yP+sMKyKVZYkw8MsVuG6u6LQJfOA+uEw987XzpvDf0z03KZ/jO+YDz43/cTGYMapZnYfX",
-	"g/Ks/bkm3aX/HHOS/rQJ7gfn1zZxv3TiHgRHnw+HQgED7tefyYeGxLdjzUKlkCcoOxNSnTMDTbCL8W+I",
-	"kVfFODoqdg84pQecwgNO3QNC3h2T/L5iaI1ACCzG1vbd2r5b23dr+66hA95qS5UOvCT1rjcEQbWYtyO0",
-	"E4nFm7Nhh3nJTKVP3fC8VO6oKbHM3kJCHgznvGC6omZrdfmt9Me+Hm8F+FaAbwX4VoCvK8C5r3a/XrG9",
-	"SaPBZSU3dhtcCTU73TEw9AgMLT50RpwQOmNGXIqMpySujYgqegYS10SDvbJU2g7ZDJmEFuXkHvtObZ72",
-	"o4CzlRaxrySbxtxg6b5Ok5wMxG1uIvcY80lRpygxhioHzxjSYO9UgWE8nzy+xOiOGqlUGJNjZyhkRO/1",
-	"6jC/k5M2C5MsUnK6NyHLSJmYMwpLkMnzvnVrD5hkT908TU+A1+NVvlNjqNTo512/GD9zTpXn7I+KnBO+",
-	"E5XWA2ak6opraNF4rzHFgfoB5HKQDT97cLn/a1SoiMvjXbvu+IdWjwXifQUZPqz6K947L3jVapUqy9aL",
-	"U325Jo4LLJFCD8dv1RT5IvSmV1ffV7ZYvNMmEGgtCMvF7999PGElxRwHpqlQe4jlIQZ6KxKtyeLq6LvR",
-	"dPHWPkNFJehsvWfjLrZ3vPGcFqzRrSGUg8mBgmAqEhs8+mI4dg2vHOa0dcq3TvnWKd9iy+5ydOAj+IU3",
-	"BCwbqUTfnOD/SQFNBDBXc2MLeIiyTmtjs2Ljy1/BBQUEBGe5+xcBv52vpg0RA1boCUq+avBp4XFRwX/W",
-	"mTsHkSfL76g+h9pY1WBusEgOQrx5wo83uPjcHqFV5xxst3RKhCZhWomO4kpQJ3iu4AI3XJH2PAEQ3kMc",
-	"hPR0egA9TquKg+a5P8m1H/AEmUPcOOmYdZSHjESA2WYDmSjn7QPDaYbPl+ocm62iwQmTjeYEUjoqEV2Z",
-	"iIiJz06Whf4CA04wkzNxPqJCZ8w+AHuJyAJ1Npc2lcb6iDzxDgKFE4hHkUAgxbAxn7TxGULZbMLO3a5x",
-	"s+bSSnW+hvZ3s90q/63y3yp/745G2AW56G5ilNKLgTFEDxf7q36LoKO6VdYlZQ1KZErfbaSxR4m0C7CG",
-	"QSNlyOKR+PhsxJQYB5Rhm437OkIEIWwFpFuGWDpJ6CBDfYyc+zlQ0MxmXKbu8wPYKKlr4MvHN0olEves",
-	"Pjd9YY5YPBADp5bcDNilyGRvErOeVAnsIzApuZpg+bhUAfiYWpG5oWdioC9RY2cCOLDdIN71nJJlIuNG",
-	"JDmtbdDVplB7TcsxYQOdiaOAaM8E8ucaPQDl2+ioD4InoBuLUyTN7T6GFYoleqwqYthudgu6ZrhLniub",
-	"SbGwawb0H8Bl16orMmVus/vAvLHAELo8TUXGEpmU+0VciEl7XnsOMzr7pwBCsHwgA/75NRhutfZusxnV",
-	"BlL5n1uAv7Qic4/6n1//p9MZNZvNZh3+23oB/3n84tNf3F/MnD/Ov+s/cm4AYzMQ6XMmDfMtnIWzCVid",
-	"hU9bXoJzYd/jqs9Zh3DnvJX4/sqFOK7/wuv/atYPG/VP3y01jRLYwe1lbL/xxXuTPFl6TLs31n3kTjXO",
-	"cLJjmZYZAuXLtlvGXcTvQhQF1CQon6K9AOq/IrQb1A6ZCfh4mUq7qDLB23/EAtXVozQptErw4h75qaJy",
-	"Vy8K2HZU6OuVWe+xnmcS7kZPtdKMHMO7nAkQeGN8T4QxD201kAmrwX4u88VTH49e5HsemKjcqcd5/fAw",
-	"mYWMuHtiX6eJcfNUznvHdGre+hsbeXGPNVAiNCzAzDe4q1a7FQJzlz2DNcAuBM5+diP2fS4g7eP8Y7JA",
-	"aE17OsNZYpa8XKMx1baMnelRTteVWTdLCqgd7rIEwAnDSpKN4h5YYJEUd8sCi+SkL4yP1DufPJ0cBTgG",
-	"d1aUcLdbNP26ejDgpiTRf21Fu5/cz8MUKFF7PDVilSZOVCay2IKJnEJ9hVe3yLLwPwaVybOMO3e+Zuwk",
-	"9QyttVlF5b+yb/9UbsMA69BgT7nBOAzvdmELJtpTolpR7ltV6oA8x1gqvWKepdC6ymbqdD4uYx28gGhZ",
-	"mdaF5unubYO148tnIn+YorALfKSNTtUyVql77uYm6XMKGxPPzO01ZSsDGK7BEIKgrqmy0a69Qdu1j91t",
-	"H6NZqtX5kTv1iejxUQqL7X7nO3GAjDV8YhrsAw0h1GHEtB/KU4NO5FWCYbqSa9lJPKMb33hm5tnJnJDq",
-	"apO4dXLdOH2Upk7RdC9QI/qILKN+NGwwSq0cpmB8Gc0G4Gfia8rn4WDOabdiWDkfWk28U6jRoNb+9SBq",
-	"NaPWQbTbjPaa0ffNT5Fnlm7XpLLQE37APwN3tfcl8IeDIA6ksuJcZFVr8Fo4jQRQLjAMCr2mCr1jCi1a",
-	"pullv1xHvFuy1otALa1EqY4RRMR8oRKqHJfpv7Bir4RPUU2Jz/a0i5OjusTQ7NNJzFGmh+LRL6NMdvtQ",
-	"jzhPgqyA9PqY6qWcEuzP5LbUXSlJvLUg7YodSADJMtvKpLF1qWZdqheSmHdx6xW9qaLdW+FUTRvQs77V",
-	"I3fcFtGdA7M5pgbTtJCNhChsPjJw23m3H0C3OvO/6qiyMYgPkYodNtEF0D0yDSCoG3q24RsQP+Mry+HP",
-	"ObDMqTMOHQrB8oiN4Fm3L5JT53vgnSkPJemcxSbVNnYvdMKlwX4mp1FZ01Gc3usMZI7uX/zjc+f3FdYs",
-	"3sRVeSs+e3clFVtfZeur3FFfpWQoU3r1i0ZinZ7GtB6gCAqCiOnCr6baD5ZGjZfPGecQ4OYVZm1+Gxm3",
-	"+S+mdtWnJbfH1hfZ+iI374tcv+MwzzVwGneqvOO6HIaZM1YW9m6SBYMgPOagvtcsSab5LsYKbkRJt8/z",
-	"J05mDaetN7H1Jm7Xm1hsvW/sZXR5KlTCs3pPiMQskcOB6yA1DWCJS8zeqISJz0PQb9CLGBr+8rztsB57",
-	"g/CkL2TWUdS9VBiwkJ1FeKHcRR43MWu8w4uvttqf0mRewFxWxd59VRnY4lSWinm4KW/TsHfslLsvy/wR",
-	"xG9YONFPy3+YPdP5kQDCpOoiacDdOleG+gWPVCIyMm54/nKoeeED9vDdyKZaX0TsR63PUxGx4+EwFTsA",
-	"azKM+0LpBybci1VnUDcWbIcY/HbE4/Z1miOLoXG29FPrKOg4eHCwf7DjnHwNtb5OFJSbHOPLZc6olLcu",
-	"6mYicduSpxEbKStTKEWG6moUTs6nANlkqLYgtG4lRwTzvwhTFCmUeYsuHxnBEGfWUX1u+ogVd7dfiKGF",
-	"Umg0hAGdaPRAAMxY+hLoyKPdQtl38A0z0VF8zCdHDDLaECyBGAjV700a7Nh7RV2u2IBfeMFLGGcnKsOn",
-	"A8E6R15eQX4KLZyLcmZjtPJmzY3604Zq2RAlO/p9H+DqPfYsa7CXPEn4Sj0di/O9ya7hs7PB9U5OlyAU",
-	"9JeeTQpAtymzHHc0PA3D7/SHlBt7OjL0ImIanL90bqJwTAqXj7K01s5NA/NoIAamy9PT1ulff2v+cvH3",
-	"Vr852E1/eNpUv12839MH2WNzaFujvcuD8ePPh5PWv/aOD540ZNds9mWSylJqnogF7dCBcQBaikUsHmVp",
-	"jJALOjp+WlNI8/ve+fzqOzCWd12Y86vv+puYvFI/mW1Poesq1nXagZfNiNWtiAL4u+wTrNBqdUzcK0AO",
-	"q3uQjHDPWNmYPxd2SjFtGAO5u+J4TQk6L6aBcvF+ULUW57vlal3QZLUsHx54DbmBu7GSqVj8VoGgtULQ",
-	"PML9v3pt6MwL5jlEzxUAL90rfYtuyJwitnSY6a4wBvM73qbwdUj7zX2sY1F6zDRWcFwCBNN5BljD6etB",
-	"CGlKmcsKR6vvK2cwJRr5GscLIYarW/O4bNdvzd9CeKNKVH1AKei8LL9Tp8oEtwJsY9vrHks8t3tuxCYy",
-	"j363+kKoJS0i7qVtGEkx+sFC8CNib56fvHz3rP3+pyevX318uUNVsiiAgP8NfJcQ6zgC48qT3Y0zrc6j",
-	"2YhHwkKUI2/nvA8hCUSGUwQEyuWVtsxwKsqjWvEQ6wFxiZD2KfIFAvQjKJ8wsXuEF/E4U53wCb6ULmj9",
-	"QFfk1eOl8nO67HHpMb6f9PdNvC1i3HYUYNR3na12FK6gSMuDgN7HB3JLNHahl3B5IsbyCZQGSITwfjw5",
-	"PvnpY/vp8dunz1+/fv4sbrD4p1fPYiLS8/R1GOKJPz7/+0/P3z59HrNMGkEbALRKR81jIIDP7KYGQXCf",
-	"ZzSR++ECahZ1j5qiUZXCWGeJAUaCodBDpNSQCMv/KGj68fMTfh6zM969gHm86tXfaiXqUCkeU1mBBXZB",
-	"qEWgoogixd7Dveb+zgLTfAlcDNajDguct3QewC8ntI9TtXFDds0U4nj9sAOlYIfc9ouo5AuhrgQmb14j",
-	"OK9MbmERv/s+VMi/WO9a8dkGiVRWuoUpHKAH05wdUKVnkEdzpWI/nbyo/zAVIXnKu31Rf6qVzXS6MEzi",
-	"LvbX/hktVcj/FGcYyvn3UIfOH6qP/QRRSDKEUvVfevzr2Cdbt2dDI0B0RxlUo/36qWgSHBf2dw/C6mVz",
-	"fKW8y3B0lsouGQZo7y/InHqvwNeMOMc/S5zm8zgT6tyD1c6GOMQHESZ70UnB3j0dBSnhBjs2F3k6hCEW",
-	"GxFU7lEo0sFbAa5WcS6Vks5KcA4GiwsA7rijzoSRicAAzkSPkOrFEy2BjUD0MvTO4O+085I6gz0vMDuT",
-	"APQTe7QDutOOpZtDX48h5QFgISOySzCVnJ3lQUZACItqOnDV8OFQ8Mx0FChLtxrkCnT1YCCtFQlV8cGz",
-	"yVzIDSTLEjEUoE2Vc8hkKlg80JmIAaMKagCmhi4ceYWgU5+75adROD1iCtHlBgOW1FiqbjpKxH/ib2NY",
-	"m9Ro1uVZJomHqOjDgDkHGSG31NxcRPnEORQFOrcQ003kepbNvXOtRIRUt/gLt+a611ETPcrc3d0+O5s4",
-	"PykKg4DCP/ZRszEl2ZCQB66lwbnNOcqIhKGns3OBOf+Owpw+OLKZoNf3CeNGoDDvnTXYux7s1Cxseo3F",
-	"7WQMUNAL8cb+zRQzfAjkDSwTlksV7/hWJzhUv5+A/pg2NkfL5+cg/PH8+FpIWMjCxmwH/ElMFZj+ZwpG",
-	"Rh1VRLDEEYuNcOtHlZLOAsZbqxpbRSy2snsh8qf/NhIjkT/aUxOdAt9QuMr/OjwF7Vf3r0yHKs3C+06d",
-	"RsfbOypOZCbc9ZNw/xhrWE+hhhWHNRCnutejR1Epq5+JF4YUkA3JR/Q7nJ1YkXaMcJPrHkoN6Cbj9sAR",
-	"tIPIrEJGpnGgb0oEcVs03AfDTQjZ0pFKWCovRODFdp/Ov9Z/nwe0S41nsSJ5V2hMVtiNSEtirHZ+D1zD",
-	"wRweDT3vFe/TIfNG6RF4RKog8txQKug9o+Bm4H60miWAhbfa1yw7MTIbw/Ec21djWEif3Dh6pZqDIpxZ",
-	"ojzPvRCfUatCs4MgdEIIaMB6pMwupEoKdll+NN0ClE39Yo86v1fnkVoAt4dZk9yD1/91+um7hxH9Y2c5",
-	"eo6YRHs7r6qg3Qha2oj0cgrzWgvh1ao5kMYozcHDkunGChTypxtuh2en8JsVmRAq+Kod95Jfvk9+elpz",
-	"ngS04g5lC+XECH6t8heu+V/7i3zhQcEvppG6OTtFHZ5eqjvLh7FKlgR2+FW4T/cOfxC2kKq7BpzUaarH",
-	"RQ6pkmlPv5m16YvCmSx74ntYAhTpL0VpR0QLlgmViCSUPEHhFDBbCEXdISoyo1O6eJ6W8GNbEILJYe1j",
-	"pDksDKhc/f3F60TuFDoTl38ZYKbfGltBciexmfk5m44OVMmQ4tmdD8l0u0cUnSfnRHu8H/k6YhzYXQJc",
-	"EYLZD/ebh2jP1509v9PoqB/lpWB2rP1hRhghJ+g4uO3oeiESs8ChjK+P2Jm2/Y4iqyShnGVAMhJNHrWo",
-	"UehRSYNet4GQAw+R9gqJRmu4GIuIF35ZGGK3n0ljB9yUi+3dUp4m3AZx2Nqt7x7UCOAx/Yfvc4H4NDxv",
-	"FRsFV+K6AYprvLwyO3ucwC6Jea8Hp+20zLeUlukhi5soJ3Zam+g1us9QvS3o7q40fncyvBhxyKXgkrqi",
-	"JBXLFmeA3KFvNatBnsHvS7bnWnIXn7+23O3NzVjtzxvzfYGe4ZJtnn7Z8hfDcXo3FKoUTT7nUq13kKIl",
-	"YBnAkjH33Cz0wM6Fzc/MhiGZantjBXTqdIEu2B8nu3sFP61UQJEbJFWlu+7u/dLdo2Gy3FBWt2/mpqLp",
-	"03zTXPDXJmLuPbA1HMW1XLTVUKb4roBgTXR3fnzoGIMACI/qY0kb5CyVzXgXPTMDaUlyV0whX5vpsREZ",
-	"lJmlmid5+gsuEakRUF7WqBJOzzRgYJZBkfTtIJ2LIGmtBCBxk11bu9+rnX0FDsEtlFRWuA3g3PZEd0fO",
-	"bfKENn4Lf5wYKwYLsAcEc1sQoPRlh2cTyGD7yCMADJF1geU7nCmeZXqM6VppbEdZfQ6s+e1Qz41clwNn",
-	"+wGnU54YlpeiIu81lZ+cF9MkPqFFIc0nHskQknejNMWZIZMVVxNAyREybiUKIqXnMsvAf9ZJOi3JOHQS",
-	"SmWnyG/uLIcSJBSTAm9xlyv2MLbZSMQ7DGtb3TwexpDciXdy7uLSpBCmV5lHM6d4jkrToIGdaZ0Kru5e",
-	"dBkPwjLBZVrcbWz5LrJ7JEHeeaHvJeCs1C+L0Pmh5eMEils8tZ8/dCWedYBPUQPwOJwgKKSFc3iVAF8U",
-	"wn3mWUm+YAQXZPicj+OvozOGEcK37oblnZfirTdTPL7CDNYa+1Ux3asKq32zeV9EuI3gbiO4d1YGHydJ",
-	"kJQryuBCyJaE+NIRW+7BltanRxCzOjLu9AXWDyweUpNirUjUUd1QtwKITJ+wiwrdpwiOQ3nCPjf1UnJm",
-	"56ijjLAlwW81Cn7IHwqOoISTUEaTd2zTPZQBOc2LAYrWIkumM74wSxj6MPomMR11XOyAQR03glPBJ4Sj",
-	"SwSMzJ3CowBXdU8z1CFTmgBQ5KlWovTHafs5+NQKSzbX0G24puvqtm83Sn6brBIvuSl1udsG14Okwz2V",
-	"u++haKC4XmtJwGVj7aGMkCyHdUIEGNfCE7hhzP1L2Fe5PP22w9rXJRPue1R7LcNkvaA2PtmTJoCymsUs",
-	"ES7c6deBGJy5412O+7GHf/347i0biOxcMHjKDnWkzoUBNd2CKFdVVX/BLGmjTRIzY/VwChDFbUc5L7ZN",
-	"5cMFyH7eFWvaVmBm1O0CSyIrKgpnQrhlm3gP2Vg+Wc9MwEzZtZgJy/i+sNJ1WOnvqqQcVGRA1CmPPlMh",
-	"TWk5a1EBDR4Cagi4/nNV0fceJ7GMV3zdAbMqqfu02EW2kkdiK4tvG8Sw9V03Rx9RWeS1uq+PPKh0CcB7",
-	"MOgCwQIh380NA99P5EC8g9qgLe799jMTtPrLpCYCHnjryX4zaHk+KxduBZVRNmArEyNvNUbfYFyF5g5i",
-	"CndfNo1m0fbsR3kpOmpjtH2I3eX1y5V4+6gMuHd/mgO7jpjRIIU7KpARA3mwvhRM2naRFsBOYbOLkhG6",
-	"4XvKIGkCZQ+E8h7mlPStqNls7vjuuVTqX841OeN8zH3NbrW0X5RRmivwbzOlBDNRmkRlHkJWLP9LwYqu",
-	"7pnReowq5Ltmq91sQhSDw7tqMk2VMOaKXhqtvdK97uyNhbgoD+dnv+FKJv1s6ULzcb1ZWbrg/nBYHNgl",
-	"LyZeVtIRX6Z2ofTybe3ClmZ4my+7Lg3vNOg1aPhFzsej3339/+mSKTWJLGpFwvxcB5Vq5+bxMizWRTiG",
-	"tXXRt5sCoiXbFkpc0yk8QbLv4Haf8e7Feidw2dxNeBVZsZTEWK9sIj9BG6ZwvMm0ZtHEMj3OWt/PllBo",
-	"J4iQxXsV6233Zssp/KrOSTvlrvi3HOy8Nkl0vzNPxSN/y857JSTaj+WBYTKpbLQ4xfKZWw9Xcn0ubrw4",
-	"Y6IQq1YdWLWW4/+diZXCNjLUMM1tK6lVgT+Jq0l+GWbLyKzB0CqjMTAYAzxmBt/pn7GmiP4Z3/ASJrmx",
-	"nPZeau4bh1nD5jhLdfcC/ymUG0HrB3SOQZa6n/fB4f0U1Uqe6l691YQdEx5QccUB3HdlX/rwSeaMZrc8",
-	"miaNzk0r4ZNau+XGQNc+nhr53hXXLnrunhu5AB9VXorTUrP/Vr3Zqv35aQUFUfqmc7REaWdt82LbaO+y",
-	"GIUHprx3vkDId1Qhhz+IYcq7Ttamadl2nR5wgx3nQpdIzgE0KK3pqLh8CmNsMoeP45Mi9yDwhmklHhiI",
-	"xXLPG4oB1I7qjewoE54pkUjRU61EG8oA4RnDTBiAUYbxeLJB/3RAifJJRxXejBHZwhwqlQV04G+wY5Wr",
-	"HmhO3VEQ78KJQ+d2NzUb8KBHATGG8jEqxs0Ddbx7mbubyMifwKUAD0l1l6fYThp5XX8GGlciL3BXmQs5",
-	"ZJzYE7HzulBJhMs20AAszaEe53yIXdXNEfbYY9KyPh8OhQo8sxzHyrKRyqsqiTqX6W53lGVCdYVvF4Zv",
-	"trpAU4p/ECppMJoLRM0HQlikvuwo96NMlDzvu18R5ayxmbDdfnu6ffyAT5gZctgLg6qoP/LrUP0Te+dG",
-	"B6EL9zHPhFAhKh9NpSk6So8s8Pe60ePH9mAXymDQBfWSCRPvNNhbPW2WKN1RuZJuF7/1XFNjg8hKhsd0",
-	"yuq4aezM1lS5O6bK7eGIFplJHwWFGqcEK2AiJtTEYYsp2mKK7qJN91HY6zLpCjH+Xl9mjwp4y7lu8wvg",
-	"GS61Y/HpNoIMFbp0GcvtyDRY7MQoVKoBnbqkNjQmKqBNh5noyc/CsPhcxBGLz5HVm7v/T+E3KfxGnBE5",
-	"tvgtjpCHHYygUvL+gWFOPHcUGikBRXQuIcmO1gdxQY2lSvQYO7PAeIVps9jJmmSUisRTcWtnlAzg50yw",
-	"GJWrG1C3L7oXIjmVWIvnf65LBVziUp1C7wJhTHiU02U2PKo3SnsyRcrqWOlT09djfJTS8G/3El9RFCNp",
-	"f5yKnj0le+/0TEh1fmqEUPTI/PJZZT/Lh16l75Fx4EVfZsfl8oMr8VyvElPNPF3Ca7XmgLMwFrScDnAj",
-	"e/UMzuDnutu9dSonx/Yxs0Gqn/PmzdQVP36PnOWPWjGjkqRCESXw31NWChsglCcRbp4zGSJEX2lCH0RP",
-	"gL1bMa/M/23O3GCYQhVmB9wV7gqRrTnF0hPmzbNw0a1M9rmEcjQ673asQQoUPubtzZ0TqvM2vvCs3GSc",
-	"hOZRlTwrzubX2rnI8xy1qJba8OP3TkOIz8NUJ1dyOIAlXJwqMZKX6Cj2myUa94fitz/OxR/n9o9U/JHa",
-	"Pwz/Q5zt/Nevzfrhp9/3/3xYx3/tFv914v/VDr/K/9XpNPDfrejwz53/2vmvh7/88et39U8z9+y4P+78",
-	"VwVrfOTG+wrHvp9zmmcZn8x+Epj07NfwesJtpBcvX31YQuYRUfocrg943rIcH9+X13iY6aE2IvljKFQi",
-	"1fkf+Ko/eJbJS5H8EdTLH0Er/IGK5Q+hrHNU61LVRZbp7I9cd/3hy0J3HkY3/oqd35vR4Z+VH2uecF/g",
-	"arqz9h4O1LJXP9UjtWpjhiUe+0JnA25XGLK1K/f0dCv03Wou1JRifzJSSVrJ83YckMJFu2F50AMJvZFZ",
-	"wQuauWdvjXv217jn+9XvWcbPmLnncLl7XnML+3c5L2PqLQfLrhq9ZZb4pPjBQcc6UVdwMeDHWfdixr6s",
-	"9jAe/YcTItBAuBIJ/ETrC0L4xe/ffTxhj8oIQHc32nKhKVM2Sp3trgHeDtZAhD8UdLkzyUGJei9CObMb",
-	"FGdsUm1jH03NeXswtCsHwhxBm6FL2RUn2NgHOk1x1VHTpfUN9qZYffdhH8KD7kFvnr/5mEdjocmXM9mH",
-	"3BiRMH0psojivh0VD3Qie1Jkzz9boQzQfcCo5cCdfmk/uBnHvv/SWI/SxEezx76hSyaMZQPBlcGgyJlO",
-	"Jh01gKC2gRaT8fsgheI8H1r4VmBg8eHQ1jNh9CjrijgnH89wz7l7MlH8BfwcHgdfCBUdum2qo955l+Pd",
-	"yDrbnI372ggWJ8JymZpGVzttE4ceViYdBTqxYabPUorQzvdv5gc03f6ZkoIbg5dvXCUsEzMtaYNi4LTP",
-	"095LPcrKwVMIHhZBMM32Xgn+POSZlV055O5Vv/5ORm/794K9WvSG/oy8OePsY7ePQR7Nu69sZlffjNoQ",
-	"9t0J2gHlj+ZDnuVZlEHc4bHellkFuOO+g5NHFPkBgbZ++HL2aRtirzfX/1Wa/wllOBZSDRX7Aa0eU3Uj",
-	"uTXQ9X23RpqHq9/TWmM+y4Rlvw1LyZ2SqRTiurbSFeHYR//RkypZEJS1BMMim6OcBVR6DKbDubz07SRB",
-	"CZfUvFSkoTsq9nIyjqgRNea7NYvBcItDCAIlf4O9sqZIUOosjmCETPDHns46yllZWGnkDTGs6dogCKwS",
-	"iAF7idRRpSgwexjnmsHdTT/5fyLJpS8TK4C8WKrHIqPOh1CL3lHQrDMwsyg2Gg5FBlZmax+7oKdulxwx",
-	"bhm0PD/chV9X2CkY4JeptFfQqbjvvmoUloqLK6MSOUhAQn48vQshv3mcq1NY5/UYVu1kLXLV1ZqLLxul",
-	"PlYzLF1tADikMIaInY16PeG+bab1AD0KT90KWIvlIu3kxeBo5sz++6sm/3CUqfZADEy7MFx4XKfzh4/w",
-	"taLW939usBhvpBpZYSL8zMB72eWJOGJ7TU+MiZQmFN4F0jLjDltxEfaacwKao2yWWreHtnm7JpXd261B",
-	"sFAORoNau/UDrgf9dBBmJZUV56h9ytNSI+cBXhHMhWbPXySYixbzNxvN3QYPbzt4iNYET7eRw28hcghW",
-	"KJjB3oqcR2I3zy6eto3mmMWezrPSKv4geGKmbHNo1IAISgReYtPkodDDVLSZEphcVEBDoDR0aTdaQXO/",
-	"YaarWJeXy6e7P2wabsLvhIEQKsS4N0JkHtz9moIL2wjBvZY6x9figE8JGoppLvC6feN752IBItmZWBFB",
-	"vcuNPMRna6gfx5nvjgHiB+QQ4Ka4mnRUlxvRYLFMhLIQ/ofIG2cDkcguTz1BGtqXkLyIDfQh+QPCuk7+",
-	"lCSUH+IyaB+a9F1G+hwvvVCQ1qQ/U/8fT8kiUiPYOb8U5QkFt2eQqT+wBLT1w7zu8eH7zXOx9nZv3cGE",
-	"DNBMaxaE22fFDYxNWs607ZdX4M3IWLFO85Ub9KbD75eabZjkChPr8YFMJ1/91HKpU57bsVJzJgYO9Nc2",
-	"r4RPIjbQyvbdNpwIjntRZrZ/pbeccXUuppzl1uEPzXpzt97cW9I3htcshXZq7W7qH98gRimPmYn6gMvU",
-	"Z23KG4Mr1RjAxv9f9MuGzs7n7BXhnjO3t9LBfmmv7F21V3ab1yXL4DAn8lzakI8a9rUSJNXLs222Hj+e",
-	"F9N0N82b2375GOyXp/Zds37IHu48atQ//QU+bOk3W1TT7foUZMAsFZQgW2cbk/gGYhL+Y6/gHJTs5lnH",
-	"YKnoQ54fe6c8voXM0jE3SMOdMKmsZlxhow2J0CDqPOi8h1SqC8OsZtJ21MOYavGS+tkk3pkNSCw2930w",
-	"4n3AqH/jgQi/EHNbZuI33AYgtiJmTgAiRxxuLl6K6dWrgw9zeoau07ejEAIovP8uxwFmPCSO/UZ9h7QZ",
-	"L+klTxKe3BHX9uc+tHud5cb1pLhL9uZcojHn1l69SdVTOG3LZdIKp3NruX4Llmvxi6+gX6b7zVQqmOWM",
-	"2HlkgkvolWBrlkFD37rBWVyNeVZn4Zqt6bmVEfNNz2J9yzXIh49U+77A+PQl8qbBnkO5f4ECTysRkbcr",
-	"E48b96QFG9qnfnh3vBrdiLCCCC79qguQvx0I5tawvh+GtRcTyxjVuSjbGtT336AOX/s6leUyhjTUMHqZ",
-	"DwGJazCsg7b+5o3qsBJzDGq/9Ftjeisf5hrTfpNci2xItd2waCsq02uhvEDGmx+fn7BHRaRsDHXlbSqx",
-	"grLysc7cg/TIBnZNHzR+wDwRGHWv0iqdsF4mBHatd7f39EglQEUqk8BBKrv9MA7g83I395zhr8cs1eo8",
-	"KhJeZ8BBe86lwsqobeXXkpVfBYfHfc5Fzs7HXKmtXvYVlNjcgqFcyWx9jW2517bca1vudVfJu94FNZer",
-	"SXEpMlJ2pQPlLlues0sot1d+xbs+bWFft2r7p3opzFf+4beu/jfg6sPnzsvRliwKuaL6zO2z5XJmbpOh",
-	"Uc8Z2nIQGQcp02axG1nMxn2J4V9nLRsr0zQ3/yMWn43MJAbLHUhyFdNqXXMyhAucT7JOqMDdeD/CBG4F",
-	"5oUIUm23guHe+/ipttckDwbC8oRbvlyfKc6e8iE96aPlVoDZTyyi7MM+e7jfaDZaO23P3AbBOXDpnADB",
-	"1g8dFU42+L0xjCSwwHHo2aGNCHa0Oz4Z71rqG8EAZmrm9JUC88EPUgqzlqz4ik9/xQeYJwwqLt1ANnzr",
-	"5090R5m0E+yrUeyGTTyFcATQ5QNtmOglIJSjs1R28Tj2BU9t/18LD+Jus+mOfqrVObWEYMNMd5176V6L",
-	"3VuoC88R9Q+y/IwbEZDZ5kKAozBzeF7CGGo32PuC3lBl46byUqzdjfY2Gmet3Czhim3zqvzleIq5Vr9f",
-	"PkKZ56Ido9PEzGcg/ZsQQ+ObuDr/PBSHjpFvnZ/pEVBiOXvNdx4HwT1KMSTJfdK43VHuCXtNd/n3zSYz",
-	"oqtVYsD0gx5Jbi86cw/eBO0TQh1qgz3BF0AsGCmYO0paw2LwIWMIB7vZnNLPZdZNH6zFFkAqgcgJbm24",
-	"HsKbpq/HCmPAfZFB+yr3RLRgaeMDraeCfkVKw/CsZgJCpGvzcGI32Jc6TTam39yorZAdawpAlfgxyx1o",
-	"fRDpdOAv3WvCHnXfstZu7Tav6C5bpqRcgX7SLc519+lfYupr9+mtXqXq7r3NQ6Qb/QXiLkOZCVP5wt3y",
-	"C+lNBKGHF1O7X60HhR/nfYzmYd7qF+Mw7drfHv/173u/PNl9s/+/vz85+Mfff37+4eSXn3b39g8oEBWe",
-	"u9a3S6qE9kuRLkOx6U7i2v2KboNY88u2Opqz14kieEUj8T3eVfW1fGlVXWlbB0c+jliMm7/8u+kweeGv",
-	"QEPgtmnhd40NlDByft7WEvw8l5Cbe0enL1RIa3rN0cuEoMg3tNJJZdfGHQWZPJ5akSlu5aUwoCK+RKeo",
-	"W9tCYA3Bw+s9LqGjD/BSOEFVl6o+5MbSfrgzPamckCNDqWCDlSgrl+c+BasshNgSkQorZo2z5z55DkYK",
-	"t0yrrljbCMG3rGeElJoalvTwfuWwnetwHzrIudW67f5x97ar249Q6sv6IkX2NHbGuxebnaVoqXhUycbH",
-	"ADT4kWvSnDkfGE/Rhg3Jv3WbdANzc144ayMj8s+tyPpW2oX38QCvI3rWaxLuPgu0CHfqfyCWC6WP+5qC",
-	"5LBk2NsPQW7OqiTmcYDUpanIoK9zoqHjNyblOgr6MvIBhP2g2zfg5OBObKUC8DUIes7KQyPS3jwR+BRe",
-	"ubkQHPLMUhF4VUACxckFMMPXLsTE2S5hiPDtZjMX0TRa0ZktGrsVh/dBpO3sn6Jr8cHt1irhCpr9HCmE",
-	"n+MOmEBb2VAO02vGB+xVUTB0u8JUiQR3NNCW10Oh+FA2JnyQLnesSwmriJ1NLMZe4R8c4qVjbpizcaxQ",
-	"lUH4p3T3aufPD3EeNND9bwbSM2eL0wC+6mD8rW29K4L4J+5jJ7o7IjrclaL3nj5j7r56LY1diZ+zLzxQ",
-	"I1dOHaV4lukxMgdKY5nV51Ag1s7JfdhgZCwxe/I0JQWTCcQrNtgL920z9ygEoqgkMFCYqMRXhhDPMmMb",
-	"phKQNIhg4mORiY5C8iA3F3qgGWWX8lKqc7p6HW4gN8dlSUB/RnRLJqgBPyQWDLIZuTmd6c8Rs+CgO9US",
-	"mrVBv9W2W2WbI7fxWwDTcuz+HVO8SGc56hrRzEeMIxkgdn5+GAPHX2sXkN0dFTf3Gq3dhvtlfMTivUet",
-	"3Ufwg3NxzrTtsz32THShPxssd2uXvXGffeco8EN21HxOObxqhnux/NFo8JCk+V/xEfa4ruQlBQh6EhGq",
-	"VWb5kxvsR8C7+h3XUQ/jJyI7Z4UJ7kTztyEObIBfOQc1ukdE7K98HiXkb2vRlXY6H2fxmrPoyyezxLdF",
-	"QhZPgst0lohs7g5wK8EVG4xi2PyGHSvFkMATm+z9+/+C0XesFD9i8Rue/TYS//IXv+HZv/8PZ3/V5t//",
-	"D/uRZ91//x/eUW/+/f+Hq3Ya7Ck3ImK82yXCsKE2NtPDvjut/cmwL5SHYlsnvyDCOYCVOOqo+N//N45Y",
-	"PKI6hZGICZKB2Tg8/kb7X8qMpfLC7eJ//7/uPg3/J4DYq/TZ3Mddg5tmt7n5R5vHJXnEurBSZpRlegR5",
-	"SWaGvIs4FTYcqUlXJ6K8RDdFQDm9O/fWnOgCRsmIceu8BacJ+hDVJjg6LhBe1FFoqjj1Jp3BCyHKvh4I",
-	"dzU6KWeZ5kmbxc3W4xY7ODhgzdbunm/v/t3+IaPf469BxkPbJkDvTG8Od9E6zJZ7u1eQdnY63/3Xw1/Z",
-	"w53GI09tufP7XtQ6+DP88j+WXVXfox/k9lTVwuEP+/Xmbn33sHYFI+vpDCVrAO/TX0r2WnnPN1fa5JVi",
-	"+qi4s70QKG/snOKvo6DNMW4jtwvGmVbnheaYM98PqaTnfcNBNpejd6881R/KRSvN+iGrV5aoVNQpQHam",
-	"wDreJgYH0lMVJAW8f7mQ/PoUKbfXqrpZ8thOj5xeGbdnDmZ5+I8Pvm+0dvf2GwffP/6hcfh4bSLv9Sax",
-	"ICzyWg7kSiD+TzeIOyKT0NnUVW7PO+i5uy6t6tbH/yp8/BJPasEdC+7AQg7DaA6U6oM4lwbaAubGqpOj",
-	"vOz6C2aszkTi3RdwydDk6KjcsO4LhZ5VhBbvmYD8cps0rps1d0/hPWcP2kwOBlKdRx31k5JgjyinOVJp",
-	"sKrw4dsXT3eoZNUI1tOpM2QgUhg7C/J/Pc8NE6+fuVJFe6Vs4jXYMUtGeNJKHZFhmvvNw46KwZSpW34h",
-	"VEDuhq7Qhk9I9HocCMzsiOWSCOqWOmqk5G8j4YzmgPYa8wl7uN88LApEehGSxZ7MOCsedQLor4zICfDR",
-	"Shjj5uO/WglZRk7bQyME+WyAR4bCZL8z4iM3OuqrQ1Y9HPaM2mdL1U1HiUh2EA4Q5lHw8HRWMsEglnuW",
-	"rzcbisw499b9YrfZ6qgUXH/n/AA0bqiNkWepOA1fxcRY7ctirU5n/9ymTxZ3lNK2L73uxl0MhL3QJLzN",
-	"YKH9A+rhAd55DUN0IwKrMO5ylciExvAU9yo5BYLm72PaWDaNqAlshxwz2fMFyZ4vGGffYO96zI61v5kO",
-	"VUwTwbiBn8H00nUUgXDhdwM9CL3TzwUupFvXK8IJi/B96zINXyvEj6u5CCh/mddziIQ6Vqq2fNy7dOvN",
-	"IPVWmMFHfimStSYAd1Yp+Q9h/y8BWVNi7MX4Frh2XabHSliv4sYBdXPCAehYTCZBo32IwZMsITFflnZ5",
-	"ZH6qlwT7iPHSs4n/i9V5OBI/PzjII6fL6B2FRhRIvQCd4B8VDA864pDkqjVbfz385enBfzf/d6GN+37z",
-	"MKpZacGMf15WZjx1xsikMIHc/PaLZB4VFPAqya2roF1Fnd4O0/VL2odig9k17KhZRX3F3fm17s4KzdMm",
-	"wX+1YiuGDcd93VHVOrW8EY5K2ovlWvZLofbuZRKeVHT4Pita4gUonf/dQjTdM/i9wVi+zggRNOaGKSiN",
-	"h5DFtBXI1aTUda2juu4sQ7QLGGS8ZRe5XQQJANINgaSlL53BP/F8Mc72PRMdhcP01lWfm3oJarqWHYLP",
-	"XNsOWQnlh8t5T3B+tGSb42aaSxzBl9yU8CZbiGAQDLipimLb50SqW6uuICuWgQpqFfpgPDAb5BfPhc0P",
-	"4Yb4mBXM4bUs4evvB5KD6faaP8yu+Em/ojvM0WJj230cENnnWhimFUAm5PQA73sZyC3JsfuO/1vP7FgP",
-	"+kdPBvQfxMy7/dlT8bTP1TnxxA0EwiTKEAv28K8f373F88LgKTsz8UVMwWMygM5YSNIpPW6wWI3SNGbd",
-	"VPDMMLTm44jFEHqKmc46Ks5TUTFGJzFapmYhG5LGqHu+XCZExIqGezEklRvUOWpl3Ndzwl1UvNxRNBnD",
-	"JzQRN65CiC0XChJTtIUXrGVKjYYJvy5TaplYDnzWOnzWSud2oC9FAqmMAseDEuPpvC2yH/gvpSZsoDNR",
-	"i3J3GPPLhKvEvGm79t1+i+3vU4aWHR6u5C3iGr3HCS8TEbr2jM3caA6eKgqyVx2Ibxoqfs1W762VlxVj",
-	"EFBYtmRsQdpGOPt1tDvidiGKU7BHGmtY5dvAwMbaGc/rtYcFHomMG0Fo8/U1d2Xa7wToXYHMAJMooBGt",
-	"SFMT8PuFiKNzZsig9fIIIonaCNp6HQXYQmkhh8TOtU7ahBtDsU5oyqiQPYqKWTPUAjAipjRAUsAukFnJ",
-	"jYqYld0LYRHtMebSAvRTKJtJYVBkFq9nxvIJjqnMQmsst9JY2UX+Mc8g8cA0WCA+4aNEWmYzp5Wg+DHA",
-	"jmhpMDLSUYFNl1RXjiSFmx8Y1u1zqWAwBi2dBnvCuxejoWEDngh2Jno6E1Tn5d7VUYWvM1JWpu55E7Cs",
-	"KApzhYkAW6fSRIC/fB1JH3OBxkHQ8pngZtqVQ04XcpuYVAAwB3CnYliitVvfbTbW0P3P4Xh9Gd1fpSFg",
-	"PFutf7+0fp+buh4KVY6TtktSxGn5kswCYZxKwbj7ks5YcKd+pBKRsTGfHDFKRw8QLA9ey7SBAOe8LMcV",
-	"i/HPp05Wx9vUwLVZAHB0Kw2AY6dCrtL+gqTQrPb/7JZvSfY6X9oApcIA1HFuaN76lPRf2AsPf3z2/gPj",
-	"mZXdVBjWOkD0zG4zYi9fvT8+ZvsH7OmLD6z1/X7jYHd/p32V7mdB9Zd2cXDtZebTCREzwunpoMWjGRUe",
-	"oaaNqFZQo2LVmdOgCgwNAKH3wC52olImyOc0nR+hsXFzYcL08zIMrcRV6hPWvlp/wp82CpSupqVwG1Tp",
-	"i2AfbNMZ30YYEPdC0WwvnvKVpA7tqk2igrMiC47czTgsb0I/ihCWC8mOQgZTUoM7qTDynnFleNfC8ZbW",
-	"dFSlLxFkjpdO00KJKtFyiF9Pp6keH3XUdG0RBrbc5QWUHEAQnYvP9KVT4X0BmEQZJuAsAIUi6Qn1MkNB",
-	"1ufDoVBsFgOGZHSI3XPWwGgI5HDeVigWR59MLZpMWApMyHCDbz7iFqwNwhYwdaBKMEjrYSZ7zR+ijiLa",
-	"vCCR6WoPoJwJVVwhZeGKSiELf5lf67ailxItH/lcfOkxNPbbmNGuDPbxXwdwNburuzJv4ODdsisDL/0g",
-	"zCitVE9vMCSF3rRTyInb4Fsn5g46MRjmD+xgaAzasWZ9fikqXBcn5VI+jCBtAvZhR5VoauIjNtCXIK0Q",
-	"mQLSWvewjmrIZVYV86Rr6OUdVbDyMHwSPJptBPR2DRM464wXsfXOJQAVt15QdEASrdrGqA8zcSnFeK53",
-	"9LGvx6bksyBBAZGHREUuEdTlUU5OIo2H7Y/5JELPqEuZTgKdr6XVaNAorBcUcBcjYFhw4KP9NIWuHogZ",
-	"w6dURLU7r91OQdlM64tl9Y6z1W60qgkW6T195Xlsh4ELZqta7qpqWSDk2ayMv+9sLtzChJ1dXRSouNdL",
-	"1OsryNGN/byUqysIud9neqgNwFSVGOe83JjOuZRG2nKLuDxaRe3rEkBxOBNDuhMWkUsEvblG2MjQ6hE0",
-	"WvAMpm2qZuCZMBbdPrwBMimQ7YE3PzBMj1Xo7tXVaSr4+Shss+lWdlleIESDhXI1RKnwMyNUV0TO4bKa",
-	"xX2dyX9pdZrwiYmprk1a33c9C+1kvdskTUe5fQD7JSAf3E4fwhryFPteSVWoKX9gnCYCnfM2L3qigFi7",
-	"ONKKZjVQBNZRBHWhHnWoS90q1nWvB1wVMBKgDr8AenUicXffNaFGmCEN1VFuQ4CL6KQDQJCpt+Jus4kf",
-	"3FCtm9W6PuBqUsffUqlbWXe63bW4UikFYowvmLFyH7mMZvkZQEvw+2geNTnE6LFIvsgq6NRVYfPU2o+j",
-	"WsorrtwFETHQmXKSfQpM43899+3VRIqt3RLl+RXUhz+sy43uPtd1V1wt/+YqZeN+r5YqkXIbclsctaYp",
-	"8gz2352zRKblVBsy+U5RqYJQO4K9QU0hTd85eBlIx8bWl7weC8idUsaBtSa0YX9gvOItmj9gk1TYPrk2",
-	"IQfS/eLq1nBT3LvujggookiVIaIT0Req5Cw6O4W8MYpfAH0lqPJ5mu5KCD5quZtLK80Rjiebir374Ual",
-	"XG0TUAtx6LhHlzuIa8LPU67K3gearG7jT9ZIMfnHzc0v6UtyLejEW11hAUdolM82E8pEoTu9SpyN7wS2",
-	"QRlxJro8lw8NdkwukfUChEx5ZqTqimCBoPPLE9FR0rBU9CzjKTZPpxu84R6qTMKt7qmAvvZ9HvAH4C2I",
-	"OspQcI5awRsAWrm/YRN4N8y4TaM8Iw/uCCcTqgHpkUqP3TuIziAp8CuAIHT6tsFinqanOjul8FncrsjQ",
-	"HSF/iPstvnjqTVFHKfdH6T0LN1Fo1UFOSJHaAdd/DV8DNti1uBpfXdqJp2kp7TSA5tS18qeBEz+doCrE",
-	"7k9l4lajFe1+ivwT3HZZ1TU4hoN82+i7Ocrv2HuxJ2HrbPXg3YslTsuDNki+YhCq6yPGKFGY0ZB3d5L2",
-	"yIkwgP1gwc64P9ni6b8Mnp5n2YTMDKZHdi2bn9gk5lv8yIoGCgN3CN0CVLkhqXL8/hUli6RlA8GJXxRJ",
-	"7DVLNPUaxJLOCsJefOjJZCjMYrPeis/2Ud9eG9+1m+KW63oB1/Xzma+/MuG1py753aSj8/lepv8kvvk4",
-	"3ffAsNi9NiZcjtVHbreJz8OUS2WCrTm18yop1gv7bZkUI1Cq+izi7IDKpIzUTo2y+56SccihryplF90C",
-	"rJ1VpMF/dM9YJr24PS5f4LgAoeQGh+W3kRiJBdTwmOLBOh/YmCEMlPCJc0h85Wiw94faSEzf9AibDNw5",
-	"Yy5tg70lBnfg72ZciTH6cQmfROwMOotoYFMBN40SSAOZKHnet1S0g4iAjoLhUyakiwTCUO+kRJtZnfDJ",
-	"AxOGju+jMWpTgTiGp10ZD/o7LNdCunc3Y3hY6ci25kAAQoZgo/x/JVFvKLBK+OTIfapE9Pgotbg4ZYFS",
-	"SoZUDnSaWXhBdxOhEp49w5TDzOjeqXQSPg18TollYKMp7ly3aTCnUjUmIrpadlQn8MKPeNOdI5fF3beA",
-	"VpbW9H6g0K8re3HfY4BBIv9GAsorAdwyszogF3UFPfDIidC6Ep/tfHDBU05VqSCi+9wAPFsk0CheGBuq",
-	"O3w3bYyiTYtxq3WD/QwtUMeaDYUepk6RCUP0bdx2lIbUPvzd0zzwjDojJfOk9xV5a56mb93cvmjWGsgS",
-	"5jTOXiFo4yaCwsx9kNuO3OCbK9kS8ONA6AYl0bZs8q7nYuFg1cVgaCcQxMHe/lxaM3XYt1nXa4u5QAmh",
-	"YE4WV2B2r5bqhcALMHz+a2GidbfZzPtRJ9zyM26ET0dkzjoXWGjovjlumZwLW3QUiOxLkblhMCVEYiLE",
-	"So2lEeygucfiUT7ZGNMk7tfjvkxFyE50iWPb9EcWqsoTgIqFVoQs1TxhZzzlqisy4IE2bKyzCyZSI6CQ",
-	"Z47d/gEqaYQxN5nMzV9SSQrMk8lX7c7e2jaf48o+5con+WAjQPurVf3ZTOvBolZncI1zhmSFFVFu+zi3",
-	"9dcHeM8CRxB8HHwbtdhU7GHslHO8Q9UWSlv2MO7x1LjfBZhgyQVCV7Cy44Y55V0rL8tuGUVXzrROBWRY",
-	"7pib49Z2mQYasLLb7hl3TLe5L4ufrnC24Tghrhhi87OHfKod69wWGsdJAvy8Wg98vwjSYwTApR74bKRS",
-	"J2XicIYAfggnscHe8oEwHYVED9A6wrOIZuKcZwmzGrtgAHseNkC7SpYsQtO6+X9dfglJGDcwtlJbW3fH",
-	"TXL7Tw90hVbnBMLNpSaJ1vJcIyLuW+KRKy5LZbI7SbZ9Ar5sn4AFd/GBwI4AW+fmWhTAcZKQgF5TART9",
-	"G3fbKrTtGurrZ0jbj9BdCRCsRICEcBuSYCjuRncy3U7oKN3DUxm735/KxEBHnwIwB6dxxDgmsIP55+5n",
-	"w5R3oahEaXxvR/nnF1+8lj7BNVhPn3y75O1uvbbM7V8LczschgW07WsIjGXp293r13IMz4Wlg7chYfs9",
-	"s3G8AP22o7/XI2PueyZrA7tgPWy7e8MN8Ko32DOvyrF42E2so4zVQwPG/JmnFpKKSevd0qNAekDuKuAd",
-	"1jMF8IhfgylwHeTj3VSbKYLRgowCt3tFSfNF2MLnibgtS/jXYV5NeWtbsPAXIt++HvfO2EzwwXxeGUgA",
-	"eTKYYlVgVw8G0kJR/9kEiKAhm5CVO2sh1zT8oW6EssDyrKxhD39+eXzy84/s5cmb1xEzAipi2GFjd6fN",
-	"YrimTa+NIxbLpB3jU+FXDwzrQpQ8YnHCLW/HjHdUjEsTB7s2p8OhThQyMwCPR5Jv/5q+SFMdE+sMvkqa",
-	"QFonnEZxa4ToNtNgryz909PUCZX4WfeE83SRFoGzVBvLulopml5oq5pyY6Hbnhu5YfFrbmz9uRtO/dWz",
-	"mPKAoVuGZ1mIPBsP1kbpkW2wY5ZKXwyFo+qonPhBK/edPPM5ax24ldaQ0+sLFR4nUiOg52/b+cvwwJ7O",
-	"2H64vKMQCh5qrgqTQpc6p96jbQAbhzNaO1oRxfp6lFHjZGkZ6OooT4xeiAn2+bt0mtlXnQqFXBTdFOiB",
-	"QnNiZ4002LshPgvLuZB+jSOEJYN4gk7h81DQDzgFnd5QHYX9gWl3xw32JNNjIzLzgMG3+KhHWVf4HBJ8",
-	"PO6GeIQcrdglGqYHK94TttuftSPo8fN9GnwGmUDLgJhjmcR+wwGgGbd0CLpkoivk5VSKq3bcS375Pvnp",
-	"qYf5oRLMM12lPTivvfzuVe3l/+fX4/ovvP6vZv3wdNlW/5DA8/IF52QEu5AKyed9404j3KpYkThh40QP",
-	"N9g2GWsRIqg1hD1+gT0//T7FbTDgE9wtpRUptgy0ciBOda83BwSpz/4putasuSy8/q/TT989jOgfO3+p",
-	"Wpol4d/wreu52C5agGjQFizAWlHEdZRM2sxvg44Cycl+/9Pt2JLEnXNhp4ZCt1Nrd8Ju6tSiTo1b+F0F",
-	"jYb3ceEyN2O4sLDwDRwz/B0XefqKwp9OZdJxi9vJMV3+ZwyVdbyd25nusTat1oJGwsNjIvbTyYv6D26D",
-	"FL7rYbP5uHV4uHuw/3i/eXg49Vn/p9MZudl9qvyeVfzF8CLEUhOXqZGJQFkp7TbRetfIq5x/RFXCQXx7",
-	"g8wL9FlDrKgR0AojRPEKnA1QSwx3rQOyJ3ThxlE0sKiuqJz1HawQUAqRMPrF8uG2KiKhMuUP/UdpdyE+",
-	"H+slvCCWfjQtyGlLXNBW3sS5AIGHAu2eyDKRnFrtn3cTsbz5EM8c2vltO7W4QtuI3qKInvXHeRVM+qoB",
-	"K/wYgaOiKLIA1b46SUXhidGVWPgir2oUmjONMiCvA6jJANlw18CrB1H4lZIf3Dq+/JlWYosuv1F5dMvo",
-	"comirY7fsw4aDnRgHGFjPv/3/A/evQQWAaQV8H1CwXMG32qUZc6ARiV6BI+yWtcFz9JJ+QnrEVXfb/A5",
-	"3wR1Xpa+2hlkVtyIBD6Zatx0JoRiRgh1lH/eiMke42oC7fX9aBJPKl3o4rCGiKanbcX0VkxvxfRWTN+m",
-	"mH4hlTT9wJF4TdI6Ffzy5kU1ZAh8IuRMSHVOQttoDKBXCe9cXnfUugIbpreV1ltpvZXWW2l9m9L6rbY5",
-	"0VBRCroFW61of57oBtLwGxfd0kwT8k8xaOZsMexMpBqap2lshckzi72pN7e84WFbQb4V5FtBvhXktynI",
-	"n+QsUtdndfu0zo1I7x+lJ1MOTdypLwyKiBmYEJSkTFHKINoFQJyG6v2hxwtWWEJWDeW8zdWB768vMkFS",
-	"iCR/l7ih4Jnn2j1Rq1yt5INbXS/4lbx91bBR9WVogzOPG2bXZxBrL7DZAUCfmB5KJbVqrJ7ZO/Fb7pbb",
-	"gVyRV8xzm6jD8n1wNFUfCU0AsD5yWw05VyHeXrMOVE5K23pPj1QSgz4hgsr8t437oXb9xKSiunHUxDwF",
-	"spW6VHUQUnEADnYUiVqZM90hO+C2Q+aXUeIfES3p9aFWTnVxVVR86+h0YsBZDiMDBhZR5vhGR5k+z/gA",
-	"mwgQ5bHb8hnv2oga/Rc4HaGx27+o2eIMiua/aTA36Ij4V8wBidDszJbEdQGJ689U8pONFLUPW4nzxvdH",
-	"X0B747unU78M2D3ckgUHyPmxs9QGPMGW7YhYJUrOGUPMv/Rqmpyf/dCWYcrxA/Rbn47nMhyqBRjVZqSp",
-	"pYHcGi2pX6a7Skzqx/9c2WyyDHUPrfAWU3oXyXuwF3M42F5WhbM+K61KwmI+d89bbYWZjpJiq1Vo6SV7",
-	"ACcDVmggh+5lQrSDOjU+Imki6F+KzNPAWF3uKgoGG1eTM51MjoK4SQFW7f5kJ0NxhPFKqc7ZmbBjIVRH",
-	"xb1MD7AAJrY6BqEIHKZclbgfsJVPV6SpSCLmlsH9F8tiMt/7B7pZQ28jNyFpgFRCZJXIBN//yB2bSd6o",
-	"aIp5NZBtS9tRPWlNm9zuvoDG2hmzQrGBVCO3zD3f9zVA17yBgW+RhsU0IjdT3OFu/InoQhEO9iCCQh1g",
-	"hITEnRu7HDgFAm/2U6LxK/HZXqFKFrEklcTMl6VLMhdSlX31EQ73lNa31t5rRjW3Ya5s4TmDAC7vVGBF",
-	"yAbc6lSfuylbXXhca/ektXZH0NJi3iRh08xSzUFhrwC69nERg5bU0mv/GB9V4EnAw3kK+9TU2s0yUBt+",
-	"7X9Y7UNVgbenv11hOE7kFBbjJhDd5dNToaCd+F2Gigrkwzbu8uXjLr5dex5iiSrCLhidyM9c3e21uxmW",
-	"melPnxfRFnvTS5W781tO4uvqBDuyUyGT9c3AQszE/24hiddJsEywwathsTP8koyPVXzkDUPfyR6CKj2R",
-	"YU4Ci5U3NUL86zY0Q1Zi2frZT/F+8Gz5pbtzeVi/PeqwBevIZhJ7AxvLRLEBDnwtJ3PF56EzoxgFhhvb",
-	"LGouTE74hShKE6LT20ycLMvvhVLE05mDmACYoUSvSiuxTrjrXNhpwbBh/eLWcL4jhvPJxkbxn1vh/i2V",
-	"RHppgrtm3RjaSmaHf3IokSwZXo84fIDV8Selx86L6z3R+oK6Rfh4EATxphp3x+/ffTxhj4qEj/FahhpO",
-	"5h3IoLsBDrw+fEWBXLRKVD3B9gKLnfwiC8bW1f/GrF2l63BS0cB1RpECtJfO/M9k3AJyECgmqg4v42h6",
-	"ddS4L1TEDJ9EJSAadcPvZUIASRcVSq9tKd/aAoHqgYfXe1ym0O1eZyyGnEFdqvqQG5sjQFDeYYHi+Yh8",
-	"ubtD2I2h/2n5fU0+/yPKJ9yQ7gEtYPKPUAgCoPY9Yh7NWOhp5YNH62gfms+tq59bS/BWIs9x0oTcIw9r",
-	"Cz7/ZhTBNrpRIjLvEu/h9UnM9KIulZnflxNR3oW0eV8Tu2IgUi8nqT0xi083Yytl3WO8o3zvTh0IM/E3",
-	"Vcl0eNNYZxdwziGs0gOjADotiI7qibEwlpWbP2cjxXqZHrAWXI0NoPEd7gkJn0xTddI0OuqcD00oB9VZ",
-	"IjL3AwHRfaNQgDJBswZotNUX3QtIDBwxTu2qIeWOHSCQw9mOZRcjP8eM1hue4OZFSfoyfL1dXBkj3FLT",
-	"Z8ohA0V7CGUjXT8YuTXR2QWs2sP95iGL9cgamYi6+7VU5/W+HmUmjjoqdq93JzHeWYOkgHLn6cUr9WWT",
-	"5gS5KPcZQlT7B2761Cp2IowVmdsB4lIoqc4bK2bJQY4hiHNep9WpB64UDHLreJP58i1t2c3QljlhsITj",
-	"uyG12Ta9fYPp7TtfVzBbOjBP6LNc5kcVxQWIcIsRegX3mtijsQrKGnBkU+raq+rgaG9z49eUziL1v07p",
-	"wFic9bW+WNS6FJJkdOm8Dqb+7wuQ2f6Fq1oEXxfwGGexDOTYL8sWc3wXMcfjfLsuprAtnYD5cOOX3DlM",
-	"A2GM2yKGcLbOTSKLIHgmyImLDosz17WC1gEfLXd+QML8YeoowyeGPexbOzTtR4/G43HD0EVh/3X1YKfN",
-	"OEZMsR9AOLR1CRgu/5NTAcbywTDuKEAd+z8Yea64HWUiZg/jy1YUB/DuyzfHT+sfXx7vHnwPvPJJxMJT",
-	"4CKnMCJ2xo34fn8HXJKOAvyuNCz+3fNgR6xTC/fhjwm3vFP7M46opBeaG4AVxdkV3Q0iZnRHAS7HM/rz",
-	"M3dJ8NVsxi9Fato5cb2HdLmlmehRxvRYsQsxQe9MUVzZzW/382e4TCrWaob+Aei2hW/bYMdqUmgm4Ay/",
-	"TIoEWfnRteyo80yP3SVDPjICIOQs5VZkNF3O4g/CZpP6cc+KLGbcXOAOkTaC/+7uQ/8AA9RziroFwfs7",
-	"itoQYBE1thiE/QYDcII8zkQiUnkpstiNNmxBBMMTgmG/1QQijbG00JFd93oN9gbfYWhVoYEZLF9H8SyT",
-	"l+C2gpuMCG/tGzJAB0RtyUumULy+FBn+4mzCOC2AuwWfnjMw4TuOCHGOf00kBDuUpREYoLb3j8SjhHFV",
-	"dhzOnVsOGih44P5zBAh88WzABohHWRqjA30mGJy1BjvGBQMIOtCWl8IHDwxsISUsuNw8c4vUGxmBHRwY",
-	"7yg/HrfAAIenBsE2dI144P4CjekN42mqx+5vA/Tq3YF0myc2opsJi1XKiirlabu61Vcad5Pbh1eo7oXe",
-	"PF74Zd15Z97xtOxjT/W8B58vY3QlojVAeBfTi39xInyUpbV2zQvOIc+sElmDXtfQ2fmjgRiYlWAbuEY3",
-	"6apXrMAKTri/9MxpOT0U7mMvWsBEGqcik9NMcBgQutJCwW9Dr3iKksBedAqxb0T39E3vb38/zH748W//",
-	"+C07Gf/zp/fPfnj1+v0vr/Tua/6afxxf/X2WddZv/FMmVZbeG56IBc69tGbbQflLdFD+m5i8Uj+ZbfX6",
-	"NRnEL/mlCF1pTJl/ZgmjuMLrXKGDMt1CzY/IjDBWpqkzns9yO1ratfQbjmBt/fbttjCmJds8xbhN4pW7",
-	"EY/DXlz9kC0DSQ5vCDkuUFWovNcJ75wLm5+fDTHIX7mF83XbK/OwwvQJv3FMxHXJq3sPFl5H/qwJEsbb",
-	"l2+HTOY1ovrgMEL9fF+wwj0QSqGgBUCCdK9HoQjqiNjnw6FQho37MhV56bgPSuQmBQYk1jIsUCBcj2Fx",
-	"HQ2Rda9XEqtBwK3aC5mm9BPM77b7IV8h6UotkYPZuMWEfVl7bet/XV+T400swxn36xHFf6VYJgk48FFf",
-	"q4sGpEKsFUBI0JykBoB84COiELDUxgeBc5wUzwS7EEMLwezHLOETkOvhUvd3CGK7v+81N0w8Pstne+MZ",
-	"yGqWJ2CMKZM6ueldD6MTTW8SGJ0+bWyKw+BK/fOtM0vdgnFrxWBoTa3d2p3FAc1re5oX86Xc2FN6yNRt",
-	"u1W3wfUiy3RWa9coYSPcfCnULRJ2AOQmcKEHBB00m1FNic/lV1HBILRQLbe9rUV5Z9Uysoi+EzU1nW3Y",
-	"Cmoa3oRNYfEtK+hU//mWSSz7o7gNI3xD+eggfwER+4VM9Kt0yKPf6d+TU/eHkF5co8wif+NikesPzpU1",
-	"GR+p/bpPuVEaFpSLcx+cOopylsyZLCBRVQFHX6FaI2Rg1/IPwgpda27thsxuv8xVsukV2NeUrw0h2fsh",
-	"nfy8r6uQYoXExX0nwy0dxmsyaTNtuRV1n4f8fbNwRKUseUNQDyXGPmTKXhTQGLmkdvarkedKELDkTNt+",
-	"xIzO25YEK6bLlcf86EuRFRAdOkUEhQTJc66tFarBPrh5ArIF8BzuL4IMdZ0mHkFhoRvsesIJFpLW4yMu",
-	"55eRT9v099eY/i6GWGBzS2sKRyJipq/Hylc6dsU29HItNu5WiXgl8qPwbUU8Esp4KXUdisQKc0P6Y9oW",
-	"1T2IYwep3HCvjqfCLKRGnBWaiSGcSpbKCyxin1c5vFjKu1dtrc+t3Pj2jE+38/0RXE9klOn13e6WfxOT",
-	"45Ht19q/fnKe65ngmfN/f/3kDgdCOqu46J0ulcpYnqZYMQP2IVyfoAZNdHfkiVFQ2z+CA0fDrmyfJ/Qw",
-	"FVArC3aoEKqRBxffExS6IlQJN2e8a6HADkADfe3uh1huhKBawhGEvkoY6ZWAmy685hmyY1e8BVisiTwb",
-	"KoSiwF0xgQEjXTWCfsgURmQtkF0DG17hRU9pINVvyqizGOK02TDlXRHlgKIL6SSy7oWmgoC+zkTh+R+0",
-	"HhgMAoDFVrFscuCpxAlvjZHBwkOOcUvK1G2Z2ScgUw6C591onAlPhVWBSa5End3XaWKKzy+U/lYuhF7I",
-	"bV54WigYn31S8UU45cydhMLNHzHQXj0IIAjPRDuvXnaz8V8oJAnyGuqInU1878f8HVjqNPuKt9DFaRAY",
-	"x8PHh8iZX1Echxk5eZxOYLsVz0fK1bzhD7gbDGydNjt+/4pdiInx2wmeys0FVRH7L9PtClP1PL9vcazh",
-	"OFFfFtNm70Y2BQvgR63PUxGx46Ez6md3PusJkcw7z3RyuGEvXz9mL16++sA+7Ee0PtqgmDBDwS+YtFgW",
-	"ETEjeNbtR6wnQWICZw728FBJR7ndTUj0/4+ua8l1EIaBV8kBosf+seqiandsumylpiKISKZIxAh1wd2r",
-	"eAyhvwsQEXsy+dgzKXm0/t5CXMuavHYiuhQ68dCKcPnINemlkWt9OS2f79WyPalGTln6Z66H/ckUTRuG",
-	"ovPs0ALCnigCvEBriNje6KSkP/waPS0frEVT4vYQ0YASHwoRj1GSJW84m/QN2Q/udd3ZjXXgXyPhQF/b",
-	"tR/iP02jhzp90xP1kzXORB686zSB1p6xHGClpM9Bjt4Rt3Y19REdA2UKEMniNLBlly1KYfYyX+ZnAAAA",
-	"//8=",
+	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVal5ipdnT+JlLGUyE9NXDXWDJK6aAAOgRTMzfp/9XzgAekU32bQW",
+	"58ZT791Y7A3LwdnP7/y7F/HFkjPClOyN/90jH/FimRD498lyySlTC8KU/lOmiwUW69649wInU4QZmvNU",
+	"9ILeFU5Sou+4SKdTIs7xVBFxvqAsVfpFw8BduCBTLkjpSiQIViQ+x6o37u0N9x72R6P+3v7Z8PF4OBwP",
+	"h4Mh/O/XXtCLeaS4OKdxbzwKenEqsKKc5W/bHwY9wuJzRRfEvOxRf7jfH47Ohkfjff0y/Rb7+BIrSphy",
+	"bxOcL+DfLE2SoCeJoEQWf1BYKP+bh+7NUmGVyt64J6M5idOExL2gp9ZLUnhPuoy3m+6nT0Fx/Z/AMm23",
+	"C9usU2X6TdMbDc2wvhuOxsMhDOopvN2M5zXnojymE2S+XhzPNE2Sc4bh3U/FAOmn0Ascx1gvkFySiOKE",
+	"/g6j1LcQscCKJ3y2Lnxwu091oKb2Udl1ofIcR4pekd5YiZQEPX5FxAXnl+cRXgL9tg6/436/NZtywlh1",
+	"pna7SmeNCjU/j4EqeqOjxwf94V5/76jX6UiRBaZJb9zDjA0WqVRE/B/LAAZczPQqUSGVWyY9sHxpYsIU",
+	"nVIiZG/8/kPQS3B+5yt4Vy/oLYReE/PB0X4v6C3nnOk7vjsYoYMDdHh4iIYjtLe/41oZOvzcFdtlGbzT",
+	"bZxdYcin+IrEf9Y9XnIp6UVCzuN0mdAIA0PSb+6w+Z+C3pzgGAb1795JFJGlesYiHlM2A/5HZCTo0p7H",
+	"0ExCrUO0mhNBkJoTdMHjNVphibTwE0RKEo+RJCxGVCEs9f+lEt179/wJOhqNhkiSSL8OjQ4Hh4PRw/sD",
+	"va5mEXvjnvuC5mbRnCwwCFKWLnrj9/nFD0YYaPmghB6qnsgTHM3JE86U4El97L/MObkiAmF5SWK0wGt0",
+	"ScgSURUgzGL9s0R4hilDBEdzpPl3NuhRNujDwd5grzLkpaBXWJEAMd6P9Bh6QU+Q31IqSOx4XT6XBf74",
+	"E2EzNe+NR0MjPRSBXf/v96j//z5891897+TmOEkIm5H6zF7wFVIc4VTN9fJoQvAt92jwcDCqDP0HggUR",
+	"SBCcLL6f9BZkISe9XsNw97sMlzNFmDrDHip6MsdsRqQmIQYUFJmbUcyJPEZTLlD4ctp/zRnpv8Iqmofl",
+	"QU96i39d/IPtiaNoePoofTz98bf9j89GKxj5Tgt/75cH9/866b0/6f+K+78P+0fn/Q/fTXoNUzPs4ice",
+	"WTFVnd9brOaIT2FqjKyQIBEXcXkOD3Cuj8gHo9aBT7mWgr1xLxW0L8iUCMIiTWSFGe3pGdXH+sy7Af8g",
+	"QmqSsGM04wuyhfev+Wj75T0or+6k937YP2pe0OdzKrzjPJsTdOUbq2YrGK0IvkSGISCFZ4H+9fmLl+/Q",
+	"HLjOMQoXROGBfcPLONR8SL9E4gUZtE4mn/gvD9zUi6t9EPQWlLk/D0vT1U+0T/gdVuQnuqDKx6UwsMuE",
+	"TFWAQhEiPUgilTRsCoZPIs5iiUIVopQpmiCcJHqBDKe9wNFldfMizTzEpHcsvh8eq+9He70tT8ak9x73",
+	"f9dTORbfm1kdK/uPhskRJdYn2mqpz+7UjlxxtMJUIWPDICXWlM0M9y2NfG+rY0GZ2t8zG0QXWlDsP9Sz",
+	"WFBm/hxlw6RMkRkRMM5/gK7gXX+9yJjJFREoJkuiR8yZj6XuDQ4HhxWWamTotutrWU6A+v71/KTvFnhB",
+	"VCaiFRde6QbsE6k5leYo61nMqVRcrMcII61pIC4QRjGRlwN0hi8Jy+WzNrhIHEzYRaoQZ8kaXay1QUSZ",
+	"VDhJgNWhFVVznqqiqKGcHcPvIElXVshSOWFFeRSjmMaZrNVjREbt0J+mM8YFiQcTVlrIqeBaJhB5qZUo",
+	"PUnzSC/oOa3p2avT/om1W5qXu3BSR+XF/+/JJNWaUB/+O3oO/3n0/MO3+opsuNj8lP9AFCzPl0/9TK4g",
+	"DL6RiJZlxcjOfonVPJ87jVsZ2H8JMu2Ne395kHskHpir8sHLp9Vxna2XZIuxIT252xvgE5wQFmPxnJC4",
+	"aXSRvQdNCYlvcWgJl6loXLPIXL7F8aRC+tiCHkzIyEd1HsEdoZOjSzwjlv0GKGURqGQwVhjfbykR63yA",
+	"5uGmQ7bXfshKSpX/iDwlCb0iYt20ngsiJZ5tvZ6xfd355y+scZg0jcs4TW5vm7Wm9ISnzKM4nCi04FIh",
+	"ydECszUSRPJUREQiygzD1Vtu+C8DHr0A0TvHDO0Nh8doaEwgJzlCxRVOQoQTzkhpcodDP5GcRzCy4pRi",
+	"MsVpoiwfbhbYe6ODRweP9x8ePCqI7aFXbOsleG5fVDNP/0dyFgYoxEtjEFPOHrjfFPmozB9aCpZumc6p",
+	"+M7ep+UdwbE+J6ER5eFgwv52+ua10x5BOJq56L8FQVQeI8zWaq61GJJI/Qs6GD6sSjT9iYYTdm4XZyc5",
+	"dk+/+D/3ClP6j57tfZjuf6ozff8d+qAv3L93DBbct/f/2qyXvwV7w7PUc8zihLLZ9wlhlDAVapsfi2ie",
+	"KQmGzTjdRVOaQlgQlLJLxlcM6aUboDd6CVdUgi9BErhDkGkqScViqn6wSSmwI96NV7VYtHY1lPJoja+5",
+	"QgnnlyRGWB0jyRcELQWfCbyQzhVSmo05+15CWJpvFMdvB3PBeUIwy0bzzh7xJu7kWADwJ62b0WhuiBir",
+	"sj1VXulR77rZlx5tgYWdJrxRFZIJV3bAYORZoprhK1JdxN6ovzfcezTch9jBcPhrf394k0N/wZNGPWTO",
+	"k1tUP17GZLHkirBo/SPx0OMrfElAsZd4SrS1BTToTF9nUhqDa2wNgJgzzdsiKyO0iFhPmDWDLOsD7ybS",
+	"AgEd7O2hkObj6F+SdV8QfW5DYw9gxvXZnjD7uWN0MDyqP0NZP5Uk1OSZkMJXqEQp0xbCCq8H6EeyVBOm",
+	"hdPeAQRpZJW5PibD/aNHj0n/YBgf9g/2yeP+RXS033/4+OgAHz6aHu3vHTTxjMJ69vWCNjGPw8M25jGZ",
+	"fNwb9SeTj4+eNTGRl1Nwrvh3zPjCQBMzQoaWfB5S0SQB3waI8/DZGZ6FuVU6YZlZuj8YDUb3xwh2VCCp",
+	"9xInBVeJDEAGfhuCuMdsPZiwXzK2nRtnhQFRiRY4Jlqb0OpFhCWp7oBzlPiX2PqVdmPMk4n89t5k8u1/",
+	"nKfuvye9D99Oevf0hQCuli/c//a+/rVpF15zRhp24sRQ/P7wwK2/XWkwkvUWwLJOrbzyeAX08u9ly6/3",
+	"ZZv177SUuW+0ZT2HdfIcWvJsWhgWJWnscTG/AxIEx43lCHDEL4ikMTEO84KdeJyRnJbmkmgtQJEYXaxR",
+	"xBcLLEtM8n0vj9bYKOQHfXmZcD2UKU5kg6ykdrjFJaCKLGQxZuB/eea7z65WVgO005fmZXtAmfaP3JuE",
+	"hcAQl2T0t5TYy5qbfwp6Uq2NE4OLhX7Zj6TRuDl5+xJdkvXtSY8G12PVgoCVLFkPW5kBCbx9JytgC6+d",
+	"jfs1raXdzttby7cJZo2DSTC7vZG843zRqAlyvri9kZxCwkejggdXb280ZzS6JI0Eo+Dq7Y3mF0xVQmXj",
+	"eFb2uhYW4hZ5wi/kYs75ZeOwzOXbGs8n/bRcciZryVOvqJQ2Nm3DhvqfRRt3KfhFQhZg0ENewFbffWue",
+	"Mh+v2LoF0dZnXPWnPGVxOM6sf8R4yU0KshG4pl6tiifzLibgvKT9KSFx4xRkGs3LDlVQU6iC6L4gV2Dg",
+	"cgE6KPm41JtrpmfcnXcyM/PpxjnZ6/UtcS7Huxi0PU2Ng7bXy4NGoXNrlp6jCraDceck9UwV9J67mKjR",
+	"uBrnaS7XB6xt7p+wjSA2DDbz2W0/Uv3aN0tiUvjepCriC+Ib9muuEOOrMVI8c6a6GKz1jsZY4QssCYow",
+	"Y1yhC4LAY4VOpLGcTXqMVZ4mTE9C4EgFSGJqwtcMVcdijIBCOk4pTuybmb33QX6jC8D2swhs63N5rPZT",
+	"7lUC59u2S1/McTX7+eaKiAQv9Q9Z8hWVUv/jvX5nDBEFzqYJjUAtJwrTRJoPmryj/D5LQdy+M+jJtVRk",
+	"AckQbLwgCzleOgL8EPQU+ahKvnlDaQpNBSF6cWKKZ4xLRSNZvg8nguB4DYcJsxI7dyqwoiZtAIwbqta9",
+	"cY8IwQV82TnbzozO6qez66VTu1N5tNc6d7DkTIITx54se8Xk1GriayPRATJuuHSWxYrMAkP0z3mC9Pbo",
+	"Z0PY2YHdw4HZwFBTsiYnLi5oHBN2q0xn6r5quA0yuQ8mOq5JYY6vjKtlScRCM0XOjEsUNpkREstjFOYX",
+	"QwidS0TVYMLCSHAp+1zQGdUfwCaSxqfO3YUkVVrJZQrhzNEGr1/gtXOmSL4gEC3Qb0x4hJM+Z8kaBkyl",
+	"VpGviiMuZXaZ6Zj9hRv1yCTiK4YWOJpTZpxHNWbyyy+/9E8KL9rEG/KEM1jkF1gWtDB5qzs6x7JfzJey",
+	"G2v9YnBiC1dhZRaptmQVXoNAecGTO9G75jxpVre0MAe/cV0AvmRXOKHxrY4Vvggv708xTUicrbKh4Ywa",
+	"F1hFdriOZxyjEDihDJE2XiyDQVeUm8SRgXOBsJ8ludVZNXibxwVHs5tgvguXZJ17+3IntJ3E3VggFIbf",
+	"REvWh1SnpFc4mXKxILdLSwv31b5d3Aot5VqTFrro3oXgl4Shv52+eR2gCxyjn8+e9x8HCCNwLiHjlDNs",
+	"NKPDmGghdB+m+RovCCQ03eo0tVzoK/1ZLQks/+eM5E56BpmGeoBcmWgyvkhu9wRoksHZp+1GuNC2c/Tj",
+	"JOEra0XEFBtRnwtF7rQR6/2VQGgwMeuQu4tDYZ19jYfCXq8fircJZncy4ASz5tEmmNWH+o7zxV0MVXC+",
+	"aByqvlgfqnH73cVgjUux2a8Blz0DVviWz+JSQAIs9UnZTJexuVhIUhYZRdXlQGt9O8/PRu8076Q2jAta",
+	"T0wiGhOEGVnBDI3v8y62xPhVG7fEXK5vyRldkDfT6d2MeEH6fDqtjtkZiNbLAnUhfDr1jJ3zn7CY3TJF",
+	"4XXCcdxXnPcT/XU7aCjKoRLBb8KkeZnccTAtFCQI3Ht4gH6kP6CUJUSCNjels1SQGHGXlXPfTe0VZut3",
+	"1g1yu5wIK9KHoBIcFshac/4YMy8QXiQ+NjnlmTFsc831oSm4RKCu4S59LGfrJblrJ7YW71t5skEPqFH6",
+	"z+Xc7ludRlr+doMerGlAq5TOgW29QGDjoHuYrSdME9L9AQqrdnGIJF5La9B8P+lRY4udw/smPVf5hs0H",
+	"rGscHDETBskADx8dDu8P0AlDZLFUaxQJAmVrOHHaFiRKgiOGcUau21L/meErTJNbVzTT/LuOc/q9pMiW",
+	"WCy4SRbQirNW71dYTlwmctCWsoSgKL5yrCcs5MZX1rcZhs7/wxmzqRl6sxKubT1INsLOH6N/vyCUzcAN",
+	"NqXadDk2toktUdGj0WN04rbuq92dI/zMyMcliW77JFGmiGA46QOlgy8L4vTO7WdEhXEHJnxmq6qsPQxG",
+	"hN2UcxqHli/IdLnkQpH4lTYjbpn8so/3wYgBLufsHVuP2NfcN3TsQJtqPiMHpGMAuTuZLAUvU/4eVyMb",
+	"1gjBWFb9YhFtGzFUSm4/FYPEdxKbst/uQwC6OURVilPXRYSNJ/9homu93D1vI87Um1np6vMuyVIZr6+T",
+	"OVqvWApNRIqacEixrnxD0JtJhRloFu6hi7W/yMsk4VUSYS/JejzyFITeZeVTCWOkuXgCreZcFup4qNJ8",
+	"N5oTeYxYmiSgz7FqDcKonEf08KCYR3Q0HD4aHR3tHR48OhgeHY3KSUX6pUY2mrSEapIRpJ5RQWS3fTOz",
+	"3JTZYKv+tRQ8x97yT8JcwN3EdhQ3shIAR+ySQOE0FHHoRckWItaaMuCOlChhf69ECHvDxjXIt87kcTQW",
+	"R1oH6ZSLMh2+I1MiBBFI82GclMcxunuKtDkMG5fe3ldcbnuFcXVTay54QjbR0Dt9D3AqvrQx19IknkOB",
+	"5xILxcAVmQBbynIi2159ql9ZyXscbpHr+KmY6fPepP4A+dgZZYMtMoQS6EaJ6ZWOX2nHKmcnh4DgF/9D",
+	"IjiEhmvn+D44Nr4WnLwtcGabUVpN+82MB8W1pqoZ7QC5rOgwH1VoDQpjTEACL1oTLAKt10IGpf5tSq+0",
+	"Zh9mczZaByExJMKaJHtbZxsYFxBPHFM0SkVZmpS46WY+sxMT+9967P9XnKziodpE/B6RewJYFF+Vla/K",
+	"yvbKyqVPBT4znMDihfyzf/L2Zf9Hsg4H6HTOVzZXhrOovAiALXM+Ov/bb8NfL/8+mg8Xe8njJ0P22+Xb",
+	"fX4oHskjNUr3rw5Xjz4erUe/758c/tDORyogI/B6g0txXio5/vfB/ifvjn/VxL5qYl81sWvQxAyfaBZJ",
+	"P1Hp2eU3jGS5U1YqybpYyhassW5GGn9VVuB+sbY56luttbXzK4tdXW19DnMQhU3vfE0+KgvIUNsT+EL5",
+	"bf6FK6GFViX5hak1trEo8GMVc2k5yyphxijM8ShDlC6R4gG6SNUEPLKmgoqyWYBCB/cZFkqFSw8vk1Rq",
+	"jbYCghn6tFU/emmt6tFcsP5cCqmW5tsuK5PFJtqMBUE8itIl1fPmvCxgW8uKHg7bQQUaEVWbRmtdwnc2",
+	"3AiziFhInk20+KR476dgNzXPFs5teMCkmdd0qc1aRh1VdcOH7P12P0ALyqBqr10H4ldECBqTzZwkO7Jv",
+	"3COfMnDYjQ5Ne9unMpzsNgPM4HabKr/uTDctIP82V4JVRLven1h6YEdudqQFzN6tKchhFG9NF6fmgU8F",
+	"JONtEJfubP+KOKJbropPBykQdFnzcKuQ03CRZkq74uEShVPfxMIDvxzKtq6i/BTmu0EoG7ba0cVkcToN",
+	"+66rOoyrJk3fYcoYz5QgC7K4IEKrxS7bIUooo9E3gOM2nQ7QaSoET03MUi5xpIUsJE4s+FUVWeUXmiSQ",
+	"Vl6KriqDakFjbPSygk59WLcfqsSU2xOTyanfAMCym/h6Z56okph90aYN29EnWDqLHBSvAXqpJEpg7qAj",
+	"1RQiyDq4WCNb+AxLaaDT6ruO2fpcU7+HFeBLAlgLMqWQu2lUC2UjUFNByACdFFI1oXQBYXMbpMlKnqHx",
+	"QHgbKZ6UN9/Ou4owcxcyfM4Tm2XRUKoL+RZ8irDJmoc5XxKylOXynJywf3z0t7/v//rD3quDfz48O/zX",
+	"33959u7s15/39g8Oy/R8MKzZiBUAs73+Iy+kx/bqgUcn2EXCb755J1FWkEdbFAsXj18jcy+MY8PZfHbl",
+	"NXO0gejQUKaVmizjPl/BUTDuAGdCeE5Y5IfpBc6qH405I8cG2gsyuA13lUjitfmEqgjl4vcCfcgwm7Aw",
+	"ZTEPDX0K4toW2FRwgggWCdVslS5IULUXBuh5KuDbZrASLfB6wi4IwnGcIWNaQAvNg7TkMokq+l9zEl2e",
+	"U+YWHS7qI6C0ZGT8XM75ShvtBF/pX4wAAhdCzMGyd6PVx4KImf4vXSy5UGWwDPvl2hnALZikFvYTfKd2",
+	"vQ3UKCTm5QieYQYHnSeiVVBGCx43DjkZEtN4gJ57RWCA8AVUYWkJCftaRh0pw4u2O8eahdstOMuC3sc+",
+	"TmMKmM/6Vzydwo8cL2k/4jGZEdYnH5XAfYVnhuSr9+tTu4PJd5vsfyr44jxXqT3mgilfdKCVmKGwpluH",
+	"RSqpHltNi4yrCSMfqVR5bA8zpM+WcWjPCCMCK67Pv+JLhAtpQpACrF+PFxxywSAImBKLRdUsUTbQEO7/",
+	"ft4gXvxK4UuGVoDHs5qv7dlaa7ajGQ7kspl6Gs7QMhVLLkmTorjxlFR0w89RBP9IZ6WzhM60WQ8YLI9J",
+	"bMtyjXgoOnAqK7p/LYRTWQecJF+4o2AnnYWf72yBV5QYsP6snlDmRMXPZNu82TItKkIlDcntwQaV6IXB",
+	"7W5QWuZ4uSQMPIsVvWhrB/ozKNA06lWAeBITqUw9ZAfXeUWDKznRR8Nh3Y3u9YZvWIrN0YNi8W+Q17yv",
+	"KIu1xe3UDtP4w0bKyoukd9wTwjE4hIbiXFaseWtRzABzLNYfwxnPis8gWbz46Zy5FntfDfPeV5tCWh5z",
+	"ZWNIqyWOUh17OZYClA6KaqeoSh6+uLHQStDTS3P+O/THaX/sjC7Ir/o+YBubdjr3f9zIZu/d8GZvEXIy",
+	"PA6YW6+4jBuO4puCrVuBokgTYoFlYQ1qCkj9zDWJzF/m6521lbMVZfLYFhcYNAZCJLrgyoVotnBl/TE1",
+	"Fq37NRxwkW+OSWfnl5TN0IUg+FKWznQ1zggKpQFuzh5b4LV5tLK7zjzlqZI0Jv0VF/r+PoC1ZiKxgOTi",
+	"ynfdLz5cxsLtLfiM+13xGasuRFi7DcT/LreSu3kRXcq44lbeHtuKT4tQYUiSsuKLRtfrJqxDT38JDr9d",
+	"XGeNOuyJLb//o+mxn9qp7rTBIP7FFKGVHdQmdjZAYdY0MwxQmFU0wR9zEl2S+JyyMJiwkLJzwCknUoYg",
+	"5EPnOYpDE8BeF2pgv5FZD6IMaHPC9HSPUWiNGvMZ63Sy70zIVJ1bR/Q5OKLPJSEsRDGHNJ4Jc+4vo2kT",
+	"abiMdX8dIyUIBjvdYcdrkxxLO0KDo1NgQcWeodnsnaMMJg/QutnUCw6zOPOPmceL3jPvJMpsq9qttMSw",
+	"Kg1XfAz3kjJoPXBFpc+V+TWr4gazKnjCU48X8wn8DrjXWeJngLAsKR5/2SOPYvdFp0s8KmkWj0qaxV/e",
+	"D/tHuD/98O+H/uzEz0jUOKex9HtjIY5oj5bNIZpy5zXfSrM3zH+DQn8NsmFbMVRoKuthkcBTKODN5FPe",
+	"Shr60y5/Bk0ii6kJMsMiNjFdSUwbySjSoyyrpaeXlCFgPl9cHibEDBs0C7eAue5nYANwi6oRODABqixs",
+	"WlUAN624leyNso4aBDU9BLRMcEQG6NliqdaBg6SHQMq10nG5H7H/TEknHKX/YJlBIsVnZjHBPZFXhcgw",
+	"MGBZFzzukCFabpRcmsmhZyLXlMhhk0k9/q6O6ReW19ZXuMTCStRZIJDiqd85g0NL4GtJCoDwO9eayu3L",
+	"6+NilkE4DK9PIGoTNMNtH96KNL/FyXSV9egvQsxmFxflIf5ldPjwMKoM9LpVgdLYe/aT/8tkfXcZXt4I",
+	"LVLCzUKmtJS2T8NXOX+Ncr68K8A9u24LPPRVG7hBbcBfVVg7xluIz06RGRCU3Qo8ak9/ZqVH2fr+gks+",
+	"9Pjeuu5EHVQT11i9FhY0WgqgEz3aP3p4f+wc6VmqEyDlbnZDfnVA/GkcEH9q/eKrj+Crj+DPphXUJVIa",
+	"U2Vkil/MG+nhUl4BwBT2udBNuhLFcvBovgiZQhckwgsCBtffTt+8ruby2U9QiWa2s+HcQehVmud9dzBC",
+	"BwdotLePDg7Rw0fQS698qCA7pT2Sfm2xWSNZmue9wnLTpG3uIoLURTP1OJv63c3MUIAnQVE57Ovixryd",
+	"c0Y87K09gcF+40MThT5jypcppQk0oVmrRqTHr5ASmCY75ogXo9zG62RSwuLM8QTdTCDvuhQVyi7WM6fj",
+	"GAJQXv2XEbXi4hLZm4yQWhA0FaUQZwHWlSpJkmmlSe7R3mA42Bs8quSVHG6RNdQNDMRonw2LWOwwv5W6",
+	"XmA+1cSyOhcmAksSt/YEhG009wVZGNOOOfvbZmkCA67gljRWymxdSGrI1o+nYeN+vnbMeYvKSlpQvRYF",
+	"vuANj+sDSeMC1WDo1HB7ofEMXdG/ANnll3FeLFCgbM3/tL3nIXBzut76Vumhb5XKub0t9DLnCzhznEVE",
+	"sCrES6Gz7u2tYj522Tp4aUZvNhnJOV91OHpVvWc09B25lvytoATUYco9BjXEn9uTUjlOaVOjdLgOMpga",
+	"sZvwWVsWSW84+tvRr08O/zH8p0eebeSrMm3gBXnJzHaYSRtS/7RkgriI+2AucUqrUjyehURo7h7KGUsl",
+	"nblIjxkXzkVBo8ze7DoiTAna0WFkn6m4iRhZ7ZDcnGsWX5qj6Acq1Pwp9tWF6F/17C/0LQEoCmh0NBz2",
+	"h6P+cOQQjLKkSsVjvD7WXAIrzWPxGlE5YRbOWp8GT1egPMEaeoCF01SlgoTVDtajo8cH/eFef++omuRa",
+	"PTBl83ab4+PaafoX4STH59IzAq/X/v7+EZqmSdLXI7jvXZqjo6PH/dFef3/YlKXdeSaNI39OfNpKDVy2",
+	"3I3zK2jbdYG2UVnRn1dznuQH467Q2/wwWITFMtd9ilLpJnHHrhHP1jbhM6tvQL1wjqc256n4UtDU9Cmz",
+	"cGrHpWF/Y8xZ1/0wS4espKl7zF19jp+KAXqB4xgsxa84bDvWMVQLzG3k6kaAZIt8ercskTLrLmHKFjFh",
+	"oU/hBbFKMhSTGywHU+E8I0rmDGrCMtGdvf1ijRKCr2xvAp6qsdmiBcHMJP23gdhOTHMLlDJFE4tra1dq",
+	"IwbtH5/fXg8q7p+NaVTOZe1IbneeGhFqv6o8X1WeryrPV5Xnzwk9m4qkAUUg3xbrwgkQRpJEgihrzhoQ",
+	"eV5p4FPocJNVQU8Yn47RUqsEc6WWcvzgQZj5wM1jbvuzrIg6vHPF4n/ghigfLMhCRjjpBvc8oJEsrmoq",
+	"aF+QKRHgzytT0V6Zih6WEZs8I2lChp5M9Gc3S7kb0z7Nlm+SmZv9ZSWx2c1tBk98Vm5Vya3xpfnLnkDD",
+	"dL/gz1u0R3xBJJyjwY5qb1ZgaxvOU1mGLLrNQsRLyjyDBQDCfIDADorN9I5RyJeEZf2xsEI4SYphz0uy",
+	"hqrxS8KM07hS/2av10IuWTN92SKK7LAWeI1iDiToQshbEeHb7CNbBAwFbyyXNsP4RkJDDrn15x0geP7h",
+	"h55skRbH/xiFWuU0jBgzROMAhakkYpzz5qXgVzSG0dlXQbTMbNuXr75WTnAelQB6dbtSppci2/Uf7zIa",
+	"skegG6y4dTUpUtN/VuvpsTTcpY7W4gYYT/3VbXE8u8IzXQt0540F4a4X8DMob9Am0njXHK7cSBeO+7lo",
+	"l5UZOWkWWl/qccEenkcJN9EwQUy6Vy/omX+cU3YOTRc1D9W76sU+KHxmG3SnJ5jFNG6IiBRi2i4FLWut",
+	"uSRCcjZAIUTIzjXPDQMUgpbi/oCA0rl+ezhhUNO91Jp+CBmxS0EyIjXMU2Yfgh6ahYJxL1Z89vJN1JGH",
+	"vj4F9rE1wR7Z/i+CRRYIK4thhaCEvCyLjx4ftCXvHh0dPS6K4KOWKG9BCucLuoXskpy91nd2NUS7v34B",
+	"NsC53zA0UDgJ0WJBBjlShQnkV/nPybffolff6v/V01M2QgAvxEZ28Orda9Af5luA/JjsMnf3OWG+HImf",
+	"sFRIrTiK6Yw6vCOC4BHEUs2ON5NLb2+/IljLhl47aBtYIltaHHqJyhtWovvSXL0csCV7M8dW1XO3mUfo",
+	"xPYw43nmnLkkrSfAYC/a3mUmU9V0kSDfmxtDT3pduZ1FB+iowpPnyoImdKzy6OYpTLhMxcbPPLG36Scy",
+	"O8aXkZy5WGYc8pwzCU1do//KgZrGvz6Mf37SSXErGrV+GEmTldiY/lLMq+0CD71jSwhfgnTZV4kouzMQ",
+	"lzlPNvLfF/qeUk5fK7XARr/JTmVLnl6+H9+YhD0+RaGFUjoHKKUwKPnjrmtdGnPNOnSucCUC7WYSX+S9",
+	"ITYmsZu7AOstuiRqM9Ab3OWw4fh0ug003ButorolaEVcNN2ky9maAcIo5haSOrQ+IK002WL0ECw0ewLD",
+	"46q2SSUKjVqon8mxmEuvCFy2e8QXptzcQuWUuUcRCTLTOSv5kAU2su9DE51MBm2AtK7x8zlxaddtq+s6",
+	"WWeZVCVS3vi0ufkF3FuVjxmUHc405IaMtaLbzjHCZmHpd7W50jrKEBcxEZ0cbDYdbkecTV8StNettvAW",
+	"GZwZpChBkL6OcKJV8vV2XL7iqPMKOI5mHHEGOZ9QvWIgvAEG0KVXAw9XtyDptsI+hHVqJoA3DS6ak2qW",
+	"NnpNVvBbFa4KgNYRT5VJY17z1CJdgS5ZtCiLilHGE60Iynhe7dAFhZxwK4gt8/UoTNUzV2CNubrzoYGL",
+	"+DjAk1xFqi4QNCTLqidzf4YtCmMcIry2UkxeU3D3Bns/tcTOjJoy5WKA3pomf6aKoOyHh9RrfW+1WLT3",
+	"ZC6oVAso4/yCXHR+38JO+MzXBDpTgloudPzxBWA2wL9Yyt01occ8XemoB0K/0DpPy3pj94O3xALgYfd3",
+	"neZ3IN/8/U32uwnux3jtbDhzDm8usTWbYYPJ3TCgwHYgrLYkus6h/fkO8c5IlDVgiI2nqDmNx9xVaNQC",
+	"jQlM3Stl/k4t0ymJ4PwWEJZbivKKb8vBqo+zPuyjYDgcfj5otb/+paunoKq+2t+Dhlm3rPwWwWBzY7cw",
+	"sHuoHgkmEJDqhABecJB8WcFgzpTAkXrKo9S5o/xSwLgHathfb5aEnbx9qe3vtAFxn015t9e+xguDDHBF",
+	"hKSmS4QpsDCDHfQ8M+FLwvCS+vey8CI74KLWuT8YDvbLOp/5yV8tN5fdpgPYLSZHxZBgZeyVrXMTCczK",
+	"uU/6du8pVuSFsxy7QjBrpdq44JCkbAbiSBFAfSc4dmuuWSbgFnjQ3BIeXcqWjC+XfMfFJXyIqmNEDP5A",
+	"OZy+1RF6itc/6C9WmZEHI2OL0EmpZqaWw2kEq52gf+XtYLpqTVIJoqJ51qYYrwOrQCEtwPaj75H7l+Yz",
+	"fgVp0+SesfjNNFss0wRrK7/PUw8ikuuhpb/rXQqS0CviKzk/QQsipebB4KFZkYs555ceOaeUJgvpz9Dg",
+	"U5WnmilBK7rRqC1QZcr/N0PN7GJndYpK2SluTLKD+SH9yO3m2cEgTQzWGxLORwC2K6uPzpQpu3tgGmtS",
+	"8XHY6AnR9IIwkysiSIwOh8ON+uKdtlFy6yMbwcdtxk59boWdNJ57NadsVloVSEFojbUWPdPbRVpB7G9D",
+	"c9SRnH6isqn0Rilu+/L/UpW+IpUq/Yp7phJ03bHN2FYRifZx3TSw/haNnhxnLvdZ/urSb3Xp+3wubd70",
+	"rBlWJsUqTpjqWaxLhDJ7KTHjNoG72e6x4reb3eMeuo6y8Uw3+NLsnsrRqC1EuCTQLDoc2+Q0CV1WubB/",
+	"GqZpegAC5eu3kVjfrsUj/Ib1nzN6RRhKlzbQvXcA1Q6ylEZlPmWiMeY98G8cV/Kgsvtq/Oop97ccPcnr",
+	"FHIolWvwMU/TJNkq08YMrGsizxYIdQX7wjrTK570jeBp/IoI/cB5hJfbtFzR9z7ByzrIWXfksWtyBee7",
+	"UBtSGRO8NNVuPmKzgTu6iN0GNcCB70pFn0kd1waWfGcUVCGGFjpo3tLN0qPQIWxr4eFw/Wo+Mz1GU0HT",
+	"0XOW58x8WQIkJ8k2rmtmLJ2qbUTJnK+YbcyI2RopqhIyQKepEDwFFj9hcokjIiFMLciCX5E4y3lX5KPV",
+	"zcUCJ1SaaurXz58cGwcZT1A0xwJHigg5YeYVgGBSrVB6KgboNefCW5n2BTjtzRp/LvKvYwTXAPd7Rwxr",
+	"u+SEu+RG9eNRgZ2tR8GArExwnCcEWTjbAI0O9a6NHg8D06fQGxDbbzWZ9cMFg+rQZ0E9W2Ca+NqmIdLX",
+	"lzKUQSCbw/29Pfilr5cqA7P9LeWKslmgbRbb/lJMGGVXVNKLhBTOYZAFYfYODxCPFFGQPPPz2fP+Yygf",
+	"1CrlYkHi+wP0I1lCgvFKUKUIC9BFarLJZZ1F6EO/WGJB4gaI3QGyCLymSbcDRKvyAszYYJFKRcT/sT8O",
+	"uJgVbX8CK1ax+2vW1ka7v+CbrJ8GnCQo0tfA7xyg4XBswIj2DsbDocn005wZLWjM6GxecQWM9sZVX9Jh",
+	"aYCHJSZ279774egDJCD/Z+/9sL//4f74/bB/6H7S37zv5UzP51SclJN4d26ZAjBrmKHC+7T4fP7i5Tv0",
+	"7mCATpBmQlzixOK7opD6/MKmRKNS3NF2jvUknvCY6O16oklwWQQH6JZxcq1+Uz0wC7pHFN7m7lf6vk+w",
+	"1ZqLOO7j11GSjPXY23dnLf48UaFoRJeYqXZARSfQDd/fWiHS831b+EZZM/IBE0qeioj4e+yV3W3mzqJx",
+	"WqTykjV60p4VJYm4om0frcLxd5q/h2wLISFPnWHCGzZDX8nQuM1B6wANqcfyLqvJ3jiKbQIxhZMiW5td",
+	"0qzBZdGXYGeQ1VblbR770OZxmiZTaps5lhs7Ql/HssMhf1m7k6xEYgWXWDF0VD+c5aPiU7IrbPaHlMVJ",
+	"dyvU2TNFButGLAcIWAKWytxnWWxC2SUKtajxRuBUYy/6FZZoqmX0sVMyLXQ1dg51FwDYmsCKjeW3RGDU",
+	"w/fRu7XIMtajJ9hpLD/pF98sx7G7XKJE+5uHzyiucOIPHC7AuHLpvse2Qgf+Ds8jnjIFld1leMPR3o5+",
+	"e29gscXf7pbgAqZWXABJsIjmklQYbv5zx+NovddAE1ucsgw/vNMhKx4uVToIfr/Pzz5gj5cqQ/MoK3YO",
+	"lWNBFnJQ0E8fTOdUFDOVHtRLvFvt2Mnk9LsGVBSzhh0PqBF9eqO2efAU7nzFY9K4h73sfVts3TtbIdsp",
+	"PaXQjzvrxDBuU0jfTBFVMjOe1ZxIYj0VOAbQnIlpPm38F0ssJYmRNk8DRD5qeY3CBY/plBLx7KMiTFLO",
+	"bGYoXSwTGlEFDfTDwGZO13wYnTMiClJ1o46oeUfCDYAcGOOB5RqGl1Cjg7vkjG0Vx4ODz9McjWcONEdX",
+	"cEjQUpuXsM9EuC4i2Og0ppPIjvqlJSQSNyuawz+EpunpTgn2VpgKNtbcZFy43NeXw90WyquJ+hbJr4qe",
+	"wKYF1eyr4v66PKE8x9rETClDeCYIMbX6Fox4sdssbl+Xfc0VSkzeKlZjyCWhSVLpPFRXbvNYmFVzr1dx",
+	"3UYx/YHzywLD3cxUg9wRzAUY/WiJBV4QZeqnOCNvpr3x+04Cx43gU7CV1Wi+JrOnPtjJPMFLfEETqtbv",
+	"CoKvkwbgO9vVTFBFRGtrEdt0ynUX2ZqAXxbeXO7sU6fcls4LWv/ILstOI3iTvXXT9404h71ogCTiaKrX",
+	"knZTzU8L7y2NYd/DhZoUUxrNm3hy0Mt7Srwt8KVe0Du1CR36n5q9dWHfNjVX/1Ubzz/MNaNHKJ7YTiU8",
+	"AelnUs0uyVIVh2zfZ43avv2zPKTiPe0MwurORcotDbm8nU2sonS61C7JulA3jyMcEzgjMfeickEGNm45",
+	"X4C4k6kxiucFeHnjNUJqydaVhkq7xIX8WvZCq76eY6hHhy3yXtk00r9U7SL4bYMO70vici6ATp6nOqPc",
+	"mI8sSZQKqtbd3n/qnqo1gNKLFlT2u/CVwsQ3E+RpYWwdiNLyqSJcGnKwilqHwRZmyOOm5kI2x8GWLvMI",
+	"DAjEBZ1RZupJUwk+L4B2xOhC8JW0xLEZnaH4LX/2JkeSsErV1QlDJ29fokuydm1Q5gTHRKB/9k/evuz/",
+	"SNab0aR2PBsNdYdG1fUYByepmmdmCr8kDBYRUNP0/qh1BpUGvBRHWlnt6OhsdbrubeirC9te3oktiFNh",
+	"RXYIsPhZpgm0IM/ri+Ztna9uUU1QTI2aU2HlVn2fzPsdNzsYDAejMjMzP3l4mbMs/Rl7McV5Q+FsQwtV",
+	"1Yk+opQzcJh89z8GMAz+Uy119t5ZZ9xt/j9txJOSKNqov5WfaERstJLhgqcNvMZNGX5nUcWNmP3aIix2",
+	"M159NFv6tO8G/ygabP9cGO4mq7YIkvCpWmGxlcvr1N3bYtq9tDVGpQJ/kwdRJjqXprabrWaLdSxkYjaJ",
+	"GhmWj2Z2ouyaNzKjCtPrxohO+YKAwz8LAEQ8hr4GmEKh5oqL2JROXHA190nL2KsZn9l+Q7IrB6+dX4+F",
+	"osjHBk4Dwy0LyadELyNP+Gx9c5piLcXELx8Lc+xczc5j06IdybVUZOHdCtK8EZVEhGtB+W7ArqJymeB1",
+	"81AyuqoUZ3Mm0yQ7DJ+f6uUfnlm+hmBrtrSFdoVNjrhqXv8ObvxqJZsZWmC2svnEM4Uj9VYPZjetWBAc",
+	"zRF2SJI1Smpaoh/WUBlecnnZFrEm+abs5LKX6hY1TtIGSjWIfuB+8oVZbJ/gw8NDNByhR5UWqXuHB9d4",
+	"nr0bY4betDMv0gVmLuWyw7bAzPHCnu+mXZniBU0ajhXEh+sNfF9BwtQNHiaoHmhAKQdgC/DyQztvzkxq",
+	"aFkDLNgyN3noW/UKvzg5SRK9H9UuIyeMId+yHl7ncFPZjoAB7f6mvOR64NMpjSiuHMLs180iyxLxy6f+",
+	"/aSxIU+wQ0oqZpNUeXiwFTTUoAkE0YzGp7gZ+PvMQRIgSZZYYEWg6WzEFwssW4e2N9wSt0oP7l5Q/vv+",
+	"t83DBWt2Sg1+fScB71gfsAALvrs1ZzaYjPYVQCMDdILknAuVcZZXz16dQqlbJtFoNtoCZDmDlu5LIiIt",
+	"6AgDhbBBJDq408+TgrvReypTIGtJIs5iLNaVHt72cnfpU2kcC/8bPb4xhWk3UfOyZsJ2kjcbvWCbPVKG",
+	"ykprpdcQ2IN1a1iiuym+7tex0+tL3LiWVI0qdENhXM29RKoxox3cS4VQlS3laIl8+W0HrS7CfkY4SaQT",
+	"hfb82Ub6JrxgFOLSAbTX21ejVdF9KWVKdpk6lWgluMli22aepXwnqr8KJUF66iXnvhJppAwIUDYJd1CD",
+	"HjW9+SCso/qQWgSqPJsmFCzCi1RSRqTsCxOKSviMWkP/gsYxtOhQc8GVMimPSmAmbUBL0QXhKeQqQoaK",
+	"IR/FeT/hcBT0N2W6XHKhTHlmajxlxKxBRKTUG1COTBQm5IEgVpgmuzpeY4pnjEtFI9ns0Y55nX/YIhML",
+	"ewnpjtVqbdvTSC/JoJtYd8ylQeEgH5eaQzQmZpuMIm2dZHHxzG+SEZxHt/3LA5douoP7YReNlrispebA",
+	"vw0YrPAa3cs1Aket4f3AgIBRiaaCZKg7E1a4GSd6sFjRK6LvdwqEhaeGhXEo2oWnFkTMINlX8fC+yZba",
+	"Poyuz2aWkrU5igz9/m3wqM7aLnApe8N1eJhiVdWi3aUNott9zRrw+Rlq5XDPipvVMXFYKBdG0W8ya74U",
+	"fCbwAnpiaM2pzgW9IrIi1J2WVaUMEFp1Aij+XNjhik7mf9Cvor0lgvKtSjHsne7BPEeoW3J8ZTfbRPNP",
+	"Nn25U00NzwKI9R0RpLkhTiXlQZJkaus/q3FmuLBdi7odM1lthsVfTXry94fDm1CRssVo149e2dqbjo6W",
+	"AtRam0aUYKl+NqXnHYJr9uUvPaGhJ3rFTMJjBrNc7NewwV5tExVbdqjIBxeUpte0wG+KiUjdyseyJCWf",
+	"ZTGljPqJ/TXkhFIlUX6Xy7F1MgtiFHnqh4e7ZB8fF1J7+hecX16LserHJ9UHypjOrszRpLYmCRZI0lml",
+	"I0l9NIc3ZVHawvvCum/c8DepinhnN+YJQyAoXcFg9XWtUWzqlP0WfX6MOCMQjNKSdo2uKM/t125KRCXG",
+	"dO3JwrWlLLHq2tWOsUWzWE3bWE+j/Ox8e9hSTdCQ1J0pv5aBtZz27F7/EhYO6M753/b9VZ14QVmzgvx5",
+	"m5svcHlbC7933NB8mVo2tZh738kk5rZmX+uLHnTDbTrD1AoJW2r/HGAAeGJJObpu0nr08hjfFSiAjJBY",
+	"9q2roxJ6zx9oXU9sUfXtsJpXMeuR0lHTdoUNEmFk39LKz7YBVMgb+dBMU98IC3SR9VTrhCDara6ZlvzY",
+	"/oyeCCduBsZxakxA829pbBFbZjPDVx3zpfPvlxn1aNtawhOAs8IIjJGOtcuwu/VKQs+3u9Z/+3UHF//r",
+	"NMw82LhpkJ/L7MyRqXA6l2ldL3gkCYm4J0Zheo1rEjEIFh0zQwpB706JfVXRCZW+ejuCQrJPG7P4zKpe",
+	"xyz+SBW9dsxfq3m/VvPeSDVvib66Hix3oG67itd+904qeAtN2265ercoDbs7W3y+YNM6mep/e/wupr9u",
+	"V23UT/kvys2bBFkmOCJx/2JdDVXlFzZRuxmfvatx0TLfZSfKNphCUEAA3X4BdV1x+IP4SLxbYXG3ksiO",
+	"KOsw7WLV1W5YjE7DLtYNf66aXcIt6wTBeZNQQH9EVbC4v2V9sFxv182ZUdfIguZuNlU6+1ztrEhofygV",
+	"rTDwr3raVz3tZvS0GpF1VtaK5+vWNbbCx+9GbSuyxdvX3UqR0B1ilc3RscYcfxcGGdw4kGvT7hSmXB+a",
+	"vr8A8OsXYA+6VUec9H/9YBNEP3z3oJQq+u9R8PDg0zYRTzfqjVspfdgcbqMgbYnG8J/CVE39zhoCaw42",
+	"lNtYWqGGeavFOOhUNbM3bN+uCkRJe2WMt8NXvTAGvQHidfA/fIreHVSBfq61euaWy1OOnVdVzTFrA4qp",
+	"ThpdEEljUktp37LCZW/X2H4DQVeAaTpte0Pd2u57f41FbFV63oC4s3GB3hZDaB3t75MijKvlAJAPbtO/",
+	"TsSMM5wqZBEy9IrOUhp7WH572LvSJFn1iyX+pfrdwqXrgzXL8GL8se+NeANePKmOUVNug6bazjShtt2o",
+	"sUM8ro6K5A2LbZz1FoqCn/m6hc3w9K042W3m2wtvAyy1rThrdtxdlyTrLM8zRJruZzprdgtCr+Q2cW+9",
+	"Q5cJ9jd6OdsV521bvK+bdNV8nuWabXWJExYgieo6gAGwVw3FfmU0/BvEJd7Bb5MPPdjAfNwCfKYDJyP5",
+	"P5Lzxg36q+Pmq+PmRhw3ZQLrerayM3XbDhv34Ttx1mQc+fYdNYWXdM3tWiPMELAvUD/1cajvUyOMmd5b",
+	"LC/r1ZULaGpTIljz0yZiXbRVdJ2WoQW7NSaGZ8uIlN0B5qhCC4KZp3Axxms4v1QYnJObqu3ewo7Ks4T1",
+	"YCx+zI2kCjexNKduF0nCJHblgDZZFSbgefWCstabTyJ7bqs0ZcvdynvZSE8Wq7ZzlNVwNlsiWUhxxUi/",
+	"slV9vrlmIp+pZtaALeEXn3pZsD265Xx27ZmRC5ASk7m5NhrX18ACTCFaoZHiek8FIaaos5JNYC90j4HK",
+	"3CTwdqhoOwWfq0Vrqv9DadAJ/5qe9lV7viHtOSOuzppz1q3nNrXmhN9NVhoImDvQlgs4gB19Z7Y2difv",
+	"do6qVMO0uE6F7KoJm1MPxl4sj+dqOBgNhrcFUGL1tAJudW2TXhCcqHlDczGDRQAwmQm98hgrTUL5JFnh",
+	"tUQhvyz3tehVK+kKMZamSu3mKpEXPIl9IdZca6QSML1RyhRNtIpAPi6p8DUx36l1tfGSnm/bijq2bULO",
+	"F3kny9bOn5XGl6Y93rmeXpeOembK3Wa27ZRssY1dgirSaLLOM0jtnceIpUkCP2O2LkuwHQXYqLFTZEGg",
+	"Cc4X3lFC6ivni8LAmM12vZ2RgdrYdVP1axqnoy/e0XR8rcXzU1Kil3wS+e6UVsNzYAoHoETYpT7kTaxi",
+	"x8bjhptwwJ8dIM3ZXdNHicLqCEOXv+F6giu7H994eA5m63M9c58WmMTQz1mmVOn1BhLNeJo2WwKkON8S",
+	"svzW2VSZLWz+ZOF0br7ZoIjJlmZLdrcQVeX+7KO9YVhRmlsbLbmqc/PXfl1TLnVyH+0Nr+E4b5p/FaOq",
+	"cLgKn24/A16pycgKVs12E6dKGvT3r7Lyq6z8Y8tK8Hn6cBjJFRHQqwF6KWGJQn0AzuGBEBpFXHB+aXg4",
+	"rZoWPz7629/3f/1h79XBPx+eHf7r7788e3f26897+weH1Sy8knavOU4lJXGv/6jF4/tHEfPOtfwliHsf",
+	"MGpWpywBTCbiIj5GAIoLKZhzB4sfIAZ0AUCWeIYpG6AT03B9wvb++3Af9dEoQJIbcWzgLf52+uY19Cwk",
+	"wgDVG2MDRypZV9qjf8a21A/E54OYwiQyGFPwH5JEkpU/OrU9qOkYYfTzu5eAD11ANy2fITy/uhZb+Ft9",
+	"RTZcbH7qv64BdPTR4cPBaG//YHD48NHjwdGjL2w+3SFLHef0qAgQMYB8RKh+e/f8Cdrf3z+ymJUM8elU",
+	"EhWgC6JWhLAJGx0Nh/3hqD8cnQ2HY/h/v4IP9+jo6HF/tNffH53t7Y8Pj8aHR4Mj+N+vA/SKRoJbLQ9h",
+	"QSZMG/EBmlJGBIrpTOsmUar09yqHq7c33HvUH+7DF4/sF3uFExdjRfqWo7Qz6RphAMjnlc9pe4KkEkRF",
+	"c8itg7UJc86G9PbsR98jZf+FHFfz+uY7Ky07CEVfwWDGZ90IfMTx6t3r+vRf+RAmxm281aBqOVUTI2gr",
+	"PmGwtejeU7xY3DeMaUo1DRgeC7hCZvsNNAH8qlaWEa+IIEiu8HLpOrvWkIH3K4fzUWnTH2+H1BX0XhEx",
+	"I28FuaJk1eAkt2AWaMXTJPa2WCvE36SP23DpQnLwiilPEr6CxGDYra2DH5WGwsXuYsbvXA2COPTAxlFZ",
+	"JKFs4fkVEQle5mODvr12Aah03XZdT9kssJFpLDczDy25fZbOK9drGF8SZpLtszLeDInV2/vINE4Ism4J",
+	"EPI/hxD7dt0UCgiY9fEuc7ybtnXIyssrZ3iZwXzYiQdlEiturPdk6+16RySYsq00HdP4M8jZEDKJb4OU",
+	"v5JAaVt82/6afFQnV5hadb+5OwRAy4I4K+Uyc5vbXE90rSX8dDH//Z2NX2tbx8ajs/bZjKALMuWCoNAE",
+	"o4i24EC0Vs2YzxrSnUjmBvfOBild3oxN3z4t3906hPKtdp820tVP1NeJ7HmZrjwO0uz41XrbwFoESAFf",
+	"cSiOmK0hE8I4/Sw49UIrDeS3FCfblwaVD0Wd1TQ14gXK6+KZoAty/rvmFBueOaML8qu+r2Z5w6jK3y++",
+	"t2lrnqRC+nL/32KZ+UIiuCe0bimTcwFZGNbpUD+Ig43FdrUT6Wvkcd7UZUSP/IxGl0Q9wUnS0eJ9zgVa",
+	"zfniM3lT4+nwLfWbKyIuOL98gpctqR5WoTKv+kbafqVF1m068ljvP7cvJTHibMKWqVjqU7DAa6eKHRvv",
+	"RKZngc690CwS6hDBx+ja/msFjkVkMGHGBWzPzVxTwDAsKG1ImBIk0Ov182aY1iYuK9ytXvXRcFP2iV42",
+	"QTtn2L5LE2LB7MB3R9CF4CDhGbKrZHDvVvO1r6IJS38u6vo4OwNRQhmNvpGaAU2ngYkuu0b5xS2rJK2u",
+	"KJNWLTbLJglU66i5XXB5PXms1+kIEXo5G5zA+tIAFdQ6o8+rIla9MfK8KWO12rQsgx27EiazhYLgy8L2",
+	"lZoopUrSmPRXXOj7+3OemrawsJ59exRyJ2T2S1lRq1zcpLI1Q5UGvZTR31JiL2v+VsubgRUNHKn5OEYB",
+	"9bIB2PIbWUChLpNwQRvdwMl+yJApPwW7xXOMJrzh/mdwk75bYJl9oZbAaWjGuSBXWCJzfzkHkfHKqSr6",
+	"eh4bX8/AWPrbuHz29za7fED1PXcJR606OXSCc8A+2+qUOXan9Gm7BXTO4gKVfLQBgg6BhvasumNv3F7h",
+	"acLw3POlaOKdlmQhNiqir969BitovoVGBAiVAJlvkNG7EK8vemHaYxX2uzjRoM3uK+9i6TSVRtdy2nfM",
+	"THD0AG0iZ1R6Ky125Andjvfu5+RPQ/+cnS+5lPQiIed5w5+WfjuG6eWRGfCkmV0mWoXhTskB9ypeENuN",
+	"cpzdNmFa2UmohOVboHuhwWgO74PdbvxyRns5GB6h0I2vn40vLOZPTJh73mp7JaRoU1SSylprKfjN1w8s",
+	"S5xwb+h49ivHuOHsthy7Z1rI7FLFVdwTI6k6qpOgNlpVCacxVUgJTJMBespBi1oJqkiR5r/xJbeeFc5E",
+	"VrRhIUO+JFWylj28Sft59nHJRUOfT2cFScUFWEBtPRjbvZLPIICAK7gbN+yThO32BlAhfqwPpo2OIGsb",
+	"UhUgnsTa9AIaP7bW+Er/Ap/ZfrT6455ajAavBvloepR10wznVO/Numm9rVlgjN5FeWq7LPuzq63XHiLz",
+	"HouGLpzdqM2YOUnirQcCOchbfdy0Wqp//R0o87IQxDJ3IsoATzRHX91qQAX42c1j6upwhroyX9tJPYtU",
+	"6ONe8ltsPepT89qtBq3AA+QZwz+oNFlrcEB+S0m6/bIZt9J2A1hhqhKvS1MfLUosxIm2gs2NW4/iF/tA",
+	"0xEdboB9KB7YoBAPsLRXCwm5o5rta766hWm6g+OYVwvn9nt630AnEnPoi7rZVt7egpSTGXaNfhtw66yb",
+	"dlDoYl2Ajdv9zHjr0xj5qM6jzHm6yYls3axNXtvi21oWFUJzO1TQlEJZFZenu7Sj17P4eMvI30IdereR",
+	"P7EdtxQvKFr33j1/gh7tHz28P3Y+AQdYJBVeByhkaZKEKEoItr40yoqfGn21i75Mu6ijxt9Eaaf4yp/W",
+	"XPWaIQwBjhWWSOpnnEe4yZz66mX76mX76mWruy6kL3hopXQWEIFzlEnk7Bc4QUhTDDTohWYzWV8il2o7",
+	"pVcOJPUYkcVSrYsRxyx/COVfndsUjggnCREogsQpxuFdLM5CFFqncSliW+3bE8xiGttjXGhwVN+1P4wz",
+	"0r+jXklOxILKlgbFuNBCEkF7MHQv/NhfZs+F949RWFQ8x9zG96CMXT9CYmhhB9EebKJB/qBPTAWJtMo6",
+	"tj3L8x/AZ6KnbDH33B3Z39kNCZepIDL7AZtQP02oyt7rDnftb/dQ9gPo1sUfjBJe+gUcTWXt27249Fs2",
+	"It9q9YLeFVg42W1g4rgXmT/cJae8u6vZ39n4E8zy2cEf2de1lu8uXZK1LP07W0ajp2UfIBdzzi/rf7v7",
+	"p5o03FXzh7lURR2tL0dNYhSYnocL2U7LVoA71xk6TYXgKYu1kSqXOCKQXIwEWfAr8LYYDqXIR4WonDCm",
+	"RVtCpSHO18+fHJtupjxB0RwLHCktN8wrIMOxmnV6wtgXl93+1rH9mp5U4MJaR1oSvkyI9URSNUYHehVG",
+	"hzb/OrBLGKCYKxlMmEywnOu/5+vlnDAZoCUWhKk5kfpXjBKCYenD70Kjc2GGsubnesPSpf6CJFeE2VRg",
+	"iTC0hgvJRzUIAxR+DLXACP8SDtCPZAlpKnqAirAAXaQK/J+yts3HE6Y5MBYkNsBB3pyF3ncHI3RwgA4P",
+	"D9FwhPb2WxWZg9ZcFvTtZPLdX++9R/fuDx70P3wLycT3/30QjA4/ZT/eC/6Kvr13TD6q7//znjz78P7j",
+	"Pz+8V2cfJpPBX//z/uM///LhPjJP/nsUPPqEvr3/V/+WJtjXn5esTFpVlrtwZd0jJsxu8zwizLRMvCRk",
+	"eTeFfjuk1W2t9zU7FMxa7ODv1Yut5f8WvoKditWuSYPYnDcYZF6ITgHLBLOT5TLpCrfygq/AoNePas6c",
+	"YNbqrT+nPkctVEkCR7Eb6EyXAOFk+yaFFlm2vHvdEjuCBpy+N4xomnK9j3GSIMpM9pbATJq+qeWiZG1Y",
+	"hEUdR/+gpXCSnHNxbtNnylLS3tIWU4Nb/BZzgtlOEedfQMHmsHuaqzjTmbBxsd4lhJ/DrMgFViI02qwm",
+	"LnsdNFr4+7OzhXfgIflwmhJTV3OeZFCDee5Xk3FctYWrkr8s+H1m8JwL+jtn5zFeNxS3T7GwEhECh5r0",
+	"I8AmSDi/NHxec/xK0ftBpeb9oC0572jYWnJYLng/cIaqfx1/ws3LGCDKoiSNSXxzC3qd6ddNzPCltxxS",
+	"swHgUFYR3cTuOkYZed7zvfzdkC8JC8dg5mpeS0mM1kQNUAg6bjjOFQHwbyiD8qOtrNiUOE9YaLXZcOxM",
+	"MdfO36T1Mb4aoNDGKGtvdLFLSVlEJgw+oNnFCku0wDEZoJAunO1pRgq9IQCDSxB9nXF1LklCIgXvh7ks",
+	"OJvpt+VVUUQQ2/YcplZOSdDLoOlFX8kSE+LMaNH/ykfRC3rFT5Y5rX1TjbaWgl8k3kpYquYoW8MgAwBx",
+	"5G8fdGqYIA5K0GAvMrky+R3UQJvmI3lgn5QPahmObSZGudw8f8l73P+9Kc/akISv0jGvwHAbZ+FI/szl",
+	"FhvxEgp7D+v6ZVTtF/lPYc+L5fmO0Xi5X9MJOMlo3CHDmvDN0cHho/seNmjqwc4N0JfPr2iOFGVXOKFx",
+	"HxQpUFks83EP5pnfpsbMSJtUCOj/zkjVz80gZ36XlINTg0m20YnrpmZiqtvPEG6/s4maUPj2c9S8BSt6",
+	"1TgxbBwk2FD8Cpt2/Po4jW0qCxZEKmuu5uwdSoOmXGjGn6OiGFkEbmKTs2M9xkjN9f32qIGf2RWpqTlh",
+	"E1a7L+JJQvAsJTJ7qlzFtr2L2MEr5mv10LNUrdlIhgbAm9h3pZp240ulIP6a2xusB3be78Yxe/IGxxsi",
+	"atfsd3frtZnv2xJ+/Yw5MOc5hmHn0+9eUTrfXY9X69KatIwiPZiqd4idGOvLpMNRBohNqw7n3OTcPK2t",
+	"78hHBTFRNhLpCQHM8XJJGImRCc24YZk0VkY+qgBOvnEpeuDcbaleIgiO16BGYlYCqKa2aMmh8JQVHp/u",
+	"T7BIKPElo5iFVZz39T3rcGxqf4FX2rwdqchSL6oj7OaA6PB6ISaIEFw0EgNIB+BM/SmmCWjHhhyuKE+6",
+	"dZj5h3uizgTafCGfgh4F3Snyet7V3HFSWyxWUWEr6UfZkqWC9nNIek/rp3pRDmQ0nVNmCi69bMmW9phb",
+	"LSvNwt9gStiUgKZ25zeD2bMsRdQ2xHbdnaC7+bNi7WwTzPqMq761+wq0Ye3QzBb7TL7RwQVqqcCrHD8H",
+	"aA9YbldZaK1MgxXyjUQJnw3QSSI5kibHGS7PDcxS+M++bYrWf/m0AjM7HP3t6Ncnh/8Y/tNjHfn8BF4U",
+	"W82bXpydvbWKV2DRoIpfOhgetXlTDo+OCtRwMPRjbVPVVHqvze9ALwtGU7JCKy5iqVcE0HUzsarJFlyM",
+	"rguEj7sa8HZkEe+rVbrb9prIMbSUHV4OoW2KLccozI1M4+rDSCbpbIBOAcryGF0IzKK56wO3tZW7DbeA",
+	"De5o71bMIos6bnalAO9vJWCBAZbou8VEOk1ST8fK19hhKWQuAb1/6DVU6wrC8IJAOrjB0XH1tguCGWWz",
+	"YyjW5YxIp2XhOC53PVjgRC8Zift2mODJxqnWhhWoabFZ1Qsax+DliASXss8FnVH9Z8IjnPQ5S9Z6qlqq",
+	"JXRBzWOa0wBmeqHAsvib3b3iT8WWpU2/6yUoXdS2aOkHLVj7fDot/WhD+qXf5jyJSz9kHNL94GLifWiI",
+	"ULpk9a7yh8EqK4+c9i9J+Ukb9y4vBkmo5sXlMdu8hP6UkPJAF0TNufnJWpB2wU2dDDY+K8gC6QOESSnt",
+	"I/uprpYX9irLCC4bHLadf/YOu42UZV3jartVuAab1XZveUrZ3jqU2+KupdL+0lTn6whhm5Jf+638T8b7",
+	"8ItrAMJ5f4HZum/CSkViseK0Ti6a5uzO6GGAc7yirkMUB5TaPmV9SNBwiRp9yGiCpy94vIbZQUY2lv1q",
+	"kjaWfb4krPp73SFiZwJ6bfGGqj8BfDCAr0YL2iSs2zrhOO7rtyTY5LWkTKZLk1beX5CYYtdvuKaOOqeZ",
+	"nuwSA7+hMVksuSIsWsNJEcQ6YqsXKOubOjEtGAXDSR90YcOyMiiOzCPVT9kl4ytWdtbW6KAeKzes1jX4",
+	"6FZuWWDTWSL6yduXHhC3j5p8uve2OikKaxADWiNa8bIDwCE2bKUna+urtcoQX/BU1fpMP5lzrR/jApZ+",
+	"rJVkrULY5QUNQKsdRj5RhhzZbzeyNq3LXDPfBeXcQhLfpu4F21xRvW5UubIgW5bMvpEoNK3BJV5fr5Lk",
+	"G9SWSlCRsi1xtSg++pi5ipAOR83UiZW0om2LRV4aC4KL2Bye1ZxG80xXNdlaADZIOlSHFHjGJpPHW+jh",
+	"W6G/gzBorZSxlTie6PgWqedPrHbh3DstuTD2O/XamhivQX/PYU93LqW6zmIaI4m9XeAzSB19BxxekxaS",
+	"HZ39dmCaYdaKpxGdZotSnqztnhunjwDeQTockbK990qEmbGHPVi8sDbnjU1o/mEuZPBCWOELLAkyz+nV",
+	"SWXZXrzWFlKbesOAXlSx2+G3HTvEBNUF8a46T5o4r+QLolWxQrjbZnzosWrFm3JGpQrHWeZ/kPXbDky5",
+	"oam4z8r+UGj4s/U98RXLO4K7dNOstA08MQMULjDDMyLC8QRUgLUJs7pNJPLSpN2AGhxAeFEGwCRlAJWj",
+	"lM0C8PPIAJlUZDmYsBCSerOhlIrOwyUWiulPGvEzExhCls7k5GKGGZXA9YMJyxHbTGcyCxFFlUSXxLhv",
+	"ZcSXRA5QiOMFZc4VZXCASoH64sJmijwQACyCS0aG3+wo9W/6rVWcgdKLaiL3nbfPxoleqMh4UIo6Vg5M",
+	"W2jgrifIV9fVD2HrJEZ5vk0XeNMfBHrAM7Lq1gfe31DrZ1Pr4sD1BJlhAZnQkWYi4NeJIlf/km+EXmg0",
+	"+uLynq8pr9JWYOSb0i19Ui/OjmAvZoM5wrEHbOLziKScL6apJNxMN6VMMJsT+b+fkHwN1po2enMtNDDv",
+	"ToXQ8ERdU+tQ6wyM8EsrdNaD+uxaYaDuDYXC21QGXyPHbWzJ9Kc4KbVtPtVqQYP6ZZv3zgRmylTcYGQl",
+	"/jegWIxNRY8NiJmkYhO/k2OcJKGR2RNmTD6qlw9Hc+Lqfq03gSoUU6gKRAt8SbRQJ8m0rJRUK8g21oJt",
+	"Xde1sSqrUlRVmN8uZVKnDWAdJ3pN6nAdQaE2Omu0zWJQfCBLwUbg1tqM7gq289K95JpzVjzJIH+M9lS7",
+	"tY3aopda6jNxNFs8PDw4tDsPieP6zjF6/u7Z3wP08vXZs3f/OPkpQE/e/Pz6TJ+un1+fvfwpQD/86+nJ",
+	"v/R/Xr15ffZC/3vCfvnx9KxaPqXf8/0vz579+NO/juEd3z88hme/P/u5HRf4qAEH+PvjcfBdU47qbq2g",
+	"ugMuX5vqKEy78HwIlfZIjbmnnrZIVWT/Diqo4Qk/wPH2djKB63mOwAWJbKASKuBjP5yIP4fph64HvVNK",
+	"Ug5FtA2yUNVp4PBu4sbKZ/PkE8wiknSulKF2raQR3/odLdjDU8EX5+Xyp+0OO+ONIIIkkZC6b5LkBTFq",
+	"EImbwIzLOsULLJGti7W5Ie2Icm3A3rcCVpzB7W3IKIxIYhKf3pknOqDTWYLY0X7zSVzYHM4vb6uv6JlW",
+	"eTb1FdXkUTrrX2KHUc7Oi0mfm0A0IV+yEKUpm7xTTJNSCd7UZHrIS1qBi7YX2grvphaMhRdAzNsml4Gd",
+	"33Tf1K+KwZaKQd3s1ldsyuAKJwmKEh5duu7imq+jlyevTwBn4Lh6Sh2XLfPXZ6k+sg9+TQWFUs7CKjw8",
+	"aLPczCJ8KHRL+O5Bv4Ep7t5WdjvNBCiqmVM+bUa4zbUKvbIGCQbayMCDviKRjVUGlZorV1RQ8FY7+Ji1",
+	"KS9ITA+FKd8+tNU1zb+xKqhwT2s3jdtpq7pL+nxzDWLMGbFhBtjY3JzUzMNU66ENVYYDFOqNC4MJgxB8",
+	"LREeQg/l8sH8aQMGwbjn+xPmKReMjTpuw/euWrCSWuLv5/S5dYB3VuN3zV0DHTnUyL+ZPbzLSh8/T7vW",
+	"G+piYqtjm30uFfj7toIC/Cx9aasIy+3rRztbFF+SYrWjFtVYj3liA5p328N6Tqeqocj/lJv0BX0VJVgR",
+	"02HNFLMIW89HZiAH20ZczmvYL46xvz9q76x9zqd6dNt4SN5Mn9qkl/oR9zZwOynkkxl4tgvieLONuJqj",
+	"cheQEHdVPqyXanOsqK1Pmj7sXULPzfGlYmy/GmSCGQGfzfdoR63petOBdvLqdWjUtlXKD+wBvHZT/7XT",
+	"Wne+6iHJOoFNKUniO0Aue0o0L+EJn62/uEi+TS9rhXo1WR2gOWZrmeGBt4EOtaBFFQQG1lbgZb9SC3Sz",
+	"KjpOki7QroCLbR4qGhhaTK8JOGR3qFdsGGa+N7uFXnZIZ+woDe7AnRq48DNUZ2m1oxq1xXJuYFLQmkhF",
+	"RIzXiFwRZpulfcH+1qD3sY/TmEJqsf4VQxnGxz7HS9qPeExmhPXJRyVwX+GZOWfV+zVbNZmlHsFnZY+r",
+	"DNYyR5t1UKk7ygLkM7yU26tB9fROf3lmRx/cktuiijpHAphg26N0ziEv0M2hYvVnZzfLstc3f+bcttBF",
+	"d6pYh0KSKREi63falFRcyOC/ofLazXO8AUQ9m95rqbcSx6sIlELyfEYptSUs8vdu4bzS3vhEgyDFfkVa",
+	"IoIg1EyKxXKAQn2YYoFXDmUE0uP71EA2pSzWmzVhYWHE4ThLDbXb7N3hkovFpUK7mUKlzzkkmxJp2jaC",
+	"gyUhU1Ven17Qy4ZYthnzdzYoCWf2LZ39CwZc6rONkBuLzv2BZUc3iLXcyqwvY+6I18pLgACJQS/o3v74",
+	"8KhSEP54PBxWFqa0LIelZbj3fjj6ANCr/9l7P+zvf7g/fj/sH5qfGrRSPdBpo8mb1aJkyKs2dYzXssf+",
+	"V2GwftYRKIh/QPbVBwEkKXTKMvAGLllro771A46glezZPBUy/uJj2o06lvuxb5PlxyXR1E0HC3ptb/tU",
+	"iqu3dEW+jn2ycuIKR666jCYJM7JBCUyZWZQFIZbnw7NlgVB44ktcyy8dELib3gH8bsdkCGCJfDq9btzY",
+	"/x1AsF8wpOqNaTR/MO7czhlvnKFdi7e6JdOpdLq9aYLMwsvrUxzk2YKFWKupZ6v726ZTgFk934CG53tb",
+	"7oY+zlD/RkGnBpht6He+VoMQD5luFwyZ1suo3fNBw7xbFn9zSMCtf6cKEvdQ3b9PWNy1cV427y+sniRz",
+	"9HuXIONDsBa/A1g7Nm2KLEOFbJ7salY6+xkpPF6DwYCedBWeK0IujWNFkCXBShqXkhnoGnEWoJQpmtg0",
+	"mI8GWNOEry/IjDKPlXGh7SjZ4lu2Kh7AlBxrq0WteJ6+s3agEAP0bLFU66D4TO7S4uJy+1aYhFz+oEdV",
+	"Jq5Hvja1cLToFTl3gTCfGDdrg7LyEOhpeVOSstqXszzCwK23j3b/0VTP/YvNOhApc3Z+xVTki4Wvt/AT",
+	"+D2rfwGumtJEAd2UemtZVJXyquxP9/BRNNoGSQ2iTDhSWxalU4ncExVzfbA3GG7zwRlv/tT/1fZHQrCD",
+	"DC9NvY6vPeOjwd7DweNtPrtTxHHbQn1bgb3TilTozn0ycLRRWjHPfm2KXeawkX7JBHG3lfU6Oli/jAEs",
+	"sLJoHO7DYxSCNCQidEi/BF3weB1AVTpeEHepUEIOqqZxL1YPwOZEkWwGT7jJFmlFNqUSrQRnsxKAaQbR",
+	"ZrgvAODjJC1A4UnbjTzfv0UqFaC0KaRJUqHRYTXc5qW0bBGaAeRs+GAOGARira0mC5GYPVweS52h+WFq",
+	"7M40uZVtvp3erTHC6G+nb16jt+YRU4b58Gg4um86Lv387iWaCjwzCY/hX6DzG2TrgS2j31Ee418eeMpe",
+	"ysu1ifiBGrL9baXmJ95mLj4KMGdTDlBoeSV0KEAyjea20BRaGmYLD/0UlqBGh2MLlbTgAmiFGRwnFEZ8",
+	"cUENqo5teKD4zFSaaj4VQN4iSFAT+Aoy/3v+IRROU5UKEo5RAgU8pk8I17bUhIXk45Ja1z0yipPNZ7ah",
+	"colmgBxukjxAodDbY3oqaxWxittg1znoOSQuACglFlWwMCNnvGQSNTfV7PvyiE4e9oHfzk1FhPm58IeJ",
+	"HLiDb9o3aHNQfwMWwSAV2QFaGLSyZZV/sUb25SbczXkGJqYHWUwRXxBEpw4vy2Y3u/TAbgkHFcunEr2f",
+	"W8l/S1kHn+V89lsg0imG0qoeAZKEoLCMvR7u3M3JD199PRmVN+AgX1ApSXwOCIKyBdHI3GAy12OiTRiT",
+	"T50QfT5lWZMdfjbM0e3mQjwxxd9OrGAG8DZ/liwIgx7ZbK27dOM5SeJshS0Taq0euOuGLIYHy27s4zbS",
+	"MEtD82kGXZNA5IacvqeG42VmDyT2FTPKWEX/6ZKB13wKJpPTXiv0YqsFbuVgIfGDdympyouPWutfoCri",
+	"zrKxrym84q+XAlCyMmXk6+It7C5mkWZ5Iw5dtiwqPJkmXQI4JS1nxzCOU4QUR8tUue4JGfxZc/rEn1oz",
+	"uLEYyh9Sil4Ls23NPi/f/Rls7HNqKPODvfEwbnb8uxOGCFP+esmWAED14c9CkyrbSl9aGKAiwZrS4xgs",
+	"xTpPicuNZeiNQVnMV4BrqBXtavFgnoUGjBlMTmO6lTLXcot02xy2X3By+XLnTq1Im6BBlpOxmvPF2OFR",
+	"ntPYNNL2cNavCW9/dAbXzIa8Z8T0K2g6HBaQCopFpJH115Sj5h668OX2QfOwmNRwyS/JejxqBw3YsiTF",
+	"XxVbGkYTcjuFnuoex4zx/WJaScB4RyCTVaAlFwo6LLYP/0uyanEC1d4xhXYM8XlL1kOhdw+SK6qiOYkR",
+	"tB6aFtcqR2Arr5Kp240I1c9nfVAPRsM/4noRBsvVjCC4IFLi4sHaqo54WwYCcMC+j9NoXjvSY4ceDJVN",
+	"l5TFgE1pWmNBVWY4+DYcoF9s1QVma9NvHZ1kEUOLli/Rwd5ekBWkZW3JkJbCxuFvbufMaC0NesqJLZXX",
+	"A5riBU1MqpMeZploCibQ4NtKDL5MJ/tlusD9388/fDeZDO7Zf/5nMvn2vpcnFDoPDrdqDb+DTRn0UpE0",
+	"8eAarYxBt1dqKRGOY0GkBSyG3UGpJMJmM8D62bBLeeHg6fGDBxZicWCvDLiYPVgY7apNpu6VVhNe9tfx",
+	"gwfv/7/+/9umxxKoxHrGZY7rCDc/P3XOUxIcHU1eI+p2NHZtYx/XdBrHPhy07cXH54mI29ZgvjKUO2Uo",
+	"fybeoCe78fR6cxLdCbVIApJEwpWgQUOd1VfN9avm+lVz/aI1V3NoG7pC0RkDCAS4Z4BO5yAoTL1hVMnO",
+	"XM0lic5fTX/8+5F4/H9//Ndv4mz1Pz+/ffr45U9vf33J937CP+HTVXtsZf9xaUvMK3Pkte8efN9wGL+K",
+	"y6/6959b/85Ocoso38LRbW7s6OC2D32eY9u6xb44l7YZ18/LuLsN88o2QlDc8qBtwNG66xWmsJWqDDn4",
+	"D6pP3Jww/CoevlpTN8jpPUzD1VJ0dXpIJYiK5qVKj6mt6F0RchnYAk6kj9F+9D1y/0KExf4CzU1M8hmL",
+	"30yzyg94ewcsuqCnhxX7AAOe5gWTUEJzsUYvT9+gxw+HowCN0L1XnMV4fV+zx0fo3mkKf20PwfKoHVim",
+	"wu/dKN0MITnJz/FN3+MX0Pa4M5BFDoFlaneCHCZVs2qag/D+bvNuqq1sbV81P7y/lkJ5LZ5+jcHHctDh",
+	"W8nap1gRM73ScT5orMjrCtSs5wv98uBcU9Ze7jVhrt6rGcsZvdaSziRZGIuvmIKnv8K4+WQVWq1T1Vib",
+	"/OsEBO0KwPy7aKB6C+VRAJIMtWJ5rRdzHMBX42W799hiTQxSCFa0UymhqYerqFwbWqwWphYUqbV+lIx1",
+	"mQqq1qf6oy4dm/5I1iepmvvk3CVZZ2ok9P23zQMC4+Qx4vftm9Mz9MA2g5cmsq45u35aTphRkcMAybmR",
+	"rREZoFPCjIvhigh09tMp4BkbWqH606aCw3WcG/f+2T95+7L/I1nn22tGrpfrgmBhMkjNv547JvW3X856",
+	"NabOoIuU1HrgJWHo3t9+ObvvTsKbJWEvn6InnDESKbQU/IrG0PAKwwmYsOIqICVSqWSgBWGMsERQ9fHo",
+	"cAg9i0HPsM127cXHj/YO9c8Tpu88Gj58rO8cg2WPVSqIPnC2Bgo+/I1Ey/QioXJOYlhO69xjE4blerEg",
+	"StAI4WTGBVXzRYColCkRAXKODeiBSYVdWiA2UMbMimVrqeVq75MmEcqm3NQSMYUNBq7dAs1fXj17dYoW",
+	"mDKFKTNZeKBO9B7EPJI1P5xxWxiUY8pm6AJHl8QocJghniqXQWcYS7GzqM2Ec8rahJV6gF8QtSKG3ywG",
+	"6DUvQnAwnuM9SZDV7lyqFY1IMGFzvoKfIbHcFDWhpVZu0ARSVyY9ZLYbSc0lFxzyNC3Ccv6k8ZhNmO1V",
+	"C11jgBXCqCZswv7yF6TPtZywb5G1tQ0Pfq/3f39//+jDPacfrVargZhGfQL9PkE9EtNI/3993/184xHi",
+	"06kkhXzDtebE98JfwwCF3w0Px/tD/a8+gP6E9wfIMvdMcWPuDVTq11kQzADqNlJJoFIQ6joWBDNoDJvX",
+	"nRmmb6pvfjcwV5W5/Xz2xDKGX8PiGHmqBugVjQSX0Hvf3H1JluoYTTU16bHEdEbte6JUmep60woeEEBJ",
+	"jNJl+ZMJJRk5jI6Gw/5w1B+OzgANaTwc/gr7dnR09Lg/2uvvj84AHWl8eDQ4gv/9Cm/TTKGQkhtptiSL",
+	"4BxeBc/gdAyQNtmBQxCYlUIj/WU9Hf1t7q7C2/LrKObFfvIwjtAAfVBZ7L3qRboopwxlwnuATmChENaf",
+	"N7ZU/jCPLqWp1cLw1jmWaG8/QHv7g8MA7R0MDjXz3jvMRDeQ8E/aOpow+I8j8RCEmoUkKRjt4QC9xVKW",
+	"f4Nzr1lgaH8IJgwoJDtilWouGWRZUVDAvcQzcoxCrQ6EQJTScWRNwSvTls1gfkKtFjJeBkNHfIl/S8nY",
+	"LfdFShOoHAFwnuJRtd0UJyx8e3L25IXdBqjrWxAxg5qDaI7uvXc9Frc5vNCL8f54wrCrj3MBGVsTAjDt",
+	"tvMclYGbZZQQLCS0RDb94AWRPBUR0Zs2YZih8NkZnoXH2k4DUZot8stp/5UeaZhZupYOqHRn3RzQg9Ee",
+	"qG0TljV/hiOuF3SKpanfg6UxYZ21AT7HasLe2kJARGPCFJ2C2FpIklyRTEahk7cvQYO4F2biO7wfOI5r",
+	"7powI4ZLBP6Ne69a5zL4Xqi1FC5sotcY/QBCTDM4a/tPGKGakMboYDhCYcpwqub6NRHUHw7QM6xtuSUx",
+	"Kcx66QFDXwvcrLOiK5aeMEZILANkkyRBhocf+/md4XHGUqnS39xH4ZSLCxrHhOmDkN2ptSAOFXF8gQRP",
+	"iET3ih2bnbjTahU0fjYCHH6BZs/3kf4n2BYTZi3pIC9TNP2mXZPmS7LWPN+KRNcG0teB29Qbl1twH+eN",
+	"J7NnV9bPJciMarIwpVcOmgRaSAYT5mmEnQ2u3KtygMBzBoWaF2TNgUyxbVlpIZwVmgIju3cwPLgPHE9S",
+	"NksInFtzYKzjBjw9Zb3M1hBOGPBcS+/WO4QKVGE6aWojcYGjOWXkG+hxjRLOl+Y8Oa9HQjQPBMsfDkrM",
+	"ixXZmjxA55McjoxzNS6w0EsU5pGmsUnvDAF/wchG6M5ZpX+4C4phiQwmzHifYc5wf4BW83Vu22p2Ao0/",
+	"VnMOQbpMaA/Qme1Y6VjqhJU/YlRvy2WcBlNoP4oSgq8MAS20EB8DOYBMtnRH9dLYLQ/KO51hMjmQHA4P",
+	"rgRXJJ99YEu6zPcMQWlV28I5oTMnJwC0Is+YNWxtSvTrgdSUIHgRuOYienVSozACsbsCXVeZL48zZ3mQ",
+	"nwv9OqN3Pn/x8h2KsBDrao2z4poFAyUMUOZX1lSHE8nRHF+R4qZbRLQQtgFf8NT4CsyvYyPrE60AZVJR",
+	"AMRVdoJjt/xAJVQAkdp1NiuLUcSThOBZqmkYZAvUNYOooLZxTaG1riYnqy4rMkA/kanSm2ulq5FNBhDV",
+	"Ttk2uaDMMA1jVWqCownxiOZiYH0lqFKEDdCpFsHuUGTvhRpxY9GGg/JZARLS92tJXJGf2iyJUfL/s/dv",
+	"3W3c2Low/FcwONY3bHWKNKmDHVFjjbXlQxJ3+9S2vLI7oZcKYoEiWkWAKYCi2Ul+zHf5Xuz792Lf9R97",
+	"B+acQFWRRfEkyZbMvuhYUh0AFDCPz3ymvBD4afAcAYOP6ahAmUBrCyfDqTCv9mn5vIZ7L6AaoKPwHIBT",
+	"G1Ms3ynbl4kYDLUVqjsBPUYcAx318Nck4z1bl8L26s4ecI6wLFx9ISZ1vLjefJKbDAm33GbOIcoa7l4w",
+	"GhLdfdS3g/TRKs8E86IFzJ8HB2yYOe/sLBVFrnvdYxM9yli3r50LxM6EsRCxFabPPn58+Tx0vXNf1303",
+	"hHkB+y0668FW87QWZQvOHX9+ziG45N5nhWJOADsl6o6ne/7uPhqWbcqZuKdDPAC3MAh/EkCSthGJRajD",
+	"7ygkOgUbhqcmyBanI1qRU8AR2989jNjB58/wRH/O8VlkAAILB0wzp1+hkJUFd8R5TL5Tyty55rYUndr9",
+	"3V0WT3+jTED7oyM6JjmlgHTCV6Ypc05Nhk2b9puHHTXzCKnqI+O8jL8591/3WCKhzkIRv31myEEaCGFz",
+	"k30AQvlF4QTQIqOYR7UW5AFwQLnTAcakoTYsYfl4R2F5WIPF77kV8Hgy/sPP9Xc6ld1JPOdIZNyKFK7D",
+	"jWvqreYGp6HqcTs7HaWVnyJpMgHwFRQZqejZI29xgM22e8hi96g6PEskMXXRjp08mNSPe1ZkYK543op8",
+	"TbJMXhKPBYX/xhoEGzitTgG7XeW0Dprcbjc7mQy75cAZiyPFL7mECGfsFt1HmahGHLWFx9M4l08OhP/C",
+	"L7JMZ+ELC/cT+ivTus99Dog27R88WcZhcdft7FAQObaTIfqjBmSK0yYJSF4yKBV2S8ypX84yZ84fsfjH",
+	"FycstOKKmfg8TLlUpMd4mjY6iuLz/pCdZYI7/9R9P57Cc8kyoDPjwS5ZghLCr03b2Z4lWx8kwg5IHTTH",
+	"3S/2diLmvjWjb80e7u8e7rh9n/Z0NsC7mjvOOc20OmcDkUgeUn1G/ku4Cx5HbL/lBE3rYCdips+H7te7",
+	"ux0VA88GGJX1Hpcp9D1DLydN82yj8TvB3Q7JI+k58I2FR7kh+BDWjCFMRsHM7/04oUNX+GtHlW6bukwq",
+	"7PTP/AOltU74P9xvuoUZY+rF5w7AX/D0eXQJjYZiGP63fvBTv4Z3wr8bHXUMUtqLroJLX9AwnMhnGhXn",
+	"Jb8HvIVgbKBR6LvCFON4/rFOzp1ROQ+orCP3+I6KqYlb3VPbFMfFvbXp7tYZ/MctGZh6Z8KJB56INnRV",
+	"7Kgz0dOYQoWmNZJeNBVpcEq2pIac+Fc93SA6qpj1dJrqsWG/fhCD/xZZfn6NGFwKOLc7bdhjEp2Yf+qM",
+	"0d35sjhlyp2T7XwEb/TBX5QYoyZD8wubUNI6OalHSqujSk92tzQj9z6pCr+FdXVn+Khgnaf6nNLrY9TB",
+	"wriPDyfXwC1uYci2I1sWr9c9pJWiqzI9bjN5rty6wqMmesQSja6i+17kVGKN3bl2/yBL0znuiRhmAuMA",
+	"2AbAc6PljFTfN6HxmP96dHbjz/X83jr3au9z3YyUETY+Cm64cp6kDDEyg65DR8XP6X74pCSNn+wfLCWN",
+	"n+wf7OxELP6Ab/PS/PuDw/1l7nfX7eyQhxC/kuoidsszxkZ2HQXhXmWs4FTWmcquUEYU4v7HQ97tizry",
+	"r2G0v/heDn+Gd9K95tGrl89evPnwAu6B9JuF3B9kD47fvawVyOCI2e3PqKaHQvGhrLVre41mYw9ZBfqQ",
+	"pArJJffDeRU+8lWO4HBmEoCdnKV4iQk5Z/hg+SlgO5jVGr1KuLoQugp2IOBAnBHktD6c2zyc02axu6/t",
+	"XIkYly0ElV4mtXbNbeBjSE9B34sQ1qy1f63OAuaXPAJbqvZntPBCj6T6FNUyYYbarbxbmN1m0ydwhLJE",
+	"uZRStOPRPwkEjHnHxXyxbhIAVIPs0HyomluQhvuM+/j6qqeGYT567VUu3tFafMfHsoLH+/YW3/eDtwDw",
+	"jseL73ij7XG3K4YhG7u/u7v4rpfEsgXXHy6+/kTr11xN3pM56e47WGblPirxeQhMunjL3lJL59UmZoFH",
+	"gwHPJnRqfJQWWJaBpufX2jEkSGufolox3okoftz21Pmn4iS+RpcZnCQEQ3hCR3/gKMATOt4GS45UE/In",
+	"itSItrPn0wnjrM9NH+Obvu10g8UYfsKoClLLleJWPAW3Bi1Z994uVx107MbSYANkNhqWUo15A8Aj8iN8",
+	"y8wUIu8g3/MlMXMkwziTVlSKBsyG47laWTYUghCQ+v6EWABh7FOdTJY49YTDADlBGMT27zVQswWJPwtT",
+	"dNOvtWu0spBJ1oDh+7WIcaN51z6BrFhFwlBN2p9ldAMB1qakW2vzeRbLXmq7zd3H9Varvrt3AhnTdrPZ",
+	"QIqwX8po3zaoqFIzgbYapWmZ6AlZdOc+z93UitxBqrVrAzEwp63Tv/7W/OXi761+c7Cbfv+sqX67eLen",
+	"D7In5tC2RnuXB+Mnnw8nrX/tHR88rRE9vvMo4XU4gPkfDjVg4dLb+ZRJlb54zRPRYPEr7W0hIsH00QjK",
+	"X1BgrhYRCgS+or9p3iDo0kf0+nA5DOPr1kn7i+9A/qzXTsggomlNTdZcQjP9TUxeqo8Gb2jtLaXKXvHs",
+	"nG44WGbdzGjotqhIXjsfu6Bk55xriiN8t5r18o6ak1dsxQpfvY2xe8Cx+YRalqdYppQMKATwDJ1WQNKu",
+	"O6X7X2Nvb6/+l9b+KBfcs4JV/uh3mfw51zT3vh54Uz4S5zS4R15eiMmqBva5sEGFrmH8fvXq4SuX8VUn",
+	"6iRPqdTug8j9m5hsLm/vrefwXvCkID0eeK29uhOxkgHsdNPz2p+fZqTPIzwEcKDXeuI8d+YFQLowvWUp",
+	"WSV9joGQfw323r29GOkLZSyes3hVPwHnc51+wo2GCKokwnuUSw32Mhh1Aefk3LytnFjfLrvHgsVtmo0N",
+	"k6Dk6kZk0mv6qgP+FGol8Twn3AofA++OsgwwFJDfkgj/h76svIu4IchXn00guwNpi1EqTEfpXg6Jz3Vt",
+	"jOGPQlWGuy6Uc8SAjjd5sgITLYogRzCyKAfeFOCciXaDIwRs21Ow+8zHhJkLOWRnoqspZ9dRHs+MDPl9",
+	"wc75EAPvZJAVbu7rMcKmy7lrSCfgjNzIcNLFVnYU4skhr8W/gjCM3XIhxlIBcP7gYP+AvX//8dULN44f",
+	"3r/4O3v4/Pjlq39E7OcXL/726h/OHH/99s3JT6/+sROxl29OXrz/7+NXEUPQX0c9e/vxzYm76OObk5ev",
+	"Ivb0H8+P/8EeejSizhKpeEr4V8N2Tz66i+utH96j0R+e3VFP/wE/4P3Fv8Ey/fy3DyeFDlzNJiwCRrPG",
+	"mk0Ez4qJS1gdhO8ocClg4WcXRKvTrla9VHZt3Gaxc0tiANkZ2GL4DmIIPmKx+7CxB2fpkaVO28h2KBHi",
+	"QPuIsDu9TAiAZ6RanQNMQwmfFm+wFxI7LnAsQaCQHKDaEPNJtP66hzsfapxm1NqsfXlFGOwDns1N1dvi",
+	"WPkxNKTcLF42FuIinZQchYKl36qi0t1rRrXCV621a+6jlfmS3Z3uKNTaNbfn/xP3+hFs5v98fASb+D9P",
+	"Ppa5vAu9mnZPWgR1/67ZajebtRWseVz/6w6+rfLup8gUWmE94F8WhIuIuIQ4YAvhohcn/HxRqAiu+TO6",
+	"96GlW4up0K6uK23rgD6II0+5Wv5dUT/byVAU/grVY5nWg8LvGhtbVre2BLgZ60GOUw4ZZDd2dIUISJWB",
+	"ENLGZyPsFDHminSHHIhAXlv3oI0c3p/KC+hP840F7JDC1wnFulT1ITc2vmMxOCfjgrEJOPJCf87c7iU1",
+	"OWv3VgRz5ti/K4ToOElUhNI6663wlrwFaYQ93T0SHCimqcKCUMfFiiqA6SKsrc0GGiFHXa66IgUrBN7s",
+	"XgYlot5UMAvsi6vig8G2uDHPl94wJxa2oVq6F2kLXKFtGG1BGI32ysonfr0YGj67EEarlBWP8HCuHlAr",
+	"PH5eTO0ZPNpQ3T2WYGE5EON9DCwmSEGCpcNYbuR0qnQbPcobvuoeeDnBs0rTqMJVX99LgYHempfysgd1",
+	"e7fl0PC0nPbwDIHBO6FHw55FJKI7xsVb3Ic4ne7oth9d9ahVnRPchks5J7ch2nE8aahKIlVZCmveb5F/",
+	"27Z00XNwFl9RYBX8BgjTxBUbMvbhD+A2IYwBiB1vM99WLn0JLfbB8vTLZN7voXbFsxr0K2wfxJcbi2CT",
+	"GzCy3chIbd2I8nytqRhzY9UJMUmomJmvOtuAdqBqKE+XlCAEPuGTiGFX0rwQIOso573n0fEQGfeBdT+y",
+	"PHycw26lwvvgfQ8MG/PJ2so7f9N9VeApp/bEQR9XBhvzuOGp7p0CN1it1WzvNWEfK/HZPueTpdS66cue",
+	"dU8wtXZrZVX+Pj8YX0Sdz481ujM1X6H70mVuWVUIfKvub0zdb6TrwTkIur4qElkZa7wGm+BriTbORAwj",
+	"mm51CPGospAqBBa31sstA/T0pbgN2yWwsV5RWDPdr5QqbGZ1cyIz4fbcZFFxTHjeCVEuT+nm6UqTdEIv",
+	"BnunyxV7GDu1Ee9QJNGd+ocx8EDGOzkZXwUhLRDM/TYS2STnl5PmFI9ErajTpqlrl9DrX1n5TmmZl6nj",
+	"mfnS26Keu1jUM/MZC9LivdYDItaDv8yKjfIpnl/rc5wgOI5ImS+lkbbN+nqMCANpkUADsRBnI2zhzpGg",
+	"TFpMIBDfZkcVKPyQAUUPkL+r2x0NpUiY1ZoIbjQRbINZJjLRYG+gJN1djpTHSMqAVCfnPEuA9BvKPZ1/",
+	"1O261bxKei0u4CmdrC9byWMupHrWF8hvHIx4XO9TQJvkkIRWM6p1dapHmRvdrniSAI1vNXaBhOOHCwA0",
+	"uhc4f0Ek5tR9HS9Py+0aYYsV23evBi8uLetNlgWtumj0F6wNzv9UvZwrIMiLTaF//TTvSxBQJFdTtPbL",
+	"fSH3b3pD69PiD1ZuIXHl+Nf/tlWK6DhJloJ8KDGurhLawj6+gOO2lF+FXFLAPkHl/R5oCNLcWW/iM3RN",
+	"v9mIrFMUJ/xCqK2bcj3mxnEChQDTBsea9sZVPkrAMCQiFVWNlp/D751FAvsscNIgycjIiOTIU+sQY08i",
+	"QJy6s7aeNYBD2dga8HHDWWdgf94070mZjVuv28HP/8RN4TuZNYIa9/YM446qOsY5cWZx6TY629ESGCSn",
+	"HKaHslawAQoFpw/nhhWDW8vx67McT/oVG+abxl5dj2C99wWM12S3rAfFmtrYPu8LtsAsasqThgVOVk9N",
+	"FirTH06Tle/kpFjE1nwhxNBgaYiXFyHk4iM0kqj88A4nkNczjlAWXK9xtEyMBBagDgvwXWXeVKvzqcTp",
+	"rOzcP1hfQr3DAd9uknMJKfmMUjosL9beQpduwiW+osABQUxL+cxQBRD8ZGmJ7vx2PeRt2u+WQUtIM3nT",
+	"LvUKGT8TMP9YEpAUKuA97v9ZX2sjCMqvEj1uO43hG5pg8Kf0SNjSf/kLPPYvf8E+MdLM9jo5gqf0Mj0g",
+	"4kWr44idaduf/1CgOzeia//yl45iePdsAxd4EC91WrmUYszACAZsFLybekp4Nsi8cg8IY9LyAGjodBGW",
+	"dQYznSZQeAJTPMv0mDLwxlKNMCwgNpXCUgqiAOaGViKCZaD1CCXE6xZLTCVkFyZjj9dsTVPqAxfqF1u1",
+	"6owsNHhdVv8+owE9x3RBND3kH4hAGHoGhS6IsM4Ndszi72I/buqMNBgZm5PEGhb//3afxvNmkDcbmjMX",
+	"99GWnktoyrxoGnkBN87kiAEgDCmpcaPMGfH3C0ds9XWMF9L2swcEqN/doZjuLlm5D0KN7dIDer7aWPxp",
+	"XWIwhbrdVUezyMpFLvvaHYYYrAgv2CIL7iayAHG/xa4iyPKJR+OBmRcqLKmYZSubrqDs4AGPHDjaesWR",
+	"EGt/gV/UsN1mC8EI7taO8kwWEfjCZ+kkIgrSvBdW3znCQgBGeizT1CkFdLaheaAzihBnWGjxUDTcnGxM",
+	"EGpw4pHQQUkSk32p7Si0vsOukW1qauNeAr2S8LaO6o2gWeRD6DlRroDdOSpaIJhTM8AR31EVBdp0Oa1f",
+	"4eoKF2WHKOCB4PVMA+ERXHw4izR0z50MEW6BeHDAbMLKRfgepKZnV/tK0y7RTjTVa/Uhds2Yech8zCNy",
+	"ePSknXuvex1PUz0W5SGYkYRT7lcN9h99GAqpwDI8MFPU+bhGemSNTESd/laHv9FwpIJGs7Arda8HmLZU",
+	"G/zK7mb3p7ru9aa+mDRIWUtToc9AvPvTm6F4cbBDpy92s4WTUbgUViBch63Y1YT59QCzH69Uug4Xu5vj",
+	"nUZHhXqpqTJipevIeONmHzqQjfsa2EiIhxdaHVHXi5NwFJyBDgnjVApo3qUm7DwjNOKxbw8TSugZVdAX",
+	"2lYgKUremhJaEwYQbWiMpgQHuCUMBnjD3YU8tSJT3O0lQ54NMPaEbw+kLyBmYFeAX9TL2zPlxBWlYDo1",
+	"6nKWPr6QxodsPZ5DhiSZ74+YWy/Man3kJRcE+fLehrH7dJlMRAxtzFhoPYd0/Ywjx5FWbDjKhtp46nvu",
+	"+0RRy6WOuhBD24ajx2g3+yZe+W6PchEM39NJUKogKXVxjUr0mtSUxfNDBqqaHs8YNZLzC0wTcqM47fJh",
+	"zOCsmrULRdyDjkuF93eBjqbP095PkD2qfp2/tmihBTzVGnHNm8RirTOX9WaxEdNMYT9tcUf3g25m1sKA",
+	"QGxfp8mXIKApHgqcyVvUuqVkRVEDYXymxEPlOxOXYxStgsdfzSTVOmketvfwGieb8kqy3+c8M7/+ymfS",
+	"e+ELWi5Tytd6wG/qrP0J6YmS8ezbA4AJ4GOMRYa7gB3znYZ8Uyo00aVifhLQiB8iFV03wEdTTgrJYVjC",
+	"WrP118Nfnh38d/N/47zsyNTa+83DvJPJSckC89xqeT/10PjqUdkiWyXrvczWh0xXMqfUZwWbOFrLDHZ3",
+	"hZMyMvC7I+hUi7HSkkk1ZThF2G+pwiCOCsZuPjFvfUYFNyb8bspChSNcskS/cnakErrEnaOX6h1HzzfP",
+	"UPqjM9WrHCKV5CPm4T9K5m2243d3yzt+xhOFlmVVu77kk4KmzumbfgD2puq5PdNZJrrYs2u32DItlcZi",
+	"EzxodYdug/F9KX1nL2yyVYtqeBHIxq5O3NgGUsnBaFAryCAf4807QB04209DXAM+90xW2Nl29ECnYbmt",
+	"fB7yiEJ2xvfdLzTdf+h7/+9EORflrLwkNr/ygApC1kno6/28fhWDUIVOmRjNpwZlVd96hpjruoRcBePX",
+	"w7md9Ga5wDpqjPGffGbSsLFIwTUciASI1qzWcG68hLhj3GFqDmXYKsG2OQnCFSjDpuB6VdRgCDLYgM9r",
+	"Iw/NB9c/bQz++7Kuysk1eSH3AuFWWKst0G0VoNumQfl1MW5VnGMbso1NP30R5dg0rILCTfPYUigM5lR+",
+	"4pvwR6FRGHYDKwYTIRCIEbsG+yHTAwhOIntKkIMQXfVdgbF3dPOQxRJ3Vx3YVyTEISJKDOSRS2Qlt/Qw",
+	"bMdLSQI7Mr48esAn1DqUSVtCexnLJ2ZDPrTbjZXdMqcK+RbH5mLKRr0OSrNiOO2L8JotUC9T5GbFk/It",
+	"wQRvUe2sHR0iaXEShEW5gxGKiVNv69PJdcb5VBCmFG4xLFx3FHoEd7nywsQJl6vcykctL8hXjqi80ZYN",
+	"tTHyLA3StCzsqnyPWZl5Xc5HhTRuuxNATBNnIl8q5NRyqqA84MYWQPklWd9u2jV6BFn6ulQ3Z7WclJO3",
+	"fZGJNouDsYKBrmCuxKHNR0wAglPpbAhNqIEAySug9orHX2ehp8U+Ja6pj7nb2+Bcz1oOwPlwpc3ghvJS",
+	"3Qmj4cto3edaia3C/RoV7g2pEbVQ1zVYbLWuC56lE9Q70nQUQZHL+No5h1ldeZo7Co7zEYvdK6QwFnKe",
+	"FDADortzqcx63F/3GJovuhcFdINUy6uVopycq1C0M++suFmFAiNxX1tfiqzt/M5T6NAtjClqEBpLEq8j",
+	"8+nmrdDfCv2t0N8K/Tst9EmWwWKD5LtuoQ/m++04EYbLpNDeDwDNTuCXvYqCEvCuxfohQ3zEVhNsNcFW",
+	"EyytCbYCuCiAQYLcQkCnL43V2WRBZSwWviI7coUSjphOE0CNIwy80PYeaRWwbE/aRqcYFDEYRSRt/frF",
+	"6w/YI58zGhXr80sBvT+vJ4n+E01244w4FmKUws/SigGKduwiQCDrWuR+1hlWRCrLEmHglytw3VzRaRP4",
+	"wH1wmXrma+dN4b+ne25SPsd3zAeeG//jYjBjVLM6D68H5Vn7c026S/855iT9aRPcD86vbeJ+6cQ9CI4+",
+	"Hw6FAgbcrz+TDw2Jb8eahUohT1B2JqQ6ZwaaYBfj3xAjr4pxdFTsHnBKDziFB5y6B4S8Oyb5fcXQGoEQ",
+	"WIyt7bu1fbe279b2XUMHvNGWKh14SepdbwiCajFvR2gnEos3Z8MO85KZSp+64Xmp3FFTYpm9gYQ8GM55",
+	"wXRFzdbq8lvpD3093grwrQDfCvCtAF9XgHNf7X69YnuTRoPLSm7sNrgSana6Y2DoERhafOiMOCF0xoy4",
+	"FBlPSVwbEVX0DCSuiQZ7aam0HbIZMgktysk99p3aPO1HAWcrLWJfSTaNucHSfZ0mORmI29xE7jHmk6JO",
+	"UWIMVQ6eMaTB3qoCw3g+eXyJ0R01UqkwJsfOUMiI3uvVYX4nJ20WJlmk5HRvQpaRMjFnFJYgk+d969Ye",
+	"MMmeunmangCvx6t8p8ZQqdHPu34xfuacKs/ZHxU5J3wnKq0HzEjVFdfQovFeY4oD9QPI5SAbfvbgcv/X",
+	"qFARl8e7dt3xD60eC8T7CjJ8WPVXvHde8KrVKlWWrRen+nJNHBdYIoUejt+qKfJF6E2vrr6vbLF4p00g",
+	"0FoQlovfvf1wwkqKOQ5MU6H2EMtDDPRWJFqTxdXRd6Pp4q19hopK0Nl6z8ZdbO944zktWKNbQygHkwMF",
+	"wVQkNnj0xXDsGl45zGnrlG+d8q1TvsWW3eXowAfwC28IWDZSib45wf9RAU0EMFdzYwt4iLJOa2OzYuPL",
+	"X8EFBQQEZ7n7FwG/na+mDREDVugJSr5q8GnhcVHBf9aZOweRJ8vvqD6H2ljVYG6wSA5CvHnCjze4+Nwe",
+	"oVXnHGy3dEqEJmFaiY7iSlAneK7gAjdckfY8ARDeQxyE9HR6AD1Oq4qD5rk/ybUf8ASZQ9w46Zh1lIeM",
+	"RIDZZgOZKOftA8Nphs+X6hybraLBCZON5gRSOioRXZmIiInPTpaF/gIDTjCTM3E+okJnzD4Ae4nIAnU2",
+	"lzaVxvqIPPEOAoUTiEeRQCDFsDGftPEZQtlsws7drnGz5tJKdb6G9nez3Sr/rfLfKn/vjkbYBbnobmKU",
+	"0ouBMUQPF/urfougo7pV1iVlDUpkSt9tpLFHibQLsIZBI2XI4pH4+GzElBgHlGGbjfs6QgQhbAWkW4ZY",
+	"OknoIEN9jJz7OVDQzGZcpu7zA9goqWvgy8c3SiUS96w+N31hjlg8EAOnltwM2KXIZG8Ss55UCewjMCm5",
+	"mmD5uFQB+JhakbmhZ2KgL1FjZwI4sN0g3vackmUi40YkOa1t0NWmUHtNyzFhA52Jo4BozwTy5xo9AOXb",
+	"6Kj3giegG4tTJM3tPoYViiV6rCpi2G52C7pmuEteKJtJsbBrBvQfwGXXqisyZW6z+8C8scAQujxNRcYS",
+	"mZT7RVyISXteew4zOvunAEKwfCAD/vkVGG619m6zGdUGUvmfW4C/tCJzj/qfX/+n0xk1m81mHf7b+gH+",
+	"8+SHT39xfzFz/jj/rv/IuQGMzUCkz5k0zLdwFs4mYHUWPm15Cc6FfYerPmcdwp3zVuLxlQtxXP+F1//V",
+	"rB826p++W2oaJbCD28vYfuOL9yZ5uvSYdm+s+8idapzhZMcyLTMEypdtt4y7iN+FKAqoSVA+RXsB1H9F",
+	"aDeoHTIT8PEylXZRZYK3/4gFqqtHaVJoleDFPfJTReWuXhSw7ajQ1yuz3mM9zyTcjZ5qpRk5hnc5EyDw",
+	"xvieCGMe2mogE1aD/Vzmi6c+Hr3I9zwwUblTj/P64WEyCxlx98S+ThPj5qmc947p1Lz1Nzby4h5roERo",
+	"WICZb3BXrXYrBOYuew5rgF0InP3sRuz7XEDax/nHZIHQmvZ0hrPELHm5RmOqbRk706OcriuzbpYUUDvc",
+	"ZQmAE4aVJBvFPbDAIinulgUWyUlfGB+pdz55OjkKcAzurCjhbrdo+nX1YMBNSaL/2op2P7mfhylQovZ4",
+	"asQqTZyoTGSxBRM5hfoSr26RZeF/DCqTZxl37nzN2EnqGVprs4rKf2Xf/qnchgHWocGecYNxGN7twhZM",
+	"tKdEtaLct6rUAXmOsVR6xTxLoXWVzdTpfFjGOvgBomVlWheap7u3DdaOL5+J/GGKwi7wkTY6VctYpe65",
+	"m5ukLyhsTDwzt9eUrQxguAZDCIK6pspGu/YGbdc+drd9jGapVudH7tQnosdHKSy2+53vxAEy1vCJabD3",
+	"NIRQhxHTfihPDTqRVwmG6UquZSfxnG587ZmZZydzQqqrTeLWyXXj9FGaOkXTvUCN6COyjPrRsMEotXKY",
+	"gvFlNBuAn4mvKZ+Hgzmn3Yph5XxoNfFOoUaDWvvXg6jVjFoH0W4z2mtGj5ufIs8s3a5JZaEn/IB/Bu5q",
+	"70vgDwdBHEhlxbnIqtbglXAaCaBcYBgUek0VescUWrRM08t+uY54t2StF4FaWolSHSOIiPlCJVQ5LtN/",
+	"YcVeCZ+imhKf7WkXJ0d1iaHZp5OYo0wPxaNfRpns9qEecZ4EWQHp9SHVSzkl2J/Jbam7UpJ4a0HaFTuQ",
+	"AJJltpVJY+tSzbpUP0hi3sWtV/SminZvhVM1bUDP+laP3HFbRHcOzOaYGkzTQjYSorD5yMBt591+AN3q",
+	"zP+qo8rGID5EKnbYRBdA98g0gKBu6NmGb0D8jK8shz/nwDKnzjh0KATLIzaCZ92+SE6d74F3pjyUpHMW",
+	"m1Tb2L3QCZcG+5mcRmVNR3F6rzOQObp/8Y8vnN9XWLN4E1fljfjs3ZVUbH2Vra9yR32VkqFM6dUvGol1",
+	"ehrTeoAiKAgipgu/mmo/WBo1Xj5nnEOAm1eYtfltZNzmv5jaVZ+W3B5bX2Tri9y8L3L9jsM818Bp3Kny",
+	"jutyGGbOWFnYu0kWDILwmIP6XrMkmea7GCu4ESXdPs+fOJk1nLbexNabuF1vYrH1vrGX0eWpUAnP6j0h",
+	"ErNEDgeug9Q0gCUuMXujEiY+D0G/QS9iaPjL87bDeuwNwpO+kFlHUfdSYcBCdhbhhXIXedzErPEOL77a",
+	"an9Gk/kB5rIq9u6rysAWp7JUzMNNeZuGvWOn3H1Z5o8gfsPCiX5W/sPsmc6PBBAmVRdJA+7WuTLUL3ik",
+	"EpGRccPzl0PNCx+wh29HNtX6ImI/an2eiogdD4ep2AFYk2HcF0o/MOFerDqDurFgO8TgtyMet6/THFkM",
+	"jbOln1pHQcfBg4P9gx3n5Guo9XWioNzkGF8uc0alvHVRNxOJ25Y8jdhIWZlCKTJUV6Nwcj4FyCZDtQWh",
+	"dSs5Ipj/RZiiSKHMW3T5yAiGOLOO6nPTR6y4u/1CDC2UQqMhDOhEowcCYMbSl0BHHu0Wyr6Db5iJjuJj",
+	"PjlikNGGYAnEQKh+b9Jgx94r6nLFBvzCC17CODtRGT4dCNY58vIK8lNo4VyUMxujlTdrbtSfNlTLhijZ",
+	"0e/6AFfvsedZg/3Ek4Sv1NOxON+b7Bo+Oxtc7+R0CUJBf+nZpAB0mzLLcUfD0zD8Tn9IubGnI0MvIqbB",
+	"+UvnJgrHpHD5KEtr7dw0MI8GYmC6PD1tnf71t+YvF39v9ZuD3fT7Z03128W7PX2QPTGHtjXauzwYP/l8",
+	"OGn9a+/44GlDds1mXyapLKXmiVjQDh0YB6ClWMTiUZbGCLmgo+OnNYU0v++dz6++A2N514U5v/quv4nJ",
+	"S/XRbHsKXVexrtMOvGxGrG5FFMDfZZ9ghVarY+JeAXJY3YNkhHvGysb8ubBTimnDGMjdFcdrStB5MQ2U",
+	"i/eDqrU43y1X64Imq2X58MBryA3cjZVMxeK3CgStFYLmEe7/1WtDZ14wzyF6oQB46V7pW3RD5hSxpcNM",
+	"d4UxmN/xNoWvQ9pv7mMdi9JjprGC4xIgmM4zwBpOXw9CSFPKXFY4Wn1fOYMp0cjXOF4IMVzdmsdlu35r",
+	"/hbCG1Wi6j1KQedl+Z06VSa4FWAb2173WOK53XMjNpF59LvVF0ItaRFxL23DSIrRDxaCHxF7/eLkp7fP",
+	"2+8+Pn318sNPO1QliwII+N/AdwmxjiMwrjzZ3TjT6jyajXgkLEQ58nbO+xCSQGQ4RUCgXF5pywynojyq",
+	"FQ+xHhCXCGmfIl8gQD+C8gkTu0d4EY8z1Qmf4Evpgtb3dEVePV4qP6fLnpQe4/tJP27ibRHjtqMAo77r",
+	"bLWjcAVFWh4E9D4+kFuisQu9hMsTMZZPoDRAIoT3w8nxyccP7WfHb569ePXqxfO4weKPL5/HRKTn6esw",
+	"xBN/ePH3jy/ePHsRs0waQRsAtEpHzWMggM/spgZBcJ9nNJH74QJqFnWPmqJRlcJYZ4kBRoKh0EOk1JAI",
+	"y/8gaPrxixN+HrMz3r2Aebzs1d9oJepQKR5TWYEFdkGoRaCiiCLF3sO95v7OAtN8CVwM1qMOC5y3dB7A",
+	"Lye0j1O1cUN2zRTieP2wA6Vgh9z2i6jkC6GuBCZvXiM4r0xuYRG/+z5UyL9Y71rx2QaJVFa6hSkcoAfT",
+	"nB1QpWeQR3OlYh9Pfqh/PxUheca7fVF/ppXNdLowTOIu9tf+GS1VyP8MZxjK+fdQh84fqo/9BFFIMoRS",
+	"9V96/OvYJ1u3Z0MjQHRHGVSj/fqpaBIcF/Z3D8LqZXN8pbzLcHSWyi4ZBmjvL8iceq/A14w4xz9LnObz",
+	"OBPq3IPVzoY4xAcRJnvRScHePR0FKeEGOzYXeTqEIRYbEVTuUSjSwVsBrlZxLpWSzkpwDgaLCwDuuKPO",
+	"hJGJwADORI+Q6sUTLYGNQPQy9M7g77TzkjqDPS8wO5MA9BN7tAO6046lm0NfjyHlAWAhI7JLMJWcneVB",
+	"RkAIi2o6cNXw4VDwzHQUKEu3GuQKdPVgIK0VCVXxwbPJXMgNJMsSMRSgTZVzyGQqWDzQmYgBowpqAKaG",
+	"Lhx5haBTX7jlp1E4PWIK0eUGA5bUWKpuOkrEf+JvY1ib1GjW5VkmiYeo6MOAOQcZIbfU3FxE+cQ5FAU6",
+	"txDTTeR6ls29c61EhFS3+Au35rrXURM9ytzd3T47mzg/KQqDgMI/9kGzMSXZkJAHrqXBuc05yoiEoaez",
+	"c4E5/47CnD44spmg1/cJ40agMO+dNdjbHuzULGx6jcXtZAxQ0Avxxv7NFDN8COQNLBOWSxXv+FYnOFS/",
+	"n4D+mDY2R8vn5yD88fz4WkhYyMLGbAf8SUwVmP5nCkZGHVVEsMQRi41w60eVks4CxlurGltFLLayeyHy",
+	"p/82EiORP9pTE50C31C4yv86PAXtV/evTIcqzcL7Tp1Gx9s7Kk5kJtz1k3D/GGtYT6GGFYc1EKe616NH",
+	"USmrn4kXhhSQDclH9DucnViRdoxwk+seSg3oJuP2wBG0g8isQkamcaBvSgRxWzTcB8NNCNnSkUpYKi9E",
+	"4MV2n86/1n+fB7RLjWexInlXaExW2I1IS2Ksdn4PXMPBHB4NPe8V79Mh80bpEXhEqiDy3FAq6D2j4Gbg",
+	"frSaJYCFt9rXLDsxMhvD8RzbV2NYSJ/cOHqlmoMinFmiPM+9EJ9Rq0KzgyB0QghowHqkzC6kSgp2WX40",
+	"3QKUTf1ijzq/V+eRWgC3h1mT3IPX/3X66buHEf1jZzl6jphEezuvqqDdCFraiPRyCvNaC+HVqjmQxijN",
+	"wcOS6cYKFPKnG26HZ6fwmxWZECr4qh33kl8eJx+f1ZwnAa24Q9lCOTGCX6v8hWv+1/4iX3hQ8ItppG7O",
+	"TlGHp5fqzvJhrJIlgR1+Fe7TvcMfhC2k6q4BJ3Wa6nGRQ6pk2tNvZm36onAmy574HpYARfpLUdoR0YJl",
+	"QiUiCSVPUDgFzBZCUXeIiszolC6epyX82BaEYHJY+xhpDgsDKld/f/E6kTuFzsTlXwaY6bfGVpDcSWxm",
+	"fs6mowNVMqR4dudDMt3uEUXnyTnRHu9Hvo4YB3aXAFeEYPbD/eYh2vN1Z8/vNDrqR3kpmB1rf5gRRsgJ",
+	"Og5uO7peiMQscCjj6yN2pm2/o8gqSShnGZCMRJNHLWoUelTSoNdtIOTAQ6S9QqLRGi7GIuKFXxaG2O1n",
+	"0tgBN+Vie7eUpwm3QRy2duu7BzUCeEz/4XEuEJ+F561io+BKXDdAcY2XV2ZnjxPYJTHv9eC0nZb5ltIy",
+	"PWRxE+XETmsTvUb3Gaq3Bd3dlcbvToYXIw65FFxSV5SkYtniDJA79K1mNchz+H3J9lxL7uLz15a7vbkZ",
+	"q/15Y74v0DNcss3TL1v+YjhOb4dClaLJ51yq9Q5StAQsA1gy5p6bhR7YubD5mdkwJFNtb6yATp0u0AX7",
+	"42R3r+CnlQoocoOkqnTX3b1funs0TJYbyur2zdxUNH2ab5oL/tpEzL0HtoajuJaLthrKFN8VEKyJ7s6P",
+	"Dx1jEADhUX0saYOcpbIZ76JnZiAtSe6KKeRrMz02IoMys1TzJE9/wSUiNQLKyxpVwum5BgzMMiiSvh2k",
+	"cxEkrZUAJG6ya2v3e7Wzr8AhuIWSygq3AZzbnujuyLlNntDGb+EPE2PFYAH2gGBuCwKUvuzwbAIZbB95",
+	"BIAhsi6wfIczxbNMjzFdK43tKKvPgTW/Heq5kety4Gw/4HTKE8PyUlTkvabyk/NimsQntCik+dQjGULy",
+	"bpSmODNksuJqAig5QsatREGk9FxmGfjPOkmnJRmHTkKp7BT5zZ3lUIKEYlLgLe5yxR7GNhuJeIdhbaub",
+	"x8MYkjvxTs5dXJoUwvQq82jmFM9RaRo0sDOtU8HV3Ysu40FYJrhMi7uNLd9Fdo8kyDsv9L0EnJX6ZRE6",
+	"P7R8nEBxi6f284euxLMO8ClqAB6HEwSFtHAOrxLgi0K4zz0ryReM4IIMn/Nx/HV0xjBC+MbdsLzzUrz1",
+	"ZorHV5jBWmO/KqZ7VWG1bzbviwi3EdxtBPfOyuDjJAmSckUZXAjZkhBfOmLLPdjS+vQIYlZHxp2+wPqB",
+	"xUNqUqwViTqqG+pWAJHpE3ZRofsUwXEoT9jnpl5KzuwcdZQRtiT4rUbBD/lDwRGUcBLKaPKObbqHMiCn",
+	"eTFA0VpkyXTGF2YJQx9G3ySmo46LHTCo40ZwKviEcHSJgJG5U3gU4KruaYY6ZEoTAIo81UqU/jhtPwef",
+	"WmHJ5hq6Ddd0Xd327UbJb5NV4iduSl3utsH1IOlwT+XueygaKK7XWhJw2Vh7KCMky2GdEAHGtfAEbhhz",
+	"/xL2VS5Pv+2w9nXJhPse1V7LMFkvqI1P9qQJoKxmMUuEC3f6dSAGZ+54l+N+7OFfP7x9wwYiOxcMnrJD",
+	"HalzYUBNtyDKVVXVXzBL2miTxMxYPZwCRHHbUc6LbVP5cAGyn3fFmrYVmBl1u8CSyIqKwpkQbtkm3kM2",
+	"lk/WMxMwU3YtZsIyvi+sdB1W+rsqKQcVGRB1yqPPVEhTWs5aVECDh4AaAq7/XFX0vcNJLOMVX3fArErq",
+	"Pit2ka3kkdjK4tsGMWx9183RR1QWea3u6yMPKl0C8B4MukCwQMh3c8PA9xM5EG+hNmiLe7/9zASt/jKp",
+	"iYAH3nqy3wxans/KhVtBZZQN2MrEyBuN0TcYV6G5g5jC3ZdNo1m0PftRXoqO2hhtH2J3ef1yJd4+KgPu",
+	"3Z/mwK4jZjRI4Y4KZMRAHqwvBZO2XaQFsFPY7KJkhG74njJImkDZA6G8hzklfStqNps7vnsulfqXc03O",
+	"OB9zX7NbLe0XZZTmCvzbTCnBTJQmUZmHkBXL/1Kwoqt7ZrSeoAr5rtlqN5sQxeDwrppMUyWMuaKXRmuv",
+	"dK87e2MhLsrD+dlvuJJJP1u60HxSb1aWLrg/HBYHdsmLiZeVdMSXqV0ovXxbu7ClGd7my65LwzsNeg0a",
+	"fpHz8eh3X/9/umRKTSKLWpEwP9dBpdq5ebwMi3URjmFtXfTtpoBoybaFEtd0Ck+Q7Du43We8e7HeCVw2",
+	"dxNeRVYsJTHWK5vIT9CGKRxvMq1ZNLFMj7PW49kSCu0EEbJ4r2K97d5sOYVf1Tlpp9wV/5aDndcmie53",
+	"5ql45G/Zea+ERPuxPDBMJpWNFqdYPnPr4Uquz8WNF2dMFGLVqgOr1nL8vzOxUthGhhqmuW0ltSrwJ3E1",
+	"yS/DbBmZNRhaZTQGBmOAx8zgO/0z1hTRP+MbfoJJbiynvZea+8Zh1rA5zlLdvcB/CuVG0PoenWOQpe7n",
+	"fXB4P0W1kqe6V281YceEB1RccQD3XdmXPnySOaPZLY+mSaNz00r4pNZuuTHQtU+mRr53xbWLnrvnRi7A",
+	"R5WX4rTU7L9Vb7Zqf35aQUGUvukcLVHaWdu82DbauyxG4YEp750vEPIdVcjh92KY8q6TtWlatl2nB9xg",
+	"x7nQJZJzAA1KazoqLp/CGJvM4eP4pMg9CLxhWokHBmKx3POGYgC1o3ojO8qEZ0okUvRUK9GGMkB4xjAT",
+	"BmCUYTyebNA/HVCifNJRhTdjRLYwh0plAR34G+xY5aoHmlN3FMS7cOLQud1NzQY86FFAjKF8jIpx80Ad",
+	"717m7iYy8qdwKcBDUt3lKbaTRl7Xn4HGlcgL3FXmQg4ZJ/ZE7LwuVBLhsg00AEtzqMc5H2JXdXOEPfaY",
+	"tKzPh0OhAs8sx7GybKTyqkqizmW62x1lmVBd4duF4ZutLtCU4h+EShqM5gJR84EQFqkvO8r9KBMlz/vu",
+	"V0Q5a2wmbLffnm4fP+ATZoYc9sKgKuqP/DpU/8TeutFB6MJ9zDMhVIjKR1Npio7SIwv8vW70+LE92IUy",
+	"GHRBvWTCxDsN9kZPmyVKd1SupNvFbz3X1NggspLhMZ2yOm4aO7M1Ve6OqXJ7OKJFZtIHQaHGKcEKmIgJ",
+	"NXHYYoq2mKK7aNN9EPa6TLpCjL/Xl9mjAt5yrtv8A/AMl9qx+HQbQYYKXbqM5XZkGix2YhQq1YBOXVIb",
+	"GhMV0KbDTPTkZ2FYfC7iiMXnyOrN3f+n8JsUfiPOiBxb/BZHyMMORlApef/AMCeeOwqNlIAiOpeQZEfr",
+	"g7igxlIleoydWWC8wrRZ7GRNMkpF4qm4tTNKBvBzJliMytUNqNsX3QuRnEqsxfM/16UCLnGpTqF3gTAm",
+	"PMrpMhse1RulPZkiZXWs9Knp6zE+Smn4t3uJryiKkbQ/TkXPnpK9d3ompDo/NUIoemR++ayyn+VDr9L3",
+	"yDjwQ19mx+XygyvxXC8TU808XcJrteaAszAWtJwOcCN7+RzO4Oe62711KifH9jGzQaqf8+bN1BU/foec",
+	"5Y9aMaOSpEIRJfDfU1YKGyCUJxFunjMZIkRfaULvRU+AvVsxr8z/bc7cYJhCFWYH3BXuCpGtOcXSE+bN",
+	"s3DRrUz2hYRyNDrvdqxBChQ+5u3NnROq8za+8KzcZJyE5lGVPCvO5tfaucjzHLWoltrw42OnIcTnYaqT",
+	"KzkcwBIuTpUYyUt0FPvNEo37Q/HbH+fij3P7Ryr+SO0fhv8hznb+69dm/fDT7/t/Pqzjv3aL/zrx/2qH",
+	"X+X/6nQa+O9WdPjnzn/t/NfDX/749bv6p5l7dtwfd/6rgjU+cuN9iWPfzznNs4xPZj8JTHr2a3g94TbS",
+	"Dz+9fL+EzCOi9DlcH/C8ZTk+HpfXeJjpoTYi+WMoVCLV+R/4qj94lslLkfwR1MsfQSv8gYrlD6Gsc1Tr",
+	"UtVFlunsj1x3/eHLQnceRjf+ip3fm9Hhn5Ufa55wX+BqurP2Dg7Uslc/0yO1amOGJR77g84G3K4wZGtX",
+	"7unpVui71VyoKcX+dKSStJLn7TgghYt2w/KgBxJ6I7OCFzRzz94a9+yvcc/j1e9Zxs+YuedwuXtecQv7",
+	"dzkvY+otB8uuGr1llvik+MFBxzpRV3Ax4MdZ92LGvqz2MB79hxMi0EC4Egn8VOsLQvjF795+OGGPyghA",
+	"dzfacqEpUzZKne2uAd4O1kCEPxR0uTPJQYl6L0I5sxsUZ2xSbWMfTc15ezC0KwfCHEGboUvZFSfY2Ac6",
+	"TXHVUdOl9Q32ulh9934fwoPuQa9fvP6QR2OhyZcz2YfcGJEwfSmyiOK+HRUPdCJ7UmQvPluhDNB9wKjl",
+	"wJ1+ad+7Gce+/9JYj9LER7PHvqFLJoxlA8GVwaDImU4mHTWAoLaBFpPxuyCF4jwfWvhWYGDx4dDWM2H0",
+	"KOuKOCcfz3DPuXsyUfwF/BweB18IFR26baqj3nqX4+3IOtucjfvaCBYnwnKZmkZXO20Thx5WJh0FOrFh",
+	"ps9SitDO92/mBzTd/pmSghuDl29cJSwTMy1pg2LgtM/T3k96lJWDpxA8LIJgmu29Evx5yDMru3LI3at+",
+	"/Z2M3vbvBXu16A39GXlzxtnHbh+DPJp3X9nMrr4ZtSHsuxO0A8ofzYc8y7Mog7jDY70tswpwx30HJ48o",
+	"8gMCbf3w5ezTNsReb67/qzT/U8pwLKQaKvYDWj2m6kZya6Dr+26NNA9Xv6e1xnyWCct+G5aSOyVTKcR1",
+	"baUrwrGP/qMnVbIgKGsJhkU2RzkLqPQYTIdzeenbSYISLql5qUhDd1Ts5WQcUSNqzHdrFoPhFocQBEr+",
+	"BntpTZGg1FkcwQiZ4I89nXWUs7Kw0sgbYljTtUEQWCUQA/YSqaNKUWD2MM41g7ubfvL/RJJLXyZWAHmx",
+	"VI9FRp0PoRa9o6BZZ2BmUWw0HIoMrMzWPnZBT90uOWLcMmh5frgLv66wUzDAL1Npr6BTcd991SgsFRdX",
+	"RiVykICE/Hh6F0J+8zhXp7DO6zGs2sla5KqrNRdfNkp9rGZYutoAcEhhDBE7G/V6wn3bTOsBehSeuhWw",
+	"FstF2smLwdHMmf3jqyb/cJSp9kAMTLswXHhcp/OHj/C1otbjPzdYjNdSjawwEX5m4L3s8kQcsb2mJ8ZE",
+	"ShMK7wJpmXGHrbgIe805Ac1RNkut20PbvF2Tyu7t1iBYKAejQa3d+h7Xg346CLOSyopz1D7laamR8wCv",
+	"COZCs+cvEsxFi/mbjeZug4e3HTxEa4Kn28jhtxA5BCsUzGBvRc4jsZtnF0/bRnPMYk/nWWkVvxc8MVO2",
+	"OTRqQAQlAi+xafJQ6GEq2kwJTC4qoCFQGrq0G62gud8w01Wsy8vl090fNg034XfCQAgVYtwbITIP7n5N",
+	"wYVthOBeS53ja3HApwQNxTQXeN2+8b1zsQCR7EysiKDe5UYe4rM11I/jzHfHAPEDcghwU1xNOqrLjWiw",
+	"WCZCWQj/Q+SNs4FIZJenniAN7UtIXsQG+pD8AWFdJ39KEsoPcRm0D036LiN9jpdeKEhr0p+p/4+nZBGp",
+	"EeycX4ryhILbM8jUH1gC2vp+Xvf48P3muVh7u7fuYEIGaKY1C8Lts+IGxiYtZ9r2yyvwemSsWKf5yg16",
+	"0+H3S802THKFifX4QKaTr35qudQpz+1YqTkTAwf6a5tXwicRG2hl+24bTgTHvSgz27/SW864OhdTznLr",
+	"8Ptmvblbb+4t6RvDa5ZCO7V2N/WPbxCjlMfMRH3AZeqzNuWNwZVqDGDj/y/6ZUNn53P2inDPmdtb6WC/",
+	"tFf2rtoru83rkmVwmBN5Lm3IRw37WgmS6uXZNltPnsyLabqb5s1tv3wM9stT+65ZP2QPdx416p/+Ah+2",
+	"9Jstqul2fQoyYJYKSpCts41JfAMxCf+xV3AOSnbzrGOwVPQhz4+9VR7fQmbpmBuk4U6YVFYzrrDRhkRo",
+	"EHUedN5DKtWFYVYzaTvqYUy1eEn9bBLvzAYkFpv7PhjxLmDUv/FAhF+IuS0z8RtuAxBbETMnAJEjDjcX",
+	"L8X06tXBhzk9Q9fp21EIARTef5fjADMeEsd+o75D2oyX9BNPEp7cEdf25z60e53lxvWkuEv25lyiMefW",
+	"Xr1J1VM4bctl0gqnc2u5fguWa/GLr6BfpvvNVCqY5YzYeWSCS+iVYGuWQUPfusFZXI15Vmfhmq3puZUR",
+	"803PYn3LNciHD1T7vsD49CXypsFeQLl/gQJPKxGRtysTjxv3pAUb2qd+eHe8Gt2IsIIILv2qC5C/HQjm",
+	"1rC+H4a1FxPLGNW5KNsa1PffoA5f+zqV5TKGNNQwepkPAYlrMKyDtv7mjeqwEnMMar/0W2N6Kx/mGtN+",
+	"k1yLbEi13bBoKyrTa6G8QMabH1+csEdFpGwMdeVtKrGCsvKxztyD9MgGdk0fNH7APBEYda/SKp2wXiYE",
+	"dq13t/f0SCVARSqTwEEqu/0wDuDzcjf3nOGvxyzV6jwqEl5nwEF7zqXCyqht5deSlV8Fh8d9zkXOzodc",
+	"qa1e9hWU2NyCoVzJbH2NbbnXttxrW+51V8m73gY1l6tJcSkyUnalA+UuW56zSyi3V37Fuz5tYV+3avun",
+	"einMV/7ht67+N+Dqw+fOy9GWLAq5ovrM7bPlcmZuk6FRzxnachAZBynTZrEbWczGfYnhX2ctGyvTNDf/",
+	"IxafjcwkBssdSHIV02pdczKEC5xPsk6owN14P8IEbgXmhQhSbbeC4d77+Km21yQPBsLyhFu+XJ8pzp7x",
+	"IT3pg+VWgNlPLKLs/T57uN9oNlo7bc/cBsE5cOmcAMHWDx0VTjb4vTGMJLDAcejZoY0IdrQ7PhnvWuob",
+	"wQBmaub0lQLzwQ9SCrOWrPiKT3/FB5gnDCou3UA2fOvnT3RHmbQT7KtR7IZNPIVwBNDlA22Y6CUglKOz",
+	"VHbxOPYFT23/XwsP4m6z6Y5+qtU5tYRgw0x3nXvpXovdW6gLzxH1D7L8jBsRkNnmQoCjMHN4foIx1G6w",
+	"9wW9ocrGTeWlWLsb7W00zlq5WcIV2+Zl+cvxFHOtfr98gDLPRTtGp4mZz0D6NyGGxjdxdf55KA4dI986",
+	"P9MjoMRy9prvPA6Ce5RiSJL7pHG7o9wT9pru8sfNJjOiq1ViwPSDHkluLzpzD94E7RNCHWqDPcUXQCwY",
+	"KZg7SlrDYvAhYwgHu9mc0s9l1k0frMUWQCqByAlubbgewpumr8cKY8B9kUH7KvdEtGBp4wOtp4J+RUrD",
+	"8KxmAkKka/NwYjfYn3SabEy/uVFbITvWFIAq8WOWO9D6INLpwF+614Q96r5lrd3abV7RXbZMSbkC/aRb",
+	"nOvu07/E1Nfu01u9StXde5uHSDf6C8RdhjITpvKFu+UX0psIQg8vpna/Wg8KP877GM3DvNUvxmHatb89",
+	"+evf9355uvt6/38/Pjn4x99/fvH+5JePu3v7BxSICs9d69slVUL7J5EuQ7HpTuLa/Ypug1jzy7Y6mrPX",
+	"iSJ4RSPxHd5V9bV8aVVdaVsHRz6OWIybv/y76TB54a9AQ+C2aeF3jQ2UMHJ+3tYS/DyXkJt7R6cvVEhr",
+	"es3Ry4SgyDe00kll18YdBZk8nlqRKW7lpTCgIr5Ep6hb20JgDcHD6z0uoaMP8FI4QVWXqj7kxtJ+uDM9",
+	"qZyQI0OpYIOVKCuX5z4FqyyE2BKRCitmjbMXPnkORgq3TKuuWNsIwbesZ4SUmhqW9PB+5bCd63AfOsi5",
+	"1brt/nH3tqvbj1Dqy/oiRfY0dsa7F5udpWipeFTJxscANPiRa9KcOR8YT9GGDcm/dZt0A3NzXjhrIyPy",
+	"z63I+lbahffxAK8jetZrEu4+C7QId+p/IJYLpY/7moLksGTY2w9Bbs6qJOZxgNSlqcigr3OioeM3JuU6",
+	"Cvoy8gGE/aDbN+Dk4E5spQLwNQh6zspDI9LePBH4DF65uRAc8sxSEXhVQALFyQUww9cuxMTZLmGI8O1m",
+	"MxfRNFrRmS0auxWH90Gk7eyfomvxwe3WKuEKmv0cKYSf4w6YQFvZUA7Ta8YH7GVRMHS7wlSJBHc00JbX",
+	"Q6H4UDb85l58rKcSVob99cPbNxFg4gbUUQn79GNoU2cJFkfOnkF6xrH5qwHU142F5P2bnuvu6Kp0kp/V",
+	"Vx2jv7UdeUVs/8TtgYRW0++BVYP7futN+CBdY+tF7GxiMewP/+AQqh9zw5x5bYW6ctOttt38EOehUt3/",
+	"ZtBk2z12fXts1b3lmVvm7qtX0tiVqGGdPEOMUG4XdZTiWabHSFopjWVWn0NtYjvnlWKDkbFEKsvTlGyb",
+	"TCBUtsF+cN82c49CDJRKAvmJiUpUeYguLpMFYhYL+aqoQmEsMtFRyFvl5kIPNKPsUl5KdU5Xr0NL5ea4",
+	"LP/szwisyoTbiFIryGkZJNJyczrTnyNmITbkrJrQJxBa/bbdKtu8aAC/BWiW2P07plClznLAPwLpjxhH",
+	"HkpsOv4wBnrJ1i4UFXRU3NxrtHYb7pfxEYv3HrV2H8EPzrs+07bP9thz0QVFBsvd2mWv3WffOQrUpB01",
+	"n84Qr5qh/Sx/NBo85Af/V3yE7dUrKXGh+iGJCFAts/zJDfYjQK39juuoh/FTkZ2zwgR3ovnbEAc2wK+c",
+	"42ndIyL2Vz6PjfS3tZhyO50Ps1DhWeDv01nO5SIXkOdfRpti7g5wK8EVG4xi2PyGHSvFkDsW+zv++/+C",
+	"v3GsFD9i8Wue/TYS//IXv+bZv/8PZ3/V5t//D/uRZ91//x/eUa///f+Hq3Ya7Bk3ImK82yWuuqE2NtPD",
+	"vjut/cmwL5SvArBOfkFwfQArcdRR8b//bxyxeEQlMiMRExoIrSU8/kb7X8qMpfLC7eJ//7/uPg3/J4BT",
+	"rvTZ3MddgxZpt7n5R5tHY3rEurBSZpRlegQpcWaGvIsQKTYcqUlXJ6K8RDfFfTq9O/fWnOgCMtOIcesc",
+	"VacJ+pBQoUoIXCC8qKPQVHHqTTpfC6LjfQ3GMvnHZ5nmSZvFzdaTFjs4OGDN1u5ejNiy+Lv9Q0a/x1+D",
+	"jIeOYQAcm94c7qJ1SFX3dq/gi+10vvuvh7+yhzuNR55Vdef3vah18Gf45X8su6ogqT1/8FTBzOH3+/Xm",
+	"bn33sHYFGfDpDBtwqBuhv5TstfKeb660ySvF9FFxZ3shUN7YObtkR0GHbdxGbheMM63OC31ZZ74fspjP",
+	"+4aDbC499F55qt+X66Wa9UNWr6yOqiiRgcRggfC+TeQhpKcq+DF4/3Ih7/opsr2vVfC15LGdHjm9Mm7P",
+	"HMzy8J8cPG60dvf2GwePn3zfOHyyNof8epNYEJF7JQdypfqRTzfoX5NJ6GzqKrfnLbR7XpfRdxte+irC",
+	"SyWK3oI7FtyBhfSZ0RwU33txLg10pMyNVSdHedn1F8xYnYnEuy/gkqHJ0VG5Yd0XCj2rCC3eMwHQhjZp",
+	"XDdr7p7Ce84etJkcDKQ6jzrqo5JgjyinOVJpsKD14Zsfnu1QtbQRrKdTZ8hAkDp2FuT/epEbJl4/c6WK",
+	"9krZxGuwY5aM8KSVmnHDNPebhx0VgylTt/xCqAAaDw3JDZ+Q6PUQJJjZEcslEZTMddRIyd9GohSNG/MJ",
+	"e7jfPCwKRHoR8hSfzDgrHvAEwMOMeDHw0UoY4+bjv1oJ1EhO20MjBPlsAIWHmni/M+IjNzpq6URWPRz2",
+	"jDq3S9VNR4lIdhCJEuZR8PB0VjLBII1wlq83G4rMOPfW/WK32eqoFFx/5/wAKnOojZFnqTgNX8XEWGjO",
+	"Yq1OZ//cpk8Wd5TSti+97sZdDFzR0J++zWCh/QPq4QHeeQ1DdCMCqzDucpXIhMbwDPcqOQWC5u/TKVix",
+	"j4Ad7MQdM9nztfCeqhpn32Bve8yOtb+ZDlVME8G4gZ/B9NJ1FOG/4XcDPQht+88FLqRb1yvCCYugpeuS",
+	"XF8rupSrueA7f5nXcwjCO1aqtnzKpXTrzYBEV5jBB34pkrUmAHdWKfn3Yf8vgZZUYuzF+BYzeV2mx0ow",
+	"w+LGAXVzwgFjW8xjCus86nbt2MsSEvNlaZdH5qfamLAPGC89m/i/WJ2HI/Hzg4M8crqM3lHogYKsH11n",
+	"GD8qGB50xCG/Wmu2/nr4y7OD/27+71rkC77b+83DqGalBTP+RVmZ8dQZI5PCBHLz2y+SeVRQwKvkVa9C",
+	"FRZ1ejtM1y9pH+pcZtewo2YV9RV359e6Oys0T5sE/9WKrRg2HPd1R1Xr1PJGOCppL5Zr2S8FGL2X+A9S",
+	"0eH7rGiJF1Cc/ncLgZzP4fcGY/k6IzDamBumgJUBQhbTViBXk1LDv47qurMM0S4gL/KWXeR2ESQASDcE",
+	"fqC+dAb/xFMVOdv3THQUDtNbV31u6iWU81p2CD5zbTtkJYApLuc9gZjSkm0O2WoucQR/4qYEddqiU4Ng",
+	"wE1VFNs+J1Ld1XcFWbEMSlWr0ILlgdkgv3gubH4IN4RmrWAOr2UJX38rmhzHudf8fnbFT/oVjYmOFhvb",
+	"7uOAyD7XwjCtADIhpwd43yuQbkmO3Xfo6Xpmx3qoU3oyAE8hZt7tz56KZ32uzomi0OPPyhAL9vCvH96+",
+	"wfPC4Ck7M/FFTMFjMoDOWEjSKT1usFiN0jRm3VTwzDC05uOIxRB6ipnOOirOU1ExRicxWqZmIRuSxqh7",
+	"vlIrRMSKhnsxJJUb1DlqZdzXc8JdVDffUTQZwyc0ETeuQogtFwoSU7SFF6xlSo2GCb8uU2qZWA581jp8",
+	"1krndqAvRQKpjAK9iBLj6bwtEm/4L6UmbKAzUYtydxjzywTpxbxpu/bdfovt71OGlh0eruQt4hq9wwkv",
+	"ExG69ozN3GgOnioKslcdiG+6SuGard5bq2wsxiCgpnHJ2IK0jXD262h3xO1CFKdgjzTWsMq3gYGNtTOe",
+	"12sPCzwSGTeCCh3W19yVab8TYBYGHg1MooBGtCJNTSgdKUQcnTNDBq2XRxBJ1EbQ1usowBZKCzkkdq51",
+	"0ibcGIp1QlNGhexRVMyaoRaAETGlAZICdoHMSm5UxKzsXgiLaI8xlxagn0LZTAqDIrN4PTOWT3BMZQJk",
+	"Y7mVxsouUt958pIHpsEC5w4fJdIymzmtBHW3AXZES4ORkY4KRM6kunIkKdz8wLBun0sFgzFo6TTYU969",
+	"GA0NG/BEsDPR05mgEkP3ro4qfJ2RsjJ1z5uAZUVRmCtMBNg6lSYC/OXrSPqYCzQOgpbPBDfTrhzSCZHb",
+	"xKQCgDmAOxXD6sDd+m6zsYbufwHH68vo/ioNAePZav37pfX73NT1UKhynLRdkiJOy5dkFgjjVArG3Zd0",
+	"xoI79SOViIyN+eSIUTp6gGB58FqmDQQ452U5rliMfz51sjrepgauzQKAo1tpABw7FXKV9hckhWa1/2e3",
+	"fEsSJ/rSBqhSB6COc0Pzrruk/8JeePjj83fvGc+s7KbCsNYBomd2mxH76eW742O2f8Ce/fCetR7vNw52",
+	"93faV+l+FlR/aRcH115mPp0QMSOcng5aPJpR4RFq2ojKVDUqVp05DarA0AAQeg/sYicqZYJUYtP5ERob",
+	"NxcmTD8vw9BKXKU+Ye2r9Sf8aaNA6WpaCrdBlb4I9sE2nfFthAFxLxTN9uIpX0nq0K7aJCo4K7LgyN2M",
+	"w/I6tEIJYbmQ7ChkMCX1VpQKI+8ZV4Z3LRxvaU1HVfoSQeZ46TQtlKgSLYf49XSa6vFRR03XFmFgy11e",
+	"QMkBBNG5+ExfOhXeF4BJlGECzgJQKJKeUhs9FGR9PhwKxWYxYMiDiNg9Zw2MhsBL6G2FYl3+ydSiyYSl",
+	"QMINN/i+N27B2iBsAVMHqgSDtB5mstf8PuooYmwMEpmu9gDKmVDFFVIWrqgUsvCX+bVuK3op0fKRz8WX",
+	"HkNPyY3JFMtgH/91AFezu7or8xoO3i27MvDS98KM0kr19BpDUuhNO4WcuA2+dWLuoBODYf5ATIfGoB1r",
+	"1ueXosJ1cVIu5cMI0iZgH3ZUiSEpPmIDfQnSCpEpIK11D+uohlxmVTFPuoZe3lEFKw/DJ8Gj2UZAb9cw",
+	"gbPOeBFb71wCUHHrBUUHJNGqbYz6MBOXUoznekcf+npsSj4LEhQQb01UpLFBXR7lvDgykGiM+SRCz6hL",
+	"mU4Cna+l1WjQKKwXFHAXI2BYcOCj/TSFrh6IGcOnVES1O6/TU0HZTOuLZfWOs9VutKoJFukdfeV5RJuB",
+	"hmirWu6qalkg5NmsjL/vRELcwoSdXV0UqLjXS6z/K8jRjf28lKsruODfZXqoDcBUlRjnlPCYzrmURtpy",
+	"d8I8WkWdExNAcTgTQ7oTFpFLBG3hRthD0+oR9Pjw5LltqmbgmTAW3T68ATIpkO2BNz8wTI9VaCzX1Wkq",
+	"+PkobLPpLopZXiBEg4VyNUSp8DMjVFdEzuGymsV9ncl/aXWa8ImJqa5NWt/yPwudjL3bJE1HuX0A+yUg",
+	"H9xOH8Ia8hRbrklVqCl/YJwmAp3zJi96ooBYuzjSij5JUATWUQR1ofaIqEvdKtZ1rwdcFTASYK2/AGZ/",
+	"6h/gvmtCPVhDGqqj3IYAF9FJB4AgU1vP3WYTP7ihWjerdX3A1aSOv6VSt7LudLtrcaVSCsQYXzBj5T5y",
+	"Gc3yM4CW4PfRPFZ8iNFjkXyR0NKpq8LmqbWfRLWUV1y5CyJioDPlJPsUmMb/eu7bqzk8W7sltv0rWDe/",
+	"X5eW332u6664Wv7NVcrG/V4tVSLlNuS2OGpNU+Q57L87Z4lMy6k2ZPKdolIFoXYEe4P6kZq+c/AykI6N",
+	"rS95PRaQO6WMA2uNM4BgMz0wXvEWzR+wSSpsn1ybkAPpfnF1V8Ip2md3B7IqkipDRCeiL1TJWXR2Cnlj",
+	"FL8A5lRQ5fM03ZUQfNRyN5dWmiMcTzYVe/fDjUq52iagFuLQcY8udxDXhJ+nXJW9DzRZ3cafrJFi8o+b",
+	"m1/Sl+Ra0Im3usICjtAon+1jlQnvyFC8KBNOYBuUEWeiy3P50GDH5BJZL0DIlGdGqq4IFgg6vzwRHSUN",
+	"S0XPMp5i3366wRvuocok3OqeCuhr32IEfwDegqijDAXnnL9wJpgBoJX7G4is2A0zbtMoz8iDO8LJhGpA",
+	"eqTSY/cOojNICvwKIAidvm2wmKfpqc5OKXwWtysydEfIH+J+iy+eelPUUcr9UXrPwk0UusSQE1KkdsD1",
+	"X8PXgA12La7GV5d24mlaSjsNoC96rfxp4MRPJ6gKsftTmbjVaEW7nyL/BLddVnUNjuEg3zb6bo7yO/Ze",
+	"7EnYOls9ePdiidPyoA2SrxiE6vqIMUoUZjTk3Z2kPXIiDGA/WLAz7k+2ePovg6fnWTYhM4PpkV3L5ic2",
+	"ifkWP7CiAQUGcqiD6sC9QjcDaW5Irxy/e0lpI2nZQHBiGsVOCpolmhpeYnFnBXUvPvRkMhTmRg38/D3E",
+	"CRfVrPhsH/XttfFo49KNVCqMYfExESANM9FzTpRbzynx+d/wZa8Wn3DN2uLzW2HmfjGzQ1em5/ZEK7+b",
+	"dHQ+3yfOP3Q4I9Svn57wwLDYDSAmPJHVR+5siM/DlEtlgo08dU4qqeELu3aZ1ChQwfrs5+yAymSS1IGQ",
+	"UAmeSnLIoRUxZUXdUqydDaXBf3DPuNm0aHGZtgf7Xh1sIOrc4Fj/NhIjsYByH1NnWD8FByeE1xI+cY6e",
+	"r8gNftRQG4lpsR5hvoGTaMylbbA3xIwPvOiMKzFG/zjhk4idQbMgDSw14P5SYm4gEyXP+5aKoRBp0VEw",
+	"fMowdZGYGerIlGgzqxM+eWDC0PF9NEZtKpDc8LQr42x/h+VaSKPvZgwPK4mU1hxoRci8bISrqCRADoVr",
+	"CZ8cuU+ViB4fpRYXpyzwSkmmyoFOMzYvaFgkVMKz55jKmRndW5VOwqeBzymxvG40xUnsNg3mqqrGRARi",
+	"y47qBF74AW+6c6S9uPsW0PXSmt4PdP91ZYXue2w1SOTfSEB5JYBbZlYH5KKuoAceORFaV+KznQ/aeMap",
+	"2hdEdJ8bgL2LhKVanQtjQ9WMb5CP0clpMW61brCfoavxWLOh0MPUKTJnQIAk4LajNEAm4O+ePoNn1Ows",
+	"mSe9r8AD8DR94+b2RdEAQEIxpxf+CsEwNxEUZu6D3HZEDN9cyUKBHwdCYiiJtuWodz3HDQerLgZDO4Hg",
+	"GMB93Kk3U4d9m82+tlgWlGYK5mRxBRb6aqleCGgBc+q/Fiawd5vNvMV8wi0/40b4NE/mrHOBBZzum+OW",
+	"yTnGRUeByL4UmRsGU0IkJkIM2lgawQ6aeywe5ZONMf3kfj3uy1SErE+XuMtNf2ShWj8BCF7oLspSzRN2",
+	"xlOuuiIDfm3Dxjq7YCI1Agqk5tjt76FCSZgbjaHlL6kkW+bJ5KvuIHdr23yOK/uMK588hY0AbcVW9Wcz",
+	"rQeLWsjBNc4ZkhVWRLmT69yWau/hPQscQfBx8G3UNVexh7FTzvEOVbEobdnDuMdT434X4JclFwhdwcpO",
+	"JuaUd628LLtlFLM50zoVkLm6Y26OW9tlGpPAym67ktwx3ea+LH66wtmG44R4bch0zB7yqQ7Lc1uTHCcJ",
+	"8B5rPfB9OEiPEbCZW+YcixCuDGcIYJ1wEhvsDR8I01FIoAEtOTw7aybOeZYwq7G7CLASYmO5q2TJIpSy",
+	"m//X5ZeQhHEDYyt1qnZ33GTPhOmB4gImp9A6bLe5+7jeatV39wIGuYGh7F9qUY3AzbnUJNFanmtEhIhL",
+	"PHLFZakEESTJtv/Cl+2/sOAuPhDYaWHr3FyLAjhOEhLQayqAon/jbluFDl8Db8EMGf4RuisB2pYIkBBu",
+	"QxK8x93oTqbbCR2le3gqY/f7U5kY6JRUADzhNI4YRzhAMP/c/WyY8i4U6yiN7+0o//zii9fSJ7gG6+mT",
+	"b5cU363XlhH/a2HEh8OwgA5/DYGxLC2+e/1ajuG5sHTwNiTCv2c2jheg33b093pkzH3PZG1gF6xXM+De",
+	"cAN89Q323KtyLMp2E+soY/XQgDF/5imbpGLSerf0KJBJkLsKeIf1TAE84tdgClwHqXs31WaKuLUgo8Dt",
+	"XlHSfBEW9nkibsu+/nWYV1Pe2haE/YVIza/HvTM2E3wwn68HEkCeZKdYbdnVg4G0QJZwNgGCbcgmZOWO",
+	"ZcjhDX+oG6EssGcra9jDn386Pvn5R/bTyetXETMCKo3YYWN3p81iuKZNr40jFsukHeNT4VcPDOtClDxi",
+	"ccItb8eMd1SMSxMHuzanGaIOHzIzUHaA5On+NX2RpjomNh98lTSBDFA4jeLWCNFtpsFeWvqnp/8TKvGz",
+	"7gnn6SLdBGepNpZ1tVI0vdCuNuXGQhdDN3LD4lfc2PoLN5z6y+cx5QFDFxLPXhF5liOsOdMj22DHLJW+",
+	"yAxH1VE5oYZW7jt5RnnWOnArrSGn1xcqPE6kRkAv5bbzl+GBPZ2x/XB5RyGwPtSyFSaFLnVOaUjbADYO",
+	"Z7R2tCKK9fUoo4bU0jLQ1VGeGL0QE+yfeOk0s6/mFQo5Prop0C6Fps/OGmmwt0N8FpbJIa0dRwhLBvEE",
+	"ncLnoaAfcDU6vaE6Cvsu0+6OG+xppsdGZOYBg2/xQY+yrvA5JPh43A3xCLlvsfs2TA9WvCdstz9rR9Dj",
+	"5/s0+AwygZYBWccyif2GA8A1bukQdMlEV8jLqRRX7biX/PI4+fjMw/xQCeaZrtIenNe2f/eqtv3/8+tx",
+	"/Rde/1ezfnha//Tdf1T38K9I4Hn5gnMygl1IhaT+viGqEW5VrEicsHGihxtsR42VHRHUcMIev8Beqn6f",
+	"4jYY8AnultKKFFsxWjkQp7rXmwOC1Gf/FF1r1lwWXv/X6afvHkb0j52/VC3N4nwfgMrhW9dzsV20ANGg",
+	"LViAtaKI6yiZtJnfBh0FkpP9/qfbsSWJO+fCTg2FbqfW7oTd1KlFnRq38LsKehLv48JlbsZwYWHhGzhm",
+	"+Dsu8vQVhT+dyqTjFreTY7r8zxgq63g7tzPdu25arQWNhIfHROzjyQ/1790GKXzXw2bzSevwcPdg/8l+",
+	"8/Bw6rP+T6czcrP7VPk9q3ih4UWIpSaOWCMTgbJS2m2i9a6Rgjn/iKqvg/j2BpkX6LOGWFEjoBVGiOIV",
+	"uDCgRhvuWgdkT+jCjaNoYFFdUZHsO4MhoBQiYfSL5cNtVQRNZSol+o/S7kJ8PtZLeEEs/WhakNOWuKCt",
+	"vDl2AQIPhe89kWUiObXaP+8mYnnzIZ45tPPbdmpxhbYRvUURPeuP8yqY9FUDVvgxAvdHUWQBqn118o/C",
+	"E6MrsfBFvtooNL0aZUAKCFCTAbIMr4FXD6LwKyWVuHV8+XOtxBZdfqPy6JbR5RJFWx2/Zx00HOjAOMKG",
+	"h/7v+R+8ewnsDEjX4PuvgucMvtUoy5wBjUr0CB5lta4LnqWT8hPWIwC/3+BzvgnqvCx9tTPIrLgRCXwy",
+	"1RDrTAjFjBDqKP+8EZM9xtUkAvpTGk3iyboL3THWENH0tK2Y3orprZjeiunbFNM/SCVNP3BPXpO0TgW/",
+	"vHlRDRkCnwg5E1Kdk9A2GgPoVcI7l9cdta7AhultpfVWWm+l9VZa36a0fqOtCERIRSnoFmy1ov15ohvI",
+	"2G9cdEsz3ehgipk0Z4thZyLV0JROY4tRnlns+b255Q0P2wryrSDfCvKtIL9NQf40Z5G6Pqvbp3VuRHr/",
+	"KD1JdWiOT/12UETMwISgJGWKUgbRLgDiNFTvD71zsMISsmoo522uDpCqC6FKstggrUvcUPDMc+2eqFWu",
+	"VvLBra4X/ErevmrYqPoytBeaxw2z6zOItR+wiQRAn5geSiW1aqye2TvxW+6W26xckVfMc5uow/J9cDRV",
+	"HwnNFbA+clsNOVch3l4TFFROStt6T49UEoM+IQLN/LeN+6F2/cSkorpx1MQ8BbKVulR1EFJxAA52FIla",
+	"mTPdITvgtvPol1HiHxAt6fWhVk51cVVUfOvodGLAWQ4jAwYWUeb4BlKZPs/4AJszEIG02/IZ71pUwLbI",
+	"6QgN8/5FTSxnUDT/TYO5QUfEv2IOSIRmZ75q1puvgcT1Zyr5yUaK2rKtxHnj+84voL3xXempDwnsHm7J",
+	"ggPk/NhZagOeYCt8RKwSJeeMIeZfejVNzs9+aMsw5fgB+q1Px3MZDtUCjGoz0tTSQG6NltQv010lJvXj",
+	"f6FsNlmGuodWeIspvYvkPdjjOhxsL6vCWZ+VViVhMZ+75422wkxHSbGFLbRKkz2AkwErNJBD9zIh2kGd",
+	"Gh+RNBH0hUXmaWCsLndrBYONq8mZTiZHQdykAKt2f7KToTjCeKVU5+xM2LEQqqPiXqYHWAATWx2DUAQO",
+	"U65K3A/YIqkr0lQkEXPL4P6LZTGZ76kEXcKhZ5SbkDRAKiGySmSC7yvljs0kbwA1xbwayLal7aietKZN",
+	"bndfQMPyjFmh2ECqkVvmnu+nG6Br3sDAt0jDYhqRmynucDf+RHShCAd7O0GhDjBCQuLOjV0OnAKBN/sp",
+	"0fiV+GyvUCWLWJJKYubL0iWZC6nKvvoIh3tK61tr7zWjmtswV7ZGnUEAl3cqsCJkA251qs/dlK0uPK61",
+	"e9Jau9NqaTFvkrBpZqnmoLBXAF37uIhBS2rptX+CjyrwJODhPIV9amrtZhmoDb/2P6z2oarA29PfrjAc",
+	"J3IKi3ETiO7y6alQ0E78LkNFBfJhG3f58nEX3wY/D7FEFWEXjE7kZ67u9trdDMvM9P3Pi2iLPf+lyt35",
+	"LSfxdXXYHdmpkMn6ZmAhZuJ/t5DE6yRYJtg417DYGX5JxscqPvKGoSVXGoIqPZFhTgKLlTc1QvzrNjRD",
+	"VmLZ+tlP8X7wbPmlu3N5WL896rAF68hmEnsDG8tEsQEOfC0nc8XnoTOjGAWGG9ssai5MTviFKEoTotPb",
+	"TJwsy++FUsTTmYOYAJihRK9KK7FOuOtc2GnBsGH94tZwviOG88nGRvGfW+H+LZVEemmCu2bdGNpKZod/",
+	"ciiRLBlejzh8gNXxJ6XHzovrPdX6grpF+HgQBPGmGqLH795+OGGPioSP8VqGGk7mLciguwEOvD58RYFc",
+	"tEpUPcX2Aoud/CILxtbV/8asXaXrcFLRwHVGkQK0l878z2TcAnIQKCaqDi/jaHp11LgvVMQMn0QlIJpE",
+	"qqReJgSQdFGh9NqW8q0tEKgeeHi9x2UqEgKBQM6gLlV9yI3NESAo77BA8XxEvtzdIezG0P+0/L4mn/8R",
+	"5RNuSPeAFjD5RygEAVD7HjGPZiz0tPLBo3W0D83n1tXPrSV4K5HnOGlC7pGHtQWffzOKYBvdKBGZd4n3",
+	"8PokZnpRl8rM78uJKO9C2ryviV0xEKmXk9SemMWnm7GVsu4x3lG+d6cOhJn4m6pkOrxprLMLOOcQVumB",
+	"UQCdFkRH9cRYGMvKzZ+zkWK9TA9YC67GBtD4DveEhE+mqTppGh11zocmlIPqLBGZ+4GA6L5RKECZoFkD",
+	"NNrqi+4FJAaOGKd21ZByxw4QyOFsx7KLkZ9jRusNT3DzoiR9Gb7eLq6MEW6p6TPlkIGiPYSyka4fjNya",
+	"6OwCVu3hfvOQxXpkjUxE3f1aqvN6X48yE0cdFbvXu5MY76xBUkC58/TipfqySXOCXJT7DCGq/T03fWoV",
+	"OxHGisztAHEplFTnjRWz5CDHEMQ5r9Pq1ANXCga5dbzJfPmWtuxmaMucMFjC8d2Q2myb3r7B9PadryuY",
+	"LR2YJ/RZLvOjiuICRLjFCL2Ce03s0VgFZQ04sil17VV1cLS3ufFrSmeR+l+ndGAszvpaXyxqXQpJMrp0",
+	"XgdT//cFyGz/wlUtgq8LeIyzWAZy7Jdlizm+i5jjcb5dF1PYlk7AfLjxT9w5TANhjNsihnC2zk0iiyB4",
+	"JsiJiw6LM9e1gtYBHyx3fkDC/GHqKMMnhj3sWzs07UePxuNxw9BFYf919WCnzThGTLEfQDi0dQkYLv+T",
+	"UwHG8sEw7ihAHfs/GHmuuB1lImYP48tWFAfw7k+vj5/VP/x0vHvwGHjlk4iFp8BFTmFE7Iwb8Xh/B1yS",
+	"jgL8rjQs/t3zYEesUwv34Y8Jt7xT+zOOqKQXmhuAFcXZFd0NImZ0RwEuxzP68zN3SfDVbMYvRWraOXG9",
+	"h3S5pZnoUcb0WLELMUHvTFFc2c1v9/NnuEwq1mqG/gHotoVv22DHalJoJuAMv0yKBFn50bXsqPNMj90l",
+	"Qz4yAiDkLOVWZDRdzuL3wmaT+nHPiixm3FzgDpE2gv/u7kP/AAPUc4q6BcH7O4raEGARNbYYhP0GA3CC",
+	"PM5EIlJ5KbLYjTZsQQTDE4Jhv9UEIo2xtNCRXfd6DfYa32FoVaGBGSxfR/Esk5fgtoKbjAhv7RsyQAdE",
+	"bclLplC8vhQZ/uJswjgtgLsFn54zMOE7jghxjn9NJAQ7lKURGKC294/Eo4RxVXYczp1bDhooeOD+cwQI",
+	"fPFswAaIR1kaowN9JhictQY7xgUDCDrQlpfCBw8MbCElLLjcPHOL1BsZgR0cGO8oPx63wACHpwbBNnSN",
+	"eOD+Ao3pDeNpqsfubwP06t2BdJsnNqKbCYtVyooq5Wm7utVXGneT24dXqO6F3jxe+GXdeWfe8bTsY0/1",
+	"vAefL2N0JaI1QHgX04t/cSJ8lKW1ds0LziHPrBJZg17X0Nn5o4EYmJVgG7hGN+mqV6zACk64v/TMaTk9",
+	"FO5jL1rARBqnIpPTTHAYELrSQsFvQ694ipLAXnQKsW9E9/R1729/P8y+//Fv//gtOxn/8+O759+/fPXu",
+	"l5d69xV/xT+Mr/4+yzrrN/4pkypL7zVPxALnXlqz7aD8JToo/01MXqqPZlu9fk0G8U/8UoSuNKbMP7OE",
+	"UVzhda7QQZluoeZHZEYYK9PUGc9nuR0t7Vr6DUewtn77dlsY05JtnmLcJvHK3YjHYS+ufsiWgSSHN4Qc",
+	"F6gqVN7rhHfOhc3Pz4YY5K/cwvm67ZV5WGH6hN84JuK65NW9BwuvI3/WBAnj7cu3QybzGlF9cBihfr4v",
+	"WOEeCKVQ0AIgQbrXo1AEdUTs8+FQKMPGfZmKvHTcByVykwIDEmsZFigQrsewuI6GyLrXK4nVIOBW7YVM",
+	"U/oI87vtfshXSLpSS+RgNm4xYV/WXtv6X9fX5HgTy3DG/XpE8V8plkkCDnzU1+qiAakQawUQEjQnqQEg",
+	"H/iIKAQstfFB4BwnxTPBLsTQQjD7CUv4BOR6uNT9HYLY7u97zQ0Tj8/z2d54BrKa5QkYY8qkTm5618Po",
+	"RNObBEanTxub4jC4Uv9868xSt2DcWjEYWlNrt3ZncUDz2p7mxXwpN/aUHjJ1227VbXC9yDKd1do1StgI",
+	"N18KdYuEHQC5CVzoAUEHzWZUU+Jz+VVUMAgtVMttb2tR3lm1jCyi70RNTWcbtoKahjdhU1h8ywo61X++",
+	"ZRLL/ihuwwjfUD46yF9AxH4hE/0qHfLod/r35NT9IaQX1yizyN+4WOT6g3NlTcYHar/uU26UhgXl4twH",
+	"p46inCVzJgtIVFXA0Veo1ggZ2LX8g7BC15pbuyGz2y9zlWx6CfY15WtDSPZ+SCc/7+sqpFghcXHfyXBL",
+	"h/GaTNpMW25F3echf98sHFEpS14T1EOJsQ+Zsh8KaIxcUjv71chzJQhYcqZtP2JG521LghXT5cpjfvSl",
+	"yAqIDp0igkKC5DnX1grVYO/dPAHZAngO9xdBhrpOE4+gsNANdj3hBAtJ6/EBl/PLyKdt+vtrTH8XQyyw",
+	"uaU1hSMRMdPXY+UrHbtiG3q5Fht3q0S8EvlR+LYiHgllvJS6DkVihbkh/TFti+oexLGDVG64V8dTYRZS",
+	"I84KzcQQTiVL5QUWsc+rHF4s5d2rttbnVm58e8an2/n+CK4nMsr0+m53y7+JyfHI9mvtXz85z/VM8Oz/",
+	"I+xqdtuGYfCr8AGE9jJgQHoK9tMUGJYi220tMNWmZyGyFVgyCh/67oNISlZnBbsnJC2REk1//Bjff389",
+	"x+BgSGeNiz7epWb0QVvLHTOUH9LvW75BW9fMiRiFb/tbCjgxuzo+D93FIvXKUh6KON6sxcVHgUJXSpX0",
+	"50k3gRrsCDTQu/h/quUqBtUKjiDPVeJKryHcdKHmM7NjV7QQi7WQZ1OHkMrcFQsZzHTVDPqRVJiRtUR2",
+	"TWx4haJPYkhd0ySTxRinDRerG1QroOhs4onsujxUkNDXExbyT84NnosAlLFVls0MiUpc8NZcGSyE7Nkl",
+	"jY0us5XATDkMno/WxBReGqsyk9w76uze2daX8ovW3+pCuP9ymxfScsP4VlKpiB95ipFQ/PkHF9rrRhBB",
+	"+IS7tXs5Pk3aofyRYO2hVvCypNmPqw5uddqq+E5TnIbMOJ43nypnaUXZDj/H89gu5G5lfFg9XjN/0NEY",
+	"cp0d7B8f4IyLT+5EUrU/Sxdx2pmmQV+Tl/yWbc3hJHNZ/A6Oc7CUAdw798eigv0lJvVbz4cOsb0WzxI5",
+	"2sPh20f4eng4wemDkvVxno8Jf0F9BhO4LUKBRz01vYLO0IlJnDk8w2Nsn8bo3YJEj84j+HvF5FoK1rOT",
+	"d9eagWZoeZ7ysWLS74DK+vS2/DQeU3pynEP00hv4ff/lJ9x2vZluBwyaW0ACWus5eDlajef0RhYlPmF1",
+	"9wQ+2BKnxMtCpAF3LMh4/hhFXvJPnL3KN2Sc9PtzZz+3JlzTxC/0rcr9ELu4jMjs9J2z1r0q0ODDhHoQ",
+	"B8o9Y+sGy5W0VXJAbUOv8lAf4jGQm4IvkjRpoLxdyijlYS9vz29/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
