@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -11,57 +12,6 @@ import (
 
 	"mems/internal/clinic"
 )
-
-// maxDuplicateCandidates bounds how many a refusal shows.
-const maxDuplicateCandidates = 5
-
-// refuseDuplicate takes the guard of the patient's name and looks for somebody
-// with the same name, in either order, without regard to case and accents, and
-// the same birth date or phone number.
-//
-// Lock: a row of patient_name_guards, before anything else; nobody who holds one
-// waits for a calendar. Index patients_last_name (last_name, first_name).
-func refuseDuplicate(ctx context.Context, t *tx, p clinic.Patient) error {
-	if p.BirthDate == nil && p.Phone == nil {
-		return nil // a name alone says nothing
-	}
-	_, err := t.exec(ctx, `
-		INSERT INTO patient_name_guards (bucket) VALUES (?)
-		ON DUPLICATE KEY UPDATE rev = rev + 1`, clinic.NameBucket(p.FirstName, p.LastName))
-	if err != nil {
-		return err
-	}
-	phone := phoneKey(p.Phone)
-	if phone != nil && len(*phone) < 4 {
-		phone = nil
-	}
-	var rows []patientRow
-	const found = `
-		(SELECT ` + patientColumns + `
-		 FROM patients
-		 WHERE last_name = ? AND first_name = ? AND merged_into IS NULL AND (birth_date = ? OR phone_key = ?)
-		 ORDER BY id LIMIT ?)`
-	err = t.SelectContext(ctx, &rows, found+` UNION `+found+` LIMIT ?`,
-		p.LastName, p.FirstName, sqlDate(p.BirthDate), phone, maxDuplicateCandidates,
-		p.FirstName, p.LastName, sqlDate(p.BirthDate), phone, maxDuplicateCandidates, maxDuplicateCandidates)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	if p.Email != nil { // a rule that is certain goes before one that asks
-		var taken bool
-		if err := t.GetContext(ctx, &taken, `SELECT COUNT(*) > 0 FROM patients WHERE email_key = ?`, emailKey(p.Email)); err != nil {
-			return err
-		}
-		if taken {
-			return clinic.ErrEmailTaken
-		}
-	}
-	refusal := &clinic.Error{Code: clinic.CodePossibleDuplicate}
-	for _, r := range rows {
-		refusal.Candidates = append(refusal.Candidates, clinic.CandidateOf(r.patient()))
-	}
-	return refusal
-}
 
 // insertIdentifiers adds all identifiers of a patient. The primary key keeps them
 // unique. Errors: clinic.ErrIdentifierTaken.
@@ -146,10 +96,11 @@ func (s *Store) PreviewMerge(ctx context.Context, id, duplicateID int64) (Merge,
 // MergePatients makes the record of a duplicate part of another's: appointments,
 // tickets, holds, series, waitlist entries and identifiers follow, members that
 // the survivor has not are taken over, and the duplicate's id leads to the
-// survivor from then on.
+// survivor from then on. Of two open tickets for one doctor, and of two waitlist
+// entries for the same, the earlier goes on for both.
 //
-// Guards, in lock order: the doctors of the duplicate's appointments, both
-// patients, ids ascending within each. So a booking for either is before it, and
+// Guards, in lock order: the doctors of the duplicate's appointments, of open
+// tickets and of offers, both patients, ids ascending within each. So a booking for either is before it, and
 // follows, or after it, and finds the record merged.
 //
 // Errors: those of PreviewMerge; clinic.CodeMergeConflict with the appointments
@@ -158,7 +109,13 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 	var m Merge
 	err := s.inTx(ctx, func(t *tx) error {
 		var doctors []int64
-		err := t.SelectContext(ctx, &doctors, `SELECT DISTINCT doctor_id FROM appointments WHERE patient_id = ? ORDER BY doctor_id`, duplicateID)
+		err := t.SelectContext(ctx, &doctors, `
+			SELECT doctor_id FROM appointments WHERE patient_id = ?
+			UNION
+			SELECT doctor_id FROM tickets WHERE patient_id IN (?, ?) AND `+openTickets+`
+			UNION
+			SELECT offered_doctor FROM waitlist WHERE patient_id IN (?, ?) AND status = 'offered'
+			ORDER BY 1`, duplicateID, id, duplicateID, id, duplicateID)
 		if err != nil {
 			return err
 		}
@@ -190,6 +147,12 @@ func (s *Store) MergePatients(ctx context.Context, id, duplicateID int64, match 
 		m.Survivor.Version++
 		m.Survivor.UpdatedAt = t.now
 		if err := follow(ctx, t, id, duplicate.ID); err != nil {
+			return err
+		}
+		if err := mergeTickets(ctx, t, id, doctors); err != nil {
+			return err
+		}
+		if err := s.mergeWaitlist(ctx, t, id, doctors); err != nil {
 			return err
 		}
 		if err := updatePatient(ctx, t, m.Survivor); err != nil {
@@ -326,6 +289,36 @@ func follow(ctx context.Context, t *tx, id, duplicateID int64) error {
 	}
 	_, err = t.exec(ctx, statement, args...)
 	return err
+}
+
+// survivorOf returns the id of the record that a patient's was merged into, over
+// any number of merges; an id that was not merged comes back as it is. Primary key.
+func survivorOf(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {
+	for range 100 { // a merge goes on with what was merged before; a restored database may not have
+		var into *int64
+		err := sqlx.GetContext(ctx, q, &into, `SELECT merged_into FROM patients WHERE id = ?`, id)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && into == nil {
+			return id, nil
+		}
+		if err != nil {
+			return id, err
+		}
+		id = *into
+	}
+	return id, nil
+}
+
+// recordsOf returns the ids of a patient's record and of those merged into it,
+// asked for by any of them. Index patients_merged_into.
+func recordsOf(ctx context.Context, q sqlx.QueryerContext, id int64) ([]int64, error) {
+	id, err := survivorOf(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	ids := []int64{id}
+	var merged []int64
+	err = sqlx.SelectContext(ctx, q, &merged, `SELECT id FROM patients WHERE merged_into = ? ORDER BY id`, id)
+	return append(ids, merged...), err
 }
 
 // PatientByMRN reads the patient with a medical record number, the survivor's when

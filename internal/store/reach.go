@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jmoiron/sqlx"
 
@@ -22,6 +21,21 @@ func reachesPatient(ctx context.Context, q sqlx.QueryerContext, id int64) (bool,
 	var reached bool
 	err := sqlx.GetContext(ctx, q, &reached, `SELECT COUNT(*) > 0 FROM patients AS p WHERE p.id = ? AND `+condition, append([]any{id}, args...)...)
 	return reached, err
+}
+
+// reachedSurvivor returns the id of the record that a patient's was merged into,
+// its own when it was not; 0 when neither is within the caller's reach.
+func reachedSurvivor(ctx context.Context, q sqlx.QueryerContext, id int64) (int64, error) {
+	survivor, err := survivorOf(ctx, q, id)
+	if err != nil {
+		return 0, err
+	}
+	for _, record := range []int64{survivor, id} {
+		if reached, err := reachesPatient(ctx, q, record); err != nil || reached {
+			return survivor, err
+		}
+	}
+	return 0, nil
 }
 
 // patientReach is the condition for a patient to be within reach, "" for none;
@@ -58,20 +72,4 @@ func idsOf[T any](items []T, id func(T) int64) []int64 {
 		}
 	}
 	return ids
-}
-
-// candidatesShown writes down whom a refusal for a possible duplicate shows. Whoever
-// does not get at every record is not shown anybody's.
-func (s *Store) candidatesShown(ctx context.Context, err error) error {
-	refusal, ok := errors.AsType[*clinic.Error](err)
-	if !ok || len(refusal.Candidates) == 0 {
-		return err
-	}
-	if !clinic.AccessOf(ctx).Reach.All {
-		return &clinic.Error{Code: clinic.CodePossibleDuplicate}
-	}
-	if failed := s.recordRead(ctx, "patient", 0, idsOf(refusal.Candidates, func(c clinic.Candidate) int64 { return c.ID })...); failed != nil {
-		return failed
-	}
-	return err
 }

@@ -11,9 +11,10 @@ import (
 
 // PatientQuery chooses a page of patients; empty texts do not narrow it.
 type PatientQuery struct {
-	Name  string // beginning of the first or last name, or of both in either order
-	Email string // the whole address
-	Phone string // the last digits
+	Name   string // beginning of the first or last name, or of both in either order
+	Search string // what was typed into one box: clinic.ParsePatientSearch
+	Email  string // the whole address
+	Phone  string // the last digits
 	// Identifier: with its system; both or neither.
 	IdentifierSystem, Identifier string
 	ID                           int64  // 0: any
@@ -41,6 +42,19 @@ func (s *Store) ListPatients(ctx context.Context, q PatientQuery) (Page[clinic.P
 		}
 	}
 	q.reach = clinic.AccessOf(ctx).Reach
+	if q.Search != "" {
+		typed := clinic.ParsePatientSearch(q.Search, s.today())
+		if typed.Empty() {
+			return Page[clinic.Patient]{}, nil
+		}
+		q.Name, q.Email = q.Name+strings.ReplaceAll(typed.Name, ",", " "), q.Email+typed.Email
+		for _, d := range typed.BirthDates {
+			q.BirthDate = &d
+		}
+		for _, n := range typed.Numbers {
+			q.Phone = n.Text
+		}
+	}
 	statement, args := patientListSQL(q, after)
 	var rows []patientRow
 	if err := s.db.SelectContext(ctx, &rows, statement, args...); err != nil {
