@@ -252,6 +252,21 @@ func (e ChangeObject) Valid() bool {
 	}
 }
 
+// Defines values for ContractDocumentOpenapi.
+const (
+	ContractDocumentOpenapiN303 ContractDocumentOpenapi = "3.0.3"
+)
+
+// Valid indicates whether the value is a known member of the ContractDocumentOpenapi enum.
+func (e ContractDocumentOpenapi) Valid() bool {
+	switch e {
+	case ContractDocumentOpenapiN303:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	DeliveryStatusDead      DeliveryStatus = "dead"
@@ -1089,6 +1104,24 @@ func (e OverrideRules) Valid() bool {
 	case OverrideRulesOutsideWorkingHours:
 		return true
 	case OverrideRulesPatientOverlap:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PatientCreateOnPossibleDuplicate.
+const (
+	PatientCreateOnPossibleDuplicateAccept PatientCreateOnPossibleDuplicate = "accept"
+	PatientCreateOnPossibleDuplicateRefuse PatientCreateOnPossibleDuplicate = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the PatientCreateOnPossibleDuplicate enum.
+func (e PatientCreateOnPossibleDuplicate) Valid() bool {
+	switch e {
+	case PatientCreateOnPossibleDuplicateAccept:
+		return true
+	case PatientCreateOnPossibleDuplicateRefuse:
 		return true
 	default:
 		return false
@@ -2887,12 +2920,27 @@ type Cancellation struct {
 // Example: patient_request
 type CancellationReason string
 
-// Candidate Somebody who may be the same person, told as little as is needed to ask.
+// Candidate A patient who may be the same person. `first_name`, `last_name`, `birth_date`
+// and `phone` are present for callers who may read the patient.
 type Candidate struct {
+	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
+	// refused as `validation-failed` with the code `future`.
+	//
+	//
+	// Example: 1984-02-29
+	BirthDate nullable.Nullable[BirthDate] `json:"birth_date,omitempty"`
+
 	// BirthYear Year of birth; null when not known.
 	//
 	// Example: 1984
 	BirthYear nullable.Nullable[int32] `json:"birth_year"`
+
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	FirstName *PersonName `json:"first_name,omitempty"`
 
 	// ID Identifies a record; given by the server, never used again. At most
 	// 2^53 - 1, so that every JSON reader holds it exactly.
@@ -2900,6 +2948,13 @@ type Candidate struct {
 	//
 	// Example: 1
 	ID ID `json:"id"`
+
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	LastName *PersonName `json:"last_name,omitempty"`
 
 	// MaskedName First letters, the rest as stars.
 	//
@@ -2912,6 +2967,15 @@ type Candidate struct {
 	//
 	// Example: 00000013
 	Mrn MRN `json:"mrn"`
+
+	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
+	//
+	//
+	// Example: +41 44 555 01 23
+	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 
 	// PhoneEnds Last two digits of the phone number; null when not known.
 	//
@@ -3117,6 +3181,26 @@ type ClosureList struct {
 	// NextCursor Pass it as `cursor` for the next page; null when there is none.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
+
+// ContractDocument An OpenAPI document.
+type ContractDocument struct {
+	// Info Name and version of the contract.
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi ContractDocumentOpenapi `json:"openapi"`
+
+	// Paths The addresses.
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ContractDocumentOpenapi The version of OpenAPI.
+//
+// Example: 3.0.3
+type ContractDocumentOpenapi string
 
 // DateHours What holds on a single date instead of the timetable.
 type DateHours struct {
@@ -4918,8 +5002,9 @@ type Patient struct {
 	Mrn MRN `json:"mrn"`
 
 	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-	// for surrounding spaces.
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
@@ -4936,11 +5021,6 @@ type Patient struct {
 
 // PatientCreate A patient to register.
 type PatientCreate struct {
-	// AllowDuplicate Register even if somebody who may be the same person is registered; by default `false`.
-	//
-	// Example: false
-	AllowDuplicate *bool `json:"allow_duplicate,omitempty"`
-
 	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
 	// refused as `validation-failed` with the code `future`.
 	//
@@ -4973,14 +5053,30 @@ type PatientCreate struct {
 	// Example: Ann
 	LastName PersonName `json:"last_name"`
 
+	// OnPossibleDuplicate What to do when a patient is registered who may be the same person: register
+	// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
+	// `accept`.
+	//
+	//
+	// Example: refuse
+	OnPossibleDuplicate *PatientCreateOnPossibleDuplicate `json:"on_possible_duplicate,omitempty"`
+
 	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-	// for surrounding spaces.
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
 }
+
+// PatientCreateOnPossibleDuplicate What to do when a patient is registered who may be the same person: register
+// and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
+// `accept`.
+//
+// Example: refuse
+type PatientCreateOnPossibleDuplicate string
 
 // PatientErase Why a patient is erased.
 type PatientErase struct {
@@ -5082,12 +5178,97 @@ type PatientPatch struct {
 	LastName *PersonName `json:"last_name,omitempty"`
 
 	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-	// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-	// for surrounding spaces.
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
 	//
 	//
 	// Example: +41 44 555 01 23
 	Phone nullable.Nullable[Phone] `json:"phone,omitempty"`
+}
+
+// PatientSaved A patient's record as it was saved, and who may be the same person.
+type PatientSaved struct {
+	// BirthDate Date of birth, from 1900-01-01 to the clinic's today; a later day is
+	// refused as `validation-failed` with the code `future`.
+	//
+	//
+	// Example: 1984-02-29
+	BirthDate nullable.Nullable[BirthDate] `json:"birth_date"`
+
+	// CreatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	CreatedAt Instant `json:"created_at"`
+
+	// Email An e-mail address (RFC 5322 addr-spec without quoting, comments or
+	// invisible characters, at most 254 octets in UTF-8 once trimmed). Kept as written, but for surrounding
+	// spaces; compared without regard to case. Unique among patients.
+	//
+	//
+	// Example: ann.muster@example.org
+	Email nullable.Nullable[Email] `json:"email"`
+
+	// ErasedAt When the patient was erased; absent when not.
+	//
+	// Example: 2027-03-01T08:00:00.000000Z
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
+	// FirstName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	FirstName PersonName `json:"first_name"`
+
+	// ID Identifies a record; given by the server, never used again. At most
+	// 2^53 - 1, so that every JSON reader holds it exactly.
+	//
+	//
+	// Example: 1
+	ID ID `json:"id"`
+
+	// Identifiers Numbers that the patient has elsewhere, each unique among patients.
+	Identifiers []Identifier `json:"identifiers"`
+
+	// LastName Part of a person's name. Surrounding spaces are removed and the text is
+	// normalised to NFC; control characters are refused.
+	//
+	//
+	// Example: Ann
+	LastName PersonName `json:"last_name"`
+
+	// Mrn Medical record number: given by the server, never changed, with a check
+	// digit (Damm) that finds every wrong digit and every two that were swapped.
+	//
+	//
+	// Example: 00000013
+	Mrn MRN `json:"mrn"`
+
+	// Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
+	// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+	// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+	// compared as a number.
+	//
+	//
+	// Example: +41 44 555 01 23
+	Phone nullable.Nullable[Phone] `json:"phone"`
+
+	// PossibleDuplicates Patients with the same name and the same birth date or phone number, at most
+	// five, by id; empty when there are none. Patients whom the caller could not
+	// find are not listed.
+	PossibleDuplicates []Candidate `json:"possible_duplicates"`
+
+	// UpdatedAt A point in time, RFC 3339 with an offset, between
+	// 1900-01-01T00:00:00Z and 9998-12-31T23:59:59.999999Z. Microseconds are
+	// kept, finer digits cut off.
+	//
+	//
+	// Example: 2027-03-01T09:00:00Z
+	UpdatedAt Instant `json:"updated_at"`
 }
 
 // Permission What an operation needs (`x-permission`); `appointments:override` is needed to break a rule on purpose.
@@ -5102,8 +5283,9 @@ type Permission string
 type PersonName = string
 
 // Phone A phone number as people write it: 4 to 15 digits, spaces, dots,
-// slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
-// for surrounding spaces.
+// slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+// digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+// compared as a number.
 //
 // Example: +41 44 555 01 23
 type Phone = string
@@ -5375,6 +5557,40 @@ type Problem struct {
 //
 // Example: doctor-overlap
 type ProblemSlug string
+
+// ProblemType A problem type of this API.
+type ProblemType struct {
+	// Explanation What it means.
+	//
+	// Example: A doctor is never in two appointments at once.
+	Explanation string `json:"explanation"`
+
+	// Next What to do about it.
+	//
+	// Example: Choose a time that does not overlap the one given in conflict.
+	Next string `json:"next"`
+
+	// Status The status that goes with it.
+	//
+	// Example: 409
+	Status int32 `json:"status"`
+
+	// Title The type in a few words.
+	//
+	// Example: The doctor is not free
+	Title string `json:"title"`
+
+	// Type What a problem's `type` says.
+	//
+	// Example: /problems/doctor-overlap
+	Type string `json:"type"`
+}
+
+// ProblemTypeList Every problem type.
+type ProblemTypeList struct {
+	// Items In the order in which the rules are checked.
+	Items []ProblemType `json:"items"`
+}
 
 // Queue One page of tickets.
 type Queue struct {
@@ -7678,18 +7894,30 @@ type DeleteHoldParams struct {
 
 // ListPatientsParams defines parameters for ListPatients.
 type ListPatientsParams struct {
-	// Name Beginning of the first or the last name. Two words are taken as
-	// first and last name in either order (`an mu` finds Ann Muster and
-	// Müller Anna). Case and accents do not matter.
+	// Q What a reception types into one box, told apart by the server: parts of the
+	// name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+	// `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
+	// digits of the phone number; the beginning of the e-mail address, with its `@`;
+	// the medical record number or id, or their beginning. Given together
+	// (`Berg 03.12.1980`), a patient must match all of them.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Name Beginnings of words of the name, in any order, with or without a comma
+	// (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
+	// Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
+	// `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Email The whole e-mail address; case and surrounding spaces do not matter.
+	// Email The whole e-mail address; case, surrounding spaces and punycode do not matter.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// Phone The last digits of the phone number, at least three. Everything but
-	// digits is ignored, and so are leading zeros: `0171 555 0123` finds
-	// `+49 171 5550123`.
+	// Phone The last digits of the phone number, at least three, or the whole number
+	// as it is dialled at home or from abroad: `0171 555 0123` and
+	// `+49 171 5550123` find each other.
 	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
+
+	// BirthDate The date of birth.
+	BirthDate *openapi_types.Date `form:"birth_date,omitempty" json:"birth_date,omitempty"`
 
 	// Mrn The whole medical record number; spaces and hyphens do not matter. One whose
 	// check digit is wrong is refused.
@@ -8200,6 +8428,102 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookUpdate
+
+// Getter for additional properties for ContractDocument. Returns the specified
+// element and whether it was found
+func (a ContractDocument) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ContractDocument
+func (a *ContractDocument) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a *ContractDocument) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["info"]; found {
+		err = json.Unmarshal(raw, &a.Info)
+		if err != nil {
+			return fmt.Errorf("error reading 'info': %w", err)
+		}
+		delete(object, "info")
+	}
+
+	if raw, found := object["openapi"]; found {
+		err = json.Unmarshal(raw, &a.Openapi)
+		if err != nil {
+			return fmt.Errorf("error reading 'openapi': %w", err)
+		}
+		delete(object, "openapi")
+	}
+
+	if raw, found := object["paths"]; found {
+		err = json.Unmarshal(raw, &a.Paths)
+		if err != nil {
+			return fmt.Errorf("error reading 'paths': %w", err)
+		}
+		delete(object, "paths")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ContractDocument to handle AdditionalProperties
+func (a ContractDocument) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Info != nil {
+		object["info"], err = json.Marshal(a.Info)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'info': %w", err)
+		}
+	}
+
+	object["openapi"], err = json.Marshal(a.Openapi)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'openapi': %w", err)
+	}
+
+	if a.Paths != nil {
+		object["paths"], err = json.Marshal(a.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'paths': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
 
 // Getter for additional properties for FhirAppointmentRequest. Returns the specified
 // element and whether it was found
@@ -9005,6 +9329,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx echo.Context) error
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx echo.Context) error
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx echo.Context) error
@@ -12101,6 +12428,15 @@ func (w *ServerInterfaceWrapper) GetCaller(ctx echo.Context) error {
 	return err
 }
 
+// GetContractAsJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContractAsJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContractAsJSON(ctx)
+	return err
+}
+
 // GetContract converts echo context to params.
 func (w *ServerInterfaceWrapper) GetContract(ctx echo.Context) error {
 	var err error
@@ -12116,6 +12452,13 @@ func (w *ServerInterfaceWrapper) ListPatients(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListPatientsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -12135,6 +12478,13 @@ func (w *ServerInterfaceWrapper) ListPatients(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "phone", ctx.QueryParams(), &params.Phone, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter phone: %s", err))
+	}
+
+	// ------------- Optional query parameter "birth_date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "birth_date", ctx.QueryParams(), &params.BirthDate, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter birth_date: %s", err))
 	}
 
 	// ------------- Optional query parameter "mrn" -------------
@@ -13860,6 +14210,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/holds/:id", wrapper.DeleteHold, options.OperationMiddlewares["deleteHold"]...)
 	router.GET(options.BaseURL+"/holds/:id", wrapper.GetHold, options.OperationMiddlewares["getHold"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetCaller, options.OperationMiddlewares["getCaller"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractAsJSON, options.OperationMiddlewares["getContractAsJson"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract, options.OperationMiddlewares["getContract"]...)
 	router.GET(options.BaseURL+"/patients", wrapper.ListPatients, options.OperationMiddlewares["listPatients"]...)
 	router.POST(options.BaseURL+"/patients", wrapper.CreatePatient, options.OperationMiddlewares["createPatient"]...)
@@ -27303,6 +27654,111 @@ func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerRes
 	return err
 }
 
+type GetContractAsJSONRequestObject struct {
+}
+
+type GetContractAsJSONResponseObject interface {
+	VisitGetContractAsJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractAsJSON200JSONResponse ContractDocument
+
+func (response GetContractAsJSON200JSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON400ApplicationProblemPlusJSONResponse struct {
+	MalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON400ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON406ApplicationProblemPlusJSONResponse struct {
+	NotAcceptableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON406ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON422ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON429ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractAsJSON500ApplicationProblemPlusJSONResponse struct {
+	UnexpectedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContractAsJSON500ApplicationProblemPlusJSONResponse) VisitGetContractAsJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractRequestObject struct {
 }
 
@@ -27590,7 +28046,7 @@ type CreatePatient201ResponseHeaders struct {
 }
 
 type CreatePatient201JSONResponse struct {
-	Body    Patient
+	Body    PatientSaved
 	Headers CreatePatient201ResponseHeaders
 }
 
@@ -28214,7 +28670,7 @@ type UpdatePatient200ResponseHeaders struct {
 }
 
 type UpdatePatient200JSONResponse struct {
-	Body    Patient
+	Body    PatientSaved
 	Headers UpdatePatient200ResponseHeaders
 }
 
@@ -28791,20 +29247,6 @@ func (response ExportPatient406ApplicationProblemPlusJSONResponse) VisitExportPa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(406)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ExportPatient409ApplicationProblemPlusJSONResponse Problem
-
-func (response ExportPatient409ApplicationProblemPlusJSONResponse) VisitExportPatientResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -30011,8 +30453,33 @@ type ListProblemTypesResponseObject interface {
 	VisitListProblemTypesResponse(w http.ResponseWriter) error
 }
 
+type ListProblemTypes200ResponseHeaders struct {
+	Vary *string
+}
+
+type ListProblemTypes200JSONResponse struct {
+	Body    ProblemTypeList
+	Headers ListProblemTypes200ResponseHeaders
+}
+
+func (response ListProblemTypes200JSONResponse) VisitListProblemTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProblemTypes200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ListProblemTypes200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30021,6 +30488,9 @@ func (response ListProblemTypes200TextHTMLResponse) VisitListProblemTypesRespons
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -30123,8 +30593,33 @@ type GetProblemTypeResponseObject interface {
 	VisitGetProblemTypeResponse(w http.ResponseWriter) error
 }
 
+type GetProblemType200ResponseHeaders struct {
+	Vary *string
+}
+
+type GetProblemType200JSONResponse struct {
+	Body    ProblemType
+	Headers GetProblemType200ResponseHeaders
+}
+
+func (response GetProblemType200JSONResponse) VisitGetProblemTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProblemType200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       GetProblemType200ResponseHeaders
 	ContentLength int64
 }
 
@@ -30133,6 +30628,9 @@ func (response GetProblemType200TextHTMLResponse) VisitGetProblemTypeResponse(w 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
 	}
 	w.WriteHeader(200)
 
@@ -36787,6 +37285,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// GetContractAsJSON This document as JSON
+	// (GET /openapi.json)
+	GetContractAsJSON(ctx context.Context, request GetContractAsJSONRequestObject) (GetContractAsJSONResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -39111,6 +39612,29 @@ func (sh *strictHandler) GetCaller(ctx echo.Context) error {
 	return nil
 }
 
+// GetContractAsJSON operation middleware
+func (sh *strictHandler) GetContractAsJSON(ctx echo.Context) error {
+	var request GetContractAsJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContractAsJSON(ctx.Request().Context(), request.(GetContractAsJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContractAsJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContractAsJSONResponseObject); ok {
+		return validResponse.VisitGetContractAsJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(ctx echo.Context) error {
 	var request GetContractRequestObject
@@ -40628,846 +41152,868 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jcxs3ti/+VfDn3KrYSZMmtdgWVan7FC/PnsTLWMp4JqavGuoGSVx1AwyAFs3M5H32f+EA6BVNsmkt",
-	"zsRT791Y7A3LwdnP7/yrF/F0wRlhSvbG/+qRTzhdJAT+fbJYcMpUSpjSf8osTbFY9ca9FziZIszQnGei",
-	"F/SucJIRfcdFNp0ScY6niojzlLJM6RcNA3fhgky5IJUrkSBYkfgcq964tzfce9gfjfp7+2fDx+PhcDwc",
-	"Dobwv196QS/mkeLinMa98SjoxZnAinJWvG1/GPQIi88VTYl52aP+cL8/HJ0Nj8b7+mX6LfbxBVaUMOXe",
-	"JjhP4d8sS5KgJ4mgRJZ/UFgo/5uH7s1SYZXJ3rgnozmJs4TEvaCnVgtSek+2iLeb7u+/B+X1fwLLtN0u",
-	"bLNOtem3TW80NMP6bjgaD4cwqKfwdjOe15yL6phOkPl6eTzTLEnOGYZ3PxUDpJ9CL3AcY71AckEiihP6",
-	"G4xS30JEihVP+GxV+uB2n+pATetHZdeFynMcKXpFemMlMhL0+BURF5xfnkd4AfS7dvgd9/ut2ZQTxuoz",
-	"tdtVOWtUqPl5DFTRGx09PugP9/p7R71OR4qkmCa9cQ8zNkgzqYj4P5YBDLiY6VWiQiq3THpgxdLEhCk6",
-	"pUTI3vjDx6CX4OLOV/CuXtBLhV4T88HRfi/oLeac6Tu+OxihgwN0eHiIhiO0t7/jWhk6/NwV22UZvNNt",
-	"nd3vesxzgmNYrn/1TqKILNQzFvGYshmcWiIjQReWikKzvGoVouWcCILUnKALHq/QEkukWbYgUpJ4jCRh",
-	"MaIKYan/L5Xo3rvnT9DRaDREkkT6dWh0ODgcjB7eH+ipmnn1xj33BX0GozlJMbB/lqW98Yfi4kfDwjRX",
-	"U0IPVU/kCY7m5AlnSvCkOfb3c06uiEBYXpIYpXiFLglZIKoChFmsf5YIzzBliOBojjTXyQc9ygd9ONgb",
-	"7NWGvBD0CisSIMb7kR5DL+gJ8mtGBYndCS3mkuJPPxE2U/PeeDQ0PE8RoMf/+YD6/+/jd//V805ujpOE",
-	"sBlpzuwFXyLFEc7UXC9PhBXxLfdo8HAwqg39B4IFEUgQnKTfT3opSeWk12sZ7n6X4XKmCFNn2ENFT+aY",
-	"zYjUJMSAgiJzM4o5kcdoygUKX077rzkj/VdYRfOwOuhJL/3nxd/ZnjiKhqePssfTH3/d//RstISR77Tw",
-	"k96Hk/4vuP/bsH903v/43aTXMivDw37ikeWr9am9xWqO+BRmxcgSCRJxEVeH/wAXAlQ+GK0d85Rrtt0b",
-	"9zJB+4JMiSAs0vRVmsyenkxzrM+8a/93IqSmBjtGM74gX3P/co+2X9mDxsIO+0ftC/p8ToV3nGdzgq58",
-	"Y9UcBaMlwZfI8AKk8CzQvz5/8fIdmgPDOUZhShQe2De8jEPNgvRLJE7JYO1kiom/f+CmXl7tg6CXUub+",
-	"PKxMVz+xfsLvsCI/0ZQqH4PCwCkTMlUBCkWI9CCJVNJwKBg+iTiLJQpViDKmaIJwkugFMkz2AkeX9c2L",
-	"NN8Qk96x+H54rL4f7fW2PxS4/5ueyrH43szqWNl/tEyOKLE60Wp2c3anduSKoyWmChmlGymxomxmGG9l",
-	"5HtbHQvK1P6e2SCaahmx/1DPIqXM/DnKh0mZIjMijMhbYIFTonKpp7jwCgzgSEjNqTRHRG/BnErFxWqM",
-	"MNJyFnGBMIqJvBygM3xJWCHytOZN4mDCLjKFOEtW6GKlNWPKpMJJAiwELama80yVuTfl7Bh+B+G0tHKL",
-	"ygkrs/gYxTTOxZceIzKSXH+azhgXJB5MWIUapoJrNkvkpdaY9CTNI72g53SGZ69O+ydWgW0nk9IJGFVl",
-	"wv9MJpnWh/rw39Fz+M+j5x+/1Vdky8X2p/yEVjJBXj71M48Sk/1GIlrlwSM7+wVW82LuNF7LGP5LkGlv",
-	"3PvLg8I0fWCuygcvn9bHdbZakC3GhvTkbm+AT3BCWIzFc0LittFF9h40JSS+xaElXGaidc0ic/kWx5MJ",
-	"6WMLejAhI5/UeQR3hE4+LfCMWLYWoIxFoOXAWGF8v2ZErIoBmofbDtne+kNWUVb8R+QpSegVEau29UyJ",
-	"lHi29XrG9nXnn7+wxnJuG5exnm9vm7UG8oRnzCOQTxRKuVRIcpRitkKCSJ6JiEhEmWG4essN/2XAo1MQ",
-	"aXPM0N5weIyGxqpwkiNUXOEkRDjhjFQmdzj0E8l5BCMrTykmU5wlyvLhdkG4Nzp4dPB4/+HBo5I4HHrE",
-	"oVmC5/ZFDYvvfyVnYYBCvFgkVjg9cL8p8kmZP7QUrNwynVPxnb1PyzuCY31OQmNhhoMJ++vpm9dOKwPh",
-	"aOai/xYEUXmMMFupudYOSCL1L+hg+LAu0fQnWk7YuV2cneTYPf3if98rTenferb3Ybr/rs/0w3foo75w",
-	"/94xGEXf3v/vdn33LejxnqWeYxYnlM2+TwijhKlQm9FYRPNcSTBsxukumtIUwoKgjF0yvmRIL90AvdFL",
-	"uKQSzHNJ4A5BppkkNUuk/sE2pcCOeDdetcZItKuh1Kq5Gq+5Qgnn2lbH6hhJnhK0EHwmcCqdd6EyG3P2",
-	"vYSwMN8oj98O5oLzhGCWj+adPeJt3MmxAOBPWjej0dwQMVZVO6W60qPedbMvPdoSCztNeKsqJBOu7IDB",
-	"eLJENcNXpL6IvVF/b7j3aLgPTuTh8Jf+/vAmh/6CJ616yJwnt6h+vIxJuuCKsGj1I/HQ4yt8SUCxl3hK",
-	"tBUDNOhMSmeqGUNmbA2AmDPN2yIrI7SIWE0YZnJptHT9NPjwkBYI6GBvD4W0GEf/kqz6guhzGxp7ADOu",
-	"z/aE2c8do4PhUfMZyvqZJKEmz4SUvkIlypi2EJZ4NUA/koWaMC2c9g7AWy/rzPUxGe4fPXpM+gfD+LB/",
-	"sE8e9y+io/3+w8dHB/jw0fRof++gjWeU1rOvF7SNeRwermMek8mnvVF/Mvn06FkbE3k5BaeFf8eMewk0",
-	"MSNkaMWXIBVNEvAZgDgPn53hWVj4ziYsd57tD0aD0f0xgh0VSOq9xEnJBSEDkIHfhiDuMVsNJux9zrYL",
-	"46w0ICpRimOitQmtXkRYkvoOOAeEf4mtv2Y3xjyZyG/vTSbf/vve+wf3/3vS+/A/k97Hbye9e/pCAFer",
-	"F+5/e1//2rYLrzkjLTtxYih+f3jg1t+uNBjJegtgWadWXnl8l3r59/Ll1/uyzfp3WsrC3bhmPYdN8hxa",
-	"8mxbGBYlWezx2r4DEgSHiOUIcMQviKQxMT7okp14nJOcluaSaC1AkRhdrFDE0xTLCpP80CsCDTYc9VFf",
-	"XiRcD2WKE9kiK6kdbnkJqCKpLLvh/S/P3eH51dpqgHb60rxsDyjT/lF4abAQGAJUjP6aEXtZc/Pfg55U",
-	"K+PE4CLVL/uRtBo3J29fokuyuj3p0eLSq1sQsJIV62ErMyCBt+9kBWz0huUxq7a1tNt5e2v5NsGsdTAJ",
-	"Zrc3knecp62aIOfp7Y3kFCL/rQoeXL290ZzR6JK0EoyCq7c3mveYqoTK1vEs7XUtLMQt8oT35GLO+WXr",
-	"sMzl2xrP7/ppueBMNrJoXlEpbbjXRuL0P8s27kLwi4SkYNBDSHur7741T5mP12zdkmjrM676U56xOBzn",
-	"1j9ivOImBdkIXFOvVs2TeRcTcF7S/pSQuHUKMovmVYcqqClUQcBckCswcLkAHZR8WujNNdMz7s47mZn5",
-	"dOuc7PXmljiX410M2p6m1kHb69VBo9C5NSvPUQXbwbhzknqmCnrPXUzUaFyt8zSXmwPWNvdP2EbmWgab",
-	"++y2H6l+7ZsFMblcbzIV8ZT4hv2aK8T4cowUz52pLrZpvaMxVvgCS4IizBhX6IIg8FihE2ksZ5NxYpWn",
-	"CdOTEDhSAZKYmrAwQ/WxGCOglOFSib/6ZmbvfVDc6AKb/Tyyufa5Igb6e+FVAufbtktfTnY0+/nmiogE",
-	"L/QPed4QlVL/44N+ZwwRBc6mCY1ALScK00SaD5pUnuI+S0HcvjPoyZVUJIUkAzZOSSrHC0eAH4OeIp9U",
-	"xTdvKE2hqSBEL05M8YxxqWgkq/fhRBAcr+AwYVZh504FVtSE48G4oWrVG/eIEFzAl52z7czorH46u146",
-	"tTtVRHutcwdLziQ4cezJsldMcqUmvnUkOkDGDZfN8liRWWCI/jlPkN4e/WwIOzuwezgwGxhqStbkxMUF",
-	"jWPCbpXpTN1XDbdBJqfARMc1KczxlXG1LIhINVPkzLhEYZMZIbE8RmFxMYTQuURUDSYsjASXss8FnVH9",
-	"AWwiaXzq3F1IUqWVXKYQzh1t8PoUr5wzRfKUQLRAvzHhEU76nCUrGDCVWkW+Ko+4kixlpmP2F27UI5OI",
-	"LxlKcTSnzDiPGszk/fv3/ZPSizbxhiKHCxb5BZYlLUze6o7OseyX85Dsxlq/GJzY0lVYmTTTlqzCKxAo",
-	"L3hyJ3rXnCft6pYW5uA3bgrAl+wKJzS+1bHCF+Hl/SmmCYnzVTY0nFNjilVkh+t4xjEKgRPKEGnjxTIY",
-	"dEW5SRwZOBcI+1mSW51Vi7d5XHI0uwkWu3BJVoW3r3BC20ncjQVCYfhttGR9SE1KeoWTKRcpuV1aSt1X",
-	"+3Zxa7RUaE1a6KJ7F4JfEob+evrmdYAucIx+PnvefxwgjMC5hIxTzrDRnA5jooXQfZjma5wSSGi61Wlq",
-	"udBX+rNaElj+zxkpnPQMMvj0ALky0WR8kdzuCdAkg/NP241woW3n6MdJwpfWiogpNqK+EIrcaSPW+yuB",
-	"0GBi1iF3F4fCOvtaD4W93jwUbxPM7mTACWbto00waw71HefpXQxVcJ62DlVfbA7VuP3uYrDGpdju14DL",
-	"ngErfMtncSEgsZT6pGyuy9hcLCQpi4yi6nKLtb5d5D2jd5p3UhvGBa0nJhGNCcKMLGGGxvd5F1ti/Kqt",
-	"W2IuN7fkjKbkzXR6NyNOSZ9Pp/UxOwPRelmg1IJPp56xc/4TFrNbpii8SjiO+4rzfqK/bgcNdS5UIvhN",
-	"mDQvk5MNpoWCBIF7Dw/Qj/QHlLGESNDmpnSWCRIj7rJy7rupvcJs9c66QW6XE2FF+hBUgsMCWWvOH2Pm",
-	"BcKLxMcmVzs3hm0Otz40JZcI1AvcpY/lbLUgd+3E1uJ9K0826AENSv+5mtt9q9PIqt9u0YM1DWiV0jmw",
-	"rRcIbBx0D7PVhGlCuj9AYd0uDpHEK2kNmu8nPWpssXN436Tnismw+YB1jYMjZsIgGeDho8Ph/QE6YYik",
-	"C7VCkSBQCYYTp21BoiQ4Yhhn5Lot9Z8ZvsI0uXVFMyu+6zin30uKTOIkSrlJFtCKs1bvl1hOXCZysC5l",
-	"CUF1dO1YT1jIja+sbzMMnf+HM2ZTM/RmJVzbepBshJ0/Rv9+QSibgRtsSrXpcmxsE1v6oUejx+jEbdNX",
-	"uztH+JmRTwsS3fZJokwRwXDSB0oHXxbE6Z3bz4gK4w5M+MxWK1l7GIwIuynnNA4tX5DZYsGFIvErbUbc",
-	"MvnlH++DEQNcztk7tsSvr7lv6NiBNtV8Rg5IxwByd3JZCl6m4j2u7DRsEIKxrPrlutR1xFCrYv29HCS+",
-	"k9iU/XYfAtDtIapKnLopImw8+Q8TXesV7nkbcabezEpX93ZJFsp4fZ3M0XrFQmgiUtSEQ8pF5BuC3kwq",
-	"zECzcA9drPxFXiYJr5YIe0lW45Gn0PIuK58qYBPtxRNoOeeyVMdDlea70ZzIY8SyJAF9jtVrEEbVPKKH",
-	"B+U8oqPh8NHo6Gjv8ODRwfDoaFRNKtIvNbLRpCXUk4wg9YwKIrvtm5nlpswGW/OupeA59pZVEuYC7ia2",
-	"o7iRlYA8YZcEapGhiEMvSr4QsdaUAYCiQgn7exVC2Bu2rkGxdSaPw0v8ejTWQTrlokqH78iUCEEE0nwY",
-	"J9VxjO6eIm0Ow8alt/eVl9teYVzd1JoLnpBNNPRO3wOcii9szLUyiedQ4LnAQjFwRSbAlvKcyHWvPtWv",
-	"rOU9DrfIdfy9nOnzwaT+APnYGeWDLTOECsJGhelVjl9lx2pnp0BV4Bf/SyI4hIZrF0AvODa+Fpy8LXFm",
-	"m1FaT/vNjQfFtaaqGe0AuazosBhVaA0KY0xAAi9aESwCrddCBqX+bUqvtGYf5nM2WgchMSTCmiR7W2cb",
-	"GBcQTxxTNEpFVZpUuOlmPrMTE/tPPfb/ESerfKg2Eb9H5J4AxsNXZeWrsrK9snLpU4HPDCewOBz/6J+8",
-	"fdn/kazCATqd86XNleEsqi4CwLWcj87/+uvwl8u/jebDdC95/GTIfr18u88PxSN5pEbZ/tXh8tGno9Xo",
-	"t/2Twx/W85EaeAe83uA9nFdKjv91sP+7d8e/amJfNbGvmtg1aGKGT7SLpJ+o9OzyG0by3CkrlWRTLOUL",
-	"1lo3I42/Ki9wv1jZHPWt1tra+bXFrq+2PocFiMKmd74mn5QFZGjsCXyh+jb/wlVgI+uS/MLUGttYFPix",
-	"yrm0nOWVMGMUFsCEIcoWSPEAXWRqAh5ZU0FF2SxAocN9DEulwpWHF0kmtUZbQ0MMfdqqH8ayUfVoLlh/",
-	"LoVUS/Ntl5XJYhNtxoIgHkXZgup5c14VsGvLih4O14MKtEJrto3WuoTvbLgRZhGxkDybaPFJ+d7fg93U",
-	"PFs4t+EBk2be0KU2axlNeM0NH7L32/0ALSjHLL12HYhfESFoTDZzkvzIvnGP/J6jhG50aNrbfq/iim4z",
-	"wBx3ta3y68500xIEbHslWE206/2JpQd25GZHWgJv3ZqCHFjt1nRxah74vQRpuw3i0p3tXxlNdMtV8ekg",
-	"JYKuah5uFQoaLtNMZVc8XKJ06ttYeOCXQ/nW1ZSf0nw3CGXDVju6mCz0pWHfTVWHcdWm6TtMGeOZEiQl",
-	"6QURWi122Q5RQhmNvgEct+l0gE4zIXhmYpZygSMtZCFxIuVXdWSV9zRJIK28El1VBtWCxtjoZSWd+rBp",
-	"P9SJqbAnJpNTvwGAZTfx9c48UScx+6JNG7ajT7ByFjkoXgP0UkmUwNxBR2ooRJB1cLFCtvAZltJApzV3",
-	"HbPVuaZ+DyvAlwSwFmRGIXfTqBbKRqCmgpABOimlakLpAsLmNkiTlTxH44HwNlI8qW6+nXcdYeYuZPic",
-	"JzbLoqVUF/It+BRhkzUPc74kZCGr5TkFYf/46K9/2//lh71XB/94eHb4z7+9f/bu7Jef9/YPDqv0fDBs",
-	"2Ig1ALO9/iMvpMf26oFHJ9hFwm++eSdRVpJHWxQLl49fK3MvjWPD2Xx25TVztIHo0FCmtZos4z5fwlEw",
-	"7gBnQnhOWOSHvwXOqh+NOSPHBtoLMrgNd5VI4pX5hKoJ5fL3An3IMJuwMGMxDw19CuLw620qOEEEi4Rq",
-	"tkpTEtTthQF6ngn4thmsRCleTdgFQTiOc2RMC2iheZCWXCZRRf9rTqLLc8rcosNFfQSUloyMn8s5X2qj",
-	"neAr/YsRQOBCiDlY9m60+lgQMdP/pemCC1UFy7BfbpwBvAaT1MJ+gu/UrreBGoXEvALBM8wRlotEtBrK",
-	"aMnjxiEnQ2IaD9BzrwgMEL6AKiwtIWFfq6gjVXjR9c6xduF2C86yoPepj7OYApay/hVPp/Ajxwvaj3hM",
-	"ZoT1ySclcF/hmSH5+v361O5g8t0m+58Knp4XKrXHXDDliw60EjMUNnTrsEwl9WOraZFxNWHkE5WqiO1h",
-	"hvTZMg7tGWFEYMX1+Vd8gXApTQhSgPXrccohFwyCgBmxWFTtEmUDDeH+b+ct4sWvFL5kaAl4PMv5yp6t",
-	"lWY7muFALpupp+EMLTKx4JK0KYobT0lNN/wcRfCPdFY6S+hcm/WAwfKYxLYs14iHsgOntqL710I4tXXA",
-	"SfKFOwp20ln4+c4WeE2JAevP6glVTlT+TL7Nmy3TsiJU0ZDcHmxQiV4Y3O4WpWWOFwvCwLNY04u2dqA/",
-	"gwJNo14FiCcxkcrUQ3Zwndc0uIoTfTQcNt3oXm/4hqXYHD0oF/8GRc37krJYW9xO7TC9NGykrLpIesc9",
-	"IRyDQ2gozmXFmreWxQwwx3L9MZzxvPgMksXLny6Ya7kJ0rBogrQppOUxVzaGtNbEUepjr8ZSgNJBUe0U",
-	"VSnCFzcWWgl6emnOf4N2MesfO6Mp+UXfB2xj004X/o8b2ey9G97sLUJOhscBc+uVl3HDUXxTsnVrUBRZ",
-	"QiywLKxBQwFpnrk2kfl+vtpZWzlbUiaPbXGBQWMgRKILrlyIZgtX1h9TY9G6X8sBF8XmmHR2fknZDF0I",
-	"gi9l5UzX44ygUBrg5vyxFK/Mo7XddeYpz5SkMekvudD39wGsNReJJSQXV77rfvHhMpZuX4PPuN8Vn7Hu",
-	"QoS120D87woruZsX0aWMK27l7bGt+LQIFYYkKSu/aHS9bsIm9PSX4PDbxXXWqsOe2PL7P5oe+/t6qjtt",
-	"MYjfmyK0qoPaxM4GKMy7J4YBCvOKJvhjTqJLEp9TFgYTFlJ2DjjlRMoQhHzoPEdxaALYq1IN7Dcy7+2T",
-	"A21OmJ7uMQqtUWM+Y51O9p0Jmapz64g+B0f0uSSEhSjmkMYzYc79ZTRtIg2Xse6vY6QEwWCnO+x4bZJj",
-	"aUdocHRKLKjcPDKfvXOUweQBWjefeslhFuf+MfN42XvmnUSVbdXbVlYYVq3hio/hXlIGrQeuqPS5Mr9m",
-	"VdxgVgVPeObxYj6B3wH3Ok/8DBCWFcXjL3vkUey+6HSJRxXN4lFFs/jLh2H/CPenH//10J+d+BmJGuc0",
-	"ln5vLMQR7dGyOURT7rzmW2n2hvlvUOivQTZsK4ZK3UU9LBJ4CgW8mWLKW0lDf9rlz6BJ5DE1QWZYxCam",
-	"K4npzBhFepRVtfT0kjIEzOeLy8OEmGGLZuEWsND9DGwAXqNqBA5MgCoLm1YXwG0rbiV7q6yjBkFNDwEt",
-	"EhyRAXqWLtQqcJD0EEi5VjquNqb1nynphKP0HywzSKT4zCwmuCeKqhAZBgYs64LHHTJEqx1zKzM59Ezk",
-	"mhI5bDKpx9/VMf3C8trmCldYWIU6SwRSPvU7Z3BoCXwtSQEQfudaU7l9eX1czjIIh+H1CURtgua47cNb",
-	"kea3OJmush79RYjZ7OKiOsS/jA4fHka1gV63KlAZe89+8j9M1neX4dWN0CIl3CxkKktp+zR8lfPXKOer",
-	"uwLcs+u2wENftYEb1Ab8VYWNY7yF+OwUmQFB2a3Ao/H0Z1Z6VK3vL7jkQ4/vretO1EE1cb3KG2FBo6UA",
-	"OtGj/aOH98fOkZ6nOgFS7mY35FcHxJ/GAfGn1i+++gi++gj+bFpBUyJlMVVGpvjFvJEeLuUVAExhn0vd",
-	"pGtRLH+7/fc2j/eCRDglYHD99fTN63oun/0ElWhmOxvOHYRerXnedwcjdHCARnv76OAQPXwEvfSqhwqy",
-	"U9ZH0q8tNmskS/u8l1humrTNXUSQumimHudTv7uZGQrwJCgqh31d3pi3c86Ih72tT2Cw3/jYRqHPmPJl",
-	"SmkCTWjeqhHp8SukBKbJjjni5Si38TqZlLA4dzxBNxPIu65EhfKLzczpOIYAlFf/ZUQtubhE9iYjpFKC",
-	"pqIS4izBulIlSTKtNck92hsMB3uDR7W8ksMtsoa6gYEY7bNlEcsd5rdS10vMp55Y1uTCRGBJ4rU9AWEb",
-	"zX1BHsa0Y87/tlmawIBruCWtlTJbF5IasvXjadi4n68dc9GispYW1KxFgS94w+P6QNK4RDUYOjXcXmg8",
-	"R1f0L0B++WVcFAuUKFvzP23veQjcnK63vlV66Fulam7vGnqZ8xTOHGcREawO8VLqrHt7q1iMXa4dvDSj",
-	"N5uM5JwvOxy9ut4zGvqO3Jr8raAC1GHKPQYNxJ/bk1IFTmlbo3S4DjKYGrGb8Nm6LJLecPTXo1+eHP59",
-	"+A+PPNvIV2XWwguKkpntMJM2pP5pyQRxEffBQuJUVqV8PEuJ0Nw9VDCWWjpzmR5zLlyIglaZvdl1RJgS",
-	"tKPDyD5TcxMxstwhubnQLL40R9EPVKj5U+yrC9G/6tlf6FsCUBTQ6Gg47A9H/eHIIRjlSZWKx3h1rLkE",
-	"VprH4hWicsIsnLU+DZ6uQEWCNfQAC6eZygQJ6x2sR0ePD/rDvf7eUT3JtX5gqubtNsfHtdP0L8JJgc+l",
-	"ZwRer/39/SM0zZKkr0dw37s0R0dHj/ujvf7+sC1Lu/NMWkf+nPi0lQa4bLUb51fQtusCbaOypj8v5zwp",
-	"DsZdobf5YbAIi2Wh+5Sl0k3ijl0jnq1twmdW34B64QJPbc4z8aWgqelTZuHUjivD/saYs677YZ4OWUtT",
-	"95i7+hw/FQP0AscxWIpfcdh2rGOoF5jbyNWNAMmW+fRuWSJV1l3BlC1jwkKfwgtilWQoJjdYDqbCeUaU",
-	"LBjUhOWiO3/7xQolBF/Z3gQ8U2OzRSnBzCT9rwOxnZjmFihjiiYW19au1EYM2j8+v70eVNw/G9OoncvG",
-	"kdzuPLUi1H5Veb6qPF9Vnq8qz58TejYTSQuKQLEt1oUTIIwkiQRR1pw1IPK81sCn1OEmr4KeMD4do4VW",
-	"CeZKLeT4wYMw94Gbx9z251kRTXjnmsX/wA1RPkhJKiOcdIN7HtBIllc1E7QvyJQI8OdVqWivSkUPq4hN",
-	"npG0IUNPJvqzm6XcjWmfZss3yczN/rKK2OzmNoMnPiu3quLW+NL8ZU+gYbpf8Bct2iOeEgnnaLCj2psX",
-	"2NqG81RWIYtusxDxkjLPYAGAsBggsINyM71jFPIFYXl/LKwQTpJy2POSrKBq/JIw4zSu1b/Z642QS95M",
-	"X64RRXZYKV6hmAMJuhDyVkT4Nv/IFgFDwVvLpc0wvpHQkENu/XkHCF58+KEnW2SN43+MQq1yGkaMGaJx",
-	"gMJMEjEuePNC8Csaw+jsqyBaZrbty1dfaye4iEoAvbpdqdJLme36j3cVDdkj0A1W3KqeFKnpP6/19Fga",
-	"7lJHa3EDjKf+6rY4nl3hma4FuvPGgnDXC/gZVDdoE2m8aw9XbqQLx/1ctMvKjII0S60v9bhgD8+jhJto",
-	"mCAm3asX9Mw/zik7h6aLmofqXfViH5Q+sw260xPMYhp7IyKnPCXgTlqCrQsZaHlnzQURkrMAoEERliih",
-	"SiVQXV30K1Jc642e+iYq1Px8RbBHvP6TYJHHoqqSUCGo4q6Kw6PHB+vyZ4+Ojh6XpeDRmkBrSRBua9Ol",
-	"oBef+40lAw+TEM0qZVCgN5jgdv1Mnnz7LXr1rf5fM2VjIyxuKjYekVfvXoNM1abWubaUmwP+CUuF1JKj",
-	"mM6oQ/UhCB5BLNNMZ/OO9Pb2a+Kjas6shyYDfXtLvVpPuroFQZm0KnP1nvM1OYoFgqieu82vQSe2Uxcv",
-	"8sPMJWntXYMwaDt0mXxM0yuBfG9uDD1JZNWmDR0AkkpPnisLDdCxlqGbPyzhMhMbP/PE3qafyLV1X95t",
-	"7kiYccjmzeUQde3sa0dkGv/yMP75SSf1pGy6+cESTe5da5JHOXu0Cwjyjo0PfGnAVY8couzOoErmPNnI",
-	"Gl/oeyqZa2upBTb6TX4q12SjFfvxjUlL41MUWsCgcwAMCoOK1+m61qU1o6pDfwaXCL/eGOBp0QFhY6q2",
-	"uQsQzaJLojbDmcFdDgGNT6fbAKC90YqYW4K1uIKmZ3I1JzFAGMXcAi+H1tMRagvFlFyHYIfYExge13Uq",
-	"KlFolB/9TIE4XHlF4HK6tTEOSocFhKlyjzLeYa5Z1bL+Smxk34eZOZkM1sGuuvbG58QlF69bXdevOc8X",
-	"qpDyxqfNzS/g3rp8zAHbcK4HtuRllZ1TjhG2C0u/Q8kVkFGGuIiJ6ORGsklfO6JJ+lJ9vc6j1JtKf2bw",
-	"kARB+jrCiSDYFEts5vI1d5RXwHE040iryUtb8GKAqgHsziURAw9XtyDptkL4g3VqJ4A3LY6Ik3ouMnpN",
-	"lvBbHZQJ4MQRz5RJ1l3xzOI5gS5ZtpvKilHOE60Iynle49AFpcxnK4gt8/UoTPUzV2KNhbrzsYWL+DjA",
-	"k0JFqi8QtN3KawQLq92WPjEOcUxbDyWvKYR5gx2O1kSIjJoy5WKA3ppWdiZXvupthgRjfW+9JLL3ZC6o",
-	"VCkUK35Bjii/Bb0TCvE1QatUAIVLfW18YYYNICeWcndNWzFP1/rGgdAvNYjTsh74+7keioN5w+7vJs3v",
-	"QL7F+9sschPCjvHK2XDmHN5c+mY+wxaTu2VAge2zV2+8c51D+/Md4p3xFhvwBxtPUXuyirmr1I4E4PdN",
-	"dSdl/n4k0ymJ4PyWcITXlJ6V31ZAMh/n3cZHwXA4/HxoZn+VR1dPQV19tb8HLbNes/JbhDzNjd2Cne6h",
-	"ZryTQNilE851yUHyRYU8n2JFXjjboytUrVbLjBMHScpmwNAUAXRsgmPH2fShg/puj1c44dGlXJMZ45KU",
-	"uLiED1F1jIip066GHbfahKd49YP+Yp2cPVgClnNvE8qG2oJGrpthzXaC/pW3g+kqd6USREXzvJ0rXgVW",
-	"BCPNAvej75H7l6ZUv4jdNLlnLH4zzRfLNAvaynPw1IMc43oN6e96l4Ik9Ir4SnNPUEqk1KcYbPwluZhz",
-	"7gkvaGmSLnzM8QVfIj5VRUqOErQmXUfrogmmTHozJMcumnqnNDI7xY3JSDA/pB+53XwkGKSJVXlDZ8UI",
-	"wPphzdGZck53D0xjRWpWsvW/E00vCDOpzeoYHQ6HGzWOO20349ZHtoI028yG5txKO2l8v2pO2ayyKhCq",
-	"XRsQK/s2twuHgeDYhuaoIzn9RG1T6Y1S3PZl0pVqZkVq1cw1A78WiNuxHdNWPu3147ppAPItGuI4zlzt",
-	"R/vVKbzWKeyz2tf5Y/OmQbkUq5nx9bPYlAhV9lJhxusE7mbN2Yrfbpqze+g6ymtz3eCL05yrR6OxEOGC",
-	"QFPdcGyTeCR0o+TC/mmYpumVBpSv30ZifbsWj/Ab1n/O6BVhKFvYUOneAWSFy0q6ifmU8eeb98C/cVzL",
-	"F8nva/Crp9zfmvGkyOcuICeuwUs5zZIkT6LYHDN9re+8XrTvkn1h3bE1X+xGkCl+RYR+4DzCi21aU+h7",
-	"n+BFEwyqO0LTNTkTi11oDKmKnVyZajcvo9nAHZ2MboNaYJN3paLPpI5rA5W9MwqqEcMaOmjf0s3So9RJ",
-	"aWvh4fDPGl4XPUZTadDR91JkXXxZAqQgyXVc18xYOlXbiJI5XzLbwA6zFVJUJaTSyn3Cmr3c89xgRT5Z",
-	"3VykOKHS5O29fv7kGEWcKcETFM2xwJEiQk6YeQUgPdQrOZ6KAXrNufBW8HwBbl+zxp+LkOoYwTXAot4R",
-	"w9ouvH2X3Kh5PGrwnM04iu2rz2wwxcJ+Bmh0qHdt9HgYmH5u3pDK/lqTWT9cMqgOfRbUsxTTxNdeCpG+",
-	"vpSjsQHZHO7v7cEvfb1UOejnrxlXlM0CbbPYNoFiwii7opJeJKR0DoPcjb93eIB4pIiC9Iufz573H0OZ",
-	"lVYp05TE9wfoR7KApNOloEoRFqCLzKSGyyaL0Ic+XWBB4hYo0gGySKWmmbEDjqrzAszYIM2kIuL/2B8H",
-	"XMzKtj+BFavZ/Q1ra6PdX/JNNk8DThIU6Wu2f/pwODagLXsH4+HQ5IppzoxSGjM6m9dcAaO9cd2XdFgZ",
-	"4GGFid2792E4+ggprP/e+zDs73+8P/4w7B+6n/Q373s50/M5FSfVNNCdW0sAHBVmqPQ+LT6fv3j5Dr07",
-	"GKATpJkQlzixOJgopD6/sEllryXBrzvHehJPeEz0dj3RJLgoF1F3y1m4Vr+pHphN1yYKb3P3K33f77DV",
-	"mos47uPXUZKc9djbd2ct/kxDoWhEF5ip9cBzTqAbvr+1QqTn+7b0japm5ANwkzwTEfH3Iqu628ydZeO0",
-	"TOUVa/RkfV6NJOKKrvtoHba80/w9ZFsKCXnqsRLeshn6So5abA5aBwg9PZZ3ee3qxlFsE4gpnRS5tikg",
-	"zRsBln0JdgZ5DUrRDq8P7fCmWTKltuldtQEe9L+rOhyKl613klVIrOQSK4eOmoezelR8SnaNzf6QsTjp",
-	"boU6e6bMYN2I5QABS8BSmfssi00ou0ShFjXeCJxq7dm9xBJNtYw+dkqmhfjFzqHuAgBbE1i5AfeWSHV6",
-	"+D56txZZznr0BDuN5Sf94pvlOHaXK5Rof/PwGcUVTvyBwxSMK5cwemxrPODv8DziGVNQAVuFgRvt7ei3",
-	"9wYW1/jb3RJcwNTKCyAJFtFckhrDLX7ueByt9xpoYotTluMsdzpk5cOlKgfB7/f52QeA8FLlqAdVxc6h",
-	"F6QklYOSfvpgOqeinOvyoFkKu9aOnUxOv2tBjzBr2PGAGtGnN2qbB0/hzlc8Jq172Mvft8XWvbOVhK2b",
-	"Z3Ty1r7FOWL9eJ1C+maKqJK58azmRBLrqcAxgItMTJNe479YYClJjLR5GiDySctrFKY8plNKxLNPijBJ",
-	"ObO5hTRdJDSiChqNh4HNvW34MDpnRJSk6kYdUfOOhBugLTDGA8s1DC+hRgd3yRnbKo4HB5+nORrPHGiO",
-	"rmSNoIU2L2GfiXDdFrDRaUzHhR31S0tIJG5XNId/CE3T08UP7K0wE2ysucm4dLmvL4e7LZRXE/Utkl8V",
-	"PYFNC+rZV+X9dXlCRZauiZlShvBMEGJqmi1oa7rbLG5fl33NFUpM5iNWY8gloUlS69DSVG6LWJhVc69X",
-	"cd1GMf2B88sSw93MVIPCEcwFGP1ogQVOiTIVOJyRN9Pe+EMngeNG8HuwldVovibzpz7ayTzBC3xBE6pW",
-	"70qCr5MG4DvbtbgBU0SsbcFgm/O4LgxbE/DL0purHVCalLsGoV7rH/ll2WkEb/K3bvq+EeewFy3QLRxN",
-	"9VrSbqr5aem9lTHse7hQm2JKo3kbTw56Bfb+2xJf6gW9U5vQof+p2VsX9n1FhJb/+q/GeP5urhk9QvHE",
-	"dnTgCUg/k2p2SRaqPGT7PmvU9u2f1SGV71nPIKzuXKbcypCr29nGKiqnS+2SrAuV1zjCMYEzEnMvelGm",
-	"FxmvOV+ATJKrMYoXJVxFgypCLOo3U3rKnsYzu8SF/Fp2qlVfzzHUo8MWoaxqGulf6nYR/LZBh/clcTkX",
-	"QCfPU5NRbsxHliTKBFWrbu8/dU81GuXoRQtq+136SmnimwnytDS2DkRp+VQZVgo5+Dmtw2ALx+JxU3Mh",
-	"2+NgC5d5BAYE4oLOKDMViZkEnxdA4GF0IfhSWuLYXN9f/pY/e5MjSVitbueEoZO3L9ElWbl2EXOCYyLQ",
-	"P/onb1/2fySrzag7u58Nq9d6LIGTTM1zm4RfEgYrBlBSejPUKsePAsaJI62ZdvRqrvWw7m1oNgp7XF32",
-	"LShRYUV2iKb4+aOJqiDP68u2bJOJblE6UM6DmlNhhVRzn8z7Hes6GAwHoyrnMj95tt6Zkf70vJjiostq",
-	"vqGlItxEn0fKGXhHvvtfg6IE/6lXxnrvbHLpdc4+bbGTitzZqKxVn2iFsbNi4IJnLYzFTRl+Z1HNZ5j/",
-	"ukYy7Gap+mi28mnfDf5RtBj6heTbTTBtERHhU7XEYiv/1qm7d40d99IWFFXqwU3SQ5XoXE7aboaZrcyx",
-	"OHL5JBpkWD2a+Ymya97KjGpMrxsjOuUpAe9+7u2PeAxg75hCXd+Si9jUSVxwNfeJxtirBp/ZJiyyKwdv",
-	"nF+POaLIpxZOA8OtSsSnRC8jT/hsdXNqYSOfxF/GXZpj5+JnHpu+1UiupCKpdytI+0bUsg6uBfq4BeqI",
-	"ykWCV+1DyemqVsvLmcyS/DB8fl5Xi44Cy9cSWc2XttTDrc3rVk/i38FnXy9bM0MLzFa2n3imcKTe6sHs",
-	"pgILgqM5whZfr0lJbUv0wwoKiSv+Lds302TaVD1a9lLTfMZJ1kKpBgAOfE2+mIptnnp4eIiGI/So1jdy",
-	"7/DgGs+zd2PM0Nt25kWWYubyKztsC8wcp/Z8t+3KFKc0aTlWEAxudjV9BdlRN3iYoFSgBboZcBDApQ89",
-	"jjkzeaBVDbBkuNzkoV+rV/jFyUmS6P2ot144YQz5lvVa7ahMrgdMgB5oU17xM/DplEYU1w5h/utmkWWJ",
-	"+OVT/37S2JAn2CEVFbNNqjw82ApJaNCGmWdG41PcDCZ47g0JkCQLLLAi0Ikz4mmK5dqh7Q23hDnSg7sX",
-	"VP++/237cMGanVID6t1JwDvWByzAeC2358wGws++AmhkgE6QnHOhcs7y6tmrU6hryyUazUdbwnFm0Od6",
-	"QUSkBR1hoBC2iESHjvl5UnA3es9kBmQtScRZjMWq1tjYXu4ufWrdNOF/o8c3pjDtJmpeNkzYTvJmo8tr",
-	"s/vJUFllrfQaAnuwbg1LdDfF1/06dnZ9WRrXkpdRx2kojau9wUI9QLSDe6kUl7J1G2vCXH7bQauLsJ8R",
-	"ThLpRKE9f7a7uIklGIW4cgDt9fWrsVbRfSllRnaZOpVoKbhJWdtmnpXkJqq/CvU/euoVT74SWaQMZkw+",
-	"CXdQgx41DcsghqP6kEcEqjybJhQswotMUkak7AsTd0r4jFpD/4LGMfQtUHPBlTL5jUpgJm30StGU8AwS",
-	"EyEdxZCP4ryfcDgK+psyWyy4UKYWMzOeMmLWICJS6g2ohiFKE/Ig1ipMk10drzHFM8alopFsd1/HvMk/",
-	"bEWJRUmE3MZ6abZt9KKXZNBNrDvm0qJwkE8LzSFas7BN+pC2TvIgeO43yQnOo9v+5YHLKt3B/bCLRktc",
-	"ilJ7lN9GB5Z4he4VGoGj1vB+YDCjqERTQXKInQkr3YwTPVis6BXR9xeN6gHNGBbGgS6XnkqJmEFmr+Lh",
-	"fZMatX3MXJ/NPP9qc8gYmqDbSFGTtV3gSqqGg72fYlXXot2lDaLbfc0a8MUZWsvhnpU3q2OWsFAujKLf",
-	"ZNZ8IfhM4BQaBWjNqckFvSKyJtSdllWnDBBaTQIo/1za4ZpO5n/Qr6K9JYLyreou7J3uwSIhqFsmfG03",
-	"14nmn2yucqcCGp5HC5s7Ikh7l5BafoMkydQWe9aDynBhu75dO6at2nSK/za5yN8fDm9CRcoXY71+9MoW",
-	"2nR0tNhMCGNotWtECZbqZ1Nn3iG4Zl/+0hMaeqJXzGQ35qi8ZXj/DfbqOlGxZUODYnBBZXptC/ymnHXU",
-	"rVYsz0jyWRZTyqif2F9DAihVEhV3uYRaJ7MgRlHkeXi4S/7xcSmPp3/B+eW1GKt+OEt9oIzp7GoaTR5r",
-	"kmCBJJ3VGlg0R3N4UxalrbIvrfvGDX+TqYh3dmOeMASC0lUH1l+3NopNnbK/Rp8fI84IBKO0pF2hK8oL",
-	"+7WbElGLMV17ZnBjKSusunG1Y2zRLFbbNjZzJj87uR62VBM0ZHDnyq9lYGtOe36vfwlLB3TnZG/7/rpO",
-	"nFLWriB/3uYWC1zd1tLvHTe0WKY1m1pOtO9kEnNboK/1RQ+U4TaNRBpVg2sK/Rw6AHhiSTW6btJ69PIY",
-	"3xUogIyQWPatq6MWei8eWLue2IKw22G1r2LeUqOjpu2qGCTCyL5lLT/bBj2h6PtCc019IwYQdB962hku",
-	"tFsRM634sf0ZPRFO3AyM49SYgObfpr+7bQyHZviqY3J08f0qox5tWzh4AthVGIEx0rFQGXa3WTbo+XbX",
-	"Ym+/7uDif52GWQQbNw3yc5mdOTI1TufSqpvVjSQhEffEKEwDZk0iBq6iY2ZIKejdKbGvLjqhrFdvR1BK",
-	"9lnHLD6zhNcxiz9S+a4d89fS3a+luzdSuluhr64Hyx2o2y7Ztd+9k3LdUo+vWy7VLUvD7s4Wny/Y9JOF",
-	"Tu0ev4tpOtpVG/VT/otqrx9BFgmOSNy/WNVDVcWFTdRuxmfval203HfZibINgFDeMN9ArCsOfxAfiXer",
-	"Iu5W/9gRUh2mXS6x2g140WnY5SLhz1WzKyBlnfA2bxL354+oCpb3t6oPVovrujkzmhpZ0N78pE5nn6ud",
-	"lQntD6WilQb+VU/7qqfdjJ7WILLOylr5fN26xlb6+N2obWW2ePu6WyUSukOssj061prj78IggxtHbW3b",
-	"ndKUm0PT95fQfP0C7EG36oiT/i8fbYLox+8eVFJF/zUKHh78vk3E041641ZKHxCH2yhIW6Ix/Kc0VVO/",
-	"s4LAmsMI5TaWVipY3moxDjpVzewN129XDY9kfWWML1jhKYxBb4B4HdYPn6J3B3VUn2utnrnl8pRj51VV",
-	"c8zWocLUJ40uiKQxaaS0b1nhsrdrbL+FoGsoNJ22vaVubfe9v8Yitjo9b4DX2bhAb8shtI7290kZs9Vy",
-	"AMgHt+lfJ2LGGc4UsnAYekVnGY09LH992LvWU1f1y/X8lfrd0qXrwzDLwWH8se+N4AJe8KiOUVNug6ba",
-	"zjShtt2osUM8rgmB5A2LbZz1FoqCn/m6hc3B86042W3m2wtvgyK1rThrd9xdlyTrLM9z+JnuZzrvjQpC",
-	"r+I2cW+9Q5cJ9nd1OdsV1G1bcK+bdNV8nuWab3WFE5bwh5o6gEGrVy3FflXo+xsEId7Bb1MMPdjAfNwC",
-	"fKYDJyf5P5Lzxg36q+Pmq+PmRhw3VQLrerbyM3XbDhv34Ttx1uQc+fYdNaWXdM3tWiHMELAvUD/1cWju",
-	"Uytmmd5bLC+b1ZUpdLCpEKz5aROxpusquk6rOILduhDDs1X4ye5oclShlGDmKVy0rfEhveomMbK2sKOK",
-	"LGE9mGbT/cNrHI6fpTl1u0wSJrGrALTJqzABz6sXVLXeYhL5c1ulKVvuVt3LVnqywLSdo6yGs9kSyVKK",
-	"K0b6lWvV55vrHPKZamYDxRJ+8amXJdujW85n1wYZhQCpMJmb65lxfd0qwBSiNRopr/dUEGKKOmvZBPZC",
-	"9xioLEwCbzuKdafgc7VoTfV/KA064V/T075qzzekPefE1Vlzzlvz3KbWnPC7yUoDAXMH2nIJB7Cj78zW",
-	"xu7k3S5QlRqYFtepkF21YXPqwdiL1fFcDQejwfC2AEqsnlYCqW5s0guCEzVv6SRmsAgAJjOhVx5jpU0o",
-	"nyRLvJIo5JfVJha9eiVdKcbSVqndXiXygiexL8RaaI1UAoA3ypiiiVYRyKcFFb6O5Tv1qTZe0vNt+07H",
-	"tifIeVq0rVzb5rPW5dL0wjvX0+vSPs9MudvMtp2SLbaxS1BHGk1WRQapvfMYsSxJ4GfMVlUJtqMAG7W2",
-	"hSwJNMF56h0lpL5ynpYGxmy26+2MDNTGrpuqX9M6HX3xjqbj6yNenJIKvRSTKHanshqeA1M6ABXCrjQd",
-	"b2MVO3YZN9yEA/7sAGnO7jo8ShTWRxi6/A3XAFzZ/fjGw3MwW53rmfu0wCSG5s0yo0qvN5BoztO02RIg",
-	"xfmW+OS3zqaqbGHzJ0unc/PNBkVMrumsZHcLUVVtxj7aG4Y1pXltVyVXdW7+2m9qypW27aO94TUc503z",
-	"r2NUlQ5X6dPrz4BXajKyhFWzrcOpkgb9/aus/Cor/9iyEnyePhxGckUENGaAxklYolAfgHN4IISuEBec",
-	"XxoeTuumxY+P/vq3/V9+2Ht18I+HZ4f//Nv7Z+/Ofvl5b//gsJ6FV9HuNceppSTu9R+t8fj+UcS8cy1/",
-	"CeLeB4ya1ylLAJOJuIiPEYDiQgrm3MHiB4gBXQCQJZ5hygboxHRXn7C9/zncR300CpDkRhwbeIu/nr55",
-	"DQ0KiTBA9cbYwJFKVrVe6J+xLc0D8fkgpjCJHMYU/IckkWTpj05tD2o6Rhj9/O4l4EOX0E2rZwjPr67F",
-	"Fv5WX5EtF9uf+q9rAB19dPhwMNrbPxgcPnz0eHD06AubT3fIUsc5PSoCRAwgHxGq3949f4L29/ePLGYl",
-	"Q3w6lUQF6IKoJSFswkZHw2F/OOoPR2fD4Rj+3y/gwz06OnrcH+3190dne/vjw6Px4dHgCP73ywC9opHg",
-	"VstDWJAJ00Z8gKaUEYFiOtO6SZQp/b3a4ertDfce9Yf78MUj+8Ve6cTFWJG+5SjrmXSDMADk88rntD1B",
-	"Ugmiojnk1sHahAVnQ3p79qPvkbL/Qo6reX3znZWWHYSir2Aw57NuBD7iePXudXP6r3wIE+N1vNWgajlV",
-	"EyPoIT5hsLXo3lOcpvcNY5pSTQOGxwKukNl+A00Av6qlZcRLIgiSS7xYuDauDWTg/drhfFTZ9MfbIXUF",
-	"vVdEzMhbQa4oWbY4yS2YBVryLIm9/dRK8Tfp4zZcupAcvGLKk4QvITEYdmvr4Eete3C5lZjxO9eDIA49",
-	"sHVUFkkoX3h+RUSCF8XYoEmvXQAqXWtd10A2D2zkGsvNzENLbp+l88o1FsaXhJlk+7yMN0di9fY+Mo0T",
-	"grxbAoT8zyHEvl03hRICZnO8iwLvZt065OXltTO8yGE+7MSDKomVN9Z7svV2vSMSTNm1NB3T+DPI2RAy",
-	"iW+DlL+SQGVbfNv+mnxSJ1eYWnW/vTsEQMuCOKvkMnOb29xMdG0k/HQx//1tjF9rW8fGo/Ne2YygCzLl",
-	"gqDQBKOItuBAtNbNmM8a0p1I5hb3zgYpXd2MTd8+rd69dgjVW+0+baSrn6ivE9nzKl15HKT58Wv0toG1",
-	"CJACvuJQHDFbQSaEcfpZcOpUKw3k1wwn25cGVQ9Fk9W0dd0FyuvimaApOf9Nc4oNz5zRlPyi72tY3jCq",
-	"6vfL723bmieZkL7c/7dY5r6QCO4JrVvK5FxAFoZ1OjQP4mBjsV3jRPoaeZy3dRnRIz+j0SVRT3CSdLR4",
-	"n3OBlnOefiZvaj0dvqV+c0XEBeeXT/BiTaqHVajMq76RtjlpmXWbjjzW+8/tS0mMOJuwRSYW+hSkeOVU",
-	"sWPjncj1LNC5U80ioQ4RfIyux79W4FhEBhNmXMD23Mw1BQzDktKGhClBAr1eP2+GaW3iqsK91qs+Gm7K",
-	"PtHLJmjnDNt3WUIsmB347gi6EBwkPEN2lQzu3XK+8lU0YenPRV0d52cgSiij0TdSM6DpNDDRZdcVv7xl",
-	"taTVJWXSqsVm2SSBah01twsuryeP9TodIUIvZ4sTWF8aoJJaZ/R5VcaqN0aeN2WsUZuWZ7BjV8JktlAQ",
-	"fFnavkoTpUxJGpP+kgt9f3/OM9MWFtazb49C4YTMf6kqarWLm1S2dqjSoJcx+mtG7GXN3xp5M7CigSM1",
-	"H8cooV62AFt+I0so1FUSLmmjGzjZDzky5e/BbvEcowlvuP8Z3KTvFljmX2gkcBqacS7IJZbI3F/NQWS8",
-	"dqrKvp7HxtczMJb+Ni6f/b3NLh9Qfc9dwtFanRw6wTlgn211ygK7U/q03RI6Z3mBKj7aAEGHQEN7Vt2x",
-	"N26v8LRheO75UjTxTkuSio2K6Kt3r8EKmm+hEQFCJUDmG2T0LsTri16Y9lil/S5PNFhn91V3sXKaKqNb",
-	"c9p3zExw9ABtImdUeistsDa3z4sWM80+0vZRRK4IQ3SKJE/JBY9XWltyghRceDgltuOhceuY5/QxLQfZ",
-	"YbDhFpkJleA53PJ7sCsL68aNdj/Wf5rj2uUQ1s5TyyFaQ//PNLffpZwqX2PqREZHvQ70N6uz4CymCimB",
-	"aTJATzmoM0tBFSnv5je+LNOz0m7n1RMWu+NL0ukaabyb1JBnnxZctDTcdOaIVFyAKbKuGeJ69+Az8OTj",
-	"GgDGDTsHYbu9kUwI5CKehymQNdKoChBPYm0DAY0fW7N4qX+Bz2w/Wv1xT1FEi3uBfDLNwrqpaHOq92bV",
-	"tt5WPzfWZ1qd2i7L/uxq67WHELnHtKCpM+C0PTEnSbz1QCAZeKuPm55HPkGotWpZiiaZOxFlAOxZwKBu",
-	"NaASDuzmMXX1/EKBl6//o55FJvRxrzgQth71qXntVoNW4IrxjOHvVJr0MTggv2Yk237ZjH9nuwEsMVWJ",
-	"17eojxYlFmtEm6Pmxq1H8d4+0HZEhxvwF8oHNig55i3tNWIz7qjm+1qsbmma7uA45rWGc/tdrm+gJYg5",
-	"9GWtYyu3a0nKyRxERr8NuHXe1jootZMu4bftfma8hWKMfFLnUe7F3OTNtf7ONvdp+W1rFhViZDuUslRi",
-	"SjXfo7u0o/ux/Piakb+FgvBuI39iW18pXlK07r17/gQ92j96eH/sjHOHHCQVXgUoZFmShChKCLZOLcrK",
-	"nxpdk9Piq8Z/txp/k9KISKlc08kSl3qNIegjg+6Fn/qL/Lnw/jEKy4xxzK0jGOod9SMkhl5H4BbExm3o",
-	"9w7GVJBIs9SxbW5b/AA6vTbULTiTuyP/O78h4TITROY/YBMToglV+XvdVjb+dg/lPwDvL/9ghETlFzCE",
-	"qtLBvbjyWz4i32r1gt4VSOD8NhDB7kXmD3fJCRd3Nf87H3+CWTE7+CP/upZC7tIlWcnKv/NlNHwk/wC5",
-	"mHN+2fzb3T/VpOGumj/MpTo8XXM5Gg68Eol7Yl22Jad1ajjTDp1mQvCMxVqJkgscEchCQ4Kk/AqsAVOD",
-	"rMgnbQBNGOMixQmVhjhfP39ybNre8UTr2AJHSnMJ8wpIhamnJ50w9sWlQb517KDhdYLeMDbVE0u0IHyR",
-	"EGspUzVGB3oVRoc2US+wSxigmCsZTJhMsJzrv+erxZwwGaAFFoSpOZH6V726GCUEw/KH34UD9KM20rGE",
-	"TyjCAnSRqQnTJrZs7FR9ab87GKGDA3R4eIiGI7S3v9YHfLA2QIm+nUy+++97H9C9+4MH/Y/fQobY/X8d",
-	"BKPD3/Mf/WuZYF8HRbI0ge88unRl9WYTCLGRuAgzxhW6JGRxN6UYOyQ+bO3/btc0zVrs4AjQi62l4xZK",
-	"5E7lBNfkcN6c2RHk6mknl3KC2clikXQtiH/Bl6Dp6Uc1S0wwW+vGOac+Cx7qWOAo2w10IZwA4WT7NlIW",
-	"+6+6e91Cb0ELkpI2gS5WeXdKnCSIMhNfF5hJ09mu6tHW+ltYaT+NAV0JJ8k5F+c2wFlrQ409AEwVj7e5",
-	"xa9KJZjtFBN4P+ep3kW9e5qruHA3YeNyRnIIP4d5GjKsRGh0ZE1c9jookvD3Z+dz7cBDiuG0pQ4t5zzJ",
-	"waCK6HxbkLAeE6yL3KrE9YUD51zQ3zg7j/GqpfxwigXCU2WhOYH0I6geTTi/NHxec/xaWeJBrSrxYF36",
-	"xNFwbVFItSTxwNkD/nX8CbcvY4Aoi5IsJvHNLeh1Jsi1McOX3oIVzQaAQ1kNcBO76+h+5kVX3up3Q74g",
-	"LBxDcEHzWkpitCJqgEJQLsNxoQiAGakMDoM2b2JThDZhoVUjw7GzgVzDZZN4wfhygELrvG680Tm1JWUR",
-	"mTD4gGYXSyxRimMyQCFNF1xKepEQM1JA7waUFEH0dcbVuSQJiRS8H+ai7Vr9tiJvnQhiG9PC1Kxm5rI3",
-	"FlAsBlcMHpmeUW4t6H8Vo+gFvfInq5zWvqlBWwvBLxJvrRJVc5SvYZCXaDvytw86NUwQB/Zk0LGY1DOL",
-	"IeunejIe2Cflg0YOyjrdvloQWLzkA+7/1pYJZ0jCV4tS5Mi6jbMF43/mhNiNFa2lvYd1/TLqKsv8p7Tn",
-	"5QJKXvSsbnK/thNwktO4w+4zfr2jg8NH91tSCEh8bqBYfEEHc6Qou8IJjfugSIHKYpmPe7DIzTNVAEba",
-	"ZEJAh15G6vk+DLIad4lFnRrUmI2+Mjc142zffoZw+51N1MRItp+j5i3QwLltYth4JrCh+CU2DZP1cRrb",
-	"GCcWRCprrhbsHZK3p1xoxl/UrRtZpBeAm2AuNuWzSM31/faoQTqJKyNQc8ImrHFfxJOE4FlGZP5Utc4A",
-	"ZMp2gS0LgFWs1UPPUq0NUxsaADde3xXT2I2vJOv6q6JusGILs5hqBax1zE6Q9vN4QThek96z9VCfuC/X",
-	"Wj+3V5Vt5vu2yFI/Yw7MeYEy1fn0u1dUznfX47V2aU28rkwPpi5RP2StL5MnQRlgaiw7nHMTjH3aWN+R",
-	"jwpiomxExON7n+PFgjASI5MU7oalOIo5JPYHcPKNL88DuGuLKRJBcLwCNRKzCoQotWnlDiehqvD4dH+C",
-	"RUKJL0ppFlZx3tf3rMKxqc4CXmkDulKRhV5UR9jtiaHD6y0CJkJw0UoMIB2AM/WnmCagHRtyuKI86dYD",
-	"4O/uiSYTWOcL+T3oUdCdIq/LW80dJ7Xp/DUVthaXzpcsE7RfgAZ7mnM006Yh1H1OmSmJ8bIlm3xtbrWs",
-	"NE8DBlPC1hS3NaS9GVSFRSWUtSGE5u4E3c2fLmVnm2DWZ1z1rd1Xog1rh+a22GfyjQ4uUEsFXuX4ORRf",
-	"w3K72g9rZZpq7m8kSvhsgE4SyZE0yW9weW6AMMJ/9G3bmv7LpzUgwOHor0e/PDn8+/AfHuvI5yfw4gxq",
-	"3vTi7OytVbwCi9dR/tLB8GidN+Xw6KhEDQdDPxoqVW3Fkdr8DvSyYDQlS7TkIpZ6RQD/MBermmzBxehw",
-	"un3c1cDrIotJXK+j2hYNvEA5UXZ4BcipKYcZo7AwMkMbcJFJNhugUwAbO0YXArNo7jr1bG3lbsMtYIM7",
-	"2rs1s8jiwppdKQEwWwlYYoAV+l5jIp0mmaen2Gvsql1zl4DeP/Qa6qkEYTglkCdokA5cRVRKMKNsdgzl",
-	"VJwR6bQsHMdVXOoUJ3rJSNy3wwRPNs60NqxATYvNql7QOAYvRyS4lH0u6IzqPxMe4aTPWbLSU9VSLaEp",
-	"NY9pTgOotqUSmPJvdvfKP5WbyrX9rpegclHbopUftGDt8+m08qONpVd+m/MkrvyQc0j3gwtG9wGyunLJ",
-	"6l3VD4NVVh057V+S6pM24FxdDJJQzYurY7YJAf0pIdWBpkTNufnJWpB2wXEUkQUcIlc00Ici80qVQP5T",
-	"Uy0v7VWeKlY1OGzD5fwddhspy/v6NHardA02a9291Snle+twCMu7lkn7S1slliOEbYqy7LeKPxnvwy8O",
-	"op3zforZqm/CSmViseK0SS6a5uzO6GGAc7ymrkMUB5TaPmV9yIxwGRJ9ki6gNxLjFzxewewgVQ/Lfj17",
-	"D8s+XxBW/73pELEzAb22fEPdnwA+GEDAoSVtEtZtlXAc9/VbEmwSSjIms4XJN+ynJKbYdYRsqKPOaaYn",
-	"u8DAb2hM0gVXhEUrOCmCWEds/QJl/QySU7RgFAwnfdCFDcvKi6Vzj1Q/Y5eML1nVWdugg4ZY+xvswdrM",
-	"RZsZ6QlKbZFE9sQeamdVrQlB2+80cx1jvAKxWeBB7Zzaep3JjeYAeNtj5rXG+g5QV0w0Nt+Z/fUVu8Mc",
-	"o7y1bHeL1Mq8H4kbp08kv4PUDyLlelDqCDOjhnpAymBtzlvRuf9uLuR111jhCywJMs/p1clkVU27Vmz9",
-	"TaDZwI5q6jL8tiN0dlBfEO+q86QN8D+vByuiTDbQqseq5R3ljEoVjvO8xiBvRBiY9O8JA5PGpWGj0DAC",
-	"a/LxJStaJbr0qjzVGAygAQpTzPCMiHA8gYL2lYluuE0k8tJEu0H6BODVlwFobDKATH7KZgGYVzJAJvVO",
-	"DiYshCS2fCiVIqBwgYVi+pNGB5wJDJECp+lxMcOMSuCwwYQVUBamZYOtndfW2yUxXhMZ8QWRAxTiOKXM",
-	"WYCmQLoSHysvbC4/gQBgEVzyHfxmR6l/02+tctzaixr89p0XgPhEL1RkDJeyUCsQu0qdLfUE+fK6gGK3",
-	"zh2S59u0xzTAydAcU+vjnRpk+jsN/GwyeR3qiCAzLCDzL9JMBMypKHLZvcVG6IVGoy8uz++a0plsuV+x",
-	"Kd2ylvTi7FgFazaYa+vKU8rwWURSTdPQVBJupptKAoZNRfrPJyRf54m2jd5cmwLMu1NhCjzR1NQ61J4A",
-	"I/zSCk/0oD67dgOoe0PhxjaVGtfIcVux6v8UJ6WxzadaLWhRv2xXs5nATJkMc4ysxP8GFIuxyWC3fmiT",
-	"y2fc5nKMkyQ0MnvClnMazRHVy4ejOXEwIjZeSRWKaQweyBRfEi3USTKtKiX1iomNtQ9b1zFsrEKoFRGU",
-	"5rdLWcBpS/HkiV6TZvkk9Buk1ofqOhCyGBQfCA5ax/cKYR9o8vqo8kv3kmsOFXtisH8M3P7d8PS3aDKR",
-	"+UwczRYPDw8O7c5Dvqa+c4yev3v2twC9fH327N3fT34K0JM3P78+06fr59dnL38K0A//fHryT/2fV29e",
-	"n73Q/56w9z+entVLEPR7vn//7NmPP/3zGN7x/cNjePb7s5/XA6YdtQCkfX88Dr5rSw3bDSO/OxLdtamO",
-	"wrZWz4dQw41vTfny4MXXIU87qKCGJ/wAx9sL8QzXi9DcBYlsfADq+2J/eac/deCHrge9UyZAURq+TaV3",
-	"3Wng6o/N0NtX6glmEUk6J6hTu1bSiG/9jjWgbFPB0/Nq1cF2h51x1SZQSSIhY9bkpgpi1CASt6G8VXWK",
-	"F1giWwdmQ7LrET7WIR7eCopbDn+yIZEnIonJN3hnnuiAFmIJYkf7zSdxYXM4v7ythktnWuXZ1HBJk0fl",
-	"rH+JrZc4Oy/nWnno3yT9QDYNNmlKpchzHcuJJpXKl6kJsMpLWsPRsxfW1btMbS02L6E7rptcjgJ50w2l",
-	"vioGWyoGTbNbX7GZOkucJChKeHTp2i5qvo5enrw+gbra4/opdVy2yl+fZfrIPvglExQqqEqr8PBgneVm",
-	"FuFjCUb2u9aCzN37bW2nmQBFtXPKp7hVOBVahV5ZOJ0GXxse9OVmb0zurZU6uFzekrfaIfmuTFZvYsBl",
-	"u3QA75pd25qMX7pnLczw7fSb2iVrtb30J+aM2DADbGxhTmrmYYpk0IbingEK9caFwYRB0lEj/xRCD9Wq",
-	"neJpKJ1GjHu+P2GeKp3YqOM2Bu+KdGoRXT/Q/eeW39xZac01t1Nx5NAg/3b28I6U2/7vrl3rDXUxseWx",
-	"TfqUCvx9W0GzfJa+tFWE5fb1o50tii9JsdpRi2otgzqxAc27be43p1PVUlt7yk36gr6KEqyIaT1hcsiF",
-	"LaMhM5CD60ZczWvYL4+xvz9a33LwnE/16LbxkLyZPrWgYM0j7u1sUW5aHUHDnwvieLONuJqjcheV2HdV",
-	"taeXanOsaF0DCX3Yu4Se2+NL5dh+PcgEMwI+W+zRjlrT9aYD7eTV69DBYquUH9gDeO2mxhSnjbYl9UOS",
-	"t0iYUpLEd4DU85RoXsITPlt9cZF8m162FjneZHWA5pivZY7PuA7rYw1IS7lNrbYCL/u1FPybVdFxknRB",
-	"lgecQvNQ2cDQYnpFwCG7Q5lQyzCLvdkt9LJDOmNHaXAH7tTAhZ+hKEKrHfWoLZZzg06AVkQqImK8AnBy",
-	"20XiC/a3Br1PfZzFFMoe9K8Ysp8/9Tle0H7EYzIjrE8+KYH7Cs/MOavfr9mqySz1CD4re1xBnpY52qyD",
-	"ArlRHiCf4YXcXg1qpnf6q6I6+uAW3OYyNzkSgCDa5k1zDnmBbg41qz8/uzEnRpnWN3/m3LZqNL1DoSjk",
-	"b0+JEHkjqLakYqPp3WRV2+Y53gCQlU3vtdRbi+PVBEqpcCenlMYSlvl7t3BeZW98okGQMn68loggCDWT",
-	"YrEcoFAfpljgpSvuhyalfWqQUjIW682asLA04nCcp4babfbucMXF4lKh3Uwhwf4ckk2JNP1swMGSkKmq",
-	"rk8v6OVDrNqMxTtblIQz+5bO/gWD6fLZRsiNRef+wLKjG7JRYWU2l7FwxJtexFAArRcUWi3X6jAfj4fD",
-	"2sJUluWwsgz3PgxHHwH48N97H4b9/Y/3xx+G/UPzU4tWqgc6bTV59XkCt1UOeGhTx3gje+w/Cvrws45A",
-	"SfwDDKY+CCBJoXOBqSp2yVob9a0fcAQ9ts7mmZDxFx/TbtWx3I99myw/roimbjpY0Fv3tt8rcfU17eKu",
-	"Y5+snLjCkWu6SZOEGdmgBKbMLEpKiOX58GxVIJSe+BLX8kvH4eymdwC/2zEZwjbYnV43XON/Bv7iF4xk",
-	"eGMazR+MO6/njDfO0K7FW70m06lyur1pgsyiOutTHBTZgqVYq6lna/rbplNANzzfAELle1u5974D0RoF",
-	"nRoSrQOd8rV+gXjIdLtgyLQJ4eCeD1rmvWbxN4cE3Pp3qiBxDzX9+4TFXRuZ5PP+wupJcke/dwlyPgRr",
-	"8RtgJGPTyMUyVMjmya/mpbOfkcLjNRiU60bfSXguCbk0jhVBFgQraVxKZqArxFmAMqZoUnSzVu5b6ILM",
-	"KPNYGRfajpJrfMtWxQN0gGNttaglL9J38pbMA/QsXahVUH6mcGlxcbl9ayJCLn/Qo6oS1yNf2zA4WvSK",
-	"nLtAmE+Mm7VBeXkI9Bi6KUlZ75NUHWHg1ttHu39vq+d+b7MORMacnV8zFXma+nq9PYHf8/oX4KoZTRTQ",
-	"zTECAAjjibRgBtVV2Z/u4aNotA2AEUSZcKS2LEqnErknaub6YG8w3OaDM97+qf+r7Y+EYIfUW5l6E9Z2",
-	"xkeDvYeDx9t8dqeI47aF+rYCe6cVqdGd+2TgaKOyYp792hS7LNDa/JIJ4m5L63V0aFo5A0ixikwLcffh",
-	"MQpBGhLTgN/gNF/weBVAVTpOibtUKiEHVdO4F+sHYHOiSD6DJ9xki6wFFKQSLQVnswpuYI6MZLgv4E7j",
-	"JCshUMlGa/Q0kwrAkRTSJKnQ6LAebvNSWr4I7bhNNnwwBwwCsdJWk0Umyx+ujqXJ0PzQW3Zn2tzKNt9O",
-	"79YYYfTX0zev0VvziCnDfHg0HN1HWCKMfn73Ek0FnpmEx/Av0OkIsvXAltHvqI7xLw88ZS/V5dpE/EAN",
-	"+f6upeYn3h4KPgowZ1MOUGh5JQCDI5lFc1toqte/WHiAMV+AGh2OLYJWygXQCkOcRWSAwoinF5Rhi7Cr",
-	"T4riM1NpqvlUAHmLIEFN4CvI/e/Fh1A4zVQmSDhGCRTwGHh+rm2pCQvJpwW1rntkFCebz2xD5RLNALDX",
-	"JHmAQqG3x/S40ypiHbfBrnPQcwA4gAtILJhXaUbOeMklamGq2fcVEZ0i7AO/nZuKCPNz6Q8TOXAH36Cm",
-	"a3NQfwMWAUhpYQdo0YeqllXxxQbZV5situcZmJgeZDFFPCWIThE2SqPNbnbpgd0SDmqWTy16P7eS/5ay",
-	"Dj7L+ey3QKRTDKVVPQIkCUFhFfI43LmJih819noyKm/AQZ5SKUl8DsBdcg2ikbnBZK7HRJswJp86Ifp8",
-	"yqomO/xsmKPbzYV4Yoq/nVjBDOBt/ixZEAa0rd1ad+nGc5LE+QpbJrS2euCu+yAYHiy7sY/bSMOsDM2n",
-	"GXRNApEbcvqeGo6Xmz2Q2FfOKGM1/adLBl77KZhMTntrcWa3aQ5cSvzgXUqqiuKjtfUvUBVxZ9nY1xRe",
-	"8ddLAShZlTKKdfEWdpezSPO8EQfqWBUVnkyTLgGcipazYxjHKUKKo0WmfF2oWzjOn1ozuLEYyh9Sil4L",
-	"s12bfV69+zPY2OfUUBYHe+Nh3Oz4dycMEdP/vVMAoP7wZ6FJrWkg/wWEAWoSrC09jsFSrIqUuMJYBkh6",
-	"ymK+BFxDrWjXiweLLDRgzGByGtOtkrlWWKTb5rC9x8nly50bJKIImtS7nIzlnKdjh0d5TuMQgusezvo1",
-	"4e2PzuDa2ZD3jBiY8LbDYQGpoFhEGll/TTlq7qELX24f9OyJCarlQPcuyWo8Wg8asGVJir8qtjIMvz/Q",
-	"VH5y4XHMGN8vprUEjHcEMlkFWnChoLHZ+uF/SVYtTqDaO6aAgh6fr8l6KLXMQHJJVTQnMYKOH9PyWhUI",
-	"bNVVMnW7EaH6+bz94MFo+EdcL8JgudoRBFMiJS4frK3qiLdlIAAH7Ps4jeaNIz126MFQ2XRJWQzYlKYj",
-	"DVRlhoNvwwF6b6suMFuZNsfoJI8YmtJ2KtHB3l6QF6Tl3YCQlsLG4W9u58xoLS16yoktldcDmuKUJibV",
-	"SQ+zSjQlE2jwbS0GX6WT/Spd4P5v5x+/m0wG9+w//z2ZfHvfyxNKDb+GW3Vk3sGmDHqZSNp4cINWxqDb",
-	"K7WQCMexINICFsPuoEwSYbMZYP1s2KW6cPD0+MEDC7E4sFcGXMwepEa7WidT9yqrCS/77/GDBx/+v/7/",
-	"26a1CajEesZVjusItzg/Tc5TERwdTV4j6nY0dm0/DdfrFcc+HLTtxcfniYjb1mC+MpQ7ZSh/Jt6gJ7vx",
-	"9HpzEt0JtUgCkkTClaBRAOn9qrl+1Vy/aq5ftOZqDq3fcyXpjAEEAtwzQKdzEBSm3jCqZWcu55JE56+m",
-	"P/7tSDz+vz/+81dxtvzfn98+ffzyp7e/vOR7P+Gf8OlyfWxl/3FlS8wrC+S17x5833IYv4rLr/r3n1v/",
-	"zk/yGlG+haPb3NjRwW0f+jzHtnWLfXEubTOunxdxdxvmlW2EoLjlQduAo3XXK0xhK1U5cvAfVJ+4OWH4",
-	"VTx8taZukNN7mIarpejq9JBKEBXNK5UeU1vRuyTkMrAFnEgfo/3oe+T+hQiL/QWam5jkMxa/meaVH/D2",
-	"Dlh0QU8PK/YBBjwtCiahhOZihV6evkGPHw5HARqhe684i/HqvmaPj9C90wz+2h6C5dF6YJkav3ejdDOE",
-	"5CQ/xzftRl9At9HOQBYFBJap3QkKmFTNqmkBwvubzbupbdgn21fND++vpVBRi6dfY/CxHHT4VrL2KVbE",
-	"TK9ynA9aK/K6AjVDs279ATjXlK0v95owV+/VjuWMXmtJZ5IsjMVXTsHTX2HcfLIOrdapamyd/OsEBO0K",
-	"wPy7aKB6S+VRAJIMtWJFrRdzHMBX42W799hiTQxSCFa0UymhqYerqVx1GvCUWNqpBWVqbR4lY11mgqrV",
-	"qf6oS8emP5LVSabmPjl3SVa5Ggnttm3zgMA4eYz4ffvm9Aw9sD2YpYmsa86un5YTZlTkMEBybmRrRAbo",
-	"lDDjYrgiAp39dAp4xoZWqP60qeBwHefGvX/0T96+7P9IVsX2mpHr5bogWJgMUvOv545J/fX9Wa/B1Bl0",
-	"kZJaD7wkDN376/uz++4kvFkQ9vIpesIZI5FCC8GvaAwNrzCcgAkrrwJSIpNKBloQxghLBFUfjw6HSOKV",
-	"6SECaEL5xceP9g71zxOm7zwaPnys7xyDZY9VJog+cLYGCj78jUSL7CKhck5iWE7r3GMThuUqTYkSNEI4",
-	"mXFB1TwNEJUyIyJAzrEBPTCpsEsLxAbKmFmxfC21XO39rkmEsik3tURMYYOBa7dA85dXz16dohRTpjBl",
-	"JgsP1Ineg5hHsuGHM24Lg3JM2Qxd4OiSGAUOM8Qz5TLoDGMpdxa1mXBOWZuwct0wuiBqSQy/SQfoNS9D",
-	"cDBe4D1JkNXuXKoljUgwYXO+hJ8hsdwUNaGFVm7QBFJXJj1kttu09U855GlahOXiSeMxmzDbqxa6xgAr",
-	"hFFN2IT95S/IgSkZdjJh3yK9Jh9mGY2NsLB6kfx4D9bwAVy5P9a6LtGarK1BsQg5AYJ2zDJwevKEIVN+",
-	"bq0+EHARThLb8MtypgWWCjJ37PfPVgtyChul154w5T5v/rpvD7gthCkXKuavKHfL16N3sNv3bbtTM9JS",
-	"cbwBTsYXWnmkyi2QZnxSv9Q6I4yQ+qAPyP7+/tHHe06BXC6XAzGN+gQaooL+KKaR/v/6vvvFyUCIT6eS",
-	"lBIyV3pR7oW/hAEKvxsejveH+l99QEUK7w+QlX65ZsvcGyisr0UJDaCwJZMESimh8CUlmEHn3KIwz0hF",
-	"U570m8EBq83t57MnlnP+EpbHyDM1QK9oJLiEnuDm7kuyUMdoqo+bHktMZ9S+J8qUgR9gph6PZywmMcoW",
-	"1U8mlOTnZXQ0HPaHo/5wdAZwUePh8BfYoKOjo8f90V5/f3QG8FHjw6PBEfzvF3ib5pqlnOVI821ZRi/x",
-	"asAGyGSA3jCbxU9gVgqN9Jcd6XJ3Fd5WXNfUwrjKa6v1OEKDhEJluTmtFwqkmlOVazcDdAILhbD+vDlE",
-	"xcM8upSmmA3DW+dYor39AO3tDw4DtHcwONTSbe8w122AhH/S5uOEwX8cDwhB6lvMlpJXIxygt1jK6m/A",
-	"GLWMCO0PwYQBheQ8qFbuJoM8bQwq3Bd4Ro5RqPWlEIhSOpGlKXhp+tYZUFQoZkPGDWPoiC/wrxkZu+W+",
-	"yGgCpTWAXlTmZU8cywnfnpw9eWG3AQofUyJmUJQRzdG9D64J5TaHF5pV3h9PGHYFhC5iZYtmAMfetuaj",
-	"MnCzjBKChYSe0c+A3QgieSYiojdtwjBD4bMzPAuPtSELuka+yC+n/Vd6pGHuCrB0QKU76+aAHoz2QK+d",
-	"sLw7NhxxvaBTzVFFweY5SvHKIMNjNWFvbaUkojFhik5BrqeSJFckF+Lo5O1LULHuhbl+E94PnEgyd02Y",
-	"0VMqBP6Ne69aFUrKvVCrcVzYTLgx+gGkvGZw1jkyYYRqQhqjg+EIhRnDmZrr10RQoDlAz7A2dhfE5Hjr",
-	"pYcmA1ojyVtPumryCWOExDJANosUlJzwU7+4MzzOWSpV+pv7KJxycUHjmDB9EPI7tZrIUytvBE+IRPfK",
-	"La2dPqDFEnTGNhoO/ALdsO8j/U8wvibMitSgqOM0DbldF+tLstI83+oMrk+mr0W5Kciu9ig/Ljpz5s8u",
-	"rSNQkBnVZGFq0xx2C/TYDCbM0yk8H1y1mecAgWsRKlkvyIoDmWLb09NiXCs0BUZ272B4cB84nqRslhA4",
-	"t+bAWM8WuMKqiqstspww4LmW3q37DJWowrQa1VZ0iqM5ZeQbaAKOEs4X5jw5t1BCNA8EyQ8HJeblknVN",
-	"HqAUSw5HxvliUyz0EoVFKG5s8l9DAKgwshHal9bpH+6CamEigwkz7nmYM9wfoOV8VRj/mp1AZ5TlnEMU",
-	"MxfaA63NQEtPx1InrPoRY5tYLuNUvFJ/VpQQfGUIKNVCfAzkADLZ0h3VS2O3PKjudA5a5RQlDg8uBVek",
-	"mH1ga97M9wxBaVvE4l2BQgZyAlA9ipRiw9amRL8eSE0JgtPAdV/Rq5MZjRqI3VUwO+gCeVzSK/NzoV9n",
-	"FPPnL16+QxEWYlUvAldcs2CghAHKHe+a6nAiOZrjK1LedAsZF8I2GA0RrG34dWxkfaIVoFwqCsAAy09w",
-	"7JYfqIQKIFK7zmZlMYp4khA8yzQNg2yBwm8QFdR29in1HtbkZO0JRQboJzJVenOtdDWyySDG2inbLiBa",
-	"yQdWAma3JjiaEI9oLmceLAVVirABOtUi2B2K/L1QRG9M/nBQPStAQvp+LYlr8lPbbTFK6CUxW2POEUAc",
-	"yQnLMSXs2sLJ0CLMiX27fE7CvSNQLjFh5hyA1R/aYIcWti9jki64IixagRyzIAwTdu9DLPBU9SlR077W",
-	"B/CC9mnp7kuy6pub+8NHhcoQY4W1yXFJxEA/C0pDzKMHc5UmD7q8E9SLEUCjHh6ihdDm60VCys0A+BSt",
-	"eCZQNOfaRkQXRCpwaRM5Rz///PJp3hZQ767eN5MHB/DAxpuR62oO96Oqwenjj2cYvG/6e4owpBmwFqL6",
-	"eOr37x0YxXJsg0r67eAwMSQMzN8yIGrJyLJFMBInzCDBgg6DE5nzFi0jRoEWwAE62DsK0OGnT/BGd87N",
-	"u6wCCDAlMM3C7LM+PQXmiLaYXCuZ1rkWupQ9tQd7eyis75Eg0B/q2B6TAnOBauZLkwRpo0aYrlYHw6MJ",
-	"a7yCsn4mtZXxI1nBRsYUClGYbQAgpDWQUkJUobKnwJSflU6AXWTD5o1Yy/kBgGTp0wHKpLR9avLlwxNm",
-	"6ucGKHyHFYHXW+U//7v/lic0WoUtR0JgRRK4zxCu7I+Gn3EafK+7f3/COHNTtJKMQH6PYRkJmapjp3GA",
-	"zrZ3hEL9qj68i8ShbTMean6w6p9MFRGgrjhgj2JNhPj/2XvT7jZyJG30r+DwzD22upI0qcUuU2fOvPJW",
-	"dre3tuWpt6voUUJMUMQoCbASoGh2lf/Z/Xb/2D2ICCAzyaS4SbIlsz90WVIuABKI9Ykn5AURfVAUYqxB",
-	"sIHT6hSw21VO66DJ7Xazk8mwWw6csThS/IJLCAHHbtF9GI6K6FFbeMCRc/nkQPgv/BziJP4LQywC/ZVp",
-	"3ec+B4Tj9g8eLeOwuOt2dijKHtvJEP1RAzLFaZMEJC8ZlArbSebcOKeZM+cPWfzL82MWgiYxE1+GKZeK",
-	"9BhP00ZHUQLDH7LTTHDnn7rvx1N4LlkGdGY8GihLUEL4tWk727Nk64NE2AGpg+a4+8XeTsTct2b0rdn9",
-	"/d3HEApKezob4F3NHeecZlqdsYFIJA+5UCP/LdwFDyO233KCpnWwEzHT50P3693djoqBiASMynqPyxQa",
-	"w6GXk6Z5Otb4neBuh+ya9E0CjIVHuSH4GN+MIUxGwczv/TihhVn4a0eVbpu6TCoOvGXMP1Ba64T//f2m",
-	"W5gx5qZ8cgX8Bc8vSJfQaCiG4X/rBz/1a3gn/LvRUUcgpb3oKrj0BQ3DiZ2nUXFe8nvAWwjGBhqFvm1O",
-	"MdDpH+vk3CnVO4HKOnSP76iYutzVPfdPcVzcW5vubp3Bf9ySgal3Kpx44IloQ9vJjjoVPY05ZujqI+lF",
-	"U5EGp2RLasiJf9XTDeLrillPp6keG/b7RzH4b5Hl59eIwYWAc7vThj0m0Yn5X50xujtfFqdMuXOynY/g",
-	"jT74ixJj1GRofmGXTlonJ/VIaXVU6cnulmbk3idV4bewru4MHxas81SfEf5gjDpYGPfx4eQauMUtDNl2",
-	"ZMvi9bqHvFt0VabHbSbPlFtXeNREj1ii0VV034ucSixCPNPuH2RpOsc9EcNMYBwA+yR48ricsuvnJnRm",
-	"81+Pzm78pZ7fW+de7X2pm5EywsaHwQ1XzpOUIUZm0HXoqPgZ3Q+flKTxo/2DpaTxo/2DnZ2IxR/xbV6a",
-	"/3zweH+Z+911OzvkIcSvpTqP3fJQwLqjINyrjBWc6l5T2RXKiEJi5GjIu31RR4I6TIcU38vhz/BOutc8",
-	"eP3q6fO3H5/DPZCftJAchfTK0ftXtQJbHlHffY1qeigUH8pau7bXaDb2kHahD1m8kH1zP5xVAUhf5xAX",
-	"ZyYBGsxZiheYsXSGD9bnAviFWa3Rq4SrC6GrYAcCUMYZQU7rw7nNwzltFrv72s6ViHHZQlDpVVJr19wG",
-	"PoL8HTQGCWHNWvv36jRpfskDsKVqX6OFF3qo2eeolgkz1G7l3cLsNps+wyWUJU6qlKIdD/6XUNKYmF1M",
-	"qOsmAUg+SJ/Nx/K5BWm4z7iPr696ahjmgzde5eIdrcV3fCoreLxvb/F9L7wFgHc8XHzHW22Pul0xDOnq",
-	"/d3dxXe9IhoyuP7x4uuPtX7D1eQDmZPuvoNlVu6TEl+GQDWMt+wttXRebWKafDQY8GxCp8ZHaYGGGniM",
-	"fq8dQQa59jmqFeOdWOaA255aI1WcxDfoMoOThGgRz3jpDxwFeEJL4GDJkWpCgkmRGtF29nw6YZz1uelj",
-	"fNP35W6wGMNPGFVB7r1S3Iqn4NagJeve2+Wqg47dWBrsEM1Gw1IuNu+QeEh+hO8pmkLkHeR7viRmjmQY",
-	"Z9KKStGAcAE8VyvLhkIQArABnxEsIYx9opPJEqeegCogJwik2f6zBmq2IPFncZxu+rV2jVYWUu0aQI6/",
-	"F0GANO/aZ5AVq0gYKtr7WoZ/EKJvSrq1Np9nsS6ottvcfVhvteq7e8eQMW03mw3kUPutDIdug4oqdVto",
-	"q1GalpmwkGZ47vPcTa3IHaRauzYQA3PSOvn7H83fzv/Z6jcHu+nPT5vqj/P3e/oge2Qe29Zo7+Jg/OjL",
-	"40nr33tHB09q1D/AeZTwOhzA/A+HGrBw6c18yqRKX7zhiWiw+LX2thCxhPpoBOUvKDBXiwgmA1/R3zRv",
-	"EHTpA3p9uByG8X3rpP3FdyDB2BsnZBDytaYmay6hmf4hJq/UJ4M3tPaWUmWveXZGNxwss25mNHRbVCRv",
-	"nI9dULJzzjXFEX5azXp5T93bK7Ziha/extg9AP18Qi3LUyxTSgYUAniGTisgq9mt0v1vsPm5V/9La3+U",
-	"C+5ZwSp/8KdMvs41zb2vB96Uj8Q5De6hqedisqqBfSZsUKFrGL/fvXr4zmV81Yk6zlMqtbsgcv8hJpvL",
-	"2zvrOXwQPClIj3tea6/uRKxkADvd9Kz29fOM9HmAhwAO9FpPnOfOPAdIF6a3LCWrpM8xEDSywT64txcj",
-	"faHOx5M6r+on4Hyu0k+41hBBlUT4gHKpwV4Foy7gnJybt5UT69tld1iwuE2zsWESlFzdiEx6TV91wJ9A",
-	"MSme54Rb4WPg3VGWAYYC8lsS6yOgcS3vIm4I8tWnE8juQNpilArTUbqX1wzkujbG8EehbMVdF+pdYigf",
-	"MHmyAhMtiiBHMLIoB94U4JyJdoMjBGzbc9T7zMeEmXM5ZKeiqyln11Ee8I0tBPqCnfEhBt7JICvc3Ndj",
-	"xJWXc9eQTsAZuZHhpIu9/ijEk0Nei38FYRi75UKMpYLKgoOD/QP24cOn18/dOF58eP5Pdv/Z0avX/4rY",
-	"r8+f/+P1v5w5/ubd2+OXr/+1E7FXb4+ff/jvo9cRQ9BfRz199+ntsbvo09vjV68j9uRfz47+xe57NKLO",
-	"Eql4SvhXw3aPP7mL660XH9DoD8/uqCf/gh/w/uLfYJl+/cfH40KLsmYTFgGjWWPNJoJnxcQlrA7CdxS4",
-	"FLDwswui1UlXq14quzZus9i5JTGA7AxsMXwHUSgfsth92NiDs/TIUitypIOUCHGgfUTYnV4mBMAzUq3O",
-	"AKahhE+LN9hziS0pONZoUEgOUG2I+aS+B7qHOx+KwGbU2qx9eUkY7COezU3V2+JY+RF07NwsXjYW4jyd",
-	"lByFgqXfquIa3mtGtcJXrbVr7qOVCaXdne4o1No1t+f/E/f6IWzm/3x4CJv4P48/lcnOC82sdo9bBHX/",
-	"qdlqN5u1Fax5XP+rDr6t8u4nSKVaYT3gXxaEi4jZhUhyC+Gi58f8bFGoCK75Gt350NKNxVRoV9eVtnVA",
-	"H8SR56Qt/66on+1kKAp/hfK6TOtB4XeNjS2rG1sC3Iz1IMcphwyyG1veQgSkykAIaePTEbbSGHNFukMO",
-	"RGD3rXvQRg7vT+U5NPD5wQJ2yHHshGJdqvqQGxvfshick3HB2AQceaGBaW73kpqctXsrgjlz7N8VQnSc",
-	"JCpCaZ31VnhL3qM1wqb3HgkOHNxUYUGo42JFFcB0EdbWZgONkKMuV12RghUCb3YvgxpabyqYBfbFZfHB",
-	"YFtcm+dLb5gTC9tQLd2JtAWu0DaMtiCMRntl5RO/XgwNn10Io1XKigd4OFcPqBUePy+m9hQebYiYAEuw",
-	"sByI8T4GFhPkaMHaaiw3cjpVuo0e5R1xdQ+8nOBZpWlU4aqv76XAQG/MS3nVg7q9m3JoeFpOe3gKxeCd",
-	"0KNhzyIS0R3j4i3uQ5xMt7zbjy571KrOCW7DpZyTmxDtOJ40VCWRqiyFNe+2yL9pW7roOTiLryiwCn4D",
-	"hGniig0Z+/AHkL8QxgDEjreZbyqXvoQW+2h5+m0y73dQu+JZDfoVtg/iy41FsMk1GNluZKS2rkV5vtFU",
-	"jLmx6oSYJFTMzFedbUA7UDWU55NKEAKf8EnEsG1rXgiQdZTz3vPoeIiM+8C6H1kePs5ht1LhffC+e4aN",
-	"+WRt5Z2/6a4q8JRT/+agjyuDjXnc8ET3ToA8rdZqtveasI+V+GKf8clSat30Zc+6J5hau7WyKv+QH4xv",
-	"os7nxxrdmZqv0AscL1Uh8K26vzZ1v5GuB+cg6PqqSGRlrPEKbILvJdo4EzGMaLrVIcTDykKqEFjcWi83",
-	"DNDTF+ImbJdAV3tJYc10Q1eqsJnVzYnMhNtzk0XFMeF5x8RJPaWbpytN0gm9ONB+3Y+d2oh3KJLoTv39",
-	"GIgy452crbCCsRcY+P4YiWySE/BJc4JHolbUadPcvkvo9e+sfKe0zMvU8cx86W1Rz20s6pn5jAVp8UHr",
-	"ATEPwl9mxUb5FM+v9TlKEBxHrNUX0kjbZn09RoSBtEiggViI0xH2uOdIUCYtJhCIkLSjChyHyICiB8jf",
-	"1e2OhlIkzGpNBDeaGMjBLBOZaLC3UJLuLkdOaCRlQKqTM54lwIoO5Z7OP+p23WpeJr0WF/CUTta3reQx",
-	"51I97QskgA5GPK73CaBNckhCqxnVujrVo8yNblc8SoDnuBq7QMLx4zkAGt0LnL8gEnPivo6Xp+V+lrDF",
-	"iv3NV4MXl5b1OsuCVl00+gvWBud/ql7OFRDkxa7Zv3+e9yUIKJKrKVr75b6Q+ze9ofV58Qcr99i4dPzr",
-	"f9sqRXSUJEtBPpQYV1cJbWEf38BxW8qvQi4pYJ+g8n4PNARp7qw38QXayl9vRNYpimN+LtTWTbkac+Mo",
-	"gUKAaYNjTXvjMh8lYBgSkYqqTtTP4PfOIoF9FjhpkGRkZERy6Kl1iLEnESBOOZIHr2EN4FA2tgZ83HDW",
-	"GdifN807Umbj1utm8PMvuSl8J7NGUOPOnmHcUVXHOCfOLC7dRmc7WgKD5JTD9FDWCjZAoeD04dywYnBr",
-	"OX5/luNxv2LD/NDYq6sRrHe+gPGK7Jb1oFhTG9vnfcEWmEVNedKwwMnqqclCZfr9abLynZwUi9iaz4UY",
-	"GiwN8fIihFx8hEYSlR/e4QTyesYRyoKrNY6WiZHAAtRhAX6qzJtqdTaVOJ2VnfsH60uo9zjgm01yLiEl",
-	"n1JKh+XF2lvo0nW4xJcUOCCIaSmfGaoAgp8sLdGd36yHvE373TBoCWkmr9ulXiHjZwLmH0sCkkIFvMf9",
-	"P+1rbQRB+VWix+2OyhuaYPCn9EjY0n/7Gzz2b3/DPjHSzPY6OYSn9DI9IOJFq+OInWrbn/9QoDs3omv/",
-	"9reOYnj3bAMXeBAvdVq5kGLMwAgGbBS8m3pKeDbIvHIPCGPS8gBo6HQRlnUGM50mUHgCUzzL9Jgy8MZS",
-	"jTAsIHbdwlIKogDmhlYigmWg9QglxOsWS0wlZBcmY4/WbE1TapQX6hdbteqMLHTAXVb/PqUBPcN0QTQ9",
-	"5BdEIAw9g0KbSFjnBjti8U+xHzd1RhqMjM1JYg2L/5/dJ/G8GeTNhubMxX20pecSulYvmkZewI0zOWQA",
-	"CENKatwoc0b888IRW30V44W0/ewBAep3dyim229W7oNQY7v0gJ6tNhZ/WpcYTKFud9XRLLJykcu+dosh",
-	"BivCC7bIgtuJLEDcb7GrCLJ84tG4Z+aFCksqZtnKpksoO3jAIweOtl5xJMTaX+AXNWy32UIwgru1ozyT",
-	"RQS+8Gk6iYiCNO+F1XeOsBCAkR7LNHVKAZ1t6K7ojCLEGRZaPBQNNycbE4QaHHskdFCSxGRf6ssKre+w",
-	"rWabmtq4l0CvJLyto3oj6KZ5H3pOlCtgdw6LFgjm1AxwxHdURYE2XU7rV7i6wkXZIQp4IHilho1w8eNZ",
-	"pKF77mSIcAvEgwNmE1YuwvcgNT273Feadol2oqlmtPexa8bMQ+ZjHpHDoyft3Hvd63ia6rEoD8GMJJxy",
-	"v2qw/+jDUEgFluGemaLOxzXSI2tkIur0tzr8jYYjFXTihV2pez3AtKXa4Fd2N7s/1XWvN/XFpEHKWpoK",
-	"fQbi3Z/eDMWLgx06fbGbLZyMwqWwAuE67FWvJsyvB5j9eKXSdbjY3RzvNDoq1EtNlRErXUfGGzf70IFs",
-	"3NfARkI8vNDqiLpeHIej4Ax0SBinUkDzLjVhZxmhEY98e5hQQs+ogr7QtgJJUfLWlNCaMIBoQ2M0JTjA",
-	"LWEwwBvuLuSpFZnibi8Z8myAsSd8eyB9ATEDuwL8ol7eniknrigF06lRl7P08YU0PmTr8RwyJMl8f8Tc",
-	"emFW60MvuSDIl/c2jN2ny2QiYmhjxkLrOaTrZxw5jrRiw1E21MZT33PfJ4paLnXUuRjaNhw9RrvZN/HK",
-	"d3uUi2D4nk6CUgVJqc1tVKLXpKYsnh8yUNX0eMaokZxfYJqQG8VJlw9jBmfVrF0o4h50VCq8vw10NH2e",
-	"9l5C9qj6df7aooUW8FRrxDWvE4u1zlzWm8VGTDOF/bTFHd0NuplZCwMCsX2dJt+CgKZ4KHAm71DrlpIV",
-	"RQ2E8ZkSD5XvTFyOUbQKHn81k1TruPm4vYfXONmUV5L9OeeZ+fWXPpPeC1/QcplSvtYDflNn7U9IT5SM",
-	"Z98eAEwAH2MsMtwF7JjvNOSbUqGJLhXzk2hAoMNZ4103wAdTTgrJYVjCWrP198e/PT347+b/xXnZkam1",
-	"95uP804mxyULzHOr5Q3nQ+OrB2WLbJWs9zJbHzJdyZxSnxVs4mgtM9jdFU7KyMDvDqFTLcZKSybVlOEU",
-	"Yb+lCoM4Khi7+cS89RkV3JjwuykLFY5wyRL9ztmRSugSd45eqfccPd88Q+mPzlSvcohUko+Yh/8ombfZ",
-	"jt/dLe/4GU8UWpZV7fqSTwqaOqdvegHsTdVze6qzTHSxZ9dusWVaKo3FJnjQ6g7dBuP7UvrOXthkqxbV",
-	"8CKQjV2duLENpJKD0aBWkEE+xpt3gDpwtp+GuAZ87pmssLPt6IFOw3Jb+TzkEYXsjO+7X2i6f9/3/t+J",
-	"ci7KWXlJbH7lARWErJPQV/t5/SoGoQqdMjGaTw3Kqr71DDHXVQm5Csav+3M76c1ygXXUGOM/+cykYWOR",
-	"gms4EAkQrVmt4dx4CXHLuMPUHMqwVYJtcxKEK1CGTcH1qqjBEGSwAZ/XRh6aD65/3hj8921dleMr8kLu",
-	"BMKtsFZboNsqQLdNg/LrYtyqOMc2ZBubfvoiyrFpWAWFm+axpVAYzKn8xDfhj0KjMOwGVgwmQiAQI3YN",
-	"9iLTAwhOIntKkIMQXfVdgbF3dPMxiyXurjqwr0iIQ0SUGMgjl8hKbulh2I6XkgR2ZHx59IBPqHUok7aE",
-	"9jKWT8yGfGg3Gyu7YU4V8i2OzPmUjXoVlGbFcNo34TVboF6myM2KJ+VHggneoNpZOzpE0uI4CItyByMU",
-	"Eyfe1qeT64zzqSBMKdxiWLjuMPQI7nLlhYkTLpe5lQ9aXpCvHFF5qy0bamPkaRqkaVnYVfkeszLzqpyP",
-	"CmncdieAmCZORb5UyKnlVEF5wI0tgPJbsr5dt2v0ALL0damuz2o5Lidv+yITbRYHYwUDXcFciUObj5gA",
-	"BCfS2RCaUAMBkldA7RWPv85CT4t9SlxTH3O3t8G5nrUcgPPhUpvBDeWVuhVGw7fRus+0EluF+z0q3GtS",
-	"I2qhrmuw2GpdFzxLJ6h3pOkogiKX8bVzDrO69DR3FBznQxa7V0hhLOQ8KWAGRHdnUpn1uL/uMDRfdM8L",
-	"6AapllcrRTk5V6FoZ95Zcb0KBUbivra+EFnb+Z0n0KFbGFPUIDSWJF5H5tPNW6G/Ffpbob8V+rda6JMs",
-	"g8UGyXfVQh/M95txIgyXSaG9HwCancAvexUFJeBdi/VDhviIrSbYaoKtJlhaE2wFcFEAgwS5gYBOXxqr",
-	"s8mCylgsfEV25AolHDGdJoAaRxh4oe090ipg2Z60jU4xKGIwikja+s3zNx+xRz5nNCrW5xcCen9eTRL9",
-	"JU1244w4FmKUws/SigGKduwiQCDrWuR+1hlWRCrLEmHglytw3VzSaRP4wH1wmXrma+dN4b+ne25SPsd3",
-	"zAeeG//jYjBjVLM6D68H5Vn7uibdpf8cc5L+tAnuBufXNnG/dOIeBEefD4dCAQPu95/Jh4bEN2PNQqWQ",
-	"Jyg7FVKdMQNNsIvxb4iRV8U4Oip2DzihB5zAA07cA0LeHZP8vmJojUAILMbW9t3avlvbd2v7rqED3mpL",
-	"lQ68JPWuNgRBtZg3I7QTicWbs2GHeclMpU/c8LxU7qgpsczeQkIeDOe8YLqiZmt1+a30x74ebwX4VoBv",
-	"BfhWgK8rwLmvdr9asb1Jo8FlJTd2G1wJNTvdMTD0CAwtPnRGnBA6Y0ZciIynJK6NiCp6BhLXRIO9slTa",
-	"DtkMmYQW5eQe+05tnvajgLOVFrGvJJvG3GDpvk6TnAzEbW4i9xjzSVGnKDGGKgfPGNJg71SBYTyfPL7E",
-	"6I4aqVQYk2NnKGRE7/XqML+TkzYLkyxScro3IctImZgzCkuQybO+dWsPmGRP3TxNT4DX41W+U2Oo1Ojn",
-	"Xb8YP3VOlefsj4qcE74TldYDZqTqiito0XinMcWB+gHkcpANv3pwuf9rVKiIy+Ndu+74h1aPBeJ9BRk+",
-	"rPor3jsveNVqlSrL1otTfbsmjgsskUIPxx/VFPkm9KaXV99Xtli81SYQaC0Iy8Xv3308ZiXFHAemqVB7",
-	"iOUhBnorEq3J4uro29F08cY+Q0Ul6Gy9Z+M2tne89pwWrNGNIZSDyYGCYCoSGzz6Yjh2Da8c5rR1yrdO",
-	"+dYp32LLbnN04CP4hdcELBupRF+f4P+kgCYCmKu5sQU8RFmntbFZsfHlr+CCAgKCs9z9i4DfzlfThogB",
-	"K/QEJV81+LTwuKjgP+vMnYPIk+V3VJ9DbaxqMDdYJAch3jzhxxtcfG4P0apzDrZbOiVCkzCtREdxJagT",
-	"PFdwgRuuSHueAAjvIQ5Cejo9gB6nVcVB89yf5NoPeILMIW6cdMw6ykNGIsBss4FMlPP2geE0w+dLdYbN",
-	"VtHghMlGcwIpHZWIrkxExMQXJ8tCf4EBJ5jJqTgbUaEzZh+AvURkgTqbS5tKY31EnngHgcIJxKNIIJBi",
-	"2JhP2vgMoWw2YWdu17hZc2mlOltD+7vZbpX/Vvlvlb93RyPsglx0NzFK6cXAGKKHi/1Vv0XQUd0q65Ky",
-	"BiUype820tijRNoFWMOgkTJk8Uh8fDZiSowDyrDNxn0dIYIQtgLSLUMsnSR0kKE+Rs79HChoZjMuU/f5",
-	"AWyU1DXw5eMbpRKJe1afm74whyweiIFTS24G7EJksjeJWU+qBPYRmJRcTbB8XKoAfEytyNzQMzHQF6ix",
-	"MwEc2G4Q73pOyTKRcSOSnNY26GpTqL2m5Ziwgc7EYUC0ZwL5c40egPJtdNQHwRPQjcUpkuZ2H8MKxRI9",
-	"VhUxbDe7BV0z3CXPlc2kWNg1A/oP4LJr1RWZMjfZfWDeWGAIXZ6mImOJTMr9Is7FpD2vPYcZnf6vAEKw",
-	"fCAD/uU1GG619m6zGdUGUvmfW4C/tCJzj/qf3/+n0xk1m81mHf7begH/efTi89/cX8ycP86/6z9ybgBj",
-	"MxDpcyYN8y2chdMJWJ2FT1tegjNh3+Oqz1mHcOe8lXh46UIc1X/j9X83648b9c8/LTWNEtjB7WVsv/HN",
-	"e5M8WXpMu9fWfeRWNc5wsmOZlhkC5cu2W8ZtxO9CFAXUJCifor0A6r8itBvUDpkJ+HiZSruoMsHbf8QC",
-	"1dWjNCm0SvDiHvmponJXLwrYdlTo65VZ77GeZRLuRk+10owcw7ucCRB4Y3xPhDEPbTWQCavBfi3zxVMf",
-	"j17kex6YqNypx3n98DCZhYy4e2Jfp4lx81TOe8d0at76Gxt5cY81UCI0LMDMN7irVrsVAnOXPYM1wC4E",
-	"zn52I/Z9LiDt4/xjskBoTXs6w1lilrxcozHVtoyd6lFO15VZN0sKqD3eZQmAE4aVJBvFPbDAIinulgUW",
-	"yXFfGB+pdz55OjkMcAzurCjhbrdo+nX1YMBNSaL/3op2P7ufhylQovZ4asQqTZyoTGSxBRM5hfoKr26R",
-	"ZeF/DCqTZxl37nzN2EnqGVprs4rKf2Xf/qnchgHWocGecoNxGN7twhZMtKdEtaLct6rUAXmOsVR6xTxL",
-	"oXWZzdTpfFzGOngB0bIyrQvN093bBmvHl89E/jBFYRf4SBudqmWsUvfczU3S5xQ2Jp6Zm2vKVgYwXIEh",
-	"BEFdU2WjXXmDtisfu9s+RrNUq7NDd+oT0eOjFBbb/c534gAZa/jENNgHGkKow4hpP5SnBp3IqwTDdCXX",
-	"spN4Rje+8czMs5M5JtXVJnHr5Lpx+ihNnaLpnqNG9BFZRv1o2GCUWjlMwfgymg3Az8TXlM/DwZzTbsWw",
-	"cj60mninUKNBrf37QdRqRq2DaLcZ7TWjh83PkWeWbtekstATfsC/AHe19yXwh4MgDqSy4kxkVWvwWjiN",
-	"BFAuMAwKvaYKvWMKLVqm6WW/XUe8G7LWi0AtrUSpjhFExHyhEqocl+m/sGKvhM9RTYkv9qSLk6O6xNDs",
-	"00nMUaaH4sFvo0x2+1CPOE+CrID0+pjqpZwS7M/kttRtKUm8sSDtih1IAMky28qksXWpZl2qF5KYd3Hr",
-	"Fb2pot1b4VRNG9CzvtUDd9wW0Z0DszmmBtO0kI2EKGw+MnDbebcfQLc687/qqLIxiA+Rij1uoguge2Qa",
-	"QFA39GzDNyB+xleWw59zYJlTZxw6FILlERvBs25fJCfO98A7Ux5K0jmLTapt7F7ohEuD/UpOo7Kmozi9",
-	"1xnIHN2/+Jfnzu8rrFm8iavyVnzx7koqtr7K1le5pb5KyVCm9Oo3jcQ6PY1pPUARFAQR04VfTbUfLI0a",
-	"L58zziHAzSvM2vw2Mm7zX0ztqs9Lbo+tL7L1Ra7fF7l6x2Gea+A07lR5x1U5DDNnrCzs3SQLBkF4zEF9",
-	"r1mSTPNdjBXciJJun+dPHM8aTltvYutN3Kw3sdh639jL6PJUqIRn9Z4QiVkihwPXQWoawBIXmL1RCRNf",
-	"hqDfoBcxNPzledthPfYG4XFfyKyjqHupMGAhO4vwXLmLPG5i1niHF19utT+lybyAuayKvfuuMrDFqSwV",
-	"83BT3qZhb9kpd1+W+SOI37Bwop+W/zB7pvMjAYRJ1UXSgLt1rgz1Cx6pRGRk3PD85VDzwgfs/ruRTbU+",
-	"j9gvWp+lImJHw2EqdgDWZBj3hdL3TLgXq86gbizYDjH47YjH7es0RxZD42zpp9ZR0HHw4GD/YMc5+Rpq",
-	"fZ0oKDc5xpfLnFEpb13UzUTitiVPIzZSVqZQigzV1SicnE8BsslQbUFo3UqOCOZ/EaYoUijzFl0+MoIh",
-	"zqyj+tz0ESvubj8XQwul0GgIAzrR6IEAmLH0JdCRR7uFsu/gG2aio/iYTw4ZZLQhWAIxEKrfmzTYkfeK",
-	"ulyxAT/3gpcwzk5Uhk8HgnWOvLyE/BRaOBflzMZo5c2aG/WnDdWyIUp29Ps+wNV77FnWYC95kvCVejoW",
-	"53udXcNnZ4PrnZwsQSjoLz2dFIBuU2Y57mh4Gobf6Q8pN/ZkZOhFxDQ4f+ncROGYFC4fZWmtnZsG5sFA",
-	"DEyXpyetk7//0fzt/J+tfnOwm/78tKn+OH+/pw+yR+axbY32Lg7Gj748nrT+vXd08KQhu2azL5NUllLz",
-	"RCxohw6MA9BSLGLxKEtjhFzQ0fHTmkKa3/XO55ffgbG8q8KcX37XP8Tklfpktj2FrqpY12kHXjYjVrci",
-	"CuDvsk+wQqvVMXGvADms7kEywj1jZWP+TNgpxbRhDOT2iuM1Jei8mAbKxbtB1Vqc75ardUGT1bJ8uOc1",
-	"5AbuxkqmYvFbBYLWCkHzAPf/6rWhMy+Y5xA9VwC8dK/0Lbohc4rY0mGmu8IYzO94m8LXIe0397GORekx",
-	"01jBcQEQTOcZYA2nrwchpCllLiscrb6vnMGUaORrHM+FGK5uzeOyXb01fwPhjSpR9QGloPOy/E6dKhPc",
-	"CrCNba87LPHc7rkWm8g8+NPqc6GWtIi4l7ZhJMXoBwvBj4i9eX788t2z9vtPT16/+vhyh6pkUQAB/xv4",
-	"LiHWcQjGlSe7G2danUWzEY+EhShH3s55H0ISiAynCAiUyyttmeFUlEe14iHWA+ISIe1T5AsE6EdQPmFi",
-	"9wgv4nGmOuETfCld0PqZrsirx0vl53TZo9JjfD/ph028LWLcdhRg1HedrXYYrqBIy72A3scHcks0dqGX",
-	"cHkixvIJlAZIhPB+PD46/vSx/fTo7dPnr18/fxY3WPzp1bOYiPQ8fR2GeOKPz//56fnbp89jlkkjaAOA",
-	"VumoeQwE8Jnd1CAI7vOMJnI/nEPNou5RUzSqUhjrLDHASDAUeoiUGhJh+R8FTT9+fszPYnbKu+cwj1e9",
-	"+lutRB0qxWMqK7DALgi1CFQUUaTYu7/X3N9ZYJovgYvBetRhgfOWzgP45YT2cao2bsiumUIcrx92oBTs",
-	"kNt+EZV8LtSlwOTNawTnlcktLOJ334cK+RfrXSu+2CCRykq3MIUD9GCaswOq9AzyaK5U7NPxi/rPUxGS",
-	"p7zbF/WnWtlMpwvDJO5if+3XaKlC/qc4w1DOv4c6dP5QfewniEKSIZSq/9bjX8c+2bo9GxoBojvKoBrt",
-	"989Fk+CosL97EFYvm+Mr5V2Go9NUdskwQHt/QebUewW+ZsQ5/lniNJ/HmVDnHqx2NsQhPogw2YtOCvbu",
-	"6ShICTfYkTnP0yEMsdiIoHKPQpEO3gpwtYozqZR0VoJzMFhcAHDHHXUqjEwEBnAmeoRUL55oCWwEopeh",
-	"dwZ/p52X1BnseYHZmQSgn9ijHdCddizdHPp6DCkPAAsZkV2AqeTsLA8yAkJYVNOBq4YPh4JnpqNAWbrV",
-	"IFegqwcDaa1IqIoPnk3mQm4gWZaIoQBtqpxDJlPB4oHORAwYVVADMDV04cgrBJ363C0/jcLpEVOILjcY",
-	"sKTGUnXTUSL+E38bw9qkRrMuzzJJPERFHwbMOcgIuaXm5jzKJ86hKNC5hZhuItezbO6daSUipLrFX7g1",
-	"172OmuhR5u7u9tnpxPlJURgEFP6xj5qNKcmGhDxwLQ3Obc5RRiQMPZ2dCcz5dxTm9MGRzQS9vk8YNwKF",
-	"ee+swd71YKdmYdNrLG4nY4CCXog39m+mmOF9IG9gmbBcqnjHtzrBofr9BPTHtLE5Wj6/BuGP58fXQsJC",
-	"FjZmO+BPYqrA9D9TMDLqqCKCJY5YbIRbP6qUdBYw3lrV2CpisZXdc5E//Y+RGIn80Z6a6AT4hsJV/tfh",
-	"KWi/un9lOlRpFt534jQ63t5RcSIz4a6fhPvHWMN6AjWsOKyBONG9Hj2KSln9TLwwpIBsSD6i3+HsxIq0",
-	"Y4SbXPdQakA3GbcHDqEdRGYVMjKNA31TIojbouE+GG5CyJaOVMJSeS4CL7b7dP61/vvco11qPIsVybtC",
-	"Y7LCbkRaEmO183vgGg7m8Gjoea94nw6ZN0oPwSNSBZHnhlJB7xkFNwP3o9UsASy81b5m2YmR2RiO59i+",
-	"HMNC+uTa0SvVHBThzBLlee6F+IxaFZodBKETQkAD1iNldi5VUrDL8qPpFqBs6hd71Pm9Oo/UArg9zJrk",
-	"Hrz+75PPP92P6B87y9FzxCTa23lVBe1G0NJGpBdTmNdaCK9WzYE0RmkOHpZMN1agkD9fczs8O4XfrMiE",
-	"UMFX7aiX/PYw+fS05jwJaMUdyhbKiRH8WuUvXPO/9hf5woOCX0wjdXN2ijo8vVR3lg9jlSwJ7PDLcJ/u",
-	"Hf4gbCFVtw04qdNUj4scUiXTnn4za9MXhTNZ9sT3sAQo0l+K0o6IFiwTKhFJKHmCwilgthCKukNUZEan",
-	"dPE8LeHHtiAEk8Pax0hzWBhQufr7m9eJ3Cp0Ji7/MsBMvzW2guRWYjPzczYdHaiSIcWzOx+S6XaPKDpP",
-	"zon2eD/ydcQ4sLsEuCIEs+/vNx+jPV939vxOo6N+kReC2bH2hxlhhJyg4+C2o+uFSMwChzK+PmKn2vY7",
-	"iqyShHKWAclINHnUokahRyUNet0GQg48RNorJBqt4WIsIl74bWGI3X4mjR1wUy62d0t5knAbxGFrt757",
-	"UCOAx/QfHuYC8Wl43io2Cq7EVQMU13h5ZXb2KIFdEvNeD07bSZlvKS3TQxY3UU7stDbRa3SXoXpb0N1t",
-	"afzuZHgx4pBLwSV1RUkqli3OALlD32pWgzyD35dsz7XkLj5/bbnbm5ux2p835rsCPcMl2zz9suUvhuP0",
-	"bihUKZp8xqVa7yBFS8AygCVj7rlZ6IGdCZufmQ1DMtX2xgro1OkCXbA/jnf3Cn5aqYAiN0iqSnfd3ful",
-	"u0fDZLmhrG7fzE1F06f5obngr0zE3HlgaziKa7loq6FM8V0BwZro7vz40BEGARAe1ceSNshZKpvxLnpm",
-	"BtKS5K6YQr4202MjMigzSzVP8vQXXCJSI6C8rFElnJ5pwMAsgyLp20E6F0HSWglA4ia7tna/Uzv7EhyC",
-	"WyiprHAbwLntie6OnNvkCW38Fv44MVYMFmAPCOa2IEDpyw5PJ5DB9pFHABgi6wLLdzhTPMv0GNO10tiO",
-	"svoMWPPboZ4buS4HzvYDTqc8MSwvREXeayo/OS+mSXxCi0KaTzySISTvRmmKM0MmK64mgJIjZNxKFERK",
-	"z2WWgf+sk3RaknHoOJTKTpHf3FoOJUgoJgXe4i5X7H5ss5GIdxjWtrp53I8huRPv5NzFpUkhTK8yj2ZO",
-	"8ByVpkEDO9U6FVzdvugyHoRlgsu0uNvY8m1k90iCvPNC30vAWalfFqHzQ8tHCRS3eGo/f+hKPOsAn6IG",
-	"4HE4QVBIC+fwMgG+KIT7zLOSfMMILsjwOR/HX0dnDCOEb90NyzsvxVuvp3h8hRmsNfbLYrqXFVb7ZvO+",
-	"iHAbwd1GcG+tDD5KkiApV5TBhZAtCfGlI7bcgy2tT48gZnVk3OkLrB9YPKQmxVqRqKO6oW4FEJk+YRcV",
-	"uk8RHIfyhH1u6qXkzM5hRxlhS4LfahT8kD8UHEEJx6GMJu/YpnsoA3KaFwMUrUWWTGd8YZYw9GH0TWI6",
-	"6qjYAYM6bgSngk8IR5cIGJk7hYcBruqeZqhDpjQBoMhTrUTpj9P2c/CpFZZsrqHbcE3X1W0/bpT8Jlkl",
-	"XnJT6nK3Da4HSYd7KnffQ9FAcb3WkoDLxtpDGSFZDuuECDCuhSdww5j7t7Cvcnn6Y4e1r0om3PWo9lqG",
-	"yXpBbXyyJ00AZTWLWSJcuNOvAzE4dce7HPdj9//+8d1bNhDZmWDwlB3qSJ0LA2q6BVGuqqr+glnSRpsk",
-	"Zsbq4RQgituOcl5sm8qHC5D9vCvWtK3AzKjbBZZEVlQUzoRwyzbxHrKxfLKemYCZsisxE5bxfWGl67DS",
-	"P1VJOajIgKhTHn2mQprSctaiAho8BNQQcP11VdH3HiexjFd81QGzKqn7tNhFtpJHYiuLbxrEsPVdN0cf",
-	"UVnklbqvDzyodAnAezDoAsECId/NNQPfj+VAvIPaoC3u/eYzE7T6y6QmAh5468n+MGh5PisXbgSVUTZg",
-	"KxMjbzVG32BcheYOYgp3XzaNZtH27Bd5ITpqY7R9iN3l9cuVePuoDLh3f5oDu46Y0SCFOyqQEQN5sL4Q",
-	"TNp2kRbATmGzi5IRuuF7yiBpAmUPhPLu55T0rajZbO747rlU6l/ONTnjfMx9zW61tF+UUZor8G8ypQQz",
-	"UZpEZR5CViz/S8GKru6Z0XqEKuSnZqvdbEIUg8O7ajJNlTDmkl4arb3Sve7sjYU4Lw/nV7/hSib9bOlC",
-	"81G9WVm64P7wuDiwC15MvKykI75N7ULp5dvahS3N8DZfdlUa3mnQK9Dwi5yPB3/6+v+TJVNqElnUioT5",
-	"uQ4q1c7N42VYrItwDGvroh83BURLti2UuKJTeIxk38HtPuXd8/VO4LK5m/AqsmIpibFe2UR+gjZM4XiT",
-	"ac2iiWV6nLUezpZQaCeIkMV7Fett93rLKfyqzkk75a74jxzsvDJJdLczT8Ujf8POeyUk2o/lnmEyqWy0",
-	"OMXymVsPl3J9Lm68OGOiEKtWHVi1luP/nYmVwjYy1DDNbSupVYE/iatJfhlmy8iswdAqozEwGAM8Zgbf",
-	"6Z+xpoj+Fd/wEia5sZz2XmruG4dZw+Y4TXX3HP8plBtB62d0jkGWup/3weH9HNVKnupevdWEHRMeUHHF",
-	"Adx3aV/68EnmjGa3PJomjc5NK+GTWrvlxkDXPpoa+d4l1y567p4buQAfVV6Ik1Kz/1a92ap9/byCgih9",
-	"0zlaorSztnmxbbR3WYzCPVPeO98g5DuqkMMfxDDlXSdr07Rsu04PuMGOcqFLJOcAGpTWdFRcPoUxNpnD",
-	"x/FJkXsQeMO0EvcMxGK55w3FAGpH9UZ2lAnPlEik6KlWog1lgPCMYSYMwCjDeDzZoH86oET5pKMKb8aI",
-	"bGEOlcrCuqVosCOVqx5oTt1REO/CiUPndjc1G/CghwExhvIxKsbNA3W8e5m7m8jIn8ClAA9JdZen2E4a",
-	"eV1/BRpXIi9wV5lzOWSc2BOx87pQSYTLNtAALM2hHmd8iF3VzSH22GPSsj4fDoUKPLMcx8qykcqrKok6",
-	"l+lud5RlQnWFbxeGb7a6QFOKfxAqaTCaC0TNB0JYpL7sKPejTJQ867tfEeWssZmw3X57un38gE+YGXLY",
-	"C4OqqD/y61D9E3vnRgehC/cxT4VQISofTaUpOkqPLPD3utHjx/ZgF8pg0AX1kgkT7zTYWz1tlijdUbmS",
-	"bhe/9VxTY4PISobHdMrquG7szNZUuT2mys3hiBaZSR8FhRqnBCtgIibUxGGLKdpiim6jTfdR2Ksy6Qox",
-	"/l5fZg8KeMu5bvML4BkutWPx6TaCDBW6dBnL7cg0WOzEKFSqAZ26pDY0JiqgTYeZ6MkvwrD4TMQRi8+Q",
-	"1Zu7/0/hNyn8RpwSObb4I46Qhx2MoFLy/p5hTjx3FBopAUV0JiHJjtYHcUGNpUr0GDuzwHiFabPYyZpk",
-	"lIrEU3FrZ5QM4OdMsBiVqxtQty+65yI5kViL53+uSwVc4lKdQO8CYUx4lNNlNjyqN0p7MkXK6ljpE9PX",
-	"Y3yU0vBv9xJfURQjaX+cip49IXvv5FRIdXZihFD0yPzyWWU/y4depe+RceBFX2ZH5fKDS/FcrxJTzTxd",
-	"wmu15oCzMBa0nA5wI3v1DM7gl7rbvXUqJ8f2MbNBql/z5s3UFT9+j5zlD1oxo5KkQhEl8N9TVgobIJQn",
-	"EW6eMxkiRF9pQh9ET4C9WzGvzP9tztxgmEIVZgfcFe4Kka05xdIT5s2zcNGNTPa5hHI0Ou92rEEKFD7m",
-	"zc2dE6rzJr7wrNxknITmYZU8K87m99qZyPMctaiW2vDjQ6chxJdhqpNLORzAEi5OlRjJS3QU+80Sjft9",
-	"8cdfZ+KvM/tXKv5K7V+G/yVOd/7r92b98ec/97/er+O/dov/Ovb/aodf5f/qdBr471b0+OvOf+381/3f",
-	"/vr9p/rnmXt23B93/quCNT5y432FY9/POc2zjE9mPwlMevZreD3hNtKLl68+LCHziCh9DtcHPG9Zjo+H",
-	"5TUeZnqojUj+GgqVSHX2F77qL55l8kIkfwX18lfQCn+hYvlLKOsc1bpUdZFlOvsr111/+bLQnfvRtb9i",
-	"589m9Phr5ceaJ9wXuJrurL2HA7Xs1U/1SK3amGGJx77Q2YDbFYZs7co9Pd0K/bSaCzWl2J+MVJJW8rwd",
-	"BaRw0W5YHvRAQm9kVvCCZu7ZW+Oe/TXuebj6Pcv4GTP3PF7untfcwv5dzsuYesvBsqtGb5klPil+cNCx",
-	"TtQVXAz4cda9mLEvqz2MB//hhAg0EK5EAj/R+pwQfvH7dx+P2YMyAtDdjbZcaMqUjVJnu2uAt4M1EOEP",
-	"BV3uTHJQot6LUM7sBsUZm1Tb2EdTc94eDO3KgTCH0GboQnbFMTb2gU5TXHXUdGl9g70pVt992IfwoHvQ",
-	"m+dvPubRWGjy5Uz2ITdGJExfiCyiuG9HxQOdyJ4U2fMvVigDdB8wajlwp1/aD27Gse+/NNajNPHR7LFv",
-	"6JIJY9lAcGUwKHKqk0lHDSCobaDFZPw+SKE4z4cWvhUYWHw4tPVMGD3KuiLOyccz3HPunkwUfwE/h8fB",
-	"F0JFh26b6qh33uV4N7LONmfjvjaCxYmwXKam0dVO28Shh5VJR4FObJjp05QitPP9m/kBTbd/pqTgxuDl",
-	"a1cJy8RMS9qgGDjt87T3Uo+ycvAUgodFEEyzvVeCPw95ZmVXDrl71e9/ktHb/rNgrxa9oa+RN2ecfez2",
-	"McijefeVzezqm1Ebwr47Rjug/NF8yLM8izKIOzzW2zKrAHfcd3DyiCI/INDWD1/OPm1D7PXm+r9K8z+h",
-	"DMdCqqFiP6DVY6puJDcGur7r1kjz8er3tNaYzzJh2R/DUnKnZCqFuK6tdEk49sF/9KRKFgRlLcGwyOYo",
-	"ZwGVHoPpcCYvfDtJUMIlNS8VaeiOir2cjCNqRI35bs1iMNziEIJAyd9gr6wpEpQ6iyMYIRP8saezjnJW",
-	"FlYaeUMMa7o2CAKrBGLAXiJ1VCkKzO7HuWZwd9NP/p9IcunLxAogL5bqscio8yHUoncUNOsMzCyKjYZD",
-	"kYGV2drHLuip2yWHjFsGLc8f78KvK+wUDPDLVNpL6FTcd181CkvFxZVRiRwkICE/nt6GkN88ztUprPN6",
-	"DKt2sha56mrNxZeNUh+pGZauNgAcUhhDxE5HvZ5w3zbTeoAehaduBazFcpF28mJwNHNm//Cyyd8fZao9",
-	"EAPTLgwXHtfp/OUjfK2o9fDrBovxRqqRFSbCzwy8l12eiEO21/TEmEhpQuFdIC0z7rAVF2GvOSegOcpm",
-	"qXV7aJu3a1LZvd0aBAvlYDSotVs/43rQTwdhVlJZcYbapzwtNXIe4CXBXGj2/E2CuWgx/7DR3G3w8KaD",
-	"h2hN8HQbOfwRIodghYIZ7K3IeSR28+ziadtojlns6TwrreIPgidmyjaHRg2IoETgJTZNHgo9TEWbKYHJ",
-	"RQU0BEpDl3ajFTT3G2a6inV5uXy6+8Om4Sb8ThgIoUKMOyNE5sHdryi4sI0Q3Gmpc3QlDviUoKGY5gKv",
-	"2ze+dy4WIJKdiRUR1LvcyEN8sYb6cZz67hggfkAOAW6Kq0lHdbkRDRbLRCgL4X+IvHE2EIns8tQTpKF9",
-	"CcmL2EAfkr8grOvkT0lC+SEug/ahSd9mpM/R0gsFaU36M/X/8ZQsIjWCnfELUZ5QcHsGmfoLS0BbP8/r",
-	"Hh++3zwXa2/3xh1MyADNtGZBuH1W3MDYpOVU2355Bd6MjBXrNF+5Rm86/H6p2YZJrjCxHh/IdPLdTy2X",
-	"OuW5HSk1Z2LgQH9v80r4JGIDrWzfbcOJ4LgXZWb7l3rLGVdnYspZbj3+uVlv7tabe0v6xvCapdBOrd1N",
-	"/eNrxCjlMTNRH3CZ+qxNeWNwpRoD2Pj/h37Z0NnZnL0i3HPm9lY62C/tlb3L9spu86pkGRzmRJ5JG/JR",
-	"w75WgqR6ebbN1qNH82Ka7qZ5c9svH4P98tR+atYfs/s7Dxr1z3+DD1v6zRbVdLM+BRkwSwUlyNbZxiR+",
-	"gJiE/9grOAclu3nWMVgq+pDnx94pj28hs3TMDdJwJ0wqqxlX2GhDIjSIOg867yGV6twwq5m0HXU/plq8",
-	"pH46iXdmAxKLzX0fjHgfMOo/eCDCL8Tclpn4DbcBiK2ImROAyBGHm4uXYnr18uDDnJ6h6/TtKIQACu+/",
-	"zXGAGQ+JY79R3yFtxkt6yZOEJ7fEtf21D+1eZ7lxPSnukr05l2jMubVXr1P1FE7bcpm0wuncWq4/guVa",
-	"/OIr6JfpfjOVCmY5I3YemeASeiXYmmXQ0I9ucBZXY57VWbhma3puZcR807NY33IF8uEj1b4vMD59ibxp",
-	"sOdQ7l+gwNNKROTtysTjxj1pwYb2qR/eLa9GNyKsIIJLv+sC5B8Hgrk1rO+GYe3FxDJGdS7Ktgb13Teo",
-	"w9e+SmW5jCENNYxe5kNA4goM66Ctf3ijOqzEHIPaL/3WmN7Kh7nGtN8kVyIbUm03LNqKyvRaKC+Q8eaX",
-	"58fsQREpG0NdeZtKrKCsfKwz9yA9soFd0weN7zFPBEbdq7RKJ6yXCYFd693tPT1SCVCRyiRwkMpuP4wD",
-	"+LzczT1n+OsxS7U6i4qE1xlw0J5xqbAyalv5tWTlV8HhcZ9zkbPzMVdqq5d9BSU2t2AoVzJbX2Nb7rUt",
-	"99qWe91W8q53Qc3lalJciIyUXelAucuW5+wSyu2V3/Guz1vY143a/qleCvOVf/itq/8DuPrwufNytCWL",
-	"Qi6pPnP7bLmcmdtkaNRzhrYcRMZByrRZ7EYWs3FfYvjXWcvGyjTNzf+IxacjM4nBcgeSXMW0WtecDOEC",
-	"55OsEypwN96NMIFbgXkhglTbrWC48z5+qu0VyYOBsDzhli/XZ4qzp3xIT/pouRVg9hOLKPuwz+7vN5qN",
-	"1k7bM7dBcA5cOidAsPVDR4WTDX5vDCMJLHAcenZoI4Id7Y5PxruW+kYwgJmaOX2lwHzwg5TCrCUrvuPT",
-	"X/EB5gmDiks3kA0/+vkT3VEm7QT7ahS7YRNPIRwBdPlAGyZ6CQjl6DSVXTyOfcFT2//3woO422y6o59q",
-	"dUYtIdgw013nXrrXYvcW6sJzSP2DLD/lRgRktjkX4CjMHJ6XMIbaNfa+oDdU2bipvBBrd6O9icZZKzdL",
-	"uGTbvCp/OZ5irtXvl49Q5rlox+g0MfMZSP8hxND4Jq7OPw/FoWPkW+enegSUWM5e853HQXCPUgxJcp80",
-	"bneUe8Je013+sNlkRnS1SgyYftAjye1FZ+7Bm6B9QqhDbbAn+AKIBSMFc0dJa1gMPmQM4WA3mxP6ucy6",
-	"6YO12AJIJRA5wa0N10N40/T1WGEMuC8yaF/lnogWLG18oPVU0K9IaRie1UxAiHRtHk7sBvtSp8nG9Jsb",
-	"tRWyY00BqBI/ZrkDrQ8inQz8pXtN2KPuW9bard3mJd1ly5SUK9BPusW56j79S0x97T691atU3b23+Rjp",
-	"Rn+DuMtQZsJUvnC3/EJ6E0Ho4cXU7lfrQeHHeR+j+Thv9YtxmHbtH4/+/s+9357svtn/vw+PD/71z1+f",
-	"fzj+7dPu3v4BBaLCc9f6dkmV0H4p0mUoNt1JXLtf0U0Qa37bVkdz9jpRBK9oJL7Hu6q+li+tqitt6+DI",
-	"xxGLcfOXfzcdJi/8FWgI3DYt/K6xgRJGzs+bWoJf5xJyc+/o9IUKaU2vOXqZEBT5hlY6qezauKMgk8dT",
-	"KzLFrbwQBlTEt+gUdWNbCKwheHi9xyV09AFeCieo6lLVh9xY2g+3pieVE3JkKBVssBJl5fLcp2CVhRBb",
-	"IlJhxaxx9twnz8FI4ZZp1RVrGyH4lvWMkFJTw5Ie3q8ctnMd7kIHObdaN90/7s52dfsFSn1ZX6TInsZO",
-	"efd8s7MULRWPKtn4GIAGP3JNmjPnA+Mp2rAh+Y9uk25gbs4LZ21kRH7diqwfpV14Hw/wOqJnvSbh7rNA",
-	"i3Cn/gdiuVD6uK8pSA5Lhr39EOTmrEpiHgdIXZqKDPo6Jxo6fmNSrqOgLyMfQNgPun0DTg7uxFYqAF+D",
-	"oOesPDQi7c0TgU/hlZsLwSHPLBWBVwUkUJycAzN87VxMnO0ShgjfbjZzEU2jFZ3ZorFbcXgfRNpO/1d0",
-	"LT643VolXEGznyOF8HPcAhNoKxvKYXrN+IC9KgqGbleYKpHgjgba8nooFB/KxoQP0uWOdSlhFbHTicXY",
-	"K/yDQ7x0zA1zNo4VqjII/5TuXu38+SHOgwa6/81AeuZscRrAdx2Mv7Gtd0kQ/9h97ER3R0SHu1L03tNn",
-	"zN1Xr6WxK/Fz9oUHauTKqaMUzzI9RuZAaSyz+gwKxNo5uQ8bjIwlZk+epqRgMoF4xXUYetyblqXifDKX",
-	"zrHMdsiOx57yGHLE/Fwoxk1H4fVANOQvhh7O1Gg1S0TG7sdcscEoZj2ArR8pxZAwETPSb/6//xe07JFS",
-	"fKfBnnKD68q7XVj8REMYaADwQpxwjrJzq3fVrBudzsdZ+ODyLHmHrOunYEZZpkeQdGFmyLtiejbXRKg3",
-	"TQ66t+b0FjDkRYxbZ/24nd3PhKBiXtt38z0d2Y6ie6Vh8kzpTCSIuzcatlEqOCzNv0WmTZvFzdajFjs4",
-	"OGDN1u4ebZeOin/af8zoL/CH6T3gfrkONd/e7iWsg53OT/91/3d2f6fxwHPz7fy5F7UOvoZf/sdqu6SS",
-	"WfbQ7wu3LP3JsC/U9B7J2b86Cjqg4heBluiZVmeFvnkzK4Mss/NWZ5DNpe/cK2+gn8t49mb9MatXotcr",
-	"IMwQuC0QErepuJu4cyvql3n/YiEv7gmy8V7nAZ8eOb0yRoQNftQqqshHBw8brd29/cbBw0c/Nx4/Wpvj",
-	"d71JLPCYXsuBXAnf+/kaIQmkp5y6rbKI3kE7znUZF7fm/3dh/pcoFAuWWrBRFtKbRXNQFh/EmTTQMSw3",
-	"p8ByKHsFghnrdA9JXrTWUGd3FCltKkcDoytCm+xUQOqpjRKKuVlz9xTec6aLzeRgINVZ1FGflOzqRDCl",
-	"swFPpcGCo/tvXzzdoWo24xyR1Ok6CCLEztb5P89zHR+jJRRzpYqqPyZAHmIxGuyIJSM8aaVmqTDN/ebj",
-	"jorBKqiDeRZAfaFhrOETEr0+RQwzO2S5JALzrqNGSv4xAkMuAEHGfMLu7zcfFwUivQh5JD8GhEsJQIIm",
-	"87RJCGEWqirLxBnPEmY1LBQm9sj2Q2shPAvolaFoz1moZUtkwCfui/lrO2ooMuMsZhjzUBsjT1NRDwsY",
-	"U0pxAIgs1uUqkVAO2GCvtT4nO0W4z1IMFWE1IiYjeZrq8Un+RCZ7tFdKVPBgPLvx6GEKasPNGPZtPjMc",
-	"LCM4G/xqoAHgeSYsFArS3p3vDyyCyaxL2HmlSBmu5gIJ/GVeJyCg4Eip2vLho9Kt1wN4WWEGa429Sg16",
-	"ObdUS1Ulxn6zbFEfV6WcVwJKFLcLCORjDiihYiQWulRDAAuJe736ArHuv3YhrDVFxM4+YrDhdOL/YjX4",
-	"SxTXdp8f+jCMwBPFdxRY3LFuGdooPyioZjrYECGuNVt/f/zb04P/bv7fQg/k/ebjqGalBUP3eWlQjKdO",
-	"XU8KE8gNVL9I5kFBRa0SGb4MF1HUeu0wXb+k2AF8dg07alaVXXJ3fq27s0KhtMsgzymF5EW8NB2VL9Ah",
-	"i3PNEzMr0hTQnKm0NsWgpQHUpAAFyc35twK53MmcFanhYD2uaJ0WkCf+dwvBJ8/g985ipTgABPzG3H3m",
-	"CwEHNnGWnt9/mGtXk1KToo7qutObpiJBwgWpuukoEUnk9suQZ9Zrg8Bp0JfOCJ54egVnD56KjsJhJmQm",
-	"9bmpl5BZa9kb+My17Y2VQDG4nHcEFkNLtnmaeZle3i+5KaVnt4iaIBhwUxWcykDdUd2JcAVZsQyyRqtA",
-	"G3/PLDb8LwPU5Idww3TytzB7N6PPz7Ene82fZ1f8uF/RTOFwsXntPg6I7DPnVmtoTM7k9ADvOmr6huTY",
-	"XYfLrGd2rIeUoScDWAbiyN3+7Kl42ufqjGiVBmJw6mRSOSPJ7v/947u3eF4YPGVnJuaGIRMMkNMZ4xRs",
-	"YkqPGyxWozSNWTcVPDMM7fc4YjGEdGKms46KIdhz4gzjGCN2GTDfqSkzXhg8qBxMHkKX+6Vaz34ZDRN+",
-	"VfbLMoESWMs6rGWlDznQFyKBmHqhDtm5+VO5OKzQ9cujJmygM1GLcq8Tc4aE/cHUWLv2036L7e9T2o09",
-	"frySU4Zr9B4nvEy45cpTB1WKA3cxBXqrNuAPjWS8Yivzxqofil4+1D0s6b1L2wjHvo56Pm4X4iQF/d9Y",
-	"wwreOuIba0M8r1fuhj8QGTeCwJDra8rK1NMxsA+KHO4AGgjjNx5eWojpOeeBDEgvjyBWp42grddR0MhL",
-	"2ggsyjOtkzYlT1CiRyjuo0IWJCpmblABwIigBznTPdDDMiu5LRGzsnsuLCIOxlxaQCYJZTMpDIrM4vXM",
-	"WD7BMZVJEo3lVhoru0iP42Nf90yDhbp8PkqkZTZzCgk7p3sUCS0NRiI6KpA9ktbKEz9w8z3Dun0uFQzG",
-	"oGXRYE9493w0NGzAE8FORU9ngsoQ3Ls6qvB1RsrK1D1vApYMRT0usQ5g61RaB/CX7yOZYs7RLggKHjvO",
-	"l10npBwgN4VJBfhHQHwphhUEu/XdZmMNtf8cjtf3o/ZhPFutf7e0fp+buh4KVY5LtktSxGn5kswCYZxK",
-	"wbj7ks5YcKd+pBKRsTGfHALxgO2LAeIdIaA/bSDAOS/LccVi/POJk9XxNhR/ZRYAHN1KA+DIqZDLtL8g",
-	"KTSr/b+45VuSXMkjb6GSDcAiWuXjCfov7IX7vzx7/4HxzMpuKgxrHSCCY7cZsZev3h8dsf0D9vTFB9Z6",
-	"uN842N3faV+m+1lQ/aVdHFxpmfnwfcSMcHo6aPFoRoVHqGkjKmXRqFh15jSoAkPDKVndqyTeyFcVFq9a",
-	"AcKfNoosrqZm8DtWCfyg4Lfx/28po2dlJ3yyS4Wnb/HTk6kg2xDSrFqJe4ZZrb10vbsyDxepYKUWRc5K",
-	"IpBOyCYhwVn5CV/rerynN4G7PaTPQ6ajkL6U1AxKKgy7Z1wZ3rUgqqQ1HVXp2AQB6EXltISkqo0c89bT",
-	"aarHhx1VDi2SxwWXF6BneQGEvnD2RF8ASE+GCThzRGklGh31hPr+oHLp8+FQVKK8gLgJAXLONBkNgUjJ",
-	"Gy7FQsLjqUWTCcDoDd7gifrdgrVB8rt9hSYwRmg9qmSv+XPUUUQxFdQDXe0RhTNxk0s0BlxRqTDgL/Mr",
-	"UlZ0maLlI7CLLz2CJlgbsz+VsT3+6wCMZnd1v+oNHLwb9qvgpR+EGaWVqvYNxsfQtR9zwxK3wbce1S3U",
-	"1phuCEw6aJnasWZ9fiEq/Cgn5VI+jKCEDYzVjipROsSHbKAvQFohLAWkte4xwaEeTmZVAVi6hl7eUYWW",
-	"9hjLCe7VNhx7s4YJnHXGi2Bz55+AilsvQjsgiVZtY9SHmbiQYjzXVfvY12NTcqCwmJcK7aNi3T3q8igv",
-	"5JfG49jHfBKhm9alNKfS6D2so9Vo0CisF5RZFsNxaPb61ANNoasHYsbwKVUV7c5rTVFQNtP6Ylm942y1",
-	"ay3zgUV6T195HjNY4E3YqpY74wiWhTyblfF3nfmAW5iws6uLAhX3eommeAU5urGfl3J1CXnt+0wPtQGM",
-	"qhLjnMMWc0sX0khbbqeUh86o1VMCEA5nYkh3wiJyiaCPzQibflk9AlJyz/bXpuIFnglj0e3DGyCtA6kn",
-	"ePM9w/RYhU44XZ2mgp+NwjabbvuU5fVINFio30KICj81QnVF5Bwuq1nc15n8t1YnCZ+YmAq9pPU9irPQ",
-	"etG7TQjmNrhfAgLD7fQhrCFPsV5eKrSFIDl9zzhNBDrnLeofKC/D6Fy7ONKKxg7svhGiowjnQv2cUJe6",
-	"VazrXi/e8SMBLPo5UBET4bH7rgk1jQs5sY5yGwJcRCcdAH9Mfch2m0384IaKv6zW9QFXkzr+lmq/yrrT",
-	"7a7F5UgpV982feY+chlV8ysgluD30TwaX0gYACypxMDl1FVh89Taj6Jayiuu3AURMdCZcpJ9CtTjfz33",
-	"7dWkY63dEj3wJTRhP6/LI+w+11WXVS3/5ipl436vlqqIchtyWwu1pinyDPbfrbNEpuVUG2AFTlGpglA7",
-	"hL1BDdRM3zl4GUjHxtaXvBoLyJ1SxoEEJbQsvme84i2aP2CTVNg+uTYhB9L94vI2SlM8le6OCFojkirD",
-	"1g0IBVElZ9HZKeSNUfwCqN5Alc/TdJfi71HLXV+KbI5wPN5U7N0NNyrlagtCXwhCxz263EFcE3ueclX2",
-	"PtBkdRt/skaKyT9ubn5JX5BrQSfe6goLOEKjfLbxRiYKnZxV4mx8J7ANyohT0eW5fGiwI3KJrBcgZMoz",
-	"I1VXBAsEnV+eiI6ShqWiZxlPsdEw3eAN91BiEm51TwUUuOdExx+AjCDqKEPBOWqbbAD15f6GDZPdMOM2",
-	"jfKUPLhDnEwoBaRHKj1274gp5eRZEtBLQH3bAOaDE52dUPgsbldk6A6RUMP9Fl889aaoo5T7o/SehZso",
-	"0NqTE1J4NcP1X8PXgA12Ja7Gd5d24mlaSjsNoJFrrfxp4MRPJ6gKsfsTmbjVaEW7nyP/BLddVnUNjuAg",
-	"3zQUcI7yO/Je7HHYOls9ePtiidPyoA2SrxiE6vqIMUoUZjTk3Z2kPXQiDCBM0OaZjfuTLbj/24D7eZZN",
-	"yMxgemTXsvmJPGK+xY80YaAwcIfQLdjp2ydVjt6/omSRtGwguDIFwmfNEk19ubCes4JWEx96PBkKs9is",
-	"t+KLfdC3V8YN66a45YVdwAv7fObrr0wO65lK/jTp6Gy+l+k/iW/US/fdMyx2r40Jl2P1odtt4ssw5VKZ",
-	"YGtO7bxKOuLCflsmxQh0nT6LODugMkshtR6i7L7nKBxy6EHoG5Wno7O1s4o0+I/uGcukF7fH5RscF2BY",
-	"3OCw/DESI7GARhlTPFh0BBszhIESPnEOia9gDfb+UBuJ6ZseAaXHfYCISNtgb0dYl3wqzqRiXIkx+nEJ",
-	"n0TsFFj4NVCpgJtGCaSBTJQ861uqIEJEQEfB8CkTAuzygJQ+00q0mdUJn9wzYej4PhqjNhV9TuBpl8aD",
-	"/gnLteAo/wozhoeVjmxrDgQgZAg2yv9XMteGaq+ETw7dp0pEj49Si4tTFiilZEjlQLktc/Eu6AQgVMKz",
-	"Z5hymBndO5VOwqeBzymxJm00RSbrNg3mVKrGRLxWy47qGF74EW+6dWyruPsW8KzSmt4NRP1VZS/uegww",
-	"SOQ/SEB5JYBbZlYH5KKuoAceOBFaV+KLnQ8ueMqpRBZEdJ8bgGeLBJoqC2NDpY3vPItRtGkxbrVusF+h",
-	"XeBYM+LWHELWDyQBtx2lIbUPf/dE/jyjLiLJPOl9Sd6ap+lbN7dvmrUG0oY5TWZXCNq4iaAwcx/kpiM3",
-	"+OZK6gb8OBC6QUm0reG87blYOFh1MRjaCQRxkCKRS2umDvs263plMReoZxTMyeIKzO7lUr0QeAFCz+X6",
-	"4oferaHlPaUjMmedC6x6dN8ct4zHamglOgpE9oXI3DCwSXiEWKmxNIIdNPdYPMonG2OaxP163JepCNkJ",
-	"aOfuzMD+yEKJewJQsdC2i6WaJ+yUp1x1RQbszoaNdXYOPM1QyDPHbv8AlTTCmOtM5uYvqeQA5snkbrXo",
-	"X3ebz3Fln3JV6utvRLZ6X/9M68GitkBwjXOGZIUVUW6RNrdBzwd4zwJHEHwcfBu1o1PsfuyUc7xD1RZK",
-	"W3Y/7vHUuN8FmGDJBUJXsLIFhTnhXSsvym4ZRVdOtU4FZFhumZvj1naZjhKwstt2ErdMt7kvi5+ucLbh",
-	"OCGuGGLzs4d8qnXh3J4SR0kC5LxaD3wDBdJjBMClftFspFInZeJwhgB+CCexwd7ygTAdhawT0EuhuttB",
-	"sdHVZbJkEZrWzf/78ktIwriBsZVaQLo7rpPAf3qgK7QFJhBuLjVJtJbnGhGB4BKPXHFZKpPdSbJtC/Bt",
-	"2wIsuIsPBDYA2Do3V6IAjpKEBPSaCqDo37jbVuFs11BfP8PYfojuSoBgJQIkhNuQBENxN7qT6XZCR+ke",
-	"nsqY+nubGDIjOTAHp3HIOCawg/nn7mfDlHehqERpfG9H+ecXX7yWPsE1WE+f/LjM7W69trTt3wttOxyG",
-	"BZztawiMZbnb3evXcgzPhKWDtyFb+x2zcbwA/bGjv1cjY+56JmsDu2A9bLt7wzWQqjfYM6/KsXjYTayj",
-	"jNVDA8b8qacWkopJ693Sw0B6QO4q4B3WMwXwiF+BKXAVJOjdVJspttOCjAK3e0VJ801Yy+eJuC1l+fdh",
-	"Xk15a1uw8DdiAr8a987YTPDBfF4ZSAB5MphiVWBXDwbSQlH/6QRYqSGbkJXbaiHxNfyhboSyQDmtrGH3",
-	"f315dPzrL+zl8ZvXETMCKmLY48buTpvFcE2bXhtHLJZJO8anwq/uGdaFKHnE4oRb3o4Z76gYlyYOdm1O",
-	"h4NCAzvxw8Ohgode0xdpqmNincFXSRNI64TTKG6NEN1mGuyVpX96mjqhEj/rnnCeLtIicJZqY1lXK0XT",
-	"M0SqCzBUaK7nRm5Y/JobW3/uhlN/9SymPGDon+NZFiLPxoO1UXpkG+yIpdIXQ+GoOionftDKfSdPw85a",
-	"B26lNeT0+kKFx4nUCGiC23b+MjywpzO2Hy7vKISCh5qrwqTQpc6p92gbwMbhjNaOVkSxvh5l1ElYWga6",
-	"OsoTo+digv0dL5xm9lWnQiEXRTcFeqDQrddZIw32bojPwnIupF/jCGHJIJ6gU/g8FPQDTkGnN1RHxb88",
-	"P2YPaHfHDfYk02MjMnOPwbf4qEdZV/gcEnw87oZ4iISx2DYZpgcr3hO225+1I+jx830afAaZQMuAmGOZ",
-	"xH7DAaAZt3QIumSiK+TFVIqrdtRLfnuYfHrqYX6oBPNMV2kPzuu3vntZv/X/+f2o/huv/7tZf3yybO97",
-	"SOB5+YJzMoKdS4VM+L5PpxFuVaxInLBxooebBvuVzrk7GbpHe/wcW3z6fYrbYMAnuFvKTfQL/QKtHIgT",
-	"3evNAUHq0/8VXWvWXBZe//fJ55/uR/SPnb9VLc2S8G/41vVcbBctQDRoCxZgrSjiOkombea3QUeB5GR/",
-	"fnU7tiRx51zYqaHQ7dTanbCbOrWoU+MWfldBo+F9XLjMzRguLCx8A8cMf8dFnr6i8KcTmXTc4nZyTJf/",
-	"GUNlHW/ndqYbrE2rtaCR8PCYiH06flH/2W2Qwnd93Gw+aj1+vHuw/2i/+fjx1Gf9n05n5Gb3ufJ7VnEx",
-	"w4sQS01cpkYmAmWltNtE620jr3L+EVUJB/HtDTIv0GcNsaJGQCuMEMUrcDZALTHctQ7IntCFG0fRwKK6",
-	"pHLWd9JCQClEwugXy4fbqoiEypQ/9B+l3YX4fKyX8IJY+tG0IKctcUFbec/mAgQeCrR7IstEcmK1f951",
-	"xPLmQzxzaOeP7dTiCm0jeosietYf51Uw6asGrPBjBI6KosgCVPvqJBWFJ0aXYuGLvKpR6BQ1yoC8DqAm",
-	"A2TDXQOvHkThd0p+cOP48mdaiS26/Frl0Q2jyyWKtjp+zzpoONCBcYRdAv3f8z949xJYBJBWwPfzB88Z",
-	"fKtRljkDGpXoITzKal0XPEsn5SesR1R9t8HnfBPUeVn6ameQWXEtEvh4qovUqRCKGSHUYf55IyZ7jKsJ",
-	"9Nb3o0k8qXShi8MaIpqethXTWzG9FdNbMX2TYvqFVNL0A0fiFUnrVPCL6xfVkCHwiZBTIdUZCW2jMYBe",
-	"Jbxzed1R6wpsmN5WWm+l9VZab6X1TUrrt9rmRENFKegWbLWi/XmiG0jDr110SzNNyD/FoJmzxbBTkWpo",
-	"nqaxLyfPLDbK3tzyhodtBflWkG8F+VaQ36Qgf5KzSF2d1e3TOtcivX+Rnkw5dJSnvjAoImZgQlCSMkUp",
-	"g2gXAHEaqveHHi9YYQlZNZTzNlcHvtm/yARJIZL8XeKGgmeeafdErXK1kg9udb3gV/LmVcNG1ZehDc48",
-	"bphdn0GsvcBmBwB9YnooldSqsXpm79hvuRtuB3JJXjHPbaIOy/fB4VR9JDQBwPrIbTXkXIV4c806UDkp",
-	"bes9PVJJDPqECCrz3zbuhtr1E5OK6sZRE/MUyFbqUtVBSMUBONhRJGplznSH7IDbDpnfRol/RLSk14da",
-	"OdXFVVHxraPTiQFnOYwMGFhEmeMbHWX6LOMDbCJAlMduy2e8a1EB2yKnIzR2+zc1W5xB0fw3DeYaHRH/",
-	"ijkgEZqd2ZK4LiBx/ZVKfrKRovZhK3He+P7oC2hvfPd06pcBu4dbsuAAOT92ltqAJ9iyHRGrRMk5Y4j5",
-	"l15Ok/OrH9oyTDl+gH7r0/FchkO1AKPajDS1NJAboyX1y3RbiUn9+J8rm02Woe6hFd5iSm8jeQ/2Yg4H",
-	"28uqcNZnpVVJWMzn7nmrrTDTUVJstQotvWQP4GTACg3k0L1MiHZQp8ZHJE0E/UuReRoYq8tdRcFg42py",
-	"qpPJYRA3KcCq3Z/sZCgOMV4p1Rk7FXYshOqouJfpARbAxFbHIBSBw5SrEvcDtvLpijQVScTcMrj/YllM",
-	"5nv/QDdr6G3kJiQNkEqIrBKZ4PsfuWMzyRsVTTGvBrJtaTuqJ61pk9vdF9BYO2NWKDaQauSWuef7vgbo",
-	"mjcw8C3SsJhG5GaKO9yNPxFdKMLBHkRQqAOMkJC4c2OXA6dA4M1+SjR+Jb7YS1TJIpakkpj5tnRJ5lyq",
-	"sq8+wuGe0PrW2nvNqOY2zKUtPGcQwOWdCqwI2YBbneozN2WrC49r7R631u4IWlrM6yRsmlmqOSjsFUDX",
-	"Pi5i0JJaeu0f4aMKPAl4OE9gn5pau1kGasOv/Q+rfagq8Pb0tysMx4mcwmJcB6K7fHoqFLQTv8tQUYF8",
-	"2MZdvn3cxbdrz0MsUUXYBaMT+Zmru712O8MyM/3p8yLaYm96qXJ3fstJfFWdYEd2KmSyvhlYiJn43y0k",
-	"8ToOlgk2eDUsdoZfkvGxig+9Yeg72UNQpScyzElgsfKmRoh/3YZmyEosW7/6Kd4Nni2/dLcuD+u3Rx22",
-	"YB3ZTGJvYGOZKDbAga/lZK74MnRmFKPAcGObRc2FyTE/F0VpQnR6m4mTZfm9UIp4OnMQEwAzlOhVaSXW",
-	"CXedCTstGDasX9wazrfEcD7e2Cj+uhXuP1JJpJcmuGvWjaGtZHb4J4cSyZLh9YDDB1gdf1J67Ly43hOt",
-	"z6lbhI8HQRBvqnF3/P7dx2P2oEj4GK9lqOFk3oEMuh3gwKvDVxTIRatE1RNsL7DYyS+yYGxd/R/M2lW6",
-	"DicVDVxnFClAe+nM/0zGLSAHgWKi6vAyjqZXR437QkXM8ElUAqJRN/xeJgSQdFGh9NqW8o0tEKgeeHi9",
-	"x2UK3e51xmLIGdSlqg+5sTkCBOUdFiiejciXuz2E3Rj6n5bfV+TzP6B8wjXpHtACJv8IhSAAat9D5tGM",
-	"hZ5WPni0jvah+dy4+rmxBG8l8hwnTcg98rC24PMfRhFsoxslIvMu8R5encRMz+tSmfl9ORHlXUib9zWx",
-	"KwYi9XKS2hOz+HQztlLWPcY7yvfu1IEwE39TlUyHN411dg7nHMIqPTAKoNOC6KieGAtjWbn5czZSrJfp",
-	"AWvB1dgAGt/hnpDwyTRVJ02jo8740IRyUJ0lInM/EBDdNwoFKBM0a4BGW33RPYfEwCHj1K4aUu7YAQI5",
-	"nO1YdjHyc8RoveEJbl6UpC/D19vFlTHCLTV9phwyULSHUDbS9YORWxOdncOq3d9vPmaxHlkjE1F3v5bq",
-	"rN7Xo8zEUUfF7vXuJMY7a5AUUO48PX+lvm3SnCAX5T5DiGr/wE2fWsVOhLEicztAXAgl1VljxSw5yDEE",
-	"cc7rtDr1wJWCQW4drzNfvqUtux7aMicMlnB8N6Q226a3rzG9fevrCmZLB+YJfZbL/KiiuAARbjFCr+Be",
-	"E3s0VkFZA45sSl17VR0c7W1u/IrSWaT+1ykdGIvTvtbni1qXQpKMLp3XwdT/fQEy279wVYvg+wIe4yyW",
-	"gRz7Zdlijm8j5nicb9fFFLalEzAfbvySO4dpIIxxW8QQzta5SWQRBM8EOXHRYXHmulbQOuCj5c4PSJg/",
-	"TB1l+MSw+31rh6b94MF4PG4Yuijsv64e7LQZx4gp9gMIh7YuAcPlf3IqwFg+GMYdBahj/wcjzxS3o0zE",
-	"7H580YriAN59+eboaf3jy6Pdg4fAK59ELDwFLnIKI2Kn3IiH+zvgknQU4HelYfGfngc7Yp1auA9/TLjl",
-	"ndrXOKKSXmhuAFYUZ5d0N4iY0R0FuBzP6M9P3SXBV7MZvxCpaefE9R7S5ZZmokcZ02PFzsUEvTNFcWU3",
-	"v90vX+AyqVirGfoHoNsWvm2DHalJoZmAM/wyKRJk5UfXsqPOMj12lwz5yAiAkLOUW5HRdDmLPwibTepH",
-	"PSuymHFzjjtE2gj+u7sP/QMMUM8p6hYE7+8oakOARdTYYhD2GwzACfI4E4lI5YXIYjfasAURDE8Ihv1W",
-	"E4g0xtJCR3bd6zXYG3yHoVWFBmawfB3Fs0xegNsKbjIivLVvyAAdELUlL5lC8fpCZPiL0wnjtADuFnx6",
-	"zsCE7zgkxDn+NZEQ7FCWRmCA2t4/Eo8SxlXZUTh3bjlooOCB+88RIPDFswEbIB5laYwO9KlgcNYa7AgX",
-	"DCDoQFteCh/cM7CFlLDgcvPMLVJvZAR2cGC8o/x43AIDHJ4aBNvQNeKe+ws0pjeMp6keu78N0Kt3B9Jt",
-	"ntiIbiYsVikrqpSn7epWX2ncTW4fXqK6F3rzeOG3deedecfTso891fMefL6M0ZWI1gDhXUwv/s2J8FGW",
-	"1to1LziHPLNKZA16XUNnZw8GYmBWgm3gGl2nq16xAis44f7SU6fl9FC4j71oARNpnIpMTjLBYUDoSgsF",
-	"vw294ilKAnvRKcS+Ed2TN71//PNx9vMv//jXH9nx+H8/vX/286vX7397pXdf89f84/jy77Oss37tnzKp",
-	"svTe8EQscO6lNdsOyt+ig/I/xOSV+mS21etXZBC/5BcidKUxZf6ZJYziCq9zhQ7KdAs1PyIzwliZps54",
-	"Ps3taGnX0m84grX124/bwpiWbPMU4zaJV+5GPA57cfVDtgwkObwh5LhAVaHyXie8cyZsfn42xCB/5xbO",
-	"922vzMMK0yf8wTERVyWv7jxYeB35syZIGG9fvh0ymdeI6oPDCPXzfcEK90AohYIWAAnSvR6FIqgjYp8P",
-	"h0IZNu7LVOSl4z4okZsUGJBYy7BAgXA1hsVVNETWvV5JrAYBt2ovZJrSJ5jfTfdDvkTSlVoiB7Nxiwn7",
-	"tvba1v+6uibHm1iGM+7XA4r/SrFMEnDgo75WFw1IhVgrgJCgOUkNAPnAR0QhYKmNDwLnOCmeCXYuhhaC",
-	"2Y9Ywicg18Ol7u8QxHZ/32tumHh8ls/22jOQ1SxPwBhTJnVy07saRiea3iQwOn3e2BSHwZX651tnlroF",
-	"49aKwdCaWru1O4sDmtf2NC/mS7mxJ/SQqdt2q26D60WW6azWrlHCRrj5UqhbJOwAyE3gQg8IOmg2o5oS",
-	"X8qvooJBaKFabntbi/LOqmVkEX0namo627AV1DS8CZvC4ltW0Kn+8y2TWPZHcRtG+IHy0UH+AiL2G5no",
-	"l+mQB3/Svycn7g8hvbhGmUX+xsUi1x+cS2syPlL7dZ9yozQsKBfnPjh1FOUsmTNZQKKqAo6+QrVGyMCu",
-	"5R+EFbrS3No1md1+matk0yuwrylfG0Kyd0M6+XlfVSHFComLu06GWzqMV2TSZtpyK+o+D/nnZuGISlny",
-	"hqAeSox9yJS9KKAxcknt7Fcjz5QgYMmptv2IGZ23LQlWTJcrj/nRFyIrIDp0iggKCZLnTFsrVIN9cPME",
-	"ZAvgOdxfBBnqOk08gsJCN9j1hBMsJK3HR1zObyOftunv7zH9XQyxwOaW1hSORMRMX4+Vr3Tsim3o5Ups",
-	"3K0S8UrkF+HbingklPFS6ioUiRXmmvTHtC2qexDHDlK54V4dT4VZSI04KzQTQziVLJXnWMQ+r3J4sZR3",
-	"r9pan1u58eMZn27n+yO4nsgo0+u73S3/ISZHI9uvtX//7DzXU8Ez5//+/tkdDoR0VnHRO10qlbE8TbFi",
-	"BuxDuD5BDZro7sgTo6C2f1ARZDzKsafFx0VQt1FuYFM2Gf7sa2O/1qLaBc+kWzM4wP0gvnp8lDozBB9f",
-	"tCxmLKiX2vNCi6lBBCvB2VaeqIIHSo79/T1oKvQ5fIzKpoBCD1MBFcBgXQuhGnnI9D0BvCvWBm7OeNdC",
-	"2SBAIfra3Q8R6gihwoSOCN2icB4S0OCF1zxDzu+KtwA3N1GCQ91TFBg5JjBgJOFGKBMZ+LioQOENHH+F",
-	"Fz2lgVS/KaN+aYg+Z8OUd0WUw6TOpdMzuhdaJQKmPBOF53/QemAwtAF2aMWyyYEnSCcUOcY7Cw85woMm",
-	"U3cQZp+A/D9YEuBG4xwTKhcL/HglQvC+ThNTfH6hoLlyIfRCxvbC00IZfMXxKbwIp5y58124+SOmD6oH",
-	"AbTnmWjnNdluNv4LhdRHXhkO55I6WubvwAKu2Ve8hd5Ug8CjHj4+xAP9iuI4zMhpmXQC2614PlKu5g1/",
-	"wN1gYOu02dH7V+xcTIzfTvBUbs6pNtp/mW5XmKrn+X2LYw3HibrNmDZ7N7Ip2DW/aH2WiogdDZ1Amd35",
-	"rCdEMu8808nhhr18/Yi9ePnqA/uwH9H6aINiwgwFP2fSYrFHxIzgWbcfsZ4EPQBMQNiZRCUd5XY34evd",
-	"5qGqgggpwyKWawT8uqkcgGA12LskR9ofMkhWQAygo955o+vdyLpd2mDxL8+P2YNeX2YPBsJyLGyxIk0N",
-	"Hl48rdKg0UaL4mZY+fUIFJkAU8bpBKgQDvFB0mCKDXbJ1DkbU2ZcZLwsd45GibTz3oRhiiQKVR5tt4wC",
-	"Ofd7Ok31OGKcGZsJPqANFCrh8g9Minb2JS8FT20/Cq2KgJ2B9B+qR98/oahfiqcUW9h8/fz1/w8AAP//",
+	"7L0Jk9s2ti/+VfDX3KrYCSVLvdhudaXmdbw8exIv4+5MZmL5NtEkJOE2CSgE2LIy4/fZ/4UDgARJUBLl",
+	"XpwbT7134xY3LAdnP7/z717E0wVnhEnRG/+7Rz7idJEQ+PfJYsEpkylhUv0p8jTF2ao37r3AyRRhhuY8",
+	"z3pB7wonOVF3XOTTKcnO8VSS7DylLJfqRcPAXrggU56RypUoI1iS+BzL3ri3N9x72B+N+nv7Z8PH4+Fw",
+	"PBwOhvC/X3tBL+aR5Nk5jXvjUdCL8wxLyln5tv1h0CMsPpc0Jfplj/rD/f5wdDY8Gu+rl6m3mMcXWFLC",
+	"pH1bxnkK/2Z5kgQ9QTJKhPuDxJn0v3lo3ywklrnojXsimpM4T0jcC3pytSDOe/JFvN10P30K3PV/Asu0",
+	"3S5ss0616bdNbzTUw/puOBoPhzCop/B2PZ7XnGfVMZ0g/XV3PNM8Sc4Zhnc/zQZIPYVe4DjGaoHEgkQU",
+	"J/R3GKW6hWQpljzhs5Xzwe0+1YGa1o/KrAsV5ziS9Ir0xjLLSdDjVyS74PzyPMILoN+1w++432/1ppww",
+	"Vp+p2a7KWaOZnJ/HQBW90dHjg/5wr7931Ot0pEiKadIb9zBjgzQXkmT/xzCAAc9mapVoJqRdJjWwcmli",
+	"wiSdUpKJ3vj9h6CX4PLOV/CuXtBLM7Um+oOj/V7QW8w5U3d8dzBCBwfo8PAQDUdob3/HtdJ0+Lkrtssy",
+	"eKfbOjtnyKf4isR/1j1ecCHoRULO43yR0AgDQ1Jv7rD5n4LenOAYBvXv3kkUkYV8xiIeUzYD/kdElNGF",
+	"OY+hnoRchWg5JxlBck7QBY9XaIkFUsIvI0KQeIwEYTGiEmGh/i8V6N6750/Q0Wg0RIJE6nVodDg4HIwe",
+	"3h+oddWL2Bv37BcUN4vmJMUgSFme9sbvy4sftDBQ8kFmaqhqIk9wNCdPOJMZT5pj/2XOyRXJEBaXJEYp",
+	"XqFLQhaIygBhFqufBcIzTBkiOJojxb+LQY+KQR8O9gZ7tSEvMnqFJQkQ4/1IjaEX9DLyW04zElteV84l",
+	"xR9/Imwm573xaKilhySw6//9HvX/34fv/qvnndwcJwlhM9Kc2Qu+RJIjnMu5Wh5FCL7lHg0eDka1of9A",
+	"cEYylBGcpN9PeilJxaTXaxnufpfhciYJk2fYQ0VP5pjNiFAkxICCIn0zijkRx2jKMxS+nPZfc0b6r7CM",
+	"5mF10JNe+q+Lf7C97Cganj7KH09//G3/47PREka+08Lf++XB/b9Oeu9P+r/i/u/D/tF5/8N3k17L1DS7",
+	"+IlHRkzV5/cWyzniU5gaI0uUkYhncXUOD3Cpj4gHo7UDn3IlBXvjXp7RfkamJCMsUkTmzGhPzag51mfe",
+	"DfgHyYQiCTNGPb6gWHj/mo+2X96D6upOeu+H/aP2BX0+p5l3nGdzgq58Y1VsBaMlwZdIMwQk8SxQvz5/",
+	"8fIdmgPXOUZhSiQemDe8jEPFh9RLBE7JYO1kyon/8sBO3V3tg6CXUmb/PKxMVz2xfsLvsCQ/0ZRKH5fC",
+	"wC4TMpUBCrMQqUESIYVmUzB8EnEWCxTKEOVM0gThJFELpDntBY4u65sXKeaRTXrH2ffDY/n9aK+35cmY",
+	"9N7j/u9qKsfZ93pWx9L8o2VyRGarE2W1NGd3akYuOVpiKpG2YZDMVpTNNPetjHxvq2NBmdzf0xtEUyUo",
+	"9h+qWaSU6T9HxTApk2RGMhjnP0BX8K6/WmTMxJJkKCYLokbMmY+l7g0OB4c1lqpl6Lbra1hOgPr+9fyk",
+	"7s5wSmQhoiXPvNIN2CeScyr0UVazmFMhebYaI4yUpoF4hjCKibgcoDN8SVgpn5XBReJgwi5yiThLVuhi",
+	"pQwiyoTESQKsDi2pnPNcuqKGcnYMv4MkXRohS8WEufIoRjGNC1mrxoi02qE+TWeMZyQeTFhlIacZVzKB",
+	"iEulRKlJ6kd6Qc9qTc9enfZPjN3SvtzOSR1VF/+/J5NcaUJ9+O/oOfzn0fMP36orouVi+1P+A+FYni+f",
+	"+pmcIwy+EYhWZcXIzH6B5bycO43XMrD/ysi0N+795UHpkXigr4oHL5/Wx3W2WpAtxobU5G5vgE9wQliM",
+	"s+eExG2ji8w9aEpIfItDS7jIs9Y1i/TlWxxPngkfW1CDCRn5KM8juCO0cnSBZ8Sw3wDlLAKVDMYK4/st",
+	"J9mqHKB+uO2Q7a0/ZBWlyn9EnpKEXpFs1baeKRECz7Zez9i87vzzF1Y7TNrGpZ0mt7fNSlN6wnPmURxO",
+	"JEq5kEhwlGK2QhkRPM8iIhBlmuGqLdf8lwGPTkH0zjFDe8PhMRpqE8hKjlByiZMQ4YQzUpnc4dBPJOcR",
+	"jMydUkymOE+k4cPtAntvdPDo4PH+w4NHjtgeesW2WoLn5kUN8/R/BGdhgEK80AYx5eyB/U2Sj1L/oaRg",
+	"5ZbpnGbfmfuUvCM4Vuck1KI8HEzY307fvLbaIwhHPRf1d0YQFccIs5WcKy2GJEL9gg6GD+sSTX2i5YSd",
+	"m8XZSY7dUy/+zz1nSv9Rs70P0/1Pfabvv0Mf1IX7947Bgvv2/l/b9fK3YG94lnqOWZxQNvs+IYwSJkNl",
+	"8+MsmhdKgmYzVndRlCYRzgjK2SXjS4bU0g3QG7WESyrAlyAI3JGRaS5IzWKqf7BNKTAj3o1XrbFozWpI",
+	"6dEaX3OJEs4vSYywPEaCpwQtMj7LcCqsK6QyG332vYSw0N9wx28Gc8F5QjArRvPOHPE27mRZAPAnpZvR",
+	"aK6JGMuqPVVd6VHvutmXGq3Dwk4T3qoKiYRLM2Aw8gxRzfAVqS9ib9TfG+49Gu5D7GA4/LW/P7zJob/g",
+	"SaseMufJLaofL2OSLrgkLFr9SDz0+ApfElDsBZ4SZW0BDVrT15qU2uAaGwMg5kzxtsjICCUiVhNmzCDD",
+	"+sC7iZRAQAd7eyik5Tj6l2TVz4g6t6G2BzDj6mxPmPncMToYHjWfoayfCxIq8kyI8xUqUM6UhbDEqwH6",
+	"kSzkhCnhtHcAQRpRZ66PyXD/6NFj0j8Yxof9g33yuH8RHe33Hz4+OsCHj6ZH+3sHbTzDWc++WtA25nF4",
+	"uI55TCYf90b9yeTjo2dtTOTlFJwr/h3TvjDQxLSQoRWfh5A0ScC3AeI8fHaGZ2FplU5YYZbuD0aD0f0x",
+	"gh3NkFB7iRPHVSICkIHfhiDuMVsNJuyXgm2XxpkzICpQimOitAmlXkRYkPoOWEeJf4mNX2k3xjyZiG/v",
+	"TSbf/sd66v570vvw7aR3T10I4Gr1wv1v76tf23bhNWekZSdONMXvDw/s+puVBiNZbQEs69TIK49XQC3/",
+	"XrH8al+2Wf9OS1n6Rtes57BJnkNDnm0Lw6Ikjz0u5ndAguC4MRwBjvgFETQm2mHu2InHBckpaS6I0gIk",
+	"idHFCkU8TbGoMMn3vTJaY6KQH9TlRcLVUKY4ES2ykprhuktAJUmFGzPwv7zw3RdXa6sB2ulL/bI9oEzz",
+	"R+lNwlmGIS7J6G85MZcVN/8U9IRcaScGz1L1sh9Jq3Fz8vYluiSr25MeLa7HugUBK1mxHrYyAxJ4+05W",
+	"wBZeOxP3a1tLs523t5ZvE8xaB5Ngdnsjecd52qoJcp7e3khOIeGjVcGDq7c3mjMaXZJWgpFw9fZG8wum",
+	"MqGidTxLc10Ji+wWecIv5GLO+WXrsPTl2xrPJ/W0WHAmGslTr6gQJjZtwobqn66Nu8j4RUJSMOghL2Cr",
+	"777VT+mP12xdR7T1GZf9Kc9ZHI4L6x8xXnGTgmwErqlWq+bJvIsJWC9pf0pI3DoFkUfzqkMV1BQqIbqf",
+	"kSswcHkGOij5uFCbq6en3Z13MjP96dY5mevNLbEux7sYtDlNrYM216uDRqF1a1aeoxK2g3HrJPVMFfSe",
+	"u5io1rha56kvNwesbO6fsIkgtgy28NltP1L12jcLolP43uQy4inxDfs1l4jx5RhJXjhTbQzWeEdjLPEF",
+	"FgRFmDEu0QVB4LFCJ0Jbzjo9xihPE6YmkeFIBkhgqsPXDNXHoo0AJx2nEif2zczc+6C80QZg+0UEdu1z",
+	"Zaz2U+lVAufbtkvv5rjq/XxzRbIEL9QPRfIVFUL94716ZwwRBc6mCY1ALScS00ToD+q8o/I+Q0HcvDPo",
+	"iZWQJIVkCDZOSSrGC0uAH4KeJB9lxTevKU2iaUaIWpyY4hnjQtJIVO/DSUZwvILDhFmFnVsVWFKdNgDG",
+	"DZWr3rhHsoxn8GXrbDvTOqufzq6XTs1OldFe49zBgjMBThxzsswVnVOriG8diQ6QdsPlsyJWpBcYon/W",
+	"E6S2Rz0bws4OzB4O9AaGipIVOfHsgsYxYbfKdKb2q5rbIJ37oKPjihTm+Eq7WhYkSxVT5Ey7RGGTGSGx",
+	"OEZheTGE0LlAVA4mLIwyLkSfZ3RG1QewjqTxqXV3IUGlUnKZRLhwtMHrU7yyzhTBUwLRAvXGhEc46XOW",
+	"rGDAVCgV+codcSWzS09H7y/cqEYmEF8ylOJoTpl2HjWYyS+//NI/cV60iTeUCWewyC+wcLQwcas7Osei",
+	"7+ZLmY01fjE4sc5VWJk0V5asxCsQKC94cid615wn7eqWEubgN24KwJfsCic0vtWxwhfh5f0ppgmJi1XW",
+	"NFxQY4plZIZrecYxCoETihAp48UwGHRFuU4cGVgXCPtZkFudVYu3eew4mu0Ey124JKvS21c6oc0k7sYC",
+	"oTD8NloyPqQmJb3CyZRnKbldWkrtV/tmcWu0VGpNSuiiexcZvyQM/e30zesAXeAY/Xz2vP84QBiBcwlp",
+	"p5xmowUdxkQJofswzdc4JZDQdKvTVHKhL9VnlSQw/J8zUjrpGWQaqgFyqaPJ+CK53ROgSAYXnzYbYUPb",
+	"1tGPk4QvjRURU6xFfSkUudVGjPdXAKHBxIxD7i4OhXH2tR4Kc715KN4mmN3JgBPM2kebYNYc6jvO07sY",
+	"asZ52jpUdbE5VO32u4vBapdiu18DLnsGLPEtn8VFBgmw1CdlC13G5GIhQVmkFVWbA6307TI/G71TvJOa",
+	"MC5oPTGJaEwQZmQJM9S+z7vYEu1Xbd0Sfbm5JWc0JW+m07sZcUr6fDqtj9kaiMbLAnUhfDr1jJ3zn3A2",
+	"u2WKwquE47gvOe8n6utm0FCUQwWC3zKd5qVzx8G0kJAgcO/hAfqR/oBylhAB2tyUzvKMxIjbrJz7dmqv",
+	"MFu9M26Q2+VEWJI+BJXgsEDWmvXH6HmB8CLxsc4pL4xhk2uuDo3jEoG6hrv0sZytFuSundhKvG/lyQY9",
+	"oEHpP1dzu291Gnn12y16sKIBpVJaB7bxAoGNg+5htpowRUj3Byis28UhEngljEHz/aRHtS12Du+b9Gzl",
+	"G9YfMK5xcMRMGCQDPHx0OLw/QCcMkXQhVyjKCJSt4cRqW5AoCY4Yxhm5bkv9Z4avME1uXdHMy+9azun3",
+	"kiJTYpFynSygFGel3i+xmNhM5GBdyhKCovjasZ6wkGtfWd9kGFr/D2fMpGaozUq4svUg2Qhbf4z6/YJQ",
+	"NgM32JQq0+VY2yamREWNRo3Ritumr3Z3jvAzIx8XJLrtk0SZJBnDSR8oHXxZEKe3bj8tKrQ7MOEzU1Vl",
+	"7GEwIsymnNM4NHxB5IsFzySJXykz4pbJr/h4H4wY4HLW3jH1iH3FfUPLDpSp5jNyQDoGkLtTyFLwMpXv",
+	"sTWyYYMQtGXVd4to1xFDreT2kxskvpPYlPl2HwLQ7SGqSpy6KSJMPPkPE13rle55E3Gm3sxKW593SRZS",
+	"e32tzFF6xSJTRCSpDoe4deUbgt5MSMxAs7APXaz8RV46Ca+WCHtJVuORpyD0LiufKhgj7cUTaDnnwqnj",
+	"oVLx3WhOxDFieZKAPsfqNQijah7RwwM3j+hoOHw0OjraOzx4dDA8OhpVk4rUS7Vs1GkJ9SQjSD2jGRHd",
+	"9k3PclNmg6n6V1LwHHvLPwmzAXcd25Fcy0oAHDFLAoXTUMShFqVYiFhpyoA7UqGE/b0KIewNW9eg3Dqd",
+	"x9FaHGkcpFOeVenwHZmSLCMZUnwYJ9VxjO6eIk0Ow8alN/e5y22uMC5vas0znpBNNPRO3QOcii9MzLUy",
+	"iedQ4LnAmWTgikyALRU5ketefapeWct7HG6R6/jJzfR5r1N/gHzMjIrBugyhArpRYXqV41fZsdrZKSEg",
+	"+MX/kAgOoebaJb4PjrWvBSdvHc5sMkrrab+F8SC50lQVox0gmxUdlqMKjUGhjQlI4EUrgrNA6bWQQal+",
+	"m9IrpdmHxZy11kFIDImwOsne1NkG2gXEE8sUtVJRlSYVbrqZz+zExP63Hvv/FSfLPVSbiN8jck8Ai+Kr",
+	"svJVWdleWbn0qcBnmhMYvJB/9k/evuz/SFbhAJ3O+dLkynAWVRcBsGXOR+d/+2346+XfR/Nhupc8fjJk",
+	"v12+3eeH2SNxJEf5/tXh8tHHo9Xo9/2Twx/W85EayAi8XuNSnFdKjv99sP/Ju+NfNbGvmthXTewaNDHN",
+	"J9pF0k9UeHb5DSNF7pSRSqIplooFa62bEdpfVRS4X6xMjvpWa23s/Npi11dbncMSRGHTO1+Tj9IAMjT2",
+	"BL5QfZt/4SpooXVJfqFrjU0sCvxYbi4tZ0UlzBiFJR5liPIFkjxAF7mcgEdWV1BRNgtQaOE+Q6dUuPLw",
+	"IsmF0mhrIJihT1v1o5c2qh71BePPpZBqqb9tszJZrKPNOCOIR1G+oGrenFcF7NqyoofD9aACrYiqbaM1",
+	"LuE7G26EWUQMJM8mWnzi3vsp2E3NM4VzGx7QaeYNXWqzltFEVd3wIXO/2Q/Qggqo2mvXgfgVyTIak82c",
+	"pDiyb+wjnwpw2I0OTXPbpyqc7DYDLOB22yq/7kw3dZB/2yvBaqJd7U8sPLAjNztSB7N3awqyGMVb08Wp",
+	"fuCTg2S8DeLSne2fiyO65ar4dBCHoKuah12FkoZdmqnsiodLOKe+jYUHfjlUbF1N+XHmu0Eoa7ba0cVk",
+	"cDo1+26qOozLNk3fYspoz1RGUpJekEypxTbbIUooo9E3gOM2nQ7QaZ5lPNcxS7HAkRKykDiR8qs6ssov",
+	"NEkgrbwSXZUa1YLGWOtljk592LQf6sRU2hOTyanfAMCim/h6p5+ok5h50aYN29EnWDmLHBSvAXopBUpg",
+	"7qAjNRQiyDq4WCFT+AxLqaHTmruO2epcUb+HFeBLAlgLIqeQu6lVC2kiUNOMkAE6cVI1oXQBYX0bpMkK",
+	"XqDxQHgbSZ5UN9/Mu44wcxcyfM4Tk2XRUqoL+RZ8irDOmoc5XxKyENXynJKwf3z0t7/v//rD3quDfz48",
+	"O/zX33959u7s15/39g8Oq/R8MGzYiDUAs73+Iy+kx/bqgUcn2EXCb755J1HmyKMtioXd49fK3J1xbDib",
+	"z668Zo4yEC0ayrRWk6Xd50s4CtodYE0IzwmL/DC9wFnVozFn5FhDe0EGt+auAgm80p+QNaHsfi9Qhwyz",
+	"CQtzFvNQ02dGbNsCkwpOEMFZQhVbpSkJ6vbCAD3PM/i2HqxAKV5N2AVBOI4LZEwDaKF4kJJcOlFF/WtO",
+	"ostzyuyiw0V1BKSSjIyfizlfKqOd4Cv1ixZA4EKIOVj2drTqWJBspv5L0wXPZBUsw3y5cQbwGkxSA/sJ",
+	"vlOz3hpqFBLzSgTPsICDLhPRaiijjseNQ06GwDQeoOdeERggfAFVWEpCwr5WUUeq8KLrnWPtwu0WnGVB",
+	"72Mf5zEFzGf1K55O4UeOF7Qf8ZjMCOuTjzLDfYlnmuTr96tTu4PJd5vsf5rx9LxUqT3mgi5ftKCVmKGw",
+	"oVuHLpXUj62iRcblhJGPVMgytocZUmdLO7RnhJEMS67Ov+QLhJ00IUgBVq/HKYdcMAgC5sRgUbVLlA00",
+	"hPu/n7eIF79S+JKhJeDxLOcrc7ZWiu0ohgO5bLqehjO0yLMFF6RNUdx4Smq64ecogn+ks9JZQhfarAcM",
+	"lsckNmW5Wjy4Dpzaiu5fC+HU1gEnyRfuKNhJZ+HnO1vgNSUGrD+jJ1Q5kfuZYps3W6auIlTRkOwebFCJ",
+	"Xmjc7halZY4XC8LAs1jTi7Z2oD+DAk2tXgWIJzERUtdDdnCd1zS4ihN9NBw23eheb/iGpdgcPXCLf4Oy",
+	"5n1JWawsbqt26MYfJlJWXSS1454QjsYh1BRns2L1W10xA8zRrT+GM14Un0GyuPvpkrm6va+GZe+rTSEt",
+	"j7myMaS1Jo5SH3s1lgKUDopqp6hKGb64sdBK0FNLc/479MdZ/9gZTcmv6j5gG5t2uvR/3Mhm793wZm8R",
+	"ctI8Dphbz13GDUfxjWPr1qAo8oQYYFlYg4YC0jxzbSLzl/lqZ23lbEmZODbFBRqNgRCBLri0IZotXFl/",
+	"TI1F6X4tBzwrN0ens/NLymboIiP4UlTOdD3OCAqlBm4uHkvxSj9a211rnvJcChqT/pJn6v4+gLUWItFB",
+	"crHlu/YXHy6jc/safMb9rviMdRcirN0G4n9XWsndvIg2ZVxyI2+PTcWnQajQJEmZ+6LR9boJm9DTX4LD",
+	"bxfXWasOe2LK7/9oeuyn9VR32mIQ/6KL0KoOah07G6CwaJoZBigsKprgjzmJLkl8TlkYTFhI2TnglBMh",
+	"QhDyofUcxaEOYK+cGthvRNGDqADanDA13WMUGqNGf8Y4ncw7EzKV58YRfQ6O6HNBCAtRzCGNZ8Ks+0tr",
+	"2kRoLmPcX8dIZgSDnW6x45VJjoUZocbRcViQ2zO0mL11lMHkAVq3mLrjMIsL/5h+3PWeeSdRZVv1bqUV",
+	"hlVruOJjuJeUQeuBKyp8rsyvWRU3mFXBE557vJhP4HfAvS4SPwOERUXx+MseeRTbL1pd4lFFs3hU0Sz+",
+	"8n7YP8L96Yd/P/RnJ35GosY5jYXfGwtxRHO0TA7RlFuv+VaavWb+GxT6a5AN24ohp6msh0UCT6GAN1NO",
+	"eStp6E+7/Bk0iSKmlpEZzmId0xVEt5GMIjXKqlp6ekkZAubzxeVhQsywRbOwC1jqfho2AK9RNQILJkCl",
+	"gU2rC+C2FTeSvVXWUY2gpoaAFgmOyAA9SxdyFVhIegikXCsdV/sR+8+UsMJR+A+WHiSSfKYXE9wTZVWI",
+	"CAMNlnXB4w4ZotVGyZWZHHomck2JHCaZ1OPv6ph+YXhtc4UrLKxCnQ6BuKd+5wwOJYGvJSkAwu9caSq3",
+	"L6+P3SyDcBhen0BUJmiB2z68FWl+i5PpKuvRX7JsNru4qA7xL6PDh4dRbaDXrQpUxt4zn/xfJuu7y/Dq",
+	"RiiREm4WMpWlNH0avsr5a5Tz1V0B7tl1W+Chr9rADWoD/qrCxjHeQnx2isyAoOxW4NF4+jMrParW9xdc",
+	"8qHG99Z2J+qgmtjG6o2woNZSAJ3o0f7Rw/tj60gvUp0AKXezG/KrA+JP44D4U+sXX30EX30EfzatoCmR",
+	"8phKLVP8Yl5LD5vyCgCmsM9ON+laFMvCo/kiZBJdkAinBAyuv52+eV3P5TOfoALNTGfDuYXQqzXP++5g",
+	"hA4O0GhvHx0cooePoJde9VBBdsr6SPq1xWa1ZGmf9xKLTZM2uYsIUhf11ONi6nc3M00BngRFabGv3Y15",
+	"O+eMeNjb+gQG840PbRT6jElfppQi0IQWrRqRGr9EMsM02TFH3I1ya6+TTgmLC8cTdDOBvOtKVKi42Myc",
+	"jmMIQHn1X0bkkmeXyNykhVRK0DSrhDgdWFcqBUmmtSa5R3uD4WBv8KiWV3K4RdZQNzAQrX22LKLbYX4r",
+	"dd1hPvXEsiYXJhkWJF7bExC2Ud8XFGFMM+bib5OlCQy4hlvSWimzdSGpJls/noaJ+/naMZctKmtpQc1a",
+	"FPiCNzyuDiSNHarB0Knh9kLjBbqifwGKyy/jsljAoWzF/5S95yFwfbre+lbpoW+Vqrm9a+hlzlM4c5xF",
+	"JGN1iBens+7trWI5drF28EKPXm8yEnO+7HD06nrPaOg7cmvyt4IKUIcu9xg0EH9uT0qVOKVtjdLhOshg",
+	"qsVuwmfrskh6w9Hfjn59cviP4T898mwjXxV5Cy8oS2a2w0zakPqnJBPERewHS4lTWRX3eDqJ0Nw+VDKW",
+	"WjqzS48FFy5FQavM3uw6IkxmtKPDyDxTcxMxstwhubnULL40R9EPNJPzp9hXF6J+VbO/ULcEoCig0dFw",
+	"2B+O+sORRTAqkiolj/HqWHEJLBWPxStExYQZOGt1GjxdgcoEa+gBFk5zmWckrHewHh09PugP9/p7R/Uk",
+	"1/qBqZq32xwf207TvwgnJT6XmhF4vfb394/QNE+SvhrBfe/SHB0dPe6P9vr7w7Ys7c4zaR35c+LTVhrg",
+	"stVunF9B264LtI2Kmv68nPOkPBh3hd7mh8EiLBal7uNKpZvEHbtGPFvThE+vvgb1wiWe2pzn2ZeCpqZO",
+	"mYFTO64M+xttztruh0U6ZC1N3WPuqnP8NBugFziOwVL8isO2Yx1DvcDcRK5uBEjW5dO7ZYlUWXcFU9bF",
+	"hIU+hRfEKMlQTK6xHHSF84xIUTKoCStEd/H2ixVKCL4yvQl4Lsd6i1KCmU76XwdiO9HNLVDOJE0Mrq1Z",
+	"qY0YtH98fns9qLh/NqZRO5eNI7ndeWpFqP2q8nxVeb6qPF9Vnj8n9GyeJS0oAuW2GBdOgDASJMqINOas",
+	"BpHntQY+Toebogp6wvh0jBZKJZhLuRDjBw/CwgeuH7PbX2RFNOGdaxb/AztE8SAlqYhw0g3ueUAj4a5q",
+	"ntF+RqYkA39elYr2qlT0sIrY5BlJGzL0ZKI+u1nK3Zj2qbd8k8zc7C+riM1ubjN44rNyqypujS/NX/YE",
+	"Gqb7BX/Zoj3iKRFwjgY7qr1Fga1pOE9FFbLoNgsRLynzDBYACMsBAjtwm+kdo5AvCCv6Y2GJcJK4Yc9L",
+	"soKq8UvCtNO4Vv9mrjdCLkUzfbFGFJlhpXiFYg4kaEPIWxHh2+IjWwQMM95aLq2H8Y2Ahhxi689bQPDy",
+	"ww892SJrHP9jFCqVUzNizBCNAxTmgmTjkjcvMn5FYxideRVEy/S2ffnqa+0El1EJoFe7K1V6cdmu/3hX",
+	"0ZA9Al1jxa3qSZGK/otaT4+lYS91tBY3wHiqr26L49kVnulaoDtvLAh3vYCfQXWDNpHGu/Zw5Ua6sNzP",
+	"RruMzChJ02l9qcYFe3geJVxHwzKi0716QU//45yyc2i6qHio2lUv9oHzmW3QnZ5gFtO4JSLixLRtClrR",
+	"WnNBMsHZAIUQITtXPDcMUAhaiv0DAkrn6u3hhEFN90Jp+iFkxC4yUhCpZp6i+BD00HQKxr1Y8cXLN1FH",
+	"Gfr6FJjHVgR7ZPu/CM6KQFhVDEsEJeRVWXz0+GBd8u7R0dFjVwQfrYnyOlK4XNAtZJfg7LW6s6sh2v31",
+	"KdgA537DUEPhJESJBRGUSBU6kF/nPyfffotefav+10xP2QgBnGYb2cGrd69Bf5hvAfKjs8vs3eeE+XIk",
+	"fsJCIrnkKKYzavGOCIJHEMsVO95MLr29/ZpgrRp660HbwBLZ0uJQS1TdsArdV+bq5YBrsjdLbFU1d5N5",
+	"hE5MDzNeZs7pS8J4AjT2ouldpjNVdRcJ8r2+MfSk11XbWXSAjnKePJcGNKFjlUc3T2HCRZ5t/MwTc5t6",
+	"orBjfBnJhYtlxiHPuZDQ1Db6rx2oafzrw/jnJ50UN9eo9cNI6qzE1vQXN6+2Czz0ji0hfAnSVV8louzO",
+	"QFzmPNnIf1+oeyo5fWupBTb6TXEq1+TplfvxjU7Y41MUGiilc4BSCoOKP+661qU116xD5wpbIrDeTOJp",
+	"2RtiYxK7vguw3qJLIjcDvcFdFhuOT6fbQMO9USqqXYK1iIu6m3Q1WzNAGMXcQFKHxgeklCZTjB6ChWZO",
+	"YHhc1zapQKFWC9UzJRZz5RWBzXaPeKrLzQ1UTpV7uEiQhc5Zy4d02Mi+D010MhmsA6S1jZ/PiU27Xre6",
+	"tpN1kUlVIeWNT+ubX8C9dflYQNnhQkNuyVhz3XaWEbYLS7+rzZbWUYZ4FpOsk4PNpMPtiLPpS4L2utVS",
+	"b5HBmUaKyghS1xFOlEq+2o7L1xx1XgHH0YwjziDnE6pXNIQ3wADa9Grg4fIWJN1W2IewTu0E8KbFRXNS",
+	"z9JGr8kSfqvDVQHQOuK51GnMK54bpCvQJV2L0lWMCp5oRFDB8xqHLnBywo0gNszXozDVz5zDGkt150ML",
+	"F/FxgCelilRfIGhIVlRPlv4MUxTGOER4TaWYuKbg7g32floTO9NqypRnA/RWN/nTVQRVPzykXqt768Wi",
+	"vSfzjAqZQhnnF+Si8/sWdsJnvibQmQrUstPxxxeA2QD/Yih314Qe/XStox4Ifad1npL12u4Hb4kBwMP2",
+	"7ybN70C+5fvb7Hcd3I/xytpw+hzeXGJrMcMWk7tlQIHpQFhvSXSdQ/vzHeKdkSgbwBAbT1F7Go++y2nU",
+	"Ao0JdN0rZf5OLdMpieD8OgjLa4ry3LeVYNXHRR/2UTAcDj8ftNpf/9LVU1BXX83vQcus16z8FsFgfWO3",
+	"MLB9qBkJJhCQ6oQA7jhIvqxgMGcyw5F8yqPcuqP8UkC7BxrYX28WhJ28fans77wFcZ9NebfXvsapRga4",
+	"IpmgukuELrDQgx30PDPhC8Lwgvr30nmRGbCrde4PhoP9qs6nf/JXy81Ft+kAdovOUdEkWBt7bevsRAK9",
+	"cvaTvt17iiV5YS3HrhDMSqnWLjgkKJuBOJIEUN8Jju2aK5YJuAUeNLeER5diTcaXTb7j2SV8iMpjRDT+",
+	"QDWcvtUReopXP6gv1pmRByNji9BJpWamkcOpBauZoH/lzWC6ak1CZkRG86JNMV4FRoFCSoDtR98j+y/F",
+	"Z/wK0qbJPWPxm2mxWLoJ1lZ+n6ceRCTbQ0t917sUJKFXxFdyfoJSIoTiweChWZKLOeeXHjknpSIL4c/Q",
+	"4FNZpprJjNZ0o9G6QJUu/98MNbOLndUpKmWmuDHJDuaH1CO3m2cHg9QxWG9IuBwB2K6sOTpdpmzvgWms",
+	"SM3HYaInRNELwkwsSUZidDgcbtQX77SNkl0f0Qo+bjJ2mnNzdlJ77uWcslllVSAFYW2s1fVMbxdpBbG/",
+	"Dc1RS3Lqidqm0huluO3L/ytV+pLUqvRr7pla0HXHNmNbRSTWj+umgfW3aPRkOXO1z/JXl/5al77P57LO",
+	"m140wyqkWM0JUz+LTYlQZS8VZrxO4G62e4z47Wb32Ieuo2y80A2+NLundjQaCxEuCDSLDscmOU1Al1We",
+	"mT8109Q9AIHy1dtIrG5X4hF+w+rPGb0iDOULE+jeO4BqB1FJo9Kf0tEY/R74N45reVDFfQ1+9ZT7W46e",
+	"lHUKJZTKNfiYp3mSbJVpowfWNZFnC4Q6x74wzvSaJ30jeBq/Ipl64DzCi21arqh7n+BFE+SsO/LYNbmC",
+	"y11oDKmKCV6Zajcfsd7AHV3EdoNa4MB3paLPpI5rA0u+MwqqEcMaOmjf0s3Sw+kQtrXwsLh+DZ+ZGqOu",
+	"oOnoOStzZr4sAVKS5Dquq2csrKqtRcmcL5lpzIjZCkkqEzJAp3mW8RxY/ISJBY6IgDB1RlJ+ReIi512S",
+	"j0Y3z1KcUKGrqV8/f3KsHWQ8QdEcZziSJBMTpl8BCCb1CqWn2QC95jzzVqZ9AU57vcafi/xrGcE1wP3e",
+	"EcPaLjnhLrlR83jUYGebUTAgKx0c5wlBBs42QKNDtWujx8NA9yn0BsT215rM6mHHoDr0WVDPUkwTX9s0",
+	"RPrqUoEyCGRzuL+3B7/01VIVYLa/5VxSNguUzWLaX2YTRtkVFfQiIc45DIogzN7hAeKRJBKSZ34+e95/",
+	"DOWDSqVMUxLfH6AfyQISjJcZlZKwAF3kOptcNFmEOvTpAmckboHYHSCDwKubdFtAtDovwIwN0lxIkv0f",
+	"8+OAZzPX9iewYjW7v2FtbbT7Hd9k8zTgJEGRugZ+5wANh2MNRrR3MB4Odaaf4swopTGjs3nNFTDaG9d9",
+	"SYeVAR5WmNi9e++How+QgPyfvffD/v6H++P3w/6h/Ul9876XMz2f0+ykmsS7c8sUgFnDDDnvU+Lz+YuX",
+	"79C7gwE6QYoJcYETg++KQurzC+sSjVpxx7pzrCbxhMdEbdcTRYILFxygW8bJtfpN1cAM6B6ReJu7X6n7",
+	"PsFWKy5iuY9fR0kK1mNu3521+PNEM0kjusBMrgdUtAJd8/2tFSI137fON6qakQ+YUPA8i4i/x17V3abv",
+	"dI1Tl8or1ujJ+qwoQbIruu6jdTj+TvP3kK0TEvLUGSa8ZTPUlQKNWx+0DtCQaizviprsjaPYJhDjnBSx",
+	"ttklLRpcur4EM4Oitqps89iHNo/TPJlS08yx2tgR+jpWHQ7ly9Y7ySok5rjE3NBR83BWj4pPya6x2R9y",
+	"FifdrVBrz7gM1o5YDBCwBCykvs+w2ISySxQqUeONwMnWXvRLLNBUyehjq2Qa6GpsHeo2ALA1gbmN5bdE",
+	"YFTD99G7scgK1qMm2GksP6kX3yzHMbtcoUTzm4fPSC5x4g8cpmBc2XTfY1OhA3+H5xHPmYTK7iq84Whv",
+	"R7+9N7C4xt9ul+ACpuYugCA4i+aC1Bhu+XPH42i810ATW5yyAj+80yFzD5esHAS/3+dnH7DHS1mgeVQV",
+	"O4vKkZJUDBz99MF0TjM3U+lBs8R7rR07mZx+14KKotew4wHVok9t1DYPnsKdr3hMWvewV7xvi617Zypk",
+	"O6WnOP24i04M43UK6ZspolIUxrOcE0GMpwLHAJoz0c2ntf9igYUgMVLmaYDIRyWvUZjymE4pyZ59lIQJ",
+	"ypnJDKXpIqERldBAPwxM5nTDh9E5I8KRqht1RMU7Eq4B5MAYDwzX0LyEah3cJmdsqzgeHHye5qg9c6A5",
+	"2oJDghbKvIR9JpntIoK1TqM7ieyoXxpCInG7ojn8Q2ianu6UYG+FecbGipuMnct9dTncbaG8mqhvkfyq",
+	"6AlsWlDPvnL31+YJlTnWOmZKGcKzjBBdq2/AiNPdZnH7uuxrLlGi81axHEMuCU2SWuehpnJbxsKMmnu9",
+	"ius2iukPnF86DHczUw1KRzDPwOhHC5zhlEhdP8UZeTPtjd93Ejh2BJ+CraxG/TVRPPXBTOYJXuALmlC5",
+	"eucIvk4agO9s1zNBJcnWthYxTadsd5GtCfil8+ZqZ58m5a7pvKD0j+Ky6DSCN8VbN31fi3PYixZIIo6m",
+	"ai1pN9X81HlvZQz7Hi7UppjSaN7Gk4Ne2VPircOXekHv1CR0qH8q9taFfZvUXPVXYzz/0Ne0HiF5YjqV",
+	"8ASkn041uyQL6Q7ZvM8YtX3zZ3VI7j3rGYTRnV3KrQy5up1trKJyuuQuybpQN48jHBM4IzH3onJBBjZe",
+	"c74AcadQYyQvC/DKxmuENJKtaw2VdokL+bXsVKm+nmOoRocN8l7VNFK/1O0i+G2DDu9L4rIugE6epyaj",
+	"3JiPLEiUZ1Suur3/1D7VaAClFi2o7bfzFWfimwny1BlbB6I0fMqFS0MWVlHpMNjADHnc1DwT7XGwhc08",
+	"AgMC8YzOKNP1pLkAnxdAO2J0kfGlMMSxGZ3B/ZY/e5MjQVit6uqEoZO3L9ElWdk2KHOCY5Khf/ZP3r7s",
+	"/0hWm9GkdjwbLXWHWtX1GAcnuZwXZgq/JAwWEVDT1P7IVQGVBrwUR0pZ7ejoXOt03dvQVxe2vboTWxCn",
+	"xJLsEGDxs0wdaEGe17vmbZOvblFN4KZGzWlm5FZzn/T7LTc7GAwHoyoz0z95eJm1LP0ZezHFZUPhYkOd",
+	"qupEHVHKGThMvvsfDRgG/6mXOnvvbDLudf4/ZcSTiijaqL9Vn2hFbDSS4YLnLbzGThl+Z1HNjVj8ukZY",
+	"7Ga8+mi28mnfDf5RtNj+pTDcTVZtESThU7nE2VYur1N77xrT7qWpMaoU+Os8iCrR2TS13Ww1U6xjIBOL",
+	"STTIsHo0ixNl1ryVGdWYXjdGdMpTAg7/IgAQ8Rj6GmAKhZpLnsW6dOKCy7lPWsZezfjM9BsSXTl44/x6",
+	"LBRJPrZwGhhuVUg+JWoZecJnq5vTFBspJn756MyxczU7j3WLdiRWQpLUuxWkfSNqiQjXgvLdgl1FxSLB",
+	"q/ahFHRVK87mTORJcRg+P9XLPzy9fC3B1mJpnXaFbY64el7/Dm78eiWbHlqgt7L9xDOJI/lWDWY3rTgj",
+	"OJojbJEkG5TUtkQ/rKAyvOLyMi1idfJN1cllLjUtapzkLZSqEf3A/eQLs5g+wYeHh2g4Qo9qLVL3Dg+u",
+	"8Tx7N0YPvW1nXuQpZjblssO2wMxxas53265McUqTlmMF8eFmA99XkDB1g4cJqgdaUMoB2AK8/NDOmzOd",
+	"GlrVAB1b5iYP/Vq9wi9OTpJE7Ue9y8gJY8i3rIfXOdxcrEfAgHZ/U15xPfDplEYU1w5h8etmkWWI+OVT",
+	"/37SWJMn2CEVFbNNqjw82AoaatAGgqhH41PcNPx94SAJkCALnGFJoOlsxNMUi7VD2xtuiVulBncvqP59",
+	"/9v24YI1O6Uav76TgLesD1iAAd/dmjNrTEbzCqCRATpBYs4zWXCWV89enUKpWyHRaDFaB7KcQUv3Bcki",
+	"JegIA4WwRSRauNPPk4K70XsuciBrQSLOYpytaj28zeXu0qfWOBb+N3p8YwrTbqLmZcOE7SRvNnrBNnuk",
+	"NJVV1kqtIbAH49YwRHdTfN2vY+fXl7hxLakadegGZ1ztvUTqMaMd3EtOqMqUcqyJfPltB6Uuwn5GOEmE",
+	"FYXm/JlG+jq8oBXiygE019evxlpF96UQOdll6lSgZcZ1Fts286zkO1H1VSgJUlOvOPdllkdSgwAVk7AH",
+	"NehR3ZsPwjqyD6lFoMqzaULBIrzIBWVEiH6mQ1EJn1Fj6F/QOIYWHXKecSl1yqPMMBMmoCVpSngOuYqQ",
+	"oaLJR3LeTzgcBfVNkS8WPJO6PDPXnjKi1yAiQqgNqEYmnAl5IIglpsmujteY4hnjQtJItHu0Y97kH6bI",
+	"xMBeQrpjvVrb9DRSSzLoJtYtc2lROMjHheIQrYnZOqNIWSdFXLzwmxQE59Ft//LAJpru4H7YRaMlNmup",
+	"PfBvAgZLvEL3So3AUmt4P9AgYFSgaUYK1J0Jc27GiRoslvSKqPutAmHgqWFhLIq281RKshkk+0oe3tfZ",
+	"UtuH0dXZLFKyNkeRod+/CR41WdsFrmRv2A4PUyzrWrS9tEF0268ZA748Q2s53DN3szomDmfShlHUm/Sa",
+	"LzI+y3AKPTGU5tTkgl4RWRPqVsuqUwYIrSYBuD87O1zTyfwP+lW0tySjfKtSDHOnfbDMEeqWHF/bzXWi",
+	"+SeTvtyppoYXAcTmjmSkvSFOLeVBkGRq6j/rcWa4sF2Luh0zWU2GxV91evL3h8ObUJGKxVivH70ytTcd",
+	"HS0O1No6jSjBQv6sS887BNfMy196QkNP1IrphMcCZtnt17DBXl0nKrbsUFEOLqhMr22B37iJSN3Kx4ok",
+	"JZ9lMaWM+on9NeSEUilQeZfNsbUyC2IUZeqHh7sUHx87qT39C84vr8VY9eOTqgOlTWdb5qhTW5MEZ0jQ",
+	"Wa0jSXM0hzdlUZrCe2fdN274m1xGvLMb84QhEJS2YLD+urVRbGqV/TX6/BhxRiAYpSTtCl1RXtqv3ZSI",
+	"Wozp2pOFG0tZYdWNqx1ji3qx2raxmUb52fn2sKWKoCGpu1B+DQNbc9qLe/1L6BzQnfO/zfvrOnFKWbuC",
+	"/HmbWy5wdVud3ztuaLlMazbVzb3vZBJzU7Ov9EUPuuE2nWEahYRrav8sYAB4Ykk1uq7TetTyaN8VKICM",
+	"kFj0jaujFnovH1i7ntig6pthta9i0SOlo6ZtCxsEwsi8ZS0/2wZQoWzkQwtNfSMs0EXRU60Tgmi3umZa",
+	"8WP7M3oinNgZaMepNgH1v4W2RUyZzQxfdcyXLr9fZdSjbWsJTwDOCiMwRjrWLsPuNisJPd/uWv/t1x1s",
+	"/K/TMMtg46ZBfi6z00emxulspnWz4JEkJOKeGIXuNa5IRCNYdMwMcYLenRL76qITKn3VdgROss86ZvGZ",
+	"Vb2WWfyRKnrNmL9W836t5r2Rat4KfXU9WPZA3XYVr/nunVTwOk3bbrl615WG3Z0tPl+wbp1M1b89fhfd",
+	"X7erNuqn/BfV5k0ZWSQ4InH/YlUPVZUXNlG7Hp+5q3XRCt9lJ8rWmEJQQADdfgF1XXL4g/hIvFthcbeS",
+	"yI4o6zBtt+pqNyxGq2G7dcOfq2ZXcMs6QXDeJBTQH1EVdPe3qg9W6+26OTOaGlnQ3s2mTmefq525hPaH",
+	"UtGcgX/V077qaTejpzWIrLOy5p6vW9fYnI/fjdrmssXb190qkdAdYpXt0bHWHH8bBhncOJBr2+44U24O",
+	"Td3vAPz6BdiDbtURJ/1fP5gE0Q/fPaikiv57FDw8+LRNxNOOeuNWCh82h90oSFuiMfzHmaqu31lBYM3C",
+	"hnITS3NqmLdajINOVTN7w/XbVYMoWV8Z4+3w1SyMQW+AeC38D5+idwd1oJ9rrZ655fKUY+tVlXPM1gHF",
+	"1CeNLoigMWmktG9Z4bK3a2y/haBrwDSdtr2lbm33vb/GIrY6PW9A3Nm4QG/dEFpH+/vEhXE1HADywU36",
+	"10k24wznEhmEDLWis5zGHpa/Puxda5Is+26Jf6V+17l0fbBmBV6MP/a9EW/AiyfVMWrKTdBU2Zk61LYb",
+	"NXaIxzVRkbxhsY2z3kJR8DNfu7AFnr4RJ7vNfHvhrYGlthVn7Y6765JkneV5gUjT/UwXzW5B6FXcJvat",
+	"d+gywf5GL2e74rxti/d1k66az7Nci62ucEIHkqipA2gAe9lS7FdFw79BXOId/Dbl0IMNzMcuwGc6cAqS",
+	"/yM5b+ygvzpuvjpubsRxUyWwrmerOFO37bCxH74TZ03BkW/fUeO8pGtu1wphhoB9gfqpjkNzn1phzNTe",
+	"YnHZrK5MoalNhWD1T5uINV1X0XVahRbs1pgYnq0iUnYHmKMSpQQzT+FijFdwfmmmcU5uqrZ7CzuqzBJW",
+	"gzH4MTeSKtzG0qy67ZKETuwqAW2KKkzA8+oFVa23nETx3FZpyoa7VfeylZ4MVm3nKKvmbKZE0klxxUi9",
+	"cq36fHPNRD5TzWwAW8IvPvXSsT265Xx27ZlRCpAKk7m5NhrX18ACTCFaoxF3vacZIbqos5ZNYC50j4GK",
+	"0iTwdqhYdwo+V4tWVP+H0qAT/jU97av2fEPac0FcnTXnolvPbWrNCb+brDQQMHegLTs4gB19Z6Y2difv",
+	"domq1MC0uE6F7KoNm1MNxlysjudqOBgNhrcFUGL0NAe3urFJLwhO5LyluZjGIgCYzIReeYyVNqF8kizx",
+	"SqCQX1b7WvTqlXROjKWtUru9SuQFT2JfiLXUGqkATG+UM0kTpSKQjwua+ZqY79S6WntJz7dtRR2bNiHn",
+	"adnJcm3nz1rjS90e71xNr0tHPT3lbjPbdkqm2MYsQR1pNFmVGaTmzmPE8iSBnzFbVSXYjgJs1Nop0hFo",
+	"Geepd5SQ+sp56gyMmWzX2xkZqI1dN1W9pnU66uIdTcfXWrw8JRV6KSdR7k5lNTwHxjkAFcKu9CFvYxU7",
+	"Nh7X3IQD/uwAKc5umz4KFNZHGNr8DdsTXJr9+MbDczBbnauZ+7TAJIZ+ziKnUq03kGjB05TZEiDJ+ZaQ",
+	"5bfOpqpsYfMnndO5+WaNIibWNFsyu4WorPZnH+0Nw5rSvLbRkq0613/tNzXlSif30d7wGo7zpvnXMaqc",
+	"w+V8ev0Z8EpNRpawaqabOJVCo79/lZVfZeUfW1aCz9OHw0iuSAa9GqCXEhYoVAfgHB4IoVHEBeeXmofT",
+	"umnx46O//X3/1x/2Xh388+HZ4b/+/suzd2e//ry3f3BYz8KraPeK49RSEvf6j9Z4fP8oYt66lr8Ece8D",
+	"Ri3qlAWAyUQ8i48RgOJCCubcwuIHiAFdAJAlnmHKBuhEN1yfsL3/PtxHfTQKkOBaHGt4i7+dvnkNPQtJ",
+	"poHqtbGBI5msau3RP2Nbmgfi80FMYRIFjCn4D0kiyNIfndoe1HSMMPr53UvAh3bQTatnCM+vrsUW/lZd",
+	"ES0X25/6r2sAHX10+HAw2ts/GBw+fPR4cPToC5tPd8hSyzk9KgJEDCAfEarf3j1/gvb3948MZiVDfDoV",
+	"RAbogsglIWzCRkfDYX846g9HZ8PhGP7fr+DDPTo6etwf7fX3R2d7++PDo/Hh0eAI/vfrAL2iUcaNlodw",
+	"RiZMGfEBmlJGMhTTmdJNolyq79UOV29vuPeoP9yHLx6ZL/acExdjSfqGo6xn0g3CAJDPK5/T9gQJmREZ",
+	"zSG3DtYmLDkbUtuzH32PpPkXslzN65vvrLTsIBR9BYMFn7Uj8BHHq3evm9N/5UOYGK/jrRpVy6qaGEFb",
+	"8QmDrUX3nuI0va8Z05QqGtA8FnCF9PZraAL4VS4NI16SjCCxxIuF7ezaQAberx3OR5VNf7wdUlfQe0Wy",
+	"GXmbkStKli1OcgNmgZY8T2JvizUn/iZ83IYLG5KDV0x5kvAlJAbDbm0d/Kg1FHa7i2m/cz0IYtEDW0dl",
+	"kISKhedXJEvwohwb9O01C0CF7bZre8oWgY1CY7mZeSjJ7bN0Xtlew/iSMJ1sX5TxFkis3t5HunFCUHRL",
+	"gJD/OYTYt+um4CBgNse7KPFu1q1DUV5eO8OLAubDTDyokpi7sd6TrbbrHRFgyq6l6ZjGn0HOmpBJfBuk",
+	"/JUEKtvi2/bX5KM8ucLUqPvt3SEAWhbEWSWXmZvc5maiayPhp4v57+9s/FrZOiYeXbTPZgRdkCnPCAp1",
+	"MIooCw5Ea92M+awh3YlkbnHvbJDS1c3Y9O3T6t1rh1C91ezTRrr6ifo6kT2v0pXHQVocv0ZvG1iLAEng",
+	"KxbFEbMVZEJop58Bp06V0kB+y3GyfWlQ9VA0WU1bI16gvC6eCZqS898Vp9jwzBlNya/qvoblDaOqft99",
+	"b9vWPMkz4cv9f4tF4QuJ4J7QuKV0zgVkYRinQ/MgDjYW2zVOpK+Rx3lblxE18jMaXRL5BCdJR4v3Oc/Q",
+	"cs7Tz+RNrafDt9Rvrkh2wfnlE7xYk+phFCr9qm+E6Vfqsm7dkcd4/7l5KYkRZxO2yLOFOgUpXllV7Fh7",
+	"Jwo9C3TuVLFIqEMEH6Nt+68UOBaRwYRpF7A5N3NFAcPQUdpQpkuQQK9Xz+thGpu4qnCv9aqPhpuyT9Sy",
+	"ZbRzhu27PCEGzA58dwRdZBwkPENmlTTu3XK+8lU0YeHPRV0dF2cgSiij0TdCMaDpNNDRZdso392yWtLq",
+	"kjJh1GK9bIJAtY6cmwUX15PHep2OkEwtZ4sTWF0aIEet0/q8dLHqtZHnTRlr1KYVGezYljDpLcwIvnS2",
+	"r9JEKZeCxqS/5Jm6vz/nuW4LC+vZN0ehdEIWv1QVtdrFTSpbO1Rp0MsZ/S0n5rLib428GVjRwJKaj2M4",
+	"qJctwJbfCAeFukrCjja6gZP9UCBTfgp2i+doTXjD/c/gJnV3hkXxhUYCp6YZ64JcYoH0/dUcRMZrp8r1",
+	"9TzWvp6BtvS3cfns7212+YDqe24Tjtbq5NAJzgL7bKtTltidwqftOuic7gJVfLQBgg6BmvaMumNu3F7h",
+	"acPw3POlaOKdliTNNiqir969BitovoVGBAiVAJmvkdG7EK8veqHbYzn77U40WGf3VXexcpoqo1tz2nfM",
+	"TLD0AG0iZ1R4Ky125Andjvfu5+RPQ/+cnS+4EPQiIedlw581/XY00ysjM+BJ07tMlArDrZID7lWcEtON",
+	"clzcNmFK2UmogOVL0b1QYzSH98Fu1345rb0cDI9QaMfXL8YXuvkTE2afN9peBSlaF5XkotFaCn7z9QMr",
+	"EifsGzqe/doxbjm7a47dMyVkdqnicvdES6qO6iSojUZVwnlMJZIZpskAPeWgRS0zKolL89/4klvPnDNR",
+	"FG0YyJAvSZVsZA9v0n6efVzwrKXPp7WChOQZWEDrejCu90o+gwACruFu3LBPErbbG0CF+LE6mCY6goxt",
+	"SGWAeBIr0wto/NhY40v1C3xm+9Gqj3tqMVq8GuSj7lHWTTOcU7U3q7b1NmaBNnrT6tR2WfZnV1uvPUTm",
+	"PRYNTa3dqMyYOUnirQcCOchbfVy3Wmp+/R0o88IJYuk7EWWAJ1qir241IAd+dvOYujqcoa7M13ZSzSLP",
+	"1HGv+C22HvWpfu1Wg5bgAfKM4R9U6Kw1OCC/5STfftm0W2m7ASwxlYnXpamOFiUG4kRZwfrGrUfxi3mg",
+	"7YgON8A+uAc2cOIBhvYaISF7VIt9LVfXmaY9OJZ5reHcfk/vG+hEog+9q5tt5e11pJwosGvU24BbF920",
+	"A6eLtQMbt/uZ8danMfJRnkeF83STE9m4Wdu8tu7b1iwqhOZ2qKCphLJqLk97aUevp/v4mpG/hTr0biN/",
+	"YjpuSe4oWvfePX+CHu0fPbw/tj4BC1gkJF4FKGR5koQoSgg2vjTK3E+NvtpFX6Zd1FHjb6O0U3zlT2uu",
+	"e80QhgDHEgsk1DPWI9xmTn31sn31sn31sjVdF8IXPDRSugiIwDkqJHLxC5wgpCgGGvRCs5miL5FNtZ3S",
+	"KwuSeoxIupArN+JY5A+h8qtzk8IR4SQhGYogcYpxeBeLixCF0mlsithW+/YEs5jG5hg7DY6au/aHcUb6",
+	"d9QryUmWUrGmQTF2WkgiaA+G7oUf+4viufD+MQpdxXPMTXwPytjVIySGFnYQ7cE6GuQP+sQ0I5FSWcem",
+	"Z3n5A/hM1JQN5p69o/i7uCHhIs+IKH7AOtRPEyqL99rD3fjbPlT8ALq1+4NWwiu/gKOpqn3bF1d+K0bk",
+	"W61e0LsCC6e4DUwc+yL9h71klXd7tfi7GH+CWTk7+KP4utLy7aVLshKVfxfLqPW04gPkYs75ZfNve/9U",
+	"kYa9qv/Ql+qoo83laEgMh+l5uJDptGwEuHWdodM8y3jOYmWkigWOCCQXo4yk/Aq8LZpDSfJRIiomjCnR",
+	"llChifP18yfHupspT1A0xxmOpJIb+hWQ4VjPOj1h7IvLbn9r2X5DT3K4sNKRFoQvEmI8kVSO0YFahdGh",
+	"yb8OzBIGKOZSBBMmEizm6u/5ajEnTARogTPC5JwI9StGCcGw9OF3oda5MENF83O1YflCfUGQK8JMKrBA",
+	"GFrDheSjHIQBCj+GSmCEfwkH6EeygDQVNUBJWIAucgn+T9HY5uMJUxwYZyTWwEHenIXedwcjdHCADg8P",
+	"0XCE9vbXKjIHa3NZ0LeTyXd/vfce3bs/eND/8C0kE9//90EwOvxU/Hgv+Cv69t4x+Si//8978uzD+4//",
+	"/PBenn2YTAZ//c/7j//8y4f7SD/571Hw6BP69v5f/VuaYF9/XrLUaVVF7sKVcY/oMLvJ84gwUzLxkpDF",
+	"3RT67ZBWt7Xe1+5Q0Guxg79XLbaS/1v4CnYqVrsmDWJz3mBQeCE6BSwTzE4Wi6Qr3MoLvgSDXj2qOHOC",
+	"2Vpv/Tn1OWqhShI4itlAa7oECCfbNyk0yLLV3euW2BG04PS9YUTRlO19jJMEUaaztzLMhO6bWi1KVoZF",
+	"6Oo46gclhZPknGfnJn2mKiXNLetianCL32JOMNsp4vwLKNgcdk9xFWs6EzZ2611C+DksilxgJUKtzSri",
+	"MtdBo4W/PztbeAceUg6nLTF1OedJATVY5n61Gcd1W7gu+auC32cGz3lGf+fsPMarluL2Kc6MRITAoSL9",
+	"CLAJEs4vNZ9XHL9W9H5Qq3k/WJecdzRcW3JYLXg/sIaqfx1/wu3LGCDKoiSPSXxzC3qd6ddtzPCltxxS",
+	"sQHgUEYR3cTuOkYZednzvfrdkC8IC8dg5ipeS0mMVkQOUAg6bjguFQHwb0iN8qOsrFiXOE9YaLTZcGxN",
+	"MdvOX6f1Mb4coNDEKBtvtLFLQVlEJgw+oNjFEguU4pgMUEhTa3vqkUJvCMDgyoi6zrg8FyQhkYT3w1xS",
+	"zmbqbWVVFMmIaXsOU6umJKhlUPSirhSJCXFhtKh/laPoBT33k1VOa97UoK1Fxi8SbyUslXNUrGFQAIBY",
+	"8jcPWjUsIxZKUGMvMrHU+R1UQ5uWI3lgnhQPGhmO60yMarl5+ZL3uP97W561JglfpWNZgWE3zsCR/JnL",
+	"LTbiJTh7D+v6ZVTtu/zH2XO3PN8yGi/3azsBJwWNW2RYHb45Ojh8dN/DBnU92LkG+vL5FfWRouwKJzTu",
+	"gyIFKothPvbBMvNb15hpaZNnGfR/Z6Tu52aQM79LysGpxiTb6MS1U9Mx1e1nCLff2UR1KHz7OSregiW9",
+	"ap0Y1g4SrCl+iXU7fnWcxiaVBWdESGOuluwdSoOmPFOMv0RF0bII3MQ6Z8d4jJGcq/vNUQM/sy1Sk3PC",
+	"JqxxX8SThOBZTkTxVLWKbXsXsYVXLNfqoWep1mYjaRoAb2Lflmqaja+Ugvhrbm+wHth6v1vH7MkbHG+I",
+	"qF2z392u12a+b0r41TP6wJyXGIadT799ReV8dz1ea5dWp2W49KCr3iF2oq0vnQ5HGSA2LTucc51z87Sx",
+	"viMfFcREmkikJwQwx4sFYSRGOjRjh6XTWBn5KAM4+dql6IFzN6V6SUZwvAI1ErMKQDU1RUsWhaeq8Ph0",
+	"f4KzhBJfMopeWMl5X92zCse69hd4pcnbEZIs1KJawm4PiA6vF2KCZBnPWokBpANwpv4U0wS0Y00OV5Qn",
+	"3TrM/MM+0WQC63whn4IeBd0p8nre5dxyUlMsVlNha+lHxZLlGe2XkPSe1k/NohzIaDqnTBdcetmSKe3R",
+	"txpWWoS/wZQwKQFt7c5vBrNnUYmobYjt2jtBd/NnxZrZJpj1GZd9Y/c5tGHs0MIW+0y+0cEFaqjAqxw/",
+	"B2gPWG5bWWisTI0V8o1ACZ8N0EkiOBI6xxkuzzXMUvjPvmmK1n/5tAYzOxz97ejXJ4f/GP7TYx35/ARe",
+	"FFvFm16cnb01ildg0KDcLx0Mj9Z5Uw6PjhxqOBj6sbapbCu9V+Z3oJYFoylZoiXPYqFWBNB1C7GqyBZc",
+	"jLYLhI+7avB2ZBDv61W62/aaKDG0pBleCaGtiy3HKCyNTO3qw0gk+WyATgHK8hhdZJhFc9sHbmsrdxtu",
+	"ARvc0d6tmUUGdVzvigPvbySgwwAr9L3GRDpNck/HytfYYikULgG1f+g1VOtmhOGUQDq4xtGx9bYpwYyy",
+	"2TEU63JGhNWycBxXux6kOFFLRuK+GSZ4snGutGEJalqsV/WCxjF4OaKMC9HnGZ1R9WfCI5z0OUtWaqpK",
+	"qiU0pfoxxWkAM90psHR/M7vn/uS2LG37XS1B5aKyRSs/KMHa59Np5UcT0q/8NudJXPmh4JD2BxsT70ND",
+	"hMolo3dVPwxWWXXktH9Jqk+auHd1MUhCFS+ujtnkJfSnhFQHmhI55/onY0GaBdd1Mlj7rCALpA8QJpW0",
+	"j+Knplru7FWREVw1OEw7/+IdZhspK7rGNXbLuQabte7e6pSKvbUot+6u5cL80lbnawlhm5Jf863yT8b7",
+	"8IttAMJ5P8Vs1ddhJZdYjDhtkouiObMzahjgHK+p6xDFAaW2T1kfEjRsokYfMprg6Qser2B2kJGNRb+e",
+	"pI1Fny8Iq//edIiYmYBe695Q9yeADwbw1aijTcK6rRKO4756S4J1XkvORL7QaeX9lMQU237DDXXUOs3U",
+	"ZBcY+A2NSbrgkrBoBSclI8YRW79AWV/XiSnBmDGc9EEX1iyrgOIoPFL9nF0yvmRVZ22DDpqxcs1qbYOP",
+	"buWWDpsuEtFP3r70gLh9VOTTvbfViSusQQwojWjJqw4Ai9iwlZ6srK+1VYb4guey0Wf6yZwr/Rg7WPqx",
+	"UpKVCmGWFzQApXZo+UQZsmS/3cjWaV36mv4uKOcGkvg2dS/Y5prqdaPKlQHZMmT2jUChbg0u8Op6lSTf",
+	"oLZUglzKNsS1RvFRx8xWhHQ4arpOrKIVbVss8lJbEDyL9eFZzmk0L3RVna0FYIOkQ3WIwzM2mTzeQg/f",
+	"Cv0dhMHaShlTieOJjm+Rev7EaBfWvbMmF8Z8p1lbE+MV6O8l7OnOpVTXWUyjJbG3C3wBqaPugMOr00KK",
+	"o7O/HphmWLTiaUWn2aKUp2i7Z8fpI4B3kA5HhFjfeyXCTNvDHixeWJvz1iY0/9AXCnghLPEFFgTp59Tq",
+	"5KJqL15rC6lNvWFAL6rZ7fDbjh1igvqCeFedJ22cV/CUKFXMCXebjA81VqV4U86okOG4yPwPin7bgS43",
+	"1BX3RdkfCjV/Nr4nvmRlR3CbblqUtoEnZoDCFDM8I1k4noAKsNJhVruJRFzqtBtQgwMIL4oAmKQIoHKU",
+	"slkAfh4RIJ2KLAYTFkJSbzGUStF5uMCZZOqTWvzMMgwhS2ty8myGGRXA9YMJKxHbdGcyAxFFpUCXRLtv",
+	"RcQXRAxQiOOUMuuK0jhAlUC9u7CFIg8EAItgk5HhNzNK9Zt6ax1noPKihsh95+2zcaIWKtIeFFfHKoFp",
+	"nQbuaoJ8eV39ELZOYhTn23SB1/1BoAc8I8tufeD9DbV+1rUuFlwvIzOcQSZ0pJgI+HWiyNa/lBuhFhqN",
+	"vri852vKqzQVGOWmdEufVIuzI9iL3mCOcOwBm/g8IqnmiykqCTfTTSUTzORE/u8nJF+DtbaN3lwLDcy7",
+	"UyE0PNHU1DrUOgMj/NIKndWgPrtWGKh7Q6HwNpXB18hxW1sy/SlOSmObT5Va0KJ+mea9swwzqStuMDIS",
+	"/xtQLMa6oscExHRSsY7fiTFOklDL7AnTJh9Vy4ejObF1v8abQCWKKVQFohRfEiXUSTKtKiX1CrKNtWBb",
+	"13VtrMqqFVU589ulTOq0BazjRK1JE64jcGqji0bbLAbFB7IUTARupczormA7L+1LrjlnxZMM8sdoT7Vb",
+	"26gteqnlPhNHscXDw4NDs/OQOK7uHKPn7579PUAvX589e/ePk58C9OTNz6/P1On6+fXZy58C9MO/np78",
+	"S/3n1ZvXZy/Uvyfslx9Pz+rlU+o93//y7NmPP/3rGN7x/cNjePb7s5/X4wIfteAAf388Dr5ry1HdrRVU",
+	"d8Dla1MdM90uvBxCrT1Sa+6ppy1SHdm/gwqqecIPcLy9nUzgepkjcEEiE6iECvjYDyfiz2H6oetB75SS",
+	"VEIRbYMsVHcaWLybuLXyWT/5BLOIJJ0rZahZK6HFt3rHGuzhacbT82r503aHnfFWEEGSCEjd10nyGdFq",
+	"EInbwIyrOsULLJCpizW5IesR5dYBe98KWHEBt7chozAiiU58eqef6IBOZwhiR/vNJ3Fhczi/vK2+omdK",
+	"5dnUV1SRR+Wsf4kdRjk7d5M+N4FoQr6kE6WpmrxTTJNKCd5UZ3qIS1qDizYX1hXeTQ0YC3dAzNdNrgA7",
+	"v+m+qV8Vgy0Vg6bZra6YlMElThIUJTy6tN3FFV9HL09enwDOwHH9lFouW+Wvz3J1ZB/8mmcUSjmdVXh4",
+	"sM5y04vwwemW8N2DfgtT3L2t7HaaCVBUO6d82o5wW2oVamU1Egy0kYEHfUUiG6sMajVXtqjA8VZb+JiV",
+	"Li9IdA+FKd8+tNU1zb+1Ksi5Z203jdtpq7pL+nx7DWLMGTFhBtjY0pxUzENX66ENVYYDFKqNC4MJgxB8",
+	"IxEeQg/V8sHyaQ0Gwbjn+xPmKReMtTpuwve2WrCWWuLv5/S5dYB3VuN3zV0DLTk0yL+dPbwrSh8/T7tW",
+	"G2pjYstjk30uJPj7toIC/Cx9aasIy+3rRztbFF+SYrWjFtVaj3liApp328N6Tqeypcj/lOv0BXUVJVgS",
+	"3WFNF7Nkpp6PzEAOrhtxNa9h3x1jf3+0vrP2OZ+q0W3jIXkzfWqSXppH3NvA7cTJJ9PwbBfE8mYTcdVH",
+	"5S4gIe6qfFgt1eZY0bo+aeqwdwk9t8eX3Nh+PcgEMwI+W+7RjlrT9aYD7eTV69CobauUH9gDeO2m/mun",
+	"je589UNSdAKbUpLEd4Bc9pQoXsITPlt9cZF8k162FupVZ3WA5lisZYEHvg50aA1alCMwsLICL/u1WqCb",
+	"VdFxknSBdgVcbP2Qa2AoMb0i4JDdoV6xZZjl3uwWetkhnbGjNLgDd2pgw89QnaXUjnrUFou5hklBKyIk",
+	"yWK8QuSKMNMs7Qv2twa9j32cxxRSi9WvGMowPvY5XtB+xGMyI6xPPsoM9yWe6XNWv1+xVZ1Z6hF8RvbY",
+	"ymAlc5RZB5W6oyJAPsMLsb0a1Ezv9JdndvTBLbgpqmhyJIAJNj1K5xzyAu0calZ/cXaLLHt182fObQtd",
+	"dKeKdSgkmZIsK/qdtiUVOxn8N1Reu3mON4CoZ9J7DfXW4ng1geIkzxeU0lhCl793C+dV9sYnGjLi9itS",
+	"EhEEoWJSLBYDFKrDFGd4aVFGID2+TzVkU85itVkTFjojDsdFaqjZZu8OV1wsNhXazhQqfc4h2ZQI3bYR",
+	"HCwJmcrq+vSCXjHEqs1YvrNFSTgzb+nsX9DgUp9thNxYdO4PLDu6QayVVmZzGUtHvFJeAgRIDGpB9/bH",
+	"h0e1gvDH4+GwtjCVZTmsLMO998PRB4Be/c/e+2F//8P98fth/1D/1KKVqoFOW03eohalQF41qWO8kT32",
+	"vwqD9bOOgCP+AdlXHQSQpNApS8Mb2GStjfrWDziCVrJn8zwT8Rcf027VseyPfZMsP66Ipm46WNBb97ZP",
+	"lbj6mq7I17FPRk5c4chWl9EkYVo2yAxTphclJcTwfHi2KhCcJ77EtfzSAYG76R3A73ZMhgCWyKfT68aN",
+	"/d8BBPsFQ6remEbzB+PO6znjjTO0a/FWr8l0qpxub5ogM/Dy6hQHZbagE2vV9WxNf9t0CjCr5xvQ8Hxv",
+	"K93QxwXq3yjo1ABzHfqdr9UgxEOm2wVDps0yavt80DLvNYu/OSRg179TBYl9qOnfJyzu2jivmPcXVk9S",
+	"OPq9S1DwIViL3wGsHes2RYahQjZPcbUonf2MFB6vwaBBT7oKzyUhl9qxkpEFwVJol5Ie6ApxFqCcSZqY",
+	"NJiPGlhTh68vyIwyj5Vxoewosca3bFQ8gCk5VlaLXPIyfWdlQSEG6Fm6kKvAfaZ0afHscvtWmIRc/qBG",
+	"VSWuR742tXC06BU5t4EwnxjXa4OK8hDoaXlTkrLel7M6wsCut492/9FWz/2LyTrIcmbt/JqpyNPU11v4",
+	"Cfxe1L8AV81pIoFuKr21DKpKdVX2p3v4KBptg6QGUSYcyS2L0qlA9omauT7YGwy3+eCMt3/q/yr7IyHY",
+	"QoZXpt7E157x0WDv4eDxNp/dKeK4baG+qcDeaUVqdGc/GVjaqKyYZ782xS5L2Ei/ZIK429J4HS2sX8EA",
+	"UiwNGof98BiFIA1JFlqkX4IueLwKoCodp8ReckrIQdXU7sX6AdicKFLM4AnX2SJrkU2pQMuMs1kFwLSA",
+	"aNPcFwDwcZI7UHjCdCMv9y/NhQSUNokUSUo0OqyH27yUVixCO4CcCR/MAYMgWymryUAkFg9Xx9JkaH6Y",
+	"GrMzbW5lk2+ndmuMMPrb6ZvX6K1+RJdhPjwaju7rjks/v3uJphme6YTH8C/Q+Q2y9cCWUe+ojvEvDzxl",
+	"L9Xl2kT8QA3F/q6l5ifeZi4+CtBnUwxQaHgldChAIo/mptAUWhoWCw/9FBagRodjA5WU8gxohWkcJxRG",
+	"PL2gGlXHNDyQfKYrTRWfCiBvESSoDnwFhf+9/BAKp7nMMxKOUQIFPLpPCFe21ISF5OOCGtc90oqTyWc2",
+	"oXKBZoAcrpM8QKFQ26N7KisVsY7bYNY56FkkLgAoJQZV0JmRNV4KiVqaauZ9ZUSnDPvAb+e6IkL/7Pyh",
+	"Iwf24Ov2DcocVN+ARdBIRWaABgatalmVX2yQfbUJd3uegY7pQRZTxFOC6NTiZZnsZpse2C3hoGb51KL3",
+	"cyP5bynr4LOcz34LRFjFUBjVI0CCEBRWsdfDnbs5+eGrryej8gYc5CkVgsTngCAo1iAa6Rt05npMlAmj",
+	"86kTos6nqGqyw8+GObrdXIgnuvjbihXMAN7mz5IFodEj2611m248J0lcrLBhQmurB+66IYvmwaIb+7iN",
+	"NMzK0HyaQdckELEhp++p5niF2QOJfW5GGavpP10y8NpPwWRy2lsLvbjWAjdy0En84F1Kqsrio7X1L1AV",
+	"cWfZ2NcUXvHXSwEoWZUyynXxFna7WaRF3ohFl62KCk+mSZcATkXL2TGMYxUhydEil7Z7QgF/1p4+8afW",
+	"DG4shvKHlKLXwmzXZp9X7/4MNvY5NZTlwd54GDc7/u0JQ4RJf73kmgBA/eHPQpOq2kpfWhigJsHa0uMY",
+	"LMWqTIkrjWXojUFZzJeAa6gU7XrxYJmFBowZTE5tulUy10qLdNsctl9wcvly506tSJmgQZGTsZzzdGzx",
+	"KM9prBtpezjr14S3PzqDa2dD3jOi+xW0HQ4DSAXFIkLL+mvKUbMPXfhy+6B5WEwauOSXZDUerQcN2LIk",
+	"xV8VWxlGG3I7hZ7qHseM9v1iWkvAeEcgkzVDC55J6LC4fvhfklWLE6j2jim0Y4jP12Q9OL17kFhSGc1J",
+	"jKD10NRdqxKBrbpKum43IlQ9X/RBPRgN/4jrRRgsVzuCYEqEwO7B2qqOeFsGAnDAvo/TaN440mOLHgyV",
+	"TZeUxYBNqVtjQVVmOPg2HKBfTNUFZivdbx2dFBFDg5Yv0MHeXlAUpBVtyZCSwtrhr2/nTGstLXrKiSmV",
+	"VwOa4pQmOtVJDbNKNI4JNPi2FoOv0sl+lS5w//fzD99NJoN75p//mUy+ve/lCU7nweFWreF3sCmDXp4l",
+	"bTy4QStj0O2lXAiE4zgjwgAWw+6gXJDMZDPA+pmwS3Xh4OnxgwcGYnFgrgx4NnuQau1qnUzdq6wmvOyv",
+	"4wcP3v9//f+3TY8lUInVjKsc1xJueX6anKciODqavFrU7WjsmsY+tuk0jn04aNuLj88TEbetwXxlKHfK",
+	"UP5MvEFNduPp9eYk2hNqkAQEiTJbggYNdZZfNdevmutXzfWL1lz1oW3pCkVnDCAQ4J4BOp2DoND1hlEt",
+	"O3M5FyQ6fzX98e9H2eP/++O/fsvOlv/z89unj1/+9PbXl3zvJ/wTPl2uj63sP65siX5libz23YPvWw7j",
+	"V3H5Vf/+c+vfxUleI8q3cHTrGzs6uM1Dn+fYNm6xL86lrcf18yLubsO8Mo0QJDc8aBtwtO56hS5spbJA",
+	"Dv6D6hM3Jwy/ioev1tQNcnoP07C1FF2dHkJmREbzSqXH1FT0Lgm5DEwBJ1LHaD/6Htl/IcJif4HmJib5",
+	"jMVvpkXlB7y9AxZd0FPDin2AAU/LgkkooblYoZenb9Djh8NRgEbo3ivOYry6r9jjI3TvNIe/todgebQe",
+	"WKbG7+0o7QwhOcnP8XXf4xfQ9rgzkEUJgaVrd4ISJlWxalqC8P5u8m7qrWxNXzU/vL+SQmUtnnqNxsey",
+	"0OFbydqnWBI9vcpxPmityOsK1KzmC/3y4FxTtr7ca8JsvVc7ljN6rSSdTrLQFp+bgqe+wrj+ZB1arVPV",
+	"2Dr51wkI2haA+XdRQ/U65VEAkgy1YmWtF7McwFfjZbr3mGJNDFIIVrRTKaGuh6upXBtarDpTC1xqbR4l",
+	"bV3mGZWrU/VRm45NfySrk1zOfXLukqwKNRL6/pvmAYF28mjx+/bN6Rl6YJrBCx1ZV5xdPS0mTKvIYYDE",
+	"XMvWiAzQKWHaxXBFMnT20yngGWtaoerTuoLDdpwb9/7ZP3n7sv8jWZXbq0euluuC4ExnkOp/PbdM6m+/",
+	"nPUaTJ1BFymh9MBLwtC9v/1ydt+ehDcLwl4+RU84YySSaJHxKxpDwysMJ2DC3FVAMsuFFIEShDHCAkHV",
+	"x6PDIfQsBj3DNNs1Fx8/2jtUP0+YuvNo+PCxunMMlj2WeUbUgTM1UPDhbwRa5BcJFXMSw3Ia5x6bMCxW",
+	"aUpkRiOEkxnPqJynAaJC5CQLkHVsQA9MmpmlBWIDZUyvWLGWSq72PikSoWzKdS0Rk1hj4JotUPzl1bNX",
+	"pyjFlElMmc7CA3Wi9yDmkWj44bTbQqMcUzZDFzi6JFqBwwzxXNoMOs1Y3M6iJhPOKmsTVukBfkHkkmh+",
+	"kw7Qa+5CcDBe4j0JkNX2XMoljUgwYXO+hJ8hsVwXNaGFUm7QBFJXJj2ktxsJxSVTDnmaBmG5fFJ7zCbM",
+	"9KqFrjHACmFUEzZhf/kLsmBKmp1M2LdIrcn7WU5jLSyMXiQ+3IM1fABX7o+VrkuUJmtqUAxCToCgL7wI",
+	"rJ48YUiXnxurDwRchJPENPwynGmBhYTMHfP9s9WCnMJGqbUnTNrP67/umwNuCmHcQsXiFW6DajV6C7t9",
+	"37Q71SN1iuNrDdfNAinGJ9RLjTNCC6n36oDs7+8ffbhnFcjlcjnIplGfQENU0B+zaaT+v7rvfnkyEOLT",
+	"qSBOQuZKLcq98NcwQOF3w8Px/lD9qw+oSOH9ATLSr9BsmX0DhfU1KKEBFLbkgkApJRS+pAQz6JxbFuZp",
+	"qajLk37XOGC1uf189sRwzl9Dd4w8lwP0ikYZFyTiLNZ3X5KFPEZTddzUWGI6o+Y9US41/IDulQ8QqSRG",
+	"+aL6yYSS4ryMjobD/nDUH47OAC5qPBz+Cht0dHT0uD/a6++PzgA+anx4NDiC//0Kb1Nc08lZjhTfFi56",
+	"iVcD1kAmA/SGmSx+ArOSaKS+bEmX26vwtvK6ohan4T6MI9RIKFS4zWm9UCDVnKpCuxmgE1gohNXn9SEq",
+	"H+bRpdDFbBjeOscC7e0HaG9/cBigvYPBoZJue4eFbgMk/JMyHycM/mN5QAhS32C2OF6NcIDeYiGqvwFj",
+	"VDIiND8EEwYUUvCgWrmbCIq0MahwX+AZOUah0pdCIEphRZai4KXuW6dBUaGYDWk3jKYjvsC/5WRsl/si",
+	"pwmU1gB6kcvLnliWE749OXvywmwDFD6mJJtBUUY0R/fe2yaU2xxeaFZ5fzxh2BYQ2oiVKZoBHHvTmo+K",
+	"wM4ySgjOBPSM1g3zMyJ4nkVEbdqEYYbCZ2d4Fh4rQxZ0jWKRX077r9RIw8IVYOiACnvW9QE9GO2BXjth",
+	"RXdsOOJqQaeKo2Ylm+coxSuNDI/lhL01lZKIxoRJOgW5ngqSXJFCiKOTty9BxboXFvpNeD+wIknfNWFa",
+	"T6kQ+Df2vXJVKin3QqXG8cxkwo3RDyDlFYMzzpEJI1QR0hgdDEcozBnO5Vy9JoICzQF6hpWxuyA6x1st",
+	"PTQZUBpJ0XrSVpNPGCMkFgEyWaSg5IQf++Wd4XHBUqlU39xH4ZRnFzSOCVMHobhTqYk8NfIm4wkR6J7b",
+	"0trqA0osQWdsreHAL9AN+z5S/wTja8KMSA3KOk7dkNt2sb4kK8Xzjc5g+2T6WpTrguxqj/LjsjNn8ezS",
+	"OAIzMqOKLHRtmsVugR6bwYR5OoUXg6s28xwgcC1CJesFWXEgU2x6ehqMa4mmwMjuHQwP7gPHE5TNEgLn",
+	"Vh8Y49kCV1hVcTVFlhMGPNfQu3GfIYcqdKtRZUWnOJpTRr6BJuAo4Xyhz5N1CyVE8UCQ/HBQYu6WrCvy",
+	"AKVYcDgy1heb4kwtUViG4sY6/zUEgAotG6F9aZ3+4S6oFiYimDDtnoc5w/0BWs5XpfGv2Al0RlnOOUQx",
+	"C6E9UNoMtPS0LHXCqh/RtonhMlbFc/qzooTgK01AqRLiYyAHkMmG7qhaGrPlQXWnC9AqqyhxeHCZcUnK",
+	"2Qem5k1/TxOUskUM3hUoZCAnANWjTCnWbG1K1OuB1GRGcBrY7itqdXKtUQOx2wpmC10gjh29sjgX6nVa",
+	"MX/+4uU7FOEsW9WLwCVXLBgoYYAKx7uiOpwIjub4iribbiDjQtgGrSGCtQ2/jrWsT5QCVEjFDDDAihMc",
+	"2+UHKqEZEKlZZ72y+P9n79+627ixdWH4r2BwrG/Y6hRpUgc7osYaa8uHJO72qW15ZXdCLxXEAkW0igBT",
+	"AEWzk/yY7/K92Pfvxb7rP/YOzDmBqiKL4kmSLZnrYnVM1QFAAfP4zGeyrk5Twc9Hbg+DboHCb1AVkjr7",
+	"FHoPu+1E/oQVDfZK9Kz7uKRdUTchYyxNmbqAOCMfRAm43W7DyVRUqOYi8mCcSWuFarAPTgX7QxGeC0X0",
+	"6PLHjfJZgS3krneaeEp/Or8tYam8EPhp8BwBxZHpqMApQWsLJ8OpMK/2afm8hnsvoFyio/AcgNcfU7LD",
+	"KduXiRgMtRWqOwE9RiQMHfXw1yTjPVuXwvbqzh7gQ1mXhasvxKSOF9ebT3KTIeGWO5fjQmQNdy8YDYnu",
+	"PurbQfpolWeCedECatSDAzbMnPt6lopiMwDdYxM9yli3r52PyM6EsRDSFqbPPn58+Ty0BXRf1303xMEB",
+	"PTBGM4Kt5nk/yhacO/78nEP0zb3PCsWcAHZK1B1P9/zdfTQs25RUck+HgAluYRD+JIAkbSMSi+AkdhQy",
+	"wYINw1MTZIvTEa3IKeCI7e8eRuzg82d4oj/n+CwyAIGmBKaZu30U07PgjjiPybeSmTvX3JaiU7u/u8vi",
+	"6W+UCegPdUTHJOdckE74yjRlzqnJsKvVfvOwo2YeIVV9ZJyX8TcxgQ+ZSChEUdQAIDPkIA2EsLnJPgCh",
+	"/KJwAmiRUcyjWgvyAEiy3OkAY9JQn5qwfLyjsH6uweL33Ap4PBn/4d/1dzqV3Uk850hk3IoUrsONa+qt",
+	"5ganoepxOzsdpZWfImkyAfgeFBmp6Nkjb3GAzbZ7yGL3qDo8SyQxtRmPnTyY1I97VmRgrnhij3xNskxe",
+	"EtEHRSHGGgQbOK1OAbtd5bQOmtxuNzuZDLvlwBmLI8UvuYQQcOwW3YfhqIgetYUHHDmXTw6E/8IvIE7i",
+	"vzDEItBfmdZ97nNAOG7/4MkyDou7bmeHouyxnQzRHzUgU5w2SUDykkGpsJ1kzo1zljlz/ojFP744YSFo",
+	"EjPxeZhyqUiP8TRtdBQlMPwhO8sEd/6p+348heeSZUBnxqOBsgQlhF+btrM9S7Y+SIQdkDpojrsf9nYi",
+	"5r41o2/NHu7vHkIoKO3pbIB3NXecc5ppdc4GIpE85EKN/JdwFzyO2H7LCZrWwU7ETJ8P3c+7ux0VAxEJ",
+	"GJX1HpcpNIZDLydN83Ss8TvB3Q7ZNembBBgLj3JD8DG+GUOYjIKZ3/04oYVZ+GtHlW6bukwqDrxlzD9Q",
+	"WuuE/8P9pluYMeamfHIF/AXPL0iX0GgohuF/9YOf+hneCf/d6KhjkNJedBVc+oKG4cTO06g4L/k94C0E",
+	"YwONQt82pxjo9I91cu6M6p1AZR25x3dUTF3u6p77pzgu7q1Nd7fO4H/ckoGpdyaceOCJaEPbyY46Ez2N",
+	"OWbo6iPpRVORBqdkS2rIiX/V0w3i64pZT6epHhv26wcx+G+R5efXiMGlgHO704Y9JtGJ+afOGN2dL4tT",
+	"ptw52c5H8EYf/EWJMWoyNL+wSyetk5N6pLQ6qvRkd0szcu+TqvArrKs7w0cF6zzV54Q/GKMOFsZ9fDi5",
+	"Bm5xC0O2HdmyeL3uIe8WXZXpcZvJc+XWFR410SOWaHQV3fcipxKLEM+1+w+yNJ3jnohhJjAOgH0SPHlc",
+	"Ttn1fRM6s/mvR2c3/lzP761zr/Y+181IGWHjo+CGK+dJyhAjM+g6dFT8nO6HT0rS+Mn+wVLS+Mn+wc5O",
+	"xOIP+DYvzb8/ONxf5n533c4OeQjxK6kuYrc8FLDuKAj3KmMFp7rXVHaFMqKQGDke8m5f1JGgDtMhxfdy",
+	"+DO8k+41j169fPbizYcXcA/kJy0kRyG9cvzuZa3AlkfUd39GNT0Uig9lrV3bazQbe0i70IcsXsi+uX+c",
+	"VwFIX+UQF2cmARrMWYqXmLF0hg/W5wL4hVmt0auEqwuhq2AHAlDGGUFO68O5zcM5bRa7+9rOlYhx2UJQ",
+	"6WVSa9fcBj6G/B00BglhzVr71+o0aX7JI7Clan9GCy/0ULNPUS0TZqjdyruF2W02fYZLKEucVClFOx79",
+	"k1DSmJhdTKjrJgFIPkifzcfyuQVpuM+4j6+vemoY5qPXXuXiHa3Fd3wsK3i8b2/xfT94CwDveLz4jjfa",
+	"Hne7YhjS1fu7u4vvekk0ZHD94eLrT7R+zdXkPZmT7r6DZVbuoxKfh0A1jLfsLbV0Xm1imnw0GPBsQqfG",
+	"R2mBhhp4jH6tHUMGufYpqhXjnVjmgNueWiNVnMTX6DKDk4RoEc946Q8cBXhCS+BgyZFqQoJJkRrRdvZ8",
+	"OmGc9bnpY3zT9+VusBjDTxhVQe69UtyKp+DWoCXr3tvlqoOO3Vga7BDNRsNSLjbvkHhEfoTvKZpC5B3k",
+	"e74kZo5kGGfSikrRgHABPFcry4ZCEAKwAZ8QLCGMfaqTyRKnnoAqICcIpNn+vQZqtiDxZ3Gcbvq1do1W",
+	"FlLtGkCOvxZBgDTv2ieQFatIGCra+7MM/yBE35R0a20+z2JdUG23ufu43mrVd/dOIGPabjYbyKH2SxkO",
+	"3QYVVeq20FajNC0zYSHN8NznuZtakTtItXZtIAbmtHX619+av1z8vdVvDnbT75811W8X7/b0QfbEHNrW",
+	"aO/yYPzk8+Gk9a+944OnNeof4DxKeB0OYP6HQw1YuPR2PmVSpS9e80Q0WPxKe1uIWEJ9NILyFxSYq0UE",
+	"k4Gv6G+aNwi69BG9PlwOw/i6ddL+4juQYOy1EzII+VpTkzWX0Ex/E5OX6qPBG1p7S6myVzw7pxsOllk3",
+	"Mxq6LSqS187HLijZOeea4gjfrWa9vKPu7RVbscJXb2PsHoB+PqGW5SmWKSUDCgE8Q6cVkNXsTun+19j8",
+	"3Kv/pbU/ygX3rGCVP/pdJn/ONc29rwfelI/EOQ3uoakXYrKqgX0ubFChaxi/X716+MplfNWJOslTKrX7",
+	"IHL/Jiaby9t76zm8FzwpSI8HXmuv7kSsZAA73fS89uenGenzCA8BHOi1njjPnXkBkC5Mb1lKVkmfYyBo",
+	"ZIO9d28vRvpCnY8ndV7VT8D5XKefcKMhgiqJ8B7lUoO9DEZdwDk5N28rJ9a3y+6xYHGbZmPDJCi5uhGZ",
+	"9Jq+6oA/hWJSPM8Jt8LHwLujLAMMBeS3JNZHQONa3kXcEOSrzyaQ3YG0xSgVpqN0L68ZyHVtjOGPQtmK",
+	"uy7Uu8RQPmDyZAUmWhRBjmBkUQ68KcA5E+0GRwjYtueo95mPCTMXcsjORFdTzq6jPOAbWwj0BTvnQwy8",
+	"k0FWuLmvx4grL+euIZ2AM3Ijw0kXe/1RiCeHvBb/CsIwdsuFGEsFlQUHB/sH7P37j69euHH88P7F39nD",
+	"58cvX/0jYj+/ePG3V/9w5vjrt29Ofnr1j52IvXxz8uL9fx+/ihiC/jrq2duPb07cRR/fnLx8FbGn/3h+",
+	"/A/20KMRdZZIxVPCvxq2e/LRXVxv/fAejf7w7I56+g/4B95f/Bss089/+3BSaFHWbMIiYDRrrNlE8KyY",
+	"uITVQfiOApcCFn52QbQ67WrVS2XXxm0WO7ckBpCdgS2G7yAK5SMWuw8be3CWHllqRY50kBIhDrSPCLvT",
+	"y4QAeEaq1TnANJTwafEGeyGxJQXHGg0KyQGqDTGf1PdA93DnQxHYjFqbtS+vCIN9wLO5qXpbHCs/ho6d",
+	"m8XLxkJcpJOSo1Cw9FtVXMN7zahW+Kq1ds19tDKhtLvTHYVau+b2/H/iXj+Czfyfj49gE//nyccy2Xmh",
+	"mdXuSYug7t81W+1ms7aCNY/rf93Bt1Xe/RSpVCusB/zLgnARMbsQSW4hXPTihJ8vChXBNX9G9z60dGsx",
+	"FdrVdaVtHdAHceQ5acu/FfWznQxF4a9QXpdpPSj81tjYsrq1JcDNWA9ynHLIILux5S1EQKoMhJA2Phth",
+	"K40xV6Q75EAEdt+6B23k8P5UXkADn28sYIccx04o1qWqD7mx8R2LwTkZF4xNwJEXGpjmdi+pyVm7tyKY",
+	"M8f+XSFEx0miIpTWWW+Ft+Q9WiNseu+R4MDBTRUWhDouVlQBTBdhbW020Ag56nLVFSlYIfBm9zKoofWm",
+	"gllgX1wVHwy2xY15vvSGObGwDdXSvUhb4Aptw2gLwmi0V1Y+8evF0PDZhTBapax4hIdz9YBa4fHzYmrP",
+	"4NGGiAmwBAvLgRjvY2AxQY4WrK3GciOnU6Xb6FHeEVf3wMsJnlWaRhWu+vpeCgz01ryUlz2o27sth4an",
+	"5bSHp1AM3gk9GvYsIhHdMS7e4j7E6XTLu/3oqket6pzgNlzKObkN0Y7jSUNVEqnKUljzfov827ali56D",
+	"s/iKAqvgN0CYJq7YkLEPfwD5C2EMQOx4m/m2culLaLEPlqdfJvN+D7UrntWgX2H7IL7cWASb3ICR7UZG",
+	"autGlOdrTcWYG6tOiElCxcx81dkGtANVQ3k+qQQh8AmfRAzbtuaFAFlHOe89j46HyLgPrPuR5eHjHHYr",
+	"Fd4H73tg2JhP1lbe+ZvuqwJPOfVvDvq4MtiYxw1Pde8UyNNqrWZ7rwn7WInP9jmfLKXWTV/2rHuCqbVb",
+	"K6vy9/nB+CLqfH6s0Z2p+Qq9wPFSFQLfqvsbU/cb6XpwDoKur4pEVsYar8Em+FqijTMRw4imWx1CPKos",
+	"pAqBxa31cssAPX0pbsN2CXS1VxTWTDd0pQqbWd2cyEy4PTdZVBwTnndCnNRTunm60iSd0IsD7dfD2KmN",
+	"eIciie7UP4yBKDPeydkKKxh7gYHvt5HIJjkBnzSneCRqRZ02ze27hF7/ysp3Ssu8TB3PzJfeFvXcxaKe",
+	"mc9YkBbvtR4Q8yD8ZVZslE/x/Fqf4wTBccRafSmNtG3W12NEGEiLBBqIhTgbYY97jgRl0mICgQhJO6rA",
+	"cYgMKHqA/F3d7mgoRcKs1kRwo4mBHMwykYkGewMl6e5y5IRGUgakOjnnWQKs6FDu6fyjbtet5lXSa3EB",
+	"T+lkfdlKHnMh1bO+QALoYMTjep8C2iSHJLSaUa2rUz3K3Oh2xZMEeI6rsQskHD9cAKDRvcD5CyIxp+7r",
+	"eHla7mcJW6zY33w1eHFpWW+yLGjVRaO/YG1w/qfq5VwBQV7smv3rp3lfgoAiuZqitV/uC7n/pje0Pi3+",
+	"YOUeG1eOf/1vW6WIjpNkKciHEuPqKqEt7OMLOG5L+VXIJQXsE1Te74GGIM2d9SY+Q1v5m43IOkVxwi+E",
+	"2rop12NuHCdQCDBtcKxpb1zlowQMQyJSUdWJ+jn87iwS2GeBkwZJRkZGJEeeWocYexIB4pQjefAa1gAO",
+	"ZWNrwMcNZ52B/XnTvCdlNm69bgc//xM3he9k1ghq3NszjDuq6hjnxJnFpdvobEdLYJCccpgeylrBBigU",
+	"nD6cG1YMbi3Hr89yPOlXbJhvGnt1PYL13hcwXpPdsh4Ua2pj+7wv2AKzqClPGhY4WT01WahMfzhNVr6T",
+	"k2IRW/OFEEODpSFeXoSQi4/QSKLywzucQF7POEJZcL3G0TIxEliAOizAd5V5U63OpxKns7Jz/2B9CfUO",
+	"B3y7Sc4lpOQzSumwvFh7C126CZf4igIHBDEt5TNDFUDwk6UluvPb9ZC3ab9bBi0hzeRNu9QrZPxMwPxj",
+	"SUBSqID3uP9nfa2NICi/SvS43VF5QxMM/pQeCVv6L3+Bx/7lL9gnRprZXidH8JRepgdEvGh1HLEzbfvz",
+	"Hwp050Z07V/+0lEM755t4AIP4qVOK5dSjBkYwYCNgndTTwnPBplX7gFhTFoeAA2dLsKyzmCm0wQKT2CK",
+	"Z5keUwbeWKoRhgXErltYSkEUwNzQSkSwDLQeoYR43WKJqYTswmTs8ZqtaUqN8kL9YqtWnZGFDrjL6t9n",
+	"NKDnmC6Ipof8AxEIQ8+g0CYS1rnBjln8XezHTZ2RBiNjc5JYw+L/3+7TeN4M8mZDc+biPtrScwldqxdN",
+	"Iy/gxpkcMQCEISU1bpQ5I/5+4Yitvo7xQtp+9oAA9bs7FNPtNyv3QaixXXpAz1cbiz+tSwymULe76mgW",
+	"WbnIZV+7wxCDFeEFW2TB3UQWIO632FUEWT7xaDww80KFJRWzbGXTFZQdPOCRA0dbrzgSYu0v8Isattts",
+	"IRjB3dpRnskiAl/4LJ1EREGa98LqO0dYCMBIj2WaOqWAzjZ0V3RGEeIMCy0eioabk40JQg1OPBI6KEli",
+	"si/1ZYXWd9hWs01NbdxLoFcS3tZRvRF003wIPSfKFbA7R0ULBHNqBjjiO6qiQJsup/UrXF3houwQBTwQ",
+	"vFLDRrj4cBZp6J47GSLcAvHggNmElYvwPUhNz672laZdop1oqhntQ+yaMfOQ+ZhH5PDoSTv3Xvc6nqZ6",
+	"LMpDMCMJp9yvGuw/+jAUUoFleGCmqPNxjfTIGpmIOv2tDn+j4UgFnXhhV+peDzBtqTb4ld3N7k913etN",
+	"fTFpkLKWpkKfgXj3pzdD8eJgh05f7GYLJ6NwKaxAuA571asJ8+sBZj9eqXQdLnY3xzuNjgr1UlNlxErX",
+	"kfHGzT50IBv3NbCREA8vtDqirhcn4Sg4Ax0SxqkU0LxLTdh5RmjEY98eJpTQM6qgL7StQFKUvDUltCYM",
+	"INrQGE0JDnBLGAzwhrsLeWpFprjbS4Y8G2DsCd8eSF9AzMCuAL+ol7dnyokrSsF0atTlLH18IY0P2Xo8",
+	"hwxJMt8fMbdemNX6yEsuCPLlvQ1j9+kymYgY2pix0HoO6foZR44jrdhwlA218dT33PeJopZLHXUhhrYN",
+	"R4/RbvZNvPLdHuUiGL6nk6BUQVJqcxuV6DWpKYvnhwxUNT2eMWok5xeYJuRGcdrlw5jBWTVrF4q4Bx2X",
+	"Cu/vAh1Nn6e9nyB7VP06f23RQgt4qjXimjeJxVpnLuvNYiOmmcJ+2uKO7gfdzKyFAYHYvk6TL0FAUzwU",
+	"OJO3qHVLyYqiBsL4TImHyncmLscoWgWPv5pJqnXSPGzv4TVONuWVZL/PeWZ+/ZXPpPfCF7RcppSv9YDf",
+	"1Fn7E9ITJePZtwcAE8DHGIsMdwE75jsN+aZUaKJLxfwkGhDocNZ41w3w0ZSTQnIYlrDWbP318JdnB//d",
+	"/N84LzsytfZ+8zDvZHJSssA8t1recD40vnpUtshWyXovs/Uh05XMKfVZwSaO1jKD3V3hpIwM/HYEnWox",
+	"VloyqaYMpwj7LVUYxFHB2M0n5q3PqODGhN+mLFQ4wiVL9CtnRyqhS9w5eqnecfR88wylPzpTvcohUkk+",
+	"Yh7+o2TeZjt+d7e842c8UWhZVrXrSz4paOqcvukHYG+qntsznWWiiz27dost01JpLDbBg1Z36DYY35fS",
+	"d/bCJlu1qIYXgWzs6sSNbSCVHIwGtYIM8jHevAPUgbP9NMQ14HPPZIWdbUcPdBqW28rnIY8oZGd83/1C",
+	"0/2Hvvf/TpRzUc7KS2LzKw+oIGSdhL7ez+tXMQhV6JSJ0XxqUFb1rWeIua5LyFUwfj2c20lvlguso8YY",
+	"/8lnJg0bixRcw4FIgGjNag3nxkuIO8YdpuZQhq0SbJuTIFyBMmwKrldFDYYggw34vDby0Hxw/dPG4L8v",
+	"66qcXJMXci8QboW12gLdVgG6bRqUXxfjVsU5tiHb2PTTF1GOTcMqKNw0jy2FwmBO5Se+CX8UGoVhN7Bi",
+	"MBECgRixa7AfMj2A4CSypwQ5CNFV3xUYe0c3D1kscXfVgX1FQhwiosRAHrlEVnJLD8N2vJQksCPjy6MH",
+	"fEKtQ5m0JbSXsXxiNuRDu91Y2S1zqpBvcWwupmzU66A0K4bTvgiv2QL1MkVuVjwp3xJM8BbVztrRIZIW",
+	"J0FYlDsYoZg49bY+nVxnnE8FYUrhFsPCdUehR3CXKy9MnHC5yq181PKCfOWIyhtt2VAbI8/SIE3Lwq7K",
+	"95iVmdflfFRI47Y7AcQ0cSbypUJOLacKygNubAGUX5L17aZdo0eQpa9LdXNWy0k5edsXmWizOBgrGOgK",
+	"5koc2nzEBCA4lc6G0IQaCJC8AmqvePx1Fnpa7FPimvqYu70NzvWs5QCcD1faDG4oL9WdMBq+jNZ9rpXY",
+	"KtyvUeHekBpRC3Vdg8VW67rgWTpBvSNNRxEUuYyvnXOY1ZWnuaPgOB+x2L1CCmMh50kBMyC6O5fKrMf9",
+	"dY+h+aJ7UUA3SLW8WinKybkKRTvzzoqbVSgwEve19aXI2s7vPIUO3cKYogahsSTxOjKfbt4K/a3Q3wr9",
+	"rdC/00KfZBksNki+6xb6YL7fjhNhuEwK7f0A0OwEftmrKCgB71qsHzLER2w1wVYTbDXB0ppgK4CLAhgk",
+	"yC0EdPrSWJ1NFlTGYuErsiNXKOGI6TQB1DjCwAtt75FWAcv2pG10ikERg1FE0tavX7z+gD3yOaNRsT6/",
+	"FND783qS6D/RZDfOiGMhRin8LK0YoGjHLgIEsq5F7t86w4pIZVkiDPy4AtfNFZ02gQ/cB5epZ7523hT+",
+	"93TPTcrn+I75wHPj/7kYzBjVrM7D60F51v5ck+7Sf445SX/aBPeD82ubuF86cQ+Co8+HQ6GAAffrz+RD",
+	"Q+LbsWahUsgTlJ0Jqc6ZgSbYxfg3xMirYhwdFbsHnNIDTuEBp+4BIe+OSX5fMbRGIAQWY2v7bm3fre27",
+	"tX3X0AFvtKVKB16SetcbgqBazNsR2onE4s3ZsMO8ZKbSp254Xip31JRYZm8gIQ+Gc14wXVGztbr8VvpD",
+	"X4+3AnwrwLcCfCvA1xXg3Fe7X6/Y3qTR4LKSG7sNroSane4YGHoEhhYfOiNOCJ0xIy5FxlMS10ZEFT0D",
+	"iWuiwV5aKm2HbIZMQotyco99pzZP+1HA2UqL2FeSTWNusHRfp0lOBuI2N5F7jPmkqFOUGEOVg2cMabC3",
+	"qsAwnk8eX2J0R41UKozJsTMUMqL3enWY38lJm4VJFik53ZuQZaRMzBmFJcjked+6tQdMsqdunqYnwOvx",
+	"Kt+pMVRq9POuX4yfOafKc/ZHRc4J34lK6wEzUnXFNbRovNeY4kD9AHI5yIafPbjc/zUqVMTl8a5dd/xD",
+	"q8cC8b6CDB9W/RXvnRe8arVKlWXrxam+XBPHBZZIoYfjt2qKfBF606ur7ytbLN5pEwi0FoTl4ndvP5yw",
+	"kmKOA9NUqD3E8hADvRWJ1mRxdfTdaLp4a5+hohJ0tt6zcRfbO954TgvW6NYQysHkQEEwFYkNHn0xHLuG",
+	"Vw5z2jrlW6d865RvsWV3OTrwAfzCGwKWjVSib07wf1RAEwHM1dzYAh6irNPa2KzY+PJXcEEBAcFZ7v5F",
+	"wG/nq2lDxIAVeoKSrxp8WnhcVPCfdebOQeTJ8juqz6E2VjWYGyySgxBvnvDjDS4+t0do1TkH2y2dEqFJ",
+	"mFaio7gS1AmeK7jADVekPU8AhPcQByE9nR5Aj9Oq4qB57k9y7Qc8QeYQN046Zh3lISMRYLbZQCbKefvA",
+	"cJrh86U6x2araHDCZKM5gZSOSkRXJiJi4rOTZaG/wIATzORMnI+o0BmzD8BeIrJAnc2lTaWxPiJPvINA",
+	"4QTiUSQQSDFszCdtfIZQNpuwc7dr3Ky5tFKdr6H93Wy3yn+r/LfK37ujEXZBLrqbGKX0YmAM0cPF/qrf",
+	"IuiobpV1SVmDEpnSdxtp7FEi7QKsYdBIGbJ4JD4+GzElxgFl2Gbjvo4QQQhbAemWIZZOEjrIUB8j534O",
+	"FDSzGZep+/wANkrqGvjy8Y1SicQ9q89NX5gjFg/EwKklNwN2KTLZm8SsJ1UC+whMSq4mWD4uVQA+plZk",
+	"buiZGOhL1NiZAA5sN4i3Padkmci4EUlOaxt0tSnUXtNyTNhAZ+IoINozgfy5Rg9A+TY66r3gCejG4hRJ",
+	"c7uPYYViiR6rihi2m92CrhnukhfKZlIs7JoB/Qdw2bXqikyZ2+w+MG8sMIQuT1ORsUQm5X4RF2LSntee",
+	"w4zO/imAECwfyIB/fgWGW62922xGtYFU/t8twF9akblH/c+v/9PpjJrNZrMO/9v6Af7nyQ+f/uL+Yub8",
+	"cf5d/5FzAxibgUifM2mYb+EsnE3A6ix82vISnAv7Dld9zjqEO+etxOMrF+K4/guv/6tZP2zUP3231DRK",
+	"YAe3l7H9xhfvTfJ06THt3lj3kTvVOMPJjmVaZgiUL9tuGXcRvwtRFFCToHyK9gKo/4rQblA7ZCbg42Uq",
+	"7aLKBG//EQtUV4/SpNAqwYt75KeKyl29KGDbUaGvV2a9x3qeSbgbPdVKM3IM73ImQOCN8T0Rxjy01UAm",
+	"rAb7ucwXT308epHveWCicqce5/XDw2QWMuLuiX2dJsbNUznvHdOpeetvbOTFPdZAidCwADPf4K5a7VYI",
+	"zF32HNYAuxA4+9mN2Pe5gLSP84/JAqE17ekMZ4lZ8nKNxlTbMnamRzldV2bdLCmgdrjLEgAnDCtJNop7",
+	"YIFFUtwtCyySk74wPlLvfPJ0chTgGNxZUcLdbtH06+rBgJuSRP+1Fe1+cv8epkCJ2uOpEas0caIykcUW",
+	"TOQU6ku8ukWWhf9nUJk8y7hz52vGTlLP0FqbVVT+K/v2T+U2DLAODfaMG4zD8G4XtmCiPSWqFeW+VaUO",
+	"yHOMpdIr5lkKratspk7nwzLWwQ8QLSvTutA83b1tsHZ8+UzkD1MUdoGPtNGpWsYqdc/d3CR9QWFj4pm5",
+	"vaZsZQDDNRhCENQ1VTbatTdou/axu+1jNEu1Oj9ypz4RPT5KYbHdb74TB8hYwyemwd7TEEIdRkz7oTw1",
+	"6EReJRimK7mWncRzuvG1Z2aencwJqa42iVsn143TR2nqFE33AjWij8gy6kfDBqPUymEKxpfRbAB+Jr6m",
+	"fB4O5px2K4aV86HVxDuFGg1q7V8PolYzah1Eu81orxk9bn6KPLN0uyaVhZ7wA/4ZuKu9L4H/OAjiQCor",
+	"zkVWtQavhNNIAOUCw6DQa6rQO6bQomWaXvbLdcS7JWu9CNTSSpTqGEFEzBcqocpxmf4LK/ZK+BTVlPhs",
+	"T7s4OapLDM0+ncQcZXooHv0yymS3D/WI8yTICkivD6leyinB/kxuS92VksRbC9Ku2IEEkCyzrUwaW5dq",
+	"1qX6QRLzLm69ojdVtHsrnKppA3rWt3rkjtsiunNgNsfUYJoWspEQhc1HBm477/YD6FZn/qeOKhuD+BCp",
+	"2GETXQDdI9MAgrqhZxu+AfEzvrIc/pwDy5w649ChECyP2AiedfsiOXW+B96Z8lCSzllsUm1j90InXBrs",
+	"Z3IalTUdxem9zkDm6P7FP75wfl9hzeJNXJU34rN3V1Kx9VW2vsod9VVKhjKlV79oJNbpaUzrAYqgIIiY",
+	"Lvw01X6wNGq8fM44hwA3rzBr89vIuM1/mNpVn5bcHltfZOuL3Lwvcv2OwzzXwGncqfKO63IYZs5YWdi7",
+	"SRYMgvCYg/pesySZ5rsYK7gRJd0+z584mTWctt7E1pu4XW9isfW+sZfR5alQCc/qPSESs0QOB66D1DSA",
+	"JS4xe6MSJj4PQb9BL2Jo+MvztsN67A3Ck76QWUdR91JhwEJ2FuGFchd53MSs8Q4vvtpqf0aT+QHmsir2",
+	"7qvKwBanslTMw015m4a9Y6fcfVnmjyB+w8KJflb+w+yZzo8EECZVF0kD7ta5MtQveKQSkZFxw/OXQ80L",
+	"H7CHb0c21foiYj9qfZ6KiB0Ph6nYAViTYdwXSj8w4V6sOoO6sWA7xOC3Ix63r9McWQyNs6WfWkdBx8GD",
+	"g/2DHefka6j1daKg3OQYXy5zRqW8dVE3E4nbljyN2EhZmUIpMlRXo3ByPgXIJkO1BaF1KzkimP9FmKJI",
+	"ocxbdPnICIY4s47qc9NHrLi7/UIMLZRCoyEM6ESjBwJgxtKXQEce7RbKvoNvmImO4mM+OWKQ0YZgCcRA",
+	"qH5v0mDH3ivqcsUG/MILXsI4O1EZPh0I1jny8gryU2jhXJQzG6OVN2tu1J82VMuGKNnR7/oAV++x51mD",
+	"/cSThK/U07E435vsGj47G1zv5HQJQkF/6dmkAHSbMstxR8PTMPxOf0i5sacjQy8ipsH5S+cmCsekcPko",
+	"S2vt3DQwjwZiYLo8PW2d/vW35i8Xf2/1m4Pd9PtnTfXbxbs9fZA9MYe2Ndq7PBg/+Xw4af1r7/jgaUN2",
+	"zWZfJqkspeaJWNAOHRgHoKVYxOJRlsYIuaCj46c1hTS/753Pr74DY3nXhTm/+q6/iclL9dFsewpdV7Gu",
+	"0w68bEasbkUUwN9ln2CFVqtj4l4Bcljdg2SEe8bKxvy5sFOKacMYyN0Vx2tK0HkxDZSL94OqtTjfLVfr",
+	"giarZfnwwGvIDdyNlUzF4rcKBK0VguYR7v/Va0NnXjDPIXqhAHjpXulbdEPmFLGlw0x3hTGY3/E2ha9D",
+	"2m/uYx2L0mOmsYLjEiCYzjPAGk5fD0JIU8pcVjhafV85gynRyNc4XggxXN2ax2W7fmv+FsIbVaLqPUpB",
+	"52X5nTpVJrgVYBvbXvdY4rndcyM2kXn0u9UXQi1pEXEvbcNIitEPFoIfEXv94uSnt8/b7z4+ffXyw087",
+	"VCWLAgj438B3CbGOIzCuPNndONPqPJqNeCQsRDnyds77EJJAZDhFQKBcXmnLDKeiPKoVD7EeEJcIaZ8i",
+	"XyBAP4LyCRO7R3gRjzPVCZ/gS+mC1vd0RV49Xio/p8uelB7j+0k/buJtEeO2owCjvutstaNwBUVaHgT0",
+	"Pj6QW6KxC72EyxMxlk+gNEAihPfDyfHJxw/tZ8dvnr149erF87jB4o8vn8dEpOfp6zDEE3948fePL948",
+	"exGzTBpBGwC0SkfNYyCAz+ymBkFwn2c0kfvHBdQs6h41RaMqhbHOEgOMBEOhh0ipIRGW/0HQ9OMXJ/w8",
+	"Zme8ewHzeNmrv9FK1KFSPKayAgvsglCLQEURRYq9h3vN/Z0FpvkSuBisRx0WOG/pPIBfTmgfp2rjhuya",
+	"KcTx+mEHSsEOue0XUckXQl0JTN68RnBemdzCIn73faiQf7HeteKzDRKprHQLUzhAD6Y5O6BKzyCP5krF",
+	"Pp78UP9+KkLyjHf7ov5MK5vpdGGYxF3sr/0zWqqQ/xnOMJTz76EOnT9UH/sJopBkCKXqv/T417FPtm7P",
+	"hkaA6I4yqEb79VPRJDgu7O8ehNXL5vhKeZfh6CyVXTIM0N5fkDn1XoGvGXGOf5Y4zedxJtS5B6udDXGI",
+	"DyJM9qKTgr17OgpSwg12bC7ydAhDLDYiqNyjUKSDtwJcreJcKiWdleAcDBYXANxxR50JIxOBAZyJHiHV",
+	"iydaAhuB6GXoncHfaecldQZ7XmB2JgHoJ/ZoB3SnHUs3h74eQ8oDwEJGZJdgKjk7y4OMgBAW1XTgquHD",
+	"oeCZ6ShQlm41yBXo6sFAWisSquKDZ5O5kBtIliViKECbKueQyVSweKAzEQNGFdQATA1dOPIKQae+cMtP",
+	"o3B6xBSiyw0GLKmxVN10lIj/xF9jWJvUaNblWSaJh6jow4A5Bxkht9TcXET5xDkUBTq3ENNN5HqWzb1z",
+	"rUSEVLf4g1tz3euoiR5l7u5un51NnJ8UhUFA4R/7oNmYkmxIyAPX0uDc5hxlRMLQ09m5wJx/R2FOHxzZ",
+	"TNDr+4RxI1CY984a7G0PdmoWNr3G4nYyBijohXhj/2aKGT4E8gaWCculind8qxMcqt9PQH9MG5uj5fNz",
+	"EP54fnwtJCxkYWO2A/4kpgpM/28KRkYdVUSwxBGLjXDrR5WSzgLGW6saW0UstrJ7IfKn/zYSI5E/2lMT",
+	"nQLfULjK/xyegvar+69MhyrNwvtOnUbH2zsqTmQm3PWTcP8Ya1hPoYYVhzUQp7rXo0dRKaufiReGFJAN",
+	"yUf0O5ydWJF2jHCT6x5KDegm4/bAEbSDyKxCRqZxoG9KBHFbNNwHw00I2dKRSlgqL0TgxXafzr/Wf58H",
+	"tEuNZ7EieVdoTFbYjUhLYqx2fg9cw8EcHg097xXv0yHzRukReESqIPLcUCroPaPgZuB+tJolgIW32tcs",
+	"OzEyG8PxHNtXY1hIn9w4eqWagyKcWaI8z70Qn1GrQrODIHRCCGjAeqTMLqRKCnZZfjTdApRN/WKPOr9X",
+	"55FaALeHWZPcg9f/dfrpu4cR/cfOcvQcMYn2dl5VQbsRtLQR6eUU5rUWwqtVcyCNUZqDhyXTjRUo5E83",
+	"3A7PTuE3KzIhVPBVO+4lvzxOPj6rOU8CWnGHsoVyYgS/VvkL1/zP/iJfeFDwi2mkbs5OUYenl+rO8mGs",
+	"kiWBHX4V7tO9wx+ELaTqrgEndZrqcZFDqmTa0y+zNn1ROJNlT3wPS4Ai/aUo7YhowTKhEpGEkiconAJm",
+	"C6GoO0RFZnRKF8/TEn5sC0IwOax9jDSHhQGVq7+/eJ3InUJn4vIvA8z0W2MrSO4kNjM/Z9PRgSoZUjy7",
+	"8yGZbveIovPknGiP9yNfR4wDu0uAK0Iw++F+8xDt+bqz53caHfWjvBTMjrU/zAgj5AQdB7cdXS9EYhY4",
+	"lPH1ETvTtt9RZJUklLMMSEaiyaMWNQo9KmnQ6zYQcuAh0l4h0WgNF2MR8cIvC0Ps9jNp7ICbcrG9W8rT",
+	"hNsgDlu79d2DGgE8pv/wOBeIz8LzVrFRcCWuG6C4xssrs7PHCeySmPd6cNpOy3xLaZkesriJcmKntYle",
+	"o/sM1duC7u5K43cnw4sRh1wKLqkrSlKxbHEGyB36VrMa5Dn8XrI915K7+Py15W5vbsZqf96Y7wv0DJds",
+	"8/TLlr8YjtPboVClaPI5l2q9gxQtAcsAloy552ahB3YubH5mNgzJVNsbK6BTpwt0wf442d0r+GmlAorc",
+	"IKkq3XV375fuHg2T5Yayun0zNxVNn+ab5oK/NhFz74Gt4Siu5aKthjLFdwUEa6K78+NDxxgEQHhUH0va",
+	"IGepbMa76JkZSEuSu2IK+dpMj43IoMws1TzJ019wiUiNgPKyRpVweq4BA7MMiqRvB+lcBElrJQCJm+za",
+	"2v1e7ewrcAhuoaSywm0A57YnujtybpMntPFb+MPEWDFYgD0gmNuCAKUvOzybQAbbRx4BYIisCyzf4Uzx",
+	"LNNjTNdKYzvK6nNgzW+Hem7kuhw42w84nfLEsLwUFXmvqfzkvJgm8QktCmk+9UiGkLwbpSnODJmsuJoA",
+	"So6QcStRECk9l1kG/medpNOSjEMnoVR2ivzmznIoQUIxKfAWd7liD2ObjUS8w7C21c3jYQzJnXgn5y4u",
+	"TQphepV5NHOK56g0DRrYmdap4OruRZfxICwTXKbF3caW7yK7RxLknRf6XgLOSv2yCJ0fWj5OoLjFU/v5",
+	"Q1fiWQf4FDUAj8MJgkJaOIdXCfBFIdznnpXkC0ZwQYbP+Tj+OjpjGCF8425Y3nkp3nozxeMrzGCtsV8V",
+	"072qsNo3m/dFhNsI7jaCe2dl8HGSBEm5ogwuhGxJiC8dseUebGl9egQxqyPjTl9g/cDiITUp1opEHdUN",
+	"dSuAyPQJu6jQfYrgOJQn7HNTLyVndo46yghbEvxWo+CH/KHgCEo4CWU0ecc23UMZkNO8GKBoLbJkOuML",
+	"s4ShD6NvEtNRx8UOGNRxIzgVfEI4ukTAyNwpPApwVfc0Qx0ypQkARZ5qJUp/nLafg0+tsGRzDd2Ga7qu",
+	"bvt2o+S3ySrxEzelLnfb4HqQdLincvc9FA0U12stCbhsrD2UEZLlsE6IAONaeAI3jLl/Cfsql6ffdlj7",
+	"umTCfY9qr2WYrBfUxid70gRQVrOYJcKFO/06EIMzd7zLcT/28K8f3r5hA5GdCwZP2aGO1LkwoKZbEOWq",
+	"quovmCVttEliZqweTgGiuO0o58W2qXy4ANnPu2JN2wrMjLpdYElkRUXhTAi3bBPvIRvLJ+uZCZgpuxYz",
+	"YRnfF1a6Div9XZWUg4oMiDrl0WcqpCktZy0qoMFDQA0B13+uKvre4SSW8YqvO2BWJXWfFbvIVvJIbGXx",
+	"bYMYtr7r5ugjKou8Vvf1kQeVLgF4DwZdIFgg5Lu5YeD7iRyIt1AbtMW9335mglZ/mdREwANvPdlvBi3P",
+	"Z+XCraAyygZsZWLkjcboG4yr0NxBTOHuy6bRLNqe/SgvRUdtjLYPsbu8frkSbx+VAffuT3Ng1xEzGqRw",
+	"RwUyYiAP1peCSdsu0gLYKWx2UTJCN3xPGSRNoOyBUN7DnJK+FTWbzR3fPZdK/cu5Jmecj7mv2a2W9osy",
+	"SnMF/m2mlGAmSpOozEPIiuV/KVjR1T0zWk9QhXzXbLWbTYhicHhXTaapEsZc0UujtVe61529sRAX5eH8",
+	"7DdcyaSfLV1oPqk3K0sX3B8OiwO75MXEy0o64svULpRevq1d2NIMb/Nl16XhnQa9Bg2/yPl49Luv/z9d",
+	"MqUmkUWtSJif66BS7dw8XobFugjHsLYu+nZTQLRk20KJazqFJ0j2HdzuM969WO8ELpu7Ca8iK5aSGOuV",
+	"TeQnaMMUjjeZ1iyaWKbHWevxbAmFdoIIWbxXsd52b7acwq/qnLRT7op/y8HOa5NE9zvzVDzyt+y8V0Ki",
+	"/VgeGCaTykaLUyyfufVwJdfn4saLMyYKsWrVgVVrOf7fmVgpbCNDDdPctpJaFfiTuJrkl2G2jMwaDK0y",
+	"GgODMcBjZvCd/hlriuif8Q0/wSQ3ltPeS8194zBr2Bxnqe5e4H8K5UbQ+h6dY5Cl7t/74PB+imolT3Wv",
+	"3mrCjgkPqLjiAO67si99+CRzRrNbHk2TRuemlfBJrd1yY6Brn0yNfO+Kaxc9d8+NXICPKi/FaanZf6ve",
+	"bNX+/LSCgih90zlaorSztnmxbbR3WYzCA1PeO18g5DuqkMPvxTDlXSdr07Rsu04PuMGOc6FLJOcAGpTW",
+	"dFRcPoUxNpnDx/FJkXsQeMO0Eg8MxGK55w3FAGpH9UZ2lAnPlEik6KlWog1lgPCMYSYMwCjDeDzZoH86",
+	"oET5pKMKb8aIbGEOlcoCOvA32LHKVQ80p+4oiHfhxKFzu5uaDXjQo4AYQ/kYFePmgTrevczdTWTkT+FS",
+	"gIekustTbCeNvK4/A40rkRe4q8yFHDJO7InYeV2oJMJlG2gAluZQj3M+xK7q5gh77DFpWZ8Ph0IFnlmO",
+	"Y2XZSOVVlUSdy3S3O8oyobrCtwvDN1tdoCnFPwiVNBjNBaLmAyEsUl92lPunTJQ877ufiHLW2EzYbr89",
+	"3T5+wCfMDDnshUFV1B/5daj+ib11o4PQhfuYZ0KoEJWPptIUHaVHFvh73ejxY3uwC2Uw6IJ6yYSJdxrs",
+	"jZ42S5TuqFxJt4vfeq6psUFkJcNjOmV13DR2Zmuq3B1T5fZwRIvMpA+CQo1TghUwERNq4rDFFG0xRXfR",
+	"pvsg7HWZdIUYf68vs0cFvOVct/kH4BkutWPx6TaCDBW6dBnL7cg0WOzEKFSqAZ26pDY0JiqgTYeZ6MnP",
+	"wrD4XMQRi8+R1Zu7/5/CLyn8Is6IHFv8FkfIww5GUCl5/8AwJ547Co2UgCI6l5BkR+uDuKDGUiV6jJ1Z",
+	"YLzCtFnsZE0ySkXiqbi1M0oG8O9MsBiVqxtQty+6FyI5lViL5/9dlwq4xKU6hd4FwpjwKKfLbHhUb5T2",
+	"ZIqU1bHSp6avx/gopeG/3Ut8RVGMpP1xKnr2lOy90zMh1fmpEULRI/PLZ5X9LB96lb5HxoEf+jI7Lpcf",
+	"XInnepmYaubpEl6rNQechbGg5XSAG9nL53AGP9fd7q1TOTm2j5kNUv2cN2+mrvjxO+Qsf9SKGZUkFYoo",
+	"gf+eslLYAKE8iXDznMkQIfpKE3ovegLs3Yp5Zf5vc+YGwxSqMDvgrnBXiGzNKZaeMG+ehYtuZbIvJJSj",
+	"0Xm3Yw1SoPAxb2/unFCdt/GFZ+Um4yQ0j6rkWXE2v9bORZ7nqEW11IZ/PnYaQnwepjq5ksMBLOHiVImR",
+	"vERHsd8s0bg/FL/9cS7+OLd/pOKP1P5h+B/ibOe/fm3WDz/9vv/nwzr+127xv078f7XDT/l/dToN/O9W",
+	"dPjnzn/t/NfDX/749bv6p5l7dtwfd/6rgjU+cuN9iWPfzznNs4xPZj8JTHr2a3g94TbSDz+9fL+EzCOi",
+	"9DlcH/C8ZTk+HpfXeJjpoTYi+WMoVCLV+R/4qj94lslLkfwR1MsfQSv8gYrlD6Gsc1TrUtVFlunsj1x3",
+	"/eHLQnceRjf+ip3fm9Hhn5Ufa55wX+BqurP2Dg7Uslc/0yO1amOGJR77g84G3K4wZGtX7unpVui71Vyo",
+	"KcX+dKSStJLn7TgghYt2w/KgBxJ6I7OCFzRzz94a9+yvcc/j1e9Zxs+YuedwuXtecQv7dzkvY+otB8uu",
+	"Gr1llvik+MFBxzpRV3Ax4J+z7sWMfVntYTz6DydEoIFwJRL4qdYXhPCL3739cMIelRGA7m605UJTpmyU",
+	"OttdA7wdrIEI/1HQ5c4kByXqvQjlzG5QnLFJtY19NDXn7cHQrhwIcwRthi5lV5xgYx/oNMVVR02X1jfY",
+	"62L13ft9CA+6B71+8fpDHo2FJl/OZB9yY0TC9KXIIor7dlQ80InsSZG9+GyFMkD3AaOWA3f6pX3vZhz7",
+	"/ktjPUoTH80e+4YumTCWDQRXBoMiZzqZdNQAgtoGWkzG74IUivN8aOFbgYHFh0Nbz4TRo6wr4px8PMM9",
+	"5+7JRPEH+Hd4HHwhVHTotqmOeutdjrcj62xzNu5rI1icCMtlahpd7bRNHHpYmXQU6MSGmT5LKUI737+Z",
+	"H9B0+2dKCm4MXr5xlbBMzLSkDYqB0z5Pez/pUVYOnkLwsAiCabb3SvDnIc+s7Mohd6/69Xcyetu/F+zV",
+	"ojf0Z+TNGWcfu30M8mjefWUzu/pm1Iaw707QDih/NB/yLM+iDOIOj/W2zCrAHfcdnDyiyA8ItPXDl7NP",
+	"2xB7vbn+r9L8TynDsZBqqNgPaPWYqhvJrYGu77s10jxc/Z7WGvNZJiz7bVhK7pRMpRDXtZWuCMc++o+e",
+	"VMmCoKwlGBbZHOUsoNJjMB3O5aVvJwlKuKTmpSIN3VGxl5NxRI2oMd+tWQyGWxxCECj5G+ylNUWCUmdx",
+	"BCNkgv/s6ayjnJWFlUbeEMOarg2CwCqBGLCXSB1VigKzh3GuGdzd9C//n0hy6cvECiAvluqxyKjzIdSi",
+	"dxQ06wzMLIqNhkORgZXZ2scu6KnbJUeMWwYtzw934ecKOwUD/DKV9go6FffdV43CUnFxZVQiBwlIyI+n",
+	"dyHkN49zdQrrvB7Dqp2sRa66WnPxZaPUx2qGpasNAIcUxhCxs1GvJ9y3zbQeoEfhqVsBa7FcpJ28GBzN",
+	"nNk/vmryD0eZag/EwLQLw4XHdTp/+AhfK2o9/nODxXgt1cgKE+FnBt7LLk/EEdtremJMpDSh8C6Qlhl3",
+	"2IqLsNecE9AcZbPUuj20zds1qezebg2ChXIwGtTare9xPehfB2FWUllxjtqnPC01ch7gFcFcaPb8RYK5",
+	"aDF/s9HcbfDwtoOHaE3wdBs5/BYih2CFghnsrch5JHbz7OJp22iOWezpPCut4veCJ2bKNodGDYigROAl",
+	"Nk0eCj1MRZspgclFBTQESkOXdqMVNPcbZrqKdXm5fLr7w6bhJvxOGAihQox7I0Tmwd2vKbiwjRDca6lz",
+	"fC0O+JSgoZjmAq/bN753LhYgkp2JFRHUu9zIQ3y2hvpxnPnuGCB+QA4BboqrSUd1uRENFstEKAvhf4i8",
+	"cTYQiezy1BOkoX0JyYvYQB+SPyCs6+RPSUL5IS6D9qFJ32Wkz/HSCwVpTfoz9f/xlCwiNYKd80tRnlBw",
+	"ewaZ+gNLQFvfz+seH77fPBdrb/fWHUzIAM20ZkG4fVbcwNik5UzbfnkFXo+MFes0X7lBbzr8vtRswyRX",
+	"mFiPD2Q6+eqnlkud8tyOlZozMXCgv7Z5JXwSsYFWtu+24URw3Isys/0rveWMq3Mx5Sy3Dr9v1pu79ebe",
+	"kr4xvGYptFNrd1P/+AYxSnnMTNQHXKY+a1PeGFypxgA2/v+iHxs6O5+zV4R7ztzeSgf7pb2yd9Ve2W1e",
+	"lyyDw5zIc2lDPmrY10qQVC/Pttl68mReTNPdNG9u++VjsF+e2nfN+iF7uPOoUf/0F/iwpV+2qKbb9SnI",
+	"gFkqKEG2zjYm8Q3EJPzHXsE5KNnNs47BUtGHPD/2Vnl8C5mlY26QhjthUlnNuMJGGxKhQdR50HkPqVQX",
+	"hlnNpO2ohzHV4iX1s0m8MxuQWGzu+2DEu4BR/8YDEX4h5rbMxG+4DUBsRcycAESOONxcvBTTq1cHH+b0",
+	"DF2nb0chBFB4/12OA8x4SBz7jfoOaTNe0k88SXhyR1zbn/vQ7nWWG9eT4i7Zm3OJxpxbe/UmVU/htC2X",
+	"SSuczq3l+i1YrsUvvoJ+me43U6lgljNi55EJLqFXgq1ZBg196wZncTXmWZ2Fa7am51ZGzDc9i/Ut1yAf",
+	"PlDt+wLj05fImwZ7AeX+BQo8rURE3q5MPG7ckxZsaJ/64d3xanQjwgoiuPSrLkD+diCYW8P6fhjWXkws",
+	"Y1TnomxrUN9/gzp87etUlssY0lDD6GU+BCSuwbAO2vqbN6rDSswxqP3Sb43prXyYa0z7TXItsiHVdsOi",
+	"rahMr4XyAhlvfnxxwh4VkbIx1JW3qcQKysrHOnMP0iMb2DV90PgB80Rg1L1Kq3TCepkQ2LXe3d7TI5UA",
+	"FalMAgep7PbDOIDPy93cc4a/HrNUq/OoSHidAQftOZcKK6O2lV9LVn4VHB73ORc5Ox9ypbZ62VdQYnML",
+	"hnIls/U1tuVe23KvbbnXXSXvehvUXK4mxaXISNmVDpS7bHnOLqHcXvkV7/q0hX3dqu2f6qUwX/mH37r6",
+	"34CrD587L0dbsijkiuozt8+Wy5m5TYZGPWdoy0FkHKRMm8VuZDEb9yWGf521bKxM09z8j1h8NjKTGCx3",
+	"IMlVTKt1zckQLnA+yTqhAnfj/QgTuBWYFyJItd0Khnvv46faXpM8GAjLE275cn2mOHvGh/SkD5ZbAWY/",
+	"sYiy9/vs4X6j2WjttD1zGwTnwKVzAgRbP3RUONng98YwksACx6FnhzYi2NHu+GS8a6lvBAOYqZnTVwrM",
+	"Bz9IKcxasuIrPv0VH2CeMKi4dAPZ8K2fP9EdZdJOsK9GsRs28RTCEUCXD7RhopeAUI7OUtnF49gXPLX9",
+	"fy08iLvNpjv6qVbn1BKCDTPdde6ley12b6EuPEfUP8jyM25EQGabCwGOwszh+QnGULvB3hf0hiobN5WX",
+	"Yu1utLfROGvlZglXbJuX5S/HU8y1+v3yAco8F+0YnSZmPgPp34QYGt/E1fnnoTh0jHzr/EyPgBLL2Wu+",
+	"8zgI7lGKIUnuk8btjnJP2Gu6yx83m8yIrlaJAdMPeiS5vejMPXgTtE8IdagN9hRfALFgpGDuKGkNi8GH",
+	"jCEc7GZzSv8us276YC22AFIJRE5wa8P1EN40fT1WGAPuiwzaV7knogVLGx9oPRX0K1Iahmc1ExAiXZuH",
+	"E7vB/qTTZGP6zY3aCtmxpgBUiR+z3IHWB5FOB/7SvSbsUfcta+3WbvOK7rJlSsoV6Cfd4lx3n/4lpr52",
+	"n97qVaru3ts8RLrRXyDuMpSZMJUv3C2/kN5EEHp4MbX71XpQ+Oe8j9E8zFv9YhymXfvbk7/+fe+Xp7uv",
+	"9//345ODf/z95xfvT375uLu3f0CBqPDctb5dUiW0fxLpMhSb7iSu3a/oNog1v2yrozl7nSiCVzQS3+Fd",
+	"VV/Ll1bVlbZ1cOTjiMW4+cu/TYfJC38FGgK3TQu/NTZQwsj5eVtL8PNcQm7uHZ2+UCGt6TVHLxOCIt/Q",
+	"SieVXRt3FGTyeGpFpriVl8KAivgSnaJubQuBNQQPr/e4hI4+wEvhBFVdqvqQG0v74c70pHJCjgylgg1W",
+	"oqxcnvsUrLIQYktEKqyYNc5e+OQ5GCncMq26Ym0jBN+ynhFSampY0sP7lcN2rsN96CDnVuu2+8fd265u",
+	"P0KpL+uLFNnT2BnvXmx2lqKl4lElGx8D0OBHrklz5nxgPEUbNiT/1m3SDczNeeGsjYzIP7ci61tpF97H",
+	"A7yO6FmvSbj7LNAi3Kn/gVgulD7uawqSw5Jhbz8EuTmrkpjHAVKXpiKDvs6Jho7fmJTrKOjLyAcQ9oNu",
+	"34CTgzuxlQrA1yDoOSsPjUh780TgM3jl5kJwyDNLReBVAQkUJxfADF+7EBNnu4QhwrebzVxE02hFZ7Zo",
+	"7FYc3geRtrN/iq7FB7dbq4QraPZzpBB+jjtgAm1lQzlMrxkfsJdFwdDtClMlEtzRQFteD4XiQ9nwm3vx",
+	"sZ5KWBn21w9v30SAiRtQRyXs04+hTZ0lWBw5ewbpGcfmrwZQXzcWkvdveq67o6vSSX5WX3WM/tZ25BWx",
+	"/RO3BxJaTb8HVg3u+6034YN0ja0XsbOJxbA//AeHUP2YG+bMayvUlZtute3mhzgPler+bwZNtt1j17fH",
+	"Vt1bnrll7r56JY1diRrWyTPECOV2UUcpnmV6jKSV0lhm9TnUJrZzXik2GBlLpLI8Tcm2yQRCZRvsB/dt",
+	"M/coxECpJJCfmKhElYfo4jJZIGaxkK+KKhTGIhMdhbxVbi70QDPKLuWlVOd09Tq0VG6Oy/LP/ozAqky4",
+	"jSi1gpyWQSItN6cz/TliFmJDzqoJfQKh1W/brbLNiwbwW4Bmid1/xxSq1FkO+Ecg/RHjyEOJTccfxkAv",
+	"2dqFooKOipt7jdZuw/0YH7F471Fr9xH8w3nXZ9r22R57LrqgyGC5W7vstfvsO0eBmrSj5tMZ4lUztJ/l",
+	"j0aDh/zg/4qPsL16JSUuVD8kEQGqZZY/ucF+BKi133Ed9TB+KrJzVpjgTjR/G+LABviVczyte0TE/srn",
+	"sZH+thZTbqfzYRYqPAv8fTrLuVzkAvL8y2hTzN0BbiW4YoNRDJvfsGOlGHLHYn/Hf/9f8DeOleJHLH7N",
+	"s99G4l/+4tc8+/f/4eyv2vz7/2E/8qz77//DO+r1v///cNVOgz3jRkSMd7vEVTfUxmZ62HentT8Z9oXy",
+	"VQDWyS8Irg9gJY46Kv73/40jFo+oRGYkYkIDobWEx99o/6PMWCov3C7+9//r7tPw/wRwypU+m/u4a9Ai",
+	"7TY3/2jzaEyPWBdWyoyyTI8gJc7MkHcRIsWGIzXp6kSUl+imuE+nd+femhNdQGYaMW6do+o0QR8SKlQJ",
+	"gQuEF3UUmipOvUnna0F0vK/BWCb/+CzTPGmzuNl60mIHBwes2drdixFbFn+3f8jod/wZZDx0DAPg2PTm",
+	"cBetQ6q6t3sFX2yn891/PfyVPdxpPPKsqju/70Wtgz/Dj/+x7KqCpPb8wVMFM4ff79ebu/Xdw9oVZMCn",
+	"M2zAoW6E/lKy18p7vrnSJq8U00fFne2FQHlj5+ySHQUdtnEbuV0wzrQ6L/Rlnfl+yGI+7xsOsrn00Hvl",
+	"qX5frpdq1g9ZvbI6qqJEBhKDBcL7NpGHkJ6q4Mfg/cuFvOunyPa+VsHXksd2euT0yrg9czDLw39y8LjR",
+	"2t3bbxw8fvJ94/DJ2hzy601iQUTulRzIlepHPt2gf00mobOpq9yet9DueV1G32146asIL5UoegvuWHAH",
+	"FtJnRnNQfO/FuTTQkTI3Vp0c5WXXXzBjdSYS776AS4YmR0flhnVfKPSsIrR4zwRAG9qkcd2suXsK7zl7",
+	"0GZyMJDqPOqoj0qCPaKc5kilwYLWh29+eLZD1dJGsJ5OnSEDQerYWZD/60VumHj9zJUq2itlE6/Bjlky",
+	"wpNWasYN09xvHnZUDKZM3fILoQJoPDQkN3xCotdDkGBmRyyXRFAy11EjJX8biVI0bswn7OF+87AoEOlF",
+	"yFN8MuOseMATAA8z4sXARythjJuP/2olUCM5bQ+NEOSzARQeauL9zoiP3OiopRNZ9XDYM+rcLlU3HSUi",
+	"2UEkSphHwcPTWckEgzTCWb7ebCgy49xb98Nus9VRKbj+zvkBVOZQGyPPUnEavoqJsdCcxVqdzv65TZ8s",
+	"7iilbV963Y27GLiioT99m8FC+wfUwwO88xqG6EYEVmHc5SqRCY3hGe5VcgoEzd+nU7BiHwE72Ik7ZrLn",
+	"a+E9VTXOvsHe9pgda38zHaqYJoJxAz+D6aXrKMJ/w28DPQht+88FLqRb1yvCCYugpeuSXF8rupSrueA7",
+	"f5nXcwjCO1aqtnzKpXTrzYBEV5jBB34pkrUmAHdWKfn3Yf8vgZZUYuzF+BYzeV2mx0oww+LGAXVzwgFj",
+	"W8xjCus86nbt2MsSEvNlaZdH5qfamLAPGC89m/i/WJ2HI/Hzg4M8crqM3lHogYKsH11nGD8qGB50xCG/",
+	"Wmu2/nr4y7OD/27+71rkC77b+83DqGalBTP+RVmZ8dQZI5PCBHLz2y+SeVRQwKvkVa9CFRZ1ejtM1y9p",
+	"H+pcZtewo2YV9RV359e6Oys0T5sE/9WKrRg2HPd1R1Xr1PJGOCppL5Zr2S8FGL2X+A9S0eH7rGiJF1Cc",
+	"/reFQM7n8LvBWL7OCIw25oYpYGWAkMW0FcjVpNTwr6O67ixDtAvIi7xlF7ldBAkA0g2BH6gvncE/8VRF",
+	"zvY9Ex2Fw/TWVZ+begnlvJYdgs9c2w5ZCWCKy3lPIKa0ZJtDtppLHMGfuClBnbbo1CAYcFMVxbbPiVR3",
+	"9V1BViyDUtUqtGB5YDbIL54Lmx/CDaFZK5jDa1nC19+KJsdx7jW/n13xk35FY6Kjxca2+zggss+1MEwr",
+	"gEzI6QHe9wqkW5Jj9x16up7ZsR7qlJ4MwFOImXf7s6fiWZ+rc6Io9PizMsSCPfzrh7dv8LwweMrOTHwR",
+	"U/CYDKAzFpJ0So8bLFajNI1ZNxU8Mwyt+ThiMYSeYqazjorzVFSM0UmMlqlZyIakMeqer9QKEbGi4V4M",
+	"SeUGdY5aGff1nHAX1c13FE3G8AlNxI2rEGLLhYLEFG3hBWuZUqNhwq/LlFomlgOftQ6ftdK5HehLkUAq",
+	"o0AvosR4Om+LxBv+S6kJG+hM1KLcHcb8MkF6MW/arn2332L7+5ShZYeHK3mLuEbvcMLLRISuPWMzN5qD",
+	"p4qC7FUH4puuUrhmq/fWKhuLMQioaVwytiBtI5z9OtodcbsQxSnYI401rPJtYGBj7Yzn9drDAo9Exo2g",
+	"Qof1NXdl2u8EmIWBRwOTKKARrUhTE0pHChFH58yQQevlEUQStRG09ToKsIXSQg6JnWudtAk3hmKd0JRR",
+	"IXsUFbNmqAVgRExpgKSAXSCzkhsVMSu7F8Ii2mPMpQXop1A2k8KgyCxez4zlExxTmQDZWG6lsbKL1Hee",
+	"vOSBabDAucNHibTMZk4rQd1tgB3R0mBkpKMCkTOprhxJCjc/MKzb51LBYAxaOg32lHcvRkPDBjwR7Ez0",
+	"dCaoxNC9q6MKX2ekrEzd8yZgWVEU5goTAbZOpYkAf/k6kj7mAo2DoOUzwc20K4d0QuQ2MakAYA7gTsWw",
+	"OnC3vttsrKH7X8Dx+jK6v0pDwHi2Wv9+af0+N3U9FKocJ22XpIjT8iWZBcI4lYJx9yWdseBO/UglImNj",
+	"PjlilI4eIFgevJZpAwHOeVmOKxbjn0+drI63qYFrswDg6FYaAMdOhVyl/QVJoVnt/9kt35LEib60AarU",
+	"Aajj3NC86y7pv7AXHv74/N17xjMru6kwrHWA6JndZsR+evnu+JjtH7BnP7xnrcf7jYPd/Z32VbqfBdVf",
+	"2sXBtZeZTydEzAinp4MWj2ZUeISaNqIyVY2KVWdOgyowNACE3gO72IlKmSCV2HR+hMbGzYUJ08/LMLQS",
+	"V6lPWPtq/Ql/2ihQupqWwm1QpS+CfbBNZ3wbYUDcC0WzvXjKV5I6tKs2iQrOiiw4cjfjsLwOrVBCWC4k",
+	"OwoZTEm9FaXCyHvGleFdC8dbWtNRlb5EkDleOk0LJapEyyF+PZ2menzUUdO1RRjYcpcXUHIAQXQuPtOX",
+	"ToX3BWASZZiAswAUiqSn1EYPBVmfD4dCsVkMGPIgInbPWQOjIfASeluhWJd/MrVoMmEpkHDDDb7vjVuw",
+	"NghbwNSBKsEgrYeZ7DW/jzqKGBuDRKarPYByJlRxhZSFKyqFLPxlfq3bil5KtHzkc/Glx9BTcmMyxTLY",
+	"x38dwNXsru7KvIaDd8uuDLz0vTCjtFI9vcaQFHrTTiEnboNvnZg76MRgmD8Q06ExaMea9fmlqHBdnJRL",
+	"+TCCtAnYhx1VYkiKj9hAX4K0QmQKSGvdwzqqIZdZVcyTrqGXd1TBysPwSfBothHQ2zVM4KwzXsTWO5cA",
+	"VNx6QdEBSbRqG6M+zMSlFOO53tGHvh6bks+CBAXEWxMVaWxQl0c5L44MJBpjPonQM+pSppNA52tpNRo0",
+	"CusFBdzFCBgWHPhoP02hqwdixvApFVHtzuv0VFA20/piWb3jbLUbrWqCRXpHX3ke0WagIdqqlruqWhYI",
+	"eTYr4+87kRC3MGFnVxcFKu71Euv/CnJ0Yz8v5eoKLvh3mR5qAzBVJcY5JTymcy6lkbbcnTCPVlHnxARQ",
+	"HM7EkO6EReQSQVu4EfbQtHoEPT48eW6bqhl4JoxFtw9vgEwKZHvgzQ8M02MVGst1dZoKfj4K22y6i2KW",
+	"FwjRYKFcDVEq/MwI1RWRc7isZnFfZ/JfWp0mfGJiqmuT1rf8z0InY+82SdNRbh/AfgnIB7fTh7CGPMWW",
+	"a1IVasofGKeJQOe8yYueKCDWLo60ok8SFIF1FEFdqD0i6lK3inXd6wFXBYwEWOsvgNmf+ge475pQD9aQ",
+	"huootyHARXTSASDI1NZzt9nED26o1s1qXR9wNanjr1TqVtadbnctrlRKgRjjC2as3Ecuo1l+BtAS/B7N",
+	"Y8WHGD0WyRcJLZ26KmyeWvtJVEt5xZW7ICIGOlNOsk+BafzPc99ezeHZ2i2x7V/Buvn9urT87nNdd8XV",
+	"8m+uUjbud7VUiZTbkNviqDVNkeew/+6cJTItp9qQyXeKShWE2hHsDepHavrOwctAOja2vuT1WEDulDIO",
+	"rDXOAILN9MB4xVs0f8AmqbB9cm1CDqT74equhFO0z+4OZFUkVYaITkRfqJKz6OwU8sYofgHMqaDK52m6",
+	"KyH4qOVuLq00RziebCr27ocblXK1TUAtxKHjHl3uIK4JP0+5KnsfaLK6jT9ZI8XkHzc3v6QvybWgE291",
+	"hQUcoVE+28cqE96RoXhRJpzANigjzkSX5/KhwY7JJbJegJApz4xUXREsEHR+eSI6ShqWip5lPMW+/XSD",
+	"N9xDlUm41T0V0Ne+xQj+A3gLoo4yFJxz/sKZYAaAVu5vILJiN8y4TaM8Iw/uCCcTqgHpkUqP3TuIziAp",
+	"8CuAIHT6tsFinqanOjul8FncrsjQHSF/iPsVXzz1pqijlPuj9J6Fmyh0iSEnpEjtgOu/hq8BG+xaXI2v",
+	"Lu3E07SUdhpAX/Ra+dPAiZ9OUBVi96cycavRinY/Rf4Jbrus6hocw0G+bfTdHOV37L3Yk7B1tnrw7sUS",
+	"p+VBGyRfMQjV9RFjlCjMaMi7O0l75EQYwH6wYGfcn2zx9F8GT8+zbEJmBtMju5bNT2wS8y1+YEUDCgzk",
+	"UAfVgXuFbgbS3JBeOX73ktJG0rKB4MQ0ip0UNEs0NbzE4s4K6l586MlkKMyNGvj5e4gTLqpZ8dk+6ttr",
+	"49HGpRupVBjD4mMiQBpmouecKLeeU+Lzv+HLXi0+4Zq1xee3wsz9YmaHrkzP7YlWfjfp6Hy+T5x/6HBG",
+	"qF8/PeGBYbEbQEx4IquP3NkQn4cpl8oEG3nqnFRSwxd27TKpUaCC9dnP2QGVySSpAyGhEjyV5JBDK2LK",
+	"irqlWDsbSoP/4J5xs2nR4jJtD/a9OthA1LnBsf5tJEZiAeU+ps6wfgoOTgivJXziHD1fkRv8qKE2EtNi",
+	"PcJ8AyfRmEvbYG+IGR940RlXYoz+ccInETuDZkEaWGrA/aXE3EAmSp73LRVDIdKio2D4lGHqIjEz1JEp",
+	"0WZWJ3zywISh4/tojNpUILnhaVfG2f4Oy7WQRt/NGB5WEimtOdCKkHnZCFdRSYAcCtcSPjlynyoRPT5K",
+	"LS5OWeCVkkyVA51mbF7QsEiohGfPMZUzM7q3Kp2ETwOfU2J53WiKk9htGsxVVY2JCMSWHdUJvPAD3nTn",
+	"SHtx9y2g66U1vR/o/uvKCt332GqQyL+RgPJKALfMrA7IRV1BDzxyIrSuxGc7H7TxjFO1L4joPjcAexcJ",
+	"S7U6F8aGqhnfIB+jk9Ni3GrdYD9DV+OxZkOhh6lTZM6AAEnAbUdpgEzA3z19Bs+o2VkyT3pfgQfgafrG",
+	"ze2LogGAhGJOL/wVgmFuIijM3Ae57YgYvrmShQI/DoTEUBJty1Hveo4bDlZdDIZ2AsExgPu4U2+mDvs2",
+	"m31tsSwozRTMyeIKLPTVUr0Q0ALm1H8tTGDvNpt5i/mEW37GjfBpnsxZ5wILON03xy2Tc4yLjgKRfSky",
+	"NwymhEhMhBi0sTSCHTT3WDzKJxtj+sn9PO7LVISsT5e4y01/ZKFaPwEIXuguylLNE3bGU666IgN+bcPG",
+	"OrtgIjUCCqTm2O3voUJJmBuNoeUvqSRb5snkq+4gd2vbfI4r+4wrnzyFjQBtxVb1ZzOtB4tayME1zhmS",
+	"FVZEuZPr3JZq7+E9CxxB8HHwbdQ1V7GHsVPO8Q5VsSht2cO4x1Pjfgvwy5ILhK5gZScTc8q7Vl6W3TKK",
+	"2ZxpnQrIXN0xN8et7TKNSWBlt11J7phuc18WP13hbMNxQrw2ZDpmD/lUh+W5rUmOkwR4j7Ue+D4cpMcI",
+	"2Mwtc45FCFeGMwSwTjiJDfaGD4TpKCTQgJYcnp01E+c8S5jV2F0EWAmxsdxVsmQRStnN/+vyS0jCuIGx",
+	"lTpVuztusmfC9EBxAZNTaB2229x9XG+16rt7AYPcwFD2L7WoRuDmXGqSaC3PNSJCxCUeueKyVIIIkmTb",
+	"f+HL9l9YcBcfCOy0sHVurkUBHCcJCeg1FUDRv3G3rUKHr4G3YIYM/wjdlQBtSwRICLchCd7jbnQn0+2E",
+	"jtI9PJWx+/1UJgY6JRUATziNI8YRDhDMP3c/G6a8C8U6SuN7O8o/v/jitfQJrsF6+uTbJcV367VlxP9a",
+	"GPHhMCygw19DYCxLi+9ev5ZjeC4sHbwNifDvmY3jBei3Hf29Hhlz3zNZG9gF69UMuDfcAF99gz33qhyL",
+	"st3EOspYPTRgzJ95yiapmLTeLT0KZBLkrgLeYT1TAI/4NZgC10Hq3k21mSJuLcgocLtXlDRfhIV9nojb",
+	"sq9/HebVlLe2BWF/IVLz63HvjM0EH8zn64EEkCfZKVZbdvVgIC2QJZxNgGAbsglZuWMZcnjDH+pGKAvs",
+	"2coa9vDnn45Pfv6R/XTy+lXEjIBKI3bY2N1psxiuadNr44jFMmnH+FT46YFhXYiSRyxOuOXtmPGOinFp",
+	"4mDX5jRD1OFDZgbKDpA83b+mL9JUx8Tmg6+SJpABCqdR3Bohus002EtL/+np/4RK/Kx7wnm6SDfBWaqN",
+	"ZV2tFE0vtKtNubHQxdCN3LD4FTe2/sINp/7yeUx5wNCFxLNXRJ7lCGvO9Mg22DFLpS8yw1F1VE6ooZX7",
+	"Tp5RnrUO3EpryOn1hQqPE6kR0Eu57fxleGBPZ2w/XN5RCKwPtWyFSaFLnVMa0jaAjcMZrR2tiGJ9Pcqo",
+	"IbW0DHR1lCdGL8QE+ydeOs3sq3mFQo6Pbgq0S6Hps7NGGuztEJ+FZXJIa8cRwpJBPEGn8Hko6AdcjU5v",
+	"qI7Cvsu0u+MGe5rpsRGZecDgW3zQo6wrfA4JPh53QzxC7lvsvg3TgxXvCdvtz9oR9Pj5Pg0+g0ygZUDW",
+	"sUxiv+EAcI1bOgRdMtEV8nIqxVU77iW/PE4+PvMwP1SCeaartAfnte3fvapt///8elz/hdf/1awfntY/",
+	"ffcf1T38KxJ4Xr7gnIxgF1Ihqb9viGqEWxUrEidsnOjhBttRY2VHBDWcsMcvsJeq36e4DQZ8grultCLF",
+	"VoxWDsSp7vXmgCD12T9F15o1l4XX/3X66buHEf3Hzl+qlmZxvg9A5fCt67nYLlqAaNAWLMBaUcR1lEza",
+	"zG+DjgLJyX7/0+3YksSdc2GnhkK3U2t3wm7q1KJOjVv4rYKexPu4cJmbMVxYWPgGjhn+jos8fUXhT6cy",
+	"6bjF7eSYLv9vDJV1vJ3bme5dN63WgkbCw2Mi9vHkh/r3boMUvuths/mkdXi4e7D/ZL95eDj1Wf+n0xm5",
+	"2X2q/J5VvNDwIsRSE0eskYlAWSntNtF610jBnH9E1ddBfHuDzAv0WUOsqBHQCiNE8QpcGFCjDXetA7In",
+	"dOHGUTSwqK6oSPadwRBQCpEw+mH5cFsVQVOZSon+R2l3IT4f6yW8IJZ+NC3IaUtc0FbeHLsAgYfC957I",
+	"MpGcWu2fdxOxvPkQzxza+W07tbhC24jeooie9cd5FUz6qgEr/BiB+6MosgDVvjr5R+GJ0ZVY+CJfbRSa",
+	"Xo0yIAUEqMkAWYbXwKsHUfiVkkrcOr78uVZiiy6/UXl0y+hyiaKtjt+zDhoOdGAcYcND//f8D969BHYG",
+	"pGvw/VfBcwbfapRlzoBGJXoEj7Ja1wXP0kn5CesRgN9v8DnfBHVelr7aGWRW3IgEPplqiHUmhGJGCHWU",
+	"f96IyR7jahIB/SmNJvFk3YXuGGuIaHraVkxvxfRWTG/F9G2K6R+kkqYfuCevSVqngl/evKiGDIFPhJwJ",
+	"qc5JaBuNAfQq4Z3L645aV2DD9LbSeiutt9J6K61vU1q/0VYEIqSiFHQLtlrR/jzRDWTsNy66pZludDDF",
+	"TJqzxbAzkWpoSqexxSjPLPb83tzyhodtBflWkG8F+VaQ36Ygf5qzSF2f1e3TOjcivX+UnqQ6NMenfjso",
+	"ImZgQlCSMkUpg2gXAHEaqveH3jlYYQlZNZTzNlcHSNWFUCVZbJDWJW4oeOa5dk/UKlcr+eBW1wt+JW9f",
+	"NWxUfRnaC83jhtn1GcTaD9hEAqBPTA+lklo1Vs/snfgtd8ttVq7IK+a5TdRh+T44mqqPhOYKWB+5rYac",
+	"qxBvrwkKKielbb2nRyqJQZ8QgWb+a+N+qF0/Mamobhw1MU+BbKUuVR2EVByAgx1FolbmTHfIDrjtPPpl",
+	"lPgHREt6faiVU11cFRXfOjqdGHCWw8iAgUWUOb6BVKbPMz7A5gxEIO22fMa7FhWwLXI6QsO8f1ETyxkU",
+	"zX/TYG7QEfGvmAMSodmZr5r15msgcf2ZSn6ykaK2bCtx3vi+8wtob3xXeupDAruHW7LgADk/dpbagCfY",
+	"Ch8Rq0TJOWOI+ZdeTZPzsx/aMkw5foB+69PxXIZDtQCj2ow0tTSQW6Ml9ct0V4lJ/fhfKJtNlqHuoRXe",
+	"YkrvInkP9rgOB9vLqnDWZ6VVSVjM5+55o60w01FSbGELrdJkD+BkwAoN5NC9TIh2UKfGRyRNBH1hkXka",
+	"GKvL3VrBYONqcqaTyVEQNynAqt2f7GQojjBeKdU5OxN2LITqqLiX6QEWwMRWxyAUgcOUqxL3A7ZI6oo0",
+	"FUnE3DK4/8WymMz3VIIu4dAzyk1IGiCVEFklMsH3lXLHZpI3gJpiXg1k29J2VE9a0ya3uy+gYXnGrFBs",
+	"INXILXPP99MN0DVvYOBbpGExjcjNFHe4G38iulCEg72doFAHGCEhcefGLgdOgcCb/ZRo/Ep8tleokkUs",
+	"SSUx82XpksyFVGVffYTDPaX1rbX3mlHNbZgrW6POIIDLOxVYEbIBtzrV527KVhce19o9aa3dabW0mDdJ",
+	"2DSzVHNQ2CuArn1cxKAltfTaP8FHFXgS8HCewj41tXazDNSGn/0/VvtQVeDt6W9XGI4TOYXFuAlEd/n0",
+	"VChoJ36XoaIC+bCNu3z5uItvg5+HWKKKsAtGJ/IzV3d77W6GZWb6/udFtMWe/1Ll7vyWk/i6OuyO7FTI",
+	"ZH0zsBAz8b8tJPE6CZYJNs41LHaGX5LxsYqPvGFoyZWGoEpPZJiTwGLlTY0Q/7oNzZCVWLZ+9lO8Hzxb",
+	"funuXB7Wb486bME6spnE3sDGMlFsgANfy8lc8XnozChGgeHGNouaC5MTfiGK0oTo9DYTJ8vye6EU8XTm",
+	"ICYAZijRq9JKrBPuOhd2WjBsWL+4NZzviOF8srFR/OdWuH9LJZFemuCuWTeGtpLZ4Z8cSiRLhtcjDh9g",
+	"dfxJ6bHz4npPtb6gbhE+HgRBvKmG6PG7tx9O2KMi4WO8lqGGk3kLMuhugAOvD19RIBetElVPsb3AYie/",
+	"yIKxdfW/MWtX6TqcVDRwnVGkAO2lM/9vMm4BOQgUE1WHl3E0vTpq3BcqYoZPohIQTSJVUi8TAki6qFB6",
+	"bUv51hYIVA88vN7jMhUJgUAgZ1CXqj7kxuYIEJR3WKB4PiJf7u4QdmPof1p+X5PP/4jyCTeke0ALmPwj",
+	"FIIAqH2PmEczFnpa+eDROtqH5nPr6ufWEryVyHOcNCH3yMPags+/GUWwjW6UiMy7xHt4fRIzvahLZeb3",
+	"5USUdyFt3tfErhiI1MtJak/M4tPN2EpZ9xjvKN+7UwfCTPylKpkObxrr7ALOOYRVemAUQKcF0VE9MRbG",
+	"snLz52ykWC/TA9aCq7EBNL7DPSHhk2mqTppGR53zoQnloDpLROb+QUB03ygUoEzQrAEabfVF9wISA0eM",
+	"U7tqSLljBwjkcLZj2cXIzzGj9YYnuHlRkr4MX28XV8YIt9T0mXLIQNEeQtlI1w9Gbk10dgGr9nC/echi",
+	"PbJGJqLufpbqvN7Xo8zEUUfF7vXuJMY7a5AUUO48vXipvmzSnCAX5T5DiGp/z02fWsVOhLEicztAXAol",
+	"1XljxSw5yDEEcc7rtDr1wJWCQW4dbzJfvqUtuxnaMicMlnB8N6Q226a3bzC9fefrCmZLB+YJfZbL/Kii",
+	"uAARbjFCr+BeE3s0VkFZA45sSl17VR0c7W1u/JrSWaT+1ykdGIuzvtYXi1qXQpKMLp3XwdT/fQEy279w",
+	"VYvg6wIe4yyWgRz7Zdliju8i5nicb9fFFLalEzAfbvwTdw7TQBjjtoghnK1zk8giCJ4JcuKiw+LMda2g",
+	"dcAHy50fkDB/mDrK8IlhD/vWDk370aPxeNwwdFHYf1092GkzjhFT7AcQDm1dAobL/8upAGP5YBh3FKCO",
+	"/R+MPFfcjjIRs4fxZSuKA3j3p9fHz+offjrePXgMvPJJxMJT4CKnMCJ2xo14vL8DLklHAX5XGhb/7nmw",
+	"I9aphfvwnwm3vFP7M46opBeaG4AVxdkV3Q0iZnRHAS7HM/rzM3dJ8NVsxi9Fato5cb2HdLmlmehRxvRY",
+	"sQsxQe9MUVzZzW/382e4TCrWaob+Aei2hW/bYMdqUmgm4Ay/TIoEWfnRteyo80yP3SVDPjICIOQs5VZk",
+	"NF3O4vfCZpP6cc+KLGbcXOAOkTaC/93dh/4BBqjnFHULgvd3FLUhwCJqbDEI+w0G4AR5nIlEpPJSZLEb",
+	"bdiCCIYnBMN+qwlEGmNpoSO77vUa7DW+w9CqQgMzWL6O4lkmL8FtBTcZEd7aN2SADojakpdMoXh9KTL8",
+	"4WzCOC2AuwWfnjMw4TuOCHGOf00kBDuUpREYoLb3j8SjhHFVdhzOnVsOGih44P5zBAh88WzABohHWRqj",
+	"A30mGJy1BjvGBQMIOtCWl8IHDwxsISUsuNw8c4vUGxmBHRwY7yg/HrfAAIenBsE2dI144P4CjekN42mq",
+	"x+5vA/Tq3YF0myc2opsJi1XKiirlabu61Vcad5Pbh1eo7oXePF74Zd15Z97xtOxjT/W8B58vY3QlojVA",
+	"eBfTi39xInyUpbV2zQvOIc+sElmDXtfQ2fmjgRiYlWAbuEY36apXrMAKTri/9MxpOT0U7mMvWsBEGqci",
+	"k9NMcBgQutJCwa+hVzxFSWAvOoXYN6J7+rr3t78fZt//+Ld//JadjP/58d3z71++evfLS737ir/iH8ZX",
+	"f59lnfUb/5RJlaX3midigXMvrdl2UP4SHZT/JiYv1UezrV6/JoP4J34pQlcaU+afWcIorvA6V+igTLdQ",
+	"8yMyI4yVaeqM57PcjpZ2Lf2GI1hbv327LYxpyTZPMW6TeOVuxOOwF1c/ZMtAksMbQo4LVBUq73XCO+fC",
+	"5udnQwzyV27hfN32yjysMH3CbxwTcV3y6t6DhdeRP2uChPH25dshk3mNqD44jFA/3xescA+EUihoAZAg",
+	"3etRKII6Ivb5cCiUYeO+TEVeOu6DErlJgQGJtQwLFAjXY1hcR0Nk3euVxGoQcKv2QqYpfYT53XY/5Csk",
+	"XaklcjAbt5iwL2uvbf2v62tyvIllOON+PaL4rxTLJAEHPuprddGAVIi1AggJmpPUAJAPfEQUApba+CBw",
+	"jpPimWAXYmghmP2EJXwCcj1c6v4OQWz3973mhonH5/lsbzwDWc3yBIwxZVInN73rYXSi6U0Co9OnjU1x",
+	"GFypf751ZqlbMG6tGAytqbVbu7M4oHltT/NivpQbe0oPmbptt+o2uF5kmc5q7RolbISbL4W6RcIOgNwE",
+	"LvSAoINmM6op8bn8KioYhBaq5ba3tSjvrFpGFtF3oqamsw1bQU3Dm7ApLL5lBZ3qP98yiWV/FLdhhG8o",
+	"Hx3kLyBiv5CJfpUOefQ7/ffk1P0hpBfXKLPI37hY5PqDc2VNxgdqv+5TbpSGBeXi3AenjqKcJXMmC0hU",
+	"VcDRV6jWCBnYtfyDsELXmlu7IbPbL3OVbHoJ9jXla0NI9n5IJz/v6yqkWCFxcd/JcEuH8ZpM2kxbbkXd",
+	"5yF/3ywcUSlLXhPUQ4mxD5myHwpojFxSO/vVyHMlCFhypm0/YkbnbUuCFdPlymN+9KXICogOnSKCQoLk",
+	"OdfWCtVg7908AdkCeA73F0GGuk4Tj6Cw0A12PeEEC0nr8QGX88vIp236+2tMfxdDLLC5pTWFIxEx09dj",
+	"5Ssdu2IberkWG3erRLwS+fH/Y+9qWtvogfBfETmL5PAGXnBOph9xaGlC2ltiiOKd7QprV0bSNpji/15m",
+	"RtLKtkygtKfmbmu00nzt7DzPQBorkjqhfPJSfyKQBPB/KX4c5qK2pTp29srnKPrpoMwSwwhmoQ42ZJXC",
+	"6DWD2E8hh1/38ijqLft88xv/XvKJmp9M8Pdcxj69Pmq3/gTb+Ri6s9nDEt9cn0E5fP99WKJxcEtnjYse",
+	"Y6kefFDGMGKG8kP6fcMRtLGrMRGjcLS/qBQZ51PvabmcJNzG/gCb/ZThZ2d92J3Jsx/KaTwzMuAuu69W",
+	"jQbTEF6+zCyOMqiFTbzQcLCJnCVgbpWIKlSm5Li8/I+GCi3zZVSHAoLdGCAEMGXXAMP5VDK9iw3elbOh",
+	"Pzu1CgQbpFaIzuL/qUItuVU4dkfkaVH8HJq6wQsx75nzuyKFuLkjJTjhnmRm5NjShpmEm1uZYoLPh0oU",
+	"3sTxVwh6FzdSl+TivDTuPhcbo1YgpzaptcY4Y9s8KpF6yh0U699b23subVAeWjk23SeC9NhFzvXOYpE5",
+	"G5o2aAjHKzD/D0MCcDf4YhLhYpkfb48QvLOm8eX6BaC5ehD2Vcb2YrUMg6+YTyGIH9mhfRd//sqfD+qb",
+	"INpzB7MJk41Pk24of/qYkOFkl3Gi5SSDAVzHIr7QbKo+86jny6d6YDpR3ocfMcqYLalbaR9GDae23yvc",
+	"DKnOTMzvbsQatj6pE62q/Dpio9PNrFbga+slveW9ZnOK02b8TNyOwVBec23tdwNSzDfoUI41X7QAzSl7",
+	"jpajvFh8/l98XNzci/tLGc/HenYTfgNqLXRgsIcUHpRbdVK0muIAMQHxZJKheRxQu2N/PSpPRBVIpgyT",
+	"YooIfLtG9+RYPc8umTrtrwR9rKAawONwm5Ku2zGglp6Lp+sP38RF22l30UNQDGwJYIxn42Vr1Z6Ttngo",
+	"+ITV24tNkQ0xZTxviQrhihfSnj+xkZYc2NlL/DIOTu37nfnY6HBKEpcpGplRHjM8RmDO/dYaY1+kUMIH",
+	"B6qPCpSRcNMFx0B7LGQByoRO5lFFxM4Q4x+HxzQ/oYwvpZXyCJvdcvcrAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

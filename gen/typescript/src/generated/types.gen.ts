@@ -56,8 +56,9 @@ export type Email = string | null;
 
 /**
  * A phone number as people write it: 4 to 15 digits, spaces, dots,
- * slashes, hyphens, parentheses, and a leading `+`. Kept as written, but
- * for surrounding spaces.
+ * slashes, hyphens, parentheses, a leading `+`, and an extension of up to seven
+ * digits after `ext.`, `x` or `#`. Kept as written, but for surrounding spaces;
+ * compared as a number.
  *
  */
 export type Phone = string | null;
@@ -91,7 +92,9 @@ export type Identifier = {
 };
 
 /**
- * Somebody who may be the same person, told as little as is needed to ask.
+ * A patient who may be the same person. `first_name`, `last_name`, `birth_date`
+ * and `phone` are present for callers who may read the patient.
+ *
  */
 export type Candidate = {
     id: Id;
@@ -108,6 +111,10 @@ export type Candidate = {
      * Last two digits of the phone number; null when not known.
      */
     phone_ends: string | null;
+    first_name?: PersonName;
+    last_name?: PersonName;
+    birth_date?: BirthDate;
+    phone?: Phone;
 };
 
 /**
@@ -165,9 +172,12 @@ export type PatientCreate = {
      */
     identifiers?: Array<Identifier>;
     /**
-     * Register even if somebody who may be the same person is registered; by default `false`.
+     * What to do when a patient is registered who may be the same person: register
+     * and list them (`accept`), or refuse with 409 `possible-duplicate`; by default
+     * `accept`.
+     *
      */
-    allow_duplicate?: boolean;
+    on_possible_duplicate?: 'accept' | 'refuse';
 };
 
 /**
@@ -206,6 +216,36 @@ export type Patient = {
     erased_at?: string;
     created_at: Instant;
     updated_at: Instant;
+};
+
+/**
+ * A patient's record as it was saved, and who may be the same person.
+ */
+export type PatientSaved = {
+    id: Id;
+    mrn: Mrn;
+    first_name: PersonName;
+    last_name: PersonName;
+    email: Email;
+    phone: Phone;
+    birth_date: BirthDate;
+    /**
+     * Numbers that the patient has elsewhere, each unique among patients.
+     */
+    identifiers: Array<Identifier>;
+    /**
+     * When the patient was erased; absent when not.
+     */
+    erased_at?: string;
+    created_at: Instant;
+    updated_at: Instant;
+    /**
+     * Patients with the same name and the same birth date or phone number, at most
+     * five, by id; empty when there are none. Patients whom the caller could not
+     * find are not listed.
+     *
+     */
+    possible_duplicates: Array<Candidate>;
 };
 
 /**
@@ -2096,6 +2136,65 @@ export type Version = {
 };
 
 /**
+ * An OpenAPI document.
+ */
+export type ContractDocument = {
+    /**
+     * The version of OpenAPI.
+     */
+    openapi: '3.0.3';
+    /**
+     * Name and version of the contract.
+     */
+    info: {
+        [key: string]: unknown;
+    };
+    /**
+     * The addresses.
+     */
+    paths: {
+        [key: string]: unknown;
+    };
+    [key: string]: unknown;
+};
+
+/**
+ * A problem type of this API.
+ */
+export type ProblemType = {
+    /**
+     * What a problem's `type` says.
+     */
+    type: string;
+    /**
+     * The type in a few words.
+     */
+    title: string;
+    /**
+     * The status that goes with it.
+     */
+    status: number;
+    /**
+     * What it means.
+     */
+    explanation: string;
+    /**
+     * What to do about it.
+     */
+    next: string;
+};
+
+/**
+ * Every problem type.
+ */
+export type ProblemTypeList = {
+    /**
+     * In the order in which the rules are checked.
+     */
+    items: Array<ProblemType>;
+};
+
+/**
  * Name of a problem type. Never renamed or given another meaning; new ones may be added.
  */
 export type ProblemSlug = 'malformed-request' | 'unauthenticated' | 'forbidden' | 'cross-origin' | 'local-only' | 'rate-limited' | 'not-found' | 'patient-not-found' | 'doctor-not-found' | 'appointment-not-found' | 'appointment-type-not-found' | 'room-not-found' | 'time-off-not-found' | 'closure-not-found' | 'hold-not-found' | 'plan-not-found' | 'waitlist-entry-not-found' | 'series-not-found' | 'ticket-not-found' | 'api-key-not-found' | 'webhook-not-found' | 'delivery-not-found' | 'calendar-feed-not-found' | 'method-not-allowed' | 'not-acceptable' | 'email-taken' | 'identifier-taken' | 'possible-duplicate' | 'patient-merged' | 'merge-conflict' | 'name-taken' | 'doctor-inactive' | 'appointment-type-inactive' | 'room-inactive' | 'appointment-type-not-allowed' | 'room-not-suitable' | 'hold-not-usable' | 'outside-working-hours' | 'time-off' | 'doctor-overlap' | 'patient-overlap' | 'room-overlap' | 'no-room-free' | 'too-many-visits' | 'plan-not-applied' | 'waitlist-entry-closed' | 'no-offer' | 'series-conflict' | 'already-in-queue' | 'queue-empty' | 'nobody-works' | 'has-appointments' | 'has-open-appointments' | 'invalid-transition' | 'too-early' | 'invalid-ticket-transition' | 'precondition-failed' | 'payload-too-large' | 'unsupported-media-type' | 'validation-failed' | 'start-in-past' | 'idempotency-key-reused' | 'idempotency-key-in-use' | 'internal-error' | 'unavailable' | 'outcome-unknown';
@@ -3213,23 +3312,38 @@ export type ListPatientsData = {
     path?: never;
     query?: {
         /**
-         * Beginning of the first or the last name. Two words are taken as
-         * first and last name in either order (`an mu` finds Ann Muster and
-         * Müller Anna). Case and accents do not matter.
+         * What a reception types into one box, told apart by the server: parts of the
+         * name as in `name`, with or without a comma; a birth date (`1980-12-03`,
+         * `03.12.1980`; `3/12/1980` is both 3 December and 12 March); the last
+         * digits of the phone number; the beginning of the e-mail address, with its `@`;
+         * the medical record number or id, or their beginning. Given together
+         * (`Berg 03.12.1980`), a patient must match all of them.
+         *
+         */
+        q?: string;
+        /**
+         * Beginnings of words of the name, in any order, with or without a comma
+         * (`an mu` finds Ann Muster and Müller Anna; `Marquez` finds María José García
+         * Márquez). Case, accents, apostrophes, hyphens and dots do not matter;
+         * `ü`, `u` and `ue` are the same, and so are their like (`ø`, `o`, `oe`).
          *
          */
         name?: string;
         /**
-         * The whole e-mail address; case and surrounding spaces do not matter.
+         * The whole e-mail address; case, surrounding spaces and punycode do not matter.
          */
         email?: string;
         /**
-         * The last digits of the phone number, at least three. Everything but
-         * digits is ignored, and so are leading zeros: `0171 555 0123` finds
-         * `+49 171 5550123`.
+         * The last digits of the phone number, at least three, or the whole number
+         * as it is dialled at home or from abroad: `0171 555 0123` and
+         * `+49 171 5550123` find each other.
          *
          */
         phone?: string;
+        /**
+         * The date of birth.
+         */
+        birth_date?: string;
         /**
          * The whole medical record number; spaces and hyphens do not matter. One whose
          * check digit is wrong is refused.
@@ -3355,8 +3469,8 @@ export type CreatePatientErrors = {
     /**
      * `email-taken`: another patient has this e-mail address.
      * `identifier-taken`: another patient has this identifier.
-     * `possible-duplicate`: somebody who may be the same person is
-     * registered; `candidates` tells as little as is needed to ask.
+     * `possible-duplicate`: with `on_possible_duplicate: refuse`, a patient who
+     * may be the same person is registered; `candidates` lists them.
      *
      */
     409: Problem;
@@ -3398,7 +3512,7 @@ export type CreatePatientResponses = {
     /**
      * Registered. `Location` is the address of the new record.
      */
-    201: Patient;
+    201: PatientSaved;
 };
 
 export type CreatePatientResponse = CreatePatientResponses[keyof CreatePatientResponses];
@@ -3658,7 +3772,7 @@ export type UpdatePatientResponses = {
     /**
      * Changed. The record as it is now.
      */
-    200: Patient;
+    200: PatientSaved;
 };
 
 export type UpdatePatientResponse = UpdatePatientResponses[keyof UpdatePatientResponses];
@@ -3900,11 +4014,6 @@ export type ExportPatientErrors = {
      * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
      */
     406: Problem;
-    /**
-     * `patient-merged`: export the patient in `merged_into`, whose file holds this one's too.
-     *
-     */
-    409: Problem;
     /**
      * `validation-failed`: the request does not match this contract; `errors` lists every violation.
      */
@@ -13322,6 +13431,47 @@ export type GetContractResponses = {
 
 export type GetContractResponse = GetContractResponses[keyof GetContractResponses];
 
+export type GetContractAsJsonData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/openapi.json';
+};
+
+export type GetContractAsJsonErrors = {
+    /**
+     * `malformed-request`: the request cannot be read (broken JSON, bad UTF-8, a query string that does not decode).
+     */
+    400: Problem;
+    /**
+     * `not-acceptable`: the `Accept` header allows no media type that this operation answers with.
+     */
+    406: Problem;
+    /**
+     * `validation-failed`: the request does not match this contract; `errors` lists every violation.
+     */
+    422: Problem;
+    /**
+     * `rate-limited`: more requests than allowed; wait for the seconds in `Retry-After`.
+     */
+    429: Problem;
+    /**
+     * `internal-error`: a fault of the server. The log has it under the `request_id`.
+     */
+    500: Problem;
+};
+
+export type GetContractAsJsonError = GetContractAsJsonErrors[keyof GetContractAsJsonErrors];
+
+export type GetContractAsJsonResponses = {
+    /**
+     * The contract.
+     */
+    200: ContractDocument;
+};
+
+export type GetContractAsJsonResponse = GetContractAsJsonResponses[keyof GetContractAsJsonResponses];
+
 export type GetDocsData = {
     body?: never;
     path?: never;
@@ -13397,9 +13547,9 @@ export type ListProblemTypesError = ListProblemTypesErrors[keyof ListProblemType
 
 export type ListProblemTypesResponses = {
     /**
-     * The page.
+     * The page, unless `Accept` prefers JSON.
      */
-    200: string;
+    200: ProblemTypeList;
 };
 
 export type ListProblemTypesResponse = ListProblemTypesResponses[keyof ListProblemTypesResponses];
@@ -13443,9 +13593,9 @@ export type GetProblemTypeError = GetProblemTypeErrors[keyof GetProblemTypeError
 
 export type GetProblemTypeResponses = {
     /**
-     * The page.
+     * The page, unless `Accept` prefers JSON.
      */
-    200: string;
+    200: ProblemType;
 };
 
 export type GetProblemTypeResponse = GetProblemTypeResponses[keyof GetProblemTypeResponses];
