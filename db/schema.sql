@@ -19,6 +19,17 @@ CREATE TABLE `api_keys` (
   CONSTRAINT `api_keys_doctor_role` CHECK (`role` = 'doctor' = (`doctor_id` is not null))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `appointment_event_overrides` (
+  `appointment_id` bigint(20) NOT NULL,
+  `version` bigint(20) NOT NULL,
+  `doctor_overbooked` tinyint(1) NOT NULL,
+  `patient_overbooked` tinyint(1) NOT NULL,
+  `outside_hours` tinyint(1) NOT NULL,
+  `reason` varchar(500) NOT NULL,
+  PRIMARY KEY (`appointment_id`,`version`),
+  CONSTRAINT `appointment_event_overrides_of` FOREIGN KEY (`appointment_id`, `version`) REFERENCES `appointment_events` (`appointment_id`, `version`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `appointment_events` (
   `appointment_id` bigint(20) NOT NULL,
   `version` bigint(20) NOT NULL,
@@ -243,6 +254,23 @@ CREATE TABLE `doctors` (
   CONSTRAINT `doctors_overbook_cap` CHECK (`overbook_cap` between 0 and 10)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `freed_times` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT,
+  `doctor_id` bigint(20) DEFAULT NULL,
+  `waitlist_id` bigint(20) DEFAULT NULL,
+  `start_time` datetime(6) NOT NULL,
+  `end_time` datetime(6) NOT NULL,
+  `due_at` datetime(6) NOT NULL,
+  `after_entry` bigint(20) NOT NULL DEFAULT 0,
+  PRIMARY KEY (`id`),
+  KEY `freed_times_due` (`due_at`,`id`),
+  KEY `freed_times_doctor` (`doctor_id`),
+  KEY `freed_times_waitlist` (`waitlist_id`),
+  CONSTRAINT `freed_times_doctor_exists` FOREIGN KEY (`doctor_id`) REFERENCES `doctors` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `freed_times_waitlist_exists` FOREIGN KEY (`waitlist_id`) REFERENCES `waitlist` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `freed_times_order` CHECK (`start_time` < `end_time`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `holds` (
   `id` bigint(20) NOT NULL AUTO_INCREMENT,
   `token` varchar(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -326,6 +354,15 @@ CREATE TABLE `patient_name_guards` (
   PRIMARY KEY (`bucket`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
+CREATE TABLE `patient_names` (
+  `patient_id` bigint(20) NOT NULL,
+  `name_key` varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  `family` tinyint(1) NOT NULL,
+  PRIMARY KEY (`patient_id`,`name_key`),
+  KEY `patient_names_key` (`name_key`,`patient_id`),
+  CONSTRAINT `patient_names_patient_exists` FOREIGN KEY (`patient_id`) REFERENCES `patients` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
 CREATE TABLE `patient_secrets` (
   `patient_id` bigint(20) NOT NULL,
   `secret` binary(32) NOT NULL,
@@ -348,6 +385,7 @@ CREATE TABLE `patients` (
   `merged_into` bigint(20) DEFAULT NULL,
   `made_by_key` bigint(20) DEFAULT NULL,
   `erased_at` datetime(6) DEFAULT NULL,
+  `keys_of` bigint(20) NOT NULL DEFAULT 0,
   PRIMARY KEY (`id`),
   UNIQUE KEY `patients_email_key` (`email_key`),
   KEY `patients_last_name` (`last_name`,`first_name`),
@@ -355,6 +393,7 @@ CREATE TABLE `patients` (
   KEY `patients_phone_key` (`phone_key`),
   KEY `patients_merged_into` (`merged_into`),
   KEY `patients_made_by` (`made_by_key`),
+  KEY `patients_birth_date` (`birth_date`),
   CONSTRAINT `patients_made_by` FOREIGN KEY (`made_by_key`) REFERENCES `api_keys` (`id`),
   CONSTRAINT `patients_merged_into_exists` FOREIGN KEY (`merged_into`) REFERENCES `patients` (`id`),
   CONSTRAINT `patients_names` CHECK (char_length(`first_name`) > 0 and char_length(`last_name`) > 0),
